@@ -1,0 +1,83 @@
+//===- Expr.h - Derivative rules that read like mathematics -----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The vocabulary of the `partials` strings of GradElementwise.td. An Expr is a
+// tensor in the IR or a number that has not met a tensor yet; arithmetic on
+// Exprs builds `grad` ops and leaves out what a factor of one, a term of zero
+// or two numbers make unnecessary.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_EXPR_H
+#define GRADOPT_DIALECT_EXPR_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include <functional>
+
+namespace mlir::grad {
+
+struct ExprBuilder;
+
+class Expr {
+public:
+  Expr(double number) : number(number) {}
+  Expr(ExprBuilder &context, Value value) : context(&context), value(value) {}
+
+  bool isNumber() const { return !value; }
+  bool isNumber(double n) const { return !value && number == n; }
+  double getNumber() const { return number; }
+  Value getValue() const { return value; }
+  ExprBuilder *getContext() const { return context; }
+  /// This expression as a tensor, of the type the rule's op has.
+  Value materialize(ExprBuilder &context) const;
+
+private:
+  ExprBuilder *context = nullptr;
+  Value value;
+  double number = 0;
+};
+
+struct ExprBuilder {
+  OpBuilder &builder;
+  Location loc;
+  /// The type of numbers: all operands and the result of an op have it.
+  RankedTensorType type = {};
+
+  Expr use(Value value) {
+    type = cast<RankedTensorType>(value.getType());
+    return Expr(*this, value);
+  }
+  /// The sum of `tangents[i] * partials[i]()` over the tangents that are not
+  /// symbolic zeros; null if all terms vanish.
+  Value tangent(ArrayRef<Value> tangents,
+                ArrayRef<std::function<Expr()>> partials);
+};
+
+Expr operator+(const Expr &lhs, const Expr &rhs);
+Expr operator-(const Expr &lhs, const Expr &rhs);
+Expr operator*(const Expr &lhs, const Expr &rhs);
+Expr operator/(const Expr &lhs, const Expr &rhs);
+Expr operator-(const Expr &x);
+Expr equal(const Expr &lhs, const Expr &rhs);
+Expr less(const Expr &lhs, const Expr &rhs);
+Expr greater(const Expr &lhs, const Expr &rhs);
+Expr select(const Expr &condition, const Expr &onTrue, const Expr &onFalse);
+Expr power(const Expr &lhs, const Expr &rhs);
+Expr square(const Expr &x);
+Expr sqrt(const Expr &x);
+Expr exp(const Expr &x);
+Expr log(const Expr &x);
+Expr sin(const Expr &x);
+Expr cos(const Expr &x);
+Expr sinh(const Expr &x);
+Expr cosh(const Expr &x);
+Expr sign(const Expr &x);
+Expr logistic(const Expr &x);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_EXPR_H

@@ -1,0 +1,62 @@
+//===- GradDialect.cpp - Registration of the grad dialect -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/InliningUtils.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+#include "dialect/GradDialect.cpp.inc"
+#include "dialect/GradInterfaces.cpp.inc"
+
+void GradDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialect/GradOps.cpp.inc"
+      >();
+}
+
+Operation *GradDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                            Type type, Location loc) {
+  auto elements = dyn_cast<ElementsAttr>(value);
+  if (!elements || elements.getType() != type)
+    return nullptr;
+  return ConstantOp::create(builder, loc, elements);
+}
+
+Value grad::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
+                        double number) {
+  Type element = type.getElementType();
+  Attribute scalar;
+  if (isa<FloatType>(element))
+    scalar = builder.getFloatAttr(element, number);
+  else
+    scalar = builder.getIntegerAttr(element, static_cast<int64_t>(number));
+  return ConstantOp::create(builder, loc,
+                            DenseElementsAttr::get(cast<ShapedType>(type), scalar));
+}
+
+Value grad::createZeros(OpBuilder &builder, Location loc, Type like) {
+  return createSplat(builder, loc, cast<RankedTensorType>(like), 0);
+}
+
+bool grad::isDifferentiable(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && isa<FloatType>(tensor.getElementType());
+}
+
+std::optional<double> grad::getSplat(Value value) {
+  DenseElementsAttr elements;
+  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
+    return std::nullopt;
+  Attribute scalar = elements.getSplatValue<Attribute>();
+  if (auto real = dyn_cast<FloatAttr>(scalar))
+    return real.getValueAsDouble();
+  return static_cast<double>(cast<IntegerAttr>(scalar).getValue().getSExtValue());
+}

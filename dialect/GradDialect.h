@@ -1,0 +1,27 @@
+//===- GradDialect.h - The grad dialect -------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_GRADDIALECT_H
+#define GRADOPT_DIALECT_GRADDIALECT_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialect/GradDialect.h.inc"
+#include "dialect/GradInterfaces.h.inc"
+
+#define GET_OP_CLASSES
+#include "dialect/GradOps.h.inc"
+
+#endif // GRADOPT_DIALECT_GRADDIALECT_H

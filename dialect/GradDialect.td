@@ -1,0 +1,62 @@
+//===- GradDialect.td - The grad dialect: definition and types -*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAD_DIALECT_TD
+#define GRAD_DIALECT_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+
+def Grad_Dialect : Dialect {
+  let name = "grad";
+  let cppNamespace = "::mlir::grad";
+  let summary = "NumPy-like tensor operations that know their derivatives";
+  let description = [{
+    Value-semantic operations on ranked tensors of statically known shape.
+    Every operation infers its result type, there is no implicit broadcasting
+    and no implicit conversion between element types: the producer of the IR
+    writes `grad.broadcast` and `grad.convert`. A 0-d tensor is a scalar.
+
+    Elementwise operations carry the mnemonic of the NumPy ufunc they compute
+    and declare their partial derivatives beside their scalar lowering.
+    Requests for derivatives, `grad.vjp` and `grad.jvp`, refer to functions by
+    symbol and are expanded by `grad-differentiate`.
+  }];
+  let hasConstantMaterializer = 1;
+  let useDefaultAttributePrinterParser = 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+def Grad_Float : AnyTypeOf<[F32, F64], "f32 or f64">;
+def Grad_Int : AnyTypeOf<[I8, I16, I32, I64], "i8, i16, i32 or i64">;
+def Grad_Bool : TypeAlias<I1, "bool (i1)">;
+def Grad_Number : AnyTypeOf<[F32, F64, I8, I16, I32, I64], "f32, f64 or integer">;
+def Grad_Element
+    : AnyTypeOf<[F32, F64, I8, I16, I32, I64, I1], "f32, f64, integer or bool">;
+
+class Grad_TensorOf<list<Type> elements>
+    : StaticShapeTensorOf<elements>;
+
+def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
+def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
+def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
+def Grad_BoolTensor : Grad_TensorOf<[I1]>;
+def Grad_IntTensor : Grad_TensorOf<[I8, I16, I32, I64]>;
+def Grad_IndexTensor : Grad_TensorOf<[I64]>;
+
+/// A position along a dimension: a 0-d tensor of i64.
+def Grad_Index
+    : Type<CPred<"$_self == ::mlir::RankedTensorType::get({}, "
+                 "::mlir::IntegerType::get($_self.getContext(), 64))">,
+           "0-d tensor of i64">,
+      BuildableType<"::mlir::RankedTensorType::get({}, $_builder.getI64Type())">;
+
+#endif // GRAD_DIALECT_TD

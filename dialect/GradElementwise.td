@@ -1,0 +1,466 @@
+//===- GradElementwise.td - Elementwise ops, one record each ---*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A record states the op's name (NumPy's), its operands, its scalar lowering
+// and its partial derivatives. From the partials p_i follow both modes:
+//
+//   tangent   = sum_i tangent_i * p_i          cotangent_i = cotangent * p_i
+//
+// A partial is an expression over the operands by name and the result, `y`, in
+// the vocabulary of Expr.h. It is built only for an active operand. "zero"
+// marks an operand the op is locally constant in; a record of bool or integer
+// result has no partials.
+//
+// A scalar lowering is an expression in the vocabulary of Scalar.h over `s`,
+// the elements of the operands.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAD_ELEMENTWISE_TD
+#define GRAD_ELEMENTWISE_TD
+
+include "GradDialect.td"
+include "GradInterfaces.td"
+
+class Grad_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Grad_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+class Grad_ElementwiseBase<string mnemonic, list<string> names, string scalar,
+                           list<Trait> traits>
+    : Grad_Op<mnemonic,
+              !listconcat([DeclareOpInterfaceMethods<ElementwiseOpInterface>], traits)> {
+  list<string> operandNames = names;
+  string emitScalarDefinition = [{
+    ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
+                                        ::mlir::Location loc,
+                                        ::mlir::ValueRange scalars) {
+      [[maybe_unused]] Scalar s{builder, loc, scalars};
+      return }] # scalar # [{;
+    }
+  }];
+  let extraClassDefinition = emitScalarDefinition;
+}
+
+/// An elementwise op with partial derivatives, one for each operand.
+class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
+                            list<string> partials, list<Trait> traits>
+    : Grad_ElementwiseBase<mnemonic, names, scalar,
+        !listconcat([SameOperandsAndResultType,
+                     DeclareOpInterfaceMethods<LinearizeOpInterface>], traits)> {
+  assert !eq(!size(names), !size(partials)),
+         "grad." # mnemonic # " needs one partial for each operand";
+  let results = (outs Grad_Tensor:$result);
+  let extraClassDefinition = emitScalarDefinition # [{
+    ::llvm::LogicalResult $cppClass::linearize(
+        ::mlir::OpBuilder &builder, ::llvm::ArrayRef<::mlir::Value> tangents,
+        ::llvm::SmallVectorImpl<::mlir::Value> &results) {
+      ExprBuilder e{builder, getLoc()};
+      [[maybe_unused]] const Expr zero(0.0);
+      [[maybe_unused]] Expr y = e.use((*this)->getResult(0));
+      }] # !interleave(!foreach(i, !range(!size(names)),
+           "[[maybe_unused]] Expr " # names[i] # " = e.use((*this)->getOperand("
+           # i # "));"), "\n      ") # [{
+      results.push_back(e.tangent(tangents, {}] #
+      !interleave(!foreach(p, partials, "[&]() -> Expr { return " # p # "; }"), ", ")
+      # [{}));
+      return ::mlir::success();
+    }
+  }];
+}
+
+class Grad_UnaryOp<string mnemonic, string scalar, string partial,
+                   list<Trait> traits = []>
+    : Grad_DifferentiableOp<mnemonic, ["x"], scalar, [partial], traits> {
+  let arguments = (ins Grad_NumberTensor:$x);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+/// A unary function of floats only.
+class Grad_FloatUnaryOp<string mnemonic, string scalar, string partial,
+                        list<Trait> traits = []>
+    : Grad_UnaryOp<mnemonic, scalar, partial, traits> {
+  let arguments = (ins Grad_FloatTensor:$x);
+}
+
+class Grad_BinaryOp<string mnemonic, string scalar, list<string> partials,
+                    list<Trait> traits = []>
+    : Grad_DifferentiableOp<mnemonic, ["lhs", "rhs"], scalar, partials, traits> {
+  let arguments = (ins Grad_NumberTensor:$lhs, Grad_NumberTensor:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+class Grad_FloatBinaryOp<string mnemonic, string scalar, list<string> partials,
+                         list<Trait> traits = []>
+    : Grad_BinaryOp<mnemonic, scalar, partials, traits> {
+  let arguments = (ins Grad_FloatTensor:$lhs, Grad_FloatTensor:$rhs);
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+def Grad_AddOp : Grad_BinaryOp<"add",
+    "s.op<arith::AddFOp, arith::AddIOp>()", ["1.0", "1.0"],
+    [Commutative, DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "sum of two tensors";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Grad_SubtractOp : Grad_BinaryOp<"subtract",
+    "s.op<arith::SubFOp, arith::SubIOp>()", ["1.0", "-1.0"],
+    [DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "difference of two tensors";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Grad_MultiplyOp : Grad_BinaryOp<"multiply",
+    "s.op<arith::MulFOp, arith::MulIOp>()", ["rhs", "lhs"],
+    [Commutative, DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "product of two tensors, elementwise";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Grad_DivideOp : Grad_FloatBinaryOp<"divide",
+    "s.op<arith::DivFOp>()", ["1.0 / rhs", "-(y / rhs)"],
+    [DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "true quotient of two tensors of floats";
+  let hasFolder = 1;
+}
+
+def Grad_PowerOp : Grad_FloatBinaryOp<"power",
+    "s.op<math::PowFOp>()",
+    ["rhs * power(lhs, select(equal(rhs, 0.0), 1.0, rhs - 1.0))",
+     "select(equal(y, 0.0), 0.0, y * log(select(equal(lhs, 0.0), 1.0, lhs)))"]> {
+  let summary = "`lhs` raised to `rhs`, both floats";
+  let description = [{
+    Values as C's `pow`. At `rhs = 0` the partial in `lhs` is 0, and at
+    `lhs = 0` the partial in `rhs` is 0, the limits from the right.
+  }];
+  let hasCanonicalizer = 1;
+}
+
+def Grad_MaximumOp : Grad_BinaryOp<"maximum",
+    "s.op<arith::MaximumFOp, arith::MaxSIOp>()",
+    ["select(equal(lhs, rhs), 0.5, select(greater(lhs, rhs), 1.0, 0.0))",
+     "select(equal(lhs, rhs), 0.5, select(greater(rhs, lhs), 1.0, 0.0))"],
+    [Commutative]> {
+  let summary = "larger of two elements; NaN if either is NaN";
+  let description = "At a tie each operand gets half of the cotangent.";
+}
+
+def Grad_MinimumOp : Grad_BinaryOp<"minimum",
+    "s.op<arith::MinimumFOp, arith::MinSIOp>()",
+    ["select(equal(lhs, rhs), 0.5, select(less(lhs, rhs), 1.0, 0.0))",
+     "select(equal(lhs, rhs), 0.5, select(less(rhs, lhs), 1.0, 0.0))"],
+    [Commutative]> {
+  let summary = "smaller of two elements; NaN if either is NaN";
+  let description = "At a tie each operand gets half of the cotangent.";
+}
+
+def Grad_Arctan2Op : Grad_FloatBinaryOp<"arctan2",
+    "s.op<math::Atan2Op>()",
+    ["rhs / (square(lhs) + square(rhs))", "-(lhs / (square(lhs) + square(rhs)))"]> {
+  let summary = "angle of the point (rhs, lhs)";
+}
+
+def Grad_NegativeOp : Grad_UnaryOp<"negative", "s.negative()", "-1.0",
+    [DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "negative";
+  let hasFolder = 1;
+}
+
+def Grad_AbsoluteOp : Grad_UnaryOp<"absolute",
+    "s.op<math::AbsFOp, math::AbsIOp>()", "sign(x)"> {
+  let summary = "absolute value; the derivative at 0 is 0";
+}
+
+def Grad_SignOp : Grad_UnaryOp<"sign", "s.sign()", "zero"> {
+  let summary = "-1, 0 or 1; NaN at NaN";
+}
+
+def Grad_SquareOp : Grad_UnaryOp<"square", "s.square()", "2.0 * x"> {
+  let summary = "square";
+}
+
+def Grad_ReciprocalOp : Grad_FloatUnaryOp<"reciprocal",
+    "s.divide(s.constant(1.0), s[0])", "-square(y)"> {
+  let summary = "1 / x";
+}
+
+def Grad_SqrtOp : Grad_FloatUnaryOp<"sqrt", "s.op<math::SqrtOp>()", "0.5 / y"> {
+  let summary = "square root";
+}
+
+def Grad_RsqrtOp : Grad_FloatUnaryOp<"rsqrt",
+    "s.divide(s.constant(1.0), s.apply<math::SqrtOp>(s[0]))", "-0.5 * (y / x)"> {
+  let summary = "1 / sqrt(x)";
+}
+
+def Grad_CbrtOp : Grad_FloatUnaryOp<"cbrt", "s.op<math::CbrtOp>()",
+    "1.0 / (3.0 * square(y))"> {
+  let summary = "cube root, of negative numbers too";
+}
+
+//===----------------------------------------------------------------------===//
+// Exponentials and logarithms
+//===----------------------------------------------------------------------===//
+
+def Grad_ExpOp : Grad_FloatUnaryOp<"exp", "s.op<math::ExpOp>()", "y"> {
+  let summary = "e to the x";
+}
+
+def Grad_Exp2Op : Grad_FloatUnaryOp<"exp2", "s.op<math::Exp2Op>()",
+    "y * 0.693147180559945309417"> {
+  let summary = "2 to the x";
+}
+
+def Grad_Expm1Op : Grad_FloatUnaryOp<"expm1", "s.op<math::ExpM1Op>()", "exp(x)"> {
+  let summary = "exp(x) - 1, accurate near 0";
+}
+
+def Grad_LogOp : Grad_FloatUnaryOp<"log", "s.op<math::LogOp>()", "1.0 / x"> {
+  let summary = "natural logarithm";
+}
+
+def Grad_Log2Op : Grad_FloatUnaryOp<"log2", "s.op<math::Log2Op>()",
+    "1.44269504088896340736 / x"> {
+  let summary = "logarithm to base 2";
+}
+
+def Grad_Log10Op : Grad_FloatUnaryOp<"log10", "s.op<math::Log10Op>()",
+    "0.434294481903251827651 / x"> {
+  let summary = "logarithm to base 10";
+}
+
+def Grad_Log1pOp : Grad_FloatUnaryOp<"log1p", "s.op<math::Log1pOp>()",
+    "1.0 / (1.0 + x)"> {
+  let summary = "log(1 + x), accurate near 0";
+}
+
+def Grad_LogisticOp : Grad_FloatUnaryOp<"logistic", "s.logistic()",
+    "y * logistic(-x)"> {
+  let summary = "1 / (1 + exp(-x))";
+}
+
+//===----------------------------------------------------------------------===//
+// Trigonometric and hyperbolic functions
+//===----------------------------------------------------------------------===//
+
+def Grad_SinOp : Grad_FloatUnaryOp<"sin", "s.op<math::SinOp>()", "cos(x)"> {
+  let summary = "sine, of radians";
+}
+
+def Grad_CosOp : Grad_FloatUnaryOp<"cos", "s.op<math::CosOp>()", "-sin(x)"> {
+  let summary = "cosine, of radians";
+}
+
+def Grad_TanOp : Grad_FloatUnaryOp<"tan", "s.op<math::TanOp>()", "1.0 + square(y)"> {
+  let summary = "tangent, of radians";
+}
+
+def Grad_ArcsinOp : Grad_FloatUnaryOp<"arcsin", "s.op<math::AsinOp>()",
+    "1.0 / sqrt((1.0 - x) * (1.0 + x))"> {
+  let summary = "inverse sine";
+}
+
+def Grad_ArccosOp : Grad_FloatUnaryOp<"arccos", "s.op<math::AcosOp>()",
+    "-1.0 / sqrt((1.0 - x) * (1.0 + x))"> {
+  let summary = "inverse cosine";
+}
+
+def Grad_ArctanOp : Grad_FloatUnaryOp<"arctan", "s.op<math::AtanOp>()",
+    "1.0 / (1.0 + square(x))"> {
+  let summary = "inverse tangent";
+}
+
+def Grad_SinhOp : Grad_FloatUnaryOp<"sinh", "s.op<math::SinhOp>()", "cosh(x)"> {
+  let summary = "hyperbolic sine";
+}
+
+def Grad_CoshOp : Grad_FloatUnaryOp<"cosh", "s.op<math::CoshOp>()", "sinh(x)"> {
+  let summary = "hyperbolic cosine";
+}
+
+def Grad_TanhOp : Grad_FloatUnaryOp<"tanh", "s.op<math::TanhOp>()", "1.0 - y * y"> {
+  let summary = "hyperbolic tangent";
+}
+
+def Grad_ArcsinhOp : Grad_FloatUnaryOp<"arcsinh", "s.op<math::AsinhOp>()",
+    "1.0 / sqrt(1.0 + square(x))"> {
+  let summary = "inverse hyperbolic sine";
+}
+
+def Grad_ArccoshOp : Grad_FloatUnaryOp<"arccosh", "s.op<math::AcoshOp>()",
+    "1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0))"> {
+  let summary = "inverse hyperbolic cosine";
+}
+
+def Grad_ArctanhOp : Grad_FloatUnaryOp<"arctanh", "s.op<math::AtanhOp>()",
+    "1.0 / ((1.0 - x) * (1.0 + x))"> {
+  let summary = "inverse hyperbolic tangent";
+}
+
+def Grad_ErfOp : Grad_FloatUnaryOp<"erf", "s.op<math::ErfOp>()",
+    "1.12837916709551257390 * exp(-square(x))"> {
+  let summary = "error function";
+}
+
+def Grad_ErfcOp : Grad_FloatUnaryOp<"erfc", "s.op<math::ErfcOp>()",
+    "-1.12837916709551257390 * exp(-square(x))"> {
+  let summary = "complementary error function, 1 - erf(x)";
+}
+
+//===----------------------------------------------------------------------===//
+// Rounding
+//===----------------------------------------------------------------------===//
+
+def Grad_FloorOp : Grad_FloatUnaryOp<"floor", "s.op<math::FloorOp>()", "zero"> {
+  let summary = "largest integer not above x";
+}
+
+def Grad_CeilOp : Grad_FloatUnaryOp<"ceil", "s.op<math::CeilOp>()", "zero"> {
+  let summary = "smallest integer not below x";
+}
+
+def Grad_RoundOp : Grad_FloatUnaryOp<"round", "s.op<math::RoundEvenOp>()", "zero"> {
+  let summary = "nearest integer, half to even";
+}
+
+//===----------------------------------------------------------------------===//
+// Comparisons, predicates and logic: results without derivatives
+//===----------------------------------------------------------------------===//
+
+class Grad_PredicateOp<string mnemonic, list<string> names, string scalar,
+                       list<Trait> traits = []>
+    : Grad_ElementwiseBase<mnemonic, names, scalar,
+        !listconcat([SameTypeOperands, SameOperandsAndResultShape,
+                     InferTypeOpAdaptor], traits)> {
+  let results = (outs Grad_BoolTensor:$result);
+  let extraClassDefinition = emitScalarDefinition # [{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(
+        ::mlir::MLIRContext *context, ::std::optional<::mlir::Location>,
+        Adaptor adaptor, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      auto type = ::llvm::cast<::mlir::ShapedType>(adaptor.getOperands()[0].getType());
+      types.push_back(type.clone(::mlir::IntegerType::get(context, 1)));
+      return ::mlir::success();
+    }
+  }];
+}
+
+class Grad_CompareOp<string mnemonic, string floatPredicate, string intPredicate,
+                     list<Trait> traits = []>
+    : Grad_PredicateOp<mnemonic, ["lhs", "rhs"],
+        "s.compare(arith::CmpFPredicate::" # floatPredicate
+        # ", arith::CmpIPredicate::" # intPredicate # ")", traits> {
+  let arguments = (ins Grad_Tensor:$lhs, Grad_Tensor:$rhs);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
+  let description = "False where an operand is NaN, except for not_equal. "
+                    "Bools compare as 0 and 1.";
+}
+
+def Grad_EqualOp : Grad_CompareOp<"equal", "OEQ", "eq", [Commutative]> {
+  let summary = "lhs == rhs";
+}
+def Grad_NotEqualOp : Grad_CompareOp<"not_equal", "UNE", "ne", [Commutative]> {
+  let summary = "lhs != rhs";
+}
+def Grad_LessOp : Grad_CompareOp<"less", "OLT", "slt"> {
+  let summary = "lhs < rhs";
+}
+def Grad_LessEqualOp : Grad_CompareOp<"less_equal", "OLE", "sle"> {
+  let summary = "lhs <= rhs";
+}
+def Grad_GreaterOp : Grad_CompareOp<"greater", "OGT", "sgt"> {
+  let summary = "lhs > rhs";
+}
+def Grad_GreaterEqualOp : Grad_CompareOp<"greater_equal", "OGE", "sge"> {
+  let summary = "lhs >= rhs";
+}
+
+class Grad_TestOp<string mnemonic, string scalar>
+    : Grad_PredicateOp<mnemonic, ["x"], scalar> {
+  let arguments = (ins Grad_FloatTensor:$x);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Grad_IsnanOp : Grad_TestOp<"isnan", "s.isnan()"> {
+  let summary = "whether x is not a number";
+}
+def Grad_IsinfOp : Grad_TestOp<"isinf", "s.isinf()"> {
+  let summary = "whether x is an infinity";
+}
+def Grad_IsfiniteOp : Grad_TestOp<"isfinite", "s.isfinite()"> {
+  let summary = "whether x is neither NaN nor an infinity";
+}
+
+class Grad_LogicalOp<string mnemonic, string scalar, list<Trait> traits = []>
+    : Grad_ElementwiseBase<mnemonic, ["lhs", "rhs"], scalar,
+        !listconcat([SameOperandsAndResultType], traits)> {
+  let arguments = (ins Grad_BoolTensor:$lhs, Grad_BoolTensor:$rhs);
+  let results = (outs Grad_BoolTensor:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Grad_LogicalAndOp : Grad_LogicalOp<"logical_and", "s.op<arith::AndIOp>()", [Commutative]> {
+  let summary = "lhs and rhs, of bools";
+}
+def Grad_LogicalOrOp : Grad_LogicalOp<"logical_or", "s.op<arith::OrIOp>()", [Commutative]> {
+  let summary = "lhs or rhs, of bools";
+}
+def Grad_LogicalXorOp : Grad_LogicalOp<"logical_xor", "s.op<arith::XOrIOp>()", [Commutative]> {
+  let summary = "lhs exclusive-or rhs, of bools";
+}
+def Grad_LogicalNotOp
+    : Grad_ElementwiseBase<"logical_not", ["x"], "s.logicalNot()",
+                           [SameOperandsAndResultType, Involution]> {
+  let summary = "not x, of bools";
+  let arguments = (ins Grad_BoolTensor:$x);
+  let results = (outs Grad_BoolTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Select and convert: elementwise, with rules of their own
+//===----------------------------------------------------------------------===//
+
+def Grad_SelectOp
+    : Grad_ElementwiseBase<"select", ["condition", "on_true", "on_false"],
+        "s.apply<arith::SelectOp>(s[0], s[1], s[2])",
+        [AllTypesMatch<["on_true", "on_false", "result"]>,
+         SameOperandsAndResultShape,
+         DeclareOpInterfaceMethods<LinearizeOpInterface>,
+         DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "elements of `on_true` where `condition` holds, else of `on_false`";
+  let arguments = (ins Grad_BoolTensor:$condition, Grad_Tensor:$on_true,
+                       Grad_Tensor:$on_false);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict "
+                       "`:` type($condition) `,` type($result)";
+  let hasFolder = 1;
+}
+
+def Grad_ConvertOp
+    : Grad_ElementwiseBase<"convert", ["x"], "s.convert(getDtype())",
+        [SameOperandsAndResultShape,
+         InferTypeOpAdaptor,
+         DeclareOpInterfaceMethods<LinearizeOpInterface>,
+         DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "conversion to another element type, as NumPy's `astype`";
+  let description = [{
+    To bool: whether the element is not zero. Float to integer truncates
+    toward zero; the result of an element out of range is unspecified, as in
+    NumPy. Only a conversion between floats has a derivative.
+  }];
+  let arguments = (ins Grad_Tensor:$x, TypeAttrOf<Grad_Element>:$dtype);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `to` $dtype attr-dict `:` type($x)";
+  let hasFolder = 1;
+}
+
+#endif // GRAD_ELEMENTWISE_TD

@@ -1,0 +1,403 @@
+//===- GradFolds.cpp - Folders and canonicalization -----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Only identities that hold for every float, signed zeros, infinities and NaN
+// included: x * 1, x - 0 and x + (-0) fold, x + 0 and x * 0 do not.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "mlir/Dialect/CommonFolders.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/PatternMatch.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// Constants of more elements are left to run time unless they are splats.
+static constexpr int64_t maxFoldedElements = 64;
+
+static bool isFoldable(ArrayRef<Attribute> operands) {
+  return llvm::all_of(operands, [](Attribute attribute) {
+    auto dense = dyn_cast_or_null<DenseElementsAttr>(attribute);
+    return dense && (dense.isSplat() || dense.getNumElements() <= maxFoldedElements);
+  });
+}
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+static bool isFloat(Value value) {
+  return isa<FloatType>(typeOf(value).getElementType());
+}
+
+/// Whether every element of the constant is `number`, in sign too.
+static bool isSplatOf(Value value, double number) {
+  std::optional<double> splat = getSplat(value);
+  return splat && *splat == number && std::signbit(*splat) == std::signbit(number);
+}
+
+template <typename FloatFn, typename IntFn>
+static Attribute foldBinary(ArrayRef<Attribute> operands, Type type, FloatFn onFloat,
+                            IntFn onInt) {
+  if (!isFoldable(operands))
+    return nullptr;
+  if (isDifferentiable(type))
+    return constFoldBinaryOp<FloatAttr>(operands, onFloat);
+  return constFoldBinaryOp<IntegerAttr>(operands, onInt);
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+OpFoldResult AddOp::fold(FoldAdaptor adaptor) {
+  // x + (-0.0) => x; integers: x + 0 => x
+  if (isSplatOf(getRhs(), isFloat(getRhs()) ? -0.0 : 0.0))
+    return getLhs();
+  return foldBinary(
+      adaptor.getOperands(), getType(),
+      [](const APFloat &a, const APFloat &b) { return a + b; },
+      [](const APInt &a, const APInt &b) { return a + b; });
+}
+
+OpFoldResult SubtractOp::fold(FoldAdaptor adaptor) {
+  // x - 0 => x
+  if (isSplatOf(getRhs(), 0.0))
+    return getLhs();
+  return foldBinary(
+      adaptor.getOperands(), getType(),
+      [](const APFloat &a, const APFloat &b) { return a - b; },
+      [](const APInt &a, const APInt &b) { return a - b; });
+}
+
+OpFoldResult MultiplyOp::fold(FoldAdaptor adaptor) {
+  // x * 1 => x
+  if (isSplatOf(getRhs(), 1.0))
+    return getLhs();
+  return foldBinary(
+      adaptor.getOperands(), getType(),
+      [](const APFloat &a, const APFloat &b) { return a * b; },
+      [](const APInt &a, const APInt &b) { return a * b; });
+}
+
+OpFoldResult DivideOp::fold(FoldAdaptor adaptor) {
+  // x / 1 => x
+  if (isSplatOf(getRhs(), 1.0))
+    return getLhs();
+  if (!isFoldable(adaptor.getOperands()))
+    return nullptr;
+  return constFoldBinaryOp<FloatAttr>(
+      adaptor.getOperands(),
+      [](const APFloat &a, const APFloat &b) { return a / b; });
+}
+
+OpFoldResult NegativeOp::fold(FoldAdaptor adaptor) {
+  // -(-x) => x
+  if (auto inner = getX().getDefiningOp<NegativeOp>())
+    return inner.getX();
+  if (!isFoldable(adaptor.getOperands()))
+    return nullptr;
+  if (isFloat(getX()))
+    return constFoldUnaryOp<FloatAttr>(adaptor.getOperands(),
+                                       [](const APFloat &a) { return -a; });
+  return constFoldUnaryOp<IntegerAttr>(adaptor.getOperands(),
+                                       [](const APInt &a) { return -a; });
+}
+
+OpFoldResult SelectOp::fold(FoldAdaptor adaptor) {
+  if (getOnTrue() == getOnFalse())
+    return getOnTrue();
+  if (std::optional<double> condition = getSplat(getCondition()))
+    return *condition != 0 ? getOnTrue() : getOnFalse();
+  return nullptr;
+}
+
+OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
+  if (getType() == getX().getType())
+    return getX();
+  auto elements = dyn_cast_or_null<DenseElementsAttr>(adaptor.getX());
+  Type to = getDtype(), from = typeOf(getX()).getElementType();
+  if (!elements || !elements.isSplat())
+    return nullptr;
+  auto type = typeOf(getResult());
+  if (auto target = dyn_cast<FloatType>(to)) {
+    APFloat number(0.0);
+    bool lost;
+    if (isa<FloatType>(from)) {
+      number = elements.getSplatValue<APFloat>();
+      number.convert(target.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+    } else {
+      number = APFloat(target.getFloatSemantics());
+      number.convertFromAPInt(elements.getSplatValue<APInt>(),
+                              /*IsSigned=*/!from.isInteger(1),
+                              APFloat::rmNearestTiesToEven);
+    }
+    return DenseElementsAttr::get(type, number);
+  }
+  if (isa<FloatType>(from) || to.isInteger(1))
+    return nullptr;
+  APInt number = elements.getSplatValue<APInt>();
+  unsigned width = to.getIntOrFloatBitWidth();
+  return DenseElementsAttr::get(type, from.isInteger(1) ? number.zextOrTrunc(width)
+                                                        : number.sextOrTrunc(width));
+}
+
+namespace {
+
+/// x + (-v) => x - v
+struct AddNegative : OpRewritePattern<AddOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AddOp op, PatternRewriter &rewriter) const override {
+    for (auto [x, other] : {std::pair(op.getLhs(), op.getRhs()),
+                            std::pair(op.getRhs(), op.getLhs())})
+      if (auto negative = other.getDefiningOp<NegativeOp>()) {
+        rewriter.replaceOpWithNewOp<SubtractOp>(op, x, negative.getX());
+        return success();
+      }
+    return rewriter.notifyMatchFailure(op, "no operand is a negative");
+  }
+};
+
+/// x - (-v) => x + v
+struct SubtractNegative : OpRewritePattern<SubtractOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SubtractOp op, PatternRewriter &rewriter) const override {
+    auto negative = op.getRhs().getDefiningOp<NegativeOp>();
+    if (!negative)
+      return rewriter.notifyMatchFailure(op, "rhs is not a negative");
+    rewriter.replaceOpWithNewOp<AddOp>(op, op.getLhs(), negative.getX());
+    return success();
+  }
+};
+
+/// x * -1 => -x
+struct MultiplyMinusOne : OpRewritePattern<MultiplyOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MultiplyOp op, PatternRewriter &rewriter) const override {
+    if (!isSplatOf(op.getRhs(), -1.0))
+      return rewriter.notifyMatchFailure(op, "rhs is not -1");
+    rewriter.replaceOpWithNewOp<NegativeOp>(op, op.getLhs());
+    return success();
+  }
+};
+
+/// power(x, 1) => x; power(x, 2) => square(x); power(x, -1) => reciprocal(x)
+struct PowerOfConstant : OpRewritePattern<PowerOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PowerOp op, PatternRewriter &rewriter) const override {
+    std::optional<double> exponent = getSplat(op.getRhs());
+    if (exponent == 1.0)
+      rewriter.replaceOp(op, op.getLhs());
+    else if (exponent == 2.0)
+      rewriter.replaceOpWithNewOp<SquareOp>(op, op.getLhs());
+    else if (exponent == -1.0)
+      rewriter.replaceOpWithNewOp<ReciprocalOp>(op, op.getLhs());
+    else
+      return rewriter.notifyMatchFailure(op, "no simpler form for the exponent");
+    return success();
+  }
+};
+
+} // namespace
+
+void AddOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<AddNegative>(context);
+}
+void SubtractOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                             MLIRContext *context) {
+  patterns.add<SubtractNegative>(context);
+}
+void MultiplyOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                             MLIRContext *context) {
+  patterns.add<MultiplyMinusOne>(context);
+}
+void PowerOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                          MLIRContext *context) {
+  patterns.add<PowerOfConstant>(context);
+}
+
+//===----------------------------------------------------------------------===//
+// Shape
+//===----------------------------------------------------------------------===//
+
+OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
+
+static Attribute foldSplat(Attribute operand, Type type) {
+  auto elements = dyn_cast_or_null<DenseElementsAttr>(operand);
+  if (!elements || !elements.isSplat())
+    return nullptr;
+  return elements.resizeSplat(cast<ShapedType>(type));
+}
+
+static bool isIdentity(ArrayRef<int64_t> permutation) {
+  for (auto [i, d] : llvm::enumerate(permutation))
+    if (d != static_cast<int64_t>(i))
+      return false;
+  return true;
+}
+
+OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
+  if (getType() == getX().getType())
+    return getX();
+  return foldSplat(adaptor.getX(), getType());
+}
+
+OpFoldResult ReshapeOp::fold(FoldAdaptor adaptor) {
+  if (getType() == getX().getType())
+    return getX();
+  // reshape(reshape(x)) => reshape(x)
+  if (auto inner = getX().getDefiningOp<ReshapeOp>()) {
+    getXMutable().assign(inner.getX());
+    return getResult();
+  }
+  return foldSplat(adaptor.getX(), getType());
+}
+
+OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
+  if (isIdentity(getPermutation()))
+    return getX();
+  // transpose(transpose(x)) => transpose(x)
+  if (auto inner = getX().getDefiningOp<TransposeOp>()) {
+    SmallVector<int64_t> permutation;
+    for (int64_t d : getPermutation())
+      permutation.push_back(inner.getPermutation()[d]);
+    setPermutation(permutation);
+    getXMutable().assign(inner.getX());
+    return getResult();
+  }
+  return foldSplat(adaptor.getX(), getType());
+}
+
+OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
+  if (getType() == getX().getType())
+    return getX();
+  return foldSplat(adaptor.getX(), getType());
+}
+
+OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
+  return getInputs().size() == 1 ? getInputs().front() : Value();
+}
+
+OpFoldResult ReverseOp::fold(FoldAdaptor adaptor) {
+  if (llvm::all_of(getDimensions(), [&](int64_t d) {
+        return typeOf(getX()).getDimSize(d) <= 1;
+      }))
+    return getX();
+  // reverse(reverse(x)) => x
+  if (auto inner = getX().getDefiningOp<ReverseOp>())
+    if (inner.getDimensions() == getDimensions())
+      return inner.getX();
+  return foldSplat(adaptor.getX(), getType());
+}
+
+OpFoldResult ReduceSumOp::fold(FoldAdaptor) {
+  return getDimensions().empty() ? getX() : Value();
+}
+
+namespace {
+
+/// broadcast(broadcast(x)) => broadcast(x)
+struct BroadcastOfBroadcast : OpRewritePattern<BroadcastOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BroadcastOp op, PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<BroadcastOp>();
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "operand is not a broadcast");
+    SmallVector<int64_t> dimensions;
+    for (int64_t d : inner.getDimensions())
+      dimensions.push_back(op.getDimensions()[d]);
+    rewriter.replaceOpWithNewOp<BroadcastOp>(op, inner.getX(), op.getShape(), dimensions);
+    return success();
+  }
+};
+
+/// reduce_sum(broadcast(x)) over new dimensions => x * their size
+struct SumOfBroadcast : OpRewritePattern<ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const override {
+    auto broadcast = op.getX().getDefiningOp<BroadcastOp>();
+    if (!broadcast || !isDifferentiable(op.getType()))
+      return rewriter.notifyMatchFailure(op, "operand is not a broadcast of floats");
+    SmallVector<int64_t> remaining;
+    double count = 1;
+    for (auto [d, size] : llvm::enumerate(broadcast.getShape())) {
+      if (!llvm::is_contained(op.getDimensions(), static_cast<int64_t>(d)))
+        remaining.push_back(d);
+      else if (llvm::is_contained(broadcast.getDimensions(), static_cast<int64_t>(d)))
+        return rewriter.notifyMatchFailure(op, "sums over a dimension of the operand");
+      else
+        count *= size;
+    }
+    if (count == 0)
+      return rewriter.notifyMatchFailure(op, "sums over nothing");
+    SmallVector<int64_t> dimensions;
+    for (int64_t d : broadcast.getDimensions())
+      dimensions.push_back(llvm::find(remaining, d) - remaining.begin());
+    Value x = BroadcastOp::create(rewriter, op.getLoc(), broadcast.getX(),
+                                  typeOf(op.getResult()).getShape(), dimensions);
+    Value factor = createSplat(rewriter, op.getLoc(), typeOf(x), count);
+    rewriter.replaceOpWithNewOp<MultiplyOp>(op, x, factor);
+    return success();
+  }
+};
+
+/// dot_general(transpose(x), v) => dot_general(x, v) with x's dimensions, where
+/// the free dimensions keep their order.
+struct DotOfTranspose : OpRewritePattern<DotGeneralOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DotGeneralOp op, PatternRewriter &rewriter) const override {
+    Value lhs = op.getLhs(), rhs = op.getRhs();
+    SmallVector<int64_t> lhsBatch(op.getLhsBatch()), rhsBatch(op.getRhsBatch()),
+        lhsContract(op.getLhsContract()), rhsContract(op.getRhsContract());
+    bool changed = strip(lhs, lhsBatch, lhsContract);
+    changed |= strip(rhs, rhsBatch, rhsContract);
+    if (!changed)
+      return rewriter.notifyMatchFailure(op, "no transpose to fold");
+    rewriter.replaceOpWithNewOp<DotGeneralOp>(op, lhs, rhs, lhsBatch, rhsBatch,
+                                              lhsContract, rhsContract);
+    return success();
+  }
+
+  static bool strip(Value &operand, SmallVectorImpl<int64_t> &batch,
+                    SmallVectorImpl<int64_t> &contract) {
+    auto transpose = operand.getDefiningOp<TransposeOp>();
+    if (!transpose)
+      return false;
+    ArrayRef<int64_t> permutation = transpose.getPermutation();
+    int64_t previous = -1;
+    for (int64_t d = 0, rank = permutation.size(); d < rank; ++d) {
+      if (llvm::is_contained(batch, d) || llvm::is_contained(contract, d))
+        continue;
+      if (permutation[d] < previous)
+        return false;
+      previous = permutation[d];
+    }
+    for (int64_t &d : batch)
+      d = permutation[d];
+    for (int64_t &d : contract)
+      d = permutation[d];
+    operand = transpose.getX();
+    return true;
+  }
+};
+
+} // namespace
+
+void BroadcastOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                              MLIRContext *context) {
+  patterns.add<BroadcastOfBroadcast>(context);
+}
+void ReduceSumOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                              MLIRContext *context) {
+  patterns.add<SumOfBroadcast>(context);
+}
+void DotGeneralOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                               MLIRContext *context) {
+  patterns.add<DotOfTranspose>(context);
+}

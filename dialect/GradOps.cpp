@@ -1,0 +1,525 @@
+//===- GradOps.cpp - Result types and verification ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Expr.h"
+#include "dialect/Rules.h"
+#include "dialect/Scalar.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/SmallBitVector.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+using Location_ = std::optional<Location>;
+using Types = SmallVectorImpl<Type>;
+using Shape = SmallVector<int64_t>;
+
+static RankedTensorType tensorOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// Each of `dimensions` must be in [0, rank) and stand there once.
+static LogicalResult checkDimensions(Location_ loc, StringRef op, StringRef name,
+                                     ArrayRef<int64_t> dimensions, int64_t rank,
+                                     bool increasing) {
+  llvm::SmallBitVector seen(rank);
+  int64_t previous = -1;
+  for (int64_t d : dimensions) {
+    if (d < 0 || d >= rank)
+      return emitOptionalError(loc, "'grad.", op, "' op expected ", name,
+                               " in [0, ", rank, "), but got ", d);
+    if (seen.test(d) || (increasing && d <= previous))
+      return emitOptionalError(loc, "'grad.", op, "' op expected ",
+                               increasing ? "strictly increasing " : "distinct ",
+                               name, ", but got [", dimensions, "]");
+    seen.set(d);
+    previous = d;
+  }
+  return success();
+}
+
+static LogicalResult checkLength(Location_ loc, StringRef op, StringRef name,
+                                 size_t actual, size_t expected) {
+  if (actual == expected)
+    return success();
+  return emitOptionalError(loc, "'grad.", op, "' op expected ", expected, " ",
+                           name, ", one for each dimension, but got ", actual);
+}
+
+static LogicalResult checkSizes(Location_ loc, StringRef op,
+                                ArrayRef<int64_t> shape) {
+  for (int64_t size : shape)
+    if (size < 0)
+      return emitOptionalError(loc, "'grad.", op,
+                               "' op expected sizes of at least 0, but got ", size);
+  return success();
+}
+
+static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
+                                      ArrayRef<int64_t> dimensions, Types &types) {
+  RankedTensorType type = tensorOf(x);
+  if (failed(checkDimensions(loc, op, "dimensions", dimensions, type.getRank(),
+                             /*increasing=*/true)))
+    return failure();
+  Shape shape;
+  for (auto [d, size] : llvm::enumerate(type.getShape()))
+    if (!llvm::is_contained(dimensions, static_cast<int64_t>(d)))
+      shape.push_back(size);
+    else if (size == 0 && (op == "reduce_max" || op == "reduce_min"))
+      return emitOptionalError(loc, "'grad.", op,
+                               "' op expected a dimension that is not empty, but "
+                               "dimension ", d, " has size 0");
+  types.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+static LogicalResult inferArgReducedType(Location_ loc, StringRef op, Value x,
+                                         int64_t dimension, Types &types) {
+  RankedTensorType type = tensorOf(x);
+  if (failed(checkDimensions(loc, op, "dimension", dimension, type.getRank(), true)))
+    return failure();
+  Shape shape(type.getShape());
+  if (shape[dimension] == 0)
+    return emitOptionalError(loc, "'grad.", op,
+                             "' op expected a dimension that is not empty, but "
+                             "dimension ", dimension, " has size 0");
+  shape.erase(shape.begin() + dimension);
+  types.push_back(
+      RankedTensorType::get(shape, IntegerType::get(type.getContext(), 64)));
+  return success();
+}
+
+#define GET_OP_CLASSES
+#include "dialect/GradOps.cpp.inc"
+
+LogicalResult ConvertOp::inferReturnTypes(MLIRContext *, Location_,
+                                          Adaptor adaptor, Types &types) {
+  types.push_back(tensorOf(adaptor.getX()).clone(adaptor.getDtype()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Sources and shape
+//===----------------------------------------------------------------------===//
+
+LogicalResult IotaOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                       Adaptor adaptor, Types &types) {
+  ArrayRef<int64_t> shape = adaptor.getShape();
+  if (failed(checkSizes(loc, "iota", shape)) ||
+      failed(checkDimensions(loc, "iota", "dimension", adaptor.getDimension(),
+                             shape.size(), true)))
+    return failure();
+  types.push_back(RankedTensorType::get(shape, adaptor.getDtype()));
+  return success();
+}
+
+LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                            Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  ArrayRef<int64_t> shape = adaptor.getShape(), dimensions = adaptor.getDimensions();
+  if (failed(checkSizes(loc, "broadcast", shape)) ||
+      failed(checkLength(loc, "broadcast", "dimensions", dimensions.size(),
+                         type.getRank())) ||
+      failed(checkDimensions(loc, "broadcast", "dimensions", dimensions,
+                             shape.size(), /*increasing=*/true)))
+    return failure();
+  for (auto [i, d] : llvm::enumerate(dimensions))
+    if (shape[d] != type.getDimSize(i))
+      return emitOptionalError(loc, "'grad.broadcast' op expected dimension ", d,
+                               " of the result to have size ", type.getDimSize(i),
+                               ", as dimension ", i, " of the operand, but got ",
+                               shape[d]);
+  types.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                          Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  if (failed(checkSizes(loc, "reshape", adaptor.getShape())))
+    return failure();
+  auto result = RankedTensorType::get(adaptor.getShape(), type.getElementType());
+  if (result.getNumElements() != type.getNumElements())
+    return emitOptionalError(loc, "'grad.reshape' op expected a shape of ",
+                             type.getNumElements(), " elements, but got ",
+                             result.getNumElements());
+  types.push_back(result);
+  return success();
+}
+
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                            Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  ArrayRef<int64_t> permutation = adaptor.getPermutation();
+  if (failed(checkLength(loc, "transpose", "entries of the permutation",
+                         permutation.size(), type.getRank())) ||
+      failed(checkDimensions(loc, "transpose", "dimensions", permutation,
+                             type.getRank(), /*increasing=*/false)))
+    return failure();
+  Shape shape;
+  for (int64_t d : permutation)
+    shape.push_back(type.getDimSize(d));
+  types.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+/// A slice of `sizes` at `offsets` with `strides` must lie inside `shape`.
+static LogicalResult checkSlice(Location_ loc, StringRef op, ArrayRef<int64_t> shape,
+                                ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,
+                                ArrayRef<int64_t> strides) {
+  size_t rank = shape.size();
+  if (failed(checkLength(loc, op, "offsets", offsets.size(), rank)) ||
+      failed(checkLength(loc, op, "sizes", sizes.size(), rank)) ||
+      failed(checkLength(loc, op, "strides", strides.size(), rank)) ||
+      failed(checkSizes(loc, op, sizes)))
+    return failure();
+  for (size_t d = 0; d < rank; ++d) {
+    if (strides[d] < 1)
+      return emitOptionalError(loc, "'grad.", op,
+                               "' op expected strides of at least 1, but got ",
+                               strides[d], " in dimension ", d);
+    int64_t end = sizes[d] == 0 ? offsets[d]
+                                : offsets[d] + (sizes[d] - 1) * strides[d] + 1;
+    if (offsets[d] < 0 || end > shape[d])
+      return emitOptionalError(loc, "'grad.", op,
+                               "' op expected a slice within dimension ", d,
+                               " of size ", shape[d], ", but got elements ",
+                               offsets[d], " to ", end);
+  }
+  return success();
+}
+
+LogicalResult SliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                        Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  if (failed(checkSlice(loc, "slice", type.getShape(), adaptor.getOffsets(),
+                        adaptor.getSizes(), adaptor.getStrides())))
+    return failure();
+  types.push_back(RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
+  return success();
+}
+
+LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                               Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  Shape zeros(adaptor.getSizes().size(), 0), ones(adaptor.getSizes().size(), 1);
+  if (failed(checkSlice(loc, "dynamic_slice", type.getShape(), zeros,
+                        adaptor.getSizes(), ones)))
+    return failure();
+  types.push_back(RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
+  return success();
+}
+
+LogicalResult DynamicSliceOp::verify() {
+  return checkLength(getLoc(), "dynamic_slice", "indices", getIndices().size(),
+                     tensorOf(getX()).getRank());
+}
+
+static LogicalResult checkElementType(Location_ loc, StringRef op, Value x,
+                                      StringRef name, Value other) {
+  Type expected = tensorOf(x).getElementType(), actual = tensorOf(other).getElementType();
+  if (expected == actual)
+    return success();
+  return emitOptionalError(loc, "'grad.", op, "' op expected ", name,
+                           " to have element type ", expected, ", but got ", actual);
+}
+
+LogicalResult UpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                              Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  if (failed(checkElementType(loc, "update_slice", adaptor.getX(), "update",
+                              adaptor.getUpdate())) ||
+      failed(checkSlice(loc, "update_slice", type.getShape(), adaptor.getOffsets(),
+                        tensorOf(adaptor.getUpdate()).getShape(),
+                        adaptor.getStrides())))
+    return failure();
+  types.push_back(type);
+  return success();
+}
+
+LogicalResult DynamicUpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                                     Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  Shape zeros(type.getRank(), 0), ones(type.getRank(), 1);
+  if (failed(checkElementType(loc, "dynamic_update_slice", adaptor.getX(), "update",
+                              adaptor.getUpdate())) ||
+      failed(checkSlice(loc, "dynamic_update_slice", type.getShape(), zeros,
+                        tensorOf(adaptor.getUpdate()).getShape(), ones)))
+    return failure();
+  types.push_back(type);
+  return success();
+}
+
+LogicalResult DynamicUpdateSliceOp::verify() {
+  return checkLength(getLoc(), "dynamic_update_slice", "indices",
+                     getIndices().size(), tensorOf(getX()).getRank());
+}
+
+LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc, Adaptor adaptor,
+                                      Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  size_t rank = type.getRank();
+  ArrayRef<int64_t> low = adaptor.getLow(), high = adaptor.getHigh(),
+                    interior = adaptor.getInterior();
+  if (failed(checkElementType(loc, "pad", adaptor.getX(), "value", adaptor.getValue())) ||
+      failed(checkLength(loc, "pad", "low", low.size(), rank)) ||
+      failed(checkLength(loc, "pad", "high", high.size(), rank)) ||
+      failed(checkLength(loc, "pad", "interior", interior.size(), rank)))
+    return failure();
+  if (int64_t valueRank = tensorOf(adaptor.getValue()).getRank())
+    return emitOptionalError(loc, "'grad.pad' op expected a scalar value, but got rank ",
+                             valueRank);
+  Shape shape;
+  for (size_t d = 0; d < rank; ++d) {
+    if (low[d] < 0 || high[d] < 0 || interior[d] < 0)
+      return emitOptionalError(loc, "'grad.pad' op expected padding of at least 0, "
+                                    "but got ", std::min({low[d], high[d], interior[d]}),
+                               " in dimension ", d);
+    int64_t size = type.getDimSize(d);
+    shape.push_back(low[d] + size + std::max<int64_t>(size - 1, 0) * interior[d] +
+                    high[d]);
+  }
+  types.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                              Adaptor adaptor, Types &types) {
+  if (adaptor.getInputs().empty())
+    return emitOptionalError(loc, "'grad.concatenate' op expected at least one input");
+  RankedTensorType type = tensorOf(adaptor.getInputs().front());
+  int64_t dimension = adaptor.getDimension();
+  if (failed(checkDimensions(loc, "concatenate", "dimension", dimension,
+                             type.getRank(), true)))
+    return failure();
+  Shape shape(type.getShape());
+  shape[dimension] = 0;
+  for (auto [i, input] : llvm::enumerate(adaptor.getInputs())) {
+    RankedTensorType other = tensorOf(input);
+    Shape otherShape(other.getShape());
+    if (other.getRank() == type.getRank())
+      otherShape[dimension] = type.getDimSize(dimension);
+    if (ArrayRef<int64_t>(otherShape) != type.getShape() ||
+        other.getElementType() != type.getElementType())
+      return emitOptionalError(loc, "'grad.concatenate' op expected input ", i,
+                               " to be like ", type, " outside dimension ",
+                               dimension, ", but got ", other);
+    shape[dimension] += other.getDimSize(dimension);
+  }
+  types.push_back(RankedTensorType::get(shape, type.getElementType()));
+  return success();
+}
+
+LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                          Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  types.push_back(type);
+  return checkDimensions(loc, "reverse", "dimensions", adaptor.getDimensions(),
+                         type.getRank(), /*increasing=*/true);
+}
+
+LogicalResult CumsumOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                         Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  types.push_back(type);
+  return checkDimensions(loc, "cumsum", "dimension", adaptor.getDimension(),
+                         type.getRank(), true);
+}
+
+//===----------------------------------------------------------------------===//
+// Products and indexing
+//===----------------------------------------------------------------------===//
+
+LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                             Adaptor adaptor, Types &types) {
+  RankedTensorType lhs = tensorOf(adaptor.getLhs()), rhs = tensorOf(adaptor.getRhs());
+  if (failed(checkElementType(loc, "dot_general", adaptor.getLhs(), "rhs",
+                              adaptor.getRhs())))
+    return failure();
+  Shape lhsUsed(adaptor.getLhsBatch()), rhsUsed(adaptor.getRhsBatch());
+  llvm::append_range(lhsUsed, adaptor.getLhsContract());
+  llvm::append_range(rhsUsed, adaptor.getRhsContract());
+  if (failed(checkDimensions(loc, "dot_general", "dimensions of lhs", lhsUsed,
+                             lhs.getRank(), false)) ||
+      failed(checkDimensions(loc, "dot_general", "dimensions of rhs", rhsUsed,
+                             rhs.getRank(), false)))
+    return failure();
+  if (adaptor.getLhsBatch().size() != adaptor.getRhsBatch().size() ||
+      lhsUsed.size() != rhsUsed.size())
+    return emitOptionalError(loc, "'grad.dot_general' op expected as many batch and "
+                                  "contracting dimensions of lhs as of rhs");
+  for (auto [l, r] : llvm::zip_equal(lhsUsed, rhsUsed))
+    if (lhs.getDimSize(l) != rhs.getDimSize(r))
+      return emitOptionalError(loc, "'grad.dot_general' op expected dimension ", r,
+                               " of rhs to have size ", lhs.getDimSize(l),
+                               ", as dimension ", l, " of lhs, but got ",
+                               rhs.getDimSize(r));
+  Shape shape;
+  for (int64_t d : adaptor.getLhsBatch())
+    shape.push_back(lhs.getDimSize(d));
+  for (int64_t d = 0; d < lhs.getRank(); ++d)
+    if (!llvm::is_contained(lhsUsed, d))
+      shape.push_back(lhs.getDimSize(d));
+  for (int64_t d = 0; d < rhs.getRank(); ++d)
+    if (!llvm::is_contained(rhsUsed, d))
+      shape.push_back(rhs.getDimSize(d));
+  types.push_back(RankedTensorType::get(shape, lhs.getElementType()));
+  return success();
+}
+
+/// The shape of what `indices` points at in a tensor of type `type`.
+static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
+                                      RankedTensorType type,
+                                      RankedTensorType indices) {
+  int64_t k = indices.getRank() == 0 ? -1 : indices.getShape().back();
+  if (k < 0 || k > type.getRank()) {
+    (void)emitOptionalError(loc, "'grad.", op,
+                            "' op expected indices whose last dimension has at most "
+                            "size ", type.getRank(), ", but got ", indices);
+    return failure();
+  }
+  Shape shape(indices.getShape().drop_back());
+  llvm::append_range(shape, type.getShape().drop_front(k));
+  for (int64_t d = 0; d < k; ++d)
+    if (type.getDimSize(d) == 0 && !llvm::is_contained(shape, 0)) {
+      (void)emitOptionalError(loc, "'grad.", op, "' op expected a dimension that is "
+                              "not empty to index, but dimension ", d, " has size 0");
+      return failure();
+    }
+  return shape;
+}
+
+LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                         Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  FailureOr<Shape> shape =
+      gatheredShape(loc, "gather", type, tensorOf(adaptor.getIndices()));
+  if (failed(shape))
+    return failure();
+  types.push_back(RankedTensorType::get(*shape, type.getElementType()));
+  return success();
+}
+
+LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                             Adaptor adaptor, Types &types) {
+  RankedTensorType type = tensorOf(adaptor.getX());
+  FailureOr<Shape> shape =
+      gatheredShape(loc, "scatter_add", type, tensorOf(adaptor.getIndices()));
+  if (failed(shape) || failed(checkElementType(loc, "scatter_add", adaptor.getX(),
+                                               "updates", adaptor.getUpdates())))
+    return failure();
+  auto expected = RankedTensorType::get(*shape, type.getElementType());
+  if (expected != adaptor.getUpdates().getType())
+    return emitOptionalError(loc, "'grad.scatter_add' op expected updates of type ",
+                             expected, ", but got ", adaptor.getUpdates().getType());
+  types.push_back(type);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Calls, requests and regions
+//===----------------------------------------------------------------------===//
+
+/// The function that `op` names, after checking its operand types.
+static FunctionOpInterface checkCallee(Operation *op, FlatSymbolRefAttr callee,
+                                       ValueRange inputs,
+                                       SymbolTableCollection &symbols) {
+  auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, callee);
+  if (!function) {
+    op->emitOpError("expected the symbol of a function, but got ") << callee;
+    return nullptr;
+  }
+  if (TypeRange(function.getArgumentTypes()) != TypeRange(inputs)) {
+    (op->emitOpError("expected inputs of types (")
+     << function.getArgumentTypes() << "), but got (" << inputs.getTypes() << ")")
+            .attachNote(function->getLoc())
+        << "callee is here";
+    return nullptr;
+  }
+  return function;
+}
+
+static LogicalResult checkResults(Operation *op, ArrayRef<Type> expected) {
+  if (TypeRange(op->getResultTypes()) == TypeRange(expected))
+    return success();
+  return op->emitOpError("expected results of types (")
+         << expected << "), but got (" << op->getResultTypes() << ")";
+}
+
+/// Appends the types at `indices`, which must be in range, distinct and
+/// differentiable.
+static LogicalResult appendTypes(Operation *op, StringRef name, ArrayRef<Type> from,
+                                 ArrayRef<int64_t> indices, Types &to) {
+  llvm::SmallBitVector seen(from.size());
+  for (int64_t i : indices) {
+    if (i < 0 || i >= static_cast<int64_t>(from.size()))
+      return op->emitOpError("expected entries of `")
+             << name << "` in [0, " << from.size() << "), but got " << i;
+    if (seen.test(i))
+      return op->emitOpError("expected distinct entries of `")
+             << name << "`, but got " << i << " twice";
+    if (!isDifferentiable(from[i]))
+      return op->emitOpError("expected entries of `")
+             << name << "` to name tensors of floats, but " << i << " has type "
+             << from[i];
+    seen.set(i);
+    to.push_back(from[i]);
+  }
+  return success();
+}
+
+static LogicalResult checkTypes(Operation *op, StringRef name, ArrayRef<Type> expected,
+                                ValueRange actual) {
+  if (TypeRange(actual) == TypeRange(expected))
+    return success();
+  return op->emitOpError("expected ") << name << " of types (" << expected
+                                      << "), but got (" << actual.getTypes() << ")";
+}
+
+LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function = checkCallee(*this, getCalleeAttr(), getInputs(), symbols);
+  return success(function && succeeded(checkResults(*this, function.getResultTypes())));
+}
+
+LogicalResult VjpOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function = checkCallee(*this, getCalleeAttr(), getInputs(), symbols);
+  if (!function)
+    return failure();
+  SmallVector<Type> results(function.getResultTypes()), cotangents;
+  if (failed(appendTypes(*this, "of", function.getResultTypes(), getOf(), cotangents)) ||
+      failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(), results)) ||
+      failed(checkTypes(*this, "cotangents", cotangents, getCotangents())))
+    return failure();
+  return checkResults(*this, results);
+}
+
+LogicalResult JvpOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function = checkCallee(*this, getCalleeAttr(), getInputs(), symbols);
+  if (!function)
+    return failure();
+  SmallVector<Type> results(function.getResultTypes()), tangents;
+  if (failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(), tangents)) ||
+      failed(appendTypes(*this, "of", function.getResultTypes(), getOf(), results)) ||
+      failed(checkTypes(*this, "tangents", tangents, getTangents())))
+    return failure();
+  return checkResults(*this, results);
+}
+
+LogicalResult TransposedOp::verify() {
+  Block &body = getBody().front();
+  auto yield = dyn_cast<YieldOp>(body.getTerminator());
+  if (!yield)
+    return emitOpError("expected a region that ends with grad.yield");
+  if (TypeRange(body.getArgumentTypes()) != TypeRange(getResultTypes()))
+    return emitOpError("expected results of the types of the region's arguments, (")
+           << body.getArgumentTypes() << "), but got (" << getResultTypes() << ")";
+  if (TypeRange(yield.getTangents()) != TypeRange(getCotangents()))
+    return emitOpError("expected cotangents of the types that the region yields, (")
+           << yield.getTangents().getTypes() << "), but got ("
+           << getCotangents().getTypes() << ")";
+  return success();
+}

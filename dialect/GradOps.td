@@ -1,0 +1,398 @@
+//===- GradOps.td - Structural ops of the grad dialect ---------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRAD_OPS_TD
+#define GRAD_OPS_TD
+
+include "GradElementwise.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+/// An op with an inferred result type and derivative rules of its own.
+class Grad_StructuralOp<string mnemonic, list<Trait> traits = []>
+    : Grad_Op<mnemonic, !listconcat([InferTypeOpAdaptor], traits)>;
+
+/// A structural op that is linear in all its float operands, jointly: its
+/// tangent is the op itself applied to the tangents.
+class Grad_LinearOp<string mnemonic, list<Trait> traits = []>
+    : Grad_StructuralOp<mnemonic,
+        !listconcat([DeclareOpInterfaceMethods<LinearizeOpInterface>,
+                     DeclareOpInterfaceMethods<TransposeOpInterface>], traits)>;
+
+//===----------------------------------------------------------------------===//
+// Sources
+//===----------------------------------------------------------------------===//
+
+def Grad_ConstantOp : Grad_Op<"constant", [ConstantLike, AllTypesMatch<["value", "result"]>]> {
+  let summary = "tensor known at compile time";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "attr-dict $value";
+  let hasFolder = 1;
+}
+
+def Grad_IotaOp : Grad_StructuralOp<"iota"> {
+  let summary = "index along one dimension";
+  let description = [{
+    Element `(i_0, ..., i_n)` is `i_dimension`, as the given element type.
+
+    ```mlir
+    %0 = grad.iota dimension = 0, shape = [5], i64 : tensor<5xi64>
+    ```
+  }];
+  let arguments = (ins I64Attr:$dimension, DenseI64ArrayAttr:$shape,
+                       TypeAttrOf<Grad_Number>:$dtype);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = "`dimension` `=` $dimension `,` `shape` `=` $shape `,` $dtype "
+                       "attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Shape
+//===----------------------------------------------------------------------===//
+
+def Grad_BroadcastOp : Grad_LinearOp<"broadcast"> {
+  let summary = "repetition along new dimensions";
+  let description = [{
+    Dimension `i` of the operand becomes dimension `dimensions[i]` of the
+    result, of the same size; `dimensions` increases strictly. The operand is
+    repeated along all others. The transpose is `grad.reduce_sum`.
+
+    ```mlir
+    %1 = grad.broadcast %0, shape = [4, 3], dimensions = [1] : tensor<3xf64> -> tensor<4x3xf64>
+    ```
+  }];
+  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$shape,
+                       DenseI64ArrayAttr:$dimensions);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `shape` `=` $shape `,` `dimensions` `=` $dimensions "
+                       "attr-dict `:` type($x) `->` type($result)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Grad_ReshapeOp : Grad_LinearOp<"reshape"> {
+  let summary = "same elements in row-major order, another shape";
+  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$shape);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `shape` `=` $shape attr-dict `:` type($x) `->` type($result)";
+  let hasFolder = 1;
+}
+
+def Grad_TransposeOp : Grad_LinearOp<"transpose"> {
+  let summary = "permutation of the dimensions";
+  let description = "Dimension `i` of the result is dimension `permutation[i]` of the operand.";
+  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$permutation);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `permutation` `=` $permutation attr-dict "
+                       "`:` type($x) `->` type($result)";
+  let hasFolder = 1;
+}
+
+def Grad_SliceOp : Grad_LinearOp<"slice"> {
+  let summary = "static slice";
+  let description = [{
+    Element `i` of dimension `d` is element `offsets[d] + i * strides[d]` of
+    the operand, `0 <= i < sizes[d]`. Strides are positive; a negative NumPy
+    step is a slice and a `grad.reverse`.
+  }];
+  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$offsets,
+                       DenseI64ArrayAttr:$sizes, DenseI64ArrayAttr:$strides);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `offsets` `=` $offsets `,` `sizes` `=` $sizes `,` "
+                       "`strides` `=` $strides attr-dict `:` type($x) `->` type($result)";
+  let hasFolder = 1;
+}
+
+def Grad_DynamicSliceOp : Grad_LinearOp<"dynamic_slice"> {
+  let summary = "contiguous slice at offsets known at run time";
+  let description = [{
+    `indices` holds one 0-d i64 tensor for each dimension. An index is clamped
+    to `[0, size of the operand - size of the slice]`.
+  }];
+  let arguments = (ins Grad_Tensor:$x, Variadic<Grad_Index>:$indices,
+                       DenseI64ArrayAttr:$sizes);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `[` $indices `]` `,` `sizes` `=` $sizes attr-dict "
+                       "`:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Grad_UpdateSliceOp : Grad_LinearOp<"update_slice"> {
+  let summary = "tensor with a static slice replaced";
+  let description = "`x` with the elements that `grad.slice` would read replaced by `update`.";
+  let arguments = (ins Grad_Tensor:$x, Grad_Tensor:$update, DenseI64ArrayAttr:$offsets,
+                       DenseI64ArrayAttr:$strides);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` $update `,` `offsets` `=` $offsets `,` `strides` `=` $strides "
+                       "attr-dict `:` type($x) `,` type($update)";
+}
+
+def Grad_DynamicUpdateSliceOp : Grad_LinearOp<"dynamic_update_slice"> {
+  let summary = "tensor with a slice at run-time offsets replaced";
+  let description = "Indices are clamped as in `grad.dynamic_slice`.";
+  let arguments = (ins Grad_Tensor:$x, Grad_Tensor:$update,
+                       Variadic<Grad_Index>:$indices);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` $update `[` $indices `]` attr-dict `:` type($x) `,` type($update)";
+  let hasVerifier = 1;
+}
+
+def Grad_PadOp : Grad_LinearOp<"pad"> {
+  let summary = "border, and gaps between the elements, of one value";
+  let description = [{
+    Dimension `d` grows by `low[d]` before, `high[d]` behind and `interior[d]`
+    between any two elements; none is negative. `value` is a scalar. The
+    transpose of `grad.slice`.
+  }];
+  let arguments = (ins Grad_Tensor:$x, Grad_Tensor:$value, DenseI64ArrayAttr:$low,
+                       DenseI64ArrayAttr:$high, DenseI64ArrayAttr:$interior);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` $value `,` `low` `=` $low `,` `high` `=` $high `,` "
+                       "`interior` `=` $interior attr-dict "
+                       "`:` type($x) `,` type($value) `->` type($result)";
+}
+
+def Grad_ConcatenateOp : Grad_LinearOp<"concatenate"> {
+  let summary = "tensors one behind the other along one dimension";
+  let arguments = (ins Variadic<Grad_Tensor>:$inputs, I64Attr:$dimension);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$inputs `,` `dimension` `=` $dimension attr-dict "
+                       "`:` type($inputs) `->` type($result)";
+  let hasFolder = 1;
+}
+
+def Grad_ReverseOp : Grad_LinearOp<"reverse"> {
+  let summary = "reversal along dimensions";
+  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `dimensions` `=` $dimensions attr-dict "
+                       "`:` type($x) `->` type($result)";
+  let hasFolder = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// Reduction over `dimensions` (strictly increasing), which the result lacks.
+class Grad_ReduceOp<string mnemonic, Type operand, list<Trait> traits>
+    : Grad_StructuralOp<"reduce_" # mnemonic, traits> {
+  let arguments = (ins operand:$x, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` `dimensions` `=` $dimensions attr-dict "
+                       "`:` type($x) `->` type($result)";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(
+        ::mlir::MLIRContext *, ::std::optional<::mlir::Location> loc,
+        Adaptor adaptor, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      return inferReducedType(loc, "reduce_}] # mnemonic # [{", adaptor.getX(),
+                              adaptor.getDimensions(), types);
+    }
+  }];
+}
+
+def Grad_ReduceSumOp : Grad_ReduceOp<"sum", Grad_NumberTensor,
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "sum over dimensions; 0 over nothing";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+def Grad_ReduceProdOp : Grad_ReduceOp<"prod", Grad_NumberTensor,
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+  let summary = "product over dimensions; 1 over nothing";
+  let description = "The derivative is right where factors are zero, too.";
+}
+def Grad_ReduceMaxOp : Grad_ReduceOp<"max", Grad_NumberTensor,
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+  let summary = "maximum over dimensions; NaN if any element is";
+  let description = "Equal maxima share the derivative evenly.";
+}
+def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_NumberTensor,
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+  let summary = "minimum over dimensions; NaN if any element is";
+  let description = "Equal minima share the derivative evenly.";
+}
+def Grad_ReduceAnyOp : Grad_ReduceOp<"any", Grad_BoolTensor, []> {
+  let summary = "whether any element holds";
+}
+def Grad_ReduceAllOp : Grad_ReduceOp<"all", Grad_BoolTensor, []> {
+  let summary = "whether all elements hold";
+}
+
+/// Position of the first extreme element along one dimension.
+class Grad_ArgReduceOp<string mnemonic> : Grad_StructuralOp<mnemonic> {
+  let arguments = (ins Grad_NumberTensor:$x, I64Attr:$dimension);
+  let results = (outs Grad_IndexTensor:$result);
+  let assemblyFormat = "$x `,` `dimension` `=` $dimension attr-dict "
+                       "`:` type($x) `->` type($result)";
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::inferReturnTypes(
+        ::mlir::MLIRContext *, ::std::optional<::mlir::Location> loc,
+        Adaptor adaptor, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
+      return inferArgReducedType(loc, "}] # mnemonic # [{", adaptor.getX(),
+                                 adaptor.getDimension(), types);
+    }
+  }];
+}
+def Grad_ArgmaxOp : Grad_ArgReduceOp<"argmax"> {
+  let summary = "index of the first maximum, or of the first NaN";
+}
+def Grad_ArgminOp : Grad_ArgReduceOp<"argmin"> {
+  let summary = "index of the first minimum, or of the first NaN";
+}
+
+def Grad_CumsumOp : Grad_LinearOp<"cumsum"> {
+  let summary = "cumulative sum along one dimension";
+  let description = "From the end towards the start with `reverse = true`, the transpose.";
+  let arguments = (ins Grad_NumberTensor:$x, I64Attr:$dimension,
+                       DefaultValuedAttr<BoolAttr, "false">:$reverse);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = "$x `,` `dimension` `=` $dimension attr-dict `:` type($x)";
+}
+
+//===----------------------------------------------------------------------===//
+// Products and indexing
+//===----------------------------------------------------------------------===//
+
+def Grad_DotGeneralOp : Grad_StructuralOp<"dot_general",
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "sum of products over contracting dimensions";
+  let description = [{
+    The result's dimensions are the batch dimensions, the remaining dimensions
+    of `lhs`, and the remaining dimensions of `rhs`, each in order.
+
+    ```mlir
+    %c = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0]
+        : tensor<4x5xf64>, tensor<5x3xf64> -> tensor<4x3xf64>
+    ```
+  }];
+  let arguments = (ins Grad_NumberTensor:$lhs, Grad_NumberTensor:$rhs,
+                       DenseI64ArrayAttr:$lhs_batch, DenseI64ArrayAttr:$rhs_batch,
+                       DenseI64ArrayAttr:$lhs_contract, DenseI64ArrayAttr:$rhs_contract);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = [{
+    $lhs `,` $rhs `,` `batch` `=` $lhs_batch `x` $rhs_batch `,`
+    `contract` `=` $lhs_contract `x` $rhs_contract attr-dict
+    `:` type($lhs) `,` type($rhs) `->` type($result)
+  }];
+  let hasCanonicalizer = 1;
+}
+
+def Grad_GatherOp : Grad_LinearOp<"gather"> {
+  let summary = "slices at integer positions (NumPy's integer-array indexing)";
+  let description = [{
+    `indices` has shape `I... x k`; each row indexes the first `k` dimensions
+    of `x`. The result has shape `I... x shape(x)[k:]`. An index is clamped to
+    the size of its dimension; the front end has made it non-negative.
+  }];
+  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` $indices attr-dict `:` type($x) `,` type($indices) "
+                       "`->` type($result)";
+}
+
+def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
+  let summary = "sum of a tensor and updates at integer positions";
+  let description = [{
+    `x` with `updates[i...]` added to the slice that row `i...` of `indices`
+    points at, as in `grad.gather`; repeated positions add up.
+  }];
+  let arguments = (ins Grad_NumberTensor:$x, Grad_IndexTensor:$indices,
+                       Grad_NumberTensor:$updates);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = "$x `,` $indices `,` $updates attr-dict "
+                       "`:` type($x) `,` type($indices) `,` type($updates)";
+}
+
+//===----------------------------------------------------------------------===//
+// Functions and requests for derivatives
+//===----------------------------------------------------------------------===//
+
+def Grad_StopGradientOp : Grad_Op<"stop_gradient",
+    [SameOperandsAndResultType, DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+  let summary = "identity whose derivative is zero";
+  let arguments = (ins Grad_Tensor:$x);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+def Grad_CallOp : Grad_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "call of a function of tensors";
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = "$callee `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
+}
+
+def Grad_VjpOp : Grad_Op<"vjp",
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "value of a function and the pullback of cotangents";
+  let description = [{
+    Results are those of `callee` at `inputs`, then, for each index in `wrt`,
+    the cotangent of that input. `cotangents` holds one tensor for each index
+    in `of`, the results that are differentiated; the others count as constant.
+
+    ```mlir
+    %v, %dx = grad.vjp @f(%x), cotangents(%one), wrt = [0], of = [0]
+        : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
+                       Variadic<Grad_FloatTensor>:$cotangents,
+                       DenseI64ArrayAttr:$wrt, DenseI64ArrayAttr:$of);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` `,` `cotangents` `(` $cotangents `)` `,` `wrt` `=` $wrt `,`
+    `of` `=` $of attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Grad_JvpOp : Grad_Op<"jvp",
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "value of a function and the pushforward of tangents";
+  let description = [{
+    Results are those of `callee` at `inputs`, then, for each index in `of`,
+    the tangent of that result. `tangents` holds one tensor for each index in
+    `wrt`, the inputs that vary.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
+                       Variadic<Grad_FloatTensor>:$tangents,
+                       DenseI64ArrayAttr:$wrt, DenseI64ArrayAttr:$of);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` `,` `tangents` `(` $tangents `)` `,` `wrt` `=` $wrt `,`
+    `of` `=` $of attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Grad_TransposedOp : Grad_Op<"transposed",
+    [SingleBlockImplicitTerminator<"YieldOp">]> {
+  let summary = "transpose of the linear function in the region";
+  let description = [{
+    The region maps tangents, its arguments, to tangents, those it yields, and
+    may use values from above as coefficients. The op maps the cotangents of
+    the yielded values to the cotangents of the arguments. `grad-linearize`
+    makes it, `grad-transpose` expands it.
+  }];
+  let arguments = (ins Variadic<Grad_FloatTensor>:$cotangents);
+  let results = (outs Variadic<Grad_FloatTensor>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`(` $cotangents `)` $body attr-dict "
+                       "`:` functional-type($cotangents, $outputs)";
+  let hasVerifier = 1;
+}
+
+def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
+  let summary = "end of the region of grad.transposed";
+  let arguments = (ins Variadic<Grad_FloatTensor>:$tangents);
+  let builders = [OpBuilder<(ins), [{}]>];
+  let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
+}
+
+#endif // GRAD_OPS_TD

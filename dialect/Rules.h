@@ -1,0 +1,30 @@
+//===- Rules.h - Helpers shared by rules and patterns -----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_RULES_H
+#define GRADOPT_DIALECT_RULES_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+namespace mlir::grad {
+
+/// A `grad.constant` of `type` with every element `number`.
+Value createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
+                  double number);
+
+/// A tensor of zeros like `like`.
+Value createZeros(OpBuilder &builder, Location loc, Type like);
+
+/// Whether values of this type can have a tangent: tensors of floats.
+bool isDifferentiable(Type type);
+
+/// The number that `value` holds in all elements, if it is a splat constant.
+std::optional<double> getSplat(Value value);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_RULES_H

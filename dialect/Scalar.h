@@ -1,0 +1,93 @@
+//===- Scalar.h - Vocabulary of scalar lowerings ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What the `scalar` strings of GradElementwise.td may say. `s[i]` is the
+// element of operand i; the rest builds `arith` and `math` ops on elements.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_SCALAR_H
+#define GRADOPT_DIALECT_SCALAR_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Builders.h"
+
+namespace mlir::grad {
+
+struct Scalar {
+  OpBuilder &builder;
+  Location loc;
+  ValueRange operands;
+
+  Value operator[](unsigned i) const { return operands[i]; }
+  Type type() const { return operands.front().getType(); }
+  bool isFloat() const { return isa<FloatType>(type()); }
+
+  template <typename Op, typename... Args> Value apply(Args &&...args) const {
+    return Op::create(builder, loc, std::forward<Args>(args)...);
+  }
+
+  /// `Op` on all operands.
+  template <typename Op> Value op() const {
+    if constexpr (Op::template hasTrait<OpTrait::OneOperand>())
+      return apply<Op>(operands[0]);
+    else
+      return apply<Op>(operands[0], operands[1]);
+  }
+  /// `FloatOp` or `IntOp` on all operands, by their type.
+  template <typename FloatOp, typename IntOp> Value op() const {
+    return isFloat() ? op<FloatOp>() : op<IntOp>();
+  }
+
+  /// `value` in the type of the operands.
+  Value constant(double value) const {
+    if (isFloat())
+      return apply<arith::ConstantOp>(builder.getFloatAttr(type(), value));
+    return apply<arith::ConstantOp>(
+        builder.getIntegerAttr(type(), static_cast<int64_t>(value)));
+  }
+
+  Value divide(Value lhs, Value rhs) const {
+    return apply<arith::DivFOp>(lhs, rhs);
+  }
+  Value negative() const {
+    return isFloat() ? op<arith::NegFOp>()
+                     : apply<arith::SubIOp>(constant(0), operands[0]);
+  }
+  Value square() const {
+    return isFloat() ? apply<arith::MulFOp>(operands[0], operands[0])
+                     : apply<arith::MulIOp>(operands[0], operands[0]);
+  }
+  Value sign() const;
+  Value logistic() const;
+  Value isnan() const {
+    return apply<arith::CmpFOp>(arith::CmpFPredicate::UNO, operands[0],
+                                operands[0]);
+  }
+  Value isinf() const {
+    return apply<arith::CmpFOp>(arith::CmpFPredicate::OEQ,
+                                apply<math::AbsFOp>(operands[0]), infinity());
+  }
+  Value isfinite() const {
+    return apply<arith::CmpFOp>(arith::CmpFPredicate::OLT,
+                                apply<math::AbsFOp>(operands[0]), infinity());
+  }
+  Value infinity() const {
+    return constant(std::numeric_limits<double>::infinity());
+  }
+  Value compare(arith::CmpFPredicate forFloat, arith::CmpIPredicate forInt) const;
+  Value logicalNot() const {
+    return apply<arith::XOrIOp>(
+        operands[0],
+        apply<arith::ConstantOp>(builder.getIntegerAttr(type(), 1)));
+  }
+  Value convert(Type to) const;
+};
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_SCALAR_H

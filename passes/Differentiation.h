@@ -1,0 +1,47 @@
+//===- Differentiation.h - Steps of differentiation -------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_DIFFERENTIATION_H
+#define GRADOPT_PASSES_DIFFERENTIATION_H
+
+#include "dialect/GradDialect.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace mlir::grad {
+
+/// Replaces a `grad.vjp` or `grad.jvp` by the linearized body of its callee,
+/// which must be free of requests, calls and `grad.transposed`.
+LogicalResult linearizeRequest(Operation *request);
+
+/// Replaces `op` by the transpose of its region.
+LogicalResult transposeLinear(TransposedOp op);
+
+/// Replaces `call` by the body of its callee.
+LogicalResult inlineCall(CallOp call);
+
+/// Moves the ops of the region that do not depend on its arguments in front of
+/// `op`.
+void hoistCoefficients(TransposedOp op);
+
+/// The function that a call or request names; reports one that has no body of
+/// a single block.
+FailureOr<func::FuncOp> getCallee(Operation *op);
+
+/// Calls `visit` on each function with a body, callees first. Recursion is an
+/// error at the call that closes the cycle.
+LogicalResult walkCalleesFirst(ModuleOp module,
+                               llvm::function_ref<LogicalResult(func::FuncOp)> visit);
+
+/// Erases what has no effect and no use, uses first.
+void eraseDeadOps(func::FuncOp function);
+
+/// Erases private functions that nothing refers to.
+void eraseDeadFunctions(ModuleOp module);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_DIFFERENTIATION_H

@@ -1,0 +1,252 @@
+//===- Passes.td - Passes of gradopt ---------------------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_TD
+#define GRADOPT_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// Differentiation
+//===----------------------------------------------------------------------===//
+
+def GradInlineCalls : Pass<"grad-inline-calls", "ModuleOp"> {
+  let summary = "Replace each grad.call by the body of its callee";
+  let description = [{
+    Callees are expanded first. A call cycle is an error. Private functions
+    that nothing refers to any more are erased.
+  }];
+}
+
+def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
+  let summary = "Expand requests for derivatives into primal and linear code";
+  let description = [{
+    `grad.jvp` becomes the body of its callee with, after each op, the ops of
+    its tangent rule. `grad.vjp` becomes the body of its callee and a
+    `grad.transposed` whose region holds the linear code:
+
+    ```mlir
+    %v, %dx = grad.vjp @sin(%x), cotangents(%g), wrt = [0], of = [0] : ...
+    ```
+    =>
+    ```mlir
+    %v = grad.sin %x
+    %c = grad.cos %x
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = grad.multiply %t, %c
+      grad.yield %0
+    }
+    ```
+    Only values that depend on an input in `wrt` and reach a result in `of`
+    are linearized. A request whose callee contains `grad.transposed` waits
+    for `grad-transpose`.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+}
+
+def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
+  let summary = "Expand grad.transposed by transposing its linear region";
+  let description = [{
+    Walks the region backwards, accumulating the cotangent of each value, and
+    asks each op for its transpose:
+
+    ```mlir
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = grad.multiply %t, %c
+      grad.yield %0
+    }
+    ```
+    =>
+    ```mlir
+    %dx = grad.multiply %g, %c
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+}
+
+def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
+  let summary = "Expand all requests for derivatives, innermost first";
+  let description = [{
+    Linearizes and transposes, callee before caller, so that requests inside
+    differentiated functions give derivatives of any order; inlines calls on
+    the way and erases code that became dead.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// Fusion and memory: passes on upstream IR only
+//===----------------------------------------------------------------------===//
+
+def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
+  let summary = "Fuse linalg operations on tensors into few loop nests";
+  let description = [{
+    Merges elementwise operations, broadcasts, transposes and reductions on
+    tensors into few `linalg.generic`s, so that intermediate values stay in
+    registers. Operations over the same iteration space become one with several
+    results; cheap ones (arithmetic, broadcasts, constants) are recomputed
+    where that saves memory traffic, expensive ones (`math.exp`) never.
+    Contractions keep their own operation, to be matched to a BLAS call later.
+
+    ```mlir
+    %e = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+        ins(%x) outs(%0) { ... math.exp ... }
+    %s = linalg.generic {indexing_maps = [#id, #scalar], iterator_types = ["reduction"]}
+        ins(%e) outs(%zero) { ... arith.addf ... }
+    return %e, %s
+    // becomes
+    %r:2 = linalg.generic {indexing_maps = [#id, #id, #scalar], iterator_types = ["reduction"]}
+        ins(%x) outs(%0, %zero) { ... math.exp ... arith.addf ... }
+    return %r#0, %r#1
+    ```
+
+    A result indexed by all iterators of a nest with reductions is written once
+    per iteration and does not read its initial value.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numInlined", "num-inlined", "Producers computed inside their consumers">,
+    Statistic<"numMerged", "num-merged", "Operations merged with another of the same domain">
+  ];
+}
+
+def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::ModuleOp"> {
+  let summary = "Write the results of public functions to caller-provided buffers";
+  let description = [{
+    Turns each tensor result of a public function into a trailing `memref`
+    argument, marked `grad.result`, that the function writes, and marks all
+    other arguments as read-only. Run before bufferization, this lets
+    `eliminate-empty-tensors` compute results in place; a result that is an
+    argument, a constant, or the same value as another result becomes a copy.
+
+    ```mlir
+    func.func @main(%x: tensor<4xf64>) -> tensor<4xf64> {
+      ...
+      return %y : tensor<4xf64>
+    }
+    // becomes
+    func.func @main(%x: tensor<4xf64> {bufferization.writable = false},
+                    %out: memref<4xf64> {grad.result}) {
+      ...
+      bufferization.materialize_in_destination %y in restrict writable %out
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {
+  let summary = "Put all temporaries of a function into one statically sized arena";
+  let description = [{
+    Replaces every allocation of a public function on memrefs by a view of one
+    arena, `memref<Nxi8>`, which becomes the last argument (also if N is 0). N is
+    recorded as the function attribute `grad.arena_bytes`. Buffers that are not
+    live at the same time share memory; a buffer that dies in the elementwise
+    operation that writes another may be overwritten in place; temporaries that
+    end in a result are computed in the memory of the result.
+
+    ```mlir
+    func.func @main(%x: memref<4xf64>, %out: memref<f64>) {
+      %t = memref.alloc() : memref<4xf64>
+      ...
+    }
+    // becomes
+    func.func @main(%x: memref<4xf64>, %out: memref<f64>, %arena: memref<32xi8>)
+        attributes {grad.arena_bytes = 32 : i64} {
+      %c0 = arith.constant 0 : index
+      %t = memref.view %arena[%c0][] : memref<32xi8> to memref<4xf64>
+      ...
+    }
+    ```
+
+    The arena has to be aligned to `alignment` bytes.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+  let options = [
+    Option<"alignment", "alignment", "int64_t", /*default=*/"64",
+           "Alignment of every buffer in bytes, a power of two">,
+    Option<"inPlace", "in-place", "bool", /*default=*/"true",
+           "Let an elementwise operation overwrite an operand that dies in it">,
+    Option<"remarks", "remarks", "bool", /*default=*/"false",
+           "Print the plan: a remark at each allocation">
+  ];
+  let statistics = [
+    Statistic<"numForwarded", "num-forwarded", "Allocations moved into another buffer">,
+    Statistic<"temporaryBytes", "temporary-bytes", "Bytes of all temporaries">,
+    Statistic<"arenaBytes", "arena-bytes", "Bytes of the arenas">
+  ];
+}
+
+//===----------------------------------------------------------------------===//
+// Lowering
+//===----------------------------------------------------------------------===//
+
+def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp"> {
+  let summary = "Lower the grad dialect to linalg on tensors";
+  let description = [{
+    Elementwise ops become `linalg.generic` with their scalar form as body,
+    reductions and products `linalg.generic` in the memory order of their
+    operands, slices `tensor.extract_slice` and `tensor.insert_slice`.
+    Broadcasts, transposes and constants of one value are read through indexing
+    maps:
+
+    ```mlir
+    %0 = grad.broadcast %b, shape = [4, 3], dimensions = [1] : tensor<3xf64> -> tensor<4x3xf64>
+    %1 = grad.add %x, %0 : tensor<4x3xf64>
+    ```
+    =>
+    ```mlir
+    %1 = linalg.generic {indexing_maps = [(d0, d1) -> (d0, d1),
+                                          (d0, d1) -> (d1), (d0, d1) -> (d0, d1)], ...}
+           ins(%x, %b) outs(%empty) { arith.addf }
+    ```
+    Requests for derivatives must be gone (`grad-differentiate`).
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
+  let summary = "Turn matrix products on buffers into BLAS calls";
+  let description = [{
+    A contraction of f32 or f64 buffers whose loops group into a matrix product
+    that a leading dimension and a transposition flag for each operand can
+    describe becomes a call, inside a loop for each batch dimension:
+
+    ```mlir
+    linalg.fill ins(%zero) outs(%c)
+    linalg.generic {... (m, n, k) ...} ins(%a, %b) outs(%c) { mulf, addf }
+    ```
+    =>
+    ```mlir
+    func.call @gradopt_gemm_f64(%ta, %tb, %m, %n, %k, %pa, %lda, %pb, %ldb, %pc, %ldc, %beta)
+    ```
+    Buffers are passed as addresses; a zero fill becomes `beta = 0`. Products
+    of fewer than `threshold` multiplications and products of a matrix and a
+    vector stay loops.
+  }];
+  let options = [
+    Option<"threshold", "threshold", "int64_t", /*default=*/"4096",
+           "fewest scalar multiplications, per matrix product, worth a call">
+  ];
+  let statistics = [
+    Statistic<"numCalls", "num-calls", "Number of BLAS calls made">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"
+  ];
+}
+
+#endif // GRADOPT_PASSES_TD

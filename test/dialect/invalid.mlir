@@ -1,0 +1,276 @@
+// RUN: gradopt %s -split-input-file -verify-diagnostics
+
+func.func @dynamic_shape(%x: tensor<?xf64>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor}}
+  %0 = grad.tanh %x : tensor<?xf64>
+  return
+}
+
+// -----
+
+func.func @float_function_of_integers(%x: tensor<2xi64>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor of 32-bit float or 64-bit float}}
+  %0 = grad.exp %x : tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @no_implicit_broadcast(%x: tensor<2xf64>, %s: tensor<f64>) {
+  // expected-error @+1 {{requires the same type for all operands and results}}
+  %0 = "grad.add"(%x, %s) : (tensor<2xf64>, tensor<f64>) -> tensor<2xf64>
+  return
+}
+
+// -----
+
+func.func @iota_dimension() {
+  // expected-error @+1 {{expected dimension in [0, 1), but got 1}}
+  %0 = grad.iota dimension = 1, shape = [5], i64 : tensor<5xi64>
+  return
+}
+
+// -----
+
+func.func @broadcast_order(%x: tensor<2x3xf64>) {
+  // expected-error @+1 {{expected strictly increasing dimensions, but got [1, 0]}}
+  %0 = grad.broadcast %x, shape = [3, 2], dimensions = [1, 0] : tensor<2x3xf64> -> tensor<3x2xf64>
+  return
+}
+
+// -----
+
+func.func @broadcast_size(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected dimension 0 of the result to have size 3, as dimension 0 of the operand, but got 4}}
+  %0 = grad.broadcast %x, shape = [4], dimensions = [0] : tensor<3xf64> -> tensor<4xf64>
+  return
+}
+
+// -----
+
+func.func @broadcast_count(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected 1 dimensions, one for each dimension, but got 2}}
+  %0 = grad.broadcast %x, shape = [4, 3], dimensions = [0, 1] : tensor<3xf64> -> tensor<4x3xf64>
+  return
+}
+
+// -----
+
+func.func @negative_size(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected sizes of at least 0, but got -1}}
+  %0 = grad.reshape %x, shape = [-1] : tensor<3xf64> -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @reshape_elements(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected a shape of 3 elements, but got 4}}
+  %0 = grad.reshape %x, shape = [2, 2] : tensor<3xf64> -> tensor<2x2xf64>
+  return
+}
+
+// -----
+
+func.func @transpose_permutation(%x: tensor<2x3xf64>) {
+  // expected-error @+1 {{expected distinct dimensions, but got [0, 0]}}
+  %0 = grad.transpose %x, permutation = [0, 0] : tensor<2x3xf64> -> tensor<2x2xf64>
+  return
+}
+
+// -----
+
+func.func @wrong_written_type(%x: tensor<2x3xf64>) {
+  // expected-error @+1 {{inferred type(s) 'tensor<3x2xf64>' are incompatible with return type(s) of operation 'tensor<2x3xf64>'}}
+  %0 = grad.transpose %x, permutation = [1, 0] : tensor<2x3xf64> -> tensor<2x3xf64>
+  return
+}
+
+// -----
+
+func.func @slice_bounds(%x: tensor<5xf64>) {
+  // expected-error @+1 {{expected a slice within dimension 0 of size 5, but got elements 2 to 7}}
+  %0 = grad.slice %x, offsets = [2], sizes = [3], strides = [2] : tensor<5xf64> -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @slice_stride(%x: tensor<5xf64>) {
+  // expected-error @+1 {{expected strides of at least 1, but got 0 in dimension 0}}
+  %0 = grad.slice %x, offsets = [0], sizes = [3], strides = [0] : tensor<5xf64> -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @dynamic_slice_indices(%x: tensor<5x5xf64>, %i: tensor<i64>) {
+  // expected-error @+1 {{expected 2 indices, one for each dimension, but got 1}}
+  %0 = grad.dynamic_slice %x[%i], sizes = [1, 1] : tensor<5x5xf64> -> tensor<1x1xf64>
+  return
+}
+
+// -----
+
+func.func @update_element_type(%x: tensor<5xf64>, %u: tensor<2xf32>) {
+  // expected-error @+1 {{expected update to have element type 'f64', but got 'f32'}}
+  %0 = grad.update_slice %x, %u, offsets = [0], strides = [1] : tensor<5xf64>, tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @pad_value(%x: tensor<5xf64>) {
+  // expected-error @+1 {{expected a scalar value, but got rank 1}}
+  %0 = grad.pad %x, %x, low = [0], high = [0], interior = [0] : tensor<5xf64>, tensor<5xf64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @pad_negative(%x: tensor<5xf64>, %s: tensor<f64>) {
+  // expected-error @+1 {{expected padding of at least 0, but got -1 in dimension 0}}
+  %0 = grad.pad %x, %s, low = [-1], high = [0], interior = [0] : tensor<5xf64>, tensor<f64> -> tensor<4xf64>
+  return
+}
+
+// -----
+
+func.func @concatenate_shapes(%x: tensor<5x2xf64>, %v: tensor<5x3xf64>) {
+  // expected-error @+1 {{expected input 1 to be like 'tensor<5x2xf64>' outside dimension 0, but got 'tensor<5x3xf64>'}}
+  %0 = grad.concatenate %x, %v, dimension = 0 : tensor<5x2xf64>, tensor<5x3xf64> -> tensor<10x2xf64>
+  return
+}
+
+// -----
+
+func.func @max_of_nothing(%x: tensor<0x2xf64>) {
+  // expected-error @+1 {{expected a dimension that is not empty, but dimension 0 has size 0}}
+  %0 = grad.reduce_max %x, dimensions = [0] : tensor<0x2xf64> -> tensor<2xf64>
+  return
+}
+
+// -----
+
+func.func @argmax_of_nothing(%x: tensor<0x2xf64>) {
+  // expected-error @+1 {{expected a dimension that is not empty, but dimension 0 has size 0}}
+  %0 = grad.argmax %x, dimension = 0 : tensor<0x2xf64> -> tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @contracting_size(%a: tensor<2x3xf64>, %c: tensor<4x5xf64>) {
+  // expected-error @+1 {{expected dimension 0 of rhs to have size 3, as dimension 1 of lhs, but got 4}}
+  %0 = grad.dot_general %a, %c, batch = [] x [], contract = [1] x [0] : tensor<2x3xf64>, tensor<4x5xf64> -> tensor<2x5xf64>
+  return
+}
+
+// -----
+
+func.func @contracting_count(%a: tensor<2x3xf64>, %c: tensor<3x5xf64>) {
+  // expected-error @+1 {{expected as many batch and contracting dimensions of lhs as of rhs}}
+  %0 = grad.dot_general %a, %c, batch = [] x [], contract = [1] x [] : tensor<2x3xf64>, tensor<3x5xf64> -> tensor<2x5xf64>
+  return
+}
+
+// -----
+
+func.func @gather_indices(%x: tensor<7xf64>, %i: tensor<5x2xi64>) {
+  // expected-error @+1 {{expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}
+  %0 = grad.gather %x, %i : tensor<7xf64>, tensor<5x2xi64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @scatter_updates(%x: tensor<7x2xf64>, %i: tensor<5x1xi64>, %u: tensor<5xf64>) {
+  // expected-error @+1 {{expected updates of type 'tensor<5x2xf64>', but got 'tensor<5xf64>'}}
+  %0 = grad.scatter_add %x, %i, %u : tensor<7x2xf64>, tensor<5x1xi64>, tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @unknown_callee(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected the symbol of a function, but got @f}}
+  %0 = grad.call @f(%x) : (tensor<3xf64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+// expected-note @+1 {{callee is here}}
+func.func private @f(tensor<4xf64>) -> tensor<f64>
+func.func @input_types(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected inputs of types ('tensor<4xf64>'), but got ('tensor<3xf64>')}}
+  %0 = grad.call @f(%x) : (tensor<3xf64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @missing_gradient(%x: tensor<3xf64>, %g: tensor<f64>) {
+  // expected-error @+1 {{expected results of types ('tensor<f64>', 'tensor<3xf64>'), but got ('tensor<f64>')}}
+  %0 = grad.vjp @f(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<f64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xi64>) -> tensor<f64>
+func.func @gradient_of_integers(%x: tensor<3xi64>, %g: tensor<f64>) {
+  // expected-error @+1 {{expected entries of `wrt` to name tensors of floats, but 0 has type 'tensor<3xi64>'}}
+  %0 = grad.vjp @f(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xi64>, tensor<f64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @wrt_range(%x: tensor<3xf64>, %g: tensor<f64>) {
+  // expected-error @+1 {{expected entries of `wrt` in [0, 1), but got 1}}
+  %0 = grad.vjp @f(%x), cotangents(%g), wrt = [1], of = [0] : (tensor<3xf64>, tensor<f64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @wrt_twice(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected distinct entries of `wrt`, but got 0 twice}}
+  %0:2 = grad.jvp @f(%x), tangents(%x, %x), wrt = [0, 0], of = [0] : (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<f64>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @cotangent_type(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected cotangents of types ('tensor<f64>'), but got ('tensor<3xf64>')}}
+  %0:2 = grad.vjp @f(%x), cotangents(%x), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<3xf64>)
+  return
+}
+
+// -----
+
+func.func @transposed_results(%g: tensor<f64>) {
+  // expected-error @+1 {{expected results of the types of the region's arguments, ('tensor<f64>'), but got ('tensor<2xf64>')}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    grad.yield %t : tensor<f64>
+  } : (tensor<f64>) -> tensor<2xf64>
+  return
+}
+
+// -----
+
+func.func @transposed_cotangents(%g: tensor<2xf64>) {
+  // expected-error @+1 {{expected cotangents of the types that the region yields, ('tensor<f64>'), but got ('tensor<2xf64>')}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    grad.yield %t : tensor<f64>
+  } : (tensor<2xf64>) -> tensor<f64>
+  return
+}

@@ -1,0 +1,110 @@
+// RUN: gradopt %s | gradopt | filecheck %s
+// RUN: gradopt %s --mlir-print-op-generic | gradopt | filecheck %s
+
+// Every op round-trips in both forms, with the result type that it infers.
+
+// CHECK-LABEL: func.func @elementwise
+func.func @elementwise(%x: tensor<2x3xf64>, %v: tensor<2x3xf64>, %p: tensor<2x3xi1>) {
+  // CHECK: grad.add %{{.*}}, %{{.*}} : tensor<2x3xf64>
+  %0 = grad.add %x, %v : tensor<2x3xf64>
+  // CHECK: grad.tanh %{{.*}} : tensor<2x3xf64>
+  %1 = grad.tanh %x : tensor<2x3xf64>
+  // CHECK: %[[LESS:.*]] = grad.less %{{.*}}, %{{.*}} : tensor<2x3xf64>
+  %2 = grad.less %x, %v : tensor<2x3xf64>
+  // CHECK: grad.logical_not %[[LESS]] : tensor<2x3xi1>
+  %3 = grad.logical_not %2 : tensor<2x3xi1>
+  // CHECK: grad.isnan %{{.*}} : tensor<2x3xf64>
+  %4 = grad.isnan %x : tensor<2x3xf64>
+  // CHECK: grad.select %{{.*}}, %{{.*}}, %{{.*}} : tensor<2x3xi1>, tensor<2x3xf64>
+  %5 = grad.select %p, %x, %v : tensor<2x3xi1>, tensor<2x3xf64>
+  // CHECK: %[[SINGLE:.*]] = grad.convert %{{.*}} to f32 : tensor<2x3xf64>
+  %6 = grad.convert %x to f32 : tensor<2x3xf64>
+  // CHECK: grad.exp %[[SINGLE]] : tensor<2x3xf32>
+  %7 = grad.exp %6 : tensor<2x3xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @sources
+func.func @sources() {
+  // CHECK: grad.constant dense<1.000000e+00> : tensor<f64>
+  %0 = grad.constant dense<1.0> : tensor<f64>
+  // CHECK: grad.iota dimension = 0, shape = [5], i64 : tensor<5xi64>
+  %1 = grad.iota dimension = 0, shape = [5], i64 : tensor<5xi64>
+  return
+}
+
+// CHECK-LABEL: func.func @shape
+func.func @shape(%x: tensor<2x3xf64>, %s: tensor<f64>, %u: tensor<1x2xf64>, %i: tensor<i64>) {
+  // CHECK: grad.broadcast %{{.*}}, shape = [4, 2, 3], dimensions = [1, 2] : tensor<2x3xf64> -> tensor<4x2x3xf64>
+  %0 = grad.broadcast %x, shape = [4, 2, 3], dimensions = [1, 2] : tensor<2x3xf64> -> tensor<4x2x3xf64>
+  // CHECK: grad.reshape %{{.*}}, shape = [6] : tensor<2x3xf64> -> tensor<6xf64>
+  %1 = grad.reshape %x, shape = [6] : tensor<2x3xf64> -> tensor<6xf64>
+  // CHECK: grad.transpose %{{.*}}, permutation = [1, 0] : tensor<2x3xf64> -> tensor<3x2xf64>
+  %2 = grad.transpose %x, permutation = [1, 0] : tensor<2x3xf64> -> tensor<3x2xf64>
+  // CHECK: grad.slice %{{.*}}, offsets = [0, 0], sizes = [1, 2], strides = [1, 2] : tensor<2x3xf64> -> tensor<1x2xf64>
+  %3 = grad.slice %x, offsets = [0, 0], sizes = [1, 2], strides = [1, 2] : tensor<2x3xf64> -> tensor<1x2xf64>
+  // CHECK: grad.dynamic_slice %{{.*}}[%{{.*}}, %{{.*}}], sizes = [1, 2] : tensor<2x3xf64> -> tensor<1x2xf64>
+  %4 = grad.dynamic_slice %x[%i, %i], sizes = [1, 2] : tensor<2x3xf64> -> tensor<1x2xf64>
+  // CHECK: grad.update_slice %{{.*}}, %{{.*}}, offsets = [1, 0], strides = [1, 2] : tensor<2x3xf64>, tensor<1x2xf64>
+  %5 = grad.update_slice %x, %u, offsets = [1, 0], strides = [1, 2] : tensor<2x3xf64>, tensor<1x2xf64>
+  // CHECK: grad.dynamic_update_slice %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] : tensor<2x3xf64>, tensor<1x2xf64>
+  %6 = grad.dynamic_update_slice %x, %u[%i, %i] : tensor<2x3xf64>, tensor<1x2xf64>
+  // CHECK: grad.pad %{{.*}}, %{{.*}}, low = [1, 0], high = [0, 2], interior = [1, 0] : tensor<2x3xf64>, tensor<f64> -> tensor<4x5xf64>
+  %7 = grad.pad %x, %s, low = [1, 0], high = [0, 2], interior = [1, 0] : tensor<2x3xf64>, tensor<f64> -> tensor<4x5xf64>
+  // CHECK: grad.concatenate %{{.*}}, %{{.*}}, dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
+  %8 = grad.concatenate %x, %x, dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
+  // CHECK: grad.reverse %{{.*}}, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+  %9 = grad.reverse %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+  return
+}
+
+// CHECK-LABEL: func.func @reductions
+func.func @reductions(%x: tensor<2x3xf64>, %p: tensor<2x3xi1>) {
+  // CHECK: grad.reduce_sum %{{.*}}, dimensions = [0, 1] : tensor<2x3xf64> -> tensor<f64>
+  %0 = grad.reduce_sum %x, dimensions = [0, 1] : tensor<2x3xf64> -> tensor<f64>
+  // CHECK: grad.reduce_max %{{.*}}, dimensions = [1] : tensor<2x3xf64> -> tensor<2xf64>
+  %1 = grad.reduce_max %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2xf64>
+  // CHECK: grad.reduce_any %{{.*}}, dimensions = [0] : tensor<2x3xi1> -> tensor<3xi1>
+  %2 = grad.reduce_any %p, dimensions = [0] : tensor<2x3xi1> -> tensor<3xi1>
+  // CHECK: grad.argmax %{{.*}}, dimension = 0 : tensor<2x3xf64> -> tensor<3xi64>
+  %3 = grad.argmax %x, dimension = 0 : tensor<2x3xf64> -> tensor<3xi64>
+  // CHECK: grad.cumsum %{{.*}}, dimension = 1 {reverse = true} : tensor<2x3xf64>
+  %4 = grad.cumsum %x, dimension = 1 {reverse = true} : tensor<2x3xf64>
+  return
+}
+
+// CHECK-LABEL: func.func @products_and_indexing
+func.func @products_and_indexing(%a: tensor<7x2x3xf64>, %c: tensor<7x3x4xf64>, %i: tensor<5x1xi64>, %u: tensor<5x2x3xf64>) {
+  // CHECK: grad.dot_general %{{.*}}, %{{.*}}, batch = [0] x [0], contract = [2] x [1] : tensor<7x2x3xf64>, tensor<7x3x4xf64> -> tensor<7x2x4xf64>
+  %0 = grad.dot_general %a, %c, batch = [0] x [0], contract = [2] x [1] : tensor<7x2x3xf64>, tensor<7x3x4xf64> -> tensor<7x2x4xf64>
+  // CHECK: grad.gather %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
+  %1 = grad.gather %a, %i : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
+  // CHECK: grad.scatter_add %{{.*}}, %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
+  %2 = grad.scatter_add %a, %i, %u : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
+  return
+}
+
+func.func private @f(%x: tensor<3xf64>) -> tensor<f64> {
+  %0 = grad.reduce_sum %x, dimensions = [0] : tensor<3xf64> -> tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// CHECK-LABEL: func.func @requests
+func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>) {
+  // CHECK: grad.call @f(%{{.*}}) : (tensor<3xf64>) -> tensor<f64>
+  %0 = grad.call @f(%x) : (tensor<3xf64>) -> tensor<f64>
+  // CHECK: grad.vjp @f(%{{.*}}), cotangents(%{{.*}}), wrt = [0], of = [0] : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
+  %1:2 = grad.vjp @f(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
+  // CHECK: grad.jvp @f(%{{.*}}), tangents(%{{.*}}), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<f64>)
+  %2:2 = grad.jvp @f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<f64>)
+  // CHECK: grad.stop_gradient %{{.*}} : tensor<3xf64>
+  %3 = grad.stop_gradient %x : tensor<3xf64>
+  // CHECK: grad.transposed(%{{.*}}) {
+  %4 = grad.transposed(%g) {
+  ^bb0(%t: tensor<3xf64>):
+    %5 = grad.reduce_sum %t, dimensions = [0] : tensor<3xf64> -> tensor<f64>
+    // CHECK: grad.yield %{{.*}} : tensor<f64>
+    grad.yield %5 : tensor<f64>
+  } : (tensor<f64>) -> tensor<3xf64>
+  return
+}
