@@ -48,8 +48,8 @@ static Attribute foldBinary(ArrayRef<Attribute> operands, Type type, FloatFn onF
   if (!isFoldable(operands))
     return nullptr;
   if (isDifferentiable(type))
-    return constFoldBinaryOp<FloatAttr>(operands, onFloat);
-  return constFoldBinaryOp<IntegerAttr>(operands, onInt);
+    return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(operands, onFloat);
+  return constFoldBinaryOp<IntegerAttr, IntegerAttr::ValueType, void>(operands, onInt);
 }
 
 //===----------------------------------------------------------------------===//
@@ -92,7 +92,7 @@ OpFoldResult DivideOp::fold(FoldAdaptor adaptor) {
     return getLhs();
   if (!isFoldable(adaptor.getOperands()))
     return nullptr;
-  return constFoldBinaryOp<FloatAttr>(
+  return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(
       adaptor.getOperands(),
       [](const APFloat &a, const APFloat &b) { return a / b; });
 }
@@ -104,13 +104,13 @@ OpFoldResult NegativeOp::fold(FoldAdaptor adaptor) {
   if (!isFoldable(adaptor.getOperands()))
     return nullptr;
   if (isFloat(getX()))
-    return constFoldUnaryOp<FloatAttr>(adaptor.getOperands(),
+    return constFoldUnaryOp<FloatAttr, FloatAttr::ValueType, void>(adaptor.getOperands(),
                                        [](const APFloat &a) { return -a; });
-  return constFoldUnaryOp<IntegerAttr>(adaptor.getOperands(),
+  return constFoldUnaryOp<IntegerAttr, IntegerAttr::ValueType, void>(adaptor.getOperands(),
                                        [](const APInt &a) { return -a; });
 }
 
-OpFoldResult SelectOp::fold(FoldAdaptor adaptor) {
+OpFoldResult SelectOp::fold(FoldAdaptor) {
   if (getOnTrue() == getOnFalse())
     return getOnTrue();
   if (std::optional<double> condition = getSplat(getCondition()))
@@ -387,8 +387,34 @@ struct DotOfTranspose : OpRewritePattern<DotGeneralOp> {
   }
 };
 
+/// transpose(dot_general(a, c)) => dot_general(c, a), where the transpose swaps
+/// the free dimensions of a with those of c.
+struct TransposeOfDot : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    auto dot = op.getX().getDefiningOp<DotGeneralOp>();
+    if (!dot || !dot->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "operand is not a product of one use");
+    int64_t rank = op.getPermutation().size(), batch = dot.getLhsBatch().size();
+    int64_t lhsEnd = typeOf(dot.getLhs()).getRank() - dot.getLhsContract().size();
+    auto swap = llvm::to_vector(llvm::seq<int64_t>(0, batch));
+    llvm::append_range(swap, llvm::seq<int64_t>(lhsEnd, rank));
+    llvm::append_range(swap, llvm::seq<int64_t>(batch, lhsEnd));
+    if (op.getPermutation() != ArrayRef<int64_t>(swap))
+      return rewriter.notifyMatchFailure(op, "does not swap the factors");
+    rewriter.replaceOpWithNewOp<DotGeneralOp>(
+        op, dot.getRhs(), dot.getLhs(), dot.getRhsBatch(), dot.getLhsBatch(),
+        dot.getRhsContract(), dot.getLhsContract());
+    return success();
+  }
+};
+
 } // namespace
 
+void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                              MLIRContext *context) {
+  patterns.add<TransposeOfDot>(context);
+}
 void BroadcastOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
   patterns.add<BroadcastOfBroadcast>(context);

@@ -91,6 +91,7 @@ def Grad_TransposeOp : Grad_LinearOp<"transpose"> {
   let assemblyFormat = "$x `,` `permutation` `=` $permutation attr-dict "
                        "`:` type($x) `->` type($result)";
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Grad_SliceOp : Grad_LinearOp<"slice"> {
@@ -161,7 +162,7 @@ def Grad_ConcatenateOp : Grad_LinearOp<"concatenate"> {
   let summary = "tensors one behind the other along one dimension";
   let arguments = (ins Variadic<Grad_Tensor>:$inputs, I64Attr:$dimension);
   let results = (outs Grad_Tensor:$result);
-  let assemblyFormat = "$inputs `,` `dimension` `=` $dimension attr-dict "
+  let assemblyFormat = "`(` $inputs `)` `,` `dimension` `=` $dimension attr-dict "
                        "`:` type($inputs) `->` type($result)";
   let hasFolder = 1;
 }
@@ -371,8 +372,7 @@ def Grad_JvpOp : Grad_Op<"jvp",
   }];
 }
 
-def Grad_TransposedOp : Grad_Op<"transposed",
-    [SingleBlockImplicitTerminator<"YieldOp">]> {
+def Grad_TransposedOp : Grad_Op<"transposed", [SingleBlock]> {
   let summary = "transpose of the linear function in the region";
   let description = [{
     The region maps tangents, its arguments, to tangents, those it yields, and
@@ -391,7 +391,6 @@ def Grad_TransposedOp : Grad_Op<"transposed",
 def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let summary = "end of the region of grad.transposed";
   let arguments = (ins Variadic<Grad_FloatTensor>:$tangents);
-  let builders = [OpBuilder<(ins), [{}]>];
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
 

@@ -25,6 +25,7 @@ func.func @no_implicit_broadcast(%x: tensor<2xf64>, %s: tensor<f64>) {
 // -----
 
 func.func @iota_dimension() {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected dimension in [0, 1), but got 1}}
   %0 = grad.iota dimension = 1, shape = [5], i64 : tensor<5xi64>
   return
@@ -33,6 +34,7 @@ func.func @iota_dimension() {
 // -----
 
 func.func @broadcast_order(%x: tensor<2x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected strictly increasing dimensions, but got [1, 0]}}
   %0 = grad.broadcast %x, shape = [3, 2], dimensions = [1, 0] : tensor<2x3xf64> -> tensor<3x2xf64>
   return
@@ -41,6 +43,7 @@ func.func @broadcast_order(%x: tensor<2x3xf64>) {
 // -----
 
 func.func @broadcast_size(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected dimension 0 of the result to have size 3, as dimension 0 of the operand, but got 4}}
   %0 = grad.broadcast %x, shape = [4], dimensions = [0] : tensor<3xf64> -> tensor<4xf64>
   return
@@ -49,6 +52,7 @@ func.func @broadcast_size(%x: tensor<3xf64>) {
 // -----
 
 func.func @broadcast_count(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected 1 dimensions, one for each dimension, but got 2}}
   %0 = grad.broadcast %x, shape = [4, 3], dimensions = [0, 1] : tensor<3xf64> -> tensor<4x3xf64>
   return
@@ -57,6 +61,7 @@ func.func @broadcast_count(%x: tensor<3xf64>) {
 // -----
 
 func.func @negative_size(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected sizes of at least 0, but got -1}}
   %0 = grad.reshape %x, shape = [-1] : tensor<3xf64> -> tensor<3xf64>
   return
@@ -65,6 +70,7 @@ func.func @negative_size(%x: tensor<3xf64>) {
 // -----
 
 func.func @reshape_elements(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a shape of 3 elements, but got 4}}
   %0 = grad.reshape %x, shape = [2, 2] : tensor<3xf64> -> tensor<2x2xf64>
   return
@@ -73,6 +79,7 @@ func.func @reshape_elements(%x: tensor<3xf64>) {
 // -----
 
 func.func @transpose_permutation(%x: tensor<2x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected distinct dimensions, but got [0, 0]}}
   %0 = grad.transpose %x, permutation = [0, 0] : tensor<2x3xf64> -> tensor<2x2xf64>
   return
@@ -81,6 +88,7 @@ func.func @transpose_permutation(%x: tensor<2x3xf64>) {
 // -----
 
 func.func @wrong_written_type(%x: tensor<2x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{inferred type(s) 'tensor<3x2xf64>' are incompatible with return type(s) of operation 'tensor<2x3xf64>'}}
   %0 = grad.transpose %x, permutation = [1, 0] : tensor<2x3xf64> -> tensor<2x3xf64>
   return
@@ -89,6 +97,7 @@ func.func @wrong_written_type(%x: tensor<2x3xf64>) {
 // -----
 
 func.func @slice_bounds(%x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a slice within dimension 0 of size 5, but got elements 2 to 7}}
   %0 = grad.slice %x, offsets = [2], sizes = [3], strides = [2] : tensor<5xf64> -> tensor<3xf64>
   return
@@ -97,6 +106,7 @@ func.func @slice_bounds(%x: tensor<5xf64>) {
 // -----
 
 func.func @slice_stride(%x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected strides of at least 1, but got 0 in dimension 0}}
   %0 = grad.slice %x, offsets = [0], sizes = [3], strides = [0] : tensor<5xf64> -> tensor<3xf64>
   return
@@ -121,6 +131,7 @@ func.func @update_element_type(%x: tensor<5xf64>, %u: tensor<2xf32>) {
 // -----
 
 func.func @pad_value(%x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a scalar value, but got rank 1}}
   %0 = grad.pad %x, %x, low = [0], high = [0], interior = [0] : tensor<5xf64>, tensor<5xf64> -> tensor<5xf64>
   return
@@ -129,6 +140,7 @@ func.func @pad_value(%x: tensor<5xf64>) {
 // -----
 
 func.func @pad_negative(%x: tensor<5xf64>, %s: tensor<f64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected padding of at least 0, but got -1 in dimension 0}}
   %0 = grad.pad %x, %s, low = [-1], high = [0], interior = [0] : tensor<5xf64>, tensor<f64> -> tensor<4xf64>
   return
@@ -137,14 +149,16 @@ func.func @pad_negative(%x: tensor<5xf64>, %s: tensor<f64>) {
 // -----
 
 func.func @concatenate_shapes(%x: tensor<5x2xf64>, %v: tensor<5x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected input 1 to be like 'tensor<5x2xf64>' outside dimension 0, but got 'tensor<5x3xf64>'}}
-  %0 = grad.concatenate %x, %v, dimension = 0 : tensor<5x2xf64>, tensor<5x3xf64> -> tensor<10x2xf64>
+  %0 = grad.concatenate(%x, %v), dimension = 0 : tensor<5x2xf64>, tensor<5x3xf64> -> tensor<10x2xf64>
   return
 }
 
 // -----
 
 func.func @max_of_nothing(%x: tensor<0x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a dimension that is not empty, but dimension 0 has size 0}}
   %0 = grad.reduce_max %x, dimensions = [0] : tensor<0x2xf64> -> tensor<2xf64>
   return
@@ -153,6 +167,7 @@ func.func @max_of_nothing(%x: tensor<0x2xf64>) {
 // -----
 
 func.func @argmax_of_nothing(%x: tensor<0x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a dimension that is not empty, but dimension 0 has size 0}}
   %0 = grad.argmax %x, dimension = 0 : tensor<0x2xf64> -> tensor<2xi64>
   return
@@ -161,6 +176,7 @@ func.func @argmax_of_nothing(%x: tensor<0x2xf64>) {
 // -----
 
 func.func @contracting_size(%a: tensor<2x3xf64>, %c: tensor<4x5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected dimension 0 of rhs to have size 3, as dimension 1 of lhs, but got 4}}
   %0 = grad.dot_general %a, %c, batch = [] x [], contract = [1] x [0] : tensor<2x3xf64>, tensor<4x5xf64> -> tensor<2x5xf64>
   return
@@ -169,6 +185,7 @@ func.func @contracting_size(%a: tensor<2x3xf64>, %c: tensor<4x5xf64>) {
 // -----
 
 func.func @contracting_count(%a: tensor<2x3xf64>, %c: tensor<3x5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected as many batch and contracting dimensions of lhs as of rhs}}
   %0 = grad.dot_general %a, %c, batch = [] x [], contract = [1] x [] : tensor<2x3xf64>, tensor<3x5xf64> -> tensor<2x5xf64>
   return
@@ -177,6 +194,7 @@ func.func @contracting_count(%a: tensor<2x3xf64>, %c: tensor<3x5xf64>) {
 // -----
 
 func.func @gather_indices(%x: tensor<7xf64>, %i: tensor<5x2xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}
   %0 = grad.gather %x, %i : tensor<7xf64>, tensor<5x2xi64> -> tensor<5xf64>
   return

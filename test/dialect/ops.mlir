@@ -51,8 +51,8 @@ func.func @shape(%x: tensor<2x3xf64>, %s: tensor<f64>, %u: tensor<1x2xf64>, %i: 
   %6 = grad.dynamic_update_slice %x, %u[%i, %i] : tensor<2x3xf64>, tensor<1x2xf64>
   // CHECK: grad.pad %{{.*}}, %{{.*}}, low = [1, 0], high = [0, 2], interior = [1, 0] : tensor<2x3xf64>, tensor<f64> -> tensor<4x5xf64>
   %7 = grad.pad %x, %s, low = [1, 0], high = [0, 2], interior = [1, 0] : tensor<2x3xf64>, tensor<f64> -> tensor<4x5xf64>
-  // CHECK: grad.concatenate %{{.*}}, %{{.*}}, dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
-  %8 = grad.concatenate %x, %x, dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
+  // CHECK: grad.concatenate(%{{.*}}, %{{.*}}), dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
+  %8 = grad.concatenate(%x, %x), dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
   // CHECK: grad.reverse %{{.*}}, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
   %9 = grad.reverse %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
   return

@@ -1,0 +1,128 @@
+// RUN: gradopt %s --canonicalize -split-input-file | filecheck %s
+
+// CHECK-LABEL: func.func @exact_identities
+// CHECK-SAME: %[[X:.*]]: tensor<3xf64>
+func.func @exact_identities(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) {
+  // CHECK-NEXT: return %[[X]], %[[X]], %[[X]], %[[X]], %[[X]]
+  %one = grad.constant dense<1.0> : tensor<3xf64>
+  %zero = grad.constant dense<0.0> : tensor<3xf64>
+  %minus_zero = grad.constant dense<-0.0> : tensor<3xf64>
+  %0 = grad.multiply %one, %x : tensor<3xf64>
+  %1 = grad.divide %x, %one : tensor<3xf64>
+  %2 = grad.subtract %x, %zero : tensor<3xf64>
+  %3 = grad.add %x, %minus_zero : tensor<3xf64>
+  %4 = grad.negative %x : tensor<3xf64>
+  %5 = grad.negative %4 : tensor<3xf64>
+  return %0, %1, %2, %3, %5 : tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xf64>
+}
+
+// -----
+
+// -0 + 0 is 0, and NaN * 0 is NaN.
+// CHECK-LABEL: func.func @not_identities_of_floats
+func.func @not_identities_of_floats(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
+  // CHECK: grad.add
+  // CHECK: grad.multiply
+  %zero = grad.constant dense<0.0> : tensor<3xf64>
+  %0 = grad.add %x, %zero : tensor<3xf64>
+  %1 = grad.multiply %x, %zero : tensor<3xf64>
+  return %0, %1 : tensor<3xf64>, tensor<3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @negatives
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[V:.*]]: tensor<f64>
+func.func @negatives(%x: tensor<f64>, %v: tensor<f64>) -> (tensor<f64>, tensor<f64>, tensor<f64>) {
+  // CHECK-DAG: %[[A:.*]] = grad.subtract %[[X]], %[[V]]
+  // CHECK-DAG: %[[B:.*]] = grad.add %[[X]], %[[V]]
+  // CHECK-DAG: %[[N:.*]] = grad.negative %[[X]]
+  // CHECK: return %[[A]], %[[B]], %[[N]]
+  %minus_one = grad.constant dense<-1.0> : tensor<f64>
+  %0 = grad.negative %v : tensor<f64>
+  %1 = grad.add %0, %x : tensor<f64>
+  %2 = grad.subtract %x, %0 : tensor<f64>
+  %3 = grad.multiply %x, %minus_one : tensor<f64>
+  return %1, %2, %3 : tensor<f64>, tensor<f64>, tensor<f64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @powers
+// CHECK-SAME: %[[X:.*]]: tensor<2xf64>
+func.func @powers(%x: tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>, tensor<2xf64>) {
+  // CHECK-DAG: %[[S:.*]] = grad.square %[[X]]
+  // CHECK-DAG: %[[R:.*]] = grad.reciprocal %[[X]]
+  // CHECK: return %[[X]], %[[S]], %[[R]]
+  %one = grad.constant dense<1.0> : tensor<2xf64>
+  %two = grad.constant dense<2.0> : tensor<2xf64>
+  %minus_one = grad.constant dense<-1.0> : tensor<2xf64>
+  %0 = grad.power %x, %one : tensor<2xf64>
+  %1 = grad.power %x, %two : tensor<2xf64>
+  %2 = grad.power %x, %minus_one : tensor<2xf64>
+  return %0, %1, %2 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @constants
+func.func @constants() -> (tensor<2xf64>, tensor<2xi64>, tensor<2xf32>) {
+  // CHECK-DAG: %[[A:.*]] = grad.constant dense<[4.000000e+00, 6.000000e+00]> : tensor<2xf64>
+  // CHECK-DAG: %[[I:.*]] = grad.constant dense<-12> : tensor<2xi64>
+  // CHECK-DAG: %[[C:.*]] = grad.constant dense<3.000000e+00> : tensor<2xf32>
+  // CHECK: return %[[A]], %[[I]], %[[C]]
+  %0 = grad.constant dense<[1.0, 2.0]> : tensor<2xf64>
+  %1 = grad.constant dense<[3.0, 4.0]> : tensor<2xf64>
+  %2 = grad.add %0, %1 : tensor<2xf64>
+  %3 = grad.constant dense<3> : tensor<2xi64>
+  %4 = grad.constant dense<-4> : tensor<2xi64>
+  %5 = grad.multiply %3, %4 : tensor<2xi64>
+  %6 = grad.convert %3 to f32 : tensor<2xi64>
+  return %2, %5, %6 : tensor<2xf64>, tensor<2xi64>, tensor<2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @shapes_compose
+// CHECK-SAME: %[[X:.*]]: tensor<2x3xf64>
+func.func @shapes_compose(%x: tensor<2x3xf64>) -> (tensor<2x3xf64>, tensor<6xf64>, tensor<5x4x2x3xf64>, tensor<2x3xf64>) {
+  // CHECK-DAG: %[[R:.*]] = grad.reshape %[[X]], shape = [6]
+  // CHECK-DAG: %[[B:.*]] = grad.broadcast %[[X]], shape = [5, 4, 2, 3], dimensions = [2, 3]
+  // CHECK: return %[[X]], %[[R]], %[[B]], %[[X]]
+  %0 = grad.transpose %x, permutation = [1, 0] : tensor<2x3xf64> -> tensor<3x2xf64>
+  %1 = grad.transpose %0, permutation = [1, 0] : tensor<3x2xf64> -> tensor<2x3xf64>
+  %2 = grad.reshape %x, shape = [3, 2] : tensor<2x3xf64> -> tensor<3x2xf64>
+  %3 = grad.reshape %2, shape = [6] : tensor<3x2xf64> -> tensor<6xf64>
+  %4 = grad.broadcast %x, shape = [4, 2, 3], dimensions = [1, 2] : tensor<2x3xf64> -> tensor<4x2x3xf64>
+  %5 = grad.broadcast %4, shape = [5, 4, 2, 3], dimensions = [1, 2, 3] : tensor<4x2x3xf64> -> tensor<5x4x2x3xf64>
+  %6 = grad.reverse %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+  %7 = grad.reverse %6, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+  return %1, %3, %5, %7 : tensor<2x3xf64>, tensor<6xf64>, tensor<5x4x2x3xf64>, tensor<2x3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @sum_of_repetition
+// CHECK-SAME: %[[X:.*]]: tensor<3xf64>
+func.func @sum_of_repetition(%x: tensor<3xf64>) -> tensor<3xf64> {
+  // CHECK: %[[N:.*]] = grad.constant dense<4.000000e+00>
+  // CHECK: %[[S:.*]] = grad.multiply %[[X]], %[[N]]
+  // CHECK: return %[[S]]
+  %0 = grad.broadcast %x, shape = [4, 3], dimensions = [1] : tensor<3xf64> -> tensor<4x3xf64>
+  %1 = grad.reduce_sum %0, dimensions = [0] : tensor<4x3xf64> -> tensor<3xf64>
+  return %1 : tensor<3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @transposes_of_a_product
+// CHECK-SAME: %[[A:.*]]: tensor<3x2xf64>, %[[C:.*]]: tensor<4x3xf64>
+func.func @transposes_of_a_product(%a: tensor<3x2xf64>, %c: tensor<4x3xf64>) -> tensor<4x2xf64> {
+  // CHECK-NEXT: %[[P:.*]] = grad.dot_general %[[C]], %[[A]], batch = [] x [], contract = [1] x [0] : tensor<4x3xf64>, tensor<3x2xf64> -> tensor<4x2xf64>
+  // CHECK-NEXT: return %[[P]]
+  %0 = grad.transpose %a, permutation = [1, 0] : tensor<3x2xf64> -> tensor<2x3xf64>
+  %1 = grad.transpose %c, permutation = [1, 0] : tensor<4x3xf64> -> tensor<3x4xf64>
+  %2 = grad.dot_general %0, %1, batch = [] x [], contract = [1] x [0] : tensor<2x3xf64>, tensor<3x4xf64> -> tensor<2x4xf64>
+  %3 = grad.transpose %2, permutation = [1, 0] : tensor<2x4xf64> -> tensor<4x2xf64>
+  return %3 : tensor<4x2xf64>
+}

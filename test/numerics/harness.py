@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiles functions of `grad` ops, and their derivatives, without the front end.
+
+A function under test is a Python function from MLIR values to one MLIR value that calls the generated builders of
+`gradopt.dialects.grad`. What is compiled is a module with it as `@f`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mlir import ir
+from mlir.dialects import func
+
+from gradopt import _gradopt
+from gradopt.context import context, element_type, lock, shape_and_dtype
+from gradopt.dialects import grad
+
+Array = np.ndarray[Any, Any]
+Build = Callable[..., ir.Value]
+
+
+def tensor(shape: Sequence[int], dtype: Any) -> ir.Type:
+    """`tensor<shape x dtype>`."""
+    return ir.RankedTensorType.get(list(shape), element_type(np.dtype(dtype)))
+
+
+def scalar_type(dtype: Any) -> ir.Attribute:
+    """The element type as an attribute."""
+    return ir.TypeAttr.get(element_type(np.dtype(dtype)))
+
+
+def constant(array: Any) -> ir.Value:
+    """`grad.constant` of a concrete array."""
+    array = np.ascontiguousarray(array).reshape(np.shape(array))
+    bits = np.packbits(array, axis=None, bitorder="little") if array.dtype == bool else array
+    value = ir.DenseElementsAttr.get(bits, type=element_type(array.dtype), shape=list(array.shape))
+    return grad.constant(value, results=[value.type])
+
+
+def define(
+    name: str, inputs: Sequence[ir.Type], body: Callable[..., Any], public: bool = False
+) -> list[ir.Type]:
+    """Adds a function to the module that ops are being inserted into; returns the types of its results.
+
+    `body` gets the arguments and returns a value or a sequence of values.
+    """
+    place = ir.InsertionPoint.current.block.owner
+    while not isinstance(place, ir.ModuleOp):
+        place = place.operation.parent.opview
+    function = func.FuncOp(
+        name,
+        ir.FunctionType.get(list(inputs), []),
+        visibility="public" if public else "private",
+        ip=ir.InsertionPoint(place.body),
+    )
+    block = function.add_entry_block()
+    with ir.InsertionPoint(block):
+        results = body(*block.arguments)
+        results = list(results) if isinstance(results, (list, tuple)) else [results]
+        func.ReturnOp(results)
+    types = [result.type for result in results]
+    kind = ir.FunctionType.get(list(inputs), types)
+    function.operation.attributes["function_type"] = ir.TypeAttr.get(kind)
+    return types
+
+
+def compile_main(inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]) -> _gradopt.Executable:
+    """Machine code of a module whose public function has arguments of these shapes and dtypes."""
+    with lock, context(), ir.Location.unknown():
+        module = ir.Module.create()
+        with ir.InsertionPoint(module.body):
+            outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
+        results = [shape_and_dtype(kind) for kind in outputs]
+        module.operation.verify()
+        for stage in _gradopt.stage_names():
+            _gradopt.run_stage(module, stage)
+            if stage == "bufferized":
+                arena = arena_bytes(module)
+        code = _gradopt.compile_module(module)
+    specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
+    return _gradopt.Executable(code, specs[0], [(dtype, shape) for shape, dtype in results], arena)
+
+
+def arena_bytes(module: ir.Module) -> int:
+    """Size of the arena of `@main`, zero if it has none."""
+    for op in module.body.operations:
+        attributes = op.operation.attributes
+        if "grad.arena_bytes" in attributes:
+            return ir.IntegerAttr(attributes["grad.arena_bytes"]).value
+    return 0
+
+
+def evaluate(build: Build, *operands: Array) -> Array:
+    """The value of the function at the operands."""
+    operands = tuple(np.asarray(a) for a in operands)
+    run = compile_main([(a.shape, a.dtype) for a in operands], build)
+    return np.asarray(run(*operands)[0])
+
+
+@dataclass(frozen=True)
+class Point:
+    """Derivatives of a function at one point; a list holds one array for each differentiated operand.
+
+    Attributes:
+        value: f(x).
+        tangent: J t.
+        gradient: J^T c.
+        tangents: the terms of the tangent, from one request for each operand alone.
+        gradients: the gradient, from one request for each operand alone.
+        forward_reverse: derivative of the gradient along t, by forward mode over reverse mode.
+        reverse_forward: the same by reverse mode over forward mode: gradient of <c, J t>.
+        forward_forward: derivative of J t along u.
+        reverse_reverse: gradient of <u, J^T c> in x.
+        pushed: gradient of <u, J^T c> in c, that is J u.
+    """
+
+    value: Array
+    tangent: Array
+    gradient: list[Array]
+    tangents: list[Array]
+    gradients: list[Array]
+    forward_reverse: list[Array]
+    reverse_forward: list[Array]
+    forward_forward: Array | None
+    reverse_reverse: list[Array]
+    pushed: Array | None
+
+
+class Derivatives:
+    """Derivatives to the second order of a function, as one piece of code.
+
+    Args:
+        build: the function.
+        operands: arrays of the shapes and dtypes of its arguments.
+        wrt: which of them to differentiate; by default all of floats.
+        order: 1 or 2.
+    """
+
+    def __init__(
+        self, build: Build, operands: Sequence[Array], wrt: Sequence[int] | None = None, order: int = 2
+    ) -> None:
+        self._build = build
+        self._order = order
+        floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind == "f"]
+        self.wrt = list(floats if wrt is None else wrt)
+        self._specs = [(np.shape(a), np.asarray(a).dtype) for a in operands]
+        with lock, context(), ir.Location.unknown():
+            self._result = self._result_spec()
+        active = [self._specs[i] for i in self.wrt]
+        inputs = [*self._specs, *active, *active, self._result]
+        self._run = compile_main(inputs, self._main)
+
+    @property
+    def result(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of the function's result."""
+        return self._result
+
+    def _result_spec(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        module = ir.Module.create()
+        with ir.InsertionPoint(module.body):
+            types = define("f", [tensor(*spec) for spec in self._specs], self._build)
+        return shape_and_dtype(types[0])
+
+    def _main(self, *arguments: ir.Value) -> list[ir.Value]:
+        n, k = len(self._specs), len(self.wrt)
+        x, t, u, c = arguments[:n], arguments[n : n + k], arguments[n + k : n + 2 * k], arguments[-1]
+        wrt, kinds = self.wrt, [x[i].type for i in self.wrt]
+        y = define("f", [a.type for a in x], self._build)
+
+        def jvp(f: str, outputs: list[ir.Type], inputs: Any, tangents: Any, wrt: list[int]) -> list[ir.Value]:
+            every = list(range(len(outputs)))
+            return list(grad.JvpOp([*outputs, *outputs], f, inputs, tangents, wrt, every).results)
+
+        def vjp(f: str, outputs: list[ir.Type], inputs: Any, cts: Any, wrt: list[int]) -> list[ir.Value]:
+            every = list(range(len(outputs)))
+            types = [inputs[i].type for i in wrt]
+            return list(grad.VjpOp([*outputs, *types], f, inputs, cts, wrt, every).results)
+
+        results = jvp("f", y, x, t, wrt)
+        results += vjp("f", y, x, [c], wrt)[1:]
+        if k > 1:
+            for i, a in zip(wrt, t, strict=True):
+                results += jvp("f", y, x, [a], [i])[1:]
+            for i in wrt:
+                results += vjp("f", y, x, [c], [i])[1:]
+        if self._order < 2:
+            return results
+        define("pushforward", [a.type for a in (*x, *t)], lambda *a: jvp("f", y, a[:n], a[n:], wrt)[1:])
+        define("pullback", [a.type for a in (*x, c)], lambda *a: vjp("f", y, a[:n], a[n:], wrt)[1:])
+        results += jvp("pullback", kinds, [*x, c], t, wrt)[k:]
+        results += vjp("pushforward", y, [*x, *t], [c], wrt)[1:]
+        results += jvp("pushforward", y, [*x, *t], u, wrt)[1:]
+        results += vjp("pullback", kinds, [*x, c], u, [*wrt, n])[k:]
+        return results
+
+    def __call__(
+        self, x: Sequence[Array], t: Sequence[Array], c: Array, u: Sequence[Array] | None = None
+    ) -> Point:
+        """Derivatives at `x` along `t` and `u` (by default `t`) with the cotangent `c`."""
+        arrays = [np.asarray(a) for a in self._run(*x, *t, *(t if u is None else u), c)]
+        rest = iter(arrays)
+        k = len(self.wrt)
+        take = lambda count: list(itertools.islice(rest, count))  # noqa: E731
+        value, tangent = take(2)
+        gradient = take(k)
+        tangents, gradients = (take(k), take(k)) if k > 1 else ([tangent], gradient)
+        second = self._order > 1
+        return Point(
+            value,
+            tangent,
+            gradient,
+            tangents,
+            gradients,
+            forward_reverse=take(k) if second else [],
+            reverse_forward=take(k) if second else [],
+            forward_forward=next(rest, None),
+            reverse_reverse=take(k) if second else [],
+            pushed=next(rest, None),
+        )

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The elementary functions of runtime/math, called by themselves, against wider arithmetic.
+
+Single precision is compared with NumPy and SciPy in double precision, double precision with NumPy in the 64-bit
+mantissa of `longdouble`, and with mpmath where NumPy has no function. The error is counted in units in the last place
+of the exact result, over the whole domain: every exponent, subnormal numbers, and the places where a formula of the
+implementation gives way to another. Special values are those of NumPy.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special
+
+MAX_ULP = 4.0
+TYPES = {"f32": np.float32, "f64": np.float64}
+CTYPES = {"f32": ctypes.c_float, "f64": ctypes.c_double}
+
+UNARY = {
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "cbrt": np.cbrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "erf": scipy.special.erf,
+    "erfc": scipy.special.erfc,
+}
+MPMATH_ONLY = {"erf": mpmath.erf, "erfc": mpmath.erfc}
+BINARY = {"pow": np.power, "atan2": np.arctan2}
+
+# Where a function has values that are neither 0, 1 nor infinite; besides, all take every exponent there is.
+RANGES = {
+    "exp": [(-110, 95), (-750, 712), (-1, 1)],
+    "exp2": [(-160, 130), (-1080, 1026), (-1, 1)],
+    "expm1": [(-50, 95), (-1, 1), (700, 712)],
+    "log": [(0, 3), (0.5, 1.5), (0.99, 1.01)],
+    "log2": [(0, 3), (0.5, 1.5), (0.99, 1.01)],
+    "log10": [(0, 3), (0.5, 1.5), (0.99, 1.01)],
+    "log1p": [(-1, 2), (-0.01, 0.01), (-0.9999, -0.99)],
+    "cbrt": [(-10, 10)],
+    "sin": [(-10, 10), (-40000, 40000), (0, 1e12), (0, 2e39)],
+    "cos": [(-10, 10), (-40000, 40000), (0, 1e12), (0, 2e39)],
+    "tan": [(-10, 10), (-40000, 40000), (0, 1e12), (0, 2e39)],
+    "asin": [(-1.1, 1.1), (-0.51, -0.49), (0.999, 1)],
+    "acos": [(-1.1, 1.1), (-0.51, -0.49), (0.999, 1)],
+    "atan": [(-4, 4), (-100, 100)],
+    "sinh": [(-100, 100), (-1, 1), (-712, 712)],
+    "cosh": [(-100, 100), (-1, 1), (-712, 712)],
+    "tanh": [(-1, 1), (-25, 25)],
+    "asinh": [(-3, 3), (-1000, 1000)],
+    "acosh": [(0.9, 3), (1, 1.001), (1, 1000)],
+    "atanh": [(-1.1, 1.1), (-0.01, 0.01), (0.999, 1)],
+    "erf": [(-7, 7), (0.9, 1.1)],
+    "erfc": [(-7, 11), (10, 28), (-1, 1)],
+}
+
+
+@pytest.fixture(scope="module")
+def math_library():
+    """The functions as a shared library, which the build makes for these tests."""
+    build = os.environ.get("GRADOPT_BUILD_DIR") or Path(__file__).parents[2] / "build"
+    return ctypes.CDLL(str(Path(build, "test", "libgradopt_math_test.so")))
+
+
+@pytest.fixture(scope="module")
+def call(math_library):
+    """A function that applies a scalar library function to whole arrays."""
+
+    def apply(name, suffix, *arguments):
+        scalar = CTYPES[suffix]
+        loop = getattr(math_library, f"gradopt_test_map{len(arguments)}_{suffix}")
+        pointer = ctypes.POINTER(scalar)
+        loop.argtypes = [ctypes.c_void_p] + [pointer] * (len(arguments) + 1) + [ctypes.c_size_t]
+        function = ctypes.cast(getattr(math_library, f"gradopt_{name}_{suffix}"), ctypes.c_void_p)
+        arrays = [np.ascontiguousarray(a, TYPES[suffix]) for a in arguments]
+        result = np.empty_like(arrays[0])
+        loop(function, *[a.ctypes.data_as(pointer) for a in [*arrays, result]], result.size)
+        return result
+
+    return apply
+
+
+def ulps(got, exact):
+    """The error in units in the last place of the exact result; NaN, infinity and overflow must agree."""
+    with np.errstate(all="ignore"):
+        rounded = exact.astype(got.dtype)
+        unit = np.spacing(np.abs(rounded)).astype(exact.dtype)
+        error = np.abs(got.astype(exact.dtype) - exact) / unit
+    finite = np.isfinite(got) & np.isfinite(rounded)
+    same = (np.isnan(got) & np.isnan(rounded)) | (got == rounded)
+    # A result next to the overflow threshold may round either way.
+    largest = np.finfo(got.dtype).max
+    edge = np.isinf(got) & (np.abs(exact) > largest * (1 - 8 * np.finfo(got.dtype).eps))
+    return np.where(finite, error, np.where(same | (edge & ~np.isnan(exact)), 0, np.inf))
+
+
+def samples(dtype, ranges, count, rng):
+    """Uniform points of the ranges, points of every exponent and sign, and neighbours of multiples of pi/4."""
+    with np.errstate(over="ignore"):
+        parts = [rng.uniform(low, high, count).astype(dtype) for low, high in ranges]
+    bits = rng.integers(0, 2 ** (8 * np.dtype(dtype).itemsize), 2 * count, dtype=f"u{np.dtype(dtype).itemsize}")
+    parts.append(bits.view(dtype))
+    parts.append((np.arange(1, count // 10) * (np.pi / 4)).astype(dtype))
+    values = np.concatenate(parts)
+    return values[np.isfinite(values)]
+
+
+def exact_unary(name, x):
+    with np.errstate(all="ignore"):
+        if x.dtype == np.float32:
+            return UNARY[name](x.astype(np.float64))
+        if name in MPMATH_ONLY:
+            values = [MPMATH_ONLY[name](mpmath.mpf(float(v))) for v in np.clip(x, -30, 30)]
+            high = np.array([float(v) for v in values])
+            low = np.array([float(v - h) for v, h in zip(values, high, strict=True)])
+            exact = high.astype(np.longdouble) + low
+            return np.copysign(exact, x) if name == "erf" else exact
+        return UNARY[name](x.astype(np.longdouble))
+
+
+def report(name, suffix, errors, *arguments):
+    worst = int(np.argmax(errors))
+    at = ", ".join(a[worst].hex() for a in map(np.float64, arguments))
+    print(f"{name}_{suffix}: {errors[worst]:.2f} ulp at {at}")
+    assert errors[worst] <= MAX_ULP, f"{name}_{suffix}({at}) is off by {errors[worst]} ulp"
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+@pytest.mark.parametrize("name", UNARY)
+def test_unary_function_is_accurate(call, name, suffix):
+    slow = name in MPMATH_ONLY and suffix == "f64"
+    x = samples(TYPES[suffix], RANGES[name], 700 if slow else 30000, np.random.default_rng(1))
+    errors = ulps(call(name, suffix, x), exact_unary(name, x))
+    report(name, suffix, errors, x)
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_function_is_accurate(call, name, suffix):
+    rng = np.random.default_rng(2)
+    dtype = TYPES[suffix]
+    pairs = [(rng.uniform(0, 10, 30000), rng.uniform(-20, 20, 30000))]
+    pairs.append((rng.uniform(-3, 3, 30000), rng.integers(-40, 40, 30000)))
+    pairs.append((rng.uniform(0.99, 1.01, 30000), rng.uniform(-70000, 70000, 30000)))
+    pairs.append((samples(dtype, [], 50000, rng)[:90000], samples(dtype, [(-2, 2)], 50000, rng)[:90000]))
+    x, y = (np.concatenate(part).astype(dtype) for part in zip(*pairs, strict=True))
+    wide = np.float64 if suffix == "f32" else np.longdouble
+    with np.errstate(all="ignore"):
+        exact = BINARY[name](x.astype(wide), y.astype(wide))
+    report(name, suffix, ulps(call(name, suffix, x, y), exact), x, y)
+
+
+def special_values(dtype):
+    info = np.finfo(dtype)
+    positive = [0.0, info.smallest_subnormal, info.tiny, 0.5, 1.0, 1.5, 2.0, 3.0, 1e30, info.max, np.inf]
+    return np.array([*positive, *(-v for v in positive), np.nan, -np.nan], dtype)
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+@pytest.mark.parametrize("name", [n for n in UNARY if n not in ("sin", "cos", "tan")])
+def test_special_values_are_those_of_numpy(call, name, suffix):
+    x = special_values(TYPES[suffix])
+    got = call(name, suffix, x)
+    exact = exact_unary(name, x)
+    report(name, suffix, ulps(got, exact), x)
+    known = ~np.isnan(got)
+    np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(exact[known]))
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_trigonometric_special_values(call, name, suffix):
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan], TYPES[suffix])
+    at_zero = [1.0, 1.0] if name == "cos" else [0.0, -0.0]
+    got = call(name, suffix, x)
+    np.testing.assert_array_equal(got, np.array([*at_zero, np.nan, np.nan, np.nan], x.dtype))
+    np.testing.assert_array_equal(np.signbit(got[:2]), np.signbit(at_zero))
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+@pytest.mark.parametrize("name", BINARY)
+def test_binary_special_values_are_those_of_numpy(call, name, suffix):
+    values = special_values(TYPES[suffix])
+    x, y = (a.ravel() for a in np.meshgrid(values, values))
+    got = call(name, suffix, x, y)
+    wide = np.float64 if suffix == "f32" else np.longdouble
+    with np.errstate(all="ignore"):
+        exact = BINARY[name](x.astype(wide), y.astype(wide))
+    report(name, suffix, ulps(got, exact), x, y)
+    known = ~np.isnan(got)
+    np.testing.assert_array_equal(np.signbit(got[known]), np.signbit(exact[known]))
+
+
+@pytest.mark.parametrize("suffix", TYPES)
+def test_powers_of_the_base_have_exact_logarithms(call, suffix):
+    exponents = np.arange(-30, 31)
+    np.testing.assert_array_equal(call("log2", suffix, 2.0**exponents), exponents)
+    tens = np.arange(0, 11 if suffix == "f32" else 23)
+    np.testing.assert_array_equal(call("log10", suffix, 10.0**tens), tens)
+    cubes = np.arange(-100, 101)
+    np.testing.assert_array_equal(call("cbrt", suffix, cubes**3), cubes)
+
+
+def test_integer_power_wraps_and_truncates(math_library):
+    power = math_library.gradopt_ipow_i64
+    power.argtypes, power.restype = [ctypes.c_int64] * 2, ctypes.c_int64
+    for base in (-3, -2, -1, 0, 1, 2, 7, 2**40 + 1):
+        for exponent in (0, 1, 2, 3, 5, 31, 62, 63, 64, 100):
+            exact = (base**exponent + 2**63) % 2**64 - 2**63
+            assert power(base, exponent) == exact, (base, exponent)
+    assert [power(b, -3) for b in (-2, -1, 1, 5)] == [0, -1, 1, 0]
+    assert power(-1, -4) == 1

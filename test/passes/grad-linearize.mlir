@@ -1,0 +1,52 @@
+// RUN: gradopt %s --grad-linearize -split-input-file | filecheck %s
+
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  %0 = grad.sin %x : tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// Coefficients stand in front of the region; only linear code is in it.
+// CHECK-LABEL: func.func @reverse
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[G:.*]]: tensor<f64>
+func.func @reverse(%x: tensor<f64>, %g: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // CHECK: %[[V:.*]] = grad.sin %[[X]]
+  // CHECK: %[[C:.*]] = grad.cos %[[X]]
+  // CHECK: %[[D:.*]] = grad.transposed(%[[G]])
+  // CHECK-NEXT: ^bb0(%[[T:.*]]: tensor<f64>):
+  // CHECK-NEXT: %[[L:.*]] = grad.multiply %[[T]], %[[C]]
+  // CHECK-NEXT: grad.yield %[[L]]
+  // CHECK: return %[[V]], %[[D]]
+  %0:2 = grad.vjp @f(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#0, %0#1 : tensor<f64>, tensor<f64>
+}
+
+// CHECK-LABEL: func.func @forward
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[T:.*]]: tensor<f64>
+func.func @forward(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // CHECK: %[[V:.*]] = grad.sin %[[X]]
+  // CHECK: %[[C:.*]] = grad.cos %[[X]]
+  // CHECK: %[[L:.*]] = grad.multiply %[[T]], %[[C]]
+  // CHECK: return %[[V]], %[[L]]
+  %0:2 = grad.jvp @f(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#0, %0#1 : tensor<f64>, tensor<f64>
+}
+
+// -----
+
+// Activity: what does not lead from an input in `wrt` to a result in `of` is
+// not linearized, even where it has no derivative.
+func.func private @two(%x: tensor<f64>, %v: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %0 = arith.addf %v, %v : tensor<f64>
+  %1 = grad.exp %x : tensor<f64>
+  %2 = grad.multiply %1, %0 : tensor<f64>
+  %3 = grad.tan %x : tensor<f64>
+  return %2, %3 : tensor<f64>, tensor<f64>
+}
+// CHECK-LABEL: func.func @inactive
+func.func @inactive(%x: tensor<f64>, %v: tensor<f64>, %t: tensor<f64>) -> tensor<f64> {
+  // CHECK: grad.tan
+  // CHECK-NOT: grad.square
+  // CHECK: return
+  %0:3 = grad.jvp @two(%x, %v), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>, tensor<f64>)
+  return %0#2 : tensor<f64>
+}
