@@ -249,4 +249,104 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
   ];
 }
 
+def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
+  let summary = "Lower linalg on buffers to loops of loads and stores";
+  let description = [{
+    Loops nest in the order of the iterators. A copy between buffers that are
+    not contiguous becomes loops as well, a view becomes arithmetic on strides.
+
+    ```mlir
+    linalg.generic {...} ins(%x) outs(%y) { math.tanh }
+    ```
+    =>
+    ```mlir
+    scf.for %i = %c0 to %c4 step %c1 {
+      %0 = memref.load %x[%i]
+      %1 = math.tanh %0
+      memref.store %1, %y[%i]
+    }
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"
+  ];
+}
+
+def ConvertBuffersToLLVM : Pass<"convert-buffers-to-llvm", "ModuleOp"> {
+  let summary = "Lower loops on buffers to the LLVM dialect";
+  let description = [{
+    One conversion for the scf, cf, affine, arith, math, memref and func
+    dialects. Buffers become bare pointers; those of public functions are marked
+    `noalias`, with size and alignment. Bools are bytes in memory.
+
+    ```mlir
+    func.func @main(%x: memref<4xf64>, %y: memref<4xf64>)
+    ```
+    =>
+    ```mlir
+    llvm.func @main(%x: !llvm.ptr {llvm.noalias, llvm.align = 8 : i64,
+                                   llvm.dereferenceable = 32 : i64}, ...)
+    ```
+  }];
+  let options = [
+    Option<"fastMath", "fast-math", "bool", /*default=*/"false",
+           "Let floating-point arithmetic be regrouped and contracted">
+  ];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::mlir::cf::ControlFlowDialect"
+  ];
+}
+
+def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
+  let summary = "Add the C entry point gradopt_main";
+  let description = [{
+    The entry point takes an array of pointers, arguments first, then results,
+    then the arena, and returns a status, 0. The function that it calls becomes
+    internal. Without such a function there is nothing to do.
+
+    ```mlir
+    llvm.func @gradopt_main(%buffers: !llvm.ptr) -> i32 {
+      %x = llvm.load %buffers
+      ...
+      llvm.call @main(%x, ...)
+      %ok = llvm.mlir.constant(0 : i32) : i32
+      llvm.return %ok
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"main\"",
+           "The function to call">,
+    Option<"entry", "entry", "std::string", /*default=*/"\"gradopt_main\"",
+           "The name of the entry point">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def ConvertMathToGradopt : Pass<"convert-math-to-gradopt", "ModuleOp"> {
+  let summary = "Turn scalar elementary functions into calls";
+  let description = [{
+    The elementary functions of the math dialect, on scalars, become calls of
+    the library that code generation links in as bitcode and inlines:
+
+    ```mlir
+    %0 = math.tanh %x : f64
+    ```
+    =>
+    ```mlir
+    func.func private @gradopt_tanh_f64(f64) -> f64 attributes {llvm.readnone}
+    %0 = call @gradopt_tanh_f64(%x) : (f64) -> f64
+    ```
+    Floats narrower than f32 are computed in f32. `rsqrt`, `isnan`, `isinf` and
+    `isfinite` become arithmetic. What LLVM has an exact intrinsic for is left
+    to `convert-math-to-llvm`, and so are operations on vectors.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::math::MathDialect"
+  ];
+}
+
 #endif // GRADOPT_PASSES_TD

@@ -104,7 +104,7 @@ def step_row(function: Any, op: str | None = None, **options: Any) -> Elementwis
     return rational(function, ((0.0, 0.5),), ((-2.5, -2.0),), op=op, specials=kinks, **options)
 
 
-def test_row(function: Any, arity: int, dtypes: Sequence[str] = ALL) -> Elementwise:
+def predicate(function: Any, arity: int, dtypes: Sequence[str] = ALL) -> Elementwise:
     """A row of a function to bool."""
     box = ((-1.0, 1.0),) * arity
     return rational(function, box, dtypes=dtypes, order=0)
@@ -208,10 +208,10 @@ TRIGONOMETRIC = [
 ROUNDING = [step_row(np.floor), step_row(np.ceil), step_row(np.rint, op="round")]
 
 PREDICATES = [
-    *(test_row(f, 2) for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)),
-    *(test_row(f, 1, FLOATS) for f in (np.isnan, np.isinf, np.isfinite)),
-    *(test_row(f, 2, "?") for f in (np.logical_and, np.logical_or, np.logical_xor)),
-    test_row(np.logical_not, 1, "?"),
+    *(predicate(f, 2) for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)),
+    *(predicate(f, 1, FLOATS) for f in (np.isnan, np.isinf, np.isfinite)),
+    *(predicate(f, 2, "?") for f in (np.logical_and, np.logical_or, np.logical_xor)),
+    predicate(np.logical_not, 1, "?"),
     Elementwise("select", np.where, [(REAL, REAL)], dtypes=ALL, conditions=1, ulp=0.0, numpy=np.where),
 ]
 

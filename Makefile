@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# Each target does all the set-up it needs by itself; see `make help`.
+PYTHON3 ?= python3
+PYTHON := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build bench lint format docs clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Train a network on handwritten digits (ARGS="--show adjoint" prints IR)
+	@$(PYTHON) examples/01_digits.py $(ARGS)
+
+test: build ## All tests: lit, then pytest (ARGS go to pytest)
+	@$(PYTHON) tools/run_tests.py $(ARGS)
+
+build: ## Install everything and compile
+	@$(PYTHON3) tools/setup.py build
+
+bench: ## Time value and gradient against other libraries
+	@$(PYTHON3) tools/setup.py bench
+	@$(PYTHON) benchmarks/run.py $(ARGS)
+
+lint: ## ruff, pyright and clang-format, changing nothing
+	@$(PYTHON3) tools/setup.py lint
+	@$(PYTHON) tools/lint.py
+
+format: ## Let ruff and clang-format rewrite the sources
+	@$(PYTHON3) tools/setup.py lint
+	@$(PYTHON) tools/lint.py --fix
+
+docs: build ## Reference pages of ops and passes, into build/release/docs
+	@cmake --build build/release --target docs
+
+clean: ## Remove everything that was built, except the cache of the bindings
+	rm -rf build .venv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

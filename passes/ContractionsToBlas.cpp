@@ -1,0 +1,335 @@
+//===- ContractionsToBlas.cpp - Matrix products on buffers to BLAS calls --===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-contractions-to-blas`. For each contraction of f32 or f64 buffers:
+///
+///  1. The loops are grouped by the operands that they walk (batch, m, n, k).
+///  2. Each operand gets a leading dimension and a transposition flag, from
+///     strides, so that views and transposes need no copy. A result with
+///     transposed layout swaps the roles of the operands.
+///  3. Batch loops become scf.for around the call.
+///
+/// Invariant: a fill with zeros is dropped only if nothing touches the result
+/// between it and the product.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/BufferLiveness.h"
+#include "passes/ContractionLayout.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADCONTRACTIONSTOBLAS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+//===----------------------------------------------------------------------===//
+// Matching
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// One operand of a product.
+struct Operand {
+  Value buffer;
+  SmallVector<int64_t> strides; ///< By loop.
+  MatrixLayout layout;
+};
+
+struct MatrixProduct {
+  Contraction loops;
+  Operand lhs, rhs, result;
+};
+
+} // namespace
+
+/// Whether `body` is `yield c + a * b` in any order of operands.
+static bool isMultiplyAdd(Block &body) {
+  if (body.getNumArguments() != 3 || !llvm::hasNItems(body, 3))
+    return false;
+  auto yield = cast<linalg::YieldOp>(body.getTerminator());
+  auto add = yield.getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!add)
+    return false;
+  Value accumulator = body.getArgument(2);
+  if (add.getLhs() != accumulator && add.getRhs() != accumulator)
+    return false;
+  Value other = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
+  auto multiply = other.getDefiningOp<arith::MulFOp>();
+  if (!multiply)
+    return false;
+  Value a = body.getArgument(0), b = body.getArgument(1);
+  return (multiply.getLhs() == a && multiply.getRhs() == b) ||
+         (multiply.getLhs() == b && multiply.getRhs() == a);
+}
+
+/// The strides of a buffer, all static; nothing for other values.
+static std::optional<SmallVector<int64_t>> staticStrides(Value buffer) {
+  auto type = dyn_cast<MemRefType>(buffer.getType());
+  if (!type || !type.hasStaticShape())
+    return std::nullopt;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (failed(type.getStridesAndOffset(strides, offset)) ||
+      llvm::is_contained(strides, ShapedType::kDynamic))
+    return std::nullopt;
+  return strides;
+}
+
+/// Sorts the loops of `group` from the largest stride to the smallest.
+static void sortByStride(SmallVectorImpl<int64_t> &group,
+                         ArrayRef<int64_t> strides) {
+  llvm::stable_sort(group, [&](int64_t a, int64_t b) {
+    return strides[a] > strides[b];
+  });
+}
+
+/// Describes `op` as a matrix product, if it is one that a BLAS can do.
+static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
+      !op.hasPureBufferSemantics() || !isMultiplyAdd(*op.getBlock()))
+    return std::nullopt;
+  Value result = op.getDpsInits()[0];
+  Type element = getElementTypeOrSelf(result);
+  if (!isa<Float32Type, Float64Type>(element))
+    return std::nullopt;
+
+  MatrixProduct product;
+  product.loops.sizes = op.getStaticLoopRanges();
+  int64_t count = product.loops.sizes.size();
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  Operand *operands[] = {&product.lhs, &product.rhs, &product.result};
+  for (auto [operand, value, map] :
+       llvm::zip_equal(operands, op->getOperands(), maps)) {
+    std::optional<SmallVector<int64_t>> strides = staticStrides(value);
+    if (!strides || !map.isProjectedPermutation() ||
+        getElementTypeOrSelf(value) != element)
+      return std::nullopt;
+    operand->buffer = value;
+    operand->strides = loopStrides(map, *strides, count);
+  }
+
+  Contraction &loops = product.loops;
+  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+  for (int64_t loop = 0; loop < count; ++loop) {
+    bool inLhs = maps[0].isFunctionOfDim(loop);
+    bool inRhs = maps[1].isFunctionOfDim(loop);
+    bool inResult = maps[2].isFunctionOfDim(loop);
+    if (inResult != (kinds[loop] == utils::IteratorType::parallel) ||
+        (!inLhs && !inRhs) || (inLhs != inRhs && !inResult))
+      return std::nullopt;
+    (inLhs && inRhs ? (inResult ? loops.batch : loops.k)
+                    : (inLhs ? loops.m : loops.n))
+        .push_back(loop);
+  }
+  sortByStride(loops.m, product.result.strides);
+  sortByStride(loops.n, product.result.strides);
+  sortByStride(loops.k, product.lhs.strides);
+
+  auto layout = [&](Operand &operand, ArrayRef<int64_t> rows,
+                    ArrayRef<int64_t> columns) {
+    auto found = matrixLayout(loops.sizes, operand.strides, rows, columns);
+    if (found)
+      operand.layout = *found;
+    return found.has_value();
+  };
+  if (!layout(product.result, loops.m, loops.n))
+    return std::nullopt;
+  if (product.result.layout.transposed) {
+    std::swap(product.lhs, product.rhs);
+    std::swap(loops.m, loops.n);
+    layout(product.result, loops.m, loops.n);
+  }
+  if (!layout(product.lhs, loops.m, loops.k) ||
+      !layout(product.rhs, loops.k, loops.n) ||
+      product.result.layout.transposed)
+    return std::nullopt;
+  return product;
+}
+
+/// The memory that `buffer` is a view of: a function argument or a piece of the
+/// arena.
+static Value viewedMemory(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>()) {
+    if (isa<memref::ViewOp>(view))
+      break;
+    buffer = view.getViewSource();
+  }
+  return buffer;
+}
+
+/// The fill with zeros of `buffer` that reaches `op` and nothing else.
+static linalg::FillOp findZeroFill(Value buffer, Operation *op) {
+  llvm::SetVector<Operation *> accesses =
+      collectAccesses(collectAliases(viewedMemory(buffer)));
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    bool touches = llvm::any_of(accesses, [&](Operation *access) {
+      return before->isAncestor(access);
+    });
+    if (!touches)
+      continue;
+    auto fill = dyn_cast<linalg::FillOp>(before);
+    if (fill && fill.output() == buffer &&
+        matchPattern(fill.value(), m_AnyZeroFloat()))
+      return fill;
+    return {};
+  }
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Rewriting
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Writes the call that does `product` in place of `op`.
+class CallWriter {
+public:
+  CallWriter(linalg::LinalgOp op, const MatrixProduct &product)
+      : builder(op), loc(op.getLoc()), product(product),
+        module(op->getParentOfType<ModuleOp>()) {}
+
+  void write(bool overwrite) {
+    lhs = address(product.lhs);
+    rhs = address(product.rhs);
+    result = address(product.result);
+    SmallVector<Value> lower, upper, step;
+    for (int64_t loop : product.loops.batch) {
+      lower.push_back(index(0));
+      upper.push_back(index(product.loops.sizes[loop]));
+      step.push_back(index(1));
+    }
+    scf::buildLoopNest(builder, loc, lower, upper, step,
+                       [&](OpBuilder &inner, Location, ValueRange position) {
+                         OpBuilder outer = builder;
+                         builder = inner;
+                         call(position, overwrite);
+                         builder = outer;
+                       });
+  }
+
+private:
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value);
+  }
+  Value integer(int64_t value) {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(value));
+  }
+  int64_t elementBytes() const {
+    return getElementTypeOrSelf(product.result.buffer)
+               .getIntOrFloatBitWidth() /
+           8;
+  }
+
+  /// Where the first element of `operand` is in memory.
+  Value address(const Operand &operand) {
+    auto type = cast<MemRefType>(operand.buffer.getType());
+    Value base = memref::ExtractAlignedPointerAsIndexOp::create(
+        builder, loc, operand.buffer);
+    auto [strides, offset] = type.getStridesAndOffset();
+    if (offset == 0)
+      return base;
+    Value elements =
+        ShapedType::isDynamic(offset)
+            ? memref::ExtractStridedMetadataOp::create(builder, loc,
+                                                       operand.buffer)
+                  .getOffset()
+            : index(offset);
+    return advance(base, elements, elementBytes());
+  }
+
+  Value advance(Value base, Value steps, int64_t bytes) {
+    Value distance = arith::MulIOp::create(builder, loc, steps, index(bytes));
+    return arith::AddIOp::create(builder, loc, base, distance);
+  }
+
+  /// `base` at a position in the batch.
+  Value at(Value base, const Operand &operand, ValueRange position) {
+    for (auto [loop, step] : llvm::zip_equal(product.loops.batch, position))
+      if (int64_t stride = operand.strides[loop])
+        base = advance(base, step, stride * elementBytes());
+    return base;
+  }
+
+  void call(ValueRange position, bool overwrite) {
+    Type element = getElementTypeOrSelf(product.result.buffer);
+    SmallVector<Value> arguments = {
+        integer(product.lhs.layout.transposed),
+        integer(product.rhs.layout.transposed),
+        integer(product.result.layout.rows),
+        integer(product.result.layout.columns),
+        integer(product.lhs.layout.columns),
+        at(lhs, product.lhs, position),
+        integer(product.lhs.layout.leading),
+        at(rhs, product.rhs, position),
+        integer(product.rhs.layout.leading),
+        at(result, product.result, position),
+        integer(product.result.layout.leading),
+        arith::ConstantOp::create(
+            builder, loc, builder.getFloatAttr(element, overwrite ? 0.0 : 1.0))};
+    StringRef name = element.isF64() ? "gradopt_gemm_f64" : "gradopt_gemm_f32";
+    if (!module.lookupSymbol(name)) {
+      OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
+      func::FuncOp::create(
+          atStart, module.getLoc(), name,
+          builder.getFunctionType(ValueRange(arguments).getTypes(), {}))
+          .setPrivate();
+    }
+    func::CallOp::create(builder, loc, name, TypeRange(), arguments);
+  }
+
+  OpBuilder builder;
+  Location loc;
+  const MatrixProduct &product;
+  ModuleOp module;
+  Value lhs, rhs, result;
+};
+
+struct GradContractionsToBlas
+    : grad::impl::GradContractionsToBlasBase<GradContractionsToBlas> {
+  using GradContractionsToBlasBase::GradContractionsToBlasBase;
+
+  void runOnOperation() override {
+    SmallVector<linalg::LinalgOp> candidates;
+    getOperation().walk(
+        [&](linalg::LinalgOp op) { candidates.push_back(op); });
+    for (linalg::LinalgOp op : candidates) {
+      std::optional<MatrixProduct> product = matchProduct(op);
+      if (!product || !isWorthACall(product->loops))
+        continue;
+      linalg::FillOp fill = findZeroFill(product->result.buffer, op);
+      CallWriter(op, *product).write(/*overwrite=*/static_cast<bool>(fill));
+      if (fill)
+        fill.erase();
+      op.erase();
+      ++numCalls;
+    }
+  }
+
+private:
+  bool isWorthACall(const Contraction &loops) const {
+    int64_t m = extent(loops.sizes, loops.m);
+    int64_t n = extent(loops.sizes, loops.n);
+    int64_t k = extent(loops.sizes, loops.k);
+    return m > 1 && n > 1 && k > 1 && m * n * k >= threshold;
+  }
+};
+
+} // namespace

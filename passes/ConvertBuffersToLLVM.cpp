@@ -1,0 +1,149 @@
+//===- ConvertBuffersToLLVM.cpp - Loops on buffers to the LLVM dialect ----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `convert-buffers-to-llvm`: one dialect conversion for scf, cf, affine, arith,
+/// math, memref and func, with buffers passed as bare pointers. Before it, the
+/// pointers of public functions get what is known about them (distinct memory,
+/// size, alignment); after it, bools are made to be bytes in memory, which is
+/// what NumPy has and what LLVM can vectorize.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/LLVMCommon/ConversionTarget.h"
+#include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_CONVERTBUFFERSTOLLVM
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// The alignment that the runtime gives an arena.
+static constexpr int64_t kArenaAlignment = 64;
+
+/// Bytes of one element in memory; bools are bytes.
+static int64_t elementBytes(MemRefType type) {
+  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+/// States what the caller of a public function guarantees for its buffers.
+static void annotateArguments(func::FuncOp func) {
+  Builder builder(func.getContext());
+  bool hasArena = func->hasAttr("grad.arena_bytes");
+  for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i) {
+    auto type = dyn_cast<MemRefType>(func.getArgument(i).getType());
+    if (!type || !type.hasStaticShape())
+      continue;
+    func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
+                    builder.getUnitAttr());
+    int64_t bytes = type.getNumElements() * elementBytes(type);
+    if (bytes == 0)
+      continue;
+    bool isArena = hasArena && i + 1 == e;
+    func.setArgAttr(
+        i, LLVM::LLVMDialect::getAlignAttrName(),
+        builder.getI64IntegerAttr(isArena ? kArenaAlignment
+                                          : elementBytes(type)));
+    func.setArgAttr(i, LLVM::LLVMDialect::getDereferenceableAttrName(),
+                    builder.getI64IntegerAttr(bytes));
+  }
+}
+
+/// Lets arithmetic be regrouped, contracted and approximated. NaN and
+/// infinities keep their meaning.
+static void relaxArithmetic(ModuleOp module) {
+  auto relaxed = arith::FastMathFlags::reassoc | arith::FastMathFlags::contract |
+                 arith::FastMathFlags::nsz | arith::FastMathFlags::arcp |
+                 arith::FastMathFlags::afn;
+  module.walk([&](arith::ArithFastMathInterface op) {
+    op->setAttr(op.getFastMathAttrName(),
+                arith::FastMathFlagsAttr::get(module.getContext(), relaxed));
+  });
+}
+
+/// Loads and stores of i1 => of i8, which is 0 or 1.
+static void storeBoolsAsBytes(ModuleOp module) {
+  OpBuilder builder(module.getContext());
+  Type byte = builder.getI8Type();
+  module.walk([&](Operation *op) {
+    builder.setInsertionPoint(op);
+    Location loc = op->getLoc();
+    if (auto load = dyn_cast<LLVM::LoadOp>(op);
+        load && load.getType().isInteger(1)) {
+      auto wide = LLVM::LoadOp::create(builder, loc, byte, load.getAddr());
+      Value zero = LLVM::ConstantOp::create(builder, loc, byte, 0);
+      load.replaceAllUsesWith(LLVM::ICmpOp::create(
+          builder, loc, LLVM::ICmpPredicate::ne, wide, zero).getResult());
+      load.erase();
+    } else if (auto store = dyn_cast<LLVM::StoreOp>(op);
+               store && store.getValue().getType().isInteger(1)) {
+      Value wide = LLVM::ZExtOp::create(builder, loc, byte, store.getValue());
+      LLVM::StoreOp::create(builder, loc, wide, store.getAddr());
+      store.erase();
+    } else if (auto element = dyn_cast<LLVM::GEPOp>(op);
+               element && element.getElemType().isInteger(1)) {
+      element.setElemType(byte);
+    }
+  });
+}
+
+namespace {
+
+struct ConvertBuffersToLLVM
+    : grad::impl::ConvertBuffersToLLVMBase<ConvertBuffersToLLVM> {
+  using ConvertBuffersToLLVMBase::ConvertBuffersToLLVMBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    for (auto func : module.getOps<func::FuncOp>())
+      if (!func.isPrivate())
+        annotateArguments(func);
+    if (fastMath)
+      relaxArithmetic(module);
+
+    LowerToLLVMOptions options(&getContext());
+    options.useBarePtrCallConv = true;
+    LLVMTypeConverter converter(&getContext(), options);
+    RewritePatternSet patterns(&getContext());
+    SymbolTableCollection symbols;
+    populateAffineToStdConversionPatterns(patterns);
+    populateSCFToControlFlowConversionPatterns(patterns);
+    cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
+    arith::populateArithToLLVMConversionPatterns(converter, patterns);
+    populateMathToLLVMConversionPatterns(converter, patterns);
+    index::populateIndexToLLVMConversionPatterns(converter, patterns);
+    ub::populateUBToLLVMConversionPatterns(converter, patterns);
+    populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns,
+                                                   &symbols);
+    populateFuncToLLVMConversionPatterns(converter, patterns, &symbols);
+
+    LLVMConversionTarget target(getContext());
+    target.addLegalOp<ModuleOp>();
+    if (failed(applyFullConversion(module, target, std::move(patterns))))
+      return signalPassFailure();
+    storeBoolsAsBytes(module);
+  }
+};
+
+} // namespace

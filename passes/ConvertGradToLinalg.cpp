@@ -1,0 +1,400 @@
+//===- ConvertGradToLinalg.cpp - grad on tensors to linalg on tensors -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The pass `convert-grad-to-linalg` and the lowering of elementwise ops,
+/// constants and changes of shape.
+///
+/// Invariant: broadcasts, transposes and splat constants become linalg ops
+/// that later elementwise, reduction and product lowerings look through. They
+/// are computed into memory only where a value is returned or used by an op
+/// that needs a buffer.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/ConvertGradToLinalg.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_CONVERTGRADTOLINALG
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+//===----------------------------------------------------------------------===//
+// Shared parts
+//===----------------------------------------------------------------------===//
+
+/// The input of a generic that only moves elements, or null.
+static Value movedInput(linalg::GenericOp op) {
+  if (op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
+      op.getNumReductionLoops() != 0 || !llvm::hasSingleElement(*op.getBody()))
+    return {};
+  auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+  if (yield.getOperand(0) != op.getBody()->getArgument(0) ||
+      !op.getIndexingMapsArray()[1].isIdentity() ||
+      !op.getIndexingMapsArray()[0].isProjectedPermutation())
+    return {};
+  return op.getDpsInputOperand(0)->get();
+}
+
+View mlir::grad::lookThrough(OpBuilder &builder, Value value,
+                             bool permutationsOnly) {
+  auto type = cast<RankedTensorType>(value.getType());
+  View view{value, builder.getMultiDimIdentityMap(type.getRank()), {}};
+  while (auto generic = view.source.getDefiningOp<linalg::GenericOp>()) {
+    Value input = movedInput(generic);
+    if (!input)
+      break;
+    AffineMap moved = generic.getIndexingMapsArray()[0];
+    if (permutationsOnly && !moved.isPermutation())
+      break;
+    view.map = moved.compose(view.map);
+    view.source = input;
+  }
+  if (permutationsOnly)
+    return view;
+  if (auto fill = view.source.getDefiningOp<linalg::FillOp>()) {
+    view.scalar = fill.value();
+  } else if (DenseElementsAttr splat;
+             matchPattern(view.source, m_Constant(&splat)) && splat.isSplat()) {
+    view.scalar = arith::ConstantOp::create(
+        builder, value.getLoc(),
+        cast<TypedAttr>(splat.getSplatValue<Attribute>()));
+  }
+  return view;
+}
+
+Value mlir::grad::emptyLike(OpBuilder &builder, Location loc, Type type) {
+  auto tensorType = cast<RankedTensorType>(type);
+  return tensor::EmptyOp::create(builder, loc, tensorType.getShape(),
+                                 tensorType.getElementType());
+}
+
+Value mlir::grad::filled(OpBuilder &builder, Location loc, Type type,
+                         Value scalar) {
+  return linalg::FillOp::create(builder, loc, scalar,
+                                emptyLike(builder, loc, type))
+      .getResult(0);
+}
+
+Value mlir::grad::filled(OpBuilder &builder, Location loc, Type type,
+                         TypedAttr scalar) {
+  return filled(builder, loc, type,
+                arith::ConstantOp::create(builder, loc, scalar).getResult());
+}
+
+SmallVector<utils::IteratorType>
+mlir::grad::iterators(int64_t count, ArrayRef<int64_t> reduced) {
+  SmallVector<utils::IteratorType> result(count,
+                                          utils::IteratorType::parallel);
+  for (int64_t dim : reduced)
+    result[dim] = utils::IteratorType::reduction;
+  return result;
+}
+
+AffineMap mlir::grad::projection(MLIRContext *context, int64_t rank,
+                                 ArrayRef<int64_t> dims) {
+  SmallVector<AffineExpr> exprs;
+  for (int64_t dim : dims)
+    exprs.push_back(getAffineDimExpr(dim, context));
+  return AffineMap::get(rank, 0, exprs, context);
+}
+
+SmallVector<int64_t> mlir::grad::complement(int64_t rank,
+                                            ArrayRef<int64_t> dims) {
+  SmallVector<int64_t> result;
+  for (int64_t dim = 0; dim < rank; ++dim)
+    if (!llvm::is_contained(dims, dim))
+      result.push_back(dim);
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise ops
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Any op with results that have no elements => tensor.empty.
+struct LowerWithoutElements : RewritePattern {
+  explicit LowerWithoutElements(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/10, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op,
+                                PatternRewriter &rewriter) const override {
+    if (!isa<GradDialect>(op->getDialect()) || op->getNumResults() != 1 ||
+        isa<CallOp, VjpOp, JvpOp, TransposedOp>(op) ||
+        !hasNoElements(op->getResult(0)))
+      return failure();
+    rewriter.replaceOp(
+        op, emptyLike(rewriter, op->getLoc(), op->getResultTypes()[0]));
+    return success();
+  }
+};
+
+/// grad.<elementwise> => linalg.generic with the op's scalar form as body.
+struct LowerElementwise : OpInterfaceRewritePattern<ElementwiseOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+
+  LogicalResult matchAndRewrite(ElementwiseOpInterface op,
+                                PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    SmallVector<View> views;
+    SmallVector<Value> inputs;
+    SmallVector<AffineMap> maps;
+    SmallVector<unsigned> inputOf;
+    for (Value operand : op->getOperands()) {
+      View view = lookThrough(rewriter, operand);
+      views.push_back(view);
+      inputOf.push_back(~0u);
+      if (view.scalar)
+        continue;
+      unsigned index = 0;
+      while (index < inputs.size() &&
+             (inputs[index] != view.source || maps[index] != view.map))
+        ++index;
+      if (index == inputs.size()) {
+        inputs.push_back(view.source);
+        maps.push_back(view.map);
+      }
+      inputOf.back() = index;
+    }
+    maps.push_back(rewriter.getMultiDimIdentityMap(type.getRank()));
+    auto generic = linalg::GenericOp::create(
+        rewriter, op.getLoc(), TypeRange(type), inputs,
+        ValueRange(emptyLike(rewriter, op.getLoc(), type)), maps,
+        iterators(type.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          SmallVector<Value> scalars;
+          for (auto [view, input] : llvm::zip_equal(views, inputOf))
+            scalars.push_back(view.scalar ? view.scalar : elements[input]);
+          linalg::YieldOp::create(builder, loc,
+                                  op.emitScalar(builder, loc, scalars));
+        });
+    rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Constants and changes of shape
+//===----------------------------------------------------------------------===//
+
+/// grad.constant => linalg.fill for a splat, else arith.constant.
+struct LowerConstant : OpRewritePattern<ConstantOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ConstantOp op,
+                                PatternRewriter &rewriter) const override {
+    auto value = op.getValue();
+    if (value.isSplat())
+      rewriter.replaceOp(
+          op, filled(rewriter, op.getLoc(), op.getType(),
+                     cast<TypedAttr>(value.getSplatValue<Attribute>())));
+    else
+      rewriter.replaceOpWithNewOp<arith::ConstantOp>(op,
+                                                     cast<TypedAttr>(value));
+    return success();
+  }
+};
+
+/// grad.iota => linalg.generic of linalg.index.
+struct LowerIota : OpRewritePattern<IotaOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(IotaOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    auto generic = linalg::GenericOp::create(
+        rewriter, op.getLoc(), TypeRange(type), ValueRange(),
+        ValueRange(emptyLike(rewriter, op.getLoc(), type)),
+        rewriter.getMultiDimIdentityMap(type.getRank()),
+        iterators(type.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange) {
+          Value index = arith::IndexCastOp::create(
+              builder, loc, builder.getI64Type(),
+              linalg::IndexOp::create(builder, loc, op.getDimension()));
+          Type element = type.getElementType();
+          if (isa<FloatType>(element))
+            index = arith::SIToFPOp::create(builder, loc, element, index);
+          else if (element != index.getType())
+            index = arith::TruncIOp::create(builder, loc, element, index);
+          linalg::YieldOp::create(builder, loc, index);
+        });
+    rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
+/// Replaces `op` by a generic that reads element `map(i)` of `x` for element
+/// `i` of the result; by a fill where `x` is one.
+static void replaceByMove(PatternRewriter &rewriter, Operation *op, Value x,
+                          AffineMap map) {
+  View view = lookThrough(rewriter, x);
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  if (view.scalar) {
+    rewriter.replaceOp(op,
+                       filled(rewriter, op->getLoc(), type, view.scalar));
+    return;
+  }
+  auto generic = linalg::GenericOp::create(
+      rewriter, op->getLoc(), TypeRange(type), ValueRange(view.source),
+      ValueRange(emptyLike(rewriter, op->getLoc(), type)),
+      ArrayRef<AffineMap>{view.map.compose(map),
+                          rewriter.getMultiDimIdentityMap(type.getRank())},
+      iterators(type.getRank()),
+      [](OpBuilder &builder, Location loc, ValueRange elements) {
+        linalg::YieldOp::create(builder, loc, elements[0]);
+      });
+  rewriter.replaceOp(op, generic);
+}
+
+/// grad.broadcast => linalg.generic with a projected input map.
+struct LowerBroadcast : OpRewritePattern<BroadcastOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(BroadcastOp op,
+                                PatternRewriter &rewriter) const override {
+    replaceByMove(rewriter, op, op.getX(),
+                  projection(op.getContext(), op.getShape().size(),
+                             op.getDimensions()));
+    return success();
+  }
+};
+
+/// grad.transpose => linalg.generic with a permuted input map.
+struct LowerTranspose : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(TransposeOp op,
+                                PatternRewriter &rewriter) const override {
+    ArrayRef<int64_t> permutation = op.getPermutation();
+    replaceByMove(rewriter, op, op.getX(),
+                  inversePermutation(projection(
+                      op.getContext(), permutation.size(), permutation)));
+    return success();
+  }
+};
+
+/// grad.reshape => tensor.collapse_shape, tensor.expand_shape, or one after
+/// the other through one dimension.
+struct LowerReshape : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ReshapeOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value x = op.getX();
+    auto from = cast<RankedTensorType>(x.getType());
+    auto to = cast<RankedTensorType>(op.getType());
+    if (Value scalar = lookThrough(rewriter, x).scalar) {
+      rewriter.replaceOp(op, filled(rewriter, loc, to, scalar));
+      return success();
+    }
+    if (from == to) {
+      rewriter.replaceOp(op, x);
+      return success();
+    }
+    auto reassociation = getReassociationIndicesForReshape(from, to);
+    if (!reassociation) {
+      auto flat = RankedTensorType::get(from.getNumElements(),
+                                        from.getElementType());
+      x = tensor::CollapseShapeOp::create(rewriter, loc, flat, x,
+                                          oneGroup(from.getRank()));
+      reassociation = oneGroup(to.getRank());
+      from = flat;
+    }
+    if (from.getRank() > to.getRank())
+      x = tensor::CollapseShapeOp::create(rewriter, loc, to, x, *reassociation);
+    else
+      x = tensor::ExpandShapeOp::create(rewriter, loc, to, x, *reassociation);
+    rewriter.replaceOp(op, x);
+    return success();
+  }
+
+private:
+  static SmallVector<ReassociationIndices> oneGroup(int64_t rank) {
+    return {llvm::to_vector<2>(llvm::seq<int64_t>(0, rank))};
+  }
+};
+
+/// grad.stop_gradient => its operand.
+struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(StopGradientOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, op.getX());
+    return success();
+  }
+};
+
+} // namespace
+
+void mlir::grad::populateElementwiseToLinalg(RewritePatternSet &patterns) {
+  patterns.add<LowerWithoutElements, LowerElementwise, LowerConstant, LowerIota,
+               LowerBroadcast, LowerTranspose, LowerReshape, LowerStopGradient>(
+      patterns.getContext());
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+struct ConvertGradToLinalg
+    : grad::impl::ConvertGradToLinalgBase<ConvertGradToLinalg> {
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet set(context);
+    populateElementwiseToLinalg(set);
+    populateReductionsToLinalg(set);
+    populateIndexingToLinalg(set);
+    patterns = std::move(set);
+    return success();
+  }
+
+  void runOnOperation() override {
+    walkAndApplyPatterns(getOperation(), patterns);
+    WalkResult result = getOperation().walk([](Operation *op) {
+      if (!isa_and_nonnull<GradDialect>(op->getDialect()))
+        return WalkResult::advance();
+      if (isa<CallOp, VjpOp, JvpOp, TransposedOp>(op))
+        op->emitOpError("has no lowering to linalg; run grad-differentiate "
+                        "first");
+      else
+        op->emitOpError("has no lowering to linalg");
+      return WalkResult::interrupt();
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    eraseDeadOps();
+  }
+
+private:
+  /// Erases what all users looked through.
+  void eraseDeadOps() {
+    getOperation().walk<WalkOrder::PostOrder, ReverseIterator>(
+        [](Operation *op) {
+          if (isOpTriviallyDead(op))
+            op->erase();
+        });
+  }
+
+  FrozenRewritePatternSet patterns;
+};
+
+} // namespace

@@ -1,0 +1,68 @@
+//===- ConvertGradToLinalg.h - Lowering of grad ops, shared parts -*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// `convert-grad-to-linalg` is one walk over the function in program order, so
+// that a pattern sees its operands already lowered. The patterns come in three
+// groups, one file each.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_CONVERTGRADTOLINALG_H
+#define GRADOPT_PASSES_CONVERTGRADTOLINALG_H
+
+#include "dialect/GradDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::grad {
+
+/// Elementwise ops, constants, changes of shape.
+void populateElementwiseToLinalg(RewritePatternSet &patterns);
+/// Reductions, cumulative sums, products of tensors.
+void populateReductionsToLinalg(RewritePatternSet &patterns);
+/// Slices, pad, concatenate, reverse, gather, scatter.
+void populateIndexingToLinalg(RewritePatternSet &patterns);
+
+/// What a lowered value reads: every element is `scalar`, or element `i` is
+/// element `map(i)` of `source`.
+struct View {
+  Value source;
+  AffineMap map;
+  Value scalar;
+};
+
+/// Looks from `value` through broadcasts, transposes and fills, so that these
+/// need not exist in memory. With `permutationsOnly`, through transposes only.
+View lookThrough(OpBuilder &builder, Value value,
+                 bool permutationsOnly = false);
+
+/// An uninitialised tensor of `type`, which is static.
+Value emptyLike(OpBuilder &builder, Location loc, Type type);
+
+/// A tensor of `type` with all elements `scalar`.
+Value filled(OpBuilder &builder, Location loc, Type type, Value scalar);
+Value filled(OpBuilder &builder, Location loc, Type type, TypedAttr scalar);
+
+/// `count` parallel iterators, those in `reduced` turned into reductions.
+SmallVector<utils::IteratorType> iterators(int64_t count,
+                                           ArrayRef<int64_t> reduced = {});
+
+/// The projection of `rank` dimensions to `dims`, in that order.
+AffineMap projection(MLIRContext *context, int64_t rank,
+                     ArrayRef<int64_t> dims);
+
+/// The dimensions `0 .. rank-1` that are not in `dims`.
+SmallVector<int64_t> complement(int64_t rank, ArrayRef<int64_t> dims);
+
+inline bool hasNoElements(Value value) {
+  return cast<ShapedType>(value.getType()).getNumElements() == 0;
+}
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_CONVERTGRADTOLINALG_H

@@ -1,0 +1,340 @@
+//===- ConvertGradToLinalgIndexing.cpp - Slices, gather, scatter ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Slices become tensor.extract_slice and tensor.insert_slice, which
+/// bufferization turns into views where it can. Gather is a generic with
+/// computed reads; scatter-add, whose writes may collide, is a loop.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/ConvertGradToLinalg.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// `position`, an i64, as an index in `[0, last]`.
+static Value clampedIndex(OpBuilder &builder, Location loc, Value position,
+                          int64_t last) {
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI64IntegerAttr(value));
+  };
+  position = arith::MaxSIOp::create(builder, loc, position, constant(0));
+  position = arith::MinSIOp::create(builder, loc, position, constant(last));
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                    position);
+}
+
+static Value constantIndex(OpBuilder &builder, Location loc, int64_t value) {
+  return arith::ConstantIndexOp::create(builder, loc, value);
+}
+
+/// The offsets of a dynamic slice of `sizes` elements, clamped.
+static SmallVector<OpFoldResult> clampedOffsets(OpBuilder &builder,
+                                                Location loc,
+                                                ValueRange indices,
+                                                ArrayRef<int64_t> shape,
+                                                ArrayRef<int64_t> sizes) {
+  SmallVector<OpFoldResult> offsets;
+  for (auto [index, extent, size] : llvm::zip_equal(indices, shape, sizes)) {
+    if (extent == size)
+      offsets.push_back(builder.getIndexAttr(0));
+    else
+      offsets.push_back(clampedIndex(
+          builder, loc, tensor::ExtractOp::create(builder, loc, index),
+          extent - size));
+  }
+  return offsets;
+}
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// Slices
+//===----------------------------------------------------------------------===//
+
+/// grad.slice => tensor.extract_slice.
+struct LowerSlice : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(SliceOp op,
+                                PatternRewriter &rewriter) const override {
+    MLIRContext *context = getContext();
+    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+        op, op.getX(), getAsIndexOpFoldResult(context, op.getOffsets()),
+        getAsIndexOpFoldResult(context, op.getSizes()),
+        getAsIndexOpFoldResult(context, op.getStrides()));
+    return success();
+  }
+};
+
+/// grad.dynamic_slice => tensor.extract_slice at clamped offsets.
+struct LowerDynamicSlice : OpRewritePattern<DynamicSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(DynamicSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getX().getType());
+    SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
+    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+        op, op.getX(),
+        clampedOffsets(rewriter, op.getLoc(), op.getIndices(), type.getShape(),
+                       op.getSizes()),
+        getAsIndexOpFoldResult(getContext(), op.getSizes()), ones);
+    return success();
+  }
+};
+
+/// grad.update_slice => tensor.insert_slice.
+struct LowerUpdateSlice : OpRewritePattern<UpdateSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(UpdateSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    if (hasNoElements(op.getUpdate())) {
+      rewriter.replaceOp(op, op.getX());
+      return success();
+    }
+    auto update = cast<RankedTensorType>(op.getUpdate().getType());
+    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
+        op, op.getUpdate(), op.getX(),
+        getAsIndexOpFoldResult(getContext(), op.getOffsets()),
+        getAsIndexOpFoldResult(getContext(), update.getShape()),
+        getAsIndexOpFoldResult(getContext(), op.getStrides()));
+    return success();
+  }
+};
+
+/// grad.dynamic_update_slice => tensor.insert_slice at clamped offsets.
+struct LowerDynamicUpdateSlice : OpRewritePattern<DynamicUpdateSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(DynamicUpdateSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    if (hasNoElements(op.getUpdate())) {
+      rewriter.replaceOp(op, op.getX());
+      return success();
+    }
+    auto type = cast<RankedTensorType>(op.getX().getType());
+    auto update = cast<RankedTensorType>(op.getUpdate().getType());
+    SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
+    rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
+        op, op.getUpdate(), op.getX(),
+        clampedOffsets(rewriter, op.getLoc(), op.getIndices(), type.getShape(),
+                       update.getShape()),
+        getAsIndexOpFoldResult(getContext(), update.getShape()), ones);
+    return success();
+  }
+};
+
+/// grad.pad => a fill and a tensor.insert_slice, strided for interior gaps.
+struct LowerPad : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(PadOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value scalar = lookThrough(rewriter, op.getValue()).scalar;
+    if (!scalar)
+      scalar = tensor::ExtractOp::create(rewriter, loc, op.getValue());
+    Value result = filled(rewriter, loc, op.getType(), scalar);
+    if (!hasNoElements(op.getX())) {
+      auto type = cast<RankedTensorType>(op.getX().getType());
+      SmallVector<OpFoldResult> strides;
+      for (int64_t gap : op.getInterior())
+        strides.push_back(rewriter.getIndexAttr(gap + 1));
+      result = tensor::InsertSliceOp::create(
+          rewriter, loc, op.getX(), result,
+          getAsIndexOpFoldResult(getContext(), op.getLow()),
+          getAsIndexOpFoldResult(getContext(), type.getShape()), strides);
+    }
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+/// grad.concatenate => one tensor.insert_slice for each input.
+struct LowerConcatenate : OpRewritePattern<ConcatenateOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ConcatenateOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    auto dim = static_cast<int64_t>(op.getDimension());
+    SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
+    Value result = emptyLike(rewriter, loc, type);
+    int64_t offset = 0;
+    for (Value input : op.getInputs()) {
+      auto inputType = cast<RankedTensorType>(input.getType());
+      if (inputType == type) {
+        rewriter.replaceOp(op, input);
+        return success();
+      }
+      if (hasNoElements(input))
+        continue;
+      SmallVector<OpFoldResult> offsets(type.getRank(),
+                                        rewriter.getIndexAttr(0));
+      offsets[dim] = rewriter.getIndexAttr(offset);
+      result = tensor::InsertSliceOp::create(
+          rewriter, loc, input, result, offsets,
+          getAsIndexOpFoldResult(getContext(), inputType.getShape()), ones);
+      offset += inputType.getDimSize(dim);
+    }
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+};
+
+/// grad.reverse => linalg.generic that reads `size - 1 - i` for `i`.
+struct LowerReverse : OpRewritePattern<ReverseOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ReverseOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    SmallVector<AffineExpr> exprs;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim) {
+      AffineExpr expr = rewriter.getAffineDimExpr(dim);
+      if (llvm::is_contained(op.getDimensions(), dim))
+        expr = type.getDimSize(dim) - 1 - expr;
+      exprs.push_back(expr);
+    }
+    View view = lookThrough(rewriter, op.getX(), /*permutationsOnly=*/true);
+    AffineMap map =
+        AffineMap::get(type.getRank(), 0, exprs, rewriter.getContext());
+    auto generic = linalg::GenericOp::create(
+        rewriter, op.getLoc(), TypeRange(type), ValueRange(view.source),
+        ValueRange(emptyLike(rewriter, op.getLoc(), type)),
+        ArrayRef<AffineMap>{view.map.compose(map),
+                            rewriter.getMultiDimIdentityMap(type.getRank())},
+        iterators(type.getRank()),
+        [](OpBuilder &builder, Location loc, ValueRange elements) {
+          linalg::YieldOp::create(builder, loc, elements[0]);
+        });
+    rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Gather and scatter
+//===----------------------------------------------------------------------===//
+
+/// Where the slice begins that a row of `indices` points at: row `row...`
+/// holds the positions in the first dimensions of a tensor of `shape`.
+static SmallVector<Value> slicePosition(OpBuilder &builder, Location loc,
+                                        Value indices, ValueRange row,
+                                        ArrayRef<int64_t> shape) {
+  SmallVector<Value> position;
+  SmallVector<Value> at(row);
+  at.emplace_back();
+  int64_t count = cast<ShapedType>(indices.getType()).getShape().back();
+  for (int64_t dim = 0; dim < count; ++dim) {
+    at.back() = constantIndex(builder, loc, dim);
+    Value index = tensor::ExtractOp::create(builder, loc, indices, at);
+    position.push_back(clampedIndex(builder, loc, index, shape[dim] - 1));
+  }
+  return position;
+}
+
+/// grad.gather => linalg.generic that reads at the positions in `indices`.
+struct LowerGather : OpRewritePattern<GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(GatherOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    auto from = cast<RankedTensorType>(op.getX().getType());
+    if (hasNoElements(op.getX())) {
+      rewriter.replaceOp(
+          op, filled(rewriter, loc, type,
+                     rewriter.getZeroAttr(type.getElementType())));
+      return success();
+    }
+    int64_t rowRank =
+        cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1;
+    auto generic = linalg::GenericOp::create(
+        rewriter, loc, TypeRange(type), ValueRange(),
+        ValueRange(emptyLike(rewriter, loc, type)),
+        rewriter.getMultiDimIdentityMap(type.getRank()),
+        iterators(type.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange) {
+          SmallVector<Value> dims;
+          for (int64_t dim = 0; dim < type.getRank(); ++dim)
+            dims.push_back(linalg::IndexOp::create(builder, loc, dim));
+          ArrayRef<Value> all(dims);
+          SmallVector<Value> position =
+              slicePosition(builder, loc, op.getIndices(),
+                            all.take_front(rowRank), from.getShape());
+          llvm::append_range(position, all.drop_front(rowRank));
+          Value element =
+              tensor::ExtractOp::create(builder, loc, op.getX(), position);
+          linalg::YieldOp::create(builder, loc, element);
+        });
+    rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
+/// grad.scatter_add => loops over the updates.
+struct LowerScatterAdd : OpRewritePattern<ScatterAddOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ScatterAddOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    auto updates = cast<RankedTensorType>(op.getUpdates().getType());
+    if (hasNoElements(op.getUpdates())) {
+      rewriter.replaceOp(op, op.getX());
+      return success();
+    }
+    int64_t rowRank =
+        cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1;
+    int64_t rank = updates.getRank();
+    SmallVector<Value> lower(rank, constantIndex(rewriter, loc, 0));
+    SmallVector<Value> step(rank, constantIndex(rewriter, loc, 1));
+    SmallVector<Value> upper;
+    for (int64_t size : updates.getShape())
+      upper.push_back(constantIndex(rewriter, loc, size));
+    auto body = [&](OpBuilder &builder, Location loc, ValueRange loops,
+                    ValueRange state) -> scf::ValueVector {
+      SmallVector<Value> position =
+          slicePosition(builder, loc, op.getIndices(),
+                        loops.take_front(rowRank), type.getShape());
+      llvm::append_range(position, loops.drop_front(rowRank));
+      Value old = tensor::ExtractOp::create(builder, loc, state[0], position);
+      Value update =
+          tensor::ExtractOp::create(builder, loc, op.getUpdates(), loops);
+      Value sum;
+      if (isa<FloatType>(type.getElementType()))
+        sum = arith::AddFOp::create(builder, loc, old, update);
+      else
+        sum = arith::AddIOp::create(builder, loc, old, update);
+      return {
+          tensor::InsertOp::create(builder, loc, sum, state[0], position)};
+    };
+    scf::LoopNest nest = scf::buildLoopNest(rewriter, loc, lower, upper, step,
+                                            op.getX(), body);
+    rewriter.replaceOp(op, nest.results[0]);
+    return success();
+  }
+};
+
+} // namespace
+
+void mlir::grad::populateIndexingToLinalg(RewritePatternSet &patterns) {
+  patterns.add<LowerSlice, LowerDynamicSlice, LowerUpdateSlice,
+               LowerDynamicUpdateSlice, LowerPad, LowerConcatenate,
+               LowerReverse, LowerGather, LowerScatterAdd>(
+      patterns.getContext());
+}

@@ -1,0 +1,279 @@
+//===- Fuse.cpp - Few loop nests out of many operations -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-fuse` on linalg operations on tensors of static shape:
+///
+///  1. Named elementwise operations become `linalg.generic`.
+///  2. Until nothing changes: producers with one consumer, and free or cheap
+///     ones with several, are computed inside their consumers (upstream's
+///     elementwise fusion); operations over the same iteration space are merged
+///     into one with several results (FuseMerge.cpp).
+///  3. Loops are ordered so that the innermost one walks through memory.
+///  4. Every accumulator gets an initial value of its own, for bufferization to
+///     need no copy.
+///
+/// Invariants: no expensive operation is evaluated more often than before; the
+/// body of a contraction stays as it is.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Fuse.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADFUSE
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+using linalg::GenericOp;
+
+//===----------------------------------------------------------------------===//
+// Properties of operations
+//===----------------------------------------------------------------------===//
+
+bool mlir::grad::isContraction(linalg::LinalgOp op) {
+  if (!linalg::isaContractionOpInterface(op))
+    return false;
+  auto dims = linalg::inferContractionDims(op);
+  return succeeded(dims) && !dims->k.empty() &&
+         (!dims->m.empty() || !dims->n.empty());
+}
+
+BodyCost mlir::grad::getBodyCost(GenericOp op) {
+  constexpr unsigned kMaxCheapOps = 8;
+  unsigned numOps = 0;
+  for (Operation &nested : op.getBody()->without_terminator()) {
+    if (isa<arith::ConstantOp, linalg::IndexOp>(nested))
+      continue;
+    bool isArith = isa<arith::ArithDialect>(nested.getDialect()) &&
+                   !isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp,
+                        arith::RemFOp, arith::RemSIOp, arith::RemUIOp>(nested);
+    if ((!isArith && !isa<math::AbsFOp, math::CopySignOp>(nested)) ||
+        ++numOps > kMaxCheapOps)
+      return BodyCost::Expensive;
+  }
+  return numOps == 0 ? BodyCost::Free : BodyCost::Cheap;
+}
+
+static int64_t getDomainSize(linalg::LinalgOp op) {
+  int64_t size = 1;
+  for (int64_t extent : op.getStaticLoopRanges())
+    size *= extent;
+  return size;
+}
+
+/// Whether the producer of `operand` may be computed inside its consumer, if
+/// this were the only one.
+static bool canInline(OpOperand &operand) {
+  auto producer = operand.get().getDefiningOp<GenericOp>();
+  auto consumer = dyn_cast<GenericOp>(operand.getOwner());
+  if (!producer || !consumer || isContraction(consumer) ||
+      producer->getNumResults() != 1 || !linalg::areElementwiseOpsFusable(&operand))
+    return false;
+  return getDomainSize(consumer) <= getDomainSize(producer) ||
+         getBodyCost(producer) != BodyCost::Expensive;
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+/// Gives consumers a copy of their producer, each to be fused with its own:
+/// free producers wherever they can be inlined, cheap ones if this makes their
+/// result disappear and reads no more than storing it would.
+static bool duplicateProducers(RewriterBase &rewriter, Block &block) {
+  constexpr unsigned kMaxLargeInputs = 2;
+  bool changed = false;
+  for (auto producer : llvm::make_early_inc_range(block.getOps<GenericOp>())) {
+    if (producer->getNumResults() != 1)
+      continue;
+    BodyCost cost = getBodyCost(producer);
+    if (cost == BodyCost::Expensive)
+      continue;
+    SmallVector<OpOperand *> uses;
+    llvm::SmallPtrSet<Operation *, 4> users;
+    bool allInlinable = true;
+    for (OpOperand &use : producer->getUses()) {
+      if (canInline(use)) {
+        uses.push_back(&use);
+        users.insert(use.getOwner());
+      } else {
+        allInlinable = false;
+      }
+    }
+    if (users.size() < (allInlinable ? 2 : 1))
+      continue;
+    if (cost == BodyCost::Cheap) {
+      unsigned largeInputs =
+          llvm::count_if(producer.getDpsInputOperands(), [&](OpOperand *input) {
+            return producer.getMatchingIndexingMap(input).isPermutation();
+          });
+      if (!allInlinable || largeInputs > kMaxLargeInputs)
+        continue;
+    }
+    llvm::DenseMap<Operation *, Operation *> copies;
+    for (OpOperand *use : uses) {
+      Operation *&copy = copies[use->getOwner()];
+      if (!copy) {
+        rewriter.setInsertionPoint(use->getOwner());
+        copy = rewriter.clone(*producer);
+      }
+      rewriter.modifyOpInPlace(use->getOwner(),
+                               [&] { use->set(copy->getResult(0)); });
+    }
+    if (producer->use_empty())
+      rewriter.eraseOp(producer);
+    changed = true;
+  }
+  return changed;
+}
+
+/// A loop is a reduction exactly if some result does not depend on it.
+static void updateIterators(GenericOp op) {
+  SmallVector<Attribute> iterators;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
+    bool isParallel =
+        llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &init) {
+          return op.getMatchingIndexingMap(&init).isFunctionOfDim(loop);
+        });
+    iterators.push_back(linalg::IteratorTypeAttr::get(
+        op.getContext(), isParallel ? utils::IteratorType::parallel
+                                    : utils::IteratorType::reduction));
+  }
+  op.setIteratorTypesAttr(ArrayAttr::get(op.getContext(), iterators));
+}
+
+/// Sorts loops by how far they step through the operands, largest steps
+/// outside. Returns whether the order changed.
+static void orderLoops(RewriterBase &rewriter, GenericOp op) {
+  unsigned numLoops = op.getNumLoops();
+  SmallVector<double> steps(numLoops, 0.0);
+  for (OpOperand &operand : op->getOpOperands()) {
+    AffineMap map = op.getMatchingIndexingMap(&operand);
+    ArrayRef<int64_t> shape = op.getShape(&operand);
+    int64_t stride = 1;
+    for (int i = int(map.getNumResults()) - 1; i >= 0; --i) {
+      for (unsigned loop = 0; loop < numLoops; ++loop)
+        if (map.getResult(i).isFunctionOfDim(loop))
+          steps[loop] += std::log2(double(stride));
+      stride *= std::max<int64_t>(shape[i], 1);
+    }
+  }
+  SmallVector<unsigned> order =
+      llvm::to_vector(llvm::seq<unsigned>(0, numLoops));
+  llvm::sort(order, [&](unsigned a, unsigned b) {
+    return steps[a] != steps[b] ? steps[a] > steps[b] : a < b;
+  });
+  rewriter.setInsertionPoint(op);
+  if (!llvm::is_sorted(order))
+    (void)linalg::interchangeGenericOp(rewriter, op, order);
+}
+
+/// Gives `op` initial values that no other operation uses.
+static void separateInits(RewriterBase &rewriter, linalg::LinalgOp op) {
+  rewriter.setInsertionPoint(op);
+  for (OpOperand &init : op.getDpsInitsMutable()) {
+    Operation *def = init.get().getDefiningOp();
+    if (!isa_and_nonnull<linalg::FillOp, tensor::EmptyOp>(def) ||
+        def->hasOneUse())
+      continue;
+    Operation *copy = rewriter.clone(*def);
+    if (auto fill = dyn_cast<linalg::FillOp>(copy))
+      separateInits(rewriter, fill);
+    rewriter.setInsertionPoint(op);
+    rewriter.modifyOpInPlace(op, [&] { init.set(copy->getResult(0)); });
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet set(context);
+    linalg::populateElementwiseOpsFusionPatterns(set, [&](OpOperand *operand) {
+      Operation *user = operand->getOwner();
+      bool isOnlyUser = llvm::all_of(
+          operand->get().getUsers(), [&](Operation *op) { return op == user; });
+      if (!isOnlyUser || !canInline(*operand))
+        return false;
+      ++numInlined;
+      return true;
+    });
+    linalg::populateEraseUnusedOperandsAndResultsPatterns(set);
+    tensor::populateFoldTensorEmptyPatterns(set);
+    patterns = std::move(set);
+    return success();
+  }
+
+  void runOnOperation() override {
+    func::FuncOp func = getOperation();
+    IRRewriter rewriter(&getContext());
+
+    SmallVector<linalg::LinalgOp> named;
+    func.walk([&](linalg::LinalgOp op) {
+      if (isa<linalg::MapOp, linalg::ReduceOp, linalg::BroadcastOp,
+              linalg::TransposeOp>(op.getOperation()) ||
+          linalg::isElementwise(op))
+        if (!isa<GenericOp, linalg::FillOp>(op.getOperation()))
+          named.push_back(op);
+    });
+    for (linalg::LinalgOp op : named) {
+      rewriter.setInsertionPoint(op);
+      (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+
+    SmallVector<Block *> blocks;
+    func.walk([&](Block *block) {
+      if (!isa<linalg::LinalgOp>(block->getParentOp()))
+        blocks.push_back(block);
+    });
+    bool changed = true;
+    while (changed) {
+      changed = false;
+      if (failed(applyPatternsGreedily(func, patterns)))
+        return signalPassFailure();
+      for (Block *block : blocks) {
+        unsigned merged = mergeLoopNests(rewriter, *block);
+        numMerged += merged;
+        changed |= merged != 0;
+      }
+      func.walk([](GenericOp op) { updateIterators(op); });
+      if (changed)
+        continue;
+      for (Block *block : blocks)
+        changed |= duplicateProducers(rewriter, *block);
+    }
+
+    SmallVector<linalg::LinalgOp> ops;
+    func.walk([&](GenericOp op) {
+      if (!isContraction(op))
+        orderLoops(rewriter, op);
+    });
+    func.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    for (linalg::LinalgOp op : ops)
+      separateInits(rewriter, op);
+  }
+
+private:
+  FrozenRewritePatternSet patterns;
+};
+
+} // namespace

@@ -1,0 +1,52 @@
+//===- Pipelines.h - From the grad dialect to the CPU, by stages -*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A module passes through named stages, each a form of IR to look at and a
+// pipeline that makes it from the form before:
+//
+//   adjoint      no requests for derivatives, no calls
+//   simplified   the same with algebra and common subexpressions done
+//   linalg       linalg on tensors, fused
+//   bufferized   linalg on memory: arguments, results, one arena; BLAS calls
+//   llvm         the LLVM dialect with the C entry point `gradopt_main`
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_PIPELINES_H
+#define GRADOPT_PASSES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir::grad {
+
+struct CpuOptions : PassPipelineOptions<CpuOptions> {
+  Option<bool> fastMath{
+      *this, "fast-math", llvm::cl::init(false),
+      llvm::cl::desc("Let floating-point arithmetic be regrouped and contracted")};
+  Option<int64_t> blasThreshold{
+      *this, "blas-threshold", llvm::cl::init(4096),
+      llvm::cl::desc("Fewest multiplications in a matrix product worth a call")};
+  Option<bool> planRemarks{
+      *this, "plan-remarks", llvm::cl::init(false),
+      llvm::cl::desc("Print the plan of the arena as remarks")};
+};
+
+/// The names of the stages, first to last.
+ArrayRef<StringRef> getStageNames();
+
+/// Adds the passes that lead from the stage before `stage` to `stage`, which is
+/// one of getStageNames().
+void buildStagePipeline(OpPassManager &manager, StringRef stage,
+                        const CpuOptions &options);
+
+/// Registers `grad-to-cpu`, all stages in a row, and `grad-to-<name>` for
+/// each stage.
+void registerGradPipelines();
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_PIPELINES_H

@@ -1,0 +1,88 @@
+//===- ResultsToDestinations.cpp - Results into caller-provided buffers ---===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-results-to-destinations` gives public functions on tensors the calling
+/// convention of compiled code: arguments, then results, with results as memory
+/// that the function fills. It does so before bufferization, where the buffer
+/// that a value is computed in is still to be chosen.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADRESULTSTODESTINATIONS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+static LogicalResult convertFunction(func::FuncOp func) {
+  MLIRContext *context = func.getContext();
+  Builder attrs(context);
+  for (Type type : func.getResultTypes()) {
+    auto tensorType = dyn_cast<RankedTensorType>(type);
+    if (!tensorType || !tensorType.hasStaticShape())
+      return func.emitOpError(
+                 "expected results that are tensors of static shape, but got ")
+             << type;
+  }
+  if (!func.getBody().hasOneBlock())
+    return func.emitOpError("expected a body of one block");
+
+  for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i)
+    if (isa<TensorType>(func.getArgument(i).getType()))
+      func.setArgAttr(i,
+                      bufferization::BufferizationDialect::kWritableAttrName,
+                      attrs.getBoolAttr(false));
+
+  auto returnOp = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+  OpBuilder builder(returnOp);
+  for (Value result : returnOp.getOperands()) {
+    auto type = cast<RankedTensorType>(result.getType());
+    unsigned position = func.getNumArguments();
+    if (failed(func.insertArgument(
+            position, MemRefType::get(type.getShape(), type.getElementType()),
+            attrs.getDictionaryAttr(
+                attrs.getNamedAttr("grad.result", attrs.getUnitAttr())),
+            returnOp.getLoc())))
+      return failure();
+    auto write = bufferization::MaterializeInDestinationOp::create(
+        builder, returnOp.getLoc(), result, func.getArgument(position));
+    write.setRestrict(true);
+    write.setWritable(true);
+  }
+  returnOp.getOperandsMutable().clear();
+  llvm::BitVector all(func.getNumResults(), true);
+  return func.eraseResults(all);
+}
+
+namespace {
+
+struct GradResultsToDestinations
+    : grad::impl::GradResultsToDestinationsBase<GradResultsToDestinations> {
+  void runOnOperation() override {
+    for (auto func : getOperation().getOps<func::FuncOp>()) {
+      if (func.isExternal() || func.isPrivate())
+        continue;
+      if (auto uses = SymbolTable::getSymbolUses(func, getOperation());
+          uses && !uses->empty()) {
+        func.emitOpError("expected no uses of a public function");
+        return signalPassFailure();
+      }
+      if (failed(convertFunction(func)))
+        return signalPassFailure();
+    }
+  }
+};
+
+} // namespace

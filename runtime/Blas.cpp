@@ -1,0 +1,221 @@
+//===- Blas.cpp - Matrix products of compiled code ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// gradopt_gemm_* picks for each product: nothing to do, a loop (tiny products,
+// no library, sizes beyond 32 bits), gemv (one row or column) or gemm.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/RuntimeError.h"
+
+#include <atomic>
+#include <dlfcn.h>
+#include <limits>
+#include <mutex>
+
+using gradopt::runtime::fail;
+
+namespace {
+
+// The enumerations of the CBLAS interface.
+enum Order : int { RowMajor = 101 };
+enum Transpose : int { NoTrans = 111, Trans = 112 };
+
+template <typename T>
+using Gemm = void (*)(Order, Transpose, Transpose, int m, int n, int k, T alpha,
+                      const T *a, int lda, const T *b, int ldb, T beta, T *c,
+                      int ldc);
+template <typename T>
+using Gemv = void (*)(Order, Transpose, int rows, int columns, T alpha,
+                      const T *a, int lda, const T *x, int incx, T beta, T *y,
+                      int incy);
+
+/// A loaded library. Libraries are never closed: calls may be running.
+struct Library {
+  std::string path;
+  Gemm<double> dgemm = nullptr;
+  Gemm<float> sgemm = nullptr;
+  Gemv<double> dgemv = nullptr;
+  Gemv<float> sgemv = nullptr;
+  void (*setThreads)(int) = nullptr;
+
+  template <typename T> auto gemm() const {
+    if constexpr (sizeof(T) == sizeof(double))
+      return dgemm;
+    else
+      return sgemm;
+  }
+  template <typename T> auto gemv() const {
+    if constexpr (sizeof(T) == sizeof(double))
+      return dgemv;
+    else
+      return sgemv;
+  }
+};
+
+std::atomic<const Library *> library = nullptr;
+
+/// Below this many multiplications a library call costs more than a loop.
+constexpr int64_t kTinyProduct = 512;
+
+/// A matrix as the loops see it: `data[i * row + j * column]`.
+template <typename T> struct View {
+  const T *data;
+  int64_t row, column;
+
+  View(const T *data, int64_t leading, bool transposed)
+      : data(data), row(transposed ? 1 : leading),
+        column(transposed ? leading : 1) {}
+};
+
+template <typename T> void scale(T *c, int64_t n, T beta) {
+  if (beta == T(0))
+    for (int64_t j = 0; j < n; ++j)
+      c[j] = T(0);
+  else if (beta != T(1))
+    for (int64_t j = 0; j < n; ++j)
+      c[j] *= beta;
+}
+
+/// One row of C at a time. Rows of op(B) that are contiguous are added up, so
+/// that the inner loop vectorises; else it is a dot product.
+template <typename T>
+void loopGemm(int64_t m, int64_t n, int64_t k, View<T> a, View<T> b,
+              T *__restrict c, int64_t ldc, T beta) {
+  for (int64_t i = 0; i < m; ++i, c += ldc) {
+    const T *arow = a.data + i * a.row;
+    if (b.column == 1) {
+      scale(c, n, beta);
+      for (int64_t l = 0; l < k; ++l) {
+        T factor = arow[l * a.column];
+        const T *brow = b.data + l * b.row;
+        for (int64_t j = 0; j < n; ++j)
+          c[j] += factor * brow[j];
+      }
+      continue;
+    }
+    for (int64_t j = 0; j < n; ++j) {
+      const T *bcolumn = b.data + j * b.column;
+      T sum = 0;
+      for (int64_t l = 0; l < k; ++l)
+        sum += arow[l * a.column] * bcolumn[l * b.row];
+      c[j] = beta == T(0) ? sum : sum + beta * c[j];
+    }
+  }
+}
+
+/// Whether all extents can be handed to a library with 32-bit integers.
+template <typename... Extents> bool fitsInt(Extents... extents) {
+  return ((extents <= std::numeric_limits<int>::max()) && ...);
+}
+
+template <typename T>
+void multiply(bool transa, bool transb, int64_t m, int64_t n, int64_t k,
+              const T *a, int64_t lda, const T *b, int64_t ldb, T *c,
+              int64_t ldc, T beta) {
+  if (m <= 0 || n <= 0)
+    return;
+  if (k <= 0) {
+    for (int64_t i = 0; i < m; ++i)
+      scale(c + i * ldc, n, beta);
+    return;
+  }
+  const Library *blas = library.load(std::memory_order_acquire);
+  // Each factor is at most 2^31 where the product is formed.
+  bool fits = fitsInt(m, n, k, lda, ldb, ldc);
+  bool tiny = fits && m * n <= kTinyProduct && m * n * k <= kTinyProduct;
+  if (!blas || !fits || tiny) {
+    loopGemm(m, n, k, View<T>(a, lda, transa), View<T>(b, ldb, transb), c, ldc,
+             beta);
+    return;
+  }
+  if (n == 1) {
+    // c = op(A) b: the column of op(B) has stride ldb unless it is transposed.
+    blas->gemv<T>()(RowMajor, transa ? Trans : NoTrans, transa ? k : m,
+                    transa ? m : k, T(1), a, lda, b, transb ? 1 : ldb, beta, c,
+                    ldc);
+    return;
+  }
+  if (m == 1) {
+    // c^T = op(B)^T a^T.
+    blas->gemv<T>()(RowMajor, transb ? NoTrans : Trans, transb ? n : k,
+                    transb ? k : n, T(1), b, ldb, a, transa ? lda : 1, beta, c,
+                    1);
+    return;
+  }
+  blas->gemm<T>()(RowMajor, transa ? Trans : NoTrans, transb ? Trans : NoTrans,
+                  m, n, k, T(1), a, lda, b, ldb, beta, c, ldc);
+}
+
+/// Looks `name` up, alone or with the prefix of SciPy's wheels.
+template <typename Function>
+bool find(void *handle, const std::string &name, Function &function) {
+  for (const char *prefix : {"", "scipy_"})
+    if (void *symbol = dlsym(handle, (prefix + name).c_str())) {
+      function = reinterpret_cast<Function>(symbol);
+      return true;
+    }
+  return false;
+}
+
+} // namespace
+
+gradopt_status gradopt_set_blas(const char *path) {
+  if (!path)
+    return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_set_blas: null path");
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> lock(mutex);
+  const Library *current = library.load(std::memory_order_relaxed);
+  if (current && current->path == path)
+    return GRADOPT_OK;
+
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    return fail(GRADOPT_LIBRARY_ERROR,
+                std::string("cannot load the BLAS library: ") + dlerror());
+  Library loaded;
+  loaded.path = path;
+  if (!find(handle, "cblas_dgemm", loaded.dgemm) ||
+      !find(handle, "cblas_sgemm", loaded.sgemm) ||
+      !find(handle, "cblas_dgemv", loaded.dgemv) ||
+      !find(handle, "cblas_sgemv", loaded.sgemv)) {
+    dlclose(handle);
+    return fail(GRADOPT_LIBRARY_ERROR,
+                loaded.path + " has no CBLAS interface (cblas_dgemm, "
+                              "cblas_sgemm, cblas_dgemv, cblas_sgemv)");
+  }
+  find(handle, "openblas_set_num_threads", loaded.setThreads);
+  library.store(new Library(std::move(loaded)), std::memory_order_release);
+  return GRADOPT_OK;
+}
+
+const char *gradopt_blas_path(void) {
+  const Library *current = library.load(std::memory_order_acquire);
+  return current ? current->path.c_str() : nullptr;
+}
+
+gradopt_status gradopt_set_blas_threads(int count) {
+  const Library *current = library.load(std::memory_order_acquire);
+  if (count < 1)
+    return fail(GRADOPT_INVALID_ARGUMENT, "the number of threads must be >= 1");
+  if (current && current->setThreads)
+    current->setThreads(count);
+  return GRADOPT_OK;
+}
+
+void gradopt_gemm_f64(int64_t transa, int64_t transb, int64_t m, int64_t n,
+                      int64_t k, const double *a, int64_t lda, const double *b,
+                      int64_t ldb, double *c, int64_t ldc, double beta) {
+  multiply<double>(transa != 0, transb != 0, m, n, k, a, lda, b, ldb, c, ldc,
+                   beta);
+}
+
+void gradopt_gemm_f32(int64_t transa, int64_t transb, int64_t m, int64_t n,
+                      int64_t k, const float *a, int64_t lda, const float *b,
+                      int64_t ldb, float *c, int64_t ldc, float beta) {
+  multiply<float>(transa != 0, transb != 0, m, n, k, a, lda, b, ldb, c, ldc,
+                  beta);
+}

@@ -1,0 +1,301 @@
+//===- Codegen.cpp - From the LLVM dialect to host object code ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// translate -> link the needed math functions -> internalize -> always-inline
+// -> default<O2> -> emit. The math functions are ordinary LLVM bitcode embedded
+// in this library; inlining them before the loop vectorizer runs is what makes
+// exp, tanh, ... vector code.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Codegen.h"
+#include "runtime/math/VectorForms.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Operation.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Linker/Linker.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/IPO/AlwaysInliner.h"
+#include "llvm/Transforms/IPO/Internalize.h"
+
+#include <utility>
+
+// Bitcode of the scalar math functions, compiled when this library was built.
+extern "C" const unsigned char gradopt_math_bitcode[];
+extern "C" const size_t gradopt_math_bitcode_size;
+
+namespace mlir::grad {
+namespace {
+
+/// Functions that the math bitcode may define start with this.
+constexpr llvm::StringLiteral kRuntimePrefix = "gradopt_";
+
+llvm::Error codegenError(const llvm::Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+/// Keeps LLVM's errors, which the default handler prints before it exits.
+struct ErrorCollector final : llvm::DiagnosticHandler {
+  explicit ErrorCollector(std::string &errors) : errors(errors) {}
+
+  bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
+    if (info.getSeverity() != llvm::DS_Error)
+      return true;
+    llvm::raw_string_ostream stream(errors);
+    if (!errors.empty())
+      stream << "; ";
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    info.print(printer);
+    return true;
+  }
+
+  std::string &errors;
+};
+
+unsigned widestVector(const llvm::StringMap<bool> &features) {
+  auto has = [&](llvm::StringRef name) { return features.lookup(name); };
+  if (has("avx512f"))
+    return 512;
+  if (has("avx"))
+    return 256;
+  return 128;
+}
+
+/// A module on its way from the LLVM dialect to machine code.
+class Compilation {
+public:
+  Compilation() {
+    context.setDiagnosticHandler(std::make_unique<ErrorCollector>(errors));
+  }
+
+  /// Everything up to and including the optimisation of the LLVM IR.
+  llvm::Error prepare(mlir::Operation *source);
+
+  /// Runs the code generator; the module is spent afterwards.
+  llvm::Error emit(llvm::CodeGenFileType type, llvm::raw_pwrite_stream &out);
+
+  const llvm::Module &getModule() const { return *module; }
+
+private:
+  llvm::Error createTargetMachine();
+  llvm::Error linkMathFunctions();
+  void setHostAttributes();
+  void optimize();
+
+  /// Turns what the collector received since the last call into an error.
+  llvm::Error takeErrors(const llvm::Twine &step) {
+    if (errors.empty())
+      return llvm::Error::success();
+    return codegenError(step + ": " + std::exchange(errors, {}));
+  }
+
+  std::string errors;
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::Module> module;
+};
+
+llvm::Error Compilation::createTargetMachine() {
+  const HostTarget &host = HostTarget::get();
+  llvm::Triple triple(host.triple);
+  std::string message;
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(triple, message);
+  if (!target)
+    return codegenError("no code generator for this machine: " + message);
+  machine.reset(target->createTargetMachine(
+      triple, host.cpu, host.features, llvm::TargetOptions(),
+      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default,
+      /*JIT=*/true));
+  if (!machine)
+    return codegenError("cannot create a target machine for " + host.triple);
+  return llvm::Error::success();
+}
+
+llvm::Error Compilation::prepare(mlir::Operation *source) {
+  if (llvm::Error error = createTargetMachine())
+    return error;
+
+  mlir::DialectRegistry registry;
+  registerCodegenTranslations(registry);
+  source->getContext()->appendDialectRegistry(registry);
+  module = mlir::translateModuleToLLVMIR(source, context, "gradopt");
+  if (!module)
+    return codegenError("cannot translate the module to LLVM IR");
+  module->setDataLayout(machine->createDataLayout());
+  module->setTargetTriple(machine->getTargetTriple());
+
+  const llvm::Function *entry = module->getFunction(kEntryName);
+  if (!entry || entry->isDeclaration())
+    return codegenError(llvm::Twine("the module does not define `") +
+                        kEntryName + "`");
+
+  if (llvm::Error error = linkMathFunctions())
+    return error;
+  llvm::internalizeModule(*module, [](const llvm::GlobalValue &value) {
+    return value.getName() == kEntryName;
+  });
+  setHostAttributes();
+
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (llvm::verifyModule(*module, &stream))
+    return codegenError("invalid LLVM IR: " + message);
+
+  optimize();
+  return takeErrors("optimisation failed");
+}
+
+llvm::Error Compilation::linkMathFunctions() {
+  bool needed = llvm::any_of(*module, [](const llvm::Function &function) {
+    return function.isDeclaration() &&
+           function.getName().starts_with(kRuntimePrefix);
+  });
+  if (!needed)
+    return llvm::Error::success();
+
+  llvm::StringRef bitcode(reinterpret_cast<const char *>(gradopt_math_bitcode),
+                          gradopt_math_bitcode_size);
+  auto library = llvm::getLazyBitcodeModule(
+      llvm::MemoryBufferRef(bitcode, "gradopt-math"), context);
+  if (!library)
+    return library.takeError();
+  // The functions are portable C; they take the target of their caller.
+  (*library)->setDataLayout(module->getDataLayout());
+  (*library)->setTargetTriple(module->getTargetTriple());
+  if (llvm::Linker::linkModules(*module, std::move(*library),
+                                llvm::Linker::Flags::LinkOnlyNeeded)) {
+    if (llvm::Error error = takeErrors("cannot link the math functions"))
+      return error;
+    return codegenError("cannot link the math functions");
+  }
+  declareVectorForms(*module);
+  return llvm::Error::success();
+}
+
+void Compilation::setHostAttributes() {
+  const HostTarget &host = HostTarget::get();
+  std::string width = std::to_string(host.vectorWidth);
+  for (llvm::Function &function : *module) {
+    if (function.isDeclaration())
+      continue;
+    for (llvm::StringRef kind : {"tune-cpu", "min-legal-vector-width"})
+      function.removeFnAttr(kind);
+    function.addFnAttr("target-cpu", host.cpu);
+    function.addFnAttr("target-features", host.features);
+    function.addFnAttr("prefer-vector-width", width);
+    // Nothing unwinds through compiled code: no tables, smaller objects.
+    function.addFnAttr(llvm::Attribute::NoUnwind);
+    function.removeFnAttr(llvm::Attribute::UWTable);
+  }
+}
+
+void Compilation::optimize() {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager callGraph;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(machine.get());
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(callGraph);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, callGraph, modules);
+
+  llvm::ModulePassManager passes;
+  passes.addPass(llvm::AlwaysInlinerPass(/*InsertLifetime=*/false));
+  passes.addPass(
+      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2));
+  addVectorFormPasses(passes);
+  passes.run(*module, modules);
+}
+
+llvm::Error Compilation::emit(llvm::CodeGenFileType type,
+                              llvm::raw_pwrite_stream &out) {
+  llvm::legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, out, /*DwoOut=*/nullptr, type,
+                                   /*DisableVerify=*/true))
+    return codegenError("the code generator cannot emit this kind of file");
+  passes.run(*module);
+  return takeErrors("code generation failed");
+}
+
+} // namespace
+
+const HostTarget &HostTarget::get() {
+  static const HostTarget host = [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    std::vector<std::string> list;
+    for (const auto &feature : features)
+      list.push_back((feature.second ? "+" : "-") + feature.first().str());
+    llvm::sort(list);
+    return HostTarget{llvm::sys::getProcessTriple(),
+                      llvm::sys::getHostCPUName().str(), llvm::join(list, ","),
+                      widestVector(features)};
+  }();
+  return host;
+}
+
+void registerCodegenTranslations(mlir::DialectRegistry &registry) {
+  mlir::registerBuiltinDialectTranslation(registry);
+  mlir::registerLLVMDialectTranslation(registry);
+}
+
+llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module) {
+  Compilation compilation;
+  if (llvm::Error error = compilation.prepare(module))
+    return std::move(error);
+  llvm::SmallVector<char, 0> object;
+  llvm::raw_svector_ostream stream(object);
+  if (llvm::Error error =
+          compilation.emit(llvm::CodeGenFileType::ObjectFile, stream))
+    return std::move(error);
+  return object;
+}
+
+llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module) {
+  Compilation compilation;
+  if (llvm::Error error = compilation.prepare(module))
+    return std::move(error);
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  compilation.getModule().print(stream, /*AAW=*/nullptr);
+  return text;
+}
+
+llvm::Expected<std::string> emitAssembly(mlir::Operation *module) {
+  Compilation compilation;
+  if (llvm::Error error = compilation.prepare(module))
+    return std::move(error);
+  llvm::SmallVector<char, 0> text;
+  llvm::raw_svector_ostream stream(text);
+  if (llvm::Error error =
+          compilation.emit(llvm::CodeGenFileType::AssemblyFile, stream))
+    return std::move(error);
+  return std::string(text.begin(), text.end());
+}
+
+} // namespace mlir::grad

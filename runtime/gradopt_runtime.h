@@ -1,0 +1,107 @@
+/*===- gradopt_runtime.h - Loading and running compiled code -----*- C -*-===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* The C API of the gradopt runtime. No function aborts or throws: those that *|
+|* can fail return a gradopt_status, and gradopt_last_error() then explains   *|
+|* the failure to the calling thread. All functions are thread-safe; a module *|
+|* may be called by any number of threads at once.                            *|
+|*                                                                            *|
+|* Compiled code has one entry, `int32_t gradopt_main(void **buffers)`.       *|
+|* `buffers` holds pointers to the arguments, then the results, then the      *|
+|* arena: row-major arrays aligned to their elements. Arguments are only      *|
+|* read. Results overlap neither each other nor the arguments.                *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef GRADOPT_RUNTIME_H
+#define GRADOPT_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GRADOPT_EXPORT __attribute__((visibility("default")))
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum gradopt_status {
+  GRADOPT_OK = 0,
+  GRADOPT_INVALID_ARGUMENT = 1, /* a null pointer, a bad size ...            */
+  GRADOPT_INVALID_OBJECT = 2,   /* not an object file for this machine       */
+  GRADOPT_MISSING_SYMBOL = 3,   /* an unresolved symbol or no such entry     */
+  GRADOPT_OUT_OF_MEMORY = 4,
+  GRADOPT_LIBRARY_ERROR = 5, /* a library cannot be loaded or is unsuitable  */
+  GRADOPT_CODE_ERROR = 6     /* compiled code reported a failure             */
+} gradopt_status;
+
+/* Why the last failing call of this thread failed; "" if none did. Valid until
+   the thread's next failing call. */
+GRADOPT_EXPORT const char *gradopt_last_error(void);
+
+/*===----------------------------------------------------------------------===*\
+|* Modules                                                                    *|
+\*===----------------------------------------------------------------------===*/
+
+typedef struct gradopt_module gradopt_module;
+
+/* Links an object file into the process and finds `entry` (null: gradopt_main).
+   The object may use the C library, libm and the functions of this header.
+   Each call of the module gets an arena of `arena_bytes` bytes. The bytes of
+   the object are not needed afterwards. */
+GRADOPT_EXPORT gradopt_status gradopt_module_load(const void *object,
+                                                  size_t size,
+                                                  const char *entry,
+                                                  size_t arena_bytes,
+                                                  gradopt_module **out);
+
+/* Frees the code and its arenas. No call may be running. Null is allowed. */
+GRADOPT_EXPORT void gradopt_module_unload(gradopt_module *module);
+
+/* The number of bytes of one arena. */
+GRADOPT_EXPORT size_t gradopt_module_arena_bytes(const gradopt_module *module);
+
+/* Runs the code. `buffers` has one slot more than arguments and results: the
+   call puts the arena at `buffers[arena_slot]`. */
+GRADOPT_EXPORT gradopt_status gradopt_call(gradopt_module *module,
+                                           void **buffers, size_t arena_slot);
+
+/* Heap allocations made by calls of compiled code so far: the arenas. Constant
+   while calls repeat. */
+GRADOPT_EXPORT uint64_t gradopt_alloc_count(void);
+
+/*===----------------------------------------------------------------------===*\
+|* Matrix products                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+/* Loads the library at `path`, which has the CBLAS interface with 32-bit
+   integers, perhaps under the prefix "scipy_". Without a library products run
+   in a plain loop. */
+GRADOPT_EXPORT gradopt_status gradopt_set_blas(const char *path);
+
+/* The path of the loaded library, or null. */
+GRADOPT_EXPORT const char *gradopt_blas_path(void);
+
+/* Limits the threads of the loaded library, where it can be asked to. */
+GRADOPT_EXPORT gradopt_status gradopt_set_blas_threads(int count);
+
+/* C = op(A) op(B) + beta C, row-major; op transposes if the flag is not 0.
+   op(A) is m x k, op(B) is k x n, C is m x n and overlaps neither A nor B. C is
+   not read if beta is 0. Called by compiled code. */
+GRADOPT_EXPORT void gradopt_gemm_f64(int64_t transa, int64_t transb, int64_t m,
+                                     int64_t n, int64_t k, const double *a,
+                                     int64_t lda, const double *b, int64_t ldb,
+                                     double *c, int64_t ldc, double beta);
+GRADOPT_EXPORT void gradopt_gemm_f32(int64_t transa, int64_t transb, int64_t m,
+                                     int64_t n, int64_t k, const float *a,
+                                     int64_t lda, const float *b, int64_t ldb,
+                                     float *c, int64_t ldc, float beta);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GRADOPT_RUNTIME_H */

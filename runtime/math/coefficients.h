@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Written by coefficients.py, which says how; do not edit. P(x) = sum of c[i] x^i.
+
+#ifndef GRADOPT_RUNTIME_MATH_COEFFICIENTS_H
+#define GRADOPT_RUNTIME_MATH_COEFFICIENTS_H
+
+namespace gradopt::coefficients {
+
+template <typename T> struct Table;
+
+template <> struct Table<double> {
+  // (e^r - 1 - r) / r^2, |r| <= ln(2)/2
+  static constexpr double exp[10] = {
+      0x1.0000000000005p-1,
+      0x1.555555555555cp-3,
+      0x1.55555555520cfp-5,
+      0x1.111111110e82dp-7,
+      0x1.6c16c17f4738fp-10,
+      0x1.a01a01b585737p-13,
+      0x1.a019a64b7d407p-16,
+      0x1.71ddea8205a9bp-19,
+      0x1.28a2ed3f4ff7ep-22,
+      0x1.af7632adc8ff8p-26,
+  }; // error 2^-55.6
+  // (2^r - 1) / r, |r| <= 1/2
+  static constexpr double exp2[11] = {
+      0x1.62e42fefa39efp-1,
+      0x1.ebfbdff82c5a4p-3,
+      0x1.c6b08d7049fe8p-5,
+      0x1.3b2ab6fba0125p-7,
+      0x1.5d87fe78cd688p-10,
+      0x1.4309130ed8648p-13,
+      0x1.ffcbfba987f08p-17,
+      0x1.62bfc79a91ffep-20,
+      0x1.b5267cce61593p-24,
+      0x1.e61b598e79f9dp-28,
+      0x1.e79bef51764f9p-32,
+  }; // error 2^-58.03
+  // (log(1 + f) - f + f^2/2) / f^3, sqrt(1/2) <= 1 + f <= sqrt(2)
+  static constexpr double log[19] = {
+      0x1.5555555555547p-2,
+      -0x1.fffffffffeebbp-3,
+      0x1.999999999be2ap-3,
+      -0x1.555555566ef1ep-3,
+      0x1.2492492459088p-3,
+      -0x1.ffffff2b8d938p-4,
+      0x1.c71c71190eef2p-4,
+      -0x1.9999c1eb2549bp-4,
+      0x1.745d57f90f241p-4,
+      -0x1.55510f063eab8p-4,
+      0x1.3b09c0683fe20p-4,
+      -0x1.24d3da9bafccdp-4,
+      0x1.11df4a5b4ad68p-4,
+      -0x1.fc0209cb517c5p-5,
+      0x1.cfa9e89f1ac15p-5,
+      -0x1.ce78f14059368p-5,
+      0x1.0a8bee8f9c759p-4,
+      -0x1.f186759d2e7ffp-5,
+      0x1.b919fab262dcfp-6,
+  }; // error 2^-56.58
+  // (2 atanh(s) - 2 s - 2/3 s^3) / s^5 in z = s^2, s = f / (2 + f) with f as for log
+  static constexpr double log_wide[8] = {
+      0x1.9999999999996p-2,
+      0x1.249249249302bp-2,
+      0x1.c71c71c580ea5p-3,
+      0x1.745d18324dacep-3,
+      0x1.3b1362ac21c7dp-3,
+      0x1.1120b86b01828p-3,
+      0x1.de32d5ee8b4a0p-4,
+      0x1.eb17423d20841p-4,
+  }; // error 2^-72.53
+  // (sin(r) - r) / r^3 in z = r^2, |r| <= pi/2
+  static constexpr double sin[8] = {
+      -0x1.5555555555555p-3,
+      0x1.11111111110c9p-7,
+      -0x1.a01a01a014f0bp-13,
+      0x1.71de3a52af0ddp-19,
+      -0x1.ae6454dbb759dp-26,
+      0x1.6123cee99d733p-33,
+      -0x1.ae440191a183cp-41,
+      0x1.883f8456ad742p-49,
+  }; // error 2^-61.89
+  // (sin(r) - r) / r^3 in z = r^2, |r| <= pi/4
+  static constexpr double sin_narrow[6] = {
+      -0x1.5555555555548p-3,
+      0x1.111111110f795p-7,
+      -0x1.a01a019bf0e00p-13,
+      0x1.71de3558adf7ep-19,
+      -0x1.ae5e4c41373cdp-26,
+      0x1.5d8b10c1c6168p-33,
+  }; // error 2^-57.9
+  // (cos(r) - 1 + r^2/2) / r^4 in z = r^2, |r| <= pi/4
+  static constexpr double cos_narrow[6] = {
+      0x1.555555555554dp-5,
+      -0x1.6c16c16c153cep-10,
+      0x1.a01a019cdd9f3p-16,
+      -0x1.27e4f8220c693p-22,
+      0x1.1ee9f838ddd67p-29,
+      -0x1.8fb342dbc29d0p-37,
+  }; // error 2^-63.92
+  // (asin(x) - x) / x^3 in z = x^2, |x| <= 1/2
+  static constexpr double asin[12] = {
+      0x1.55555555553e8p-3,
+      0x1.3333333366fcdp-4,
+      0x1.6db6db4653368p-5,
+      0x1.f1c72b31689e5p-6,
+      0x1.6e8a0963df613p-6,
+      0x1.1c6acaa312bc9p-6,
+      0x1.c710ea29cf995p-7,
+      0x1.8e5197ea2eba2p-7,
+      0x1.af4cec023bc74p-8,
+      0x1.3dc2d4d11be82p-6,
+      -0x1.06a2f23c71993p-6,
+      0x1.0468d09a7e9b5p-5,
+  }; // error 2^-55.79
+  // (atan(t) - t) / t^3 in z = t^2, |t| <= tan(pi/8)
+  static constexpr double atan[11] = {
+      -0x1.5555555555543p-2,
+      0x1.9999999996340p-3,
+      -0x1.24924922e628bp-3,
+      0x1.c71c70f92e643p-4,
+      -0x1.745cfac1620bep-4,
+      0x1.3b1137519891fp-4,
+      -0x1.10ecefd845970p-4,
+      0x1.df1f83cefd8c6p-5,
+      -0x1.9d162c7e4948fp-5,
+      0x1.3874abb022885p-5,
+      -0x1.26af3b281c151p-6,
+  }; // error 2^-59.35
+  // (sinh(r) - r) / r^3 in z = r^2, |r| <= ln(2)/2
+  static constexpr double sinh[5] = {
+      0x1.5555555555559p-3,
+      0x1.111111110f7a1p-7,
+      0x1.a01a01af95e6cp-13,
+      0x1.71ddf8fcc85acp-19,
+      0x1.af5dc1a357ae2p-26,
+  }; // error 2^-61.64
+  // (cosh(r) - 1 - r^2/2) / r^4 in z = r^2, |r| <= ln(2)/2
+  static constexpr double cosh[5] = {
+      0x1.5555555555556p-5,
+      0x1.6c16c16c161dap-10,
+      0x1.a01a01a7b2075p-16,
+      0x1.27e4d88dd23ecp-22,
+      0x1.1f78ba24d3f48p-29,
+  }; // error 2^-68.55
+  // erf(x) / x - 1 in z = x^2, |x| <= 1
+  static constexpr double erf[12] = {
+      0x1.06eba8214db68p-3,
+      -0x1.812746b0379c2p-2,
+      0x1.ce2f21a041018p-4,
+      -0x1.b82ce312062bcp-6,
+      0x1.565bccfa9a825p-8,
+      -0x1.c02db072f3fe0p-11,
+      0x1.f9a2bf73f0c68p-14,
+      -0x1.f4ca94990cb86p-17,
+      0x1.b9827b1885f9bp-20,
+      -0x1.5c16e30fb0d45p-23,
+      0x1.d784936618cc2p-27,
+      -0x1.acdff90b8ebd8p-31,
+  }; // error 2^-56.97
+  // (x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)
+  static constexpr double erfc[22] = {
+      0x1.18932bf08e154p+0,
+      -0x1.f3fe31ecb49bfp-1,
+      0x1.8be202d26c6fep-1,
+      -0x1.14eacb1ad0329p-1,
+      0x1.52cac23710584p-2,
+      -0x1.645fd8a4bcd18p-3,
+      0x1.38dbd2c8c6cc1p-4,
+      -0x1.b00c052bc7636p-6,
+      0x1.908f473afd941p-8,
+      -0x1.269b5336027cfp-12,
+      -0x1.dd28500b8e099p-12,
+      0x1.72cdb4383ffd6p-13,
+      -0x1.e7cfd081eb9e9p-19,
+      -0x1.3c7030f9131cdp-16,
+      0x1.3ae44e44f4c81p-18,
+      0x1.7e7ca5f51729cp-20,
+      -0x1.c3fd94f05c49bp-21,
+      -0x1.484f3488956e5p-24,
+      0x1.fec4118b9a7a5p-24,
+      0x1.a0a5378ad27c1p-30,
+      -0x1.9a807680fffc2p-27,
+      -0x1.982d750a985b7p-35,
+  }; // error 2^-58.63
+  // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
+  static constexpr double inverse_cbrt[5] = {
+      0x1.dfe18a53a0fc2p+0,
+      -0x1.dca2d9a24c357p+0,
+      0x1.8fb115052dc20p+0,
+      -0x1.679a27b67bb84p-1,
+      0x1.06de08d7830dep-3,
+  }; // error 2^-14.68
+};
+
+template <> struct Table<float> {
+  // (e^r - 1 - r) / r^2, |r| <= ln(2)/2
+  static constexpr float exp[5] = {
+      0x1.0000000000000p-1f,
+      0x1.5554b00000000p-3f,
+      0x1.5554900000000p-5f,
+      0x1.12285e0000000p-7f,
+      0x1.6d90720000000p-10f,
+  }; // error 2^-26.14
+  // (2^r - 1) / r, |r| <= 1/2
+  static constexpr float exp2[6] = {
+      0x1.62e4300000000p-1f,
+      0x1.ebfbdc0000000p-3f,
+      0x1.c6aee80000000p-5f,
+      0x1.3b2d5a0000000p-7f,
+      0x1.5f3e5a0000000p-10f,
+      0x1.41f3e80000000p-13f,
+  }; // error 2^-28.89
+  // (log(1 + f) - f + f^2/2) / f^3, sqrt(1/2) <= 1 + f <= sqrt(2)
+  static constexpr float log[8] = {
+      0x1.55554a0000000p-2f,
+      -0x1.0002200000000p-2f,
+      0x1.99a5920000000p-3f,
+      -0x1.5478b80000000p-3f,
+      0x1.226e5e0000000p-3f,
+      -0x1.0cdeb80000000p-3f,
+      0x1.07d0e20000000p-3f,
+      -0x1.41f8e40000000p-4f,
+  }; // error 2^-27.34
+  // (sin(r) - r) / r^3 in z = r^2, |r| <= pi/2
+  static constexpr float sin[4] = {
+      -0x1.55554c0000000p-3f,
+      0x1.110efa0000000p-7f,
+      -0x1.9f76480000000p-13f,
+      0x1.5e0dec0000000p-19f,
+  }; // error 2^-27.58
+  // (sin(r) - r) / r^3 in z = r^2, |r| <= pi/4
+  static constexpr float sin_narrow[3] = {
+      -0x1.5555460000000p-3f,
+      0x1.1107340000000p-7f,
+      -0x1.993ea80000000p-13f,
+  }; // error 2^-27.99
+  // (cos(r) - 1 + r^2/2) / r^4 in z = r^2, |r| <= pi/4
+  static constexpr float cos_narrow[3] = {
+      0x1.55554a0000000p-5f,
+      -0x1.6c0c6a0000000p-10f,
+      0x1.99f7940000000p-16f,
+  }; // error 2^-33.19
+  // (asin(x) - x) / x^3 in z = x^2, |x| <= 1/2
+  static constexpr float asin[5] = {
+      0x1.5555c60000000p-3f,
+      0x1.3302600000000p-4f,
+      0x1.74757c0000000p-5f,
+      0x1.8c6a300000000p-6f,
+      0x1.5941660000000p-5f,
+  }; // error 2^-27.56
+  // (atan(t) - t) / t^3 in z = t^2, |t| <= tan(pi/8)
+  static constexpr float atan[5] = {
+      -0x1.55554a0000000p-2f,
+      0x1.9991e60000000p-3f,
+      -0x1.23ba120000000p-3f,
+      0x1.b22b940000000p-4f,
+      -0x1.f309de0000000p-5f,
+  }; // error 2^-30.43
+  // (sinh(r) - r) / r^3 in z = r^2, |r| <= ln(2)/2
+  static constexpr float sinh[2] = {
+      0x1.5554b00000000p-3f,
+      0x1.1227840000000p-7f,
+  }; // error 2^-26.12
+  // (cosh(r) - 1 - r^2/2) / r^4 in z = r^2, |r| <= ln(2)/2
+  static constexpr float cosh[2] = {
+      0x1.5554fc0000000p-5f,
+      0x1.6d35f00000000p-10f,
+  }; // error 2^-32.49
+  // erf(x) / x - 1 in z = x^2, |x| <= 1
+  static constexpr float erf[7] = {
+      0x1.06eba80000000p-3f,
+      -0x1.81273e0000000p-2f,
+      0x1.ce2d200000000p-4f,
+      -0x1.b7fbb60000000p-6f,
+      0x1.5419fa0000000p-8f,
+      -0x1.a485f80000000p-11f,
+      0x1.4ae4c60000000p-14f,
+  }; // error 2^-29.66
+  // (x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)
+  static constexpr float erfc[10] = {
+      0x1.18932c0000000p+0f,
+      -0x1.f3fe2e0000000p-1f,
+      0x1.8be1d40000000p-1f,
+      -0x1.14eb700000000p-1f,
+      0x1.52d2340000000p-2f,
+      -0x1.64373c0000000p-3f,
+      0x1.3827b40000000p-4f,
+      -0x1.b80a060000000p-6f,
+      0x1.9f330c0000000p-8f,
+      0x1.a565140000000p-11f,
+  }; // error 2^-26.34
+  // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
+  static constexpr float inverse_cbrt[4] = {
+      0x1.bb10f60000000p+0f,
+      -0x1.4926ba0000000p+0f,
+      0x1.6d382c0000000p-1f,
+      -0x1.44a7840000000p-3f,
+  }; // error 2^-11.94
+};
+
+} // namespace gradopt::coefficients
+
+#endif // GRADOPT_RUNTIME_MATH_COEFFICIENTS_H

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Fits the polynomial coefficients in `coefficients.h`.
+
+Usage: `python3 coefficients.py > coefficients.h` (needs mpmath; takes a minute or two).
+
+Each entry states a smooth function F(x), the interval, a weight and the number of coefficients. The
+Remez exchange algorithm then finds the polynomial P of that length, which minimises the largest
+weight(x) * |P(x) - F(x)|: with the weights below that is the relative error which the truncated polynomial
+leaves in the elementary function itself. The exact leading terms (the `x` of sin, the `1 + r` of exp) are
+left out of F and added back in the code, so rounding a coefficient costs next to nothing. The
+comment behind each array gives that error as a power of two, before rounding of the coefficients.
+"""
+
+import struct
+import sys
+
+from mpmath import mp, mpf
+
+mp.dps = 60
+
+
+def remez(function, weight, low, high, count, rounds=8):
+    """Returns (coefficients in ascending order, weighted error) of the minimax polynomial."""
+    low, high = mpf(low), mpf(high)
+
+    def nodes(n):
+        return [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / (n - 1)) for i in range(n)]
+
+    # Points where the weight is zero or F has a removable singularity are kept off the grid.
+    nudge = (high - low) * mpf(2) ** -60
+    points = [p + nudge * (1 if p <= (low + high) / 2 else -1) for p in nodes(count + 1)]
+    grid = [p + nudge * (1 if p <= (low + high) / 2 else -1) for p in nodes(16 * count + 1)]
+    table = [(x, function(x), weight(x)) for x in grid]
+    coefficients, worst = None, None
+    for _ in range(rounds):
+        matrix, right = mp.matrix(count + 1), mp.matrix(count + 1, 1)
+        for i, x in enumerate(points):
+            for j in range(count):
+                matrix[i, j] = x**j
+            matrix[i, count] = (-1) ** i / weight(x)
+            right[i] = function(x)
+        solution = mp.lu_solve(matrix, right)
+        coefficients = [solution[j] for j in range(count)]
+        errors = [(mp.polyval(coefficients[::-1], x) - f) * w for x, f, w in table]
+        worst = max(abs(e) for e in errors)
+        # The new points: the largest error of each run of equal sign.
+        extrema, run = [], []
+        for (x, _, _), error in zip(table, errors):
+            if run and (run[-1][1] > 0) != (error > 0):
+                extrema.append(max(run, key=lambda item: abs(item[1])))
+                run = []
+            run.append((x, error))
+        extrema.append(max(run, key=lambda item: abs(item[1])))
+        while len(extrema) > count + 1:
+            extrema.pop(0 if abs(extrema[0][1]) < abs(extrema[-1][1]) else -1)
+        if len(extrema) < count + 1:
+            break
+        points = [x for x, _ in extrema]
+        smallest = min(abs(e) for _, e in extrema)
+        if worst < smallest * mpf("1.02"):
+            break
+    return coefficients, worst
+
+
+def series_safe(function, value_at_zero):
+    """F with its removable singularity at 0 filled in; the cancellation near 0 gets extra digits."""
+
+    def safe(x):
+        if x == 0:
+            return mpf(value_at_zero)
+        with mp.workdps(160):
+            return +function(mpf(x))
+
+    return safe
+
+
+def one(_):
+    return mpf(1)
+
+
+def literal(value, kind):
+    if kind == "float":
+        return struct.unpack("f", struct.pack("f", float(value)))[0].hex() + "f"
+    return float(value).hex()
+
+
+def scaled_erfc(t, k):
+    """(x + k) exp(x^2) erfc(x) at x = k (1 + t) / (1 - t)."""
+    with mp.workdps(120):
+        x = k * (1 + mpf(t)) / (1 - mpf(t))
+        return +((x + k) * mp.exp(x * x) * mp.erfc(x))
+
+
+def through_root(function):
+    """Turns a function of x into one of z = x^2."""
+    return lambda z: function(mp.sqrt(z))
+
+
+half_ln2, half_pi = mp.log(2) / 2, mp.pi / 2
+sqrt2 = mp.sqrt(2)
+octant = sqrt2 - 1  # tan(pi / 8)
+pow_limit = ((sqrt2 - 1) / (sqrt2 + 1)) ** 2
+
+# name: (what P approximates, F, weight, low, high, coefficients for double, for float)
+FITS = {
+    "exp": (
+        "(e^r - 1 - r) / r^2, |r| <= ln(2)/2",
+        series_safe(lambda r: (mp.exp(r) - 1 - r) / r**2, 0.5),
+        lambda r: abs(r) + mpf("1e-3"), -half_ln2 * 1.001, half_ln2 * 1.001, 10, 5),
+    "exp2": (
+        "(2^r - 1) / r, |r| <= 1/2",
+        series_safe(lambda r: (mp.mpf(2) ** r - 1) / r, mp.log(2)),
+        lambda r: (abs(r) + mpf("1e-3")) / mp.mpf(2) ** r, -0.5001, 0.5001, 11, 6),
+    "log": (
+        "(log(1 + f) - f + f^2/2) / f^3, sqrt(1/2) <= 1 + f <= sqrt(2)",
+        series_safe(lambda f: (mp.log(1 + f) - f + f * f / 2) / f**3, mpf(1) / 3),
+        lambda f: f * f + mpf("1e-4"), 1 / sqrt2 - 1, sqrt2 - 1, 19, 8),
+    "log_wide": (
+        "(2 atanh(s) - 2 s - 2/3 s^3) / s^5 in z = s^2, s = f / (2 + f) with f as for log",
+        through_root(series_safe(
+            lambda s: (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5, mpf(2) / 5)),
+        lambda z: z * z + mpf("1e-7"), 0, pow_limit * 1.001, 8, None),
+    "sin": (
+        "(sin(r) - r) / r^3 in z = r^2, |r| <= pi/2",
+        through_root(series_safe(lambda r: (mp.sin(r) - r) / r**3, mpf(-1) / 6)),
+        lambda z: z + mpf("1e-3"), 0, (half_pi * 1.003) ** 2, 8, 4),
+    "sin_narrow": (
+        "(sin(r) - r) / r^3 in z = r^2, |r| <= pi/4",
+        through_root(series_safe(lambda r: (mp.sin(r) - r) / r**3, mpf(-1) / 6)),
+        lambda z: z + mpf("1e-3"), 0, (half_pi / 2 * 1.005) ** 2, 6, 3),
+    "cos_narrow": (
+        "(cos(r) - 1 + r^2/2) / r^4 in z = r^2, |r| <= pi/4",
+        through_root(series_safe(lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, mpf(1) / 24)),
+        lambda z: z * z + mpf("1e-3"), 0, (half_pi / 2 * 1.005) ** 2, 6, 3),
+    "asin": (
+        "(asin(x) - x) / x^3 in z = x^2, |x| <= 1/2",
+        through_root(series_safe(lambda x: (mp.asin(x) - x) / x**3, mpf(1) / 6)),
+        lambda z: z + mpf("1e-3"), 0, 0.25, 12, 5),
+    "atan": (
+        "(atan(t) - t) / t^3 in z = t^2, |t| <= tan(pi/8)",
+        through_root(series_safe(lambda t: (mp.atan(t) - t) / t**3, mpf(-1) / 3)),
+        lambda z: z + mpf("1e-3"), 0, octant**2 * 1.001, 11, 5),
+    "sinh": (
+        "(sinh(r) - r) / r^3 in z = r^2, |r| <= ln(2)/2",
+        through_root(series_safe(lambda r: (mp.sinh(r) - r) / r**3, mpf(1) / 6)),
+        lambda z: z + mpf("1e-3"), 0, (half_ln2 * 1.001) ** 2, 5, 2),
+    "cosh": (
+        "(cosh(r) - 1 - r^2/2) / r^4 in z = r^2, |r| <= ln(2)/2",
+        through_root(series_safe(lambda r: (mp.cosh(r) - 1 - r * r / 2) / r**4, mpf(1) / 24)),
+        lambda z: z * z + mpf("1e-3"), 0, (half_ln2 * 1.001) ** 2, 5, 2),
+    "erf": (
+        "erf(x) / x - 1 in z = x^2, |x| <= 1",
+        through_root(series_safe(lambda x: mp.erf(x) / x - 1, 2 / mp.sqrt(mp.pi) - 1)),
+        one, 0, 1, 12, 7),
+    "erfc": (
+        "(x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)",
+        lambda t: scaled_erfc(t, 4),
+        one, -7.0 / 9, {"double": 0.75, "float": 7.0 / 15}, 22, 10),
+    "inverse_cbrt": (
+        "m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess",
+        lambda m: mpf(m) ** (mpf(-1) / 3),
+        lambda m: mpf(m) ** (mpf(1) / 3), 1 / sqrt2, sqrt2, 5, 4),
+}
+
+
+def main():
+    print("// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception")
+    print("//")
+    print("// Written by coefficients.py, which says how; do not edit. P(x) = sum of c[i] x^i.")
+    print("\n#ifndef GRADOPT_RUNTIME_MATH_COEFFICIENTS_H")
+    print("#define GRADOPT_RUNTIME_MATH_COEFFICIENTS_H\n")
+    print("namespace gradopt::coefficients {\n")
+    print("template <typename T> struct Table;\n")
+    for kind in ("double", "float"):
+        print(f"template <> struct Table<{kind}> {{")
+        for name, (text, function, weight, low, high, count64, count32) in FITS.items():
+            count = count64 if kind == "double" else count32
+            if count is None:
+                continue
+            limit = high[kind] if isinstance(high, dict) else high
+            values, error = remez(function, weight, low, limit, count)
+            print(f"{name} {kind}: 2^{mp.nstr(mp.log(error, 2), 4)}", file=sys.stderr)
+            print(f"  // {text}")
+            print(f"  static constexpr {kind} {name}[{count}] = {{")
+            for value in values:
+                print(f"      {literal(value, kind)},")
+            print(f"  }}; // error 2^{mp.nstr(mp.log(error, 2), 4)}")
+        print("};\n")
+    print("} // namespace gradopt::coefficients\n")
+    print("#endif // GRADOPT_RUNTIME_MATH_COEFFICIENTS_H")
+
+
+if __name__ == "__main__":
+    main()

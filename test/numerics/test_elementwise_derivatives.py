@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Derivatives of the elementwise ops: first and second order, all ways, against finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from differences import Array, partial
+from harness import Derivatives, Point, compile_main
+from ops import ELEMENTWISE, Elementwise
+
+from gradopt.dialects import grad
+
+DIFFERENTIABLE = [op for op, row in ELEMENTWISE.items() if row.order]
+POINTS = 40
+# Relative to the derivative and the value. Extended precision adds 1e-14 to the first and
+# 1e-12 to the second derivative (see differences.py).
+TOLERANCE = {"f8": (1e-12, 1e-11), "f4": (2e-5, 0.0)}
+
+
+def sample(row: Elementwise, dtype: str) -> tuple[list[Array], list[Array]]:
+    """Points in the row's boxes, and for each operand the distance to the nearer end of its interval."""
+    rng = np.random.default_rng(2)
+    columns: list[list[Array]] = [[] for _ in row.boxes[0]]
+    margins: list[list[Array]] = [[] for _ in row.boxes[0]]
+    for box in row.boxes:
+        for i, (low, high) in enumerate(box):
+            edge = 0.05 * (high - low)
+            x = rng.uniform(low + edge, high - edge, POINTS).astype(dtype)
+            columns[i].append(x)
+            margins[i].append(np.minimum(x - low, high - x))
+    return [np.concatenate(c) for c in columns], [np.concatenate(m) for m in margins]
+
+
+def conditions(row: Elementwise, size: int) -> list[Array]:
+    return [np.random.default_rng(3).integers(0, 2, size).astype(bool) for _ in range(row.conditions)]
+
+
+def check(name: str, got: Array, want: Array, scale: Array, tolerance: float) -> None:
+    bound = tolerance * (np.abs(want) + scale)
+    error = np.abs(got - want)
+    i = int(np.argmax(error - bound))
+    assert (error <= bound).all(), f"{name}: got {got[i]!r}, expected {want[i]!r} at point {i}"
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+def test_derivatives_are_limits_of_differences(op: str, dtype: str) -> None:
+    row = ELEMENTWISE[op]
+    first, second = TOLERANCE[dtype]
+    points, margins = sample(row, dtype)
+    fixed = conditions(row, points[0].size)
+    function = row.smooth or row.reference
+
+    def f(*x: Array) -> Array:
+        return function(*fixed, *x)
+
+    wide = [a.astype(np.longdouble) for a in points]
+    steps = [np.minimum(m, 1).astype(np.longdouble) / 100 for m in margins]
+    n = len(points)
+    slopes = [partial(f, i, steps[i]) for i in range(n)]
+    gradient = [slope(*wide) for slope in slopes]
+
+    rng = np.random.default_rng(4)
+    t, u = ([rng.uniform(-1, 1, a.size).astype(dtype) for a in points] for _ in range(2))
+    c = rng.uniform(0.5, 2, points[0].size).astype(dtype)
+    run = Derivatives(
+        lambda *x: getattr(grad, op)(*x),
+        [*fixed, *points],
+        wrt=range(row.conditions, row.arity),
+        order=row.order if second else 1,
+    )
+    at = run([*fixed, *points], t, c, u)
+
+    value = np.abs(f(*wide))
+    scale = value + sum(np.abs(g) for g in gradient)
+    check("jvp", at.tangent, sum(g * d for g, d in zip(gradient, t, strict=True)), scale, first)
+    for i, g in enumerate(gradient):
+        check(f"vjp {i}", at.gradient[i], c * g, c * scale, first)
+        check(f"vjp {i} alone", at.gradients[i], c * g, c * scale, first)
+        check(f"jvp {i} alone", at.tangents[i], t[i] * g, scale, first)
+    if second and row.order > 1:
+        hessian = [[partial(slopes[i], j, steps[j])(*wide) for j in range(n)] for i in range(n)]
+        check_second(at, hessian, gradient, t, u, c, scale, second)
+
+
+def check_second(
+    at: Point,
+    hessian: list[list[Array]],
+    gradient: list[Array],
+    t: list[Array],
+    u: list[Array],
+    c: Array,
+    scale: Array,
+    tolerance: float,
+) -> None:
+    """All compositions of the modes are products with one matrix at each point."""
+    n = len(t)
+    scale = scale + sum(np.abs(h) for line in hessian for h in line)
+    along_t = [c * sum(hessian[i][j] * t[j] for j in range(n)) for i in range(n)]
+    along_u = [c * sum(hessian[i][j] * u[j] for j in range(n)) for i in range(n)]
+    both = sum(along_t[i] * u[i] for i in range(n)) / c
+    for i in range(n):
+        check(f"forward over reverse {i}", at.forward_reverse[i], along_t[i], 2 * scale, tolerance)
+        check(f"reverse over forward {i}", at.reverse_forward[i], along_t[i], 2 * scale, tolerance)
+        check(f"reverse over reverse {i}", at.reverse_reverse[i], along_u[i], 2 * scale, tolerance)
+    check("forward over forward", at.forward_forward, both, 2 * scale, tolerance)
+    pushed = sum(gradient[i] * u[i] for i in range(n))
+    check("reverse over reverse, cotangent", at.pushed, pushed, scale, tolerance)
+
+
+SPECIAL = [op for op, row in ELEMENTWISE.items() if row.specials]
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("op", SPECIAL)
+def test_derivatives_at_special_points(op: str, dtype: str) -> None:
+    row = ELEMENTWISE[op]
+    specials = [s for s in row.specials if dtype == "f8" or not overflows(s.point)]
+    points = [np.array(column, dtype) for column in zip(*(s.point for s in specials), strict=True)]
+    n, size = len(points), len(specials)
+    kinds = [a.dtype for a in points]
+    # Unit tangents one operand at a time: 0 * inf would be NaN.
+    derivatives = Derivatives(lambda *x: getattr(grad, op)(*x), points)
+    ones = np.ones(size, dtype)
+    tolerance = 1e-14 if dtype == "f8" else 1e-6
+    for j in range(n):
+        unit = [ones if i == j else np.zeros(size, k) for i, k in enumerate(kinds)]
+        at = derivatives(points, unit, ones)
+        want = np.array([s.partials[j] for s in specials], dtype)
+        for name, got in (("vjp", at.gradient[j]), ("jvp", at.tangents[j]), ("vjp alone", at.gradients[j])):
+            message = f"{name} of {op} in operand {j} at {[s.point for s in specials]}"
+            np.testing.assert_allclose(got, want, tolerance, err_msg=message)
+        for k, s in enumerate(specials):
+            if s.second is None:
+                continue
+            for i in range(n):
+                for way in ("forward_reverse", "reverse_forward", "reverse_reverse"):
+                    got = getattr(at, way)[i][k]
+                    np.testing.assert_allclose(
+                        got, s.second[i][j], tolerance, atol=0, err_msg=f"{way} of {op} at {s.point}, {i}, {j}"
+                    )
+
+
+def overflows(point: tuple[float, ...]) -> bool:
+    return any(np.isinf(np.float32(v)) and not np.isinf(v) for v in point)
+
+
+def test_locally_constant_ops_have_zero_derivatives() -> None:
+    """Also where an op is NaN or infinite, and through a chain."""
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, 0.5])
+
+    def body(a):
+        return grad.sign(grad.floor(grad.ceil(grad.round(a))))
+
+    at = Derivatives(body, [x])([x], [np.ones(5)], np.ones(5))
+    for got in (at.tangent, at.gradient[0], at.forward_reverse[0], at.reverse_reverse[0]):
+        np.testing.assert_array_equal(got, np.zeros(5))
+
+
+def test_no_derivative_flows_through_bools_and_integers() -> None:
+    def body(x):
+        hit = grad.greater(x, grad.square(x))
+        return grad.multiply(x, grad.select(hit, x, grad.negative(x)))
+
+    x = np.array([0.5, 2.0, -1.0])
+    at = Derivatives(body, [x])([x], [np.ones(3)], np.ones(3))
+    np.testing.assert_array_equal(at.value, [0.25, -4.0, -1.0])
+    np.testing.assert_array_equal(at.gradient[0], [1.0, -4.0, 2.0])
+    np.testing.assert_array_equal(at.forward_reverse[0], [2.0, -2.0, -2.0])
+
+
+def test_third_derivatives() -> None:
+    """Reverse over reverse over reverse, on all smooth functions of one operand in one program."""
+    from harness import define
+
+    x = np.array([0.31, 0.52, 0.74])
+    ops = [op for op, r in ELEMENTWISE.items() if r.order > 1 and r.arity == 1 and r.boxes[0][0][0] < 0.3]
+    ops = [op for op in ops if op not in ("absolute", "sign", "floor", "ceil", "round")]
+
+    def body(v, one):
+        results = []
+        for op in ops:
+            name = op
+            define(name, [v.type], lambda a, op=op: getattr(grad, op)(a))
+            for _ in range(2):
+                inner = name
+                name += "_d"
+                define(name, [v.type, one.type], lambda a, c, f=inner: request(f, a, c, v.type))
+            results.append(grad.vjp([v.type] * 2, name, [v, one], [one], [0], [0])[1])
+        return results
+
+    def request(f, a, c, kind):
+        inputs = [a] if not f.endswith("_d") else [a, c]
+        return grad.vjp([kind, kind], f, inputs, [c], [0], [0])[1]
+
+    ones = np.ones(3)
+    got = compile_main([(x.shape, x.dtype)] * 2, body)(x, ones)
+    for op, result in zip(ops, got, strict=True):
+        row = ELEMENTWISE[op]
+        f = row.smooth or row.reference
+        step = np.longdouble(0.003)
+        d3 = partial(partial(partial(f, 0, step), 0, step), 0, step)(x.astype(np.longdouble))
+        np.testing.assert_allclose(result, d3.astype(float), 1e-9, 1e-9, err_msg=op)
