@@ -47,7 +47,7 @@ endif()
 add_library(gradopt_warnings INTERFACE)
 target_compile_options(gradopt_warnings INTERFACE -Wall -Wextra -Werror)
 
-# For code that uses LLVM's headers: LLVM's language mode and its libraries.
+# For code that uses LLVM's or MLIR's headers.
 add_library(gradopt_llvm INTERFACE)
 target_compile_features(gradopt_llvm INTERFACE cxx_std_17)
 target_include_directories(gradopt_llvm INTERFACE "${PROJECT_SOURCE_DIR}")
@@ -60,7 +60,7 @@ if(NOT LLVM_ENABLE_RTTI)
   target_compile_options(gradopt_llvm INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
 endif()
-target_link_libraries(gradopt_llvm INTERFACE MLIR LLVM)
+target_link_libraries(gradopt_llvm INTERFACE LLVM)
 
 add_library(gradopt_no_exceptions INTERFACE)
 target_compile_options(gradopt_no_exceptions INTERFACE

@@ -7,7 +7,8 @@
 /// \file
 /// `grad-buffers-to-loops`: what is left of linalg on buffers, and copies that
 /// are no block of memory, become loops of loads and stores in the order of the
-/// iterators. Views become arithmetic on strides.
+/// iterators. Views become arithmetic on strides. No op uses a buffer without
+/// elements any more.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -20,6 +21,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Iterators.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 namespace mlir::grad {
@@ -34,6 +36,11 @@ using namespace mlir::grad;
 static bool isContiguous(Value buffer) {
   auto type = dyn_cast<MemRefType>(buffer.getType());
   return type && type.areTrailingDimsContiguous(type.getRank());
+}
+
+static bool hasNoElements(Value buffer) {
+  auto type = dyn_cast<MemRefType>(buffer.getType());
+  return type && type.hasStaticShape() && type.getNumElements() == 0;
 }
 
 namespace {
@@ -52,6 +59,10 @@ struct GradBuffersToLoops
     SmallVector<memref::CopyOp> copies;
     getOperation().walk([&](memref::CopyOp op) { copies.push_back(op); });
     for (memref::CopyOp op : copies) {
+      if (hasNoElements(op.getSource())) {
+        rewriter.eraseOp(op);
+        continue;
+      }
       if (isContiguous(op.getSource()) && isContiguous(op.getTarget()))
         continue;
       rewriter.setInsertionPoint(op);
@@ -63,6 +74,10 @@ struct GradBuffersToLoops
     SmallVector<linalg::LinalgOp> ops;
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
     for (linalg::LinalgOp op : ops) {
+      if (llvm::is_contained(op.getStaticLoopRanges(), 0)) {
+        rewriter.eraseOp(op);
+        continue;
+      }
       rewriter.setInsertionPoint(op);
       if (!op.hasPureBufferSemantics() ||
           failed(linalg::linalgOpToLoops(rewriter, op))) {
@@ -72,6 +87,11 @@ struct GradBuffersToLoops
       rewriter.eraseOp(op);
     }
     walkAndApplyPatterns(getOperation(), views);
+    getOperation().walk<WalkOrder::PostOrder, ReverseIterator>(
+        [](Operation *op) {
+          if (isOpTriviallyDead(op))
+            op->erase();
+        });
   }
 
 private:

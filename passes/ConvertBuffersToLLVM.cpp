@@ -58,8 +58,12 @@ static void annotateArguments(func::FuncOp func) {
     func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
                     builder.getUnitAttr());
     int64_t bytes = type.getNumElements() * elementBytes(type);
-    if (bytes == 0)
+    if (bytes == 0) {
+      // Strides of such types are not always well defined.
+      if (func.getArgument(i).use_empty())
+        func.getArgument(i).setType(MemRefType::get(0, type.getElementType()));
       continue;
+    }
     bool isArena = hasArena && i + 1 == e;
     func.setArgAttr(
         i, LLVM::LLVMDialect::getAlignAttrName(),
@@ -68,6 +72,8 @@ static void annotateArguments(func::FuncOp func) {
     func.setArgAttr(i, LLVM::LLVMDialect::getDereferenceableAttrName(),
                     builder.getI64IntegerAttr(bytes));
   }
+  func.setType(builder.getFunctionType(func.getBody().getArgumentTypes(),
+                                       func.getResultTypes()));
 }
 
 /// Lets arithmetic be regrouped, contracted and approximated. NaN and
@@ -117,7 +123,7 @@ struct ConvertBuffersToLLVM
   void runOnOperation() override {
     ModuleOp module = getOperation();
     for (auto func : module.getOps<func::FuncOp>())
-      if (!func.isPrivate())
+      if (!func.isPrivate() && !func.isExternal())
         annotateArguments(func);
     if (fastMath)
       relaxArithmetic(module);

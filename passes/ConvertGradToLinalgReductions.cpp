@@ -145,9 +145,10 @@ struct LowerReduce : OpRewritePattern<ReduceOp> {
   }
 };
 
-/// grad.argmax, grad.argmin => linalg.generic that carries the extreme and its
-/// position. The first NaN wins over any number.
-template <typename ArgOp, bool isMax>
+/// grad.argmax, grad.argmin => the extreme, then the least position that holds
+/// it, or a NaN: two reductions that vectorize, where one that carries both
+/// does not.
+template <typename ArgOp, typename ExtremeOp>
 struct LowerArgReduce : OpRewritePattern<ArgOp> {
   using OpRewritePattern<ArgOp>::OpRewritePattern;
 
@@ -155,48 +156,60 @@ struct LowerArgReduce : OpRewritePattern<ArgOp> {
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
-    Type element = cast<ShapedType>(op.getX().getType()).getElementType();
-    Type bestType = RankedTensorType::get(type.getShape(), element);
     MemoryOrder x(rewriter, op.getX());
     auto reduced = static_cast<int64_t>(op.getDimension());
-    SmallVector<int64_t> kept = x.of(complement(x.rank(), reduced));
-    AffineMap keep = projection(op.getContext(), x.rank(), kept);
-    Value best = filled(rewriter, loc, bestType, extreme(element, isMax));
-    Value where = filled(rewriter, loc, type, rewriter.getI64IntegerAttr(0));
-    auto generic = linalg::GenericOp::create(
-        rewriter, loc, TypeRange{bestType, type}, ValueRange(x.source),
-        ValueRange{best, where},
-        ArrayRef<AffineMap>{rewriter.getMultiDimIdentityMap(x.rank()), keep,
-                            keep},
-        iterators(x.rank(), x.position[reduced]),
+    int64_t position = x.position[reduced];
+    AffineMap all = rewriter.getMultiDimIdentityMap(x.rank());
+    AffineMap keep = projection(op.getContext(), x.rank(),
+                                x.of(complement(x.rank(), reduced)));
+
+    Type element = cast<ShapedType>(op.getX().getType()).getElementType();
+    Type bestType = RankedTensorType::get(type.getShape(), element);
+    auto best = linalg::GenericOp::create(
+        rewriter, loc, TypeRange(bestType), ValueRange(x.source),
+        ValueRange(filled(rewriter, loc, bestType,
+                          Reduction<ExtremeOp>::neutral(element))),
+        ArrayRef<AffineMap>{all, keep}, iterators(x.rank(), position),
+        [](OpBuilder &builder, Location loc, ValueRange elements) {
+          linalg::YieldOp::create(builder, loc,
+                                  Reduction<ExtremeOp>::combine(
+                                      builder, loc, elements[1], elements[0]));
+        });
+    Value none = filled(
+        rewriter, loc, type,
+        rewriter.getI64IntegerAttr(std::numeric_limits<int64_t>::max()));
+    auto where = linalg::GenericOp::create(
+        rewriter, loc, TypeRange(type),
+        ValueRange{x.source, best.getResult(0)}, ValueRange(none),
+        ArrayRef<AffineMap>{all, keep, keep}, iterators(x.rank(), position),
         [&](OpBuilder &builder, Location loc, ValueRange elements) {
-          Value take = isBetter(builder, loc, elements[0], elements[1]);
           Value index = arith::IndexCastOp::create(
               builder, loc, builder.getI64Type(),
-              linalg::IndexOp::create(builder, loc, x.position[reduced]));
-          Value value = arith::SelectOp::create(builder, loc, take, elements[0],
-                                                elements[1]);
-          Value position =
-              arith::SelectOp::create(builder, loc, take, index, elements[2]);
-          linalg::YieldOp::create(builder, loc, ValueRange{value, position});
+              linalg::IndexOp::create(builder, loc, position));
+          Value holds = isExtreme(builder, loc, elements[0], elements[1]);
+          Value candidate =
+              arith::SelectOp::create(builder, loc, holds, index, elements[2]);
+          linalg::YieldOp::create(
+              builder, loc,
+              arith::MinSIOp::create(builder, loc, elements[2], candidate)
+                  .getResult());
         });
-    rewriter.replaceOp(op, generic.getResult(1));
+    rewriter.replaceOp(op, where);
     return success();
   }
 
 private:
-  static Value isBetter(OpBuilder &builder, Location loc, Value x, Value best) {
+  /// The extreme is NaN if any element is.
+  static Value isExtreme(OpBuilder &builder, Location loc, Value x,
+                         Value best) {
     if (!isa<FloatType>(x.getType()))
-      return arith::CmpIOp::create(builder, loc,
-                                   isMax ? arith::CmpIPredicate::sgt
-                                         : arith::CmpIPredicate::slt,
-                                   x, best);
-    Value beyond = arith::CmpFOp::create(
-        builder, loc,
-        isMax ? arith::CmpFPredicate::UGT : arith::CmpFPredicate::ULT, x, best);
-    Value bestIsNumber = arith::CmpFOp::create(
-        builder, loc, arith::CmpFPredicate::ORD, best, best);
-    return arith::AndIOp::create(builder, loc, beyond, bestIsNumber);
+      return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, x,
+                                   best);
+    Value isEqual = arith::CmpFOp::create(builder, loc,
+                                          arith::CmpFPredicate::OEQ, x, best);
+    Value isNaN =
+        arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO, x, x);
+    return arith::OrIOp::create(builder, loc, isEqual, isNaN);
   }
 };
 
@@ -464,6 +477,7 @@ void mlir::grad::populateReductionsToLinalg(RewritePatternSet &patterns) {
       .add<LowerReduce<ReduceSumOp>, LowerReduce<ReduceProdOp>,
            LowerReduce<ReduceMaxOp>, LowerReduce<ReduceMinOp>,
            LowerReduce<ReduceAnyOp>, LowerReduce<ReduceAllOp>,
-           LowerArgReduce<ArgmaxOp, true>, LowerArgReduce<ArgminOp, false>,
+           LowerArgReduce<ArgmaxOp, ReduceMaxOp>,
+           LowerArgReduce<ArgminOp, ReduceMinOp>,
            LowerCumsum, LowerDotGeneral>(patterns.getContext());
 }

@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// `convert-math-to-gradopt`: scalar operations of the math dialect become calls
-/// of the functions in runtime/math, whose bitcode code generation links in and
-/// inlines, for LLVM to vectorize the loops around them.
+/// `convert-math-to-gradopt`: scalar operations of the math dialect become
+/// calls of the functions in runtime/math, whose bitcode code generation links
+/// in and inlines, for LLVM to vectorize the loops around them.
 ///
 /// Operations with an exact LLVM intrinsic (sqrt, fma, floor, ceil, trunc,
 /// round, roundeven, absf, copysign, bit counts) are left to
@@ -68,9 +68,9 @@ private:
 /// The name in the library of a function that an operation is exactly.
 StringRef getFunctionName(Operation *op) {
   static const llvm::StringSet<> functions = {
-      "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt",
-      "cos",  "cosh",  "erf",  "erfc",  "exp",  "exp2",  "expm1", "log",
-      "log10", "log1p", "log2", "sin",  "sinh", "tan",   "tanh"};
+      "acos",  "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt",
+      "cos",   "cosh",  "erf",  "erfc",  "exp",  "exp2",  "expm1", "log",
+      "log10", "log1p", "log2", "sin",   "sinh", "tan",   "tanh"};
   if (isa<math::PowFOp>(op))
     return "pow";
   StringRef mnemonic = op->getName().stripDialect();
@@ -79,10 +79,9 @@ StringRef getFunctionName(Operation *op) {
 
 Value MathToCalls::call(Location loc, StringRef name, ValueRange operands) {
   Type type = operands.front().getType();
-  std::string symbol =
-      ("gradopt_" + name + (type.isInteger() ? "_i" : "_f") +
-       Twine(type.getIntOrFloatBitWidth()))
-          .str();
+  std::string symbol = ("gradopt_" + name + (type.isInteger() ? "_i" : "_f") +
+                        Twine(type.getIntOrFloatBitWidth()))
+                           .str();
   if (!module.lookupSymbol(symbol)) {
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointToStart(module.getBody());
@@ -104,8 +103,8 @@ Value MathToCalls::callInSupportedType(Location loc, StringRef name,
     return call(loc, name, operands);
   SmallVector<Value> wide;
   for (Value operand : operands)
-    wide.push_back(arith::ExtFOp::create(rewriter, loc,
-                                         rewriter.getF32Type(), operand));
+    wide.push_back(
+        arith::ExtFOp::create(rewriter, loc, rewriter.getF32Type(), operand));
   return arith::TruncFOp::create(rewriter, loc, type, call(loc, name, wide));
 }
 
@@ -135,8 +134,8 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
             rewriter, loc, rewriter.getF64Type(), op.getRhs());
         Value base = op.getLhs();
         if (!base.getType().isF64())
-          base = arith::ExtFOp::create(rewriter, loc, rewriter.getF64Type(),
-                                       base);
+          base =
+              arith::ExtFOp::create(rewriter, loc, rewriter.getF64Type(), base);
         Value power = call(loc, "pow", {base, exponent});
         if (!op.getType().isF64())
           power = arith::TruncFOp::create(rewriter, loc, op.getType(), power);
@@ -165,17 +164,15 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
           [&](Operation *op) -> SmallVector<Value> {
             Value x = op->getOperand(0);
             Value magnitude = math::AbsFOp::create(rewriter, loc, x);
-            auto predicate = isa<math::IsInfOp>(op)
-                                 ? arith::CmpFPredicate::OEQ
-                                 : arith::CmpFPredicate::OLT;
+            auto predicate = isa<math::IsInfOp>(op) ? arith::CmpFPredicate::OEQ
+                                                    : arith::CmpFPredicate::OLT;
             return {compare(predicate, magnitude, infinity(loc, x.getType()))};
           })
       .Default([](Operation *) { return SmallVector<Value>(); });
 }
 
 void MathToCalls::convert(Operation *op) {
-  if (op->getNumOperands() == 0 ||
-      !isa<math::MathDialect>(op->getDialect()))
+  if (op->getNumOperands() == 0 || !isa<math::MathDialect>(op->getDialect()))
     return;
   // Floats the library does not know, such as f128, are not ours either.
   for (Type type : op->getOperandTypes())

@@ -62,6 +62,7 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   GradContractionsToBlasOptions blas;
   blas.threshold = options.blasThreshold;
   manager.addPass(createGradContractionsToBlas(blas));
+  manager.addPass(createCSEPass());
 }
 
 static void buildLLVM(OpPassManager &manager, const CpuOptions &options) {

@@ -125,8 +125,8 @@ llvm::Error Compilation::createTargetMachine() {
   if (!target)
     return codegenError("no code generator for this machine: " + message);
   machine.reset(target->createTargetMachine(
-      triple, host.cpu, host.features, llvm::TargetOptions(),
-      llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Default,
+      triple, host.cpu, host.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Default,
       /*JIT=*/true));
   if (!machine)
     return codegenError("cannot create a target machine for " + host.triple);

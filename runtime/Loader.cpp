@@ -94,8 +94,7 @@ Expected<std::unique_ptr<ProcessLinker>> ProcessLinker::create() {
       nullptr, std::make_unique<orc::InPlaceTaskDispatcher>());
   if (!control)
     return control.takeError();
-  std::unique_ptr<ProcessLinker> linker(
-      new ProcessLinker(std::move(*control)));
+  std::unique_ptr<ProcessLinker> linker(new ProcessLinker(std::move(*control)));
   linker->session.setErrorReporter([](Error error) {
     if (!linkReport.empty())
       linkReport += "; ";
@@ -118,9 +117,8 @@ Error ProcessLinker::addLibraries(orc::JITDylib &code) {
       /*GlobalPrefix=*/'\0');
   if (!process)
     return process.takeError();
-  auto math =
-      orc::DynamicLibrarySearchGenerator::Load("libm.so.6",
-                                               /*GlobalPrefix=*/'\0');
+  auto math = orc::DynamicLibrarySearchGenerator::Load("libm.so.6",
+                                                       /*GlobalPrefix=*/'\0');
   if (!math)
     return math.takeError();
   code.addGenerator(std::move(*process));
@@ -142,9 +140,9 @@ ProcessLinker::load(MemoryBufferRef object, StringRef entry) {
   };
   if (Error error = addLibraries(code))
     return discard(std::move(error));
-  if (Error error = layer.add(code, MemoryBuffer::getMemBufferCopy(
-                                        object.getBuffer(),
-                                        object.getBufferIdentifier())))
+  if (Error error = layer.add(
+          code, MemoryBuffer::getMemBufferCopy(object.getBuffer(),
+                                               object.getBufferIdentifier())))
     return discard(std::move(error));
   auto symbol = session.lookup({&code}, session.intern(entry));
   if (!symbol)

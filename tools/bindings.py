@@ -81,6 +81,7 @@ def fetch_tarball() -> Path:
             if target.is_file() and has_good_hash(target):
                 return target
             target.unlink(missing_ok=True)
+            target.with_name(target.name + ".FAILED").unlink(missing_ok=True)
     raise SetupError(f"no mirror of apt has LLVM's sources, or there is no network: {BY_HAND}")
 
 
@@ -140,7 +141,7 @@ def install(mlir_dir: Path, verbose: bool = False) -> None:
     wheel = next(folder.glob("*.whl"), None) or build_wheel(mlir_dir, folder, verbose)
     say(f"installing {wheel.name}")
     pip = [PYTHON, "-m", "pip", "-q", "--disable-pip-version-check"]
-    run([*pip, "uninstall", "-y", "mlir-python-bindings"], "cannot remove the old bindings")
+    run([*pip, "-q", "uninstall", "-y", "mlir-python-bindings"], "cannot remove old bindings")
     run([*pip, "install", wheel], f"cannot install {wheel}")
     if not output_of([PYTHON, "-c", "import mlir.ir; print('ok')"]):
         wheel.unlink()

@@ -167,14 +167,15 @@ def requirements(extras: Iterable[str]) -> list[str]:
 def install_requirements(extras: list[str]) -> None:
     """Installs what gradopt needs from PyPI."""
     step = "requirements-" + "-".join(extras)
-    key = digest([str(extras), ROOT / "pyproject.toml"])
+    wanted = requirements(extras)
+    key = digest(wanted)
     if is_done(step, key):
         return
     say("installing Python packages")
     run(
         [
             *[PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check"],
-            *["--prefer-binary", *requirements(extras)],
+            *["--prefer-binary", *wanted],
         ],
         "cannot install Python packages: is there a network connection to PyPI?",
     )

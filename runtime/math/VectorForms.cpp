@@ -31,8 +31,8 @@ bool isSlowPath(const Function &function) {
          function.getName().contains("_huge_") && function.arg_size() == 1;
 }
 
-/// vector<W x T> form(vector<W x T> x): a loop over the lanes of `scalar` if one
-/// of them differs from 0, else 0.
+/// vector<W x T> form(vector<W x T> x): a loop over the lanes of `scalar` if
+/// one of them differs from 0, else 0.
 void defineForm(Function &form, Function &scalar) {
   auto *type = cast<llvm::FixedVectorType>(form.getReturnType());
   LLVMContext &context = form.getContext();
@@ -90,12 +90,14 @@ struct DefineVectorFormsPass : PassInfoMixin<DefineVectorFormsPass> {
 
     removeFromUsedLists(module, [](Constant *constant) {
       auto *function = dyn_cast<Function>(constant);
-      return function && function->hasFnAttribute(kFormOf);
+      return function &&
+             (function->hasFnAttribute(kFormOf) || isSlowPath(*function));
     });
     for (Function *form : forms) {
-      Function *scalar = module.getFunction(
-          form->getFnAttribute(kFormOf).getValueAsString());
-      if (form->use_empty() || !scalar)
+      form->removeDeadConstantUsers();
+      Function *scalar =
+          module.getFunction(form->getFnAttribute(kFormOf).getValueAsString());
+      if (form->use_empty())
         form->eraseFromParent();
       else
         defineForm(*form, *scalar);
@@ -112,7 +114,7 @@ void mlir::grad::declareVectorForms(Module &module) {
     if (!function.isDeclaration() && isSlowPath(function))
       slowPaths.push_back(&function);
 
-  SmallVector<GlobalValue *> forms;
+  SmallVector<GlobalValue *> kept;
   for (Function *scalar : slowPaths) {
     std::string mappings;
     for (unsigned width : kWidths) {
@@ -125,16 +127,18 @@ void mlir::grad::declareVectorForms(Module &module) {
       form->setDoesNotThrow();
       form->setWillReturn();
       form->addFnAttr(kFormOf, scalar->getName());
-      forms.push_back(form);
-      mappings += (mappings.empty() ? "" : ",") +
-                  ("_ZGV_LLVM_N" + Twine(width) + "v_" + scalar->getName() +
-                   "(" + name + ")")
-                      .str();
+      kept.push_back(form);
+      mappings +=
+          (mappings.empty() ? "" : ",") + ("_ZGV_LLVM_N" + Twine(width) + "v_" +
+                                           scalar->getName() + "(" + name + ")")
+                                              .str();
     }
     scalar->addFnAttr(VFABI::MappingsAttrName, mappings);
+    kept.push_back(scalar);
   }
-  // Nothing calls them before the vectorizer does.
-  appendToCompilerUsed(module, forms);
+  // Nothing calls the forms before the vectorizer does, nor the slow paths once
+  // it has replaced every call.
+  appendToCompilerUsed(module, kept);
 }
 
 void mlir::grad::addVectorFormPasses(ModulePassManager &passes) {

@@ -1,4 +1,5 @@
-//===- VectorForms.h - Rare slow paths inside vector loops -------*- C++ -*-===//
+//===- VectorForms.h - Rare slow paths inside vector loops -------*- C++
+//-*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -10,10 +11,10 @@
 // argument that is not one of them; f(0) is not looked at.
 //
 // A call would keep a loop from being vectorized. So these functions are
-// declared to have vector forms (LLVM's vector function ABI). After vectorization
-// the forms in use get bodies and are inlined: they test whether any lane
-// differs from 0, which is all that the slow path costs a loop that has no use
-// for it.
+// declared to have vector forms (LLVM's vector function ABI). After
+// vectorization the forms in use get bodies and are inlined: they test whether
+// any lane differs from 0, which is all that the slow path costs a loop that
+// has no use for it.
 //
 //===----------------------------------------------------------------------===//
 

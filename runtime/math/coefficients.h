@@ -1,6 +1,14 @@
+//===- coefficients.h - Minimax polynomials ---------------------*- C++ -*-===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Written by coefficients.py, which says how; do not edit. P(x) = sum of c[i] x^i.
+//===----------------------------------------------------------------------===//
+//
+// Written by coefficients.py, which says how; do not edit. c[i] belongs to x^i.
+//
+//===----------------------------------------------------------------------===//
+
+// clang-format off
 
 #ifndef GRADOPT_RUNTIME_MATH_COEFFICIENTS_H
 #define GRADOPT_RUNTIME_MATH_COEFFICIENTS_H
@@ -159,31 +167,34 @@ template <> struct Table<double> {
       0x1.d784936618cc2p-27,
       -0x1.acdff90b8ebd8p-31,
   }; // error 2^-56.97
-  // (x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)
-  static constexpr double erfc[22] = {
-      0x1.18932bf08e154p+0,
-      -0x1.f3fe31ecb49bfp-1,
-      0x1.8be202d26c6fep-1,
-      -0x1.14eacb1ad0329p-1,
-      0x1.52cac23710584p-2,
-      -0x1.645fd8a4bcd18p-3,
-      0x1.38dbd2c8c6cc1p-4,
-      -0x1.b00c052bc7636p-6,
-      0x1.908f473afd941p-8,
-      -0x1.269b5336027cfp-12,
-      -0x1.dd28500b8e099p-12,
-      0x1.72cdb4383ffd6p-13,
-      -0x1.e7cfd081eb9e9p-19,
-      -0x1.3c7030f9131cdp-16,
-      0x1.3ae44e44f4c81p-18,
-      0x1.7e7ca5f51729cp-20,
-      -0x1.c3fd94f05c49bp-21,
-      -0x1.484f3488956e5p-24,
-      0x1.fec4118b9a7a5p-24,
-      0x1.a0a5378ad27c1p-30,
-      -0x1.9a807680fffc2p-27,
-      -0x1.982d750a985b7p-35,
-  }; // error 2^-58.63
+  // (x + 3/2) e^(x^2) erfc(x) in t = (x - 3/2) / (x + 3/2), 0.5 <= x <= 28 (float: 11)
+  static constexpr double erfc[25] = {
+      0x1.edf487f74041cp-1,
+      -0x1.0404eaa26c48fp-1,
+      0x1.35bf360d085eap-4,
+      0x1.87518828aaa21p-5,
+      -0x1.0a11cd2ecd2aap-7,
+      -0x1.3607c39e1e3b0p-7,
+      -0x1.a8d6e53afadc5p-11,
+      0x1.d07c9e8333899p-10,
+      0x1.cf90183340983p-11,
+      -0x1.84381a33d738ep-15,
+      -0x1.0d4de3ac1256ap-12,
+      -0x1.08fad0f04157dp-13,
+      0x1.dc055fb04cfdfp-21,
+      0x1.42e9534aeac89p-15,
+      0x1.a1b95c3f74b67p-16,
+      0x1.43b09ec30f6d4p-18,
+      -0x1.72d185a9ccfaep-18,
+      -0x1.840a98168d2acp-18,
+      -0x1.cc9e177183cb0p-23,
+      0x1.bcb7e9583de17p-25,
+      -0x1.6d9e516ec2541p-19,
+      0x1.b598f2e255db5p-19,
+      0x1.417b74a47beeep-19,
+      -0x1.cf49979e07d64p-19,
+      0x1.002283694dce2p-20,
+  }; // error 2^-58.74
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr double inverse_cbrt[5] = {
       0x1.dfe18a53a0fc2p+0,
@@ -278,19 +289,20 @@ template <> struct Table<float> {
       -0x1.a485f80000000p-11f,
       0x1.4ae4c60000000p-14f,
   }; // error 2^-29.66
-  // (x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)
-  static constexpr float erfc[10] = {
-      0x1.18932c0000000p+0f,
-      -0x1.f3fe2e0000000p-1f,
-      0x1.8be1d40000000p-1f,
-      -0x1.14eb700000000p-1f,
-      0x1.52d2340000000p-2f,
-      -0x1.64373c0000000p-3f,
-      0x1.3827b40000000p-4f,
-      -0x1.b80a060000000p-6f,
-      0x1.9f330c0000000p-8f,
-      0x1.a565140000000p-11f,
-  }; // error 2^-26.34
+  // (x + 3/2) e^(x^2) erfc(x) in t = (x - 3/2) / (x + 3/2), 0.5 <= x <= 28 (float: 11)
+  static constexpr float erfc[11] = {
+      0x1.edf4880000000p-1f,
+      -0x1.0404ea0000000p-1f,
+      0x1.35bf2e0000000p-4f,
+      0x1.87521a0000000p-5f,
+      -0x1.0a0c060000000p-7f,
+      -0x1.362d3a0000000p-7f,
+      -0x1.abced60000000p-11f,
+      0x1.d893160000000p-10f,
+      0x1.d88d020000000p-11f,
+      -0x1.2d4cf00000000p-13f,
+      -0x1.1b59420000000p-12f,
+  }; // error 2^-31.59
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr float inverse_cbrt[4] = {
       0x1.bb10f60000000p+0f,

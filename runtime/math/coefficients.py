@@ -4,12 +4,13 @@
 
 Usage: `python3 coefficients.py > coefficients.h` (needs mpmath; takes a minute or two).
 
-Each entry states a smooth function F(x), the interval, a weight and the number of coefficients. The
-Remez exchange algorithm then finds the polynomial P of that length, which minimises the largest
-weight(x) * |P(x) - F(x)|: with the weights below that is the relative error which the truncated polynomial
-leaves in the elementary function itself. The exact leading terms (the `x` of sin, the `1 + r` of exp) are
-left out of F and added back in the code, so rounding a coefficient costs next to nothing. The
-comment behind each array gives that error as a power of two, before rounding of the coefficients.
+Each entry states a smooth function F(x), the interval, a weight and the number of coefficients.
+The Remez exchange algorithm then finds the polynomial P of that length, which minimises the
+largest weight(x) * |P(x) - F(x)|: with the weights below that is the relative error which the
+truncated polynomial leaves in the elementary function itself. The exact leading terms (the `x`
+of sin, the `1 + r` of exp) are left out of F and added back in the code, so rounding a
+coefficient costs next to nothing. The comment behind each array gives that error as a power of
+two, before rounding of the coefficients.
 """
 
 import struct
@@ -46,7 +47,7 @@ def remez(function, weight, low, high, count, rounds=8):
         worst = max(abs(e) for e in errors)
         # The new points: the largest error of each run of equal sign.
         extrema, run = [], []
-        for (x, _, _), error in zip(table, errors):
+        for (x, _, _), error in zip(table, errors, strict=True):
             if run and (run[-1][1] > 0) != (error > 0):
                 extrema.append(max(run, key=lambda item: abs(item[1])))
                 run = []
@@ -64,7 +65,7 @@ def remez(function, weight, low, high, count, rounds=8):
 
 
 def series_safe(function, value_at_zero):
-    """F with its removable singularity at 0 filled in; the cancellation near 0 gets extra digits."""
+    """F with its removable singularity at 0 filled in; near it extra digits are used."""
 
     def safe(x):
         if x == 0:
@@ -107,67 +108,141 @@ FITS = {
     "exp": (
         "(e^r - 1 - r) / r^2, |r| <= ln(2)/2",
         series_safe(lambda r: (mp.exp(r) - 1 - r) / r**2, 0.5),
-        lambda r: abs(r) + mpf("1e-3"), -half_ln2 * 1.001, half_ln2 * 1.001, 10, 5),
+        lambda r: abs(r) + mpf("1e-3"),
+        -half_ln2 * 1.001,
+        half_ln2 * 1.001,
+        10,
+        5,
+    ),
     "exp2": (
         "(2^r - 1) / r, |r| <= 1/2",
         series_safe(lambda r: (mp.mpf(2) ** r - 1) / r, mp.log(2)),
-        lambda r: (abs(r) + mpf("1e-3")) / mp.mpf(2) ** r, -0.5001, 0.5001, 11, 6),
+        lambda r: (abs(r) + mpf("1e-3")) / mp.mpf(2) ** r,
+        -0.5001,
+        0.5001,
+        11,
+        6,
+    ),
     "log": (
         "(log(1 + f) - f + f^2/2) / f^3, sqrt(1/2) <= 1 + f <= sqrt(2)",
         series_safe(lambda f: (mp.log(1 + f) - f + f * f / 2) / f**3, mpf(1) / 3),
-        lambda f: f * f + mpf("1e-4"), 1 / sqrt2 - 1, sqrt2 - 1, 19, 8),
+        lambda f: f * f + mpf("1e-4"),
+        1 / sqrt2 - 1,
+        sqrt2 - 1,
+        19,
+        8,
+    ),
     "log_wide": (
         "(2 atanh(s) - 2 s - 2/3 s^3) / s^5 in z = s^2, s = f / (2 + f) with f as for log",
-        through_root(series_safe(
-            lambda s: (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5, mpf(2) / 5)),
-        lambda z: z * z + mpf("1e-7"), 0, pow_limit * 1.001, 8, None),
+        through_root(
+            series_safe(lambda s: (2 * mp.atanh(s) - 2 * s - 2 * s**3 / 3) / s**5, mpf(2) / 5)
+        ),
+        lambda z: z * z + mpf("1e-7"),
+        0,
+        pow_limit * 1.001,
+        8,
+        None,
+    ),
     "sin": (
         "(sin(r) - r) / r^3 in z = r^2, |r| <= pi/2",
         through_root(series_safe(lambda r: (mp.sin(r) - r) / r**3, mpf(-1) / 6)),
-        lambda z: z + mpf("1e-3"), 0, (half_pi * 1.003) ** 2, 8, 4),
+        lambda z: z + mpf("1e-3"),
+        0,
+        (half_pi * 1.003) ** 2,
+        8,
+        4,
+    ),
     "sin_narrow": (
         "(sin(r) - r) / r^3 in z = r^2, |r| <= pi/4",
         through_root(series_safe(lambda r: (mp.sin(r) - r) / r**3, mpf(-1) / 6)),
-        lambda z: z + mpf("1e-3"), 0, (half_pi / 2 * 1.005) ** 2, 6, 3),
+        lambda z: z + mpf("1e-3"),
+        0,
+        (half_pi / 2 * 1.005) ** 2,
+        6,
+        3,
+    ),
     "cos_narrow": (
         "(cos(r) - 1 + r^2/2) / r^4 in z = r^2, |r| <= pi/4",
         through_root(series_safe(lambda r: (mp.cos(r) - 1 + r * r / 2) / r**4, mpf(1) / 24)),
-        lambda z: z * z + mpf("1e-3"), 0, (half_pi / 2 * 1.005) ** 2, 6, 3),
+        lambda z: z * z + mpf("1e-3"),
+        0,
+        (half_pi / 2 * 1.005) ** 2,
+        6,
+        3,
+    ),
     "asin": (
         "(asin(x) - x) / x^3 in z = x^2, |x| <= 1/2",
         through_root(series_safe(lambda x: (mp.asin(x) - x) / x**3, mpf(1) / 6)),
-        lambda z: z + mpf("1e-3"), 0, 0.25, 12, 5),
+        lambda z: z + mpf("1e-3"),
+        0,
+        0.25,
+        12,
+        5,
+    ),
     "atan": (
         "(atan(t) - t) / t^3 in z = t^2, |t| <= tan(pi/8)",
         through_root(series_safe(lambda t: (mp.atan(t) - t) / t**3, mpf(-1) / 3)),
-        lambda z: z + mpf("1e-3"), 0, octant**2 * 1.001, 11, 5),
+        lambda z: z + mpf("1e-3"),
+        0,
+        octant**2 * 1.001,
+        11,
+        5,
+    ),
     "sinh": (
         "(sinh(r) - r) / r^3 in z = r^2, |r| <= ln(2)/2",
         through_root(series_safe(lambda r: (mp.sinh(r) - r) / r**3, mpf(1) / 6)),
-        lambda z: z + mpf("1e-3"), 0, (half_ln2 * 1.001) ** 2, 5, 2),
+        lambda z: z + mpf("1e-3"),
+        0,
+        (half_ln2 * 1.001) ** 2,
+        5,
+        2,
+    ),
     "cosh": (
         "(cosh(r) - 1 - r^2/2) / r^4 in z = r^2, |r| <= ln(2)/2",
         through_root(series_safe(lambda r: (mp.cosh(r) - 1 - r * r / 2) / r**4, mpf(1) / 24)),
-        lambda z: z * z + mpf("1e-3"), 0, (half_ln2 * 1.001) ** 2, 5, 2),
+        lambda z: z * z + mpf("1e-3"),
+        0,
+        (half_ln2 * 1.001) ** 2,
+        5,
+        2,
+    ),
     "erf": (
         "erf(x) / x - 1 in z = x^2, |x| <= 1",
         through_root(series_safe(lambda x: mp.erf(x) / x - 1, 2 / mp.sqrt(mp.pi) - 1)),
-        one, 0, 1, 12, 7),
+        one,
+        0,
+        1,
+        12,
+        7,
+    ),
     "erfc": (
-        "(x + 4) e^(x^2) erfc(x) in t = (x - 4) / (x + 4), 1/2 <= x <= 28 (float: 11)",
-        lambda t: scaled_erfc(t, 4),
-        one, -7.0 / 9, {"double": 0.75, "float": 7.0 / 15}, 22, 10),
+        "(x + 3/2) e^(x^2) erfc(x) in t = (x - 3/2) / (x + 3/2), 0.5 <= x <= 28 (float: 11)",
+        lambda t: scaled_erfc(t, mpf("1.5")),
+        one,
+        -0.5,
+        {"double": 53.0 / 59, "float": 19.0 / 25},
+        25,
+        11,
+    ),
     "inverse_cbrt": (
         "m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess",
         lambda m: mpf(m) ** (mpf(-1) / 3),
-        lambda m: mpf(m) ** (mpf(1) / 3), 1 / sqrt2, sqrt2, 5, 4),
+        lambda m: mpf(m) ** (mpf(1) / 3),
+        1 / sqrt2,
+        sqrt2,
+        5,
+        4,
+    ),
 }
 
 
 def main():
-    print("// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception")
-    print("//")
-    print("// Written by coefficients.py, which says how; do not edit. P(x) = sum of c[i] x^i.")
+    rule = "-" * 70
+    print("//===- coefficients.h - Minimax polynomials ---------------------*- C++ -*-===//\n//")
+    print("// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception\n//")
+    print(f"//==={rule}===//\n//")
+    print("// Written by coefficients.py, which says how; do not edit. c[i] belongs to x^i.")
+    print(f"//\n//==={rule}===//\n\n// clang-format off")
     print("\n#ifndef GRADOPT_RUNTIME_MATH_COEFFICIENTS_H")
     print("#define GRADOPT_RUNTIME_MATH_COEFFICIENTS_H\n")
     print("namespace gradopt::coefficients {\n")

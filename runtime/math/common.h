@@ -1,39 +1,56 @@
+//===- common.h - The language of the functions ----------------*- C++ -*-===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 //
 // What the elementary functions are written with.
 //
-// The library is compiled to LLVM bitcode, linked into every module that the compiler makes and inlined there,
-// so that LLVM's loop vectorizer turns a loop over scalar calls into vector code. Every function is
-// therefore straight-line code: no branches, no tables, no calls except intrinsics, errors as values
-// (NaN, infinity) and never through errno. A condition is written over values that were computed anyway, which
-// makes it a `select`.
+// The library is compiled to LLVM bitcode, linked into every module that the
+// compiler makes and inlined there, so that LLVM's loop vectorizer turns a loop
+// over scalar calls into vector code. Every function is therefore straight-line
+// code: no branches, no tables, no calls except intrinsics, errors as values
+// (NaN, infinity) and never through errno. A condition is written over values
+// that were computed anyway, which makes it a `select`.
 //
-// Plain `a * b + c` may be fused or not, whatever the target does best. Where a formula is right only with a
-// single rounding, it says `fma`; on a processor without that instruction this is a slow but right library call.
+// Plain `a * b + c` may be fused or not, whatever the target does best. Where a
+// formula is right only with a single rounding, it says `fma`; on a processor
+// without that instruction this is a slow but right library call.
+//
+//===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_RUNTIME_MATH_COMMON_H
 #define GRADOPT_RUNTIME_MATH_COMMON_H
 
 #include "coefficients.h"
 
-// The linkage of the public functions: hidden in the bitcode, exported in the library that the tests load.
+// The linkage of the public functions: hidden in the bitcode, exported in the
+// library that the tests load.
 #ifdef GRADOPT_MATH_EXPORT
 #define GRADOPT_MATH_VISIBILITY __attribute__((visibility("default")))
 #else
-#define GRADOPT_MATH_VISIBILITY __attribute__((visibility("hidden"), always_inline))
+#define GRADOPT_MATH_VISIBILITY                                                \
+  __attribute__((visibility("hidden"), always_inline))
 #endif
 
-// Defines gradopt_<name>_f64 and gradopt_<name>_f32 as instances of the template `implementation`.
-#define GRADOPT_MATH_UNARY(name, implementation)                                                                       \
-  extern "C" GRADOPT_MATH_VISIBILITY double gradopt_##name##_f64(double x) { return implementation<double>(x); }       \
-  extern "C" GRADOPT_MATH_VISIBILITY float gradopt_##name##_f32(float x) { return implementation<float>(x); }
+// Defines gradopt_<name>_f64 and gradopt_<name>_f32 as instances of the
+// template `implementation`.
+#define GRADOPT_MATH_UNARY(name, implementation)                               \
+  extern "C" GRADOPT_MATH_VISIBILITY double gradopt_##name##_f64(double x) {   \
+    return implementation<double>(x);                                          \
+  }                                                                            \
+  extern "C" GRADOPT_MATH_VISIBILITY float gradopt_##name##_f32(float x) {     \
+    return implementation<float>(x);                                           \
+  }
 
-#define GRADOPT_MATH_BINARY(name, implementation)                                                                      \
-  extern "C" GRADOPT_MATH_VISIBILITY double gradopt_##name##_f64(double x, double y) {                                 \
-    return implementation<double>(x, y);                                                                               \
-  }                                                                                                                    \
-  extern "C" GRADOPT_MATH_VISIBILITY float gradopt_##name##_f32(float x, float y) {                                    \
-    return implementation<float>(x, y);                                                                                \
+#define GRADOPT_MATH_BINARY(name, implementation)                              \
+  extern "C" GRADOPT_MATH_VISIBILITY double gradopt_##name##_f64(double x,     \
+                                                                 double y) {   \
+    return implementation<double>(x, y);                                       \
+  }                                                                            \
+  extern "C" GRADOPT_MATH_VISIBILITY float gradopt_##name##_f32(float x,       \
+                                                                float y) {     \
+    return implementation<float>(x, y);                                        \
   }
 
 #define GRADOPT_INLINE [[gnu::always_inline]] inline
@@ -54,8 +71,9 @@ template <> struct Format<double> {
   static constexpr double smallestNormal = 0x1p-1022;
   static constexpr double infinity = __builtin_huge_val();
   static constexpr double nan = __builtin_nan("");
-  /// Below this magnitude f(x) = x to the last bit for the functions with slope one at zero. They select it there,
-  /// which also keeps -0 and the subnormal numbers.
+  /// Below this magnitude f(x) = x to the last bit for the functions with slope
+  /// one at zero. They select it there, which also keeps -0 and the subnormal
+  /// numbers.
   static constexpr double tiny = 0x1p-54;
 };
 
@@ -72,56 +90,85 @@ template <> struct Format<float> {
 
 template <typename T> using BitsOf = typename Format<T>::Bits;
 
-template <typename T> GRADOPT_INLINE BitsOf<T> toBits(T x) { return __builtin_bit_cast(BitsOf<T>, x); }
-template <typename T> GRADOPT_INLINE T fromBits(BitsOf<T> bits) { return __builtin_bit_cast(T, bits); }
+template <typename T> GRADOPT_INLINE BitsOf<T> toBits(T x) {
+  return __builtin_bit_cast(BitsOf<T>, x);
+}
+template <typename T> GRADOPT_INLINE T fromBits(BitsOf<T> bits) {
+  return __builtin_bit_cast(T, bits);
+}
 
-template <typename T> constexpr BitsOf<T> signMask = BitsOf<T>(1) << (8 * sizeof(T) - 1);
+template <typename T>
+constexpr BitsOf<T> signMask = BitsOf<T>(1) << (8 * sizeof(T) - 1);
 
 //===----------------------------------------------------------------------===//
 // Intrinsics
 //===----------------------------------------------------------------------===//
 
-GRADOPT_INLINE double fma(double x, double y, double z) { return __builtin_fma(x, y, z); }
-GRADOPT_INLINE float fma(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
+GRADOPT_INLINE double fma(double x, double y, double z) {
+  return __builtin_fma(x, y, z);
+}
+GRADOPT_INLINE float fma(float x, float y, float z) {
+  return __builtin_fmaf(x, y, z);
+}
 GRADOPT_INLINE double sqrt(double x) { return __builtin_sqrt(x); }
 GRADOPT_INLINE float sqrt(float x) { return __builtin_sqrtf(x); }
 GRADOPT_INLINE double abs(double x) { return __builtin_fabs(x); }
 GRADOPT_INLINE float abs(float x) { return __builtin_fabsf(x); }
-GRADOPT_INLINE double copysign(double x, double y) { return __builtin_copysign(x, y); }
-GRADOPT_INLINE float copysign(float x, float y) { return __builtin_copysignf(x, y); }
+GRADOPT_INLINE double copysign(double x, double y) {
+  return __builtin_copysign(x, y);
+}
+GRADOPT_INLINE float copysign(float x, float y) {
+  return __builtin_copysignf(x, y);
+}
 
-/// `condition ? a : b` with both sides computed: always a select instruction. NaN makes every comparison
-/// false, so the order of the arguments decides where a NaN goes.
-template <typename T> GRADOPT_INLINE T select(bool condition, T a, T b) { return condition ? a : b; }
+/// `condition ? a : b` with both sides computed: always a select instruction.
+/// NaN makes every comparison false, so the order of the arguments decides
+/// where a NaN goes.
+template <typename T> GRADOPT_INLINE T select(bool condition, T a, T b) {
+  return condition ? a : b;
+}
 
-template <typename T> GRADOPT_INLINE T clampAbove(T x, T limit) { return select(x > limit, limit, x); }
-template <typename T> GRADOPT_INLINE T clampBelow(T x, T limit) { return select(x < limit, limit, x); }
+template <typename T> GRADOPT_INLINE T clampAbove(T x, T limit) {
+  return select(x > limit, limit, x);
+}
+template <typename T> GRADOPT_INLINE T clampBelow(T x, T limit) {
+  return select(x < limit, limit, x);
+}
 
 /// x with its sign bit flipped where `sign` has it set.
-template <typename T> GRADOPT_INLINE T flipSign(T x, BitsOf<T> sign) { return fromBits<T>(toBits(x) ^ sign); }
+template <typename T> GRADOPT_INLINE T flipSign(T x, BitsOf<T> sign) {
+  return fromBits<T>(toBits(x) ^ sign);
+}
 
 //===----------------------------------------------------------------------===//
 // Polynomials
 //===----------------------------------------------------------------------===//
 
-/// c[0] + c[1] x + ... by Horner's rule: loops run many elements at a time, so a long chain costs nothing and the
-/// fewest operations win.
-template <int first, typename T, int count> GRADOPT_INLINE T hornerFrom(T x, const T (&c)[count]) {
+/// c[0] + c[1] x + ... by Horner's rule: loops run many elements at a time, so
+/// a long chain costs nothing and the fewest operations win.
+template <int first, typename T, int count>
+GRADOPT_INLINE T hornerFrom(T x, const T (&c)[count]) {
   if constexpr (first == count - 1)
     return c[first];
   else
     return hornerFrom<first + 1>(x, c) * x + c[first];
 }
-template <typename T, int count> GRADOPT_INLINE T horner(T x, const T (&c)[count]) { return hornerFrom<0>(x, c); }
+template <typename T, int count>
+GRADOPT_INLINE T horner(T x, const T (&c)[count]) {
+  return hornerFrom<0>(x, c);
+}
 
 //===----------------------------------------------------------------------===//
 // Integers held in floating point
 //===----------------------------------------------------------------------===//
 
-/// Adding it leaves the integer nearest to x (|x| < 2^22, 2^51) in the low mantissa bits.
-template <typename T> constexpr T roundingShift = T(BitsOf<T>(3) << (Format<T>::mantissaBits - 1));
+/// Adding it leaves the integer nearest to x (|x| < 2^22, 2^51) in the low
+/// mantissa bits.
+template <typename T>
+constexpr T roundingShift = T(BitsOf<T>(3) << (Format<T>::mantissaBits - 1));
 
-/// An integer as a number and, with `roundingShift` added, as the bits of a number.
+/// An integer as a number and, with `roundingShift` added, as the bits of a
+/// number.
 template <typename T> struct Rounded {
   T value;
   T shifted;
@@ -135,11 +182,13 @@ template <typename T> GRADOPT_INLINE Rounded<T> roundProduct(T x, T factor) {
 
 /// 2^n for bias-range n, from n as `roundProduct` gives it.
 template <typename T> GRADOPT_INLINE T powerOfTwo(T shifted) {
-  constexpr BitsOf<T> one = BitsOf<T>(Format<T>::bias) << Format<T>::mantissaBits;
+  constexpr BitsOf<T> one = BitsOf<T>(Format<T>::bias)
+                            << Format<T>::mantissaBits;
   return fromBits<T>((toBits(shifted) << Format<T>::mantissaBits) + one);
 }
 
-/// A small unsigned integer as a number: its bits become the mantissa of 2^52 (2^23).
+/// A small unsigned integer as a number: its bits become the mantissa of 2^52
+/// (2^23).
 template <typename T> GRADOPT_INLINE T toReal(BitsOf<T> integer) {
   constexpr T base = T(BitsOf<T>(1) << Format<T>::mantissaBits);
   return fromBits<T>(integer | toBits(base)) - base;

@@ -1,6 +1,13 @@
+//===- exp.h - The core of the exponential functions ------------*- C++ -*-===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The exponential core: x = n ln(2) + r with |r| <= ln(2)/2, then e^x = 2^n e^r (Cody and Waite).
+//===----------------------------------------------------------------------===//
+//
+// The exponential core: x = n ln(2) + r with |r| <= ln(2)/2, then e^x = 2^n e^r
+// (Cody and Waite).
+//
+//===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_RUNTIME_MATH_EXP_H
 #define GRADOPT_RUNTIME_MATH_EXP_H
@@ -13,7 +20,8 @@ template <typename T> struct ExpConstants;
 
 template <> struct ExpConstants<double> {
   static constexpr double inverseLn2 = 0x1.71547652b82fep+0;
-  /// ln(2) as a short number, whose product with any n that occurs is exact, and the rest.
+  /// ln(2) as a short number, whose product with any n that occurs is exact,
+  /// and the rest.
   static constexpr double ln2High = 0x1.62e42fefa4p-1;
   static constexpr double ln2Low = -0x1.8432a1b0e2634p-43;
   static constexpr double overflow = 0x1.62e42fefa39efp+9;
@@ -44,21 +52,28 @@ template <typename T> GRADOPT_INLINE ExpReduced<T> reduceExp(T x) {
 }
 
 /// e^r - 1 - r for |r| <= ln(2)/2.
-template <typename T> GRADOPT_INLINE T expTail(T r) { return r * r * horner(r, coefficients::Table<T>::exp); }
+template <typename T> GRADOPT_INLINE T expTail(T r) {
+  return r * r * horner(r, coefficients::Table<T>::exp);
+}
 
 /// e^r - 1.
-template <typename T> GRADOPT_INLINE T expm1Reduced(T r) { return expTail(r) + r; }
+template <typename T> GRADOPT_INLINE T expm1Reduced(T r) {
+  return expTail(r) + r;
+}
 
-/// mantissa * 2^n for a mantissa in [2^-7, 2) and any n for which the result is finite, the subnormal ones
-/// included. The exponent is added to the bits; a result that would be subnormal is made 2^64 times larger first.
+/// mantissa * 2^n for a mantissa in [2^-7, 2) and any n for which the result is
+/// finite, the subnormal ones included. The exponent is added to the bits; a
+/// result that would be subnormal is made 2^64 times larger first.
 template <typename T> GRADOPT_INLINE T scale(T mantissa, Rounded<T> n) {
   bool small = n.value < T(20 - Format<T>::bias);
   T shifted = n.shifted + select(small, T(64), T(0));
-  T scaled = fromBits<T>(toBits(mantissa) + (toBits(shifted) << Format<T>::mantissaBits));
+  T scaled = fromBits<T>(toBits(mantissa) +
+                         (toBits(shifted) << Format<T>::mantissaBits));
   return scaled * select(small, T(0x1p-64), T(1));
 }
 
-/// The value of a function that grows without bound: infinity above the limit, NaN for NaN.
+/// The value of a function that grows without bound: infinity above the limit,
+/// NaN for NaN.
 template <typename T> GRADOPT_INLINE T overflowAbove(T x, T limit, T value) {
   return select(x <= limit, value, x + Format<T>::infinity);
 }
@@ -69,13 +84,15 @@ template <typename T> GRADOPT_INLINE T exp(T x) {
   return overflowAbove(x, C::overflow, scale(expm1Reduced(r) + 1, n));
 }
 
-/// e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), the largest terms first; half the power, because 2^n itself may overflow.
+/// e^x - 1 = 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), the largest terms first;
+/// half the power, because 2^n itself may overflow.
 template <typename T> GRADOPT_INLINE T expm1(T x) {
   using C = ExpConstants<T>;
   auto [n, r] = reduceExp(clampBelow(x, C::expm1Saturates));
   T half = powerOfTwo(n.shifted - 1);
   T result = 2 * (half * expTail(r) + (half * r + (half - T(0.5))));
-  return select(abs(x) < Format<T>::tiny, x, overflowAbove(x, C::overflow, result));
+  return select(abs(x) < Format<T>::tiny, x,
+                overflowAbove(x, C::overflow, result));
 }
 
 } // namespace gradopt

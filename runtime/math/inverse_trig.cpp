@@ -1,6 +1,12 @@
+//===- inverse_trig.cpp - Inverse trigonometric functions -----------------===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+//===----------------------------------------------------------------------===//
+//
 // asin, acos, atan, atan2.
+//
+//===----------------------------------------------------------------------===//
 
 #include "common.h"
 
@@ -9,7 +15,8 @@ namespace gradopt {
 template <typename T> struct Pi;
 
 template <> struct Pi<double> {
-  static constexpr Pair<double> half = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54};
+  static constexpr Pair<double> half = {0x1.921fb54442d18p+0,
+                                        0x1.1a62633145c07p-54};
   static constexpr double tanEighth = 0x1.a827999fcef32p-2;
 };
 
@@ -18,7 +25,8 @@ template <> struct Pi<float> {
   static constexpr float tanEighth = 0x1.a8279ap-2f;
 };
 
-/// asin(|x|) for |x| <= 1/2, and asin(sqrt((1 - |x|) / 2)), of which asin and acos are then made, above.
+/// asin(|x|) for |x| <= 1/2, and asin(sqrt((1 - |x|) / 2)), of which asin and
+/// acos are then made, above.
 template <typename T> struct HalfAsin {
   bool large;
   T value;
@@ -33,30 +41,39 @@ template <typename T> GRADOPT_INLINE HalfAsin<T> halfAsin(T x) {
   return {large, root * z * horner(z, coefficients::Table<T>::asin) + root};
 }
 
-/// For |x| > 1/2: pi/2 - 2 asin(sqrt((1 - |x|) / 2)). Outside [-1, 1] the square root makes NaN.
+/// For |x| > 1/2: pi/2 - 2 asin(sqrt((1 - |x|) / 2)). Outside [-1, 1] the
+/// square root makes NaN.
 template <typename T> GRADOPT_INLINE T asin(T x) {
   auto [large, value] = halfAsin(x);
-  T result = copysign(select(large, Pi<T>::half.high - (2 * value - Pi<T>::half.low), value), x);
+  T result = copysign(
+      select(large, Pi<T>::half.high - (2 * value - Pi<T>::half.low), value),
+      x);
   return select(abs(x) < Format<T>::tiny, x, result);
 }
 
-/// pi/2 - asin(x); above 1/2 that is 2 asin(sqrt((1 - x) / 2)), below -1/2 pi less the same of -x.
+/// pi/2 - asin(x); above 1/2 that is 2 asin(sqrt((1 - x) / 2)), below -1/2 pi
+/// less the same of -x.
 template <typename T> GRADOPT_INLINE T acos(T x) {
   auto [large, value] = halfAsin(x);
   bool negative = x < 0;
-  T nearOne = select(negative, 2 * Pi<T>::half.high - (2 * value - 2 * Pi<T>::half.low), 2 * value);
+  T nearOne =
+      select(negative, 2 * Pi<T>::half.high - (2 * value - 2 * Pi<T>::half.low),
+             2 * value);
   T nearZero = Pi<T>::half.high - (copysign(value, x) - Pi<T>::half.low);
   return select(large, nearOne, nearZero);
 }
 
-/// The angle of the point (adjacent, opposite), both >= 0, in the first quadrant as octants * pi/4 + turn.
+/// The angle of the point (adjacent, opposite), both >= 0, in the first
+/// quadrant as octants * pi/4 + turn.
 template <typename T> struct Octant {
   T octants;
   T turn;
 };
 
-/// The smaller side over the larger is a tangent t <= 1; above tan(pi/8) use (t - 1) / (t + 1), which turns by pi/4.
-template <typename T> GRADOPT_INLINE Octant<T> firstQuadrant(T opposite, T adjacent) {
+/// The smaller side over the larger is a tangent t <= 1; above tan(pi/8) use (t
+/// - 1) / (t + 1), which turns by pi/4.
+template <typename T>
+GRADOPT_INLINE Octant<T> firstQuadrant(T opposite, T adjacent) {
   bool steep = opposite > adjacent;
   T large = select(steep, opposite, adjacent);
   T small = select(steep, adjacent, opposite);
@@ -81,18 +98,22 @@ template <typename T> GRADOPT_INLINE T atan(T x) {
   return select(abs(x) < Format<T>::tiny, x, result);
 }
 
-/// The angle of |y|, |x| in the first quadrant, then reflected. Two infinite or two zero arguments count as (1, 1) and (0, 1);
-/// a large pair is made smaller, so that the sum of the two does not overflow.
+/// The angle of |y|, |x| in the first quadrant, then reflected. Two infinite or
+/// two zero arguments count as (1, 1) and (0, 1); a large pair is made smaller,
+/// so that the sum of the two does not overflow.
 template <typename T> GRADOPT_INLINE T atan2(T y, T x) {
   T opposite = abs(y), adjacent = abs(x);
-  bool bothInfinite = (opposite == Format<T>::infinity) & (adjacent == Format<T>::infinity);
+  bool bothInfinite =
+      (opposite == Format<T>::infinity) & (adjacent == Format<T>::infinity);
   bool bothZero = (opposite == 0) & (adjacent == 0);
-  T factor = select((opposite > T(0x1p100)) | (adjacent > T(0x1p100)), T(0.25), T(1));
+  T factor =
+      select((opposite > T(0x1p100)) | (adjacent > T(0x1p100)), T(0.25), T(1));
   opposite = select(bothInfinite, T(1), opposite * factor);
   adjacent = select(bothInfinite | bothZero, T(1), adjacent * factor);
   Octant<T> angle = firstQuadrant(opposite, adjacent);
   bool left = toBits(x) >> (8 * sizeof(T) - 1);
-  angle = {select(left, 4 - angle.octants, angle.octants), select(left, -angle.turn, angle.turn)};
+  angle = {select(left, 4 - angle.octants, angle.octants),
+           select(left, -angle.turn, angle.turn)};
   T result = copysign(joinOctants(angle), y);
   return select((x != x) | (y != y), x + y, result);
 }

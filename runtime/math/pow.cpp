@@ -1,6 +1,12 @@
+//===- pow.cpp - Powers and roots -----------------------------------------===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+//===----------------------------------------------------------------------===//
+//
 // pow, cbrt and integer powers.
+//
+//===----------------------------------------------------------------------===//
 
 #include "exp.h"
 #include "log.h"
@@ -11,11 +17,12 @@ namespace gradopt {
 // pow
 //===----------------------------------------------------------------------===//
 
-/// log(x) of a positive finite x to about 2^-68 relative: 2 atanh(s) with s = f / (2 + f), of which the first two terms are
-/// summed in two words.
+/// log(x) of a positive finite x to about 2^-68 relative: 2 atanh(s) with s = f
+/// / (2 + f), of which the first two terms are summed in two words.
 GRADOPT_INLINE Pair<double> logWide(double x) {
   using C = ExpConstants<double>;
-  constexpr Pair<double> twoThirds = {0x1.5555555555555p-1, 0x1.5555555555555p-55};
+  constexpr Pair<double> twoThirds = {0x1.5555555555555p-1,
+                                      0x1.5555555555555p-55};
   auto [exponent, mantissa] = reduceLog(x);
   double f = mantissa - 1;
 
@@ -29,8 +36,10 @@ GRADOPT_INLINE Pair<double> logWide(double x) {
   Pair<double> cube = twoProduct(s, z.high);
   cube.low = cube.low + (s * z.low + sLow * z.high);
   Pair<double> second = twoProduct(cube.high, twoThirds.high);
-  second.low = second.low + (cube.high * twoThirds.low + cube.low * twoThirds.high);
-  double tail = cube.high * z.high * horner(z.high, coefficients::Table<double>::log_wide);
+  second.low =
+      second.low + (cube.high * twoThirds.low + cube.low * twoThirds.high);
+  double tail = cube.high * z.high *
+                horner(z.high, coefficients::Table<double>::log_wide);
 
   Pair<double> series = fastTwoSum(2 * s, second.high);
   series.low = series.low + (2 * sLow + (second.low + tail));
@@ -43,28 +52,35 @@ GRADOPT_INLINE double powMagnitude(double x, double y) {
   using C = ExpConstants<double>;
   Pair<double> logarithm = logWide(x);
   bool regular = (x > 0) & (x < Format<double>::infinity);
-  double high = select(regular, logarithm.high, select(x == 0, -Format<double>::infinity, x));
+  double high = select(regular, logarithm.high,
+                       select(x == 0, -Format<double>::infinity, x));
   double product = y * high;
-  double low = select(abs(product) < 800, fma(y, high, -product) + y * logarithm.low, 0.0);
+  double low = select(abs(product) < 800,
+                      fma(y, high, -product) + y * logarithm.low, 0.0);
 
   double clamped = clampBelow(clampAbove(product, 800.0), C::underflow);
   auto [n, r] = reduceExp(clamped);
   double mantissa = expm1Reduced(r + low) + 1;
   bool overflows = (n.value >= 1024) & (mantissa >= 1);
-  double result = select(overflows, Format<double>::infinity, scale(mantissa, n));
+  double result =
+      select(overflows, Format<double>::infinity, scale(mantissa, n));
   return overflowAbove(product, C::overflow, result);
 }
 
 /// In single precision the logarithm in double precision has bits to spare.
 GRADOPT_INLINE float powMagnitude(float x, float y) {
-  return static_cast<float>(exp<double>(static_cast<double>(y) * log<double>(x)));
+  return static_cast<float>(
+      exp<double>(static_cast<double>(y) * log<double>(x)));
 }
 
-/// Annex F of C: 1^y = x^0 = 1 even for NaN, (-1)^(+-infinity) = 1, a negative number to an odd integer is negative and to a
-/// fraction is NaN.
+/// Annex F of C: 1^y = x^0 = 1 even for NaN, (-1)^(+-infinity) = 1, a negative
+/// number to an odd integer is negative and to a fraction is NaN.
 template <typename T> GRADOPT_INLINE T pow(T x, T y) {
   constexpr T integersFrom = T(BitsOf<T>(1) << Format<T>::mantissaBits);
-  auto isInteger = [](T value) { return (value >= integersFrom) | ((value + integersFrom) - integersFrom == value); };
+  auto isInteger = [](T value) {
+    return (value >= integersFrom) |
+           ((value + integersFrom) - integersFrom == value);
+  };
   T exponent = abs(y);
   bool integer = isInteger(exponent);
   bool odd = integer & !isInteger(T(0.5) * exponent);
@@ -72,9 +88,11 @@ template <typename T> GRADOPT_INLINE T pow(T x, T y) {
   T magnitude = powMagnitude(abs(x), y);
   BitsOf<T> sign = select(odd, toBits(x) & signMask<T>, BitsOf<T>(0));
   T result = flipSign(magnitude, sign);
-  bool undefined = (x < 0) & (x > -Format<T>::infinity) & !integer & (exponent < Format<T>::infinity);
+  bool undefined = (x < 0) & (x > -Format<T>::infinity) & !integer &
+                   (exponent < Format<T>::infinity);
   result = select(undefined, Format<T>::nan, result);
-  bool isOne = (x == 1) | (y == 0) | ((x == -1) & (exponent == Format<T>::infinity));
+  bool isOne =
+      (x == 1) | (y == 0) | ((x == -1) & (exponent == Format<T>::infinity));
   return select(isOne, T(1), result);
 }
 
@@ -82,17 +100,21 @@ template <typename T> GRADOPT_INLINE T pow(T x, T y) {
 // cbrt
 //===----------------------------------------------------------------------===//
 
-/// |x| = a 2^(3q) with 1/sqrt(2) <= a < 4 sqrt(2). A polynomial guesses a^(-1/3), a third-order step refines it, a^(2/3) makes a cube root of it, and
-/// one Newton step with an exact residual corrects that.
+/// |x| = a 2^(3q) with 1/sqrt(2) <= a < 4 sqrt(2). A polynomial guesses
+/// a^(-1/3), a third-order step refines it, a^(2/3) makes a cube root of it,
+/// and one Newton step with an exact residual corrects that.
 template <typename T> GRADOPT_INLINE T cbrt(T x) {
-  constexpr T inverseCbrt2 = T(0x1.965fea53d6e3dp-1), inverseCbrt4 = T(0x1.428a2f98d728bp-1), third = T(1) / 3;
+  constexpr T inverseCbrt2 = T(0x1.965fea53d6e3dp-1),
+              inverseCbrt4 = T(0x1.428a2f98d728bp-1), third = T(1) / 3;
   T magnitude = abs(x);
   auto [exponent, mantissa] = reduceLog(magnitude);
   Rounded<T> q = roundProduct(exponent - 1, third);
   T remainder = exponent - 3 * q.value;
-  T a = mantissa * select(remainder == 0, T(1), select(remainder == 1, T(2), T(4)));
+  T a = mantissa *
+        select(remainder == 0, T(1), select(remainder == 1, T(2), T(4)));
   T guess = horner(mantissa, coefficients::Table<T>::inverse_cbrt) *
-            select(remainder == 0, T(1), select(remainder == 1, inverseCbrt2, inverseCbrt4));
+            select(remainder == 0, T(1),
+                   select(remainder == 1, inverseCbrt2, inverseCbrt4));
 
   T h = fma(-a * guess, guess * guess, T(1));
   guess = guess * h * (T(2) / 9 * h + third) + guess;
@@ -111,11 +133,14 @@ template <typename T> GRADOPT_INLINE T cbrt(T x) {
 GRADOPT_MATH_BINARY(pow, gradopt::pow)
 GRADOPT_MATH_UNARY(cbrt, gradopt::cbrt)
 
-/// base^exponent modulo 2^64. A negative exponent gives the integer part of the quotient: zero unless the base is 1 or -1.
-extern "C" GRADOPT_MATH_VISIBILITY long long gradopt_ipow_i64(long long base, long long exponent) {
+/// base^exponent modulo 2^64. A negative exponent gives the integer part of the
+/// quotient: zero unless the base is 1 or -1.
+extern "C" GRADOPT_MATH_VISIBILITY long long
+gradopt_ipow_i64(long long base, long long exponent) {
   bool negative = exponent < 0;
   unsigned long long remaining = negative ? exponent & 1 : exponent;
-  unsigned long long square = base, result = negative && base != 1 && base != -1 ? 0 : 1;
+  unsigned long long square = base,
+                     result = negative && base != 1 && base != -1 ? 0 : 1;
   for (; remaining != 0; remaining >>= 1) {
     result *= remaining & 1 ? square : 1;
     square *= square;

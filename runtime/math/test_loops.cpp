@@ -1,17 +1,26 @@
+//===- test_loops.cpp - Scalar functions over arrays ----------------------===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// For the tests of this library only: applies a scalar function to whole arrays.
+//===----------------------------------------------------------------------===//
+//
+// For the tests of this library only: applies a scalar function to whole
+// arrays.
+//
+//===----------------------------------------------------------------------===//
 
-#define GRADOPT_TEST_MAPS(T, suffix)                                                                                   \
-  extern "C" __attribute__((visibility("default"))) void gradopt_test_map1_##suffix(                                   \
-      T (*function)(T), const T *x, T *results, unsigned long count) {                                                 \
-    for (unsigned long i = 0; i < count; ++i)                                                                          \
-      results[i] = function(x[i]);                                                                                     \
-  }                                                                                                                    \
-  extern "C" __attribute__((visibility("default"))) void gradopt_test_map2_##suffix(                                   \
-      T (*function)(T, T), const T *x, const T *y, T *results, unsigned long count) {                                  \
-    for (unsigned long i = 0; i < count; ++i)                                                                          \
-      results[i] = function(x[i], y[i]);                                                                               \
+#define GRADOPT_TEST_MAPS(T, suffix)                                           \
+  extern "C" __attribute__((visibility("default"))) void                       \
+  gradopt_test_map1_##suffix(T (*function)(T), const T *x, T *results,         \
+                             unsigned long count) {                            \
+    for (unsigned long i = 0; i < count; ++i)                                  \
+      results[i] = function(x[i]);                                             \
+  }                                                                            \
+  extern "C" __attribute__((visibility("default"))) void                       \
+  gradopt_test_map2_##suffix(T (*function)(T, T), const T *x, const T *y,      \
+                             T *results, unsigned long count) {                \
+    for (unsigned long i = 0; i < count; ++i)                                  \
+      results[i] = function(x[i], y[i]);                                       \
   }
 
 GRADOPT_TEST_MAPS(double, f64)

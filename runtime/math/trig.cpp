@@ -1,12 +1,21 @@
+//===- trig.cpp - Trigonometric functions ---------------------------------===//
+//
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 //
 // sin, cos, tan.
 //
-// sin and cos subtract the nearest multiple of pi (its nearest half-odd multiple for cos), held in three words, and use one
-// polynomial on [-pi/2, pi/2]; tan subtracts a multiple of pi/2 and divides sine by cosine. That is right up
-// to `wideArgument`. Larger arguments need hundreds of bits of pi: gradopt_<name>_huge_* in trig_huge.cpp, a
-// plain scalar function. It is called with 0 in place of an argument of ordinary size, and whoever links the
-// library gives the call vector forms that return at once when all lanes are 0 (MathLibrary.h).
+// sin and cos subtract the nearest multiple of pi (its nearest half-odd
+// multiple for cos), held in three words, and use one polynomial on [-pi/2,
+// pi/2]; tan subtracts a multiple of pi/2 and divides sine by cosine. That is
+// right up to `wideArgument`. Larger arguments need hundreds of bits of pi:
+// gradopt_<name>_huge_* in trig_huge.cpp, a plain scalar function. It is called
+// with 0 in place of an argument of ordinary size, and whoever links the
+// library gives the call vector forms that return at once when all lanes are 0
+// (VectorForms.h).
+//
+//===----------------------------------------------------------------------===//
 
 #include "common.h"
 
@@ -25,17 +34,20 @@ template <typename T> struct TrigConstants;
 
 template <> struct TrigConstants<double> {
   static constexpr double inversePi = 0x1.45f306dc9c883p-2;
-  static constexpr double pi[3] = {0x1.921fb54442d18p+1, 0x1.1a62633145c07p-53, -0x1.f1976b7ed8fbcp-109};
+  static constexpr double pi[3] = {0x1.921fb54442d18p+1, 0x1.1a62633145c07p-53,
+                                   -0x1.f1976b7ed8fbcp-109};
   static constexpr double wideArgument = 0x1p39;
 };
 
 template <> struct TrigConstants<float> {
   static constexpr float inversePi = 0x1.45f306p-2f;
-  static constexpr float pi[3] = {0x1.921fb6p+1f, -0x1.777a5cp-24f, -0x1.ee59dap-49f};
+  static constexpr float pi[3] = {0x1.921fb6p+1f, -0x1.777a5cp-24f,
+                                  -0x1.ee59dap-49f};
   static constexpr float wideArgument = 0x1p15f;
 };
 
-/// x - multiple * pi * unit for a power of two `unit`. The first step is exact, the others round once each.
+/// x - multiple * pi * unit for a power of two `unit`. The first step is exact,
+/// the others round once each.
 template <typename T> GRADOPT_INLINE T subtractPi(T x, T multiple, T unit) {
   constexpr auto &pi = TrigConstants<T>::pi;
   T r = fma(multiple, -pi[0] * unit, x);
@@ -44,7 +56,8 @@ template <typename T> GRADOPT_INLINE T subtractPi(T x, T multiple, T unit) {
 }
 
 /// The result of `function` for wide arguments, `value` for the others.
-template <typename T> GRADOPT_INLINE T unlessHuge(T x, T value, T (*function)(T)) {
+template <typename T>
+GRADOPT_INLINE T unlessHuge(T x, T value, T (*function)(T)) {
   bool huge = abs(x) >= TrigConstants<T>::wideArgument;
   T wide = function(select(huge, x, T(0)));
   return select(huge, wide, value);
@@ -90,7 +103,8 @@ template <typename T> GRADOPT_INLINE T tan(T x) {
   T r = subtractPi(x, n.value, T(0.5));
   T z = r * r;
   T sine = r * z * horner(z, coefficients::Table<T>::sin_narrow) + r;
-  T cosine = z * (z * horner(z, coefficients::Table<T>::cos_narrow) - T(0.5)) + 1;
+  T cosine =
+      z * (z * horner(z, coefficients::Table<T>::cos_narrow) - T(0.5)) + 1;
   bool odd = toBits(n.shifted) & 1;
   T value = select(odd, -cosine, sine) / select(odd, sine, cosine);
   return unlessHuge<T>(x, select(abs(x) < Format<T>::tiny, x, value), tanHuge);

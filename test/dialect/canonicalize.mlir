@@ -1,4 +1,4 @@
-// RUN: gradopt %s --canonicalize -split-input-file | filecheck %s
+// RUN: gradopt %s --canonicalize -split-input-file | FileCheck %s
 
 // CHECK-LABEL: func.func @exact_identities
 // CHECK-SAME: %[[X:.*]]: tensor<3xf64>

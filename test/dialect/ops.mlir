@@ -1,5 +1,5 @@
-// RUN: gradopt %s | gradopt | filecheck %s
-// RUN: gradopt %s --mlir-print-op-generic | gradopt | filecheck %s
+// RUN: gradopt %s | gradopt | FileCheck %s
+// RUN: gradopt %s --mlir-print-op-generic | gradopt | FileCheck %s
 
 // Every op round-trips in both forms, with the result type that it infers.
 

@@ -19,6 +19,7 @@ from mlir.dialects import func
 from gradopt import _gradopt
 from gradopt.context import context, element_type, lock, shape_and_dtype
 from gradopt.dialects import grad
+from gradopt.lowered import arena_bytes
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., ir.Value]
@@ -49,14 +50,14 @@ def define(
 
     `body` gets the arguments and returns a value or a sequence of values.
     """
-    place = ir.InsertionPoint.current.block.owner
-    while not isinstance(place, ir.ModuleOp):
-        place = place.operation.parent.opview
+    place = ir.InsertionPoint.current.block.owner.operation
+    while place.name != "builtin.module":
+        place = place.parent.operation
     function = func.FuncOp(
         name,
         ir.FunctionType.get(list(inputs), []),
         visibility="public" if public else "private",
-        ip=ir.InsertionPoint(place.body),
+        ip=ir.InsertionPoint(place.regions[0].blocks[0]),
     )
     block = function.add_entry_block()
     with ir.InsertionPoint(block):
@@ -84,22 +85,6 @@ def compile_main(inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[...
         code = _gradopt.compile_module(module)
     specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
     return _gradopt.Executable(code, specs[0], [(dtype, shape) for shape, dtype in results], arena)
-
-
-def arena_bytes(module: ir.Module) -> int:
-    """Size of the arena of `@main`, zero if it has none."""
-    for op in module.body.operations:
-        attributes = op.operation.attributes
-        if "grad.arena_bytes" in attributes:
-            return ir.IntegerAttr(attributes["grad.arena_bytes"]).value
-    return 0
-
-
-def evaluate(build: Build, *operands: Array) -> Array:
-    """The value of the function at the operands."""
-    operands = tuple(np.asarray(a) for a in operands)
-    run = compile_main([(a.shape, a.dtype) for a in operands], build)
-    return np.asarray(run(*operands)[0])
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,10 @@ def expected(row: Elementwise, inputs: list[Array]) -> tuple[Array, Array]:
     with np.errstate(all="ignore"):
         same = np.asarray(row.reference(*inputs))
         wider = WIDER.get(inputs[-1].dtype)
-        if wider is None or same.dtype == bool:
+        if wider is np.longdouble and row.exact:
+            return same, row.exact(*inputs)
+        # scipy.special.erf is not defined beyond double precision.
+        if wider is None or same.dtype == bool or (row.smooth and wider is np.longdouble):
             return same, same
         return same, np.asarray(row.reference(*(a if a.dtype == bool else a.astype(wider) for a in inputs)))
 
@@ -59,7 +62,7 @@ def test_values_are_those_of_numpy(op: str) -> None:
     flat = [a for group in inputs.values() for a in group]
 
     def body(*x):
-        groups = itertools.batched(x, row.arity) if hasattr(itertools, "batched") else zip(*[iter(x)] * row.arity)
+        groups = zip(*[iter(x)] * row.arity, strict=True)
         return [getattr(grad, op)(*group) for group in groups]
 
     results = compile_main([(a.shape, a.dtype) for a in flat], body)(*flat)

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-transpose -split-input-file | filecheck %s
+// RUN: gradopt %s --grad-transpose -split-input-file | FileCheck %s
 
 // A value of two uses sums their cotangents.
 // CHECK-LABEL: func.func @two_uses

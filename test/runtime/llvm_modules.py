@@ -3,8 +3,9 @@
 
 from collections.abc import Sequence
 
-from gradopt import _gradopt
 from mlir import ir
+
+from gradopt import _gradopt
 
 
 def make_context() -> ir.Context:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gradopt import _gradopt
 
 SIZES = [
@@ -42,7 +43,7 @@ def check_all_products() -> int:
         function = library.gradopt_gemm_f64 if dtype is np.float64 else library.gradopt_gemm_f32
         function.restype = None
 
-        def matrix(rows: int, columns: int) -> np.ndarray:
+        def matrix(rows: int, columns: int, pad: int = pad, dtype: type = dtype) -> np.ndarray:
             full = random.normal(size=(rows, columns + pad)).astype(dtype)
             full[:, columns:] = np.nan  # reading or writing the padding shows
             return full[:, :columns]

@@ -6,8 +6,9 @@ import re
 import llvm_modules as modules
 import numpy as np
 import pytest
-from gradopt import _gradopt
 from mlir import ir
+
+from gradopt import _gradopt
 
 
 def test_host_target_names_a_vector_width():
@@ -17,7 +18,8 @@ def test_host_target_names_a_vector_width():
 def test_emits_llvm_ir_assembly_and_elf():
     text = modules.add_multiply(1024)
     ir_text = _gradopt.llvm_ir(modules.parse(text))
-    assert "define" in ir_text and "@gradopt_main" in ir_text
+    assert "define" in ir_text
+    assert "@gradopt_main" in ir_text
     width = int(_gradopt.host_target().split()[-1].removesuffix("-bit"))
     assert f"<{width // 64} x double>" in ir_text, "not vectorised at full width"
     assert "gradopt_main:" in _gradopt.assembly(modules.parse(text))
@@ -99,12 +101,11 @@ def test_diagnostics_find_the_users_position(location):
 
 def test_diagnostic_without_a_file():
     with pytest.raises(_gradopt.CompilationError) as caught:
-        _gradopt.run_pipeline(
-            unbufferizable("loc(unknown)"), "builtin.module(one-shot-bufferize)"
-        )
+        _gradopt.run_pipeline(unbufferizable("loc(unknown)"), "builtin.module(one-shot-bufferize)")
     diagnostic = caught.value.diagnostics[0]
     assert (diagnostic.file, diagnostic.line, diagnostic.location) == (None, 0, "unknown")
-    assert diagnostic.notes and diagnostic.notes[0].severity == "note"
+    assert diagnostic.notes
+    assert diagnostic.notes[0].severity == "note"
 
 
 def test_pipelines_run_in_place():

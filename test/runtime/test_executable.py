@@ -9,6 +9,7 @@ import weakref
 import llvm_modules as modules
 import numpy as np
 import pytest
+
 from gradopt import _gradopt
 
 
@@ -55,8 +56,9 @@ def test_missing_entry_is_an_execution_error():
 
 def test_unresolved_symbol_is_an_execution_error():
     code = modules.compile_text(
-        modules.entry(0, "  llvm.call @no_such_function() : () -> ()",
-                      "llvm.func @no_such_function()")
+        modules.entry(
+            0, "  llvm.call @no_such_function() : () -> ()", "llvm.func @no_such_function()"
+        )
     )
     with pytest.raises(_gradopt.ExecutionError, match="no_such_function"):
         _gradopt.Executable(code, [], [])
@@ -65,7 +67,9 @@ def test_unresolved_symbol_is_an_execution_error():
 def test_functions_of_libm_resolve():
     code = modules.compile_text(
         modules.elementwise(
-            3, 1, ["%r0 = llvm.call @lgamma(%x0) : (f64) -> f64"],
+            3,
+            1,
+            ["%r0 = llvm.call @lgamma(%x0) : (f64) -> f64"],
             declarations="llvm.func @lgamma(f64) -> f64",
         )
     )
@@ -122,7 +126,8 @@ def test_results_are_fresh():
     first, second = executable(x, x), executable(x, x)
     arrays = [x, *first, *second]
     for i, a in enumerate(arrays):
-        assert a.flags.owndata and a.flags.writeable
+        assert a.flags.owndata
+        assert a.flags.writeable
         assert not any(np.shares_memory(a, b) for b in arrays[:i])
 
 
@@ -152,8 +157,9 @@ def awkward(values: np.ndarray) -> dict[str, np.ndarray]:
     misaligned = raw[1:].view(values.dtype)
     misaligned[:] = values.ravel()
     return {
-        "strided": doubled[::2].reshape(values.shape) if values.ndim == 1 else
-        np.repeat(values, 2, axis=-1)[..., ::2],
+        "strided": doubled[::2].reshape(values.shape)
+        if values.ndim == 1
+        else np.repeat(values, 2, axis=-1)[..., ::2],
         "reversed": values[::-1].copy()[::-1],
         "fortran": np.asfortranarray(values),
         "byte-swapped": values.astype(values.dtype.newbyteorder()),
@@ -186,8 +192,17 @@ def test_contiguous_and_read_only_arrays_are_not_copied():
 
 @pytest.mark.parametrize(
     ("type", "dtype"),
-    [("f32", "f4"), ("i8", "i1"), ("i16", "i2"), ("i32", "i4"), ("i64", "i8"), ("i64", "q"),
-     ("i8", "u1"), ("i64", "u8"), ("i8", "?")],
+    [
+        ("f32", "f4"),
+        ("i8", "i1"),
+        ("i16", "i2"),
+        ("i32", "i4"),
+        ("i64", "i8"),
+        ("i64", "q"),
+        ("i8", "u1"),
+        ("i64", "u8"),
+        ("i8", "?"),
+    ],
 )
 def test_every_data_type(type, dtype):
     x = np.array([0, 1, 1, 0, 1]).astype(dtype)
@@ -232,7 +247,9 @@ def test_empty_arrays(shape):
 )
 def test_scalars(value, type, dtype, expected):
     (y,) = identity((), type, dtype)(value)
-    assert isinstance(y, np.generic) and y.dtype == expected.dtype and y == expected
+    assert isinstance(y, np.generic)
+    assert y.dtype == expected.dtype
+    assert y == expected
 
 
 @pytest.mark.parametrize(

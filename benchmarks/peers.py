@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""How each library computes a value and a gradient.
+
+A peer gets arguments in arrays of its own kind, made before any timing, and its result counts
+when it is complete in memory. All of them compute in float64.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from cases import Case
+
+Call = Callable[[], Any]
+
+
+class Peer(ABC):
+    """One library.
+
+    Attributes:
+        title: for the table.
+        module: the package that has to be installed.
+        compiles: whether the first call makes code.
+        differentiates: whether the result is a value and gradients, or a value alone.
+    """
+
+    title: str
+    module: str
+    compiles = False
+    differentiates = True
+
+    def __init__(self, threads: int) -> None:
+        """Imports the library and limits its threads."""
+        self.threads = threads
+
+    @abstractmethod
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        """What computes `case` at `arguments`, not called yet."""
+
+    def planned_bytes(self) -> int | None:
+        """Peak memory of a call besides its arguments, where the library knows it."""
+        return None
+
+    @classmethod
+    def is_installed(cls) -> bool:
+        """Whether the library can be imported."""
+        return importlib.util.find_spec(cls.module) is not None
+
+
+class GradoptPeer(Peer):
+    """gradopt, from NumPy arrays to NumPy arrays."""
+
+    title, module, compiles = "gradopt", "gradopt", True
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        import gradopt
+
+        self.gradopt = gradopt
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        compiled = self.gradopt.compile_value_and_grad(case.function(np))
+        self.lower = lambda: compiled.lower(*arguments)
+        return lambda: compiled(*arguments)
+
+    def planned_bytes(self) -> int:
+        memory = self.lower().memory()
+        return memory.peak - memory.arguments
+
+
+class NumpyPeer(Peer):
+    """Plain NumPy: the value alone, for scale."""
+
+    title, module, differentiates = "NumPy, value only", "numpy", False
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        function = case.function(np)
+        return lambda: function(*arguments)
+
+
+class AutogradPeer(Peer):
+    """HIPS autograd."""
+
+    title, module = "HIPS autograd", "autograd"
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        import autograd
+
+        value_and_grad = autograd.value_and_grad(case.function(autograd.numpy))
+        return lambda: value_and_grad(*arguments)
+
+
+class JaxPeer(Peer):
+    """JAX, jitted, on its own CPU arrays."""
+
+    title, module, compiles = "JAX", "jax", True
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_enable_x64", True)
+        self.jax = jax
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        jax = self.jax
+        arguments = jax.block_until_ready(jax.tree.map(jax.numpy.asarray, arguments))
+        value_and_grad = jax.jit(jax.value_and_grad(case.function(jax.numpy)))
+        return lambda: jax.block_until_ready(value_and_grad(*arguments))
+
+
+class TorchPeer(Peer):
+    """PyTorch, eager, on its own CPU tensors."""
+
+    title, module = "PyTorch, eager", "torch"
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        import torch
+
+        torch.set_num_threads(threads)
+        self.torch = torch
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        torch = self.torch
+        function = case.function(torch)
+        parameters, *rest = arguments
+        many = isinstance(parameters, list)
+        leaves = [
+            torch.tensor(p, requires_grad=True) for p in (parameters if many else [parameters])
+        ]
+        data = [torch.tensor(array) for array in rest]
+
+        def call() -> Any:
+            value = function(leaves if many else leaves[0], *data)
+            gradients = torch.autograd.grad(value, leaves)
+            return value.detach(), list(gradients) if many else gradients[0]
+
+        return call
+
+
+PEERS: dict[str, type[Peer]] = {
+    "gradopt": GradoptPeer,
+    "numpy": NumpyPeer,
+    "autograd": AutogradPeer,
+    "jax": JaxPeer,
+    "torch": TorchPeer,
+}

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Times the value and gradient of a few functions with gradopt and its peers.
+
+For each case a fresh process checks that all libraries agree and then times them in turns, so
+that a change in the machine's load meets all of them: `time` is the median over the rounds and
+`ratio` that time over gradopt's. `first call` (from Python function to result, libraries
+imported) and `peak memory` (besides the arguments) are measured in a process for each library;
+for gradopt the latter is what its plan says, for others how far resident memory rises.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cases import CASES, Case
+from peers import PEERS, Call, Peer
+
+SAMPLE_SECONDS = 0.01
+
+
+def arguments_of(case: Case) -> tuple[Any, ...]:
+    """The same arguments in each process."""
+    return case.arguments(np.random.default_rng(0))
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The arrays in nested tuples and lists."""
+    if isinstance(tree, (tuple, list)):
+        return [leaf for part in tree for leaf in leaves(part)]
+    return [np.asarray(tree)]
+
+
+# -- In a worker process -------------------------------------------------------------------
+
+
+def check(name: str, result: list[Any], expected: list[Any], differentiates: bool) -> None:
+    """Exits with a message where a library disagrees with gradopt."""
+    if not differentiates:
+        expected = expected[:1]
+    for position, (ours, theirs) in enumerate(zip(expected, result, strict=True)):
+        if theirs.dtype != np.float64:
+            sys.exit(f"{name} computed in {theirs.dtype}")
+        scale = np.max(np.abs(ours), initial=1e-300)
+        if not np.allclose(ours, theirs, rtol=1e-9, atol=1e-11 * scale):
+            what = "the value" if position == 0 else f"gradient {position - 1}"
+            sys.exit(f"{name} and gradopt disagree on {what} of this case")
+
+
+def time_in_turns(case: Case, names: list[str], rounds: int, threads: int) -> dict[str, float]:
+    """Median seconds of a call, for each library."""
+    arguments = arguments_of(case)
+    calls: dict[str, Call] = {}
+    expected: list[Any] = []
+    for name in names:
+        peer = PEERS[name](threads)
+        calls[name] = peer.prepare(case, arguments)
+        result = leaves(calls[name]())
+        expected = expected or result
+        check(name, result, expected, peer.differentiates)
+
+    repeats: dict[str, int] = {}
+    for name, call in calls.items():
+        call()
+        start = time.perf_counter()
+        call()
+        once = max(time.perf_counter() - start, 1e-7)
+        repeats[name] = max(1, math.ceil(SAMPLE_SECONDS / once))
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    gc.collect()
+    gc.disable()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            count = range(repeats[name])
+            start = time.perf_counter()
+            for _ in count:
+                call()
+            samples[name].append((time.perf_counter() - start) / repeats[name])
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def resident_peak(call: Call) -> int | None:
+    """Bytes by which resident memory rises at most during `call`; Linux only."""
+
+    def status(field: str) -> int:
+        text = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in text.splitlines() if field in line)
+
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        before = status("VmRSS")
+        result = call()
+        peak = status("VmHWM")
+    except OSError:
+        return None
+    del result
+    return max(0, peak - before)
+
+
+def measure(case: Case, name: str, threads: int) -> dict[str, float | None]:
+    """First call and peak memory of one library."""
+    arguments = arguments_of(case)
+    peer: Peer = PEERS[name](threads)
+    start = time.perf_counter()
+    call = peer.prepare(case, arguments)
+    call()
+    first = time.perf_counter() - start
+    gc.collect()
+    peak = peer.planned_bytes()
+    return {
+        "first_call": first if peer.compiles else None,
+        "peak_bytes": resident_peak(call) if peak is None else peak,
+    }
+
+
+# -- In the main process -------------------------------------------------------------------
+
+
+def worker(arguments: list[str], threads: int) -> Any:
+    """What this script prints as JSON when started with `arguments`."""
+    count = str(threads)
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        # Every large block goes back to the system when it is freed, so that it can be measured.
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+        "MALLOC_TRIM_THRESHOLD_": "65536",
+    }
+    if arguments[0] == "--worker-time":
+        del environment["MALLOC_MMAP_THRESHOLD_"], environment["MALLOC_TRIM_THRESHOLD_"]
+    if threads == 1:
+        environment["XLA_FLAGS"] = (
+            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+        )
+    process = subprocess.run(
+        [sys.executable, __file__, "--threads", count, *arguments],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+    )
+    if process.returncode != 0:
+        raise RuntimeError(f"worker {' '.join(arguments)} failed")
+    return json.loads(process.stdout.splitlines()[-1])
+
+
+def with_unit(number: float | None, units: list[tuple[float, str]]) -> str:
+    """The number in the largest unit that leaves at least 1 before the point."""
+    if number is None:
+        return "-"
+    scale, unit = next((u for u in units if number >= u[0]), units[-1])
+    return f"{number / scale:.3g} {unit}"
+
+
+SECONDS = [(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")]
+BYTES = [(2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B")]
+
+
+def describe_machine(names: list[str], threads: int) -> str:
+    """Processor, threads and versions, in one line."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+        model = next(s.split(":")[1].strip() for s in text.splitlines() if "model name" in s)
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    return f"{model}, {threads} thread{'s' * (threads > 1)}, float64; {versions}"
+
+
+def print_row(*cells: str) -> None:
+    """One line of the table."""
+    library, *numbers = cells
+    print(f"  {library:20}" + "".join(f"{cell:>14}" for cell in numbers), flush=True)
+
+
+def compare(titles: list[str], names: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
+    """Runs the cases, printing each as soon as it is there."""
+    print(describe_machine(names, threads))
+    print_row("value and gradient", "time", "ratio", "first call", "peak memory")
+    rows: list[dict[str, Any]] = []
+    for title in titles:
+        print(f"\n{CASES[title].title}", flush=True)
+        times = worker(["--worker-time", title, *names, "--rounds", str(rounds)], threads)
+        for name in names:
+            row = {
+                "case": title,
+                "library": name,
+                "seconds": times[name],
+                "ratio": times[name] / times["gradopt"],
+                **worker(["--worker-measure", title, name], threads),
+            }
+            rows.append(row)
+            print_row(
+                PEERS[name].title,
+                with_unit(row["seconds"], SECONDS),
+                f"{row['ratio']:.2f}",
+                with_unit(row["first_call"], SECONDS),
+                with_unit(row["peak_bytes"], BYTES),
+            )
+    return rows
+
+
+def main() -> int:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--library", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--threads", type=int, default=1, help="for every library (default: 1)")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
+    parser.add_argument("--worker-time", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--worker-measure", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+
+    if arguments.worker_time:
+        case, *names = arguments.worker_time
+        times = time_in_turns(CASES[case], names, arguments.rounds, arguments.threads)
+        print(json.dumps(times))
+        return 0
+    if arguments.worker_measure:
+        case, name = arguments.worker_measure
+        print(json.dumps(measure(CASES[case], name, arguments.threads)))
+        return 0
+
+    wanted = {"gradopt", *arguments.library}
+    names = [name for name in PEERS if name in wanted and PEERS[name].is_installed()]
+    try:
+        rows = compare(arguments.case, names, arguments.rounds, arguments.threads)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if missing := [PEERS[name].title for name in PEERS if name in wanted and name not in names]:
+        print(f"\nnot installed, so left out: {', '.join(missing)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""gradopt compiles NumPy functions and their derivatives to native code through MLIR."""
+
+from gradopt import errors as errors
+from gradopt import functions as _functions  # noqa: F401 - fills the tables
+from gradopt import numpy as numpy
+from gradopt.api import compile, compile_grad, compile_value_and_grad
+from gradopt.check import gradcheck
+from gradopt.compiled import Compiled
+from gradopt.errors import GradoptError
+from gradopt.lowered import Lowered, Memory
+from gradopt.pytree import register_pytree
+from gradopt.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Compiled",
+    "GradoptError",
+    "Lowered",
+    "Memory",
+    "compile",
+    "compile_grad",
+    "compile_value_and_grad",
+    "errors",
+    "grad",
+    "gradcheck",
+    "jvp",
+    "numpy",
+    "register_pytree",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

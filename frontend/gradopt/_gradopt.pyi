@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Native core of gradopt: compiler driver, loaded executables and the call path.
+
+The compiler functions take `mlir.ir` objects of the upstream bindings. A module handed to
+them must not be used by another thread until the call returns (the GIL is released).
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from mlir import ir
+from numpy.typing import DTypeLike, NDArray
+
+Severity: TypeAlias = Literal["error", "warning", "remark", "note"]
+
+# One argument or result of an executable: NumPy dtype and shape.
+ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]]
+
+# A result structure: result numbers (int) inside nested exact tuple, list and dict; None is None.
+# E.g. `(0, [1, 2], {"a": 3, "b": None})`; a bare `0` returns the array itself.
+ResultTree: TypeAlias = (
+    int | tuple["ResultTree", ...] | list["ResultTree"] | dict[Any, "ResultTree"] | None
+)
+
+class Diagnostic:
+    """One message of the compiler."""
+
+    severity: Severity
+    message: str
+    # First file position found in the location (inside fused, name and call-site locations the
+    # innermost position of the first one): None and 0 where there is none.
+    file: str | None
+    line: int
+    column: int
+    # The whole location as MLIR prints it, without the `loc(...)` around it.
+    location: str
+    notes: list[Diagnostic]
+
+class CompilationError(RuntimeError):
+    """A pass, translation or code generation failed; `str(e)` is the first error's message."""
+
+    diagnostics: list[Diagnostic]
+
+class ExecutionError(RuntimeError):
+    """Loading an object or running it failed in the runtime."""
+
+# -- Compiler ------------------------------------------------------------------------------
+
+def register_dialects(context: ir.Context) -> None:
+    """Registers and loads the grad dialect and all the pipelines need into `context`.
+
+    Also makes the context single-threaded: modules are small and run_stage may be called from
+    several threads, each with its own context or at least its own module.
+    """
+
+def stage_names() -> list[str]:
+    """Names accepted by `run_stage`, in pipeline order (without "grad", the input)."""
+
+def run_stage(
+    module: ir.Module, stage: str, *, fast_math: bool = False, options: str = ""
+) -> list[Diagnostic]:
+    """Runs the passes that lead from the stage before `stage` to `stage`, in place.
+
+    `options` is textual pass-pipeline options of `--grad-to-cpu` ("fast-math=true ..."), for
+    what has no keyword here. Returns warnings and remarks.
+
+    Raises:
+        CompilationError: a pass failed; the module is then in an unspecified state.
+        ValueError: no such stage or option.
+    """
+
+def run_pipeline(module: ir.Module, pipeline: str) -> list[Diagnostic]:
+    """Runs a textual pipeline, e.g. `builtin.module(canonicalize,cse)`, in place."""
+
+def compile_module(module: ir.Module) -> bytes:
+    """Optimises a module of stage "llvm" and returns host object code (ELF)."""
+
+def llvm_ir(module: ir.Module) -> str:
+    """The optimised LLVM IR of a module of stage "llvm"."""
+
+def assembly(module: ir.Module) -> str:
+    """The host assembly of a module of stage "llvm"."""
+
+def host_target() -> str:
+    """Triple, CPU and vector width code is generated for."""
+
+# -- Runtime -------------------------------------------------------------------------------
+
+def set_blas(path: str) -> None:
+    """Loads the BLAS library (CBLAS interface, optionally `scipy_` prefixed) at `path`.
+
+    Without one, matrix products run on a plain built-in loop. Call it before the first product.
+
+    Raises:
+        ExecutionError: the file cannot be loaded or lacks cblas_dgemm/sgemm/dgemv/sgemv.
+    """
+
+def blas_path() -> str | None:
+    """Path given to the last successful `set_blas`."""
+
+def set_blas_threads(count: int) -> None:
+    """Limits the threads of the loaded BLAS, where it has such a function."""
+
+def alloc_count() -> int:
+    """Heap allocations made by the runtime so far: arenas and staging buffers (not results)."""
+
+def staged_copy_count() -> int:
+    """Arguments copied so far because they were strided, misaligned or byte-swapped."""
+
+class Executable:
+    """Loaded object code with the arrays it takes and returns.
+
+    The entry point is called with arguments, captures, results and the arena, in this order.
+    """
+
+    def __init__(
+        self,
+        code: bytes,
+        args: Sequence[ArraySpec],
+        results: Sequence[ArraySpec],
+        arena_bytes: int = 0,
+        captures: Sequence[NDArray[Any]] = (),
+        entry: str = "gradopt_main",
+    ) -> None:
+        """Loads `code`.
+
+        `captures` are arrays the code reads besides its arguments: kept alive, never written;
+        one that is not C-contiguous is copied here.
+
+        Raises:
+            ExecutionError: bad object code, unresolved symbol, or no such entry.
+        """
+
+    def __call__(self, *args: Any) -> tuple[Any, ...]:
+        """Calls the code on flat arguments: arrays of exactly the declared dtype and shape, or
+        Python scalars for 0-d arguments. Returns all results, 0-d ones as NumPy scalars."""
+
+    @property
+    def args(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
+    @property
+    def results(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
+    @property
+    def argument_bytes(self) -> int: ...
+    @property
+    def capture_bytes(self) -> int: ...
+    @property
+    def result_bytes(self) -> int: ...
+    @property
+    def arena_bytes(self) -> int: ...
+
+class Specialization:
+    """What a Dispatcher stores for one signature."""
+
+    def __init__(
+        self,
+        executable: Executable,
+        result_tree: ResultTree = None,
+        *,
+        arg_leaves: Sequence[int] | None = None,
+        unflatten: Callable[[list[Any]], Any] | None = None,
+        payload: Any = None,
+    ) -> None:
+        """
+        Args:
+            executable: the code.
+            result_tree: structure of the result (ignored if `unflatten` is given).
+            arg_leaves: for each executable argument, the number of the call's leaf it takes;
+                default: leaf i is argument i.
+            unflatten: makes the result from the list of all results, for custom containers.
+            payload: kept alive, returned as `.payload` (e.g. the Lowered).
+        """
+
+    @property
+    def executable(self) -> Executable: ...
+    @property
+    def payload(self) -> Any: ...
+
+class Dispatcher:
+    """Base class of `Compiled`: the call path from Python to compiled code.
+
+    A call flattens its arguments, looks the signature up and runs the code. Leaves are exact
+    ndarrays, NumPy scalars and Python bool/int/float. The structure is made of exact tuple, list,
+    dict and None. Leaf order: positional arguments, then keyword arguments in call order, each
+    depth first, dicts in *insertion* order (the order of keys is part of the signature).
+
+    The signature is: structure and dict keys, per leaf dtype and shape (Python scalars: kind
+    "weak bool", "weak int", "weak float"), and type and value of each static argument.
+    A weak leaf is converted to the dtype of the executable's 0-d argument, OverflowError if it
+    does not fit.
+
+    Subclasses define:
+        _specialize(args: tuple, kwargs: dict) -> Specialization
+            makes the code for a signature that was not seen yet.
+        _flatten(args: tuple, kwargs: dict) -> tuple[Sequence[leaf], Hashable] | None
+            called when the arguments hold anything else (custom containers, tracers, objects
+            with __array_interface__, unsupported leaves): returns plain leaves and a hashable
+            structure (statics left out of the leaves), or None: then the call is answered by
+        _inline(args: tuple, kwargs: dict) -> Any
+            (arguments with traced values), or raises the error for an unsupported argument.
+    Static arguments are also given to all of these at their places in args/kwargs.
+
+    Instances are callable (vectorcall), bind as methods, and are safe to call from threads.
+    """
+
+    def __init__(
+        self, static_argnums: Sequence[int] = (), static_argnames: Sequence[str] = ()
+    ) -> None:
+        """Negative static_argnums count from the end of the positional arguments.
+
+        A call with an unhashable static argument raises TypeError."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def cache_size(self) -> int:
+        """Number of signatures specialised so far."""
+    def cache_clear(self) -> None:
+        """Forgets all specialisations."""
+    def cache_values(self) -> list[Specialization]:
+        """All specialisations, oldest first."""
+
+    def _specialize(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Specialization: ...
+    def _flatten(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Hashable] | None: ...
+    def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any: ...

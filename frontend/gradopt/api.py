@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The compile functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradopt.compiled import Compiled
+from gradopt.errors import hide_frames
+from gradopt.options import make_options
+from gradopt.transforms import ArgNums, grad, value_and_grad
+
+
+@hide_frames
+def compile(function: Callable[..., Any], **options: Any) -> Compiled:
+    """Compiles a NumPy function.
+
+    Args:
+        function: takes and returns pytrees of arrays and numbers.
+        options: `static_argnums`, `static_argnames`, `device="cpu"`, `fast_math`, `num_threads`.
+
+    Returns:
+        A function with the same meaning, compiled at the first call for each signature.
+
+    Raises:
+        ArgumentTypeError: no such option.
+        UnsupportedError: an option that is not supported yet.
+    """
+    return Compiled(function, make_options(function, options))
+
+
+@hide_frames
+def compile_grad(
+    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+) -> Compiled:
+    """Compiles the gradient of a scalar-valued function.
+
+    Args:
+        function: returns a float scalar; `(loss, aux)` with `has_aux`.
+        argnums: which positional arguments to differentiate with respect to.
+        has_aux: whether the function returns auxiliary data beside the loss.
+        options: as for `compile`.
+
+    Returns:
+        A function of the same arguments. Its result has the structure, shapes and dtypes of the
+        argument (a tuple of them if `argnums` is a tuple); `(gradient, aux)` with `has_aux`.
+
+    Raises:
+        NonScalarLossError: when called, if the result is not a float scalar.
+        ArgumentTypeError: when called, if a selected argument is not of floats.
+    """
+    made = make_options(function, options)
+    return Compiled(grad(function, argnums, has_aux), made)
+
+
+@hide_frames
+def compile_value_and_grad(
+    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+) -> Compiled:
+    """Compiles value and gradient of a scalar-valued function into one program.
+
+    Args:
+        function: returns a float scalar; `(loss, aux)` with `has_aux`.
+        argnums: which positional arguments to differentiate with respect to.
+        has_aux: whether the function returns auxiliary data beside the loss.
+        options: as for `compile`.
+
+    Returns:
+        A function of the same arguments that returns `(value, gradient)`, or
+        `((value, aux), gradient)` with `has_aux`.
+
+    Raises:
+        NonScalarLossError: when called, if the result is not a float scalar.
+        ArgumentTypeError: when called, if a selected argument is not of floats.
+    """
+    made = make_options(function, options)
+    return Compiled(value_and_grad(function, argnums, has_aux), made)

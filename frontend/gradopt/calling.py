@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Calls of the user's function while it is traced, and what goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dtypes import SUPPORTED, SUPPORTED_TEXT
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    MutationError,
+    TraceRecursionError,
+    UnsupportedError,
+)
+from gradopt.location import function_source
+from gradopt.pytree import flatten, leaf_paths
+from gradopt.tracer import Tracer
+
+
+def function_name(function: Any) -> str:
+    """The function's name, for messages and symbols."""
+    name = getattr(function, "__name__", None)
+    if name is None:
+        name = function_name(function.func) if hasattr(function, "func") else type(function).__name__
+    return "lambda" if name == "<lambda>" else name
+
+
+def describe_value(value: Any) -> str:
+    """`a tuple of 2`, `float64[3]` and so on."""
+    if isinstance(value, Tracer):
+        return f"{value.dtype.name}{list(value.shape)}"
+    if isinstance(value, (tuple, list, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if value is None:
+        return "None (is a return statement missing?)"
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.name}{list(value.shape)}"
+    return f"an object of type {type(value).__name__}"
+
+
+def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Calls the function with traced values.
+
+    Raises:
+        MutationError: it changed a list or dict among its arguments.
+        TraceRecursionError: it calls itself without end.
+    """
+    before, tree = flatten((args, kwargs))
+    try:
+        result = function(*args, **kwargs)
+    except TraceRecursionError:
+        raise
+    except RecursionError:
+        raise TraceRecursionError(
+            f"{function_name(function)} calls itself without end while it is traced: a condition "
+            "that would end the recursion cannot depend on traced values; make the argument that "
+            "counts static (static_argnums), or write a loop",
+            function_source(function),
+        ) from None
+    after, tree_after = flatten((args, kwargs))
+    if tree != tree_after or any(a is not b for a, b in zip(before, after, strict=True)):
+        changed = "its arguments"
+        if tree == tree_after:
+            paths = [*leaf_paths(tree.children[0], "args"), *leaf_paths(tree.children[1], "kwargs")]
+            changed = next(
+                path for path, a, b in zip(paths, before, after, strict=True) if a is not b
+            )
+        raise MutationError(
+            f"{function_name(function)} changes {changed} in place; return the new value instead",
+            function_source(function),
+        )
+    return result
+
+
+def plain_leaf(leaf: Any, path: str) -> Any:
+    """An argument as an exact ndarray, NumPy scalar or Python number of a supported dtype.
+
+    Raises:
+        ArgumentTypeError: it is not an array of numbers.
+        UnsupportedError: it is one of an unsupported dtype.
+    """
+    kind = type(leaf)
+    if kind is float or kind is int or kind is bool:
+        return leaf
+    if kind is not np.ndarray and not isinstance(leaf, np.generic):
+        leaf = _foreign_array(leaf, path)
+        if type(leaf) in (int, float):
+            return leaf
+    dtype: np.dtype[Any] = leaf.dtype
+    if dtype not in SUPPORTED and dtype.newbyteorder("=") not in SUPPORTED:
+        if dtype == object:
+            raise ArgumentTypeError(f"{path} is an array of objects; make it an array of numbers")
+        raise UnsupportedError(
+            f"{path} has dtype {dtype}, which is not supported; supported are {SUPPORTED_TEXT}"
+        )
+    return leaf
+
+
+def _foreign_array(leaf: Any, path: str) -> Any:
+    if isinstance(leaf, complex):
+        raise UnsupportedError(f"{path} is complex, which is not supported")
+    if isinstance(leaf, (np.ma.MaskedArray, np.matrix)):
+        raise ArgumentTypeError(f"{path} is a {type(leaf).__name__}; make it a plain numpy array")
+    if isinstance(leaf, np.ndarray):
+        return np.asarray(leaf)
+    if isinstance(leaf, (int, float)):
+        # Subclasses such as enum.IntEnum.
+        return int(leaf) if isinstance(leaf, int) else float(leaf)
+    try:
+        if hasattr(leaf, "__array_interface__") or hasattr(leaf, "__array__"):
+            return np.asarray(leaf)
+        if hasattr(leaf, "__dlpack__"):
+            return np.from_dlpack(leaf)
+    except Exception as error:
+        raise ArgumentTypeError(
+            f"{path}, a {type(leaf).__name__}, cannot become a numpy array: {error}"
+        ) from error
+    raise ArgumentTypeError(
+        f"{path} is of type {type(leaf).__name__}, which is not an array, number or pytree; "
+        "make it static (static_argnums, static_argnames), or register its class "
+        "(gradopt.register_pytree)"
+    )
+
+
+def result_tracer(leaf: Any, path: str) -> Tracer:
+    """A traced value, or a concrete one as a constant; for results and arguments of transforms.
+
+    Raises:
+        ArgumentTypeError: it is neither.
+    """
+    if isinstance(leaf, Tracer):
+        prims.scope().use(leaf)
+        return leaf
+    value = plain_leaf(leaf, path)
+    try:
+        return prims.as_traced(value)
+    except OverflowError:
+        raise ArgumentError(f"{path} is an integer that does not fit int64") from None

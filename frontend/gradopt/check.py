@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""gradcheck: compiled derivatives against finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradopt.calling import function_name, plain_leaf
+from gradopt.compiled import Compiled
+from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError, hide_frames
+from gradopt.pytree import TreeDef, flatten, leaf_paths
+from gradopt.transforms import jvp, vjp
+
+Array = np.ndarray[Any, Any]
+
+# Per dtype: first step relative to max(1, |x|), relative and absolute tolerance. The error of the
+# extrapolated difference is about step^6 + eps / step, of values of order 1.
+_DEFAULTS = {
+    np.dtype(np.float64): (2e-3, 1e-6, 1e-8),
+    np.dtype(np.float32): (5e-2, 1e-2, 2e-3),
+}
+_LEVELS = 3
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """A function of flat float arrays, with flat results.
+
+    Attributes:
+        name: the user's name for the function.
+        function: takes the float leaves, returns the list of float results.
+        leaves: where to differentiate.
+        paths: how the user reaches the leaves.
+        eps, rtol, atol: step and tolerances; None for the default of the dtype.
+    """
+
+    name: str
+    function: Callable[..., list[Any]]
+    leaves: list[Array]
+    paths: list[str]
+    eps: float | None
+    rtol: float | None
+    atol: float | None
+
+
+@hide_frames
+def gradcheck(
+    function: Callable[..., Any],
+    args: Any,
+    argnums: int | Sequence[int] | None = None,
+    *,
+    modes: Sequence[str] = ("fwd", "rev"),
+    order: int = 1,
+    eps: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> bool:
+    """Compares derivatives with finite differences, element by element.
+
+    The differences are central, extrapolated from three steps (Ridders 1982), each element with
+    the steps whose results agree best; a step that leaves the function's domain is made smaller.
+
+    Args:
+        function: any function of pytrees of arrays, with pytrees of arrays as result.
+        args: tuple of its arguments; anything else is taken for the only argument.
+        argnums: arguments to check; by default all that hold floats.
+        modes: "fwd" checks `jvp`, "rev" checks `vjp`.
+        order: 2 checks the derivatives of the gradient as well, and so on.
+        eps: first step, relative to max(1, |x|); by default chosen for the dtype.
+        rtol: relative tolerance; by default 1e-6 in float64, 1e-2 in float32.
+        atol: absolute tolerance; by default 1e-8 in float64, 2e-3 in float32.
+
+    Returns:
+        True.
+
+    Raises:
+        GradientCheckError: a derivative differs; it names the argument path, the index, and both
+            values.
+        ArgumentError: there is nothing to check.
+    """
+    arguments = args if type(args) is tuple else (args,)
+    unknown = set(modes) - {"fwd", "rev"}
+    if unknown or not modes:
+        raise ArgumentError(f'modes are "fwd" and "rev", not {modes!r}')
+    if order < 1:
+        raise ArgumentError(f"order must be at least 1, not {order}")
+    problem = _problem(function, arguments, argnums, (eps, rtol, atol))
+    for level in range(1, order + 1):
+        _check(problem, modes, level)
+        if level < order:
+            problem = _gradient_problem(problem)
+    return True
+
+
+def _problem(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    argnums: int | Sequence[int] | None,
+    tolerances: tuple[float | None, float | None, float | None],
+) -> _Problem:
+    if argnums is None:
+        chosen = range(len(arguments))
+    else:
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        if any(not -len(arguments) <= n < len(arguments) for n in numbers):
+            raise ArgumentError(f"argnums {argnums} is out of range for {len(arguments)} arguments")
+        chosen = [n % len(arguments) for n in numbers]
+    leaves, tree = flatten(arguments)
+    paths = leaf_paths(tree, "args")
+    arrays = [np.asarray(plain_leaf(v, p)) for v, p in zip(leaves, paths, strict=True)]
+    positions: list[int] = []
+    start = 0
+    for i, child in enumerate(tree.children):
+        span = range(start, start + child.leaf_count)
+        start += child.leaf_count
+        floats = [k for k in span if arrays[k].dtype.kind == "f"]
+        if i not in chosen:
+            continue
+        if argnums is not None and len(floats) != len(span):
+            wrong = next(k for k in span if k not in floats)
+            raise ArgumentTypeError(
+                f"cannot differentiate with respect to {paths[wrong]} of dtype {arrays[wrong].dtype}"
+            )
+        positions += floats
+    if not positions:
+        raise ArgumentError("there is no float argument to check")
+    flat = _flat_function(function, leaves, tree, positions)
+    return _Problem(
+        function_name(function),
+        flat,
+        [np.array(arrays[k]) for k in positions],
+        [paths[k] for k in positions],
+        *tolerances,
+    )
+
+
+def _flat_function(
+    function: Callable[..., Any], leaves: list[Any], tree: TreeDef, positions: list[int]
+) -> Callable[..., list[Any]]:
+    """The function of the chosen leaves alone, with its float results in a list."""
+
+    def flat(*values: Any) -> list[Any]:
+        full = list(leaves)
+        for position, value in zip(positions, values, strict=True):
+            full[position] = value
+        results, _ = flatten(function(*tree.unflatten(full)))
+        return [r for r in results if getattr(r, "dtype", np.dtype(type(r))).kind == "f"]
+
+    flat.__name__ = function_name(function)
+    return flat
+
+
+def _weights(results: list[Any]) -> list[Array]:
+    """Fixed cotangents of order 1, different for all elements."""
+    generator = np.random.default_rng(0)
+    return [
+        (0.5 + generator.random(np.shape(r))).astype(np.asarray(r).dtype) for r in results
+    ]
+
+
+def _gradient_problem(problem: _Problem) -> _Problem:
+    """The gradient of the weighted sum of the results, as the function to check next."""
+    weights = _weights(problem.function(*problem.leaves))
+
+    def gradient(*values: Any) -> list[Any]:
+        return list(vjp(problem.function, *values)[1](weights))
+
+    return _Problem(
+        f"the gradient of {problem.name}",
+        Compiled(gradient),
+        problem.leaves,
+        problem.paths,
+        problem.eps,
+        problem.rtol,
+        problem.atol,
+    )
+
+
+def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
+    base = problem.function(*problem.leaves)
+    if not base:
+        raise ArgumentError(f"{problem.name} has no float result to differentiate")
+    weights = _weights(base)
+
+    def forward(values: list[Any], tangents: list[Any]) -> Any:
+        return jvp(problem.function, values, tangents)[1]
+
+    def reverse(values: list[Any], cotangents: list[Any]) -> Any:
+        return vjp(problem.function, *values)[1](cotangents)
+
+    forward_compiled = Compiled(forward) if "fwd" in modes else None
+    gradients = Compiled(reverse)(problem.leaves, weights) if "rev" in modes else None
+    for number, leaf in enumerate(problem.leaves):
+        for index in np.ndindex(leaf.shape):
+            numeric = _difference(problem, number, index, base)
+            place = (problem, order, number, index)
+            if forward_compiled is not None:
+                tangents = [np.zeros_like(v) for v in problem.leaves]
+                tangents[number][index] = 1
+                column = forward_compiled(problem.leaves, tangents)
+                for analytic, expected in zip(column, numeric, strict=True):
+                    _compare("fwd", place, np.asarray(analytic), expected)
+            if gradients is not None:
+                expected = sum(
+                    float(np.sum(w.astype(np.float64) * n)) for w, n in zip(weights, numeric, strict=True)
+                )
+                _compare("rev", place, np.asarray(gradients[number])[index], np.asarray(expected))
+
+
+def _difference(
+    problem: _Problem, number: int, index: tuple[int, ...], base: list[Any]
+) -> list[Array]:
+    """Derivatives of all results in one element, extrapolated; float64."""
+    leaf = problem.leaves[number]
+    center = leaf[index]
+    relative = problem.eps if problem.eps is not None else _DEFAULTS[leaf.dtype][0]
+    step = relative * max(1.0, abs(float(center)))
+    finite = [np.isfinite(r) for r in base]
+
+    def evaluate(offset: float) -> tuple[list[Array], float]:
+        moved = list(problem.leaves)
+        moved[number] = leaf.copy()
+        moved[number][index] = center + leaf.dtype.type(offset)
+        used = float(moved[number][index]) - float(center)
+        with np.errstate(all="ignore"):
+            return [np.asarray(r, np.float64) for r in problem.function(*moved)], used
+
+    def central(size: float) -> list[Array]:
+        (upper, above), (lower, below) = evaluate(size), evaluate(-size)
+        return [(u - v) / (above - below) for u, v in zip(upper, lower, strict=True)]
+
+    for _ in range(8):
+        rows = [central(step / 2**level) for level in range(_LEVELS)]
+        if all(
+            np.isfinite(value[ok]).all()
+            for row in rows
+            for value, ok in zip(row, finite, strict=True)
+        ):
+            break
+        step /= 8
+    return [_ridders([row[k] for row in rows]) for k in range(len(base))]
+
+
+def _ridders(row: list[Array]) -> Array:
+    """Extrapolates differences of halved steps; each element takes the best-agreeing entry."""
+    best = row[-1]
+    with np.errstate(all="ignore"):
+        error = np.abs(row[-1] - row[-2])
+        factor = 4.0
+        while len(row) > 1:
+            following = [(factor * b - a) / (factor - 1) for a, b in zip(row, row[1:], strict=False)]
+            for k, value in enumerate(following):
+                change = np.maximum(np.abs(value - row[k]), np.abs(value - row[k + 1]))
+                better = change < error
+                best = np.where(better, value, best)
+                error = np.where(better, change, error)
+            row = following
+            factor *= 4.0
+    return best
+
+
+def _compare(
+    mode: str,
+    place: tuple[_Problem, int, int, tuple[int, ...]],
+    analytic: Array,
+    numeric: Array,
+) -> None:
+    problem, order, number, index = place
+    leaf = problem.leaves[number]
+    default = _DEFAULTS[leaf.dtype]
+    rtol = problem.rtol if problem.rtol is not None else default[1]
+    atol = problem.atol if problem.atol is not None else default[2]
+    with np.errstate(all="ignore"):
+        wrong = ~(np.abs(analytic - numeric) <= atol + rtol * np.abs(numeric))
+        wrong &= ~(np.isnan(analytic) & np.isnan(numeric)) & (analytic != numeric)
+    if not wrong.any():
+        return
+    where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
+    got, expected = np.atleast_1d(analytic)[where], np.atleast_1d(numeric)[where]
+    path = problem.paths[number]
+    element = f"{path}[{', '.join(map(str, index))}]" if index else path
+    result = f", result element {where}" if analytic.ndim else ""
+    raise GradientCheckError(
+        f"{'forward' if mode == 'fwd' else 'reverse'} derivative of {problem.name} of order {order} "
+        f"is wrong at {element}{result}: numeric {float(expected)!r}, analytic {float(got)!r} "
+        f"(difference {abs(float(expected) - float(got)):.3g}, tolerance "
+        f"{atol + rtol * abs(float(expected)):.3g})",
+        path,
+        index,
+        float(expected),
+        float(got),
+    )

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`Compiled`: a function that is traced and compiled once for each signature."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from gradopt import _gradopt, context
+from gradopt.calling import call_user, function_name, plain_leaf, result_tracer
+from gradopt.dtypes import WEAK_DTYPES
+from gradopt.errors import (
+    ArgumentTypeError,
+    LeakedTracerError,
+    hide_frames,
+)
+from gradopt.location import function_source
+from gradopt.lowered import Leaf, Lowered
+from gradopt.options import Options, make_options
+from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
+from gradopt.trace import Scope, Trace, current_scope, entered
+from gradopt.tracer import Tracer
+
+
+class _Static:
+    """A static argument in a tree of arguments: a container without leaves."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Hashable) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Static)
+            and type(self.value) is type(other.value)
+            and self.value == other.value
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+register_pytree(_Static, lambda static: ((), static), lambda static, _leaves: static)
+
+
+class Compiled(_gradopt.Dispatcher):
+    """A compiled function.
+
+    It is traced and compiled at the first call for each combination of structure, shapes, dtypes
+    and static arguments. Called with traced values it becomes part of the enclosing trace.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: Options | None = None) -> None:
+        if not callable(function):
+            raise ArgumentTypeError(f"expected a function, but got {type(function).__name__}")
+        self._function = function
+        self.options = options if options is not None else make_options(function, {})
+        super().__init__(self.options.static_argnums, self.options.static_argnames)
+        functools.update_wrapper(self, function, updated=())
+
+    def __repr__(self) -> str:
+        return f"Compiled<{function_name(self._function)}>"
+
+    @hide_frames
+    def lower(self, *args: Any, **kwargs: Any) -> Lowered:
+        """Traces the function for arguments like these, without compiling it.
+
+        Args:
+            args: arrays, numbers and pytrees of them; only shapes and dtypes matter.
+            kwargs: the same.
+
+        Raises:
+            GradoptError: the function cannot be traced; the message names the source line.
+        """
+        with context.lock:
+            return self._lower(args, kwargs)
+
+    # -- What the native call path asks for ------------------------------------------------
+
+    @hide_frames
+    def _specialize(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _gradopt.Specialization:
+        with context.lock:
+            return self._lower(args, dict(kwargs)).specialization()
+
+    @hide_frames
+    def _flatten(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[Sequence[Any], Hashable] | None:
+        trees = self._argument_trees(args, kwargs)
+        leaves, structure = flatten(trees)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return None
+        paths = self._paths(structure)
+        return [plain_leaf(x, path) for x, path in zip(leaves, paths, strict=True)], structure
+
+    @hide_frames
+    def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        if current_scope() is None:
+            raise LeakedTracerError(
+                f"{function_name(self._function)} was called with a traced array outside the trace "
+                "that made it",
+                function_source(self._function),
+            )
+        return self._function(*args, **kwargs)
+
+    # -- Tracing ---------------------------------------------------------------------------
+
+    def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """The arguments as one pytree, in which static arguments are no leaves."""
+        numbers = [n % len(args) if -len(args) <= n < 0 else n for n in self.options.static_argnums]
+        positional = tuple(
+            [
+                self._static(value, f"args[{i}]") if i in numbers else value
+                for i, value in enumerate(args)
+            ]
+        )
+        named = {
+            name: self._static(value, f"kwargs[{name!r}]")
+            if name in self.options.static_argnames
+            else value
+            for name, value in kwargs.items()
+        }
+        return positional, named
+
+    def _static(self, value: Any, path: str) -> _Static:
+        try:
+            hash(value)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"the static argument {path} of {function_name(self._function)} is of type "
+                f"{type(value).__name__}, which is not hashable; use a tuple or a frozen dataclass",
+                function_source(self._function),
+            ) from None
+        return _Static(value)
+
+    @staticmethod
+    def _paths(structure: TreeDef) -> list[str]:
+        positional, named = structure.children
+        return [*leaf_paths(positional, "args"), *leaf_paths(named, "kwargs")]
+
+    def leaves_like(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], structure: TreeDef
+    ) -> list[Any]:
+        """The leaves of a call, whose arguments must have this structure.
+
+        Raises:
+            ArgumentError: the structures differ; the message names the path.
+        """
+        leaves: list[Any] = []
+        trees = self._argument_trees(args, kwargs)
+        for tree, node, root in zip(trees, structure.children, ("args", "kwargs"), strict=True):
+            leaves += flatten_like(tree, node, root)
+        return leaves
+
+    def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
+        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        paths = self._paths(structure)
+        arguments = [
+            _argument(plain_leaf(leaf, path), path)
+            for leaf, path in zip(leaves, paths, strict=True)
+        ]
+        trace = Trace()
+        scope = Scope(trace, None, "main", self._function)
+        with trace.context, entered(scope):
+            traced = [
+                scope.add_argument(leaf.shape, leaf.dtype, leaf.path, leaf.weak)
+                for leaf in arguments
+            ]
+            positional, named = structure.unflatten(traced)
+            positional = tuple([v.value if isinstance(v, _Static) else v for v in positional])
+            named = {k: v.value if isinstance(v, _Static) else v for k, v in named.items()}
+            result = call_user(self._function, positional, named)
+            flat, result_tree = flatten(result)
+            result_paths = leaf_paths(result_tree, "result")
+            results = [
+                result_tracer(leaf, path) for leaf, path in zip(flat, result_paths, strict=True)
+            ]
+            scope.finish(results)
+        return Lowered(
+            function_name(self._function),
+            trace.module,
+            arguments,
+            [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],
+            result_tree,
+            trace.captures,
+            self.options,
+            self,
+            structure,
+        )
+
+
+def _argument(leaf: Any, path: str) -> Leaf:
+    weak = WEAK_DTYPES.get(type(leaf))
+    if weak is not None:
+        return Leaf(path, weak, (), weak=True)
+    return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape)
+

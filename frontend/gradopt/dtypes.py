@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Element types: what is supported, and NumPy's promotion (NEP 50) by asking NumPy itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradopt.errors import DTypeError, UnsupportedError
+from gradopt.location import source_location
+
+DType = np.dtype[Any]
+
+BOOL: DType = np.dtype(np.bool_)
+INT64: DType = np.dtype(np.int64)
+FLOAT32: DType = np.dtype(np.float32)
+FLOAT64: DType = np.dtype(np.float64)
+
+SUPPORTED: frozenset[DType] = frozenset(
+    np.dtype(t) for t in ("?", "i1", "i2", "i4", "i8", "f4", "f8")
+)
+SUPPORTED_TEXT = "bool, int8, int16, int32, int64, float32 and float64"
+
+# The type that stands for a Python scalar in NumPy's promotion, by kind of its dtype.
+WEAK_TYPES: dict[str, type] = {"b": bool, "i": int, "f": float}
+WEAK_DTYPES: dict[type, DType] = {bool: BOOL, int: INT64, float: FLOAT64}
+
+
+def supported(dtype: Any) -> DType:
+    """The dtype in native byte order, if arrays of it can be compiled.
+
+    Raises:
+        UnsupportedError: for any other dtype.
+    """
+    try:
+        dtype = np.dtype(dtype).newbyteorder("=")
+    except TypeError as error:
+        raise DTypeError(str(error), source_location()) from None
+    if dtype not in SUPPORTED:
+        raise UnsupportedError(
+            f"dtype {dtype} is not supported; supported are {SUPPORTED_TEXT}", source_location()
+        )
+    return dtype
+
+
+_resolved: dict[Any, tuple[DType, ...]] = {}
+
+
+def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
+    """Dtypes of the loop NumPy picks: one for each input, then one for each output.
+
+    Args:
+        ufunc: the ufunc.
+        operands: for each input its dtype, or `bool`, `int`, `float` for a Python scalar.
+
+    Raises:
+        DTypeError: NumPy has no loop for these.
+        UnsupportedError: the loop is of an unsupported dtype.
+    """
+    key = (ufunc, *operands)
+    result = _resolved.get(key)
+    if result is None:
+        # NumPy's resolve_dtypes takes int, float and complex as weak, and bool as its dtype.
+        kinds = tuple(BOOL if kind is bool else kind for kind in operands)
+        if all(isinstance(kind, type) for kind in kinds):
+            kinds = tuple(WEAK_DTYPES[kind] for kind in kinds)
+        try:
+            result = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
+        except TypeError:
+            names = ", ".join(getattr(kind, "name", None) or kind.__name__ for kind in operands)
+            raise DTypeError(
+                f"numpy.{ufunc.__name__} is not defined for {names}", source_location()
+            ) from None
+        for dtype in result:
+            supported(dtype)
+        _resolved[key] = result
+    return result
+
+
+def result_type(*operands: Any) -> DType:
+    """`numpy.result_type` of dtypes and of `bool`, `int`, `float` for Python scalars."""
+    key = ("result_type", *operands)
+    result = _resolved.get(key)
+    if result is None:
+        values = [kind(0) if isinstance(kind, type) else kind for kind in operands]
+        result = _resolved[key] = (supported(np.result_type(*values)),)
+    return result[0]
+
+
+def sum_dtype(dtype: DType) -> DType:
+    """Dtype of `numpy.sum`, `prod` and `cumsum`: small integers and bool become int64."""
+    return INT64 if dtype.kind in "bi" else dtype
+
+
+def mean_dtype(dtype: DType) -> DType:
+    """Dtype of `numpy.mean`, `var` and `std`: integers and bool become float64."""
+    return FLOAT64 if dtype.kind in "bi" else dtype

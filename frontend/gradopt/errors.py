@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Exceptions of gradopt. Each names the user's source line where there is one."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class SourceLocation:
+    """A position in the user's Python source.
+
+    Attributes:
+        file: file name of the code object.
+        line: line, from 1; 0 if unknown.
+        column: first column, from 0; -1 if unknown.
+        end_column: column behind the last one on the same line; -1 if unknown.
+        function: name of the function the position is in; may be empty.
+    """
+
+    file: str
+    line: int
+    column: int = -1
+    end_column: int = -1
+    function: str = ""
+
+    def show(self) -> str:
+        """The position, the source line, and a caret under the expression."""
+        where = f"  --> {self.file}:{self.line}"
+        if self.column >= 0:
+            where += f":{self.column + 1}"
+        if self.function:
+            where += f" in {self.function}"
+        text = linecache.getline(self.file, self.line).rstrip()
+        if not text.strip():
+            return where
+        stripped = text.lstrip()
+        # Columns of code objects count UTF-8 bytes.
+        encoded = text.encode()
+        shown = f"{where}\n   |  {stripped}"
+        if self.column < 0:
+            return shown
+        indent = len(text) - len(stripped)
+        start = len(encoded[: self.column].decode(errors="replace")) - indent
+        end = len(encoded[: self.end_column].decode(errors="replace")) - indent
+        width = max(1, (end if self.end_column > self.column else len(stripped)) - start)
+        return f"{shown}\n   |  {' ' * max(start, 0)}{'^' * width}"
+
+
+class GradoptError(Exception):
+    """Base class of all errors of gradopt.
+
+    Attributes:
+        message: the text without the source line.
+        location: the user's source position, if known.
+    """
+
+    def __init__(self, message: str, location: SourceLocation | None = None) -> None:
+        self.message = message
+        self.location = location
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        if self.location is None:
+            return self.message
+        return f"{self.message}\n{self.location.show()}"
+
+
+class UnsupportedError(GradoptError, NotImplementedError):
+    """A NumPy function, keyword, dtype or option that cannot be compiled yet."""
+
+
+class TracerError(GradoptError, TypeError):
+    """A traced array was used where a concrete one is needed."""
+
+
+class BranchError(TracerError):
+    """A Python branch or loop depends on the value of a traced array."""
+
+
+class ConversionError(TracerError):
+    """A traced array was converted to a Python number or a NumPy array."""
+
+
+class LeakedTracerError(TracerError):
+    """A traced array was used outside the trace that made it."""
+
+
+class MutationError(TracerError):
+    """The function changed one of its arguments in place."""
+
+
+class TraceRecursionError(TracerError, RecursionError):
+    """The function calls itself without end while it is traced."""
+
+
+class ShapeError(GradoptError, ValueError):
+    """Shapes or axes do not fit an operation."""
+
+
+class DTypeError(GradoptError, TypeError):
+    """Element types do not fit an operation."""
+
+
+class TraceIndexError(GradoptError, IndexError):
+    """An index is out of bounds or of a kind that cannot index."""
+
+
+class ArgumentError(GradoptError, ValueError):
+    """An argument of a compiled function or transform has the wrong structure or shape."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a compiled function or transform has the wrong type."""
+
+
+class NonScalarLossError(GradoptError, TypeError, ValueError):
+    """A gradient was asked for of a function whose result is not a real scalar."""
+
+
+class GradientCheckError(GradoptError, AssertionError):
+    """Analytic and numeric derivatives differ.
+
+    Attributes:
+        path: argument path, such as `args[0]['W']`.
+        index: index of the element in that argument.
+        numeric: the finite difference.
+        analytic: the compiled derivative.
+    """
+
+    def __init__(
+        self, message: str, path: str, index: tuple[int, ...], numeric: float, analytic: float
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.index = index
+        self.numeric = numeric
+        self.analytic = analytic
+
+
+class CompilerError(GradoptError, RuntimeError):
+    """A pass of the compiler failed.
+
+    Attributes:
+        diagnostics: the compiler's messages, as text.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        location: SourceLocation | None = None,
+        diagnostics: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, location)
+        self.diagnostics = tuple(diagnostics)
+
+
+def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
+    """Wraps an entry point: our own errors leave it without frames of this package."""
+
+    @functools.wraps(function)
+    def entry(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except GradoptError as error:
+            raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
+
+    return entry
+
+
+def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """The traceback without the frames of gradopt and NumPy."""
+    from gradopt.location import is_internal
+
+    kept: list[Any] = []
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame.f_code):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    result = None
+    for entry in reversed(kept):
+        result = types.TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result

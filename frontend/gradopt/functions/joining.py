@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Joining, splitting, repeating, padding, and arrays like others."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dispatch import implements, unsupported
+from gradopt.dtypes import DType, result_type, supported
+from gradopt.errors import ShapeError
+from gradopt.functions.shapes import shape_of, traced
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+from gradopt.ufuncs import promotion_kind
+
+
+def array(value: Any, dtype: Any = None) -> Tracer:
+    """The traced array of a nested list with traced elements, as `numpy.array` would make it.
+
+    Raises:
+        ShapeError: the list is ragged.
+    """
+    kinds: list[Any] = []
+    _collect_kinds(value, kinds)
+    target = supported(dtype) if dtype is not None else result_type(*kinds)
+    return _nested(value, target)
+
+
+def _collect_kinds(value: Any, kinds: list[Any]) -> None:
+    if isinstance(value, (list, tuple)):
+        for part in value:
+            _collect_kinds(part, kinds)
+    else:
+        kind = promotion_kind(value)
+        # In an array literal a Python number counts as an array of its default dtype.
+        kinds.append(np.dtype(kind) if isinstance(kind, type) else kind)
+
+
+def _nested(value: Any, dtype: DType) -> Tracer:
+    if not isinstance(value, (list, tuple)):
+        return prims.as_traced(value, dtype)
+    if not prims.is_traced(*value):
+        return prims.as_traced(prims.concrete(value), dtype)
+    parts = [_nested(part, dtype) for part in value]
+    if any(part.shape != parts[0].shape for part in parts):
+        shapes = sorted({str(part.shape) for part in parts})
+        raise ShapeError(f"a ragged list: elements of shapes {', '.join(shapes)}", source_location())
+    return prims.concatenate([prims.reshape(part, (1, *part.shape)) for part in parts], 0)
+
+
+def _promoted(arrays: Sequence[Any], dtype: Any = None) -> list[Tracer]:
+    """Arrays to be joined, of one dtype."""
+    parts = [traced(part) for part in (arrays if not isinstance(arrays, Tracer) else list(arrays))]
+    if not parts:
+        raise ShapeError("need at least one array to join", source_location())
+    target = supported(dtype) if dtype is not None else result_type(*[p.dtype for p in parts])
+    return [prims.convert(part, target) for part in parts]
+
+
+def _check_joinable(parts: Sequence[Tracer], axis: int) -> None:
+    for part in parts[1:]:
+        if part.ndim != parts[0].ndim or any(
+            i != axis and a != b
+            for i, (a, b) in enumerate(zip(part.shape, parts[0].shape, strict=False))
+        ):
+            raise ShapeError(
+                "all the input array dimensions except for the concatenation axis must match: "
+                f"got {parts[0].shape} and {part.shape}",
+                source_location(),
+            )
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: Any = None) -> Tracer:
+    """`numpy.concatenate`."""
+    parts = _promoted(arrays, dtype)
+    if axis is None:
+        parts, axis = [prims.reshape(part, (part.size,)) for part in parts], 0
+    if parts[0].ndim == 0:
+        raise ShapeError("zero-dimensional arrays cannot be concatenated", source_location())
+    place = prims.normalize_axis(axis, parts[0].ndim)
+    _check_joinable(parts, place)
+    return prims.concatenate(parts, place)._alias()
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: Any = None) -> Tracer:
+    """`numpy.stack`."""
+    parts = _promoted(arrays, dtype)
+    if any(part.shape != parts[0].shape for part in parts):
+        raise ShapeError("all input arrays must have the same shape", source_location())
+    place = prims.normalize_axis(axis, parts[0].ndim + 1)
+    shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
+    return prims.concatenate([prims.reshape(part, shape) for part in parts], place)._alias()
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None) -> Tracer:
+    """`numpy.vstack`."""
+    return concatenate([np.atleast_2d(traced(part)) for part in tup], 0, dtype=dtype)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None) -> Tracer:
+    """`numpy.hstack`."""
+    parts = [np.atleast_1d(traced(part)) for part in tup]
+    return concatenate(parts, 0 if parts and parts[0].ndim == 1 else 1, dtype=dtype)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Tracer:
+    """`numpy.dstack`."""
+    return concatenate([np.atleast_3d(traced(part)) for part in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Tracer:
+    """`numpy.column_stack`."""
+    parts = [traced(part) for part in tup]
+    return concatenate(
+        [prims.reshape(p, (p.size, 1)) if p.ndim < 2 else p for p in parts], 1
+    )
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Tracer:
+    """`numpy.append`."""
+    return concatenate((traced(arr), traced(values)), axis)
+
+
+@implements(np.array_split, view=True)
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tracer]:
+    """`numpy.array_split`."""
+    x = traced(ary)
+    place = prims.normalize_axis(axis, x.ndim)
+    length = x.shape[place]
+    if np.ndim(indices_or_sections):
+        bounds = [slice(int(i)).indices(length)[1] for i in indices_or_sections]
+        edges = [0, *bounds, length]
+    else:
+        count = operator.index(indices_or_sections)
+        if count <= 0:
+            raise ShapeError("number sections must be larger than 0", source_location())
+        each, extra = divmod(length, count)
+        edges = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each]).tolist()
+    return [
+        prims.take_range(x, place, start, max(start, stop))._alias()
+        for start, stop in zip(edges, edges[1:], strict=False)
+    ]
+
+
+@implements(np.split, view=True)
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tracer]:
+    """`numpy.split`."""
+    x = traced(ary)
+    length = x.shape[prims.normalize_axis(axis, x.ndim)]
+    if not np.ndim(indices_or_sections) and length % operator.index(indices_or_sections):
+        raise ShapeError("array split does not result in an equal division", source_location())
+    return array_split(x, indices_or_sections, axis)
+
+
+@implements(np.vsplit, view=True)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Tracer]:
+    """`numpy.vsplit`."""
+    return split(ary, indices_or_sections, 0)
+
+
+@implements(np.hsplit, view=True)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Tracer]:
+    """`numpy.hsplit`."""
+    return split(ary, indices_or_sections, 0 if np.ndim(ary) == 1 else 1)
+
+
+@implements(np.unstack, view=True)
+def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Tracer, ...]:
+    """`numpy.unstack`."""
+    return tuple(np.moveaxis(traced(x), axis, 0))
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Tracer:
+    """`numpy.tile`."""
+    x = traced(A)
+    counts = shape_of(reps)
+    rank = max(x.ndim, len(counts))
+    counts = (1,) * (rank - len(counts)) + counts
+    shape = (1,) * (rank - x.ndim) + x.shape
+    apart = prims.reshape(x, tuple([n for size in shape for n in (1, size)]))
+    repeated = prims.broadcast_to(
+        apart, tuple([n for count, size in zip(counts, shape, strict=True) for n in (count, size)])
+    )
+    return prims.reshape(repeated, tuple([a * b for a, b in zip(counts, shape, strict=True)]))
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
+    """`numpy.repeat`; the counts are concrete."""
+    x = traced(a)
+    if axis is None:
+        x, axis = prims.reshape(x, (x.size,)), 0
+    place = prims.normalize_axis(axis, x.ndim)
+    if prims.is_traced(repeats):
+        repeats.__index__()
+    counts = prims.concrete(repeats)
+    if counts.size == 1:
+        count = int(counts.reshape(()))
+        before, after = x.shape[: place + 1], x.shape[place + 1 :]
+        apart = prims.reshape(x, (*before, 1, *after))
+        repeated = prims.broadcast_to(apart, (*before, count, *after))
+        return prims.reshape(repeated, (*before[:-1], before[-1] * count, *after))
+    return np.take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Tracer:
+    """`numpy.roll`."""
+    x = traced(a)
+    if axis is None:
+        return prims.reshape(roll(prims.reshape(x, (x.size,)), shift, 0), x.shape)
+    axes = prims.normalize_axes(axis, x.ndim)
+    for place, amount in np.broadcast(axes, shift):
+        size = x.shape[place]
+        amount = operator.index(amount) % size if size else 0
+        if amount:
+            parts = [
+                prims.take_range(x, place, size - amount, size),
+                prims.take_range(x, place, 0, size - amount),
+            ]
+            x = prims.concatenate(parts, place)
+    return x
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Tracer:
+    """`numpy.pad`; mode constant, edge, reflect, symmetric or wrap."""
+    x = traced(array)
+    if isinstance(pad_width, dict):
+        table = [(0, 0)] * x.ndim
+        for axis, width in pad_width.items():
+            low, high = np.broadcast_to(width, 2).tolist()
+            table[prims.normalize_axis(axis, x.ndim)] = (low, high)
+        pad_width = table
+    widths = [tuple(pair) for pair in np.broadcast_to(pad_width, (x.ndim, 2)).tolist()]
+    if any(n < 0 for pair in widths for n in pair):
+        raise ShapeError("index can't contain negative values", source_location())
+    if mode != "constant":
+        if mode not in ("edge", "reflect", "symmetric", "wrap"):
+            raise unsupported(f"mode={mode!r} of numpy.pad")
+        for axis, pair in enumerate(widths):
+            if any(pair):
+                index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
+                x = np.take(x, index, axis=axis)
+        return x
+    if not prims.is_traced(constant_values) and np.ndim(constant_values):
+        values = np.broadcast_to(constant_values, (x.ndim, 2))
+        if (values != values.flat[0]).any():
+            for axis, (pair, (low, high)) in enumerate(zip(widths, values.tolist(), strict=True)):
+                x = _pad_axis(_pad_axis(x, axis, (pair[0], 0), low), axis, (0, pair[1]), high)
+            return x
+        constant_values = values.flat[0]
+    value = prims.as_traced(constant_values, x.dtype)
+    if not any(map(any, widths)):
+        return x
+    return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths], value=value)
+
+
+def _pad_axis(x: Tracer, axis: int, pair: tuple[int, int], value: Any) -> Tracer:
+    low, high = [0] * x.ndim, [0] * x.ndim
+    low[axis], high[axis] = pair
+    return prims.pad(x, low, high, value=prims.as_traced(value, x.dtype)) if any(pair) else x
+
+
+def _like(a: Any, value: Any, dtype: Any, shape: Any) -> Tracer:
+    x = traced(a)
+    target = supported(dtype) if dtype is not None else x.dtype
+    return prims.broadcast_to(
+        prims.as_traced(value, target), x.shape if shape is None else shape_of(shape)
+    )
+
+
+@implements(np.zeros_like, np.empty_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Tracer:
+    """`numpy.zeros_like`, and `empty_like`."""
+    return _like(a, 0, dtype, shape)
+
+
+@implements(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Tracer:
+    """`numpy.ones_like`."""
+    return _like(a, 1, dtype, shape)
+
+
+@implements(np.full_like)
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Tracer:
+    """`numpy.full_like`."""
+    value = fill_value if isinstance(fill_value, Tracer) else prims.concrete(fill_value)
+    return _like(a, value, dtype, shape)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Norms. Factorisations are not supported yet."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dispatch import implements, unsupported
+from gradopt.dtypes import FLOAT64
+from gradopt.errors import ShapeError
+from gradopt.functions.shapes import traced
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+
+
+def _floating(value: Any) -> Tracer:
+    x = traced(value)
+    return x if x.dtype.kind == "f" else prims.convert(x, FLOAT64)
+
+
+def _vector_norm(x: Tracer, order: Any, axis: Any, keepdims: bool) -> Tracer:
+    if order is None or order == 2:
+        return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+    if order == math.inf:
+        return np.max(abs(x), axis=axis, keepdims=keepdims)
+    if order == -math.inf:
+        return np.min(abs(x), axis=axis, keepdims=keepdims)
+    if order == 0:
+        return np.sum((x != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
+    if order == 1:
+        return np.sum(abs(x), axis=axis, keepdims=keepdims)
+    if isinstance(order, str):
+        raise ShapeError(f"Invalid norm order '{order}' for vectors", source_location())
+    return np.sum(abs(x) ** order, axis=axis, keepdims=keepdims) ** (1.0 / order)
+
+
+def _matrix_norm(x: Tracer, order: Any, axes: tuple[int, int], keepdims: bool) -> Tracer:
+    row, column = axes
+    if order in (None, "fro", "f"):
+        return np.sqrt(np.sum(np.square(x), axis=axes, keepdims=keepdims))
+    if order in (1, -1, math.inf, -math.inf):
+        summed, other = (row, column) if abs(order) == 1 else (column, row)
+        sums = np.sum(abs(x), axis=summed, keepdims=True)
+        extreme = (np.max if order > 0 else np.min)(sums, axis=other, keepdims=True)
+        return extreme if keepdims else np.squeeze(extreme, axis=axes)
+    raise unsupported(f"ord={order!r} of numpy.linalg.norm", "it needs singular values")
+
+
+@implements(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tracer:
+    """`numpy.linalg.norm`, except for singular values."""
+    v = _floating(x)
+    if axis is None:
+        if ord is None:
+            return _vector_norm(v, None, None, keepdims)
+        if v.ndim > 2 or v.ndim < 1:
+            raise ShapeError("Improper number of dimensions to norm.", source_location())
+        axis = tuple(range(v.ndim))
+    axes = prims.normalize_axes(axis, v.ndim)
+    if len(axes) == 1:
+        return _vector_norm(v, ord, axes[0], keepdims)
+    if len(axes) == 2:
+        return _matrix_norm(v, ord, (axes[0], axes[1]), keepdims)
+    raise ShapeError("Improper number of dimensions to norm.", source_location())
+
+
+@implements(np.linalg.vector_norm)
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Tracer:
+    """`numpy.linalg.vector_norm`."""
+    v = _floating(x)
+    return _vector_norm(v, ord, axis, keepdims)
+
+
+@implements(np.linalg.matrix_norm)
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tracer:
+    """`numpy.linalg.matrix_norm`, except for singular values."""
+    v = _floating(x)
+    return _matrix_norm(v, ord, (v.ndim - 2, v.ndim - 1), keepdims)

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products of vectors, matrices and tensors, all through `grad.dot_general`."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dispatch import UFUNCS, implements
+from gradopt.dtypes import result_type
+from gradopt.errors import ShapeError
+from gradopt.functions.shapes import traced
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+from gradopt.ufuncs import listed, operands_of, promotion_kind
+
+
+def promoted(*values: Any) -> list[Tracer]:
+    """Operands converted to their common dtype."""
+    values = tuple([listed(value) for value in values])
+    dtype = result_type(*[promotion_kind(value) for value in values])
+    return [prims.as_traced(value, dtype) for value in values]
+
+
+def _mismatch(name: str, x: Tracer, y: Tracer) -> ShapeError:
+    return ShapeError(f"{name}: shapes {x.shape} and {y.shape} not aligned", source_location())
+
+
+def contract(x: Tracer, y: Tracer, axes: tuple[Sequence[int], Sequence[int]], name: str) -> Tracer:
+    """The product summed over pairs of axes."""
+    if any(x.shape[i] != y.shape[j] for i, j in zip(*axes, strict=True)):
+        raise _mismatch(name, x, y)
+    return prims.dot_general(x, y, ((), ()), axes)
+
+
+def matmul(x1: Any, x2: Any) -> Tracer:
+    """`numpy.matmul`."""
+    x, y = operands_of(np.matmul, x1, x2)
+    if not x.ndim or not y.ndim:
+        raise ShapeError("matmul: an operand does not have enough dimensions", source_location())
+    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise _mismatch("matmul", x, y)
+    if x.ndim <= 2 and y.ndim <= 2:
+        return prims.dot_general(x, y, ((), ()), ((x.ndim - 1,), (0,)))
+    if y.ndim <= 2:
+        return prims.dot_general(x, y, ((), ()), ((x.ndim - 1,), (0,)))
+    # Batches: the left vector, or the right one, has no row or column of its own.
+    batch = prims.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    x = x if x.ndim == 1 else prims.broadcast_to(x, (*batch, *x.shape[-2:]))
+    y = prims.broadcast_to(y, (*batch, *y.shape[-2:]))
+    count = len(batch)
+    if x.ndim == 1:
+        return prims.dot_general(x, y, ((), ()), ((0,), (count,)))
+    axes = tuple(range(count))
+    return prims.dot_general(x, y, (axes, axes), ((count + 1,), (count,)))
+
+
+UFUNCS[np.matmul] = matmul
+
+
+@implements(np.dot)
+def dot(a: Any, b: Any) -> Tracer:
+    """`numpy.dot`."""
+    x, y = promoted(a, b)
+    if not x.ndim or not y.ndim:
+        return UFUNCS[np.multiply](x, y)
+    return contract(x, y, ((x.ndim - 1,), (max(y.ndim - 2, 0),)), "dot")
+
+
+@implements(np.vdot)
+def vdot(a: Any, b: Any, /) -> Tracer:
+    """`numpy.vdot`."""
+    x, y = promoted(a, b)
+    return dot(prims.reshape(x, (x.size,)), prims.reshape(y, (y.size,)))
+
+
+@implements(np.inner)
+def inner(a: Any, b: Any, /) -> Tracer:
+    """`numpy.inner`."""
+    x, y = promoted(a, b)
+    if not x.ndim or not y.ndim:
+        return UFUNCS[np.multiply](x, y)
+    return contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)), "inner")
+
+
+@implements(np.outer)
+def outer(a: Any, b: Any) -> Tracer:
+    """`numpy.outer`."""
+    x, y = promoted(a, b)
+    return UFUNCS[np.multiply](prims.reshape(x, (x.size, 1)), prims.reshape(y, (1, y.size)))
+
+
+@implements(np.linalg.outer)
+def linalg_outer(x1: Any, x2: Any, /) -> Tracer:
+    """`numpy.linalg.outer`."""
+    return outer(x1, x2)
+
+
+@implements(np.linalg.matmul)
+def linalg_matmul(x1: Any, x2: Any, /) -> Tracer:
+    """`numpy.linalg.matmul`."""
+    return matmul(x1, x2)
+
+
+@implements(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Tracer:
+    """`numpy.tensordot`."""
+    x, y = promoted(a, b)
+    if isinstance(axes, (tuple, list)):
+        left, right = axes
+        pairs = (prims.normalize_axes(left, x.ndim), prims.normalize_axes(right, y.ndim))
+    else:
+        count = operator.index(axes)
+        if count > min(x.ndim, y.ndim):
+            raise _mismatch("tensordot", x, y)
+        pairs = (tuple(range(x.ndim - count, x.ndim)), tuple(range(count)))
+    if len(pairs[0]) != len(pairs[1]):
+        raise ShapeError("tensordot: different numbers of axes", source_location())
+    return contract(x, y, pairs, "tensordot")
+
+
+@implements(np.linalg.tensordot)
+def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tracer:
+    """`numpy.linalg.tensordot`."""
+    return tensordot(x1, x2, axes)
+
+
+def _vecdot(x1: Any, x2: Any) -> Tracer:
+    x, y = promoted(x1, x2)
+    shape = prims.broadcast_shapes(x.shape, y.shape)
+    axes = tuple(range(len(shape) - 1))
+    last = (len(shape) - 1,)
+    x, y = prims.broadcast_to(x, shape), prims.broadcast_to(y, shape)
+    return prims.dot_general(x, y, (axes, axes), (last, last))
+
+
+if hasattr(np, "vecdot"):
+    UFUNCS[np.vecdot] = _vecdot
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Tracer:
+    """`numpy.kron`."""
+    x, y = promoted(a, b)
+    rank = max(x.ndim, y.ndim)
+    left = (1,) * (rank - x.ndim) + x.shape
+    right = (1,) * (rank - y.ndim) + y.shape
+    product = UFUNCS[np.multiply](
+        prims.reshape(x, tuple([n for size in left for n in (size, 1)])),
+        prims.reshape(y, tuple([n for size in right for n in (1, size)])),
+    )
+    return prims.reshape(product, tuple([m * n for m, n in zip(left, right, strict=True)]))
+
+
+@implements(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Tracer:
+    """`numpy.cross`, of vectors in space."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = promoted(a, b)
+    x, y = np.moveaxis(x, axisa, -1), np.moveaxis(y, axisb, -1)
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        raise ShapeError("cross: both arrays must have 3 components", source_location())
+    parts = [
+        x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    return np.stack(parts, axisc)
+
+
+# -- Einstein summation ------------------------------------------------------------------------
+
+
+def _parse(subscripts: str, operands: Sequence[Tracer]) -> tuple[list[str], str]:
+    """The labels of each operand and of the result; an ellipsis becomes upper-case Greek."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        raise ShapeError(
+            f"einsum: {len(terms)} subscripts for {len(operands)} operands", source_location()
+        )
+    spare = [chr(0x391 + i) for i in range(64)]
+    longest = 0
+    labels: list[str] = []
+    for term, operand in zip(terms, operands, strict=True):
+        if "..." in term:
+            hidden = operand.ndim - len(term.replace("...", ""))
+            longest = max(longest, hidden)
+            # The last dimensions of all ellipses belong together.
+            term = term.replace("...", "".join(reversed(spare[: max(hidden, 0)])))
+        if len(term) != operand.ndim:
+            raise ShapeError(
+                f"einsum: subscripts {term!r} do not fit an operand of shape {operand.shape}",
+                source_location(),
+            )
+        labels.append(term)
+    hidden_labels = "".join(reversed(spare[:longest]))
+    if arrow:
+        result = output.replace("...", hidden_labels)
+    else:
+        everything = "".join(labels)
+        once = sorted({c for c in everything if everything.count(c) == 1 and c not in hidden_labels})
+        result = hidden_labels + "".join(once)
+    if any(c not in "".join(labels) for c in result) or len(set(result)) != len(result):
+        raise ShapeError(f"einsum: invalid output subscripts in {subscripts!r}", source_location())
+    return labels, result
+
+
+def _diagonals(x: Tracer, labels: str) -> tuple[Tracer, str]:
+    """Repeated labels taken once."""
+    for label in dict.fromkeys(labels):
+        while labels.count(label) > 1:
+            i = labels.index(label)
+            j = labels.index(label, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise ShapeError(f"einsum: sizes of {label!r} differ", source_location())
+            x = np.diagonal(x, axis1=i, axis2=j)
+            labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + label
+    return x, labels
+
+
+def _sum_out(x: Tracer, labels: str, keep: str) -> tuple[Tracer, str]:
+    """Labels that nobody else has summed over."""
+    axes = [i for i, label in enumerate(labels) if label not in keep]
+    kept = "".join(label for label in labels if label in keep)
+    return prims.reduce("sum", x, axes), kept
+
+
+def _squeeze_ones(x: Tracer, labels: str, sizes: dict[str, int]) -> tuple[Tracer, str]:
+    """Dimensions of size 1 that broadcast dropped."""
+    kept = [i for i, label in enumerate(labels) if x.shape[i] == sizes[label]]
+    return prims.reshape(x, tuple([x.shape[i] for i in kept])), "".join(labels[i] for i in kept)
+
+
+def _pair(x: Tracer, left: str, y: Tracer, right: str, keep: str) -> tuple[Tracer, str]:
+    x, left = _sum_out(x, left, keep + right)
+    y, right = _sum_out(y, right, keep + left)
+    shared = [label for label in left if label in right]
+    batch = [label for label in shared if label in keep]
+    summed = [label for label in shared if label not in keep]
+    result = prims.dot_general(
+        x,
+        y,
+        ([left.index(c) for c in batch], [right.index(c) for c in batch]),
+        ([left.index(c) for c in summed], [right.index(c) for c in summed]),
+    )
+    rest = [c for c in left if c not in shared] + [c for c in right if c not in shared]
+    return result, "".join(batch + rest)
+
+
+@implements(np.einsum)
+def einsum(*operands: Any, optimize: Any = False) -> Tracer:
+    """`numpy.einsum` with subscripts as text; contracts from left to right."""
+    subscripts, *values = operands
+    if not isinstance(subscripts, str):
+        subscripts, values = _lists_to_text(operands)
+    arrays = promoted(*values)
+    labels, output = _parse(subscripts, arrays)
+    sizes: dict[str, int] = {}
+    pairs: list[tuple[Tracer, str]] = []
+    for array, term in zip(arrays, labels, strict=True):
+        array, term = _diagonals(array, term)
+        for label, size in zip(term, array.shape, strict=True):
+            known = sizes.setdefault(label, size)
+            if known == 1:
+                sizes[label] = size
+            elif size not in (1, known):
+                raise ShapeError(
+                    f"einsum: label {label!r} has sizes {known} and {size}", source_location()
+                )
+        pairs.append((array, term))
+    pairs = [_squeeze_ones(array, term, sizes) for array, term in pairs]
+    result, term = pairs[0]
+    for i, (array, other) in enumerate(pairs[1:], start=1):
+        later = "".join(t for _, t in pairs[i + 1 :])
+        result, term = _pair(result, term, array, other, output + later)
+    result, term = _sum_out(result, term, output)
+    return prims.transpose(result, [term.index(label) for label in output])
+
+
+def _lists_to_text(operands: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The form `einsum(x, [0, 1], y, [1, 2], [0, 2])`."""
+
+    def text(labels: Any) -> str:
+        return "".join("..." if n is Ellipsis else chr(ord("a") + n) for n in labels)
+
+    count = len(operands) // 2
+    values = [operands[2 * i] for i in range(count)]
+    terms = ",".join(text(operands[2 * i + 1]) for i in range(count))
+    if len(operands) % 2:
+        terms += "->" + text(operands[-1])
+    return terms, values
+
+
+@implements(np.linalg.multi_dot)
+def multi_dot(arrays: Sequence[Any]) -> Tracer:
+    """`numpy.linalg.multi_dot`, from left to right."""
+    result = traced(arrays[0])
+    for array in arrays[1:]:
+        result = dot(result, array)
+    return result
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(a: Any, n: Any) -> Tracer:
+    """`numpy.linalg.matrix_power` for non-negative constant powers."""
+    x = traced(a)
+    count = operator.index(n)
+    if count < 0 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ShapeError("matrix_power: square matrices and n >= 0 are supported", source_location())
+    result: Tracer | None = None
+    while count:
+        if count & 1:
+            result = x if result is None else matmul(result, x)
+        count >>= 1
+        if count:
+            x = matmul(x, x)
+    if result is None:
+        eye = prims.as_traced(np.eye(x.shape[-1]), x.dtype)
+        return prims.broadcast_to(eye, x.shape)
+    return result

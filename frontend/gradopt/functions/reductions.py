@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Sums, means, extremes and other reductions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dispatch import ACCUMULATIONS, REDUCTIONS, implements
+from gradopt.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
+from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+from gradopt.ufuncs import listed, scalar, to_bool
+
+
+def _reduce(kind: str, x: Tracer, axis: Any, keepdims: Any) -> Tracer:
+    axes = prims.normalize_axes(axis, x.ndim)
+    result = prims.reduce(kind, x, axes)
+    return _keep(result, x, axes) if _flag(keepdims) else result
+
+
+def _flag(keepdims: Any) -> bool:
+    return keepdims is not np._NoValue and bool(keepdims)
+
+
+def _keep(result: Tracer, x: Tracer, axes: tuple[int, ...]) -> Tracer:
+    shape = tuple([1 if i in axes else size for i, size in enumerate(x.shape)])
+    return prims.reshape(result, shape)
+
+
+def _masked(x: Tracer, where: Any, neutral: float) -> Tracer:
+    """Elements not selected by the `where` keyword replaced by the neutral element."""
+    if where is None or where is True or where is np._NoValue:
+        return x
+    mask = to_bool(where)
+    return prims.select(mask, x, scalar(neutral, x.dtype))
+
+
+def _given(value: Any) -> bool:
+    return value is not None and value is not np._NoValue
+
+
+@implements(np.sum)
+def sum_(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Tracer:
+    """`numpy.sum`."""
+    x = prims.as_traced(listed(a))
+    x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
+    if x.dtype == BOOL:
+        raise UnsupportedError("numpy.sum with dtype bool is not supported", source_location())
+    result = _reduce("sum", _masked(x, where, 0), axis, keepdims)
+    return result + initial if _given(initial) else result
+
+
+@implements(np.prod)
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None,
+    where: Any = None,
+) -> Tracer:
+    """`numpy.prod`."""
+    x = prims.as_traced(listed(a))
+    x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
+    result = _reduce("prod", _masked(x, where, 1), axis, keepdims)
+    return result * initial if _given(initial) else result
+
+
+def _count(x: Tracer, axes: tuple[int, ...]) -> int:
+    return math.prod(x.shape[i] for i in axes)
+
+
+@implements(np.mean)
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
+) -> Tracer:
+    """`numpy.mean`."""
+    x = prims.as_traced(listed(a))
+    target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
+    if target.kind != "f":
+        raise UnsupportedError(f"numpy.mean with dtype {target} is not supported", source_location())
+    x = prims.convert(x, target)
+    total = _reduce("sum", _masked(x, where, 0), axis, keepdims)
+    if _given(where) and where is not True:
+        chosen = prims.broadcast_to(to_bool(where), x.shape)
+        return total / _reduce("sum", prims.convert(chosen, target), axis, keepdims)
+    return total / scalar(_count(x, prims.normalize_axes(axis, x.ndim)), target)
+
+
+@implements(np.var)
+def var(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
+    mean: Any = None, correction: Any = None,
+) -> Tracer:
+    """`numpy.var`, two passes as NumPy's."""
+    x = prims.as_traced(listed(a))
+    target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
+    x = prims.convert(x, target)
+    axes = prims.normalize_axes(axis, x.ndim)
+    count = _count(x, axes)
+    if not _given(mean):
+        mean = _reduce("sum", x, axes, True) / scalar(count, target)
+    if _given(correction):
+        ddof = correction
+    squares = _reduce("sum", np.square(x - mean), axes, keepdims)
+    return squares / scalar(max(count - ddof, 0), target)
+
+
+@implements(np.std)
+def std(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
+    mean: Any = None, correction: Any = None,
+) -> Tracer:
+    """`numpy.std`."""
+    return np.sqrt(
+        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
+    )
+
+
+def _lowest(dtype: DType) -> Any:
+    if dtype.kind == "f":
+        return -math.inf
+    return False if dtype == BOOL else np.iinfo(dtype).min
+
+
+def _highest(dtype: DType) -> Any:
+    if dtype.kind == "f":
+        return math.inf
+    return True if dtype == BOOL else np.iinfo(dtype).max
+
+
+def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Tracer:
+    x = prims.as_traced(listed(a))
+    axes = prims.normalize_axes(axis, x.ndim)
+    if _given(where) and where is not True:
+        if not _given(initial):
+            raise ShapeError(f"numpy.{kind} with where= needs initial=", source_location())
+        x = _masked(x, where, _lowest(x.dtype) if kind == "max" else _highest(x.dtype))
+    if _count(x, axes) == 0 and not _given(initial):
+        raise ShapeError(
+            f"zero-size array to reduction operation {kind}imum which has no identity",
+            source_location(),
+        )
+    op = {"max": "any", "min": "all"}[kind] if x.dtype == BOOL else kind
+    result = _reduce(op, x, axes, keepdims)
+    if _given(initial):
+        result = (np.maximum if kind == "max" else np.minimum)(result, initial)
+    return result
+
+
+@implements(np.max, np.amax)
+def max_(
+    a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = None
+) -> Tracer:
+    """`numpy.max`; equal maxima share the derivative."""
+    return _extreme("max", a, axis, keepdims, initial, where)
+
+
+@implements(np.min, np.amin)
+def min_(
+    a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = None
+) -> Tracer:
+    """`numpy.min`; equal minima share the derivative."""
+    return _extreme("min", a, axis, keepdims, initial, where)
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.ptp`."""
+    return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
+
+
+def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Tracer:
+    x = prims.as_traced(listed(a))
+    if x.dtype == BOOL:
+        x = prims.convert(x, np.dtype(np.int8))
+    shape = x.shape
+    if axis is None:
+        x = prims.reshape(x, (x.size,))
+    dimension = 0 if axis is None else prims.normalize_axis(axis, x.ndim)
+    if not x.shape[dimension]:
+        raise ShapeError(f"attempt to get {kind} of an empty sequence", source_location())
+    result = prims.argreduce(kind, x, dimension)
+    if _flag(keepdims):
+        return prims.reshape(
+            result,
+            (1,) * len(shape)
+            if axis is None
+            else tuple([1 if i == dimension else n for i, n in enumerate(shape)]),
+        )
+    return result
+
+
+@implements(np.argmax)
+def argmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.argmax`."""
+    return _arg("argmax", a, axis, keepdims)
+
+
+@implements(np.argmin)
+def argmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.argmin`."""
+    return _arg("argmin", a, axis, keepdims)
+
+
+@implements(np.any)
+def any_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Tracer:
+    """`numpy.any`."""
+    return _reduce("any", _masked(to_bool(a), where, False), axis, keepdims)
+
+
+@implements(np.all)
+def all_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Tracer:
+    """`numpy.all`."""
+    return _reduce("all", _masked(to_bool(a), where, True), axis, keepdims)
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.count_nonzero`."""
+    return sum_(to_bool(a), axis, keepdims=keepdims)
+
+
+@implements(np.cumsum)
+def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Tracer:
+    """`numpy.cumsum`."""
+    x = prims.as_traced(listed(a))
+    x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
+    if axis is None:
+        x = prims.reshape(x, (x.size,))
+    return prims.cumsum(x, 0 if axis is None else prims.normalize_axis(axis, x.ndim))
+
+
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    """`numpy.average`; weights of the array's shape, or of one axis."""
+    x = prims.as_traced(listed(a))
+    if weights is None:
+        result = mean(x, axis, keepdims=keepdims)
+        axes = prims.normalize_axes(axis, x.ndim)
+        total = prims.full(result.shape, _count(x, axes), result.dtype)
+        return (result, total) if returned else result
+    w = prims.as_traced(listed(weights))
+    if w.shape != x.shape:
+        if axis is None or w.ndim != 1:
+            raise ShapeError("1D weights and an axis, or weights of the same shape", source_location())
+        place = prims.normalize_axis(axis, x.ndim)
+        w = prims.reshape(w, tuple([w.size if i == place else 1 for i in range(x.ndim)]))
+        w = prims.broadcast_to(w, x.shape)
+    if x.dtype.kind != "f":
+        x = prims.convert(x, mean_dtype(x.dtype))
+    total = sum_(w, axis, keepdims=keepdims)
+    result = sum_(x * w, axis, keepdims=keepdims) / total
+    return (result, prims.convert(total, result.dtype)) if returned else result
+
+
+@implements(np.nansum)
+def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.nansum`."""
+    x = prims.as_traced(listed(a))
+    return sum_(prims.select(np.isnan(x), scalar(0, x.dtype), x), axis, dtype, keepdims=keepdims)
+
+
+@implements(np.nanmean)
+def nanmean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+    """`numpy.nanmean`."""
+    x = prims.as_traced(listed(a))
+    return mean(x, axis, keepdims=keepdims, where=~np.isnan(x))
+
+
+REDUCTIONS.update(
+    {
+        np.add: np.sum,
+        np.multiply: np.prod,
+        np.maximum: np.max,
+        np.minimum: np.min,
+        np.logical_and: np.all,
+        np.logical_or: np.any,
+    }
+)
+ACCUMULATIONS[np.add] = np.cumsum

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Differences, integrals, convolutions and grids."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dispatch import implements
+from gradopt.dtypes import BOOL
+from gradopt.errors import ShapeError
+from gradopt.functions.products import promoted
+from gradopt.functions.shapes import traced
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+
+
+@implements(np.diff)
+def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Tracer:
+    """`numpy.diff`."""
+    x = traced(a)
+    place = prims.normalize_axis(axis, x.ndim)
+
+    def extend(value: Any) -> Tracer:
+        part = traced(value)
+        if part.ndim == 0:
+            shape = tuple([1 if i == place else size for i, size in enumerate(x.shape)])
+            part = prims.broadcast_to(part, shape)
+        return part
+
+    before = [] if prepend is None or prepend is np._NoValue else [extend(prepend)]
+    after = [] if append is None or append is np._NoValue else [extend(append)]
+    if before or after:
+        x = np.concatenate([*before, x, *after], place)
+    for _ in range(operator.index(n)):
+        size = x.shape[place]
+        upper = prims.take_range(x, place, min(1, size), size)
+        lower = prims.take_range(x, place, 0, max(size - 1, 0))
+        x = upper != lower if x.dtype == BOOL else upper - lower
+    return x
+
+
+@implements(np.trapezoid)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tracer:
+    """`numpy.trapezoid`."""
+    v = traced(y)
+    place = prims.normalize_axis(axis, v.ndim)
+    size = v.shape[place]
+    upper = prims.take_range(v, place, 1, size)
+    lower = prims.take_range(v, place, 0, size - 1)
+    if x is None:
+        width = dx
+    else:
+        points = traced(x)
+        if points.ndim == 1:
+            width = diff(points)
+            shape = [1] * v.ndim
+            shape[place] = width.size
+            width = prims.reshape(width, tuple(shape))
+        else:
+            width = diff(points, axis=place)
+    return np.sum(width * (upper + lower) / 2.0, axis=place)
+
+
+@implements(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Tracer:
+    """`numpy.convolve`: shifted windows times the reversed kernel."""
+    x, w = promoted(a, v)
+    if x.ndim != 1 or w.ndim != 1 or not x.size or not w.size:
+        raise ShapeError("convolve: two non-empty one-dimensional arrays are needed", source_location())
+    if w.size > x.size:
+        x, w = w, x
+    n, m = x.size, w.size
+    start, count = {
+        "full": (0, n + m - 1),
+        "same": ((m - 1) // 2, n),
+        "valid": (m - 1, n - m + 1),
+    }[mode]
+    padded = prims.pad(x, [m - 1], [m - 1])
+    windows = np.take(padded, start + np.add.outer(np.arange(count), np.arange(m)))
+    return np.matmul(windows, prims.reverse(w, [0]))
+
+
+@implements(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Tracer:
+    """`numpy.correlate`."""
+    x, w = promoted(a, v)
+    if x.size >= w.size:
+        return convolve(x, prims.reverse(w, [0]), mode)
+    return prims.reverse(convolve(w, prims.reverse(x, [0]), mode), [0])
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> tuple[Tracer, ...]:
+    """`numpy.meshgrid`."""
+    vectors = [traced(x) for x in xi]
+    rank = len(vectors)
+    grids: list[Tracer] = []
+    for i, vector in enumerate(vectors):
+        place = 1 - i if indexing == "xy" and i < 2 and rank > 1 else i
+        shape = tuple([vector.size if k == place else 1 for k in range(rank)])
+        grids.append(prims.reshape(vector, shape))
+    if sparse:
+        return tuple([grid._alias() for grid in grids])
+    full = prims.broadcast_shapes(*[grid.shape for grid in grids])
+    return tuple([prims.broadcast_to(grid, full)._alias() for grid in grids])

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The user's source position, as MLIR location and for error messages.
+
+A position is looked up once per call site: it is cached by code object and instruction.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+
+import numpy as np
+from mlir import ir
+
+from gradopt.errors import SourceLocation
+
+_INTERNAL_PREFIXES = (
+    os.path.dirname(__file__) + os.sep,
+    os.path.dirname(np.__file__) + os.sep,
+    # Decorated functions: contextlib, functools.
+    os.path.dirname(os.__file__) + os.sep + "contextlib",
+    os.path.dirname(os.__file__) + os.sep + "functools",
+)
+
+
+class _Site:
+    """What is known of one code object; keeps it alive, so that its id stays its own."""
+
+    __slots__ = ("code", "internal", "locations", "positions")
+
+    def __init__(self, code: CodeType) -> None:
+        self.code = code
+        self.internal = code.co_filename.startswith(_INTERNAL_PREFIXES)
+        self.positions: tuple[tuple[int | None, ...], ...] | None = None
+        self.locations: dict[int, ir.Location] = {}
+
+    def source(self, lasti: int) -> SourceLocation:
+        if self.positions is None:
+            # Python 3.10 has no columns.
+            positions = getattr(self.code, "co_positions", None)
+            self.positions = () if positions is None else tuple(positions())
+        index = lasti // 2
+        line = column = end_line = end_column = None
+        if index < len(self.positions):
+            line, end_line, column, end_column = self.positions[index]
+        name = getattr(self.code, "co_qualname", self.code.co_name).replace("<locals>.", "")
+        return SourceLocation(
+            self.code.co_filename,
+            line or self.code.co_firstlineno,
+            -1 if column is None else column,
+            -1 if end_column is None or end_line != line else end_column,
+            name,
+        )
+
+
+_sites: dict[int, _Site] = {}
+
+
+def _site(code: CodeType) -> _Site:
+    site = _sites.get(id(code))
+    if site is None:
+        if len(_sites) > 50_000:
+            _sites.clear()
+        site = _sites[id(code)] = _Site(code)
+    return site
+
+
+def is_internal(code: CodeType) -> bool:
+    """Whether the code belongs to gradopt, NumPy or a decorator of the standard library."""
+    return _site(code).internal
+
+
+def _user_frame(frame: FrameType | None) -> FrameType | None:
+    while frame is not None and _site(frame.f_code).internal:
+        frame = frame.f_back
+    return frame
+
+
+def source_location() -> SourceLocation | None:
+    """Position in the innermost frame that is neither ours nor NumPy's."""
+    frame = _user_frame(sys._getframe(1))
+    return None if frame is None else _site(frame.f_code).source(frame.f_lasti)
+
+
+def mlir_location(context: ir.Context) -> ir.Location:
+    """`source_location()` as an MLIR location: the function's name around file, line, column."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        site = _sites.get(id(frame.f_code)) or _site(frame.f_code)
+        if not site.internal:
+            location = site.locations.get(frame.f_lasti)
+            if location is None:
+                source = site.source(frame.f_lasti)
+                location = site.locations[frame.f_lasti] = to_mlir(source, context)
+            return location
+        frame = frame.f_back
+    return ir.Location.unknown(context)
+
+
+def to_mlir(source: SourceLocation, context: ir.Context) -> ir.Location:
+    """The MLIR location of a source position (columns count from 1)."""
+    location = ir.Location.file(source.file, source.line, source.column + 1, context=context)
+    return ir.Location.name(source.function, location, context=context)
+
+
+def function_source(function: object) -> SourceLocation | None:
+    """Where a Python function is defined; None for other callables."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(function, "__call__", None), "__code__", None)
+    if not isinstance(code, CodeType):
+        return None
+    return SourceLocation(code.co_filename, code.co_firstlineno, function=code.co_name)

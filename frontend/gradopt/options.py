@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Options of the compile functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a function is compiled.
+
+    Attributes:
+        device: "cpu".
+        fast_math: whether sums and products may be reordered and NaNs ignored.
+        num_threads: threads of one call; 1, or None for the default, which is 1.
+        static_argnums: positional arguments that select code; compared by value.
+        static_argnames: the same, by name.
+        donate_argnums: arguments whose memory may be reused; none is supported yet.
+    """
+
+    device: str = "cpu"
+    fast_math: bool = False
+    num_threads: int | None = None
+    static_argnums: tuple[int, ...] = field(default=())
+    static_argnames: tuple[str, ...] = field(default=())
+    donate_argnums: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.device == "cuda":
+            raise UnsupportedError('device="cuda" is not supported yet; use device="cpu"')
+        if self.device != "cpu":
+            raise ArgumentError(f'device must be "cpu", not {self.device!r}')
+        if self.num_threads not in (None, 1):
+            raise UnsupportedError(
+                f"num_threads={self.num_threads} is not supported yet: compiled code uses one thread"
+            )
+        if self.donate_argnums:
+            raise UnsupportedError("donate_argnums is not supported yet")
+
+
+def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Options:
+    """Options from keywords; a static argument is static by number and by name.
+
+    Raises:
+        ArgumentTypeError: no such option.
+    """
+    known = Options.__dataclass_fields__
+    for name in options:
+        if name not in known:
+            raise ArgumentTypeError(f"no option {name!r}; options are {', '.join(known)}")
+    numbers = _tuple(options.pop("static_argnums", ()))
+    names = _tuple(options.pop("static_argnames", ()))
+    options["donate_argnums"] = _tuple(options.get("donate_argnums", ()))
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    positional = [
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    takes_any = any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
+    if parameters and not takes_any:
+        for name in names:
+            if name not in [p.name for p in parameters]:
+                raise ArgumentError(f"static_argnames: the function has no parameter {name!r}")
+        for number in numbers:
+            if not -len(positional) <= number < len(positional):
+                raise ArgumentError(
+                    f"static_argnums: the function has no positional parameter {number}"
+                )
+    numbers = tuple(n + len(positional) if n < 0 and positional else n for n in numbers)
+    all_names = dict.fromkeys([*names, *[positional[n] for n in numbers if n < len(positional)]])
+    all_numbers = dict.fromkeys([*numbers, *[positional.index(n) for n in names if n in positional]])
+    return Options(
+        static_argnums=tuple(all_numbers), static_argnames=tuple(all_names), **options
+    )
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (int, str)):
+        return (value,)
+    return tuple(value) if isinstance(value, Sequence) else (value,)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Pytrees: nested containers of arrays.
+
+Containers are tuple, list, dict, namedtuple, dataclass and what `register_pytree` adds; None is a
+container of nothing. Everything else is a leaf. The leaves of a dict come in insertion order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from gradopt.errors import ArgumentError
+
+T = TypeVar("T")
+Key = tuple[str, Any]  # How a path continues: text, and the child's index or key.
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """How a container type is taken apart and put together."""
+
+    flatten: Callable[[Any], tuple[Sequence[Any], Hashable]]
+    unflatten: Callable[[Hashable, Sequence[Any]], Any]
+    path: Callable[[Hashable, int], str]
+
+
+_registry: dict[type, _Kind] = {}
+
+
+def register_pytree(
+    cls: type[T],
+    flatten: Callable[[T], tuple[Iterable[Any], Hashable]],
+    unflatten: Callable[[Any, Sequence[Any]], T],
+) -> None:
+    """Registers a container class.
+
+    Args:
+        cls: the class; subclasses are not included.
+        flatten: gives the children and hashable data about the container.
+        unflatten: makes the container from that data and new children.
+
+    Raises:
+        ArgumentError: the class is registered already.
+    """
+    if cls in _registry or cls in (tuple, list, dict, type(None)):
+        raise ArgumentError(f"{cls.__name__} is registered as a pytree already")
+
+    def flatten_children(value: T) -> tuple[Sequence[Any], Hashable]:
+        children, data = flatten(value)
+        return tuple(children), data
+
+    _registry[cls] = _Kind(flatten_children, unflatten, lambda _data, i: f"<{i}>")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TreeDef:
+    """Structure of a pytree without its leaves; hashable and comparable.
+
+    Attributes:
+        cls: container class; None for a leaf.
+        data: what the class needs besides its children: keys, field names.
+        children: structures of the children.
+    """
+
+    cls: type | None
+    data: Hashable = None
+    children: tuple[TreeDef, ...] = ()
+
+    @property
+    def leaf_count(self) -> int:
+        """Number of leaves."""
+        if self.cls is None:
+            return 1
+        return sum(child.leaf_count for child in self.children)
+
+    def unflatten(self, leaves: Iterable[Any]) -> Any:
+        """The pytree with these leaves."""
+        return self._build(iter(leaves))
+
+    def _build(self, leaves: Iterator[Any]) -> Any:
+        if self.cls is None:
+            return next(leaves)
+        children = [child._build(leaves) for child in self.children]
+        return _kind(self.cls).unflatten(self.data, children)
+
+    def __str__(self) -> str:
+        text = _Text("*")
+        return repr(self.unflatten([text] * self.leaf_count))
+
+
+class _Text(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+LEAF = TreeDef(None)
+_NONE = TreeDef(type(None))
+
+
+def _namedtuple_kind(cls: Any) -> _Kind:
+    return _Kind(
+        lambda value: (tuple(value), None),
+        lambda _data, children: cls._make(children),
+        lambda _data, i: f".{cls._fields[i]}",
+    )
+
+
+def _dataclass_kind(cls: Any) -> _Kind:
+    names = tuple(field.name for field in dataclasses.fields(cls) if field.init)
+
+    def unflatten(_data: Hashable, children: Sequence[Any]) -> Any:
+        return cls(**dict(zip(names, children, strict=True)))
+
+    return _Kind(
+        lambda value: (tuple(getattr(value, name) for name in names), None),
+        unflatten,
+        lambda _data, i: f".{names[i]}",
+    )
+
+
+def _kind(cls: type) -> _Kind:
+    kind = _registry.get(cls)
+    if kind is None:
+        kind = _find_kind(cls)
+        if kind is None:
+            raise ArgumentError(f"{cls.__name__} is not a pytree container")
+    return kind
+
+
+def _find_kind(cls: type) -> _Kind | None:
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        kind = _namedtuple_kind(cls)
+    elif dataclasses.is_dataclass(cls):
+        kind = _dataclass_kind(cls)
+    else:
+        return None
+    _registry[cls] = kind
+    return kind
+
+
+_registry[tuple] = _Kind(lambda v: (v, None), lambda _d, c: tuple(c), lambda _d, i: f"[{i}]")
+_registry[list] = _Kind(lambda v: (v, None), lambda _d, c: list(c), lambda _d, i: f"[{i}]")
+_registry[dict] = _Kind(
+    lambda v: (tuple(v.values()), tuple(v)),
+    lambda keys, c: dict(zip(keys, c, strict=True)),  # pyright: ignore[reportArgumentType]
+    lambda keys, i: f"[{keys[i]!r}]",  # pyright: ignore[reportIndexIssue]
+)
+_registry[type(None)] = _Kind(lambda _v: ((), None), lambda _d, _c: None, lambda _d, _i: "")
+
+
+def is_container(value: Any) -> bool:
+    """Whether the value is a pytree container (None included)."""
+    cls = type(value)
+    return cls in _registry or _find_kind(cls) is not None
+
+
+def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
+    """The leaves, and the structure."""
+    leaves: list[Any] = []
+    return leaves, _flatten(tree, leaves)
+
+
+def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
+    cls = type(tree)
+    kind = _registry.get(cls) or _find_kind(cls)
+    if kind is None:
+        leaves.append(tree)
+        return LEAF
+    if tree is None:
+        return _NONE
+    children, data = kind.flatten(tree)
+    return TreeDef(cls, data, tuple([_flatten(child, leaves) for child in children]))
+
+
+def leaf_paths(treedef: TreeDef, root: str) -> list[str]:
+    """For each leaf how it is reached from `root`, as in `args[0]['W'][1]`."""
+    paths: list[str] = []
+
+    def walk(node: TreeDef, path: str) -> None:
+        if node.cls is None:
+            paths.append(path)
+            return
+        kind = _kind(node.cls)
+        for i, child in enumerate(node.children):
+            walk(child, path + kind.path(node.data, i))
+
+    walk(treedef, root)
+    return paths
+
+
+def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
+    """The leaves of `tree`, in the order of `treedef`.
+
+    Dict keys may come in another order.
+
+    Raises:
+        ArgumentError: the structures differ; the message names the path.
+    """
+    leaves: list[Any] = []
+
+    def walk(value: Any, node: TreeDef, path: str) -> None:
+        if node.cls is None:
+            if is_container(value):
+                raise ArgumentError(f"expected an array at {path}, but got {_describe(value)}")
+            leaves.append(value)
+            return
+        if type(value) is not node.cls:
+            raise ArgumentError(
+                f"expected {node.cls.__name__} at {path}, but got {_describe(value)}"
+            )
+        kind = _kind(node.cls)
+        children, data = kind.flatten(value)
+        if node.cls is dict:
+            keys: Any = node.data
+            if set(keys) != set(value):
+                raise ArgumentError(
+                    f"expected keys {list(keys)} at {path}, but got {list(value)}"
+                )
+            children = [value[key] for key in keys]
+        elif data != node.data or len(children) != len(node.children):
+            raise ArgumentError(
+                f"expected {len(node.children)} elements at {path}, but got {len(children)}"
+            )
+        for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
+            walk(child, child_node, path + kind.path(node.data, i))
+
+    walk(tree, treedef, root)
+    return leaves
+
+
+def _describe(value: Any) -> str:
+    return "None" if value is None else type(value).__name__
+
+
+def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """The pytree of `function(leaf, *leaves of others)`; the structures must be the same."""
+    leaves, treedef = flatten(tree)
+    rest = [flatten_like(other, treedef, "tree") for other in others]
+    return treedef.unflatten([function(*values) for values in zip(leaves, *rest, strict=True)])

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Traces: the MLIR module under construction, and the functions in it.
+
+A `Trace` is one module. Each function under construction is a `Scope`; the scope of a function
+that is differentiated lies inside the scope of its caller. An inner function that uses a traced
+value of an outer one gets it as an extra argument (`Scope.use`); a concrete array of more than
+`CONSTANT_ELEMENTS` elements becomes an extra argument of the outermost function (`capture`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from mlir import ir
+from mlir.dialects import func
+
+from gradopt import context as mlir_context
+from gradopt.dialects import grad
+from gradopt.errors import CompilerError, LeakedTracerError
+from gradopt.location import function_source, mlir_location, source_location, to_mlir
+from gradopt.tracer import Tracer
+
+CONSTANT_ELEMENTS = 16
+
+Array = np.ndarray[Any, Any]
+
+
+class _State(threading.local):
+    scope: Scope | None = None
+
+
+_state = _State()
+
+
+class Trace:
+    """One module under construction."""
+
+    def __init__(self) -> None:
+        self.context = mlir_context.context()
+        with self.context:
+            self.module = ir.Module.create(ir.Location.unknown(self.context))
+        self.captures: list[Array] = []
+        self._captured: dict[tuple[int, str], tuple[Array, Array, Tracer]] = {}
+        self._names: dict[str, int] = {"main": 1}
+
+    def unique_name(self, name: str) -> str:
+        """A symbol name like `name` that the module does not have yet."""
+        name = "".join(c if c.isalnum() or c == "_" else "_" for c in name).strip("_") or "f"
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
+        return name if count == 0 else f"{name}_{count}"
+
+    def capture(self, array: Array, root: Scope) -> Tracer:
+        """The hidden argument of the outermost function that holds a copy of `array`."""
+        key = (id(array), array.dtype.str)
+        entry = self._captured.get(key)
+        if entry is not None:
+            _, snapshot, tracer = entry
+            if np.array_equal(array, snapshot, equal_nan=array.dtype.kind == "f"):
+                return tracer
+        snapshot = np.array(array, order="C", copy=True)
+        tracer = root.add_argument(snapshot.shape, snapshot.dtype, "capture")
+        self.captures.append(snapshot)
+        self._captured[key] = (array, snapshot, tracer)
+        return tracer
+
+
+class Scope:
+    """One function under construction.
+
+    Attributes:
+        trace: the module it belongs to.
+        parent: scope of the caller; None for `@main`.
+        name: symbol name.
+        open: whether ops can still be added.
+        lifted: values of outer scopes that became arguments, in order.
+    """
+
+    def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
+        self.trace = trace
+        self.parent = parent
+        self.name = name
+        self.open = True
+        self.lifted: list[Tracer] = []
+        self._lifted_values: dict[ir.Value, ir.Value] = {}
+        self._constants: dict[Any, ir.Value] = {}
+        place = function_source(source)
+        ctx = trace.context
+        self.location = ir.Location.unknown(ctx) if place is None else to_mlir(place, ctx)
+        with ctx, self.location:
+            self.function = func.FuncOp(
+                name,
+                ir.FunctionType.get([], []),
+                visibility="public" if parent is None else "private",
+                ip=ir.InsertionPoint(trace.module.body),
+            )
+            self.block = ir.Block.create_at_start(self.function.body, [])
+        self.ip = ir.InsertionPoint(self.block)
+
+    @property
+    def root(self) -> Scope:
+        """The scope of `@main`."""
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def add_argument(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str, weak: bool = False
+    ) -> Tracer:
+        """A new argument of the function; `path` names it in the IR's locations."""
+        location = ir.Location.name(path, self.location, context=self.trace.context)
+        value = self.block.add_argument(mlir_context.tensor_type(shape, dtype), location)
+        return Tracer(self, value, location, weak=weak, argument=path)
+
+    def use(self, tracer: Tracer) -> ir.Value:
+        """The SSA value of `tracer` in this function.
+
+        Raises:
+            LeakedTracerError: the trace that made it has ended.
+        """
+        if tracer._scope is self:
+            return tracer._value
+        return self._lift(tracer)
+
+    def _lift(self, tracer: Tracer) -> ir.Value:
+        owner = tracer._scope
+        scope: Scope | None = self
+        while scope is not None and scope is not owner:
+            scope = scope.parent
+        if scope is None or not owner.open:
+            raise LeakedTracerError(_leak_message(tracer), source_location())
+        known = self._lifted_values.get(tracer._value)
+        if known is not None:
+            return known
+        assert self.parent is not None
+        self.parent.use(tracer)
+        location = ir.Location.name("closure", self.location, context=self.trace.context)
+        value = self.block.add_argument(tracer._value.type, location)
+        self._lifted_values[tracer._value] = value
+        # A handle of its own: the user's may get another value later.
+        self.lifted.append(Tracer(owner, tracer._value, location))
+        return value
+
+    def emit(self, builder: Any, *operands: Any) -> Tracer:
+        """Adds one op; tracers among the operands stand for their values."""
+        use = self.use
+        values = [
+            use(operand) if operand.__class__ is Tracer else operand for operand in operands
+        ]
+        location = mlir_location(self.trace.context)
+        try:
+            value = builder(*values, loc=location, ip=self.ip)
+        except ir.MLIRError as error:
+            raise CompilerError(str(error), source_location()) from None
+        return Tracer(self, value, location)
+
+    def emit_many(self, builder: Any, *operands: Any) -> list[Tracer]:
+        """Adds one op class that has several results; the operands are as the class takes them."""
+        location = mlir_location(self.trace.context)
+        try:
+            op = builder(*operands, loc=location, ip=self.ip)
+        except ir.MLIRError as error:
+            raise CompilerError(str(error), source_location()) from None
+        return [Tracer(self, value, location) for value in op.operation.results]
+
+    def constant(self, array: Array) -> Tracer:
+        """A concrete array of a supported dtype as a traced value."""
+        if array.size > 1 and is_uniform(array):
+            scalar = self.constant(np.array(array.flat[0]))
+            return self.emit(grad.broadcast, scalar, list(array.shape), [])
+        if array.size > CONSTANT_ELEMENTS:
+            return self.trace.capture(array, self.root)
+        key = (array.dtype, array.shape, array.tobytes())
+        value = self._constants.get(key)
+        if value is None:
+            attribute = mlir_context.elements_attribute(array)
+            tracer = self.emit(_constant, attribute)
+            self._constants[key] = tracer._value
+            return tracer
+        return Tracer(self, value, self.location)
+
+    def finish(self, results: Sequence[Tracer]) -> list[ir.Type]:
+        """Adds the return op and sets the function's type; returns the result types."""
+        values = [self.use(result) for result in results]
+        func.ReturnOp(values, loc=self.location, ip=self.ip)
+        types = [value.type for value in values]
+        inputs = [argument.type for argument in self.block.arguments]
+        with self.trace.context:
+            function_type = ir.FunctionType.get(inputs, types)
+            self.function.operation.attributes["function_type"] = ir.TypeAttr.get(function_type)
+        return types
+
+
+def _constant(attribute: Any, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Value:
+    return grad.ConstantOp(attribute, results=[attribute.type], loc=loc, ip=ip).result
+
+
+def is_uniform(array: Array) -> bool:
+    """Whether all elements are the same, bit for bit."""
+    first = array[(0,) * array.ndim]
+    if array.dtype.kind != "f":
+        return bool((array == first).all())
+    return bool(
+        (array == first).all() and (np.signbit(array) == np.signbit(first)).all()
+    )
+
+
+def _leak_message(tracer: Tracer) -> str:
+    return (
+        f"a traced array {tracer._describe()} is used outside the trace that made it; "
+        "return it from the traced function instead of storing it"
+    )
+
+
+def current_scope() -> Scope | None:
+    """The innermost function under construction in this thread."""
+    return _state.scope
+
+
+@contextlib.contextmanager
+def entered(scope: Scope) -> Iterator[Scope]:
+    """Makes `scope` the current one, and closes it at the end."""
+    outer = _state.scope
+    _state.scope = scope
+    try:
+        yield scope
+    finally:
+        _state.scope = outer
+        scope.open = False
+
+
+def require_scope(tracer: Tracer) -> Scope:
+    """The current scope, for an operation on `tracer`.
+
+    Raises:
+        LeakedTracerError: no trace is active in this thread.
+    """
+    scope = _state.scope
+    if scope is None:
+        raise LeakedTracerError(_leak_message(tracer), source_location())
+    return scope

@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The traced array: a handle on an SSA value that behaves like a NumPy array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from mlir import ir
+
+from gradopt.context import shape_and_dtype
+from gradopt.dispatch import call_function, call_ufunc, ufunc_handler, unsupported
+from gradopt.errors import (
+    BranchError,
+    ConversionError,
+    DTypeError,
+    MutationError,
+    ShapeError,
+    UnsupportedError,
+)
+from gradopt.location import source_location
+
+if TYPE_CHECKING:
+    from gradopt.trace import Scope
+
+
+def _method(function: Callable[..., Any]) -> Any:
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return call_function(function, (self, *args), kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"As `numpy.{function.__name__}`."
+    return method
+
+
+def _defers(other: Any) -> bool:
+    return getattr(type(other), "__array_ufunc__", True) is None
+
+
+def _operator(ufunc: np.ufunc) -> Any:
+    def operator(self: Tracer, other: Any) -> Any:
+        if _defers(other):
+            return NotImplemented
+        return _apply_operator(ufunc, self, other)
+
+    return operator
+
+
+def _reflected(ufunc: np.ufunc) -> Any:
+    def operator(self: Tracer, other: Any) -> Any:
+        if _defers(other):
+            return NotImplemented
+        return _apply_operator(ufunc, other, self)
+
+    return operator
+
+
+def _apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    result = ufunc_handler(ufunc)(left, right)
+    if _is_weak(left) and _is_weak(right):
+        # Arithmetic of Python numbers gives Python numbers.
+        for part in result if isinstance(result, tuple) else (result,):
+            part._weak = True
+    return result
+
+
+def _is_weak(value: Any) -> bool:
+    return value._weak if isinstance(value, Tracer) else type(value) in (bool, int, float)
+
+
+def _inplace(ufunc: np.ufunc) -> Any:
+    def operator(self: Tracer, other: Any) -> Any:
+        if not self.shape:
+            return _apply_operator(ufunc, self, other)
+        return self._update(ufunc, _apply_operator(ufunc, self, other))
+
+    return operator
+
+
+def _unary(ufunc: np.ufunc) -> Any:
+    def operator(self: Tracer) -> Any:
+        result = ufunc_handler(ufunc)(self)
+        result._weak = self._weak
+        return result
+
+    return operator
+
+
+class Tracer:
+    """A traced array.
+
+    Attributes:
+        shape: the shape, always known.
+        dtype: the NumPy dtype.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_argument",
+        "_location",
+        "_scope",
+        "_value",
+        "_viewed",
+        "_weak",
+        "dtype",
+        "shape",
+    )
+
+    __array_priority__ = 1000.0
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __init__(
+        self,
+        scope: Scope,
+        value: ir.Value,
+        location: ir.Location,
+        *,
+        weak: bool = False,
+        argument: str | None = None,
+    ) -> None:
+        self._scope = scope
+        self._value = value
+        self._location = location
+        self._weak = weak  # A Python number, for NumPy's promotion.
+        self._argument = argument  # Path of the user's argument this is.
+        self._viewed = False  # Whether it shares memory with another handle, in NumPy.
+        self.shape, self.dtype = shape_and_dtype(value.type)
+
+    def _alias(self) -> Tracer:
+        return Tracer(self._scope, self._value, self._location, weak=self._weak)
+
+    def _describe(self) -> str:
+        text = f"{self.dtype.name}{list(self.shape)}"
+        place = self._location
+        if self._argument is not None:
+            return f"{text} ({self._argument})"
+        if place.is_a_name() and place.child_loc.is_a_file():
+            child = place.child_loc
+            return f"{text} (made at {child.filename}:{child.start_line} in {place.name_str})"
+        return text
+
+    def __repr__(self) -> str:
+        return f"Tracer<{self.dtype.name}{list(self.shape)}>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._convert("a formatted number", "format the result of the compiled function")
+        return repr(self)
+
+    # -- NumPy's protocols -----------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        return call_function(function, args, dict(kwargs))
+
+    # -- Conversions, which need a concrete value ------------------------------------------
+
+    def _convert(self, target: str, advice: str) -> NoReturn:
+        raise ConversionError(
+            f"a traced array {self._describe()} cannot become {target}: its value is known only "
+            f"when the compiled code runs; {advice}",
+            source_location(),
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        self._convert(
+            "a NumPy array",
+            "call NumPy functions on it directly, and use gradopt.numpy.array, asarray, stack, "
+            "full ... where NumPy cannot dispatch",
+        )
+
+    def __bool__(self) -> NoReturn:
+        raise BranchError(
+            f"a Python branch depends on a traced array {self._describe()}, whose value is known "
+            "only when the compiled code runs; use numpy.where (or cond) to choose between "
+            "values, or static_argnums for an argument that selects code",
+            source_location(),
+        )
+
+    def __float__(self) -> NoReturn:
+        self._convert("a Python float", "use numpy functions (not math) and arrays throughout")
+
+    def __int__(self) -> NoReturn:
+        self._convert("a Python int", "use astype(int), or static_argnums for an argument")
+
+    def __complex__(self) -> NoReturn:
+        self._convert("a Python complex", "complex numbers are not supported")
+
+    def __index__(self) -> NoReturn:
+        self._convert(
+            "an index or a size",
+            "index arrays with it (not lists), and make sizes static_argnums",
+        )
+
+    def item(self, *args: Any) -> NoReturn:
+        """Not possible while tracing."""
+        self._convert("a Python number", "use the array itself")
+
+    def tolist(self) -> NoReturn:
+        """Not possible while tracing."""
+        self._convert("a list", "iterate over the array, or use the array itself")
+
+    # -- Attributes ------------------------------------------------------------------------
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for extent in self.shape:
+            size *= extent
+        return size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def T(self) -> Tracer:
+        """All dimensions reversed."""
+        return call_function(np.transpose, (self,), {})
+
+    @property
+    def mT(self) -> Tracer:
+        """The last two dimensions exchanged."""
+        return call_function(np.matrix_transpose, (self,), {})
+
+    @property
+    def real(self) -> Tracer:
+        """The array itself."""
+        return call_function(np.real, (self,), {})
+
+    @property
+    def imag(self) -> Tracer:
+        """Zeros."""
+        return call_function(np.imag, (self,), {})
+
+    @property
+    def flat(self) -> NoReturn:
+        """Not supported."""
+        raise unsupported("ndarray.flat", "use ravel()")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"traced arrays have no attribute {name!r}")
+        raise unsupported(f"ndarray.{name}")
+
+    # -- Container -------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tracer]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return iter([self[i] for i in range(self.shape[0])])
+
+    def __contains__(self, value: Any) -> NoReturn:
+        raise BranchError(
+            "`in` on a traced array needs its value; use numpy.any(x == value)", source_location()
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        from gradopt.indexing import getitem
+
+        return getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        if self._argument is not None:
+            raise MutationError(
+                f"the function changes its argument {self._argument} in place; "
+                "make a new array instead, for example with numpy.where",
+                source_location(),
+            )
+        raise unsupported(
+            "assignment to elements", "make a new array, for example with numpy.where"
+        )
+
+    def __delitem__(self, index: Any) -> NoReturn:
+        raise ValueError("cannot delete array elements")
+
+    def _update(self, ufunc: np.ufunc, result: Tracer) -> Tracer:
+        """`x += y` on an array that nobody else can see: the handle gets a new value."""
+        from gradopt.trace import current_scope
+
+        symbol = f"in-place {ufunc.__name__}"
+        if self._argument is not None:
+            raise MutationError(
+                f"the {symbol} changes the argument {self._argument}; write `x = x + y` to make "
+                "a new array",
+                source_location(),
+            )
+        if self._scope is not current_scope():
+            raise UnsupportedError(
+                f"{symbol} on an array of an enclosing function is not supported", source_location()
+            )
+        if self._viewed:
+            raise UnsupportedError(
+                f"{symbol} on an array that is a view, or that has views, is not supported; "
+                "write `x = x + y` to make a new array",
+                source_location(),
+            )
+        if result.shape != self.shape:
+            raise ShapeError(
+                f"non-broadcastable output operand with shape {self.shape} doesn't match the "
+                f"broadcast shape {result.shape}",
+                source_location(),
+            )
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
+                f"cannot cast the result of {symbol} from {result.dtype} to {self.dtype}",
+                source_location(),
+            )
+        self._value = result.astype(self.dtype)._value
+        return self
+
+    # -- Methods ---------------------------------------------------------------------------
+
+    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", **_: Any) -> Tracer:
+        """The elements converted to `dtype`; only conversions between floats are differentiable."""
+        from gradopt.functions.shapes import astype
+
+        return astype(self, dtype, casting)
+
+    def copy(self, order: str = "C") -> Tracer:
+        """An array that does not share memory."""
+        return self._alias()
+
+    def __copy__(self) -> Tracer:
+        return self._alias()
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self._alias()
+
+    def reshape(self, *shape: Any, order: str = "C") -> Tracer:
+        """As `numpy.reshape`; the shape as one tuple or several ints."""
+        new = shape[0] if len(shape) == 1 else shape
+        return call_function(np.reshape, (self, new), {} if order == "C" else {"order": order})
+
+    def transpose(self, *axes: Any) -> Tracer:
+        """As `numpy.transpose`; the axes as one tuple or several ints."""
+        new = axes[0] if len(axes) == 1 else (axes or None)
+        return call_function(np.transpose, (self, new), {})
+
+    def flatten(self, order: str = "C") -> Tracer:
+        """A copy with one dimension."""
+        return self._alias().reshape(-1, order=order)._alias()
+
+    def view(self, *args: Any) -> NoReturn:
+        """Not supported."""
+        raise unsupported("ndarray.view")
+
+    sum = _method(np.sum)
+    prod = _method(np.prod)
+    mean = _method(np.mean)
+    var = _method(np.var)
+    std = _method(np.std)
+    max = _method(np.max)
+    min = _method(np.min)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    any = _method(np.any)
+    all = _method(np.all)
+    cumsum = _method(np.cumsum)
+    dot = _method(np.dot)
+    clip = _method(np.clip)
+    round = _method(np.round)
+    ravel = _method(np.ravel)
+    squeeze = _method(np.squeeze)
+    swapaxes = _method(np.swapaxes)
+    take = _method(np.take)
+    repeat = _method(np.repeat)
+    trace = _method(np.trace)
+    diagonal = _method(np.diagonal)
+    compress = _method(np.compress)
+
+    def conj(self) -> Tracer:
+        """The array itself."""
+        return self._alias()
+
+    conjugate = conj
+
+    # -- Operators -------------------------------------------------------------------------
+
+    __add__, __radd__, __iadd__ = _operator(np.add), _reflected(np.add), _inplace(np.add)
+    __sub__, __rsub__ = _operator(np.subtract), _reflected(np.subtract)
+    __mul__, __rmul__ = _operator(np.multiply), _reflected(np.multiply)
+    __truediv__, __rtruediv__ = _operator(np.divide), _reflected(np.divide)
+    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _reflected(np.floor_divide)
+    __mod__, __rmod__ = _operator(np.remainder), _reflected(np.remainder)
+    __divmod__, __rdivmod__ = _operator(np.divmod), _reflected(np.divmod)
+    __matmul__, __rmatmul__ = _operator(np.matmul), _reflected(np.matmul)
+    __and__, __rand__ = _operator(np.bitwise_and), _reflected(np.bitwise_and)
+    __or__, __ror__ = _operator(np.bitwise_or), _reflected(np.bitwise_or)
+    __xor__, __rxor__ = _operator(np.bitwise_xor), _reflected(np.bitwise_xor)
+    __lshift__, __rlshift__ = _operator(np.left_shift), _reflected(np.left_shift)
+    __rshift__, __rrshift__ = _operator(np.right_shift), _reflected(np.right_shift)
+    __isub__, __imul__ = _inplace(np.subtract), _inplace(np.multiply)
+    __itruediv__, __ifloordiv__ = _inplace(np.divide), _inplace(np.floor_divide)
+    __imod__, __ipow__ = _inplace(np.remainder), _inplace(np.power)
+    __imatmul__ = _inplace(np.matmul)
+    __iand__, __ior__ = _inplace(np.bitwise_and), _inplace(np.bitwise_or)
+    __ixor__ = _inplace(np.bitwise_xor)
+    __eq__ = _operator(np.equal)
+    __ne__ = _operator(np.not_equal)
+    __lt__ = _operator(np.less)
+    __le__ = _operator(np.less_equal)
+    __gt__ = _operator(np.greater)
+    __ge__ = _operator(np.greater_equal)
+    __neg__ = _unary(np.negative)
+    __pos__ = _unary(np.positive)
+    __abs__ = _unary(np.absolute)
+    __invert__ = _unary(np.invert)
+
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
+        if modulo is not None:
+            raise unsupported("pow with a modulus")
+        return NotImplemented if _defers(other) else _apply_operator(np.power, self, other)
+
+    __rpow__ = _reflected(np.power)
+
+    def __round__(self, digits: int = 0) -> Any:
+        return call_function(np.round, (self, digits), {})
+
+    def __floor__(self) -> NoReturn:
+        self._convert("a Python int", "use numpy.floor")
+
+    __ceil__ = __trunc__ = __floor__

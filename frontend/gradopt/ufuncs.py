@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""NumPy's ufuncs that are one op of the dialect, under the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.dialects import grad
+from gradopt.dispatch import FOREIGN_UFUNCS, UFUNCS
+from gradopt.dtypes import BOOL, FLOAT64, WEAK_TYPES, DType, resolve_ufunc
+from gradopt.errors import UnsupportedError
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+
+
+def promotion_kind(value: Any) -> Any:
+    """What NumPy's promotion sees: a dtype, or the type of a Python scalar."""
+    if value.__class__ is Tracer:
+        return WEAK_TYPES[value.dtype.kind] if value._weak else value.dtype
+    kind = type(value)
+    if kind is float or kind is int or kind is bool:
+        return kind
+    return prims.concrete(value).dtype
+
+
+def listed(value: Any) -> Any:
+    """A list or tuple operand as an array, traced if an element is."""
+    if type(value) in (list, tuple):
+        if prims.is_traced(*value):
+            return prims.as_traced(value)
+        return prims.concrete(value)
+    return value
+
+
+def emit(op: Callable[..., Any], *operands: Tracer) -> Tracer:
+    """An elementwise op on operands that are broadcast to one shape."""
+    shapes = [operand.shape for operand in operands]
+    first = shapes[0]
+    for shape in shapes:
+        if shape != first:
+            common = prims.broadcast_shapes(*shapes)
+            operands = tuple([prims.broadcast_to(operand, common) for operand in operands])
+            break
+    return prims.scope().emit(op, *operands)
+
+
+def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Tracer]:
+    """The inputs converted to the dtypes of the loop that NumPy picks."""
+    inputs = tuple([listed(value) for value in inputs])
+    dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in inputs])
+    return [
+        prims.as_traced(value, dtype) for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
+    ]
+
+
+def _direct(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Tracer]:
+    def handler(*inputs: Any) -> Tracer:
+        return emit(op, *operands_of(ufunc, *inputs))
+
+    return handler
+
+
+def register(*ufuncs: np.ufunc) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers the decorated function for ufuncs."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        for ufunc in ufuncs:
+            UFUNCS[ufunc] = function
+        return function
+
+    return add
+
+
+for _name in (
+    "divide arctan2 exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan "
+    "sinh cosh tanh arcsinh arccosh arctanh equal not_equal less less_equal greater greater_equal"
+).split():
+    UFUNCS[getattr(np, _name)] = _direct(getattr(np, _name), getattr(grad, _name))
+UFUNCS[np.rint] = _direct(np.rint, grad.round)
+
+
+def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any]) -> None:
+    """A ufunc that is another op on bools."""
+
+    def handler(x: Any, y: Any) -> Tracer:
+        left, right = operands_of(ufunc, x, y)
+        return emit(bool_op if left.dtype == BOOL else op, left, right)
+
+    UFUNCS[ufunc] = handler
+
+
+_bool_or(np.add, grad.add, grad.logical_or)
+_bool_or(np.multiply, grad.multiply, grad.logical_and)
+_bool_or(np.maximum, grad.maximum, grad.logical_or)
+_bool_or(np.minimum, grad.minimum, grad.logical_and)
+_bool_or(np.subtract, grad.subtract, grad.subtract)
+
+
+def _identity_on_integers(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
+    def handler(x: Any) -> Tracer:
+        (operand,) = operands_of(ufunc, x)
+        return emit(op, operand) if operand.dtype.kind == "f" else operand._alias()
+
+    UFUNCS[ufunc] = handler
+
+
+_identity_on_integers(np.floor, grad.floor)
+_identity_on_integers(np.ceil, grad.ceil)
+UFUNCS[np.negative] = _direct(np.negative, grad.negative)
+UFUNCS[np.sign] = _direct(np.sign, grad.sign)
+
+
+@register(np.absolute)
+def absolute(x: Any) -> Tracer:
+    """`numpy.absolute`."""
+    (operand,) = operands_of(np.absolute, x)
+    return operand._alias() if operand.dtype == BOOL else emit(grad.absolute, operand)
+
+
+@register(np.square)
+def square(x: Any) -> Tracer:
+    """`numpy.square`."""
+    (operand,) = operands_of(np.square, x)
+    return emit(grad.square, operand)
+
+
+@register(np.reciprocal)
+def reciprocal(x: Any) -> Tracer:
+    """`numpy.reciprocal`, of floats."""
+    (operand,) = operands_of(np.reciprocal, x)
+    return emit(grad.reciprocal, _floats("numpy.reciprocal", operand))
+
+
+def _floats(name: str, operand: Tracer) -> Tracer:
+    if operand.dtype.kind != "f":
+        raise UnsupportedError(
+            f"{name} of {operand.dtype} is not supported; convert it to float64", source_location()
+        )
+    return operand
+
+
+def _test(ufunc: np.ufunc, op: Callable[..., Any], otherwise: bool) -> None:
+    """A test of floats that is constant on integers."""
+
+    def handler(x: Any) -> Tracer:
+        operand = prims.as_traced(listed(x))
+        if operand.dtype.kind == "f":
+            return emit(op, operand)
+        return prims.full(operand.shape, otherwise, BOOL)
+
+    UFUNCS[ufunc] = handler
+
+
+_test(np.isnan, grad.isnan, False)
+_test(np.isinf, grad.isinf, False)
+_test(np.isfinite, grad.isfinite, True)
+
+
+def _logical(op: Callable[..., Any]) -> Callable[..., Tracer]:
+    def handler(*inputs: Any) -> Tracer:
+        return emit(op, *[to_bool(value) for value in inputs])
+
+    return handler
+
+
+def to_bool(value: Any) -> Tracer:
+    """Whether each element is not zero."""
+    return prims.convert(prims.as_traced(listed(value)), BOOL)
+
+
+for _name in ("and", "or", "xor", "not"):
+    UFUNCS[getattr(np, f"logical_{_name}")] = _logical(getattr(grad, f"logical_{_name}"))
+
+
+def _bitwise(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
+    def handler(*inputs: Any) -> Tracer:
+        operands = operands_of(ufunc, *inputs)
+        if operands[0].dtype != BOOL:
+            raise UnsupportedError(
+                f"numpy.{ufunc.__name__} is supported on bool arrays only", source_location()
+            )
+        return emit(op, *operands)
+
+    UFUNCS[ufunc] = handler
+
+
+_bitwise(np.bitwise_and, grad.logical_and)
+_bitwise(np.bitwise_or, grad.logical_or)
+_bitwise(np.bitwise_xor, grad.logical_xor)
+_bitwise(np.invert, grad.logical_not)
+
+
+def _foreign(op: Callable[..., Any]) -> Callable[..., Tracer]:
+    """A ufunc of scipy.special: floats keep their dtype, the rest becomes float64."""
+
+    def handler(x: Any) -> Tracer:
+        operand = prims.as_traced(listed(x))
+        if operand.dtype.kind != "f":
+            operand = prims.convert(operand, FLOAT64)
+        return emit(op, operand)
+
+    return handler
+
+
+FOREIGN_UFUNCS["erf"] = _foreign(grad.erf)
+FOREIGN_UFUNCS["erfc"] = _foreign(grad.erfc)
+FOREIGN_UFUNCS["expit"] = _foreign(grad.logistic)
+
+
+# The largest integer exponent that becomes a chain of products.
+_CHAIN_LIMIT = 64
+# Of floats: the error of the chain grows to 3.5 ULP at 8.
+_FLOAT_CHAIN_LIMIT = 8
+
+
+@register(np.power)
+def power(base: Any, exponent: Any) -> Tracer:
+    """`numpy.power`; small constant exponents become products, 0.5 a square root."""
+    base, exponent = listed(base), listed(exponent)
+    dtypes = resolve_ufunc(np.power, promotion_kind(base), promotion_kind(exponent))
+    if exponent.__class__ is not Tracer and np.ndim(exponent) == 0:
+        chain = _constant_power(prims.as_traced(base, dtypes[0]), float(exponent))
+        if chain is not None:
+            return chain
+    if dtypes[2].kind != "f":
+        raise UnsupportedError(
+            "numpy.power of integers is supported for constant exponents from 0 to "
+            f"{_CHAIN_LIMIT}; convert an operand to float64",
+            source_location(),
+        )
+    return emit(grad.power, prims.as_traced(base, dtypes[0]), prims.as_traced(exponent, dtypes[1]))
+
+
+def _constant_power(base: Tracer, exponent: float) -> Tracer | None:
+    if exponent == 0.5 and base.dtype.kind == "f":
+        return emit(grad.sqrt, base)
+    if exponent == -1.0 and base.dtype.kind == "f":
+        return emit(grad.reciprocal, base)
+    limit = _FLOAT_CHAIN_LIMIT if base.dtype.kind == "f" else _CHAIN_LIMIT
+    if not exponent.is_integer() or not 0 <= exponent <= limit:
+        return None
+    count = int(exponent)
+    if count == 0:
+        return prims.full(base.shape, 1, base.dtype)
+    result: Tracer | None = None
+    factor = base
+    while True:
+        if count & 1:
+            result = factor if result is None else emit(grad.multiply, result, factor)
+        count >>= 1
+        if not count:
+            return result._alias() if result is base and result is not None else result
+        factor = emit(grad.square, factor)
+
+
+@register(np.float_power)
+def float_power(base: Any, exponent: Any) -> Tracer:
+    """`numpy.float_power`: `power` in float64."""
+    return power(prims.as_traced(listed(base), FLOAT64), exponent if np.isscalar(exponent) else
+                 prims.as_traced(listed(exponent), FLOAT64))
+
+
+@register(np.positive)
+def positive(x: Any) -> Tracer:
+    """`numpy.positive`: a copy."""
+    return operands_of(np.positive, x)[0]._alias()
+
+
+@register(np.conjugate)
+def conjugate(x: Any) -> Tracer:
+    """`numpy.conjugate`: a copy, as complex numbers are not supported."""
+    return operands_of(np.conjugate, x)[0]._alias()
+
+
+def scalar(value: float, dtype: DType) -> Tracer:
+    """A constant operand."""
+    return prims.scope().constant(np.array(value, dtype))

@@ -1,0 +1,239 @@
+//===- Arrays.cpp - Arrays and scalars at the boundary --------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Arrays.h"
+
+#include <atomic>
+#include <cstring>
+#include <limits>
+#include <string>
+
+namespace nb = nanobind;
+
+namespace gradopt::native {
+
+static std::atomic<uint64_t> stagedCopies = 0;
+
+uint64_t stagedCopyCount() {
+  return stagedCopies.load(std::memory_order_relaxed);
+}
+
+LeafKind classifyLeaf(PyObject *object) {
+  PyTypeObject *type = Py_TYPE(object);
+  if (type == &PyArray_Type)
+    return LeafKind::Array;
+  if (type == &PyFloat_Type)
+    return LeafKind::WeakFloat;
+  if (type == &PyLong_Type)
+    return LeafKind::WeakInt;
+  if (type == &PyBool_Type)
+    return LeafKind::WeakBool;
+  if (PyArray_IsScalar(object, Number) || PyArray_IsScalar(object, Bool))
+    return LeafKind::NumpyScalar;
+  return LeafKind::Unsupported;
+}
+
+//===----------------------------------------------------------------------===//
+// ArraySpec
+//===----------------------------------------------------------------------===//
+
+ArraySpec ArraySpec::parse(nb::handle pair) {
+  nb::object dtype = pair[0];
+  nb::object dims = pair[1];
+  PyArray_Descr *descr = nullptr;
+  if (!PyArray_DescrConverter(dtype.ptr(), &descr))
+    throw nb::python_error();
+  ArraySpec spec;
+  spec.descr = nb::steal(reinterpret_cast<PyObject *>(descr));
+  bool isNumber = PyDataType_ISNUMBER(descr) || PyDataType_ISBOOL(descr) ||
+                  PyDataType_ISUSERDEF(descr);
+  if (!isNumber || !PyArray_ISNBO(descr->byteorder) ||
+      PyDataType_ELSIZE(descr) > npy_intp(sizeof(ScalarCell))) {
+    PyErr_Format(PyExc_TypeError, "compiled code has no arrays of type %R",
+                 dtype.ptr());
+    throw nb::python_error();
+  }
+  spec.code = typeCode(descr);
+  // The product of the non-zero extents must fit too: strides are made of it.
+  npy_intp span = PyDataType_ELSIZE(descr);
+  bool empty = false;
+  for (nb::handle item : dims) {
+    npy_intp extent = PyNumber_AsSsize_t(item.ptr(), PyExc_OverflowError);
+    if (extent == -1 && PyErr_Occurred())
+      throw nb::python_error();
+    if (extent < 0)
+      throw nb::value_error("negative extent in a shape");
+    empty |= extent == 0;
+    if (extent && __builtin_mul_overflow(span, extent, &span))
+      throw nb::value_error("the array is larger than the address space");
+    spec.shape.push_back(extent);
+  }
+  if (spec.shape.size() > NPY_MAXDIMS)
+    throw nb::value_error("too many dimensions");
+  spec.bytes = empty ? 0 : span;
+  return spec;
+}
+
+bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
+  switch (kind) {
+  case LeafKind::Array: {
+    auto *array = reinterpret_cast<PyArrayObject *>(leaf);
+    return typeCode(PyArray_DESCR(array)) == code &&
+           shape == llvm::ArrayRef<npy_intp>(PyArray_DIMS(array),
+                                             size_t(PyArray_NDIM(array)));
+  }
+  case LeafKind::NumpyScalar: {
+    nb::object type =
+        nb::steal(reinterpret_cast<PyObject *>(PyArray_DescrFromScalar(leaf)));
+    return isScalar() &&
+           typeCode(reinterpret_cast<PyArray_Descr *>(type.ptr())) == code;
+  }
+  case LeafKind::WeakBool:
+  case LeafKind::WeakInt:
+    return isScalar();
+  case LeafKind::WeakFloat:
+    return isScalar() && getDescr()->kind == 'f';
+  case LeafKind::Unsupported:
+    return false;
+  }
+  return false;
+}
+
+nb::object ArraySpec::toPython() const {
+  nb::list extents;
+  for (npy_intp extent : shape)
+    extents.append(extent);
+  return nb::make_tuple(descr, nb::tuple(extents));
+}
+
+std::string ArraySpec::describe() const {
+  std::string text = nb::str(descr).c_str();
+  text += "[";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+//===----------------------------------------------------------------------===//
+// Addresses
+//===----------------------------------------------------------------------===//
+
+template <typename T>
+static bool storeInt(long long value, ScalarCell &cell, const ArraySpec &spec) {
+  if (value < static_cast<long long>(std::numeric_limits<T>::min()) ||
+      (sizeof(T) < sizeof(value) &&
+       value > static_cast<long long>(std::numeric_limits<T>::max()))) {
+    PyErr_Format(PyExc_OverflowError,
+                 "Python integer %lld out of bounds for %S", value,
+                 spec.descr.ptr());
+    return false;
+  }
+  T narrowed = static_cast<T>(value);
+  std::memcpy(cell.bytes, &narrowed, sizeof(T));
+  return true;
+}
+
+/// Converts a Python scalar to the type of the argument, as NumPy does.
+static bool storeWeak(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell) {
+  if (spec.getDescr()->kind == 'f' && spec.code != typeCode('f', 2)) {
+    double value = PyFloat_CheckExact(leaf) ? PyFloat_AS_DOUBLE(leaf)
+                                            : PyLong_AsDouble(leaf);
+    if (value == -1.0 && PyErr_Occurred())
+      return false;
+    if (spec.code == typeCode('f', 8)) {
+      std::memcpy(cell.bytes, &value, sizeof(value));
+      return true;
+    }
+    if (spec.code == typeCode('f', 4)) {
+      float narrowed = static_cast<float>(value);
+      std::memcpy(cell.bytes, &narrowed, sizeof(narrowed));
+      return true;
+    }
+  } else if (PyLong_Check(leaf)) {
+    if (spec.code == typeCode('b', 1)) {
+      cell.bytes[0] = PyObject_IsTrue(leaf) == 1;
+      return true;
+    }
+    if (spec.code == typeCode('u', 8)) {
+      unsigned long long value = PyLong_AsUnsignedLongLong(leaf);
+      if (PyErr_Occurred())
+        return false;
+      std::memcpy(cell.bytes, &value, sizeof(value));
+      return true;
+    }
+    long long value = PyLong_AsLongLong(leaf);
+    if (value == -1 && PyErr_Occurred())
+      return false;
+    switch (spec.code) {
+    case typeCode('i', 1):
+      return storeInt<int8_t>(value, cell, spec);
+    case typeCode('i', 2):
+      return storeInt<int16_t>(value, cell, spec);
+    case typeCode('i', 4):
+      return storeInt<int32_t>(value, cell, spec);
+    case typeCode('i', 8):
+      return storeInt<int64_t>(value, cell, spec);
+    case typeCode('u', 1):
+      return storeInt<uint8_t>(value, cell, spec);
+    case typeCode('u', 2):
+      return storeInt<uint16_t>(value, cell, spec);
+    case typeCode('u', 4):
+      return storeInt<uint32_t>(value, cell, spec);
+    }
+  }
+  PyErr_Format(PyExc_TypeError, "cannot pass %R as %S", leaf, spec.descr.ptr());
+  return false;
+}
+
+/// Whether every byte of a contiguous boolean array is 0 or 1. NumPy lets views
+/// store other values; compiled code relies on these two.
+static bool isNormalizedBool(const unsigned char *bytes, size_t size) {
+  unsigned char any = 0;
+  for (size_t i = 0; i < size; ++i)
+    any |= bytes[i];
+  return any <= 1;
+}
+
+/// A private copy of an array that compiled code can read.
+static PyArrayObject *stage(PyArrayObject *array, const ArraySpec &spec) {
+  Py_INCREF(spec.getDescr());
+  auto *copy = reinterpret_cast<PyArrayObject *>(PyArray_FromArray(
+      array, spec.getDescr(),
+      NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_NOTSWAPPED));
+  if (!copy)
+    return nullptr;
+  stagedCopies.fetch_add(1, std::memory_order_relaxed);
+  if (spec.code == typeCode('b', 1)) {
+    auto *bytes = reinterpret_cast<unsigned char *>(PyArray_BYTES(copy));
+    for (size_t i = 0; i < spec.bytes; ++i)
+      bytes[i] = bytes[i] != 0;
+  }
+  return copy;
+}
+
+const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
+                        llvm::SmallVectorImpl<PyObject *> &keepAlive) {
+  if (PyArray_CheckExact(leaf)) {
+    auto *array = reinterpret_cast<PyArrayObject *>(leaf);
+    if (PyArray_ISCARRAY_RO(array) &&
+        (spec.code != typeCode('b', 1) ||
+         isNormalizedBool(
+             reinterpret_cast<unsigned char *>(PyArray_BYTES(array)),
+             spec.bytes)))
+      return PyArray_DATA(array);
+    PyArrayObject *copy = stage(array, spec);
+    if (!copy)
+      return nullptr;
+    keepAlive.push_back(reinterpret_cast<PyObject *>(copy));
+    return PyArray_DATA(copy);
+  }
+  if (PyFloat_CheckExact(leaf) || PyLong_CheckExact(leaf) || PyBool_Check(leaf))
+    return storeWeak(leaf, spec, cell) ? cell.bytes : nullptr;
+  PyArray_ScalarAsCtype(leaf, cell.bytes);
+  return cell.bytes;
+}
+
+} // namespace gradopt::native

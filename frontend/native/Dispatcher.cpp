@@ -1,0 +1,317 @@
+//===- Dispatcher.cpp - The call path from Python to code -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// flatten -> find -> run. Everything else (a new signature, containers that are
+// not known here, traced values) is left to methods of the Python subclass.
+// The type is made with the C API of Python for the sake of vectorcall.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Dispatcher.h"
+#include "SpecializationTable.h"
+
+#include <cstddef>
+#include <new>
+#include <structmember.h>
+
+namespace nb = nanobind;
+
+namespace gradopt::native {
+namespace {
+
+/// Names of the methods of the Python subclass.
+struct MethodNames {
+  PyObject *specialize = PyUnicode_InternFromString("_specialize");
+  PyObject *flatten = PyUnicode_InternFromString("_flatten");
+  PyObject *inlined = PyUnicode_InternFromString("_inline");
+};
+
+/// The C++ part of a dispatcher.
+struct State {
+  StaticArguments statics;
+  /// Shared, so that a running lookup survives cache_clear().
+  std::shared_ptr<SpecializationTable> table =
+      std::make_shared<SpecializationTable>();
+};
+
+struct Dispatcher {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  State *state;
+};
+
+Dispatcher *cast(PyObject *self) {
+  return reinterpret_cast<Dispatcher *>(self);
+}
+
+const MethodNames &methodNames() {
+  static const MethodNames names;
+  return names;
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+/// One call: its arguments as vectorcall gives them, and as Python methods of
+/// the dispatcher take them.
+class Call {
+public:
+  Call(PyObject *self, PyObject *const *args, Py_ssize_t positional,
+       PyObject *keywordNames)
+      : self(self), args(args), positional(positional),
+        keywordNames(keywordNames), table(cast(self)->state->table) {}
+
+  PyObject *run();
+
+private:
+  /// self.name(args, kwargs).
+  nb::object callMethod(PyObject *name) const;
+  PyObject *runForeign();
+  PyObject *runSignature();
+
+  PyObject *self;
+  PyObject *const *args;
+  Py_ssize_t positional;
+  PyObject *keywordNames;
+  std::shared_ptr<SpecializationTable> table;
+  Signature signature;
+};
+
+nb::object Call::callMethod(PyObject *name) const {
+  nb::object positionals = nb::steal(PyTuple_New(positional));
+  nb::object keywords = nb::steal(PyDict_New());
+  if (!positionals.is_valid() || !keywords.is_valid())
+    return nb::object();
+  for (Py_ssize_t i = 0; i < positional; ++i)
+    PyTuple_SET_ITEM(positionals.ptr(), i, Py_NewRef(args[i]));
+  Py_ssize_t count = keywordNames ? PyTuple_GET_SIZE(keywordNames) : 0;
+  for (Py_ssize_t i = 0; i < count; ++i)
+    if (PyDict_SetItem(keywords.ptr(), PyTuple_GET_ITEM(keywordNames, i),
+                       args[positional + i]) < 0)
+      return nb::object();
+  return nb::steal(PyObject_CallMethodObjArgs(self, name, positionals.ptr(),
+                                              keywords.ptr(), nullptr));
+}
+
+PyObject *Call::run() {
+  switch (signature.flatten(args, positional, keywordNames,
+                            cast(self)->state->statics)) {
+  case FlattenStatus::Done:
+    return runSignature();
+  case FlattenStatus::Foreign:
+    return runForeign();
+  case FlattenStatus::Failed:
+    break;
+  }
+  return nullptr;
+}
+
+PyObject *Call::runForeign() {
+  nb::object flattened = callMethod(methodNames().flatten);
+  if (!flattened.is_valid())
+    return nullptr;
+  if (flattened.is_none())
+    return callMethod(methodNames().inlined).release().ptr();
+  if (!PyTuple_Check(flattened.ptr()) ||
+      PyTuple_GET_SIZE(flattened.ptr()) != 2) {
+    PyErr_SetString(PyExc_TypeError,
+                    "_flatten must return (leaves, structure) or None");
+    return nullptr;
+  }
+  if (!signature.assign(PyTuple_GET_ITEM(flattened.ptr(), 0),
+                        PyTuple_GET_ITEM(flattened.ptr(), 1)))
+    return nullptr;
+  return runSignature();
+}
+
+PyObject *Call::runSignature() {
+  const SpecializationTable::Entry *entry = table->find(signature);
+  if (!entry) {
+    if (PyErr_Occurred())
+      return nullptr;
+    nb::object made = callMethod(methodNames().specialize);
+    if (!made.is_valid())
+      return nullptr;
+    if (!nb::isinstance<Specialization>(made)) {
+      PyErr_Format(PyExc_TypeError,
+                   "_specialize must return a Specialization, not %.200s",
+                   Py_TYPE(made.ptr())->tp_name);
+      return nullptr;
+    }
+    if (!nb::inst_ptr<Specialization>(made)->check(signature.getLeaves()))
+      return nullptr;
+    // Another thread may have been as fast.
+    entry = table->find(signature);
+    if (!entry && !PyErr_Occurred())
+      entry = table->insert(signature, std::move(made));
+    if (!entry)
+      return nullptr;
+  }
+  return entry->code->run(signature.getLeaves());
+}
+
+PyObject *vectorcall(PyObject *self, PyObject *const *args, size_t flags,
+                     PyObject *keywordNames) {
+  if (!cast(self)->state) {
+    PyErr_SetString(PyExc_RuntimeError, "Dispatcher.__init__ was not called");
+    return nullptr;
+  }
+  try {
+    return Call(self, args, PyVectorcall_NARGS(flags), keywordNames).run();
+  } catch (nb::python_error &error) {
+    error.restore();
+  } catch (const std::bad_alloc &) {
+    PyErr_NoMemory();
+  } catch (const std::exception &error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// The type
+//===----------------------------------------------------------------------===//
+
+PyObject *construct(PyTypeObject *type, PyObject *, PyObject *) {
+  // Python before 3.12 does not inherit this flag; without it a call packs its
+  // arguments into a tuple and a dict first.
+  if (type->tp_call == PyVectorcall_Call)
+    type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+  PyObject *self = type->tp_alloc(type, 0);
+  if (!self)
+    return nullptr;
+  cast(self)->vectorcall = vectorcall;
+  cast(self)->state = nullptr;
+  return self;
+}
+
+int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
+  static const char *keywords[] = {"static_argnums", "static_argnames",
+                                   nullptr};
+  PyObject *positions = nullptr, *names = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO",
+                                   const_cast<char **>(keywords), &positions,
+                                   &names))
+    return -1;
+  try {
+    auto state = std::make_unique<State>();
+    if (positions)
+      for (nb::handle position : nb::handle(positions))
+        state->statics.positions.push_back(nb::cast<Py_ssize_t>(position));
+    nb::object tuple =
+        nb::steal(names ? PySequence_Tuple(names) : PyTuple_New(0));
+    if (!tuple.is_valid())
+      return -1;
+    state->statics.names = nb::borrow<nb::tuple>(tuple);
+    for (nb::handle name : state->statics.names)
+      if (!PyUnicode_Check(name.ptr()))
+        throw nb::type_error("static_argnames must be strings");
+    delete std::exchange(cast(self)->state, state.release());
+    return 0;
+  } catch (nb::python_error &error) {
+    error.restore();
+  } catch (const nb::cast_error &) {
+    PyErr_SetString(PyExc_TypeError, "static_argnums must be integers");
+  } catch (const std::exception &error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
+  }
+  return -1;
+}
+
+int traverse(PyObject *self, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(self));
+  const State *state = cast(self)->state;
+  if (!state)
+    return 0;
+  Py_VISIT(state->statics.names.ptr());
+  return state->table->traverse(visit, arg);
+}
+
+int clear(PyObject *self) {
+  if (State *state = cast(self)->state)
+    auto dropped =
+        std::exchange(state->table, std::make_shared<SpecializationTable>());
+  return 0;
+}
+
+void destroy(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  delete std::exchange(cast(self)->state, nullptr);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject *bind(PyObject *self, PyObject *object, PyObject *) {
+  if (!object || object == Py_None)
+    return Py_NewRef(self);
+  return PyMethod_New(self, object);
+}
+
+PyObject *cacheSize(PyObject *self, PyObject *) {
+  const State *state = cast(self)->state;
+  return PyLong_FromSize_t(state ? state->table->getEntries().size() : 0);
+}
+
+PyObject *cacheClear(PyObject *self, PyObject *) {
+  clear(self);
+  return Py_NewRef(Py_None);
+}
+
+PyObject *cacheValues(PyObject *self, PyObject *) {
+  nb::object list = nb::steal(PyList_New(0));
+  const State *state = cast(self)->state;
+  if (list.is_valid() && state)
+    for (const auto &entry : state->table->getEntries())
+      if (PyList_Append(list.ptr(), entry->specialization.ptr()) < 0)
+        return nullptr;
+  return list.release().ptr();
+}
+
+PyMethodDef methods[] = {
+    {"cache_size", cacheSize, METH_NOARGS,
+     "Number of signatures specialised so far."},
+    {"cache_clear", cacheClear, METH_NOARGS, "Forgets all specialisations."},
+    {"cache_values", cacheValues, METH_NOARGS,
+     "All specialisations, oldest first."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET,
+                          offsetof(Dispatcher, vectorcall), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
+
+template <typename Function> void *slot(Function *function) {
+  return reinterpret_cast<void *>(function);
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char *>("The call path to compiled code.")},
+    {Py_tp_new, slot(construct)},
+    {Py_tp_init, slot(initialize)},
+    {Py_tp_dealloc, slot(destroy)},
+    {Py_tp_traverse, slot(traverse)},
+    {Py_tp_clear, slot(clear)},
+    {Py_tp_call, slot(PyVectorcall_Call)},
+    {Py_tp_descr_get, slot(bind)},
+    {Py_tp_methods, methods},
+    {Py_tp_members, members},
+    {0, nullptr}};
+
+PyType_Spec spec = {"gradopt._gradopt.Dispatcher", sizeof(Dispatcher), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
+                        Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+                    slots};
+
+} // namespace
+
+void bindDispatcher(nb::module_ &module) {
+  nb::object type = nb::steal(PyType_FromSpec(&spec));
+  if (!type.is_valid())
+    throw nb::python_error();
+  module.attr("Dispatcher") = type;
+}
+
+} // namespace gradopt::native

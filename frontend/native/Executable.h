@@ -1,0 +1,64 @@
+//===- Executable.h - Loaded code and its arrays ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_EXECUTABLE_H
+#define GRADOPT_NATIVE_EXECUTABLE_H
+
+#include "Arrays.h"
+
+#include "runtime/gradopt_runtime.h"
+
+#include <memory>
+#include <vector>
+
+namespace gradopt::native {
+
+/// The C++ part of a Python `Executable`.
+class Executable {
+public:
+  /// Loads the code; throws nanobind::python_error.
+  Executable(nanobind::bytes code, nanobind::handle args,
+             nanobind::handle results, size_t arenaBytes,
+             nanobind::handle captures, const std::string &entry);
+
+  /// Runs the code on leaves that the arguments' specs accept, and appends the
+  /// results (new references) to `out`. False if a Python error was set; `out`
+  /// is then unchanged.
+  bool run(llvm::ArrayRef<PyObject *> leaves,
+           llvm::SmallVectorImpl<PyObject *> &out) const;
+
+  llvm::ArrayRef<ArraySpec> getArgs() const { return args; }
+  llvm::ArrayRef<ArraySpec> getResults() const { return results; }
+  size_t argumentBytes() const { return totalBytes(args); }
+  size_t resultBytes() const { return totalBytes(results); }
+  size_t captureBytes() const { return capturesBytes; }
+  size_t arenaBytes() const { return gradopt_module_arena_bytes(module.get()); }
+
+private:
+  static size_t totalBytes(llvm::ArrayRef<ArraySpec> specs);
+
+  struct Unload {
+    void operator()(gradopt_module *module) const {
+      gradopt_module_unload(module);
+    }
+  };
+
+  std::vector<ArraySpec> args, results;
+  std::vector<nanobind::object> captures;
+  size_t capturesBytes = 0;
+  bool releasesGil;
+  std::unique_ptr<gradopt_module, Unload> module;
+};
+
+/// Sets `_gradopt.ExecutionError` from the runtime's last error.
+void setExecutionError();
+
+/// Adds `Executable` and `ExecutionError` to the module.
+void bindExecutable(nanobind::module_ &module);
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_EXECUTABLE_H

@@ -1,0 +1,53 @@
+//===- Module.cpp - The Python module gradopt._gradopt --------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#define GRADOPT_IMPORT_NUMPY
+#include "Compiler.h"
+#include "Diagnostics.h"
+#include "Dispatcher.h"
+#include "Executable.h"
+#include "Specialization.h"
+
+#include <nanobind/stl/string.h>
+
+namespace nb = nanobind;
+using namespace gradopt::native;
+
+static void check(gradopt_status status) {
+  if (status == GRADOPT_OK)
+    return;
+  setExecutionError();
+  throw nb::python_error();
+}
+
+static void bindRuntime(nb::module_ &module) {
+  module.def(
+      "set_blas",
+      [](const std::string &path) { check(gradopt_set_blas(path.c_str())); },
+      nb::arg("path"), "Loads the BLAS library at a path.");
+  module.def("blas_path", &gradopt_blas_path,
+             "Path given to the last successful set_blas, or None.");
+  module.def(
+      "set_blas_threads",
+      [](int count) { check(gradopt_set_blas_threads(count)); },
+      nb::arg("count"), "Limits the threads of the loaded BLAS.");
+  module.def("alloc_count", &gradopt_alloc_count,
+             "Heap allocations made by calls of compiled code so far.");
+  module.def("staged_copy_count", &stagedCopyCount,
+             "Arguments that had to be copied so far.");
+}
+
+NB_MODULE(_gradopt, module) {
+  module.doc() = "Native core of gradopt: compiler, executables, call path.";
+  if (PyArray_ImportNumPyAPI() < 0)
+    throw nb::python_error();
+  bindDiagnostics(module);
+  bindCompiler(module);
+  bindRuntime(module);
+  bindExecutable(module);
+  bindSpecialization(module);
+  bindDispatcher(module);
+}

@@ -1,0 +1,96 @@
+//===- Signature.h - What a call's arguments look like ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Flattening turns arguments into leaves and a signature: a sequence of number
+// tokens (containers with their sizes, leaves with type and shape) and the
+// Python objects that belong to it (dict keys, keyword names, static
+// arguments). Two calls with equal signatures run the same code.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_SIGNATURE_H
+#define GRADOPT_NATIVE_SIGNATURE_H
+
+#include "Arrays.h"
+
+#include <memory>
+#include <vector>
+
+namespace gradopt::native {
+
+/// Which arguments are part of the signature by value.
+struct StaticArguments {
+  std::vector<Py_ssize_t> positions;
+  nanobind::tuple names;
+
+  bool contains(Py_ssize_t index, Py_ssize_t positional) const;
+  bool contains(PyObject *name) const;
+};
+
+enum class FlattenStatus {
+  Done,
+  /// An argument is none of the containers and leaves known here.
+  Foreign,
+  /// A Python error was set.
+  Failed
+};
+
+class Signature {
+public:
+  Signature() = default;
+  Signature(const Signature &) = delete;
+  Signature &operator=(const Signature &) = delete;
+  ~Signature() { clear(); }
+
+  /// Flattens the arguments of a vectorcall.
+  FlattenStatus flatten(PyObject *const *args, Py_ssize_t positional,
+                        PyObject *keywordNames, const StaticArguments &statics);
+
+  /// Takes leaves and structure as Python code found them. False if a Python
+  /// error was set.
+  bool assign(PyObject *leaves, PyObject *structure);
+
+  llvm::ArrayRef<PyObject *> getLeaves() const { return leaves; }
+  uint64_t getHash() const { return hash; }
+
+private:
+  friend class StoredSignature;
+
+  void clear();
+  FlattenStatus add(PyObject *value, int depth);
+  bool addLeaf(PyObject *leaf, LeafKind kind);
+  FlattenStatus addDict(PyObject *dict, int depth);
+  bool addObject(PyObject *object);
+  void finish();
+
+  llvm::SmallVector<uint64_t, 64> tokens;
+  /// New references: containers could drop theirs while the call runs.
+  llvm::SmallVector<PyObject *, 16> leaves;
+  llvm::SmallVector<PyObject *, 8> objects;
+  uint64_t hash = 0;
+};
+
+/// A signature that stays.
+class StoredSignature {
+public:
+  explicit StoredSignature(const Signature &signature);
+
+  uint64_t getHash() const { return hash; }
+
+  /// 1 if equal, 0 if not, -1 if a Python error was set by a comparison.
+  int equals(const Signature &signature) const;
+
+  int traverse(visitproc visit, void *arg) const;
+
+private:
+  uint64_t hash;
+  std::vector<uint64_t> tokens;
+  std::vector<nanobind::object> objects;
+};
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_SIGNATURE_H

@@ -1,0 +1,117 @@
+//===- Specialization.cpp - Code for one signature ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Specialization.h"
+
+namespace nb = nanobind;
+
+namespace gradopt::native {
+
+Specialization::Specialization(nb::object executable, nb::handle resultTree,
+                               nb::handle leafNumbers, nb::object unflatten,
+                               nb::object payload)
+    : executable(std::move(executable)), unflatten(std::move(unflatten)),
+      payload(std::move(payload)) {
+  code = nb::cast<const Executable *>(this->executable);
+  if (this->unflatten.is_none())
+    tree.emplace(resultTree, code->getResults().size());
+  if (leafNumbers.is_none())
+    return;
+  argLeaves.emplace();
+  for (nb::handle number : leafNumbers)
+    argLeaves->push_back(nb::cast<size_t>(number));
+  if (argLeaves->size() != code->getArgs().size())
+    throw nb::value_error("arg_leaves must have one leaf for each argument");
+}
+
+bool Specialization::check(llvm::ArrayRef<PyObject *> leaves) const {
+  llvm::ArrayRef<ArraySpec> specs = code->getArgs();
+  if (!argLeaves && leaves.size() != specs.size()) {
+    PyErr_Format(PyExc_TypeError,
+                 "the executable takes %zu arrays, but the call has %zu",
+                 specs.size(), leaves.size());
+    return false;
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    size_t number = argLeaves ? (*argLeaves)[i] : i;
+    if (number >= leaves.size()) {
+      PyErr_Format(PyExc_IndexError, "the call has no leaf %zu", number);
+      return false;
+    }
+    PyObject *leaf = leaves[number];
+    if (!specs[i].accepts(leaf, classifyLeaf(leaf))) {
+      PyErr_Format(PyExc_TypeError,
+                   "leaf %zu: the executable takes %s, but got %.200R", number,
+                   specs[i].describe().c_str(), leaf);
+      return false;
+    }
+  }
+  return true;
+}
+
+PyObject *Specialization::run(llvm::ArrayRef<PyObject *> leaves) const {
+  llvm::SmallVector<PyObject *, 16> selected;
+  if (argLeaves) {
+    for (size_t number : *argLeaves)
+      selected.push_back(leaves[number]);
+    leaves = selected;
+  }
+  llvm::SmallVector<PyObject *, 16> results;
+  if (!code->run(leaves, results))
+    return nullptr;
+  PyObject *result = makeResult(results);
+  for (PyObject *array : results)
+    Py_DECREF(array);
+  return result;
+}
+
+PyObject *Specialization::makeResult(llvm::ArrayRef<PyObject *> results) const {
+  if (tree)
+    return tree->build(results);
+  nb::object list = nb::steal(PyList_New(Py_ssize_t(results.size())));
+  if (!list.is_valid())
+    return nullptr;
+  for (size_t i = 0; i < results.size(); ++i)
+    PyList_SET_ITEM(list.ptr(), Py_ssize_t(i), Py_NewRef(results[i]));
+  return PyObject_CallOneArg(unflatten.ptr(), list.ptr());
+}
+
+int Specialization::traverse(visitproc visit, void *arg) const {
+  Py_VISIT(executable.ptr());
+  Py_VISIT(unflatten.ptr());
+  Py_VISIT(payload.ptr());
+  return tree ? tree->traverse(visit, arg) : 0;
+}
+
+static int traverseSlot(PyObject *self, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self))
+    return 0;
+  return nb::inst_ptr<Specialization>(self)->traverse(visit, arg);
+}
+
+/// There is nothing to clear: each cycle leads through a Dispatcher's table,
+/// which can be cleared, or through a Python object.
+static int clearSlot(PyObject *) { return 0; }
+
+static PyType_Slot slots[] = {
+    {Py_tp_traverse, reinterpret_cast<void *>(traverseSlot)},
+    {Py_tp_clear, reinterpret_cast<void *>(clearSlot)},
+    {0, nullptr}};
+
+void bindSpecialization(nb::module_ &module) {
+  nb::class_<Specialization>(module, "Specialization", nb::type_slots(slots),
+                             "What a Dispatcher stores for one signature.")
+      .def(nb::init<nb::object, nb::handle, nb::handle, nb::object,
+                    nb::object>(),
+           nb::arg("executable"), nb::arg("result_tree") = nb::none(),
+           nb::kw_only(), nb::arg("arg_leaves") = nb::none(),
+           nb::arg("unflatten") = nb::none(), nb::arg("payload") = nb::none())
+      .def_prop_ro("executable", &Specialization::getExecutable)
+      .def_prop_ro("payload", &Specialization::getPayload);
+}
+
+} // namespace gradopt::native

@@ -1,0 +1,52 @@
+//===- Specialization.h - Code for one signature ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_SPECIALIZATION_H
+#define GRADOPT_NATIVE_SPECIALIZATION_H
+
+#include "Executable.h"
+#include "ResultTree.h"
+
+#include <optional>
+
+namespace gradopt::native {
+
+/// The C++ part of a Python `Specialization`: an executable, and how a call's
+/// leaves become its arguments and its results the call's result.
+class Specialization {
+public:
+  Specialization(nanobind::object executable, nanobind::handle resultTree,
+                 nanobind::handle argLeaves, nanobind::object unflatten,
+                 nanobind::object payload);
+
+  /// Whether a call with `leaves` fits; else a Python error is set.
+  bool check(llvm::ArrayRef<PyObject *> leaves) const;
+
+  /// Runs the executable; null if a Python error was set.
+  PyObject *run(llvm::ArrayRef<PyObject *> leaves) const;
+
+  int traverse(visitproc visit, void *arg) const;
+
+  const nanobind::object &getExecutable() const { return executable; }
+  const nanobind::object &getPayload() const { return payload; }
+
+private:
+  PyObject *makeResult(llvm::ArrayRef<PyObject *> results) const;
+
+  nanobind::object executable;
+  const Executable *code;
+  std::optional<ResultTree> tree;
+  /// The leaf of each argument; empty if leaf i is argument i.
+  std::optional<std::vector<size_t>> argLeaves;
+  nanobind::object unflatten, payload;
+};
+
+/// Adds `Specialization` to the module.
+void bindSpecialization(nanobind::module_ &module);
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_SPECIALIZATION_H

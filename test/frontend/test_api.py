@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled and Lowered: signatures, promotion, captures, pytrees, stages."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import gradopt as go
+import numpy as np
+import pytest
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+class Counter:
+    """A function that counts how often it is traced."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, x: Any) -> Any:
+        self.count += 1
+        return np.asarray(x) * 2 if isinstance(x, np.ndarray) else x * 2
+
+
+def test_one_trace_for_each_signature() -> None:
+    function = Counter()
+    compiled = go.compile(function)
+    for argument in (X, X + 1, X[::2], X[:2], X.astype("f4"), 1.0, 2.0, 3, np.float64(1)):
+        np.testing.assert_array_equal(compiled(argument), argument * 2)
+    # float64[3], [2], float32[3], weak float, weak int, float64[].
+    assert function.count == 6
+    compiled({"a": X}["a"])
+    assert function.count == 6
+
+
+DTYPES = ["?", "i1", "i2", "i4", "i8", "f4", "f8"]
+
+
+@pytest.mark.parametrize("left", DTYPES)
+def test_promotion_is_numpys(left: str) -> None:
+    x = np.array([1, 0, 1]).astype(left)
+
+    def f(x: Any, others: Any) -> Any:
+        parts = [x + o for o in others] + [x * 2, x + 1.5, 1 / (x + 1), x == 1, x + True]
+        parts += [np.maximum(x, o) for o in others] + [np.where(x, x, o) for o in others]
+        return [*parts, np.sum(x), np.mean(x), np.exp(x), np.sqrt(x), x / 2, np.stack([x, x + 1])]
+
+    others = [np.array([2, 1, 1]).astype(d) for d in DTYPES]
+    if left == "i1":
+        # NumPy computes these in float16.
+        g = lambda x, others: f(x.astype("i2"), [o.astype("i4") for o in others])  # noqa: E731
+    elif left == "?":
+        g = lambda x, others: [x + others[0], np.where(x, x, 1), np.sum(x), np.mean(x)]  # noqa: E731
+    else:
+        g = f
+    if left == "i2":
+        # exp of int16 is float32.
+        assert go.compile(np.exp)(x).dtype == np.float32
+    with np.errstate(all="ignore"):
+        expected = g(x, others)
+    for k, (a, e) in enumerate(zip(go.compile(g)(x, others), expected, strict=True)):
+        assert np.asarray(a).dtype == np.asarray(e).dtype, k
+        np.testing.assert_allclose(a, e, rtol=1e-6, err_msg=str(k))
+
+
+def test_python_numbers_stay_weak() -> None:
+    f = go.compile(lambda x, a, n: (x * a, x + n, a + n, a * 2, np.exp(a), a / n, n // 2, -a))
+    x = X.astype(np.float32)
+    actual, expected = f(x, 2.0, 3), (
+        x * 2.0, x + 3, 2.0 + 3, 4.0, np.exp(2.0), 2.0 / 3, 1, -2.0,
+    )  # fmt: skip
+    assert actual[0].dtype == np.float32
+    assert actual[1].dtype == np.float32
+    assert actual[4].dtype == np.float64
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-6)
+    assert f(x, np.float64(2), 3)[0].dtype == np.float64
+
+
+def test_captures_are_snapshots() -> None:
+    table = np.arange(100.0)
+    f = go.compile(lambda x: np.sum(table * x))
+    assert f(1.0) == 4950
+    table[:] = 0
+    assert f(2.0) == 9900
+    small = np.arange(3.0)
+    lowered = go.compile(lambda x: x + small).lower(1.0)
+    assert lowered.memory().captures == 0
+    assert "dense<[0.0" in lowered.mlir()
+    lowered = f.lower(1.0)
+    assert lowered.memory().captures == 800
+    # The same array is captured once, a uniform one not at all.
+    lowered = go.compile(lambda x: x @ table + np.sum(table) * x @ np.ones(100)).lower(np.ones(100))
+    assert lowered.memory().captures == 0 or lowered.memory().captures == 800
+
+
+def test_pytrees() -> None:
+    class Pair:
+        def __init__(self, a: Any, b: Any) -> None:
+            self.a, self.b = a, b
+
+    go.register_pytree(Pair, lambda p: ((p.a, p.b), None), lambda _, c: Pair(*c))
+    with pytest.raises(go.errors.ArgumentError, match="registered"):
+        go.register_pytree(Pair, lambda p: ((p.a, p.b), None), lambda _, c: Pair(*c))
+    f = go.compile(lambda p, t: {"pair": Pair(p.b, p.a), "none": None, "t": (t[0], [t[1]["z"]])})
+    out = f(Pair(X, 1.0), (X * 2, {"z": 3, "none": None}))
+    np.testing.assert_array_equal(out["pair"].b, X)
+    assert out["pair"].a == 1.0
+    assert out["none"] is None
+    assert out["t"][1] == [3]
+    assert go.compile(lambda: (1, ()))() == (1, ())
+    assert go.compile(lambda x: [])(X) == []
+    # The order of keys is part of the structure, and the result is right for both.
+    g = go.compile(lambda d: d["a"] - d["b"])
+    assert g({"a": 3.0, "b": 1.0}) == 2.0
+    assert g({"b": 1.0, "a": 3.0}) == 2.0
+
+
+def test_array_like_arguments() -> None:
+    class Interface:
+        def __init__(self, array: Any) -> None:
+            self.array = array
+            self.__array_interface__ = array.__array_interface__
+
+    class Pack:
+        def __init__(self, array: Any) -> None:
+            self.array = array
+
+        def __dlpack__(self, **kwargs: Any) -> Any:
+            return self.array.__dlpack__(**kwargs)
+
+        def __dlpack_device__(self) -> Any:
+            return self.array.__dlpack_device__()
+
+    f = go.compile(lambda x, y: x + y)
+    np.testing.assert_array_equal(f(Interface(X), Pack(X)), 2 * X)
+
+
+def test_strided_read_only_and_swapped_arguments() -> None:
+    f = go.compile(lambda x: x * 2)
+    base = np.arange(24.0).reshape(4, 6)
+    frozen = base.copy()
+    frozen.flags.writeable = False
+    for x in (base[::2, ::-1], base.T, frozen, base.astype(">f8"), np.asfortranarray(base)):
+        np.testing.assert_array_equal(f(x), x * 2)
+
+
+def test_keywords_and_defaults() -> None:
+    def f(x: Any, y: Any = 2.0, *, scale: Any = 1.0) -> Any:
+        return x * y * scale
+
+    compiled = go.compile(f)
+    assert compiled(3.0) == 6.0
+    assert compiled(3.0, y=1.0) == 3.0
+    assert compiled(y=1.0, x=3.0, scale=2.0) == 6.0
+    gradient = go.compile_grad(f)
+    assert gradient(3.0, scale=5.0) == 10.0
+
+
+def test_stages() -> None:
+    lowered = go.compile_grad(lambda x: np.sum(np.tanh(x) ** 2)).lower(X)
+    texts = [lowered.mlir(stage) for stage in ("grad", "adjoint", "simplified", "linalg", "llvm")]
+    assert "grad.vjp" in texts[0]
+    assert "grad.vjp" not in texts[1]
+    assert "grad.tanh" in texts[2]
+    assert "linalg.generic" in texts[3]
+    assert "llvm.func" in texts[4]
+    assert "memref" in lowered.mlir("bufferized")
+    assert "define" in lowered.llvm_ir()
+    assert ".text" in lowered.asm()
+    assert "test_api.py" in lowered.mlir(locations=True)
+    memory = lowered.memory()
+    assert (memory.arguments, memory.outputs) == (24, 24)
+    assert memory.peak == 48 + memory.arena
+    # Looking at stages does not change what is compiled.
+    np.testing.assert_allclose(
+        lowered.compile()(X), 2 * np.tanh(X) * (1 - np.tanh(X) ** 2), rtol=1e-13
+    )
+
+
+def test_threads_compile_and_call() -> None:
+    compiled = go.compile_value_and_grad(lambda x: np.sum(np.exp(x)))
+    wrong: list[Any] = []
+
+    def work(seed: int) -> None:
+        for size in (seed + 1, 5):
+            x = np.linspace(0, 1, size)
+            for _ in range(50):
+                value, gradient = compiled(x)
+                if not np.allclose(gradient, np.exp(x)) or not np.isclose(value, np.exp(x).sum()):
+                    wrong.append((seed, size))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_functions_are_freed() -> None:
+    def make() -> weakref.ref[Any]:
+        def f(x: Any) -> Any:
+            return x * 2
+
+        compiled = go.compile(f)
+        compiled(X)
+        return weakref.ref(f)
+
+    reference = make()
+    gc.collect()
+    assert reference() is None
+
+
+def test_namespace() -> None:
+    gnp = go.numpy
+
+    def f(x: Any) -> Any:
+        return (
+            gnp.array([x[0], 2.0]),
+            gnp.asarray([[x[0]], [x[1]]]),
+            gnp.full((2, 2), x[1]),
+            gnp.stack([x[0], x[2]]),
+            gnp.linspace(x[0], x[2], 5),
+            gnp.sum([x[0], x[1]]),
+            gnp.maximum([x[0], x[1]], 1.5),
+            gnp.zeros(2),
+            gnp.asarray(x),
+            gnp.linalg.norm(x),
+            gnp.pi,
+        )
+
+    expected = f(X)
+    for a, e in zip(go.compile(f)(X), expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-14)
+    assert "sin" in dir(gnp)
+    with pytest.raises(AttributeError):
+        _ = gnp.nothing
+
+
+def test_tracing_is_fast() -> None:
+    import time
+
+    def model(p: Any, x: Any, y: Any) -> Any:
+        h1 = np.tanh(x @ p["W"][0] + p["b"][0])
+        h2 = np.tanh(h1 @ p["W"][1] + p["b"][1])
+        yhat = h2 - np.log(np.sum(np.exp(h2), axis=1, keepdims=True))
+        return -np.sum(yhat * y)
+
+    p = {"W": [np.ones((64, 32)), np.ones((32, 10))], "b": [np.ones(32), np.ones(10)]}
+    x, y = np.ones((100, 64)), np.ones((100, 10))
+    compiled = go.compile_value_and_grad(model)
+    compiled.lower(p, x, y)
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        compiled.lower(p, x, y)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.01

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Indexing: values against NumPy, derivatives against finite differences, and errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradopt as go
+import numpy as np
+import pytest
+from gradopt.errors import ConversionError, TraceIndexError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+X = np.arange(60.0).reshape(3, 4, 5)
+MASK = X[:, :, 0] % 3 == 0
+
+BASIC: list[Any] = [
+    0,
+    -1,
+    (1, 2, 3),
+    (-1, -2, -3),
+    slice(None),
+    slice(1, 3),
+    slice(None, None, 2),
+    slice(None, None, -1),
+    slice(2, None, -2),
+    slice(-1, -10, -1),
+    slice(5, 1),
+    slice(1, 100),
+    (slice(None), slice(None, None, -3), slice(4, 0, -2)),
+    (..., 0),
+    (0, ...),
+    (..., slice(1, 2)),
+    None,
+    (None, ..., None),
+    (slice(None), None, 1),
+    (1, None, slice(None, None, 2), None, -1),
+    (),
+    ...,
+    (np.int64(1), slice(np.int32(0), 2)),
+    (0, slice(3, 3)),
+]
+
+ADVANCED: list[Any] = [
+    [0, 2],
+    [-1, 0, 0],
+    np.array([[0, 1], [2, -3]]),
+    ([0, 1], [1, -1]),
+    ([0, 1], slice(None), [1, 2]),
+    (slice(None), [0, 3, 3]),
+    (slice(None), slice(None), [[0, 1], [4, 3]]),
+    (0, slice(None), [1, 2]),
+    (0, [1, 2]),
+    (slice(None), 1, [1, 2]),
+    ([[0], [1]], [[1, 2, 3]]),
+    (..., [0, 1]),
+    (None, [0, 1]),
+    ([0, 1], None, [1, 2]),
+    (slice(None, None, -1), [1, 1, 1, 0], slice(1, 3)),
+    (slice(1, 3), [0, 2], None, [4, 4]),
+    [],
+    (slice(None), np.zeros((0, 2), int)),
+    MASK,
+    (MASK, 2),
+    (slice(None), X[0, :, 0] > 5),
+    X > 30,
+    (np.uint8([1, 2]), np.array(1)),
+]
+
+
+def check(index: Any, x: np.ndarray[Any, Any] = X) -> None:
+    actual = go.compile(lambda v: v[index])(x)
+    expected = x[index]
+    assert np.shape(actual) == expected.shape
+    np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("index", BASIC, ids=repr)
+def test_basic(index: Any) -> None:
+    check(index)
+
+
+@pytest.mark.parametrize("index", ADVANCED, ids=lambda i: repr(i)[:40])
+def test_advanced(index: Any) -> None:
+    check(index)
+
+
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@given(st.data())
+def test_any_index(data: st.DataObject) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4))
+    x = np.arange(float(np.prod(shape))).reshape(shape)
+    index = data.draw(hnp.basic_indices(shape, max_dims=5, allow_newaxis=True))
+    check(index, x)
+    if x.size:
+        check(data.draw(hnp.integer_array_indices(shape)), x)
+
+
+def test_traced_index() -> None:
+    f = go.compile(lambda x, i, j: (x[i], x[:, j], x[i, 1:3, j], x[i, j], x[..., i, None]))
+    for i, j in ((0, 1), (2, -1), (-3, 3)):
+        actual = f(X, np.int64(i), j)
+        expected = (X[i], X[:, j], X[i, 1:3, j], X[i, j], X[..., i, None])
+        for a, e in zip(actual, expected, strict=True):
+            np.testing.assert_array_equal(a, e)
+
+
+def test_traced_index_arrays() -> None:
+    f = go.compile(lambda x, i: (x[i], x[:, i], x[i, 0], np.take(x, i, axis=2), x[0, i, :]))
+    i = np.array([[0, -1], [2, 1]])
+    for a, e in zip(
+        f(X, i), (X[i], X[:, i], X[i, 0], np.take(X, i, axis=2), X[0, i, :]), strict=True
+    ):
+        np.testing.assert_array_equal(a, e)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [(slice(None, None, -2), 1), ([0, 0, 2], slice(None), [1, 1, 2]), (slice(1, 3), [0, 2], None)],
+    ids=repr,
+)
+def test_derivative(index: Any) -> None:
+    go.gradcheck(lambda x: np.sin(x[index] / 9), (X,))
+
+
+def test_derivative_of_a_traced_index() -> None:
+    go.gradcheck(lambda x, i: np.sin(x[i] * x[i[::-1]] / 9), (X[:, 0, 0], np.array([0, 2, 2])))
+    go.gradcheck(lambda x, i: x[i] ** 2, (X[:, 0, 0], 1), argnums=0)
+
+
+def test_errors_name_the_line() -> None:
+    def out_of_bounds(x: Any) -> Any:
+        return x[0, 7]
+
+    with pytest.raises(TraceIndexError, match=r"index 7 is out of bounds for axis 1 with size 4") as e:
+        go.compile(out_of_bounds)(X)
+    assert "return x[0, 7]" in str(e.value)
+    assert "^" in str(e.value)
+    with pytest.raises(IndexError, match="out of bounds"):
+        go.compile(lambda x: x[[0, 3]])(X)
+    with pytest.raises(TraceIndexError, match="too many indices"):
+        go.compile(lambda x: x[0, 0, 0, 0])(X)
+    with pytest.raises(TraceIndexError, match="single ellipsis"):
+        go.compile(lambda x: x[..., ...])(X)
+    with pytest.raises(TraceIndexError, match="integer type, not float64"):
+        go.compile(lambda x: x[x[0, 0].astype(float)])(X)
+    with pytest.raises(TraceIndexError, match="does not match the indexed shape"):
+        go.compile(lambda x: x[np.array([True, False])])(X)
+    with pytest.raises(ConversionError, match=r"numpy\.where"):
+        go.compile(lambda x: x[x > 3])(X)
+    with pytest.raises(ConversionError, match="bound of a slice"):
+        go.compile(lambda x, n: x[:n])(X, 2)

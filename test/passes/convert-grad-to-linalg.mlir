@@ -1,0 +1,259 @@
+// RUN: gradopt %s -convert-grad-to-linalg -split-input-file | FileCheck %s
+
+// CHECK: #[[$ID:.*]] = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK: #[[$LAST:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK: #[[$SWAPPED:.*]] = affine_map<(d0, d1) -> (d1, d0)>
+
+// CHECK-LABEL: func @broadcasts_and_transposes_are_read_through_maps
+// CHECK-SAME: %[[X:.*]]: tensor<4x3xf64>, %[[B:.*]]: tensor<3xf64>, %[[T:.*]]: tensor<3x4xf64>
+func.func @broadcasts_and_transposes_are_read_through_maps(
+    %x: tensor<4x3xf64>, %b: tensor<3xf64>, %t: tensor<3x4xf64>) -> tensor<4x3xf64> {
+  %0 = grad.broadcast %b, shape = [4, 3], dimensions = [1] : tensor<3xf64> -> tensor<4x3xf64>
+  %1 = grad.transpose %t, permutation = [1, 0] : tensor<3x4xf64> -> tensor<4x3xf64>
+  // CHECK-NEXT: %[[E0:.*]] = tensor.empty() : tensor<4x3xf64>
+  // CHECK-NEXT: %[[R0:.*]] = linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$ID]], #[[$LAST]], #[[$ID]]]
+  // CHECK-SAME: ins(%[[X]], %[[B]] : tensor<4x3xf64>, tensor<3xf64>) outs(%[[E0]]
+  // CHECK: %[[SUM:.*]] = arith.addf
+  // CHECK: linalg.yield %[[SUM]]
+  %2 = grad.add %x, %0 : tensor<4x3xf64>
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$ID]], #[[$SWAPPED]], #[[$ID]]]
+  // CHECK-SAME: ins(%[[R0]], %[[T]] : tensor<4x3xf64>, tensor<3x4xf64>)
+  // CHECK: arith.mulf
+  %3 = grad.multiply %2, %1 : tensor<4x3xf64>
+  return %3 : tensor<4x3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func @a_splat_is_a_scalar_in_the_body
+// CHECK-SAME: %[[X:.*]]: tensor<4xf64>
+func.func @a_splat_is_a_scalar_in_the_body(%x: tensor<4xf64>) -> tensor<4xf64> {
+  // CHECK: %[[TWO:.*]] = arith.constant 2.0{{.*}} : f64
+  // CHECK: linalg.generic {{.*}} ins(%[[X]] : tensor<4xf64>)
+  // CHECK-NEXT: ^bb0(%[[IN:.*]]: f64, %{{.*}}: f64):
+  // CHECK-NEXT: arith.mulf %[[IN]], %[[TWO]]
+  %0 = grad.constant dense<2.0> : tensor<4xf64>
+  %1 = grad.multiply %x, %0 : tensor<4xf64>
+  return %1 : tensor<4xf64>
+}
+
+// CHECK-LABEL: func @constants
+func.func @constants() -> (tensor<2xf64>, tensor<2xi1>) {
+  // CHECK-DAG: arith.constant dense<[1.0{{.*}}, 2.0{{.*}}]> : tensor<2xf64>
+  // CHECK-DAG: linalg.fill ins(%{{.*}} : i1) outs(%{{.*}} : tensor<2xi1>)
+  %0 = grad.constant dense<[1.0, 2.0]> : tensor<2xf64>
+  %1 = grad.constant dense<true> : tensor<2xi1>
+  return %0, %1 : tensor<2xf64>, tensor<2xi1>
+}
+
+// CHECK-LABEL: func @an_operand_used_twice_is_one_input
+func.func @an_operand_used_twice_is_one_input(%x: tensor<4xf32>) -> tensor<4xf32> {
+  // CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<4xf32>)
+  // CHECK-NEXT: ^bb0(%[[IN:.*]]: f32, %{{.*}}: f32):
+  // CHECK-NEXT: arith.mulf %[[IN]], %[[IN]] : f32
+  %0 = grad.multiply %x, %x : tensor<4xf32>
+  return %0 : tensor<4xf32>
+}
+
+// CHECK-LABEL: func @reshapes
+func.func @reshapes(%x: tensor<4x6xf64>, %y: tensor<1x1xf64>) -> (tensor<24xf64>, tensor<2x2x6xf64>, tensor<3x8xf64>, tensor<f64>) {
+  // CHECK: tensor.collapse_shape %{{.*}} {{\[}}[0, 1]] : tensor<4x6xf64> into tensor<24xf64>
+  %0 = grad.reshape %x, shape = [24] : tensor<4x6xf64> -> tensor<24xf64>
+  // CHECK: tensor.expand_shape %{{.*}} {{\[}}[0, 1], [2]]
+  %1 = grad.reshape %x, shape = [2, 2, 6] : tensor<4x6xf64> -> tensor<2x2x6xf64>
+  // CHECK: %[[FLAT:.*]] = tensor.collapse_shape %{{.*}} {{\[}}[0, 1]] : tensor<4x6xf64> into tensor<24xf64>
+  // CHECK: tensor.expand_shape %[[FLAT]] {{\[}}[0, 1]]
+  %2 = grad.reshape %x, shape = [3, 8] : tensor<4x6xf64> -> tensor<3x8xf64>
+  // CHECK: tensor.collapse_shape %{{.*}} [] : tensor<1x1xf64> into tensor<f64>
+  %3 = grad.reshape %y, shape = [] : tensor<1x1xf64> -> tensor<f64>
+  return %0, %1, %2, %3 : tensor<24xf64>, tensor<2x2x6xf64>, tensor<3x8xf64>, tensor<f64>
+}
+
+// CHECK-LABEL: func @results_without_elements_are_empty
+// CHECK-SAME: %{{.*}}: tensor<0x3xf64>
+// CHECK-NEXT: %[[E:.*]] = tensor.empty() : tensor<0x3xf64>
+// CHECK-NEXT: return %[[E]]
+func.func @results_without_elements_are_empty(%x: tensor<0x3xf64>) -> tensor<0x3xf64> {
+  %0 = grad.exp %x : tensor<0x3xf64>
+  return %0 : tensor<0x3xf64>
+}
+
+// -----
+
+// CHECK: #[[$ID:.*]] = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK: #[[$FIRST:.*]] = affine_map<(d0, d1) -> (d0)>
+
+// CHECK-LABEL: func @a_reduction_walks_memory_in_order
+// CHECK-SAME: %[[X:.*]]: tensor<4x3xf64>
+func.func @a_reduction_walks_memory_in_order(%x: tensor<4x3xf64>) -> tensor<4xf64> {
+  // CHECK: %[[ZERO:.*]] = arith.constant 0.0
+  // CHECK: %[[INIT:.*]] = linalg.fill ins(%[[ZERO]] : f64)
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$ID]], #[[$FIRST]]], iterator_types = ["parallel", "reduction"]
+  // CHECK-SAME: ins(%[[X]] : tensor<4x3xf64>) outs(%[[INIT]] : tensor<4xf64>)
+  // CHECK: arith.addf %{{.*}}, %{{.*}} fastmath<reassoc>
+  %0 = grad.transpose %x, permutation = [1, 0] : tensor<4x3xf64> -> tensor<3x4xf64>
+  %1 = grad.reduce_sum %0, dimensions = [0] : tensor<3x4xf64> -> tensor<4xf64>
+  return %1 : tensor<4xf64>
+}
+
+// CHECK-LABEL: func @a_maximum_keeps_nan
+func.func @a_maximum_keeps_nan(%x: tensor<4xf32>, %y: tensor<4xi8>) -> (tensor<f32>, tensor<i8>) {
+  // CHECK: arith.constant 0xFF800000 : f32
+  // CHECK: arith.maximumf
+  %0 = grad.reduce_max %x, dimensions = [0] : tensor<4xf32> -> tensor<f32>
+  // CHECK: arith.constant -128 : i8
+  // CHECK: arith.maxsi
+  %1 = grad.reduce_max %y, dimensions = [0] : tensor<4xi8> -> tensor<i8>
+  return %0, %1 : tensor<f32>, tensor<i8>
+}
+
+// CHECK-LABEL: func @argmax_finds_the_first_maximum_or_nan
+// CHECK-SAME: %[[X:.*]]: tensor<4xf64>
+func.func @argmax_finds_the_first_maximum_or_nan(%x: tensor<4xf64>) -> tensor<i64> {
+  // CHECK: %[[MAX:.*]] = linalg.generic {{.*}} ins(%[[X]] : tensor<4xf64>)
+  // CHECK: arith.maximumf
+  // CHECK: %[[WHERE:.*]] = linalg.generic {{.*}} ins(%[[X]], %[[MAX]] : tensor<4xf64>, tensor<f64>)
+  // CHECK-NEXT: ^bb0(%[[IN:.*]]: f64, %[[BEST:.*]]: f64, %[[OLD:.*]]: i64):
+  // CHECK-DAG: %[[INDEX:.*]] = arith.index_cast
+  // CHECK-DAG: %[[EQUAL:.*]] = arith.cmpf oeq, %[[IN]], %[[BEST]]
+  // CHECK-DAG: %[[NAN:.*]] = arith.cmpf uno, %[[IN]], %[[IN]]
+  // CHECK: %[[HOLDS:.*]] = arith.ori %[[EQUAL]], %[[NAN]]
+  // CHECK: %[[NEW:.*]] = arith.select %[[HOLDS]], %[[INDEX]], %[[OLD]]
+  // CHECK: arith.minsi %[[OLD]], %[[NEW]]
+  // CHECK: return %[[WHERE]]
+  %0 = grad.argmax %x, dimension = 0 : tensor<4xf64> -> tensor<i64>
+  return %0 : tensor<i64>
+}
+
+// CHECK-LABEL: func @cumsum_adds_to_the_predecessor
+func.func @cumsum_adds_to_the_predecessor(%x: tensor<4x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: %[[FIRST:.*]] = tensor.extract_slice %{{.*}}[0, 0] [1, 3] [1, 1]
+  // CHECK: tensor.insert_slice %[[FIRST]]
+  // CHECK: scf.for %[[I:[a-z0-9]+]] = %c1{{.*}} to %c4
+  // CHECK: scf.for %[[J:[a-z0-9]+]] =
+  // CHECK: %[[BEFORE:.*]] = arith.subi %[[I]], %c1
+  // CHECK: tensor.extract %{{.*}}[%[[BEFORE]], %[[J]]]
+  // CHECK: tensor.insert %{{.*}} into %{{.*}}[%[[I]], %[[J]]]
+  %0 = grad.cumsum %x, dimension = 0 : tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// -----
+
+// CHECK-DAG: #[[$MK:.*]] = affine_map<(d0, d1, d2) -> (d0, d1)>
+// CHECK-DAG: #[[$KN:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK-DAG: #[[$MN:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK-DAG: #[[$KM:.*]] = affine_map<(d0, d1, d2) -> (d1, d0)>
+
+// CHECK-LABEL: func @a_product_has_its_contiguous_loop_innermost
+func.func @a_product_has_its_contiguous_loop_innermost(%a: tensor<4x5xf64>, %b: tensor<5x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$MK]], #[[$KN]], #[[$MN]]], iterator_types = ["parallel", "reduction", "parallel"]
+  // CHECK: arith.mulf %{{.*}} fastmath<contract>
+  // CHECK: arith.addf %{{.*}} fastmath<reassoc,contract>
+  %0 = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0] : tensor<4x5xf64>, tensor<5x3xf64> -> tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// CHECK-LABEL: func @a_transpose_becomes_part_of_the_product
+// CHECK-SAME: %[[A:.*]]: tensor<5x4xf64>, %[[B:.*]]: tensor<5x3xf64>
+func.func @a_transpose_becomes_part_of_the_product(%a: tensor<5x4xf64>, %b: tensor<5x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$KM]], #[[$KN]], #[[$MN]]]
+  // CHECK-SAME: ins(%[[A]], %[[B]] :
+  %0 = grad.transpose %a, permutation = [1, 0] : tensor<5x4xf64> -> tensor<4x5xf64>
+  %1 = grad.dot_general %0, %b, batch = [] x [], contract = [1] x [0] : tensor<4x5xf64>, tensor<5x3xf64> -> tensor<4x3xf64>
+  return %1 : tensor<4x3xf64>
+}
+
+// CHECK-LABEL: func @nothing_to_contract_gives_zeros
+func.func @nothing_to_contract_gives_zeros(%a: tensor<4x0xf64>, %b: tensor<0x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: %[[ZEROS:.*]] = linalg.fill
+  // CHECK-NEXT: return %[[ZEROS]]
+  %0 = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0] : tensor<4x0xf64>, tensor<0x3xf64> -> tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// -----
+
+// Rows (d0, d2) of the left operand lie around its contracting dimension: no
+// leading dimension describes it, so it is copied as rows x columns.
+
+// CHECK: #[[$PERM:.*]] = affine_map<(d0, d1, d2) -> (d0, d2, d1)>
+// CHECK-LABEL: func @an_operand_no_blas_can_read_is_copied
+func.func @an_operand_no_blas_can_read_is_copied(%a: tensor<4x5x6xf64>, %b: tensor<5x3xf64>) -> tensor<4x6x3xf64> {
+  // CHECK: %[[COPY:.*]] = linalg.generic {{.*}}#[[$PERM]]{{.*}} outs(%{{.*}} : tensor<4x6x5xf64>)
+  // CHECK: linalg.generic {{.*}} ins(%[[COPY]], %{{.*}} : tensor<4x6x5xf64>, tensor<5x3xf64>)
+  %0 = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0] : tensor<4x5x6xf64>, tensor<5x3xf64> -> tensor<4x6x3xf64>
+  return %0 : tensor<4x6x3xf64>
+}
+
+// -----
+
+// CHECK: #[[$MIRROR:.*]] = affine_map<(d0) -> (-d0 + 3)>
+
+// CHECK-LABEL: func @slices
+func.func @slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (tensor<2xf64>, tensor<4xf64>, tensor<2xf64>, tensor<4xf64>) {
+  // CHECK: tensor.extract_slice %{{.*}}[1] [2] [2]
+  %0 = grad.slice %x, offsets = [1], sizes = [2], strides = [2] : tensor<4xf64> -> tensor<2xf64>
+  // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0] [2] [3]
+  %1 = grad.update_slice %x, %u, offsets = [0], strides = [3] : tensor<4xf64>, tensor<2xf64>
+  // CHECK: %[[I:.*]] = tensor.extract
+  // CHECK: %[[LOW:.*]] = arith.maxsi %[[I]], %c0
+  // CHECK: %[[HIGH:.*]] = arith.minsi %[[LOW]], %c2
+  // CHECK: %[[AT:.*]] = arith.index_cast %[[HIGH]]
+  // CHECK: tensor.extract_slice %{{.*}}[%[[AT]]] [2] [1]
+  %2 = grad.dynamic_slice %x[%i], sizes = [2] : tensor<4xf64> -> tensor<2xf64>
+  // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[%{{.*}}] [2] [1]
+  %3 = grad.dynamic_update_slice %x, %u[%i] : tensor<4xf64>, tensor<2xf64>
+  return %0, %1, %2, %3 : tensor<2xf64>, tensor<4xf64>, tensor<2xf64>, tensor<4xf64>
+}
+
+// CHECK-LABEL: func @pad_is_a_strided_insertion
+func.func @pad_is_a_strided_insertion(%x: tensor<3xf64>, %v: tensor<f64>) -> tensor<8xf64> {
+  // CHECK: %[[V:.*]] = tensor.extract %{{.*}}[] : tensor<f64>
+  // CHECK: %[[FILL:.*]] = linalg.fill ins(%[[V]] : f64)
+  // CHECK: tensor.insert_slice %{{.*}} into %[[FILL]][1] [3] [2]
+  %0 = grad.pad %x, %v, low = [1], high = [2], interior = [1] : tensor<3xf64>, tensor<f64> -> tensor<8xf64>
+  return %0 : tensor<8xf64>
+}
+
+// CHECK-LABEL: func @concatenate
+func.func @concatenate(%x: tensor<2xf64>, %y: tensor<3xf64>, %z: tensor<0xf64>) -> tensor<5xf64> {
+  // CHECK: tensor.insert_slice %{{.*}}[0] [2] [1]
+  // CHECK-NEXT: tensor.insert_slice %{{.*}}[2] [3] [1]
+  // CHECK-NEXT: return
+  %0 = grad.concatenate(%x, %z, %y), dimension = 0 : tensor<2xf64>, tensor<0xf64>, tensor<3xf64> -> tensor<5xf64>
+  return %0 : tensor<5xf64>
+}
+
+// CHECK-LABEL: func @reverse
+func.func @reverse(%x: tensor<4xf64>) -> tensor<4xf64> {
+  // CHECK: linalg.generic {indexing_maps = [#[[$MIRROR]], #{{.*}}]
+  %0 = grad.reverse %x, dimensions = [0] : tensor<4xf64> -> tensor<4xf64>
+  return %0 : tensor<4xf64>
+}
+
+// CHECK-LABEL: func @gather_clamps_its_indices
+func.func @gather_clamps_its_indices(%x: tensor<4x3xf64>, %i: tensor<2x1xi64>) -> tensor<2x3xf64> {
+  // CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<2x3xf64>)
+  // CHECK: %[[I:.*]] = tensor.extract %{{.*}}[%{{.*}}, %c0{{.*}}] : tensor<2x1xi64>
+  // CHECK: %[[LOW:.*]] = arith.maxsi %[[I]]
+  // CHECK: arith.minsi %[[LOW]], %c3_i64
+  // CHECK: tensor.extract %{{.*}} : tensor<4x3xf64>
+  %0 = grad.gather %x, %i : tensor<4x3xf64>, tensor<2x1xi64> -> tensor<2x3xf64>
+  return %0 : tensor<2x3xf64>
+}
+
+// CHECK-LABEL: func @scatter_add_is_a_loop_over_the_updates
+func.func @scatter_add_is_a_loop_over_the_updates(%x: tensor<4x3xf64>, %i: tensor<2x1xi64>, %u: tensor<2x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: scf.for
+  // CHECK: scf.for
+  // CHECK: %[[SUM:.*]] = arith.addf
+  // CHECK: tensor.insert %[[SUM]]
+  %0 = grad.scatter_add %x, %i, %u : tensor<4x3xf64>, tensor<2x1xi64>, tensor<2x3xf64>
+  return %0 : tensor<4x3xf64>
+}

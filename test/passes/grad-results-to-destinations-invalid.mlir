@@ -1,0 +1,24 @@
+// RUN: gradopt %s --grad-results-to-destinations -split-input-file -verify-diagnostics
+
+// expected-error@+1 {{expected results that are tensors of static shape, but got 'f64'}}
+func.func @main(%x: f64) -> f64 {
+  return %x : f64
+}
+
+// -----
+
+// expected-error@+1 {{expected results that are tensors of static shape, but got 'tensor<?xf64>'}}
+func.func @main(%x: tensor<?xf64>) -> tensor<?xf64> {
+  return %x : tensor<?xf64>
+}
+
+// -----
+
+// expected-error@+1 {{expected no uses of a public function}}
+func.func @main(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @caller(%x: tensor<f64>) -> tensor<f64> {
+  %0 = call @main(%x) : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}

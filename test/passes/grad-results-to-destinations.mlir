@@ -1,0 +1,49 @@
+// RUN: gradopt %s --grad-results-to-destinations | filecheck %s
+// RUN: gradopt %s --grad-results-to-destinations --eliminate-empty-tensors \
+// RUN:   --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" \
+// RUN:   | filecheck %s --check-prefix=BUFFERS
+
+// Results of any kind: computed, an argument, a constant, the same one twice.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: %[[X:[^:]+]]: tensor<4xf64> {bufferization.writable = false}
+// CHECK-SAME: %[[R0:[^:]+]]: memref<4xf64> {grad.result}
+// CHECK-SAME: %[[R1:[^:]+]]: memref<4xf64> {grad.result}
+// CHECK-SAME: %[[R2:[^:]+]]: memref<4xf64> {grad.result}
+// CHECK-SAME: %[[R3:[^:]+]]: memref<4xf64> {grad.result}) {
+// CHECK: %[[Y:.*]] = linalg.exp
+// CHECK: bufferization.materialize_in_destination %[[Y]] in restrict writable %[[R0]]
+// CHECK: bufferization.materialize_in_destination %[[X]] in restrict writable %[[R1]]
+// CHECK: bufferization.materialize_in_destination %{{.*}} in restrict writable %[[R2]]
+// CHECK: bufferization.materialize_in_destination %[[Y]] in restrict writable %[[R3]]
+// CHECK: return
+
+// BUFFERS-LABEL: func.func @main
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4xf64>, %[[R0:[^:]+]]: memref<4xf64> {grad.result}, %[[R1:[^:]+]]: memref<4xf64>
+// BUFFERS-SAME: %[[R2:[^:]+]]: memref<4xf64> {grad.result}, %[[R3:[^:]+]]: memref<4xf64>
+// BUFFERS: %[[C:.*]] = memref.get_global
+// BUFFERS-NOT: memref.alloc
+// BUFFERS: linalg.exp ins(%[[X]] : memref<4xf64>) outs(%[[R0]] : memref<4xf64>)
+// BUFFERS: memref.copy %[[X]], %[[R1]]
+// BUFFERS: memref.copy %[[C]], %[[R2]]
+// BUFFERS: memref.copy %[[R0]], %[[R3]]
+func.func @main(%x: tensor<4xf64>) -> (tensor<4xf64>, tensor<4xf64>, tensor<4xf64>, tensor<4xf64>) {
+  %c = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf64>
+  %e = tensor.empty() : tensor<4xf64>
+  %y = linalg.exp ins(%x : tensor<4xf64>) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  return %y, %x, %c, %y : tensor<4xf64>, tensor<4xf64>, tensor<4xf64>, tensor<4xf64>
+}
+
+// An argument is never written, even where its value dies in an update.
+// BUFFERS-LABEL: func.func @update
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4xf64>, %[[V:[^:]+]]: memref<1xf64>, %[[R:[^:]+]]: memref<4xf64>
+// BUFFERS: memref.copy %[[X]],
+// BUFFERS-NOT: memref.copy {{.*}}, %[[X]]
+func.func @update(%x: tensor<4xf64>, %v: tensor<1xf64>) -> tensor<4xf64> {
+  %y = tensor.insert_slice %v into %x[2] [1] [1] : tensor<1xf64> into tensor<4xf64>
+  return %y : tensor<4xf64>
+}
+
+// CHECK-LABEL: func.func private @helper(%{{.*}}: tensor<4xf64>) -> tensor<4xf64> {
+func.func private @helper(%x: tensor<4xf64>) -> tensor<4xf64> {
+  return %x : tensor<4xf64>
+}
