@@ -58,24 +58,25 @@ LogicalResult AddOp::transpose(OpBuilder &, Linear linear, Tangents ct,
   return success(linear[0] && linear[1]);
 }
 
-LogicalResult SubtractOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                    Cotangents cotangents) {
+LogicalResult SubtractOp::transpose(OpBuilder &builder, Linear linear,
+                                    Tangents ct, Cotangents cotangents) {
   cotangents[0] = ct[0];
   cotangents[1] = NegativeOp::create(builder, getLoc(), ct[0]);
   return success(linear[0] && linear[1]);
 }
 
-LogicalResult MultiplyOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                    Cotangents cotangents) {
+LogicalResult MultiplyOp::transpose(OpBuilder &builder, Linear linear,
+                                    Tangents ct, Cotangents cotangents) {
   if (linear[0] == linear[1])
     return failure();
   unsigned i = linear[0] ? 0 : 1;
-  cotangents[i] = MultiplyOp::create(builder, getLoc(), ct[0], getOperand(1 - i));
+  cotangents[i] =
+      MultiplyOp::create(builder, getLoc(), ct[0], getOperand(1 - i));
   return success();
 }
 
-LogicalResult DivideOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                  Cotangents cotangents) {
+LogicalResult DivideOp::transpose(OpBuilder &builder, Linear linear,
+                                  Tangents ct, Cotangents cotangents) {
   if (linear[1])
     return failure();
   cotangents[0] = DivideOp::create(builder, getLoc(), ct[0], getRhs());
@@ -94,28 +95,32 @@ LogicalResult SelectOp::linearize(OpBuilder &builder, Tangents tangents,
     return tangent ? tangent : createZeros(builder, getLoc(), getType());
   };
   results.push_back(SelectOp::create(builder, getLoc(), getCondition(),
-                                     orZeros(tangents[1]), orZeros(tangents[2])));
+                                     orZeros(tangents[1]),
+                                     orZeros(tangents[2])));
   return success();
 }
 
-LogicalResult SelectOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                  Cotangents cotangents) {
+LogicalResult SelectOp::transpose(OpBuilder &builder, Linear linear,
+                                  Tangents ct, Cotangents cotangents) {
   if (linear[0])
     return failure();
   Value zeros = createZeros(builder, getLoc(), getType());
   if (linear[1])
-    cotangents[1] = SelectOp::create(builder, getLoc(), getCondition(), ct[0], zeros);
+    cotangents[1] =
+        SelectOp::create(builder, getLoc(), getCondition(), ct[0], zeros);
   if (linear[2])
-    cotangents[2] = SelectOp::create(builder, getLoc(), getCondition(), zeros, ct[0]);
+    cotangents[2] =
+        SelectOp::create(builder, getLoc(), getCondition(), zeros, ct[0]);
   return success();
 }
 
 LogicalResult ConvertOp::linearize(OpBuilder &builder, Tangents tangents,
                                    Results &results) {
-  results.push_back(isDifferentiable(getType())
-                        ? ConvertOp::create(builder, getLoc(), tangents[0], getDtype())
-                              .getResult()
-                        : Value());
+  results.push_back(
+      isDifferentiable(getType())
+          ? ConvertOp::create(builder, getLoc(), tangents[0], getDtype())
+                .getResult()
+          : Value());
   return success();
 }
 
@@ -163,7 +168,8 @@ LogicalResult BroadcastOp::transpose(OpBuilder &builder, Linear, Tangents ct,
 
 LogicalResult ReshapeOp::transpose(OpBuilder &builder, Linear, Tangents ct,
                                    Cotangents cotangents) {
-  cotangents[0] = ReshapeOp::create(builder, getLoc(), ct[0], typeOf(getX()).getShape());
+  cotangents[0] =
+      ReshapeOp::create(builder, getLoc(), ct[0], typeOf(getX()).getShape());
   return success();
 }
 
@@ -176,7 +182,8 @@ static Dimensions invert(ArrayRef<int64_t> permutation) {
 
 LogicalResult TransposeOp::transpose(OpBuilder &builder, Linear, Tangents ct,
                                      Cotangents cotangents) {
-  cotangents[0] = TransposeOp::create(builder, getLoc(), ct[0], invert(getPermutation()));
+  cotangents[0] =
+      TransposeOp::create(builder, getLoc(), ct[0], invert(getPermutation()));
   return success();
 }
 
@@ -195,44 +202,46 @@ LogicalResult SliceOp::transpose(OpBuilder &builder, Linear, Tangents ct,
   }
   Value zero = createZeros(builder, getLoc(),
                            RankedTensorType::get({}, type.getElementType()));
-  cotangents[0] =
-      PadOp::create(builder, getLoc(), ct[0], zero, getOffsets(), high, interior);
+  cotangents[0] = PadOp::create(builder, getLoc(), ct[0], zero, getOffsets(),
+                                high, interior);
   return success();
 }
 
-LogicalResult DynamicSliceOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                        Cotangents cotangents) {
+LogicalResult DynamicSliceOp::transpose(OpBuilder &builder, Linear linear,
+                                        Tangents ct, Cotangents cotangents) {
   if (llvm::is_contained(linear.drop_front(), true))
     return failure();
   Value zeros = createZeros(builder, getLoc(), getX().getType());
-  cotangents[0] =
-      DynamicUpdateSliceOp::create(builder, getLoc(), zeros, ct[0], getIndices());
+  cotangents[0] = DynamicUpdateSliceOp::create(builder, getLoc(), zeros, ct[0],
+                                               getIndices());
   return success();
 }
 
-LogicalResult UpdateSliceOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                       Cotangents cotangents) {
+LogicalResult UpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
+                                       Tangents ct, Cotangents cotangents) {
   if (linear[0]) {
     Value zeros = createZeros(builder, getLoc(), getUpdate().getType());
-    cotangents[0] = UpdateSliceOp::create(builder, getLoc(), ct[0], zeros, getOffsets(),
-                                          getStrides());
+    cotangents[0] = UpdateSliceOp::create(builder, getLoc(), ct[0], zeros,
+                                          getOffsets(), getStrides());
   }
   if (linear[1])
-    cotangents[1] = SliceOp::create(builder, getLoc(), ct[0], getOffsets(),
-                                    typeOf(getUpdate()).getShape(), getStrides());
+    cotangents[1] =
+        SliceOp::create(builder, getLoc(), ct[0], getOffsets(),
+                        typeOf(getUpdate()).getShape(), getStrides());
   return success();
 }
 
 LogicalResult DynamicUpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
-                                              Tangents ct, Cotangents cotangents) {
+                                              Tangents ct,
+                                              Cotangents cotangents) {
   if (linear[0]) {
     Value zeros = createZeros(builder, getLoc(), getUpdate().getType());
-    cotangents[0] =
-        DynamicUpdateSliceOp::create(builder, getLoc(), ct[0], zeros, getIndices());
+    cotangents[0] = DynamicUpdateSliceOp::create(builder, getLoc(), ct[0],
+                                                 zeros, getIndices());
   }
   if (linear[1])
-    cotangents[1] = DynamicSliceOp::create(builder, getLoc(), ct[0], getIndices(),
-                                           typeOf(getUpdate()).getShape());
+    cotangents[1] = DynamicSliceOp::create(
+        builder, getLoc(), ct[0], getIndices(), typeOf(getUpdate()).getShape());
   return success();
 }
 
@@ -250,13 +259,14 @@ LogicalResult PadOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
   if (linear[0])
     cotangents[0] = inner;
   if (linear[1])
-    cotangents[1] = SubtractOp::create(builder, getLoc(), sumAll(builder, getLoc(), ct[0]),
-                                       sumAll(builder, getLoc(), inner));
+    cotangents[1] =
+        SubtractOp::create(builder, getLoc(), sumAll(builder, getLoc(), ct[0]),
+                           sumAll(builder, getLoc(), inner));
   return success();
 }
 
-LogicalResult ConcatenateOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                       Cotangents cotangents) {
+LogicalResult ConcatenateOp::transpose(OpBuilder &builder, Linear linear,
+                                       Tangents ct, Cotangents cotangents) {
   Dimensions offsets(typeOf(ct[0]).getRank(), 0), strides(offsets.size(), 1);
   for (auto [i, input] : llvm::enumerate(getInputs())) {
     ArrayRef<int64_t> shape = typeOf(input).getShape();
@@ -280,7 +290,8 @@ LogicalResult ReverseOp::transpose(OpBuilder &builder, Linear, Tangents ct,
 
 /// `reduced` repeated along the dimensions that were reduced from `shape`.
 static Value expandReduced(OpBuilder &builder, Location loc, Value reduced,
-                           ArrayRef<int64_t> shape, ArrayRef<int64_t> dimensions) {
+                           ArrayRef<int64_t> shape,
+                           ArrayRef<int64_t> dimensions) {
   Dimensions kept;
   for (int64_t d = 0, rank = shape.size(); d < rank; ++d)
     if (!llvm::is_contained(dimensions, d))
@@ -290,8 +301,8 @@ static Value expandReduced(OpBuilder &builder, Location loc, Value reduced,
 
 LogicalResult ReduceSumOp::transpose(OpBuilder &builder, Linear, Tangents ct,
                                      Cotangents cotangents) {
-  cotangents[0] = expandReduced(builder, getLoc(), ct[0], typeOf(getX()).getShape(),
-                                getDimensions());
+  cotangents[0] = expandReduced(builder, getLoc(), ct[0],
+                                typeOf(getX()).getShape(), getDimensions());
   return success();
 }
 
@@ -339,7 +350,8 @@ LogicalResult ReduceProdOp::linearize(OpBuilder &builder, Tangents tangents,
     Value x1 = slice(x, 0, half), x2 = slice(x, half, half);
     Value t1 = slice(t, 0, half), t2 = slice(t, half, half);
     Value product = multiply(x1, x2);
-    Value tangent = AddOp::create(builder, loc, multiply(t1, x2), multiply(t2, x1));
+    Value tangent =
+        AddOp::create(builder, loc, multiply(t1, x2), multiply(t2, x1));
     if (size % 2) {
       product = ConcatenateOp::create(
           builder, loc, ValueRange{product, slice(x, size - 1, 1)}, last);
@@ -358,8 +370,8 @@ LogicalResult ReduceProdOp::linearize(OpBuilder &builder, Tangents tangents,
 
 /// The mean of the tangents at the elements equal to the extreme.
 template <typename Op>
-static LogicalResult linearizeExtreme(Op op, OpBuilder &builder, Tangents tangents,
-                                      Results &results) {
+static LogicalResult linearizeExtreme(Op op, OpBuilder &builder,
+                                      Tangents tangents, Results &results) {
   Location loc = op.getLoc();
   Value x = op.getX();
   RankedTensorType type = typeOf(x);
@@ -398,24 +410,27 @@ LogicalResult DotGeneralOp::linearize(OpBuilder &builder, Tangents tangents,
                                       Results &results) {
   auto product = [&](Value lhs, Value rhs) -> Value {
     return DotGeneralOp::create(builder, getLoc(), lhs, rhs, getLhsBatch(),
-                                getRhsBatch(), getLhsContract(), getRhsContract());
+                                getRhsBatch(), getLhsContract(),
+                                getRhsContract());
   };
   Value left = tangents[0] ? product(tangents[0], getRhs()) : Value();
   Value right = tangents[1] ? product(getLhs(), tangents[1]) : Value();
-  results.push_back(left && right
-                        ? AddOp::create(builder, getLoc(), left, right).getResult()
-                        : (left ? left : right));
+  results.push_back(
+      left && right ? AddOp::create(builder, getLoc(), left, right).getResult()
+                    : (left ? left : right));
   return success();
 }
 
 /// The cotangent of one factor of `op`: the product of the result's cotangent
 /// and the other factor over the other's free dimensions, transposed into
 /// place.
-static Value transposeFactor(DotGeneralOp op, OpBuilder &builder, Value ct, bool left) {
+static Value transposeFactor(DotGeneralOp op, OpBuilder &builder, Value ct,
+                             bool left) {
   ArrayRef<int64_t> batch = left ? op.getLhsBatch() : op.getRhsBatch(),
                     contract = left ? op.getLhsContract() : op.getRhsContract(),
                     otherBatch = left ? op.getRhsBatch() : op.getLhsBatch(),
-                    otherContract = left ? op.getRhsContract() : op.getLhsContract();
+                    otherContract =
+                        left ? op.getRhsContract() : op.getLhsContract();
   Value factor = left ? op.getLhs() : op.getRhs();
   Value other = left ? op.getRhs() : op.getLhs();
   auto freeDimensions = [](Value value, ArrayRef<int64_t> batch,
@@ -432,14 +447,15 @@ static Value transposeFactor(DotGeneralOp op, OpBuilder &builder, Value ct, bool
   int64_t batches = batch.size();
   int64_t begin = left ? batches + free.size() : batches;
   auto ctBatch = llvm::to_vector(llvm::seq<int64_t>(0, batches));
-  auto ctContract = llvm::to_vector(llvm::seq<int64_t>(begin, begin + otherFree.size()));
+  auto ctContract =
+      llvm::to_vector(llvm::seq<int64_t>(begin, begin + otherFree.size()));
   // Dimensions of `product`: batch, free, contracting in the order of `other`.
-  Value product =
-      DotGeneralOp::create(builder, op.getLoc(), ct, other, ctBatch, otherBatch,
-                           ctContract, otherFree);
+  Value product = DotGeneralOp::create(builder, op.getLoc(), ct, other, ctBatch,
+                                       otherBatch, ctContract, otherFree);
   Dimensions order(batch);
   llvm::append_range(order, free);
-  Dimensions sorted = llvm::to_vector(llvm::seq<int64_t>(0, otherContract.size()));
+  Dimensions sorted =
+      llvm::to_vector(llvm::seq<int64_t>(0, otherContract.size()));
   llvm::sort(sorted, [&](int64_t a, int64_t c) {
     return otherContract[a] < otherContract[c];
   });
@@ -448,8 +464,8 @@ static Value transposeFactor(DotGeneralOp op, OpBuilder &builder, Value ct, bool
   return TransposeOp::create(builder, op.getLoc(), product, invert(order));
 }
 
-LogicalResult DotGeneralOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                      Cotangents cotangents) {
+LogicalResult DotGeneralOp::transpose(OpBuilder &builder, Linear linear,
+                                      Tangents ct, Cotangents cotangents) {
   if (linear[0] == linear[1])
     return failure();
   unsigned i = linear[0] ? 0 : 1;
@@ -460,12 +476,13 @@ LogicalResult DotGeneralOp::transpose(OpBuilder &builder, Linear linear, Tangent
 LogicalResult GatherOp::transpose(OpBuilder &builder, Linear, Tangents ct,
                                   Cotangents cotangents) {
   Value zeros = createZeros(builder, getLoc(), getX().getType());
-  cotangents[0] = ScatterAddOp::create(builder, getLoc(), zeros, getIndices(), ct[0]);
+  cotangents[0] =
+      ScatterAddOp::create(builder, getLoc(), zeros, getIndices(), ct[0]);
   return success();
 }
 
-LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                                      Cotangents cotangents) {
+LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear,
+                                      Tangents ct, Cotangents cotangents) {
   if (linear[0])
     cotangents[0] = ct[0];
   if (linear[2])
@@ -477,7 +494,8 @@ LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear, Tangent
 // Functions
 //===----------------------------------------------------------------------===//
 
-LogicalResult StopGradientOp::linearize(OpBuilder &, Tangents, Results &results) {
+LogicalResult StopGradientOp::linearize(OpBuilder &, Tangents,
+                                        Results &results) {
   results.push_back(Value());
   return success();
 }

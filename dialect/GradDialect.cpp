@@ -38,8 +38,8 @@ Value grad::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
     scalar = builder.getFloatAttr(element, number);
   else
     scalar = builder.getIntegerAttr(element, static_cast<int64_t>(number));
-  return ConstantOp::create(builder, loc,
-                            DenseElementsAttr::get(cast<ShapedType>(type), scalar));
+  return ConstantOp::create(
+      builder, loc, DenseElementsAttr::get(cast<ShapedType>(type), scalar));
 }
 
 Value grad::createZeros(OpBuilder &builder, Location loc, Type like) {
@@ -58,5 +58,6 @@ std::optional<double> grad::getSplat(Value value) {
   Attribute scalar = elements.getSplatValue<Attribute>();
   if (auto real = dyn_cast<FloatAttr>(scalar))
     return real.getValueAsDouble();
-  return static_cast<double>(cast<IntegerAttr>(scalar).getValue().getSExtValue());
+  return static_cast<double>(
+      cast<IntegerAttr>(scalar).getValue().getSExtValue());
 }

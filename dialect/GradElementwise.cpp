@@ -22,7 +22,8 @@ Value Scalar::sign() const {
   if (!isFloat())
     return apply<arith::MinSIOp>(apply<arith::MaxSIOp>(x, constant(-1)),
                                  constant(1));
-  Value ordered = apply<arith::CmpFOp>(arith::CmpFPredicate::ONE, x, constant(0));
+  Value ordered =
+      apply<arith::CmpFOp>(arith::CmpFPredicate::ONE, x, constant(0));
   return apply<arith::SelectOp>(
       ordered, apply<math::CopySignOp>(constant(1), x),
       // sign(-0.0) is 0.0 in NumPy; x + 0 keeps NaN and turns -0 into 0.
@@ -47,7 +48,8 @@ Value Scalar::compare(arith::CmpFPredicate forFloat,
   // A set i1 is -1 to a signed comparison.
   if (type().isInteger(1)) {
     Type wide = builder.getI8Type();
-    return apply<arith::CmpIOp>(forInt, apply<arith::ExtUIOp>(wide, operands[0]),
+    return apply<arith::CmpIOp>(forInt,
+                                apply<arith::ExtUIOp>(wide, operands[0]),
                                 apply<arith::ExtUIOp>(wide, operands[1]));
   }
   return apply<arith::CmpIOp>(forInt, operands[0], operands[1]);
@@ -60,8 +62,9 @@ Value Scalar::convert(Type to) const {
     return x;
   bool fromBool = from.isInteger(1);
   if (to.isInteger(1))
-    return isFloat() ? apply<arith::CmpFOp>(arith::CmpFPredicate::UNE, x, constant(0))
-                     : apply<arith::CmpIOp>(arith::CmpIPredicate::ne, x, constant(0));
+    return isFloat()
+               ? apply<arith::CmpFOp>(arith::CmpFPredicate::UNE, x, constant(0))
+               : apply<arith::CmpIOp>(arith::CmpIPredicate::ne, x, constant(0));
   unsigned fromWidth = from.getIntOrFloatBitWidth();
   unsigned toWidth = to.getIntOrFloatBitWidth();
   if (isFloat()) {
@@ -71,7 +74,8 @@ Value Scalar::convert(Type to) const {
                                : apply<arith::TruncFOp>(to, x);
   }
   if (isa<FloatType>(to))
-    return fromBool ? apply<arith::UIToFPOp>(to, x) : apply<arith::SIToFPOp>(to, x);
+    return fromBool ? apply<arith::UIToFPOp>(to, x)
+                    : apply<arith::SIToFPOp>(to, x);
   if (toWidth < fromWidth)
     return apply<arith::TruncIOp>(to, x);
   return fromBool ? apply<arith::ExtUIOp>(to, x) : apply<arith::ExtSIOp>(to, x);
@@ -114,9 +118,9 @@ template <typename Op> static Expr unary(const Expr &x) {
 
 template <typename Op> static Expr binary(const Expr &lhs, const Expr &rhs) {
   ExprBuilder &c = contextOf(lhs, rhs);
-  return Expr(c, Op::create(c.builder, c.loc, lhs.materialize(c),
-                            rhs.materialize(c))
-                     .getResult());
+  return Expr(
+      c, Op::create(c.builder, c.loc, lhs.materialize(c), rhs.materialize(c))
+             .getResult());
 }
 
 Expr grad::operator+(const Expr &lhs, const Expr &rhs) {

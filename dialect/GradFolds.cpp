@@ -24,7 +24,8 @@ static constexpr int64_t maxFoldedElements = 64;
 static bool isFoldable(ArrayRef<Attribute> operands) {
   return llvm::all_of(operands, [](Attribute attribute) {
     auto dense = dyn_cast_or_null<DenseElementsAttr>(attribute);
-    return dense && (dense.isSplat() || dense.getNumElements() <= maxFoldedElements);
+    return dense &&
+           (dense.isSplat() || dense.getNumElements() <= maxFoldedElements);
   });
 }
 
@@ -39,17 +40,20 @@ static bool isFloat(Value value) {
 /// Whether every element of the constant is `number`, in sign too.
 static bool isSplatOf(Value value, double number) {
   std::optional<double> splat = getSplat(value);
-  return splat && *splat == number && std::signbit(*splat) == std::signbit(number);
+  return splat && *splat == number &&
+         std::signbit(*splat) == std::signbit(number);
 }
 
 template <typename FloatFn, typename IntFn>
-static Attribute foldBinary(ArrayRef<Attribute> operands, Type type, FloatFn onFloat,
-                            IntFn onInt) {
+static Attribute foldBinary(ArrayRef<Attribute> operands, Type type,
+                            FloatFn onFloat, IntFn onInt) {
   if (!isFoldable(operands))
     return nullptr;
   if (isDifferentiable(type))
-    return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(operands, onFloat);
-  return constFoldBinaryOp<IntegerAttr, IntegerAttr::ValueType, void>(operands, onInt);
+    return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(operands,
+                                                                    onFloat);
+  return constFoldBinaryOp<IntegerAttr, IntegerAttr::ValueType, void>(operands,
+                                                                      onInt);
 }
 
 //===----------------------------------------------------------------------===//
@@ -104,10 +108,10 @@ OpFoldResult NegativeOp::fold(FoldAdaptor adaptor) {
   if (!isFoldable(adaptor.getOperands()))
     return nullptr;
   if (isFloat(getX()))
-    return constFoldUnaryOp<FloatAttr, FloatAttr::ValueType, void>(adaptor.getOperands(),
-                                       [](const APFloat &a) { return -a; });
-  return constFoldUnaryOp<IntegerAttr, IntegerAttr::ValueType, void>(adaptor.getOperands(),
-                                       [](const APInt &a) { return -a; });
+    return constFoldUnaryOp<FloatAttr, FloatAttr::ValueType, void>(
+        adaptor.getOperands(), [](const APFloat &a) { return -a; });
+  return constFoldUnaryOp<IntegerAttr, IntegerAttr::ValueType, void>(
+      adaptor.getOperands(), [](const APInt &a) { return -a; });
 }
 
 OpFoldResult SelectOp::fold(FoldAdaptor) {
@@ -131,7 +135,8 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
     bool lost;
     if (isa<FloatType>(from)) {
       number = elements.getSplatValue<APFloat>();
-      number.convert(target.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
+      number.convert(target.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                     &lost);
     } else {
       number = APFloat(target.getFloatSemantics());
       number.convertFromAPInt(elements.getSplatValue<APInt>(),
@@ -144,8 +149,9 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
     return nullptr;
   APInt number = elements.getSplatValue<APInt>();
   unsigned width = to.getIntOrFloatBitWidth();
-  return DenseElementsAttr::get(type, from.isInteger(1) ? number.zextOrTrunc(width)
-                                                        : number.sextOrTrunc(width));
+  return DenseElementsAttr::get(type, from.isInteger(1)
+                                          ? number.zextOrTrunc(width)
+                                          : number.sextOrTrunc(width));
 }
 
 namespace {
@@ -153,7 +159,8 @@ namespace {
 /// x + (-v) => x - v
 struct AddNegative : OpRewritePattern<AddOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(AddOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(AddOp op,
+                                PatternRewriter &rewriter) const override {
     for (auto [x, other] : {std::pair(op.getLhs(), op.getRhs()),
                             std::pair(op.getRhs(), op.getLhs())})
       if (auto negative = other.getDefiningOp<NegativeOp>()) {
@@ -167,7 +174,8 @@ struct AddNegative : OpRewritePattern<AddOp> {
 /// x - (-v) => x + v
 struct SubtractNegative : OpRewritePattern<SubtractOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(SubtractOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(SubtractOp op,
+                                PatternRewriter &rewriter) const override {
     auto negative = op.getRhs().getDefiningOp<NegativeOp>();
     if (!negative)
       return rewriter.notifyMatchFailure(op, "rhs is not a negative");
@@ -179,7 +187,8 @@ struct SubtractNegative : OpRewritePattern<SubtractOp> {
 /// x * -1 => -x
 struct MultiplyMinusOne : OpRewritePattern<MultiplyOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(MultiplyOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(MultiplyOp op,
+                                PatternRewriter &rewriter) const override {
     if (!isSplatOf(op.getRhs(), -1.0))
       return rewriter.notifyMatchFailure(op, "rhs is not -1");
     rewriter.replaceOpWithNewOp<NegativeOp>(op, op.getLhs());
@@ -190,7 +199,8 @@ struct MultiplyMinusOne : OpRewritePattern<MultiplyOp> {
 /// power(x, 1) => x; power(x, 2) => square(x); power(x, -1) => reciprocal(x)
 struct PowerOfConstant : OpRewritePattern<PowerOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(PowerOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(PowerOp op,
+                                PatternRewriter &rewriter) const override {
     std::optional<double> exponent = getSplat(op.getRhs());
     if (exponent == 1.0)
       rewriter.replaceOp(op, op.getLhs());
@@ -199,14 +209,16 @@ struct PowerOfConstant : OpRewritePattern<PowerOp> {
     else if (exponent == -1.0)
       rewriter.replaceOpWithNewOp<ReciprocalOp>(op, op.getLhs());
     else
-      return rewriter.notifyMatchFailure(op, "no simpler form for the exponent");
+      return rewriter.notifyMatchFailure(op,
+                                         "no simpler form for the exponent");
     return success();
   }
 };
 
 } // namespace
 
-void AddOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+void AddOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                        MLIRContext *context) {
   patterns.add<AddNegative>(context);
 }
 void SubtractOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
@@ -305,14 +317,16 @@ namespace {
 /// broadcast(broadcast(x)) => broadcast(x)
 struct BroadcastOfBroadcast : OpRewritePattern<BroadcastOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(BroadcastOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(BroadcastOp op,
+                                PatternRewriter &rewriter) const override {
     auto inner = op.getX().getDefiningOp<BroadcastOp>();
     if (!inner)
       return rewriter.notifyMatchFailure(op, "operand is not a broadcast");
     SmallVector<int64_t> dimensions;
     for (int64_t d : inner.getDimensions())
       dimensions.push_back(op.getDimensions()[d]);
-    rewriter.replaceOpWithNewOp<BroadcastOp>(op, inner.getX(), op.getShape(), dimensions);
+    rewriter.replaceOpWithNewOp<BroadcastOp>(op, inner.getX(), op.getShape(),
+                                             dimensions);
     return success();
   }
 };
@@ -320,17 +334,21 @@ struct BroadcastOfBroadcast : OpRewritePattern<BroadcastOp> {
 /// reduce_sum(broadcast(x)) over new dimensions => x * their size
 struct SumOfBroadcast : OpRewritePattern<ReduceSumOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ReduceSumOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(ReduceSumOp op,
+                                PatternRewriter &rewriter) const override {
     auto broadcast = op.getX().getDefiningOp<BroadcastOp>();
     if (!broadcast || !isDifferentiable(op.getType()))
-      return rewriter.notifyMatchFailure(op, "operand is not a broadcast of floats");
+      return rewriter.notifyMatchFailure(
+          op, "operand is not a broadcast of floats");
     SmallVector<int64_t> remaining;
     double count = 1;
     for (auto [d, size] : llvm::enumerate(broadcast.getShape())) {
       if (!llvm::is_contained(op.getDimensions(), static_cast<int64_t>(d)))
         remaining.push_back(d);
-      else if (llvm::is_contained(broadcast.getDimensions(), static_cast<int64_t>(d)))
-        return rewriter.notifyMatchFailure(op, "sums over a dimension of the operand");
+      else if (llvm::is_contained(broadcast.getDimensions(),
+                                  static_cast<int64_t>(d)))
+        return rewriter.notifyMatchFailure(
+            op, "sums over a dimension of the operand");
       else
         count *= size;
     }
@@ -339,8 +357,9 @@ struct SumOfBroadcast : OpRewritePattern<ReduceSumOp> {
     SmallVector<int64_t> dimensions;
     for (int64_t d : broadcast.getDimensions())
       dimensions.push_back(llvm::find(remaining, d) - remaining.begin());
-    Value x = BroadcastOp::create(rewriter, op.getLoc(), broadcast.getX(),
-                                  typeOf(op.getResult()).getShape(), dimensions);
+    Value x =
+        BroadcastOp::create(rewriter, op.getLoc(), broadcast.getX(),
+                            typeOf(op.getResult()).getShape(), dimensions);
     Value factor = createSplat(rewriter, op.getLoc(), typeOf(x), count);
     rewriter.replaceOpWithNewOp<MultiplyOp>(op, x, factor);
     return success();
@@ -351,7 +370,8 @@ struct SumOfBroadcast : OpRewritePattern<ReduceSumOp> {
 /// the free dimensions keep their order.
 struct DotOfTranspose : OpRewritePattern<DotGeneralOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(DotGeneralOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(DotGeneralOp op,
+                                PatternRewriter &rewriter) const override {
     Value lhs = op.getLhs(), rhs = op.getRhs();
     SmallVector<int64_t> lhsBatch(op.getLhsBatch()), rhsBatch(op.getRhsBatch()),
         lhsContract(op.getLhsContract()), rhsContract(op.getRhsContract());
@@ -391,12 +411,15 @@ struct DotOfTranspose : OpRewritePattern<DotGeneralOp> {
 /// the free dimensions of a with those of c.
 struct TransposeOfDot : OpRewritePattern<TransposeOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(TransposeOp op,
+                                PatternRewriter &rewriter) const override {
     auto dot = op.getX().getDefiningOp<DotGeneralOp>();
     if (!dot || !dot->hasOneUse())
-      return rewriter.notifyMatchFailure(op, "operand is not a product of one use");
+      return rewriter.notifyMatchFailure(op,
+                                         "operand is not a product of one use");
     int64_t rank = op.getPermutation().size(), batch = dot.getLhsBatch().size();
-    int64_t lhsEnd = typeOf(dot.getLhs()).getRank() - dot.getLhsContract().size();
+    int64_t lhsEnd =
+        typeOf(dot.getLhs()).getRank() - dot.getLhsContract().size();
     auto swap = llvm::to_vector(llvm::seq<int64_t>(0, batch));
     llvm::append_range(swap, llvm::seq<int64_t>(lhsEnd, rank));
     llvm::append_range(swap, llvm::seq<int64_t>(batch, lhsEnd));

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/GradDialect.h"
 #include "dialect/Expr.h"
+#include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "dialect/Scalar.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -23,7 +23,8 @@ static RankedTensorType tensorOf(Value value) {
 }
 
 /// Each of `dimensions` must be in [0, rank) and stand there once.
-static LogicalResult checkDimensions(Location_ loc, StringRef op, StringRef name,
+static LogicalResult checkDimensions(Location_ loc, StringRef op,
+                                     StringRef name,
                                      ArrayRef<int64_t> dimensions, int64_t rank,
                                      bool increasing) {
   llvm::SmallBitVector seen(rank);
@@ -34,7 +35,8 @@ static LogicalResult checkDimensions(Location_ loc, StringRef op, StringRef name
                                " in [0, ", rank, "), but got ", d);
     if (seen.test(d) || (increasing && d <= previous))
       return emitOptionalError(loc, "'grad.", op, "' op expected ",
-                               increasing ? "strictly increasing " : "distinct ",
+                               increasing ? "strictly increasing "
+                                          : "distinct ",
                                name, ", but got [", dimensions, "]");
     seen.set(d);
     previous = d;
@@ -55,12 +57,14 @@ static LogicalResult checkSizes(Location_ loc, StringRef op,
   for (int64_t size : shape)
     if (size < 0)
       return emitOptionalError(loc, "'grad.", op,
-                               "' op expected sizes of at least 0, but got ", size);
+                               "' op expected sizes of at least 0, but got ",
+                               size);
   return success();
 }
 
 static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
-                                      ArrayRef<int64_t> dimensions, Types &types) {
+                                      ArrayRef<int64_t> dimensions,
+                                      Types &types) {
   RankedTensorType type = tensorOf(x);
   if (failed(checkDimensions(loc, op, "dimensions", dimensions, type.getRank(),
                              /*increasing=*/true)))
@@ -70,9 +74,11 @@ static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
     if (!llvm::is_contained(dimensions, static_cast<int64_t>(d)))
       shape.push_back(size);
     else if (size == 0 && (op == "reduce_max" || op == "reduce_min"))
-      return emitOptionalError(loc, "'grad.", op,
-                               "' op expected a dimension that is not empty, but "
-                               "dimension ", d, " has size 0");
+      return emitOptionalError(
+          loc, "'grad.", op,
+          "' op expected a dimension that is not empty, but "
+          "dimension ",
+          d, " has size 0");
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
 }
@@ -80,13 +86,15 @@ static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
 static LogicalResult inferArgReducedType(Location_ loc, StringRef op, Value x,
                                          int64_t dimension, Types &types) {
   RankedTensorType type = tensorOf(x);
-  if (failed(checkDimensions(loc, op, "dimension", dimension, type.getRank(), true)))
+  if (failed(checkDimensions(loc, op, "dimension", dimension, type.getRank(),
+                             true)))
     return failure();
   Shape shape(type.getShape());
   if (shape[dimension] == 0)
     return emitOptionalError(loc, "'grad.", op,
                              "' op expected a dimension that is not empty, but "
-                             "dimension ", dimension, " has size 0");
+                             "dimension ",
+                             dimension, " has size 0");
   shape.erase(shape.begin() + dimension);
   types.push_back(
       RankedTensorType::get(shape, IntegerType::get(type.getContext(), 64)));
@@ -120,7 +128,8 @@ LogicalResult IotaOp::inferReturnTypes(MLIRContext *, Location_ loc,
 LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
   RankedTensorType type = tensorOf(adaptor.getX());
-  ArrayRef<int64_t> shape = adaptor.getShape(), dimensions = adaptor.getDimensions();
+  ArrayRef<int64_t> shape = adaptor.getShape(),
+                    dimensions = adaptor.getDimensions();
   if (failed(checkSizes(loc, "broadcast", shape)) ||
       failed(checkLength(loc, "broadcast", "dimensions", dimensions.size(),
                          type.getRank())) ||
@@ -129,10 +138,10 @@ LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
     return failure();
   for (auto [i, d] : llvm::enumerate(dimensions))
     if (shape[d] != type.getDimSize(i))
-      return emitOptionalError(loc, "'grad.broadcast' op expected dimension ", d,
-                               " of the result to have size ", type.getDimSize(i),
-                               ", as dimension ", i, " of the operand, but got ",
-                               shape[d]);
+      return emitOptionalError(loc, "'grad.broadcast' op expected dimension ",
+                               d, " of the result to have size ",
+                               type.getDimSize(i), ", as dimension ", i,
+                               " of the operand, but got ", shape[d]);
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
 }
@@ -142,7 +151,8 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, Location_ loc,
   RankedTensorType type = tensorOf(adaptor.getX());
   if (failed(checkSizes(loc, "reshape", adaptor.getShape())))
     return failure();
-  auto result = RankedTensorType::get(adaptor.getShape(), type.getElementType());
+  auto result =
+      RankedTensorType::get(adaptor.getShape(), type.getElementType());
   if (result.getNumElements() != type.getNumElements())
     return emitOptionalError(loc, "'grad.reshape' op expected a shape of ",
                              type.getNumElements(), " elements, but got ",
@@ -168,8 +178,10 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, Location_ loc,
 }
 
 /// A slice of `sizes` at `offsets` with `strides` must lie inside `shape`.
-static LogicalResult checkSlice(Location_ loc, StringRef op, ArrayRef<int64_t> shape,
-                                ArrayRef<int64_t> offsets, ArrayRef<int64_t> sizes,
+static LogicalResult checkSlice(Location_ loc, StringRef op,
+                                ArrayRef<int64_t> shape,
+                                ArrayRef<int64_t> offsets,
+                                ArrayRef<int64_t> sizes,
                                 ArrayRef<int64_t> strides) {
   size_t rank = shape.size();
   if (failed(checkLength(loc, op, "offsets", offsets.size(), rank)) ||
@@ -199,7 +211,8 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
   if (failed(checkSlice(loc, "slice", type.getShape(), adaptor.getOffsets(),
                         adaptor.getSizes(), adaptor.getStrides())))
     return failure();
-  types.push_back(RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
+  types.push_back(
+      RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
   return success();
 }
 
@@ -210,7 +223,8 @@ LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
   if (failed(checkSlice(loc, "dynamic_slice", type.getShape(), zeros,
                         adaptor.getSizes(), ones)))
     return failure();
-  types.push_back(RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
+  types.push_back(
+      RankedTensorType::get(adaptor.getSizes(), type.getElementType()));
   return success();
 }
 
@@ -221,11 +235,13 @@ LogicalResult DynamicSliceOp::verify() {
 
 static LogicalResult checkElementType(Location_ loc, StringRef op, Value x,
                                       StringRef name, Value other) {
-  Type expected = tensorOf(x).getElementType(), actual = tensorOf(other).getElementType();
+  Type expected = tensorOf(x).getElementType(),
+       actual = tensorOf(other).getElementType();
   if (expected == actual)
     return success();
   return emitOptionalError(loc, "'grad.", op, "' op expected ", name,
-                           " to have element type ", expected, ", but got ", actual);
+                           " to have element type ", expected, ", but got ",
+                           actual);
 }
 
 LogicalResult UpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
@@ -233,20 +249,22 @@ LogicalResult UpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
   RankedTensorType type = tensorOf(adaptor.getX());
   if (failed(checkElementType(loc, "update_slice", adaptor.getX(), "update",
                               adaptor.getUpdate())) ||
-      failed(checkSlice(loc, "update_slice", type.getShape(), adaptor.getOffsets(),
-                        tensorOf(adaptor.getUpdate()).getShape(),
-                        adaptor.getStrides())))
+      failed(checkSlice(
+          loc, "update_slice", type.getShape(), adaptor.getOffsets(),
+          tensorOf(adaptor.getUpdate()).getShape(), adaptor.getStrides())))
     return failure();
   types.push_back(type);
   return success();
 }
 
-LogicalResult DynamicUpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
-                                                     Adaptor adaptor, Types &types) {
+LogicalResult DynamicUpdateSliceOp::inferReturnTypes(MLIRContext *,
+                                                     Location_ loc,
+                                                     Adaptor adaptor,
+                                                     Types &types) {
   RankedTensorType type = tensorOf(adaptor.getX());
   Shape zeros(type.getRank(), 0), ones(type.getRank(), 1);
-  if (failed(checkElementType(loc, "dynamic_update_slice", adaptor.getX(), "update",
-                              adaptor.getUpdate())) ||
+  if (failed(checkElementType(loc, "dynamic_update_slice", adaptor.getX(),
+                              "update", adaptor.getUpdate())) ||
       failed(checkSlice(loc, "dynamic_update_slice", type.getShape(), zeros,
                         tensorOf(adaptor.getUpdate()).getShape(), ones)))
     return failure();
@@ -259,29 +277,32 @@ LogicalResult DynamicUpdateSliceOp::verify() {
                      getIndices().size(), tensorOf(getX()).getRank());
 }
 
-LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc, Adaptor adaptor,
-                                      Types &types) {
+LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                      Adaptor adaptor, Types &types) {
   RankedTensorType type = tensorOf(adaptor.getX());
   size_t rank = type.getRank();
   ArrayRef<int64_t> low = adaptor.getLow(), high = adaptor.getHigh(),
                     interior = adaptor.getInterior();
-  if (failed(checkElementType(loc, "pad", adaptor.getX(), "value", adaptor.getValue())) ||
+  if (failed(checkElementType(loc, "pad", adaptor.getX(), "value",
+                              adaptor.getValue())) ||
       failed(checkLength(loc, "pad", "low", low.size(), rank)) ||
       failed(checkLength(loc, "pad", "high", high.size(), rank)) ||
       failed(checkLength(loc, "pad", "interior", interior.size(), rank)))
     return failure();
   if (int64_t valueRank = tensorOf(adaptor.getValue()).getRank())
-    return emitOptionalError(loc, "'grad.pad' op expected a scalar value, but got rank ",
-                             valueRank);
+    return emitOptionalError(
+        loc, "'grad.pad' op expected a scalar value, but got rank ", valueRank);
   Shape shape;
   for (size_t d = 0; d < rank; ++d) {
     if (low[d] < 0 || high[d] < 0 || interior[d] < 0)
-      return emitOptionalError(loc, "'grad.pad' op expected padding of at least 0, "
-                                    "but got ", std::min({low[d], high[d], interior[d]}),
+      return emitOptionalError(loc,
+                               "'grad.pad' op expected padding of at least 0, "
+                               "but got ",
+                               std::min({low[d], high[d], interior[d]}),
                                " in dimension ", d);
     int64_t size = type.getDimSize(d);
-    shape.push_back(low[d] + size + std::max<int64_t>(size - 1, 0) * interior[d] +
-                    high[d]);
+    shape.push_back(low[d] + size +
+                    std::max<int64_t>(size - 1, 0) * interior[d] + high[d]);
   }
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
@@ -290,7 +311,8 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc, Adaptor adap
 LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                               Adaptor adaptor, Types &types) {
   if (adaptor.getInputs().empty())
-    return emitOptionalError(loc, "'grad.concatenate' op expected at least one input");
+    return emitOptionalError(
+        loc, "'grad.concatenate' op expected at least one input");
   RankedTensorType type = tensorOf(adaptor.getInputs().front());
   int64_t dimension = adaptor.getDimension();
   if (failed(checkDimensions(loc, "concatenate", "dimension", dimension,
@@ -336,7 +358,8 @@ LogicalResult CumsumOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                              Adaptor adaptor, Types &types) {
-  RankedTensorType lhs = tensorOf(adaptor.getLhs()), rhs = tensorOf(adaptor.getRhs());
+  RankedTensorType lhs = tensorOf(adaptor.getLhs()),
+                   rhs = tensorOf(adaptor.getRhs());
   if (failed(checkElementType(loc, "dot_general", adaptor.getLhs(), "rhs",
                               adaptor.getRhs())))
     return failure();
@@ -350,12 +373,13 @@ LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
     return failure();
   if (adaptor.getLhsBatch().size() != adaptor.getRhsBatch().size() ||
       lhsUsed.size() != rhsUsed.size())
-    return emitOptionalError(loc, "'grad.dot_general' op expected as many batch and "
-                                  "contracting dimensions of lhs as of rhs");
+    return emitOptionalError(loc,
+                             "'grad.dot_general' op expected as many batch and "
+                             "contracting dimensions of lhs as of rhs");
   for (auto [l, r] : llvm::zip_equal(lhsUsed, rhsUsed))
     if (lhs.getDimSize(l) != rhs.getDimSize(r))
-      return emitOptionalError(loc, "'grad.dot_general' op expected dimension ", r,
-                               " of rhs to have size ", lhs.getDimSize(l),
+      return emitOptionalError(loc, "'grad.dot_general' op expected dimension ",
+                               r, " of rhs to have size ", lhs.getDimSize(l),
                                ", as dimension ", l, " of lhs, but got ",
                                rhs.getDimSize(r));
   Shape shape;
@@ -377,17 +401,21 @@ static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
                                       RankedTensorType indices) {
   int64_t k = indices.getRank() == 0 ? -1 : indices.getShape().back();
   if (k < 0 || k > type.getRank()) {
-    (void)emitOptionalError(loc, "'grad.", op,
-                            "' op expected indices whose last dimension has at most "
-                            "size ", type.getRank(), ", but got ", indices);
+    (void)emitOptionalError(
+        loc, "'grad.", op,
+        "' op expected indices whose last dimension has at most "
+        "size ",
+        type.getRank(), ", but got ", indices);
     return failure();
   }
   Shape shape(indices.getShape().drop_back());
   llvm::append_range(shape, type.getShape().drop_front(k));
   for (int64_t d = 0; d < k; ++d)
     if (type.getDimSize(d) == 0 && !llvm::is_contained(shape, 0)) {
-      (void)emitOptionalError(loc, "'grad.", op, "' op expected a dimension that is "
-                              "not empty to index, but dimension ", d, " has size 0");
+      (void)emitOptionalError(loc, "'grad.", op,
+                              "' op expected a dimension that is "
+                              "not empty to index, but dimension ",
+                              d, " has size 0");
       return failure();
     }
   return shape;
@@ -409,13 +437,15 @@ LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
   RankedTensorType type = tensorOf(adaptor.getX());
   FailureOr<Shape> shape =
       gatheredShape(loc, "scatter_add", type, tensorOf(adaptor.getIndices()));
-  if (failed(shape) || failed(checkElementType(loc, "scatter_add", adaptor.getX(),
-                                               "updates", adaptor.getUpdates())))
+  if (failed(shape) ||
+      failed(checkElementType(loc, "scatter_add", adaptor.getX(), "updates",
+                              adaptor.getUpdates())))
     return failure();
   auto expected = RankedTensorType::get(*shape, type.getElementType());
   if (expected != adaptor.getUpdates().getType())
-    return emitOptionalError(loc, "'grad.scatter_add' op expected updates of type ",
-                             expected, ", but got ", adaptor.getUpdates().getType());
+    return emitOptionalError(
+        loc, "'grad.scatter_add' op expected updates of type ", expected,
+        ", but got ", adaptor.getUpdates().getType());
   types.push_back(type);
   return success();
 }
@@ -428,14 +458,16 @@ LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
 static FunctionOpInterface checkCallee(Operation *op, FlatSymbolRefAttr callee,
                                        ValueRange inputs,
                                        SymbolTableCollection &symbols) {
-  auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, callee);
+  auto function =
+      symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, callee);
   if (!function) {
     op->emitOpError("expected the symbol of a function, but got ") << callee;
     return nullptr;
   }
   if (TypeRange(function.getArgumentTypes()) != TypeRange(inputs)) {
     (op->emitOpError("expected inputs of types (")
-     << function.getArgumentTypes() << "), but got (" << inputs.getTypes() << ")")
+     << function.getArgumentTypes() << "), but got (" << inputs.getTypes()
+     << ")")
             .attachNote(function->getLoc())
         << "callee is here";
     return nullptr;
@@ -452,8 +484,9 @@ static LogicalResult checkResults(Operation *op, ArrayRef<Type> expected) {
 
 /// Appends the types at `indices`, which must be in range, distinct and
 /// differentiable.
-static LogicalResult appendTypes(Operation *op, StringRef name, ArrayRef<Type> from,
-                                 ArrayRef<int64_t> indices, Types &to) {
+static LogicalResult appendTypes(Operation *op, StringRef name,
+                                 ArrayRef<Type> from, ArrayRef<int64_t> indices,
+                                 Types &to) {
   llvm::SmallBitVector seen(from.size());
   for (int64_t i : indices) {
     if (i < 0 || i >= static_cast<int64_t>(from.size()))
@@ -472,17 +505,19 @@ static LogicalResult appendTypes(Operation *op, StringRef name, ArrayRef<Type> f
   return success();
 }
 
-static LogicalResult checkTypes(Operation *op, StringRef name, ArrayRef<Type> expected,
-                                ValueRange actual) {
+static LogicalResult checkTypes(Operation *op, StringRef name,
+                                ArrayRef<Type> expected, ValueRange actual) {
   if (TypeRange(actual) == TypeRange(expected))
     return success();
-  return op->emitOpError("expected ") << name << " of types (" << expected
-                                      << "), but got (" << actual.getTypes() << ")";
+  return op->emitOpError("expected ")
+         << name << " of types (" << expected << "), but got ("
+         << actual.getTypes() << ")";
 }
 
 LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto function = checkCallee(*this, getCalleeAttr(), getInputs(), symbols);
-  return success(function && succeeded(checkResults(*this, function.getResultTypes())));
+  return success(function &&
+                 succeeded(checkResults(*this, function.getResultTypes())));
 }
 
 LogicalResult VjpOp::verifySymbolUses(SymbolTableCollection &symbols) {
@@ -490,8 +525,10 @@ LogicalResult VjpOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (!function)
     return failure();
   SmallVector<Type> results(function.getResultTypes()), cotangents;
-  if (failed(appendTypes(*this, "of", function.getResultTypes(), getOf(), cotangents)) ||
-      failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(), results)) ||
+  if (failed(appendTypes(*this, "of", function.getResultTypes(), getOf(),
+                         cotangents)) ||
+      failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(),
+                         results)) ||
       failed(checkTypes(*this, "cotangents", cotangents, getCotangents())))
     return failure();
   return checkResults(*this, results);
@@ -502,8 +539,10 @@ LogicalResult JvpOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (!function)
     return failure();
   SmallVector<Type> results(function.getResultTypes()), tangents;
-  if (failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(), tangents)) ||
-      failed(appendTypes(*this, "of", function.getResultTypes(), getOf(), results)) ||
+  if (failed(appendTypes(*this, "wrt", function.getArgumentTypes(), getWrt(),
+                         tangents)) ||
+      failed(appendTypes(*this, "of", function.getResultTypes(), getOf(),
+                         results)) ||
       failed(checkTypes(*this, "tangents", tangents, getTangents())))
     return failure();
   return checkResults(*this, results);
@@ -515,10 +554,13 @@ LogicalResult TransposedOp::verify() {
   if (!yield)
     return emitOpError("expected a region that ends with grad.yield");
   if (TypeRange(body.getArgumentTypes()) != TypeRange(getResultTypes()))
-    return emitOpError("expected results of the types of the region's arguments, (")
-           << body.getArgumentTypes() << "), but got (" << getResultTypes() << ")";
+    return emitOpError(
+               "expected results of the types of the region's arguments, (")
+           << body.getArgumentTypes() << "), but got (" << getResultTypes()
+           << ")";
   if (TypeRange(yield.getTangents()) != TypeRange(getCotangents()))
-    return emitOpError("expected cotangents of the types that the region yields, (")
+    return emitOpError(
+               "expected cotangents of the types that the region yields, (")
            << yield.getTangents().getTypes() << "), but got ("
            << getCotangents().getTypes() << ")";
   return success();

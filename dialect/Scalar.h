@@ -79,7 +79,8 @@ struct Scalar {
   Value infinity() const {
     return constant(std::numeric_limits<double>::infinity());
   }
-  Value compare(arith::CmpFPredicate forFloat, arith::CmpIPredicate forInt) const;
+  Value compare(arith::CmpFPredicate forFloat,
+                arith::CmpIPredicate forInt) const;
   Value logicalNot() const {
     return apply<arith::XOrIOp>(
         operands[0],

@@ -1,4 +1,4 @@
-//===- BufferLiveness.h - Where a buffer is live ------------------*- C++ -*-===//
+//===- BufferLiveness.h - Where a buffer is live ----------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -6,15 +6,22 @@
 ///
 /// \file
 /// `grad-buffers-to-loops`: what is left of linalg on buffers, and copies that
-/// are no block of memory, become loops of loads and stores in the order of the
-/// iterators. Views become arithmetic on strides. No op uses a buffer without
-/// elements any more.
+/// are no block of memory, become loops of loads and stores.
+///
+///  1. Adjacent loops that walk all operands as one become one.
+///  2. Loops nest in the order of the iterators. What the innermost loop
+///     reduces is carried in registers. Long sums of floats are added up in
+///     blocks: in n elements, errors then grow as with sqrt(n) additions.
+///  3. Views become arithmetic on strides.
+///
+/// No op uses a buffer without elements any more.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
@@ -23,6 +30,9 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Iterators.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cmath>
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADBUFFERSTOLOOPS
@@ -43,7 +53,225 @@ static bool hasNoElements(Value buffer) {
   return type && type.hasStaticShape() && type.getNumElements() == 0;
 }
 
+//===----------------------------------------------------------------------===//
+// Collapsing
+//===----------------------------------------------------------------------===//
+
+/// Merges adjacent loops of `op` of one kind that every operand walks together
+/// or not at all. Returns the op with fewer loops, or `op`.
+static linalg::LinalgOp collapseLoops(RewriterBase &rewriter,
+                                      linalg::LinalgOp op) {
+  SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  if (!isa<linalg::GenericOp>(op.getOperation()) || op.hasIndexSemantics() ||
+      !llvm::all_of(maps,
+                    [](AffineMap map) { return map.isProjectedPermutation(); }))
+    return op;
+  SmallVector<ReassociationIndices> groups;
+  for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
+    if (loop > 0 && kinds[loop] == kinds[loop - 1]) {
+      ReassociationIndices extended = groups.back();
+      extended.push_back(loop);
+      if (linalg::areDimSequencesPreserved(maps, extended)) {
+        groups.back() = extended;
+        continue;
+      }
+    }
+    groups.push_back({loop});
+  }
+  rewriter.setInsertionPoint(op);
+  FailureOr<linalg::CollapseResult> collapsed =
+      linalg::collapseOpIterationDims(op, groups, rewriter);
+  if (failed(collapsed))
+    return op;
+  rewriter.eraseOp(op);
+  return collapsed->collapsedOp;
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
 namespace {
+
+/// Writes the loops of one linalg op on buffers.
+class LoopWriter {
+public:
+  LoopWriter(RewriterBase &rewriter, linalg::LinalgOp op)
+      : rewriter(rewriter), op(op), body(op.getBlock()),
+        sizes(op.getStaticLoopRanges()) {}
+
+  void write() {
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(op);
+    zero = index(0);
+    one = index(1);
+    unsigned loops = op.getNumLoops();
+    for (unsigned loop = 0; loop + 1 < loops; ++loop) {
+      auto nest = scf::ForOp::create(rewriter, op.getLoc(), zero,
+                                     index(sizes[loop]), one);
+      position.push_back(nest.getInductionVar());
+      rewriter.setInsertionPointToStart(nest.getBody());
+    }
+    if (loops == 0)
+      writeBody({});
+    else
+      writeInnermost(loops - 1);
+  }
+
+private:
+  /// An output that the innermost loop reduces.
+  struct Accumulator {
+    OpOperand *output;
+    bool isSum;
+  };
+
+  Value index(int64_t value) {
+    return arith::ConstantIndexOp::create(rewriter, op.getLoc(), value);
+  }
+
+  /// Whether the body adds to the element of `output`, in any order.
+  bool isSum(OpOperand *output) {
+    BlockArgument element = op.getMatchingBlockArgument(output);
+    auto yield = cast<linalg::YieldOp>(body->getTerminator());
+    Value next =
+        yield.getOperand(output->getOperandNumber() - op.getNumDpsInputs());
+    auto add = next.getDefiningOp<arith::AddFOp>();
+    return add && element.hasOneUse() &&
+           (add.getLhs() == element || add.getRhs() == element) &&
+           arith::bitEnumContainsAll(add.getFastmath(),
+                                     arith::FastMathFlags::reassoc);
+  }
+
+  /// Where `operand` is accessed at the current position.
+  SmallVector<Value> indices(OpOperand *operand) {
+    SmallVector<Value> result;
+    for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        result.push_back(position[dim.getPosition()]);
+      else
+        result.push_back(affine::AffineApplyOp::create(
+            rewriter, op.getLoc(), AffineMap::get(position.size(), 0, expr),
+            position));
+    }
+    return result;
+  }
+
+  Value load(OpOperand *operand) {
+    if (!isa<MemRefType>(operand->get().getType()))
+      return operand->get();
+    return memref::LoadOp::create(rewriter, op.getLoc(), operand->get(),
+                                  indices(operand));
+  }
+  void store(Value value, OpOperand *output) {
+    memref::StoreOp::create(rewriter, op.getLoc(), value, output->get(),
+                            indices(output));
+  }
+
+  void writeInnermost(unsigned loop) {
+    Location loc = op.getLoc();
+    for (OpOperand &output : op.getDpsInitsMutable())
+      if (!op.getMatchingIndexingMap(&output).isFunctionOfDim(loop))
+        accumulators.push_back({&output, isSum(&output)});
+    position.push_back(zero); // Not read by what is loaded here.
+    SmallVector<Value> carried;
+    for (Accumulator &accumulator : accumulators)
+      carried.push_back(load(accumulator.output));
+
+    int64_t size = sizes[loop];
+    bool hasSum = llvm::any_of(accumulators, [](auto &a) { return a.isSum; });
+    if (!hasSum || size < kLongSum) {
+      carried = writeLoop(zero, index(size), carried);
+    } else {
+      int64_t block = blockSize(size);
+      auto blocks = scf::ForOp::create(rewriter, loc, zero, index(size),
+                                       index(block), carried);
+      rewriter.setInsertionPointToStart(blocks.getBody());
+      Value begin = blocks.getInductionVar();
+      Value end = arith::AddIOp::create(rewriter, loc, begin, index(block));
+      if (size % block != 0)
+        end = arith::MinSIOp::create(rewriter, loc, end, index(size));
+      SmallVector<Value> partial(blocks.getRegionIterArgs());
+      for (auto [accumulator, value] : llvm::zip_equal(accumulators, partial))
+        if (accumulator.isSum)
+          value = arith::ConstantOp::create(
+              rewriter, loc, rewriter.getZeroAttr(value.getType()));
+      partial = writeLoop(begin, end, partial);
+      for (auto [accumulator, value, total] :
+           llvm::zip_equal(accumulators, partial, blocks.getRegionIterArgs()))
+        if (accumulator.isSum)
+          value = arith::AddFOp::create(rewriter, loc, total, value);
+      scf::YieldOp::create(rewriter, loc, partial);
+      carried.assign(blocks->result_begin(), blocks->result_end());
+      rewriter.setInsertionPointAfter(blocks);
+    }
+    for (auto [accumulator, value] : llvm::zip_equal(accumulators, carried))
+      store(value, accumulator.output);
+  }
+
+  /// Blocks of about sqrt(64 n): a block is added up in 64 places at once.
+  static int64_t blockSize(int64_t size) {
+    return std::max<int64_t>(kShortestBlock,
+                             llvm::PowerOf2Ceil(static_cast<uint64_t>(
+                                 std::sqrt(64.0 * static_cast<double>(size)))));
+  }
+
+  SmallVector<Value> writeLoop(Value begin, Value end, ValueRange carried) {
+    auto loop =
+        scf::ForOp::create(rewriter, op.getLoc(), begin, end, one, carried);
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointToStart(loop.getBody());
+    position.back() = loop.getInductionVar();
+    SmallVector<Value> next = writeBody(loop.getRegionIterArgs());
+    if (!next.empty())
+      scf::YieldOp::create(rewriter, op.getLoc(), next);
+    return SmallVector<Value>(loop->getResults());
+  }
+
+  /// Writes the scalar computation at the current position, the elements of
+  /// accumulators being `carried`, and returns what these become.
+  SmallVector<Value> writeBody(ValueRange carried) {
+    IRMapping map;
+    llvm::SmallDenseMap<OpOperand *, unsigned> carriedAt;
+    for (auto [i, value] : llvm::enumerate(carried)) {
+      OpOperand *output = accumulators[i].output;
+      carriedAt[output] = i;
+      map.map(op.getMatchingBlockArgument(output), value);
+    }
+    for (OpOperand &operand : op->getOpOperands()) {
+      BlockArgument element = op.getMatchingBlockArgument(&operand);
+      if (!carriedAt.contains(&operand) && !element.use_empty())
+        map.map(element, load(&operand));
+    }
+    for (Operation &nested : body->without_terminator()) {
+      if (auto dim = dyn_cast<linalg::IndexOp>(nested))
+        map.map(dim.getResult(), position[dim.getDim()]);
+      else
+        rewriter.clone(nested, map);
+    }
+    SmallVector<Value> next(carried);
+    for (auto [output, yielded] : llvm::zip_equal(
+             op.getDpsInitsMutable(), body->getTerminator()->getOperands())) {
+      Value value = map.lookupOrDefault(yielded);
+      if (auto at = carriedAt.find(&output); at != carriedAt.end())
+        next[at->second] = value;
+      else
+        store(value, &output);
+    }
+    return next;
+  }
+
+  static constexpr int64_t kLongSum = 4096;
+  static constexpr int64_t kShortestBlock = 1024;
+
+  RewriterBase &rewriter;
+  linalg::LinalgOp op;
+  Block *body;
+  SmallVector<int64_t> sizes;
+  SmallVector<Value> position;
+  SmallVector<Accumulator> accumulators;
+  Value zero, one;
+};
 
 struct GradBuffersToLoops
     : grad::impl::GradBuffersToLoopsBase<GradBuffersToLoops> {
@@ -74,15 +302,13 @@ struct GradBuffersToLoops
     SmallVector<linalg::LinalgOp> ops;
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
     for (linalg::LinalgOp op : ops) {
-      if (llvm::is_contained(op.getStaticLoopRanges(), 0)) {
-        rewriter.eraseOp(op);
-        continue;
-      }
-      rewriter.setInsertionPoint(op);
-      if (!op.hasPureBufferSemantics() ||
-          failed(linalg::linalgOpToLoops(rewriter, op))) {
-        op.emitOpError("expected buffers of linalg ops, which loops can access");
+      if (!op.hasPureBufferSemantics() || op.hasDynamicShape()) {
+        op.emitOpError("expected operands that are buffers of static shape");
         return signalPassFailure();
+      }
+      if (!llvm::is_contained(op.getStaticLoopRanges(), 0)) {
+        op = collapseLoops(rewriter, op);
+        LoopWriter(rewriter, op).write();
       }
       rewriter.eraseOp(op);
     }

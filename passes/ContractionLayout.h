@@ -1,4 +1,4 @@
-//===- ContractionLayout.h - Products of tensors as matrix products -*- C++ -*-===//
+//===- ContractionLayout.h - Tensor products as matrix products -*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -93,9 +93,8 @@ static std::optional<SmallVector<int64_t>> staticStrides(Value buffer) {
 /// Sorts the loops of `group` from the largest stride to the smallest.
 static void sortByStride(SmallVectorImpl<int64_t> &group,
                          ArrayRef<int64_t> strides) {
-  llvm::stable_sort(group, [&](int64_t a, int64_t b) {
-    return strides[a] > strides[b];
-  });
+  llvm::stable_sort(
+      group, [&](int64_t a, int64_t b) { return strides[a] > strides[b]; });
 }
 
 /// Describes `op` as a matrix product, if it is one that a BLAS can do.
@@ -233,25 +232,23 @@ private:
                                      builder.getI64IntegerAttr(value));
   }
   int64_t elementBytes() const {
-    return getElementTypeOrSelf(product.result.buffer)
-               .getIntOrFloatBitWidth() /
+    return getElementTypeOrSelf(product.result.buffer).getIntOrFloatBitWidth() /
            8;
   }
 
   /// Where the first element of `operand` is in memory.
   Value address(const Operand &operand) {
     auto type = cast<MemRefType>(operand.buffer.getType());
-    Value base = memref::ExtractAlignedPointerAsIndexOp::create(
-        builder, loc, operand.buffer);
+    Value base = memref::ExtractAlignedPointerAsIndexOp::create(builder, loc,
+                                                                operand.buffer);
     auto [strides, offset] = type.getStridesAndOffset();
     if (offset == 0)
       return base;
-    Value elements =
-        ShapedType::isDynamic(offset)
-            ? memref::ExtractStridedMetadataOp::create(builder, loc,
-                                                       operand.buffer)
-                  .getOffset()
-            : index(offset);
+    Value elements = ShapedType::isDynamic(offset)
+                         ? memref::ExtractStridedMetadataOp::create(
+                               builder, loc, operand.buffer)
+                               .getOffset()
+                         : index(offset);
     return advance(base, elements, elementBytes());
   }
 
@@ -283,7 +280,8 @@ private:
         at(result, product.result, position),
         integer(product.result.layout.leading),
         arith::ConstantOp::create(
-            builder, loc, builder.getFloatAttr(element, overwrite ? 0.0 : 1.0))};
+            builder, loc,
+            builder.getFloatAttr(element, overwrite ? 0.0 : 1.0))};
     StringRef name = element.isF64() ? "gradopt_gemm_f64" : "gradopt_gemm_f32";
     if (!module.lookupSymbol(name)) {
       OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
@@ -308,8 +306,7 @@ struct GradContractionsToBlas
 
   void runOnOperation() override {
     SmallVector<linalg::LinalgOp> candidates;
-    getOperation().walk(
-        [&](linalg::LinalgOp op) { candidates.push_back(op); });
+    getOperation().walk([&](linalg::LinalgOp op) { candidates.push_back(op); });
     for (linalg::LinalgOp op : candidates) {
       std::optional<MatrixProduct> product = matchProduct(op);
       if (!product || !isWorthACall(product->loops))

@@ -5,14 +5,15 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// `convert-buffers-to-llvm`: one dialect conversion for scf, cf, affine, arith,
-/// math, memref and func, with buffers passed as bare pointers. Before it, the
-/// pointers of public functions get what is known about them (distinct memory,
-/// size, alignment); after it, bools are made to be bytes in memory, which is
-/// what NumPy has and what LLVM can vectorize.
+/// `convert-buffers-to-llvm`: one dialect conversion for scf, cf, affine,
+/// arith, math, memref and func, with buffers passed as bare pointers. Before
+/// it, the pointers of public functions get what is known about them (distinct
+/// memory, size, alignment); after it, bools are made to be bytes in memory,
+/// which is what NumPy has and what LLVM can vectorize.
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/AliasScopes.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -30,6 +31,8 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_CONVERTBUFFERSTOLLVM
@@ -65,10 +68,9 @@ static void annotateArguments(func::FuncOp func) {
       continue;
     }
     bool isArena = hasArena && i + 1 == e;
-    func.setArgAttr(
-        i, LLVM::LLVMDialect::getAlignAttrName(),
-        builder.getI64IntegerAttr(isArena ? kArenaAlignment
-                                          : elementBytes(type)));
+    func.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                    builder.getI64IntegerAttr(isArena ? kArenaAlignment
+                                                      : elementBytes(type)));
     func.setArgAttr(i, LLVM::LLVMDialect::getDereferenceableAttrName(),
                     builder.getI64IntegerAttr(bytes));
   }
@@ -79,13 +81,41 @@ static void annotateArguments(func::FuncOp func) {
 /// Lets arithmetic be regrouped, contracted and approximated. NaN and
 /// infinities keep their meaning.
 static void relaxArithmetic(ModuleOp module) {
-  auto relaxed = arith::FastMathFlags::reassoc | arith::FastMathFlags::contract |
-                 arith::FastMathFlags::nsz | arith::FastMathFlags::arcp |
-                 arith::FastMathFlags::afn;
+  auto relaxed = arith::FastMathFlags::reassoc |
+                 arith::FastMathFlags::contract | arith::FastMathFlags::nsz |
+                 arith::FastMathFlags::arcp | arith::FastMathFlags::afn;
   module.walk([&](arith::ArithFastMathInterface op) {
     op->setAttr(op.getFastMathAttrName(),
                 arith::FastMathFlagsAttr::get(module.getContext(), relaxed));
   });
+}
+
+static void copyAliasInfo(LLVM::AliasAnalysisOpInterface from,
+                          LLVM::AliasAnalysisOpInterface to) {
+  to.setAliasScopes(from.getAliasScopesOrNull());
+  to.setNoAliasScopes(from.getNoAliasScopesOrNull());
+}
+
+/// Loops and branches => blocks. Last ones first, because splitting a block
+/// takes time in proportion to what follows.
+static LogicalResult lowerControlFlow(ModuleOp module) {
+  RewritePatternSet set(module.getContext());
+  populateSCFToControlFlowConversionPatterns(set);
+  FrozenRewritePatternSet patterns(std::move(set));
+  SmallVector<Operation *> ops;
+  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (isa<scf::SCFDialect>(op->getDialect()) &&
+        !op->hasTrait<OpTrait::IsTerminator>())
+      ops.push_back(op);
+  });
+  GreedyRewriteConfig config;
+  config.setStrictness(GreedyRewriteStrictness::ExistingOps)
+      .enableFolding(false)
+      .enableConstantCSE(false);
+  for (Operation *op : llvm::reverse(ops))
+    if (failed(applyOpPatternsGreedily(op, patterns, config)))
+      return failure();
+  return success();
 }
 
 /// Loads and stores of i1 => of i8, which is 0 or 1.
@@ -98,14 +128,19 @@ static void storeBoolsAsBytes(ModuleOp module) {
     if (auto load = dyn_cast<LLVM::LoadOp>(op);
         load && load.getType().isInteger(1)) {
       auto wide = LLVM::LoadOp::create(builder, loc, byte, load.getAddr());
+      copyAliasInfo(load, wide);
       Value zero = LLVM::ConstantOp::create(builder, loc, byte, 0);
-      load.replaceAllUsesWith(LLVM::ICmpOp::create(
-          builder, loc, LLVM::ICmpPredicate::ne, wide, zero).getResult());
+      load.replaceAllUsesWith(LLVM::ICmpOp::create(builder, loc,
+                                                   LLVM::ICmpPredicate::ne,
+                                                   wide, zero)
+                                  .getResult());
       load.erase();
     } else if (auto store = dyn_cast<LLVM::StoreOp>(op);
                store && store.getValue().getType().isInteger(1)) {
       Value wide = LLVM::ZExtOp::create(builder, loc, byte, store.getValue());
-      LLVM::StoreOp::create(builder, loc, wide, store.getAddr());
+      auto wideStore =
+          LLVM::StoreOp::create(builder, loc, wide, store.getAddr());
+      copyAliasInfo(store, wideStore);
       store.erase();
     } else if (auto element = dyn_cast<LLVM::GEPOp>(op);
                element && element.getElemType().isInteger(1)) {
@@ -128,13 +163,16 @@ struct ConvertBuffersToLLVM
     if (fastMath)
       relaxArithmetic(module);
 
+    AliasScopes scopes = computeAliasScopes(module);
+    if (failed(lowerControlFlow(module)))
+      return signalPassFailure();
+
     LowerToLLVMOptions options(&getContext());
     options.useBarePtrCallConv = true;
     LLVMTypeConverter converter(&getContext(), options);
     RewritePatternSet patterns(&getContext());
     SymbolTableCollection symbols;
     populateAffineToStdConversionPatterns(patterns);
-    populateSCFToControlFlowConversionPatterns(patterns);
     cf::populateControlFlowToLLVMConversionPatterns(converter, patterns);
     arith::populateArithToLLVMConversionPatterns(converter, patterns);
     populateMathToLLVMConversionPatterns(converter, patterns);
@@ -143,10 +181,15 @@ struct ConvertBuffersToLLVM
     populateFinalizeMemRefToLLVMConversionPatterns(converter, patterns,
                                                    &symbols);
     populateFuncToLLVMConversionPatterns(converter, patterns, &symbols);
+    populateAliasScopePatterns(converter, scopes, patterns);
 
     LLVMConversionTarget target(getContext());
     target.addLegalOp<ModuleOp>();
-    if (failed(applyFullConversion(module, target, std::move(patterns))))
+    // Without records of each move, loops of long programs split blocks fast.
+    ConversionConfig config;
+    config.allowPatternRollback = false;
+    if (failed(
+            applyFullConversion(module, target, std::move(patterns), config)))
       return signalPassFailure();
     storeBoolsAsBytes(module);
   }

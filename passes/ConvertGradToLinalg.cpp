@@ -98,8 +98,7 @@ Value mlir::grad::filled(OpBuilder &builder, Location loc, Type type,
 
 SmallVector<utils::IteratorType>
 mlir::grad::iterators(int64_t count, ArrayRef<int64_t> reduced) {
-  SmallVector<utils::IteratorType> result(count,
-                                          utils::IteratorType::parallel);
+  SmallVector<utils::IteratorType> result(count, utils::IteratorType::parallel);
   for (int64_t dim : reduced)
     result[dim] = utils::IteratorType::reduction;
   return result;
@@ -246,8 +245,7 @@ static void replaceByMove(PatternRewriter &rewriter, Operation *op, Value x,
   View view = lookThrough(rewriter, x);
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   if (view.scalar) {
-    rewriter.replaceOp(op,
-                       filled(rewriter, op->getLoc(), type, view.scalar));
+    rewriter.replaceOp(op, filled(rewriter, op->getLoc(), type, view.scalar));
     return;
   }
   auto generic = linalg::GenericOp::create(
@@ -268,9 +266,9 @@ struct LowerBroadcast : OpRewritePattern<BroadcastOp> {
 
   LogicalResult matchAndRewrite(BroadcastOp op,
                                 PatternRewriter &rewriter) const override {
-    replaceByMove(rewriter, op, op.getX(),
-                  projection(op.getContext(), op.getShape().size(),
-                             op.getDimensions()));
+    replaceByMove(
+        rewriter, op, op.getX(),
+        projection(op.getContext(), op.getShape().size(), op.getDimensions()));
     return success();
   }
 };
@@ -310,8 +308,8 @@ struct LowerReshape : OpRewritePattern<ReshapeOp> {
     }
     auto reassociation = getReassociationIndicesForReshape(from, to);
     if (!reassociation) {
-      auto flat = RankedTensorType::get(from.getNumElements(),
-                                        from.getElementType());
+      auto flat =
+          RankedTensorType::get(from.getNumElements(), from.getElementType());
       x = tensor::CollapseShapeOp::create(rewriter, loc, flat, x,
                                           oneGroup(from.getRank()));
       reassociation = oneGroup(to.getRank());
@@ -362,6 +360,7 @@ struct ConvertGradToLinalg
     RewritePatternSet set(context);
     populateElementwiseToLinalg(set);
     populateReductionsToLinalg(set);
+    populateProductsToLinalg(set);
     populateIndexingToLinalg(set);
     patterns = std::move(set);
     return success();

@@ -1,11 +1,11 @@
-//===- ConvertGradToLinalg.h - Lowering of grad ops, shared parts -*- C++ -*-===//
+//===- ConvertGradToLinalg.h - Lowering grad ops, shared parts --*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
 // `convert-grad-to-linalg` is one walk over the function in program order, so
-// that a pattern sees its operands already lowered. The patterns come in three
+// that a pattern sees its operands already lowered. The patterns come in four
 // groups, one file each.
 //
 //===----------------------------------------------------------------------===//
@@ -23,8 +23,10 @@ namespace mlir::grad {
 
 /// Elementwise ops, constants, changes of shape.
 void populateElementwiseToLinalg(RewritePatternSet &patterns);
-/// Reductions, cumulative sums, products of tensors.
+/// Reductions and cumulative sums.
 void populateReductionsToLinalg(RewritePatternSet &patterns);
+/// Products of tensors.
+void populateProductsToLinalg(RewritePatternSet &patterns);
 /// Slices, pad, concatenate, reverse, gather, scatter.
 void populateIndexingToLinalg(RewritePatternSet &patterns);
 

@@ -37,11 +37,9 @@ static Value constantIndex(OpBuilder &builder, Location loc, int64_t value) {
 }
 
 /// The offsets of a dynamic slice of `sizes` elements, clamped.
-static SmallVector<OpFoldResult> clampedOffsets(OpBuilder &builder,
-                                                Location loc,
-                                                ValueRange indices,
-                                                ArrayRef<int64_t> shape,
-                                                ArrayRef<int64_t> sizes) {
+static SmallVector<OpFoldResult>
+clampedOffsets(OpBuilder &builder, Location loc, ValueRange indices,
+               ArrayRef<int64_t> shape, ArrayRef<int64_t> sizes) {
   SmallVector<OpFoldResult> offsets;
   for (auto [index, extent, size] : llvm::zip_equal(indices, shape, sizes)) {
     if (extent == size)
@@ -255,9 +253,9 @@ struct LowerGather : OpRewritePattern<GatherOp> {
     auto type = cast<RankedTensorType>(op.getType());
     auto from = cast<RankedTensorType>(op.getX().getType());
     if (hasNoElements(op.getX())) {
-      rewriter.replaceOp(
-          op, filled(rewriter, loc, type,
-                     rewriter.getZeroAttr(type.getElementType())));
+      rewriter.replaceOp(op,
+                         filled(rewriter, loc, type,
+                                rewriter.getZeroAttr(type.getElementType())));
       return success();
     }
     int64_t rowRank =
@@ -320,11 +318,10 @@ struct LowerScatterAdd : OpRewritePattern<ScatterAddOp> {
         sum = arith::AddFOp::create(builder, loc, old, update);
       else
         sum = arith::AddIOp::create(builder, loc, old, update);
-      return {
-          tensor::InsertOp::create(builder, loc, sum, state[0], position)};
+      return {tensor::InsertOp::create(builder, loc, sum, state[0], position)};
     };
-    scf::LoopNest nest = scf::buildLoopNest(rewriter, loc, lower, upper, step,
-                                            op.getX(), body);
+    scf::LoopNest nest =
+        scf::buildLoopNest(rewriter, loc, lower, upper, step, op.getX(), body);
     rewriter.replaceOp(op, nest.results[0]);
     return success();
   }

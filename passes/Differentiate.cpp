@@ -30,7 +30,8 @@ FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, symbol);
   if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock()) {
     InFlightDiagnostic error =
-        op->emitOpError("expected a func.func with a body of one block, but got ")
+        op->emitOpError(
+            "expected a func.func with a body of one block, but got ")
         << symbol;
     if (callee)
       error.attachNote(callee.getLoc()) << "callee is here";
@@ -84,8 +85,9 @@ LogicalResult grad::inlineCall(CallOp call) {
   values.map(body.getArguments(), call.getInputs());
   for (Operation &op : body.without_terminator())
     builder.clone(op, values);
-  call->replaceAllUsesWith(llvm::map_to_vector(
-      body.getTerminator()->getOperands(), [&](Value v) { return values.lookup(v); }));
+  call->replaceAllUsesWith(
+      llvm::map_to_vector(body.getTerminator()->getOperands(),
+                          [&](Value v) { return values.lookup(v); }));
   call->erase();
   return success();
 }
@@ -103,7 +105,8 @@ void grad::eraseDeadFunctions(ModuleOp module) {
   for (bool changed = true; changed;) {
     changed = false;
     SymbolUserMap current(tables, module);
-    for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    for (auto function :
+         llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       if (function.isPrivate() && current.useEmpty(function)) {
         function.erase();
         changed = true;
@@ -130,7 +133,8 @@ struct GradInlineCalls : grad::impl::GradInlineCallsBase<GradInlineCalls> {
   }
 };
 
-struct GradDifferentiate : grad::impl::GradDifferentiateBase<GradDifferentiate> {
+struct GradDifferentiate
+    : grad::impl::GradDifferentiateBase<GradDifferentiate> {
   void runOnOperation() override {
     auto differentiate = [](func::FuncOp function) -> LogicalResult {
       if (failed(inlineCalls(function)))

@@ -33,8 +33,9 @@ FailureOr<func::FuncOp> getCallee(Operation *op);
 
 /// Calls `visit` on each function with a body, callees first. Recursion is an
 /// error at the call that closes the cycle.
-LogicalResult walkCalleesFirst(ModuleOp module,
-                               llvm::function_ref<LogicalResult(func::FuncOp)> visit);
+LogicalResult
+walkCalleesFirst(ModuleOp module,
+                 llvm::function_ref<LogicalResult(func::FuncOp)> visit);
 
 /// Erases what has no effect and no use, uses first.
 void eraseDeadOps(func::FuncOp function);

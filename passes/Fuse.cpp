@@ -7,7 +7,8 @@
 /// \file
 /// `grad-fuse` on linalg operations on tensors of static shape:
 ///
-///  1. Named elementwise operations become `linalg.generic`.
+///  1. Named elementwise operations become `linalg.generic`, and loops of one
+///     iteration go away.
 ///  2. Until nothing changes: producers with one consumer, and free or cheap
 ///     ones with several, are computed inside their consumers (upstream's
 ///     elementwise fusion); operations over the same iteration space are merged
@@ -22,6 +23,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Fuse.h"
+#include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -30,6 +32,9 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+#include "mlir/IR/Dominance.h"
+#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::grad {
@@ -41,12 +46,15 @@ using namespace mlir;
 using namespace mlir::grad;
 using linalg::GenericOp;
 
+/// How often a pattern driver that ran out of iterations is started again.
+static constexpr unsigned kMaxRounds = 32;
+
 //===----------------------------------------------------------------------===//
 // Properties of operations
 //===----------------------------------------------------------------------===//
 
 bool mlir::grad::isContraction(linalg::LinalgOp op) {
-  if (!linalg::isaContractionOpInterface(op))
+  if (op.getNumReductionLoops() == 0 || !linalg::isaContractionOpInterface(op))
     return false;
   auto dims = linalg::inferContractionDims(op);
   return succeeded(dims) && !dims->k.empty() &&
@@ -76,13 +84,52 @@ static int64_t getDomainSize(linalg::LinalgOp op) {
   return size;
 }
 
+/// Whether a product of matrices can read what `producer`, a transpose, reads:
+/// not so if rows, columns or the contracted dimensions would fall apart.
+static bool canReadTransposed(GenericOp consumer, OpOperand &operand,
+                              GenericOp producer) {
+  SmallVector<AffineMap> maps = producer.getIndexingMapsArray();
+  auto dims = linalg::inferContractionDims(consumer);
+  unsigned number = operand.getOperandNumber();
+  if (failed(dims) || number > 1)
+    return false;
+  AffineMap map = maps[0]
+                      .compose(inversePermutation(maps[1]))
+                      .compose(consumer.getMatchingIndexingMap(&operand));
+  ArrayRef<int64_t> shape = producer.getShape(producer.getDpsInputOperand(0));
+  SmallVector<int64_t> sizes = consumer.getStaticLoopRanges();
+  SmallVector<int64_t> strides =
+      loopStrides(map, computeStrides(shape), sizes.size());
+  return matrixLayout(
+             sizes, strides,
+             llvm::to_vector_of<int64_t>(number == 0 ? dims->m : dims->n),
+             llvm::to_vector_of<int64_t>(dims->k))
+      .has_value();
+}
+
+/// Whether `op` does nothing but permute the dimensions of one tensor.
+static bool isTranspose(GenericOp op) {
+  auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+  return op.getNumDpsInputs() == 1 && op.getNumDpsInits() == 1 &&
+         yield.getOperand(0) == op.getRegionInputArgs().front() &&
+         llvm::all_of(op.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isPermutation(); });
+}
+
 /// Whether the producer of `operand` may be computed inside its consumer, if
 /// this were the only one.
 static bool canInline(OpOperand &operand) {
   auto producer = operand.get().getDefiningOp<GenericOp>();
   auto consumer = dyn_cast<GenericOp>(operand.getOwner());
-  if (!producer || !consumer || isContraction(consumer) ||
-      producer->getNumResults() != 1 || !linalg::areElementwiseOpsFusable(&operand))
+  if (!producer || !consumer || producer->getNumResults() != 1 ||
+      !linalg::areElementwiseOpsFusable(&operand))
+    return false;
+  if (isContraction(consumer))
+    return isTranspose(producer) &&
+           canReadTransposed(consumer, operand, producer);
+  // A product without a contracted dimension still adds to its initial value,
+  // which a consumer with more loops would do several times.
+  if (producer.payloadUsesValueFromOperand(producer.getDpsInitOperand(0)))
     return false;
   return getDomainSize(consumer) <= getDomainSize(producer) ||
          getBodyCost(producer) != BodyCost::Expensive;
@@ -91,6 +138,41 @@ static bool canInline(OpOperand &operand) {
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
+
+/// Elementwise named operations, reductions, broadcasts, transposes
+/// => linalg.generic.
+static void generalize(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<linalg::LinalgOp> named;
+  func.walk([&](linalg::LinalgOp op) {
+    Operation *operation = op;
+    if (isa<GenericOp, linalg::FillOp>(operation))
+      return;
+    if (isa<linalg::MapOp, linalg::ReduceOp, linalg::BroadcastOp,
+            linalg::TransposeOp>(operation) ||
+        linalg::isElementwise(op))
+      named.push_back(op);
+  });
+  for (linalg::LinalgOp op : named) {
+    rewriter.setInsertionPoint(op);
+    (void)linalg::generalizeNamedOp(rewriter, op);
+  }
+}
+
+/// Loops of one iteration => none, which makes more iteration spaces equal.
+static void dropUnitLoops(RewriterBase &rewriter, func::FuncOp func) {
+  SmallVector<GenericOp> ops;
+  func.walk([&](GenericOp op) {
+    if (op.hasPureTensorSemantics() && !isContraction(op))
+      ops.push_back(op);
+  });
+  linalg::ControlDropUnitDims options;
+  for (GenericOp op : ops) {
+    rewriter.setInsertionPoint(op);
+    auto dropped = linalg::dropUnitDims(rewriter, op, options);
+    if (succeeded(dropped))
+      rewriter.replaceOp(op, dropped->replacements);
+  }
+}
 
 /// Gives consumers a copy of their producer, each to be fused with its own:
 /// free producers wherever they can be inlined, cheap ones if this makes their
@@ -210,14 +292,17 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     RewritePatternSet set(context);
     linalg::populateElementwiseOpsFusionPatterns(set, [&](OpOperand *operand) {
       Operation *user = operand->getOwner();
-      bool isOnlyUser = llvm::all_of(
-          operand->get().getUsers(), [&](Operation *op) { return op == user; });
+      bool isOnlyUser = llvm::all_of(operand->get().getUsers(),
+                                     [&](Operation *op) { return op == user; });
       if (!isOnlyUser || !canInline(*operand))
         return false;
       ++numInlined;
       return true;
     });
     linalg::populateEraseUnusedOperandsAndResultsPatterns(set);
+    tensor::CollapseShapeOp::getCanonicalizationPatterns(set, context);
+    tensor::ExpandShapeOp::getCanonicalizationPatterns(set, context);
+    linalg::FillOp::getCanonicalizationPatterns(set, context);
     tensor::populateFoldTensorEmptyPatterns(set);
     patterns = std::move(set);
     return success();
@@ -227,18 +312,8 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     func::FuncOp func = getOperation();
     IRRewriter rewriter(&getContext());
 
-    SmallVector<linalg::LinalgOp> named;
-    func.walk([&](linalg::LinalgOp op) {
-      if (isa<linalg::MapOp, linalg::ReduceOp, linalg::BroadcastOp,
-              linalg::TransposeOp>(op.getOperation()) ||
-          linalg::isElementwise(op))
-        if (!isa<GenericOp, linalg::FillOp>(op.getOperation()))
-          named.push_back(op);
-    });
-    for (linalg::LinalgOp op : named) {
-      rewriter.setInsertionPoint(op);
-      (void)linalg::generalizeNamedOp(rewriter, op);
-    }
+    generalize(rewriter, func);
+    dropUnitLoops(rewriter, func);
 
     SmallVector<Block *> blocks;
     func.walk([&](Block *block) {
@@ -246,30 +321,35 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
         blocks.push_back(block);
     });
     bool changed = true;
+    unsigned numRounds = 0;
     while (changed) {
-      changed = false;
-      if (failed(applyPatternsGreedily(func, patterns)))
-        return signalPassFailure();
+      // Long chains may need more iterations than the driver allows: what is
+      // left then is valid, and the next round goes on with it.
+      changed = failed(applyPatternsGreedily(func, patterns)) &&
+                ++numRounds < kMaxRounds;
+      for (Block *block : blocks)
+        changed |= duplicateProducers(rewriter, *block);
+      if (changed)
+        continue;
       for (Block *block : blocks) {
         unsigned merged = mergeLoopNests(rewriter, *block);
         numMerged += merged;
         changed |= merged != 0;
       }
       func.walk([](GenericOp op) { updateIterators(op); });
-      if (changed)
-        continue;
-      for (Block *block : blocks)
-        changed |= duplicateProducers(rewriter, *block);
     }
 
     SmallVector<linalg::LinalgOp> ops;
-    func.walk([&](GenericOp op) {
-      if (!isContraction(op))
-        orderLoops(rewriter, op);
-    });
     func.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
-    for (linalg::LinalgOp op : ops)
+    DominanceInfo dominance;
+    for (linalg::LinalgOp op : ops) {
       separateInits(rewriter, op);
+      auto generic = dyn_cast<GenericOp>(op.getOperation());
+      if (!generic || isContraction(op))
+        continue;
+      eliminateCommonSubExpressions(rewriter, dominance, op);
+      orderLoops(rewriter, generic);
+    }
   }
 
 private:

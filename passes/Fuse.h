@@ -1,4 +1,4 @@
-//===- Fuse.h - Parts of grad-fuse --------------------------------*- C++ -*-===//
+//===- Fuse.h - Parts of grad-fuse ------------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

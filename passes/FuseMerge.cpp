@@ -28,6 +28,10 @@ static constexpr unsigned kMaxOperands = 32;
 /// How many earlier readers of the same tensor are considered.
 static constexpr unsigned kMaxSiblings = 16;
 
+/// How many operations are looked at in search of a dependence. Bounds the time
+/// that long programs take.
+static constexpr unsigned kMaxUsersBetween = 256;
+
 /// The permutation that takes the loops of one operation, which accesses a
 /// tensor by `from`, to the loops of another one, which accesses it by `to`:
 /// loop i of the former is loop result[i] of the latter.
@@ -48,7 +52,8 @@ static bool isMergeable(Operation *op) {
 }
 
 /// Operations between `first` and `last`, in program order, that need a result
-/// of `first`, or none if `last` needs a result of one of them.
+/// of `first`, or none if `last` needs a result of one of them (or if there are
+/// too many to tell).
 static std::optional<SmallVector<Operation *>>
 collectUsersBetween(Operation *first, Operation *last) {
   llvm::SmallPtrSet<Operation *, 16> seen;
@@ -59,22 +64,22 @@ collectUsersBetween(Operation *first, Operation *last) {
     for (Operation *user : op->getUsers()) {
       Operation *ancestor = block->findAncestorOpInBlock(*user);
       if (ancestor == last) {
-        if (op != first)
+        // Inside of the body of `last`, any element may be read.
+        if (op != first || user != last)
           return std::nullopt;
         continue;
       }
       if (!ancestor || last->isBeforeInBlock(ancestor) ||
           !seen.insert(ancestor).second)
         continue;
-      if (!isMemoryEffectFree(ancestor))
+      if (seen.size() > kMaxUsersBetween || !isMemoryEffectFree(ancestor))
         return std::nullopt;
       between.push_back(ancestor);
       worklist.push_back(ancestor);
     }
   }
-  llvm::sort(between, [](Operation *a, Operation *b) {
-    return a->isBeforeInBlock(b);
-  });
+  llvm::sort(between,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
   return between;
 }
 
@@ -156,9 +161,8 @@ static GenericOp merge(RewriterBase &rewriter, GenericOp first,
         if (op == first || operand->get().getDefiningOp() != first)
           mapping.map(op.getMatchingBlockArgument(operand), *nextInput++);
         else
-          mapping.map(
-              op.getMatchingBlockArgument(operand),
-              yields[cast<OpResult>(operand->get()).getResultNumber()]);
+          mapping.map(op.getMatchingBlockArgument(operand),
+                      yields[cast<OpResult>(operand->get()).getResultNumber()]);
       for (OpOperand &operand : op.getDpsInitsMutable())
         mapping.map(op.getMatchingBlockArgument(&operand), *nextInit++);
       for (Operation &nested : op.getBody()->without_terminator()) {
@@ -227,8 +231,7 @@ static GenericOp mergeInto(RewriterBase &rewriter, GenericOp op) {
   }
   for (Operation *candidate : candidates)
     if (candidate->getBlock() == op->getBlock() && isMergeable(candidate))
-      if (GenericOp merged =
-              tryMerge(rewriter, cast<GenericOp>(candidate), op))
+      if (GenericOp merged = tryMerge(rewriter, cast<GenericOp>(candidate), op))
         return merged;
   return nullptr;
 }

@@ -49,7 +49,8 @@ static DenseSet<Operation *> findActive(Block &body, const Request &request) {
   for (int64_t i : request.wrt)
     varied.insert(body.getArgument(i));
   for (Operation &op : body.without_terminator())
-    if (llvm::any_of(op.getOperands(), [&](Value v) { return varied.contains(v); }))
+    if (llvm::any_of(op.getOperands(),
+                     [&](Value v) { return varied.contains(v); }))
       for (Value result : op.getResults())
         if (isDifferentiable(result.getType()))
           varied.insert(result);
@@ -90,13 +91,15 @@ LogicalResult grad::linearizeRequest(Operation *op) {
     SmallVector<Type> types;
     for (int64_t i : request.wrt)
       types.push_back(body.getArgument(i).getType());
-    transposed = TransposedOp::create(builder, op->getLoc(), types, vjp.getCotangents());
+    transposed =
+        TransposedOp::create(builder, op->getLoc(), types, vjp.getCotangents());
     Block &region = transposed.getBody().emplaceBlock();
     for (auto [i, type] : llvm::zip_equal(request.wrt, types))
       tangents[body.getArgument(i)] = region.addArgument(type, op->getLoc());
     builder.setInsertionPoint(transposed);
   } else {
-    for (auto [i, tangent] : llvm::zip_equal(request.wrt, cast<JvpOp>(op).getTangents()))
+    for (auto [i, tangent] :
+         llvm::zip_equal(request.wrt, cast<JvpOp>(op).getTangents()))
       tangents[body.getArgument(i)] = tangent;
   }
 
@@ -114,12 +117,14 @@ LogicalResult grad::linearizeRequest(Operation *op) {
         original.getOperands(), [&](Value v) { return tangents.lookup(v); });
     if (llvm::none_of(operandTangents, [](Value v) { return bool(v); }))
       continue;
-    OpBuilder inRegion = transposed ? OpBuilder::atBlockEnd(&transposed.getBody().front())
-                                    : builder;
+    OpBuilder inRegion =
+        transposed ? OpBuilder::atBlockEnd(&transposed.getBody().front())
+                   : builder;
     SmallVector<Value> resultTangents;
     if (failed(rule.linearize(inRegion, operandTangents, resultTangents)))
       return clone->emitOpError("could not be linearized");
-    for (auto [result, tangent] : llvm::zip_equal(original.getResults(), resultTangents))
+    for (auto [result, tangent] :
+         llvm::zip_equal(original.getResults(), resultTangents))
       if (tangent)
         tangents[result] = tangent;
   }
@@ -127,14 +132,15 @@ LogicalResult grad::linearizeRequest(Operation *op) {
   Operation *terminator = body.getTerminator();
   SmallVector<Value> results = llvm::map_to_vector(
       terminator->getOperands(), [&](Value v) { return primals.lookup(v); });
-  OpBuilder atEnd = transposed ? OpBuilder::atBlockEnd(&transposed.getBody().front())
-                               : builder;
+  OpBuilder atEnd = transposed
+                        ? OpBuilder::atBlockEnd(&transposed.getBody().front())
+                        : builder;
   SmallVector<Value> outputs;
   for (int64_t i : request.of) {
     Value output = terminator->getOperand(i);
     Value tangent = tangents.lookup(output);
-    outputs.push_back(tangent ? tangent
-                              : createZeros(atEnd, op->getLoc(), output.getType()));
+    outputs.push_back(
+        tangent ? tangent : createZeros(atEnd, op->getLoc(), output.getType()));
   }
   if (transposed) {
     YieldOp::create(atEnd, op->getLoc(), outputs);
@@ -162,10 +168,13 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
         FailureOr<func::FuncOp> callee = getCallee(request);
         if (failed(callee))
           return failure();
-        bool waits = callee->walk([](Operation *op) {
-          return isa<TransposedOp, VjpOp, JvpOp>(op) ? WalkResult::interrupt()
-                                                     : WalkResult::advance();
-        }).wasInterrupted();
+        bool waits = callee
+                         ->walk([](Operation *op) {
+                           return isa<TransposedOp, VjpOp, JvpOp>(op)
+                                      ? WalkResult::interrupt()
+                                      : WalkResult::advance();
+                         })
+                         .wasInterrupted();
         if (!waits && failed(linearizeRequest(request)))
           return failure();
       }

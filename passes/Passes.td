@@ -217,6 +217,37 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
   ];
 }
 
+def GradBlockLoops : Pass<"grad-block-loops", "::mlir::func::FuncOp"> {
+  let summary = "Run linalg ops over large buffers block by block";
+  let description = [{
+    Ops that follow each other with an outermost loop of the same size share one
+    loop over blocks of it, so that an op finds in the cache what the one before
+    left there. Temporaries shrink to one block.
+
+    ```mlir
+    linalg.generic ins(%x) outs(%max) { maximumf }
+    linalg.generic ins(%x, %max) outs(%y) { subf, exp }
+    ```
+    =>
+    ```mlir
+    scf.for %i = %c0 to %c1000 step %c8 {
+      %xi = memref.subview %x[%i, 0] [8, 1000] [1, 1]
+      ...
+      linalg.generic ins(%xi) outs(%maxi) { maximumf }
+      linalg.generic ins(%xi, %maxi) outs(%yi) { subf, exp }
+    }
+    ```
+    Matrix products stay whole.
+  }];
+  let statistics = [
+    Statistic<"numGroups", "num-groups", "Number of loops over blocks made">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
 def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
   let summary = "Turn matrix products on buffers into BLAS calls";
   let description = [{
@@ -237,7 +268,7 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
     vector stay loops.
   }];
   let options = [
-    Option<"threshold", "threshold", "int64_t", /*default=*/"4096",
+    Option<"threshold", "threshold", "int64_t", /*default=*/"1024",
            "fewest scalar multiplications, per matrix product, worth a call">
   ];
   let statistics = [

@@ -1,4 +1,4 @@
-//===- Pipelines.h - From the grad dialect to the CPU, by stages -*- C++ -*-===//
+//===- Pipelines.h - From the grad dialect to the CPU, by stages *- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -26,10 +26,12 @@ namespace mlir::grad {
 struct CpuOptions : PassPipelineOptions<CpuOptions> {
   Option<bool> fastMath{
       *this, "fast-math", llvm::cl::init(false),
-      llvm::cl::desc("Let floating-point arithmetic be regrouped and contracted")};
+      llvm::cl::desc(
+          "Let floating-point arithmetic be regrouped and contracted")};
   Option<int64_t> blasThreshold{
-      *this, "blas-threshold", llvm::cl::init(4096),
-      llvm::cl::desc("Fewest multiplications in a matrix product worth a call")};
+      *this, "blas-threshold", llvm::cl::init(1024),
+      llvm::cl::desc(
+          "Fewest multiplications in a matrix product worth a call")};
   Option<bool> planRemarks{
       *this, "plan-remarks", llvm::cl::init(false),
       llvm::cl::desc("Print the plan of the arena as remarks")};

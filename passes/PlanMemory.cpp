@@ -8,9 +8,10 @@
 /// `grad-plan-memory` replaces the allocations of a function by views of one
 /// arena, which becomes the last argument. Three steps per function:
 ///
-///  1. Forward: an allocation that is copied to, or consumed element by element
-///     while writing, an argument that nobody accesses earlier moves into the
-///     memory of that argument; copies between buffers that may be one vanish.
+///  1. Forward (PlanMemoryForward.cpp): an allocation that is copied to, or
+///     consumed element by element while writing, an argument that nobody
+///     accesses earlier moves into the memory of that argument; copies between
+///     buffers that may be one vanish.
 ///  2. Place: buffers get offsets, largest first, each at the smallest gap
 ///     between those that are live at the same time (best fit). A buffer that
 ///     dies in the elementwise operation that writes another one of the same
@@ -23,7 +24,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "passes/BufferLiveness.h"
+#include "passes/PlanMemory.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -63,179 +64,9 @@ struct Plan {
 
 } // namespace
 
-static bool isAllocation(Operation *op) {
-  return isa<memref::AllocOp, memref::AllocaOp>(op);
-}
-
 static int64_t getByteSize(MemRefType type, const DataLayout &layout) {
   return type.getNumElements() *
          llvm::divideCeil(layout.getTypeSizeInBits(type.getElementType()), 8);
-}
-
-/// Whether `op` reads the buffer `from` only at the element that the same
-/// iteration writes to the buffer `to`, so that the two may share memory.
-static bool isElementwiseUpdate(Operation *op, Value from, Value to) {
-  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  if (!linalgOp || !linalgOp.hasPureBufferSemantics())
-    return false;
-  auto isPlacedAs = [](Value a, Value b) {
-    auto aType = cast<MemRefType>(a.getType());
-    auto bType = cast<MemRefType>(b.getType());
-    return aType.getShape() == bType.getShape() &&
-           aType.getLayout() == bType.getLayout() &&
-           aType.getElementTypeBitWidth() == bType.getElementTypeBitWidth();
-  };
-  SetVector<Value> fromAliases = collectAliases(from);
-  SetVector<Value> toAliases = collectAliases(to);
-  // The body may load from either buffer, beside the operands.
-  for (auto *aliases : {&fromAliases, &toAliases})
-    for (Operation *access : collectAccesses(*aliases))
-      if (op->isProperAncestor(access))
-        return false;
-  OpOperand *written = nullptr;
-  for (OpOperand &operand : op->getOpOperands()) {
-    if (!toAliases.contains(operand.get()))
-      continue;
-    if (written || !linalgOp.isDpsInit(&operand) ||
-        getFullyViewedBuffer(operand.get()) != to ||
-        linalgOp.payloadUsesValueFromOperand(&operand) ||
-        !linalgOp.getMatchingIndexingMap(&operand).isPermutation())
-      return false;
-    written = &operand;
-  }
-  if (!written)
-    return false;
-  return llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
-    return !fromAliases.contains(operand.get()) ||
-           (linalgOp.isDpsInput(&operand) &&
-            getFullyViewedBuffer(operand.get()) == from &&
-            isPlacedAs(operand.get(), written->get()) &&
-            linalgOp.getMatchingIndexingMap(&operand) ==
-                linalgOp.getMatchingIndexingMap(written));
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Forwarding
-//===----------------------------------------------------------------------===//
-
-/// Whether the buffer `to` can hold what `from` holds until `at`, the operation
-/// in which `from` is copied to `to` or consumed by writing `to`.
-static bool canMoveInto(Value from, Value to, Operation *at,
-                        const BufferLiveness &liveness, bool isCopy) {
-  auto fromType = cast<MemRefType>(from.getType());
-  auto toType = dyn_cast<MemRefType>(to.getType());
-  Operation *alloc = from.getDefiningOp();
-  if (!alloc || !isAllocation(alloc) || from == to || !toType ||
-      !fromType.hasStaticShape() || !toType.hasStaticShape() ||
-      !fromType.getLayout().isIdentity() || !toType.getLayout().isIdentity() ||
-      fromType.getMemorySpace() != toType.getMemorySpace() ||
-      fromType.getNumElements() != toType.getNumElements() ||
-      fromType.getElementType() != toType.getElementType() ||
-      alloc->getBlock() != at->getBlock())
-    return false;
-  // The memory of `to` has to exist where `from` begins, in the same iteration.
-  if (Operation *def = to.getDefiningOp()) {
-    if (!isAllocation(def) || def->getBlock() != at->getBlock())
-      return false;
-  } else if (cast<BlockArgument>(to).getOwner() != at->getBlock() ||
-             !isa<func::FuncOp>(at->getParentOp())) {
-    return false;
-  }
-
-  // Before `at` nobody accesses `to`. After it, a copy and its source hold the
-  // same data for as long as neither is written.
-  SetVector<Value> fromAliases = collectAliases(from);
-  SetVector<Value> toAliases = collectAliases(to);
-  Lifetime here = liveness.range(at);
-  bool fromIsRead = false, writes = false;
-  for (auto *aliases : {&fromAliases, &toAliases}) {
-    for (Operation *access : collectAccesses(*aliases)) {
-      if (access == at)
-        continue;
-      if (isa<memref::ExtractAlignedPointerAsIndexOp, func::ReturnOp>(access))
-        return false;
-      bool isBefore = liveness.range(access).begin < here.begin;
-      if (aliases == &toAliases && isBefore)
-        return false;
-      if (!isBefore) {
-        fromIsRead |= aliases == &fromAliases;
-        writes |= mayWrite(access, *aliases);
-      }
-    }
-  }
-  return !fromIsRead || (isCopy && !writes);
-}
-
-/// Makes `to` take over the role of `from`.
-static void moveInto(Value from, Value to) {
-  Operation *alloc = from.getDefiningOp();
-  if (Operation *def = to.getDefiningOp(); def && !def->isBeforeInBlock(alloc))
-    def->moveBefore(alloc);
-  auto type = cast<MemRefType>(from.getType());
-  if (to.getType() != type) {
-    OpBuilder builder(alloc);
-    auto [strides, offset] = type.getStridesAndOffset();
-    to = memref::ReinterpretCastOp::create(builder, alloc->getLoc(), type, to,
-                                           offset, type.getShape(), strides);
-  }
-  for (Operation *user : llvm::make_early_inc_range(from.getUsers()))
-    if (isa<memref::DeallocOp>(user))
-      user->erase();
-  from.replaceAllUsesWith(to);
-  alloc->erase();
-}
-
-/// Moves allocations into the buffers that they are copied to or that are
-/// computed from them. Returns the number of allocations saved.
-static unsigned forwardBuffers(func::FuncOp func, bool inPlace) {
-  unsigned numMoved = 0;
-  std::optional<BufferLiveness> liveness;
-  // Last operation first: a chain of elementwise operations ends in a result.
-  auto visit = [&](Operation *op) -> bool {
-    if (!liveness)
-      liveness.emplace(func);
-    if (auto copy = dyn_cast<memref::CopyOp>(op)) {
-      Value from = getFullyViewedBuffer(copy.getSource());
-      Value to = getFullyViewedBuffer(copy.getTarget());
-      if (!canMoveInto(from, to, op, *liveness, /*isCopy=*/true))
-        return false;
-      copy.erase();
-      moveInto(from, to);
-      return true;
-    }
-    auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-    if (!inPlace || !linalgOp || !linalgOp.hasPureBufferSemantics())
-      return false;
-    for (OpOperand &init : linalgOp.getDpsInitsMutable()) {
-      Value to = getFullyViewedBuffer(init.get());
-      if (!isa<BlockArgument>(to))
-        continue;
-      for (OpOperand *input : linalgOp.getDpsInputOperands()) {
-        if (!isa<MemRefType>(input->get().getType()))
-          continue;
-        Value from = getFullyViewedBuffer(input->get());
-        if (isElementwiseUpdate(op, from, to) &&
-            canMoveInto(from, to, op, *liveness, /*isCopy=*/false)) {
-          moveInto(from, to);
-          return true;
-        }
-      }
-    }
-    return false;
-  };
-  SmallVector<Operation *> candidates;
-  func.walk([&](Operation *op) {
-    if (isa<memref::CopyOp, linalg::LinalgOp>(op))
-      candidates.push_back(op);
-  });
-  for (Operation *op : llvm::reverse(candidates)) {
-    if (!visit(op))
-      continue;
-    ++numMoved;
-    liveness.reset();
-  }
-  return numMoved;
 }
 
 //===----------------------------------------------------------------------===//
@@ -279,9 +110,9 @@ static int64_t placeInOrder(Plan &plan, ArrayRef<unsigned> order,
           bestGap = gap;
         }
         gapStart = std::max(
-            gapStart, int64_t(llvm::alignTo(plan.buffers[j].offset +
-                                                plan.buffers[j].size,
-                                            alignment)));
+            gapStart,
+            int64_t(llvm::alignTo(plan.buffers[j].offset + plan.buffers[j].size,
+                                  alignment)));
       }
       if (!best)
         best = gapStart;
@@ -396,9 +227,8 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
   plan.disjoint.assign(count, llvm::BitVector(count));
   plan.identical.assign(count, llvm::BitVector(count));
   llvm::DenseMap<unsigned, Operation *> operationAt;
-  func.walk([&](linalg::LinalgOp op) {
-    operationAt[liveness.range(op).begin] = op;
-  });
+  func.walk(
+      [&](linalg::LinalgOp op) { operationAt[liveness.range(op).begin] = op; });
   // Whether `next` is written in place of `last`, in the operation where the
   // latter dies.
   auto succeeds = [&](const Buffer &next, const Buffer &last) {

@@ -17,6 +17,9 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADRESULTSTODESTINATIONS
@@ -25,6 +28,27 @@ namespace mlir::grad {
 
 using namespace mlir;
 using namespace mlir::grad;
+
+/// Whether nothing reads the values that `result` is made from by updates in
+/// place. Only then may its buffer be their buffer: that the buffer receives
+/// the result in the end is invisible to the analysis of conflicts.
+static bool ownsDestination(Value result) {
+  for (Value value = result; Operation *op = value.getDefiningOp();) {
+    auto opResult = cast<OpResult>(value);
+    if (auto destinationOp = dyn_cast<DestinationStyleOpInterface>(op))
+      value = destinationOp.getTiedOpOperand(opResult)->get();
+    else if (auto loop = dyn_cast<LoopLikeOpInterface>(op))
+      value = loop.getTiedLoopInit(opResult)->get();
+    else if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp,
+                 tensor::ReshapeOp, tensor::CastOp>(op))
+      value = op->getOperand(0);
+    else
+      return isa<tensor::EmptyOp>(op) || op->hasTrait<OpTrait::ConstantLike>();
+    if (!value.hasOneUse() && !value.getDefiningOp<tensor::EmptyOp>())
+      return false;
+  }
+  return true;
+}
 
 static LogicalResult convertFunction(func::FuncOp func) {
   MLIRContext *context = func.getContext();
@@ -41,8 +65,7 @@ static LogicalResult convertFunction(func::FuncOp func) {
 
   for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i)
     if (isa<TensorType>(func.getArgument(i).getType()))
-      func.setArgAttr(i,
-                      bufferization::BufferizationDialect::kWritableAttrName,
+      func.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
                       attrs.getBoolAttr(false));
 
   auto returnOp = cast<func::ReturnOp>(func.getBody().front().getTerminator());
@@ -58,7 +81,7 @@ static LogicalResult convertFunction(func::FuncOp func) {
       return failure();
     auto write = bufferization::MaterializeInDestinationOp::create(
         builder, returnOp.getLoc(), result, func.getArgument(position));
-    write.setRestrict(true);
+    write.setRestrict(ownsDestination(result));
     write.setWritable(true);
   }
   returnOp.getOperandsMutable().clear();

@@ -42,11 +42,13 @@ LogicalResult grad::transposeLinear(TransposedOp op) {
     if (!cotangent || value.getParentBlock() != &body)
       return;
     Value &sum = cotangents[value];
-    sum = sum ? AddOp::create(builder, cotangent.getLoc(), sum, cotangent).getResult()
+    sum = sum ? AddOp::create(builder, cotangent.getLoc(), sum, cotangent)
+                    .getResult()
               : cotangent;
   };
   auto yield = cast<YieldOp>(body.getTerminator());
-  for (auto [value, cotangent] : llvm::zip_equal(yield.getTangents(), op.getCotangents()))
+  for (auto [value, cotangent] :
+       llvm::zip_equal(yield.getTangents(), op.getCotangents()))
     accumulate(value, cotangent);
 
   for (Operation &inner : llvm::reverse(body.without_terminator())) {
@@ -62,8 +64,9 @@ LogicalResult grad::transposeLinear(TransposedOp op) {
     SmallVector<Value> operandCotangents(inner.getNumOperands());
     if (!rule || failed(rule.transpose(builder, linear, resultCotangents,
                                        operandCotangents))) {
-      (inner.emitOpError("is not linear in its operands that depend on the region's "
-                         "arguments"))
+      (inner.emitOpError(
+           "is not linear in its operands that depend on the region's "
+           "arguments"))
               .attachNote(op.getLoc())
           << "transposed from here";
       return failure();
@@ -76,8 +79,9 @@ LogicalResult grad::transposeLinear(TransposedOp op) {
   SmallVector<Value> results;
   for (Value argument : body.getArguments()) {
     Value cotangent = cotangents.lookup(argument);
-    results.push_back(cotangent ? cotangent
-                                : createZeros(builder, op.getLoc(), argument.getType()));
+    results.push_back(
+        cotangent ? cotangent
+                  : createZeros(builder, op.getLoc(), argument.getType()));
   }
   op->replaceAllUsesWith(results);
   op->erase();

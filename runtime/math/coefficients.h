@@ -234,6 +234,12 @@ template <> struct Table<float> {
       0x1.07d0e20000000p-3f,
       -0x1.41f8e40000000p-4f,
   }; // error 2^-27.34
+  // (2 atanh(s) - 2 s - 2/3 s^3) / s^5 in z = s^2, s = f / (2 + f) with f as for log
+  static constexpr float log_wide[3] = {
+      0x1.999a000000000p-2f,
+      0x1.24527a0000000p-2f,
+      0x1.dfa2fa0000000p-3f,
+  }; // error 2^-35.78
   // (sin(r) - r) / r^3 in z = r^2, |r| <= pi/2
   static constexpr float sin[4] = {
       -0x1.55554c0000000p-3f,

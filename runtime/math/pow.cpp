@@ -17,60 +17,62 @@ namespace gradopt {
 // pow
 //===----------------------------------------------------------------------===//
 
-/// log(x) of a positive finite x to about 2^-68 relative: 2 atanh(s) with s = f
-/// / (2 + f), of which the first two terms are summed in two words.
-GRADOPT_INLINE Pair<double> logWide(double x) {
-  using C = ExpConstants<double>;
-  constexpr Pair<double> twoThirds = {0x1.5555555555555p-1,
-                                      0x1.5555555555555p-55};
+template <typename T> constexpr Pair<T> twoThirds;
+template <>
+constexpr Pair<double> twoThirds<double> = {0x1.5555555555555p-1,
+                                            0x1.5555555555555p-55};
+template <>
+constexpr Pair<float> twoThirds<float> = {0x1.555556p-1f, -0x1.555556p-26f};
+
+/// log(x) of a positive finite x with about 2^-66 (float: 2^-35) of relative
+/// error, so that its product with any exponent is right to the last place:
+/// 2 atanh(s) with s = f / (2 + f), of which the first two terms, 2 s and
+/// 2/3 s^3, are summed in two words.
+template <typename T> GRADOPT_INLINE Pair<T> logWide(T x) {
+  using C = ExpConstants<T>;
   auto [exponent, mantissa] = reduceLog(x);
-  double f = mantissa - 1;
+  T f = mantissa - 1;
 
-  Pair<double> divisor = fastTwoSum(2.0, f);
-  double inverse = 1 / divisor.high;
-  double s = f * inverse;
-  double sLow = (fma(-s, divisor.high, f) - s * divisor.low) * inverse;
+  Pair<T> divisor = fastTwoSum(T(2), f);
+  T inverse = 1 / divisor.high;
+  T s = f * inverse;
+  T sLow = (fma(-s, divisor.high, f) - s * divisor.low) * inverse;
 
-  Pair<double> z = twoProduct(s, s);
+  Pair<T> z = twoProduct(s, s);
   z.low = z.low + 2 * s * sLow;
-  Pair<double> cube = twoProduct(s, z.high);
+  Pair<T> cube = twoProduct(s, z.high);
   cube.low = cube.low + (s * z.low + sLow * z.high);
-  Pair<double> second = twoProduct(cube.high, twoThirds.high);
-  second.low =
-      second.low + (cube.high * twoThirds.low + cube.low * twoThirds.high);
-  double tail = cube.high * z.high *
-                horner(z.high, coefficients::Table<double>::log_wide);
+  Pair<T> second = twoProduct(cube.high, twoThirds<T>.high);
+  second.low = second.low +
+               (cube.high * twoThirds<T>.low + cube.low * twoThirds<T>.high);
+  T tail =
+      cube.high * z.high * horner(z.high, coefficients::Table<T>::log_wide);
 
-  Pair<double> series = fastTwoSum(2 * s, second.high);
+  Pair<T> series = fastTwoSum(2 * s, second.high);
   series.low = series.low + (2 * sLow + (second.low + tail));
-  Pair<double> sum = fastTwoSum(exponent * C::ln2High, series.high);
+  Pair<T> sum = fastTwoSum(exponent * C::ln2High, series.high);
   return fastTwoSum(sum.high, sum.low + (series.low + exponent * C::ln2Low));
 }
 
 /// x^y for x >= 0, up to the cases that `pow` decides.
-GRADOPT_INLINE double powMagnitude(double x, double y) {
-  using C = ExpConstants<double>;
-  Pair<double> logarithm = logWide(x);
-  bool regular = (x > 0) & (x < Format<double>::infinity);
-  double high = select(regular, logarithm.high,
-                       select(x == 0, -Format<double>::infinity, x));
-  double product = y * high;
-  double low = select(abs(product) < 800,
-                      fma(y, high, -product) + y * logarithm.low, 0.0);
+template <typename T> GRADOPT_INLINE T powMagnitude(T x, T y) {
+  using C = ExpConstants<T>;
+  // Beyond this the result is 0 or infinite, whatever the low word.
+  constexpr T decided = C::overflow + T(0.25);
+  Pair<T> logarithm = logWide(x);
+  bool regular = (x > 0) & (x < Format<T>::infinity);
+  T high =
+      select(regular, logarithm.high, select(x == 0, -Format<T>::infinity, x));
+  T product = y * high;
+  T low = select(abs(product) < -C::underflow,
+                 fma(y, high, -product) + y * logarithm.low, T(0));
 
-  double clamped = clampBelow(clampAbove(product, 800.0), C::underflow);
+  T clamped = clampBelow(clampAbove(product, decided), C::underflow);
   auto [n, r] = reduceExp(clamped);
-  double mantissa = expm1Reduced(r + low) + 1;
-  bool overflows = (n.value >= 1024) & (mantissa >= 1);
-  double result =
-      select(overflows, Format<double>::infinity, scale(mantissa, n));
-  return overflowAbove(product, C::overflow, result);
-}
-
-/// In single precision the logarithm in double precision has bits to spare.
-GRADOPT_INLINE float powMagnitude(float x, float y) {
-  return static_cast<float>(
-      exp<double>(static_cast<double>(y) * log<double>(x)));
+  T mantissa = expm1Reduced(r + low) + 1;
+  bool overflows = (n.value > Format<T>::bias) & (mantissa >= 1);
+  T result = select(overflows, Format<T>::infinity, scale(mantissa, n));
+  return overflowAbove(product, decided, result);
 }
 
 /// Annex F of C: 1^y = x^0 = 1 even for NaN, (-1)^(+-infinity) = 1, a negative

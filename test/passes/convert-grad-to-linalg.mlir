@@ -121,7 +121,7 @@ func.func @argmax_finds_the_first_maximum_or_nan(%x: tensor<4xf64>) -> tensor<i6
   // CHECK-DAG: %[[EQUAL:.*]] = arith.cmpf oeq, %[[IN]], %[[BEST]]
   // CHECK-DAG: %[[NAN:.*]] = arith.cmpf uno, %[[IN]], %[[IN]]
   // CHECK: %[[HOLDS:.*]] = arith.ori %[[EQUAL]], %[[NAN]]
-  // CHECK: %[[NEW:.*]] = arith.select %[[HOLDS]], %[[INDEX]], %[[OLD]]
+  // CHECK: %[[NEW:.*]] = arith.select %[[HOLDS]], %[[INDEX]], %c9223372036854775807_i64
   // CHECK: arith.minsi %[[OLD]], %[[NEW]]
   // CHECK: return %[[WHERE]]
   %0 = grad.argmax %x, dimension = 0 : tensor<4xf64> -> tensor<i64>

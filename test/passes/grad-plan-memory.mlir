@@ -1,10 +1,10 @@
-// RUN: gradopt %s --grad-plan-memory -split-input-file | filecheck %s
-// RUN: gradopt %s --grad-plan-memory=in-place=false -split-input-file | filecheck %s --check-prefix=APART
-// RUN: gradopt %s --grad-plan-memory=alignment=8 -split-input-file | filecheck %s --check-prefix=TIGHT
+// RUN: gradopt %s --grad-plan-memory -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-plan-memory=in-place=false -split-input-file | FileCheck %s --check-prefix=APART
+// RUN: gradopt %s --grad-plan-memory=alignment=8 -split-input-file | FileCheck %s --check-prefix=TIGHT
 
 // The second buffer is live together with the first, the third one is not.
 // CHECK-LABEL: func.func @main
-// CHECK-SAME: %[[X:[^:]+]]: memref<100xf64>, %[[R:[^:]+]]: memref<100xf64>, %[[ARENA:[^:]+]]: memref<1632xi8>
+// CHECK-SAME: %[[X:[^:]+]]: memref<100xf64>, %[[R:[^:]+]]: memref<f64>, %[[ARENA:[^:]+]]: memref<1632xi8>
 // CHECK-SAME: attributes {grad.arena_bytes = 1632 : i64}
 // CHECK-DAG: %[[C0:.*]] = arith.constant 0 : index
 // CHECK-DAG: %[[C832:.*]] = arith.constant 832 : index
@@ -13,18 +13,18 @@
 // CHECK: memref.view %[[ARENA]][%[[C0]]][] : memref<1632xi8> to memref<10x10xf64>
 // TIGHT-LABEL: func.func @main
 // TIGHT-SAME: grad.arena_bytes = 1600 : i64
-func.func @main(%x: memref<100xf64>, %r: memref<100xf64>) {
+func.func @main(%x: memref<100xf64>, %r: memref<f64>) {
   %cst = arith.constant 1.0 : f64
   %a = memref.alloc() : memref<100xf64>
   linalg.fill ins(%cst : f64) outs(%a : memref<100xf64>)
   %b = memref.alloc() : memref<100xf64>
   linalg.fill ins(%cst : f64) outs(%b : memref<100xf64>)
-  linalg.add ins(%a, %b : memref<100xf64>, memref<100xf64>) outs(%r : memref<100xf64>)
-  linalg.add ins(%b, %r : memref<100xf64>, memref<100xf64>) outs(%r : memref<100xf64>)
+  linalg.dot ins(%a, %b : memref<100xf64>, memref<100xf64>) outs(%r : memref<f64>)
+  linalg.dot ins(%b, %x : memref<100xf64>, memref<100xf64>) outs(%r : memref<f64>)
   %c = memref.alloc() : memref<10x10xf64>
   linalg.fill ins(%cst : f64) outs(%c : memref<10x10xf64>)
   %flat = memref.collapse_shape %c [[0, 1]] : memref<10x10xf64> into memref<100xf64>
-  linalg.add ins(%flat, %r : memref<100xf64>, memref<100xf64>) outs(%r : memref<100xf64>)
+  linalg.dot ins(%flat, %x : memref<100xf64>, memref<100xf64>) outs(%r : memref<f64>)
   memref.dealloc %a : memref<100xf64>
   return
 }

@@ -1,7 +1,7 @@
-// RUN: gradopt %s --grad-results-to-destinations | filecheck %s
+// RUN: gradopt %s --grad-results-to-destinations | FileCheck %s
 // RUN: gradopt %s --grad-results-to-destinations --eliminate-empty-tensors \
 // RUN:   --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" \
-// RUN:   | filecheck %s --check-prefix=BUFFERS
+// RUN:   | FileCheck %s --check-prefix=BUFFERS
 
 // Results of any kind: computed, an argument, a constant, the same one twice.
 // CHECK-LABEL: func.func @main
@@ -46,4 +46,22 @@ func.func @update(%x: tensor<4xf64>, %v: tensor<1xf64>) -> tensor<4xf64> {
 // CHECK-LABEL: func.func private @helper(%{{.*}}: tensor<4xf64>) -> tensor<4xf64> {
 func.func private @helper(%x: tensor<4xf64>) -> tensor<4xf64> {
   return %x : tensor<4xf64>
+}
+
+// A value that is read after the update made from it is not made where the
+// result of the update goes.
+// CHECK-LABEL: func.func @shared
+// CHECK: bufferization.materialize_in_destination %{{.*}} in writable
+// CHECK: bufferization.materialize_in_destination %{{.*}} in restrict writable
+// BUFFERS-LABEL: func.func @shared
+// BUFFERS-SAME: %[[V:[^:]+]]: memref<1xf64>, %[[UPDATED:[^:]+]]: memref<4xf64> {grad.result}, %[[ZEROS:[^:]+]]: memref<4xf64>
+// BUFFERS: linalg.fill ins(%{{.*}} : f64) outs(%[[ZEROS]] : memref<4xf64>)
+// BUFFERS-NOT: memref.copy %[[UPDATED]]
+// BUFFERS: return
+func.func @shared(%v: tensor<1xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %zeros = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %updated = tensor.insert_slice %v into %zeros[2] [1] [1] : tensor<1xf64> into tensor<4xf64>
+  return %updated, %zeros : tensor<4xf64>, tensor<4xf64>
 }

@@ -8,10 +8,13 @@ NumPy view, so that buffers that share memory clobber each other as they would i
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 SHAPES = ((4, 6), (6, 4), (24,), (4, 4), (3,))
 ARGUMENTS = ((4, 6), (24,), (4, 4), (3,))
@@ -27,13 +30,13 @@ class Generator:
     """Turns a sequence of small numbers into a program that only reads what was written."""
 
     choices: Iterator[int]
-    lines: list[str] = field(default_factory=list)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    written: list[str] = field(default_factory=list)  # readable here
-    mutable: list[str] = field(default_factory=list)  # allocations among them
+    lines: list[str] = field(default_factory=list[str])
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    written: list[str] = field(default_factory=list[str])  # readable here
+    mutable: list[str] = field(default_factory=list[str])  # allocations among them
     count: int = 0
 
-    def pick(self, options: Sequence[str] | Sequence[tuple[int, ...]]):
+    def pick(self, options: Sequence[T]) -> T:
         return options[next(self.choices, 0) % len(options)]
 
     def name(self, shape: tuple[int, ...]) -> str:
@@ -133,11 +136,18 @@ class Generator:
         self.lines.append("}")
 
     def step(self, depth: int = 0) -> None:
-        steps = [self.binary, self.binary, self.fill, self.matmul, self.transpose, self.reshape]
+        steps: list[Callable[[], None]] = [
+            self.binary,
+            self.binary,
+            self.fill,
+            self.matmul,
+            self.transpose,
+            self.reshape,
+        ]
         steps += [self.copy, self.copy_part]
         if depth < 2:
             steps.append(lambda: self.loop(depth))
-        self.pick(steps)()  # type: ignore[operator]
+        self.pick(steps)()
 
     def program(self, name: str, steps: int) -> str:
         arguments = []
@@ -194,8 +204,8 @@ def run(lines: Sequence[str], values: dict[str, np.ndarray], constants: dict[str
                 i += 1
             for _ in range(3):
                 run(lines[start : i - 1], values, constants)
-        elif match := re.match(r"(%\w+) = arith.constant (\d+) : index", line):
-            constants[match[1]] = int(match[2])
+        elif match := re.match(r"%\w+ = arith.constant (\d+) : index", line):
+            constants[names[0]] = int(match[1])
         elif " = arith.constant " in line:
             values[names[0]] = np.array(float(line.split("constant ")[1].split(" :")[0]))
         elif "memref.alloc()" in line:
@@ -212,9 +222,7 @@ def run(lines: Sequence[str], values: dict[str, np.ndarray], constants: dict[str
             shape = extents(re.split(r" into | to (?=memref)", line)[-1])
             assert values[names[1]].flags.c_contiguous
             values[names[0]] = values[names[1]].reshape(shape)
-        elif line.startswith("memref.copy"):
-            values[names[1]][...] = values[names[0]]
-        elif line.startswith("linalg.fill"):
+        elif line.startswith(("memref.copy", "linalg.fill")):
             values[names[1]][...] = values[names[0]]
         elif line.startswith("linalg.matmul"):
             values[names[2]][...] += values[names[0]] @ values[names[1]]
@@ -264,8 +272,8 @@ def lifetimes(lines: Sequence[str]) -> list[View]:
     root: dict[str, str] = {}
     for i, line in enumerate(lines):
         names = NAMES.findall(line)
-        if match := re.match(r"(%\w+) = arith.constant (\d+) : index", line):
-            constants[match[1]] = int(match[2])
+        if match := re.match(r"%\w+ = arith.constant (\d+) : index", line):
+            constants[names[0]] = int(match[1])
         elif "memref.view" in line:
             size = 8 * math.prod(extents(line.split(" to ")[1]))
             views[names[0]] = View(constants[names[2]], size, len(lines), -1)

@@ -76,9 +76,7 @@ def check(text: str, alignment: int, in_place: bool) -> None:
     in_place=st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
-def test_random_programs(
-    choices: list[int], steps: int, alignment: int, in_place: bool
-) -> None:
+def test_random_programs(choices: list[int], steps: int, alignment: int, in_place: bool) -> None:
     text = programs.Generator(iter(choices)).program("main", steps)
     check(text, alignment, in_place)
 

@@ -131,6 +131,19 @@ def test_stages_are_checked():
         _gradopt.run_stage(modules.parse(""), "llvm", options="no-such-option=1")
 
 
+def test_remarks_are_returned():
+    module = modules.parse("""func.func @main(%x: tensor<9xf64>, %w: tensor<9x9xf64>) -> tensor<9xf64> {
+      %0 = grad.sin %x : tensor<9xf64>
+      %1 = grad.dot_general %w, %0, batch = [] x [], contract = [1] x [0]
+        : tensor<9x9xf64>, tensor<9xf64> -> tensor<9xf64>
+      return %1 : tensor<9xf64> }""")
+    remarks = []
+    for stage in _gradopt.stage_names():
+        remarks += _gradopt.run_stage(module, stage, options="plan-remarks=true")
+    assert remarks
+    assert {remark.severity for remark in remarks} == {"remark"}
+
+
 def test_other_objects_than_modules_are_type_errors():
     with pytest.raises((TypeError, AttributeError)):
         _gradopt.compile_module("module {}")

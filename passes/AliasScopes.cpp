@@ -1,0 +1,155 @@
+//===- AliasScopes.cpp - Which buffers of the arena are distinct ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/AliasScopes.h"
+
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+namespace {
+
+/// Bytes of an arena, from first to before last.
+using Slot = std::pair<int64_t, int64_t>;
+
+} // namespace
+
+/// The bytes of `arena` that `buffer` lies in, if it does.
+static std::optional<Slot> findSlot(Value buffer, Value arena) {
+  while (Operation *op = buffer.getDefiningOp()) {
+    if (auto view = dyn_cast<memref::ViewOp>(op)) {
+      auto type = view.getType();
+      std::optional<int64_t> offset = getConstantIntValue(view.getByteShift());
+      if (view.getSource() != arena || !offset || !type.hasStaticShape() ||
+          !type.getElementType().isIntOrFloat())
+        return std::nullopt;
+      int64_t size = type.getNumElements() *
+                     llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+      return Slot(*offset, *offset + size);
+    }
+    bool isView =
+        isa<ViewLikeOpInterface, memref::ExtractStridedMetadataOp>(op);
+    if (!isView)
+      return std::nullopt;
+    buffer = op->getOperand(0);
+  }
+  return std::nullopt;
+}
+
+static void addScopes(func::FuncOp func, AliasScopes &scopes) {
+  MLIRContext *context = func.getContext();
+  Value arena = func.getArguments().back();
+  auto domain = LLVM::AliasScopeDomainAttr::get(context);
+  llvm::MapVector<Slot, LLVM::AliasScopeAttr> scopeOf;
+
+  for (Operation &nest : func.getBody().getOps()) {
+    if (nest.getNumRegions() == 0)
+      continue;
+    llvm::MapVector<Slot, SmallVector<Operation *>> accesses;
+    nest.walk([&](Operation *op) {
+      Value buffer;
+      if (auto load = dyn_cast<memref::LoadOp>(op))
+        buffer = load.getMemref();
+      else if (auto store = dyn_cast<memref::StoreOp>(op))
+        buffer = store.getMemref();
+      else
+        return;
+      if (auto slot = findSlot(buffer, arena))
+        accesses[*slot].push_back(op);
+    });
+    for (auto &[slot, ops] : accesses)
+      if (auto &scope = scopeOf[slot]; !scope)
+        scope = LLVM::AliasScopeAttr::get(domain);
+    for (auto &[slot, ops] : accesses) {
+      SmallVector<Attribute> others;
+      for (auto &[other, otherOps] : accesses)
+        if (other.second <= slot.first || slot.second <= other.first)
+          others.push_back(scopeOf[other]);
+      auto own = ArrayAttr::get(context, {scopeOf[slot]});
+      for (Operation *op : ops)
+        scopes[op] = {own, ArrayAttr::get(context, others)};
+    }
+  }
+}
+
+AliasScopes mlir::grad::computeAliasScopes(ModuleOp module) {
+  AliasScopes scopes;
+  for (auto func : module.getOps<func::FuncOp>())
+    if (func->hasAttr("grad.arena_bytes") && !func.isExternal() &&
+        func.getNumArguments() != 0)
+      addScopes(func, scopes);
+  return scopes;
+}
+
+namespace {
+
+/// Indices of an access are in bounds and not negative.
+constexpr LLVM::GEPNoWrapFlags kInBounds =
+    LLVM::GEPNoWrapFlags::inbounds | LLVM::GEPNoWrapFlags::nuw;
+
+/// memref.load of an arena => llvm.load with scopes.
+struct ScopedLoad : ConvertOpToLLVMPattern<memref::LoadOp> {
+  ScopedLoad(const LLVMTypeConverter &converter, const AliasScopes &scopes)
+      : ConvertOpToLLVMPattern(converter, /*benefit=*/2), scopes(scopes) {}
+
+  LogicalResult
+  matchAndRewrite(memref::LoadOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto it = scopes.find(op);
+    if (it == scopes.end())
+      return rewriter.notifyMatchFailure(op, "not in an arena");
+    MemRefType type = op.getMemRefType();
+    Value address =
+        getStridedElementPtr(rewriter, op.getLoc(), type, adaptor.getMemref(),
+                             adaptor.getIndices(), kInBounds);
+    auto load = rewriter.replaceOpWithNewOp<LLVM::LoadOp>(
+        op, typeConverter->convertType(type.getElementType()), address,
+        op.getAlignment().value_or(0), false, op.getNontemporal());
+    load.setAliasScopesAttr(it->second.scopes);
+    load.setNoaliasScopesAttr(it->second.noalias);
+    return success();
+  }
+
+  const AliasScopes &scopes;
+};
+
+/// memref.store to an arena => llvm.store with scopes.
+struct ScopedStore : ConvertOpToLLVMPattern<memref::StoreOp> {
+  ScopedStore(const LLVMTypeConverter &converter, const AliasScopes &scopes)
+      : ConvertOpToLLVMPattern(converter, /*benefit=*/2), scopes(scopes) {}
+
+  LogicalResult
+  matchAndRewrite(memref::StoreOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto it = scopes.find(op);
+    if (it == scopes.end())
+      return rewriter.notifyMatchFailure(op, "not in an arena");
+    Value address = getStridedElementPtr(
+        rewriter, op.getLoc(), op.getMemRefType(), adaptor.getMemref(),
+        adaptor.getIndices(), kInBounds);
+    auto store = rewriter.replaceOpWithNewOp<LLVM::StoreOp>(
+        op, adaptor.getValue(), address, op.getAlignment().value_or(0), false,
+        op.getNontemporal());
+    store.setAliasScopesAttr(it->second.scopes);
+    store.setNoaliasScopesAttr(it->second.noalias);
+    return success();
+  }
+
+  const AliasScopes &scopes;
+};
+
+} // namespace
+
+void mlir::grad::populateAliasScopePatterns(const LLVMTypeConverter &converter,
+                                            const AliasScopes &scopes,
+                                            RewritePatternSet &patterns) {
+  patterns.add<ScopedLoad, ScopedStore>(converter, scopes);
+}

@@ -1,0 +1,399 @@
+//===- BlockLoops.cpp - Loop nests over large buffers, block by block -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-block-loops`, on linalg ops on buffers, before memory is planned. Ops
+/// whose outermost loops have the same size N form a group if block i of that
+/// loop depends on blocks up to i only:
+///
+///  * Every operand is indexed by the loop in one dimension, or not at all.
+///  * A buffer that one op of the group writes and another one accesses is
+///    indexed by the loop in the same dimension in both.
+///
+/// The group becomes a loop over blocks of N that fit the cache, in which each
+/// op works on one block. An op between members moves in front of the loop if
+/// it does not conflict with the members before it, or else behind the loop if
+/// not with those after it. A temporary that only the group uses shrinks to one
+/// block.
+///
+/// Nothing is done where all data fit the cache or no op finds there what
+/// another one left.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADBLOCKLOOPS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+using linalg::LinalgOp;
+
+//===----------------------------------------------------------------------===//
+// Accesses
+//===----------------------------------------------------------------------===//
+
+/// The allocation or argument that `buffer` is, or is a view of.
+static Value rootOf(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  return buffer;
+}
+
+static int64_t bytesOf(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  return type.getNumElements() *
+         llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+}
+
+/// A dimension of a buffer: -1 for none, kOther for no single one.
+static constexpr int kOther = -2;
+
+/// The dimension of `operand` that the outermost loop indexes.
+static int blockedDim(LinalgOp op, OpOperand &operand) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  int found = -1;
+  for (auto [dim, expr] : llvm::enumerate(map.getResults())) {
+    if (!expr.isFunctionOfDim(0))
+      continue;
+    if (found != -1 || !isa<AffineDimExpr>(expr))
+      return kOther;
+    found = static_cast<int>(dim);
+  }
+  return found;
+}
+
+/// Whether a BLAS does `op` better than any loop.
+static bool isMatrixProduct(LinalgOp op) {
+  if (!linalg::isaContractionOpInterface(op))
+    return false;
+  FailureOr<linalg::ContractionDimensions> dims =
+      linalg::inferContractionDims(op);
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  auto isLong = [&](ArrayRef<unsigned> loops) {
+    return llvm::any_of(loops, [&](unsigned loop) { return sizes[loop] > 1; });
+  };
+  return succeeded(dims) && isLong(dims->m) && isLong(dims->n) &&
+         isLong(dims->k);
+}
+
+/// Whether the body of `op` accesses memory by itself.
+static bool hasHiddenAccesses(LinalgOp op) {
+  return !llvm::all_of(*op.getBlock(), [](Operation &nested) {
+    return isMemoryEffectFree(&nested);
+  });
+}
+
+/// The size of the outermost loop of `op`, or 0 where it cannot be blocked.
+static int64_t blockableSize(LinalgOp op) {
+  if (!op.hasPureBufferSemantics() || op.hasDynamicShape() ||
+      op.getNumLoops() == 0 || isMatrixProduct(op) || hasHiddenAccesses(op))
+    return 0;
+  bool usesIndex = false;
+  op.getBlock()->walk(
+      [&](linalg::IndexOp index) { usesIndex |= index.getDim() == 0; });
+  if (usesIndex)
+    return 0;
+  for (OpOperand &operand : op->getOpOperands())
+    if (isa<MemRefType>(operand.get().getType()) &&
+        (blockedDim(op, operand) == kOther ||
+         (blockedDim(op, operand) >= 0 &&
+          rootOf(operand.get()) != operand.get())))
+      return 0;
+  return op.getStaticLoopRanges().front();
+}
+
+//===----------------------------------------------------------------------===//
+// Groups
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// How a group accesses one buffer.
+struct Access {
+  bool isWritten = false;
+  int dim = -1; ///< The blocked dimension, kOther if accesses differ.
+  unsigned numOps = 0;
+};
+
+class Group {
+public:
+  explicit Group(int64_t size) : size(size) {}
+
+  /// Adds `op` if it may run in blocks behind the members so far.
+  bool add(LinalgOp op) {
+    if (hasConflict(op, behindWrites))
+      return false;
+    llvm::SmallMapVector<Value, Access, 4> mine;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (!isa<MemRefType>(operand.get().getType()))
+        continue;
+      int dim = blockedDim(op, operand);
+      auto [at, isNew] = mine.insert({rootOf(operand.get()), Access()});
+      at->second.dim = isNew || at->second.dim == dim ? dim : kOther;
+      at->second.isWritten |= op.isDpsInit(&operand);
+    }
+    for (auto &[root, access] : mine) {
+      auto at = accesses.find(root);
+      if (at == accesses.end())
+        continue;
+      bool isShared = at->second.isWritten || access.isWritten;
+      if (isShared && (access.dim < 0 || access.dim != at->second.dim))
+        return false;
+    }
+    for (auto &[root, access] : mine) {
+      auto [at, isNew] = accesses.insert({root, access});
+      if (!isNew && at->second.dim != access.dim)
+        at->second.dim = kOther;
+      at->second.isWritten |= access.isWritten;
+      ++at->second.numOps;
+    }
+    members.push_back(op);
+    inFront.append(between);
+    between.clear();
+    numBehind = behind.size();
+    return true;
+  }
+
+  /// Takes note of an op that is no member: it will run before the group, or
+  /// behind it. Fails if it can do neither.
+  bool pass(Operation *op) {
+    if (isMemoryEffectFree(op) || isa<memref::AllocOp>(op)) {
+      between.push_back(op);
+      return true;
+    }
+    if (auto linalgOp = dyn_cast<LinalgOp>(op);
+        linalgOp ? hasHiddenAccesses(linalgOp) : !isa<memref::CopyOp>(op))
+      return false;
+    bool conflicts = hasConflict(op, behindWrites) ||
+                     llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {
+                       auto at = accesses.find(rootOf(operand.get()));
+                       return at != accesses.end() &&
+                              (at->second.isWritten || !isOnlyRead(operand));
+                     });
+    if (!conflicts) {
+      between.push_back(op);
+      return true;
+    }
+    behind.push_back(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (isa<MemRefType>(operand.get().getType()))
+        behindWrites[rootOf(operand.get())] |= !isOnlyRead(operand);
+    return true;
+  }
+
+  /// Whether the data exceed the cache, and an op reuses what another one
+  /// left there.
+  bool isWorthwhile() const {
+    int64_t total = 0, reused = 0;
+    for (auto &[root, access] : accesses) {
+      if (access.dim < 0)
+        continue;
+      total += bytesOf(root);
+      if (access.numOps > 1)
+        reused += bytesOf(root);
+    }
+    return members.size() > 1 && total > kCacheBytes &&
+           reused > kCacheBytes / 2 && rowsPerBlock() < size;
+  }
+
+  void rewrite() {
+    for (Operation *op : inFront)
+      op->moveBefore(members.front());
+    Operation *last = members.back();
+    for (Operation *op : ArrayRef(behind).take_front(numBehind)) {
+      op->moveAfter(last);
+      last = op;
+    }
+    OpBuilder builder(members.back());
+    Location loc = members.front().getLoc();
+    int64_t rows = rowsPerBlock();
+    int64_t whole = size - size % rows;
+    collectTemporaries();
+
+    auto index = [&](int64_t value) -> Value {
+      return arith::ConstantIndexOp::create(builder, loc, value);
+    };
+    auto loop =
+        scf::ForOp::create(builder, loc, index(0), index(whole), index(rows));
+    OpBuilder inside(loop.getBody()->getTerminator());
+    writeBlock(inside, loop.getInductionVar(), rows);
+    if (whole != size)
+      writeBlock(builder, builder.getIndexAttr(whole), size - whole);
+    for (LinalgOp op : llvm::reverse(members))
+      op.erase();
+    for (Value temporary : temporaries)
+      temporary.getDefiningOp()->erase();
+  }
+
+  SmallVector<LinalgOp> members;
+
+private:
+  static constexpr int64_t kCacheBytes = 256 * 1024;
+  static constexpr int64_t kBlockBytes = 128 * 1024;
+
+  static bool isOnlyRead(OpOperand &operand) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      return true;
+    if (auto op = dyn_cast<LinalgOp>(operand.getOwner()))
+      return !op.isDpsInit(&operand);
+    return cast<memref::CopyOp>(operand.getOwner()).getSource() ==
+           operand.get();
+  }
+
+  /// Whether `op` cannot change places with ops that access the keys of
+  /// `accesses`, and write them where it says so.
+  static bool hasConflict(Operation *op,
+                          const llvm::DenseMap<Value, bool> &accesses) {
+    return llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {
+      auto at = accesses.find(rootOf(operand.get()));
+      return at != accesses.end() && (at->second || !isOnlyRead(operand));
+    });
+  }
+
+  /// As many as fit a part of the cache; if possible, they divide the size.
+  int64_t rowsPerBlock() const {
+    int64_t rowBytes = 0;
+    for (auto &[root, access] : accesses)
+      if (access.dim >= 0)
+        rowBytes += bytesOf(root) / size;
+    int64_t rows = std::clamp<int64_t>(
+        kBlockBytes / std::max<int64_t>(rowBytes, 1), 1, size);
+    for (int64_t divisor = rows; divisor > rows / 2; --divisor)
+      if (size % divisor == 0 && (divisor < 64 || divisor % 8 == 0))
+        return divisor;
+    return rows < 64 ? rows : rows - rows % 64;
+  }
+
+  /// Allocations that nothing outside of the group uses, indexed by the loop.
+  void collectTemporaries() {
+    llvm::SmallPtrSet<Operation *, 8> isMember;
+    for (LinalgOp op : members)
+      isMember.insert(op);
+    for (auto &[root, access] : accesses)
+      if (access.dim >= 0 && root.getDefiningOp<memref::AllocOp>() &&
+          llvm::all_of(root.getUsers(), [&](Operation *user) {
+            return isMember.contains(user);
+          }))
+        temporaries.insert(root);
+  }
+
+  /// Writes all members for `rows` iterations from `begin` on.
+  void writeBlock(OpBuilder &builder, OpFoldResult begin, int64_t rows) {
+    llvm::DenseMap<std::pair<Value, int>, Value> blocks;
+    auto blockOf = [&](Value buffer, int dim) -> Value {
+      if (dim < 0)
+        return buffer;
+      Value &block = blocks[{buffer, dim}];
+      if (block)
+        return block;
+      auto type = cast<MemRefType>(buffer.getType());
+      SmallVector<int64_t> shape(type.getShape());
+      shape[dim] = rows;
+      if (temporaries.contains(buffer))
+        return block = memref::AllocOp::create(
+                   builder, buffer.getLoc(),
+                   MemRefType::get(shape, type.getElementType()));
+      SmallVector<OpFoldResult> offsets(shape.size(), builder.getIndexAttr(0));
+      SmallVector<OpFoldResult> strides(shape.size(), builder.getIndexAttr(1));
+      offsets[dim] = begin;
+      return block = memref::SubViewOp::create(
+                 builder, buffer.getLoc(), buffer, offsets,
+                 getAsIndexOpFoldResult(builder.getContext(), shape), strides);
+    };
+    for (LinalgOp op : members) {
+      SmallVector<Value> operands;
+      for (OpOperand &operand : op->getOpOperands())
+        operands.push_back(isa<MemRefType>(operand.get().getType())
+                               ? blockOf(operand.get(), blockedDim(op, operand))
+                               : operand.get());
+      clone(builder, op, TypeRange(), operands);
+    }
+  }
+
+  int64_t size;
+  llvm::MapVector<Value, Access> accesses;
+  /// Ops that will run before the group, and those that will once it has one
+  /// more member.
+  SmallVector<Operation *> inFront, between;
+  /// Ops that will run behind the group, the first `numBehind` of them being
+  /// before its last member now; and the buffers they access or write.
+  SmallVector<Operation *> behind;
+  size_t numBehind = 0;
+  llvm::DenseMap<Value, bool> behindWrites;
+  llvm::SetVector<Value> temporaries;
+};
+
+struct GradBlockLoops : grad::impl::GradBlockLoopsBase<GradBlockLoops> {
+  void runOnOperation() override {
+    if (getOperation().isExternal() || !getOperation().getBody().hasOneBlock())
+      return;
+    sizes.clear();
+    tried.clear();
+    for (auto op : getOperation().getBody().front().getOps<LinalgOp>())
+      sizes[op] = blockableSize(op);
+    Operation *op = &getOperation().getBody().front().front();
+    while (op) {
+      Operation *next = op->getNextNode();
+      if (sizes.lookup(op) > 1 && !tried.contains(op) && isLarge(op)) {
+        Group group = collectGroup(cast<LinalgOp>(op));
+        if (group.isWorthwhile()) {
+          next = group.members.back()->getNextNode();
+          group.rewrite();
+          ++numGroups;
+        } else {
+          tried.insert_range(group.members);
+        }
+      }
+      op = next;
+    }
+  }
+
+private:
+  /// Whether a group may begin with `op`: there is no point in blocks of little
+  /// data, and long programs have many such ops.
+  static bool isLarge(Operation *op) {
+    constexpr int64_t kMinBytes = 2 * 1024;
+    return llvm::any_of(op->getOperands(), [](Value operand) {
+      return isa<MemRefType>(operand.getType()) &&
+             bytesOf(operand) >= kMinBytes;
+    });
+  }
+
+  /// The longest group that begins with `first`.
+  Group collectGroup(LinalgOp first) {
+    constexpr unsigned kMaxDistance = 100;
+    int64_t size = sizes.lookup(first);
+    Group group(size);
+    unsigned distance = 0;
+    for (Operation *op = first; op; op = op->getNextNode()) {
+      if (sizes.lookup(op) == size && group.add(cast<LinalgOp>(op)))
+        distance = 0;
+      else if (++distance > kMaxDistance || !group.pass(op))
+        break;
+    }
+    return group;
+  }
+
+  /// Outermost loops, 0 where they cannot be blocked.
+  llvm::DenseMap<Operation *, int64_t> sizes;
+  /// Members of groups that are not worthwhile.
+  llvm::DenseSet<Operation *> tried;
+};
+
+} // namespace

@@ -1,0 +1,177 @@
+//===- PlanMemoryForward.cpp - Buffers that need no place of their own ----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The first step of `grad-plan-memory`: an allocation moves into the buffer
+/// that its data end up in. Nobody else may access that buffer until then, and
+/// where both live on after a copy, neither may be written.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/PlanMemory.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  if (!linalgOp || !linalgOp.hasPureBufferSemantics())
+    return false;
+  auto isPlacedAs = [](Value a, Value b) {
+    auto aType = cast<MemRefType>(a.getType());
+    auto bType = cast<MemRefType>(b.getType());
+    return aType.getShape() == bType.getShape() &&
+           aType.getLayout() == bType.getLayout() &&
+           aType.getElementTypeBitWidth() == bType.getElementTypeBitWidth();
+  };
+  SetVector<Value> fromAliases = collectAliases(from);
+  SetVector<Value> toAliases = collectAliases(to);
+  // The body may load from either buffer, beside the operands.
+  for (auto *aliases : {&fromAliases, &toAliases})
+    for (Operation *access : collectAccesses(*aliases))
+      if (op->isProperAncestor(access))
+        return false;
+  OpOperand *written = nullptr;
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!toAliases.contains(operand.get()))
+      continue;
+    if (written || !linalgOp.isDpsInit(&operand) ||
+        getFullyViewedBuffer(operand.get()) != to ||
+        linalgOp.payloadUsesValueFromOperand(&operand) ||
+        !linalgOp.getMatchingIndexingMap(&operand).isPermutation())
+      return false;
+    written = &operand;
+  }
+  if (!written)
+    return false;
+  return llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
+    return !fromAliases.contains(operand.get()) ||
+           (linalgOp.isDpsInput(&operand) &&
+            getFullyViewedBuffer(operand.get()) == from &&
+            isPlacedAs(operand.get(), written->get()) &&
+            linalgOp.getMatchingIndexingMap(&operand) ==
+                linalgOp.getMatchingIndexingMap(written));
+  });
+}
+
+/// Whether the buffer `to` can hold what `from` holds until `at`, the operation
+/// in which `from` is copied to `to` or consumed by writing `to`.
+static bool canMoveInto(Value from, Value to, Operation *at,
+                        const BufferLiveness &liveness, bool isCopy) {
+  auto fromType = cast<MemRefType>(from.getType());
+  auto toType = dyn_cast<MemRefType>(to.getType());
+  Operation *alloc = from.getDefiningOp();
+  if (!alloc || !isAllocation(alloc) || from == to || !toType ||
+      !fromType.hasStaticShape() || !toType.hasStaticShape() ||
+      !fromType.getLayout().isIdentity() || !toType.getLayout().isIdentity() ||
+      fromType.getMemorySpace() != toType.getMemorySpace() ||
+      fromType.getNumElements() != toType.getNumElements() ||
+      fromType.getElementType() != toType.getElementType() ||
+      alloc->getBlock() != at->getBlock())
+    return false;
+  // The memory of `to` has to exist where `from` begins, in the same iteration.
+  if (Operation *def = to.getDefiningOp()) {
+    if (!isAllocation(def) || def->getBlock() != at->getBlock())
+      return false;
+  } else if (cast<BlockArgument>(to).getOwner() != at->getBlock() ||
+             !isa<func::FuncOp>(at->getParentOp())) {
+    return false;
+  }
+
+  // Before `at` nobody accesses `to`. After it, a copy and its source hold the
+  // same data for as long as neither is written.
+  SetVector<Value> fromAliases = collectAliases(from);
+  SetVector<Value> toAliases = collectAliases(to);
+  Lifetime here = liveness.range(at);
+  bool fromIsRead = false, writes = false;
+  for (auto *aliases : {&fromAliases, &toAliases}) {
+    for (Operation *access : collectAccesses(*aliases)) {
+      if (access == at)
+        continue;
+      if (isa<memref::ExtractAlignedPointerAsIndexOp, func::ReturnOp>(access))
+        return false;
+      bool isBefore = liveness.range(access).begin < here.begin;
+      if (aliases == &toAliases && isBefore)
+        return false;
+      if (!isBefore) {
+        fromIsRead |= aliases == &fromAliases;
+        writes |= mayWrite(access, *aliases);
+      }
+    }
+  }
+  return !fromIsRead || (isCopy && !writes);
+}
+
+/// Makes `to` take over the role of `from`.
+static void moveInto(Value from, Value to) {
+  Operation *alloc = from.getDefiningOp();
+  if (Operation *def = to.getDefiningOp(); def && !def->isBeforeInBlock(alloc))
+    def->moveBefore(alloc);
+  auto type = cast<MemRefType>(from.getType());
+  if (to.getType() != type) {
+    OpBuilder builder(alloc);
+    auto [strides, offset] = type.getStridesAndOffset();
+    to = memref::ReinterpretCastOp::create(builder, alloc->getLoc(), type, to,
+                                           offset, type.getShape(), strides);
+  }
+  for (Operation *user : llvm::make_early_inc_range(from.getUsers()))
+    if (isa<memref::DeallocOp>(user))
+      user->erase();
+  from.replaceAllUsesWith(to);
+  alloc->erase();
+}
+
+unsigned mlir::grad::forwardBuffers(func::FuncOp func, bool inPlace) {
+  unsigned numMoved = 0;
+  std::optional<BufferLiveness> liveness;
+  // Last operation first: a chain of elementwise operations ends in a result.
+  auto visit = [&](Operation *op) -> bool {
+    if (!liveness)
+      liveness.emplace(func);
+    if (auto copy = dyn_cast<memref::CopyOp>(op)) {
+      Value from = getFullyViewedBuffer(copy.getSource());
+      Value to = getFullyViewedBuffer(copy.getTarget());
+      if (!canMoveInto(from, to, op, *liveness, /*isCopy=*/true))
+        return false;
+      copy.erase();
+      moveInto(from, to);
+      return true;
+    }
+    auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+    if (!inPlace || !linalgOp || !linalgOp.hasPureBufferSemantics())
+      return false;
+    for (OpOperand &init : linalgOp.getDpsInitsMutable()) {
+      Value to = getFullyViewedBuffer(init.get());
+      if (!isa<BlockArgument>(to))
+        continue;
+      for (OpOperand *input : linalgOp.getDpsInputOperands()) {
+        if (!isa<MemRefType>(input->get().getType()))
+          continue;
+        Value from = getFullyViewedBuffer(input->get());
+        if (isElementwiseUpdate(op, from, to) &&
+            canMoveInto(from, to, op, *liveness, /*isCopy=*/false)) {
+          moveInto(from, to);
+          return true;
+        }
+      }
+    }
+    return false;
+  };
+  SmallVector<Operation *> candidates;
+  func.walk([&](Operation *op) {
+    if (isa<memref::CopyOp, linalg::LinalgOp>(op))
+      candidates.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(candidates)) {
+    if (!visit(op))
+      continue;
+    ++numMoved;
+    liveness.reset();
+  }
+  return numMoved;
+}

@@ -1,0 +1,40 @@
+// RUN: gradopt %s -convert-buffers-to-llvm -canonicalize | FileCheck %s
+// RUN: gradopt %s -convert-buffers-to-llvm=fast-math=true | FileCheck %s --check-prefix=FAST
+
+// CHECK-LABEL: llvm.func @buffers_are_distinct_and_have_a_size
+// CHECK-SAME: (%{{.*}}: !llvm.ptr {llvm.align = 4 : i64, llvm.dereferenceable = 16 : i64, llvm.noalias},
+// CHECK-SAME: %{{.*}}: !llvm.ptr {llvm.align = 64 : i64, llvm.dereferenceable = 128 : i64, llvm.noalias})
+// FAST-LABEL: llvm.func @buffers_are_distinct_and_have_a_size
+func.func @buffers_are_distinct_and_have_a_size(%x: memref<4xf32>, %arena: memref<128xi8>) attributes {grad.arena_bytes = 128 : i64} {
+  %c0 = arith.constant 0 : index
+  // CHECK: llvm.load %{{.*}} : !llvm.ptr -> f32
+  %0 = memref.load %x[%c0] : memref<4xf32>
+  // CHECK: llvm.fadd %{{.*}}, %{{.*}} : f32
+  // FAST: llvm.fadd %{{.*}} {fastmathFlags = #llvm.fastmath<nsz, arcp, contract, afn, reassoc>}
+  %1 = arith.addf %0, %0 : f32
+  memref.store %1, %x[%c0] : memref<4xf32>
+  return
+}
+
+// CHECK-LABEL: llvm.func @bools_are_bytes
+func.func @bools_are_bytes(%x: memref<4xi1>, %y: memref<4xi1>) {
+  // CHECK: %[[BYTE:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i8
+  // CHECK: %[[BIT:.*]] = llvm.icmp "ne" %[[BYTE]], %{{.*}} : i8
+  // CHECK: %[[WIDE:.*]] = llvm.zext %[[BIT]] : i1 to i8
+  // CHECK: llvm.store %[[WIDE]], %{{.*}} : i8
+  %c0 = arith.constant 0 : index
+  %0 = memref.load %x[%c0] : memref<4xi1>
+  memref.store %0, %y[%c0] : memref<4xi1>
+  return
+}
+
+// CHECK-LABEL: llvm.func @a_buffer_without_elements
+// CHECK-SAME: !llvm.ptr {llvm.noalias}
+func.func @a_buffer_without_elements(%x: memref<3x0xf64>) {
+  return
+}
+
+// Nothing is promised for private functions.
+// CHECK-LABEL: llvm.func @private
+// CHECK-SAME: (!llvm.ptr)
+func.func private @private(memref<4xf64>)

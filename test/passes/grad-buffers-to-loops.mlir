@@ -1,0 +1,132 @@
+// RUN: gradopt %s -grad-buffers-to-loops -split-input-file | FileCheck %s
+
+#ij = affine_map<(i, j) -> (i, j)>
+#i = affine_map<(i, j) -> (i)>
+#j = affine_map<(i, j) -> (j)>
+
+// CHECK-LABEL: func @loops_that_walk_together_become_one
+func.func @loops_that_walk_together_become_one(%x: memref<4x3xf64>, %y: memref<4x3xf64>) {
+  // CHECK: scf.for %[[I:.*]] = %c0{{.*}} to %c12
+  // CHECK-NOT: scf.for
+  // CHECK: %[[V:.*]] = memref.load %{{.*}}[%[[I]]]
+  // CHECK: %[[S:.*]] = arith.mulf %[[V]], %[[V]]
+  // CHECK: memref.store %[[S]], %{{.*}}[%[[I]]]
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<4x3xf64>) outs(%y : memref<4x3xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.mulf %in, %in : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// CHECK-LABEL: func @the_innermost_reduction_is_carried_in_a_register
+// CHECK-SAME: %[[X:.*]]: memref<4x3xf64>, %[[Y:.*]]: memref<4xf64>
+func.func @the_innermost_reduction_is_carried_in_a_register(%x: memref<4x3xf64>, %y: memref<4xf64>) {
+  // CHECK: scf.for %[[I:[a-z0-9]+]] =
+  // CHECK: %[[OLD:.*]] = memref.load %[[Y]][%[[I]]]
+  // CHECK: %[[NEW:.*]] = scf.for %[[J:[a-z0-9]+]] = {{.*}} iter_args(%[[ACC:.*]] = %[[OLD]])
+  // CHECK: %[[V:.*]] = memref.load %[[X]][%[[I]], %[[J]]]
+  // CHECK: %[[SUM:.*]] = arith.addf %[[ACC]], %[[V]]
+  // CHECK: scf.yield %[[SUM]]
+  // CHECK: memref.store %[[NEW]], %[[Y]][%[[I]]]
+  linalg.generic {indexing_maps = [#ij, #i], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<4x3xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %out, %in fastmath<reassoc> : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// CHECK-LABEL: func @an_outer_reduction_stays_in_memory
+func.func @an_outer_reduction_stays_in_memory(%x: memref<4x3xf64>, %y: memref<3xf64>) {
+  // CHECK: scf.for
+  // CHECK: scf.for %[[J:[a-z0-9]+]] = {{[^(]*}}{
+  // CHECK: memref.load %{{.*}}[%[[J]]] : memref<3xf64>
+  // CHECK: memref.store %{{.*}}[%[[J]]] : memref<3xf64>
+  linalg.generic {indexing_maps = [#ij, #j], iterator_types = ["reduction", "parallel"]}
+      ins(%x : memref<4x3xf64>) outs(%y : memref<3xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %out, %in fastmath<reassoc> : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+#none = affine_map<(i) -> ()>
+
+// CHECK-LABEL: func @a_long_sum_is_added_up_in_blocks
+func.func @a_long_sum_is_added_up_in_blocks(%x: memref<100000xf32>, %y: memref<f32>) {
+  // CHECK: %[[TOTAL:.*]] = scf.for %[[BEGIN:[a-z0-9]+]] = %c0{{.*}} to %c100000{{.*}} step %c4096{{.*}} iter_args(%[[SUM:.*]] = %{{.*}})
+  // CHECK: %[[NEXT:.*]] = arith.addi %[[BEGIN]], %c4096
+  // CHECK: %[[END:.*]] = arith.minsi %[[NEXT]], %c100000
+  // CHECK: %[[ZERO:.*]] = arith.constant 0.0
+  // CHECK: %[[PART:.*]] = scf.for %{{.*}} = %[[BEGIN]] to %[[END]] {{.*}} iter_args(%{{.*}} = %[[ZERO]])
+  // CHECK: arith.addf %[[SUM]], %[[PART]] : f32
+  // CHECK: memref.store %[[TOTAL]]
+  linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
+      ins(%x : memref<100000xf32>) outs(%y : memref<f32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %out, %in fastmath<reassoc> : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// CHECK-LABEL: func @a_long_maximum_needs_no_blocks
+func.func @a_long_maximum_needs_no_blocks(%x: memref<100000xf32>, %y: memref<f32>) {
+  // CHECK: scf.for
+  // CHECK-NOT: scf.for
+  // CHECK: arith.maximumf
+  linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
+      ins(%x : memref<100000xf32>) outs(%y : memref<f32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.maximumf %out, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+#mirror = affine_map<(i) -> (3 - i)>
+#id = affine_map<(i) -> (i)>
+
+// CHECK: #[[$MIRROR:.*]] = affine_map<(d0) -> (-d0 + 3)>
+// CHECK-LABEL: func @maps_and_indices
+func.func @maps_and_indices(%x: memref<4xindex>, %y: memref<4xindex>) {
+  // CHECK: scf.for %[[I:.*]] = %c0
+  // CHECK: %[[M:.*]] = affine.apply #[[$MIRROR]](%[[I]])
+  // CHECK: %[[V:.*]] = memref.load %{{.*}}[%[[M]]]
+  // CHECK: arith.addi %[[V]], %[[I]]
+  linalg.generic {indexing_maps = [#mirror, #id], iterator_types = ["parallel"]}
+      ins(%x : memref<4xindex>) outs(%y : memref<4xindex>) {
+  ^bb0(%in: index, %out: index):
+    %0 = linalg.index 0 : index
+    %1 = arith.addi %in, %0 : index
+    linalg.yield %1 : index
+  }
+  return
+}
+
+// CHECK-LABEL: func @only_a_strided_copy_is_a_loop
+func.func @only_a_strided_copy_is_a_loop(%x: memref<4xf64>, %y: memref<4xf64>, %z: memref<8xf64>) {
+  // CHECK: memref.copy
+  // CHECK: scf.for
+  // CHECK-NOT: memref.copy
+  %0 = memref.subview %z[0] [4] [2] : memref<8xf64> to memref<4xf64, strided<[2]>>
+  memref.copy %x, %y : memref<4xf64> to memref<4xf64>
+  memref.copy %x, %0 : memref<4xf64> to memref<4xf64, strided<[2]>>
+  return
+}
+
+// CHECK-LABEL: func @nothing_to_do_without_elements
+func.func @nothing_to_do_without_elements(%x: memref<3x0xf64>, %y: memref<3x0xf64>) {
+  // CHECK-NEXT: return
+  memref.copy %x, %y : memref<3x0xf64> to memref<3x0xf64>
+  return
+}

@@ -1,0 +1,272 @@
+// RUN: gradopt %s --grad-fuse --canonicalize -split-input-file | FileCheck %s
+
+#id = affine_map<(d0) -> (d0)>
+#scalar = affine_map<(d0) -> ()>
+
+// Value and gradient of sum(exp(x)) are one loop: exp is computed once, the
+// gradient is an output beside the accumulator.
+// CHECK-DAG: #[[$ID:.*]] = affine_map<(d0) -> (d0)>
+// CHECK-DAG: #[[$SCALAR:.*]] = affine_map<(d0) -> ()>
+// CHECK-LABEL: func.func @value_and_gradient
+// CHECK-SAME: %[[X:[^:]+]]: tensor<8xf64>
+// CHECK-DAG: %[[ZERO:.*]] = linalg.fill
+// CHECK-DAG: %[[EMPTY:.*]] = tensor.empty() : tensor<8xf64>
+// CHECK: %[[R:.*]]:2 = linalg.generic {indexing_maps = [#[[$ID]], #[[$SCALAR]], #[[$ID]]], iterator_types = ["reduction"]} ins(%[[X]] : tensor<8xf64>) outs(%[[ZERO]], %[[EMPTY]] :
+// CHECK: %[[E:.*]] = math.exp
+// CHECK-NOT: math.exp
+// CHECK-DAG: %[[S:.*]] = arith.addf
+// CHECK-DAG: %[[G:.*]] = arith.mulf %[[E]]
+// CHECK: linalg.yield %[[S]], %[[G]]
+// CHECK: return %[[R]]#0, %[[R]]#1
+func.func @value_and_gradient(%x: tensor<8xf64>) -> (tensor<f64>, tensor<8xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %seed = arith.constant dense<2.0> : tensor<f64>
+  %v = tensor.empty() : tensor<8xf64>
+  %s = tensor.empty() : tensor<f64>
+  %exp = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : tensor<8xf64>) outs(%v : tensor<8xf64>) {
+  ^bb0(%a: f64, %o: f64):
+    %0 = math.exp %a : f64
+    linalg.yield %0 : f64
+  } -> tensor<8xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%s : tensor<f64>) -> tensor<f64>
+  %sum = linalg.generic {indexing_maps = [#id, #scalar], iterator_types = ["reduction"]}
+      ins(%exp : tensor<8xf64>) outs(%init : tensor<f64>) {
+  ^bb0(%a: f64, %o: f64):
+    %0 = arith.addf %o, %a : f64
+    linalg.yield %0 : f64
+  } -> tensor<f64>
+  %seeds = linalg.generic {indexing_maps = [#scalar, #id], iterator_types = ["parallel"]}
+      ins(%seed : tensor<f64>) outs(%v : tensor<8xf64>) {
+  ^bb0(%a: f64, %o: f64):
+    linalg.yield %a : f64
+  } -> tensor<8xf64>
+  %grad = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}
+      ins(%exp, %seeds : tensor<8xf64>, tensor<8xf64>) outs(%v : tensor<8xf64>) {
+  ^bb0(%a: f64, %b: f64, %o: f64):
+    %0 = arith.mulf %a, %b : f64
+    linalg.yield %0 : f64
+  } -> tensor<8xf64>
+  return %sum, %grad : tensor<f64>, tensor<8xf64>
+}
+
+// -----
+
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+
+// A softmax is two passes over its rows: what needs the sum has to wait for it.
+// CHECK-LABEL: func.func @softmax
+// CHECK: %[[E:.*]]:2 = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]
+// CHECK: math.exp
+// CHECK: arith.addf
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
+// CHECK-SAME: ins(%[[E]]#{{[01]}}, %[[E]]#{{[01]}} :
+// CHECK-NOT: math.exp
+// CHECK: arith.divf
+// CHECK-NOT: linalg.generic
+func.func @softmax(%x: tensor<8x4xf64>) -> tensor<8x4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %v = tensor.empty() : tensor<8x4xf64>
+  %s = tensor.empty() : tensor<8xf64>
+  %exp = linalg.exp ins(%x : tensor<8x4xf64>) outs(%v : tensor<8x4xf64>) -> tensor<8x4xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%s : tensor<8xf64>) -> tensor<8xf64>
+  %sum = linalg.reduce { arith.addf } ins(%exp : tensor<8x4xf64>) outs(%init : tensor<8xf64>) dimensions = [1]
+  %sums = linalg.broadcast ins(%sum : tensor<8xf64>) outs(%v : tensor<8x4xf64>) dimensions = [1]
+  %y = linalg.div ins(%exp, %sums : tensor<8x4xf64>, tensor<8x4xf64>) outs(%v : tensor<8x4xf64>) -> tensor<8x4xf64>
+  return %y : tensor<8x4xf64>
+}
+
+// -----
+
+// An expensive producer is computed once per element of its own, not of what it
+// is broadcast to; a cheap one needs no memory.
+// CHECK-LABEL: func.func @broadcasts
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel"]
+// CHECK: math.exp
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]
+// CHECK-DAG: arith.negf
+// CHECK-DAG: arith.mulf
+// CHECK-NOT: linalg.generic
+func.func @broadcasts(%x: tensor<4xf64>, %y: tensor<4xf64>) -> tensor<8x4xf64> {
+  %v = tensor.empty() : tensor<4xf64>
+  %m = tensor.empty() : tensor<8x4xf64>
+  %exp = linalg.exp ins(%x : tensor<4xf64>) outs(%v : tensor<4xf64>) -> tensor<4xf64>
+  %neg = linalg.negf ins(%y : tensor<4xf64>) outs(%v : tensor<4xf64>) -> tensor<4xf64>
+  %a = linalg.broadcast ins(%exp : tensor<4xf64>) outs(%m : tensor<8x4xf64>) dimensions = [0]
+  %b = linalg.broadcast ins(%neg : tensor<4xf64>) outs(%m : tensor<8x4xf64>) dimensions = [0]
+  %r = linalg.mul ins(%a, %b : tensor<8x4xf64>, tensor<8x4xf64>) outs(%m : tensor<8x4xf64>) -> tensor<8x4xf64>
+  return %r : tensor<8x4xf64>
+}
+
+// -----
+
+#lhs = affine_map<(d0, d1, d2) -> (d0, d2)>
+#rhs = affine_map<(d0, d1, d2) -> (d2, d1)>
+#out = affine_map<(d0, d1, d2) -> (d0, d1)>
+
+// A product takes a transposed operand by its indexing map, and nothing else.
+// CHECK-DAG: #[[$TRANSPOSED:.*]] = affine_map<(d0, d1, d2) -> (d2, d0)>
+// CHECK-LABEL: func.func @product
+// CHECK-SAME: %[[X:[^:]+]]: tensor<8x4xf64>, %[[Y:[^:]+]]: tensor<8x2xf64>
+// CHECK: %[[EXP:.*]] = linalg.generic
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: math.exp
+// CHECK: linalg.generic {indexing_maps = [#[[$TRANSPOSED]], {{.*}}"reduction"]} ins(%[[X]], %[[EXP]] :
+// CHECK: arith.mulf
+// CHECK-NEXT: arith.addf
+// CHECK-NEXT: linalg.yield
+// CHECK-NOT: linalg.generic
+func.func @product(%x: tensor<8x4xf64>, %y: tensor<8x2xf64>) -> tensor<4x2xf64> {
+  %zero = arith.constant 0.0 : f64
+  %t = tensor.empty() : tensor<4x8xf64>
+  %v = tensor.empty() : tensor<8x2xf64>
+  %r = tensor.empty() : tensor<4x2xf64>
+  %xt = linalg.transpose ins(%x : tensor<8x4xf64>) outs(%t : tensor<4x8xf64>) permutation = [1, 0]
+  %exp = linalg.exp ins(%y : tensor<8x2xf64>) outs(%v : tensor<8x2xf64>) -> tensor<8x2xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%r : tensor<4x2xf64>) -> tensor<4x2xf64>
+  %p = linalg.generic {indexing_maps = [#lhs, #rhs, #out], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%xt, %exp : tensor<4x8xf64>, tensor<8x2xf64>) outs(%init : tensor<4x2xf64>) {
+  ^bb0(%a: f64, %b: f64, %o: f64):
+    %0 = arith.mulf %a, %b : f64
+    %1 = arith.addf %o, %0 : f64
+    linalg.yield %1 : f64
+  } -> tensor<4x2xf64>
+  return %p : tensor<4x2xf64>
+}
+
+// -----
+
+// Cheap work is repeated rather than stored when its readers cannot be merged.
+// CHECK-LABEL: func.func @repeated
+// CHECK: linalg.generic {{.*}} iterator_types = ["reduction"]
+// CHECK: arith.negf
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel"]
+// CHECK: arith.negf
+// CHECK-NOT: linalg.generic
+func.func @repeated(%x: tensor<8xf64>) -> tensor<8xf64> {
+  %low = arith.constant 0xFFF0000000000000 : f64
+  %v = tensor.empty() : tensor<8xf64>
+  %s = tensor.empty() : tensor<f64>
+  %neg = linalg.negf ins(%x : tensor<8xf64>) outs(%v : tensor<8xf64>) -> tensor<8xf64>
+  %init = linalg.fill ins(%low : f64) outs(%s : tensor<f64>) -> tensor<f64>
+  %max = linalg.reduce { arith.maximumf } ins(%neg : tensor<8xf64>) outs(%init : tensor<f64>) dimensions = [0]
+  %all = linalg.broadcast ins(%max : tensor<f64>) outs(%v : tensor<8xf64>) dimensions = [0]
+  %y = linalg.sub ins(%neg, %all : tensor<8xf64>, tensor<8xf64>) outs(%v : tensor<8xf64>) -> tensor<8xf64>
+  return %y : tensor<8xf64>
+}
+
+// -----
+
+// Readers of the same tensor share a loop, also where one reads it transposed.
+// CHECK-LABEL: func.func @siblings
+// CHECK: %[[R:.*]]:2 = linalg.generic
+// CHECK-SAME: ins(%{{[^ ,]*}} : tensor<8x4xf64>)
+// CHECK-DAG: math.exp
+// CHECK-DAG: math.sin
+// CHECK-NOT: linalg.generic
+func.func @siblings(%x: tensor<8x4xf64>) -> (tensor<8x4xf64>, tensor<4x8xf64>) {
+  %v = tensor.empty() : tensor<8x4xf64>
+  %w = tensor.empty() : tensor<4x8xf64>
+  %exp = linalg.exp ins(%x : tensor<8x4xf64>) outs(%v : tensor<8x4xf64>) -> tensor<8x4xf64>
+  %xt = linalg.transpose ins(%x : tensor<8x4xf64>) outs(%w : tensor<4x8xf64>) permutation = [1, 0]
+  %sin = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>],
+                         iterator_types = ["parallel", "parallel"]}
+      ins(%xt : tensor<4x8xf64>) outs(%w : tensor<4x8xf64>) {
+  ^bb0(%a: f64, %o: f64):
+    %0 = math.sin %a : f64
+    linalg.yield %0 : f64
+  } -> tensor<4x8xf64>
+  return %exp, %sin : tensor<8x4xf64>, tensor<4x8xf64>
+}
+
+// -----
+
+// Indices follow their loop when loops are permuted.
+// CHECK-LABEL: func.func @indices
+// CHECK: linalg.generic
+// CHECK-DAG: linalg.index 0
+// CHECK-DAG: linalg.index 1
+// CHECK-NOT: linalg.generic
+func.func @indices(%x: tensor<8x4xi64>) -> (tensor<8x4xi64>, tensor<4x8xi64>) {
+  %v = tensor.empty() : tensor<8x4xi64>
+  %w = tensor.empty() : tensor<4x8xi64>
+  %rows = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>],
+                          iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<8x4xi64>) outs(%v : tensor<8x4xi64>) {
+  ^bb0(%a: i64, %o: i64):
+    %i = linalg.index 0 : index
+    %0 = arith.index_cast %i : index to i64
+    %1 = arith.divsi %a, %0 : i64
+    linalg.yield %1 : i64
+  } -> tensor<8x4xi64>
+  %columns = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, affine_map<(d0, d1) -> (d0, d1)>],
+                          iterator_types = ["parallel", "parallel"]}
+      ins(%x : tensor<8x4xi64>) outs(%w : tensor<4x8xi64>) {
+  ^bb0(%a: i64, %o: i64):
+    %i = linalg.index 0 : index
+    %0 = arith.index_cast %i : index to i64
+    %1 = arith.divsi %a, %0 : i64
+    linalg.yield %1 : i64
+  } -> tensor<4x8xi64>
+  return %rows, %columns : tensor<8x4xi64>, tensor<4x8xi64>
+}
+
+// -----
+
+// The innermost loop of a sum over columns walks along the rows.
+// CHECK-DAG: #[[$ID:.*]] = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK-DAG: #[[$COLUMN:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK-LABEL: func.func @column_sum
+// CHECK: linalg.generic {indexing_maps = [#[[$ID]], #[[$COLUMN]]], iterator_types = ["reduction", "parallel"]}
+func.func @column_sum(%x: tensor<8x4xf64>) -> tensor<4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %s = tensor.empty() : tensor<4xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%s : tensor<4xf64>) -> tensor<4xf64>
+  %sum = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d1, d0)>, affine_map<(d0, d1) -> (d0)>],
+                         iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<8x4xf64>) outs(%init : tensor<4xf64>) {
+  ^bb0(%a: f64, %o: f64):
+    %0 = arith.addf %o, %a : f64
+    linalg.yield %0 : f64
+  } -> tensor<4xf64>
+  return %sum : tensor<4xf64>
+}
+
+// -----
+
+// Accumulators of several operations have initial values of their own.
+// CHECK-LABEL: func.func @separate_accumulators
+// CHECK-COUNT-2: linalg.fill
+func.func @separate_accumulators(%x: tensor<8x4xf64>, %y: tensor<8x4xf64>) -> (tensor<8xf64>, tensor<8xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %s = tensor.empty() : tensor<8xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%s : tensor<8xf64>) -> tensor<8xf64>
+  %a = linalg.reduce { arith.addf } ins(%x : tensor<8x4xf64>) outs(%init : tensor<8xf64>) dimensions = [1]
+  %b = linalg.reduce { arith.addf } ins(%y : tensor<8x4xf64>) outs(%init : tensor<8xf64>) dimensions = [1]
+  return %a, %b : tensor<8xf64>, tensor<8xf64>
+}
+
+// -----
+
+// Loops of one iteration do not keep operations apart.
+// CHECK-LABEL: func.func @unit_loops
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel"]
+// CHECK: math.exp
+// CHECK: math.sin
+// CHECK-NOT: linalg.generic
+func.func @unit_loops(%x: tensor<8xf64>) -> tensor<8xf64> {
+  %v = tensor.empty() : tensor<8xf64>
+  %w = tensor.empty() : tensor<8x1xf64>
+  %exp = linalg.exp ins(%x : tensor<8xf64>) outs(%v : tensor<8xf64>) -> tensor<8xf64>
+  %a = tensor.expand_shape %exp [[0, 1]] output_shape [8, 1] : tensor<8xf64> into tensor<8x1xf64>
+  %sin = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0, d1)>],
+                         iterator_types = ["parallel", "parallel"]}
+      ins(%a : tensor<8x1xf64>) outs(%w : tensor<8x1xf64>) {
+  ^bb0(%i: f64, %o: f64):
+    %0 = math.sin %i : f64
+    linalg.yield %0 : f64
+  } -> tensor<8x1xf64>
+  %b = tensor.collapse_shape %sin [[0, 1]] : tensor<8x1xf64> into tensor<8xf64>
+  return %b : tensor<8xf64>
+}

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Fusion on random graphs of elementwise operations, broadcasts, reductions and products.
+
+Values are used several times and by several results, which is what makes loops merge. Everything
+runs through the whole pipeline and is compared with NumPy.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gradopt as go
+
+T = TypeVar("T")
+UNARY = (np.sin, np.tanh, np.negative, lambda x: np.exp(-x * x), lambda x: 1.0 / (2.0 + x * x))
+BINARY = (np.add, np.subtract, np.multiply, np.maximum, lambda a, b: np.where(a < b, a, b))
+SHAPES = ((5, 7), (7,), (5, 1), (5, 5))
+
+
+def graph(choices: Sequence[int], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Grows a graph from `inputs` as `choices` tell; returns three of its values."""
+    numbers: Iterator[int] = iter(choices)
+    values = list(inputs)
+
+    def pick(options: Sequence[T]) -> T:
+        return options[next(numbers, 0) % len(options)]
+
+    def step() -> np.ndarray:
+        kind = next(numbers, 0) % 9
+        a = pick(values)
+        if kind <= 1:
+            return pick(UNARY)(a)
+        if kind <= 4:
+            return pick(BINARY)(a, pick([v for v in values if fits(v.shape, a.shape)]))
+        if kind == 5 and a.ndim:
+            return np.sum(a, axis=pick(range(a.ndim)), keepdims=bool(pick([0, 1]))) / 7.0
+        if kind == 6:
+            return np.max(a) - a if a.ndim else a
+        if kind == 7:
+            return a.T
+        square = [v for v in values if v.shape == (5, 5)]
+        wide = [v for v in values if v.ndim == 2 and v.shape[0] == 5]
+        return np.tanh(pick(square) @ pick(wide))
+
+    for _ in range(len(choices) // 4):
+        values.append(step())
+    return [values[-1], pick(values), pick(values)]
+
+
+def fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    try:
+        return math.prod(np.broadcast_shapes(a, b)) <= 35
+    except ValueError:
+        return False
+
+
+def check(choices: Sequence[int]) -> None:
+    rng = np.random.default_rng(len(choices))
+    inputs = [rng.uniform(-1.0, 1.0, shape) for shape in SHAPES]
+    expected = graph(choices, inputs)
+    actual = go.compile(lambda *arrays: graph(choices, arrays))(*inputs)
+    for a, e in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(a, e, rtol=1e-9, atol=1e-11)
+
+
+@given(st.lists(st.integers(0, 2519), min_size=4, max_size=80))
+@settings(max_examples=40, deadline=None)
+def test_random_graphs(choices: list[int]) -> None:
+    check(choices)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_graphs(seed: int) -> None:
+    check(np.random.default_rng(seed).integers(0, 2520, 200).tolist())
