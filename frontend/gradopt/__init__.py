@@ -2,15 +2,16 @@
 """gradopt compiles NumPy functions and their derivatives to native code through MLIR."""
 
 from gradopt import errors as errors
-from gradopt import functions as _functions  # noqa: F401 - fills the tables
+from gradopt import functions as functions  # fills the tables of NumPy functions
 from gradopt import numpy as numpy
 from gradopt.api import compile, compile_grad, compile_value_and_grad
 from gradopt.check import gradcheck
 from gradopt.compiled import Compiled
 from gradopt.errors import GradoptError
+from gradopt.jacobian_products import jvp, vjp
 from gradopt.lowered import Lowered, Memory
 from gradopt.pytree import register_pytree
-from gradopt.transforms import grad, jvp, stop_gradient, value_and_grad, vjp
+from gradopt.transforms import grad, stop_gradient, value_and_grad
 
 __version__ = "0.1.0"
 

@@ -103,7 +103,7 @@ def set_blas_threads(count: int) -> None:
     """Limits the threads of the loaded BLAS, where it has such a function."""
 
 def alloc_count() -> int:
-    """Heap allocations made by the runtime so far: arenas and staging buffers (not results)."""
+    """Heap allocations made by calls of compiled code so far: the arenas (not the results)."""
 
 def staged_copy_count() -> int:
     """Arguments copied so far because they were strided, misaligned or byte-swapped."""
@@ -208,7 +208,7 @@ class Dispatcher:
     ) -> None:
         """Negative static_argnums count from the end of the positional arguments.
 
-        A call with an unhashable static argument raises TypeError."""
+        A call with an unhashable static argument is handed to `_flatten`, which explains it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def cache_size(self) -> int:

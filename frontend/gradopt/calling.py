@@ -26,7 +26,9 @@ def function_name(function: Any) -> str:
     """The function's name, for messages and symbols."""
     name = getattr(function, "__name__", None)
     if name is None:
-        name = function_name(function.func) if hasattr(function, "func") else type(function).__name__
+        name = (
+            function_name(function.func) if hasattr(function, "func") else type(function).__name__
+        )
     return "lambda" if name == "<lambda>" else name
 
 
@@ -93,7 +95,7 @@ def plain_leaf(leaf: Any, path: str) -> Any:
             return leaf
     dtype: np.dtype[Any] = leaf.dtype
     if dtype not in SUPPORTED and dtype.newbyteorder("=") not in SUPPORTED:
-        if dtype == object:
+        if dtype.kind == "O":
             raise ArgumentTypeError(f"{path} is an array of objects; make it an array of numbers")
         raise UnsupportedError(
             f"{path} has dtype {dtype}, which is not supported; supported are {SUPPORTED_TEXT}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 from gradopt.calling import function_name, plain_leaf
 from gradopt.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError, hide_frames
+from gradopt.jacobian_products import jvp, vjp
 from gradopt.pytree import TreeDef, flatten, leaf_paths
-from gradopt.transforms import jvp, vjp
 
 Array = np.ndarray[Any, Any]
 
@@ -24,6 +25,7 @@ _DEFAULTS = {
     np.dtype(np.float32): (5e-2, 1e-2, 2e-3),
 }
 _LEVELS = 3
+_TRIALS = 4
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def gradcheck(
     unknown = set(modes) - {"fwd", "rev"}
     if unknown or not modes:
         raise ArgumentError(f'modes are "fwd" and "rev", not {modes!r}')
+    for name, value in (("eps", eps), ("rtol", rtol), ("atol", atol)):
+        if value is not None and not (0 < value < np.inf or (value == 0 and name != "eps")):
+            raise ArgumentError(f"{name} must be a positive number, not {value}")
     if order < 1:
         raise ArgumentError(f"order must be at least 1, not {order}")
     problem = _problem(function, arguments, argnums, (eps, rtol, atol))
@@ -123,7 +128,8 @@ def _problem(
         if argnums is not None and len(floats) != len(span):
             wrong = next(k for k in span if k not in floats)
             raise ArgumentTypeError(
-                f"cannot differentiate with respect to {paths[wrong]} of dtype {arrays[wrong].dtype}"
+                f"cannot differentiate with respect to {paths[wrong]} of "
+                f"dtype {arrays[wrong].dtype}"
             )
         positions += floats
     if not positions:
@@ -157,9 +163,7 @@ def _flat_function(
 def _weights(results: list[Any]) -> list[Array]:
     """Fixed cotangents of order 1, different for all elements."""
     generator = np.random.default_rng(0)
-    return [
-        (0.5 + generator.random(np.shape(r))).astype(np.asarray(r).dtype) for r in results
-    ]
+    return [(0.5 + generator.random(np.shape(r))).astype(np.asarray(r).dtype) for r in results]
 
 
 def _gradient_problem(problem: _Problem) -> _Problem:
@@ -206,7 +210,8 @@ def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
                     _compare("fwd", place, np.asarray(analytic), expected)
             if gradients is not None:
                 expected = sum(
-                    float(np.sum(w.astype(np.float64) * n)) for w, n in zip(weights, numeric, strict=True)
+                    float(np.sum(w.astype(np.float64) * n))
+                    for w, n in zip(weights, numeric, strict=True)
                 )
                 _compare("rev", place, np.asarray(gradients[number])[index], np.asarray(expected))
 
@@ -220,6 +225,7 @@ def _difference(
     relative = problem.eps if problem.eps is not None else _DEFAULTS[leaf.dtype][0]
     step = relative * max(1.0, abs(float(center)))
     finite = [np.isfinite(r) for r in base]
+    tolerance = 1e-2 * _DEFAULTS[leaf.dtype][1]
 
     def evaluate(offset: float) -> tuple[list[Array], float]:
         moved = list(problem.leaves)
@@ -233,26 +239,39 @@ def _difference(
         (upper, above), (lower, below) = evaluate(size), evaluate(-size)
         return [(u - v) / (above - below) for u, v in zip(upper, lower, strict=True)]
 
-    for _ in range(8):
+    best: list[Array] = []
+    errors: list[Array] = []
+    for _ in range(_TRIALS):
         rows = [central(step / 2**level) for level in range(_LEVELS)]
-        if all(
-            np.isfinite(value[ok]).all()
-            for row in rows
-            for value, ok in zip(row, finite, strict=True)
-        ):
+        trials = [_ridders([row[k] for row in rows]) for k in range(len(base))]
+        if not best:
+            best, errors = [t[0] for t in trials], [t[1] for t in trials]
+        else:
+            for k, (value, error) in enumerate(trials):
+                better = ~(errors[k] <= error)
+                best[k] = np.where(better, value, best[k])
+                errors[k] = np.where(better, error, errors[k])
+        accurate = [
+            (e <= tolerance * (1 + np.abs(b)))[ok].all()
+            for e, b, ok in zip(errors, best, finite, strict=True)
+        ]
+        if all(accurate):
             break
         step /= 8
-    return [_ridders([row[k] for row in rows]) for k in range(len(base))]
+    return best
 
 
-def _ridders(row: list[Array]) -> Array:
-    """Extrapolates differences of halved steps; each element takes the best-agreeing entry."""
-    best = row[-1]
+def _ridders(row: list[Array]) -> tuple[Array, Array]:
+    """Extrapolates differences of halved steps; each element takes the best-agreeing entry.
+
+    Returns the derivatives and their estimated errors.
+    """
     with np.errstate(all="ignore"):
+        best = row[-1]
         error = np.abs(row[-1] - row[-2])
         factor = 4.0
         while len(row) > 1:
-            following = [(factor * b - a) / (factor - 1) for a, b in zip(row, row[1:], strict=False)]
+            following = [(factor * b - a) / (factor - 1) for a, b in itertools.pairwise(row)]
             for k, value in enumerate(following):
                 change = np.maximum(np.abs(value - row[k]), np.abs(value - row[k + 1]))
                 better = change < error
@@ -260,7 +279,7 @@ def _ridders(row: list[Array]) -> Array:
                 error = np.where(better, change, error)
             row = following
             factor *= 4.0
-    return best
+    return best, np.where(np.isfinite(error), error, np.inf)
 
 
 def _compare(
@@ -285,8 +304,9 @@ def _compare(
     element = f"{path}[{', '.join(map(str, index))}]" if index else path
     result = f", result element {where}" if analytic.ndim else ""
     raise GradientCheckError(
-        f"{'forward' if mode == 'fwd' else 'reverse'} derivative of {problem.name} of order {order} "
-        f"is wrong at {element}{result}: numeric {float(expected)!r}, analytic {float(got)!r} "
+        f"{'forward' if mode == 'fwd' else 'reverse'} derivative of {problem.name} of order "
+        f"{order} is wrong at {element}{result}: numeric {float(expected)!r}, "
+        f"analytic {float(got)!r} "
         f"(difference {abs(float(expected) - float(got)):.3g}, tolerance "
         f"{atol + rtol * abs(float(expected)):.3g})",
         path,

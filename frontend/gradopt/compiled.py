@@ -198,4 +198,3 @@ def _argument(leaf: Any, path: str) -> Leaf:
     if weak is not None:
         return Leaf(path, weak, (), weak=True)
     return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape)
-

@@ -15,9 +15,6 @@ import numpy as np
 from mlir import ir
 
 from gradopt import _gradopt
-
-# Registers the op classes of the dialect.
-from gradopt.dialects import grad as _grad  # noqa: F401
 from gradopt.dtypes import DType
 
 lock = threading.RLock()
@@ -26,7 +23,7 @@ lock = threading.RLock()
 @functools.cache
 def context() -> ir.Context:
     """The context, with the grad dialect loaded."""
-    made = ir.Context(load_on_create_dialects=[])
+    made = ir.Context(load_on_create_dialects=[])  # pyright: ignore[reportCallIssue]
     _gradopt.register_dialects(made)
     return made
 
@@ -75,7 +72,7 @@ def _numpy_dtype(type_: ir.Type) -> DType:
 
 def elements_attribute(array: np.ndarray[Any, Any]) -> ir.Attribute:
     """`dense<...>` of the array."""
-    contiguous: np.ndarray[Any, Any] = np.ascontiguousarray(array)
+    contiguous: Any = np.ascontiguousarray(array)
     if array.dtype.kind == "b":
         contiguous = np.packbits(contiguous, axis=None, bitorder="little")
     return ir.DenseElementsAttr.get(

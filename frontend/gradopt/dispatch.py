@@ -61,7 +61,9 @@ def implements(*functions: Callable[..., Any], view: bool = False) -> Callable[[
         signature = inspect.signature(implementation)
         parameters = signature.parameters.values()
         variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        positional = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+        positional = [
+            p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)
+        ]
         for function in functions:
             FUNCTIONS[function] = Handler(
                 implementation,
@@ -90,7 +92,9 @@ _HINTS = {
 }
 
 
-def call_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_function(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Calls our implementation of a NumPy function.
 
     Raises:
@@ -119,17 +123,17 @@ def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
     result = handler.function(*args, **kwargs)
     if args and result is args[0] and hasattr(result, "_alias"):
         result = result._alias()
-    if handler.view and args:
-        _mark_views(args[0], result)
+    if handler.view:
+        _mark_views(args, result)
     return result
 
 
-def _mark_views(base: Any, result: Any) -> None:
-    if hasattr(base, "_viewed"):
-        base._viewed = True
-        for part in result if isinstance(result, (list, tuple)) else (result,):
-            if hasattr(part, "_viewed"):
-                part._viewed = True
+def _mark_views(bases: tuple[Any, ...], result: Any) -> None:
+    if any(hasattr(base, "_viewed") for base in bases):
+        parts = result if isinstance(result, (list, tuple)) else (result,)
+        for array in (*bases, *parts):
+            if hasattr(array, "_viewed"):
+                array._viewed = True
 
 
 # Keywords of ufuncs, with the values that change nothing.
@@ -151,13 +155,16 @@ def _is_default(keyword: str, value: Any) -> bool:
     return any(value is d or (type(value) is str and value == d) for d in defaults)
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Calls our implementation of a ufunc or of one of its methods."""
     name = f"numpy.{ufunc.__name__}"
     if method == "__call__":
         for keyword, value in kwargs.items():
             if not _is_default(keyword, value):
-                raise unsupported(f"keyword {keyword}= of {name}")
+                hint = "write `a = a + b` for `a += b` on a concrete array" * (keyword == "out")
+                raise unsupported(f"keyword {keyword}= of {name}", hint)
         return ufunc_handler(ufunc)(*inputs)
     if method == "reduce" and ufunc in REDUCTIONS:
         # ufunc.reduce reduces axis 0 by default, numpy.sum all axes.
@@ -166,7 +173,9 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
     if method == "outer" and not kwargs and ufunc in UFUNCS:
         left, right = inputs
-        left = call_function(np.expand_dims, (left, tuple(range(np.ndim(left), np.ndim(left) + np.ndim(right)))), {})
+        left = call_function(
+            np.expand_dims, (left, tuple(range(np.ndim(left), np.ndim(left) + np.ndim(right)))), {}
+        )
         return UFUNCS[ufunc](left, right)
     raise unsupported(f"{name}.{method}")
 

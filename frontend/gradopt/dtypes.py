@@ -62,7 +62,7 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
     result = _resolved.get(key)
     if result is None:
         # NumPy's resolve_dtypes takes int, float and complex as weak, and bool as its dtype.
-        kinds = tuple(BOOL if kind is bool else kind for kind in operands)
+        kinds: tuple[Any, ...] = tuple(BOOL if kind is bool else kind for kind in operands)
         if all(isinstance(kind, type) for kind in kinds):
             kinds = tuple(WEAK_DTYPES[kind] for kind in kinds)
         try:

@@ -74,7 +74,8 @@ def _expand(x: Tracer, index: tuple[Any, ...]) -> list[Any]:
             parts.extend(new)
     if consumed > x.ndim:
         raise _error(
-            f"too many indices for array: array is {x.ndim}-dimensional, but {consumed} were indexed"
+            f"too many indices for array: array is {x.ndim}-dimensional, "
+            f"but {consumed} were indexed"
         )
     missing = [_ALL] * (x.ndim - consumed)
     place = len(parts) if ellipsis is None else ellipsis
@@ -106,7 +107,8 @@ def _entry(entry: Any, x: Tracer, dimension: int) -> list[Any]:
             expected = x.shape[dimension : dimension + array.ndim]
             if array.shape != expected:
                 raise _error(
-                    f"boolean index of shape {array.shape} does not match the indexed shape {expected}"
+                    f"boolean index of shape {array.shape} does not match "
+                    f"the indexed shape {expected}"
                 )
             return list(array.nonzero())
         if array.dtype.kind not in "iu":
@@ -170,7 +172,9 @@ def _basic(x: Tracer, parts: list[Any]) -> Tracer:
     if dynamic:
         zero = scalar(0, INT64)
         starts = [dynamic.get(i, zero) for i in range(x.ndim)]
-        x = prims.dynamic_slice(x, starts, [1 if i in dynamic else n for i, n in enumerate(x.shape)])
+        x = prims.dynamic_slice(
+            x, starts, [1 if i in dynamic else n for i, n in enumerate(x.shape)]
+        )
     return prims.reshape(x, tuple(shape))
 
 

@@ -108,7 +108,7 @@ def function_source(function: object) -> SourceLocation | None:
     """Where a Python function is defined; None for other callables."""
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(function, "__call__", None), "__code__", None)
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004
     if not isinstance(code, CodeType):
         return None
     return SourceLocation(code.co_filename, code.co_firstlineno, function=code.co_name)

@@ -130,7 +130,7 @@ class Lowered:
             CompilerError: a pass failed.
         """
         module = self._module(stage)
-        return module.operation.get_asm(enable_debug_info=locations, large_elements_limit=64)
+        return str(module.operation.get_asm(enable_debug_info=locations, large_elements_limit=64))
 
     def llvm_ir(self) -> str:
         """The optimised LLVM IR."""
@@ -284,7 +284,9 @@ def load_blas() -> None:
         import scipy_openblas32  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         return
-    found = sorted(glob.glob(os.path.join(scipy_openblas32.get_lib_dir(), "libscipy_openblas*.so*")))
+    found = sorted(
+        glob.glob(os.path.join(scipy_openblas32.get_lib_dir(), "libscipy_openblas*.so*"))
+    )
     if found:
         _gradopt.set_blas(found[0])
         _gradopt.set_blas_threads(1)

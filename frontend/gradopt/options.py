@@ -38,7 +38,7 @@ class Options:
             raise ArgumentError(f'device must be "cpu", not {self.device!r}')
         if self.num_threads not in (None, 1):
             raise UnsupportedError(
-                f"num_threads={self.num_threads} is not supported yet: compiled code uses one thread"
+                f"num_threads={self.num_threads} is not supported yet: a call uses one thread"
             )
         if self.donate_argnums:
             raise UnsupportedError("donate_argnums is not supported yet")
@@ -76,10 +76,10 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
                 )
     numbers = tuple(n + len(positional) if n < 0 and positional else n for n in numbers)
     all_names = dict.fromkeys([*names, *[positional[n] for n in numbers if n < len(positional)]])
-    all_numbers = dict.fromkeys([*numbers, *[positional.index(n) for n in names if n in positional]])
-    return Options(
-        static_argnums=tuple(all_numbers), static_argnames=tuple(all_names), **options
+    all_numbers = dict.fromkeys(
+        [*numbers, *[positional.index(n) for n in names if n in positional]]
     )
+    return Options(static_argnums=tuple(all_numbers), static_argnames=tuple(all_names), **options)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

@@ -154,7 +154,9 @@ def transpose(x: Tracer, permutation: Sequence[int]) -> Tracer:
     return scope().emit(grad.transpose, x, list(permutation))
 
 
-def slice_(x: Tracer, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]) -> Tracer:
+def slice_(
+    x: Tracer, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
+) -> Tracer:
     """`grad.slice`."""
     if tuple(sizes) == x.shape:
         return x
@@ -233,7 +235,13 @@ def dot_general(
         product = dot_general(convert(lhs, INT64), convert(rhs, INT64), batch, contract)
         return convert(product, BOOL)
     return scope().emit(
-        grad.dot_general, lhs, rhs, list(batch[0]), list(batch[1]), list(contract[0]), list(contract[1])
+        grad.dot_general,
+        lhs,
+        rhs,
+        list(batch[0]),
+        list(batch[1]),
+        list(contract[0]),
+        list(contract[1]),
     )
 
 

@@ -146,7 +146,7 @@ _registry[tuple] = _Kind(lambda v: (v, None), lambda _d, c: tuple(c), lambda _d,
 _registry[list] = _Kind(lambda v: (v, None), lambda _d, c: list(c), lambda _d, i: f"[{i}]")
 _registry[dict] = _Kind(
     lambda v: (tuple(v.values()), tuple(v)),
-    lambda keys, c: dict(zip(keys, c, strict=True)),  # pyright: ignore[reportArgumentType]
+    lambda keys, c: dict(zip(keys, c, strict=True)),  # pyright: ignore
     lambda keys, i: f"[{keys[i]!r}]",  # pyright: ignore[reportIndexIssue]
 )
 _registry[type(None)] = _Kind(lambda _v: ((), None), lambda _d, _c: None, lambda _d, _i: "")
@@ -217,9 +217,7 @@ def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
         if node.cls is dict:
             keys: Any = node.data
             if set(keys) != set(value):
-                raise ArgumentError(
-                    f"expected keys {list(keys)} at {path}, but got {list(value)}"
-                )
+                raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
             children = [value[key] for key in keys]
         elif data != node.data or len(children) != len(node.children):
             raise ArgumentError(

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 from mlir import ir
 from mlir.dialects import func
+from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
 from gradopt import context as mlir_context
 from gradopt.dialects import grad
@@ -149,13 +150,11 @@ class Scope:
     def emit(self, builder: Any, *operands: Any) -> Tracer:
         """Adds one op; tracers among the operands stand for their values."""
         use = self.use
-        values = [
-            use(operand) if operand.__class__ is Tracer else operand for operand in operands
-        ]
+        values = [use(operand) if operand.__class__ is Tracer else operand for operand in operands]
         location = mlir_location(self.trace.context)
         try:
             value = builder(*values, loc=location, ip=self.ip)
-        except ir.MLIRError as error:
+        except MLIRError as error:
             raise CompilerError(str(error), source_location()) from None
         return Tracer(self, value, location)
 
@@ -164,7 +163,7 @@ class Scope:
         location = mlir_location(self.trace.context)
         try:
             op = builder(*operands, loc=location, ip=self.ip)
-        except ir.MLIRError as error:
+        except MLIRError as error:
             raise CompilerError(str(error), source_location()) from None
         return [Tracer(self, value, location) for value in op.operation.results]
 
@@ -205,9 +204,7 @@ def is_uniform(array: Array) -> bool:
     first = array[(0,) * array.ndim]
     if array.dtype.kind != "f":
         return bool((array == first).all())
-    return bool(
-        (array == first).all() and (np.signbit(array) == np.signbit(first)).all()
-    )
+    return bool((array == first).all() and (np.signbit(array) == np.signbit(first)).all())
 
 
 def _leak_message(tracer: Tracer) -> str:
@@ -223,7 +220,7 @@ def current_scope() -> Scope | None:
 
 
 @contextlib.contextmanager
-def entered(scope: Scope) -> Iterator[Scope]:
+def entered(scope: Scope) -> Generator[Scope]:
     """Makes `scope` the current one, and closes it at the end."""
     outer = _state.scope
     _state.scope = scope

@@ -10,81 +10,17 @@ import numpy as np
 from mlir import ir
 
 from gradopt.context import shape_and_dtype
-from gradopt.dispatch import call_function, call_ufunc, ufunc_handler, unsupported
+from gradopt.dispatch import call_function, call_ufunc, unsupported
 from gradopt.errors import (
     BranchError,
     ConversionError,
-    DTypeError,
     MutationError,
-    ShapeError,
-    UnsupportedError,
 )
 from gradopt.location import source_location
+from gradopt.operators import apply_operator, defers, inplace, method, operator, reflected, unary
 
 if TYPE_CHECKING:
     from gradopt.trace import Scope
-
-
-def _method(function: Callable[..., Any]) -> Any:
-    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return call_function(function, (self, *args), kwargs)
-
-    method.__name__ = function.__name__
-    method.__doc__ = f"As `numpy.{function.__name__}`."
-    return method
-
-
-def _defers(other: Any) -> bool:
-    return getattr(type(other), "__array_ufunc__", True) is None
-
-
-def _operator(ufunc: np.ufunc) -> Any:
-    def operator(self: Tracer, other: Any) -> Any:
-        if _defers(other):
-            return NotImplemented
-        return _apply_operator(ufunc, self, other)
-
-    return operator
-
-
-def _reflected(ufunc: np.ufunc) -> Any:
-    def operator(self: Tracer, other: Any) -> Any:
-        if _defers(other):
-            return NotImplemented
-        return _apply_operator(ufunc, other, self)
-
-    return operator
-
-
-def _apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
-    result = ufunc_handler(ufunc)(left, right)
-    if _is_weak(left) and _is_weak(right):
-        # Arithmetic of Python numbers gives Python numbers.
-        for part in result if isinstance(result, tuple) else (result,):
-            part._weak = True
-    return result
-
-
-def _is_weak(value: Any) -> bool:
-    return value._weak if isinstance(value, Tracer) else type(value) in (bool, int, float)
-
-
-def _inplace(ufunc: np.ufunc) -> Any:
-    def operator(self: Tracer, other: Any) -> Any:
-        if not self.shape:
-            return _apply_operator(ufunc, self, other)
-        return self._update(ufunc, _apply_operator(ufunc, self, other))
-
-    return operator
-
-
-def _unary(ufunc: np.ufunc) -> Any:
-    def operator(self: Tracer) -> Any:
-        result = ufunc_handler(ufunc)(self)
-        result._weak = self._weak
-        return result
-
-    return operator
 
 
 class Tracer:
@@ -302,41 +238,6 @@ class Tracer:
     def __delitem__(self, index: Any) -> NoReturn:
         raise ValueError("cannot delete array elements")
 
-    def _update(self, ufunc: np.ufunc, result: Tracer) -> Tracer:
-        """`x += y` on an array that nobody else can see: the handle gets a new value."""
-        from gradopt.trace import current_scope
-
-        symbol = f"in-place {ufunc.__name__}"
-        if self._argument is not None:
-            raise MutationError(
-                f"the {symbol} changes the argument {self._argument}; write `x = x + y` to make "
-                "a new array",
-                source_location(),
-            )
-        if self._scope is not current_scope():
-            raise UnsupportedError(
-                f"{symbol} on an array of an enclosing function is not supported", source_location()
-            )
-        if self._viewed:
-            raise UnsupportedError(
-                f"{symbol} on an array that is a view, or that has views, is not supported; "
-                "write `x = x + y` to make a new array",
-                source_location(),
-            )
-        if result.shape != self.shape:
-            raise ShapeError(
-                f"non-broadcastable output operand with shape {self.shape} doesn't match the "
-                f"broadcast shape {result.shape}",
-                source_location(),
-            )
-        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
-            raise DTypeError(
-                f"cannot cast the result of {symbol} from {result.dtype} to {self.dtype}",
-                source_location(),
-            )
-        self._value = result.astype(self.dtype)._value
-        return self
-
     # -- Methods ---------------------------------------------------------------------------
 
     def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", **_: Any) -> Tracer:
@@ -373,29 +274,29 @@ class Tracer:
         """Not supported."""
         raise unsupported("ndarray.view")
 
-    sum = _method(np.sum)
-    prod = _method(np.prod)
-    mean = _method(np.mean)
-    var = _method(np.var)
-    std = _method(np.std)
-    max = _method(np.max)
-    min = _method(np.min)
-    argmax = _method(np.argmax)
-    argmin = _method(np.argmin)
-    any = _method(np.any)
-    all = _method(np.all)
-    cumsum = _method(np.cumsum)
-    dot = _method(np.dot)
-    clip = _method(np.clip)
-    round = _method(np.round)
-    ravel = _method(np.ravel)
-    squeeze = _method(np.squeeze)
-    swapaxes = _method(np.swapaxes)
-    take = _method(np.take)
-    repeat = _method(np.repeat)
-    trace = _method(np.trace)
-    diagonal = _method(np.diagonal)
-    compress = _method(np.compress)
+    sum = method(np.sum)
+    prod = method(np.prod)
+    mean = method(np.mean)
+    var = method(np.var)
+    std = method(np.std)
+    max = method(np.max)
+    min = method(np.min)
+    argmax = method(np.argmax)
+    argmin = method(np.argmin)
+    any = method(np.any)
+    all = method(np.all)
+    cumsum = method(np.cumsum)
+    dot = method(np.dot)
+    clip = method(np.clip)
+    round = method(np.round)
+    ravel = method(np.ravel)
+    squeeze = method(np.squeeze)
+    swapaxes = method(np.swapaxes)
+    take = method(np.take)
+    repeat = method(np.repeat)
+    trace = method(np.trace)
+    diagonal = method(np.diagonal)
+    compress = method(np.compress)
 
     def conj(self) -> Tracer:
         """The array itself."""
@@ -405,42 +306,42 @@ class Tracer:
 
     # -- Operators -------------------------------------------------------------------------
 
-    __add__, __radd__, __iadd__ = _operator(np.add), _reflected(np.add), _inplace(np.add)
-    __sub__, __rsub__ = _operator(np.subtract), _reflected(np.subtract)
-    __mul__, __rmul__ = _operator(np.multiply), _reflected(np.multiply)
-    __truediv__, __rtruediv__ = _operator(np.divide), _reflected(np.divide)
-    __floordiv__, __rfloordiv__ = _operator(np.floor_divide), _reflected(np.floor_divide)
-    __mod__, __rmod__ = _operator(np.remainder), _reflected(np.remainder)
-    __divmod__, __rdivmod__ = _operator(np.divmod), _reflected(np.divmod)
-    __matmul__, __rmatmul__ = _operator(np.matmul), _reflected(np.matmul)
-    __and__, __rand__ = _operator(np.bitwise_and), _reflected(np.bitwise_and)
-    __or__, __ror__ = _operator(np.bitwise_or), _reflected(np.bitwise_or)
-    __xor__, __rxor__ = _operator(np.bitwise_xor), _reflected(np.bitwise_xor)
-    __lshift__, __rlshift__ = _operator(np.left_shift), _reflected(np.left_shift)
-    __rshift__, __rrshift__ = _operator(np.right_shift), _reflected(np.right_shift)
-    __isub__, __imul__ = _inplace(np.subtract), _inplace(np.multiply)
-    __itruediv__, __ifloordiv__ = _inplace(np.divide), _inplace(np.floor_divide)
-    __imod__, __ipow__ = _inplace(np.remainder), _inplace(np.power)
-    __imatmul__ = _inplace(np.matmul)
-    __iand__, __ior__ = _inplace(np.bitwise_and), _inplace(np.bitwise_or)
-    __ixor__ = _inplace(np.bitwise_xor)
-    __eq__ = _operator(np.equal)
-    __ne__ = _operator(np.not_equal)
-    __lt__ = _operator(np.less)
-    __le__ = _operator(np.less_equal)
-    __gt__ = _operator(np.greater)
-    __ge__ = _operator(np.greater_equal)
-    __neg__ = _unary(np.negative)
-    __pos__ = _unary(np.positive)
-    __abs__ = _unary(np.absolute)
-    __invert__ = _unary(np.invert)
+    __add__, __radd__, __iadd__ = operator(np.add), reflected(np.add), inplace(np.add)
+    __sub__, __rsub__ = operator(np.subtract), reflected(np.subtract)
+    __mul__, __rmul__ = operator(np.multiply), reflected(np.multiply)
+    __truediv__, __rtruediv__ = operator(np.divide), reflected(np.divide)
+    __floordiv__, __rfloordiv__ = operator(np.floor_divide), reflected(np.floor_divide)
+    __mod__, __rmod__ = operator(np.remainder), reflected(np.remainder)
+    __divmod__, __rdivmod__ = operator(np.divmod), reflected(np.divmod)
+    __matmul__, __rmatmul__ = operator(np.matmul), reflected(np.matmul)
+    __and__, __rand__ = operator(np.bitwise_and), reflected(np.bitwise_and)
+    __or__, __ror__ = operator(np.bitwise_or), reflected(np.bitwise_or)
+    __xor__, __rxor__ = operator(np.bitwise_xor), reflected(np.bitwise_xor)
+    __lshift__, __rlshift__ = operator(np.left_shift), reflected(np.left_shift)
+    __rshift__, __rrshift__ = operator(np.right_shift), reflected(np.right_shift)
+    __isub__, __imul__ = inplace(np.subtract), inplace(np.multiply)
+    __itruediv__, __ifloordiv__ = inplace(np.divide), inplace(np.floor_divide)
+    __imod__, __ipow__ = inplace(np.remainder), inplace(np.power)
+    __imatmul__ = inplace(np.matmul)
+    __iand__, __ior__ = inplace(np.bitwise_and), inplace(np.bitwise_or)
+    __ixor__ = inplace(np.bitwise_xor)
+    __eq__ = operator(np.equal)
+    __ne__ = operator(np.not_equal)
+    __lt__ = operator(np.less)
+    __le__ = operator(np.less_equal)
+    __gt__ = operator(np.greater)
+    __ge__ = operator(np.greater_equal)
+    __neg__ = unary(np.negative)
+    __pos__ = unary(np.positive)
+    __abs__ = unary(np.absolute)
+    __invert__ = unary(np.invert)
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
             raise unsupported("pow with a modulus")
-        return NotImplemented if _defers(other) else _apply_operator(np.power, self, other)
+        return NotImplemented if defers(other) else apply_operator(np.power, self, other)
 
-    __rpow__ = _reflected(np.power)
+    __rpow__ = reflected(np.power)
 
     def __round__(self, digits: int = 0) -> Any:
         return call_function(np.round, (self, digits), {})

@@ -53,7 +53,8 @@ def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Tracer]:
     inputs = tuple([listed(value) for value in inputs])
     dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in inputs])
     return [
-        prims.as_traced(value, dtype) for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
+        prims.as_traced(value, dtype)
+        for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
     ]
 
 
@@ -75,10 +76,37 @@ def register(*ufuncs: np.ufunc) -> Callable[[Callable[..., Any]], Callable[..., 
     return add
 
 
-for _name in (
-    "divide arctan2 exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan arcsin arccos arctan "
-    "sinh cosh tanh arcsinh arccosh arctanh equal not_equal less less_equal greater greater_equal"
-).split():
+for _name in [
+    "divide",
+    "arctan2",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sqrt",
+    "cbrt",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+]:
     UFUNCS[getattr(np, _name)] = _direct(getattr(np, _name), getattr(grad, _name))
 UFUNCS[np.rint] = _direct(np.rint, grad.round)
 
@@ -260,8 +288,10 @@ def _constant_power(base: Tracer, exponent: float) -> Tracer | None:
 @register(np.float_power)
 def float_power(base: Any, exponent: Any) -> Tracer:
     """`numpy.float_power`: `power` in float64."""
-    return power(prims.as_traced(listed(base), FLOAT64), exponent if np.isscalar(exponent) else
-                 prims.as_traced(listed(exponent), FLOAT64))
+    return power(
+        prims.as_traced(listed(base), FLOAT64),
+        exponent if np.isscalar(exponent) else prims.as_traced(listed(exponent), FLOAT64),
+    )
 
 
 @register(np.positive)

@@ -13,7 +13,7 @@ from gradopt.dialects import grad
 from gradopt.dispatch import FOREIGN_UFUNCS, UFUNCS
 from gradopt.dtypes import FLOAT64, INT64
 from gradopt.tracer import Tracer
-from gradopt.ufuncs import emit, listed, operands_of, register, scalar
+from gradopt.ufuncs import emit, operands_of, register, scalar
 
 
 def _same_shape(x: Tracer, y: Tracer) -> tuple[Tracer, Tracer]:
@@ -73,12 +73,16 @@ def _log_add(ufunc: np.ufunc, base: float) -> None:
         u, v = _same_shape(*operands_of(ufunc, x, y))
         zero = scalar(0, u.dtype)
         # Equal infinities have no difference.
-        difference = prims.select(emit(grad.equal, u, v), zero, u - v)
+        same = emit(grad.isinf, u) & emit(grad.equal, u, v)
+        difference = prims.select(same, zero, u - v)
+        # Both branches are the whole function: no kink where u is v, as abs and maximum have.
+        above = difference > zero
+        down = prims.select(above, -difference, difference)
         if base == 2.0:
-            tail = np.log1p(np.exp2(-abs(difference))) * scalar(1 / math.log(2), u.dtype)
+            tail = np.log1p(np.exp2(down)) * scalar(1 / math.log(2), u.dtype)
         else:
-            tail = np.log1p(np.exp(-abs(difference)))
-        return emit(grad.maximum, u, v) + tail
+            tail = np.log1p(np.exp(down))
+        return prims.select(above, u, v) + tail
 
     UFUNCS[ufunc] = handler
 

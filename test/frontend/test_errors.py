@@ -7,9 +7,10 @@ import math
 import threading
 from typing import Any
 
-import gradopt as go
 import numpy as np
 import pytest
+
+import gradopt as go
 from gradopt import errors
 
 X = np.array([1.0, 2.0, 3.0])
@@ -53,13 +54,33 @@ def test_unsupported_function_and_keyword() -> None:
     assert issubclass(errors.UnsupportedError, NotImplementedError)
 
 
+def test_concrete_arrays_cannot_be_changed() -> None:
+    def accumulate(x: Any) -> Any:
+        total = np.zeros(3)
+        total += x
+        return total
+
+    with raises(errors.UnsupportedError, "out= of numpy.add", "a = a + b", "total += x"):
+        go.compile(accumulate)(X)
+
+    def fill(x: Any) -> Any:
+        table = np.zeros((2, 3))
+        table[0] = x
+        return table
+
+    with raises(errors.ConversionError, "stack", "table[0] = x"):
+        go.compile(fill)(X)
+
+
 def test_branch() -> None:
     def f(x: Any) -> Any:
         if x[0] > 0:
             return x
         return -x
 
-    with raises(errors.BranchError, "numpy.where", "cond", "if x[0] > 0:", "^^^^^^^^", "test_errors.py"):
+    with raises(
+        errors.BranchError, "numpy.where", "cond", "if x[0] > 0:", "^^^^^^^^", "test_errors.py"
+    ):
         go.compile(f)(X)
     with raises(errors.BranchError, "numpy.any"):
         go.compile(lambda x: 1.0 in x)(X)
@@ -187,8 +208,15 @@ def test_in_place_on_locals() -> None:
         row += 1
         return y
 
-    with raises(errors.UnsupportedError, "view"):
-        go.compile(view)(X)
+    def second_view(x: Any) -> Any:
+        y, z = x * 2, x * 3
+        _, row = np.atleast_1d(y, z)
+        z += 1
+        return row
+
+    for function in (view, second_view):
+        with raises(errors.UnsupportedError, "view"):
+            go.compile(function)(X)
 
     def cast(i: Any) -> Any:
         j = i + 1
@@ -304,6 +332,16 @@ def test_gradients() -> None:
         go.vjp(np.sin, X)[1](X[:1])
     with raises(errors.ArgumentTypeError, "primals[0] of dtype int64"):
         go.vjp(np.sin, 3)
+
+
+def test_gradcheck_arguments() -> None:
+    for keywords in ({"eps": float("nan")}, {"eps": -1.0}, {"rtol": float("nan")}, {"order": 0}):
+        with pytest.raises(errors.ArgumentError, match=next(iter(keywords))):
+            go.gradcheck(np.sin, (X,), **keywords)
+    with raises(errors.ArgumentError, "no float argument"):
+        go.gradcheck(np.sin, ())
+    with raises(errors.ArgumentError, "modes"):
+        go.gradcheck(np.sin, (X,), modes=("both",))
 
 
 def test_results() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradopt as go
 import numpy as np
 import pytest
-from gradopt.errors import ConversionError, TraceIndexError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import gradopt as go
+from gradopt.errors import ConversionError, TraceIndexError
 
 X = np.arange(60.0).reshape(3, 4, 5)
 MASK = X[:, :, 0] % 3 == 0
@@ -134,7 +135,9 @@ def test_errors_name_the_line() -> None:
     def out_of_bounds(x: Any) -> Any:
         return x[0, 7]
 
-    with pytest.raises(TraceIndexError, match=r"index 7 is out of bounds for axis 1 with size 4") as e:
+    with pytest.raises(
+        TraceIndexError, match=r"index 7 is out of bounds for axis 1 with size 4"
+    ) as e:
         go.compile(out_of_bounds)(X)
     assert "return x[0, 7]" in str(e.value)
     assert "^" in str(e.value)

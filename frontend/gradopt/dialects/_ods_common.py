@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """What the generated op classes import: the upstream helpers."""
 
-from mlir.dialects._ods_common import *  # noqa: F403
+from mlir.dialects._ods_common import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 from mlir.dialects._ods_common import _cext as _cext
 from mlir.dialects._ods_common import (
     equally_sized_accessor as equally_sized_accessor,

@@ -6,4 +6,4 @@ from mlir.dialects._ods_common import _cext
 # Without this, each creation of an op would search for `mlir.dialects.grad` again.
 _cext.globals.append_dialect_search_prefix("gradopt.dialects")
 
-from gradopt.dialects._grad_ops_gen import *  # noqa: E402, F403
+from gradopt.dialects._grad_ops_gen import *  # noqa: E402, F403  # pyright: ignore[reportMissingImports]

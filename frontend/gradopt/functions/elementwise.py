@@ -18,6 +18,9 @@ from gradopt.functions.shapes import traced
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import emit, listed, promotion_kind, scalar, to_bool
 
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
+
 
 @implements(np.where)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Tracer:
@@ -39,7 +42,9 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 @implements(np.clip)
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Tracer:
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
+) -> Tracer:
     """`numpy.clip`; at a bound the derivative is 1/2."""
     low = min if a_min is None or a_min is np._NoValue else a_min
     high = max if a_max is None or a_max is np._NoValue else a_max
@@ -73,7 +78,7 @@ def round_(a: Any, decimals: Any = 0) -> Tracer:
 @implements(np.fix)
 def fix(x: Any) -> Tracer:
     """`numpy.fix`: rounding toward zero."""
-    return np.trunc(traced(x))
+    return xp.trunc(traced(x))
 
 
 @implements(np.sinc)
@@ -87,7 +92,7 @@ def sinc(x: Any) -> Tracer:
     safe = prims.select(small, scalar(1, v.dtype), angle)
     square = np.square(angle)
     series = 1 - square / 6 * (1 - square / 20)
-    return prims.select(small, series, np.sin(safe) / safe)
+    return prims.select(small, series, xp.sin(safe) / safe)
 
 
 @implements(np.nan_to_num)
@@ -101,18 +106,21 @@ def nan_to_num(
     limits = np.finfo(v.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    v = prims.select(np.isnan(v), prims.as_traced(nan, v.dtype), v)
-    v = prims.select(np.equal(v, math.inf), prims.as_traced(high, v.dtype), v)
-    return prims.select(np.equal(v, -math.inf), prims.as_traced(low, v.dtype), v)
+    v = prims.select(xp.isnan(v), prims.as_traced(nan, v.dtype), v)
+    v = prims.select(xp.equal(v, math.inf), prims.as_traced(high, v.dtype), v)
+    return prims.select(xp.equal(v, -math.inf), prims.as_traced(low, v.dtype), v)
 
 
 @implements(np.isclose)
-def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Tracer:
+def isclose(
+    a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
+) -> Tracer:
     """`numpy.isclose`."""
     x, y = listed(a), listed(b)
-    dtype = resolve_ufunc(np.subtract, *[
-        FLOAT64 if promotion_kind(v) in (bool, BOOL) else promotion_kind(v) for v in (x, y)
-    ])[0]
+    dtype = resolve_ufunc(
+        np.subtract,
+        *[FLOAT64 if promotion_kind(v) in (bool, BOOL) else promotion_kind(v) for v in (x, y)],
+    )[0]
     u, v = prims.as_traced(x, dtype), prims.as_traced(y, dtype)
     close = (abs(u - v) <= atol + rtol * abs(v)) & np.isfinite(v)
     result = close | np.equal(u, v)
@@ -120,9 +128,11 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 
 
 @implements(np.allclose)
-def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Tracer:
+def allclose(
+    a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
+) -> Tracer:
     """`numpy.allclose`, as a traced bool."""
-    return np.all(isclose(a, b, rtol, atol, equal_nan))
+    return xp.all(isclose(a, b, rtol, atol, equal_nan))
 
 
 @implements(np.array_equal)
@@ -135,13 +145,13 @@ def array_equal(a1: Any, a2: Any) -> Any:
 @implements(np.isposinf)
 def isposinf(x: Any) -> Tracer:
     """`numpy.isposinf`."""
-    return np.equal(traced(x), math.inf)
+    return xp.equal(traced(x), math.inf)
 
 
 @implements(np.isneginf)
 def isneginf(x: Any) -> Tracer:
     """`numpy.isneginf`."""
-    return np.equal(traced(x), -math.inf)
+    return xp.equal(traced(x), -math.inf)
 
 
 @implements(np.polyval)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,9 @@ from gradopt.functions.shapes import shape_of, traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import promotion_kind
+
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
 
 
 def array(value: Any, dtype: Any = None) -> Tracer:
@@ -49,7 +53,9 @@ def _nested(value: Any, dtype: DType) -> Tracer:
     parts = [_nested(part, dtype) for part in value]
     if any(part.shape != parts[0].shape for part in parts):
         shapes = sorted({str(part.shape) for part in parts})
-        raise ShapeError(f"a ragged list: elements of shapes {', '.join(shapes)}", source_location())
+        raise ShapeError(
+            f"a ragged list: elements of shapes {', '.join(shapes)}", source_location()
+        )
     return prims.concatenate([prims.reshape(part, (1, *part.shape)) for part in parts], 0)
 
 
@@ -122,9 +128,7 @@ def dstack(tup: Any) -> Tracer:
 def column_stack(tup: Any) -> Tracer:
     """`numpy.column_stack`."""
     parts = [traced(part) for part in tup]
-    return concatenate(
-        [prims.reshape(p, (p.size, 1)) if p.ndim < 2 else p for p in parts], 1
-    )
+    return concatenate([prims.reshape(p, (p.size, 1)) if p.ndim < 2 else p for p in parts], 1)
 
 
 @implements(np.append)
@@ -150,7 +154,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Trace
         edges = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each]).tolist()
     return [
         prims.take_range(x, place, start, max(start, stop))._alias()
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in itertools.pairwise(edges)
     ]
 
 
@@ -179,7 +183,7 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Tracer]:
 @implements(np.unstack, view=True)
 def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Tracer, ...]:
     """`numpy.unstack`."""
-    return tuple(np.moveaxis(traced(x), axis, 0))
+    return tuple(xp.moveaxis(traced(x), axis, 0))
 
 
 @implements(np.tile)
@@ -213,7 +217,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
         apart = prims.reshape(x, (*before, 1, *after))
         repeated = prims.broadcast_to(apart, (*before, count, *after))
         return prims.reshape(repeated, (*before[:-1], before[-1] * count, *after))
-    return np.take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
+    return xp.take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
 
 
 @implements(np.roll)
@@ -254,7 +258,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
         for axis, pair in enumerate(widths):
             if any(pair):
                 index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
-                x = np.take(x, index, axis=axis)
+                x = xp.take(x, index, axis=axis)
         return x
     if not prims.is_traced(constant_values) and np.ndim(constant_values):
         values = np.broadcast_to(constant_values, (x.ndim, 2))
@@ -284,20 +288,29 @@ def _like(a: Any, value: Any, dtype: Any, shape: Any) -> Tracer:
 
 
 @implements(np.zeros_like, np.empty_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Tracer:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Tracer:
     """`numpy.zeros_like`, and `empty_like`."""
     return _like(a, 0, dtype, shape)
 
 
 @implements(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Tracer:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+) -> Tracer:
     """`numpy.ones_like`."""
     return _like(a, 1, dtype, shape)
 
 
 @implements(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
 ) -> Tracer:
     """`numpy.full_like`."""
     value = fill_value if isinstance(fill_value, Tracer) else prims.concrete(fill_value)

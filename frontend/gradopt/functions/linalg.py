@@ -16,6 +16,9 @@ from gradopt.functions.shapes import traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
 
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
+
 
 def _floating(value: Any) -> Tracer:
     x = traced(value)
@@ -30,7 +33,7 @@ def _vector_norm(x: Tracer, order: Any, axis: Any, keepdims: bool) -> Tracer:
     if order == -math.inf:
         return np.min(abs(x), axis=axis, keepdims=keepdims)
     if order == 0:
-        return np.sum((x != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
+        return xp.sum(xp.not_equal(x, 0).astype(x.dtype), axis=axis, keepdims=keepdims)
     if order == 1:
         return np.sum(abs(x), axis=axis, keepdims=keepdims)
     if isinstance(order, str):

@@ -16,6 +16,9 @@ from gradopt.functions.shapes import traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
 
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
+
 
 @implements(np.diagonal, view=True)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
@@ -112,7 +115,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tracer:
     while len(columns) < count:
         columns.append(columns[-1] * v)
     columns = columns[:count]
-    return np.stack(columns if increasing else columns[::-1], 1)
+    return xp.stack(columns if increasing else columns[::-1], 1)
 
 
 @implements(np.take)
@@ -147,13 +150,17 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tracer:
     place = prims.normalize_axis(axis, x.ndim)
     shape = np.shape(indices)
     if len(shape) != x.ndim:
-        raise ShapeError("`indices` and `arr` must have the same number of dimensions", source_location())
+        raise ShapeError(
+            "`indices` and `arr` must have the same number of dimensions", source_location()
+        )
     index: list[Any] = []
     for i in range(x.ndim):
         if i == place:
             index.append(indices)
         else:
-            index.append(np.arange(x.shape[i]).reshape([-1 if k == i else 1 for k in range(x.ndim)]))
+            index.append(
+                np.arange(x.shape[i]).reshape([-1 if k == i else 1 for k in range(x.ndim)])
+            )
     return getitem(x, tuple(index))
 
 
@@ -171,4 +178,3 @@ def extract(condition: Any, arr: Any) -> Tracer:
     if prims.is_traced(condition):
         condition.__array__()
     return take(arr, np.flatnonzero(np.asarray(condition)))
-

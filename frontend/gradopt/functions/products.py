@@ -18,6 +18,9 @@ from gradopt.location import source_location
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import listed, operands_of, promotion_kind
 
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
+
 
 def promoted(*values: Any) -> list[Tracer]:
     """Operands converted to their common dtype."""
@@ -157,18 +160,18 @@ def kron(a: Any, b: Any) -> Tracer:
 
 
 @implements(np.cross)
-def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Tracer:
+def cross(
+    a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
+) -> Tracer:
     """`numpy.cross`, of vectors in space."""
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = promoted(a, b)
-    x, y = np.moveaxis(x, axisa, -1), np.moveaxis(y, axisb, -1)
+    x, y = xp.moveaxis(x, axisa, -1), xp.moveaxis(y, axisb, -1)
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ShapeError("cross: both arrays must have 3 components", source_location())
-    parts = [
-        x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))
-    ]
-    return np.stack(parts, axisc)
+    parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return xp.stack(parts, axisc)
 
 
 # -- Einstein summation ------------------------------------------------------------------------
@@ -199,10 +202,17 @@ def _parse(subscripts: str, operands: Sequence[Tracer]) -> tuple[list[str], str]
         labels.append(term)
     hidden_labels = "".join(reversed(spare[:longest]))
     if arrow:
+        if longest and "..." not in output:
+            raise ShapeError(
+                f"einsum: the output of {subscripts!r} has no '...' for the broadcast dimensions",
+                source_location(),
+            )
         result = output.replace("...", hidden_labels)
     else:
         everything = "".join(labels)
-        once = sorted({c for c in everything if everything.count(c) == 1 and c not in hidden_labels})
+        once = sorted(
+            {c for c in everything if everything.count(c) == 1 and c not in hidden_labels}
+        )
         result = hidden_labels + "".join(once)
     if any(c not in "".join(labels) for c in result) or len(set(result)) != len(result):
         raise ShapeError(f"einsum: invalid output subscripts in {subscripts!r}", source_location())
@@ -217,7 +227,7 @@ def _diagonals(x: Tracer, labels: str) -> tuple[Tracer, str]:
             j = labels.index(label, i + 1)
             if x.shape[i] != x.shape[j]:
                 raise ShapeError(f"einsum: sizes of {label!r} differ", source_location())
-            x = np.diagonal(x, axis1=i, axis2=j)
+            x = xp.diagonal(x, axis1=i, axis2=j)
             labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + label
     return x, labels
 
@@ -310,7 +320,9 @@ def matrix_power(a: Any, n: Any) -> Tracer:
     x = traced(a)
     count = operator.index(n)
     if count < 0 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ShapeError("matrix_power: square matrices and n >= 0 are supported", source_location())
+        raise ShapeError(
+            "matrix_power: square matrices and n >= 0 are supported", source_location()
+        )
     result: Tracer | None = None
     while count:
         if count & 1:

@@ -16,6 +16,9 @@ from gradopt.location import source_location
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import listed, scalar, to_bool
 
+# NumPy's functions as they are on traced arrays.
+xp: Any = np
+
 
 def _reduce(kind: str, x: Tracer, axis: Any, keepdims: Any) -> Tracer:
     axes = prims.normalize_axes(axis, x.ndim)
@@ -46,7 +49,12 @@ def _given(value: Any) -> bool:
 
 @implements(np.sum)
 def sum_(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: Any = False,
+    initial: Any = None,
     where: Any = None,
 ) -> Tracer:
     """`numpy.sum`."""
@@ -60,7 +68,12 @@ def sum_(
 
 @implements(np.prod)
 def prod(
-    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    keepdims: Any = False,
+    initial: Any = None,
     where: Any = None,
 ) -> Tracer:
     """`numpy.prod`."""
@@ -82,7 +95,9 @@ def mean(
     x = prims.as_traced(listed(a))
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
     if target.kind != "f":
-        raise UnsupportedError(f"numpy.mean with dtype {target} is not supported", source_location())
+        raise UnsupportedError(
+            f"numpy.mean with dtype {target} is not supported", source_location()
+        )
     x = prims.convert(x, target)
     total = _reduce("sum", _masked(x, where, 0), axis, keepdims)
     if _given(where) and where is not True:
@@ -93,8 +108,14 @@ def mean(
 
 @implements(np.var)
 def var(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
-    mean: Any = None, correction: Any = None,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Tracer:
     """`numpy.var`, two passes as NumPy's."""
     x = prims.as_traced(listed(a))
@@ -112,11 +133,17 @@ def var(
 
 @implements(np.std)
 def std(
-    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False,
-    mean: Any = None, correction: Any = None,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    *,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Tracer:
     """`numpy.std`."""
-    return np.sqrt(
+    return xp.sqrt(
         var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
     )
 
@@ -148,7 +175,7 @@ def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: A
     op = {"max": "any", "min": "all"}[kind] if x.dtype == BOOL else kind
     result = _reduce(op, x, axes, keepdims)
     if _given(initial):
-        result = (np.maximum if kind == "max" else np.minimum)(result, initial)
+        result = (xp.maximum if kind == "max" else xp.minimum)(result, initial)
     return result
 
 
@@ -249,7 +276,9 @@ def average(
     w = prims.as_traced(listed(weights))
     if w.shape != x.shape:
         if axis is None or w.ndim != 1:
-            raise ShapeError("1D weights and an axis, or weights of the same shape", source_location())
+            raise ShapeError(
+                "1D weights and an axis, or weights of the same shape", source_location()
+            )
         place = prims.normalize_axis(axis, x.ndim)
         w = prims.reshape(w, tuple([w.size if i == place else 1 for i in range(x.ndim)]))
         w = prims.broadcast_to(w, x.shape)
@@ -264,7 +293,7 @@ def average(
 def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Tracer:
     """`numpy.nansum`."""
     x = prims.as_traced(listed(a))
-    return sum_(prims.select(np.isnan(x), scalar(0, x.dtype), x), axis, dtype, keepdims=keepdims)
+    return sum_(prims.select(xp.isnan(x), scalar(0, x.dtype), x), axis, dtype, keepdims=keepdims)
 
 
 @implements(np.nanmean)

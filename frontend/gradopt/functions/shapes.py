@@ -110,7 +110,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Tracer:
     origin = prims.normalize_axes(source, x.ndim)
     target = prims.normalize_axes(destination, x.ndim)
     if len(origin) != len(target):
-        raise ShapeError("source and destination must have the same number of axes", source_location())
+        raise ShapeError(
+            "source and destination must have the same number of axes", source_location()
+        )
     order = [i for i in range(x.ndim) if i not in origin]
     for place, axis in sorted(zip(target, origin, strict=True)):
         order.insert(place, axis)
@@ -149,9 +151,7 @@ def expand_dims(a: Any, axis: Any) -> Tracer:
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     axes = prims.normalize_axes(axis, x.ndim + count)
     sizes = iter(x.shape)
-    return prims.reshape(
-        x, tuple([1 if i in axes else next(sizes) for i in range(x.ndim + count)])
-    )
+    return prims.reshape(x, tuple([1 if i in axes else next(sizes) for i in range(x.ndim + count)]))
 
 
 @implements(np.broadcast_to, view=True)
@@ -273,8 +273,10 @@ def ndim(a: Any) -> int:
 def size(a: Any, axis: Any = None) -> int:
     """`numpy.size`: known while tracing."""
     x = traced(a)
-    return x.size if axis is None else prims.size_of(
-        tuple([x.shape[i] for i in prims.normalize_axes(axis, x.ndim)])
+    return (
+        x.size
+        if axis is None
+        else prims.size_of(tuple([x.shape[i] for i in prims.normalize_axes(axis, x.ndim)]))
     )
 
 

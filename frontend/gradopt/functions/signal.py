@@ -21,7 +21,7 @@ from gradopt.tracer import Tracer
 @implements(np.diff)
 def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Tracer:
     """`numpy.diff`."""
-    x = traced(a)
+    x: Any = traced(a)
     place = prims.normalize_axis(axis, x.ndim)
 
     def extend(value: Any) -> Tracer:
@@ -70,7 +70,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Tracer:
     """`numpy.convolve`: shifted windows times the reversed kernel."""
     x, w = promoted(a, v)
     if x.ndim != 1 or w.ndim != 1 or not x.size or not w.size:
-        raise ShapeError("convolve: two non-empty one-dimensional arrays are needed", source_location())
+        raise ShapeError(
+            "convolve: two non-empty one-dimensional arrays are needed", source_location()
+        )
     if w.size > x.size:
         x, w = w, x
     n, m = x.size, w.size
@@ -94,7 +96,9 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Tracer:
 
 
 @implements(np.meshgrid)
-def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> tuple[Tracer, ...]:
+def meshgrid(
+    *xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True
+) -> tuple[Tracer, ...]:
     """`numpy.meshgrid`."""
     vectors = [traced(x) for x in xi]
     rank = len(vectors)

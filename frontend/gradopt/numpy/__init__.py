@@ -35,7 +35,11 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: in
     """
     if not _prims.is_traced(object):
         return _np.array(object, dtype, copy=copy, ndmin=ndmin)
-    result = object.astype(dtype or object.dtype) if isinstance(object, Tracer) else _array(object, dtype)
+    result = (
+        object.astype(dtype or object.dtype)
+        if isinstance(object, Tracer)
+        else _array(object, dtype)
+    )
     missing = max(0, ndmin - result.ndim)
     return _prims.reshape(result, (1,) * missing + result.shape)
 
@@ -57,9 +61,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return _prims.broadcast_to(value, _shape_of(shape))
 
 
-def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None
-) -> Any:
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
     """As `numpy.linspace`, between traced bounds too."""
     if not _prims.is_traced(start, stop):
         return _np.linspace(start, stop, num, endpoint, dtype=dtype)
@@ -75,7 +77,17 @@ def linspace(
 
 
 _JOINING = frozenset(
-    "concatenate stack vstack hstack dstack column_stack einsum broadcast_arrays block".split()
+    [
+        "concatenate",
+        "stack",
+        "vstack",
+        "hstack",
+        "dstack",
+        "column_stack",
+        "einsum",
+        "broadcast_arrays",
+        "block",
+    ]
 )
 
 
@@ -98,7 +110,9 @@ def __getattr__(name: str) -> Any:
     attribute = getattr(_np, name)
     if name in _JOINING:
         return attribute
-    if attribute in _FUNCTIONS if callable(attribute) and not isinstance(attribute, type) else False:
+    if isinstance(attribute, _np.ufunc):
+        return _with_lists(attribute)
+    if callable(attribute) and not isinstance(attribute, type) and attribute in _FUNCTIONS:
         return _with_lists(attribute)
     return attribute
 

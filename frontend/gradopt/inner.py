@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions that are differentiated: traced into the module, with requests for derivatives.
+
+Nothing is differentiated here. The function is traced into a function of the module, and a
+`grad.vjp` or `grad.jvp` op asks the compiler for the derivative. Values of the enclosing trace
+that the function uses become extra arguments of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlir import ir
+
+from gradopt import prims
+from gradopt.calling import function_name, result_tracer
+from gradopt.dialects import grad as dialect
+from gradopt.pytree import TreeDef, flatten, leaf_paths
+from gradopt.trace import Scope, entered
+from gradopt.tracer import Tracer
+
+
+@dataclass(frozen=True)
+class InnerFunction:
+    """A function of the module that was traced to be differentiated.
+
+    Attributes:
+        name: symbol name.
+        inputs: values of the enclosing function for all its arguments, lifted ones included.
+        results: result types.
+    """
+
+    name: str
+    inputs: list[Tracer]
+    results: list[ir.Type]
+
+
+def trace_inner(
+    function: Callable[..., Any],
+    leaves: Sequence[Tracer],
+    paths: Sequence[str],
+    body: Callable[[list[Tracer]], tuple[list[Tracer], Any]],
+) -> tuple[InnerFunction, Any]:
+    """Traces `body` as a function of `leaves`; gives it, and what else body returns."""
+    outer = prims.scope()
+    name = outer.trace.unique_name(function_name(function))
+    inner = Scope(outer.trace, outer, name, function)
+    with entered(inner):
+        arguments = [
+            inner.add_argument(leaf.shape, leaf.dtype, path, leaf._weak)
+            for leaf, path in zip(leaves, paths, strict=True)
+        ]
+        try:
+            results, extra = body(arguments)
+            types = inner.finish(results)
+        except Exception:
+            # The caller may catch the error and go on: leave a valid function behind.
+            with contextlib.suppress(Exception):
+                inner.finish([])
+            raise
+    return InnerFunction(name, [*leaves, *inner.lifted], types), extra
+
+
+def emit_vjp(
+    inner: InnerFunction, cotangents: Sequence[Tracer], wrt: Sequence[int], of: Sequence[int]
+) -> tuple[list[Tracer], list[Tracer]]:
+    """The results of the function, and the cotangents of the arguments `wrt`."""
+    here = prims.scope()
+    inputs = [here.use(value) for value in inner.inputs]
+    types = [*inner.results, *[inputs[i].type for i in wrt]]
+    outputs = here.emit_many(
+        dialect.VjpOp,
+        types,
+        inner.name,
+        inputs,
+        [here.use(value) for value in cotangents],
+        list(wrt),
+        list(of),
+    )
+    count = len(inner.results)
+    return outputs[:count], outputs[count:]
+
+
+def emit_jvp(
+    inner: InnerFunction, tangents: Sequence[Tracer], wrt: Sequence[int], of: Sequence[int]
+) -> tuple[list[Tracer], list[Tracer]]:
+    """The results of the function, and the tangents of the results `of`."""
+    here = prims.scope()
+    inputs = [here.use(value) for value in inner.inputs]
+    types = [*inner.results, *[inner.results[i] for i in of]]
+    outputs = here.emit_many(
+        dialect.JvpOp,
+        types,
+        inner.name,
+        inputs,
+        [here.use(value) for value in tangents],
+        list(wrt),
+        list(of),
+    )
+    count = len(inner.results)
+    return outputs[:count], outputs[count:]
+
+
+def traced_leaves(tree: Any, root: str) -> tuple[list[Tracer], TreeDef, list[str]]:
+    """The leaves of an argument as traced arrays, its structure, and their paths."""
+    leaves, treedef = flatten(tree)
+    paths = leaf_paths(treedef, root)
+    traced = [result_tracer(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
+    for value, leaf in zip(traced, leaves, strict=True):
+        if not isinstance(leaf, Tracer) and type(leaf) in (bool, int, float):
+            value._weak = True
+    return traced, treedef, paths

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""jvp and vjp: products of Jacobians with tangents and cotangents."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradopt import prims
+from gradopt.calling import call_user, describe_value, function_name, result_tracer
+from gradopt.compiled import Compiled
+from gradopt.dialects import grad as dialect
+from gradopt.errors import ArgumentError, ArgumentTypeError, hide_frames
+from gradopt.inner import InnerFunction, emit_jvp, emit_vjp, trace_inner, traced_leaves
+from gradopt.location import function_source
+from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
+from gradopt.trace import current_scope
+from gradopt.tracer import Tracer
+
+
+def _directions(
+    values: Any, treedef: TreeDef, primals: Sequence[Tracer], root: str
+) -> list[Tracer | None]:
+    """Tangents or cotangents checked against the values they belong to; None for non-floats."""
+    leaves = flatten_like(values, treedef, root)
+    checked: list[Tracer | None] = []
+    for leaf, primal, path in zip(leaves, primals, leaf_paths(treedef, root), strict=True):
+        if primal.dtype.kind != "f":
+            if isinstance(leaf, Tracer) or np.asarray(leaf).astype(bool).any():
+                raise ArgumentTypeError(
+                    f"{path} belongs to a value of dtype {primal.dtype}, which has no derivative; "
+                    "it must be a concrete zero"
+                )
+            checked.append(None)
+            continue
+        weak = leaf._weak if isinstance(leaf, Tracer) else type(leaf) in (bool, int, float)
+        direction = prims.as_traced(leaf, primal.dtype) if weak else result_tracer(leaf, path)
+        if direction.shape != primal.shape:
+            raise ArgumentError(
+                f"{path} has shape {direction.shape}, but its value has shape {primal.shape}"
+            )
+        if direction.dtype != primal.dtype:
+            raise ArgumentTypeError(
+                f"{path} has dtype {direction.dtype}, but its value has dtype {primal.dtype}"
+            )
+        checked.append(direction)
+    return checked
+
+
+def _split_aux(result: Any, has_aux: bool, function: Callable[..., Any]) -> tuple[Any, Any]:
+    if not has_aux:
+        return result, None
+    if type(result) is not tuple or len(result) != 2:
+        raise ArgumentError(
+            f"with has_aux=True {function_name(function)} must return (result, aux), but it "
+            f"returned {describe_value(result)}",
+            function_source(function),
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class _Linearization:
+    """A traced function with the structures of what goes in and comes out."""
+
+    inner: InnerFunction
+    primals: list[Tracer]
+    in_tree: TreeDef
+    out_tree: TreeDef
+    aux_tree: TreeDef
+    out_count: int
+    of: list[int]
+    wrt: list[int]
+
+
+def _linearize(
+    function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
+) -> _Linearization:
+    leaves, in_tree, paths = traced_leaves(primals, "primals")
+
+    def body(arguments: list[Tracer]) -> tuple[list[Tracer], Any]:
+        out, aux = _split_aux(
+            call_user(function, in_tree.unflatten(arguments), {}), has_aux, function
+        )
+        results: list[Tracer] = []
+        trees: list[Any] = []
+        for value, root in ((out, "result"), (aux, "aux")):
+            parts, tree = flatten(value)
+            results += [
+                result_tracer(part, path)
+                for part, path in zip(parts, leaf_paths(tree, root), strict=True)
+            ]
+            trees.append(tree)
+        of = [i for i in range(trees[0].leaf_count) if results[i].dtype.kind == "f"]
+        return results, (*trees, of)
+
+    inner, (out_tree, aux_tree, of) = trace_inner(function, leaves, paths, body)
+    wrt = [i for i, leaf in enumerate(leaves) if leaf.dtype.kind == "f"]
+    return _Linearization(inner, leaves, in_tree, out_tree, aux_tree, out_tree.leaf_count, of, wrt)
+
+
+@hide_frames
+def jvp(
+    function: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+) -> Any:
+    """Value and directional derivative: the Jacobian times `tangents`.
+
+    Called outside a trace it is compiled anew each time; to call it often, `compile` a function
+    that calls it.
+
+    Args:
+        function: any function of arrays.
+        primals: tuple of its arguments.
+        tangents: as `primals`, same structure, shapes and dtypes; zeros for integers.
+        has_aux: whether the function returns `(result, aux)`.
+
+    Returns:
+        `(result, tangent of the result)`, and aux.
+
+    Raises:
+        ArgumentError: the tangents do not fit the primals; the message names the path.
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise ArgumentTypeError("primals and tangents must be tuples, one entry per argument")
+    primals, tangents = tuple(primals), tuple(tangents)
+    if current_scope() is None:
+        return _jvp_concrete(function, primals, tangents, has_aux)
+    flat, tree = flatten(primals)
+    traced = [result_tracer(v, p) for v, p in zip(flat, leaf_paths(tree, "primals"), strict=True)]
+    directions = _directions(tangents, tree, traced, "tangents")
+    traced_function = _linearize(function, primals, has_aux)
+    chosen = [d for d in directions if d is not None]
+    results, moved = emit_jvp(
+        traced_function.inner, chosen, traced_function.wrt, traced_function.of
+    )
+    count = traced_function.out_count
+    by_result = dict(zip(traced_function.of, moved, strict=True))
+    tangents_out = [
+        by_result[i] if i in by_result else prims.full(r.shape, 0, r.dtype)
+        for i, r in enumerate(results[:count])
+    ]
+    out = traced_function.out_tree.unflatten(results[:count])
+    tangent = traced_function.out_tree.unflatten(tangents_out)
+    if has_aux:
+        return out, tangent, traced_function.aux_tree.unflatten(results[count:])
+    return out, tangent
+
+
+class _FloatLeaves:
+    """Concrete tangents or cotangents of `values`: those of floats are given to compiled code."""
+
+    def __init__(self, values: Any, root: str) -> None:
+        leaves, self._tree = flatten(values)
+        self._dtypes = [np.asarray(leaf).dtype for leaf in leaves]
+        self._root = root
+
+    def take(self, directions: Any) -> list[Any]:
+        """The leaves that belong to floats; the others must be zero."""
+        given = flatten_like(directions, self._tree, self._root)
+        for i, (dtype, direction) in enumerate(zip(self._dtypes, given, strict=True)):
+            if dtype.kind != "f" and np.asarray(direction).astype(bool).any():
+                raise ArgumentTypeError(
+                    f"{leaf_paths(self._tree, self._root)[i]} belongs to a value of dtype {dtype}, "
+                    "which has no derivative; it must be zero"
+                )
+        return [v for dtype, v in zip(self._dtypes, given, strict=True) if dtype.kind == "f"]
+
+    def put(self, floats: Sequence[Any]) -> Any:
+        """The whole, from the leaves that belong to floats."""
+        parts = iter(floats)
+        return self._tree.unflatten(
+            [next(parts) if dtype.kind == "f" else 0 for dtype in self._dtypes]
+        )
+
+
+def _jvp_concrete(
+    function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], has_aux: bool
+) -> Any:
+    floats = _FloatLeaves(primals, "tangents")
+
+    def forward(values: tuple[Any, ...], given: list[Any]) -> Any:
+        return jvp(function, values, floats.put(given), has_aux)
+
+    return Compiled(functools.wraps(function)(forward))(primals, floats.take(tangents))
+
+
+@hide_frames
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value, and the function that multiplies cotangents with the Jacobian.
+
+    Called outside a trace, both parts are compiled anew; to call it often, `compile` a function
+    that calls it.
+
+    Args:
+        function: any function of arrays.
+        primals: its arguments, of floats.
+        has_aux: whether the function returns `(result, aux)`.
+
+    Returns:
+        `(result, pullback)`, and aux. `pullback(cotangent)` takes a cotangent of the structure of
+        the result and returns a tuple with one entry for each argument.
+
+    Raises:
+        ArgumentTypeError: an argument is not of floats.
+    """
+    if current_scope() is None:
+        return _vjp_concrete(function, primals, has_aux)
+    traced_function = _linearize(function, primals, has_aux)
+    paths = leaf_paths(traced_function.in_tree, "primals")
+    for leaf, path in zip(traced_function.primals, paths, strict=True):
+        if leaf.dtype.kind != "f":
+            raise ArgumentTypeError(
+                f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: gradients "
+                "need float32 or float64",
+                function_source(function),
+            )
+    inner, count = traced_function.inner, traced_function.out_count
+    here = prims.scope()
+    results = here.emit_many(
+        dialect.CallOp, inner.results, inner.name, [here.use(v) for v in inner.inputs]
+    )
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
+        chosen = [d for d in directions if d is not None]
+        _, gradients = emit_vjp(inner, chosen, traced_function.wrt, traced_function.of)
+        return traced_function.in_tree.unflatten(gradients)
+
+    out = traced_function.out_tree.unflatten(results[:count])
+    if has_aux:
+        return out, pullback, traced_function.aux_tree.unflatten(results[count:])
+    return out, pullback
+
+
+def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> Any:
+    # The caller may change its arrays before it calls the pullback.
+    kept = tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, primals)
+
+    def forward(*arguments: Any) -> Any:
+        # Traces the function as vjp does, so that both raise the same errors.
+        result = vjp(function, *arguments, has_aux=has_aux)
+        return (result[0], result[2]) if has_aux else result[0]
+
+    result = Compiled(functools.wraps(function)(forward))(*primals)
+    floats = _FloatLeaves(result[0] if has_aux else result, "cotangent")
+
+    def pull(arguments: tuple[Any, ...], given: list[Any]) -> Any:
+        return vjp(function, *arguments, has_aux=has_aux)[1](floats.put(given))
+
+    backward = Compiled(functools.wraps(function)(pull))
+
+    @hide_frames
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        return backward(kept, floats.take(cotangent))
+
+    if has_aux:
+        return result[0], pullback, result[1]
+    return result, pullback
