@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -121,6 +122,7 @@ def train(arguments: argparse.Namespace) -> int:
 
     value_and_grad = go.compile_value_and_grad(loss)
     if arguments.show:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # End quietly under `| head`.
         lowered = value_and_grad.lower(params, images[:size], one_hot[:size])
         for stage in arguments.show:
             show(lowered, stage)

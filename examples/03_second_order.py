@@ -62,7 +62,7 @@ def main() -> None:
             args=(*samples, weight),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": 5000, "maxfun": 10000, "ftol": 1e-15, "gtol": 1e-8},
+            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8},
         )
         errors.append(float(np.max(np.abs(network(result.x, dense) - np.sin(3.0 * dense)))))
         print(

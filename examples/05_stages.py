@@ -7,6 +7,7 @@ Without --stage all of them are printed, each with a word on what to look for.
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def main() -> None:
     )
     parser.add_argument("--stage", action="append", choices=list(STAGES), help="may be repeated")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # End quietly under `| head`.
 
     gradient = go.compile_grad(f, argnums=(1, 2))
     lowered = gradient.lower(np.ones((32, 16)), np.ones((16, 8)), np.ones(8))

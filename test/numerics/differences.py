@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Finite differences of order eight in extended precision.
 
-With the 64-bit mantissa of x86's `longdouble`, step h and distance R to the nearest singularity, the truncation error
-of a first derivative is about 600 (h/R)^8 and the rounding error 1e-19/h, both relative. h = R/100 makes both
-negligible beside the rounding of double precision, also where a difference is taken twice.
+With the 64-bit mantissa of x86's `longdouble`, step h and distance R to the nearest singularity,
+the truncation error of a first derivative is about 600 (h/R)^8 and the rounding error 1e-19/h, both
+relative. h = R/100 makes both negligible beside the rounding of double precision, also where a
+difference is taken twice.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def partial(f: Function, i: int, step: Array) -> Function:
     return difference
 
 
-def directional(f: Function, x: Sequence[Array], t: Sequence[Array], step: float = 0.01) -> Array:
-    """The derivative of `f` at `x` along `t`; in extended precision if `f` keeps it."""
+def directional(f: Function, x: Sequence[Array], t: Sequence[Array], step: float = 2e-4) -> Array:
+    """The derivative of `f` at `x` along `t`, in extended precision."""
     wide = [(a.astype(np.longdouble), d.astype(np.longdouble)) for a, d in zip(x, t, strict=True)]
 
     def at(k: int) -> Array:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Compiles functions of `grad` ops, and their derivatives, without the front end.
 
-A function under test is a Python function from MLIR values to one MLIR value that calls the generated builders of
-`gradopt.dialects.grad`. What is compiled is a module with it as `@f`.
+A function under test is a Python function from MLIR values to one MLIR value that calls the
+generated builders of `gradopt.dialects.grad`. What is compiled is a module with it as `@f`.
 """
 
 from __future__ import annotations
@@ -43,10 +43,18 @@ def constant(array: Any) -> ir.Value:
     return grad.constant(value, results=[value.type])
 
 
+_counter = itertools.count()
+
+
+def unique(name: str) -> str:
+    """A symbol that no module has yet."""
+    return f"{name}_{next(_counter)}"
+
+
 def define(
     name: str, inputs: Sequence[ir.Type], body: Callable[..., Any], public: bool = False
 ) -> list[ir.Type]:
-    """Adds a function to the module that ops are being inserted into; returns the types of its results.
+    """Adds a function to the module that ops are inserted into; returns the types of its results.
 
     `body` gets the arguments and returns a value or a sequence of values.
     """
@@ -70,7 +78,9 @@ def define(
     return types
 
 
-def compile_main(inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]) -> _gradopt.Executable:
+def compile_main(
+    inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]
+) -> _gradopt.Executable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
     with lock, context(), ir.Location.unknown():
         module = ir.Module.create()
@@ -89,7 +99,7 @@ def compile_main(inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[...
 
 @dataclass(frozen=True)
 class Point:
-    """Derivatives of a function at one point; a list holds one array for each differentiated operand.
+    """Derivatives of a function at one point; lists have an item for each differentiated operand.
 
     Attributes:
         value: f(x).
@@ -127,7 +137,11 @@ class Derivatives:
     """
 
     def __init__(
-        self, build: Build, operands: Sequence[Array], wrt: Sequence[int] | None = None, order: int = 2
+        self,
+        build: Build,
+        operands: Sequence[Array],
+        wrt: Sequence[int] | None = None,
+        order: int = 2,
     ) -> None:
         self._build = build
         self._order = order
@@ -153,15 +167,24 @@ class Derivatives:
 
     def _main(self, *arguments: ir.Value) -> list[ir.Value]:
         n, k = len(self._specs), len(self.wrt)
-        x, t, u, c = arguments[:n], arguments[n : n + k], arguments[n + k : n + 2 * k], arguments[-1]
+        x, t, u, c = (
+            arguments[:n],
+            arguments[n : n + k],
+            arguments[n + k : n + 2 * k],
+            arguments[-1],
+        )
         wrt, kinds = self.wrt, [x[i].type for i in self.wrt]
         y = define("f", [a.type for a in x], self._build)
 
-        def jvp(f: str, outputs: list[ir.Type], inputs: Any, tangents: Any, wrt: list[int]) -> list[ir.Value]:
+        def jvp(
+            f: str, outputs: list[ir.Type], inputs: Any, tangents: Any, wrt: list[int]
+        ) -> list[ir.Value]:
             every = list(range(len(outputs)))
             return list(grad.JvpOp([*outputs, *outputs], f, inputs, tangents, wrt, every).results)
 
-        def vjp(f: str, outputs: list[ir.Type], inputs: Any, cts: Any, wrt: list[int]) -> list[ir.Value]:
+        def vjp(
+            f: str, outputs: list[ir.Type], inputs: Any, cts: Any, wrt: list[int]
+        ) -> list[ir.Value]:
             every = list(range(len(outputs)))
             types = [inputs[i].type for i in wrt]
             return list(grad.VjpOp([*outputs, *types], f, inputs, cts, wrt, every).results)
@@ -175,7 +198,9 @@ class Derivatives:
                 results += vjp("f", y, x, [c], [i])[1:]
         if self._order < 2:
             return results
-        define("pushforward", [a.type for a in (*x, *t)], lambda *a: jvp("f", y, a[:n], a[n:], wrt)[1:])
+        define(
+            "pushforward", [a.type for a in (*x, *t)], lambda *a: jvp("f", y, a[:n], a[n:], wrt)[1:]
+        )
         define("pullback", [a.type for a in (*x, c)], lambda *a: vjp("f", y, a[:n], a[n:], wrt)[1:])
         results += jvp("pullback", kinds, [*x, c], t, wrt)[k:]
         results += vjp("pushforward", y, [*x, *t], [c], wrt)[1:]
@@ -190,7 +215,10 @@ class Derivatives:
         arrays = [np.asarray(a) for a in self._run(*x, *t, *(t if u is None else u), c)]
         rest = iter(arrays)
         k = len(self.wrt)
-        take = lambda count: list(itertools.islice(rest, count))  # noqa: E731
+
+        def take(count: int) -> list[Array]:
+            return list(itertools.islice(rest, count))
+
         value, tangent = take(2)
         gradient = take(k)
         tangents, gradients = (take(k), take(k)) if k > 1 else ([tangent], gradient)

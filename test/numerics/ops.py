@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The table: every op of the dialect, with what its values and derivatives must be.
 
-An `Elementwise` row is checked at thousands of points, a `Structural` row (structural_ops.py) at a list of cases. A new
-op needs a row here; test_table.py fails as long as it has none.
+An `Elementwise` row is checked at thousands of points, a `Structural` row (structural_ops.py) at a
+list of cases. A new op needs a row here; test_table.py fails as long as it has none.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import scipy.special
-from structural_ops import STRUCTURAL, Structural
+from structural_ops import STRUCTURAL
+from structural_rows import FLOATS, Structural
 
 Array = np.ndarray[Any, Any]
 Interval = tuple[float, float]
 Box = tuple[Interval, ...]
 
-FLOATS = ("f8", "f4")
 INTS = ("i1", "i2", "i4", "i8")
 NUMBERS = FLOATS + INTS
 ALL = (*NUMBERS, "?")
@@ -46,8 +46,9 @@ class Elementwise:
     Attributes:
         op: its mnemonic.
         reference: NumPy's function; also of `longdouble`, if not `smooth`.
-        boxes: where derivatives are compared with differences: an interval for each operand. The function is smooth
-            within, and has no singularity nearer to a point than the end of the interval is.
+        boxes: where derivatives are compared with differences: an interval for each operand. The
+            function is smooth within, and has no singularity nearer to a point than the end of the
+            interval is.
         ranges: where values are sampled, besides everywhere: intervals for each operand alike.
         dtypes: of the operands.
         order: derivatives checked; 0 where the result is not a float.
@@ -57,7 +58,6 @@ class Elementwise:
         specials: derivatives at single points.
         smooth: the function in extended precision for differences, where `reference` has none.
         exact: the function in double precision, where `reference` is off by many ULP itself.
-        numpy: the function to call in the front end, if NumPy has it.
     """
 
     op: str
@@ -72,7 +72,6 @@ class Elementwise:
     specials: Sequence[At] = ()
     smooth: Callable[..., Array] | None = None
     exact: Callable[..., Array] | None = None
-    numpy: Callable[..., Any] | None = None
 
     @property
     def arity(self) -> int:
@@ -93,7 +92,7 @@ def erf_series(x: Array) -> Array:
 def numpy_row(function: Any, *boxes: Box, op: str | None = None, **options: Any) -> Elementwise:
     """A row whose op is named as NumPy's function is."""
     name = op or function.__name__
-    return Elementwise(name, function, boxes, numpy=function, **options)
+    return Elementwise(name, function, boxes, **options)
 
 
 def rational(function: Any, *boxes: Box, **options: Any) -> Elementwise:
@@ -127,12 +126,25 @@ SQRT_LN2 = 0.6931471805599453
 ARITHMETIC = [
     rational(np.add, (REAL, REAL), dtypes=NUMBERS),
     rational(np.subtract, (REAL, REAL), dtypes=NUMBERS),
-    rational(np.multiply, (REAL, REAL), dtypes=NUMBERS,
-             specials=[At((0.0, 0.0), (0.0, 0.0), ((0.0, 1.0), (1.0, 0.0))), At((0.0, 7.0), (7.0, 0.0))]),
-    rational(np.divide, (REAL, POSITIVE), (REAL, NEGATIVE),
-             specials=[At((0.0, 2.0), (0.5, -0.0), ((0.0, -0.25), (-0.25, 0.0))), At((1.0, inf), (0.0, 0.0))]),
+    rational(
+        np.multiply,
+        (REAL, REAL),
+        dtypes=NUMBERS,
+        specials=[At((0.0, 0.0), (0.0, 0.0), ((0.0, 1.0), (1.0, 0.0))), At((0.0, 7.0), (7.0, 0.0))],
+    ),
+    rational(
+        np.divide,
+        (REAL, POSITIVE),
+        (REAL, NEGATIVE),
+        specials=[
+            At((0.0, 2.0), (0.5, -0.0), ((0.0, -0.25), (-0.25, 0.0))),
+            At((1.0, inf), (0.0, 0.0)),
+        ],
+    ),
     numpy_row(
-        np.power, (POSITIVE, REAL), ranges=((0.0, 10.0), (-20.0, 20.0), (0.9, 1.1)),
+        np.power,
+        (POSITIVE, REAL),
+        ranges=((0.0, 10.0), (-20.0, 20.0), (0.9, 1.1)),
         specials=[
             At((0.0, 2.0), (0.0, 0.0), ((2.0, 0.0), (0.0, 0.0))),
             At((0.0, 1.0), (1.0, 0.0)),
@@ -141,82 +153,211 @@ ARITHMETIC = [
             At((0.0, 0.5), (inf, 0.0)),
             At((5.0, 0.0), (0.0, 1.6094379124341003)),
             At((1.0, 0.0), (0.0, 0.0)),
-            At((2.0, 2.0), (4.0, 4 * SQRT_LN2), ((2.0, 2 + 4 * SQRT_LN2), (2 + 4 * SQRT_LN2, 4 * SQRT_LN2**2))),
+            At(
+                (2.0, 2.0),
+                (4.0, 4 * SQRT_LN2),
+                ((2.0, 2 + 4 * SQRT_LN2), (2 + 4 * SQRT_LN2, 4 * SQRT_LN2**2)),
+            ),
             At((-2.0, 3.0), (12.0, nan)),
             At((-2.0, 2.0), (-4.0, nan)),
             At((-2.0, -1.0), (-0.25, nan)),
         ],
     ),
-    rational(np.maximum, BELOW, ABOVE, dtypes=NUMBERS, zero_sign=False,
-             specials=[At((1.0, 1.0), TIE), At((0.0, -0.0), TIE), At((inf, inf), TIE), At((2.0, inf), (0.0, 1.0))]),
-    rational(np.minimum, BELOW, ABOVE, dtypes=NUMBERS, zero_sign=False,
-             specials=[At((1.0, 1.0), TIE), At((0.0, -0.0), TIE), At((inf, inf), TIE), At((2.0, inf), (1.0, 0.0))]),
-    numpy_row(np.arctan2, (POSITIVE, REAL), (NEGATIVE, REAL),
-              specials=[At((0.0, 2.0), (0.5, -0.0)), At((0.0, -2.0), (-0.5, -0.0)), At((2.0, 0.0), (0.0, -0.5))]),
+    rational(
+        np.maximum,
+        BELOW,
+        ABOVE,
+        dtypes=NUMBERS,
+        zero_sign=False,
+        specials=[
+            At((1.0, 1.0), TIE),
+            At((0.0, -0.0), TIE),
+            At((inf, inf), TIE),
+            At((2.0, inf), (0.0, 1.0)),
+        ],
+    ),
+    rational(
+        np.minimum,
+        BELOW,
+        ABOVE,
+        dtypes=NUMBERS,
+        zero_sign=False,
+        specials=[
+            At((1.0, 1.0), TIE),
+            At((0.0, -0.0), TIE),
+            At((inf, inf), TIE),
+            At((2.0, inf), (1.0, 0.0)),
+        ],
+    ),
+    numpy_row(
+        np.arctan2,
+        (POSITIVE, REAL),
+        (NEGATIVE, REAL),
+        specials=[
+            At((0.0, 2.0), (0.5, -0.0)),
+            At((0.0, -2.0), (-0.5, -0.0)),
+            At((2.0, 0.0), (0.0, -0.5)),
+        ],
+    ),
     rational(np.negative, (REAL,), dtypes=NUMBERS),
-    rational(np.absolute, ((0.0, 5.0),), ((-5.0, 0.0),), dtypes=NUMBERS,
-             specials=[At((0.0,), (0.0,), ((0.0,),)), At((-0.0,), (0.0,)), At((inf,), (1.0,)), At((-inf,), (-1.0,))]),
+    rational(
+        np.absolute,
+        ((0.0, 5.0),),
+        ((-5.0, 0.0),),
+        dtypes=NUMBERS,
+        specials=[
+            At((0.0,), (0.0,), ((0.0,),)),
+            At((-0.0,), (0.0,)),
+            At((inf,), (1.0,)),
+            At((-inf,), (-1.0,)),
+        ],
+    ),
     step_row(np.sign, dtypes=NUMBERS),
     rational(np.square, (REAL,), dtypes=NUMBERS, specials=[At((0.0,), (0.0,), ((2.0,),))]),
-    rational(np.reciprocal, (POSITIVE,), (NEGATIVE,), specials=[At((inf,), (-0.0,)), At((0.0,), (-inf,))]),
+    rational(
+        np.reciprocal, (POSITIVE,), (NEGATIVE,), specials=[At((inf,), (-0.0,)), At((0.0,), (-inf,))]
+    ),
     rational(np.sqrt, (POSITIVE,), specials=[At((0.0,), (inf,)), At((inf,), (0.0,))]),
-    Elementwise("rsqrt", lambda x: 1 / np.sqrt(x), [(POSITIVE,)], ulp=1.0,
-                specials=[At((0.0,), (-inf,)), At((4.0,), (-0.0625,), ((0.0234375,),))]),
-    numpy_row(np.cbrt, (POSITIVE,), (NEGATIVE,), specials=[At((0.0,), (inf,)), At((-8.0,), (1 / 12,))]),
+    Elementwise(
+        "rsqrt",
+        lambda x: 1 / np.sqrt(x),
+        [(POSITIVE,)],
+        ulp=1.0,
+        specials=[At((0.0,), (-inf,)), At((4.0,), (-0.0625,), ((0.0234375,),))],
+    ),
+    numpy_row(
+        np.cbrt, (POSITIVE,), (NEGATIVE,), specials=[At((0.0,), (inf,)), At((-8.0,), (1 / 12,))]
+    ),
 ]
 
 EXPONENTIAL = [
-    numpy_row(np.exp, (REAL,), ranges=EXPONENTIALS,
-              specials=[At((0.0,), (1.0,), ((1.0,),)), At((-inf,), (0.0,)), At((710.0,), (inf,))]),
+    numpy_row(
+        np.exp,
+        (REAL,),
+        ranges=EXPONENTIALS,
+        specials=[At((0.0,), (1.0,), ((1.0,),)), At((-inf,), (0.0,)), At((710.0,), (inf,))],
+    ),
     numpy_row(np.exp2, (REAL,), ranges=EXPONENTIALS, specials=[At((-inf,), (0.0,))]),
-    numpy_row(np.expm1, (REAL,), ranges=EXPONENTIALS, specials=[At((0.0,), (1.0,), ((1.0,),)), At((-inf,), (0.0,))]),
-    numpy_row(np.log, (POSITIVE,), ranges=LOGARITHMS,
-              specials=[At((0.0,), (inf,), ((-inf,),)), At((1.0,), (1.0,), ((-1.0,),)), At((inf,), (0.0,))]),
+    numpy_row(
+        np.expm1,
+        (REAL,),
+        ranges=EXPONENTIALS,
+        specials=[At((0.0,), (1.0,), ((1.0,),)), At((-inf,), (0.0,))],
+    ),
+    numpy_row(
+        np.log,
+        (POSITIVE,),
+        ranges=LOGARITHMS,
+        specials=[
+            At((0.0,), (inf,), ((-inf,),)),
+            At((1.0,), (1.0,), ((-1.0,),)),
+            At((inf,), (0.0,)),
+        ],
+    ),
     numpy_row(np.log2, (POSITIVE,), ranges=LOGARITHMS, specials=[At((0.0,), (inf,))]),
     numpy_row(np.log10, (POSITIVE,), ranges=LOGARITHMS, specials=[At((0.0,), (inf,))]),
-    numpy_row(np.log1p, ((-1.0, 3.0),), ranges=((-1.0, 2.0), (-0.01, 0.01), (-1.0, 1e5)),
-              specials=[At((-1.0,), (inf,)), At((0.0,), (1.0,), ((-1.0,),)), At((inf,), (0.0,))]),
-    Elementwise("logistic", scipy.special.expit, [(REAL,)], ranges=EXPONENTIALS,
-                specials=[At((0.0,), (0.25,), ((0.0,),)), At((1000.0,), (0.0,), ((0.0,),)),
-                          At((-1000.0,), (0.0,), ((0.0,),)), At((-inf,), (0.0,)), At((inf,), (0.0,))],
-                numpy=scipy.special.expit),
+    numpy_row(
+        np.log1p,
+        ((-1.0, 3.0),),
+        ranges=((-1.0, 2.0), (-0.01, 0.01), (-1.0, 1e5)),
+        specials=[At((-1.0,), (inf,)), At((0.0,), (1.0,), ((-1.0,),)), At((inf,), (0.0,))],
+    ),
+    Elementwise(
+        "logistic",
+        scipy.special.expit,
+        [(REAL,)],
+        ranges=EXPONENTIALS,
+        specials=[
+            At((0.0,), (0.25,), ((0.0,),)),
+            At((1000.0,), (0.0,), ((0.0,),)),
+            At((-1000.0,), (0.0,), ((0.0,),)),
+            At((-inf,), (0.0,)),
+            At((inf,), (0.0,)),
+        ],
+    ),
 ]
 
 HALF_PI = np.pi / 2
 TRIGONOMETRIC = [
     numpy_row(np.sin, (REAL,), ranges=ANGLES, specials=[At((0.0,), (1.0,), ((-0.0,),))]),
     numpy_row(np.cos, (REAL,), ranges=ANGLES, specials=[At((0.0,), (-0.0,), ((-1.0,),))]),
-    numpy_row(np.tan, ((-HALF_PI, HALF_PI),), ((HALF_PI, 3 * HALF_PI),), ranges=ANGLES,
-              specials=[At((0.0,), (1.0,), ((0.0,),))]),
-    numpy_row(np.arcsin, ((-1.0, 1.0),), ranges=UNIT,
-              specials=[At((0.0,), (1.0,), ((0.0,),)), At((1.0,), (inf,)), At((-1.0,), (inf,))]),
-    numpy_row(np.arccos, ((-1.0, 1.0),), ranges=UNIT,
-              specials=[At((0.0,), (-1.0,), ((-0.0,),)), At((1.0,), (-inf,)), At((-1.0,), (-inf,))]),
-    numpy_row(np.arctan, (REAL,), specials=[At((0.0,), (1.0,), ((-0.0,),)), At((inf,), (0.0,)), At((-inf,), (0.0,))]),
+    numpy_row(
+        np.tan,
+        ((-HALF_PI, HALF_PI),),
+        ((HALF_PI, 3 * HALF_PI),),
+        ranges=ANGLES,
+        specials=[At((0.0,), (1.0,), ((0.0,),))],
+    ),
+    numpy_row(
+        np.arcsin,
+        ((-1.0, 1.0),),
+        ranges=UNIT,
+        specials=[At((0.0,), (1.0,), ((0.0,),)), At((1.0,), (inf,)), At((-1.0,), (inf,))],
+    ),
+    numpy_row(
+        np.arccos,
+        ((-1.0, 1.0),),
+        ranges=UNIT,
+        specials=[At((0.0,), (-1.0,), ((-0.0,),)), At((1.0,), (-inf,)), At((-1.0,), (-inf,))],
+    ),
+    numpy_row(
+        np.arctan,
+        (REAL,),
+        specials=[At((0.0,), (1.0,), ((-0.0,),)), At((inf,), (0.0,)), At((-inf,), (0.0,))],
+    ),
     numpy_row(np.sinh, (REAL,), ranges=EXPONENTIALS, specials=[At((0.0,), (1.0,), ((0.0,),))]),
     numpy_row(np.cosh, (REAL,), ranges=EXPONENTIALS, specials=[At((0.0,), (0.0,), ((1.0,),))]),
-    numpy_row(np.tanh, (REAL,), ranges=((-1.0, 1.0), (-25.0, 25.0)),
-              specials=[At((0.0,), (1.0,), ((-0.0,),)), At((1000.0,), (0.0,), ((0.0,),)), At((-inf,), (0.0,))]),
+    numpy_row(
+        np.tanh,
+        (REAL,),
+        ranges=((-1.0, 1.0), (-25.0, 25.0)),
+        specials=[
+            At((0.0,), (1.0,), ((-0.0,),)),
+            At((1000.0,), (0.0,), ((0.0,),)),
+            At((-inf,), (0.0,)),
+        ],
+    ),
     numpy_row(np.arcsinh, (REAL,), specials=[At((0.0,), (1.0,), ((-0.0,),)), At((inf,), (0.0,))]),
-    numpy_row(np.arccosh, ((1.0, 4.0),), ranges=((1.0, 3.0), (1.0, 1.001), (1.0, 1000.0)),
-              specials=[At((1.0,), (inf,)), At((inf,), (0.0,))]),
-    numpy_row(np.arctanh, ((-1.0, 1.0),), ranges=UNIT,
-              specials=[At((0.0,), (1.0,), ((0.0,),)), At((1.0,), (inf,)), At((-1.0,), (inf,))]),
-    numpy_row(scipy.special.erf, (REAL,), ranges=((-7.0, 7.0), (-1.0, 1.0)), smooth=erf_series,
-              specials=[At((0.0,), (1.1283791670955126,), ((-0.0,),)), At((1000.0,), (0.0,), ((-0.0,),))]),
-    numpy_row(scipy.special.erfc, (REAL,), ranges=((-7.0, 11.0), (10.0, 28.0)), smooth=lambda x: 1 - erf_series(x),
-              exact=np.vectorize(math.erfc, otypes="d"),
-              specials=[At((0.0,), (-1.1283791670955126,), ((0.0,),)), At((1000.0,), (-0.0,), ((0.0,),))]),
+    numpy_row(
+        np.arccosh,
+        ((1.0, 4.0),),
+        ranges=((1.0, 3.0), (1.0, 1.001), (1.0, 1000.0)),
+        specials=[At((1.0,), (inf,)), At((inf,), (0.0,))],
+    ),
+    numpy_row(
+        np.arctanh,
+        ((-1.0, 1.0),),
+        ranges=UNIT,
+        specials=[At((0.0,), (1.0,), ((0.0,),)), At((1.0,), (inf,)), At((-1.0,), (inf,))],
+    ),
+    numpy_row(
+        scipy.special.erf,
+        (REAL,),
+        ranges=((-7.0, 7.0), (-1.0, 1.0)),
+        smooth=erf_series,
+        specials=[At((0.0,), (1.1283791670955126,), ((-0.0,),)), At((1000.0,), (0.0,), ((-0.0,),))],
+    ),
+    numpy_row(
+        scipy.special.erfc,
+        (REAL,),
+        ranges=((-7.0, 11.0), (10.0, 28.0)),
+        smooth=lambda x: 1 - erf_series(x),
+        exact=np.vectorize(math.erfc, otypes="d"),
+        specials=[At((0.0,), (-1.1283791670955126,), ((0.0,),)), At((1000.0,), (-0.0,), ((0.0,),))],
+    ),
 ]
 
 ROUNDING = [step_row(np.floor), step_row(np.ceil), step_row(np.rint, op="round")]
 
 PREDICATES = [
-    *(predicate(f, 2) for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)),
+    *(
+        predicate(f, 2)
+        for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+    ),
     *(predicate(f, 1, FLOATS) for f in (np.isnan, np.isinf, np.isfinite)),
     *(predicate(f, 2, "?") for f in (np.logical_and, np.logical_or, np.logical_xor)),
     predicate(np.logical_not, 1, "?"),
-    Elementwise("select", np.where, [(REAL, REAL)], dtypes=ALL, conditions=1, ulp=0.0, numpy=np.where),
+    Elementwise("select", np.where, [(REAL, REAL)], dtypes=ALL, conditions=1, ulp=0.0),
 ]
 
 ELEMENTWISE: dict[str, Elementwise] = {

@@ -4,131 +4,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from harness import constant, define, scalar_type
+from harness import constant, define, scalar_type, unique
 from mlir import ir
+from structural_rows import (
+    ALL,
+    FLOATS,
+    NUMBERS,
+    Array,
+    Case,
+    Shape,
+    Structural,
+    clamped,
+    dot_reference,
+    indices,
+    pad_reference,
+    rows,
+    scatter_reference,
+    slice_reference,
+    update,
+)
 
 from gradopt.dialects import grad
-
-Array = np.ndarray[Any, Any]
-Shape = tuple[int, ...]
-
-FLOATS = ("f8", "f4")
-NUMBERS = (*FLOATS, "i1", "i4", "i8")
-ALL = (*NUMBERS, "?")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One use of an op.
-
-    Attributes:
-        build: the function of MLIR values that is compiled.
-        reference: the same of NumPy arrays, of any dtype.
-        operands: a shape for an array that is sampled, in the dtype under test; or an array, used as it is.
-        dtypes: what the sampled operands may be, where it is less than the row says.
-        smooth: the reference for differences, where it differs.
-    """
-
-    build: Callable[..., ir.Value]
-    reference: Callable[..., Any]
-    operands: Sequence[Shape | Array]
-    dtypes: Sequence[str] | None = None
-    smooth: Callable[..., Any] | None = None
-
-
-@dataclass(frozen=True)
-class Structural:
-    """One structural op.
-
-    Attributes:
-        op: its mnemonic.
-        cases: its uses.
-        dtypes: of the sampled operands.
-        order: derivatives checked; 0 where there are none.
-        rounding: how many relative rounding errors a value may have, relative to the same op on absolute values; zero
-            for ops that move data.
-    """
-
-    op: str
-    cases: Sequence[Case]
-    dtypes: Sequence[str] = ALL
-    order: int = 2
-    rounding: float = 0.0
-
-
-def indices(*values: Any) -> Array:
-    return np.array(values, np.int64)
-
-
-# -- References ------------------------------------------------------------------------------
-
-
-def slice_reference(x: Array, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]) -> Array:
-    for d, (offset, size, stride) in enumerate(zip(offsets, sizes, strides, strict=True)):
-        x = np.take(x, offset + stride * np.arange(size), axis=d)
-    return x
-
-
-def clamped(x: Array, sizes: Sequence[int], starts: Sequence[Any]) -> tuple[slice, ...]:
-    corner = [min(max(int(i), 0), n - size) for i, n, size in zip(starts, x.shape, sizes, strict=True)]
-    return tuple(slice(i, i + size) for i, size in zip(corner, sizes, strict=True))
-
-
-def update(x: Array, value: Array, where: Any) -> Array:
-    result = x.copy()
-    result[where] = value
-    return result
-
-
-def pad_reference(x: Array, value: Array, low: Sequence[int], high: Sequence[int], gaps: Sequence[int]) -> Array:
-    inner = [n + max(n - 1, 0) * gap for n, gap in zip(x.shape, gaps, strict=True)]
-    shape = [lo + n + hi for lo, n, hi in zip(low, inner, high, strict=True)]
-    result = np.empty(shape, x.dtype)
-    result[...] = value
-    where = [slice(lo, lo + n, gap + 1) for lo, n, gap in zip(low, inner, gaps, strict=True)]
-    result[tuple(where)] = x
-    return result
-
-
-def rows(x: Array, index: Array) -> tuple[Array, ...]:
-    k = index.shape[-1]
-    return tuple(np.clip(index[..., d], 0, x.shape[d] - 1) for d in range(k))
-
-
-def scatter_reference(x: Array, index: Array, updates: Array) -> Array:
-    result = x.copy()
-    np.add.at(result, rows(x, index), updates)
-    return result
-
-
-def dot_reference(x: Array, y: Array, batch: Any, contract: Any) -> Array:
-    letters = iter("abcdefghijklmnop")
-    left: list[str] = [""] * x.ndim
-    right: list[str] = [""] * y.ndim
-    for i, j in [*zip(*batch, strict=True), *zip(*contract, strict=True)]:
-        left[i] = right[j] = next(letters)
-    left = [a or next(letters) for a in left]
-    right = [a or next(letters) for a in right]
-    shared = [left[i] for i in batch[0]]
-    free = [a for a in left if a not in right] + [a for a in right if a not in left]
-    return np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(shared + free)}", x, y)
-
 
 # -- Cases -----------------------------------------------------------------------------------
 
 
-def moving(op: Callable[..., Any], reference: Callable[..., Any], shape: Shape, *options: Any) -> Case:
+def moving(
+    op: Callable[..., Any], reference: Callable[..., Any], shape: Shape, *options: Any
+) -> Case:
     """A case of an op of one operand, with the same options for the op and its reference."""
     return Case(lambda x: op(x, *options), lambda x: reference(x, *options), [shape])
 
 
 def broadcast_case(shape: Shape, target: Sequence[int], dimensions: Sequence[int]) -> Case:
     def reference(x: Array) -> Array:
-        view = x.reshape([x.shape[list(dimensions).index(d)] if d in dimensions else 1 for d in range(len(target))])
+        view = x.reshape(
+            [
+                x.shape[list(dimensions).index(d)] if d in dimensions else 1
+                for d in range(len(target))
+            ]
+        )
         return np.broadcast_to(view, target)
 
     return Case(lambda x: grad.broadcast(x, list(target), list(dimensions)), reference, [shape])
@@ -144,7 +62,8 @@ def dynamic_slice_case(shape: Shape, starts: Sequence[int], sizes: Sequence[int]
 
 def update_case(shape: Shape, part: Shape, offsets: Sequence[int], strides: Sequence[int]) -> Case:
     where = tuple(
-        slice(o, o + (n - 1) * s + 1 if n else o, s) for o, n, s in zip(offsets, part, strides, strict=True)
+        slice(o, o + (n - 1) * s + 1 if n else o, s)
+        for o, n, s in zip(offsets, part, strides, strict=True)
     )
     return Case(
         lambda x, u: grad.update_slice(x, u, list(offsets), list(strides)),
@@ -175,16 +94,30 @@ def join_case(dimension: int, *shapes: Shape) -> Case:
     )
 
 
-def reduce_cases(op: Callable[..., Any], reference: Callable[..., Any], empty: bool = True) -> list[Case]:
+def reduce_cases(
+    op: Callable[..., Any], reference: Callable[..., Any], empty: bool = True, long: int = 67
+) -> list[Case]:
     """Reductions over all, inner, outer and no dimensions; of nothing, where that has a value."""
     choices: list[tuple[Shape, list[int]]] = [
-        ((7,), [0]), ((3, 5), [0]), ((3, 5), [1]), ((3, 5), [0, 1]), ((2, 3, 4), [0, 2]), ((2, 3, 4), [1]),
-        ((3, 5), []), ((), []), ((1, 1), [0]), ((4, 1), [1]), ((0, 3), [1]), ((67,), [0]), ((9, 33), [1]),
+        ((7,), [0]),
+        ((3, 5), [0]),
+        ((3, 5), [1]),
+        ((3, 5), [0, 1]),
+        ((2, 3, 4), [0, 2]),
+        ((2, 3, 4), [1]),
+        ((3, 5), []),
+        ((), []),
+        ((1, 1), [0]),
+        ((4, 1), [1]),
+        ((0, 3), [1]),
+        ((long,), [0]),
+        ((5, long // 2), [1]),
     ]
     if empty:
         choices += [((0,), [0]), ((0, 3), [0]), ((2, 0), [0, 1])]
     return [
-        Case(lambda x, d=d: op(x, d), lambda x, d=d: reference(x, axis=tuple(d)), [shape]) for shape, d in choices
+        Case(lambda x, d=d: op(x, d), lambda x, d=d: reference(x, axis=tuple(d)), [shape])
+        for shape, d in choices
     ]
 
 
@@ -195,24 +128,42 @@ def same_dtype(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def arg_cases(op: Callable[..., Any], reference: Callable[..., Any]) -> list[Case]:
     fixed = [
-        np.array([1.0, 3.0, 3.0, -2.0, -2.0]), np.array([1.0, np.nan, 9.0, np.nan]), np.array([0.0, -0.0, 0.0]),
-        np.array([-np.inf, -np.inf]), np.array([np.inf, 1.0, -np.inf]), np.array([True, False, True]).astype(np.int8),
+        np.array([1.0, 3.0, 3.0, -2.0, -2.0]),
+        np.array([1.0, np.nan, 9.0, np.nan]),
+        np.array([0.0, -0.0, 0.0]),
+        np.array([-np.inf, -np.inf]),
+        np.array([np.inf, 1.0, -np.inf]),
+        np.array([True, False, True]).astype(np.int8),
     ]
-    free: list[tuple[Shape, int]] = [((7,), 0), ((3, 5), 0), ((3, 5), 1), ((2, 3, 4), 1), ((1,), 0), ((4, 1), 1), ((0, 3), 1)]
-    return [Case(lambda x, d=d: op(x, d), lambda x, d=d: reference(x, d), [shape]) for shape, d in free] + [
-        Case(lambda x: op(x, 0), lambda x: reference(x, 0), [x]) for x in fixed
+    free: list[tuple[Shape, int]] = [
+        ((7,), 0),
+        ((3, 5), 0),
+        ((3, 5), 1),
+        ((2, 3, 4), 1),
+        ((1,), 0),
+        ((4, 1), 1),
+        ((0, 3), 1),
     ]
+    return [
+        Case(lambda x, d=d: op(x, d), lambda x, d=d: reference(x, d), [shape]) for shape, d in free
+    ] + [Case(lambda x: op(x, 0), lambda x: reference(x, 0), [x]) for x in fixed]
 
 
 def dot_case(left: Shape, right: Shape, contract: Any, batch: Any = ((), ())) -> Case:
     lists = [list(d) for d in (*batch, *contract)]
     return Case(
-        lambda x, y: grad.dot_general(x, y, *lists), lambda x, y: dot_reference(x, y, batch, contract), [left, right]
+        lambda x, y: grad.dot_general(x, y, *lists),
+        lambda x, y: dot_reference(x, y, batch, contract),
+        [left, right],
     )
 
 
 def gather_case(shape: Shape, index: Any) -> Case:
-    return Case(grad.gather, lambda x, i: x[rows(x, i)], [shape, index])
+    def reference(x: Array, i: Array) -> Array:
+        # An empty index in NumPy would be one whole array, whatever the shape of the indices.
+        return x[rows(x, i)] if i.shape[-1] else np.broadcast_to(x, i.shape[:-1] + x.shape)
+
+    return Case(grad.gather, reference, [shape, index])
 
 
 def scatter_case(shape: Shape, index: Any) -> Case:
@@ -228,13 +179,15 @@ SCALAR_INDEX = indices(1)
 
 
 def convert_cases() -> list[Case]:
-    """Every pair of element types: special values where the result is defined, and derivatives of floats."""
+    """Every pair of element types: special values where defined, and derivatives of floats."""
     values = {
         "f": np.array([0.0, -0.0, 1.5, -1.5, 2.5, -2.5, 100.99, -100.99, 1e-40, 3.0]),
         "i": np.array([-128, -127, -1, 0, 1, 2, 126, 127]),
         "b": np.array([False, True]),
     }
-    wild = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 5e-324, 1e-42, 1 + 2**-24])
+    wild = np.array(
+        [np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 5e-324, 1e-42, 1 + 2**-24]
+    )
     wide = np.array([-(2**63), 2**63 - 1, 2**53 + 1, 2**40 + 3, -129, 300, 70000])
     cases = []
     for a in ALL:
@@ -250,9 +203,18 @@ def convert_cases() -> list[Case]:
                         lambda x, b=b: grad.convert(x, scalar_type(b)),
                         lambda x, b=b: x.astype(b),
                         [x],
-                        smooth=lambda x: x,
                     )
                 )
+    for b in FLOATS:
+        cases.append(
+            Case(
+                lambda x, b=b: grad.convert(x, scalar_type(b)),
+                lambda x, b=b: x.astype(b),
+                [(4,)],
+                FLOATS,
+                smooth=lambda x: x,
+            )
+        )
     return cases
 
 
@@ -267,20 +229,24 @@ def constant_case(array: Any) -> Case:
     return Case(lambda: constant(np.asarray(array)), lambda: np.asarray(array), [])
 
 
+def cube(kind: ir.Type) -> str:
+    """The name of a function that a caller may be differentiated through."""
+    name = unique("cube")
+    define(name, [kind], lambda a: grad.multiply(a, grad.square(a)))
+    return name
+
+
 def call_twice(x: ir.Value) -> ir.Value:
-    define("cubed", [x.type], lambda a: grad.multiply(a, grad.square(a)))
-    once = grad.call([x.type], "cubed", [x])
-    return grad.call([x.type], "cubed", [once])
+    f = cube(x.type)
+    return grad.call([x.type], f, [grad.call([x.type], f, [x])])
 
 
 def pullback_of_cube(x: ir.Value, c: ir.Value) -> ir.Value:
-    define("cubed", [x.type], lambda a: grad.multiply(a, grad.square(a)))
-    return grad.vjp([x.type, x.type], "cubed", [x], [c], [0], [0])[1]
+    return grad.vjp([x.type, x.type], cube(x.type), [x], [c], [0], [0])[1]
 
 
 def pushforward_of_cube(x: ir.Value, t: ir.Value) -> ir.Value:
-    define("cubed", [x.type], lambda a: grad.multiply(a, grad.square(a)))
-    return grad.jvp([x.type, x.type], "cubed", [x], [t], [0], [0])[1]
+    return grad.jvp([x.type, x.type], cube(x.type), [x], [t], [0], [0])[1]
 
 
 def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
@@ -294,130 +260,322 @@ def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
 SOURCES = [
     Structural(
         "constant",
-        [constant_case(a) for a in (
-            np.float64(0.1), np.float32(-0.0), np.arange(6.0).reshape(2, 3), np.full((3, 2), np.nan), [1, -2, 3],
-            np.array([1, 2], np.int8), [True, False, True, True], np.zeros((0, 2)), np.array(True),
-            np.array([np.inf, -np.inf, 5e-324]), np.arange(11) % 3 == 0,
-        )],
+        [
+            constant_case(a)
+            for a in (
+                np.float64(0.1),
+                np.float32(-0.0),
+                np.arange(6.0).reshape(2, 3),
+                np.full((3, 2), np.nan),
+                [1, -2, 3],
+                np.array([1, 2], np.int8),
+                [True, False, True, True],
+                np.zeros((0, 2)),
+                np.array(True),
+                np.array([np.inf, -np.inf, 5e-324]),
+                np.arange(11) % 3 == 0,
+            )
+        ],
         order=0,
     ),
     Structural(
         "iota",
-        [iota_case(shape, d, t) for t in NUMBERS for shape, d in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((0,), 0))],
+        [
+            iota_case(shape, d, t)
+            for t in NUMBERS
+            for shape, d in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((0,), 0))
+        ],
         order=0,
     ),
 ]
 
 SHAPES = [
-    Structural("broadcast", [
-        broadcast_case((), (), ()), broadcast_case((), (3,), ()), broadcast_case((3,), (4, 3), [1]),
-        broadcast_case((3,), (3, 4), [0]), broadcast_case((2, 4), (2, 3, 4), [0, 2]), broadcast_case((), (0, 2), ()),
-        broadcast_case((0,), (2, 0), [1]), broadcast_case((1,), (1, 5), [0]), broadcast_case((3,), (0, 3), [1]),
-    ]),
-    Structural("reshape", [
-        Case(lambda x, s=s: grad.reshape(x, list(s)), lambda x, s=s: x.reshape(s), [shape])
-        for shape, s in (((6,), (2, 3)), ((2, 3), (3, 2)), ((2, 3, 4), (4, 6)), ((1,), ()), ((), (1, 1)), ((0, 3), (5, 0)),
-                         ((2, 1, 3), (2, 3)))
-    ]),
-    Structural("transpose", [
-        moving(grad.transpose, np.transpose, shape, list(p))
-        for shape, p in (((2, 3), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (0, 2, 1)), ((2, 1, 3, 4), (3, 1, 0, 2)),
-                         ((0, 3), (1, 0)), ((5,), (0,)), ((33, 70), (1, 0)))
-    ] + [Case(lambda x: grad.transpose(x, []), lambda x: x, [()])]),
-    Structural("slice", [
-        moving(grad.slice, slice_reference, shape, list(o), list(n), list(s))
-        for shape, o, n, s in (
-            ((7,), (2,), (3,), (1,)), ((7,), (0,), (4,), (2,)), ((7,), (1,), (2,), (3,)), ((5, 6), (1, 0), (3, 3), (1, 2)),
-            ((5, 6), (4, 5), (1, 1), (1, 1)), ((5,), (5,), (0,), (1,)), ((5, 4), (0, 1), (0, 2), (1, 1)),
-            ((0, 3), (0, 1), (0, 2), (1, 1)), ((), (), (), ()), ((9,), (0,), (9,), (1,)),
-        )
-    ]),
-    Structural("dynamic_slice", [
-        dynamic_slice_case((7,), [2], [3]), dynamic_slice_case((7,), [6], [3]), dynamic_slice_case((7,), [-5], [3]),
-        dynamic_slice_case((5, 6), [1, 3], [2, 3]), dynamic_slice_case((5, 6), [2**62, -(2**62)], [2, 3]),
-        dynamic_slice_case((5,), [3], [0]), dynamic_slice_case((), [], []), dynamic_slice_case((4,), [1], [4]),
-    ]),
-    Structural("update_slice", [
-        update_case((7,), (3,), (2,), (1,)), update_case((7,), (3,), (0,), (3,)), update_case((5, 6), (2, 3), (1, 0), (2, 2)),
-        update_case((5,), (0,), (1,), (1,)), update_case((4,), (4,), (0,), (1,)), update_case((), (), (), ()),
-    ]),
-    Structural("dynamic_update_slice", [
-        dynamic_update_case((7,), (3,), [2]), dynamic_update_case((7,), (3,), [6]), dynamic_update_case((7,), (3,), [-1]),
-        dynamic_update_case((5, 6), (2, 3), [1, 3]), dynamic_update_case((5,), (0,), [2]), dynamic_update_case((), (), []),
-    ]),
-    Structural("pad", [
-        pad_case((3,), [1], [2], [0]), pad_case((3,), [0], [0], [2]), pad_case((2, 3), [1, 0], [0, 2], [1, 0]),
-        pad_case((0,), [2], [1], [3]), pad_case((1,), [0], [0], [4]), pad_case((), [], [], []), pad_case((2,), [0], [0], [0]),
-        pad_case((0, 2), [0, 1], [0, 1], [0, 1]),
-    ]),
-    Structural("concatenate", [
-        join_case(0, (2,), (3,)), join_case(1, (2, 3), (2, 1), (2, 2)), join_case(0, (2, 3), (0, 3), (1, 3)), join_case(0, (4,)),
-        join_case(1, (0, 2), (0, 3)), join_case(0, (0,), (0,)),
-        Case(lambda x: grad.concatenate([x, x], 0), lambda x: np.concatenate([x, x]), [(3,)]),
-    ]),
-    Structural("reverse", [
-        Case(lambda x, d=d: grad.reverse(x, list(d)), lambda x, d=d: np.flip(x, d), [shape])
-        for shape, d in (((5,), (0,)), ((2, 3), (1,)), ((2, 3), (0, 1)), ((2, 3, 4), (0, 2)), ((0, 2), (0,)), ((), ()), ((1,), (0,)))
-    ]),
+    Structural(
+        "broadcast",
+        [
+            broadcast_case((), (), ()),
+            broadcast_case((), (3,), ()),
+            broadcast_case((3,), (4, 3), [1]),
+            broadcast_case((3,), (3, 4), [0]),
+            broadcast_case((2, 4), (2, 3, 4), [0, 2]),
+            broadcast_case((), (0, 2), ()),
+            broadcast_case((0,), (2, 0), [1]),
+            broadcast_case((1,), (1, 5), [0]),
+            broadcast_case((3,), (0, 3), [1]),
+        ],
+    ),
+    Structural(
+        "reshape",
+        [
+            Case(lambda x, s=s: grad.reshape(x, list(s)), lambda x, s=s: x.reshape(s), [shape])
+            for shape, s in (
+                ((6,), (2, 3)),
+                ((2, 3), (3, 2)),
+                ((2, 3, 4), (4, 6)),
+                ((1,), ()),
+                ((), (1, 1)),
+                ((0, 3), (5, 0)),
+                ((2, 1, 3), (2, 3)),
+            )
+        ],
+    ),
+    Structural(
+        "transpose",
+        [
+            moving(grad.transpose, np.transpose, shape, list(p))
+            for shape, p in (
+                ((2, 3), (1, 0)),
+                ((2, 3, 4), (2, 0, 1)),
+                ((2, 3, 4), (0, 2, 1)),
+                ((2, 1, 3, 4), (3, 1, 0, 2)),
+                ((0, 3), (1, 0)),
+                ((5,), (0,)),
+                ((33, 70), (1, 0)),
+            )
+        ]
+        + [Case(lambda x: grad.transpose(x, []), lambda x: x, [()])],
+    ),
+    Structural(
+        "slice",
+        [
+            moving(grad.slice, slice_reference, shape, list(o), list(n), list(s))
+            for shape, o, n, s in (
+                ((7,), (2,), (3,), (1,)),
+                ((7,), (0,), (4,), (2,)),
+                ((7,), (1,), (2,), (3,)),
+                ((5, 6), (1, 0), (3, 3), (1, 2)),
+                ((5, 6), (4, 5), (1, 1), (1, 1)),
+                ((5,), (5,), (0,), (1,)),
+                ((5, 4), (0, 1), (0, 2), (1, 1)),
+                ((0, 3), (0, 1), (0, 2), (1, 1)),
+                ((), (), (), ()),
+                ((9,), (0,), (9,), (1,)),
+            )
+        ],
+    ),
+    Structural(
+        "dynamic_slice",
+        [
+            dynamic_slice_case((7,), [2], [3]),
+            dynamic_slice_case((7,), [6], [3]),
+            dynamic_slice_case((7,), [-5], [3]),
+            dynamic_slice_case((5, 6), [1, 3], [2, 3]),
+            dynamic_slice_case((5, 6), [2**62, -(2**62)], [2, 3]),
+            dynamic_slice_case((5,), [3], [0]),
+            dynamic_slice_case((), [], []),
+            dynamic_slice_case((4,), [1], [4]),
+        ],
+    ),
+    Structural(
+        "update_slice",
+        [
+            update_case((7,), (3,), (2,), (1,)),
+            update_case((7,), (3,), (0,), (3,)),
+            update_case((5, 6), (2, 3), (1, 0), (2, 2)),
+            update_case((5,), (0,), (1,), (1,)),
+            update_case((4,), (4,), (0,), (1,)),
+            update_case((), (), (), ()),
+        ],
+    ),
+    Structural(
+        "dynamic_update_slice",
+        [
+            dynamic_update_case((7,), (3,), [2]),
+            dynamic_update_case((7,), (3,), [6]),
+            dynamic_update_case((7,), (3,), [-1]),
+            dynamic_update_case((5, 6), (2, 3), [1, 3]),
+            dynamic_update_case((5,), (0,), [2]),
+            dynamic_update_case((), (), []),
+        ],
+    ),
+    Structural(
+        "pad",
+        [
+            pad_case((3,), [1], [2], [0]),
+            pad_case((3,), [0], [0], [2]),
+            pad_case((2, 3), [1, 0], [0, 2], [1, 0]),
+            pad_case((0,), [2], [1], [3]),
+            pad_case((1,), [0], [0], [4]),
+            pad_case((), [], [], []),
+            pad_case((2,), [0], [0], [0]),
+            pad_case((0, 2), [0, 1], [0, 1], [0, 1]),
+        ],
+    ),
+    Structural(
+        "concatenate",
+        [
+            join_case(0, (2,), (3,)),
+            join_case(1, (2, 3), (2, 1), (2, 2)),
+            join_case(0, (2, 3), (0, 3), (1, 3)),
+            join_case(0, (4,)),
+            join_case(1, (0, 2), (0, 3)),
+            join_case(0, (0,), (0,)),
+            Case(lambda x: grad.concatenate([x, x], 0), lambda x: np.concatenate([x, x]), [(3,)]),
+        ],
+    ),
+    Structural(
+        "reverse",
+        [
+            Case(lambda x, d=d: grad.reverse(x, list(d)), lambda x, d=d: np.flip(x, d), [shape])
+            for shape, d in (
+                ((5,), (0,)),
+                ((2, 3), (1,)),
+                ((2, 3), (0, 1)),
+                ((2, 3, 4), (0, 2)),
+                ((0, 2), (0,)),
+                ((), ()),
+                ((1,), (0,)),
+            )
+        ],
+    ),
 ]
 
 REDUCTIONS = [
-    Structural("reduce_sum", reduce_cases(grad.reduce_sum, same_dtype(np.sum)), NUMBERS, rounding=8),
-    Structural("reduce_prod", reduce_cases(grad.reduce_prod, same_dtype(np.prod)), NUMBERS, rounding=80),
+    Structural(
+        "reduce_sum", reduce_cases(grad.reduce_sum, same_dtype(np.sum)), NUMBERS, rounding=8
+    ),
+    Structural(
+        "reduce_prod",
+        reduce_cases(grad.reduce_prod, same_dtype(np.prod), long=11),
+        NUMBERS,
+        rounding=80,
+    ),
     Structural("reduce_max", reduce_cases(grad.reduce_max, np.max, empty=False), NUMBERS),
     Structural("reduce_min", reduce_cases(grad.reduce_min, np.min, empty=False), NUMBERS),
     Structural("reduce_any", reduce_cases(grad.reduce_any, np.any), "?", order=0),
     Structural("reduce_all", reduce_cases(grad.reduce_all, np.all), "?", order=0),
     Structural("argmax", arg_cases(grad.argmax, np.argmax), NUMBERS, order=0),
     Structural("argmin", arg_cases(grad.argmin, np.argmin), NUMBERS, order=0),
-    Structural("cumsum", [
-        Case(
-            lambda x, d=d, r=r: grad.cumsum(x, d, reverse=r),
-            lambda x, d=d, r=r: np.flip(np.cumsum(np.flip(x, d), d, dtype=x.dtype), d) if r else np.cumsum(x, d, dtype=x.dtype),
-            [shape],
-        )
-        for shape, d in (((6,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 4), 1), ((0,), 0), ((1,), 0), ((2, 0), 0))
-        for r in (False, True)
-    ], NUMBERS, rounding=8),
+    Structural(
+        "cumsum",
+        [
+            Case(
+                lambda x, d=d, r=r: grad.cumsum(x, d, reverse=r),
+                lambda x, d=d, r=r: (
+                    np.flip(np.cumsum(np.flip(x, d), d, dtype=x.dtype), d)
+                    if r
+                    else np.cumsum(x, d, dtype=x.dtype)
+                ),
+                [shape],
+            )
+            for shape, d in (
+                ((6,), 0),
+                ((3, 4), 0),
+                ((3, 4), 1),
+                ((2, 3, 4), 1),
+                ((0,), 0),
+                ((1,), 0),
+                ((2, 0), 0),
+            )
+            for r in (False, True)
+        ],
+        NUMBERS,
+        rounding=8,
+    ),
 ]
 
 PRODUCTS = [
-    Structural("dot_general", [
-        dot_case((5,), (5,), ([0], [0])), dot_case((4, 5), (5, 3), ([1], [0])), dot_case((5, 4), (5, 3), ([0], [0])),
-        dot_case((4, 5), (3, 5), ([1], [1])), dot_case((5, 4), (3, 5), ([0], [1])), dot_case((4, 5), (5,), ([1], [0])),
-        dot_case((5,), (5, 3), ([0], [0])), dot_case((4,), (3,), ([], [])), dot_case((), (3,), ([], [])), dot_case((), (), ([], [])),
-        dot_case((2, 4, 5), (2, 5, 3), ([2], [1]), ([0], [0])), dot_case((4, 2, 5), (5, 3, 2), ([2], [0]), ([1], [2])),
-        dot_case((2, 5), (2, 5), ([1], [1]), ([0], [0])), dot_case((3, 4, 5), (5, 4, 2), ([1, 2], [1, 0])),
-        dot_case((3, 4, 5), (4, 5, 2), ([1, 2], [0, 1])), dot_case((2, 3), (2, 3), ([], []), ([0, 1], [0, 1])),
-        dot_case((2, 3, 4, 5), (3, 2, 5, 4), ([3], [2]), ([0, 1], [1, 0])), dot_case((0, 5), (5, 3), ([1], [0])),
-        dot_case((4, 0), (0, 3), ([1], [0])), dot_case((1, 1), (1, 1), ([1], [0])), dot_case((1, 5), (5, 1), ([1], [0])),
-        dot_case((33, 40), (40, 37), ([1], [0])), dot_case((40, 33), (37, 40), ([0], [1])), dot_case((64, 100), (100,), ([1], [0])),
-        dot_case((3, 20, 30), (3, 30, 25), ([2], [1]), ([0], [0])),
-        Case(lambda x: grad.dot_general(x, x, [], [], [1], [0]), lambda x: x @ x, [(4, 4)]),
-        Case(lambda x: grad.dot_general(x, x, [], [], [1], [1]), lambda x: x @ x.T, [(4, 6)]),
-    ], NUMBERS, rounding=16),
-    Structural("gather", [
-        gather_case((5,), ONE_INDEX), gather_case((5, 3), ONE_INDEX), gather_case((3, 5), TWO_INDICES),
-        gather_case((3, 5, 2), TWO_INDICES), gather_case((5,), CLAMPED), gather_case((5, 2), NO_INDEX), gather_case((5, 2), SCALAR_INDEX),
-        gather_case((3, 0), ONE_INDEX), gather_case((4,), np.zeros((2, 0), np.int64)),
-    ]),
-    Structural("scatter_add", [
-        scatter_case((5,), ONE_INDEX), scatter_case((5, 3), ONE_INDEX), scatter_case((3, 5), TWO_INDICES),
-        scatter_case((3, 5, 2), TWO_INDICES), scatter_case((5,), CLAMPED), scatter_case((5, 2), NO_INDEX), scatter_case((5, 2), SCALAR_INDEX),
-        scatter_case((3, 0), ONE_INDEX),
-    ], NUMBERS, rounding=8),
+    Structural(
+        "dot_general",
+        [
+            dot_case((5,), (5,), ([0], [0])),
+            dot_case((4, 5), (5, 3), ([1], [0])),
+            dot_case((5, 4), (5, 3), ([0], [0])),
+            dot_case((4, 5), (3, 5), ([1], [1])),
+            dot_case((5, 4), (3, 5), ([0], [1])),
+            dot_case((4, 5), (5,), ([1], [0])),
+            dot_case((5,), (5, 3), ([0], [0])),
+            dot_case((4,), (3,), ([], [])),
+            dot_case((), (3,), ([], [])),
+            dot_case((), (), ([], [])),
+            dot_case((2, 4, 5), (2, 5, 3), ([2], [1]), ([0], [0])),
+            dot_case((4, 2, 5), (5, 3, 2), ([2], [0]), ([1], [2])),
+            dot_case((2, 5), (2, 5), ([1], [1]), ([0], [0])),
+            dot_case((3, 4, 5), (5, 4, 2), ([1, 2], [1, 0])),
+            dot_case((3, 4, 5), (4, 5, 2), ([1, 2], [0, 1])),
+            dot_case((2, 3), (2, 3), ([], []), ([0, 1], [0, 1])),
+            dot_case((2, 3, 4, 5), (3, 2, 5, 4), ([3], [2]), ([0, 1], [1, 0])),
+            dot_case((0, 5), (5, 3), ([1], [0])),
+            dot_case((4, 0), (0, 3), ([1], [0])),
+            dot_case((1, 1), (1, 1), ([1], [0])),
+            dot_case((1, 5), (5, 1), ([1], [0])),
+            dot_case((33, 40), (40, 37), ([1], [0])),
+            dot_case((40, 33), (37, 40), ([0], [1])),
+            dot_case((64, 100), (100,), ([1], [0])),
+            dot_case((3, 20, 30), (3, 30, 25), ([2], [1]), ([0], [0])),
+            Case(lambda x: grad.dot_general(x, x, [], [], [1], [0]), lambda x: x @ x, [(4, 4)]),
+            Case(lambda x: grad.dot_general(x, x, [], [], [1], [1]), lambda x: x @ x.T, [(4, 6)]),
+        ],
+        NUMBERS,
+        rounding=16,
+    ),
+    Structural(
+        "gather",
+        [
+            gather_case((5,), ONE_INDEX),
+            gather_case((5, 3), ONE_INDEX),
+            gather_case((3, 5), TWO_INDICES),
+            gather_case((3, 5, 2), TWO_INDICES),
+            gather_case((5,), CLAMPED),
+            gather_case((5, 2), NO_INDEX),
+            gather_case((5, 2), SCALAR_INDEX),
+            gather_case((3, 0), ONE_INDEX),
+            gather_case((4,), np.zeros((2, 0), np.int64)),
+        ],
+    ),
+    Structural(
+        "scatter_add",
+        [
+            scatter_case((5,), ONE_INDEX),
+            scatter_case((5, 3), ONE_INDEX),
+            scatter_case((3, 5), TWO_INDICES),
+            scatter_case((3, 5, 2), TWO_INDICES),
+            scatter_case((5,), CLAMPED),
+            scatter_case((5, 2), NO_INDEX),
+            scatter_case((5, 2), SCALAR_INDEX),
+            scatter_case((3, 0), ONE_INDEX),
+        ],
+        NUMBERS,
+        rounding=8,
+    ),
 ]
 
 FUNCTIONS = [
     Structural("convert", convert_cases()),
-    Structural("stop_gradient", [
-        Case(grad.stop_gradient, lambda x: x, [shape], smooth=lambda x: 0 * x) for shape in ((3,), (), (0, 2))
-    ]),
+    Structural(
+        "stop_gradient",
+        [
+            Case(grad.stop_gradient, lambda x: x, [shape], smooth=lambda x: 0 * x)
+            for shape in ((3,), (), (0, 2))
+        ],
+    ),
     Structural("call", [Case(call_twice, lambda x: x**9, [(4,)], FLOATS)], FLOATS, rounding=40),
-    Structural("vjp", [Case(pullback_of_cube, lambda x, c: 3 * x * x * c, [(4,), (4,)])], FLOATS, rounding=40),
-    Structural("jvp", [Case(pushforward_of_cube, lambda x, t: 3 * x * x * t, [(4,), (4,)])], FLOATS, rounding=40),
-    Structural("transposed", [Case(transpose_of_scaling, lambda c, x: c * x, [(4,), (4,)])], FLOATS, order=0, rounding=4),
-    Structural("yield", [Case(transpose_of_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])], FLOATS, order=0, rounding=4),
+    Structural(
+        "vjp",
+        [Case(pullback_of_cube, lambda x, c: 3 * x * x * c, [(4,), (4,)])],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "jvp",
+        [Case(pushforward_of_cube, lambda x, t: 3 * x * x * t, [(4,), (4,)])],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "transposed",
+        [Case(transpose_of_scaling, lambda c, x: c * x, [(4,), (4,)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
+    Structural(
+        "yield",
+        [Case(transpose_of_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
 ]
 
 STRUCTURAL: dict[str, Structural] = {

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Values of the elementwise ops: within 4 ULP of NumPy's, over the whole range of each type.
 
-A value passes that is near what NumPy computes in the type itself, or near the exact value, taken from NumPy in the
-next wider type: NumPy's own error is not counted against an op. NaN and the signs of zeros are NumPy's.
+A value passes that is near what NumPy computes in the type itself, or near the exact value, taken
+from NumPy in the next wider type: NumPy's own error is not counted against an op. NaN and the signs
+of zeros are NumPy's.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def expected(row: Elementwise, inputs: list[Array]) -> tuple[Array, Array]:
         # scipy.special.erf is not defined beyond double precision.
         if wider is None or same.dtype == bool or (row.smooth and wider is np.longdouble):
             return same, same
-        return same, np.asarray(row.reference(*(a if a.dtype == bool else a.astype(wider) for a in inputs)))
+        return same, np.asarray(
+            row.reference(*(a if a.dtype == bool else a.astype(wider) for a in inputs))
+        )
 
 
 def describe(inputs: list[Array], got: Array, same: Array, wrong: Array) -> str:

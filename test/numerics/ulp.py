@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Distances between floating-point arrays in units in the last place (ULP), and points to measure them at."""
+"""Distances in units in the last place (ULP), and points to measure them at."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def distance(got: Array, exact: Array) -> Array:
         wide = exact.astype(np.longdouble)
         # Infinity as the number that would follow the largest one.
         beyond = np.longdouble(limit) + np.spacing(limit)
-        clip = [np.where(np.isinf(a), np.copysign(beyond, a), a) for a in (got.astype(np.longdouble), wide)]
+        clip = [
+            np.where(np.isinf(a), np.copysign(beyond, a), a)
+            for a in (got.astype(np.longdouble), wide)
+        ]
         clip[1] = np.clip(clip[1], -beyond, beyond)
         error = np.abs(clip[0] - clip[1]) / unit
     same = (np.isnan(got) & np.isnan(exact)) | (got == rounded)
@@ -34,22 +37,39 @@ def distance(got: Array, exact: Array) -> Array:
 
 
 def special_values(dtype: Any) -> Array:
-    """Zeros, infinities, NaN, the ends of the ranges of normal and subnormal numbers, and some in between."""
+    """Zeros, infinities, NaN, the ends of the normal and subnormal ranges, and some in between."""
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind == "i":
         info = np.iinfo(dtype)
-        return np.array([info.min, info.min + 1, -3, -2, -1, 0, 1, 2, 3, info.max - 1, info.max], dtype)
+        return np.array(
+            [info.min, info.min + 1, -3, -2, -1, 0, 1, 2, 3, info.max - 1, info.max], dtype
+        )
     info = np.finfo(dtype)
     subnormal = info.smallest_subnormal
-    positive = [0.0, subnormal, 12345 * subnormal, info.tiny, info.eps / 2, 1e-3, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    positive = [
+        0.0,
+        subnormal,
+        12345 * subnormal,
+        info.tiny,
+        info.eps / 2,
+        1e-3,
+        0.5,
+        1.0,
+        1.5,
+        2.0,
+        2.5,
+        3.0,
+    ]
     positive += [10.0, 85.0, 120.0, 700.0, 2.0 / info.eps, 1e30, info.max, np.inf]
     return np.array([*positive, *(-v for v in positive), np.nan], dtype)
 
 
-def samples(dtype: Any, ranges: tuple[tuple[float, float], ...], count: int, rng: np.random.Generator) -> Array:
-    """Uniform points of each range, and as many with uniform bits: every exponent and sign, or integer."""
+def samples(
+    dtype: Any, ranges: tuple[tuple[float, float], ...], count: int, rng: np.random.Generator
+) -> Array:
+    """Uniform points of each range, and as many with uniform bits: every exponent and sign."""
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, count).astype(dtype)
@@ -57,4 +77,6 @@ def samples(dtype: Any, ranges: tuple[tuple[float, float], ...], count: int, rng
     if dtype.kind == "i":
         return np.concatenate([bits, rng.integers(-100, 100, count).astype(dtype)])
     bits = bits[np.isfinite(bits)]
-    return np.concatenate([bits, *(rng.uniform(low, high, count).astype(dtype) for low, high in ranges)])
+    return np.concatenate(
+        [bits, *(rng.uniform(low, high, count).astype(dtype) for low, high in ranges)]
+    )

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The examples, the benchmark and the code in README.md run and do what they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOOL = Path(sys.executable).parent / "gradopt"
+STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm", "asm")
+
+
+def run(
+    *command: str | Path, status: int = 0, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command in the root of the project and checks its exit status."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def example(name: str, *arguments: str | Path, **expected: Any) -> str:
+    """Standard output of an example."""
+    return run(sys.executable, ROOT / "examples" / name, *arguments, **expected).stdout
+
+
+def test_digits_reach_the_accuracy_and_save_the_curve(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "new" / "loss.png"
+    output = example("01_digits.py", "--quiet", "--out", picture)
+    accuracy = re.search(r"held-out images: ([\d.]+)%", output)
+    assert accuracy, output
+    assert float(accuracy[1]) >= 95
+    assert str(picture) in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in picture.parent.iterdir()] == ["loss.png"]
+
+
+def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    arguments = ["--quiet", "--epochs", "1", "--learning-rate", "1e-6", "--out", tmp_path / "x.png"]
+    done = run(sys.executable, ROOT / "examples/01_digits.py", *arguments, status=1)
+    assert "below 95%" in done.stderr
+
+
+def test_digits_show_every_stage() -> None:
+    pytest.importorskip("sklearn")
+    output = example("01_digits.py", "--show", *STAGES)
+    for sign in ("grad.vjp", "grad.dot_general", "linalg.generic", "memref.view", "llvm.func"):
+        assert sign in output
+    assert ".globl\tgradopt_main" in output
+
+
+def test_what_digits_show_is_input_of_the_tool() -> None:
+    pytest.importorskip("sklearn")
+    shown = example("01_digits.py", "--show", "grad")
+    assert "llvm.func @gradopt_main" in run(TOOL, "--grad-to-cpu", stdin=shown).stdout
+
+
+@pytest.mark.parametrize("name", ["02_rosenbrock.py", "03_second_order.py", "05_stages.py"])
+def test_example_runs(name: str) -> None:
+    assert example(name)
+
+
+@pytest.mark.parametrize(
+    ("passes", "sign"),
+    [
+        ("grad-differentiate canonicalize", "grad.dot_general"),
+        ("grad-differentiate canonicalize cse convert-grad-to-linalg grad-fuse", "linalg.generic"),
+        ("grad-to-cpu", "llvm.func @gradopt_main"),
+    ],
+)
+def test_pure_ir_goes_through_the_tool(passes: str, sign: str) -> None:
+    flags = [f"--{name}" for name in passes.split()]
+    output = run(TOOL, ROOT / "examples/04_pure_ir.mlir", *flags).stdout
+    assert sign in output
+    assert "grad.vjp" not in output
+
+
+def test_readme_code_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    code = "\n".join([*blocks, "assert value < 0.1", "go.gradcheck(loss, (params, x, y))"])
+    assert "Memory(" in run(sys.executable, "-c", code).stdout
+
+
+def test_benchmark_runs() -> None:
+    arguments = ["--case", "rosenbrock", "--library", "numpy", "--rounds", "1"]
+    output = run(sys.executable, ROOT / "benchmarks/run.py", *arguments).stdout
+    assert "gradopt" in output
+    assert "NumPy, value only" in output

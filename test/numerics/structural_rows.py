@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a row of a structural op says, and references for ops that NumPy has no function for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mlir import ir
+
+Array = np.ndarray[Any, Any]
+Shape = tuple[int, ...]
+
+FLOATS = ("f8", "f4")
+NUMBERS = (*FLOATS, "i1", "i4", "i8")
+ALL = (*NUMBERS, "?")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One use of an op.
+
+    Attributes:
+        build: the function of MLIR values that is compiled.
+        reference: the same of NumPy arrays, of any dtype.
+        operands: a shape for an array that is sampled, in the dtype under test; or an array, used
+            as it is.
+        dtypes: what the sampled operands may be, where it is less than the row says.
+        smooth: the reference for differences, where it differs.
+    """
+
+    build: Callable[..., ir.Value]
+    reference: Callable[..., Any]
+    operands: Sequence[Shape | Array]
+    dtypes: Sequence[str] | None = None
+    smooth: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class Structural:
+    """One structural op.
+
+    Attributes:
+        op: its mnemonic.
+        cases: its uses.
+        dtypes: of the sampled operands.
+        order: derivatives checked; 0 where there are none.
+        rounding: how many rounding errors a value may have, relative to the same op on absolute
+            values; zero for ops that move data.
+    """
+
+    op: str
+    cases: Sequence[Case]
+    dtypes: Sequence[str] = ALL
+    order: int = 2
+    rounding: float = 0.0
+
+
+def indices(*values: Any) -> Array:
+    return np.array(values, np.int64)
+
+
+# -- References ------------------------------------------------------------------------------
+
+
+def slice_reference(
+    x: Array, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
+) -> Array:
+    for d, (offset, size, stride) in enumerate(zip(offsets, sizes, strides, strict=True)):
+        x = np.take(x, offset + stride * np.arange(size), axis=d)
+    return x
+
+
+def clamped(x: Array, sizes: Sequence[int], starts: Sequence[Any]) -> tuple[slice, ...]:
+    corner = [
+        min(max(int(i), 0), n - size) for i, n, size in zip(starts, x.shape, sizes, strict=True)
+    ]
+    return tuple(slice(i, i + size) for i, size in zip(corner, sizes, strict=True))
+
+
+def update(x: Array, value: Array, where: Any) -> Array:
+    result = np.array(x)
+    result[where] = value
+    return result
+
+
+def pad_reference(
+    x: Array, value: Array, low: Sequence[int], high: Sequence[int], gaps: Sequence[int]
+) -> Array:
+    inner = [n + max(n - 1, 0) * gap for n, gap in zip(x.shape, gaps, strict=True)]
+    shape = [lo + n + hi for lo, n, hi in zip(low, inner, high, strict=True)]
+    result = np.empty(shape, x.dtype)
+    result[...] = value
+    where = [slice(lo, lo + n, gap + 1) for lo, n, gap in zip(low, inner, gaps, strict=True)]
+    result[tuple(where)] = x
+    return result
+
+
+def rows(x: Array, index: Array) -> tuple[Array, ...]:
+    k = index.shape[-1]
+    return tuple(np.clip(index[..., d], 0, x.shape[d] - 1) for d in range(k))
+
+
+def scatter_reference(x: Array, index: Array, updates: Array) -> Array:
+    result = x.copy()
+    np.add.at(result, rows(x, index), updates)
+    return result
+
+
+def dot_reference(x: Array, y: Array, batch: Any, contract: Any) -> Array:
+    letters = iter("abcdefghijklmnop")
+    left: list[str] = [""] * x.ndim
+    right: list[str] = [""] * y.ndim
+    for i, j in [*zip(*batch, strict=True), *zip(*contract, strict=True)]:
+        left[i] = right[j] = next(letters)
+    left = [a or next(letters) for a in left]
+    right = [a or next(letters) for a in right]
+    shared = [left[i] for i in batch[0]]
+    free = [a for a in left if a not in right] + [a for a in right if a not in left]
+    return np.einsum(f"{''.join(left)},{''.join(right)}->{''.join(shared + free)}", x, y)
