@@ -208,7 +208,7 @@ def compare(titles: list[str], names: list[str], rounds: int, threads: int) -> l
                 with_unit(row["seconds"], SECONDS),
                 f"{row['ratio']:.2f}",
                 with_unit(row["first_call"], SECONDS),
-                with_unit(row["peak_bytes"], BYTES),
+                "< 4 KiB" if row["peak_bytes"] == 0 else with_unit(row["peak_bytes"], BYTES),
             )
     return rows
 
