@@ -15,15 +15,7 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-namespace {
-
-/// Bytes of an arena, from first to before last.
-using Slot = std::pair<int64_t, int64_t>;
-
-} // namespace
-
-/// The bytes of `arena` that `buffer` lies in, if it does.
-static std::optional<Slot> findSlot(Value buffer, Value arena) {
+std::optional<ArenaSlot> mlir::grad::findSlot(Value buffer, Value arena) {
   while (Operation *op = buffer.getDefiningOp()) {
     if (auto view = dyn_cast<memref::ViewOp>(op)) {
       auto type = view.getType();
@@ -33,7 +25,7 @@ static std::optional<Slot> findSlot(Value buffer, Value arena) {
         return std::nullopt;
       int64_t size = type.getNumElements() *
                      llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-      return Slot(*offset, *offset + size);
+      return ArenaSlot(*offset, *offset + size);
     }
     bool isView =
         isa<ViewLikeOpInterface, memref::ExtractStridedMetadataOp>(op);
@@ -48,12 +40,12 @@ static void addScopes(func::FuncOp func, AliasScopes &scopes) {
   MLIRContext *context = func.getContext();
   Value arena = func.getArguments().back();
   auto domain = LLVM::AliasScopeDomainAttr::get(context);
-  llvm::MapVector<Slot, LLVM::AliasScopeAttr> scopeOf;
+  llvm::MapVector<ArenaSlot, LLVM::AliasScopeAttr> scopeOf;
 
   for (Operation &nest : func.getBody().getOps()) {
     if (nest.getNumRegions() == 0)
       continue;
-    llvm::MapVector<Slot, SmallVector<Operation *>> accesses;
+    llvm::MapVector<ArenaSlot, SmallVector<Operation *>> accesses;
     nest.walk([&](Operation *op) {
       Value buffer;
       if (auto load = dyn_cast<memref::LoadOp>(op))
@@ -71,7 +63,7 @@ static void addScopes(func::FuncOp func, AliasScopes &scopes) {
     for (auto &[slot, ops] : accesses) {
       SmallVector<Attribute> others;
       for (auto &[other, otherOps] : accesses)
-        if (other.second <= slot.first || slot.second <= other.first)
+        if (!overlap(other, slot))
           others.push_back(scopeOf[other]);
       auto own = ArrayAttr::get(context, {scopeOf[slot]});
       for (Operation *op : ops)

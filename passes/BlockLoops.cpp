@@ -133,6 +133,9 @@ struct Access {
 
 class Group {
 public:
+  static constexpr int64_t kCacheBytes = 256 * 1024;
+  static constexpr int64_t kBlockBytes = 128 * 1024;
+
   explicit Group(int64_t size) : size(size) {}
 
   /// Adds `op` if it may run in blocks behind the members so far.
@@ -244,9 +247,6 @@ public:
   SmallVector<LinalgOp> members;
 
 private:
-  static constexpr int64_t kCacheBytes = 256 * 1024;
-  static constexpr int64_t kBlockBytes = 128 * 1024;
-
   static bool isOnlyRead(OpOperand &operand) {
     if (!isa<MemRefType>(operand.get().getType()))
       return true;
@@ -343,6 +343,8 @@ struct GradBlockLoops : grad::impl::GradBlockLoopsBase<GradBlockLoops> {
   void runOnOperation() override {
     if (getOperation().isExternal() || !getOperation().getBody().hasOneBlock())
       return;
+    if (!exceedsCache(getOperation()))
+      return;
     sizes.clear();
     tried.clear();
     for (auto op : getOperation().getBody().front().getOps<LinalgOp>())
@@ -365,6 +367,16 @@ struct GradBlockLoops : grad::impl::GradBlockLoopsBase<GradBlockLoops> {
   }
 
 private:
+  static bool exceedsCache(func::FuncOp func) {
+    int64_t total = 0;
+    for (BlockArgument argument : func.getArguments())
+      if (isa<MemRefType>(argument.getType()))
+        total += bytesOf(argument);
+    for (auto buffer : func.getBody().getOps<memref::AllocOp>())
+      total += bytesOf(buffer);
+    return total > Group::kCacheBytes;
+  }
+
   /// Whether a group may begin with `op`: there is no point in blocks of little
   /// data, and long programs have many such ops.
   static bool isLarge(Operation *op) {
@@ -375,13 +387,14 @@ private:
     });
   }
 
-  /// The longest group that begins with `first`.
+  /// The longest group that begins with `first`, of those worth the search.
   Group collectGroup(LinalgOp first) {
-    constexpr unsigned kMaxDistance = 100;
+    constexpr unsigned kMaxDistance = 100, kMaxMembers = 64;
     int64_t size = sizes.lookup(first);
     Group group(size);
     unsigned distance = 0;
-    for (Operation *op = first; op; op = op->getNextNode()) {
+    for (Operation *op = first; op && group.members.size() < kMaxMembers;
+         op = op->getNextNode()) {
       if (sizes.lookup(op) == size && group.add(cast<LinalgOp>(op)))
         distance = 0;
       else if (++distance > kMaxDistance || !group.pass(op))

@@ -77,6 +77,23 @@ BodyCost mlir::grad::getBodyCost(GenericOp op) {
   return numOps == 0 ? BodyCost::Free : BodyCost::Cheap;
 }
 
+/// Roughly the number of machine instructions of the body of `op`.
+static unsigned getBodySize(GenericOp op) {
+  unsigned size = 0;
+  for (Operation &nested : *op.getBody()) {
+    bool isCall = isa<math::MathDialect>(nested.getDialect()) &&
+                  !isa<math::AbsFOp, math::CopySignOp, math::SqrtOp,
+                       math::FloorOp, math::CeilOp, math::RoundEvenOp>(nested);
+    size += isCall ? 24 : 1;
+  }
+  return size;
+}
+
+bool mlir::grad::isSmallTogether(GenericOp first, GenericOp second) {
+  constexpr unsigned kMaxBodySize = 400;
+  return getBodySize(first) + getBodySize(second) <= kMaxBodySize;
+}
+
 static int64_t getDomainSize(linalg::LinalgOp op) {
   int64_t size = 1;
   for (int64_t extent : op.getStaticLoopRanges())
@@ -131,8 +148,9 @@ static bool canInline(OpOperand &operand) {
   // which a consumer with more loops would do several times.
   if (producer.payloadUsesValueFromOperand(producer.getDpsInitOperand(0)))
     return false;
-  return getDomainSize(consumer) <= getDomainSize(producer) ||
-         getBodyCost(producer) != BodyCost::Expensive;
+  return isSmallTogether(producer, consumer) &&
+         (getDomainSize(consumer) <= getDomainSize(producer) ||
+          getBodyCost(producer) != BodyCost::Expensive);
 }
 
 //===----------------------------------------------------------------------===//
@@ -174,6 +192,61 @@ static void dropUnitLoops(RewriterBase &rewriter, func::FuncOp func) {
   }
 }
 
+/// Whether `producer` can run in one nest with all of its users, because
+/// nothing lies between it and them but elementwise operations that iterate
+/// over the same elements in the same order. Merging keeps its result in a
+/// register then.
+static bool runsWithItsUsers(GenericOp producer) {
+  constexpr unsigned kMaxOps = 256;
+  Block *block = producer->getBlock();
+  Operation *last = producer;
+  for (Operation *user : producer->getUsers())
+    if (user->getBlock() == block && last->isBeforeInBlock(user))
+      last = user;
+
+  // By identity maps, shapes are iteration spaces.
+  auto isReadInOrder = [&](OpOperand &use) {
+    auto user = dyn_cast<GenericOp>(use.getOwner());
+    auto result = cast<OpResult>(use.get());
+    return user && user->getBlock() == block &&
+           user.getMatchingIndexingMap(&use).isIdentity() &&
+           cast<GenericOp>(result.getOwner())
+               .getIndexingMapMatchingResult(result)
+               .isIdentity();
+  };
+  // What depends on the producer, in program order up to the last user.
+  llvm::SmallPtrSet<Operation *, 32> seen;
+  SmallVector<Operation *> ops{producer};
+  for (unsigned next = 0; next < ops.size(); ++next)
+    for (Operation *user : ops[next]->getUsers()) {
+      Operation *ancestor = block->findAncestorOpInBlock(*user);
+      if (!ancestor || last->isBeforeInBlock(ancestor) ||
+          !seen.insert(ancestor).second)
+        continue;
+      if (ops.size() == kMaxOps)
+        return false;
+      ops.push_back(ancestor);
+    }
+  // Those of them that a user of the producer depends on.
+  llvm::sort(ops,
+             [](Operation *a, Operation *b) { return b->isBeforeInBlock(a); });
+  llvm::SmallPtrSet<Operation *, 32> needed;
+  for (Operation *op : ops) {
+    bool isNeeded = op == producer;
+    for (OpOperand &use : op->getUses()) {
+      Operation *user = block->findAncestorOpInBlock(*use.getOwner());
+      bool isPath = user && (op == producer || needed.contains(user));
+      if (isPath && !isReadInOrder(use))
+        return false;
+      isNeeded |= isPath;
+    }
+    isNeeded |= llvm::is_contained(op->getOperands(), producer->getResult(0));
+    if (isNeeded)
+      needed.insert(op);
+  }
+  return true;
+}
+
 /// Gives consumers a copy of their producer, each to be fused with its own:
 /// free producers wherever they can be inlined, cheap ones if this makes their
 /// result disappear and reads no more than storing it would.
@@ -204,7 +277,8 @@ static bool duplicateProducers(RewriterBase &rewriter, Block &block) {
           llvm::count_if(producer.getDpsInputOperands(), [&](OpOperand *input) {
             return producer.getMatchingIndexingMap(input).isPermutation();
           });
-      if (!allInlinable || largeInputs > kMaxLargeInputs)
+      if (!allInlinable || largeInputs > kMaxLargeInputs ||
+          runsWithItsUsers(producer))
         continue;
     }
     llvm::DenseMap<Operation *, Operation *> copies;

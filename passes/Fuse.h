@@ -25,6 +25,10 @@ enum class BodyCost {
 };
 BodyCost getBodyCost(linalg::GenericOp op);
 
+/// Whether the bodies of `first` and `second` may become one: longer ones keep
+/// no value in registers, and cost the back end more time than they save.
+bool isSmallTogether(linalg::GenericOp first, linalg::GenericOp second);
+
 /// Merges operations of `block` with the same iteration space into operations
 /// with several results, wherever this saves a pass over memory. Returns the
 /// number of merges.

@@ -89,7 +89,8 @@ collectUsersBetween(Operation *first, Operation *last) {
 static std::optional<SmallVector<unsigned>> matchOperations(GenericOp first,
                                                             GenericOp second) {
   if (first.getNumLoops() != second.getNumLoops() ||
-      first->getNumOperands() + second->getNumOperands() > kMaxOperands)
+      first->getNumOperands() + second->getNumOperands() > kMaxOperands ||
+      !isSmallTogether(first, second))
     return std::nullopt;
   std::optional<SmallVector<unsigned>> loops;
   for (OpOperand &operand : second->getOpOperands()) {

@@ -280,6 +280,45 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
   ];
 }
 
+def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make functions of the loop nests of long programs, equal ones once";
+  let description = [{
+    Code generation takes more than linear time in the length of a function, and
+    an unrolled loop is the same code again and again. In a public function with
+    planned memory, each loop nest (`linalg` op, loop, copy) becomes a call if
+    there are at least `min-nests` of them, or half as many different ones:
+
+    ```mlir
+    %a = memref.view %arena[%c0][] : memref<256xi8> to memref<16xf64>
+    %b = memref.view %arena[%c128][] : memref<256xi8> to memref<16xf64>
+    linalg.generic {...} ins(%x) outs(%a) { math.tanh }
+    linalg.generic {...} ins(%a) outs(%b) { math.tanh }
+    // becomes
+    func.call @kernel(%x, %a)
+    func.call @kernel(%a, %b)
+
+    func.func private @kernel(%arg0: memref<16xf64> {llvm.noalias},
+                              %arg1: memref<16xf64> {llvm.noalias}) {
+      linalg.generic {...} ins(%arg0) outs(%arg1) { math.tanh }
+      return
+    }
+    ```
+    Of a view with a static layout, the function gets the buffer and the offset.
+  }];
+  let options = [
+    Option<"minNests", "min-nests", "int64_t", /*default=*/"32",
+           "fewest loop nests of a function that is taken apart in any case">
+  ];
+  let statistics = [
+    Statistic<"numCalls", "num-calls", "Loop nests that became calls">,
+    Statistic<"numKernels", "num-kernels", "Different functions made">
+  ];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::memref::MemRefDialect"
+  ];
+}
+
 def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
   let summary = "Lower linalg on buffers to loops of loads and stores";
   let description = [{

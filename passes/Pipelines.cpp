@@ -64,6 +64,7 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   blas.threshold = options.blasThreshold;
   manager.addPass(createGradContractionsToBlas(blas));
   manager.addPass(createCSEPass());
+  manager.addPass(createGradOutlineKernels());
 }
 
 static void buildLLVM(OpPassManager &manager, const CpuOptions &options) {

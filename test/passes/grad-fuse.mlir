@@ -270,3 +270,54 @@ func.func @unit_loops(%x: tensor<8xf64>) -> tensor<8xf64> {
   %b = tensor.collapse_shape %sin [[0, 1]] : tensor<8x1xf64> into tensor<8xf64>
   return %b : tensor<8xf64>
 }
+
+// -----
+
+// Cheap work with several readers is not repeated when all of them can run in
+// its loop, one after the other: each step here reads what the last one did.
+// CHECK-LABEL: func.func @recurrence
+// CHECK: linalg.generic
+// CHECK-COUNT-3: arith.addf
+// CHECK-NOT: arith.addf
+// CHECK: linalg.yield
+// CHECK-NOT: linalg.generic
+func.func @recurrence(%x: tensor<8xf64>, %v: tensor<8xf64>) -> tensor<8xf64> {
+  %init = tensor.empty() : tensor<8xf64>
+  %x1 = linalg.add ins(%x, %v : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %a = linalg.exp ins(%x1 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %x2 = linalg.add ins(%x1, %a : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %b = linalg.exp ins(%x2 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %x3 = linalg.add ins(%x2, %b : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  return %x3 : tensor<8xf64>
+}
+
+// -----
+
+// Bodies stop growing where registers end: 20 calls make two loops.
+// CHECK-LABEL: func.func @long_chain
+// CHECK-COUNT-2: linalg.generic
+// CHECK-NOT: linalg.generic
+func.func @long_chain(%x: tensor<8xf64>) -> tensor<8xf64> {
+  %init = tensor.empty() : tensor<8xf64>
+  %0 = linalg.tanh ins(%x : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %1 = linalg.tanh ins(%0 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %2 = linalg.tanh ins(%1 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %3 = linalg.tanh ins(%2 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %4 = linalg.tanh ins(%3 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %5 = linalg.tanh ins(%4 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %6 = linalg.tanh ins(%5 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %7 = linalg.tanh ins(%6 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %8 = linalg.tanh ins(%7 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %9 = linalg.tanh ins(%8 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %10 = linalg.tanh ins(%9 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %11 = linalg.tanh ins(%10 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %12 = linalg.tanh ins(%11 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %13 = linalg.tanh ins(%12 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %14 = linalg.tanh ins(%13 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %15 = linalg.tanh ins(%14 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %16 = linalg.tanh ins(%15 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %17 = linalg.tanh ins(%16 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %18 = linalg.tanh ins(%17 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %19 = linalg.tanh ins(%18 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  return %19 : tensor<8xf64>
+}

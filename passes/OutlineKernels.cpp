@@ -1,0 +1,325 @@
+//===- OutlineKernels.cpp - Equal loop nests of long programs, once -------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-outline-kernels`, on planned memory. Code generation takes more than
+/// linear time in the length of a function, and the steps of an unrolled loop
+/// are the same code on other buffers. So each nest of a long or repetitive
+/// program becomes a call of a private function, equal functions being one:
+///
+///  1. A kernel is a linalg op, a loop or a copy, with the fills right before
+///     it of what it writes.
+///  2. Its arguments are the buffers that it accesses, or that the views it
+///     accesses belong to, then where these views begin, then other values.
+///     Constants are part of it.
+///  3. An argument is `noalias` unless the kernel has another one in the same
+///     bytes of the arena.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/AliasScopes.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADOUTLINEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+using linalg::LinalgOp;
+
+namespace {
+
+/// Adjacent ops that become one function.
+struct Kernel {
+  SmallVector<Operation *> ops;
+  llvm::SetVector<Value> buffers; ///< None of them is a view of another one.
+  SmallVector<Value> views;       ///< Of these buffers, with static layout.
+  SmallVector<Value> scalars;
+  SmallVector<Operation *> constants;
+};
+
+} // namespace
+
+/// The buffer that `buffer` is a view of, with the same pointer.
+static Value findRoot(Value buffer) {
+  while (Operation *op = buffer.getDefiningOp()) {
+    if (!isa<memref::SubViewOp, memref::ReinterpretCastOp,
+             memref::CollapseShapeOp, memref::ExpandShapeOp, memref::CastOp>(
+            op))
+      break;
+    buffer = op->getOperand(0);
+  }
+  return buffer;
+}
+
+/// Whether `user` accepts a view of another static layout as well.
+static bool takesAnyLayout(Operation *user) {
+  return isa<LinalgOp, memref::LoadOp, memref::StoreOp, memref::CopyOp>(user);
+}
+
+/// Whether nothing but `root` itself gives access to its memory.
+static bool isDistinct(Value root) {
+  return isa<BlockArgument>(root) || root.getDefiningOp<memref::GetGlobalOp>();
+}
+
+static bool isNest(Operation *op) {
+  if (auto linalgOp = dyn_cast<LinalgOp>(op))
+    return linalgOp.hasPureBufferSemantics();
+  return isa<scf::ForOp, memref::CopyOp>(op);
+}
+
+/// Sorts what `ops` use. Fails where a function could not get it.
+static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
+  Kernel kernel;
+  kernel.ops = llvm::to_vector(ops);
+  llvm::SetVector<Value> captured;
+  for (Operation *op : ops) {
+    captured.insert_range(op->getOperands());
+    getUsedValuesDefinedAbove(op->getRegions(), captured);
+  }
+  for (Value value : captured) {
+    Operation *def = value.getDefiningOp();
+    auto type = dyn_cast<MemRefType>(value.getType());
+    if (def && def->hasTrait<OpTrait::ConstantLike>()) {
+      kernel.constants.push_back(def);
+    } else if (!type) {
+      if (!value.getType().isIntOrIndexOrFloat())
+        return std::nullopt;
+      kernel.scalars.push_back(value);
+    } else {
+      Value root = findRoot(value);
+      auto rootType = dyn_cast<MemRefType>(root.getType());
+      int64_t offset;
+      SmallVector<int64_t> strides;
+      if (!rootType || !rootType.getLayout().isIdentity() ||
+          !rootType.hasStaticShape() || rootType.getNumElements() == 0 ||
+          type.getNumElements() == 0 ||
+          failed(type.getStridesAndOffset(strides, offset)) ||
+          ShapedType::isDynamic(offset) ||
+          llvm::any_of(strides, ShapedType::isDynamic))
+        return std::nullopt;
+      kernel.buffers.insert(root);
+      if (root == value)
+        continue;
+      for (Operation *user : value.getUsers())
+        if (llvm::any_of(ops, [&](Operation *op) {
+              return op->isAncestor(user) && !takesAnyLayout(user);
+            }))
+          return std::nullopt;
+      kernel.views.push_back(value);
+    }
+  }
+  bool callsOthers = llvm::any_of(ops, [](Operation *op) {
+    return op->walk([](func::CallOp) { return WalkResult::interrupt(); })
+        .wasInterrupted();
+  });
+  if (callsOthers)
+    return std::nullopt;
+  return kernel;
+}
+
+/// The nests of `block`, each with the fills that belong to it.
+static std::vector<Kernel> collectKernels(Block &block) {
+  std::vector<Kernel> kernels;
+  SmallVector<Operation *> fills;
+  auto flush = [&](Operation *nest) {
+    SmallVector<Operation *> ops;
+    auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest);
+    for (Operation *fill : fills) {
+      Value filled = fill->getOperand(1);
+      if (destination &&
+          llvm::is_contained(destination.getDpsInits(), filled)) {
+        ops.push_back(fill);
+      } else if (auto kernel = analyze({fill})) {
+        kernels.push_back(std::move(*kernel));
+      }
+    }
+    fills.clear();
+    if (!nest)
+      return;
+    ops.push_back(nest);
+    if (auto kernel = analyze(ops))
+      kernels.push_back(std::move(*kernel));
+  };
+  for (Operation &op : block) {
+    if (isa<linalg::FillOp>(op) && isNest(&op))
+      fills.push_back(&op);
+    else if (isNest(&op))
+      flush(&op);
+    else if (!isMemoryEffectFree(&op))
+      flush(nullptr);
+  }
+  return kernels;
+}
+
+/// Writes `kernel` as a function.
+static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel,
+                                   Value arena) {
+  Location loc = kernel.ops.back()->getLoc();
+  SmallVector<Type> types;
+  for (Value buffer : kernel.buffers)
+    types.push_back(buffer.getType());
+  types.append(kernel.views.size(), builder.getIndexType());
+  for (Value scalar : kernel.scalars)
+    types.push_back(scalar.getType());
+  auto function = func::FuncOp::create(builder, loc, "kernel",
+                                       builder.getFunctionType(types, {}));
+  function.setPrivate();
+  // LLVM would inline what is called once, and have one long function again.
+  function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
+  Block *body = function.addEntryBlock();
+
+  SmallVector<std::optional<ArenaSlot>> slots;
+  for (Value buffer : kernel.buffers)
+    slots.push_back(findSlot(buffer, arena));
+  for (auto [i, buffer] : llvm::enumerate(kernel.buffers)) {
+    bool isAlone = isDistinct(buffer) && buffer != arena;
+    if (slots[i])
+      isAlone = llvm::none_of(llvm::enumerate(slots), [&, i = i](auto other) {
+        return other.index() != i && other.value() &&
+               overlap(*other.value(), *slots[i]);
+      });
+    if (isAlone)
+      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
+                          builder.getUnitAttr());
+  }
+
+  OpBuilder inside = OpBuilder::atBlockBegin(body);
+  IRMapping mapping;
+  for (auto [i, buffer] : llvm::enumerate(kernel.buffers))
+    mapping.map(buffer, body->getArgument(i));
+  unsigned next = kernel.buffers.size();
+  for (Value view : kernel.views) {
+    auto type = cast<MemRefType>(view.getType());
+    int64_t offset;
+    SmallVector<int64_t> strides;
+    (void)type.getStridesAndOffset(strides, offset);
+    SmallVector<OpFoldResult> sizes =
+        getAsIndexOpFoldResult(builder.getContext(), type.getShape());
+    auto anywhere =
+        MemRefType::get(type.getShape(), type.getElementType(),
+                        StridedLayoutAttr::get(builder.getContext(),
+                                               ShapedType::kDynamic, strides));
+    Value moved = memref::ReinterpretCastOp::create(
+        inside, view.getLoc(), anywhere, mapping.lookup(findRoot(view)),
+        OpFoldResult(body->getArgument(next++)), sizes,
+        getAsIndexOpFoldResult(builder.getContext(), strides));
+    mapping.map(view, moved);
+  }
+  for (Value scalar : kernel.scalars)
+    mapping.map(scalar, body->getArgument(next++));
+  for (Operation *constant : kernel.constants)
+    inside.clone(*constant, mapping);
+  for (Operation *op : kernel.ops)
+    inside.clone(*op, mapping);
+  func::ReturnOp::create(inside, loc);
+  return function;
+}
+
+/// Replaces `kernel` by a call of `function`.
+static void createCall(const Kernel &kernel, func::FuncOp function) {
+  Operation *last = kernel.ops.back();
+  OpBuilder builder(last);
+  SmallVector<Value> operands = llvm::to_vector(kernel.buffers);
+  for (Value view : kernel.views) {
+    int64_t offset;
+    SmallVector<int64_t> strides;
+    (void)cast<MemRefType>(view.getType()).getStridesAndOffset(strides, offset);
+    operands.push_back(
+        arith::ConstantIndexOp::create(builder, last->getLoc(), offset));
+  }
+  llvm::append_range(operands, kernel.scalars);
+  func::CallOp::create(builder, last->getLoc(), function, operands);
+  for (Operation *op : llvm::reverse(kernel.ops))
+    op->erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Equality
+//===----------------------------------------------------------------------===//
+
+static llvm::hash_code hashOf(func::FuncOp function) {
+  llvm::hash_code hash = hash_value(Type(function.getFunctionType()));
+  function.getBody().walk([&](Operation *op) {
+    hash = llvm::hash_combine(hash, op->getName(), op->getAttrDictionary());
+  });
+  return hash;
+}
+
+static bool areEqual(func::FuncOp a, func::FuncOp b) {
+  return a.getFunctionType() == b.getFunctionType() &&
+         a.getArgAttrsAttr() == b.getArgAttrsAttr() &&
+         OperationEquivalence::isRegionEquivalentTo(
+             &a.getBody(), &b.getBody(), OperationEquivalence::IgnoreLocations);
+}
+
+namespace {
+
+struct GradOutlineKernels
+    : grad::impl::GradOutlineKernelsBase<GradOutlineKernels> {
+  using GradOutlineKernelsBase::GradOutlineKernelsBase;
+
+  void runOnOperation() override {
+    SymbolTable symbols(getOperation());
+    for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+      if (function.isPublic() && function->hasAttr("grad.arena_bytes") &&
+          function.getBody().hasOneBlock() && function.getNumArguments() != 0)
+        outline(function, symbols);
+  }
+
+private:
+  void outline(func::FuncOp program, SymbolTable &symbols) {
+    Value arena = program.getArguments().back();
+    std::vector<Kernel> kernels = collectKernels(program.getBody().front());
+    OpBuilder builder(&getContext());
+    llvm::DenseMap<llvm::hash_code, SmallVector<func::FuncOp, 1>> byHash;
+    SmallVector<func::FuncOp> functions, callees;
+    for (const Kernel &kernel : kernels) {
+      builder.clearInsertionPoint();
+      func::FuncOp function = createFunction(builder, kernel, arena);
+      auto &similar = byHash[hashOf(function)];
+      auto equal = llvm::find_if(similar, [&](func::FuncOp other) {
+        return areEqual(function, other);
+      });
+      if (equal != similar.end()) {
+        function.erase();
+        callees.push_back(*equal);
+        continue;
+      }
+      similar.push_back(function);
+      functions.push_back(function);
+      callees.push_back(function);
+    }
+
+    bool isLong = static_cast<int64_t>(kernels.size()) >= minNests;
+    bool isRepetitive = kernels.size() >= 2 * functions.size();
+    for (func::FuncOp function : functions)
+      if (isLong || isRepetitive)
+        symbols.insert(function);
+      else
+        function.erase();
+    if (!isLong && !isRepetitive)
+      return;
+    for (auto [kernel, callee] : llvm::zip_equal(kernels, callees))
+      createCall(kernel, callee);
+    numCalls += kernels.size();
+    numKernels += functions.size();
+  }
+};
+
+} // namespace
