@@ -206,12 +206,11 @@ static bool runsWithItsUsers(GenericOp producer) {
 
   // By identity maps, shapes are iteration spaces.
   auto isReadInOrder = [&](OpOperand &use) {
-    auto user = dyn_cast<GenericOp>(use.getOwner());
-    auto result = cast<OpResult>(use.get());
-    return user && user->getBlock() == block &&
-           user.getMatchingIndexingMap(&use).isIdentity() &&
-           cast<GenericOp>(result.getOwner())
-               .getIndexingMapMatchingResult(result)
+    auto writer = use.get().getDefiningOp<GenericOp>();
+    auto reader = dyn_cast<GenericOp>(use.getOwner());
+    return writer && reader && reader->getBlock() == block &&
+           reader.getMatchingIndexingMap(&use).isIdentity() &&
+           writer.getIndexingMapMatchingResult(cast<OpResult>(use.get()))
                .isIdentity();
   };
   // What depends on the producer, in program order up to the last user.

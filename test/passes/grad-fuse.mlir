@@ -321,3 +321,24 @@ func.func @long_chain(%x: tensor<8xf64>) -> tensor<8xf64> {
   %19 = linalg.tanh ins(%18 : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
   return %19 : tensor<8xf64>
 }
+
+// -----
+
+// A reshape between a producer and one of its readers keeps them apart.
+// CHECK-LABEL: func.func @reshape_between
+// CHECK: linalg.generic
+// CHECK: tensor.expand_shape
+// CHECK: linalg.generic
+// CHECK: tensor.collapse_shape
+// CHECK: linalg.generic
+func.func @reshape_between(%x: tensor<8xf64>) -> tensor<8xf64> {
+  %init = tensor.empty() : tensor<8xf64>
+  %t0 = tensor.empty() : tensor<4x2xf64>
+  %p = linalg.add ins(%x, %x : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %e = linalg.exp ins(%p : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %s = tensor.expand_shape %e [[0, 1]] output_shape [2, 4] : tensor<8xf64> into tensor<2x4xf64>
+  %t = linalg.transpose ins(%s : tensor<2x4xf64>) outs(%t0 : tensor<4x2xf64>) permutation = [1, 0]
+  %c = tensor.collapse_shape %t [[0, 1]] : tensor<4x2xf64> into tensor<8xf64>
+  %y = linalg.mul ins(%p, %c : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  return %y : tensor<8xf64>
+}
