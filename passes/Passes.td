@@ -83,6 +83,31 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
 // Fusion and memory: passes on upstream IR only
 //===----------------------------------------------------------------------===//
 
+def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
+  let summary = "Make shifted pads of one value slices of one pad";
+  let description = [{
+    The gradient of a stencil is a sum of pads with zeros of the same value, up
+    to constant factors. They become views of one pad:
+
+    ```mlir
+    %a = grad.pad %g, %zero, low = [0], high = [2], interior = [0]
+    %n = grad.negative %g
+    %b = grad.pad %n, %zero, low = [1], high = [1], interior = [0]
+    // becomes
+    %w = grad.pad %g, %zero, low = [1], high = [2], interior = [0]
+    %a = grad.slice %w, offsets = [1], sizes = [8], strides = [1]
+    %s = grad.slice %w, offsets = [0], sizes = [8], strides = [1]
+    %b = grad.negative %s
+    ```
+
+    Where the borders would be larger than half of the value, nothing is done.
+    Zeros of a border may change their sign by a negative factor.
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Pads that became slices">
+  ];
+}
+
 def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
   let summary = "Fuse linalg operations on tensors into few loop nests";
   let description = [{

@@ -34,7 +34,9 @@ static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
 static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
+  manager.addNestedPass<func::FuncOp>(createGradSharePads());
   manager.addPass(createCSEPass());
+  manager.addPass(createCanonicalize());
 }
 
 static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
