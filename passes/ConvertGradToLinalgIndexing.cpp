@@ -132,19 +132,25 @@ struct LowerDynamicUpdateSlice : OpRewritePattern<DynamicUpdateSliceOp> {
   }
 };
 
-/// grad.pad => a fill and a tensor.insert_slice, strided for interior gaps.
+/// grad.pad => a fill and a tensor.insert_slice, strided for interior gaps. Of
+/// large tensors only the border is filled.
 struct LowerPad : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(PadOp op,
                                 PatternRewriter &rewriter) const override {
+    constexpr int64_t kLarge = 4096;
     Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getX().getType());
     Value scalar = lookThrough(rewriter, op.getValue()).scalar;
     if (!scalar)
       scalar = tensor::ExtractOp::create(rewriter, loc, op.getValue());
-    Value result = filled(rewriter, loc, op.getType(), scalar);
+    bool isContiguous =
+        llvm::all_of(op.getInterior(), [](int64_t gap) { return gap == 0; });
+    Value result = isContiguous && type.getNumElements() >= kLarge
+                       ? withBorder(rewriter, op, scalar)
+                       : filled(rewriter, loc, op.getType(), scalar);
     if (!hasNoElements(op.getX())) {
-      auto type = cast<RankedTensorType>(op.getX().getType());
       SmallVector<OpFoldResult> strides;
       for (int64_t gap : op.getInterior())
         strides.push_back(rewriter.getIndexAttr(gap + 1));
@@ -155,6 +161,42 @@ struct LowerPad : OpRewritePattern<PadOp> {
     }
     rewriter.replaceOp(op, result);
     return success();
+  }
+
+private:
+  /// A tensor that holds `scalar` in the border: in what lies before and behind
+  /// the operand in each dimension, and within it in the dimensions before.
+  static Value withBorder(PatternRewriter &rewriter, PadOp op, Value scalar) {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    ArrayRef<int64_t> inner =
+        cast<RankedTensorType>(op.getX().getType()).getShape();
+    Value result = emptyLike(rewriter, loc, type);
+    SmallVector<int64_t> offsets(type.getRank(), 0), sizes(type.getShape());
+    SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
+    for (int64_t d = 0; d < type.getRank(); ++d) {
+      for (auto [offset, size] :
+           {std::pair<int64_t, int64_t>(0, op.getLow()[d]),
+            std::pair<int64_t, int64_t>(op.getLow()[d] + inner[d],
+                                        op.getHigh()[d])}) {
+        if (size == 0)
+          continue;
+        offsets[d] = offset;
+        sizes[d] = size;
+        SmallVector<OpFoldResult> where =
+            getAsIndexOpFoldResult(op.getContext(), offsets);
+        SmallVector<OpFoldResult> extent =
+            getAsIndexOpFoldResult(op.getContext(), sizes);
+        Value slab = tensor::ExtractSliceOp::create(rewriter, loc, result,
+                                                    where, extent, ones);
+        slab = linalg::FillOp::create(rewriter, loc, scalar, slab).getResult(0);
+        result = tensor::InsertSliceOp::create(rewriter, loc, slab, result,
+                                               where, extent, ones);
+      }
+      offsets[d] = op.getLow()[d];
+      sizes[d] = inner[d];
+    }
+    return result;
   }
 };
 

@@ -46,6 +46,15 @@ def test_second_derivatives(f: Callable[..., Any]) -> None:
     go.gradcheck(f, np.random.default_rng(6).normal(size=(8, 6)), order=2)
 
 
+@pytest.mark.parametrize("low", [0, 1, 3])
+@pytest.mark.parametrize("high", [0, 2])
+def test_borders_of_large_arrays(low: int, high: int) -> None:
+    x = np.random.default_rng(7).normal(size=(20, 30, 40))
+    widths = ((low, high), (0, 0), (high, low))
+    padded = go.compile(lambda x: np.pad(x, widths, constant_values=2.5))(x)
+    np.testing.assert_array_equal(padded, np.pad(x, widths, constant_values=2.5))
+
+
 def test_a_laplacian_needs_one_temporary() -> None:
     u = np.ones((100, 100))
     memory = go.compile_grad(laplacian).lower(u).memory()

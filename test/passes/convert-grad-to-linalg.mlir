@@ -221,6 +221,19 @@ func.func @pad_is_a_strided_insertion(%x: tensor<3xf64>, %v: tensor<f64>) -> ten
   return %0 : tensor<8xf64>
 }
 
+// CHECK-LABEL: func @pad_of_much_fills_the_border
+func.func @pad_of_much_fills_the_border(%x: tensor<64x64xf64>, %v: tensor<f64>) -> tensor<66x65xf64> {
+  // CHECK: %[[EMPTY:.*]] = tensor.empty() : tensor<66x65xf64>
+  // CHECK: linalg.fill {{.*}} tensor<2x65xf64>
+  // CHECK-NEXT: %[[ABOVE:.*]] = tensor.insert_slice %{{.*}} into %[[EMPTY]][0, 0] [2, 65] [1, 1]
+  // CHECK: linalg.fill {{.*}} tensor<64x1xf64>
+  // CHECK-NEXT: %[[RIGHT:.*]] = tensor.insert_slice %{{.*}} into %[[ABOVE]][2, 64] [64, 1] [1, 1]
+  // CHECK-NEXT: %[[ALL:.*]] = tensor.insert_slice %{{.*}} into %[[RIGHT]][2, 0] [64, 64] [1, 1]
+  // CHECK-NEXT: return %[[ALL]]
+  %0 = grad.pad %x, %v, low = [2, 0], high = [0, 1], interior = [0, 0] : tensor<64x64xf64>, tensor<f64> -> tensor<66x65xf64>
+  return %0 : tensor<66x65xf64>
+}
+
 // CHECK-LABEL: func @concatenate
 func.func @concatenate(%x: tensor<2xf64>, %y: tensor<3xf64>, %z: tensor<0xf64>) -> tensor<5xf64> {
   // CHECK: tensor.insert_slice %{{.*}}[0] [2] [1]
