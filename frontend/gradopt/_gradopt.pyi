@@ -159,6 +159,7 @@ class Specialization:
         *,
         arg_leaves: Sequence[int] | None = None,
         unflatten: Callable[[list[Any]], Any] | None = None,
+        on_failure: Callable[[int, int], None] | None = None,
         payload: Any = None,
     ) -> None:
         """
@@ -167,7 +168,9 @@ class Specialization:
             result_tree: structure of the result (ignored if `unflatten` is given).
             arg_leaves: for each executable argument, the number of the call's leaf it takes;
                 default: leaf i is argument i.
-            unflatten: makes the result from the list of all results, for custom containers.
+            unflatten: makes the result from the list of its leaves, for custom containers.
+            on_failure: the last two results are not part of the result then: where the first of
+                them is not 0, it is called with both, to raise an error.
             payload: kept alive, returned as `.payload` (e.g. the Lowered).
         """
 

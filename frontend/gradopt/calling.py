@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from gradopt.dtypes import SUPPORTED, SUPPORTED_TEXT
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    GradoptError,
     MutationError,
     TraceRecursionError,
     UnsupportedError,
@@ -79,8 +81,25 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     return result
 
 
-def plain_leaf(leaf: Any, path: str) -> Any:
+def check_callable(function: Any) -> None:
+    """Raises an ArgumentTypeError for what is not a function."""
+    if not callable(function):
+        raise ArgumentTypeError(f"expected a function, but got {describe_value(function)}")
+
+
+_ARGUMENT_ADVICE = (
+    "make it static (static_argnums, static_argnames), or register its class "
+    "(gradopt.register_pytree)"
+)
+
+
+def plain_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
     """An argument as an exact ndarray, NumPy scalar or Python number of a supported dtype.
+
+    Args:
+        leaf: the argument.
+        path: how the user reaches it.
+        advice: what to do where it is no array at all.
 
     Raises:
         ArgumentTypeError: it is not an array of numbers.
@@ -90,7 +109,7 @@ def plain_leaf(leaf: Any, path: str) -> Any:
     if kind is float or kind is int or kind is bool:
         return leaf
     if kind is not np.ndarray and not isinstance(leaf, np.generic):
-        leaf = _foreign_array(leaf, path)
+        leaf = _foreign_array(leaf, path, advice)
         if type(leaf) in (int, float):
             return leaf
     dtype: np.dtype[Any] = leaf.dtype
@@ -98,14 +117,17 @@ def plain_leaf(leaf: Any, path: str) -> Any:
         if dtype.kind == "O":
             raise ArgumentTypeError(f"{path} is an array of objects; make it an array of numbers")
         raise UnsupportedError(
-            f"{path} has dtype {dtype}, which is not supported; supported are {SUPPORTED_TEXT}"
+            f"{path} has dtype {dtype}, which is not supported; convert it with astype to one of "
+            f"{SUPPORTED_TEXT}"
         )
     return leaf
 
 
-def _foreign_array(leaf: Any, path: str) -> Any:
+def _foreign_array(leaf: Any, path: str, advice: str) -> Any:
     if isinstance(leaf, complex):
-        raise UnsupportedError(f"{path} is complex, which is not supported")
+        raise UnsupportedError(
+            f"{path} is complex, which is not supported; give its parts as two numbers"
+        )
     if isinstance(leaf, (np.ma.MaskedArray, np.matrix)):
         raise ArgumentTypeError(f"{path} is a {type(leaf).__name__}; make it a plain numpy array")
     if isinstance(leaf, np.ndarray):
@@ -124,12 +146,30 @@ def _foreign_array(leaf: Any, path: str) -> Any:
         ) from error
     raise ArgumentTypeError(
         f"{path} is of type {type(leaf).__name__}, which is not an array, number or pytree; "
-        "make it static (static_argnums, static_argnames), or register its class "
-        "(gradopt.register_pytree)"
+        f"{advice}"
     )
 
 
-def result_tracer(leaf: Any, path: str) -> Tracer:
+def returned_tracer(leaf: Any, path: str, function: Callable[..., Any]) -> Tracer:
+    """As `result_tracer`, for what the user's function returned.
+
+    Raises:
+        GradoptError: it is not an array or number; at the function's definition.
+    """
+    if inspect.iscoroutine(leaf):
+        leaf.close()
+    if inspect.iscoroutine(leaf) or inspect.isgenerator(leaf):
+        advice = f"{function_name(function)} must be a plain function that returns its result"
+    else:
+        advice = f"{function_name(function)} may return arrays, numbers and pytrees of them"
+    try:
+        return result_tracer(leaf, path, advice)
+    except GradoptError as error:
+        error.location = error.location or function_source(function)
+        raise
+
+
+def result_tracer(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Tracer:
     """A traced value, or a concrete one as a constant; for results and arguments of transforms.
 
     Raises:
@@ -138,7 +178,7 @@ def result_tracer(leaf: Any, path: str) -> Tracer:
     if isinstance(leaf, Tracer):
         prims.scope().use(leaf)
         return leaf
-    value = plain_leaf(leaf, path)
+    value = plain_leaf(leaf, path, advice)
     try:
         return prims.as_traced(value)
     except OverflowError:

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from gradopt.calling import function_name, plain_leaf
+from gradopt.calling import check_callable, function_name, plain_leaf
 from gradopt.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError, hide_frames
 from gradopt.jacobian_products import jvp, vjp
 from gradopt.pytree import TreeDef, flatten, leaf_paths
+from gradopt.trace import trace_count
 
 Array = np.ndarray[Any, Any]
 
@@ -84,21 +85,33 @@ def gradcheck(
             values.
         ArgumentError: there is nothing to check.
     """
+    check_callable(function)
     arguments = args if type(args) is tuple else (args,)
     unknown = set(modes) - {"fwd", "rev"}
     if unknown or not modes:
         raise ArgumentError(f'modes are "fwd" and "rev", not {modes!r}')
-    for name, value in (("eps", eps), ("rtol", rtol), ("atol", atol)):
-        if value is not None and not (0 < value < np.inf or (value == 0 and name != "eps")):
-            raise ArgumentError(f"{name} must be a positive number, not {value}")
-    if order < 1:
-        raise ArgumentError(f"order must be at least 1, not {order}")
+    _check_options(argnums, order, eps=eps, rtol=rtol, atol=atol)
     problem = _problem(function, arguments, argnums, (eps, rtol, atol))
     for level in range(1, order + 1):
         _check(problem, modes, level)
         if level < order:
             problem = _gradient_problem(problem)
     return True
+
+
+def _check_options(argnums: Any, order: Any, **tolerances: Any) -> None:
+    for name, value in tolerances.items():
+        if value is None:
+            continue
+        if not isinstance(value, (int, float, np.number)):
+            raise ArgumentTypeError(f"{name} must be a number, not {value!r}")
+        if not (0 < value < np.inf or (value == 0 and name != "eps")):
+            raise ArgumentError(f"{name} must be a positive number, not {value}")
+    if not isinstance(order, int) or order < 1:
+        raise ArgumentError(f"order must be an integer of at least 1, not {order!r}")
+    numbers = () if argnums is None else (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(numbers, Sequence) or not all(isinstance(n, int) for n in numbers):
+        raise ArgumentTypeError(f"argnums must be an int or a tuple of ints, not {argnums!r}")
 
 
 def _problem(
@@ -134,6 +147,14 @@ def _problem(
         positions += floats
     if not positions:
         raise ArgumentError("there is no float argument to check")
+    for k in positions:
+        wrong = np.argwhere(~np.isfinite(arrays[k]))
+        if len(wrong):
+            index = tuple(wrong[0].tolist())
+            raise ArgumentError(
+                f"{paths[k]}{list(index) if index else ''} is {arrays[k][index]}: there is no "
+                "difference to take around it"
+            )
     flat = _flat_function(function, leaves, tree, positions)
     return _Problem(
         function_name(function),
@@ -185,7 +206,11 @@ def _gradient_problem(problem: _Problem) -> _Problem:
 
 
 def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
+    before = trace_count()
     base = problem.function(*problem.leaves)
+    if trace_count() > before and not isinstance(problem.function, Compiled):
+        # It asks for derivatives itself: do not trace them anew for each difference.
+        problem = replace(problem, function=Compiled(problem.function))
     if not base:
         raise ArgumentError(f"{problem.name} has no float result to differentiate")
     weights = _weights(base)

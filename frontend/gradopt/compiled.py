@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from gradopt import _gradopt, context
-from gradopt.calling import call_user, function_name, plain_leaf, result_tracer
+from gradopt.calling import (
+    call_user,
+    check_callable,
+    function_name,
+    plain_leaf,
+    returned_tracer,
+)
 from gradopt.dtypes import WEAK_DTYPES
 from gradopt.errors import (
     ArgumentTypeError,
@@ -19,7 +26,7 @@ from gradopt.location import function_source
 from gradopt.lowered import Leaf, Lowered
 from gradopt.options import Options, make_options
 from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
-from gradopt.trace import Scope, Trace, current_scope, entered
+from gradopt.trace import Scope, Trace, current_scope, within
 from gradopt.tracer import Tracer
 
 
@@ -41,6 +48,9 @@ class _Static:
     def __hash__(self) -> int:
         return hash(self.value)
 
+    def __repr__(self) -> str:
+        return f"static {self.value!r}"
+
 
 register_pytree(_Static, lambda static: ((), static), lambda static, _leaves: static)
 
@@ -53,8 +63,7 @@ class Compiled(_gradopt.Dispatcher):
     """
 
     def __init__(self, function: Callable[..., Any], options: Options | None = None) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(f"expected a function, but got {type(function).__name__}")
+        check_callable(function)
         self._function = function
         self.options = options if options is not None else make_options(function, {})
         super().__init__(self.options.static_argnums, self.options.static_argnames)
@@ -62,6 +71,19 @@ class Compiled(_gradopt.Dispatcher):
 
     def __repr__(self) -> str:
         return f"Compiled<{function_name(self._function)}>"
+
+    def __copy__(self) -> Compiled:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Compiled:
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # By name like a function; code is not kept.
+        name = getattr(self, "__qualname__", "")
+        if getattr(sys.modules.get(self.__module__), name, None) is self:
+            return name
+        return Compiled, (self._function, self.options)
 
     @hide_frames
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:
@@ -165,7 +187,8 @@ class Compiled(_gradopt.Dispatcher):
         ]
         trace = Trace()
         scope = Scope(trace, None, "main", self._function)
-        with trace.context, entered(scope):
+
+        def build() -> tuple[list[Tracer], TreeDef, list[str]]:
             traced = [
                 scope.add_argument(leaf.shape, leaf.dtype, leaf.path, leaf.weak)
                 for leaf in arguments
@@ -177,9 +200,14 @@ class Compiled(_gradopt.Dispatcher):
             flat, result_tree = flatten(result)
             result_paths = leaf_paths(result_tree, "result")
             results = [
-                result_tracer(leaf, path) for leaf, path in zip(flat, result_paths, strict=True)
+                returned_tracer(leaf, path, self._function)
+                for leaf, path in zip(flat, result_paths, strict=True)
             ]
-            scope.finish(results)
+            scope.finish([*results, *(scope.outcome or ())])
+            return results, result_tree, result_paths
+
+        with trace.context:
+            results, result_tree, result_paths = within(scope, build)
         return Lowered(
             function_name(self._function),
             trace.module,
@@ -187,6 +215,7 @@ class Compiled(_gradopt.Dispatcher):
             [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],
             result_tree,
             trace.captures,
+            trace.checks if scope.outcome is not None else (),
             self.options,
             self,
             structure,

@@ -86,10 +86,37 @@ def unsupported(name: str, hint: str = "") -> UnsupportedError:
 
 
 _HINTS = {
-    "numpy.copyto": "to fill an array with a traced value, use gradopt.numpy.full",
-    "numpy.array_repr": "print it after the call",
-    "numpy.median": "it needs sorting",
+    name: hint
+    for hint, names in {
+        "it needs sorting, which is not supported yet": (
+            "sort argsort partition argpartition lexsort median nanmedian percentile quantile "
+            "nanpercentile nanquantile searchsorted digitize histogram"
+        ),
+        "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
+            "nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d trim_zeros"
+        ),
+        "it changes an array in place; make a new one, for example with numpy.where, or "
+        "gradopt.numpy.full or stack": (
+            "copyto put place putmask put_along_axis fill_diagonal fill resize at"
+        ),
+        "factorisations are not supported yet": (
+            "solve inv det slogdet cholesky eig eigh eigvals eigvalsh svd svdvals qr lstsq pinv "
+            "matrix_rank cond tensorsolve tensorinv"
+        ),
+        "return the array, and look at it after the call": (
+            "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"
+        ),
+    }.items()
+    for name in names.split()
 }
+
+
+def hint_for(name: str) -> str:
+    """What to do where NumPy's function, or the method, of this name is not supported."""
+    return _HINTS.get(
+        name.rpartition(".")[2],
+        "write it with other functions, or compute it before the call",
+    )
 
 
 def call_function(
@@ -103,7 +130,7 @@ def call_function(
     handler = FUNCTIONS.get(function)
     if handler is None:
         name = qualified_name(function)
-        raise unsupported(name, _HINTS.get(name, ""))
+        raise unsupported(name, hint_for(name))
     return _call(handler, args, kwargs)
 
 
@@ -114,11 +141,16 @@ def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
             if value is np._NoValue or (value is None and keyword not in handler.parameters):
                 del kwargs[keyword]
             elif keyword not in handler.parameters:
-                raise unsupported(f"keyword {keyword}= of {handler.name}")
+                raise unsupported(
+                    f"keyword {keyword}= of {handler.name}", _KEYWORD_HINTS.get(keyword, "")
+                )
     limit = handler.positional
     if limit is not None and len(args) > limit:
         if any(value is not None for value in args[limit:]):
-            raise unsupported(f"positional argument {limit + 1} of {handler.name}")
+            raise unsupported(
+                f"positional argument {limit + 1} of {handler.name}",
+                "give what follows it by keyword",
+            )
         args = args[:limit]
     result = handler.function(*args, **kwargs)
     if args and result is args[0] and hasattr(result, "_alias"):
@@ -148,6 +180,13 @@ _UFUNC_KEYWORDS: dict[str, tuple[Any, ...]] = {
 }
 
 
+_KEYWORD_HINTS = {
+    "out": "use the result, and write `a = a + b` for `a += b` on a concrete array",
+    "where": "choose with numpy.where, of operands that are in the domain everywhere",
+    "dtype": "convert the operands with astype",
+}
+
+
 def _is_default(keyword: str, value: Any) -> bool:
     if keyword == "out" and type(value) is tuple:
         return all(part is None for part in value)
@@ -159,12 +198,11 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Calls our implementation of a ufunc or of one of its methods."""
-    name = f"numpy.{ufunc.__name__}"
+    name = _ufunc_name(ufunc)
     if method == "__call__":
-        for keyword, value in kwargs.items():
+        for keyword, value in sorted(kwargs.items(), reverse=True):
             if not _is_default(keyword, value):
-                hint = "write `a = a + b` for `a += b` on a concrete array" * (keyword == "out")
-                raise unsupported(f"keyword {keyword}= of {name}", hint)
+                raise unsupported(f"keyword {keyword}= of {name}", _KEYWORD_HINTS.get(keyword, ""))
         return ufunc_handler(ufunc)(*inputs)
     if method == "reduce" and ufunc in REDUCTIONS:
         # ufunc.reduce reduces axis 0 by default, numpy.sum all axes.
@@ -172,12 +210,12 @@ def call_ufunc(
     if method == "accumulate" and ufunc in ACCUMULATIONS:
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
     if method == "outer" and not kwargs and ufunc in UFUNCS:
-        left, right = inputs
-        left = call_function(
-            np.expand_dims, (left, tuple(range(np.ndim(left), np.ndim(left) + np.ndim(right)))), {}
-        )
+        from gradopt.functions.shapes import traced
+
+        left, right = traced(inputs[0]), traced(inputs[1])
+        left = left.reshape(*left.shape, *(1,) * right.ndim)
         return UFUNCS[ufunc](left, right)
-    raise unsupported(f"{name}.{method}")
+    raise unsupported(f"{name}.{method}", hint_for(method))
 
 
 def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -185,6 +223,14 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
     handler = UFUNCS.get(ufunc)
     if handler is None:
         handler = FOREIGN_UFUNCS.get(ufunc.__name__)
-        if handler is None or getattr(np, ufunc.__name__, None) is ufunc:
-            raise unsupported(f"numpy.{ufunc.__name__}")
+        if handler is None or _is_numpys(ufunc):
+            raise unsupported(_ufunc_name(ufunc), hint_for(ufunc.__name__))
     return handler
+
+
+def _is_numpys(ufunc: np.ufunc) -> bool:
+    return getattr(np, ufunc.__name__, None) is ufunc
+
+
+def _ufunc_name(ufunc: np.ufunc) -> str:
+    return f"numpy.{ufunc.__name__}" if _is_numpys(ufunc) else f"the ufunc {ufunc.__name__}"

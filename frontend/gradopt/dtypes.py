@@ -44,6 +44,10 @@ def supported(dtype: Any) -> DType:
     return dtype
 
 
+def _names(kinds: tuple[Any, ...]) -> str:
+    return ", ".join(getattr(kind, "name", None) or kind.__name__ for kind in kinds)
+
+
 _resolved: dict[Any, tuple[DType, ...]] = {}
 
 
@@ -68,12 +72,16 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
         try:
             result = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout))
         except TypeError:
-            names = ", ".join(getattr(kind, "name", None) or kind.__name__ for kind in operands)
             raise DTypeError(
-                f"numpy.{ufunc.__name__} is not defined for {names}", source_location()
+                f"numpy.{ufunc.__name__} is not defined for {_names(operands)}", source_location()
             ) from None
         for dtype in result:
-            supported(dtype)
+            if dtype not in SUPPORTED:
+                raise UnsupportedError(
+                    f"numpy.{ufunc.__name__} of {_names(operands)} computes in {dtype}, which is "
+                    f"not supported; convert an operand, for example with x.astype(np.float64)",
+                    source_location(),
+                )
         _resolved[key] = result
     return result
 

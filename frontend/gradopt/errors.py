@@ -172,6 +172,12 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except GradoptError as error:
             raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
+        except ValueError as error:
+            # NumPy hides our error where `a[i] = x` converts x.
+            hidden = error.__cause__
+            if not isinstance(hidden, TracerError) or "array element" not in str(error):
+                raise
+            raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
 
     return entry
 

@@ -3,7 +3,7 @@
 
 Basic indices become a static slice, a reversal and a reshape; traced integers a dynamic slice;
 integer arrays and concrete boolean masks a gather. A concrete index is checked against the
-bounds while tracing; a traced one is clamped to them, as nothing can be raised in compiled code.
+bounds while tracing, a traced one when the compiled code has run (see `gradopt.checks`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradopt import prims
+from gradopt.checks import require_in_bounds
 from gradopt.dtypes import BOOL, INT64
 from gradopt.errors import ConversionError, TraceIndexError
 from gradopt.location import source_location
@@ -30,9 +31,9 @@ def getitem(x: Tracer, index: Any) -> Tracer:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
         ConversionError: the index is a traced boolean mask, or a traced slice bound.
     """
-    parts = _expand(x, index if isinstance(index, tuple) else (index,))
+    parts, gap = _expand(x, index if isinstance(index, tuple) else (index,))
     if any(_is_array(part) for part in parts):
-        return _advanced(x, parts)
+        return _advanced(x, parts, gap)
     result = _basic(x, parts)
     if result is x:
         result = x._alias()
@@ -53,8 +54,11 @@ def _error(message: str) -> TraceIndexError:
     return TraceIndexError(message, source_location())
 
 
-def _expand(x: Tracer, index: tuple[Any, ...]) -> list[Any]:
+def _expand(x: Tracer, index: tuple[Any, ...]) -> tuple[list[Any], int | None]:
     """The index with one entry for each dimension, and None for each new one.
+
+    With it the place of the ellipsis, which parts the entries around it even where it stands for
+    no dimension.
 
     Entries are int, slice, None, integer arrays (concrete or traced), and traced 0-d integers.
     """
@@ -79,7 +83,7 @@ def _expand(x: Tracer, index: tuple[Any, ...]) -> list[Any]:
         )
     missing = [_ALL] * (x.ndim - consumed)
     place = len(parts) if ellipsis is None else ellipsis
-    return parts[:place] + missing + parts[place:]
+    return parts[:place] + missing + parts[place:], ellipsis
 
 
 def _entry(entry: Any, x: Tracer, dimension: int) -> list[Any]:
@@ -97,11 +101,11 @@ def _entry(entry: Any, x: Tracer, dimension: int) -> list[Any]:
         return [prims.convert(entry, INT64)]
     if isinstance(entry, (bool, np.bool_)):
         raise _error("a single bool as index is not supported")
-    if isinstance(entry, (list, np.ndarray)):
-        if isinstance(entry, list) and prims.is_traced(*entry):
+    if isinstance(entry, (list, tuple, range, np.ndarray)):
+        if prims.is_traced(entry):
             return _entry(prims.as_traced(entry), x, dimension)
-        array = np.asarray(entry)
-        if array.size == 0 and isinstance(entry, list):
+        array = prims.concrete(entry)
+        if array.size == 0 and not isinstance(entry, np.ndarray):
             array = array.astype(np.int64)
         if array.dtype == BOOL:
             expected = x.shape[dimension : dimension + array.ndim]
@@ -130,8 +134,9 @@ def _checked(value: int, size: int, axis: int) -> int:
     return value + size if value < 0 else value
 
 
-def _wrapped(index: Tracer, size: int) -> Tracer:
-    """A traced index made non-negative."""
+def _wrapped(index: Tracer, size: int, axis: int) -> Tracer:
+    """A traced index, checked and made non-negative."""
+    require_in_bounds(index, size, axis)
     return prims.select(index < scalar(0, INT64), index + scalar(size, INT64), index)
 
 
@@ -162,7 +167,7 @@ def _basic(x: Tracer, parts: list[Any]) -> Tracer:
         else:
             if not extent:
                 raise _error(f"index into axis {axis} with size 0")
-            dynamic[axis] = _wrapped(part, extent)
+            dynamic[axis] = _wrapped(part, extent, axis)
         offsets.append(offset)
         sizes.append(size)
         strides.append(stride)
@@ -191,15 +196,18 @@ def _slice_range(part: slice, extent: int) -> tuple[int, int, int]:
     return (start, size, step) if size else (0, 0, 1)
 
 
-def _advanced(x: Tracer, parts: list[Any]) -> Tracer:
+def _advanced(x: Tracer, parts: list[Any], gap: int | None) -> Tracer:
     """Integer arrays, with slices, None and integers beside them."""
     places = [i for i, part in enumerate(parts) if _is_array(part) or _is_scalar(part)]
     adjacent = places == list(range(places[0], places[-1] + 1))
+    if gap is not None and places[0] < gap <= places[-1]:
+        adjacent = False
     # Slices and None first; the indexed dimensions stay whole.
     x_indexed = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
     sizes = [x_indexed.shape[i] for i in places]
     rest = [i for i in range(x_indexed.ndim) if i not in places]
-    indices = _index_rows([parts[i] for i in places], sizes)
+    axes = [sum(part is not None for part in parts[:i]) for i in places]
+    indices = _index_rows([parts[i] for i in places], sizes, axes)
     front = prims.transpose(x_indexed, [*places, *rest])
     result = prims.gather(front, indices)
     count = indices.ndim - 1
@@ -210,15 +218,15 @@ def _advanced(x: Tracer, parts: list[Any]) -> Tracer:
     return prims.transpose(result, order)
 
 
-def _index_rows(entries: list[Any], sizes: list[int]) -> Tracer:
+def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Tracer:
     """The rows of `grad.gather`: broadcast indices side by side, non-negative."""
     shape = prims.broadcast_shapes(*[np.shape(entry) for entry in entries])
     columns: list[Any] = []
-    for axis, (entry, size) in enumerate(zip(entries, sizes, strict=True)):
+    for entry, size, axis in zip(entries, sizes, axes, strict=True):
         if isinstance(entry, Tracer):
             if not size and prims.size_of(shape):
                 raise _error(f"index into axis {axis} with size 0")
-            columns.append(_wrapped(entry, size))
+            columns.append(_wrapped(entry, size, axis))
             continue
         values = np.asarray(entry)
         wrong = (values < -size) | (values >= size)

@@ -15,11 +15,11 @@ from typing import Any
 
 from mlir import ir
 
-from gradopt import prims
+from gradopt import checks, prims
 from gradopt.calling import function_name, result_tracer
 from gradopt.dialects import grad as dialect
 from gradopt.pytree import TreeDef, flatten, leaf_paths
-from gradopt.trace import Scope, entered
+from gradopt.trace import Scope, within
 from gradopt.tracer import Tracer
 
 
@@ -31,11 +31,13 @@ class InnerFunction:
         name: symbol name.
         inputs: values of the enclosing function for all its arguments, lifted ones included.
         results: result types.
+        outcome: types of the results that tell what came of checks.
     """
 
     name: str
     inputs: list[Tracer]
     results: list[ir.Type]
+    outcome: list[ir.Type]
 
 
 def trace_inner(
@@ -48,20 +50,44 @@ def trace_inner(
     outer = prims.scope()
     name = outer.trace.unique_name(function_name(function))
     inner = Scope(outer.trace, outer, name, function)
-    with entered(inner):
+
+    def build() -> tuple[int, list[ir.Type], Any]:
         arguments = [
             inner.add_argument(leaf.shape, leaf.dtype, path, leaf._weak)
             for leaf, path in zip(leaves, paths, strict=True)
         ]
         try:
             results, extra = body(arguments)
-            types = inner.finish(results)
+            types = inner.finish([*results, *(inner.outcome or ())])
         except Exception:
             # The caller may catch the error and go on: leave a valid function behind.
             with contextlib.suppress(Exception):
                 inner.finish([])
             raise
-    return InnerFunction(name, [*leaves, *inner.lifted], types), extra
+        return len(results), types, extra
+
+    count, types, extra = within(inner, build)
+    return InnerFunction(name, [*leaves, *inner.lifted], types[:count], types[count:]), extra
+
+
+def _emit(
+    builder: Any, inner: InnerFunction, derivatives: Sequence[ir.Type], *operands: Any
+) -> tuple[list[Tracer], list[Tracer]]:
+    """Adds an op that calls the function: its results, and derivatives behind them."""
+    types = [*inner.results, *inner.outcome, *derivatives]
+    outputs = prims.scope().emit_many(builder, types, inner.name, *operands)
+    count = len(inner.results)
+    behind = count + len(inner.outcome)
+    if inner.outcome:
+        number, value = outputs[count:behind]
+        checks.add_outcome(number, value)
+    return outputs[:count], outputs[behind:]
+
+
+def emit_call(inner: InnerFunction) -> list[Tracer]:
+    """The results of the function."""
+    here = prims.scope()
+    return _emit(dialect.CallOp, inner, [], [here.use(value) for value in inner.inputs])[0]
 
 
 def emit_vjp(
@@ -70,18 +96,9 @@ def emit_vjp(
     """The results of the function, and the cotangents of the arguments `wrt`."""
     here = prims.scope()
     inputs = [here.use(value) for value in inner.inputs]
-    types = [*inner.results, *[inputs[i].type for i in wrt]]
-    outputs = here.emit_many(
-        dialect.VjpOp,
-        types,
-        inner.name,
-        inputs,
-        [here.use(value) for value in cotangents],
-        list(wrt),
-        list(of),
-    )
-    count = len(inner.results)
-    return outputs[:count], outputs[count:]
+    seeds = [here.use(value) for value in cotangents]
+    types = [inputs[i].type for i in wrt]
+    return _emit(dialect.VjpOp, inner, types, inputs, seeds, list(wrt), list(of))
 
 
 def emit_jvp(
@@ -90,18 +107,9 @@ def emit_jvp(
     """The results of the function, and the tangents of the results `of`."""
     here = prims.scope()
     inputs = [here.use(value) for value in inner.inputs]
-    types = [*inner.results, *[inner.results[i] for i in of]]
-    outputs = here.emit_many(
-        dialect.JvpOp,
-        types,
-        inner.name,
-        inputs,
-        [here.use(value) for value in tangents],
-        list(wrt),
-        list(of),
-    )
-    count = len(inner.results)
-    return outputs[:count], outputs[count:]
+    directions = [here.use(value) for value in tangents]
+    types = [inner.results[i] for i in of]
+    return _emit(dialect.JvpOp, inner, types, inputs, directions, list(wrt), list(of))
 
 
 def traced_leaves(tree: Any, root: str) -> tuple[list[Tracer], TreeDef, list[str]]:

@@ -11,11 +11,25 @@ from typing import Any
 import numpy as np
 
 from gradopt import prims
-from gradopt.calling import call_user, describe_value, function_name, result_tracer
+from gradopt.calling import (
+    call_user,
+    check_callable,
+    describe_value,
+    function_name,
+    plain_leaf,
+    result_tracer,
+    returned_tracer,
+)
 from gradopt.compiled import Compiled
-from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError, ArgumentTypeError, hide_frames
-from gradopt.inner import InnerFunction, emit_jvp, emit_vjp, trace_inner, traced_leaves
+from gradopt.inner import (
+    InnerFunction,
+    emit_call,
+    emit_jvp,
+    emit_vjp,
+    trace_inner,
+    traced_leaves,
+)
 from gradopt.location import function_source
 from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
 from gradopt.trace import current_scope
@@ -91,7 +105,7 @@ def _linearize(
         for value, root in ((out, "result"), (aux, "aux")):
             parts, tree = flatten(value)
             results += [
-                result_tracer(part, path)
+                returned_tracer(part, path, function)
                 for part, path in zip(parts, leaf_paths(tree, root), strict=True)
             ]
             trees.append(tree)
@@ -112,8 +126,9 @@ def jvp(
 ) -> Any:
     """Value and directional derivative: the Jacobian times `tangents`.
 
-    Called outside a trace it is compiled anew each time; to call it often, `compile` a function
-    that calls it.
+    Called outside a trace it traces the function each time, so that it sees what the function
+    refers to as it is now, and compiles what it has not compiled before; to call it often,
+    `compile` a function that calls it.
 
     Args:
         function: any function of arrays.
@@ -127,6 +142,7 @@ def jvp(
     Raises:
         ArgumentError: the tangents do not fit the primals; the message names the path.
     """
+    check_callable(function)
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentTypeError("primals and tangents must be tuples, one entry per argument")
     primals, tangents = tuple(primals), tuple(tangents)
@@ -159,16 +175,24 @@ class _FloatLeaves:
     def __init__(self, values: Any, root: str) -> None:
         leaves, self._tree = flatten(values)
         self._dtypes = [np.asarray(leaf).dtype for leaf in leaves]
+        self._paths = leaf_paths(self._tree, root)
         self._root = root
 
     def take(self, directions: Any) -> list[Any]:
         """The leaves that belong to floats; the others must be zero."""
-        given = flatten_like(directions, self._tree, self._root)
-        for i, (dtype, direction) in enumerate(zip(self._dtypes, given, strict=True)):
+        given = [
+            leaf
+            if isinstance(leaf, Tracer)
+            else plain_leaf(leaf, path, "give an array like the value it belongs to")
+            for leaf, path in zip(
+                flatten_like(directions, self._tree, self._root), self._paths, strict=True
+            )
+        ]
+        for path, dtype, direction in zip(self._paths, self._dtypes, given, strict=True):
             if dtype.kind != "f" and np.asarray(direction).astype(bool).any():
                 raise ArgumentTypeError(
-                    f"{leaf_paths(self._tree, self._root)[i]} belongs to a value of dtype {dtype}, "
-                    "which has no derivative; it must be zero"
+                    f"{path} belongs to a value of dtype {dtype}, which has no derivative; "
+                    "it must be zero"
                 )
         return [v for dtype, v in zip(self._dtypes, given, strict=True) if dtype.kind == "f"]
 
@@ -195,8 +219,8 @@ def _jvp_concrete(
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value, and the function that multiplies cotangents with the Jacobian.
 
-    Called outside a trace, both parts are compiled anew; to call it often, `compile` a function
-    that calls it.
+    Called outside a trace, both parts are traced anew, as with `jvp`; to call it often, `compile`
+    a function that calls it.
 
     Args:
         function: any function of arrays.
@@ -210,6 +234,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     Raises:
         ArgumentTypeError: an argument is not of floats.
     """
+    check_callable(function)
     if current_scope() is None:
         return _vjp_concrete(function, primals, has_aux)
     traced_function = _linearize(function, primals, has_aux)
@@ -222,10 +247,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
                 function_source(function),
             )
     inner, count = traced_function.inner, traced_function.out_count
-    here = prims.scope()
-    results = here.emit_many(
-        dialect.CallOp, inner.results, inner.name, [here.use(v) for v in inner.inputs]
-    )
+    results = emit_call(inner)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")

@@ -18,6 +18,7 @@ from gradopt.errors import SourceLocation
 _INTERNAL_PREFIXES = (
     os.path.dirname(__file__) + os.sep,
     os.path.dirname(np.__file__) + os.sep,
+    os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep,
     # Decorated functions: contextlib, functools.
     os.path.dirname(os.__file__) + os.sep + "contextlib",
     os.path.dirname(os.__file__) + os.sep + "functools",
@@ -67,7 +68,7 @@ def _site(code: CodeType) -> _Site:
 
 
 def is_internal(code: CodeType) -> bool:
-    """Whether the code belongs to gradopt, NumPy or a decorator of the standard library."""
+    """Whether the code belongs to gradopt, NumPy, SciPy or a decorator of the standard library."""
     return _site(code).internal
 
 
@@ -78,7 +79,7 @@ def _user_frame(frame: FrameType | None) -> FrameType | None:
 
 
 def source_location() -> SourceLocation | None:
-    """Position in the innermost frame that is neither ours nor NumPy's."""
+    """Position in the innermost frame that is neither ours nor NumPy's or SciPy's."""
     frame = _user_frame(sys._getframe(1))
     return None if frame is None else _site(frame.f_code).source(frame.f_lasti)
 

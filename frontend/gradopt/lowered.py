@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import hashlib
 import io
 import math
 import os
@@ -14,14 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mlir import ir
+from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
 from gradopt import _gradopt, context
-from gradopt.errors import ArgumentError, ArgumentTypeError, CompilerError, SourceLocation
+from gradopt.checks import Check, raise_failure
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CompilerError,
+    SourceLocation,
+    hide_frames,
+)
 from gradopt.options import Options
 from gradopt.pytree import TreeDef
 
 if TYPE_CHECKING:
     from gradopt.compiled import Compiled
+
+# Machine code by program, the least recently used first; `context.lock` guards it. Programs are
+# traced anew more often than they differ: `grad` of a lambda in a loop, each call of `jvp`.
+_machine_codes: dict[tuple[bytes, bool], tuple[bytes, int]] = {}
+_MACHINE_CODE_BYTES = 32 << 20
 
 STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
 
@@ -85,6 +99,7 @@ class Lowered:
         results: Sequence[Leaf],
         result_tree: TreeDef,
         captures: Sequence[np.ndarray[Any, Any]],
+        checks: Sequence[Check],
         options: Options,
         owner: Compiled,
         structure: TreeDef,
@@ -95,6 +110,7 @@ class Lowered:
         self.options = options
         self._result_tree = result_tree
         self._captures = tuple(captures)
+        self._checks = tuple(checks)
         self._owner = owner
         self._structure = structure
         buffer = io.BytesIO()
@@ -110,13 +126,23 @@ class Lowered:
         if stage not in STAGES:
             raise ArgumentError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
         with context.lock:
-            module = ir.Module.parse(self._bytecode, context.context())
+            module = self._parsed()
             for name in STAGES[1 : STAGES.index(stage) + 1]:
                 try:
                     _gradopt.run_stage(module, name, fast_math=self.options.fast_math)
                 except _gradopt.CompilationError as error:
                     raise compiler_error(error, f"stage {name!r}") from None
             return module
+
+    def _parsed(self) -> ir.Module:
+        try:
+            return ir.Module.parse(self._bytecode, context.context())
+        except MLIRError as error:
+            first = error.error_diagnostics[0]
+            raise CompilerError(
+                f"the traced program is not valid: {first.message}",
+                _source_of(first.location),
+            ) from None
 
     def mlir(self, stage: str = "grad", *, locations: bool = False) -> str:
         """The module as MLIR text.
@@ -160,29 +186,51 @@ class Lowered:
         """Loaded machine code on flat arguments."""
         load_blas()
         with context.lock:
-            module = self._module("bufferized")
-            arena = arena_bytes(module)
-            try:
-                _gradopt.run_stage(module, "llvm", fast_math=self.options.fast_math)
-                code = _gradopt.compile_module(module)
-            except _gradopt.CompilationError as error:
-                raise compiler_error(error, "code generation") from None
+            code, arena = self._machine_code()
+        outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
         return _gradopt.Executable(
             code,
             [(leaf.dtype, leaf.shape) for leaf in self.arguments],
-            [(leaf.dtype, leaf.shape) for leaf in self.results],
+            [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
             arena,
             self._captures,
         )
 
+    def _machine_code(self) -> tuple[bytes, int]:
+        """Object code, and bytes of the arena; those of an equal program if there was one."""
+        # The text has no locations: those are all that equal programs may differ in.
+        text = str(self._parsed()).encode()
+        key = (hashlib.sha256(text).digest(), self.options.fast_math)
+        found = _machine_codes.pop(key, None)
+        if found is None:
+            module = self._module("bufferized")
+            arena = arena_bytes(module)
+            try:
+                _gradopt.run_stage(module, "llvm", fast_math=self.options.fast_math)
+                found = _gradopt.compile_module(module), arena
+            except _gradopt.CompilationError as error:
+                raise compiler_error(error, "code generation") from None
+        _machine_codes[key] = found
+        while sum(len(code) for code, _ in _machine_codes.values()) > _MACHINE_CODE_BYTES:
+            del _machine_codes[next(iter(_machine_codes))]
+        return found
+
     def specialization(self) -> _gradopt.Specialization:
         """What the call path keeps for this signature."""
+        on_failure = self._raise_failure if self._checks else None
         tree = _plain_tree(self._result_tree)
         if tree is _CUSTOM:
             return _gradopt.Specialization(
-                self.executable, unflatten=self._result_tree.unflatten, payload=self
+                self.executable,
+                unflatten=self._result_tree.unflatten,
+                on_failure=on_failure,
+                payload=self,
             )
-        return _gradopt.Specialization(self.executable, tree, payload=self)
+        return _gradopt.Specialization(self.executable, tree, on_failure=on_failure, payload=self)
+
+    @hide_frames
+    def _raise_failure(self, number: int, value: int) -> None:
+        raise_failure(self._checks, number, value)
 
     def compile(self) -> Callable[..., Any]:
         """Compiles it, and returns the function for this signature alone.
@@ -253,6 +301,14 @@ def arena_bytes(module: ir.Module) -> int:
         if "grad.arena_bytes" in attributes:
             return ir.IntegerAttr(attributes["grad.arena_bytes"]).value
     return 0
+
+
+def _source_of(location: ir.Location) -> SourceLocation | None:
+    while location.is_a_name():
+        location = location.child_loc
+    if not location.is_a_file():
+        return None
+    return SourceLocation(location.filename, location.start_line, location.start_col - 1)
 
 
 def compiler_error(error: _gradopt.CompilationError, where: str) -> CompilerError:

@@ -58,7 +58,7 @@ def apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     """Applies a ufunc as Python's operator: of two Python numbers the result is one."""
     weak = is_weak(left) and is_weak(right)
     if weak and ufunc in _ARITHMETIC:
-        left, right = _python_number(left), _python_number(right)
+        left, right = python_number(left), python_number(right)
     result = ufunc_handler(ufunc)(left, right)
     if weak:
         # Arithmetic of Python numbers gives Python numbers.
@@ -73,7 +73,8 @@ _ARITHMETIC = frozenset(
 )
 
 
-def _python_number(value: Any) -> Any:
+def python_number(value: Any) -> Any:
+    """A Python number as arithmetic takes it: bools are integers."""
     if isinstance(value, bool):
         return int(value)
     if not isinstance(value, (int, float)) and value.dtype.kind == "b":
@@ -102,8 +103,9 @@ def unary(ufunc: np.ufunc) -> Any:
     """The unary operator of a ufunc."""
 
     def apply(array: Tracer) -> Any:
-        result = ufunc_handler(ufunc)(array)
-        result._weak = array._weak
+        weak = array._weak
+        result = ufunc_handler(ufunc)(python_number(array) if weak else array)
+        result._weak = weak
         return result
 
     return apply

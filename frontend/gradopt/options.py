@@ -56,6 +56,13 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
             raise ArgumentTypeError(f"no option {name!r}; options are {', '.join(known)}")
     numbers = _tuple(options.pop("static_argnums", ()))
     names = _tuple(options.pop("static_argnames", ()))
+    fast_math = options.get("fast_math", False)
+    if not isinstance(fast_math, bool):
+        raise ArgumentTypeError(f"fast_math must be a bool, not {fast_math!r}")
+    if not all(isinstance(n, int) for n in numbers):
+        raise ArgumentTypeError(f"static_argnums must be ints, not {numbers}")
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentTypeError(f"static_argnames must be strings, not {names}")
     options["donate_argnums"] = _tuple(options.get("donate_argnums", ()))
     try:
         parameters = list(inspect.signature(function).parameters.values())

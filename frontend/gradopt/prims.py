@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(str(error), source_location()) from None
+    if array.dtype == object and isinstance(value, int):
+        raise UnsupportedError(f"the integer {value} does not fit int64", source_location())
     if array.dtype == object:
         raise UnsupportedError(
             f"an operand of type {type(value).__name__} is not an array of numbers",
@@ -287,9 +290,7 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     Raises:
         ShapeError: out of bounds.
     """
-    if is_traced(axis):
-        axis.__index__()
-    value = axis.__index__()
+    value = operator.index(axis)
     if not -ndim <= value < ndim:
         raise ShapeError(
             f"axis {value} is out of bounds for array of dimension {ndim}", source_location()
@@ -297,15 +298,22 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     return value % ndim if ndim else 0
 
 
+def is_sequence(value: Any) -> bool:
+    """Whether an argument for axes or sizes is several of them: a tuple, list, range or array."""
+    return isinstance(value, (tuple, list, range)) or (
+        isinstance(value, np.ndarray) and value.ndim > 0
+    )
+
+
 def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Non-negative axes of None (all), an int or a tuple.
+    """Non-negative axes of None (all), an int or a sequence.
 
     Raises:
         ShapeError: out of bounds or repeated.
     """
     if axis is None:
         return tuple(range(ndim))
-    if not isinstance(axis, (tuple, list)):
+    if not is_sequence(axis):
         return (normalize_axis(axis, ndim),)
     axes = tuple(normalize_axis(a, ndim) for a in axis)
     if len(set(axes)) != len(axes):

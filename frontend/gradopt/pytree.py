@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from gradopt.errors import ArgumentError
+from gradopt.errors import ArgumentError, ArgumentTypeError, GradoptError
 
 T = TypeVar("T")
 Key = tuple[str, Any]  # How a path continues: text, and the child's index or key.
@@ -49,6 +49,13 @@ def register_pytree(
 
     def flatten_children(value: T) -> tuple[Sequence[Any], Hashable]:
         children, data = flatten(value)
+        try:
+            hash(data)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"the data that flatten of the pytree {cls.__name__} gives beside the children is "
+                f"a {type(data).__name__}, which is not hashable"
+            ) from None
         return tuple(children), data
 
     _registry[cls] = _Kind(flatten_children, unflatten, lambda _data, i: f"<{i}>")
@@ -110,16 +117,30 @@ def _namedtuple_kind(cls: Any) -> _Kind:
 
 
 def _dataclass_kind(cls: Any) -> _Kind:
-    names = tuple(field.name for field in dataclasses.fields(cls) if field.init)
+    fields = dataclasses.fields(cls)
+    later = {field.name for field in fields if not field.init}
 
-    def unflatten(_data: Hashable, children: Sequence[Any]) -> Any:
-        return cls(**dict(zip(names, children, strict=True)))
+    def flatten_fields(value: Any) -> tuple[Sequence[Any], Hashable]:
+        # A field that is not an argument of the constructor need not have a value.
+        names = tuple(f.name for f in fields if f.init or hasattr(value, f.name))
+        return tuple(getattr(value, name) for name in names), names
 
-    return _Kind(
-        lambda value: (tuple(getattr(value, name) for name in names), None),
-        unflatten,
-        lambda _data, i: f".{names[i]}",
-    )
+    def unflatten(names: Any, children: Sequence[Any]) -> Any:
+        values = dict(zip(names, children, strict=True))
+        try:
+            result = cls(**{name: v for name, v in values.items() if name not in later})
+        except TypeError as error:
+            if isinstance(error, GradoptError):
+                raise
+            raise ArgumentTypeError(
+                f"the dataclass {cls.__name__} cannot be made of its fields ({error}); register it "
+                "(gradopt.register_pytree)"
+            ) from error
+        for name in later & values.keys():
+            object.__setattr__(result, name, values[name])
+        return result
+
+    return _Kind(flatten_fields, unflatten, lambda names, i: f".{names[i]}")  # pyright: ignore
 
 
 def _kind(cls: type) -> _Kind:
@@ -219,7 +240,9 @@ def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
             if set(keys) != set(value):
                 raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
             children = [value[key] for key in keys]
-        elif data != node.data or len(children) != len(node.children):
+        elif data != node.data:
+            raise ArgumentError(f"expected {node.data!r} at {path}, but got {data!r}")
+        elif len(children) != len(node.children):
             raise ArgumentError(
                 f"expected {len(node.children)} elements at {path}, but got {len(children)}"
             )

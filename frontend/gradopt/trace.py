@@ -9,10 +9,9 @@ value of an outer one gets it as an extra argument (`Scope.use`); a concrete arr
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from mlir import ir
@@ -25,13 +24,18 @@ from gradopt.errors import CompilerError, LeakedTracerError
 from gradopt.location import function_source, mlir_location, source_location, to_mlir
 from gradopt.tracer import Tracer
 
+if TYPE_CHECKING:
+    from gradopt.checks import Check
+
 CONSTANT_ELEMENTS = 16
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 
 class _State(threading.local):
     scope: Scope | None = None
+    traces: int = 0
 
 
 _state = _State()
@@ -41,10 +45,12 @@ class Trace:
     """One module under construction."""
 
     def __init__(self) -> None:
+        _state.traces += 1
         self.context = mlir_context.context()
         with self.context:
             self.module = ir.Module.create(ir.Location.unknown(self.context))
         self.captures: list[Array] = []
+        self.checks: list[Check] = []
         self._captured: dict[tuple[int, str], tuple[Array, Array, Tracer]] = {}
         self._names: dict[str, int] = {"main": 1}
 
@@ -79,6 +85,7 @@ class Scope:
         name: symbol name.
         open: whether ops can still be added.
         lifted: values of outer scopes that became arguments, in order.
+        outcome: what came of the checks in it, if there are any (see `gradopt.checks`).
     """
 
     def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
@@ -87,6 +94,7 @@ class Scope:
         self.name = name
         self.open = True
         self.lifted: list[Tracer] = []
+        self.outcome: tuple[Tracer, Tracer] | None = None
         self._lifted_values: dict[ir.Value, ir.Value] = {}
         self._constants: dict[Any, ir.Value] = {}
         place = function_source(source)
@@ -134,7 +142,7 @@ class Scope:
         while scope is not None and scope is not owner:
             scope = scope.parent
         if scope is None or not owner.open:
-            raise LeakedTracerError(_leak_message(tracer), source_location())
+            raise LeakedTracerError(leak_message(tracer), source_location())
         known = self._lifted_values.get(tracer._value)
         if known is not None:
             return known
@@ -207,7 +215,8 @@ def is_uniform(array: Array) -> bool:
     return bool((array == first).all() and (np.signbit(array) == np.signbit(first)).all())
 
 
-def _leak_message(tracer: Tracer) -> str:
+def leak_message(tracer: Tracer) -> str:
+    """What is wrong with a traced array whose trace has ended."""
     return (
         f"a traced array {tracer._describe()} is used outside the trace that made it; "
         "return it from the traced function instead of storing it"
@@ -219,13 +228,21 @@ def current_scope() -> Scope | None:
     return _state.scope
 
 
-@contextlib.contextmanager
-def entered(scope: Scope) -> Generator[Scope]:
-    """Makes `scope` the current one, and closes it at the end."""
+def trace_count() -> int:
+    """Number of traces that were started in this thread."""
+    return _state.traces
+
+
+def within(scope: Scope, body: Callable[[], T]) -> T:
+    """Calls `body` while `scope` is the current one, and closes it at the end.
+
+    No context manager: an interrupt that arrives as its exit is called would leave the scope the
+    current one for good.
+    """
     outer = _state.scope
-    _state.scope = scope
     try:
-        yield scope
+        _state.scope = scope
+        return body()
     finally:
         _state.scope = outer
         scope.open = False
@@ -239,5 +256,5 @@ def require_scope(tracer: Tracer) -> Scope:
     """
     scope = _state.scope
     if scope is None:
-        raise LeakedTracerError(_leak_message(tracer), source_location())
+        raise LeakedTracerError(leak_message(tracer), source_location())
     return scope

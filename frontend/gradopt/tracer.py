@@ -10,10 +10,11 @@ import numpy as np
 from mlir import ir
 
 from gradopt.context import shape_and_dtype
-from gradopt.dispatch import call_function, call_ufunc, unsupported
+from gradopt.dispatch import call_function, call_ufunc, hint_for, unsupported
 from gradopt.errors import (
     BranchError,
     ConversionError,
+    LeakedTracerError,
     MutationError,
 )
 from gradopt.location import source_location
@@ -64,7 +65,8 @@ class Tracer:
         self.shape, self.dtype = shape_and_dtype(value.type)
 
     def _alias(self) -> Tracer:
-        return Tracer(self._scope, self._value, self._location, weak=self._weak)
+        """Another handle on the value; always an array, never a Python number."""
+        return Tracer(self._scope, self._value, self._location)
 
     def _describe(self) -> str:
         text = f"{self.dtype.name}{list(self.shape)}"
@@ -102,7 +104,15 @@ class Tracer:
 
     # -- Conversions, which need a concrete value ------------------------------------------
 
+    def _require_open(self) -> None:
+        """Raises a LeakedTracerError if the trace that made the array has ended."""
+        if not self._scope.open:
+            from gradopt.trace import leak_message
+
+            raise LeakedTracerError(leak_message(self), source_location())
+
     def _convert(self, target: str, advice: str) -> NoReturn:
+        self._require_open()
         raise ConversionError(
             f"a traced array {self._describe()} cannot become {target}: its value is known only "
             f"when the compiled code runs; {advice}",
@@ -113,10 +123,12 @@ class Tracer:
         self._convert(
             "a NumPy array",
             "call NumPy functions on it directly, and use gradopt.numpy.array, asarray, stack, "
-            "full ... where NumPy cannot dispatch",
+            "full ... where NumPy cannot dispatch, gradopt.numpy.take(a, index, axis=0) to index a "
+            "concrete array",
         )
 
     def __bool__(self) -> NoReturn:
+        self._require_open()
         raise BranchError(
             f"a Python branch depends on a traced array {self._describe()}, whose value is known "
             "only when the compiled code runs; use numpy.where (or cond) to choose between "
@@ -125,7 +137,11 @@ class Tracer:
         )
 
     def __float__(self) -> NoReturn:
-        self._convert("a Python float", "use numpy functions (not math) and arrays throughout")
+        self._convert(
+            "a Python float",
+            "use numpy functions (not math), and gradopt.numpy.stack or array to make an array of "
+            "such elements",
+        )
 
     def __int__(self) -> NoReturn:
         self._convert("a Python int", "use astype(int), or static_argnums for an argument")
@@ -200,7 +216,7 @@ class Tracer:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"traced arrays have no attribute {name!r}")
-        raise unsupported(f"ndarray.{name}")
+        raise unsupported(f"ndarray.{name}", hint_for(name))
 
     # -- Container -------------------------------------------------------------------------
 
@@ -240,21 +256,28 @@ class Tracer:
 
     # -- Methods ---------------------------------------------------------------------------
 
-    def astype(self, dtype: Any, order: str = "K", casting: str = "unsafe", **_: Any) -> Tracer:
+    def astype(
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: str = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
+    ) -> Tracer:
         """The elements converted to `dtype`; only conversions between floats are differentiable."""
         from gradopt.functions.shapes import astype
 
-        return astype(self, dtype, casting)
+        return astype(self, dtype, casting, copy)
 
     def copy(self, order: str = "C") -> Tracer:
         """An array that does not share memory."""
         return self._alias()
 
     def __copy__(self) -> Tracer:
-        return self._alias()
+        return Tracer(self._scope, self._value, self._location, weak=self._weak)
 
     def __deepcopy__(self, memo: Any) -> Tracer:
-        return self._alias()
+        return self.__copy__()
 
     def reshape(self, *shape: Any, order: str = "C") -> Tracer:
         """As `numpy.reshape`; the shape as one tuple or several ints."""
@@ -272,7 +295,7 @@ class Tracer:
 
     def view(self, *args: Any) -> NoReturn:
         """Not supported."""
-        raise unsupported("ndarray.view")
+        raise unsupported("ndarray.view", "use astype to convert elements")
 
     sum = method(np.sum)
     prod = method(np.prod)
@@ -296,11 +319,14 @@ class Tracer:
     repeat = method(np.repeat)
     trace = method(np.trace)
     diagonal = method(np.diagonal)
-    compress = method(np.compress)
+
+    def compress(self, condition: Any, axis: Any = None) -> Tracer:
+        """As `numpy.compress`."""
+        return call_function(np.compress, (condition, self, axis), {})
 
     def conj(self) -> Tracer:
         """The array itself."""
-        return self._alias()
+        return self
 
     conjugate = conj
 
@@ -338,12 +364,21 @@ class Tracer:
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
-            raise unsupported("pow with a modulus")
+            raise unsupported("pow with a modulus", "use numpy.remainder of the power")
         return NotImplemented if defers(other) else apply_operator(np.power, self, other)
 
     __rpow__ = reflected(np.power)
 
-    def __round__(self, digits: int = 0) -> Any:
+    def __round__(self, digits: int | None = None) -> Any:
+        if self.shape:
+            raise TypeError("an array has no __round__; use numpy.round")
+        if digits is None:
+            # An integer of Python, of NumPy's scalars too.
+            result = call_function(np.round, (self,), {}).astype(np.int64)
+            result._weak = True
+            return result
+        if self._weak:
+            raise unsupported("round() of a Python number to decimals", "use numpy.round")
         return call_function(np.round, (self, digits), {})
 
     def __floor__(self) -> NoReturn:

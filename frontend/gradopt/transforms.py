@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from gradopt import prims
-from gradopt.calling import call_user, describe_value, function_name, result_tracer
+from gradopt.calling import (
+    call_user,
+    check_callable,
+    describe_value,
+    function_name,
+    returned_tracer,
+)
 from gradopt.context import shape_and_dtype
 from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError, hide_frames
 from gradopt.inner import emit_vjp, trace_inner, traced_leaves
@@ -40,8 +46,7 @@ class _Gradient:
     def __init__(
         self, function: Callable[..., Any], argnums: ArgNums, has_aux: bool, with_value: bool
     ) -> None:
-        if not callable(function):
-            raise ArgumentTypeError(f"expected a function, but got {type(function).__name__}")
+        check_callable(function)
         functools.update_wrapper(self, function, updated=())
         self._function = function
         self._argnums = _normalize_argnums(argnums)
@@ -49,6 +54,13 @@ class _Gradient:
         self._has_aux = has_aux
         self._with_value = with_value
         self._compiled: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        kind = "value_and_grad" if self._with_value else "grad"
+        return f"{kind}<{function_name(self._function)}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": None}
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -69,7 +81,8 @@ class _Gradient:
             if not -count <= number < count:
                 raise ArgumentError(
                     f"argnums names argument {number} of {function_name(self._function)}, which "
-                    f"was called with {count} positional argument{'s' if count != 1 else ''}"
+                    f"was called with {count} positional argument{'s' if count != 1 else ''}; "
+                    "pass what to differentiate with respect to by position"
                 )
             selected.append(number % count)
         if len(set(selected)) != len(selected):
@@ -113,7 +126,8 @@ class _Gradient:
             aux_leaves, aux_tree = flatten(aux)
             aux_paths = leaf_paths(aux_tree, "aux")
             traced = [
-                result_tracer(leaf, path) for leaf, path in zip(aux_leaves, aux_paths, strict=True)
+                returned_tracer(leaf, path, self._function)
+                for leaf, path in zip(aux_leaves, aux_paths, strict=True)
             ]
             return [loss, *traced], aux_tree
 
@@ -140,7 +154,7 @@ class _Gradient:
                 f"{describe_value(result)}{hint}",
                 place,
             )
-        loss = result_tracer(result, "result")
+        loss = returned_tracer(result, "result", self._function)
         if loss.shape != ():
             raise NonScalarLossError(
                 f"the gradient of {name} needs a scalar result, but it returned an array of shape "
@@ -194,7 +208,9 @@ def stop_gradient(tree: Any) -> Any:
 
     def stop(leaf: Any) -> Any:
         if isinstance(leaf, Tracer) and leaf.dtype.kind == "f":
-            return prims.stop_gradient(leaf)
+            stopped = prims.stop_gradient(leaf)
+            stopped._weak = leaf._weak
+            return stopped
         return leaf
 
     return tree_map(stop, tree)

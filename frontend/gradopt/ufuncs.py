@@ -27,6 +27,12 @@ def promotion_kind(value: Any) -> Any:
     return prims.concrete(value).dtype
 
 
+def array_kind(value: Any) -> DType:
+    """As `promotion_kind`, where a Python number counts as an array of its default dtype."""
+    kind = promotion_kind(value)
+    return np.dtype(kind) if isinstance(kind, type) else kind
+
+
 def listed(value: Any) -> Any:
     """A list or tuple operand as an array, traced if an element is."""
     if type(value) in (list, tuple):

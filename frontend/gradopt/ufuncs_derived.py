@@ -179,7 +179,12 @@ def _float_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Trac
     # Division by zero: NaN remainder; the quotient is that of the division.
     null = emit(grad.equal, b, prims.broadcast_to(zero, b.shape))
     rest = prims.select(null, scalar(math.nan, x.dtype), rest)
-    quotient = prims.select(null, a / b, quotient)
+    ratio = a / b
+    # A zero has the sign of the ratio; an infinity has no remainder, and so no quotient.
+    no_quotient = emit(grad.equal, quotient, prims.broadcast_to(zero, quotient.shape))
+    quotient = prims.select(no_quotient, ratio * zero, quotient)
+    quotient = prims.select(emit(grad.isinf, a), scalar(math.nan, x.dtype), quotient)
+    quotient = prims.select(null, ratio, quotient)
     return quotient, rest
 
 

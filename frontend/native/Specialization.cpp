@@ -12,10 +12,12 @@ namespace gradopt::native {
 
 Specialization::Specialization(nb::object executable, nb::handle resultTree,
                                nb::handle leafNumbers, nb::object unflatten,
-                               nb::object payload)
+                               nb::object onFailure, nb::object payload)
     : executable(std::move(executable)), unflatten(std::move(unflatten)),
-      payload(std::move(payload)) {
+      onFailure(std::move(onFailure)), payload(std::move(payload)) {
   code = nb::cast<const Executable *>(this->executable);
+  if (!this->onFailure.is_none() && code->getResults().size() < 2)
+    throw nb::value_error("on_failure needs an executable with two results");
   if (this->unflatten.is_none())
     tree.emplace(resultTree, code->getResults().size());
   if (leafNumbers.is_none())
@@ -53,19 +55,36 @@ bool Specialization::check(llvm::ArrayRef<PyObject *> leaves) const {
 }
 
 PyObject *Specialization::run(llvm::ArrayRef<PyObject *> leaves) const {
-  llvm::SmallVector<PyObject *, 16> selected;
+  llvm::SmallVector<PyObject *, kInlineLeaves> selected;
   if (argLeaves) {
     for (size_t number : *argLeaves)
       selected.push_back(leaves[number]);
     leaves = selected;
   }
-  llvm::SmallVector<PyObject *, 16> results;
+  llvm::SmallVector<PyObject *, kInlineLeaves> results;
   if (!code->run(leaves, results))
     return nullptr;
-  PyObject *result = makeResult(results);
+  PyObject *result = checkAndMakeResult(results);
   for (PyObject *array : results)
     Py_DECREF(array);
   return result;
+}
+
+PyObject *
+Specialization::checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const {
+  if (onFailure.is_none())
+    return makeResult(results);
+  PyObject *number = results[results.size() - 2], *value = results.back();
+  int failed = PyObject_IsTrue(number);
+  if (failed == 0)
+    return makeResult(results.drop_back(2));
+  if (failed > 0) {
+    nb::object returned = nb::steal(
+        PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value, nullptr));
+    if (returned.is_valid())
+      PyErr_SetString(PyExc_RuntimeError, "on_failure raised nothing");
+  }
+  return nullptr;
 }
 
 PyObject *Specialization::makeResult(llvm::ArrayRef<PyObject *> results) const {
@@ -82,6 +101,7 @@ PyObject *Specialization::makeResult(llvm::ArrayRef<PyObject *> results) const {
 int Specialization::traverse(visitproc visit, void *arg) const {
   Py_VISIT(executable.ptr());
   Py_VISIT(unflatten.ptr());
+  Py_VISIT(onFailure.ptr());
   Py_VISIT(payload.ptr());
   return tree ? tree->traverse(visit, arg) : 0;
 }
@@ -105,11 +125,12 @@ static PyType_Slot slots[] = {
 void bindSpecialization(nb::module_ &module) {
   nb::class_<Specialization>(module, "Specialization", nb::type_slots(slots),
                              "What a Dispatcher stores for one signature.")
-      .def(nb::init<nb::object, nb::handle, nb::handle, nb::object,
+      .def(nb::init<nb::object, nb::handle, nb::handle, nb::object, nb::object,
                     nb::object>(),
            nb::arg("executable"), nb::arg("result_tree") = nb::none(),
            nb::kw_only(), nb::arg("arg_leaves") = nb::none(),
-           nb::arg("unflatten") = nb::none(), nb::arg("payload") = nb::none())
+           nb::arg("unflatten") = nb::none(),
+           nb::arg("on_failure") = nb::none(), nb::arg("payload") = nb::none())
       .def_prop_ro("executable", &Specialization::getExecutable)
       .def_prop_ro("payload", &Specialization::getPayload);
 }

@@ -20,7 +20,7 @@ class Specialization {
 public:
   Specialization(nanobind::object executable, nanobind::handle resultTree,
                  nanobind::handle argLeaves, nanobind::object unflatten,
-                 nanobind::object payload);
+                 nanobind::object onFailure, nanobind::object payload);
 
   /// Whether a call with `leaves` fits; else a Python error is set.
   bool check(llvm::ArrayRef<PyObject *> leaves) const;
@@ -34,6 +34,7 @@ public:
   const nanobind::object &getPayload() const { return payload; }
 
 private:
+  PyObject *checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const;
   PyObject *makeResult(llvm::ArrayRef<PyObject *> results) const;
 
   nanobind::object executable;
@@ -41,7 +42,11 @@ private:
   std::optional<ResultTree> tree;
   /// The leaf of each argument; empty if leaf i is argument i.
   std::optional<std::vector<size_t>> argLeaves;
-  nanobind::object unflatten, payload;
+  nanobind::object unflatten;
+  /// What to call if the outcome of the code's checks, its last two results,
+  /// is a failure; None if it has no checks.
+  nanobind::object onFailure;
+  nanobind::object payload;
 };
 
 /// Adds `Specialization` to the module.

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
+from gradopt import lowered as lowered_module
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -219,6 +220,57 @@ def test_threads_compile_and_call() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_equal_programs_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Any] = []
+    native = lowered_module._gradopt.compile_module
+    monkeypatch.setattr(
+        lowered_module._gradopt, "compile_module", lambda m: compiled.append(m) or native(m)
+    )
+    monkeypatch.setattr(lowered_module, "_machine_codes", {})
+    table = np.arange(20.0)
+    factor = 2.0
+
+    def f(x: Any) -> Any:
+        return np.sum(np.sin(x) * table) * factor
+
+    x = np.linspace(0, 1, 20)
+    for _ in range(3):
+        np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(2 * np.cos(x) * table * x))
+    assert len(compiled) == 1
+    # What the function refers to is looked up anew: an array is an input of the program.
+    table = np.ones(20) * np.arange(20.0) ** 2
+    np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(2 * np.cos(x) * table * x))
+    assert len(compiled) == 1
+    factor = 3.0
+    np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(3 * np.cos(x) * table * x))
+    assert len(compiled) == 2
+    for _ in range(3):
+        np.testing.assert_allclose(go.grad(lambda v: f(v))(x), 3 * np.cos(x) * table)
+    assert len(compiled) == 3
+    go.compile(lambda v: f(v) + 1)(x)
+    go.compile(lambda v: f(v) + 1, fast_math=True)(x)
+    assert len(compiled) == 5
+    monkeypatch.setattr(lowered_module, "_machine_codes", {})
+    monkeypatch.setattr(lowered_module, "_MACHINE_CODE_BYTES", 40_000)
+    for n in range(1, 50):
+        go.compile(lambda v: v + 1)(np.ones(n))
+    sizes = [len(code) for code, _ in lowered_module._machine_codes.values()]
+    assert 1 < len(sizes) < 49
+    assert sum(sizes) <= 40_000
+
+
+def test_gradcheck_of_derivatives_traces_little() -> None:
+    count = 0
+
+    def f(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return go.grad(lambda y: np.sum(np.sin(y) * x))(x)
+
+    assert go.gradcheck(f, X)
+    assert count < 10
 
 
 def test_functions_are_freed() -> None:

@@ -57,8 +57,13 @@ ADVANCED: list[Any] = [
     (slice(None), 1, [1, 2]),
     ([[0], [1]], [[1, 2, 3]]),
     (..., [0, 1]),
+    (slice(None), (0, 1)),
+    range(2),
+    ((),),
     (None, [0, 1]),
     ([0, 1], None, [1, 2]),
+    (slice(None), [0, 2], ..., [1, 1]),  # the ellipsis stands for nothing, and parts them
+    (slice(None), ..., [0, 2], [1, 1]),
     (slice(None, None, -1), [1, 1, 1, 0], slice(1, 3)),
     (slice(1, 3), [0, 2], None, [4, 4]),
     [],

@@ -12,9 +12,11 @@ import numpy as np
 
 from gradopt import prims
 from gradopt.dialects import grad
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import BOOL, FLOAT64, resolve_ufunc, result_type
+from gradopt.dispatch import UFUNCS, hint_for, implements, unsupported
+from gradopt.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
+from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.shapes import traced
+from gradopt.location import source_location
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import emit, listed, promotion_kind, scalar, to_bool
 
@@ -26,7 +28,7 @@ xp: Any = np
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Tracer:
     """`numpy.where` with three arguments."""
     if x is None or y is None:
-        raise unsupported("numpy.where with one argument", "the shape of its result is not known")
+        raise unsupported("numpy.where with one argument", hint_for("nonzero"))
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
     return prims.select(to_bool(condition), prims.as_traced(x, dtype), prims.as_traced(y, dtype))
@@ -35,10 +37,21 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Tracer:
 @implements(np.select)
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tracer:
     """`numpy.select`."""
-    result = default
-    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
-        result = where(condition, choice, result)
-    return traced(result)
+    if len(condlist) == 0 or len(condlist) != len(choicelist):
+        raise ShapeError(
+            f"select needs as many choices as conditions, at least one: got {len(choicelist)} "
+            f"and {len(condlist)}",
+            source_location(),
+        )
+    conditions = [traced(condition) for condition in condlist]
+    if any(condition.dtype != BOOL for condition in conditions):
+        raise DTypeError("the conditions of numpy.select must be bool arrays", source_location())
+    choices = [listed(choice) for choice in (*choicelist, default)]
+    dtype = result_type(*[promotion_kind(choice) for choice in choices])
+    *values, result = [prims.as_traced(choice, dtype) for choice in choices]
+    for condition, value in reversed(list(zip(conditions, values, strict=True))):
+        result = prims.select(condition, value, result)
+    return result
 
 
 @implements(np.clip)
@@ -46,14 +59,28 @@ def clip(
     a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
 ) -> Tracer:
     """`numpy.clip`; at a bound the derivative is 1/2."""
-    low = min if a_min is None or a_min is np._NoValue else a_min
-    high = max if a_max is None or a_max is np._NoValue else a_max
-    result = listed(a)
-    if low is not None:
-        result = np.maximum(prims.as_traced(result) if high is None else result, low)
-    if high is not None:
-        result = np.minimum(prims.as_traced(result), high)
-    return traced(result)
+    result = traced(a)
+    bounds = [
+        listed(new if old is None or old is np._NoValue else old)
+        for old, new in ((a_min, min), (a_max, max))
+    ]
+    for i, (bound, limit) in enumerate(zip(bounds, _limits(result.dtype), strict=True)):
+        # A Python integer at or beyond the limits of the dtype is no bound.
+        if type(bound) is int and result.dtype.kind == "i" and (bound > limit) == bool(i):
+            bounds[i] = None
+    given = [promotion_kind(bound) for bound in bounds if bound is not None]
+    dtype = result_type(result.dtype, *given)
+    result = prims.convert(result, dtype)
+    for ufunc, bound in zip((np.maximum, np.minimum), bounds, strict=True):
+        if bound is not None:
+            result = UFUNCS[ufunc](result, prims.as_traced(bound, dtype))
+    return result
+
+
+def _limits(dtype: DType) -> tuple[Any, Any]:
+    if dtype.kind != "i":
+        return -math.inf, math.inf
+    return np.iinfo(dtype).min, np.iinfo(dtype).max
 
 
 @implements(np.round, np.around)
@@ -61,12 +88,14 @@ def round_(a: Any, decimals: Any = 0) -> Tracer:
     """`numpy.round`: half to even; decimals by scaling, as NumPy does."""
     x = traced(a)
     if x.dtype == BOOL:
-        x = prims.convert(x, np.dtype(np.float64))
+        raise unsupported("numpy.round of bools", "NumPy makes them float16")
     digits = operator.index(decimals)
     if x.dtype.kind == "i":
         if digits >= 0:
             return x
-        raise unsupported("numpy.round of integers with negative decimals")
+        raise unsupported(
+            "numpy.round of integers with negative decimals", "convert them with astype(float)"
+        )
     if digits == 0:
         return emit(grad.round, x)
     factor = scalar(10.0 ** abs(digits), x.dtype)
@@ -100,6 +129,8 @@ def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Tracer:
     """`numpy.nan_to_num`."""
+    if not copy:
+        raise unsupported("copy=False of numpy.nan_to_num", "use its result")
     v = traced(x)
     if v.dtype.kind != "f":
         return v
@@ -157,7 +188,8 @@ def isneginf(x: Any) -> Tracer:
 @implements(np.polyval)
 def polyval(p: Any, x: Any) -> Tracer:
     """`numpy.polyval` by Horner's rule."""
-    result: Any = np.zeros_like(x)
-    for coefficient in p:
-        result = result * x + coefficient
+    v = traced(x)
+    result: Any = np.zeros_like(v)
+    for coefficient in listed(p):
+        result = result * v + coefficient
     return result

@@ -17,7 +17,7 @@ from gradopt.errors import ShapeError
 from gradopt.functions.shapes import shape_of, traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
-from gradopt.ufuncs import promotion_kind
+from gradopt.ufuncs import array_kind
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np
@@ -40,9 +40,7 @@ def _collect_kinds(value: Any, kinds: list[Any]) -> None:
         for part in value:
             _collect_kinds(part, kinds)
     else:
-        kind = promotion_kind(value)
-        # In an array literal a Python number counts as an array of its default dtype.
-        kinds.append(np.dtype(kind) if isinstance(kind, type) else kind)
+        kinds.append(array_kind(value))
 
 
 def _nested(value: Any, dtype: DType) -> Tracer:
@@ -211,6 +209,10 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
     if prims.is_traced(repeats):
         repeats.__index__()
     counts = prims.concrete(repeats)
+    if not counts.size:
+        counts = counts.astype(np.int64)
+    if (counts < 0).any():
+        raise ShapeError("repeats may not contain negative values.", source_location())
     if counts.size == 1:
         count = int(counts.reshape(()))
         before, after = x.shape[: place + 1], x.shape[place + 1 :]
@@ -254,19 +256,26 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
         raise ShapeError("index can't contain negative values", source_location())
     if mode != "constant":
         if mode not in ("edge", "reflect", "symmetric", "wrap"):
-            raise unsupported(f"mode={mode!r} of numpy.pad")
+            raise unsupported(
+                f"mode={mode!r} of numpy.pad", "use constant, edge, reflect, symmetric or wrap"
+            )
         for axis, pair in enumerate(widths):
             if any(pair):
+                if not x.shape[axis]:
+                    raise ShapeError(
+                        f"numpy.pad cannot extend the empty axis {axis} with mode={mode!r}",
+                        source_location(),
+                    )
                 index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
                 x = xp.take(x, index, axis=axis)
         return x
     if not prims.is_traced(constant_values) and np.ndim(constant_values):
         values = np.broadcast_to(constant_values, (x.ndim, 2))
-        if (values != values.flat[0]).any():
+        if (values != values[:1, :1]).any():
             for axis, (pair, (low, high)) in enumerate(zip(widths, values.tolist(), strict=True)):
                 x = _pad_axis(_pad_axis(x, axis, (pair[0], 0), low), axis, (0, pair[1]), high)
             return x
-        constant_values = values.flat[0]
+        constant_values = values[0, 0] if values.size else 0
     value = prims.as_traced(constant_values, x.dtype)
     if not any(map(any, widths)):
         return x

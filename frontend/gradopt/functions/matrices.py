@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from gradopt import prims
 from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import INT64
+from gradopt.dtypes import INT64, result_type
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import sum_
 from gradopt.functions.shapes import traced
@@ -110,11 +111,15 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tracer:
     v = traced(x)
     if v.ndim != 1:
         raise ShapeError("x must be a one-dimensional array or sequence.", source_location())
-    count = v.size if N is None else N
+    v = prims.convert(v, result_type(v.dtype, INT64))
+    count = v.size if N is None else operator.index(N)
+    if count < 0:
+        raise ShapeError("negative dimensions are not allowed", source_location())
+    if not count:
+        return prims.full((v.size, 0), 0, v.dtype)
     columns = [prims.full(v.shape, 1, v.dtype)]
     while len(columns) < count:
         columns.append(columns[-1] * v)
-    columns = columns[:count]
     return xp.stack(columns if increasing else columns[::-1], 1)
 
 
@@ -135,7 +140,7 @@ def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Trac
     elif mode == "wrap":
         indices = np.remainder(indices, size)
     elif mode != "raise":
-        raise unsupported(f"mode={mode!r} of numpy.take")
+        raise unsupported(f"mode={mode!r} of numpy.take", "use raise, wrap or clip")
     return getitem(x, (slice(None),) * place + (indices,))._alias()
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from gradopt import prims
 from gradopt.dispatch import UFUNCS, implements
-from gradopt.dtypes import result_type
+from gradopt.dtypes import BOOL, result_type
 from gradopt.errors import ShapeError
 from gradopt.functions.shapes import traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
-from gradopt.ufuncs import listed, operands_of, promotion_kind
+from gradopt.ufuncs import array_kind, listed, operands_of
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np
@@ -25,7 +25,7 @@ xp: Any = np
 def promoted(*values: Any) -> list[Tracer]:
     """Operands converted to their common dtype."""
     values = tuple([listed(value) for value in values])
-    dtype = result_type(*[promotion_kind(value) for value in values])
+    dtype = result_type(*[array_kind(value) for value in values])
     return [prims.as_traced(value, dtype) for value in values]
 
 
@@ -113,7 +113,7 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Tracer:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tracer:
     """`numpy.tensordot`."""
     x, y = promoted(a, b)
-    if isinstance(axes, (tuple, list)):
+    if prims.is_sequence(axes):
         left, right = axes
         pairs = (prims.normalize_axes(left, x.ndim), prims.normalize_axes(right, y.ndim))
     else:
@@ -134,6 +134,8 @@ def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tracer:
 
 def _vecdot(x1: Any, x2: Any) -> Tracer:
     x, y = promoted(x1, x2)
+    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-1]:
+        raise _mismatch("vecdot", x, y)
     shape = prims.broadcast_shapes(x.shape, y.shape)
     axes = tuple(range(len(shape) - 1))
     last = (len(shape) - 1,)
@@ -236,7 +238,7 @@ def _sum_out(x: Tracer, labels: str, keep: str) -> tuple[Tracer, str]:
     """Labels that nobody else has summed over."""
     axes = [i for i, label in enumerate(labels) if label not in keep]
     kept = "".join(label for label in labels if label in keep)
-    return prims.reduce("sum", x, axes), kept
+    return prims.reduce("any" if x.dtype == BOOL else "sum", x, axes), kept
 
 
 def _squeeze_ones(x: Tracer, labels: str, sizes: dict[str, int]) -> tuple[Tracer, str]:

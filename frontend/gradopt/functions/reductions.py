@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from gradopt import prims
-from gradopt.dispatch import ACCUMULATIONS, REDUCTIONS, implements
+from gradopt.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
 from gradopt.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
 from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.functions.shapes import traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
-from gradopt.ufuncs import listed, scalar, to_bool
+from gradopt.ufuncs import scalar, to_bool
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np
@@ -39,12 +40,22 @@ def _masked(x: Tracer, where: Any, neutral: float) -> Tracer:
     """Elements not selected by the `where` keyword replaced by the neutral element."""
     if where is None or where is True or where is np._NoValue:
         return x
-    mask = to_bool(where)
+    mask = prims.broadcast_to(to_bool(where), x.shape)
     return prims.select(mask, x, scalar(neutral, x.dtype))
 
 
 def _given(value: Any) -> bool:
     return value is not None and value is not np._NoValue
+
+
+def _with_initial(ufunc: np.ufunc, result: Tracer, initial: Any) -> Tracer:
+    """Combines a scalar start value, which is converted to the dtype of the reduction."""
+    if not _given(initial):
+        return result
+    start = prims.as_traced(initial, result.dtype)
+    if start.ndim:
+        raise ShapeError("initial= must be a scalar", source_location())
+    return UFUNCS[ufunc](result, start)
 
 
 @implements(np.sum)
@@ -58,12 +69,12 @@ def sum_(
     where: Any = None,
 ) -> Tracer:
     """`numpy.sum`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
     if x.dtype == BOOL:
         raise UnsupportedError("numpy.sum with dtype bool is not supported", source_location())
     result = _reduce("sum", _masked(x, where, 0), axis, keepdims)
-    return result + initial if _given(initial) else result
+    return _with_initial(np.add, result, initial)
 
 
 @implements(np.prod)
@@ -77,10 +88,10 @@ def prod(
     where: Any = None,
 ) -> Tracer:
     """`numpy.prod`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
     result = _reduce("prod", _masked(x, where, 1), axis, keepdims)
-    return result * initial if _given(initial) else result
+    return _with_initial(np.multiply, result, initial)
 
 
 def _count(x: Tracer, axes: tuple[int, ...]) -> int:
@@ -92,7 +103,7 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
 ) -> Tracer:
     """`numpy.mean`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
     if target.kind != "f":
         raise UnsupportedError(
@@ -118,7 +129,7 @@ def var(
     correction: Any = None,
 ) -> Tracer:
     """`numpy.var`, two passes as NumPy's."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
     x = prims.convert(x, target)
     axes = prims.normalize_axes(axis, x.ndim)
@@ -161,7 +172,7 @@ def _highest(dtype: DType) -> Any:
 
 
 def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Tracer:
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     axes = prims.normalize_axes(axis, x.ndim)
     if _given(where) and where is not True:
         if not _given(initial):
@@ -172,11 +183,16 @@ def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: A
             f"zero-size array to reduction operation {kind}imum which has no identity",
             source_location(),
         )
+    if _count(x, axes) == 0:
+        # Nothing but the initial value: in front of it, an element that changes nothing.
+        x = prims.full(
+            tuple([1 if i in axes else n for i, n in enumerate(x.shape)]),
+            _lowest(x.dtype) if kind == "max" else _highest(x.dtype),
+            x.dtype,
+        )
     op = {"max": "any", "min": "all"}[kind] if x.dtype == BOOL else kind
     result = _reduce(op, x, axes, keepdims)
-    if _given(initial):
-        result = (xp.maximum if kind == "max" else xp.minimum)(result, initial)
-    return result
+    return _with_initial(np.maximum if kind == "max" else np.minimum, result, initial)
 
 
 @implements(np.max, np.amax)
@@ -202,7 +218,7 @@ def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
 
 
 def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Tracer:
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     if x.dtype == BOOL:
         x = prims.convert(x, np.dtype(np.int8))
     shape = x.shape
@@ -255,7 +271,7 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
 @implements(np.cumsum)
 def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Tracer:
     """`numpy.cumsum`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
     if axis is None:
         x = prims.reshape(x, (x.size,))
@@ -267,13 +283,13 @@ def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
 ) -> Any:
     """`numpy.average`; weights of the array's shape, or of one axis."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     if weights is None:
         result = mean(x, axis, keepdims=keepdims)
         axes = prims.normalize_axes(axis, x.ndim)
         total = prims.full(result.shape, _count(x, axes), result.dtype)
         return (result, total) if returned else result
-    w = prims.as_traced(listed(weights))
+    w = traced(weights)
     if w.shape != x.shape:
         if axis is None or w.ndim != 1:
             raise ShapeError(
@@ -292,14 +308,14 @@ def average(
 @implements(np.nansum)
 def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Tracer:
     """`numpy.nansum`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     return sum_(prims.select(xp.isnan(x), scalar(0, x.dtype), x), axis, dtype, keepdims=keepdims)
 
 
 @implements(np.nanmean)
 def nanmean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
     """`numpy.nanmean`."""
-    x = prims.as_traced(listed(a))
+    x = traced(a)
     return mean(x, axis, keepdims=keepdims, where=~np.isnan(x))
 
 

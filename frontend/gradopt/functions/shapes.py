@@ -13,23 +13,25 @@ from gradopt.dispatch import implements, unsupported
 from gradopt.dtypes import supported
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.location import source_location
+from gradopt.operators import python_number
 from gradopt.tracer import Tracer
 from gradopt.ufuncs import listed, promotion_kind
 
 
 def traced(value: Any) -> Tracer:
-    """An operand, which may be a list."""
-    return prims.as_traced(listed(value))
+    """An operand of a function that is not a ufunc: a list or a number becomes an array."""
+    x = prims.as_traced(listed(value))
+    return x._alias() if x._weak else x
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
     """A shape argument: an int or several; a traced one is an error."""
-    if isinstance(value, (tuple, list)):
+    if prims.is_sequence(value):
         return tuple([operator.index(size) for size in value])
     return (operator.index(value),)
 
 
-def astype(x: Tracer, dtype: Any, casting: str = "unsafe") -> Tracer:
+def astype(x: Tracer, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Tracer:
     """`ndarray.astype`."""
     target = supported(dtype)
     if not np.can_cast(x.dtype, target, casting):  # pyright: ignore[reportArgumentType]
@@ -37,7 +39,9 @@ def astype(x: Tracer, dtype: Any, casting: str = "unsafe") -> Tracer:
             f"cannot cast array from {x.dtype} to {target} according to {casting!r}",
             source_location(),
         )
-    return prims.convert(x, target) if x.dtype != target else x._alias()
+    if x.dtype != target:
+        return prims.convert(x, target)
+    return x._alias() if copy or x._weak else x
 
 
 @implements(np.reshape, view=True)
@@ -58,7 +62,7 @@ def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None
         flat = prims.reshape(prims.transpose(x, range(x.ndim)[::-1]), new[::-1])
         return prims.transpose(flat, range(len(new))[::-1])
     if order not in ("C", "A"):
-        raise unsupported(f"order={order!r} of numpy.reshape")
+        raise unsupported(f"order={order!r} of numpy.reshape", "use C or F")
     return prims.reshape(x, new)
 
 
@@ -148,7 +152,7 @@ def squeeze(a: Any, axis: Any = None) -> Tracer:
 def expand_dims(a: Any, axis: Any) -> Tracer:
     """`numpy.expand_dims`."""
     x = traced(a)
-    count = len(axis) if isinstance(axis, (tuple, list)) else 1
+    count = len(axis) if prims.is_sequence(axis) else 1
     axes = prims.normalize_axes(axis, x.ndim + count)
     sizes = iter(x.shape)
     return prims.reshape(x, tuple([1 if i in axes else next(sizes) for i in range(x.ndim + count)]))
@@ -241,20 +245,27 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Tracer:
 @implements(np.astype)
 def astype_function(x: Any, dtype: Any, /, *, copy: bool = True) -> Tracer:
     """`numpy.astype`."""
-    return astype(x, dtype)
+    return astype(x, dtype, copy=copy)
 
 
 @implements(np.real, view=True)
 def real(val: Any) -> Tracer:
     """`numpy.real`: the array, as complex numbers are not supported."""
-    return traced(val)
+    # Of a Python number it is its attribute: a Python number.
+    x = prims.as_traced(listed(val))
+    return python_number(x).__copy__() if x._weak else x
 
 
 @implements(np.imag)
 def imag(val: Any) -> Tracer:
     """`numpy.imag`: zeros."""
-    x = traced(val)
-    return prims.full(x.shape, 0, x.dtype)
+    x = prims.as_traced(listed(val))
+    weak = x._weak
+    if weak:
+        x = python_number(x)
+    result = prims.full(x.shape, 0, x.dtype)
+    result._weak = weak
+    return result
 
 
 @implements(np.shape)

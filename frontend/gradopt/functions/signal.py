@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
 import numpy as np
 
 from gradopt import prims
-from gradopt.dispatch import implements
-from gradopt.dtypes import BOOL
+from gradopt.dispatch import implements, unsupported
+from gradopt.dtypes import BOOL, result_type
 from gradopt.errors import ShapeError
 from gradopt.functions.products import promoted
 from gradopt.functions.shapes import traced
 from gradopt.location import source_location
 from gradopt.tracer import Tracer
+from gradopt.ufuncs import listed, promotion_kind
 
 
 @implements(np.diff)
@@ -35,6 +37,8 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
     after = [] if append is None or append is np._NoValue else [extend(append)]
     if before or after:
         x = np.concatenate([*before, x, *after], place)
+    if operator.index(n) < 0:
+        raise ShapeError(f"order must be non-negative but got {n}", source_location())
     for _ in range(operator.index(n)):
         size = x.shape[place]
         upper = prims.take_range(x, place, min(1, size), size)
@@ -49,8 +53,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tracer:
     v = traced(y)
     place = prims.normalize_axis(axis, v.ndim)
     size = v.shape[place]
-    upper = prims.take_range(v, place, 1, size)
-    lower = prims.take_range(v, place, 0, size - 1)
+    upper = prims.take_range(v, place, min(1, size), size)
+    lower = prims.take_range(v, place, 0, max(size - 1, 0))
     if x is None:
         width = dx
     else:
@@ -68,6 +72,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tracer:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Tracer:
     """`numpy.convolve`: shifted windows times the reversed kernel."""
+    if mode not in ("full", "same", "valid"):
+        raise unsupported(f"mode={mode!r} of numpy.convolve", "use full, same or valid")
     x, w = promoted(a, v)
     if x.ndim != 1 or w.ndim != 1 or not x.size or not w.size:
         raise ShapeError(
@@ -95,11 +101,46 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Tracer:
     return prims.reverse(convolve(w, prims.reverse(x, [0]), mode), [0])
 
 
+@implements(np.linspace)
+def linspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: Any = 0,
+) -> Any:
+    """`numpy.linspace`, between traced bounds."""
+    bounds = [listed(start), listed(stop)]
+    kind = result_type(*[promotion_kind(bound) for bound in bounds], float)
+    first, last = (prims.as_traced(bound, kind) for bound in bounds)
+    count = operator.index(num)
+    if count < 0:
+        raise ShapeError(f"Number of samples, {num}, must be non-negative.", source_location())
+    shape = prims.broadcast_shapes(first.shape, last.shape)
+    places = np.arange(count, dtype=kind).reshape((count,) + (1,) * len(shape))
+    intervals = count - 1 if endpoint else count
+    step: Any = (last - first) / intervals if intervals > 0 else math.nan
+    result = first + places * (step if intervals > 0 else last - first)
+    if endpoint and count > 1:
+        end = prims.broadcast_to(last, (1, *shape))
+        result = np.concatenate([prims.take_range(result, 0, 0, count - 1), end])
+    result = np.moveaxis(result, 0, axis)
+    if dtype is not None:
+        if np.dtype(dtype).kind == "i":
+            result = np.floor(result)
+        result = result.astype(dtype)
+    return (result, step) if retstep else result
+
+
 @implements(np.meshgrid)
 def meshgrid(
     *xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True
 ) -> tuple[Tracer, ...]:
     """`numpy.meshgrid`."""
+    if indexing not in ("xy", "ij"):
+        raise unsupported(f"indexing={indexing!r} of numpy.meshgrid", "use xy or ij")
     vectors = [traced(x) for x in xi]
     rank = len(vectors)
     grids: list[Tracer] = []

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Conditions on traced values, looked at when compiled code has run.
+
+Compiled code raises nothing. While tracing, the checks of a function are folded into two more
+results of it: the number of the first check that failed, 0 for none, and the value that failed
+it. A function that is differentiated hands them to its caller; those of the outermost one go to
+`Lowered`, which raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradopt import prims
+from gradopt.dtypes import INT64
+from gradopt.errors import SourceLocation, TraceIndexError
+from gradopt.location import source_location
+from gradopt.tracer import Tracer
+from gradopt.ufuncs import scalar
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check in the user's source.
+
+    Attributes:
+        message: what is wrong, with `{value}` for the value.
+        location: where.
+    """
+
+    message: str
+    location: SourceLocation | None
+
+
+def require_in_bounds(index: Tracer, size: int, axis: int) -> None:
+    """Checks that all of the int64 `index` are at least `-size` and less than `size`."""
+    if index.size == 0:
+        return
+    smallest = largest = index
+    if index.ndim:
+        axes = list(range(index.ndim))
+        smallest, largest = prims.reduce("min", index, axes), prims.reduce("max", index, axes)
+    too_large = largest >= scalar(size, INT64)
+    too_small = smallest < scalar(-size, INT64)
+    checks = prims.scope().trace.checks
+    message = f"index {{value}} is out of bounds for axis {axis} with size {size}"
+    checks.append(Check(message, source_location()))
+    zero, number = scalar(0, INT64), scalar(len(checks), INT64)
+    add_outcome(
+        prims.select(too_large | too_small, number, zero),
+        prims.select(too_large, largest, smallest),
+    )
+
+
+def add_outcome(number: Tracer, value: Tracer) -> None:
+    """Adds what came of checks to the current function's: the first failure counts."""
+    here = prims.scope()
+    if here.outcome is not None:
+        earlier, earlier_value = here.outcome
+        failed: Any = earlier != scalar(0, INT64)
+        number = prims.select(failed, earlier, number)
+        value = prims.select(failed, earlier_value, value)
+    here.outcome = number, value
+
+
+def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
+    """Raises the error of check `number`.
+
+    Raises:
+        TraceIndexError: always, at the user's line.
+    """
+    check = checks[number - 1]
+    raise TraceIndexError(check.message.format(value=value), check.location)

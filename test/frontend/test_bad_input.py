@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""More bad input: what newcomers do, and what they are told."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import signal
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt import errors
+from gradopt.trace import current_scope
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+def _generator(x: Any) -> Any:
+    yield x
+
+
+async def _coroutine(x: Any) -> Any:
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda x: (x, "done"), "result[1] is of type str"),
+        (lambda x: {1}, "may return arrays, numbers and pytrees"),
+        (_generator, "_generator must be a plain function"),
+        (_coroutine, "_coroutine must be a plain function"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_results_that_are_no_arrays(function: Any, text: str) -> None:
+    for transformed in (function, lambda x: go.jvp(function, (x,), (x,))):
+        with pytest.raises(errors.ArgumentTypeError) as info:
+            go.compile(transformed)(X)
+        assert text in str(info.value)
+        assert "static" not in str(info.value)
+        assert info.value.location is not None
+        assert info.value.location.file == __file__
+    with pytest.raises(errors.ArgumentTypeError, match="aux is of type str"):
+        go.compile_grad(lambda x: (x.sum(), "log"), has_aux=True)(X)
+    with pytest.raises(errors.UnsupportedError, match="uint8") as other:
+        go.compile(lambda x: np.arange(3, dtype=np.uint8))(X)
+    assert other.value.location is not None
+
+
+def test_elements_of_concrete_arrays() -> None:
+    def fill(x: Any) -> Any:
+        table = np.zeros(3)
+        for i in range(3):
+            table[i] = x[i] ** 2
+        return table
+
+    with pytest.raises(errors.ConversionError, match=r"gradopt\.numpy\.stack") as info:
+        go.compile(fill)(X)
+    assert info.value.location is not None
+    assert "table[i] = x[i] ** 2" in str(info.value)
+    with pytest.raises(errors.ConversionError, match=r"gradopt\.numpy\.take"):
+        go.compile(lambda i: np.eye(3)[i])(np.array([0, 2]))
+    with pytest.raises(ValueError, match="user"):
+        go.compile(_raise_value_error)(X)
+
+
+def _raise_value_error(x: Any) -> Any:
+    raise ValueError("user")
+
+
+def test_masked_quotients() -> None:
+    for function in (
+        lambda x: np.divide(1, x, where=x != 0),
+        lambda x: np.divide(1, x, out=np.zeros_like(x), where=x != 0),
+    ):
+        with pytest.raises(errors.UnsupportedError, match=r"where= of numpy\.divide.*numpy\.where"):
+            go.compile(function)(X)
+    with pytest.raises(errors.UnsupportedError, match=r"int8 computes in float16.*astype"):
+        go.compile(np.sin)(np.ones(3, np.int8))
+
+
+def test_unsupported_functions_come_with_advice() -> None:
+    for function, text in (
+        (lambda x: np.sort(x), r"numpy\.sort .*: it needs sorting"),
+        (lambda x: x.argsort(), r"ndarray\.argsort .*: it needs sorting"),
+        (lambda x: np.linalg.solve(x, x), r"numpy\.linalg\.solve .*: factorisations"),
+        (lambda x: np.unique(x), "would depend on values"),
+        (lambda x: np.where(x), "would depend on values"),
+        (lambda x: np.fill_diagonal(x, 0), "changes an array in place"),
+        (lambda x: np.add.at(x, [0], 1), r"numpy\.add\.at .*: it changes an array in place"),
+        (lambda x: np.interp(x, x, x), "before the call"),
+        (lambda x: np.gcd(x.astype(int), 2), "before the call"),
+        (lambda x: np.sum(x, 0, None, None, True), "by keyword"),
+        (lambda x: np.mean(x, out=np.zeros(())), "use the result"),
+    ):
+        with pytest.raises(errors.UnsupportedError, match=text) as info:
+            go.compile(function)(X)
+        assert info.value.location is not None
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (lambda x: np.convolve(x, x, mode="no"), errors.UnsupportedError),
+        (lambda x: np.meshgrid(x, x, indexing="no"), errors.UnsupportedError),
+        (lambda x: np.round(x > 0), errors.UnsupportedError),
+        (lambda x: np.pad(x[:0], 1, mode="edge"), errors.ShapeError),
+        (lambda x: np.repeat(x, -1), errors.ShapeError),
+        (lambda x: np.vander(x, -1), errors.ShapeError),
+        (lambda x: np.diff(x, n=-1), errors.ShapeError),
+        (lambda x: np.linspace(0, x, -1), errors.ShapeError),
+        (lambda x: np.vecdot(x[0], x[1]), errors.ShapeError),
+        (lambda x: np.sum(x, initial=x), errors.ShapeError),
+        (lambda x: np.select([x > 0], [x, x]), errors.ShapeError),
+        (lambda x: np.select([x], [x]), errors.DTypeError),
+        (lambda x: np.sum(x, axis="a"), TypeError),
+        (lambda x: x.astype(float, no=True), TypeError),
+        (lambda x: round(x), TypeError),
+    ],
+)
+def test_wrong_keywords(function: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        go.compile(function)(X)
+
+
+def test_arguments_of_transforms() -> None:
+    no_function: Any = 3
+    for call in (
+        lambda: go.jvp(no_function, (X,), (X,)),
+        lambda: go.vjp(no_function, X),
+        lambda: go.gradcheck(no_function, X),
+        lambda: go.grad(no_function),
+        lambda: go.compile(no_function),
+    ):
+        with pytest.raises(errors.ArgumentTypeError, match="expected a function"):
+            call()
+    _, pullback = go.vjp(lambda x: {"a": x}, X)
+    for wrong in ("text", np.array([1, None, 2])):
+        with pytest.raises(errors.ArgumentTypeError, match=r"cotangent\['a'\] is"):
+            pullback({"a": wrong})
+    np.testing.assert_array_equal(go.compile(lambda c: pullback({"a": c})[0])(X), X)
+    for options, text in (
+        ({"static_argnums": "x"}, "static_argnums must be ints"),
+        ({"static_argnames": 1.5}, "static_argnames must be strings"),
+        ({"fast_math": "yes"}, "fast_math must be a bool"),
+    ):
+        with pytest.raises(errors.ArgumentTypeError, match=text):
+            go.compile(lambda x: x, **options)
+    wrong_call: Any = go.grad(np.sum)
+    with pytest.raises(errors.ArgumentError, match="by position"):
+        wrong_call(a=X)
+    lowered = go.compile(lambda x, n: x * n, static_argnums=1).lower(X, 2)
+    with pytest.raises(errors.ArgumentError, match=r"expected static 2 at args\[1\]"):
+        lowered.compile()(X, 3)
+
+
+def test_arguments_of_gradcheck() -> None:
+    number: Any = "1e-3"
+    for options in ({"eps": number}, {"order": "2"}, {"argnums": "x"}, {"argnums": (0, "x")}):
+        with pytest.raises(errors.ArgumentError, match=str(next(iter(options)))):
+            go.gradcheck(np.sin, X, **options)
+    with pytest.raises(errors.ArgumentError, match=r"args\[0\]\[1\] is nan"):
+        go.gradcheck(np.sin, np.array([1.0, np.nan]))
+    with pytest.raises(errors.ArgumentError, match=r"args\[0\] is inf"):
+        go.gradcheck(np.sin, np.inf)
+
+
+def test_leaked_arrays_say_so() -> None:
+    kept: list[Any] = []
+    go.compile(lambda x: kept.append(x) or x)(X)
+    for use in (bool, np.array, lambda x: go.jvp(np.sin, (x,), (X,)), lambda x: float(x[0])):
+        with pytest.raises(errors.LeakedTracerError):
+            use(kept[0])
+
+
+# -- Containers --------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Layer:
+    w: Any
+    steps: Any = dataclasses.field(init=False, default=1.0)
+    cache: Any = dataclasses.field(init=False)
+
+
+@dataclasses.dataclass
+class Needs:
+    w: Any
+    scale: dataclasses.InitVar[float]
+
+
+def test_all_fields_of_dataclasses_count() -> None:
+    layer = Layer(X)
+    layer.steps = 5.0
+    function = lambda p: p.steps * p.w  # noqa: E731
+    np.testing.assert_array_equal(go.compile(function)(layer), 5 * X)
+    gradient = go.compile_grad(lambda p: np.sum(function(p)))(layer)
+    np.testing.assert_array_equal(gradient.w, 5 * np.ones(3))
+    assert gradient.steps == 6
+    assert not hasattr(gradient, "cache")
+    layer.cache = X
+    np.testing.assert_array_equal(go.compile(lambda p: p.cache + p.w)(layer), 2 * X)
+    with pytest.raises(errors.ArgumentTypeError, match="Needs cannot be made of its fields"):
+        go.compile(lambda p: p.w)(Needs(X, 1.0))
+
+
+def test_pytree_data_must_be_hashable() -> None:
+    class Box:
+        pass
+
+    go.register_pytree(Box, lambda box: ((X,), [1]), lambda data, children: Box())
+    with pytest.raises(errors.ArgumentTypeError, match=r"Box .* not hashable"):
+        go.compile(lambda box: 1.0)(Box())
+
+
+# -- Compiled functions as objects -------------------------------------------------------------
+
+
+@go.compile
+def _decorated(x: Any) -> Any:
+    return x * 3
+
+
+def _plain(x: Any) -> Any:
+    return np.sum(x * 2)
+
+
+def test_copies_and_pickles() -> None:
+    compiled = go.compile(_plain, fast_math=True)
+    assert copy.copy(compiled) is compiled
+    assert copy.deepcopy({"f": compiled})["f"] is compiled
+    again = pickle.loads(pickle.dumps(compiled))
+    assert again(X) == 12
+    assert again.options == compiled.options
+    assert pickle.loads(pickle.dumps(_decorated)) is _decorated
+    gradient = go.grad(_plain)
+    np.testing.assert_array_equal(gradient(X), 2 * np.ones(3))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(gradient))(X), 2 * np.ones(3))
+    assert repr(gradient) == "grad<_plain>"
+
+
+def test_interrupts_leave_no_trace_open() -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    function = go.compile_grad(lambda x: np.sum(np.tanh(x) ** 2))
+    function.lower(X)
+    start = time.perf_counter()
+    function.lower(X)
+    duration = time.perf_counter() - start
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for k in range(1000):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, duration * (0.02 + 0.0011 * k))
+                function.lower(X)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                pass
+            assert current_scope() is None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    np.testing.assert_allclose(function(X), 2 * np.tanh(X) / np.cosh(X) ** 2)

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Corners of NumPy's semantics, where a wrong dtype or value would go unnoticed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+import gradopt as go
+
+X = np.array([[1.5, -0.5, 2.0], [0.25, 3.0, -1.0]])
+F32 = X.astype(np.float32)
+I8 = np.array([[1, 100, -3], [4, 0, -128]], np.int8)
+INT = np.arange(-3, 3).reshape(2, 3)
+MASK = X > 0
+SPECIAL = np.array([1.0, np.nan, np.inf, -np.inf, 0.0, -0.0])
+SCALARS = [2, 2.5, True, np.float32(2.5), np.float64(2.5), np.int64(2), np.int8(2), np.bool_(True)]
+ARRAYS = [X, F32, INT, I8, MASK, np.float32(1.5), 1.5, 3, True]
+
+
+def same(actual: Any, expected: Any) -> None:
+    if isinstance(expected, (tuple, list)):
+        assert len(actual) == len(expected)
+        for a, e in zip(actual, expected, strict=True):
+            same(a, e)
+        return
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    tolerance = 1e-5 if expected.dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+    if expected.dtype.kind == "f":
+        zero = expected == 0
+        np.testing.assert_array_equal(np.signbit(actual)[zero], np.signbit(expected)[zero])
+
+
+# -- Python numbers are weak in ufuncs and operators, and arrays everywhere else ---------------
+
+WITH_SCALAR: dict[str, Callable[[Any, Any], Any]] = {
+    "select": lambda x, s: np.select([x > 1, x > 0], [x, s], default=0),
+    "select_default": lambda x, s: np.select([x > 1, x > 0], [x, 1.0], default=s),
+    "select_choices": lambda x, s: np.select([x > 1, x > 0], [s, 1], default=x),
+    "clip": lambda x, s: np.clip(x, 0, s),
+    "sum_initial": lambda x, s: np.sum(x, initial=s),
+    "prod_initial": lambda x, s: np.prod(x, initial=s),
+    "max_initial": lambda x, s: np.max(x, initial=s),
+    "min_initial": lambda x, s: np.min(x, initial=s),
+    "dot": lambda x, s: np.dot(x, s),
+    "inner": lambda x, s: np.inner(x, s),
+    "outer": lambda x, s: np.outer(x, s),
+    "kron": lambda x, s: np.kron(x, s),
+    "einsum": lambda x, s: np.einsum("...,->...", x, s),
+    "multiply_outer": lambda x, s: np.multiply.outer(x, s),
+    "polyval": lambda x, s: np.polyval([s, 1], x),
+    "linspace": lambda x, s: np.linspace(s, x, 3),
+    "where": lambda x, s: np.where(x > 0, x, s),
+    "sum_of_number": lambda x, s: np.sum(s) * x,
+    "max_of_number": lambda x, s: np.max(s) * x,
+    "squeeze_of_number": lambda x, s: np.squeeze(s) * x,
+    "copy_of_number": lambda x, s: np.copy(s) * x,
+    "floor_of_number": lambda x, s: np.round(s + 0) * x,
+    "real_of_number": lambda x, s: np.real(s) * x,
+    "abs_of_number": lambda x, s: abs(s) * x,
+    "asarray_of_number": lambda x, s: go.numpy.asarray(s) * x,
+    "full_of_number": lambda x, s: go.numpy.full((), s) * x,
+    "round_of_number": lambda x, s: round(s + 0) * x,
+}
+
+
+@pytest.mark.parametrize("x", ARRAYS, ids=lambda x: np.asarray(x).dtype.name)
+def test_numbers_and_arrays(x: Any) -> None:
+    for s in SCALARS:
+        expected: dict[str, Any] = {}
+        for name, function in WITH_SCALAR.items():
+            # Some of it NumPy does not do.
+            with np.errstate(all="ignore"), contextlib.suppress(TypeError, OverflowError):
+                expected[name] = function(x, s)
+        names = list(expected)
+        actual = go.compile(lambda x, s, names=names: {n: WITH_SCALAR[n](x, s) for n in names})(
+            x, s
+        )
+        for name in names:
+            try:
+                same(actual[name], expected[name])
+            except AssertionError as error:
+                raise AssertionError(f"{name} of {s!r}: {error}") from None
+
+
+def test_bools_of_python_are_integers() -> None:
+    same(go.compile(lambda a: (-a, abs(a), +a))(True), (-1, 1, 1))
+    with pytest.raises(go.errors.UnsupportedError, match="invert"):
+        go.compile(lambda a: ~a)(True)  # -2, not False
+
+
+def test_stop_gradient_keeps_numbers_weak() -> None:
+    assert go.compile(lambda s, x: go.stop_gradient(s) * x)(2.0, F32).dtype == np.float32
+
+
+# -- Values ------------------------------------------------------------------------------------
+
+CORNERS: dict[str, tuple[Callable[..., Any], Any]] = {
+    "floor_divide": (lambda x: (x // 2, x // 0.7, x // -3.0, x % 2, np.divmod(x, 0.3)), SPECIAL),
+    "vander": (lambda x: (np.vander(x[0], 3), np.vander(x[0], 0)), F32),
+    "vander_int": (lambda x: np.vander(x[0], 2), I8),
+    "vander_bool": (lambda x: np.vander(x[0], 3), MASK),
+    "einsum_bool": (lambda x: (np.einsum("ij->i", x), np.einsum("ij->", x)), MASK),
+    "min_of_nothing": (lambda x: (np.min(x[:0], initial=5), np.max(x[:0], 0, initial=-1)), X),
+    "min_of_no_bools": (lambda x: np.min(x[:0], axis=0, keepdims=True, initial=True), MASK),
+    "trapezoid_of_nothing": (lambda x: (np.trapezoid(x[:, :0]), np.trapezoid(x[:0], axis=0)), X),
+    "clip_beyond": (lambda x: (np.clip(x, -1000, 300), np.clip(x, 0, 127)), I8),
+    "clip_mixed": (lambda x: np.clip(x, 0.5, np.float32(3)), I8),
+    "repeat_nothing": (lambda x: np.repeat(x[:0], [], axis=0), X),
+    "linspace": (
+        lambda x: (
+            np.linspace(0, x, 4),
+            np.linspace(x, 9, 3, endpoint=False, axis=-1),
+            np.linspace(x, 9, 1),
+            np.linspace(x, 9, 0),
+            np.linspace(x, 9, 1, endpoint=False),
+            np.linspace(x, 9, 4, dtype=int),
+            np.linspace(x, 9, 4, retstep=True),
+        ),
+        X,
+    ),
+    "linspace_float32": (lambda x: np.linspace(0, x, 4), F32),
+    "compress": (lambda x: (x.compress([1, 0], axis=0), x.compress([True])), X),
+    "round_of_scalar": (lambda x: (round(x[0, 0]) * x, round(x[0, 1], 1) * x), F32),
+    "sequences": (
+        lambda x: (
+            x.reshape(np.array([3, -1])),
+            x.transpose(range(1, -1, -1)),
+            np.tile(x, np.array([2, 1])),
+            np.broadcast_to(x, np.array([2, *x.shape])),
+            np.expand_dims(x, [0, 1]),
+            np.moveaxis(x, range(2), [1, 0]),
+        ),
+        X,
+    ),
+    "foreign_arguments": (
+        lambda x: (
+            go.numpy.take(np.arange(10.0), np.maximum(x, 0)),
+            go.numpy.sum([x, x], axis=0),
+            go.numpy.add([x, x], 1),
+            go.numpy.sum(np.ones(3), initial=np.sum(x)),
+            go.numpy.mean(np.ones((2, 3)), where=x > 0),
+        ),
+        INT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_corner(name: str) -> None:
+    function, x = CORNERS[name]
+    with np.errstate(all="ignore"):
+        same(go.compile(function)(x), function(x))
+
+
+def test_linspace_has_a_derivative() -> None:
+    go.gradcheck(lambda x, y: np.linspace(x, y, 4, retstep=True), (X, 2.0))
+
+
+def test_where_masks_are_not_broadcast_over_the_array() -> None:
+    for function in (np.sum, np.mean, np.any, np.prod):
+        with pytest.raises(go.errors.ShapeError, match="cannot broadcast"):
+            go.compile(lambda x, f=function: f(x[0], where=MASK))(X)
+
+
+def test_copies_that_numpy_does_not_make() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1
+        z = y.astype(float, copy=False)
+        z += 1
+        w = y.conj()
+        w += 1
+        u = go.numpy.array(y, copy=None)
+        u += 1
+        return y, y.copy() + 0
+
+    same(go.compile(f)(X), (X + 3, X + 3))
+
+    def g(x: Any) -> Any:
+        y = x.astype(float, copy=False)
+        y += 1
+        return y
+
+    with pytest.raises(go.errors.MutationError, match=r"args\[0\]"):
+        go.compile(g)(X)
+    with pytest.raises(go.errors.UnsupportedError, match=r"copy=False of numpy\.nan_to_num"):
+        go.compile(lambda x: np.nan_to_num(x, copy=False))(X)
+
+
+def test_lines_of_scipy_are_not_the_users() -> None:
+    with pytest.raises(go.errors.ConversionError) as info:
+        go.compile(lambda x: special.logsumexp(x))(X)
+    assert info.value.location is not None
+    assert info.value.location.file == __file__
+    with pytest.raises(go.errors.UnsupportedError, match="the ufunc gammaln"):
+        go.compile(special.gammaln)(X)
