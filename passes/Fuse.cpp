@@ -14,8 +14,8 @@
 ///     elementwise fusion); operations over the same iteration space are merged
 ///     into one with several results (FuseMerge.cpp).
 ///  3. Loops are ordered so that the innermost one walks through memory.
-///  4. Every accumulator gets an initial value of its own, for bufferization to
-///     need no copy.
+///  4. Every accumulator and every result of insertions gets an initial value
+///     of its own, for bufferization to need no copy.
 ///
 /// Invariants: no expensive operation is evaluated more often than before; the
 /// body of a contraction stays as it is.
@@ -338,19 +338,36 @@ static void orderLoops(RewriterBase &rewriter, GenericOp op) {
     (void)linalg::interchangeGenericOp(rewriter, op, order);
 }
 
-/// Gives `op` initial values that no other operation uses.
-static void separateInits(RewriterBase &rewriter, linalg::LinalgOp op) {
-  rewriter.setInsertionPoint(op);
+/// Gives `op` a destination that no other operation uses. Values that share one
+/// look to bufferization as if they shared memory, which takes time to find
+/// out, or a copy.
+static void separateInits(RewriterBase &rewriter,
+                          DestinationStyleOpInterface op) {
   for (OpOperand &init : op.getDpsInitsMutable()) {
-    Operation *def = init.get().getDefiningOp();
+    Value shared = init.get();
+    Operation *def = shared.getDefiningOp();
     if (!isa_and_nonnull<linalg::FillOp, tensor::EmptyOp>(def) ||
         def->hasOneUse())
       continue;
+    rewriter.setInsertionPointAfter(def);
     Operation *copy = rewriter.clone(*def);
     if (auto fill = dyn_cast<linalg::FillOp>(copy))
-      separateInits(rewriter, fill);
-    rewriter.setInsertionPoint(op);
+      separateInits(rewriter,
+                    cast<DestinationStyleOpInterface>(fill.getOperation()));
     rewriter.modifyOpInPlace(op, [&] { init.set(copy->getResult(0)); });
+    // What is inserted may have been computed in the place where it goes.
+    auto insert = dyn_cast<tensor::InsertSliceOp>(op.getOperation());
+    auto writer =
+        insert ? insert.getSource().getDefiningOp<DestinationStyleOpInterface>()
+               : nullptr;
+    if (!writer)
+      continue;
+    for (Value place : writer.getDpsInits())
+      if (auto slice = place.getDefiningOp<tensor::ExtractSliceOp>();
+          slice && slice.getSource() == shared && slice->hasOneUse())
+        rewriter.modifyOpInPlace(slice, [&] {
+          slice.getSourceMutable().assign(copy->getResult(0));
+        });
   }
 }
 
@@ -412,13 +429,13 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
       func.walk([](GenericOp op) { updateIterators(op); });
     }
 
-    SmallVector<linalg::LinalgOp> ops;
-    func.walk([&](linalg::LinalgOp op) { ops.push_back(op); });
+    SmallVector<DestinationStyleOpInterface> ops;
+    func.walk([&](DestinationStyleOpInterface op) { ops.push_back(op); });
     DominanceInfo dominance;
-    for (linalg::LinalgOp op : ops) {
+    for (DestinationStyleOpInterface op : ops) {
       separateInits(rewriter, op);
       auto generic = dyn_cast<GenericOp>(op.getOperation());
-      if (!generic || isContraction(op))
+      if (!generic || isContraction(generic))
         continue;
       eliminateCommonSubExpressions(rewriter, dominance, op);
       orderLoops(rewriter, generic);

@@ -342,3 +342,25 @@ func.func @reshape_between(%x: tensor<8xf64>) -> tensor<8xf64> {
   %y = linalg.mul ins(%p, %c : tensor<8xf64>, tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
   return %y : tensor<8xf64>
 }
+
+// -----
+
+// Results of insertions have places of their own, together with what is computed
+// there.
+// CHECK-LABEL: func.func @separate_insertions
+// CHECK-SAME: %[[X:[^:]+]]: tensor<2xf64>
+// CHECK: %[[PLACE:.*]] = tensor.extract_slice %[[A:[^ ]*]][0] [2] [1]
+// CHECK: %[[FILL:.*]] = linalg.fill {{.*}} outs(%[[PLACE]] :
+// CHECK: %[[FIRST:.*]] = tensor.insert_slice %[[FILL]] into %[[A]][0] [2] [1]
+// CHECK-NOT: tensor.insert_slice %[[X]] into %[[A]]
+// CHECK: %[[SECOND:.*]] = tensor.insert_slice %[[X]] into %{{.*}}[2] [2] [1]
+// CHECK: return %[[FIRST]], %[[SECOND]]
+func.func @separate_insertions(%x: tensor<2xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %empty = tensor.empty() : tensor<4xf64>
+  %place = tensor.extract_slice %empty[0] [2] [1] : tensor<4xf64> to tensor<2xf64>
+  %fill = linalg.fill ins(%zero : f64) outs(%place : tensor<2xf64>) -> tensor<2xf64>
+  %a = tensor.insert_slice %fill into %empty[0] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  %b = tensor.insert_slice %x into %empty[2] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  return %a, %b : tensor<4xf64>, tensor<4xf64>
+}
