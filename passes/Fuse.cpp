@@ -344,30 +344,16 @@ static void orderLoops(RewriterBase &rewriter, GenericOp op) {
 static void separateInits(RewriterBase &rewriter,
                           DestinationStyleOpInterface op) {
   for (OpOperand &init : op.getDpsInitsMutable()) {
-    Value shared = init.get();
-    Operation *def = shared.getDefiningOp();
+    Operation *def = init.get().getDefiningOp();
     if (!isa_and_nonnull<linalg::FillOp, tensor::EmptyOp>(def) ||
         def->hasOneUse())
       continue;
-    rewriter.setInsertionPointAfter(def);
+    rewriter.setInsertionPoint(op);
     Operation *copy = rewriter.clone(*def);
     if (auto fill = dyn_cast<linalg::FillOp>(copy))
       separateInits(rewriter,
                     cast<DestinationStyleOpInterface>(fill.getOperation()));
     rewriter.modifyOpInPlace(op, [&] { init.set(copy->getResult(0)); });
-    // What is inserted may have been computed in the place where it goes.
-    auto insert = dyn_cast<tensor::InsertSliceOp>(op.getOperation());
-    auto writer =
-        insert ? insert.getSource().getDefiningOp<DestinationStyleOpInterface>()
-               : nullptr;
-    if (!writer)
-      continue;
-    for (Value place : writer.getDpsInits())
-      if (auto slice = place.getDefiningOp<tensor::ExtractSliceOp>();
-          slice && slice.getSource() == shared && slice->hasOneUse())
-        rewriter.modifyOpInPlace(slice, [&] {
-          slice.getSourceMutable().assign(copy->getResult(0));
-        });
   }
 }
 

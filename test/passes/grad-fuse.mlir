@@ -345,22 +345,15 @@ func.func @reshape_between(%x: tensor<8xf64>) -> tensor<8xf64> {
 
 // -----
 
-// Results of insertions have places of their own, together with what is computed
-// there.
+// Results of insertions have destinations of their own.
 // CHECK-LABEL: func.func @separate_insertions
-// CHECK-SAME: %[[X:[^:]+]]: tensor<2xf64>
-// CHECK: %[[PLACE:.*]] = tensor.extract_slice %[[A:[^ ]*]][0] [2] [1]
-// CHECK: %[[FILL:.*]] = linalg.fill {{.*}} outs(%[[PLACE]] :
-// CHECK: %[[FIRST:.*]] = tensor.insert_slice %[[FILL]] into %[[A]][0] [2] [1]
-// CHECK-NOT: tensor.insert_slice %[[X]] into %[[A]]
-// CHECK: %[[SECOND:.*]] = tensor.insert_slice %[[X]] into %{{.*}}[2] [2] [1]
-// CHECK: return %[[FIRST]], %[[SECOND]]
+// CHECK: %[[A:.*]] = tensor.insert_slice %{{.*}} into %[[E:.*]][0] [2] [1]
+// CHECK-NOT: into %[[E]]
+// CHECK: %[[B:.*]] = tensor.insert_slice %{{.*}} into %{{.*}}[2] [2] [1]
+// CHECK: return %[[A]], %[[B]]
 func.func @separate_insertions(%x: tensor<2xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
-  %zero = arith.constant 0.0 : f64
   %empty = tensor.empty() : tensor<4xf64>
-  %place = tensor.extract_slice %empty[0] [2] [1] : tensor<4xf64> to tensor<2xf64>
-  %fill = linalg.fill ins(%zero : f64) outs(%place : tensor<2xf64>) -> tensor<2xf64>
-  %a = tensor.insert_slice %fill into %empty[0] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  %a = tensor.insert_slice %x into %empty[0] [2] [1] : tensor<2xf64> into tensor<4xf64>
   %b = tensor.insert_slice %x into %empty[2] [2] [1] : tensor<2xf64> into tensor<4xf64>
   return %a, %b : tensor<4xf64>, tensor<4xf64>
 }
