@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -39,17 +40,29 @@ class _Static:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, _Static)
-            and type(self.value) is type(other.value)
-            and self.value == other.value
-        )
+        return isinstance(other, _Static) and _is_same_constant(self.value, other.value)
 
     def __hash__(self) -> int:
         return hash(self.value)
 
     def __repr__(self) -> str:
         return f"static {self.value!r}"
+
+
+def _is_same_constant(a: Any, b: Any) -> bool:
+    """Whether static arguments make the same code: 1 and 1.0 do not, nor do 0.0 and -0.0.
+
+    As `isSameConstant` of the native call path.
+    """
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if type(a) is float:
+        return struct.pack("d", a) == struct.pack("d", b)
+    if type(a) is tuple:
+        return len(a) == len(b) and all(map(_is_same_constant, a, b))
+    return a == b
 
 
 register_pytree(_Static, lambda static: ((), static), lambda static, _leaves: static)

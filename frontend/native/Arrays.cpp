@@ -164,7 +164,12 @@ static bool storeWeak(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell) {
       std::memcpy(cell.bytes, &value, sizeof(value));
       return true;
     }
-    long long value = PyLong_AsLongLong(leaf);
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(leaf, &overflow);
+    if (overflow)
+      PyErr_Format(PyExc_OverflowError,
+                   "Python integer %R out of bounds for %S", leaf,
+                   spec.descr.ptr());
     if (value == -1 && PyErr_Occurred())
       return false;
     switch (spec.code) {

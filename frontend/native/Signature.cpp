@@ -234,6 +234,33 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure) {
 // StoredSignature
 //===----------------------------------------------------------------------===//
 
+/// Whether two objects that are constants of the code make the same code: 1,
+/// 1.0 and True do not, nor do 0.0 and -0.0, although they are equal. Negative
+/// if a Python error was set.
+static int isSameConstant(PyObject *ours, PyObject *theirs) {
+  if (ours == theirs)
+    return 1;
+  if (Py_TYPE(ours) != Py_TYPE(theirs))
+    return 0;
+  if (PyFloat_CheckExact(ours)) {
+    double a = PyFloat_AS_DOUBLE(ours), b = PyFloat_AS_DOUBLE(theirs);
+    return std::memcmp(&a, &b, sizeof(double)) == 0;
+  }
+  if (!PyTuple_CheckExact(ours))
+    return PyObject_RichCompareBool(ours, theirs, Py_EQ);
+  Py_ssize_t size = PyTuple_GET_SIZE(ours);
+  if (size != PyTuple_GET_SIZE(theirs))
+    return 0;
+  if (Py_EnterRecursiveCall(" while comparing static arguments"))
+    return -1;
+  int same = 1;
+  for (Py_ssize_t i = 0; same == 1 && i < size; ++i)
+    same =
+        isSameConstant(PyTuple_GET_ITEM(ours, i), PyTuple_GET_ITEM(theirs, i));
+  Py_LeaveRecursiveCall();
+  return same;
+}
+
 StoredSignature::StoredSignature(const Signature &signature)
     : hash(signature.hash),
       tokens(signature.tokens.begin(), signature.tokens.end()) {
@@ -248,15 +275,9 @@ int StoredSignature::equals(const Signature &signature) const {
                   tokens.size() * sizeof(uint64_t)) != 0)
     return 0;
   for (size_t i = 0; i < objects.size(); ++i) {
-    PyObject *ours = objects[i].ptr(), *theirs = signature.objects[i];
-    if (ours == theirs)
-      continue;
-    // 1, 1.0 and True are equal but make different code.
-    if (Py_TYPE(ours) != Py_TYPE(theirs))
-      return 0;
-    int equal = PyObject_RichCompareBool(ours, theirs, Py_EQ);
-    if (equal != 1)
-      return equal;
+    int same = isSameConstant(objects[i].ptr(), signature.objects[i]);
+    if (same != 1)
+      return same;
   }
   return 1;
 }

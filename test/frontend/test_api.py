@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import threading
 import weakref
@@ -93,6 +94,21 @@ def test_integers_that_do_not_fit() -> None:
         go.compile(lambda x: x * 2)(2**70)
     with pytest.raises(OverflowError):
         go.compile(lambda x: x + 2**70)(1)
+
+
+def test_equal_static_arguments_may_make_other_code() -> None:
+    @dataclasses.dataclass
+    class Box:
+        x: Any
+
+    plain = go.compile(np.copysign, static_argnums=1)
+    boxed = go.compile(lambda box, s: np.copysign(box.x, s[0]), static_argnums=1)
+    for sign in (0.0, -0.0, 0.0):
+        assert plain(1.0, sign) == np.copysign(1.0, sign)
+        assert boxed(Box(1.0), (sign,)) == np.copysign(1.0, sign)
+    typed = go.compile(lambda box, s: box.x * s[0], static_argnums=1)
+    assert typed(Box(2), (3,)).dtype == np.int64
+    assert typed(Box(2), (3.0,)).dtype == np.float64
 
 
 def test_static_arguments_of_gradients() -> None:

@@ -185,6 +185,15 @@ def test_static_arguments_are_compared_by_type_and_value():
     assert f.seen[5][1] == {"mode": "m"}
 
 
+def test_equal_static_arguments_that_make_other_code_are_told_apart():
+    f = Counter(static_argnums=(0,))
+    nan = float("nan")
+    different = [0, 0.0, -0.0, False, (0,), (0.0,), (-0.0,), ((1,), 2), ((1.0,), 2), (), ((),), nan]
+    for _ in range(2):
+        assert [f(value) for value in different] == list(range(1, len(different) + 1))
+    assert f((tuple(range(1, 2)), 2)) == 8
+
+
 def test_an_unhashable_static_argument_reaches_the_hook():
     with pytest.raises(LookupError, match="foreign"):
         Counter(static_argnums=(0,))([1])
