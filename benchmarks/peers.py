@@ -26,12 +26,14 @@ class Peer(ABC):
         module: the package that has to be installed.
         compiles: whether the first call makes code.
         differentiates: whether the result is a value and gradients, or a value alone.
+        is_traced: whether `tracemalloc` sees what it allocates, as it sees NumPy's arrays.
     """
 
     title: str
     module: str
     compiles = False
     differentiates = True
+    is_traced = False
 
     def __init__(self, threads: int) -> None:
         """Imports the library and limits its threads."""
@@ -76,6 +78,7 @@ class NumpyPeer(Peer):
     """Plain NumPy: the value alone, for scale."""
 
     title, module, differentiates = "NumPy, value only", "numpy", False
+    is_traced = True
 
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         function = case.function(np)
@@ -86,6 +89,7 @@ class AutogradPeer(Peer):
     """HIPS autograd."""
 
     title, module = "HIPS autograd", "autograd"
+    is_traced = True
 
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         import autograd

@@ -5,7 +5,8 @@ For each case a fresh process checks that all libraries agree and then times the
 that a change in the machine's load meets all of them: `time` is the median over the rounds and
 `ratio` that time over gradopt's. `first call` (from Python function to result, libraries
 imported) and `peak memory` (besides the arguments) are measured in a process for each library;
-for gradopt the latter is what its plan says, for others how far resident memory rises.
+for gradopt the latter is what its plan says, for libraries on NumPy what `tracemalloc` sees, for
+others how far resident memory rises, which shows large blocks alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from cases import CASES, Case
 from peers import PEERS, Call, Peer
 
 SAMPLE_SECONDS = 0.01
+LARGE_BLOCK = 65536
 
 
 def arguments_of(case: Case) -> tuple[Any, ...]:
@@ -91,8 +94,18 @@ def time_in_turns(case: Case, names: list[str], rounds: int, threads: int) -> di
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
+def traced_peak(call: Call) -> int:
+    """Bytes of Python objects and NumPy arrays that live at most during `call`."""
+    tracemalloc.start()
+    result = call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    del result
+    return peak
+
+
 def resident_peak(call: Call) -> int | None:
-    """Bytes by which resident memory rises at most during `call`; Linux only."""
+    """Bytes by which resident memory rises at most during `call`, if large; Linux only."""
 
     def status(field: str) -> int:
         text = Path("/proc/self/status").read_text()
@@ -106,7 +119,7 @@ def resident_peak(call: Call) -> int | None:
     except OSError:
         return None
     del result
-    return max(0, peak - before)
+    return peak - before if peak - before >= LARGE_BLOCK else None
 
 
 def measure(case: Case, name: str, threads: int) -> dict[str, float | None]:
@@ -118,11 +131,12 @@ def measure(case: Case, name: str, threads: int) -> dict[str, float | None]:
     call()
     first = time.perf_counter() - start
     gc.collect()
-    peak = peer.planned_bytes()
-    return {
-        "first_call": first if peer.compiles else None,
-        "peak_bytes": resident_peak(call) if peak is None else peak,
-    }
+    planned = peer.planned_bytes()
+    if planned is None:
+        peak = traced_peak(call) if peer.is_traced else resident_peak(call)
+    else:
+        peak = planned
+    return {"first_call": first if peer.compiles else None, "peak_bytes": peak}
 
 
 # -- In the main process -------------------------------------------------------------------
@@ -137,8 +151,8 @@ def worker(arguments: list[str], threads: int) -> Any:
         "OPENBLAS_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         # Every large block goes back to the system when it is freed, so that it can be measured.
-        "MALLOC_MMAP_THRESHOLD_": "65536",
-        "MALLOC_TRIM_THRESHOLD_": "65536",
+        "MALLOC_MMAP_THRESHOLD_": str(LARGE_BLOCK),
+        "MALLOC_TRIM_THRESHOLD_": str(LARGE_BLOCK),
     }
     if arguments[0] == "--worker-time":
         del environment["MALLOC_MMAP_THRESHOLD_"], environment["MALLOC_TRIM_THRESHOLD_"]
@@ -208,7 +222,7 @@ def compare(titles: list[str], names: list[str], rounds: int, threads: int) -> l
                 with_unit(row["seconds"], SECONDS),
                 f"{row['ratio']:.2f}",
                 with_unit(row["first_call"], SECONDS),
-                "< 4 KiB" if row["peak_bytes"] == 0 else with_unit(row["peak_bytes"], BYTES),
+                with_unit(row["peak_bytes"], BYTES),
             )
     return rows
 
@@ -226,6 +240,10 @@ def main() -> int:
     parser.add_argument("--worker-time", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--worker-measure", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.rounds < 1 or arguments.threads < 1:
+        parser.error("--rounds and --threads are 1 or more")
+    if arguments.json and not arguments.json.parent.is_dir():
+        parser.error(f"--json: there is no folder {arguments.json.parent}")
 
     if arguments.worker_time:
         case, *names = arguments.worker_time

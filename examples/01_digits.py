@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypedDict
@@ -96,7 +97,6 @@ def save_curve(losses: list[float], batches_per_epoch: int, path: Path) -> None:
     axes.axhline(bound, color="0.3", linestyle=":", label="least possible")
     axes.set(xlabel="epoch", ylabel="loss per image", title="Handwritten digits")
     axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".png", delete=False) as file:
         try:
             figure.savefig(file, format="png", dpi=150)
@@ -105,6 +105,16 @@ def save_curve(losses: list[float], batches_per_epoch: int, path: Path) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def check_output(path: Path) -> None:
+    """Ends the program where the curve cannot be saved: before the work is done, not after it."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"cannot write {path}: {error.strerror}")
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -162,11 +172,14 @@ def train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def positive(text: str) -> int:
-    """An argparse type: an integer from 1 up."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
+def integer(low: int) -> Callable[[str], int]:
+    """An argparse type: an integer from `low` up."""
+
+    def number(text: str) -> int:
+        if int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text} is less than {low}")
+        return int(text)
+
     return number
 
 
@@ -175,12 +188,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=positive, default=30)
-    parser.add_argument("--batch-size", type=positive, default=32)
-    parser.add_argument("--hidden", type=positive, default=64, help="width of the hidden layer")
+    parser.add_argument("--epochs", type=integer(1), default=30)
+    parser.add_argument("--batch-size", type=integer(1), default=32)
+    parser.add_argument("--hidden", type=integer(1), default=64, help="width of the hidden layer")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="for the mean loss")
     parser.add_argument("--momentum", type=float, default=0.9)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=integer(0), default=0)
     parser.add_argument("--out", type=Path, default=Path("digits_loss.png"), help="loss curve")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
@@ -190,7 +203,10 @@ def main() -> int:
         metavar="STAGE",
         help="print the program after these stages instead of training: " + ", ".join(STAGES),
     )
-    return train(parser.parse_args())
+    arguments = parser.parse_args()
+    if not arguments.show:
+        check_output(arguments.out)
+    return train(arguments)
 
 
 if __name__ == "__main__":

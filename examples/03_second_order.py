@@ -9,6 +9,7 @@ mode over reverse mode. With the slopes, the same few samples say much more abou
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--samples", type=int, default=8, help="from 2 up")
     parser.add_argument("--hidden", type=int, default=24, help="width of the hidden layer")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.samples < 2 or arguments.hidden < 1 or arguments.seed < 0:
+        parser.error("--samples is 2 or more, --hidden 1 or more, --seed 0 or more")
 
     x = np.linspace(-2.0, 2.0, arguments.samples)
     samples = (x, np.sin(3.0 * x), 3.0 * np.cos(3.0 * x))
@@ -62,14 +65,15 @@ def main() -> None:
             args=(*samples, weight),
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-8},
+            options={"maxiter": 400, "maxfun": 800, "ftol": 1e-15, "gtol": 1e-8},
         )
         errors.append(float(np.max(np.abs(network(result.x, dense) - np.sin(3.0 * dense)))))
         print(
             f"{label:18} {result.nit:5} steps  loss {result.fun:.1e}  "
             f"largest error between the samples {errors[-1]:.3f}"
         )
-    assert errors[1] < errors[0], "the slopes did not help"
+    if errors[1] >= errors[0]:
+        sys.exit("the slopes did not help: more samples, or another seed?")
 
 
 if __name__ == "__main__":

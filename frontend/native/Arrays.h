@@ -30,6 +30,10 @@ inline TypeCode typeCode(PyArray_Descr *descr) {
   return typeCode(descr->kind, int(PyDataType_ELSIZE(descr)));
 }
 
+/// A call with at most so many arguments and so many results allocates nothing
+/// but the results.
+constexpr unsigned kInlineLeaves = 64;
+
 /// The kinds of leaves that the call path understands.
 enum class LeafKind : uint8_t {
   Array,

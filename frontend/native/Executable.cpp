@@ -65,7 +65,7 @@ size_t Executable::totalBytes(llvm::ArrayRef<ArraySpec> specs) {
 namespace {
 
 /// References that are given back at the end of a scope.
-struct OwnedObjects : llvm::SmallVector<PyObject *, 16> {
+struct OwnedObjects : llvm::SmallVector<PyObject *, kInlineLeaves> {
   ~OwnedObjects() {
     for (PyObject *object : *this)
       Py_DECREF(object);
@@ -76,8 +76,9 @@ struct OwnedObjects : llvm::SmallVector<PyObject *, 16> {
 
 bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
                      llvm::SmallVectorImpl<PyObject *> &out) const {
-  llvm::SmallVector<void *, 32> buffers;
-  llvm::SmallVector<ScalarCell, 8> cells(args.size() + results.size());
+  llvm::SmallVector<void *, 2 * kInlineLeaves> buffers;
+  llvm::SmallVector<ScalarCell, 2 * kInlineLeaves> cells(args.size() +
+                                                         results.size());
   ScalarCell *cell = cells.data();
   OwnedObjects keepAlive, made;
 
@@ -146,7 +147,7 @@ static nb::object call(const Executable &self, nb::args leaves) {
                  specs.size(), leaves.size());
     throw nb::python_error();
   }
-  llvm::SmallVector<PyObject *, 16> arguments;
+  llvm::SmallVector<PyObject *, kInlineLeaves> arguments;
   for (size_t i = 0; i < specs.size(); ++i) {
     PyObject *leaf = leaves[i].ptr();
     if (!specs[i].accepts(leaf, classifyLeaf(leaf))) {
@@ -156,7 +157,7 @@ static nb::object call(const Executable &self, nb::args leaves) {
     }
     arguments.push_back(leaf);
   }
-  llvm::SmallVector<PyObject *, 16> results;
+  llvm::SmallVector<PyObject *, kInlineLeaves> results;
   if (!self.run(arguments, results))
     throw nb::python_error();
   nb::object tuple = nb::steal(PyTuple_New(Py_ssize_t(results.size())));

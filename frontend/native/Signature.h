@@ -66,10 +66,10 @@ private:
   bool addObject(PyObject *object);
   void finish();
 
-  llvm::SmallVector<uint64_t, 64> tokens;
+  llvm::SmallVector<uint64_t, 4 * kInlineLeaves> tokens;
   /// New references: containers could drop theirs while the call runs.
-  llvm::SmallVector<PyObject *, 16> leaves;
-  llvm::SmallVector<PyObject *, 8> objects;
+  llvm::SmallVector<PyObject *, kInlineLeaves> leaves;
+  llvm::SmallVector<PyObject *, kInlineLeaves> objects;
   uint64_t hash = 0;
 };
 

@@ -99,15 +99,17 @@ template <typename T> GRADOPT_INLINE T atan(T x) {
 }
 
 /// The angle of |y|, |x| in the first quadrant, then reflected. Two infinite or
-/// two zero arguments count as (1, 1) and (0, 1); a large pair is made smaller,
-/// so that the sum of the two does not overflow.
+/// two zero arguments count as (1, 1) and (0, 1). A large pair is made smaller,
+/// so that the sum of the two does not overflow, and a small pair larger, so
+/// that products with subnormal numbers are not rounded to few bits.
 template <typename T> GRADOPT_INLINE T atan2(T y, T x) {
   T opposite = abs(y), adjacent = abs(x);
   bool bothInfinite =
       (opposite == Format<T>::infinity) & (adjacent == Format<T>::infinity);
   bool bothZero = (opposite == 0) & (adjacent == 0);
-  T factor =
-      select((opposite > T(0x1p100)) | (adjacent > T(0x1p100)), T(0.25), T(1));
+  bool large = (opposite > T(0x1p100)) | (adjacent > T(0x1p100));
+  bool small = (opposite < T(0x1p-100)) & (adjacent < T(0x1p-100));
+  T factor = select(large, T(0.25), select(small, T(0x1p100), T(1)));
   opposite = select(bothInfinite, T(1), opposite * factor);
   adjacent = select(bothInfinite | bothZero, T(1), adjacent * factor);
   Octant<T> angle = firstQuadrant(opposite, adjacent);

@@ -58,6 +58,25 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
     assert "below 95%" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("01_digits.py --epochs 0", "--epochs: 0 is less than 1"),
+        ("01_digits.py --seed -1", "--seed: -1 is less than 0"),
+        ("01_digits.py --show nothing", "invalid choice"),
+        ("01_digits.py --quiet --out test", "cannot write test: it is a folder"),
+        ("02_rosenbrock.py -n 1", "two variables or more"),
+        ("03_second_order.py --samples 1", "--samples is 2 or more"),
+    ],
+)
+def test_bad_options_are_one_line(arguments: str, message: str) -> None:
+    name, *rest = arguments.split()
+    status = 1 if "cannot" in message else 2
+    done = run(sys.executable, ROOT / "examples" / name, *rest, status=status)
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_digits_show_every_stage() -> None:
     pytest.importorskip("sklearn")
     output = example("01_digits.py", "--show", *STAGES)

@@ -169,6 +169,12 @@ def test_binary_function_is_accurate(call, name, suffix):
     pairs.append(
         (samples(dtype, [], 50000, rng)[:90000], samples(dtype, [(-2, 2)], 50000, rng)[:90000])
     )
+    # Exponents that are near to each other, subnormal numbers of few bits among them.
+    info = np.finfo(dtype)
+    exponent = rng.uniform(info.minexp - info.nmant, info.maxexp - 5, 30000)
+    pairs.append((2.0**exponent, 2.0 ** (exponent + rng.uniform(-4, 4, 30000))))
+    few = rng.integers(1, 200, (2, 30000)).astype(dtype) * info.smallest_subnormal
+    pairs.append((few[0], few[1]))
     x, y = (np.concatenate(part).astype(dtype) for part in zip(*pairs, strict=True))
     wide = np.float64 if suffix == "f32" else np.longdouble
     with np.errstate(all="ignore"):

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Compiled functions called again and again: no allocations, no leaks, no races, no surprises."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+
+HERE = Path(__file__).parent
+Array = np.ndarray[Any, Any]
+
+
+def loss(params: dict[str, list[Array]], x: Array, y: Array) -> Any:
+    """The demo's model: BLAS calls, fused loops and an arena."""
+    hidden = np.tanh(x @ params["W"][0] + params["b"][0])
+    score = np.tanh(hidden @ params["W"][1] + params["b"][1])
+    return -np.sum((score - np.log(np.sum(np.exp(score), axis=1, keepdims=True))) * y)
+
+
+def network(rows: int, hidden: int, seed: int = 0) -> tuple[Any, ...]:
+    """Arguments of `loss`."""
+    random = np.random.default_rng(seed)
+    params = {
+        "W": [random.normal(size=(64, hidden)), random.normal(size=(hidden, 10))],
+        "b": [random.normal(size=hidden), random.normal(size=10)],
+    }
+    return params, random.normal(size=(rows, 64)), np.eye(10)[random.integers(0, 10, rows)]
+
+
+def softmax(x: Array) -> Any:
+    top = np.max(x, axis=1, keepdims=True)
+    return np.exp(x - top) / np.sum(np.exp(x - top), axis=1, keepdims=True)
+
+
+# -- Allocations -----------------------------------------------------------------------------
+
+
+def leaves(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [leaf for child in tree.values() for leaf in leaves(child)]
+    if isinstance(tree, (tuple, list)):
+        return [leaf for child in tree for leaf in leaves(child)]
+    return [tree]
+
+
+def count_allocations() -> dict[str, list[int]]:
+    """For each program: allocations of a hundred calls, in BLAS, and of NumPy for the results.
+
+    Runs in a process with the counting library.
+    """
+    library = ctypes.CDLL(None)
+    counting = ctypes.c_int.in_dll(library, "counting")
+    names = ("allocations", "allocations_in_blas", "frees")
+    counters = [ctypes.c_long.in_dll(library, name) for name in names]
+
+    def count(function: Callable[[], Any]) -> list[int]:
+        for _ in range(20):
+            function()
+        before = [counter.value for counter in counters]
+        counting.value = 1
+        for _ in range(100):
+            function()
+        counting.value = 0
+        return [c.value - b for c, b in zip(counters, before, strict=True)]
+
+    x = np.random.default_rng(0).normal(size=(400, 300))
+    programs: dict[str, tuple[Any, tuple[Any, ...]]] = {
+        "demo": (go.compile_value_and_grad(loss), network(32, 64)),
+        "large": (go.compile_value_and_grad(loss), network(300, 128)),
+        "softmax": (go.compile(softmax), (x,)),
+        "scalar": (go.compile_grad(lambda a: np.sin(a) * a), (2.0,)),
+        "second order": (
+            go.compile_grad(lambda v: np.sum(go.grad(lambda u: np.sum(np.tanh(x @ u)))(v) ** 2)),
+            (x[0],),
+        ),
+        "many arrays": (
+            go.compile_grad(lambda vs: sum(np.sum(np.sin(v)) for v in vs)),
+            ([row[:200] for row in x[:40]],),
+        ),
+    }
+    counts: dict[str, list[int]] = {}
+    gc.disable()
+    for name, (function, args) in programs.items():
+        shapes = [np.shape(leaf) for leaf in leaves(function(*args)) if np.ndim(leaf)]
+        made, in_blas, frees = count(lambda function=function, args=args: function(*args))
+        needed, _, _ = count(lambda shapes=shapes: [np.empty(shape) for shape in shapes])
+        counts[name] = [made, in_blas, frees, needed]
+    return counts
+
+
+def compiler() -> str:
+    found = ["/usr/lib/llvm-22/bin/clang", "/usr/bin/cc"]
+    return next((path for path in found if Path(path).exists()), "")
+
+
+@pytest.mark.skipif(not compiler(), reason="no C compiler")
+def test_calls_allocate_nothing_but_their_results(tmp_path: Path) -> None:
+    library = tmp_path / "count_allocations.so"
+    source = HERE / "count_allocations.c"
+    flags = ["-O1", "-fno-builtin", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run([compiler(), *flags, str(source), "-o", str(library), "-ldl"], check=True)
+    script = "import json, test_steady_state as t; print(json.dumps(t.count_allocations()))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(HERE)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert counts["softmax"][3] == 100, "the results are allocations of NumPy's"
+    for name, (made, in_blas, frees, needed) in counts.items():
+        assert made <= needed, name
+        # Some kernels of OpenBLAS have scratch of their own.
+        assert frees == made + in_blas, name
+
+
+# -- Aliasing --------------------------------------------------------------------------------
+
+
+def test_results_share_no_memory() -> None:
+    """Not with arguments, each other or the results of another call, even if they are equal."""
+    same = go.compile(lambda x: (x, x, x.T, x[:], np.reshape(x, (2, 3)), {"again": x}))
+    x = np.arange(6.0).reshape(2, 3)
+    arrays = [x, *leaves(same(x)), *leaves(same(x))]
+    for i, a in enumerate(arrays):
+        assert i == 0 or (a.flags.owndata and a.flags.writeable)
+        assert not any(np.shares_memory(a, b) for b in arrays[:i])
+
+
+def test_arguments_may_overlap() -> None:
+    def f(a: Array, b: Array, c: Array) -> Any:
+        return a + b, b * c, np.cumsum(a - c)
+
+    x = np.arange(10.0)
+    for args in ((x, x, x), (x[:5], x[2:7], x[5:]), (x[:5], x[4::-1], x[::2])):
+        for got, want in zip(go.compile(f)(*args), f(*args), strict=True):
+            np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(x, np.arange(10.0))
+
+
+# -- Leaks -----------------------------------------------------------------------------------
+
+
+def heap_in_use() -> int:
+    """Bytes that malloc has handed out, as glibc counts them."""
+
+    class Mallinfo2(ctypes.Structure):
+        _fields_ = tuple((f"field{i}", ctypes.c_size_t) for i in range(10))
+
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo2
+    info = mallinfo2()
+    return info.field4 + info.field7  # hblkhd, uordblks
+
+
+def test_100_000_calls_leak_nothing() -> None:
+    step = go.compile_value_and_grad(loss)
+    params, x, y = network(4, 8)
+    strided = np.repeat(x, 2, axis=1)[:, ::2]
+
+    def call(count: int) -> None:
+        for i in range(count // 4):
+            step(params, x, y)
+            step(params, strided, y)
+            step(params, x=x, y=y)
+            step(params, x, y.astype(np.int64))
+            if i % 500 == 0:
+                with pytest.raises(TypeError):
+                    step(params, x)
+
+    call(400)
+    gc.collect()
+    heap, blocks = heap_in_use(), sys.getallocatedblocks()
+    call(100_000)
+    gc.collect()
+    assert heap_in_use() - heap < 100_000
+    assert sys.getallocatedblocks() - blocks < 1000
+
+
+# -- Threads and processes -------------------------------------------------------------------
+
+
+def test_two_threads_agree_with_serial_results() -> None:
+    step = go.compile_value_and_grad(loss)
+    problems = [network(64, 64, seed) for seed in range(6)]
+    expected = [leaves(step(*problem)) for problem in problems]
+    differing: list[int] = []
+
+    def work(first: int) -> None:
+        for k in range(300):
+            i = (first + k) % len(problems)
+            got = leaves(step(*problems[i]))
+            if not all(map(np.array_equal, got, expected[i])):
+                differing.append(i)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not differing
+
+
+def test_a_forked_process_calls_and_compiles() -> None:
+    step = go.compile_value_and_grad(loss)
+    problem = network(64, 64)
+    expected = leaves(step(*problem))
+    child = os.fork()
+    if child == 0:
+        same = all(map(np.array_equal, leaves(step(*problem)), expected))
+        fresh = go.compile(lambda x: x * 2 + 1)(np.arange(3.0))
+        os._exit(0 if same and fresh.tolist() == [1, 3, 5] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
