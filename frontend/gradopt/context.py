@@ -8,6 +8,7 @@ All IR of a process lives in one context without threads of its own. Tracing and
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from typing import Any
 
@@ -18,6 +19,8 @@ from gradopt import _gradopt
 from gradopt.dtypes import DType
 
 lock = threading.RLock()
+# A fork waits for the end of a compilation, which its child could not end.
+os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 @functools.cache

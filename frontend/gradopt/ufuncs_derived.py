@@ -120,14 +120,8 @@ def heaviside(x: Any, y: Any) -> Tracer:
 
 
 def _exact_remainder(x: Tracer, y: Tracer, quotient: Tracer) -> Tracer:
-    """`x - quotient * y` of floats, rounded once (Dekker's product); d/dx = 1, d/dy = -quotient."""
+    """`x - quotient * y` of float64, rounded once (Dekker's product)."""
     product = quotient * y
-    if x.dtype != FLOAT64:
-        wide = [prims.convert(prims.stop_gradient(v), FLOAT64) for v in (x, y, quotient)]
-        rest = prims.convert(wide[0] - wide[1] * wide[2], x.dtype)
-        naive = prims.stop_gradient(x) - prims.stop_gradient(product)
-        return (x - product) + (rest - naive)
-    p, q, d = (prims.stop_gradient(v) for v in (product, quotient, y))
     splitter = scalar(2.0**27 + 1, FLOAT64)
 
     def split(v: Tracer) -> tuple[Tracer, Tracer]:
@@ -135,57 +129,54 @@ def _exact_remainder(x: Tracer, y: Tracer, quotient: Tracer) -> Tracer:
         high = c - (c - v)
         return high, v - high
 
-    (qh, ql), (dh, dl) = split(q), split(d)
-    error = ((qh * dh - p) + qh * dl + ql * dh) + ql * dl
+    (qh, ql), (dh, dl) = split(quotient), split(y)
+    error = ((qh * dh - product) + qh * dl + ql * dh) + ql * dl
     # Beyond about 1e300 the splitting overflows: the plain remainder must do.
     error = prims.select(emit(grad.isfinite, error), error, scalar(0, FLOAT64))
     return (x - product) - error
 
 
+def _truncated_remainder(x: Tracer, y: Tracer) -> Tracer:
+    """C's fmod of finite float64; exact for quotients below 2^53."""
+    zero, one = scalar(0, FLOAT64), scalar(1, FLOAT64)
+    quotient = _trunc(x / y)
+    rest = _exact_remainder(x, y, quotient)
+    # The division may have rounded up to the next integer, or down below one.
+    away = prims.select((x < zero) ^ (y < zero), -one, one)
+    over = prims.select(x < zero, rest > zero, rest < zero)
+    shift = prims.select(over, -away, prims.select(abs(rest) >= abs(y), away, zero))
+    rest = _exact_remainder(x, y, quotient + shift)
+    return prims.select(x < zero, -abs(rest), abs(rest))
+
+
 def _float_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer]:
     """Quotient and remainder as NumPy computes them from C's fmod.
 
-    Exact for quotients below 2^53 (2^24 in float32).
+    Exact for quotients below 2^53. The derivatives of the remainder are 1 and -quotient.
     """
     x, y = _same_shape(x, y)
     zero, one = scalar(0, x.dtype), scalar(1, x.dtype)
     a, b = prims.stop_gradient(x), prims.stop_gradient(y)
-    quotient = _trunc(a / b) if toward_zero else emit(grad.floor, a / b)
-    rest = _exact_remainder(x, y, quotient)
-    r = prims.stop_gradient(rest)
-    # The division may have rounded up to the next integer, or down below one.
-    if toward_zero:
-        step = prims.select(a * b >= zero, one, -one)
-        over = (r * a < zero) & emit(grad.not_equal, r, prims.broadcast_to(zero, r.shape))
-        under = abs(r) >= abs(b)
-    else:
-        step = prims.broadcast_to(one, r.shape)
-        over = prims.select(b > zero, r < zero, r > zero)
-        under = prims.select(b > zero, r >= b, r <= b)
-    shift = prims.select(over, -step, prims.select(under, step, zero))
-    adjusted = emit(grad.not_equal, shift, prims.broadcast_to(zero, r.shape))
-    quotient = quotient + shift
-    rest = prims.select(adjusted, _exact_remainder(x, y, quotient), rest)
-    # A finite number by an infinite one.
+    rest = _truncated_remainder(prims.convert(a, FLOAT64), prims.convert(b, FLOAT64))
     infinite = emit(grad.isinf, b) & emit(grad.isfinite, a)
-    if toward_zero:
-        far_quotient, far_rest = zero, x
-    else:
-        opposite = (a * prims.select(b > zero, one, -one)) < zero
-        far_quotient = prims.select(opposite, -one, zero)
-        far_rest = prims.select(opposite, y, x)
-    quotient = prims.select(infinite, far_quotient, quotient)
-    rest = prims.select(infinite, far_rest, rest)
-    # Division by zero: NaN remainder; the quotient is that of the division.
+    rest = prims.select(infinite, a, prims.convert(rest, x.dtype))
+    quotient = (a - rest) / b
+    if not toward_zero:
+        away = prims.select(b < zero, rest > zero, rest < zero)
+        quotient = prims.select(away, quotient - one, quotient)
+        rest = prims.select(away, rest + b, rest)
+    # Nearly an integer.
+    down = emit(grad.floor, quotient)
+    quotient = prims.select(quotient - down > scalar(0.5, x.dtype), down + one, down)
+    # Zero, with the derivatives of the remainder.
+    rest = rest + prims.select(infinite, x - a, (x - a) - quotient * (y - b))
+    # A zero has the sign of the ratio; division by zero has no remainder.
+    ratio = a / b
+    zero_quotient = emit(grad.equal, quotient, prims.broadcast_to(zero, quotient.shape))
+    quotient = prims.select(zero_quotient, ratio * zero, quotient)
     null = emit(grad.equal, b, prims.broadcast_to(zero, b.shape))
     rest = prims.select(null, scalar(math.nan, x.dtype), rest)
-    ratio = a / b
-    # A zero has the sign of the ratio; an infinity has no remainder, and so no quotient.
-    no_quotient = emit(grad.equal, quotient, prims.broadcast_to(zero, quotient.shape))
-    quotient = prims.select(no_quotient, ratio * zero, quotient)
-    quotient = prims.select(emit(grad.isinf, a), scalar(math.nan, x.dtype), quotient)
-    quotient = prims.select(null, ratio, quotient)
-    return quotient, rest
+    return prims.select(null, ratio, quotient), rest
 
 
 def _int_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer]:
