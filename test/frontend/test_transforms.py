@@ -232,7 +232,7 @@ def test_gradcheck() -> None:
     assert go.gradcheck(cubes, X.astype(np.float32))
     assert go.gradcheck(cubes, (X,), modes=("rev",), order=3)
     # A step out of the domain of log is made smaller.
-    assert go.gradcheck(np.log, (np.array([1e-4, 1.0]),))
+    assert go.gradcheck(np.log, (np.array([1e-4, 1.0, 1e-9]),))
 
     def wrong(x: Any) -> Any:
         return x["a"] * go.stop_gradient(x["a"])
