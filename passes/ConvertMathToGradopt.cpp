@@ -1,4 +1,4 @@
-//===- ConvertMathToCalls.cpp - Elementary functions become calls ---------===//
+//===- ConvertMathToGradopt.cpp - Elementary functions become calls -------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -172,7 +172,8 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
 }
 
 void MathToCalls::convert(Operation *op) {
-  if (op->getNumOperands() == 0 || !isa<math::MathDialect>(op->getDialect()))
+  if (op->getNumOperands() == 0 ||
+      !isa_and_nonnull<math::MathDialect>(op->getDialect()))
     return;
   // Floats the library does not know, such as f128, are not ours either.
   for (Type type : op->getOperandTypes())
