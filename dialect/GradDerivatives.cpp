@@ -126,6 +126,9 @@ LogicalResult ConvertOp::linearize(OpBuilder &builder, Tangents tangents,
 
 LogicalResult ConvertOp::transpose(OpBuilder &builder, Linear, Tangents ct,
                                    Cotangents cotangents) {
+  // Rounding to integers is not linear.
+  if (!isDifferentiable(getX().getType()) || !isDifferentiable(getType()))
+    return failure();
   cotangents[0] = ConvertOp::create(builder, getLoc(), ct[0],
                                     typeOf(getX()).getElementType());
   return success();
@@ -234,6 +237,8 @@ LogicalResult UpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
 LogicalResult DynamicUpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
                                               Tangents ct,
                                               Cotangents cotangents) {
+  if (llvm::is_contained(linear.drop_front(2), true))
+    return failure();
   if (linear[0]) {
     Value zeros = createZeros(builder, getLoc(), getUpdate().getType());
     cotangents[0] = DynamicUpdateSliceOp::create(builder, getLoc(), ct[0],
@@ -473,8 +478,10 @@ LogicalResult DotGeneralOp::transpose(OpBuilder &builder, Linear linear,
   return success();
 }
 
-LogicalResult GatherOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                  Cotangents cotangents) {
+LogicalResult GatherOp::transpose(OpBuilder &builder, Linear linear,
+                                  Tangents ct, Cotangents cotangents) {
+  if (linear[1])
+    return failure();
   Value zeros = createZeros(builder, getLoc(), getX().getType());
   cotangents[0] =
       ScatterAddOp::create(builder, getLoc(), zeros, getIndices(), ct[0]);
@@ -483,6 +490,8 @@ LogicalResult GatherOp::transpose(OpBuilder &builder, Linear, Tangents ct,
 
 LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear,
                                       Tangents ct, Cotangents cotangents) {
+  if (linear[1])
+    return failure();
   if (linear[0])
     cotangents[0] = ct[0];
   if (linear[2])

@@ -28,10 +28,11 @@ using namespace mlir::grad;
 FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
   auto symbol = op->getAttrOfType<FlatSymbolRefAttr>("callee");
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, symbol);
-  if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock()) {
+  if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock() ||
+      !isa<func::ReturnOp>(callee.front().getTerminator())) {
     InFlightDiagnostic error =
-        op->emitOpError(
-            "expected a func.func with a body of one block, but got ")
+        op->emitOpError("expected a func.func with a body of one block that "
+                        "returns, but got ")
         << symbol;
     if (callee)
       error.attachNote(callee.getLoc()) << "callee is here";

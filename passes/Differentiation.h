@@ -28,7 +28,7 @@ LogicalResult inlineCall(CallOp call);
 void hoistCoefficients(TransposedOp op);
 
 /// The function that a call or request names; reports one that has no body of
-/// a single block.
+/// a single block that returns.
 FailureOr<func::FuncOp> getCallee(Operation *op);
 
 /// Calls `visit` on each function with a body, callees first. Recursion is an

@@ -9,12 +9,15 @@
 // without an entry in the tangent map has a symbolic zero for a tangent.
 //
 // An op is active if it depends on an input in `wrt` and a result in `of`
-// depends on it. What is not active is never linearized.
+// depends on it, or might through memory. What is not active is never
+// linearized.
 //
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Rules.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
@@ -43,30 +46,51 @@ static Request describe(Operation *op) {
   return {jvp.getInputs(), jvp.getWrt(), jvp.getOf()};
 }
 
+/// Whether a derivative may flow through values of `type`. Scalars, vectors,
+/// buffers and whatever else is not known to hold integers may carry one that
+/// only an op without a tangent rule can take up.
+static bool mayCarryTangent(Type type) {
+  return !getElementTypeOrSelf(type).isIntOrIndex();
+}
+
+/// The values that `op` uses, in its regions too.
+static SetVector<Value> usedValues(Operation &op) {
+  SetVector<Value> values;
+  op.walk([&](Operation *nested) {
+    values.insert(nested->operand_begin(), nested->operand_end());
+  });
+  return values;
+}
+
 /// The ops of `body` between the inputs in `wrt` and the results in `of`.
 static DenseSet<Operation *> findActive(Block &body, const Request &request) {
   DenseSet<Value> varied, useful;
+  DenseSet<Operation *> active;
   for (int64_t i : request.wrt)
     varied.insert(body.getArgument(i));
-  for (Operation &op : body.without_terminator())
-    if (llvm::any_of(op.getOperands(),
-                     [&](Value v) { return varied.contains(v); }))
-      for (Value result : op.getResults())
-        if (isDifferentiable(result.getType()))
-          varied.insert(result);
+  for (Operation &op : body.without_terminator()) {
+    if (llvm::none_of(usedValues(op),
+                      [&](Value v) { return varied.contains(v); }))
+      continue;
+    for (Value result : op.getResults())
+      if (mayCarryTangent(result.getType()))
+        varied.insert(result);
+    // Nobody follows a derivative through memory.
+    if (!isMemoryEffectFree(&op))
+      active.insert(&op);
+  }
 
   Operation *terminator = body.getTerminator();
   for (int64_t i : request.of)
     useful.insert(terminator->getOperand(i));
-  DenseSet<Operation *> active;
   for (Operation &op : llvm::reverse(body.without_terminator())) {
     bool isActive = llvm::any_of(op.getResults(), [&](Value v) {
       return varied.contains(v) && useful.contains(v);
     });
-    if (!isActive)
+    if (!isActive && !active.contains(&op))
       continue;
     active.insert(&op);
-    useful.insert(op.operand_begin(), op.operand_end());
+    useful.insert_range(usedValues(op));
   }
   return active;
 }

@@ -23,11 +23,23 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
+/// Whether `op`, or an op in its regions, uses a value of `body`.
+static bool usesValueOf(Operation &op, Block &body) {
+  return op
+      .walk([&](Operation *nested) {
+        return llvm::any_of(
+                   nested->getOperands(),
+                   [&](Value v) { return v.getParentBlock() == &body; })
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 void grad::hoistCoefficients(TransposedOp op) {
   Block &body = op.getBody().front();
   for (Operation &inner : llvm::make_early_inc_range(body.without_terminator()))
-    if (llvm::none_of(inner.getOperands(),
-                      [&](Value v) { return v.getParentBlock() == &body; }))
+    if (!usesValueOf(inner, body))
       inner.moveBefore(op);
 }
 

@@ -28,7 +28,7 @@ func.func private @h(%x: tensor<f64>) -> tensor<f64> {
 // expected-note @+1 {{callee is here}}
 func.func private @declared(tensor<f64>) -> tensor<f64>
 func.func @no_body(%x: tensor<f64>) -> tensor<f64> {
-  // expected-error @+1 {{expected a func.func with a body of one block, but got @declared}}
+  // expected-error @+1 {{expected a func.func with a body of one block that returns, but got @declared}}
   %0 = grad.call @declared(%x) : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
@@ -43,5 +43,156 @@ func.func @not_linear(%g: tensor<f64>) -> tensor<f64> {
     %1 = grad.multiply %t, %t : tensor<f64>
     grad.yield %1 : tensor<f64>
   } : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// -----
+
+// expected-note @+1 {{callee is here}}
+func.func private @stuck(%x: tensor<f64>) -> tensor<f64> {
+  llvm.unreachable
+}
+func.func @no_return(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{expected a func.func with a body of one block that returns, but got @stuck}}
+  %0 = grad.call @stuck(%x) : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// -----
+
+// What an op uses in its regions counts: the derivative is not zero.
+func.func private @captures(%x: tensor<f64>, %c: tensor<i1>) -> tensor<f64> {
+  %0 = tensor.extract %c[] : tensor<i1>
+  // expected-error @+1 {{'scf.if' op has no derivative rule}}
+  %1 = scf.if %0 -> tensor<f64> {
+    %2 = grad.sin %x : tensor<f64>
+    scf.yield %2 : tensor<f64>
+  } else {
+    scf.yield %x : tensor<f64>
+  }
+  return %1 : tensor<f64>
+}
+func.func @through_a_region(%x: tensor<f64>, %c: tensor<i1>) -> tensor<f64> {
+  // expected-note @+1 {{differentiated from here}}
+  %0:2 = grad.jvp @captures(%x, %c), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<i1>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+func.func private @scalars(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{'tensor.extract' op has no derivative rule}}
+  %0 = tensor.extract %x[] : tensor<f64>
+  %1 = tensor.from_elements %0 : tensor<f64>
+  return %1 : tensor<f64>
+}
+func.func @through_a_scalar(%x: tensor<f64>) -> tensor<f64> {
+  // expected-note @+1 {{differentiated from here}}
+  %0:2 = grad.jvp @scalars(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+func.func private @unranked(%x: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-error @+1 {{'tensor.cast' op has no derivative rule}}
+  %0 = tensor.cast %x : tensor<2xf64> to tensor<*xf64>
+  %1 = tensor.cast %0 : tensor<*xf64> to tensor<2xf64>
+  return %1 : tensor<2xf64>
+}
+func.func @through_an_unranked_tensor(%x: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-note @+1 {{differentiated from here}}
+  %0:2 = grad.jvp @unranked(%x), tangents(%x), wrt = [0], of = [0] : (tensor<2xf64>, tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>)
+  return %0#1 : tensor<2xf64>
+}
+
+// -----
+
+func.func private @memory(%x: tensor<2xf64>) -> tensor<2xf64> {
+  %0 = memref.alloc() : memref<2xf64>
+  // expected-error @+1 {{'bufferization.materialize_in_destination' op has no derivative rule}}
+  bufferization.materialize_in_destination %x in writable %0 : (tensor<2xf64>, memref<2xf64>) -> ()
+  %1 = bufferization.to_tensor %0 restrict : memref<2xf64> to tensor<2xf64>
+  return %1 : tensor<2xf64>
+}
+func.func @through_memory(%x: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-note @+1 {{differentiated from here}}
+  %0:2 = grad.jvp @memory(%x), tangents(%x), wrt = [0], of = [0] : (tensor<2xf64>, tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>)
+  return %0#1 : tensor<2xf64>
+}
+
+// -----
+
+func.func @captured_argument(%g: tensor<f64>, %c: i1) -> tensor<f64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    // expected-error @+1 {{'scf.if' op is not linear in its operands}}
+    %1 = scf.if %c -> tensor<f64> {
+      %2 = grad.negative %t : tensor<f64>
+      scf.yield %2 : tensor<f64>
+    } else {
+      scf.yield %t : tensor<f64>
+    }
+    grad.yield %1 : tensor<f64>
+  } : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// -----
+
+func.func @rounding(%g: tensor<3xf64>) -> tensor<3xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<3xf64>):
+    %1 = grad.convert %t to i64 : tensor<3xf64>
+    // expected-error @+1 {{'grad.convert' op is not linear in its operands}}
+    %2 = grad.convert %1 to f64 : tensor<3xi64>
+    grad.yield %2 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// -----
+
+func.func @positions(%g: tensor<3xf64>, %x: tensor<3xf64>) -> tensor<3xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<3xf64>):
+    %1 = grad.convert %t to i64 : tensor<3xf64>
+    %2 = grad.reshape %1, shape = [3, 1] : tensor<3xi64> -> tensor<3x1xi64>
+    // expected-error @+1 {{'grad.gather' op is not linear in its operands}}
+    %3 = grad.gather %x, %2 : tensor<3xf64>, tensor<3x1xi64> -> tensor<3xf64>
+    grad.yield %3 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// -----
+
+func.func @positions_of_a_sum(%g: tensor<3xf64>, %x: tensor<3xf64>) -> tensor<3xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<3xf64>):
+    %1 = grad.convert %t to i64 : tensor<3xf64>
+    %2 = grad.reshape %1, shape = [3, 1] : tensor<3xi64> -> tensor<3x1xi64>
+    // expected-error @+1 {{'grad.scatter_add' op is not linear in its operands}}
+    %3 = grad.scatter_add %x, %2, %x : tensor<3xf64>, tensor<3x1xi64>, tensor<3xf64>
+    grad.yield %3 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// -----
+
+func.func @positions_of_an_update(%g: tensor<3xf64>, %x: tensor<3xf64>) -> tensor<f64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    %1 = grad.convert %t to i64 : tensor<f64>
+    // expected-error @+1 {{'grad.dynamic_update_slice' op is not linear in its operands}}
+    %2 = grad.dynamic_update_slice %x, %x[%1] : tensor<3xf64>, tensor<3xf64>
+    grad.yield %2 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
