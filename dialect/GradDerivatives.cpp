@@ -259,14 +259,15 @@ LogicalResult PadOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
                                Cotangents cotangents) {
   Dimensions strides =
       llvm::map_to_vector(getInterior(), [](int64_t gap) { return gap + 1; });
-  Value inner = SliceOp::create(builder, getLoc(), ct[0], getLow(),
-                                typeOf(getX()).getShape(), strides);
   if (linear[0])
-    cotangents[0] = inner;
-  if (linear[1])
-    cotangents[1] =
-        SubtractOp::create(builder, getLoc(), sumAll(builder, getLoc(), ct[0]),
-                           sumAll(builder, getLoc(), inner));
+    cotangents[0] = SliceOp::create(builder, getLoc(), ct[0], getLow(),
+                                    typeOf(getX()).getShape(), strides);
+  if (linear[1]) {
+    Value border = UpdateSliceOp::create(
+        builder, getLoc(), ct[0],
+        createZeros(builder, getLoc(), getX().getType()), getLow(), strides);
+    cotangents[1] = sumAll(builder, getLoc(), border);
+  }
   return success();
 }
 
@@ -385,8 +386,10 @@ static LogicalResult linearizeExtreme(Op op, OpBuilder &builder,
   Value hit = EqualOp::create(builder, loc, x, extreme);
   Value weight = ConvertOp::create(builder, loc, hit, type.getElementType());
   Value count = ReduceSumOp::create(builder, loc, weight, op.getDimensions());
-  Value weighted = MultiplyOp::create(builder, loc, tangents[0], weight);
-  Value sum = ReduceSumOp::create(builder, loc, weighted, op.getDimensions());
+  // Not a product with `weight`: 0 times an infinity is NaN.
+  Value zeros = createZeros(builder, loc, type);
+  Value chosen = SelectOp::create(builder, loc, hit, tangents[0], zeros);
+  Value sum = ReduceSumOp::create(builder, loc, chosen, op.getDimensions());
   results.push_back(DivideOp::create(builder, loc, sum, count));
   return success();
 }

@@ -135,7 +135,7 @@ def Grad_DivideOp : Grad_FloatBinaryOp<"divide",
 
 def Grad_PowerOp : Grad_FloatBinaryOp<"power",
     "s.op<math::PowFOp>()",
-    ["rhs * power(lhs, select(equal(rhs, 0.0), 1.0, rhs - 1.0))",
+    ["rhs * power(select(equal(rhs, 0.0), select(equal(lhs, 0.0), 1.0, lhs), lhs), rhs - 1.0)",
      "select(equal(y, 0.0), 0.0, y * log(select(equal(lhs, 0.0), 1.0, lhs)))"]> {
   let summary = "`lhs` raised to `rhs`, both floats";
   let description = [{

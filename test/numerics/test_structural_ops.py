@@ -327,3 +327,17 @@ def test_reductions_of_special_values(op: str) -> None:
         np.testing.assert_array_equal(got, want)
         (got,) = run_each([(lambda v: getattr(grad, op)(v, dimensions=[0]), [x.T.copy()])])
         np.testing.assert_array_equal(got, want)
+
+
+def test_infinite_cotangents_stay_where_they_belong() -> None:
+    """No cotangent is multiplied by 0, nor subtracted again: that would make infinities NaN."""
+    inf = np.inf
+    x = np.array([1.0, 3.0, 2.0])
+    for op, gradient in ((grad.reduce_max, [0.0, inf, 0.0]), (grad.reduce_min, [inf, 0.0, 0.0])):
+        at = Derivatives(lambda v, op=op: op(v, [0]), [x])([x], [x], np.array(inf))
+        np.testing.assert_array_equal(at.gradient[0], gradient)
+    value = np.array(0.5)
+    run = Derivatives(lambda v, w: grad.pad(v, w, [1], [1], [0]), [x, value])
+    at = run([x, value], [x, value], np.array([1.0, inf, -inf, inf, 2.0]))
+    np.testing.assert_array_equal(at.gradient[0], [inf, -inf, inf])
+    np.testing.assert_array_equal(at.gradient[1], 3.0)
