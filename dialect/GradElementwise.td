@@ -362,6 +362,7 @@ class Grad_CompareOp<string mnemonic, string floatPredicate, string intPredicate
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
   let description = "False where an operand is NaN, except for not_equal. "
                     "Bools compare as 0 and 1.";
+  let hasFolder = 1;
 }
 
 def Grad_EqualOp : Grad_CompareOp<"equal", "OEQ", "eq", [Commutative]> {

@@ -114,6 +114,55 @@ OpFoldResult NegativeOp::fold(FoldAdaptor adaptor) {
       adaptor.getOperands(), [](const APInt &a) { return -a; });
 }
 
+/// The comparison of two constants of one value each; `holds` tells its result
+/// from their order.
+static Attribute foldComparison(ArrayRef<Attribute> operands, Value result,
+                                bool (*holds)(APFloat::cmpResult)) {
+  auto lhs = dyn_cast_or_null<SplatElementsAttr>(operands[0]);
+  auto rhs = dyn_cast_or_null<SplatElementsAttr>(operands[1]);
+  if (!lhs || !rhs)
+    return nullptr;
+  APFloat::cmpResult order;
+  if (isa<FloatType>(lhs.getElementType())) {
+    order = lhs.getSplatValue<APFloat>().compare(rhs.getSplatValue<APFloat>());
+  } else {
+    auto a = lhs.getSplatValue<APInt>(), b = rhs.getSplatValue<APInt>();
+    bool isLess = a.getBitWidth() == 1 ? a.ult(b) : a.slt(b);
+    order = a == b ? APFloat::cmpEqual
+                   : (isLess ? APFloat::cmpLessThan : APFloat::cmpGreaterThan);
+  }
+  return DenseElementsAttr::get(typeOf(result), holds(order));
+}
+
+OpFoldResult EqualOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(),
+                        [](auto order) { return order == APFloat::cmpEqual; });
+}
+OpFoldResult NotEqualOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(),
+                        [](auto order) { return order != APFloat::cmpEqual; });
+}
+OpFoldResult LessOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(), [](auto order) {
+    return order == APFloat::cmpLessThan;
+  });
+}
+OpFoldResult LessEqualOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(), [](auto order) {
+    return order == APFloat::cmpLessThan || order == APFloat::cmpEqual;
+  });
+}
+OpFoldResult GreaterOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(), [](auto order) {
+    return order == APFloat::cmpGreaterThan;
+  });
+}
+OpFoldResult GreaterEqualOp::fold(FoldAdaptor adaptor) {
+  return foldComparison(adaptor.getOperands(), getResult(), [](auto order) {
+    return order == APFloat::cmpGreaterThan || order == APFloat::cmpEqual;
+  });
+}
+
 OpFoldResult SelectOp::fold(FoldAdaptor) {
   if (getOnTrue() == getOnFalse())
     return getOnTrue();

@@ -126,3 +126,26 @@ func.func @transposes_of_a_product(%a: tensor<3x2xf64>, %c: tensor<4x3xf64>) -> 
   %3 = grad.transpose %2, permutation = [1, 0] : tensor<2x4xf64> -> tensor<4x2xf64>
   return %3 : tensor<4x2xf64>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @comparisons
+func.func @comparisons() -> (tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>) {
+  // CHECK-DAG: %[[T:.*]] = grad.constant dense<true> : tensor<2xi1>
+  // CHECK-DAG: %[[F:.*]] = grad.constant dense<false> : tensor<2xi1>
+  // CHECK: return %[[F]], %[[T]], %[[T]], %[[T]], %[[F]]
+  %nan = grad.constant dense<0x7FF8000000000000> : tensor<2xf64>
+  %zero = grad.constant dense<0.0> : tensor<2xf64>
+  %minus_zero = grad.constant dense<-0.0> : tensor<2xf64>
+  %one = grad.constant dense<1> : tensor<2xi8>
+  %minus_one = grad.constant dense<-1> : tensor<2xi8>
+  %true = grad.constant dense<true> : tensor<2xi1>
+  %false = grad.constant dense<false> : tensor<2xi1>
+  %0 = grad.less_equal %nan, %zero : tensor<2xf64>
+  %1 = grad.not_equal %nan, %nan : tensor<2xf64>
+  %2 = grad.equal %zero, %minus_zero : tensor<2xf64>
+  %3 = grad.greater %one, %minus_one : tensor<2xi8>
+  // Bools compare as 0 and 1.
+  %4 = grad.less %true, %false : tensor<2xi1>
+  return %0, %1, %2, %3, %4 : tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>
+}
