@@ -7,7 +7,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/Transforms/InliningUtils.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -44,6 +44,18 @@ Value grad::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
 
 Value grad::createZeros(OpBuilder &builder, Location loc, Type like) {
   return createSplat(builder, loc, cast<RankedTensorType>(like), 0);
+}
+
+bool grad::isRepresentable(Type type) {
+  constexpr int64_t kMaxElements = int64_t(1) << 48;
+  auto tensor = cast<RankedTensorType>(type);
+  if (llvm::is_contained(tensor.getShape(), 0))
+    return !tensor.getEncoding();
+  int64_t count = 1;
+  for (int64_t size : tensor.getShape())
+    if (llvm::MulOverflow(count, size, count) || count > kMaxElements)
+      return false;
+  return !tensor.getEncoding();
 }
 
 bool grad::isDifferentiable(Type type) {

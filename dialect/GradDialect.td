@@ -42,8 +42,12 @@ def Grad_Number : AnyTypeOf<[F32, F64, I8, I16, I32, I64], "f32, f64 or integer"
 def Grad_Element
     : AnyTypeOf<[F32, F64, I8, I16, I32, I64, I1], "f32, f64, integer or bool">;
 
+/// A tensor that memory can hold row by row.
 class Grad_TensorOf<list<Type> elements>
-    : StaticShapeTensorOf<elements>;
+    : ConfinedType<StaticShapeTensorOf<elements>,
+                   [CPred<"::mlir::grad::isRepresentable($_self)">],
+                   StaticShapeTensorOf<elements>.summary #
+                   ", without encoding, of at most 2^48 elements">;
 
 def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
 def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;

@@ -177,6 +177,13 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
+/// a + b * c, none of which is negative, or the largest number if that is more.
+static int64_t saturatingAdd(int64_t a, int64_t b, int64_t c = 1) {
+  bool overflows;
+  uint64_t sum = llvm::SaturatingMultiplyAdd<uint64_t>(b, c, a, &overflows);
+  return std::min<uint64_t>(sum, std::numeric_limits<int64_t>::max());
+}
+
 /// A slice of `sizes` at `offsets` with `strides` must lie inside `shape`.
 static LogicalResult checkSlice(Location_ loc, StringRef op,
                                 ArrayRef<int64_t> shape,
@@ -194,9 +201,14 @@ static LogicalResult checkSlice(Location_ loc, StringRef op,
       return emitOptionalError(loc, "'grad.", op,
                                "' op expected strides of at least 1, but got ",
                                strides[d], " in dimension ", d);
-    int64_t end = sizes[d] == 0 ? offsets[d]
-                                : offsets[d] + (sizes[d] - 1) * strides[d] + 1;
-    if (offsets[d] < 0 || end > shape[d])
+    if (offsets[d] < 0)
+      return emitOptionalError(loc, "'grad.", op,
+                               "' op expected offsets of at least 0, but got ",
+                               offsets[d], " in dimension ", d);
+    int64_t end = offsets[d];
+    if (sizes[d] != 0)
+      end = saturatingAdd(saturatingAdd(end, sizes[d] - 1, strides[d]), 1);
+    if (end > shape[d])
       return emitOptionalError(loc, "'grad.", op,
                                "' op expected a slice within dimension ", d,
                                " of size ", shape[d], ", but got elements ",
@@ -300,9 +312,10 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                "but got ",
                                std::min({low[d], high[d], interior[d]}),
                                " in dimension ", d);
-    int64_t size = type.getDimSize(d);
-    shape.push_back(low[d] + size +
-                    std::max<int64_t>(size - 1, 0) * interior[d] + high[d]);
+    int64_t size = saturatingAdd(low[d], type.getDimSize(d));
+    size = saturatingAdd(size, std::max<int64_t>(type.getDimSize(d) - 1, 0),
+                         interior[d]);
+    shape.push_back(saturatingAdd(size, high[d]));
   }
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
@@ -330,7 +343,8 @@ LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
       return emitOptionalError(loc, "'grad.concatenate' op expected input ", i,
                                " to be like ", type, " outside dimension ",
                                dimension, ", but got ", other);
-    shape[dimension] += other.getDimSize(dimension);
+    shape[dimension] =
+        saturatingAdd(shape[dimension], other.getDimSize(dimension));
   }
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();

@@ -19,6 +19,10 @@ Value createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
 /// A tensor of zeros like `like`.
 Value createZeros(OpBuilder &builder, Location loc, Type like);
 
+/// Whether a tensor of `type`, which is static, is dense and of a size that
+/// sums of sizes in bytes do not overflow.
+bool isRepresentable(Type type);
+
 /// Whether values of this type can have a tangent: tensors of floats.
 bool isDifferentiable(Type type);
 

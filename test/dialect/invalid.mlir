@@ -292,3 +292,77 @@ func.func @transposed_cotangents(%g: tensor<2xf64>) {
   } : (tensor<2xf64>) -> tensor<f64>
   return
 }
+
+// -----
+
+func.func @encoded(%x: tensor<4xf64, "rows">) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor of 32-bit float or 64-bit float values, without encoding, of at most 2^48 elements}}
+  %0 = grad.tanh %x : tensor<4xf64, "rows">
+  return
+}
+
+// -----
+
+// The number of elements is 2^64, which is 0 in 64 bits.
+func.func @more_than_memory_holds(%x: tensor<0xf64>) {
+  // expected-error @+1 {{result #0 must be statically shaped tensor}}
+  %0 = grad.reshape %x, shape = [4294967296, 4294967296] : tensor<0xf64> -> tensor<4294967296x4294967296xf64>
+  return
+}
+
+// -----
+
+// 4 * 2^62 is 0 in 64 bits.
+func.func @slice_overflow(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a slice within dimension 0 of size 3, but got elements 0 to 9223372036854775807}}
+  %0 = grad.slice %x, offsets = [0], sizes = [5], strides = [4611686018427387904] : tensor<3xf64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @slice_offset(%x: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected offsets of at least 0, but got -1 in dimension 0}}
+  %0 = grad.slice %x, offsets = [-1], sizes = [1], strides = [1] : tensor<3xf64> -> tensor<1xf64>
+  return
+}
+
+// -----
+
+// 2^63 - 1 + 3 + 2^63 - 1 is 1 in 64 bits.
+func.func @pad_overflow(%x: tensor<3xf64>, %s: tensor<f64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{inferred type(s) 'tensor<9223372036854775807xf64>' are incompatible}}
+  %0 = grad.pad %x, %s, low = [9223372036854775807], high = [9223372036854775807], interior = [0] : tensor<3xf64>, tensor<f64> -> tensor<1xf64>
+  return
+}
+
+// -----
+
+func.func @concatenate_nothing() {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected at least one input}}
+  %0 = "grad.concatenate"() {dimension = 0 : i64} : () -> tensor<0xf64>
+  return
+}
+
+// -----
+
+func.func @gather_of_nothing(%x: tensor<0xf64>, %i: tensor<5x1xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a dimension that is not empty to index, but dimension 0 has size 0}}
+  %0 = grad.gather %x, %i : tensor<0xf64>, tensor<5x1xi64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @transposed_end() {
+  // expected-error @+1 {{expected a region that ends with grad.yield}}
+  "grad.transposed"() ({
+    func.return
+  }) : () -> ()
+  return
+}
