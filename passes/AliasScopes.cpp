@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/AliasScopes.h"
+#include "passes/BufferSize.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,14 +19,11 @@ using namespace mlir::grad;
 std::optional<ArenaSlot> mlir::grad::findSlot(Value buffer, Value arena) {
   while (Operation *op = buffer.getDefiningOp()) {
     if (auto view = dyn_cast<memref::ViewOp>(op)) {
-      auto type = view.getType();
       std::optional<int64_t> offset = getConstantIntValue(view.getByteShift());
-      if (view.getSource() != arena || !offset || !type.hasStaticShape() ||
-          !type.getElementType().isIntOrFloat())
+      std::optional<int64_t> size = getByteSize(view.getType());
+      if (view.getSource() != arena || !offset || !size)
         return std::nullopt;
-      int64_t size = type.getNumElements() *
-                     llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-      return ArenaSlot(*offset, *offset + size);
+      return ArenaSlot(*offset, *offset + *size);
     }
     bool isView =
         isa<ViewLikeOpInterface, memref::ExtractStridedMetadataOp>(op);

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/AliasScopes.h"
+#include "passes/BufferSize.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -45,11 +46,6 @@ using namespace mlir::grad;
 /// The alignment that the runtime gives an arena.
 static constexpr int64_t kArenaAlignment = 64;
 
-/// Bytes of one element in memory; bools are bytes.
-static int64_t elementBytes(MemRefType type) {
-  return llvm::divideCeil(type.getElementTypeBitWidth(), 8);
-}
-
 /// States what the caller of a public function guarantees for its buffers.
 static void annotateArguments(func::FuncOp func) {
   Builder builder(func.getContext());
@@ -60,19 +56,24 @@ static void annotateArguments(func::FuncOp func) {
       continue;
     func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
                     builder.getUnitAttr());
-    int64_t bytes = type.getNumElements() * elementBytes(type);
-    if (bytes == 0) {
+    std::optional<int64_t> bytes = getByteSize(type);
+    if (!bytes)
+      continue;
+    if (*bytes == 0) {
       // Strides of such types are not always well defined.
       if (func.getArgument(i).use_empty())
         func.getArgument(i).setType(MemRefType::get(0, type.getElementType()));
       continue;
     }
     bool isArena = hasArena && i + 1 == e;
-    func.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
-                    builder.getI64IntegerAttr(isArena ? kArenaAlignment
-                                                      : elementBytes(type)));
+    // NumPy aligns numbers, but not pairs of them.
+    std::optional<int64_t> alignment =
+        isArena ? kArenaAlignment : getElementBytes(type.getElementType());
+    if (isArena || type.getElementType().isIntOrIndexOrFloat())
+      func.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                      builder.getI64IntegerAttr(*alignment));
     func.setArgAttr(i, LLVM::LLVMDialect::getDereferenceableAttrName(),
-                    builder.getI64IntegerAttr(bytes));
+                    builder.getI64IntegerAttr(*bytes));
   }
   func.setType(builder.getFunctionType(func.getBody().getArgumentTypes(),
                                        func.getResultTypes()));
@@ -104,7 +105,7 @@ static LogicalResult lowerControlFlow(ModuleOp module) {
   FrozenRewritePatternSet patterns(std::move(set));
   SmallVector<Operation *> ops;
   module.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (isa<scf::SCFDialect>(op->getDialect()) &&
+    if (isa_and_nonnull<scf::SCFDialect>(op->getDialect()) &&
         !op->hasTrait<OpTrait::IsTerminator>())
       ops.push_back(op);
   });

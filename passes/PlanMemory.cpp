@@ -25,12 +25,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/PlanMemory.h"
+#include "passes/BufferSize.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Interfaces/DataLayoutInterfaces.h"
 #include "llvm/ADT/BitVector.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -63,11 +63,6 @@ struct Plan {
 };
 
 } // namespace
-
-static int64_t getByteSize(MemRefType type, const DataLayout &layout) {
-  return type.getNumElements() *
-         llvm::divideCeil(layout.getTypeSizeInBits(type.getElementType()), 8);
-}
 
 //===----------------------------------------------------------------------===//
 // Placing
@@ -165,7 +160,7 @@ struct GradPlanMemory : grad::impl::GradPlanMemoryBase<GradPlanMemory> {
   using GradPlanMemoryBase::GradPlanMemoryBase;
 
   void runOnOperation() override {
-    if (!llvm::isPowerOf2_64(alignment)) {
+    if (alignment < 1 || !llvm::isPowerOf2_64(alignment)) {
       getOperation().emitError("expected option 'alignment' to be a power of "
                                "two, but got ")
           << alignment;
@@ -192,6 +187,10 @@ LogicalResult GradPlanMemory::checkAllocation(Operation *alloc) {
     return alloc->emitOpError("expected a buffer of static shape without "
                               "layout and memory space, but got ")
            << type;
+  if (!getByteSize(type))
+    return alloc->emitOpError("expected a buffer of known size that memory can "
+                              "hold, but got ")
+           << type;
   auto func = alloc->getParentOfType<func::FuncOp>();
   if (func.isPrivate())
     return alloc->emitOpError("expected allocations in public functions only, "
@@ -209,7 +208,6 @@ LogicalResult GradPlanMemory::checkAllocation(Operation *alloc) {
 FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
   Plan plan;
   BufferLiveness liveness(func);
-  DataLayout layout = DataLayout::closest(func);
   WalkResult result = func.walk([&](Operation *op) {
     if (!isAllocation(op))
       return WalkResult::advance();
@@ -217,7 +215,7 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
     if (failed(live))
       return WalkResult::interrupt();
     auto type = cast<MemRefType>(op->getResult(0).getType());
-    plan.buffers.push_back({op, getByteSize(type, layout), *live});
+    plan.buffers.push_back({op, *getByteSize(type), *live});
     return WalkResult::advance();
   });
   if (result.wasInterrupted())

@@ -11,6 +11,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/BufferSize.h"
 #include "passes/PlanMemory.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -27,7 +28,8 @@ bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
     auto bType = cast<MemRefType>(b.getType());
     return aType.getShape() == bType.getShape() &&
            aType.getLayout() == bType.getLayout() &&
-           aType.getElementTypeBitWidth() == bType.getElementTypeBitWidth();
+           getElementBytes(aType.getElementType()) ==
+               getElementBytes(bType.getElementType());
   };
   SetVector<Value> fromAliases = collectAliases(from);
   SetVector<Value> toAliases = collectAliases(to);

@@ -38,3 +38,13 @@ func.func @a_buffer_without_elements(%x: memref<3x0xf64>) {
 // CHECK-LABEL: llvm.func @private
 // CHECK-SAME: (!llvm.ptr)
 func.func private @private(memref<4xf64>)
+
+// Sizes and alignments are what LLVM has; NumPy aligns numbers, not pairs.
+// CHECK-LABEL: llvm.func @any_element
+// CHECK-SAME: (%{{.*}}: !llvm.ptr {llvm.align = 8 : i64, llvm.dereferenceable = 32 : i64, llvm.noalias},
+// CHECK-SAME: %{{.*}}: !llvm.ptr {llvm.dereferenceable = 64 : i64, llvm.noalias},
+// CHECK-SAME: %{{.*}}: !llvm.ptr {llvm.align = 4 : i64, llvm.dereferenceable = 16 : i64, llvm.noalias},
+// CHECK-SAME: %{{.*}}: !llvm.ptr {llvm.noalias})
+func.func @any_element(%x: memref<4xindex>, %y: memref<4xcomplex<f64>>, %z: memref<4xi24>, %w: memref<2305843009213693952xf64>) {
+  return
+}

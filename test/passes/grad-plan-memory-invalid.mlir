@@ -87,3 +87,37 @@ func.func @caller() {
   call @main() : () -> ()
   return
 }
+
+// -----
+
+// 2^64 bytes are 0 in 64 bits.
+func.func @main() {
+  // expected-error@+1 {{expected a buffer of known size that memory can hold, but got 'memref<2305843009213693952xf64>'}}
+  %a = memref.alloc() : memref<2305843009213693952xf64>
+  return
+}
+
+// -----
+
+func.func @main() {
+  // expected-error@+1 {{expected a buffer of known size that memory can hold, but got 'memref<4xmemref<4xf64>>'}}
+  %a = memref.alloc() : memref<4xmemref<4xf64>>
+  return
+}
+
+// -----
+
+// Indices and pairs of numbers have a size, too.
+func.func @main(%x: memref<4xindex>, %y: memref<4xindex>, %z: memref<4xcomplex<f64>>) {
+  // expected-remark@+1 {{size 32 bytes}}
+  %a = memref.alloc() : memref<4xindex>
+  linalg.transpose ins(%y : memref<4xindex>) outs(%x : memref<4xindex>) permutation = [0]
+  linalg.transpose ins(%x : memref<4xindex>) outs(%a : memref<4xindex>) permutation = [0]
+  linalg.transpose ins(%a : memref<4xindex>) outs(%x : memref<4xindex>) permutation = [0]
+  // expected-remark@+1 {{size 64 bytes}}
+  %b = memref.alloc() : memref<4xcomplex<f64>>
+  memref.copy %z, %b : memref<4xcomplex<f64>> to memref<4xcomplex<f64>>
+  memref.copy %z, %z : memref<4xcomplex<f64>> to memref<4xcomplex<f64>>
+  memref.copy %b, %z : memref<4xcomplex<f64>> to memref<4xcomplex<f64>>
+  return
+}
