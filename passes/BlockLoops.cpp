@@ -24,6 +24,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/BufferSize.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -48,17 +49,31 @@ using linalg::LinalgOp;
 // Accesses
 //===----------------------------------------------------------------------===//
 
-/// The allocation or argument that `buffer` is, or is a view of.
+/// What `buffer` is a view of: an allocation, an argument, or the result of an
+/// op that may choose between buffers.
 static Value rootOf(Value buffer) {
   while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
     buffer = view.getViewSource();
   return buffer;
 }
 
+/// Whether the buffers of `op` are views of arguments and allocations, whose
+/// memory no other root has.
+static bool accessesOwnMemory(Operation *op) {
+  return llvm::all_of(op->getOperands(), [](Value operand) {
+    if (!isa<BaseMemRefType>(operand.getType()))
+      return true;
+    Value root = rootOf(operand);
+    if (auto argument = dyn_cast<BlockArgument>(root))
+      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
+    return isa<memref::AllocOp, memref::AllocaOp, memref::GetGlobalOp>(
+        root.getDefiningOp());
+  });
+}
+
+/// Of a buffer of known size; else 0.
 static int64_t bytesOf(Value buffer) {
-  auto type = cast<MemRefType>(buffer.getType());
-  return type.getNumElements() *
-         llvm::divideCeil(type.getElementTypeBitWidth(), 8);
+  return getByteSize(cast<MemRefType>(buffer.getType())).value_or(0);
 }
 
 /// A dimension of a buffer: -1 for none, kOther for no single one.
@@ -102,7 +117,8 @@ static bool hasHiddenAccesses(LinalgOp op) {
 /// The size of the outermost loop of `op`, or 0 where it cannot be blocked.
 static int64_t blockableSize(LinalgOp op) {
   if (!op.hasPureBufferSemantics() || op.hasDynamicShape() ||
-      op.getNumLoops() == 0 || isMatrixProduct(op) || hasHiddenAccesses(op))
+      op.getNumLoops() == 0 || isMatrixProduct(op) || hasHiddenAccesses(op) ||
+      !accessesOwnMemory(op))
     return 0;
   bool usesIndex = false;
   op.getBlock()->walk(
@@ -110,10 +126,10 @@ static int64_t blockableSize(LinalgOp op) {
   if (usesIndex)
     return 0;
   for (OpOperand &operand : op->getOpOperands())
-    if (isa<MemRefType>(operand.get().getType()) &&
-        (blockedDim(op, operand) == kOther ||
-         (blockedDim(op, operand) >= 0 &&
-          rootOf(operand.get()) != operand.get())))
+    if (auto type = dyn_cast<MemRefType>(operand.get().getType());
+        type && (!getByteSize(type) || blockedDim(op, operand) == kOther ||
+                 (blockedDim(op, operand) >= 0 &&
+                  rootOf(operand.get()) != operand.get())))
       return 0;
   return op.getStaticLoopRanges().front();
 }
@@ -181,7 +197,8 @@ public:
       return true;
     }
     if (auto linalgOp = dyn_cast<LinalgOp>(op);
-        linalgOp ? hasHiddenAccesses(linalgOp) : !isa<memref::CopyOp>(op))
+        (linalgOp ? hasHiddenAccesses(linalgOp) : !isa<memref::CopyOp>(op)) ||
+        !accessesOwnMemory(op))
       return false;
     bool conflicts = hasConflict(op, behindWrites) ||
                      llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {

@@ -6,6 +6,7 @@
 
 #include "passes/BufferLiveness.h"
 
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -70,6 +71,11 @@ SetVector<Value> mlir::grad::collectAliases(Value buffer) {
   return aliases;
 }
 
+bool mlir::grad::takesAddress(Operation *op) {
+  return isa<memref::ExtractAlignedPointerAsIndexOp, bufferization::ToTensorOp,
+             UnrealizedConversionCastOp>(op);
+}
+
 SetVector<Operation *>
 mlir::grad::collectAccesses(const SetVector<Value> &aliases) {
   SetVector<Operation *> accesses;
@@ -78,8 +84,7 @@ mlir::grad::collectAccesses(const SetVector<Value> &aliases) {
       if (isa<memref::DeallocOp>(user))
         continue;
       bool isView = user->getNumRegions() == 0 && user->getNumResults() > 0 &&
-                    isMemoryEffectFree(user) &&
-                    !isa<memref::ExtractAlignedPointerAsIndexOp>(user);
+                    isMemoryEffectFree(user) && !takesAddress(user);
       if (!isView)
         accesses.insert(user);
     }
@@ -143,7 +148,7 @@ FailureOr<Lifetime> BufferLiveness::lifetime(Operation *alloc) const {
     live.begin = i == 0 ? at.begin : std::min(live.begin, at.begin);
     live.end = i == 0 ? at.end : std::max(live.end, at.end);
     // Nobody can tell when an address that was taken is used.
-    if (isa<memref::ExtractAlignedPointerAsIndexOp>(access))
+    if (takesAddress(access))
       live.end = std::max(live.end, range(home->getTerminator()).end);
   }
   return live;

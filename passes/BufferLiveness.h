@@ -55,6 +55,10 @@ private:
 /// All values that may refer to the memory of `buffer`, itself included.
 llvm::SetVector<Value> collectAliases(Value buffer);
 
+/// Whether `op` makes something of a buffer, such as an address, by which
+/// others may access its memory unseen.
+bool takesAddress(Operation *op);
+
 /// The operations that may read or write memory through one of `aliases`.
 /// Deallocations and mere views are not among them.
 llvm::SetVector<Operation *>

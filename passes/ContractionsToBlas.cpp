@@ -160,8 +160,8 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
   return product;
 }
 
-/// The memory that `buffer` is a view of: a function argument or a piece of the
-/// arena.
+/// What `buffer` is a view of: a function argument, an allocation, a piece of
+/// the arena, or the result of an op that may choose between buffers.
 static Value viewedMemory(Value buffer) {
   while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>()) {
     if (isa<memref::ViewOp>(view))
@@ -173,8 +173,12 @@ static Value viewedMemory(Value buffer) {
 
 /// The fill with zeros of `buffer` that reaches `op` and nothing else.
 static linalg::FillOp findZeroFill(Value buffer, Operation *op) {
+  Value memory = viewedMemory(buffer);
+  if (Operation *def = memory.getDefiningOp();
+      def && !isa<memref::AllocOp, memref::AllocaOp, memref::ViewOp>(def))
+    return {};
   llvm::SetVector<Operation *> accesses =
-      collectAccesses(collectAliases(viewedMemory(buffer)));
+      collectAccesses(collectAliases(memory));
   for (Operation *before = op->getPrevNode(); before;
        before = before->getPrevNode()) {
     bool touches = llvm::any_of(accesses, [&](Operation *access) {

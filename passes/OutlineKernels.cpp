@@ -80,7 +80,7 @@ static bool isDistinct(Value root) {
 static bool isNest(Operation *op) {
   if (auto linalgOp = dyn_cast<LinalgOp>(op))
     return linalgOp.hasPureBufferSemantics();
-  return isa<scf::ForOp, memref::CopyOp>(op);
+  return isa<scf::ForOp, memref::CopyOp>(op) && op->use_empty();
 }
 
 /// Sorts what `ops` use. Fails where a function could not get it.
@@ -187,10 +187,16 @@ static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel,
   SmallVector<std::optional<ArenaSlot>> slots;
   for (Value buffer : kernel.buffers)
     slots.push_back(findSlot(buffer, arena));
-  for (auto [i, buffer] : llvm::enumerate(kernel.buffers)) {
-    bool isAlone = isDistinct(buffer) && buffer != arena;
+  // A buffer that an op chose may lie anywhere.
+  bool areKnown =
+      llvm::all_of(llvm::zip_equal(kernel.buffers, slots), [&](auto pair) {
+        auto [buffer, slot] = pair;
+        return slot || (isDistinct(buffer) && buffer != arena);
+      });
+  for (unsigned i = 0, e = areKnown ? slots.size() : 0; i < e; ++i) {
+    bool isAlone = true;
     if (slots[i])
-      isAlone = llvm::none_of(llvm::enumerate(slots), [&, i = i](auto other) {
+      isAlone = llvm::none_of(llvm::enumerate(slots), [&](auto other) {
         return other.index() != i && other.value() &&
                overlap(*other.value(), *slots[i]);
       });

@@ -95,7 +95,7 @@ static bool canMoveInto(Value from, Value to, Operation *at,
     for (Operation *access : collectAccesses(*aliases)) {
       if (access == at)
         continue;
-      if (isa<memref::ExtractAlignedPointerAsIndexOp, func::ReturnOp>(access))
+      if (takesAddress(access) || isa<func::ReturnOp>(access))
         return false;
       bool isBefore = liveness.range(access).begin < here.begin;
       if (aliases == &toAliases && isBefore)

@@ -116,3 +116,42 @@ func.func @matrix_products_stay_whole(%a: memref<256x256xf64>, %b: memref<256x25
   linalg.exp ins(%c : memref<256x256xf64>) outs(%d : memref<256x256xf64>)
   return
 }
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+
+// What a value selects is no buffer of its own: the loops stay apart.
+// CHECK-LABEL: func @a_choice_of_buffers
+func.func @a_choice_of_buffers(%c: i1, %x: memref<1000x1000xf64>, %y: memref<1000x1000xf64>) {
+  // CHECK-NOT: scf.for
+  %s = arith.select %c, %x, %y : memref<1000x1000xf64>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]} ins(%x : memref<1000x1000xf64>) outs(%y : memref<1000x1000xf64>) {
+  ^bb0(%a: f64, %b: f64):
+    linalg.yield %a : f64
+  }
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]} ins(%y : memref<1000x1000xf64>) outs(%s : memref<1000x1000xf64>) {
+  ^bb0(%a: f64, %b: f64):
+    linalg.yield %a : f64
+  }
+  // CHECK: return
+  return
+}
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+
+// CHECK-LABEL: func @indices_have_a_size
+func.func @indices_have_a_size(%x: memref<100000xindex>, %y: memref<100000xindex>, %z: memref<100000xindex>) {
+  // CHECK: scf.for
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : memref<100000xindex>) outs(%y : memref<100000xindex>) {
+  ^bb0(%a: index, %b: index):
+    linalg.yield %a : index
+  }
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%y : memref<100000xindex>) outs(%z : memref<100000xindex>) {
+  ^bb0(%a: index, %b: index):
+    linalg.yield %a : index
+  }
+  return
+}

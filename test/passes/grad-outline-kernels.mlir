@@ -151,3 +151,29 @@ func.func @batches(%x: memref<16xf64>, %arena: memref<0xi8>) attributes {grad.ar
   }
   return
 }
+
+// -----
+
+// A loop whose results are used, and buffers that a value selects: no function
+// returns the former, and nothing is known about the latter.
+// CHECK-LABEL: func.func @results_and_choices
+// ALL-LABEL: func.func @results_and_choices
+// ALL: scf.for
+// ALL: call @kernel(
+// ALL: func.func private @kernel(%{{[^:]*}}: memref<16xf64>, %{{[^:]*}}: memref<16xf64>)
+func.func @results_and_choices(%x: memref<16xf64>, %y: memref<16xf64>, %c: i1, %arena: memref<256xi8>)
+    attributes {grad.arena_bytes = 256 : i64} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c16 = arith.constant 16 : index
+  %zero = arith.constant 0.0 : f64
+  %sum = scf.for %i = %c0 to %c16 step %c1 iter_args(%s = %zero) -> f64 {
+    %v = memref.load %x[%i] : memref<16xf64>
+    %t = arith.addf %s, %v : f64
+    scf.yield %t : f64
+  }
+  memref.store %sum, %x[%c0] : memref<16xf64>
+  %0 = arith.select %c, %x, %y : memref<16xf64>
+  linalg.exp ins(%x : memref<16xf64>) outs(%0 : memref<16xf64>)
+  return
+}

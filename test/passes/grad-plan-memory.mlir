@@ -156,3 +156,20 @@ func.func @main(%r: memref<5xi1>) {
   memref.copy %a, %r : memref<5xi1> to memref<5xi1>
   return
 }
+
+// -----
+
+// A tensor made of a buffer may be read at any time: nothing takes its place.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: grad.arena_bytes = 128 : i64
+func.func @main(%r: memref<8xf64>) -> tensor<8xf64> {
+  %cst = arith.constant 1.0 : f64
+  %a = memref.alloc() : memref<8xf64>
+  linalg.fill ins(%cst : f64) outs(%a : memref<8xf64>)
+  %t = bufferization.to_tensor %a restrict : memref<8xf64> to tensor<8xf64>
+  %b = memref.alloc() : memref<8xf64>
+  linalg.transpose ins(%r : memref<8xf64>) outs(%b : memref<8xf64>) permutation = [0]
+  linalg.add ins(%b, %r : memref<8xf64>, memref<8xf64>) outs(%b : memref<8xf64>)
+  linalg.mul ins(%b, %b : memref<8xf64>, memref<8xf64>) outs(%r : memref<8xf64>)
+  return %t : tensor<8xf64>
+}
