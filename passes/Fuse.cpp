@@ -67,7 +67,7 @@ BodyCost mlir::grad::getBodyCost(GenericOp op) {
   for (Operation &nested : op.getBody()->without_terminator()) {
     if (isa<arith::ConstantOp, linalg::IndexOp>(nested))
       continue;
-    bool isArith = isa<arith::ArithDialect>(nested.getDialect()) &&
+    bool isArith = isa_and_nonnull<arith::ArithDialect>(nested.getDialect()) &&
                    !isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp,
                         arith::RemFOp, arith::RemSIOp, arith::RemUIOp>(nested);
     if ((!isArith && !isa<math::AbsFOp, math::CopySignOp>(nested)) ||
@@ -391,11 +391,6 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     generalize(rewriter, func);
     dropUnitLoops(rewriter, func);
 
-    SmallVector<Block *> blocks;
-    func.walk([&](Block *block) {
-      if (!isa<linalg::LinalgOp>(block->getParentOp()))
-        blocks.push_back(block);
-    });
     bool changed = true;
     unsigned numRounds = 0;
     while (changed) {
@@ -403,6 +398,12 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
       // left then is valid, and the next round goes on with it.
       changed = failed(applyPatternsGreedily(func, patterns)) &&
                 ++numRounds < kMaxRounds;
+      // The patterns may have erased dead ops with their regions.
+      SmallVector<Block *> blocks;
+      func.walk([&](Block *block) {
+        if (!isa<linalg::LinalgOp>(block->getParentOp()) && !block->empty())
+          blocks.push_back(block);
+      });
       for (Block *block : blocks)
         changed |= duplicateProducers(rewriter, *block);
       if (changed)

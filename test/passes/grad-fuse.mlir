@@ -52,6 +52,22 @@ func.func @value_and_gradient(%x: tensor<8xf64>) -> (tensor<f64>, tensor<8xf64>)
 
 // -----
 
+// Dead ops with regions go away in the middle of the pass.
+// CHECK-LABEL: func.func @dead_region
+// CHECK-NEXT: return
+func.func @dead_region(%x: tensor<4xf64>, %c: i1) -> tensor<4xf64> {
+  %0 = scf.if %c -> tensor<4xf64> {
+    %1 = tensor.empty() : tensor<4xf64>
+    %2 = linalg.exp ins(%x : tensor<4xf64>) outs(%1 : tensor<4xf64>) -> tensor<4xf64>
+    scf.yield %2 : tensor<4xf64>
+  } else {
+    scf.yield %x : tensor<4xf64>
+  }
+  return %x : tensor<4xf64>
+}
+
+// -----
+
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
 
