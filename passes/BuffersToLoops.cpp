@@ -291,7 +291,9 @@ struct GradBuffersToLoops
         rewriter.eraseOp(op);
         continue;
       }
-      if (isContiguous(op.getSource()) && isContiguous(op.getTarget()))
+      if ((isContiguous(op.getSource()) && isContiguous(op.getTarget())) ||
+          isa<UnrankedMemRefType>(op.getSource().getType()) ||
+          isa<UnrankedMemRefType>(op.getTarget().getType()))
         continue;
       rewriter.setInsertionPoint(op);
       linalg::makeMemRefCopyOp(rewriter, op.getLoc(), op.getSource(),

@@ -37,17 +37,19 @@ using namespace mlir::grad;
 // Shared parts
 //===----------------------------------------------------------------------===//
 
-/// The input of a generic that only moves elements, or null.
+/// The tensor of a generic that only moves its elements, or null.
 static Value movedInput(linalg::GenericOp op) {
   if (op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
       op.getNumReductionLoops() != 0 || !llvm::hasSingleElement(*op.getBody()))
     return {};
   auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+  Value input = op.getDpsInputOperand(0)->get();
   if (yield.getOperand(0) != op.getBody()->getArgument(0) ||
+      !isa<RankedTensorType>(input.getType()) ||
       !op.getIndexingMapsArray()[1].isIdentity() ||
       !op.getIndexingMapsArray()[0].isProjectedPermutation())
     return {};
-  return op.getDpsInputOperand(0)->get();
+  return input;
 }
 
 View mlir::grad::lookThrough(OpBuilder &builder, Value value,
@@ -134,10 +136,11 @@ struct LowerWithoutElements : RewritePattern {
 
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
-    if (!isa<GradDialect>(op->getDialect()) || op->getNumResults() != 1 ||
+    if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
+        op->getNumResults() != 1 ||
         isa<CallOp, VjpOp, JvpOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
-      return failure();
+      return rewriter.notifyMatchFailure(op, "not an op without elements");
     rewriter.replaceOp(
         op, emptyLike(rewriter, op->getLoc(), op->getResultTypes()[0]));
     return success();

@@ -17,9 +17,9 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
-#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADRESULTSTODESTINATIONS
@@ -37,7 +37,7 @@ static bool ownsDestination(Value result) {
     auto opResult = cast<OpResult>(value);
     if (auto destinationOp = dyn_cast<DestinationStyleOpInterface>(op))
       value = destinationOp.getTiedOpOperand(opResult)->get();
-    else if (auto loop = dyn_cast<LoopLikeOpInterface>(op))
+    else if (auto loop = dyn_cast<scf::ForOp>(op))
       value = loop.getTiedLoopInit(opResult)->get();
     else if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp,
                  tensor::ReshapeOp, tensor::CastOp>(op))
@@ -60,15 +60,16 @@ static LogicalResult convertFunction(func::FuncOp func) {
                  "expected results that are tensors of static shape, but got ")
              << type;
   }
-  if (!func.getBody().hasOneBlock())
-    return func.emitOpError("expected a body of one block");
+  auto returnOp =
+      dyn_cast<func::ReturnOp>(func.getBody().back().getTerminator());
+  if (!func.getBody().hasOneBlock() || !returnOp)
+    return func.emitOpError("expected a body of one block that returns");
 
   for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i)
     if (isa<TensorType>(func.getArgument(i).getType()))
       func.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
                       attrs.getBoolAttr(false));
 
-  auto returnOp = cast<func::ReturnOp>(func.getBody().front().getTerminator());
   OpBuilder builder(returnOp);
   for (Value result : returnOp.getOperands()) {
     auto type = cast<RankedTensorType>(result.getType());

@@ -270,3 +270,20 @@ func.func @scatter_add_is_a_loop_over_the_updates(%x: tensor<4x3xf64>, %i: tenso
   %0 = grad.scatter_add %x, %i, %u : tensor<4x3xf64>, tensor<2x1xi64>, tensor<2x3xf64>
   return %0 : tensor<4x3xf64>
 }
+
+// -----
+
+// A scalar is no tensor to look through to.
+// CHECK-LABEL: func @a_generic_of_a_scalar
+// CHECK-SAME: %[[S:.*]]: f32
+func.func @a_generic_of_a_scalar(%s: f32) -> tensor<f32> {
+  // CHECK: %[[X:.*]] = linalg.generic {{.*}} ins(%[[S]] : f32)
+  %e = tensor.empty() : tensor<f32>
+  %0 = linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []} ins(%s : f32) outs(%e : tensor<f32>) {
+  ^bb0(%a: f32, %b: f32):
+    linalg.yield %a : f32
+  } -> tensor<f32>
+  // CHECK: linalg.generic {{.*}} ins(%[[X]], %[[X]] : tensor<f32>, tensor<f32>)
+  %1 = grad.dot_general %0, %0, batch = [] x [], contract = [] x [] : tensor<f32>, tensor<f32> -> tensor<f32>
+  return %1 : tensor<f32>
+}

@@ -130,3 +130,12 @@ func.func @nothing_to_do_without_elements(%x: memref<3x0xf64>, %y: memref<3x0xf6
   memref.copy %x, %y : memref<3x0xf64> to memref<3x0xf64>
   return
 }
+
+// -----
+
+// CHECK-LABEL: func @unranked_copies_stay
+func.func @unranked_copies_stay(%x: memref<*xf64>, %y: memref<*xf64>) {
+  // CHECK: memref.copy
+  memref.copy %x, %y : memref<*xf64> to memref<*xf64>
+  return
+}

@@ -22,3 +22,19 @@ func.func private @caller(%x: tensor<f64>) -> tensor<f64> {
   %0 = call @main(%x) : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+// expected-error@+1 {{expected a body of one block that returns}}
+func.func @main(%x: tensor<4xf64>) -> tensor<4xf64> {
+  llvm.unreachable
+}
+
+// -----
+
+// expected-error@+1 {{expected a body of one block that returns}}
+func.func @main(%x: tensor<4xf64>) -> tensor<4xf64> {
+  cf.br ^next
+^next:
+  return %x : tensor<4xf64>
+}
