@@ -28,6 +28,7 @@
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -97,8 +98,35 @@ static void copyAliasInfo(LLVM::AliasAnalysisOpInterface from,
   to.setNoAliasScopes(from.getNoAliasScopesOrNull());
 }
 
+static GreedyRewriteConfig withoutSimplification() {
+  GreedyRewriteConfig config;
+  config.enableFolding(false)
+      .enableConstantCSE(false)
+      .setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return config;
+}
+
+/// Loops and branches of affine => of scf.
+static LogicalResult lowerAffineControlFlow(ModuleOp module) {
+  bool isNeeded = module
+                      .walk([](Operation *op) {
+                        return isa<affine::AffineForOp, affine::AffineIfOp,
+                                   affine::AffineParallelOp>(op)
+                                   ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  if (!isNeeded)
+    return success();
+  RewritePatternSet patterns(module.getContext());
+  populateAffineToStdConversionPatterns(patterns);
+  return applyPatternsGreedily(module, std::move(patterns),
+                               withoutSimplification());
+}
+
 /// Loops and branches => blocks. Last ones first, because splitting a block
-/// takes time in proportion to what follows.
+/// takes time in proportion to what follows. Of a parallel loop come others,
+/// first.
 static LogicalResult lowerControlFlow(ModuleOp module) {
   RewritePatternSet set(module.getContext());
   populateSCFToControlFlowConversionPatterns(set);
@@ -109,10 +137,8 @@ static LogicalResult lowerControlFlow(ModuleOp module) {
         !op->hasTrait<OpTrait::IsTerminator>())
       ops.push_back(op);
   });
-  GreedyRewriteConfig config;
-  config.setStrictness(GreedyRewriteStrictness::ExistingOps)
-      .enableFolding(false)
-      .enableConstantCSE(false);
+  GreedyRewriteConfig config = withoutSimplification();
+  config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
   for (Operation *op : llvm::reverse(ops))
     if (failed(applyOpPatternsGreedily(op, patterns, config)))
       return failure();
@@ -165,7 +191,8 @@ struct ConvertBuffersToLLVM
       relaxArithmetic(module);
 
     AliasScopes scopes = computeAliasScopes(module);
-    if (failed(lowerControlFlow(module)))
+    if (failed(lowerAffineControlFlow(module)) ||
+        failed(lowerControlFlow(module)))
       return signalPassFailure();
 
     LowerToLLVMOptions options(&getContext());

@@ -65,10 +65,10 @@ bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
 /// in which `from` is copied to `to` or consumed by writing `to`.
 static bool canMoveInto(Value from, Value to, Operation *at,
                         const BufferLiveness &liveness, bool isCopy) {
-  auto fromType = cast<MemRefType>(from.getType());
+  auto fromType = dyn_cast<MemRefType>(from.getType());
   auto toType = dyn_cast<MemRefType>(to.getType());
   Operation *alloc = from.getDefiningOp();
-  if (!alloc || !isAllocation(alloc) || from == to || !toType ||
+  if (!alloc || !isAllocation(alloc) || from == to || !fromType || !toType ||
       !fromType.hasStaticShape() || !toType.hasStaticShape() ||
       !fromType.getLayout().isIdentity() || !toType.getLayout().isIdentity() ||
       fromType.getMemorySpace() != toType.getMemorySpace() ||

@@ -139,3 +139,14 @@ func.func @unranked_copies_stay(%x: memref<*xf64>, %y: memref<*xf64>) {
   memref.copy %x, %y : memref<*xf64> to memref<*xf64>
   return
 }
+
+// -----
+
+// The input need not mention linalg.
+// CHECK-LABEL: func @strided_copies_become_loops
+func.func @strided_copies_become_loops(%x: memref<4xf64>, %y: memref<4xf64, strided<[2]>>) {
+  // CHECK: scf.for
+  // CHECK-NOT: memref.copy
+  memref.copy %x, %y : memref<4xf64> to memref<4xf64, strided<[2]>>
+  return
+}

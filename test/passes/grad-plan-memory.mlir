@@ -173,3 +173,12 @@ func.func @main(%r: memref<8xf64>) -> tensor<8xf64> {
   linalg.mul ins(%b, %b : memref<8xf64>, memref<8xf64>) outs(%r : memref<8xf64>)
   return %t : tensor<8xf64>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @main
+// CHECK: memref.copy
+func.func @main(%x: memref<*xf64>, %y: memref<*xf64>) {
+  memref.copy %x, %y : memref<*xf64> to memref<*xf64>
+  return
+}
