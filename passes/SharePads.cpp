@@ -73,8 +73,11 @@ static Value applyFactor(OpBuilder &builder, Operation *factor, Value value) {
 }
 
 /// Replaces the pads by slices of one, unless borders would be most of it.
-static bool share(ArrayRef<ScaledPad> pads, Value base) {
+static bool share(ArrayRef<ScaledPad> pads) {
   PadOp first = pads.front().pad;
+  // What it is by now: it may have been a pad that is a slice already.
+  ArrayRef<Operation *> factors = pads.front().factors;
+  Value base = factors.empty() ? first.getX() : getScaled(factors.back());
   auto type = cast<RankedTensorType>(first.getType());
   SmallVector<int64_t> low(first.getLow()), high(first.getHigh());
   bool areShifted = false;
@@ -135,7 +138,7 @@ struct GradSharePads : grad::impl::GradSharePadsBase<GradSharePads> {
           .push_back(scaled);
     });
     for (auto &[family, pads] : families)
-      if (share(pads, std::get<Value>(family)))
+      if (share(pads))
         numShared += pads.size();
   }
 };

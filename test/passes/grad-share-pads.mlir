@@ -62,3 +62,21 @@ func.func @apart(%g: tensor<18xf64>, %h: tensor<18xf64>, %s: tensor<2xf64>, %one
   %q = grad.pad %s, %one, low = [18], high = [0], interior = [0] : tensor<2xf64>, tensor<f64> -> tensor<20xf64>
   return %a, %b, %c, %d, %e, %f, %p, %q : tensor<20xf64>, tensor<20xf64>, tensor<20xf64>, tensor<20xf64>, tensor<20xf64>, tensor<20xf64>, tensor<20xf64>, tensor<20xf64>
 }
+
+// Pads of pads, as in second derivatives of stencils.
+// CHECK-LABEL: func.func @nested(
+// CHECK-SAME: %[[X:.*]]: tensor<100xf64>
+// CHECK: %[[WIDE:.*]] = grad.pad %[[X]], %{{.*}}, low = [2], high = [2]
+// CHECK: %[[A:.*]] = grad.slice %[[WIDE]], offsets = [1]
+// CHECK: %[[WIDER:.*]] = grad.pad %[[A]], %{{.*}}, low = [2], high = [2]
+// CHECK-NOT: grad.pad
+func.func @nested(%x: tensor<100xf64>) -> (tensor<103xf64>, tensor<106xf64>, tensor<106xf64>) {
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %a = grad.pad %x, %zero, low = [1], high = [2], interior = [0] : tensor<100xf64>, tensor<f64> -> tensor<103xf64>
+  %b = grad.pad %x, %zero, low = [2], high = [1], interior = [0] : tensor<100xf64>, tensor<f64> -> tensor<103xf64>
+  %s = grad.add %a, %b : tensor<103xf64>
+  %n = grad.negative %a : tensor<103xf64>
+  %c = grad.pad %n, %zero, low = [1], high = [2], interior = [0] : tensor<103xf64>, tensor<f64> -> tensor<106xf64>
+  %d = grad.pad %a, %zero, low = [2], high = [1], interior = [0] : tensor<103xf64>, tensor<f64> -> tensor<106xf64>
+  return %s, %c, %d : tensor<103xf64>, tensor<106xf64>, tensor<106xf64>
+}
