@@ -20,8 +20,8 @@ LogicalResult linearizeRequest(Operation *request);
 /// Replaces `op` by the transpose of its region.
 LogicalResult transposeLinear(TransposedOp op);
 
-/// Replaces `call` by the body of its callee.
-LogicalResult inlineCall(CallOp call);
+/// Replaces each call in `function` by the body of its callee.
+LogicalResult inlineCalls(func::FuncOp function);
 
 /// Moves the ops of the region that do not depend on its arguments in front of
 /// `op`.

@@ -18,6 +18,24 @@ def GradInlineCalls : Pass<"grad-inline-calls", "ModuleOp"> {
   let description = [{
     Callees are expanded first. A call cycle is an error. Private functions
     that nothing refers to any more are erased.
+
+    ```mlir
+    func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.sin %x
+      return %0
+    }
+    func.func @main(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.call @f(%x)
+      return %0
+    }
+    ```
+    =>
+    ```mlir
+    func.func @main(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.sin %x
+      return %0
+    }
+    ```
   }];
 }
 
@@ -75,6 +93,16 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
     Linearizes and transposes, callee before caller, so that requests inside
     differentiated functions give derivatives of any order; inlines calls on
     the way and erases code that became dead.
+
+    ```mlir
+    %v, %dx = grad.vjp @sin(%x), cotangents(%g), wrt = [0], of = [0] : ...
+    ```
+    =>
+    ```mlir
+    %v = grad.sin %x
+    %c = grad.cos %x
+    %dx = grad.multiply %g, %c
+    ```
   }];
   let dependentDialects = ["::mlir::grad::GradDialect"];
 }

@@ -1,0 +1,128 @@
+//===- InlineCalls.cpp - Replace calls by the bodies of their callees -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Functions are visited callees first, so that what is inlined is free of calls
+// itself. The walk, and what erases functions in the end, serve all passes of
+// differentiation.
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/IR/IRMapping.h"
+#include "passes/Differentiation.h"
+#include "passes/Passes.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADINLINECALLS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
+  auto symbol = op->getAttrOfType<FlatSymbolRefAttr>("callee");
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, symbol);
+  if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock() ||
+      !isa<func::ReturnOp>(callee.front().getTerminator())) {
+    InFlightDiagnostic error =
+        op->emitOpError("expected a func.func with a body of one block that "
+                        "returns, but got ")
+        << symbol;
+    if (callee)
+      error.attachNote(callee.getLoc()) << "callee is here";
+    return failure();
+  }
+  return callee;
+}
+
+static LogicalResult
+visitCalleesFirst(func::FuncOp function, DenseMap<Operation *, bool> &isDone,
+                  llvm::function_ref<LogicalResult(func::FuncOp)> visit) {
+  isDone[function] = false;
+  WalkResult callees = function.walk([&](Operation *op) -> WalkResult {
+    if (!isa<CallOp, VjpOp, JvpOp>(op))
+      return WalkResult::advance();
+    FailureOr<func::FuncOp> callee = getCallee(op);
+    if (failed(callee))
+      return WalkResult::interrupt();
+    auto known = isDone.find(*callee);
+    if (known == isDone.end())
+      return visitCalleesFirst(*callee, isDone, visit);
+    if (!known->second)
+      return op->emitOpError("expected no recursion, but @")
+             << callee->getSymName() << " calls itself";
+    return WalkResult::advance();
+  });
+  if (callees.wasInterrupted() || failed(visit(function)))
+    return failure();
+  isDone[function] = true;
+  return success();
+}
+
+LogicalResult
+grad::walkCalleesFirst(ModuleOp module,
+                       llvm::function_ref<LogicalResult(func::FuncOp)> visit) {
+  DenseMap<Operation *, bool> isDone;
+  for (auto function : module.getOps<func::FuncOp>())
+    if (!function.isExternal() && !isDone.contains(function) &&
+        failed(visitCalleesFirst(function, isDone, visit)))
+      return failure();
+  return success();
+}
+
+/// Replaces `call` by the body of its callee.
+static LogicalResult inlineCall(CallOp call) {
+  FailureOr<func::FuncOp> callee = getCallee(call);
+  if (failed(callee))
+    return failure();
+  OpBuilder builder(call);
+  IRMapping values;
+  Block &body = callee->front();
+  values.map(body.getArguments(), call.getInputs());
+  for (Operation &op : body.without_terminator())
+    builder.clone(op, values);
+  call->replaceAllUsesWith(
+      llvm::map_to_vector(body.getTerminator()->getOperands(),
+                          [&](Value v) { return values.lookup(v); }));
+  call->erase();
+  return success();
+}
+
+LogicalResult grad::inlineCalls(func::FuncOp function) {
+  SmallVector<CallOp> calls;
+  function.walk([&](CallOp call) { calls.push_back(call); });
+  for (CallOp call : calls)
+    if (failed(inlineCall(call)))
+      return failure();
+  return success();
+}
+
+void grad::eraseDeadFunctions(ModuleOp module) {
+  SymbolTableCollection tables;
+  // Erasing a caller may free its callees.
+  for (bool changed = true; changed;) {
+    changed = false;
+    SymbolUserMap current(tables, module);
+    for (auto function :
+         llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (function.isPrivate() && current.useEmpty(function)) {
+        function.erase();
+        changed = true;
+      }
+  }
+}
+
+namespace {
+
+struct GradInlineCalls : grad::impl::GradInlineCallsBase<GradInlineCalls> {
+  void runOnOperation() override {
+    if (failed(walkCalleesFirst(getOperation(), inlineCalls)))
+      return signalPassFailure();
+    eraseDeadFunctions(getOperation());
+  }
+};
+
+} // namespace
