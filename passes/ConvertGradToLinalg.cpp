@@ -16,12 +16,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
+#include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
-#include "mlir/IR/Iterators.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
@@ -383,19 +383,11 @@ struct ConvertGradToLinalg
     });
     if (result.wasInterrupted())
       return signalPassFailure();
-    eraseDeadOps();
+    // What all users looked through.
+    eraseDeadOps(getOperation());
   }
 
 private:
-  /// Erases what all users looked through.
-  void eraseDeadOps() {
-    getOperation().walk<WalkOrder::PostOrder, ReverseIterator>(
-        [](Operation *op) {
-          if (isOpTriviallyDead(op))
-            op->erase();
-        });
-  }
-
   FrozenRewritePatternSet patterns;
 };
 

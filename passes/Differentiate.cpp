@@ -10,8 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "mlir/IR/Iterators.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
@@ -22,13 +21,6 @@ namespace mlir::grad {
 
 using namespace mlir;
 using namespace mlir::grad;
-
-void grad::eraseDeadOps(func::FuncOp function) {
-  function.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
-    if (isOpTriviallyDead(op))
-      op->erase();
-  });
-}
 
 namespace {
 

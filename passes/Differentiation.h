@@ -37,9 +37,6 @@ LogicalResult
 walkCalleesFirst(ModuleOp module,
                  llvm::function_ref<LogicalResult(func::FuncOp)> visit);
 
-/// Erases what has no effect and no use, uses first.
-void eraseDeadOps(func::FuncOp function);
-
 /// Erases private functions that nothing refers to.
 void eraseDeadFunctions(ModuleOp module);
 

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Rules.h"
+#include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
