@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Iterators.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
@@ -38,38 +39,55 @@ FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
   return callee;
 }
 
-static LogicalResult
-visitCalleesFirst(func::FuncOp function, DenseMap<Operation *, bool> &isDone,
-                  llvm::function_ref<LogicalResult(func::FuncOp)> visit) {
-  isDone[function] = false;
-  WalkResult callees = function.walk([&](Operation *op) -> WalkResult {
-    if (!isa<CallOp, VjpOp, JvpOp>(op))
-      return WalkResult::advance();
-    FailureOr<func::FuncOp> callee = getCallee(op);
-    if (failed(callee))
-      return WalkResult::interrupt();
-    auto known = isDone.find(*callee);
-    if (known == isDone.end())
-      return visitCalleesFirst(*callee, isDone, visit);
-    if (!known->second)
-      return op->emitOpError("expected no recursion, but @")
-             << callee->getSymName() << " calls itself";
-    return WalkResult::advance();
-  });
-  if (callees.wasInterrupted() || failed(visit(function)))
-    return failure();
-  isDone[function] = true;
-  return success();
-}
+namespace {
+
+/// A function that is visited when its callees have been.
+struct Pending {
+  func::FuncOp function;
+  SmallVector<Operation *> calls; ///< Those not looked at yet, last one first.
+};
+
+} // namespace
 
 LogicalResult
 grad::walkCalleesFirst(ModuleOp module,
                        llvm::function_ref<LogicalResult(func::FuncOp)> visit) {
   DenseMap<Operation *, bool> isDone;
-  for (auto function : module.getOps<func::FuncOp>())
-    if (!function.isExternal() && !isDone.contains(function) &&
-        failed(visitCalleesFirst(function, isDone, visit)))
-      return failure();
+  SmallVector<Pending> stack;
+  auto enter = [&](func::FuncOp function) {
+    isDone[function] = false;
+    Pending &pending = stack.emplace_back();
+    pending.function = function;
+    function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
+      if (isa<CallOp, VjpOp, JvpOp>(op))
+        pending.calls.push_back(op);
+    });
+  };
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (function.isExternal() || isDone.contains(function))
+      continue;
+    enter(function);
+    while (!stack.empty()) {
+      Pending &top = stack.back();
+      if (top.calls.empty()) {
+        if (failed(visit(top.function)))
+          return failure();
+        isDone[top.function] = true;
+        stack.pop_back();
+        continue;
+      }
+      Operation *call = top.calls.pop_back_val();
+      FailureOr<func::FuncOp> callee = getCallee(call);
+      if (failed(callee))
+        return failure();
+      auto known = isDone.find(*callee);
+      if (known == isDone.end())
+        enter(*callee);
+      else if (!known->second)
+        return call->emitOpError("expected no recursion, but @")
+               << callee->getSymName() << " calls itself";
+    }
+  }
   return success();
 }
 
