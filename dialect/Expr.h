@@ -6,8 +6,8 @@
 //
 // The vocabulary of the `partials` strings of GradElementwise.td. An Expr is a
 // tensor in the IR or a number that has not met a tensor yet; arithmetic on
-// Exprs builds `grad` ops and leaves out what a factor of one, a term of zero
-// or two numbers make unnecessary.
+// Exprs builds `grad` ops, of which at least one operand is a tensor, and
+// leaves out factors of one.
 //
 //===----------------------------------------------------------------------===//
 
