@@ -30,11 +30,11 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto body = module.lookupSymbol<LLVM::LLVMFuncOp>(function);
-    if (!body)
+    if (!body || body.isExternal())
       return; // A library of functions, not a program.
     LLVM::LLVMFunctionType type = body.getFunctionType();
     auto pointer = LLVM::LLVMPointerType::get(&getContext());
-    if (!isa<LLVM::LLVMVoidType>(type.getReturnType()) ||
+    if (!isa<LLVM::LLVMVoidType>(type.getReturnType()) || type.isVarArg() ||
         !llvm::all_of(type.getParams(), [&](Type t) { return t == pointer; })) {
       body.emitOpError("expected buffers only, arguments and results, but got ")
           << type;

@@ -36,3 +36,17 @@ llvm.func @gradopt_main()
 llvm.func @main() {
   llvm.return
 }
+
+// -----
+
+// A program has a body.
+// CHECK-LABEL: llvm.func @main
+llvm.func @main(!llvm.ptr)
+// CHECK-NOT: gradopt_main
+
+// -----
+
+// expected-error @below {{expected buffers only, arguments and results, but got '!llvm.func<void (ptr, ...)>'}}
+llvm.func @main(%x: !llvm.ptr, ...) {
+  llvm.return
+}
