@@ -20,12 +20,15 @@ T = TypeVar("T")
 UNARY = (np.sin, np.tanh, np.negative, lambda x: np.exp(-x * x), lambda x: 1.0 / (2.0 + x * x))
 BINARY = (np.add, np.subtract, np.multiply, np.maximum, lambda a, b: np.where(a < b, a, b))
 SHAPES = ((5, 7), (7,), (5, 1), (5, 5))
+# Each of the large ones exceeds the cache that grad-block-loops works in.
+LARGE_SHAPES = ((300, 400), (400,), (300, 1), (300, 300))
 
 
 def graph(choices: Sequence[int], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Grows a graph from `inputs` as `choices` tell; returns three of its values."""
     numbers: Iterator[int] = iter(choices)
     values = list(inputs)
+    shapes = [v.shape for v in inputs]
 
     def pick(options: Sequence[T]) -> T:
         return options[next(numbers, 0) % len(options)]
@@ -36,15 +39,16 @@ def graph(choices: Sequence[int], inputs: Sequence[np.ndarray]) -> list[np.ndarr
         if kind <= 1:
             return pick(UNARY)(a)
         if kind <= 4:
-            return pick(BINARY)(a, pick([v for v in values if fits(v.shape, a.shape)]))
+            limit = math.prod(shapes[0])
+            return pick(BINARY)(a, pick([v for v in values if fits(v.shape, a.shape, limit)]))
         if kind == 5 and a.ndim:
             return np.sum(a, axis=pick(range(a.ndim)), keepdims=bool(pick([0, 1]))) / 7.0
         if kind == 6:
             return np.max(a) - a if a.ndim else a
         if kind == 7:
             return a.T
-        square = [v for v in values if v.shape == (5, 5)]
-        wide = [v for v in values if v.ndim == 2 and v.shape[0] == 5]
+        square = [v for v in values if v.shape == shapes[-1]]
+        wide = [v for v in values if v.ndim == 2 and v.shape[0] == shapes[-1][0]]
         return np.tanh(pick(square) @ pick(wide))
 
     for _ in range(len(choices) // 4):
@@ -52,16 +56,16 @@ def graph(choices: Sequence[int], inputs: Sequence[np.ndarray]) -> list[np.ndarr
     return [values[-1], pick(values), pick(values)]
 
 
-def fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+def fits(a: tuple[int, ...], b: tuple[int, ...], limit: int) -> bool:
     try:
-        return math.prod(np.broadcast_shapes(a, b)) <= 35
+        return math.prod(np.broadcast_shapes(a, b)) <= limit
     except ValueError:
         return False
 
 
-def check(choices: Sequence[int]) -> None:
+def check(choices: Sequence[int], shapes: Sequence[tuple[int, ...]] = SHAPES) -> None:
     rng = np.random.default_rng(len(choices))
-    inputs = [rng.uniform(-1.0, 1.0, shape) for shape in SHAPES]
+    inputs = [rng.uniform(-1.0, 1.0, shape) for shape in shapes]
     expected = graph(choices, inputs)
     actual = go.compile(lambda *arrays: graph(choices, arrays))(*inputs)
     for a, e in zip(actual, expected, strict=True):
@@ -77,3 +81,9 @@ def test_random_graphs(choices: list[int]) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_large_graphs(seed: int) -> None:
     check(np.random.default_rng(seed).integers(0, 2520, 200).tolist())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_large_arrays(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    check(rng.integers(0, 2520, rng.integers(20, 120)).tolist(), LARGE_SHAPES)
