@@ -52,6 +52,9 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
                      DeclareOpInterfaceMethods<LinearizeOpInterface>], traits)> {
   assert !eq(!size(names), !size(partials)),
          "grad." # mnemonic # " needs one partial for each operand";
+  let description = "Partial derivative in " # !interleave(
+      !foreach(i, !range(!size(names)), names[i] # ": `" # partials[i] # "`"),
+      "; in ") # ".";
   let results = (outs Grad_Tensor:$result);
   let extraClassDefinition = emitScalarDefinition # [{
     ::llvm::LogicalResult $cppClass::linearize(
@@ -388,6 +391,7 @@ class Grad_TestOp<string mnemonic, string scalar>
     : Grad_PredicateOp<mnemonic, ["x"], scalar> {
   let arguments = (ins Grad_FloatTensor:$x);
   let assemblyFormat = "$x attr-dict `:` type($x)";
+  let description = "The result is a tensor of bools.";
 }
 
 def Grad_IsnanOp : Grad_TestOp<"isnan", "s.isnan()"> {
@@ -403,6 +407,7 @@ def Grad_IsfiniteOp : Grad_TestOp<"isfinite", "s.isfinite()"> {
 class Grad_LogicalOp<string mnemonic, string scalar, list<Trait> traits = []>
     : Grad_ElementwiseBase<mnemonic, ["lhs", "rhs"], scalar,
         !listconcat([SameOperandsAndResultType], traits)> {
+  let description = "Elementwise. Has no derivative.";
   let arguments = (ins Grad_BoolTensor:$lhs, Grad_BoolTensor:$rhs);
   let results = (outs Grad_BoolTensor:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
@@ -421,6 +426,7 @@ def Grad_LogicalNotOp
     : Grad_ElementwiseBase<"logical_not", ["x"], "s.logicalNot()",
                            [SameOperandsAndResultType, Involution]> {
   let summary = "not x, of bools";
+  let description = "Elementwise. Has no derivative.";
   let arguments = (ins Grad_BoolTensor:$x);
   let results = (outs Grad_BoolTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($result)";
@@ -438,6 +444,14 @@ def Grad_SelectOp
          DeclareOpInterfaceMethods<LinearizeOpInterface>,
          DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "elements of `on_true` where `condition` holds, else of `on_false`";
+  let description = [{
+    Linear in both values: a cotangent goes to the one that was chosen, zero to
+    the other.
+
+    ```mlir
+    %y = grad.select %p, %a, %b : tensor<4xi1>, tensor<4xf64>
+    ```
+  }];
   let arguments = (ins Grad_BoolTensor:$condition, Grad_Tensor:$on_true,
                        Grad_Tensor:$on_false);
   let results = (outs Grad_Tensor:$result);

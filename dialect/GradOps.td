@@ -29,6 +29,13 @@ class Grad_LinearOp<string mnemonic, list<Trait> traits = []>
 
 def Grad_ConstantOp : Grad_Op<"constant", [ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "tensor known at compile time";
+  let description = [{
+    A splat is not stored element by element.
+
+    ```mlir
+    %0 = grad.constant dense<1.0> : tensor<4x4xf64>
+    ```
+  }];
   let arguments = (ins ElementsAttr:$value);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "attr-dict $value";
@@ -77,6 +84,13 @@ def Grad_BroadcastOp : Grad_LinearOp<"broadcast"> {
 
 def Grad_ReshapeOp : Grad_LinearOp<"reshape"> {
   let summary = "same elements in row-major order, another shape";
+  let description = [{
+    The numbers of elements are equal.
+
+    ```mlir
+    %1 = grad.reshape %0, shape = [6] : tensor<2x3xf64> -> tensor<6xf64>
+    ```
+  }];
   let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$shape);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x `,` `shape` `=` $shape attr-dict `:` type($x) `->` type($result)";
@@ -160,6 +174,13 @@ def Grad_PadOp : Grad_LinearOp<"pad"> {
 
 def Grad_ConcatenateOp : Grad_LinearOp<"concatenate"> {
   let summary = "tensors one behind the other along one dimension";
+  let description = [{
+    All inputs have the same extents in the other dimensions.
+
+    ```mlir
+    %1 = grad.concatenate(%a, %b), dimension = 0 : tensor<2xf64>, tensor<3xf64> -> tensor<5xf64>
+    ```
+  }];
   let arguments = (ins Variadic<Grad_Tensor>:$inputs, I64Attr:$dimension);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "`(` $inputs `)` `,` `dimension` `=` $dimension attr-dict "
@@ -169,6 +190,13 @@ def Grad_ConcatenateOp : Grad_LinearOp<"concatenate"> {
 
 def Grad_ReverseOp : Grad_LinearOp<"reverse"> {
   let summary = "reversal along dimensions";
+  let description = [{
+    Its own transpose.
+
+    ```mlir
+    %1 = grad.reverse %0, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+    ```
+  }];
   let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$dimensions);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x `,` `dimensions` `=` $dimensions attr-dict "
@@ -201,6 +229,13 @@ def Grad_ReduceSumOp : Grad_ReduceOp<"sum", Grad_NumberTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>,
      DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "sum over dimensions; 0 over nothing";
+  let description = [{
+    Long sums of floats are added up in blocks. The transpose of `grad.broadcast`.
+
+    ```mlir
+    %1 = grad.reduce_sum %0, dimensions = [1] : tensor<2x3xf64> -> tensor<2xf64>
+    ```
+  }];
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
@@ -221,9 +256,11 @@ def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_NumberTensor,
 }
 def Grad_ReduceAnyOp : Grad_ReduceOp<"any", Grad_BoolTensor, []> {
   let summary = "whether any element holds";
+  let description = "False over nothing. Has no derivative.";
 }
 def Grad_ReduceAllOp : Grad_ReduceOp<"all", Grad_BoolTensor, []> {
   let summary = "whether all elements hold";
+  let description = "True over nothing. Has no derivative.";
 }
 
 /// Position of the first extreme element along one dimension.
@@ -243,9 +280,11 @@ class Grad_ArgReduceOp<string mnemonic> : Grad_StructuralOp<mnemonic> {
 }
 def Grad_ArgmaxOp : Grad_ArgReduceOp<"argmax"> {
   let summary = "index of the first maximum, or of the first NaN";
+  let description = "An i64 along one dimension, which is not empty. Has no derivative.";
 }
 def Grad_ArgminOp : Grad_ArgReduceOp<"argmin"> {
   let summary = "index of the first minimum, or of the first NaN";
+  let description = "An i64 along one dimension, which is not empty. Has no derivative.";
 }
 
 def Grad_CumsumOp : Grad_LinearOp<"cumsum"> {
@@ -319,6 +358,7 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
 def Grad_StopGradientOp : Grad_Op<"stop_gradient",
     [SameOperandsAndResultType, DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "identity whose derivative is zero";
+  let description = "What is computed from it is a constant to derivatives, in either mode.";
   let arguments = (ins Grad_Tensor:$x);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($result)";
@@ -326,6 +366,13 @@ def Grad_StopGradientOp : Grad_Op<"stop_gradient",
 
 def Grad_CallOp : Grad_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "call of a function of tensors";
+  let description = [{
+    Inlined by `grad-inline-calls`, so that what is differentiated has no calls.
+
+    ```mlir
+    %0 = grad.call @f(%x) : (tensor<4xf64>) -> tensor<f64>
+    ```
+  }];
   let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs);
   let results = (outs Variadic<Grad_Tensor>:$outputs);
   let assemblyFormat = "$callee `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
@@ -390,6 +437,7 @@ def Grad_TransposedOp : Grad_Op<"transposed", [SingleBlock]> {
 
 def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let summary = "end of the region of grad.transposed";
+  let description = "Its operands are the tangents that the transposed function takes cotangents of.";
   let arguments = (ins Variadic<Grad_FloatTensor>:$tangents);
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
