@@ -48,7 +48,7 @@ namespace {
 struct Kernel {
   SmallVector<Operation *> ops;
   llvm::SetVector<Value> buffers; ///< None of them is a view of another one.
-  SmallVector<Value> views;       ///< Of these buffers, with static layout.
+  SmallVector<Value> views;       ///< Of these buffers, with static strides.
   SmallVector<Value> scalars;
   SmallVector<Operation *> constants;
 };
@@ -108,9 +108,8 @@ static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
       SmallVector<int64_t> strides;
       if (!rootType || !rootType.getLayout().isIdentity() ||
           !rootType.hasStaticShape() || rootType.getNumElements() == 0 ||
-          type.getNumElements() == 0 ||
+          !type.hasStaticShape() || type.getNumElements() == 0 ||
           failed(type.getStridesAndOffset(strides, offset)) ||
-          ShapedType::isDynamic(offset) ||
           llvm::any_of(strides, ShapedType::isDynamic))
         return std::nullopt;
       kernel.buffers.insert(root);
@@ -246,8 +245,13 @@ static void createCall(const Kernel &kernel, func::FuncOp function) {
     int64_t offset;
     SmallVector<int64_t> strides;
     (void)cast<MemRefType>(view.getType()).getStridesAndOffset(strides, offset);
-    operands.push_back(
-        arith::ConstantIndexOp::create(builder, last->getLoc(), offset));
+    Location loc = last->getLoc();
+    if (ShapedType::isDynamic(offset))
+      operands.push_back(
+          memref::ExtractStridedMetadataOp::create(builder, loc, view)
+              .getOffset());
+    else
+      operands.push_back(arith::ConstantIndexOp::create(builder, loc, offset));
   }
   llvm::append_range(operands, kernel.scalars);
   func::CallOp::create(builder, last->getLoc(), function, operands);

@@ -356,7 +356,7 @@ def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
       return
     }
     ```
-    Of a view with a static layout, the function gets the buffer and the offset.
+    Of a view with static strides, the function gets the buffer and the offset.
   }];
   let options = [
     Option<"minNests", "min-nests", "int64_t", /*default=*/"32",

@@ -44,6 +44,21 @@ def shuffled(w: Array, u: Array) -> Any:
     return np.sum(y**2)
 
 
+def hidden_markov_model(w: Array, u: Array, observed: Array) -> Any:
+    """The forward algorithm; reads columns at indices known at run time."""
+    alpha = w[0] + u[observed[0]]
+    for o in observed[1:]:
+        terms = alpha[:, None] + w
+        top = stop_gradient(np.max(terms, axis=0))
+        alpha = top + np.log(np.sum(np.exp(terms - top), axis=0)) + u[o]
+    return np.log(np.sum(np.exp(alpha - 50.0)))
+
+
+def stop_gradient(x: Any) -> Any:
+    """The real part where the function is evaluated in complex numbers."""
+    return np.real(x) if isinstance(x, (np.ndarray, np.generic)) else go.stop_gradient(x)
+
+
 def complex_step(f: Callable[..., Any], args: tuple[Array, ...], argnum: int) -> Array:
     """The gradient of an analytic function, without cancellation (Squire and Trapp, 1998)."""
     gradient = np.empty(args[argnum].shape)
@@ -66,4 +81,14 @@ def test_gradients_of_unrolled_loops(f: Callable[..., Any]) -> None:
     np.testing.assert_allclose(value, f(*args), rtol=1e-12)
     for argnum, gradient in enumerate(gradients):
         expected = complex_step(f, args, argnum)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_gradients_at_traced_indices() -> None:
+    rng = np.random.default_rng(4)
+    args = (rng.normal(size=(5, 5)), rng.normal(size=(8, 5)))
+    observed = rng.integers(0, 8, STEPS)
+    gradients = go.grad(hidden_markov_model, argnums=(0, 1))(*args, observed)
+    for argnum, gradient in enumerate(gradients):
+        expected = complex_step(lambda w, u: hidden_markov_model(w, u, observed), args, argnum)
         np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-13)

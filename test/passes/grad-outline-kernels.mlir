@@ -89,6 +89,40 @@ func.func @rows(%x: memref<3x16xf64>, %y: memref<f64> {grad.result}, %z: memref<
 
 // -----
 
+// Where a view begins may be known at run time only.
+
+#row = affine_map<(d0) -> (d0)>
+
+// CHECK-LABEL: func.func @dynamic_rows(
+// CHECK-SAME: %[[X:.*]]: memref<3x16xf64>, %[[I:.*]]: index, %[[Y:.*]]: memref<16xf64>
+// CHECK: %[[ROW:.*]] = memref.subview %[[X]][%[[I]], 0]
+// CHECK: %{{.*}}, %[[AT:.*]], %{{.*}}, %{{.*}} = memref.extract_strided_metadata %[[ROW]]
+// CHECK: call @[[KERNEL:.*]](%[[X]], %[[Y]], %[[AT]])
+// CHECK: %[[FIRST:.*]] = arith.constant 16 : index
+// CHECK: call @[[KERNEL]](%[[X]], %[[Y]], %[[FIRST]])
+func.func @dynamic_rows(%x: memref<3x16xf64>, %i: index, %y: memref<16xf64> {grad.result}, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64} {
+  %row = memref.subview %x[%i, 0] [1, 16] [1, 1]
+      : memref<3x16xf64> to memref<16xf64, strided<[1], offset: ?>>
+  linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel"]}
+      ins(%row : memref<16xf64, strided<[1], offset: ?>>) outs(%y : memref<16xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %out : f64
+    linalg.yield %0 : f64
+  }
+  %row1 = memref.subview %x[1, 0] [1, 16] [1, 1]
+      : memref<3x16xf64> to memref<16xf64, strided<[1], offset: 16>>
+  linalg.generic {indexing_maps = [#row, #row], iterator_types = ["parallel"]}
+      ins(%row1 : memref<16xf64, strided<[1], offset: 16>>) outs(%y : memref<16xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %out : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// -----
+
 // A short program of different nests stays as it is, unless asked.
 
 #id = affine_map<(d0) -> (d0)>
