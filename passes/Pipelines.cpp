@@ -28,6 +28,8 @@ static std::unique_ptr<Pass> createCanonicalize() {
 }
 
 static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
+  // What is computed once has one cotangent.
+  manager.addPass(createCSEPass());
   manager.addPass(createGradDifferentiate());
 }
 

@@ -92,3 +92,16 @@ def test_gradients_at_traced_indices() -> None:
     for argnum, gradient in enumerate(gradients):
         expected = complex_step(lambda w, u: hidden_markov_model(w, u, observed), args, argnum)
         np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_many_parts(axis: int) -> None:
+    def f(x: Array) -> Any:
+        parts = [np.sin(x[i]) * x[i - 1] for i in range(STEPS)]
+        return np.concatenate([np.stack(parts, axis), np.stack(parts[::-1], axis)], axis)
+
+    x = np.random.default_rng(5).normal(size=(STEPS, 3))
+    np.testing.assert_allclose(go.compile(f)(x), f(x), rtol=1e-15)
+    expected = complex_step(lambda x: np.sum(f(x) ** 2), (x,), 0)
+    gradient = go.grad(lambda x: np.sum(f(x) ** 2))(x)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-14)
