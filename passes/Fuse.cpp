@@ -249,11 +249,13 @@ static bool runsWithItsUsers(GenericOp producer) {
 /// Gives consumers a copy of their producer, each to be fused with its own:
 /// free producers wherever they can be inlined, cheap ones if this makes their
 /// result disappear and reads no more than storing it would.
-static bool duplicateProducers(RewriterBase &rewriter, Block &block) {
+/// Adds the copies and what uses them to `touched`.
+static void duplicateProducers(RewriterBase &rewriter, Block &block,
+                               llvm::SetVector<Operation *> &touched) {
   constexpr unsigned kMaxLargeInputs = 2;
-  bool changed = false;
   for (auto producer : llvm::make_early_inc_range(block.getOps<GenericOp>())) {
-    if (producer->getNumResults() != 1)
+    // What reads a new copy is to be fused with it before its cost is known.
+    if (producer->getNumResults() != 1 || touched.contains(producer))
       continue;
     BodyCost cost = getBodyCost(producer);
     if (cost == BodyCost::Expensive)
@@ -286,15 +288,17 @@ static bool duplicateProducers(RewriterBase &rewriter, Block &block) {
       if (!copy) {
         rewriter.setInsertionPoint(use->getOwner());
         copy = rewriter.clone(*producer);
+        touched.insert(copy);
+        touched.insert(use->getOwner());
       }
       rewriter.modifyOpInPlace(use->getOwner(),
                                [&] { use->set(copy->getResult(0)); });
     }
-    if (producer->use_empty())
+    if (producer->use_empty()) {
+      touched.remove(producer);
       rewriter.eraseOp(producer);
-    changed = true;
+    }
   }
-  return changed;
 }
 
 /// A loop is a reduction exactly if some result does not depend on it.
@@ -391,24 +395,25 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     generalize(rewriter, func);
     dropUnitLoops(rewriter, func);
 
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
     bool changed = true;
-    unsigned numRounds = 0;
     while (changed) {
       // Long chains may need more iterations than the driver allows: what is
       // left then is valid, and the next round goes on with it.
-      changed = failed(applyPatternsGreedily(func, patterns)) &&
-                ++numRounds < kMaxRounds;
-      // The patterns may have erased dead ops with their regions.
-      SmallVector<Block *> blocks;
-      func.walk([&](Block *block) {
-        if (!isa<linalg::LinalgOp>(block->getParentOp()) && !block->empty())
-          blocks.push_back(block);
-      });
-      for (Block *block : blocks)
-        changed |= duplicateProducers(rewriter, *block);
-      if (changed)
-        continue;
-      for (Block *block : blocks) {
+      unsigned numRounds = 0;
+      while (failed(applyPatternsGreedily(func, patterns, config)) &&
+             ++numRounds < kMaxRounds)
+        ;
+      changed = false;
+      llvm::SetVector<Operation *> touched;
+      do {
+        touched.clear();
+        for (Block *block : getBlocks(func))
+          duplicateProducers(rewriter, *block, touched);
+        (void)applyOpPatternsGreedily(touched.getArrayRef(), patterns, config);
+      } while (!touched.empty());
+      for (Block *block : getBlocks(func)) {
         unsigned merged = mergeLoopNests(rewriter, *block);
         numMerged += merged;
         changed |= merged != 0;
@@ -430,6 +435,17 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
   }
 
 private:
+  /// The blocks of the function, without bodies of linalg ops. Patterns may
+  /// erase dead ops with their regions.
+  static SmallVector<Block *> getBlocks(func::FuncOp func) {
+    SmallVector<Block *> blocks;
+    func.walk([&](Block *block) {
+      if (!isa<linalg::LinalgOp>(block->getParentOp()) && !block->empty())
+        blocks.push_back(block);
+    });
+    return blocks;
+  }
+
   FrozenRewritePatternSet patterns;
 };
 

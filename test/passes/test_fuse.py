@@ -87,3 +87,22 @@ def test_large_graphs(seed: int) -> None:
 def test_large_arrays(seed: int) -> None:
     rng = np.random.default_rng(seed)
     check(rng.integers(0, 2520, rng.integers(20, 120)).tolist(), LARGE_SHAPES)
+
+
+@pytest.mark.parametrize("length", [20, 80])
+def test_long_chains_are_not_repeated(length: int) -> None:
+    """Each link is cheap and read by another loop, too: copies of copies would be quadratic."""
+
+    def chain(x: np.ndarray) -> list[np.ndarray]:
+        results = []
+        total = x[0]
+        for i in range(1, length):
+            total = np.maximum(total, x[i])
+            results.append(x * total)
+        return results
+
+    lowered = go.compile(chain).lower(np.ones(length))
+    before, after = (lowered.mlir(s).count("maximum") for s in ("simplified", "linalg"))
+    assert before == length - 1
+    # A copy repeats at most the 8 operations that count as cheap.
+    assert after <= 9 * before
