@@ -294,10 +294,8 @@ static void duplicateProducers(RewriterBase &rewriter, Block &block,
       rewriter.modifyOpInPlace(use->getOwner(),
                                [&] { use->set(copy->getResult(0)); });
     }
-    if (producer->use_empty()) {
-      touched.remove(producer);
+    if (producer->use_empty())
       rewriter.eraseOp(producer);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Gradients against HIPS autograd, a reverse-mode peer in plain NumPy, if it is installed."""
+"""Gradients against HIPS autograd, a reverse-mode peer in plain NumPy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import autograd
+import autograd.numpy as peer_numpy
 import numpy as np
-import pytest
 
 import gradopt as go
-
-autograd = pytest.importorskip("autograd")
-peer_numpy = pytest.importorskip("autograd.numpy")
 
 Array = np.ndarray[Any, Any]
 
