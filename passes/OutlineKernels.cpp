@@ -44,11 +44,18 @@ using linalg::LinalgOp;
 
 namespace {
 
+/// A view with static strides. The offset may be dynamic.
+struct View {
+  Value value, root;
+  SmallVector<int64_t> strides;
+  int64_t offset;
+};
+
 /// Adjacent ops that become one function.
 struct Kernel {
   SmallVector<Operation *> ops;
   llvm::SetVector<Value> buffers; ///< None of them is a view of another one.
-  SmallVector<Value> views;       ///< Of these buffers, with static strides.
+  SmallVector<View> views;        ///< Of these buffers.
   SmallVector<Value> scalars;
   SmallVector<Operation *> constants;
 };
@@ -120,7 +127,7 @@ static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
               return op->isAncestor(user) && !takesAnyLayout(user);
             }))
           return std::nullopt;
-      kernel.views.push_back(value);
+      kernel.views.push_back({value, root, strides, offset});
     }
   }
   bool callsOthers = llvm::any_of(ops, [](Operation *op) {
@@ -136,24 +143,27 @@ static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
 static std::vector<Kernel> collectKernels(Block &block) {
   std::vector<Kernel> kernels;
   SmallVector<Operation *> fills;
+  auto addKernel = [&](ArrayRef<Operation *> ops) {
+    if (auto kernel = analyze(ops))
+      kernels.push_back(std::move(*kernel));
+  };
   auto flush = [&](Operation *nest) {
-    SmallVector<Operation *> ops;
-    auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest);
-    for (Operation *fill : fills) {
-      Value filled = fill->getOperand(1);
-      if (destination &&
-          llvm::is_contained(destination.getDpsInits(), filled)) {
-        ops.push_back(fill);
-      } else if (auto kernel = analyze({fill})) {
-        kernels.push_back(std::move(*kernel));
-      }
-    }
+    // The last fills run with the nest if it updates what they write. Nothing
+    // changes places: buffers may share memory.
+    size_t numBefore = fills.size();
+    if (auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest))
+      while (numBefore > 0 &&
+             llvm::is_contained(destination.getDpsInits(),
+                                fills[numBefore - 1]->getOperand(1)))
+        --numBefore;
+    for (Operation *fill : ArrayRef(fills).take_front(numBefore))
+      addKernel(fill);
+    SmallVector<Operation *> ops(ArrayRef(fills).drop_front(numBefore));
     fills.clear();
     if (!nest)
       return;
     ops.push_back(nest);
-    if (auto kernel = analyze(ops))
-      kernels.push_back(std::move(*kernel));
+    addKernel(ops);
   };
   for (Operation &op : block) {
     if (isa<linalg::FillOp>(op) && isNest(&op))
@@ -209,22 +219,19 @@ static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel,
   for (auto [i, buffer] : llvm::enumerate(kernel.buffers))
     mapping.map(buffer, body->getArgument(i));
   unsigned next = kernel.buffers.size();
-  for (Value view : kernel.views) {
-    auto type = cast<MemRefType>(view.getType());
-    int64_t offset;
-    SmallVector<int64_t> strides;
-    (void)type.getStridesAndOffset(strides, offset);
+  for (const View &view : kernel.views) {
+    auto type = cast<MemRefType>(view.value.getType());
     SmallVector<OpFoldResult> sizes =
         getAsIndexOpFoldResult(builder.getContext(), type.getShape());
-    auto anywhere =
-        MemRefType::get(type.getShape(), type.getElementType(),
-                        StridedLayoutAttr::get(builder.getContext(),
-                                               ShapedType::kDynamic, strides));
+    auto anywhere = MemRefType::get(type.getShape(), type.getElementType(),
+                                    StridedLayoutAttr::get(builder.getContext(),
+                                                           ShapedType::kDynamic,
+                                                           view.strides));
     Value moved = memref::ReinterpretCastOp::create(
-        inside, view.getLoc(), anywhere, mapping.lookup(findRoot(view)),
+        inside, view.value.getLoc(), anywhere, mapping.lookup(view.root),
         OpFoldResult(body->getArgument(next++)), sizes,
-        getAsIndexOpFoldResult(builder.getContext(), strides));
-    mapping.map(view, moved);
+        getAsIndexOpFoldResult(builder.getContext(), view.strides));
+    mapping.map(view.value, moved);
   }
   for (Value scalar : kernel.scalars)
     mapping.map(scalar, body->getArgument(next++));
@@ -241,17 +248,15 @@ static void createCall(const Kernel &kernel, func::FuncOp function) {
   Operation *last = kernel.ops.back();
   OpBuilder builder(last);
   SmallVector<Value> operands = llvm::to_vector(kernel.buffers);
-  for (Value view : kernel.views) {
-    int64_t offset;
-    SmallVector<int64_t> strides;
-    (void)cast<MemRefType>(view.getType()).getStridesAndOffset(strides, offset);
+  for (const View &view : kernel.views) {
     Location loc = last->getLoc();
-    if (ShapedType::isDynamic(offset))
+    if (ShapedType::isDynamic(view.offset))
       operands.push_back(
-          memref::ExtractStridedMetadataOp::create(builder, loc, view)
+          memref::ExtractStridedMetadataOp::create(builder, loc, view.value)
               .getOffset());
     else
-      operands.push_back(arith::ConstantIndexOp::create(builder, loc, offset));
+      operands.push_back(
+          arith::ConstantIndexOp::create(builder, loc, view.offset));
   }
   llvm::append_range(operands, kernel.scalars);
   func::CallOp::create(builder, last->getLoc(), function, operands);

@@ -211,3 +211,38 @@ func.func @results_and_choices(%x: memref<16xf64>, %y: memref<16xf64>, %c: i1, %
   linalg.exp ins(%x : memref<16xf64>) outs(%0 : memref<16xf64>)
   return
 }
+
+// -----
+
+// A fill does not move behind another one, which may write the same memory.
+
+// ALL-LABEL: func.func @fills_in_order(
+// ALL-SAME: %[[X:.*]]: memref<16xf64>, %[[Y:.*]]: memref<16xf64> {grad.result}, %[[S:.*]]: memref<f64> {grad.result}
+// ALL: call @{{.*}}(%[[Y]])
+// ALL-NEXT: call @{{.*}}(%[[S]], %[[X]])
+// ALL-NEXT: call @{{.*}}(%[[S]])
+// ALL-NEXT: call @{{.*}}(%[[Y]])
+// ALL-NEXT: call @{{.*}}(%[[X]], %[[S]])
+// ALL-NEXT: return
+func.func @fills_in_order(%x: memref<16xf64>, %y: memref<16xf64> {grad.result}, %s: memref<f64> {grad.result}, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64} {
+  %zero = arith.constant 0.0 : f64
+  %one = arith.constant 1.0 : f64
+  linalg.fill ins(%one : f64) outs(%y : memref<16xf64>)
+  linalg.fill ins(%zero : f64) outs(%s : memref<f64>)
+  linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : memref<16xf64>) outs(%s : memref<f64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %out : f64
+    linalg.yield %0 : f64
+  }
+  linalg.fill ins(%zero : f64) outs(%s : memref<f64>)
+  linalg.fill ins(%zero : f64) outs(%y : memref<16xf64>)
+  linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>, affine_map<(d0) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : memref<16xf64>) outs(%s : memref<f64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.mulf %in, %out : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
