@@ -16,8 +16,10 @@ from typing import Any
 from mlir import ir
 
 from gradopt import checks, prims
-from gradopt.calling import function_name, result_tracer
+from gradopt.calling import describe_value, function_name, result_tracer
 from gradopt.dialects import grad as dialect
+from gradopt.errors import ArgumentError
+from gradopt.location import function_source
 from gradopt.pytree import TreeDef, flatten, leaf_paths
 from gradopt.trace import Scope, within
 from gradopt.tracer import Tracer
@@ -110,6 +112,21 @@ def emit_jvp(
     directions = [here.use(value) for value in tangents]
     types = [inner.results[i] for i in of]
     return _emit(dialect.JvpOp, inner, types, inputs, directions, list(wrt), list(of))
+
+
+def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any, Any]:
+    """What a function with auxiliary data returned: the `name` and aux.
+
+    Raises:
+        ArgumentError: it did not return two values; at the function's definition.
+    """
+    if type(result) is not tuple or len(result) != 2:
+        raise ArgumentError(
+            f"with has_aux=True {function_name(function)} must return ({name}, aux), but it "
+            f"returned {describe_value(result)}",
+            function_source(function),
+        )
+    return result
 
 
 def traced_leaves(tree: Any, root: str) -> tuple[list[Tracer], TreeDef, list[str]]:

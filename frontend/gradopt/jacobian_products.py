@@ -14,8 +14,6 @@ from gradopt import prims
 from gradopt.calling import (
     call_user,
     check_callable,
-    describe_value,
-    function_name,
     plain_leaf,
     result_tracer,
     returned_tracer,
@@ -27,6 +25,7 @@ from gradopt.inner import (
     emit_call,
     emit_jvp,
     emit_vjp,
+    split_aux,
     trace_inner,
     traced_leaves,
 )
@@ -65,18 +64,6 @@ def _directions(
     return checked
 
 
-def _split_aux(result: Any, has_aux: bool, function: Callable[..., Any]) -> tuple[Any, Any]:
-    if not has_aux:
-        return result, None
-    if type(result) is not tuple or len(result) != 2:
-        raise ArgumentError(
-            f"with has_aux=True {function_name(function)} must return (result, aux), but it "
-            f"returned {describe_value(result)}",
-            function_source(function),
-        )
-    return result
-
-
 @dataclass(frozen=True)
 class _Linearization:
     """A traced function with the structures of what goes in and comes out."""
@@ -97,9 +84,9 @@ def _linearize(
     leaves, in_tree, paths = traced_leaves(primals, "primals")
 
     def body(arguments: list[Tracer]) -> tuple[list[Tracer], Any]:
-        out, aux = _split_aux(
-            call_user(function, in_tree.unflatten(arguments), {}), has_aux, function
-        )
+        out, aux = call_user(function, in_tree.unflatten(arguments), {}), None
+        if has_aux:
+            out, aux = split_aux(out, "result", function)
         results: list[Tracer] = []
         trees: list[Any] = []
         for value, root in ((out, "result"), (aux, "aux")):

@@ -19,7 +19,7 @@ from gradopt.calling import (
 )
 from gradopt.context import shape_and_dtype
 from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError, hide_frames
-from gradopt.inner import emit_vjp, trace_inner, traced_leaves
+from gradopt.inner import emit_vjp, split_aux, trace_inner, traced_leaves
 from gradopt.location import function_source
 from gradopt.pytree import TreeDef, flatten, leaf_paths, tree_map
 from gradopt.trace import current_scope
@@ -115,13 +115,7 @@ class _Gradient:
             result = call_user(self._function, tuple(inner_args), kwargs)
             aux: Any = None
             if self._has_aux:
-                if type(result) is not tuple or len(result) != 2:
-                    raise ArgumentError(
-                        f"with has_aux=True {function_name(self._function)} must return "
-                        f"(loss, aux), but it returned {describe_value(result)}",
-                        function_source(self._function),
-                    )
-                result, aux = result
+                result, aux = split_aux(result, "loss", self._function)
             loss = self._scalar_loss(result)
             aux_leaves, aux_tree = flatten(aux)
             aux_paths = leaf_paths(aux_tree, "aux")
