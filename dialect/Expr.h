@@ -14,6 +14,7 @@
 #ifndef GRADOPT_DIALECT_EXPR_H
 #define GRADOPT_DIALECT_EXPR_H
 
+#include "dialect/RuleContexts.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include <functional>
@@ -51,11 +52,12 @@ struct ExprBuilder {
     type = cast<RankedTensorType>(value.getType());
     return Expr(*this, value);
   }
-  /// The sum of `tangents[i] * partials[i]()` over the tangents that are not
-  /// symbolic zeros; null if all terms vanish.
-  Value tangent(ArrayRef<Value> tangents,
-                ArrayRef<std::function<Expr()>> partials);
 };
+
+/// Sets the tangent of the result of `op` to the sum of `tangent_i *
+/// partials[i]()` over the operands whose tangents are not symbolic zeros.
+void setTangentFromPartials(Operation *op, LinearizeContext &context,
+                            ArrayRef<std::function<Expr()>> partials);
 
 Expr operator+(const Expr &lhs, const Expr &rhs);
 Expr operator-(const Expr &lhs, const Expr &rhs);

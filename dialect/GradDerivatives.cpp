@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The rules of the ops that are not described by partial derivatives, in the
-// order of the .td files. Null values are symbolic zeros.
+// order of the .td files. A cotangent is added to values that are coefficients,
+// too: the context drops it. Where it takes ops to compute it, a rule asks.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,10 +17,6 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-using Tangents = ArrayRef<Value>;
-using Results = SmallVectorImpl<Value>;
-using Linear = ArrayRef<bool>;
-using Cotangents = MutableArrayRef<Value>;
 using Dimensions = SmallVector<int64_t>;
 
 static RankedTensorType typeOf(Value value) {
@@ -28,20 +25,23 @@ static RankedTensorType typeOf(Value value) {
 
 /// The tangent of an op that is linear in all float operands: the op itself on
 /// the tangents, with zeros for the symbolic ones.
-static LogicalResult linearizeByItself(Operation *op, OpBuilder &builder,
-                                       Tangents tangents, Results &results) {
+static LogicalResult linearizeByItself(Operation *op,
+                                       LinearizeContext &context) {
   SmallVector<Value> operands;
-  for (auto [operand, tangent] : llvm::zip_equal(op->getOperands(), tangents)) {
-    if (tangent)
+  for (Value operand : op->getOperands()) {
+    if (Value tangent = context.getTangent(operand))
       operands.push_back(tangent);
     else if (isDifferentiable(operand.getType()))
-      operands.push_back(createZeros(builder, op->getLoc(), operand.getType()));
+      operands.push_back(
+          createZero(context.primal, op->getLoc(), operand.getType()));
     else
       operands.push_back(operand);
   }
-  Operation *copy = builder.clone(*op);
+  Operation *copy = context.linear.clone(*op);
   copy->setOperands(operands);
-  llvm::append_range(results, copy->getResults());
+  for (auto [result, tangent] :
+       llvm::zip_equal(op->getResults(), copy->getResults()))
+    context.setTangent(result, tangent);
   return success();
 }
 
@@ -49,88 +49,94 @@ static LogicalResult linearizeByItself(Operation *op, OpBuilder &builder,
 // Elementwise
 //===----------------------------------------------------------------------===//
 
-LogicalResult AddOp::transpose(OpBuilder &, Linear linear, Tangents ct,
-                               Cotangents cotangents) {
-  for (unsigned i : {0, 1})
-    if (linear[i])
-      cotangents[i] = ct[0];
+LogicalResult AddOp::transpose(TransposeContext &context) {
+  Value ct = context.getCotangent(getResult());
+  context.addCotangent(getLhs(), ct);
+  context.addCotangent(getRhs(), ct);
   // A constant term is no part of a linear function.
-  return success(linear[0] && linear[1]);
+  return success(context.isLinear(getLhs()) && context.isLinear(getRhs()));
 }
 
-LogicalResult SubtractOp::transpose(OpBuilder &builder, Linear linear,
-                                    Tangents ct, Cotangents cotangents) {
-  cotangents[0] = ct[0];
-  cotangents[1] = NegativeOp::create(builder, getLoc(), ct[0]);
-  return success(linear[0] && linear[1]);
+LogicalResult SubtractOp::transpose(TransposeContext &context) {
+  Value ct = context.getCotangent(getResult());
+  context.addCotangent(getLhs(), ct);
+  context.addCotangent(getRhs(),
+                       NegativeOp::create(context.builder, getLoc(), ct));
+  return success(context.isLinear(getLhs()) && context.isLinear(getRhs()));
 }
 
-LogicalResult MultiplyOp::transpose(OpBuilder &builder, Linear linear,
-                                    Tangents ct, Cotangents cotangents) {
-  if (linear[0] == linear[1])
+LogicalResult MultiplyOp::transpose(TransposeContext &context) {
+  bool left = context.isLinear(getLhs());
+  if (left == context.isLinear(getRhs()))
     return failure();
-  unsigned i = linear[0] ? 0 : 1;
-  cotangents[i] =
-      MultiplyOp::create(builder, getLoc(), ct[0], getOperand(1 - i));
+  Value factor = left ? getRhs() : getLhs();
+  context.addCotangent(left ? getLhs() : getRhs(),
+                       MultiplyOp::create(context.builder, getLoc(),
+                                          context.getCotangent(getResult()),
+                                          factor));
   return success();
 }
 
-LogicalResult DivideOp::transpose(OpBuilder &builder, Linear linear,
-                                  Tangents ct, Cotangents cotangents) {
-  if (linear[1])
+LogicalResult DivideOp::transpose(TransposeContext &context) {
+  if (context.isLinear(getRhs()))
     return failure();
-  cotangents[0] = DivideOp::create(builder, getLoc(), ct[0], getRhs());
+  context.addCotangent(
+      getLhs(), DivideOp::create(context.builder, getLoc(),
+                                 context.getCotangent(getResult()), getRhs()));
   return success();
 }
 
-LogicalResult NegativeOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                    Cotangents cotangents) {
-  cotangents[0] = NegativeOp::create(builder, getLoc(), ct[0]);
+LogicalResult NegativeOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(),
+                       NegativeOp::create(context.builder, getLoc(),
+                                          context.getCotangent(getResult())));
   return success();
 }
 
-LogicalResult SelectOp::linearize(OpBuilder &builder, Tangents tangents,
-                                  Results &results) {
-  auto orZeros = [&](Value tangent) {
-    return tangent ? tangent : createZeros(builder, getLoc(), getType());
+LogicalResult SelectOp::linearize(LinearizeContext &context) {
+  auto orZeros = [&](Value value) {
+    Value tangent = context.getTangent(value);
+    return tangent ? tangent : createZero(context.primal, getLoc(), getType());
   };
-  results.push_back(SelectOp::create(builder, getLoc(), getCondition(),
-                                     orZeros(tangents[1]),
-                                     orZeros(tangents[2])));
+  context.setTangent(getResult(),
+                     SelectOp::create(context.linear, getLoc(), getCondition(),
+                                      orZeros(getOnTrue()),
+                                      orZeros(getOnFalse())));
   return success();
 }
 
-LogicalResult SelectOp::transpose(OpBuilder &builder, Linear linear,
-                                  Tangents ct, Cotangents cotangents) {
-  if (linear[0])
+LogicalResult SelectOp::transpose(TransposeContext &context) {
+  if (context.isLinear(getCondition()))
     return failure();
-  Value zeros = createZeros(builder, getLoc(), getType());
-  if (linear[1])
-    cotangents[1] =
-        SelectOp::create(builder, getLoc(), getCondition(), ct[0], zeros);
-  if (linear[2])
-    cotangents[2] =
-        SelectOp::create(builder, getLoc(), getCondition(), zeros, ct[0]);
+  Value ct = context.getCotangent(getResult());
+  Value zeros = createZero(context.builder, getLoc(), getType());
+  if (context.isLinear(getOnTrue()))
+    context.addCotangent(
+        getOnTrue(),
+        SelectOp::create(context.builder, getLoc(), getCondition(), ct, zeros));
+  if (context.isLinear(getOnFalse()))
+    context.addCotangent(
+        getOnFalse(),
+        SelectOp::create(context.builder, getLoc(), getCondition(), zeros, ct));
   return success();
 }
 
-LogicalResult ConvertOp::linearize(OpBuilder &builder, Tangents tangents,
-                                   Results &results) {
-  results.push_back(
-      isDifferentiable(getType())
-          ? ConvertOp::create(builder, getLoc(), tangents[0], getDtype())
-                .getResult()
-          : Value());
+LogicalResult ConvertOp::linearize(LinearizeContext &context) {
+  if (isDifferentiable(getType()))
+    context.setTangent(
+        getResult(), ConvertOp::create(context.linear, getLoc(),
+                                       context.getTangent(getX()), getDtype()));
   return success();
 }
 
-LogicalResult ConvertOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                   Cotangents cotangents) {
+LogicalResult ConvertOp::transpose(TransposeContext &context) {
   // Rounding to integers is not linear.
   if (!isDifferentiable(getX().getType()) || !isDifferentiable(getType()))
     return failure();
-  cotangents[0] = ConvertOp::create(builder, getLoc(), ct[0],
-                                    typeOf(getX()).getElementType());
+  context.addCotangent(getX(),
+                       ConvertOp::create(context.builder, getLoc(),
+                                         context.getCotangent(getResult()),
+                                         typeOf(getX()).getElementType()));
   return success();
 }
 
@@ -139,9 +145,8 @@ LogicalResult ConvertOp::transpose(OpBuilder &builder, Linear, Tangents ct,
 //===----------------------------------------------------------------------===//
 
 #define GRAD_LINEARIZE_BY_ITSELF(OP)                                           \
-  LogicalResult OP::linearize(OpBuilder &builder, Tangents tangents,           \
-                              Results &results) {                              \
-    return linearizeByItself(*this, builder, tangents, results);               \
+  LogicalResult OP::linearize(LinearizeContext &context) {                     \
+    return linearizeByItself(*this, context);                                  \
   }
 GRAD_LINEARIZE_BY_ITSELF(BroadcastOp)
 GRAD_LINEARIZE_BY_ITSELF(ReshapeOp)
@@ -150,6 +155,8 @@ GRAD_LINEARIZE_BY_ITSELF(SliceOp)
 GRAD_LINEARIZE_BY_ITSELF(DynamicSliceOp)
 GRAD_LINEARIZE_BY_ITSELF(UpdateSliceOp)
 GRAD_LINEARIZE_BY_ITSELF(DynamicUpdateSliceOp)
+GRAD_LINEARIZE_BY_ITSELF(AddSliceOp)
+GRAD_LINEARIZE_BY_ITSELF(DynamicAddSliceOp)
 GRAD_LINEARIZE_BY_ITSELF(PadOp)
 GRAD_LINEARIZE_BY_ITSELF(ConcatenateOp)
 GRAD_LINEARIZE_BY_ITSELF(ReverseOp)
@@ -159,20 +166,22 @@ GRAD_LINEARIZE_BY_ITSELF(GatherOp)
 GRAD_LINEARIZE_BY_ITSELF(ScatterAddOp)
 #undef GRAD_LINEARIZE_BY_ITSELF
 
-LogicalResult BroadcastOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                     Cotangents cotangents) {
+LogicalResult BroadcastOp::transpose(TransposeContext &context) {
   Dimensions added;
   for (int64_t d = 0, rank = getShape().size(); d < rank; ++d)
     if (!llvm::is_contained(getDimensions(), d))
       added.push_back(d);
-  cotangents[0] = ReduceSumOp::create(builder, getLoc(), ct[0], added);
+  context.addCotangent(
+      getX(), ReduceSumOp::create(context.builder, getLoc(),
+                                  context.getCotangent(getResult()), added));
   return success();
 }
 
-LogicalResult ReshapeOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                   Cotangents cotangents) {
-  cotangents[0] =
-      ReshapeOp::create(builder, getLoc(), ct[0], typeOf(getX()).getShape());
+LogicalResult ReshapeOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(),
+                       ReshapeOp::create(context.builder, getLoc(),
+                                         context.getCotangent(getResult()),
+                                         typeOf(getX()).getShape()));
   return success();
 }
 
@@ -183,70 +192,94 @@ static Dimensions invert(ArrayRef<int64_t> permutation) {
   return inverse;
 }
 
-LogicalResult TransposeOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                     Cotangents cotangents) {
-  cotangents[0] =
-      TransposeOp::create(builder, getLoc(), ct[0], invert(getPermutation()));
+LogicalResult TransposeOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(),
+                       TransposeOp::create(context.builder, getLoc(),
+                                           context.getCotangent(getResult()),
+                                           invert(getPermutation())));
   return success();
 }
 
-LogicalResult SliceOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                 Cotangents cotangents) {
-  RankedTensorType type = typeOf(getX());
-  if (typeOf(ct[0]).getNumElements() == 0) {
-    cotangents[0] = createZeros(builder, getLoc(), type);
-    return success();
-  }
-  Dimensions high, interior;
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    int64_t last = getOffsets()[d] + (getSizes()[d] - 1) * getStrides()[d];
-    high.push_back(type.getDimSize(d) - last - 1);
-    interior.push_back(getStrides()[d] - 1);
-  }
-  Value zero = createZeros(builder, getLoc(),
-                           RankedTensorType::get({}, type.getElementType()));
-  cotangents[0] = PadOp::create(builder, getLoc(), ct[0], zero, getOffsets(),
-                                high, interior);
+LogicalResult SliceOp::transpose(TransposeContext &context) {
+  context.updateCotangent(getX(), [&](Value sum) {
+    return AddSliceOp::create(context.builder, getLoc(), sum,
+                              context.getCotangent(getResult()), getOffsets(),
+                              getStrides());
+  });
   return success();
 }
 
-LogicalResult DynamicSliceOp::transpose(OpBuilder &builder, Linear linear,
-                                        Tangents ct, Cotangents cotangents) {
-  if (llvm::is_contained(linear.drop_front(), true))
+/// Whether one of `indices` is linear, though no op is linear in positions.
+static bool anyLinear(const TransposeContext &context, ValueRange indices) {
+  return llvm::any_of(indices, [&](Value v) { return context.isLinear(v); });
+}
+
+LogicalResult DynamicSliceOp::transpose(TransposeContext &context) {
+  if (anyLinear(context, getIndices()))
     return failure();
-  Value zeros = createZeros(builder, getLoc(), getX().getType());
-  cotangents[0] = DynamicUpdateSliceOp::create(builder, getLoc(), zeros, ct[0],
-                                               getIndices());
+  context.updateCotangent(getX(), [&](Value sum) {
+    return DynamicAddSliceOp::create(context.builder, getLoc(), sum,
+                                     context.getCotangent(getResult()),
+                                     getIndices());
+  });
   return success();
 }
 
-LogicalResult UpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
-                                       Tangents ct, Cotangents cotangents) {
-  if (linear[0]) {
-    Value zeros = createZeros(builder, getLoc(), getUpdate().getType());
-    cotangents[0] = UpdateSliceOp::create(builder, getLoc(), ct[0], zeros,
-                                          getOffsets(), getStrides());
+LogicalResult UpdateSliceOp::transpose(TransposeContext &context) {
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getUpdate()))
+    context.addCotangent(
+        getUpdate(),
+        SliceOp::create(context.builder, getLoc(), ct, getOffsets(),
+                        typeOf(getUpdate()).getShape(), getStrides()));
+  if (context.isLinear(getX())) {
+    Value zeros = createZero(context.builder, getLoc(), getUpdate().getType());
+    context.addCotangent(
+        getX(), UpdateSliceOp::create(context.builder, getLoc(), ct, zeros,
+                                      getOffsets(), getStrides()));
   }
-  if (linear[1])
-    cotangents[1] =
-        SliceOp::create(builder, getLoc(), ct[0], getOffsets(),
-                        typeOf(getUpdate()).getShape(), getStrides());
   return success();
 }
 
-LogicalResult DynamicUpdateSliceOp::transpose(OpBuilder &builder, Linear linear,
-                                              Tangents ct,
-                                              Cotangents cotangents) {
-  if (llvm::is_contained(linear.drop_front(2), true))
+LogicalResult DynamicUpdateSliceOp::transpose(TransposeContext &context) {
+  if (anyLinear(context, getIndices()))
     return failure();
-  if (linear[0]) {
-    Value zeros = createZeros(builder, getLoc(), getUpdate().getType());
-    cotangents[0] = DynamicUpdateSliceOp::create(builder, getLoc(), ct[0],
-                                                 zeros, getIndices());
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getUpdate()))
+    context.addCotangent(
+        getUpdate(),
+        DynamicSliceOp::create(context.builder, getLoc(), ct, getIndices(),
+                               typeOf(getUpdate()).getShape()));
+  if (context.isLinear(getX())) {
+    Value zeros = createZero(context.builder, getLoc(), getUpdate().getType());
+    context.addCotangent(getX(),
+                         DynamicUpdateSliceOp::create(context.builder, getLoc(),
+                                                      ct, zeros, getIndices()));
   }
-  if (linear[1])
-    cotangents[1] = DynamicSliceOp::create(
-        builder, getLoc(), ct[0], getIndices(), typeOf(getUpdate()).getShape());
+  return success();
+}
+
+LogicalResult AddSliceOp::transpose(TransposeContext &context) {
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getUpdate()))
+    context.addCotangent(
+        getUpdate(),
+        SliceOp::create(context.builder, getLoc(), ct, getOffsets(),
+                        typeOf(getUpdate()).getShape(), getStrides()));
+  context.addCotangent(getX(), ct);
+  return success();
+}
+
+LogicalResult DynamicAddSliceOp::transpose(TransposeContext &context) {
+  if (anyLinear(context, getIndices()))
+    return failure();
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getUpdate()))
+    context.addCotangent(
+        getUpdate(),
+        DynamicSliceOp::create(context.builder, getLoc(), ct, getIndices(),
+                               typeOf(getUpdate()).getShape()));
+  context.addCotangent(getX(), ct);
   return success();
 }
 
@@ -255,38 +288,42 @@ static Value sumAll(OpBuilder &builder, Location loc, Value x) {
   return ReduceSumOp::create(builder, loc, x, dimensions);
 }
 
-LogicalResult PadOp::transpose(OpBuilder &builder, Linear linear, Tangents ct,
-                               Cotangents cotangents) {
+LogicalResult PadOp::transpose(TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  Value ct = context.getCotangent(getResult());
   Dimensions strides =
       llvm::map_to_vector(getInterior(), [](int64_t gap) { return gap + 1; });
-  if (linear[0])
-    cotangents[0] = SliceOp::create(builder, getLoc(), ct[0], getLow(),
-                                    typeOf(getX()).getShape(), strides);
-  if (linear[1]) {
+  if (context.isLinear(getX()))
+    context.addCotangent(getX(),
+                         SliceOp::create(builder, getLoc(), ct, getLow(),
+                                         typeOf(getX()).getShape(), strides));
+  if (context.isLinear(getValue())) {
     Value border = UpdateSliceOp::create(
-        builder, getLoc(), ct[0],
-        createZeros(builder, getLoc(), getX().getType()), getLow(), strides);
-    cotangents[1] = sumAll(builder, getLoc(), border);
+        builder, getLoc(), ct, createZero(builder, getLoc(), getX().getType()),
+        getLow(), strides);
+    context.addCotangent(getValue(), sumAll(builder, getLoc(), border));
   }
   return success();
 }
 
-LogicalResult ConcatenateOp::transpose(OpBuilder &builder, Linear linear,
-                                       Tangents ct, Cotangents cotangents) {
-  Dimensions offsets(typeOf(ct[0]).getRank(), 0), strides(offsets.size(), 1);
-  for (auto [i, input] : llvm::enumerate(getInputs())) {
+LogicalResult ConcatenateOp::transpose(TransposeContext &context) {
+  Value ct = context.getCotangent(getResult());
+  Dimensions offsets(typeOf(ct).getRank(), 0), strides(offsets.size(), 1);
+  for (Value input : getInputs()) {
     ArrayRef<int64_t> shape = typeOf(input).getShape();
-    if (linear[i])
-      cotangents[i] =
-          SliceOp::create(builder, getLoc(), ct[0], offsets, shape, strides);
+    if (context.isLinear(input))
+      context.addCotangent(input, SliceOp::create(context.builder, getLoc(), ct,
+                                                  offsets, shape, strides));
     offsets[getDimension()] += shape[getDimension()];
   }
   return success();
 }
 
-LogicalResult ReverseOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                   Cotangents cotangents) {
-  cotangents[0] = ReverseOp::create(builder, getLoc(), ct[0], getDimensions());
+LogicalResult ReverseOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(),
+                       ReverseOp::create(context.builder, getLoc(),
+                                         context.getCotangent(getResult()),
+                                         getDimensions()));
   return success();
 }
 
@@ -305,20 +342,21 @@ static Value expandReduced(OpBuilder &builder, Location loc, Value reduced,
   return BroadcastOp::create(builder, loc, reduced, shape, kept);
 }
 
-LogicalResult ReduceSumOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                     Cotangents cotangents) {
-  cotangents[0] = expandReduced(builder, getLoc(), ct[0],
-                                typeOf(getX()).getShape(), getDimensions());
+LogicalResult ReduceSumOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(), expandReduced(context.builder, getLoc(),
+                                             context.getCotangent(getResult()),
+                                             typeOf(getX()).getShape(),
+                                             getDimensions()));
   return success();
 }
 
 /// The product rule up a binary tree of products: at each level the first half
 /// times the second half, with a factor left over appended. No division, so
 /// that it holds where factors are zero, and to any order.
-LogicalResult ReduceProdOp::linearize(OpBuilder &builder, Tangents tangents,
-                                      Results &results) {
+LogicalResult ReduceProdOp::linearize(LinearizeContext &context) {
   Location loc = getLoc();
-  Value x = getX(), t = tangents[0];
+  OpBuilder &primal = context.primal, &linear = context.linear;
+  Value x = getX(), t = context.getTangent(x);
   // One trailing dimension of all factors.
   RankedTensorType type = typeOf(x);
   Dimensions permutation, shape;
@@ -330,83 +368,86 @@ LogicalResult ReduceProdOp::linearize(OpBuilder &builder, Tangents tangents,
     } else {
       size *= type.getDimSize(d);
     }
-  if (size == 0) {
-    results.push_back(Value());
+  if (size == 0)
     return success();
-  }
   llvm::append_range(permutation, getDimensions());
   shape.push_back(size);
-  for (Value *value : {&x, &t}) {
-    *value = TransposeOp::create(builder, loc, *value, permutation);
-    *value = ReshapeOp::create(builder, loc, *value, shape);
-  }
+  auto arrange = [&](OpBuilder &builder, Value value) -> Value {
+    value = TransposeOp::create(builder, loc, value, permutation);
+    return ReshapeOp::create(builder, loc, value, shape);
+  };
+  x = arrange(primal, x);
+  t = arrange(linear, t);
   Dimensions strides(shape.size(), 1);
-  auto slice = [&](Value value, int64_t begin, int64_t length) -> Value {
+  auto slice = [&](OpBuilder &builder, Value value, int64_t begin,
+                   int64_t length) -> Value {
     Dimensions offsets(shape.size(), 0), sizes(shape);
     offsets.back() = begin;
     sizes.back() = length;
     return SliceOp::create(builder, loc, value, offsets, sizes, strides);
   };
-  auto multiply = [&](Value a, Value c) -> Value {
+  auto multiply = [&](OpBuilder &builder, Value a, Value c) -> Value {
     return MultiplyOp::create(builder, loc, a, c);
   };
-  int64_t last = shape.size() - 1;
+  auto append = [&](OpBuilder &builder, Value front, Value back) -> Value {
+    return ConcatenateOp::create(builder, loc, ValueRange{front, back},
+                                 shape.size() - 1);
+  };
   while (size > 1) {
     int64_t half = size / 2;
-    Value x1 = slice(x, 0, half), x2 = slice(x, half, half);
-    Value t1 = slice(t, 0, half), t2 = slice(t, half, half);
-    Value product = multiply(x1, x2);
-    Value tangent =
-        AddOp::create(builder, loc, multiply(t1, x2), multiply(t2, x1));
+    Value x1 = slice(primal, x, 0, half), x2 = slice(primal, x, half, half);
+    Value t1 = slice(linear, t, 0, half), t2 = slice(linear, t, half, half);
+    Value product = multiply(primal, x1, x2);
+    Value tangent = AddOp::create(linear, loc, multiply(linear, t1, x2),
+                                  multiply(linear, t2, x1));
     if (size % 2) {
-      product = ConcatenateOp::create(
-          builder, loc, ValueRange{product, slice(x, size - 1, 1)}, last);
-      tangent = ConcatenateOp::create(
-          builder, loc, ValueRange{tangent, slice(t, size - 1, 1)}, last);
+      product = append(primal, product, slice(primal, x, size - 1, 1));
+      tangent = append(linear, tangent, slice(linear, t, size - 1, 1));
     }
     x = product;
     t = tangent;
     size = half + size % 2;
     shape.back() = size;
   }
-  results.push_back(
-      ReshapeOp::create(builder, loc, t, typeOf(getResult()).getShape()));
+  context.setTangent(
+      getResult(),
+      ReshapeOp::create(linear, loc, t, typeOf(getResult()).getShape()));
   return success();
 }
 
 /// The mean of the tangents at the elements equal to the extreme.
 template <typename Op>
-static LogicalResult linearizeExtreme(Op op, OpBuilder &builder,
-                                      Tangents tangents, Results &results) {
+static LogicalResult linearizeExtreme(Op op, LinearizeContext &context) {
   Location loc = op.getLoc();
+  OpBuilder &primal = context.primal, &linear = context.linear;
   Value x = op.getX();
   RankedTensorType type = typeOf(x);
-  Value extreme = expandReduced(builder, loc, op.getResult(), type.getShape(),
+  Value extreme = expandReduced(primal, loc, op.getResult(), type.getShape(),
                                 op.getDimensions());
-  Value hit = EqualOp::create(builder, loc, x, extreme);
-  Value weight = ConvertOp::create(builder, loc, hit, type.getElementType());
-  Value count = ReduceSumOp::create(builder, loc, weight, op.getDimensions());
+  Value hit = EqualOp::create(primal, loc, x, extreme);
+  Value weight = ConvertOp::create(primal, loc, hit, type.getElementType());
+  Value count = ReduceSumOp::create(primal, loc, weight, op.getDimensions());
   // Not a product with `weight`: 0 times an infinity is NaN.
-  Value zeros = createZeros(builder, loc, type);
-  Value chosen = SelectOp::create(builder, loc, hit, tangents[0], zeros);
-  Value sum = ReduceSumOp::create(builder, loc, chosen, op.getDimensions());
-  results.push_back(DivideOp::create(builder, loc, sum, count));
+  Value zeros = createZero(primal, loc, type);
+  Value chosen =
+      SelectOp::create(linear, loc, hit, context.getTangent(x), zeros);
+  Value sum = ReduceSumOp::create(linear, loc, chosen, op.getDimensions());
+  context.setTangent(op.getResult(), DivideOp::create(linear, loc, sum, count));
   return success();
 }
 
-LogicalResult ReduceMaxOp::linearize(OpBuilder &builder, Tangents tangents,
-                                     Results &results) {
-  return linearizeExtreme(*this, builder, tangents, results);
+LogicalResult ReduceMaxOp::linearize(LinearizeContext &context) {
+  return linearizeExtreme(*this, context);
 }
-LogicalResult ReduceMinOp::linearize(OpBuilder &builder, Tangents tangents,
-                                     Results &results) {
-  return linearizeExtreme(*this, builder, tangents, results);
+LogicalResult ReduceMinOp::linearize(LinearizeContext &context) {
+  return linearizeExtreme(*this, context);
 }
 
-LogicalResult CumsumOp::transpose(OpBuilder &builder, Linear, Tangents ct,
-                                  Cotangents cotangents) {
-  cotangents[0] =
-      CumsumOp::create(builder, getLoc(), ct[0], getDimension(), !getReverse());
+LogicalResult CumsumOp::transpose(TransposeContext &context) {
+  context.addCotangent(getX(),
+                       CumsumOp::create(context.builder, getLoc(),
+                                        context.getCotangent(getResult()),
+                                        getDimension(), !getReverse()));
   return success();
 }
 
@@ -414,17 +455,22 @@ LogicalResult CumsumOp::transpose(OpBuilder &builder, Linear, Tangents ct,
 // Products and indexing
 //===----------------------------------------------------------------------===//
 
-LogicalResult DotGeneralOp::linearize(OpBuilder &builder, Tangents tangents,
-                                      Results &results) {
+LogicalResult DotGeneralOp::linearize(LinearizeContext &context) {
+  OpBuilder &linear = context.linear;
   auto product = [&](Value lhs, Value rhs) -> Value {
-    return DotGeneralOp::create(builder, getLoc(), lhs, rhs, getLhsBatch(),
+    return DotGeneralOp::create(linear, getLoc(), lhs, rhs, getLhsBatch(),
                                 getRhsBatch(), getLhsContract(),
                                 getRhsContract());
   };
-  Value left = tangents[0] ? product(tangents[0], getRhs()) : Value();
-  Value right = tangents[1] ? product(getLhs(), tangents[1]) : Value();
-  results.push_back(
-      left && right ? AddOp::create(builder, getLoc(), left, right).getResult()
+  Value left = context.getTangent(getLhs());
+  Value right = context.getTangent(getRhs());
+  if (left)
+    left = product(left, getRhs());
+  if (right)
+    right = product(getLhs(), right);
+  context.setTangent(
+      getResult(),
+      left && right ? AddOp::create(linear, getLoc(), left, right).getResult()
                     : (left ? left : right));
   return success();
 }
@@ -472,33 +518,36 @@ static Value transposeFactor(DotGeneralOp op, OpBuilder &builder, Value ct,
   return TransposeOp::create(builder, op.getLoc(), product, invert(order));
 }
 
-LogicalResult DotGeneralOp::transpose(OpBuilder &builder, Linear linear,
-                                      Tangents ct, Cotangents cotangents) {
-  if (linear[0] == linear[1])
+LogicalResult DotGeneralOp::transpose(TransposeContext &context) {
+  bool left = context.isLinear(getLhs());
+  if (left == context.isLinear(getRhs()))
     return failure();
-  unsigned i = linear[0] ? 0 : 1;
-  cotangents[i] = transposeFactor(*this, builder, ct[0], /*left=*/linear[0]);
+  context.addCotangent(left ? getLhs() : getRhs(),
+                       transposeFactor(*this, context.builder,
+                                       context.getCotangent(getResult()),
+                                       left));
   return success();
 }
 
-LogicalResult GatherOp::transpose(OpBuilder &builder, Linear linear,
-                                  Tangents ct, Cotangents cotangents) {
-  if (linear[1])
+LogicalResult GatherOp::transpose(TransposeContext &context) {
+  if (context.isLinear(getIndices()))
     return failure();
-  Value zeros = createZeros(builder, getLoc(), getX().getType());
-  cotangents[0] =
-      ScatterAddOp::create(builder, getLoc(), zeros, getIndices(), ct[0]);
+  context.updateCotangent(getX(), [&](Value sum) {
+    return ScatterAddOp::create(context.builder, getLoc(), sum, getIndices(),
+                                context.getCotangent(getResult()));
+  });
   return success();
 }
 
-LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear,
-                                      Tangents ct, Cotangents cotangents) {
-  if (linear[1])
+LogicalResult ScatterAddOp::transpose(TransposeContext &context) {
+  if (context.isLinear(getIndices()))
     return failure();
-  if (linear[0])
-    cotangents[0] = ct[0];
-  if (linear[2])
-    cotangents[2] = GatherOp::create(builder, getLoc(), ct[0], getIndices());
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getUpdates()))
+    context.addCotangent(
+        getUpdates(),
+        GatherOp::create(context.builder, getLoc(), ct, getIndices()));
+  context.addCotangent(getX(), ct);
   return success();
 }
 
@@ -506,8 +555,6 @@ LogicalResult ScatterAddOp::transpose(OpBuilder &builder, Linear linear,
 // Functions
 //===----------------------------------------------------------------------===//
 
-LogicalResult StopGradientOp::linearize(OpBuilder &, Tangents,
-                                        Results &results) {
-  results.push_back(Value());
+LogicalResult StopGradientOp::linearize(LinearizeContext &) {
   return success();
 }

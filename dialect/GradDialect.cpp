@@ -14,8 +14,10 @@ using namespace mlir::grad;
 
 #include "dialect/GradDialect.cpp.inc"
 #include "dialect/GradInterfaces.cpp.inc"
+#include "dialect/GradTypeInterfaces.cpp.inc"
 
 void GradDialect::initialize() {
+  attachTangentTypes(getContext());
   addOperations<
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"
@@ -42,10 +44,6 @@ Value grad::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
       builder, loc, DenseElementsAttr::get(cast<ShapedType>(type), scalar));
 }
 
-Value grad::createZeros(OpBuilder &builder, Location loc, Type like) {
-  return createSplat(builder, loc, cast<RankedTensorType>(like), 0);
-}
-
 bool grad::isRepresentable(Type type) {
   constexpr int64_t kMaxElements = int64_t(1) << 48;
   auto tensor = cast<RankedTensorType>(type);
@@ -56,11 +54,6 @@ bool grad::isRepresentable(Type type) {
     if (llvm::MulOverflow(count, size, count) || count > kMaxElements)
       return false;
   return !tensor.getEncoding();
-}
-
-bool grad::isDifferentiable(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && isa<FloatType>(tensor.getElementType());
 }
 
 std::optional<double> grad::getSplat(Value value) {

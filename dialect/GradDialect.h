@@ -8,6 +8,7 @@
 #define GRADOPT_DIALECT_GRADDIALECT_H
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -18,8 +19,11 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+#include "dialect/RuleContexts.h"
+
 #include "dialect/GradDialect.h.inc"
 #include "dialect/GradInterfaces.h.inc"
+#include "dialect/GradTypeInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "dialect/GradOps.h.inc"

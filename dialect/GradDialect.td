@@ -27,6 +27,7 @@ def Grad_Dialect : Dialect {
     Requests for derivatives, `grad.vjp` and `grad.jvp`, refer to functions by
     symbol and are expanded by `grad-differentiate`.
   }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
   let hasConstantMaterializer = 1;
   let useDefaultAttributePrinterParser = 0;
 }

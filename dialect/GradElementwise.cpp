@@ -91,20 +91,28 @@ Value Expr::materialize(ExprBuilder &context) const {
   return createSplat(context.builder, context.loc, context.type, number);
 }
 
-Value ExprBuilder::tangent(ArrayRef<Value> tangents,
-                           ArrayRef<std::function<Expr()>> partials) {
+void grad::setTangentFromPartials(Operation *op, LinearizeContext &context,
+                                  ArrayRef<std::function<Expr()>> partials) {
+  ExprBuilder primal{context.primal, op->getLoc()};
+  ExprBuilder linear{context.linear, op->getLoc()};
+  primal.use(op->getResult(0));
   Value sum;
-  for (auto [tangent, partial] : llvm::zip_equal(tangents, partials)) {
+  for (auto [operand, partial] : llvm::zip_equal(op->getOperands(), partials)) {
+    Value tangent = context.getTangent(operand);
     if (!tangent)
       continue;
     Expr factor = partial();
     if (factor.isNumber(0))
       continue;
-    Expr term = Expr(*this, tangent) * factor;
-    sum = sum ? AddOp::create(builder, loc, sum, term.getValue()).getResult()
-              : term.getValue();
+    // A number is a coefficient like others.
+    if (factor.isNumber() && std::abs(factor.getNumber()) != 1)
+      factor = Expr(primal, factor.materialize(primal));
+    Value term = (linear.use(tangent) * factor).getValue();
+    sum =
+        sum ? AddOp::create(context.linear, op->getLoc(), sum, term).getResult()
+            : term;
   }
-  return sum;
+  context.setTangent(op->getResult(0), sum);
 }
 
 static ExprBuilder &contextOf(const Expr &lhs, const Expr &rhs) {

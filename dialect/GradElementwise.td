@@ -57,18 +57,16 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
       "; in ") # ".";
   let results = (outs Grad_Tensor:$result);
   let extraClassDefinition = emitScalarDefinition # [{
-    ::llvm::LogicalResult $cppClass::linearize(
-        ::mlir::OpBuilder &builder, ::llvm::ArrayRef<::mlir::Value> tangents,
-        ::llvm::SmallVectorImpl<::mlir::Value> &results) {
-      ExprBuilder e{builder, getLoc()};
+    ::llvm::LogicalResult $cppClass::linearize(LinearizeContext &context) {
+      ExprBuilder e{context.primal, getLoc()};
       [[maybe_unused]] const Expr zero(0.0);
       [[maybe_unused]] Expr y = e.use((*this)->getResult(0));
       }] # !interleave(!foreach(i, !range(!size(names)),
            "[[maybe_unused]] Expr " # names[i] # " = e.use((*this)->getOperand("
            # i # "));"), "\n      ") # [{
-      results.push_back(e.tangent(tangents, {}] #
+      setTangentFromPartials(*this, context, {}] #
       !interleave(!foreach(p, partials, "[&]() -> Expr { return " # p # "; }"), ", ")
-      # [{}));
+      # [{});
       return ::mlir::success();
     }
   }];

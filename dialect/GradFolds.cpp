@@ -341,6 +341,19 @@ OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
   return foldSplat(adaptor.getX(), getType());
 }
 
+/// What is added to no element, or added nothing to.
+static bool hasNoElements(Value value) {
+  return typeOf(value).getNumElements() == 0;
+}
+
+OpFoldResult AddSliceOp::fold(FoldAdaptor) {
+  return hasNoElements(getUpdate()) ? getX() : Value();
+}
+
+OpFoldResult DynamicAddSliceOp::fold(FoldAdaptor) {
+  return hasNoElements(getUpdate()) ? getX() : Value();
+}
+
 OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
   return getInputs().size() == 1 ? getInputs().front() : Value();
 }
@@ -362,6 +375,39 @@ OpFoldResult ReduceSumOp::fold(FoldAdaptor) {
 }
 
 namespace {
+
+/// add_slice(x, u) of the whole of x => x + u
+struct AddWhole : OpRewritePattern<AddSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(AddSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    if (op.getUpdate().getType() != op.getType())
+      return rewriter.notifyMatchFailure(op, "adds to a part");
+    rewriter.replaceOpWithNewOp<AddOp>(op, op.getX(), op.getUpdate());
+    return success();
+  }
+};
+
+/// slice(slice(x)) => slice(x)
+struct SliceOfSlice : OpRewritePattern<SliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SliceOp op,
+                                PatternRewriter &rewriter) const override {
+    auto inner = op.getX().getDefiningOp<SliceOp>();
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "operand is not a slice");
+    SmallVector<int64_t> offsets, strides;
+    for (auto [offset, stride, innerOffset, innerStride] :
+         llvm::zip_equal(op.getOffsets(), op.getStrides(), inner.getOffsets(),
+                         inner.getStrides())) {
+      offsets.push_back(innerOffset + offset * innerStride);
+      strides.push_back(stride * innerStride);
+    }
+    rewriter.replaceOpWithNewOp<SliceOp>(op, inner.getX(), offsets,
+                                         op.getSizes(), strides);
+    return success();
+  }
+};
 
 /// broadcast(broadcast(x)) => broadcast(x)
 struct BroadcastOfBroadcast : OpRewritePattern<BroadcastOp> {
@@ -486,6 +532,14 @@ struct TransposeOfDot : OpRewritePattern<TransposeOp> {
 void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
   patterns.add<TransposeOfDot>(context);
+}
+void SliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                          MLIRContext *context) {
+  patterns.add<SliceOfSlice>(context);
+}
+void AddSliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                             MLIRContext *context) {
+  patterns.add<AddWhole>(context);
 }
 void BroadcastOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {

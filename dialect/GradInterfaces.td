@@ -18,19 +18,17 @@ include "mlir/IR/OpBase.td"
 def LinearizeOpInterface : OpInterface<"LinearizeOpInterface"> {
   let cppNamespace = "::mlir::grad";
   let description = [{
-    An op with a tangent rule. A null `Value` is a symbolic zero, on the way
-    in and on the way out. The ops that a rule creates from a tangent must be
-    linear in it (`TransposeOpInterface`).
+    An op with a tangent rule. The ops that a rule creates from a tangent must
+    be linear in it (`TransposeOpInterface`).
   }];
   let methods = [
     InterfaceMethod<[{
-        Append one tangent for each result. `tangents` has one entry for each
-        operand; at least one is not null. The builder stands after the op.
+        Sets the tangents of the results from those of the operands, of which
+        at least one is not a symbolic zero. The op itself is the primal code; a
+        rule may put another op in its place.
       }],
       "::llvm::LogicalResult", "linearize",
-      (ins "::mlir::OpBuilder &":$builder,
-           "::llvm::ArrayRef<::mlir::Value>":$tangents,
-           "::llvm::SmallVectorImpl<::mlir::Value> &":$results)>
+      (ins "::mlir::grad::LinearizeContext &":$context)>
   ];
 }
 
@@ -42,15 +40,32 @@ def TransposeOpInterface : OpInterface<"TransposeOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<[{
-        Set `cotangents[i]` for each operand with `linear[i]`; null stands for
-        a symbolic zero. `resultCotangents` has one entry for each result, not
-        all null. Fails where the op is not linear in the marked operands.
+        Adds to the cotangents of the linear operands what the cotangents of
+        the results contribute; not all of these are symbolic zeros. Fails
+        where the op is not linear in the operands that the context calls so.
       }],
       "::llvm::LogicalResult", "transpose",
-      (ins "::mlir::OpBuilder &":$builder,
-           "::llvm::ArrayRef<bool>":$linear,
-           "::llvm::ArrayRef<::mlir::Value>":$resultCotangents,
-           "::llvm::MutableArrayRef<::mlir::Value>":$cotangents)>
+      (ins "::mlir::grad::TransposeContext &":$context)>
+  ];
+}
+
+def TangentTypeInterface : TypeInterface<"TangentTypeInterface"> {
+  let cppNamespace = "::mlir::grad";
+  let description = [{
+    A type whose values may have tangents, which form a vector space. Attached
+    to types of other dialects, too; where the answer depends on the type's
+    parameters, `getTangentType` gives it.
+  }];
+  let methods = [
+    InterfaceMethod<"The type of tangents and cotangents; null where values have none.",
+      "::mlir::Type", "getTangentType">,
+    InterfaceMethod<"The zero of the tangent type.",
+      "::mlir::Value", "createZero",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc)>,
+    InterfaceMethod<"The sum of two tangents.",
+      "::mlir::Value", "createSum",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
+           "::mlir::Value":$lhs, "::mlir::Value":$rhs)>
   ];
 }
 

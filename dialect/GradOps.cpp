@@ -256,36 +256,60 @@ static LogicalResult checkElementType(Location_ loc, StringRef op, Value x,
                            actual);
 }
 
+/// The type of `x` with the slice changed that `update` would replace.
+static LogicalResult inferUpdatedType(Location_ loc, StringRef op, Value x,
+                                      Value update, ArrayRef<int64_t> offsets,
+                                      ArrayRef<int64_t> strides, Types &types) {
+  types.push_back(x.getType());
+  return success(succeeded(checkElementType(loc, op, x, "update", update)) &&
+                 succeeded(checkSlice(loc, op, tensorOf(x).getShape(), offsets,
+                                      tensorOf(update).getShape(), strides)));
+}
+
 LogicalResult UpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                               Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
-  if (failed(checkElementType(loc, "update_slice", adaptor.getX(), "update",
-                              adaptor.getUpdate())) ||
-      failed(checkSlice(
-          loc, "update_slice", type.getShape(), adaptor.getOffsets(),
-          tensorOf(adaptor.getUpdate()).getShape(), adaptor.getStrides())))
-    return failure();
-  types.push_back(type);
-  return success();
+  return inferUpdatedType(loc, "update_slice", adaptor.getX(),
+                          adaptor.getUpdate(), adaptor.getOffsets(),
+                          adaptor.getStrides(), types);
+}
+
+LogicalResult AddSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                           Adaptor adaptor, Types &types) {
+  return inferUpdatedType(loc, "add_slice", adaptor.getX(), adaptor.getUpdate(),
+                          adaptor.getOffsets(), adaptor.getStrides(), types);
+}
+
+/// The same for positions that are known at run time.
+static LogicalResult inferDynamicallyUpdatedType(Location_ loc, StringRef op,
+                                                 Value x, Value update,
+                                                 Types &types) {
+  int64_t rank = tensorOf(x).getRank();
+  return inferUpdatedType(loc, op, x, update, Shape(rank, 0), Shape(rank, 1),
+                          types);
 }
 
 LogicalResult DynamicUpdateSliceOp::inferReturnTypes(MLIRContext *,
                                                      Location_ loc,
                                                      Adaptor adaptor,
                                                      Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
-  Shape zeros(type.getRank(), 0), ones(type.getRank(), 1);
-  if (failed(checkElementType(loc, "dynamic_update_slice", adaptor.getX(),
-                              "update", adaptor.getUpdate())) ||
-      failed(checkSlice(loc, "dynamic_update_slice", type.getShape(), zeros,
-                        tensorOf(adaptor.getUpdate()).getShape(), ones)))
-    return failure();
-  types.push_back(type);
-  return success();
+  return inferDynamicallyUpdatedType(
+      loc, "dynamic_update_slice", adaptor.getX(), adaptor.getUpdate(), types);
 }
 
 LogicalResult DynamicUpdateSliceOp::verify() {
   return checkLength(getLoc(), "dynamic_update_slice", "indices",
+                     getIndices().size(), tensorOf(getX()).getRank());
+}
+
+LogicalResult DynamicAddSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                                  Adaptor adaptor,
+                                                  Types &types) {
+  return inferDynamicallyUpdatedType(loc, "dynamic_add_slice", adaptor.getX(),
+                                     adaptor.getUpdate(), types);
+}
+
+LogicalResult DynamicAddSliceOp::verify() {
+  return checkLength(getLoc(), "dynamic_add_slice", "indices",
                      getIndices().size(), tensorOf(getX()).getRank());
 }
 

@@ -121,6 +121,7 @@ def Grad_SliceOp : Grad_LinearOp<"slice"> {
   let assemblyFormat = "$x `,` `offsets` `=` $offsets `,` `sizes` `=` $sizes `,` "
                        "`strides` `=` $strides attr-dict `:` type($x) `->` type($result)";
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Grad_DynamicSliceOp : Grad_LinearOp<"dynamic_slice"> {
@@ -155,6 +156,38 @@ def Grad_DynamicUpdateSliceOp : Grad_LinearOp<"dynamic_update_slice"> {
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x `,` $update `[` $indices `]` attr-dict `:` type($x) `,` type($update)";
   let hasVerifier = 1;
+}
+
+def Grad_AddSliceOp : Grad_LinearOp<"add_slice"> {
+  let summary = "tensor with a tensor added to a static slice";
+  let description = [{
+    `x` with `update` added to the elements that `grad.slice` would read. The
+    cotangents of slices of one value are summed by a chain of these ops, in one
+    buffer.
+
+    ```mlir
+    %1 = grad.add_slice %x, %u, offsets = [2, 0], strides = [1, 1]
+        : tensor<4x3xf64>, tensor<1x3xf64>
+    ```
+  }];
+  let arguments = (ins Grad_NumberTensor:$x, Grad_NumberTensor:$update,
+                       DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$strides);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = "$x `,` $update `,` `offsets` `=` $offsets `,` `strides` `=` $strides "
+                       "attr-dict `:` type($x) `,` type($update)";
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Grad_DynamicAddSliceOp : Grad_LinearOp<"dynamic_add_slice"> {
+  let summary = "tensor with a tensor added to a slice at run-time offsets";
+  let description = "Indices are clamped as in `grad.dynamic_slice`.";
+  let arguments = (ins Grad_NumberTensor:$x, Grad_NumberTensor:$update,
+                       Variadic<Grad_Index>:$indices);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = "$x `,` $update `[` $indices `]` attr-dict `:` type($x) `,` type($update)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
 }
 
 def Grad_PadOp : Grad_LinearOp<"pad"> {

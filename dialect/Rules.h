@@ -16,15 +16,21 @@ namespace mlir::grad {
 Value createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
                   double number);
 
-/// A tensor of zeros like `like`.
-Value createZeros(OpBuilder &builder, Location loc, Type like);
+/// The zero among the tangents of values of `type`, which have some.
+Value createZero(OpBuilder &builder, Location loc, Type type);
+
+/// The sum of two tangents of one type.
+Value createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs);
 
 /// Whether a tensor of `type`, which is static, is dense and of a size that
 /// sums of sizes in bytes do not overflow.
 bool isRepresentable(Type type);
 
-/// Whether values of this type can have a tangent: tensors of floats.
+/// Whether values of this type have tangents (`TangentTypeInterface`).
 bool isDifferentiable(Type type);
+
+/// Gives types of other dialects their tangents; done once for a context.
+void attachTangentTypes(MLIRContext *context);
 
 /// The number that `value` holds in all elements, if it is a splat constant.
 std::optional<double> getSplat(Value value);

@@ -90,44 +90,87 @@ struct LowerDynamicSlice : OpRewritePattern<DynamicSliceOp> {
   }
 };
 
-/// grad.update_slice => tensor.insert_slice.
-struct LowerUpdateSlice : OpRewritePattern<UpdateSliceOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// Where a slice of a tensor begins and how far its elements are apart.
+struct Place {
+  SmallVector<OpFoldResult> offsets, strides;
+};
 
-  LogicalResult matchAndRewrite(UpdateSliceOp op,
+Place placeOf(OpBuilder &builder, Location, UpdateSliceOp op) {
+  return {getAsIndexOpFoldResult(builder.getContext(), op.getOffsets()),
+          getAsIndexOpFoldResult(builder.getContext(), op.getStrides())};
+}
+Place placeOf(OpBuilder &builder, Location, AddSliceOp op) {
+  return {getAsIndexOpFoldResult(builder.getContext(), op.getOffsets()),
+          getAsIndexOpFoldResult(builder.getContext(), op.getStrides())};
+}
+template <typename Op> Place placeOf(OpBuilder &builder, Location loc, Op op) {
+  ArrayRef<int64_t> shape = cast<ShapedType>(op.getX().getType()).getShape();
+  return {clampedOffsets(builder, loc, op.getIndices(), shape,
+                         cast<ShapedType>(op.getUpdate().getType()).getShape()),
+          SmallVector<OpFoldResult>(shape.size(), builder.getIndexAttr(1))};
+}
+
+/// grad.update_slice, grad.dynamic_update_slice => tensor.insert_slice, at
+/// clamped offsets.
+template <typename Op> struct LowerUpdate : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
     if (hasNoElements(op.getUpdate())) {
       rewriter.replaceOp(op, op.getX());
       return success();
     }
     auto update = cast<RankedTensorType>(op.getUpdate().getType());
+    Place place = placeOf(rewriter, op.getLoc(), op);
     rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
-        op, op.getUpdate(), op.getX(),
-        getAsIndexOpFoldResult(getContext(), op.getOffsets()),
-        getAsIndexOpFoldResult(getContext(), update.getShape()),
-        getAsIndexOpFoldResult(getContext(), op.getStrides()));
+        op, op.getUpdate(), op.getX(), place.offsets,
+        getAsIndexOpFoldResult(rewriter.getContext(), update.getShape()),
+        place.strides);
     return success();
   }
 };
 
-/// grad.dynamic_update_slice => tensor.insert_slice at clamped offsets.
-struct LowerDynamicUpdateSlice : OpRewritePattern<DynamicUpdateSliceOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// grad.add_slice, grad.dynamic_add_slice => a sum into the slice, in place
+/// where the tensor dies.
+template <typename Op> struct LowerAddSlice : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
 
-  LogicalResult matchAndRewrite(DynamicUpdateSliceOp op,
+  LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
     if (hasNoElements(op.getUpdate())) {
       rewriter.replaceOp(op, op.getX());
       return success();
     }
-    auto type = cast<RankedTensorType>(op.getX().getType());
+    Location loc = op.getLoc();
     auto update = cast<RankedTensorType>(op.getUpdate().getType());
-    SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
+    Place place = placeOf(rewriter, loc, op);
+    SmallVector<OpFoldResult> sizes =
+        getAsIndexOpFoldResult(rewriter.getContext(), update.getShape());
+    Value slice = tensor::ExtractSliceOp::create(
+        rewriter, loc, update, op.getX(), place.offsets, sizes, place.strides);
+    View view = lookThrough(rewriter, op.getUpdate());
+    SmallVector<Value> inputs;
+    SmallVector<AffineMap> maps;
+    if (!view.scalar) {
+      inputs.push_back(view.source);
+      maps.push_back(view.map);
+    }
+    maps.push_back(rewriter.getMultiDimIdentityMap(update.getRank()));
+    auto sum = linalg::GenericOp::create(
+        rewriter, loc, TypeRange(update), inputs, ValueRange(slice), maps,
+        iterators(update.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          Value term = view.scalar ? view.scalar : elements.front();
+          Value sum;
+          if (isa<FloatType>(term.getType()))
+            sum = arith::AddFOp::create(builder, loc, elements.back(), term);
+          else
+            sum = arith::AddIOp::create(builder, loc, elements.back(), term);
+          linalg::YieldOp::create(builder, loc, sum);
+        });
     rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
-        op, op.getUpdate(), op.getX(),
-        clampedOffsets(rewriter, op.getLoc(), op.getIndices(), type.getShape(),
-                       update.getShape()),
-        getAsIndexOpFoldResult(getContext(), update.getShape()), ones);
+        op, sum.getResult(0), op.getX(), place.offsets, sizes, place.strides);
     return success();
   }
 };
@@ -380,8 +423,9 @@ struct LowerScatterAdd : OpRewritePattern<ScatterAddOp> {
 } // namespace
 
 void mlir::grad::populateIndexingToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerSlice, LowerDynamicSlice, LowerUpdateSlice,
-               LowerDynamicUpdateSlice, LowerPad, LowerConcatenate,
+  patterns.add<LowerSlice, LowerDynamicSlice, LowerUpdate<UpdateSliceOp>,
+               LowerUpdate<DynamicUpdateSliceOp>, LowerAddSlice<AddSliceOp>,
+               LowerAddSlice<DynamicAddSliceOp>, LowerPad, LowerConcatenate,
                LowerReverse, LowerGather, LowerScatterAdd>(
       patterns.getContext());
 }

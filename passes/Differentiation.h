@@ -23,10 +23,6 @@ LogicalResult transposeLinear(TransposedOp op);
 /// Replaces each call in `function` by the body of its callee.
 LogicalResult inlineCalls(func::FuncOp function);
 
-/// Moves the ops of the region that do not depend on its arguments in front of
-/// `op`.
-void hoistCoefficients(TransposedOp op);
-
 /// The function that a call or request names; reports one that has no body of
 /// a single block that returns.
 FailureOr<func::FuncOp> getCallee(Operation *op);

@@ -4,20 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Forward-mode differentiation of one function body. The body is cloned in
-// place of the request; each active op is asked for its tangent rule. A value
-// without an entry in the tangent map has a symbolic zero for a tangent.
-//
-// An op is active if it depends on an input in `wrt` and a result in `of`
-// depends on it, or might through memory. What is not active is never
-// linearized.
+// Forward-mode differentiation of one function body. The body takes the place
+// of the request; each active op is asked for its tangent rule. A value
+// without an entry in the tangent map has a symbolic zero for a tangent. What
+// is not active is never linearized.
 //
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Rules.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/TypeUtilities.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "passes/Activity.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
@@ -37,6 +32,47 @@ struct Request {
   ArrayRef<int64_t> wrt, of;
 };
 
+/// Linearizes the body of a function where it stands. Tangents stand beside
+/// the primal code, or in a block of their own.
+class Linearizer : public LinearizeContext {
+public:
+  Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity &activity,
+             Location request)
+      : LinearizeContext(primal, linear), activity(activity), request(request) {
+  }
+
+  LogicalResult linearizeBlock(Block &block) override {
+    for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
+      if (activity.isActive(&op) && failed(linearizeOp(op)))
+        return failure();
+    return success();
+  }
+
+private:
+  LogicalResult linearizeOp(Operation &op) {
+    auto rule = dyn_cast<LinearizeOpInterface>(op);
+    if (!rule) {
+      (op.emitOpError("has no derivative rule")).attachNote(request)
+          << "differentiated from here";
+      return failure();
+    }
+    if (llvm::none_of(op.getOperands(),
+                      [&](Value v) { return bool(getTangent(v)); }))
+      return success();
+    // Coefficients of linear code elsewhere are computed late, near to it.
+    if (&primal == &linear)
+      primal.setInsertionPointAfter(&op);
+    else
+      primal.setInsertionPoint(op.getBlock()->getTerminator());
+    if (failed(rule.linearize(*this)))
+      return op.emitOpError("could not be linearized");
+    return success();
+  }
+
+  const Activity &activity;
+  Location request;
+};
+
 } // namespace
 
 static Request describe(Operation *op) {
@@ -46,133 +82,67 @@ static Request describe(Operation *op) {
   return {jvp.getInputs(), jvp.getWrt(), jvp.getOf()};
 }
 
-/// Whether a derivative may flow through values of `type`. Scalars, vectors,
-/// buffers and whatever else is not known to hold integers may carry one that
-/// only an op without a tangent rule can take up.
-static bool mayCarryTangent(Type type) {
-  return !getElementTypeOrSelf(type).isIntOrIndex();
-}
-
-/// The values that `op` uses, in its regions too.
-static SetVector<Value> usedValues(Operation &op) {
-  SetVector<Value> values;
-  op.walk([&](Operation *nested) {
-    values.insert(nested->operand_begin(), nested->operand_end());
-  });
-  return values;
-}
-
-/// The ops of `body` between the inputs in `wrt` and the results in `of`.
-static DenseSet<Operation *> findActive(Block &body, const Request &request) {
-  DenseSet<Value> varied, useful;
-  DenseSet<Operation *> active;
-  for (int64_t i : request.wrt)
-    varied.insert(body.getArgument(i));
-  for (Operation &op : body.without_terminator()) {
-    if (llvm::none_of(usedValues(op),
-                      [&](Value v) { return varied.contains(v); }))
-      continue;
-    for (Value result : op.getResults())
-      if (mayCarryTangent(result.getType()))
-        varied.insert(result);
-    // Nobody follows a derivative through memory.
-    if (!isMemoryEffectFree(&op))
-      active.insert(&op);
-  }
-
-  Operation *terminator = body.getTerminator();
-  for (int64_t i : request.of)
-    useful.insert(terminator->getOperand(i));
-  for (Operation &op : llvm::reverse(body.without_terminator())) {
-    bool isActive = llvm::any_of(op.getResults(), [&](Value v) {
-      return varied.contains(v) && useful.contains(v);
-    });
-    if (!isActive && !active.contains(&op))
-      continue;
-    active.insert(&op);
-    useful.insert_range(usedValues(op));
-  }
-  return active;
+static SmallVector<Value> pick(ValueRange values, ArrayRef<int64_t> which) {
+  return llvm::map_to_vector(which, [&](int64_t i) { return values[i]; });
 }
 
 LogicalResult grad::linearizeRequest(Operation *op) {
   FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
     return failure();
+  Location loc = op->getLoc();
   Request request = describe(op);
-  Block &body = callee->front();
-  DenseSet<Operation *> active = findActive(body, request);
-
-  OpBuilder builder(op);
-  IRMapping primals;
-  primals.map(body.getArguments(), request.inputs);
+  OwningOpRef<func::FuncOp> copy = callee->clone();
+  Block &body = copy->front();
+  Operation *terminator = body.getTerminator();
+  SmallVector<Value> outputs = pick(terminator->getOperands(), request.of);
+  Activity activity(body, pick(body.getArguments(), request.wrt), outputs);
 
   // Tangents stand beside the primal code in a jvp, in a region in a vjp.
-  DenseMap<Value, Value> tangents;
-  auto vjp = dyn_cast<VjpOp>(op);
-  TransposedOp transposed;
-  if (vjp) {
-    SmallVector<Type> types;
-    for (int64_t i : request.wrt)
-      types.push_back(body.getArgument(i).getType());
-    transposed =
-        TransposedOp::create(builder, op->getLoc(), types, vjp.getCotangents());
-    Block &region = transposed.getBody().emplaceBlock();
-    for (auto [i, type] : llvm::zip_equal(request.wrt, types))
-      tangents[body.getArgument(i)] = region.addArgument(type, op->getLoc());
-    builder.setInsertionPoint(transposed);
-  } else {
-    for (auto [i, tangent] :
-         llvm::zip_equal(request.wrt, cast<JvpOp>(op).getTangents()))
-      tangents[body.getArgument(i)] = tangent;
+  OpBuilder primal(terminator);
+  auto region = std::make_unique<Block>();
+  OpBuilder inRegion(op->getContext());
+  inRegion.setInsertionPointToEnd(region.get());
+  auto jvp = dyn_cast<JvpOp>(op);
+  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, loc);
+  for (auto [position, i] : llvm::enumerate(request.wrt)) {
+    Value input = body.getArgument(i);
+    linearizer.setTangent(input,
+                          jvp ? jvp.getTangents()[position]
+                              : region->addArgument(input.getType(), loc));
   }
+  if (failed(linearizer.linearizeBlock(body)))
+    return failure();
 
-  for (Operation &original : body.without_terminator()) {
-    Operation *clone = builder.clone(original, primals);
-    if (!active.contains(&original))
-      continue;
-    auto rule = dyn_cast<LinearizeOpInterface>(clone);
-    if (!rule) {
-      (clone->emitOpError("has no derivative rule")).attachNote(op->getLoc())
-          << "differentiated from here";
-      return failure();
-    }
-    auto operandTangents = llvm::map_to_vector(
-        original.getOperands(), [&](Value v) { return tangents.lookup(v); });
-    if (llvm::none_of(operandTangents, [](Value v) { return bool(v); }))
-      continue;
-    OpBuilder inRegion =
-        transposed ? OpBuilder::atBlockEnd(&transposed.getBody().front())
-                   : builder;
-    SmallVector<Value> resultTangents;
-    if (failed(rule.linearize(inRegion, operandTangents, resultTangents)))
-      return clone->emitOpError("could not be linearized");
-    for (auto [result, tangent] :
-         llvm::zip_equal(original.getResults(), resultTangents))
-      if (tangent)
-        tangents[result] = tangent;
-  }
-
-  Operation *terminator = body.getTerminator();
-  SmallVector<Value> results = llvm::map_to_vector(
-      terminator->getOperands(), [&](Value v) { return primals.lookup(v); });
-  OpBuilder atEnd = transposed
-                        ? OpBuilder::atBlockEnd(&transposed.getBody().front())
-                        : builder;
-  SmallVector<Value> outputs;
+  primal.setInsertionPoint(terminator);
+  SmallVector<Value> results(terminator->getOperands());
+  SmallVector<Value> tangents;
   for (int64_t i : request.of) {
     Value output = terminator->getOperand(i);
-    Value tangent = tangents.lookup(output);
-    outputs.push_back(
-        tangent ? tangent : createZeros(atEnd, op->getLoc(), output.getType()));
+    Value tangent = linearizer.getTangent(output);
+    tangents.push_back(tangent ? tangent
+                               : createZero(primal, loc, output.getType()));
   }
-  if (transposed) {
-    YieldOp::create(atEnd, op->getLoc(), outputs);
-    hoistCoefficients(transposed);
-    llvm::append_range(results, transposed.getResults());
+  if (jvp) {
+    llvm::append_range(results, tangents);
   } else {
-    llvm::append_range(results, outputs);
+    YieldOp::create(inRegion, loc, tangents);
+    auto transposed =
+        TransposedOp::create(primal, loc, region->getArgumentTypes(),
+                             cast<VjpOp>(op).getCotangents());
+    transposed.getBody().push_back(region.release());
+    llvm::append_range(results, transposed.getResults());
   }
+
+  // The body moves to the place of the request.
+  for (auto [argument, input] :
+       llvm::zip_equal(body.getArguments(), request.inputs)) {
+    argument.replaceAllUsesWith(input);
+    llvm::replace(results, Value(argument), input);
+  }
+  terminator->erase();
+  op->getBlock()->getOperations().splice(op->getIterator(),
+                                         body.getOperations());
   op->replaceAllUsesWith(results);
   op->erase();
   return success();

@@ -111,6 +111,37 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
 // Fusion and memory: passes on upstream IR only
 //===----------------------------------------------------------------------===//
 
+def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
+  let summary = "Choose how a sum of slices that begins with zeros is computed";
+  let description = [{
+    The cotangents of slices of one value are a chain of `grad.add_slice` on
+    zeros. Slices that are one behind the other become one concatenation:
+
+    ```mlir
+    %0 = grad.constant dense<0.0> : tensor<2x3xf64>
+    %1 = grad.add_slice %0, %b, offsets = [1, 0], strides = [1, 1]
+    %2 = grad.add_slice %1, %a, offsets = [0, 0], strides = [1, 1]
+    ```
+    =>
+    ```mlir
+    %2 = grad.concatenate(%a, %b), dimension = 0
+    ```
+    Other disjoint slices replace zeros and are not added to them
+    (`grad.update_slice`). A single slice, and few slices that overlap and cover
+    most of the value, become a sum of `grad.pad`, which is one loop
+    (`grad-share-pads`). What is left is added in place. A zero may
+    change its sign.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let statistics = [
+    Statistic<"numConcatenated", "num-concatenated",
+              "Slices that became a part of a concatenation">,
+    Statistic<"numReplaced", "num-replaced",
+              "Slices that replace zeros instead of being added to them">,
+    Statistic<"numPadded", "num-padded", "Slices that became pads">
+  ];
+}
+
 def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
   let summary = "Make shifted pads of one value slices of one pad";
   let description = [{

@@ -36,6 +36,7 @@ static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
 static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
+  manager.addNestedPass<func::FuncOp>(createGradPlaceSlices());
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());

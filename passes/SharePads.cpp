@@ -98,8 +98,8 @@ static bool share(ArrayRef<ScaledPad> pads) {
 
   OpBuilder builder(base.getContext());
   builder.setInsertionPointAfterValue(base);
-  Value zero = createZeros(builder, first.getLoc(),
-                           RankedTensorType::get({}, type.getElementType()));
+  Value zero = createZero(builder, first.getLoc(),
+                          RankedTensorType::get({}, type.getElementType()));
   Value wide = PadOp::create(builder, first.getLoc(), base, zero, low, high,
                              first.getInterior());
   SmallVector<int64_t> strides(type.getRank(), 1);

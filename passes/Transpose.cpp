@@ -5,9 +5,10 @@
 //===----------------------------------------------------------------------===//
 //
 // Reverse-mode differentiation of linear code: a walk from the end of the
-// region to its start that keeps the cotangent of each linear value. Sums are
-// built where a value is used more than once; a value without a cotangent has
-// a symbolic zero and its op is skipped.
+// region to its start that keeps the cotangent of each linear value. A value is
+// linear if it depends on the region's arguments; all others are coefficients,
+// wherever they are defined. Sums are built where a value is used more than
+// once; a value without a cotangent has a symbolic zero and its op is skipped.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,77 +25,90 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Whether `op`, or an op in its regions, uses a value of `body`.
-static bool usesValueOf(Operation &op, Block &body) {
-  return op
-      .walk([&](Operation *nested) {
-        return llvm::any_of(
-                   nested->getOperands(),
-                   [&](Value v) { return v.getParentBlock() == &body; })
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
+namespace {
 
-void grad::hoistCoefficients(TransposedOp op) {
-  Block &body = op.getBody().front();
-  for (Operation &inner : llvm::make_early_inc_range(body.without_terminator()))
-    if (!usesValueOf(inner, body))
-      inner.moveBefore(op);
-}
+/// Transposes the region of a `grad.transposed`.
+class Transposer : public TransposeContext {
+public:
+  Transposer(OpBuilder &builder, TransposedOp op)
+      : TransposeContext(builder), region(op) {}
+
+  void markLinear(Block &block) override {
+    for (Operation &op : block.without_terminator())
+      if (usesLinear(op))
+        for (Value result : op.getResults())
+          setLinear(result);
+  }
+
+  /// Moves the coefficients that are computed in the block in front of the op.
+  void hoistCoefficients(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
+      if (!usesLinear(op))
+        op.moveBefore(region);
+  }
+
+  LogicalResult transposeBlock(Block &block) override {
+    for (Operation &op :
+         llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
+      if (failed(transposeOp(op)))
+        return failure();
+    return success();
+  }
+
+private:
+  /// Whether the op, or an op in its regions, uses a linear value.
+  bool usesLinear(Operation &op) const {
+    return op
+        .walk([&](Operation *nested) {
+          return llvm::any_of(nested->getOperands(),
+                              [&](Value v) { return isLinear(v); })
+                     ? WalkResult::interrupt()
+                     : WalkResult::advance();
+        })
+        .wasInterrupted();
+  }
+
+  LogicalResult transposeOp(Operation &op) {
+    if (llvm::none_of(op.getResults(),
+                      [&](Value v) { return bool(getCotangent(v)); }))
+      return success();
+    auto rule = dyn_cast<TransposeOpInterface>(op);
+    if (rule && succeeded(rule.transpose(*this)))
+      return success();
+    (op.emitOpError("is not linear in its operands that depend on the region's "
+                    "arguments"))
+            .attachNote(region.getLoc())
+        << "transposed from here";
+    return failure();
+  }
+
+  TransposedOp region;
+};
+
+} // namespace
 
 LogicalResult grad::transposeLinear(TransposedOp op) {
-  hoistCoefficients(op);
   Block &body = op.getBody().front();
   OpBuilder builder(op);
+  Transposer transposer(builder, op);
+  for (Value argument : body.getArguments())
+    transposer.setLinear(argument);
+  transposer.markLinear(body);
+  transposer.hoistCoefficients(body);
 
-  DenseMap<Value, Value> cotangents;
-  auto accumulate = [&](Value value, Value cotangent) {
-    // Coefficients have no cotangent.
-    if (!cotangent || value.getParentBlock() != &body)
-      return;
-    Value &sum = cotangents[value];
-    sum = sum ? AddOp::create(builder, cotangent.getLoc(), sum, cotangent)
-                    .getResult()
-              : cotangent;
-  };
   auto yield = cast<YieldOp>(body.getTerminator());
   for (auto [value, cotangent] :
        llvm::zip_equal(yield.getTangents(), op.getCotangents()))
-    accumulate(value, cotangent);
-
-  for (Operation &inner : llvm::reverse(body.without_terminator())) {
-    auto resultCotangents = llvm::map_to_vector(
-        inner.getResults(), [&](Value v) { return cotangents.lookup(v); });
-    if (llvm::none_of(resultCotangents, [](Value v) { return bool(v); }))
-      continue;
-    // After hoisting, what the region defines depends on its arguments.
-    auto linear = llvm::map_to_vector(inner.getOperands(), [&](Value v) {
-      return v.getParentBlock() == &body;
-    });
-    auto rule = dyn_cast<TransposeOpInterface>(inner);
-    SmallVector<Value> operandCotangents(inner.getNumOperands());
-    if (!rule || failed(rule.transpose(builder, linear, resultCotangents,
-                                       operandCotangents))) {
-      (inner.emitOpError(
-           "is not linear in its operands that depend on the region's "
-           "arguments"))
-              .attachNote(op.getLoc())
-          << "transposed from here";
-      return failure();
-    }
-    for (auto [operand, cotangent] :
-         llvm::zip_equal(inner.getOperands(), operandCotangents))
-      accumulate(operand, cotangent);
-  }
+    transposer.addCotangent(value, cotangent);
+  if (failed(transposer.transposeBlock(body)))
+    return failure();
 
   SmallVector<Value> results;
   for (Value argument : body.getArguments()) {
-    Value cotangent = cotangents.lookup(argument);
+    Value cotangent = transposer.getCotangent(argument);
     results.push_back(
         cotangent ? cotangent
-                  : createZeros(builder, op.getLoc(), argument.getType()));
+                  : createZero(builder, op.getLoc(), argument.getType()));
   }
   op->replaceAllUsesWith(results);
   op->erase();

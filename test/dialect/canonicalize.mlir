@@ -149,3 +149,19 @@ func.func @comparisons() -> (tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2x
   %4 = grad.less %true, %false : tensor<2xi1>
   return %0, %1, %2, %3, %4 : tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>, tensor<2xi1>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @slices
+// CHECK-SAME: %[[X:.*]]: tensor<9x8xf64>, %[[U:.*]]: tensor<9x8xf64>, %[[E:.*]]: tensor<0x8xf64>
+func.func @slices(%x: tensor<9x8xf64>, %u: tensor<9x8xf64>, %e: tensor<0x8xf64>, %i: tensor<i64>) -> (tensor<2x2xf64>, tensor<9x8xf64>, tensor<9x8xf64>, tensor<9x8xf64>) {
+  // CHECK-DAG: %[[S:.*]] = grad.slice %[[X]], offsets = [3, 2], sizes = [2, 2], strides = [4, 3] : tensor<9x8xf64> -> tensor<2x2xf64>
+  // CHECK-DAG: %[[A:.*]] = grad.add %[[X]], %[[U]]
+  // CHECK: return %[[S]], %[[A]], %[[X]], %[[X]]
+  %0 = grad.slice %x, offsets = [1, 2], sizes = [4, 6], strides = [2, 1] : tensor<9x8xf64> -> tensor<4x6xf64>
+  %1 = grad.slice %0, offsets = [1, 0], sizes = [2, 2], strides = [2, 3] : tensor<4x6xf64> -> tensor<2x2xf64>
+  %2 = grad.add_slice %x, %u, offsets = [0, 0], strides = [1, 1] : tensor<9x8xf64>, tensor<9x8xf64>
+  %3 = grad.add_slice %x, %e, offsets = [4, 0], strides = [1, 1] : tensor<9x8xf64>, tensor<0x8xf64>
+  %4 = grad.dynamic_add_slice %x, %e[%i, %i] : tensor<9x8xf64>, tensor<0x8xf64>
+  return %1, %2, %3, %4 : tensor<2x2xf64>, tensor<9x8xf64>, tensor<9x8xf64>, tensor<9x8xf64>
+}

@@ -130,6 +130,22 @@ func.func @update_element_type(%x: tensor<5xf64>, %u: tensor<2xf32>) {
 
 // -----
 
+func.func @add_slice_bounds(%x: tensor<5xf64>, %u: tensor<2xf64>) {
+  // expected-error @+1 {{'grad.add_slice' op expected a slice within dimension 0 of size 5, but got elements 4 to 6}}
+  %0 = grad.add_slice %x, %u, offsets = [4], strides = [1] : tensor<5xf64>, tensor<2xf64>
+  return
+}
+
+// -----
+
+func.func @dynamic_add_slice_indices(%x: tensor<5x5xf64>, %u: tensor<1x1xf64>, %i: tensor<i64>) {
+  // expected-error @+1 {{'grad.dynamic_add_slice' op expected 2 indices, one for each dimension, but got 1}}
+  %0 = grad.dynamic_add_slice %x, %u[%i] : tensor<5x5xf64>, tensor<1x1xf64>
+  return
+}
+
+// -----
+
 func.func @pad_value(%x: tensor<5xf64>) {
   // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected a scalar value, but got rank 1}}

@@ -53,6 +53,10 @@ func.func @shape(%x: tensor<2x3xf64>, %s: tensor<f64>, %u: tensor<1x2xf64>, %i: 
   %7 = grad.pad %x, %s, low = [1, 0], high = [0, 2], interior = [1, 0] : tensor<2x3xf64>, tensor<f64> -> tensor<4x5xf64>
   // CHECK: grad.concatenate(%{{.*}}, %{{.*}}), dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
   %8 = grad.concatenate(%x, %x), dimension = 1 : tensor<2x3xf64>, tensor<2x3xf64> -> tensor<2x6xf64>
+  // CHECK: grad.add_slice %{{.*}}, %{{.*}}, offsets = [1, 0], strides = [1, 2] : tensor<2x3xf64>, tensor<1x2xf64>
+  %10 = grad.add_slice %x, %u, offsets = [1, 0], strides = [1, 2] : tensor<2x3xf64>, tensor<1x2xf64>
+  // CHECK: grad.dynamic_add_slice %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}] : tensor<2x3xf64>, tensor<1x2xf64>
+  %11 = grad.dynamic_add_slice %x, %u[%i, %i] : tensor<2x3xf64>, tensor<1x2xf64>
   // CHECK: grad.reverse %{{.*}}, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
   %9 = grad.reverse %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
   return

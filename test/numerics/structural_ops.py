@@ -60,22 +60,34 @@ def dynamic_slice_case(shape: Shape, starts: Sequence[int], sizes: Sequence[int]
     )
 
 
-def update_case(shape: Shape, part: Shape, offsets: Sequence[int], strides: Sequence[int]) -> Case:
+def update_case(
+    op: Callable[..., Any],
+    shape: Shape,
+    part: Shape,
+    offsets: Sequence[int],
+    strides: Sequence[int],
+) -> Case:
     where = tuple(
         slice(o, o + (n - 1) * s + 1 if n else o, s)
         for o, n, s in zip(offsets, part, strides, strict=True)
     )
     return Case(
-        lambda x, u: grad.update_slice(x, u, list(offsets), list(strides)),
-        lambda x, u: update(x, u, where),
+        lambda x, u: op(x, u, list(offsets), list(strides)),
+        lambda x, u: update(x, x[where] + u if op is grad.add_slice else u, where),
         [shape, part],
     )
 
 
-def dynamic_update_case(shape: Shape, part: Shape, starts: Sequence[int]) -> Case:
+def dynamic_update_case(
+    op: Callable[..., Any], shape: Shape, part: Shape, starts: Sequence[int]
+) -> Case:
+    def reference(x: Array, u: Array, *i: Array) -> Array:
+        where = clamped(x, u.shape, i)
+        return update(x, x[where] + u if op is grad.dynamic_add_slice else u, where)
+
     return Case(
-        lambda x, u, *i: grad.dynamic_update_slice(x, u, i),
-        lambda x, u, *i: update(x, u, clamped(x, u.shape, i)),
+        lambda x, u, *i: op(x, u, i),
+        reference,
         [shape, part, *(np.array(i) for i in starts)],
     )
 
@@ -366,28 +378,42 @@ SHAPES = [
             dynamic_slice_case((4,), [1], [4]),
         ],
     ),
-    Structural(
-        "update_slice",
-        [
-            update_case((7,), (3,), (2,), (1,)),
-            update_case((7,), (3,), (0,), (3,)),
-            update_case((5, 6), (2, 3), (1, 0), (2, 2)),
-            update_case((5,), (0,), (1,), (1,)),
-            update_case((4,), (4,), (0,), (1,)),
-            update_case((), (), (), ()),
-        ],
-    ),
-    Structural(
-        "dynamic_update_slice",
-        [
-            dynamic_update_case((7,), (3,), [2]),
-            dynamic_update_case((7,), (3,), [6]),
-            dynamic_update_case((7,), (3,), [-1]),
-            dynamic_update_case((5, 6), (2, 3), [1, 3]),
-            dynamic_update_case((5,), (0,), [2]),
-            dynamic_update_case((), (), []),
-        ],
-    ),
+    *[
+        Structural(
+            name,
+            [
+                update_case(op, (7,), (3,), (2,), (1,)),
+                update_case(op, (7,), (3,), (0,), (3,)),
+                update_case(op, (5, 6), (2, 3), (1, 0), (2, 2)),
+                update_case(op, (5,), (0,), (1,), (1,)),
+                update_case(op, (4,), (4,), (0,), (1,)),
+                update_case(op, (), (), (), ()),
+            ],
+            dtypes,
+        )
+        for name, op, dtypes in [
+            ("update_slice", grad.update_slice, ALL),
+            ("add_slice", grad.add_slice, NUMBERS),
+        ]
+    ],
+    *[
+        Structural(
+            name,
+            [
+                dynamic_update_case(op, (7,), (3,), [2]),
+                dynamic_update_case(op, (7,), (3,), [6]),
+                dynamic_update_case(op, (7,), (3,), [-1]),
+                dynamic_update_case(op, (5, 6), (2, 3), [1, 3]),
+                dynamic_update_case(op, (5,), (0,), [2]),
+                dynamic_update_case(op, (), (), []),
+            ],
+            dtypes,
+        )
+        for name, op, dtypes in [
+            ("dynamic_update_slice", grad.dynamic_update_slice, ALL),
+            ("dynamic_add_slice", grad.dynamic_add_slice, NUMBERS),
+        ]
+    ],
     Structural(
         "pad",
         [

@@ -212,6 +212,23 @@ func.func @slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (ten
   return %0, %1, %2, %3 : tensor<2xf64>, tensor<4xf64>, tensor<2xf64>, tensor<4xf64>
 }
 
+// CHECK-LABEL: func @additions_to_slices
+// CHECK-SAME: %[[X:.*]]: tensor<4xf64>, %[[U:.*]]: tensor<2xf64>
+func.func @additions_to_slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[X]][1] [2] [2]
+  // CHECK: %[[SUM:.*]] = linalg.generic {{.*}} ins(%[[U]] : tensor<2xf64>) outs(%[[S]] : tensor<2xf64>)
+  // CHECK: arith.addf
+  // CHECK: tensor.insert_slice %[[SUM]] into %[[X]][1] [2] [2]
+  %0 = grad.add_slice %x, %u, offsets = [1], strides = [2] : tensor<4xf64>, tensor<2xf64>
+  // CHECK: arith.minsi
+  // CHECK: %[[AT:.*]] = arith.index_cast
+  // CHECK: %[[D:.*]] = tensor.extract_slice %[[X]][%[[AT]]] [2] [1]
+  // CHECK: linalg.generic {{.*}} ins(%[[U]] : tensor<2xf64>) outs(%[[D]] : tensor<2xf64>)
+  // CHECK: tensor.insert_slice %{{.*}} into %[[X]][%[[AT]]] [2] [1]
+  %1 = grad.dynamic_add_slice %x, %u[%i] : tensor<4xf64>, tensor<2xf64>
+  return %0, %1 : tensor<4xf64>, tensor<4xf64>
+}
+
 // CHECK-LABEL: func @pad_is_a_strided_insertion
 func.func @pad_is_a_strided_insertion(%x: tensor<3xf64>, %v: tensor<f64>) -> tensor<8xf64> {
   // CHECK: %[[V:.*]] = tensor.extract %{{.*}}[] : tensor<f64>

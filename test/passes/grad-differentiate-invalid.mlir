@@ -196,3 +196,22 @@ func.func @positions_of_an_update(%g: tensor<3xf64>, %x: tensor<3xf64>) -> tenso
   } : (tensor<3xf64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+// The value that varies reaches the one that is used in the second iteration.
+func.func private @round_the_loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  // expected-error @+1 {{'scf.for' op has no derivative rule}}
+  %0:2 = scf.for %i = %c0 to %c9 step %c1 iter_args(%a = %x, %b = %v) -> (tensor<f64>, tensor<f64>) {
+    scf.yield %a, %a : tensor<f64>, tensor<f64>
+  }
+  return %0#1 : tensor<f64>
+}
+func.func @through_a_loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
+  // expected-note @+1 {{differentiated from here}}
+  %0:2 = grad.jvp @round_the_loop(%x, %v), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}

@@ -50,3 +50,46 @@ func.func @inactive(%x: tensor<f64>, %v: tensor<f64>, %t: tensor<f64>) -> tensor
   %0:3 = grad.jvp @two(%x, %v), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>, tensor<f64>)
   return %0#2 : tensor<f64>
 }
+
+// -----
+
+// Activity enters regions: of what the loop carries, the value that varies does
+// not reach the result, and the value that does is only scaled by a constant.
+func.func private @loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  %0:2 = scf.for %i = %c0 to %c9 step %c1 iter_args(%a = %x, %b = %v) -> (tensor<f64>, tensor<f64>) {
+    %2 = grad.multiply %a, %b : tensor<f64>
+    %3 = grad.negative %b : tensor<f64>
+    scf.yield %2, %3 : tensor<f64>, tensor<f64>
+  }
+  %1 = grad.multiply %x, %0#1 : tensor<f64>
+  return %1 : tensor<f64>
+}
+// CHECK-LABEL: func.func @inactive_loop
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[V:.*]]: tensor<f64>, %[[T:.*]]: tensor<f64>
+func.func @inactive_loop(%x: tensor<f64>, %v: tensor<f64>, %t: tensor<f64>) -> tensor<f64> {
+  // CHECK: %[[L:.*]]:2 = scf.for
+  // CHECK: %[[D:.*]] = grad.multiply %[[T]], %[[L]]#1
+  // CHECK: return %[[D]]
+  %0:2 = grad.jvp @loop(%x, %v), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+// An argument that is given twice: only one of them varies.
+func.func private @product(%a: tensor<f64>, %b: tensor<f64>) -> tensor<f64> {
+  %0 = grad.multiply %a, %b : tensor<f64>
+  return %0 : tensor<f64>
+}
+// CHECK-LABEL: func.func @same_argument_twice
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[T:.*]]: tensor<f64>
+func.func @same_argument_twice(%x: tensor<f64>, %t: tensor<f64>) -> tensor<f64> {
+  // CHECK: grad.multiply %[[X]], %[[X]]
+  // CHECK-NEXT: %[[D:.*]] = grad.multiply %[[T]], %[[X]]
+  // CHECK-NEXT: return %[[D]]
+  %0:2 = grad.jvp @product(%x, %x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}

@@ -37,15 +37,56 @@ func.func @structure(%g: tensor<2x3xf64>) -> (tensor<3xf64>, tensor<3x2xf64>) {
 
 // -----
 
-// The transpose of a strided slice pads inside and behind.
-// CHECK-LABEL: func.func @slice
-// CHECK-SAME: %[[G:.*]]: tensor<2xf64>
-func.func @slice(%g: tensor<2xf64>) -> tensor<7xf64> {
-  // CHECK: grad.pad %[[G]], %{{.*}}, low = [1], high = [2], interior = [2]
-  %0 = grad.transposed(%g) {
+// Slices of one value add to parts of one cotangent.
+// CHECK-LABEL: func.func @slices
+// CHECK-SAME: %[[G:.*]]: tensor<2xf64>, %[[H:.*]]: tensor<3xf64>, %[[I:.*]]: tensor<i64>
+func.func @slices(%g: tensor<2xf64>, %h: tensor<3xf64>, %i: tensor<i64>) -> tensor<7xf64> {
+  // CHECK: %[[Z:.*]] = grad.constant dense<0.0{{.*}}> : tensor<7xf64>
+  // CHECK: %[[A:.*]] = grad.dynamic_add_slice %[[Z]], %[[H]][%[[I]]]
+  // CHECK: %[[B:.*]] = grad.add_slice %[[A]], %[[G]], offsets = [1], strides = [3]
+  // CHECK: return %[[B]]
+  %0 = grad.transposed(%g, %h) {
   ^bb0(%t: tensor<7xf64>):
     %1 = grad.slice %t, offsets = [1], sizes = [2], strides = [3] : tensor<7xf64> -> tensor<2xf64>
-    grad.yield %1 : tensor<2xf64>
-  } : (tensor<2xf64>) -> tensor<7xf64>
+    %2 = grad.dynamic_slice %t[%i], sizes = [3] : tensor<7xf64> -> tensor<3xf64>
+    grad.yield %1, %2 : tensor<2xf64>, tensor<3xf64>
+  } : (tensor<2xf64>, tensor<3xf64>) -> tensor<7xf64>
   return %0 : tensor<7xf64>
+}
+
+// -----
+
+// Rows of a table, after a use of the whole of it.
+// CHECK-LABEL: func.func @rows
+// CHECK-SAME: %[[G:.*]]: tensor<2x3xf64>, %[[H:.*]]: tensor<4x3xf64>, %[[I:.*]]: tensor<2x1xi64>
+func.func @rows(%g: tensor<2x3xf64>, %h: tensor<4x3xf64>, %i: tensor<2x1xi64>) -> tensor<4x3xf64> {
+  // CHECK: %[[N:.*]] = grad.negative %[[H]]
+  // CHECK: %[[A:.*]] = grad.scatter_add %[[N]], %[[I]], %[[G]]
+  // CHECK: return %[[A]]
+  %0 = grad.transposed(%g, %h) {
+  ^bb0(%t: tensor<4x3xf64>):
+    %1 = grad.gather %t, %i : tensor<4x3xf64>, tensor<2x1xi64> -> tensor<2x3xf64>
+    %2 = grad.negative %t : tensor<4x3xf64>
+    grad.yield %1, %2 : tensor<2x3xf64>, tensor<4x3xf64>
+  } : (tensor<2x3xf64>, tensor<4x3xf64>) -> tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// -----
+
+// What does not depend on the region's arguments is a coefficient, wherever it
+// is computed.
+// CHECK-LABEL: func.func @coefficients
+// CHECK-SAME: %[[G:.*]]: tensor<f64>, %[[A:.*]]: tensor<f64>
+func.func @coefficients(%g: tensor<f64>, %a: tensor<f64>) -> tensor<f64> {
+  // CHECK: %[[C:.*]] = grad.cos %[[A]]
+  // CHECK: %[[M:.*]] = grad.multiply %[[G]], %[[C]]
+  // CHECK: return %[[M]]
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    %1 = grad.cos %a : tensor<f64>
+    %2 = grad.multiply %1, %t : tensor<f64>
+    grad.yield %2 : tensor<f64>
+  } : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
 }

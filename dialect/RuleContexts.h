@@ -1,0 +1,87 @@
+//===- RuleContexts.h - What derivative rules work with ---------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The two objects that the methods of LinearizeOpInterface and
+// TransposeOpInterface get. Null values are symbolic zeros, on the way in and
+// on the way out.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_RULECONTEXTS_H
+#define GRADOPT_DIALECT_RULECONTEXTS_H
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace mlir::grad {
+
+/// For a tangent rule.
+class LinearizeContext {
+public:
+  /// `primal` and `linear` may be one builder: tangents beside primal values.
+  LinearizeContext(OpBuilder &primal, OpBuilder &linear)
+      : primal(primal), linear(linear) {}
+  virtual ~LinearizeContext() = default;
+
+  /// For code that does not depend on tangents, such as coefficients. Stands
+  /// behind the op.
+  OpBuilder &primal;
+  /// For code that is linear in the tangents.
+  OpBuilder &linear;
+
+  Value getTangent(Value value) const { return tangents.lookup(value); }
+  void setTangent(Value value, Value tangent) {
+    if (tangent)
+      tangents[value] = tangent;
+  }
+
+  /// Linearizes the ops of `block` where they stand. The tangents of its
+  /// arguments are set before, those of the terminator's operands are there to
+  /// be read afterwards.
+  virtual LogicalResult linearizeBlock(Block &block) = 0;
+
+private:
+  DenseMap<Value, Value> tangents;
+};
+
+/// For a transpose rule.
+class TransposeContext {
+public:
+  explicit TransposeContext(OpBuilder &builder) : builder(builder) {}
+  virtual ~TransposeContext() = default;
+
+  /// For the code that computes cotangents.
+  OpBuilder &builder;
+
+  /// Whether the value depends on what the code is transposed in. Others are
+  /// coefficients and have no cotangent.
+  bool isLinear(Value value) const { return linear.contains(value); }
+  void setLinear(Value value) { linear.insert(value); }
+
+  Value getCotangent(Value value) const { return cotangents.lookup(value); }
+  /// Adds `cotangent` to that of `value`, unless `value` is a coefficient.
+  void addCotangent(Value value, Value cotangent);
+  /// For an op whose operand contributes to a part of `value` only: replaces
+  /// the cotangent so far, zeros at first, by what `add` makes of it. The sum
+  /// of many parts is built in one buffer that way.
+  void updateCotangent(Value value, function_ref<Value(Value sum)> add);
+
+  /// Marks what is linear in the block, given that its arguments are marked.
+  virtual void markLinear(Block &block) = 0;
+  /// Transposes the ops of `block` from the last to the first. The cotangents
+  /// of the terminator's operands are added before, those of the arguments are
+  /// there to be read afterwards.
+  virtual LogicalResult transposeBlock(Block &block) = 0;
+
+private:
+  DenseSet<Value> linear;
+  DenseMap<Value, Value> cotangents;
+};
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_RULECONTEXTS_H

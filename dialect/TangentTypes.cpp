@@ -1,0 +1,86 @@
+//===- TangentTypes.cpp - Tangents of types of other dialects -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Tensors of floats, and floats, are their own tangents. What accumulates
+// cotangents asks these models and names no op.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+namespace {
+
+struct TensorTangent
+    : TangentTypeInterface::ExternalModel<TensorTangent, RankedTensorType> {
+  Type getTangentType(Type type) const {
+    auto tensor = cast<RankedTensorType>(type);
+    return isDifferentiable(tensor.getElementType()) ? type : Type();
+  }
+  Value createZero(Type type, OpBuilder &builder, Location loc) const {
+    return createSplat(builder, loc, cast<RankedTensorType>(type), 0);
+  }
+  Value createSum(Type, OpBuilder &builder, Location loc, Value lhs,
+                  Value rhs) const {
+    return AddOp::create(builder, loc, lhs, rhs);
+  }
+};
+
+template <typename FloatType>
+struct FloatTangent
+    : TangentTypeInterface::ExternalModel<FloatTangent<FloatType>, FloatType> {
+  Type getTangentType(Type type) const { return type; }
+  Value createZero(Type type, OpBuilder &builder, Location loc) const {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getFloatAttr(type, 0));
+  }
+  Value createSum(Type, OpBuilder &builder, Location loc, Value lhs,
+                  Value rhs) const {
+    return arith::AddFOp::create(builder, loc, lhs, rhs);
+  }
+};
+
+} // namespace
+
+void grad::attachTangentTypes(MLIRContext *context) {
+  RankedTensorType::attachInterface<TensorTangent>(*context);
+  Float32Type::attachInterface<FloatTangent<Float32Type>>(*context);
+  Float64Type::attachInterface<FloatTangent<Float64Type>>(*context);
+}
+
+bool grad::isDifferentiable(Type type) {
+  auto tangent = dyn_cast<TangentTypeInterface>(type);
+  return tangent && tangent.getTangentType();
+}
+
+Value grad::createZero(OpBuilder &builder, Location loc, Type type) {
+  return cast<TangentTypeInterface>(type).createZero(builder, loc);
+}
+
+Value grad::createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
+  return cast<TangentTypeInterface>(lhs.getType())
+      .createSum(builder, loc, lhs, rhs);
+}
+
+void TransposeContext::addCotangent(Value value, Value cotangent) {
+  if (!cotangent || !isLinear(value))
+    return;
+  Value &sum = cotangents[value];
+  sum =
+      sum ? createSum(builder, cotangent.getLoc(), sum, cotangent) : cotangent;
+}
+
+void TransposeContext::updateCotangent(Value value,
+                                       function_ref<Value(Value sum)> add) {
+  if (!isLinear(value))
+    return;
+  Value &sum = cotangents[value];
+  sum = add(sum ? sum : createZero(builder, value.getLoc(), value.getType()));
+}

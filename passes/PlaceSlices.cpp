@@ -1,0 +1,236 @@
+//===- PlaceSlices.cpp - How sums of slices are computed ------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-place-slices`. Looks at whole chains of `grad.add_slice` that begin
+/// with zeros: what reverse mode makes of the slices of one value. Time is
+/// linear in the length of a chain, up to sorting.
+///
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADPLACESLICES
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// Pads are whole tensors: no more than this many are summed.
+static constexpr size_t kMaxPads = 16;
+
+using Chain = SmallVector<AddSliceOp>;
+
+static ArrayRef<int64_t> sizesOf(AddSliceOp op) {
+  return cast<RankedTensorType>(op.getUpdate().getType()).getShape();
+}
+
+static int64_t lastOf(AddSliceOp op, int64_t d) {
+  return op.getOffsets()[d] + (sizesOf(op)[d] - 1) * op.getStrides()[d];
+}
+
+/// The chain that ends with `last`, if it begins with zeros.
+static Chain collectChain(AddSliceOp last) {
+  Chain chain{last};
+  while (auto previous = chain.back().getX().getDefiningOp<AddSliceOp>()) {
+    if (!previous->hasOneUse() || previous->getBlock() != last->getBlock())
+      return {};
+    chain.push_back(previous);
+  }
+  std::optional<double> base = getSplat(chain.back().getX());
+  if (!base || *base != 0)
+    return {};
+  std::reverse(chain.begin(), chain.end());
+  return chain;
+}
+
+/// Whether no two of the slices have an element in common, told from dimension
+/// `d` and those behind it: a dimension splits the slices into groups that do
+/// not meet in it, the next one splits each group.
+static bool areDisjoint(MutableArrayRef<AddSliceOp> slices, int64_t d) {
+  if (slices.size() < 2)
+    return true;
+  if (d == cast<RankedTensorType>(slices.front().getType()).getRank())
+    return false;
+  // With one stride, slices of different remainders never meet.
+  int64_t stride = slices.front().getStrides()[d];
+  bool haveOneStride = llvm::all_of(
+      slices, [&](AddSliceOp op) { return op.getStrides()[d] == stride; });
+  auto remainder = [&](AddSliceOp op) {
+    return haveOneStride ? op.getOffsets()[d] % stride : 0;
+  };
+  llvm::stable_sort(slices, [&](AddSliceOp a, AddSliceOp b) {
+    return std::pair(remainder(a), a.getOffsets()[d]) <
+           std::pair(remainder(b), b.getOffsets()[d]);
+  });
+  size_t begin = 0;
+  int64_t last = lastOf(slices[0], d);
+  for (size_t i = 1; i <= slices.size(); ++i) {
+    if (i < slices.size() && remainder(slices[i]) == remainder(slices[begin]) &&
+        slices[i].getOffsets()[d] <= last) {
+      last = std::max(last, lastOf(slices[i], d));
+      continue;
+    }
+    if (!areDisjoint(slices.slice(begin, i - begin), d + 1))
+      return false;
+    if (i < slices.size()) {
+      begin = i;
+      last = lastOf(slices[i], d);
+    }
+  }
+  return true;
+}
+
+/// The dimension along which the slices, of which no two overlap, make up the
+/// whole value one behind the other. Sorts them along it.
+static std::optional<int64_t>
+findConcatenation(MutableArrayRef<AddSliceOp> slices) {
+  auto type = cast<RankedTensorType>(slices.front().getType());
+  int64_t count = 0;
+  for (AddSliceOp op : slices)
+    count += cast<RankedTensorType>(op.getUpdate().getType()).getNumElements();
+  if (count != type.getNumElements())
+    return std::nullopt;
+  for (int64_t along = 0; along < type.getRank(); ++along) {
+    bool areWholeElsewhere = llvm::all_of(slices, [&](AddSliceOp op) {
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        if (d == along ? op.getStrides()[d] != 1 && sizesOf(op)[d] != 1
+                       : sizesOf(op)[d] != type.getDimSize(d))
+          return false;
+      return true;
+    });
+    if (!areWholeElsewhere)
+      continue;
+    llvm::sort(slices, [&](AddSliceOp a, AddSliceOp b) {
+      return a.getOffsets()[along] < b.getOffsets()[along];
+    });
+    return along;
+  }
+  return std::nullopt;
+}
+
+/// The update of `op` with zeros around.
+static Value createPad(OpBuilder &builder, AddSliceOp op) {
+  auto type = cast<RankedTensorType>(op.getType());
+  SmallVector<int64_t> high, interior;
+  for (int64_t d = 0; d < type.getRank(); ++d) {
+    high.push_back(type.getDimSize(d) - lastOf(op, d) - 1);
+    interior.push_back(op.getStrides()[d] - 1);
+  }
+  Value zero = createZero(builder, op.getLoc(),
+                          RankedTensorType::get({}, type.getElementType()));
+  return PadOp::create(builder, op.getLoc(), op.getUpdate(), zero,
+                       op.getOffsets(), high, interior);
+}
+
+namespace {
+
+struct GradPlaceSlices : grad::impl::GradPlaceSlicesBase<GradPlaceSlices> {
+  void runOnOperation() override {
+    SmallVector<AddSliceOp> lasts;
+    getOperation().walk([&](AddSliceOp op) {
+      auto next = op->hasOneUse()
+                      ? dyn_cast<AddSliceOp>(*op->getUsers().begin())
+                      : AddSliceOp();
+      if (!next || next.getX() != op.getResult())
+        lasts.push_back(op);
+    });
+    for (AddSliceOp last : lasts)
+      if (Chain chain = collectChain(last); !chain.empty())
+        place(chain);
+    getOperation().walk([&](DynamicAddSliceOp op) { replaceZeros(op); });
+  }
+
+private:
+  void place(Chain &chain) {
+    // Slices without elements add nothing; canonicalization erases them.
+    if (llvm::any_of(chain, [](AddSliceOp op) {
+          return llvm::is_contained(sizesOf(op), 0);
+        }))
+      return;
+    Chain sorted = chain;
+    if (chain.size() == 1)
+      return pad(chain);
+    if (areDisjoint(sorted, 0)) {
+      if (std::optional<int64_t> along = findConcatenation(sorted))
+        return concatenate(chain, sorted, *along);
+      for (AddSliceOp op : chain)
+        replace(op);
+      return;
+    }
+    if (isStencil(chain))
+      return pad(chain);
+    replace(chain.front());
+  }
+
+  /// Few slices of most of the value.
+  static bool isStencil(const Chain &chain) {
+    auto isLarge = [](AddSliceOp op) {
+      return cast<ShapedType>(op.getUpdate().getType()).getNumElements() >=
+             cast<ShapedType>(op.getType()).getNumElements() / 2;
+    };
+    return chain.size() <= kMaxPads && llvm::all_of(chain, isLarge);
+  }
+
+  void pad(const Chain &chain) {
+    OpBuilder builder(chain.back());
+    Value sum;
+    for (AddSliceOp op : chain) {
+      Value term = createPad(builder, op);
+      sum = sum ? createSum(builder, op.getLoc(), sum, term) : term;
+    }
+    finish(chain, sum);
+    numPadded += chain.size();
+  }
+
+  void concatenate(const Chain &chain, const Chain &sorted, int64_t along) {
+    OpBuilder builder(chain.back());
+    SmallVector<Value> parts;
+    for (AddSliceOp op : sorted)
+      parts.push_back(op.getUpdate());
+    AddSliceOp last = chain.back();
+    finish(chain, ConcatenateOp::create(builder, last.getLoc(), parts, along));
+    numConcatenated += chain.size();
+  }
+
+  static void finish(const Chain &chain, Value result) {
+    AddSliceOp last = chain.back();
+    last.getResult().replaceAllUsesWith(result);
+    for (AddSliceOp op : llvm::reverse(chain))
+      op.erase();
+  }
+
+  /// What is added to zeros takes their place.
+  void replace(AddSliceOp op) {
+    OpBuilder builder(op);
+    Value result =
+        UpdateSliceOp::create(builder, op.getLoc(), op.getX(), op.getUpdate(),
+                              op.getOffsets(), op.getStrides());
+    op.getResult().replaceAllUsesWith(result);
+    op.erase();
+    ++numReplaced;
+  }
+
+  void replaceZeros(DynamicAddSliceOp op) {
+    std::optional<double> base = getSplat(op.getX());
+    if (!base || *base != 0)
+      return;
+    OpBuilder builder(op);
+    Value result = DynamicUpdateSliceOp::create(
+        builder, op.getLoc(), op.getX(), op.getUpdate(), op.getIndices());
+    op.getResult().replaceAllUsesWith(result);
+    op.erase();
+    ++numReplaced;
+  }
+};
+
+} // namespace

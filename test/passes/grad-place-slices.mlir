@@ -1,0 +1,130 @@
+// RUN: gradopt %s --grad-place-slices -split-input-file | FileCheck %s
+
+// Slices one behind the other, in any order, are one concatenation.
+// CHECK-LABEL: func.func @rows(
+// CHECK-SAME: %[[A:.*]]: tensor<1x3xf64>, %[[B:.*]]: tensor<2x3xf64>, %[[C:.*]]: tensor<1x3xf64>
+// CHECK: %[[R:.*]] = grad.concatenate(%[[A]], %[[B]], %[[C]]), dimension = 0
+// CHECK: return %[[R]]
+func.func @rows(%a: tensor<1x3xf64>, %b: tensor<2x3xf64>, %c: tensor<1x3xf64>) -> tensor<4x3xf64> {
+  %zero = grad.constant dense<0.0> : tensor<4x3xf64>
+  %0 = grad.add_slice %zero, %c, offsets = [3, 0], strides = [1, 1] : tensor<4x3xf64>, tensor<1x3xf64>
+  %1 = grad.add_slice %0, %a, offsets = [0, 0], strides = [1, 1] : tensor<4x3xf64>, tensor<1x3xf64>
+  %2 = grad.add_slice %1, %b, offsets = [1, 0], strides = [1, 1] : tensor<4x3xf64>, tensor<2x3xf64>
+  return %2 : tensor<4x3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @columns(
+// CHECK: grad.concatenate({{.*}}), dimension = 1
+func.func @columns(%a: tensor<3x1xf64>, %b: tensor<3x1xf64>) -> tensor<3x2xf64> {
+  %zero = grad.constant dense<0.0> : tensor<3x2xf64>
+  %0 = grad.add_slice %zero, %b, offsets = [0, 1], strides = [1, 1] : tensor<3x2xf64>, tensor<3x1xf64>
+  %1 = grad.add_slice %0, %a, offsets = [0, 0], strides = [1, 1] : tensor<3x2xf64>, tensor<3x1xf64>
+  return %1 : tensor<3x2xf64>
+}
+
+// -----
+
+// Disjoint in one dimension or another: each takes the place of zeros.
+// CHECK-LABEL: func.func @corners(
+// CHECK-NOT: grad.add_slice
+// CHECK-COUNT-3: grad.update_slice
+func.func @corners(%a: tensor<1x1xf64>, %b: tensor<1x1xf64>, %c: tensor<1x1xf64>) -> tensor<2x2xf64> {
+  %zero = grad.constant dense<0.0> : tensor<2x2xf64>
+  %0 = grad.add_slice %zero, %a, offsets = [1, 1], strides = [1, 1] : tensor<2x2xf64>, tensor<1x1xf64>
+  %1 = grad.add_slice %0, %b, offsets = [0, 1], strides = [1, 1] : tensor<2x2xf64>, tensor<1x1xf64>
+  %2 = grad.add_slice %1, %c, offsets = [0, 0], strides = [1, 1] : tensor<2x2xf64>, tensor<1x1xf64>
+  return %2 : tensor<2x2xf64>
+}
+
+// -----
+
+// Even and odd elements do not meet.
+// CHECK-LABEL: func.func @interleaved(
+// CHECK-NOT: grad.add_slice
+// CHECK: grad.update_slice %{{.*}}, offsets = [1], strides = [2]
+// CHECK: grad.update_slice %{{.*}}, offsets = [0], strides = [2]
+func.func @interleaved(%a: tensor<3xf64>, %b: tensor<3xf64>) -> tensor<6xf64> {
+  %zero = grad.constant dense<0.0> : tensor<6xf64>
+  %0 = grad.add_slice %zero, %b, offsets = [1], strides = [2] : tensor<6xf64>, tensor<3xf64>
+  %1 = grad.add_slice %0, %a, offsets = [0], strides = [2] : tensor<6xf64>, tensor<3xf64>
+  return %1 : tensor<6xf64>
+}
+
+// -----
+
+// With different strides they may: elements 0 and 3 of the first are 0 and 1
+// of the second.
+// CHECK-LABEL: func.func @strides(
+// CHECK: grad.update_slice
+// CHECK: grad.add_slice
+func.func @strides(%a: tensor<6xf64>, %b: tensor<2xf64>) -> tensor<16xf64> {
+  %zero = grad.constant dense<0.0> : tensor<16xf64>
+  %0 = grad.add_slice %zero, %a, offsets = [0], strides = [1] : tensor<16xf64>, tensor<6xf64>
+  %1 = grad.add_slice %0, %b, offsets = [0], strides = [3] : tensor<16xf64>, tensor<2xf64>
+  return %1 : tensor<16xf64>
+}
+
+// -----
+
+// Windows that overlap: the first takes the place of zeros.
+// CHECK-LABEL: func.func @windows(
+// CHECK: grad.update_slice %{{.*}}, offsets = [0]
+// CHECK: grad.add_slice %{{.*}}, offsets = [2]
+// CHECK: grad.add_slice %{{.*}}, offsets = [4]
+func.func @windows(%a: tensor<3xf64>, %b: tensor<3xf64>, %c: tensor<3xf64>) -> tensor<9xf64> {
+  %zero = grad.constant dense<0.0> : tensor<9xf64>
+  %0 = grad.add_slice %zero, %a, offsets = [0], strides = [1] : tensor<9xf64>, tensor<3xf64>
+  %1 = grad.add_slice %0, %b, offsets = [2], strides = [1] : tensor<9xf64>, tensor<3xf64>
+  %2 = grad.add_slice %1, %c, offsets = [4], strides = [1] : tensor<9xf64>, tensor<3xf64>
+  return %2 : tensor<9xf64>
+}
+
+// -----
+
+// A stencil: few slices of most of the value are one loop over pads.
+// CHECK-LABEL: func.func @stencil(
+// CHECK: %[[A:.*]] = grad.pad %{{.*}}, low = [0], high = [2]
+// CHECK: %[[B:.*]] = grad.pad %{{.*}}, low = [2], high = [0]
+// CHECK: grad.add %[[A]], %[[B]]
+func.func @stencil(%a: tensor<8xf64>) -> tensor<10xf64> {
+  %zero = grad.constant dense<0.0> : tensor<10xf64>
+  %0 = grad.add_slice %zero, %a, offsets = [0], strides = [1] : tensor<10xf64>, tensor<8xf64>
+  %1 = grad.add_slice %0, %a, offsets = [2], strides = [1] : tensor<10xf64>, tensor<8xf64>
+  return %1 : tensor<10xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @single(
+// CHECK: grad.pad %{{.*}}, low = [1], high = [2], interior = [2]
+func.func @single(%a: tensor<2xf64>) -> tensor<7xf64> {
+  %zero = grad.constant dense<0.0> : tensor<7xf64>
+  %0 = grad.add_slice %zero, %a, offsets = [1], strides = [3] : tensor<7xf64>, tensor<2xf64>
+  return %0 : tensor<7xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @at_run_time(
+// CHECK: grad.dynamic_update_slice
+// CHECK: grad.dynamic_add_slice
+func.func @at_run_time(%a: tensor<2xf64>, %i: tensor<i64>) -> tensor<7xf64> {
+  %zero = grad.constant dense<0.0> : tensor<7xf64>
+  %0 = grad.dynamic_add_slice %zero, %a[%i] : tensor<7xf64>, tensor<2xf64>
+  %1 = grad.dynamic_add_slice %0, %a[%i] : tensor<7xf64>, tensor<2xf64>
+  return %1 : tensor<7xf64>
+}
+
+// -----
+
+// What does not begin with zeros, and a sum that somebody else reads, stay.
+// CHECK-LABEL: func.func @others(
+// CHECK-COUNT-3: grad.add_slice
+func.func @others(%x: tensor<7xf64>, %a: tensor<2xf64>) -> (tensor<7xf64>, tensor<7xf64>, tensor<7xf64>) {
+  %0 = grad.add_slice %x, %a, offsets = [1], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  %1 = grad.add_slice %0, %a, offsets = [3], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  %2 = grad.add_slice %0, %a, offsets = [5], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  return %0, %1, %2 : tensor<7xf64>, tensor<7xf64>, tensor<7xf64>
+}
