@@ -5,13 +5,13 @@ from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
 from gradopt import numpy as numpy
 from gradopt.api import compile, compile_grad, compile_value_and_grad
-from gradopt.check import gradcheck
-from gradopt.compiled import Compiled
+from gradopt.base.pytree import register_pytree
+from gradopt.compilation.compiled import Compiled
+from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
-from gradopt.jacobian_products import jvp, vjp
-from gradopt.lowered import Lowered, Memory
-from gradopt.pytree import register_pytree
-from gradopt.transforms import grad, stop_gradient, value_and_grad
+from gradopt.transforms.gradcheck import gradcheck
+from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
+from gradopt.transforms.jacobian_products import jvp, vjp
 
 __version__ = "0.1.0"
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradopt.compiled import Compiled
-from gradopt.errors import hide_frames
-from gradopt.options import make_options
-from gradopt.transforms import ArgNums, grad, value_and_grad
+from gradopt.base.frames import hide_frames
+from gradopt.base.options import make_options
+from gradopt.compilation.compiled import Compiled
+from gradopt.transforms.gradient import ArgNums, grad, value_and_grad
 
 
 @hide_frames

@@ -3,15 +3,9 @@
 
 from __future__ import annotations
 
-import functools
 import linecache
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -161,37 +155,3 @@ class CompilerError(GradoptError, RuntimeError):
     ) -> None:
         super().__init__(message, location)
         self.diagnostics = tuple(diagnostics)
-
-
-def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
-    """Wraps an entry point: our own errors leave it without frames of this package."""
-
-    @functools.wraps(function)
-    def entry(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except GradoptError as error:
-            raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
-        except ValueError as error:
-            # NumPy hides our error where `a[i] = x` converts x.
-            hidden = error.__cause__
-            if not isinstance(hidden, TracerError) or "array element" not in str(error):
-                raise
-            raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
-
-    return entry
-
-
-def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    """The traceback without the frames of gradopt and NumPy."""
-    from gradopt.location import is_internal
-
-    kept: list[Any] = []
-    while traceback is not None:
-        if not is_internal(traceback.tb_frame.f_code):
-            kept.append(traceback)
-        traceback = traceback.tb_next
-    result = None
-    for entry in reversed(kept):
-        result = types.TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return result

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt import lowered as lowered_module
+from gradopt.compilation import lowered as lowered_module
 
 X = np.array([1.0, 2.0, 3.0])
 

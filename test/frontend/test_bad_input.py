@@ -15,7 +15,7 @@ import pytest
 
 import gradopt as go
 from gradopt import errors
-from gradopt.trace import current_scope
+from gradopt.ir.trace import current_scope
 
 X = np.array([1.0, 2.0, 3.0])
 

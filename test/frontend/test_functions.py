@@ -420,7 +420,7 @@ def test_scipy_special() -> None:
 
 
 def test_guard_every_ufunc_of_the_dialect_has_a_case() -> None:
-    from gradopt.dispatch import FUNCTIONS, UFUNCS
+    from gradopt.array.dispatch import FUNCTIONS, UFUNCS
 
     tested = {*UNARY, *POSITIVE, *BINARY}
     text = pathlib.Path(__file__).read_text()

@@ -17,9 +17,9 @@ from mlir import ir
 from mlir.dialects import func
 
 from gradopt import _gradopt
-from gradopt.context import context, element_type, lock, shape_and_dtype
+from gradopt.compilation.lowered import arena_bytes
 from gradopt.dialects import grad
-from gradopt.lowered import arena_bytes
+from gradopt.ir.context import context, element_type, lock, shape_and_dtype
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., ir.Value]

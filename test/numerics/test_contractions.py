@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from mlir import ir
 
 from gradopt import _gradopt
-from gradopt.context import context, lock
+from gradopt.compilation.lowered import arena_bytes
 from gradopt.dialects import grad
-from gradopt.lowered import arena_bytes
+from gradopt.ir.context import context, lock
 
 
 @dataclass(frozen=True)

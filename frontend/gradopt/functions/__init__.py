@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""NumPy's functions on traced arrays. Importing this package fills the tables of `dispatch`."""
+"""NumPy's functions on traced arrays.
 
-from gradopt import ufuncs as ufuncs
-from gradopt import ufuncs_derived as ufuncs_derived
+Importing this package fills the tables of `gradopt.array.dispatch`.
+"""
+
 from gradopt.functions import (
     elementwise,
     joining,
@@ -12,6 +13,8 @@ from gradopt.functions import (
     reductions,
     shapes,
     signal,
+    ufuncs,
+    ufuncs_derived,
 )
 
 __all__ = [
@@ -23,4 +26,6 @@ __all__ = [
     "reductions",
     "shapes",
     "signal",
+    "ufuncs",
+    "ufuncs_derived",
 ]

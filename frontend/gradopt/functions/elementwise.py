@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
+from gradopt.array.dispatch import UFUNCS, hint_for, implements, unsupported
+from gradopt.array.operands import listed, promotion_kind, traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
+from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.dispatch import UFUNCS, hint_for, implements, unsupported
-from gradopt.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.errors import DTypeError, ShapeError
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import emit, listed, promotion_kind, scalar, to_bool
+from gradopt.functions.ufuncs import emit, to_bool
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np

@@ -10,51 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import DType, result_type, supported
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.operands import traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import result_type, supported
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
-from gradopt.functions.shapes import shape_of, traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import array_kind
+from gradopt.functions.shapes import shape_of
+from gradopt.ir import prims
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np
-
-
-def array(value: Any, dtype: Any = None) -> Tracer:
-    """The traced array of a nested list with traced elements, as `numpy.array` would make it.
-
-    Raises:
-        ShapeError: the list is ragged.
-    """
-    kinds: list[Any] = []
-    _collect_kinds(value, kinds)
-    target = supported(dtype) if dtype is not None else result_type(*kinds)
-    return _nested(value, target)
-
-
-def _collect_kinds(value: Any, kinds: list[Any]) -> None:
-    if isinstance(value, (list, tuple)):
-        for part in value:
-            _collect_kinds(part, kinds)
-    else:
-        kinds.append(array_kind(value))
-
-
-def _nested(value: Any, dtype: DType) -> Tracer:
-    if not isinstance(value, (list, tuple)):
-        return prims.as_traced(value, dtype)
-    if not prims.is_traced(*value):
-        return prims.as_traced(prims.concrete(value), dtype)
-    parts = [_nested(part, dtype) for part in value]
-    if any(part.shape != parts[0].shape for part in parts):
-        shapes = sorted({str(part.shape) for part in parts})
-        raise ShapeError(
-            f"a ragged list: elements of shapes {', '.join(shapes)}", source_location()
-        )
-    return prims.concatenate([prims.reshape(part, (1, *part.shape)) for part in parts], 0)
 
 
 def _promoted(arrays: Sequence[Any], dtype: Any = None) -> list[Tracer]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import FLOAT64
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.operands import traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import FLOAT64
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
+from gradopt.ir import prims
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np

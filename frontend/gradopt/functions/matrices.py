@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import INT64, result_type
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import INT64, result_type
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import sum_
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
+from gradopt.ir import prims
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np
@@ -126,8 +127,6 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tracer:
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Tracer:
     """`numpy.take`; modes wrap and clip, and raise with checks of concrete indices only."""
-    from gradopt.indexing import getitem
-
     x = traced(a)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0
@@ -147,8 +146,6 @@ def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Trac
 @implements(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tracer:
     """`numpy.take_along_axis`."""
-    from gradopt.indexing import getitem
-
     x = traced(arr)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import UFUNCS, implements
-from gradopt.dtypes import BOOL, result_type
+from gradopt.array.dispatch import UFUNCS, implements
+from gradopt.array.operands import array_kind, listed, traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, result_type
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import array_kind, listed, operands_of
+from gradopt.functions.ufuncs import operands_of
+from gradopt.ir import prims
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np

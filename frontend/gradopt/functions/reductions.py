@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
-from gradopt.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
+from gradopt.array.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
+from gradopt.array.operands import traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, UnsupportedError
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import scalar, to_bool
+from gradopt.functions.ufuncs import to_bool
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
 
 # NumPy's functions as they are on traced arrays.
 xp: Any = np

@@ -8,20 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import supported
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.operands import listed, promotion_kind, traced
+from gradopt.array.operators import python_number
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import result_type as promote
+from gradopt.base.dtypes import supported
+from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, ShapeError
-from gradopt.location import source_location
-from gradopt.operators import python_number
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import listed, promotion_kind
-
-
-def traced(value: Any) -> Tracer:
-    """An operand of a function that is not a ufunc: a list or a number becomes an array."""
-    x = prims.as_traced(listed(value))
-    return x._alias() if x._weak else x
+from gradopt.ir import prims
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
@@ -306,8 +301,6 @@ def isrealobj(x: Any) -> bool:
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     """`numpy.result_type`."""
-    from gradopt.dtypes import result_type as promote
-
     kinds: list[Any] = []
     for value in arrays_and_dtypes:
         is_dtype = isinstance(value, (np.dtype, str)) or (

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dispatch import implements, unsupported
-from gradopt.dtypes import BOOL, result_type
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.operands import listed, promotion_kind, traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, result_type
+from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.products import promoted
-from gradopt.functions.shapes import traced
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import listed, promotion_kind
+from gradopt.ir import prims
 
 
 @implements(np.diff)

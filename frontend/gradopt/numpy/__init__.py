@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as _np
 
-from gradopt import prims as _prims
-from gradopt.dispatch import FUNCTIONS as _FUNCTIONS
-from gradopt.dispatch import call_function as _call_function
-from gradopt.dispatch import call_ufunc as _call_ufunc
-from gradopt.dtypes import supported as _supported
-from gradopt.functions.joining import array as _array
+from gradopt.array.dispatch import FUNCTIONS as _FUNCTIONS
+from gradopt.array.dispatch import call_function as _call_function
+from gradopt.array.dispatch import call_ufunc as _call_ufunc
+from gradopt.array.operands import array as _array
+from gradopt.array.operands import traced as _traced
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import supported as _supported
 from gradopt.functions.shapes import shape_of as _shape_of
-from gradopt.functions.shapes import traced as _traced
-from gradopt.tracer import Tracer
+from gradopt.ir import prims as _prims
 
 __all__ = ["array", "asarray", "full"]
 

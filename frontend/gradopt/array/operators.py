@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradopt.dispatch import call_function, ufunc_handler
+from gradopt.array.dispatch import call_function, ufunc_handler
+from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, MutationError, ShapeError, UnsupportedError
-from gradopt.location import source_location
 
 if TYPE_CHECKING:
-    from gradopt.tracer import Tracer
+    from gradopt.array.tracer import Tracer
 
 
 def method(function: Callable[..., Any]) -> Any:
@@ -113,7 +113,7 @@ def unary(ufunc: np.ufunc) -> Any:
 
 def _update(ufunc: np.ufunc, array: Tracer, result: Tracer) -> Tracer:
     """`x += y` on an array that nobody else can see: the handle gets a new value."""
-    from gradopt.trace import current_scope
+    from gradopt.ir.trace import current_scope
 
     symbol = f"in-place {ufunc.__name__}"
     if array._argument is not None:

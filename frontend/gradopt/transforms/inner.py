@@ -15,14 +15,14 @@ from typing import Any
 
 from mlir import ir
 
-from gradopt import checks, prims
-from gradopt.calling import describe_value, function_name, result_tracer
+from gradopt.array.tracer import Tracer
+from gradopt.base.location import function_source
+from gradopt.base.pytree import TreeDef, flatten, leaf_paths
+from gradopt.compilation.calling import describe_value, function_name, result_tracer
 from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError
-from gradopt.location import function_source
-from gradopt.pytree import TreeDef, flatten, leaf_paths
-from gradopt.trace import Scope, within
-from gradopt.tracer import Tracer
+from gradopt.ir import checks, prims
+from gradopt.ir.trace import Scope, within
 
 
 @dataclass(frozen=True)

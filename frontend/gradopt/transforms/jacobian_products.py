@@ -10,17 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.calling import (
+from gradopt.array.tracer import Tracer
+from gradopt.base.frames import hide_frames
+from gradopt.base.location import function_source
+from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
+from gradopt.compilation.calling import (
     call_user,
     check_callable,
     plain_leaf,
     result_tracer,
     returned_tracer,
 )
-from gradopt.compiled import Compiled
-from gradopt.errors import ArgumentError, ArgumentTypeError, hide_frames
-from gradopt.inner import (
+from gradopt.compilation.compiled import Compiled
+from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.ir import prims
+from gradopt.ir.trace import current_scope
+from gradopt.transforms.inner import (
     InnerFunction,
     emit_call,
     emit_jvp,
@@ -29,10 +34,6 @@ from gradopt.inner import (
     trace_inner,
     traced_leaves,
 )
-from gradopt.location import function_source
-from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
-from gradopt.trace import current_scope
-from gradopt.tracer import Tracer
 
 
 def _directions(

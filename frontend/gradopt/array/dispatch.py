@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
-from gradopt.location import source_location
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -210,7 +210,7 @@ def call_ufunc(
     if method == "accumulate" and ufunc in ACCUMULATIONS:
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
     if method == "outer" and not kwargs and ufunc in UFUNCS:
-        from gradopt.functions.shapes import traced
+        from gradopt.array.operands import traced
 
         left, right = traced(inputs[0]), traced(inputs[1])
         left = left.reshape(*left.shape, *(1,) * right.ndim)

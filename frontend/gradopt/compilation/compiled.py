@@ -9,26 +9,27 @@ import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from gradopt import _gradopt, context
-from gradopt.calling import (
+from gradopt import _gradopt
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import WEAK_DTYPES
+from gradopt.base.frames import hide_frames
+from gradopt.base.location import function_source
+from gradopt.base.options import Options, make_options
+from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
+from gradopt.compilation.calling import (
     call_user,
     check_callable,
     function_name,
     plain_leaf,
     returned_tracer,
 )
-from gradopt.dtypes import WEAK_DTYPES
+from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.errors import (
     ArgumentTypeError,
     LeakedTracerError,
-    hide_frames,
 )
-from gradopt.location import function_source
-from gradopt.lowered import Leaf, Lowered
-from gradopt.options import Options, make_options
-from gradopt.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
-from gradopt.trace import Scope, Trace, current_scope, within
-from gradopt.tracer import Tracer
+from gradopt.ir import context
+from gradopt.ir.trace import Scope, Trace, current_scope, within
 
 
 class _Static:

@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from mlir import ir
 
-from gradopt.context import shape_and_dtype
-from gradopt.dispatch import call_function, call_ufunc, hint_for, unsupported
+from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
+from gradopt.array.operators import (
+    apply_operator,
+    defers,
+    inplace,
+    method,
+    operator,
+    reflected,
+    unary,
+)
+from gradopt.base.location import source_location
 from gradopt.errors import (
     BranchError,
     ConversionError,
     LeakedTracerError,
     MutationError,
 )
-from gradopt.location import source_location
-from gradopt.operators import apply_operator, defers, inplace, method, operator, reflected, unary
+from gradopt.ir.context import shape_and_dtype
 
 if TYPE_CHECKING:
-    from gradopt.trace import Scope
+    from gradopt.ir.trace import Scope
 
 
 class Tracer:
@@ -107,7 +115,7 @@ class Tracer:
     def _require_open(self) -> None:
         """Raises a LeakedTracerError if the trace that made the array has ended."""
         if not self._scope.open:
-            from gradopt.trace import leak_message
+            from gradopt.ir.trace import leak_message
 
             raise LeakedTracerError(leak_message(self), source_location())
 
@@ -236,7 +244,7 @@ class Tracer:
         )
 
     def __getitem__(self, index: Any) -> Any:
-        from gradopt.indexing import getitem
+        from gradopt.array.indexing import getitem
 
         return getitem(self, index)
 

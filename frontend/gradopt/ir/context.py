@@ -16,7 +16,7 @@ import numpy as np
 from mlir import ir
 
 from gradopt import _gradopt
-from gradopt.dtypes import DType
+from gradopt.base.dtypes import DType
 
 lock = threading.RLock()
 # A fork waits for the end of a compilation, which its child could not end.

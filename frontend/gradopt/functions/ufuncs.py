@@ -8,38 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
+from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
+from gradopt.array.operands import listed, promotion_kind
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, FLOAT64, resolve_ufunc
+from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.dtypes import BOOL, FLOAT64, WEAK_TYPES, DType, resolve_ufunc
 from gradopt.errors import UnsupportedError
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-
-
-def promotion_kind(value: Any) -> Any:
-    """What NumPy's promotion sees: a dtype, or the type of a Python scalar."""
-    if value.__class__ is Tracer:
-        return WEAK_TYPES[value.dtype.kind] if value._weak else value.dtype
-    kind = type(value)
-    if kind is float or kind is int or kind is bool:
-        return kind
-    return prims.concrete(value).dtype
-
-
-def array_kind(value: Any) -> DType:
-    """As `promotion_kind`, where a Python number counts as an array of its default dtype."""
-    kind = promotion_kind(value)
-    return np.dtype(kind) if isinstance(kind, type) else kind
-
-
-def listed(value: Any) -> Any:
-    """A list or tuple operand as an array, traced if an element is."""
-    if type(value) in (list, tuple):
-        if prims.is_traced(*value):
-            return prims.as_traced(value)
-        return prims.concrete(value)
-    return value
+from gradopt.ir import prims
 
 
 def emit(op: Callable[..., Any], *operands: Tracer) -> Tracer:
@@ -310,8 +286,3 @@ def positive(x: Any) -> Tracer:
 def conjugate(x: Any) -> Tracer:
     """`numpy.conjugate`: a copy, as complex numbers are not supported."""
     return operands_of(np.conjugate, x)[0]._alias()
-
-
-def scalar(value: float, dtype: DType) -> Tracer:
-    """A constant operand."""
-    return prims.scope().constant(np.array(value, dtype))

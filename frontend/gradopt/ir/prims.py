@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from mlir import ir
 
-from gradopt.context import element_type
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, INT64, DType, supported
+from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.dtypes import BOOL, INT64, DType, supported
 from gradopt.errors import LeakedTracerError, ShapeError, UnsupportedError
-from gradopt.location import source_location
-from gradopt.trace import Scope, current_scope
-from gradopt.tracer import Tracer
+from gradopt.ir.context import element_type
+from gradopt.ir.trace import Scope, current_scope
 
 Shape = tuple[int, ...]
 
@@ -76,21 +76,16 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
 def as_traced(value: Any, dtype: DType | None = None) -> Tracer:
     """The operand as a traced array, of `dtype` if given."""
     if value.__class__ is not Tracer:
-        if type(value) in (list, tuple) and is_traced(*value):
-            from gradopt.functions.joining import array
-
-            value = array(value)
+        if dtype is not None and type(value) in (int, float, bool):
+            data = np.array(value, dtype)
         else:
-            if dtype is not None and type(value) in (int, float, bool):
-                data = np.array(value, dtype)
-            else:
-                data = concrete(value)
-                if dtype is not None and data.dtype != dtype:
-                    data = data.astype(dtype)
-            dtype = supported(data.dtype)
-            if data.dtype != dtype:
+            data = concrete(value)
+            if dtype is not None and data.dtype != dtype:
                 data = data.astype(dtype)
-            return scope().constant(data)
+        dtype = supported(data.dtype)
+        if data.dtype != dtype:
+            data = data.astype(dtype)
+        return scope().constant(data)
     if dtype is None or value.dtype == dtype:
         return value
     return convert(value, dtype)
@@ -99,6 +94,11 @@ def as_traced(value: Any, dtype: DType | None = None) -> Tracer:
 def full(shape: Shape, value: Any, dtype: DType) -> Tracer:
     """A concrete scalar, repeated."""
     return broadcast_to(scope().constant(np.array(value, dtype)), shape)
+
+
+def scalar(value: float, dtype: DType) -> Tracer:
+    """A constant operand."""
+    return scope().constant(np.array(value, dtype))
 
 
 @functools.cache

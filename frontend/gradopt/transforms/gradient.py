@@ -9,22 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.calling import (
+from gradopt.array.tracer import Tracer
+from gradopt.base.frames import hide_frames
+from gradopt.base.location import function_source
+from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
+from gradopt.compilation.calling import (
     call_user,
     check_callable,
     describe_value,
     function_name,
     returned_tracer,
 )
-from gradopt.context import shape_and_dtype
-from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError, hide_frames
-from gradopt.inner import emit_vjp, split_aux, trace_inner, traced_leaves
-from gradopt.location import function_source
-from gradopt.pytree import TreeDef, flatten, leaf_paths, tree_map
-from gradopt.trace import current_scope
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import scalar
+from gradopt.compilation.compiled import Compiled
+from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError
+from gradopt.ir import prims
+from gradopt.ir.context import shape_and_dtype
+from gradopt.ir.prims import scalar
+from gradopt.ir.trace import current_scope
+from gradopt.transforms.inner import emit_vjp, split_aux, trace_inner, traced_leaves
 
 ArgNums = int | Sequence[int]
 
@@ -70,8 +72,6 @@ class _Gradient:
         if current_scope() is not None:
             return self._emit(args, kwargs)
         if self._compiled is None:
-            from gradopt.compiled import Compiled
-
             self._compiled = Compiled(self)
         return self._compiled(*args, **kwargs)
 

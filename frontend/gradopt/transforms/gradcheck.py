@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.calling import check_callable, function_name, plain_leaf
-from gradopt.compiled import Compiled
-from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError, hide_frames
-from gradopt.jacobian_products import jvp, vjp
-from gradopt.pytree import TreeDef, flatten, leaf_paths
-from gradopt.trace import trace_count
+from gradopt.base.frames import hide_frames
+from gradopt.base.pytree import TreeDef, flatten, leaf_paths
+from gradopt.compilation.calling import check_callable, function_name, plain_leaf
+from gradopt.compilation.compiled import Compiled
+from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError
+from gradopt.ir.trace import trace_count
+from gradopt.transforms.jacobian_products import jvp, vjp
 
 Array = np.ndarray[Any, Any]
 

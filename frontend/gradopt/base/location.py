@@ -16,7 +16,7 @@ from mlir import ir
 from gradopt.errors import SourceLocation
 
 _INTERNAL_PREFIXES = (
-    os.path.dirname(__file__) + os.sep,
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,
     os.path.dirname(np.__file__) + os.sep,
     os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep,
     # Decorated functions: contextlib, functools.

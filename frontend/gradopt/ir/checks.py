@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradopt import prims
-from gradopt.dtypes import INT64
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import INT64
+from gradopt.base.location import source_location
 from gradopt.errors import SourceLocation, TraceIndexError
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import scalar
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
 
 
 @dataclass(frozen=True)

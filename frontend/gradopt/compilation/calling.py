@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.dtypes import SUPPORTED, SUPPORTED_TEXT
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
+from gradopt.base.location import function_source
+from gradopt.base.pytree import flatten, leaf_paths
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -19,9 +21,7 @@ from gradopt.errors import (
     TraceRecursionError,
     UnsupportedError,
 )
-from gradopt.location import function_source
-from gradopt.pytree import flatten, leaf_paths
-from gradopt.tracer import Tracer
+from gradopt.ir import prims
 
 
 def function_name(function: Any) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, UnsupportedError
-from gradopt.location import source_location
 
 DType = np.dtype[Any]
 

@@ -17,20 +17,21 @@ import numpy as np
 from mlir import ir
 from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
-from gradopt import _gradopt, context
-from gradopt.checks import Check, raise_failure
+from gradopt import _gradopt
+from gradopt.base.frames import hide_frames
+from gradopt.base.options import Options
+from gradopt.base.pytree import TreeDef
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
     CompilerError,
     SourceLocation,
-    hide_frames,
 )
-from gradopt.options import Options
-from gradopt.pytree import TreeDef
+from gradopt.ir import context
+from gradopt.ir.checks import Check, raise_failure
 
 if TYPE_CHECKING:
-    from gradopt.compiled import Compiled
+    from gradopt.compilation.compiled import Compiled
 
 # Machine code by program, the least recently used first; `context.lock` guards it. Programs are
 # traced anew more often than they differ: `grad` of a lambda in a loop, each call of `jvp`.

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
+from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import FLOAT64, INT64
 from gradopt.dialects import grad
-from gradopt.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.dtypes import FLOAT64, INT64
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import emit, operands_of, register, scalar
+from gradopt.functions.ufuncs import emit, operands_of, register
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
 
 
 def _same_shape(x: Tracer, y: Tracer) -> tuple[Tracer, Tracer]:

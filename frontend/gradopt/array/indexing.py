@@ -3,7 +3,7 @@
 
 Basic indices become a static slice, a reversal and a reshape; traced integers a dynamic slice;
 integer arrays and concrete boolean masks a gather. A concrete index is checked against the
-bounds while tracing, a traced one when the compiled code has run (see `gradopt.checks`).
+bounds while tracing, a traced one when the compiled code has run (see `gradopt.ir.checks`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from gradopt import prims
-from gradopt.checks import require_in_bounds
-from gradopt.dtypes import BOOL, INT64
+from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import BOOL, INT64
+from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, TraceIndexError
-from gradopt.location import source_location
-from gradopt.tracer import Tracer
-from gradopt.ufuncs import scalar
+from gradopt.ir import prims
+from gradopt.ir.checks import require_in_bounds
+from gradopt.ir.prims import scalar
 
 _ALL = slice(None)
 

@@ -18,14 +18,14 @@ from mlir import ir
 from mlir.dialects import func
 from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
-from gradopt import context as mlir_context
+from gradopt.array.tracer import Tracer
+from gradopt.base.location import function_source, mlir_location, source_location, to_mlir
 from gradopt.dialects import grad
 from gradopt.errors import CompilerError, LeakedTracerError
-from gradopt.location import function_source, mlir_location, source_location, to_mlir
-from gradopt.tracer import Tracer
+from gradopt.ir import context as mlir_context
 
 if TYPE_CHECKING:
-    from gradopt.checks import Check
+    from gradopt.ir.checks import Check
 
 CONSTANT_ELEMENTS = 16
 
@@ -85,7 +85,7 @@ class Scope:
         name: symbol name.
         open: whether ops can still be added.
         lifted: values of outer scopes that became arguments, in order.
-        outcome: what came of the checks in it, if there are any (see `gradopt.checks`).
+        outcome: what came of the checks in it, if there are any (see `gradopt.ir.checks`).
     """
 
     def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:

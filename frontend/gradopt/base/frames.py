@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Errors without frames of this package in their tracebacks."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from gradopt.base.location import is_internal
+from gradopt.errors import GradoptError, TracerError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
+    """Wraps an entry point: our own errors leave it without frames of this package."""
+
+    @functools.wraps(function)
+    def entry(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except GradoptError as error:
+            raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
+        except ValueError as error:
+            # NumPy hides our error where `a[i] = x` converts x.
+            hidden = error.__cause__
+            if not isinstance(hidden, TracerError) or "array element" not in str(error):
+                raise
+            raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
+
+    return entry
+
+
+def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """The traceback without the frames of gradopt and NumPy."""
+    kept: list[Any] = []
+    while traceback is not None:
+        if not is_internal(traceback.tb_frame.f_code):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    result = None
+    for entry in reversed(kept):
+        result = types.TracebackType(result, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return result

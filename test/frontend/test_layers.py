@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The rooms of the package import downwards only, at module level."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gradopt
+
+PACKAGE = Path(gradopt.__file__).parent
+# From the bottom to the top; what is not in a room is in the one of its own name.
+ORDER = (
+    "errors",
+    "_gradopt",
+    "dialects",
+    "base",
+    "ir",
+    "array",
+    "functions",
+    "compilation",
+    "transforms",
+    "numpy",
+    "api",
+    "__init__",
+)
+# Imports that wait for values and arrays to be told apart: from where, of what.
+LATER = {
+    ("ir.checks", "array.tracer"),
+    ("ir.prims", "array.tracer"),
+    ("ir.trace", "array.tracer"),
+}
+# Imports inside functions, which wait for the same.
+LATER_INSIDE = {
+    ("array.dispatch", "array.operands"),
+    ("array.operators", "ir.trace"),
+    ("array.tracer", "array.indexing"),
+    ("array.tracer", "functions.shapes"),
+    ("array.tracer", "ir.trace"),
+}
+
+
+def module_name(path: Path) -> str:
+    """`ir.prims` for the file of `gradopt.ir.prims`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The modules of the package that a statement imports."""
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        module = node.module or ""
+        inner = [f"{module}.{alias.name}" for alias in node.names]
+        # `from package import module`, or `from module import name`.
+        names = [name if is_module(name) else module for name in inner]
+    else:
+        return
+    for name in names:
+        if name.split(".")[0] == "gradopt":
+            yield name.partition(".")[2] or "__init__"
+
+
+def is_module(name: str) -> bool:
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir() or name == "gradopt._gradopt"
+
+
+def sources() -> list[Path]:
+    found = sorted(PACKAGE.rglob("*.py"))
+    assert len(found) > 20
+    return found
+
+
+def room(module: str) -> int:
+    return ORDER.index(module.split(".")[0])
+
+
+def test_rooms_import_downwards() -> None:
+    upwards = {
+        (module_name(path), target)
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        for target in imported(node)
+        if room(target) > room(module_name(path))
+    }
+    assert upwards - LATER_INSIDE == LATER
+
+
+def test_no_function_imports_from_the_package() -> None:
+    inside = {
+        (module_name(path), target)
+        for path in sources()
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        for target in imported(node)
+    }
+    assert inside == LATER_INSIDE
+
+
+@pytest.mark.parametrize("name", ["errors", "numpy"])
+def test_public_modules_stay(name: str) -> None:
+    assert getattr(gradopt, name).__name__ == f"gradopt.{name}"
