@@ -34,6 +34,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Iterators.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::grad {
@@ -124,25 +125,51 @@ static LogicalResult lowerAffineControlFlow(ModuleOp module) {
                                withoutSimplification());
 }
 
-/// Loops and branches => blocks. Last ones first, because splitting a block
-/// takes time in proportion to what follows. Of a parallel loop come others,
-/// first.
+/// Knows which ops are gone.
+struct ErasedOps : RewriterBase::Listener {
+  void notifyOperationErased(Operation *op) override { ops.insert(op); }
+  llvm::DenseSet<Operation *> ops;
+};
+
+/// Applies `patterns` to the ops in `root` that `isWanted` accepts, and to none
+/// that they make. Outer ones come before those in them, because the pattern of
+/// a loop or branch may expect regions of one block; last ones come first,
+/// because splitting a block takes time in proportion to what follows.
+static LogicalResult
+applyOutsideIn(Operation *root, const FrozenRewritePatternSet &patterns,
+               llvm::function_ref<bool(Operation *)> isWanted) {
+  SmallVector<Operation *> ops;
+  root->walk<WalkOrder::PreOrder, ReverseIterator>([&](Operation *op) {
+    if (isWanted(op))
+      ops.push_back(op);
+  });
+  ErasedOps erased;
+  GreedyRewriteConfig config = withoutSimplification();
+  config.setStrictness(GreedyRewriteStrictness::ExistingOps)
+      .setListener(&erased);
+  for (Operation *op : ops)
+    if (!erased.ops.contains(op) &&
+        failed(applyOpPatternsGreedily(op, patterns, config)))
+      return failure();
+  return success();
+}
+
+/// Loops and branches => blocks.
 static LogicalResult lowerControlFlow(ModuleOp module) {
   RewritePatternSet set(module.getContext());
   populateSCFToControlFlowConversionPatterns(set);
   FrozenRewritePatternSet patterns(std::move(set));
-  SmallVector<Operation *> ops;
-  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (isa_and_nonnull<scf::SCFDialect>(op->getDialect()) &&
-        !op->hasTrait<OpTrait::IsTerminator>())
-      ops.push_back(op);
+  auto lower = [&](llvm::function_ref<bool(Operation *)> isWanted) {
+    return applyOutsideIn(module, patterns, isWanted);
+  };
+  // These become parallel loops, these become sequential ones.
+  if (failed(lower([](Operation *op) { return isa<scf::ForallOp>(op); })) ||
+      failed(lower([](Operation *op) { return isa<scf::ParallelOp>(op); })))
+    return failure();
+  return lower([](Operation *op) {
+    return isa_and_nonnull<scf::SCFDialect>(op->getDialect()) &&
+           !op->hasTrait<OpTrait::IsTerminator>();
   });
-  GreedyRewriteConfig config = withoutSimplification();
-  config.setStrictness(GreedyRewriteStrictness::ExistingAndNewOps);
-  for (Operation *op : llvm::reverse(ops))
-    if (failed(applyOpPatternsGreedily(op, patterns, config)))
-      return failure();
-  return success();
 }
 
 /// Loads and stores of i1 => of i8, which is 0 or 1.

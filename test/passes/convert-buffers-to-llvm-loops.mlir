@@ -59,3 +59,95 @@ func.func @scf_parallel(%x: memref<4xf64>, %n: index) -> f64 {
   }
   return %r : f64
 }
+
+// -----
+
+// Regions of loops and branches hold loops and branches.
+// CHECK-LABEL: llvm.func @nested
+// CHECK-NOT: scf.
+func.func @nested(%x: memref<4xf64>, %k: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %one = arith.constant 1.0 : f64
+  scf.while : () -> () {
+    %s = scf.for %i = %c0 to %c4 step %c1 iter_args(%a = %one) -> f64 {
+      %v = memref.load %x[%i] : memref<4xf64>
+      %t = arith.addf %a, %v : f64
+      scf.yield %t : f64
+    }
+    %u = scf.while (%a = %s) : (f64) -> f64 {
+      %p = arith.cmpf olt, %a, %one : f64
+      scf.condition(%p) %a : f64
+    } do {
+    ^bb0(%a: f64):
+      %p = arith.cmpf olt, %a, %s : f64
+      %b = scf.if %p -> f64 {
+        %e = scf.execute_region -> f64 {
+          %f = scf.for %i = %c0 to %c4 step %c1 iter_args(%z = %a) -> f64 {
+            %y = arith.mulf %z, %z : f64
+            scf.yield %y : f64
+          }
+          scf.yield %f : f64
+        }
+        scf.yield %e : f64
+      } else {
+        scf.yield %a : f64
+      }
+      scf.yield %b : f64
+    }
+    %p = arith.cmpf olt, %u, %one : f64
+    scf.condition(%p)
+  } do {
+    %s = scf.index_switch %k -> f64
+    case 0 {
+      %f = scf.for %i = %c0 to %c4 step %c1 iter_args(%a = %one) -> f64 {
+        %v = memref.load %x[%i] : memref<4xf64>
+        %t = arith.addf %a, %v : f64
+        scf.yield %t : f64
+      }
+      scf.yield %f : f64
+    }
+    default {
+      %r = scf.parallel (%i, %j) = (%c0, %c0) to (%c4, %c4) step (%c1, %c1) init (%one) -> f64 {
+        %w = scf.while (%a = %one) : (f64) -> f64 {
+          %p = arith.cmpf olt, %a, %one : f64
+          scf.condition(%p) %a : f64
+        } do {
+        ^bb0(%a: f64):
+          scf.for %l = %c0 to %c4 step %c1 {
+            memref.store %a, %x[%l] : memref<4xf64>
+          }
+          scf.yield %a : f64
+        }
+        scf.reduce(%w : f64) {
+        ^bb0(%a: f64, %b: f64):
+          %t = arith.addf %a, %b : f64
+          scf.reduce.return %t : f64
+        }
+      }
+      scf.yield %r : f64
+    }
+    memref.store %s, %x[%c0] : memref<4xf64>
+    scf.yield
+  }
+  return
+}
+
+// -----
+
+// A loop that is dead goes away with the loops in it.
+// CHECK-LABEL: llvm.func @dead
+// CHECK-NEXT: llvm.return
+func.func @dead(%z: f64, %n: index) {
+  %0 = scf.for %i = %n to %n step %n iter_args(%a = %z) -> f64 {
+    %1 = scf.for %j = %n to %n step %n iter_args(%b = %a) -> f64 {
+      %2 = scf.for %k = %n to %n step %n iter_args(%c = %b) -> f64 {
+        scf.yield %c : f64
+      }
+      scf.yield %2 : f64
+    }
+    scf.yield %1 : f64
+  }
+  return
+}
