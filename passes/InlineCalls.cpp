@@ -14,6 +14,7 @@
 #include "mlir/IR/Iterators.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
+#include "passes/SymbolUses.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADINLINECALLS
@@ -119,17 +120,24 @@ LogicalResult grad::inlineCalls(func::FuncOp function) {
 }
 
 void grad::eraseDeadFunctions(ModuleOp module) {
-  SymbolTableCollection tables;
+  SymbolTable symbols(module);
+  llvm::DenseMap<StringAttr, unsigned> uses = countSymbolUses(module);
+  SmallVector<func::FuncOp> dead;
+  auto addIfDead = [&](func::FuncOp function) {
+    if (function.isPrivate() && uses.lookup(function.getSymNameAttr()) == 0)
+      dead.push_back(function);
+  };
+  llvm::for_each(module.getOps<func::FuncOp>(), addIfDead);
   // Erasing a caller may free its callees.
-  for (bool changed = true; changed;) {
-    changed = false;
-    SymbolUserMap current(tables, module);
-    for (auto function :
-         llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      if (function.isPrivate() && current.useEmpty(function)) {
-        function.erase();
-        changed = true;
-      }
+  while (!dead.empty()) {
+    func::FuncOp function = dead.pop_back_val();
+    llvm::DenseMap<StringAttr, unsigned> freed = countSymbolUses(function);
+    symbols.erase(function);
+    for (auto [name, count] : freed) {
+      uses[name] -= count;
+      if (auto callee = symbols.lookup<func::FuncOp>(name))
+        addIfDead(callee);
+    }
   }
 }
 

@@ -27,6 +27,7 @@
 #include "passes/PlanMemory.h"
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
+#include "passes/SymbolUses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -292,8 +293,7 @@ LogicalResult GradPlanMemory::planFunction(func::FuncOp func) {
     return failure();
   if (func.isPrivate())
     return success();
-  if (auto uses = SymbolTable::getSymbolUses(func, getOperation());
-      uses && !uses->empty())
+  if (hasSymbolUses(func, getOperation()))
     return func.emitOpError("expected no uses of a public function, whose "
                             "arena its caller would have to provide");
 

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Passes.h"
+#include "passes/SymbolUses.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -98,8 +99,7 @@ struct GradResultsToDestinations
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (func.isExternal() || func.isPrivate())
         continue;
-      if (auto uses = SymbolTable::getSymbolUses(func, getOperation());
-          uses && !uses->empty()) {
+      if (hasSymbolUses(func, getOperation())) {
         func.emitOpError("expected no uses of a public function");
         return signalPassFailure();
       }

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-inline-calls -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: gradopt %s --allow-unregistered-dialect --grad-inline-calls -split-input-file -verify-diagnostics | FileCheck %s
 
 func.func private @inner(%x: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
   %0 = grad.sin %x : tensor<f64>
@@ -48,4 +48,19 @@ func.func @recursive(%x: tensor<f64>) -> tensor<f64> {
   // expected-error @+1 {{expected no recursion, but @recursive calls itself}}
   %0 = grad.call @recursive(%x) : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
+}
+
+// -----
+
+// What an op that nobody registered means by a name is not known.
+// CHECK-LABEL: func.func private @named
+func.func private @named(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+// CHECK: func.func @others
+func.func @others(%x: tensor<f64>) -> tensor<f64> {
+  "other.op"() ({
+    "other.use"() {what = @named} : () -> ()
+  }) : () -> ()
+  return %x : tensor<f64>
 }
