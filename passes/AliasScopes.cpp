@@ -5,45 +5,26 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/AliasScopes.h"
-#include "passes/BufferSize.h"
+#include "passes/BufferPlace.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 
-std::optional<ArenaSlot> mlir::grad::findSlot(Value buffer, Value arena) {
-  while (Operation *op = buffer.getDefiningOp()) {
-    if (auto view = dyn_cast<memref::ViewOp>(op)) {
-      std::optional<int64_t> offset = getConstantIntValue(view.getByteShift());
-      std::optional<int64_t> size = getByteSize(view.getType());
-      if (view.getSource() != arena || !offset || !size)
-        return std::nullopt;
-      return ArenaSlot(*offset, *offset + *size);
-    }
-    bool isView =
-        isa<ViewLikeOpInterface, memref::ExtractStridedMetadataOp>(op);
-    if (!isView)
-      return std::nullopt;
-    buffer = op->getOperand(0);
-  }
-  return std::nullopt;
-}
-
 static void addScopes(func::FuncOp func, AliasScopes &scopes) {
   MLIRContext *context = func.getContext();
   Value arena = func.getArguments().back();
   auto domain = LLVM::AliasScopeDomainAttr::get(context);
-  llvm::MapVector<ArenaSlot, LLVM::AliasScopeAttr> scopeOf;
+  llvm::MapVector<ByteRange, LLVM::AliasScopeAttr> scopeOf;
 
   for (Operation &nest : func.getBody().getOps()) {
     if (nest.getNumRegions() == 0)
       continue;
-    llvm::MapVector<ArenaSlot, SmallVector<Operation *>> accesses;
+    llvm::MapVector<ByteRange, SmallVector<Operation *>> accesses;
     nest.walk([&](Operation *op) {
       Value buffer;
       if (auto load = dyn_cast<memref::LoadOp>(op))

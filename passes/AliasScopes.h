@@ -13,20 +13,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/DenseMap.h"
 
-#include <optional>
-#include <utility>
-
 namespace mlir::grad {
-
-/// Bytes of an arena, from first to before last.
-using ArenaSlot = std::pair<int64_t, int64_t>;
-
-/// The bytes of `arena` that `buffer` lies in, if it does.
-std::optional<ArenaSlot> findSlot(Value buffer, Value arena);
-
-inline bool overlap(ArenaSlot a, ArenaSlot b) {
-  return a.first < b.second && b.first < a.second;
-}
 
 /// What LLVM may assume about one access to the arena.
 struct AliasInfo {

@@ -24,6 +24,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
 
@@ -49,25 +50,17 @@ using linalg::LinalgOp;
 // Accesses
 //===----------------------------------------------------------------------===//
 
-/// What `buffer` is a view of: an allocation, an argument, or the result of an
-/// op that may choose between buffers.
-static Value rootOf(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
-    buffer = view.getViewSource();
-  return buffer;
+/// The identity of the memory that `operand` lies in; null if it may lie
+/// anywhere, or is no buffer.
+static const void *memoryOf(Value operand) {
+  return isa<BaseMemRefType>(operand.getType()) ? findPlace(operand).object
+                                                : nullptr;
 }
 
-/// Whether the buffers of `op` are views of arguments and allocations, whose
-/// memory no other root has.
-static bool accessesOwnMemory(Operation *op) {
+/// Whether it is known which memory `op` accesses.
+static bool accessesKnownMemory(Operation *op) {
   return llvm::all_of(op->getOperands(), [](Value operand) {
-    if (!isa<BaseMemRefType>(operand.getType()))
-      return true;
-    Value root = rootOf(operand);
-    if (auto argument = dyn_cast<BlockArgument>(root))
-      return isa<func::FuncOp>(argument.getOwner()->getParentOp());
-    return isa<memref::AllocOp, memref::AllocaOp, memref::GetGlobalOp>(
-        root.getDefiningOp());
+    return !isa<BaseMemRefType>(operand.getType()) || memoryOf(operand);
   });
 }
 
@@ -118,7 +111,7 @@ static bool hasHiddenAccesses(LinalgOp op) {
 static int64_t blockableSize(LinalgOp op) {
   if (!op.hasPureBufferSemantics() || op.hasDynamicShape() ||
       op.getNumLoops() == 0 || isMatrixProduct(op) || hasHiddenAccesses(op) ||
-      !accessesOwnMemory(op))
+      !accessesKnownMemory(op))
     return 0;
   bool usesIndex = false;
   op.getBlock()->walk(
@@ -129,7 +122,7 @@ static int64_t blockableSize(LinalgOp op) {
     if (auto type = dyn_cast<MemRefType>(operand.get().getType());
         type && (!getByteSize(type) || blockedDim(op, operand) == kOther ||
                  (blockedDim(op, operand) >= 0 &&
-                  rootOf(operand.get()) != operand.get())))
+                  operand.get().getDefiningOp<ViewLikeOpInterface>())))
       return 0;
   return op.getStaticLoopRanges().front();
 }
@@ -142,6 +135,7 @@ namespace {
 
 /// How a group accesses one buffer.
 struct Access {
+  Value buffer; ///< One of the values that stand for it.
   bool isWritten = false;
   int dim = -1; ///< The blocked dimension, kOther if accesses differ.
   unsigned numOps = 0;
@@ -158,25 +152,26 @@ public:
   bool add(LinalgOp op) {
     if (hasConflict(op, behindWrites))
       return false;
-    llvm::SmallMapVector<Value, Access, 4> mine;
+    llvm::SmallMapVector<const void *, Access, 4> mine;
     for (OpOperand &operand : op->getOpOperands()) {
       if (!isa<MemRefType>(operand.get().getType()))
         continue;
       int dim = blockedDim(op, operand);
-      auto [at, isNew] = mine.insert({rootOf(operand.get()), Access()});
+      auto [at, isNew] =
+          mine.insert({memoryOf(operand.get()), Access{operand.get()}});
       at->second.dim = isNew || at->second.dim == dim ? dim : kOther;
       at->second.isWritten |= op.isDpsInit(&operand);
     }
-    for (auto &[root, access] : mine) {
-      auto at = accesses.find(root);
+    for (auto &[memory, access] : mine) {
+      auto at = accesses.find(memory);
       if (at == accesses.end())
         continue;
       bool isShared = at->second.isWritten || access.isWritten;
       if (isShared && (access.dim < 0 || access.dim != at->second.dim))
         return false;
     }
-    for (auto &[root, access] : mine) {
-      auto [at, isNew] = accesses.insert({root, access});
+    for (auto &[memory, access] : mine) {
+      auto [at, isNew] = accesses.insert({memory, access});
       if (!isNew && at->second.dim != access.dim)
         at->second.dim = kOther;
       at->second.isWritten |= access.isWritten;
@@ -198,11 +193,11 @@ public:
     }
     if (auto linalgOp = dyn_cast<LinalgOp>(op);
         (linalgOp ? hasHiddenAccesses(linalgOp) : !isa<memref::CopyOp>(op)) ||
-        !accessesOwnMemory(op))
+        !accessesKnownMemory(op))
       return false;
     bool conflicts = hasConflict(op, behindWrites) ||
                      llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {
-                       auto at = accesses.find(rootOf(operand.get()));
+                       auto at = accesses.find(memoryOf(operand.get()));
                        return at != accesses.end() &&
                               (at->second.isWritten || !isOnlyRead(operand));
                      });
@@ -213,7 +208,7 @@ public:
     behind.push_back(op);
     for (OpOperand &operand : op->getOpOperands())
       if (isa<MemRefType>(operand.get().getType()))
-        behindWrites[rootOf(operand.get())] |= !isOnlyRead(operand);
+        behindWrites[memoryOf(operand.get())] |= !isOnlyRead(operand);
     return true;
   }
 
@@ -221,12 +216,12 @@ public:
   /// left there.
   bool isWorthwhile() const {
     int64_t total = 0, reused = 0;
-    for (auto &[root, access] : accesses) {
+    for (auto &[memory, access] : accesses) {
       if (access.dim < 0)
         continue;
-      total += bytesOf(root);
+      total += bytesOf(access.buffer);
       if (access.numOps > 1)
-        reused += bytesOf(root);
+        reused += bytesOf(access.buffer);
     }
     return members.size() > 1 && total > kCacheBytes &&
            reused > kCacheBytes / 2 && rowsPerBlock() < size;
@@ -276,9 +271,9 @@ private:
   /// Whether `op` cannot change places with ops that access the keys of
   /// `accesses`, and write them where it says so.
   static bool hasConflict(Operation *op,
-                          const llvm::DenseMap<Value, bool> &accesses) {
+                          const llvm::DenseMap<const void *, bool> &accesses) {
     return llvm::any_of(op->getOpOperands(), [&](OpOperand &operand) {
-      auto at = accesses.find(rootOf(operand.get()));
+      auto at = accesses.find(memoryOf(operand.get()));
       return at != accesses.end() && (at->second || !isOnlyRead(operand));
     });
   }
@@ -286,9 +281,9 @@ private:
   /// As many as fit a part of the cache; if possible, they divide the size.
   int64_t rowsPerBlock() const {
     int64_t rowBytes = 0;
-    for (auto &[root, access] : accesses)
+    for (auto &[memory, access] : accesses)
       if (access.dim >= 0)
-        rowBytes += bytesOf(root) / size;
+        rowBytes += bytesOf(access.buffer) / size;
     int64_t rows = std::clamp<int64_t>(
         kBlockBytes / std::max<int64_t>(rowBytes, 1), 1, size);
     for (int64_t divisor = rows; divisor > rows / 2; --divisor)
@@ -302,12 +297,12 @@ private:
     llvm::SmallPtrSet<Operation *, 8> isMember;
     for (LinalgOp op : members)
       isMember.insert(op);
-    for (auto &[root, access] : accesses)
-      if (access.dim >= 0 && root.getDefiningOp<memref::AllocOp>() &&
-          llvm::all_of(root.getUsers(), [&](Operation *user) {
+    for (auto &[memory, access] : accesses)
+      if (access.dim >= 0 && access.buffer.getDefiningOp<memref::AllocOp>() &&
+          llvm::all_of(access.buffer.getUsers(), [&](Operation *user) {
             return isMember.contains(user);
           }))
-        temporaries.insert(root);
+        temporaries.insert(access.buffer);
   }
 
   /// Writes all members for `rows` iterations from `begin` on.
@@ -325,7 +320,8 @@ private:
       if (temporaries.contains(buffer))
         return block = memref::AllocOp::create(
                    builder, buffer.getLoc(),
-                   MemRefType::get(shape, type.getElementType()));
+                   MemRefType::get(shape, type.getElementType()),
+                   buffer.getDefiningOp<memref::AllocOp>().getAlignmentAttr());
       SmallVector<OpFoldResult> offsets(shape.size(), builder.getIndexAttr(0));
       SmallVector<OpFoldResult> strides(shape.size(), builder.getIndexAttr(1));
       offsets[dim] = begin;
@@ -344,7 +340,7 @@ private:
   }
 
   int64_t size;
-  llvm::MapVector<Value, Access> accesses;
+  llvm::MapVector<const void *, Access> accesses;
   /// Ops that will run before the group, and those that will once it has one
   /// more member.
   SmallVector<Operation *> inFront, between;
@@ -352,7 +348,7 @@ private:
   /// before its last member now; and the buffers they access or write.
   SmallVector<Operation *> behind;
   size_t numBehind = 0;
-  llvm::DenseMap<Value, bool> behindWrites;
+  llvm::DenseMap<const void *, bool> behindWrites;
   llvm::SetVector<Value> temporaries;
 };
 

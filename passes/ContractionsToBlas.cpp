@@ -13,12 +13,12 @@
 ///     transposed layout swaps the roles of the operands.
 ///  3. Batch loops become scf.for around the call.
 ///
-/// Invariant: a fill with zeros is dropped only if nothing touches the result
-/// between it and the product.
+/// Invariant: a fill with zeros is dropped only if nothing accesses the bytes
+/// of the result between it and the product, through whichever buffer.
 ///
 //===----------------------------------------------------------------------===//
 
-#include "passes/BufferLiveness.h"
+#include "passes/BufferPlace.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
 
@@ -27,7 +27,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADCONTRACTIONSTOBLAS
@@ -160,31 +160,64 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
   return product;
 }
 
-/// What `buffer` is a view of: a function argument, an allocation, a piece of
-/// the arena, or the result of an op that may choose between buffers.
-static Value viewedMemory(Value buffer) {
-  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>()) {
-    if (isa<memref::ViewOp>(view))
-      break;
-    buffer = view.getViewSource();
+//===----------------------------------------------------------------------===//
+// Initial values
+//===----------------------------------------------------------------------===//
+
+/// Adds the buffers whose addresses the integer `value` is computed from to
+/// `buffers`. Fails where it may be any address.
+static bool collectAddressed(Value value, SmallVectorImpl<Value> &buffers) {
+  Operation *def = value.getDefiningOp();
+  if (!def)
+    return isa<scf::ForOp>(
+        cast<BlockArgument>(value).getOwner()->getParentOp());
+  if (auto address = dyn_cast<memref::ExtractAlignedPointerAsIndexOp>(def)) {
+    buffers.push_back(address.getSource());
+    return true;
   }
-  return buffer;
+  if (isa<memref::ExtractStridedMetadataOp, memref::DimOp>(def))
+    return true;
+  return isa_and_nonnull<arith::ArithDialect>(def->getDialect()) &&
+         llvm::all_of(def->getOperands(), [&](Value operand) {
+           return collectAddressed(operand, buffers);
+         });
+}
+
+/// Whether `op`, or an op in it, may access memory at `place`.
+static bool mayAccess(Operation *op, const BufferPlace &place) {
+  auto accesses = [&](Operation *nested) {
+    if (isMemoryEffectFree(nested))
+      return false;
+    bool isUnknown = !isa<MemoryEffectOpInterface>(nested) &&
+                     !nested->hasTrait<OpTrait::HasRecursiveMemoryEffects>();
+    SmallVector<Value> buffers;
+    for (Value operand : nested->getOperands())
+      if (isa<BaseMemRefType>(operand.getType()))
+        buffers.push_back(operand);
+      else if (isUnknown && !isa<FloatType>(operand.getType()) &&
+               !collectAddressed(operand, buffers))
+        return true;
+    return llvm::any_of(buffers, [&](Value buffer) {
+      return mayShareBytes(findPlace(buffer), place);
+    });
+  };
+  return op
+      ->walk([&](Operation *nested) {
+        return accesses(nested) ? WalkResult::interrupt()
+                                : WalkResult::advance();
+      })
+      .wasInterrupted();
 }
 
 /// The fill with zeros of `buffer` that reaches `op` and nothing else.
 static linalg::FillOp findZeroFill(Value buffer, Operation *op) {
-  Value memory = viewedMemory(buffer);
-  if (Operation *def = memory.getDefiningOp();
-      def && !isa<memref::AllocOp, memref::AllocaOp, memref::ViewOp>(def))
+  // Whoever is called may access a global.
+  if (findPointer(buffer).getDefiningOp<memref::GetGlobalOp>())
     return {};
-  llvm::SetVector<Operation *> accesses =
-      collectAccesses(collectAliases(memory));
+  BufferPlace place = findPlace(buffer);
   for (Operation *before = op->getPrevNode(); before;
        before = before->getPrevNode()) {
-    bool touches = llvm::any_of(accesses, [&](Operation *access) {
-      return before->isAncestor(access);
-    });
-    if (!touches)
+    if (!mayAccess(before, place))
       continue;
     auto fill = dyn_cast<linalg::FillOp>(before);
     if (fill && fill.output() == buffer &&

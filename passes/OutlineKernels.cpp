@@ -15,12 +15,12 @@
 ///  2. Its arguments are the buffers that it accesses, or that the views it
 ///     accesses belong to, then where these views begin, then other values.
 ///     Constants are part of it.
-///  3. An argument is `noalias` unless the kernel has another one in the same
-///     bytes of the arena.
+///  3. An argument is `noalias` unless the kernel has another one that may lie
+///     in the same bytes.
 ///
 //===----------------------------------------------------------------------===//
 
-#include "passes/AliasScopes.h"
+#include "passes/BufferPlace.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -62,26 +62,9 @@ struct Kernel {
 
 } // namespace
 
-/// The buffer that `buffer` is a view of, with the same pointer.
-static Value findRoot(Value buffer) {
-  while (Operation *op = buffer.getDefiningOp()) {
-    if (!isa<memref::SubViewOp, memref::ReinterpretCastOp,
-             memref::CollapseShapeOp, memref::ExpandShapeOp, memref::CastOp>(
-            op))
-      break;
-    buffer = op->getOperand(0);
-  }
-  return buffer;
-}
-
 /// Whether `user` accepts a view of another static layout as well.
 static bool takesAnyLayout(Operation *user) {
   return isa<LinalgOp, memref::LoadOp, memref::StoreOp, memref::CopyOp>(user);
-}
-
-/// Whether nothing but `root` itself gives access to its memory.
-static bool isDistinct(Value root) {
-  return isa<BlockArgument>(root) || root.getDefiningOp<memref::GetGlobalOp>();
 }
 
 static bool isNest(Operation *op) {
@@ -109,11 +92,12 @@ static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
         return std::nullopt;
       kernel.scalars.push_back(value);
     } else {
-      Value root = findRoot(value);
+      Value root = findPointer(value);
       auto rootType = dyn_cast<MemRefType>(root.getType());
       int64_t offset;
       SmallVector<int64_t> strides;
       if (!rootType || !rootType.getLayout().isIdentity() ||
+          rootType.getMemorySpace() != type.getMemorySpace() ||
           !rootType.hasStaticShape() || rootType.getNumElements() == 0 ||
           !type.hasStaticShape() || type.getNumElements() == 0 ||
           failed(type.getStridesAndOffset(strides, offset)) ||
@@ -177,8 +161,7 @@ static std::vector<Kernel> collectKernels(Block &block) {
 }
 
 /// Writes `kernel` as a function.
-static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel,
-                                   Value arena) {
+static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel) {
   Location loc = kernel.ops.back()->getLoc();
   SmallVector<Type> types;
   for (Value buffer : kernel.buffers)
@@ -193,23 +176,13 @@ static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel,
   function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
   Block *body = function.addEntryBlock();
 
-  SmallVector<std::optional<ArenaSlot>> slots;
-  for (Value buffer : kernel.buffers)
-    slots.push_back(findSlot(buffer, arena));
-  // A buffer that an op chose may lie anywhere.
-  bool areKnown =
-      llvm::all_of(llvm::zip_equal(kernel.buffers, slots), [&](auto pair) {
-        auto [buffer, slot] = pair;
-        return slot || (isDistinct(buffer) && buffer != arena);
-      });
-  for (unsigned i = 0, e = areKnown ? slots.size() : 0; i < e; ++i) {
-    bool isAlone = true;
-    if (slots[i])
-      isAlone = llvm::none_of(llvm::enumerate(slots), [&](auto other) {
-        return other.index() != i && other.value() &&
-               overlap(*other.value(), *slots[i]);
-      });
-    if (isAlone)
+  SmallVector<BufferPlace> places =
+      llvm::map_to_vector(kernel.buffers, findPlace);
+  for (unsigned i = 0, e = places.size(); i < e; ++i) {
+    bool isAlone = llvm::none_of(llvm::seq(e), [&](unsigned other) {
+      return other != i && mayShareBytes(places[i], places[other]);
+    });
+    if (isAlone && places[i].object)
       function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
                           builder.getUnitAttr());
   }
@@ -299,14 +272,13 @@ struct GradOutlineKernels
 
 private:
   void outline(func::FuncOp program, SymbolTable &symbols) {
-    Value arena = program.getArguments().back();
     std::vector<Kernel> kernels = collectKernels(program.getBody().front());
     OpBuilder builder(&getContext());
     llvm::DenseMap<llvm::hash_code, SmallVector<func::FuncOp, 1>> byHash;
     SmallVector<func::FuncOp> functions, callees;
     for (const Kernel &kernel : kernels) {
       builder.clearInsertionPoint();
-      func::FuncOp function = createFunction(builder, kernel, arena);
+      func::FuncOp function = createFunction(builder, kernel);
       auto &similar = byHash[hashOf(function)];
       auto equal = llvm::find_if(similar, [&](func::FuncOp other) {
         return areEqual(function, other);

@@ -155,3 +155,72 @@ func.func @indices_have_a_size(%x: memref<100000xindex>, %y: memref<100000xindex
   }
   return
 }
+
+// -----
+
+#ij = affine_map<(i, j) -> (i, j)>
+#ji = affine_map<(i, j) -> (j, i)>
+
+memref.global "private" @g : memref<512x512xf64> = uninitialized
+
+// Two handles on one global are one buffer: a block may not read columns of
+// rows that come later.
+// CHECK-LABEL: func @globals_are_compared_by_name
+func.func @globals_are_compared_by_name(%x: memref<512x512xf64>, %o: memref<512x512xf64>) {
+  // CHECK-NOT: scf.for
+  %g1 = memref.get_global @g : memref<512x512xf64>
+  %g2 = memref.get_global @g : memref<512x512xf64>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<512x512xf64>) outs(%g1 : memref<512x512xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %in : f64
+    linalg.yield %0 : f64
+  }
+  linalg.generic {indexing_maps = [#ji, #ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%g2, %x : memref<512x512xf64>, memref<512x512xf64>) outs(%o : memref<512x512xf64>) {
+  ^bb0(%a: f64, %b: f64, %out: f64):
+    %0 = arith.addf %a, %b : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// Whoever calls a private function may pass one buffer twice.
+// CHECK-LABEL: func private @arguments_may_be_equal
+func.func private @arguments_may_be_equal(%x: memref<512x512xf64>, %y: memref<512x512xf64>, %o: memref<512x512xf64>) {
+  // CHECK-NOT: scf.for
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<512x512xf64>) outs(%y : memref<512x512xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %in : f64
+    linalg.yield %0 : f64
+  }
+  linalg.generic {indexing_maps = [#ij, #ji, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%y, %x : memref<512x512xf64>, memref<512x512xf64>) outs(%o : memref<512x512xf64>) {
+  ^bb0(%a: f64, %b: f64, %out: f64):
+    %0 = arith.addf %a, %b : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+
+// Blocks of an aligned buffer are aligned.
+// CHECK-LABEL: func @blocks_keep_the_alignment
+func.func @blocks_keep_the_alignment(%x: memref<512x512xf64>, %o: memref<512x512xf64>) {
+  // CHECK: scf.for
+  // CHECK: memref.alloc() {alignment = 32 : i64} : memref<{{[0-9]+}}x512xf64>
+  %y = memref.alloc() {alignment = 32 : i64} : memref<512x512xf64>
+  linalg.generic {indexing_maps = [#ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%x : memref<512x512xf64>) outs(%y : memref<512x512xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %0 = arith.addf %in, %in : f64
+    linalg.yield %0 : f64
+  }
+  linalg.generic {indexing_maps = [#ij, #ij, #ij], iterator_types = ["parallel", "parallel"]}
+      ins(%y, %x : memref<512x512xf64>, memref<512x512xf64>) outs(%o : memref<512x512xf64>) {
+  ^bb0(%a: f64, %b: f64, %out: f64):
+    %0 = arith.addf %a, %b : f64
+    linalg.yield %0 : f64
+  }
+  return
+}

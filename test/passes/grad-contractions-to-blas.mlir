@@ -200,3 +200,66 @@ func.func @strided_columns_stay_loops(%base: memref<8x10xf64>, %b: memref<5x3xf6
   }
   return
 }
+
+// -----
+
+// The bytes of the result are read through another view before the product.
+// CHECK-LABEL: func @a_fill_that_another_view_reads_stays
+func.func @a_fill_that_another_view_reads_stays(%x: memref<8x8xf64>, %o: memref<8x7xf64>, %arena: memref<512xi8>) {
+  // CHECK: linalg.fill
+  // CHECK: memref.copy
+  // CHECK: %[[BETA:.*]] = arith.constant 1.0{{.*}} : f64
+  // CHECK: call @gradopt_gemm_f64({{.*}}, %[[BETA]])
+  %c0 = arith.constant 0 : index
+  %c8 = arith.constant 8 : index
+  %zero = arith.constant 0.0 : f64
+  %v1 = memref.view %arena[%c0][] : memref<512xi8> to memref<8x8xf64>
+  %v2 = memref.view %arena[%c8][] : memref<512xi8> to memref<8x7xf64>
+  linalg.fill ins(%zero : f64) outs(%v1 : memref<8x8xf64>)
+  memref.copy %v2, %o : memref<8x7xf64> to memref<8x7xf64>
+  linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%v1 : memref<8x8xf64>)
+  return
+}
+
+// CHECK-LABEL: func @other_bytes_of_the_arena_do_not_matter
+func.func @other_bytes_of_the_arena_do_not_matter(%x: memref<8x8xf64>, %o: memref<8x7xf64>, %arena: memref<1024xi8>) {
+  // CHECK-NOT: linalg.fill
+  // CHECK: call @gradopt_gemm_f64
+  // CHECK: call @gradopt_gemm_f64
+  %c0 = arith.constant 0 : index
+  %c512 = arith.constant 512 : index
+  %zero = arith.constant 0.0 : f64
+  %v1 = memref.view %arena[%c0][] : memref<1024xi8> to memref<8x8xf64>
+  %v2 = memref.view %arena[%c512][] : memref<1024xi8> to memref<8x8xf64>
+  linalg.fill ins(%zero : f64) outs(%v1 : memref<8x8xf64>)
+  linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%v2 : memref<8x8xf64>)
+  linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%v1 : memref<8x8xf64>)
+  return
+}
+
+// Products that are calls already read by address.
+// CHECK-LABEL: func @a_fill_that_another_product_reads_stays
+func.func @a_fill_that_another_product_reads_stays(%x: memref<8x8xf64>, %o: memref<8x8xf64>, %p: memref<8x8xf64>) {
+  // CHECK: linalg.fill
+  // CHECK: call @gradopt_gemm_f64
+  // CHECK: call @gradopt_gemm_f64
+  %zero = arith.constant 0.0 : f64
+  linalg.fill ins(%zero : f64) outs(%p : memref<8x8xf64>)
+  linalg.matmul ins(%x, %p : memref<8x8xf64>, memref<8x8xf64>) outs(%o : memref<8x8xf64>)
+  linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%p : memref<8x8xf64>)
+  return
+}
+
+func.func private @anything(index)
+
+// CHECK-LABEL: func @a_fill_that_others_may_read_stays
+func.func @a_fill_that_others_may_read_stays(%x: memref<8x8xf64>, %p: memref<8x8xf64>, %where: memref<index>) {
+  // CHECK: linalg.fill
+  // CHECK: call @gradopt_gemm_f64
+  %zero = arith.constant 0.0 : f64
+  linalg.fill ins(%zero : f64) outs(%p : memref<8x8xf64>)
+  %address = memref.load %where[] : memref<index>
+  func.call @anything(%address) : (index) -> ()
+  linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%p : memref<8x8xf64>)
+  return
+}

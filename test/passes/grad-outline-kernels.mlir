@@ -246,3 +246,37 @@ func.func @fills_in_order(%x: memref<16xf64>, %y: memref<16xf64> {grad.result}, 
   }
   return
 }
+
+// -----
+
+// Handles on one global are one buffer; a chosen buffer may be any.
+
+#id = affine_map<(d0) -> (d0)>
+#rv = affine_map<(d0) -> (15 - d0)>
+
+memref.global "private" @g : memref<16xf64> = uninitialized
+
+// ALL-LABEL: func.func @places(
+func.func @places(%x: memref<16xf64>, %c: i1, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64} {
+  %g1 = memref.get_global @g : memref<16xf64>
+  %g2 = memref.get_global @g : memref<16xf64>
+  // ALL: call @[[GLOBAL:[a-z0-9_]+]](
+  linalg.generic {indexing_maps = [#rv, #id, #id], iterator_types = ["parallel"]}
+      ins(%g1, %x : memref<16xf64>, memref<16xf64>) outs(%g2 : memref<16xf64>) {
+  ^bb0(%a: f64, %b: f64, %out: f64):
+    %0 = arith.addf %a, %b : f64
+    linalg.yield %0 : f64
+  }
+  %s = arith.select %c, %x, %g1 : memref<16xf64>
+  // ALL: call @[[CHOSEN:[a-z0-9_]+]](
+  linalg.generic {indexing_maps = [#rv, #id, #id], iterator_types = ["parallel"]}
+      ins(%s, %g1 : memref<16xf64>, memref<16xf64>) outs(%x : memref<16xf64>) {
+  ^bb0(%a: f64, %b: f64, %out: f64):
+    %0 = arith.subf %a, %b : f64
+    linalg.yield %0 : f64
+  }
+  return
+}
+// ALL: func.func private @[[GLOBAL]](%{{[a-z0-9]*}}: memref<16xf64>, %{{[a-z0-9]*}}: memref<16xf64> {llvm.noalias}, %{{[a-z0-9]*}}: memref<16xf64>)
+// ALL: func.func private @[[CHOSEN]](%{{[a-z0-9]*}}: memref<16xf64>, %{{[a-z0-9]*}}: memref<16xf64>, %{{[a-z0-9]*}}: memref<16xf64>)
