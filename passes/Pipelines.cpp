@@ -57,6 +57,7 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion =
       bufferization::LayoutMapOption::IdentityLayoutMap;
+  bufferize.bufferAlignment = 0; // That of the arena.
   manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
   manager.addPass(createCanonicalize());
   manager.addPass(createCSEPass());

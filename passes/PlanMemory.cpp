@@ -192,6 +192,10 @@ LogicalResult GradPlanMemory::checkAllocation(Operation *alloc) {
     return alloc->emitOpError("expected a buffer of known size that memory can "
                               "hold, but got ")
            << type;
+  if (getAlignment(alloc) > alignment)
+    return alloc->emitOpError("expected an alignment of at most that of the "
+                              "arena, ")
+           << int64_t(alignment) << " bytes, but got " << getAlignment(alloc);
   auto func = alloc->getParentOfType<func::FuncOp>();
   if (func.isPrivate())
     return alloc->emitOpError("expected allocations in public functions only, "

@@ -15,6 +15,9 @@ inline bool isAllocation(Operation *op) {
   return isa<memref::AllocOp, memref::AllocaOp>(op);
 }
 
+/// The alignment in bytes that the allocation `op` asks for; 1 if none.
+int64_t getAlignment(Operation *op);
+
 /// Whether `op` reads the buffer `from` only at the element that the same
 /// iteration writes to the buffer `to`, so that the two may share memory.
 bool isElementwiseUpdate(Operation *op, Value from, Value to);

@@ -19,6 +19,13 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+int64_t mlir::grad::getAlignment(Operation *op) {
+  std::optional<uint64_t> alignment =
+      isa<memref::AllocOp>(op) ? cast<memref::AllocOp>(op).getAlignment()
+                               : cast<memref::AllocaOp>(op).getAlignment();
+  return std::max<int64_t>(alignment.value_or(1), 1);
+}
+
 bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   if (!linalgOp || !linalgOp.hasPureBufferSemantics())
@@ -61,6 +68,13 @@ bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
   });
 }
 
+/// What callers align an argument to: numbers, but not pairs of them.
+static int64_t getArgumentAlignment(MemRefType type) {
+  Type element = type.getElementType();
+  return element.isIntOrIndexOrFloat() ? getElementBytes(element).value_or(1)
+                                       : 1;
+}
+
 /// Whether the buffer `to` can hold what `from` holds until `at`, the operation
 /// in which `from` is copied to `to` or consumed by writing `to`.
 static bool canMoveInto(Value from, Value to, Operation *at,
@@ -81,7 +95,8 @@ static bool canMoveInto(Value from, Value to, Operation *at,
     if (!isAllocation(def) || def->getBlock() != at->getBlock())
       return false;
   } else if (cast<BlockArgument>(to).getOwner() != at->getBlock() ||
-             !isa<func::FuncOp>(at->getParentOp())) {
+             !isa<func::FuncOp>(at->getParentOp()) ||
+             getArgumentAlignment(toType) % getAlignment(alloc) != 0) {
     return false;
   }
 

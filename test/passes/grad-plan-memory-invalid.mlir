@@ -121,3 +121,12 @@ func.func @main(%x: memref<4xindex>, %y: memref<4xindex>, %z: memref<4xcomplex<f
   memref.copy %b, %z : memref<4xcomplex<f64>> to memref<4xcomplex<f64>>
   return
 }
+
+// -----
+
+func.func @main(%x: memref<4xf64>) {
+  // expected-error@+1 {{expected an alignment of at most that of the arena, 64 bytes, but got 256}}
+  %a = memref.alloc() {alignment = 256 : i64} : memref<4xf64>
+  memref.copy %a, %x : memref<4xf64> to memref<4xf64>
+  return
+}
