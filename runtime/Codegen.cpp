@@ -39,6 +39,7 @@
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
+#include <chrono>
 #include <utility>
 
 // Bitcode of the scalar math functions, compiled when this library was built.
@@ -85,7 +86,8 @@ unsigned widestVector(const llvm::StringMap<bool> &features) {
 /// A module on its way from the LLVM dialect to machine code.
 class Compilation {
 public:
-  Compilation() {
+  explicit Compilation(CodegenTimes *times = nullptr)
+      : times(times), lastStep(std::chrono::steady_clock::now()) {
     context.setDiagnosticHandler(std::make_unique<ErrorCollector>(errors));
   }
 
@@ -103,6 +105,15 @@ private:
   void setHostAttributes();
   void optimize();
 
+  /// Adds the time since the last step, or since the beginning, to `times`.
+  void finishStep(const char *name) {
+    auto now = std::chrono::steady_clock::now();
+    if (times)
+      times->emplace_back(
+          name, std::chrono::duration<double>(now - lastStep).count());
+    lastStep = now;
+  }
+
   /// Turns what the collector received since the last call into an error.
   llvm::Error takeErrors(const llvm::Twine &step) {
     if (errors.empty())
@@ -110,6 +121,8 @@ private:
     return codegenError(step + ": " + std::exchange(errors, {}));
   }
 
+  CodegenTimes *times;
+  std::chrono::steady_clock::time_point lastStep;
   std::string errors;
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine;
@@ -162,8 +175,10 @@ llvm::Error Compilation::prepare(mlir::Operation *source) {
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyModule(*module, &stream))
     return codegenError("invalid LLVM IR: " + message);
+  finishStep("translate");
 
   optimize();
+  finishStep("optimize");
   return takeErrors("optimisation failed");
 }
 
@@ -238,6 +253,7 @@ llvm::Error Compilation::emit(llvm::CodeGenFileType type,
                                    /*DisableVerify=*/true))
     return codegenError("the code generator cannot emit this kind of file");
   passes.run(*module);
+  finishStep("emit");
   return takeErrors("code generation failed");
 }
 
@@ -264,8 +280,9 @@ void registerCodegenTranslations(mlir::DialectRegistry &registry) {
   mlir::registerLLVMDialectTranslation(registry);
 }
 
-llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module) {
-  Compilation compilation;
+llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module,
+                                                      CodegenTimes *times) {
+  Compilation compilation(times);
   if (llvm::Error error = compilation.prepare(module))
     return std::move(error);
   llvm::SmallVector<char, 0> object;

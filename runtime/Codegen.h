@@ -18,6 +18,7 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 #include <string>
+#include <utility>
 
 namespace mlir {
 class DialectRegistry;
@@ -45,8 +46,13 @@ struct HostTarget {
 /// Registers what translation to LLVM IR needs with `registry`.
 void registerCodegenTranslations(mlir::DialectRegistry &registry);
 
-/// Emits a position-independent relocatable object file for the host.
-llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module);
+/// The seconds that each step of code generation took.
+using CodegenTimes = llvm::SmallVector<std::pair<const char *, double>, 4>;
+
+/// Emits a position-independent relocatable object file for the host. Adds to
+/// `times` if it is given.
+llvm::Expected<llvm::SmallVector<char, 0>>
+emitObject(mlir::Operation *module, CodegenTimes *times = nullptr);
 
 /// The optimised LLVM IR, as text.
 llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module);

@@ -73,8 +73,13 @@ def run_stage(
 def run_pipeline(module: ir.Module, pipeline: str) -> list[Diagnostic]:
     """Runs a textual pipeline, e.g. `builtin.module(canonicalize,cse)`, in place."""
 
-def compile_module(module: ir.Module) -> bytes:
-    """Optimises a module of stage "llvm" and returns host object code (ELF)."""
+def compile_module(module: ir.Module, times: dict[str, float] | None = None) -> bytes:
+    """Optimises a module of stage "llvm" and returns host object code (ELF).
+
+    Args:
+        module: the module.
+        times: receives the seconds that each step took.
+    """
 
 def llvm_ir(module: ir.Module) -> str:
     """The optimised LLVM IR of a module of stage "llvm"."""

@@ -25,6 +25,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -123,9 +124,10 @@ static std::vector<Diagnostic> runPipeline(nb::handle module,
 }
 
 /// Runs one of the functions of Codegen.h.
-template <typename Result>
-static Result generate(nb::handle object,
-                       llvm::Expected<Result> (*emit)(mlir::Operation *)) {
+template <typename Emit>
+static auto generate(nb::handle object, const Emit &emit) {
+  using Result = std::remove_reference_t<decltype(*emit(
+      std::declval<mlir::Operation *>()))>;
   mlir::ModuleOp module = unwrapModule(object);
   DiagnosticCollector collector(module.getContext());
   std::optional<Result> result;
@@ -143,8 +145,15 @@ static Result generate(nb::handle object,
   return std::move(*result);
 }
 
-static nb::bytes compileModule(nb::handle module) {
-  auto object = generate(module, mlir::grad::emitObject);
+static nb::bytes compileModule(nb::handle module,
+                               const std::optional<nb::dict> &seconds) {
+  mlir::grad::CodegenTimes times;
+  auto object = generate(module, [&](mlir::Operation *source) {
+    return mlir::grad::emitObject(source, &times);
+  });
+  if (seconds)
+    for (auto [step, duration] : times)
+      (*seconds)[step] = duration;
   return nb::bytes(object.data(), object.size());
 }
 
@@ -181,6 +190,7 @@ void bindCompiler(nb::module_ &module) {
   module.def("run_pipeline", &runPipeline, arg("module"), arg("pipeline"),
              "Runs a textual pass pipeline, in place.");
   module.def("compile_module", &compileModule, arg("module"),
+             arg("times") = nb::none(),
              "Host object code of a module of stage \"llvm\".");
   module.def("llvm_ir", &llvmIR, arg("module"),
              "Optimised LLVM IR of a module of stage \"llvm\".");

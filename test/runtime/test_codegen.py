@@ -67,6 +67,13 @@ def test_a_module_is_not_changed_by_code_generation():
     assert str(module) == before
 
 
+def test_times_of_the_steps():
+    times: dict[str, float] = {}
+    _gradopt.compile_module(modules.parse(modules.add_multiply(4)), times)
+    assert list(times) == ["translate", "optimize", "emit"]
+    assert all(seconds > 0 for seconds in times.values())
+
+
 def unbufferizable(location: str) -> ir.Module:
     context = modules.make_context()
     context.allow_unregistered_dialects = True
