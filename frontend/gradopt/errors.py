@@ -62,10 +62,19 @@ class GradoptError(Exception):
         self.location = location
         super().__init__(message)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Subclasses take other arguments than those that BaseException keeps.
+        return _without_init, (type(self), self.args), self.__dict__
+
     def __str__(self) -> str:
         if self.location is None:
             return self.message
         return f"{self.message}\n{self.location.show()}"
+
+
+def _without_init(cls: type[GradoptError], args: tuple[Any, ...]) -> GradoptError:
+    """An error whose attributes are still to be set, for copies and pickles."""
+    return cls.__new__(cls, *args)
 
 
 class UnsupportedError(GradoptError, NotImplementedError):

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import pickle
 import signal
 import time
 from typing import Any
@@ -217,32 +215,6 @@ def test_pytree_data_must_be_hashable() -> None:
     go.register_pytree(Box, lambda box: ((X,), [1]), lambda data, children: Box())
     with pytest.raises(errors.ArgumentTypeError, match=r"Box .* not hashable"):
         go.compile(lambda box: 1.0)(Box())
-
-
-# -- Compiled functions as objects -------------------------------------------------------------
-
-
-@go.compile
-def _decorated(x: Any) -> Any:
-    return x * 3
-
-
-def _plain(x: Any) -> Any:
-    return np.sum(x * 2)
-
-
-def test_copies_and_pickles() -> None:
-    compiled = go.compile(_plain, fast_math=True)
-    assert copy.copy(compiled) is compiled
-    assert copy.deepcopy({"f": compiled})["f"] is compiled
-    again = pickle.loads(pickle.dumps(compiled))
-    assert again(X) == 12
-    assert again.options == compiled.options
-    assert pickle.loads(pickle.dumps(_decorated)) is _decorated
-    gradient = go.grad(_plain)
-    np.testing.assert_array_equal(gradient(X), 2 * np.ones(3))
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(gradient))(X), 2 * np.ones(3))
-    assert repr(gradient) == "grad<_plain>"
 
 
 def test_interrupts_leave_no_trace_open() -> None:

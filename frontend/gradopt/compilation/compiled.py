@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import struct
-import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from gradopt.base.dtypes import WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options, make_options
+from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
 from gradopt.compilation.calling import (
     call_user,
@@ -93,11 +93,8 @@ class Compiled(_gradopt.Dispatcher):
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # By name like a function; code is not kept.
-        name = getattr(self, "__qualname__", "")
-        if getattr(sys.modules.get(self.__module__), name, None) is self:
-            return name
-        return Compiled, (self._function, self.options)
+        # Code is not kept.
+        return global_name(self) or (Compiled, (self._function, self.options))
 
     @hide_frames
     def lower(self, *args: Any, **kwargs: Any) -> Lowered:

@@ -12,6 +12,7 @@ import numpy as np
 from gradopt.array.tracer import Tracer
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
+from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import (
     call_user,
@@ -61,8 +62,16 @@ class _Gradient:
         kind = "value_and_grad" if self._with_value else "grad"
         return f"{kind}<{function_name(self._function)}>"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_compiled": None}
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return global_name(self) or (
+            _Gradient,
+            (
+                self._function,
+                self._argnums[0] if self._single else self._argnums,
+                self._has_aux,
+                self._with_value,
+            ),
+        )
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
