@@ -142,6 +142,31 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
   ];
 }
 
+def GradStackProducts : Pass<"grad-stack-products", "::mlir::func::FuncOp"> {
+  let summary = "Make a sum of thin products one product of stacked factors";
+  let description = [{
+    At least four products over no or few elements whose sum is taken become
+    one product, or several over up to 256 elements each:
+
+    ```mlir
+    %p = grad.dot_general %a, %u, batch = [] x [], contract = [] x []
+    %q = grad.dot_general %b, %v, batch = [] x [], contract = [] x []
+    ...
+    %s = grad.add %p, %q
+    ```
+    =>
+    ```mlir
+    %l = grad.concatenate(%a1, %b1, ...), dimension = 0
+    %r = grad.concatenate(%u1, %v1, ...), dimension = 0
+    %s = grad.dot_general %l, %r, batch = [] x [], contract = [0] x [0]
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let statistics = [
+    Statistic<"numStacked", "num-stacked", "Products that became part of one">
+  ];
+}
+
 def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
   let summary = "Make shifted pads of one value slices of one pad";
   let description = [{
@@ -298,6 +323,30 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect"
+  ];
+}
+
+def GradAccumulateProducts
+    : Pass<"grad-accumulate-products", "::mlir::func::FuncOp"> {
+  let summary = "Let a product that is added to a dying tensor begin with it";
+  let description = [{
+    The initial value of a contraction, zeros, becomes what its result is added
+    to, if that is a sum of products, a tensor with slices inserted, or a slice:
+
+    ```mlir
+    %p = linalg.generic ins(%a, %b) outs(%zeros) { mulf, addf }
+    %q = linalg.generic ins(%c, %d) outs(%zeros) { mulf, addf }
+    %s = linalg.generic ins(%p, %q) outs(%empty) { addf }
+    ```
+    =>
+    ```mlir
+    %p = linalg.generic ins(%a, %b) outs(%zeros) { mulf, addf }
+    %s = linalg.generic ins(%c, %d) outs(%p) { mulf, addf }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numAccumulated", "num-accumulated",
+              "Products that add to something">
   ];
 }
 

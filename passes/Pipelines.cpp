@@ -38,6 +38,7 @@ static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
   manager.addPass(createCanonicalize());
   manager.addNestedPass<func::FuncOp>(createGradPlaceSlices());
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
+  manager.addNestedPass<func::FuncOp>(createGradStackProducts());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
 }
@@ -46,6 +47,7 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
   functions.addPass(createConvertGradToLinalg());
   functions.addPass(createCSEPass());
+  functions.addPass(createGradAccumulateProducts());
   functions.addPass(createGradFuse());
   functions.addPass(createCanonicalize());
 }
