@@ -25,6 +25,7 @@ enum class Tag : uint64_t {
   Dict,
   Static,
   Keywords,
+  Key,
   Foreign,
   Leaf
 };
@@ -75,15 +76,127 @@ void Signature::clear() {
   objects.clear();
 }
 
-/// Adds an object that is compared by value.
+//===----------------------------------------------------------------------===//
+// Constants of the code
+//===----------------------------------------------------------------------===//
+//
+// 1, 1.0 and True make different code, and so do 0.0 and -0.0, although they
+// are equal. What is as plain as numbers and strings is told apart here; for
+// the rest Python's static_key() makes a tuple of plain parts.
+
+/// Whether an object is the items of a tuple and nothing else, as one of a
+/// named tuple class is.
+static bool isItems(PyObject *value) {
+  return PyTuple_CheckExact(value) ||
+         (PyTuple_Check(value) && Py_TYPE(value)->tp_dictoffset == 0);
+}
+
+/// Whether `isSameConstant` and `hashConstant` suffice for an object.
+static bool isPlain(PyObject *value) {
+  if (isItems(value)) {
+    if (Py_EnterRecursiveCall(" in a static argument")) {
+      PyErr_Clear();
+      return false;
+    }
+    bool plain = true;
+    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(value); ++i)
+      plain = isPlain(PyTuple_GET_ITEM(value, i));
+    Py_LeaveRecursiveCall();
+    return plain;
+  }
+  // The last: each object of the type is equal to itself alone.
+  return PyCFunction_Check(value) || PyMethod_Check(value) ||
+         PyUnicode_CheckExact(value) || PyLong_CheckExact(value) ||
+         PyFloat_CheckExact(value) || PyBool_Check(value) ||
+         PyBytes_CheckExact(value) ||
+         Py_TYPE(value)->tp_richcompare == PyBaseObject_Type.tp_richcompare;
+}
+
+/// A hash by which a NaN is found again; -1 if a Python error was set.
+static Py_hash_t hashConstant(PyObject *value) {
+  uint64_t hash;
+  if (PyFloat_CheckExact(value)) {
+    double number = PyFloat_AS_DOUBLE(value);
+    std::memcpy(&hash, &number, sizeof(double));
+  } else if (isItems(value)) {
+    hash = uint64_t(PyTuple_GET_SIZE(value));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
+      Py_hash_t item = hashConstant(PyTuple_GET_ITEM(value, i));
+      if (item == -1)
+        return -1;
+      hash = mix(hash, uint64_t(item));
+    }
+  } else {
+    return PyObject_Hash(value);
+  }
+  hash = mix(0, hash);
+  return hash == uint64_t(-1) ? 0 : Py_hash_t(hash);
+}
+
+/// Whether two objects make the same code; negative if a Python error was set.
+static int isSameConstant(PyObject *ours, PyObject *theirs) {
+  if (ours == theirs)
+    return 1;
+  if (Py_TYPE(ours) != Py_TYPE(theirs))
+    return 0;
+  if (PyFloat_CheckExact(ours)) {
+    double a = PyFloat_AS_DOUBLE(ours), b = PyFloat_AS_DOUBLE(theirs);
+    return std::memcmp(&a, &b, sizeof(double)) == 0;
+  }
+  if (!isItems(ours))
+    return PyObject_RichCompareBool(ours, theirs, Py_EQ);
+  Py_ssize_t size = PyTuple_GET_SIZE(ours);
+  if (size != PyTuple_GET_SIZE(theirs))
+    return 0;
+  if (Py_EnterRecursiveCall(" while comparing static arguments"))
+    return -1;
+  int same = 1;
+  for (Py_ssize_t i = 0; same == 1 && i < size; ++i)
+    same =
+        isSameConstant(PyTuple_GET_ITEM(ours, i), PyTuple_GET_ITEM(theirs, i));
+  Py_LeaveRecursiveCall();
+  return same;
+}
+
+/// gradopt.base.statics.static_key(value); null if a Python error was set.
+static nb::object staticKey(PyObject *value) {
+  static PyObject *function = nullptr;
+  if (!function) {
+    nb::object module = nb::steal(PyImport_ImportModule("gradopt.base.statics"));
+    if (!module.is_valid())
+      return nb::object();
+    function = PyObject_GetAttrString(module.ptr(), "static_key");
+    if (!function)
+      return nb::object();
+  }
+  return nb::steal(PyObject_CallOneArg(function, value));
+}
+
+/// Adds an object that is compared as it is.
 bool Signature::addObject(PyObject *object) {
   objects.push_back(Py_NewRef(object));
-  Py_hash_t objectHash = PyObject_Hash(object);
+  Py_hash_t objectHash = hashConstant(object);
   if (objectHash == -1)
     return false;
   hash = mix(hash, uint64_t(objectHash));
   return true;
 }
+
+/// Adds a constant of the code: a dict key, or a static argument.
+bool Signature::addConstant(PyObject *value) {
+  if (isPlain(value))
+    return addObject(value);
+  // A key alone would let what is not hashable pass.
+  if (PyObject_Hash(value) == -1)
+    return false;
+  tokens.push_back(token(Tag::Key));
+  nb::object key = staticKey(value);
+  return key.is_valid() && addObject(key.ptr());
+}
+
+//===----------------------------------------------------------------------===//
+// Flattening
+//===----------------------------------------------------------------------===//
 
 void Signature::finish() {
   for (uint64_t token : tokens)
@@ -126,7 +239,7 @@ FlattenStatus Signature::addDict(PyObject *dict, int depth) {
   PyObject *key, *value;
   while (PyDict_Next(dict, &position, &key, &value)) {
     nb::object keep = nb::borrow(value);
-    if (!addObject(key))
+    if (!addConstant(key))
       return FlattenStatus::Failed;
     FlattenStatus status = add(value, depth + 1);
     if (status != FlattenStatus::Done)
@@ -173,7 +286,7 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
     if (!isStatic)
       return add(value, 0);
     tokens.push_back(token(Tag::Static));
-    if (addObject(value))
+    if (addConstant(value))
       return FlattenStatus::Done;
     if (!PyErr_ExceptionMatches(PyExc_TypeError))
       return FlattenStatus::Failed;
@@ -233,33 +346,6 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure) {
 //===----------------------------------------------------------------------===//
 // StoredSignature
 //===----------------------------------------------------------------------===//
-
-/// Whether two objects that are constants of the code make the same code: 1,
-/// 1.0 and True do not, nor do 0.0 and -0.0, although they are equal. Negative
-/// if a Python error was set.
-static int isSameConstant(PyObject *ours, PyObject *theirs) {
-  if (ours == theirs)
-    return 1;
-  if (Py_TYPE(ours) != Py_TYPE(theirs))
-    return 0;
-  if (PyFloat_CheckExact(ours)) {
-    double a = PyFloat_AS_DOUBLE(ours), b = PyFloat_AS_DOUBLE(theirs);
-    return std::memcmp(&a, &b, sizeof(double)) == 0;
-  }
-  if (!PyTuple_CheckExact(ours))
-    return PyObject_RichCompareBool(ours, theirs, Py_EQ);
-  Py_ssize_t size = PyTuple_GET_SIZE(ours);
-  if (size != PyTuple_GET_SIZE(theirs))
-    return 0;
-  if (Py_EnterRecursiveCall(" while comparing static arguments"))
-    return -1;
-  int same = 1;
-  for (Py_ssize_t i = 0; same == 1 && i < size; ++i)
-    same =
-        isSameConstant(PyTuple_GET_ITEM(ours, i), PyTuple_GET_ITEM(theirs, i));
-  Py_LeaveRecursiveCall();
-  return same;
-}
 
 StoredSignature::StoredSignature(const Signature &signature)
     : hash(signature.hash),

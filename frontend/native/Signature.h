@@ -64,6 +64,7 @@ private:
   bool addLeaf(PyObject *leaf, LeafKind kind);
   FlattenStatus addDict(PyObject *dict, int depth);
   bool addObject(PyObject *object);
+  bool addConstant(PyObject *value);
   void finish();
 
   llvm::SmallVector<uint64_t, 4 * kInlineLeaves> tokens;

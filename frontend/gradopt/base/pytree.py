@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from gradopt.base.statics import Static, static_key
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradoptError
 
 T = TypeVar("T")
@@ -68,11 +69,13 @@ class TreeDef:
     Attributes:
         cls: container class; None for a leaf.
         data: what the class needs besides its children: keys, field names.
+        key: what is compared of the data, its `static_key`.
         children: structures of the children.
     """
 
     cls: type | None
-    data: Hashable = None
+    data: Any = dataclasses.field(default=None, compare=False)
+    key: Hashable = None
     children: tuple[TreeDef, ...] = ()
 
     @property
@@ -170,6 +173,8 @@ _registry[dict] = _Kind(
     lambda keys, c: dict(zip(keys, c, strict=True)),  # pyright: ignore
     lambda keys, i: f"[{keys[i]!r}]",  # pyright: ignore[reportIndexIssue]
 )
+# A static value stands in the tree; what is made of the tree has the value itself.
+_registry[Static] = _Kind(lambda v: ((), v), lambda v, _c: v.value, lambda _v, _i: "")  # pyright: ignore
 _registry[type(None)] = _Kind(lambda _v: ((), None), lambda _d, _c: None, lambda _d, _i: "")
 
 
@@ -194,7 +199,8 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     if tree is None:
         return _NONE
     children, data = kind.flatten(tree)
-    return TreeDef(cls, data, tuple([_flatten(child, leaves) for child in children]))
+    key = None if data is None else static_key(data)
+    return TreeDef(cls, data, key, tuple([_flatten(child, leaves) for child in children]))
 
 
 def leaf_paths(treedef: TreeDef, root: str) -> list[str]:
@@ -237,10 +243,10 @@ def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
         children, data = kind.flatten(value)
         if node.cls is dict:
             keys: Any = node.data
-            if set(keys) != set(value):
+            if {static_key(key) for key in keys} != {static_key(key) for key in value}:
                 raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
             children = [value[key] for key in keys]
-        elif data != node.data:
+        elif static_key(data) != node.key:
             raise ArgumentError(f"expected {node.data!r} at {path}, but got {data!r}")
         elif len(children) != len(node.children):
             raise ArgumentError(

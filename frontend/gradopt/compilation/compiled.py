@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,8 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options, make_options
 from gradopt.base.pickling import global_name
-from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, register_pytree
+from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
+from gradopt.base.statics import Static, static
 from gradopt.compilation.calling import (
     call_user,
     check_callable,
@@ -30,43 +30,6 @@ from gradopt.errors import (
 )
 from gradopt.ir import context
 from gradopt.ir.trace import Scope, Trace, current_scope, within
-
-
-class _Static:
-    """A static argument in a tree of arguments: a container without leaves."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Hashable) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Static) and _is_same_constant(self.value, other.value)
-
-    def __hash__(self) -> int:
-        return hash(self.value)
-
-    def __repr__(self) -> str:
-        return f"static {self.value!r}"
-
-
-def _is_same_constant(a: Any, b: Any) -> bool:
-    """Whether static arguments make the same code: 1 and 1.0 do not, nor do 0.0 and -0.0.
-
-    As `isSameConstant` of the native call path.
-    """
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if type(a) is float:
-        return struct.pack("d", a) == struct.pack("d", b)
-    if type(a) is tuple:
-        return len(a) == len(b) and all(map(_is_same_constant, a, b))
-    return a == b
-
-
-register_pytree(_Static, lambda static: ((), static), lambda static, _leaves: static)
 
 
 class Compiled(_gradopt.Dispatcher):
@@ -159,16 +122,16 @@ class Compiled(_gradopt.Dispatcher):
         }
         return positional, named
 
-    def _static(self, value: Any, path: str) -> _Static:
+    def _static(self, value: Any, path: str) -> Static:
         try:
             hash(value)
+            return static(value)
         except TypeError:
             raise ArgumentTypeError(
                 f"the static argument {path} of {function_name(self._function)} is of type "
                 f"{type(value).__name__}, which is not hashable; use a tuple or a frozen dataclass",
                 function_source(self._function),
             ) from None
-        return _Static(value)
 
     @staticmethod
     def _paths(structure: TreeDef) -> list[str]:
@@ -205,8 +168,6 @@ class Compiled(_gradopt.Dispatcher):
                 for leaf in arguments
             ]
             positional, named = structure.unflatten(traced)
-            positional = tuple([v.value if isinstance(v, _Static) else v for v in positional])
-            named = {k: v.value if isinstance(v, _Static) else v for k, v in named.items()}
             result = call_user(self._function, positional, named)
             flat, result_tree = flatten(result)
             result_paths = leaf_paths(result_tree, "result")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Static values: constants of the code, by which it is looked up again.
+
+Python's `==` is too coarse for them: 1, 1.0 and True make different code, and so do 0.0 and -0.0,
+while a NaN makes the same code as itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import enum
+import struct
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+
+from gradopt.base.instances import attributes
+
+
+def static_key(value: Any) -> Hashable:
+    """A key that two values share if they make the same code: type by type, bit by bit.
+
+    Containers, named tuples, dataclasses and arrays are compared by what they hold; fields of a
+    dataclass with `compare=False`, by its author's word, make no difference. What is left is
+    compared with its own `==`. The native call path compares what is as plain as numbers and
+    strings by the same rule, and asks for the key of everything else.
+
+    Raises:
+        TypeError: the value, or one in it, is compared by `==` but not hashable.
+    """
+    cls = type(value)
+    make = _makers.get(cls)
+    if make is None:
+        make = _makers[cls] = _find_maker(cls)
+    return make(value)
+
+
+_Maker = Callable[[Any], Hashable]
+
+
+def _find_maker(cls: type) -> _Maker:
+    """How to make keys of exactly this class. Each begins with the class, unless it is a string."""
+    if issubclass(cls, (np.generic, np.ndarray)):
+        return _array_key
+    if issubclass(cls, enum.Enum) or cls.__eq__ is object.__eq__:
+        return lambda value: (cls, value)
+    content = next((key for base, key in _CONTENTS.items() if issubclass(cls, base)), None)
+    if content is not None and cls in _CONTENTS:
+        return lambda value: (cls, content(value))
+    if content is None and not dataclasses.is_dataclass(cls):
+        return _opaque_key
+    skipped = (
+        [field.name for field in dataclasses.fields(cls) if not field.compare]
+        if dataclasses.is_dataclass(cls)
+        else ()
+    )
+
+    def key(value: Any) -> Hashable:
+        held = attributes(value)
+        for name in skipped:
+            held.pop(name, None)
+        return (
+            cls,
+            None if content is None else content(value),
+            *held,
+            *[static_key(attribute) for attribute in held.values()],
+        )
+
+    return key
+
+
+def _array_key(value: Any) -> Hashable:
+    if value.dtype.hasobject:
+        return _opaque_key(value)
+    return type(value), value.dtype.str, value.shape, value.tobytes()
+
+
+def _opaque_key(value: Any) -> Hashable:
+    hash(value)
+    return type(value), value
+
+
+def _sequence(value: Any) -> Hashable:
+    return tuple([static_key(item) for item in value])
+
+
+def _set(value: Any) -> Hashable:
+    return frozenset([static_key(item) for item in value])
+
+
+def _mapping(value: Any) -> Hashable:
+    return tuple([(static_key(key), static_key(item)) for key, item in value.items()])
+
+
+def _slice(value: Any) -> Hashable:
+    return static_key((value.start, value.stop, value.step))
+
+
+# Built-in types: what their values, and those of classes derived from them, hold.
+_CONTENTS: dict[type, _Maker] = {
+    bool: bool,
+    int: int,
+    float: lambda value: struct.pack("d", value),
+    complex: lambda value: struct.pack("dd", value.real, value.imag),
+    str: str,
+    bytes: bytes,
+    tuple: _sequence,
+    list: _sequence,
+    frozenset: _set,
+    set: _set,
+    dict: _mapping,
+    slice: _slice,
+    range: _slice,
+    decimal.Decimal: str,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Static:
+    """A static value in a pytree: a container without leaves.
+
+    Attributes:
+        value: the value, which is not compared.
+        key: its `static_key`.
+    """
+
+    value: Any = dataclasses.field(compare=False)
+    key: Hashable
+
+    def __repr__(self) -> str:
+        return f"static {self.value!r}"
+
+
+def static(value: Any) -> Static:
+    """The value as a node of a pytree.
+
+    Raises:
+        TypeError: it is not hashable.
+    """
+    return Static(value, static_key(value))
+
+
+_makers: dict[type, _Maker] = {
+    str: lambda value: value,
+    type(None): lambda value: value,
+    Static: lambda value: (Static, value.key),
+}
