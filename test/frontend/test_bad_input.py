@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import signal
 import time
 from typing import Any
@@ -178,34 +177,6 @@ def test_leaked_arrays_say_so() -> None:
 
 
 # -- Containers --------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class Layer:
-    w: Any
-    steps: Any = dataclasses.field(init=False, default=1.0)
-    cache: Any = dataclasses.field(init=False)
-
-
-@dataclasses.dataclass
-class Needs:
-    w: Any
-    scale: dataclasses.InitVar[float]
-
-
-def test_all_fields_of_dataclasses_count() -> None:
-    layer = Layer(X)
-    layer.steps = 5.0
-    function = lambda p: p.steps * p.w  # noqa: E731
-    np.testing.assert_array_equal(go.compile(function)(layer), 5 * X)
-    gradient = go.compile_grad(lambda p: np.sum(function(p)))(layer)
-    np.testing.assert_array_equal(gradient.w, 5 * np.ones(3))
-    assert gradient.steps == 6
-    assert not hasattr(gradient, "cache")
-    layer.cache = X
-    np.testing.assert_array_equal(go.compile(lambda p: p.cache + p.w)(layer), 2 * X)
-    with pytest.raises(errors.ArgumentTypeError, match="Needs cannot be made of its fields"):
-        go.compile(lambda p: p.w)(Needs(X, 1.0))
 
 
 def test_pytree_data_must_be_hashable() -> None:

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Pytrees: nested containers of arrays.
 
-Containers are tuple, list, dict, namedtuple, dataclass and what `register_pytree` adds; None is a
-container of nothing. Everything else is a leaf. The leaves of a dict come in insertion order.
+Containers are tuple, list, dict, OrderedDict, defaultdict, namedtuple, dataclass and what
+`register_pytree` adds; None is a container of nothing. Everything else is a leaf. The leaves of a
+dict come in insertion order.
+
+Taking a container apart and putting it together gives the same container with other leaves, and
+calls no constructor. So attributes count that are not fields: arrays among them are leaves like
+the fields, and the rest is part of the structure.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from gradopt.base.statics import Static, static_key
-from gradopt.errors import ArgumentError, ArgumentTypeError, GradoptError
+from gradopt.base.instances import attributes, set_attributes
+from gradopt.base.statics import Static, static, static_key
+from gradopt.errors import ArgumentError, ArgumentTypeError
 
 T = TypeVar("T")
 Key = tuple[str, Any]  # How a path continues: text, and the child's index or key.
@@ -112,38 +119,71 @@ _NONE = TreeDef(type(None))
 
 
 def _namedtuple_kind(cls: Any) -> _Kind:
-    return _Kind(
-        lambda value: (tuple(value), None),
-        lambda _data, children: cls._make(children),
-        lambda _data, i: f".{cls._fields[i]}",
-    )
+    fields = cls._fields
+
+    def flatten_items(value: Any) -> tuple[Sequence[Any], Hashable]:
+        others = attributes(value)
+        return [*value, *_other_attributes(cls, others)], tuple(others)
+
+    def unflatten(others: Any, children: Sequence[Any]) -> Any:
+        made = tuple.__new__(cls, children[: len(fields)])
+        return set_attributes(made, dict(zip(others, children[len(fields) :], strict=True)))
+
+    return _Kind(flatten_items, unflatten, lambda others, i: f".{(*fields, *others)[i]}")  # pyright: ignore
 
 
 def _dataclass_kind(cls: Any) -> _Kind:
-    fields = dataclasses.fields(cls)
-    later = {field.name for field in fields if not field.init}
+    fields = [field.name for field in dataclasses.fields(cls)]
 
     def flatten_fields(value: Any) -> tuple[Sequence[Any], Hashable]:
         # A field that is not an argument of the constructor need not have a value.
-        names = tuple(f.name for f in fields if f.init or hasattr(value, f.name))
-        return tuple(getattr(value, name) for name in names), names
+        names = [name for name in fields if hasattr(value, name)]
+        others = {name: v for name, v in attributes(value).items() if name not in fields}
+        children = [getattr(value, name) for name in names]
+        return children + _other_attributes(cls, others), (*names, *others)
 
     def unflatten(names: Any, children: Sequence[Any]) -> Any:
-        values = dict(zip(names, children, strict=True))
         try:
-            result = cls(**{name: v for name, v in values.items() if name not in later})
+            made = object.__new__(cls)
         except TypeError as error:
-            if isinstance(error, GradoptError):
-                raise
             raise ArgumentTypeError(
-                f"the dataclass {cls.__name__} cannot be made of its fields ({error}); register it "
+                f"the dataclass {cls.__name__} is more than its attributes ({error}); register it "
                 "(gradopt.register_pytree)"
-            ) from error
-        for name in later & values.keys():
-            object.__setattr__(result, name, values[name])
-        return result
+            ) from None
+        return set_attributes(made, dict(zip(names, children, strict=True)))
 
     return _Kind(flatten_fields, unflatten, lambda names, i: f".{names[i]}")  # pyright: ignore
+
+
+def _other_attributes(cls: type, values: dict[str, Any]) -> list[Any]:
+    """Attributes that are no fields as children: arrays are leaves, the rest is static."""
+
+    def child(value: Any, name: str) -> Any:
+        kind = type(value)
+        if any(hasattr(kind, protocol) for protocol in _ARRAY_PROTOCOLS):
+            return value
+        try:
+            hash(value)
+            return static(value)
+        except TypeError:
+            raise ArgumentTypeError(
+                f"the attribute {name!r} of the {cls.__name__} holds a {kind.__name__}, which is "
+                "neither an array nor hashable; make it a field, or register the class "
+                "(gradopt.register_pytree)"
+            ) from None
+
+    return [tree_map(lambda leaf, name=name: child(leaf, name), v) for name, v in values.items()]
+
+
+_ARRAY_PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
+
+
+def _dict_kind(cls: type[dict[Any, Any]]) -> _Kind:
+    return _Kind(
+        lambda v: (tuple(v.values()), tuple(v)),
+        lambda keys, c: cls(zip(keys, c, strict=True)),  # pyright: ignore
+        lambda keys, i: f"[{keys[i]!r}]",  # pyright: ignore[reportIndexIssue]
+    )
 
 
 def _kind(cls: type) -> _Kind:
@@ -168,10 +208,12 @@ def _find_kind(cls: type) -> _Kind | None:
 
 _registry[tuple] = _Kind(lambda v: (v, None), lambda _d, c: tuple(c), lambda _d, i: f"[{i}]")
 _registry[list] = _Kind(lambda v: (v, None), lambda _d, c: list(c), lambda _d, i: f"[{i}]")
-_registry[dict] = _Kind(
-    lambda v: (tuple(v.values()), tuple(v)),
-    lambda keys, c: dict(zip(keys, c, strict=True)),  # pyright: ignore
-    lambda keys, i: f"[{keys[i]!r}]",  # pyright: ignore[reportIndexIssue]
+_registry[dict] = _dict_kind(dict)
+_registry[collections.OrderedDict] = _dict_kind(collections.OrderedDict)
+_registry[collections.defaultdict] = _Kind(
+    lambda v: (tuple(v.values()), (v.default_factory, *v)),
+    lambda data, c: collections.defaultdict(data[0], zip(data[1:], c, strict=True)),  # pyright: ignore
+    lambda data, i: f"[{data[i + 1]!r}]",  # pyright: ignore[reportIndexIssue]
 )
 # A static value stands in the tree; what is made of the tree has the value itself.
 _registry[Static] = _Kind(lambda v: ((), v), lambda v, _c: v.value, lambda _v, _i: "")  # pyright: ignore
@@ -185,7 +227,11 @@ def is_container(value: Any) -> bool:
 
 
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
-    """The leaves, and the structure."""
+    """The leaves, and the structure.
+
+    Raises:
+        ArgumentTypeError: beside its leaves, a container holds what is not hashable.
+    """
     leaves: list[Any] = []
     return leaves, _flatten(tree, leaves)
 
@@ -241,8 +287,8 @@ def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
             )
         kind = _kind(node.cls)
         children, data = kind.flatten(value)
-        if node.cls is dict:
-            keys: Any = node.data
+        if issubclass(node.cls, dict):
+            keys = node.data[len(node.data) - len(node.children) :]
             if {static_key(key) for key in keys} != {static_key(key) for key in value}:
                 raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
             children = [value[key] for key in keys]

@@ -12,7 +12,7 @@ import numpy as np
 from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source
-from gradopt.base.pytree import flatten, leaf_paths
+from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -54,7 +54,7 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
         MutationError: it changed a list or dict among its arguments.
         TraceRecursionError: it calls itself without end.
     """
-    before, tree = flatten((args, kwargs))
+    before, tree = _parts(args, kwargs)
     try:
         result = function(*args, **kwargs)
     except TraceRecursionError:
@@ -66,7 +66,7 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             "counts static (static_argnums), or write a loop",
             function_source(function),
         ) from None
-    after, tree_after = flatten((args, kwargs))
+    after, tree_after = _parts(args, kwargs)
     if tree != tree_after or any(a is not b for a, b in zip(before, after, strict=True)):
         changed = "its arguments"
         if tree == tree_after:
@@ -79,6 +79,28 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             function_source(function),
         )
     return result
+
+
+def _parts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], TreeDef]:
+    """What the arguments consist of, static ones left out: those are the user's own objects."""
+
+    def watched(value: Any) -> Any:
+        try:
+            if not any(isinstance(leaf, Tracer) for leaf in flatten(value)[0]):
+                hash(value)
+                return None
+        except ArgumentTypeError:
+            return None
+        except TypeError:
+            pass
+        return value
+
+    return flatten(
+        (
+            tuple([watched(value) for value in args]),
+            {name: watched(value) for name, value in kwargs.items()},
+        )
+    )
 
 
 def check_callable(function: Any) -> None:
