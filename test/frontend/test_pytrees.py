@@ -187,6 +187,25 @@ def test_gradients_have_the_structure(name: str) -> None:
             np.testing.assert_allclose(np.ravel(slope)[j], numeric, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_products_and_lowered_functions_take_the_structure(name: str) -> None:
+    value, function = CASES[name]
+    (gradient,) = go.vjp(lambda v: np.sum(function(v)), value)[1](1.0)
+    assert_same(gradient, go.grad(lambda v: np.sum(function(v)))(value))
+    _, tangent = go.jvp(lambda v: np.sum(function(v)), (value,), (value,))
+    products = [np.sum(a * b) for a, b in zip(flatten(gradient)[0], flatten(value)[0], strict=True)]
+    np.testing.assert_allclose(tangent, sum(products), rtol=1e-12)
+    lowered = go.compile(function).lower(value).compile()
+    np.testing.assert_array_equal(lowered(value), function(value))
+
+
+def test_products_of_integer_attributes() -> None:
+    value = with_attributes(Plain(X), scale=np.array([3, 4, 5]))
+    direction = with_attributes(Plain(X), scale=np.zeros(3, int))
+    _, tangent = go.jvp(lambda d: d.w * d.scale, (value,), (direction,))
+    np.testing.assert_array_equal(tangent, X * value.scale)
+
+
 def test_results_made_inside_keep_their_attributes() -> None:
     def f(x: Any) -> Any:
         return with_attributes(Plain(x * 2), scale=x + 1, tag="t", parts=[1, "b", x])

@@ -250,3 +250,75 @@ def test_gradcheck() -> None:
         go.gradcheck(lambda x: x, (3,))
     with pytest.raises(go.errors.ArgumentTypeError, match=r"args\[0\]\['n'\]"):
         go.gradcheck(f, (p, X[:2]), argnums=0)
+
+
+# -- What the function refers to -----------------------------------------------------------------
+
+SCALE = 2.0
+TABLE = np.ones(2)
+
+
+def _scaled(x: Any) -> Any:
+    return SCALE * np.sum(x**2 * TABLE)
+
+
+TRANSFORMS: dict[str, Any] = {
+    "grad": lambda f: go.grad(f),
+    "value_and_grad": lambda f: lambda x: go.value_and_grad(f)(x)[1],
+    "kept value_and_grad": lambda f, t=go.value_and_grad: (lambda kept: lambda x: kept(x)[1])(t(f)),
+    "grad with aux": lambda f: (lambda kept: lambda x: kept(x)[0])(
+        go.grad(lambda x: (f(x), 1), has_aux=True)
+    ),
+    "vjp": lambda f: lambda x: go.vjp(f, x)[1](1.0)[0],
+    "jvp": lambda f: lambda x: np.array([go.jvp(f, (x,), (e,))[1] for e in np.eye(2)]),
+    "grad of grad": lambda f: go.grad(lambda x: np.sum(go.grad(f)(x) * x) / 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_see_what_the_function_refers_to_now(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.array([1.0, 3.0])
+    derivative = TRANSFORMS[name](_scaled)
+    np.testing.assert_allclose(derivative(x), 4 * x)
+    monkeypatch.setitem(globals(), "SCALE", 5.0)
+    np.testing.assert_allclose(derivative(x), 10 * x)
+    monkeypatch.setitem(globals(), "TABLE", np.array([1.0, 2.0]))
+    np.testing.assert_allclose(derivative(x), 10 * x * TABLE)
+    TABLE[:] = 7
+    np.testing.assert_allclose(derivative(x), 70 * x)
+    factor = 1.0
+
+    def f(x: Any) -> Any:
+        return factor * np.sum(x**2)
+
+    derivative = TRANSFORMS[name](f)
+    np.testing.assert_allclose(derivative(x), 2 * x)
+    factor = 3.0
+    np.testing.assert_allclose(derivative(x), 6 * x)
+
+
+def test_pullbacks_and_lowered_functions_keep_their_function() -> None:
+    factor, table = 2.0, np.ones(20)
+
+    def f(x: Any) -> Any:
+        return factor * np.sum(x**2 * table)
+
+    x = np.arange(20.0)
+    value, pullback = go.vjp(f, x)
+    lowered = go.compile(f).lower(x)
+    first = lowered.compile()
+    factor = 3.0
+    table[:] = 2
+    assert value == first(x) == lowered.compile()(x) == 2 * np.sum(x**2)
+    np.testing.assert_allclose(pullback(1)[0], 4 * x)
+    np.testing.assert_allclose(pullback(np.float64(1))[0], 4 * x)
+    assert f(x) == 6 * np.sum(x**2)
+
+
+def test_lowered_functions_take_dicts_in_any_order() -> None:
+    fixed = go.compile(lambda p, *, q: p["a"] - 2 * p["b"] + 4 * q).lower({"a": 1.0, "b": X}, q=X).compile()  # fmt: skip
+    expected = 3.0 - 2 * (X + 1) + 4 * X
+    for arguments in ({"a": 3.0, "b": X + 1}, {"b": X + 1, "a": 3.0}, {"a": 3.0, "b": X + 1}):
+        np.testing.assert_array_equal(fixed(arguments, q=X), expected)

@@ -7,6 +7,8 @@ import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from gradopt import _gradopt
 from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import WEAK_DTYPES
@@ -73,6 +75,10 @@ class Compiled(_gradopt.Dispatcher):
         with context.lock:
             return self._lower(args, kwargs)
 
+    def fixed_to(self, lowered: Lowered) -> Compiled:
+        """The function that runs what was lowered, for its signature alone."""
+        return _Fixed(self, lowered)
+
     # -- What the native call path asks for ------------------------------------------------
 
     @hide_frames
@@ -138,20 +144,6 @@ class Compiled(_gradopt.Dispatcher):
         positional, named = structure.children
         return [*leaf_paths(positional, "args"), *leaf_paths(named, "kwargs")]
 
-    def leaves_like(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], structure: TreeDef
-    ) -> list[Any]:
-        """The leaves of a call, whose arguments must have this structure.
-
-        Raises:
-            ArgumentError: the structures differ; the message names the path.
-        """
-        leaves: list[Any] = []
-        trees = self._argument_trees(args, kwargs)
-        for tree, node, root in zip(trees, structure.children, ("args", "kwargs"), strict=True):
-            leaves += flatten_like(tree, node, root)
-        return leaves
-
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         paths = self._paths(structure)
@@ -192,6 +184,28 @@ class Compiled(_gradopt.Dispatcher):
             self,
             structure,
         )
+
+
+class _Fixed(Compiled):
+    """A compiled function of one signature."""
+
+    def __init__(self, owner: Compiled, lowered: Lowered) -> None:
+        super().__init__(owner._function, owner.options)
+        self._lowered = lowered
+
+    @hide_frames
+    def _specialize(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> _gradopt.Specialization:
+        # Dicts may have another order than when it was lowered.
+        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        places = self._argument_trees(*structure.unflatten(np.arange(len(leaves))))
+        numbers: list[int] = []
+        expected = self._lowered.structure.children
+        for tree, node, root in zip(places, expected, ("args", "kwargs"), strict=True):
+            numbers += flatten_like(tree, node, root)
+        self._lowered.check([leaves[number] for number in numbers])
+        return self._lowered.specialization(numbers)
 
 
 def _argument(leaf: Any, path: str) -> Leaf:

@@ -216,18 +216,22 @@ class Lowered:
             del _machine_codes[next(iter(_machine_codes))]
         return found
 
-    def specialization(self) -> _gradopt.Specialization:
-        """What the call path keeps for this signature."""
-        on_failure = self._raise_failure if self._checks else None
+    def specialization(self, arg_leaves: Sequence[int] | None = None) -> _gradopt.Specialization:
+        """What the call path keeps for this signature.
+
+        Args:
+            arg_leaves: for each argument the number of the call's leaf, if they differ.
+        """
         tree = _plain_tree(self._result_tree)
-        if tree is _CUSTOM:
-            return _gradopt.Specialization(
-                self.executable,
-                unflatten=self._result_tree.unflatten,
-                on_failure=on_failure,
-                payload=self,
-            )
-        return _gradopt.Specialization(self.executable, tree, on_failure=on_failure, payload=self)
+        custom = tree is _CUSTOM
+        return _gradopt.Specialization(
+            self.executable,
+            None if custom else tree,
+            arg_leaves=arg_leaves,
+            unflatten=self._result_tree.unflatten if custom else None,
+            on_failure=self._raise_failure if self._checks else None,
+            payload=self,
+        )
 
     @hide_frames
     def _raise_failure(self, number: int, value: int) -> None:
@@ -236,22 +240,21 @@ class Lowered:
     def compile(self) -> Callable[..., Any]:
         """Compiles it, and returns the function for this signature alone.
 
-        The function raises an ArgumentError that names the path where an argument has another
-        structure, shape or dtype.
+        The function runs the code that was traced, whatever has become of the Python function. It
+        raises an ArgumentError that names the path where an argument has another structure, shape
+        or dtype.
         """
         executable = self.executable  # Errors come now, not at the first call.
         assert executable is not None
+        return self._owner.fixed_to(self)
 
-        @functools.wraps(self._owner)
-        def compiled(*args: Any, **kwargs: Any) -> Any:
-            self._check(args, kwargs)
-            return self._owner(*args, **kwargs)
+    @property
+    def structure(self) -> TreeDef:
+        """The structure of the arguments: positional ones, and named ones."""
+        return self._structure
 
-        return compiled
-
-    def _check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raises where arguments differ from those this was lowered for."""
-        leaves = self._owner.leaves_like(args, kwargs, self._structure)
+    def check(self, leaves: Sequence[Any]) -> None:
+        """Raises where the leaves of arguments differ from those this was lowered for."""
         for value, leaf in zip(leaves, self.arguments, strict=True):
             if leaf.weak:
                 if type(value) not in (bool, int, float):

@@ -56,7 +56,6 @@ class _Gradient:
         self._single = isinstance(argnums, (int, np.integer))
         self._has_aux = has_aux
         self._with_value = with_value
-        self._compiled: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
         kind = "value_and_grad" if self._with_value else "grad"
@@ -80,9 +79,7 @@ class _Gradient:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_scope() is not None:
             return self._emit(args, kwargs)
-        if self._compiled is None:
-            self._compiled = Compiled(self)
-        return self._compiled(*args, **kwargs)
+        return Compiled(self)(*args, **kwargs)
 
     def _selected(self, count: int) -> list[int]:
         selected: list[int] = []
@@ -176,8 +173,9 @@ def grad(
 ) -> Callable[..., Any]:
     """The gradient of a scalar-valued function.
 
-    Usable inside traced code and nested to any order; called by itself it compiles on the first
-    call.
+    Usable inside traced code and nested to any order. Called outside a trace it traces the function
+    each time, so that it sees what the function refers to as it is now, and compiles what it has
+    not compiled before; to call it often, use `compile_grad`.
 
     Args:
         function: returns a float scalar; `(loss, aux)` with `has_aux`.

@@ -36,6 +36,15 @@ from gradopt.transforms.inner import (
 )
 
 
+def _check_direction(direction: Any, shape: tuple[int, ...], dtype: Any, path: str) -> None:
+    if direction.shape != shape:
+        raise ArgumentError(f"{path} has shape {direction.shape}, but its value has shape {shape}")
+    if direction.dtype != dtype:
+        raise ArgumentTypeError(
+            f"{path} has dtype {direction.dtype}, but its value has dtype {dtype}"
+        )
+
+
 def _directions(
     values: Any, treedef: TreeDef, primals: Sequence[Tracer], root: str
 ) -> list[Tracer | None]:
@@ -53,14 +62,7 @@ def _directions(
             continue
         weak = leaf._weak if isinstance(leaf, Tracer) else type(leaf) in (bool, int, float)
         direction = prims.as_traced(leaf, primal.dtype) if weak else result_tracer(leaf, path)
-        if direction.shape != primal.shape:
-            raise ArgumentError(
-                f"{path} has shape {direction.shape}, but its value has shape {primal.shape}"
-            )
-        if direction.dtype != primal.dtype:
-            raise ArgumentTypeError(
-                f"{path} has dtype {direction.dtype}, but its value has dtype {primal.dtype}"
-            )
+        _check_direction(direction, primal.shape, primal.dtype, path)
         checked.append(direction)
     return checked
 
@@ -162,33 +164,41 @@ class _FloatLeaves:
 
     def __init__(self, values: Any, root: str) -> None:
         leaves, self._tree = flatten(values)
-        self._dtypes = [np.asarray(leaf).dtype for leaf in leaves]
+        self._values = [np.asarray(leaf) for leaf in leaves]
         self._paths = leaf_paths(self._tree, root)
         self._root = root
 
     def take(self, directions: Any) -> list[Any]:
-        """The leaves that belong to floats; the others must be zero."""
-        given = [
-            leaf
-            if isinstance(leaf, Tracer)
-            else plain_leaf(leaf, path, "give an array like the value it belongs to")
-            for leaf, path in zip(
-                flatten_like(directions, self._tree, self._root), self._paths, strict=True
-            )
-        ]
-        for path, dtype, direction in zip(self._paths, self._dtypes, given, strict=True):
-            if dtype.kind != "f" and np.asarray(direction).astype(bool).any():
-                raise ArgumentTypeError(
-                    f"{path} belongs to a value of dtype {dtype}, which has no derivative; "
-                    "it must be zero"
-                )
-        return [v for dtype, v in zip(self._dtypes, given, strict=True) if dtype.kind == "f"]
+        """The leaves that belong to floats, checked; the others must be zero."""
+        leaves = flatten_like(directions, self._tree, self._root)
+        taken: list[Any] = []
+        for leaf, path, value in zip(leaves, self._paths, self._values, strict=True):
+            if isinstance(leaf, Tracer):
+                taken.append(leaf)
+                continue
+            given = plain_leaf(leaf, path, "give an array like the value it belongs to")
+            if value.dtype.kind != "f":
+                if np.asarray(given).astype(bool).any():
+                    raise ArgumentTypeError(
+                        f"{path} belongs to a value of dtype {value.dtype}, which has no "
+                        "derivative; it must be zero"
+                    )
+                continue
+            if type(given) in (bool, int, float):
+                given = np.asarray(given, value.dtype)
+            _check_direction(given, value.shape, value.dtype, path)
+            taken.append(given)
+        return taken
+
+    def zeros(self) -> list[Any]:
+        """As `take`, of zeros."""
+        return [np.zeros_like(value) for value in self._values if value.dtype.kind == "f"]
 
     def put(self, floats: Sequence[Any]) -> Any:
         """The whole, from the leaves that belong to floats."""
         parts = iter(floats)
         return self._tree.unflatten(
-            [next(parts) if dtype.kind == "f" else 0 for dtype in self._dtypes]
+            [next(parts) if value.dtype.kind == "f" else np.int64(0) for value in self._values]
         )
 
 
@@ -207,8 +217,8 @@ def _jvp_concrete(
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value, and the function that multiplies cotangents with the Jacobian.
 
-    Called outside a trace, both parts are traced anew, as with `jvp`; to call it often, `compile`
-    a function that calls it.
+    Called outside a trace it traces the function each time, as `jvp` does; the pullback belongs to
+    the function as it was then. To call it often, `compile` a function that calls it.
 
     Args:
         function: any function of arrays.
@@ -264,7 +274,8 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
     def pull(arguments: tuple[Any, ...], given: list[Any]) -> Any:
         return vjp(function, *arguments, has_aux=has_aux)[1](floats.put(given))
 
-    backward = Compiled(functools.wraps(function)(pull))
+    # Traced now: what the function refers to may change before the pullback is called.
+    backward = Compiled(functools.wraps(function)(pull)).lower(kept, floats.zeros()).compile()
 
     @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
