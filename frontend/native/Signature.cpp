@@ -162,7 +162,8 @@ static int isSameConstant(PyObject *ours, PyObject *theirs) {
 static nb::object staticKey(PyObject *value) {
   static PyObject *function = nullptr;
   if (!function) {
-    nb::object module = nb::steal(PyImport_ImportModule("gradopt.base.statics"));
+    nb::object module =
+        nb::steal(PyImport_ImportModule("gradopt.base.statics"));
     if (!module.is_valid())
       return nb::object();
     function = PyObject_GetAttrString(module.ptr(), "static_key");

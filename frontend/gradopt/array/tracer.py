@@ -275,11 +275,11 @@ class Tracer:
         """The elements converted to `dtype`; only conversions between floats are differentiable."""
         from gradopt.functions.shapes import astype
 
-        return astype(self, dtype, casting, copy)
+        return astype(self, dtype, order, casting, copy)
 
     def copy(self, order: str = "C") -> Tracer:
         """An array that does not share memory."""
-        return self._alias()
+        return call_function(np.copy, (self, order), {})
 
     def __copy__(self) -> Tracer:
         return Tracer(self._scope, self._value, self._location, weak=self._weak)
@@ -299,7 +299,7 @@ class Tracer:
 
     def flatten(self, order: str = "C") -> Tracer:
         """A copy with one dimension."""
-        return self._alias().reshape(-1, order=order)._alias()
+        return call_function(np.ravel, (self, order), {})._alias()
 
     def view(self, *args: Any) -> NoReturn:
         """Not supported."""

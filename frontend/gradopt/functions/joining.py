@@ -16,7 +16,7 @@ from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
-from gradopt.functions.shapes import shape_of
+from gradopt.functions.shapes import checked_order, shape_of
 from gradopt.ir import prims
 
 # NumPy's functions as they are on traced arrays.
@@ -254,8 +254,9 @@ def _pad_axis(x: Tracer, axis: int, pair: tuple[int, int], value: Any) -> Tracer
     return prims.pad(x, low, high, value=prims.as_traced(value, x.dtype)) if any(pair) else x
 
 
-def _like(a: Any, value: Any, dtype: Any, shape: Any) -> Tracer:
+def _like(a: Any, value: Any, dtype: Any, order: Any, shape: Any) -> Tracer:
     x = traced(a)
+    checked_order(order)
     target = supported(dtype) if dtype is not None else x.dtype
     return prims.broadcast_to(
         prims.as_traced(value, target), x.shape if shape is None else shape_of(shape)
@@ -267,7 +268,7 @@ def zeros_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
 ) -> Tracer:
     """`numpy.zeros_like`, and `empty_like`."""
-    return _like(a, 0, dtype, shape)
+    return _like(a, 0, dtype, order, shape)
 
 
 @implements(np.ones_like)
@@ -275,7 +276,7 @@ def ones_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
 ) -> Tracer:
     """`numpy.ones_like`."""
-    return _like(a, 1, dtype, shape)
+    return _like(a, 1, dtype, order, shape)
 
 
 @implements(np.full_like)
@@ -289,4 +290,4 @@ def full_like(
 ) -> Tracer:
     """`numpy.full_like`."""
     value = fill_value if isinstance(fill_value, Tracer) else prims.concrete(fill_value)
-    return _like(a, value, dtype, shape)
+    return _like(a, value, dtype, order, shape)

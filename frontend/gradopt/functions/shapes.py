@@ -26,8 +26,11 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return (operator.index(value),)
 
 
-def astype(x: Tracer, dtype: Any, casting: str = "unsafe", copy: bool = True) -> Tracer:
+def astype(
+    x: Tracer, dtype: Any, order: Any = "K", casting: str = "unsafe", copy: bool = True
+) -> Tracer:
     """`ndarray.astype`."""
+    checked_order(order)
     target = supported(dtype)
     if not np.can_cast(x.dtype, target, casting):  # pyright: ignore[reportArgumentType]
         raise DTypeError(
@@ -41,8 +44,10 @@ def astype(x: Tracer, dtype: Any, casting: str = "unsafe", copy: bool = True) ->
 
 @implements(np.reshape, view=True)
 def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None) -> Tracer:
-    """`numpy.reshape`, in order C, F or A."""
+    """`numpy.reshape`."""
     x = traced(a)
+    if checked_order(order) == "K":
+        raise ShapeError("order 'K' is not permitted for reshaping", source_location())
     new = shape_of(newshape if shape is None else shape)
     if new.count(-1) > 1:
         raise ShapeError("can only specify one unknown dimension", source_location())
@@ -53,12 +58,41 @@ def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None
         new = tuple([x.size // known if n == -1 else n for n in new])
     if prims.size_of(new) != x.size or min(new, default=0) < 0:
         raise _no_reshape(x, new)
-    if order == "F":
+    if known_order(x, order, "numpy.reshape") == "F":
         flat = prims.reshape(prims.transpose(x, range(x.ndim)[::-1]), new[::-1])
         return prims.transpose(flat, range(len(new))[::-1])
-    if order not in ("C", "A"):
-        raise unsupported(f"order={order!r} of numpy.reshape", "use C or F")
     return prims.reshape(x, new)
+
+
+def checked_order(order: Any) -> str:
+    """An order of elements in memory: C, F, A or K.
+
+    Raises:
+        ShapeError: it is another one.
+    """
+    name = "C" if order is None else order.upper() if isinstance(order, str) else order
+    if name not in ("C", "F", "A", "K"):
+        raise ShapeError(
+            f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})", source_location()
+        )
+    return name
+
+
+def known_order(x: Tracer, order: Any, name: str) -> str:
+    """In which order, C or F, a function takes the elements.
+
+    Raises:
+        UnsupportedError: it is the order in memory, of which a traced array knows nothing.
+    """
+    order = checked_order(order)
+    if order in ("A", "K"):
+        if sum(size != 1 for size in x.shape) > 1 and x.size:
+            raise unsupported(
+                f"order={order!r} of {name}",
+                "NumPy's answer depends on how the array lies in memory; use C or F",
+            )
+        return "C"
+    return order
 
 
 def _no_reshape(x: Tracer, shape: tuple[int, ...]) -> ShapeError:
@@ -70,7 +104,8 @@ def _no_reshape(x: Tracer, shape: tuple[int, ...]) -> ShapeError:
 @implements(np.ravel, view=True)
 def ravel(a: Any, order: str = "C") -> Tracer:
     """`numpy.ravel`."""
-    return reshape(a, -1, "C" if order == "K" else order)
+    x = traced(a)
+    return reshape(x, -1, known_order(x, order, "numpy.ravel"))
 
 
 @implements(np.transpose, np.permute_dims, view=True)
@@ -233,7 +268,8 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tracer:
 
 @implements(np.copy)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Tracer:
-    """`numpy.copy`."""
+    """`numpy.copy`; the order in memory makes no difference."""
+    checked_order(order)
     return traced(a)._alias()
 
 
