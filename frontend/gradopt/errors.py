@@ -113,6 +113,10 @@ class DTypeError(GradoptError, TypeError):
     """Element types do not fit an operation."""
 
 
+class KeywordError(GradoptError, ValueError):
+    """A keyword of a NumPy function has a value that NumPy does not know."""
+
+
 class TraceIndexError(GradoptError, IndexError):
     """An index is out of bounds or of a kind that cannot index."""
 

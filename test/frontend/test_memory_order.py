@@ -70,5 +70,5 @@ def test_unknown_orders_are_errors(name: str) -> None:
     for order in ("X", ""):
         with pytest.raises(ValueError, match="order"):
             FUNCTIONS[name](A, order)
-        with pytest.raises(errors.ShapeError, match="order must be one of"):
+        with pytest.raises(errors.KeywordError, match="order must be one of"):
             go.compile(lambda x, order=order: FUNCTIONS[name](x, order))(A)

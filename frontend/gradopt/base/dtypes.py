@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.base.location import source_location
-from gradopt.errors import DTypeError, UnsupportedError
+from gradopt.errors import DTypeError, KeywordError, UnsupportedError
 
 DType = np.dtype[Any]
 
@@ -94,6 +94,26 @@ def result_type(*operands: Any) -> DType:
         values = [kind(0) if isinstance(kind, type) else kind for kind in operands]
         result = _resolved[key] = (supported(np.result_type(*values)),)
     return result[0]
+
+
+def require_cast(source: DType, target: DType, casting: Any) -> None:
+    """Checks that NumPy's rule `casting` lets arrays of `source` become arrays of `target`.
+
+    Raises:
+        DTypeError: it does not.
+        KeywordError: NumPy has no such rule.
+    """
+    try:
+        allowed = np.can_cast(source, target, casting)
+    except ValueError as error:
+        raise KeywordError(str(error), source_location()) from None
+    except TypeError as error:
+        raise DTypeError(str(error), source_location()) from None
+    if not allowed:
+        raise DTypeError(
+            f"cannot cast array from {source} to {target} according to the rule {casting!r}",
+            source_location(),
+        )
 
 
 def sum_dtype(dtype: DType) -> DType:

@@ -13,9 +13,9 @@ import numpy as np
 from gradopt.array.dispatch import implements, unsupported
 from gradopt.array.operands import traced
 from gradopt.array.tracer import Tracer
-from gradopt.base.dtypes import result_type, supported
+from gradopt.base.dtypes import require_cast, result_type, supported
 from gradopt.base.location import source_location
-from gradopt.errors import ShapeError
+from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.shapes import checked_order, shape_of
 from gradopt.ir import prims
 
@@ -23,12 +23,19 @@ from gradopt.ir import prims
 xp: Any = np
 
 
-def _promoted(arrays: Sequence[Any], dtype: Any = None) -> list[Tracer]:
-    """Arrays to be joined, of one dtype."""
-    parts = [traced(part) for part in (arrays if not isinstance(arrays, Tracer) else list(arrays))]
+def _parts(arrays: Any) -> list[Tracer]:
+    """Arrays to be joined."""
+    parts = [traced(part) for part in (list(arrays) if isinstance(arrays, Tracer) else arrays)]
     if not parts:
         raise ShapeError("need at least one array to join", source_location())
+    return parts
+
+
+def _cast(parts: Sequence[Tracer], dtype: Any, casting: Any) -> list[Tracer]:
+    """The arrays in one dtype, cast by NumPy's rule."""
     target = supported(dtype) if dtype is not None else result_type(*[p.dtype for p in parts])
+    for part in parts:
+        require_cast(part.dtype, target, casting)
     return [prims.convert(part, target) for part in parts]
 
 
@@ -46,40 +53,45 @@ def _check_joinable(parts: Sequence[Tracer], axis: int) -> None:
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: Any = None) -> Tracer:
+def concatenate(
+    arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind"
+) -> Tracer:
     """`numpy.concatenate`."""
-    parts = _promoted(arrays, dtype)
+    parts = _parts(arrays)
     if axis is None:
         parts, axis = [prims.reshape(part, (part.size,)) for part in parts], 0
     if parts[0].ndim == 0:
         raise ShapeError("zero-dimensional arrays cannot be concatenated", source_location())
     place = prims.normalize_axis(axis, parts[0].ndim)
     _check_joinable(parts, place)
-    return prims.concatenate(parts, place)._alias()
+    return prims.concatenate(_cast(parts, dtype, casting), place)._alias()
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: Any = None) -> Tracer:
+def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
     """`numpy.stack`."""
-    parts = _promoted(arrays, dtype)
+    parts = _parts(arrays)
     if any(part.shape != parts[0].shape for part in parts):
         raise ShapeError("all input arrays must have the same shape", source_location())
     place = prims.normalize_axis(axis, parts[0].ndim + 1)
     shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
-    return prims.concatenate([prims.reshape(part, shape) for part in parts], place)._alias()
+    parts = [prims.reshape(part, shape) for part in _cast(parts, dtype, casting)]
+    return prims.concatenate(parts, place)._alias()
 
 
-@implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None) -> Tracer:
+@implements(np.vstack, *filter(None, [getattr(np, "row_stack", None)]))
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
     """`numpy.vstack`."""
-    return concatenate([np.atleast_2d(traced(part)) for part in tup], 0, dtype=dtype)
+    parts = [np.atleast_2d(traced(part)) for part in tup]
+    return concatenate(parts, 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None) -> Tracer:
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
     """`numpy.hstack`."""
     parts = [np.atleast_1d(traced(part)) for part in tup]
-    return concatenate(parts, 0 if parts and parts[0].ndim == 1 else 1, dtype=dtype)
+    axis = 0 if parts and parts[0].ndim == 1 else 1
+    return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)
@@ -93,6 +105,38 @@ def column_stack(tup: Any) -> Tracer:
     """`numpy.column_stack`."""
     parts = [traced(part) for part in tup]
     return concatenate([prims.reshape(p, (p.size, 1)) if p.ndim < 2 else p for p in parts], 1)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Tracer:
+    """`numpy.block`."""
+    depth = _block_depth(arrays, ())
+
+    def joined(value: Any, level: int, rank: int) -> Tracer:
+        if level:
+            return concatenate([joined(part, level - 1, rank) for part in value], -level)
+        x = traced(value)
+        return prims.reshape(x, (1,) * (rank - x.ndim) + x.shape)
+
+    leaves: list[Any] = [arrays]
+    for _ in range(depth):
+        leaves = [leaf for part in leaves for leaf in part]
+    rank = max(depth, *[np.ndim(leaf) for leaf in leaves], 0)
+    return joined(arrays, depth, rank)._alias()
+
+
+def _block_depth(value: Any, place: tuple[int, ...]) -> int:
+    """How deep the lists are, which must be the same everywhere."""
+    name = "arrays" + "".join(f"[{i}]" for i in place)
+    if isinstance(value, tuple):
+        raise DTypeError(f"{name} is a tuple; numpy.block takes lists only", source_location())
+    if not isinstance(value, list):
+        return 0
+    depths = {_block_depth(part, (*place, i)) for i, part in enumerate(value)}
+    if len(depths) != 1:
+        text = "is an empty list" if not depths else "has lists of different depths"
+        raise ShapeError(f"numpy.block: {name} {text}", source_location())
+    return depths.pop() + 1
 
 
 @implements(np.append)

@@ -12,10 +12,10 @@ from gradopt.array.dispatch import implements, unsupported
 from gradopt.array.operands import listed, promotion_kind, traced
 from gradopt.array.operators import python_number
 from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import require_cast, supported
 from gradopt.base.dtypes import result_type as promote
-from gradopt.base.dtypes import supported
 from gradopt.base.location import source_location
-from gradopt.errors import DTypeError, ShapeError
+from gradopt.errors import KeywordError, ShapeError
 from gradopt.ir import prims
 
 
@@ -32,11 +32,7 @@ def astype(
     """`ndarray.astype`."""
     checked_order(order)
     target = supported(dtype)
-    if not np.can_cast(x.dtype, target, casting):  # pyright: ignore[reportArgumentType]
-        raise DTypeError(
-            f"cannot cast array from {x.dtype} to {target} according to {casting!r}",
-            source_location(),
-        )
+    require_cast(x.dtype, target, casting)
     if x.dtype != target:
         return prims.convert(x, target)
     return x._alias() if copy or x._weak else x
@@ -47,7 +43,7 @@ def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None
     """`numpy.reshape`."""
     x = traced(a)
     if checked_order(order) == "K":
-        raise ShapeError("order 'K' is not permitted for reshaping", source_location())
+        raise KeywordError("order 'K' is not permitted for reshaping", source_location())
     new = shape_of(newshape if shape is None else shape)
     if new.count(-1) > 1:
         raise ShapeError("can only specify one unknown dimension", source_location())
@@ -68,11 +64,11 @@ def checked_order(order: Any) -> str:
     """An order of elements in memory: C, F, A or K.
 
     Raises:
-        ShapeError: it is another one.
+        KeywordError: it is another one.
     """
     name = "C" if order is None else order.upper() if isinstance(order, str) else order
     if name not in ("C", "F", "A", "K"):
-        raise ShapeError(
+        raise KeywordError(
             f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})", source_location()
         )
     return name
