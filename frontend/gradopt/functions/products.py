@@ -15,6 +15,7 @@ from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import BOOL, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
+from gradopt.functions.contraction_order import chain_splits, einsum_steps
 from gradopt.functions.ufuncs import operands_of
 from gradopt.ir import prims
 
@@ -265,7 +266,7 @@ def _pair(x: Tracer, left: str, y: Tracer, right: str, keep: str) -> tuple[Trace
 
 @implements(np.einsum)
 def einsum(*operands: Any, optimize: Any = False) -> Tracer:
-    """`numpy.einsum` with subscripts as text; contracts from left to right."""
+    """`numpy.einsum`, two operands at a time, in the cheapest order unless `optimize` names one."""
     subscripts, *values = operands
     if not isinstance(subscripts, str):
         subscripts, values = _lists_to_text(operands)
@@ -285,10 +286,19 @@ def einsum(*operands: Any, optimize: Any = False) -> Tracer:
                 )
         pairs.append((array, term))
     pairs = [_squeeze_ones(array, term, sizes) for array, term in pairs]
+    # What only one operand has is summed before its products.
+    for i, (array, term) in enumerate(pairs):
+        others = "".join(t for j, (_, t) in enumerate(pairs) if j != i)
+        pairs[i] = _sum_out(array, term, output + others)
+    for step in einsum_steps([term for _, term in pairs], output, sizes, optimize):
+        chosen = [pairs[i] for i in step]
+        pairs = [pair for i, pair in enumerate(pairs) if i not in step]
+        result, term = chosen[0]
+        for i, (array, other) in enumerate(chosen[1:], start=1):
+            later = "".join(t for _, t in (*chosen[i + 1 :], *pairs))
+            result, term = _pair(result, term, array, other, output + later)
+        pairs.append((result, term))
     result, term = pairs[0]
-    for i, (array, other) in enumerate(pairs[1:], start=1):
-        later = "".join(t for _, t in pairs[i + 1 :])
-        result, term = _pair(result, term, array, other, output + later)
     result, term = _sum_out(result, term, output)
     return prims.transpose(result, [term.index(label) for label in output])
 
@@ -309,11 +319,28 @@ def _lists_to_text(operands: Sequence[Any]) -> tuple[str, list[Any]]:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any]) -> Tracer:
-    """`numpy.linalg.multi_dot`, from left to right."""
-    result = traced(arrays[0])
-    for array in arrays[1:]:
-        result = dot(result, array)
-    return result
+    """`numpy.linalg.multi_dot`, in the order of the fewest multiplications."""
+    factors = [traced(array) for array in arrays]
+    last = len(factors) - 1
+    if last < 1:
+        raise ShapeError("Expecting at least two arrays.", source_location())
+    for i, factor in enumerate(factors):
+        if factor.ndim != 2 and (factor.ndim != 1 or i not in (0, last)):
+            raise ShapeError(
+                f"{factor.ndim}-dimensional array given. Array must be two-dimensional",
+                source_location(),
+            )
+    sizes = [1 if factors[0].ndim == 1 else factors[0].shape[0]]
+    sizes += [factor.shape[0] for factor in factors[1:]]
+    sizes += [1 if factors[last].ndim == 1 else factors[last].shape[1]]
+    splits = chain_splits(sizes)
+
+    def product(i: int, j: int) -> Tracer:
+        if i == j:
+            return factors[i]
+        return dot(product(i, splits[i, j]), product(splits[i, j] + 1, j))
+
+    return product(0, last)
 
 
 @implements(np.linalg.matrix_power)
