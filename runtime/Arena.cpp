@@ -38,27 +38,103 @@ void *allocate(size_t bytes) {
 
 void deallocate(void *memory) { std::free(memory); }
 
-ArenaPool::~ArenaPool() {
-  while (idle)
-    deallocate(std::exchange(idle, idle->next));
+ArenaPool &ArenaPool::get() {
+  static ArenaPool &pool = *new ArenaPool;
+  return pool;
 }
 
-void *ArenaPool::acquire() {
+void ArenaPool::addProgram(size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  sizes.insert(bytes);
+}
+
+void ArenaPool::removeProgram(size_t bytes) {
+  Idle *unneeded;
   {
     std::lock_guard<std::mutex> lock(mutex);
-    if (idle)
-      return std::exchange(idle, idle->next);
+    sizes.erase(sizes.find(bytes));
+    unneeded = cut(find(largestNeeded() + 1));
   }
-  return allocate(bytes);
+  free(unneeded);
 }
 
-void ArenaPool::release(void *arena) {
+ArenaPool::Idle **ArenaPool::find(size_t bytes) {
+  Idle **link = &idle;
+  while (*link && (*link)->bytes < bytes)
+    link = &(*link)->next;
+  return link;
+}
+
+ArenaPool::Idle *ArenaPool::cut(Idle **link) {
+  for (Idle *arena = *link; arena; arena = arena->next)
+    held -= arena->bytes;
+  return std::exchange(*link, nullptr);
+}
+
+void ArenaPool::free(Idle *list) {
+  while (list)
+    deallocate(std::exchange(list, list->next));
+}
+
+Arena ArenaPool::acquire(size_t bytes) {
+  Idle *replaced = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    Idle **link = find(bytes);
+    if (Idle *found = *link) {
+      *link = found->next;
+      return {found, found->bytes};
+    }
+    // All are too small: a larger one takes the place of the largest.
+    if (idle) {
+      Idle **last = &idle;
+      while ((*last)->next)
+        last = &(*last)->next;
+      replaced = cut(last);
+    }
+    held += bytes;
+  }
+  free(replaced);
+  void *memory = allocate(bytes);
+  if (memory)
+    return {memory, bytes};
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    replaced = cut(&idle);
+  }
+  free(replaced);
+  memory = allocate(bytes);
+  if (!memory) {
+    std::lock_guard<std::mutex> lock(mutex);
+    held -= bytes;
+  }
+  return {memory, bytes};
+}
+
+void ArenaPool::release(Arena arena) {
+  {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (arena.bytes <= largestNeeded()) {
+      Idle **link = find(arena.bytes);
+      *link = new (arena.memory) Idle{*link, arena.bytes};
+      return;
+    }
+    held -= arena.bytes;
+  }
+  deallocate(arena.memory);
+}
+
+size_t ArenaPool::bytesHeld() {
   std::lock_guard<std::mutex> lock(mutex);
-  idle = new (arena) Idle{idle};
+  return held;
 }
 
 } // namespace gradopt::runtime
 
 uint64_t gradopt_alloc_count(void) {
   return gradopt::runtime::allocations.load(std::memory_order_relaxed);
+}
+
+size_t gradopt_arena_bytes(void) {
+  return gradopt::runtime::ArenaPool::get().bytesHeld();
 }

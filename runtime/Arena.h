@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <mutex>
+#include <set>
 
 namespace gradopt::runtime {
 
@@ -16,29 +17,60 @@ namespace gradopt::runtime {
 void *allocate(size_t bytes);
 void deallocate(void *memory);
 
-/// Arenas of one size. There are as many as calls ever ran at the same time, so
-/// in the steady state acquiring one allocates nothing.
+/// The scratch memory of one call.
+struct Arena {
+  void *memory = nullptr;
+  size_t bytes = 0;
+};
+
+/// The arenas of all programs in the process. There are at most as many as
+/// calls ever ran at the same time, none is larger than the largest that a
+/// loaded program needs, and in the steady state acquiring one allocates
+/// nothing.
 class ArenaPool {
 public:
-  explicit ArenaPool(size_t bytes) : bytes(bytes) {}
-  ~ArenaPool();
-  ArenaPool(const ArenaPool &) = delete;
-  ArenaPool &operator=(const ArenaPool &) = delete;
+  /// The one of the process. It is never destroyed: calls may still run in
+  /// other threads when static objects are.
+  static ArenaPool &get();
 
-  size_t size() const { return bytes; }
+  /// A program that needs arenas of this size was loaded, or is to be unloaded.
+  void addProgram(size_t bytes);
+  void removeProgram(size_t bytes);
 
-  /// An arena nobody else uses; null if memory ran out.
-  void *acquire();
-  void release(void *arena);
+  /// An arena of at least `bytes` bytes that nobody else uses; without memory
+  /// if there is none left.
+  Arena acquire(size_t bytes);
+  void release(Arena arena);
+
+  /// Bytes of all arenas, those in use included.
+  size_t bytesHeld();
+
+  /// Around a fork: nobody else changes the pool meanwhile.
+  void lock() { mutex.lock(); }
+  void unlock() { mutex.unlock(); }
 
 private:
-  const size_t bytes;
-  std::mutex mutex;
-  /// A list of unused arenas that is kept in their own memory.
+  /// A list of unused arenas that is kept in their own memory, the smallest
+  /// first.
   struct Idle {
     Idle *next;
+    size_t bytes;
   };
+
+  /// The link that points to the first idle arena of at least `bytes` bytes, or
+  /// to the end of the list.
+  Idle **find(size_t bytes);
+  /// Takes out of the list what `link` points to and all behind it.
+  Idle *cut(Idle **link);
+  /// Frees a list.
+  void free(Idle *list);
+  size_t largestNeeded() const { return sizes.empty() ? 0 : *sizes.rbegin(); }
+
+  std::mutex mutex;
   Idle *idle = nullptr;
+  size_t held = 0;
+  /// What the loaded programs need.
+  std::multiset<size_t> sizes;
 };
 
 } // namespace gradopt::runtime

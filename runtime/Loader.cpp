@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Arena.h"
+#include "runtime/BusySection.h"
 #include "runtime/RuntimeError.h"
 
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
@@ -30,18 +31,23 @@
 #include <utility>
 
 using namespace llvm;
+using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
+using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;
 
 using Entry = int32_t (*)(void **);
 
 struct gradopt_module {
   gradopt_module(Entry entry, orc::JITDylib &code, size_t arenaBytes)
-      : entry(entry), code(code), arenas(arenaBytes) {}
+      : entry(entry), code(code), arenaBytes(arenaBytes) {
+    ArenaPool::get().addProgram(arenaBytes);
+  }
+  ~gradopt_module() { ArenaPool::get().removeProgram(arenaBytes); }
 
   Entry entry;
   orc::JITDylib &code;
-  ArenaPool arenas;
+  size_t arenaBytes;
 };
 
 namespace {
@@ -179,6 +185,7 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
   if (Error error = checkObject(buffer))
     return fail(GRADOPT_INVALID_OBJECT,
                 "invalid object code: " + toString(std::move(error)));
+  BusySection section;
   auto linker = ProcessLinker::get();
   if (!linker)
     return fail(GRADOPT_LIBRARY_ERROR,
@@ -199,6 +206,7 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
 void gradopt_module_unload(gradopt_module *module) {
   if (!module)
     return;
+  BusySection section;
   auto linker = ProcessLinker::get();
   if (linker)
     linker->unload(module->code);
@@ -208,25 +216,25 @@ void gradopt_module_unload(gradopt_module *module) {
 }
 
 size_t gradopt_module_arena_bytes(const gradopt_module *module) {
-  return module->arenas.size();
+  return module->arenaBytes;
 }
 
 gradopt_status gradopt_call(gradopt_module *module, void **buffers,
                             size_t arena_slot) {
   if (!module || !buffers)
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_call: null module/buffers");
-  void *arena = nullptr;
-  if (module->arenas.size()) {
-    arena = module->arenas.acquire();
-    if (!arena)
+  Arena arena;
+  if (module->arenaBytes) {
+    arena = ArenaPool::get().acquire(module->arenaBytes);
+    if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
                   "cannot allocate an arena of " +
-                      std::to_string(module->arenas.size()) + " bytes");
+                      std::to_string(module->arenaBytes) + " bytes");
   }
-  buffers[arena_slot] = arena;
+  buffers[arena_slot] = arena.memory;
   int32_t status = module->entry(buffers);
-  if (arena)
-    module->arenas.release(arena);
+  if (arena.memory)
+    ArenaPool::get().release(arena);
   if (status != 0)
     return fail(GRADOPT_CODE_ERROR,
                 "compiled code returned status " + std::to_string(status));

@@ -50,18 +50,19 @@ typedef struct gradopt_module gradopt_module;
 
 /* Links an object file into the process and finds `entry` (null: gradopt_main).
    The object may use the C library, libm and the functions of this header.
-   Each call of the module gets an arena of `arena_bytes` bytes. The bytes of
-   the object are not needed afterwards. */
+   Each call of the module gets an arena of at least `arena_bytes` bytes. The
+   bytes of the object are not needed afterwards. */
 GRADOPT_EXPORT gradopt_status gradopt_module_load(const void *object,
                                                   size_t size,
                                                   const char *entry,
                                                   size_t arena_bytes,
                                                   gradopt_module **out);
 
-/* Frees the code and its arenas. No call may be running. Null is allowed. */
+/* Frees the code, and arenas that only it needed. No call may be running. Null
+   is allowed. */
 GRADOPT_EXPORT void gradopt_module_unload(gradopt_module *module);
 
-/* The number of bytes of one arena. */
+/* The number of bytes a call of the module needs as its arena. */
 GRADOPT_EXPORT size_t gradopt_module_arena_bytes(const gradopt_module *module);
 
 /* Runs the code. `buffers` has one slot more than arguments and results: the
@@ -72,6 +73,10 @@ GRADOPT_EXPORT gradopt_status gradopt_call(gradopt_module *module,
 /* Heap allocations made by calls of compiled code so far: the arenas. Constant
    while calls repeat. */
 GRADOPT_EXPORT uint64_t gradopt_alloc_count(void);
+
+/* The bytes of all arenas. Modules share them: there are at most as many as
+   calls ever ran at the same time. */
+GRADOPT_EXPORT size_t gradopt_arena_bytes(void);
 
 /*===----------------------------------------------------------------------===*\
 |* Matrix products                                                            *|

@@ -110,6 +110,9 @@ def set_blas_threads(count: int) -> None:
 def alloc_count() -> int:
     """Heap allocations made by calls of compiled code so far: the arenas (not the results)."""
 
+def arena_bytes() -> int:
+    """Bytes of all arenas; programs share them, one for each call that runs at the same time."""
+
 def staged_copy_count() -> int:
     """Arguments copied so far because they were strided, misaligned or byte-swapped."""
 

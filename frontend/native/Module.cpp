@@ -36,6 +36,8 @@ static void bindRuntime(nb::module_ &module) {
       nb::arg("count"), "Limits the threads of the loaded BLAS.");
   module.def("alloc_count", &gradopt_alloc_count,
              "Heap allocations made by calls of compiled code so far.");
+  module.def("arena_bytes", &gradopt_arena_bytes,
+             "Bytes of the arenas that programs share.");
   module.def("staged_copy_count", &stagedCopyCount,
              "Arguments that had to be copied so far.");
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
+from gradopt import _gradopt
 
 HERE = Path(__file__).parent
 Array = np.ndarray[Any, Any]
@@ -118,6 +120,7 @@ def test_calls_allocate_nothing_but_their_results(tmp_path: Path) -> None:
         env={**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": str(HERE)},
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
@@ -191,7 +194,96 @@ def test_100_000_calls_leak_nothing() -> None:
     assert sys.getallocatedblocks() - blocks < 1000
 
 
-# -- Threads and processes -------------------------------------------------------------------
+# -- Threads -------------------------------------------------------------------------------
+
+
+def loaded_code_bytes() -> int:
+    """Bytes of memory for machine code that comes from no file."""
+    total = 0
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, access, _, _, inode, *_ = line.split()
+        if "x" in access and inode == "0" and "[" not in line:
+            first, last = (int(end, 16) for end in span.split("-"))
+            total += last - first
+    return total
+
+
+def test_code_goes_with_the_function() -> None:
+    def make(count: int) -> list[Any]:
+        made = [go.compile(lambda x, k=k: np.sin(x) * (k + 0.5)) for k in range(count)]
+        for function in made:
+            function(np.ones(3))
+        return made
+
+    kept = make(1)
+    gc.collect()
+    before = loaded_code_bytes()
+    assert before > 0
+    more = make(20)
+    assert loaded_code_bytes() >= before + 19 * 4096
+    del more
+    gc.collect()
+    assert loaded_code_bytes() == before
+    del kept
+    gc.collect()
+    assert loaded_code_bytes() < before
+
+
+# -- Arenas ----------------------------------------------------------------------------------
+
+
+def with_arena(n: int) -> tuple[Any, Array, int]:
+    """A compiled function with temporaries of about 8 n^2 bytes, its argument, and those bytes."""
+    compiled = go.compile(lambda x: np.sum(np.tanh(x @ x) @ x))
+    x = np.eye(n)
+    compiled(x)
+    (specialization,) = compiled.cache_values()
+    return compiled, x, specialization.executable.arena_bytes
+
+
+def measure_arenas() -> dict[str, int]:
+    """Bytes of arenas, in a process of its own."""
+    made = [with_arena(n) for n in range(100, 200)]
+    needs = [need for _, _, need in made]
+    sizes = {"sum": sum(needs), "largest": max(needs), "one by one": _gradopt.arena_bytes()}
+    allocated = _gradopt.alloc_count()
+    for compiled, x, _ in made:
+        compiled(x)
+    sizes["allocated again"] = _gradopt.alloc_count() - allocated
+
+    together = threading.Barrier(3)
+
+    def work(number: int) -> None:
+        together.wait(60)
+        for k in range(200):
+            compiled, x, _ = made[(number + k) % 100]
+            compiled(x)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sizes["three at once"] = _gradopt.arena_bytes()
+    del made[50:], compiled, x
+    gc.collect()
+    sizes["largest left"] = made[-1][2]
+    sizes["fewer programs"] = _gradopt.arena_bytes()
+    made.clear()
+    gc.collect()
+    sizes["no programs"] = _gradopt.arena_bytes()
+    return sizes
+
+
+def test_programs_share_arenas() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        sizes = pool.apply_async(measure_arenas).get(timeout=300)
+    assert sizes["sum"] > 30 * sizes["largest"]
+    assert sizes["one by one"] == sizes["largest"]
+    assert sizes["allocated again"] == 0
+    assert sizes["largest"] <= sizes["three at once"] <= 3 * sizes["largest"]
+    assert sizes["fewer programs"] <= 3 * sizes["largest left"]
+    assert sizes["no programs"] == 0
 
 
 def test_two_threads_agree_with_serial_results() -> None:
@@ -213,15 +305,3 @@ def test_two_threads_agree_with_serial_results() -> None:
     for thread in threads:
         thread.join()
     assert not differing
-
-
-def test_a_forked_process_calls_and_compiles() -> None:
-    step = go.compile_value_and_grad(loss)
-    problem = network(64, 64)
-    expected = leaves(step(*problem))
-    child = os.fork()
-    if child == 0:
-        same = all(map(np.array_equal, leaves(step(*problem)), expected))
-        fresh = go.compile(lambda x: x * 2 + 1)(np.arange(3.0))
-        os._exit(0 if same and fresh.tolist() == [1, 3, 5] else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
