@@ -21,7 +21,8 @@ using namespace mlir::grad;
 namespace {
 
 /// grad.dot_general => linalg.generic, a contraction in the layouts of the
-/// operands; with transposed copies where no BLAS call could read these.
+/// operands, or elementwise if it contracts nothing; with transposed copies
+/// where no BLAS call could read these.
 struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -29,14 +30,17 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
-    Value init = filled(rewriter, loc, type,
-                        rewriter.getZeroAttr(type.getElementType()));
+    auto zeros = [&] {
+      return filled(rewriter, loc, type,
+                    rewriter.getZeroAttr(type.getElementType()));
+    };
     if (hasNoElements(op.getLhs())) {
-      rewriter.replaceOp(op, init);
+      rewriter.replaceOp(op, zeros());
       return success();
     }
 
     Contraction form = contractionOf(op);
+    bool isOuter = form.k.empty();
     View lhs = lookThrough(rewriter, op.getLhs(), /*permutationsOnly=*/true);
     View rhs = lookThrough(rewriter, op.getRhs(), /*permutationsOnly=*/true);
     chooseLayout(rewriter, form, lhs, op.getLhs(), form.lhs);
@@ -52,11 +56,11 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
       kinds[positionOf[loop]] = utils::IteratorType::reduction;
     auto generic = linalg::GenericOp::create(
         rewriter, loc, TypeRange(type), ValueRange{lhs.source, rhs.source},
-        ValueRange(init),
+        ValueRange(isOuter ? emptyLike(rewriter, loc, type) : zeros()),
         ArrayRef<AffineMap>{lhs.map.compose(form.lhs).compose(reorder),
                             rhs.map.compose(form.rhs).compose(reorder),
                             form.result.compose(reorder)},
-        kinds, multiplyAdd);
+        kinds, isOuter ? multiply : multiplyAdd);
     rewriter.replaceOp(op, generic);
     return success();
   }
@@ -187,6 +191,16 @@ private:
     else
       append(form.m, form.n, form.k);
     return order;
+  }
+
+  /// Nothing is summed: an elementwise op of two broadcasts.
+  static void multiply(OpBuilder &builder, Location loc, ValueRange elements) {
+    Value product;
+    if (isa<FloatType>(elements[0].getType()))
+      product = arith::MulFOp::create(builder, loc, elements[0], elements[1]);
+    else
+      product = arith::MulIOp::create(builder, loc, elements[0], elements[1]);
+    linalg::YieldOp::create(builder, loc, product);
   }
 
   static void multiplyAdd(OpBuilder &builder, Location loc,

@@ -6,13 +6,17 @@
 //
 // Functions are visited callees first, so that the callee of a request is
 // plain code when the request is linearized: whatever derivatives it asked for
-// have been expanded into ops that have derivatives themselves.
+// have been expanded into ops that have derivatives themselves. Such a function
+// is simplified before it is differentiated once more: what an adjoint computes
+// twice would be differentiated twice, at each order. Requests that are made
+// several times are expanded once, in a function of their own.
 //
 //===----------------------------------------------------------------------===//
 
 #include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
+#include "passes/Pipelines.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADDIFFERENTIATE
@@ -24,32 +28,107 @@ using namespace mlir::grad;
 
 namespace {
 
+/// What is asked for: the kind of request, of which function, and the inputs
+/// and results that matter.
+using Question = std::tuple<StringRef, Attribute, Attribute, Attribute>;
+
 struct GradDifferentiate
     : grad::impl::GradDifferentiateBase<GradDifferentiate> {
   void runOnOperation() override {
-    auto differentiate = [](func::FuncOp function) -> LogicalResult {
+    timesAsked.clear();
+    answers.clear();
+    getOperation().walk([&](Operation *op) {
+      if (isa<VjpOp, JvpOp>(op))
+        ++timesAsked[questionOf(op)];
+    });
+    auto differentiate = [&](func::FuncOp function) -> LogicalResult {
+      SmallVector<Operation *> requests = requestsIn(function);
+      for (Operation *&request : requests)
+        if (timesAsked.lookup(questionOf(request)) > 1) {
+          if (failed(replaceByCall(request)))
+            return failure();
+          request = nullptr;
+        }
+      llvm::erase(requests, nullptr);
       if (failed(inlineCalls(function)))
         return failure();
-      SmallVector<Operation *> requests;
-      function.walk([&](Operation *op) {
-        if (isa<VjpOp, JvpOp>(op))
-          requests.push_back(op);
-      });
-      for (Operation *request : requests)
-        if (failed(linearizeRequest(request)))
-          return failure();
-      SmallVector<TransposedOp> regions;
-      function.walk([&](TransposedOp op) { regions.push_back(op); });
-      for (TransposedOp op : regions)
-        if (failed(transposeLinear(op)))
-          return failure();
-      eraseDeadOps(function);
-      return success();
+      return expand(function, requests);
     };
     if (failed(walkCalleesFirst(getOperation(), differentiate)))
       return signalPassFailure();
     eraseDeadFunctions(getOperation());
   }
+
+private:
+  static Question questionOf(Operation *request) {
+    return {request->getName().getStringRef(), request->getAttr("callee"),
+            request->getAttr("wrt"), request->getAttr("of")};
+  }
+
+  static SmallVector<Operation *> requestsIn(func::FuncOp function) {
+    SmallVector<Operation *> requests;
+    function.walk([&](Operation *op) {
+      if (isa<VjpOp, JvpOp>(op))
+        requests.push_back(op);
+    });
+    return requests;
+  }
+
+  LogicalResult expand(func::FuncOp function, ArrayRef<Operation *> requests) {
+    for (Operation *request : requests)
+      if (failed(linearizeRequest(request)))
+        return failure();
+    SmallVector<TransposedOp> regions;
+    function.walk([&](TransposedOp op) { regions.push_back(op); });
+    for (TransposedOp op : regions)
+      if (failed(transposeLinear(op)))
+        return failure();
+    eraseDeadOps(function);
+    if (requests.empty() || !function.isPrivate())
+      return success();
+    OpPassManager simplify(func::FuncOp::getOperationName());
+    buildSimplification(simplify);
+    return runPipeline(simplify, function);
+  }
+
+  /// Replaces the request by a call of the function that answers it.
+  LogicalResult replaceByCall(Operation *request) {
+    func::FuncOp &answer = answers[questionOf(request)];
+    if (!answer) {
+      answer = createAnswer(request);
+      if (failed(expand(answer, requestsIn(answer))))
+        return failure();
+    }
+    OpBuilder builder(request);
+    auto call =
+        CallOp::create(builder, request->getLoc(), request->getResultTypes(),
+                       FlatSymbolRefAttr::get(answer.getSymNameAttr()),
+                       request->getOperands());
+    request->replaceAllUsesWith(call);
+    request->erase();
+    return success();
+  }
+
+  /// A function that makes the request, of its arguments.
+  func::FuncOp createAnswer(Operation *request) {
+    OpBuilder builder(&getContext());
+    auto callee = cast<FlatSymbolRefAttr>(request->getAttr("callee"));
+    auto function = func::FuncOp::create(
+        builder, request->getLoc(),
+        (callee.getValue() + (isa<VjpOp>(request) ? "_vjp" : "_jvp")).str(),
+        builder.getFunctionType(request->getOperandTypes(),
+                                request->getResultTypes()));
+    function.setPrivate();
+    SymbolTable(getOperation()).insert(function);
+    builder.setInsertionPointToStart(function.addEntryBlock());
+    Operation *copy = builder.clone(*request);
+    copy->setOperands(function.getArguments());
+    func::ReturnOp::create(builder, request->getLoc(), copy->getResults());
+    return function;
+  }
+
+  llvm::DenseMap<Question, unsigned> timesAsked;
+  llvm::DenseMap<Question, func::FuncOp> answers;
 };
 
 } // namespace

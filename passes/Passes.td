@@ -92,7 +92,9 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
   let description = [{
     Linearizes and transposes, callee before caller, so that requests inside
     differentiated functions give derivatives of any order; inlines calls on
-    the way and erases code that became dead.
+    the way and erases code that became dead. A function is simplified before
+    it is differentiated once more, and what is requested several times is
+    expanded once.
 
     ```mlir
     %v, %dx = grad.vjp @sin(%x), cotangents(%g), wrt = [0], of = [0] : ...

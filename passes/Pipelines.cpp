@@ -27,6 +27,11 @@ static std::unique_ptr<Pass> createCanonicalize() {
   return createCanonicalizerPass(config);
 }
 
+void mlir::grad::buildSimplification(OpPassManager &manager) {
+  manager.addPass(createCSEPass());
+  manager.addPass(createCanonicalize());
+}
+
 static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
   // What is computed once has one cotangent.
   manager.addPass(createCSEPass());
@@ -34,13 +39,11 @@ static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
 }
 
 static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
-  manager.addPass(createCSEPass());
-  manager.addPass(createCanonicalize());
+  buildSimplification(manager);
   manager.addNestedPass<func::FuncOp>(createGradPlaceSlices());
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
   manager.addNestedPass<func::FuncOp>(createGradStackProducts());
-  manager.addPass(createCSEPass());
-  manager.addPass(createCanonicalize());
+  buildSimplification(manager);
 }
 
 static void buildLinalg(OpPassManager &manager, const CpuOptions &) {

@@ -45,6 +45,9 @@ ArrayRef<StringRef> getStageNames();
 void buildStagePipeline(OpPassManager &manager, StringRef stage,
                         const CpuOptions &options);
 
+/// Adds common subexpressions, folders and local patterns.
+void buildSimplification(OpPassManager &manager);
+
 /// Registers `grad-to-cpu`, all stages in a row, and `grad-to-<name>` for
 /// each stage.
 void registerGradPipelines();

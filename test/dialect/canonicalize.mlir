@@ -165,3 +165,41 @@ func.func @slices(%x: tensor<9x8xf64>, %u: tensor<9x8xf64>, %e: tensor<0x8xf64>,
   %4 = grad.dynamic_add_slice %x, %e[%i, %i] : tensor<9x8xf64>, tensor<0x8xf64>
   return %1, %2, %3, %4 : tensor<2x2xf64>, tensor<9x8xf64>, tensor<9x8xf64>, tensor<9x8xf64>
 }
+
+// -----
+
+// A product with a constant of one value is a sum; its terms stay as they are.
+// CHECK-LABEL: func.func @dot_of_uniform
+// CHECK-SAME: %[[A:.*]]: tensor<2x3x4xf64>
+func.func @dot_of_uniform(%a: tensor<2x3x4xf64>) -> (tensor<3x5x2xf64>, tensor<5x4xf64>) {
+  // CHECK-DAG: %[[C:.*]] = grad.constant dense<2.0{{.*}}> : tensor<2x3x4xf64>
+  // CHECK-DAG: %[[M:.*]] = grad.multiply %[[A]], %[[C]]
+  // CHECK-DAG: %[[S:.*]] = grad.reduce_sum %[[M]], dimensions = [2]
+  // CHECK-DAG: %[[T:.*]] = grad.transpose %[[S]], permutation = [1, 0]
+  // CHECK-DAG: %[[P:.*]] = grad.broadcast %[[T]], shape = [3, 5, 2], dimensions = [0, 2]
+  // CHECK-DAG: %[[S1:.*]] = grad.reduce_sum %[[A]], dimensions = [0, 1]
+  // CHECK-DAG: %[[Q:.*]] = grad.broadcast %[[S1]], shape = [5, 4], dimensions = [1]
+  // CHECK: return %[[P]], %[[Q]]
+  %two = grad.constant dense<2.0> : tensor<5x3x4xf64>
+  %0 = grad.dot_general %two, %a, batch = [1] x [1], contract = [2] x [2] : tensor<5x3x4xf64>, tensor<2x3x4xf64> -> tensor<3x5x2xf64>
+  %one = grad.constant dense<1.0> : tensor<3x5x2xf64>
+  %1 = grad.dot_general %one, %a, batch = [] x [], contract = [0, 2] x [1, 0] : tensor<3x5x2xf64>, tensor<2x3x4xf64> -> tensor<5x4xf64>
+  return %0, %1 : tensor<3x5x2xf64>, tensor<5x4xf64>
+}
+
+// -----
+
+// Rows that are all the same are multiplied once.
+// CHECK-LABEL: func.func @dot_of_broadcast
+// CHECK-SAME: %[[V:.*]]: tensor<3xf64>, %[[B:.*]]: tensor<3x4xf64>
+func.func @dot_of_broadcast(%v: tensor<3xf64>, %b: tensor<3x4xf64>) -> (tensor<5x4xf64>, tensor<4x5xf64>) {
+  // CHECK-DAG: %[[P:.*]] = grad.dot_general %[[V]], %[[B]], batch = [] x [], contract = [0] x [0] : tensor<3xf64>, tensor<3x4xf64> -> tensor<4xf64>
+  // CHECK-DAG: %[[X:.*]] = grad.broadcast %[[P]], shape = [5, 4], dimensions = [1]
+  // CHECK-DAG: %[[Q:.*]] = grad.dot_general %[[B]], %[[V]], batch = [] x [], contract = [0] x [0] : tensor<3x4xf64>, tensor<3xf64> -> tensor<4xf64>
+  // CHECK-DAG: %[[Y:.*]] = grad.broadcast %[[Q]], shape = [4, 5], dimensions = [0]
+  // CHECK: return %[[X]], %[[Y]]
+  %a = grad.broadcast %v, shape = [5, 3], dimensions = [1] : tensor<3xf64> -> tensor<5x3xf64>
+  %0 = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0] : tensor<5x3xf64>, tensor<3x4xf64> -> tensor<5x4xf64>
+  %1 = grad.dot_general %b, %a, batch = [] x [], contract = [0] x [1] : tensor<3x4xf64>, tensor<5x3xf64> -> tensor<4x5xf64>
+  return %0, %1 : tensor<5x4xf64>, tensor<4x5xf64>
+}

@@ -212,6 +212,18 @@ func.func @slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (ten
   return %0, %1, %2, %3 : tensor<2xf64>, tensor<4xf64>, tensor<2xf64>, tensor<4xf64>
 }
 
+// What contracts nothing adds to nothing.
+// CHECK-LABEL: func @outer_product
+func.func @outer_product(%a: tensor<4xf64>, %b: tensor<3xf64>) -> tensor<4x3xf64> {
+  // CHECK-NOT: linalg.fill
+  // CHECK: %[[E:.*]] = tensor.empty() : tensor<4x3xf64>
+  // CHECK: linalg.generic {{.*}}iterator_types = ["parallel", "parallel"]} {{.*}} outs(%[[E]] : tensor<4x3xf64>)
+  // CHECK: %[[P:.*]] = arith.mulf
+  // CHECK-NEXT: linalg.yield %[[P]]
+  %0 = grad.dot_general %a, %b, batch = [] x [], contract = [] x [] : tensor<4xf64>, tensor<3xf64> -> tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
 // CHECK-LABEL: func @additions_to_slices
 // CHECK-SAME: %[[X:.*]]: tensor<4xf64>, %[[U:.*]]: tensor<2xf64>
 func.func @additions_to_slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (tensor<4xf64>, tensor<4xf64>) {

@@ -86,3 +86,31 @@ func.func @no_derivative(%x: tensor<3xf64>) -> tensor<3xf64> {
   %0:2 = grad.jvp @stopped(%x), tangents(%x), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
   return %0#1 : tensor<3xf64>
 }
+
+// -----
+
+// What is requested twice, of different inputs, is the same code twice; a
+// third request is another one.
+func.func private @wave(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
+  %0 = grad.sin %x : tensor<f64>
+  %1 = grad.multiply %0, %v : tensor<f64>
+  return %1 : tensor<f64>
+}
+// CHECK-LABEL: func.func @requested_twice
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[V:.*]]: tensor<f64>, %[[G:.*]]: tensor<f64>
+func.func @requested_twice(%x: tensor<f64>, %v: tensor<f64>, %g: tensor<f64>) -> (tensor<f64>, tensor<f64>, tensor<f64>) {
+  // CHECK-DAG: %[[GV:.*]] = grad.multiply %[[G]], %[[V]]
+  // CHECK-DAG: %[[CX:.*]] = grad.cos %[[X]]
+  // CHECK-DAG: %[[A:.*]] = grad.multiply %[[GV]], %[[CX]]
+  // CHECK-DAG: %[[GX:.*]] = grad.multiply %[[G]], %[[X]]
+  // CHECK-DAG: %[[CV:.*]] = grad.cos %[[V]]
+  // CHECK-DAG: %[[B:.*]] = grad.multiply %[[GX]], %[[CV]]
+  // CHECK-DAG: %[[SX:.*]] = grad.sin %[[X]]
+  // CHECK-DAG: %[[C:.*]] = grad.multiply %[[G]], %[[SX]]
+  // CHECK: return %[[A]], %[[B]], %[[C]]
+  %0:2 = grad.vjp @wave(%x, %v), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  %1:2 = grad.vjp @wave(%v, %x), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  %2:2 = grad.vjp @wave(%x, %v), cotangents(%g), wrt = [1], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1, %1#1, %2#1 : tensor<f64>, tensor<f64>, tensor<f64>
+}
+// CHECK-NOT: func.func
