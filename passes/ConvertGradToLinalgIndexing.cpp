@@ -244,33 +244,26 @@ private:
 };
 
 /// grad.concatenate => one tensor.insert_slice for each input, which lets
-/// inputs be computed in place. Of many, tensor.concat, which copies them: the
-/// time that bufferization takes grows with the third power of a chain's
-/// length.
+/// inputs be computed in place.
 struct LowerConcatenate : OpRewritePattern<ConcatenateOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(ConcatenateOp op,
                                 PatternRewriter &rewriter) const override {
-    constexpr size_t kMaxInsertions = 16;
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
     auto dim = static_cast<int64_t>(op.getDimension());
     SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
-    SmallVector<Value> inputs = llvm::filter_to_vector(
-        op.getInputs(), [](Value input) { return !hasNoElements(input); });
-    if (inputs.size() > kMaxInsertions) {
-      rewriter.replaceOpWithNewOp<tensor::ConcatOp>(op, type, dim, inputs);
-      return success();
-    }
     Value result = emptyLike(rewriter, loc, type);
     int64_t offset = 0;
-    for (Value input : inputs) {
+    for (Value input : op.getInputs()) {
       auto inputType = cast<RankedTensorType>(input.getType());
       if (inputType == type) {
         rewriter.replaceOp(op, input);
         return success();
       }
+      if (hasNoElements(input))
+        continue;
       SmallVector<OpFoldResult> offsets(type.getRank(),
                                         rewriter.getIndexAttr(0));
       offsets[dim] = rewriter.getIndexAttr(offset);

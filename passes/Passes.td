@@ -233,7 +233,7 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
     Turns each tensor result of a public function into a trailing `memref`
     argument, marked `grad.result`, that the function writes, and marks all
     other arguments as read-only. Run before bufferization, this lets
-    `eliminate-empty-tensors` compute results in place; a result that is an
+    `grad-bufferize` compute results in place; a result that is an
     argument, a constant, or the same value as another result becomes a copy.
 
     ```mlir
@@ -252,6 +252,34 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::memref::MemRefDialect"];
+}
+
+def GradBufferize : Pass<"grad-bufferize", "::mlir::ModuleOp"> {
+  let summary = "Turn tensors into buffers, updated in place where their values die";
+  let description = [{
+    Upstream's `eliminate-empty-tensors` and `one-shot-bufferize`, with function
+    boundaries and identity layouts, but with an analysis that takes time in
+    proportion to the length of a function: in program order, an operation
+    updates an operand in place if nothing reads a value of the same buffer
+    later. Inside of loops and branches, and in programs with calls, upstream's
+    analysis decides.
+
+    ```mlir
+    %e = tensor.empty() : tensor<4xf64>
+    %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+    %1 = tensor.insert_slice %x into %0[1] [2] [1] : tensor<2xf64> into tensor<4xf64>
+    ```
+    =>
+    ```mlir
+    %0 = memref.alloc() : memref<4xf64>
+    linalg.fill ins(%zero : f64) outs(%0 : memref<4xf64>)
+    %1 = memref.subview %0[1] [2] [1] : memref<4xf64> to memref<2xf64, strided<[1], offset: 1>>
+    memref.copy %x, %1 : memref<2xf64> to memref<2xf64, strided<[1], offset: 1>>
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {

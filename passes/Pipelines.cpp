@@ -13,7 +13,6 @@
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
 
-#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -57,13 +56,7 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
 
 static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createGradResultsToDestinations());
-  manager.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
-  bufferize.bufferAlignment = 0; // That of the arena.
-  manager.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  manager.addPass(createGradBufferize());
   manager.addPass(createCanonicalize());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());

@@ -272,15 +272,6 @@ func.func @concatenate(%x: tensor<2xf64>, %y: tensor<3xf64>, %z: tensor<0xf64>) 
   return %0 : tensor<5xf64>
 }
 
-// Long chains of insertions would take long to bufferize.
-// CHECK-LABEL: func @concatenate_many
-func.func @concatenate_many(%x: tensor<2xf64>, %z: tensor<0xf64>) -> tensor<34xf64> {
-  // CHECK: %[[R:.*]] = tensor.concat dim(0) %{{.*}} -> tensor<34xf64>
-  // CHECK-NEXT: return %[[R]]
-  %0 = grad.concatenate(%x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %z), dimension = 0 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<0xf64> -> tensor<34xf64>
-  return %0 : tensor<34xf64>
-}
-
 // CHECK-LABEL: func @reverse
 func.func @reverse(%x: tensor<4xf64>) -> tensor<4xf64> {
   // CHECK: linalg.generic {indexing_maps = [#[[$MIRROR]], #{{.*}}]

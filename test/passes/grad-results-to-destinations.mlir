@@ -1,6 +1,5 @@
 // RUN: gradopt %s --grad-results-to-destinations | FileCheck %s
-// RUN: gradopt %s --grad-results-to-destinations --eliminate-empty-tensors \
-// RUN:   --one-shot-bufferize="bufferize-function-boundaries function-boundary-type-conversion=identity-layout-map" \
+// RUN: gradopt %s --grad-results-to-destinations --grad-bufferize \
 // RUN:   | FileCheck %s --check-prefix=BUFFERS
 
 // Results of any kind: computed, an argument, a constant, the same one twice.

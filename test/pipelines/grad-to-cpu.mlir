@@ -24,7 +24,7 @@ func.func @main(%x: tensor<4xf64>) -> (tensor<f64>, tensor<4xf64>) {
 // PASSES: convert-grad-to-linalg
 // PASSES: grad-fuse
 // PASSES: grad-results-to-destinations
-// PASSES: one-shot-bufferize
+// PASSES: grad-bufferize
 // PASSES: grad-block-loops
 // PASSES: grad-plan-memory
 // PASSES: grad-contractions-to-blas{{.*}}threshold=100

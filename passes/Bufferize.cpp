@@ -1,0 +1,159 @@
+//===- Bufferize.cpp - Tensors become buffers, in place where they die ----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-bufferize` is upstream's one-shot bufferization with an analysis of
+/// its own, which takes time in proportion to the length of a program; upstream
+/// compares each write with all reads and writes of values that may share a
+/// buffer with it. Three steps:
+///
+///  1. What is computed to be inserted elsewhere is computed there (upstream's
+///     elimination of `tensor.empty`).
+///  2. In program order, each write gets the buffer of the value that it
+///     updates, if nothing reads this buffer later (BufferizeAnalysis.cpp).
+///     Decisions inside of loops and branches are upstream's.
+///  3. Other writes get a copy, and tensors become buffers (upstream).
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/BufferizeAnalysis.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Bufferization/Transforms/Bufferize.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotModuleBufferize.h"
+#include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/SubsetOpInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADBUFFERIZE
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+namespace bufferization = mlir::bufferization;
+
+/// Moves the definitions of `values` before `user`, if that is possible, which
+/// lies in the same block or deeper. Upstream's function for this takes time in
+/// proportion to the length of the block.
+static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
+                            Operation *user) {
+  constexpr unsigned kMaxMoved = 128;
+  SetVector<Operation *> moved;
+  SmallVector<Value> worklist(values);
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    Operation *place = value.getParentBlock()->findAncestorOpInBlock(*user);
+    Operation *def = value.getDefiningOp();
+    if (!place)
+      return false;
+    if (!def || def->isBeforeInBlock(place) || moved.contains(def))
+      continue;
+    if (def == place || place != user || !isMemoryEffectFree(def) ||
+        moved.size() == kMaxMoved)
+      return false;
+    moved.insert(def);
+    llvm::append_range(worklist, def->getOperands());
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(def->getRegions(), captured);
+    llvm::append_range(worklist, captured);
+  }
+  SmallVector<Operation *> ops = moved.takeVector();
+  llvm::sort(ops,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  rewriter.setInsertionPoint(user);
+  // A move would make the order of all other operations unknown.
+  for (Operation *op : ops)
+    rewriter.replaceOp(op, rewriter.clone(*op));
+  return true;
+}
+
+/// %y = op outs(empty), insert %y into %z => op outs(slice of %z), insert. What
+/// is inserted need not be in place for that: where it cannot be, it gets a
+/// buffer of its own again.
+static LogicalResult computeInDestinations(ModuleOp module) {
+  bufferization::OneShotBufferizationOptions options;
+  options.bufferizeFunctionBoundaries = true;
+  bufferization::OneShotAnalysisState state(module, options);
+  module.walk([&](SubsetInsertionOpInterface op) {
+    state.bufferizeInPlace(op.getSourceOperand());
+  });
+  IRRewriter rewriter(module.getContext());
+  auto extractBefore = [](RewriterBase &rewriter,
+                          SubsetInsertionOpInterface insertion,
+                          tensor::EmptyOp empty, Operation *user) -> Value {
+    OpBuilder::InsertionGuard guard(rewriter);
+    if (!moveDefinitions(
+            rewriter, insertion.getValuesNeededToBuildSubsetExtraction(), user))
+      return {};
+    rewriter.setInsertionPoint(user);
+    return insertion.buildSubsetExtraction(rewriter, empty.getLoc());
+  };
+  return bufferization::eliminateEmptyTensors(rewriter, module, state,
+                                              extractBefore);
+}
+
+static bool takesOrReturnsTensors(func::CallOp call) {
+  auto isTensor = [](Type type) { return isa<TensorType>(type); };
+  return llvm::any_of(call->getOperandTypes(), isTensor) ||
+         llvm::any_of(call->getResultTypes(), isTensor);
+}
+
+/// Decides which operands are updated in place.
+static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
+  bool hasCalls = module
+                      .walk([](func::CallOp call) {
+                        return takesOrReturnsTensors(call)
+                                   ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  // What a caller may do depends on its callees.
+  if (hasCalls)
+    return bufferization::analyzeModuleOp(module, state);
+  for (auto func : module.getOps<func::FuncOp>()) {
+    if (func.isExternal())
+      continue;
+    LogicalResult result = func.getBody().hasOneBlock()
+                               ? analyzeInPlace(func, state)
+                               : bufferization::analyzeOp(func, state);
+    if (failed(result))
+      return failure();
+  }
+  return success();
+}
+
+namespace {
+
+struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    bufferization::OneShotBufferizationOptions options;
+    options.bufferizeFunctionBoundaries = true;
+    options.setFunctionBoundaryTypeConversion(
+        bufferization::LayoutMapOption::IdentityLayoutMap);
+    options.bufferAlignment = 0; // That of the arena.
+    bufferization::BufferizationState buffers;
+    if (failed(computeInDestinations(module)))
+      return signalPassFailure();
+    {
+      InPlaceState state(module, options);
+      if (failed(analyze(module, state)) ||
+          failed(bufferization::insertTensorCopies(module, state, buffers)))
+        return signalPassFailure();
+    }
+    if (failed(bufferization::bufferizeModuleOp(module, options, buffers)))
+      return signalPassFailure();
+  }
+};
+
+} // namespace

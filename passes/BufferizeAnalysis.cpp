@@ -1,0 +1,376 @@
+//===- BufferizeAnalysis.cpp - Which updates are in place -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// One pass over a block of tensor operations in program order. Values that
+/// share a buffer form a class. An operation that updates a value in place puts
+/// its result into the class; it may do so if all reads of values that are in
+/// the class by then lie before it. Later members of the class read what was
+/// written, so nothing has to be looked at twice: a class keeps those members
+/// alone that are still to be read.
+///
+/// An operation with regions counts as one access, at its place in the block,
+/// to all that it reads inside. What happens inside is upstream's to decide,
+/// afterwards.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/BufferizeAnalysis.h"
+
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Interfaces/SubsetOpInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+using namespace mlir::bufferization;
+
+static bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
+
+/// Whether nobody wrote what `value` holds.
+static bool isUndefined(Value value, const AnalysisState &state) {
+  auto result = dyn_cast<OpResult>(value);
+  if (!result || result.getOwner()->getNumRegions() != 0)
+    return false;
+  auto op = state.getOptions().dynCastBufferizableOp(result.getOwner());
+  if (!op)
+    return false;
+  AliasingOpOperandList aliases = op.getAliasingOpOperands(value, state);
+  if (aliases.getNumAliases() == 0)
+    return !op.resultBufferizesToMemoryWrite(result, state);
+  return llvm::all_of(aliases, [&](const AliasingOpOperand &alias) {
+    return !op.bufferizesToMemoryWrite(*alias.opOperand, state) &&
+           isUndefined(alias.opOperand->get(), state);
+  });
+}
+
+bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
+  return isUndefined(operand->get(), *this);
+}
+
+namespace {
+
+/// Values that share a buffer.
+struct BufferClass {
+  /// Members that operations further down may read, and others.
+  SmallVector<Value, 2> members;
+  bool isWritable;
+  /// The last operation that wrote the buffer in place.
+  Operation *writer = nullptr;
+};
+
+class BlockAnalysis {
+public:
+  BlockAnalysis(Block &block, InPlaceState &state)
+      : block(block), state(state) {
+    for (auto [i, op] : llvm::enumerate(block))
+      positions[&op] = i + 1;
+  }
+
+  LogicalResult run();
+
+private:
+  LogicalResult decide(Operation *op);
+  LogicalResult decideInside(Operation *op);
+  void noteEquivalences(Operation *op);
+
+  bool canWrite(OpOperand &operand);
+  bool isSafe(Value member, OpOperand &write);
+  bool isSafe(OpOperand &read, OpOperand &write);
+  bool isPart(OpOperand &operand, SubsetInsertionOpInterface insertion);
+
+  /// Where in the block `op` stands, or what it is nested in, from 1 on.
+  unsigned position(Operation *op) const {
+    return positions.at(block.findAncestorOpInBlock(*op));
+  }
+  bool isRead(OpOperand &use) const;
+  unsigned lastRead(Value value);
+
+  void addValue(Value value);
+  void unite(Value a, Value b);
+  unsigned findClass(Value value);
+
+  Block &block;
+  InPlaceState &state;
+  llvm::DenseMap<Operation *, unsigned> positions;
+  llvm::DenseMap<Value, unsigned> lastReads;
+  /// Classes, and the forest that says which one stands for which.
+  llvm::DenseMap<Value, unsigned> classIds;
+  std::vector<unsigned> parents;
+  std::vector<BufferClass> classes;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Classes
+//===----------------------------------------------------------------------===//
+
+void BlockAnalysis::addValue(Value value) {
+  classIds[value] = classes.size();
+  parents.push_back(classes.size());
+  classes.push_back({{value}, state.isWritable(value)});
+}
+
+unsigned BlockAnalysis::findClass(Value value) {
+  unsigned id = classIds.at(value);
+  while (parents[id] != id)
+    id = parents[id] = parents[parents[id]];
+  return id;
+}
+
+void BlockAnalysis::unite(Value a, Value b) {
+  unsigned to = findClass(a), from = findClass(b);
+  if (to == from)
+    return;
+  if (classes[to].members.size() < classes[from].members.size())
+    std::swap(to, from);
+  parents[from] = to;
+  llvm::append_range(classes[to].members, classes[from].members);
+  classes[from].members.clear();
+  classes[to].isWritable &= classes[from].isWritable;
+}
+
+//===----------------------------------------------------------------------===//
+// Reads
+//===----------------------------------------------------------------------===//
+
+/// Whether `use` reads the value, or makes a view that others may read.
+bool BlockAnalysis::isRead(OpOperand &use) const {
+  return state.bufferizesToMemoryRead(use) ||
+         (!state.bufferizesToMemoryWrite(use) &&
+          state.getAliasingValues(use).getNumAliases() != 0);
+}
+
+/// The last position at which `value` is read; 0 if it is not.
+unsigned BlockAnalysis::lastRead(Value value) {
+  auto [it, isNew] = lastReads.try_emplace(value, 0);
+  if (isNew)
+    for (OpOperand &use : value.getUses())
+      if (isRead(use))
+        it->second = std::max(it->second, position(use.getOwner()));
+  return it->second;
+}
+
+/// Whether `operand` is, or is computed in, the part of the destination of
+/// `insertion` that the latter writes.
+bool BlockAnalysis::isPart(OpOperand &operand,
+                           SubsetInsertionOpInterface insertion) {
+  Operation *whole = insertion.getDestinationOperand().get().getDefiningOp();
+  unsigned oldest = whole ? position(whole) : 0;
+  llvm::SmallDenseSet<Value, 8> seen;
+  SmallVector<Value> worklist{operand.get()};
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    if (!seen.insert(value).second)
+      continue;
+    Operation *def = value.getDefiningOp();
+    if (!def)
+      return false;
+    if (insertion.isEquivalentSubset(value, [&](Value a, Value b) {
+          return state.areEquivalentBufferizedValues(a, b);
+        }))
+      continue;
+    AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
+    // What is older than the destination is no part of it.
+    if (position(def) <= oldest || aliases.getNumAliases() == 0)
+      return false;
+    for (const AliasingOpOperand &alias : aliases)
+      worklist.push_back(alias.opOperand->get());
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Conflicts
+//===----------------------------------------------------------------------===//
+
+/// Whether `read`, in the operation of `write` or later, reads what it should
+/// if the latter, of the same buffer, is in place.
+bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
+  Operation *reader = read.getOwner(), *writer = write.getOwner();
+  const BufferizationOptions &options = state.getOptions();
+  // What an insertion takes from its own destination is there already.
+  if (auto insertion = dyn_cast<SubsetInsertionOpInterface>(writer))
+    if (&write == &insertion.getDestinationOperand() &&
+        (&read == &insertion.getSourceOperand() ||
+         state.areEquivalentBufferizedValues(
+             read.get(), insertion.getSourceOperand().get())) &&
+        isPart(insertion.getSourceOperand(), insertion))
+      return true;
+  // Of its destination, an insertion reads what it does not replace.
+  if (auto insertion = dyn_cast<SubsetInsertionOpInterface>(reader))
+    if (&read == &insertion.getDestinationOperand() && reader != writer &&
+        isPart(write, insertion))
+      return true;
+  auto bufferizable = options.dynCastBufferizableOp(reader);
+  if (reader == writer && bufferizable &&
+      bufferizable.bufferizesToElementwiseAccess(state, {&read, &write}) &&
+      read.get().getType() == write.get().getType() &&
+      state.areEquivalentBufferizedValues(read.get(), write.get()))
+    return true;
+  if (bufferizable && bufferizable.isNotConflicting(&read, &write, state))
+    return true;
+  bufferizable = options.dynCastBufferizableOp(writer);
+  return reader != writer && bufferizable &&
+         bufferizable.isNotConflicting(&read, &write, state);
+}
+
+/// Whether all reads of `member` read what they should if `write`, of the same
+/// buffer, is in place.
+bool BlockAnalysis::isSafe(Value member, OpOperand &write) {
+  unsigned here = position(write.getOwner());
+  return llvm::all_of(member.getUses(), [&](OpOperand &use) {
+    return &use == &write || position(use.getOwner()) < here || !isRead(use) ||
+           isSafe(use, write);
+  });
+}
+
+/// Whether `operand`, which is written, can be written in place.
+bool BlockAnalysis::canWrite(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  BufferClass &shared = classes[findClass(operand.get())];
+  if (!shared.isWritable || shared.writer == op)
+    return false;
+  unsigned here = position(op);
+  for (size_t i = shared.members.size(); i-- > 0;) {
+    Value member = shared.members[i];
+    if (lastRead(member) < here) {
+      std::swap(shared.members[i], shared.members.back());
+      shared.members.pop_back();
+    } else if (!isSafe(member, operand)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Decisions
+//===----------------------------------------------------------------------===//
+
+/// Records which results of `op` are the same buffers as operands.
+void BlockAnalysis::noteEquivalences(Operation *op) {
+  for (OpResult result : op->getOpResults()) {
+    if (!isTensor(result))
+      continue;
+    AliasingOpOperandList aliases = state.getAliasingOpOperands(result);
+    auto isSame = [&](const AliasingOpOperand &alias) {
+      return alias.relation == BufferRelation::Equivalent &&
+             state.isInPlace(*alias.opOperand);
+    };
+    if (aliases.getNumAliases() == 0)
+      continue;
+    Value first = aliases.begin()->opOperand->get();
+    auto definite = llvm::find_if(aliases, [&](const AliasingOpOperand &alias) {
+      return alias.isDefinite && isSame(alias);
+    });
+    bool areAllSame =
+        llvm::all_of(aliases, [&](const AliasingOpOperand &alias) {
+          return isSame(alias) && state.areEquivalentBufferizedValues(
+                                      alias.opOperand->get(), first);
+        });
+    if (definite != aliases.end())
+      state.unionEquivalenceClasses(result, definite->opOperand->get());
+    else if (auto bufferizable = state.getOptions().dynCastBufferizableOp(op);
+             areAllSame && bufferizable &&
+             !bufferizable.bufferizesToAllocation(result))
+      state.unionEquivalenceClasses(result, first);
+  }
+}
+
+/// Decides what is in place in the regions of `op`.
+LogicalResult BlockAnalysis::decideInside(Operation *op) {
+  SmallVector<OpOperand *> operands;
+  bool onlyReads = true;
+  for (Region &region : op->getRegions())
+    region.walk([&](Operation *nested) {
+      for (OpOperand &operand : nested->getOpOperands()) {
+        if (!isTensor(operand.get()))
+          continue;
+        operands.push_back(&operand);
+        onlyReads &= !state.bufferizesToMemoryWrite(operand) &&
+                     state.getAliasingValues(operand).getNumAliases() == 0;
+      }
+      onlyReads &= llvm::none_of(nested->getResults(), isTensor);
+    });
+  if (onlyReads) {
+    for (OpOperand *operand : operands)
+      state.bufferizeInPlace(*operand);
+    return success();
+  }
+  if (failed(bufferization::analyzeOp(op, state)))
+    return failure();
+  // What comes out may be what went in.
+  llvm::SetVector<Value> sources;
+  getUsedValuesDefinedAbove(op->getRegions(), sources);
+  sources.insert_range(op->getOperands());
+  for (Value result : op->getResults())
+    for (Value source : sources)
+      if (isTensor(result) && isTensor(source) &&
+          state.areAliasingBufferizedValues(result, source))
+        unite(result, source);
+  return success();
+}
+
+LogicalResult BlockAnalysis::decide(Operation *op) {
+  if (auto toTensor = dyn_cast<ToTensorOp>(op);
+      toTensor && !toTensor.getRestrict() && !toTensor->use_empty())
+    return op->emitOpError("expected 'restrict', without which any other "
+                           "tensor may share the buffer");
+  for (Value result : op->getResults())
+    if (isTensor(result))
+      addValue(result);
+  for (OpOperand &operand : op->getOpOperands()) {
+    if (!isTensor(operand.get()))
+      continue;
+    bool isWritten = state.bufferizesToMemoryWrite(operand);
+    if (isWritten && !canWrite(operand)) {
+      if (state.isInPlace(operand))
+        return op->emitOpError("expected operand #")
+               << operand.getOperandNumber()
+               << " to be writable in place, but its buffer is read-only or "
+                  "read later";
+      state.bufferizeOutOfPlace(operand);
+      continue;
+    }
+    state.bufferizeInPlace(operand);
+    for (const AliasingValue &alias : state.getAliasingValues(operand))
+      if (alias.value.getDefiningOp() == op)
+        unite(operand.get(), alias.value);
+    if (isWritten)
+      classes[findClass(operand.get())].writer = op;
+  }
+  if (failed(decideInside(op)))
+    return failure();
+  noteEquivalences(op);
+  return success();
+}
+
+LogicalResult BlockAnalysis::run() {
+  for (BlockArgument argument : block.getArguments())
+    if (isTensor(argument))
+      addValue(argument);
+  for (Operation &op : block)
+    if (failed(decide(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult mlir::grad::analyzeInPlace(func::FuncOp func,
+                                         InPlaceState &state) {
+  if (failed(BlockAnalysis(func.getBody().front(), state).run()))
+    return failure();
+  bool isValid = true;
+  func.walk([&](Operation *op) {
+    if (auto bufferizable = state.getOptions().dynCastBufferizableOp(op))
+      isValid &= succeeded(bufferizable.verifyAnalysis(state));
+  });
+  return success(isValid);
+}

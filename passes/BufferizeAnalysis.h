@@ -1,0 +1,31 @@
+//===- BufferizeAnalysis.h - Which updates are in place ---------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_BUFFERIZEANALYSIS_H
+#define GRADOPT_PASSES_BUFFERIZEANALYSIS_H
+
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace mlir::grad {
+
+/// Upstream's state, which finds undefined contents without walking to the
+/// beginning of the program from each view.
+class InPlaceState : public bufferization::OneShotAnalysisState {
+public:
+  using OneShotAnalysisState::OneShotAnalysisState;
+
+  bool hasUndefinedContents(OpOperand *operand) const override;
+};
+
+/// Decides for each tensor operand in `func`, which has one block, whether it
+/// is bufferized in place, and records that in `state`. Fails with a diagnostic
+/// where an operand has to be in place and cannot.
+LogicalResult analyzeInPlace(func::FuncOp func, InPlaceState &state);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_BUFFERIZEANALYSIS_H

@@ -1,0 +1,146 @@
+// RUN: gradopt %s --split-input-file --grad-bufferize | FileCheck %s
+
+// A chain of updates is one buffer.
+// CHECK-LABEL: func.func @chain
+// CHECK-SAME: %[[X:[^:]+]]: memref<2xf64>, %[[R:[^:]+]]: memref<6xf64>
+// CHECK-NOT: memref.alloc
+// CHECK: linalg.fill ins(%{{.*}}) outs(%[[R]]
+// CHECK: memref.copy %[[X]]
+// CHECK: memref.copy
+// CHECK: linalg.exp
+// CHECK-NOT: memref.alloc
+// CHECK: return
+func.func @chain(%x: tensor<2xf64> {bufferization.writable = false}, %out: memref<6xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<6xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<6xf64>) -> tensor<6xf64>
+  %1 = tensor.insert_slice %x into %0[0] [2] [1] : tensor<2xf64> into tensor<6xf64>
+  %2 = tensor.insert_slice %x into %1[1] [2] [1] : tensor<2xf64> into tensor<6xf64>
+  %s = tensor.extract_slice %2[2] [2] [1] : tensor<6xf64> to tensor<2xf64>
+  %u = tensor.empty() : tensor<2xf64>
+  %v = linalg.exp ins(%s : tensor<2xf64>) outs(%u : tensor<2xf64>) -> tensor<2xf64>
+  %3 = tensor.insert_slice %v into %2[4] [2] [1] : tensor<2xf64> into tensor<6xf64>
+  bufferization.materialize_in_destination %3 in restrict writable %out : (tensor<6xf64>, memref<6xf64>) -> ()
+  return
+}
+
+// -----
+
+// What is read later stays as it is; the last update takes the buffer.
+// CHECK-LABEL: func.func private @branches
+// CHECK: %[[A:.*]] = memref.alloc() {{.*}}: memref<4xf64>
+// CHECK: linalg.fill {{.*}} outs(%[[A]]
+// CHECK: %[[B:.*]] = memref.alloc() {{.*}}: memref<4xf64>
+// CHECK: memref.copy %[[A]], %[[B]]
+// CHECK: %[[BPART:.*]] = memref.subview %[[B]][0]
+// CHECK: memref.copy %{{.*}}, %[[BPART]]
+// CHECK: %[[APART:.*]] = memref.subview %[[A]][1]
+// CHECK-NOT: memref.alloc
+// CHECK: memref.copy %{{.*}}, %[[APART]]
+// CHECK: return %[[B]], %[[A]]
+func.func private @branches(%x: tensor<2xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %1 = tensor.insert_slice %x into %0[0] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  %2 = tensor.insert_slice %x into %0[1] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  return %1, %2 : tensor<4xf64>, tensor<4xf64>
+}
+
+// -----
+
+// A view counts as a reader of its source.
+// CHECK-LABEL: func.func private @view
+// CHECK: %[[A:.*]] = memref.alloc
+// CHECK: %[[B:.*]] = memref.alloc
+// CHECK: memref.copy %[[A]], %[[B]]
+func.func private @view(%x: tensor<1xf64>) -> (tensor<4xf64>, tensor<2xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %s = tensor.extract_slice %0[0] [2] [1] : tensor<4xf64> to tensor<2xf64>
+  %1 = tensor.insert_slice %x into %0[1] [1] [1] : tensor<1xf64> into tensor<4xf64>
+  %u = tensor.empty() : tensor<2xf64>
+  %2 = linalg.exp ins(%s : tensor<2xf64>) outs(%u : tensor<2xf64>) -> tensor<2xf64>
+  return %1, %2 : tensor<4xf64>, tensor<2xf64>
+}
+
+// -----
+
+// A part that is taken, updated and put back is updated where it lies.
+// CHECK-LABEL: func.func private @part
+// CHECK: %[[A:.*]] = memref.alloc
+// CHECK: %[[P:.*]] = memref.subview %[[A]][1]
+// CHECK: linalg.add ins(%[[P]], %{{.*}}) outs(%[[P]]
+// CHECK-NOT: memref.alloc
+// CHECK: return %[[A]]
+func.func private @part(%x: tensor<2xf64>) -> tensor<4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %s = tensor.extract_slice %0[1] [2] [1] : tensor<4xf64> to tensor<2xf64>
+  %1 = linalg.add ins(%s, %x : tensor<2xf64>, tensor<2xf64>) outs(%s : tensor<2xf64>) -> tensor<2xf64>
+  %2 = tensor.insert_slice %1 into %0[1] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  return %2 : tensor<4xf64>
+}
+
+// -----
+
+// Elementwise operations may overwrite what they read, others may not.
+// CHECK-LABEL: func.func private @reads
+// CHECK: %[[A:.*]] = memref.alloc
+// CHECK: linalg.exp ins(%[[A]] : {{.*}}) outs(%[[A]]
+// CHECK: %[[B:.*]] = memref.alloc
+// CHECK: linalg.transpose ins(%[[A]] : {{.*}}) outs(%[[B]]
+func.func private @reads() -> tensor<4x4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4x4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4x4xf64>) -> tensor<4x4xf64>
+  %1 = linalg.exp ins(%0 : tensor<4x4xf64>) outs(%0 : tensor<4x4xf64>) -> tensor<4x4xf64>
+  %2 = linalg.transpose ins(%1 : tensor<4x4xf64>) outs(%1 : tensor<4x4xf64>) permutation = [1, 0]
+  return %2 : tensor<4x4xf64>
+}
+
+// -----
+
+// A tensor that is read in a loop is not overwritten by what comes before; one
+// that dies in a loop is updated there.
+// CHECK-LABEL: func.func private @loop
+// CHECK: %[[A:.*]] = memref.alloc
+// CHECK: %[[B:.*]] = memref.alloc
+// CHECK: memref.copy %[[A]], %[[B]]
+// CHECK: %[[L:.*]] = scf.for {{.*}} iter_args(%[[ACC:.*]] = %[[B]])
+// CHECK-NOT: memref.alloc
+// CHECK: memref.load %[[A]]
+// CHECK: memref.store %{{.*}}, %[[ACC]]
+// CHECK: return %[[L]]
+func.func private @loop(%x: tensor<2xf64>) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %1 = tensor.insert_slice %x into %0[1] [2] [1] : tensor<2xf64> into tensor<4xf64>
+  %2 = scf.for %i = %c0 to %c4 step %c1 iter_args(%acc = %1) -> tensor<4xf64> {
+    %3 = tensor.extract %0[%i] : tensor<4xf64>
+    %4 = tensor.insert %3 into %acc[%i] : tensor<4xf64>
+    scf.yield %4 : tensor<4xf64>
+  }
+  return %2 : tensor<4xf64>
+}
+
+// -----
+
+// Calls pass buffers.
+// CHECK-LABEL: func.func private @callee
+// CHECK-SAME: memref<4xf64
+// CHECK-LABEL: func.func private @caller
+// CHECK: call @callee(%{{.*}}) : (memref<4xf64
+func.func private @callee(%x: tensor<4xf64>) -> tensor<4xf64> {
+  return %x : tensor<4xf64>
+}
+func.func private @caller(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %0 = call @callee(%x) : (tensor<4xf64>) -> tensor<4xf64>
+  return %0 : tensor<4xf64>
+}
