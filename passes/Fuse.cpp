@@ -382,6 +382,7 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     tensor::ExpandShapeOp::getCanonicalizationPatterns(set, context);
     linalg::FillOp::getCanonicalizationPatterns(set, context);
     tensor::populateFoldTensorEmptyPatterns(set);
+    tensor::populateReassociativeReshapeFoldingPatterns(set);
     patterns = std::move(set);
     return success();
   }

@@ -117,7 +117,8 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
   let summary = "Choose how a sum of slices that begins with zeros is computed";
   let description = [{
     The cotangents of slices of one value are a chain of `grad.add_slice` on
-    zeros. Slices that are one behind the other become one concatenation:
+    zeros. What is added to zeros takes their place if the slices are disjoint,
+    and the zeros go where the slices cover all of the value:
 
     ```mlir
     %0 = grad.constant dense<0.0> : tensor<2x3xf64>
@@ -126,18 +127,17 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
     ```
     =>
     ```mlir
-    %2 = grad.concatenate(%a, %b), dimension = 0
+    %0 = tensor.empty() : tensor<2x3xf64>
+    %1 = grad.update_slice %0, %b, offsets = [1, 0], strides = [1, 1]
+    %2 = grad.update_slice %1, %a, offsets = [0, 0], strides = [1, 1]
     ```
-    Other disjoint slices replace zeros and are not added to them
-    (`grad.update_slice`). A single slice, and few slices that overlap and cover
-    most of the value, become a sum of `grad.pad`, which is one loop
-    (`grad-share-pads`). What is left is added in place. A zero may
-    change its sign.
+    A single slice, and few slices that overlap and cover most of the value,
+    become a sum of `grad.pad`, which is one loop (`grad-share-pads`). What is
+    left is added in place. A zero may change its sign.
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect",
+                           "::mlir::tensor::TensorDialect"];
   let statistics = [
-    Statistic<"numConcatenated", "num-concatenated",
-              "Slices that became a part of a concatenation">,
     Statistic<"numReplaced", "num-replaced",
               "Slices that replace zeros instead of being added to them">,
     Statistic<"numPadded", "num-padded", "Slices that became pads">

@@ -16,6 +16,7 @@
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADPLACESLICES
@@ -90,32 +91,8 @@ static bool areDisjoint(MutableArrayRef<AddSliceOp> slices, int64_t d) {
   return true;
 }
 
-/// The dimension along which the slices, of which no two overlap, make up the
-/// whole value one behind the other. Sorts them along it.
-static std::optional<int64_t>
-findConcatenation(MutableArrayRef<AddSliceOp> slices) {
-  auto type = cast<RankedTensorType>(slices.front().getType());
-  int64_t count = 0;
-  for (AddSliceOp op : slices)
-    count += cast<RankedTensorType>(op.getUpdate().getType()).getNumElements();
-  if (count != type.getNumElements())
-    return std::nullopt;
-  for (int64_t along = 0; along < type.getRank(); ++along) {
-    bool areWholeElsewhere = llvm::all_of(slices, [&](AddSliceOp op) {
-      for (int64_t d = 0; d < type.getRank(); ++d)
-        if (d == along ? op.getStrides()[d] != 1 && sizesOf(op)[d] != 1
-                       : sizesOf(op)[d] != type.getDimSize(d))
-          return false;
-      return true;
-    });
-    if (!areWholeElsewhere)
-      continue;
-    llvm::sort(slices, [&](AddSliceOp a, AddSliceOp b) {
-      return a.getOffsets()[along] < b.getOffsets()[along];
-    });
-    return along;
-  }
-  return std::nullopt;
+static int64_t countElements(Value value) {
+  return cast<RankedTensorType>(value.getType()).getNumElements();
 }
 
 /// The update of `op` with zeros around.
@@ -161,8 +138,11 @@ private:
     if (chain.size() == 1)
       return pad(chain);
     if (areDisjoint(sorted, 0)) {
-      if (std::optional<int64_t> along = findConcatenation(sorted))
-        return concatenate(chain, sorted, *along);
+      int64_t count = 0;
+      for (AddSliceOp op : chain)
+        count += countElements(op.getUpdate());
+      if (count == countElements(chain.back().getResult()))
+        dropZeros(chain.front());
       for (AddSliceOp op : chain)
         replace(op);
       return;
@@ -175,8 +155,7 @@ private:
   /// Few slices of most of the value.
   static bool isStencil(const Chain &chain) {
     auto isLarge = [](AddSliceOp op) {
-      return cast<ShapedType>(op.getUpdate().getType()).getNumElements() >=
-             cast<ShapedType>(op.getType()).getNumElements() / 2;
+      return countElements(op.getUpdate()) >= countElements(op.getResult()) / 2;
     };
     return chain.size() <= kMaxPads && llvm::all_of(chain, isLarge);
   }
@@ -188,25 +167,21 @@ private:
       Value term = createPad(builder, op);
       sum = sum ? createSum(builder, op.getLoc(), sum, term) : term;
     }
-    finish(chain, sum);
+    AddSliceOp last = chain.back();
+    last.getResult().replaceAllUsesWith(sum);
+    for (AddSliceOp op : llvm::reverse(chain))
+      op.erase();
     numPadded += chain.size();
   }
 
-  void concatenate(const Chain &chain, const Chain &sorted, int64_t along) {
-    OpBuilder builder(chain.back());
-    SmallVector<Value> parts;
-    for (AddSliceOp op : sorted)
-      parts.push_back(op.getUpdate());
-    AddSliceOp last = chain.back();
-    finish(chain, ConcatenateOp::create(builder, last.getLoc(), parts, along));
-    numConcatenated += chain.size();
-  }
-
-  static void finish(const Chain &chain, Value result) {
-    AddSliceOp last = chain.back();
-    last.getResult().replaceAllUsesWith(result);
-    for (AddSliceOp op : llvm::reverse(chain))
-      op.erase();
+  /// Zeros of which none is left at the end need not be written.
+  static void dropZeros(AddSliceOp first) {
+    OpBuilder builder(first);
+    auto type = cast<RankedTensorType>(first.getType());
+    first.getXMutable().assign(tensor::EmptyOp::create(builder, first.getLoc(),
+                                                       type.getShape(),
+                                                       type.getElementType())
+                                   .getResult());
   }
 
   /// What is added to zeros takes their place.

@@ -1,10 +1,13 @@
 // RUN: gradopt %s --grad-place-slices -split-input-file | FileCheck %s
 
-// Slices one behind the other, in any order, are one concatenation.
+// Slices that make up the whole value, in any order, replace nothing.
 // CHECK-LABEL: func.func @rows(
 // CHECK-SAME: %[[A:.*]]: tensor<1x3xf64>, %[[B:.*]]: tensor<2x3xf64>, %[[C:.*]]: tensor<1x3xf64>
-// CHECK: %[[R:.*]] = grad.concatenate(%[[A]], %[[B]], %[[C]]), dimension = 0
-// CHECK: return %[[R]]
+// CHECK: %[[E:.*]] = tensor.empty() : tensor<4x3xf64>
+// CHECK: %[[R0:.*]] = grad.update_slice %[[E]], %[[C]], offsets = [3, 0]
+// CHECK: %[[R1:.*]] = grad.update_slice %[[R0]], %[[A]], offsets = [0, 0]
+// CHECK: %[[R2:.*]] = grad.update_slice %[[R1]], %[[B]], offsets = [1, 0]
+// CHECK: return %[[R2]]
 func.func @rows(%a: tensor<1x3xf64>, %b: tensor<2x3xf64>, %c: tensor<1x3xf64>) -> tensor<4x3xf64> {
   %zero = grad.constant dense<0.0> : tensor<4x3xf64>
   %0 = grad.add_slice %zero, %c, offsets = [3, 0], strides = [1, 1] : tensor<4x3xf64>, tensor<1x3xf64>
@@ -15,19 +18,9 @@ func.func @rows(%a: tensor<1x3xf64>, %b: tensor<2x3xf64>, %c: tensor<1x3xf64>) -
 
 // -----
 
-// CHECK-LABEL: func.func @columns(
-// CHECK: grad.concatenate({{.*}}), dimension = 1
-func.func @columns(%a: tensor<3x1xf64>, %b: tensor<3x1xf64>) -> tensor<3x2xf64> {
-  %zero = grad.constant dense<0.0> : tensor<3x2xf64>
-  %0 = grad.add_slice %zero, %b, offsets = [0, 1], strides = [1, 1] : tensor<3x2xf64>, tensor<3x1xf64>
-  %1 = grad.add_slice %0, %a, offsets = [0, 0], strides = [1, 1] : tensor<3x2xf64>, tensor<3x1xf64>
-  return %1 : tensor<3x2xf64>
-}
-
-// -----
-
 // Disjoint in one dimension or another: each takes the place of zeros.
 // CHECK-LABEL: func.func @corners(
+// CHECK: grad.constant
 // CHECK-NOT: grad.add_slice
 // CHECK-COUNT-3: grad.update_slice
 func.func @corners(%a: tensor<1x1xf64>, %b: tensor<1x1xf64>, %c: tensor<1x1xf64>) -> tensor<2x2xf64> {
