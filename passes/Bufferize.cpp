@@ -77,9 +77,57 @@ static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
   return true;
 }
 
+/// What the destination of `insertion` was before `user`, before others inserted
+/// elsewhere; none if it is there already, or too far away.
+static Value findDestinationBefore(tensor::InsertSliceOp insertion,
+                                   Operation *user) {
+  constexpr unsigned kMaxInsertions = 64;
+  auto isSame = [](Value, Value) { return true; }; // One is made from the other.
+  auto isLate = [&](Value value) {
+    Operation *def = value.getDefiningOp();
+    return def && def->getBlock() == user->getBlock() &&
+           !def->isBeforeInBlock(user);
+  };
+  Value destination = insertion.getDest();
+  if (!insertion.getOffsets().empty() || !insertion.getSizes().empty() ||
+      !insertion.getStrides().empty())
+    return {};
+  for (unsigned i = 0; i < kMaxInsertions && isLate(destination); ++i) {
+    auto other = destination.getDefiningOp<tensor::InsertSliceOp>();
+    if (!other ||
+        !cast<SubsetOpInterface>(*insertion)
+             .operatesOnDisjointSubset(cast<SubsetOpInterface>(*other), isSame))
+      return {};
+    destination = other.getDest();
+  }
+  return isLate(destination) ? Value() : destination;
+}
+
+/// The part of its destination that `insertion` replaces, before `user`.
+static Value extractBefore(RewriterBase &rewriter,
+                           SubsetInsertionOpInterface insertion,
+                           tensor::EmptyOp empty, Operation *user) {
+  OpBuilder::InsertionGuard guard(rewriter);
+  if (auto insertSlice =
+          dyn_cast<tensor::InsertSliceOp>(insertion.getOperation()))
+    if (Value destination = findDestinationBefore(insertSlice, user)) {
+      rewriter.setInsertionPoint(user);
+      return tensor::ExtractSliceOp::create(
+          rewriter, empty.getLoc(), insertSlice.getSourceType(), destination,
+          insertSlice.getMixedOffsets(), insertSlice.getMixedSizes(),
+          insertSlice.getMixedStrides());
+    }
+  if (!moveDefinitions(
+          rewriter, insertion.getValuesNeededToBuildSubsetExtraction(), user))
+    return {};
+  rewriter.setInsertionPoint(user);
+  return insertion.buildSubsetExtraction(rewriter, empty.getLoc());
+}
+
 /// %y = op outs(empty), insert %y into %z => op outs(slice of %z), insert. What
 /// is inserted need not be in place for that: where it cannot be, it gets a
-/// buffer of its own again.
+/// buffer of its own again. First what becomes a result, whose buffer others
+/// are parts of.
 static LogicalResult computeInDestinations(ModuleOp module) {
   bufferization::OneShotBufferizationOptions options;
   options.bufferizeFunctionBoundaries = true;
@@ -88,16 +136,20 @@ static LogicalResult computeInDestinations(ModuleOp module) {
     state.bufferizeInPlace(op.getSourceOperand());
   });
   IRRewriter rewriter(module.getContext());
-  auto extractBefore = [](RewriterBase &rewriter,
+  auto extractResult = [](RewriterBase &rewriter,
                           SubsetInsertionOpInterface insertion,
-                          tensor::EmptyOp empty, Operation *user) -> Value {
-    OpBuilder::InsertionGuard guard(rewriter);
-    if (!moveDefinitions(
-            rewriter, insertion.getValuesNeededToBuildSubsetExtraction(), user))
+                          tensor::EmptyOp empty, Operation *) -> Value {
+    auto write =
+        dyn_cast<bufferization::MaterializeInDestinationOp>(*insertion);
+    if (!write || !isa<BlockArgument>(write.getDest()))
       return {};
-    rewriter.setInsertionPoint(user);
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(empty);
     return insertion.buildSubsetExtraction(rewriter, empty.getLoc());
   };
+  if (failed(bufferization::eliminateEmptyTensors(rewriter, module, state,
+                                                  extractResult)))
+    return failure();
   return bufferization::eliminateEmptyTensors(rewriter, module, state,
                                               extractBefore);
 }

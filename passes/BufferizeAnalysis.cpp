@@ -21,6 +21,7 @@
 #include "passes/BufferizeAnalysis.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/DenseMap.h"
@@ -41,6 +42,13 @@ static bool isUndefined(Value value, const AnalysisState &state) {
   auto op = state.getOptions().dynCastBufferizableOp(result.getOwner());
   if (!op)
     return false;
+  // The memory for a result of the function, before the function wrote it.
+  if (auto toTensor = dyn_cast<ToTensorOp>(*op)) {
+    auto argument = dyn_cast<BlockArgument>(toTensor.getBuffer());
+    auto func = dyn_cast<func::FuncOp>(op->getParentOp());
+    return argument && func && toTensor.getRestrict() &&
+           func.getArgAttr(argument.getArgNumber(), "grad.result");
+  }
   AliasingOpOperandList aliases = op.getAliasingOpOperands(value, state);
   if (aliases.getNumAliases() == 0)
     return !op.resultBufferizesToMemoryWrite(result, state);
@@ -54,6 +62,9 @@ bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
   return isUndefined(operand->get(), *this);
 }
 
+/// How far chains of insertions and views are followed.
+static constexpr unsigned kMaxInsertions = 64;
+
 namespace {
 
 /// Values that share a buffer.
@@ -61,8 +72,8 @@ struct BufferClass {
   /// Members that operations further down may read, and others.
   SmallVector<Value, 2> members;
   bool isWritable;
-  /// The last operation that wrote the buffer in place.
-  Operation *writer = nullptr;
+  /// What the last operation that wrote the buffer in place wrote it by.
+  SmallVector<OpOperand *, 1> writes;
 };
 
 class BlockAnalysis {
@@ -83,7 +94,11 @@ private:
   bool canWrite(OpOperand &operand);
   bool isSafe(Value member, OpOperand &write);
   bool isSafe(OpOperand &read, OpOperand &write);
-  bool isPart(OpOperand &operand, SubsetInsertionOpInterface insertion);
+  bool isPart(OpOperand &operand, SubsetInsertionOpInterface insertion,
+              ArrayRef<Value> versions = {});
+  bool isReplaced(OpOperand &write, OpOperand &read);
+  SubsetOpInterface findSlice(Value value);
+  bool areElsewhere(OpOperand &read, OpOperand &write);
 
   /// Where in the block `op` stands, or what it is nested in, from 1 on.
   unsigned position(Operation *op) const {
@@ -115,7 +130,7 @@ private:
 void BlockAnalysis::addValue(Value value) {
   classIds[value] = classes.size();
   parents.push_back(classes.size());
-  classes.push_back({{value}, state.isWritable(value)});
+  classes.push_back({{value}, state.isWritable(value), {}});
 }
 
 unsigned BlockAnalysis::findClass(Value value) {
@@ -135,6 +150,8 @@ void BlockAnalysis::unite(Value a, Value b) {
   llvm::append_range(classes[to].members, classes[from].members);
   classes[from].members.clear();
   classes[to].isWritable &= classes[from].isWritable;
+  llvm::append_range(classes[to].writes, classes[from].writes);
+  classes[from].writes.clear();
 }
 
 //===----------------------------------------------------------------------===//
@@ -143,7 +160,8 @@ void BlockAnalysis::unite(Value a, Value b) {
 
 /// Whether `use` reads the value, or makes a view that others may read.
 bool BlockAnalysis::isRead(OpOperand &use) const {
-  return state.bufferizesToMemoryRead(use) ||
+  return (state.bufferizesToMemoryRead(use) &&
+          !isUndefined(use.get(), state)) ||
          (!state.bufferizesToMemoryWrite(use) &&
           state.getAliasingValues(use).getNumAliases() != 0);
 }
@@ -159,11 +177,11 @@ unsigned BlockAnalysis::lastRead(Value value) {
 }
 
 /// Whether `operand` is, or is computed in, the part of the destination of
-/// `insertion` that the latter writes.
+/// `insertion` that the latter writes. All `versions` are one buffer, if they
+/// are any.
 bool BlockAnalysis::isPart(OpOperand &operand,
-                           SubsetInsertionOpInterface insertion) {
-  Operation *whole = insertion.getDestinationOperand().get().getDefiningOp();
-  unsigned oldest = whole ? position(whole) : 0;
+                           SubsetInsertionOpInterface insertion,
+                           ArrayRef<Value> versions) {
   llvm::SmallDenseSet<Value, 8> seen;
   SmallVector<Value> worklist{operand.get()};
   while (!worklist.empty()) {
@@ -174,17 +192,73 @@ bool BlockAnalysis::isPart(OpOperand &operand,
     if (!def)
       return false;
     if (insertion.isEquivalentSubset(value, [&](Value a, Value b) {
-          return state.areEquivalentBufferizedValues(a, b);
+          return state.areEquivalentBufferizedValues(a, b) ||
+                 (llvm::is_contained(versions, a) &&
+                  llvm::is_contained(versions, b));
         }))
       continue;
     AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
-    // What is older than the destination is no part of it.
-    if (position(def) <= oldest || aliases.getNumAliases() == 0)
+    if (aliases.getNumAliases() == 0 || seen.size() == kMaxInsertions)
       return false;
     for (const AliasingOpOperand &alias : aliases)
       worklist.push_back(alias.opOperand->get());
   }
   return true;
+}
+
+/// Whether `read` is the destination of an insertion which, or a later one of
+/// the chain that it begins, replaces the part that `write` writes.
+bool BlockAnalysis::isReplaced(OpOperand &write, OpOperand &read) {
+  OpOperand *destination = &read;
+  SmallVector<Value, 4> versions;
+  for (unsigned i = 0; i < kMaxInsertions; ++i) {
+    auto insertion =
+        dyn_cast<SubsetInsertionOpInterface>(destination->getOwner());
+    if (!insertion || destination != &insertion.getDestinationOperand())
+      return false;
+    versions.push_back(destination->get());
+    if (isPart(write, insertion, versions))
+      return true;
+    if (insertion->getNumResults() != 1 || !insertion->hasOneUse())
+      return false;
+    destination = &*insertion->getUses().begin();
+  }
+  return false;
+}
+
+/// The slice of another value that `value` is, or is computed in.
+SubsetOpInterface BlockAnalysis::findSlice(Value value) {
+  for (unsigned i = 0; i < kMaxInsertions; ++i) {
+    Operation *def = value.getDefiningOp();
+    if (!def)
+      return {};
+    if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def))
+      return cast<SubsetOpInterface>(*slice);
+    AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
+    if (aliases.getNumAliases() != 1 ||
+        !state.isInPlace(*aliases.begin()->opOperand))
+      return {};
+    value = aliases.begin()->opOperand->get();
+  }
+  return {};
+}
+
+/// Whether the two access parts of one value that have nothing in common.
+bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
+  SubsetOpInterface from, to;
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(read.getOwner()))
+    from = cast<SubsetOpInterface>(*slice);
+  else
+    from = findSlice(read.get());
+  if (auto insertion = dyn_cast<SubsetInsertionOpInterface>(write.getOwner());
+      insertion && &write == &insertion.getDestinationOperand())
+    to = dyn_cast<SubsetOpInterface>(write.getOwner());
+  else
+    to = findSlice(write.get());
+  return from && to &&
+         from.operatesOnDisjointSubset(to, [&](Value a, Value b) {
+           return state.areEquivalentBufferizedValues(a, b);
+         });
 }
 
 //===----------------------------------------------------------------------===//
@@ -204,11 +278,12 @@ bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
              read.get(), insertion.getSourceOperand().get())) &&
         isPart(insertion.getSourceOperand(), insertion))
       return true;
-  // Of its destination, an insertion reads what it does not replace.
-  if (auto insertion = dyn_cast<SubsetInsertionOpInterface>(reader))
-    if (&read == &insertion.getDestinationOperand() && reader != writer &&
-        isPart(write, insertion))
-      return true;
+  // Of its destination, an insertion reads what it does not replace; what the
+  // next one replaces, nobody reads.
+  if (reader != writer && isReplaced(write, read))
+    return true;
+  if (areElsewhere(read, write))
+    return true;
   auto bufferizable = options.dynCastBufferizableOp(reader);
   if (reader == writer && bufferizable &&
       bufferizable.bufferizesToElementwiseAccess(state, {&read, &write}) &&
@@ -236,7 +311,11 @@ bool BlockAnalysis::isSafe(Value member, OpOperand &write) {
 bool BlockAnalysis::canWrite(OpOperand &operand) {
   Operation *op = operand.getOwner();
   BufferClass &shared = classes[findClass(operand.get())];
-  if (!shared.isWritable || shared.writer == op)
+  llvm::erase_if(shared.writes,
+                 [&](OpOperand *write) { return write->getOwner() != op; });
+  if (!shared.isWritable || llvm::any_of(shared.writes, [&](OpOperand *write) {
+        return !areElsewhere(*write, operand);
+      }))
     return false;
   unsigned here = position(op);
   for (size_t i = shared.members.size(); i-- > 0;) {
@@ -345,7 +424,7 @@ LogicalResult BlockAnalysis::decide(Operation *op) {
       if (alias.value.getDefiningOp() == op)
         unite(operand.get(), alias.value);
     if (isWritten)
-      classes[findClass(operand.get())].writer = op;
+      classes[findClass(operand.get())].writes.push_back(&operand);
   }
   if (failed(decideInside(op)))
     return failure();

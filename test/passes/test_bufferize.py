@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlir import ir
 
-from gradopt import _gradopt, context, lowered
+from gradopt import _gradopt
+from gradopt.compilation import lowered
+from gradopt.ir import context
 
 T = TypeVar("T")
 Array = np.ndarray
@@ -162,11 +164,19 @@ class Program:
         self.add(text, result)
 
     def step(self) -> None:
-        self.pick(
-            [self.elementwise, self.elementwise, self.fill, self.accumulate, self.mirror]
-            + [self.gather, self.take, self.take, self.put, self.put, self.update_part]
-            + [self.update_part, self.reshape, self.loop]
-        )()
+        kinds = [
+            (2, self.elementwise),
+            (1, self.fill),
+            (1, self.accumulate),
+            (1, self.mirror),
+            (1, self.gather),
+            (2, self.take),
+            (2, self.put),
+            (2, self.update_part),
+            (1, self.reshape),
+            (1, self.loop),
+        ]
+        self.pick([step for weight, step in kinds for _ in range(weight)])()
 
     def text(self, results: Sequence[str]) -> str:
         arguments = ", ".join(f"%a{i}: {tensor(shape)}" for i, shape in enumerate(SHAPES))
