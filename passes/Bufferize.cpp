@@ -141,10 +141,12 @@ static LogicalResult computeInDestinations(ModuleOp module) {
                           tensor::EmptyOp empty, Operation *) -> Value {
     auto write =
         dyn_cast<bufferization::MaterializeInDestinationOp>(*insertion);
-    if (!write || !isa<BlockArgument>(write.getDest()))
+    auto buffer = write ? dyn_cast<BlockArgument>(write.getDest())
+                        : BlockArgument();
+    if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
       return {};
     OpBuilder::InsertionGuard guard(rewriter);
-    rewriter.setInsertionPoint(empty);
+    rewriter.setInsertionPointToStart(buffer.getOwner());
     return insertion.buildSubsetExtraction(rewriter, empty.getLoc());
   };
   if (failed(bufferization::eliminateEmptyTensors(rewriter, module, state,
