@@ -163,6 +163,7 @@ GRAD_LINEARIZE_BY_ITSELF(ReverseOp)
 GRAD_LINEARIZE_BY_ITSELF(ReduceSumOp)
 GRAD_LINEARIZE_BY_ITSELF(CumsumOp)
 GRAD_LINEARIZE_BY_ITSELF(GatherOp)
+GRAD_LINEARIZE_BY_ITSELF(ScatterOp)
 GRAD_LINEARIZE_BY_ITSELF(ScatterAddOp)
 #undef GRAD_LINEARIZE_BY_ITSELF
 
@@ -536,6 +537,54 @@ LogicalResult GatherOp::transpose(TransposeContext &context) {
     return ScatterAddOp::create(context.builder, getLoc(), sum, getIndices(),
                                 context.getCotangent(getResult()));
   });
+  return success();
+}
+
+/// Whether each row of the scatter's indices is the last one that points at its
+/// position: writes the rows' numbers, and looks which are still there.
+static Value lastWrites(ScatterOp op, OpBuilder &builder) {
+  Location loc = op.getLoc();
+  auto indices = typeOf(op.getIndices());
+  ArrayRef<int64_t> rows = indices.getShape().drop_back();
+  Type number = builder.getI64Type();
+  Value numbers = IotaOp::create(builder, loc, /*dimension=*/0,
+                                 ShapedType::getNumElements(rows), number);
+  if (rows.size() != 1)
+    numbers = ReshapeOp::create(builder, loc, numbers, rows);
+  auto positions = RankedTensorType::get(
+      op.getType().getShape().take_front(indices.getShape().back()), number);
+  Value written =
+      ScatterOp::create(builder, loc, createZero(builder, loc, positions),
+                        op.getIndices(), numbers, /*unique=*/false);
+  Value last = GatherOp::create(builder, loc, written, op.getIndices());
+  return EqualOp::create(builder, loc, last, numbers);
+}
+
+LogicalResult ScatterOp::transpose(TransposeContext &context) {
+  if (context.isLinear(getIndices()))
+    return failure();
+  OpBuilder &builder = context.builder;
+  Value ct = context.getCotangent(getResult());
+  auto type = typeOf(getUpdates());
+  if (context.isLinear(getUpdates())) {
+    Value part = GatherOp::create(builder, getLoc(), ct, getIndices());
+    if (!getUnique()) {
+      Value last = lastWrites(*this, builder);
+      int64_t rank = typeOf(last).getRank();
+      if (rank != type.getRank())
+        last =
+            BroadcastOp::create(builder, getLoc(), last, type.getShape(),
+                                llvm::to_vector(llvm::seq<int64_t>(0, rank)));
+      part = SelectOp::create(builder, getLoc(), last, part,
+                              createZero(builder, getLoc(), type));
+    }
+    context.addCotangent(getUpdates(), part);
+  }
+  if (context.isLinear(getX()))
+    context.addCotangent(getX(),
+                         ScatterOp::create(builder, getLoc(), ct, getIndices(),
+                                           createZero(builder, getLoc(), type),
+                                           getUnique()));
   return success();
 }
 

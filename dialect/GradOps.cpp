@@ -470,22 +470,32 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
-LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
-                                             Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
-  FailureOr<Shape> shape =
-      gatheredShape(loc, "scatter_add", type, tensorOf(adaptor.getIndices()));
-  if (failed(shape) ||
-      failed(checkElementType(loc, "scatter_add", adaptor.getX(), "updates",
-                              adaptor.getUpdates())))
+/// The result type of a scatter: that of `x`.
+static LogicalResult scatteredType(Location_ loc, StringRef op, Value x,
+                                   Value indices, Value updates, Types &types) {
+  RankedTensorType type = tensorOf(x);
+  FailureOr<Shape> shape = gatheredShape(loc, op, type, tensorOf(indices));
+  if (failed(shape) || failed(checkElementType(loc, op, x, "updates", updates)))
     return failure();
   auto expected = RankedTensorType::get(*shape, type.getElementType());
-  if (expected != adaptor.getUpdates().getType())
-    return emitOptionalError(
-        loc, "'grad.scatter_add' op expected updates of type ", expected,
-        ", but got ", adaptor.getUpdates().getType());
+  if (expected != updates.getType())
+    return emitOptionalError(loc, "'grad.", op,
+                             "' op expected updates of type ", expected,
+                             ", but got ", updates.getType());
   types.push_back(type);
   return success();
+}
+
+LogicalResult ScatterOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                          Adaptor adaptor, Types &types) {
+  return scatteredType(loc, "scatter", adaptor.getX(), adaptor.getIndices(),
+                       adaptor.getUpdates(), types);
+}
+
+LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                             Adaptor adaptor, Types &types) {
+  return scatteredType(loc, "scatter_add", adaptor.getX(), adaptor.getIndices(),
+                       adaptor.getUpdates(), types);
 }
 
 //===----------------------------------------------------------------------===//

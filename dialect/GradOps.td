@@ -371,6 +371,26 @@ def Grad_GatherOp : Grad_LinearOp<"gather"> {
                        "`->` type($result)";
 }
 
+def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
+  let summary = "tensor with slices at integer positions replaced";
+  let description = [{
+    `x` with the slice that row `i...` of `indices` points at, as in
+    `grad.gather`, replaced by `updates[i...]`. Rows are taken in order: where
+    positions repeat, the last one stays, and the derivative by the others is
+    zero. `unique` promises that none repeat.
+
+    ```mlir
+    %1 = grad.scatter %x, %i, %u unique
+      : tensor<5xf64>, tensor<2x1xi64>, tensor<2xf64>
+    ```
+  }];
+  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices,
+                       Grad_Tensor:$updates, UnitAttr:$unique);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "$x `,` $indices `,` $updates (`unique` $unique^)? attr-dict "
+                       "`:` type($x) `,` type($indices) `,` type($updates)";
+}
+
 def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
   let summary = "sum of a tensor and updates at integer positions";
   let description = [{

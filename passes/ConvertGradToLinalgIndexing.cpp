@@ -7,7 +7,7 @@
 /// \file
 /// Slices become tensor.extract_slice and tensor.insert_slice, which
 /// bufferization turns into views where it can. Gather is a generic with
-/// computed reads; scatter-add, whose writes may collide, is a loop.
+/// computed reads; scatters, whose writes may collide, are loops.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -369,11 +369,11 @@ struct LowerGather : OpRewritePattern<GatherOp> {
   }
 };
 
-/// grad.scatter_add => loops over the updates.
-struct LowerScatterAdd : OpRewritePattern<ScatterAddOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// grad.scatter, grad.scatter_add => loops over the updates, in order.
+template <typename Op> struct LowerScatter : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
 
-  LogicalResult matchAndRewrite(ScatterAddOp op,
+  LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
@@ -396,15 +396,17 @@ struct LowerScatterAdd : OpRewritePattern<ScatterAddOp> {
           slicePosition(builder, loc, op.getIndices(),
                         loops.take_front(rowRank), type.getShape());
       llvm::append_range(position, loops.drop_front(rowRank));
-      Value old = tensor::ExtractOp::create(builder, loc, state[0], position);
       Value update =
           tensor::ExtractOp::create(builder, loc, op.getUpdates(), loops);
-      Value sum;
-      if (isa<FloatType>(type.getElementType()))
-        sum = arith::AddFOp::create(builder, loc, old, update);
-      else
-        sum = arith::AddIOp::create(builder, loc, old, update);
-      return {tensor::InsertOp::create(builder, loc, sum, state[0], position)};
+      if constexpr (std::is_same_v<Op, ScatterAddOp>) {
+        Value old = tensor::ExtractOp::create(builder, loc, state[0], position);
+        if (isa<FloatType>(type.getElementType()))
+          update = arith::AddFOp::create(builder, loc, old, update);
+        else
+          update = arith::AddIOp::create(builder, loc, old, update);
+      }
+      return {
+          tensor::InsertOp::create(builder, loc, update, state[0], position)};
     };
     scf::LoopNest nest =
         scf::buildLoopNest(rewriter, loc, lower, upper, step, op.getX(), body);
@@ -419,6 +421,6 @@ void mlir::grad::populateIndexingToLinalg(RewritePatternSet &patterns) {
   patterns.add<LowerSlice, LowerDynamicSlice, LowerUpdate<UpdateSliceOp>,
                LowerUpdate<DynamicUpdateSliceOp>, LowerAddSlice<AddSliceOp>,
                LowerAddSlice<DynamicAddSliceOp>, LowerPad, LowerConcatenate,
-               LowerReverse, LowerGather, LowerScatterAdd>(
-      patterns.getContext());
+               LowerReverse, LowerGather, LowerScatter<ScatterOp>,
+               LowerScatter<ScatterAddOp>>(patterns.getContext());
 }

@@ -218,7 +218,31 @@ func.func @gather_indices(%x: tensor<7xf64>, %i: tensor<5x2xi64>) {
 
 // -----
 
+func.func @scatter_element_types(%x: tensor<7xf64>, %i: tensor<5x1xi64>, %u: tensor<5xf32>) {
+  // expected-error @+1 {{'grad.scatter' op expected updates to have element type 'f64', but got 'f32'}}
+  %0 = grad.scatter %x, %i, %u : tensor<7xf64>, tensor<5x1xi64>, tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_rows(%x: tensor<7xf64>, %i: tensor<5x2xi64>, %u: tensor<5xf64>) {
+  // expected-error @+1 {{expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}
+  %0 = grad.scatter %x, %i, %u : tensor<7xf64>, tensor<5x2xi64>, tensor<5xf64>
+  return
+}
+
+// -----
+
 func.func @scatter_updates(%x: tensor<7x2xf64>, %i: tensor<5x1xi64>, %u: tensor<5xf64>) {
+  // expected-error @+1 {{'grad.scatter' op expected updates of type 'tensor<5x2xf64>', but got 'tensor<5xf64>'}}
+  %0 = grad.scatter %x, %i, %u : tensor<7x2xf64>, tensor<5x1xi64>, tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @scatter_add_updates(%x: tensor<7x2xf64>, %i: tensor<5x1xi64>, %u: tensor<5xf64>) {
   // expected-error @+1 {{expected updates of type 'tensor<5x2xf64>', but got 'tensor<5xf64>'}}
   %0 = grad.scatter_add %x, %i, %u : tensor<7x2xf64>, tensor<5x1xi64>, tensor<5xf64>
   return

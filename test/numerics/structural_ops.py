@@ -25,6 +25,7 @@ from structural_rows import (
     scatter_reference,
     slice_reference,
     update,
+    write_reference,
 )
 
 from gradopt.dialects import grad
@@ -183,8 +184,17 @@ def scatter_case(shape: Shape, index: Any) -> Case:
     return Case(grad.scatter_add, scatter_reference, [shape, index, updates])
 
 
+def write_case(shape: Shape, index: Any, unique: bool = False) -> Case:
+    def scatter(*operands: Any) -> Any:
+        return grad.scatter(*operands, unique=unique)
+
+    updates = (*index.shape[:-1], *shape[index.shape[-1] :])
+    return Case(scatter, write_reference, [shape, index, updates])
+
+
 ONE_INDEX = indices([2], [0], [2], [2])
 TWO_INDICES = indices([[0, 1], [2, 4]], [[0, 1], [1, 0]])
+DIFFERENT_INDICES = indices([2], [0], [4])
 CLAMPED = indices([-3], [99], [1])
 NO_INDEX = np.zeros((0, 1), np.int64)
 SCALAR_INDEX = indices(1)
@@ -547,6 +557,21 @@ PRODUCTS = [
             gather_case((5, 2), SCALAR_INDEX),
             gather_case((3, 0), ONE_INDEX),
             gather_case((4,), np.zeros((2, 0), np.int64)),
+        ],
+    ),
+    Structural(
+        "scatter",
+        [
+            write_case((5,), ONE_INDEX),
+            write_case((5, 3), ONE_INDEX),
+            write_case((5, 3), DIFFERENT_INDICES, unique=True),
+            write_case((3, 5), TWO_INDICES),
+            write_case((3, 5, 2), TWO_INDICES),
+            write_case((5,), CLAMPED),
+            write_case((5, 2), NO_INDEX),
+            write_case((5, 2), SCALAR_INDEX),
+            write_case((3, 0), ONE_INDEX),
+            write_case((4,), np.zeros((2, 0), np.int64)),
         ],
     ),
     Structural(

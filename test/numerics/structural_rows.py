@@ -103,6 +103,15 @@ def rows(x: Array, index: Array) -> tuple[Array, ...]:
     return tuple(np.clip(index[..., d], 0, x.shape[d] - 1) for d in range(k))
 
 
+def write_reference(x: Array, index: Array, updates: Array) -> Array:
+    result = x.copy()
+    where = rows(x, index)
+    # One after the other: NumPy does not promise an order for repeated positions.
+    for i in np.ndindex(index.shape[:-1]):
+        result[tuple(np.asarray(w)[i] for w in where)] = updates[i]
+    return result
+
+
 def scatter_reference(x: Array, index: Array, updates: Array) -> Array:
     result = x.copy()
     np.add.at(result, rows(x, index), updates)

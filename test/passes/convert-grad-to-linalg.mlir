@@ -290,6 +290,26 @@ func.func @gather_clamps_its_indices(%x: tensor<4x3xf64>, %i: tensor<2x1xi64>) -
   return %0 : tensor<2x3xf64>
 }
 
+// CHECK-LABEL: func @scatter_is_a_loop_over_the_updates
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4x3xf64>, %{{.*}}: tensor<2x1xi64>, %[[U:[a-z0-9]+]]: tensor<2x3xf64>
+func.func @scatter_is_a_loop_over_the_updates(%x: tensor<4x3xf64>, %i: tensor<2x1xi64>, %u: tensor<2x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: scf.for %[[I:[a-z0-9]+]] = {{.*}} iter_args(%{{.*}} = %[[X]])
+  // CHECK: scf.for %[[J:[a-z0-9]+]] =
+  // CHECK: %[[NEW:.*]] = tensor.extract %[[U]][%[[I]], %[[J]]]
+  // CHECK-NOT: arith.addf
+  // CHECK: tensor.insert %[[NEW]]
+  %0 = grad.scatter %x, %i, %u : tensor<4x3xf64>, tensor<2x1xi64>, tensor<2x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// CHECK-LABEL: func @scatter_of_nothing
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4xf64>
+func.func @scatter_of_nothing(%x: tensor<4xf64>, %i: tensor<0x1xi64>, %u: tensor<0xf64>) -> tensor<4xf64> {
+  // CHECK-NEXT: return %[[X]]
+  %0 = grad.scatter %x, %i, %u : tensor<4xf64>, tensor<0x1xi64>, tensor<0xf64>
+  return %0 : tensor<4xf64>
+}
+
 // CHECK-LABEL: func @scatter_add_is_a_loop_over_the_updates
 func.func @scatter_add_is_a_loop_over_the_updates(%x: tensor<4x3xf64>, %i: tensor<2x1xi64>, %u: tensor<2x3xf64>) -> tensor<4x3xf64> {
   // CHECK: scf.for

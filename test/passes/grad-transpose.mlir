@@ -37,6 +37,45 @@ func.func @structure(%g: tensor<2x3xf64>) -> (tensor<3xf64>, tensor<3x2xf64>) {
 
 // -----
 
+// What a scatter overwrites has no cotangent, nor have updates that do not stay.
+// CHECK-LABEL: func.func @scatter
+// CHECK-SAME: %[[G:.*]]: tensor<5xf64>, %[[I:.*]]: tensor<3x1xi64>
+func.func @scatter(%g: tensor<5xf64>, %i: tensor<3x1xi64>) -> (tensor<5xf64>, tensor<3xf64>) {
+  // CHECK: %[[PART:.*]] = grad.gather %[[G]], %[[I]]
+  // CHECK: %[[ROWS:.*]] = grad.iota dimension = 0, shape = [3], i64
+  // CHECK: %[[WRITTEN:.*]] = grad.scatter %{{.*}}, %[[I]], %[[ROWS]] : tensor<5xi64>
+  // CHECK: %[[THERE:.*]] = grad.gather %[[WRITTEN]], %[[I]]
+  // CHECK: %[[LAST:.*]] = grad.equal %[[THERE]], %[[ROWS]]
+  // CHECK: %[[GU:.*]] = grad.select %[[LAST]], %[[PART]], %{{.*}}
+  // CHECK: %[[ZERO:.*]] = grad.constant dense<0.0{{.*}}> : tensor<3xf64>
+  // CHECK: %[[GX:.*]] = grad.scatter %[[G]], %[[I]], %[[ZERO]] :
+  // CHECK: return %[[GX]], %[[GU]]
+  %0:2 = grad.transposed(%g) {
+  ^bb0(%x: tensor<5xf64>, %u: tensor<3xf64>):
+    %1 = grad.scatter %x, %i, %u : tensor<5xf64>, tensor<3x1xi64>, tensor<3xf64>
+    grad.yield %1 : tensor<5xf64>
+  } : (tensor<5xf64>) -> (tensor<5xf64>, tensor<3xf64>)
+  return %0#0, %0#1 : tensor<5xf64>, tensor<3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @scatter_to_different_positions
+// CHECK-SAME: %[[G:.*]]: tensor<5xf64>, %[[I:.*]]: tensor<3x1xi64>
+func.func @scatter_to_different_positions(%g: tensor<5xf64>, %i: tensor<3x1xi64>) -> tensor<3xf64> {
+  // CHECK-NEXT: %[[GU:.*]] = grad.gather %[[G]], %[[I]]
+  // CHECK-NEXT: return %[[GU]]
+  %0 = grad.transposed(%g) {
+  ^bb0(%u: tensor<3xf64>):
+    %x = grad.constant dense<0.0> : tensor<5xf64>
+    %1 = grad.scatter %x, %i, %u unique : tensor<5xf64>, tensor<3x1xi64>, tensor<3xf64>
+    grad.yield %1 : tensor<5xf64>
+  } : (tensor<5xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// -----
+
 // Slices of one value add to parts of one cotangent.
 // CHECK-LABEL: func.func @slices
 // CHECK-SAME: %[[G:.*]]: tensor<2xf64>, %[[H:.*]]: tensor<3xf64>, %[[I:.*]]: tensor<i64>
