@@ -6,6 +6,7 @@ from __future__ import annotations
 import linecache
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,11 @@ class LeakedTracerError(TracerError):
 
 
 class MutationError(TracerError):
-    """The function changed one of its arguments in place."""
+    """The function changed one of its arguments, or a concrete array, in place."""
+
+
+class ReadOnlyError(MutationError, ValueError):
+    """An array was written to that NumPy makes read-only, such as `numpy.broadcast_to` gives."""
 
 
 class TraceRecursionError(TracerError, RecursionError):

@@ -12,7 +12,7 @@ import pytest
 
 import gradopt as go
 from gradopt import errors
-from gradopt.ir.trace import current_scope
+from gradopt.ir.current import current_scope
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -57,7 +57,7 @@ def test_elements_of_concrete_arrays() -> None:
             table[i] = x[i] ** 2
         return table
 
-    with pytest.raises(errors.ConversionError, match=r"gradopt\.numpy\.stack") as info:
+    with pytest.raises(errors.ConversionError, match=r"assignment.*gradopt\.numpy\.zeros") as info:
         go.compile(fill)(X)
     assert info.value.location is not None
     assert "table[i] = x[i] ** 2" in str(info.value)
@@ -72,12 +72,8 @@ def _raise_value_error(x: Any) -> Any:
 
 
 def test_masked_quotients() -> None:
-    for function in (
-        lambda x: np.divide(1, x, where=x != 0),
-        lambda x: np.divide(1, x, out=np.zeros_like(x), where=x != 0),
-    ):
-        with pytest.raises(errors.UnsupportedError, match=r"where= of numpy\.divide.*numpy\.where"):
-            go.compile(function)(X)
+    with pytest.raises(errors.UnsupportedError, match=r"where= of numpy\.divide.*numpy\.where"):
+        go.compile(lambda x: np.divide(1, x, where=x != 0))(X)
     with pytest.raises(errors.UnsupportedError, match=r"int8 computes in float16.*astype"):
         go.compile(np.sin)(np.ones(3, np.int8))
 
@@ -89,12 +85,10 @@ def test_unsupported_functions_come_with_advice() -> None:
         (lambda x: np.linalg.solve(x, x), r"numpy\.linalg\.solve .*: factorisations"),
         (lambda x: np.unique(x), "would depend on values"),
         (lambda x: np.where(x), "would depend on values"),
-        (lambda x: np.fill_diagonal(x, 0), "changes an array in place"),
-        (lambda x: np.add.at(x, [0], 1), r"numpy\.add\.at .*: it changes an array in place"),
+        (lambda x: np.resize(x, 2), "before the call"),
+        (lambda x: np.maximum.at(x.copy(), [0, 0], 1), r"numpy\.maximum\.at .* may repeat"),
         (lambda x: np.interp(x, x, x), "before the call"),
         (lambda x: np.gcd(x.astype(int), 2), "before the call"),
-        (lambda x: np.sum(x, 0, None, None, True), "by keyword"),
-        (lambda x: np.mean(x, out=np.zeros(())), "use the result"),
     ):
         with pytest.raises(errors.UnsupportedError, match=text) as info:
             go.compile(function)(X)

@@ -35,11 +35,11 @@ def raises(kind: type[Exception], *patterns: str) -> Any:
 def test_unsupported_function_and_keyword() -> None:
     with raises(errors.UnsupportedError, "numpy.median", "np.median(x)", "^^^"):
         go.compile(lambda x: np.median(x))(X)
-    with raises(errors.UnsupportedError, "out= of numpy.add", "np.add(x, x, out="):
+    with raises(errors.ConversionError, "result of numpy.add", "np.add(x, x, out="):
         go.compile(lambda x: np.add(x, x, out=np.zeros(3)))(X)
     with raises(errors.UnsupportedError, "numpy.quantile"):
         go.compile(lambda x: np.quantile(x, 0.5))(X)
-    with raises(errors.UnsupportedError, "keyword out= of numpy.sum"):
+    with raises(errors.ConversionError, "result of numpy.sum", "gradopt.numpy.zeros"):
         go.compile(lambda x: np.sum(x, out=np.zeros(())))(X)
     with raises(errors.UnsupportedError, "keyword where= of numpy.exp"):
         go.compile(lambda x: np.exp(x, where=np.array([True, False, True])))(X)
@@ -58,7 +58,7 @@ def test_concrete_arrays_cannot_be_changed() -> None:
         total += x
         return total
 
-    with raises(errors.UnsupportedError, "out= of numpy.add", "a = a + b", "total += x"):
+    with raises(errors.ConversionError, "a = a + b", "gradopt.numpy.zeros", "total += x"):
         go.compile(accumulate)(X)
 
     def fill(x: Any) -> Any:
@@ -66,7 +66,7 @@ def test_concrete_arrays_cannot_be_changed() -> None:
         table[0] = x
         return table
 
-    with raises(errors.ConversionError, "stack", "table[0] = x"):
+    with raises(errors.ConversionError, "assignment", "gradopt.numpy.zeros", "table[0] = x"):
         go.compile(fill)(X)
 
 
@@ -157,20 +157,19 @@ def test_mutation() -> None:
     with raises(errors.MutationError, "args[0]", "x[0] = 1"):
         go.compile(assign)(X)
 
-    def assign_local(x: Any) -> Any:
-        y = x * 2
-        y[0] = 1
-        return y
-
-    with raises(errors.UnsupportedError, "assignment to elements", "y[0] = 1"):
-        go.compile(assign_local)(X)
-
     def add(x: Any) -> Any:
         x += 1
         return x
 
     with raises(errors.MutationError, "args[0]", "x += 1"):
         go.compile(add)(X)
+
+    def subtract(x: Any) -> Any:
+        x -= 1
+        return x
+
+    with raises(errors.MutationError, "in-place subtract", "x = x - y", "x -= 1"):
+        go.compile(subtract)(X)
 
     def append(params: Any) -> Any:
         params["w"].append(params["w"][0])
@@ -200,28 +199,12 @@ def test_in_place_on_locals() -> None:
     for a, e in zip(go.compile(f)(X), f(X), strict=True):
         np.testing.assert_array_equal(a, e)
 
-    def view(x: Any) -> Any:
-        y = x * 2
-        row = y[1:]
-        row += 1
-        return y
-
-    def second_view(x: Any) -> Any:
-        y, z = x * 2, x * 3
-        _, row = np.atleast_1d(y, z)
-        z += 1
-        return row
-
-    for function in (view, second_view):
-        with raises(errors.UnsupportedError, "view"):
-            go.compile(function)(X)
-
     def cast(i: Any) -> Any:
         j = i + 1
         j += 0.5
         return j
 
-    with raises(errors.DTypeError, "cannot cast"):
+    with raises(errors.DTypeError, "Cannot cast ufunc 'add' output", "'same_kind'"):
         go.compile(cast)(np.arange(3))
 
     def grow(x: Any) -> Any:

@@ -27,20 +27,6 @@ ORDER = (
     "api",
     "__init__",
 )
-# Imports that wait for values and arrays to be told apart: from where, of what.
-LATER = {
-    ("ir.checks", "array.tracer"),
-    ("ir.prims", "array.tracer"),
-    ("ir.trace", "array.tracer"),
-}
-# Imports inside functions, which wait for the same.
-LATER_INSIDE = {
-    ("array.dispatch", "array.operands"),
-    ("array.operators", "ir.trace"),
-    ("array.tracer", "array.indexing"),
-    ("array.tracer", "functions.shapes"),
-    ("array.tracer", "ir.trace"),
-}
 
 
 def module_name(path: Path) -> str:
@@ -89,7 +75,7 @@ def test_rooms_import_downwards() -> None:
         for target in imported(node)
         if room(target) > room(module_name(path))
     }
-    assert upwards - LATER_INSIDE == LATER
+    assert upwards == set()
 
 
 def test_no_function_imports_from_the_package() -> None:
@@ -101,7 +87,7 @@ def test_no_function_imports_from_the_package() -> None:
         for node in ast.walk(function)
         for target in imported(node)
     }
-    assert inside == LATER_INSIDE
+    assert inside == set()
 
 
 @pytest.mark.parametrize("name", ["errors", "numpy"])

@@ -8,14 +8,26 @@ What is not in a table, and each keyword that a function does not take, is an `U
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
+from gradopt.array.handle import (
+    Handle,
+    Storage,
+    in_memory_order,
+    is_ordered,
+    known_array,
+    wrap,
+)
+from gradopt.array.operands import is_traced, traced
+from gradopt.base.dtypes import BOOL, SUPPORTED, DType
 from gradopt.base.location import source_location
-from gradopt.errors import UnsupportedError
+from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
+from gradopt.ir import prims
+from gradopt.ir.values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,20 +41,20 @@ class Handler:
         name: NumPy's name, for messages.
         parameters: names of the supported parameters.
         positional: the largest number of positional arguments; None if any number.
-        view: whether NumPy's result shares memory with the first argument.
     """
 
     function: Callable[..., Any]
     name: str
     parameters: frozenset[str]
     positional: int | None
-    view: bool
 
 
 FUNCTIONS: dict[Callable[..., Any], Handler] = {}
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 # Ufuncs of other packages (scipy.special), by name.
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
+# ufunc.at.
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # ufunc.reduce and ufunc.accumulate, as the NumPy function they equal.
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {}
 ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -54,8 +66,11 @@ def qualified_name(function: Any) -> str:
     return f"{module}.{getattr(function, '__name__', function)}"
 
 
-def implements(*functions: Callable[..., Any], view: bool = False) -> Callable[[F], F]:
-    """Registers the decorated function for these NumPy functions."""
+def implements(*functions: Callable[..., Any]) -> Callable[[F], F]:
+    """Registers the decorated function for these NumPy functions.
+
+    What it returns as a value is an array of its own to the user; a view it returns as a handle.
+    """
 
     def register(implementation: F) -> F:
         signature = inspect.signature(implementation)
@@ -70,7 +85,6 @@ def implements(*functions: Callable[..., Any], view: bool = False) -> Callable[[
                 qualified_name(function),
                 frozenset(p.name for p in parameters),
                 None if variadic else len(positional),
-                view,
             )
         return implementation
 
@@ -95,10 +109,7 @@ _HINTS = {
         "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
             "nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d trim_zeros"
         ),
-        "it changes an array in place; make a new one, for example with numpy.where, or "
-        "gradopt.numpy.full or stack": (
-            "copyto put place putmask put_along_axis fill_diagonal fill resize at"
-        ),
+        "it changes the shape in place; use numpy.reshape, or numpy.pad": "resize",
         "factorisations are not supported yet": (
             "solve inv det slogdet cholesky eig eigh eigvals eigvalsh svd svdvals qr lstsq pinv "
             "matrix_rank cond tensorsolve tensorinv"
@@ -122,7 +133,7 @@ def hint_for(name: str) -> str:
 def call_function(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Calls our implementation of a NumPy function.
+    """Calls our implementation of a NumPy function, and gives what users get.
 
     Raises:
         UnsupportedError: there is none, or it does not take one of the keywords.
@@ -131,46 +142,117 @@ def call_function(
     if handler is None:
         name = qualified_name(function)
         raise unsupported(name, hint_for(name))
-    return _call(handler, args, kwargs)
-
-
-def _call(handler: Handler, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if kwargs:
-        for keyword in tuple(kwargs):
-            value = kwargs[keyword]
-            if value is np._NoValue or (value is None and keyword not in handler.parameters):
-                del kwargs[keyword]
-            elif keyword not in handler.parameters:
-                raise unsupported(
-                    f"keyword {keyword}= of {handler.name}", _KEYWORD_HINTS.get(keyword, "")
-                )
     limit = handler.positional
     if limit is not None and len(args) > limit:
-        if any(value is not None for value in args[limit:]):
+        args = _by_keyword(function, handler, args, kwargs)
+    if not kwargs:
+        return _made_from(handler.function(*args), args)
+    out = kwargs.pop("out", None) if "out" not in handler.parameters else None
+    for keyword in tuple(kwargs):
+        value = kwargs[keyword]
+        if value is np._NoValue or (value is None and keyword not in handler.parameters):
+            del kwargs[keyword]
+        elif keyword not in handler.parameters:
             raise unsupported(
-                f"positional argument {limit + 1} of {handler.name}",
-                "give what follows it by keyword",
+                f"keyword {keyword}= of {handler.name}", _KEYWORD_HINTS.get(keyword, "")
             )
-        args = args[:limit]
-    result = handler.function(*args, **kwargs)
-    if args and result is args[0] and hasattr(result, "_alias"):
-        result = result._alias()
-    if handler.view:
-        _mark_views(args, result)
-    return result
+    if out is None or out is np._NoValue:
+        return _made_from(handler.function(*args, **kwargs), args)
+    out = out[0] if type(out) is tuple else out
+    require_output(out, handler.name)
+    if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
+        # What is summed is converted first, as NumPy's ufuncs reduce.
+        kwargs["dtype"] = _common_cast(handler.name, args[0], out)
+    value = traced(handler.function(*args, **kwargs))
+    if value.shape != out.shape:
+        raise ShapeError(
+            f"output parameter for {handler.name} has shape {out.shape}, but the result has shape "
+            f"{value.shape}",
+            source_location(),
+        )
+    store(out, value, handler.name)
+    return out
 
 
-def _mark_views(bases: tuple[Any, ...], result: Any) -> None:
-    if any(hasattr(base, "_viewed") for base in bases):
-        parts = result if isinstance(result, (list, tuple)) else (result,)
-        for array in (*bases, *parts):
-            if hasattr(array, "_viewed"):
-                array._viewed = True
+def _made_from(result: Any, args: Sequence[Any]) -> Any:
+    """What users get: of operands in another order than row-major, in one that is not known."""
+    made = wrap(result)
+    if isinstance(result, Value) and result.ndim > 1 and not all(map(is_ordered, args)):
+        made._storage.strides = None
+    return made
+
+
+_ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum})
+
+
+def _common_cast(name: str, operand: Any, out: Handle) -> DType:
+    dtype = traced(operand).dtype
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise cannot_cast(f"{name} input", dtype, out.dtype, "same_kind")
+    return out.dtype
+
+
+def _by_keyword(
+    function: Callable[..., Any],
+    handler: Handler,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[Any, ...]:
+    """The arguments by position; what is behind those that we take so goes to the keywords."""
+    limit = handler.positional
+    assert limit is not None
+    try:
+        names = list(inspect.signature(function).parameters)
+    except ValueError:
+        names = []
+    for i, value in enumerate(args[limit:], start=limit):
+        if i < len(names):
+            kwargs.setdefault(names[i], value)
+        elif value is not None:
+            raise unsupported(
+                f"positional argument {i + 1} of {handler.name}", "give what follows it by keyword"
+            )
+    return args[:limit]
+
+
+# -- Results that are written into arrays ------------------------------------------------------
+
+
+def cannot_cast(what: str, source: DType, target: DType, casting: str) -> DTypeError:
+    """NumPy's error for a result that does not fit its output."""
+    return DTypeError(
+        f"Cannot cast {what} from {source!r} to {target!r} with casting rule {casting!r}",
+        source_location(),
+    )
+
+
+def require_output(out: Any, name: str) -> None:
+    """Raises unless results can be written into `out`."""
+    if not isinstance(out, Handle):
+        raise ConversionError(
+            f"the result of {name} is traced, and cannot be written into a concrete NumPy array; "
+            "make the array inside the function with gradopt.numpy.zeros, empty or array, or write "
+            "`a = a + b` for `a += b`",
+            source_location(),
+        )
+    out._require_writable(f"out= of {name}", "copy it first (`x = x.copy()`)")
+    if out._is_scalar:
+        raise DTypeError("return arrays must be of ArrayType", source_location())
+
+
+def store(out: Handle, value: Value, name: str, casting: Any = "same_kind") -> None:
+    """Writes a result, which has the shape of `out`.
+
+    Raises:
+        DTypeError: the dtypes do not fit.
+    """
+    if not np.can_cast(value.dtype, out.dtype, casting):
+        raise cannot_cast(f"{name} output", value.dtype, out.dtype, casting)
+    out._write(prims.convert(value, out.dtype))
 
 
 # Keywords of ufuncs, with the values that change nothing.
 _UFUNC_KEYWORDS: dict[str, tuple[Any, ...]] = {
-    "out": (None,),
     "where": (True,),
     "casting": ("same_kind",),
     "order": ("K",),
@@ -181,15 +263,13 @@ _UFUNC_KEYWORDS: dict[str, tuple[Any, ...]] = {
 
 
 _KEYWORD_HINTS = {
-    "out": "use the result, and write `a = a + b` for `a += b` on a concrete array",
-    "where": "choose with numpy.where, of operands that are in the domain everywhere",
+    "where": "choose with numpy.where, of operands that are in the domain everywhere; with out= "
+    "it is supported",
     "dtype": "convert the operands with astype",
 }
 
 
 def _is_default(keyword: str, value: Any) -> bool:
-    if keyword == "out" and type(value) is tuple:
-        return all(part is None for part in value)
     defaults = _UFUNC_KEYWORDS.get(keyword, ())
     return any(value is d or (type(value) is str and value == d) for d in defaults)
 
@@ -197,25 +277,127 @@ def _is_default(keyword: str, value: Any) -> bool:
 def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Calls our implementation of a ufunc or of one of its methods."""
-    name = _ufunc_name(ufunc)
+    """Calls our implementation of a ufunc or of one of its methods, and gives what users get."""
     if method == "__call__":
-        for keyword, value in sorted(kwargs.items(), reverse=True):
-            if not _is_default(keyword, value):
-                raise unsupported(f"keyword {keyword}= of {name}", _KEYWORD_HINTS.get(keyword, ""))
-        return ufunc_handler(ufunc)(*inputs)
+        outputs = kwargs.pop("out", None) if kwargs else None
+        if outputs is not None:
+            if type(outputs) is not tuple:
+                outputs = (outputs,)
+            if any(out is not None for out in outputs):
+                return _into(ufunc, inputs, outputs, kwargs)
+        if kwargs:
+            _refuse_keywords(ufunc, kwargs)
+        return apply_ufunc(ufunc, inputs)
     if method == "reduce" and ufunc in REDUCTIONS:
         # ufunc.reduce reduces axis 0 by default, numpy.sum all axes.
         return call_function(REDUCTIONS[ufunc], inputs, {"axis": 0, **kwargs})
     if method == "accumulate" and ufunc in ACCUMULATIONS:
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
+    name = _ufunc_name(ufunc)
     if method == "outer" and not kwargs and ufunc in UFUNCS:
-        from gradopt.array.operands import traced
-
         left, right = traced(inputs[0]), traced(inputs[1])
-        left = left.reshape(*left.shape, *(1,) * right.ndim)
-        return UFUNCS[ufunc](left, right)
+        left = prims.reshape(left, left.shape + (1,) * right.ndim)
+        return wrap(UFUNCS[ufunc](left, right))
+    if method == "at" and not kwargs and ufunc in UFUNCS:
+        return UFUNC_METHODS["at"](ufunc, *inputs)
     raise unsupported(f"{name}.{method}", hint_for(method))
+
+
+def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
+    """The result of a ufunc; known, if all of its operands are."""
+    for value in inputs:
+        if isinstance(value, Handle) and value._storage.__class__ is Storage:
+            known = None
+            break
+    else:
+        known = _known_operands(inputs)
+    if known is not None:
+        with np.errstate(all="ignore"):
+            result = ufunc(*known)
+        if type(result) is np.ndarray and result.dtype in SUPPORTED:
+            return known_array(result)
+        if isinstance(result, np.generic) and result.dtype in SUPPORTED:
+            return result
+    result = ufunc_handler(ufunc)(*inputs)
+    if ufunc.signature is not None:
+        return _made_from(result, inputs)
+    return in_memory_order(result, inputs)
+
+
+def _known_operands(inputs: tuple[Any, ...]) -> list[Any] | None:
+    known: list[Any] = []
+    for value in inputs:
+        if isinstance(value, Handle):
+            value = value._known()
+        elif type(value) in (list, tuple) and is_traced(value):
+            return None
+        if value is None:
+            return None
+        known.append(value)
+    return known if any(isinstance(value, Handle) for value in inputs) else None
+
+
+def _refuse_keywords(ufunc: np.ufunc, kwargs: dict[str, Any]) -> None:
+    for keyword, value in sorted(kwargs.items(), reverse=True):
+        if not _is_default(keyword, value):
+            raise unsupported(
+                f"keyword {keyword}= of {_ufunc_name(ufunc)}", _KEYWORD_HINTS.get(keyword, "")
+            )
+
+
+def _into(
+    ufunc: np.ufunc, inputs: tuple[Any, ...], outputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """A ufunc whose results are written into arrays."""
+    casting, where = kwargs.pop("casting", "same_kind"), kwargs.pop("where", True)
+    _refuse_keywords(ufunc, kwargs)
+    name = f"ufunc {ufunc.__name__!r}"
+    given = [out for out in outputs if out is not None]
+    for out in given:
+        require_output(out, _ufunc_name(ufunc))
+    mask = None if where is True else prims.convert(traced(where), BOOL)
+    if mask is not None:
+        inputs = tuple([_harmless(ufunc, value, mask) for value in inputs])
+    results = ufunc_handler(ufunc)(*inputs)
+    values: list[Value] = list(results) if isinstance(results, tuple) else [results]
+    shape = values[0].shape
+    if shape != given[0].shape:
+        shape = prims.broadcast_shapes(shape, given[0].shape)
+    if mask is not None:
+        shape = prims.broadcast_shapes(shape, mask.shape)
+    for out in given:
+        if out.shape != shape:
+            raise ShapeError(
+                f"non-broadcastable output operand with shape {out.shape} doesn't match the "
+                f"broadcast shape {shape}",
+                source_location(),
+            )
+    returned: list[Any] = []
+    for value, out in zip(values, outputs, strict=True):
+        if out is None:
+            if mask is not None:
+                raise unsupported(f"where= of {name} with one out= of several")
+            returned.append(wrap(value))
+            continue
+        if mask is not None:
+            if not np.can_cast(value.dtype, out.dtype, casting):
+                raise cannot_cast(f"{name} output", value.dtype, out.dtype, casting)
+            value = prims.select(mask, prims.convert(value, out.dtype), out._read())
+        store(out, prims.broadcast_to(value, out.shape), name, casting)
+        returned.append(out)
+    return returned[0] if len(returned) == 1 else tuple(returned)
+
+
+def _harmless(ufunc: np.ufunc, operand: Any, mask: Value) -> Any:
+    """An operand that is in the ufunc's domain where it is not evaluated.
+
+    Otherwise a derivative of infinity there, times zero, would be NaN.
+    """
+    if np.ndim(operand) == 0 or isinstance(operand, (list, tuple)):
+        return operand
+    value = traced(operand)
+    inside = 2 if ufunc is np.arccosh or value.dtype.kind != "f" else 0.5
+    return wrap(prims.select(mask, value, prims.scalar(inside, value.dtype)))
 
 
 def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""NumPy's indexing rules on traced arrays.
+"""NumPy's indexing rules on traced arrays, reading and writing.
 
-Basic indices become a static slice, a reversal and a reshape; traced integers a dynamic slice;
-integer arrays and concrete boolean masks a gather. A concrete index is checked against the
-bounds while tracing, a traced one when the compiled code has run (see `gradopt.ir.checks`).
+Basic indices and traced integers give a window on the storage; integer arrays and concrete boolean
+masks a gather or scatter in one; a mask that is assigned one value a selection. A concrete index is
+checked against the bounds while tracing, a traced one when the compiled code has run (see
+`gradopt.ir.checks`).
 """
 
 from __future__ import annotations
@@ -13,48 +14,114 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, Storage, array_of, wrap
+from gradopt.array.operands import is_traced, listed, traced
+from gradopt.array.views import NEW_AXIS, Window
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
-from gradopt.errors import ConversionError, TraceIndexError
+from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_in_bounds
-from gradopt.ir.prims import scalar
+from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)
 
 
-def getitem(x: Tracer, index: Any) -> Tracer:
-    """`x[index]`.
+def getitem(x: Handle, index: Any) -> Any:
+    """`x[index]`: a view, a scalar, or a copy, as NumPy's.
 
     Raises:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
         ConversionError: the index is a traced boolean mask, or a traced slice bound.
     """
-    parts, gap = _expand(x, index if isinstance(index, tuple) else (index,))
-    if any(_is_array(part) for part in parts):
-        return _advanced(x, parts, gap)
-    result = _basic(x, parts)
-    if result is x:
-        result = x._alias()
-    if result.ndim:
-        x._viewed = result._viewed = True
-    return result
+    entries = index if isinstance(index, tuple) else (index,)
+    parts, gap = _expand(x.shape, entries)
+    if _has_arrays(parts):
+        return wrap(_Selection(x, parts, gap).get())
+    part = _basic(x, parts)
+    if part.shape or gap is not None:
+        return part
+    if part._storage.__class__ is not Storage:
+        known = part._known()
+        if known is not None:
+            return known[()]
+    return wrap(part._read())
+
+
+def elements(x: Value, index: Any) -> Value:
+    """The value of `x[index]`."""
+    return traced(getitem(array_of(x), index))
+
+
+def setitem(x: Handle, index: Any, value: Any) -> None:
+    """`x[index] = value`; where positions repeat, the last value stays.
+
+    Raises:
+        TraceIndexError: a concrete index is out of bounds, or no index at all.
+        ConversionError: values for the elements of a traced mask, or a traced slice bound.
+        MutationError: the array is an argument.
+        ShapeError: the value does not broadcast to the elements.
+    """
+    x._require_writable(
+        "an assignment to elements", "assign to a copy (`x = x.copy()`), and return it"
+    )
+    entries = index if isinstance(index, tuple) else (index,)
+    if _assign_masked(x, entries, value):
+        return
+    parts, gap = _expand(x.shape, entries)
+    if _has_arrays(parts):
+        _Selection(x, parts, gap).put(value)
+        return
+    part = _basic(x, parts)
+    if not part.shape and gap is None and np.ndim(listed(value)):
+        raise ShapeError("setting an array element with a sequence.", source_location())
+    assign(part, value)
+
+
+def assign(x: Handle, value: Any) -> None:
+    """Writes values, converted and broadcast, to all elements."""
+    if x._shares_elements(value):
+        return
+    x._write(fit(value, x.shape, x.dtype))
+
+
+def fit(value: Any, shape: Shape, dtype: Any) -> Value:
+    """What is assigned, converted and broadcast as NumPy does it."""
+    part = traced(value, dtype)
+    if part.shape == shape:
+        return part
+    extents = part.shape
+    while len(extents) > len(shape) and extents[0] == 1:
+        extents = extents[1:]
+    pairs = zip(extents[::-1], shape[::-1], strict=False)
+    if len(extents) > len(shape) or any(a not in (1, b) for a, b in pairs):
+        raise ShapeError(
+            f"could not broadcast input array from shape {part.shape} into shape {shape}",
+            source_location(),
+        )
+    return prims.broadcast_to(prims.reshape(part, extents), shape)
+
+
+def _has_arrays(parts: list[Any]) -> bool:
+    for part in parts:
+        if part.__class__ is not int and part.__class__ is not slice and _is_array(part):
+            return True
+    return False
 
 
 def _is_array(part: Any) -> bool:
-    return isinstance(part, (Tracer, np.ndarray)) and part.ndim > 0
+    return isinstance(part, (Value, np.ndarray)) and part.ndim > 0
 
 
 def _is_scalar(part: Any) -> bool:
-    return isinstance(part, (int, Tracer, np.ndarray)) and not _is_array(part)
+    return isinstance(part, (int, Value, np.ndarray)) and not _is_array(part)
 
 
 def _error(message: str) -> TraceIndexError:
     return TraceIndexError(message, source_location())
 
 
-def _expand(x: Tracer, index: tuple[Any, ...]) -> tuple[list[Any], int | None]:
+def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None]:
     """The index with one entry for each dimension, and None for each new one.
 
     With it the place of the ellipsis, which parts the entries around it even where it stands for
@@ -66,49 +133,57 @@ def _expand(x: Tracer, index: tuple[Any, ...]) -> tuple[list[Any], int | None]:
     ellipsis: int | None = None
     consumed = 0
     for entry in index:
-        if entry is None:
+        if entry.__class__ is int or entry.__class__ is slice:
+            consumed += 1
+            parts.append(entry)
+        elif entry is None:
             parts.append(None)
         elif entry is Ellipsis:
             if ellipsis is not None:
                 raise _error("an index can only have a single ellipsis ('...')")
             ellipsis = len(parts)
         else:
-            new = _entry(entry, x, consumed)
+            new = _entry(entry, shape, consumed)
             consumed += len(new)
             parts.extend(new)
-    if consumed > x.ndim:
+    if consumed > len(shape):
         raise _error(
-            f"too many indices for array: array is {x.ndim}-dimensional, "
+            f"too many indices for array: array is {len(shape)}-dimensional, "
             f"but {consumed} were indexed"
         )
-    missing = [_ALL] * (x.ndim - consumed)
+    missing = [_ALL] * (len(shape) - consumed)
     place = len(parts) if ellipsis is None else ellipsis
     return parts[:place] + missing + parts[place:], ellipsis
 
 
-def _entry(entry: Any, x: Tracer, dimension: int) -> list[Any]:
+def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
     if isinstance(entry, slice):
         return [entry]
-    if isinstance(entry, Tracer):
+    if isinstance(entry, Handle):
+        known = entry._known()
+        if known is not None:
+            return _entry(known, shape, dimension)
         if entry.dtype == BOOL:
             raise ConversionError(
                 "the shape of a selection by a traced boolean mask is not known while tracing; "
                 "use numpy.where(mask, x, value), and reductions with where=mask",
                 source_location(),
             )
+        entry = entry._read()
+    if isinstance(entry, Value):
         if entry.dtype.kind != "i":
             raise _error(f"arrays used as indices must be of integer type, not {entry.dtype}")
         return [prims.convert(entry, INT64)]
     if isinstance(entry, (bool, np.bool_)):
         raise _error("a single bool as index is not supported")
     if isinstance(entry, (list, tuple, range, np.ndarray)):
-        if prims.is_traced(entry):
-            return _entry(prims.as_traced(entry), x, dimension)
+        if is_traced(entry):
+            return _entry(traced(entry), shape, dimension)
         array = prims.concrete(entry)
         if array.size == 0 and not isinstance(entry, np.ndarray):
             array = array.astype(np.int64)
         if array.dtype == BOOL:
-            expected = x.shape[dimension : dimension + array.ndim]
+            expected = shape[dimension : dimension + array.ndim]
             if array.shape != expected:
                 raise _error(
                     f"boolean index of shape {array.shape} does not match "
@@ -134,58 +209,58 @@ def _checked(value: int, size: int, axis: int) -> int:
     return value + size if value < 0 else value
 
 
-def _wrapped(index: Tracer, size: int, axis: int) -> Tracer:
-    """A traced index, checked and made non-negative."""
-    require_in_bounds(index, size, axis)
-    return prims.select(index < scalar(0, INT64), index + scalar(size, INT64), index)
+def _wrapped(index: Value, size: int, axis: int) -> Value:
+    """A traced index, checked and made non-negative; once for each index and size."""
+    known = prims.scope().wrapped
+    key = (index.ssa, size)
+    found = known.get(key)
+    if found is None:
+        require_in_bounds(index, size, axis)
+        found = known[key] = prims.select(index < 0, index + size, index)
+    return found
 
 
-def _basic(x: Tracer, parts: list[Any]) -> Tracer:
-    """Slices, integers and None."""
-    offsets: list[int] = []
-    sizes: list[int] = []
-    strides: list[int] = []
-    backwards: list[int] = []
-    dynamic: dict[int, Tracer] = {}
-    shape: list[int] = []
-    axis = 0
+def _basic(x: Handle, parts: list[Any]) -> Handle:
+    """Slices, integers and None: a view."""
+    views, window = x._window()
+    below = window.axes
+    ranges = list(window.ranges)
+    axes: list[int] = []
+    place = 0
     for part in parts:
         if part is None:
-            shape.append(1)
+            axes.append(-1)
             continue
-        extent = x.shape[axis]
-        offset, size, stride = 0, extent, 1
-        if isinstance(part, slice):
+        axis = below[place]
+        shown = ranges[axis] if axis >= 0 else NEW_AXIS
+        extent = shown.length
+        if part.__class__ is slice:
+            axes.append(axis)
             if not (part.start is None and part.stop is None and part.step is None):
-                offset, size, stride = _slice_range(part, extent)
-                if stride < 0:
-                    backwards.append(axis)
-                    offset, stride = offset + (size - 1) * stride, -stride
-            shape.append(size)
-        elif isinstance(part, int):
-            offset, size = _checked(part, extent, axis), 1
+                start, count, step = _slice_range(part, extent)
+                if (start, count, step) != (0, extent, 1):
+                    if axis < 0:
+                        # None of the elements along a new dimension: a window on the window.
+                        return _basic(x._opaque(), parts)
+                    ranges[axis] = shown.part(start, count, step)
+        elif part.__class__ is int:
+            index = _checked(part, extent, place)
+            if extent > 1:
+                ranges[axis] = shown.part(index, 1)
         else:
             if not extent:
-                raise _error(f"index into axis {axis} with size 0")
-            dynamic[axis] = _wrapped(part, extent, axis)
-        offsets.append(offset)
-        sizes.append(size)
-        strides.append(stride)
-        axis += 1
-    x = prims.slice_(x, offsets, sizes, strides)
-    x = prims.reverse(x, backwards)
-    if dynamic:
-        zero = scalar(0, INT64)
-        starts = [dynamic.get(i, zero) for i in range(x.ndim)]
-        x = prims.dynamic_slice(
-            x, starts, [1 if i in dynamic else n for i, n in enumerate(x.shape)]
-        )
-    return prims.reshape(x, tuple(shape))
+                raise _error(f"index into axis {place} with size 0")
+            index = _wrapped(part, extent, place)
+            if extent > 1:
+                ranges[axis] = shown.at(index)
+        place += 1
+    return x._through(views, Window(window.base, tuple(ranges), tuple(axes), window.writable))
 
 
 def _slice_range(part: slice, extent: int) -> tuple[int, int, int]:
     """Offset, number of elements and step of a slice."""
-    if prims.is_traced(part.start, part.stop, part.step):
+    bounds = (part.start, part.stop, part.step)
+    if any(isinstance(bound, Handle) and bound._known() is None for bound in bounds):
         raise ConversionError(
             "a bound of a slice is traced, so the size of the result is not known; use a "
             "constant or static_argnums, or select elements with numpy.where",
@@ -196,34 +271,80 @@ def _slice_range(part: slice, extent: int) -> tuple[int, int, int]:
     return (start, size, step) if size else (0, 0, 1)
 
 
-def _advanced(x: Tracer, parts: list[Any], gap: int | None) -> Tracer:
-    """Integer arrays, with slices, None and integers beside them."""
-    places = [i for i, part in enumerate(parts) if _is_array(part) or _is_scalar(part)]
-    adjacent = places == list(range(places[0], places[-1] + 1))
-    if gap is not None and places[0] < gap <= places[-1]:
-        adjacent = False
-    # Slices and None first; the indexed dimensions stay whole.
-    x_indexed = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
-    sizes = [x_indexed.shape[i] for i in places]
-    rest = [i for i in range(x_indexed.ndim) if i not in places]
-    axes = [sum(part is not None for part in parts[:i]) for i in places]
-    indices = _index_rows([parts[i] for i in places], sizes, axes)
-    front = prims.transpose(x_indexed, [*places, *rest])
-    result = prims.gather(front, indices)
-    count = indices.ndim - 1
-    if not adjacent:
-        return result
-    before = sum(1 for i in rest if i < places[0])
-    order = [*range(count, count + before), *range(count), *range(count + before, result.ndim)]
-    return prims.transpose(result, order)
+class _Selection:
+    """Integer arrays, with slices, None and integers beside them.
+
+    The elements of `x` that slices and None leave are put in front by their indexed dimensions, so
+    that rows of indices point at slices of them.
+    """
+
+    def __init__(self, x: Handle, parts: list[Any], gap: int | None) -> None:
+        places = [i for i, part in enumerate(parts) if _is_array(part) or _is_scalar(part)]
+        adjacent = places == list(range(places[0], places[-1] + 1))
+        if gap is not None and places[0] < gap <= places[-1]:
+            adjacent = False
+        # Slices and None first; the indexed dimensions stay whole.
+        self._x = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
+        sizes = [self._x.shape[i] for i in places]
+        rest = [i for i in range(self._x.ndim) if i not in places]
+        axes = [sum(part is not None for part in parts[:i]) for i in places]
+        rows = _index_rows([parts[i] for i in places], sizes, axes)
+        self._concrete = rows if isinstance(rows, np.ndarray) else None
+        self._rows = prims.as_value(rows)
+        self._to_front = [*places, *rest]
+        count = self._rows.ndim - 1
+        before = sum(1 for i in rest if i < places[0]) if adjacent else 0
+        rank = count + len(rest)
+        # Dimensions of the result, by their places where the rows come first.
+        self._order = [*range(count, count + before), *range(count), *range(count + before, rank)]
+
+    def get(self) -> Value:
+        """The elements."""
+        return prims.transpose(prims.gather(self._front(), self._rows), self._order)
+
+    def _updates(self, value: Any) -> Value:
+        rest = [self._x.shape[i] for i in self._to_front[self._rows.shape[-1] :]]
+        shape = (*self._rows.shape[:-1], *rest)
+        part = fit(value, tuple([shape[i] for i in self._order]), self._x.dtype)
+        return prims.transpose(part, np.argsort(self._order).tolist())
+
+    def put(self, value: Any) -> None:
+        """Replaces the elements; where positions repeat, the last value stays."""
+        unique = self._concrete is not None and _rows_differ(self._concrete)
+        self._write(prims.scatter(self._front(), self._rows, self._updates(value), unique))
+
+    def add(self, value: Any) -> None:
+        """Adds to the elements; where positions repeat, all values."""
+        self._write(prims.scatter_add(self._front(), self._rows, self._updates(value)))
+
+    def _front(self) -> Value:
+        return prims.transpose(self._x._read(), self._to_front)
+
+    def _write(self, front: Value) -> None:
+        self._x._write(prims.transpose(front, np.argsort(self._to_front).tolist()))
 
 
-def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Tracer:
+def _rows_differ(rows: np.ndarray[Any, Any]) -> bool:
+    flat = rows.reshape(-1, rows.shape[-1])
+    return len(np.unique(flat, axis=0)) == len(flat)
+
+
+def add_at(x: Handle, index: Any, value: Any) -> None:
+    """Adds to the elements at `index`; where positions repeat, all values."""
+    parts, gap = _expand(x.shape, index if isinstance(index, tuple) else (index,))
+    if _has_arrays(parts):
+        _Selection(x, parts, gap).add(value)
+    else:
+        part = _basic(x, parts)
+        part._write(part._read() + fit(value, part.shape, part.dtype))
+
+
+def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Any:
     """The rows of `grad.gather`: broadcast indices side by side, non-negative."""
     shape = prims.broadcast_shapes(*[np.shape(entry) for entry in entries])
     columns: list[Any] = []
     for entry, size, axis in zip(entries, sizes, axes, strict=True):
-        if isinstance(entry, Tracer):
+        if isinstance(entry, Value):
             if not size and prims.size_of(shape):
                 raise _error(f"index into axis {axis} with size 0")
             columns.append(_wrapped(entry, size, axis))
@@ -233,8 +354,67 @@ def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Tracer
         if prims.size_of(shape) and wrong.any():
             _checked(int(values[wrong].flat[0]), size, axis)
         columns.append(np.where(values < 0, values + size, values))
-    if not prims.is_traced(*columns):
-        rows = np.stack([np.broadcast_to(column, shape) for column in columns], -1)
-        return prims.as_traced(rows, INT64)
-    traced = [prims.broadcast_to(prims.as_traced(column, INT64), shape) for column in columns]
-    return prims.concatenate([prims.reshape(column, (*shape, 1)) for column in traced], len(shape))
+    if not is_traced(*columns):
+        return np.stack([np.broadcast_to(column, shape) for column in columns], -1)
+    traced_columns = [prims.broadcast_to(prims.as_value(c, INT64), shape) for c in columns]
+    return prims.concatenate(
+        [prims.reshape(column, (*shape, 1)) for column in traced_columns], len(shape)
+    )
+
+
+def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
+    """`x[mask] = value` by selection, where each selected element gets the same value.
+
+    Returns whether it is such an assignment: one boolean array, with slices beside it.
+    """
+    masks = [i for i, entry in enumerate(entries) if _is_mask(entry)]
+    if len(masks) != 1:
+        return False
+    place = masks[0]
+    others = [*entries[:place], *entries[place + 1 :]]
+    if not all(part is None or part is Ellipsis or isinstance(part, slice) for part in others):
+        return False
+    mask = traced(entries[place])
+    # The mask's dimensions stay whole.
+    whole_index = (*entries[:place], *[_ALL] * mask.ndim, *entries[place + 1 :])
+    parts, _ = _expand(x.shape, whole_index)
+    first = place
+    if Ellipsis in entries[:place]:
+        first += len(parts) - len(whole_index)
+    part = _basic(x, parts)
+    expected = part.shape[first : first + mask.ndim]
+    if mask.shape != expected:
+        raise _error(
+            f"boolean index of shape {mask.shape} does not match the indexed shape {expected}"
+        )
+    behind = part.ndim - first - mask.ndim
+    new = traced(value, x.dtype)
+    if new.ndim > behind:
+        # A dimension of its own for the selected elements, or none: of size 1 if they are equal.
+        extents = new.shape
+        if extents[new.ndim - behind - 1] != 1:
+            if isinstance(entries[place], Handle) and entries[place]._known() is None:
+                raise ConversionError(
+                    "the number of elements that a traced boolean mask selects is not known while "
+                    "tracing, so they can only be assigned one value; use "
+                    "numpy.where(mask, values, x) with values of x's shape",
+                    source_location(),
+                )
+            return False
+        before = new.ndim - behind - 1
+        new = prims.reshape(
+            new, (*extents[:before], *[1] * mask.ndim, *extents[new.ndim - behind :])
+        )
+    mask = prims.reshape(mask, mask.shape + (1,) * behind)
+    new = fit(new, part.shape, part.dtype)
+    part._write(prims.select(mask, new, part._read()))
+    return True
+
+
+def _is_mask(entry: Any) -> bool:
+    if isinstance(entry, (Handle, np.ndarray)):
+        return entry.dtype == BOOL and entry.ndim > 0
+    if type(entry) is list and not is_traced(entry):
+        array = np.asarray(entry)
+        return array.dtype == BOOL and array.size > 0
+    return False

@@ -7,17 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, Storage
 from gradopt.base.dtypes import WEAK_TYPES, DType, result_type, supported
 from gradopt.base.location import source_location
-from gradopt.errors import ShapeError
+from gradopt.errors import KeywordError, ShapeError, UnsupportedError
 from gradopt.ir import prims
+from gradopt.ir.values import Shape, Value
+
+
+def is_traced(*values: Any) -> bool:
+    """Whether a value is traced, or a list or tuple that holds a traced one."""
+    return any(
+        isinstance(value, (Handle, Value)) or (type(value) in (list, tuple) and is_traced(*value))
+        for value in values
+    )
 
 
 def promotion_kind(value: Any) -> Any:
     """What NumPy's promotion sees: a dtype, or the type of a Python scalar."""
-    if value.__class__ is Tracer:
+    if isinstance(value, Handle):
         return WEAK_TYPES[value.dtype.kind] if value._weak else value.dtype
+    if value.__class__ is Value:
+        return value.dtype
     kind = type(value)
     if kind is float or kind is int or kind is bool:
         return kind
@@ -33,19 +44,73 @@ def array_kind(value: Any) -> DType:
 def listed(value: Any) -> Any:
     """A list or tuple operand as an array, traced if an element is."""
     if type(value) in (list, tuple):
-        if prims.is_traced(*value):
-            return array(value)
+        if is_traced(*value):
+            return nested(value)
         return prims.concrete(value)
     return value
 
 
-def traced(value: Any) -> Tracer:
-    """An operand of a function that is not a ufunc: a list or a number becomes an array."""
-    x = prims.as_traced(listed(value))
-    return x._alias() if x._weak else x
+def traced(value: Any, dtype: DType | None = None) -> Value:
+    """The value of an operand, converted to `dtype` if given.
+
+    Args:
+        value: an array, a number, or a nested list of such; traced, concrete or both.
+        dtype: the dtype to convert to.
+    """
+    if isinstance(value, Handle):
+        value = value._read()
+        if dtype is None or value.dtype is dtype:
+            return value
+        return prims.convert(value, dtype)
+    if type(value) in (list, tuple):
+        value = listed(value)
+    return prims.as_value(value, dtype)
 
 
-def array(value: Any, dtype: Any = None) -> Tracer:
+def handle_of(value: Any) -> Handle:
+    """The operand of a function that gives views: of a concrete array, which is not ours to change.
+
+    A number or a list becomes an array of its own.
+    """
+    if isinstance(value, Handle):
+        return value
+    argument = "a concrete array" if isinstance(value, np.ndarray) else None
+    return Handle.facade(Storage(traced(value), argument, scalar=np.isscalar(value)))
+
+
+def checked_order(order: Any) -> str:
+    """An order of elements in memory: C, F, A or K.
+
+    Raises:
+        KeywordError: it is another one.
+    """
+    name = "C" if order is None else order.upper() if isinstance(order, str) else order
+    if name not in ("C", "F", "A", "K"):
+        raise KeywordError(
+            f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})", source_location()
+        )
+    return name
+
+
+def known_order(shape: Shape, order: Any, name: str) -> str:
+    """In which order, C or F, a function takes the elements.
+
+    Raises:
+        UnsupportedError: it is the order in memory, which of arguments is not known.
+    """
+    order = checked_order(order)
+    if order in ("A", "K"):
+        if sum(size != 1 for size in shape) > 1 and 0 not in shape:
+            raise UnsupportedError(
+                f"order={order!r} of {name} is not supported on traced arrays: NumPy's answer "
+                "depends on how the array lies in memory; use C or F",
+                source_location(),
+            )
+        return "C"
+    return order
+
+
+def nested(value: Any, dtype: Any = None) -> Value:
     """The traced array of a nested list with traced elements, as `numpy.array` would make it.
 
     Raises:
@@ -65,11 +130,11 @@ def _collect_kinds(value: Any, kinds: list[Any]) -> None:
         kinds.append(array_kind(value))
 
 
-def _nested(value: Any, dtype: DType) -> Tracer:
+def _nested(value: Any, dtype: DType) -> Value:
     if not isinstance(value, (list, tuple)):
-        return prims.as_traced(value, dtype)
-    if not prims.is_traced(*value):
-        return prims.as_traced(prims.concrete(value), dtype)
+        return traced(value, dtype)
+    if not is_traced(*value):
+        return prims.as_value(prims.concrete(value), dtype)
     parts = [_nested(part, dtype) for part in value]
     if any(part.shape != parts[0].shape for part in parts):
         shapes = sorted({str(part.shape) for part in parts})

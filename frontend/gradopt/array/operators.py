@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradopt.array.dispatch import call_function, ufunc_handler
-from gradopt.base.location import source_location
-from gradopt.errors import DTypeError, MutationError, ShapeError, UnsupportedError
+from gradopt.array.dispatch import apply_ufunc, call_function, call_ufunc, ufunc_handler
+from gradopt.array.handle import Handle
+from gradopt.array.handle import python_number as number_of
+from gradopt.base.dtypes import INT64
+from gradopt.ir import prims
 
 if TYPE_CHECKING:
     from gradopt.array.tracer import Tracer
@@ -56,15 +58,15 @@ def reflected(ufunc: np.ufunc) -> Any:
 
 def apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     """Applies a ufunc as Python's operator: of two Python numbers the result is one."""
-    weak = is_weak(left) and is_weak(right)
-    if weak and ufunc in _ARITHMETIC:
-        left, right = python_number(left), python_number(right)
-    result = ufunc_handler(ufunc)(left, right)
-    if weak:
+    if is_weak(left) and is_weak(right):
+        if ufunc in _ARITHMETIC:
+            left, right = python_number(left), python_number(right)
+        result = ufunc_handler(ufunc)(left, right)
         # Arithmetic of Python numbers gives Python numbers.
-        for part in result if isinstance(result, tuple) else (result,):
-            part._weak = True
-    return result
+        if isinstance(result, tuple):
+            return tuple([number_of(part) for part in result])
+        return number_of(result)
+    return apply_ufunc(ufunc, (left, right))
 
 
 # Python's bools are integers here; NumPy's are not.
@@ -77,9 +79,8 @@ def python_number(value: Any) -> Any:
     """A Python number as arithmetic takes it: bools are integers."""
     if isinstance(value, bool):
         return int(value)
-    if not isinstance(value, (int, float)) and value.dtype.kind == "b":
-        value = value.astype(np.int64)
-        value._weak = True
+    if isinstance(value, Handle) and value.dtype.kind == "b":
+        return number_of(prims.convert(value._read(), INT64))
     return value
 
 
@@ -88,13 +89,18 @@ def is_weak(value: Any) -> bool:
     return type(value) in (bool, int, float) or getattr(value, "_weak", False)
 
 
-def inplace(ufunc: np.ufunc) -> Any:
-    """The in-place operator of a ufunc; 0-d arrays are NumPy scalars, which never change."""
+def inplace(ufunc: np.ufunc, symbol: str) -> Any:
+    """The in-place operator of a ufunc; scalars never change: a new one takes their place."""
+    action = f"the in-place {ufunc.__name__}"
+    advice = f"write `x = x {symbol} y` to make a new array"
 
     def apply(array: Tracer, other: Any) -> Any:
-        if not array.shape:
+        if defers(other):
+            return NotImplemented
+        if array._is_scalar:
             return apply_operator(ufunc, array, other)
-        return _update(ufunc, array, apply_operator(ufunc, array, other))
+        array._require_writable(action, advice)
+        return call_ufunc(ufunc, "__call__", (array, other), {"out": (array,)})
 
     return apply
 
@@ -103,45 +109,8 @@ def unary(ufunc: np.ufunc) -> Any:
     """The unary operator of a ufunc."""
 
     def apply(array: Tracer) -> Any:
-        weak = array._weak
-        result = ufunc_handler(ufunc)(python_number(array) if weak else array)
-        result._weak = weak
-        return result
+        if array._weak:
+            return number_of(ufunc_handler(ufunc)(python_number(array)))
+        return apply_ufunc(ufunc, (array,))
 
     return apply
-
-
-def _update(ufunc: np.ufunc, array: Tracer, result: Tracer) -> Tracer:
-    """`x += y` on an array that nobody else can see: the handle gets a new value."""
-    from gradopt.ir.trace import current_scope
-
-    symbol = f"in-place {ufunc.__name__}"
-    if array._argument is not None:
-        raise MutationError(
-            f"the {symbol} changes the argument {array._argument}; write `x = x + y` to make "
-            "a new array",
-            source_location(),
-        )
-    if array._scope is not current_scope():
-        raise UnsupportedError(
-            f"{symbol} on an array of an enclosing function is not supported", source_location()
-        )
-    if array._viewed:
-        raise UnsupportedError(
-            f"{symbol} on an array that is a view, or that has views, is not supported; "
-            "write `x = x + y` to make a new array",
-            source_location(),
-        )
-    if result.shape != array.shape:
-        raise ShapeError(
-            f"non-broadcastable output operand with shape {array.shape} doesn't match the "
-            f"broadcast shape {result.shape}",
-            source_location(),
-        )
-    if not np.can_cast(result.dtype, array.dtype, "same_kind"):
-        raise DTypeError(
-            f"cannot cast the result of {symbol} from {result.dtype} to {array.dtype}",
-            source_location(),
-        )
-    array._value = result.astype(array.dtype)._value
-    return array

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The traced array: a handle on an SSA value that behaves like a NumPy array."""
+"""The traced array: a handle on a storage that behaves like a NumPy array."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
-from mlir import ir
 
 from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
+from gradopt.array.flat import Flat
+from gradopt.array.handle import Handle, array_of, in_memory_order, python_number
+from gradopt.array.indexing import assign, getitem, setitem
+from gradopt.array.operands import checked_order
 from gradopt.array.operators import (
     apply_operator,
     defers,
@@ -19,20 +22,14 @@ from gradopt.array.operators import (
     reflected,
     unary,
 )
-from gradopt.base.location import source_location
-from gradopt.errors import (
-    BranchError,
-    ConversionError,
-    LeakedTracerError,
-    MutationError,
-)
-from gradopt.ir.context import shape_and_dtype
-
-if TYPE_CHECKING:
-    from gradopt.ir.trace import Scope
+from gradopt.base.dtypes import INT64, require_cast, supported
+from gradopt.base.location import source_location, user_instruction
+from gradopt.errors import BranchError, ConversionError, LeakedTracerError
+from gradopt.ir import prims
+from gradopt.ir.trace import leak_message
 
 
-class Tracer:
+class Tracer(Handle):
     """A traced array.
 
     Attributes:
@@ -40,51 +37,13 @@ class Tracer:
         dtype: the NumPy dtype.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_argument",
-        "_location",
-        "_scope",
-        "_value",
-        "_viewed",
-        "_weak",
-        "dtype",
-        "shape",
-    )
+    __slots__ = ()
 
     __array_priority__ = 1000.0
     __hash__ = None  # pyright: ignore[reportAssignmentType]
 
-    def __init__(
-        self,
-        scope: Scope,
-        value: ir.Value,
-        location: ir.Location,
-        *,
-        weak: bool = False,
-        argument: str | None = None,
-    ) -> None:
-        self._scope = scope
-        self._value = value
-        self._location = location
-        self._weak = weak  # A Python number, for NumPy's promotion.
-        self._argument = argument  # Path of the user's argument this is.
-        self._viewed = False  # Whether it shares memory with another handle, in NumPy.
-        self.shape, self.dtype = shape_and_dtype(value.type)
-
-    def _alias(self) -> Tracer:
-        """Another handle on the value; always an array, never a Python number."""
-        return Tracer(self._scope, self._value, self._location)
-
     def _describe(self) -> str:
-        text = f"{self.dtype.name}{list(self.shape)}"
-        place = self._location
-        if self._argument is not None:
-            return f"{text} ({self._argument})"
-        if place.is_a_name() and place.child_loc.is_a_file():
-            child = place.child_loc
-            return f"{text} (made at {child.filename}:{child.start_line} in {place.name_str})"
-        return text
+        return f"{self.dtype.name}{list(self.shape)}" if self._views else self._read().describe()
 
     def __repr__(self) -> str:
         return f"Tracer<{self.dtype.name}{list(self.shape)}>"
@@ -114,28 +73,40 @@ class Tracer:
 
     def _require_open(self) -> None:
         """Raises a LeakedTracerError if the trace that made the array has ended."""
-        if not self._scope.open:
-            from gradopt.ir.trace import leak_message
+        if not self._storage.scope.open:
+            raise LeakedTracerError(leak_message(self._storage.value), source_location())
 
-            raise LeakedTracerError(leak_message(self), source_location())
-
-    def _convert(self, target: str, advice: str) -> NoReturn:
+    def _convert(self, target: str, advice: str, assigning: bool = False) -> NoReturn:
         self._require_open()
+        if assigning and user_instruction() == "STORE_SUBSCR":
+            raise ConversionError(
+                f"an assignment to elements of a concrete NumPy array uses a traced array "
+                f"{self._describe()}, whose value is known only when the compiled code runs; make "
+                "the array that is assigned to with gradopt.numpy.zeros, empty, full or array",
+                source_location(),
+            )
         raise ConversionError(
             f"a traced array {self._describe()} cannot become {target}: its value is known only "
             f"when the compiled code runs; {advice}",
             source_location(),
         )
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        known = self._known()
+        if known is not None:
+            return np.array(known, dtype)
         self._convert(
             "a NumPy array",
             "call NumPy functions on it directly, and use gradopt.numpy.array, asarray, stack, "
             "full ... where NumPy cannot dispatch, gradopt.numpy.take(a, index, axis=0) to index a "
             "concrete array",
+            assigning=True,
         )
 
-    def __bool__(self) -> NoReturn:
+    def __bool__(self) -> bool:
+        known = self._known()
+        if known is not None:
+            return bool(known)
         self._require_open()
         raise BranchError(
             f"a Python branch depends on a traced array {self._describe()}, whose value is known "
@@ -144,47 +115,52 @@ class Tracer:
             source_location(),
         )
 
-    def __float__(self) -> NoReturn:
+    def __float__(self) -> float:
+        known = self._known()
+        if known is not None:
+            return float(known)
         self._convert(
             "a Python float",
             "use numpy functions (not math), and gradopt.numpy.stack or array to make an array of "
             "such elements",
+            assigning=True,
         )
 
-    def __int__(self) -> NoReturn:
-        self._convert("a Python int", "use astype(int), or static_argnums for an argument")
+    def __int__(self) -> int:
+        known = self._known()
+        if known is not None:
+            return int(known)
+        self._convert(
+            "a Python int", "use astype(int), or static_argnums for an argument", assigning=True
+        )
 
     def __complex__(self) -> NoReturn:
         self._convert("a Python complex", "complex numbers are not supported")
 
-    def __index__(self) -> NoReturn:
+    def __index__(self) -> int:
+        known = self._known()
+        if known is not None:
+            return known.__index__()
         self._convert(
             "an index or a size",
             "index arrays with it (not lists), and make sizes static_argnums",
         )
 
-    def item(self, *args: Any) -> NoReturn:
-        """Not possible while tracing."""
+    def item(self, *args: Any) -> Any:
+        """Not possible while tracing, unless the value is known."""
+        known = self._known()
+        if known is not None:
+            return known.item(*args)
         self._convert("a Python number", "use the array itself")
 
-    def tolist(self) -> NoReturn:
-        """Not possible while tracing."""
+    def tolist(self) -> Any:
+        """Not possible while tracing, unless the value is known."""
+        known = self._known()
+        if known is not None:
+            return known.tolist()
         self._convert("a list", "iterate over the array, or use the array itself")
 
     # -- Attributes ------------------------------------------------------------------------
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        size = 1
-        for extent in self.shape:
-            size *= extent
-        return size
 
     @property
     def itemsize(self) -> int:
@@ -217,9 +193,13 @@ class Tracer:
         return call_function(np.imag, (self,), {})
 
     @property
-    def flat(self) -> NoReturn:
-        """Not supported."""
-        raise unsupported("ndarray.flat", "use ravel()")
+    def flat(self) -> Flat:
+        """The elements in row-major order, to be read and assigned."""
+        return Flat(self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        Flat(self)[...] = value
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__") or not hasattr(np.ndarray, name):
@@ -244,20 +224,10 @@ class Tracer:
         )
 
     def __getitem__(self, index: Any) -> Any:
-        from gradopt.array.indexing import getitem
-
         return getitem(self, index)
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        if self._argument is not None:
-            raise MutationError(
-                f"the function changes its argument {self._argument} in place; "
-                "make a new array instead, for example with numpy.where",
-                source_location(),
-            )
-        raise unsupported(
-            "assignment to elements", "make a new array, for example with numpy.where"
-        )
+    def __setitem__(self, index: Any, value: Any) -> None:
+        setitem(self, index, value)
 
     def __delitem__(self, index: Any) -> NoReturn:
         raise ValueError("cannot delete array elements")
@@ -273,19 +243,34 @@ class Tracer:
         copy: bool = True,
     ) -> Tracer:
         """The elements converted to `dtype`; only conversions between floats are differentiable."""
-        from gradopt.functions.shapes import astype
-
-        return astype(self, dtype, order, casting, copy)
+        checked_order(order)
+        target = supported(dtype)
+        require_cast(self.dtype, target, casting)
+        if self.dtype == target and not copy and not self._weak:
+            return self
+        value = prims.convert(self._read(), target)
+        if order != "K":
+            return call_function(np.copy, (array_of(value), order), {})
+        if not value.shape and not self._is_scalar:
+            return array_of(value)
+        return in_memory_order(value, (self,))
 
     def copy(self, order: str = "C") -> Tracer:
         """An array that does not share memory."""
         return call_function(np.copy, (self, order), {})
 
     def __copy__(self) -> Tracer:
-        return Tracer(self._scope, self._value, self._location, weak=self._weak)
+        if self._weak:
+            return python_number(self._read())
+        return self.copy()
 
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self.__copy__()
+
+    def fill(self, value: Any) -> None:
+        """Sets all elements to a scalar."""
+        self._require_writable("fill", "copy it first (`x = x.copy()`)")
+        assign(self, value)
 
     def reshape(self, *shape: Any, order: str = "C") -> Tracer:
         """As `numpy.reshape`; the shape as one tuple or several ints."""
@@ -299,7 +284,7 @@ class Tracer:
 
     def flatten(self, order: str = "C") -> Tracer:
         """A copy with one dimension."""
-        return call_function(np.ravel, (self, order), {})._alias()
+        return call_function(np.ravel, (self.copy(), order), {})
 
     def view(self, *args: Any) -> NoReturn:
         """Not supported."""
@@ -332,6 +317,10 @@ class Tracer:
         """As `numpy.compress`."""
         return call_function(np.compress, (condition, self, axis), {})
 
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """As `numpy.put`."""
+        call_function(np.put, (self, indices, values), {"mode": mode})
+
     def conj(self) -> Tracer:
         """The array itself."""
         return self
@@ -340,7 +329,7 @@ class Tracer:
 
     # -- Operators -------------------------------------------------------------------------
 
-    __add__, __radd__, __iadd__ = operator(np.add), reflected(np.add), inplace(np.add)
+    __add__, __radd__ = operator(np.add), reflected(np.add)
     __sub__, __rsub__ = operator(np.subtract), reflected(np.subtract)
     __mul__, __rmul__ = operator(np.multiply), reflected(np.multiply)
     __truediv__, __rtruediv__ = operator(np.divide), reflected(np.divide)
@@ -353,12 +342,13 @@ class Tracer:
     __xor__, __rxor__ = operator(np.bitwise_xor), reflected(np.bitwise_xor)
     __lshift__, __rlshift__ = operator(np.left_shift), reflected(np.left_shift)
     __rshift__, __rrshift__ = operator(np.right_shift), reflected(np.right_shift)
-    __isub__, __imul__ = inplace(np.subtract), inplace(np.multiply)
-    __itruediv__, __ifloordiv__ = inplace(np.divide), inplace(np.floor_divide)
-    __imod__, __ipow__ = inplace(np.remainder), inplace(np.power)
-    __imatmul__ = inplace(np.matmul)
-    __iand__, __ior__ = inplace(np.bitwise_and), inplace(np.bitwise_or)
-    __ixor__ = inplace(np.bitwise_xor)
+    __iadd__, __isub__ = inplace(np.add, "+"), inplace(np.subtract, "-")
+    __imul__, __itruediv__ = inplace(np.multiply, "*"), inplace(np.divide, "/")
+    __ifloordiv__, __imod__ = inplace(np.floor_divide, "//"), inplace(np.remainder, "%")
+    __ipow__, __imatmul__ = inplace(np.power, "**"), inplace(np.matmul, "@")
+    __iand__, __ior__ = inplace(np.bitwise_and, "&"), inplace(np.bitwise_or, "|")
+    __ixor__ = inplace(np.bitwise_xor, "^")
+    __ilshift__, __irshift__ = inplace(np.left_shift, "<<"), inplace(np.right_shift, ">>")
     __eq__ = operator(np.equal)
     __ne__ = operator(np.not_equal)
     __lt__ = operator(np.less)
@@ -382,9 +372,8 @@ class Tracer:
             raise TypeError("an array has no __round__; use numpy.round")
         if digits is None:
             # An integer of Python, of NumPy's scalars too.
-            result = call_function(np.round, (self,), {}).astype(np.int64)
-            result._weak = True
-            return result
+            rounded = call_function(np.round, (self,), {})
+            return python_number(prims.convert(rounded._read(), INT64))
         if self._weak:
             raise unsupported("round() of a Python number to decimals", "use numpy.round")
         return call_function(np.round, (self, digits), {})

@@ -6,6 +6,7 @@ A position is looked up once per call site: it is cached by code object and inst
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
 from types import CodeType, FrameType
@@ -56,6 +57,8 @@ class _Site:
 
 
 _sites: dict[int, _Site] = {}
+# Ids of code that is not the user's; `_sites` keeps it alive.
+_internal_codes: set[int] = set()
 
 
 def _site(code: CodeType) -> _Site:
@@ -63,7 +66,10 @@ def _site(code: CodeType) -> _Site:
     if site is None:
         if len(_sites) > 50_000:
             _sites.clear()
+            _internal_codes.clear()
         site = _sites[id(code)] = _Site(code)
+        if site.internal:
+            _internal_codes.add(id(code))
     return site
 
 
@@ -84,11 +90,22 @@ def source_location() -> SourceLocation | None:
     return None if frame is None else _site(frame.f_code).source(frame.f_lasti)
 
 
+def user_instruction() -> str | None:
+    """The bytecode instruction that the user's frame executes, by name."""
+    frame = _user_frame(sys._getframe(1))
+    return None if frame is None else dis.opname[frame.f_code.co_code[frame.f_lasti]]
+
+
 def mlir_location(context: ir.Context) -> ir.Location:
     """`source_location()` as an MLIR location: the function's name around file, line, column."""
     frame = sys._getframe(1)
+    internal = _internal_codes
     while frame is not None:
-        site = _sites.get(id(frame.f_code)) or _site(frame.f_code)
+        code = frame.f_code
+        if id(code) in internal:
+            frame = frame.f_back
+            continue
+        site = _site(code)
         if not site.internal:
             location = site.locations.get(frame.f_lasti)
             if location is None:

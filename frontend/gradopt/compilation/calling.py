@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle
 from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -22,6 +22,7 @@ from gradopt.errors import (
     UnsupportedError,
 )
 from gradopt.ir import prims
+from gradopt.ir.values import Value
 
 
 def function_name(function: Any) -> str:
@@ -36,7 +37,7 @@ def function_name(function: Any) -> str:
 
 def describe_value(value: Any) -> str:
     """`a tuple of 2`, `float64[3]` and so on."""
-    if isinstance(value, Tracer):
+    if isinstance(value, Handle):
         return f"{value.dtype.name}{list(value.shape)}"
     if isinstance(value, (tuple, list, dict)):
         return f"a {type(value).__name__} of {len(value)}"
@@ -86,7 +87,7 @@ def _parts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Tr
 
     def watched(value: Any) -> Any:
         try:
-            if not any(isinstance(leaf, Tracer) for leaf in flatten(value)[0]):
+            if not any(isinstance(leaf, Handle) for leaf in flatten(value)[0]):
                 hash(value)
                 return None
         except ArgumentTypeError:
@@ -172,8 +173,8 @@ def _foreign_array(leaf: Any, path: str, advice: str) -> Any:
     )
 
 
-def returned_tracer(leaf: Any, path: str, function: Callable[..., Any]) -> Tracer:
-    """As `result_tracer`, for what the user's function returned.
+def returned_value(leaf: Any, path: str, function: Callable[..., Any]) -> Value:
+    """As `result_value`, for what the user's function returned.
 
     Raises:
         GradoptError: it is not an array or number; at the function's definition.
@@ -185,23 +186,24 @@ def returned_tracer(leaf: Any, path: str, function: Callable[..., Any]) -> Trace
     else:
         advice = f"{function_name(function)} may return arrays, numbers and pytrees of them"
     try:
-        return result_tracer(leaf, path, advice)
+        return result_value(leaf, path, advice)
     except GradoptError as error:
         error.location = error.location or function_source(function)
         raise
 
 
-def result_tracer(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Tracer:
+def result_value(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Value:
     """A traced value, or a concrete one as a constant; for results and arguments of transforms.
 
     Raises:
         ArgumentTypeError: it is neither.
     """
-    if isinstance(leaf, Tracer):
-        prims.scope().use(leaf)
-        return leaf
+    if isinstance(leaf, Handle):
+        result = leaf._read()
+        prims.scope().use(result)
+        return result
     value = plain_leaf(leaf, path, advice)
     try:
-        return prims.as_traced(value)
+        return prims.as_value(value)
     except OverflowError:
         raise ArgumentError(f"{path} is an integer that does not fit int64") from None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt import _gradopt
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, argument_array
 from gradopt.base.dtypes import WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
@@ -23,7 +23,7 @@ from gradopt.compilation.calling import (
     check_callable,
     function_name,
     plain_leaf,
-    returned_tracer,
+    returned_value,
 )
 from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.errors import (
@@ -31,7 +31,9 @@ from gradopt.errors import (
     LeakedTracerError,
 )
 from gradopt.ir import context
-from gradopt.ir.trace import Scope, Trace, current_scope, within
+from gradopt.ir.current import current_scope
+from gradopt.ir.trace import Scope, Trace, within
+from gradopt.ir.values import Value
 
 
 class Compiled(_gradopt.Dispatcher):
@@ -94,7 +96,7 @@ class Compiled(_gradopt.Dispatcher):
     ) -> tuple[Sequence[Any], Hashable] | None:
         trees = self._argument_trees(args, kwargs)
         leaves, structure = flatten(trees)
-        if any(isinstance(leaf, Tracer) for leaf in leaves):
+        if any(isinstance(leaf, Handle) for leaf in leaves):
             return None
         paths = self._paths(structure)
         return [plain_leaf(x, path) for x, path in zip(leaves, paths, strict=True)], structure
@@ -154,9 +156,11 @@ class Compiled(_gradopt.Dispatcher):
         trace = Trace()
         scope = Scope(trace, None, "main", self._function)
 
-        def build() -> tuple[list[Tracer], TreeDef, list[str]]:
+        def build() -> tuple[list[Value], TreeDef, list[str]]:
             traced = [
-                scope.add_argument(leaf.shape, leaf.dtype, leaf.path, leaf.weak)
+                argument_array(
+                    scope.add_argument(leaf.shape, leaf.dtype, leaf.path), leaf.path, weak=leaf.weak
+                )
                 for leaf in arguments
             ]
             positional, named = structure.unflatten(traced)
@@ -164,7 +168,7 @@ class Compiled(_gradopt.Dispatcher):
             flat, result_tree = flatten(result)
             result_paths = leaf_paths(result_tree, "result")
             results = [
-                returned_tracer(leaf, path, self._function)
+                returned_value(leaf, path, self._function)
                 for leaf, path in zip(flat, result_paths, strict=True)
             ]
             scope.finish([*results, *(scope.outcome or ())])

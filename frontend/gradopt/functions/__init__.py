@@ -15,6 +15,7 @@ from gradopt.functions import (
     signal,
     ufuncs,
     ufuncs_derived,
+    writing,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "signal",
     "ufuncs",
     "ufuncs_derived",
+    "writing",
 ]

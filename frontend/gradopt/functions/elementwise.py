@@ -10,33 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, hint_for, implements, unsupported
-from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.array.tracer import Tracer
+from gradopt.array.dispatch import UFUNCS, hint_for, implements, require_output, unsupported
+from gradopt.array.operands import handle_of, is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import DTypeError, ShapeError
-from gradopt.functions.ufuncs import emit, to_bool
+from gradopt.functions.reductions import all_
+from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value, emit
 
 
 @implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Tracer:
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Value:
     """`numpy.where` with three arguments."""
     if x is None or y is None:
         raise unsupported("numpy.where with one argument", hint_for("nonzero"))
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
-    return prims.select(to_bool(condition), prims.as_traced(x, dtype), prims.as_traced(y, dtype))
+    return prims.select(to_bool(condition), traced(x, dtype), traced(y, dtype))
 
 
 @implements(np.select)
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tracer:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
     """`numpy.select`."""
     if len(condlist) == 0 or len(condlist) != len(choicelist):
         raise ShapeError(
@@ -49,7 +47,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         raise DTypeError("the conditions of numpy.select must be bool arrays", source_location())
     choices = [listed(choice) for choice in (*choicelist, default)]
     dtype = result_type(*[promotion_kind(choice) for choice in choices])
-    *values, result = [prims.as_traced(choice, dtype) for choice in choices]
+    *values, result = [traced(choice, dtype) for choice in choices]
     for condition, value in reversed(list(zip(conditions, values, strict=True))):
         result = prims.select(condition, value, result)
     return result
@@ -58,7 +56,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 @implements(np.clip)
 def clip(
     a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
-) -> Tracer:
+) -> Value:
     """`numpy.clip`; at a bound the derivative is 1/2."""
     result = traced(a)
     bounds = [
@@ -74,7 +72,7 @@ def clip(
     result = prims.convert(result, dtype)
     for ufunc, bound in zip((np.maximum, np.minimum), bounds, strict=True):
         if bound is not None:
-            result = UFUNCS[ufunc](result, prims.as_traced(bound, dtype))
+            result = UFUNCS[ufunc](result, traced(bound, dtype))
     return result
 
 
@@ -85,7 +83,7 @@ def _limits(dtype: DType) -> tuple[Any, Any]:
 
 
 @implements(np.round, np.around)
-def round_(a: Any, decimals: Any = 0) -> Tracer:
+def round_(a: Any, decimals: Any = 0) -> Value:
     """`numpy.round`: half to even; decimals by scaling, as NumPy does."""
     x = traced(a)
     if x.dtype == BOOL:
@@ -106,13 +104,13 @@ def round_(a: Any, decimals: Any = 0) -> Tracer:
 
 
 @implements(np.fix)
-def fix(x: Any) -> Tracer:
+def fix(x: Any) -> Value:
     """`numpy.fix`: rounding toward zero."""
-    return xp.trunc(traced(x))
+    return UFUNCS[np.trunc](x)
 
 
 @implements(np.sinc)
-def sinc(x: Any) -> Tracer:
+def sinc(x: Any) -> Value:
     """`numpy.sinc`; the derivatives at 0 are those of 1 - (pi x)^2 / 6."""
     v = traced(x)
     if v.dtype.kind != "f":
@@ -120,77 +118,88 @@ def sinc(x: Any) -> Tracer:
     angle = v * scalar(math.pi, v.dtype)
     small = abs(angle) < scalar(1e-4 if v.dtype == FLOAT64 else 1e-2, v.dtype)
     safe = prims.select(small, scalar(1, v.dtype), angle)
-    square = np.square(angle)
+    square = emit(grad.square, angle)
     series = 1 - square / 6 * (1 - square / 20)
-    return prims.select(small, series, xp.sin(safe) / safe)
+    return prims.select(small, series, emit(grad.sin, safe) / safe)
 
 
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
-) -> Tracer:
-    """`numpy.nan_to_num`."""
+) -> Any:
+    """`numpy.nan_to_num`; in place if it is not to copy."""
     if not copy:
-        raise unsupported("copy=False of numpy.nan_to_num", "use its result")
+        h = handle_of(x)
+        if not h._is_scalar and h.dtype.kind == "f":
+            require_output(h, "numpy.nan_to_num")
+            h._write(traced(nan_to_num(h, True, nan, posinf, neginf)))
+        return h
     v = traced(x)
     if v.dtype.kind != "f":
         return v
     limits = np.finfo(v.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
-    v = prims.select(xp.isnan(v), prims.as_traced(nan, v.dtype), v)
-    v = prims.select(xp.equal(v, math.inf), prims.as_traced(high, v.dtype), v)
-    return prims.select(xp.equal(v, -math.inf), prims.as_traced(low, v.dtype), v)
+    v = prims.select(emit(grad.isnan, v), traced(nan, v.dtype), v)
+    v = prims.select(prims.equal(v, math.inf), traced(high, v.dtype), v)
+    return prims.select(prims.equal(v, -math.inf), traced(low, v.dtype), v)
 
 
 @implements(np.isclose)
-def isclose(
-    a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
-) -> Tracer:
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Value:
     """`numpy.isclose`."""
     x, y = listed(a), listed(b)
     dtype = resolve_ufunc(
         np.subtract,
         *[FLOAT64 if promotion_kind(v) in (bool, BOOL) else promotion_kind(v) for v in (x, y)],
     )[0]
-    u, v = prims.as_traced(x, dtype), prims.as_traced(y, dtype)
-    close = (abs(u - v) <= atol + rtol * abs(v)) & np.isfinite(v)
-    result = close | np.equal(u, v)
-    return result | (np.isnan(u) & np.isnan(v)) if equal_nan else result
+    u, v = traced(x, dtype), traced(y, dtype)
+    bound = UFUNCS[np.add](atol, UFUNCS[np.multiply](rtol, abs(v)))
+    close = UFUNCS[np.less_equal](abs(u - v), bound) & UFUNCS[np.isfinite](v)
+    result = close | prims.equal(u, v)
+    if not equal_nan:
+        return result
+    return result | (UFUNCS[np.isnan](u) & UFUNCS[np.isnan](v))
 
 
 @implements(np.allclose)
 def allclose(
     a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
-) -> Tracer:
+) -> Value:
     """`numpy.allclose`, as a traced bool."""
-    return xp.all(isclose(a, b, rtol, atol, equal_nan))
+    return all_(isclose(a, b, rtol, atol, equal_nan))
 
 
 @implements(np.array_equal)
 def array_equal(a1: Any, a2: Any) -> Any:
     """`numpy.array_equal`, as a traced bool where the shapes agree."""
     x, y = traced(a1), traced(a2)
-    return np.all(np.equal(x, y)) if x.shape == y.shape else False
+    return all_(UFUNCS[np.equal](x, y)) if x.shape == y.shape else False
 
 
 @implements(np.isposinf)
-def isposinf(x: Any) -> Tracer:
+def isposinf(x: Any) -> Value:
     """`numpy.isposinf`."""
-    return xp.equal(traced(x), math.inf)
+    return UFUNCS[np.equal](x, math.inf)
 
 
 @implements(np.isneginf)
-def isneginf(x: Any) -> Tracer:
+def isneginf(x: Any) -> Value:
     """`numpy.isneginf`."""
-    return xp.equal(traced(x), -math.inf)
+    return UFUNCS[np.equal](x, -math.inf)
 
 
 @implements(np.polyval)
-def polyval(p: Any, x: Any) -> Tracer:
+def polyval(p: Any, x: Any) -> Value:
     """`numpy.polyval` by Horner's rule."""
     v = traced(x)
-    result: Any = np.zeros_like(v)
-    for coefficient in listed(p):
-        result = result * v + coefficient
+    coefficients = listed(p)
+    if is_traced(coefficients):
+        row = traced(coefficients)
+        coefficients = [
+            prims.reshape(prims.take_range(row, 0, i, i + 1), ()) for i in range(row.size)
+        ]
+    result: Any = prims.full(v.shape, 0, v.dtype)
+    for coefficient in coefficients:
+        result = UFUNCS[np.add](UFUNCS[np.multiply](result, v), coefficient)
     return result

@@ -11,27 +11,34 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.operands import traced
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import array_of, is_ordered
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import checked_order, handle_of, is_traced, traced
 from gradopt.base.dtypes import require_cast, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, ShapeError
-from gradopt.functions.shapes import checked_order, shape_of
+from gradopt.functions.matrices import take
+from gradopt.functions.shapes import (
+    arranged,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    moveaxis,
+    shape_of,
+)
 from gradopt.ir import prims
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value
 
 
-def _parts(arrays: Any) -> list[Tracer]:
+def _parts(arrays: Any) -> list[Value]:
     """Arrays to be joined."""
-    parts = [traced(part) for part in (list(arrays) if isinstance(arrays, Tracer) else arrays)]
+    parts = [traced(part) for part in arrays]
     if not parts:
         raise ShapeError("need at least one array to join", source_location())
     return parts
 
 
-def _cast(parts: Sequence[Tracer], dtype: Any, casting: Any) -> list[Tracer]:
+def _cast(parts: Sequence[Value], dtype: Any, casting: Any) -> list[Value]:
     """The arrays in one dtype, cast by NumPy's rule."""
     target = supported(dtype) if dtype is not None else result_type(*[p.dtype for p in parts])
     for part in parts:
@@ -39,7 +46,7 @@ def _cast(parts: Sequence[Tracer], dtype: Any, casting: Any) -> list[Tracer]:
     return [prims.convert(part, target) for part in parts]
 
 
-def _check_joinable(parts: Sequence[Tracer], axis: int) -> None:
+def _check_joinable(parts: Sequence[Value], axis: int) -> None:
     for part in parts[1:]:
         if part.ndim != parts[0].ndim or any(
             i != axis and a != b
@@ -55,7 +62,7 @@ def _check_joinable(parts: Sequence[Tracer], axis: int) -> None:
 @implements(np.concatenate)
 def concatenate(
     arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind"
-) -> Tracer:
+) -> Value:
     """`numpy.concatenate`."""
     parts = _parts(arrays)
     if axis is None:
@@ -64,11 +71,11 @@ def concatenate(
         raise ShapeError("zero-dimensional arrays cannot be concatenated", source_location())
     place = prims.normalize_axis(axis, parts[0].ndim)
     _check_joinable(parts, place)
-    return prims.concatenate(_cast(parts, dtype, casting), place)._alias()
+    return prims.concatenate(_cast(parts, dtype, casting), place)
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
+def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.stack`."""
     parts = _parts(arrays)
     if any(part.shape != parts[0].shape for part in parts):
@@ -76,43 +83,43 @@ def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same
     place = prims.normalize_axis(axis, parts[0].ndim + 1)
     shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
     parts = [prims.reshape(part, shape) for part in _cast(parts, dtype, casting)]
-    return prims.concatenate(parts, place)._alias()
+    return prims.concatenate(parts, place)
 
 
 @implements(np.vstack, *filter(None, [getattr(np, "row_stack", None)]))
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.vstack`."""
-    parts = [np.atleast_2d(traced(part)) for part in tup]
+    parts = [traced(atleast_2d(part)) for part in tup]
     return concatenate(parts, 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.hstack`."""
-    parts = [np.atleast_1d(traced(part)) for part in tup]
+    parts = [traced(atleast_1d(part)) for part in tup]
     axis = 0 if parts and parts[0].ndim == 1 else 1
     return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)
-def dstack(tup: Any) -> Tracer:
+def dstack(tup: Any) -> Value:
     """`numpy.dstack`."""
-    return concatenate([np.atleast_3d(traced(part)) for part in tup], 2)
+    return concatenate([traced(atleast_3d(part)) for part in tup], 2)
 
 
 @implements(np.column_stack)
-def column_stack(tup: Any) -> Tracer:
+def column_stack(tup: Any) -> Value:
     """`numpy.column_stack`."""
     parts = [traced(part) for part in tup]
     return concatenate([prims.reshape(p, (p.size, 1)) if p.ndim < 2 else p for p in parts], 1)
 
 
 @implements(np.block)
-def block(arrays: Any) -> Tracer:
+def block(arrays: Any) -> Value:
     """`numpy.block`."""
     depth = _block_depth(arrays, ())
 
-    def joined(value: Any, level: int, rank: int) -> Tracer:
+    def joined(value: Any, level: int, rank: int) -> Value:
         if level:
             return concatenate([joined(part, level - 1, rank) for part in value], -level)
         x = traced(value)
@@ -122,7 +129,7 @@ def block(arrays: Any) -> Tracer:
     for _ in range(depth):
         leaves = [leaf for part in leaves for leaf in part]
     rank = max(depth, *[np.ndim(leaf) for leaf in leaves], 0)
-    return joined(arrays, depth, rank)._alias()
+    return joined(arrays, depth, rank)
 
 
 def _block_depth(value: Any, place: tuple[int, ...]) -> int:
@@ -140,15 +147,15 @@ def _block_depth(value: Any, place: tuple[int, ...]) -> int:
 
 
 @implements(np.append)
-def append(arr: Any, values: Any, axis: Any = None) -> Tracer:
+def append(arr: Any, values: Any, axis: Any = None) -> Value:
     """`numpy.append`."""
     return concatenate((traced(arr), traced(values)), axis)
 
 
-@implements(np.array_split, view=True)
-def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tracer]:
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Any]:
     """`numpy.array_split`."""
-    x = traced(ary)
+    x = handle_of(ary)
     place = prims.normalize_axis(axis, x.ndim)
     length = x.shape[place]
     if np.ndim(indices_or_sections):
@@ -160,42 +167,50 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Trace
             raise ShapeError("number sections must be larger than 0", source_location())
         each, extra = divmod(length, count)
         edges = np.cumsum([0] + extra * [each + 1] + (count - extra) * [each]).tolist()
-    return [
-        prims.take_range(x, place, start, max(start, stop))._alias()
-        for start, stop in itertools.pairwise(edges)
-    ]
+    before = (slice(None),) * place
+    return [getitem(x, (*before, slice(a, max(a, b)))) for a, b in itertools.pairwise(edges)]
 
 
-@implements(np.split, view=True)
-def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tracer]:
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Any]:
     """`numpy.split`."""
-    x = traced(ary)
+    x = handle_of(ary)
     length = x.shape[prims.normalize_axis(axis, x.ndim)]
     if not np.ndim(indices_or_sections) and length % operator.index(indices_or_sections):
         raise ShapeError("array split does not result in an equal division", source_location())
     return array_split(x, indices_or_sections, axis)
 
 
-@implements(np.vsplit, view=True)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Tracer]:
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`numpy.vsplit`."""
     return split(ary, indices_or_sections, 0)
 
 
-@implements(np.hsplit, view=True)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Tracer]:
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`numpy.hsplit`."""
     return split(ary, indices_or_sections, 0 if np.ndim(ary) == 1 else 1)
 
 
-@implements(np.unstack, view=True)
-def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Tracer, ...]:
+@implements(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """`numpy.dsplit`."""
+    x = handle_of(ary)
+    if x.ndim < 3:
+        raise ShapeError("dsplit only works on arrays of 3 or more dimensions", source_location())
+    return split(x, indices_or_sections, 2)
+
+
+@implements(np.unstack)
+def unstack(x: Any, /, *, axis: Any = 0) -> tuple[Any, ...]:
     """`numpy.unstack`."""
-    return tuple(xp.moveaxis(traced(x), axis, 0))
+    first = moveaxis(x, axis, 0)
+    return tuple([getitem(first, i) for i in range(first.shape[0])])
 
 
 @implements(np.tile)
-def tile(A: Any, reps: Any) -> Tracer:
+def tile(A: Any, reps: Any) -> Value:
     """`numpy.tile`."""
     x = traced(A)
     counts = shape_of(reps)
@@ -210,13 +225,13 @@ def tile(A: Any, reps: Any) -> Tracer:
 
 
 @implements(np.repeat)
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Value:
     """`numpy.repeat`; the counts are concrete."""
     x = traced(a)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0
     place = prims.normalize_axis(axis, x.ndim)
-    if prims.is_traced(repeats):
+    if is_traced(repeats):
         repeats.__index__()
     counts = prims.concrete(repeats)
     if not counts.size:
@@ -229,11 +244,11 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Tracer:
         apart = prims.reshape(x, (*before, 1, *after))
         repeated = prims.broadcast_to(apart, (*before, count, *after))
         return prims.reshape(repeated, (*before[:-1], before[-1] * count, *after))
-    return xp.take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
+    return take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
 
 
 @implements(np.roll)
-def roll(a: Any, shift: Any, axis: Any = None) -> Tracer:
+def roll(a: Any, shift: Any, axis: Any = None) -> Value:
     """`numpy.roll`."""
     x = traced(a)
     if axis is None:
@@ -252,7 +267,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Tracer:
 
 
 @implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Tracer:
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Value:
     """`numpy.pad`; mode constant, edge, reflect, symmetric or wrap."""
     x = traced(array)
     if isinstance(pad_width, dict):
@@ -277,40 +292,43 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
                         source_location(),
                     )
                 index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
-                x = xp.take(x, index, axis=axis)
+                x = take(x, index, axis=axis)
         return x
-    if not prims.is_traced(constant_values) and np.ndim(constant_values):
+    if not is_traced(constant_values) and np.ndim(constant_values):
         values = np.broadcast_to(constant_values, (x.ndim, 2))
         if (values != values[:1, :1]).any():
             for axis, (pair, (low, high)) in enumerate(zip(widths, values.tolist(), strict=True)):
                 x = _pad_axis(_pad_axis(x, axis, (pair[0], 0), low), axis, (0, pair[1]), high)
             return x
         constant_values = values[0, 0] if values.size else 0
-    value = prims.as_traced(constant_values, x.dtype)
+    value = traced(constant_values, x.dtype)
     if not any(map(any, widths)):
         return x
     return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths], value=value)
 
 
-def _pad_axis(x: Tracer, axis: int, pair: tuple[int, int], value: Any) -> Tracer:
+def _pad_axis(x: Value, axis: int, pair: tuple[int, int], value: Any) -> Value:
     low, high = [0] * x.ndim, [0] * x.ndim
     low[axis], high[axis] = pair
-    return prims.pad(x, low, high, value=prims.as_traced(value, x.dtype)) if any(pair) else x
+    return prims.pad(x, low, high, value=traced(value, x.dtype)) if any(pair) else x
 
 
-def _like(a: Any, value: Any, dtype: Any, order: Any, shape: Any) -> Tracer:
-    x = traced(a)
-    checked_order(order)
+def _like(a: Any, value: Any, dtype: Any, order: Any, shape: Any) -> Any:
+    x = handle_of(a)
     target = supported(dtype) if dtype is not None else x.dtype
-    return prims.broadcast_to(
-        prims.as_traced(value, target), x.shape if shape is None else shape_of(shape)
-    )
+    if shape is None:
+        return arranged(prims.broadcast_to(traced(value, target), x.shape), x, order)
+    checked_order(order)
+    result = array_of(prims.broadcast_to(traced(value, target), shape_of(shape)))
+    if order != "C" and result.ndim > 1 and not is_ordered(x):
+        result._storage.strides = None
+    return result
 
 
 @implements(np.zeros_like, np.empty_like)
 def zeros_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
-) -> Tracer:
+) -> Any:
     """`numpy.zeros_like`, and `empty_like`."""
     return _like(a, 0, dtype, order, shape)
 
@@ -318,7 +336,7 @@ def zeros_like(
 @implements(np.ones_like)
 def ones_like(
     a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
-) -> Tracer:
+) -> Any:
     """`numpy.ones_like`."""
     return _like(a, 1, dtype, order, shape)
 
@@ -331,7 +349,7 @@ def full_like(
     order: str = "K",
     subok: bool = True,
     shape: Any = None,
-) -> Tracer:
+) -> Any:
     """`numpy.full_like`."""
-    value = fill_value if isinstance(fill_value, Tracer) else prims.concrete(fill_value)
+    value = fill_value if is_traced(fill_value) else prims.concrete(fill_value)
     return _like(a, value, dtype, order, shape)

@@ -8,53 +8,55 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.dispatch import UFUNCS, implements, unsupported
 from gradopt.array.operands import traced
-from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import FLOAT64
 from gradopt.base.location import source_location
+from gradopt.dialects import grad
 from gradopt.errors import ShapeError
+from gradopt.functions.reductions import max_, min_, sum_
+from gradopt.functions.shapes import squeeze
 from gradopt.ir import prims
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value, emit
 
 
-def _floating(value: Any) -> Tracer:
+def _floating(value: Any) -> Value:
     x = traced(value)
     return x if x.dtype.kind == "f" else prims.convert(x, FLOAT64)
 
 
-def _vector_norm(x: Tracer, order: Any, axis: Any, keepdims: bool) -> Tracer:
+def _vector_norm(x: Value, order: Any, axis: Any, keepdims: bool) -> Value:
     if order is None or order == 2:
-        return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
+        return emit(grad.sqrt, sum_(emit(grad.square, x), axis, keepdims=keepdims))
     if order == math.inf:
-        return np.max(abs(x), axis=axis, keepdims=keepdims)
+        return max_(abs(x), axis, keepdims=keepdims)
     if order == -math.inf:
-        return np.min(abs(x), axis=axis, keepdims=keepdims)
+        return min_(abs(x), axis, keepdims=keepdims)
     if order == 0:
-        return xp.sum(xp.not_equal(x, 0).astype(x.dtype), axis=axis, keepdims=keepdims)
+        nonzero = prims.convert(prims.not_equal(x, 0), x.dtype)
+        return sum_(nonzero, axis, keepdims=keepdims)
     if order == 1:
-        return np.sum(abs(x), axis=axis, keepdims=keepdims)
+        return sum_(abs(x), axis, keepdims=keepdims)
     if isinstance(order, str):
         raise ShapeError(f"Invalid norm order '{order}' for vectors", source_location())
-    return np.sum(abs(x) ** order, axis=axis, keepdims=keepdims) ** (1.0 / order)
+    power = UFUNCS[np.power]
+    return power(sum_(power(abs(x), order), axis, keepdims=keepdims), 1.0 / order)
 
 
-def _matrix_norm(x: Tracer, order: Any, axes: tuple[int, int], keepdims: bool) -> Tracer:
+def _matrix_norm(x: Value, order: Any, axes: tuple[int, int], keepdims: bool) -> Value:
     row, column = axes
     if order in (None, "fro", "f"):
-        return np.sqrt(np.sum(np.square(x), axis=axes, keepdims=keepdims))
+        return emit(grad.sqrt, sum_(emit(grad.square, x), axes, keepdims=keepdims))
     if order in (1, -1, math.inf, -math.inf):
         summed, other = (row, column) if abs(order) == 1 else (column, row)
-        sums = np.sum(abs(x), axis=summed, keepdims=True)
-        extreme = (np.max if order > 0 else np.min)(sums, axis=other, keepdims=True)
-        return extreme if keepdims else np.squeeze(extreme, axis=axes)
+        sums = sum_(abs(x), summed, keepdims=True)
+        extreme = (max_ if order > 0 else min_)(sums, other, keepdims=True)
+        return extreme if keepdims else traced(squeeze(extreme, axes))
     raise unsupported(f"ord={order!r} of numpy.linalg.norm", "it needs singular values")
 
 
 @implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tracer:
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
     """`numpy.linalg.norm`, except for singular values."""
     v = _floating(x)
     if axis is None:
@@ -72,14 +74,14 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> T
 
 
 @implements(np.linalg.vector_norm)
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Tracer:
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Value:
     """`numpy.linalg.vector_norm`."""
     v = _floating(x)
     return _vector_norm(v, ord, axis, keepdims)
 
 
 @implements(np.linalg.matrix_norm)
-def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Tracer:
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Value:
     """`numpy.linalg.matrix_norm`, except for singular values."""
     v = _floating(x)
     return _matrix_norm(v, ord, (v.ndim - 2, v.ndim - 1), keepdims)

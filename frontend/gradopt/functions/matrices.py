@@ -8,53 +8,59 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.indexing import getitem
-from gradopt.array.operands import traced
-from gradopt.array.tracer import Tracer
+from gradopt.array.dispatch import call_function, call_ufunc, implements, unsupported
+from gradopt.array.handle import Handle
+from gradopt.array.indexing import elements
+from gradopt.array.operands import handle_of, is_traced, listed, traced
+from gradopt.array.views import Diagonal
 from gradopt.base.dtypes import INT64, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import sum_
 from gradopt.ir import prims
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value
 
 
-@implements(np.diagonal, view=True)
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
-    """`numpy.diagonal`: a strided slice of the flattened matrices."""
-    x = traced(a)
+def diagonal_view(x: Handle, offset: int, axis1: int, axis2: int, writable: bool) -> Handle:
+    """The diagonal of two dimensions, behind the others.
+
+    Raises:
+        ShapeError: there are less than two dimensions.
+    """
     if x.ndim < 2:
         raise ShapeError("diag requires an array of at least two dimensions", source_location())
     i, j = prims.normalize_axis(axis1, x.ndim), prims.normalize_axis(axis2, x.ndim)
-    rest = [k for k in range(x.ndim) if k not in (i, j)]
-    x = prims.transpose(x, [*rest, i, j])
-    *outer, rows, columns = x.shape
-    size = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
-    flat = prims.reshape(x, (*outer, rows * columns))
-    if not size:
-        return prims.slice_(flat, [0] * flat.ndim, [*outer, 0], [1] * flat.ndim)
-    start = offset if offset >= 0 else -offset * columns
-    zeros, ones = [0] * len(outer), [1] * len(outer)
-    return prims.slice_(flat, [*zeros, start], [*outer, size], [*ones, columns + 1])
+    if i == j:
+        raise ShapeError("axis1 and axis2 cannot be the same", source_location())
+    x = x._with_axes([*[k for k in range(x.ndim) if k not in (i, j)], i, j])
+    return x._view(Diagonal(x.shape, operator.index(offset), writable))
 
 
-@implements(np.linalg.diagonal, view=True)
-def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Tracer:
+@implements(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Handle:
+    """`numpy.diagonal`: a view that cannot be written to."""
+    return diagonal_view(handle_of(a), offset, axis1, axis2, writable=False)
+
+
+@implements(np.linalg.diagonal)
+def linalg_diagonal(x: Any, /, *, offset: int = 0) -> Handle:
     """`numpy.linalg.diagonal`."""
     return diagonal(x, offset, -2, -1)
 
 
 @implements(np.diag)
-def diag(v: Any, k: int = 0) -> Tracer:
+def diag(v: Any, k: int = 0) -> Any:
     """`numpy.diag`: a vector padded to a matrix, or the diagonal of a matrix."""
-    x = traced(v)
-    if x.ndim == 2:
-        return diagonal(x, k)
-    if x.ndim != 1:
+    h = handle_of(v)
+    if h.ndim == 2:
+        return diagonal(h, k)
+    if h.ndim != 1:
         raise ShapeError("Input must be 1- or 2-d.", source_location())
+    return _padded(h._read(), k)
+
+
+def _padded(x: Value, k: int) -> Value:
+    """The matrix with this diagonal."""
     size = x.size + abs(k)
     if not x.size:
         return prims.full((size, size), 0, x.dtype)
@@ -65,25 +71,25 @@ def diag(v: Any, k: int = 0) -> Tracer:
 
 
 @implements(np.diagflat)
-def diagflat(v: Any, k: int = 0) -> Tracer:
+def diagflat(v: Any, k: int = 0) -> Value:
     """`numpy.diagflat`."""
     x = traced(v)
-    return diag(prims.reshape(x, (x.size,)), k)
+    return _padded(prims.reshape(x, (x.size,)), k)
 
 
 @implements(np.trace)
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Tracer:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Value:
     """`numpy.trace`."""
     return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 @implements(np.linalg.trace)
-def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Tracer:
+def linalg_trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Value:
     """`numpy.linalg.trace`."""
     return trace(x, offset, -2, -1, dtype)
 
 
-def _triangle(m: Any, k: int, lower: bool) -> Tracer:
+def _triangle(m: Any, k: int, lower: bool) -> Value:
     x = traced(m)
     if x.ndim < 2:
         # NumPy makes a matrix of equal rows.
@@ -95,19 +101,19 @@ def _triangle(m: Any, k: int, lower: bool) -> Tracer:
 
 
 @implements(np.tril)
-def tril(m: Any, k: int = 0) -> Tracer:
+def tril(m: Any, k: int = 0) -> Value:
     """`numpy.tril`."""
     return _triangle(m, k, lower=True)
 
 
 @implements(np.triu)
-def triu(m: Any, k: int = 0) -> Tracer:
+def triu(m: Any, k: int = 0) -> Value:
     """`numpy.triu`."""
     return _triangle(m, k, lower=False)
 
 
 @implements(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tracer:
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Value:
     """`numpy.vander`: products of powers."""
     v = traced(x)
     if v.ndim != 1:
@@ -121,62 +127,63 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tracer:
     columns = [prims.full(v.shape, 1, v.dtype)]
     while len(columns) < count:
         columns.append(columns[-1] * v)
-    return xp.stack(columns if increasing else columns[::-1], 1)
+    parts = [prims.reshape(column, (v.size, 1)) for column in columns]
+    return prims.concatenate(parts if increasing else parts[::-1], 1)
 
 
 @implements(np.take)
-def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Tracer:
+def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Value:
     """`numpy.take`; modes wrap and clip, and raise with checks of concrete indices only."""
     x = traced(a)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0
     place = prims.normalize_axis(axis, x.ndim)
-    if isinstance(indices, list):
-        indices = traced(indices) if prims.is_traced(indices) else prims.concrete(indices)
+    indices = listed(indices)
     size = x.shape[place]
     if mode == "clip":
-        indices = np.clip(indices, 0, size - 1)
+        indices = call_function(np.clip, (indices, 0, size - 1), {})
     elif mode == "wrap":
-        indices = np.remainder(indices, size)
+        indices = call_ufunc(np.remainder, "__call__", (indices, size), {})
     elif mode != "raise":
         raise unsupported(f"mode={mode!r} of numpy.take", "use raise, wrap or clip")
-    return getitem(x, (slice(None),) * place + (indices,))._alias()
+    return elements(x, (slice(None),) * place + (indices,))
 
 
 @implements(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Tracer:
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Value:
     """`numpy.take_along_axis`."""
     x = traced(arr)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0
     place = prims.normalize_axis(axis, x.ndim)
-    shape = np.shape(indices)
-    if len(shape) != x.ndim:
+    return elements(x, along_axis(indices, x.shape, place))
+
+
+def along_axis(indices: Any, shape: tuple[int, ...], place: int) -> tuple[Any, ...]:
+    """The index that takes `indices` along one axis, and all of the others beside each other."""
+    rank = len(shape)
+    if np.ndim(indices) != rank:
         raise ShapeError(
             "`indices` and `arr` must have the same number of dimensions", source_location()
         )
-    index: list[Any] = []
-    for i in range(x.ndim):
-        if i == place:
-            index.append(indices)
-        else:
-            index.append(
-                np.arange(x.shape[i]).reshape([-1 if k == i else 1 for k in range(x.ndim)])
-            )
-    return getitem(x, tuple(index))
+    beside = [
+        np.arange(n).reshape([-1 if k == i else 1 for k in range(rank)])
+        for i, n in enumerate(shape)
+    ]
+    return (*beside[:place], indices, *beside[place + 1 :])
 
 
 @implements(np.compress)
-def compress(condition: Any, a: Any, axis: Any = None) -> Tracer:
+def compress(condition: Any, a: Any, axis: Any = None) -> Value:
     """`numpy.compress` with a concrete condition."""
-    if prims.is_traced(condition):
+    if is_traced(condition):
         condition.__array__()
     return take(a, np.flatnonzero(np.asarray(condition)), axis)
 
 
 @implements(np.extract)
-def extract(condition: Any, arr: Any) -> Tracer:
+def extract(condition: Any, arr: Any) -> Value:
     """`numpy.extract` with a concrete condition."""
-    if prims.is_traced(condition):
+    if is_traced(condition):
         condition.__array__()
     return take(arr, np.flatnonzero(np.asarray(condition)))

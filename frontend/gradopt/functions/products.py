@@ -10,38 +10,38 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, implements
-from gradopt.array.operands import array_kind, listed, traced
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle
+from gradopt.array.operands import array_kind, handle_of, listed, traced
 from gradopt.base.dtypes import BOOL, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.contraction_order import chain_splits, einsum_steps
+from gradopt.functions.matrices import diagonal_view
+from gradopt.functions.shapes import moveaxis
 from gradopt.functions.ufuncs import operands_of
 from gradopt.ir import prims
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value
 
 
-def promoted(*values: Any) -> list[Tracer]:
+def promoted(*values: Any) -> list[Value]:
     """Operands converted to their common dtype."""
     values = tuple([listed(value) for value in values])
     dtype = result_type(*[array_kind(value) for value in values])
-    return [prims.as_traced(value, dtype) for value in values]
+    return [traced(value, dtype) for value in values]
 
 
-def _mismatch(name: str, x: Tracer, y: Tracer) -> ShapeError:
+def _mismatch(name: str, x: Value, y: Value) -> ShapeError:
     return ShapeError(f"{name}: shapes {x.shape} and {y.shape} not aligned", source_location())
 
 
-def contract(x: Tracer, y: Tracer, axes: tuple[Sequence[int], Sequence[int]], name: str) -> Tracer:
+def contract(x: Value, y: Value, axes: tuple[Sequence[int], Sequence[int]], name: str) -> Value:
     """The product summed over pairs of axes."""
     if any(x.shape[i] != y.shape[j] for i, j in zip(*axes, strict=True)):
         raise _mismatch(name, x, y)
     return prims.dot_general(x, y, ((), ()), axes)
 
 
-def matmul(x1: Any, x2: Any) -> Tracer:
+def matmul(x1: Any, x2: Any) -> Value:
     """`numpy.matmul`."""
     x, y = operands_of(np.matmul, x1, x2)
     if not x.ndim or not y.ndim:
@@ -67,7 +67,7 @@ UFUNCS[np.matmul] = matmul
 
 
 @implements(np.dot)
-def dot(a: Any, b: Any) -> Tracer:
+def dot(a: Any, b: Any) -> Value:
     """`numpy.dot`."""
     x, y = promoted(a, b)
     if not x.ndim or not y.ndim:
@@ -76,14 +76,14 @@ def dot(a: Any, b: Any) -> Tracer:
 
 
 @implements(np.vdot)
-def vdot(a: Any, b: Any, /) -> Tracer:
+def vdot(a: Any, b: Any, /) -> Value:
     """`numpy.vdot`."""
     x, y = promoted(a, b)
     return dot(prims.reshape(x, (x.size,)), prims.reshape(y, (y.size,)))
 
 
 @implements(np.inner)
-def inner(a: Any, b: Any, /) -> Tracer:
+def inner(a: Any, b: Any, /) -> Value:
     """`numpy.inner`."""
     x, y = promoted(a, b)
     if not x.ndim or not y.ndim:
@@ -92,26 +92,26 @@ def inner(a: Any, b: Any, /) -> Tracer:
 
 
 @implements(np.outer)
-def outer(a: Any, b: Any) -> Tracer:
+def outer(a: Any, b: Any) -> Value:
     """`numpy.outer`."""
     x, y = promoted(a, b)
     return UFUNCS[np.multiply](prims.reshape(x, (x.size, 1)), prims.reshape(y, (1, y.size)))
 
 
 @implements(np.linalg.outer)
-def linalg_outer(x1: Any, x2: Any, /) -> Tracer:
+def linalg_outer(x1: Any, x2: Any, /) -> Value:
     """`numpy.linalg.outer`."""
     return outer(x1, x2)
 
 
 @implements(np.linalg.matmul)
-def linalg_matmul(x1: Any, x2: Any, /) -> Tracer:
+def linalg_matmul(x1: Any, x2: Any, /) -> Value:
     """`numpy.linalg.matmul`."""
     return matmul(x1, x2)
 
 
 @implements(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Tracer:
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Value:
     """`numpy.tensordot`."""
     x, y = promoted(a, b)
     if prims.is_sequence(axes):
@@ -128,12 +128,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Tracer:
 
 
 @implements(np.linalg.tensordot)
-def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Tracer:
+def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Value:
     """`numpy.linalg.tensordot`."""
     return tensordot(x1, x2, axes)
 
 
-def _vecdot(x1: Any, x2: Any) -> Tracer:
+def _vecdot(x1: Any, x2: Any) -> Value:
     x, y = promoted(x1, x2)
     if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-1]:
         raise _mismatch("vecdot", x, y)
@@ -149,7 +149,7 @@ if hasattr(np, "vecdot"):
 
 
 @implements(np.kron)
-def kron(a: Any, b: Any) -> Tracer:
+def kron(a: Any, b: Any) -> Value:
     """`numpy.kron`."""
     x, y = promoted(a, b)
     rank = max(x.ndim, y.ndim)
@@ -165,22 +165,30 @@ def kron(a: Any, b: Any) -> Tracer:
 @implements(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
-) -> Tracer:
+) -> Value:
     """`numpy.cross`, of vectors in space."""
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = promoted(a, b)
-    x, y = xp.moveaxis(x, axisa, -1), xp.moveaxis(y, axisb, -1)
+    x, y = traced(moveaxis(x, axisa, -1)), traced(moveaxis(y, axisb, -1))
     if x.shape[-1] != 3 or y.shape[-1] != 3:
         raise ShapeError("cross: both arrays must have 3 components", source_location())
-    parts = [x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))]
-    return xp.stack(parts, axisc)
+
+    def component(v: Value, i: int) -> Value:
+        return prims.take_range(v, v.ndim - 1, i, i + 1)
+
+    parts = [
+        component(x, i) * component(y, j) - component(x, j) * component(y, i)
+        for i, j in ((1, 2), (2, 0), (0, 1))
+    ]
+    result = prims.concatenate(parts, parts[0].ndim - 1)
+    return traced(moveaxis(result, -1, axisc))
 
 
 # -- Einstein summation ------------------------------------------------------------------------
 
 
-def _parse(subscripts: str, operands: Sequence[Tracer]) -> tuple[list[str], str]:
+def _parse(subscripts: str, operands: Sequence[Handle]) -> tuple[list[str], str]:
     """The labels of each operand and of the result; an ellipsis becomes upper-case Greek."""
     inputs, arrow, output = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -222,7 +230,7 @@ def _parse(subscripts: str, operands: Sequence[Tracer]) -> tuple[list[str], str]
     return labels, result
 
 
-def _diagonals(x: Tracer, labels: str) -> tuple[Tracer, str]:
+def _diagonals(x: Handle, labels: str) -> tuple[Handle, str]:
     """Repeated labels taken once."""
     for label in dict.fromkeys(labels):
         while labels.count(label) > 1:
@@ -230,25 +238,25 @@ def _diagonals(x: Tracer, labels: str) -> tuple[Tracer, str]:
             j = labels.index(label, i + 1)
             if x.shape[i] != x.shape[j]:
                 raise ShapeError(f"einsum: sizes of {label!r} differ", source_location())
-            x = xp.diagonal(x, axis1=i, axis2=j)
+            x = diagonal_view(x, 0, i, j, writable=True)
             labels = labels[:i] + labels[i + 1 : j] + labels[j + 1 :] + label
     return x, labels
 
 
-def _sum_out(x: Tracer, labels: str, keep: str) -> tuple[Tracer, str]:
+def _sum_out(x: Value, labels: str, keep: str) -> tuple[Value, str]:
     """Labels that nobody else has summed over."""
     axes = [i for i, label in enumerate(labels) if label not in keep]
     kept = "".join(label for label in labels if label in keep)
     return prims.reduce("any" if x.dtype == BOOL else "sum", x, axes), kept
 
 
-def _squeeze_ones(x: Tracer, labels: str, sizes: dict[str, int]) -> tuple[Tracer, str]:
+def _squeeze_ones(x: Value, labels: str, sizes: dict[str, int]) -> tuple[Value, str]:
     """Dimensions of size 1 that broadcast dropped."""
     kept = [i for i, label in enumerate(labels) if x.shape[i] == sizes[label]]
     return prims.reshape(x, tuple([x.shape[i] for i in kept])), "".join(labels[i] for i in kept)
 
 
-def _pair(x: Tracer, left: str, y: Tracer, right: str, keep: str) -> tuple[Tracer, str]:
+def _pair(x: Value, left: str, y: Value, right: str, keep: str) -> tuple[Value, str]:
     x, left = _sum_out(x, left, keep + right)
     y, right = _sum_out(y, right, keep + left)
     shared = [label for label in left if label in right]
@@ -265,17 +273,25 @@ def _pair(x: Tracer, left: str, y: Tracer, right: str, keep: str) -> tuple[Trace
 
 
 @implements(np.einsum)
-def einsum(*operands: Any, optimize: Any = False) -> Tracer:
-    """`numpy.einsum`, two operands at a time, in the cheapest order unless `optimize` names one."""
+def einsum(*operands: Any, optimize: Any = False) -> Any:
+    """`numpy.einsum`, two operands at a time, in the cheapest order unless `optimize` names one.
+
+    Of one operand without a sum it is a view.
+    """
     subscripts, *values = operands
     if not isinstance(subscripts, str):
         subscripts, values = _lists_to_text(operands)
-    arrays = promoted(*values)
-    labels, output = _parse(subscripts, arrays)
+    handles = [handle_of(value) for value in values]
+    labels, output = _parse(subscripts, handles)
+    if len(handles) == 1 and set(labels[0]) == set(output):
+        view, term = _diagonals(handles[0], labels[0])
+        return view._with_axes([term.index(label) for label in output])
+    dtype = result_type(*[array_kind(value) for value in values])
     sizes: dict[str, int] = {}
-    pairs: list[tuple[Tracer, str]] = []
-    for array, term in zip(arrays, labels, strict=True):
-        array, term = _diagonals(array, term)
+    pairs: list[tuple[Value, str]] = []
+    for handle, labels_of in zip(handles, labels, strict=True):
+        view, term = _diagonals(handle, labels_of)
+        array = traced(view, dtype)
         for label, size in zip(term, array.shape, strict=True):
             known = sizes.setdefault(label, size)
             if known == 1:
@@ -318,7 +334,7 @@ def _lists_to_text(operands: Sequence[Any]) -> tuple[str, list[Any]]:
 
 
 @implements(np.linalg.multi_dot)
-def multi_dot(arrays: Sequence[Any]) -> Tracer:
+def multi_dot(arrays: Sequence[Any]) -> Value:
     """`numpy.linalg.multi_dot`, in the order of the fewest multiplications."""
     factors = [traced(array) for array in arrays]
     last = len(factors) - 1
@@ -335,7 +351,7 @@ def multi_dot(arrays: Sequence[Any]) -> Tracer:
     sizes += [1 if factors[last].ndim == 1 else factors[last].shape[1]]
     splits = chain_splits(sizes)
 
-    def product(i: int, j: int) -> Tracer:
+    def product(i: int, j: int) -> Value:
         if i == j:
             return factors[i]
         return dot(product(i, splits[i, j]), product(splits[i, j] + 1, j))
@@ -344,15 +360,17 @@ def multi_dot(arrays: Sequence[Any]) -> Tracer:
 
 
 @implements(np.linalg.matrix_power)
-def matrix_power(a: Any, n: Any) -> Tracer:
-    """`numpy.linalg.matrix_power` for non-negative constant powers."""
+def matrix_power(a: Any, n: Any) -> Any:
+    """`numpy.linalg.matrix_power` for non-negative constant powers; the first is the array."""
     x = traced(a)
     count = operator.index(n)
     if count < 0 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(
             "matrix_power: square matrices and n >= 0 are supported", source_location()
         )
-    result: Tracer | None = None
+    if count == 1:
+        return handle_of(a)
+    result: Value | None = None
     while count:
         if count & 1:
             result = x if result is None else matmul(result, x)
@@ -360,6 +378,6 @@ def matrix_power(a: Any, n: Any) -> Tracer:
         if count:
             x = matmul(x, x)
     if result is None:
-        eye = prims.as_traced(np.eye(x.shape[-1]), x.dtype)
+        eye = traced(np.eye(x.shape[-1]), x.dtype)
         return prims.broadcast_to(eye, x.shape)
     return result

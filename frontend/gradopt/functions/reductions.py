@@ -10,19 +10,17 @@ import numpy as np
 
 from gradopt.array.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
 from gradopt.array.operands import traced
-from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
 from gradopt.base.location import source_location
+from gradopt.dialects import grad
 from gradopt.errors import ShapeError, UnsupportedError
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
-
-# NumPy's functions as they are on traced arrays.
-xp: Any = np
+from gradopt.ir.values import Value, emit
 
 
-def _reduce(kind: str, x: Tracer, axis: Any, keepdims: Any) -> Tracer:
+def _reduce(kind: str, x: Value, axis: Any, keepdims: Any) -> Value:
     axes = prims.normalize_axes(axis, x.ndim)
     result = prims.reduce(kind, x, axes)
     return _keep(result, x, axes) if _flag(keepdims) else result
@@ -32,12 +30,12 @@ def _flag(keepdims: Any) -> bool:
     return keepdims is not np._NoValue and bool(keepdims)
 
 
-def _keep(result: Tracer, x: Tracer, axes: tuple[int, ...]) -> Tracer:
+def _keep(result: Value, x: Value, axes: tuple[int, ...]) -> Value:
     shape = tuple([1 if i in axes else size for i, size in enumerate(x.shape)])
     return prims.reshape(result, shape)
 
 
-def _masked(x: Tracer, where: Any, neutral: float) -> Tracer:
+def _masked(x: Value, where: Any, neutral: float) -> Value:
     """Elements not selected by the `where` keyword replaced by the neutral element."""
     if where is None or where is True or where is np._NoValue:
         return x
@@ -49,11 +47,11 @@ def _given(value: Any) -> bool:
     return value is not None and value is not np._NoValue
 
 
-def _with_initial(ufunc: np.ufunc, result: Tracer, initial: Any) -> Tracer:
+def _with_initial(ufunc: np.ufunc, result: Value, initial: Any) -> Value:
     """Combines a scalar start value, which is converted to the dtype of the reduction."""
     if not _given(initial):
         return result
-    start = prims.as_traced(initial, result.dtype)
+    start = traced(initial, result.dtype)
     if start.ndim:
         raise ShapeError("initial= must be a scalar", source_location())
     return UFUNCS[ufunc](result, start)
@@ -68,7 +66,7 @@ def sum_(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = None,
-) -> Tracer:
+) -> Value:
     """`numpy.sum`."""
     x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
@@ -87,7 +85,7 @@ def prod(
     keepdims: Any = False,
     initial: Any = None,
     where: Any = None,
-) -> Tracer:
+) -> Value:
     """`numpy.prod`."""
     x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
@@ -95,14 +93,14 @@ def prod(
     return _with_initial(np.multiply, result, initial)
 
 
-def _count(x: Tracer, axes: tuple[int, ...]) -> int:
+def _count(x: Value, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
 
 
 @implements(np.mean)
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
-) -> Tracer:
+) -> Value:
     """`numpy.mean`."""
     x = traced(a)
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
@@ -128,7 +126,7 @@ def var(
     keepdims: Any = False,
     mean: Any = None,
     correction: Any = None,
-) -> Tracer:
+) -> Value:
     """`numpy.var`, two passes as NumPy's."""
     x = traced(a)
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
@@ -139,7 +137,7 @@ def var(
         mean = _reduce("sum", x, axes, True) / scalar(count, target)
     if _given(correction):
         ddof = correction
-    squares = _reduce("sum", np.square(x - mean), axes, keepdims)
+    squares = _reduce("sum", emit(grad.square, x - traced(mean, x.dtype)), axes, keepdims)
     return squares / scalar(max(count - ddof, 0), target)
 
 
@@ -153,10 +151,11 @@ def std(
     keepdims: Any = False,
     mean: Any = None,
     correction: Any = None,
-) -> Tracer:
+) -> Value:
     """`numpy.std`."""
-    return xp.sqrt(
-        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
+    return emit(
+        grad.sqrt,
+        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction),
     )
 
 
@@ -172,7 +171,7 @@ def _highest(dtype: DType) -> Any:
     return True if dtype == BOOL else np.iinfo(dtype).max
 
 
-def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Tracer:
+def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Value:
     x = traced(a)
     axes = prims.normalize_axes(axis, x.ndim)
     if _given(where) and where is not True:
@@ -199,7 +198,7 @@ def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: A
 @implements(np.max, np.amax)
 def max_(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = None
-) -> Tracer:
+) -> Value:
     """`numpy.max`; equal maxima share the derivative."""
     return _extreme("max", a, axis, keepdims, initial, where)
 
@@ -207,18 +206,18 @@ def max_(
 @implements(np.min, np.amin)
 def min_(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = None
-) -> Tracer:
+) -> Value:
     """`numpy.min`; equal minima share the derivative."""
     return _extreme("min", a, axis, keepdims, initial, where)
 
 
 @implements(np.ptp)
-def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.ptp`."""
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
-def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Tracer:
+def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Value:
     x = traced(a)
     if x.dtype == BOOL:
         x = prims.convert(x, np.dtype(np.int8))
@@ -240,37 +239,37 @@ def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Tracer:
 
 
 @implements(np.argmax)
-def argmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+def argmax(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.argmax`."""
     return _arg("argmax", a, axis, keepdims)
 
 
 @implements(np.argmin)
-def argmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+def argmin(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.argmin`."""
     return _arg("argmin", a, axis, keepdims)
 
 
 @implements(np.any)
-def any_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Tracer:
+def any_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Value:
     """`numpy.any`."""
     return _reduce("any", _masked(to_bool(a), where, False), axis, keepdims)
 
 
 @implements(np.all)
-def all_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Tracer:
+def all_(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = None) -> Value:
     """`numpy.all`."""
     return _reduce("all", _masked(to_bool(a), where, True), axis, keepdims)
 
 
 @implements(np.count_nonzero)
-def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.count_nonzero`."""
     return sum_(to_bool(a), axis, keepdims=keepdims)
 
 
 @implements(np.cumsum)
-def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Tracer:
+def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Value:
     """`numpy.cumsum`."""
     x = traced(a)
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
@@ -307,17 +306,18 @@ def average(
 
 
 @implements(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Tracer:
+def nansum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.nansum`."""
     x = traced(a)
-    return sum_(prims.select(xp.isnan(x), scalar(0, x.dtype), x), axis, dtype, keepdims=keepdims)
+    finite = prims.select(UFUNCS[np.isnan](x), scalar(0, x.dtype), x)
+    return sum_(finite, axis, dtype, keepdims=keepdims)
 
 
 @implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Tracer:
+def nanmean(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
     """`numpy.nanmean`."""
     x = traced(a)
-    return mean(x, axis, keepdims=keepdims, where=~np.isnan(x))
+    return mean(x, axis, keepdims=keepdims, where=~UFUNCS[np.isnan](x))
 
 
 REDUCTIONS.update(

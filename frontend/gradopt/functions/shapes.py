@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Functions that rearrange elements, and those that ask for shapes and dtypes."""
+"""Functions that rearrange elements, most of them views, and those that ask for shapes."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.array.operators import python_number
-from gradopt.array.tracer import Tracer
-from gradopt.base.dtypes import require_cast, supported
+from gradopt.array.dispatch import implements
+from gradopt.array.handle import Handle, array_of, copy_of, in_memory_order
+from gradopt.array.handle import python_number as number_of
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import checked_order, handle_of, known_order, promotion_kind, traced
+from gradopt.array.operators import is_weak, python_number
+from gradopt.array.views import Broadcast
 from gradopt.base.dtypes import result_type as promote
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError
 from gradopt.ir import prims
+from gradopt.ir.values import Value
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
@@ -26,22 +29,12 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return (operator.index(value),)
 
 
-def astype(
-    x: Tracer, dtype: Any, order: Any = "K", casting: str = "unsafe", copy: bool = True
-) -> Tracer:
-    """`ndarray.astype`."""
-    checked_order(order)
-    target = supported(dtype)
-    require_cast(x.dtype, target, casting)
-    if x.dtype != target:
-        return prims.convert(x, target)
-    return x._alias() if copy or x._weak else x
-
-
-@implements(np.reshape, view=True)
-def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None) -> Tracer:
-    """`numpy.reshape`."""
-    x = traced(a)
+@implements(np.reshape)
+def reshape(
+    a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> Handle:
+    """`numpy.reshape`: a view where NumPy gives one."""
+    x = handle_of(a)
     if checked_order(order) == "K":
         raise KeywordError("order 'K' is not permitted for reshaping", source_location())
     new = shape_of(newshape if shape is None else shape)
@@ -49,94 +42,71 @@ def reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None
         raise ShapeError("can only specify one unknown dimension", source_location())
     if -1 in new:
         known = prims.size_of(tuple([n for n in new if n != -1]))
-        if known == 0 or x.size % known:
+        if known == 0 or prims.size_of(x.shape) % known:
             raise _no_reshape(x, new)
-        new = tuple([x.size // known if n == -1 else n for n in new])
-    if prims.size_of(new) != x.size or min(new, default=0) < 0:
+        new = tuple([prims.size_of(x.shape) // known if n == -1 else n for n in new])
+    if prims.size_of(new) != prims.size_of(x.shape) or min(new, default=0) < 0:
         raise _no_reshape(x, new)
-    if known_order(x, order, "numpy.reshape") == "F":
-        flat = prims.reshape(prims.transpose(x, range(x.ndim)[::-1]), new[::-1])
-        return prims.transpose(flat, range(len(new))[::-1])
-    return prims.reshape(x, new)
+    if copy:
+        x = array_of(x._read())
+    if known_order(x.shape, order, "numpy.reshape") == "F":
+        return _reversed(_reversed(x)._reshaped(new[::-1]))
+    return x._reshaped(new)
 
 
-def checked_order(order: Any) -> str:
-    """An order of elements in memory: C, F, A or K.
-
-    Raises:
-        KeywordError: it is another one.
-    """
-    name = "C" if order is None else order.upper() if isinstance(order, str) else order
-    if name not in ("C", "F", "A", "K"):
-        raise KeywordError(
-            f"order must be one of 'C', 'F', 'A', or 'K' (got {order!r})", source_location()
-        )
-    return name
+def _reversed(x: Handle) -> Handle:
+    return x._with_axes(range(len(x.shape))[::-1])
 
 
-def known_order(x: Tracer, order: Any, name: str) -> str:
-    """In which order, C or F, a function takes the elements.
-
-    Raises:
-        UnsupportedError: it is the order in memory, of which a traced array knows nothing.
-    """
-    order = checked_order(order)
-    if order in ("A", "K"):
-        if sum(size != 1 for size in x.shape) > 1 and x.size:
-            raise unsupported(
-                f"order={order!r} of {name}",
-                "NumPy's answer depends on how the array lies in memory; use C or F",
-            )
-        return "C"
-    return order
-
-
-def _no_reshape(x: Tracer, shape: tuple[int, ...]) -> ShapeError:
+def _no_reshape(x: Handle, shape: tuple[int, ...]) -> ShapeError:
     return ShapeError(
         f"cannot reshape array of size {x.size} into shape {shape}", source_location()
     )
 
 
-@implements(np.ravel, view=True)
-def ravel(a: Any, order: str = "C") -> Tracer:
-    """`numpy.ravel`."""
-    x = traced(a)
-    return reshape(x, -1, known_order(x, order, "numpy.ravel"))
+@implements(np.ravel)
+def ravel(a: Any, order: str = "C") -> Handle:
+    """`numpy.ravel`: a view of what lies in memory without gaps, else a copy."""
+    x = handle_of(a)
+    flat = _reversed(x) if known_order(x.shape, order, "numpy.ravel") == "F" else x
+    if flat._is_row_major() is False:
+        return copy_of(flat._read(), (flat.size,))
+    return flat._reshaped((flat.size,))
 
 
-@implements(np.transpose, np.permute_dims, view=True)
-def transpose(a: Any, axes: Any = None) -> Tracer:
+@implements(np.transpose, np.permute_dims)
+def transpose(a: Any, axes: Any = None) -> Handle:
     """`numpy.transpose`."""
-    x = traced(a)
+    x = handle_of(a)
     order = tuple(range(x.ndim))[::-1] if axes is None else prims.normalize_axes(axes, x.ndim)
     if len(order) != x.ndim:
         raise ShapeError("axes don't match array", source_location())
-    return prims.transpose(x, order)
+    return x._with_axes(order)
 
 
-@implements(np.matrix_transpose, view=True)
-def matrix_transpose(x: Any, /) -> Tracer:
+@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+def matrix_transpose(x: Any, /) -> Handle:
     """`numpy.matrix_transpose`."""
-    v = traced(x)
+    v = handle_of(x)
     if v.ndim < 2:
         raise ShapeError("matrix transpose needs at least 2 dimensions", source_location())
     return swapaxes(v, -1, -2)
 
 
-@implements(np.swapaxes, view=True)
-def swapaxes(a: Any, axis1: Any, axis2: Any) -> Tracer:
+@implements(np.swapaxes)
+def swapaxes(a: Any, axis1: Any, axis2: Any) -> Handle:
     """`numpy.swapaxes`."""
-    x = traced(a)
+    x = handle_of(a)
     i, j = prims.normalize_axis(axis1, x.ndim), prims.normalize_axis(axis2, x.ndim)
     order = list(range(x.ndim))
     order[i], order[j] = j, i
-    return prims.transpose(x, order)
+    return x._with_axes(order)
 
 
-@implements(np.moveaxis, view=True)
-def moveaxis(a: Any, source: Any, destination: Any) -> Tracer:
+@implements(np.moveaxis)
+def moveaxis(a: Any, source: Any, destination: Any) -> Handle:
     """`numpy.moveaxis`."""
-    x = traced(a)
+    x = handle_of(a)
     origin = prims.normalize_axes(source, x.ndim)
     target = prims.normalize_axes(destination, x.ndim)
     if len(origin) != len(target):
@@ -146,22 +116,22 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Tracer:
     order = [i for i in range(x.ndim) if i not in origin]
     for place, axis in sorted(zip(target, origin, strict=True)):
         order.insert(place, axis)
-    return prims.transpose(x, order)
+    return x._with_axes(order)
 
 
-@implements(np.rollaxis, view=True)
-def rollaxis(a: Any, axis: Any, start: Any = 0) -> Tracer:
+@implements(np.rollaxis)
+def rollaxis(a: Any, axis: Any, start: Any = 0) -> Handle:
     """`numpy.rollaxis`."""
-    x = traced(a)
+    x = handle_of(a)
     origin = prims.normalize_axis(axis, x.ndim)
     place = start + x.ndim if start < 0 else start
     return moveaxis(x, origin, place - 1 if origin < place else place)
 
 
-@implements(np.squeeze, view=True)
-def squeeze(a: Any, axis: Any = None) -> Tracer:
+@implements(np.squeeze)
+def squeeze(a: Any, axis: Any = None) -> Handle:
     """`numpy.squeeze`."""
-    x = traced(a)
+    x = handle_of(a)
     if axis is None:
         axes = tuple([i for i, size in enumerate(x.shape) if size == 1])
     else:
@@ -171,146 +141,169 @@ def squeeze(a: Any, axis: Any = None) -> Tracer:
             "cannot select an axis to squeeze out which has size not equal to one",
             source_location(),
         )
-    return prims.reshape(x, tuple([n for i, n in enumerate(x.shape) if i not in axes]))
+    return x._with_axes([i for i in range(x.ndim) if i not in axes])
 
 
-@implements(np.expand_dims, view=True)
-def expand_dims(a: Any, axis: Any) -> Tracer:
+@implements(np.expand_dims)
+def expand_dims(a: Any, axis: Any) -> Handle:
     """`numpy.expand_dims`."""
-    x = traced(a)
+    x = handle_of(a)
     count = len(axis) if prims.is_sequence(axis) else 1
-    axes = prims.normalize_axes(axis, x.ndim + count)
-    sizes = iter(x.shape)
-    return prims.reshape(x, tuple([1 if i in axes else next(sizes) for i in range(x.ndim + count)]))
+    places = prims.normalize_axes(axis, x.ndim + count)
+    axes = iter(range(x.ndim))
+    return x._with_axes([-1 if i in places else next(axes) for i in range(x.ndim + count)])
 
 
-@implements(np.broadcast_to, view=True)
-def broadcast_to(array: Any, shape: Any) -> Tracer:
-    """`numpy.broadcast_to`."""
-    return prims.broadcast_to(traced(array), shape_of(shape))
+@implements(np.broadcast_to)
+def broadcast_to(array: Any, shape: Any) -> Handle:
+    """`numpy.broadcast_to`: a view that cannot be written to."""
+    x = handle_of(array)
+    new = shape_of(shape)
+    missing = len(new) - x.ndim
+    pairs = zip(x.shape, new[max(missing, 0) :], strict=False)
+    if missing < 0 or any(a not in (1, b) for a, b in pairs):
+        raise ShapeError(f"cannot broadcast shape {x.shape} to shape {new}", source_location())
+    return x._view(Broadcast(x.shape, new))
 
 
-@implements(np.broadcast_arrays, view=True)
-def broadcast_arrays(*args: Any) -> tuple[Tracer, ...]:
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*args: Any) -> tuple[Handle, ...]:
     """`numpy.broadcast_arrays`."""
-    values = [traced(arg) for arg in args]
+    values = [handle_of(arg) for arg in args]
     shape = prims.broadcast_shapes(*[value.shape for value in values])
-    return tuple([prims.broadcast_to(value, shape)._alias() for value in values])
+    if all(value.shape == shape for value in values):
+        return tuple(values)
+    return tuple([broadcast_to(value, shape) for value in values])
 
 
 def _at_least(count: int, values: tuple[Any, ...]) -> Any:
-    results = []
+    results: list[Handle] = []
     for value in values:
-        x = traced(value)
+        x = handle_of(value)
         if x.ndim < count:
+            axes = list(range(x.ndim))
             if count == 3 and x.ndim:
-                shape = (1, *x.shape, 1) if x.ndim == 1 else (*x.shape, 1)
+                axes = [-1, *axes, -1] if x.ndim == 1 else [*axes, -1]
             else:
-                shape = (1,) * (count - x.ndim) + x.shape
-            x = prims.reshape(x, shape)
+                axes = [-1] * (count - x.ndim) + axes
+            x = x._with_axes(axes)
         results.append(x)
     return results[0] if len(results) == 1 else tuple(results)
 
 
-@implements(np.atleast_1d, view=True)
+@implements(np.atleast_1d)
 def atleast_1d(*arys: Any) -> Any:
     """`numpy.atleast_1d`."""
     return _at_least(1, arys)
 
 
-@implements(np.atleast_2d, view=True)
+@implements(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
     """`numpy.atleast_2d`."""
     return _at_least(2, arys)
 
 
-@implements(np.atleast_3d, view=True)
+@implements(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
     """`numpy.atleast_3d`."""
     return _at_least(3, arys)
 
 
-@implements(np.flip, view=True)
-def flip(m: Any, axis: Any = None) -> Tracer:
+@implements(np.flip)
+def flip(m: Any, axis: Any = None) -> Any:
     """`numpy.flip`."""
-    x = traced(m)
-    return prims.reverse(x, prims.normalize_axes(axis, x.ndim))
+    x = handle_of(m)
+    axes = prims.normalize_axes(axis, x.ndim)
+    index = [slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)]
+    return getitem(x, (*index, Ellipsis))
 
 
-@implements(np.fliplr, view=True)
-def fliplr(m: Any) -> Tracer:
+@implements(np.fliplr)
+def fliplr(m: Any) -> Any:
     """`numpy.fliplr`."""
     return flip(m, 1)
 
 
-@implements(np.flipud, view=True)
-def flipud(m: Any) -> Tracer:
+@implements(np.flipud)
+def flipud(m: Any) -> Any:
     """`numpy.flipud`."""
     return flip(m, 0)
 
 
-@implements(np.rot90, view=True)
-def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tracer:
+@implements(np.rot90)
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """`numpy.rot90`."""
-    x = traced(m)
+    x = handle_of(m)
     i, j = prims.normalize_axes(axes, x.ndim)
     k %= 4
     if k == 2:
         return flip(x, (i, j))
     if k == 1:
         return swapaxes(flip(x, j), i, j)
-    return flip(swapaxes(x, i, j), j) if k == 3 else x
+    return flip(swapaxes(x, i, j), j) if k == 3 else x._view()
 
 
 @implements(np.copy)
-def copy(a: Any, order: str = "K", subok: bool = False) -> Tracer:
-    """`numpy.copy`; the order in memory makes no difference."""
-    checked_order(order)
-    return traced(a)._alias()
+def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+    """`numpy.copy`."""
+    x = handle_of(a)
+    return x._read() if x._is_scalar else arranged(x._read(), x, order)
+
+
+def arranged(value: Value, x: Handle, order: Any) -> Handle:
+    """A new array in some order in memory; A and K are the order of `x`, of the same shape."""
+    order = checked_order(order)
+    if order == "A":
+        order = "F" if x._is_row_major() is False and _reversed(x)._is_row_major() else "C"
+    if order == "K" and value.shape:
+        return in_memory_order(value, (x,))
+    if order == "F":
+        return _reversed(array_of(prims.transpose(value, range(value.ndim)[::-1])))
+    return array_of(value)
 
 
 @implements(np.astype)
-def astype_function(x: Any, dtype: Any, /, *, copy: bool = True) -> Tracer:
+def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """`numpy.astype`."""
-    return astype(x, dtype, copy=copy)
+    return x.astype(dtype, copy=copy)
 
 
-@implements(np.real, view=True)
-def real(val: Any) -> Tracer:
+@implements(np.real)
+def real(val: Any) -> Any:
     """`numpy.real`: the array, as complex numbers are not supported."""
     # Of a Python number it is its attribute: a Python number.
-    x = prims.as_traced(listed(val))
-    return python_number(x).__copy__() if x._weak else x
+    if is_weak(val):
+        return number_of(traced(python_number(val)))
+    return handle_of(val)
 
 
 @implements(np.imag)
-def imag(val: Any) -> Tracer:
-    """`numpy.imag`: zeros."""
-    x = prims.as_traced(listed(val))
-    weak = x._weak
-    if weak:
-        x = python_number(x)
-    result = prims.full(x.shape, 0, x.dtype)
-    result._weak = weak
-    return result
+def imag(val: Any) -> Any:
+    """`numpy.imag`: zeros that cannot be written to."""
+    if is_weak(val):
+        number = traced(python_number(val))
+        return number_of(prims.full((), 0, number.dtype))
+    x = handle_of(val)
+    zeros = array_of(prims.full((), 0, x.dtype))
+    return zeros._read() if x._is_scalar else broadcast_to(zeros, x.shape)
 
 
 @implements(np.shape)
 def shape(a: Any) -> tuple[int, ...]:
     """`numpy.shape`: known while tracing."""
-    return traced(a).shape
+    return handle_of(a).shape
 
 
 @implements(np.ndim)
 def ndim(a: Any) -> int:
     """`numpy.ndim`: known while tracing."""
-    return traced(a).ndim
+    return handle_of(a).ndim
 
 
 @implements(np.size)
 def size(a: Any, axis: Any = None) -> int:
     """`numpy.size`: known while tracing."""
-    x = traced(a)
+    x = handle_of(a)
     return (
         x.size
         if axis is None

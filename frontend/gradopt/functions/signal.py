@@ -9,23 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.array.tracer import Tracer
-from gradopt.base.dtypes import BOOL, result_type
+from gradopt.array.dispatch import UFUNCS, implements, unsupported
+from gradopt.array.handle import Handle
+from gradopt.array.operands import handle_of, listed, promotion_kind, traced
+from gradopt.base.dtypes import BOOL, result_type, supported
 from gradopt.base.location import source_location
+from gradopt.dialects import grad
 from gradopt.errors import ShapeError
-from gradopt.functions.products import promoted
+from gradopt.functions.joining import concatenate
+from gradopt.functions.matrices import take
+from gradopt.functions.products import matmul, promoted
+from gradopt.functions.reductions import sum_
+from gradopt.functions.shapes import broadcast_arrays, moveaxis
 from gradopt.ir import prims
+from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value, emit
 
 
 @implements(np.diff)
-def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Tracer:
-    """`numpy.diff`."""
-    x: Any = traced(a)
+def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
+    """`numpy.diff`; of order 0 it is the array."""
+    if operator.index(n) == 0:
+        return handle_of(a)
+    x = traced(a)
     place = prims.normalize_axis(axis, x.ndim)
 
-    def extend(value: Any) -> Tracer:
+    def extend(value: Any) -> Value:
         part = traced(value)
         if part.ndim == 0:
             shape = tuple([1 if i == place else size for i, size in enumerate(x.shape)])
@@ -35,19 +44,19 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
     before = [] if prepend is None or prepend is np._NoValue else [extend(prepend)]
     after = [] if append is None or append is np._NoValue else [extend(append)]
     if before or after:
-        x = np.concatenate([*before, x, *after], place)
+        x = concatenate([*before, x, *after], place)
     if operator.index(n) < 0:
         raise ShapeError(f"order must be non-negative but got {n}", source_location())
     for _ in range(operator.index(n)):
         size = x.shape[place]
         upper = prims.take_range(x, place, min(1, size), size)
         lower = prims.take_range(x, place, 0, max(size - 1, 0))
-        x = upper != lower if x.dtype == BOOL else upper - lower
+        x = prims.not_equal(upper, lower) if x.dtype == BOOL else upper - lower
     return x
 
 
 @implements(np.trapezoid)
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tracer:
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Value:
     """`numpy.trapezoid`."""
     v = traced(y)
     place = prims.normalize_axis(axis, v.ndim)
@@ -59,17 +68,18 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Tracer:
     else:
         points = traced(x)
         if points.ndim == 1:
-            width = diff(points)
+            width = traced(diff(points))
             shape = [1] * v.ndim
             shape[place] = width.size
             width = prims.reshape(width, tuple(shape))
         else:
             width = diff(points, axis=place)
-    return np.sum(width * (upper + lower) / 2.0, axis=place)
+    add, multiply, divide = UFUNCS[np.add], UFUNCS[np.multiply], UFUNCS[np.divide]
+    return sum_(divide(multiply(width, add(upper, lower)), 2.0), place)
 
 
 @implements(np.convolve)
-def convolve(a: Any, v: Any, mode: str = "full") -> Tracer:
+def convolve(a: Any, v: Any, mode: str = "full") -> Value:
     """`numpy.convolve`: shifted windows times the reversed kernel."""
     if mode not in ("full", "same", "valid"):
         raise unsupported(f"mode={mode!r} of numpy.convolve", "use full, same or valid")
@@ -87,12 +97,12 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Tracer:
         "valid": (m - 1, n - m + 1),
     }[mode]
     padded = prims.pad(x, [m - 1], [m - 1])
-    windows = np.take(padded, start + np.add.outer(np.arange(count), np.arange(m)))
-    return np.matmul(windows, prims.reverse(w, [0]))
+    windows = take(padded, start + np.add.outer(np.arange(count), np.arange(m)))
+    return matmul(windows, prims.reverse(w, [0]))
 
 
 @implements(np.correlate)
-def correlate(a: Any, v: Any, mode: str = "valid") -> Tracer:
+def correlate(a: Any, v: Any, mode: str = "valid") -> Value:
     """`numpy.correlate`."""
     x, w = promoted(a, v)
     if x.size >= w.size:
@@ -113,41 +123,43 @@ def linspace(
     """`numpy.linspace`, between traced bounds."""
     bounds = [listed(start), listed(stop)]
     kind = result_type(*[promotion_kind(bound) for bound in bounds], float)
-    first, last = (prims.as_traced(bound, kind) for bound in bounds)
+    first, last = (traced(bound, kind) for bound in bounds)
     count = operator.index(num)
     if count < 0:
         raise ShapeError(f"Number of samples, {num}, must be non-negative.", source_location())
     shape = prims.broadcast_shapes(first.shape, last.shape)
-    places = np.arange(count, dtype=kind).reshape((count,) + (1,) * len(shape))
+    steps = np.arange(count, dtype=kind).reshape((count,) + (1,) * len(shape))
     intervals = count - 1 if endpoint else count
-    step: Any = (last - first) / intervals if intervals > 0 else math.nan
-    result = first + places * (step if intervals > 0 else last - first)
+    places = prims.as_value(steps)
+    span = last - first
+    step = span / intervals if intervals > 0 else scalar(math.nan, kind)
+    result = first + places * (step if intervals > 0 else span)
     if endpoint and count > 1:
         end = prims.broadcast_to(last, (1, *shape))
-        result = np.concatenate([prims.take_range(result, 0, 0, count - 1), end])
-    result = np.moveaxis(result, 0, axis)
+        result = prims.concatenate([prims.take_range(result, 0, 0, count - 1), end], 0)
+    result = traced(moveaxis(result, 0, axis))
     if dtype is not None:
-        if np.dtype(dtype).kind == "i":
-            result = np.floor(result)
-        result = result.astype(dtype)
+        target = supported(dtype)
+        if target.kind == "i":
+            result = emit(grad.floor, result)
+        result = prims.convert(result, target)
     return (result, step) if retstep else result
 
 
 @implements(np.meshgrid)
 def meshgrid(
     *xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True
-) -> tuple[Tracer, ...]:
-    """`numpy.meshgrid`."""
+) -> tuple[Any, ...]:
+    """`numpy.meshgrid`; views without copies."""
     if indexing not in ("xy", "ij"):
         raise unsupported(f"indexing={indexing!r} of numpy.meshgrid", "use xy or ij")
-    vectors = [traced(x) for x in xi]
+    vectors = [handle_of(x) for x in xi]
     rank = len(vectors)
-    grids: list[Tracer] = []
+    grids: list[Handle] = []
     for i, vector in enumerate(vectors):
         place = 1 - i if indexing == "xy" and i < 2 and rank > 1 else i
         shape = tuple([vector.size if k == place else 1 for k in range(rank)])
-        grids.append(prims.reshape(vector, shape))
-    if sparse:
-        return tuple([grid._alias() for grid in grids])
-    full = prims.broadcast_shapes(*[grid.shape for grid in grids])
-    return tuple([prims.broadcast_to(grid, full)._alias() for grid in grids])
+        grids.append(vector._reshaped(shape))
+    if not sparse:
+        grids = list(broadcast_arrays(*grids))
+    return tuple([grid._read() for grid in grids] if copy else grids)

@@ -9,39 +9,26 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.array.operands import listed, promotion_kind
-from gradopt.array.tracer import Tracer
+from gradopt.array.operands import is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, FLOAT64, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
+from gradopt.ir.values import Value, emit
 
 
-def emit(op: Callable[..., Any], *operands: Tracer) -> Tracer:
-    """An elementwise op on operands that are broadcast to one shape."""
-    shapes = [operand.shape for operand in operands]
-    first = shapes[0]
-    for shape in shapes:
-        if shape != first:
-            common = prims.broadcast_shapes(*shapes)
-            operands = tuple([prims.broadcast_to(operand, common) for operand in operands])
-            break
-    return prims.scope().emit(op, *operands)
-
-
-def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Tracer]:
+def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Value]:
     """The inputs converted to the dtypes of the loop that NumPy picks."""
     inputs = tuple([listed(value) for value in inputs])
     dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in inputs])
     return [
-        prims.as_traced(value, dtype)
-        for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
+        traced(value, dtype) for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
     ]
 
 
-def _direct(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Tracer]:
-    def handler(*inputs: Any) -> Tracer:
+def _direct(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Value]:
+    def handler(*inputs: Any) -> Value:
         return emit(op, *operands_of(ufunc, *inputs))
 
     return handler
@@ -96,7 +83,7 @@ UFUNCS[np.rint] = _direct(np.rint, grad.round)
 def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any]) -> None:
     """A ufunc that is another op on bools."""
 
-    def handler(x: Any, y: Any) -> Tracer:
+    def handler(x: Any, y: Any) -> Value:
         left, right = operands_of(ufunc, x, y)
         return emit(bool_op if left.dtype == BOOL else op, left, right)
 
@@ -111,9 +98,9 @@ _bool_or(np.subtract, grad.subtract, grad.subtract)
 
 
 def _identity_on_integers(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
-    def handler(x: Any) -> Tracer:
+    def handler(x: Any) -> Value:
         (operand,) = operands_of(ufunc, x)
-        return emit(op, operand) if operand.dtype.kind == "f" else operand._alias()
+        return emit(op, operand) if operand.dtype.kind == "f" else operand
 
     UFUNCS[ufunc] = handler
 
@@ -125,27 +112,27 @@ UFUNCS[np.sign] = _direct(np.sign, grad.sign)
 
 
 @register(np.absolute)
-def absolute(x: Any) -> Tracer:
+def absolute(x: Any) -> Value:
     """`numpy.absolute`."""
     (operand,) = operands_of(np.absolute, x)
-    return operand._alias() if operand.dtype == BOOL else emit(grad.absolute, operand)
+    return operand if operand.dtype == BOOL else emit(grad.absolute, operand)
 
 
 @register(np.square)
-def square(x: Any) -> Tracer:
+def square(x: Any) -> Value:
     """`numpy.square`."""
     (operand,) = operands_of(np.square, x)
     return emit(grad.square, operand)
 
 
 @register(np.reciprocal)
-def reciprocal(x: Any) -> Tracer:
+def reciprocal(x: Any) -> Value:
     """`numpy.reciprocal`, of floats."""
     (operand,) = operands_of(np.reciprocal, x)
     return emit(grad.reciprocal, _floats("numpy.reciprocal", operand))
 
 
-def _floats(name: str, operand: Tracer) -> Tracer:
+def _floats(name: str, operand: Value) -> Value:
     if operand.dtype.kind != "f":
         raise UnsupportedError(
             f"{name} of {operand.dtype} is not supported; convert it to float64", source_location()
@@ -156,8 +143,8 @@ def _floats(name: str, operand: Tracer) -> Tracer:
 def _test(ufunc: np.ufunc, op: Callable[..., Any], otherwise: bool) -> None:
     """A test of floats that is constant on integers."""
 
-    def handler(x: Any) -> Tracer:
-        operand = prims.as_traced(listed(x))
+    def handler(x: Any) -> Value:
+        operand = traced(x)
         if operand.dtype.kind == "f":
             return emit(op, operand)
         return prims.full(operand.shape, otherwise, BOOL)
@@ -170,16 +157,16 @@ _test(np.isinf, grad.isinf, False)
 _test(np.isfinite, grad.isfinite, True)
 
 
-def _logical(op: Callable[..., Any]) -> Callable[..., Tracer]:
-    def handler(*inputs: Any) -> Tracer:
+def _logical(op: Callable[..., Any]) -> Callable[..., Value]:
+    def handler(*inputs: Any) -> Value:
         return emit(op, *[to_bool(value) for value in inputs])
 
     return handler
 
 
-def to_bool(value: Any) -> Tracer:
+def to_bool(value: Any) -> Value:
     """Whether each element is not zero."""
-    return prims.convert(prims.as_traced(listed(value)), BOOL)
+    return prims.convert(traced(value), BOOL)
 
 
 for _name in ("and", "or", "xor", "not"):
@@ -187,7 +174,7 @@ for _name in ("and", "or", "xor", "not"):
 
 
 def _bitwise(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
-    def handler(*inputs: Any) -> Tracer:
+    def handler(*inputs: Any) -> Value:
         operands = operands_of(ufunc, *inputs)
         if operands[0].dtype != BOOL:
             raise UnsupportedError(
@@ -204,11 +191,11 @@ _bitwise(np.bitwise_xor, grad.logical_xor)
 _bitwise(np.invert, grad.logical_not)
 
 
-def _foreign(op: Callable[..., Any]) -> Callable[..., Tracer]:
+def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
     """A ufunc of scipy.special: floats keep their dtype, the rest becomes float64."""
 
-    def handler(x: Any) -> Tracer:
-        operand = prims.as_traced(listed(x))
+    def handler(x: Any) -> Value:
+        operand = traced(x)
         if operand.dtype.kind != "f":
             operand = prims.convert(operand, FLOAT64)
         return emit(op, operand)
@@ -228,12 +215,12 @@ _FLOAT_CHAIN_LIMIT = 8
 
 
 @register(np.power)
-def power(base: Any, exponent: Any) -> Tracer:
+def power(base: Any, exponent: Any) -> Value:
     """`numpy.power`; small constant exponents become products, 0.5 a square root."""
     base, exponent = listed(base), listed(exponent)
     dtypes = resolve_ufunc(np.power, promotion_kind(base), promotion_kind(exponent))
-    if exponent.__class__ is not Tracer and np.ndim(exponent) == 0:
-        chain = _constant_power(prims.as_traced(base, dtypes[0]), float(exponent))
+    if not is_traced(exponent) and np.ndim(exponent) == 0:
+        chain = _constant_power(traced(base, dtypes[0]), float(exponent))
         if chain is not None:
             return chain
     if dtypes[2].kind != "f":
@@ -242,10 +229,10 @@ def power(base: Any, exponent: Any) -> Tracer:
             f"{_CHAIN_LIMIT}; convert an operand to float64",
             source_location(),
         )
-    return emit(grad.power, prims.as_traced(base, dtypes[0]), prims.as_traced(exponent, dtypes[1]))
+    return emit(grad.power, traced(base, dtypes[0]), traced(exponent, dtypes[1]))
 
 
-def _constant_power(base: Tracer, exponent: float) -> Tracer | None:
+def _constant_power(base: Value, exponent: float) -> Value | None:
     if exponent == 0.5 and base.dtype.kind == "f":
         return emit(grad.sqrt, base)
     if exponent == -1.0 and base.dtype.kind == "f":
@@ -256,33 +243,33 @@ def _constant_power(base: Tracer, exponent: float) -> Tracer | None:
     count = int(exponent)
     if count == 0:
         return prims.full(base.shape, 1, base.dtype)
-    result: Tracer | None = None
+    result: Value | None = None
     factor = base
     while True:
         if count & 1:
             result = factor if result is None else emit(grad.multiply, result, factor)
         count >>= 1
         if not count:
-            return result._alias() if result is base and result is not None else result
+            return result
         factor = emit(grad.square, factor)
 
 
 @register(np.float_power)
-def float_power(base: Any, exponent: Any) -> Tracer:
+def float_power(base: Any, exponent: Any) -> Value:
     """`numpy.float_power`: `power` in float64."""
     return power(
-        prims.as_traced(listed(base), FLOAT64),
-        exponent if np.isscalar(exponent) else prims.as_traced(listed(exponent), FLOAT64),
+        traced(base, FLOAT64),
+        exponent if np.isscalar(exponent) else traced(exponent, FLOAT64),
     )
 
 
 @register(np.positive)
-def positive(x: Any) -> Tracer:
+def positive(x: Any) -> Value:
     """`numpy.positive`: a copy."""
-    return operands_of(np.positive, x)[0]._alias()
+    return operands_of(np.positive, x)[0]
 
 
 @register(np.conjugate)
-def conjugate(x: Any) -> Tracer:
+def conjugate(x: Any) -> Value:
     """`numpy.conjugate`: a copy, as complex numbers are not supported."""
-    return operands_of(np.conjugate, x)[0]._alias()
+    return operands_of(np.conjugate, x)[0]

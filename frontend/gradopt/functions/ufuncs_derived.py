@@ -9,40 +9,40 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import FLOAT64, INT64
 from gradopt.dialects import grad
-from gradopt.functions.ufuncs import emit, operands_of, register
+from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value, emit
 
 
-def _same_shape(x: Tracer, y: Tracer) -> tuple[Tracer, Tracer]:
+def _same_shape(x: Value, y: Value) -> tuple[Value, Value]:
     shape = prims.broadcast_shapes(x.shape, y.shape)
     return prims.broadcast_to(x, shape), prims.broadcast_to(y, shape)
 
 
 @register(np.trunc)
-def trunc(x: Any) -> Tracer:
+def trunc(x: Any) -> Value:
     """`numpy.trunc`."""
     (v,) = operands_of(np.trunc, x)
-    return _trunc(v)._alias()
+    return _trunc(v)
 
 
-def _trunc(v: Tracer) -> Tracer:
+def _trunc(v: Value) -> Value:
     if v.dtype.kind != "f":
         return v
     return prims.select(v < scalar(0, v.dtype), emit(grad.ceil, v), emit(grad.floor, v))
 
 
 @register(np.fabs)
-def fabs(x: Any) -> Tracer:
+def fabs(x: Any) -> Value:
     """`numpy.fabs`."""
     return emit(grad.absolute, *operands_of(np.fabs, x))
 
 
 def _scaled(ufunc: np.ufunc, factor: float) -> None:
-    def handler(x: Any) -> Tracer:
+    def handler(x: Any) -> Value:
         (v,) = operands_of(ufunc, x)
         return emit(grad.multiply, v, scalar(factor, v.dtype))
 
@@ -56,7 +56,7 @@ _scaled(np.degrees, 180 / math.pi)
 
 
 @register(np.hypot)
-def hypot(x: Any, y: Any) -> Tracer:
+def hypot(x: Any, y: Any) -> Value:
     """`numpy.hypot`: scaled, so that squares neither overflow nor vanish."""
     u, v = _same_shape(*operands_of(np.hypot, x, y))
     a, b = emit(grad.absolute, prims.stop_gradient(u)), emit(grad.absolute, prims.stop_gradient(v))
@@ -64,13 +64,13 @@ def hypot(x: Any, y: Any) -> Tracer:
     one, infinity = scalar(1, u.dtype), scalar(math.inf, u.dtype)
     usable = (largest > scalar(0, u.dtype)) & (largest < infinity)
     scale = prims.select(usable, largest, one)
-    value = scale * np.sqrt(np.square(u / scale) + np.square(v / scale))
+    value = scale * emit(grad.sqrt, emit(grad.square, u / scale) + emit(grad.square, v / scale))
     infinite = emit(grad.isinf, u) | emit(grad.isinf, v)
     return prims.select(infinite, prims.broadcast_to(infinity, value.shape), value)
 
 
 def _log_add(ufunc: np.ufunc, base: float) -> None:
-    def handler(x: Any, y: Any) -> Tracer:
+    def handler(x: Any, y: Any) -> Value:
         u, v = _same_shape(*operands_of(ufunc, x, y))
         zero = scalar(0, u.dtype)
         # Equal infinities have no difference.
@@ -80,9 +80,9 @@ def _log_add(ufunc: np.ufunc, base: float) -> None:
         above = difference > zero
         down = prims.select(above, -difference, difference)
         if base == 2.0:
-            tail = np.log1p(np.exp2(down)) * scalar(1 / math.log(2), u.dtype)
+            tail = emit(grad.log1p, emit(grad.exp2, down)) * (1 / math.log(2))
         else:
-            tail = np.log1p(np.exp(down))
+            tail = emit(grad.log1p, emit(grad.exp, down))
         return prims.select(above, u, v) + tail
 
     UFUNCS[ufunc] = handler
@@ -93,7 +93,7 @@ _log_add(np.logaddexp2, 2.0)
 
 
 def _ignoring_nan(ufunc: np.ufunc, base: np.ufunc) -> None:
-    def handler(x: Any, y: Any) -> Tracer:
+    def handler(x: Any, y: Any) -> Value:
         u, v = _same_shape(*operands_of(ufunc, x, y))
         if u.dtype.kind != "f":
             return UFUNCS[base](u, v)
@@ -108,7 +108,7 @@ _ignoring_nan(np.fmin, np.minimum)
 
 
 @register(np.heaviside)
-def heaviside(x: Any, y: Any) -> Tracer:
+def heaviside(x: Any, y: Any) -> Value:
     """`numpy.heaviside`: 0, `y` at 0, or 1; NaN at NaN."""
     u, v = _same_shape(*operands_of(np.heaviside, x, y))
     zero = scalar(0, u.dtype)
@@ -120,12 +120,12 @@ def heaviside(x: Any, y: Any) -> Tracer:
 # -- Quotients that are rounded ----------------------------------------------------------------
 
 
-def _exact_remainder(x: Tracer, y: Tracer, quotient: Tracer) -> Tracer:
+def _exact_remainder(x: Value, y: Value, quotient: Value) -> Value:
     """`x - quotient * y` of float64, rounded once (Dekker's product)."""
     product = quotient * y
     splitter = scalar(2.0**27 + 1, FLOAT64)
 
-    def split(v: Tracer) -> tuple[Tracer, Tracer]:
+    def split(v: Value) -> tuple[Value, Value]:
         c = splitter * v
         high = c - (c - v)
         return high, v - high
@@ -137,7 +137,7 @@ def _exact_remainder(x: Tracer, y: Tracer, quotient: Tracer) -> Tracer:
     return (x - product) - error
 
 
-def _truncated_remainder(x: Tracer, y: Tracer) -> Tracer:
+def _truncated_remainder(x: Value, y: Value) -> Value:
     """C's fmod of finite float64; exact for quotients below 2^53."""
     zero, one = scalar(0, FLOAT64), scalar(1, FLOAT64)
     quotient = _trunc(x / y)
@@ -150,7 +150,7 @@ def _truncated_remainder(x: Tracer, y: Tracer) -> Tracer:
     return prims.select(x < zero, -abs(rest), abs(rest))
 
 
-def _float_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer]:
+def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     """Quotient and remainder as NumPy computes them from C's fmod.
 
     Exact for quotients below 2^53. The derivatives of the remainder are 1 and -quotient.
@@ -180,7 +180,7 @@ def _float_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Trac
     return prims.select(null, ratio, quotient), rest
 
 
-def _int_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer]:
+def _int_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     """Quotient and remainder of integers; both 0 for division by 0.
 
     Through float64, corrected in int64: exact for operands up to 2^62 in magnitude.
@@ -192,7 +192,7 @@ def _int_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer
     divisor = prims.select(null, one, y)
     wide = prims.convert(divisor, FLOAT64)
 
-    def approximate(v: Tracer) -> Tracer:
+    def approximate(v: Value) -> Value:
         return prims.convert(emit(grad.floor, prims.convert(v, FLOAT64) / wide), INT64)
 
     quotient = approximate(x)
@@ -214,7 +214,7 @@ def _int_divmod(x: Tracer, y: Tracer, toward_zero: bool) -> tuple[Tracer, Tracer
     return prims.convert(quotient, dtype), prims.convert(rest, dtype)
 
 
-def _divmod(ufunc: np.ufunc, x: Any, y: Any, toward_zero: bool = False) -> tuple[Tracer, Tracer]:
+def _divmod(ufunc: np.ufunc, x: Any, y: Any, toward_zero: bool = False) -> tuple[Value, Value]:
     u, v = operands_of(ufunc, x, y)
     if u.dtype.kind == "f":
         return _float_divmod(u, v, toward_zero)
@@ -222,31 +222,31 @@ def _divmod(ufunc: np.ufunc, x: Any, y: Any, toward_zero: bool = False) -> tuple
 
 
 @register(np.floor_divide)
-def floor_divide(x: Any, y: Any) -> Tracer:
+def floor_divide(x: Any, y: Any) -> Value:
     """`numpy.floor_divide`."""
     return _divmod(np.floor_divide, x, y)[0]
 
 
 @register(np.remainder)
-def remainder(x: Any, y: Any) -> Tracer:
+def remainder(x: Any, y: Any) -> Value:
     """`numpy.remainder`: the sign of the divisor."""
     return _divmod(np.remainder, x, y)[1]
 
 
 @register(np.fmod)
-def fmod(x: Any, y: Any) -> Tracer:
+def fmod(x: Any, y: Any) -> Value:
     """`numpy.fmod`: the sign of the dividend."""
     return _divmod(np.fmod, x, y, toward_zero=True)[1]
 
 
 @register(np.divmod)
-def divmod_(x: Any, y: Any) -> tuple[Tracer, Tracer]:
+def divmod_(x: Any, y: Any) -> tuple[Value, Value]:
     """`numpy.divmod`."""
     return _divmod(np.divmod, x, y)
 
 
 @register(np.modf)
-def modf(x: Any) -> tuple[Tracer, Tracer]:
+def modf(x: Any) -> tuple[Value, Value]:
     """`numpy.modf`: fractional and integral part."""
     (v,) = operands_of(np.modf, x)
     whole = _trunc(v)
@@ -255,7 +255,7 @@ def modf(x: Any) -> tuple[Tracer, Tracer]:
 
 
 @register(np.signbit)
-def signbit(x: Any) -> Tracer:
+def signbit(x: Any) -> Value:
     """`numpy.signbit`, but false for every NaN."""
     (v,) = operands_of(np.signbit, x)
     zero = scalar(0, v.dtype)
@@ -265,7 +265,7 @@ def signbit(x: Any) -> Tracer:
 
 
 @register(np.copysign)
-def copysign(x: Any, y: Any) -> Tracer:
+def copysign(x: Any, y: Any) -> Value:
     """`numpy.copysign`; a NaN counts as positive."""
     u, v = _same_shape(*operands_of(np.copysign, x, y))
     return prims.select(signbit(v), -abs(u), abs(u))
@@ -280,37 +280,37 @@ def _special(*names: str) -> Any:
     return add
 
 
-def _float_operands(*inputs: Any) -> list[Tracer]:
+def _float_operands(*inputs: Any) -> list[Value]:
     return operands_of(np.hypot if len(inputs) == 2 else np.exp, *inputs)
 
 
 @_special("xlogy")
-def xlogy(x: Any, y: Any) -> Tracer:
+def xlogy(x: Any, y: Any) -> Value:
     """`scipy.special.xlogy`: 0 where x is 0 and y is not NaN."""
     u, v = _same_shape(*_float_operands(x, y))
     null = emit(grad.equal, u, prims.full(u.shape, 0, u.dtype)) & ~emit(grad.isnan, v)
     safe = prims.select(null, scalar(1, v.dtype), v)
-    return prims.select(null, scalar(0, u.dtype), u * np.log(safe))
+    return prims.select(null, scalar(0, u.dtype), u * emit(grad.log, safe))
 
 
 @_special("xlog1py")
-def xlog1py(x: Any, y: Any) -> Tracer:
+def xlog1py(x: Any, y: Any) -> Value:
     """`scipy.special.xlog1py`."""
     u, v = _same_shape(*_float_operands(x, y))
     null = emit(grad.equal, u, prims.full(u.shape, 0, u.dtype)) & ~emit(grad.isnan, v)
     safe = prims.select(null, scalar(0, v.dtype), v)
-    return prims.select(null, scalar(0, u.dtype), u * np.log1p(safe))
+    return prims.select(null, scalar(0, u.dtype), u * emit(grad.log1p, safe))
 
 
 @_special("log_expit")
-def log_expit(x: Any) -> Tracer:
+def log_expit(x: Any) -> Value:
     """`scipy.special.log_expit`."""
     (v,) = _float_operands(x)
     return -UFUNCS[np.logaddexp](scalar(0, v.dtype), -v)
 
 
 @_special("logit")
-def logit(x: Any) -> Tracer:
+def logit(x: Any) -> Value:
     """`scipy.special.logit`."""
     (v,) = _float_operands(x)
-    return np.log(v / (scalar(1, v.dtype) - v))
+    return emit(grad.log, v / (scalar(1, v.dtype) - v))

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
 from gradopt.errors import SourceLocation, TraceIndexError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Check:
     location: SourceLocation | None
 
 
-def require_in_bounds(index: Tracer, size: int, axis: int) -> None:
+def require_in_bounds(index: Value, size: int, axis: int) -> None:
     """Checks that all of the int64 `index` are at least `-size` and less than `size`."""
     if index.size == 0:
         return
@@ -54,12 +53,12 @@ def require_in_bounds(index: Tracer, size: int, axis: int) -> None:
     )
 
 
-def add_outcome(number: Tracer, value: Tracer) -> None:
+def add_outcome(number: Value, value: Value) -> None:
     """Adds what came of checks to the current function's: the first failure counts."""
     here = prims.scope()
     if here.outcome is not None:
         earlier, earlier_value = here.outcome
-        failed: Any = earlier != scalar(0, INT64)
+        failed = prims.not_equal(earlier, 0)
         number = prims.select(failed, earlier, number)
         value = prims.select(failed, earlier_value, value)
     here.outcome = number, value

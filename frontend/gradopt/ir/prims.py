@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""One function for each structural op of the dialect, on traced arrays.
+"""One function for each structural op of the dialect, on values.
 
 They add what NumPy has and the dialect leaves out: nothing is emitted where the result is the
-operand itself, and operands are concrete arrays, too. Dtypes are not promoted here.
+operand itself. Dtypes are not promoted here, and there are no lists.
 """
 
 from __future__ import annotations
@@ -16,39 +16,20 @@ from typing import Any
 import numpy as np
 from mlir import ir
 
-from gradopt.array.tracer import Tracer
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.errors import LeakedTracerError, ShapeError, UnsupportedError
+from gradopt.errors import ShapeError, UnsupportedError
 from gradopt.ir.context import element_type
-from gradopt.ir.trace import Scope, current_scope
-
-Shape = tuple[int, ...]
-
-
-def scope() -> Scope:
-    """The function under construction.
-
-    Raises:
-        LeakedTracerError: none is.
-    """
-    found = current_scope()
-    if found is None:
-        raise LeakedTracerError(
-            "a traced array is used outside the trace that made it; return it from the traced "
-            "function instead of storing it",
-            source_location(),
-        )
-    return found
-
-
-def is_traced(*values: Any) -> bool:
-    """Whether a value is traced, or a list or tuple that holds a traced one."""
-    return any(
-        isinstance(value, Tracer) or (type(value) in (list, tuple) and is_traced(*value))
-        for value in values
-    )
+from gradopt.ir.current import scope as scope
+from gradopt.ir.values import Shape as Shape
+from gradopt.ir.values import Value
+from gradopt.ir.values import broadcast_shapes as broadcast_shapes
+from gradopt.ir.values import broadcast_to as broadcast_to
+from gradopt.ir.values import equal as equal
+from gradopt.ir.values import not_equal as not_equal
+from gradopt.ir.values import reshape as reshape
+from gradopt.ir.values import scalar as scalar
 
 
 def concrete(value: Any) -> np.ndarray[Any, Any]:
@@ -73,32 +54,25 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
     return array
 
 
-def as_traced(value: Any, dtype: DType | None = None) -> Tracer:
-    """The operand as a traced array, of `dtype` if given."""
-    if value.__class__ is not Tracer:
-        if dtype is not None and type(value) in (int, float, bool):
-            data = np.array(value, dtype)
-        else:
-            data = concrete(value)
-            if dtype is not None and data.dtype != dtype:
-                data = data.astype(dtype)
-        dtype = supported(data.dtype)
-        if data.dtype != dtype:
+def as_value(value: Any, dtype: DType | None = None) -> Value:
+    """A value, or a concrete operand as a constant, converted to `dtype` if given."""
+    if isinstance(value, Value):
+        return value if dtype is None else convert(value, dtype)
+    if dtype is not None and type(value) in (int, float, bool):
+        data = np.array(value, dtype)
+    else:
+        data = concrete(value)
+        if dtype is not None and data.dtype != dtype:
             data = data.astype(dtype)
-        return scope().constant(data)
-    if dtype is None or value.dtype == dtype:
-        return value
-    return convert(value, dtype)
+    dtype = supported(data.dtype)
+    if data.dtype != dtype:
+        data = data.astype(dtype)
+    return scope().constant(data)
 
 
-def full(shape: Shape, value: Any, dtype: DType) -> Tracer:
+def full(shape: Shape, value: Any, dtype: DType) -> Value:
     """A concrete scalar, repeated."""
     return broadcast_to(scope().constant(np.array(value, dtype)), shape)
-
-
-def scalar(value: float, dtype: DType) -> Tracer:
-    """A constant operand."""
-    return scope().constant(np.array(value, dtype))
 
 
 @functools.cache
@@ -106,81 +80,56 @@ def _type_attribute(dtype: DType) -> ir.Attribute:
     return ir.TypeAttr.get(element_type(dtype))
 
 
-def convert(x: Tracer, dtype: DType) -> Tracer:
+def convert(x: Value, dtype: DType) -> Value:
     """`grad.convert`."""
     if x.dtype == dtype:
         return x
     return scope().emit(grad.convert, x, _type_attribute(dtype))
 
 
-def broadcast_shapes(*shapes: Shape) -> Shape:
-    """The common shape.
-
-    Raises:
-        ShapeError: there is none.
-    """
-    first = shapes[0]
-    if all(shape == first for shape in shapes):
-        return first
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        text = " ".join(str(shape).replace(" ", "") for shape in shapes)
-        raise ShapeError(
-            f"operands could not be broadcast together with shapes {text}", source_location()
-        ) from None
-
-
-def broadcast_to(x: Tracer, shape: Shape) -> Tracer:
-    """NumPy's broadcast: dimensions of size 1 and missing ones are repeated."""
-    if x.shape == shape:
-        return x
-    offset = len(shape) - len(x.shape)
-    if offset < 0 or any(a not in (b, 1) for a, b in zip(x.shape, shape[offset:], strict=True)):
-        raise ShapeError(f"cannot broadcast shape {x.shape} to shape {shape}", source_location())
-    kept = [i for i, size in enumerate(x.shape) if size == shape[offset + i]]
-    x = reshape(x, tuple([x.shape[i] for i in kept]))
-    return scope().emit(grad.broadcast, x, list(shape), [offset + i for i in kept])
-
-
-def reshape(x: Tracer, shape: Shape) -> Tracer:
-    """`grad.reshape` to a shape without -1."""
-    if x.shape == shape:
-        return x
-    return scope().emit(grad.reshape, x, list(shape))
-
-
-def transpose(x: Tracer, permutation: Sequence[int]) -> Tracer:
+def transpose(x: Value, permutation: Sequence[int]) -> Value:
     """`grad.transpose`."""
     if list(permutation) == list(range(len(permutation))):
         return x
     return scope().emit(grad.transpose, x, list(permutation))
 
 
-def slice_(
-    x: Tracer, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
-) -> Tracer:
+def slice_(x: Value, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]) -> Value:
     """`grad.slice`."""
     if tuple(sizes) == x.shape:
         return x
     return scope().emit(grad.slice, x, list(offsets), list(sizes), list(strides))
 
 
-def take_range(x: Tracer, axis: int, start: int, stop: int) -> Tracer:
+def take_range(x: Value, axis: int, start: int, stop: int) -> Value:
     """`x[start:stop]` along an axis, bounds non-negative."""
     offsets, sizes = [0] * x.ndim, list(x.shape)
     offsets[axis], sizes[axis] = start, stop - start
     return slice_(x, offsets, sizes, [1] * x.ndim)
 
 
-def dynamic_slice(x: Tracer, indices: Sequence[Tracer], sizes: Sequence[int]) -> Tracer:
+def dynamic_slice(x: Value, indices: Sequence[Value], sizes: Sequence[int]) -> Value:
     """`grad.dynamic_slice`."""
     here = scope()
     values = [here.use(index) for index in indices]
     return here.emit(grad.dynamic_slice, x, values, list(sizes))
 
 
-def reverse(x: Tracer, dimensions: Sequence[int]) -> Tracer:
+def update_slice(x: Value, update: Value, offsets: Sequence[int], strides: Sequence[int]) -> Value:
+    """`grad.update_slice`."""
+    if update.shape == x.shape:
+        return update
+    return scope().emit(grad.update_slice, x, update, list(offsets), list(strides))
+
+
+def dynamic_update_slice(x: Value, update: Value, indices: Sequence[Value]) -> Value:
+    """`grad.dynamic_update_slice`."""
+    here = scope()
+    values = [here.use(index) for index in indices]
+    return here.emit(grad.dynamic_update_slice, x, update, values)
+
+
+def reverse(x: Value, dimensions: Sequence[int]) -> Value:
     """`grad.reverse`."""
     dimensions = sorted(d for d in dimensions if x.shape[d] != 1)
     if not dimensions:
@@ -189,12 +138,12 @@ def reverse(x: Tracer, dimensions: Sequence[int]) -> Tracer:
 
 
 def pad(
-    x: Tracer,
+    x: Value,
     low: Sequence[int],
     high: Sequence[int],
     interior: Sequence[int] | None = None,
-    value: Tracer | None = None,
-) -> Tracer:
+    value: Value | None = None,
+) -> Value:
     """`grad.pad`, by zero if `value` is not given."""
     if value is None:
         value = scope().constant(np.zeros((), x.dtype))
@@ -202,7 +151,7 @@ def pad(
     return scope().emit(grad.pad, x, value, list(low), list(high), inner)
 
 
-def concatenate(parts: Sequence[Tracer], axis: int) -> Tracer:
+def concatenate(parts: Sequence[Value], axis: int) -> Value:
     """`grad.concatenate`."""
     if len(parts) == 1:
         return parts[0]
@@ -220,7 +169,7 @@ _REDUCTIONS = {
 }
 
 
-def reduce(kind: str, x: Tracer, axes: Sequence[int]) -> Tracer:
+def reduce(kind: str, x: Value, axes: Sequence[int]) -> Value:
     """`grad.reduce_<kind>` over non-negative axes."""
     if not axes:
         return x
@@ -228,11 +177,11 @@ def reduce(kind: str, x: Tracer, axes: Sequence[int]) -> Tracer:
 
 
 def dot_general(
-    lhs: Tracer,
-    rhs: Tracer,
+    lhs: Value,
+    rhs: Value,
     batch: tuple[Sequence[int], Sequence[int]],
     contract: tuple[Sequence[int], Sequence[int]],
-) -> Tracer:
+) -> Value:
     """`grad.dot_general`; for bool, whether any product holds."""
     if lhs.dtype == BOOL:
         product = dot_general(convert(lhs, INT64), convert(rhs, INT64), batch, contract)
@@ -248,17 +197,30 @@ def dot_general(
     )
 
 
-def gather(x: Tracer, indices: Tracer) -> Tracer:
+def gather(x: Value, indices: Value) -> Value:
     """`grad.gather`."""
     return scope().emit(grad.gather, x, indices)
 
 
-def iota(shape: Shape, dimension: int, dtype: DType) -> Tracer:
+_scatter_unique = functools.partial(grad.scatter, unique=True)
+
+
+def scatter(x: Value, indices: Value, updates: Value, unique: bool = False) -> Value:
+    """`grad.scatter`; `unique` promises that no positions repeat."""
+    return scope().emit(_scatter_unique if unique else grad.scatter, x, indices, updates)
+
+
+def scatter_add(x: Value, indices: Value, updates: Value) -> Value:
+    """`grad.scatter_add`."""
+    return scope().emit(grad.scatter_add, x, indices, updates)
+
+
+def iota(shape: Shape, dimension: int, dtype: DType) -> Value:
     """`grad.iota`."""
     return scope().emit(grad.iota, dimension, list(shape), _type_attribute(dtype))
 
 
-def select(condition: Tracer, on_true: Tracer, on_false: Tracer) -> Tracer:
+def select(condition: Value, on_true: Value, on_false: Value) -> Value:
     """`grad.select` of three operands of one shape, broadcast if necessary."""
     shape = broadcast_shapes(condition.shape, on_true.shape, on_false.shape)
     return scope().emit(
@@ -269,17 +231,17 @@ def select(condition: Tracer, on_true: Tracer, on_false: Tracer) -> Tracer:
     )
 
 
-def cumsum(x: Tracer, axis: int) -> Tracer:
+def cumsum(x: Value, axis: int) -> Value:
     """`grad.cumsum`."""
     return scope().emit(grad.cumsum, x, axis)
 
 
-def argreduce(kind: str, x: Tracer, axis: int) -> Tracer:
+def argreduce(kind: str, x: Value, axis: int) -> Value:
     """`grad.argmax` or `grad.argmin`."""
     return scope().emit(grad.argmax if kind == "argmax" else grad.argmin, x, axis)
 
 
-def stop_gradient(x: Tracer) -> Tracer:
+def stop_gradient(x: Value) -> Value:
     """`grad.stop_gradient`."""
     return scope().emit(grad.stop_gradient, x)
 

@@ -9,7 +9,6 @@ value of an outer one gets it as an extra argument (`Scope.use`); a concrete arr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,11 +17,12 @@ from mlir import ir
 from mlir.dialects import func
 from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
-from gradopt.array.tracer import Tracer
 from gradopt.base.location import function_source, mlir_location, source_location, to_mlir
 from gradopt.dialects import grad
 from gradopt.errors import CompilerError, LeakedTracerError
 from gradopt.ir import context as mlir_context
+from gradopt.ir.current import state
+from gradopt.ir.values import Value
 
 if TYPE_CHECKING:
     from gradopt.ir.checks import Check
@@ -33,25 +33,17 @@ Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 
 
-class _State(threading.local):
-    scope: Scope | None = None
-    traces: int = 0
-
-
-_state = _State()
-
-
 class Trace:
     """One module under construction."""
 
     def __init__(self) -> None:
-        _state.traces += 1
+        state.traces += 1
         self.context = mlir_context.context()
         with self.context:
             self.module = ir.Module.create(ir.Location.unknown(self.context))
         self.captures: list[Array] = []
         self.checks: list[Check] = []
-        self._captured: dict[tuple[int, str], tuple[Array, Array, Tracer]] = {}
+        self._captured: dict[tuple[int, str], tuple[Array, Array, Value]] = {}
         self._names: dict[str, int] = {"main": 1}
 
     def unique_name(self, name: str) -> str:
@@ -61,19 +53,19 @@ class Trace:
         self._names[name] = count + 1
         return name if count == 0 else f"{name}_{count}"
 
-    def capture(self, array: Array, root: Scope) -> Tracer:
+    def capture(self, array: Array, root: Scope) -> Value:
         """The hidden argument of the outermost function that holds a copy of `array`."""
         key = (id(array), array.dtype.str)
         entry = self._captured.get(key)
         if entry is not None:
-            _, snapshot, tracer = entry
+            _, snapshot, value = entry
             if np.array_equal(array, snapshot, equal_nan=array.dtype.kind == "f"):
-                return tracer
+                return value
         snapshot = np.array(array, order="C", copy=True)
-        tracer = root.add_argument(snapshot.shape, snapshot.dtype, "capture")
+        value = root.add_argument(snapshot.shape, snapshot.dtype, "capture")
         self.captures.append(snapshot)
-        self._captured[key] = (array, snapshot, tracer)
-        return tracer
+        self._captured[key] = (array, snapshot, value)
+        return value
 
 
 class Scope:
@@ -86,6 +78,7 @@ class Scope:
         open: whether ops can still be added.
         lifted: values of outer scopes that became arguments, in order.
         outcome: what came of the checks in it, if there are any (see `gradopt.ir.checks`).
+        wrapped: traced indices made non-negative, by index and size of the dimension.
     """
 
     def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
@@ -93,8 +86,9 @@ class Scope:
         self.parent = parent
         self.name = name
         self.open = True
-        self.lifted: list[Tracer] = []
-        self.outcome: tuple[Tracer, Tracer] | None = None
+        self.lifted: list[Value] = []
+        self.outcome: tuple[Value, Value] | None = None
+        self.wrapped: dict[tuple[ir.Value, int], Value] = {}
         self._lifted_values: dict[ir.Value, ir.Value] = {}
         self._constants: dict[Any, ir.Value] = {}
         place = function_source(source)
@@ -118,64 +112,61 @@ class Scope:
             scope = scope.parent
         return scope
 
-    def add_argument(
-        self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str, weak: bool = False
-    ) -> Tracer:
+    def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
         location = ir.Location.name(path, self.location, context=self.trace.context)
         value = self.block.add_argument(mlir_context.tensor_type(shape, dtype), location)
-        return Tracer(self, value, location, weak=weak, argument=path)
+        return Value(self, value, location)
 
-    def use(self, tracer: Tracer) -> ir.Value:
-        """The SSA value of `tracer` in this function.
+    def use(self, value: Value) -> ir.Value:
+        """The SSA value in this function.
 
         Raises:
             LeakedTracerError: the trace that made it has ended.
         """
-        if tracer._scope is self:
-            return tracer._value
-        return self._lift(tracer)
+        if value.scope is self:
+            return value.ssa
+        return self._lift(value)
 
-    def _lift(self, tracer: Tracer) -> ir.Value:
-        owner = tracer._scope
+    def _lift(self, value: Value) -> ir.Value:
+        owner = value.scope
         scope: Scope | None = self
         while scope is not None and scope is not owner:
             scope = scope.parent
         if scope is None or not owner.open:
-            raise LeakedTracerError(leak_message(tracer), source_location())
-        known = self._lifted_values.get(tracer._value)
+            raise LeakedTracerError(leak_message(value), source_location())
+        known = self._lifted_values.get(value.ssa)
         if known is not None:
             return known
         assert self.parent is not None
-        self.parent.use(tracer)
+        self.parent.use(value)
         location = ir.Location.name("closure", self.location, context=self.trace.context)
-        value = self.block.add_argument(tracer._value.type, location)
-        self._lifted_values[tracer._value] = value
-        # A handle of its own: the user's may get another value later.
-        self.lifted.append(Tracer(owner, tracer._value, location))
-        return value
+        argument = self.block.add_argument(value.ssa.type, location)
+        self._lifted_values[value.ssa] = argument
+        self.lifted.append(value)
+        return argument
 
-    def emit(self, builder: Any, *operands: Any) -> Tracer:
-        """Adds one op; tracers among the operands stand for their values."""
+    def emit(self, builder: Any, *operands: Any) -> Value:
+        """Adds one op; values of outer functions among the operands are lifted."""
         use = self.use
-        values = [use(operand) if operand.__class__ is Tracer else operand for operand in operands]
+        values = [use(operand) if operand.__class__ is Value else operand for operand in operands]
         location = mlir_location(self.trace.context)
         try:
             value = builder(*values, loc=location, ip=self.ip)
         except MLIRError as error:
             raise CompilerError(str(error), source_location()) from None
-        return Tracer(self, value, location)
+        return Value(self, value, location)
 
-    def emit_many(self, builder: Any, *operands: Any) -> list[Tracer]:
+    def emit_many(self, builder: Any, *operands: Any) -> list[Value]:
         """Adds one op class that has several results; the operands are as the class takes them."""
         location = mlir_location(self.trace.context)
         try:
             op = builder(*operands, loc=location, ip=self.ip)
         except MLIRError as error:
             raise CompilerError(str(error), source_location()) from None
-        return [Tracer(self, value, location) for value in op.operation.results]
+        return [Value(self, value, location) for value in op.operation.results]
 
-    def constant(self, array: Array) -> Tracer:
+    def constant(self, array: Array) -> Value:
         """A concrete array of a supported dtype as a traced value."""
         if array.size > 1 and is_uniform(array):
             scalar = self.constant(np.array(array.flat[0]))
@@ -186,12 +177,12 @@ class Scope:
         value = self._constants.get(key)
         if value is None:
             attribute = mlir_context.elements_attribute(array)
-            tracer = self.emit(_constant, attribute)
-            self._constants[key] = tracer._value
-            return tracer
-        return Tracer(self, value, self.location)
+            made = self.emit(_constant, attribute)
+            self._constants[key] = made.ssa
+            return made
+        return Value(self, value, self.location)
 
-    def finish(self, results: Sequence[Tracer]) -> list[ir.Type]:
+    def finish(self, results: Sequence[Value]) -> list[ir.Type]:
         """Adds the return op and sets the function's type; returns the result types."""
         values = [self.use(result) for result in results]
         func.ReturnOp(values, loc=self.location, ip=self.ip)
@@ -215,22 +206,12 @@ def is_uniform(array: Array) -> bool:
     return bool((array == first).all() and (np.signbit(array) == np.signbit(first)).all())
 
 
-def leak_message(tracer: Tracer) -> str:
+def leak_message(value: Value) -> str:
     """What is wrong with a traced array whose trace has ended."""
     return (
-        f"a traced array {tracer._describe()} is used outside the trace that made it; "
+        f"a traced array {value.describe()} is used outside the trace that made it; "
         "return it from the traced function instead of storing it"
     )
-
-
-def current_scope() -> Scope | None:
-    """The innermost function under construction in this thread."""
-    return _state.scope
-
-
-def trace_count() -> int:
-    """Number of traces that were started in this thread."""
-    return _state.traces
 
 
 def within(scope: Scope, body: Callable[[], T]) -> T:
@@ -239,22 +220,10 @@ def within(scope: Scope, body: Callable[[], T]) -> T:
     No context manager: an interrupt that arrives as its exit is called would leave the scope the
     current one for good.
     """
-    outer = _state.scope
+    outer = state.scope
     try:
-        _state.scope = scope
+        state.scope = scope
         return body()
     finally:
-        _state.scope = outer
+        state.scope = outer
         scope.open = False
-
-
-def require_scope(tracer: Tracer) -> Scope:
-    """The current scope, for an operation on `tracer`.
-
-    Raises:
-        LeakedTracerError: no trace is active in this thread.
-    """
-    scope = _state.scope
-    if scope is None:
-        raise LeakedTracerError(leak_message(tracer), source_location())
-    return scope

@@ -10,6 +10,7 @@ On concrete arguments all are NumPy's.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as _np
@@ -17,14 +18,58 @@ import numpy as _np
 from gradopt.array.dispatch import FUNCTIONS as _FUNCTIONS
 from gradopt.array.dispatch import call_function as _call_function
 from gradopt.array.dispatch import call_ufunc as _call_ufunc
-from gradopt.array.operands import array as _array
+from gradopt.array.handle import Handle as _Handle
+from gradopt.array.handle import array_of as _array_of
+from gradopt.array.handle import known_array as _known_array
+from gradopt.array.operands import is_traced as _is_traced
+from gradopt.array.operands import nested as _nested
 from gradopt.array.operands import traced as _traced
-from gradopt.array.tracer import Tracer
+from gradopt.base.dtypes import SUPPORTED as _SUPPORTED
 from gradopt.base.dtypes import supported as _supported
 from gradopt.functions.shapes import shape_of as _shape_of
 from gradopt.ir import prims as _prims
+from gradopt.ir.current import current_scope as _current_scope
 
-__all__ = ["array", "asarray", "full"]
+__all__ = [
+    "arange",
+    "array",
+    "asarray",
+    "empty",
+    "eye",
+    "full",
+    "identity",
+    "linspace",
+    "ones",
+    "tri",
+    "zeros",
+]
+
+
+def _new(made: Any) -> Any:
+    """A new array; while tracing one that can be written to, and is known until it is."""
+    if _current_scope() is None or type(made) is not _np.ndarray or made.dtype not in _SUPPORTED:
+        return made
+    return _known_array(made)
+
+
+def _creates(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def create(*args: Any, **kwargs: Any) -> Any:
+        if _is_traced(*args, *kwargs.values()) and function in _FUNCTIONS:
+            return _call_function(function, args, kwargs)
+        return _new(function(*args, **kwargs))
+
+    return create
+
+
+zeros = _creates(_np.zeros)
+ones = _creates(_np.ones)
+empty = _creates(_np.zeros)
+arange = _creates(_np.arange)
+eye = _creates(_np.eye)
+identity = _creates(_np.identity)
+tri = _creates(_np.tri)
+linspace = _creates(_np.linspace)
 
 
 def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0) -> Any:
@@ -33,29 +78,37 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: in
     Raises:
         ShapeError: the list is ragged.
     """
-    if not _prims.is_traced(object):
-        return _np.array(object, dtype, copy=copy, ndmin=ndmin)
-    if isinstance(object, Tracer):
-        result = object.astype(object.dtype if dtype is None else dtype, copy=bool(copy))
+    if not _is_traced(object):
+        made = _np.array(object, dtype, copy=copy, ndmin=ndmin)
+        return made if made is object else _new(made)
+    if isinstance(object, _Handle):
+        result = object
+        if copy or dtype is not None or object._is_scalar:
+            value = object._read() if dtype is None else _traced(object, _supported(dtype))
+            if copy or object._is_scalar or value.dtype != object.dtype:
+                result = _array_of(value)
     else:
-        result = _array(object, dtype)
+        result = _array_of(_nested(object, dtype))
     missing = max(0, ndmin - result.ndim)
-    return _prims.reshape(result, (1,) * missing + result.shape)
+    return result._with_axes([*[-1] * missing, *range(result.ndim)]) if missing else result
 
 
 def asarray(a: Any, dtype: Any = None) -> Any:
     """As `numpy.asarray`, of traced arrays and nested lists with traced elements too."""
-    return array(a, dtype, copy=None) if _prims.is_traced(a) else _np.asarray(a, dtype)
+    if _is_traced(a):
+        return array(a, dtype, copy=None)
+    made = _np.asarray(a, dtype)
+    return made if isinstance(a, _np.ndarray) else _new(made)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """As `numpy.full`, with a traced fill value too."""
-    if not _prims.is_traced(fill_value):
-        return _np.full(shape, fill_value, dtype)
+    if not _is_traced(fill_value):
+        return _new(_np.full(shape, fill_value, dtype))
     value = _traced(fill_value)
     if dtype is not None:
         value = _prims.convert(value, _supported(dtype))
-    return _prims.broadcast_to(value, _shape_of(shape))
+    return _array_of(_prims.broadcast_to(value, _shape_of(shape)))
 
 
 def _with_traced(function: Any) -> Any:
@@ -63,7 +116,7 @@ def _with_traced(function: Any) -> Any:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not _prims.is_traced(*args, *kwargs.values()):
+        if not _is_traced(*args, *kwargs.values()):
             return function(*args, **kwargs)
         if isinstance(function, _np.ufunc):
             return _call_ufunc(function, "__call__", args, kwargs)

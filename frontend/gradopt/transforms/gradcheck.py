@@ -15,7 +15,7 @@ from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.calling import check_callable, function_name, plain_leaf
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError
-from gradopt.ir.trace import trace_count
+from gradopt.ir.current import trace_count
 from gradopt.transforms.jacobian_products import jvp, vjp
 
 Array = np.ndarray[Any, Any]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
@@ -19,14 +19,15 @@ from gradopt.compilation.calling import (
     check_callable,
     describe_value,
     function_name,
-    returned_tracer,
+    returned_value,
 )
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError
 from gradopt.ir import prims
 from gradopt.ir.context import shape_and_dtype
+from gradopt.ir.current import current_scope
 from gradopt.ir.prims import scalar
-from gradopt.ir.trace import current_scope
+from gradopt.ir.values import Value
 from gradopt.transforms.inner import emit_vjp, split_aux, trace_inner, traced_leaves
 
 ArgNums = int | Sequence[int]
@@ -97,7 +98,7 @@ class _Gradient:
 
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         selected = self._selected(len(args))
-        leaves: list[Tracer] = []
+        leaves: list[Handle] = []
         paths: list[str] = []
         trees: list[TreeDef] = []
         for number in selected:
@@ -113,7 +114,7 @@ class _Gradient:
                     function_source(self._function),
                 )
 
-        def body(arguments: list[Tracer]) -> tuple[list[Tracer], Any]:
+        def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
             values = iter(arguments)
             inner_args = list(args)
             for number, tree in zip(selected, trees, strict=True):
@@ -126,15 +127,16 @@ class _Gradient:
             aux_leaves, aux_tree = flatten(aux)
             aux_paths = leaf_paths(aux_tree, "aux")
             traced = [
-                returned_tracer(leaf, path, self._function)
+                returned_value(leaf, path, self._function)
                 for leaf, path in zip(aux_leaves, aux_paths, strict=True)
             ]
             return [loss, *traced], aux_tree
 
         inner, aux_tree = trace_inner(self._function, leaves, paths, body)
         seed = scalar(1, shape_and_dtype(inner.results[0])[1])
-        (loss, *aux), gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
-        parts = iter(gradients)
+        results, gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
+        loss, *aux = wrap(results)
+        parts = iter(wrap(gradients))
         by_argument = [
             tree.unflatten([next(parts) for _ in range(tree.leaf_count)]) for tree in trees
         ]
@@ -144,7 +146,7 @@ class _Gradient:
             return ((loss, aux_value), grads) if self._has_aux else (loss, grads)
         return (grads, aux_value) if self._has_aux else grads
 
-    def _scalar_loss(self, result: Any) -> Tracer:
+    def _scalar_loss(self, result: Any) -> Value:
         name, place = function_name(self._function), function_source(self._function)
         leaves, tree = flatten(result)
         if tree.cls is not None:
@@ -154,7 +156,7 @@ class _Gradient:
                 f"{describe_value(result)}{hint}",
                 place,
             )
-        loss = returned_tracer(result, "result", self._function)
+        loss = returned_value(result, "result", self._function)
         if loss.shape != ():
             raise NonScalarLossError(
                 f"the gradient of {name} needs a scalar result, but it returned an array of shape "
@@ -208,10 +210,9 @@ def stop_gradient(tree: Any) -> Any:
     """
 
     def stop(leaf: Any) -> Any:
-        if isinstance(leaf, Tracer) and leaf.dtype.kind == "f":
-            stopped = prims.stop_gradient(leaf)
-            stopped._weak = leaf._weak
-            return stopped
+        if isinstance(leaf, Handle) and leaf.dtype.kind == "f":
+            stopped = prims.stop_gradient(leaf._read())
+            return python_number(stopped) if leaf._weak else wrap(stopped)
         return leaf
 
     return tree_map(stop, tree)

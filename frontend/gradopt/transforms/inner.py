@@ -15,14 +15,15 @@ from typing import Any
 
 from mlir import ir
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, argument_array, python_number, wrap
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import describe_value, function_name, result_tracer
+from gradopt.compilation.calling import describe_value, function_name, result_value
 from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, prims
 from gradopt.ir.trace import Scope, within
+from gradopt.ir.values import Value
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,16 @@ class InnerFunction:
     """
 
     name: str
-    inputs: list[Tracer]
+    inputs: list[Value]
     results: list[ir.Type]
     outcome: list[ir.Type]
 
 
 def trace_inner(
     function: Callable[..., Any],
-    leaves: Sequence[Tracer],
+    leaves: Sequence[Handle],
     paths: Sequence[str],
-    body: Callable[[list[Tracer]], tuple[list[Tracer], Any]],
+    body: Callable[[list[Handle]], tuple[list[Value], Any]],
 ) -> tuple[InnerFunction, Any]:
     """Traces `body` as a function of `leaves`; gives it, and what else body returns."""
     outer = prims.scope()
@@ -55,7 +56,7 @@ def trace_inner(
 
     def build() -> tuple[int, list[ir.Type], Any]:
         arguments = [
-            inner.add_argument(leaf.shape, leaf.dtype, path, leaf._weak)
+            argument_array(inner.add_argument(leaf.shape, leaf.dtype, path), path, weak=leaf._weak)
             for leaf, path in zip(leaves, paths, strict=True)
         ]
         try:
@@ -69,12 +70,14 @@ def trace_inner(
         return len(results), types, extra
 
     count, types, extra = within(inner, build)
-    return InnerFunction(name, [*leaves, *inner.lifted], types[:count], types[count:]), extra
+    return InnerFunction(
+        name, [*[leaf._read() for leaf in leaves], *inner.lifted], types[:count], types[count:]
+    ), extra
 
 
 def _emit(
     builder: Any, inner: InnerFunction, derivatives: Sequence[ir.Type], *operands: Any
-) -> tuple[list[Tracer], list[Tracer]]:
+) -> tuple[list[Value], list[Value]]:
     """Adds an op that calls the function: its results, and derivatives behind them."""
     types = [*inner.results, *inner.outcome, *derivatives]
     outputs = prims.scope().emit_many(builder, types, inner.name, *operands)
@@ -86,15 +89,15 @@ def _emit(
     return outputs[:count], outputs[behind:]
 
 
-def emit_call(inner: InnerFunction) -> list[Tracer]:
+def emit_call(inner: InnerFunction) -> list[Value]:
     """The results of the function."""
     here = prims.scope()
     return _emit(dialect.CallOp, inner, [], [here.use(value) for value in inner.inputs])[0]
 
 
 def emit_vjp(
-    inner: InnerFunction, cotangents: Sequence[Tracer], wrt: Sequence[int], of: Sequence[int]
-) -> tuple[list[Tracer], list[Tracer]]:
+    inner: InnerFunction, cotangents: Sequence[Value], wrt: Sequence[int], of: Sequence[int]
+) -> tuple[list[Value], list[Value]]:
     """The results of the function, and the cotangents of the arguments `wrt`."""
     here = prims.scope()
     inputs = [here.use(value) for value in inner.inputs]
@@ -104,8 +107,8 @@ def emit_vjp(
 
 
 def emit_jvp(
-    inner: InnerFunction, tangents: Sequence[Tracer], wrt: Sequence[int], of: Sequence[int]
-) -> tuple[list[Tracer], list[Tracer]]:
+    inner: InnerFunction, tangents: Sequence[Value], wrt: Sequence[int], of: Sequence[int]
+) -> tuple[list[Value], list[Value]]:
     """The results of the function, and the tangents of the results `of`."""
     here = prims.scope()
     inputs = [here.use(value) for value in inner.inputs]
@@ -129,12 +132,13 @@ def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any
     return result
 
 
-def traced_leaves(tree: Any, root: str) -> tuple[list[Tracer], TreeDef, list[str]]:
+def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str]]:
     """The leaves of an argument as traced arrays, its structure, and their paths."""
     leaves, treedef = flatten(tree)
     paths = leaf_paths(treedef, root)
-    traced = [result_tracer(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
-    for value, leaf in zip(traced, leaves, strict=True):
-        if not isinstance(leaf, Tracer) and type(leaf) in (bool, int, float):
-            value._weak = True
+    traced: list[Handle] = []
+    for leaf, path in zip(leaves, paths, strict=True):
+        value = result_value(leaf, path)
+        weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
+        traced.append(python_number(value) if weak else wrap(value))
     return traced, treedef, paths

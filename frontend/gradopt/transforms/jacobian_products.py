@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.tracer import Tracer
+from gradopt.array.handle import Handle, wrap
+from gradopt.array.operands import traced as value_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
@@ -18,13 +19,14 @@ from gradopt.compilation.calling import (
     call_user,
     check_callable,
     plain_leaf,
-    result_tracer,
-    returned_tracer,
+    result_value,
+    returned_value,
 )
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
-from gradopt.ir.trace import current_scope
+from gradopt.ir.current import current_scope
+from gradopt.ir.values import Value
 from gradopt.transforms.inner import (
     InnerFunction,
     emit_call,
@@ -46,22 +48,22 @@ def _check_direction(direction: Any, shape: tuple[int, ...], dtype: Any, path: s
 
 
 def _directions(
-    values: Any, treedef: TreeDef, primals: Sequence[Tracer], root: str
-) -> list[Tracer | None]:
+    values: Any, treedef: TreeDef, primals: Sequence[Handle | Value], root: str
+) -> list[Value | None]:
     """Tangents or cotangents checked against the values they belong to; None for non-floats."""
     leaves = flatten_like(values, treedef, root)
-    checked: list[Tracer | None] = []
+    checked: list[Value | None] = []
     for leaf, primal, path in zip(leaves, primals, leaf_paths(treedef, root), strict=True):
         if primal.dtype.kind != "f":
-            if isinstance(leaf, Tracer) or np.asarray(leaf).astype(bool).any():
+            if isinstance(leaf, Handle) or np.asarray(leaf).astype(bool).any():
                 raise ArgumentTypeError(
                     f"{path} belongs to a value of dtype {primal.dtype}, which has no derivative; "
                     "it must be a concrete zero"
                 )
             checked.append(None)
             continue
-        weak = leaf._weak if isinstance(leaf, Tracer) else type(leaf) in (bool, int, float)
-        direction = prims.as_traced(leaf, primal.dtype) if weak else result_tracer(leaf, path)
+        weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
+        direction = value_of(leaf, primal.dtype) if weak else result_value(leaf, path)
         _check_direction(direction, primal.shape, primal.dtype, path)
         checked.append(direction)
     return checked
@@ -72,7 +74,7 @@ class _Linearization:
     """A traced function with the structures of what goes in and comes out."""
 
     inner: InnerFunction
-    primals: list[Tracer]
+    primals: list[Handle]
     in_tree: TreeDef
     out_tree: TreeDef
     aux_tree: TreeDef
@@ -86,16 +88,16 @@ def _linearize(
 ) -> _Linearization:
     leaves, in_tree, paths = traced_leaves(primals, "primals")
 
-    def body(arguments: list[Tracer]) -> tuple[list[Tracer], Any]:
+    def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
         out, aux = call_user(function, in_tree.unflatten(arguments), {}), None
         if has_aux:
             out, aux = split_aux(out, "result", function)
-        results: list[Tracer] = []
+        results: list[Value] = []
         trees: list[Any] = []
         for value, root in ((out, "result"), (aux, "aux")):
             parts, tree = flatten(value)
             results += [
-                returned_tracer(part, path, function)
+                returned_value(part, path, function)
                 for part, path in zip(parts, leaf_paths(tree, root), strict=True)
             ]
             trees.append(tree)
@@ -139,7 +141,7 @@ def jvp(
     if current_scope() is None:
         return _jvp_concrete(function, primals, tangents, has_aux)
     flat, tree = flatten(primals)
-    traced = [result_tracer(v, p) for v, p in zip(flat, leaf_paths(tree, "primals"), strict=True)]
+    traced = [result_value(v, p) for v, p in zip(flat, leaf_paths(tree, "primals"), strict=True)]
     directions = _directions(tangents, tree, traced, "tangents")
     traced_function = _linearize(function, primals, has_aux)
     chosen = [d for d in directions if d is not None]
@@ -152,10 +154,10 @@ def jvp(
         by_result[i] if i in by_result else prims.full(r.shape, 0, r.dtype)
         for i, r in enumerate(results[:count])
     ]
-    out = traced_function.out_tree.unflatten(results[:count])
-    tangent = traced_function.out_tree.unflatten(tangents_out)
+    out = traced_function.out_tree.unflatten(wrap(results[:count]))
+    tangent = traced_function.out_tree.unflatten(wrap(tangents_out))
     if has_aux:
-        return out, tangent, traced_function.aux_tree.unflatten(results[count:])
+        return out, tangent, traced_function.aux_tree.unflatten(wrap(results[count:]))
     return out, tangent
 
 
@@ -173,7 +175,7 @@ class _FloatLeaves:
         leaves = flatten_like(directions, self._tree, self._root)
         taken: list[Any] = []
         for leaf, path, value in zip(leaves, self._paths, self._values, strict=True):
-            if isinstance(leaf, Tracer):
+            if isinstance(leaf, Handle):
                 taken.append(leaf)
                 continue
             given = plain_leaf(leaf, path, "give an array like the value it belongs to")
@@ -251,11 +253,11 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
         chosen = [d for d in directions if d is not None]
         _, gradients = emit_vjp(inner, chosen, traced_function.wrt, traced_function.of)
-        return traced_function.in_tree.unflatten(gradients)
+        return traced_function.in_tree.unflatten(wrap(gradients))
 
-    out = traced_function.out_tree.unflatten(results[:count])
+    out = traced_function.out_tree.unflatten(wrap(results[:count]))
     if has_aux:
-        return out, pullback, traced_function.aux_tree.unflatten(results[count:])
+        return out, pullback, traced_function.aux_tree.unflatten(wrap(results[count:]))
     return out, pullback
 
 

@@ -1,0 +1,439 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Storages, and handles on them.
+
+A `Storage` stands for the memory of an array: it holds a value now, and another one after a write.
+A `Handle` is what the user has: a storage seen through a chain of views. Reading applies the views
+to the storage's value; writing puts the new elements back through them, so that every handle on
+the storage sees them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradopt.array.views import (
+    Reshape,
+    Strides,
+    View,
+    Window,
+    is_row_major,
+    kept_order,
+    reshaped_strides,
+    row_major,
+    whole,
+)
+from gradopt.base.location import source_location
+from gradopt.errors import LeakedTracerError, MutationError, ReadOnlyError, UnsupportedError
+from gradopt.ir import current, prims
+from gradopt.ir.trace import Scope, leak_message
+from gradopt.ir.values import Shape, Value
+
+Array = np.ndarray[Any, Any]
+
+
+class Storage:
+    """The memory of an array.
+
+    Attributes:
+        value: what it holds now.
+        shape: the shape, which stays.
+        dtype: the dtype, which stays.
+        version: how often it was written to.
+        argument: how the user reaches the argument it is, which must not be written to; None for
+            what was made inside the traced function.
+        scalar: whether it is a NumPy scalar, which never changes, and no 0-d array.
+        strides: steps in elements, empty for row-major order; None where it is not known how NumPy
+            lays the array out.
+        doubts: storages that NumPy might let share this memory.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "argument",
+        "doubts",
+        "dtype",
+        "scalar",
+        "shape",
+        "strides",
+        "value",
+        "version",
+    )
+
+    def __init__(
+        self, value: Value, argument: str | None = None, *, scalar: bool | None = None
+    ) -> None:
+        self.value = value
+        self.shape = value.shape
+        self.dtype = value.dtype
+        self.version = 0
+        self.argument = argument
+        self.scalar = not value.shape if scalar is None else scalar
+        self.strides: Strides | None = ()
+        self.doubts: list[weakref.ref[Storage]] | None = None
+
+    def _start(self, argument: str | None, scalar: bool) -> None:
+        self.version = 0
+        self.argument = argument
+        self.scalar = scalar
+        self.strides: Strides | None = ()
+        self.doubts: list[weakref.ref[Storage]] | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """The function it belongs to."""
+        return self.value.scope
+
+    def known(self) -> Array | None:
+        """What it holds, if that is known while tracing."""
+        return None
+
+    def set(self, value: Value) -> None:
+        """Replaces what it holds."""
+        self.value = value
+        self.version += 1
+
+    def doubt(self, other: Storage) -> None:
+        """Notes that NumPy might let the two share memory: neither may be written to."""
+        for one, two in ((self, other), (other, self)):
+            if one.doubts is None:
+                one.doubts = []
+            one.doubts.append(weakref.ref(two))
+
+
+class KnownStorage(Storage):
+    """The memory of an array that was made of concrete numbers; known until it is written to."""
+
+    __slots__ = ("_constant", "_scope", "_value")
+
+    def __init__(self, constant: Array, *, scalar: bool = False) -> None:
+        self._constant: Array | None = constant
+        self._value: Value | None = None
+        self._scope = current.scope()
+        self.shape = constant.shape
+        self.dtype = constant.dtype
+        self._start(None, scalar)
+
+    @property
+    def value(self) -> Value:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What it holds now; a constant is added to the IR where it is first used."""
+        if self._value is None:
+            assert self._constant is not None
+            self._value = self._scope.constant(self._constant)
+        return self._value
+
+    @property
+    def scope(self) -> Scope:
+        return self._scope
+
+    def known(self) -> Array | None:
+        return self._constant
+
+    def set(self, value: Value) -> None:
+        self._constant = None
+        self._value = value
+        self.version += 1
+
+
+class Handle:
+    """A storage seen through views; `Tracer` adds what NumPy's arrays can do.
+
+    Attributes:
+        shape: the shape, always known.
+        dtype: the NumPy dtype.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_seen",
+        "_storage",
+        "_version",
+        "_views",
+        "_weak",
+        "dtype",
+        "shape",
+    )
+
+    # The class of the handles that users get.
+    facade: ClassVar[type[Handle]]
+
+    def __init_subclass__(cls) -> None:
+        Handle.facade = cls
+
+    def __init__(
+        self, storage: Storage, views: tuple[View, ...] = (), *, weak: bool = False
+    ) -> None:
+        self._storage = storage
+        self._views = views
+        self._weak = weak  # A Python number, for NumPy's promotion.
+        self.dtype = storage.dtype
+        self.shape = views[-1].shape if views else storage.shape
+        # What was read last, when the storage had this version.
+        self._seen: Value | None = None
+        self._version = -1
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prims.size_of(self.shape)
+
+    # -- Reading -----------------------------------------------------------------------------
+
+    def _read(self) -> Value:
+        """The value now."""
+        storage = self._storage
+        seen = self._seen
+        if seen is not None and self._version == storage.version:
+            return seen
+        value = storage.value
+        for view in self._views:
+            value = view.get(value)
+        if current.state.scope is storage.scope:
+            # A value of an inner function could not be used in this one later.
+            self._seen = value
+            self._version = storage.version
+        return value
+
+    def _known(self) -> Array | None:
+        """The array, if what it holds is known while tracing."""
+        array = self._storage.known()
+        for view in self._views:
+            if array is None:
+                break
+            array = view.show(array)
+        return array
+
+    @property
+    def _is_scalar(self) -> bool:
+        """Whether it is a NumPy scalar or a Python number, and no array."""
+        return self._weak or (self._storage.scalar and not self._views)
+
+    # -- Views -------------------------------------------------------------------------------
+
+    def _view(self, *views: View) -> Handle:
+        """A handle on the same storage, through more views; on a copy of a scalar."""
+        storage = self._storage
+        if self._is_scalar:
+            storage = Storage(storage.value, scalar=False)
+        return type(self)(storage, (*self._views, *views))
+
+    def _window(self) -> tuple[tuple[View, ...], Window]:
+        """The views as a window on others."""
+        views = self._views
+        if views and isinstance(views[-1], Window):
+            return views[:-1], views[-1]
+        return views, whole(self.shape)
+
+    def _opaque(self) -> Handle:
+        """The same, whose views do not become one with further ones."""
+        return type(self)(self._storage, (*self._views, whole(self.shape)))
+
+    def _through(self, views: tuple[View, ...], window: Window) -> Handle:
+        """A handle on the same storage through these views alone, the window last."""
+        storage = self._storage
+        if not self.shape and self._is_scalar:
+            storage = Storage(storage.value, scalar=False)
+        if len(window.axes) == len(window.base) and window.writable and window.is_identity():
+            return type(self)(storage, views)
+        return type(self)(storage, (*views, window))
+
+    def _with_axes(self, axes: Sequence[int]) -> Handle:
+        """Dimensions in another order; -1 is a new one, those left out have size 1."""
+        views, window = self._window()
+        return self._through(views, window.with_axes(axes))
+
+    def _reshaped(self, shape: Shape) -> Handle:
+        """A view in another shape where NumPy gives one, else a copy."""
+        if shape == self.shape:
+            return self._view()
+        strides = self._strides()
+        if strides is None:
+            result = copy_of(self._read(), shape)
+            self._storage.doubt(result._storage)
+            return result
+        steps = reshaped_strides(self.shape, strides, shape)
+        if steps is None:
+            return copy_of(self._read(), shape)
+        views = self._views
+        if views and isinstance(views[-1], Reshape):
+            below = views[-1]
+            if shape == below.base:
+                return type(self)(self._storage, views[:-1])
+            return type(self)(self._storage, (*views[:-1], Reshape(below.base, shape, steps)))
+        return self._view(Reshape(self.shape, shape, steps))
+
+    # -- Memory order ------------------------------------------------------------------------
+
+    def _strides(self) -> Strides | None:
+        """Steps in elements; None where it is not known how NumPy lays the array out."""
+        storage = self._storage
+        strides = storage.strides
+        if strides is None:
+            return None
+        strides = strides or row_major(storage.shape)
+        for view in self._views:
+            strides = view.strides(strides)
+        return strides
+
+    def _is_row_major(self) -> bool | None:
+        """Whether the elements lie in row-major order without gaps; None if that is not known."""
+        if not self._views and self._storage.strides == ():
+            return True
+        strides = self._strides()
+        return None if strides is None else is_row_major(self.shape, strides)
+
+    def _is_ordered(self) -> bool:
+        """Whether its dimensions lie in memory from the outermost to the innermost."""
+        if len(self.shape) < 2 or (not self._views and self._storage.strides == ()):
+            return True
+        strides = self._strides()
+        return strides is not None and is_row_major(
+            self.shape, kept_order(self.shape, [(self.shape, strides)])
+        )
+
+    # -- Writing -----------------------------------------------------------------------------
+
+    def _require_writable(self, action: str, advice: str) -> None:
+        """Raises unless the array was made inside the function that is being traced.
+
+        Args:
+            action: what changes it, as in "an assignment to elements".
+            advice: what to write instead.
+
+        Raises:
+            MutationError: it is an argument, a concrete array, or a view of one.
+            ReadOnlyError: NumPy does not let it be written to.
+            UnsupportedError: it belongs to an enclosing function, or may share memory or not.
+        """
+        storage = self._storage
+        where = source_location()
+        if not storage.scope.open:
+            raise LeakedTracerError(leak_message(storage.value), where)
+        if storage.argument is not None:
+            through = " through a view" if self._views else ""
+            raise MutationError(f"{action} changes {storage.argument}{through}; {advice}", where)
+        if self._is_scalar:
+            raise MutationError(
+                f"{action}: a scalar does not change; make an array of it with gradopt.numpy.array",
+                where,
+            )
+        if any(not view.writable for view in self._views):
+            raise ReadOnlyError(
+                f"{action}: assignment destination is read-only, as NumPy's is; copy it first",
+                where,
+            )
+        if storage.scope is not current.state.scope:
+            raise UnsupportedError(
+                f"{action} to an array of an enclosing function is not supported; make the array "
+                "in the function that changes it, and return it",
+                where,
+            )
+        if storage.doubts and any(ref() is not None for ref in storage.doubts):
+            raise UnsupportedError(
+                f"{action}: whether numpy.reshape gave a view or a copy depends on a memory order "
+                "that is not known here; use .copy() before or after the reshape",
+                where,
+            )
+
+    def _write(self, new: Value) -> None:
+        """Replaces all elements; shape and dtype are those of the array."""
+        storage = self._storage
+        seen = new
+        below = [storage.value]
+        for view in self._views[:-1]:
+            below.append(view.get(below[-1]))
+        for view in reversed(self._views):
+            new = view.put(below.pop(), new)
+        storage.set(new)
+        self._seen = seen
+        self._version = storage.version
+
+    def _shares_elements(self, other: object) -> bool:
+        """Whether the other is a handle on the same elements in the same places."""
+        return (
+            isinstance(other, Handle)
+            and other._storage is self._storage
+            and other._views == self._views
+            and not other._is_scalar
+        )
+
+
+def wrap(result: Any) -> Any:
+    """What users get for a result: values become arrays, also in lists and tuples."""
+    if isinstance(result, Value):
+        return Handle.facade(Storage(result))
+    if type(result) in (list, tuple):
+        return type(result)([wrap(part) for part in result])
+    return result
+
+
+def python_number(value: Value) -> Any:
+    """A traced Python number."""
+    return Handle.facade(Storage(value), weak=True)
+
+
+def array_of(value: Value) -> Any:
+    """An array that holds the value; no scalar, where it has no dimensions."""
+    return Handle.facade(Storage(value, scalar=False))
+
+
+def argument_array(value: Value, path: str, *, weak: bool = False) -> Handle:
+    """An argument of the traced function, which must not be written to."""
+    return Handle.facade(Storage(value, f"the argument {path}"), weak=weak)
+
+
+def known_array(constant: Array, *, scalar: bool = False) -> Handle:
+    """An array of concrete numbers, which nobody else may change."""
+    return Handle.facade(KnownStorage(constant, scalar=scalar))
+
+
+def copy_of(value: Value, shape: Shape) -> Handle:
+    """An array of its own with these elements in row-major order."""
+    return array_of(prims.reshape(value, shape))
+
+
+def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
+    """The array, or tuple of arrays, that NumPy's elementwise functions return for operands."""
+    if isinstance(value, tuple):
+        return tuple([in_memory_order(part, operands) for part in value])
+    result = Handle.facade(Storage(value))
+    if len(value.shape) < 2:
+        return result
+    for operand in operands:
+        if not is_ordered(operand):
+            break
+    else:
+        return result
+    known: list[tuple[Shape, Strides]] = []
+    for operand in operands:
+        if isinstance(operand, Handle):
+            strides = operand._strides()
+            if strides is None:
+                result._storage.strides = None
+                return result
+            known.append((operand.shape, strides))
+        elif isinstance(operand, np.ndarray):
+            known.append((operand.shape, operand.strides))
+    strides = kept_order(value.shape, known)
+    if not is_row_major(value.shape, strides):
+        result._storage.strides = strides
+    return result
+
+
+def is_ordered(operand: Any) -> bool:
+    """Whether an operand's dimensions lie in memory from the outermost to the innermost."""
+    if isinstance(operand, Handle):
+        if not operand._views and operand._storage.strides == ():
+            return True
+        return operand._is_ordered()
+    if type(operand) in (list, tuple):
+        return all(map(is_ordered, operand))
+    return not isinstance(operand, np.ndarray) or operand.flags.c_contiguous

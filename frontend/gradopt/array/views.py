@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Views: which elements of an array another one shows, and in which shape.
+
+A view reads what it shows (`get`), and says what the array below becomes where it is written to
+(`put`). Slices, integers, new and removed axes, reversals and transposes, and views of such views,
+are one `Window`; `Reshape`, `Diagonal` and `Broadcast` come between windows.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradopt.base.dtypes import INT64
+from gradopt.ir import prims
+from gradopt.ir.values import Shape, Value
+
+Array = np.ndarray[Any, Any]
+Strides = tuple[int, ...]
+
+
+class View:
+    """A part of an array.
+
+    Attributes:
+        shape: the shape of the part.
+        writable: whether NumPy lets the part be written to.
+    """
+
+    __slots__ = ("shape", "writable")
+
+    def __init__(self, shape: Shape, writable: bool = True) -> None:
+        self.shape = shape
+        self.writable = writable
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> Any:
+        return self.shape
+
+    def get(self, base: Value) -> Value:
+        """The elements that are shown."""
+        raise NotImplementedError
+
+    def put(self, base: Value, part: Value) -> Value:
+        """The array below, with these elements where they are shown."""
+        raise NotImplementedError
+
+    def show(self, base: Array) -> Array | None:
+        """As `get`, of a concrete array; None where the view depends on traced values."""
+        raise NotImplementedError
+
+    def strides(self, base: Strides) -> Strides:
+        """Steps in elements, given those of the array below."""
+        raise NotImplementedError
+
+
+class Range(NamedTuple):
+    """Elements along one dimension.
+
+    Attributes:
+        start: the first; a traced one is not negative, and `length` is 1.
+        length: how many.
+        step: from one to the next, not zero.
+    """
+
+    start: int | Value
+    length: int
+    step: int = 1
+
+    def part(self, start: int, count: int, step: int = 1) -> Range:
+        """Some of them, by their numbers."""
+        if count == 0:
+            return Range(0, 0)
+        first, _, mine = self
+        if isinstance(first, Value):
+            return self
+        return Range(first + start * mine, count, mine * step if count > 1 else 1)
+
+    def at(self, index: Value) -> Range:
+        """One of them, by a traced number that is not negative."""
+        if isinstance(self.start, Value):
+            return self
+        if self.step != 1:
+            index = index * self.step
+        return Range(index + self.start if self.start else index, 1)
+
+
+# What is shown along a dimension that the array below does not have.
+NEW_AXIS = Range(0, 1)
+
+
+class Window(View):
+    """A range along each dimension of the array below, and its dimensions in any order.
+
+    Attributes:
+        base: the shape below.
+        ranges: what is shown along each dimension below.
+        axes: for each dimension of the part the one below, or -1 for a new one of size 1. A
+            dimension below that is left out has a range of one element.
+    """
+
+    __slots__ = ("axes", "base", "ranges")
+
+    def __init__(
+        self,
+        base: Shape,
+        ranges: tuple[Range, ...],
+        axes: tuple[int, ...],
+        writable: bool = True,
+    ) -> None:
+        self.shape = tuple([1 if axis < 0 else ranges[axis].length for axis in axes])
+        self.writable = writable
+        self.base = base
+        self.ranges = ranges
+        self.axes = axes
+
+    def _key(self) -> Any:
+        return self.base, self.ranges, self.axes
+
+    def covers(self) -> bool:
+        """Whether it shows all elements, in the order of the array below."""
+        return all(
+            r.length == size and r.step == 1 and not isinstance(r.start, Value)
+            for r, size in zip(self.ranges, self.base, strict=True)
+        )
+
+    def is_identity(self) -> bool:
+        """Whether it shows everything as it is."""
+        return self.axes == tuple(range(len(self.base))) and self.covers()
+
+    def with_axes(self, axes: Iterable[int]) -> Window:
+        """The same elements, with these dimensions; -1 is a new one, those left out have size 1."""
+        mine = self.axes
+        new = tuple([-1 if axis < 0 else mine[axis] for axis in axes])
+        return Window(self.base, self.ranges, new, self.writable)
+
+    # -- Reading and writing -----------------------------------------------------------------
+
+    def _slice(self) -> tuple[list[int], list[int], list[int], list[int], bool]:
+        """Offsets, sizes and positive strides of a static slice, and what is backwards in it.
+
+        Dimensions with a traced start stay whole; the last result tells whether there are any.
+        """
+        offsets: list[int] = []
+        sizes: list[int] = []
+        strides: list[int] = []
+        backwards: list[int] = []
+        dynamic = False
+        for i, (start, length, step) in enumerate(self.ranges):
+            if isinstance(start, Value):
+                dynamic = True
+                start, length, step = 0, self.base[i], 1
+            elif step < 0:
+                backwards.append(i)
+                start, step = start + (length - 1) * step, -step
+            offsets.append(start)
+            sizes.append(length)
+            strides.append(step)
+        return offsets, sizes, strides, backwards, dynamic
+
+    def _starts(self, offsets: Sequence[int]) -> list[Value]:
+        """Where a slice starts: traced starts, and these offsets."""
+        return [
+            r.start if isinstance(r.start, Value) else prims.scalar(offset, INT64)
+            for r, offset in zip(self.ranges, offsets, strict=True)
+        ]
+
+    def get(self, base: Value) -> Value:
+        counts = [r.length for r in self.ranges]
+        offsets, sizes, strides, backwards, dynamic = self._slice()
+        if dynamic and not backwards and all(stride == 1 for stride in strides):
+            part = prims.dynamic_slice(base, self._starts(offsets), counts)
+        else:
+            part = prims.slice_(base, offsets, sizes, strides)
+            if backwards:
+                part = prims.reverse(part, backwards)
+            if dynamic:
+                part = prims.dynamic_slice(part, self._starts([0] * part.ndim), counts)
+        kept = [axis for axis in self.axes if axis >= 0]
+        if kept != sorted(kept):
+            part = prims.reshape(part, tuple([counts[axis] for axis in sorted(kept)]))
+            part = prims.transpose(part, [sorted(kept).index(axis) for axis in kept])
+        return prims.reshape(part, self.shape)
+
+    def put(self, base: Value, part: Value) -> Value:
+        counts = tuple([r.length for r in self.ranges])
+        if 0 in counts:
+            return base
+        kept = [axis for axis in self.axes if axis >= 0]
+        if kept != sorted(kept):
+            part = prims.reshape(part, tuple([counts[axis] for axis in kept]))
+            part = prims.transpose(part, [kept.index(axis) for axis in sorted(kept)])
+        part = prims.reshape(part, counts)
+        offsets, sizes, strides, backwards, dynamic = self._slice()
+        if dynamic and not backwards and all(stride == 1 for stride in strides):
+            return prims.dynamic_update_slice(base, part, self._starts(offsets))
+        part = prims.reverse(part, backwards)
+        if dynamic:
+            below = prims.slice_(base, offsets, sizes, strides)
+            part = prims.dynamic_update_slice(below, part, self._starts([0] * base.ndim))
+        return prims.update_slice(base, part, offsets, strides)
+
+    def show(self, base: Array) -> Array | None:
+        offsets, sizes, strides, backwards, dynamic = self._slice()
+        if dynamic:
+            return None
+        slices = [
+            slice(offset, offset + size * stride, stride)
+            for offset, size, stride in zip(offsets, sizes, strides, strict=True)
+        ]
+        part = np.flip(base[tuple(slices)], tuple(backwards))
+        kept = [axis for axis in self.axes if axis >= 0]
+        dropped = [axis for axis in range(base.ndim) if axis not in kept]
+        return part.transpose([*kept, *dropped]).reshape(self.shape)
+
+    def strides(self, base: Strides) -> Strides:
+        return tuple([0 if axis < 0 else base[axis] * self.ranges[axis].step for axis in self.axes])
+
+
+@functools.cache
+def whole(shape: Shape) -> Window:
+    """The window that shows everything."""
+    return Window(shape, tuple([Range(0, size) for size in shape]), tuple(range(len(shape))))
+
+
+class Reshape(View):
+    """The same elements in row-major order, in another shape.
+
+    Attributes:
+        base: the shape below.
+    """
+
+    __slots__ = ("_strides", "base")
+
+    def __init__(self, base: Shape, shape: Shape, strides: Strides, writable: bool = True) -> None:
+        super().__init__(shape, writable)
+        self.base = base
+        self._strides = strides
+
+    def _key(self) -> Any:
+        return self.base, self.shape
+
+    def get(self, base: Value) -> Value:
+        return prims.reshape(base, self.shape)
+
+    def put(self, base: Value, part: Value) -> Value:
+        return prims.reshape(part, self.base)
+
+    def show(self, base: Array) -> Array | None:
+        return base.reshape(self.shape)
+
+    def strides(self, base: Strides) -> Strides:
+        return self._strides
+
+
+class Diagonal(View):
+    """A diagonal of the last two dimensions.
+
+    Attributes:
+        base: the shape below.
+        offset: how far the diagonal is above the main one.
+    """
+
+    __slots__ = ("base", "offset")
+
+    def __init__(self, base: Shape, offset: int, writable: bool = True) -> None:
+        *outer, rows, columns = base
+        size = min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns)
+        super().__init__((*outer, max(0, size)), writable)
+        self.base = base
+        self.offset = offset
+
+    def _key(self) -> Any:
+        return self.base, self.offset
+
+    def _flat(self) -> Shape:
+        return (*self.base[:-2], self.base[-2] * self.base[-1])
+
+    def _slice(self) -> tuple[list[int], list[int]]:
+        """Offsets and strides of the slice of the flattened matrices."""
+        columns, outer = self.base[-1], len(self.base) - 2
+        start = self.offset if self.offset >= 0 else -self.offset * columns
+        return [0] * outer + [start], [1] * outer + [columns + 1]
+
+    def get(self, base: Value) -> Value:
+        flat = prims.reshape(base, self._flat())
+        offsets, strides = self._slice()
+        if not self.shape[-1]:
+            offsets, strides = [0] * flat.ndim, [1] * flat.ndim
+        return prims.slice_(flat, offsets, list(self.shape), strides)
+
+    def put(self, base: Value, part: Value) -> Value:
+        if 0 in self.shape:
+            return base
+        flat = prims.update_slice(prims.reshape(base, self._flat()), part, *self._slice())
+        return prims.reshape(flat, self.base)
+
+    def show(self, base: Array) -> Array | None:
+        return base.diagonal(self.offset, -2, -1)
+
+    def strides(self, base: Strides) -> Strides:
+        return (*base[:-2], base[-2] + base[-1])
+
+
+class Broadcast(View):
+    """Elements repeated along new dimensions, or ones of size 1; not to be written to."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: Shape, shape: Shape) -> None:
+        super().__init__(shape, writable=False)
+        self.base = base
+
+    def _key(self) -> Any:
+        return self.base, self.shape
+
+    def get(self, base: Value) -> Value:
+        return prims.broadcast_to(base, self.shape)
+
+    def show(self, base: Array) -> Array | None:
+        return np.broadcast_to(base, self.shape)
+
+    def strides(self, base: Strides) -> Strides:
+        missing = len(self.shape) - len(self.base)
+        steps = zip(base, self.base, self.shape[missing:], strict=True)
+        return (0,) * missing + tuple([0 if a != b else step for step, a, b in steps])
+
+
+# -- Memory order ------------------------------------------------------------------------------
+
+
+def row_major(shape: Shape) -> Strides:
+    """Steps of an array in row-major order."""
+    steps: list[int] = []
+    step = 1
+    for size in reversed(shape):
+        steps.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(steps))
+
+
+def is_row_major(shape: Shape, strides: Strides) -> bool:
+    """Whether the elements lie one after the other in row-major order."""
+    if 0 in shape:
+        return True
+    return all(
+        a == b for a, b, size in zip(strides, row_major(shape), shape, strict=True) if size != 1
+    )
+
+
+def reshaped_strides(shape: Shape, strides: Strides, new: Shape) -> Strides | None:
+    """Steps of the array in another shape, or None where it takes a copy, as NumPy decides."""
+    if 0 in shape:
+        return row_major(new)
+    old = [(size, step) for size, step in zip(shape, strides, strict=True) if size != 1]
+    result: list[int] = []
+    place = 0
+    i = 0
+    while i < len(old) and place < len(new):
+        # The shortest runs of dimensions with as many elements before and after.
+        run, size, elements = 1, old[i][0], new[place]
+        start = place
+        place += 1
+        while size != elements:
+            if elements < size:
+                elements *= new[place]
+                place += 1
+            else:
+                size *= old[i + run][0]
+                run += 1
+        for k in range(i, i + run - 1):
+            if old[k][1] != old[k + 1][0] * old[k + 1][1]:
+                return None
+        step = old[i + run - 1][1]
+        steps: list[int] = []
+        for extent in reversed(new[start:place]):
+            steps.append(step)
+            step *= extent
+        result += reversed(steps)
+        i += run
+    # What is left has size 1.
+    result += [result[-1] if result else 1] * (len(new) - len(result))
+    return tuple(result)
+
+
+def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Strides]]) -> Strides:
+    """Steps of a new array that keeps the memory order of its operands, as NumPy's `order="K"`.
+
+    Args:
+        shape: the shape of the new array, to which the operands broadcast.
+        operands: their shapes and steps.
+    """
+    rank = len(shape)
+    rows: list[list[int]] = []
+    for extents, strides in operands:
+        missing = rank - len(extents)
+        steps = [0 if n == 1 else step for n, step in zip(extents, strides, strict=True)]
+        rows.append([0] * missing + steps)
+    # Insertion sort of the axes, the innermost first; where operands differ, row-major order wins.
+    order = list(range(rank))[::-1]
+    for i in range(1, rank):
+        place = i
+        for k in range(i - 1, -1, -1):
+            swap = None
+            for row in rows:
+                mine, other = abs(row[order[i]]), abs(row[order[k]])
+                if mine and other:
+                    if other <= mine:
+                        swap = False
+                    elif swap is None:
+                        swap = True
+            if swap is None:
+                continue
+            if not swap:
+                break
+            place = k
+        order.insert(place, order.pop(i))
+    strides_of = [0] * rank
+    step = 1
+    for axis in order:
+        strides_of[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(strides_of)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""SSA values, and their arithmetic.
+
+A `Value` never changes. Its operators are those of formulas inside this package: operands of one
+dtype, broadcast to one shape; a number becomes a constant of the value's dtype. Promotion is for
+the arrays that users see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mlir import ir
+
+from gradopt.base.dtypes import DType
+from gradopt.base.location import source_location
+from gradopt.dialects import grad
+from gradopt.errors import ShapeError
+from gradopt.ir.context import shape_and_dtype
+from gradopt.ir.current import scope
+
+if TYPE_CHECKING:
+    from gradopt.ir.trace import Scope
+
+Shape = tuple[int, ...]
+
+
+def _operator(op: Callable[..., Any]) -> Any:
+    def apply(left: Value, right: Value | float) -> Value:
+        return emit(op, left, _like(right, left))
+
+    return apply
+
+
+def _reflected(op: Callable[..., Any]) -> Any:
+    def apply(right: Value, left: float) -> Value:
+        return emit(op, scalar(left, right.dtype), right)
+
+    return apply
+
+
+class Value:
+    """An SSA value.
+
+    Attributes:
+        scope: the function it belongs to.
+        ssa: the value in MLIR.
+        location: where it was made.
+        shape: its shape.
+        dtype: its NumPy dtype.
+    """
+
+    __slots__ = ("dtype", "location", "scope", "shape", "ssa")
+
+    def __init__(self, scope: Scope, ssa: ir.Value, location: ir.Location) -> None:
+        self.scope = scope
+        self.ssa = ssa
+        self.location = location
+        self.shape, self.dtype = shape_and_dtype(ssa.type)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for extent in self.shape:
+            size *= extent
+        return size
+
+    def describe(self) -> str:
+        """Dtype and shape, with the argument that it is or the place where it was made."""
+        text = f"{self.dtype.name}{list(self.shape)}"
+        place = self.location
+        if not place.is_a_name():
+            return text
+        child = place.child_loc
+        if not child.is_a_file():
+            return f"{text} ({place.name_str})"
+        return f"{text} (made at {child.filename}:{child.start_line} in {place.name_str})"
+
+    def __repr__(self) -> str:
+        return f"Value<{self.dtype.name}{list(self.shape)}>"
+
+    def __neg__(self) -> Value:
+        return emit(grad.negative, self)
+
+    def __abs__(self) -> Value:
+        return emit(grad.absolute, self)
+
+    def __invert__(self) -> Value:
+        return emit(grad.logical_not, self)
+
+    __add__, __radd__ = _operator(grad.add), _reflected(grad.add)
+    __sub__, __rsub__ = _operator(grad.subtract), _reflected(grad.subtract)
+    __mul__, __rmul__ = _operator(grad.multiply), _reflected(grad.multiply)
+    __truediv__, __rtruediv__ = _operator(grad.divide), _reflected(grad.divide)
+    __lt__ = _operator(grad.less)
+    __le__ = _operator(grad.less_equal)
+    __gt__ = _operator(grad.greater)
+    __ge__ = _operator(grad.greater_equal)
+    __and__ = _operator(grad.logical_and)
+    __or__ = _operator(grad.logical_or)
+    __xor__ = _operator(grad.logical_xor)
+
+
+def _like(operand: Value | float, other: Value) -> Value:
+    return operand if isinstance(operand, Value) else scalar(operand, other.dtype)
+
+
+def scalar(value: float, dtype: DType) -> Value:
+    """A constant operand."""
+    return scope().constant(np.array(value, dtype))
+
+
+def emit(op: Callable[..., Any], *operands: Value) -> Value:
+    """An elementwise op on operands that are broadcast to one shape."""
+    shapes = [operand.shape for operand in operands]
+    first = shapes[0]
+    for shape in shapes:
+        if shape != first:
+            common = broadcast_shapes(*shapes)
+            operands = tuple([broadcast_to(operand, common) for operand in operands])
+            break
+    return scope().emit(op, *operands)
+
+
+def equal(x: Value, y: Value | float) -> Value:
+    """`grad.equal`."""
+    return emit(grad.equal, x, _like(y, x))
+
+
+def not_equal(x: Value, y: Value | float) -> Value:
+    """`grad.not_equal`."""
+    return emit(grad.not_equal, x, _like(y, x))
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The common shape.
+
+    Raises:
+        ShapeError: there is none.
+    """
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return first
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        text = " ".join(str(shape).replace(" ", "") for shape in shapes)
+        raise ShapeError(
+            f"operands could not be broadcast together with shapes {text}", source_location()
+        ) from None
+
+
+def broadcast_to(x: Value, shape: Shape) -> Value:
+    """NumPy's broadcast: dimensions of size 1 and missing ones are repeated."""
+    if x.shape == shape:
+        return x
+    offset = len(shape) - len(x.shape)
+    if offset < 0 or any(a not in (b, 1) for a, b in zip(x.shape, shape[offset:], strict=True)):
+        raise ShapeError(f"cannot broadcast shape {x.shape} to shape {shape}", source_location())
+    kept = [i for i, size in enumerate(x.shape) if size == shape[offset + i]]
+    x = reshape(x, tuple([x.shape[i] for i in kept]))
+    return scope().emit(grad.broadcast, x, list(shape), [offset + i for i in kept])
+
+
+def reshape(x: Value, shape: Shape) -> Value:
+    """`grad.reshape` to a shape without -1."""
+    if x.shape == shape:
+        return x
+    return scope().emit(grad.reshape, x, list(shape))
