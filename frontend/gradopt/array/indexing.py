@@ -37,7 +37,7 @@ def getitem(x: Handle, index: Any) -> Any:
     entries = index if isinstance(index, tuple) else (index,)
     parts, gap = _expand(x.shape, entries)
     if _has_arrays(parts):
-        return wrap(_Selection(x, parts, gap).get())
+        return _Selection(x, parts, gap).get()
     part = _basic(x, parts)
     if part.shape or gap is not None:
         return part
@@ -298,9 +298,14 @@ class _Selection:
         # Dimensions of the result, by their places where the rows come first.
         self._order = [*range(count, count + before), *range(count), *range(count + before, rank)]
 
-    def get(self) -> Value:
-        """The elements."""
-        return prims.transpose(prims.gather(self._front(), self._rows), self._order)
+    def get(self) -> Any:
+        """The elements, copied."""
+        front = self._front()
+        result = wrap(prims.transpose(prims.gather(front, self._rows), self._order))
+        if self._to_front != sorted(self._to_front) or not self._x._is_ordered():
+            # NumPy lays it out as it comes.
+            result._storage.strides = None
+        return result
 
     def _updates(self, value: Any) -> Value:
         rest = [self._x.shape[i] for i in self._to_front[self._rows.shape[-1] :]]
