@@ -55,6 +55,24 @@ Value Scalar::compare(arith::CmpFPredicate forFloat,
   return apply<arith::CmpIOp>(forInt, operands[0], operands[1]);
 }
 
+/// x86-64 converts to 32 or 64 bits and has the smallest integer for NaN and
+/// for what is out of range; a narrower type gets the low bits. FPToSIOp alone
+/// is undefined there, and a constant would become anything.
+Value Scalar::truncate(Type to) const {
+  Value x = operands[0];
+  unsigned width = std::max(32u, to.getIntOrFloatBitWidth());
+  Type wide = builder.getIntegerType(width);
+  // The lower bound itself has the smallest integer, too.
+  Value isInRange =
+      apply<arith::CmpFOp>(arith::CmpFPredicate::OLT, apply<math::AbsFOp>(x),
+                           constant(std::ldexp(1.0, width - 1)));
+  Value smallest = apply<arith::ConstantOp>(
+      builder.getIntegerAttr(wide, APInt::getSignedMinValue(width)));
+  Value result = apply<arith::SelectOp>(
+      isInRange, apply<arith::FPToSIOp>(wide, x), smallest);
+  return to == wide ? result : apply<arith::TruncIOp>(to, result);
+}
+
 Value Scalar::convert(Type to) const {
   Value x = operands[0];
   Type from = type();
@@ -69,7 +87,7 @@ Value Scalar::convert(Type to) const {
   unsigned toWidth = to.getIntOrFloatBitWidth();
   if (isFloat()) {
     if (!isa<FloatType>(to))
-      return apply<arith::FPToSIOp>(to, x);
+      return truncate(to);
     return toWidth > fromWidth ? apply<arith::ExtFOp>(to, x)
                                : apply<arith::TruncFOp>(to, x);
   }

@@ -466,9 +466,10 @@ def Grad_ConvertOp
          DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "conversion to another element type, as NumPy's `astype`";
   let description = [{
-    To bool: whether the element is not zero. Float to integer truncates
-    toward zero; the result of an element out of range is unspecified, as in
-    NumPy. Only a conversion between floats has a derivative.
+    To bool: whether the element is not zero. Float to integer truncates toward
+    zero; NaN and what is out of range become the smallest i64 or, for
+    narrower types, the low bits of the smallest i32, which is what NumPy has on
+    x86-64. Only a conversion between floats has a derivative.
   }];
   let arguments = (ins Grad_Tensor:$x, TypeAttrOf<Grad_Element>:$dtype);
   let results = (outs Grad_Tensor:$result);

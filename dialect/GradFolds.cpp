@@ -171,6 +171,16 @@ OpFoldResult SelectOp::fold(FoldAdaptor) {
   return nullptr;
 }
 
+/// What Scalar::truncate computes.
+static APInt truncate(const APFloat &number, unsigned width) {
+  APSInt result(std::max(32u, width), /*isUnsigned=*/false);
+  bool isExact;
+  if (number.convertToInteger(result, APFloat::rmTowardZero, &isExact) ==
+      APFloat::opInvalidOp)
+    result = APSInt::getMinValue(result.getBitWidth(), /*Unsigned=*/false);
+  return result.trunc(width);
+}
+
 OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
   if (getType() == getX().getType())
     return getX();
@@ -194,10 +204,15 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
     }
     return DenseElementsAttr::get(type, number);
   }
-  if (isa<FloatType>(from) || to.isInteger(1))
-    return nullptr;
-  APInt number = elements.getSplatValue<APInt>();
+  if (to.isInteger(1))
+    return DenseElementsAttr::get(
+        type, isa<FloatType>(from) ? !elements.getSplatValue<APFloat>().isZero()
+                                   : !elements.getSplatValue<APInt>().isZero());
   unsigned width = to.getIntOrFloatBitWidth();
+  if (isa<FloatType>(from))
+    return DenseElementsAttr::get(
+        type, truncate(elements.getSplatValue<APFloat>(), width));
+  APInt number = elements.getSplatValue<APInt>();
   return DenseElementsAttr::get(type, from.isInteger(1)
                                           ? number.zextOrTrunc(width)
                                           : number.sextOrTrunc(width));

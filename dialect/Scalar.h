@@ -86,6 +86,8 @@ struct Scalar {
         operands[0],
         apply<arith::ConstantOp>(builder.getIntegerAttr(type(), 1)));
   }
+  /// A float truncated toward zero to an integer type.
+  Value truncate(Type to) const;
   Value convert(Type to) const;
 };
 

@@ -83,6 +83,32 @@ func.func @constants() -> (tensor<2xf64>, tensor<2xi64>, tensor<2xf32>) {
 
 // -----
 
+// As the lowering does: what is out of range becomes the smallest integer, of 32
+// bits for narrower types.
+// CHECK-LABEL: func.func @conversions_of_constants
+func.func @conversions_of_constants() -> (tensor<2xi64>, tensor<2xi32>, tensor<2xi8>, tensor<2xi8>, tensor<2xi1>, tensor<2xi1>) {
+  // CHECK-DAG: %[[A:.*]] = grad.constant dense<-9223372036854775808> : tensor<2xi64>
+  // CHECK-DAG: %[[B:.*]] = grad.constant dense<-2147483648> : tensor<2xi32>
+  // CHECK-DAG: %[[C:.*]] = grad.constant dense<44> : tensor<2xi8>
+  // CHECK-DAG: %[[D:.*]] = grad.constant dense<0> : tensor<2xi8>
+  // CHECK-DAG: %[[E:.*]] = grad.constant dense<true> : tensor<2xi1>
+  // CHECK-DAG: %[[F:.*]] = grad.constant dense<false> : tensor<2xi1>
+  // CHECK: return %[[A]], %[[B]], %[[C]], %[[D]], %[[E]], %[[F]]
+  %nan = grad.constant dense<0x7FF8000000000000> : tensor<2xf64>
+  %infinity = grad.constant dense<0x7FF0000000000000> : tensor<2xf64>
+  %wide = grad.constant dense<300.7> : tensor<2xf64>
+  %zero = grad.constant dense<-0.0> : tensor<2xf64>
+  %0 = grad.convert %nan to i64 : tensor<2xf64>
+  %1 = grad.convert %infinity to i32 : tensor<2xf64>
+  %2 = grad.convert %wide to i8 : tensor<2xf64>
+  %3 = grad.convert %infinity to i8 : tensor<2xf64>
+  %4 = grad.convert %nan to i1 : tensor<2xf64>
+  %5 = grad.convert %zero to i1 : tensor<2xf64>
+  return %0, %1, %2, %3, %4, %5 : tensor<2xi64>, tensor<2xi32>, tensor<2xi8>, tensor<2xi8>, tensor<2xi1>, tensor<2xi1>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @shapes_compose
 // CHECK-SAME: %[[X:.*]]: tensor<2x3xf64>
 func.func @shapes_compose(%x: tensor<2x3xf64>) -> (tensor<2x3xf64>, tensor<6xf64>, tensor<5x4x2x3xf64>, tensor<2x3xf64>) {

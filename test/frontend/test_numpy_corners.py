@@ -201,3 +201,78 @@ def test_lines_of_scipy_are_not_the_users() -> None:
     assert info.value.location.file == __file__
     with pytest.raises(go.errors.UnsupportedError, match="the ufunc gammaln"):
         go.compile(special.gammaln)(X)
+
+
+# -- Numbers that an integer cannot hold become what NumPy makes of them, known before or not ---
+
+OUT_OF_RANGE = [np.nan, -np.nan, np.inf, -np.inf, 300.7, -300.7, 40000.0, 3e9, -3e9, 1e19, -1e300]
+CASTS: dict[str, Callable[[Any, float, Any], Any]] = {
+    "argument": lambda x, v, to: (x * 0 + v).astype(to),
+    "constant": lambda x, v, to: np.full_like(x, v).astype(to),
+    "closure constant": lambda x, v, to: (np.full(4, v) + 0 * np.ones_like(x)).astype(to),
+    "border": lambda x, v, to: np.pad(x, 1, constant_values=v).astype(to),
+    "part": lambda x, v, to: np.concatenate([x, np.full(3, v)]).astype(to),
+    "chosen": lambda x, v, to: np.where(x > 0, v, 0.0).astype(to),
+}
+
+
+@pytest.mark.parametrize("to", [np.int8, np.int16, np.int32, np.int64, np.bool_])
+@pytest.mark.parametrize("cast", CASTS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_casts_out_of_range(cast: str, to: Any, dtype: Any) -> None:
+    def f(x: Any) -> list[Any]:
+        return [CASTS[cast](x, v, to) for v in OUT_OF_RANGE]
+
+    x = np.ones(4, dtype)
+    with np.errstate(all="ignore"):
+        expected = f(x)
+    compiled = go.compile(f)
+    for _ in range(2):
+        # Uninitialised memory would hold these.
+        for size in range(1, 9):
+            np.full(size, 7, to)
+        with np.errstate(all="ignore"):
+            same(compiled(x), expected)
+
+
+def test_casts_of_computed_constants() -> None:
+    def f(x: Any) -> Any:
+        return np.log(np.zeros_like(x)).astype(np.int32), np.exp(x * 0 + 800).astype(np.int64)
+
+    x = np.ones(4)
+    with np.errstate(all="ignore"):
+        same(go.compile(f)(x), f(x))
+
+
+def test_a_derivative_that_depends_on_a_cast_out_of_range() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.where(np.full_like(x, np.nan).astype(np.int64) < 0, x, 2 * x))
+
+    np.testing.assert_array_equal(go.grad(f)(np.ones(4)), np.ones(4))
+
+
+INTEGER_LIMITS = [
+    np.array(
+        [i.min, i.min + 1, i.min // 2, -3, -1, 0, 1, 2, 7, i.max // 2, i.max - 1, i.max], i.dtype
+    )
+    for i in (np.iinfo(d) for d in ("i1", "i2", "i4", "i8"))
+]
+INTEGER_FUNCTIONS = [
+    *(np.floor_divide, np.remainder, np.fmod, np.divmod, np.add, np.subtract, np.multiply),
+    *(lambda x, y: abs(x) + 0 * y, lambda x, y: -x + 0 * y, lambda x, y: x**3 + 0 * y),
+]
+
+
+@pytest.mark.parametrize("values", INTEGER_LIMITS, ids=lambda v: v.dtype.name)
+def test_integers_at_their_limits(values: Any) -> None:
+    """Division by 0 and of the smallest number by -1 among them, known before or not."""
+    x, y = (a.ravel() for a in np.meshgrid(values, values))
+    zero = np.zeros(1, values.dtype)
+    for function in INTEGER_FUNCTIONS:
+        with np.errstate(all="ignore"):
+            expected = function(x, y)
+        same(go.compile(function)(x, y), expected)
+        known = go.compile(
+            lambda z, f=function: f(go.numpy.array(x) + 0 * z, go.numpy.array(y) + 0 * z)
+        )
+        same(known(zero), expected)

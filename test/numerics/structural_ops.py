@@ -201,22 +201,30 @@ SCALAR_INDEX = indices(1)
 
 
 def convert_cases() -> list[Case]:
-    """Every pair of element types: special values where defined, and derivatives of floats."""
+    """Every pair of element types on special values, and derivatives of floats."""
     values = {
         "f": np.array([0.0, -0.0, 1.5, -1.5, 2.5, -2.5, 100.99, -100.99, 1e-40, 3.0]),
         "i": np.array([-128, -127, -1, 0, 1, 2, 126, 127]),
         "b": np.array([False, True]),
     }
-    wild = np.array(
-        [np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 5e-324, 1e-42, 1 + 2**-24]
-    )
+    wild = [np.nan, np.inf, -np.inf, 1e300, -1e300, 3.4028235677973366e38, 5e-324, 1e-42]
+    wild += [1 + 2**-24, 300.7, -300.7, 40000.5, 3e9, -3e9, 1e19, -1e19, 0.9, -0.9]
+    # Around the ends of each integer type.
+    wild += [
+        s * np.nextafter(2.0**n, 2.0**m)
+        for n in (7, 15, 31, 63)
+        for m in (0, n, 99)
+        for s in (1, -1)
+    ]
+    wild += [s * (2.0**n + d) for n in (7, 15, 31) for d in (-1, -0.5, 0.5, 1) for s in (1, -1)]
     wide = np.array([-(2**63), 2**63 - 1, 2**53 + 1, 2**40 + 3, -129, 300, 70000])
     cases = []
     for a in ALL:
         for b in (*ALL, "i2"):
             inputs = [values[np.dtype(a).kind].astype(a)]
-            if a == "f8" and b in (*FLOATS, "?"):
-                inputs.append(wild)
+            if a in FLOATS:
+                with np.errstate(over="ignore"):
+                    inputs.append(np.array(wild).astype(a))
             if a == "i8":
                 inputs.append(wide)
             for x in inputs:

@@ -336,3 +336,21 @@ func.func @a_generic_of_a_scalar(%s: f32) -> tensor<f32> {
   %1 = grad.dot_general %0, %0, batch = [] x [], contract = [] x [] : tensor<f32>, tensor<f32> -> tensor<f32>
   return %1 : tensor<f32>
 }
+
+// -----
+
+// LLVM's conversion of NaN and of what is out of range is undefined: neither is
+// converted.
+// CHECK-LABEL: func.func @float_to_narrow_integer
+func.func @float_to_narrow_integer(%x: tensor<4xf32>) -> tensor<4xi8> {
+  // CHECK: ^bb0(%[[X:.*]]: f32
+  // CHECK-DAG: %[[MIN:.*]] = arith.constant -2147483648 : i32
+  // CHECK-DAG: %[[LIMIT:.*]] = arith.constant 2.14748365E+9 : f32
+  // CHECK-DAG: %[[SIZE:.*]] = math.absf %[[X]]
+  // CHECK-DAG: %[[IN_RANGE:.*]] = arith.cmpf olt, %[[SIZE]], %[[LIMIT]] : f32
+  // CHECK-DAG: %[[I:.*]] = arith.fptosi %[[X]] : f32 to i32
+  // CHECK: %[[SAFE:.*]] = arith.select %[[IN_RANGE]], %[[I]], %[[MIN]] : i32
+  // CHECK: arith.trunci %[[SAFE]] : i32 to i8
+  %0 = grad.convert %x to i8 : tensor<4xf32>
+  return %0 : tensor<4xi8>
+}
