@@ -276,3 +276,49 @@ def test_integers_at_their_limits(values: Any) -> None:
             lambda z, f=function: f(go.numpy.array(x) + 0 * z, go.numpy.array(y) + 0 * z)
         )
         same(known(zero), expected)
+
+
+# -- Means divide by a count that float32 cannot hold ------------------------------------------
+
+COUNTS: dict[str, Callable[[Any], Any]] = {
+    "mean": np.mean,
+    "mean of rows": lambda x: np.mean(x.reshape(1, -1), axis=1),
+    "nanmean": np.nanmean,
+    "average": np.average,
+    "mean where": lambda x: np.mean(x, where=x >= 0),
+    "var": np.var,
+    "std ddof": lambda x: np.std(x, ddof=2),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_means_of_many_float32(name: str) -> None:
+    x = np.zeros(2**24 + 1, np.float32)
+    x[0] = 2**24 - 1
+    expected = COUNTS[name](x)
+    actual = go.compile(COUNTS[name])(x)
+    assert np.asarray(actual).dtype == np.float32
+    # All sums are exact, but that of squares.
+    np.testing.assert_allclose(actual, expected, rtol=1e-6 if name in ("var", "std ddof") else 0)
+
+
+def test_a_mean_of_many_has_a_derivative() -> None:
+    gradient = go.grad(np.mean)(np.zeros(2**24 + 1, np.float32))
+    np.testing.assert_array_equal(gradient, np.full(2**24 + 1, 1 / (2**24 + 1), np.float32))
+
+
+@pytest.mark.parametrize("weights", [[1, 2, 3], [True, False, True]])
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.bool_, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.bool_])
+def test_average_with_weights_of_any_type(dtype: Any, kind: Any, weights: list[Any]) -> None:
+    x, w = np.array([1, 2, 3]).astype(dtype), np.array(weights).astype(kind)
+    same(
+        go.compile(lambda x: np.average(x, weights=w, returned=True))(x),
+        np.average(x, weights=w, returned=True),
+    )
+
+
+@pytest.mark.parametrize("function", [np.mean, np.var, np.std])
+def test_means_in_integers_are_refused(function: Any) -> None:
+    with pytest.raises(go.errors.UnsupportedError, match="with dtype int64 is not supported"):
+        go.compile(lambda x: function(x, dtype=np.int64))(X)

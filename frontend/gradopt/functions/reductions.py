@@ -10,7 +10,16 @@ import numpy as np
 
 from gradopt.array.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import BOOL, DType, mean_dtype, sum_dtype, supported
+from gradopt.base.dtypes import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    DType,
+    mean_dtype,
+    result_type,
+    sum_dtype,
+    supported,
+)
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError, UnsupportedError
@@ -97,23 +106,47 @@ def _count(x: Value, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[i] for i in axes)
 
 
+def _float_dtype(name: str, x: Value, dtype: Any) -> DType:
+    """What a mean or a variance is computed in."""
+    target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
+    if target.kind != "f":
+        raise UnsupportedError(
+            f"numpy.{name} with dtype {target} is not supported", source_location()
+        )
+    return target
+
+
+def _divide_by_count(total: Value, count: Any) -> Value:
+    """The quotient by a number or a traced int64, computed in float64 as NumPy's, rounded once.
+
+    Where the dtype of the total holds the count, division in that dtype gives the same.
+    """
+    dtype = total.dtype
+    if not isinstance(count, Value):
+        if float(dtype.type(count)) == float(count):
+            return total / scalar(count, dtype)
+        count = scalar(count, FLOAT64)
+    quotient = prims.convert(total, FLOAT64) / prims.convert(count, FLOAT64)
+    return prims.convert(quotient, dtype)
+
+
 @implements(np.mean)
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
 ) -> Value:
     """`numpy.mean`."""
     x = traced(a)
-    target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
-    if target.kind != "f":
-        raise UnsupportedError(
-            f"numpy.mean with dtype {target} is not supported", source_location()
-        )
+    target = _float_dtype("mean", x, dtype)
     x = prims.convert(x, target)
     total = _reduce("sum", _masked(x, where, 0), axis, keepdims)
     if _given(where) and where is not True:
         chosen = prims.broadcast_to(to_bool(where), x.shape)
-        return total / _reduce("sum", prims.convert(chosen, target), axis, keepdims)
-    return total / scalar(_count(x, prims.normalize_axes(axis, x.ndim)), target)
+        # In float32, which is faster, if it holds every count.
+        exact = x.size <= 2 ** (np.finfo(target).nmant + 1)
+        counted = prims.convert(chosen, target if exact else INT64)
+        count = _reduce("sum", counted, axis, keepdims)
+        return total / count if exact else _divide_by_count(total, count)
+    return _divide_by_count(total, _count(x, prims.normalize_axes(axis, x.ndim)))
 
 
 @implements(np.var)
@@ -129,16 +162,16 @@ def var(
 ) -> Value:
     """`numpy.var`, two passes as NumPy's."""
     x = traced(a)
-    target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
+    target = _float_dtype("var", x, dtype)
     x = prims.convert(x, target)
     axes = prims.normalize_axes(axis, x.ndim)
     count = _count(x, axes)
     if not _given(mean):
-        mean = _reduce("sum", x, axes, True) / scalar(count, target)
+        mean = _divide_by_count(_reduce("sum", x, axes, True), count)
     if _given(correction):
         ddof = correction
     squares = _reduce("sum", emit(grad.square, x - traced(mean, x.dtype)), axes, keepdims)
-    return squares / scalar(max(count - ddof, 0), target)
+    return _divide_by_count(squares, max(count - ddof, 0))
 
 
 @implements(np.std)
@@ -298,11 +331,11 @@ def average(
         place = prims.normalize_axis(axis, x.ndim)
         w = prims.reshape(w, tuple([w.size if i == place else 1 for i in range(x.ndim)]))
         w = prims.broadcast_to(w, x.shape)
-    if x.dtype.kind != "f":
-        x = prims.convert(x, mean_dtype(x.dtype))
+    dtype = result_type(mean_dtype(x.dtype), w.dtype)
+    w = prims.convert(w, dtype)
     total = sum_(w, axis, keepdims=keepdims)
-    result = sum_(x * w, axis, keepdims=keepdims) / total
-    return (result, prims.convert(total, result.dtype)) if returned else result
+    result = sum_(prims.convert(x, dtype) * w, axis, keepdims=keepdims) / total
+    return (result, total) if returned else result
 
 
 @implements(np.nansum)
