@@ -73,12 +73,36 @@ Expr square(const Expr &x);
 Expr sqrt(const Expr &x);
 Expr exp(const Expr &x);
 Expr log(const Expr &x);
+Expr log1p(const Expr &x);
 Expr sin(const Expr &x);
 Expr cos(const Expr &x);
 Expr sinh(const Expr &x);
 Expr cosh(const Expr &x);
+Expr absolute(const Expr &x);
 Expr sign(const Expr &x);
+Expr isinf(const Expr &x);
 Expr logistic(const Expr &x);
+
+//===----------------------------------------------------------------------===//
+// Parts of partials whose squares would over- or underflow where the partial
+// does not. What they scale by is a power of two or 1, and they keep to it in
+// derivatives of any order.
+//===----------------------------------------------------------------------===//
+
+/// 1 where an operand was chosen, 0 where it was not, 1/2 at a tie, else NaN.
+Expr share(const Expr &isChosen, const Expr &isNot, const Expr &isTie);
+/// x / r, for r the length of a vector with a component x; 0 if that is zero.
+Expr fraction(const Expr &x, const Expr &r);
+/// x / z, and where both are 0, 0.
+Expr quotient(const Expr &x, const Expr &z);
+/// x / (u^2 + v^2), for x one of u and v.
+Expr overSquares(const Expr &x, const Expr &u, const Expr &v);
+/// 1 / (1 + x^2).
+Expr overOnePlusSquare(const Expr &x);
+/// sqrt(x^2 + 1).
+Expr sqrtOfSquarePlusOne(const Expr &x);
+/// sqrt(x^2 - 1) for x >= 1, else NaN.
+Expr sqrtOfSquareMinusOne(const Expr &x);
 
 } // namespace mlir::grad
 

@@ -416,32 +416,39 @@ LogicalResult ReduceProdOp::linearize(LinearizeContext &context) {
   return success();
 }
 
-/// The mean of the tangents at the elements equal to the extreme.
-template <typename Op>
+/// The mean of the tangents at the elements equal to the extreme, which are
+/// those that nothing `Beyond` them excludes; NaN where the extreme is NaN.
+template <typename Beyond, typename Op>
 static LogicalResult linearizeExtreme(Op op, LinearizeContext &context) {
   Location loc = op.getLoc();
   OpBuilder &primal = context.primal, &linear = context.linear;
   Value x = op.getX();
-  RankedTensorType type = typeOf(x);
+  RankedTensorType type = typeOf(x), reduced = typeOf(op.getResult());
   Value extreme = expandReduced(primal, loc, op.getResult(), type.getShape(),
                                 op.getDimensions());
-  Value hit = EqualOp::create(primal, loc, x, extreme);
-  Value weight = ConvertOp::create(primal, loc, hit, type.getElementType());
-  Value count = ReduceSumOp::create(primal, loc, weight, op.getDimensions());
-  // Not a product with `weight`: 0 times an infinity is NaN.
+  // Nothing is beyond NaN: then all elements take part.
+  Value missed = Beyond::create(primal, loc, extreme, x);
   Value zeros = createZero(primal, loc, type);
+  Value ones = createSplat(primal, loc, type, 1);
+  Value weight = SelectOp::create(primal, loc, missed, zeros, ones);
+  Value count = ReduceSumOp::create(primal, loc, weight, op.getDimensions());
+  Value isNaN = IsnanOp::create(primal, loc, op.getResult());
+  Value nans = createSplat(primal, loc, reduced,
+                           std::numeric_limits<double>::quiet_NaN());
+  count = SelectOp::create(primal, loc, isNaN, nans, count);
+  // Not a product with `weight`: 0 times an infinity is NaN.
   Value chosen =
-      SelectOp::create(linear, loc, hit, context.getTangent(x), zeros);
+      SelectOp::create(linear, loc, missed, zeros, context.getTangent(x));
   Value sum = ReduceSumOp::create(linear, loc, chosen, op.getDimensions());
   context.setTangent(op.getResult(), DivideOp::create(linear, loc, sum, count));
   return success();
 }
 
 LogicalResult ReduceMaxOp::linearize(LinearizeContext &context) {
-  return linearizeExtreme(*this, context);
+  return linearizeExtreme<GreaterOp>(*this, context);
 }
 LogicalResult ReduceMinOp::linearize(LinearizeContext &context) {
-  return linearizeExtreme(*this, context);
+  return linearizeExtreme<LessOp>(*this, context);
 }
 
 LogicalResult CumsumOp::transpose(TransposeContext &context) {

@@ -55,6 +55,60 @@ Value Scalar::compare(arith::CmpFPredicate forFloat,
   return apply<arith::CmpIOp>(forInt, operands[0], operands[1]);
 }
 
+Value Scalar::times(Value logarithm) const {
+  Value isZero =
+      apply<arith::CmpFOp>(arith::CmpFPredicate::OEQ, operands[0], constant(0));
+  Value isNumber =
+      apply<arith::CmpFOp>(arith::CmpFPredicate::ORD, operands[1], operands[1]);
+  return apply<arith::SelectOp>(apply<arith::AndIOp>(isZero, isNumber),
+                                constant(0),
+                                apply<arith::MulFOp>(operands[0], logarithm));
+}
+
+/// Of the origin as of a point on the axis: Atan2Op of two constant zeros folds
+/// to NaN, where the function has an angle that depends on their signs.
+Value Scalar::arctan2() const {
+  Value y = operands[0], x = operands[1];
+  auto isZero = [&](Value value) {
+    return apply<arith::CmpFOp>(arith::CmpFPredicate::OEQ, value, constant(0));
+  };
+  Value onAxis = apply<math::CopySignOp>(constant(1), x);
+  Value isOrigin = apply<arith::AndIOp>(isZero(x), isZero(y));
+  return apply<math::Atan2Op>(y, apply<arith::SelectOp>(isOrigin, onAxis, x));
+}
+
+/// With the larger component scaled, no square leaves the range that matters.
+Value Scalar::hypot() const {
+  Value a = apply<math::AbsFOp>(operands[0]),
+        b = apply<math::AbsFOp>(operands[1]);
+  auto compare = [&](arith::CmpFPredicate predicate, Value lhs, Value rhs) {
+    return apply<arith::CmpFOp>(predicate, lhs, rhs);
+  };
+  auto select = [&](Value condition, Value onTrue, Value onFalse) {
+    return apply<arith::SelectOp>(condition, onTrue, onFalse);
+  };
+  auto multiply = [&](Value lhs, Value rhs) {
+    return apply<arith::MulFOp>(lhs, rhs);
+  };
+  bool isF32 = type().isF32();
+  double bound = isF32 ? 0x1p50 : 0x1p400, factor = isF32 ? 0x1p100 : 0x1p600;
+  Value larger = select(compare(arith::CmpFPredicate::OGT, a, b), a, b);
+  Value isLarge = compare(arith::CmpFPredicate::OGT, larger, constant(bound));
+  Value isSmall =
+      compare(arith::CmpFPredicate::OLT, larger, constant(1 / bound));
+  Value up = constant(factor), down = constant(1 / factor);
+  Value scale = select(isLarge, down, select(isSmall, up, constant(1)));
+  Value back = select(isLarge, up, select(isSmall, down, constant(1)));
+  Value u = multiply(a, scale), v = multiply(b, scale);
+  Value sum = apply<arith::AddFOp>(multiply(u, u), multiply(v, v));
+  Value length = multiply(apply<math::SqrtOp>(sum), back);
+  // Infinite also beside NaN.
+  for (Value part : {a, b})
+    length = select(compare(arith::CmpFPredicate::OEQ, part, infinity()), part,
+                    length);
+  return length;
+}
+
 /// x86-64 converts to 32 or 64 bits and has the smallest integer for NaN and
 /// for what is out of range; a narrower type gets the low bits. FPToSIOp alone
 /// is undefined there, and a constant would become anything.
@@ -195,9 +249,69 @@ Expr grad::square(const Expr &x) { return unary<SquareOp>(x); }
 Expr grad::sqrt(const Expr &x) { return unary<SqrtOp>(x); }
 Expr grad::exp(const Expr &x) { return unary<ExpOp>(x); }
 Expr grad::log(const Expr &x) { return unary<LogOp>(x); }
+Expr grad::log1p(const Expr &x) { return unary<Log1pOp>(x); }
 Expr grad::sin(const Expr &x) { return unary<SinOp>(x); }
 Expr grad::cos(const Expr &x) { return unary<CosOp>(x); }
 Expr grad::sinh(const Expr &x) { return unary<SinhOp>(x); }
 Expr grad::cosh(const Expr &x) { return unary<CoshOp>(x); }
+Expr grad::absolute(const Expr &x) { return unary<AbsoluteOp>(x); }
 Expr grad::sign(const Expr &x) { return unary<SignOp>(x); }
+Expr grad::isinf(const Expr &x) { return unary<IsinfOp>(x); }
 Expr grad::logistic(const Expr &x) { return unary<LogisticOp>(x); }
+
+Expr grad::share(const Expr &isChosen, const Expr &isNot, const Expr &isTie) {
+  Expr half = select(isTie, 0.5, std::numeric_limits<double>::quiet_NaN());
+  return select(isChosen, 1.0, select(isNot, 0.0, half));
+}
+
+Expr grad::fraction(const Expr &x, const Expr &r) {
+  Expr isInfinite = isinf(x);
+  return select(isInfinite, sign(x), x) /
+         select(isInfinite, 1.0, select(equal(r, 0.0), 1.0, r));
+}
+
+Expr grad::quotient(const Expr &x, const Expr &z) {
+  return x / select(equal(x, 0.0), select(equal(z, 0.0), 1.0, z), z);
+}
+
+static FloatType floatTypeOf(const Expr &x) {
+  return cast<FloatType>(x.getContext()->type.getElementType());
+}
+
+Expr grad::overSquares(const Expr &x, const Expr &u, const Expr &v) {
+  // So that the square of the scaled length is in range, and its square, which
+  // the second derivative makes, wherever that is in range.
+  bool isF32 = floatTypeOf(u).isF32();
+  double bound = isF32 ? 0x1p33 : 0x1p257, down = isF32 ? 0x1p-65 : 0x1p-513,
+         up = isF32 ? 0x1p64 : 0x1p512;
+  Expr a = absolute(u), b = absolute(v);
+  Expr larger = select(greater(a, b), a, b);
+  Expr scale = select(greater(larger, bound), down,
+                      select(less(larger, 1 / bound), up, 1.0));
+  Expr inverse = 1.0 / (square(u * scale) + square(v * scale));
+  // Infinity over infinity squared is 0.
+  Expr numerator = select(isinf(x), 1.0, x * scale);
+  return numerator * inverse * scale;
+}
+
+/// The number beyond which x^2 + 1 and x^2 - 1 round to x^2.
+static double dwarfsOne(const Expr &x) {
+  int bits = floatTypeOf(x).getFPMantissaWidth();
+  return std::ldexp(1.0, (bits + 3) / 2);
+}
+
+Expr grad::overOnePlusSquare(const Expr &x) {
+  Expr isLarge = greater(absolute(x), dwarfsOne(x));
+  Expr rest = select(isLarge, 1.0, x);
+  Expr inverse = 1.0 / select(isLarge, x, 1.0 + square(rest));
+  return select(isLarge, square(inverse), inverse);
+}
+
+Expr grad::sqrtOfSquarePlusOne(const Expr &x) {
+  return select(greater(absolute(x), dwarfsOne(x)), absolute(x),
+                sqrt(1.0 + square(x)));
+}
+
+Expr grad::sqrtOfSquareMinusOne(const Expr &x) {
+  return select(greater(x, dwarfsOne(x)), x, sqrt(x - 1.0) * sqrt(x + 1.0));
+}

@@ -137,7 +137,7 @@ def Grad_DivideOp : Grad_FloatBinaryOp<"divide",
 def Grad_PowerOp : Grad_FloatBinaryOp<"power",
     "s.op<math::PowFOp>()",
     ["rhs * power(select(equal(rhs, 0.0), select(equal(lhs, 0.0), 1.0, lhs), lhs), rhs - 1.0)",
-     "select(equal(y, 0.0), 0.0, y * log(select(equal(lhs, 0.0), 1.0, lhs)))"]> {
+     "select(equal(y, 0.0), 0.0, y * log(select(equal(lhs, 0.0), select(less(rhs, 0.0), 0.0, 1.0), lhs)))"]> {
   let summary = "`lhs` raised to `rhs`, both floats";
   let description = [{
     Values as C's `pow`. At `rhs = 0` the partial in `lhs` is 0, and at
@@ -148,26 +148,31 @@ def Grad_PowerOp : Grad_FloatBinaryOp<"power",
 
 def Grad_MaximumOp : Grad_BinaryOp<"maximum",
     "s.op<arith::MaximumFOp, arith::MaxSIOp>()",
-    ["select(equal(lhs, rhs), 0.5, select(greater(lhs, rhs), 1.0, 0.0))",
-     "select(equal(lhs, rhs), 0.5, select(greater(rhs, lhs), 1.0, 0.0))"],
+    ["share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))",
+     "share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))"],
     [Commutative]> {
   let summary = "larger of two elements; NaN if either is NaN";
-  let description = "At a tie each operand gets half of the cotangent.";
+  let description = "At a tie each operand gets half of the cotangent, at NaN both get NaN.";
 }
 
 def Grad_MinimumOp : Grad_BinaryOp<"minimum",
     "s.op<arith::MinimumFOp, arith::MinSIOp>()",
-    ["select(equal(lhs, rhs), 0.5, select(less(lhs, rhs), 1.0, 0.0))",
-     "select(equal(lhs, rhs), 0.5, select(less(rhs, lhs), 1.0, 0.0))"],
+    ["share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))",
+     "share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))"],
     [Commutative]> {
   let summary = "smaller of two elements; NaN if either is NaN";
-  let description = "At a tie each operand gets half of the cotangent.";
+  let description = "At a tie each operand gets half of the cotangent, at NaN both get NaN.";
 }
 
 def Grad_Arctan2Op : Grad_FloatBinaryOp<"arctan2",
-    "s.op<math::Atan2Op>()",
-    ["rhs / (square(lhs) + square(rhs))", "-(lhs / (square(lhs) + square(rhs)))"]> {
+    "s.arctan2()",
+    ["overSquares(rhs, lhs, rhs)", "-overSquares(lhs, lhs, rhs)"]> {
   let summary = "angle of the point (rhs, lhs)";
+}
+
+def Grad_HypotOp : Grad_FloatBinaryOp<"hypot",
+    "s.hypot()", ["fraction(lhs, y)", "fraction(rhs, y)"], [Commutative]> {
+  let summary = "length of the vector (lhs, rhs); its derivatives at 0 are 0";
 }
 
 def Grad_NegativeOp : Grad_UnaryOp<"negative", "s.negative()", "-1.0",
@@ -204,7 +209,7 @@ def Grad_RsqrtOp : Grad_FloatUnaryOp<"rsqrt",
 }
 
 def Grad_CbrtOp : Grad_FloatUnaryOp<"cbrt", "s.op<math::CbrtOp>()",
-    "1.0 / (3.0 * square(y))"> {
+    "0.333333333333333333333 * square(1.0 / y)"> {
   let summary = "cube root, of negative numbers too";
 }
 
@@ -244,6 +249,17 @@ def Grad_Log1pOp : Grad_FloatUnaryOp<"log1p", "s.op<math::Log1pOp>()",
   let summary = "log(1 + x), accurate near 0";
 }
 
+def Grad_XlogyOp : Grad_FloatBinaryOp<"xlogy",
+    "s.times(s.apply<math::LogOp>(s[1]))", ["log(rhs)", "quotient(lhs, rhs)"]> {
+  let summary = "lhs * log(rhs); 0 where lhs is 0 and rhs not NaN";
+}
+
+def Grad_Xlog1pyOp : Grad_FloatBinaryOp<"xlog1py",
+    "s.times(s.apply<math::Log1pOp>(s[1]))",
+    ["log1p(rhs)", "quotient(lhs, 1.0 + rhs)"]> {
+  let summary = "lhs * log1p(rhs); 0 where lhs is 0 and rhs not NaN";
+}
+
 def Grad_LogisticOp : Grad_FloatUnaryOp<"logistic", "s.logistic()",
     "y * logistic(-x)"> {
   let summary = "1 / (1 + exp(-x))";
@@ -276,7 +292,7 @@ def Grad_ArccosOp : Grad_FloatUnaryOp<"arccos", "s.op<math::AcosOp>()",
 }
 
 def Grad_ArctanOp : Grad_FloatUnaryOp<"arctan", "s.op<math::AtanOp>()",
-    "1.0 / (1.0 + square(x))"> {
+    "overOnePlusSquare(x)"> {
   let summary = "inverse tangent";
 }
 
@@ -293,12 +309,12 @@ def Grad_TanhOp : Grad_FloatUnaryOp<"tanh", "s.op<math::TanhOp>()", "1.0 - y * y
 }
 
 def Grad_ArcsinhOp : Grad_FloatUnaryOp<"arcsinh", "s.op<math::AsinhOp>()",
-    "1.0 / sqrt(1.0 + square(x))"> {
+    "1.0 / sqrtOfSquarePlusOne(x)"> {
   let summary = "inverse hyperbolic sine";
 }
 
 def Grad_ArccoshOp : Grad_FloatUnaryOp<"arccosh", "s.op<math::AcoshOp>()",
-    "1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0))"> {
+    "1.0 / sqrtOfSquareMinusOne(x)"> {
   let summary = "inverse hyperbolic cosine";
 }
 

@@ -64,6 +64,13 @@ struct Scalar {
   }
   Value sign() const;
   Value logistic() const;
+  /// The first operand times a logarithm of the second one; 0 where the first
+  /// is 0 and the second a number.
+  Value times(Value logarithm) const;
+  /// The angle of the point (second operand, first operand).
+  Value arctan2() const;
+  /// The square root of the sum of squares of both operands.
+  Value hypot() const;
   Value isnan() const {
     return apply<arith::CmpFOp>(arith::CmpFPredicate::UNO, operands[0],
                                 operands[0]);

@@ -179,6 +179,8 @@ ARITHMETIC = [
             At((0.0, -0.0), TIE),
             At((inf, inf), TIE),
             At((2.0, inf), (0.0, 1.0)),
+            At((nan, 2.0), (nan, nan)),
+            At((inf, nan), (nan, nan)),
         ],
     ),
     rational(
@@ -192,6 +194,8 @@ ARITHMETIC = [
             At((0.0, -0.0), TIE),
             At((inf, inf), TIE),
             At((2.0, inf), (1.0, 0.0)),
+            At((nan, 2.0), (nan, nan)),
+            At((inf, nan), (nan, nan)),
         ],
     ),
     numpy_row(
@@ -204,6 +208,17 @@ ARITHMETIC = [
             At((0.0, 2.0), (0.5, -0.0)),
             At((0.0, -2.0), (-0.5, -0.0)),
             At((2.0, 0.0), (0.0, -0.5)),
+        ],
+    ),
+    numpy_row(
+        np.hypot,
+        ((0.5, 3.0), (-1.0, 1.0)),
+        ((-1.0, 1.0), (-3.0, -0.5)),
+        specials=[
+            At((0.0, 0.0), (0.0, 0.0)),
+            At((0.0, -2.0), (0.0, -1.0), ((0.5, 0.0), (0.0, 0.0))),
+            At((inf, 2.0), (1.0, 0.0)),
+            At((-2.0, -inf), (-0.0, -1.0)),
         ],
     ),
     rational(np.negative, (REAL,), dtypes=NUMBERS),
@@ -268,6 +283,27 @@ EXPONENTIAL = [
         ((-1.0, 3.0),),
         ranges=((-1.0, 2.0), (-0.01, 0.01), (-1.0, 1e5)),
         specials=[At((-1.0,), (inf,)), At((0.0,), (1.0,), ((-1.0,),)), At((inf,), (0.0,))],
+    ),
+    numpy_row(
+        scipy.special.xlogy,
+        (REAL, POSITIVE),
+        ranges=LOGARITHMS,
+        smooth=lambda x, y: x * np.log(y),
+        specials=[
+            At((0.0, 2.0), (SQRT_LN2, 0.0), ((0.0, 0.5), (0.5, -0.0))),
+            At((0.0, 0.0), (-inf, 0.0)),
+            At((0.0, inf), (inf, 0.0)),
+        ],
+    ),
+    numpy_row(
+        scipy.special.xlog1py,
+        (REAL, (-1.0, 3.0)),
+        ranges=((-1.0, 2.0), (-0.01, 0.01)),
+        smooth=lambda x, y: x * np.log1p(y),
+        specials=[
+            At((0.0, 1.0), (SQRT_LN2, 0.0), ((0.0, 0.5), (0.5, -0.0))),
+            At((0.0, -1.0), (-inf, 0.0)),
+        ],
     ),
     Elementwise(
         "logistic",

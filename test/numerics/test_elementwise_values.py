@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 import pytest
-from harness import Array, compile_main
+from harness import Array, compile_main, constant
 from ops import ELEMENTWISE, Elementwise
 from ulp import WIDER, distance, samples, special_values
 
@@ -80,3 +80,36 @@ def test_values_are_those_of_numpy(op: str) -> None:
             if row.zero_sign:
                 wrong |= (got == 0) & (same == 0) & (np.signbit(got) != np.signbit(same))
         assert not wrong.any(), f"{op} of {dtype}: {describe(group, got, same, wrong)}"
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE)
+def test_constants_have_the_values_of_arguments(op: str) -> None:
+    """What LLVM or a folder computes, too: nothing is undefined where it is known before."""
+    row = ELEMENTWISE[op]
+    for dtype in {np.dtype(d).kind: d for d in row.dtypes}.values():
+        kinds = ["?"] * row.conditions + [dtype] * (row.arity - row.conditions)
+        points = list(itertools.product(*(special_values(kind) for kind in kinds)))
+        points = points[:: 1 + len(points) // 60]
+        columns = [
+            np.array(c, kind) for c, kind in zip(zip(*points, strict=True), kinds, strict=True)
+        ]
+
+        def body(*x, op=op, points=points, kinds=kinds):
+            function = getattr(grad, op)
+            known = [
+                function(
+                    *(constant(np.full(3, v, kind)) for v, kind in zip(point, kinds, strict=True))
+                )
+                for point in points
+            ]
+            return [function(*x), *known]
+
+        computed, *known = compile_main([(c.shape, c.dtype) for c in columns], body)(*columns)
+        for point, value, got in zip(points, computed, known, strict=True):
+            message = f"{op} of {point}: {got}, of arguments {value}"
+            assert got.dtype == value.dtype
+            if got.dtype.kind != "f":
+                assert (got == value).all(), message
+            else:
+                # LLVM contracts differently.
+                assert (distance(got, np.full(3, value)) <= 4).all(), message

@@ -14,6 +14,7 @@ from gradopt.base.dtypes import FLOAT64
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
+from gradopt.functions.elementwise import root_of_sum
 from gradopt.functions.reductions import max_, min_, sum_
 from gradopt.functions.shapes import squeeze
 from gradopt.ir import prims
@@ -27,7 +28,7 @@ def _floating(value: Any) -> Value:
 
 def _vector_norm(x: Value, order: Any, axis: Any, keepdims: bool) -> Value:
     if order is None or order == 2:
-        return emit(grad.sqrt, sum_(emit(grad.square, x), axis, keepdims=keepdims))
+        return root_of_sum(sum_(emit(grad.square, x), axis, keepdims=keepdims))
     if order == math.inf:
         return max_(abs(x), axis, keepdims=keepdims)
     if order == -math.inf:
@@ -40,13 +41,14 @@ def _vector_norm(x: Value, order: Any, axis: Any, keepdims: bool) -> Value:
     if isinstance(order, str):
         raise ShapeError(f"Invalid norm order '{order}' for vectors", source_location())
     power = UFUNCS[np.power]
-    return power(sum_(power(abs(x), order), axis, keepdims=keepdims), 1.0 / order)
+    total = sum_(power(abs(x), order), axis, keepdims=keepdims)
+    return root_of_sum(total, order) if order > 0 else power(total, 1.0 / order)
 
 
 def _matrix_norm(x: Value, order: Any, axes: tuple[int, int], keepdims: bool) -> Value:
     row, column = axes
     if order in (None, "fro", "f"):
-        return emit(grad.sqrt, sum_(emit(grad.square, x), axes, keepdims=keepdims))
+        return root_of_sum(sum_(emit(grad.square, x), axes, keepdims=keepdims))
     if order in (1, -1, math.inf, -math.inf):
         summed, other = (row, column) if abs(order) == 1 else (column, row)
         sums = sum_(abs(x), summed, keepdims=True)

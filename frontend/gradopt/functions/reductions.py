@@ -23,6 +23,7 @@ from gradopt.base.dtypes import (
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.functions.elementwise import root_of_sum
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -186,9 +187,8 @@ def std(
     correction: Any = None,
 ) -> Value:
     """`numpy.std`."""
-    return emit(
-        grad.sqrt,
-        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction),
+    return root_of_sum(
+        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
     )
 
 

@@ -48,6 +48,7 @@ def register(*ufuncs: np.ufunc) -> Callable[[Callable[..., Any]], Callable[..., 
 for _name in [
     "divide",
     "arctan2",
+    "hypot",
     "exp",
     "exp2",
     "expm1",

@@ -55,20 +55,6 @@ _scaled(np.rad2deg, 180 / math.pi)
 _scaled(np.degrees, 180 / math.pi)
 
 
-@register(np.hypot)
-def hypot(x: Any, y: Any) -> Value:
-    """`numpy.hypot`: scaled, so that squares neither overflow nor vanish."""
-    u, v = _same_shape(*operands_of(np.hypot, x, y))
-    a, b = emit(grad.absolute, prims.stop_gradient(u)), emit(grad.absolute, prims.stop_gradient(v))
-    largest = emit(grad.maximum, a, b)
-    one, infinity = scalar(1, u.dtype), scalar(math.inf, u.dtype)
-    usable = (largest > scalar(0, u.dtype)) & (largest < infinity)
-    scale = prims.select(usable, largest, one)
-    value = scale * emit(grad.sqrt, emit(grad.square, u / scale) + emit(grad.square, v / scale))
-    infinite = emit(grad.isinf, u) | emit(grad.isinf, v)
-    return prims.select(infinite, prims.broadcast_to(infinity, value.shape), value)
-
-
 def _log_add(ufunc: np.ufunc, base: float) -> None:
     def handler(x: Any, y: Any) -> Value:
         u, v = _same_shape(*operands_of(ufunc, x, y))
@@ -97,8 +83,10 @@ def _ignoring_nan(ufunc: np.ufunc, base: np.ufunc) -> None:
         u, v = _same_shape(*operands_of(ufunc, x, y))
         if u.dtype.kind != "f":
             return UFUNCS[base](u, v)
-        either = prims.select(emit(grad.isnan, v), u, UFUNCS[base](u, v))
-        return prims.select(emit(grad.isnan, u), v, either)
+        # Of a NaN and a number, the number twice: at a tie it has the whole derivative.
+        a = prims.select(emit(grad.isnan, u), v, u)
+        b = prims.select(emit(grad.isnan, v), u, v)
+        return UFUNCS[base](a, b)
 
     UFUNCS[ufunc] = handler
 
@@ -284,22 +272,8 @@ def _float_operands(*inputs: Any) -> list[Value]:
     return operands_of(np.hypot if len(inputs) == 2 else np.exp, *inputs)
 
 
-@_special("xlogy")
-def xlogy(x: Any, y: Any) -> Value:
-    """`scipy.special.xlogy`: 0 where x is 0 and y is not NaN."""
-    u, v = _same_shape(*_float_operands(x, y))
-    null = emit(grad.equal, u, prims.full(u.shape, 0, u.dtype)) & ~emit(grad.isnan, v)
-    safe = prims.select(null, scalar(1, v.dtype), v)
-    return prims.select(null, scalar(0, u.dtype), u * emit(grad.log, safe))
-
-
-@_special("xlog1py")
-def xlog1py(x: Any, y: Any) -> Value:
-    """`scipy.special.xlog1py`."""
-    u, v = _same_shape(*_float_operands(x, y))
-    null = emit(grad.equal, u, prims.full(u.shape, 0, u.dtype)) & ~emit(grad.isnan, v)
-    safe = prims.select(null, scalar(0, v.dtype), v)
-    return prims.select(null, scalar(0, u.dtype), u * emit(grad.log1p, safe))
+FOREIGN_UFUNCS["xlogy"] = lambda x, y: emit(grad.xlogy, *_same_shape(*_float_operands(x, y)))
+FOREIGN_UFUNCS["xlog1py"] = lambda x, y: emit(grad.xlog1py, *_same_shape(*_float_operands(x, y)))
 
 
 @_special("log_expit")
@@ -313,4 +287,5 @@ def log_expit(x: Any) -> Value:
 def logit(x: Any) -> Value:
     """`scipy.special.logit`."""
     (v,) = _float_operands(x)
-    return emit(grad.log, v / (scalar(1, v.dtype) - v))
+    # Not the logarithm of a quotient, whose slope is a product of zero and infinity at 0 and 1.
+    return emit(grad.log, v) - emit(grad.log1p, -v)
