@@ -216,7 +216,9 @@ def measure(case: str, n: int) -> dict[str, Any]:
     """Operations of the program, and seconds for each stage."""
     from mlir import ir
 
-    from gradopt import _gradopt, context, lowered
+    from gradopt import _gradopt
+    from gradopt.compilation import lowered
+    from gradopt.ir import context
 
     text, seconds = CASES[case](n)
     times = {"trace": seconds}
