@@ -203,6 +203,22 @@ static void storeBoolsAsBytes(ModuleOp module) {
   });
 }
 
+/// Erases what other dialects say of parameters. Translation to LLVM IR would
+/// warn of each such attribute.
+static void dropForeignAttributes(LLVM::LLVMFuncOp func) {
+  ArrayAttr old = func.getArgAttrsAttr();
+  if (!old)
+    return;
+  SmallVector<DictionaryAttr> kept;
+  for (auto attrs : old.getAsRange<DictionaryAttr>())
+    kept.push_back(DictionaryAttr::get(
+        func.getContext(),
+        llvm::filter_to_vector(attrs, [](NamedAttribute attr) {
+          return isa_and_nonnull<LLVM::LLVMDialect>(attr.getNameDialect());
+        })));
+  func.setAllArgAttrs(kept);
+}
+
 namespace {
 
 struct ConvertBuffersToLLVM
@@ -247,6 +263,8 @@ struct ConvertBuffersToLLVM
             applyFullConversion(module, target, std::move(patterns), config)))
       return signalPassFailure();
     storeBoolsAsBytes(module);
+    for (auto func : module.getOps<LLVM::LLVMFuncOp>())
+      dropForeignAttributes(func);
   }
 };
 

@@ -22,6 +22,35 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
+/// The pointer at position `i` of the array `buffers`.
+static Value loadBuffer(OpBuilder &builder, Location loc, Value buffers,
+                        unsigned i) {
+  Type pointer = buffers.getType();
+  Value slot = LLVM::GEPOp::create(builder, loc, pointer, pointer, buffers,
+                                   LLVM::GEPArg(static_cast<int32_t>(i)));
+  return LLVM::LoadOp::create(builder, loc, pointer, slot);
+}
+
+/// Gives `body` an array of pointers in place of its parameters, which are
+/// pointers, and loads each where it is used.
+static void loadParametersAtUses(LLVM::LLVMFuncOp body) {
+  auto pointer = LLVM::LLVMPointerType::get(body.getContext());
+  Block &block = body.getBody().front();
+  unsigned count = block.getNumArguments();
+  Value buffers = block.addArgument(pointer, body.getLoc());
+  OpBuilder builder(body.getContext());
+  for (unsigned i = 0; i < count; ++i)
+    for (OpOperand &use :
+         llvm::make_early_inc_range(block.getArgument(i).getUses())) {
+      builder.setInsertionPoint(use.getOwner());
+      use.set(loadBuffer(builder, use.getOwner()->getLoc(), buffers, i));
+    }
+  block.eraseArguments(0, count);
+  body.setFunctionType(LLVM::LLVMFunctionType::get(
+      body.getFunctionType().getReturnType(), pointer));
+  body.removeArgAttrsAttr();
+}
+
 namespace {
 
 struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
@@ -47,6 +76,10 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
     body.setLinkage(LLVM::Linkage::Internal);
     // Inlining would turn what is known about the pointers into metadata.
     body.setNoInline(true);
+    // Code generation would take more than linear time to keep track of many.
+    bool takesArray = type.getNumParams() > maxParameters;
+    if (takesArray)
+      loadParametersAtUses(body);
 
     Location loc = body.getLoc();
     OpBuilder builder(&getContext());
@@ -55,14 +88,14 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
     auto wrapper = LLVM::LLVMFuncOp::create(
         builder, loc, entry, LLVM::LLVMFunctionType::get(status, pointer));
     builder.setInsertionPointToStart(wrapper.addEntryBlock(builder));
-    SmallVector<Value> buffers;
-    for (auto [i, bufferType] : llvm::enumerate(type.getParams())) {
-      Value slot = LLVM::GEPOp::create(builder, loc, pointer, pointer,
-                                       wrapper.getArgument(0),
-                                       LLVM::GEPArg(static_cast<int32_t>(i)));
-      buffers.push_back(LLVM::LoadOp::create(builder, loc, bufferType, slot));
-    }
-    LLVM::CallOp::create(builder, loc, body, buffers);
+    SmallVector<Value> arguments;
+    if (takesArray)
+      arguments.push_back(wrapper.getArgument(0));
+    else
+      for (unsigned i = 0; i < type.getNumParams(); ++i)
+        arguments.push_back(
+            loadBuffer(builder, loc, wrapper.getArgument(0), i));
+    LLVM::CallOp::create(builder, loc, body, arguments);
     Value success = LLVM::ConstantOp::create(builder, loc, status, 0);
     LLVM::ReturnOp::create(builder, loc, success);
   }

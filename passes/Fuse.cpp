@@ -144,8 +144,8 @@ static bool canInline(OpOperand &operand) {
   if (isContraction(consumer))
     return isTranspose(producer) &&
            canReadTransposed(consumer, operand, producer);
-  // A product without a contracted dimension in IR from elsewhere may add to its
-  // initial value, which a consumer with more loops would do several times.
+  // A product without a contracted dimension in IR from elsewhere may add to
+  // its initial value, which a consumer with more loops would do several times.
   if (producer.payloadUsesValueFromOperand(producer.getDpsInitOperand(0)))
     return false;
   return isSmallTogether(producer, consumer) &&

@@ -482,6 +482,35 @@ def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def GradSplitPrograms : Pass<"grad-split-programs", "::mlir::ModuleOp"> {
+  let summary = "Cut long programs into functions of a fixed number of operations";
+  let description = [{
+    What `grad-outline-kernels` leaves of a long program is a list of calls, for
+    which code generation takes more than linear time in its length. In a public
+    function with planned memory, each `part-size` operations without regions
+    become a function. It makes the views and constants that it needs, gets
+    buffers and numbers, and returns the numbers that others use.
+
+    ```mlir
+    %a = memref.view %arena[%c0][] : memref<256xi8> to memref<16xf64>
+    func.call @kernel(%x, %a)
+    %n = memref.load %a[%c1] : memref<16xf64>
+    func.call @kernel_0(%a, %n)
+    // becomes, with `part-size=2`
+    %n = func.call @part(%x, %arena)
+    func.call @part_0(%arena, %n)
+    ```
+  }];
+  let options = [
+    Option<"partSize", "part-size", "int64_t", /*default=*/"128",
+           "operations in one function">
+  ];
+  let statistics = [
+    Statistic<"numParts", "num-parts", "Functions made">
+  ];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
   let summary = "Lower linalg on buffers to loops of loads and stores";
   let description = [{
@@ -539,7 +568,8 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
   let description = [{
     The entry point takes an array of pointers, arguments first, then results,
     then the arena, and returns a status, 0. The function that it calls becomes
-    internal. Without such a function there is nothing to do.
+    internal, and takes the array too if it has many parameters: each is loaded
+    where it is used. Without such a function there is nothing to do.
 
     ```mlir
     llvm.func @gradopt_main(%buffers: !llvm.ptr) -> i32 {
@@ -555,7 +585,9 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
     Option<"function", "function", "std::string", /*default=*/"\"main\"",
            "The function to call">,
     Option<"entry", "entry", "std::string", /*default=*/"\"gradopt_main\"",
-           "The name of the entry point">
+           "The name of the entry point">,
+    Option<"maxParameters", "max-parameters", "unsigned", /*default=*/"256",
+           "Most pointers that the function gets as parameters">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }

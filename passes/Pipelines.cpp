@@ -69,6 +69,7 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createGradContractionsToBlas(blas));
   manager.addPass(createCSEPass());
   manager.addPass(createGradOutlineKernels());
+  manager.addPass(createGradSplitPrograms());
 }
 
 static void buildLLVM(OpPassManager &manager, const CpuOptions &options) {

@@ -56,21 +56,25 @@ llvm::Error codegenError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
-/// Keeps LLVM's errors, which the default handler prints before it exits.
-struct ErrorCollector final : llvm::DiagnosticHandler {
-  explicit ErrorCollector(std::string &errors) : errors(errors) {}
+/// Keeps LLVM's errors, which the default handler prints before it exits, and
+/// passes its warnings on to MLIR.
+struct DiagnosticForwarder final : llvm::DiagnosticHandler {
+  DiagnosticForwarder(mlir::Location location, std::string &errors)
+      : location(location), errors(errors) {}
 
   bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
-    if (info.getSeverity() != llvm::DS_Error)
-      return true;
-    llvm::raw_string_ostream stream(errors);
-    if (!errors.empty())
-      stream << "; ";
+    std::string message;
+    llvm::raw_string_ostream stream(message);
     llvm::DiagnosticPrinterRawOStream printer(stream);
     info.print(printer);
+    if (info.getSeverity() == llvm::DS_Error)
+      errors += (errors.empty() ? "" : "; ") + message;
+    else if (info.getSeverity() == llvm::DS_Warning)
+      mlir::emitWarning(location, message);
     return true;
   }
 
+  mlir::Location location;
   std::string &errors;
 };
 
@@ -86,13 +90,15 @@ unsigned widestVector(const llvm::StringMap<bool> &features) {
 /// A module on its way from the LLVM dialect to machine code.
 class Compilation {
 public:
-  explicit Compilation(CodegenTimes *times = nullptr)
-      : times(times), lastStep(std::chrono::steady_clock::now()) {
-    context.setDiagnosticHandler(std::make_unique<ErrorCollector>(errors));
+  explicit Compilation(mlir::Operation *source, CodegenTimes *times = nullptr)
+      : source(source), times(times),
+        lastStep(std::chrono::steady_clock::now()) {
+    context.setDiagnosticHandler(
+        std::make_unique<DiagnosticForwarder>(source->getLoc(), errors));
   }
 
   /// Everything up to and including the optimisation of the LLVM IR.
-  llvm::Error prepare(mlir::Operation *source);
+  llvm::Error prepare();
 
   /// Runs the code generator; the module is spent afterwards.
   llvm::Error emit(llvm::CodeGenFileType type, llvm::raw_pwrite_stream &out);
@@ -121,6 +127,7 @@ private:
     return codegenError(step + ": " + std::exchange(errors, {}));
   }
 
+  mlir::Operation *source;
   CodegenTimes *times;
   std::chrono::steady_clock::time_point lastStep;
   std::string errors;
@@ -146,7 +153,7 @@ llvm::Error Compilation::createTargetMachine() {
   return llvm::Error::success();
 }
 
-llvm::Error Compilation::prepare(mlir::Operation *source) {
+llvm::Error Compilation::prepare() {
   if (llvm::Error error = createTargetMachine())
     return error;
 
@@ -282,8 +289,8 @@ void registerCodegenTranslations(mlir::DialectRegistry &registry) {
 
 llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module,
                                                       CodegenTimes *times) {
-  Compilation compilation(times);
-  if (llvm::Error error = compilation.prepare(module))
+  Compilation compilation(module, times);
+  if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream(object);
@@ -294,8 +301,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module,
 }
 
 llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module) {
-  Compilation compilation;
-  if (llvm::Error error = compilation.prepare(module))
+  Compilation compilation(module);
+  if (llvm::Error error = compilation.prepare())
     return std::move(error);
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -304,8 +311,8 @@ llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module) {
 }
 
 llvm::Expected<std::string> emitAssembly(mlir::Operation *module) {
-  Compilation compilation;
-  if (llvm::Error error = compilation.prepare(module))
+  Compilation compilation(module);
+  if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream stream(text);

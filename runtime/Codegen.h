@@ -7,8 +7,8 @@
 // The last step of the compiler: a module in the LLVM dialect becomes LLVM IR,
 // is linked with the scalar math functions it calls, optimised for the host at
 // full vector width and emitted. All functions are thread-safe and report
-// failures as llvm::Error; translation problems are also diagnosed through the
-// module's MLIR context.
+// failures as llvm::Error; translation problems and warnings are diagnosed
+// through the module's MLIR context.
 //
 //===----------------------------------------------------------------------===//
 

@@ -42,6 +42,9 @@ class CompilationError(RuntimeError):
 
     diagnostics: list[Diagnostic]
 
+class CompilationWarning(RuntimeWarning):
+    """Translation to LLVM IR or code generation warned of something in a program."""
+
 class ExecutionError(RuntimeError):
     """Loading an object or running it failed in the runtime."""
 

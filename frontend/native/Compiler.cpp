@@ -142,6 +142,7 @@ static auto generate(nb::handle object, const Emit &emit) {
   }
   if (!result)
     collector.raise(message);
+  collector.warn();
   return std::move(*result);
 }
 

@@ -20,6 +20,7 @@ namespace nb = nanobind;
 namespace gradopt::native {
 
 static PyObject *compilationError = nullptr;
+static PyObject *compilationWarning = nullptr;
 
 /// The first position in a file that `location` mentions. In a call site, that
 /// is where the callee is.
@@ -84,6 +85,14 @@ void DiagnosticCollector::raise(const std::string &summary) {
   throw nb::python_error();
 }
 
+void DiagnosticCollector::warn() {
+  for (const Diagnostic &diagnostic : diagnostics)
+    if (diagnostic.severity == mlir::DiagnosticSeverity::Warning &&
+        PyErr_WarnEx(compilationWarning, diagnostic.message.c_str(),
+                     /*stack_level=*/1) != 0)
+      throw nb::python_error();
+}
+
 static const char *severityName(mlir::DiagnosticSeverity severity) {
   switch (severity) {
   case mlir::DiagnosticSeverity::Note:
@@ -127,6 +136,13 @@ void bindDiagnostics(nb::module_ &module) {
   nb::handle type(compilationError);
   type.attr("diagnostics") = nb::make_tuple();
   module.attr("CompilationError") = type;
+  compilationWarning = PyErr_NewExceptionWithDoc(
+      "gradopt._gradopt.CompilationWarning",
+      "Translation or code generation warned of something in a program.",
+      PyExc_RuntimeWarning, nullptr);
+  if (!compilationWarning)
+    throw nb::python_error();
+  module.attr("CompilationWarning") = nb::handle(compilationWarning);
 }
 
 } // namespace gradopt::native

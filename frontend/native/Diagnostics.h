@@ -42,12 +42,16 @@ public:
   /// there is no error among it. Needs the GIL.
   [[noreturn]] void raise(const std::string &summary);
 
+  /// Makes a Python warning of each warning that was collected; throws if this
+  /// raises an exception. Needs the GIL.
+  void warn();
+
 private:
   std::vector<Diagnostic> diagnostics;
   mlir::ScopedDiagnosticHandler handler;
 };
 
-/// Adds `Diagnostic` and `CompilationError` to the module.
+/// Adds `Diagnostic`, `CompilationError` and `CompilationWarning`.
 void bindDiagnostics(nanobind::module_ &module);
 
 } // namespace gradopt::native

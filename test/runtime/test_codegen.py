@@ -67,6 +67,15 @@ def test_a_module_is_not_changed_by_code_generation():
     assert str(module) == before
 
 
+def test_warnings_reach_python():
+    """As errors in all tests: what the compiler makes has to be free of them."""
+    text = modules.add_multiply(4).replace("%buffers: !llvm.ptr", "%buffers: !llvm.ptr {grad.x}", 1)
+    with pytest.warns(_gradopt.CompilationWarning, match="grad.x"):
+        _gradopt.compile_module(modules.parse(text))
+    with pytest.raises(_gradopt.CompilationWarning, match="grad.x"):
+        _gradopt.compile_module(modules.parse(text))
+
+
 def test_times_of_the_steps():
     times: dict[str, float] = {}
     _gradopt.compile_module(modules.parse(modules.add_multiply(4)), times)
