@@ -537,6 +537,61 @@ LogicalResult DotGeneralOp::transpose(TransposeContext &context) {
   return success();
 }
 
+LogicalResult CorrelateOp::linearize(LinearizeContext &context) {
+  Value x = context.getTangent(getX());
+  Value kernel = context.getTangent(getKernel());
+  auto correlate = [&](Value x, Value kernel) -> Value {
+    return CorrelateOp::create(context.linear, getLoc(), x, kernel, getLow(),
+                               getHigh());
+  };
+  if (x)
+    x = correlate(x, getKernel());
+  if (kernel)
+    kernel = correlate(getX(), kernel);
+  context.setTangent(
+      getResult(),
+      x && kernel
+          ? AddOp::create(context.linear, getLoc(), x, kernel).getResult()
+          : (x ? x : kernel));
+  return success();
+}
+
+/// The sums of x[k + j - low] kernel[j] for all k: the longer one of the two
+/// vectors is that along which the other is shifted.
+static Value createCorrelation(OpBuilder &builder, Location loc, Value x,
+                               Value kernel, int64_t low, int64_t high) {
+  int64_t longer = typeOf(x).getDimSize(0);
+  int64_t size = typeOf(kernel).getDimSize(0);
+  if (size <= longer)
+    return CorrelateOp::create(builder, loc, x, kernel, low, high);
+  int64_t results = longer - size + 1 + low + high;
+  Value reversed = CorrelateOp::create(builder, loc, kernel, x,
+                                       results - 1 - low, results - 1 - high);
+  return ReverseOp::create(builder, loc, reversed, ArrayRef<int64_t>{0});
+}
+
+LogicalResult CorrelateOp::transpose(TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  bool isX = context.isLinear(getX());
+  if (isX == context.isLinear(getKernel()))
+    return failure();
+  Value ct = context.getCotangent(getResult());
+  int64_t low = getLow(), high = getHigh();
+  if (!isX) {
+    context.addCotangent(getKernel(), createCorrelation(builder, getLoc(),
+                                                        getX(), ct, low, high));
+    return success();
+  }
+  // x[i] meets kernel[j] in result i - j + low.
+  int64_t size = typeOf(getKernel()).getDimSize(0);
+  Value kernel =
+      ReverseOp::create(builder, getLoc(), getKernel(), ArrayRef<int64_t>{0});
+  context.addCotangent(getX(),
+                       createCorrelation(builder, getLoc(), ct, kernel,
+                                         size - 1 - low, size - 1 - high));
+  return success();
+}
+
 LogicalResult GatherOp::transpose(TransposeContext &context) {
   if (context.isLinear(getIndices()))
     return failure();

@@ -433,6 +433,33 @@ LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
+LogicalResult CorrelateOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                            Adaptor adaptor, Types &types) {
+  RankedTensorType x = tensorOf(adaptor.getX()),
+                   kernel = tensorOf(adaptor.getKernel());
+  if (failed(checkElementType(loc, "correlate", adaptor.getX(), "kernel",
+                              adaptor.getKernel())))
+    return failure();
+  if (x.getRank() != 1 || kernel.getRank() != 1 || kernel.getDimSize(0) == 0 ||
+      kernel.getDimSize(0) > x.getDimSize(0))
+    return emitOptionalError(loc,
+                             "'grad.correlate' op expected a vector and a "
+                             "kernel of at least one and at most as many "
+                             "elements, but got ",
+                             x, " and ", kernel);
+  int64_t size = kernel.getDimSize(0);
+  int64_t low = adaptor.getLow(), high = adaptor.getHigh();
+  if (low < 0 || high < 0 || low >= size || high >= size)
+    return emitOptionalError(loc,
+                             "'grad.correlate' op expected low and high to be "
+                             "at least 0 and less than ",
+                             size, ", but got ", low, " and ", high);
+  types.push_back(RankedTensorType::get(
+      saturatingAdd(x.getDimSize(0) - size + 1, low + high),
+      x.getElementType()));
+  return success();
+}
+
 /// The shape of what `indices` points at in a tensor of type `type`.
 static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
                                       RankedTensorType type,

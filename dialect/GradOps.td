@@ -358,6 +358,32 @@ def Grad_DotGeneralOp : Grad_StructuralOp<"dot_general",
   let hasCanonicalizer = 1;
 }
 
+def Grad_CorrelateOp : Grad_StructuralOp<"correlate",
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "sums of products of a vector and a shorter one that is shifted along it";
+  let description = [{
+    Element `k` of the result is the sum of `x[k + j - low] * kernel[j]` over
+    those `j` for which both elements exist. `low` and `high`, both smaller than
+    the size of the kernel, say how far it hangs over at either end: 0 for
+    sums over the whole kernel alone, its size less 1 for all sums there are.
+    A sum has no products with elements that do not exist: an infinite element
+    of the kernel makes no NaN beside `x`.
+
+    ```mlir
+    %y = grad.correlate %x, %w, low = 2, high = 0
+        : tensor<9xf64>, tensor<3xf64> -> tensor<9xf64>
+    ```
+  }];
+  let arguments = (ins Grad_NumberTensor:$x, Grad_NumberTensor:$kernel,
+                       I64Attr:$low, I64Attr:$high);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = [{
+    $x `,` $kernel `,` `low` `=` $low `,` `high` `=` $high attr-dict
+    `:` type($x) `,` type($kernel) `->` type($result)
+  }];
+}
+
 def Grad_GatherOp : Grad_LinearOp<"gather"> {
   let summary = "slices at integer positions (NumPy's integer-array indexing)";
   let description = [{

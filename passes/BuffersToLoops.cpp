@@ -12,7 +12,8 @@
 ///  2. Loops nest in the order of the iterators. What the innermost loop
 ///     reduces is carried in registers. Long sums of floats are added up in
 ///     blocks: in n elements, errors then grow as with sqrt(n) additions.
-///  3. Views become arithmetic on strides.
+///  3. Correlations add several products to an element of the result at once.
+///  4. Views become arithmetic on strides.
 ///
 /// No op uses a buffer without elements any more.
 ///
@@ -107,6 +108,8 @@ public:
     zero = index(0);
     one = index(1);
     unsigned loops = op.getNumLoops();
+    if (isCorrelation())
+      return writeCorrelation();
     for (unsigned loop = 0; loop + 1 < loops; ++loop) {
       auto nest = scf::ForOp::create(rewriter, op.getLoc(), zero,
                                      index(sizes[loop]), one);
@@ -166,6 +169,80 @@ private:
   void store(Value value, OpOperand *output) {
     memref::StoreOp::create(rewriter, op.getLoc(), value, output->get(),
                             indices(output));
+  }
+
+  /// Whether the inner one of two loops walks along sums of products of
+  /// neighbours, and the outer one adds them up.
+  bool isCorrelation() {
+    if (op.getNumLoops() != 2 ||
+        op.getIteratorTypesArray()[0] != utils::IteratorType::reduction ||
+        op.getIteratorTypesArray()[1] != utils::IteratorType::parallel)
+      return false;
+    auto isShifted = [](AffineMap map) {
+      return llvm::any_of(map.getResults(), [](AffineExpr expr) {
+        return expr.isFunctionOfDim(0) && expr.isFunctionOfDim(1);
+      });
+    };
+    return llvm::any_of(op.getIndexingMapsArray(), isShifted) &&
+           llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+             return op.getMatchingIndexingMap(&output).isFunctionOfDim(1) &&
+                    isSum(&output);
+           });
+  }
+
+  /// Reads and writes an element of the result once for several products, in
+  /// blocks of results that stay in the cache.
+  void writeCorrelation() {
+    constexpr int64_t kProducts = 8, kResults = 1024;
+    Location loc = op.getLoc();
+    for (OpOperand &output : op.getDpsInitsMutable())
+      accumulators.push_back({&output, true});
+    Value end = index(sizes[1]);
+    auto blocks = scf::ForOp::create(rewriter, loc, zero, end, index(kResults));
+    rewriter.setInsertionPointToStart(blocks.getBody());
+    Value begin = blocks.getInductionVar();
+    if (sizes[1] % kResults != 0)
+      end = arith::MinSIOp::create(
+          rewriter, loc, end,
+          arith::AddIOp::create(rewriter, loc, begin, index(kResults)));
+    else
+      end = arith::AddIOp::create(rewriter, loc, begin, index(kResults));
+
+    int64_t rest = sizes[0] % kProducts;
+    if (sizes[0] > rest) {
+      auto products = scf::ForOp::create(
+          rewriter, loc, zero, index(sizes[0] - rest), index(kProducts));
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(products.getBody());
+      writeProducts(products.getInductionVar(), kProducts, begin, end);
+    }
+    if (rest > 0)
+      writeProducts(index(sizes[0] - rest), rest, begin, end);
+  }
+
+  /// Adds the products number `first` and on to results.
+  void writeProducts(Value first, int64_t count, Value begin, Value end) {
+    Location loc = op.getLoc();
+    SmallVector<Value> numbers{first};
+    for (int64_t i = 1; i < count; ++i)
+      numbers.push_back(arith::AddIOp::create(rewriter, loc, first, index(i)));
+    auto results = scf::ForOp::create(rewriter, loc, begin, end, one);
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPointToStart(results.getBody());
+    position = {first, results.getInductionVar()};
+    SmallVector<Value> sums;
+    for (Accumulator &accumulator : accumulators) {
+      Type type = getElementTypeOrSelf(accumulator.output->get());
+      sums.push_back(
+          arith::ConstantOp::create(rewriter, loc, rewriter.getZeroAttr(type)));
+    }
+    for (Value number : numbers) {
+      position[0] = number;
+      sums = writeBody(sums);
+    }
+    for (auto [accumulator, sum] : llvm::zip_equal(accumulators, sums))
+      store(arith::AddFOp::create(rewriter, loc, load(accumulator.output), sum),
+            accumulator.output);
   }
 
   void writeInnermost(unsigned loop) {

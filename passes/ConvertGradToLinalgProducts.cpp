@@ -18,6 +18,27 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+static Value summand(OpBuilder &builder, Location loc, ValueRange elements) {
+  if (isa<FloatType>(elements[0].getType()))
+    return arith::MulFOp::create(builder, loc, elements[0], elements[1],
+                                 arith::FastMathFlags::contract);
+  return arith::MulIOp::create(builder, loc, elements[0], elements[1]);
+}
+
+static Value addTo(OpBuilder &builder, Location loc, Value sum, Value product) {
+  if (isa<FloatType>(sum.getType()))
+    return arith::AddFOp::create(builder, loc, sum, product,
+                                 arith::FastMathFlags::reassoc |
+                                     arith::FastMathFlags::contract);
+  return arith::AddIOp::create(builder, loc, sum, product);
+}
+
+static void multiplyAdd(OpBuilder &builder, Location loc, ValueRange elements) {
+  Value product = summand(builder, loc, elements);
+  linalg::YieldOp::create(builder, loc,
+                          addTo(builder, loc, elements[2], product));
+}
+
 namespace {
 
 /// grad.dot_general => linalg.generic, a contraction in the layouts of the
@@ -202,26 +223,115 @@ private:
       product = arith::MulIOp::create(builder, loc, elements[0], elements[1]);
     linalg::YieldOp::create(builder, loc, product);
   }
+};
 
-  static void multiplyAdd(OpBuilder &builder, Location loc,
-                          ValueRange elements) {
-    Value product, sum;
-    if (isa<FloatType>(elements[0].getType())) {
-      product = arith::MulFOp::create(builder, loc, elements[0], elements[1],
-                                      arith::FastMathFlags::contract);
-      sum = arith::AddFOp::create(builder, loc, elements[2], product,
-                                  arith::FastMathFlags::reassoc |
-                                      arith::FastMathFlags::contract);
-    } else {
-      product = arith::MulIOp::create(builder, loc, elements[0], elements[1]);
-      sum = arith::AddIOp::create(builder, loc, elements[2], product);
+/// grad.correlate => linalg.generic over results and elements of the kernel;
+/// where the kernel hangs over, one that leaves products out.
+struct LowerCorrelate : OpRewritePattern<CorrelateOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(CorrelateOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    int64_t size = sizeOf(op.getX()), kernel = sizeOf(op.getKernel());
+    int64_t low = op.getLow(), high = op.getHigh(), whole = size - kernel + 1;
+    Value inner = sums(rewriter, op, op.getX(), whole);
+    if (low == 0 && high == 0) {
+      rewriter.replaceOp(op, inner);
+      return success();
     }
-    linalg::YieldOp::create(builder, loc, sum);
+    Value result = emptyLike(rewriter, loc, op.getType());
+    if (low > 0)
+      result = insert(rewriter, loc,
+                      sums(rewriter, op, padded(rewriter, op, 0, low, 0), low,
+                           Range{arith::CmpIPredicate::sge, low}),
+                      result, 0);
+    result = insert(rewriter, loc, inner, result, low);
+    if (high > 0)
+      result = insert(rewriter, loc,
+                      sums(rewriter, op, padded(rewriter, op, whole, 0, high),
+                           high, Range{arith::CmpIPredicate::slt, kernel - 1}),
+                      result, low + whole);
+    rewriter.replaceOp(op, result);
+    return success();
+  }
+
+private:
+  /// Positions that compare like this with a bound.
+  struct Range {
+    arith::CmpIPredicate predicate;
+    int64_t bound;
+  };
+
+  static int64_t sizeOf(Value vector) {
+    return cast<RankedTensorType>(vector.getType()).getDimSize(0);
+  }
+
+  static Value insert(OpBuilder &builder, Location loc, Value part,
+                      Value result, int64_t offset) {
+    return tensor::InsertSliceOp::create(
+        builder, loc, part, result, {builder.getIndexAttr(offset)},
+        {builder.getIndexAttr(sizeOf(part))}, {builder.getIndexAttr(1)});
+  }
+
+  /// The elements of x from `begin` on that sums with a part of the kernel
+  /// read, among elements that are not used.
+  static Value padded(OpBuilder &builder, CorrelateOp op, int64_t begin,
+                      int64_t low, int64_t high) {
+    Location loc = op.getLoc();
+    Type element = op.getType().getElementType();
+    int64_t count = sizeOf(op.getKernel()) - 1;
+    Value part = tensor::ExtractSliceOp::create(
+        builder, loc, op.getX(), {builder.getIndexAttr(begin)},
+        {builder.getIndexAttr(count)}, {builder.getIndexAttr(1)});
+    auto type = RankedTensorType::get({low + count + high}, element);
+    return insert(builder, loc, part,
+                  filled(builder, loc, type, builder.getZeroAttr(element)),
+                  low);
+  }
+
+  /// Element k is the sum of x[k + j] kernel[j]; with `range` only of those for
+  /// which k + j lies in it.
+  static Value sums(OpBuilder &builder, CorrelateOp op, Value x, int64_t count,
+                    std::optional<Range> range = {}) {
+    // With many results side by side, those are the innermost loop.
+    constexpr int64_t kManyResults = 32;
+    Location loc = op.getLoc();
+    Type element = op.getType().getElementType();
+    auto type = RankedTensorType::get({count}, element);
+    int64_t k = count >= kManyResults ? 1 : 0;
+    AffineExpr result = builder.getAffineDimExpr(k),
+               place = builder.getAffineDimExpr(1 - k);
+    auto map = [&](AffineExpr expr) { return AffineMap::get(2, 0, expr); };
+    auto body = [&](OpBuilder &builder, Location loc, ValueRange elements) {
+      if (!range)
+        return multiplyAdd(builder, loc, elements);
+      Value zero =
+          arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+      Value position = arith::AddIOp::create(
+          builder, loc, linalg::IndexOp::create(builder, loc, 0),
+          linalg::IndexOp::create(builder, loc, 1));
+      Value exists = arith::CmpIOp::create(
+          builder, loc, range->predicate, position,
+          arith::ConstantIndexOp::create(builder, loc, range->bound));
+      Value product = arith::SelectOp::create(
+          builder, loc, exists, summand(builder, loc, elements), zero);
+      linalg::YieldOp::create(builder, loc,
+                              addTo(builder, loc, elements[2], product));
+    };
+    return linalg::GenericOp::create(
+               builder, loc, TypeRange(type), ValueRange{x, op.getKernel()},
+               ValueRange(
+                   filled(builder, loc, type, builder.getZeroAttr(element))),
+               ArrayRef<AffineMap>{map(result + place), map(place),
+                                   map(result)},
+               iterators(2, {1 - k}), body)
+        .getResult(0);
   }
 };
 
 } // namespace
 
 void mlir::grad::populateProductsToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerDotGeneral>(patterns.getContext());
+  patterns.add<LowerDotGeneral, LowerCorrelate>(patterns.getContext());
 }

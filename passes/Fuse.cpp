@@ -18,7 +18,7 @@
 ///     of its own, for bufferization to need no copy.
 ///
 /// Invariants: no expensive operation is evaluated more often than before; the
-/// body of a contraction stays as it is.
+/// body of a contraction or correlation stays as it is.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -133,6 +133,17 @@ static bool isTranspose(GenericOp op) {
                       [](AffineMap map) { return map.isPermutation(); });
 }
 
+/// Whether `op` is a correlation, which reads each element at many places.
+static bool readsOverlapping(GenericOp op) {
+  auto isSum = [](AffineExpr expr) {
+    return expr.isFunctionOfDim(0) && expr.isFunctionOfDim(1);
+  };
+  return op.getNumLoops() == 2 && op.getNumReductionLoops() == 1 &&
+         llvm::any_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+           return llvm::any_of(map.getResults(), isSum);
+         });
+}
+
 /// Whether the producer of `operand` may be computed inside its consumer, if
 /// this were the only one.
 static bool canInline(OpOperand &operand) {
@@ -140,6 +151,8 @@ static bool canInline(OpOperand &operand) {
   auto consumer = dyn_cast<GenericOp>(operand.getOwner());
   if (!producer || !consumer || producer->getNumResults() != 1 ||
       !linalg::areElementwiseOpsFusable(&operand))
+    return false;
+  if (readsOverlapping(consumer))
     return false;
   if (isContraction(consumer))
     return isTranspose(producer) &&

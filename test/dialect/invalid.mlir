@@ -209,6 +209,33 @@ func.func @contracting_count(%a: tensor<2x3xf64>, %c: tensor<3x5xf64>) {
 
 // -----
 
+func.func @correlate_shapes(%x: tensor<3xf64>, %w: tensor<4xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a vector and a kernel of at least one and at most as many elements, but got 'tensor<3xf64>' and 'tensor<4xf64>'}}
+  %0 = grad.correlate %x, %w, low = 0, high = 0 : tensor<3xf64>, tensor<4xf64> -> tensor<0xf64>
+  return
+}
+
+// -----
+
+func.func @correlate_overhang(%x: tensor<5xf64>, %w: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected low and high to be at least 0 and less than 3, but got 3 and 0}}
+  %0 = grad.correlate %x, %w, low = 3, high = 0 : tensor<5xf64>, tensor<3xf64> -> tensor<6xf64>
+  return
+}
+
+// -----
+
+func.func @correlate_types(%x: tensor<5xf64>, %w: tensor<3xf32>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected kernel to have element type}}
+  %0 = grad.correlate %x, %w, low = 0, high = 0 : tensor<5xf64>, tensor<3xf32> -> tensor<3xf64>
+  return
+}
+
+// -----
+
 func.func @gather_indices(%x: tensor<7xf64>, %i: tensor<5x2xi64>) {
   // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}

@@ -171,6 +171,14 @@ def dot_case(left: Shape, right: Shape, contract: Any, batch: Any = ((), ())) ->
     )
 
 
+def correlate_case(size: int, kernel: int, low: int, high: int) -> Case:
+    def reference(x: Array, w: Array) -> Array:
+        everything = np.convolve(x, w[::-1])
+        return everything[kernel - 1 - low : size + high]
+
+    return Case(lambda x, w: grad.correlate(x, w, low, high), reference, [(size,), (kernel,)])
+
+
 def gather_case(shape: Shape, index: Any) -> Case:
     def reference(x: Array, i: Array) -> Array:
         # An empty index in NumPy would be one whole array, whatever the shape of the indices.
@@ -552,6 +560,32 @@ PRODUCTS = [
         ],
         NUMBERS,
         rounding=16,
+    ),
+    Structural(
+        "correlate",
+        [
+            correlate_case(*sizes)
+            for sizes in (
+                (5, 3, 0, 0),
+                (5, 3, 2, 2),
+                (5, 3, 1, 0),
+                (5, 4, 0, 3),
+                (4, 4, 0, 0),
+                (4, 4, 3, 3),
+                (4, 4, 1, 0),
+                (3, 1, 0, 0),
+                (1, 1, 0, 0),
+                (45, 5, 4, 2),
+                (80, 40, 39, 37),
+            )
+        ]
+        + [
+            Case(
+                lambda x: grad.correlate(x, x, 1, 2), lambda x: np.convolve(x, x[::-1])[2:6], [(4,)]
+            )
+        ],
+        NUMBERS,
+        rounding=32,
     ),
     Structural(
         "gather",

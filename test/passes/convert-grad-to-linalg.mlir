@@ -193,6 +193,49 @@ func.func @an_operand_no_blas_can_read_is_copied(%a: tensor<4x5x6xf64>, %b: tens
 
 // -----
 
+// Few results: each is a sum of its own.
+
+// CHECK: #[[$SHIFTED:.*]] = affine_map<(d0, d1) -> (d0 + d1)>
+// CHECK-DAG: #[[$PLACE:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK-DAG: #[[$RESULT:.*]] = affine_map<(d0, d1) -> (d0)>
+// CHECK-LABEL: func @a_correlation_of_whole_kernels
+func.func @a_correlation_of_whole_kernels(%x: tensor<9xf64>, %w: tensor<3xf64>) -> tensor<7xf64> {
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$SHIFTED]], #[[$PLACE]], #[[$RESULT]]], iterator_types = ["parallel", "reduction"]
+  // CHECK: arith.mulf %{{.*}} fastmath<contract>
+  // CHECK: arith.addf %{{.*}} fastmath<reassoc,contract>
+  // CHECK-NOT: tensor.insert_slice
+  %0 = grad.correlate %x, %w, low = 0, high = 0 : tensor<9xf64>, tensor<3xf64> -> tensor<7xf64>
+  return %0 : tensor<7xf64>
+}
+
+// -----
+
+// Many results are the inner loop. Where the kernel hangs over, products are left out.
+
+// CHECK: #[[$PLACE:.*]] = affine_map<(d0, d1) -> (d0)>
+// CHECK: #[[$RESULT:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK-LABEL: func @a_correlation_beyond_the_ends
+// CHECK-SAME: %[[X:.*]]: tensor<99xf32>, %[[W:.*]]: tensor<3xf32>
+func.func @a_correlation_beyond_the_ends(%x: tensor<99xf32>, %w: tensor<3xf32>) -> tensor<100xf32> {
+  // CHECK: %[[INNER:.*]] = linalg.generic {{.*}} #[[$PLACE]], #[[$RESULT]]], iterator_types = ["reduction", "parallel"]} ins(%[[X]], %[[W]]
+  // CHECK: tensor.extract_slice %[[X]][0] [2] [1]
+  // CHECK: %[[HEAD:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%{{.*}}, %[[W]] : tensor<4xf32>, tensor<3xf32>)
+  // CHECK: arith.cmpi sge
+  // CHECK: arith.mulf
+  // CHECK: arith.select
+  // CHECK: tensor.insert_slice %[[HEAD]] into %{{.*}}[0] [2] [1]
+  // CHECK: tensor.insert_slice %[[INNER]] into %{{.*}}[2] [97] [1]
+  // CHECK: tensor.extract_slice %[[X]][97] [2] [1]
+  // CHECK: %[[TAIL:.*]] = linalg.generic
+  // CHECK: arith.cmpi slt
+  // CHECK: tensor.insert_slice %[[TAIL]] into %{{.*}}[99] [1] [1]
+  %0 = grad.correlate %x, %w, low = 2, high = 1 : tensor<99xf32>, tensor<3xf32> -> tensor<100xf32>
+  return %0 : tensor<100xf32>
+}
+
+// -----
+
 // CHECK: #[[$MIRROR:.*]] = affine_map<(d0) -> (-d0 + 3)>
 
 // CHECK-LABEL: func @slices

@@ -150,3 +150,35 @@ func.func @strided_copies_become_loops(%x: memref<4xf64>, %y: memref<4xf64, stri
   memref.copy %x, %y : memref<4xf64> to memref<4xf64, strided<[2]>>
   return
 }
+
+// -----
+
+// Eight products, then three, are added to a result at once; results come in
+// blocks.
+// CHECK-LABEL: func @correlation
+// CHECK-SAME: %[[X:.*]]: memref<2010xf64>, %[[W:.*]]: memref<11xf64>, %[[Y:.*]]: memref<2000xf64>
+// CHECK: %[[BLOCK:.*]] = arith.constant 1024 : index
+// CHECK: scf.for %{{.*}} to %{{.*}} step %[[BLOCK]]
+// CHECK: arith.constant 8 : index
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK-COUNT-8: arith.mulf
+// CHECK-NOT: arith.mulf
+// CHECK: memref.load %[[Y]]
+// CHECK: memref.store %{{.*}}, %[[Y]]
+// CHECK: scf.for
+// CHECK-COUNT-3: arith.mulf
+// CHECK-NOT: arith.mulf
+// CHECK: memref.store %{{.*}}, %[[Y]]
+func.func @correlation(%x: memref<2010xf64>, %w: memref<11xf64>, %y: memref<2000xf64>) {
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0 + d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d1)>],
+    iterator_types = ["reduction", "parallel"]
+  } ins(%x, %w : memref<2010xf64>, memref<11xf64>) outs(%y : memref<2000xf64>) {
+  ^bb0(%a: f64, %b: f64, %sum: f64):
+    %p = arith.mulf %a, %b fastmath<contract> : f64
+    %s = arith.addf %sum, %p fastmath<reassoc,contract> : f64
+    linalg.yield %s : f64
+  }
+  return
+}

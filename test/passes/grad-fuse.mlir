@@ -373,3 +373,32 @@ func.func @separate_insertions(%x: tensor<2xf64>) -> (tensor<4xf64>, tensor<4xf6
   %b = tensor.insert_slice %x into %empty[2] [2] [1] : tensor<2xf64> into tensor<4xf64>
   return %a, %b : tensor<4xf64>, tensor<4xf64>
 }
+
+// -----
+
+// A correlation reads each element many times: nothing is computed inside it.
+// CHECK-LABEL: func.func @correlation_stays
+// CHECK: linalg.generic {{.*}} iterator_types = ["parallel"]
+// CHECK: arith.addf
+// CHECK: linalg.generic {{.*}} iterator_types = ["reduction", "parallel"]
+// CHECK-NEXT: ^bb0
+// CHECK-NEXT: arith.mulf
+// CHECK-NEXT: arith.addf
+// CHECK-NEXT: linalg.yield
+func.func @correlation_stays(%x: tensor<99xf64>, %w: tensor<3xf64>) -> tensor<97xf64> {
+  %zero = arith.constant 0.0 : f64
+  %like = tensor.empty() : tensor<99xf64>
+  %twice = linalg.add ins(%x, %x : tensor<99xf64>, tensor<99xf64>) outs(%like : tensor<99xf64>) -> tensor<99xf64>
+  %empty = tensor.empty() : tensor<97xf64>
+  %init = linalg.fill ins(%zero : f64) outs(%empty : tensor<97xf64>) -> tensor<97xf64>
+  %y = linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0 + d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d1)>],
+    iterator_types = ["reduction", "parallel"]
+  } ins(%twice, %w : tensor<99xf64>, tensor<3xf64>) outs(%init : tensor<97xf64>) {
+  ^bb0(%a: f64, %b: f64, %sum: f64):
+    %p = arith.mulf %a, %b : f64
+    %s = arith.addf %sum, %p : f64
+    linalg.yield %s : f64
+  } -> tensor<97xf64>
+  return %y : tensor<97xf64>
+}

@@ -17,8 +17,7 @@ from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.functions.joining import concatenate
-from gradopt.functions.matrices import take
-from gradopt.functions.products import matmul, promoted
+from gradopt.functions.products import promoted
 from gradopt.functions.reductions import sum_
 from gradopt.functions.shapes import broadcast_arrays, moveaxis
 from gradopt.ir import prims
@@ -80,34 +79,38 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Value:
 
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Value:
-    """`numpy.convolve`: shifted windows times the reversed kernel."""
-    if mode not in ("full", "same", "valid"):
-        raise unsupported(f"mode={mode!r} of numpy.convolve", "use full, same or valid")
-    x, w = promoted(a, v)
-    if x.ndim != 1 or w.ndim != 1 or not x.size or not w.size:
-        raise ShapeError(
-            "convolve: two non-empty one-dimensional arrays are needed", source_location()
-        )
+    """`numpy.convolve`."""
+    x, w = _vectors("numpy.convolve", a, v)
     if w.size > x.size:
         x, w = w, x
-    n, m = x.size, w.size
-    start, count = {
-        "full": (0, n + m - 1),
-        "same": ((m - 1) // 2, n),
-        "valid": (m - 1, n - m + 1),
-    }[mode]
-    padded = prims.pad(x, [m - 1], [m - 1])
-    windows = take(padded, start + np.add.outer(np.arange(count), np.arange(m)))
-    return matmul(windows, prims.reverse(w, [0]))
+    return _correlate("numpy.convolve", x, prims.reverse(w, [0]), mode)
 
 
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Value:
     """`numpy.correlate`."""
-    x, w = promoted(a, v)
+    x, w = _vectors("numpy.correlate", a, v)
     if x.size >= w.size:
-        return convolve(x, prims.reverse(w, [0]), mode)
-    return prims.reverse(convolve(w, prims.reverse(x, [0]), mode), [0])
+        return _correlate("numpy.correlate", x, w, mode)
+    return prims.reverse(_correlate("numpy.correlate", w, x, mode), [0])
+
+
+def _vectors(name: str, a: Any, v: Any) -> tuple[Value, Value]:
+    x, w = promoted(a, v)
+    if x.ndim != 1 or w.ndim != 1 or not x.size or not w.size:
+        raise ShapeError(
+            f"{name}: two non-empty one-dimensional arrays are needed", source_location()
+        )
+    return x, w
+
+
+def _correlate(name: str, x: Value, kernel: Value, mode: str) -> Value:
+    """Sums of products with the shorter vector at all places that the mode names."""
+    m = kernel.size
+    overhang = {"full": (m - 1, m - 1), "same": (m // 2, (m - 1) // 2), "valid": (0, 0)}.get(mode)
+    if overhang is None:
+        raise unsupported(f"mode={mode!r} of {name}", "use full, same or valid")
+    return prims.correlate(x, kernel, *overhang)
 
 
 @implements(np.linspace)

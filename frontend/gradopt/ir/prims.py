@@ -197,6 +197,14 @@ def dot_general(
     )
 
 
+def correlate(x: Value, kernel: Value, low: int, high: int) -> Value:
+    """`grad.correlate`; for bool, whether any product holds."""
+    if x.dtype == BOOL:
+        sums = correlate(convert(x, INT64), convert(kernel, INT64), low, high)
+        return convert(sums, BOOL)
+    return scope().emit(grad.correlate, x, kernel, low, high)
+
+
 def gather(x: Value, indices: Value) -> Value:
     """`grad.gather`."""
     return scope().emit(grad.gather, x, indices)
