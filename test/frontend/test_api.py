@@ -134,6 +134,57 @@ def test_captures_are_snapshots() -> None:
     assert lowered.memory().captures == 400
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "i4", "?"])
+def test_captures_are_arguments_once_for_each_content(dtype: str) -> None:
+    table = (np.arange(1000) % 7).astype(dtype)
+    numbers = [float(k) for k in range(100)]
+    uses: dict[str, Any] = {
+        "itself": lambda: table,
+        "views": lambda: table[:],
+        "slices": lambda: table[100:900:2],
+        "transposes": lambda: table.reshape(10, 100).T,
+        "copies": lambda: table.copy(),
+        "read-only views": lambda: np.broadcast_to(table, (1000,)),
+        "lists": lambda: list(numbers),
+        "columns": lambda: table.reshape(-1, 5)[:, 2],
+    }
+    for name, use in uses.items():
+        start = np.zeros(np.shape(use()))
+
+        def f(x: Any, use: Any = use) -> Any:
+            for _ in range(20):
+                x = np.sin(x) + use()
+            return np.sum(go.grad(lambda y: np.sum(np.sin(y) * use()))(x))
+
+        lowered = go.compile(f).lower(start)
+        # Converted to float64 for the sum, or captured as it is.
+        assert lowered.memory().captures <= start.size * 8, name
+        assert len(lowered._captures) == 1, name
+        lowered.compile()(start)
+
+
+def test_captures_that_change_are_other_arrays() -> None:
+    table = np.linspace(-1, 1, 100)
+
+    def f(x: Any) -> Any:
+        total = np.sum(table * x)
+        table[0] = -0.0
+        total = total + 2 * np.sum(table * x)
+        table[0] = 0.0
+        total = total + 3 * np.sum(np.copysign(1.0, table) * x)
+        table[0] = -1.0
+        return total + 4 * np.sum(table * x)
+
+    x = np.arange(1.0, 101.0)
+    expected = f(x)
+    np.testing.assert_allclose(go.compile(f)(x), expected, rtol=1e-13)
+    assert len(go.compile(f).lower(x)._captures) == 3
+    nan = np.full(100, np.nan)
+    nan[0] = 1
+    lowered = go.compile(lambda x: x * nan + nan.copy() * x).lower(x)
+    assert len(lowered._captures) == 1
+
+
 def test_pytrees() -> None:
     class Pair:
         def __init__(self, a: Any, b: Any) -> None:

@@ -9,6 +9,7 @@ value of an outer one gets it as an extra argument (`Scope.use`); a concrete arr
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +44,7 @@ class Trace:
             self.module = ir.Module.create(ir.Location.unknown(self.context))
         self.captures: list[Array] = []
         self.checks: list[Check] = []
-        self._captured: dict[tuple[int, str], tuple[Array, Array, Value]] = {}
+        self._captured: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._names: dict[str, int] = {"main": 1}
 
     def unique_name(self, name: str) -> str:
@@ -54,17 +55,19 @@ class Trace:
         return name if count == 0 else f"{name}_{count}"
 
     def capture(self, array: Array, root: Scope) -> Value:
-        """The hidden argument of the outermost function that holds a copy of `array`."""
-        key = (id(array), array.dtype.str)
-        entry = self._captured.get(key)
-        if entry is not None:
-            _, snapshot, value = entry
-            if np.array_equal(array, snapshot, equal_nan=array.dtype.kind == "f"):
-                return value
-        snapshot = np.array(array, order="C", copy=True)
-        value = root.add_argument(snapshot.shape, snapshot.dtype, "capture")
-        self.captures.append(snapshot)
-        self._captured[key] = (array, snapshot, value)
+        """The hidden argument of the outermost function that holds a copy of `array`.
+
+        Arrays with the same elements are one: the same array may come as several views, lists or
+        conversions of it, and may have changed since it came before.
+        """
+        digest = hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).digest()
+        key = (array.dtype.str, array.shape, digest)
+        value = self._captured.get(key)
+        if value is None:
+            snapshot = np.array(array, order="C", copy=True)
+            value = root.add_argument(array.shape, array.dtype, "capture")
+            self.captures.append(snapshot)
+            self._captured[key] = value
         return value
 
 
