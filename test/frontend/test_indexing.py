@@ -104,6 +104,85 @@ def test_any_index(data: st.DataObject) -> None:
         check(data.draw(hnp.integer_array_indices(shape)), x)
 
 
+@st.composite
+def mixed_indices(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Masks of one or more dimensions, single bools, integers, slices, new axes, an ellipsis."""
+    seed = np.random.default_rng(draw(st.integers(0, 99)))
+    before = draw(st.integers(0, len(shape)))
+    hidden = draw(st.integers(0, len(shape) - before))
+    sections = [shape[:before], shape[before + hidden :]]
+    index: list[Any] = []
+    for k, sizes in enumerate(sections):
+        place = 0
+        while place < len(sizes):
+            size = sizes[place]
+            kind = draw(st.sampled_from(["mask", "mask", "slice", "array", "int", "none", "bool"]))
+            if kind == "mask":
+                rank = draw(st.integers(1, len(sizes) - place))
+                # Masks of one index select equally many elements, or one.
+                mask = np.zeros(sizes[place : place + rank], bool)
+                flat = mask.reshape(-1)
+                flat[seed.permutation(flat.size)[: draw(st.sampled_from([1, 2]))]] = True
+                index.append(mask if draw(st.booleans()) else mask.tolist())
+                place += rank
+                continue
+            if kind == "none":
+                index.append(None)
+                continue
+            if kind == "bool":
+                index.append(draw(st.sampled_from([True, np.True_, np.array(True), False])))
+                continue
+            if kind == "slice":
+                index.append(slice(None, None, draw(st.sampled_from([1, -1, 2]))))
+            elif kind == "array":
+                index.append(seed.integers(-size, size, 2))
+            else:
+                index.append(int(seed.integers(-size, size)))
+            place += 1
+        if k == 0 and (hidden or draw(st.booleans())):
+            index.append(...)
+    return tuple(index)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_masks_among_other_indices(data: st.DataObject) -> None:
+    shape = tuple(data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)))
+    x = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    index = data.draw(mixed_indices(shape))
+
+    def write(v: Any) -> Any:
+        y = v * 1.0
+        y[index] = 7.5
+        return y
+
+    try:
+        x[index]
+    except IndexError:
+        with pytest.raises((TraceIndexError, ValueError)):
+            go.compile(lambda v: v[index])(x)
+        return
+    check(index, x)
+    np.testing.assert_array_equal(go.compile(write)(x), write(x))
+    counts = np.zeros(shape)
+    np.add.at(counts, index, 1)
+    np.testing.assert_array_equal(go.grad(lambda v: np.sum(v[index]))(x), counts)
+
+
+def test_masks_must_fit_where_they_stand() -> None:
+    for index in (
+        (..., np.array([True, False])),
+        (..., np.ones((4, 3), bool)),
+        (np.ones(3, bool), ..., np.ones(4, bool)),
+        (slice(None), np.ones((5, 4), bool)),
+        (True, np.ones(4, bool)),
+    ):
+        with pytest.raises(IndexError):
+            X[index]
+        with pytest.raises(TraceIndexError, match="does not match the indexed shape"):
+            go.compile(lambda x, i=index: x[i])(X)
+
+
 def test_traced_index() -> None:
     f = go.compile(lambda x, i, j: (x[i], x[:, j], x[i, 1:3, j], x[i, j], x[..., i, None]))
     for i, j in ((0, 1), (2, -1), (-3, 3)):

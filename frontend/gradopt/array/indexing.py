@@ -34,7 +34,7 @@ def getitem(x: Handle, index: Any) -> Any:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
         ConversionError: the index is a traced boolean mask, or a traced slice bound.
     """
-    entries = index if isinstance(index, tuple) else (index,)
+    x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
     parts, gap = _expand(x.shape, entries)
     if _has_arrays(parts):
         return _Selection(x, parts, gap).get()
@@ -65,7 +65,7 @@ def setitem(x: Handle, index: Any, value: Any) -> None:
     x._require_writable(
         "an assignment to elements", "assign to a copy (`x = x.copy()`), and return it"
     )
-    entries = index if isinstance(index, tuple) else (index,)
+    x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
     if _assign_masked(x, entries, value):
         return
     parts, gap = _expand(x.shape, entries)
@@ -131,6 +131,7 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
     """
     parts: list[Any] = []
     ellipsis: int | None = None
+    missing = len(shape) - sum(map(_dimensions_of, index))
     consumed = 0
     for entry in index:
         if entry.__class__ is int or entry.__class__ is slice:
@@ -142,18 +143,69 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
             if ellipsis is not None:
                 raise _error("an index can only have a single ellipsis ('...')")
             ellipsis = len(parts)
+            consumed += missing
         else:
             new = _entry(entry, shape, consumed)
             consumed += len(new)
             parts.extend(new)
-    if consumed > len(shape):
+    if missing < 0:
         raise _error(
             f"too many indices for array: array is {len(shape)}-dimensional, "
-            f"but {consumed} were indexed"
+            f"but {len(shape) - missing} were indexed"
         )
-    missing = [_ALL] * (len(shape) - consumed)
     place = len(parts) if ellipsis is None else ellipsis
-    return parts[:place] + missing + parts[place:], ellipsis
+    return parts[:place] + [_ALL] * missing + parts[place:], ellipsis
+
+
+def _dimensions_of(entry: Any) -> int:
+    """How many dimensions an entry of an index stands for."""
+    if entry.__class__ is int or entry.__class__ is slice:
+        return 1
+    if entry is None or entry is Ellipsis:
+        return 0
+    mask = _bools(entry)
+    return 1 if mask is None else mask.ndim
+
+
+def _bools(entry: Any) -> np.ndarray[Any, Any] | None:
+    """The entry of an index as an array, if it is a concrete bool or array of bools."""
+    if isinstance(entry, Handle):
+        entry = entry._known()
+    elif type(entry) in (list, tuple) and not is_traced(entry):
+        entry = prims.concrete(entry)
+    if isinstance(entry, (bool, np.bool_, np.ndarray)):
+        array = np.asarray(entry)
+        return array if array.dtype == BOOL else None
+    return None
+
+
+def _with_axes_for_bools(x: Handle, index: tuple[Any, ...]) -> tuple[Handle, tuple[Any, ...]]:
+    """A single bool as index stands for a new dimension, of which it selects all or nothing.
+
+    Returns a view with these dimensions, and the index with integer arrays for the bools.
+    """
+    for entry in index:
+        if entry.__class__ is not int and entry.__class__ is not slice:
+            break
+    else:
+        return x, index
+    entries: list[Any] = []
+    axes: list[int] = []
+    missing = x.ndim - sum(map(_dimensions_of, index))
+    place = 0
+    for entry in index:
+        mask = _bools(entry)
+        if mask is not None and not mask.ndim:
+            entries.append(np.zeros(int(mask), np.int64))
+            axes.append(-1)
+            continue
+        entries.append(entry)
+        count = missing if entry is Ellipsis else _dimensions_of(entry)
+        axes += range(place, place + count)
+        place += count
+    if -1 not in axes or missing < 0:
+        return x, index
+    return x._with_axes([*axes, *range(place, x.ndim)]), tuple(entries)
 
 
 def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
@@ -174,8 +226,6 @@ def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
         if entry.dtype.kind != "i":
             raise _error(f"arrays used as indices must be of integer type, not {entry.dtype}")
         return [prims.convert(entry, INT64)]
-    if isinstance(entry, (bool, np.bool_)):
-        raise _error("a single bool as index is not supported")
     if isinstance(entry, (list, tuple, range, np.ndarray)):
         if is_traced(entry):
             return _entry(traced(entry), shape, dimension)
@@ -336,7 +386,8 @@ def _rows_differ(rows: np.ndarray[Any, Any]) -> bool:
 
 def add_at(x: Handle, index: Any, value: Any) -> None:
     """Adds to the elements at `index`; where positions repeat, all values."""
-    parts, gap = _expand(x.shape, index if isinstance(index, tuple) else (index,))
+    x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
+    parts, gap = _expand(x.shape, entries)
     if _has_arrays(parts):
         _Selection(x, parts, gap).add(value)
     else:
