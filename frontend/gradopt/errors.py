@@ -122,6 +122,10 @@ class KeywordError(GradoptError, ValueError):
     """A keyword of a NumPy function has a value that NumPy does not know."""
 
 
+class NumberRangeError(GradoptError, OverflowError):
+    """A Python number does not fit the dtype that NumPy computes in."""
+
+
 class TraceIndexError(GradoptError, IndexError):
     """An index is out of bounds or of a kind that cannot index."""
 

@@ -30,7 +30,16 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Value:
         raise unsupported("numpy.where with one argument", hint_for("nonzero"))
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
-    return prims.select(to_bool(condition), traced(x, dtype), traced(y, dtype))
+    return prims.select(to_bool(condition), _choice(x, dtype), _choice(y, dtype))
+
+
+def _choice(value: Any, dtype: DType) -> Value:
+    """A choice of where or select: NumPy takes integers modulo the range of the dtype."""
+    if type(value) is int and dtype.kind == "i":
+        array = np.asarray(value)
+        if array.dtype.kind in "iu":
+            return traced(array.astype(dtype))
+    return traced(value, dtype)
 
 
 @implements(np.select)
@@ -47,7 +56,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         raise DTypeError("the conditions of numpy.select must be bool arrays", source_location())
     choices = [listed(choice) for choice in (*choicelist, default)]
     dtype = result_type(*[promotion_kind(choice) for choice in choices])
-    *values, result = [traced(choice, dtype) for choice in choices]
+    *values, result = [_choice(choice, dtype) for choice in choices]
     for condition, value in reversed(list(zip(conditions, values, strict=True))):
         result = prims.select(condition, value, result)
     return result
@@ -158,10 +167,8 @@ def nan_to_num(
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Value:
     """`numpy.isclose`."""
     x, y = listed(a), listed(b)
-    dtype = resolve_ufunc(
-        np.subtract,
-        *[FLOAT64 if promotion_kind(v) in (bool, BOOL) else promotion_kind(v) for v in (x, y)],
-    )[0]
+    # The second operand is a float in NumPy.
+    dtype = resolve_ufunc(np.subtract, promotion_kind(x), result_type(promotion_kind(y), float))[0]
     u, v = traced(x, dtype), traced(y, dtype)
     bound = UFUNCS[np.add](atol, UFUNCS[np.multiply](rtol, abs(v)))
     close = UFUNCS[np.less_equal](abs(u - v), bound) & UFUNCS[np.isfinite](v)

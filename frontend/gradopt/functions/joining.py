@@ -351,5 +351,7 @@ def full_like(
     shape: Any = None,
 ) -> Any:
     """`numpy.full_like`."""
-    value = fill_value if is_traced(fill_value) else prims.concrete(fill_value)
+    # A Python integer must fit the dtype; anything else is converted.
+    keep = is_traced(fill_value) or type(fill_value) is int
+    value = fill_value if keep else prims.concrete(fill_value)
     return _like(a, value, dtype, order, shape)

@@ -70,15 +70,36 @@ for _name in [
     "arcsinh",
     "arccosh",
     "arctanh",
-    "equal",
-    "not_equal",
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
 ]:
     UFUNCS[getattr(np, _name)] = _direct(getattr(np, _name), getattr(grad, _name))
 UFUNCS[np.rint] = _direct(np.rint, grad.round)
+
+
+def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
+    """A comparison, which takes every Python integer: beyond the dtype's range it is known."""
+
+    def handler(x: Any, y: Any) -> Value:
+        for number, other in ((x, y), (y, x)):
+            if type(number) is int and (beyond := _beyond(number, other)):
+                answer = ufunc(*((beyond, 0) if number is x else (0, beyond)))
+                return prims.full(np.shape(listed(other)), answer, BOOL)
+        return emit(op, *operands_of(ufunc, x, y))
+
+    UFUNCS[ufunc] = handler
+
+
+def _beyond(number: int, other: Any) -> int:
+    """Whether a Python integer lies below, -1, or above, 1, all values of another operand."""
+    kind = promotion_kind(listed(other))
+    dtype = np.dtype(kind)
+    if dtype.kind != "i":
+        return 0
+    limits = np.iinfo(dtype)
+    return int(number > limits.max) - int(number < limits.min)
+
+
+for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"):
+    _comparison(getattr(np, _name), getattr(grad, _name))
 
 
 def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any]) -> None:

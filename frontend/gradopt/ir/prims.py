@@ -19,7 +19,7 @@ from mlir import ir
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.errors import NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir.context import element_type
 from gradopt.ir.current import scope as scope
 from gradopt.ir.values import Shape as Shape
@@ -59,7 +59,12 @@ def as_value(value: Any, dtype: DType | None = None) -> Value:
     if isinstance(value, Value):
         return value if dtype is None else convert(value, dtype)
     if dtype is not None and type(value) in (int, float, bool):
-        data = np.array(value, dtype)
+        try:
+            data = np.array(value, dtype)
+        except OverflowError:
+            raise NumberRangeError(
+                f"Python integer {value} out of bounds for {dtype}", source_location()
+            ) from None
     else:
         data = concrete(value)
         if dtype is not None and data.dtype != dtype:

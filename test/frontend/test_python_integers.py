@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Python integers beyond the range of an array's dtype: NumPy's answer, or NumPy's error."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt import errors
+
+DTYPES = ["?", "i1", "i2", "i4", "i8", "f4", "f8"]
+NUMBERS = sorted({sign * 2**k + d for k in (7, 8, 15, 31, 40, 63, 70) for sign in (1, -1) for d in (-1, 0, 1)} | {10**400})  # fmt: skip
+FEW = [127, 128, -129, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**400]
+COMPARISONS = [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne]
+FUNCTIONS: dict[str, Callable[[Any, int], Any]] = {
+    "add": lambda x, n: x + n,
+    "radd": lambda x, n: n + x,
+    "subtract": lambda x, n: x - n,
+    "multiply": lambda x, n: x * n,
+    "divide": lambda x, n: x / n,
+    "floor_divide": lambda x, n: x // n,
+    "maximum": lambda x, n: np.maximum(x, n),
+    "where": lambda x, n: np.where(x > 0, x, n),
+    "where, scalar": lambda x, n: np.where(x[0] > 0, n, x[0]),
+    "select": lambda x, n: np.select([x > 0], [x], n),
+    "clip": lambda x, n: np.clip(x, None, n),
+    "full_like": lambda x, n: np.full_like(x, n),
+    "pad": lambda x, n: np.pad(x, 1, constant_values=n),
+    "isclose": lambda x, n: np.isclose(x, n),
+    "risclose": lambda x, n: np.isclose(n, x),
+    "initial": lambda x, n: np.max(x, initial=n),
+    "append": lambda x, n: np.append(x, n),
+    "0-d": lambda x, n: x[0] < n,
+    "list": lambda x, n: np.less(x, [n, 0]),
+}
+
+
+def values(dtype: str) -> Any:
+    if dtype[0] == "i":
+        limits = np.iinfo(dtype)
+        return np.array([limits.min, limits.max], dtype)
+    return np.array([0, 1], dtype)
+
+
+def assert_as_numpy(f: Callable[[Any], Any], x: Any) -> None:
+    with np.errstate(all="ignore"):
+        try:
+            expected = f(x)
+        except (OverflowError, TypeError) as error:
+            with pytest.raises((type(error), NotImplementedError)) as raised:
+                go.compile(f)(x)
+            assert isinstance(raised.value, errors.GradoptError)
+            assert "test_python_integers.py" in str(raised.value)
+            return
+        if np.asarray(expected).dtype.kind not in "bif" or np.asarray(expected).dtype == "f2":
+            return  # Objects, unsigned and half-precision numbers.
+        try:
+            actual = go.compile(f)(x)
+        except errors.UnsupportedError:
+            return
+    assert np.asarray(actual).dtype == np.asarray(expected).dtype
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_comparisons_take_every_integer(dtype: str) -> None:
+    x = values(dtype)
+    inside = [n for n in NUMBERS if abs(n) < (2**63 if dtype == "?" else 10**300)]
+
+    def f(x: Any) -> Any:
+        pairs = [(x, n) for n in inside] + [(n, x) for n in inside]
+        return np.stack([compare(*pair) for compare in COMPARISONS for pair in pairs])
+
+    np.testing.assert_array_equal(go.compile(f)(x), f(x))
+    for number in set(NUMBERS) - set(inside):
+        assert_as_numpy(lambda x, n=number: x < n, x)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "i8", "f4"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_other_functions(name: str, dtype: str) -> None:
+    for number in FEW:
+        if (name, dtype) == ("full_like", "?") and not -(2**63) <= number < 2**63:
+            continue  # numpy.array(number, bool) takes it, numpy.full_like does not.
+        assert_as_numpy(lambda x, n=number: FUNCTIONS[name](x, n), values(dtype))
+
+
+def test_traced_python_integers() -> None:
+    f = go.compile(lambda n: (n < 2**70, n < -(2**64), n == 2**63))
+    assert f(3) == (True, False, False)
+
+
+def test_differences_of_small_integers_do_not_wrap() -> None:
+    x, y = np.array([0, 127], np.int8), np.array([-128, -128], np.int8)
+    np.testing.assert_array_equal(go.compile(np.isclose)(x, y), np.isclose(x, y))
+
+
+def test_masks_of_comparisons_have_derivatives() -> None:
+    i = np.array([1, 2], np.int8)
+    gradient = go.grad(lambda x: np.sum(np.where(i * (x > 0).astype("i1") < 300, x**2, x)))
+    np.testing.assert_array_equal(gradient(np.array([3.0, 4.0])), [6, 8])
