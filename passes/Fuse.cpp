@@ -144,6 +144,15 @@ static bool readsOverlapping(GenericOp op) {
          });
 }
 
+/// Whether a loop runs `consumer` more often than `producer`.
+static bool isRepeatedFor(Operation *producer, Operation *consumer) {
+  for (Operation *op = consumer; op->getBlock() != producer->getBlock();
+       op = op->getParentOp())
+    if (isa<LoopLikeOpInterface>(op->getParentOp()))
+      return true;
+  return false;
+}
+
 /// Whether the producer of `operand` may be computed inside its consumer, if
 /// this were the only one.
 static bool canInline(OpOperand &operand) {
@@ -153,6 +162,10 @@ static bool canInline(OpOperand &operand) {
       !linalg::areElementwiseOpsFusable(&operand))
     return false;
   if (readsOverlapping(consumer))
+    return false;
+  if (isRepeatedFor(producer, consumer) &&
+      (getBodyCost(producer) != BodyCost::Free ||
+       (isTranspose(producer) && !isContraction(consumer))))
     return false;
   if (isContraction(consumer))
     return isTranspose(producer) &&
@@ -353,7 +366,8 @@ static void orderLoops(RewriterBase &rewriter, GenericOp op) {
     (void)linalg::interchangeGenericOp(rewriter, op, order);
 }
 
-/// Gives `op` a destination that no other operation uses. Values that share one
+/// Gives `op` a destination that no other operation uses, and no other
+/// iteration of a loop around it. Values that share one
 /// look to bufferization as if they shared memory, which takes time to find
 /// out, or a copy.
 static void separateInits(RewriterBase &rewriter,
@@ -361,7 +375,7 @@ static void separateInits(RewriterBase &rewriter,
   for (OpOperand &init : op.getDpsInitsMutable()) {
     Operation *def = init.get().getDefiningOp();
     if (!isa_and_nonnull<linalg::FillOp, tensor::EmptyOp>(def) ||
-        def->hasOneUse())
+        (def->hasOneUse() && def->getBlock() == op->getBlock()))
       continue;
     rewriter.setInsertionPoint(op);
     Operation *copy = rewriter.clone(*def);

@@ -194,6 +194,32 @@ def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
   ];
 }
 
+def GradScalarsToRegisters : Pass<"grad-scalars-to-registers", "::mlir::func::FuncOp"> {
+  let summary = "Carry tensors without dimensions through loops as scalars";
+  let description = [{
+    A tensor without dimensions becomes a buffer of one element. In loops and
+    branches it becomes a scalar before: what they carry and return, and the
+    operations on such tensors inside. Single elements of other tensors are read
+    and written directly.
+
+    ```mlir
+    %r = scf.for %i = %a to %b step %c iter_args(%s = %x) -> tensor<f64> {
+      %0 = linalg.generic {...} ins(%s : tensor<f64>) outs(%e) { math.sin }
+      scf.yield %0 : tensor<f64>
+    }
+    // becomes
+    %s0 = tensor.extract %x[]
+    %s1 = scf.for %i = %a to %b step %c iter_args(%s = %s0) -> f64 {
+      %0 = math.sin %s
+      scf.yield %0 : f64
+    }
+    %r = tensor.from_elements %s1 : tensor<f64>
+    ```
+    Code outside of loops and branches stays as it is.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
   let summary = "Fuse linalg operations on tensors into few loop nests";
   let description = [{

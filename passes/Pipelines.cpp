@@ -50,6 +50,7 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
   functions.addPass(createConvertGradToLinalg());
   functions.addPass(createCSEPass());
   functions.addPass(createGradAccumulateProducts());
+  functions.addPass(createGradScalarsToRegisters());
   functions.addPass(createGradFuse());
   functions.addPass(createCanonicalize());
 }

@@ -1,0 +1,294 @@
+//===- ScalarsToRegisters.cpp - Scalars in loops without memory -----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-scalars-to-registers`, on linalg on tensors. A tensor without
+/// dimensions would become a buffer of one element, and a recurrence of scalars
+/// would run through memory. Three steps:
+///
+///  1. What loops carry and branches yield of such tensors becomes scalars.
+///  2. In loops and branches, operations on such tensors become operations on
+///     scalars.
+///  3. Elements that are read or written through slices of one element are
+///     accessed directly.
+///
+/// Code outside of loops and branches runs once and stays as it is.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/DeadOps.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADSCALARSTOREGISTERS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// Whether `value` is a tensor without dimensions.
+static bool isZeroDim(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getRank() == 0 && !type.getEncoding();
+}
+
+static Value toTensor(OpBuilder &builder, Location loc, Value scalar) {
+  return tensor::FromElementsOp::create(
+      builder, loc, RankedTensorType::get({}, scalar.getType()), scalar);
+}
+
+//===----------------------------------------------------------------------===//
+// Elements
+//===----------------------------------------------------------------------===//
+
+static bool hasOneElement(Value tensor) {
+  auto type = dyn_cast<RankedTensorType>(tensor.getType());
+  return type && type.hasStaticShape() && type.getNumElements() == 1;
+}
+
+/// Looks through reshapes of one element.
+static Value skipReshapes(Value tensor) {
+  while (Operation *op = tensor.getDefiningOp()) {
+    if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(
+            op) ||
+        !hasOneElement(op->getOperand(0)))
+      break;
+    tensor = op->getOperand(0);
+  }
+  return tensor;
+}
+
+static SmallVector<Value> offsetsOf(OpBuilder &builder,
+                                    OffsetSizeAndStrideOpInterface slice) {
+  return getValueOrCreateConstantIndexOp(builder, slice.getLoc(),
+                                         slice.getMixedOffsets());
+}
+
+/// extract of a slice of one element => extract of the element.
+static void readElement(tensor::ExtractOp op) {
+  if (!hasOneElement(op.getTensor()))
+    return;
+  Value source = skipReshapes(op.getTensor());
+  OpBuilder builder(op);
+  SmallVector<Value> position;
+  if (auto slice = source.getDefiningOp<tensor::ExtractSliceOp>()) {
+    source = slice.getSource();
+    position = offsetsOf(builder, slice);
+  } else if (source != op.getTensor()) {
+    int64_t rank = cast<RankedTensorType>(source.getType()).getRank();
+    position = SmallVector<Value>(
+        rank, arith::ConstantIndexOp::create(builder, op.getLoc(), 0));
+  } else {
+    return;
+  }
+  op.getTensorMutable().assign(source);
+  op.getIndicesMutable().assign(position);
+}
+
+namespace {
+
+struct GradScalarsToRegisters
+    : grad::impl::GradScalarsToRegistersBase<GradScalarsToRegisters> {
+  void runOnOperation() override;
+
+private:
+  Value toScalar(Value tensor);
+  void pass(Operation *op);
+  void carryScalars(Operation *op);
+  bool computeScalars(linalg::GenericOp op);
+  void fillScalar(linalg::FillOp op);
+  void replace(Operation *op, ValueRange results);
+
+  /// Elements of tensors without dimensions that have been read.
+  llvm::DenseMap<Value, Value> scalars;
+};
+
+} // namespace
+
+/// The element of `tensor`, which has no dimensions. It is read where the
+/// tensor is made, not in every iteration of a loop that comes later.
+Value GradScalarsToRegisters::toScalar(Value tensor) {
+  if (auto made = tensor.getDefiningOp<tensor::FromElementsOp>())
+    return made.getElements().front();
+  Value &scalar = scalars[tensor];
+  if (!scalar) {
+    OpBuilder builder(tensor.getContext());
+    builder.setInsertionPointAfterValue(tensor);
+    auto read = tensor::ExtractOp::create(builder, tensor.getLoc(), tensor);
+    readElement(read);
+    scalar = read;
+  }
+  return scalar;
+}
+
+void GradScalarsToRegisters::replace(Operation *op, ValueRange results) {
+  for (Value result : op->getResults())
+    scalars.erase(result);
+  op->replaceAllUsesWith(results);
+  op->erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Loops and branches
+//===----------------------------------------------------------------------===//
+
+static bool isControlFlow(Operation *op) {
+  return isa<scf::ForOp, scf::WhileOp, scf::IfOp, scf::IndexSwitchOp,
+             scf::ExecuteRegionOp>(op);
+}
+
+/// Turns `value`, an argument of a block or a result, into a scalar, and gives
+/// its users a tensor of it, made at the insertion point of `builder`.
+static void becomeScalar(OpBuilder &builder, Value value) {
+  value.setType(getElementTypeOrSelf(value));
+  Value tensor = toTensor(builder, value.getLoc(), value);
+  value.replaceAllUsesExcept(tensor, tensor.getDefiningOp());
+}
+
+/// Gives `op` scalars for operands that are tensors without dimensions.
+void GradScalarsToRegisters::pass(Operation *op) {
+  for (OpOperand &operand : op->getOpOperands())
+    if (isZeroDim(operand.get()))
+      operand.set(toScalar(operand.get()));
+}
+
+/// Lets `op` take, pass on and return scalars for tensors without dimensions.
+/// These are in the same places of operands, arguments, terminators and
+/// results.
+void GradScalarsToRegisters::carryScalars(Operation *op) {
+  OpBuilder builder(op);
+  pass(op);
+  for (Region &region : op->getRegions())
+    for (Block &block : region) {
+      builder.setInsertionPointToStart(&block);
+      for (BlockArgument argument : block.getArguments())
+        if (isZeroDim(argument))
+          becomeScalar(builder, argument);
+      if (isa<scf::YieldOp, scf::ConditionOp>(block.getTerminator()))
+        pass(block.getTerminator());
+    }
+  builder.setInsertionPointAfter(op);
+  for (OpResult result : op->getResults())
+    if (isZeroDim(result))
+      becomeScalar(builder, result);
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+/// An operation without loops on tensors without dimensions => its body.
+bool GradScalarsToRegisters::computeScalars(linalg::GenericOp op) {
+  if (!op.hasPureTensorSemantics() || op.getNumLoops() != 0 ||
+      !llvm::all_of(op->getOperands(), [](Value operand) {
+        return isZeroDim(operand) || !isa<ShapedType>(operand.getType());
+      }))
+    return false;
+  OpBuilder builder(op);
+  IRMapping mapping;
+  for (OpOperand &operand : op->getOpOperands()) {
+    BlockArgument element = op.getMatchingBlockArgument(&operand);
+    if (!element.use_empty())
+      mapping.map(element, isZeroDim(operand.get()) ? toScalar(operand.get())
+                                                    : operand.get());
+  }
+  for (Operation &nested : op.getBody()->without_terminator())
+    builder.clone(nested, mapping);
+  replace(op, llvm::map_to_vector(op.getBody()->getTerminator()->getOperands(),
+                                  [&](Value yielded) {
+                                    return toTensor(
+                                        builder, op.getLoc(),
+                                        mapping.lookupOrDefault(yielded));
+                                  }));
+  return true;
+}
+
+/// fill of a tensor without dimensions => the scalar.
+void GradScalarsToRegisters::fillScalar(linalg::FillOp op) {
+  if (!op.hasPureTensorSemantics() || !isZeroDim(op.output()))
+    return;
+  OpBuilder builder(op);
+  replace(op, toTensor(builder, op.getLoc(), op.value()));
+}
+
+/// The body of an operation with loops reads the scalar that a tensor without
+/// dimensions was made of, not the tensor.
+static void captureScalars(linalg::GenericOp op) {
+  if (!op.hasPureTensorSemantics())
+    return;
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> maps;
+  llvm::BitVector captured(op.getBody()->getNumArguments());
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    auto made = input->get().getDefiningOp<tensor::FromElementsOp>();
+    BlockArgument element = op.getMatchingBlockArgument(input);
+    if (made && isZeroDim(made)) {
+      element.replaceAllUsesWith(made.getElements().front());
+      captured.set(element.getArgNumber());
+    } else {
+      inputs.push_back(input->get());
+      maps.push_back(op.getMatchingIndexingMap(input));
+    }
+  }
+  if (captured.none())
+    return;
+  for (OpOperand &init : op.getDpsInitsMutable())
+    maps.push_back(op.getMatchingIndexingMap(&init));
+  op.getBody()->eraseArguments(captured);
+  op.getInputsMutable().assign(inputs);
+  op.setIndexingMapsAttr(Builder(op.getContext()).getAffineMapArrayAttr(maps));
+}
+
+/// insert_slice of a scalar => insert of it.
+static void writeElement(tensor::InsertSliceOp op) {
+  auto made =
+      skipReshapes(op.getSource()).getDefiningOp<tensor::FromElementsOp>();
+  if (!made || !hasOneElement(made))
+    return;
+  OpBuilder builder(op);
+  Value inserted =
+      tensor::InsertOp::create(builder, op.getLoc(), made.getElements().front(),
+                               op.getDest(), offsetsOf(builder, op));
+  op.replaceAllUsesWith(inserted);
+  op.erase();
+}
+
+void GradScalarsToRegisters::runOnOperation() {
+  scalars.clear();
+  SmallVector<Operation *> ops;
+  auto collect = [&](llvm::function_ref<bool(Operation *)> isWanted) {
+    ops.clear();
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isWanted(op))
+        ops.push_back(op);
+    });
+  };
+  collect(isControlFlow);
+  for (Operation *op : ops)
+    carryScalars(op);
+  collect([](Operation *op) { return isControlFlow(op->getParentOp()); });
+  for (Operation *op : ops) {
+    if (auto fill = dyn_cast<linalg::FillOp>(op))
+      fillScalar(fill);
+    else if (auto generic = dyn_cast<linalg::GenericOp>(op);
+             generic && !computeScalars(generic))
+      captureScalars(generic);
+    else if (auto read = dyn_cast<tensor::ExtractOp>(op))
+      readElement(read);
+    else if (auto write = dyn_cast<tensor::InsertSliceOp>(op))
+      writeElement(write);
+  }
+  if (!ops.empty())
+    eraseDeadOps(getOperation());
+}
