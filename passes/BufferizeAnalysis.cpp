@@ -22,6 +22,7 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/DenseMap.h"
@@ -255,10 +256,9 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
     to = dyn_cast<SubsetOpInterface>(write.getOwner());
   else
     to = findSlice(write.get());
-  return from && to &&
-         from.operatesOnDisjointSubset(to, [&](Value a, Value b) {
-           return state.areEquivalentBufferizedValues(a, b);
-         });
+  return from && to && from.operatesOnDisjointSubset(to, [&](Value a, Value b) {
+    return state.areEquivalentBufferizedValues(a, b);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -367,7 +367,7 @@ void BlockAnalysis::noteEquivalences(Operation *op) {
 /// Decides what is in place in the regions of `op`.
 LogicalResult BlockAnalysis::decideInside(Operation *op) {
   SmallVector<OpOperand *> operands;
-  bool onlyReads = true;
+  bool onlyReads = true, hasToBeInPlace = false;
   for (Region &region : op->getRegions())
     region.walk([&](Operation *nested) {
       for (OpOperand &operand : nested->getOpOperands()) {
@@ -376,6 +376,10 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
         operands.push_back(&operand);
         onlyReads &= !state.bufferizesToMemoryWrite(operand) &&
                      state.getAliasingValues(operand).getNumAliases() == 0;
+        auto bufferizable = state.getOptions().dynCastBufferizableOp(nested);
+        hasToBeInPlace |= bufferizable &&
+                          !nested->hasTrait<OpTrait::IsTerminator>() &&
+                          bufferizable.mustBufferizeInPlace(operand, state);
       }
       onlyReads &= llvm::none_of(nested->getResults(), isTensor);
     });
@@ -384,8 +388,13 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
       state.bufferizeInPlace(*operand);
     return success();
   }
-  if (failed(bufferization::analyzeOp(op, state)))
+  // Upstream's check of what has to be in place compares, in vain, operands
+  // that were decided to be copied.
+  DominanceInfo dominance(op);
+  if (failed(hasToBeInPlace ? bufferization::analyzeOp(op, state)
+                            : state.analyzeOp(op, dominance)))
     return failure();
+  state.gatherUndefinedTensorUses(op);
   // What comes out may be what went in.
   llvm::SetVector<Value> sources;
   getUsedValuesDefinedAbove(op->getRegions(), sources);

@@ -280,6 +280,33 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
                            "::mlir::memref::MemRefDialect"];
 }
 
+def GradCarryInPlace : Pass<"grad-carry-in-place", "::mlir::func::FuncOp"> {
+  let summary = "Let loops on tensors write each next value to the one before";
+  let description = [{
+    Bufferization wants what a loop carries to stay in one buffer. A value that
+    is computed anew is computed there:
+
+    ```mlir
+    scf.for ... iter_args(%x = %x0) -> tensor<4xf64> {
+      %0 = linalg.generic {...} ins(%x) outs(%empty) { math.tanh }
+      scf.yield %0 : tensor<4xf64>
+    }
+    // becomes
+    scf.for ... iter_args(%x = %x0) -> tensor<4xf64> {
+      %0 = linalg.generic {...} ins(%x) outs(%x) { math.tanh }
+      scf.yield %0 : tensor<4xf64>
+    }
+    ```
+    Where somebody else reads the old value meanwhile, `%empty` becomes an
+    allocation, and a `tensor.insert_slice` at the end of the iteration writes
+    the new value over the old one. Branches write to one tensor, and while
+    loops pass on their tensors in the same places.
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def GradBufferize : Pass<"grad-bufferize", "::mlir::ModuleOp"> {
   let summary = "Turn tensors into buffers, updated in place where their values die";
   let description = [{

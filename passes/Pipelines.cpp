@@ -57,6 +57,7 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
 
 static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createGradResultsToDestinations());
+  manager.addNestedPass<func::FuncOp>(createGradCarryInPlace());
   manager.addPass(createGradBufferize());
   manager.addPass(createCanonicalize());
   manager.addPass(createCSEPass());

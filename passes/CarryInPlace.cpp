@@ -1,0 +1,466 @@
+//===- CarryInPlace.cpp - Loops on tensors that update buffers ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-carry-in-place`, on linalg on tensors, before bufferization, which
+/// accepts a loop only if each carried tensor is computed in the buffer that it
+/// came in. Outer loops and branches first:
+///
+///  1. A while loop hands its tensors from the condition to the body in the
+///     places in which they are carried.
+///  2. At the end of an iteration, each next tensor is written to the carried
+///     one, unless it is an update of that in place. What may be another
+///     carried tensor is copied first.
+///  3. The branches of an op write a result to one tensor: to the one that is
+///     overwritten with it later, or that a branch updates.
+///  4. What is computed to be written to a tensor is computed in it, unless
+///     something reads the tensor until then, other than the same elements in
+///     the same operation: this gets memory of its own and is copied.
+///
+/// Without step 4, bufferization would copy all that is read.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+#include "passes/TensorUpdates.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADCARRYINPLACE
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+static Value createEmpty(OpBuilder &builder, Location loc, Type type) {
+  auto tensorType = cast<RankedTensorType>(type);
+  return tensor::EmptyOp::create(builder, loc, tensorType.getShape(),
+                                 tensorType.getElementType());
+}
+
+static Value createCopy(OpBuilder &builder, Location loc, Value value) {
+  return bufferization::AllocTensorOp::create(
+      builder, loc, cast<RankedTensorType>(value.getType()),
+      /*dynamicSizes=*/ValueRange(), /*copy=*/value);
+}
+
+/// `source`, written to all of `destination`.
+static Value createWrite(OpBuilder &builder, Location loc, Value source,
+                         Value destination) {
+  auto type = cast<RankedTensorType>(source.getType());
+  SmallVector<OpFoldResult> zeros(type.getRank(), builder.getIndexAttr(0));
+  SmallVector<OpFoldResult> ones(type.getRank(), builder.getIndexAttr(1));
+  return tensor::InsertSliceOp::create(
+      builder, loc, source, destination, zeros,
+      tensor::getMixedSizes(builder, loc, destination), ones);
+}
+
+/// The op that writes `result` to all of a tensor and is its only user.
+static tensor::InsertSliceOp getWrite(OpResult result) {
+  if (!result.hasOneUse())
+    return {};
+  auto write = dyn_cast<tensor::InsertSliceOp>(*result.user_begin());
+  bool isWhole = write && write.getSource() == result &&
+                 write.getSourceType() == write.getDestType();
+  return isWhole ? write : nullptr;
+}
+
+/// Whether `value` may be in a buffer of one of `written`, other than as `own`,
+/// updated in place.
+static bool mayLieIn(Value value, const llvm::SmallPtrSetImpl<Value> &written,
+                     Value own) {
+  if (isUpdateInPlace(value, own))
+    return false;
+  auto result = dyn_cast<OpResult>(value);
+  if (result && isBranch(result.getOwner()) && !getPrevious(value))
+    return llvm::any_of(getYielded(result), [&](Value yielded) {
+      return mayLieIn(yielded, written, own);
+    });
+  return llvm::any_of(collectOrigins(value),
+                      [&](Value origin) { return written.contains(origin); });
+}
+
+/// Writes what `yield` passes on to the next iteration to the tensors that the
+/// iteration began with, where it is not computed in place.
+static void writeNext(Operation *yield, ValueRange carried) {
+  SmallVector<OpOperand *> writes;
+  llvm::SmallPtrSet<Value, 4> written;
+  for (OpOperand &next : yield->getOpOperands()) {
+    if (!isTensor(next.get()))
+      continue;
+    Value own = carried[next.getOperandNumber()];
+    if (isUpdateInPlace(next.get(), own))
+      continue;
+    writes.push_back(&next);
+    written.insert(own);
+  }
+  // What may lie in what is written is copied first.
+  OpBuilder builder(yield);
+  for (OpOperand *next : writes)
+    if (mayLieIn(next->get(), written, carried[next->getOperandNumber()]))
+      next->set(createCopy(builder, yield->getLoc(), next->get()));
+  for (OpOperand *next : writes)
+    next->set(createWrite(builder, yield->getLoc(), next->get(),
+                          carried[next->getOperandNumber()]));
+}
+
+/// Whether the condition of `loop` passes the tensors that the loop carries,
+/// and no others, to the body in the same places.
+static bool passesOnTensors(scf::WhileOp loop) {
+  ValueRange before = loop.getBeforeArguments();
+  ValueRange passed = loop.getConditionOp().getArgs();
+  for (size_t i = 0, e = std::max(before.size(), passed.size()); i < e; ++i) {
+    bool isCarried = i < before.size() && isTensor(before[i]);
+    bool isPassed = i < passed.size() && isTensor(passed[i]);
+    if ((isCarried || isPassed) &&
+        (!isCarried || !isPassed || before[i] != passed[i]))
+      return false;
+  }
+  return true;
+}
+
+/// Rewrites `loop` so that its condition passes on all carried tensors in their
+/// places. Other tensors that it passes on become carried ones.
+static void passOnTensors(scf::WhileOp loop) {
+  OpBuilder builder(loop);
+  Location loc = loop.getLoc();
+  Block *before = loop.getBeforeBody(), *after = loop.getAfterBody();
+  scf::ConditionOp condition = loop.getConditionOp();
+  scf::YieldOp yield = loop.getYieldOp();
+
+  // What the new loop carries, and what the old one means by it.
+  SmallVector<Value> inits, passed;
+  SmallVector<Value> oldArguments; ///< Of the condition; null for new ones.
+  for (bool tensors : {true, false}) {
+    for (BlockArgument argument : before->getArguments())
+      if (isTensor(argument) == tensors) {
+        inits.push_back(loop.getInits()[argument.getArgNumber()]);
+        oldArguments.push_back(argument);
+        if (tensors)
+          passed.push_back(argument);
+      }
+    if (!tensors)
+      break;
+    for (Value value : condition.getArgs())
+      if (isTensor(value) && !llvm::is_contained(passed, value)) {
+        inits.push_back(createEmpty(builder, loc, value.getType()));
+        oldArguments.push_back(nullptr);
+        passed.push_back(value);
+      }
+  }
+  size_t numTensors = passed.size();
+  for (Value value : condition.getArgs())
+    if (!isTensor(value))
+      passed.push_back(value);
+
+  auto created =
+      scf::WhileOp::create(builder, loc, ValueRange(passed).getTypes(), inits);
+  auto addBlock = [&](Region &region, TypeRange types) {
+    return builder.createBlock(&region, {}, types,
+                               SmallVector<Location>(types.size(), loc));
+  };
+  Block *newBefore =
+      addBlock(created.getBefore(), ValueRange(inits).getTypes());
+  Block *newAfter = addBlock(created.getAfter(), ValueRange(passed).getTypes());
+  newBefore->getOperations().splice(newBefore->end(), before->getOperations());
+  newAfter->getOperations().splice(newAfter->end(), after->getOperations());
+
+  // The body and the users of the loop get what the condition passed.
+  size_t nextScalar = numTensors;
+  for (auto [number, value] : llvm::enumerate(condition.getArgs())) {
+    size_t place = isTensor(value) ? llvm::find(passed, value) - passed.begin()
+                                   : nextScalar++;
+    after->getArgument(number).replaceAllUsesWith(newAfter->getArgument(place));
+    loop.getResult(number).replaceAllUsesWith(created.getResult(place));
+  }
+  SmallVector<Value> next;
+  for (auto [place, argument] : llvm::enumerate(oldArguments))
+    next.push_back(argument ? yield.getOperand(
+                                  cast<BlockArgument>(argument).getArgNumber())
+                            : Value(newAfter->getArgument(place)));
+  yield->setOperands(next);
+
+  builder.setInsertionPoint(condition);
+  for (auto [place, argument] : llvm::enumerate(oldArguments))
+    if (argument)
+      argument.replaceAllUsesWith(newBefore->getArgument(place));
+  for (size_t place = 0; place < numTensors; ++place)
+    passed[place] = oldArguments[place]
+                        ? Value(newBefore->getArgument(place))
+                        : createWrite(builder, loc, passed[place],
+                                      newBefore->getArgument(place));
+  for (size_t place = numTensors; place < passed.size(); ++place)
+    if (auto argument = dyn_cast<BlockArgument>(passed[place]);
+        argument && argument.getOwner() == before)
+      passed[place] = newBefore->getArgument(
+          llvm::find(oldArguments, argument) - oldArguments.begin());
+  condition.getArgsMutable().assign(passed);
+  loop.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Branches
+//===----------------------------------------------------------------------===//
+
+/// Whether the branches of `op` may write their result `number` to `value`: a
+/// loop carries it or it was made from nothing, and nobody but `write` accesses
+/// it behind `op` or gets it as another result.
+static bool canOverwrite(Value value, Operation *op, unsigned number,
+                         Operation *write) {
+  if (isRepeatedSince(value, op))
+    return false;
+  Value origin = value;
+  Operation *update = nullptr;
+  for (Value version = value; version; version = getPrevious(version)) {
+    bool isRead = !allUses(version, [&](OpOperand &use) {
+      Operation *user = use.getOwner();
+      return user == write || user == update || op->isAncestor(user) ||
+             isDoneBefore(use, op);
+    });
+    if (isRead)
+      return false;
+    origin = version;
+    update = version.getDefiningOp();
+  }
+  auto argument = dyn_cast<BlockArgument>(origin);
+  Operation *maker =
+      argument ? argument.getOwner()->getParentOp() : origin.getDefiningOp();
+  // The condition of a while loop passes on what it got.
+  auto loop = dyn_cast<scf::WhileOp>(maker);
+  bool isOwn = argument
+                   ? isa<LoopLikeOpInterface>(maker) &&
+                         !(loop && argument.getOwner() == loop.getBeforeBody())
+                   : isa<tensor::EmptyOp>(maker);
+  return isOwn && llvm::none_of(op->getRegions(), [&](Region &region) {
+           return llvm::any_of(
+               region.front().getTerminator()->getOpOperands(),
+               [&](OpOperand &yielded) {
+                 return yielded.getOperandNumber() != number &&
+                        isTensor(yielded.get()) &&
+                        collectOrigins(yielded.get()).contains(origin);
+               });
+         });
+}
+
+/// Lets all branches of `op` write each result to the same tensor: to the one
+/// that it is written to behind `op`, or that a branch updates, if possible.
+static void joinBranches(Operation *op) {
+  OpBuilder builder(op);
+  for (OpResult result : op->getResults()) {
+    auto type = dyn_cast<RankedTensorType>(result.getType());
+    if (!type || !type.hasStaticShape() || getPrevious(result))
+      continue;
+    tensor::InsertSliceOp write = getWrite(result);
+    if (write && (write->getBlock() != op->getBlock() ||
+                  !isAvailable(write.getDest(), op)))
+      write = nullptr;
+    SmallVector<Value> yielded = getYielded(result);
+    SmallVector<Value> candidates;
+    if (write)
+      candidates.push_back(write.getDest());
+    for (Value value : yielded)
+      candidates.push_back(updatedFromOutside(value, op));
+    auto found = llvm::find_if(candidates, [&](Value candidate) {
+      return candidate && candidate.getType() == type &&
+             canOverwrite(candidate, op, result.getResultNumber(), write);
+    });
+    builder.setInsertionPoint(op);
+    Value destination = found != candidates.end()
+                            ? *found
+                            : createEmpty(builder, op->getLoc(), type);
+    for (auto [region, value] : llvm::zip_equal(op->getRegions(), yielded)) {
+      if (isUpdateInPlace(value, destination))
+        continue;
+      Operation *yield = region.front().getTerminator();
+      builder.setInsertionPoint(yield);
+      if (collectOrigins(value).contains(destination))
+        value = createCopy(builder, yield->getLoc(), value);
+      yield->setOperand(
+          result.getResultNumber(),
+          createWrite(builder, yield->getLoc(), value, destination));
+    }
+    if (write && destination == write.getDest()) {
+      write.getResult().replaceAllUsesWith(result);
+      write.erase();
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Computing in place
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// The operations that compute a tensor in a buffer of its own.
+struct Computation {
+  explicit Computation(Value result) {
+    while (Value previous = getPrevious(result)) {
+      first = result.getDefiningOp();
+      result = previous;
+    }
+    if (first)
+      empty = result.getDefiningOp<tensor::EmptyOp>();
+  }
+
+  /// Keeps the buffer apart from all others.
+  void separate() {
+    OpBuilder builder(empty);
+    Value alloc = bufferization::AllocTensorOp::create(
+        builder, empty.getLoc(), empty.getType(), empty.getDynamicSizes());
+    empty.replaceAllUsesWith(alloc);
+    empty.erase();
+  }
+
+  Operation *first = nullptr;
+  tensor::EmptyOp empty; ///< Null if there is no such buffer.
+};
+
+} // namespace
+
+/// Computes what `write` writes to a whole tensor there, if nobody reads what
+/// is there meanwhile, else in memory of its own.
+static void placeWritten(tensor::InsertSliceOp write) {
+  Value source = write.getSource(), destination = write.getDest();
+  tensor::EmptyOp empty = Computation(source).empty;
+  if (!empty || empty == destination.getDefiningOp())
+    return;
+  bool canTry = empty.getType() == destination.getType() &&
+                llvm::all_of(empty->getUsers(), [&](Operation *user) {
+                  return isAvailable(destination, user);
+                });
+  if (canTry) {
+    auto pointers = [](Value value) {
+      return llvm::map_to_vector(value.getUses(),
+                                 [](OpOperand &use) { return &use; });
+    };
+    SmallVector<OpOperand *> begins = pointers(empty);
+    SmallVector<OpOperand *> users = pointers(write.getResult());
+    OpBuilder behind(write->getContext());
+    behind.setInsertionPointAfter(write);
+    Location loc = write.getLoc();
+    empty.replaceAllUsesWith(destination);
+    write.replaceAllUsesWith(source);
+    write.erase();
+    if (isUpdateInPlace(source, destination)) {
+      empty.erase();
+      return;
+    }
+    for (OpOperand *use : begins)
+      use->set(empty);
+    Value written = createWrite(behind, loc, source, destination);
+    for (OpOperand *use : users)
+      use->set(written);
+  }
+  Computation(source).separate();
+}
+
+/// Computes what `insertion` inserts in the slice that it is computed from, if
+/// that is where it is inserted. Gives it memory of its own if somebody reads
+/// the tensor meanwhile that it is inserted into.
+static void placeInserted(tensor::InsertSliceOp insertion) {
+  Computation computation(insertion.getSource());
+  Block *block = insertion->getBlock();
+  Operation *begin = computation.empty
+                         ? block->findAncestorOpInBlock(*computation.first)
+                         : nullptr;
+  if (!begin)
+    return;
+  // Bufferization takes two equal slices for different ones.
+  Value slice;
+  auto isSlice = [&](OpOperand &use) {
+    auto from = use.get().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!from || !readsWrittenElements(use, computation.first) ||
+        !from.isSameAs(insertion, isEqualConstantIntOrValue) ||
+        from.getType() != computation.empty.getType() ||
+        !computation.empty->hasOneUse() || (slice && slice != use.get()))
+      return false;
+    slice = use.get();
+    return true;
+  };
+  for (Value version = insertion.getDest(); version;
+       version = getPrevious(version)) {
+    bool isFree = allUses(version, [&](OpOperand &use) {
+      Operation *at = block->findAncestorOpInBlock(*use.getOwner());
+      return !at || at == insertion || at->isBeforeInBlock(begin) ||
+             insertion->isBeforeInBlock(at) || isSlice(use);
+    });
+    if (!isFree)
+      return computation.separate();
+  }
+  if (slice)
+    computation.empty.replaceAllUsesWith(slice);
+}
+
+/// A choice between tensors in a loop => a branch, which copies the chosen one.
+/// Bufferization would take both for one buffer.
+static void selectToBranch(arith::SelectOp op) {
+  OpBuilder builder(op);
+  auto yield = [](Value value) {
+    return [value](OpBuilder &inside, Location loc) {
+      scf::YieldOp::create(inside, loc, value);
+    };
+  };
+  auto branch =
+      scf::IfOp::create(builder, op.getLoc(), op.getCondition(),
+                        yield(op.getTrueValue()), yield(op.getFalseValue()));
+  op.replaceAllUsesWith(branch.getResult(0));
+  op.erase();
+}
+
+namespace {
+
+struct GradCarryInPlace : grad::impl::GradCarryInPlaceBase<GradCarryInPlace> {
+  void runOnOperation() override {
+    getOperation().walk([](arith::SelectOp op) {
+      if (isTensor(op.getResult()) &&
+          op.getCondition().getType().isInteger(1) &&
+          op->getParentOfType<LoopLikeOpInterface>())
+        selectToBranch(op);
+    });
+    getOperation().walk([](scf::WhileOp loop) {
+      if (!passesOnTensors(loop))
+        passOnTensors(loop);
+    });
+    SmallVector<Operation *> ops;
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (isa<scf::ForOp, scf::WhileOp>(op) || isBranch(op))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops) {
+      if (auto loop = dyn_cast<scf::ForOp>(op))
+        writeNext(loop.getBody()->getTerminator(), loop.getRegionIterArgs());
+      else if (auto loop = dyn_cast<scf::WhileOp>(op))
+        writeNext(loop.getYieldOp(), loop.getAfterArguments());
+      else
+        joinBranches(op);
+    }
+    SmallVector<tensor::InsertSliceOp> insertions;
+    getOperation().walk([&](tensor::InsertSliceOp op) {
+      if (op.getSourceType() == op.getDestType() ||
+          op->getParentOfType<LoopLikeOpInterface>())
+        insertions.push_back(op);
+    });
+    for (tensor::InsertSliceOp op : insertions)
+      if (op.getSourceType() == op.getDestType())
+        placeWritten(op);
+      else
+        placeInserted(op);
+  }
+};
+
+} // namespace

@@ -1,0 +1,226 @@
+//===- TensorUpdates.cpp - Tensors that may share a buffer ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/TensorUpdates.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+//===----------------------------------------------------------------------===//
+// Where values come from
+//===----------------------------------------------------------------------===//
+
+bool mlir::grad::isBranch(Operation *op) {
+  return isa<scf::IfOp, scf::IndexSwitchOp>(op);
+}
+
+SmallVector<Value> mlir::grad::getYielded(OpResult result) {
+  return llvm::map_to_vector(
+      result.getOwner()->getRegions(), [&](Region &region) {
+        return region.front().getTerminator()->getOperand(
+            result.getResultNumber());
+      });
+}
+
+Value mlir::grad::getPrevious(Value value) {
+  auto result = dyn_cast<OpResult>(value);
+  if (!result)
+    return {};
+  Operation *op = result.getOwner();
+  if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
+    return destination.getTiedOpOperand(result)->get();
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return loop.getTiedLoopInit(result)->get();
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return loop.getInits()[result.getResultNumber()];
+  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(op))
+    return op->getOperand(0);
+  if (!isBranch(op))
+    return {};
+  SmallVector<Value> origins =
+      llvm::map_to_vector(getYielded(result), [&](Value yielded) {
+        return updatedFromOutside(yielded, op);
+      });
+  return llvm::all_equal(origins) ? origins.front() : Value();
+}
+
+Value mlir::grad::updatedFromOutside(Value value, Operation *op) {
+  while (value && op->isAncestor(value.getParentBlock()->getParentOp()))
+    value = getPrevious(value);
+  return value;
+}
+
+bool mlir::grad::isAvailable(Value value, Operation *user) {
+  Operation *at = value.getParentBlock()->findAncestorOpInBlock(*user);
+  Operation *def = value.getDefiningOp();
+  return at && (!def || def->isBeforeInBlock(at));
+}
+
+bool mlir::grad::isRepeatedSince(Value value, Operation *op) {
+  Operation *scope = value.getParentBlock()->getParentOp();
+  for (op = op->getParentOp(); op && op != scope; op = op->getParentOp())
+    if (isa<LoopLikeOpInterface>(op))
+      return true;
+  return false;
+}
+
+llvm::SetVector<Value> mlir::grad::collectOrigins(Value value) {
+  llvm::SetVector<Value> origins;
+  origins.insert(value);
+  for (unsigned i = 0; i < origins.size(); ++i) {
+    if (Value previous = getPrevious(origins[i])) {
+      origins.insert(previous);
+    } else if (auto slice =
+                   origins[i].getDefiningOp<tensor::ExtractSliceOp>()) {
+      origins.insert(slice.getSource());
+    } else if (auto result = dyn_cast<OpResult>(origins[i]);
+               result && isBranch(result.getOwner())) {
+      origins.insert_range(getYielded(result));
+    } else if (auto select = origins[i].getDefiningOp<arith::SelectOp>()) {
+      origins.insert(select.getTrueValue());
+      origins.insert(select.getFalseValue());
+    }
+  }
+  return origins;
+}
+
+//===----------------------------------------------------------------------===//
+// Who reads a buffer
+//===----------------------------------------------------------------------===//
+
+/// Whether `op` makes a view of its first operand.
+static bool isView(Operation *op) {
+  return isa<tensor::ExtractSliceOp, tensor::CollapseShapeOp,
+             tensor::ExpandShapeOp, tensor::CastOp>(op);
+}
+
+/// Whether the owner of `use` may return it, or an update of it.
+static bool mayReturn(OpOperand &use) {
+  Operation *op = use.getOwner();
+  if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
+    return destination.isDpsInit(&use);
+  return isa<LoopLikeOpInterface, arith::SelectOp>(op) ||
+         op->hasTrait<OpTrait::IsTerminator>();
+}
+
+bool mlir::grad::allUses(Value value,
+                         llvm::function_ref<bool(OpOperand &)> isAllowed) {
+  return llvm::all_of(value.getUses(), [&](OpOperand &use) {
+    return isView(use.getOwner())
+               ? allUses(use.getOwner()->getResult(0), isAllowed)
+               : isAllowed(use);
+  });
+}
+
+bool mlir::grad::isDoneBefore(OpOperand &use, Operation *write) {
+  Operation *read = use.getOwner();
+  if (insideMutuallyExclusiveRegions(read, write))
+    return true;
+  for (; write && !write->isAncestor(read); write = write->getParentOp())
+    if (Operation *at = write->getBlock()->findAncestorOpInBlock(*read))
+      return at->isBeforeInBlock(write) && !mayReturn(use);
+  return false;
+}
+
+bool mlir::grad::readsWrittenElements(OpOperand &use, Operation *op) {
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  return linalgOp && use.getOwner() == op && linalgOp.isDpsInput(&use) &&
+         op->getNumResults() == 1 &&
+         linalgOp.getNumLoops() == linalgOp.getNumParallelLoops() &&
+         linalgOp.getMatchingIndexingMap(linalgOp.getDpsInitOperand(0))
+             .isIdentity() &&
+         linalgOp.getMatchingIndexingMap(&use).isIdentity();
+}
+
+namespace {
+
+/// Finds out whether a tensor is made from another one by updates that can all
+/// be done in place, because nobody reads what was overwritten.
+class UpdateChain {
+public:
+  static bool leadsTo(Value value, Value first) {
+    UpdateChain chain;
+    std::optional<Operands> writes = chain.walk(value, first, {});
+    return writes && chain.isFree(first, *writes);
+  }
+
+private:
+  using Operands = SmallVector<OpOperand *, 2>;
+
+  /// Walks back from `value`, which `writes` overwrite, to `first`. Returns
+  /// what overwrites that; nothing where an update cannot be in place.
+  std::optional<Operands> walk(Value value, Value first, Operands writes) {
+    while (value != first) {
+      auto result = dyn_cast<OpResult>(value);
+      if (!result || !isFree(value, writes))
+        return std::nullopt;
+      Operation *op = result.getOwner();
+      if (isView(op)) {
+        if (isa<tensor::ExtractSliceOp>(op))
+          return std::nullopt;
+        value = op->getOperand(0);
+        continue;
+      }
+      if (isBranch(op)) {
+        Value origin = getPrevious(value);
+        Operands all;
+        for (Region &region : op->getRegions()) {
+          OpOperand &yielded = region.front().getTerminator()->getOpOperand(
+              result.getResultNumber());
+          own.insert(&yielded);
+          std::optional<Operands> some =
+              origin ? walk(yielded.get(), origin, writes) : std::nullopt;
+          if (!some)
+            return std::nullopt;
+          all.append(*some);
+        }
+        value = origin;
+        writes = all;
+        continue;
+      }
+      OpOperand *tied = nullptr;
+      if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
+        tied = destination.getTiedOpOperand(result);
+      else if (auto loop = dyn_cast<scf::ForOp>(op))
+        tied = loop.getTiedLoopInit(result);
+      else if (auto loop = dyn_cast<scf::WhileOp>(op))
+        tied = &loop.getInitsMutable()[result.getResultNumber()];
+      if (!tied)
+        return std::nullopt;
+      own.insert(tied);
+      writes = {tied};
+      value = tied->get();
+    }
+    return writes;
+  }
+
+  /// Whether nobody reads `value` when or after `writes` happen.
+  bool isFree(Value value, ArrayRef<OpOperand *> writes) {
+    return allUses(value, [&](OpOperand &use) {
+      return own.contains(&use) || llvm::all_of(writes, [&](OpOperand *write) {
+               return isDoneBefore(use, write->getOwner()) ||
+                      (use.get() == write->get() &&
+                       readsWrittenElements(use, write->getOwner()));
+             });
+    });
+  }
+
+  /// The uses by which the chain goes on.
+  llvm::SmallPtrSet<OpOperand *, 8> own;
+};
+
+} // namespace
+
+bool mlir::grad::isUpdateInPlace(Value value, Value first) {
+  return UpdateChain::leadsTo(value, first);
+}

@@ -1,0 +1,69 @@
+//===- TensorUpdates.h - Tensors that may share a buffer --------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Questions on tensors before bufferization, across loops and branches: which
+/// tensor is an update of which one, and whether its buffer can be the same.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_TENSORUPDATES_H
+#define GRADOPT_PASSES_TENSORUPDATES_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Operation.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace mlir::grad {
+
+inline bool isTensor(Value value) {
+  return isa<RankedTensorType>(value.getType());
+}
+
+/// Whether `op` runs one of its regions, which yield its results.
+bool isBranch(Operation *op);
+
+/// What the regions of a branch yield for `result`.
+SmallVector<Value> getYielded(OpResult result);
+
+/// The tensor in whose buffer `value` is computed if everything is done in
+/// place, one step back; null if `value` is the first one there. While loops
+/// have to pass on what they carry in its places.
+Value getPrevious(Value value);
+
+/// The tensor from outside of `op` that `value`, from inside, is an update of;
+/// null if there is none.
+Value updatedFromOutside(Value value, Operation *op);
+
+/// All tensors that `value` may be an update or a part of, or equal to.
+llvm::SetVector<Value> collectOrigins(Value value);
+
+/// Whether `value` may be used where `user` is.
+bool isAvailable(Value value, Operation *user);
+
+/// Whether a loop runs `op` more often than `value` is made.
+bool isRepeatedSince(Value value, Operation *op);
+
+/// Whether all uses of `value` and of views of it are as `isAllowed` wants.
+bool allUses(Value value, llvm::function_ref<bool(OpOperand &)> isAllowed);
+
+/// Whether the owner of `use` cannot return it, and is done, in one iteration
+/// of the loop that holds both, when `write` begins. Also if only one of them
+/// runs.
+bool isDoneBefore(OpOperand &use, Operation *write);
+
+/// Whether `use` is an operand of `op`, which has one result, and at each
+/// iteration just the element is read of it that is written. Bufferization can
+/// tell this for identity maps.
+bool readsWrittenElements(OpOperand &use, Operation *op);
+
+/// Whether `value` is `first`, updated in place: nobody reads what was
+/// overwritten.
+bool isUpdateInPlace(Value value, Value first);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_TENSORUPDATES_H

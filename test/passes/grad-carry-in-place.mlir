@@ -1,0 +1,221 @@
+// RUN: gradopt %s --grad-carry-in-place -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-carry-in-place --grad-bufferize --canonicalize --cse --canonicalize -split-input-file | FileCheck %s --check-prefix=BUFFER
+
+#id = affine_map<(d0) -> (d0)>
+
+// A new value is computed in the carried one, where nobody reads that any more.
+// CHECK-LABEL: func.func @fresh
+func.func @fresh(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[B:.*]] = linalg.generic {{.*}} ins(%[[A]] : tensor<4xf64>) outs(%[[A]] : tensor<4xf64>)
+  // CHECK: scf.yield %[[B]]
+  // BUFFER-LABEL: func.func @fresh
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.alloc
+  // BUFFER-NOT: memref.copy
+  // BUFFER: linalg.generic {{.*}} ins(%[[A:.*]] : memref<4xf64>) outs(%[[A]] : memref<4xf64>)
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %e = tensor.empty() : tensor<4xf64>
+    %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%a : tensor<4xf64>) outs(%e : tensor<4xf64>) {
+    ^bb0(%p: f64, %o: f64):
+      %0 = math.tanh %p : f64
+      linalg.yield %0 : f64
+    } -> tensor<4xf64>
+    scf.yield %b : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
+
+// -----
+
+// An update in place stays as it is.
+// CHECK-LABEL: func.func @updated
+func.func @updated(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK-NOT: tensor.insert_slice
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %s = scf.for %j = %c0 to %n step %c1 iter_args(%b = %a) -> tensor<4xf64> {
+      %e = tensor.extract %b[%j] : tensor<4xf64>
+      %c = tensor.insert %e into %b[%i] : tensor<4xf64>
+      scf.yield %c : tensor<4xf64>
+    }
+    scf.yield %s : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
+
+// CHECK-LABEL: func.func @read_after_update
+func.func @read_after_update(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> (tensor<4xf64>, f64) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %z = arith.constant 0.0 : f64
+  // CHECK: %[[C:.*]] = tensor.insert
+  // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[C]])
+  // CHECK: tensor.insert_slice %[[COPY]] into
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %s = %z) -> (tensor<4xf64>, f64) {
+    %c = tensor.insert %s into %a[%i] : tensor<4xf64>
+    %e = tensor.extract %a[%i] : tensor<4xf64>
+    scf.yield %c, %e : tensor<4xf64>, f64
+  }
+  return %r#0, %r#1 : tensor<4xf64>, f64
+}
+
+// -----
+
+// What is written to another carried tensor is copied before that is written.
+// CHECK-LABEL: func.func @swapped
+func.func @swapped(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: iter_args(%[[A:.*]] = %{{.*}}, %[[B:.*]] = %{{.*}})
+  // CHECK-DAG: %[[B1:.*]] = bufferization.alloc_tensor() copy(%[[B]])
+  // CHECK-DAG: %[[A1:.*]] = bufferization.alloc_tensor() copy(%[[A]])
+  // CHECK: %[[A2:.*]] = tensor.insert_slice %[[B1]] into %[[A]][0] [4] [1]
+  // CHECK: %[[B2:.*]] = tensor.insert_slice %[[A1]] into %[[B]][0] [4] [1]
+  // CHECK: scf.yield %[[A2]], %[[B2]]
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %b = %y) -> (tensor<4xf64>, tensor<4xf64>) {
+    scf.yield %b, %a : tensor<4xf64>, tensor<4xf64>
+  }
+  return %r#0 : tensor<4xf64>
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// A stencil gets a buffer of its own, and what it reads is not copied.
+// CHECK-LABEL: func.func @stencil
+func.func @stencil(%x: tensor<6xf64> {bufferization.writable = false}, %n: index) -> tensor<6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for
+  // CHECK: %[[E:.*]] = bufferization.alloc_tensor()
+  // CHECK: linalg.generic {{.*}} outs(%[[E]]
+  // BUFFER-LABEL: func.func @stencil
+  // BUFFER: scf.for
+  // BUFFER: memref.alloc
+  // BUFFER-NOT: memref.alloc
+  // BUFFER-NOT: memref.copy
+  // BUFFER: linalg.generic
+  // BUFFER: memref.copy
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<6xf64> {
+    %l = tensor.extract_slice %a[0] [4] [1] : tensor<6xf64> to tensor<4xf64>
+    %m = tensor.extract_slice %a[2] [4] [1] : tensor<6xf64> to tensor<4xf64>
+    %e = tensor.empty() : tensor<4xf64>
+    %b = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%l, %m : tensor<4xf64>, tensor<4xf64>) outs(%e : tensor<4xf64>) {
+    ^bb0(%p: f64, %q: f64, %o: f64):
+      %0 = arith.addf %p, %q : f64
+      linalg.yield %0 : f64
+    } -> tensor<4xf64>
+    %c = tensor.insert_slice %b into %a[1] [4] [1] : tensor<4xf64> into tensor<6xf64>
+    scf.yield %c : tensor<6xf64>
+  }
+  return %r : tensor<6xf64>
+}
+
+// -----
+
+// The condition of a while loop passes its tensors on in their places, and what
+// it makes is carried, too.
+// CHECK-LABEL: func.func @while
+func.func @while(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor<3xf64> {bufferization.writable = false}) -> (tensor<3xf64>, f64) {
+  // CHECK: %[[E:.*]] = tensor.empty() : tensor<3xf64>
+  // CHECK: %[[R:.*]]:3 = scf.while (%[[A:.*]] = %{{.*}}, %[[B:.*]] = %[[E]]) : (tensor<4xf64>, tensor<3xf64>) -> (tensor<4xf64>, tensor<3xf64>, f64) {
+  // CHECK: %[[C:.*]] = tensor.insert
+  // CHECK: %[[D:.*]] = tensor.insert_slice %[[C]] into %[[B]]
+  // CHECK: scf.condition(%{{.*}}) %[[A]], %[[D]], %{{.*}} : tensor<4xf64>, tensor<3xf64>, f64
+  // CHECK: ^bb0(%[[F:.*]]: tensor<4xf64>, %[[G:.*]]: tensor<3xf64>, %{{.*}}: f64):
+  // CHECK: %[[H:.*]] = tensor.insert_slice %{{.*}} into %[[F]]
+  // CHECK: scf.yield %[[H]], %[[G]] : tensor<4xf64>, tensor<3xf64>
+  // CHECK: return %[[R]]#1, %[[R]]#2
+  %c0 = arith.constant 0 : index
+  %z = arith.constant 0.0 : f64
+  %r:2 = scf.while (%a = %x) : (tensor<4xf64>) -> (f64, tensor<3xf64>) {
+    %e = tensor.extract %a[%c0] : tensor<4xf64>
+    %c = tensor.insert %e into %y[%c0] : tensor<3xf64>
+    %p = arith.cmpf olt, %e, %z : f64
+    scf.condition(%p) %e, %c : f64, tensor<3xf64>
+  } do {
+  ^bb0(%s: f64, %w: tensor<3xf64>):
+    %t = tensor.extract %w[%c0] : tensor<3xf64>
+    %u = tensor.from_elements %s, %t, %s, %t : tensor<4xf64>
+    scf.yield %u : tensor<4xf64>
+  }
+  return %r#1, %r#0 : tensor<3xf64>, f64
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// A branch that updates what the loop carries does so in place, the other one
+// leaves it alone.
+// CHECK-LABEL: func.func @branch
+func.func @branch(%x: tensor<4xf64> {bufferization.writable = false}, %n: index, %c: i1) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[R:.*]] = scf.if
+  // CHECK: %[[C:.*]] = linalg.generic {{.*}} outs(%[[A]] : tensor<4xf64>)
+  // CHECK: scf.yield %[[C]]
+  // CHECK: scf.yield %[[A]]
+  // CHECK: scf.yield %[[R]]
+  // BUFFER-LABEL: func.func @branch
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %s = scf.if %c -> tensor<4xf64> {
+      %e = tensor.empty() : tensor<4xf64>
+      %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%a : tensor<4xf64>) outs(%e : tensor<4xf64>) {
+      ^bb0(%p: f64, %o: f64):
+        %0 = math.tanh %p : f64
+        linalg.yield %0 : f64
+      } -> tensor<4xf64>
+      scf.yield %b : tensor<4xf64>
+    } else {
+      scf.yield %a : tensor<4xf64>
+    }
+    scf.yield %s : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
+
+// Outside of loops, both branches write to a tensor made for it.
+// CHECK-LABEL: func.func @switch
+func.func @switch(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor<4xf64> {bufferization.writable = false}, %k: index) -> tensor<4xf64> {
+  // CHECK: %[[E:.*]] = tensor.empty()
+  // CHECK: scf.index_switch
+  // CHECK: tensor.insert_slice %{{.*}} into %[[E]]
+  // CHECK: tensor.insert_slice %{{.*}} into %[[E]]
+  %s = scf.index_switch %k -> tensor<4xf64>
+  case 0 {
+    scf.yield %x : tensor<4xf64>
+  }
+  default {
+    scf.yield %y : tensor<4xf64>
+  }
+  return %s : tensor<4xf64>
+}
+
+// A choice in a loop is a branch.
+// CHECK-LABEL: func.func @select
+func.func @select(%x: tensor<4xf64> {bufferization.writable = false}, %n: index, %c: i1) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for
+  // CHECK: scf.if
+  // CHECK-NOT: arith.select
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %s = arith.select %c, %a, %x : tensor<4xf64>
+    scf.yield %s : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Random programs of loops, branches and `grad` ops, as MLIR text and as NumPy.
+
+A generator writes each operation twice: a line of text, and a function that does the same to a
+dictionary of NumPy values. Blocks are lists of such functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Values = dict[str, Any]
+Step = Callable[[Values], None]
+# A type is a shape of float64, "i64" for an integer scalar, "f64" for a number that is no tensor.
+Type = Any
+
+VECTOR, MATRIX, SCALAR, INTEGER = (4,), (4, 4), (), "i64"
+CARRIED = (VECTOR, MATRIX, SCALAR, INTEGER)
+ARGUMENTS = (VECTOR, MATRIX, SCALAR, INTEGER, MATRIX, VECTOR)
+RESULTS = (MATRIX, VECTOR, SCALAR, INTEGER)
+
+
+def spell(type: Type) -> str:
+    if type == "i64":
+        return "tensor<i64>"
+    return "tensor<" + "".join(f"{extent}x" for extent in type) + "f64>"
+
+
+def spell_all(types: Sequence[Type]) -> str:
+    return ", ".join(map(spell, types))
+
+
+@dataclass
+class Block:
+    """Values that may be used, by type, and what the block does to them."""
+
+    values: dict[str, Type]
+    lines: list[str] = field(default_factory=list[str])
+    steps: list[Step] = field(default_factory=list[Step])
+
+    def run(self, values: Values) -> None:
+        for step in self.steps:
+            step(values)
+
+
+class Generator:
+    """Writes a function @main from ARGUMENTS to RESULTS."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.count = 0
+
+    def name(self) -> str:
+        self.count += 1
+        return f"%v{self.count}"
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.rng.integers(low, high))
+
+    def choose(self, options: Sequence[Any]) -> Any:
+        return options[self.integer(0, len(options))]
+
+    def pick(self, block: Block, type: Type) -> str:
+        """A value of `type`, more likely a late one."""
+        names = [n for n, t in block.values.items() if t == type]
+        return names[max(self.integer(0, len(names)), self.integer(0, len(names)))]
+
+    def emit(self, block: Block, text: str, type: Type, f: Callable[..., Any], *args: str) -> str:
+        """Adds `%name = text`, where {0}, {1} ... are the names of `args`."""
+        name = self.name()
+        block.lines.append(f"{name} = {text.format(*args)}")
+
+        def step(values: Values) -> None:
+            values[name] = np.asarray(f(*(values[a] for a in args)))
+
+        block.steps.append(step)
+        block.values[name] = type
+        return name
+
+    # -- Operations on tensors ---------------------------------------------------------------
+
+    def unary(self, block: Block) -> None:
+        type = self.choose((VECTOR, MATRIX, SCALAR))
+        op, f = self.choose((("tanh", np.tanh), ("sin", np.sin), ("negative", np.negative)))
+        x = self.pick(block, type)
+        self.emit(block, f"grad.{op} {{0}} : {spell(type)}", type, f, x)
+
+    def binary(self, block: Block) -> None:
+        type = self.choose(CARRIED)
+        ops = (("add", np.add), ("subtract", np.subtract), ("maximum", np.maximum))
+        op, f = self.choose(ops)
+        x, y = self.pick(block, type), self.pick(block, type)
+        z = self.emit(block, f"grad.{op} {{0}}, {{1}} : {spell(type)}", type, f, x, y)
+        if type != INTEGER:  # Sums in loops would grow.
+            self.emit(block, f"grad.tanh {{0}} : {spell(type)}", type, np.tanh, z)
+
+    def broadcast(self, block: Block) -> str:
+        type, dims = self.choose(((VECTOR, "[]"), (MATRIX, "[]")))
+        text = f"grad.broadcast {{0}}, shape = {list(type)}, dimensions = {dims} : tensor<f64> -> {spell(type)}"
+        return self.emit(block, text, type, lambda x: np.full(type, x), self.pick(block, SCALAR))
+
+    def reduce(self, block: Block) -> None:
+        source, dims = self.choose(
+            ((MATRIX, (0,)), (MATRIX, (1,)), (MATRIX, (0, 1)), (VECTOR, (0,)))
+        )
+        result = VECTOR if len(source) > len(dims) else SCALAR
+        text = (
+            f"grad.reduce_sum {{0}}, dimensions = {list(dims)} : {spell(source)} -> {spell(result)}"
+        )
+        x = self.pick(block, source)
+        y = self.emit(block, text, result, lambda x: np.sum(x, axis=dims), x)
+        self.emit(block, f"grad.tanh {{0}} : {spell(result)}", result, np.tanh, y)
+
+    def product(self, block: Block) -> None:
+        right = self.choose((VECTOR, MATRIX))
+        x, y = self.pick(block, MATRIX), self.pick(block, right)
+        text = f"grad.dot_general {{0}}, {{1}}, batch = [] x [], contract = [1] x [0] : {spell(MATRIX)}, {spell(right)} -> {spell(right)}"
+        z = self.emit(block, text, right, np.matmul, x, y)
+        self.emit(block, f"grad.tanh {{0}} : {spell(right)}", right, np.tanh, z)
+
+    def transpose(self, block: Block) -> None:
+        text = f"grad.transpose {{0}}, permutation = [1, 0] : {spell(MATRIX)} -> {spell(MATRIX)}"
+        self.emit(block, text, MATRIX, np.transpose, self.pick(block, MATRIX))
+
+    def read_row(self, block: Block) -> None:
+        x, i = self.pick(block, MATRIX), self.pick(block, INTEGER)
+        zero = self.constant(block, 0)
+        text = (
+            "grad.dynamic_slice {0}[{1}, {2}], sizes = [1, 4] : tensor<4x4xf64> -> tensor<1x4xf64>"
+        )
+        row = self.emit(block, text, (1, 4), lambda x, i, _: x[clamp(i, 3)][None], x, i, zero)
+        text = "grad.reshape {0}, shape = [4] : tensor<1x4xf64> -> tensor<4xf64>"
+        self.emit(block, text, VECTOR, lambda x: x.reshape(4), row)
+
+    def write_row(self, block: Block) -> None:
+        x, i, row = (self.pick(block, t) for t in (MATRIX, INTEGER, VECTOR))
+        zero = self.constant(block, 0)
+        text = "grad.reshape {0}, shape = [1, 4] : tensor<4xf64> -> tensor<1x4xf64>"
+        row = self.emit(block, text, (1, 4), lambda x: x.reshape(1, 4), row)
+
+        def write(x: Any, row: Any, i: Any, _: Any) -> Any:
+            result = x.copy()
+            result[clamp(i, 3)] = row[0]
+            return result
+
+        text = "grad.dynamic_update_slice {0}, {1}[{2}, {3}] : tensor<4x4xf64>, tensor<1x4xf64>"
+        self.emit(block, text, MATRIX, write, x, row, i, zero)
+
+    def read_element(self, block: Block) -> None:
+        x, i = self.pick(block, VECTOR), self.pick(block, INTEGER)
+        text = "grad.dynamic_slice {0}[{1}], sizes = [1] : tensor<4xf64> -> tensor<1xf64>"
+        element = self.emit(block, text, (1,), lambda x, i: x[clamp(i, 3)][None], x, i)
+        text = "grad.reshape {0}, shape = [] : tensor<1xf64> -> tensor<f64>"
+        self.emit(block, text, SCALAR, lambda x: x.reshape(()), element)
+
+    def write_element(self, block: Block) -> None:
+        x, i, v = (self.pick(block, t) for t in (VECTOR, INTEGER, SCALAR))
+        text = "grad.reshape {0}, shape = [1] : tensor<f64> -> tensor<1xf64>"
+        v = self.emit(block, text, (1,), lambda x: x.reshape(1), v)
+
+        def write(x: Any, v: Any, i: Any) -> Any:
+            result = x.copy()
+            result[clamp(i, 3)] = v[0]
+            return result
+
+        text = "grad.dynamic_update_slice {0}, {1}[{2}] : tensor<4xf64>, tensor<1xf64>"
+        self.emit(block, text, VECTOR, write, x, v, i)
+
+    def shift(self, block: Block) -> None:
+        """x[1:3] = x[0:2] + y[2:4], with y another vector or x itself."""
+        x, y = self.pick(block, VECTOR), self.pick(block, VECTOR)
+        text = "grad.slice {{0}}, offsets = [{}], sizes = [2], strides = [1] : tensor<4xf64> -> tensor<2xf64>"
+        a = self.emit(block, text.format(0), (2,), lambda x: x[0:2], x)
+        b = self.emit(block, text.format(2), (2,), lambda x: x[2:4], y)
+        c = self.emit(block, "grad.subtract {0}, {1} : tensor<2xf64>", (2,), np.subtract, a, b)
+
+        def write(x: Any, c: Any) -> Any:
+            result = x.copy()
+            result[1:3] = c
+            return result
+
+        text = "grad.update_slice {0}, {1}, offsets = [1], strides = [1] : tensor<4xf64>, tensor<2xf64>"
+        y = self.emit(block, text, VECTOR, write, x, c)
+        self.emit(block, f"grad.tanh {{0}} : {spell(VECTOR)}", VECTOR, np.tanh, y)
+
+    def constant(self, block: Block, value: int) -> str:
+        text = f"grad.constant dense<{value}> : tensor<i64>"
+        return self.emit(block, text, INTEGER, lambda: np.int64(value))
+
+    # -- Loops and branches ------------------------------------------------------------------
+
+    def inner(self, block: Block, arguments: dict[str, Type], depth: int) -> Block:
+        """A block in `block`, of up to five steps."""
+        inner = Block({**block.values, **arguments})
+        for _ in range(self.integer(0, 6)):
+            self.step(inner, depth + 1)
+        return inner
+
+    def carried(self) -> list[Type]:
+        return [self.choose(CARRIED) for _ in range(self.integer(1, 5))]
+
+    def for_loop(self, block: Block, depth: int) -> None:
+        types = self.carried()
+        inits = [self.pick(block, t) for t in types]
+        args = [self.name() for _ in types]
+        loop, index = self.name(), self.name()
+        trips, begin, step = self.integer(0, 5), self.integer(0, 3), self.integer(1, 3)
+        inner = Block({**block.values, **dict(zip(args, types, strict=True))})
+        self.emit(inner, f"arith.index_cast {index} : index to i64", "f64", lambda i: i, index)
+        number = self.emit(
+            inner,
+            "tensor.from_elements {0} : tensor<i64>",
+            INTEGER,
+            lambda i: np.int64(i),
+            f"%v{self.count}",
+        )
+        inner.values[number] = INTEGER
+        for _ in range(self.integer(0, 6)):
+            self.step(inner, depth + 1)
+        yields = [self.pick(inner, t) for t in types]
+        bounds = []
+        for bound in (begin, begin + trips * step, step):
+            bounds.append(self.name())
+            block.lines.append(f"{bounds[-1]} = arith.constant {bound} : index")
+        pairs = ", ".join(f"{a} = {i}" for a, i in zip(args, inits, strict=True))
+        block.lines += [
+            f"{loop}:{len(types)} = scf.for {index} = {bounds[0]} to {bounds[1]} step {bounds[2]} "
+            f"iter_args({pairs}) -> ({spell_all(types)}) {{",
+            *inner.lines,
+            f"scf.yield {', '.join(yields)} : {spell_all(types)}",
+            "}",
+        ]
+
+        def run(values: Values) -> None:
+            state = [values[i] for i in inits]
+            for i in range(begin, begin + trips * step, step):
+                scope = {**values, **dict(zip(args, state, strict=True)), index: np.int64(i)}
+                inner.run(scope)
+                state = [scope[y] for y in yields]
+            for k, value in enumerate(state):
+                values[f"{loop}#{k}"] = value
+
+        self.finish(block, loop, types, run)
+
+    def while_loop(self, block: Block, depth: int) -> None:
+        """Counts up to a limit; the condition may pass on more, fewer and other values."""
+        types = [INTEGER, *self.carried()]
+        inits = [self.constant(block, 0), *(self.pick(block, t) for t in types[1:])]
+        args = [self.name() for _ in types]
+        before = self.inner(block, dict(zip(args, types, strict=True)), depth)
+        limit = self.constant(before, self.integer(0, 4))
+        less = self.emit(before, "grad.less {0}, {1} : tensor<i64>", "i1", np.less, args[0], limit)
+        flag = self.emit(before, "tensor.extract {0}[] : tensor<i1>", "flag", bool, less)
+        passed_types = [INTEGER, *self.carried()]
+        passed = [args[0], *(self.pick(before, t) for t in passed_types[1:])]
+        after_args = [self.name() for _ in passed]
+        after = self.inner(block, dict(zip(after_args, passed_types, strict=True)), depth)
+        one = self.constant(after, 1)
+        following = self.emit(
+            after, "grad.add {0}, {1} : tensor<i64>", INTEGER, np.add, after_args[0], one
+        )
+        yields = [following, *(self.pick(after, t) for t in types[1:])]
+        loop = self.name()
+        pairs = ", ".join(f"{a} = {i}" for a, i in zip(args, inits, strict=True))
+        bounds = ", ".join(
+            f"{a}: {spell(t)}" for a, t in zip(after_args, passed_types, strict=True)
+        )
+        block.lines += [
+            f"{loop}:{len(passed)} = scf.while ({pairs}) : "
+            f"({spell_all(types)}) -> ({spell_all(passed_types)}) {{",
+            *before.lines,
+            f"scf.condition({flag}) {', '.join(passed)} : {spell_all(passed_types)}",
+            "} do {",
+            f"^bb0({bounds}):",
+            *after.lines,
+            f"scf.yield {', '.join(yields)} : {spell_all(types)}",
+            "}",
+        ]
+
+        def run(values: Values) -> None:
+            state = [values[i] for i in inits]
+            while True:
+                scope = {**values, **dict(zip(args, state, strict=True))}
+                before.run(scope)
+                handed = [scope[p] for p in passed]
+                if not scope[flag]:
+                    break
+                scope = {**values, **dict(zip(after_args, handed, strict=True))}
+                after.run(scope)
+                state = [scope[y] for y in yields]
+            for k, value in enumerate(handed):
+                values[f"{loop}#{k}"] = value
+
+        self.finish(block, loop, passed_types, run)
+
+    def branch(self, block: Block, depth: int) -> None:
+        x, y = self.pick(block, SCALAR), self.pick(block, SCALAR)
+        less = self.emit(block, "grad.less {0}, {1} : tensor<f64>", "i1", np.less, x, y)
+        flag = self.emit(block, "tensor.extract {0}[] : tensor<i1>", "flag", bool, less)
+        types = self.carried()
+        regions = [self.inner(block, {}, depth) for _ in range(2)]
+        yields = [[self.pick(region, t) for t in types] for region in regions]
+        branch = self.name()
+        ends = [f"scf.yield {', '.join(y)} : {spell_all(types)}" for y in yields]
+        block.lines += [
+            f"{branch}:{len(types)} = scf.if {flag} -> ({spell_all(types)}) {{",
+            *regions[0].lines,
+            ends[0],
+            "} else {",
+            *regions[1].lines,
+            ends[1],
+            "}",
+        ]
+        self.finish(
+            block, branch, types, choice(lambda v: 0 if v[flag] else 1, branch, regions, yields)
+        )
+
+    def switch(self, block: Block, depth: int) -> None:
+        i = self.pick(block, INTEGER)
+        word = self.emit(block, "tensor.extract {0}[] : tensor<i64>", "word", lambda i: i, i)
+        case = self.emit(block, "arith.index_cast {0} : i64 to index", "index", lambda i: i, word)
+        types = self.carried()
+        regions = [self.inner(block, {}, depth) for _ in range(3)]
+        yields = [[self.pick(region, t) for t in types] for region in regions]
+        switch = self.name()
+        block.lines.append(f"{switch}:{len(types)} = scf.index_switch {case} -> {spell_all(types)}")
+        for label, region, names in zip(
+            ("case 0", "case 2", "default"), regions, yields, strict=True
+        ):
+            end = f"scf.yield {', '.join(names)} : {spell_all(types)}"
+            block.lines += [f"{label} {{", *region.lines, end, "}"]
+
+        def which(values: Values) -> int:
+            return {0: 0, 2: 1}.get(int(values[case]), 2)
+
+        self.finish(block, switch, types, choice(which, switch, regions, yields))
+
+    def finish(self, block: Block, name: str, types: Sequence[Type], run: Step) -> None:
+        block.steps.append(run)
+        for k, type in enumerate(types):
+            block.values[f"{name}#{k}"] = type
+
+    def step(self, block: Block, depth: int) -> None:
+        simple = [
+            self.unary,
+            self.binary,
+            self.binary,
+            self.broadcast,
+            self.reduce,
+            self.product,
+            self.transpose,
+            self.read_row,
+            self.write_row,
+            self.read_element,
+            self.write_element,
+            self.shift,
+        ]
+        nested = [self.for_loop, self.for_loop, self.while_loop, self.branch, self.switch]
+        if depth < 3 and self.integer(0, 3) == 0:
+            self.choose(nested)(block, depth)
+        else:
+            self.choose(simple)(block)
+
+    def program(self, steps: int) -> tuple[str, Callable[..., list[Any]]]:
+        arguments = {f"%a{i}": type for i, type in enumerate(ARGUMENTS)}
+        body = Block(dict(arguments))
+        for _ in range(steps):
+            self.step(body, 0)
+        results = [self.pick(body, type) for type in RESULTS]
+        head = ", ".join(f"{name}: {spell(type)}" for name, type in arguments.items())
+        text = "\n".join(
+            [
+                f"func.func @main({head}) -> ({spell_all(RESULTS)}) {{",
+                *body.lines,
+                f"return {', '.join(results)} : {spell_all(RESULTS)}",
+                "}",
+            ]
+        )
+
+        def run(*values: Any) -> list[Any]:
+            scope = dict(zip(arguments, values, strict=True))
+            body.run(scope)
+            return [scope[name] for name in results]
+
+        return text, run
+
+
+def clamp(i: Any, last: int) -> int:
+    return int(np.clip(i, 0, last))
+
+
+def choice(
+    which: Callable[[Values], int],
+    name: str,
+    regions: Sequence[Block],
+    yields: Sequence[Sequence[str]],
+) -> Step:
+    """Runs the region that `which` tells."""
+
+    def run(values: Values) -> None:
+        chosen = which(values)
+        scope = dict(values)
+        regions[chosen].run(scope)
+        for k, name_of in enumerate(yields[chosen]):
+            values[f"{name}#{k}"] = scope[name_of]
+
+    return run
+
+
+def inputs(seed: int) -> list[Any]:
+    rng = np.random.default_rng(seed)
+    return [
+        np.int64(rng.integers(0, 4)) if type == INTEGER else rng.uniform(-1, 1, type)
+        for type in ARGUMENTS
+    ]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""From MLIR text to a function on NumPy arrays, by all stages of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from mlir import ir
+
+from gradopt import _gradopt
+
+DTYPES = {
+    "f64": np.float64,
+    "f32": np.float32,
+    "i1": np.bool_,
+    "i8": np.int8,
+    "i16": np.int16,
+    "i32": np.int32,
+    "i64": np.int64,
+}
+
+
+def parse(text: str) -> ir.Module:
+    context = ir.Context()
+    _gradopt.register_dialects(context)
+    return ir.Module.parse(text, context)
+
+
+def main_of(module: ir.Module) -> ir.Operation:
+    """The function @main."""
+    for op in module.body.operations:
+        names = op.operation.attributes
+        if "sym_name" in names and ir.StringAttr(names["sym_name"]).value == "main":
+            return op.operation
+    raise AssertionError("no @main")
+
+
+def array_spec(type: ir.Type) -> tuple[type, tuple[int, ...]]:
+    tensor = ir.RankedTensorType(type)
+    return DTYPES[str(tensor.element_type)], tuple(tensor.shape)
+
+
+def lower(text: str, stage: str) -> ir.Module:
+    """The module after `stage`."""
+    module = parse(text)
+    for name in _gradopt.stage_names():
+        _gradopt.run_stage(module, name)
+        if name == stage:
+            break
+    return module
+
+
+def compile_mlir(text: str) -> Callable[..., tuple[Any, ...]]:
+    """@main, from arrays of its argument types to a tuple of its results."""
+    module = parse(text)
+    with module.context:
+        type = ir.FunctionType(ir.TypeAttr(main_of(module).attributes["function_type"]).value)
+        args, results = ([array_spec(t) for t in types] for types in (type.inputs, type.results))
+    arena = 0
+    for stage in _gradopt.stage_names():
+        _gradopt.run_stage(module, stage)
+        if stage == "bufferized":
+            arena = ir.IntegerAttr(main_of(module).attributes["grad.arena_bytes"]).value
+    return _gradopt.Executable(_gradopt.compile_module(module), args, results, arena)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Loops and branches on tensors, from text to machine code: values, and where they lie."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from loop_programs import Generator, inputs
+from mlir_program import compile_mlir, lower
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_programs(seed: int) -> None:
+    text, run = Generator(seed).program(steps=8)
+    arguments = inputs(seed)
+    for actual, expected in zip(compile_mlir(text)(*arguments), run(*arguments), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9, err_msg=text)
+
+
+RECURRENCE = """
+func.func @main(%x: tensor<f64>, %n: tensor<i64>) -> (tensor<f64>, tensor<i64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %word = tensor.extract %n[] : tensor<i64>
+  %last = arith.index_cast %word : i64 to index
+  %half = grad.constant dense<0.5> : tensor<f64>
+  %two = grad.constant dense<2> : tensor<i64>
+  %zero = grad.constant dense<0> : tensor<i64>
+  %r:2 = scf.for %i = %c0 to %last step %c1 iter_args(%s = %x, %k = %zero) -> (tensor<f64>, tensor<i64>) {
+    %a = grad.multiply %s, %half : tensor<f64>
+    %b = grad.add %a, %x : tensor<f64>
+    %l = grad.add %k, %two : tensor<i64>
+    scf.yield %b, %l : tensor<f64>, tensor<i64>
+  }
+  return %r#0, %r#1 : tensor<f64>, tensor<i64>
+}"""
+
+
+def test_scalars_stay_in_registers() -> None:
+    """The loop of a recurrence neither reads nor writes memory."""
+    loop = str(lower(RECURRENCE, "bufferized")).split("scf.for")[1].split("scf.yield")[0]
+    assert "memref" not in loop
+    assert "arith.mulf" in loop
+    for n in (0, 1, 7):
+        s, k = 3.0, 0
+        for _ in range(n):
+            s, k = s * 0.5 + 3.0, k + 2
+        assert compile_mlir(RECURRENCE)(np.float64(3.0), np.int64(n)) == (s, k)
+
+
+# A loop with a counter %row; %s is what one step does to the carried matrix %h.
+MATRIX_LOOP = """
+func.func @main(%x: tensor<6x5xf64>, %w: tensor<6x6xf64>) -> tensor<6x5xf64> {{
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n = arith.constant {trips} : index
+  %zero = grad.constant dense<0> : tensor<i64>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%h = %x) -> (tensor<6x5xf64>) {{
+    %word = arith.index_cast %i : index to i64
+    %row = tensor.from_elements %word : tensor<i64>
+    {body}
+    scf.yield %s : tensor<6x5xf64>
+  }}
+  return %r : tensor<6x5xf64>
+}}"""
+
+Step = Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
+
+
+def check_matrix_loop(body: str, step: Step, copies: int, buffers: int) -> None:
+    """Compares with `step(h, i, x, w)`; counts the copies and temporaries of the loop."""
+    bufferized = str(lower(MATRIX_LOOP.format(trips=4, body=body), "bufferized"))
+    loop = bufferized.split("scf.for")[1].split("\n    }\n")[0]
+    assert loop.count("memref.copy") == copies, loop
+    assert loop.count("memref.view") == buffers, loop
+    x, w = RNG.normal(size=(6, 5)), RNG.normal(size=(6, 6)) / 6
+    for trips in (0, 1, 2, 5):
+        expected = x
+        for i in range(trips):
+            expected = step(expected.copy(), i, x, w)
+        (actual,) = compile_mlir(MATRIX_LOOP.format(trips=trips, body=body))(x, w)
+        np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_elementwise_carry_is_in_place() -> None:
+    body = """%a = grad.tanh %h : tensor<6x5xf64>
+    %s = grad.add %a, %x : tensor<6x5xf64>"""
+    check_matrix_loop(body, lambda h, i, x, w: np.tanh(h) + x, copies=0, buffers=0)
+
+
+def test_product_needs_one_buffer() -> None:
+    body = """%a = grad.dot_general %w, %h, batch = [] x [], contract = [1] x [0] : tensor<6x6xf64>, tensor<6x5xf64> -> tensor<6x5xf64>
+    %s = grad.tanh %a : tensor<6x5xf64>"""
+    check_matrix_loop(body, lambda h, i, x, w: np.tanh(w @ h), copies=0, buffers=1)
+
+
+def test_row_update_is_in_place() -> None:
+    body = """%a = grad.dynamic_slice %h[%row, %zero], sizes = [1, 5] : tensor<6x5xf64> -> tensor<1x5xf64>
+    %b = grad.tanh %a : tensor<1x5xf64>
+    %s = grad.dynamic_update_slice %h, %b[%row, %zero] : tensor<6x5xf64>, tensor<1x5xf64>"""
+
+    def step(h: np.ndarray, i: int, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        h[i] = np.tanh(h[i])
+        return h
+
+    check_matrix_loop(body, step, copies=0, buffers=0)
+
+
+def test_stencil_is_copied_once() -> None:
+    body = """%a = grad.slice %h, offsets = [0, 0], sizes = [4, 5], strides = [1, 1] : tensor<6x5xf64> -> tensor<4x5xf64>
+    %b = grad.slice %h, offsets = [2, 0], sizes = [4, 5], strides = [1, 1] : tensor<6x5xf64> -> tensor<4x5xf64>
+    %c = grad.subtract %a, %b : tensor<4x5xf64>
+    %s = grad.update_slice %h, %c, offsets = [1, 0], strides = [1, 1] : tensor<6x5xf64>, tensor<4x5xf64>"""
+
+    def step(h: np.ndarray, i: int, x: np.ndarray, w: np.ndarray) -> np.ndarray:
+        h[1:5] = h[0:4] - h[2:6]
+        return h
+
+    check_matrix_loop(body, step, copies=1, buffers=1)
+
+
+def test_branch_in_a_loop_is_in_place() -> None:
+    body = """%k = arith.constant 2 : i64
+    %p = arith.cmpi slt, %word, %k : i64
+    %s = scf.if %p -> (tensor<6x5xf64>) {
+      %a = grad.sin %h : tensor<6x5xf64>
+      scf.yield %a : tensor<6x5xf64>
+    } else {
+      scf.yield %h : tensor<6x5xf64>
+    }"""
+    check_matrix_loop(body, lambda h, i, x, w: np.sin(h) if i < 2 else h, copies=0, buffers=0)
+
+
+def test_invariants_are_computed_once() -> None:
+    """What does not depend on the loop is not fused into it."""
+    body = "%s = grad.add %h, %e : tensor<6x5xf64>"
+    text = MATRIX_LOOP.format(trips=3, body=body)
+    text = text.replace("%zero =", "%e = grad.exp %x : tensor<6x5xf64>\n  %zero =")
+    loop = str(lower(text, "bufferized")).split("scf.for")[1]
+    assert "math.exp" not in loop
+    x = RNG.normal(size=(6, 5))
+    (actual,) = compile_mlir(text)(x, np.zeros((6, 6)))
+    np.testing.assert_allclose(actual, x + 3 * np.exp(x), rtol=1e-12)
