@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench lint format docs clean
+.PHONY: help demo test fuzz build bench lint format docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,13 @@ demo: build ## Train a network on handwritten digits (ARGS="--show adjoint" prin
 
 test: build ## All tests: lit, then pytest (ARGS go to pytest)
 	@$(PYTHON) tools/run_tests.py $(ARGS)
+
+fuzz: SEED := $(or $(SEED),$(shell date +%s))
+fuzz: EXAMPLES := $(or $(EXAMPLES),1000)
+fuzz: build ## The random tests with a new seed and more examples (SEED=1 EXAMPLES=1000)
+	@echo "SEED=$(SEED) EXAMPLES=$(EXAMPLES)"
+	@GRADOPT_TEST_SEED=$(SEED) GRADOPT_TEST_EXAMPLES=$(EXAMPLES) \
+		$(PYTHON) tools/run_tests.py -m random -n auto $(ARGS)
 
 build: ## Install everything and compile
 	@$(PYTHON3) tools/setup.py build

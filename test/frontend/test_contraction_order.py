@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -33,7 +34,7 @@ def product_sizes(lowered: Any) -> list[int]:
     return [math.prod(int(n) for n in shape.split("x") if n) for shape in types]
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(st.data())
 def test_random_sums_are_numpys(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 5))
@@ -109,7 +110,7 @@ def cost_of(sizes: Sequence[int], order: Sequence[int]) -> int:
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=6))
 def test_chains_are_multiplied_in_the_cheapest_order(sizes: list[int]) -> None:
     arrays = values(*itertools.pairwise(sizes))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -93,7 +94,7 @@ def test_advanced(index: Any) -> None:
     check(index)
 
 
-@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@by_hypothesis()
 @given(st.data())
 def test_any_index(data: st.DataObject) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4))

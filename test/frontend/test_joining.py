@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -38,7 +39,7 @@ def assert_as_numpy(f: Callable[..., Any], *args: Any) -> None:
     np.testing.assert_array_equal(actual, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(
     st.sampled_from(WITH_CASTING),
     st.tuples(st.sampled_from(DTYPES), st.sampled_from(DTYPES)),
@@ -63,7 +64,7 @@ def test_casting_and_dtype(
         assert_as_numpy(lambda x: join([x, y], **keywords), x)
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(st.sampled_from(WITHOUT), st.sampled_from(DTYPES), st.sampled_from(DTYPES))
 def test_promotion(join: Callable[..., Any], left: str, right: str) -> None:
     x, y = np.arange(6).reshape(2, 3).astype(left), np.ones((2, 3), right)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -138,13 +139,6 @@ class Program:
 programs = st.builds(Program, st.integers(0, 2**32), st.integers(3, 12))
 
 
-SETTINGS = settings(
-    max_examples=40,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
 # Of rounding errors, relative to the largest element.
 TOLERANCE = {np.float64: 1e-13, np.float32: 1e-5}
 
@@ -153,7 +147,7 @@ def _largest(arrays: Sequence[Any]) -> float:
     return max(float(np.max(np.abs(a), initial=0)) for a in arrays)
 
 
-@SETTINGS
+@by_hypothesis()
 @given(programs)
 def test_values(program: Program) -> None:
     compiled = go.compile(program)
@@ -168,7 +162,7 @@ def test_values(program: Program) -> None:
             np.testing.assert_allclose(a, e, rtol=0, atol=tolerance * (1 + _largest([e])))
 
 
-@SETTINGS
+@by_hypothesis()
 @given(programs)
 def test_derivatives(program: Program) -> None:
     """In double precision as differences say, in single precision as double precision says."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -123,13 +124,13 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(VALUES, VALUES)
 def test_keys_are_as_fine_as_repr(a: Any, b: Any) -> None:
     assert (static_key(a) == static_key(b)) == (repr(a) == repr(b))
 
 
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(st.lists(VALUES, min_size=1, max_size=6))
 def test_each_call_runs_its_own_code(values: list[Any]) -> None:
     """As static argument, dict key, data of a pytree: what is traced is what the call gave."""

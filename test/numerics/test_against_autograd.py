@@ -10,6 +10,7 @@ from typing import Any
 import autograd
 import autograd.numpy as peer_numpy
 import numpy as np
+from budget import generator
 
 import gradopt as go
 
@@ -52,7 +53,7 @@ def compare(got: Any, want: Any) -> None:
 
 
 def test_network() -> None:
-    rng = np.random.default_rng(7)
+    rng = generator(7)
     x, y = rng.normal(size=(20, 8)), np.eye(5)[rng.integers(0, 5, 20)]
     weights = [
         (rng.normal(size=(8, 12)), rng.normal(size=12)),
@@ -64,7 +65,7 @@ def test_network() -> None:
 
 
 def test_logistic_regression() -> None:
-    rng = np.random.default_rng(8)
+    rng = generator(8)
     w, x, y = rng.normal(size=10), rng.normal(size=(50, 10)), rng.integers(0, 2, 50) * 1.0
     peer = with_peer(logistic_regression)
     compare(go.compile_grad(logistic_regression)(w, x, y), autograd.grad(peer)(w, x, y))
@@ -78,7 +79,7 @@ def test_logistic_regression() -> None:
 
 
 def test_mixture() -> None:
-    rng = np.random.default_rng(9)
+    rng = generator(9)
     means, logs, x = (
         rng.normal(size=(3, 2)),
         0.1 * rng.normal(size=(3, 2)),

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import by_hypothesis, generator
 from harness import define, tensor
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mlir import ir
 
@@ -98,7 +99,7 @@ def compile_contraction(
 
 
 def check(case: Contraction, dtype: Any, options: str) -> str:
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     stored = rng.integers(-5, 6, case.shape(case.stored)).astype(dtype)
     rhs = rng.integers(-5, 6, case.shape(case.rhs)).astype(dtype)
     run, text = compile_contraction(case, dtype, options)
@@ -109,7 +110,7 @@ def check(case: Contraction, dtype: Any, options: str) -> str:
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
 @pytest.mark.parametrize("options", ["blas-threshold=1", "blas-threshold=1000000000"])
-@settings(deadline=None, max_examples=40)
+@by_hypothesis()
 @given(case=contractions())
 def test_any_layout(case: Contraction, dtype: str, options: str) -> None:
     check(case, dtype, options)

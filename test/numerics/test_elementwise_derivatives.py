@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from budget import budget, generator
 from differences import Array, partial
 from harness import Derivatives, Point, compile_main, define
 from mlir import ir
@@ -14,8 +15,9 @@ from ops import ELEMENTWISE, Elementwise
 
 from gradopt.dialects import grad
 
+pytestmark = pytest.mark.random
 DIFFERENTIABLE = [op for op, row in ELEMENTWISE.items() if row.order]
-POINTS = 40
+POINTS = budget(40)
 # Relative to the derivative and the value. Extended precision adds 1e-14 to the first and
 # 1e-12 to the second derivative (see differences.py).
 TOLERANCE = {"f8": (1e-12, 1e-11), "f4": (2e-5, 0.0)}
@@ -23,7 +25,7 @@ TOLERANCE = {"f8": (1e-12, 1e-11), "f4": (2e-5, 0.0)}
 
 def sample(row: Elementwise, dtype: str) -> tuple[list[Array], list[Array]]:
     """Points in the row's boxes, and for each operand the distance to the end of its interval."""
-    rng = np.random.default_rng(2)
+    rng = generator(2)
     columns: list[list[Array]] = [[] for _ in row.boxes[0]]
     margins: list[list[Array]] = [[] for _ in row.boxes[0]]
     for box in row.boxes:
@@ -36,9 +38,7 @@ def sample(row: Elementwise, dtype: str) -> tuple[list[Array], list[Array]]:
 
 
 def conditions(row: Elementwise, size: int) -> list[Array]:
-    return [
-        np.random.default_rng(3).integers(0, 2, size).astype(bool) for _ in range(row.conditions)
-    ]
+    return [generator(3).integers(0, 2, size).astype(bool) for _ in range(row.conditions)]
 
 
 def check(name: str, got: Array, want: Array, scale: Array, tolerance: float) -> None:
@@ -66,7 +66,7 @@ def test_derivatives_are_limits_of_differences(op: str, dtype: str) -> None:
     slopes = [partial(f, i, steps[i]) for i in range(n)]
     gradient = [slope(*wide) for slope in slopes]
 
-    rng = np.random.default_rng(4)
+    rng = generator(4)
     t, u = ([rng.uniform(-1, 1, a.size).astype(dtype) for a in points] for _ in range(2))
     c = rng.uniform(0.5, 2, points[0].size).astype(dtype)
     run = Derivatives(

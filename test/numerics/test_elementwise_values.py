@@ -12,18 +12,20 @@ import itertools
 
 import numpy as np
 import pytest
+from budget import budget, generator
 from harness import Array, compile_main, constant
 from ops import ELEMENTWISE, Elementwise
 from ulp import WIDER, distance, samples, special_values
 
 from gradopt.dialects import grad
 
-COUNT = 2000
+pytestmark = pytest.mark.random
+COUNT = budget(2000)
 
 
 def operands(row: Elementwise, dtype: str) -> list[Array]:
     """Random points, then all combinations of special values."""
-    rng = np.random.default_rng(1)
+    rng = generator(1)
     kinds = ["?"] * row.conditions + [dtype] * (row.arity - row.conditions)
     random = [samples(kind, tuple(row.ranges), COUNT, rng) for kind in kinds]
     if len(kinds) > 1:

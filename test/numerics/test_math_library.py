@@ -16,7 +16,9 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
+from budget import budget, generator
 
+pytestmark = pytest.mark.random
 MAX_ULP = 4.0
 TYPES = {"f32": np.float32, "f64": np.float64}
 CTYPES = {"f32": ctypes.c_float, "f64": ctypes.c_double}
@@ -153,7 +155,7 @@ def report(name, suffix, errors, *arguments):
 @pytest.mark.parametrize("name", UNARY)
 def test_unary_function_is_accurate(call, name, suffix):
     slow = name in MPMATH_ONLY and suffix == "f64"
-    x = samples(TYPES[suffix], RANGES[name], 700 if slow else 30000, np.random.default_rng(1))
+    x = samples(TYPES[suffix], RANGES[name], budget(700 if slow else 30000), generator(1))
     errors = ulps(call(name, suffix, x), exact_unary(name, x))
     report(name, suffix, errors, x)
 
@@ -161,7 +163,7 @@ def test_unary_function_is_accurate(call, name, suffix):
 @pytest.mark.parametrize("suffix", TYPES)
 @pytest.mark.parametrize("name", BINARY)
 def test_binary_function_is_accurate(call, name, suffix):
-    rng = np.random.default_rng(2)
+    rng = generator(2)
     dtype = TYPES[suffix]
     pairs = [(rng.uniform(0, 10, 30000), rng.uniform(-20, 20, 30000))]
     pairs.append((rng.uniform(-3, 3, 30000), rng.integers(-40, 40, 30000)))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import generator
 from differences import Array, directional
 
 import gradopt as go
@@ -139,7 +140,7 @@ def sample(shapes: Sequence[tuple[int, ...]], low: float, rng: np.random.Generat
 @pytest.mark.parametrize("name", FORMS)
 def test_value_and_derivatives(name: str) -> None:
     f, shapes = FORMS[name]
-    rng = np.random.default_rng(6)
+    rng = generator(6)
     x, t, u = sample(shapes, 0.4, rng), sample(shapes, 0.1, rng), sample(shapes, 0.1, rng)
     y = np.asarray(f(*x))
     c = rng.uniform(-1, 1, y.shape)

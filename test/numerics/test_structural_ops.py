@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import budget, generator
 from differences import Array, Function, directional
 from harness import Build, Derivatives, Point, compile_main, constant, scalar_type
 from structural_ops import STRUCTURAL, Case, Structural
@@ -16,13 +17,14 @@ from structural_ops import STRUCTURAL, Case, Structural
 from gradopt import _gradopt
 from gradopt.dialects import grad
 
+pytestmark = pytest.mark.random
 # The error of a difference in extended precision, and of arithmetic in the type.
 TOLERANCE = {"f8": 1e-12, "f4": 1e-5}
 
 
 def operands(case: Case, dtype: str, seed: int = 5) -> list[Array]:
     """The case's arrays, with random ones for its shapes."""
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
 
     def sample(shape: tuple[int, ...]) -> Array:
         kind = np.dtype(dtype).kind
@@ -139,8 +141,8 @@ def test_derivatives_are_limits_of_differences(case: Case, dtype: str) -> None:
             full[i] = value
         return (case.smooth or case.reference)(*full)
 
-    for seed in range(2):
-        rng = np.random.default_rng(seed)
+    for seed in range(budget(2)):
+        rng = generator(seed)
         t, u = ([rng.uniform(-1, 1, a.shape).astype(a.dtype) for a in floats] for _ in range(2))
         c = rng.uniform(-1, 1, run.result[0]).astype(run.result[1])
         at = run(x, t, c, u)

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 from mlir import ir
 
@@ -201,7 +202,7 @@ def run(text: str, arguments: Sequence[Array], results: Sequence[Array]) -> tupl
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(max_examples=60, deadline=None)
+@by_hypothesis(60)
 @given(st.lists(st.integers(0, 1 << 16), min_size=30, max_size=160))
 def test_random_programs(choices: list[int]) -> None:
     program = Program(itertools.chain(choices))

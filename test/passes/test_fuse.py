@@ -11,7 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis, by_seed, generator
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -64,7 +65,7 @@ def fits(a: tuple[int, ...], b: tuple[int, ...], limit: int) -> bool:
 
 
 def check(choices: Sequence[int], shapes: Sequence[tuple[int, ...]] = SHAPES) -> None:
-    rng = np.random.default_rng(len(choices))
+    rng = generator(len(choices))
     inputs = [rng.uniform(-1.0, 1.0, shape) for shape in shapes]
     expected = graph(choices, inputs)
     actual = go.compile(lambda *arrays: graph(choices, arrays))(*inputs)
@@ -72,20 +73,20 @@ def check(choices: Sequence[int], shapes: Sequence[tuple[int, ...]] = SHAPES) ->
         np.testing.assert_allclose(a, e, rtol=1e-9, atol=1e-11)
 
 
+@by_hypothesis()
 @given(st.lists(st.integers(0, 2519), min_size=4, max_size=80))
-@settings(max_examples=40, deadline=None)
 def test_random_graphs(choices: list[int]) -> None:
     check(choices)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@by_seed(6)
 def test_large_graphs(seed: int) -> None:
-    check(np.random.default_rng(seed).integers(0, 2520, 200).tolist())
+    check(generator(seed).integers(0, 2520, 200).tolist())
 
 
-@pytest.mark.parametrize("seed", range(12))
+@by_seed(12)
 def test_large_arrays(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     check(rng.integers(0, 2520, rng.integers(20, 120)).tolist(), LARGE_SHAPES)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import memref_programs as programs
 import numpy as np
-import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis, by_seed, generator
+from hypothesis import given
 from hypothesis import strategies as st
 
 BUILD = os.environ.get("GRADOPT_BUILD_DIR")
@@ -31,7 +31,7 @@ def plan(text: str, options: str = "") -> tuple[str, list[tuple[int, ...]]]:
 
 def buffers(arena_bytes: int = 0) -> list[np.ndarray]:
     """Arguments with data; results and arena with garbage."""
-    rng = np.random.default_rng(0)
+    rng = generator(0)
     values = [rng.uniform(0.5, 1.0, shape) for shape in programs.ARGUMENTS]
     values += [np.full(shape, np.nan) for shape in programs.RESULTS]
     return [*values, np.full(arena_bytes, 0xFF, np.uint8)]
@@ -69,20 +69,20 @@ def check(text: str, alignment: int, in_place: bool) -> None:
         np.testing.assert_array_equal(actual[i], expected[i], err_msg=planned)
 
 
+@by_hypothesis(80)
 @given(
     choices=st.lists(st.integers(0, 60), min_size=10, max_size=120),
     steps=st.integers(1, 14),
     alignment=st.sampled_from([8, 64]),
     in_place=st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
 def test_random_programs(choices: list[int], steps: int, alignment: int, in_place: bool) -> None:
     text = programs.Generator(iter(choices)).program("main", steps)
     check(text, alignment, in_place)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@by_seed(4)
 def test_long_programs(seed: int) -> None:
-    choices = np.random.default_rng(seed).integers(0, 1000, 2000)
+    choices = generator(seed).integers(0, 1000, 2000)
     text = programs.Generator(iter(choices.tolist())).program("main", 100)
     check(text, alignment=64, in_place=True)
