@@ -77,12 +77,14 @@ static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
   return true;
 }
 
-/// What the destination of `insertion` was before `user`, before others inserted
-/// elsewhere; none if it is there already, or too far away.
+/// What the destination of `insertion` was before `user`, before others
+/// inserted elsewhere; none if it is there already, or too far away.
 static Value findDestinationBefore(tensor::InsertSliceOp insertion,
                                    Operation *user) {
   constexpr unsigned kMaxInsertions = 64;
-  auto isSame = [](Value, Value) { return true; }; // One is made from the other.
+  auto isSame = [](Value, Value) {
+    return true;
+  }; // One is made from the other.
   auto isLate = [&](Value value) {
     Operation *def = value.getDefiningOp();
     return def && def->getBlock() == user->getBlock() &&
@@ -141,8 +143,8 @@ static LogicalResult computeInDestinations(ModuleOp module) {
                           tensor::EmptyOp empty, Operation *) -> Value {
     auto write =
         dyn_cast<bufferization::MaterializeInDestinationOp>(*insertion);
-    auto buffer = write ? dyn_cast<BlockArgument>(write.getDest())
-                        : BlockArgument();
+    auto buffer =
+        write ? dyn_cast<BlockArgument>(write.getDest()) : BlockArgument();
     if (!buffer || !isa<func::FuncOp>(buffer.getOwner()->getParentOp()))
       return {};
     OpBuilder::InsertionGuard guard(rewriter);

@@ -86,9 +86,9 @@ func.func @products_and_indexing(%a: tensor<7x2x3xf64>, %c: tensor<7x3x4xf64>, %
   // CHECK: grad.gather %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
   %1 = grad.gather %a, %i : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
   // CHECK: grad.scatter %{{.*}}, %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
-  %3 = grad.scatter %a, %i, %u : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
+  %4 = grad.scatter %a, %i, %u : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
   // CHECK: grad.scatter %{{.*}}, %{{.*}}, %{{.*}} unique : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
-  %4 = grad.scatter %a, %i, %u unique : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
+  %5 = grad.scatter %a, %i, %u unique : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
   // CHECK: grad.scatter_add %{{.*}}, %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
   %2 = grad.scatter_add %a, %i, %u : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>
   return

@@ -70,9 +70,9 @@ def test_a_module_is_not_changed_by_code_generation():
 def test_warnings_reach_python():
     """As errors in all tests: what the compiler makes has to be free of them."""
     text = modules.add_multiply(4).replace("%buffers: !llvm.ptr", "%buffers: !llvm.ptr {grad.x}", 1)
-    with pytest.warns(_gradopt.CompilationWarning, match="grad.x"):
+    with pytest.warns(_gradopt.CompilationWarning, match=r"grad\.x"):
         _gradopt.compile_module(modules.parse(text))
-    with pytest.raises(_gradopt.CompilationWarning, match="grad.x"):
+    with pytest.raises(_gradopt.CompilationWarning, match=r"grad\.x"):
         _gradopt.compile_module(modules.parse(text))
 
 

@@ -118,15 +118,6 @@ def fix(x: Any) -> Value:
     return UFUNCS[np.trunc](x)
 
 
-def root_of_sum(total: Value, order: Any = 2) -> Value:
-    """A norm from its sum of powers; of all zeros, where it has a corner, the derivative is 0."""
-    zero = scalar(0, total.dtype)
-    null = emit(grad.equal, total, prims.broadcast_to(zero, total.shape))
-    safe = prims.select(null, scalar(1, total.dtype), total)
-    root = emit(grad.sqrt, safe) if order == 2 else UFUNCS[np.power](safe, 1.0 / order)
-    return prims.select(null, zero, root)
-
-
 @implements(np.sinc)
 def sinc(x: Any) -> Value:
     """`numpy.sinc`; the derivatives at 0 are those of 1 - (pi x)^2 / 6."""

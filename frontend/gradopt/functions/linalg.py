@@ -14,8 +14,7 @@ from gradopt.base.dtypes import FLOAT64
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
-from gradopt.functions.elementwise import root_of_sum
-from gradopt.functions.reductions import max_, min_, sum_
+from gradopt.functions.reductions import max_, min_, root_of_sum, sum_
 from gradopt.functions.shapes import squeeze
 from gradopt.ir import prims
 from gradopt.ir.values import Value, emit

@@ -23,7 +23,6 @@ from gradopt.base.dtypes import (
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError, UnsupportedError
-from gradopt.functions.elementwise import root_of_sum
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -173,6 +172,15 @@ def var(
         ddof = correction
     squares = _reduce("sum", emit(grad.square, x - traced(mean, x.dtype)), axes, keepdims)
     return _divide_by_count(squares, max(count - ddof, 0))
+
+
+def root_of_sum(total: Value, order: Any = 2) -> Value:
+    """A norm from its sum of powers; of all zeros, where it has a corner, the derivative is 0."""
+    zero = scalar(0, total.dtype)
+    null = emit(grad.equal, total, prims.broadcast_to(zero, total.shape))
+    safe = prims.select(null, scalar(1, total.dtype), total)
+    root = emit(grad.sqrt, safe) if order == 2 else UFUNCS[np.power](safe, 1.0 / order)
+    return prims.select(null, zero, root)
 
 
 @implements(np.std)
