@@ -86,9 +86,9 @@ static Value findDestinationBefore(tensor::InsertSliceOp insertion,
     return true;
   }; // One is made from the other.
   auto isLate = [&](Value value) {
+    Operation *place = value.getParentBlock()->findAncestorOpInBlock(*user);
     Operation *def = value.getDefiningOp();
-    return def && def->getBlock() == user->getBlock() &&
-           !def->isBeforeInBlock(user);
+    return !place || (def && !def->isBeforeInBlock(place));
   };
   Value destination = insertion.getDest();
   if (!insertion.getOffsets().empty() || !insertion.getSizes().empty() ||

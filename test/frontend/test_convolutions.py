@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
@@ -23,7 +24,7 @@ def numbers(size: int, dtype: str = "f8") -> Any:
     return (5 * RNG.normal(size=size)).astype(dtype)
 
 
-@settings(max_examples=150, deadline=None)
+@by_hypothesis(150)
 @given(
     st.sampled_from(FUNCTIONS),
     st.sampled_from(MODES),

@@ -145,7 +145,7 @@ def mixed_indices(draw: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(index)
 
 
-@settings(max_examples=150, deadline=None)
+@by_hypothesis(150)
 @given(st.data())
 def test_masks_among_other_indices(data: st.DataObject) -> None:
     shape = tuple(data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=4)))

@@ -5,13 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from budget import by_seed
 from loop_programs import Generator, inputs
 from mlir_program import compile_mlir, lower
 
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@by_seed(40)
 def test_random_programs(seed: int) -> None:
     text, run = Generator(seed).program(steps=8)
     arguments = inputs(seed)
