@@ -386,6 +386,49 @@ static void separateInits(RewriterBase &rewriter,
   }
 }
 
+/// Whether `reduced` is `type` without some dimensions of one element.
+static bool isWithoutUnitDims(RankedTensorType type, RankedTensorType reduced) {
+  return type != reduced &&
+         isRankReducedType(type, reduced) == SliceVerificationResult::Success;
+}
+
+namespace {
+
+/// collapse_shape(extract_slice(x)) => extract_slice(x) of lower rank. Not with
+/// strides: upstream cannot tell which dimensions such a view of memory lacks.
+struct DropUnitDimsOfRead : OpRewritePattern<tensor::CollapseShapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::CollapseShapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto slice = op.getSrc().getDefiningOp<tensor::ExtractSliceOp>();
+    if (!slice || !slice.hasUnitStride() ||
+        !isWithoutUnitDims(slice.getType(), op.getResultType()))
+      return failure();
+    rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
+        op, op.getResultType(), slice.getSource(), slice.getMixedOffsets(),
+        slice.getMixedSizes(), slice.getMixedStrides());
+    return success();
+  }
+};
+
+/// insert_slice(expand_shape(x)) => insert_slice(x) of lower rank, so that x
+/// can be computed where it is inserted.
+struct DropUnitDimsOfWrite : OpRewritePattern<tensor::InsertSliceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tensor::InsertSliceOp op,
+                                PatternRewriter &rewriter) const override {
+    auto expand = op.getSource().getDefiningOp<tensor::ExpandShapeOp>();
+    if (!expand || !op.hasUnitStride() ||
+        !isWithoutUnitDims(expand.getResultType(), expand.getSrcType()))
+      return failure();
+    rewriter.modifyOpInPlace(
+        op, [&] { op.getSourceMutable().assign(expand.getSrc()); });
+    return success();
+  }
+};
+
+} // namespace
+
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
@@ -409,7 +452,7 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     tensor::ExpandShapeOp::getCanonicalizationPatterns(set, context);
     linalg::FillOp::getCanonicalizationPatterns(set, context);
     tensor::populateFoldTensorEmptyPatterns(set);
-    tensor::populateReassociativeReshapeFoldingPatterns(set);
+    set.add<DropUnitDimsOfRead, DropUnitDimsOfWrite>(context);
     patterns = std::move(set);
     return success();
   }

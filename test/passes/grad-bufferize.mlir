@@ -144,3 +144,58 @@ func.func private @caller(%x: tensor<4xf64>) -> tensor<4xf64> {
   %0 = call @callee(%x) : (tensor<4xf64>) -> tensor<4xf64>
   return %0 : tensor<4xf64>
 }
+
+// -----
+
+// Several results of one operation, and insertions behind it: each is computed
+// in its part of the result, which exists from the beginning.
+#id = affine_map<(d0) -> (d0)>
+// CHECK-LABEL: func @parts_of_a_result
+// CHECK-SAME: %[[X:.*]]: memref<4xf64>, %[[OUT:.*]]: memref<2x4xf64>
+func.func @parts_of_a_result(%x: tensor<4xf64> {bufferization.writable = false}, %out: memref<2x4xf64> {grad.result}) {
+  // CHECK-NOT: memref.alloc
+  // CHECK-DAG: %[[ROW1:.*]] = memref.subview %[[OUT]][1, 0] [1, 4] [1, 1]
+  // CHECK-DAG: %[[ROW0:.*]] = memref.subview %[[OUT]][0, 0] [1, 4] [1, 1]
+  // CHECK: linalg.generic {{.*}} ins(%[[X]] : memref<4xf64>) outs(%[[ROW1]], %[[ROW0]] :
+  // CHECK-NOT: memref.alloc
+  // CHECK: return
+  %whole = tensor.empty() : tensor<2x4xf64>
+  %a = tensor.empty() : tensor<4xf64>
+  %b = tensor.empty() : tensor<4xf64>
+  %0:2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%x : tensor<4xf64>) outs(%a, %b : tensor<4xf64>, tensor<4xf64>) {
+  ^bb0(%e: f64, %o: f64, %p: f64):
+    %s = arith.addf %e, %e : f64
+    %m = arith.mulf %s, %e : f64
+    linalg.yield %s, %m : f64, f64
+  } -> (tensor<4xf64>, tensor<4xf64>)
+  %1 = tensor.insert_slice %0#0 into %whole[1, 0] [1, 4] [1, 1] : tensor<4xf64> into tensor<2x4xf64>
+  %2 = tensor.insert_slice %0#1 into %1[0, 0] [1, 4] [1, 1] : tensor<4xf64> into tensor<2x4xf64>
+  bufferization.materialize_in_destination %2 in restrict writable %out : (tensor<2x4xf64>, memref<2x4xf64>) -> ()
+  return
+}
+
+// -----
+
+// Slices that overlap: the second insertion is what counts, so the first result
+// cannot be computed where both lie, for it is read later.
+#id = affine_map<(d0) -> (d0)>
+// CHECK-LABEL: func @overlapping_parts
+func.func @overlapping_parts(%x: tensor<4xf64> {bufferization.writable = false}, %out: memref<6xf64> {grad.result}, %other: memref<4xf64> {grad.result}) {
+  // CHECK: memref.alloc
+  // CHECK: linalg.generic
+  // CHECK: return
+  %whole = tensor.empty() : tensor<6xf64>
+  %a = tensor.empty() : tensor<4xf64>
+  %b = tensor.empty() : tensor<4xf64>
+  %0:2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%x : tensor<4xf64>) outs(%a, %b : tensor<4xf64>, tensor<4xf64>) {
+  ^bb0(%e: f64, %o: f64, %p: f64):
+    %s = arith.addf %e, %e : f64
+    %m = arith.mulf %s, %e : f64
+    linalg.yield %s, %m : f64, f64
+  } -> (tensor<4xf64>, tensor<4xf64>)
+  %1 = tensor.insert_slice %0#0 into %whole[2] [4] [1] : tensor<4xf64> into tensor<6xf64>
+  %2 = tensor.insert_slice %0#1 into %1[0] [4] [1] : tensor<4xf64> into tensor<6xf64>
+  bufferization.materialize_in_destination %2 in restrict writable %out : (tensor<6xf64>, memref<6xf64>) -> ()
+  bufferization.materialize_in_destination %0#0 in restrict writable %other : (tensor<4xf64>, memref<4xf64>) -> ()
+  return
+}

@@ -402,3 +402,29 @@ func.func @correlation_stays(%x: tensor<99xf64>, %w: tensor<3xf64>) -> tensor<97
   } -> tensor<97xf64>
   return %y : tensor<97xf64>
 }
+
+// -----
+
+// Dimensions of one element are dropped by what reads and writes a slice, but
+// not if it has strides.
+// CHECK-LABEL: func @rows
+func.func @rows(%x: tensor<4x5xf64>, %y: tensor<8x5xf64>) -> (tensor<4x5xf64>, tensor<5xf64>) {
+  // CHECK: %[[ROW:.*]] = tensor.extract_slice %{{.*}}[1, 0] [1, 5] [1, 1] : tensor<4x5xf64> to tensor<5xf64>
+  // CHECK: %[[D:.*]] = linalg.generic {{.*}} ins(%[[ROW]]
+  // CHECK: tensor.insert_slice %[[D]] into %{{.*}}[2, 0] [1, 5] [1, 1] : tensor<5xf64> into tensor<4x5xf64>
+  // CHECK: tensor.extract_slice %{{.*}}[0, 0] [5, 1] [1, 3]
+  // CHECK: tensor.collapse_shape
+  %row = tensor.extract_slice %x[1, 0] [1, 5] [1, 1] : tensor<4x5xf64> to tensor<1x5xf64>
+  %r = tensor.collapse_shape %row [[0, 1]] : tensor<1x5xf64> into tensor<5xf64>
+  %e = tensor.empty() : tensor<5xf64>
+  %d = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]} ins(%r : tensor<5xf64>) outs(%e : tensor<5xf64>) {
+  ^bb0(%a: f64, %o: f64):
+    %s = arith.addf %a, %a : f64
+    linalg.yield %s : f64
+  } -> tensor<5xf64>
+  %u = tensor.expand_shape %d [[0, 1]] output_shape [1, 5] : tensor<5xf64> into tensor<1x5xf64>
+  %w = tensor.insert_slice %u into %x[2, 0] [1, 5] [1, 1] : tensor<1x5xf64> into tensor<4x5xf64>
+  %column = tensor.extract_slice %y[0, 0] [5, 1] [1, 3] : tensor<8x5xf64> to tensor<5x1xf64>
+  %c = tensor.collapse_shape %column [[0, 1]] : tensor<5x1xf64> into tensor<5xf64>
+  return %w, %c : tensor<4x5xf64>, tensor<5xf64>
+}
