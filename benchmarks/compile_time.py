@@ -217,7 +217,8 @@ def measure(case: str, n: int) -> dict[str, Any]:
     from mlir import ir
 
     from gradopt import _gradopt
-    from gradopt.compilation import lowered
+    from gradopt.compilation.compiler import Program, compile_program
+    from gradopt.compilation.lowered import load_blas
     from gradopt.ir import context
 
     text, seconds = CASES[case](n)
@@ -228,29 +229,20 @@ def measure(case: str, n: int) -> dict[str, Any]:
     main = next(f for f in functions if ir.StringAttr(f.attributes["sym_name"]).value == "main")
     function = ir.FunctionType(ir.TypeAttr(main.attributes["function_type"]).value)
 
-    def timed(name: str, run: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
-        result = run()
-        times[name] = time.perf_counter() - start
-        return result
-
-    for stage in _gradopt.stage_names():
-        timed(stage, lambda stage=stage: _gradopt.run_stage(module, stage))
-        if stage == "bufferized":
-            arena = lowered.arena_bytes(module)
-    code = _gradopt.compile_module(module, times)
-    lowered.load_blas()
+    done = compile_program(Program(text, case), "object")
+    times |= done.seconds
+    load_blas()
 
     def leaves(types: Any) -> list[Any]:
         return [context.shape_and_dtype(type_)[::-1] for type_ in types]
 
-    timed(
-        "load",
-        lambda: _gradopt.Executable(
-            code, leaves(function.inputs), leaves(function.results), arena, ()
-        ),
+    start = time.perf_counter()
+    _gradopt.Executable(
+        done.object_code, leaves(function.inputs), leaves(function.results), done.arena_bytes
     )
-    return {"ops": count, "arena": arena, "code": len(code), "times": times}
+    times["load"] = time.perf_counter() - start
+    sizes = {"arena": done.arena_bytes, "code": len(done.object_code)}
+    return {"ops": count, **sizes, "times": times}
 
 
 # -- In the main process --------------------------------------------------------------------

@@ -28,6 +28,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Linker/Linker.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -39,7 +40,6 @@
 #include "llvm/Transforms/IPO/AlwaysInliner.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
-#include <chrono>
 #include <utility>
 
 // Bitcode of the scalar math functions, compiled when this library was built.
@@ -78,6 +78,19 @@ struct DiagnosticForwarder final : llvm::DiagnosticHandler {
   std::string &errors;
 };
 
+/// Looks for cancellation before each optional pass of the code generator.
+struct CheckpointGate final : llvm::OptPassGate {
+  explicit CheckpointGate(llvm::function_ref<bool()> checkpoint)
+      : checkpoint(checkpoint) {}
+
+  bool isEnabled() const override { return true; }
+  bool shouldRunPass(llvm::StringRef, llvm::StringRef) const override {
+    return checkpoint();
+  }
+
+  llvm::function_ref<bool()> checkpoint;
+};
+
 unsigned widestVector(const llvm::StringMap<bool> &features) {
   auto has = [&](llvm::StringRef name) { return features.lookup(name); };
   if (has("avx512f"))
@@ -90,11 +103,11 @@ unsigned widestVector(const llvm::StringMap<bool> &features) {
 /// A module on its way from the LLVM dialect to machine code.
 class Compilation {
 public:
-  explicit Compilation(mlir::Operation *source, CodegenTimes *times = nullptr)
-      : source(source), times(times),
-        lastStep(std::chrono::steady_clock::now()) {
+  Compilation(mlir::Operation *source, const CodegenObserver &observer)
+      : source(source), observer(observer), gate(observer.checkpoint) {
     context.setDiagnosticHandler(
         std::make_unique<DiagnosticForwarder>(source->getLoc(), errors));
+    context.setOptPassGate(gate);
   }
 
   /// Everything up to and including the optimisation of the LLVM IR.
@@ -111,15 +124,6 @@ private:
   void setHostAttributes();
   void optimize();
 
-  /// Adds the time since the last step, or since the beginning, to `times`.
-  void finishStep(const char *name) {
-    auto now = std::chrono::steady_clock::now();
-    if (times)
-      times->emplace_back(
-          name, std::chrono::duration<double>(now - lastStep).count());
-    lastStep = now;
-  }
-
   /// Turns what the collector received since the last call into an error.
   llvm::Error takeErrors(const llvm::Twine &step) {
     if (errors.empty())
@@ -128,9 +132,9 @@ private:
   }
 
   mlir::Operation *source;
-  CodegenTimes *times;
-  std::chrono::steady_clock::time_point lastStep;
+  const CodegenObserver &observer;
   std::string errors;
+  CheckpointGate gate;
   llvm::LLVMContext context;
   std::unique_ptr<llvm::TargetMachine> machine;
   std::unique_ptr<llvm::Module> module;
@@ -154,6 +158,7 @@ llvm::Error Compilation::createTargetMachine() {
 }
 
 llvm::Error Compilation::prepare() {
+  observer.beginStep("translate");
   if (llvm::Error error = createTargetMachine())
     return error;
 
@@ -182,10 +187,8 @@ llvm::Error Compilation::prepare() {
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyModule(*module, &stream))
     return codegenError("invalid LLVM IR: " + message);
-  finishStep("translate");
 
   optimize();
-  finishStep("optimize");
   return takeErrors("optimisation failed");
 }
 
@@ -234,11 +237,16 @@ void Compilation::setHostAttributes() {
 }
 
 void Compilation::optimize() {
+  observer.beginStep("optimize");
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager callGraph;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(machine.get());
+  llvm::PassInstrumentationCallbacks callbacks;
+  callbacks.registerShouldRunOptionalPassCallback(
+      [&](llvm::StringRef, llvm::Any) { return gate.checkpoint(); });
+  llvm::PassBuilder builder(machine.get(), llvm::PipelineTuningOptions(),
+                            std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(callGraph);
   builder.registerFunctionAnalyses(functions);
@@ -255,12 +263,12 @@ void Compilation::optimize() {
 
 llvm::Error Compilation::emit(llvm::CodeGenFileType type,
                               llvm::raw_pwrite_stream &out) {
+  observer.beginStep("emit");
   llvm::legacy::PassManager passes;
   if (machine->addPassesToEmitFile(passes, out, /*DwoOut=*/nullptr, type,
                                    /*DisableVerify=*/true))
     return codegenError("the code generator cannot emit this kind of file");
   passes.run(*module);
-  finishStep("emit");
   return takeErrors("code generation failed");
 }
 
@@ -287,9 +295,9 @@ void registerCodegenTranslations(mlir::DialectRegistry &registry) {
   mlir::registerLLVMDialectTranslation(registry);
 }
 
-llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module,
-                                                      CodegenTimes *times) {
-  Compilation compilation(module, times);
+llvm::Expected<llvm::SmallVector<char, 0>>
+emitObject(mlir::Operation *module, const CodegenObserver &observer) {
+  Compilation compilation(module, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> object;
@@ -300,8 +308,9 @@ llvm::Expected<llvm::SmallVector<char, 0>> emitObject(mlir::Operation *module,
   return object;
 }
 
-llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module) {
-  Compilation compilation(module);
+llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
+                                       const CodegenObserver &observer) {
+  Compilation compilation(module, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   std::string text;
@@ -310,8 +319,9 @@ llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module) {
   return text;
 }
 
-llvm::Expected<std::string> emitAssembly(mlir::Operation *module) {
-  Compilation compilation(module);
+llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
+                                         const CodegenObserver &observer) {
+  Compilation compilation(module, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> text;

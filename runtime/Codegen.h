@@ -15,10 +15,10 @@
 #ifndef GRADOPT_RUNTIME_CODEGEN_H
 #define GRADOPT_RUNTIME_CODEGEN_H
 
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 #include <string>
-#include <utility>
 
 namespace mlir {
 class DialectRegistry;
@@ -46,19 +46,26 @@ struct HostTarget {
 /// Registers what translation to LLVM IR needs with `registry`.
 void registerCodegenTranslations(mlir::DialectRegistry &registry);
 
-/// The seconds that each step of code generation took.
-using CodegenTimes = llvm::SmallVector<std::pair<const char *, double>, 4>;
+/// What is told to whoever waits for the code.
+struct CodegenObserver {
+  /// Called often: whether to go on. If not, what is left is done as fast as
+  /// possible, and is worth nothing.
+  llvm::function_ref<bool()> checkpoint;
+  /// Called when a step begins: "translate", "optimize" or "emit".
+  llvm::function_ref<void(const char *)> beginStep;
+};
 
-/// Emits a position-independent relocatable object file for the host. Adds to
-/// `times` if it is given.
+/// Emits a position-independent relocatable object file for the host.
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitObject(mlir::Operation *module, CodegenTimes *times = nullptr);
+emitObject(mlir::Operation *module, const CodegenObserver &observer);
 
 /// The optimised LLVM IR, as text.
-llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module);
+llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
+                                       const CodegenObserver &observer);
 
 /// The optimised code in the host's assembly language.
-llvm::Expected<std::string> emitAssembly(mlir::Operation *module);
+llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
+                                         const CodegenObserver &observer);
 
 } // namespace mlir::grad
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Native core of gradopt: compiler driver, loaded executables and the call path.
 
-The compiler functions take `mlir.ir` objects of the upstream bindings. A module handed to
-them must not be used by another thread until the call returns (the GIL is released).
+The compiler takes programs as MLIR bytecode or text and shares no MLIR objects with Python.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -50,45 +49,78 @@ class ExecutionError(RuntimeError):
 
 # -- Compiler ------------------------------------------------------------------------------
 
-def register_dialects(context: ir.Context) -> None:
-    """Registers and loads the grad dialect and all the pipelines need into `context`.
+def load_dialects(context: ir.Context) -> None:
+    """Loads the dialects that traced programs are made of, and makes `context` single-threaded."""
 
-    Also makes the context single-threaded: modules are small and run_stage may be called from
-    several threads, each with its own context or at least its own module.
+class Compilation:
+    """A program that is compiled in a thread of its own, with a context of its own.
+
+    Dropping the object abandons the compilation, which then ends at its next step.
     """
 
-def stage_names() -> list[str]:
-    """Names accepted by `run_stage`, in pipeline order (without "grad", the input)."""
+    def __init__(
+        self,
+        program: bytes | str,
+        target: str,
+        *,
+        source: str = "grad",
+        fast_math: bool = False,
+        options: str = "",
+        locations: bool = False,
+    ) -> None:
+        """Starts the compilation.
 
-def run_stage(
-    module: ir.Module, stage: str, *, fast_math: bool = False, options: str = ""
-) -> list[Diagnostic]:
-    """Runs the passes that lead from the stage before `stage` to `stage`, in place.
+        Args:
+            program: MLIR as bytecode or text.
+            target: a stage: "grad", "adjoint", "simplified", "linalg", "bufferized" or "llvm";
+                or what is made of the last one: "llvm_ir", "assembly" or "object".
+            source: the stage that the program is in.
+            fast_math: floating-point arithmetic may be regrouped and contracted.
+            options: options of `--grad-to-cpu` in their textual form ("plan-remarks=1 ...").
+            locations: whether MLIR text has source locations.
 
-    `options` is textual pass-pipeline options of `--grad-to-cpu` ("fast-math=true ..."), for
-    what has no keyword here. Returns warnings and remarks.
+        Raises:
+            ValueError: no such stage or option.
+        """
 
-    Raises:
-        CompilationError: a pass failed; the module is then in an unspecified state.
-        ValueError: no such stage or option.
-    """
+    def wait(self, seconds: float) -> bool:
+        """Waits for at most so long, without the GIL; whether it is done."""
 
-def run_pipeline(module: ir.Module, pipeline: str) -> list[Diagnostic]:
-    """Runs a textual pipeline, e.g. `builtin.module(canonicalize,cse)`, in place."""
+    @property
+    def stage(self) -> str:
+        """What it is at: "grad" while the program is read, then the stage it is being brought to,
+        at last "translate", "optimize" and "emit" for LLVM."""
 
-def compile_module(module: ir.Module, times: dict[str, float] | None = None) -> bytes:
-    """Optimises a module of stage "llvm" and returns host object code (ELF).
+    # The rest raises CompilationError if it failed, and ValueError if it is not done.
 
-    Args:
-        module: the module.
-        times: receives the seconds that each step took.
-    """
+    @property
+    def text(self) -> str:
+        """MLIR, LLVM IR or assembly."""
 
-def llvm_ir(module: ir.Module) -> str:
-    """The optimised LLVM IR of a module of stage "llvm"."""
+    @property
+    def object_code(self) -> bytes:
+        """Host object code (ELF)."""
 
-def assembly(module: ir.Module) -> str:
-    """The host assembly of a module of stage "llvm"."""
+    @property
+    def arena_bytes(self) -> int:
+        """Bytes of temporaries; 0 if the stage "bufferized" was not passed."""
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Warnings and remarks."""
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """What each step took, by the names that `stage` gives them."""
+
+def programs_compiled() -> int:
+    """Programs that object code was generated for, in this process."""
+
+def kept_code_bytes() -> int:
+    """Bytes of the object code that is kept for programs that are traced anew."""
+
+def set_kept_code_limit(bytes: int) -> None:
+    """Keeps no more than so many bytes of object code."""
 
 def host_target() -> str:
     """Triple, CPU and vector width code is generated for."""

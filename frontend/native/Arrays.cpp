@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Arrays.h"
+#include "Gil.h"
 
 #include <atomic>
 #include <cstring>
@@ -205,9 +206,12 @@ static bool isNormalizedBool(const unsigned char *bytes, size_t size) {
 /// A private copy of an array that compiled code can read.
 static PyArrayObject *stage(PyArrayObject *array, const ArraySpec &spec) {
   Py_INCREF(spec.getDescr());
-  auto *copy = reinterpret_cast<PyArrayObject *>(PyArray_FromArray(
-      array, spec.getDescr(),
-      NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY | NPY_ARRAY_NOTSWAPPED));
+  // NumPy gives up the GIL to copy large arrays.
+  auto *copy = reinterpret_cast<PyArrayObject *>(callPython([&] {
+    return PyArray_FromArray(array, spec.getDescr(),
+                             NPY_ARRAY_CARRAY | NPY_ARRAY_ENSURECOPY |
+                                 NPY_ARRAY_NOTSWAPPED);
+  }));
   if (!copy)
     return nullptr;
   stagedCopies.fetch_add(1, std::memory_order_relaxed);

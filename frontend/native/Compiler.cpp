@@ -4,28 +4,23 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// MLIR objects arrive as objects of the upstream bindings, from which their
-// capsule is taken. The GIL is released while the compiler works.
+// Programs are traced with the upstream bindings, in a context of theirs, and
+// handed to the compiler as bytecode.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Compiler.h"
-#include "Diagnostics.h"
+#include "Compilation.h"
+#include "Gil.h"
 
 #include "dialect/GradDialect.h"
-#include "passes/Passes.h"
 #include "passes/Pipelines.h"
 #include "runtime/Codegen.h"
 
 #include "mlir-c/Bindings/Python/Interop.h"
 #include "mlir/CAPI/IR.h"
-#include "mlir/InitAllDialects.h"
-#include "mlir/InitAllExtensions.h"
-#include "mlir/InitAllPasses.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 
-#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -37,13 +32,6 @@ static nb::object getCapsule(nb::handle object) {
   return object.attr(MLIR_PYTHON_CAPI_PTR_ATTR);
 }
 
-static mlir::ModuleOp unwrapModule(nb::handle object) {
-  MlirModule module = mlirPythonCapsuleToModule(getCapsule(object).ptr());
-  if (mlirModuleIsNull(module))
-    throw nb::python_error();
-  return unwrap(module);
-}
-
 static mlir::MLIRContext *unwrapContext(nb::handle object) {
   MlirContext context = mlirPythonCapsuleToContext(getCapsule(object).ptr());
   if (mlirContextIsNull(context))
@@ -51,119 +39,60 @@ static mlir::MLIRContext *unwrapContext(nb::handle object) {
   return unwrap(context);
 }
 
-static void registerDialects(nb::handle object) {
+static void loadDialects(nb::handle object) {
   mlir::MLIRContext *context = unwrapContext(object);
-  mlir::DialectRegistry registry;
-  mlir::registerAllDialects(registry);
-  mlir::registerAllExtensions(registry);
-  mlir::grad::registerCodegenTranslations(registry);
-  registry.insert<mlir::grad::GradDialect>();
   context->disableMultithreading();
-  context->appendDialectRegistry(registry);
   context->loadDialect<mlir::grad::GradDialect, mlir::func::FuncDialect>();
 }
 
-/// Makes passes known by name, once and only where text names them.
-static void registerPassesOnce() {
-  [[maybe_unused]] static const bool registered = [] {
-    mlir::registerAllPasses();
-    mlir::grad::registerGradPasses();
-    mlir::grad::registerGradPipelines();
-    return true;
-  }();
-}
-
-/// Runs the passes that `build` puts into a pass manager.
-template <typename Build>
-static std::vector<Diagnostic>
-runPasses(nb::handle object, const std::string &name, const Build &build) {
-  mlir::ModuleOp module = unwrapModule(object);
-  DiagnosticCollector collector(module.getContext());
-  bool failed;
-  {
-    nb::gil_scoped_release release;
-    mlir::PassManager passes(module.getContext());
-    build(passes);
-    failed = mlir::failed(passes.run(module));
+/// The Python class `Compilation`.
+static Compilation *start(nb::object program, const std::string &target,
+                          const std::string &source, bool fastMath,
+                          const std::string &options, bool locations) {
+  CompilationRequest request;
+  if (nb::isinstance<nb::bytes>(program)) {
+    auto bytes = nb::borrow<nb::bytes>(program);
+    request.program.assign(bytes.c_str(), bytes.size());
+  } else if (!nb::try_cast(program, request.program)) {
+    throw nb::type_error("a program is bytes or a string");
   }
-  if (failed)
-    collector.raise("the passes of " + name + " failed");
-  return collector.take();
-}
-
-static std::vector<Diagnostic> runStage(nb::handle module,
-                                        const std::string &stage, bool fastMath,
-                                        const std::string &optionText) {
-  if (!llvm::is_contained(mlir::grad::getStageNames(), stage))
-    throw nb::value_error(("no such stage: " + stage).c_str());
-  mlir::grad::CpuOptions options;
-  options.fastMath = fastMath;
+  request.source = source;
+  request.target = target;
+  request.fastMath = fastMath;
+  request.options = options;
+  request.locations = locations;
   std::string message;
-  llvm::raw_string_ostream stream(message);
-  if (mlir::failed(options.parseFromString(optionText, stream)))
+  std::unique_ptr<Compilation> made =
+      Compilation::start(std::move(request), message);
+  if (!made)
     throw nb::value_error(message.c_str());
-  return runPasses(module, "stage " + stage, [&](mlir::OpPassManager &passes) {
-    mlir::grad::buildStagePipeline(passes, stage, options);
-  });
+  return made.release();
 }
 
-static std::vector<Diagnostic> runPipeline(nb::handle module,
-                                           const std::string &pipeline) {
-  registerPassesOnce();
-  std::string message;
-  llvm::raw_string_ostream stream(message);
-  auto parsed = mlir::parsePassPipeline(pipeline, stream);
-  if (mlir::failed(parsed))
-    throw nb::value_error(message.c_str());
-  if (parsed->getOpAnchorName() != mlir::OpPassManager::getAnyOpAnchorName() &&
-      parsed->getOpAnchorName() != mlir::ModuleOp::getOperationName())
-    throw nb::value_error("the pipeline must be anchored on builtin.module");
-  return runPasses(module, pipeline, [&](mlir::OpPassManager &passes) {
-    passes = std::move(*parsed);
-  });
+static bool wait(Compilation &self, double seconds) {
+  GilRelease release;
+  return self.wait(seconds);
 }
 
-/// Runs one of the functions of Codegen.h.
-template <typename Emit>
-static auto generate(nb::handle object, const Emit &emit) {
-  using Result = std::remove_reference_t<decltype(*emit(
-      std::declval<mlir::Operation *>()))>;
-  mlir::ModuleOp module = unwrapModule(object);
-  DiagnosticCollector collector(module.getContext());
-  std::optional<Result> result;
-  std::string message;
-  {
-    nb::gil_scoped_release release;
-    auto emitted = emit(module);
-    if (emitted)
-      result = std::move(*emitted);
-    else
-      message = llvm::toString(emitted.takeError());
-  }
-  if (!result)
-    collector.raise(message);
-  collector.warn();
-  return std::move(*result);
+static const CompilationResult &getResult(Compilation &self) {
+  if (!self.wait(0))
+    throw nb::value_error("the compilation is not done");
+  const CompilationResult &result = self.result();
+  if (!result.error.empty())
+    raiseCompilationError(result.diagnostics, result.error);
+  return result;
 }
 
-static nb::bytes compileModule(nb::handle module,
-                               const std::optional<nb::dict> &seconds) {
-  mlir::grad::CodegenTimes times;
-  auto object = generate(module, [&](mlir::Operation *source) {
-    return mlir::grad::emitObject(source, &times);
-  });
-  if (seconds)
-    for (auto [step, duration] : times)
-      (*seconds)[step] = duration;
-  return nb::bytes(object.data(), object.size());
+static nb::bytes objectCode(Compilation &self) {
+  const std::string &bytes = getResult(self).output;
+  return nb::bytes(bytes.data(), bytes.size());
 }
 
-static std::string llvmIR(nb::handle module) {
-  return generate(module, mlir::grad::emitLLVMIR);
-}
-
-static std::string assembly(nb::handle module) {
-  return generate(module, mlir::grad::emitAssembly);
+static nb::dict seconds(Compilation &self) {
+  nb::dict steps;
+  for (auto [name, seconds] : getResult(self).seconds)
+    steps[name] = seconds;
+  return steps;
 }
 
 static std::string hostTarget() {
@@ -181,22 +110,33 @@ static nb::list stageNames() {
 
 void bindCompiler(nb::module_ &module) {
   using nb::arg;
-  module.def("register_dialects", &registerDialects, arg("context"),
-             "Registers the grad dialect and all its pipelines need.");
+  module.def("load_dialects", &loadDialects, arg("context"),
+             "Loads the dialects that traced programs are made of.");
   module.def("stage_names", &stageNames,
              "Names of the stages in pipeline order.");
-  module.def("run_stage", &runStage, arg("module"), arg("stage"), nb::kw_only(),
-             arg("fast_math") = false, arg("options") = "",
-             "Runs the passes that lead to a stage, in place.");
-  module.def("run_pipeline", &runPipeline, arg("module"), arg("pipeline"),
-             "Runs a textual pass pipeline, in place.");
-  module.def("compile_module", &compileModule, arg("module"),
-             arg("times") = nb::none(),
-             "Host object code of a module of stage \"llvm\".");
-  module.def("llvm_ir", &llvmIR, arg("module"),
-             "Optimised LLVM IR of a module of stage \"llvm\".");
-  module.def("assembly", &assembly, arg("module"),
-             "Host assembly of a module of stage \"llvm\".");
+  nb::class_<Compilation>(module, "Compilation",
+                          "A program that is compiled in the background.")
+      .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
+           arg("source") = "grad", arg("fast_math") = false,
+           arg("options") = "", arg("locations") = false)
+      .def("wait", &wait, arg("seconds"),
+           "Waits for at most so long; whether it is done.")
+      .def_prop_ro("stage", &Compilation::stage)
+      .def_prop_ro("text",
+                   [](Compilation &self) { return getResult(self).output; })
+      .def_prop_ro("object_code", &objectCode)
+      .def_prop_ro("arena_bytes",
+                   [](Compilation &self) { return getResult(self).arenaBytes; })
+      .def_prop_ro(
+          "diagnostics",
+          [](Compilation &self) { return getResult(self).diagnostics; })
+      .def_prop_ro("seconds", &seconds);
+  module.def("programs_compiled", &programsCompiled,
+             "Programs that object code was generated for.");
+  module.def("kept_code_bytes", &keptCodeBytes,
+             "Bytes of the object code that is kept.");
+  module.def("set_kept_code_limit", &setKeptCodeLimit, arg("bytes"),
+             "Keeps no more than so many bytes of object code.");
   module.def("host_target", &hostTarget,
              "Triple, CPU and vector width code is generated for.");
 }

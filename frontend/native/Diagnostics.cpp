@@ -20,7 +20,6 @@ namespace nb = nanobind;
 namespace gradopt::native {
 
 static PyObject *compilationError = nullptr;
-static PyObject *compilationWarning = nullptr;
 
 /// The first position in a file that `location` mentions. In a call site, that
 /// is where the callee is.
@@ -73,24 +72,17 @@ DiagnosticCollector::DiagnosticCollector(mlir::MLIRContext *context)
         return mlir::success();
       }) {}
 
-void DiagnosticCollector::raise(const std::string &summary) {
+void raiseCompilationError(std::vector<Diagnostic> diagnostics,
+                           const std::string &summary) {
   auto error = llvm::find_if(diagnostics, [](const Diagnostic &diagnostic) {
     return diagnostic.severity == mlir::DiagnosticSeverity::Error;
   });
   bool found = error != diagnostics.end();
   nb::object exception = nb::handle(compilationError)(
       nb::str(found ? error->message.c_str() : summary.c_str()));
-  exception.attr("diagnostics") = nb::cast(take());
+  exception.attr("diagnostics") = nb::cast(std::move(diagnostics));
   PyErr_SetObject(compilationError, exception.ptr());
   throw nb::python_error();
-}
-
-void DiagnosticCollector::warn() {
-  for (const Diagnostic &diagnostic : diagnostics)
-    if (diagnostic.severity == mlir::DiagnosticSeverity::Warning &&
-        PyErr_WarnEx(compilationWarning, diagnostic.message.c_str(),
-                     /*stack_level=*/1) != 0)
-      throw nb::python_error();
 }
 
 static const char *severityName(mlir::DiagnosticSeverity severity) {
@@ -136,7 +128,7 @@ void bindDiagnostics(nb::module_ &module) {
   nb::handle type(compilationError);
   type.attr("diagnostics") = nb::make_tuple();
   module.attr("CompilationError") = type;
-  compilationWarning = PyErr_NewExceptionWithDoc(
+  PyObject *compilationWarning = PyErr_NewExceptionWithDoc(
       "gradopt._gradopt.CompilationWarning",
       "Translation or code generation warned of something in a program.",
       PyExc_RuntimeWarning, nullptr);

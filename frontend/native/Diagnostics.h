@@ -18,9 +18,10 @@ namespace gradopt::native {
 
 /// The Python class `Diagnostic`.
 struct Diagnostic {
+  Diagnostic() = default;
   explicit Diagnostic(mlir::Diagnostic &diagnostic);
 
-  mlir::DiagnosticSeverity severity;
+  mlir::DiagnosticSeverity severity = mlir::DiagnosticSeverity::Error;
   std::string message;
   /// Where the user wrote it; empty if the location has no file.
   std::string file;
@@ -30,26 +31,22 @@ struct Diagnostic {
   std::vector<Diagnostic> notes;
 };
 
-/// Collects what a context diagnoses on this thread during a scope.
+/// Collects what a context diagnoses during a scope.
 class DiagnosticCollector {
 public:
   explicit DiagnosticCollector(mlir::MLIRContext *context);
 
-  /// What was collected, to return to Python.
   std::vector<Diagnostic> take() { return std::move(diagnostics); }
-
-  /// Throws `CompilationError` with what was collected, led by `summary` if
-  /// there is no error among it. Needs the GIL.
-  [[noreturn]] void raise(const std::string &summary);
-
-  /// Makes a Python warning of each warning that was collected; throws if this
-  /// raises an exception. Needs the GIL.
-  void warn();
 
 private:
   std::vector<Diagnostic> diagnostics;
   mlir::ScopedDiagnosticHandler handler;
 };
+
+/// Throws `CompilationError` with `diagnostics`, led by `summary` if there is
+/// no error among them. Needs the GIL.
+[[noreturn]] void raiseCompilationError(std::vector<Diagnostic> diagnostics,
+                                        const std::string &summary);
 
 /// Adds `Diagnostic`, `CompilationError` and `CompilationWarning`.
 void bindDiagnostics(nanobind::module_ &module);

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Dispatcher.h"
+#include "Gil.h"
 #include "SpecializationTable.h"
 
 #include <cstddef>
@@ -92,8 +93,10 @@ nb::object Call::callMethod(PyObject *name) const {
     if (PyDict_SetItem(keywords.ptr(), PyTuple_GET_ITEM(keywordNames, i),
                        args[positional + i]) < 0)
       return nb::object();
-  return nb::steal(PyObject_CallMethodObjArgs(self, name, positionals.ptr(),
-                                              keywords.ptr(), nullptr));
+  return nb::steal(callPython([&] {
+    return PyObject_CallMethodObjArgs(self, name, positionals.ptr(),
+                                      keywords.ptr(), nullptr);
+  }));
 }
 
 PyObject *Call::run() {

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Executable.h"
+#include "Gil.h"
 
 #include <nanobind/stl/string.h>
 
@@ -111,7 +112,7 @@ bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
 
   gradopt_status status;
   if (releasesGil) {
-    nb::gil_scoped_release release;
+    GilRelease release;
     status = gradopt_call(module.get(), buffers.data(), arenaSlot);
   } else {
     status = gradopt_call(module.get(), buffers.data(), arenaSlot);

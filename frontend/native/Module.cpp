@@ -11,6 +11,8 @@
 #include "Executable.h"
 #include "Specialization.h"
 
+#include "runtime/BusySection.h"
+
 #include <nanobind/stl/string.h>
 
 namespace nb = nanobind;
@@ -46,6 +48,10 @@ NB_MODULE(_gradopt, module) {
   module.doc() = "Native core of gradopt: compiler, executables, call path.";
   if (PyArray_ImportNumPyAPI() < 0)
     throw nb::python_error();
+  // Threads that run until the process ends keep what they use.
+  nb::set_leak_warnings(false);
+  nb::module_::import_("atexit").attr("register")(
+      nb::cpp_function(&gradopt::runtime::stopSectionsAtExit));
   bindDiagnostics(module);
   bindCompiler(module);
   bindRuntime(module);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Signature.h"
+#include "Gil.h"
 
 #include <cstring>
 
@@ -127,7 +128,7 @@ static Py_hash_t hashConstant(PyObject *value) {
       hash = mix(hash, uint64_t(item));
     }
   } else {
-    return PyObject_Hash(value);
+    return callPython([&] { return PyObject_Hash(value); });
   }
   hash = mix(0, hash);
   return hash == uint64_t(-1) ? 0 : Py_hash_t(hash);
@@ -144,7 +145,8 @@ static int isSameConstant(PyObject *ours, PyObject *theirs) {
     return std::memcmp(&a, &b, sizeof(double)) == 0;
   }
   if (!isItems(ours))
-    return PyObject_RichCompareBool(ours, theirs, Py_EQ);
+    return callPython(
+        [&] { return PyObject_RichCompareBool(ours, theirs, Py_EQ); });
   Py_ssize_t size = PyTuple_GET_SIZE(ours);
   if (size != PyTuple_GET_SIZE(theirs))
     return 0;
@@ -170,7 +172,8 @@ static nb::object staticKey(PyObject *value) {
     if (!function)
       return nb::object();
   }
-  return nb::steal(PyObject_CallOneArg(function, value));
+  return nb::steal(
+      callPython([&] { return PyObject_CallOneArg(function, value); }));
 }
 
 /// Adds an object that is compared as it is.

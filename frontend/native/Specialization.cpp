@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Specialization.h"
+#include "Gil.h"
 
 namespace nb = nanobind;
 
@@ -79,8 +80,10 @@ Specialization::checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const {
   if (failed == 0)
     return makeResult(results.drop_back(2));
   if (failed > 0) {
-    nb::object returned = nb::steal(
-        PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value, nullptr));
+    nb::object returned = nb::steal(callPython([&] {
+      return PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value,
+                                          nullptr);
+    }));
     if (returned.is_valid())
       PyErr_SetString(PyExc_RuntimeError, "on_failure raised nothing");
   }
@@ -95,7 +98,8 @@ PyObject *Specialization::makeResult(llvm::ArrayRef<PyObject *> results) const {
     return nullptr;
   for (size_t i = 0; i < results.size(); ++i)
     PyList_SET_ITEM(list.ptr(), Py_ssize_t(i), Py_NewRef(results[i]));
-  return PyObject_CallOneArg(unflatten.ptr(), list.ptr());
+  return callPython(
+      [&] { return PyObject_CallOneArg(unflatten.ptr(), list.ptr()); });
 }
 
 int Specialization::traverse(visitproc visit, void *arg) const {

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import gc
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt.compilation import lowered as lowered_module
+from gradopt import _gradopt
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -289,13 +291,25 @@ def test_threads_compile_and_call() -> None:
     assert not wrong
 
 
-def test_equal_programs_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[Any] = []
-    native = lowered_module._gradopt.compile_module
-    monkeypatch.setattr(
-        lowered_module._gradopt, "compile_module", lambda m: compiled.append(m) or native(m)
-    )
-    monkeypatch.setattr(lowered_module, "_machine_codes", {})
+KEPT_CODE_LIMIT = 32 << 20
+
+
+@pytest.fixture
+def no_kept_code() -> Iterator[None]:
+    """Programs that were compiled before are compiled anew."""
+    _gradopt.set_kept_code_limit(0)
+    _gradopt.set_kept_code_limit(KEPT_CODE_LIMIT)
+    yield
+    _gradopt.set_kept_code_limit(KEPT_CODE_LIMIT)
+
+
+@pytest.mark.usefixtures("no_kept_code")
+def test_equal_programs_are_compiled_once() -> None:
+    before = _gradopt.programs_compiled()
+
+    def compiled() -> int:
+        return _gradopt.programs_compiled() - before
+
     table = np.arange(20.0)
     factor = 2.0
 
@@ -305,27 +319,53 @@ def test_equal_programs_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> No
     x = np.linspace(0, 1, 20)
     for _ in range(3):
         np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(2 * np.cos(x) * table * x))
-    assert len(compiled) == 1
+    assert compiled() == 1
     # What the function refers to is looked up anew: an array is an input of the program.
     table = np.ones(20) * np.arange(20.0) ** 2
     np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(2 * np.cos(x) * table * x))
-    assert len(compiled) == 1
+    assert compiled() == 1
     factor = 3.0
     np.testing.assert_allclose(go.jvp(f, (x,), (x,))[1], np.sum(3 * np.cos(x) * table * x))
-    assert len(compiled) == 2
+    assert compiled() == 2
     for _ in range(3):
         np.testing.assert_allclose(go.grad(lambda v: f(v))(x), 3 * np.cos(x) * table)
-    assert len(compiled) == 3
+    assert compiled() == 3
     go.compile(lambda v: f(v) + 1)(x)
     go.compile(lambda v: f(v) + 1, fast_math=True)(x)
-    assert len(compiled) == 5
-    monkeypatch.setattr(lowered_module, "_machine_codes", {})
-    monkeypatch.setattr(lowered_module, "_MACHINE_CODE_BYTES", 40_000)
+    assert compiled() == 5
+    sizes: list[int] = []
+    _gradopt.set_kept_code_limit(40_000)
     for n in range(1, 50):
         go.compile(lambda v: v + 1)(np.ones(n))
-    sizes = [len(code) for code, _ in lowered_module._machine_codes.values()]
-    assert 1 < len(sizes) < 49
-    assert sum(sizes) <= 40_000
+        sizes.append(_gradopt.kept_code_bytes())
+    assert compiled() == 54
+    assert max(sizes) <= 40_000
+    assert min(sizes[10:]) > 20_000
+    go.compile(lambda v: v + 1)(np.ones(49))
+    assert compiled() == 54
+    go.compile(lambda v: v + 1)(np.ones(1))
+    assert compiled() == 55
+
+
+@pytest.mark.usefixtures("no_kept_code")
+def test_threads_compile_an_equal_program_once() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(40):
+            x = np.sin(x) * np.arange(1.0, 4.0)
+        return x
+
+    before = _gradopt.programs_compiled()
+    together = threading.Barrier(4)
+
+    def work(_: int) -> Any:
+        compiled = go.compile(f)
+        together.wait(60)
+        return compiled(X)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        for got in executor.map(work, range(4)):
+            np.testing.assert_allclose(got, f(X))
+    assert _gradopt.programs_compiled() == before + 1
 
 
 def test_gradcheck_of_derivatives_traces_little() -> None:

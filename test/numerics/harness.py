@@ -17,9 +17,9 @@ from mlir import ir
 from mlir.dialects import func
 
 from gradopt import _gradopt
-from gradopt.compilation.lowered import arena_bytes
+from gradopt.compilation.compiler import Program, compile_program
 from gradopt.dialects import grad
-from gradopt.ir.context import context, element_type, lock, shape_and_dtype
+from gradopt.ir.context import context, element_type, shape_and_dtype
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., ir.Value]
@@ -82,19 +82,16 @@ def compile_main(
     inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]
 ) -> _gradopt.Executable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
-    with lock, context(), ir.Location.unknown():
+    with context(), ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
         results = [shape_and_dtype(kind) for kind in outputs]
-        module.operation.verify()
-        for stage in _gradopt.stage_names():
-            _gradopt.run_stage(module, stage)
-            if stage == "bufferized":
-                arena = arena_bytes(module)
-        code = _gradopt.compile_module(module)
+        program = Program(str(module), "main")
+    done = compile_program(program, "object")
     specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
-    return _gradopt.Executable(code, specs[0], [(dtype, shape) for shape, dtype in results], arena)
+    outputs = [(dtype, shape) for shape, dtype in results]
+    return _gradopt.Executable(done.object_code, specs[0], outputs, done.arena_bytes)
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ class Derivatives:
         floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind == "f"]
         self.wrt = list(floats if wrt is None else wrt)
         self._specs = [(np.shape(a), np.asarray(a).dtype) for a in operands]
-        with lock, context(), ir.Location.unknown():
+        with context(), ir.Location.unknown():
             self._result = self._result_spec()
         active = [self._specs[i] for i in self.wrt]
         inputs = [*self._specs, *active, *active, self._result]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from mlir import ir
 
 from gradopt import _gradopt
-from gradopt.compilation.lowered import arena_bytes
+from gradopt.compilation.compiler import Program, compile_program
 from gradopt.dialects import grad
-from gradopt.ir.context import context, lock
+from gradopt.ir.context import context
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,16 @@ def compile_contraction(
 ) -> tuple[_gradopt.Executable, str]:
     """The code and the module at the stage "bufferized"."""
     specs = [(case.shape(case.stored), dtype), (case.shape(case.rhs), dtype)]
-    arena, text = 0, ""
-    with lock, context(), ir.Location.unknown():
+    with context(), ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             define("main", [tensor(*spec) for spec in specs], case.build, public=True)
-        for stage in _gradopt.stage_names():
-            _gradopt.run_stage(module, stage, options=options)
-            if stage == "bufferized":
-                arena, text = arena_bytes(module), str(module)
-        code = _gradopt.compile_module(module)
+        program = Program(str(module), "main", pipeline_options=options)
+    text = compile_program(program, "bufferized").text
+    done = compile_program(program, "object")
     results = [(np.dtype(dtype), tuple(case.shape(case.result)))]
-    return _gradopt.Executable(
-        code, [(np.dtype(t), tuple(s)) for s, t in specs], results, arena
-    ), text
+    arguments = [(np.dtype(t), tuple(s)) for s, t in specs]
+    return _gradopt.Executable(done.object_code, arguments, results, done.arena_bytes), text
 
 
 def check(case: Contraction, dtype: Any, options: str) -> str:

@@ -11,11 +11,9 @@ import pytest
 from budget import by_hypothesis
 from hypothesis import given
 from hypothesis import strategies as st
-from mlir import ir
 
 from gradopt import _gradopt
-from gradopt.compilation import lowered
-from gradopt.ir import context
+from gradopt.compilation import compiler
 
 T = TypeVar("T")
 Array = np.ndarray
@@ -189,16 +187,14 @@ class Program:
 
 
 def run(text: str, arguments: Sequence[Array], results: Sequence[Array]) -> tuple[Array, ...]:
-    module = ir.Module.parse(text, context.context())
-    _gradopt.run_stage(module, "bufferized")
-    arena = lowered.arena_bytes(module)
-    _gradopt.run_stage(module, "llvm")
+    done = compiler.compile_program(compiler.Program(text, "main"), "object", source="linalg")
 
     def leaves(arrays: Sequence[Array]) -> list[tuple[np.dtype, tuple[int, ...]]]:
         return [(array.dtype, array.shape) for array in arrays]
 
-    code = _gradopt.compile_module(module)
-    return _gradopt.Executable(code, leaves(arguments), leaves(results), arena)(*arguments)
+    return _gradopt.Executable(
+        done.object_code, leaves(arguments), leaves(results), done.arena_bytes
+    )(*arguments)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

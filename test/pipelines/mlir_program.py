@@ -10,6 +10,7 @@ import numpy as np
 from mlir import ir
 
 from gradopt import _gradopt
+from gradopt.compilation.compiler import Program, compile_program
 
 DTYPES = {
     "f64": np.float64,
@@ -24,7 +25,7 @@ DTYPES = {
 
 def parse(text: str) -> ir.Module:
     context = ir.Context()
-    _gradopt.register_dialects(context)
+    _gradopt.load_dialects(context)
     return ir.Module.parse(text, context)
 
 
@@ -42,14 +43,9 @@ def array_spec(type: ir.Type) -> tuple[type, tuple[int, ...]]:
     return DTYPES[str(tensor.element_type)], tuple(tensor.shape)
 
 
-def lower(text: str, stage: str) -> ir.Module:
+def lower(text: str, stage: str) -> str:
     """The module after `stage`."""
-    module = parse(text)
-    for name in _gradopt.stage_names():
-        _gradopt.run_stage(module, name)
-        if name == stage:
-            break
-    return module
+    return compile_program(Program(text, "main"), stage).text
 
 
 def compile_mlir(text: str) -> Callable[..., tuple[Any, ...]]:
@@ -58,9 +54,5 @@ def compile_mlir(text: str) -> Callable[..., tuple[Any, ...]]:
     with module.context:
         type = ir.FunctionType(ir.TypeAttr(main_of(module).attributes["function_type"]).value)
         args, results = ([array_spec(t) for t in types] for types in (type.inputs, type.results))
-    arena = 0
-    for stage in _gradopt.stage_names():
-        _gradopt.run_stage(module, stage)
-        if stage == "bufferized":
-            arena = ir.IntegerAttr(main_of(module).attributes["grad.arena_bytes"]).value
-    return _gradopt.Executable(_gradopt.compile_module(module), args, results, arena)
+    done = compile_program(Program(text, "main"), "object")
+    return _gradopt.Executable(done.object_code, args, results, done.arena_bytes)

@@ -41,7 +41,7 @@ func.func @main(%x: tensor<f64>, %n: tensor<i64>) -> (tensor<f64>, tensor<i64>) 
 
 def test_scalars_stay_in_registers() -> None:
     """The loop of a recurrence neither reads nor writes memory."""
-    loop = str(lower(RECURRENCE, "bufferized")).split("scf.for")[1].split("scf.yield")[0]
+    loop = lower(RECURRENCE, "bufferized").split("scf.for")[1].split("scf.yield")[0]
     assert "memref" not in loop
     assert "arith.mulf" in loop
     for n in (0, 1, 7):
@@ -72,7 +72,7 @@ Step = Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
 
 def check_matrix_loop(body: str, step: Step, copies: int, buffers: int) -> None:
     """Compares with `step(h, i, x, w)`; counts the copies and temporaries of the loop."""
-    bufferized = str(lower(MATRIX_LOOP.format(trips=4, body=body), "bufferized"))
+    bufferized = lower(MATRIX_LOOP.format(trips=4, body=body), "bufferized")
     loop = bufferized.split("scf.for")[1].split("\n    }\n")[0]
     assert loop.count("memref.copy") == copies, loop
     assert loop.count("memref.view") == buffers, loop
@@ -139,7 +139,7 @@ def test_invariants_are_computed_once() -> None:
     body = "%s = grad.add %h, %e : tensor<6x5xf64>"
     text = MATRIX_LOOP.format(trips=3, body=body)
     text = text.replace("%zero =", "%e = grad.exp %x : tensor<6x5xf64>\n  %zero =")
-    loop = str(lower(text, "bufferized")).split("scf.for")[1]
+    loop = lower(text, "bufferized").split("scf.for")[1]
     assert "math.exp" not in loop
     x = RNG.normal(size=(6, 5))
     (actual,) = compile_mlir(text)(x, np.zeros((6, 6)))

@@ -2,20 +2,29 @@
 """Small modules in the LLVM dialect, as the last stage of the pipeline leaves them."""
 
 from collections.abc import Sequence
-
-from mlir import ir
+from typing import Any
 
 from gradopt import _gradopt
 
 
-def make_context() -> ir.Context:
-    context = ir.Context()
-    _gradopt.register_dialects(context)
-    return context
+def run(text: str, target: str, source: str = "llvm", **options: Any) -> _gradopt.Compilation:
+    """The compilation of a module, when it is done."""
+    work = _gradopt.Compilation(text, target, source=source, **options)
+    while not work.wait(60):
+        pass
+    return work
 
 
-def parse(text: str) -> ir.Module:
-    return ir.Module.parse(text, make_context())
+def chain(steps: int) -> str:
+    """A program in the grad dialect that takes a while to compile: milliseconds for each step."""
+    lines = [f"  %v{i + 1} = grad.sin %v{i} : tensor<9xf64>" for i in range(steps)]
+    return "\n".join(
+        [
+            "func.func @main(%v0: tensor<9xf64>) -> tensor<9xf64> {",
+            *lines,
+            f"  return %v{steps} : tensor<9xf64> }}",
+        ]
+    )
 
 
 def entry(buffers: int, body: str, declarations: str = "") -> str:
@@ -92,4 +101,4 @@ def copy(count: int, type: str) -> str:
 
 
 def compile_text(text: str) -> bytes:
-    return _gradopt.compile_module(parse(text))
+    return run(text, "object").object_code

@@ -52,7 +52,7 @@ def check(name, type, x):
 @pytest.mark.parametrize("type", TYPES)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_loops_are_vectorised_at_full_width(name, type):
-    text = _gradopt.llvm_ir(modules.parse(module_text(name, type)))
+    text = modules.run(module_text(name, type), "llvm_ir").text
     width = int(_gradopt.host_target().split()[-1].removesuffix("-bit"))
     element, bits = {"f64": ("double", 64), "f32": ("float", 32)}[type]
     assert f"store <{width // bits} x {element}>" in text

@@ -22,6 +22,7 @@ class Options:
         static_argnums: positional arguments that select code; compared by value.
         static_argnames: the same, by name.
         donate_argnums: arguments whose memory may be reused; none is supported yet.
+        progress: whether a compilation that takes more than two seconds says so on standard error.
     """
 
     device: str = "cpu"
@@ -30,6 +31,7 @@ class Options:
     static_argnums: tuple[int, ...] = field(default=())
     static_argnames: tuple[str, ...] = field(default=())
     donate_argnums: tuple[int, ...] = field(default=())
+    progress: bool = True
 
     def __post_init__(self) -> None:
         if self.device == "cuda":
@@ -56,9 +58,9 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
             raise ArgumentTypeError(f"no option {name!r}; options are {', '.join(known)}")
     numbers = _tuple(options.pop("static_argnums", ()))
     names = _tuple(options.pop("static_argnames", ()))
-    fast_math = options.get("fast_math", False)
-    if not isinstance(fast_math, bool):
-        raise ArgumentTypeError(f"fast_math must be a bool, not {fast_math!r}")
+    for name in ("fast_math", "progress"):
+        if not isinstance(options.get(name, False), bool):
+            raise ArgumentTypeError(f"{name} must be a bool, not {options[name]!r}")
     if not all(isinstance(n, int) for n in numbers):
         raise ArgumentTypeError(f"static_argnums must be ints, not {numbers}")
     if not all(isinstance(name, str) for name in names):

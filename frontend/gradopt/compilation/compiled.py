@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -30,7 +31,6 @@ from gradopt.errors import (
     ArgumentTypeError,
     LeakedTracerError,
 )
-from gradopt.ir import context
 from gradopt.ir.current import current_scope
 from gradopt.ir.trace import Scope, Trace, within
 from gradopt.ir.values import Value
@@ -74,8 +74,7 @@ class Compiled(_gradopt.Dispatcher):
         Raises:
             GradoptError: the function cannot be traced; the message names the source line.
         """
-        with context.lock:
-            return self._lower(args, kwargs)
+        return self._lower(args, kwargs)
 
     def fixed_to(self, lowered: Lowered) -> Compiled:
         """The function that runs what was lowered, for its signature alone."""
@@ -87,8 +86,7 @@ class Compiled(_gradopt.Dispatcher):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
-        with context.lock:
-            return self._lower(args, dict(kwargs)).specialization()
+        return self._lower(args, dict(kwargs)).specialization()
 
     @hide_frames
     def _flatten(
@@ -178,6 +176,7 @@ class Compiled(_gradopt.Dispatcher):
             results, result_tree, result_paths = within(scope, build)
         return Lowered(
             function_name(self._function),
+            function_source(inspect.unwrap(self._function)),
             trace.module,
             arguments,
             [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],

@@ -5,40 +5,30 @@ from __future__ import annotations
 
 import functools
 import glob
-import hashlib
+import importlib.util
 import io
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mlir import ir
-from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
 from gradopt import _gradopt
 from gradopt.base.frames import hide_frames
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
+from gradopt.compilation.compiler import STAGES, Program, compile_program
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
-    CompilerError,
     SourceLocation,
 )
-from gradopt.ir import context
 from gradopt.ir.checks import Check, raise_failure
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
-
-# Machine code by program, the least recently used first; `context.lock` guards it. Programs are
-# traced anew more often than they differ: `grad` of a lambda in a loop, each call of `jvp`.
-_machine_codes: dict[tuple[bytes, bool], tuple[bytes, int]] = {}
-_MACHINE_CODE_BYTES = 32 << 20
-
-STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
 
 
 @dataclass(frozen=True)
@@ -95,6 +85,7 @@ class Lowered:
     def __init__(
         self,
         name: str,
+        location: SourceLocation | None,
         module: ir.Module,
         arguments: Sequence[Leaf],
         results: Sequence[Leaf],
@@ -114,36 +105,17 @@ class Lowered:
         self._checks = tuple(checks)
         self._owner = owner
         self._structure = structure
+        self._arena_bytes: int | None = None
+        self._executable: _gradopt.Executable | None = None
         buffer = io.BytesIO()
         module.operation.write_bytecode(buffer)
-        # Passes work on copies: traced arrays keep pointers into the module itself.
-        self._bytecode = buffer.getvalue()
+        self._program = Program(
+            buffer.getvalue(), name, location, options.fast_math, options.progress
+        )
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{leaf.dtype.name}{list(leaf.shape)}" for leaf in self.arguments)
         return f"Lowered<{self.name}({arguments})>"
-
-    def _module(self, stage: str) -> ir.Module:
-        if stage not in STAGES:
-            raise ArgumentError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
-        with context.lock:
-            module = self._parsed()
-            for name in STAGES[1 : STAGES.index(stage) + 1]:
-                try:
-                    _gradopt.run_stage(module, name, fast_math=self.options.fast_math)
-                except _gradopt.CompilationError as error:
-                    raise compiler_error(error, f"stage {name!r}") from None
-            return module
-
-    def _parsed(self) -> ir.Module:
-        try:
-            return ir.Module.parse(self._bytecode, context.context())
-        except MLIRError as error:
-            first = error.error_diagnostics[0]
-            raise CompilerError(
-                f"the traced program is not valid: {first.message}",
-                _source_of(first.location),
-            ) from None
 
     def mlir(self, stage: str = "grad", *, locations: bool = False) -> str:
         """The module as MLIR text.
@@ -156,25 +128,22 @@ class Lowered:
             ArgumentError: no such stage.
             CompilerError: a pass failed.
         """
-        module = self._module(stage)
-        return str(module.operation.get_asm(enable_debug_info=locations, large_elements_limit=64))
+        if stage not in STAGES:
+            raise ArgumentError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
+        return compile_program(self._program, stage, locations=locations).text
 
     def llvm_ir(self) -> str:
         """The optimised LLVM IR."""
-        with context.lock:
-            return _gradopt.llvm_ir(self._module("llvm"))
+        return compile_program(self._program, "llvm_ir").text
 
     def asm(self) -> str:
         """The assembly for this machine."""
-        with context.lock:
-            return _gradopt.assembly(self._module("llvm"))
-
-    @functools.cached_property
-    def _arena_bytes(self) -> int:
-        return arena_bytes(self._module("bufferized"))
+        return compile_program(self._program, "assembly").text
 
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
+        if self._arena_bytes is None:
+            self._arena_bytes = compile_program(self._program, "bufferized").arena_bytes
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
             sum(array.nbytes for array in self._captures),
@@ -182,39 +151,23 @@ class Lowered:
             self._arena_bytes,
         )
 
-    @functools.cached_property
+    @property
     def executable(self) -> _gradopt.Executable:
         """Loaded machine code on flat arguments."""
-        load_blas()
-        with context.lock:
-            code, arena = self._machine_code()
-        outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
-        return _gradopt.Executable(
-            code,
-            [(leaf.dtype, leaf.shape) for leaf in self.arguments],
-            [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
-            arena,
-            self._captures,
-        )
-
-    def _machine_code(self) -> tuple[bytes, int]:
-        """Object code, and bytes of the arena; those of an equal program if there was one."""
-        # The text has no locations: those are all that equal programs may differ in.
-        text = str(self._parsed()).encode()
-        key = (hashlib.sha256(text).digest(), self.options.fast_math)
-        found = _machine_codes.pop(key, None)
-        if found is None:
-            module = self._module("bufferized")
-            arena = arena_bytes(module)
-            try:
-                _gradopt.run_stage(module, "llvm", fast_math=self.options.fast_math)
-                found = _gradopt.compile_module(module), arena
-            except _gradopt.CompilationError as error:
-                raise compiler_error(error, "code generation") from None
-        _machine_codes[key] = found
-        while sum(len(code) for code, _ in _machine_codes.values()) > _MACHINE_CODE_BYTES:
-            del _machine_codes[next(iter(_machine_codes))]
-        return found
+        # No cached_property, which has a lock before Python 3.12.
+        if self._executable is None:
+            load_blas()
+            done = compile_program(self._program, "object")
+            self._arena_bytes = done.arena_bytes
+            outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
+            self._executable = _gradopt.Executable(
+                done.object_code,
+                [(leaf.dtype, leaf.shape) for leaf in self.arguments],
+                [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
+                done.arena_bytes,
+                self._captures,
+            )
+        return self._executable
 
     def specialization(self, arg_leaves: Sequence[int] | None = None) -> _gradopt.Specialization:
         """What the call path keeps for this signature.
@@ -298,55 +251,16 @@ def _plain_tree(tree: TreeDef) -> Any:
     return build(tree)
 
 
-def arena_bytes(module: ir.Module) -> int:
-    """Size of the block for temporaries, of a module of stage "bufferized"."""
-    for op in module.body.operations:
-        attributes = op.operation.attributes
-        if "grad.arena_bytes" in attributes:
-            return ir.IntegerAttr(attributes["grad.arena_bytes"]).value
-    return 0
-
-
-def _source_of(location: ir.Location) -> SourceLocation | None:
-    while location.is_a_name():
-        location = location.child_loc
-    if not location.is_a_file():
-        return None
-    return SourceLocation(location.filename, location.start_line, location.start_col - 1)
-
-
-def compiler_error(error: _gradopt.CompilationError, where: str) -> CompilerError:
-    """Our error for a failure in the compiler, at the user's line if it is known."""
-    texts: list[str] = []
-    place: SourceLocation | None = None
-    message = str(error)
-    for diagnostic in error.diagnostics:
-        texts.append(f"{diagnostic.severity}: {diagnostic.message}")
-        texts += [
-            f"note: {note.message}"
-            for note in diagnostic.notes
-            if not note.message.startswith("see current operation")
-        ]
-        if place is None and diagnostic.severity == "error":
-            message = diagnostic.message
-            if diagnostic.file is not None and diagnostic.line:
-                place = SourceLocation(diagnostic.file, diagnostic.line, diagnostic.column - 1)
-    notes = "".join(f"\n  {text}" for text in texts if text != f"error: {message}")
-    return CompilerError(f"{where} failed: {message}{notes}", place, texts)
-
-
 @functools.cache
 def load_blas() -> None:
     """Loads the OpenBLAS of the scipy-openblas32 package, unless a BLAS was chosen before."""
     if _gradopt.blas_path() is not None:
         return
-    try:
-        import scipy_openblas32  # pyright: ignore[reportMissingTypeStubs]
-    except ImportError:
-        return
-    found = sorted(
-        glob.glob(os.path.join(scipy_openblas32.get_lib_dir(), "libscipy_openblas*.so*"))
-    )
-    if found:
-        _gradopt.set_blas(found[0])
-        _gradopt.set_blas_threads(1)
+    # Not imported: a fork while another thread imports it would leave its lock locked.
+    package = importlib.util.find_spec("scipy_openblas32")
+    folders = package.submodule_search_locations if package is not None else None
+    for folder in folders or ():
+        for library in sorted(glob.glob(f"{folder}/lib/libscipy_openblas*.so*")):
+            _gradopt.set_blas(library)
+            _gradopt.set_blas_threads(1)
+            return

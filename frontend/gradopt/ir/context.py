@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The MLIR context of the process, and its types.
+"""The MLIR context of traces, and its types.
 
-All IR of a process lives in one context without threads of its own. Tracing and compiling hold
-`lock`; running compiled code needs neither.
+Only the holder of the GIL uses it. Programs are compiled in contexts of their own.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from typing import Any
 
 import numpy as np
@@ -18,16 +15,12 @@ from mlir import ir
 from gradopt import _gradopt
 from gradopt.base.dtypes import DType
 
-lock = threading.RLock()
-# A fork waits for the end of a compilation, which its child could not end.
-os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
-
 
 @functools.cache
 def context() -> ir.Context:
     """The context, with the grad dialect loaded."""
     made = ir.Context(load_on_create_dialects=[])  # pyright: ignore[reportCallIssue]
-    _gradopt.register_dialects(made)
+    _gradopt.load_dialects(made)
     return made
 
 

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Waiting for the compiler, which works in a thread of its own.
+
+Nothing is locked meanwhile. A signal is handled at once, and an exception that its handler raises
+abandons the compilation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gradopt import _gradopt
+from gradopt.errors import CompilerError, SourceLocation
+
+STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
+
+_POLL_SECONDS = 0.05
+_SILENT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A traced program, as the compiler takes it.
+
+    Attributes:
+        code: MLIR of the grad dialect, as text or bytecode.
+        name: the user's function, for messages.
+        location: where that is defined.
+        fast_math: whether sums and products may be reordered and NaNs ignored.
+        progress: whether a long compilation says so on standard error.
+        pipeline_options: options of the pipeline in its own syntax.
+    """
+
+    code: bytes | str
+    name: str
+    location: SourceLocation | None = None
+    fast_math: bool = False
+    progress: bool = False
+    pipeline_options: str = ""
+
+
+def compile_program(
+    program: Program, target: str, *, source: str = "grad", locations: bool = False
+) -> _gradopt.Compilation:
+    """Compiles, and returns the compilation when it is done.
+
+    Args:
+        program: what to compile.
+        target: one of `STAGES`, "llvm_ir", "assembly" or "object".
+        source: the stage that the program is in.
+        locations: whether MLIR text has source locations.
+
+    Raises:
+        CompilerError: a pass or the code generation failed; at the user's line if it is known.
+    """
+    work = _gradopt.Compilation(
+        program.code,
+        target,
+        source=source,
+        fast_math=program.fast_math,
+        options=program.pipeline_options,
+        locations=locations,
+    )
+    start = time.monotonic()
+    silent = _SILENT_SECONDS
+    while not work.wait(_POLL_SECONDS):
+        if program.progress and time.monotonic() - start > silent:
+            _say(program, work.stage, silent)
+            silent *= 2
+    try:
+        diagnostics = work.diagnostics
+    except _gradopt.CompilationError as error:
+        raise _compiler_error(error, work.stage) from None
+    for diagnostic in diagnostics:
+        if diagnostic.severity == "warning":
+            warnings.warn(diagnostic.message, _gradopt.CompilationWarning, stacklevel=2)
+    return work
+
+
+def _say(program: Program, stage: str, seconds: float) -> None:
+    place = program.location
+    where = f" ({place.file}:{place.line})" if place is not None else ""
+    doing = f"stage {stage}" if stage in STAGES else f"code generation ({stage})"
+    # Standard error may be closed, or None.
+    with contextlib.suppress(Exception):
+        print(
+            f"gradopt: compiling {program.name}{where} takes more than {seconds:g} s, now at "
+            f"{doing} (progress=False silences this)",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _compiler_error(error: _gradopt.CompilationError, stage: str) -> CompilerError:
+    """Our error for a failure in the compiler, at the user's line if it is known."""
+    texts: list[str] = []
+    place: SourceLocation | None = None
+    message = str(error)
+    for diagnostic in error.diagnostics:
+        texts.append(f"{diagnostic.severity}: {diagnostic.message}")
+        texts += _notes(diagnostic.notes)
+        if place is None and diagnostic.severity == "error":
+            message = diagnostic.message
+            if diagnostic.file is not None and diagnostic.line:
+                place = SourceLocation(diagnostic.file, diagnostic.line, diagnostic.column - 1)
+    notes = "".join(f"\n  {text}" for text in texts if text != f"error: {message}")
+    if stage == STAGES[0]:
+        what = "the traced program is not valid"
+    else:
+        what = f"stage {stage!r} failed" if stage in STAGES else "code generation failed"
+    return CompilerError(f"{what}: {message}{notes}", place, texts)
+
+
+def _notes(notes: Sequence[_gradopt.Diagnostic]) -> list[str]:
+    return [
+        f"note: {note.message}"
+        for note in notes
+        if not note.message.startswith("see current operation")
+    ]

@@ -1,0 +1,427 @@
+//===- Compilation.cpp - Compiling in a thread of its own -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compilation.h"
+#include "CodeCache.h"
+
+#include "dialect/GradDialect.h"
+#include "passes/Pipelines.h"
+#include "runtime/BusySection.h"
+#include "runtime/Codegen.h"
+
+#include "mlir/IR/Action.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/SHA256.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <optional>
+#include <pthread.h>
+
+using gradopt::runtime::BusySection;
+using gradopt::runtime::forkGeneration;
+
+namespace gradopt::native {
+namespace {
+
+std::atomic<unsigned> compiled = 0;
+
+/// Code generation recurses deeply in long blocks of code.
+constexpr size_t kStackBytes = size_t(64) << 20;
+
+constexpr const char *kReading = "grad";
+
+//===----------------------------------------------------------------------===//
+// Contexts
+//===----------------------------------------------------------------------===//
+
+/// MLIR contexts, each used by one compilation at a time. They are kept for a
+/// few compilations, since it takes a millisecond to load the dialects, but not
+/// for ever, since a context only grows.
+class ContextPool {
+public:
+  struct Item {
+    std::unique_ptr<mlir::MLIRContext> context;
+    unsigned uses = 0;
+  };
+
+  static ContextPool &get() {
+    static ContextPool &pool = *new ContextPool;
+    return pool;
+  }
+
+  Item take() {
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (!idle.empty()) {
+        Item item = std::move(idle.back());
+        idle.pop_back();
+        return item;
+      }
+    }
+    return {std::make_unique<mlir::MLIRContext>(
+        registry, mlir::MLIRContext::Threading::DISABLED)};
+  }
+
+  void giveBack(Item item, size_t programBytes) {
+    if (++item.uses >= kMostUses || programBytes > kLargestProgram)
+      return;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (idle.size() < kMostIdle)
+      idle.push_back(std::move(item));
+  }
+
+private:
+  static constexpr unsigned kMostUses = 64, kMostIdle = 4;
+  static constexpr size_t kLargestProgram = size_t(64) << 10;
+
+  ContextPool() {
+    mlir::registerAllDialects(registry);
+    mlir::registerAllExtensions(registry);
+    mlir::grad::registerCodegenTranslations(registry);
+    registry.insert<mlir::grad::GradDialect>();
+  }
+
+  mlir::DialectRegistry registry;
+  std::mutex mutex;
+  std::vector<Item> idle;
+};
+
+/// The bytes that a call of a module of stage "bufferized" needs.
+size_t arenaBytesOf(mlir::ModuleOp module) {
+  for (mlir::Operation &op : module.getOps())
+    if (auto bytes = op.getAttrOfType<mlir::IntegerAttr>("grad.arena_bytes"))
+      return bytes.getInt();
+  return 0;
+}
+
+std::string print(mlir::ModuleOp module, mlir::OpPrintingFlags flags = {}) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream, flags);
+  return text;
+}
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Work
+//===----------------------------------------------------------------------===//
+
+/// The compilation, shared by its thread and whoever waits for it.
+class Compilation::Work : public CodeCache::Maker {
+public:
+  Work(CompilationRequest request,
+       std::shared_ptr<const mlir::grad::CpuOptions> options)
+      : request(std::move(request)), options(std::move(options)),
+        generation(forkGeneration()) {}
+
+  /// Runs `work` in a thread of its own; in this one if there is none to be
+  /// had.
+  static void start(std::shared_ptr<Work> work);
+
+  /// Called once: waits for the end of the thread, or lets it run on its own.
+  void join();
+  void detach();
+
+  bool isWorking() const override {
+    return !done && !cancelled && generation == forkGeneration();
+  }
+  void waitBriefly() override { wait(0.02); }
+  bool wait(double seconds);
+
+  const CompilationRequest request;
+  const std::shared_ptr<const mlir::grad::CpuOptions> options;
+  /// The process that the thread belongs to.
+  const unsigned generation;
+  std::atomic<bool> cancelled = false, done = false;
+  std::atomic<const char *> step = kReading;
+  CompilationResult result;
+
+private:
+  void run(const std::shared_ptr<Work> &self);
+  void compile(const std::shared_ptr<Work> &self, mlir::MLIRContext &context);
+  void makeObject(const std::shared_ptr<Work> &self, mlir::ModuleOp module);
+  /// Brings the module to the stage; false if that failed.
+  bool lower(mlir::ModuleOp module, llvm::StringRef stage);
+  /// Writes LLVM IR, assembly or object code; false if that failed.
+  template <typename Output>
+  bool
+  generate(mlir::ModuleOp module,
+           llvm::Expected<Output> (*emit)(mlir::Operation *,
+                                          const mlir::grad::CodegenObserver &));
+  bool fail(std::string message) {
+    result.error = std::move(message);
+    return false;
+  }
+  void beginStep(const char *name) {
+    endStep();
+    step = name;
+  }
+  void endStep() {
+    auto now = std::chrono::steady_clock::now();
+    std::chrono::duration<double> seconds = now - stepBegin;
+    result.seconds.emplace_back(step, seconds.count());
+    stepBegin = now;
+  }
+  /// Between two steps: whether to go on.
+  bool checkpoint() {
+    BusySection::yield();
+    return !cancelled;
+  }
+
+  std::chrono::steady_clock::time_point stepBegin =
+      std::chrono::steady_clock::now();
+  std::optional<BusySection> section;
+  /// What there is to join or detach.
+  std::optional<pthread_t> thread;
+  std::mutex mutex;
+  std::condition_variable finished;
+};
+
+void Compilation::Work::start(std::shared_ptr<Work> work) {
+  auto *shared = new std::shared_ptr<Work>(work);
+  auto body = [](void *argument) -> void * {
+    std::unique_ptr<std::shared_ptr<Work>> work(
+        static_cast<std::shared_ptr<Work> *>(argument));
+    (*work)->run(*work);
+    return nullptr;
+  };
+  // Signals are for the threads of Python.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kStackBytes);
+  pthread_t thread;
+  if (pthread_create(&thread, &attributes, body, shared) == 0)
+    work->thread = thread;
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!work->thread)
+    body(shared);
+}
+
+void Compilation::Work::join() {
+  if (thread)
+    pthread_join(*std::exchange(thread, std::nullopt), nullptr);
+}
+
+void Compilation::Work::detach() {
+  if (thread)
+    pthread_detach(*std::exchange(thread, std::nullopt));
+}
+
+bool Compilation::Work::wait(double seconds) {
+  if (done)
+    return true;
+  std::unique_lock<std::mutex> lock(mutex);
+  return finished.wait_for(lock, std::chrono::duration<double>(seconds),
+                           [&] { return done.load(); });
+}
+
+void Compilation::Work::run(const std::shared_ptr<Work> &self) {
+  section.emplace();
+  auto item = ContextPool::get().take();
+  mlir::MLIRContext &context = *item.context;
+  {
+    DiagnosticCollector collector(&context);
+    // What is skipped makes the result worthless, and the rest quick.
+    context.registerActionHandler([this](llvm::function_ref<void()> action,
+                                         const mlir::tracing::Action &) {
+      if (checkpoint())
+        action();
+    });
+    compile(self, context);
+    endStep();
+    context.registerActionHandler(nullptr);
+    result.diagnostics = collector.take();
+  }
+  ContextPool::get().giveBack(std::move(item), request.program.size());
+  section.reset();
+  std::lock_guard<std::mutex> lock(mutex);
+  done = true;
+  finished.notify_all();
+}
+
+void Compilation::Work::compile(const std::shared_ptr<Work> &self,
+                                mlir::MLIRContext &context) {
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(
+      request.program, mlir::ParserConfig(&context));
+  if (!module) {
+    fail("the program cannot be read");
+    return;
+  }
+  if (request.target == "object") {
+    makeObject(self, *module);
+    return;
+  }
+  bool generates = request.target == "llvm_ir" || request.target == "assembly";
+  if (!lower(*module, generates ? "llvm" : request.target))
+    return;
+  if (request.target == "llvm_ir") {
+    generate(*module, mlir::grad::emitLLVMIR);
+  } else if (request.target == "assembly") {
+    generate(*module, mlir::grad::emitAssembly);
+  } else {
+    mlir::OpPrintingFlags flags;
+    flags.elideLargeElementsAttrs(64);
+    flags.enableDebugInfo(request.locations);
+    result.output = print(*module, flags);
+  }
+}
+
+void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
+                                   mlir::ModuleOp module) {
+  // The text has no locations: those are all that equal programs may differ in.
+  llvm::SHA256 hash;
+  hash.update(print(module));
+  for (const std::string &part : {request.source, request.options})
+    hash.update(part + ";");
+  hash.update(request.fastMath ? "fast" : "exact");
+  std::array<uint8_t, 32> digest = hash.final();
+  std::string key(digest.begin(), digest.end());
+
+  CodeCache &cache = CodeCache::get();
+  std::shared_ptr<const ObjectCode> code;
+  std::shared_ptr<Maker> maker;
+  while (!(code = cache.find(key, self, maker)) && maker != self) {
+    section.reset();
+    maker->waitBriefly();
+    section.emplace();
+    if (cancelled)
+      return;
+  }
+  if (!code && lower(module, "llvm") &&
+      generate(module, mlir::grad::emitObject)) {
+    compiled.fetch_add(1);
+    code = std::make_shared<const ObjectCode>(
+        ObjectCode{std::move(result.output), result.arenaBytes});
+  }
+  if (maker == self)
+    cache.finish(key, this, code);
+  if (code) {
+    result.output = code->object;
+    result.arenaBytes = code->arenaBytes;
+  }
+}
+
+bool Compilation::Work::lower(mlir::ModuleOp module, llvm::StringRef target) {
+  bool reached = request.source == "grad";
+  if (target == request.source)
+    return true;
+  for (llvm::StringRef stage : mlir::grad::getStageNames()) {
+    if (!reached) {
+      reached = stage == request.source;
+      continue;
+    }
+    beginStep(stage.data());
+    mlir::PassManager passes(module.getContext());
+    mlir::grad::buildStagePipeline(passes, stage, *options);
+    if (mlir::failed(passes.run(module)))
+      return fail("the passes of stage " + stage.str() + " failed");
+    if (!checkpoint())
+      return fail("cancelled");
+    if (stage == "bufferized")
+      result.arenaBytes = arenaBytesOf(module);
+    if (stage == target)
+      break;
+  }
+  return true;
+}
+
+template <typename Output>
+bool Compilation::Work::generate(
+    mlir::ModuleOp module,
+    llvm::Expected<Output> (*emit)(mlir::Operation *,
+                                   const mlir::grad::CodegenObserver &)) {
+  auto output = emit(module, {[this] { return checkpoint(); },
+                              [this](const char *name) { beginStep(name); }});
+  if (!output)
+    return fail(llvm::toString(output.takeError()));
+  if (!checkpoint())
+    return fail("cancelled");
+  result.output.assign(output->begin(), output->end());
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Compilation
+//===----------------------------------------------------------------------===//
+
+std::unique_ptr<Compilation> Compilation::start(CompilationRequest request,
+                                                std::string &message) {
+  auto stages = mlir::grad::getStageNames();
+  auto known = [&](llvm::StringRef name,
+                   std::initializer_list<llvm::StringRef> others) {
+    return llvm::is_contained(stages, name) || llvm::is_contained(others, name);
+  };
+  auto place = [&](llvm::StringRef name) {
+    return name == "grad" ? -1 : llvm::find(stages, name) - stages.begin();
+  };
+  if (!known(request.source, {"grad"}))
+    message = "no such stage: " + request.source;
+  else if (!known(request.target, {"grad", "llvm_ir", "assembly", "object"}))
+    message = "no such stage: " + request.target;
+  else if (place(request.source) > place(request.target))
+    message = "stage " + request.target + " comes before " + request.source;
+  if (!message.empty())
+    return nullptr;
+  auto options = std::make_shared<mlir::grad::CpuOptions>();
+  llvm::raw_string_ostream stream(message);
+  if (mlir::failed(options->parseFromString(request.options, stream)))
+    return nullptr;
+  if (request.fastMath)
+    options->fastMath = true;
+  auto work = std::make_shared<Work>(std::move(request), std::move(options));
+  Work::start(work);
+  return std::unique_ptr<Compilation>(new Compilation(std::move(work)));
+}
+
+Compilation::~Compilation() {
+  work->cancelled = true;
+  if (work->generation == forkGeneration())
+    work->detach();
+}
+
+bool Compilation::wait(double seconds) {
+  if (!work->done && work->generation != forkGeneration()) {
+    // The thread was left behind in the parent.
+    work = std::make_shared<Work>(work->request, work->options);
+    Work::start(work);
+  }
+  if (!work->wait(seconds))
+    return false;
+  // Its last traces go with it, for whoever counts allocations or threads.
+  if (work->generation == forkGeneration())
+    work->join();
+  return true;
+}
+
+const CompilationResult &Compilation::result() const { return work->result; }
+
+const char *Compilation::stage() const { return work->step; }
+
+unsigned programsCompiled() { return compiled; }
+
+size_t keptCodeBytes() {
+  BusySection section;
+  return CodeCache::get().bytes();
+}
+
+void setKeptCodeLimit(size_t bytes) {
+  BusySection section;
+  CodeCache::get().setLimit(bytes);
+}
+
+} // namespace gradopt::native
