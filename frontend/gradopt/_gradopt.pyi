@@ -250,15 +250,21 @@ class Dispatcher:
     """
 
     def __init__(
-        self, static_argnums: Sequence[int] = (), static_argnames: Sequence[str] = ()
+        self,
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+        max_specializations: int | None = None,
     ) -> None:
         """Negative static_argnums count from the end of the positional arguments.
+
+        A new signature takes the place of the least recently used one where there would be more
+        than `max_specializations`.
 
         A call with an unhashable static argument is handed to `_flatten`, which explains it."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def cache_size(self) -> int:
-        """Number of signatures specialised so far."""
+        """Number of signatures that there is code for."""
     def cache_clear(self) -> None:
         """Forgets all specialisations."""
     def cache_values(self) -> list[Specialization]:

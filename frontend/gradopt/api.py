@@ -19,7 +19,9 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
     Args:
         function: takes and returns pytrees of arrays and numbers.
         options: `static_argnums`, `static_argnames`, `device="cpu"`, `fast_math`, `num_threads`,
-            and `progress` (True: a compilation of more than two seconds says so on standard error).
+            `max_specializations` (256: signatures whose code is kept, the least recently used
+            dropped first) and `progress` (True: a compilation of more than two seconds says so on
+            standard error).
 
     Returns:
         A function with the same meaning, compiled at the first call for each signature.

@@ -14,7 +14,9 @@
 #include "Gil.h"
 #include "SpecializationTable.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <new>
 #include <structmember.h>
 
@@ -34,8 +36,7 @@ struct MethodNames {
 struct State {
   StaticArguments statics;
   /// Shared, so that a running lookup survives cache_clear().
-  std::shared_ptr<SpecializationTable> table =
-      std::make_shared<SpecializationTable>();
+  std::shared_ptr<SpecializationTable> table;
 };
 
 struct Dispatcher {
@@ -131,29 +132,27 @@ PyObject *Call::runForeign() {
 }
 
 PyObject *Call::runSignature() {
-  const SpecializationTable::Entry *entry = table->find(signature);
-  if (!entry) {
+  // This reference keeps the code while it runs: it may be evicted meanwhile.
+  nb::object code = table->find(signature);
+  if (!code.is_valid()) {
     if (PyErr_Occurred())
       return nullptr;
-    nb::object made = callMethod(methodNames().specialize);
-    if (!made.is_valid())
+    code = callMethod(methodNames().specialize);
+    if (!code.is_valid())
       return nullptr;
-    if (!nb::isinstance<Specialization>(made)) {
+    if (!nb::isinstance<Specialization>(code)) {
       PyErr_Format(PyExc_TypeError,
                    "_specialize must return a Specialization, not %.200s",
-                   Py_TYPE(made.ptr())->tp_name);
+                   Py_TYPE(code.ptr())->tp_name);
       return nullptr;
     }
-    if (!nb::inst_ptr<Specialization>(made)->check(signature.getLeaves()))
+    if (!nb::inst_ptr<Specialization>(code)->check(signature.getLeaves()))
       return nullptr;
-    // Another thread may have been as fast.
-    entry = table->find(signature);
-    if (!entry && !PyErr_Occurred())
-      entry = table->insert(signature, std::move(made));
-    if (!entry)
+    table->insert(signature, code);
+    if (PyErr_Occurred())
       return nullptr;
   }
-  return entry->code->run(signature.getLeaves());
+  return nb::inst_ptr<Specialization>(code)->run(signature.getLeaves());
 }
 
 PyObject *vectorcall(PyObject *self, PyObject *const *args, size_t flags,
@@ -193,14 +192,22 @@ PyObject *construct(PyTypeObject *type, PyObject *, PyObject *) {
 
 int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
   static const char *keywords[] = {"static_argnums", "static_argnames",
-                                   nullptr};
-  PyObject *positions = nullptr, *names = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO",
+                                   "max_specializations", nullptr};
+  PyObject *positions = nullptr, *names = nullptr, *most = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO",
                                    const_cast<char **>(keywords), &positions,
-                                   &names))
+                                   &names, &most))
     return -1;
+  size_t limit = std::numeric_limits<size_t>::max();
+  if (most != Py_None) {
+    limit = PyLong_AsSize_t(most);
+    if (PyErr_Occurred())
+      return -1;
+    limit = std::max(limit, size_t(1));
+  }
   try {
     auto state = std::make_unique<State>();
+    state->table = std::make_shared<SpecializationTable>(limit);
     if (positions)
       for (nb::handle position : nb::handle(positions))
         state->statics.positions.push_back(nb::cast<Py_ssize_t>(position));
@@ -235,8 +242,9 @@ int traverse(PyObject *self, visitproc visit, void *arg) {
 
 int clear(PyObject *self) {
   if (State *state = cast(self)->state)
-    auto dropped =
-        std::exchange(state->table, std::make_shared<SpecializationTable>());
+    auto dropped = std::exchange(
+        state->table,
+        std::make_shared<SpecializationTable>(state->table->getLimit()));
   return 0;
 }
 
@@ -256,7 +264,7 @@ PyObject *bind(PyObject *self, PyObject *object, PyObject *) {
 
 PyObject *cacheSize(PyObject *self, PyObject *) {
   const State *state = cast(self)->state;
-  return PyLong_FromSize_t(state ? state->table->getEntries().size() : 0);
+  return PyLong_FromSize_t(state ? state->table->size() : 0);
 }
 
 PyObject *cacheClear(PyObject *self, PyObject *) {
@@ -265,18 +273,13 @@ PyObject *cacheClear(PyObject *self, PyObject *) {
 }
 
 PyObject *cacheValues(PyObject *self, PyObject *) {
-  nb::object list = nb::steal(PyList_New(0));
   const State *state = cast(self)->state;
-  if (list.is_valid() && state)
-    for (const auto &entry : state->table->getEntries())
-      if (PyList_Append(list.ptr(), entry->specialization.ptr()) < 0)
-        return nullptr;
-  return list.release().ptr();
+  return state ? state->table->values().release().ptr() : PyList_New(0);
 }
 
 PyMethodDef methods[] = {
     {"cache_size", cacheSize, METH_NOARGS,
-     "Number of signatures specialised so far."},
+     "Number of signatures that there is code for."},
     {"cache_clear", cacheClear, METH_NOARGS, "Forgets all specialisations."},
     {"cache_values", cacheValues, METH_NOARGS,
      "All specialisations, oldest first."},

@@ -6,20 +6,34 @@
 
 #include "SpecializationTable.h"
 
+#include <algorithm>
+
+namespace nb = nanobind;
+
 namespace gradopt::native {
 
-const SpecializationTable::Entry *
-SpecializationTable::find(const Signature &signature) const {
+nb::object SpecializationTable::find(const Signature &signature) {
+  nb::object found;
+  ++lookups;
   // The size is read again in each step: a comparison may have added entries,
   // which then at worst hide one.
   for (size_t i = signature.getHash();; ++i) {
-    const Entry *entry = buckets[i & (buckets.size() - 1)];
+    Entry *entry = buckets[i & (buckets.size() - 1)];
     if (!entry)
-      return nullptr;
+      break;
     int equal = entry->signature.equals(signature);
+    if (equal > 0) {
+      entry->lastUse = ++clock;
+      found = entry->specialization;
+    }
     if (equal)
-      return equal > 0 ? entry : nullptr;
+      break;
   }
+  if (--lookups == 0 && !retired.empty()) {
+    // What goes with an entry may run Python code that comes back here.
+    std::vector<OwnedEntry> dropped = std::exchange(retired, {});
+  }
+  return found;
 }
 
 void SpecializationTable::place(Entry *entry) {
@@ -29,27 +43,50 @@ void SpecializationTable::place(Entry *entry) {
   buckets[i & (buckets.size() - 1)] = entry;
 }
 
-const SpecializationTable::Entry *
-SpecializationTable::insert(const Signature &signature,
-                            nanobind::object specialization) {
+SpecializationTable::OwnedEntry SpecializationTable::evict() {
+  auto oldest = std::min_element(entries.begin(), entries.end(),
+                                 [](const OwnedEntry &a, const OwnedEntry &b) {
+                                   return a->lastUse < b->lastUse;
+                                 });
+  OwnedEntry entry = std::move(*oldest);
+  entries.erase(oldest);
+  return entry;
+}
+
+void SpecializationTable::insert(const Signature &signature,
+                                 nb::object specialization) {
+  if (find(signature).is_valid() || PyErr_Occurred())
+    return;
+  std::vector<OwnedEntry> dropped;
+  while (entries.size() >= limit)
+    (lookups ? retired : dropped).push_back(evict());
   entries.push_back(
       std::make_unique<Entry>(signature, std::move(specialization)));
-  if (2 * entries.size() > buckets.size()) {
-    buckets.assign(2 * buckets.size(), nullptr);
-    for (const std::unique_ptr<Entry> &entry : entries)
-      place(entry.get());
-  } else {
-    place(entries.back().get());
-  }
-  return entries.back().get();
+  entries.back()->lastUse = ++clock;
+  size_t size = buckets.size();
+  while (2 * entries.size() > size)
+    size *= 2;
+  buckets.assign(size, nullptr);
+  for (const OwnedEntry &entry : entries)
+    place(entry.get());
+}
+
+nb::object SpecializationTable::values() const {
+  nb::object list = nb::steal(PyList_New(0));
+  for (const OwnedEntry &entry : entries)
+    if (!list.is_valid() ||
+        PyList_Append(list.ptr(), entry->specialization.ptr()) < 0)
+      return nb::object();
+  return list;
 }
 
 int SpecializationTable::traverse(visitproc visit, void *arg) const {
-  for (const std::unique_ptr<Entry> &entry : entries) {
-    Py_VISIT(entry->specialization.ptr());
-    if (int status = entry->signature.traverse(visit, arg))
-      return status;
-  }
+  for (const std::vector<OwnedEntry> *group : {&entries, &retired})
+    for (const OwnedEntry &entry : *group) {
+      Py_VISIT(entry->specialization.ptr());
+      if (int status = entry->signature.traverse(visit, arg))
+        return status;
+    }
   return 0;
 }
 

@@ -12,38 +12,55 @@
 
 namespace gradopt::native {
 
-/// A hash table with open addressing, protected by the GIL. Entries are only
-/// added, so that a lookup may run Python code that adds more of them.
+/// A hash table with open addressing, protected by the GIL. A lookup may run
+/// Python code that adds entries, and the least recently used one gives way to
+/// a new one where there are too many.
 class SpecializationTable {
 public:
-  struct Entry {
-    Entry(const Signature &signature, nanobind::object specialization)
-        : signature(signature), specialization(std::move(specialization)) {
-      code = nanobind::inst_ptr<Specialization>(this->specialization);
-    }
+  explicit SpecializationTable(size_t limit) : limit(limit) {}
 
-    StoredSignature signature;
-    nanobind::object specialization;
-    const Specialization *code;
-  };
+  size_t getLimit() const { return limit; }
 
-  /// The entry of an equal signature, or null. May set a Python error.
-  const Entry *find(const Signature &signature) const;
+  /// The specialization for an equal signature, or nothing. May set a Python
+  /// error.
+  nanobind::object find(const Signature &signature);
 
-  const Entry *insert(const Signature &signature,
-                      nanobind::object specialization);
+  /// Adds one, unless there is one for an equal signature. May set a Python
+  /// error.
+  void insert(const Signature &signature, nanobind::object specialization);
 
-  llvm::ArrayRef<std::unique_ptr<Entry>> getEntries() const { return entries; }
+  size_t size() const { return entries.size(); }
+
+  /// All specializations, oldest first. May set a Python error.
+  nanobind::object values() const;
 
   int traverse(visitproc visit, void *arg) const;
 
 private:
-  void place(Entry *entry);
+  struct Entry {
+    Entry(const Signature &signature, nanobind::object specialization)
+        : signature(signature), specialization(std::move(specialization)) {}
 
+    StoredSignature signature;
+    nanobind::object specialization;
+    uint64_t lastUse = 0;
+  };
+  using OwnedEntry = std::unique_ptr<Entry>;
+
+  void place(Entry *entry);
+  /// Takes the least recently used entry out.
+  OwnedEntry evict();
+
+  const size_t limit;
   /// Oldest first.
-  std::vector<std::unique_ptr<Entry>> entries;
+  std::vector<OwnedEntry> entries;
   /// A power of two, at most half full.
   std::vector<Entry *> buckets = std::vector<Entry *>(8);
+  uint64_t clock = 0;
+  /// Lookups that have not come to their end, and entries that they may look
+  /// at although they were taken out.
+  unsigned lookups = 0;
+  std::vector<OwnedEntry> retired;
 };
 
 } // namespace gradopt::native

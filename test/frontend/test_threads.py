@@ -52,6 +52,31 @@ def test_a_traced_function_may_wait_for_threads_that_compile() -> None:
     np.testing.assert_array_equal(go.compile_grad(lambda x: np.sum(f(x)))(X), np.ones(3))
 
 
+def test_a_traced_function_may_compile_itself_in_a_thread() -> None:
+    depth = 0
+
+    @go.compile
+    def f(x: Any) -> Any:
+        nonlocal depth
+        depth += 1
+        return x + in_thread(lambda: f(X)) if depth < 3 else x + 1
+
+    np.testing.assert_array_equal(f(X), 3 * X + 1)
+    assert depth == 3
+
+
+def test_a_traced_function_may_call_itself_with_concrete_arrays() -> None:
+    depth = 0
+
+    @go.compile
+    def f(x: Any) -> Any:
+        nonlocal depth
+        depth += 1
+        return x + f(X) if depth < 3 else x + 1
+
+    np.testing.assert_array_equal(f(X), 3 * X + 1)
+
+
 @pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
 def test_a_lock_of_the_users_around_calls_and_in_traces(make: Callable[[], Any]) -> None:
     lock, inside, others = make(), threading.Event(), threading.Event()

@@ -229,6 +229,53 @@ def test_code_goes_with_the_function() -> None:
     assert loaded_code_bytes() < before
 
 
+def test_the_least_recently_used_code_is_evicted() -> None:
+    count = 0
+
+    def f(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return x * 3
+
+    compiled = go.compile(f, max_specializations=4)
+    first = np.ones(1)
+    sizes = []
+    for n in range(1, 60):
+        np.testing.assert_array_equal(compiled(np.ones(n)), 3 * np.ones(n))
+        compiled(first)
+        sizes.append((compiled.cache_size(), loaded_code_bytes()))
+    assert count == 59, "what is used is kept"
+    assert [size for size, _ in sizes] == [1, 2, 3] + 56 * [4]
+    assert len({code for _, code in sizes[3:]}) == 1, "what is evicted is unloaded"
+    compiled(np.ones(59))
+    assert count == 59
+    compiled(np.ones(2))
+    assert count == 60
+    for wrong in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match="max_specializations must be a positive int"):
+            go.compile(f, max_specializations=wrong)
+
+
+def test_code_may_be_evicted_while_it_runs() -> None:
+    compiled = go.compile(lambda x: x @ x @ x, max_specializations=1)
+    sizes = (60, 70, 80, 90)
+    wrong: list[int] = []
+
+    def work(offset: int) -> None:
+        for k in range(12):
+            n = sizes[(offset + k) % 4]
+            if not np.array_equal(compiled(np.eye(n)), np.eye(n)):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert compiled.cache_size() == 1
+
+
 # -- Arenas ----------------------------------------------------------------------------------
 
 

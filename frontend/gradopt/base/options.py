@@ -22,6 +22,8 @@ class Options:
         static_argnums: positional arguments that select code; compared by value.
         static_argnames: the same, by name.
         donate_argnums: arguments whose memory may be reused; none is supported yet.
+        max_specializations: signatures whose code is kept, the least recently used dropped first;
+            None for all.
         progress: whether a compilation that takes more than two seconds says so on standard error.
     """
 
@@ -31,6 +33,7 @@ class Options:
     static_argnums: tuple[int, ...] = field(default=())
     static_argnames: tuple[str, ...] = field(default=())
     donate_argnums: tuple[int, ...] = field(default=())
+    max_specializations: int | None = 256
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -42,6 +45,9 @@ class Options:
             raise UnsupportedError(
                 f"num_threads={self.num_threads} is not supported yet: a call uses one thread"
             )
+        most = self.max_specializations
+        if most is not None and (type(most) is not int or most < 1):
+            raise ArgumentError(f"max_specializations must be a positive int or None, not {most!r}")
         if self.donate_argnums:
             raise UnsupportedError("donate_argnums is not supported yet")
 

@@ -47,7 +47,11 @@ class Compiled(_gradopt.Dispatcher):
         check_callable(function)
         self._function = function
         self.options = options if options is not None else make_options(function, {})
-        super().__init__(self.options.static_argnums, self.options.static_argnames)
+        super().__init__(
+            self.options.static_argnums,
+            self.options.static_argnames,
+            self.options.max_specializations,
+        )
         functools.update_wrapper(self, function, updated=())
 
     def __repr__(self) -> str:
