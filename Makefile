@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz build bench lint format docs clean
+.PHONY: help demo test fuzz build bench lint format sanitize docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ lint: ## ruff, pyright and clang-format, changing nothing
 format: ## Let ruff and clang-format rewrite the sources
 	@$(PYTHON3) tools/setup.py lint
 	@$(PYTHON) tools/lint.py --fix
+
+sanitize: build ## Test the runtime and the extension under ASan, UBSan and TSan (ARGS go to pytest)
+	@$(PYTHON3) tools/setup.py sanitize
+	@$(PYTHON) tools/sanitize.py $(ARGS)
 
 docs: build ## Reference pages of ops and passes, into build/release/docs
 	@cmake --build build/release --target docs

@@ -47,6 +47,23 @@ endif()
 add_library(gradopt_warnings INTERFACE)
 target_compile_options(gradopt_warnings INTERFACE -Wall -Wextra -Werror)
 
+# For code that runs beside Python and in many threads: the runtime and the
+# extension. LLVM is not instrumented, and so neither is what is made of its
+# headers for the most part.
+set(GRADOPT_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
+add_library(gradopt_sanitizers INTERFACE)
+if(GRADOPT_SANITIZE)
+  set(sanitizer_flags -fsanitize=${GRADOPT_SANITIZE} -shared-libsan)
+  if(GRADOPT_SANITIZE MATCHES undefined)
+    # Machine code that was loaded has no types to check.
+    list(APPEND sanitizer_flags -fno-sanitize=function,vptr
+      -fno-sanitize-recover=undefined)
+  endif()
+  target_compile_options(gradopt_sanitizers INTERFACE
+    ${sanitizer_flags} -g -fno-omit-frame-pointer)
+  target_link_options(gradopt_sanitizers INTERFACE ${sanitizer_flags})
+endif()
+
 # For code that uses LLVM's or MLIR's headers.
 add_library(gradopt_llvm INTERFACE)
 target_compile_features(gradopt_llvm INTERFACE cxx_std_17)

@@ -48,11 +48,12 @@ LLVM_PACKAGES = [
     "lld-22",
 ]
 BUILD_PACKAGES = ["cmake", "ninja-build", "ccache", "g++", "xz-utils"]
-LINT_PACKAGES = ["clang-format-22"]
+# What commands need beside.
+EXTRA_PACKAGES = {"lint": ["clang-format-22"], "sanitize": ["libclang-rt-22-dev"]}
 PYTHON_PACKAGES = ["python3-venv", "python3-dev"]
 
 # What from pyproject.toml's optional dependencies each command needs.
-EXTRAS = {"build": ["test", "demo"], "bench": ["bench"], "lint": ["dev"]}
+EXTRAS = {"build": ["test", "demo"], "bench": ["bench"], "lint": ["dev"], "sanitize": []}
 
 
 # -- Debian packages -----------------------------------------------------------------------
@@ -63,13 +64,12 @@ def find_mlir_dir() -> Path:
     return Path(os.environ.get("MLIR_DIR") or LLVM_PREFIX / "lib/cmake/mlir").expanduser()
 
 
-def missing_packages(with_lint: bool) -> list[str]:
+def missing_packages(purpose: str) -> list[str]:
     """The Debian packages that are needed and not installed."""
     wanted = list(BUILD_PACKAGES)
     if "MLIR_DIR" not in os.environ:
         wanted += LLVM_PACKAGES
-    if with_lint:
-        wanted += LINT_PACKAGES
+    wanted += EXTRA_PACKAGES.get(purpose, [])
     if not PYTHON.exists() and Path(sys.executable).resolve().parent == Path("/usr/bin"):
         wanted += PYTHON_PACKAGES
     status = output_of(["dpkg-query", "-W", "-f=${db:Status-Abbrev} ${Package}\n", *wanted])
@@ -92,7 +92,7 @@ def missing_tools() -> list[str]:
     return missing
 
 
-def install_packages(with_lint: bool) -> None:
+def install_packages(purpose: str) -> None:
     """Installs the missing Debian packages, as root or through sudo."""
     if "MLIR_DIR" in os.environ and not (find_mlir_dir() / "MLIRConfig.cmake").is_file():
         raise SetupError(f"MLIR_DIR={find_mlir_dir()} has no MLIRConfig.cmake")
@@ -100,7 +100,7 @@ def install_packages(with_lint: bool) -> None:
         if missing := missing_tools():
             raise SetupError(f"this is not Debian; please install: {', '.join(missing)}")
         return
-    missing = missing_packages(with_lint)
+    missing = missing_packages(purpose)
     if not missing:
         return
     say(f"installing Debian packages: {' '.join(missing)}")
@@ -223,7 +223,7 @@ def main() -> int:
     try:
         if sys.version_info < (3, 10):  # noqa: UP036  (an old Python gets this far)
             raise SetupError(f"Python 3.10 or newer is needed, not {sys.version.split()[0]}")
-        install_packages(with_lint=purpose == "lint")
+        install_packages(purpose)
         create_venv()
         install_requirements(EXTRAS["build"])
         if purpose != "build":
