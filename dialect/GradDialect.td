@@ -36,9 +36,6 @@ def Grad_Dialect : Dialect {
 // Types
 //===----------------------------------------------------------------------===//
 
-def Grad_Float : AnyTypeOf<[F32, F64], "f32 or f64">;
-def Grad_Int : AnyTypeOf<[I8, I16, I32, I64], "i8, i16, i32 or i64">;
-def Grad_Bool : TypeAlias<I1, "bool (i1)">;
 def Grad_Number : AnyTypeOf<[F32, F64, I8, I16, I32, I64], "f32, f64 or integer">;
 def Grad_Element
     : AnyTypeOf<[F32, F64, I8, I16, I32, I64, I1], "f32, f64, integer or bool">;
@@ -54,7 +51,6 @@ def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
 def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
 def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
 def Grad_BoolTensor : Grad_TensorOf<[I1]>;
-def Grad_IntTensor : Grad_TensorOf<[I8, I16, I32, I64]>;
 def Grad_IndexTensor : Grad_TensorOf<[I64]>;
 
 /// A position along a dimension: a 0-d tensor of i64.

@@ -4,8 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Only identities that hold for every float, signed zeros, infinities and NaN
-// included: x * 1, x - 0 and x + (-0) fold, x + 0 and x * 0 do not.
+// Identities that hold for every float, signed zeros, infinities and NaN
+// included: x * 1, x - 0 and x + (-0) fold, x + 0 and x * 0 do not. Only sums
+// may round differently: equal terms become a product with their number, and a
+// factor that all terms have is taken out.
 //
 //===----------------------------------------------------------------------===//
 

@@ -45,9 +45,6 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-/// The alignment that the runtime gives an arena.
-static constexpr int64_t kArenaAlignment = 64;
-
 /// States what the caller of a public function guarantees for its buffers.
 static void annotateArguments(func::FuncOp func) {
   Builder builder(func.getContext());
@@ -70,7 +67,8 @@ static void annotateArguments(func::FuncOp func) {
     bool isArena = hasArena && i + 1 == e;
     // NumPy aligns numbers, but not pairs of them.
     std::optional<int64_t> alignment =
-        isArena ? kArenaAlignment : getElementBytes(type.getElementType());
+        isArena ? gradopt::kArenaAlignment
+                : getElementBytes(type.getElementType());
     if (isArena || type.getElementType().isIntOrIndexOrFloat())
       func.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
                       builder.getI64IntegerAttr(*alignment));
@@ -81,8 +79,7 @@ static void annotateArguments(func::FuncOp func) {
                                        func.getResultTypes()));
 }
 
-/// Lets arithmetic be regrouped, contracted and approximated. NaN and
-/// infinities keep their meaning.
+/// Without the flags that would make tests for NaN and infinities wrong.
 static void relaxArithmetic(ModuleOp module) {
   auto relaxed = arith::FastMathFlags::reassoc |
                  arith::FastMathFlags::contract | arith::FastMathFlags::nsz |

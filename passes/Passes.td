@@ -363,7 +363,7 @@ def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
   let options = [
-    Option<"alignment", "alignment", "int64_t", /*default=*/"64",
+    Option<"alignment", "alignment", "int64_t", /*default=*/"::gradopt::kArenaAlignment",
            "Alignment of every buffer in bytes, a power of two">,
     Option<"inPlace", "in-place", "bool", /*default=*/"true",
            "Let an elementwise operation overwrite an operand that dies in it">,
@@ -607,7 +607,7 @@ def ConvertBuffersToLLVM : Pass<"convert-buffers-to-llvm", "ModuleOp"> {
   }];
   let options = [
     Option<"fastMath", "fast-math", "bool", /*default=*/"false",
-           "Let floating-point arithmetic be regrouped and contracted">
+           "Calculate with floats as with real numbers">
   ];
   let dependentDialects = [
     "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
@@ -637,7 +637,7 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
   let options = [
     Option<"function", "function", "std::string", /*default=*/"\"main\"",
            "The function to call">,
-    Option<"entry", "entry", "std::string", /*default=*/"\"gradopt_main\"",
+    Option<"entry", "entry", "std::string", /*default=*/"::gradopt::kEntryName",
            "The name of the entry point">,
     Option<"maxParameters", "max-parameters", "unsigned", /*default=*/"256",
            "Most pointers that the function gets as parameters">

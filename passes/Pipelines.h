@@ -26,8 +26,7 @@ namespace mlir::grad {
 struct CpuOptions : PassPipelineOptions<CpuOptions> {
   Option<bool> fastMath{
       *this, "fast-math", llvm::cl::init(false),
-      llvm::cl::desc(
-          "Let floating-point arithmetic be regrouped and contracted")};
+      llvm::cl::desc("Calculate with floats as with real numbers")};
   Option<int64_t> blasThreshold{
       *this, "blas-threshold", llvm::cl::init(1024),
       llvm::cl::desc(

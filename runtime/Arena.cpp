@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Arena.h"
+#include "runtime/Interface.h"
 #include "runtime/gradopt_runtime.h"
 
 #include <atomic>
@@ -15,13 +16,12 @@
 
 namespace gradopt::runtime {
 
-static constexpr size_t kCacheLine = 64;
 static constexpr size_t kHugePage = size_t(2) << 20;
 
 static std::atomic<uint64_t> allocations = 0;
 
 void *allocate(size_t bytes) {
-  size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
+  size_t alignment = bytes >= kHugePage ? kHugePage : kArenaAlignment;
   size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   if (rounded < bytes)
     return nullptr;

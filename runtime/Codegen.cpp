@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Codegen.h"
+#include "runtime/Interface.h"
 #include "runtime/math/VectorForms.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -171,15 +172,15 @@ llvm::Error Compilation::prepare() {
   module->setDataLayout(machine->createDataLayout());
   module->setTargetTriple(machine->getTargetTriple());
 
-  const llvm::Function *entry = module->getFunction(kEntryName);
+  const llvm::Function *entry = module->getFunction(gradopt::kEntryName);
   if (!entry || entry->isDeclaration())
     return codegenError(llvm::Twine("the module does not define `") +
-                        kEntryName + "`");
+                        gradopt::kEntryName + "`");
 
   if (llvm::Error error = linkMathFunctions())
     return error;
   llvm::internalizeModule(*module, [](const llvm::GlobalValue &value) {
-    return value.getName() == kEntryName;
+    return value.getName() == gradopt::kEntryName;
   });
   setHostAttributes();
 
@@ -230,6 +231,9 @@ void Compilation::setHostAttributes() {
     function.addFnAttr("target-cpu", host.cpu);
     function.addFnAttr("target-features", host.features);
     function.addFnAttr("prefer-vector-width", width);
+    // Where reciprocals are allowed: the estimate of 1 / sqrt(x) is NaN at 0
+    // and at infinity.
+    function.addFnAttr("reciprocal-estimates", "!sqrtf,!vec-sqrtf");
     // Nothing unwinds through compiled code: no tables, smaller objects.
     function.addFnAttr(llvm::Attribute::NoUnwind);
     function.removeFnAttr(llvm::Attribute::UWTable);

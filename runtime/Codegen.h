@@ -27,9 +27,6 @@ class Operation;
 
 namespace mlir::grad {
 
-/// The name of the function that stays visible in the object code.
-inline constexpr const char *kEntryName = "gradopt_main";
-
 /// The machine that code is generated for: this one.
 struct HostTarget {
   std::string triple;

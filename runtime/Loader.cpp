@@ -13,6 +13,7 @@
 
 #include "runtime/Arena.h"
 #include "runtime/BusySection.h"
+#include "runtime/Interface.h"
 #include "runtime/RuntimeError.h"
 
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
@@ -179,7 +180,7 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
                 "gradopt_module_load: null object or result pointer");
   *out = nullptr;
   if (!entry)
-    entry = "gradopt_main";
+    entry = gradopt::kEntryName;
   MemoryBufferRef buffer(StringRef(static_cast<const char *>(object), size),
                          "gradopt-module");
   if (Error error = checkObject(buffer))

@@ -47,7 +47,3 @@ config.substitutions.append(("%python", sys.executable))
 
 if (llvm_tools / "mlir-opt").exists():
     config.available_features.add("mlir-opt")
-if (llvm_tools / "mlir-runner").exists():
-    config.available_features.add("mlir-runner")
-if Path("/dev/nvidia0").exists():
-    config.available_features.add("gpu")

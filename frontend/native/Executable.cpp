@@ -6,6 +6,7 @@
 
 #include "Executable.h"
 #include "Gil.h"
+#include "runtime/Interface.h"
 
 #include <nanobind/stl/string.h>
 
@@ -185,7 +186,7 @@ void bindExecutable(nb::module_ &module) {
                     const std::string &>(),
            nb::arg("code"), nb::arg("args"), nb::arg("results"),
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
-           nb::arg("entry") = "gradopt_main")
+           nb::arg("entry") = gradopt::kEntryName)
       .def("__call__", &call)
       .def_prop_ro(
           "args",

@@ -79,7 +79,7 @@ def define(
 
 
 def compile_main(
-    inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]
+    inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any], fast_math: bool = False
 ) -> _gradopt.Executable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
     with context(), ir.Location.unknown():
@@ -87,7 +87,7 @@ def compile_main(
         with ir.InsertionPoint(module.body):
             outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
         results = [shape_and_dtype(kind) for kind in outputs]
-        program = Program(str(module), "main")
+        program = Program(str(module), "main", fast_math=fast_math)
     done = compile_program(program, "object")
     specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
     outputs = [(dtype, shape) for shape, dtype in results]

@@ -17,7 +17,11 @@ class Options:
 
     Attributes:
         device: "cpu".
-        fast_math: whether sums and products may be reordered and NaNs ignored.
+        fast_math: whether to calculate with floats as with real numbers: to regroup sums and
+            products, round `a * b + c` once, multiply by reciprocals and forget the sign of a zero.
+            Tests (`isnan`, `isfinite`, comparisons) mean what they mean without it. NaN and
+            infinities come out as without it, unless algebra takes them out, as it takes x out of
+            (x + y) - x, or a product or reciprocal on the way leaves the range.
         num_threads: threads of one call; 1, or None for the default, which is 1.
         static_argnums: positional arguments that select code; compared by value.
         static_argnames: the same, by name.
