@@ -16,21 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from budget import by_hypothesis
+from hypothesis import given
 from hypothesis import strategies as st
 
 import gradopt as go
 
 # A step: takes the arrays that there are and the two integers, and appends, or writes.
 Step = Callable[[list[Any], tuple[Any, Any]], None]
-
-SETTINGS = settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
 
 IN_PLACE = [operator.iadd, operator.isub, operator.imul]
 UFUNCS = [np.add, np.subtract, np.multiply]
@@ -278,7 +271,7 @@ def _function(program: Program) -> Callable[..., Any]:
     return lambda x, y, i, j: tuple([a * 1.0 for a in program.run(steps, x, y, i, j)])
 
 
-@SETTINGS
+@by_hypothesis(60)
 @given(programs)
 def test_values(program: Program) -> None:
     function, args = _function(program), program.arguments()
@@ -288,7 +281,7 @@ def test_values(program: Program) -> None:
         np.testing.assert_allclose(a, e, rtol=1e-12, atol=1e-12)
 
 
-@SETTINGS
+@by_hypothesis(60)
 @given(programs)
 def test_derivatives(program: Program) -> None:
     function, (x, y, i, j) = _function(program), program.arguments()

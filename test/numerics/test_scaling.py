@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What derivatives cost, as programs grow: counted in ops and bytes, which no machine changes.
+
+The gradient of a program of n steps has a number of ops proportional to n, a small multiple of the
+program's own, and needs memory proportional to what the program reads and makes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+
+Arrays = tuple[Any, ...]
+STEPS = (16, 32, 64)
+WIDTH = 8
+
+
+@dataclass(frozen=True)
+class Program:
+    """A loss of n steps.
+
+    Attributes:
+        loss: the function, with n closed over by `arguments`.
+        arguments: what to call it with for n steps.
+        ratio: at most so many ops of value and gradient for each op of the loss.
+    """
+
+    loss: Callable[..., Any]
+    arguments: Callable[[int], Arrays]
+    ratio: float = 6.0
+
+
+def array(*shape: int) -> Any:
+    return np.linspace(0.1, 0.9, int(np.prod(shape))).reshape(shape)
+
+
+def chain(x: Any, steps: Any) -> Any:
+    for _ in range(len(steps)):
+        x = np.tanh(x * 1.1) + x
+    return np.sum(x)
+
+
+def recurrence(w: Any, xs: Any) -> Any:
+    h = np.zeros(WIDTH)
+    for t in range(len(xs)):
+        h = np.tanh(w @ h + xs[t])
+    return np.sum(h)
+
+
+def product_of_columns(xs: Any) -> Any:
+    p = np.ones(xs.shape[0])
+    for j in range(xs.shape[1]):
+        p = p * xs[:, j]
+    return np.sum(p)
+
+
+def elements(x: Any) -> Any:
+    total = 0.0
+    for i in range(x.shape[0]):
+        total = total + np.sin(x[i]) * x[i - 1]
+    return total
+
+
+def diagonal(a: Any) -> Any:
+    total = 0.0
+    for i in range(a.shape[0]):
+        total = total + np.tanh(a[i, i])
+    return total
+
+
+def windows(x: Any) -> Any:
+    total = 0.0
+    for i in range(x.shape[0] - 4):
+        total = total + np.sum(np.sin(x[i : i + 4])) ** 2
+    return total
+
+
+def gathered_rows(table: Any, ids: Any) -> Any:
+    h = np.zeros(table.shape[1])
+    for t in range(len(ids)):
+        h = np.tanh(h + table[ids[t]])
+    return np.sum(h)
+
+
+def many_parameters(*parameters: Any) -> Any:
+    total = 0.0
+    for p in parameters:
+        total = total + np.sum(np.sin(p))
+    return total
+
+
+def running_maximum(xs: Any) -> Any:
+    m = xs[0]
+    for t in range(1, len(xs)):
+        m = np.maximum(m, xs[t])
+    return np.sum(m)
+
+
+PROGRAMS = {
+    "chain": Program(chain, lambda n: (array(WIDTH), array(n))),
+    "recurrence": Program(recurrence, lambda n: (array(WIDTH, WIDTH), array(n, WIDTH))),
+    "columns": Program(product_of_columns, lambda n: (array(WIDTH, n),)),
+    "elements": Program(elements, lambda n: (array(n),)),
+    "diagonal": Program(diagonal, lambda n: (array(n, n),)),
+    "windows": Program(windows, lambda n: (array(n),)),
+    "gathered rows": Program(gathered_rows, lambda n: (array(10, WIDTH), np.arange(n) % 10)),
+    "parameters": Program(many_parameters, lambda n: tuple(array(WIDTH) for _ in range(n))),
+    "maximum": Program(running_maximum, lambda n: (array(n, WIDTH),), ratio=12.0),
+}
+
+
+def floats(arguments: Arrays) -> tuple[int, ...]:
+    return tuple(i for i, a in enumerate(arguments) if a.dtype.kind == "f")
+
+
+def ops(lowered: Any, stage: str) -> int:
+    """The number of ops of the dialect but constants."""
+    return len(re.findall(r"= grad\.(?!constant)", lowered.mlir(stage)))
+
+
+def assert_linear(name: str, counts: list[int], slack: float) -> None:
+    """Doubling adds twice what the doubling before has added."""
+    first, second, third = counts
+    assert third - second <= 2 * (second - first) * 1.1 + slack, f"{name}: {counts}"
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_gradients_are_linear_in_steps(name: str) -> None:
+    program = PROGRAMS[name]
+    counts, arena = [], []
+    for n in STEPS:
+        arguments = program.arguments(n)
+        gradient = go.compile_value_and_grad(program.loss, argnums=floats(arguments))
+        lowered = gradient.lower(*arguments)
+        counts.append(ops(lowered, "simplified"))
+        arena.append(lowered.memory().arena)
+        own = ops(go.compile(program.loss).lower(*arguments), "simplified")
+        assert counts[-1] <= program.ratio * own + 20, f"{counts[-1]} ops of the gradient of {own}"
+    assert_linear("ops", counts, 4)
+    # Alignment of single buffers aside.
+    assert_linear("bytes", arena, 1024)
+
+
+@pytest.mark.parametrize("name", ["chain", "recurrence", "elements"])
+def test_second_derivatives_are_linear_in_steps(name: str) -> None:
+    program = PROGRAMS[name]
+    counts = []
+    for n in STEPS:
+        arguments = program.arguments(n)
+        x, rest = arguments[0], arguments[1:]
+        product = go.compile(
+            lambda x, v, *rest: go.jvp(lambda x: go.grad(program.loss)(x, *rest), (x,), (v,))[1]
+        )
+        counts.append(ops(product.lower(x, x, *rest), "simplified"))
+    assert_linear("ops", counts, 4)
