@@ -146,7 +146,7 @@ class GradientCheckError(GradoptError, AssertionError):
     """Analytic and numeric derivatives differ.
 
     Attributes:
-        path: argument path, such as `args[0]['W']`.
+        path: argument path, such as `params['W']`.
         index: index of the element in that argument.
         numeric: the finite difference.
         analytic: the compiled derivative.

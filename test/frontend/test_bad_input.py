@@ -147,7 +147,7 @@ def test_arguments_of_transforms() -> None:
     with pytest.raises(errors.ArgumentError, match="by position"):
         wrong_call(a=X)
     lowered = go.compile(lambda x, n: x * n, static_argnums=1).lower(X, 2)
-    with pytest.raises(errors.ArgumentError, match=r"expected static 2 at args\[1\]"):
+    with pytest.raises(errors.ArgumentError, match=r"expected static 2 at n"):
         lowered.compile()(X, 3)
 
 
@@ -156,10 +156,10 @@ def test_arguments_of_gradcheck() -> None:
     for options in ({"eps": number}, {"order": "2"}, {"argnums": "x"}, {"argnums": (0, "x")}):
         with pytest.raises(errors.ArgumentError, match=str(next(iter(options)))):
             go.gradcheck(np.sin, X, **options)
-    with pytest.raises(errors.ArgumentError, match=r"args\[0\]\[1\] is nan"):
-        go.gradcheck(np.sin, np.array([1.0, np.nan]))
-    with pytest.raises(errors.ArgumentError, match=r"args\[0\] is inf"):
-        go.gradcheck(np.sin, np.inf)
+    with pytest.raises(errors.ArgumentError, match=r"v\[1\] is nan"):
+        go.gradcheck(lambda v: np.sin(v), np.array([1.0, np.nan]))
+    with pytest.raises(errors.ArgumentError, match="v is inf"):
+        go.gradcheck(lambda v: np.sin(v), np.inf)
 
 
 def test_leaked_arrays_say_so() -> None:

@@ -188,9 +188,9 @@ def test_copies_that_numpy_does_not_make() -> None:
         y += 1
         return y
 
-    with pytest.raises(go.errors.MutationError, match=r"args\[0\]"):
+    with pytest.raises(go.errors.MutationError, match="the argument x"):
         go.compile(g)(X)
-    with pytest.raises(go.errors.MutationError, match=r"numpy\.nan_to_num.*args\[0\]"):
+    with pytest.raises(go.errors.MutationError, match=r"numpy\.nan_to_num.*the argument x"):
         go.compile(lambda x: np.nan_to_num(x, copy=False))(X)
 
 

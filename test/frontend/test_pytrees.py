@@ -300,5 +300,5 @@ def test_paths_name_attributes() -> None:
     value = with_attributes(Named(X, {"k": X}), c=[X], tag="t")
     _, tree = flatten((value, with_attributes(Plain(X), scale=X)))
     assert leaf_paths(tree, "v") == ["v[0].a", "v[0].b['k']", "v[0].c[0]", "v[1].w", "v[1].scale"]
-    with pytest.raises(errors.ArgumentTypeError, match=r"args\[0\]\.scale is an array of objects"):
+    with pytest.raises(errors.ArgumentTypeError, match=r"d\.scale is an array of objects"):
         go.compile(lambda d: d.w)(with_attributes(Plain(X), scale=np.array([None])))

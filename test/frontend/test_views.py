@@ -216,7 +216,7 @@ def test_an_argument_is_not_changed_through_a_view(name: str) -> None:
     if np.array_equal(before, x):
         go.compile(change)(x)
     else:
-        with pytest.raises(go.errors.MutationError, match=r"the argument args\[0\]"):
+        with pytest.raises(go.errors.MutationError, match=r"the argument \w+"):
             go.compile(change)(x)
 
 

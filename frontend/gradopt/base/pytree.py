@@ -250,7 +250,7 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
 
 
 def leaf_paths(treedef: TreeDef, root: str) -> list[str]:
-    """For each leaf how it is reached from `root`, as in `args[0]['W'][1]`."""
+    """For each leaf how it is reached from `root`, as in `params['W'][1]`."""
     paths: list[str] = []
 
     def walk(node: TreeDef, path: str) -> None:

@@ -35,6 +35,38 @@ def function_name(function: Any) -> str:
     return "lambda" if name == "<lambda>" else name
 
 
+def argument_names(function: Any, count: int) -> list[str]:
+    """How the user reaches the first positional arguments: by the names of the parameters."""
+    names: list[str] = []
+    rest: str | None = None
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    for parameter in parameters:
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            rest = parameter.name
+    fixed = len(names)
+    for i in range(fixed, count):
+        names.append(f"args[{i}]" if rest is None else f"{rest}[{i - fixed}]")
+    return names[:count]
+
+
+def argument_paths(function: Any, structure: TreeDef) -> list[str]:
+    """For each leaf of positional and named arguments how the user reaches it."""
+    positional, named = structure.children
+    paths: list[str] = []
+    for name, child in zip(
+        argument_names(function, len(positional.children)), positional.children, strict=True
+    ):
+        paths += leaf_paths(child, name)
+    for name, child in zip(named.data, named.children, strict=True):
+        paths += leaf_paths(child, name)
+    return paths
+
+
 def describe_value(value: Any) -> str:
     """`a tuple of 2`, `float64[3]` and so on."""
     if isinstance(value, Handle):
@@ -71,7 +103,7 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     if tree != tree_after or any(a is not b for a, b in zip(before, after, strict=True)):
         changed = "its arguments"
         if tree == tree_after:
-            paths = [*leaf_paths(tree.children[0], "args"), *leaf_paths(tree.children[1], "kwargs")]
+            paths = argument_paths(function, tree)
             changed = next(
                 path for path, a, b in zip(paths, before, after, strict=True) if a is not b
             )

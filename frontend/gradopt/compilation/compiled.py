@@ -20,6 +20,8 @@ from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.base.statics import Static, static
 from gradopt.compilation.calling import (
+    argument_names,
+    argument_paths,
     call_user,
     check_callable,
     function_name,
@@ -28,6 +30,7 @@ from gradopt.compilation.calling import (
 )
 from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.errors import (
+    ArgumentError,
     ArgumentTypeError,
     LeakedTracerError,
 )
@@ -100,7 +103,7 @@ class Compiled(_gradopt.Dispatcher):
         leaves, structure = flatten(trees)
         if any(isinstance(leaf, Handle) for leaf in leaves):
             return None
-        paths = self._paths(structure)
+        paths = argument_paths(self._function, structure)
         return [plain_leaf(x, path) for x, path in zip(leaves, paths, strict=True)], structure
 
     @hide_frames
@@ -117,40 +120,32 @@ class Compiled(_gradopt.Dispatcher):
 
     def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The arguments as one pytree, in which static arguments are no leaves."""
-        numbers = [n % len(args) if -len(args) <= n < 0 else n for n in self.options.static_argnums]
+        numbers = {n % len(args) if -len(args) <= n < 0 else n for n in self.options.static_argnums}
+        names = self.options.static_argnames
         positional = tuple(
-            [
-                self._static(value, f"args[{i}]") if i in numbers else value
-                for i, value in enumerate(args)
-            ]
+            [self._static(v, i) if i in numbers else v for i, v in enumerate(args)]
+            if numbers
+            else args
         )
-        named = {
-            name: self._static(value, f"kwargs[{name!r}]")
-            if name in self.options.static_argnames
-            else value
-            for name, value in kwargs.items()
-        }
-        return positional, named
+        return positional, {k: self._static(v, k) if k in names else v for k, v in kwargs.items()}
 
-    def _static(self, value: Any, path: str) -> Static:
+    def _static(self, value: Any, place: int | str) -> Static:
         try:
             hash(value)
             return static(value)
         except TypeError:
+            name = place
+            if isinstance(place, int):
+                name = argument_names(self._function, place + 1)[place]
             raise ArgumentTypeError(
-                f"the static argument {path} of {function_name(self._function)} is of type "
+                f"the static argument {name} of {function_name(self._function)} is of type "
                 f"{type(value).__name__}, which is not hashable; use a tuple or a frozen dataclass",
                 function_source(self._function),
             ) from None
 
-    @staticmethod
-    def _paths(structure: TreeDef) -> list[str]:
-        positional, named = structure.children
-        return [*leaf_paths(positional, "args"), *leaf_paths(named, "kwargs")]
-
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        paths = self._paths(structure)
+        paths = argument_paths(self._function, structure)
         arguments = [
             _argument(plain_leaf(leaf, path), path)
             for leaf, path in zip(leaves, paths, strict=True)
@@ -207,10 +202,21 @@ class _Fixed(Compiled):
         # Dicts may have another order than when it was lowered.
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         places = self._argument_trees(*structure.unflatten(np.arange(len(leaves))))
+        (positional, named), (expected, expected_named) = places, self._lowered.structure.children
+        if len(positional) != len(expected.children):
+            raise ArgumentError(
+                f"expected {len(expected.children)} positional arguments, but got {len(positional)}"
+            )
         numbers: list[int] = []
-        expected = self._lowered.structure.children
-        for tree, node, root in zip(places, expected, ("args", "kwargs"), strict=True):
-            numbers += flatten_like(tree, node, root)
+        names = argument_names(self._function, len(positional))
+        for tree, node, name in zip(positional, expected.children, names, strict=True):
+            numbers += flatten_like(tree, node, name)
+        if set(named) != set(expected_named.data):
+            raise ArgumentError(
+                f"expected keyword arguments {list(expected_named.data)}, but got {list(named)}"
+            )
+        for name, node in zip(expected_named.data, expected_named.children, strict=True):
+            numbers += flatten_like(named[name], node, name)
         self._lowered.check([leaves[number] for number in numbers])
         return self._lowered.specialization(numbers)
 

@@ -36,7 +36,7 @@ class Leaf:
     """An argument or a result of compiled code.
 
     Attributes:
-        path: how the user reaches it, as in `args[0]['W']`.
+        path: how the user reaches it, as in `params['W']`.
         dtype: its dtype.
         shape: its shape.
         weak: whether it is a Python number.

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import check_callable, function_name, plain_leaf
+from gradopt.compilation.calling import argument_names, check_callable, function_name, plain_leaf
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError
 from gradopt.ir.current import trace_count
@@ -129,7 +129,10 @@ def _problem(
             raise ArgumentError(f"argnums {argnums} is out of range for {len(arguments)} arguments")
         chosen = [n % len(arguments) for n in numbers]
     leaves, tree = flatten(arguments)
-    paths = leaf_paths(tree, "args")
+    names = argument_names(function, len(arguments))
+    paths: list[str] = []
+    for child, name in zip(tree.children, names, strict=True):
+        paths += leaf_paths(child, name)
     arrays = [np.asarray(plain_leaf(v, p)) for v, p in zip(leaves, paths, strict=True)]
     positions: list[int] = []
     start = 0

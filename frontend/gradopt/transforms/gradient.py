@@ -15,6 +15,7 @@ from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import (
+    argument_names,
     call_user,
     check_callable,
     describe_value,
@@ -101,8 +102,9 @@ class _Gradient:
         leaves: list[Handle] = []
         paths: list[str] = []
         trees: list[TreeDef] = []
+        roots = argument_names(self._function, len(args))
         for number in selected:
-            some, tree, names = traced_leaves(args[number], f"args[{number}]")
+            some, tree, names = traced_leaves(args[number], roots[number])
             leaves += some
             paths += names
             trees.append(tree)

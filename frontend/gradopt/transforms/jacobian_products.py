@@ -207,12 +207,23 @@ class _FloatLeaves:
 def _jvp_concrete(
     function: Callable[..., Any], primals: tuple[Any, ...], tangents: tuple[Any, ...], has_aux: bool
 ) -> Any:
+    leaves, tree = flatten(primals)
+    for leaf, path in zip(leaves, leaf_paths(tree, "primals"), strict=True):
+        if not isinstance(leaf, Handle):
+            plain_leaf(leaf, path)
     floats = _FloatLeaves(primals, "tangents")
 
-    def forward(values: tuple[Any, ...], given: list[Any]) -> Any:
-        return jvp(function, values, floats.put(given), has_aux)
+    def forward(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
+        return jvp(function, primals, floats.put(tangents), has_aux)
 
-    return Compiled(functools.wraps(function)(forward))(primals, floats.take(tangents))
+    return Compiled(_named_like(function, forward))(primals, floats.take(tangents))
+
+
+def _named_like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """The wrapper with the function's name and its own parameters."""
+    named = functools.wraps(function)(wrapper)
+    del named.__wrapped__
+    return named
 
 
 @hide_frames
@@ -265,19 +276,19 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
     # The caller may change its arrays before it calls the pullback.
     kept = tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, primals)
 
-    def forward(*arguments: Any) -> Any:
+    def forward(*primals: Any) -> Any:
         # Traces the function as vjp does, so that both raise the same errors.
-        result = vjp(function, *arguments, has_aux=has_aux)
+        result = vjp(function, *primals, has_aux=has_aux)
         return (result[0], result[2]) if has_aux else result[0]
 
-    result = Compiled(functools.wraps(function)(forward))(*primals)
+    result = Compiled(_named_like(function, forward))(*primals)
     floats = _FloatLeaves(result[0] if has_aux else result, "cotangent")
 
-    def pull(arguments: tuple[Any, ...], given: list[Any]) -> Any:
-        return vjp(function, *arguments, has_aux=has_aux)[1](floats.put(given))
+    def pull(primals: tuple[Any, ...], cotangent: list[Any]) -> Any:
+        return vjp(function, *primals, has_aux=has_aux)[1](floats.put(cotangent))
 
     # Traced now: what the function refers to may change before the pullback is called.
-    backward = Compiled(functools.wraps(function)(pull)).lower(kept, floats.zeros()).compile()
+    backward = Compiled(_named_like(function, pull)).lower(kept, floats.zeros()).compile()
 
     @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
