@@ -27,6 +27,13 @@ class SourceLocation:
     end_column: int = -1
     function: str = ""
 
+    def text(self) -> str:
+        """The expression, or the whole line if its columns are not known."""
+        line = linecache.getline(self.file, self.line).rstrip()
+        if self.column < 0 or self.end_column <= self.column:
+            return line
+        return line.encode()[self.column : self.end_column].decode(errors="replace")
+
     def show(self) -> str:
         """The position, the source line, and a caret under the expression."""
         where = f"  --> {self.file}:{self.line}"
@@ -177,3 +184,7 @@ class CompilerError(GradoptError, RuntimeError):
     ) -> None:
         super().__init__(message, location)
         self.diagnostics = tuple(diagnostics)
+
+
+class LargeProgramWarning(UserWarning):
+    """A program takes long to compile, or much memory to run."""

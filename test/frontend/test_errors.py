@@ -77,9 +77,7 @@ def test_branch() -> None:
             return x
         return -x
 
-    with raises(
-        errors.BranchError, "numpy.where", "cond", "if x[0] > 0:", "^^^^^^^^", "test_errors.py"
-    ):
+    with raises(errors.BranchError, "numpy.where", "if x[0] > 0:", "^^^^^^^^", "test_errors.py"):
         go.compile(f)(X)
     with raises(errors.BranchError, "numpy.any"):
         go.compile(lambda x: 1.0 in x)(X)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from gradopt.array.advice import advice_for
 from gradopt.array.handle import (
     Handle,
     Storage,
@@ -231,8 +232,10 @@ def require_output(out: Any, name: str) -> None:
     if not isinstance(out, Handle):
         raise ConversionError(
             f"the result of {name} is traced, and cannot be written into a concrete NumPy array; "
-            "make the array inside the function with gradopt.numpy.zeros, empty or array, or write "
-            "`a = a + b` for `a += b`",
+            + advice_for(
+                "make the array inside the function with gradopt.numpy.zeros, empty or array, or "
+                "write `a = a + b` for `a += b`"
+            ),
             source_location(),
         )
     out._require_writable(f"out= of {name}", "copy it first (`x = x.copy()`)")

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gradopt.array.advice import advice_for
 from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
 from gradopt.array.flat import Flat
 from gradopt.array.handle import Handle, array_of, in_memory_order, python_number
@@ -87,7 +88,7 @@ class Tracer(Handle):
             )
         raise ConversionError(
             f"a traced array {self._describe()} cannot become {target}: its value is known only "
-            f"when the compiled code runs; {advice}",
+            f"when the compiled code runs; {advice_for(advice)}",
             source_location(),
         )
 
@@ -110,8 +111,11 @@ class Tracer(Handle):
         self._require_open()
         raise BranchError(
             f"a Python branch depends on a traced array {self._describe()}, whose value is known "
-            "only when the compiled code runs; use numpy.where (or cond) to choose between "
-            "values, or static_argnums for an argument that selects code",
+            "only when the compiled code runs; "
+            + advice_for(
+                "use numpy.where to choose between values, or static_argnums for an argument that "
+                "selects code"
+            ),
             source_location(),
         )
 
@@ -143,7 +147,7 @@ class Tracer(Handle):
             return known.__index__()
         self._convert(
             "an index or a size",
-            "index arrays with it (not lists), and make sizes static_argnums",
+            "index arrays with it (not lists), and make sizes static (static_argnums)",
         )
 
     def item(self, *args: Any) -> Any:

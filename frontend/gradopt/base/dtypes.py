@@ -76,6 +76,12 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
                 f"numpy.{ufunc.__name__} is not defined for {_names(operands)}", source_location()
             ) from None
         for dtype in result:
+            if dtype.kind == "c":
+                raise UnsupportedError(
+                    f"numpy.{ufunc.__name__} of {_names(operands)} is complex: complex numbers are "
+                    "not supported; compute with real and imaginary parts",
+                    source_location(),
+                )
             if dtype not in SUPPORTED:
                 raise UnsupportedError(
                     f"numpy.{ufunc.__name__} of {_names(operands)} computes in {dtype}, which is "

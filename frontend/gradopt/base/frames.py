@@ -8,8 +8,8 @@ import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from gradopt.base.location import is_internal
-from gradopt.errors import GradoptError, TracerError
+from gradopt.base.location import innermost, is_internal
+from gradopt.errors import ConversionError, GradoptError, TracerError, UnsupportedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,8 +30,32 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
             if not isinstance(hidden, TracerError) or "array element" not in str(error):
                 raise
             raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
+        except TypeError as error:
+            named = _named(error)
+            if named is None:
+                raise
+            raise named.with_traceback(user_traceback(error.__traceback__)) from None
 
     return entry
+
+
+def _named(error: TypeError) -> GradoptError | None:
+    """Our error, at the user's line, for one of NumPy's that says nothing of traced arrays."""
+    text = str(error)
+    location = innermost(error.__traceback__)
+    if "got 'Tracer<" in text and "sequence of integers" in text:
+        return ConversionError(
+            "a traced array cannot become a size: its value is known only when the compiled code "
+            "runs; take sizes from shapes, or from an argument that is static (static_argnums)",
+            location,
+        )
+    if "WRITEBACKIFCOPY" in text:
+        return UnsupportedError(
+            "numpy.nditer is not supported on traced arrays: iterate over x.ravel(), or compute "
+            "with whole arrays",
+            location,
+        )
+    return None
 
 
 def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:

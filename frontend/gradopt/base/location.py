@@ -6,20 +6,23 @@ A position is looked up once per call site: it is cached by code object and inst
 
 from __future__ import annotations
 
+import ast
 import dis
+import linecache
 import os
 import sys
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 
 import numpy as np
 from mlir import ir
 
 from gradopt.errors import SourceLocation
 
+_SCIPY = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep
 _INTERNAL_PREFIXES = (
     os.path.dirname(os.path.dirname(__file__)) + os.sep,
     os.path.dirname(np.__file__) + os.sep,
-    os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep,
+    _SCIPY,
     # Decorated functions: contextlib, functools.
     os.path.dirname(os.__file__) + os.sep + "contextlib",
     os.path.dirname(os.__file__) + os.sep + "functools",
@@ -88,6 +91,60 @@ def source_location() -> SourceLocation | None:
     """Position in the innermost frame that is neither ours nor NumPy's or SciPy's."""
     frame = _user_frame(sys._getframe(1))
     return None if frame is None else _site(frame.f_code).source(frame.f_lasti)
+
+
+def unrolled_at() -> tuple[SourceLocation | None, str]:
+    """The loop that the user's code is in, and what it is: a loop, or a line that runs often."""
+    frame = _user_frame(sys._getframe(1))
+    line = None if frame is None else _site(frame.f_code).source(frame.f_lasti)
+    while frame is not None:
+        place = _site(frame.f_code).source(frame.f_lasti)
+        loop = _loop_around(place, frame.f_code.co_firstlineno)
+        if loop is not None:
+            return loop, "this loop"
+        frame = _user_frame(frame.f_back)
+    return line, "this line"
+
+
+def _loop_around(place: SourceLocation, first_line: int) -> SourceLocation | None:
+    """The innermost loop around a line, in the function that begins at `first_line`."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(place.file)))
+    except SyntaxError:
+        return None
+    found: SourceLocation | None = None
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.For, ast.While)):
+            begin, end = node.body[0].lineno, node.body[-1].end_lineno
+        elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            begin, end = node.lineno, node.end_lineno
+        else:
+            continue
+        if begin <= place.line <= (end or begin) and node.lineno >= first_line:
+            found = SourceLocation(place.file, node.lineno, node.col_offset, -1, place.function)
+    return found
+
+
+def innermost(traceback: TracebackType | None) -> SourceLocation | None:
+    """Where in the user's code an exception came from."""
+    found: SourceLocation | None = None
+    while traceback is not None:
+        site = _site(traceback.tb_frame.f_code)
+        if not site.internal:
+            found = site.source(traceback.tb_lasti)
+        traceback = traceback.tb_next
+    return found
+
+
+def called_package() -> str | None:
+    """The package that the user called and that has no part in tracing: SciPy's modules."""
+    frame: FrameType | None = sys._getframe(1)
+    found: FrameType | None = None
+    while frame is not None and _site(frame.f_code).internal:
+        if frame.f_code.co_filename.startswith(_SCIPY):
+            found = frame
+        frame = frame.f_back
+    return None if found is None else str(found.f_globals.get("__name__", "scipy"))
 
 
 def user_instruction() -> str | None:

@@ -8,6 +8,7 @@ import glob
 import importlib.util
 import io
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,18 +18,23 @@ from mlir import ir
 
 from gradopt import _gradopt
 from gradopt.base.frames import hide_frames
+from gradopt.base.location import function_source
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.compiler import STAGES, Program, compile_program
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    LargeProgramWarning,
     SourceLocation,
 )
 from gradopt.ir.checks import Check, raise_failure
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
+
+# Temporaries that are worth a warning, in bytes.
+LARGE_ARENA = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,7 @@ class Lowered:
             load_blas()
             done = compile_program(self._program, "object")
             self._arena_bytes = done.arena_bytes
+            self._warn_of(done.arena_bytes)
             outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
             self._executable = _gradopt.Executable(
                 done.object_code,
@@ -168,6 +175,18 @@ class Lowered:
                 self._captures,
             )
         return self._executable
+
+    def _warn_of(self, arena: int) -> None:
+        place = function_source(self._owner._function)
+        if arena < LARGE_ARENA or place is None:
+            return
+        warnings.warn_explicit(
+            f"{self.name} needs {arena / 1e9:.1f} GB for temporaries when it is called with these "
+            "arguments; `lower(*args).memory()` tells before anything runs",
+            LargeProgramWarning,
+            place.file,
+            place.line,
+        )
 
     def specialization(self, arg_leaves: Sequence[int] | None = None) -> _gradopt.Specialization:
         """What the call path keeps for this signature.

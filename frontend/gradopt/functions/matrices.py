@@ -133,7 +133,11 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Value:
 
 @implements(np.take)
 def take(a: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Value:
-    """`numpy.take`; modes wrap and clip, and raise with checks of concrete indices only."""
+    """`numpy.take`.
+
+    In mode raise, concrete indices are checked while tracing, traced ones when the compiled code
+    has run.
+    """
     x = traced(a)
     if axis is None:
         x, axis = prims.reshape(x, (x.size,)), 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, implements
+from gradopt.array.dispatch import UFUNCS, hint_for, implements, unsupported
 from gradopt.array.handle import Handle
 from gradopt.array.operands import array_kind, handle_of, listed, traced
 from gradopt.base.dtypes import BOOL, result_type
@@ -364,10 +364,13 @@ def matrix_power(a: Any, n: Any) -> Any:
     """`numpy.linalg.matrix_power` for non-negative constant powers; the first is the array."""
     x = traced(a)
     count = operator.index(n)
-    if count < 0 or x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ShapeError(
-            "matrix_power: square matrices and n >= 0 are supported", source_location()
+            f"matrix_power: the last two dimensions must be equal, but the shape is {x.shape}",
+            source_location(),
         )
+    if count < 0:
+        raise unsupported("a negative power in numpy.linalg.matrix_power", hint_for("inv"))
     if count == 1:
         return handle_of(a)
     result: Value | None = None

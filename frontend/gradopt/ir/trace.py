@@ -10,6 +10,7 @@ value of an outer one gets it as an extra argument (`Scope.use`); a concrete arr
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,9 +19,15 @@ from mlir import ir
 from mlir.dialects import func
 from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
-from gradopt.base.location import function_source, mlir_location, source_location, to_mlir
+from gradopt.base.location import (
+    function_source,
+    mlir_location,
+    source_location,
+    to_mlir,
+    unrolled_at,
+)
 from gradopt.dialects import grad
-from gradopt.errors import CompilerError, LeakedTracerError
+from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError
 from gradopt.ir import context as mlir_context
 from gradopt.ir.current import state
 from gradopt.ir.values import Value
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from gradopt.ir.checks import Check
 
 CONSTANT_ELEMENTS = 16
+# Operations of one line that are worth a warning.
+UNROLLED_OPS = 20_000
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
@@ -46,6 +55,24 @@ class Trace:
         self.checks: list[Check] = []
         self._captured: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._names: dict[str, int] = {"main": 1}
+        self._counts: dict[ir.Location, int] = {}
+        self._warned: set[tuple[str, int]] = set()
+
+    def count(self, location: ir.Location) -> None:
+        """Counts an op that a line of the user's added; warns where a loop adds very many."""
+        number = self._counts.get(location, 0) + 1
+        self._counts[location] = number
+        if number == UNROLLED_OPS:
+            place, what = unrolled_at()
+            if place is not None and (place.file, place.line) not in self._warned:
+                self._warned.add((place.file, place.line))
+                warnings.warn_explicit(
+                    f"{what} has added {number} operations: it is unrolled while it is traced, and "
+                    "compiling them takes long; compute with whole arrays where that is possible",
+                    LargeProgramWarning,
+                    place.file,
+                    place.line,
+                )
 
     def unique_name(self, name: str) -> str:
         """A symbol name like `name` that the module does not have yet."""
@@ -154,6 +181,7 @@ class Scope:
         use = self.use
         values = [use(operand) if operand.__class__ is Value else operand for operand in operands]
         location = mlir_location(self.trace.context)
+        self.trace.count(location)
         try:
             value = builder(*values, loc=location, ip=self.ip)
         except MLIRError as error:
@@ -163,6 +191,7 @@ class Scope:
     def emit_many(self, builder: Any, *operands: Any) -> list[Value]:
         """Adds one op class that has several results; the operands are as the class takes them."""
         location = mlir_location(self.trace.context)
+        self.trace.count(location)
         try:
             op = builder(*operands, loc=location, ip=self.ip)
         except MLIRError as error:

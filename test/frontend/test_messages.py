@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What errors say to do instead fits what the user's line does, and silence ends in time."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import gradopt as go
+from gradopt import errors
+from gradopt.compilation import lowered
+from gradopt.ir import trace
+
+X = np.array([0.3, 0.7, 0.5])
+A = np.eye(3) * 2
+RNG = np.random.default_rng(0)
+
+
+def assigned(x: Any) -> Any:
+    y = np.zeros(3)
+    y[0] = x[0]
+    return y
+
+
+def assigned_row(x: Any) -> Any:
+    y = np.zeros((2, 3))
+    y[1] = x
+    return y
+
+
+def added(x: Any) -> Any:
+    y = np.zeros(3)
+    y += x
+    return y
+
+
+SIZES = "sizes and bounds must be known while tracing"
+CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+    (lambda x: np.linalg.matrix_power(A * x[0], -1), errors.UnsupportedError, "negative power"),
+    (lambda x: np.linalg.matrix_power(x, 2), errors.ShapeError, "the shape is (3,)"),
+    (lambda x: np.full_like(A, x[0]), errors.ConversionError, "gradopt.numpy.full_like"),
+    (lambda x: np.random.normal(x, 1.0), errors.ConversionError, "mean + deviation * numpy.random"),  # noqa: NPY002
+    (lambda x: RNG.permutation(x), errors.ConversionError, "random numbers are drawn"),
+    (lambda x: np.int64(x), errors.ConversionError, "x.astype(numpy.int64)"),
+    (lambda x: np.float32(x[0]), errors.ConversionError, "astype"),
+    (lambda x: x * 1j, errors.UnsupportedError, "real and imaginary parts"),
+    (lambda x: sum(v for v in np.nditer(x)), errors.UnsupportedError, "iterate over x.ravel()"),
+    (lambda x: scipy.stats.norm.logpdf(x), errors.ConversionError, "scipy.stats.norm.logpdf of SciPy"),
+    (lambda x: np.r_[x, x], errors.ConversionError, "numpy.concatenate"),
+    (lambda x: np.c_[x, x], errors.ConversionError, "column_stack"),
+    (lambda x: np.full(3, x[0]), errors.ConversionError, "gradopt.numpy.array, asarray or full"),
+    (lambda x: np.array([x[0], 1.0]), errors.ConversionError, "gradopt.numpy.array"),
+    (lambda x: np.asarray(x), errors.ConversionError, "gradopt.numpy.array"),
+    (lambda x: np.zeros(x[0]), errors.ConversionError, "static_argnums"),
+    (lambda x: np.ones(x[0]), errors.ConversionError, "cannot become a size"),
+    (lambda x: np.empty(x[0]), errors.ConversionError, "cannot become a size"),
+    (lambda x: np.eye(x[0]), errors.ConversionError, SIZES),
+    (lambda x: np.tri(x[0]), errors.BranchError, SIZES),
+    (lambda x: np.arange(x[0]), errors.ConversionError, SIZES),
+    (lambda x: np.mgrid[0 : x[0]], errors.ConversionError, SIZES),
+    (lambda x: np.ogrid[0 : x[0]], errors.ConversionError, SIZES),
+    (lambda x: sum(range(x[0])), errors.ConversionError, SIZES),
+    (lambda x: np.linspace(0, 1, x[0]), errors.ConversionError, SIZES),
+    (lambda x: x.reshape(x[0]), errors.ConversionError, SIZES),
+    (lambda x: np.repeat(x, x[0].astype(int)), errors.ConversionError, SIZES),
+    (lambda x: [1, 2, 3][x[0]], errors.ConversionError, "index arrays with it (not lists)"),
+    (lambda x: np.arange(3.0)[x.astype(int)], errors.ConversionError, "gradopt.numpy.take(a, index"),
+    (lambda x: math.sin(x[0]), errors.ConversionError, "not those of math"),
+    (lambda x: np.vectorize(abs)(x), errors.ConversionError, "on whole arrays"),
+    (lambda x: sorted(x), errors.BranchError, "sorting is not supported"),
+    (lambda x: max(x[0], x[1]), errors.BranchError, "numpy.maximum"),
+    (lambda x: x if x[0] > 0 else -x, errors.BranchError, "numpy.where to choose between values"),
+    (assigned, errors.ConversionError, "an assignment to elements of a concrete NumPy array"),
+    (assigned_row, errors.ConversionError, "an assignment to elements of a concrete NumPy array"),
+    (added, errors.ConversionError, "write `a = a + b` for `a += b`"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "kind", "text"), CASES, ids=lambda case: inspect.getsource(case).strip()[:50] if inspect.isfunction(case) else "")  # fmt: skip
+def test_advice_fits_the_line(function: Any, kind: type[Exception], text: str) -> None:
+    for call in (go.compile(function), go.grad(lambda x: np.sum(function(x)))):
+        with pytest.raises(kind) as info:
+            call(X)
+        message, _, place = str(info.value).partition("\n")
+        assert text in message
+        assert "cond)" not in message
+        assert "test_messages.py" in place
+        assert isinstance(info.value, errors.GradoptError)
+
+
+def test_errors_of_the_user_stay() -> None:
+    def f(x: Any) -> Any:
+        raise TypeError("expected a sequence of integers, got something else")
+
+    with pytest.raises(TypeError, match="something else") as info:
+        go.compile(f)(X)
+    assert not isinstance(info.value, errors.GradoptError)
+
+
+# -- Warnings ----------------------------------------------------------------------------------
+
+
+def line_of(function: Any, text: str) -> int:
+    lines, first = inspect.getsourcelines(function)
+    return first + next(i for i, line in enumerate(lines) if text in line)
+
+
+def step(x: Any) -> Any:
+    return x * 1.5
+
+
+def in_a_loop(x: Any) -> Any:
+    for _ in range(10):
+        for _ in range(20):
+            x = step(x)
+    return x
+
+
+def in_a_while_loop(x: Any) -> Any:
+    i = 0
+    while i < 200:
+        i += 1
+        x = np.sin(x)
+    return x
+
+
+def in_a_list(x: Any) -> Any:
+    return sum([x * i for i in range(200)])
+
+
+def without_a_loop(x: Any) -> Any:
+    def descend(x: Any, depth: int) -> Any:
+        return x if not depth else descend(np.sin(x), depth - 1)
+
+    return descend(x, 150)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (in_a_loop, "for _ in range(20)"),
+        (in_a_while_loop, "while i < 200"),
+        (in_a_list, "x * i for i"),
+    ],
+)
+def test_long_loops_warn(function: Any, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "UNROLLED_OPS", 100)
+    with pytest.warns(errors.LargeProgramWarning, match="this loop has added 100 operations") as seen:  # fmt: skip
+        go.compile(function).lower(X)
+    assert [(w.filename, w.lineno) for w in seen] == [(__file__, line_of(function, text))]
+    monkeypatch.setattr(trace, "UNROLLED_OPS", 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        go.compile(function).lower(X)
+
+
+def test_long_recursions_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "UNROLLED_OPS", 100)
+    function = go.compile(without_a_loop)
+    lower = function.lower
+    with pytest.warns(errors.LargeProgramWarning, match="has added 100 operations"):
+        lower(X)
+
+
+def test_large_arenas_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.cumsum(np.outer(x, x), axis=0) ** 2)
+
+    x = np.ones(100)
+    program = go.compile(f).lower(x)
+    assert 50_000 < program.memory().arena < 2 << 30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        go.compile(f)(x)
+    monkeypatch.setattr(lowered, "LARGE_ARENA", 50_000)
+    with pytest.warns(errors.LargeProgramWarning, match="f needs 0.0 GB") as seen:
+        go.compile(f)(x)
+    assert [(w.filename, w.lineno) for w in seen] == [(__file__, line_of(f, "def f("))]
