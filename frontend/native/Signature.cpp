@@ -220,11 +220,11 @@ bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
     break;
   }
   case LeafKind::NumpyScalar: {
-    // The same as a 0-d array.
+    // Run by code for 0-d arrays, but no array: functions may ask what it is.
     PyArray_Descr *descr = PyArray_DescrFromScalar(leaf);
     if (!descr)
       return false;
-    tokens.push_back(token(Tag::Leaf, typeCode(descr)));
+    tokens.push_back(token(Tag::Leaf, type | uint64_t(typeCode(descr))));
     Py_DECREF(descr);
     break;
   }

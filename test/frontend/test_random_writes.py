@@ -196,7 +196,7 @@ class _Maker:
         def add_at(pool: list[Any], ij: Any) -> None:
             # NumPy writes to read-only arrays here, and crashes where the values do not fit.
             x, k = pool[a], index(ij)
-            if isinstance(x, np.ndarray) and not x.flags.writeable:
+            if type(x) is np.ndarray and not x.flags.writeable:
                 raise ValueError("read-only")
             np.add.at(x, k, number * np.sin(x[k]))
 

@@ -160,9 +160,10 @@ def test_different_signatures_do_not():
     assert f.cache_size() == len(calls)
 
 
-def test_a_numpy_scalar_and_an_array_without_dimensions_are_alike():
+def test_a_numpy_scalar_is_no_array_without_dimensions():
     f = Counter()
-    assert f(np.float64(1)) == f(np.array(1.0)) == 1
+    assert f(np.float64(1)) == f(np.float64(2)) == 1
+    assert f(np.array(1.0)) == f(np.array(2.0)) == 2
 
 
 def test_byte_order_and_long_long_are_no_part_of_the_signature():

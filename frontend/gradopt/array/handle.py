@@ -385,9 +385,21 @@ def array_of(value: Value) -> Any:
     return Handle.facade(Storage(value, scalar=False))
 
 
-def argument_array(value: Value, path: str, *, weak: bool = False) -> Handle:
-    """An argument of the traced function, which must not be written to."""
-    return Handle.facade(Storage(value, f"the argument {path}"), weak=weak)
+def as_array(value: Value) -> Any:
+    """A result that is an array where NumPy's is, also without dimensions."""
+    return value if value.shape else array_of(value)
+
+
+def argument_array(value: Value, path: str, *, weak: bool = False, scalar: bool = False) -> Handle:
+    """An argument of the traced function, which must not be written to.
+
+    Args:
+        value: the argument.
+        path: how the user reaches it.
+        weak: whether it is a Python number.
+        scalar: whether it is a NumPy scalar.
+    """
+    return Handle.facade(Storage(value, f"the argument {path}", scalar=scalar), weak=weak)
 
 
 def known_array(constant: Array, *, scalar: bool = False) -> Handle:

@@ -134,7 +134,7 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
     missing = len(shape) - sum(map(_dimensions_of, index))
     consumed = 0
     for entry in index:
-        if entry.__class__ is int or entry.__class__ is slice:
+        if type(entry) is int or type(entry) is slice:
             consumed += 1
             parts.append(entry)
         elif entry is None:
@@ -159,7 +159,7 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
 
 def _dimensions_of(entry: Any) -> int:
     """How many dimensions an entry of an index stands for."""
-    if entry.__class__ is int or entry.__class__ is slice:
+    if type(entry) is int or type(entry) is slice:
         return 1
     if entry is None or entry is Ellipsis:
         return 0
@@ -185,7 +185,7 @@ def _with_axes_for_bools(x: Handle, index: tuple[Any, ...]) -> tuple[Handle, tup
     Returns a view with these dimensions, and the index with integer arrays for the bools.
     """
     for entry in index:
-        if entry.__class__ is not int and entry.__class__ is not slice:
+        if type(entry) is not int and type(entry) is not slice:
             break
     else:
         return x, index

@@ -77,11 +77,11 @@ _ARITHMETIC = frozenset(
 
 def python_number(value: Any) -> Any:
     """A Python number as arithmetic takes it: bools are integers."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, Handle) and value.dtype.kind == "b":
-        return number_of(prims.convert(value._read(), INT64))
-    return value
+    if isinstance(value, Handle):
+        if value.dtype.kind == "b":
+            return number_of(prims.convert(value._read(), INT64))
+        return value
+    return int(value) if isinstance(value, bool) else value
 
 
 def is_weak(value: Any) -> bool:

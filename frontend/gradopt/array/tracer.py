@@ -11,7 +11,7 @@ import numpy as np
 from gradopt.array.advice import advice_for
 from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
 from gradopt.array.flat import Flat
-from gradopt.array.handle import Handle, array_of, in_memory_order, python_number
+from gradopt.array.handle import Handle, array_of, in_memory_order, python_number, wrap
 from gradopt.array.indexing import assign, getitem, setitem
 from gradopt.array.operands import checked_order
 from gradopt.array.operators import (
@@ -23,15 +23,22 @@ from gradopt.array.operators import (
     reflected,
     unary,
 )
-from gradopt.base.dtypes import INT64, require_cast, supported
+from gradopt.base.dtypes import INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, user_instruction
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError
 from gradopt.ir import prims
 from gradopt.ir.trace import leak_message
 
+# By these NumPy's arrays give their memory away.
+_MEMORY_PROTOCOLS = ("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__")
+
 
 class Tracer(Handle):
     """A traced array.
+
+    To `isinstance` it is what NumPy would have there: an ndarray, a scalar of its dtype, or a
+    Python number. So inside this package ask whether something is a Handle before asking whether
+    it is an array or a number, and use `type` for exact classes.
 
     Attributes:
         shape: the shape, always known.
@@ -42,6 +49,12 @@ class Tracer(Handle):
 
     __array_priority__ = 1000.0
     __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not self._is_scalar:
+            return np.ndarray
+        return WEAK_TYPES[self.dtype.kind] if self._weak else self.dtype.type
 
     def _describe(self) -> str:
         return f"{self.dtype.name}{list(self.shape)}" if self._views else self._read().describe()
@@ -60,6 +73,12 @@ class Tracer(Handle):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, kwargs)
+
+    @property
+    def __array_namespace__(self) -> Callable[..., Any]:
+        if not hasattr(self.__class__, "__array_namespace__"):
+            raise AttributeError("a scalar has no array namespace")
+        return lambda *, api_version=None: np
 
     def __array_function__(
         self,
@@ -206,6 +225,8 @@ class Tracer(Handle):
         Flat(self)[...] = value
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name in _MEMORY_PROTOCOLS and self._known() is None:
+            self.__array__()
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"traced arrays have no attribute {name!r}")
         raise unsupported(f"ndarray.{name}", hint_for(name))
@@ -260,7 +281,9 @@ class Tracer(Handle):
         return in_memory_order(value, (self,))
 
     def copy(self, order: str = "C") -> Tracer:
-        """An array that does not share memory."""
+        """An array that does not share memory; of a scalar, a scalar."""
+        if self._is_scalar:
+            return wrap(self._read())
         return call_function(np.copy, (self, order), {})
 
     def __copy__(self) -> Tracer:
@@ -270,6 +293,9 @@ class Tracer(Handle):
 
     def __deepcopy__(self, memo: Any) -> Tracer:
         return self.__copy__()
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        self._convert("bytes", "pickle the result of the compiled function")
 
     def fill(self, value: Any) -> None:
         """Sets all elements to a scalar."""

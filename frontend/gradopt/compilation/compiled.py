@@ -156,7 +156,10 @@ class Compiled(_gradopt.Dispatcher):
         def build() -> tuple[list[Value], TreeDef, list[str]]:
             traced = [
                 argument_array(
-                    scope.add_argument(leaf.shape, leaf.dtype, leaf.path), leaf.path, weak=leaf.weak
+                    scope.add_argument(leaf.shape, leaf.dtype, leaf.path),
+                    leaf.path,
+                    weak=leaf.weak,
+                    scalar=leaf.scalar,
                 )
                 for leaf in arguments
             ]
@@ -225,4 +228,5 @@ def _argument(leaf: Any, path: str) -> Leaf:
     weak = WEAK_DTYPES.get(type(leaf))
     if weak is not None:
         return Leaf(path, weak, (), weak=True)
-    return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape)
+    scalar = isinstance(leaf, np.generic)
+    return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape, scalar=scalar)

@@ -46,12 +46,14 @@ class Leaf:
         dtype: its dtype.
         shape: its shape.
         weak: whether it is a Python number.
+        scalar: whether it is a NumPy scalar, and no 0-d array.
     """
 
     path: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     weak: bool = False
+    scalar: bool = False
 
     @property
     def nbytes(self) -> int:

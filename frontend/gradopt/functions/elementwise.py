@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, hint_for, implements, require_output, unsupported
+from gradopt.array.handle import as_array, python_number
 from gradopt.array.operands import handle_of, is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.base.location import source_location
@@ -24,13 +25,13 @@ from gradopt.ir.values import Value, emit
 
 
 @implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Value:
+def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """`numpy.where` with three arguments."""
     if x is None or y is None:
         raise unsupported("numpy.where with one argument", hint_for("nonzero"))
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
-    return prims.select(to_bool(condition), _choice(x, dtype), _choice(y, dtype))
+    return as_array(prims.select(to_bool(condition), _choice(x, dtype), _choice(y, dtype)))
 
 
 def _choice(value: Any, dtype: DType) -> Value:
@@ -43,7 +44,7 @@ def _choice(value: Any, dtype: DType) -> Value:
 
 
 @implements(np.select)
-def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Value:
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """`numpy.select`."""
     if len(condlist) == 0 or len(condlist) != len(choicelist):
         raise ShapeError(
@@ -59,7 +60,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     *values, result = [_choice(choice, dtype) for choice in choices]
     for condition, value in reversed(list(zip(conditions, values, strict=True))):
         result = prims.select(condition, value, result)
-    return result
+    return as_array(result)
 
 
 @implements(np.clip)
@@ -170,18 +171,16 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 
 
 @implements(np.allclose)
-def allclose(
-    a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False
-) -> Value:
-    """`numpy.allclose`, as a traced bool."""
-    return all_(isclose(a, b, rtol, atol, equal_nan))
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """`numpy.allclose`, as a traced Python bool."""
+    return python_number(all_(isclose(a, b, rtol, atol, equal_nan)))
 
 
 @implements(np.array_equal)
 def array_equal(a1: Any, a2: Any) -> Any:
-    """`numpy.array_equal`, as a traced bool where the shapes agree."""
+    """`numpy.array_equal`, as a traced Python bool where the shapes agree."""
     x, y = traced(a1), traced(a2)
-    return all_(UFUNCS[np.equal](x, y)) if x.shape == y.shape else False
+    return python_number(all_(UFUNCS[np.equal](x, y))) if x.shape == y.shape else False
 
 
 @implements(np.isposinf)

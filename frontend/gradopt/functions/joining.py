@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.handle import array_of, is_ordered
+from gradopt.array.handle import array_of, as_array, is_ordered
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, is_traced, traced
 from gradopt.base.dtypes import require_cast, result_type, supported
@@ -248,11 +248,11 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Value:
 
 
 @implements(np.roll)
-def roll(a: Any, shift: Any, axis: Any = None) -> Value:
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """`numpy.roll`."""
     x = traced(a)
     if axis is None:
-        return prims.reshape(roll(prims.reshape(x, (x.size,)), shift, 0), x.shape)
+        return as_array(prims.reshape(roll(prims.reshape(x, (x.size,)), shift, 0), x.shape))
     axes = prims.normalize_axes(axis, x.ndim)
     for place, amount in np.broadcast(axes, shift):
         size = x.shape[place]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, hint_for, implements, unsupported
-from gradopt.array.handle import Handle
+from gradopt.array.handle import Handle, as_array
 from gradopt.array.operands import array_kind, handle_of, listed, traced
 from gradopt.base.dtypes import BOOL, result_type
 from gradopt.base.location import source_location
@@ -111,7 +111,7 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Value:
 
 
 @implements(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Value:
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """`numpy.tensordot`."""
     x, y = promoted(a, b)
     if prims.is_sequence(axes):
@@ -124,11 +124,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Value:
         pairs = (tuple(range(x.ndim - count, x.ndim)), tuple(range(count)))
     if len(pairs[0]) != len(pairs[1]):
         raise ShapeError("tensordot: different numbers of axes", source_location())
-    return contract(x, y, pairs, "tensordot")
+    return as_array(contract(x, y, pairs, "tensordot"))
 
 
 @implements(np.linalg.tensordot)
-def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Value:
+def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     """`numpy.linalg.tensordot`."""
     return tensordot(x1, x2, axes)
 
@@ -285,7 +285,8 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
     labels, output = _parse(subscripts, handles)
     if len(handles) == 1 and set(labels[0]) == set(output):
         view, term = _diagonals(handles[0], labels[0])
-        return view._with_axes([term.index(label) for label in output])
+        view = view._with_axes([term.index(label) for label in output])
+        return view if view.shape else view._read()
     dtype = result_type(*[array_kind(value) for value in values])
     sizes: dict[str, int] = {}
     pairs: list[tuple[Value, str]] = []

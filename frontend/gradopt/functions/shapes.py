@@ -50,8 +50,15 @@ def reshape(
     if copy:
         x = array_of(x._read())
     if known_order(x.shape, order, "numpy.reshape") == "F":
-        return _reversed(_reversed(x)._reshaped(new[::-1]))
-    return x._reshaped(new)
+        return _of_scalar(x, _reversed(_reversed(x)._reshaped(new[::-1])))
+    return _of_scalar(x, x._reshaped(new))
+
+
+def _of_scalar(x: Handle, made: Handle) -> Any:
+    """The view; of a NumPy scalar, whose methods give scalars, a scalar."""
+    if made.shape or x._weak or not x._is_scalar:
+        return made
+    return x._read()
 
 
 def _reversed(x: Handle) -> Handle:
@@ -81,7 +88,7 @@ def transpose(a: Any, axes: Any = None) -> Handle:
     order = tuple(range(x.ndim))[::-1] if axes is None else prims.normalize_axes(axes, x.ndim)
     if len(order) != x.ndim:
         raise ShapeError("axes don't match array", source_location())
-    return x._with_axes(order)
+    return _of_scalar(x, x._with_axes(order))
 
 
 @implements(np.matrix_transpose, np.linalg.matrix_transpose)
@@ -116,7 +123,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Handle:
     order = [i for i in range(x.ndim) if i not in origin]
     for place, axis in sorted(zip(target, origin, strict=True)):
         order.insert(place, axis)
-    return x._with_axes(order)
+    return _of_scalar(x, x._with_axes(order))
 
 
 @implements(np.rollaxis)
@@ -141,7 +148,7 @@ def squeeze(a: Any, axis: Any = None) -> Handle:
             "cannot select an axis to squeeze out which has size not equal to one",
             source_location(),
         )
-    return x._with_axes([i for i in range(x.ndim) if i not in axes])
+    return _of_scalar(x, x._with_axes([i for i in range(x.ndim) if i not in axes]))
 
 
 @implements(np.expand_dims)
@@ -172,7 +179,7 @@ def broadcast_arrays(*args: Any) -> tuple[Handle, ...]:
     values = [handle_of(arg) for arg in args]
     shape = prims.broadcast_shapes(*[value.shape for value in values])
     if all(value.shape == shape for value in values):
-        return tuple(values)
+        return tuple([array_of(v._read()) if v._is_scalar else v for v in values])
     return tuple([broadcast_to(value, shape) for value in values])
 
 
@@ -215,7 +222,7 @@ def flip(m: Any, axis: Any = None) -> Any:
     x = handle_of(m)
     axes = prims.normalize_axes(axis, x.ndim)
     index = [slice(None, None, -1) if i in axes else slice(None) for i in range(x.ndim)]
-    return getitem(x, (*index, Ellipsis))
+    return getitem(x, (*index, Ellipsis) if x.ndim else ())
 
 
 @implements(np.fliplr)
@@ -247,7 +254,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     """`numpy.copy`."""
     x = handle_of(a)
-    return x._read() if x._is_scalar else arranged(x._read(), x, order)
+    return array_of(x._read()) if x._is_scalar else arranged(x._read(), x, order)
 
 
 def arranged(value: Value, x: Handle, order: Any) -> Handle:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from mlir import ir
 
-from gradopt.array.handle import Handle, argument_array, python_number, wrap
+from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.calling import describe_value, function_name, result_value
@@ -56,7 +57,12 @@ def trace_inner(
 
     def build() -> tuple[int, list[ir.Type], Any]:
         arguments = [
-            argument_array(inner.add_argument(leaf.shape, leaf.dtype, path), path, weak=leaf._weak)
+            argument_array(
+                inner.add_argument(leaf.shape, leaf.dtype, path),
+                path,
+                weak=leaf._weak,
+                scalar=leaf._is_scalar,
+            )
             for leaf, path in zip(leaves, paths, strict=True)
         ]
         try:
@@ -139,6 +145,10 @@ def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str
     traced: list[Handle] = []
     for leaf, path in zip(leaves, paths, strict=True):
         value = result_value(leaf, path)
-        weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
-        traced.append(python_number(value) if weak else wrap(value))
+        if leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float):
+            traced.append(python_number(value))
+        elif leaf._is_scalar if isinstance(leaf, Handle) else isinstance(leaf, np.generic):
+            traced.append(wrap(value))
+        else:
+            traced.append(array_of(value))
     return traced, treedef, paths
