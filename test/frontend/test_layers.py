@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,22 @@ def test_no_function_imports_from_the_package() -> None:
         for target in imported(node)
     }
     assert inside == set()
+
+
+def test_no_modules_import_each_other() -> None:
+    """Not within a room either, but for annotations."""
+    graph = {
+        module_name(path): {
+            target
+            for statement in ast.parse(path.read_text()).body
+            if not isinstance(statement, ast.If)
+            for node in ast.walk(statement)
+            for target in imported(node)
+        }
+        for path in sources()
+    }
+    with_imports = TopologicalSorter(graph)
+    with_imports.prepare()  # Raises a CycleError that names the modules.
 
 
 @pytest.mark.parametrize("name", ["errors", "numpy"])
