@@ -68,7 +68,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "kron": lambda x: np.kron(np.sum(x), 2.0),
     "vdot": lambda x: np.vdot(x, x),
     "inner": lambda x: np.inner(np.ravel(x), np.ravel(x)),
-    "vecdot": lambda x: np.linalg.vecdot(np.ravel(x), np.ravel(x)),
+    "vecdot": lambda x: np.vecdot(np.ravel(x), np.ravel(x)),
     "matmul": lambda x: np.ravel(x) @ np.ravel(x),
     "multi_dot": lambda x: np.linalg.multi_dot([np.ravel(x), np.ravel(x)]),
     "einsum diagonal": lambda x: np.einsum("->", np.sum(x)),
@@ -165,11 +165,12 @@ def test_answers_are_numpys(name: str, argument: str) -> None:
     try:
         f(x)
     except (TypeError, AttributeError):
-        pytest.skip("NumPy does not take it")
+        return
     try:
         go.compile(f)(x)
-    except errors.UnsupportedError as error:
-        pytest.skip(str(error))
+    except errors.UnsupportedError:
+        assert np.result_type(x) == bool  # NumPy computes in half precision.
+        return
     assert seen[1] == seen[0]
     if np.result_type(x).kind == "f" and seen[0][0] is False and name == "itself":
         go.grad(f)(x)
