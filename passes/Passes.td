@@ -335,6 +335,34 @@ def GradBufferize : Pass<"grad-bufferize", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def GradSwapBuffers : Pass<"grad-swap-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Let loops swap two buffers where they would copy one to the other";
+  let description = [{
+    A loop whose next value is computed beside the one before, and copied, takes
+    turns with two buffers:
+
+    ```mlir
+    scf.for ... {
+      %t = memref.alloc() : memref<4096xf64>
+      linalg.generic {...} ins(%x) outs(%t) { ... }
+      memref.copy %t, %x
+    }
+    // becomes
+    %y = memref.alloc() : memref<4096xf64>
+    %r:2 = scf.for ... iter_args(%p = %x, %q = %y) {
+      linalg.generic {...} ins(%p) outs(%q) { ... }
+      scf.yield %q, %p
+    }
+    memref.copy %r#0, %x
+    ```
+    Buffers of less than 16 KiB are copied.
+  }];
+  let statistics = [
+    Statistic<"numSwaps", "num-swaps", "Copies that became swaps">
+  ];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect"];
+}
+
 def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {
   let summary = "Put all temporaries of a function into one statically sized arena";
   let description = [{

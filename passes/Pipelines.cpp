@@ -62,6 +62,7 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createCanonicalize());
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
+  manager.addNestedPass<func::FuncOp>(createGradSwapBuffers());
   manager.addNestedPass<func::FuncOp>(createGradBlockLoops());
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;

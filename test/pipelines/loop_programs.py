@@ -18,10 +18,7 @@ Step = Callable[[Values], None]
 # A type is a shape of float64, "i64" for an integer scalar, "f64" for a number that is no tensor.
 Type = Any
 
-VECTOR, MATRIX, SCALAR, INTEGER = (4,), (4, 4), (), "i64"
-CARRIED = (VECTOR, MATRIX, SCALAR, INTEGER)
-ARGUMENTS = (VECTOR, MATRIX, SCALAR, INTEGER, MATRIX, VECTOR)
-RESULTS = (MATRIX, VECTOR, SCALAR, INTEGER)
+SCALAR, INTEGER = (), "i64"
 
 
 def spell(type: Type) -> str:
@@ -48,11 +45,15 @@ class Block:
 
 
 class Generator:
-    """Writes a function @main from ARGUMENTS to RESULTS."""
+    """Writes a function @main on vectors and matrices of `size` rows and columns."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, size: int = 4) -> None:
         self.rng = np.random.default_rng(seed)
         self.count = 0
+        self.size = size
+        self.vector, self.matrix = (size,), (size, size)
+        self.types = (self.vector, self.matrix, SCALAR, INTEGER)
+        self.arguments = (*self.types, self.matrix, self.vector)
 
     def name(self) -> str:
         self.count += 1
@@ -84,13 +85,13 @@ class Generator:
     # -- Operations on tensors ---------------------------------------------------------------
 
     def unary(self, block: Block) -> None:
-        type = self.choose((VECTOR, MATRIX, SCALAR))
+        type = self.choose((self.vector, self.matrix, SCALAR))
         op, f = self.choose((("tanh", np.tanh), ("sin", np.sin), ("negative", np.negative)))
         x = self.pick(block, type)
         self.emit(block, f"grad.{op} {{0}} : {spell(type)}", type, f, x)
 
     def binary(self, block: Block) -> None:
-        type = self.choose(CARRIED)
+        type = self.choose(self.types)
         ops = (("add", np.add), ("subtract", np.subtract), ("maximum", np.maximum))
         op, f = self.choose(ops)
         x, y = self.pick(block, type), self.pick(block, type)
@@ -99,15 +100,15 @@ class Generator:
             self.emit(block, f"grad.tanh {{0}} : {spell(type)}", type, np.tanh, z)
 
     def broadcast(self, block: Block) -> str:
-        type, dims = self.choose(((VECTOR, "[]"), (MATRIX, "[]")))
+        type, dims = self.choose(((self.vector, "[]"), (self.matrix, "[]")))
         text = f"grad.broadcast {{0}}, shape = {list(type)}, dimensions = {dims} : tensor<f64> -> {spell(type)}"
         return self.emit(block, text, type, lambda x: np.full(type, x), self.pick(block, SCALAR))
 
     def reduce(self, block: Block) -> None:
         source, dims = self.choose(
-            ((MATRIX, (0,)), (MATRIX, (1,)), (MATRIX, (0, 1)), (VECTOR, (0,)))
+            ((self.matrix, (0,)), (self.matrix, (1,)), (self.matrix, (0, 1)), (self.vector, (0,)))
         )
-        result = VECTOR if len(source) > len(dims) else SCALAR
+        result = self.vector if len(source) > len(dims) else SCALAR
         text = (
             f"grad.reduce_sum {{0}}, dimensions = {list(dims)} : {spell(source)} -> {spell(result)}"
         )
@@ -116,76 +117,89 @@ class Generator:
         self.emit(block, f"grad.tanh {{0}} : {spell(result)}", result, np.tanh, y)
 
     def product(self, block: Block) -> None:
-        right = self.choose((VECTOR, MATRIX))
-        x, y = self.pick(block, MATRIX), self.pick(block, right)
-        text = f"grad.dot_general {{0}}, {{1}}, batch = [] x [], contract = [1] x [0] : {spell(MATRIX)}, {spell(right)} -> {spell(right)}"
+        right = self.choose((self.vector, self.matrix))
+        x, y = self.pick(block, self.matrix), self.pick(block, right)
+        text = f"grad.dot_general {{0}}, {{1}}, batch = [] x [], contract = [1] x [0] : {spell(self.matrix)}, {spell(right)} -> {spell(right)}"
         z = self.emit(block, text, right, np.matmul, x, y)
         self.emit(block, f"grad.tanh {{0}} : {spell(right)}", right, np.tanh, z)
 
     def transpose(self, block: Block) -> None:
-        text = f"grad.transpose {{0}}, permutation = [1, 0] : {spell(MATRIX)} -> {spell(MATRIX)}"
-        self.emit(block, text, MATRIX, np.transpose, self.pick(block, MATRIX))
+        text = f"grad.transpose {{0}}, permutation = [1, 0] : {spell(self.matrix)} -> {spell(self.matrix)}"
+        self.emit(block, text, self.matrix, np.transpose, self.pick(block, self.matrix))
 
     def read_row(self, block: Block) -> None:
-        x, i = self.pick(block, MATRIX), self.pick(block, INTEGER)
+        x, i = self.pick(block, self.matrix), self.pick(block, INTEGER)
         zero = self.constant(block, 0)
-        text = (
-            "grad.dynamic_slice {0}[{1}, {2}], sizes = [1, 4] : tensor<4x4xf64> -> tensor<1x4xf64>"
+        text = f"grad.dynamic_slice {{0}}[{{1}}, {{2}}], sizes = [1, {self.size}] : tensor<{self.size}x{self.size}xf64> -> tensor<1x{self.size}xf64>"
+        row = self.emit(
+            block,
+            text,
+            (1, self.size),
+            lambda x, i, _: x[clamp(i, x.shape[0] - 1)][None],
+            x,
+            i,
+            zero,
         )
-        row = self.emit(block, text, (1, 4), lambda x, i, _: x[clamp(i, 3)][None], x, i, zero)
-        text = "grad.reshape {0}, shape = [4] : tensor<1x4xf64> -> tensor<4xf64>"
-        self.emit(block, text, VECTOR, lambda x: x.reshape(4), row)
+        text = f"grad.reshape {{0}}, shape = [{self.size}] : tensor<1x{self.size}xf64> -> tensor<{self.size}xf64>"
+        self.emit(block, text, self.vector, lambda x: x.reshape(-1), row)
 
     def write_row(self, block: Block) -> None:
-        x, i, row = (self.pick(block, t) for t in (MATRIX, INTEGER, VECTOR))
+        x, i, row = (self.pick(block, t) for t in (self.matrix, INTEGER, self.vector))
         zero = self.constant(block, 0)
-        text = "grad.reshape {0}, shape = [1, 4] : tensor<4xf64> -> tensor<1x4xf64>"
-        row = self.emit(block, text, (1, 4), lambda x: x.reshape(1, 4), row)
+        text = f"grad.reshape {{0}}, shape = [1, {self.size}] : tensor<{self.size}xf64> -> tensor<1x{self.size}xf64>"
+        row = self.emit(block, text, (1, self.size), lambda x: x.reshape(1, -1), row)
 
         def write(x: Any, row: Any, i: Any, _: Any) -> Any:
             result = x.copy()
-            result[clamp(i, 3)] = row[0]
+            result[clamp(i, x.shape[0] - 1)] = row[0]
             return result
 
-        text = "grad.dynamic_update_slice {0}, {1}[{2}, {3}] : tensor<4x4xf64>, tensor<1x4xf64>"
-        self.emit(block, text, MATRIX, write, x, row, i, zero)
+        text = f"grad.dynamic_update_slice {{0}}, {{1}}[{{2}}, {{3}}] : tensor<{self.size}x{self.size}xf64>, tensor<1x{self.size}xf64>"
+        self.emit(block, text, self.matrix, write, x, row, i, zero)
 
     def read_element(self, block: Block) -> None:
-        x, i = self.pick(block, VECTOR), self.pick(block, INTEGER)
-        text = "grad.dynamic_slice {0}[{1}], sizes = [1] : tensor<4xf64> -> tensor<1xf64>"
-        element = self.emit(block, text, (1,), lambda x, i: x[clamp(i, 3)][None], x, i)
+        x, i = self.pick(block, self.vector), self.pick(block, INTEGER)
+        text = f"grad.dynamic_slice {{0}}[{{1}}], sizes = [1] : tensor<{self.size}xf64> -> tensor<1xf64>"
+        element = self.emit(block, text, (1,), lambda x, i: x[clamp(i, x.shape[0] - 1)][None], x, i)
         text = "grad.reshape {0}, shape = [] : tensor<1xf64> -> tensor<f64>"
         self.emit(block, text, SCALAR, lambda x: x.reshape(()), element)
 
     def write_element(self, block: Block) -> None:
-        x, i, v = (self.pick(block, t) for t in (VECTOR, INTEGER, SCALAR))
+        x, i, v = (self.pick(block, t) for t in (self.vector, INTEGER, SCALAR))
         text = "grad.reshape {0}, shape = [1] : tensor<f64> -> tensor<1xf64>"
         v = self.emit(block, text, (1,), lambda x: x.reshape(1), v)
 
         def write(x: Any, v: Any, i: Any) -> Any:
             result = x.copy()
-            result[clamp(i, 3)] = v[0]
+            result[clamp(i, x.shape[0] - 1)] = v[0]
             return result
 
-        text = "grad.dynamic_update_slice {0}, {1}[{2}] : tensor<4xf64>, tensor<1xf64>"
-        self.emit(block, text, VECTOR, write, x, v, i)
+        text = f"grad.dynamic_update_slice {{0}}, {{1}}[{{2}}] : tensor<{self.size}xf64>, tensor<1xf64>"
+        self.emit(block, text, self.vector, write, x, v, i)
 
     def shift(self, block: Block) -> None:
-        """x[1:3] = x[0:2] + y[2:4], with y another vector or x itself."""
-        x, y = self.pick(block, VECTOR), self.pick(block, VECTOR)
-        text = "grad.slice {{0}}, offsets = [{}], sizes = [2], strides = [1] : tensor<4xf64> -> tensor<2xf64>"
-        a = self.emit(block, text.format(0), (2,), lambda x: x[0:2], x)
-        b = self.emit(block, text.format(2), (2,), lambda x: x[2:4], y)
-        c = self.emit(block, "grad.subtract {0}, {1} : tensor<2xf64>", (2,), np.subtract, a, b)
+        """x[1:-1] = x[:-2] - y[2:], with y another value or x itself."""
+        type = self.choose((self.vector, self.matrix))
+        part = (self.size - 2, *type[1:])
+        x, y = self.pick(block, type), self.pick(block, type)
+
+        def extract(value: str, begin: int) -> str:
+            offsets, ones = [begin, 0][: len(type)], [1, 1][: len(type)]
+            text = f"grad.slice {{0}}, offsets = {offsets}, sizes = {list(part)}, strides = {ones} : {spell(type)} -> {spell(part)}"
+            return self.emit(block, text, part, lambda x: x[begin : begin + part[0]], value)
+
+        a, b = extract(x, 0), extract(y, 2)
+        c = self.emit(block, f"grad.subtract {{0}}, {{1}} : {spell(part)}", part, np.subtract, a, b)
+        c = self.emit(block, f"grad.tanh {{0}} : {spell(part)}", part, np.tanh, c)
 
         def write(x: Any, c: Any) -> Any:
             result = x.copy()
-            result[1:3] = c
+            result[1:-1] = c
             return result
 
-        text = "grad.update_slice {0}, {1}, offsets = [1], strides = [1] : tensor<4xf64>, tensor<2xf64>"
-        y = self.emit(block, text, VECTOR, write, x, c)
-        self.emit(block, f"grad.tanh {{0}} : {spell(VECTOR)}", VECTOR, np.tanh, y)
+        offsets, ones = [1, 0][: len(type)], [1, 1][: len(type)]
+        text = f"grad.update_slice {{0}}, {{1}}, offsets = {offsets}, strides = {ones} : {spell(type)}, {spell(part)}"
+        self.emit(block, text, type, write, x, c)
 
     def constant(self, block: Block, value: int) -> str:
         text = f"grad.constant dense<{value}> : tensor<i64>"
@@ -201,7 +215,7 @@ class Generator:
         return inner
 
     def carried(self) -> list[Type]:
-        return [self.choose(CARRIED) for _ in range(self.integer(1, 5))]
+        return [self.choose(self.types) for _ in range(self.integer(1, 5))]
 
     def for_loop(self, block: Block, depth: int) -> None:
         types = self.carried()
@@ -366,17 +380,17 @@ class Generator:
             self.choose(simple)(block)
 
     def program(self, steps: int) -> tuple[str, Callable[..., list[Any]]]:
-        arguments = {f"%a{i}": type for i, type in enumerate(ARGUMENTS)}
+        arguments = {f"%a{i}": type for i, type in enumerate(self.arguments)}
         body = Block(dict(arguments))
         for _ in range(steps):
             self.step(body, 0)
-        results = [self.pick(body, type) for type in RESULTS]
+        results = [self.pick(body, type) for type in self.types]
         head = ", ".join(f"{name}: {spell(type)}" for name, type in arguments.items())
         text = "\n".join(
             [
-                f"func.func @main({head}) -> ({spell_all(RESULTS)}) {{",
+                f"func.func @main({head}) -> ({spell_all(self.types)}) {{",
                 *body.lines,
-                f"return {', '.join(results)} : {spell_all(RESULTS)}",
+                f"return {', '.join(results)} : {spell_all(self.types)}",
                 "}",
             ]
         )
@@ -411,9 +425,9 @@ def choice(
     return run
 
 
-def inputs(seed: int) -> list[Any]:
+def inputs(types: Sequence[Type], seed: int) -> list[Any]:
     rng = np.random.default_rng(seed)
     return [
         np.int64(rng.integers(0, 4)) if type == INTEGER else rng.uniform(-1, 1, type)
-        for type in ARGUMENTS
+        for type in types
     ]
