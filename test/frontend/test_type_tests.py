@@ -169,7 +169,7 @@ def test_answers_are_numpys(name: str, argument: str) -> None:
     try:
         go.compile(f)(x)
     except errors.UnsupportedError:
-        assert np.result_type(x) == bool  # NumPy computes in half precision.
+        assert np.result_type(x).kind == "b"  # NumPy computes in half precision.
         return
     assert seen[1] == seen[0]
     if np.result_type(x).kind == "f" and seen[0][0] is False and name == "itself":
