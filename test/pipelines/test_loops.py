@@ -4,6 +4,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from budget import by_seed
 from loop_programs import Generator, inputs
 from mlir_program import compile_mlir, lower
