@@ -46,12 +46,15 @@ constexpr const char *kReading = "grad";
 
 /// MLIR contexts, each used by one compilation at a time. They are kept for a
 /// few compilations, since it takes a millisecond to load the dialects, but not
-/// for ever, since a context only grows.
+/// for ever, since a context only grows. None outlives a fork in the child: a
+/// thread clears what its contexts and dialects cache for it when it ends, in no
+/// section, and may hold their locks as another one forks.
 class ContextPool {
 public:
   struct Item {
     std::unique_ptr<mlir::MLIRContext> context;
     unsigned uses = 0;
+    unsigned generation = forkGeneration();
   };
 
   static ContextPool &get() {
@@ -62,14 +65,19 @@ public:
   Item take() {
     {
       std::lock_guard<std::mutex> lock(mutex);
-      if (!idle.empty()) {
+      while (!idle.empty()) {
         Item item = std::move(idle.back());
         idle.pop_back();
-        return item;
+        if (item.generation == forkGeneration())
+          return item;
+        // To destroy it would take the same locks.
+        (void)item.context.release();
       }
     }
-    return {std::make_unique<mlir::MLIRContext>(
-        registry, mlir::MLIRContext::Threading::DISABLED)};
+    Item item;
+    item.context = std::make_unique<mlir::MLIRContext>(
+        registry, mlir::MLIRContext::Threading::DISABLED);
+    return item;
   }
 
   void giveBack(Item item, size_t programBytes) {

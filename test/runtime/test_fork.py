@@ -108,7 +108,6 @@ def test_while_threads_load_and_unload() -> None:
             in_child(lambda: [r.tolist() for r in work(0)] == [[2.0] * 4, [1.0] * 4] and compiles())
 
 
-@pytest.mark.xfail(strict=False, reason="a child of a fork during code generation may hang")
 def test_while_threads_take_arenas() -> None:
     """Large enough that calls run side by side, and of sizes that displace each other."""
     compiled = go.compile(lambda x: np.cumsum(x @ x.T @ x, axis=1) @ x.T)
@@ -125,7 +124,6 @@ def test_while_threads_take_arenas() -> None:
             in_child(child)
 
 
-@pytest.mark.xfail(strict=False, reason="a child of a fork during code generation may hang")
 def test_several_threads_fork_while_others_compile() -> None:
     failures: list[int] = []
 
