@@ -12,6 +12,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
+#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
@@ -27,5 +28,12 @@
 
 #define GET_OP_CLASSES
 #include "dialect/GradOps.h.inc"
+
+namespace mlir::grad {
+
+/// Registers the dialect, and its interfaces for ops of other dialects.
+void registerGradDialect(DialectRegistry &registry);
+
+} // namespace mlir::grad
 
 #endif // GRADOPT_DIALECT_GRADDIALECT_H

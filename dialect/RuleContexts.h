@@ -44,6 +44,13 @@ public:
   /// be read afterwards.
   virtual LogicalResult linearizeBlock(Block &block) = 0;
 
+  /// Whether a derivative has to follow the value: the answer for a value that
+  /// has no tangent yet, such as one that a loop carries.
+  virtual bool isActive(Value value) const = 0;
+
+  /// Whether tangents stand beside primal values, and are not transposed.
+  bool isForward() const { return &primal == &linear; }
+
 private:
   DenseMap<Value, Value> tangents;
 };
@@ -61,8 +68,14 @@ public:
   /// coefficients and have no cotangent.
   bool isLinear(Value value) const { return linear.contains(value); }
   void setLinear(Value value) { linear.insert(value); }
+  /// Whether the op, or an op in its regions, uses a linear value.
+  bool usesLinear(Operation &op) const;
 
   Value getCotangent(Value value) const { return cotangents.lookup(value); }
+  /// Replaces what the cotangent of a linear value is so far.
+  void setCotangent(Value value, Value cotangent) {
+    cotangents[value] = cotangent;
+  }
   /// Adds `cotangent` to that of `value`, unless `value` is a coefficient.
   void addCotangent(Value value, Value cotangent);
   /// For an op whose operand contributes to a part of `value` only: replaces

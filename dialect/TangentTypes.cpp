@@ -69,6 +69,17 @@ Value grad::createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
       .createSum(builder, loc, lhs, rhs);
 }
 
+bool TransposeContext::usesLinear(Operation &op) const {
+  return op
+      .walk([&](Operation *nested) {
+        return llvm::any_of(nested->getOperands(),
+                            [&](Value v) { return isLinear(v); })
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 void TransposeContext::addCotangent(Value value, Value cotangent) {
   if (!cotangent || !isLinear(value))
     return;

@@ -135,14 +135,11 @@ bool Activity::spreadBackward(Block &block) {
 
 void Activity::collectActive(Block &block) {
   for (Operation &op : block) {
-    bool isActive =
-        llvm::any_of(op.getResults(),
-                     [&](Value v) {
-                       return varied.contains(v) && useful.contains(v);
-                     }) ||
+    bool follow =
+        llvm::any_of(op.getResults(), [&](Value v) { return isActive(v); }) ||
         (!op.hasTrait<OpTrait::IsTerminator>() && !isMemoryEffectFree(&op) &&
          usesVaried(op));
-    if (isActive)
+    if (follow)
       active.insert(&op);
     for (Region &region : op.getRegions())
       for (Block &nested : region)

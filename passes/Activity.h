@@ -30,6 +30,9 @@ public:
   Activity(Block &body, ValueRange inputs, ValueRange outputs);
 
   bool isActive(Operation *op) const { return active.contains(op); }
+  bool isActive(Value value) const {
+    return varied.contains(value) && useful.contains(value);
+  }
 
 private:
   /// Both return whether they found something new.

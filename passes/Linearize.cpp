@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/ControlFlow.h"
 #include "dialect/Rules.h"
 #include "passes/Activity.h"
 #include "passes/Differentiation.h"
@@ -48,6 +49,8 @@ public:
     return success();
   }
 
+  bool isActive(Value value) const override { return activity.isActive(value); }
+
 private:
   LogicalResult linearizeOp(Operation &op) {
     auto rule = dyn_cast<LinearizeOpInterface>(op);
@@ -56,7 +59,8 @@ private:
           << "differentiated from here";
       return failure();
     }
-    if (llvm::none_of(op.getOperands(),
+    if (op.getNumRegions() == 0 &&
+        llvm::none_of(op.getOperands(),
                       [&](Value v) { return bool(getTangent(v)); }))
       return success();
     // Coefficients of linear code elsewhere are computed late, near to it.
@@ -64,9 +68,11 @@ private:
       primal.setInsertionPointAfter(&op);
     else
       primal.setInsertionPoint(op.getBlock()->getTerminator());
-    if (failed(rule.linearize(*this)))
-      return op.emitOpError("could not be linearized");
-    return success();
+    bool hasRegions = op.getNumRegions() > 0;
+    if (succeeded(rule.linearize(*this)))
+      return success();
+    // What is wrong in a region was reported there, and the op may be gone.
+    return hasRegions ? failure() : op.emitOpError("could not be linearized");
   }
 
   const Activity &activity;
@@ -93,6 +99,8 @@ LogicalResult grad::linearizeRequest(Operation *op) {
   Location loc = op->getLoc();
   Request request = describe(op);
   OwningOpRef<func::FuncOp> copy = callee->clone();
+  if (isa<VjpOp>(op))
+    rotateWhileLoops(*copy);
   Block &body = copy->front();
   Operation *terminator = body.getTerminator();
   SmallVector<Value> outputs = pick(terminator->getOperands(), request.of);

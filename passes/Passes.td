@@ -62,8 +62,16 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
     Only values that depend on an input in `wrt` and reach a result in `of`
     are linearized. A request whose callee contains `grad.transposed` waits
     for `grad-transpose`.
+
+    Loops and branches of the scf dialect carry tangents in a `grad.jvp`. In a
+    `grad.vjp` the linear code has loops and branches of its own. A loop with
+    a known bound on its iterations stores what the linear one needs of it, in
+    arrays with one place for each iteration. Other loops store some of the
+    states that they go through, and run again from there, for one block of
+    iterations after the other.
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
@@ -83,8 +91,11 @@ def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
     ```mlir
     %dx = grad.multiply %g, %c
     ```
+    A linear loop runs backwards. It carries the cotangents of what it carried
+    and of the linear values that it used from outside.
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
@@ -106,7 +117,8 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
     %dx = grad.multiply %g, %c
     ```
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 //===----------------------------------------------------------------------===//

@@ -33,7 +33,7 @@ extern "C" LLVM_ATTRIBUTE_WEAK ::mlir::DialectPluginLibraryInfo
 mlirGetDialectPluginInfo() {
   return {MLIR_PLUGIN_API_VERSION, "gradopt", LLVM_VERSION_STRING,
           [](DialectRegistry *registry) {
-            registry->insert<grad::GradDialect>();
+            grad::registerGradDialect(*registry);
             registerOnce();
           }};
 }

@@ -56,18 +56,6 @@ public:
   }
 
 private:
-  /// Whether the op, or an op in its regions, uses a linear value.
-  bool usesLinear(Operation &op) const {
-    return op
-        .walk([&](Operation *nested) {
-          return llvm::any_of(nested->getOperands(),
-                              [&](Value v) { return isLinear(v); })
-                     ? WalkResult::interrupt()
-                     : WalkResult::advance();
-        })
-        .wasInterrupted();
-  }
-
   LogicalResult transposeOp(Operation &op) {
     if (llvm::none_of(op.getResults(),
                       [&](Value v) { return bool(getCotangent(v)); }))
@@ -75,6 +63,9 @@ private:
     auto rule = dyn_cast<TransposeOpInterface>(op);
     if (rule && succeeded(rule.transpose(*this)))
       return success();
+    // What is wrong in a region was reported there.
+    if (rule && op.getNumRegions())
+      return failure();
     (op.emitOpError("is not linear in its operands that depend on the region's "
                     "arguments"))
             .attachNote(region.getLoc())

@@ -17,7 +17,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
-  registry.insert<mlir::grad::GradDialect>();
+  mlir::grad::registerGradDialect(registry);
 
   mlir::registerAllPasses();
   mlir::grad::registerGradPasses();

@@ -47,8 +47,8 @@ constexpr const char *kReading = "grad";
 /// MLIR contexts, each used by one compilation at a time. They are kept for a
 /// few compilations, since it takes a millisecond to load the dialects, but not
 /// for ever, since a context only grows. None outlives a fork in the child: a
-/// thread clears what its contexts and dialects cache for it when it ends, in no
-/// section, and may hold their locks as another one forks.
+/// thread clears what its contexts and dialects cache for it when it ends, in
+/// no section, and may hold their locks as another one forks.
 class ContextPool {
 public:
   struct Item {
@@ -96,7 +96,7 @@ private:
     mlir::registerAllDialects(registry);
     mlir::registerAllExtensions(registry);
     mlir::grad::registerCodegenTranslations(registry);
-    registry.insert<mlir::grad::GradDialect>();
+    mlir::grad::registerGradDialect(registry);
   }
 
   mlir::DialectRegistry registry;

@@ -61,20 +61,17 @@ func.func @no_return(%x: tensor<f64>) -> tensor<f64> {
 // -----
 
 // What an op uses in its regions counts: the derivative is not zero.
-func.func private @captures(%x: tensor<f64>, %c: tensor<i1>) -> tensor<f64> {
-  %0 = tensor.extract %c[] : tensor<i1>
-  // expected-error @+1 {{'scf.if' op has no derivative rule}}
-  %1 = scf.if %0 -> tensor<f64> {
-    %2 = grad.sin %x : tensor<f64>
-    scf.yield %2 : tensor<f64>
-  } else {
-    scf.yield %x : tensor<f64>
+func.func private @captures(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{'scf.execute_region' op has no derivative rule}}
+  %0 = scf.execute_region -> tensor<f64> {
+    %1 = grad.sin %x : tensor<f64>
+    scf.yield %1 : tensor<f64>
   }
-  return %1 : tensor<f64>
+  return %0 : tensor<f64>
 }
-func.func @through_a_region(%x: tensor<f64>, %c: tensor<i1>) -> tensor<f64> {
+func.func @through_a_region(%x: tensor<f64>) -> tensor<f64> {
   // expected-note @+1 {{differentiated from here}}
-  %0:2 = grad.jvp @captures(%x, %c), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<i1>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  %0:2 = grad.jvp @captures(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#1 : tensor<f64>
 }
 
@@ -123,16 +120,14 @@ func.func @through_memory(%x: tensor<2xf64>) -> tensor<2xf64> {
 
 // -----
 
-func.func @captured_argument(%g: tensor<f64>, %c: i1) -> tensor<f64> {
+func.func @captured_argument(%g: tensor<f64>) -> tensor<f64> {
   // expected-note @+1 {{transposed from here}}
   %0 = grad.transposed(%g) {
   ^bb0(%t: tensor<f64>):
-    // expected-error @+1 {{'scf.if' op is not linear in its operands}}
-    %1 = scf.if %c -> tensor<f64> {
+    // expected-error @+1 {{'scf.execute_region' op is not linear in its operands}}
+    %1 = scf.execute_region -> tensor<f64> {
       %2 = grad.negative %t : tensor<f64>
       scf.yield %2 : tensor<f64>
-    } else {
-      scf.yield %t : tensor<f64>
     }
     grad.yield %1 : tensor<f64>
   } : (tensor<f64>) -> tensor<f64>
@@ -204,11 +199,12 @@ func.func private @round_the_loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f6
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c9 = arith.constant 9 : index
-  // expected-error @+1 {{'scf.for' op has no derivative rule}}
-  %0:2 = scf.for %i = %c0 to %c9 step %c1 iter_args(%a = %x, %b = %v) -> (tensor<f64>, tensor<f64>) {
-    scf.yield %a, %a : tensor<f64>, tensor<f64>
+  %0:3 = scf.for %i = %c0 to %c9 step %c1 iter_args(%a = %x, %b = %v, %c = %v) -> (tensor<f64>, tensor<f64>, tensor<f64>) {
+    // expected-error @+1 {{'arith.addf' op has no derivative rule}}
+    %1 = arith.addf %b, %b : tensor<f64>
+    scf.yield %a, %a, %1 : tensor<f64>, tensor<f64>, tensor<f64>
   }
-  return %0#1 : tensor<f64>
+  return %0#2 : tensor<f64>
 }
 func.func @through_a_loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
   // expected-note @+1 {{differentiated from here}}

@@ -1,0 +1,73 @@
+//===- ControlFlow.h - Derivatives of upstream loops and branches -*- C++
+//-*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The rules of `scf.for`, `scf.while`, `scf.if` and `scf.index_switch`, which
+// are models of the interfaces of this dialect.
+//
+// In forward mode a loop or branch carries tangents beside the primal values.
+// In reverse mode the linear part is a loop or branch of its own, and what it
+// needs of the primal one are results of that: the *residuals*. The linear loop
+// carries tangents alone. All coefficients in it depend on the number of the
+// iteration and on values from outside, so that the transpose can run it
+// backwards.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_CONTROLFLOW_H
+#define GRADOPT_DIALECT_CONTROLFLOW_H
+
+#include "dialect/RuleContexts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+namespace mlir::grad {
+
+// Tangent rules.
+LogicalResult linearizeFor(scf::ForOp op, LinearizeContext &context);
+LogicalResult linearizeWhile(scf::WhileOp op, LinearizeContext &context);
+/// `op` is an scf.if or an scf.index_switch.
+LogicalResult linearizeBranch(Operation *op, LinearizeContext &context);
+/// What small branches become.
+LogicalResult linearizeSelect(arith::SelectOp op, LinearizeContext &context);
+
+/// In reverse mode, where residuals are not kept (Replay.cpp). The carried
+/// values at `active` have tangents. The loop with a condition is rotated.
+LogicalResult replayFor(scf::ForOp op, ArrayRef<unsigned> active,
+                        LinearizeContext &context);
+LogicalResult replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
+                          LinearizeContext &context);
+
+/// Evaluates the condition of each loop in `root` with a condition at the end
+/// of the body, and once before the loop: the condition is carried, last, and
+/// the region before the body passes on the rest.
+void rotateWhileLoops(Operation *root);
+
+// Transpose rules.
+LogicalResult transposeFor(scf::ForOp op, TransposeContext &context);
+LogicalResult transposeBranch(Operation *op, TransposeContext &context);
+LogicalResult transposeSelect(arith::SelectOp op, TransposeContext &context);
+
+/// An op like the branch `op`, with the same condition and empty blocks.
+Operation *createBranchLike(OpBuilder &builder, Operation *op,
+                            TypeRange results);
+
+/// The tangent of a value, or the cotangent; zeros for a symbolic zero.
+Value orZeros(Value tangent, OpBuilder &builder, Value primal);
+
+/// Replaces the loop by one that carries `inits`, too. The body gets arguments
+/// for them; its terminator is left as it is.
+scf::ForOp carryMore(scf::ForOp op, ValueRange inits);
+
+/// A bound on the number of iterations: the number, if it is constant, or what
+/// was noted when the loop was made.
+std::optional<int64_t> getMaxTripCount(scf::ForOp op);
+void setMaxTripCount(scf::ForOp op, int64_t count);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_CONTROLFLOW_H

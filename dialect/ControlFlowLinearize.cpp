@@ -1,0 +1,360 @@
+//===- ControlFlowLinearize.cpp - Tangent rules of loops and branches -----===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/ControlFlow.h"
+#include "dialect/GradDialect.h"
+#include "dialect/Residuals.h"
+#include "dialect/Rules.h"
+#include "dialect/Stacks.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+using Positions = SmallVector<unsigned>;
+
+Value grad::orZeros(Value tangent, OpBuilder &builder, Value primal) {
+  return tangent ? tangent
+                 : createZero(builder, primal.getLoc(), primal.getType());
+}
+
+/// Which of `values` have tangents.
+static Positions findActive(LinearizeContext &context, ValueRange values) {
+  Positions positions;
+  for (auto [i, value] : llvm::enumerate(values))
+    if (context.isActive(value))
+      positions.push_back(i);
+  return positions;
+}
+
+/// The tangents of the values at `positions`, made where `builder` stands.
+static SmallVector<Value> tangentsAt(LinearizeContext &context,
+                                     OpBuilder &builder, ValueRange values,
+                                     ArrayRef<unsigned> positions) {
+  return llvm::map_to_vector(positions, [&](unsigned i) {
+    return orZeros(context.getTangent(values[i]), builder, values[i]);
+  });
+}
+
+/// Appends operands to the terminator of a block.
+static void appendOperands(Operation *terminator, ValueRange values) {
+  terminator->insertOperands(terminator->getNumOperands(), values);
+}
+
+/// Replaces `op` by one with more results at the end.
+static void replaceByPrefix(Operation *op, ValueRange results) {
+  op->replaceAllUsesWith(results.take_front(op->getNumResults()));
+  op->erase();
+}
+
+//===----------------------------------------------------------------------===//
+// Loops with a counter
+//===----------------------------------------------------------------------===//
+
+static constexpr StringLiteral kMaxTripCount = "grad.max_trip_count";
+
+std::optional<int64_t> grad::getMaxTripCount(scf::ForOp op) {
+  if (std::optional<APInt> count = op.getStaticTripCount())
+    return count->getSExtValue();
+  if (auto count = op->getAttrOfType<IntegerAttr>(kMaxTripCount))
+    return count.getInt();
+  return std::nullopt;
+}
+
+void grad::setMaxTripCount(scf::ForOp op, int64_t count) {
+  op->setAttr(kMaxTripCount, Builder(op).getI64IntegerAttr(count));
+}
+
+scf::ForOp grad::carryMore(scf::ForOp op, ValueRange inits) {
+  OpBuilder builder(op);
+  SmallVector<Value> all(op.getInitArgs());
+  llvm::append_range(all, inits);
+  auto loop = scf::ForOp::create(builder, op.getLoc(), op.getLowerBound(),
+                                 op.getUpperBound(), op.getStep(), all, nullptr,
+                                 op.getUnsignedCmp());
+  loop->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  loop.getRegion().takeBody(op.getRegion());
+  for (Value init : inits)
+    loop.getBody()->addArgument(init.getType(), init.getLoc());
+  replaceByPrefix(op, loop.getResults());
+  return loop;
+}
+
+/// The number of the iteration, counted from 0: an index.
+static Value createNumber(OpBuilder &builder, scf::ForOp loop) {
+  Location loc = loop.getLoc();
+  Value number = builder.createOrFold<arith::SubIOp>(
+      loc, loop.getInductionVar(), loop.getLowerBound());
+  number = builder.createOrFold<arith::DivUIOp>(loc, number, loop.getStep());
+  if (!number.getType().isIndex())
+    number = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
+                                          number);
+  return number;
+}
+
+/// Stores what the linear loop needs of the body of the primal one: one stack
+/// for each value. Returns the primal loop that does so.
+static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
+                                 int64_t length) {
+  IRMapping known;
+  known.map(primal.getInductionVar(), linear.getInductionVar());
+  Residuals residuals(*primal.getBody(), *linear.getBody(), known);
+  SmallVector<Value> stored(residuals.getStored());
+  Location loc = primal.getLoc();
+  OpBuilder builder(primal);
+  SmallVector<Value> stacks = llvm::map_to_vector(stored, [&](Value value) {
+    return createStack(builder, loc, value.getType(), length);
+  });
+  unsigned before = primal.getNumResults();
+  if (!stored.empty())
+    primal = carryMore(primal, stacks);
+  Operation *yield = primal.getBody()->getTerminator();
+  builder.setInsertionPoint(yield);
+  Value number = createNumber(builder, primal);
+  SmallVector<Value> pushed;
+  for (auto [value, stack] :
+       llvm::zip_equal(stored, primal.getRegionIterArgs().drop_front(before)))
+    pushed.push_back(createPush(builder, loc, stack, value, number));
+  appendOperands(yield, pushed);
+
+  builder.setInsertionPointToStart(linear.getBody());
+  number = createNumber(builder, linear);
+  SmallVector<Value> supplied;
+  for (auto [value, stack] :
+       llvm::zip_equal(stored, primal.getResults().drop_front(before)))
+    supplied.push_back(
+        createPeek(builder, loc, stack, value.getType(), number));
+  residuals.supply(builder, supplied);
+  return primal;
+}
+
+LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
+  Location loc = op.getLoc();
+  Positions active;
+  for (auto [i, argument, result] :
+       llvm::enumerate(op.getRegionIterArgs(), op.getResults()))
+    if (context.isActive(argument) || context.isActive(result))
+      active.push_back(i);
+
+  if (context.isForward()) {
+    OpBuilder before(op);
+    unsigned count = op.getNumResults();
+    op = carryMore(op, tangentsAt(context, before, op.getInitArgs(), active));
+    auto arguments = op.getRegionIterArgs();
+    for (auto [i, tangent] :
+         llvm::zip_equal(active, arguments.drop_front(count)))
+      context.setTangent(arguments[i], tangent);
+    if (failed(context.linearizeBlock(*op.getBody())))
+      return failure();
+    Operation *yield = op.getBody()->getTerminator();
+    OpBuilder atEnd(yield);
+    appendOperands(yield,
+                   tangentsAt(context, atEnd, yield->getOperands(), active));
+    for (auto [i, tangent] :
+         llvm::zip_equal(active, op.getResults().drop_front(count)))
+      context.setTangent(op.getResult(i), tangent);
+    return success();
+  }
+
+  std::optional<int64_t> trips = getMaxTripCount(op);
+  if (!trips)
+    return replayFor(op, active, context);
+  auto linear = scf::ForOp::create(
+      context.linear, loc, op.getLowerBound(), op.getUpperBound(), op.getStep(),
+      tangentsAt(context, context.primal, op.getInitArgs(), active), nullptr,
+      op.getUnsignedCmp());
+  linear->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  for (auto [i, tangent] : llvm::zip_equal(active, linear.getRegionIterArgs()))
+    context.setTangent(op.getRegionIterArg(i), tangent);
+  Operation *yield = op.getBody()->getTerminator();
+  {
+    OpBuilder::InsertionGuard guard(context.linear);
+    context.linear.setInsertionPointToEnd(linear.getBody());
+    if (failed(context.linearizeBlock(*op.getBody())))
+      return failure();
+    scf::YieldOp::create(
+        context.linear, loc,
+        tangentsAt(context, context.linear, yield->getOperands(), active));
+  }
+  op = stackResiduals(op, linear, std::max<int64_t>(*trips, 1));
+  for (auto [i, tangent] : llvm::zip_equal(active, linear.getResults()))
+    context.setTangent(op.getResult(i), tangent);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Loops with a condition
+//===----------------------------------------------------------------------===//
+
+LogicalResult grad::linearizeWhile(scf::WhileOp op, LinearizeContext &context) {
+  Location loc = op.getLoc();
+  Positions carried = findActive(context, op.getBeforeArguments());
+  Positions passed;
+  for (auto [i, argument, result] :
+       llvm::enumerate(op.getAfterArguments(), op.getResults()))
+    if (context.isActive(argument) || context.isActive(result))
+      passed.push_back(i);
+
+  if (!context.isForward())
+    return replayWhile(op, passed, context);
+
+  OpBuilder builder(op);
+  SmallVector<Value> inits(op.getInits());
+  llvm::append_range(inits,
+                     tangentsAt(context, builder, op.getInits(), carried));
+  SmallVector<Type> types(op.getResultTypes());
+  for (unsigned i : passed)
+    types.push_back(op.getResult(i).getType());
+  auto loop = scf::WhileOp::create(builder, loc, types, inits);
+  loop->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  unsigned count = op.getNumResults();
+
+  // Both regions in the order in which they run.
+  auto linearize = [&](Region &from, Region &to, ArrayRef<unsigned> in,
+                       ArrayRef<unsigned> out, unsigned skipped) {
+    to.takeBody(from);
+    Block &block = to.front();
+    for (unsigned i : in) {
+      Value argument = block.getArgument(i);
+      context.setTangent(argument, block.addArgument(argument.getType(), loc));
+    }
+    if (failed(context.linearizeBlock(block)))
+      return failure();
+    Operation *terminator = block.getTerminator();
+    OpBuilder atEnd(terminator);
+    appendOperands(terminator,
+                   tangentsAt(context, atEnd,
+                              terminator->getOperands().drop_front(skipped),
+                              out));
+    return success();
+  };
+  if (failed(linearize(op.getBefore(), loop.getBefore(), carried, passed,
+                       /*skipped=*/1)) ||
+      failed(linearize(op.getAfter(), loop.getAfter(), passed, carried,
+                       /*skipped=*/0)))
+    return failure();
+  for (auto [i, tangent] :
+       llvm::zip_equal(passed, loop.getResults().drop_front(count)))
+    context.setTangent(loop.getResult(i), tangent);
+  replaceByPrefix(op, loop.getResults());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Branches
+//===----------------------------------------------------------------------===//
+
+Operation *grad::createBranchLike(OpBuilder &builder, Operation *op,
+                                  TypeRange results) {
+  OperationState state(op->getLoc(), op->getName());
+  state.addOperands(op->getOperands());
+  state.addTypes(results);
+  state.propertiesAttr = op->getPropertiesAsAttribute();
+  state.addAttributes(llvm::to_vector(op->getDiscardableAttrs()));
+  for (unsigned i = 0; i < op->getNumRegions(); ++i)
+    state.addRegion()->emplaceBlock();
+  return builder.create(state);
+}
+
+/// Replaces the branch by one with more results, at first undefined ones: each
+/// block yields what `yields` says for it.
+static Operation *yieldMore(Operation *op,
+                            ArrayRef<SmallVector<Value>> yields) {
+  SmallVector<Type> types(op->getResultTypes());
+  llvm::append_range(types, ValueRange(yields.front()).getTypes());
+  OpBuilder builder(op);
+  Operation *branch = createBranchLike(builder, op, types);
+  for (auto [from, to, more] :
+       llvm::zip_equal(op->getRegions(), branch->getRegions(), yields)) {
+    to.takeBody(from);
+    appendOperands(to.front().getTerminator(), more);
+  }
+  replaceByPrefix(op, branch->getResults());
+  return branch;
+}
+
+/// Lets the linear branch use what the primal one computes. Each residual is a
+/// result, undefined where the other blocks run.
+static Operation *yieldResiduals(Operation *primal, Operation *linear) {
+  unsigned regions = primal->getNumRegions();
+  SmallVector<Residuals> residuals;
+  SmallVector<SmallVector<Value>> yields(regions);
+  for (auto [from, to] :
+       llvm::zip_equal(primal->getRegions(), linear->getRegions()))
+    residuals.emplace_back(from.front(), to.front(), IRMapping());
+  for (auto [i, some] : llvm::enumerate(residuals))
+    for (Value value : some.getStored())
+      for (auto [j, region] : llvm::enumerate(primal->getRegions()))
+        if (i == j) {
+          yields[j].push_back(value);
+        } else {
+          OpBuilder atEnd(region.front().getTerminator());
+          yields[j].push_back(
+              createUndefined(atEnd, value.getLoc(), value.getType()));
+        }
+  unsigned next = primal->getNumResults();
+  primal = yieldMore(primal, yields);
+  for (auto [some, region] : llvm::zip_equal(residuals, linear->getRegions())) {
+    unsigned count = some.getStored().size();
+    OpBuilder builder = OpBuilder::atBlockBegin(&region.front());
+    some.supply(builder, primal->getResults().slice(next, count));
+    next += count;
+  }
+  return primal;
+}
+
+LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
+  Positions active = findActive(context, op->getResults());
+  unsigned count = op->getNumResults();
+  SmallVector<SmallVector<Value>> tangents;
+  if (context.isForward()) {
+    for (Region &region : op->getRegions()) {
+      if (failed(context.linearizeBlock(region.front())))
+        return failure();
+      Operation *yield = region.front().getTerminator();
+      OpBuilder atEnd(yield);
+      tangents.push_back(
+          tangentsAt(context, atEnd, yield->getOperands(), active));
+    }
+    op = yieldMore(op, tangents);
+    for (auto [i, tangent] :
+         llvm::zip_equal(active, op->getResults().drop_front(count)))
+      context.setTangent(op->getResult(i), tangent);
+    return success();
+  }
+
+  SmallVector<Type> types = llvm::map_to_vector(
+      active, [&](unsigned i) { return op->getResult(i).getType(); });
+  Operation *linear = createBranchLike(context.linear, op, types);
+  for (auto [from, to] :
+       llvm::zip_equal(op->getRegions(), linear->getRegions())) {
+    OpBuilder::InsertionGuard guard(context.linear);
+    context.linear.setInsertionPointToEnd(&to.front());
+    if (failed(context.linearizeBlock(from.front())))
+      return failure();
+    ValueRange yielded = from.front().getTerminator()->getOperands();
+    scf::YieldOp::create(context.linear, op->getLoc(),
+                         tangentsAt(context, context.linear, yielded, active));
+  }
+  op = yieldResiduals(op, linear);
+  for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
+    context.setTangent(op->getResult(i), tangent);
+  return success();
+}
+
+LogicalResult grad::linearizeSelect(arith::SelectOp op,
+                                    LinearizeContext &context) {
+  auto tangentOf = [&](Value value) {
+    return orZeros(context.getTangent(value), context.primal, value);
+  };
+  context.setTangent(op, arith::SelectOp::create(
+                             context.linear, op.getLoc(), op.getCondition(),
+                             tangentOf(op.getTrueValue()),
+                             tangentOf(op.getFalseValue())));
+  return success();
+}

@@ -1,0 +1,160 @@
+//===- ControlFlowTranspose.cpp - Transposes of loops and branches --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/ControlFlow.h"
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// The linear values from outside of `op` that its regions use.
+static SmallVector<Value> findLinearUses(Operation *op,
+                                         TransposeContext &context) {
+  llvm::SetVector<Value> found;
+  op->walk([&](Operation *nested) {
+    if (nested == op)
+      return;
+    for (Value value : nested->getOperands())
+      if (context.isLinear(value) &&
+          !op->isAncestor(value.getParentBlock()->getParentOp()))
+        found.insert(value);
+  });
+  return found.takeVector();
+}
+
+/// Moves the coefficients among the ops of `block` to where `builder` stands.
+static void moveCoefficients(Block &block, OpBuilder &builder,
+                             TransposeContext &context) {
+  for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
+    if (!context.usesLinear(op))
+      op.moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
+}
+
+static SmallVector<Value> cotangentsOf(ValueRange values,
+                                       TransposeContext &context) {
+  return llvm::map_to_vector(values, [&](Value value) {
+    return orZeros(context.getCotangent(value), context.builder, value);
+  });
+}
+
+/// The values of the induction variable in reverse order: what to subtract each
+/// one from.
+static Value createMirror(OpBuilder &builder, scf::ForOp op) {
+  Location loc = op.getLoc();
+  Value begin = op.getLowerBound(), step = op.getStep();
+  // begin + last, where last = begin + (end - 1 - begin) / step * step.
+  Value one = arith::ConstantOp::create(
+      builder, loc, builder.getIntegerAttr(begin.getType(), 1));
+  Value last = op.getUpperBound();
+  last = builder.createOrFold<arith::SubIOp>(loc, last, begin);
+  last = builder.createOrFold<arith::SubIOp>(loc, last, one);
+  last = builder.createOrFold<arith::DivUIOp>(loc, last, step);
+  last = builder.createOrFold<arith::MulIOp>(loc, last, step);
+  last = builder.createOrFold<arith::AddIOp>(loc, last, begin);
+  return builder.createOrFold<arith::AddIOp>(loc, last, begin);
+}
+
+LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
+  Location loc = op.getLoc();
+  OpBuilder &builder = context.builder;
+  Block &body = *op.getBody();
+  for (Value argument : op.getRegionIterArgs()) {
+    if (!isDifferentiable(argument.getType()))
+      return op.emitOpError("expected a linear loop to carry floats, but it "
+                            "carries ")
+             << argument.getType();
+    context.setLinear(argument);
+  }
+  context.markLinear(body);
+  SmallVector<Value> outside = findLinearUses(op, context);
+
+  // Cotangents of what the loop carries, and of values from outside so far.
+  SmallVector<Value> inits = cotangentsOf(op.getResults(), context);
+  llvm::append_range(inits, cotangentsOf(outside, context));
+  Value mirror = createMirror(builder, op);
+  auto reversed =
+      scf::ForOp::create(builder, loc, op.getLowerBound(), op.getUpperBound(),
+                         op.getStep(), inits, nullptr, op.getUnsignedCmp());
+  reversed->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(reversed.getBody());
+    Value iv =
+        arith::SubIOp::create(builder, loc, mirror, reversed.getInductionVar());
+    op.getInductionVar().replaceAllUsesWith(iv);
+    moveCoefficients(body, builder, context);
+    auto carried = reversed.getRegionIterArgs();
+    unsigned count = op.getNumResults();
+    for (auto [value, sum] :
+         llvm::zip_equal(outside, carried.drop_front(count)))
+      context.setCotangent(value, sum);
+    for (auto [value, cotangent] :
+         llvm::zip_equal(op.getYieldedValues(), carried.take_front(count)))
+      context.addCotangent(value, cotangent);
+    if (failed(context.transposeBlock(body)))
+      return failure();
+    SmallVector<Value> yielded = cotangentsOf(op.getRegionIterArgs(), context);
+    llvm::append_range(yielded, cotangentsOf(outside, context));
+    scf::YieldOp::create(builder, loc, yielded);
+  }
+  ValueRange results = reversed.getResults();
+  for (auto [value, sum] :
+       llvm::zip_equal(outside, results.take_back(outside.size())))
+    context.setCotangent(value, sum);
+  for (auto [init, cotangent] :
+       llvm::zip_equal(op.getInitArgs(), results.drop_back(outside.size())))
+    context.addCotangent(init, cotangent);
+  return success();
+}
+
+LogicalResult grad::transposeBranch(Operation *op, TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  for (Region &region : op->getRegions())
+    context.markLinear(region.front());
+  SmallVector<Value> outside = findLinearUses(op, context);
+  SmallVector<Value> before = llvm::map_to_vector(
+      outside, [&](Value value) { return context.getCotangent(value); });
+  Operation *branch =
+      createBranchLike(builder, op, ValueRange(outside).getTypes());
+  for (auto [from, to] :
+       llvm::zip_equal(op->getRegions(), branch->getRegions())) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(&to.front());
+    moveCoefficients(from.front(), builder, context);
+    for (auto [value, sum] : llvm::zip_equal(outside, before))
+      context.setCotangent(value, sum);
+    Operation *yield = from.front().getTerminator();
+    for (auto [value, result] :
+         llvm::zip_equal(yield->getOperands(), op->getResults()))
+      context.addCotangent(value, context.getCotangent(result));
+    if (failed(context.transposeBlock(from.front())))
+      return failure();
+    scf::YieldOp::create(builder, op->getLoc(), cotangentsOf(outside, context));
+  }
+  for (auto [value, sum] : llvm::zip_equal(outside, branch->getResults()))
+    context.setCotangent(value, sum);
+  return success();
+}
+
+LogicalResult grad::transposeSelect(arith::SelectOp op,
+                                    TransposeContext &context) {
+  Location loc = op.getLoc();
+  Value cotangent = context.getCotangent(op);
+  Value zeros = createZero(context.builder, loc, op.getType());
+  auto select = [&](Value onTrue, Value onFalse) -> Value {
+    return arith::SelectOp::create(context.builder, loc, op.getCondition(),
+                                   onTrue, onFalse);
+  };
+  if (context.isLinear(op.getTrueValue()))
+    context.addCotangent(op.getTrueValue(), select(cotangent, zeros));
+  if (context.isLinear(op.getFalseValue()))
+    context.addCotangent(op.getFalseValue(), select(zeros, cotangent));
+  return success();
+}

@@ -1,0 +1,528 @@
+//===- Replay.cpp - Loops that are run again for their residuals ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The residuals of a loop whose number of iterations is not known before it
+// runs, or is so large that they would not fit, are not kept. The primal loop
+// keeps a few of its states instead, and the linear part runs the primal loop
+// once more, block by block of iterations, and keeps what it needs of one
+// block.
+//
+//     primal:  for each segment of iterations: keep the state; run the segment
+//     linear:  for each block of iterations:
+//                run from the last state that was kept before the block to the
+//                  end of the block, keeping residuals of one block
+//                for each iteration of the block: the linear part
+//
+// A segment consists of one block or, in long loops, of several, so that a
+// fixed number of states is enough. The second loop nest is turned round by the
+// transpose as any other: in it, all coefficients follow from the block's
+// number.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/ControlFlow.h"
+#include "dialect/GradDialect.h"
+#include "dialect/Residuals.h"
+#include "dialect/Stacks.h"
+
+#include "llvm/ADT/SmallVectorExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+namespace {
+
+/// Arithmetic on index values.
+class IndexMath {
+public:
+  IndexMath(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
+
+  Value constant(int64_t number) {
+    return arith::ConstantIndexOp::create(builder, loc, number);
+  }
+  template <typename Op> Value apply(Value a, Value b) {
+    return Op::create(builder, loc, a, b);
+  }
+  Value add(Value a, Value b) { return apply<arith::AddIOp>(a, b); }
+  Value sub(Value a, Value b) { return apply<arith::SubIOp>(a, b); }
+  Value mul(Value a, Value b) { return apply<arith::MulIOp>(a, b); }
+  Value div(Value a, Value b) { return apply<arith::DivUIOp>(a, b); }
+  Value rem(Value a, Value b) { return apply<arith::RemUIOp>(a, b); }
+  Value min(Value a, Value b) { return apply<arith::MinUIOp>(a, b); }
+  Value max(Value a, Value b) { return apply<arith::MaxUIOp>(a, b); }
+  Value ceilDiv(Value a, Value b) {
+    return div(add(a, sub(b, constant(1))), b);
+  }
+  Value less(Value a, Value b) {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
+  }
+
+private:
+  OpBuilder &builder;
+  Location loc;
+};
+
+/// The body of a loop: a block of its own, whose arguments are the number of
+/// the iteration, an index, and what the loop carries.
+using Body = std::unique_ptr<Block>;
+
+/// A primal loop that keeps some of its states.
+struct Recording {
+  SmallVector<Value> results; ///< Those of the loop whose place it takes.
+  Value trips;                ///< How many iterations it had, an index.
+  Value segment; ///< How many iterations there are from a state to the next;
+                 ///< null if only the initial state is kept.
+  SmallVector<Value>
+      states; ///< For each carried value: the stack, or its init.
+};
+
+/// How the memory of a loop is bounded.
+struct Plan {
+  int64_t states; ///< How many are kept.
+  Value block;    ///< How many iterations have their residuals kept at a time.
+};
+
+} // namespace
+
+/// Copies the ops of the body; returns what it yields.
+static SmallVector<Value> cloneBody(Block &body, OpBuilder &builder,
+                                    Value number, ValueRange carried) {
+  IRMapping mapping;
+  if (number)
+    mapping.map(body.getArgument(0), number);
+  mapping.map(body.getArguments().drop_front(), carried);
+  for (Operation &op : body.without_terminator())
+    builder.clone(op, mapping);
+  return llvm::map_to_vector(
+      body.getTerminator()->getOperands(),
+      [&](Value value) { return mapping.lookupOrDefault(value); });
+}
+
+/// A loop from `begin` to `end` in steps of one, whose block is empty.
+static scf::ForOp createLoop(OpBuilder &builder, Location loc, Value begin,
+                             Value end, ValueRange inits) {
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  auto loop = scf::ForOp::create(builder, loc, begin, end, one, inits);
+  if (inits.empty())
+    loop.getBody()->getTerminator()->erase();
+  return loop;
+}
+
+static SmallVector<Value> createStacks(OpBuilder &builder, Location loc,
+                                       ValueRange values, int64_t length) {
+  return llvm::map_to_vector(values, [&](Value value) {
+    return createStack(builder, loc, value.getType(), length);
+  });
+}
+
+static SmallVector<Value> pushAll(OpBuilder &builder, Location loc,
+                                  ValueRange stacks, ValueRange values,
+                                  Value index) {
+  SmallVector<Value> pushed;
+  for (auto [stack, value] : llvm::zip_equal(stacks, values))
+    pushed.push_back(createPush(builder, loc, stack, value, index));
+  return pushed;
+}
+
+static SmallVector<Value> peekAll(OpBuilder &builder, Location loc,
+                                  ValueRange stacks, TypeRange types,
+                                  Value index) {
+  SmallVector<Value> values;
+  for (auto [stack, type] : llvm::zip_equal(stacks, types))
+    values.push_back(createPeek(builder, loc, stack, type, index));
+  return values;
+}
+
+//===----------------------------------------------------------------------===//
+// Loops with a counter
+//===----------------------------------------------------------------------===//
+
+static Body takeBody(scf::ForOp op) {
+  auto body = std::make_unique<Block>();
+  body->addArgument(IndexType::get(op.getContext()), op.getLoc());
+  SmallVector<Value> arguments = {body->getArgument(0)};
+  for (Value argument : op.getRegionIterArgs())
+    arguments.push_back(
+        body->addArgument(argument.getType(), argument.getLoc()));
+  body->getOperations().splice(body->end(), op.getBody()->getOperations());
+  // The induction variable from the number.
+  if (!matchPattern(op.getLowerBound(), m_Zero()) ||
+      !matchPattern(op.getStep(), m_One()) ||
+      !op.getInductionVar().getType().isIndex()) {
+    OpBuilder builder(op.getContext());
+    builder.setInsertionPointToStart(body.get());
+    Location loc = op.getLoc();
+    Type type = op.getInductionVar().getType();
+    if (!type.isIndex())
+      arguments[0] =
+          arith::IndexCastOp::create(builder, loc, type, arguments[0]);
+    IndexMath math(builder, loc);
+    arguments[0] =
+        math.add(op.getLowerBound(), math.mul(arguments[0], op.getStep()));
+  }
+  for (auto [from, to] :
+       llvm::zip_equal(op.getBody()->getArguments(), arguments))
+    from.replaceAllUsesWith(to);
+  return body;
+}
+
+static Value countTrips(OpBuilder &builder, scf::ForOp op) {
+  Location loc = op.getLoc();
+  IndexMath math(builder, loc);
+  Value range = math.sub(op.getUpperBound(), op.getLowerBound());
+  Value none = arith::ConstantOp::create(builder, loc,
+                                         builder.getZeroAttr(range.getType()));
+  Value some =
+      arith::CmpIOp::create(builder, loc,
+                            op.getUnsignedCmp() ? arith::CmpIPredicate::ult
+                                                : arith::CmpIPredicate::slt,
+                            op.getLowerBound(), op.getUpperBound());
+  range = arith::SelectOp::create(builder, loc, some, range, none);
+  Value step = op.getStep();
+  if (!range.getType().isIndex()) {
+    range = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
+                                         range);
+    step = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
+                                        step);
+  }
+  return math.ceilDiv(range, step);
+}
+
+static Recording record(scf::ForOp op, Block &body, const Plan &plan) {
+  Location loc = op.getLoc();
+  OpBuilder builder(op);
+  IndexMath math(builder, loc);
+  Recording recording;
+  recording.trips = countTrips(builder, op);
+  Value zero = math.constant(0);
+  ValueRange inits = op.getInitArgs();
+  auto run = [&](Value begin, Value end, ValueRange state) {
+    scf::ForOp loop = createLoop(builder, loc, begin, end, state);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToEnd(loop.getBody());
+    scf::YieldOp::create(builder, loc,
+                         cloneBody(body, builder, loop.getInductionVar(),
+                                   loop.getRegionIterArgs()));
+    return loop;
+  };
+  if (plan.states == 1) {
+    recording.results = run(zero, recording.trips, inits).getResults();
+    recording.states = inits;
+    return recording;
+  }
+
+  Value blocks = math.ceilDiv(recording.trips, plan.block);
+  blocks = math.ceilDiv(blocks, math.constant(plan.states));
+  recording.segment = math.mul(math.max(blocks, math.constant(1)), plan.block);
+  SmallVector<Value> carried(inits);
+  llvm::append_range(carried, createStacks(builder, loc, inits, plan.states));
+  scf::ForOp loop =
+      createLoop(builder, loc, zero,
+                 math.ceilDiv(recording.trips, recording.segment), carried);
+  builder.setInsertionPointToEnd(loop.getBody());
+  ValueRange arguments = loop.getRegionIterArgs();
+  ValueRange state = arguments.take_front(inits.size());
+  Value number = loop.getInductionVar();
+  SmallVector<Value> stacks =
+      pushAll(builder, loc, arguments.drop_front(inits.size()), state, number);
+  Value begin = math.mul(number, recording.segment);
+  Value end = math.min(math.add(begin, recording.segment), recording.trips);
+  SmallVector<Value> yielded(run(begin, end, state).getResults());
+  llvm::append_range(yielded, stacks);
+  scf::YieldOp::create(builder, loc, yielded);
+  recording.results = loop.getResults().take_front(inits.size());
+  recording.states = loop.getResults().drop_front(inits.size());
+  return recording;
+}
+
+//===----------------------------------------------------------------------===//
+// Loops with a condition
+//===----------------------------------------------------------------------===//
+
+void grad::rotateWhileLoops(Operation *root) {
+  SmallVector<scf::WhileOp> loops;
+  root->walk([&](scf::WhileOp op) { loops.push_back(op); });
+  for (scf::WhileOp op : loops) {
+    OpBuilder builder(op);
+    Location loc = op.getLoc();
+    // What the condition passes on, and whether to go on.
+    auto evaluate = [&](ValueRange arguments) {
+      IRMapping mapping;
+      mapping.map(op.getBeforeArguments(), arguments);
+      for (Operation &nested : op.getBeforeBody()->without_terminator())
+        builder.clone(nested, mapping);
+      scf::ConditionOp condition = op.getConditionOp();
+      SmallVector<Value> values =
+          llvm::map_to_vector(condition.getArgs(), [&](Value value) {
+            return mapping.lookupOrDefault(value);
+          });
+      values.push_back(mapping.lookupOrDefault(condition.getCondition()));
+      return values;
+    };
+    SmallVector<Value> inits = evaluate(op.getInits());
+    auto rotated = scf::WhileOp::create(
+        builder, loc, op.getResultTypes(), inits,
+        [](OpBuilder &builder, Location loc, ValueRange arguments) {
+          scf::ConditionOp::create(builder, loc, arguments.back(),
+                                   arguments.drop_back());
+        },
+        nullptr);
+    rotated->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+    rotated.getAfter().takeBody(op.getAfter());
+    scf::YieldOp yield = rotated.getYieldOp();
+    builder.setInsertionPoint(yield);
+    scf::YieldOp::create(builder, loc, evaluate(yield.getResults()));
+    yield.erase();
+    op.replaceAllUsesWith(rotated.getResults());
+    op.erase();
+  }
+}
+
+static Body takeBody(scf::WhileOp op) {
+  auto body = std::make_unique<Block>();
+  body->addArgument(IndexType::get(op.getContext()), op.getLoc());
+  for (Value argument : op.getAfterArguments())
+    argument.replaceAllUsesWith(
+        body->addArgument(argument.getType(), argument.getLoc()));
+  body->getOperations().splice(body->end(), op.getAfterBody()->getOperations());
+  return body;
+}
+
+/// A loop that carries (state..., whether to go on, more...), and passes on all
+/// but the second. It goes on while `limit` allows it, too, if that is given.
+static scf::WhileOp createWhile(
+    OpBuilder &builder, Location loc, unsigned states, ValueRange inits,
+    function_ref<Value(ValueRange more)> limit,
+    function_ref<SmallVector<Value>(ValueRange state, ValueRange more)> step) {
+  SmallVector<Type> types(inits.getTypes());
+  if (!limit)
+    types.erase(types.begin() + states);
+  return scf::WhileOp::create(
+      builder, loc, types, inits,
+      [&](OpBuilder &, Location, ValueRange arguments) {
+        Value go = arguments[states];
+        SmallVector<Value> passed(arguments);
+        if (limit)
+          go = arith::AndIOp::create(builder, loc, go,
+                                     limit(arguments.drop_front(states + 1)));
+        else
+          passed.erase(passed.begin() + states);
+        scf::ConditionOp::create(builder, loc, go, passed);
+      },
+      [&](OpBuilder &, Location, ValueRange arguments) {
+        scf::YieldOp::create(
+            builder, loc,
+            step(arguments.take_front(states),
+                 arguments.drop_front(limit ? states + 1 : states)));
+      });
+}
+
+/// Drops every second one of the states where all places are taken. Returns the
+/// number of the next place, the length of a segment, and the stacks.
+static SmallVector<Value> thinOut(OpBuilder &builder, Location loc,
+                                  const Plan &plan, Value next, Value segment,
+                                  ValueRange stacks, TypeRange types) {
+  IndexMath math(builder, loc);
+  Value full = math.constant(plan.states);
+  Value room = math.less(next, full);
+  SmallVector<Value> kept = {next, segment};
+  llvm::append_range(kept, stacks);
+  auto branch =
+      scf::IfOp::create(builder, loc, ValueRange(kept).getTypes(), room,
+                        /*addThenBlock=*/true, /*addElseBlock=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(branch.thenBlock());
+  scf::YieldOp::create(builder, loc, kept);
+  builder.setInsertionPointToEnd(branch.elseBlock());
+  Value half = math.constant(plan.states / 2), two = math.constant(2);
+  scf::ForOp loop = createLoop(builder, loc, math.constant(1), half, stacks);
+  SmallVector<Value> yielded = {half, math.mul(segment, two)};
+  llvm::append_range(yielded, loop.getResults());
+  scf::YieldOp::create(builder, loc, yielded);
+  builder.setInsertionPointToEnd(loop.getBody());
+  ValueRange inside = loop.getRegionIterArgs();
+  Value number = loop.getInductionVar();
+  SmallVector<Value> values =
+      peekAll(builder, loc, inside, types, math.mul(number, two));
+  scf::YieldOp::create(builder, loc,
+                       pushAll(builder, loc, inside, values, number));
+  return branch.getResults();
+}
+
+static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
+  Location loc = op.getLoc();
+  OpBuilder builder(op);
+  IndexMath math(builder, loc);
+  unsigned states = op.getNumResults();
+  ValueRange inits = op.getInits().drop_back();
+  Value zero = math.constant(0), one = math.constant(1);
+  Recording recording;
+  SmallVector<Value> carried(op.getInits());
+  carried.push_back(zero);
+  if (plan.states == 1) {
+    auto loop = createWhile(builder, loc, states, carried, nullptr,
+                            [&](ValueRange state, ValueRange more) {
+                              SmallVector<Value> next =
+                                  cloneBody(body, builder, nullptr, state);
+                              next.push_back(math.add(more[0], one));
+                              return next;
+                            });
+    recording.results = loop.getResults().take_front(states);
+    recording.trips = loop.getResults().back();
+    recording.states = inits;
+    return recording;
+  }
+
+  // More: iterations so far, places taken, length of a segment, stacks.
+  llvm::append_range(carried, ValueRange{zero, plan.block});
+  llvm::append_range(carried, createStacks(builder, loc, inits, plan.states));
+  auto loop = createWhile(
+      builder, loc, states, carried, nullptr,
+      [&](ValueRange state, ValueRange more) {
+        SmallVector<Value> kept = thinOut(builder, loc, plan, more[1], more[2],
+                                          more.drop_front(3), inits.getTypes());
+        Value place = kept[0], segment = kept[1];
+        SmallVector<Value> stacks =
+            pushAll(builder, loc, ValueRange(kept).drop_front(2), state, place);
+        SmallVector<Value> start(state);
+        start.push_back(
+            arith::ConstantIntOp::create(builder, loc, /*value=*/1, 1));
+        start.push_back(zero);
+        auto run = createWhile(
+            builder, loc, states, start,
+            [&](ValueRange inside) { return math.less(inside[0], segment); },
+            [&](ValueRange state, ValueRange inside) {
+              SmallVector<Value> next =
+                  cloneBody(body, builder, nullptr, state);
+              next.push_back(math.add(inside[0], one));
+              return next;
+            });
+        SmallVector<Value> next(run.getResults().drop_back());
+        next.push_back(math.add(more[0], run.getResults().back()));
+        next.push_back(math.add(place, one));
+        next.push_back(segment);
+        llvm::append_range(next, stacks);
+        return next;
+      });
+  ValueRange results = loop.getResults();
+  recording.results = results.take_front(states);
+  recording.trips = results[states];
+  recording.segment = results[states + 2];
+  recording.states = results.drop_front(states + 3);
+  return recording;
+}
+
+//===----------------------------------------------------------------------===//
+// The linear part
+//===----------------------------------------------------------------------===//
+
+// How much memory a loop takes for states and for the residuals of a block.
+static constexpr int64_t kBytes = int64_t(1) << 20;
+static constexpr int64_t kFewest = 64, kMost = 4096;
+
+static int64_t chooseLength(ValueRange values) {
+  int64_t bytes = 1;
+  for (Value value : values)
+    bytes += getBytes(value.getType());
+  return int64_t(1) << llvm::Log2_64(
+             std::clamp(kBytes / bytes, kFewest, kMost));
+}
+
+/// Rules for either kind of loop. `Op` is a loop that carries `inits`; those at
+/// `active` have tangents.
+template <typename Op>
+static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
+                            LinearizeContext &context) {
+  Location loc = op.getLoc();
+  OpBuilder before(op);
+  bool isNested = op->template getParentOfType<LoopLikeOpInterface>();
+  auto block = arith::ConstantIndexOp::create(before, loc, 1);
+  Plan plan{isNested ? 1 : chooseLength(inits), block};
+  Body body = takeBody(op);
+  Recording recording = record(op, *body, plan);
+
+  OpBuilder &linear = context.linear;
+  IndexMath math(linear, loc);
+  Value zero = math.constant(0);
+  SmallVector<Value> tangents = llvm::map_to_vector(active, [&](unsigned i) {
+    return orZeros(context.getTangent(inits[i]), context.primal, inits[i]);
+  });
+  scf::ForOp blocks = createLoop(
+      linear, loc, zero, math.ceilDiv(recording.trips, block), tangents);
+  OpBuilder::InsertionGuard guard(linear);
+  linear.setInsertionPointToEnd(blocks.getBody());
+  Value begin = math.mul(blocks.getInductionVar(), block);
+  Value end = math.min(math.add(begin, block), recording.trips);
+  Value first = zero;
+  SmallVector<Value> state = recording.states;
+  if (recording.segment) {
+    Value place = math.div(begin, recording.segment);
+    first = math.mul(place, recording.segment);
+    state = peekAll(linear, loc, state, inits.getTypes(), place);
+  }
+  scf::ForOp again = createLoop(linear, loc, first, end, state);
+  scf::ForOp steps = createLoop(linear, loc, zero, math.sub(end, begin),
+                                blocks.getRegionIterArgs());
+  scf::YieldOp::create(linear, loc, steps.getResults());
+
+  // The body runs again, with its linear part beside it.
+  Block &primal = *again.getBody();
+  primal.getOperations().splice(primal.end(), body->getOperations());
+  for (auto [from, to] :
+       llvm::zip_equal(body->getArguments(), primal.getArguments()))
+    from.replaceAllUsesWith(to);
+  Operation *yield = primal.getTerminator();
+  yield->setOperands(yield->getOperands().take_front(inits.size()));
+  linear.setInsertionPointToEnd(steps.getBody());
+  Value number = math.add(begin, steps.getInductionVar());
+  ValueRange carried = again.getRegionIterArgs();
+  for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
+    context.setTangent(carried[i], tangent);
+  if (failed(context.linearizeBlock(primal)))
+    return failure();
+  SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
+    Value value = yield->getOperand(i);
+    return orZeros(context.getTangent(value), linear, value);
+  });
+  scf::YieldOp::create(linear, loc, yielded);
+
+  IRMapping known;
+  known.map(again.getInductionVar(), number);
+  Residuals residuals(primal, *steps.getBody(), known);
+  SmallVector<Value> stored(residuals.getStored());
+  int64_t length = chooseLength(stored);
+  block.setValueAttr(linear.getIndexAttr(length));
+  setMaxTripCount(steps, length);
+  linear.setInsertionPoint(again);
+  again = carryMore(again, createStacks(linear, loc, stored, length));
+  linear.setInsertionPoint(yield);
+  Value place = math.rem(again.getInductionVar(), block);
+  yield->insertOperands(
+      yield->getNumOperands(),
+      pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
+              stored, place));
+  linear.setInsertionPointAfterValue(number);
+  residuals.supply(
+      linear, peekAll(linear, loc, again.getResults().take_back(stored.size()),
+                      ValueRange(stored).getTypes(), steps.getInductionVar()));
+
+  for (auto [i, tangent] : llvm::zip_equal(active, blocks.getResults()))
+    context.setTangent(recording.results[i], tangent);
+  op.replaceAllUsesWith(recording.results);
+  op.erase();
+  return success();
+}
+
+LogicalResult grad::replayFor(scf::ForOp op, ArrayRef<unsigned> active,
+                              LinearizeContext &context) {
+  return replay(op, op.getInitArgs(), active, context);
+}
+
+LogicalResult grad::replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
+                                LinearizeContext &context) {
+  return replay(op, op.getInits().drop_back(), active, context);
+}

@@ -1,0 +1,89 @@
+//===- Stacks.cpp - Arrays of what loops leave behind ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/Stacks.h"
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+int64_t grad::getBytes(Type type) {
+  auto bytesOf = [](Type element) -> int64_t {
+    return element.isIndex() ? 8 : (element.getIntOrFloatBitWidth() + 7) / 8;
+  };
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    return tensor.getNumElements() * bytesOf(tensor.getElementType());
+  return bytesOf(type);
+}
+
+Value grad::createUndefined(OpBuilder &builder, Location loc, Type type) {
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    return tensor::EmptyOp::create(builder, loc, tensor.getShape(),
+                                   tensor.getElementType());
+  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+}
+
+Value grad::createStack(OpBuilder &builder, Location loc, Type type,
+                        int64_t length) {
+  SmallVector<int64_t> shape = {length};
+  Type element = type;
+  if (auto tensor = dyn_cast<RankedTensorType>(type)) {
+    llvm::append_range(shape, tensor.getShape());
+    element = tensor.getElementType();
+  }
+  if (element.isIndex())
+    element = builder.getI64Type();
+  return tensor::EmptyOp::create(builder, loc, shape, element);
+}
+
+/// The indices of the slice that holds the value in place `index`.
+static SmallVector<Value> indicesOf(OpBuilder &builder, Location loc,
+                                    Value stack, Value index) {
+  auto position = RankedTensorType::get({}, builder.getI64Type());
+  index = arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
+  SmallVector<Value> indices = {
+      tensor::FromElementsOp::create(builder, loc, position, index)};
+  int64_t rank = cast<RankedTensorType>(stack.getType()).getRank();
+  if (rank > 1)
+    indices.append(rank - 1, createZero(builder, loc, position));
+  return indices;
+}
+
+Value grad::createPush(OpBuilder &builder, Location loc, Value stack,
+                       Value value, Value index) {
+  if (value.getType().isIndex())
+    value =
+        arith::IndexCastOp::create(builder, loc, builder.getI64Type(), value);
+  if (!isa<RankedTensorType>(value.getType()))
+    value = tensor::FromElementsOp::create(
+        builder, loc, RankedTensorType::get({}, value.getType()), value);
+  SmallVector<int64_t> shape(
+      cast<RankedTensorType>(stack.getType()).getShape());
+  shape.front() = 1;
+  value = ReshapeOp::create(builder, loc, value, shape);
+  return DynamicUpdateSliceOp::create(builder, loc, stack, value,
+                                      indicesOf(builder, loc, stack, index));
+}
+
+Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
+                       Value index) {
+  SmallVector<int64_t> shape(
+      cast<RankedTensorType>(stack.getType()).getShape());
+  shape.front() = 1;
+  Value value = DynamicSliceOp::create(
+      builder, loc, stack, indicesOf(builder, loc, stack, index), shape);
+  value = ReshapeOp::create(builder, loc, value,
+                            ArrayRef<int64_t>(shape).drop_front());
+  if (isa<RankedTensorType>(type))
+    return value;
+  value = tensor::ExtractOp::create(builder, loc, value, ValueRange());
+  if (type.isIndex())
+    value = arith::IndexCastOp::create(builder, loc, type, value);
+  return value;
+}
