@@ -219,11 +219,12 @@ def measure(case: str, n: int) -> dict[str, Any]:
     from gradopt import _gradopt
     from gradopt.compilation.compiler import Program, compile_program
     from gradopt.compilation.lowered import load_blas
-    from gradopt.ir import context
+    from gradopt.ir.context import Context
 
     text, seconds = CASES[case](n)
     times = {"trace": seconds}
-    module = ir.Module.parse(text, context.context())
+    context = Context()
+    module = ir.Module.parse(text, context.mlir)
     functions = list(module.body.operations)
     count = sum(len(list(f.regions[0].blocks[0].operations)) for f in functions)
     main = next(f for f in functions if ir.StringAttr(f.attributes["sym_name"]).value == "main")

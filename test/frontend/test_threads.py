@@ -4,17 +4,24 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
+import gc
 import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from mlir import ir
 
 import gradopt as go
+from gradopt.ir import context
 
 X = np.arange(3.0)
 LIMIT = 120  # Seconds until a deadlock is taken for one.
@@ -163,6 +170,81 @@ def test_a_trace_goes_on_in_a_forked_process() -> None:
         os._exit(0 if correct else 1)
     assert correct
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+
+
+def test_a_trace_imports_nothing() -> None:
+    """A module's lock that another thread holds at a fork stays locked in the child."""
+    script = """
+        import sys, numpy as np, gradopt as go
+        before = set(sys.modules)
+
+        def f(x, i):
+            y = go.grad(lambda v: np.sum(np.tanh(v[1:]) * 2) + np.max(v) + v[i])(x)
+            z = np.where(y > 0, y, x @ np.eye(3))
+            z[0] += 1
+            return z.astype(int), np.concatenate([x, z]), {"a": np.arange(20.0)[:3] * x}
+
+        compiled = go.compile(f)
+        compiled(np.ones(3), 1)
+        lowered = compiled.lower(np.ones(3), np.array(1))
+        lowered.asm(), lowered.memory(), lowered.mlir("linalg")
+        packages = ("mlir", "gradopt", "scipy_openblas32")
+        print(sorted(m for m in set(sys.modules) - before if m.split(".")[0] in packages))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_traces_leave_no_contexts_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even until the garbage collector comes: they are large."""
+    # Those of earlier tests may have served enough to go meanwhile.
+    monkeypatch.setattr(context, "_idle", [])
+
+    def f(x: Any, i: Any) -> Any:
+        y = go.grad(lambda v: np.sum(np.tanh(v) * np.arange(20.0)[:3]))(x) * x[i]
+        y[1:] += np.sin(y)[1:]
+        return y, go.jvp(np.cos, (x,), (x,))
+
+    def fails(x: Any) -> Any:
+        return np.sin(x) @ np.ones(7)
+
+    def count() -> int:
+        live: int = ir.Context._get_live_count()
+        return live
+
+    compiled = go.compile(f)
+    compiled.lower(X, 1)
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        for _ in range(5):
+            compiled.lower(X, 1)
+            go.compile(f)(X, 1)
+            with contextlib.suppress(go.errors.ShapeError):
+                go.compile(fails)(X)
+        assert count() == before
+    finally:
+        gc.enable()
+
+    def long(x: Any) -> Any:
+        for _ in range(1500):
+            x = np.sin(x) * 2 + 1
+        return x
+
+    for _ in range(10):
+        go.compile(long).lower(X)
+    assert count() <= before, "a context grows, so it does not serve for ever"
+    leaked: list[Any] = []
+    go.compile(lambda x: leaked.append(np.sin(x)) or x)(X)
+    with pytest.raises(go.errors.LeakedTracerError):
+        np.cos(leaked[0])
+    np.testing.assert_array_equal(go.compile(lambda x: x + 1)(X), X + 1)
 
 
 def test_two_traces_in_turns() -> None:

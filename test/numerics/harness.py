@@ -19,7 +19,9 @@ from mlir.dialects import func
 from gradopt import _gradopt
 from gradopt.compilation.compiler import Program, compile_program
 from gradopt.dialects import grad
-from gradopt.ir.context import context, element_type, shape_and_dtype
+from gradopt.ir.context import Context
+
+CONTEXT = Context()
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., ir.Value]
@@ -27,19 +29,21 @@ Build = Callable[..., ir.Value]
 
 def tensor(shape: Sequence[int], dtype: Any) -> ir.Type:
     """`tensor<shape x dtype>`."""
-    return ir.RankedTensorType.get(list(shape), element_type(np.dtype(dtype)))
+    return ir.RankedTensorType.get(list(shape), CONTEXT.element_type(np.dtype(dtype)))
 
 
 def scalar_type(dtype: Any) -> ir.Attribute:
     """The element type as an attribute."""
-    return ir.TypeAttr.get(element_type(np.dtype(dtype)))
+    return ir.TypeAttr.get(CONTEXT.element_type(np.dtype(dtype)))
 
 
 def constant(array: Any) -> ir.Value:
     """`grad.constant` of a concrete array."""
     array = np.ascontiguousarray(array).reshape(np.shape(array))
     bits = np.packbits(array, axis=None, bitorder="little") if array.dtype == bool else array
-    value = ir.DenseElementsAttr.get(bits, type=element_type(array.dtype), shape=list(array.shape))
+    value = ir.DenseElementsAttr.get(
+        bits, type=CONTEXT.element_type(array.dtype), shape=list(array.shape)
+    )
     return grad.constant(value, results=[value.type])
 
 
@@ -82,11 +86,11 @@ def compile_main(
     inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any], fast_math: bool = False
 ) -> _gradopt.Executable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
-    with context(), ir.Location.unknown():
+    with CONTEXT.mlir, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
-        results = [shape_and_dtype(kind) for kind in outputs]
+        results = [CONTEXT.shape_and_dtype(kind) for kind in outputs]
         program = Program(str(module), "main", fast_math=fast_math)
     done = compile_program(program, "object")
     specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
@@ -145,7 +149,7 @@ class Derivatives:
         floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind == "f"]
         self.wrt = list(floats if wrt is None else wrt)
         self._specs = [(np.shape(a), np.asarray(a).dtype) for a in operands]
-        with context(), ir.Location.unknown():
+        with CONTEXT.mlir, ir.Location.unknown():
             self._result = self._result_spec()
         active = [self._specs[i] for i in self.wrt]
         inputs = [*self._specs, *active, *active, self._result]
@@ -160,7 +164,7 @@ class Derivatives:
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             types = define("f", [tensor(*spec) for spec in self._specs], self._build)
-        return shape_and_dtype(types[0])
+        return CONTEXT.shape_and_dtype(types[0])
 
     def _main(self, *arguments: ir.Value) -> list[ir.Value]:
         n, k = len(self._specs), len(self.wrt)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from budget import by_hypothesis, generator
-from harness import define, tensor
+from harness import CONTEXT, define, tensor
 from hypothesis import given
 from hypothesis import strategies as st
 from mlir import ir
@@ -17,7 +17,6 @@ from mlir import ir
 from gradopt import _gradopt
 from gradopt.compilation.compiler import Program, compile_program
 from gradopt.dialects import grad
-from gradopt.ir.context import context
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def compile_contraction(
 ) -> tuple[_gradopt.Executable, str]:
     """The code and the module at the stage "bufferized"."""
     specs = [(case.shape(case.stored), dtype), (case.shape(case.rhs), dtype)]
-    with context(), ir.Location.unknown():
+    with CONTEXT.mlir, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             define("main", [tensor(*spec) for spec in specs], case.build, public=True)

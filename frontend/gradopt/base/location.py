@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The user's source position, as MLIR location and for error messages.
+"""The user's source position.
 
 A position is looked up once per call site: it is cached by code object and instruction.
 """
@@ -14,7 +14,6 @@ import sys
 from types import CodeType, FrameType, TracebackType
 
 import numpy as np
-from mlir import ir
 
 from gradopt.errors import SourceLocation
 
@@ -29,16 +28,15 @@ _INTERNAL_PREFIXES = (
 )
 
 
-class _Site:
+class Site:
     """What is known of one code object; keeps it alive, so that its id stays its own."""
 
-    __slots__ = ("code", "internal", "locations", "positions")
+    __slots__ = ("code", "internal", "positions")
 
     def __init__(self, code: CodeType) -> None:
         self.code = code
         self.internal = code.co_filename.startswith(_INTERNAL_PREFIXES)
         self.positions: tuple[tuple[int | None, ...], ...] | None = None
-        self.locations: dict[int, ir.Location] = {}
 
     def source(self, lasti: int) -> SourceLocation:
         if self.positions is None:
@@ -59,18 +57,18 @@ class _Site:
         )
 
 
-_sites: dict[int, _Site] = {}
+_sites: dict[int, Site] = {}
 # Ids of code that is not the user's; `_sites` keeps it alive.
 _internal_codes: set[int] = set()
 
 
-def _site(code: CodeType) -> _Site:
+def _site(code: CodeType) -> Site:
     site = _sites.get(id(code))
     if site is None:
         if len(_sites) > 50_000:
             _sites.clear()
             _internal_codes.clear()
-        site = _sites[id(code)] = _Site(code)
+        site = _sites[id(code)] = Site(code)
         if site.internal:
             _internal_codes.add(id(code))
     return site
@@ -153,30 +151,18 @@ def user_instruction() -> str | None:
     return None if frame is None else dis.opname[frame.f_code.co_code[frame.f_lasti]]
 
 
-def mlir_location(context: ir.Context) -> ir.Location:
-    """`source_location()` as an MLIR location: the function's name around file, line, column."""
-    frame = sys._getframe(1)
+def user_site() -> tuple[Site, int] | None:
+    """The code of the user's frame, and the instruction that it executes."""
+    frame: FrameType | None = sys._getframe(1)
     internal = _internal_codes
     while frame is not None:
         code = frame.f_code
-        if id(code) in internal:
-            frame = frame.f_back
-            continue
-        site = _site(code)
-        if not site.internal:
-            location = site.locations.get(frame.f_lasti)
-            if location is None:
-                source = site.source(frame.f_lasti)
-                location = site.locations[frame.f_lasti] = to_mlir(source, context)
-            return location
+        if id(code) not in internal:
+            site = _site(code)
+            if not site.internal:
+                return site, frame.f_lasti
         frame = frame.f_back
-    return ir.Location.unknown(context)
-
-
-def to_mlir(source: SourceLocation, context: ir.Context) -> ir.Location:
-    """The MLIR location of a source position (columns count from 1)."""
-    location = ir.Location.file(source.file, source.line, source.column + 1, context=context)
-    return ir.Location.name(source.function, location, context=context)
+    return None
 
 
 def function_source(function: object) -> SourceLocation | None:

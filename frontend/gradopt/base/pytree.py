@@ -274,35 +274,33 @@ def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
         ArgumentError: the structures differ; the message names the path.
     """
     leaves: list[Any] = []
-
-    def walk(value: Any, node: TreeDef, path: str) -> None:
-        if node.cls is None:
-            if is_container(value):
-                raise ArgumentError(f"expected an array at {path}, but got {_describe(value)}")
-            leaves.append(value)
-            return
-        if type(value) is not node.cls:
-            raise ArgumentError(
-                f"expected {node.cls.__name__} at {path}, but got {_describe(value)}"
-            )
-        kind = _kind(node.cls)
-        children, data = kind.flatten(value)
-        if issubclass(node.cls, dict):
-            keys = node.data[len(node.data) - len(node.children) :]
-            if {static_key(key) for key in keys} != {static_key(key) for key in value}:
-                raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
-            children = [value[key] for key in keys]
-        elif static_key(data) != node.key:
-            raise ArgumentError(f"expected {node.data!r} at {path}, but got {data!r}")
-        elif len(children) != len(node.children):
-            raise ArgumentError(
-                f"expected {len(node.children)} elements at {path}, but got {len(children)}"
-            )
-        for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
-            walk(child, child_node, path + kind.path(node.data, i))
-
-    walk(tree, treedef, root)
+    _add_leaves(tree, treedef, root, leaves)
     return leaves
+
+
+def _add_leaves(value: Any, node: TreeDef, path: str, leaves: list[Any]) -> None:
+    if node.cls is None:
+        if is_container(value):
+            raise ArgumentError(f"expected an array at {path}, but got {_describe(value)}")
+        leaves.append(value)
+        return
+    if type(value) is not node.cls:
+        raise ArgumentError(f"expected {node.cls.__name__} at {path}, but got {_describe(value)}")
+    kind = _kind(node.cls)
+    children, data = kind.flatten(value)
+    if issubclass(node.cls, dict):
+        keys = node.data[len(node.data) - len(node.children) :]
+        if {static_key(key) for key in keys} != {static_key(key) for key in value}:
+            raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
+        children = [value[key] for key in keys]
+    elif static_key(data) != node.key:
+        raise ArgumentError(f"expected {node.data!r} at {path}, but got {data!r}")
+    elif len(children) != len(node.children):
+        raise ArgumentError(
+            f"expected {len(node.children)} elements at {path}, but got {len(children)}"
+        )
+    for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
+        _add_leaves(child, child_node, path + kind.path(node.data, i), leaves)
 
 
 def _describe(value: Any) -> str:

@@ -174,21 +174,24 @@ class Compiled(_gradopt.Dispatcher):
             scope.finish([*results, *(scope.outcome or ())])
             return results, result_tree, result_paths
 
-        with trace.context:
-            results, result_tree, result_paths = within(scope, build)
-        return Lowered(
-            function_name(self._function),
-            function_source(inspect.unwrap(self._function)),
-            trace.module,
-            arguments,
-            [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],
-            result_tree,
-            trace.captures,
-            trace.checks if scope.outcome is not None else (),
-            self.options,
-            self,
-            structure,
-        )
+        try:
+            with trace.context.mlir:
+                results, result_tree, result_paths = within(scope, build)
+            return Lowered(
+                function_name(self._function),
+                function_source(inspect.unwrap(self._function)),
+                trace.module,
+                arguments,
+                [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],
+                result_tree,
+                trace.captures,
+                trace.checks if scope.outcome is not None else (),
+                self.options,
+                self,
+                structure,
+            )
+        finally:
+            trace.close()
 
 
 class _Fixed(Compiled):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -350,14 +350,17 @@ def multi_dot(arrays: Sequence[Any]) -> Value:
     sizes = [1 if factors[0].ndim == 1 else factors[0].shape[0]]
     sizes += [factor.shape[0] for factor in factors[1:]]
     sizes += [1 if factors[last].ndim == 1 else factors[last].shape[1]]
-    splits = chain_splits(sizes)
+    return _chain_product(factors, chain_splits(sizes), 0, last)
 
-    def product(i: int, j: int) -> Value:
-        if i == j:
-            return factors[i]
-        return dot(product(i, splits[i, j]), product(splits[i, j] + 1, j))
 
-    return product(0, last)
+def _chain_product(
+    factors: Sequence[Value], splits: Mapping[tuple[int, int], int], i: int, j: int
+) -> Value:
+    if i == j:
+        return factors[i]
+    middle = splits[i, j]
+    left = _chain_product(factors, splits, i, middle)
+    return dot(left, _chain_product(factors, splits, middle + 1, j))
 
 
 @implements(np.linalg.matrix_power)

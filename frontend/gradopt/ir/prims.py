@@ -20,7 +20,6 @@ from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import NumberRangeError, ShapeError, UnsupportedError
-from gradopt.ir.context import element_type
 from gradopt.ir.current import scope as scope
 from gradopt.ir.values import Shape as Shape
 from gradopt.ir.values import Value
@@ -80,9 +79,8 @@ def full(shape: Shape, value: Any, dtype: DType) -> Value:
     return broadcast_to(scope().constant(np.array(value, dtype)), shape)
 
 
-@functools.cache
 def _type_attribute(dtype: DType) -> ir.Attribute:
-    return ir.TypeAttr.get(element_type(dtype))
+    return scope().trace.context.element_attribute(dtype)
 
 
 def convert(x: Value, dtype: DType) -> Value:

@@ -21,14 +21,12 @@ from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
 from gradopt.base.location import (
     function_source,
-    mlir_location,
     source_location,
-    to_mlir,
     unrolled_at,
 )
 from gradopt.dialects import grad
 from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError
-from gradopt.ir import context as mlir_context
+from gradopt.ir.context import Context
 from gradopt.ir.current import state
 from gradopt.ir.values import Value
 
@@ -48,9 +46,9 @@ class Trace:
 
     def __init__(self) -> None:
         state.traces += 1
-        self.context = mlir_context.context()
-        with self.context:
-            self.module = ir.Module.create(ir.Location.unknown(self.context))
+        self.context = Context.take()
+        self.module = ir.Module.create(self.context.unknown)
+        self.scopes: list[Scope] = []
         self.captures: list[Array] = []
         self.checks: list[Check] = []
         self._captured: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
@@ -73,6 +71,18 @@ class Trace:
                     place.file,
                     place.line,
                 )
+
+    def close(self) -> None:
+        """Ends the trace: its context is free for the next one.
+
+        Parts values from what they belong to, so that the module is freed now, and not when the
+        garbage collector comes.
+        """
+        for scope in self.scopes:
+            scope.forget()
+        self.scopes.clear()
+        self._captured.clear()
+        self.context.give_back(sum(self._counts.values()))
 
     def unique_name(self, name: str) -> str:
         """A symbol name like `name` that the module does not have yet."""
@@ -122,9 +132,10 @@ class Scope:
         self._lifted_values: dict[ir.Value, ir.Value] = {}
         self._constants: dict[Any, ir.Value] = {}
         place = function_source(source)
-        ctx = trace.context
-        self.location = ir.Location.unknown(ctx) if place is None else to_mlir(place, ctx)
-        with ctx, self.location:
+        context = trace.context
+        self.location = context.unknown if place is None else context.location_of(place)
+        trace.scopes.append(self)
+        with context.mlir, self.location:
             self.function = func.FuncOp(
                 name,
                 ir.FunctionType.get([], []),
@@ -133,6 +144,12 @@ class Scope:
             )
             self.block = ir.Block.create_at_start(self.function.body, [])
         self.ip = ir.InsertionPoint(self.block)
+
+    def forget(self) -> None:
+        """Gives up all values; the function is complete."""
+        self.outcome = None
+        for values in (self.lifted, self.wrapped, self._lifted_values, self._constants):
+            values.clear()
 
     @property
     def root(self) -> Scope:
@@ -144,8 +161,8 @@ class Scope:
 
     def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
-        location = ir.Location.name(path, self.location, context=self.trace.context)
-        value = self.block.add_argument(mlir_context.tensor_type(shape, dtype), location)
+        location = ir.Location.name(path, self.location, context=self.trace.context.mlir)
+        value = self.block.add_argument(self.trace.context.tensor_type(shape, dtype), location)
         return Value(self, value, location)
 
     def use(self, value: Value) -> ir.Value:
@@ -170,7 +187,7 @@ class Scope:
             return known
         assert self.parent is not None
         self.parent.use(value)
-        location = ir.Location.name("closure", self.location, context=self.trace.context)
+        location = ir.Location.name("closure", self.location, context=self.trace.context.mlir)
         argument = self.block.add_argument(value.ssa.type, location)
         self._lifted_values[value.ssa] = argument
         self.lifted.append(value)
@@ -180,7 +197,7 @@ class Scope:
         """Adds one op; values of outer functions among the operands are lifted."""
         use = self.use
         values = [use(operand) if operand.__class__ is Value else operand for operand in operands]
-        location = mlir_location(self.trace.context)
+        location = self.trace.context.location()
         self.trace.count(location)
         try:
             value = builder(*values, loc=location, ip=self.ip)
@@ -190,7 +207,7 @@ class Scope:
 
     def emit_many(self, builder: Any, *operands: Any) -> list[Value]:
         """Adds one op class that has several results; the operands are as the class takes them."""
-        location = mlir_location(self.trace.context)
+        location = self.trace.context.location()
         self.trace.count(location)
         try:
             op = builder(*operands, loc=location, ip=self.ip)
@@ -208,7 +225,7 @@ class Scope:
         key = (array.dtype, array.shape, array.tobytes())
         value = self._constants.get(key)
         if value is None:
-            attribute = mlir_context.elements_attribute(array)
+            attribute = self.trace.context.elements_attribute(array)
             made = self.emit(_constant, attribute)
             self._constants[key] = made.ssa
             return made
@@ -220,7 +237,7 @@ class Scope:
         func.ReturnOp(values, loc=self.location, ip=self.ip)
         types = [value.type for value in values]
         inputs = [argument.type for argument in self.block.arguments]
-        with self.trace.context:
+        with self.trace.context.mlir:
             function_type = ir.FunctionType.get(inputs, types)
             self.function.operation.attributes["function_type"] = ir.TypeAttr.get(function_type)
         return types

@@ -18,7 +18,6 @@ from gradopt.base.dtypes import DType
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
-from gradopt.ir.context import shape_and_dtype
 from gradopt.ir.current import scope
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Value:
         self.scope = scope
         self.ssa = ssa
         self.location = location
-        self.shape, self.dtype = shape_and_dtype(ssa.type)
+        self.shape, self.dtype = scope.trace.context.shape_and_dtype(ssa.type)
 
     @property
     def ndim(self) -> int:

@@ -25,8 +25,7 @@ from gradopt.compilation.calling import (
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError
 from gradopt.ir import prims
-from gradopt.ir.context import shape_and_dtype
-from gradopt.ir.current import current_scope
+from gradopt.ir.current import current_scope, scope
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 from gradopt.transforms.inner import emit_vjp, split_aux, trace_inner, traced_leaves
@@ -135,7 +134,8 @@ class _Gradient:
             return [loss, *traced], aux_tree
 
         inner, aux_tree = trace_inner(self._function, leaves, paths, body)
-        seed = scalar(1, shape_and_dtype(inner.results[0])[1])
+        _, dtype = scope().trace.context.shape_and_dtype(inner.results[0])
+        seed = scalar(1, dtype)
         results, gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
         loss, *aux = wrap(results)
         parts = iter(wrap(gradients))
