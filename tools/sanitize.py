@@ -44,7 +44,10 @@ OPTIONS = {
         "UBSAN_OPTIONS": "print_stacktrace=1",
     },
     # Tests fork with threads, and a daemon thread cannot join what it started.
-    "tsan": {"TSAN_OPTIONS": f"{COMMON}:die_after_fork=0:report_thread_leaks=0"},
+    "tsan": {
+        "TSAN_OPTIONS": f"{COMMON}:die_after_fork=0:report_thread_leaks=0"
+        f":suppressions={ROOT}/tools/tsan-suppressions.txt"
+    },
 }
 
 

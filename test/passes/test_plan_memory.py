@@ -23,7 +23,7 @@ NUM_VALUES = len(programs.ARGUMENTS) + len(programs.RESULTS)
 def plan(text: str, options: str = "") -> tuple[str, list[tuple[int, ...]]]:
     """The planned program and what the remarks say: offset, size, first, last."""
     command = [str(TOOL), f"--grad-plan-memory=remarks {options}"]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr + text
     remarks = [tuple(map(int, match)) for match in REMARK.findall(done.stderr)]
     return done.stdout, remarks

@@ -86,7 +86,7 @@ if {path!r}:
 print(test_blas.check_all_products())
 """
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) == 2 * 3 * 2 * 2 * len(SIZES) * 2

@@ -116,4 +116,4 @@ def test_the_header_is_c(tmp_path):
     if compiler is None:
         pytest.skip("no C compiler")
     flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
-    subprocess.run([compiler, *flags, str(source)], check=True)
+    subprocess.run([compiler, *flags, str(source)], check=True, timeout=120)

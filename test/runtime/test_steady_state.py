@@ -113,7 +113,8 @@ def test_calls_allocate_nothing_but_their_results(tmp_path: Path) -> None:
     library = tmp_path / "count_allocations.so"
     source = HERE / "count_allocations.c"
     flags = ["-O1", "-fno-builtin", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run([compiler(), *flags, str(source), "-o", str(library), "-ldl"], check=True)
+    command = [compiler(), *flags, str(source), "-o", str(library), "-ldl"]
+    subprocess.run(command, check=True, timeout=120)
     script = "import json, test_steady_state as t; print(json.dumps(t.count_allocations()))"
     done = subprocess.run(
         [sys.executable, "-c", script],
