@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/BusySection.h"
 #include "runtime/RuntimeError.h"
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <limits>
 #include <mutex>
 
+using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;
 
 namespace {
@@ -132,6 +134,8 @@ void multiply(bool transa, bool transb, int64_t m, int64_t n, int64_t k,
              beta);
     return;
   }
+  // OpenBLAS takes a lock for each product.
+  BusySection section;
   if (n == 1) {
     // c = op(A) b: the column of op(B) has stride ldb unless it is transposed.
     blas->gemv<T>()(RowMajor, transa ? Trans : NoTrans, transa ? k : m,
@@ -166,6 +170,7 @@ bool find(void *handle, const std::string &name, Function &function) {
 gradopt_status gradopt_set_blas(const char *path) {
   if (!path)
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_set_blas: null path");
+  BusySection section;
   static std::mutex mutex;
   std::lock_guard<std::mutex> lock(mutex);
   const Library *current = library.load(std::memory_order_relaxed);

@@ -20,11 +20,13 @@ namespace gradopt::runtime {
 namespace {
 
 struct Gate {
-  std::mutex mutex;
-  std::condition_variable changed;
-  unsigned busy = 0;
+  /// Threads in sections. One that finds the gate closed leaves again, so the
+  /// mutex is only for those that wait.
+  std::atomic<unsigned> busy = 0;
   /// Whether a fork or the exit waits for the sections to be left.
   std::atomic<bool> closed = false;
+  std::mutex mutex;
+  std::condition_variable changed;
 };
 
 // Never destroyed. In a child it is a new one: waiting threads have left traces
@@ -38,18 +40,22 @@ thread_local unsigned depth = 0;
 /// Whether this thread has stopped all others on its way out.
 thread_local bool exiting = false;
 
-void enter() {
-  Gate &here = *gate;
-  std::unique_lock<std::mutex> lock(here.mutex);
-  here.changed.wait(lock, [&] { return !here.closed; });
-  ++here.busy;
-}
-
 void leave() {
   Gate &here = *gate;
+  here.busy.fetch_sub(1);
+  if (!here.closed)
+    return;
   std::lock_guard<std::mutex> lock(here.mutex);
-  --here.busy;
   here.changed.notify_all();
+}
+
+void enter() {
+  Gate &here = *gate;
+  for (here.busy.fetch_add(1); here.closed; here.busy.fetch_add(1)) {
+    leave();
+    std::unique_lock<std::mutex> lock(here.mutex);
+    here.changed.wait(lock, [&] { return !here.closed; });
+  }
 }
 
 /// The sections of other threads than this one.

@@ -4,12 +4,12 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// LLVM and MLIR have locks and tables of the whole process. A child gets a copy
-// of them in the state they are in, and only the thread that forked: what
-// another thread had locked stays locked in it. When the process exits, they
-// are destroyed while other threads still use them. So the work with them is
-// done in sections; a fork and the exit wait for the threads in one to leave
-// it, or to reach a point in it where nothing is half-done.
+// LLVM, MLIR and a BLAS have locks and tables of the whole process. A child
+// gets a copy of them in the state they are in, and only the thread that
+// forked: what another thread had locked stays locked in it. When the process
+// exits, they are destroyed while other threads still use them. So the work
+// with them is done in sections; a fork and the exit wait for the threads in
+// one to leave it, or to reach a point in it where nothing is half-done.
 //
 //===----------------------------------------------------------------------===//
 

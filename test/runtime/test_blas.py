@@ -4,14 +4,20 @@
 Each configuration runs in a process of its own, since a library stays loaded.
 """
 
+import ctypes
 import importlib.util
 import itertools
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from c_compiler import shared_library
 
 from gradopt import _gradopt
 
@@ -29,10 +35,13 @@ def openblas() -> str | None:
     return str(library) if library.exists() else None
 
 
-def check_all_products() -> int:
+def check_all_products(path: str | None) -> int:
     """Compares every combination with NumPy; returns how many there were."""
-    import ctypes
-
+    assert _gradopt.blas_path() is None
+    if path is not None:
+        _gradopt.set_blas(path)
+        assert _gradopt.blas_path() == path
+        _gradopt.set_blas_threads(1)
     library = ctypes.CDLL(_gradopt.__file__)  # resolves the runtime's symbols too
     random = np.random.default_rng(0)
     checked = 0
@@ -69,27 +78,24 @@ def check_all_products() -> int:
     return checked
 
 
+def run(call: str) -> str:
+    """What a process prints that calls a function of this file."""
+    here = str(Path(__file__).parent)
+    script = f"import sys; sys.path.insert(0, {here!r}); import test_blas; print(test_blas.{call})"
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
 @pytest.mark.parametrize("library", [None, "openblas"])
 def test_all_products_agree_with_numpy(library):
     path = openblas() if library else None
     if library and path is None:
         pytest.skip("scipy-openblas32 is not installed")
-    script = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import test_blas
-assert test_blas._gradopt.blas_path() is None
-if {path!r}:
-    test_blas._gradopt.set_blas({path!r})
-    assert test_blas._gradopt.blas_path() == {path!r}
-    test_blas._gradopt.set_blas_threads(1)
-print(test_blas.check_all_products())
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
-    assert int(result.stdout) == 2 * 3 * 2 * 2 * len(SIZES) * 2
+    products = run(f"check_all_products({path!r})")
+    assert int(products) == 2 * 3 * 2 * 2 * len(SIZES) * 2
 
 
 def test_a_missing_library_is_an_error():
@@ -105,3 +111,35 @@ def test_a_library_without_cblas_is_an_error():
 def test_threads_are_at_least_one():
     with pytest.raises(_gradopt.ExecutionError, match=">= 1"):
         _gradopt.set_blas_threads(0)
+
+
+def fork_during_products(path: str) -> list[int]:
+    """Exit statuses of children that multiply, forked while another thread multiplies."""
+    _gradopt.set_blas(path)
+    products = ctypes.c_int.in_dll(ctypes.CDLL(path), "products")
+    multiply = ctypes.CDLL(_gradopt.__file__).gradopt_gemm_f64
+    multiply.restype = None
+    matrix = ctypes.c_void_p(np.eye(16).ctypes.data)
+    n = ctypes.c_int64(16)
+    arguments = [ctypes.c_int64(0), ctypes.c_int64(0), n, n, n, *[matrix, n] * 3]
+    statuses = []
+    for _ in range(3):
+        before = products.value
+        thread = threading.Thread(target=multiply, args=(*arguments, ctypes.c_double(0)))
+        thread.start()
+        while products.value == before:
+            time.sleep(0.001)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            multiply(*arguments, ctypes.c_double(0))
+            os._exit(0)
+        thread.join()
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    return statuses
+
+
+def test_a_process_may_fork_during_a_product(tmp_path):
+    """The lock of a library, as OpenBLAS has one, is not held in the child."""
+    library = shared_library("locking_blas", tmp_path)
+    assert run(f"fork_during_products({str(library)!r})") == "[0, 0, 0]\n"

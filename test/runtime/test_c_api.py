@@ -2,13 +2,13 @@
 """The runtime's C API: error codes instead of crashes."""
 
 import ctypes
-import subprocess
 import threading
 from pathlib import Path
 
 import llvm_modules as modules
 import numpy as np
 import pytest
+from c_compiler import compile_c
 
 from gradopt import _gradopt
 
@@ -110,10 +110,4 @@ def test_the_header_is_c(tmp_path):
     header = Path(__file__).parents[2] / "runtime" / "gradopt_runtime.h"
     source = tmp_path / "use.c"
     source.write_text(f'#include "{header}"\nint main(void) {{ return GRADOPT_OK; }}\n')
-    compiler = next(
-        (c for c in ("/usr/lib/llvm-22/bin/clang", "/usr/bin/cc") if Path(c).exists()), None
-    )
-    if compiler is None:
-        pytest.skip("no C compiler")
-    flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
-    subprocess.run([compiler, *flags, str(source)], check=True, timeout=120)
+    compile_c(source, "-std=c99", "-Wpedantic", "-fsyntax-only")

@@ -77,6 +77,19 @@ def test_while_threads_compile() -> None:
             in_child(compiles)
 
 
+def test_while_threads_that_traced_end() -> None:
+    """The end of a thread, in which it clears what was cached for it, is no section."""
+
+    def work(_: int) -> None:
+        thread = threading.Thread(target=lambda: go.compile(lambda x: np.sin(x)).lower(X))
+        thread.start()
+        thread.join()
+
+    with busy(work, 3):
+        for _ in range(20):
+            in_child(compiles)
+
+
 def test_while_threads_compile_the_same_program() -> None:
     """The child cannot wait for the thread that was at work on it."""
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from c_compiler import HERE, shared_library
 
 import gradopt as go
 from gradopt import _gradopt
 
-HERE = Path(__file__).parent
 Array = np.ndarray[Any, Any]
 
 
@@ -103,18 +103,8 @@ def count_allocations() -> dict[str, list[int]]:
     return counts
 
 
-def compiler() -> str:
-    found = ["/usr/lib/llvm-22/bin/clang", "/usr/bin/cc"]
-    return next((path for path in found if Path(path).exists()), "")
-
-
-@pytest.mark.skipif(not compiler(), reason="no C compiler")
 def test_calls_allocate_nothing_but_their_results(tmp_path: Path) -> None:
-    library = tmp_path / "count_allocations.so"
-    source = HERE / "count_allocations.c"
-    flags = ["-O1", "-fno-builtin", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    command = [compiler(), *flags, str(source), "-o", str(library), "-ldl"]
-    subprocess.run(command, check=True, timeout=120)
+    library = shared_library("count_allocations", tmp_path)
     script = "import json, test_steady_state as t; print(json.dumps(t.count_allocations()))"
     done = subprocess.run(
         [sys.executable, "-c", script],
