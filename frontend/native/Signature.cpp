@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Signature.h"
+#include "Constants.h"
 #include "Gil.h"
 
 #include <cstring>
@@ -26,6 +27,11 @@ enum class Tag : uint64_t {
   Dict,
   Static,
   Keywords,
+  Plain,
+  Scalar,
+  Items,
+  Instance,
+  End,
   Key,
   Foreign,
   Leaf
@@ -35,11 +41,6 @@ enum class Tag : uint64_t {
 
 static uint64_t token(Tag tag, uint64_t value = 0) {
   return uint64_t(tag) << 56 | value;
-}
-
-static uint64_t mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * 0x9E3779B97F4A7C15ull;
-  return hash ^ hash >> 32;
 }
 
 //===----------------------------------------------------------------------===//
@@ -80,122 +81,129 @@ void Signature::clear() {
 //===----------------------------------------------------------------------===//
 // Constants of the code
 //===----------------------------------------------------------------------===//
-//
-// 1, 1.0 and True make different code, and so do 0.0 and -0.0, although they
-// are equal. What is as plain as numbers and strings is told apart here; for
-// the rest Python's static_key() makes a tuple of plain parts.
-
-/// Whether an object is the items of a tuple and nothing else, as one of a
-/// named tuple class is.
-static bool isItems(PyObject *value) {
-  return PyTuple_CheckExact(value) ||
-         (PyTuple_Check(value) && Py_TYPE(value)->tp_dictoffset == 0);
-}
-
-/// Whether `isSameConstant` and `hashConstant` suffice for an object.
-static bool isPlain(PyObject *value) {
-  if (isItems(value)) {
-    if (Py_EnterRecursiveCall(" in a static argument")) {
-      PyErr_Clear();
-      return false;
-    }
-    bool plain = true;
-    for (Py_ssize_t i = 0; plain && i < PyTuple_GET_SIZE(value); ++i)
-      plain = isPlain(PyTuple_GET_ITEM(value, i));
-    Py_LeaveRecursiveCall();
-    return plain;
-  }
-  // The last: each object of the type is equal to itself alone.
-  return PyCFunction_Check(value) || PyMethod_Check(value) ||
-         PyUnicode_CheckExact(value) || PyLong_CheckExact(value) ||
-         PyFloat_CheckExact(value) || PyBool_Check(value) ||
-         PyBytes_CheckExact(value) ||
-         Py_TYPE(value)->tp_richcompare == PyBaseObject_Type.tp_richcompare;
-}
-
-/// A hash by which a NaN is found again; -1 if a Python error was set.
-static Py_hash_t hashConstant(PyObject *value) {
-  uint64_t hash;
-  if (PyFloat_CheckExact(value)) {
-    double number = PyFloat_AS_DOUBLE(value);
-    std::memcpy(&hash, &number, sizeof(double));
-  } else if (isItems(value)) {
-    hash = uint64_t(PyTuple_GET_SIZE(value));
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(value); ++i) {
-      Py_hash_t item = hashConstant(PyTuple_GET_ITEM(value, i));
-      if (item == -1)
-        return -1;
-      hash = mix(hash, uint64_t(item));
-    }
-  } else {
-    return callPython([&] { return PyObject_Hash(value); });
-  }
-  hash = mix(0, hash);
-  return hash == uint64_t(-1) ? 0 : Py_hash_t(hash);
-}
-
-/// Whether two objects make the same code; negative if a Python error was set.
-static int isSameConstant(PyObject *ours, PyObject *theirs) {
-  if (ours == theirs)
-    return 1;
-  if (Py_TYPE(ours) != Py_TYPE(theirs))
-    return 0;
-  if (PyFloat_CheckExact(ours)) {
-    double a = PyFloat_AS_DOUBLE(ours), b = PyFloat_AS_DOUBLE(theirs);
-    return std::memcmp(&a, &b, sizeof(double)) == 0;
-  }
-  if (!isItems(ours))
-    return callPython(
-        [&] { return PyObject_RichCompareBool(ours, theirs, Py_EQ); });
-  Py_ssize_t size = PyTuple_GET_SIZE(ours);
-  if (size != PyTuple_GET_SIZE(theirs))
-    return 0;
-  if (Py_EnterRecursiveCall(" while comparing static arguments"))
-    return -1;
-  int same = 1;
-  for (Py_ssize_t i = 0; same == 1 && i < size; ++i)
-    same =
-        isSameConstant(PyTuple_GET_ITEM(ours, i), PyTuple_GET_ITEM(theirs, i));
-  Py_LeaveRecursiveCall();
-  return same;
-}
-
-/// gradopt.base.statics.static_key(value); null if a Python error was set.
-static nb::object staticKey(PyObject *value) {
-  static PyObject *function = nullptr;
-  if (!function) {
-    nb::object module =
-        nb::steal(PyImport_ImportModule("gradopt.base.statics"));
-    if (!module.is_valid())
-      return nb::object();
-    function = PyObject_GetAttrString(module.ptr(), "static_key");
-    if (!function)
-      return nb::object();
-  }
-  return nb::steal(
-      callPython([&] { return PyObject_CallOneArg(function, value); }));
-}
 
 /// Adds an object that is compared as it is.
 bool Signature::addObject(PyObject *object) {
   objects.push_back(Py_NewRef(object));
-  Py_hash_t objectHash = hashConstant(object);
-  if (objectHash == -1)
+  uint64_t objectHash;
+  if (hashConstant(object, /*onlyPlain=*/false, objectHash) != HashStatus::Done)
     return false;
-  hash = mix(hash, uint64_t(objectHash));
+  hash = mix(hash, objectHash);
   return true;
 }
 
+/// Adds a number of NumPy's by type and bits. Foreign if it is none.
+FlattenStatus Signature::addNumpyNumber(PyObject *value) {
+  if (!PyArray_IsScalar(value, Number) && !PyArray_IsScalar(value, Bool))
+    return FlattenStatus::Foreign;
+  nb::object descr =
+      nb::steal(reinterpret_cast<PyObject *>(PyArray_DescrFromScalar(value)));
+  if (!descr.is_valid())
+    return FlattenStatus::Failed;
+  uint64_t bits = 0;
+  auto size =
+      size_t(PyDataType_ELSIZE(reinterpret_cast<PyArray_Descr *>(descr.ptr())));
+  if (size > sizeof(bits))
+    return FlattenStatus::Foreign;
+  PyArray_ScalarAsCtype(value, &bits);
+  tokens.push_back(token(Tag::Scalar));
+  tokens.push_back(bits);
+  return addType(value);
+}
+
+/// Adds the attributes of an object that make a difference, and their names.
+FlattenStatus Signature::addAttributes(PyObject *value,
+                                       const Comparison &comparison,
+                                       int depth) {
+  auto add = [&](PyObject *name, nb::object attribute) {
+    if (PySet_GET_SIZE(comparison.skipped.ptr()) != 0) {
+      int skipped = PySet_Contains(comparison.skipped.ptr(), name);
+      if (skipped != 0)
+        return skipped > 0 ? FlattenStatus::Done : FlattenStatus::Failed;
+    }
+    return addObject(name) ? addConstant(attribute.ptr(), depth + 1)
+                           : FlattenStatus::Failed;
+  };
+  tokens.push_back(token(Tag::Instance));
+  FlattenStatus status = addType(value);
+  PyObject *slots = comparison.slots.ptr();
+  for (Py_ssize_t i = 0;
+       status == FlattenStatus::Done && i < PyTuple_GET_SIZE(slots); ++i) {
+    PyObject *name = PyTuple_GET_ITEM(slots, i);
+    nb::object attribute =
+        nb::steal(callPython([&] { return PyObject_GetAttr(value, name); }));
+    if (attribute.is_valid())
+      status = add(name, std::move(attribute));
+    else if (PyErr_ExceptionMatches(PyExc_AttributeError))
+      PyErr_Clear();
+    else
+      status = FlattenStatus::Failed;
+  }
+  if (status == FlattenStatus::Done && Py_TYPE(value)->tp_dictoffset != 0) {
+    nb::object dict = nb::steal(PyObject_GenericGetDict(value, nullptr));
+    if (!dict.is_valid())
+      return FlattenStatus::Failed;
+    Py_ssize_t position = 0;
+    PyObject *name, *attribute;
+    while (status == FlattenStatus::Done &&
+           PyDict_Next(dict.ptr(), &position, &name, &attribute))
+      status = add(name, nb::borrow(attribute));
+  }
+  tokens.push_back(token(Tag::End));
+  return status;
+}
+
+/// Adds the class of an object.
+FlattenStatus Signature::addType(PyObject *value) {
+  return addObject(reinterpret_cast<PyObject *>(Py_TYPE(value)))
+             ? FlattenStatus::Done
+             : FlattenStatus::Failed;
+}
+
 /// Adds a constant of the code: a dict key, or a static argument.
-bool Signature::addConstant(PyObject *value) {
-  if (isPlain(value))
-    return addObject(value);
+FlattenStatus Signature::addConstant(PyObject *value, int depth) {
+  uint64_t valueHash;
+  HashStatus plain = hashConstant(value, /*onlyPlain=*/true, valueHash);
+  if (plain == HashStatus::Failed)
+    return FlattenStatus::Failed;
+  if (plain == HashStatus::Done) {
+    tokens.push_back(token(Tag::Plain));
+    objects.push_back(Py_NewRef(value));
+    hash = mix(hash, valueHash);
+    return FlattenStatus::Done;
+  }
+  if (depth >= kMaxDepth)
+    return FlattenStatus::Foreign;
+  if (isItems(value)) {
+    tokens.push_back(token(Tag::Items, uint64_t(PyTuple_GET_SIZE(value))));
+    FlattenStatus status = addType(value);
+    for (Py_ssize_t i = 0;
+         status == FlattenStatus::Done && i < PyTuple_GET_SIZE(value); ++i)
+      status = addConstant(PyTuple_GET_ITEM(value, i), depth + 1);
+    return status;
+  }
+  FlattenStatus status = addNumpyNumber(value);
+  if (status != FlattenStatus::Foreign)
+    return status;
+  Comparison comparison = Comparison::of(Py_TYPE(value));
+  switch (comparison.kind) {
+  case Comparison::Kind::Failed:
+    return FlattenStatus::Failed;
+  case Comparison::Kind::Attributes:
+    return addAttributes(value, comparison, depth);
+  case Comparison::Kind::Own:
+    tokens.push_back(token(Tag::Plain));
+    return addObject(value) ? FlattenStatus::Done : FlattenStatus::Failed;
+  case Comparison::Kind::Key:
+    break;
+  }
   // A key alone would let what is not hashable pass.
-  if (PyObject_Hash(value) == -1)
-    return false;
+  if (callPython([&] { return PyObject_Hash(value); }) == -1)
+    return FlattenStatus::Failed;
   tokens.push_back(token(Tag::Key));
   nb::object key = staticKey(value);
-  return key.is_valid() && addObject(key.ptr());
+  return key.is_valid() && addObject(key.ptr()) ? FlattenStatus::Done
+                                                : FlattenStatus::Failed;
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,9 +251,9 @@ FlattenStatus Signature::addDict(PyObject *dict, int depth) {
   PyObject *key, *value;
   while (PyDict_Next(dict, &position, &key, &value)) {
     nb::object keep = nb::borrow(value);
-    if (!addConstant(key))
-      return FlattenStatus::Failed;
-    FlattenStatus status = add(value, depth + 1);
+    FlattenStatus status = addConstant(key, depth);
+    if (status == FlattenStatus::Done)
+      status = add(value, depth + 1);
     if (status != FlattenStatus::Done)
       return status;
   }
@@ -290,10 +298,10 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
     if (!isStatic)
       return add(value, 0);
     tokens.push_back(token(Tag::Static));
-    if (addConstant(value))
-      return FlattenStatus::Done;
-    if (!PyErr_ExceptionMatches(PyExc_TypeError))
-      return FlattenStatus::Failed;
+    FlattenStatus status = addConstant(value, 0);
+    if (status != FlattenStatus::Failed ||
+        !PyErr_ExceptionMatches(PyExc_TypeError))
+      return status;
     // Not hashable: Python code explains it with the argument's name.
     PyErr_Clear();
     return FlattenStatus::Foreign;

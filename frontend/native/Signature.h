@@ -21,6 +21,8 @@
 
 namespace gradopt::native {
 
+struct Comparison;
+
 /// Which arguments are part of the signature by value.
 struct StaticArguments {
   std::vector<Py_ssize_t> positions;
@@ -64,7 +66,11 @@ private:
   bool addLeaf(PyObject *leaf, LeafKind kind);
   FlattenStatus addDict(PyObject *dict, int depth);
   bool addObject(PyObject *object);
-  bool addConstant(PyObject *value);
+  FlattenStatus addConstant(PyObject *value, int depth);
+  FlattenStatus addAttributes(PyObject *value, const Comparison &comparison,
+                              int depth);
+  FlattenStatus addNumpyNumber(PyObject *value);
+  FlattenStatus addType(PyObject *value);
   void finish();
 
   llvm::SmallVector<uint64_t, 4 * kInlineLeaves> tokens;

@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import decimal
 import enum
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,69 @@ def test_keys_of_containers_differ_by_type() -> None:
         static_key((object.__new__(type("Bare", (), {"__eq__": lambda a, b: True})),))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Slotted:
+    a: Any
+    remark: Any = dataclasses.field(default=None, compare=False)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Changing:
+    a: Any
+
+    @functools.cached_property
+    def twice(self) -> Any:
+        return self.a * 2
+
+
+NATIVE_WRAPPERS = WRAPPERS | {
+    "slots": Slotted,
+    "nested": lambda v: Frozen((Slotted(Frozen(v)), Named(Slotted(v)))),
+    "frozenset of frozensets": lambda v: frozenset([frozenset([v, "x"]), frozenset(["x"])]),
+    "frozenset of dataclasses": lambda v: frozenset([Frozen(v)]),
+}
+
+
+@pytest.mark.parametrize("wrap", NATIVE_WRAPPERS.values(), ids=list(NATIVE_WRAPPERS))
+def test_calls_are_told_apart_as_keys_are(wrap: Callable[[Any], Any]) -> None:
+    for values in [*ALIKE, [float("nan"), -float("nan")]]:
+        f = go.compile(lambda x, s: x * 2, static_argnums=1)
+        for value in [*values, *values]:
+            f(1.0, wrap(value))
+        assert f.cache_size() == len({static_key(wrap(value)) for value in values})
+
+
+def test_frozensets_have_no_order() -> None:
+    f = go.compile(lambda x, s: x * 2, static_argnums=1)
+    for items in ([0, 8, 16, "a"], ["a", 16, 8, 0], [16, "a", 0, 8]):
+        f(1.0, frozenset(items))
+    assert f.cache_size() == 1
+    nans = [float("nan"), float("nan")]
+    for items, size in ((nans, 2), ([nans[0], 1.0], 3), ([1.0, nans[1]], 3)):
+        f(1.0, frozenset(items))
+        assert f.cache_size() == size
+
+
+def test_it_counts_what_an_object_holds_now() -> None:
+    f = go.compile(lambda x, s: x * s.a, static_argnums=1)
+    value = Changing(2)
+    assert f(1, value) == 2
+    value.a = 3
+    assert f(1, value) == 3
+    assert (value.twice, f(1, value), f.cache_size()) == (6, 3, 2)
+    frozen = Slotted(2, "x")
+    assert f(1, frozen) == 2
+    object.__setattr__(frozen, "a", 2.0)
+    assert type(f(1, frozen)) is np.float64
+    assert f(1, Slotted(2.0, "y")) == 2
+    assert f.cache_size() == 4
+    object.__delattr__(frozen, "a")
+    with pytest.raises(AttributeError):
+        f(1, frozen)
+    with pytest.raises(go.errors.ArgumentTypeError, match="not hashable"):
+        f(1, Frozen([2]))
+
+
 ATOMS = st.one_of(
     st.integers(-2, 2),
     st.booleans(),
@@ -119,6 +183,8 @@ VALUES = st.recursive(
         inner.map(Named),
         inner.map(Other),
         inner.map(Frozen),
+        inner.map(Slotted),
+        inner.map(lambda value: frozenset([value])),
     ),
     max_leaves=4,
 )

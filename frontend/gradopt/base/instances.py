@@ -14,12 +14,12 @@ from typing import Any
 
 
 @functools.cache
-def _slots(cls: type) -> tuple[str, ...]:
+def slots(cls: type) -> tuple[str, ...]:
     """Names of all slots of the class and its bases, as attributes."""
     names: list[str] = []
     for base in cls.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
+        own = base.__dict__.get("__slots__", ())
+        for name in (own,) if isinstance(own, str) else own:
             if name in ("__dict__", "__weakref__"):
                 continue
             private = name.startswith("__") and not name.endswith("__")
@@ -28,7 +28,7 @@ def _slots(cls: type) -> tuple[str, ...]:
 
 
 @functools.cache
-def _cached(cls: type) -> frozenset[str]:
+def cached(cls: type) -> frozenset[str]:
     """Names under which a `functools.cached_property` keeps its value."""
     return frozenset(
         name
@@ -44,11 +44,11 @@ def attributes(instance: Any) -> dict[str, Any]:
     """
     cls = type(instance)
     held = getattr(instance, "__dict__", {})
-    names, cached = _slots(cls), _cached(cls)
-    if not names and not cached:
+    names, left_out = slots(cls), cached(cls)
+    if not names and not left_out:
         return dict(held)
     found = {name: getattr(instance, name) for name in names if hasattr(instance, name)}
-    return found | {name: value for name, value in held.items() if name not in cached}
+    return found | {name: value for name, value in held.items() if name not in left_out}
 
 
 def set_attributes(instance: Any, values: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.base.instances import attributes
+from gradopt.base.instances import attributes, cached, slots
 
 
 def static_key(value: Any) -> Hashable:
@@ -24,8 +24,8 @@ def static_key(value: Any) -> Hashable:
 
     Containers, named tuples, dataclasses and arrays are compared by what they hold; fields of a
     dataclass with `compare=False`, by its author's word, make no difference. What is left is
-    compared with its own `==`. The native call path compares what is as plain as numbers and
-    strings by the same rule, and asks for the key of everything else.
+    compared with its own `==`. The native call path compares most values by the same rule without
+    keys (see `comparison`).
 
     Raises:
         TypeError: the value, or one in it, is compared by `==` but not hashable.
@@ -51,11 +51,7 @@ def _find_maker(cls: type) -> _Maker:
         return lambda value: (cls, content(value))
     if content is None and not dataclasses.is_dataclass(cls):
         return _opaque_key
-    skipped = (
-        [field.name for field in dataclasses.fields(cls) if not field.compare]
-        if dataclasses.is_dataclass(cls)
-        else ()
-    )
+    skipped = _uncompared(cls)
 
     def key(value: Any) -> Hashable:
         held = attributes(value)
@@ -69,6 +65,32 @@ def _find_maker(cls: type) -> _Maker:
         )
 
     return key
+
+
+def _uncompared(cls: type) -> list[str]:
+    """Fields of a dataclass that make no difference."""
+    if not dataclasses.is_dataclass(cls):
+        return []
+    return [field.name for field in dataclasses.fields(cls) if not field.compare]
+
+
+def comparison(cls: type) -> tuple[tuple[str, ...], frozenset[str]] | bool:
+    """How the native call path compares instances of exactly this class.
+
+    It compares them attribute by attribute where it can, as `static_key` does: then this gives the
+    attributes that are slots, and those, in slots or not, that make no difference. Else whether it
+    compares them by their own `==`; if not, it asks for their keys.
+    """
+    if issubclass(cls, enum.Enum) or _find_maker(cls) is _opaque_key:
+        return True
+    if (
+        not dataclasses.is_dataclass(cls)
+        or issubclass(cls, (np.generic, np.ndarray, *_CONTENTS))
+        or cls.__hash__ is None
+        or cls.__getattribute__ is not object.__getattribute__
+    ):
+        return False
+    return slots(cls), cached(cls).union(_uncompared(cls))
 
 
 def _array_key(value: Any) -> Hashable:
