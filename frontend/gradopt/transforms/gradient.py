@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,10 @@ from gradopt.compilation.calling import (
     returned_value,
 )
 from gradopt.compilation.compiled import Compiled
+from gradopt.compilation.references import PARTS, reference_key
 from gradopt.errors import ArgumentError, ArgumentTypeError, NonScalarLossError
 from gradopt.ir import prims
-from gradopt.ir.current import current_scope, scope
+from gradopt.ir.current import current_scope, scope, trace_count
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 from gradopt.transforms.inner import emit_vjp, split_aux, trace_inner, traced_leaves
@@ -42,6 +43,27 @@ def _normalize_argnums(argnums: Any) -> tuple[int, ...]:
     if not numbers:
         raise ArgumentError("argnums is empty: name at least one argument")
     return tuple(int(n) for n in numbers)
+
+
+class _ForeignError(Exception):
+    """An argument has a class of the user's, whose methods may change."""
+
+
+class _Direct(Compiled):
+    """What a gradient called outside a trace runs, as long as it refers to the same."""
+
+    def _flatten(self, args: Any, kwargs: Any) -> Any:
+        raise _ForeignError
+
+
+# Of arrays that what is kept refers to, and by which it is found again.
+_MOST_KEPT_BYTES = 4 << 20
+
+
+@functools.lru_cache(16)
+def _kept(key: Hashable) -> list[_Direct]:
+    """Room for what was compiled for a gradient that has this key."""
+    return []
 
 
 class _Gradient:
@@ -80,7 +102,22 @@ class _Gradient:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_scope() is not None:
             return self._emit(args, kwargs)
-        return Compiled(self)(*args, **kwargs)
+        key = reference_key(self, _MOST_KEPT_BYTES)
+        if key is None:
+            return Compiled(self)(*args, **kwargs)
+        kept = _kept(key)
+        compiled = kept[0] if kept else _Direct(self)
+        before = trace_count()
+        try:
+            result = compiled(*args, **kwargs)
+        except _ForeignError:
+            kept = result = None
+        if kept is None:
+            return Compiled(self)(*args, **kwargs)
+        if trace_count() != before:
+            # It may have changed what it refers to.
+            kept[:] = [compiled] if reference_key(self, _MOST_KEPT_BYTES) == key else []
+        return result
 
     def _selected(self, count: int) -> list[int]:
         selected: list[int] = []
@@ -172,14 +209,23 @@ class _Gradient:
         return loss
 
 
+PARTS[_Gradient] = lambda gradient: (
+    gradient._function,
+    gradient._argnums,
+    gradient._single,
+    gradient._has_aux,
+    gradient._with_value,
+)
+
+
 def grad(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """The gradient of a scalar-valued function.
 
-    Usable inside traced code and nested to any order. Called outside a trace it traces the function
-    each time, so that it sees what the function refers to as it is now, and compiles what it has
-    not compiled before; to call it often, use `compile_grad`.
+    Usable inside traced code and nested to any order. Called outside a trace it sees what the
+    function refers to as it is now: it traces the function again unless that is known to be what it
+    was, and compiles what it has not compiled before. To call it often, use `compile_grad`.
 
     Args:
         function: returns a float scalar; `(loss, aux)` with `has_aux`.
