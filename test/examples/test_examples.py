@@ -123,3 +123,11 @@ def test_benchmark_runs() -> None:
     output = run(sys.executable, ROOT / "benchmarks/run.py", *arguments).stdout
     assert "gradopt" in output
     assert "NumPy, value only" in output
+
+
+def test_checkouts_are_compared() -> None:
+    arguments = ["--case", "rosenbrock", "--rounds", "1", "--starts", "1"]
+    output = run(sys.executable, ROOT / "benchmarks/compare.py", ROOT, ROOT, *arguments).stdout
+    head, row = output.splitlines()
+    assert "first call (us)" in head
+    assert re.search(r"rosenbrock .* ([\d,]+) \1   1.00", row)
