@@ -19,10 +19,6 @@ using namespace mlir::grad;
 
 using Dimensions = SmallVector<int64_t>;
 
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 /// The tangent of an op that is linear in all float operands: the op itself on
 /// the tangents, with zeros for the symbolic ones.
 static LogicalResult linearizeByItself(Operation *op,
@@ -226,61 +222,67 @@ LogicalResult DynamicSliceOp::transpose(TransposeContext &context) {
   return success();
 }
 
-LogicalResult UpdateSliceOp::transpose(TransposeContext &context) {
-  Value ct = context.getCotangent(getResult());
-  if (context.isLinear(getUpdate()))
+/// Gives the update of `op` the slice of the cotangent where it was put.
+template <typename Op>
+static void transposeUpdate(Op op, TransposeContext &context) {
+  Value update = op.getUpdate();
+  if (context.isLinear(update))
     context.addCotangent(
-        getUpdate(),
-        SliceOp::create(context.builder, getLoc(), ct, getOffsets(),
-                        typeOf(getUpdate()).getShape(), getStrides()));
+        update,
+        SliceOp::create(context.builder, op.getLoc(),
+                        context.getCotangent(op.getResult()), op.getOffsets(),
+                        typeOf(update).getShape(), op.getStrides()));
+}
+
+template <typename Op>
+static LogicalResult transposeDynamicUpdate(Op op, TransposeContext &context) {
+  if (anyLinear(context, op.getIndices()))
+    return failure();
+  Value update = op.getUpdate();
+  if (context.isLinear(update))
+    context.addCotangent(
+        update,
+        DynamicSliceOp::create(context.builder, op.getLoc(),
+                               context.getCotangent(op.getResult()),
+                               op.getIndices(), typeOf(update).getShape()));
+  return success();
+}
+
+LogicalResult UpdateSliceOp::transpose(TransposeContext &context) {
+  transposeUpdate(*this, context);
   if (context.isLinear(getX())) {
     Value zeros = createZero(context.builder, getLoc(), getUpdate().getType());
     context.addCotangent(
-        getX(), UpdateSliceOp::create(context.builder, getLoc(), ct, zeros,
+        getX(), UpdateSliceOp::create(context.builder, getLoc(),
+                                      context.getCotangent(getResult()), zeros,
                                       getOffsets(), getStrides()));
   }
   return success();
 }
 
 LogicalResult DynamicUpdateSliceOp::transpose(TransposeContext &context) {
-  if (anyLinear(context, getIndices()))
+  if (failed(transposeDynamicUpdate(*this, context)))
     return failure();
-  Value ct = context.getCotangent(getResult());
-  if (context.isLinear(getUpdate()))
-    context.addCotangent(
-        getUpdate(),
-        DynamicSliceOp::create(context.builder, getLoc(), ct, getIndices(),
-                               typeOf(getUpdate()).getShape()));
   if (context.isLinear(getX())) {
     Value zeros = createZero(context.builder, getLoc(), getUpdate().getType());
-    context.addCotangent(getX(),
-                         DynamicUpdateSliceOp::create(context.builder, getLoc(),
-                                                      ct, zeros, getIndices()));
+    context.addCotangent(
+        getX(), DynamicUpdateSliceOp::create(context.builder, getLoc(),
+                                             context.getCotangent(getResult()),
+                                             zeros, getIndices()));
   }
   return success();
 }
 
 LogicalResult AddSliceOp::transpose(TransposeContext &context) {
-  Value ct = context.getCotangent(getResult());
-  if (context.isLinear(getUpdate()))
-    context.addCotangent(
-        getUpdate(),
-        SliceOp::create(context.builder, getLoc(), ct, getOffsets(),
-                        typeOf(getUpdate()).getShape(), getStrides()));
-  context.addCotangent(getX(), ct);
+  transposeUpdate(*this, context);
+  context.addCotangent(getX(), context.getCotangent(getResult()));
   return success();
 }
 
 LogicalResult DynamicAddSliceOp::transpose(TransposeContext &context) {
-  if (anyLinear(context, getIndices()))
+  if (failed(transposeDynamicUpdate(*this, context)))
     return failure();
-  Value ct = context.getCotangent(getResult());
-  if (context.isLinear(getUpdate()))
-    context.addCotangent(
-        getUpdate(),
-        DynamicSliceOp::create(context.builder, getLoc(), ct, getIndices(),
-                               typeOf(getUpdate()).getShape()));
-  context.addCotangent(getX(), ct);
+  context.addCotangent(getX(), context.getCotangent(getResult()));
   return success();
 }
 

@@ -56,6 +56,13 @@ bool grad::isRepresentable(Type type) {
   return !tensor.getEncoding();
 }
 
+std::optional<int64_t> grad::countElements(Value value) {
+  auto type = dyn_cast<ShapedType>(value.getType());
+  if (!type || !type.hasStaticShape())
+    return std::nullopt;
+  return type.getNumElements();
+}
+
 std::optional<double> grad::getSplat(Value value) {
   DenseElementsAttr elements;
   if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())

@@ -31,10 +31,6 @@ static bool isFoldable(ArrayRef<Attribute> operands) {
   });
 }
 
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 static bool isFloat(Value value) {
   return isa<FloatType>(typeOf(value).getElementType());
 }
@@ -320,9 +316,21 @@ static bool isIdentity(ArrayRef<int64_t> permutation) {
   return true;
 }
 
+/// Entry `i` is the one of `outer` that entry `i` of `inner` names.
+static SmallVector<int64_t> compose(ArrayRef<int64_t> outer,
+                                    ArrayRef<int64_t> inner) {
+  return llvm::map_to_vector(inner, [&](int64_t d) { return outer[d]; });
+}
+
 OpFoldResult BroadcastOp::fold(FoldAdaptor adaptor) {
   if (getType() == getX().getType())
     return getX();
+  // broadcast(broadcast(x)) => broadcast(x)
+  if (auto inner = getX().getDefiningOp<BroadcastOp>()) {
+    setDimensions(compose(getDimensions(), inner.getDimensions()));
+    getXMutable().assign(inner.getX());
+    return getResult();
+  }
   return foldSplat(adaptor.getX(), getType());
 }
 
@@ -342,10 +350,7 @@ OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
     return getX();
   // transpose(transpose(x)) => transpose(x)
   if (auto inner = getX().getDefiningOp<TransposeOp>()) {
-    SmallVector<int64_t> permutation;
-    for (int64_t d : getPermutation())
-      permutation.push_back(inner.getPermutation()[d]);
-    setPermutation(permutation);
+    setPermutation(compose(inner.getPermutation(), getPermutation()));
     getXMutable().assign(inner.getX());
     return getResult();
   }
@@ -355,12 +360,21 @@ OpFoldResult TransposeOp::fold(FoldAdaptor adaptor) {
 OpFoldResult SliceOp::fold(FoldAdaptor adaptor) {
   if (getType() == getX().getType())
     return getX();
+  // slice(slice(x)) => slice(x)
+  if (auto inner = getX().getDefiningOp<SliceOp>()) {
+    SmallVector<int64_t> offsets, strides;
+    for (auto [offset, stride, innerOffset, innerStride] :
+         llvm::zip_equal(getOffsets(), getStrides(), inner.getOffsets(),
+                         inner.getStrides())) {
+      offsets.push_back(innerOffset + offset * innerStride);
+      strides.push_back(stride * innerStride);
+    }
+    setOffsets(offsets);
+    setStrides(strides);
+    getXMutable().assign(inner.getX());
+    return getResult();
+  }
   return foldSplat(adaptor.getX(), getType());
-}
-
-/// What is added to no element, or added nothing to.
-static bool hasNoElements(Value value) {
-  return typeOf(value).getNumElements() == 0;
 }
 
 OpFoldResult AddSliceOp::fold(FoldAdaptor) {
@@ -401,44 +415,6 @@ struct AddWhole : OpRewritePattern<AddSliceOp> {
     if (op.getUpdate().getType() != op.getType())
       return rewriter.notifyMatchFailure(op, "adds to a part");
     rewriter.replaceOpWithNewOp<AddOp>(op, op.getX(), op.getUpdate());
-    return success();
-  }
-};
-
-/// slice(slice(x)) => slice(x)
-struct SliceOfSlice : OpRewritePattern<SliceOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(SliceOp op,
-                                PatternRewriter &rewriter) const override {
-    auto inner = op.getX().getDefiningOp<SliceOp>();
-    if (!inner)
-      return rewriter.notifyMatchFailure(op, "operand is not a slice");
-    SmallVector<int64_t> offsets, strides;
-    for (auto [offset, stride, innerOffset, innerStride] :
-         llvm::zip_equal(op.getOffsets(), op.getStrides(), inner.getOffsets(),
-                         inner.getStrides())) {
-      offsets.push_back(innerOffset + offset * innerStride);
-      strides.push_back(stride * innerStride);
-    }
-    rewriter.replaceOpWithNewOp<SliceOp>(op, inner.getX(), offsets,
-                                         op.getSizes(), strides);
-    return success();
-  }
-};
-
-/// broadcast(broadcast(x)) => broadcast(x)
-struct BroadcastOfBroadcast : OpRewritePattern<BroadcastOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(BroadcastOp op,
-                                PatternRewriter &rewriter) const override {
-    auto inner = op.getX().getDefiningOp<BroadcastOp>();
-    if (!inner)
-      return rewriter.notifyMatchFailure(op, "operand is not a broadcast");
-    SmallVector<int64_t> dimensions;
-    for (int64_t d : inner.getDimensions())
-      dimensions.push_back(op.getDimensions()[d]);
-    rewriter.replaceOpWithNewOp<BroadcastOp>(op, inner.getX(), op.getShape(),
-                                             dimensions);
     return success();
   }
 };
@@ -663,17 +639,9 @@ void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
   patterns.add<TransposeOfDot>(context);
 }
-void SliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                          MLIRContext *context) {
-  patterns.add<SliceOfSlice>(context);
-}
 void AddSliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                              MLIRContext *context) {
   patterns.add<AddWhole>(context);
-}
-void BroadcastOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                              MLIRContext *context) {
-  patterns.add<BroadcastOfBroadcast>(context);
 }
 void ReduceSumOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {

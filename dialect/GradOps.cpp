@@ -18,10 +18,6 @@ using Location_ = std::optional<Location>;
 using Types = SmallVectorImpl<Type>;
 using Shape = SmallVector<int64_t>;
 
-static RankedTensorType tensorOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
-
 /// Each of `dimensions` must be in [0, rank) and stand there once.
 static LogicalResult checkDimensions(Location_ loc, StringRef op,
                                      StringRef name,
@@ -52,6 +48,13 @@ static LogicalResult checkLength(Location_ loc, StringRef op, StringRef name,
                            name, ", one for each dimension, but got ", actual);
 }
 
+/// Checks the indices of an op that reads or writes a slice at run-time
+/// offsets.
+template <typename Op> static LogicalResult checkIndices(Op op) {
+  return checkLength(op.getLoc(), op->getName().stripDialect(), "indices",
+                     op.getIndices().size(), typeOf(op.getX()).getRank());
+}
+
 static LogicalResult checkSizes(Location_ loc, StringRef op,
                                 ArrayRef<int64_t> shape) {
   for (int64_t size : shape)
@@ -65,7 +68,7 @@ static LogicalResult checkSizes(Location_ loc, StringRef op,
 static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
                                       ArrayRef<int64_t> dimensions,
                                       Types &types) {
-  RankedTensorType type = tensorOf(x);
+  RankedTensorType type = typeOf(x);
   if (failed(checkDimensions(loc, op, "dimensions", dimensions, type.getRank(),
                              /*increasing=*/true)))
     return failure();
@@ -85,7 +88,7 @@ static LogicalResult inferReducedType(Location_ loc, StringRef op, Value x,
 
 static LogicalResult inferArgReducedType(Location_ loc, StringRef op, Value x,
                                          int64_t dimension, Types &types) {
-  RankedTensorType type = tensorOf(x);
+  RankedTensorType type = typeOf(x);
   if (failed(checkDimensions(loc, op, "dimension", dimension, type.getRank(),
                              true)))
     return failure();
@@ -106,7 +109,7 @@ static LogicalResult inferArgReducedType(Location_ loc, StringRef op, Value x,
 
 LogicalResult ConvertOp::inferReturnTypes(MLIRContext *, Location_,
                                           Adaptor adaptor, Types &types) {
-  types.push_back(tensorOf(adaptor.getX()).clone(adaptor.getDtype()));
+  types.push_back(typeOf(adaptor.getX()).clone(adaptor.getDtype()));
   return success();
 }
 
@@ -127,7 +130,7 @@ LogicalResult IotaOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   ArrayRef<int64_t> shape = adaptor.getShape(),
                     dimensions = adaptor.getDimensions();
   if (failed(checkSizes(loc, "broadcast", shape)) ||
@@ -148,7 +151,7 @@ LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                           Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   if (failed(checkSizes(loc, "reshape", adaptor.getShape())))
     return failure();
   auto result =
@@ -163,7 +166,7 @@ LogicalResult ReshapeOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
   if (failed(checkLength(loc, "transpose", "entries of the permutation",
                          permutation.size(), type.getRank())) ||
@@ -219,7 +222,7 @@ static LogicalResult checkSlice(Location_ loc, StringRef op,
 
 LogicalResult SliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                         Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   if (failed(checkSlice(loc, "slice", type.getShape(), adaptor.getOffsets(),
                         adaptor.getSizes(), adaptor.getStrides())))
     return failure();
@@ -230,7 +233,7 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                                Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   Shape zeros(adaptor.getSizes().size(), 0), ones(adaptor.getSizes().size(), 1);
   if (failed(checkSlice(loc, "dynamic_slice", type.getShape(), zeros,
                         adaptor.getSizes(), ones)))
@@ -240,15 +243,12 @@ LogicalResult DynamicSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
-LogicalResult DynamicSliceOp::verify() {
-  return checkLength(getLoc(), "dynamic_slice", "indices", getIndices().size(),
-                     tensorOf(getX()).getRank());
-}
+LogicalResult DynamicSliceOp::verify() { return checkIndices(*this); }
 
 static LogicalResult checkElementType(Location_ loc, StringRef op, Value x,
                                       StringRef name, Value other) {
-  Type expected = tensorOf(x).getElementType(),
-       actual = tensorOf(other).getElementType();
+  Type expected = typeOf(x).getElementType(),
+       actual = typeOf(other).getElementType();
   if (expected == actual)
     return success();
   return emitOptionalError(loc, "'grad.", op, "' op expected ", name,
@@ -262,8 +262,8 @@ static LogicalResult inferUpdatedType(Location_ loc, StringRef op, Value x,
                                       ArrayRef<int64_t> strides, Types &types) {
   types.push_back(x.getType());
   return success(succeeded(checkElementType(loc, op, x, "update", update)) &&
-                 succeeded(checkSlice(loc, op, tensorOf(x).getShape(), offsets,
-                                      tensorOf(update).getShape(), strides)));
+                 succeeded(checkSlice(loc, op, typeOf(x).getShape(), offsets,
+                                      typeOf(update).getShape(), strides)));
 }
 
 LogicalResult UpdateSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
@@ -283,7 +283,7 @@ LogicalResult AddSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
 static LogicalResult inferDynamicallyUpdatedType(Location_ loc, StringRef op,
                                                  Value x, Value update,
                                                  Types &types) {
-  int64_t rank = tensorOf(x).getRank();
+  int64_t rank = typeOf(x).getRank();
   return inferUpdatedType(loc, op, x, update, Shape(rank, 0), Shape(rank, 1),
                           types);
 }
@@ -296,10 +296,7 @@ LogicalResult DynamicUpdateSliceOp::inferReturnTypes(MLIRContext *,
       loc, "dynamic_update_slice", adaptor.getX(), adaptor.getUpdate(), types);
 }
 
-LogicalResult DynamicUpdateSliceOp::verify() {
-  return checkLength(getLoc(), "dynamic_update_slice", "indices",
-                     getIndices().size(), tensorOf(getX()).getRank());
-}
+LogicalResult DynamicUpdateSliceOp::verify() { return checkIndices(*this); }
 
 LogicalResult DynamicAddSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                                   Adaptor adaptor,
@@ -308,14 +305,11 @@ LogicalResult DynamicAddSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                      adaptor.getUpdate(), types);
 }
 
-LogicalResult DynamicAddSliceOp::verify() {
-  return checkLength(getLoc(), "dynamic_add_slice", "indices",
-                     getIndices().size(), tensorOf(getX()).getRank());
-}
+LogicalResult DynamicAddSliceOp::verify() { return checkIndices(*this); }
 
 LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                       Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   size_t rank = type.getRank();
   ArrayRef<int64_t> low = adaptor.getLow(), high = adaptor.getHigh(),
                     interior = adaptor.getInterior();
@@ -325,7 +319,7 @@ LogicalResult PadOp::inferReturnTypes(MLIRContext *, Location_ loc,
       failed(checkLength(loc, "pad", "high", high.size(), rank)) ||
       failed(checkLength(loc, "pad", "interior", interior.size(), rank)))
     return failure();
-  if (int64_t valueRank = tensorOf(adaptor.getValue()).getRank())
+  if (int64_t valueRank = typeOf(adaptor.getValue()).getRank())
     return emitOptionalError(
         loc, "'grad.pad' op expected a scalar value, but got rank ", valueRank);
   Shape shape;
@@ -350,7 +344,7 @@ LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
   if (adaptor.getInputs().empty())
     return emitOptionalError(
         loc, "'grad.concatenate' op expected at least one input");
-  RankedTensorType type = tensorOf(adaptor.getInputs().front());
+  RankedTensorType type = typeOf(adaptor.getInputs().front());
   int64_t dimension = adaptor.getDimension();
   if (failed(checkDimensions(loc, "concatenate", "dimension", dimension,
                              type.getRank(), true)))
@@ -358,7 +352,7 @@ LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
   Shape shape(type.getShape());
   shape[dimension] = 0;
   for (auto [i, input] : llvm::enumerate(adaptor.getInputs())) {
-    RankedTensorType other = tensorOf(input);
+    RankedTensorType other = typeOf(input);
     Shape otherShape(other.getShape());
     if (other.getRank() == type.getRank())
       otherShape[dimension] = type.getDimSize(dimension);
@@ -376,7 +370,7 @@ LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                           Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   types.push_back(type);
   return checkDimensions(loc, "reverse", "dimensions", adaptor.getDimensions(),
                          type.getRank(), /*increasing=*/true);
@@ -384,7 +378,7 @@ LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult CumsumOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                          Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   types.push_back(type);
   return checkDimensions(loc, "cumsum", "dimension", adaptor.getDimension(),
                          type.getRank(), true);
@@ -396,8 +390,8 @@ LogicalResult CumsumOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                              Adaptor adaptor, Types &types) {
-  RankedTensorType lhs = tensorOf(adaptor.getLhs()),
-                   rhs = tensorOf(adaptor.getRhs());
+  RankedTensorType lhs = typeOf(adaptor.getLhs()),
+                   rhs = typeOf(adaptor.getRhs());
   if (failed(checkElementType(loc, "dot_general", adaptor.getLhs(), "rhs",
                               adaptor.getRhs())))
     return failure();
@@ -435,8 +429,8 @@ LogicalResult DotGeneralOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult CorrelateOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
-  RankedTensorType x = tensorOf(adaptor.getX()),
-                   kernel = tensorOf(adaptor.getKernel());
+  RankedTensorType x = typeOf(adaptor.getX()),
+                   kernel = typeOf(adaptor.getKernel());
   if (failed(checkElementType(loc, "correlate", adaptor.getX(), "kernel",
                               adaptor.getKernel())))
     return failure();
@@ -488,9 +482,9 @@ static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
 
 LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                          Adaptor adaptor, Types &types) {
-  RankedTensorType type = tensorOf(adaptor.getX());
+  RankedTensorType type = typeOf(adaptor.getX());
   FailureOr<Shape> shape =
-      gatheredShape(loc, "gather", type, tensorOf(adaptor.getIndices()));
+      gatheredShape(loc, "gather", type, typeOf(adaptor.getIndices()));
   if (failed(shape))
     return failure();
   types.push_back(RankedTensorType::get(*shape, type.getElementType()));
@@ -500,8 +494,8 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
 /// The result type of a scatter: that of `x`.
 static LogicalResult scatteredType(Location_ loc, StringRef op, Value x,
                                    Value indices, Value updates, Types &types) {
-  RankedTensorType type = tensorOf(x);
-  FailureOr<Shape> shape = gatheredShape(loc, op, type, tensorOf(indices));
+  RankedTensorType type = typeOf(x);
+  FailureOr<Shape> shape = gatheredShape(loc, op, type, typeOf(indices));
   if (failed(shape) || failed(checkElementType(loc, op, x, "updates", updates)))
     return failure();
   auto expected = RankedTensorType::get(*shape, type.getElementType());

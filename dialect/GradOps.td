@@ -79,7 +79,6 @@ def Grad_BroadcastOp : Grad_LinearOp<"broadcast"> {
   let assemblyFormat = "$x `,` `shape` `=` $shape `,` `dimensions` `=` $dimensions "
                        "attr-dict `:` type($x) `->` type($result)";
   let hasFolder = 1;
-  let hasCanonicalizer = 1;
 }
 
 def Grad_ReshapeOp : Grad_LinearOp<"reshape"> {
@@ -121,7 +120,6 @@ def Grad_SliceOp : Grad_LinearOp<"slice"> {
   let assemblyFormat = "$x `,` `offsets` `=` $offsets `,` `sizes` `=` $sizes `,` "
                        "`strides` `=` $strides attr-dict `:` type($x) `->` type($result)";
   let hasFolder = 1;
-  let hasCanonicalizer = 1;
 }
 
 def Grad_DynamicSliceOp : Grad_LinearOp<"dynamic_slice"> {

@@ -35,6 +35,16 @@ void attachTangentTypes(MLIRContext *context);
 /// The number that `value` holds in all elements, if it is a splat constant.
 std::optional<double> getSplat(Value value);
 
+/// The type of a value that is a tensor.
+inline RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// The number of elements of a tensor or buffer, if its shape is static.
+std::optional<int64_t> countElements(Value value);
+
+inline bool hasNoElements(Value value) { return countElements(value) == 0; }
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_DIALECT_RULES_H

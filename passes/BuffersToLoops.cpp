@@ -19,6 +19,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
@@ -47,11 +48,6 @@ using namespace mlir::grad;
 static bool isContiguous(Value buffer) {
   auto type = dyn_cast<MemRefType>(buffer.getType());
   return type && type.areTrailingDimsContiguous(type.getRank());
-}
-
-static bool hasNoElements(Value buffer) {
-  auto type = dyn_cast<MemRefType>(buffer.getType());
-  return type && type.hasStaticShape() && type.getNumElements() == 0;
 }
 
 //===----------------------------------------------------------------------===//

@@ -14,6 +14,7 @@
 #define GRADOPT_PASSES_CONVERTGRADTOLINALG_H
 
 #include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -60,10 +61,6 @@ AffineMap projection(MLIRContext *context, int64_t rank,
 
 /// The dimensions `0 .. rank-1` that are not in `dims`.
 SmallVector<int64_t> complement(int64_t rank, ArrayRef<int64_t> dims);
-
-inline bool hasNoElements(Value value) {
-  return cast<ShapedType>(value.getType()).getNumElements() == 0;
-}
 
 } // namespace mlir::grad
 

@@ -39,6 +39,11 @@ static int64_t lastOf(AddSliceOp op, int64_t d) {
   return op.getOffsets()[d] + (sizesOf(op)[d] - 1) * op.getStrides()[d];
 }
 
+static bool isZero(Value value) {
+  std::optional<double> splat = getSplat(value);
+  return splat && *splat == 0;
+}
+
 /// The chain that ends with `last`, if it begins with zeros.
 static Chain collectChain(AddSliceOp last) {
   Chain chain{last};
@@ -47,8 +52,7 @@ static Chain collectChain(AddSliceOp last) {
       return {};
     chain.push_back(previous);
   }
-  std::optional<double> base = getSplat(chain.back().getX());
-  if (!base || *base != 0)
+  if (!isZero(chain.back().getX()))
     return {};
   std::reverse(chain.begin(), chain.end());
   return chain;
@@ -89,10 +93,6 @@ static bool areDisjoint(MutableArrayRef<AddSliceOp> slices, int64_t d) {
     }
   }
   return true;
-}
-
-static int64_t countElements(Value value) {
-  return cast<RankedTensorType>(value.getType()).getNumElements();
 }
 
 /// The update of `op` with zeros around.
@@ -140,7 +140,7 @@ private:
     if (areDisjoint(sorted, 0)) {
       int64_t count = 0;
       for (AddSliceOp op : chain)
-        count += countElements(op.getUpdate());
+        count += *countElements(op.getUpdate());
       if (count == countElements(chain.back().getResult()))
         dropZeros(chain.front());
       for (AddSliceOp op : chain)
@@ -155,7 +155,8 @@ private:
   /// Few slices of most of the value.
   static bool isStencil(const Chain &chain) {
     auto isLarge = [](AddSliceOp op) {
-      return countElements(op.getUpdate()) >= countElements(op.getResult()) / 2;
+      return *countElements(op.getUpdate()) >=
+             *countElements(op.getResult()) / 2;
     };
     return chain.size() <= kMaxPads && llvm::all_of(chain, isLarge);
   }
@@ -196,8 +197,7 @@ private:
   }
 
   void replaceZeros(DynamicAddSliceOp op) {
-    std::optional<double> base = getSplat(op.getX());
-    if (!base || *base != 0)
+    if (!isZero(op.getX()))
       return;
     OpBuilder builder(op);
     Value result = DynamicUpdateSliceOp::create(

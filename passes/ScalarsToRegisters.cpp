@@ -19,6 +19,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
@@ -52,10 +53,7 @@ static Value toTensor(OpBuilder &builder, Location loc, Value scalar) {
 // Elements
 //===----------------------------------------------------------------------===//
 
-static bool hasOneElement(Value tensor) {
-  auto type = dyn_cast<RankedTensorType>(tensor.getType());
-  return type && type.hasStaticShape() && type.getNumElements() == 1;
-}
+static bool hasOneElement(Value tensor) { return countElements(tensor) == 1; }
 
 /// Looks through reshapes of one element.
 static Value skipReshapes(Value tensor) {

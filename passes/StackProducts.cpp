@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
@@ -39,10 +40,6 @@ static constexpr int64_t kMaxStacked = 256;
 
 /// Fewer terms than this are as good in one elementwise loop.
 static constexpr size_t kMinTerms = 4;
-
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 /// The number of elements that `op` contracts.
 static int64_t contractedSize(DotGeneralOp op) {
