@@ -40,18 +40,13 @@ def compile_grad(
     """Compiles the gradient of a scalar-valued function.
 
     Args:
-        function: returns a float scalar; `(loss, aux)` with `has_aux`.
+        function: as for `gradopt.grad`, with the next two.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the loss.
         options: as for `compile`.
 
     Returns:
-        A function of the same arguments. Its result has the structure, shapes and dtypes of the
-        argument (a tuple of them if `argnums` is a tuple); `(gradient, aux)` with `has_aux`.
-
-    Raises:
-        NonScalarLossError: when called, if the result is not a float scalar.
-        ArgumentTypeError: when called, if a selected argument is not of floats.
+        What `gradopt.grad` returns, compiled; it raises the same errors when called.
     """
     made = make_options(function, options)
     return Compiled(grad(function, argnums, has_aux), made)
@@ -63,19 +58,8 @@ def compile_value_and_grad(
 ) -> Compiled:
     """Compiles value and gradient of a scalar-valued function into one program.
 
-    Args:
-        function: returns a float scalar; `(loss, aux)` with `has_aux`.
-        argnums: which positional arguments to differentiate with respect to.
-        has_aux: whether the function returns auxiliary data beside the loss.
-        options: as for `compile`.
-
-    Returns:
-        A function of the same arguments that returns `(value, gradient)`, or
-        `((value, aux), gradient)` with `has_aux`.
-
-    Raises:
-        NonScalarLossError: when called, if the result is not a float scalar.
-        ArgumentTypeError: when called, if a selected argument is not of floats.
+    Takes what `compile_grad` takes. The result is `(value, gradient)`, or
+    `((value, aux), gradient)` with `has_aux`.
     """
     made = make_options(function, options)
     return Compiled(value_and_grad(function, argnums, has_aux), made)
