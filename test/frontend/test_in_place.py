@@ -30,6 +30,10 @@ def add_at(target: Any, index: Any, value: Any) -> Any:
     return target
 
 
+def at(ufunc: Any, target: Any, *operands: Any) -> Any:
+    return ufunc.at(target, *operands)
+
+
 def done(target: Any, *actions: Any) -> Any:
     return target
 
@@ -111,7 +115,7 @@ def fancy_matrix(x: Any) -> Any:
     y[1, [0, 0]] = x[2, 2:]
     y[[2, 0]][0] = 100.0
     np.add.at(y, ([0, 0], [1, 1]), x[0, :2])
-    np.add.at(y, (slice(None), 2), x[:, 0])
+    at(np.add, y, (slice(None), 2), x[:, 0])
     np.put_along_axis(y, np.array([[1], [0], [3]]), x[:, :1] * 5, 1)
     return y
 
@@ -134,6 +138,56 @@ def masked_matrix(x: Any) -> Any:
     y[..., x[0] > 0] = 0.125
     y[x[:, 0] > -0.5, 1:3] = x[0, 1:3]
     return y
+
+
+def changed_by_mask(x: Any) -> Any:
+    y, m = x * 1.0, x > 0
+    y[m] += 1.5
+    y[m] *= x[m]
+    y[~m] -= np.sin(x[0])
+    y[m] /= x[m] + x[2]
+    y[x < 0] = -x[x < 0]
+    y[m] = 2.0 - np.sqrt(x[m]) + np.maximum(y[m], 0.5) + x[0] * x[m] ** np.float64(1.5)
+    part = y[m]
+    part **= 2
+    y[m] = 5.0
+    y[m] -= part
+    return y
+
+
+def changed_by_mask_of_a_matrix(x: Any) -> Any:
+    y, m = x * 1.0, x > 0.3
+    y[m] = 1 / x[m] + 3 * np.tanh(y[m])
+    y[:, x[0] > -0.6] += x[:, :1]
+    y[x[:, 0] > -0.5] *= x[0]
+    y[x[:, 0] > -0.5, 1:] = x[:1, 1:] - x[x[:, 0] > -0.5, 1:]
+    y[..., x[1] > 0] /= 3.0
+    return y
+
+
+AT = (
+    *(np.multiply, np.divide, np.maximum, np.minimum, np.fmax, np.fmin, np.add, np.subtract),
+    *(np.hypot, np.arctan2, np.logaddexp, np.power, np.remainder, np.float_power, np.copysign),
+)
+
+
+def repeated(ufunc: Any) -> Callable[..., Any]:
+    """A ufunc at positions that repeat, concrete and traced, of elements and of rows."""
+
+    def function(x: Any, i: Any = 1) -> Any:
+        y = np.abs(x) * 0.5 + 1.0
+        rows = y.shape[0]
+        ufunc.at(y, [0, 1, 0, -1, 0], np.linspace(0.5, 1.5, 5).reshape(-1, *[1] * (y.ndim - 1)))
+        ufunc.at(y, gnp.array([i, 0, i]), np.abs(x[:3]) + 0.25)
+        ufunc.at(y, slice(1, 3), 1.25)
+        if y.ndim > 1:
+            ufunc.at(y, ([2, 2], slice(None)), np.abs(x[:1]) + 1.1)
+            ufunc.at(y, (slice(None), [1, 3, 1]), np.abs(x[:, :1]) + 0.75)
+            ufunc.at(y, (np.arange(rows)[:, None], [0, 0]), 1.5)
+            ufunc.at(y, (i, 0), y[0, 0] + 0.125)
+        return y
+
+    return function
 
 
 def functions(x: Any) -> Any:
@@ -236,6 +290,10 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "fancy_matrix": (fancy_matrix, (M,)),
     "masked": (masked, (V,)),
     "masked_matrix": (masked_matrix, (M,)),
+    "changed_by_mask": (changed_by_mask, (V,)),
+    "changed_by_mask_of_a_matrix": (changed_by_mask_of_a_matrix, (M,)),
+    **{f"{ufunc.__name__}.at": (repeated(ufunc), (V,)) for ufunc in AT},
+    **{f"{ufunc.__name__}.at of a matrix": (repeated(ufunc), (M,)) for ufunc in AT},
     "functions": (functions, (V,)),
     "matrix_functions": (matrix_functions, (M,)),
     "made_inside": (made_inside, (V,)),
@@ -273,15 +331,29 @@ def test_derivatives(name: str) -> None:
     assert go.gradcheck(function, moved)
 
 
-@pytest.mark.parametrize("name", ["recurrence", "relaxation", "fancy", "views", "masked"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("recurrence", "relaxation", "fancy", "views", "masked", "changed_by_mask"),
+        *("changed_by_mask_of_a_matrix", "multiply.at", "divide.at of a matrix", "power.at"),
+    ],
+)
 def test_second_derivatives(name: str) -> None:
     function, args = FUNCTIONS[name]
     assert go.gradcheck(lambda x: np.sum(np.sin(function(x)) * x), args, order=2)
 
 
-@pytest.mark.parametrize("function", [by_index, by_index_of_a_matrix])
-def test_traced_indices(function: Callable[..., Any]) -> None:
-    x = V if function is by_index else M
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [
+        (by_index, V),
+        (by_index_of_a_matrix, M),
+        (repeated(np.divide), V),
+        (repeated(np.maximum), M + 0.0137),
+        (repeated(np.power), M),
+    ],
+)
+def test_traced_indices(function: Callable[..., Any], x: Any) -> None:
     compiled = go.compile(function)
     for i in (1, 2):
         np.testing.assert_allclose(compiled(x, i), function(x, i), rtol=1e-14)
@@ -361,9 +433,44 @@ def test_errors_are_numpys(change: Any, kind: Any, text: str) -> None:
     assert info.value.location is not None
 
 
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda i: np.multiply.at(i, [0, 3], 2), IndexError),
+        (lambda i: np.multiply.at(i, [0, 0], np.arange(3)), ValueError),
+    ],
+)
+def test_errors_of_ufuncs_at_positions(change: Any, kind: Any) -> None:
+    with pytest.raises(kind):
+        change(np.arange(3))
+    with pytest.raises(kind) as info:
+        go.compile(lambda i: change(i + 0))(np.arange(3))
+    assert isinstance(info.value, errors.GradoptError)
+    assert info.value.location is not None
+
+
+def test_ufuncs_at_positions_of_integers_and_bools() -> None:
+    def f(i: Any) -> Any:
+        y, b = i + 0, i > 100
+        np.multiply.at(y, [0, 0, 1], 3)
+        np.maximum.at(y, [1, 1], [7, 101])
+        np.negative.at(y, [2, 2, 2])
+        np.square.at(y, [])
+        np.add.at(b, [1, 1], True)
+        np.logical_xor.at(b, [0, 0, 2], True)
+        np.floor_divide.at(y, [2, 2], [2, 3])
+        return y, b
+
+    i = np.array([100, 2, 50], np.int8)
+    for actual, expected in zip(go.compile(f)(i), f(i), strict=True):
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+
+
 def test_casts_that_numpy_makes_silently_are_refused() -> None:
     for change in (
         lambda i: np.add.at(i, [0], np.array([0.5])),
+        lambda i: np.divide.at(i, [0, 0], 2.0),
         lambda i: np.sum(i / 2, out=gnp.zeros((), int)),
     ):
         with pytest.raises(errors.DTypeError, match="Cannot cast"):
@@ -462,6 +569,76 @@ def test_arrays_of_gradopt_numpy_are_known_until_they_are_written() -> None:
     assert type(gnp.arange(3)) is np.ndarray
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, m: x[m],
+        lambda x, m: [x[m]],
+        lambda x, m: np.sum(x[m]),
+        lambda x, m: x[m].sum(),
+        lambda x, m: x[m].shape,
+        lambda x, m: len(x[m]),
+        lambda x, m: list(x[m]),
+        lambda x, m: x[m][0],
+        lambda x, m: float(x[m]),
+        lambda x, m: 1.0 if x[m] else 0.0,
+        lambda x, m: x[m] @ x[m],
+        lambda x, m: x + x[m],
+        lambda x, m: np.multiply(x, x[m]),
+        lambda x, m: x[m] + x[x < 0],
+        lambda x, m: np.add.reduce(x[m]),
+        lambda x, m: np.where(m, x[m], 0.0),
+        lambda x, m: np.asarray(x[m]),
+        lambda x, m: gnp.array([x[m]]),
+        lambda x, m: assign(x * 1.0, 0, x[m]),
+        lambda x, m: assign(x * 1.0, x < 0, x[m]),
+        lambda x, m: (x * 1.0).__iadd__(x[m]),
+        lambda x, m: np.sin(x[m], out=x * 1.0),
+        lambda x, m: go.stop_gradient(x[m]),
+    ],
+)
+def test_what_depends_on_the_number_of_masked_elements_is_refused(use: Any) -> None:
+    with pytest.raises(errors.ConversionError, match=r"boolean mask.*numpy\.where") as info:
+        go.compile(lambda x: use(x, x > 0))(V)
+    assert info.value.location is not None
+    assert info.value.location.file == __file__
+
+
+def test_masked_elements_keep_what_they_were_and_their_type() -> None:
+    def f(i: Any) -> Any:
+        y, m = i + 0, i > 1
+        before = y[m]
+        assert isinstance(before, np.ndarray)
+        y[m] = 7
+        y[m] += before
+        y[m] = y[m] / 2.0
+        return y
+
+    i = np.arange(4, dtype=np.int16)
+    expected, actual = f(i), go.compile(f)(i)
+    assert actual.dtype == expected.dtype
+    np.testing.assert_array_equal(actual, expected)
+    with pytest.raises(errors.DTypeError, match="Cannot cast"):
+        go.compile(lambda i: add_at(i + 0, i > 1, 0.5))(i)
+
+
+def test_masked_elements_have_derivatives_only_where_they_are() -> None:
+    def f(x: Any, v: Any) -> Any:
+        y, m = x * 1.0, x > 0
+        y[m] = np.sqrt(x[m]) + np.log(x[m])
+        y[~m & (x > 1e9)] /= v
+        y[m] /= x[m]
+        return np.sum(y)
+
+    x = np.array([0.25, 0.0, -2.0])
+    expected = np.array([-0.5 * 0.25**-1.5 + (1 - np.log(0.25)) / 0.25**2, 1.0, 1.0])
+    gradients = go.compile_grad(f, (0, 1))(x, 0.0)
+    np.testing.assert_allclose(gradients[0], expected, rtol=1e-14)
+    assert gradients[1] == 0
+    _, tangent = go.jvp(f, (x, 0.0), (np.array([1.0, 2.0, 3.0]), 1.0))
+    np.testing.assert_allclose(tangent, expected @ [1.0, 2.0, 3.0], rtol=1e-14)
+
+
 def test_masked_ufuncs_have_derivatives_only_where_they_are_evaluated() -> None:
     def f(x: Any) -> Any:
         mask = x != 0
@@ -473,6 +650,18 @@ def test_masked_ufuncs_have_derivatives_only_where_they_are_evaluated() -> None:
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(go.compile(f)(x), f(x))
     np.testing.assert_allclose(go.compile_grad(f)(x), expected)
+
+
+@pytest.mark.parametrize("divisor", [lambda v: v, lambda v: [v], lambda v: gnp.array([v, v])])
+def test_masked_ufuncs_have_finite_derivatives_in_operands_that_are_broadcast(divisor: Any) -> None:
+    def f(x: Any, v: Any) -> Any:
+        return np.sum(np.divide(x, divisor(v), out=np.zeros_like(x), where=x > 1))
+
+    x = np.array([1.0, 0.5])
+    assert go.compile_grad(f, 1)(x, 0.0) == 0
+    value, tangent = go.jvp(f, (x, 0.0), (x, 1.0))
+    assert value == 0
+    assert tangent == 0
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

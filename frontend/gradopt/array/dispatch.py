@@ -21,9 +21,10 @@ from gradopt.array.handle import (
     in_memory_order,
     is_ordered,
     known_array,
+    python_number,
     wrap,
 )
-from gradopt.array.operands import is_traced, traced
+from gradopt.array.operands import is_traced, listed, traced
 from gradopt.base.dtypes import BOOL, SUPPORTED, DType
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
@@ -360,7 +361,7 @@ def _into(
         require_output(out, _ufunc_name(ufunc))
     mask = None if where is True else prims.convert(traced(where), BOOL)
     if mask is not None:
-        inputs = tuple([_harmless(ufunc, value, mask) for value in inputs])
+        inputs = tuple([harmless(ufunc, value, mask) for value in inputs])
     results = ufunc_handler(ufunc)(*inputs)
     values: list[Value] = list(results) if isinstance(results, tuple) else [results]
     shape = values[0].shape
@@ -391,16 +392,19 @@ def _into(
     return returned[0] if len(returned) == 1 else tuple(returned)
 
 
-def _harmless(ufunc: np.ufunc, operand: Any, mask: Value) -> Any:
+def harmless(ufunc: np.ufunc, operand: Any, mask: Value) -> Any:
     """An operand that is in the ufunc's domain where it is not evaluated.
 
     Otherwise a derivative of infinity there, times zero, would be NaN.
     """
-    if np.ndim(operand) == 0 or isinstance(operand, (list, tuple)):
+    operand = listed(operand)
+    if not isinstance(operand, (Handle, Value)) and np.ndim(operand) == 0:
         return operand
     value = traced(operand)
     inside = 2 if ufunc is np.arccosh or value.dtype.kind != "f" else 0.5
-    return wrap(prims.select(mask, value, prims.scalar(inside, value.dtype)))
+    chosen = prims.select(mask, value, prims.scalar(inside, value.dtype))
+    # In promotion it counts as before.
+    return python_number(chosen) if getattr(operand, "_weak", False) else wrap(chosen)
 
 
 def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:

@@ -10,11 +10,13 @@ checked against the bounds while tracing, a traced one when the compiled code ha
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage, array_of, wrap
+from gradopt.array.masks import MaskedElements, MaskPlace
 from gradopt.array.operands import is_traced, listed, traced
 from gradopt.array.views import NEW_AXIS, Window
 from gradopt.base.dtypes import BOOL, INT64
@@ -28,14 +30,21 @@ _ALL = slice(None)
 
 
 def getitem(x: Handle, index: Any) -> Any:
-    """`x[index]`: a view, a scalar, or a copy, as NumPy's.
+    """`x[index]`: a view, a scalar, or a copy, as NumPy's; `MaskedElements` for a traced mask.
 
     Raises:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
-        ConversionError: the index is a traced boolean mask, or a traced slice bound.
+        ConversionError: a bound of a slice is traced, or a mask beside indices.
     """
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
-    parts, gap = _expand(x.shape, entries)
+    try:
+        parts, gap = _expand(x.shape, entries)
+    except ConversionError as error:
+        selected = _masked_part(x, entries)
+        if selected is None:
+            raise
+        part, place = selected
+        return MaskedElements(part._read(), place, error)
     if _has_arrays(parts):
         return _Selection(x, parts, gap).get()
     part = _basic(x, parts)
@@ -218,7 +227,8 @@ def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
         if entry.dtype == BOOL:
             raise ConversionError(
                 "the shape of a selection by a traced boolean mask is not known while tracing; "
-                "use numpy.where(mask, x, value), and reductions with where=mask",
+                "use numpy.where(mask, x, value), and reductions with where=mask; elementwise "
+                "functions of x[mask] can be assigned to the elements of the same mask",
                 source_location(),
             )
         entry = entry._read()
@@ -357,20 +367,64 @@ class _Selection:
             result._storage.strides = None
         return result
 
-    def _updates(self, value: Any) -> Value:
+    def _updates(self, value: Any, dtype: Any) -> Value:
         rest = [self._x.shape[i] for i in self._to_front[self._rows.shape[-1] :]]
         shape = (*self._rows.shape[:-1], *rest)
-        part = fit(value, tuple([shape[i] for i in self._order]), self._x.dtype)
+        part = fit(value, tuple([shape[i] for i in self._order]), dtype)
         return prims.transpose(part, np.argsort(self._order).tolist())
 
     def put(self, value: Any) -> None:
         """Replaces the elements; where positions repeat, the last value stays."""
         unique = self._concrete is not None and _rows_differ(self._concrete)
-        self._write(prims.scatter(self._front(), self._rows, self._updates(value), unique))
+        self._write(
+            prims.scatter(self._front(), self._rows, self._updates(value, self._x.dtype), unique)
+        )
 
     def add(self, value: Any) -> None:
         """Adds to the elements; where positions repeat, all values."""
-        self._write(prims.scatter_add(self._front(), self._rows, self._updates(value)))
+        updates = self._updates(value, self._x.dtype)
+        self._write(prims.scatter_add(self._front(), self._rows, updates))
+
+    def apply(self, function: Callable[..., Value], operands: Sequence[Any]) -> None:
+        """Replaces elements by a function of them and of operands.
+
+        Where positions repeat, it is applied for one after the other, as often as they do.
+        """
+        count, size = prims.size_of(self._rows.shape[:-1]), self._rows.shape[-1]
+        rows = prims.reshape(self._rows, (count, size))
+        front = self._front()
+        parts = [self._by_row(operand, count) for operand in operands]
+        for chosen in self._rounds(count):
+            some = _take(rows, chosen)
+            old = array_of(prims.gather(front, some))
+            others = [_take(v, chosen) if isinstance(v, Value) else v for v in parts]
+            new = function(old, *others)
+            front = prims.scatter(front, some, prims.convert(new, front.dtype), unique=True)
+        self._write(front)
+
+    def _by_row(self, operand: Any, count: int) -> Any:
+        """An operand with one row for each position; a single number stays."""
+        operand = listed(operand)
+        if not np.ndim(operand):
+            return operand
+        updates = self._updates(operand, None)
+        return prims.reshape(updates, (count, *updates.shape[self._rows.ndim - 1 :]))
+
+    def _rounds(self, count: int) -> list[np.ndarray[Any, Any]]:
+        """Which rows are looked at together: in none of these does a position repeat."""
+        if self._concrete is None:
+            return [np.array([i]) for i in range(count)]
+        if not count:
+            return []
+        rows = self._concrete.reshape(count, self._concrete.shape[-1])
+        _, which = np.unique(rows, axis=0, return_inverse=True)
+        which = which.reshape(-1)
+        order = np.argsort(which, kind="stable")
+        starts = np.searchsorted(which[order], which)
+        turn = np.empty(count, np.int64)
+        turn[order] = np.arange(count)
+        turn -= starts
+        return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
 
     def _front(self) -> Value:
         return prims.transpose(self._x._read(), self._to_front)
@@ -384,6 +438,15 @@ def _rows_differ(rows: np.ndarray[Any, Any]) -> bool:
     return len(np.unique(flat, axis=0)) == len(flat)
 
 
+def _take(rows: Value, chosen: np.ndarray[Any, Any]) -> Value:
+    """The chosen ones of rows."""
+    if len(chosen) == rows.shape[0]:
+        return rows
+    if len(chosen) == 1:
+        return prims.take_range(rows, 0, int(chosen[0]), int(chosen[0]) + 1)
+    return prims.gather(rows, prims.as_value(chosen[:, None]))
+
+
 def add_at(x: Handle, index: Any, value: Any) -> None:
     """Adds to the elements at `index`; where positions repeat, all values."""
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
@@ -393,6 +456,27 @@ def add_at(x: Handle, index: Any, value: Any) -> None:
     else:
         part = _basic(x, parts)
         part._write(part._read() + fit(value, part.shape, part.dtype))
+
+
+def apply_at(
+    x: Handle, index: Any, function: Callable[..., Value], operands: Sequence[Any]
+) -> None:
+    """Replaces the elements at `index` by a function of them and of operands, one by one.
+
+    Args:
+        x: the array.
+        index: what `x[index]` takes.
+        function: of the elements and the operands; its result is converted to the array's dtype.
+        operands: numbers, or arrays that broadcast to `x[index]`.
+    """
+    x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
+    parts, gap = _expand(x.shape, entries)
+    if _has_arrays(parts):
+        _Selection(x, parts, gap).apply(function, operands)
+        return
+    part = _basic(x, parts)
+    others = [v if not np.ndim(v) else fit(v, part.shape, None) for v in map(listed, operands)]
+    part._write(prims.convert(function(part, *others), part.dtype))
 
 
 def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Any:
@@ -418,18 +502,15 @@ def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Any:
     )
 
 
-def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
-    """`x[mask] = value` by selection, where each selected element gets the same value.
-
-    Returns whether it is such an assignment: one boolean array, with slices beside it.
-    """
+def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace] | None:
+    """What one boolean array selects from, with slices beside it; None for another index."""
     masks = [i for i, entry in enumerate(entries) if _is_mask(entry)]
     if len(masks) != 1:
-        return False
+        return None
     place = masks[0]
     others = [*entries[:place], *entries[place + 1 :]]
     if not all(part is None or part is Ellipsis or isinstance(part, slice) for part in others):
-        return False
+        return None
     mask = traced(entries[place])
     # The mask's dimensions stay whole.
     whole_index = (*entries[:place], *[_ALL] * mask.ndim, *entries[place + 1 :])
@@ -443,13 +524,24 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
         raise _error(
             f"boolean index of shape {mask.shape} does not match the indexed shape {expected}"
         )
-    behind = part.ndim - first - mask.ndim
-    new = traced(value, x.dtype)
-    if new.ndim > behind:
-        # A dimension of its own for the selected elements, or none: of size 1 if they are equal.
-        extents = new.shape
-        if extents[new.ndim - behind - 1] != 1:
-            if isinstance(entries[place], Handle) and entries[place]._known() is None:
+    return part, MaskPlace(mask, part.shape, first)
+
+
+def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
+    """`x[mask] = value` by selection: of the same value for all elements, or of masked elements.
+
+    Returns whether it is such an assignment: one boolean array, with slices beside it.
+    """
+    selected = _masked_part(x, entries)
+    if selected is None:
+        return False
+    part, place = selected
+    if type(value) is MaskedElements:
+        new = prims.convert(value.values_for(place), x.dtype)
+    else:
+        spread = place.spread(traced(value, x.dtype))
+        if spread is None:
+            if is_traced(*entries) and not all(map(_is_known, entries)):
                 raise ConversionError(
                     "the number of elements that a traced boolean mask selects is not known while "
                     "tracing, so they can only be assigned one value; use "
@@ -457,14 +549,13 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
                     source_location(),
                 )
             return False
-        before = new.ndim - behind - 1
-        new = prims.reshape(
-            new, (*extents[:before], *[1] * mask.ndim, *extents[new.ndim - behind :])
-        )
-    mask = prims.reshape(mask, mask.shape + (1,) * behind)
-    new = fit(new, part.shape, part.dtype)
-    part._write(prims.select(mask, new, part._read()))
+        new = fit(spread, part.shape, part.dtype)
+    part._write(prims.select(place.spread_mask(), new, part._read()))
     return True
+
+
+def _is_known(entry: Any) -> bool:
+    return not isinstance(entry, Handle) or entry._known() is not None
 
 
 def _is_mask(entry: Any) -> bool:

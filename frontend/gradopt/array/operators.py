@@ -11,6 +11,7 @@ import numpy as np
 from gradopt.array.dispatch import apply_ufunc, call_function, call_ufunc, ufunc_handler
 from gradopt.array.handle import Handle
 from gradopt.array.handle import python_number as number_of
+from gradopt.array.masks import MaskedElements
 from gradopt.base.dtypes import INT64
 from gradopt.ir import prims
 
@@ -31,29 +32,26 @@ def method(function: Callable[..., Any]) -> Any:
 
 def defers(other: Any) -> bool:
     """Whether the other operand wants to handle the operation itself."""
-    return getattr(type(other), "__array_ufunc__", True) is None
+    kind = type(other)
+    return kind is MaskedElements or getattr(kind, "__array_ufunc__", True) is None
 
 
-def operator(ufunc: np.ufunc) -> Any:
-    """The binary operator of a ufunc."""
+def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
+    """The binary operator of a ufunc; the reflected one has the array on the right."""
 
     def apply(array: Tracer, other: Any) -> Any:
         if defers(other):
             return NotImplemented
+        if reflected:
+            return apply_operator(ufunc, other, array)
         return apply_operator(ufunc, array, other)
 
     return apply
 
 
-def reflected(ufunc: np.ufunc) -> Any:
-    """The reflected binary operator of a ufunc."""
-
-    def apply(array: Tracer, other: Any) -> Any:
-        if defers(other):
-            return NotImplemented
-        return apply_operator(ufunc, other, array)
-
-    return apply
+def operators(ufunc: np.ufunc) -> tuple[Any, Any]:
+    """The binary operator of a ufunc, and the reflected one."""
+    return operator(ufunc), operator(ufunc, reflected=True)
 
 
 def apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
@@ -95,6 +93,8 @@ def inplace(ufunc: np.ufunc, symbol: str) -> Any:
     advice = f"write `x = x {symbol} y` to make a new array"
 
     def apply(array: Tracer, other: Any) -> Any:
+        if type(other) is MaskedElements and not array._is_scalar:
+            other.refuse()
         if defers(other):
             return NotImplemented
         if array._is_scalar:

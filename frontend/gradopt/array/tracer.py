@@ -13,6 +13,7 @@ from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsuppor
 from gradopt.array.flat import Flat
 from gradopt.array.handle import Handle, array_of, in_memory_order, python_number, wrap
 from gradopt.array.indexing import assign, getitem, setitem
+from gradopt.array.masks import MaskedElements
 from gradopt.array.operands import checked_order
 from gradopt.array.operators import (
     apply_operator,
@@ -20,7 +21,7 @@ from gradopt.array.operators import (
     inplace,
     method,
     operator,
-    reflected,
+    operators,
     unary,
 )
 from gradopt.base.dtypes import INT64, WEAK_TYPES, require_cast, supported
@@ -72,6 +73,9 @@ class Tracer(Handle):
     # -- NumPy's protocols -----------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        for value in inputs:
+            if type(value) is MaskedElements:
+                return NotImplemented
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     @property
@@ -359,19 +363,19 @@ class Tracer(Handle):
 
     # -- Operators -------------------------------------------------------------------------
 
-    __add__, __radd__ = operator(np.add), reflected(np.add)
-    __sub__, __rsub__ = operator(np.subtract), reflected(np.subtract)
-    __mul__, __rmul__ = operator(np.multiply), reflected(np.multiply)
-    __truediv__, __rtruediv__ = operator(np.divide), reflected(np.divide)
-    __floordiv__, __rfloordiv__ = operator(np.floor_divide), reflected(np.floor_divide)
-    __mod__, __rmod__ = operator(np.remainder), reflected(np.remainder)
-    __divmod__, __rdivmod__ = operator(np.divmod), reflected(np.divmod)
-    __matmul__, __rmatmul__ = operator(np.matmul), reflected(np.matmul)
-    __and__, __rand__ = operator(np.bitwise_and), reflected(np.bitwise_and)
-    __or__, __ror__ = operator(np.bitwise_or), reflected(np.bitwise_or)
-    __xor__, __rxor__ = operator(np.bitwise_xor), reflected(np.bitwise_xor)
-    __lshift__, __rlshift__ = operator(np.left_shift), reflected(np.left_shift)
-    __rshift__, __rrshift__ = operator(np.right_shift), reflected(np.right_shift)
+    __add__, __radd__ = operators(np.add)
+    __sub__, __rsub__ = operators(np.subtract)
+    __mul__, __rmul__ = operators(np.multiply)
+    __truediv__, __rtruediv__ = operators(np.divide)
+    __floordiv__, __rfloordiv__ = operators(np.floor_divide)
+    __mod__, __rmod__ = operators(np.remainder)
+    __divmod__, __rdivmod__ = operators(np.divmod)
+    __matmul__, __rmatmul__ = operators(np.matmul)
+    __and__, __rand__ = operators(np.bitwise_and)
+    __or__, __ror__ = operators(np.bitwise_or)
+    __xor__, __rxor__ = operators(np.bitwise_xor)
+    __lshift__, __rlshift__ = operators(np.left_shift)
+    __rshift__, __rrshift__ = operators(np.right_shift)
     __iadd__, __isub__ = inplace(np.add, "+"), inplace(np.subtract, "-")
     __imul__, __itruediv__ = inplace(np.multiply, "*"), inplace(np.divide, "/")
     __ifloordiv__, __imod__ = inplace(np.floor_divide, "//"), inplace(np.remainder, "%")
@@ -395,7 +399,7 @@ class Tracer(Handle):
             raise unsupported("pow with a modulus", "use numpy.remainder of the power")
         return NotImplemented if defers(other) else apply_operator(np.power, self, other)
 
-    __rpow__ = reflected(np.power)
+    __rpow__ = operator(np.power, reflected=True)
 
     def __round__(self, digits: int | None = None) -> Any:
         if self.shape:

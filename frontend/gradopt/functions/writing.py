@@ -14,18 +14,20 @@ from gradopt.array.dispatch import (
     cannot_cast,
     implements,
     require_output,
+    ufunc_handler,
     unsupported,
 )
 from gradopt.array.handle import Handle, array_of
-from gradopt.array.indexing import add_at, fit, getitem, setitem
+from gradopt.array.indexing import add_at, apply_at, fit, getitem, setitem
 from gradopt.array.operands import array_kind, is_traced, listed, promotion_kind, traced
 from gradopt.array.views import Diagonal, Reshape
-from gradopt.base.dtypes import result_type
+from gradopt.base.dtypes import DType, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.matrices import along_axis
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
+from gradopt.ir.values import Value
 
 
 def _flat(x: Handle) -> Handle:
@@ -154,29 +156,25 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
 
 def _at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
     """`ufunc.at`: where positions repeat, the ufunc is applied for each of them."""
-    name = f"numpy.{ufunc.__name__}.at"
-    x = _writable(a, name)
+    x = _writable(a, f"numpy.{ufunc.__name__}.at")
     if ufunc in (np.add, np.subtract) and x.dtype.kind != "b":
         value = traced(operands[0])
-        if not np.can_cast(result_type(x.dtype, promotion_kind(operands[0])), x.dtype, "same_kind"):
-            raise cannot_cast(f"ufunc {ufunc.__name__!r} output", value.dtype, x.dtype, "same_kind")
+        _require_output_cast(ufunc, result_type(x.dtype, promotion_kind(operands[0])), x)
         value = prims.convert(value, x.dtype)
         add_at(x, indices, array_of(value if ufunc is np.add else -value))
         return
-    if not _positions_differ(x, indices):
-        raise unsupported(
-            f"{name} with positions that may repeat", "numpy.add.at and subtract.at are supported"
-        )
-    part = getitem(x, indices)
-    setitem(x, indices, call_ufunc(ufunc, "__call__", (part, *operands), {}))
+
+    def apply(old: Any, *others: Any) -> Value:
+        new = ufunc_handler(ufunc)(old, *others)
+        _require_output_cast(ufunc, new.dtype, x)
+        return new
+
+    apply_at(x, indices, apply, operands)
 
 
-def _positions_differ(x: Handle, indices: Any) -> bool:
-    """Whether concrete indices are of different elements."""
-    if is_traced(indices):
-        return False
-    numbers = np.arange(x.size).reshape(x.shape)[indices]
-    return np.unique(numbers).size == np.size(numbers)
+def _require_output_cast(ufunc: np.ufunc, dtype: DType, x: Handle) -> None:
+    if not np.can_cast(dtype, x.dtype, "same_kind"):
+        raise cannot_cast(f"ufunc {ufunc.__name__!r} output", dtype, x.dtype, "same_kind")
 
 
 UFUNC_METHODS["at"] = _at

@@ -112,6 +112,34 @@ def _like(operand: Value | float, other: Value) -> Value:
     return operand if isinstance(operand, Value) else scalar(operand, other.dtype)
 
 
+# The ops that are looked at for whether two values are equal.
+_COMPARED = 64
+
+
+def is_same(x: Value, y: Value) -> bool:
+    """Whether two values are known to be equal: by few like ops of the same values."""
+    pending = [(x.ssa, y.ssa)]
+    for _ in range(_COMPARED):
+        if not pending:
+            return True
+        left, right = pending.pop()
+        if left == right:
+            continue
+        if isinstance(left, ir.BlockArgument) or isinstance(right, ir.BlockArgument):
+            return False
+        one, two = left.owner.operation, right.owner.operation
+        if (one.name, left.type, _attributes(one)) != (two.name, right.type, _attributes(two)):
+            return False
+        if len(one.results) != 1 or len(one.regions) or len(one.operands) != len(two.operands):
+            return False
+        pending += zip(one.operands, two.operands, strict=True)
+    return False
+
+
+def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
+    return {name: op.attributes[name] for name in op.attributes}
+
+
 def scalar(value: float, dtype: DType) -> Value:
     """A constant operand."""
     return scope().constant(np.array(value, dtype))
