@@ -95,6 +95,43 @@ def test_traced_python_integers() -> None:
     assert f(3) == (True, False, False)
 
 
+@pytest.mark.parametrize("dtype", ["?", "i1", "i2", "i4", "i8", "f4", "f8"])
+def test_comparisons_with_traced_integers(dtype: str) -> None:
+    x = values(dtype)
+
+    def f(x: Any, n: Any) -> Any:
+        return np.stack([compare(*pair) for compare in COMPARISONS for pair in ((x, n), (n, x))])
+
+    compiled = go.compile(f)
+    for number in (-(2**63), -129, -128, 0, 1, 127, 128, 300, 2**15, 2**31, 2**40, 2**63 - 1):
+        np.testing.assert_array_equal(compiled(x, number), f(x, number))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4"])
+@pytest.mark.parametrize("name", [*(set(FUNCTIONS) - {"divide", "initial"}), "assign", "nested"])
+def test_traced_integers_must_fit_where_constants_must(name: str, dtype: str) -> None:
+    def assign(x: Any, n: Any) -> Any:
+        y = x + 0
+        y[1:] = n
+        return y
+
+    f = FUNCTIONS.get(name, assign)
+    if name == "nested":
+        f = lambda x, n: go.jvp(lambda v: x[0] * n * v, (1.5,), (1.0,))[1]  # noqa: E731
+    compiled, x, limits = go.compile(f), values(dtype), np.iinfo(dtype)
+    for number in (0, 3, int(limits.min), int(limits.max), limits.max + 1, limits.min - 1, 2**40):
+        with np.errstate(all="ignore"):
+            try:
+                expected = f(x, number)
+            except OverflowError:
+                with pytest.raises(errors.NumberRangeError) as raised:
+                    compiled(x, number)
+                assert str(raised.value).startswith(f"Python integer {number} out of bounds for")
+                assert "test_python_integers.py" in str(raised.value)
+                continue
+        np.testing.assert_array_equal(compiled(x, number), expected)
+
+
 def test_differences_of_small_integers_do_not_wrap() -> None:
     x, y = np.array([0, 127], np.int8), np.array([-128, -128], np.int8)
     np.testing.assert_array_equal(go.compile(np.isclose)(x, y), np.isclose(x, y))

@@ -12,6 +12,7 @@ from gradopt.base.dtypes import WEAK_TYPES, DType, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError, UnsupportedError
 from gradopt.ir import prims
+from gradopt.ir.checks import require_in_range
 from gradopt.ir.values import Shape, Value
 
 
@@ -21,6 +22,11 @@ def is_traced(*values: Any) -> bool:
         isinstance(value, (Handle, Value)) or (type(value) in (list, tuple) and is_traced(*value))
         for value in values
     )
+
+
+def is_traced_integer(value: Any) -> bool:
+    """Whether a value is a traced Python integer."""
+    return isinstance(value, Handle) and value._weak and value.dtype.kind == "i"
 
 
 def promotion_kind(value: Any) -> Any:
@@ -55,13 +61,15 @@ def traced(value: Any, dtype: DType | None = None) -> Value:
 
     Args:
         value: an array, a number, or a nested list of such; traced, concrete or both.
-        dtype: the dtype to convert to.
+        dtype: the dtype to convert to; a traced Python integer must fit it when the code runs.
     """
     if isinstance(value, Handle):
-        value = value._read()
-        if dtype is None or value.dtype is dtype:
-            return value
-        return prims.convert(value, dtype)
+        read = value._read()
+        if dtype is None or read.dtype is dtype:
+            return read
+        if dtype.kind == "i" and dtype != read.dtype and is_traced_integer(value):
+            require_in_range(read, dtype)
+        return prims.convert(read, dtype)
     if type(value) in (list, tuple):
         value = listed(value)
     return prims.as_value(value, dtype)

@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, hint_for, implements, require_output, unsupported
-from gradopt.array.handle import as_array, python_number
-from gradopt.array.operands import handle_of, is_traced, listed, promotion_kind, traced
+from gradopt.array.handle import Handle, as_array, python_number
+from gradopt.array.operands import (
+    handle_of,
+    is_traced,
+    is_traced_integer,
+    listed,
+    promotion_kind,
+    traced,
+)
 from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
@@ -40,6 +47,8 @@ def _choice(value: Any, dtype: DType) -> Value:
         array = np.asarray(value)
         if array.dtype.kind in "iu":
             return traced(array.astype(dtype))
+    if isinstance(value, Handle):
+        return prims.convert(traced(value), dtype)
     return traced(value, dtype)
 
 
@@ -77,6 +86,9 @@ def clip(
         # A Python integer at or beyond the limits of the dtype is no bound.
         if type(bound) is int and result.dtype.kind == "i" and (bound > limit) == bool(i):
             bounds[i] = None
+        elif is_traced_integer(bound) and result.dtype.kind == "i":
+            within = (np.maximum, np.minimum)[i]
+            bounds[i] = python_number(UFUNCS[within](bound, limit))
     given = [promotion_kind(bound) for bound in bounds if bound is not None]
     dtype = result_type(result.dtype, *given)
     result = prims.convert(result, dtype)

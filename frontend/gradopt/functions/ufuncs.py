@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.array.operands import is_traced, listed, promotion_kind, traced
-from gradopt.base.dtypes import BOOL, FLOAT64, resolve_ufunc
+from gradopt.array.operands import (
+    array_kind,
+    is_traced,
+    is_traced_integer,
+    listed,
+    promotion_kind,
+    traced,
+)
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
 from gradopt.errors import UnsupportedError
@@ -83,6 +90,10 @@ def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
             if type(number) is int and (beyond := _beyond(number, other)):
                 answer = ufunc(*((beyond, 0) if number is x else (0, beyond)))
                 return prims.full(np.shape(listed(other)), answer, BOOL)
+        for number, other in ((x, y), (y, x)):
+            # In the range of int64, and maybe in no narrower one.
+            if is_traced_integer(number) and array_kind(listed(other)).kind in "bi":
+                return emit(op, traced(x, INT64), traced(y, INT64))
         return emit(op, *operands_of(ufunc, x, y))
 
     UFUNCS[ufunc] = handler

@@ -135,7 +135,9 @@ def _truncated_remainder(x: Value, y: Value) -> Value:
     over = prims.select(x < zero, rest > zero, rest < zero)
     shift = prims.select(over, -away, prims.select(abs(rest) >= abs(y), away, zero))
     rest = _exact_remainder(x, y, quotient + shift)
-    return prims.select(x < zero, -abs(rest), abs(rest))
+    # Of a zero, that zero.
+    rest = prims.select(x < zero, -abs(rest), abs(rest))
+    return prims.select(prims.equal(x, 0) & prims.equal(rest, 0), x, rest)
 
 
 def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
@@ -154,11 +156,15 @@ def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
         away = prims.select(b < zero, rest > zero, rest < zero)
         quotient = prims.select(away, quotient - one, quotient)
         rest = prims.select(away, rest + b, rest)
+        # A zero has the sign of the divisor.
+        signed = prims.select(b < zero, scalar(-0.0, x.dtype), zero)
+        rest = prims.select(prims.equal(rest, 0), signed, rest)
     # Nearly an integer.
     down = emit(grad.floor, quotient)
     quotient = prims.select(quotient - down > scalar(0.5, x.dtype), down + one, down)
     # Zero, with the derivatives of the remainder.
-    rest = rest + prims.select(infinite, x - a, (x - a) - quotient * (y - b))
+    # It is subtracted, as a zero keeps its sign.
+    rest = rest - prims.select(infinite, a - x, (a - x) + quotient * (y - b))
     # A zero has the sign of the ratio; division by zero has no remainder.
     ratio = a / b
     zero_quotient = emit(grad.equal, quotient, prims.broadcast_to(zero, quotient.shape))

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradopt.base.dtypes import INT64
+import numpy as np
+
+from gradopt.base.dtypes import INT64, DType
 from gradopt.base.location import source_location
-from gradopt.errors import SourceLocation, TraceIndexError
+from gradopt.errors import GradoptError, NumberRangeError, SourceLocation, TraceIndexError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
@@ -27,10 +29,12 @@ class Check:
     Attributes:
         message: what is wrong, with `{value}` for the value.
         location: where.
+        error: what is raised.
     """
 
     message: str
     location: SourceLocation | None
+    error: type[GradoptError]
 
 
 def require_in_bounds(index: Value, size: int, axis: int) -> None:
@@ -41,11 +45,30 @@ def require_in_bounds(index: Value, size: int, axis: int) -> None:
     if index.ndim:
         axes = list(range(index.ndim))
         smallest, largest = prims.reduce("min", index, axes), prims.reduce("max", index, axes)
-    too_large = largest >= scalar(size, INT64)
-    too_small = smallest < scalar(-size, INT64)
-    checks = prims.scope().trace.checks
     message = f"index {{value}} is out of bounds for axis {axis} with size {size}"
-    checks.append(Check(message, source_location()))
+    _require_range(smallest, largest, -size, size - 1, message, TraceIndexError)
+
+
+def require_in_range(number: Value, dtype: DType) -> None:
+    """Checks that an int64 fits an integer dtype, as NumPy requires of Python integers."""
+    limits = np.iinfo(dtype)
+    message = f"Python integer {{value}} out of bounds for {dtype}"
+    low, high = int(limits.min), int(limits.max)
+    _require_range(number, number, low, high, message, NumberRangeError)
+
+
+def _require_range(
+    smallest: Value,
+    largest: Value,
+    low: int,
+    high: int,
+    message: str,
+    error: type[GradoptError],
+) -> None:
+    too_large = largest > scalar(high, INT64)
+    too_small = smallest < scalar(low, INT64)
+    checks = prims.scope().trace.checks
+    checks.append(Check(message, source_location(), error))
     zero, number = scalar(0, INT64), scalar(len(checks), INT64)
     add_outcome(
         prims.select(too_large | too_small, number, zero),
@@ -68,7 +91,7 @@ def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
     """Raises the error of check `number`.
 
     Raises:
-        TraceIndexError: always, at the user's line.
+        GradoptError: of the check's kind, always, at the user's line.
     """
     check = checks[number - 1]
-    raise TraceIndexError(check.message.format(value=value), check.location)
+    raise check.error(check.message.format(value=value), check.location)
