@@ -153,12 +153,17 @@ static bool isRepeatedFor(Operation *producer, Operation *consumer) {
   return false;
 }
 
+/// Operations do not get more operands than this by inlining. The time that
+/// takes grows with the third power.
+static constexpr unsigned kMaxOperands = 64;
+
 /// Whether the producer of `operand` may be computed inside its consumer, if
 /// this were the only one.
 static bool canInline(OpOperand &operand) {
   auto producer = operand.get().getDefiningOp<GenericOp>();
   auto consumer = dyn_cast<GenericOp>(operand.getOwner());
   if (!producer || !consumer || producer->getNumResults() != 1 ||
+      producer->getNumOperands() + consumer->getNumOperands() > kMaxOperands ||
       !linalg::areElementwiseOpsFusable(&operand))
     return false;
   if (readsOverlapping(consumer))

@@ -428,3 +428,77 @@ func.func @rows(%x: tensor<4x5xf64>, %y: tensor<8x5xf64>) -> (tensor<4x5xf64>, t
   %c = tensor.collapse_shape %column [[0, 1]] : tensor<5x1xf64> into tensor<5xf64>
   return %w, %c : tensor<4x5xf64>, tensor<5xf64>
 }
+
+// -----
+
+// What needs nothing else runs where the earlier operation stands, with its
+// initial value: nothing in between moves, and waits for it.
+// CHECK-LABEL: func.func @earlier_place
+// CHECK-SAME: %[[X:[^:]+]]: tensor<8xf64>
+// CHECK: %[[ZEROS:.*]] = linalg.fill
+// CHECK: %[[PAIR:.*]]:2 = linalg.generic {{.*}} ins(%[[X]]{{.*}} outs(%{{.*}}, %[[ZEROS]]
+// CHECK: math.exp
+// CHECK: linalg.matmul
+// CHECK-NOT: linalg.generic
+// CHECK: return %{{.*}}, %[[PAIR]]#1
+func.func @earlier_place(%x: tensor<8xf64>, %m: tensor<8x8xf64>) -> (tensor<8x8xf64>, tensor<f64>) {
+  %init = tensor.empty() : tensor<8xf64>
+  %exp = linalg.exp ins(%x : tensor<8xf64>) outs(%init : tensor<8xf64>) -> tensor<8xf64>
+  %column = tensor.expand_shape %exp [[0, 1]] output_shape [8, 1] : tensor<8xf64> into tensor<8x1xf64>
+  %row = tensor.expand_shape %exp [[0, 1]] output_shape [1, 8] : tensor<8xf64> into tensor<1x8xf64>
+  %p = linalg.matmul ins(%column, %row : tensor<8x1xf64>, tensor<1x8xf64>) outs(%m : tensor<8x8xf64>) -> tensor<8x8xf64>
+  %zero = arith.constant 0.0 : f64
+  %empty = tensor.empty() : tensor<f64>
+  %fill = linalg.fill ins(%zero : f64) outs(%empty : tensor<f64>) -> tensor<f64>
+  %sum = linalg.reduce {arith.addf} ins(%x : tensor<8xf64>) outs(%fill : tensor<f64>) dimensions = [0]
+  return %p, %sum : tensor<8x8xf64>, tensor<f64>
+}
+
+// -----
+
+// A result that nobody else needs goes, unless it tells how long a loop is.
+// CHECK-LABEL: func.func @extent
+// CHECK: linalg.generic
+// CHECK-SAME: outs(%{{.*}}, %{{.*}} : tensor<f64>, tensor<8xf64>)
+// CHECK-LABEL: func.func @no_extent
+// CHECK: linalg.generic
+// CHECK-SAME: outs(%{{[^,]*}} : tensor<f64>)
+#map = affine_map<(d0) -> (d0)>
+#sum = affine_map<(d0) -> ()>
+func.func @extent(%x: tensor<f64>) -> tensor<f64> {
+  %empty = tensor.empty() : tensor<8xf64>
+  %copies = linalg.generic {indexing_maps = [#sum, #map], iterator_types = ["parallel"]}
+      ins(%x : tensor<f64>) outs(%empty : tensor<8xf64>) {
+  ^bb0(%in: f64, %out: f64):
+    %i = linalg.index 0 : index
+    %n = arith.index_cast %i : index to i64
+    %f = arith.sitofp %n : i64 to f64
+    %e = math.exp %f : f64
+    %y = arith.mulf %in, %e : f64
+    linalg.yield %y : f64
+  } -> tensor<8xf64>
+  %zero = arith.constant 0.0 : f64
+  %scalar = tensor.empty() : tensor<f64>
+  %fill = linalg.fill ins(%zero : f64) outs(%scalar : tensor<f64>) -> tensor<f64>
+  %result = linalg.generic {indexing_maps = [#map, #sum], iterator_types = ["reduction"]}
+      ins(%copies : tensor<8xf64>) outs(%fill : tensor<f64>) {
+  ^bb0(%in: f64, %out: f64):
+    %y = arith.addf %in, %out : f64
+    linalg.yield %y : f64
+  } -> tensor<f64>
+  return %result : tensor<f64>
+}
+func.func @no_extent(%x: tensor<8xf64>) -> tensor<f64> {
+  %empty = tensor.empty() : tensor<8xf64>
+  %exp = linalg.exp ins(%x : tensor<8xf64>) outs(%empty : tensor<8xf64>) -> tensor<8xf64>
+  %zero = arith.constant 0.0 : f64
+  %scalar = tensor.empty() : tensor<f64>
+  %fill = linalg.fill ins(%zero : f64) outs(%scalar : tensor<f64>) -> tensor<f64>
+  %result = linalg.generic {indexing_maps = [#map, #sum], iterator_types = ["reduction"]}
+      ins(%exp : tensor<8xf64>) outs(%fill : tensor<f64>) {
+  ^bb0(%in: f64, %out: f64):
+    %y = arith.addf %in, %out : f64
+    linalg.yield %y : f64
+  } -> tensor<f64>
+  return %result : tensor<f64>
+}
