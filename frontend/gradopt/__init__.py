@@ -9,9 +9,11 @@ from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
+from gradopt.transforms.branches import cond, switch
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
 from gradopt.transforms.jacobian_products import jvp, vjp
+from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 
 __version__ = "0.1.0"
 
@@ -23,13 +25,19 @@ __all__ = [
     "compile",
     "compile_grad",
     "compile_value_and_grad",
+    "cond",
     "errors",
+    "fori_loop",
     "grad",
     "gradcheck",
     "jvp",
+    "map",
     "numpy",
     "register_pytree",
+    "scan",
     "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
+    "while_loop",
 ]

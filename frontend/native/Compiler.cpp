@@ -20,6 +20,8 @@
 #include "mlir-c/Bindings/Python/Interop.h"
 #include "mlir/CAPI/IR.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -42,7 +44,8 @@ static mlir::MLIRContext *unwrapContext(nb::handle object) {
 static void loadDialects(nb::handle object) {
   mlir::MLIRContext *context = unwrapContext(object);
   context->disableMultithreading();
-  context->loadDialect<mlir::grad::GradDialect, mlir::func::FuncDialect>();
+  context->loadDialect<mlir::grad::GradDialect, mlir::func::FuncDialect,
+                       mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
 }
 
 /// The Python class `Compilation`.

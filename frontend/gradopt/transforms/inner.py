@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,9 @@ def trace_inner(
     body: Callable[[list[Handle]], tuple[list[Value], Any]],
 ) -> tuple[InnerFunction, Any]:
     """Traces `body` as a function of `leaves`; gives it, and what else body returns."""
-    outer = prims.scope()
-    name = outer.trace.unique_name(function_name(function))
-    inner = Scope(outer.trace, outer, name, function)
 
-    def build() -> tuple[int, list[ir.Type], Any]:
-        arguments = [
+    def enter(inner: Scope) -> list[Handle]:
+        return [
             argument_array(
                 inner.add_argument(leaf.shape, leaf.dtype, path),
                 path,
@@ -65,8 +62,28 @@ def trace_inner(
             )
             for leaf, path in zip(leaves, paths, strict=True)
         ]
+
+    inner, extra = trace_function(function, enter, body)
+    inputs = [*[leaf._read() for leaf in leaves], *inner.inputs]
+    return replace(inner, inputs=inputs), extra
+
+
+def trace_function(
+    function: Callable[..., Any],
+    enter: Callable[[Scope], list[Handle]],
+    body: Callable[[list[Handle]], tuple[list[Value], Any]],
+) -> tuple[InnerFunction, Any]:
+    """Traces `body` as a function of the arguments that `enter` adds.
+
+    Gives it, with the lifted values alone as its inputs, and what else body returns.
+    """
+    outer = prims.scope()
+    name = outer.trace.unique_name(function_name(function))
+    inner = Scope(outer.trace, outer, name, function)
+
+    def build() -> tuple[int, list[ir.Type], Any]:
         try:
-            results, extra = body(arguments)
+            results, extra = body(enter(inner))
             types = inner.finish([*results, *(inner.outcome or ())])
         except Exception:
             # The caller may catch the error and go on: leave a valid function behind.
@@ -76,9 +93,7 @@ def trace_inner(
         return len(results), types, extra
 
     count, types, extra = within(inner, build)
-    return InnerFunction(
-        name, [*[leaf._read() for leaf in leaves], *inner.lifted], types[:count], types[count:]
-    ), extra
+    return InnerFunction(name, [*inner.lifted], types[:count], types[count:]), extra
 
 
 def _emit(

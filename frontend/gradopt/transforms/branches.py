@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""cond and switch: branches in compiled code.
+
+In a trace they become `scf.if` and `scf.index_switch`, unless the condition is known while tracing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mlir import ir
+from mlir.dialects import scf
+
+from gradopt.array.handle import Handle
+from gradopt.base.dtypes import INT64
+from gradopt.base.location import function_source, source_location
+from gradopt.base.pytree import leaf_paths
+from gradopt.compilation.calling import (
+    call_user,
+    check_callable,
+    describe_value,
+    function_name,
+)
+from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
+from gradopt.transforms.bodies import (
+    Body,
+    Outcome,
+    Region,
+    Spec,
+    flag_of,
+    index_of,
+    trace_body,
+    traced_specs,
+)
+
+
+def cond(
+    pred: Any,
+    true_fun: Callable[..., Any],
+    false_fun: Callable[..., Any],
+    *operands: Any,
+) -> Any:
+    """One of two functions, as a condition tells.
+
+    The meaning is that of `true_fun(*operands) if pred else false_fun(*operands)`.
+
+    Args:
+        pred: one bool, traced or not.
+        true_fun: function of the operands.
+        false_fun: function of the operands, with a result of the same structure, shapes and dtypes.
+        *operands: pytrees.
+
+    Returns:
+        The result.
+
+    Raises:
+        ArgumentError: the functions return different things; the message names the path.
+        ArgumentTypeError: `pred` is no bool.
+    """
+    check_callable(true_fun)
+    check_callable(false_fun)
+    traced = isinstance(pred, Handle) and pred._known() is None
+    if isinstance(pred, Handle):
+        kind, shape = pred.dtype.kind, pred.shape
+    else:
+        kind, shape = np.asarray(pred).dtype.kind, np.shape(pred)
+    if kind != "b" or shape != ():
+        raise ArgumentTypeError(
+            f"pred must be one bool, but it is {describe_value(pred)}", source_location()
+        )
+    if not traced:
+        known = pred._known() if isinstance(pred, Handle) else pred
+        return (true_fun if known else false_fun)(*operands)
+    here = prims.scope()
+    condition = flag_of(here, pred._read())
+
+    def build(types: Sequence[ir.Type], fill: Any, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
+        op = scf.IfOp(condition, types, has_else=True, loc=loc, ip=ip)
+        fill(0, op.then_block)
+        fill(1, op.else_block)
+        return op
+
+    return _branch([true_fun, false_fun], operands, build)
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """One of several functions, by number.
+
+    The meaning is that of `branches[min(max(index, 0), len(branches) - 1)](*operands)`.
+
+    Args:
+        index: an integer, traced or not.
+        branches: functions of the operands, with results of the same structure, shapes and dtypes.
+        *operands: pytrees.
+
+    Returns:
+        The result.
+
+    Raises:
+        ArgumentError: there are no branches, or they return different things.
+        ArgumentTypeError: `index` is no integer.
+    """
+    branches = list(branches)
+    for branch in branches:
+        check_callable(branch)
+    if not branches:
+        raise ArgumentError("switch needs at least one branch", source_location())
+    if isinstance(index, Handle):
+        kind, shape = index.dtype.kind, index.shape
+    else:
+        kind, shape = np.asarray(index).dtype.kind, np.shape(index)
+    if kind != "i" or shape != ():
+        raise ArgumentTypeError(
+            f"index must be an integer, but it is {describe_value(index)}", source_location()
+        )
+    known = index._known() if isinstance(index, Handle) else index
+    if known is not None:
+        return branches[min(max(int(known), 0), len(branches) - 1)](*operands)
+    if len(branches) == 1:
+        return branches[0](*operands)
+    here = prims.scope()
+    value = prims.convert(index._read(), INT64)
+    negative = value < scalar(0, INT64)
+    position = index_of(here, prims.select(negative, scalar(0, INT64), value))
+
+    def build(types: Sequence[ir.Type], fill: Any, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
+        count = len(branches) - 1
+        with here.trace.context.mlir:
+            op = ir.Operation.create(
+                "scf.index_switch",
+                results=list(types),
+                operands=[position],
+                attributes={"cases": ir.DenseI64ArrayAttr.get(list(range(count)))},
+                regions=len(branches),
+                loc=loc,
+                ip=ip,
+            )
+        # The first region is that of all other numbers.
+        for i in range(len(branches)):
+            fill(i, op.regions[(i + 1) % len(branches)].blocks.append())
+        return op
+
+    return _branch(branches, operands, build)
+
+
+def _branch(functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...], build: Any) -> Any:
+    """Traces the functions and adds the op that calls one of them."""
+    here = prims.scope()
+    inputs, values, tree = traced_specs(operands, "operands")
+
+    def trace(function: Callable[..., Any], wanted: Sequence[Spec]) -> Body:
+        return trace_body(
+            function,
+            inputs,
+            lambda arguments: call_user(function, tree.unflatten(arguments), {}),
+            wanted,
+        )
+
+    bodies = [trace(function, ()) for function in functions]
+    specs = _common_specs(functions, bodies)
+    # Where a Python number meets an array, it takes the array's dtype.
+    bodies = [
+        body if [s.dtype for s in body.specs] == [s.dtype for s in specs] else trace(f, specs)
+        for f, body in zip(functions, bodies, strict=True)
+    ]
+    outcome = Outcome(here, bodies)
+    arguments = [here.use(value) for value in values]
+    lifted = [[here.use(value) for value in body.lifted] for body in bodies]
+    types = [here.trace.context.tensor_type(s.shape, s.dtype) for s in specs]
+    types += [value.type for value in outcome.inits]
+
+    def fill(i: int, block: ir.Block) -> None:
+        region = Region(here, block)
+        results = region.call(bodies[i], arguments, lifted[i])
+        found = results[len(specs) :]
+        region.add(scf.YieldOp, [*results[: len(specs)], *(found or outcome.inits)])
+
+    results = here.emit_many(lambda *, loc, ip: build(types, fill, loc, ip))
+    outcome.leave(results[len(specs) :])
+    parts = [spec.wrap(value) for spec, value in zip(specs, results[: len(specs)], strict=True)]
+    return bodies[0].tree.unflatten(parts)
+
+
+def _common_specs(functions: Sequence[Callable[..., Any]], bodies: Sequence[Body]) -> list[Spec]:
+    """What the results of all branches can be taken for."""
+    first, specs = bodies[0], list(bodies[0].specs)
+    paths = leaf_paths(first.tree, "result")
+    for function, body in zip(functions[1:], bodies[1:], strict=True):
+        names = f"{function_name(functions[0])} and {function_name(function)}"
+        if body.tree != first.tree:
+            raise ArgumentError(
+                f"{names} must return the same structure, but they return {first.tree} and "
+                f"{body.tree}",
+                function_source(function),
+            )
+        for i, (one, other) in enumerate(zip(specs, body.specs, strict=True)):
+            joined = one.join(other)
+            if joined is None:
+                raise (ArgumentError if one.shape != other.shape else ArgumentTypeError)(
+                    f"{names} must return arrays of the same shape and dtype, but {paths[i]} is "
+                    f"{one} and {other}",
+                    function_source(function),
+                )
+            specs[i] = joined
+    return specs

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""fori_loop, scan, map and while_loop: loops in compiled code.
+
+In a trace they become `scf.for` and `scf.while`. Outside of one they are what they stand for, loops
+in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from mlir import ir
+from mlir.dialects import scf
+
+from gradopt.array.handle import Handle
+from gradopt.array.operands import is_traced
+from gradopt.base.dtypes import BOOL, INT64
+from gradopt.base.location import function_source, source_location
+from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
+from gradopt.compilation.calling import (
+    call_user,
+    check_callable,
+    describe_value,
+    function_name,
+)
+from gradopt.dialects import grad
+from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.ir import prims
+from gradopt.ir.current import current_scope
+from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value
+from gradopt.transforms.bodies import (
+    Body,
+    Outcome,
+    Raw,
+    Region,
+    Spec,
+    adapted,
+    index_of,
+    trace_body,
+    trace_carry,
+    traced_specs,
+)
+
+_INDEX = Spec((), INT64, weak=True, is_scalar=True)
+
+
+def _integer(value: Any, name: str) -> Value | int:
+    """A bound of a loop."""
+    if isinstance(value, Handle):
+        if value.shape != () or value.dtype.kind != "i":
+            raise ArgumentTypeError(
+                f"{name} must be an integer, but it is {describe_value(value)}", source_location()
+            )
+        known = value._known()
+        if known is not None:
+            return int(known)
+        return prims.convert(value._read(), INT64)
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise ArgumentTypeError(
+            f"{name} must be an integer, but it is {describe_value(value)}", source_location()
+        )
+    return int(value)
+
+
+def _counted(
+    trips: Value | int,
+    body: Body,
+    inits: Sequence[Value],
+    *,
+    first: Value | int | None = None,
+    sliced: Sequence[Value] = (),
+    reverse: bool = False,
+) -> tuple[list[Value], list[Value]]:
+    """Adds a loop with a counter: what it carried in the end, and the stacked other results.
+
+    Args:
+        trips: number of iterations.
+        body: gets the counter (if `first` is given), a slice of each of `sliced`, and what is
+            carried.
+        inits: initial values of that.
+        first: what the counter starts from.
+        sliced: arrays that the body gets a slice of, along the first axis.
+        reverse: whether slices are taken and results stacked from the end.
+    """
+    here = prims.scope()
+    count = len(inits)
+    stacked = body.specs[count:]
+    outcome = Outcome(here, [body])
+    lifted = [here.use(value) for value in body.lifted]
+    arrays = [here.use(value) for value in sliced]
+    offset = None
+    if first is not None and not (isinstance(first, int) and first == 0):
+        offset = here.use(scalar(first, INT64) if isinstance(first, int) else first)
+    zero = here.use(scalar(0, INT64))
+    length = trips if isinstance(trips, int) else 0  # Stacks need a number that is known.
+    last = here.use(scalar(length - 1, INT64)) if reverse else None
+    stacks = [
+        here.emit(_empty, here.trace.context.tensor_type((length, *spec.shape), spec.dtype))
+        for spec in stacked
+    ]
+    carried = [here.use(v) for v in (*inits, *stacks)] + outcome.inits
+    begin, end, step = (index_of(here, bound) for bound in (0, trips, 1))
+
+    def build(*, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
+        with loc:
+            loop = scf.ForOp(begin, end, step, carried, loc=loc, ip=ip)
+        region = Region(here, loop.body)
+        state = list(loop.inner_iter_args)
+        number = region.position(loop.induction_variable)
+        arguments: list[Raw] = []
+        if first is not None:
+            arguments.append(number if offset is None else region.add(grad.add, number, offset))
+        place = number if last is None else region.add(grad.subtract, last, number)
+        for array, value in zip(arrays, sliced, strict=True):
+            shape = value.shape[1:]
+            indices = [place] + [zero] * len(shape)
+            part = region.add(grad.dynamic_slice, array, indices, [1, *shape])
+            arguments.append(region.add(grad.reshape, part, list(shape)))
+        results = region.call(body, [*arguments, *state[:count]], lifted)
+        following = results[:count]
+        kinds = len(stacked)
+        for spec, stack, result in zip(
+            stacked, state[count : count + kinds], results[count : count + kinds], strict=True
+        ):
+            row = region.add(grad.reshape, result, [1, *spec.shape])
+            indices = [place] + [zero] * len(spec.shape)
+            following.append(region.add(grad.dynamic_update_slice, stack, row, indices))
+        following += outcome.merge(region, state[count + kinds :], results[count + kinds :])
+        region.add(scf.YieldOp, following)
+        return loop
+
+    results = here.emit_many(build)
+    behind = count + len(stacked)
+    outcome.leave(results[behind:])
+    return results[:count], results[count:behind]
+
+
+def _empty(type_: ir.Type, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Value:
+    return ir.Operation.create("tensor.empty", results=[type_], loc=loc, ip=ip).result
+
+
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """A loop over the integers from `lower` to `upper`, exclusive.
+
+    The meaning is that of
+
+        val = init_val
+        for i in range(lower, upper):
+            val = body_fun(i, val)
+        return val
+
+    Args:
+        lower: an integer, traced or not.
+        upper: an integer, traced or not. Derivatives in reverse mode need less time if both are
+            known while tracing.
+        body_fun: function of the counter and of what the loop carries; returns what is carried to
+            the next iteration, of the same structure, shapes and dtypes. It may write to the
+            arrays that it gets.
+        init_val: pytree of what the loop carries at first.
+
+    Returns:
+        What the loop carries in the end.
+
+    Raises:
+        ArgumentError: `body_fun` returns something else than it gets; the message names the path.
+        ArgumentTypeError: a bound is no integer, or a dtype changes.
+    """
+    check_callable(body_fun)
+    begin, end = _integer(lower, "lower"), _integer(upper, "upper")
+    if current_scope() is None:
+        value = init_val
+        for i in range(begin, end):  # pyright: ignore[reportArgumentType]
+            value = body_fun(i, value)
+        return value
+    specs, values, tree = traced_specs(init_val, "init_val")
+
+    def call(state: Any, index: Any) -> tuple[Any, Any]:
+        return call_user(body_fun, (index, state), {}), None
+
+    body, specs = trace_carry(body_fun, specs, tree, call, [_INDEX], "fori_loop")
+    if isinstance(begin, int) and isinstance(end, int):
+        trips: Value | int = max(end - begin, 0)
+    else:
+        trips = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
+    results, _ = _counted(trips, body, adapted(values, specs), first=begin)
+    return _rebuild(tree, specs, results)
+
+
+def _rebuild(tree: TreeDef, specs: Sequence[Spec], values: Sequence[Value]) -> Any:
+    return tree.unflatten([spec.wrap(value) for spec, value in zip(specs, values, strict=True)])
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """A loop over the first axis of arrays that carries a state and stacks results.
+
+    The meaning is that of
+
+        carry, ys = init, []
+        for x in xs:
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, np.stack(ys)
+
+    Args:
+        f: function of the state and of one slice of `xs`; returns the next state, of the same
+            structure, shapes and dtypes, and a result. It may write to the arrays that it gets.
+        init: pytree, the first state.
+        xs: pytree of arrays whose first axes have one length; or None.
+        length: number of iterations; needed if `xs` has no arrays.
+        reverse: whether to begin at the end of `xs`; the results keep the order of `xs`.
+
+    Returns:
+        The last state, and the results, stacked along a new first axis.
+
+    Raises:
+        ArgumentError: lengths differ or are missing, or `f` returns another state than it gets;
+            the message names the path.
+        ArgumentTypeError: an element of `xs` is no array.
+    """
+    check_callable(f)
+    if current_scope() is None:
+        return _scan_in_python(f, init, xs, length, reverse)
+    slices, arrays, xs_tree = traced_specs(xs, "xs")
+    count = _common_length([a.shape for a in arrays], leaf_paths(xs_tree, "xs"), length)
+    specs, values, tree = traced_specs(init, "init")
+    slices = [Spec(s.shape[1:], s.dtype, weak=False, is_scalar=s.shape[1:] == ()) for s in slices]
+    y_trees: list[TreeDef] = []
+
+    def call(state: Any, *parts: Any) -> tuple[Any, Any]:
+        result = call_user(f, (state, xs_tree.unflatten(parts)), {})
+        if type(result) is not tuple or len(result) != 2:
+            raise ArgumentError(
+                f"{function_name(f)} must return (carry, y), but it returned "
+                f"{describe_value(result)}",
+                function_source(f),
+            )
+        y_trees.append(flatten(result[1])[1])
+        return result
+
+    body, specs = trace_carry(f, specs, tree, call, slices, "scan")
+    results, stacked = _counted(count, body, adapted(values, specs), sliced=arrays, reverse=reverse)
+    ys = y_trees[-1].unflatten([_array(value) for value in stacked])
+    return _rebuild(tree, specs, results), ys
+
+
+def _array(value: Value) -> Any:
+    return Spec(value.shape, value.dtype, weak=False, is_scalar=False).wrap(value)
+
+
+def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], length: Any) -> int:
+    for shape, path in zip(shapes, paths, strict=True):
+        if not shape:
+            raise ArgumentError(f"{path} has no first axis to loop over", source_location())
+        if length is not None and shape[0] != length:
+            raise ArgumentError(
+                f"expected length {length} of the first axis of {path}, but it has shape {shape}",
+                source_location(),
+            )
+        length = shape[0]
+    if length is None:
+        raise ArgumentError("give the number of iterations, length", source_location())
+    if isinstance(length, Handle) or not isinstance(length, (int, np.integer)) or length < 0:
+        raise ArgumentTypeError(
+            f"length must be an integer that is known and not negative, not {length!r}",
+            source_location(),
+        )
+    return int(length)
+
+
+def _scan_in_python(
+    f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: Any, reverse: bool
+) -> tuple[Any, Any]:
+    leaves, tree = flatten(xs)
+    leaves = [np.asarray(leaf) for leaf in leaves]
+    count = _common_length([x.shape for x in leaves], leaf_paths(tree, "xs"), length)
+    carry, ys = init, []
+    for i in reversed(range(count)) if reverse else range(count):
+        carry, y = f(carry, tree.unflatten([leaf[i] for leaf in leaves]))
+        ys.append(y)
+    if reverse:
+        ys.reverse()
+    if not ys:
+        # Nobody but the trace knows what a result would be like.
+        raise ArgumentError("scan over nothing has no results outside of compiled code")
+    return carry, tree_map(lambda *parts: np.stack(parts), *ys)
+
+
+def map(f: Callable[[Any], Any], xs: Any) -> Any:
+    """A function of the slices of arrays along the first axis, one after the other.
+
+    As `vmap`, but with the memory of one call.
+
+    Args:
+        f: function of one slice.
+        xs: pytree of arrays whose first axes have one length.
+
+    Returns:
+        The results, stacked along a new first axis.
+
+    Raises:
+        ArgumentError: lengths differ; the message names the path.
+    """
+    check_callable(f)
+
+    def step(carry: None, x: Any) -> tuple[None, Any]:
+        return carry, call_user(f, (x,), {})
+
+    return scan(step, None, xs)[1]
+
+
+def while_loop(
+    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+) -> Any:
+    """A loop that goes on while a condition holds.
+
+    The meaning is that of
+
+        val = init_val
+        while cond_fun(val):
+            val = body_fun(val)
+        return val
+
+    It has derivatives in both modes. In reverse mode the loop is run a second time, from states
+    that it keeps; how much memory that takes is known before it runs.
+
+    Args:
+        cond_fun: function of what the loop carries; returns a bool.
+        body_fun: function of the same; returns what is carried to the next iteration, of the same
+            structure, shapes and dtypes. It may write to the arrays that it gets.
+        init_val: pytree of what the loop carries at first.
+
+    Returns:
+        What the loop carries in the end.
+
+    Raises:
+        ArgumentError: `body_fun` returns something else than it gets; the message names the path.
+        ArgumentTypeError: the condition is no bool, or a dtype changes.
+    """
+    check_callable(cond_fun)
+    check_callable(body_fun)
+    if current_scope() is None and not is_traced(flatten(init_val)[0]):
+        value = init_val
+        while cond_fun(value):
+            value = body_fun(value)
+        return value
+    specs, values, tree = traced_specs(init_val, "init_val")
+
+    def call(state: Any) -> tuple[Any, Any]:
+        return call_user(body_fun, (state,), {}), None
+
+    body, specs = trace_carry(body_fun, specs, tree, call, [], "while_loop")
+    condition = trace_body(
+        cond_fun, specs, lambda state: call_user(cond_fun, (tree.unflatten(state),), {})
+    )
+    check_predicate(condition, cond_fun)
+    here = prims.scope()
+    inits = adapted(values, specs)
+    outcome = Outcome(here, [condition, body])
+    lifted = [[here.use(value) for value in b.lifted] for b in (condition, body)]
+    carried = [here.use(v) for v in inits] + outcome.inits
+    count = len(inits)
+
+    def build(*, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
+        types = [v.type for v in carried]
+        loop = scf.WhileOp(types, carried, loc=loc, ip=ip)
+        before = loop.before.blocks.append(*types, arg_locs=[loc] * len(types))
+        after = loop.after.blocks.append(*types, arg_locs=[loc] * len(types))
+        region, state = Region(here, before), list(before.arguments)
+        truth, *found = region.call(condition, state[:count], lifted[0])
+        failures = outcome.merge(region, state[count:], found)
+        truth = outcome.unless_failed(region, truth, failures)
+        region.add(scf.ConditionOp, region.flag(truth), [*state[:count], *failures])
+        region, state = Region(here, after), list(after.arguments)
+        results = region.call(body, state[:count], lifted[1])
+        failures = outcome.merge(region, state[count:], results[count:])
+        region.add(scf.YieldOp, [*results[:count], *failures])
+        return loop
+
+    results = here.emit_many(build)
+    outcome.leave(results[count:])
+    return _rebuild(tree, specs, results[:count])
+
+
+def check_predicate(condition: Body, function: Callable[..., Any]) -> None:
+    """Raises an ArgumentTypeError if a condition returns something else than one bool."""
+    if condition.tree.cls is None:
+        spec = condition.specs[0]
+        if spec.shape == () and spec.dtype == BOOL:
+            return
+        returned = str(spec)
+    else:
+        returned = f"the pytree {condition.tree}"
+    raise ArgumentTypeError(
+        f"{function_name(function)} must return one bool, but it returned {returned}",
+        function_source(function),
+    )

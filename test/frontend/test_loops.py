@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""fori_loop, scan, map, while_loop, cond and switch: values, derivatives, messages.
+
+Outside of a trace these are loops in Python, which is what compiled code is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.base.pytree import flatten
+
+X = np.linspace(0.2, 1.1, 5)
+A = np.random.default_rng(0).uniform(-1, 1, (4, 4))
+
+
+def same(actual: Any, expected: Any) -> None:
+    """The same structure, dtypes, and elements but for rounding."""
+    if isinstance(expected, dict):
+        assert list(actual) == list(expected)
+        actual, expected = tuple(actual.values()), tuple(expected.values())
+    if isinstance(expected, (tuple, list)):
+        assert type(actual) is type(expected)
+        for a, e in zip(actual, expected, strict=True):
+            same(a, e)
+        return
+    assert np.asarray(actual).dtype == np.asarray(expected).dtype
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
+
+
+def power(x: Any, n: Any) -> Any:
+    return go.fori_loop(0, n, lambda i, y: y * x, np.ones_like(x))
+
+
+def newton(a: Any) -> Any:
+    """The square root, to the last digit."""
+
+    def step(state: Any) -> Any:
+        y, _ = state
+        return (y + a / y) / 2, y
+
+    return go.while_loop(lambda s: np.any(np.abs(s[0] - s[1]) > 1e-15), step, (a, a + 1))[0]
+
+
+def rnn(params: Any, xs: Any) -> Any:
+    def cell(h: Any, x: Any) -> Any:
+        h = np.tanh(params["w"] @ h + x * params["v"])
+        return h, np.sum(h)
+
+    return go.scan(cell, np.zeros(4), xs)
+
+
+def lower_triangular(a: Any) -> Any:
+    """Cholesky, by loops over rows and columns with bounds known at run time, in place."""
+
+    def column(j: Any, a: Any) -> Any:
+        d = np.sqrt(a[j, j])
+
+        def row(i: Any, a: Any) -> Any:
+            a[i, j] = a[i, j] / d
+            return a
+
+        a = go.fori_loop(j, 4, row, a)
+
+        def update(i: Any, a: Any) -> Any:
+            a[i] = a[i] - np.where(np.arange(4) > j, a[i, j] * a[:, j], 0.0)
+            return a
+
+        return go.fori_loop(j + 1, 4, update, a)
+
+    return np.tril(go.fori_loop(0, 4, column, a))
+
+
+def collatz(x: Any, n: Any) -> Any:
+    """A branch in a loop whose number of iterations depends on the path."""
+
+    def step(state: Any) -> Any:
+        n, y, k = state
+        y = go.cond(n % 2 == 0, lambda y: y * x, lambda y: np.sin(y) + x, y)
+        n = go.switch(n % 2, [lambda n: n // 2, lambda n: 3 * n + 1], n)
+        return n, y, k + 1
+
+    return go.while_loop(lambda s: s[0] != 1, step, (n, x, 0))
+
+
+CASES: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+    (power, (1.5, 0)),
+    (power, (1.5, 1)),
+    (power, (X, 7)),
+    (newton, (X,)),
+    (newton, (2.0,)),
+    (lambda x: rnn({"w": A, "v": A[0]}, x), (X,)),
+    (lambda x: go.map(lambda r: {"s": np.sum(r**2), "r": r[::-1]}, x), (A,)),
+    (lambda x: go.scan(lambda c, r: (c + r, c * r), 0.0, x, reverse=True), (X,)),
+    (lambda x: go.scan(lambda c, _: (c * x, c), 1.0, None, length=4), (X[0],)),
+    (lower_triangular, (A @ A.T + 4 * np.eye(4),)),
+    (collatz, (0.3, 7)),
+    (lambda x: go.cond(x[0] > 0.5, np.sin, np.cos, x), (X,)),
+    (lambda x: go.cond(x[0] > 0.1, lambda: {"a": x, "b": 0}, lambda: {"a": -x, "b": 1}), (X,)),
+    (lambda x, i: go.switch(i, [np.sin, np.cos, np.square], x), (X, -1)),
+    (lambda x, i: go.switch(i, [np.sin, np.cos, np.square], x), (X, 7)),
+    (lambda x: go.fori_loop(2, 5, lambda i, v: (v[0] + i, v[1] * 2), (x, 1)), (X,)),
+    (lambda x, n: go.fori_loop(n, 2 * n, lambda i, y: y + x[i], 0), (X, 2)),
+    (lambda x, n: go.fori_loop(n, 0, lambda i, y: y + x[i], 0.0), (X, 2)),
+]
+
+
+@pytest.mark.parametrize(("f", "args"), CASES)
+def test_values(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    same(go.compile(f)(*args), f(*args))
+
+
+def weighted(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The sum of all float results, with weights."""
+
+    def loss(*args: Any) -> Any:
+        total = 0.0
+        for part in flatten(f(*args))[0]:
+            if np.result_type(part).kind == "f":
+                total = total + np.sum(
+                    np.cos(part) * (np.arange(np.size(part)).reshape(np.shape(part)) + 1)
+                )
+        return total
+
+    return loss
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(("f", "args"), CASES)
+def test_derivatives(f: Callable[..., Any], args: tuple[Any, ...], order: int) -> None:
+    go.gradcheck(weighted(f), args, argnums=0, order=order)
+
+
+def test_derivatives_of_captured_values() -> None:
+    params = {"w": A, "v": A[0]}
+    go.gradcheck(weighted(rnn), (params, X), argnums=(0, 1), order=2)
+
+
+def test_transforms_in_loops() -> None:
+    def descend(x: Any) -> Any:
+        def loss(v: Any) -> Any:
+            return np.sum(np.cosh(v - go.fori_loop(0, 2, lambda i, y: np.sin(y), v)))
+
+        return go.fori_loop(0, 3, lambda i, v: v - 0.1 * go.grad(loss)(v), x)
+
+    def by_hand(x: Any) -> Any:
+        for _ in range(3):
+            s, t = np.sin(x), np.sin(np.sin(x))
+            x = x - 0.1 * np.sinh(x - t) * (1 - np.cos(s) * np.cos(x))
+        return x
+
+    same(go.compile(descend)(X), by_hand(X))
+    go.gradcheck(weighted(descend), (X,))
+
+
+def test_forward_and_reverse_agree() -> None:
+    """Along a direction, through a loop whose length is known at run time."""
+
+    def f(x: Any, n: Any) -> Any:
+        return go.while_loop(lambda s: s[1] < n, lambda s: (np.sin(s[0]) * x, s[1] + 1), (x, 0))[0]
+
+    for n in (0, 1, 5, 5000):
+        _, tangent = go.compile(lambda x, t, n: go.jvp(lambda x: f(x, n), (x,), (t,)))(X, X, n)
+        _, pullback = go.vjp(lambda x, n=n: f(x, n), X)
+        np.testing.assert_allclose(pullback(X)[0] @ X, tangent @ X, rtol=1e-9, atol=1e-300)
+
+
+def test_arrays_that_a_body_gets_are_its_own() -> None:
+    def body(i: Any, a: Any) -> Any:
+        a[i] = 2 * a[i] + a[0]
+        return a
+
+    start = A.copy()
+    actual = go.compile(lambda a: go.fori_loop(1, 4, body, a))(start)
+    np.testing.assert_array_equal(start, A)
+    same(actual, go.fori_loop(1, 4, body, A.copy()))
+
+
+def test_a_known_condition_takes_one_branch() -> None:
+    def never(x: Any) -> Any:
+        raise AssertionError("traced")
+
+    assert go.compile(lambda x: go.cond(True, lambda x: x, never, x))(2.0) == 2.0
+    assert go.compile(lambda x: go.switch(0, [lambda x: x, never], x))(2.0) == 2.0
+
+
+def test_dtypes_of_what_is_carried() -> None:
+    """A Python number becomes what the body makes of it; arrays keep their types."""
+    single = np.float32(0.5)
+    run = go.compile(lambda x: go.fori_loop(0, 3, lambda i, y: y + x, 0.0))
+    assert run(single).dtype == np.float32
+    assert run(single) == np.float32(1.5)
+    run = go.compile(lambda x: go.fori_loop(0, 3, lambda i, y: y * x, x))
+    assert run(single).dtype == np.float32
+    # The counter is a Python integer.
+    run = go.compile(lambda x: go.fori_loop(0, 3, lambda i, y: y + i, x))
+    assert run(single).dtype == np.float32
+    run = go.compile(lambda x: go.fori_loop(0, 3, lambda i, n: n + 0.5, 0))
+    assert run(single) == 1.5
+    run = go.compile(lambda x: go.cond(x > 0, lambda: x, lambda: 0))
+    assert run(single).dtype == np.float32
+
+
+@pytest.mark.parametrize("n", [3, 8])
+def test_checks_in_bodies(n: int) -> None:
+    """An index out of bounds is found in any iteration, and the first one is reported."""
+
+    def total(x: Any, n: Any) -> Any:
+        return go.fori_loop(0, n, lambda i, s: s + x[i], 0.0)
+
+    if n == 3:
+        assert go.compile(total)(X, n) == X[:3].sum()
+        return
+    message = "index 5 is out of bounds for axis 0 with size 5"
+    with pytest.raises(go.errors.TraceIndexError, match=message):
+        go.compile(total)(X, n)
+    with pytest.raises(go.errors.TraceIndexError, match=message):
+        go.compile_grad(total)(X, n)
+    until = go.compile(lambda x, n: go.while_loop(lambda i: x[i] > 0, lambda i: i + 1, n))
+    with pytest.raises(go.errors.TraceIndexError, match=message):
+        until(X, 0)
+    either = go.compile(lambda x, n: go.cond(n > 3, lambda: x[n], lambda: x[0]))
+    assert either(X, 2) == X[0]
+    with pytest.raises(go.errors.TraceIndexError, match="index 8"):
+        either(X, n)
+
+
+def traced(f: Callable[[Any], Any]) -> None:
+    go.compile(f)(X)
+
+
+@pytest.mark.parametrize(
+    ("f", "error", "message"),
+    [
+        (
+            lambda x: go.fori_loop(0, 3, lambda i, c: {"h": c["h"][:2]}, {"h": x}),
+            go.errors.ArgumentError,
+            r"lambda must return what fori_loop carries: carry\['h'\] is float64\[5\], but it returned float64\[2\]",
+        ),
+        (
+            lambda x: go.fori_loop(0, 3, lambda i, c: c > 0, x),
+            go.errors.ArgumentTypeError,
+            r"carry is float64\[5\], but it returned bool\[5\]",
+        ),
+        (
+            lambda x: go.while_loop(lambda c: c[0] > 0, lambda c: (c, c), x),
+            go.errors.ArgumentError,
+            r"must return what while_loop carries, \*, but it returned a tuple of 2",
+        ),
+        (
+            lambda x: go.while_loop(lambda c: c > 0, lambda c: c, x),
+            go.errors.ArgumentTypeError,
+            r"lambda must return one bool, but it returned bool\[5\]",
+        ),
+        (
+            lambda x: go.while_loop(lambda c: (c[0] > 0, 1), lambda c: c, x),
+            go.errors.ArgumentTypeError,
+            r"must return one bool, but it returned the pytree \(\*, \*\)",
+        ),
+        (
+            lambda x: go.cond(x > 0, np.sin, np.cos, x),
+            go.errors.ArgumentTypeError,
+            r"pred must be one bool, but it is bool\[5\]",
+        ),
+        (
+            lambda x: go.cond(x[0] > 0, lambda: x, lambda: x[1:]),
+            go.errors.ArgumentError,
+            r"lambda and lambda must return arrays of the same shape and dtype, but result is float64\[5\] and float64\[4\]",
+        ),
+        (
+            lambda x: go.cond(x[0] > 0, lambda: x, lambda: (x,)),
+            go.errors.ArgumentError,
+            r"must return the same structure, but they return \* and \(\*,\)",
+        ),
+        (
+            lambda x: go.switch(x[0], [np.sin], x),
+            go.errors.ArgumentTypeError,
+            r"index must be an integer, but it is float64\[\]",
+        ),
+        (lambda x: go.switch(0, [], x), go.errors.ArgumentError, "at least one branch"),
+        (
+            lambda x: go.fori_loop(0.5, 3, lambda i, c: c, x),
+            go.errors.ArgumentTypeError,
+            "lower must be an integer",
+        ),
+        (
+            lambda x: go.scan(lambda c, r: c, 0.0, x),
+            go.errors.ArgumentError,
+            r"lambda must return \(carry, y\), but it returned float64\[\]",
+        ),
+        (
+            lambda x: go.scan(lambda c, r: (c, c), 0.0, {"a": x, "b": x[1:]}),
+            go.errors.ArgumentError,
+            r"expected length 5 of the first axis of xs\['b'\], but it has shape \(4,\)",
+        ),
+        (
+            lambda x: go.scan(lambda c, r: (c, c), 0.0, None),
+            go.errors.ArgumentError,
+            "give the number of iterations, length",
+        ),
+        (
+            lambda x: go.scan(lambda c, r: (c, c), 0.0, x[0]),
+            go.errors.ArgumentError,
+            "xs has no first axis to loop over",
+        ),
+        (
+            lambda x: go.fori_loop(0, 3, lambda i, c: None, x),
+            go.errors.ArgumentError,
+            "is a return statement missing",
+        ),
+    ],
+)
+def test_messages(f: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        traced(f)
+    assert __file__ in str(caught.value)
+
+
+def test_values_do_not_leave_a_body() -> None:
+    kept: list[Any] = []
+
+    def f(x: Any) -> Any:
+        go.fori_loop(0, 3, lambda i, c: kept.append(c) or c, x)
+        return kept[0] + x
+
+    with pytest.raises(go.errors.LeakedTracerError):
+        traced(f)
+
+
+def test_outer_arrays_cannot_be_written_to_in_a_body() -> None:
+    def f(x: Any) -> Any:
+        y = x.copy()
+
+        def body(i: Any, c: Any) -> Any:
+            y[i] = c
+            return c
+
+        return go.fori_loop(0, 3, body, 0.0)
+
+    with pytest.raises(go.errors.UnsupportedError, match="array of an enclosing function"):
+        traced(f)
+
+
+def test_nothing_is_allocated_for_a_while_loop() -> None:
+    """The arena does not depend on how long the loop runs, and is known before."""
+
+    def f(x: Any, n: Any) -> Any:
+        state = go.while_loop(lambda s: s[1] < n, lambda s: (np.sin(s[0]), s[1] + 1), (x, 0))
+        return np.sum(state[0])
+
+    lowered = go.compile_grad(f).lower(X, 3)
+    assert 0 < lowered.memory().arena < 1 << 20
+    compiled = lowered.compile()
+    for n in (3, 100_000):
+        y, d = X, np.ones_like(X)
+        for _ in range(n):
+            y, d = np.sin(y), d * np.cos(y)
+        np.testing.assert_allclose(compiled(X, n), d, rtol=1e-9)
