@@ -184,7 +184,7 @@ def test_a_trace_imports_nothing() -> None:
             z[0] += 1
             return z.astype(int), np.concatenate([x, z]), {"a": np.arange(20.0)[:3] * x}
 
-        compiled = go.compile(f)
+        compiled = go.compile(f, progress=False)
         compiled(np.ones(3), 1)
         lowered = compiled.lower(np.ones(3), np.array(1))
         lowered.asm(), lowered.memory(), lowered.mlir("linalg")

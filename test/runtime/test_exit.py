@@ -11,7 +11,7 @@ import pytest
 
 THREADS = {
     "calls": """
-        f = go.compile(lambda x: x @ x)
+        f = go.compile(lambda x: x @ x, progress=False)
         big = np.ones((400, 400))
         f(big)
 
@@ -19,7 +19,7 @@ THREADS = {
             f(big)
         """,
     "copies its arguments": """
-        f = go.compile(lambda x: x + 1)
+        f = go.compile(lambda x: x + 1, progress=False)
         big = np.ones((1000, 2000))[:, ::2]
         f(big)
 
@@ -28,11 +28,11 @@ THREADS = {
         """,
     "compiles": """
         def work(k):
-            go.compile(lambda x: np.sin(x) * (k + 0.5))(np.ones(5))
+            go.compile(lambda x: np.sin(x) * (k + 0.5), progress=False)(np.ones(5))
         """,
     "compiles one program": """
         def work(k):
-            go.compile(lambda x: np.sin(x) * (k % 2))(np.ones(5))
+            go.compile(lambda x: np.sin(x) * (k % 2), progress=False)(np.ones(5))
         """,
     "traces": """
         def f(x):
@@ -54,7 +54,7 @@ THREADS = {
             def __post_init__(self):
                 sum(range(1000))
 
-        f = go.compile(lambda x: Pair(x, x + 1))
+        f = go.compile(lambda x: Pair(x, x + 1), progress=False)
 
         def work(k):
             f(1.0)
@@ -67,13 +67,13 @@ THREADS = {
             def __eq__(self, other):
                 return sum(range(1000)) > 0
 
-        f = go.compile(lambda s, x: x, static_argnums=0)
+        f = go.compile(lambda s, x: x, static_argnums=0, progress=False)
 
         def work(k):
             f(Static(), 1.0)
         """,
     "fails its checks": """
-        f = go.compile(lambda x, i: x[i])
+        f = go.compile(lambda x, i: x[i], progress=False)
         x, five = np.arange(3.0), np.array(5)
 
         def work(k):
@@ -125,11 +125,11 @@ def test_functions_at_exit_may_call_and_compile() -> None:
         import atexit, numpy as np
 
         def last():
-            print(go.compile(lambda x: x * 2)(np.ones(2)), f(np.ones(2)))
+            print(go.compile(lambda x: x * 2, progress=False)(np.ones(2)), f(np.ones(2)))
 
         atexit.register(last)
         import gradopt as go
-        f = go.compile(lambda x: x + 1)
+        f = go.compile(lambda x: x + 1, progress=False)
         print(f(np.ones(2)))
         atexit.register(last)
     """
