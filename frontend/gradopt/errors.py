@@ -121,6 +121,14 @@ class ShapeError(GradoptError, ValueError):
     """Shapes or axes do not fit an operation."""
 
 
+class AxisError(ShapeError, IndexError):
+    """An axis is out of bounds."""
+
+
+class IntegerError(GradoptError, TypeError):
+    """An axis, a size or a count is not an integer."""
+
+
 class DTypeError(GradoptError, TypeError):
     """Element types do not fit an operation."""
 

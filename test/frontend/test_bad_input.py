@@ -204,3 +204,52 @@ def test_interrupts_leave_no_trace_open() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     np.testing.assert_allclose(function(X), 2 * np.tanh(X) / np.cosh(X) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("sum", {"axis": 1.0}),
+        ("argmax", {"axis": (0, 1)}),
+        ("reshape", {"shape": 2.5}),
+        ("reshape", {"shape": (2.0, -1)}),
+        ("expand_dims", {"axis": "a"}),
+        ("linspace", {"stop": 1, "num": 2.5}),
+        ("trace", {"offset": 0.5}),
+    ],
+)
+def test_axes_and_sizes_are_integers(name: str, arguments: dict[str, Any]) -> None:
+    def f(x: Any) -> Any:
+        return getattr(np, name)(x, **arguments)
+
+    x = np.ones((2, 2))
+    with pytest.raises(TypeError):
+        f(x)
+    with pytest.raises(errors.IntegerError, match="as an integer") as info:
+        go.compile(f)(x)
+    assert info.value.location is not None
+    assert info.value.location.file == __file__
+
+
+def test_errors_of_axes_are_index_and_value_errors_as_numpys() -> None:
+    for function in (lambda x: np.sum(x, axis=2), lambda x: np.expand_dims(x, -4)):
+        with pytest.raises(np.exceptions.AxisError):
+            function(X)
+        for kind in (IndexError, ValueError):
+            with pytest.raises(kind, match="out of bounds") as info:
+                go.compile(function)(X)
+            assert isinstance(info.value, errors.AxisError)
+
+
+def test_type_errors_of_the_function_stay_as_they_are() -> None:
+    with pytest.raises(TypeError, match="as an integer") as info:
+        go.compile(lambda x: x[list(range(x.ndim / 2))])(X)
+    assert not isinstance(info.value, errors.GradoptError)
+
+
+def test_numbers_are_reduced_along_an_axis() -> None:
+    for f in (np.sum, np.prod, np.max, np.min, np.any, np.all, np.ptp):
+        for axis in (0, -1):
+            assert go.compile(lambda x, f=f, axis=axis: f(x, axis=axis))(2.5) == f(2.5, axis=axis)
+        with pytest.raises(errors.AxisError):
+            go.compile(lambda x, f=f: f(x, axis=1))(2.5)

@@ -9,7 +9,13 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from gradopt.base.location import innermost, is_internal
-from gradopt.errors import ConversionError, GradoptError, TracerError, UnsupportedError
+from gradopt.errors import (
+    ConversionError,
+    GradoptError,
+    IntegerError,
+    TracerError,
+    UnsupportedError,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +55,8 @@ def _named(error: TypeError) -> GradoptError | None:
             "runs; take sizes from shapes, or from an argument that is static (static_argnums)",
             location,
         )
+    if "cannot be interpreted as an integer" in text and _is_ours(error.__traceback__):
+        return IntegerError(text, location)
     if "WRITEBACKIFCOPY" in text:
         return UnsupportedError(
             "numpy.nditer is not supported on traced arrays: iterate over x.ravel(), or compute "
@@ -56,6 +64,13 @@ def _named(error: TypeError) -> GradoptError | None:
             location,
         )
     return None
+
+
+def _is_ours(traceback: types.TracebackType | None) -> bool:
+    """Whether an exception was raised in this package or in NumPy."""
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and is_internal(traceback.tb_frame.f_code)
 
 
 def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:

@@ -29,8 +29,15 @@ from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 
 
+def _axes(axis: Any, x: Value) -> tuple[int, ...]:
+    """What is reduced; NumPy lets a single number be reduced along an axis."""
+    if not x.ndim and not prims.is_sequence(axis) and axis in (0, -1):
+        return ()
+    return prims.normalize_axes(axis, x.ndim)
+
+
 def _reduce(kind: str, x: Value, axis: Any, keepdims: Any) -> Value:
-    axes = prims.normalize_axes(axis, x.ndim)
+    axes = _axes(axis, x)
     result = prims.reduce(kind, x, axes)
     return _keep(result, x, axes) if _flag(keepdims) else result
 
@@ -214,7 +221,7 @@ def _highest(dtype: DType) -> Any:
 
 def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Value:
     x = traced(a)
-    axes = prims.normalize_axes(axis, x.ndim)
+    axes = _axes(axis, x)
     if _given(where) and where is not True:
         if not _given(initial):
             raise ShapeError(f"numpy.{kind} with where= needs initial=", source_location())

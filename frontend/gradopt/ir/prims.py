@@ -19,7 +19,7 @@ from mlir import ir
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.errors import NumberRangeError, ShapeError, UnsupportedError
+from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir.current import scope as scope
 from gradopt.ir.values import Shape as Shape
 from gradopt.ir.values import Value
@@ -261,11 +261,11 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     """A non-negative axis.
 
     Raises:
-        ShapeError: out of bounds.
+        AxisError: out of bounds.
     """
     value = operator.index(axis)
     if not -ndim <= value < ndim:
-        raise ShapeError(
+        raise AxisError(
             f"axis {value} is out of bounds for array of dimension {ndim}", source_location()
         )
     return value % ndim if ndim else 0
@@ -282,7 +282,8 @@ def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """Non-negative axes of None (all), an int or a sequence.
 
     Raises:
-        ShapeError: out of bounds or repeated.
+        AxisError: out of bounds.
+        ShapeError: repeated.
     """
     if axis is None:
         return tuple(range(ndim))
