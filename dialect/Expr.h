@@ -84,9 +84,10 @@ Expr isinf(const Expr &x);
 Expr logistic(const Expr &x);
 
 //===----------------------------------------------------------------------===//
-// Parts of partials whose squares would over- or underflow where the partial
-// does not. What they scale by is a power of two or 1, and they keep to it in
-// derivatives of any order.
+// Parts of partials that would over- or underflow, or multiply zero by
+// infinity, where the partial does not. What they scale by is a power of two or
+// 1, and they keep to it in derivatives of any order: what a select does not
+// choose has finite derivatives, as reverse mode multiplies them by zero.
 //===----------------------------------------------------------------------===//
 
 /// 1 where an operand was chosen, 0 where it was not, 1/2 at a tie, else NaN.
@@ -99,6 +100,12 @@ Expr quotient(const Expr &x, const Expr &z);
 Expr overSquares(const Expr &x, const Expr &u, const Expr &v);
 /// 1 / (1 + x^2).
 Expr overOnePlusSquare(const Expr &x);
+/// exp(-x^2).
+Expr gaussian(const Expr &x);
+/// The derivative of y = base^exponent in the base.
+Expr slopeOfPower(const Expr &base, const Expr &exponent, const Expr &y);
+/// The derivative of y = base^exponent in the exponent.
+Expr growthOfPower(const Expr &base, const Expr &exponent, const Expr &y);
 /// sqrt(x^2 + 1).
 Expr sqrtOfSquarePlusOne(const Expr &x);
 /// sqrt(x^2 - 1) for x >= 1, else NaN.

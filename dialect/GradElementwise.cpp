@@ -294,6 +294,36 @@ Expr grad::overSquares(const Expr &x, const Expr &u, const Expr &v) {
   return numerator * inverse * scale;
 }
 
+Expr grad::gaussian(const Expr &x) {
+  // Of this number it is 0 in all floats.
+  constexpr double kFar = 40;
+  return exp(-square(select(greater(absolute(x), kFar), kFar, x)));
+}
+
+// Conditions are of one operand where they can, so that they fold where it is
+// constant.
+
+Expr grad::slopeOfPower(const Expr &base, const Expr &exponent, const Expr &y) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  Expr atInfinity = select(equal(exponent, kInfinity), y,
+                           select(equal(exponent, -kInfinity), y, 1.0));
+  Expr vanishes = equal(atInfinity, 0.0);
+  Expr r = select(vanishes, 1.0, exponent);
+  Expr x = select(equal(r, 0.0), select(equal(base, 0.0), 1.0, base), base);
+  return select(vanishes, 0.0, r * power(x, r - 1.0));
+}
+
+Expr grad::growthOfPower(const Expr &base, const Expr &exponent,
+                         const Expr &y) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  Expr vanishes = equal(y, 0.0);
+  Expr atZero = select(less(exponent, 0.0), 0.0, 1.0);
+  Expr atInfinity = select(vanishes, 1.0, base);
+  Expr x = select(equal(base, 0.0), atZero,
+                  select(equal(base, kInfinity), atInfinity, base));
+  return select(vanishes, 0.0, y * log(x));
+}
+
 /// The number beyond which x^2 + 1 and x^2 - 1 round to x^2.
 static double dwarfsOne(const Expr &x) {
   int bits = floatTypeOf(x).getFPMantissaWidth();
@@ -308,10 +338,13 @@ Expr grad::overOnePlusSquare(const Expr &x) {
 }
 
 Expr grad::sqrtOfSquarePlusOne(const Expr &x) {
-  return select(greater(absolute(x), dwarfsOne(x)), absolute(x),
-                sqrt(1.0 + square(x)));
+  Expr isLarge = greater(absolute(x), dwarfsOne(x));
+  Expr rest = select(isLarge, 1.0, x);
+  return select(isLarge, absolute(x), sqrt(1.0 + square(rest)));
 }
 
 Expr grad::sqrtOfSquareMinusOne(const Expr &x) {
-  return select(greater(x, dwarfsOne(x)), x, sqrt(x - 1.0) * sqrt(x + 1.0));
+  Expr isLarge = greater(x, dwarfsOne(x));
+  Expr rest = select(isLarge, 2.0, x);
+  return select(isLarge, x, sqrt(rest - 1.0) * sqrt(rest + 1.0));
 }

@@ -136,12 +136,12 @@ def Grad_DivideOp : Grad_FloatBinaryOp<"divide",
 
 def Grad_PowerOp : Grad_FloatBinaryOp<"power",
     "s.op<math::PowFOp>()",
-    ["rhs * power(select(equal(rhs, 0.0), select(equal(lhs, 0.0), 1.0, lhs), lhs), rhs - 1.0)",
-     "select(equal(y, 0.0), 0.0, y * log(select(equal(lhs, 0.0), select(less(rhs, 0.0), 0.0, 1.0), lhs)))"]> {
+    ["slopeOfPower(lhs, rhs, y)", "growthOfPower(lhs, rhs, y)"]> {
   let summary = "`lhs` raised to `rhs`, both floats";
   let description = [{
     Values as C's `pow`. At `rhs = 0` the partial in `lhs` is 0, and at
-    `lhs = 0` the partial in `rhs` is 0, the limits from the right.
+    `lhs = 0` the partial in `rhs` is 0, the limits from the right. At infinite
+    exponents derivatives are the limits, 0 where the value is 0.
   }];
   let hasCanonicalizer = 1;
 }
@@ -324,12 +324,12 @@ def Grad_ArctanhOp : Grad_FloatUnaryOp<"arctanh", "s.op<math::AtanhOp>()",
 }
 
 def Grad_ErfOp : Grad_FloatUnaryOp<"erf", "s.op<math::ErfOp>()",
-    "1.12837916709551257390 * exp(-square(x))"> {
+    "1.12837916709551257390 * gaussian(x)"> {
   let summary = "error function";
 }
 
 def Grad_ErfcOp : Grad_FloatUnaryOp<"erfc", "s.op<math::ErfcOp>()",
-    "-1.12837916709551257390 * exp(-square(x))"> {
+    "-1.12837916709551257390 * gaussian(x)"> {
   let summary = "complementary error function, 1 - erf(x)";
 }
 
