@@ -30,7 +30,7 @@
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -151,10 +151,53 @@ applyOutsideIn(Operation *root, const FrozenRewritePatternSet &patterns,
   return success();
 }
 
+namespace {
+
+/// scf.index_switch => cf.switch of 64 bits. The upstream pattern, which this
+/// one comes before, takes the low 32 bits of the index and of each case.
+struct LowerIndexSwitch : OpRewritePattern<scf::IndexSwitchOp> {
+  explicit LowerIndexSwitch(MLIRContext *context)
+      : OpRewritePattern(context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(scf::IndexSwitchOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Block *before = op->getBlock();
+    Block *after = rewriter.splitBlock(before, std::next(op->getIterator()));
+    SmallVector<Location> locations(op.getNumResults(), loc);
+    after->addArguments(op.getResultTypes(), locations);
+    auto inlineRegion = [&](Region &region) {
+      Block *body = &region.front();
+      Operation *yield = body->getTerminator();
+      rewriter.setInsertionPoint(yield);
+      rewriter.replaceOpWithNewOp<cf::BranchOp>(yield, after,
+                                                yield->getOperands());
+      rewriter.inlineRegionBefore(region, after);
+      return body;
+    };
+    SmallVector<APInt> values = llvm::map_to_vector(
+        op.getCases(), [](int64_t value) { return APInt(64, value, true); });
+    SmallVector<Block *> cases;
+    for (Region &region : op.getCaseRegions())
+      cases.push_back(inlineRegion(region));
+    Block *otherwise = inlineRegion(op.getDefaultRegion());
+    rewriter.setInsertionPoint(op);
+    Value flag = arith::IndexCastOp::create(rewriter, loc,
+                                            rewriter.getI64Type(), op.getArg());
+    cf::SwitchOp::create(rewriter, loc, flag, otherwise, ValueRange(), values,
+                         cases, SmallVector<ValueRange>(cases.size()));
+    rewriter.replaceOp(op, after->getArguments());
+    return success();
+  }
+};
+
+} // namespace
+
 /// Loops and branches => blocks.
 static LogicalResult lowerControlFlow(ModuleOp module) {
   RewritePatternSet set(module.getContext());
   populateSCFToControlFlowConversionPatterns(set);
+  set.add<LowerIndexSwitch>(module.getContext());
   FrozenRewritePatternSet patterns(std::move(set));
   auto lower = [&](llvm::function_ref<bool(Operation *)> isWanted) {
     return applyOutsideIn(module, patterns, isWanted);

@@ -151,3 +151,24 @@ func.func @dead(%z: f64, %n: index) {
   }
   return
 }
+
+// -----
+
+// All bits of the index are compared.
+
+// CHECK-LABEL: llvm.func @cases_beyond_32_bits
+func.func @cases_beyond_32_bits(%k: index) -> f64 {
+  %one = arith.constant 1.0 : f64
+  %two = arith.constant 2.0 : f64
+  // CHECK: llvm.switch %{{.*}} : i64, ^[[OTHER:.*]] [
+  // CHECK-NEXT: 4294967297: ^[[CASE:.*]]
+  // CHECK-NEXT: ]
+  %r = scf.index_switch %k -> f64
+  case 4294967297 {
+    scf.yield %one : f64
+  }
+  default {
+    scf.yield %two : f64
+  }
+  return %r : f64
+}

@@ -53,6 +53,40 @@ def test_scalars_stay_in_registers() -> None:
         assert compile_mlir(RECURRENCE)(np.float64(3.0), np.int64(n)) == (s, k)
 
 
+SWITCH = """
+func.func @main(%x: tensor<3xf64>, %k: tensor<i64>) -> tensor<3xf64> {
+  %word = tensor.extract %k[] : tensor<i64>
+  %case = arith.index_cast %word : i64 to index
+  %two = grad.constant dense<2.0> : tensor<3xf64>
+  %r = scf.index_switch %case -> tensor<3xf64>
+  case 1 {
+    %a = grad.sin %x : tensor<3xf64>
+    scf.yield %a : tensor<3xf64>
+  }
+  case 4294967298 {
+    %a = grad.multiply %x, %two : tensor<3xf64>
+    scf.yield %a : tensor<3xf64>
+  }
+  case -4294967297 {
+    %a = grad.negative %x : tensor<3xf64>
+    scf.yield %a : tensor<3xf64>
+  }
+  default {
+    scf.yield %x : tensor<3xf64>
+  }
+  return %r : tensor<3xf64>
+}"""
+
+
+def test_switches_look_at_all_bits() -> None:
+    run = compile_mlir(SWITCH)
+    x = RNG.normal(size=3)
+    cases = {1: np.sin(x), 2**32 + 2: 2 * x, -(2**32) - 1: -x}
+    for word in (0, 1, 2, -1, *cases, 2**32 + 1, 2**33 + 1, 2**33 + 2, 2**32 - 1, -(2**63)):
+        (actual,) = run(x, np.int64(word))
+        np.testing.assert_allclose(actual, cases.get(word, x), rtol=1e-15)
+
+
 # A loop with a counter %row; %s is what one step does to the carried matrix %h.
 MATRIX_LOOP = """
 func.func @main(%x: tensor<6x5xf64>, %w: tensor<6x6xf64>) -> tensor<6x5xf64> {{
