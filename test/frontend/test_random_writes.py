@@ -193,6 +193,12 @@ class _Maker:
             x = pool[a]
             x[x.real > number] = 0.25 * number
 
+        def update_masked(pool: list[Any], ij: Any) -> None:
+            x = pool[a]
+            m = x.real > number
+            x[m] = change(x[m], np.sin(x[m]) - number)
+            x[x.real < -number] *= 0.5
+
         def add_at(pool: list[Any], ij: Any) -> None:
             # NumPy writes to read-only arrays here, and crashes where the values do not fit.
             x, k = pool[a], index(ij)
@@ -215,7 +221,7 @@ class _Maker:
             pool[a].flat[-1] = number * np.sin(pool[b]).sum()
 
         writes = [assign, assign_new, update, update, update_whole, update_by_number]
-        writes += [write_out, write_part, mask, add_at, fill, swap, put]
+        writes += [write_out, write_part, mask, update_masked, add_at, fill, swap, put]
         return self.pick(writes)
 
 
