@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import gradopt as go
 from gradopt import errors
+from gradopt.array.views import is_descending, is_row_major, kept_order
 
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "numpy.ravel": lambda x, order: np.ravel(x, order=order),
@@ -72,3 +74,10 @@ def test_unknown_orders_are_errors(name: str) -> None:
             FUNCTIONS[name](A, order)
         with pytest.raises(errors.KeywordError, match="order must be one of"):
             go.compile(lambda x, order=order: FUNCTIONS[name](x, order))(A)
+
+
+def test_descending_steps_keep_row_major_order() -> None:
+    for shape in itertools.product((0, 1, 2, 3), repeat=3):
+        for strides in itertools.product((-4, 0, 1, 2, 4), repeat=3):
+            kept = kept_order(shape, [(shape, strides)])
+            assert is_descending(shape, strides) == is_row_major(shape, kept), (shape, strides)

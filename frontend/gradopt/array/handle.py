@@ -20,6 +20,7 @@ from gradopt.array.views import (
     Strides,
     View,
     Window,
+    is_descending,
     is_row_major,
     kept_order,
     reshaped_strides,
@@ -292,12 +293,10 @@ class Handle:
 
     def _is_ordered(self) -> bool:
         """Whether its dimensions lie in memory from the outermost to the innermost."""
-        if len(self.shape) < 2 or (not self._views and self._storage.strides == ()):
+        if len(self.shape) < 2:
             return True
         strides = self._strides()
-        return strides is not None and is_row_major(
-            self.shape, kept_order(self.shape, [(self.shape, strides)])
-        )
+        return strides is not None and is_descending(self.shape, strides)
 
     # -- Writing -----------------------------------------------------------------------------
 

@@ -194,7 +194,7 @@ def _with_axes_for_bools(x: Handle, index: tuple[Any, ...]) -> tuple[Handle, tup
     Returns a view with these dimensions, and the index with integer arrays for the bools.
     """
     for entry in index:
-        if type(entry) is not int and type(entry) is not slice:
+        if type(entry) not in (int, slice) and entry is not None and entry is not Ellipsis:
             break
     else:
         return x, index

@@ -134,7 +134,9 @@ class Window(View):
 
     def is_identity(self) -> bool:
         """Whether it shows everything as it is."""
-        return self.axes == tuple(range(len(self.base))) and self.covers()
+        return (
+            self.shape == self.base and self.axes == tuple(range(len(self.base))) and self.covers()
+        )
 
     def with_axes(self, axes: Iterable[int]) -> Window:
         """The same elements, with these dimensions; -1 is a new one, those left out have size 1."""
@@ -337,6 +339,7 @@ class Broadcast(View):
 # -- Memory order ------------------------------------------------------------------------------
 
 
+@functools.cache
 def row_major(shape: Shape) -> Strides:
     """Steps of an array in row-major order."""
     steps: list[int] = []
@@ -354,6 +357,17 @@ def is_row_major(shape: Shape, strides: Strides) -> bool:
     return all(
         a == b for a, b, size in zip(strides, row_major(shape), shape, strict=True) if size != 1
     )
+
+
+def is_descending(shape: Shape, strides: Strides) -> bool:
+    """Whether the steps get no larger from each dimension to the next."""
+    outer = None
+    for size, step in zip(shape, strides, strict=True):
+        if size != 1 and step:
+            if outer is not None and abs(step) > outer:
+                return 0 in shape
+            outer = abs(step)
+    return True
 
 
 def reshaped_strides(shape: Shape, strides: Strides, new: Shape) -> Strides | None:

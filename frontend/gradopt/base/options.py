@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradopt.base.parameters import parameters
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
 
@@ -76,17 +76,11 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
     if not all(isinstance(name, str) for name in names):
         raise ArgumentTypeError(f"static_argnames must be strings, not {names}")
     options["donate_argnums"] = _tuple(options.get("donate_argnums", ()))
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    positional = [
-        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    takes_any = any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
-    if parameters and not takes_any:
+    found = parameters(function)
+    positional = list(found.positional) if found is not None else []
+    if found is not None and not found.rest and not found.others:
         for name in names:
-            if name not in [p.name for p in parameters]:
+            if name not in found.positional and name not in found.named:
                 raise ArgumentError(f"static_argnames: the function has no parameter {name!r}")
         for number in numbers:
             if not -len(positional) <= number < len(positional):

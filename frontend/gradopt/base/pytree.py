@@ -198,7 +198,7 @@ def _kind(cls: type) -> _Kind:
 def _find_kind(cls: type) -> _Kind | None:
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         kind = _namedtuple_kind(cls)
-    elif dataclasses.is_dataclass(cls):
+    elif hasattr(cls, "__dataclass_fields__"):
         kind = _dataclass_kind(cls)
     else:
         return None

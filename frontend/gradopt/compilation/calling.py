@@ -12,6 +12,7 @@ import numpy as np
 from gradopt.array.handle import Handle
 from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source
+from gradopt.base.parameters import Parameters, parameters
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.errors import (
     ArgumentError,
@@ -37,21 +38,11 @@ def function_name(function: Any) -> str:
 
 def argument_names(function: Any, count: int) -> list[str]:
     """How the user reaches the first positional arguments: by the names of the parameters."""
-    names: list[str] = []
-    rest: str | None = None
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()
-    for parameter in parameters:
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            rest = parameter.name
-    fixed = len(names)
-    for i in range(fixed, count):
-        names.append(f"args[{i}]" if rest is None else f"{rest}[{i - fixed}]")
-    return names[:count]
+    found = parameters(function) or Parameters()
+    names = list(found.positional[:count])
+    first = 0 if found.rest is None else len(names)
+    rest = found.rest or "args"
+    return names + [f"{rest}[{i - first}]" for i in range(len(names), count)]
 
 
 def argument_paths(function: Any, structure: TreeDef) -> list[str]:
@@ -87,7 +78,7 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
         MutationError: it changed a list or dict among its arguments.
         TraceRecursionError: it calls itself without end.
     """
-    before, tree = _parts(args, kwargs)
+    before, trees = _parts(args, kwargs)
     try:
         result = function(*args, **kwargs)
     except TraceRecursionError:
@@ -99,11 +90,16 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             "counts static (static_argnums), or write a loop",
             function_source(function),
         ) from None
-    after, tree_after = _parts(args, kwargs)
-    if tree != tree_after or any(a is not b for a, b in zip(before, after, strict=True)):
+    after, trees_after = _parts(args, kwargs)
+    if trees != trees_after or any(a is not b for a, b in zip(before, after, strict=True)):
         changed = "its arguments"
-        if tree == tree_after:
-            paths = argument_paths(function, tree)
+        if trees == trees_after:
+            names = argument_names(function, len(args))
+            paths = [
+                path
+                for place, tree in trees
+                for path in leaf_paths(tree, names[place] if isinstance(place, int) else place)
+            ]
             changed = next(
                 path for path, a, b in zip(paths, before, after, strict=True) if a is not b
             )
@@ -114,26 +110,34 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     return result
 
 
-def _parts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], TreeDef]:
-    """What the arguments consist of, static ones left out: those are the user's own objects."""
+def _parts(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[list[Any], list[tuple[int | str, TreeDef]]]:
+    """The leaves of the containers among the arguments; the place and structure of each of them.
 
-    def watched(value: Any) -> Any:
+    Static ones are left out: those are the user's own objects.
+    """
+    leaves: list[Any] = []
+    trees: list[tuple[int | str, TreeDef]] = []
+    for place, value in (*enumerate(args), *kwargs.items()):
+        if isinstance(value, Handle):
+            continue
         try:
-            if not any(isinstance(leaf, Handle) for leaf in flatten(value)[0]):
-                hash(value)
-                return None
+            parts, tree = flatten(value)
         except ArgumentTypeError:
-            return None
-        except TypeError:
-            pass
-        return value
+            continue
+        if any(isinstance(part, Handle) for part in parts) or not _is_hashable(value):
+            leaves += parts
+            trees.append((place, tree))
+    return leaves, trees
 
-    return flatten(
-        (
-            tuple([watched(value) for value in args]),
-            {name: watched(value) for name, value in kwargs.items()},
-        )
-    )
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def check_callable(function: Any) -> None:
@@ -211,17 +215,19 @@ def returned_value(leaf: Any, path: str, function: Callable[..., Any]) -> Value:
     Raises:
         GradoptError: it is not an array or number; at the function's definition.
     """
-    if inspect.iscoroutine(leaf):
-        leaf.close()
-    if inspect.iscoroutine(leaf) or inspect.isgenerator(leaf):
-        advice = f"{function_name(function)} must be a plain function that returns its result"
-    else:
-        advice = f"{function_name(function)} may return arrays, numbers and pytrees of them"
+    advice = "" if isinstance(leaf, Handle) else _return_advice(leaf, function)
     try:
         return result_value(leaf, path, advice)
     except GradoptError as error:
         error.location = error.location or function_source(function)
         raise
+
+
+def _return_advice(leaf: Any, function: Callable[..., Any]) -> str:
+    if inspect.iscoroutine(leaf) or inspect.isgenerator(leaf):
+        leaf.close()
+        return f"{function_name(function)} must be a plain function that returns its result"
+    return f"{function_name(function)} may return arrays, numbers and pytrees of them"
 
 
 def result_value(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Value:

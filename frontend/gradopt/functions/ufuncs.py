@@ -27,11 +27,10 @@ from gradopt.ir.values import Value, emit
 
 def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Value]:
     """The inputs converted to the dtypes of the loop that NumPy picks."""
-    inputs = tuple([listed(value) for value in inputs])
-    dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in inputs])
-    return [
-        traced(value, dtype) for value, dtype in zip(inputs, dtypes[: len(inputs)], strict=True)
-    ]
+    operands = [listed(value) for value in inputs]
+    dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in operands])
+    # The dtypes of outputs are behind those of inputs.
+    return [traced(value, dtype) for value, dtype in zip(operands, dtypes, strict=False)]
 
 
 def _direct(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Value]:

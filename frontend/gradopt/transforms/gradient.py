@@ -186,27 +186,27 @@ class _Gradient:
         return (grads, aux_value) if self._has_aux else grads
 
     def _scalar_loss(self, result: Any) -> Value:
-        name, place = function_name(self._function), function_source(self._function)
         leaves, tree = flatten(result)
         if tree.cls is not None:
             hint = "; with has_aux=True it may return (loss, aux)" if len(leaves) == 2 else ""
-            raise NonScalarLossError(
-                f"the gradient of {name} needs a scalar result, but it returned "
-                f"{describe_value(result)}{hint}",
-                place,
-            )
+            raise self._loss_error("a scalar", f"{describe_value(result)}{hint}")
         loss = returned_value(result, "result", self._function)
         if loss.shape != ():
-            raise NonScalarLossError(
-                f"the gradient of {name} needs a scalar result, but it returned an array of shape "
-                f"{loss.shape}; reduce it, for example with numpy.sum, or use vjp",
-                place,
+            raise self._loss_error(
+                "a scalar",
+                f"an array of shape {loss.shape}; reduce it, for example with numpy.sum, or use "
+                "vjp",
             )
         if loss.dtype.kind != "f":
-            raise NonScalarLossError(
-                f"the gradient of {name} needs a float result, but it returned {loss.dtype}", place
-            )
+            raise self._loss_error("a float", str(loss.dtype))
         return loss
+
+    def _loss_error(self, needed: str, got: str) -> NonScalarLossError:
+        return NonScalarLossError(
+            f"the gradient of {function_name(self._function)} needs {needed} result, but it "
+            f"returned {got}",
+            function_source(self._function),
+        )
 
 
 PARTS[_Gradient] = lambda gradient: (
