@@ -18,7 +18,6 @@ four times, as noise goes away by that and a true difference does not. The colum
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import os
@@ -89,11 +88,8 @@ def serve(name: str, steps: int) -> None:
         "call": sampled(lambda: compiled(*arguments)),
         "trace": sampled(lambda: go.compile_value_and_grad(function).lower(*arguments)),
     }
-    gc.collect()
-    gc.disable()
     for line in sys.stdin:
         print(samples[line.strip()](), flush=True)
-        gc.collect()
 
 
 # -- In the main process ---------------------------------------------------------------------

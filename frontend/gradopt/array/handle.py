@@ -295,6 +295,10 @@ class Handle:
         """Whether its dimensions lie in memory from the outermost to the innermost."""
         if len(self.shape) < 2:
             return True
+        if len(self._views) == 1 and self._storage.strides == ():
+            (view,) = self._views
+            if isinstance(view, Window) and view.is_ascending():
+                return True
         strides = self._strides()
         return strides is not None and is_descending(self.shape, strides)
 

@@ -36,17 +36,20 @@ def getitem(x: Handle, index: Any) -> Any:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
         ConversionError: a bound of a slice is traced, or a mask beside indices.
     """
-    x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
-    try:
-        parts, gap = _expand(x.shape, entries)
-    except ConversionError as error:
-        selected = _masked_part(x, entries)
-        if selected is None:
-            raise
-        part, place = selected
-        return MaskedElements(part._read(), place, error)
-    if _has_arrays(parts):
-        return _Selection(x, parts, gap).get()
+    entries = index if isinstance(index, tuple) else (index,)
+    parts, gap = _plain(x.shape, entries), None
+    if parts is None:
+        x, entries = _with_axes_for_bools(x, entries)
+        try:
+            parts, gap = _expand(x.shape, entries)
+        except ConversionError as error:
+            selected = _masked_part(x, entries)
+            if selected is None:
+                raise
+            part, place = selected
+            return MaskedElements(part._read(), place, error)
+        if _has_arrays(parts):
+            return _Selection(x, parts, gap).get()
     part = _basic(x, parts)
     if part.shape or gap is not None:
         return part
@@ -128,6 +131,15 @@ def _is_scalar(part: Any) -> bool:
 
 def _error(message: str) -> TraceIndexError:
     return TraceIndexError(message, source_location())
+
+
+def _plain(shape: Shape, index: tuple[Any, ...]) -> list[Any] | None:
+    """The index with one entry for each dimension, if it consists of ints and slices alone."""
+    for entry in index:
+        if type(entry) is not int and type(entry) is not slice:
+            return None
+    missing = len(shape) - len(index)
+    return [*index, *[_ALL] * missing] if missing >= 0 else None
 
 
 def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None]:

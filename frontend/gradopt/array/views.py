@@ -138,6 +138,15 @@ class Window(View):
             self.shape == self.base and self.axes == tuple(range(len(self.base))) and self.covers()
         )
 
+    def is_ascending(self) -> bool:
+        """Whether its dimensions come in the order of those below."""
+        last = -1
+        for axis in self.axes:
+            if 0 <= axis < last:
+                return False
+            last = max(axis, last)
+        return True
+
     def with_axes(self, axes: Iterable[int]) -> Window:
         """The same elements, with these dimensions; -1 is a new one, those left out have size 1."""
         mine = self.axes
@@ -186,8 +195,8 @@ class Window(View):
                 part = prims.reverse(part, backwards)
             if dynamic:
                 part = prims.dynamic_slice(part, self._starts([0] * part.ndim), counts)
-        kept = [axis for axis in self.axes if axis >= 0]
-        if kept != sorted(kept):
+        if not self.is_ascending():
+            kept = [axis for axis in self.axes if axis >= 0]
             part = prims.reshape(part, tuple([counts[axis] for axis in sorted(kept)]))
             part = prims.transpose(part, [sorted(kept).index(axis) for axis in kept])
         return prims.reshape(part, self.shape)
@@ -196,8 +205,8 @@ class Window(View):
         counts = tuple([r.length for r in self.ranges])
         if 0 in counts:
             return base
-        kept = [axis for axis in self.axes if axis >= 0]
-        if kept != sorted(kept):
+        if not self.is_ascending():
+            kept = [axis for axis in self.axes if axis >= 0]
             part = prims.reshape(part, tuple([counts[axis] for axis in kept]))
             part = prims.transpose(part, [kept.index(axis) for axis in sorted(kept)])
         part = prims.reshape(part, counts)

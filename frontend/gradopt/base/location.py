@@ -152,8 +152,10 @@ def user_instruction() -> str | None:
 
 
 def user_site() -> tuple[Site, int] | None:
-    """The code of the user's frame, and the instruction that it executes."""
-    frame: FrameType | None = sys._getframe(1)
+    """The code of the user's frame, and the instruction that it executes; for a scope's ops."""
+    # One of our functions adds an op to a scope, which asks its context for the location, and that
+    # asks here. Each frame that is looked at takes time.
+    frame: FrameType | None = sys._getframe(4)
     internal = _internal_codes
     while frame is not None:
         code = frame.f_code

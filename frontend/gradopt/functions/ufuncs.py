@@ -29,8 +29,11 @@ def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Value]:
     """The inputs converted to the dtypes of the loop that NumPy picks."""
     operands = [listed(value) for value in inputs]
     dtypes = resolve_ufunc(ufunc, *[promotion_kind(value) for value in operands])
-    # The dtypes of outputs are behind those of inputs.
-    return [traced(value, dtype) for value, dtype in zip(operands, dtypes, strict=False)]
+    converted: list[Value] = []
+    # The dtypes of outputs are behind those of inputs. No comprehension: that is a frame.
+    for value, dtype in zip(operands, dtypes, strict=False):
+        converted.append(traced(value, dtype))
+    return converted
 
 
 def _direct(ufunc: np.ufunc, op: Callable[..., Any]) -> Callable[..., Value]:

@@ -195,8 +195,14 @@ class Scope:
 
     def emit(self, builder: Any, *operands: Any) -> Value:
         """Adds one op; values of outer functions among the operands are lifted."""
-        use = self.use
-        values = [use(operand) if operand.__class__ is Value else operand for operand in operands]
+        values = [
+            operand
+            if operand.__class__ is not Value
+            else operand.ssa
+            if operand.scope is self
+            else self.use(operand)
+            for operand in operands
+        ]
         location = self.trace.context.location()
         self.trace.count(location)
         try:
