@@ -279,11 +279,10 @@ static bool runsWithItsUsers(GenericOp producer) {
 
 /// Gives consumers a copy of their producer, each to be fused with its own:
 /// free producers wherever they can be inlined, cheap ones if this makes their
-/// result disappear and reads no more than storing it would.
+/// result disappear and takes fewer reads and writes than storing it.
 /// Adds the copies and what uses them to `touched`.
 static void duplicateProducers(RewriterBase &rewriter, Block &block,
                                llvm::SetVector<Operation *> &touched) {
-  constexpr unsigned kMaxLargeInputs = 2;
   for (auto producer : llvm::make_early_inc_range(block.getOps<GenericOp>())) {
     // What reads a new copy is to be fused with it before its cost is known.
     if (producer->getNumResults() != 1 || touched.contains(producer))
@@ -305,11 +304,13 @@ static void duplicateProducers(RewriterBase &rewriter, Block &block,
     if (users.size() < (allInlinable ? 2 : 1))
       continue;
     if (cost == BodyCost::Cheap) {
-      unsigned largeInputs =
+      size_t largeInputs =
           llvm::count_if(producer.getDpsInputOperands(), [&](OpOperand *input) {
             return producer.getMatchingIndexingMap(input).isPermutation();
           });
-      if (!allInlinable || largeInputs > kMaxLargeInputs ||
+      // Stored, it is written once and read by each user.
+      size_t stored = largeInputs + 1 + users.size();
+      if (!allInlinable || largeInputs * users.size() >= stored ||
           runsWithItsUsers(producer))
         continue;
     }

@@ -107,3 +107,19 @@ def test_long_chains_are_not_repeated(length: int) -> None:
     assert before == length - 1
     # A copy repeats at most the 8 operations that count as cheap.
     assert after <= 9 * before
+
+
+@pytest.mark.parametrize("length", [20, 60])
+def test_cotangents_of_windows_are_not_repeated(length: int) -> None:
+    """Each is read by the next one and by a sum, and the sums wait for one another."""
+
+    def loss(x: np.ndarray) -> np.floating:
+        h = np.zeros(64)
+        for t in range(length):
+            h = np.tanh(h + x[t : t + 64])
+        return np.sum(h)
+
+    lowered = go.compile_grad(loss).lower(np.ones(length + 64))
+    before, after = lowered.mlir("simplified"), lowered.mlir("linalg")
+    assert before.count("grad.multiply") == 2 * length - 1
+    assert after.count("arith.mulf") <= 2.5 * length
