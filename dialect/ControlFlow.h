@@ -27,6 +27,12 @@
 
 namespace mlir::grad {
 
+/// The attribute of a loop that says what it keeps for its derivative in
+/// reverse mode: residuals of "all" iterations, or states, as many as it says
+/// or "none", "sqrt" or "binomial" (the square root or logarithm of the
+/// iterations).
+constexpr llvm::StringLiteral kCheckpoint = "grad.checkpoint";
+
 // Tangent rules.
 LogicalResult linearizeFor(scf::ForOp op, LinearizeContext &context);
 LogicalResult linearizeWhile(scf::WhileOp op, LinearizeContext &context);

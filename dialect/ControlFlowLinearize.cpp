@@ -162,7 +162,10 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
   }
 
   std::optional<int64_t> trips = getMaxTripCount(op);
-  if (!trips)
+  auto checkpoint = op->getAttrOfType<StringAttr>(kCheckpoint);
+  bool keepsAll =
+      checkpoint ? checkpoint.getValue() == "all" : !op->hasAttr(kCheckpoint);
+  if (!trips || !keepsAll)
     return replayFor(op, active, context);
   auto linear = scf::ForOp::create(
       context.linear, loc, op.getLowerBound(), op.getUpperBound(), op.getStep(),

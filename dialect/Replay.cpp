@@ -5,21 +5,24 @@
 //===----------------------------------------------------------------------===//
 //
 // The residuals of a loop whose number of iterations is not known before it
-// runs, or is so large that they would not fit, are not kept. The primal loop
-// keeps a few of its states instead, and the linear part runs the primal loop
-// once more, block by block of iterations, and keeps what it needs of one
-// block.
+// runs, or for which that is asked, are not kept. The primal loop keeps a few
+// of its states instead, and the linear part runs the primal loop once more,
+// block by block of iterations, and keeps what it needs of one block.
 //
 //     primal:  for each segment of iterations: keep the state; run the segment
-//     linear:  for each block of iterations:
-//                run from the last state that was kept before the block to the
-//                  end of the block, keeping residuals of one block
-//                for each iteration of the block: the linear part
+//     linear:  for each segment:
+//                for each block of iterations in it:
+//                  run from the start of the segment to the end of the block,
+//                    keeping residuals of one block
+//                  for each iteration of the block: the linear part
 //
 // A segment consists of one block or, in long loops, of several, so that a
-// fixed number of states is enough. The second loop nest is turned round by the
-// transpose as any other: in it, all coefficients follow from the block's
-// number.
+// fixed number of states is enough. Between segments and blocks there may be
+// levels that keep states of parts of a segment: that is slower, and takes
+// memory for the logarithm of the number of iterations.
+//
+// The second loop nest is turned round by the transpose as any other: in it,
+// all coefficients follow from the counters.
 //
 //===----------------------------------------------------------------------===//
 
@@ -74,16 +77,18 @@ using Body = std::unique_ptr<Block>;
 struct Recording {
   SmallVector<Value> results; ///< Those of the loop whose place it takes.
   Value trips;                ///< How many iterations it had, an index.
-  Value segment; ///< How many iterations there are from a state to the next;
-                 ///< null if only the initial state is kept.
-  SmallVector<Value>
-      states; ///< For each carried value: the stack, or its init.
+  /// How many iterations there are from a state to the next; null if only the
+  /// initial state is kept.
+  Value segment;
+  SmallVector<Value> states; ///< A stack for each carried value.
 };
 
 /// How the memory of a loop is bounded.
 struct Plan {
-  int64_t states; ///< How many are kept.
-  Value block;    ///< How many iterations have their residuals kept at a time.
+  int64_t states = 1; ///< How many are kept, by each level.
+  int64_t levels = 0; ///< Of parts of a segment.
+  int64_t length = 0; ///< Iterations in a block; 0 until that is chosen.
+  Value block;        ///< The constant that holds the length.
 };
 
 } // namespace
@@ -192,51 +197,62 @@ static Value countTrips(OpBuilder &builder, scf::ForOp op) {
   return math.ceilDiv(range, step);
 }
 
-static Recording record(scf::ForOp op, Block &body, const Plan &plan) {
-  Location loc = op.getLoc();
-  OpBuilder builder(op);
+/// Runs the iterations from `begin` to `end`.
+static scf::ForOp run(OpBuilder &builder, Location loc, Block &body,
+                      Value begin, Value end, ValueRange state) {
+  scf::ForOp loop = createLoop(builder, loc, begin, end, state);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(loop.getBody());
+  SmallVector<Value> next = cloneBody(body, builder, loop.getInductionVar(),
+                                      loop.getRegionIterArgs());
+  next.resize(state.size());
+  scf::YieldOp::create(builder, loc, next);
+  return loop;
+}
+
+/// The same, and keeps the state at the start of each segment.
+static Recording record(OpBuilder &builder, Location loc, Block &body,
+                        const Plan &plan, Value begin, Value end,
+                        ValueRange inits) {
   IndexMath math(builder, loc);
   Recording recording;
-  recording.trips = countTrips(builder, op);
-  Value zero = math.constant(0);
-  ValueRange inits = op.getInitArgs();
-  auto run = [&](Value begin, Value end, ValueRange state) {
-    scf::ForOp loop = createLoop(builder, loc, begin, end, state);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToEnd(loop.getBody());
-    scf::YieldOp::create(builder, loc,
-                         cloneBody(body, builder, loop.getInductionVar(),
-                                   loop.getRegionIterArgs()));
-    return loop;
-  };
+  recording.trips = math.sub(end, begin);
   if (plan.states == 1) {
-    recording.results = run(zero, recording.trips, inits).getResults();
-    recording.states = inits;
+    recording.results = run(builder, loc, body, begin, end, inits).getResults();
     return recording;
   }
-
   Value blocks = math.ceilDiv(recording.trips, plan.block);
   blocks = math.ceilDiv(blocks, math.constant(plan.states));
   recording.segment = math.mul(math.max(blocks, math.constant(1)), plan.block);
   SmallVector<Value> carried(inits);
   llvm::append_range(carried, createStacks(builder, loc, inits, plan.states));
   scf::ForOp loop =
-      createLoop(builder, loc, zero,
+      createLoop(builder, loc, math.constant(0),
                  math.ceilDiv(recording.trips, recording.segment), carried);
+  OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
   ValueRange arguments = loop.getRegionIterArgs();
   ValueRange state = arguments.take_front(inits.size());
   Value number = loop.getInductionVar();
   SmallVector<Value> stacks =
       pushAll(builder, loc, arguments.drop_front(inits.size()), state, number);
-  Value begin = math.mul(number, recording.segment);
-  Value end = math.min(math.add(begin, recording.segment), recording.trips);
-  SmallVector<Value> yielded(run(begin, end, state).getResults());
+  Value from = math.add(begin, math.mul(number, recording.segment));
+  Value to = math.min(math.add(from, recording.segment), end);
+  SmallVector<Value> yielded(
+      run(builder, loc, body, from, to, state).getResults());
   llvm::append_range(yielded, stacks);
   scf::YieldOp::create(builder, loc, yielded);
   recording.results = loop.getResults().take_front(inits.size());
   recording.states = loop.getResults().drop_front(inits.size());
   return recording;
+}
+
+static Recording record(scf::ForOp op, Block &body, const Plan &plan) {
+  OpBuilder builder(op);
+  Value trips = countTrips(builder, op);
+  Value zero = arith::ConstantIndexOp::create(builder, op.getLoc(), 0);
+  return record(builder, op.getLoc(), body, plan, zero, trips,
+                op.getInitArgs());
 }
 
 //===----------------------------------------------------------------------===//
@@ -373,7 +389,6 @@ static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
                             });
     recording.results = loop.getResults().take_front(states);
     recording.trips = loop.getResults().back();
-    recording.states = inits;
     return recording;
   }
 
@@ -423,94 +438,201 @@ static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
 // How much memory a loop takes for states and for the residuals of a block.
 static constexpr int64_t kBytes = int64_t(1) << 20;
 static constexpr int64_t kFewest = 64, kMost = 4096;
+// States of each level where memory is to grow with a logarithm, and the levels
+// of loops whose number of iterations is not known.
+static constexpr int64_t kFew = 4, kManyLevels = 8;
 
-static int64_t chooseLength(ValueRange values) {
+static int64_t chooseLength(TypeRange types) {
   int64_t bytes = 1;
-  for (Value value : values)
-    bytes += getBytes(value.getType());
+  for (Type type : types)
+    bytes += getBytes(type);
   return int64_t(1) << llvm::Log2_64(
              std::clamp(kBytes / bytes, kFewest, kMost));
 }
 
-/// Rules for either kind of loop. `Op` is a loop that carries `inits`; those at
-/// `active` have tangents.
+namespace {
+
+/// Builds the linear part of a loop that is run again.
+class Replay {
+public:
+  Replay(LinearizeContext &context, Location loc, Block &body,
+         TypeRange carried, ArrayRef<unsigned> active, const Plan &plan)
+      : context(context), linear(context.linear), loc(loc), body(body),
+        carried(carried), active(active), plan(plan), math(linear, loc) {}
+
+  /// The tangents after the iterations from `begin` to `end`, segment by
+  /// segment.
+  FailureOr<ValueRange> segments(const Recording &recording, Value begin,
+                                 Value end, ValueRange state,
+                                 ValueRange tangents, int64_t levels) {
+    if (!recording.segment)
+      return inner(begin, end, state, tangents, levels);
+    scf::ForOp loop =
+        createLoop(linear, loc, math.constant(0),
+                   math.ceilDiv(recording.trips, recording.segment), tangents);
+    OpBuilder::InsertionGuard guard(linear);
+    linear.setInsertionPointToEnd(loop.getBody());
+    Value number = loop.getInductionVar();
+    Value from = math.add(begin, math.mul(number, recording.segment));
+    Value to = math.min(math.add(from, recording.segment), end);
+    FailureOr<ValueRange> results =
+        inner(from, to, peekAll(linear, loc, recording.states, carried, number),
+              loop.getRegionIterArgs(), levels);
+    if (failed(results))
+      return failure();
+    scf::YieldOp::create(linear, loc, *results);
+    return ValueRange(loop.getResults());
+  }
+
+private:
+  FailureOr<ValueRange> inner(Value begin, Value end, ValueRange state,
+                              ValueRange tangents, int64_t levels) {
+    if (levels == 0)
+      return blocks(begin, end, state, tangents);
+    Recording parts = record(linear, loc, body, plan, begin, end, state);
+    return segments(parts, begin, end, state, tangents, levels - 1);
+  }
+
+  FailureOr<ValueRange> blocks(Value begin, Value end, ValueRange state,
+                               ValueRange tangents) {
+    scf::ForOp loop =
+        createLoop(linear, loc, math.constant(0),
+                   math.ceilDiv(math.sub(end, begin), plan.block), tangents);
+    OpBuilder::InsertionGuard guard(linear);
+    linear.setInsertionPointToEnd(loop.getBody());
+    Value first = math.add(begin, math.mul(loop.getInductionVar(), plan.block));
+    Value last = math.min(math.add(first, plan.block), end);
+    scf::ForOp again = createLoop(linear, loc, begin, last, state);
+    scf::ForOp steps =
+        createLoop(linear, loc, math.constant(0), math.sub(last, first),
+                   loop.getRegionIterArgs());
+    scf::YieldOp::create(linear, loc, steps.getResults());
+    if (failed(linearize(again, steps, begin, first)))
+      return failure();
+    return ValueRange(loop.getResults());
+  }
+
+  /// Moves the body into `again`, which keeps residuals, and its linear part
+  /// into `steps`, which start with the iteration `first`.
+  LogicalResult linearize(scf::ForOp again, scf::ForOp steps, Value begin,
+                          Value first) {
+    Block &primal = *again.getBody();
+    primal.getOperations().splice(primal.end(), body.getOperations());
+    for (auto [from, to] :
+         llvm::zip_equal(body.getArguments(), primal.getArguments()))
+      from.replaceAllUsesWith(to);
+    Operation *yield = primal.getTerminator();
+    yield->setOperands(yield->getOperands().take_front(carried.size()));
+    linear.setInsertionPointToEnd(steps.getBody());
+    Value number = math.add(first, steps.getInductionVar());
+    for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
+      context.setTangent(again.getRegionIterArg(i), tangent);
+    if (failed(context.linearizeBlock(primal)))
+      return failure();
+    SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
+      Value value = yield->getOperand(i);
+      return orZeros(context.getTangent(value), linear, value);
+    });
+    scf::YieldOp::create(linear, loc, yielded);
+
+    IRMapping known;
+    known.map(again.getInductionVar(), number);
+    Residuals residuals(primal, *steps.getBody(), known);
+    SmallVector<Value> stored(residuals.getStored());
+    TypeRange types = ValueRange(stored).getTypes();
+    if (plan.length == 0)
+      plan.length = chooseLength(types);
+    plan.block.getDefiningOp<arith::ConstantIndexOp>().setValueAttr(
+        linear.getIndexAttr(plan.length));
+    setMaxTripCount(steps, plan.length);
+    linear.setInsertionPoint(again);
+    again = carryMore(again, createStacks(linear, loc, stored, plan.length));
+    linear.setInsertionPoint(yield);
+    Value place =
+        math.rem(math.sub(again.getInductionVar(), begin), plan.block);
+    yield->insertOperands(
+        yield->getNumOperands(),
+        pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
+                stored, place));
+    linear.setInsertionPointAfterValue(number);
+    residuals.supply(linear,
+                     peekAll(linear, loc,
+                             again.getResults().take_back(stored.size()), types,
+                             steps.getInductionVar()));
+    return success();
+  }
+
+  LinearizeContext &context;
+  OpBuilder &linear;
+  Location loc;
+  Block &body;
+  SmallVector<Type> carried;
+  ArrayRef<unsigned> active;
+  Plan plan;
+  IndexMath math;
+};
+
+} // namespace
+
+/// What to keep of a loop: as its attribute says.
+static Plan choosePlan(Operation *op, TypeRange carried,
+                       std::optional<int64_t> trips) {
+  Plan plan;
+  // A loop in a loop would keep states for each iteration of that.
+  plan.states =
+      op->getParentOfType<LoopLikeOpInterface>() ? 1 : chooseLength(carried);
+  auto kind = op->getAttrOfType<StringAttr>(kCheckpoint);
+  if (auto states = op->getAttrOfType<IntegerAttr>(kCheckpoint)) {
+    plan.states = std::max<int64_t>(states.getInt(), 1);
+    plan.length =
+        trips ? std::max<int64_t>(llvm::divideCeil(*trips, plan.states), 1)
+              : plan.states;
+  } else if (kind && kind.getValue() == "none") {
+    plan.states = plan.length = 1;
+  } else if (kind && kind.getValue() == "sqrt" && trips) {
+    plan.states = plan.length =
+        std::max<int64_t>(std::ceil(std::sqrt(static_cast<double>(*trips))), 1);
+  } else if (kind && kind.getValue() == "binomial") {
+    plan.states = plan.length = kFew;
+    plan.levels = kManyLevels;
+    int64_t reach = kFew * kFew;
+    for (int64_t level = 0; trips && level < kManyLevels; ++level) {
+      if (reach >= *trips) {
+        plan.levels = level;
+        break;
+      }
+      reach *= kFew;
+    }
+  }
+  // Every second state is dropped in a loop with a condition.
+  if (isa<scf::WhileOp>(op) && plan.states > 1)
+    plan.states += plan.states % 2;
+  OpBuilder builder(op);
+  plan.block = arith::ConstantIndexOp::create(builder, op->getLoc(), 1);
+  return plan;
+}
+
+/// The rule of either kind of loop. `Op` is a loop that carries `inits`; those
+/// at `active` have tangents.
 template <typename Op>
 static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
+                            std::optional<int64_t> trips,
                             LinearizeContext &context) {
   Location loc = op.getLoc();
-  OpBuilder before(op);
-  bool isNested = op->template getParentOfType<LoopLikeOpInterface>();
-  auto block = arith::ConstantIndexOp::create(before, loc, 1);
-  Plan plan{isNested ? 1 : chooseLength(inits), block};
+  Plan plan = choosePlan(op, inits.getTypes(), trips);
   Body body = takeBody(op);
   Recording recording = record(op, *body, plan);
-
-  OpBuilder &linear = context.linear;
-  IndexMath math(linear, loc);
-  Value zero = math.constant(0);
   SmallVector<Value> tangents = llvm::map_to_vector(active, [&](unsigned i) {
     return orZeros(context.getTangent(inits[i]), context.primal, inits[i]);
   });
-  scf::ForOp blocks = createLoop(
-      linear, loc, zero, math.ceilDiv(recording.trips, block), tangents);
-  OpBuilder::InsertionGuard guard(linear);
-  linear.setInsertionPointToEnd(blocks.getBody());
-  Value begin = math.mul(blocks.getInductionVar(), block);
-  Value end = math.min(math.add(begin, block), recording.trips);
-  Value first = zero;
-  SmallVector<Value> state = recording.states;
-  if (recording.segment) {
-    Value place = math.div(begin, recording.segment);
-    first = math.mul(place, recording.segment);
-    state = peekAll(linear, loc, state, inits.getTypes(), place);
-  }
-  scf::ForOp again = createLoop(linear, loc, first, end, state);
-  scf::ForOp steps = createLoop(linear, loc, zero, math.sub(end, begin),
-                                blocks.getRegionIterArgs());
-  scf::YieldOp::create(linear, loc, steps.getResults());
-
-  // The body runs again, with its linear part beside it.
-  Block &primal = *again.getBody();
-  primal.getOperations().splice(primal.end(), body->getOperations());
-  for (auto [from, to] :
-       llvm::zip_equal(body->getArguments(), primal.getArguments()))
-    from.replaceAllUsesWith(to);
-  Operation *yield = primal.getTerminator();
-  yield->setOperands(yield->getOperands().take_front(inits.size()));
-  linear.setInsertionPointToEnd(steps.getBody());
-  Value number = math.add(begin, steps.getInductionVar());
-  ValueRange carried = again.getRegionIterArgs();
-  for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
-    context.setTangent(carried[i], tangent);
-  if (failed(context.linearizeBlock(primal)))
+  Value zero = arith::ConstantIndexOp::create(context.linear, loc, 0);
+  FailureOr<ValueRange> results =
+      Replay(context, loc, *body, inits.getTypes(), active, plan)
+          .segments(recording, zero, recording.trips, inits, tangents,
+                    plan.levels);
+  if (failed(results))
     return failure();
-  SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
-    Value value = yield->getOperand(i);
-    return orZeros(context.getTangent(value), linear, value);
-  });
-  scf::YieldOp::create(linear, loc, yielded);
-
-  IRMapping known;
-  known.map(again.getInductionVar(), number);
-  Residuals residuals(primal, *steps.getBody(), known);
-  SmallVector<Value> stored(residuals.getStored());
-  int64_t length = chooseLength(stored);
-  block.setValueAttr(linear.getIndexAttr(length));
-  setMaxTripCount(steps, length);
-  linear.setInsertionPoint(again);
-  again = carryMore(again, createStacks(linear, loc, stored, length));
-  linear.setInsertionPoint(yield);
-  Value place = math.rem(again.getInductionVar(), block);
-  yield->insertOperands(
-      yield->getNumOperands(),
-      pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
-              stored, place));
-  linear.setInsertionPointAfterValue(number);
-  residuals.supply(
-      linear, peekAll(linear, loc, again.getResults().take_back(stored.size()),
-                      ValueRange(stored).getTypes(), steps.getInductionVar()));
-
-  for (auto [i, tangent] : llvm::zip_equal(active, blocks.getResults()))
+  for (auto [i, tangent] : llvm::zip_equal(active, *results))
     context.setTangent(recording.results[i], tangent);
   op.replaceAllUsesWith(recording.results);
   op.erase();
@@ -519,10 +641,10 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
 
 LogicalResult grad::replayFor(scf::ForOp op, ArrayRef<unsigned> active,
                               LinearizeContext &context) {
-  return replay(op, op.getInitArgs(), active, context);
+  return replay(op, op.getInitArgs(), active, getMaxTripCount(op), context);
 }
 
 LogicalResult grad::replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
                                 LinearizeContext &context) {
-  return replay(op, op.getInits().drop_back(), active, context);
+  return replay(op, op.getInits().drop_back(), active, std::nullopt, context);
 }

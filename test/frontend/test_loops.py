@@ -361,3 +361,88 @@ def test_nothing_is_allocated_for_a_while_loop() -> None:
         for _ in range(n):
             y, d = np.sin(y), d * np.cos(y)
         np.testing.assert_allclose(compiled(X, n), d, rtol=1e-9)
+
+
+POLICIES = [None, "all", "none", "sqrt", "binomial", 1, 2, 3, 7]
+
+
+def chain(checkpoint: Any, static: bool) -> Any:
+    """y = sin(y) + 0.1 i x, n times, from x."""
+
+    def f(x: Any, n: Any) -> Any:
+        def step(i: Any, y: Any) -> Any:
+            return np.sin(y) + 0.1 * i * x
+
+        return np.sum(go.fori_loop(0, n, step, x, checkpoint=checkpoint))
+
+    return go.compile_value_and_grad(f, static_argnums=1 if static else ())
+
+
+@pytest.mark.parametrize("checkpoint", POLICIES)
+@pytest.mark.parametrize("static", [False, True])
+def test_policies(checkpoint: Any, static: bool) -> None:
+    if checkpoint == "all" and not static:
+        with pytest.raises(go.errors.ArgumentError, match="known while tracing"):
+            chain(checkpoint, static)(X, 3)
+        return
+    run = chain(checkpoint, static)
+    for n in (0, 1, 2, 3, 4, 15, 16, 17, 64, 65, 300):
+        y, d = X, np.ones_like(X)
+        for i in range(n):
+            d = np.cos(y) * d + 0.1 * i
+            y = np.sin(y) + 0.1 * i * X
+        value, gradient = run(X, n)
+        np.testing.assert_allclose(value, y.sum(), rtol=1e-12)
+        np.testing.assert_allclose(gradient, d, rtol=1e-11)
+
+
+@pytest.mark.parametrize("checkpoint", ["none", "sqrt", "binomial", 3])
+def test_policies_of_loops_with_a_condition(checkpoint: Any) -> None:
+    def f(x: Any, n: Any) -> Any:
+        def step(state: Any) -> Any:
+            y, i = state
+            return np.sin(y) + 0.1 * i * x, i + 1
+
+        state = go.while_loop(lambda s: s[1] < n, step, (x, 0), checkpoint=checkpoint)
+        return np.sum(state[0])
+
+    run = go.compile_value_and_grad(f)
+    for n in (0, 1, 2, 3, 4, 5, 31, 32, 33, 300):
+        expected = chain(None, True)(X, n)
+        for a, b in zip(run(X, n), expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11)
+
+
+@pytest.mark.parametrize("checkpoint", ["none", "sqrt", "binomial", 3])
+def test_second_derivatives_of_policies(checkpoint: Any) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(
+            go.fori_loop(0, 20, lambda i, y: np.sin(y) + 0.1 * i * x, x, checkpoint=checkpoint)
+        )
+
+    go.gradcheck(f, (X,), order=2)
+
+
+def test_memory_of_policies() -> None:
+    """The arena as a function of the number of iterations, n."""
+    x = np.linspace(0, 1, 1000)
+
+    def states(checkpoint: Any, n: int) -> float:
+        """In arrays as large as x."""
+        return chain(checkpoint, True).lower(x, n).memory().arena / x.nbytes
+
+    n = 4096
+    assert states("all", n) >= n
+    assert states("none", n) < 10
+    assert states("none", 4 * n) == states("none", n)
+    assert 128 <= states("sqrt", n) < 150
+    assert 256 <= states("sqrt", 4 * n) < 300
+    assert states("binomial", n) < 50
+    assert states("binomial", 4 * n) - states("binomial", n) < 10
+    assert 8 + n / 8 <= states(8, n) < 20 + n / 8
+
+
+@pytest.mark.parametrize("checkpoint", ["some", 0, -1, True, 0.5])
+def test_policies_that_do_not_exist(checkpoint: Any) -> None:
+    with pytest.raises(go.errors.ArgumentError, match="checkpoint must be 'all', 'none'"):
+        chain(checkpoint, True)(X, 3)

@@ -43,6 +43,7 @@ from gradopt.transforms.bodies import (
     trace_carry,
     traced_specs,
 )
+from gradopt.transforms.policies import Checkpoint, check_policy, set_policy
 
 _INDEX = Spec((), INT64, weak=True, is_scalar=True)
 
@@ -73,6 +74,7 @@ def _counted(
     first: Value | int | None = None,
     sliced: Sequence[Value] = (),
     reverse: bool = False,
+    checkpoint: Checkpoint = None,
 ) -> tuple[list[Value], list[Value]]:
     """Adds a loop with a counter: what it carried in the end, and the stacked other results.
 
@@ -84,7 +86,9 @@ def _counted(
         first: what the counter starts from.
         sliced: arrays that the body gets a slice of, along the first axis.
         reverse: whether slices are taken and results stacked from the end.
+        checkpoint: what is kept for derivatives in reverse mode.
     """
+    check_policy(checkpoint, isinstance(trips, int))
     here = prims.scope()
     count = len(inits)
     stacked = body.specs[count:]
@@ -130,6 +134,7 @@ def _counted(
             following.append(region.add(grad.dynamic_update_slice, stack, row, indices))
         following += outcome.merge(region, state[count + kinds :], results[count + kinds :])
         region.add(scf.YieldOp, following)
+        set_policy(loop.operation, checkpoint)
         return loop
 
     results = here.emit_many(build)
@@ -142,7 +147,14 @@ def _empty(type_: ir.Type, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Val
     return ir.Operation.create("tensor.empty", results=[type_], loc=loc, ip=ip).result
 
 
-def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+def fori_loop(
+    lower: Any,
+    upper: Any,
+    body_fun: Callable[[Any, Any], Any],
+    init_val: Any,
+    *,
+    checkpoint: Checkpoint = None,
+) -> Any:
     """A loop over the integers from `lower` to `upper`, exclusive.
 
     The meaning is that of
@@ -160,6 +172,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
             the next iteration, of the same structure, shapes and dtypes. It may write to the
             arrays that it gets.
         init_val: pytree of what the loop carries at first.
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
 
     Returns:
         What the loop carries in the end.
@@ -185,7 +198,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         trips: Value | int = max(end - begin, 0)
     else:
         trips = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
-    results, _ = _counted(trips, body, adapted(values, specs), first=begin)
+    results, _ = _counted(trips, body, adapted(values, specs), first=begin, checkpoint=checkpoint)
     return _rebuild(tree, specs, results)
 
 
@@ -199,6 +212,8 @@ def scan(
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
+    *,
+    checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """A loop over the first axis of arrays that carries a state and stacks results.
 
@@ -217,6 +232,7 @@ def scan(
         xs: pytree of arrays whose first axes have one length; or None.
         length: number of iterations; needed if `xs` has no arrays.
         reverse: whether to begin at the end of `xs`; the results keep the order of `xs`.
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
 
     Returns:
         The last state, and the results, stacked along a new first axis.
@@ -247,7 +263,14 @@ def scan(
         return result
 
     body, specs = trace_carry(f, specs, tree, call, slices, "scan")
-    results, stacked = _counted(count, body, adapted(values, specs), sliced=arrays, reverse=reverse)
+    results, stacked = _counted(
+        count,
+        body,
+        adapted(values, specs),
+        sliced=arrays,
+        reverse=reverse,
+        checkpoint=checkpoint,
+    )
     ys = y_trees[-1].unflatten([_array(value) for value in stacked])
     return _rebuild(tree, specs, results), ys
 
@@ -318,7 +341,11 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
 
 def while_loop(
-    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    *,
+    checkpoint: Checkpoint = None,
 ) -> Any:
     """A loop that goes on while a condition holds.
 
@@ -337,6 +364,7 @@ def while_loop(
         body_fun: function of the same; returns what is carried to the next iteration, of the same
             structure, shapes and dtypes. It may write to the arrays that it gets.
         init_val: pytree of what the loop carries at first.
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
 
     Returns:
         What the loop carries in the end.
@@ -352,6 +380,7 @@ def while_loop(
         while cond_fun(value):
             value = body_fun(value)
         return value
+    check_policy(checkpoint, is_known=False)
     specs, values, tree = traced_specs(init_val, "init_val")
 
     def call(state: Any) -> tuple[Any, Any]:
@@ -383,6 +412,7 @@ def while_loop(
         results = region.call(body, state[:count], lifted[1])
         failures = outcome.merge(region, state[count:], results[count:])
         region.add(scf.YieldOp, [*results[:count], *failures])
+        set_policy(loop.operation, checkpoint)
         return loop
 
     results = here.emit_many(build)
