@@ -73,3 +73,12 @@ std::optional<double> grad::getSplat(Value value) {
   return static_cast<double>(
       cast<IntegerAttr>(scalar).getValue().getSExtValue());
 }
+
+bool grad::isZero(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<BroadcastOp, ReshapeOp, ConvertOp>(op))
+      break;
+    value = op->getOperand(0);
+  }
+  return getSplat(value) == 0.0;
+}

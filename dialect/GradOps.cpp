@@ -617,6 +617,85 @@ LogicalResult JvpOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return checkResults(*this, results);
 }
 
+static void appendDifferentiable(TypeRange from, SmallVectorImpl<Type> &to) {
+  llvm::copy_if(from, std::back_inserter(to), isDifferentiable);
+}
+
+/// The function that the rule `name` of `op` refers to, after checking that it
+/// takes `inputs`.
+static FunctionOpInterface checkRule(CustomOp op, StringRef name,
+                                     FlatSymbolRefAttr symbol,
+                                     ArrayRef<Type> inputs,
+                                     SymbolTableCollection &symbols) {
+  auto function =
+      symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, symbol);
+  if (!function) {
+    op.emitOpError("expected `")
+        << name << "` to be the symbol of a function, but got " << symbol;
+    return nullptr;
+  }
+  if (TypeRange(function.getArgumentTypes()) != TypeRange(inputs)) {
+    (op.emitOpError("expected `")
+     << name << "` to take (" << inputs << "), but it takes ("
+     << function.getArgumentTypes() << ")")
+            .attachNote(function->getLoc())
+        << "rule is here";
+    return nullptr;
+  }
+  return function;
+}
+
+static LogicalResult checkRuleResults(CustomOp op, StringRef name,
+                                      FunctionOpInterface rule,
+                                      ArrayRef<Type> expected, bool isPrefix) {
+  ArrayRef<Type> actual = rule.getResultTypes();
+  if (isPrefix ? actual.take_front(expected.size()) == expected
+               : actual == expected)
+    return success();
+  (op.emitOpError("expected `")
+   << name << "` to return (" << expected << (isPrefix ? ", residuals" : "")
+   << "), but it returns (" << actual << ")")
+          .attachNote(rule->getLoc())
+      << "rule is here";
+  return failure();
+}
+
+LogicalResult CustomOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto function = checkCallee(*this, getCalleeAttr(), getOperands(), symbols);
+  if (!function || failed(checkResults(*this, function.getResultTypes())))
+    return failure();
+  if (bool(getFwdAttr()) != bool(getBwdAttr()))
+    return emitOpError("expected `fwd` and `bwd` together, but got `")
+           << (getFwdAttr() ? "fwd" : "bwd") << "` alone";
+  SmallVector<Type> outputs(getResultTypes());
+  if (getFwdAttr()) {
+    SmallVector<Type> inputs(getOperandTypes());
+    auto fwd = checkRule(*this, "fwd", getFwdAttr(), inputs, symbols);
+    if (!fwd || failed(checkRuleResults(*this, "fwd", fwd, outputs,
+                                        /*isPrefix=*/true)))
+      return failure();
+    SmallVector<Type> arguments(
+        fwd.getResultTypes().drop_front(outputs.size()));
+    appendDifferentiable(outputs, arguments);
+    llvm::append_range(arguments, getCaptures().getTypes());
+    auto bwd = checkRule(*this, "bwd", getBwdAttr(), arguments, symbols);
+    SmallVector<Type> cotangents;
+    appendDifferentiable(getInputs().getTypes(), cotangents);
+    if (!bwd || failed(checkRuleResults(*this, "bwd", bwd, cotangents,
+                                        /*isPrefix=*/false)))
+      return failure();
+  }
+  if (!getJvpAttr())
+    return success();
+  SmallVector<Type> arguments(getInputs().getTypes());
+  appendDifferentiable(getInputs().getTypes(), arguments);
+  llvm::append_range(arguments, getCaptures().getTypes());
+  auto jvp = checkRule(*this, "jvp", getJvpAttr(), arguments, symbols);
+  appendDifferentiable(getResultTypes(), outputs);
+  return success(jvp && succeeded(checkRuleResults(*this, "jvp", jvp, outputs,
+                                                   /*isPrefix=*/false)));
+}
+
 LogicalResult TransposedOp::verify() {
   Block &body = getBody().front();
   auto yield = dyn_cast<YieldOp>(body.getTerminator());

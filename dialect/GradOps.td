@@ -496,13 +496,56 @@ def Grad_JvpOp : Grad_Op<"jvp",
   }];
 }
 
-def Grad_TransposedOp : Grad_Op<"transposed", [SingleBlock]> {
+def Grad_CustomOp : Grad_Op<"custom",
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+     DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+  let summary = "call of a function that brings derivatives of its own";
+  let description = [{
+    The results are those of `callee`. Whoever differentiates the call asks the
+    rules, and does not look into `callee`:
+
+    * `vjp = [@fwd, @bwd]` for reverse mode. `fwd` takes what `callee` takes, and
+      returns the same results and, behind them, residuals. `bwd` takes the
+      residuals and the cotangents of all results that have some, and returns
+      the cotangents of all inputs that have some.
+    * `jvp = @rule` for forward mode. It takes the inputs and the tangents of all
+      that have some, and returns the results and the tangents of all that have
+      some, which are linear in the tangents of the inputs.
+
+    Where one of them is missing, the other is transposed; that of `bwd` exists
+    if it is linear in the cotangents. `captures` are further arguments of all
+    these functions, the last ones. The rules know no derivatives in them: it is
+    an error to ask for one.
+
+    `grad-differentiate` makes calls of `callee` of what it did not differentiate.
+
+    ```mlir
+    %y = grad.custom @f(%x) captures(%c) vjp = [@f_fwd, @f_bwd] jvp = @f_jvp
+        : (tensor<3xf64>, tensor<f64>) -> tensor<3xf64>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
+                       Variadic<Grad_Tensor>:$captures,
+                       OptionalAttr<FlatSymbolRefAttr>:$fwd,
+                       OptionalAttr<FlatSymbolRefAttr>:$bwd,
+                       OptionalAttr<FlatSymbolRefAttr>:$jvp);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` (`captures` `(` $captures^ `)`)?
+    (`vjp` `=` `[` $fwd^ `,` $bwd `]`)? (`jvp` `=` $jvp^)? attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def Grad_TransposedOp : Grad_Op<"transposed",
+    [SingleBlock, DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "transpose of the linear function in the region";
   let description = [{
     The region maps tangents, its arguments, to tangents, those it yields, and
     may use values from above as coefficients. The op maps the cotangents of
     the yielded values to the cotangents of the arguments. `grad-linearize`
-    makes it, `grad-transpose` expands it.
+    makes it, `grad-transpose` expands it. Its own transpose is the region,
+    which is not required to be linear then.
   }];
   let arguments = (ins Variadic<Grad_FloatTensor>:$cotangents);
   let results = (outs Variadic<Grad_FloatTensor>:$outputs);

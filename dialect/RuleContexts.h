@@ -14,6 +14,7 @@
 #define GRADOPT_DIALECT_RULECONTEXTS_H
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 
@@ -33,6 +34,9 @@ public:
   /// For code that is linear in the tangents.
   OpBuilder &linear;
 
+  /// Whether tangents stand beside primal values: nothing is transposed later.
+  bool isForward() const { return &primal == &linear; }
+
   Value getTangent(Value value) const { return tangents.lookup(value); }
   void setTangent(Value value, Value tangent) {
     if (tangent)
@@ -48,8 +52,9 @@ public:
   /// has no tangent yet, such as one that a loop carries.
   virtual bool isActive(Value value) const = 0;
 
-  /// Whether tangents stand beside primal values, and are not transposed.
-  bool isForward() const { return &primal == &linear; }
+  /// The body of a function, which ends with a return. The code that is being
+  /// linearized need not stand in the module that has the function.
+  virtual FailureOr<Block *> getBody(FlatSymbolRefAttr function) = 0;
 
 private:
   DenseMap<Value, Value> tangents;

@@ -35,6 +35,9 @@ void attachTangentTypes(MLIRContext *context);
 /// The number that `value` holds in all elements, if it is a splat constant.
 std::optional<double> getSplat(Value value);
 
+/// Whether all elements of `value` are known to be zero.
+bool isZero(Value value);
+
 /// The type of a value that is a tensor.
 inline RankedTensorType typeOf(Value value) {
   return cast<RankedTensorType>(value.getType());

@@ -9,7 +9,8 @@
 // have been expanded into ops that have derivatives themselves. Such a function
 // is simplified before it is differentiated once more: what an adjoint computes
 // twice would be differentiated twice, at each order. Requests that are made
-// several times are expanded once, in a function of their own.
+// several times are expanded once, in a function of their own. What is left of
+// functions with derivatives of their own becomes calls in the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,7 +55,8 @@ struct GradDifferentiate
         return failure();
       return expand(function, requests);
     };
-    if (failed(walkCalleesFirst(getOperation(), differentiate)))
+    if (failed(walkCalleesFirst(getOperation(), differentiate)) ||
+        failed(callPrimals()))
       return signalPassFailure();
     eraseDeadFunctions(getOperation());
   }
@@ -78,17 +80,31 @@ private:
     for (Operation *request : requests)
       if (failed(linearizeRequest(request)))
         return failure();
-    SmallVector<TransposedOp> regions;
-    function.walk([&](TransposedOp op) { regions.push_back(op); });
-    for (TransposedOp op : regions)
-      if (failed(transposeLinear(op)))
-        return failure();
+    if (failed(transposeLinear(function)))
+      return failure();
     eraseDeadOps(function);
     if (requests.empty() || !function.isPrivate())
       return success();
     OpPassManager simplify(func::FuncOp::getOperationName());
     buildSimplification(simplify);
     return runPipeline(simplify, function);
+  }
+
+  /// Nobody asks for the derivative of what is left of functions with rules.
+  LogicalResult callPrimals() {
+    SmallVector<CustomOp> left;
+    getOperation().walk([&](CustomOp op) { left.push_back(op); });
+    if (left.empty())
+      return success();
+    for (CustomOp op : left) {
+      OpBuilder builder(op);
+      auto call = CallOp::create(builder, op.getLoc(), op.getResultTypes(),
+                                 op.getCalleeAttr(), op.getOperands());
+      op->replaceAllUsesWith(call);
+      op->erase();
+    }
+    eraseDeadFunctions(getOperation());
+    return walkCalleesFirst(getOperation(), inlineCalls);
   }
 
   /// Replaces the request by a call of the function that answers it.

@@ -17,15 +17,19 @@ namespace mlir::grad {
 /// which must be free of requests, calls and `grad.transposed`.
 LogicalResult linearizeRequest(Operation *request);
 
-/// Replaces `op` by the transpose of its region.
-LogicalResult transposeLinear(TransposedOp op);
+/// Replaces each `grad.transposed` in `root` by the transpose of its region,
+/// outer ones first: what is transposed twice is not transposed at all.
+LogicalResult transposeLinear(Operation *root);
 
 /// Replaces each call in `function` by the body of its callee.
 LogicalResult inlineCalls(func::FuncOp function);
 
-/// The function that a call or request names; reports one that has no body of
-/// a single block that returns.
-FailureOr<func::FuncOp> getCallee(Operation *op);
+/// The functions that a call, a request or a `grad.custom` names.
+SmallVector<FlatSymbolRefAttr> getCallees(Operation *op);
+
+/// The function that `op` names; reports one that has no body of a single block
+/// that returns.
+FailureOr<func::FuncOp> getCallee(Operation *op, FlatSymbolRefAttr symbol);
 
 /// Calls `visit` on each function with a body, callees first. Recursion is an
 /// error at the call that closes the cycle.

@@ -24,8 +24,21 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
-  auto symbol = op->getAttrOfType<FlatSymbolRefAttr>("callee");
+SmallVector<FlatSymbolRefAttr> grad::getCallees(Operation *op) {
+  if (auto custom = dyn_cast<CustomOp>(op)) {
+    SmallVector<FlatSymbolRefAttr> callees = {
+        custom.getCalleeAttr(), custom.getFwdAttr(), custom.getBwdAttr(),
+        custom.getJvpAttr()};
+    llvm::erase(callees, FlatSymbolRefAttr());
+    return callees;
+  }
+  if (isa<CallOp, VjpOp, JvpOp>(op))
+    return {op->getAttrOfType<FlatSymbolRefAttr>("callee")};
+  return {};
+}
+
+FailureOr<func::FuncOp> grad::getCallee(Operation *op,
+                                        FlatSymbolRefAttr symbol) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, symbol);
   if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock() ||
       !isa<func::ReturnOp>(callee.front().getTerminator())) {
@@ -45,7 +58,8 @@ namespace {
 /// A function that is visited when its callees have been.
 struct Pending {
   func::FuncOp function;
-  SmallVector<Operation *> calls; ///< Those not looked at yet, last one first.
+  /// Those not looked at yet, last one first.
+  SmallVector<std::pair<Operation *, FlatSymbolRefAttr>> calls;
 };
 
 } // namespace
@@ -60,8 +74,8 @@ grad::walkCalleesFirst(ModuleOp module,
     Pending &pending = stack.emplace_back();
     pending.function = function;
     function.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
-      if (isa<CallOp, VjpOp, JvpOp>(op))
-        pending.calls.push_back(op);
+      for (FlatSymbolRefAttr callee : llvm::reverse(getCallees(op)))
+        pending.calls.push_back({op, callee});
     });
   };
   for (auto function : module.getOps<func::FuncOp>()) {
@@ -77,8 +91,8 @@ grad::walkCalleesFirst(ModuleOp module,
         stack.pop_back();
         continue;
       }
-      Operation *call = top.calls.pop_back_val();
-      FailureOr<func::FuncOp> callee = getCallee(call);
+      auto [call, symbol] = top.calls.pop_back_val();
+      FailureOr<func::FuncOp> callee = getCallee(call, symbol);
       if (failed(callee))
         return failure();
       auto known = isDone.find(*callee);
@@ -94,7 +108,7 @@ grad::walkCalleesFirst(ModuleOp module,
 
 /// Replaces `call` by the body of its callee.
 static LogicalResult inlineCall(CallOp call) {
-  FailureOr<func::FuncOp> callee = getCallee(call);
+  FailureOr<func::FuncOp> callee = getCallee(call, call.getCalleeAttr());
   if (failed(callee))
     return failure();
   OpBuilder builder(call);

@@ -38,7 +38,7 @@ struct Request {
 class Linearizer : public LinearizeContext {
 public:
   Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity &activity,
-             Location request)
+             Operation *request)
       : LinearizeContext(primal, linear), activity(activity), request(request) {
   }
 
@@ -51,11 +51,18 @@ public:
 
   bool isActive(Value value) const override { return activity.isActive(value); }
 
+  FailureOr<Block *> getBody(FlatSymbolRefAttr function) override {
+    FailureOr<func::FuncOp> found = getCallee(request, function);
+    if (failed(found))
+      return failure();
+    return &found->front();
+  }
+
 private:
   LogicalResult linearizeOp(Operation &op) {
     auto rule = dyn_cast<LinearizeOpInterface>(op);
     if (!rule) {
-      (op.emitOpError("has no derivative rule")).attachNote(request)
+      (op.emitOpError("has no derivative rule")).attachNote(request->getLoc())
           << "differentiated from here";
       return failure();
     }
@@ -68,15 +75,11 @@ private:
       primal.setInsertionPointAfter(&op);
     else
       primal.setInsertionPoint(op.getBlock()->getTerminator());
-    bool hasRegions = op.getNumRegions() > 0;
-    if (succeeded(rule.linearize(*this)))
-      return success();
-    // What is wrong in a region was reported there, and the op may be gone.
-    return hasRegions ? failure() : op.emitOpError("could not be linearized");
+    return rule.linearize(*this);
   }
 
   const Activity &activity;
-  Location request;
+  Operation *request;
 };
 
 } // namespace
@@ -93,7 +96,7 @@ static SmallVector<Value> pick(ValueRange values, ArrayRef<int64_t> which) {
 }
 
 LogicalResult grad::linearizeRequest(Operation *op) {
-  FailureOr<func::FuncOp> callee = getCallee(op);
+  FailureOr<func::FuncOp> callee = getCallee(op, getCallees(op).front());
   if (failed(callee))
     return failure();
   Location loc = op->getLoc();
@@ -112,7 +115,7 @@ LogicalResult grad::linearizeRequest(Operation *op) {
   OpBuilder inRegion(op->getContext());
   inRegion.setInsertionPointToEnd(region.get());
   auto jvp = dyn_cast<JvpOp>(op);
-  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, loc);
+  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, op);
   for (auto [position, i] : llvm::enumerate(request.wrt)) {
     Value input = body.getArgument(i);
     linearizer.setTangent(input,
@@ -167,7 +170,8 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
           requests.push_back(op);
       });
       for (Operation *request : requests) {
-        FailureOr<func::FuncOp> callee = getCallee(request);
+        FailureOr<func::FuncOp> callee =
+            getCallee(request, getCallees(request).front());
         if (failed(callee))
           return failure();
         bool waits = callee

@@ -39,11 +39,6 @@ static int64_t lastOf(AddSliceOp op, int64_t d) {
   return op.getOffsets()[d] + (sizesOf(op)[d] - 1) * op.getStrides()[d];
 }
 
-static bool isZero(Value value) {
-  std::optional<double> splat = getSplat(value);
-  return splat && *splat == 0;
-}
-
 /// The chain that ends with `last`, if it begins with zeros.
 static Chain collectChain(AddSliceOp last) {
   Chain chain{last};

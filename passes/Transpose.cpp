@@ -78,7 +78,7 @@ private:
 
 } // namespace
 
-LogicalResult grad::transposeLinear(TransposedOp op) {
+static LogicalResult transposeRegion(TransposedOp op) {
   Block &body = op.getBody().front();
   OpBuilder builder(op);
   Transposer transposer(builder, op);
@@ -88,9 +88,17 @@ LogicalResult grad::transposeLinear(TransposedOp op) {
   transposer.hoistCoefficients(body);
 
   auto yield = cast<YieldOp>(body.getTerminator());
-  for (auto [value, cotangent] :
-       llvm::zip_equal(yield.getTangents(), op.getCotangents()))
-    transposer.addCotangent(value, cotangent);
+  for (auto [i, value] : llvm::enumerate(yield.getTangents())) {
+    if (!transposer.isLinear(value) && !isZero(value)) {
+      (yield.emitOpError("expected values that are linear in the region's "
+                         "arguments, but value #")
+       << i << " does not depend on them")
+              .attachNote(op.getLoc())
+          << "transposed from here";
+      return failure();
+    }
+    transposer.addCotangent(value, op.getCotangents()[i]);
+  }
   if (failed(transposer.transposeBlock(body)))
     return failure();
 
@@ -106,15 +114,27 @@ LogicalResult grad::transposeLinear(TransposedOp op) {
   return success();
 }
 
+LogicalResult grad::transposeLinear(Operation *root) {
+  while (true) {
+    SmallVector<TransposedOp> regions;
+    root->walk<WalkOrder::PreOrder>([&](TransposedOp op) {
+      regions.push_back(op);
+      return WalkResult::skip();
+    });
+    if (regions.empty())
+      return success();
+    for (TransposedOp op : regions)
+      if (failed(transposeRegion(op)))
+        return failure();
+  }
+}
+
 namespace {
 
 struct GradTranspose : grad::impl::GradTransposeBase<GradTranspose> {
   void runOnOperation() override {
-    SmallVector<TransposedOp> regions;
-    getOperation().walk([&](TransposedOp op) { regions.push_back(op); });
-    for (TransposedOp op : regions)
-      if (failed(transposeLinear(op)))
-        return signalPassFailure();
+    if (failed(transposeLinear(getOperation())))
+      return signalPassFailure();
     for (auto function : getOperation().getOps<func::FuncOp>())
       eraseDeadOps(function);
   }

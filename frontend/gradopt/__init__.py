@@ -10,6 +10,7 @@ from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
 from gradopt.transforms.branches import cond, switch
+from gradopt.transforms.custom import custom_jvp, custom_vjp
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
 from gradopt.transforms.jacobian_products import jvp, vjp
@@ -26,6 +27,8 @@ __all__ = [
     "compile_grad",
     "compile_value_and_grad",
     "cond",
+    "custom_jvp",
+    "custom_vjp",
     "errors",
     "fori_loop",
     "grad",

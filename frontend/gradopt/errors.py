@@ -157,6 +157,10 @@ class NonScalarLossError(GradoptError, TypeError, ValueError):
     """A gradient was asked for of a function whose result is not a real scalar."""
 
 
+class DerivativeRuleError(GradoptError, TypeError, ValueError):
+    """A derivative that the user provides for a function does not fit it, or is missing."""
+
+
 class GradientCheckError(GradoptError, AssertionError):
     """Analytic and numeric derivatives differ.
 

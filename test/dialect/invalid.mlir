@@ -433,3 +433,100 @@ func.func @transposed_end() {
   }) : () -> ()
   return
 }
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+func.func @rule_symbol(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `jvp` to be the symbol of a function, but got @rule}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) jvp = @rule : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+// expected-note @+1 {{rule is here}}
+func.func private @fwd(tensor<3xf64>, tensor<i64>) -> (tensor<f64>, tensor<i1>, tensor<2xf64>)
+func.func private @bwd(tensor<2xf64>, tensor<f64>, tensor<f64>) -> tensor<3xf64>
+func.func @fwd_takes(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `fwd` to take ('tensor<3xf64>', 'tensor<i64>', 'tensor<f64>'), but it takes ('tensor<3xf64>', 'tensor<i64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) vjp = [@fwd, @bwd] : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+// expected-note @+1 {{rule is here}}
+func.func private @fwd(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<2xf64>)
+func.func private @bwd(tensor<2xf64>, tensor<f64>, tensor<f64>) -> tensor<3xf64>
+func.func @fwd_returns(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `fwd` to return ('tensor<f64>', 'tensor<i1>', residuals), but it returns ('tensor<f64>', 'tensor<2xf64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) vjp = [@fwd, @bwd] : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+func.func private @fwd(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>, tensor<2xf64>)
+// expected-note @+1 {{rule is here}}
+func.func private @bwd(tensor<2xf64>, tensor<f64>, tensor<i1>, tensor<f64>) -> tensor<3xf64>
+func.func @bwd_takes(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `bwd` to take ('tensor<2xf64>', 'tensor<f64>', 'tensor<f64>'), but it takes ('tensor<2xf64>', 'tensor<f64>', 'tensor<i1>', 'tensor<f64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) vjp = [@fwd, @bwd] : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+func.func private @fwd(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>, tensor<2xf64>)
+// expected-note @+1 {{rule is here}}
+func.func private @bwd(tensor<2xf64>, tensor<f64>, tensor<f64>) -> (tensor<3xf64>, tensor<i64>)
+func.func @bwd_returns(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `bwd` to return ('tensor<3xf64>'), but it returns ('tensor<3xf64>', 'tensor<i64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) vjp = [@fwd, @bwd] : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+// expected-note @+1 {{rule is here}}
+func.func private @rule(tensor<3xf64>, tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<i1>, tensor<f64>)
+func.func @jvp_takes(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `jvp` to take ('tensor<3xf64>', 'tensor<i64>', 'tensor<3xf64>', 'tensor<f64>'), but it takes ('tensor<3xf64>', 'tensor<3xf64>', 'tensor<f64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) jvp = @rule : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+// expected-note @+1 {{rule is here}}
+func.func private @rule(tensor<3xf64>, tensor<i64>, tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+func.func @jvp_returns(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // expected-error @+1 {{expected `jvp` to return ('tensor<f64>', 'tensor<i1>', 'tensor<f64>'), but it returns ('tensor<f64>', 'tensor<f64>')}}
+  %0:2 = grad.custom @f(%x, %n) captures(%c) jvp = @rule : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @fwd_alone(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected `fwd` and `bwd` together, but got `fwd` alone}}
+  %0 = "grad.custom"(%x) {callee = @f, fwd = @f, operandSegmentSizes = array<i32: 1, 0>} : (tensor<3xf64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @custom_results(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected results of types ('tensor<f64>'), but got ('tensor<3xf64>')}}
+  %0 = grad.custom @f(%x) : (tensor<3xf64>) -> tensor<3xf64>
+  return
+}

@@ -118,3 +118,17 @@ func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>) {
   } : (tensor<f64>) -> tensor<3xf64>
   return
 }
+
+func.func private @scaled(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) -> (tensor<f64>, tensor<i1>)
+func.func private @scaled_fwd(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) -> (tensor<f64>, tensor<i1>, tensor<2xi8>)
+func.func private @scaled_bwd(%r: tensor<2xi8>, %g: tensor<f64>, %c: tensor<f64>) -> tensor<3xf64>
+func.func private @scaled_jvp(%x: tensor<3xf64>, %n: tensor<i64>, %t: tensor<3xf64>, %c: tensor<f64>) -> (tensor<f64>, tensor<i1>, tensor<f64>)
+
+// CHECK-LABEL: func.func @custom
+func.func @custom(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
+  // CHECK: grad.custom @scaled(%{{.*}}, %{{.*}}) captures(%{{.*}}) vjp = [@scaled_fwd, @scaled_bwd] jvp = @scaled_jvp : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  %0:2 = grad.custom @scaled(%x, %n) captures(%c) vjp = [@scaled_fwd, @scaled_bwd] jvp = @scaled_jvp : (tensor<3xf64>, tensor<i64>, tensor<f64>) -> (tensor<f64>, tensor<i1>)
+  // CHECK: grad.custom @f(%{{.*}}) : (tensor<3xf64>) -> tensor<f64>
+  %1 = grad.custom @f(%x) : (tensor<3xf64>) -> tensor<f64>
+  return
+}

@@ -287,6 +287,26 @@ def pushforward_of_cube(x: ir.Value, t: ir.Value) -> ir.Value:
     return grad.jvp([x.type, x.type], cube(x.type), [x], [t], [0], [0])[1]
 
 
+def custom_cube(x: ir.Value) -> ir.Value:
+    """The cube, with a residual in reverse mode."""
+    f, fwd, bwd, rule = (unique(name) for name in ("cube", "cube_fwd", "cube_bwd", "cube_jvp"))
+    kind = x.type
+    define(f, [kind], lambda a: grad.multiply(a, grad.square(a)))
+
+    def slope(a: ir.Value) -> ir.Value:
+        square = grad.square(a)
+        return grad.add(square, grad.add(square, square))
+
+    define(fwd, [kind], lambda a: [grad.multiply(a, grad.square(a)), slope(a)])
+    define(bwd, [kind, kind], grad.multiply)
+    define(
+        rule,
+        [kind, kind],
+        lambda a, t: [grad.multiply(a, grad.square(a)), grad.multiply(t, slope(a))],
+    )
+    return grad.custom([kind], f, [x], [], fwd=fwd, bwd=bwd, jvp=rule)
+
+
 def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
     op = grad.TransposedOp([c.type], [c])
     body = op.body.blocks.append(c.type)
@@ -643,6 +663,7 @@ FUNCTIONS = [
         ],
     ),
     Structural("call", [Case(call_twice, lambda x: x**9, [(4,)], FLOATS)], FLOATS, rounding=40),
+    Structural("custom", [Case(custom_cube, lambda x: x**3, [(4,)], FLOATS)], FLOATS, rounding=8),
     Structural(
         "vjp",
         [Case(pullback_of_cube, lambda x, c: 3 * x * x * c, [(4,), (4,)])],

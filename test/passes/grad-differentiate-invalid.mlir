@@ -211,3 +211,151 @@ func.func @through_a_loop(%x: tensor<f64>, %v: tensor<f64>) -> tensor<f64> {
   %0:2 = grad.jvp @round_the_loop(%x, %v), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#1 : tensor<f64>
 }
+
+// -----
+
+// An inner function that was not given rules must not be differentiated.
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{'grad.custom' op has no derivative rule}}
+  %0 = grad.custom @f(%x) : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @without_rules(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+// The derivative in what a rule captures is not known, and not zero.
+func.func private @f(%x: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  %0 = grad.multiply %x, %c : tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>, %c: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %0 = grad.multiply %x, %c : tensor<f64>
+  %1 = grad.multiply %t, %c : tensor<f64>
+  return %0, %1 : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{expected captures that do not depend on what is differentiated with respect to, but capture #0 does; make it an input}}
+  %0 = grad.custom @f(%x) captures(%c) jvp = @rule : (tensor<f64>, tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @captured(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x, %x), tangents(%x), wrt = [1], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  return %t, %t : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{expected results of the rule that do not depend on tangents, but result #0 does}}
+  %0 = grad.custom @f(%x) jvp = @rule : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @result_of_a_tangent(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  return %x, %x : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{expected tangents that are linear in those of the inputs, but result #1 of the rule does not depend on them}}
+  %0 = grad.custom @f(%x) jvp = @rule : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @constant_tangent(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+// Reverse mode of a rule that is not linear in the tangents.
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // expected-error @+1 {{'grad.tanh' op is not linear in its operands that depend on the region's arguments}}
+  %0 = grad.tanh %t : tensor<f64>
+  return %x, %0 : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  %0 = grad.custom @f(%x) jvp = @rule : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @tangents_not_linear(%x: tensor<f64>) -> tensor<f64> {
+  // expected-note @+1 {{transposed from here}}
+  %0:2 = grad.vjp @uses_f(%x), cotangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+// Forward mode of a pullback that is not linear in the cotangents.
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @bwd(%g: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{'grad.tanh' op is not linear in its operands that depend on the region's arguments}}
+  %0 = grad.tanh %g : tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.custom @f(%x) vjp = [@f, @bwd] : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @cotangents_not_linear(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+
+// -----
+
+func.func @constant_term(%g: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    // expected-error @+1 {{expected values that are linear in the region's arguments, but value #0 does not depend on them}}
+    grad.yield %c : tensor<f64>
+  } : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+
+// -----
+
+// A rule that needs the derivative that it is the rule of.
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %x, %0#1 : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  // expected-error @+1 {{expected no recursion, but @rule calls itself}}
+  %0 = grad.custom @f(%x) jvp = @rule : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func @recursive_rule(%x: tensor<f64>) -> tensor<f64> {
+  %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}

@@ -168,7 +168,9 @@ def user_site() -> tuple[Site, int] | None:
 
 
 def function_source(function: object) -> SourceLocation | None:
-    """Where a Python function is defined; None for other callables."""
+    """Where a Python function is defined, below its decorators; None for other callables."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004

@@ -160,7 +160,7 @@ def _other_attributes(cls: type, values: dict[str, Any]) -> list[Any]:
 
     def child(value: Any, name: str) -> Any:
         kind = type(value)
-        if any(hasattr(kind, protocol) for protocol in _ARRAY_PROTOCOLS):
+        if any(hasattr(kind, protocol) for protocol in ARRAY_PROTOCOLS):
             return value
         try:
             hash(value)
@@ -175,7 +175,7 @@ def _other_attributes(cls: type, values: dict[str, Any]) -> list[Any]:
     return [tree_map(lambda leaf, name=name: child(leaf, name), v) for name, v in values.items()]
 
 
-_ARRAY_PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
+ARRAY_PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
 
 
 def _dict_kind(cls: type[dict[Any, Any]]) -> _Kind:
@@ -265,20 +265,28 @@ def leaf_paths(treedef: TreeDef, root: str) -> list[str]:
     return paths
 
 
-def flatten_like(tree: Any, treedef: TreeDef, root: str) -> list[Any]:
+def flatten_like(
+    tree: Any, treedef: TreeDef, root: str, *, none_is_prefix: bool = False
+) -> list[Any]:
     """The leaves of `tree`, in the order of `treedef`.
 
-    Dict keys may come in another order.
+    Dict keys may come in another order. With `none_is_prefix`, a None stands for all that lies
+    below it: each leaf there is None.
 
     Raises:
         ArgumentError: the structures differ; the message names the path.
     """
     leaves: list[Any] = []
-    _add_leaves(tree, treedef, root, leaves)
+    _add_leaves(tree, treedef, root, leaves, none_is_prefix)
     return leaves
 
 
-def _add_leaves(value: Any, node: TreeDef, path: str, leaves: list[Any]) -> None:
+def _add_leaves(
+    value: Any, node: TreeDef, path: str, leaves: list[Any], none_is_prefix: bool
+) -> None:
+    if none_is_prefix and type(value) is type(None):
+        leaves.extend([None] * node.leaf_count)
+        return
     if node.cls is None:
         if is_container(value):
             raise ArgumentError(f"expected an array at {path}, but got {_describe(value)}")
@@ -300,7 +308,7 @@ def _add_leaves(value: Any, node: TreeDef, path: str, leaves: list[Any]) -> None
             f"expected {len(node.children)} elements at {path}, but got {len(children)}"
         )
     for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
-        _add_leaves(child, child_node, path + kind.path(node.data, i), leaves)
+        _add_leaves(child, child_node, path + kind.path(node.data, i), leaves, none_is_prefix)
 
 
 def _describe(value: Any) -> str:

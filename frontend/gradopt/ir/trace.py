@@ -119,6 +119,8 @@ class Scope:
         lifted: values of outer scopes that became arguments, in order.
         outcome: what came of the checks in it, if there are any (see `gradopt.ir.checks`).
         wrapped: traced indices made non-negative, by index and size of the dimension.
+        order: how many derivatives of its code may be asked for, one on top of the other; rules of
+            custom functions are traced where there may be one.
     """
 
     def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
@@ -126,6 +128,7 @@ class Scope:
         self.parent = parent
         self.name = name
         self.open = True
+        self.order = 0 if parent is None else parent.order
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
         self.wrapped: dict[tuple[ir.Value, int], Value] = {}

@@ -63,7 +63,7 @@ def trace_inner(
             for leaf, path in zip(leaves, paths, strict=True)
         ]
 
-    inner, extra = trace_function(function, enter, body)
+    inner, extra = trace_function(function, enter, body, derivatives=1)
     inputs = [*[leaf._read() for leaf in leaves], *inner.inputs]
     return replace(inner, inputs=inputs), extra
 
@@ -72,14 +72,23 @@ def trace_function(
     function: Callable[..., Any],
     enter: Callable[[Scope], list[Handle]],
     body: Callable[[list[Handle]], tuple[list[Value], Any]],
+    derivatives: int = 0,
 ) -> tuple[InnerFunction, Any]:
     """Traces `body` as a function of the arguments that `enter` adds.
 
-    Gives it, with the lifted values alone as its inputs, and what else body returns.
+    Args:
+        function: what to name it after.
+        enter: adds the arguments.
+        body: gives results, and something else.
+        derivatives: how many derivatives the caller asks for, beside those of its own code.
+
+    Returns:
+        The function, with the lifted values alone as its inputs, and what else body returned.
     """
     outer = prims.scope()
     name = outer.trace.unique_name(function_name(function))
     inner = Scope(outer.trace, outer, name, function)
+    inner.order = outer.order + derivatives
 
     def build() -> tuple[int, list[ir.Type], Any]:
         try:
@@ -159,11 +168,14 @@ def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str
     paths = leaf_paths(treedef, root)
     traced: list[Handle] = []
     for leaf, path in zip(leaves, paths, strict=True):
-        value = result_value(leaf, path)
-        if leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float):
-            traced.append(python_number(value))
-        elif leaf._is_scalar if isinstance(leaf, Handle) else isinstance(leaf, np.generic):
-            traced.append(wrap(value))
-        else:
-            traced.append(array_of(value))
+        traced.append(like(leaf, result_value(leaf, path)))
     return traced, treedef, paths
+
+
+def like(leaf: Any, value: Value) -> Handle:
+    """The value as what `leaf`, traced or concrete, is: Python number, scalar or array."""
+    if leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float):
+        return python_number(value)
+    if leaf._is_scalar if isinstance(leaf, Handle) else isinstance(leaf, np.generic):
+        return wrap(value)
+    return array_of(value)

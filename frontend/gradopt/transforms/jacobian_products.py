@@ -257,12 +257,17 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
                 "need float32 or float64",
                 function_source(function),
             )
-    inner, count = traced_function.inner, traced_function.out_count
-    results = emit_call(inner)
+    count, order = traced_function.out_count, prims.scope().order
+    results = emit_call(traced_function.inner)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
         chosen = [d for d in directions if d is not None]
+        inner = traced_function.inner
+        if prims.scope().order > order:
+            # More derivatives may be asked for here: what has rules needs more of them.
+            again = traced_function.in_tree.unflatten(traced_function.primals)
+            inner = _linearize(function, again, has_aux).inner
         _, gradients = emit_vjp(inner, chosen, traced_function.wrt, traced_function.of)
         return traced_function.in_tree.unflatten(wrap(gradients))
 
