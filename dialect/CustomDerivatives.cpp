@@ -16,6 +16,7 @@
 #include "dialect/Rules.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SmallVectorExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -74,8 +75,12 @@ static LogicalResult linearizeByVjp(CustomOp op, LinearizeContext &context) {
       active.push_back(i);
     }
   SmallVector<Value> results = onlyDifferentiable(op.getOutputs());
+  std::string reason = llvm::formatv("forward mode transposes the bwd rule of "
+                                     "@{0}, which has no jvp rule",
+                                     op.getCallee());
   auto transposed = TransposedOp::create(
-      context.linear, loc, TypeRange(ValueRange(results)), tangents);
+      context.linear, loc, TypeRange(ValueRange(results)), tangents,
+      context.isForward() ? here.getStringAttr(reason) : StringAttr());
   Block &region = transposed.getBody().emplaceBlock();
   SmallVector<Value> arguments(residuals);
   for (Value result : results)
@@ -241,9 +246,13 @@ private:
 LogicalResult CustomOp::linearize(LinearizeContext &context) {
   for (auto [i, capture] : llvm::enumerate(getCaptures()))
     if (context.getTangent(capture))
-      return emitOpError("expected captures that do not depend on what is "
-                         "differentiated with respect to, but capture #")
-             << i << " does; make it an input";
+      return (emitOpError("expected captures of ")
+              << getCalleeAttr()
+              << " that do not depend on what is differentiated with respect "
+                 "to, but capture #"
+              << i << " does; make it an input")
+                 .attachNote(capture.getLoc())
+             << "captured value is here";
   if (getJvpAttr() && (context.isForward() || !getFwdAttr())) {
     FailureOr<Block *> body = context.getBody(getJvpAttr());
     if (failed(body))
@@ -252,13 +261,15 @@ LogicalResult CustomOp::linearize(LinearizeContext &context) {
   }
   if (getFwdAttr())
     return linearizeByVjp(*this, context);
-  return emitOpError("has no derivative rule");
+  return emitOpError("has no derivative rule for ") << getCalleeAttr();
 }
 
 LogicalResult TransposedOp::transpose(TransposeContext &context) {
-  for (Value tangent : getCotangents())
-    if (!context.isLinear(tangent))
-      return failure();
+  for (auto [i, tangent] : llvm::enumerate(getCotangents()))
+    if (!context.isLinear(tangent) && !isZero(tangent))
+      return emitOpError("expected operands that depend on what is transposed "
+                         "in, but operand #")
+             << i << " does not";
   Block &body = getBody().front();
   IRMapping values;
   for (auto [argument, result] :

@@ -41,6 +41,13 @@ static LogicalResult linearizeByItself(Operation *op,
   return success();
 }
 
+/// Whether all of `values` may be parts of a linear function: a constant part
+/// other than zero may not.
+static bool areTerms(const TransposeContext &context, ValueRange values) {
+  return llvm::all_of(
+      values, [&](Value v) { return context.isLinear(v) || isZero(v); });
+}
+
 //===----------------------------------------------------------------------===//
 // Elementwise
 //===----------------------------------------------------------------------===//
@@ -49,8 +56,7 @@ LogicalResult AddOp::transpose(TransposeContext &context) {
   Value ct = context.getCotangent(getResult());
   context.addCotangent(getLhs(), ct);
   context.addCotangent(getRhs(), ct);
-  // A constant term is no part of a linear function.
-  return success(context.isLinear(getLhs()) && context.isLinear(getRhs()));
+  return success(areTerms(context, getOperands()));
 }
 
 LogicalResult SubtractOp::transpose(TransposeContext &context) {
@@ -58,7 +64,7 @@ LogicalResult SubtractOp::transpose(TransposeContext &context) {
   context.addCotangent(getLhs(), ct);
   context.addCotangent(getRhs(),
                        NegativeOp::create(context.builder, getLoc(), ct));
-  return success(context.isLinear(getLhs()) && context.isLinear(getRhs()));
+  return success(areTerms(context, getOperands()));
 }
 
 LogicalResult MultiplyOp::transpose(TransposeContext &context) {
@@ -102,7 +108,8 @@ LogicalResult SelectOp::linearize(LinearizeContext &context) {
 }
 
 LogicalResult SelectOp::transpose(TransposeContext &context) {
-  if (context.isLinear(getCondition()))
+  if (context.isLinear(getCondition()) ||
+      !areTerms(context, {getOnTrue(), getOnFalse()}))
     return failure();
   Value ct = context.getCotangent(getResult());
   Value zeros = createZero(context.builder, getLoc(), getType());
@@ -224,21 +231,25 @@ LogicalResult DynamicSliceOp::transpose(TransposeContext &context) {
 
 /// Gives the update of `op` the slice of the cotangent where it was put.
 template <typename Op>
-static void transposeUpdate(Op op, TransposeContext &context) {
+static LogicalResult transposeUpdate(Op op, TransposeContext &context) {
   Value update = op.getUpdate();
+  if (!areTerms(context, {op.getX(), update}))
+    return failure();
   if (context.isLinear(update))
     context.addCotangent(
         update,
         SliceOp::create(context.builder, op.getLoc(),
                         context.getCotangent(op.getResult()), op.getOffsets(),
                         typeOf(update).getShape(), op.getStrides()));
+  return success();
 }
 
 template <typename Op>
 static LogicalResult transposeDynamicUpdate(Op op, TransposeContext &context) {
-  if (anyLinear(context, op.getIndices()))
-    return failure();
   Value update = op.getUpdate();
+  if (anyLinear(context, op.getIndices()) ||
+      !areTerms(context, {op.getX(), update}))
+    return failure();
   if (context.isLinear(update))
     context.addCotangent(
         update,
@@ -249,7 +260,8 @@ static LogicalResult transposeDynamicUpdate(Op op, TransposeContext &context) {
 }
 
 LogicalResult UpdateSliceOp::transpose(TransposeContext &context) {
-  transposeUpdate(*this, context);
+  if (failed(transposeUpdate(*this, context)))
+    return failure();
   if (context.isLinear(getX())) {
     Value zeros = createZero(context.builder, getLoc(), getUpdate().getType());
     context.addCotangent(
@@ -274,7 +286,8 @@ LogicalResult DynamicUpdateSliceOp::transpose(TransposeContext &context) {
 }
 
 LogicalResult AddSliceOp::transpose(TransposeContext &context) {
-  transposeUpdate(*this, context);
+  if (failed(transposeUpdate(*this, context)))
+    return failure();
   context.addCotangent(getX(), context.getCotangent(getResult()));
   return success();
 }
@@ -292,6 +305,8 @@ static Value sumAll(OpBuilder &builder, Location loc, Value x) {
 }
 
 LogicalResult PadOp::transpose(TransposeContext &context) {
+  if (!areTerms(context, {getX(), getValue()}))
+    return failure();
   OpBuilder &builder = context.builder;
   Value ct = context.getCotangent(getResult());
   Dimensions strides =
@@ -310,6 +325,8 @@ LogicalResult PadOp::transpose(TransposeContext &context) {
 }
 
 LogicalResult ConcatenateOp::transpose(TransposeContext &context) {
+  if (!areTerms(context, getInputs()))
+    return failure();
   Value ct = context.getCotangent(getResult());
   Dimensions offsets(typeOf(ct).getRank(), 0), strides(offsets.size(), 1);
   for (Value input : getInputs()) {
@@ -625,7 +642,8 @@ static Value lastWrites(ScatterOp op, OpBuilder &builder) {
 }
 
 LogicalResult ScatterOp::transpose(TransposeContext &context) {
-  if (context.isLinear(getIndices()))
+  if (context.isLinear(getIndices()) ||
+      !areTerms(context, {getX(), getUpdates()}))
     return failure();
   OpBuilder &builder = context.builder;
   Value ct = context.getCotangent(getResult());
@@ -653,7 +671,8 @@ LogicalResult ScatterOp::transpose(TransposeContext &context) {
 }
 
 LogicalResult ScatterAddOp::transpose(TransposeContext &context) {
-  if (context.isLinear(getIndices()))
+  if (context.isLinear(getIndices()) ||
+      !areTerms(context, {getX(), getUpdates()}))
     return failure();
   Value ct = context.getCotangent(getResult());
   if (context.isLinear(getUpdates()))

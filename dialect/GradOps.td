@@ -545,12 +545,14 @@ def Grad_TransposedOp : Grad_Op<"transposed",
     may use values from above as coefficients. The op maps the cotangents of
     the yielded values to the cotangents of the arguments. `grad-linearize`
     makes it, `grad-transpose` expands it. Its own transpose is the region,
-    which is not required to be linear then.
+    which is not required to be linear then. `reason` says in diagnostics why
+    there is something to transpose.
   }];
-  let arguments = (ins Variadic<Grad_FloatTensor>:$cotangents);
+  let arguments = (ins Variadic<Grad_FloatTensor>:$cotangents,
+                       OptionalAttr<StrAttr>:$reason);
   let results = (outs Variadic<Grad_FloatTensor>:$outputs);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "`(` $cotangents `)` $body attr-dict "
+  let assemblyFormat = "`(` $cotangents `)` ($reason^)? $body attr-dict "
                        "`:` functional-type($cotangents, $outputs)";
   let hasVerifier = 1;
 }

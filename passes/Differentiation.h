@@ -27,8 +27,9 @@ LogicalResult inlineCalls(func::FuncOp function);
 /// The functions that a call, a request or a `grad.custom` names.
 SmallVector<FlatSymbolRefAttr> getCallees(Operation *op);
 
-/// The function that `op` names; reports one that has no body of a single block
-/// that returns.
+/// The function that a call or request names, or that `op` names by `symbol`;
+/// reports one that has no body of a single block that returns.
+FailureOr<func::FuncOp> getCallee(Operation *op);
 FailureOr<func::FuncOp> getCallee(Operation *op, FlatSymbolRefAttr symbol);
 
 /// Calls `visit` on each function with a body, callees first. Recursion is an

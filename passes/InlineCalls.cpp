@@ -24,6 +24,10 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
+FailureOr<func::FuncOp> grad::getCallee(Operation *op) {
+  return getCallee(op, op->getAttrOfType<FlatSymbolRefAttr>("callee"));
+}
+
 SmallVector<FlatSymbolRefAttr> grad::getCallees(Operation *op) {
   if (auto custom = dyn_cast<CustomOp>(op)) {
     SmallVector<FlatSymbolRefAttr> callees = {
@@ -108,7 +112,7 @@ grad::walkCalleesFirst(ModuleOp module,
 
 /// Replaces `call` by the body of its callee.
 static LogicalResult inlineCall(CallOp call) {
-  FailureOr<func::FuncOp> callee = getCallee(call, call.getCalleeAttr());
+  FailureOr<func::FuncOp> callee = getCallee(call);
   if (failed(callee))
     return failure();
   OpBuilder builder(call);

@@ -96,7 +96,7 @@ static SmallVector<Value> pick(ValueRange values, ArrayRef<int64_t> which) {
 }
 
 LogicalResult grad::linearizeRequest(Operation *op) {
-  FailureOr<func::FuncOp> callee = getCallee(op, getCallees(op).front());
+  FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
     return failure();
   Location loc = op->getLoc();
@@ -170,8 +170,7 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
           requests.push_back(op);
       });
       for (Operation *request : requests) {
-        FailureOr<func::FuncOp> callee =
-            getCallee(request, getCallees(request).front());
+        FailureOr<func::FuncOp> callee = getCallee(request);
         if (failed(callee))
           return failure();
         bool waits = callee

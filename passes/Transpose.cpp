@@ -25,6 +25,13 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
+/// Says where the transpose was asked for, and why.
+static void attachReason(InFlightDiagnostic error, TransposedOp op) {
+  Diagnostic &note = error.attachNote(op.getLoc()) << "transposed from here";
+  if (std::optional<StringRef> reason = op.getReason())
+    note << ": " << *reason;
+}
+
 namespace {
 
 /// Transposes the region of a `grad.transposed`.
@@ -66,10 +73,9 @@ private:
     // What is wrong in a region was reported there.
     if (rule && op.getNumRegions())
       return failure();
-    (op.emitOpError("is not linear in its operands that depend on the region's "
-                    "arguments"))
-            .attachNote(region.getLoc())
-        << "transposed from here";
+    attachReason(op.emitOpError("is not linear in its operands that depend on "
+                                "the region's arguments"),
+                 region);
     return failure();
   }
 
@@ -90,11 +96,10 @@ static LogicalResult transposeRegion(TransposedOp op) {
   auto yield = cast<YieldOp>(body.getTerminator());
   for (auto [i, value] : llvm::enumerate(yield.getTangents())) {
     if (!transposer.isLinear(value) && !isZero(value)) {
-      (yield.emitOpError("expected values that are linear in the region's "
-                         "arguments, but value #")
-       << i << " does not depend on them")
-              .attachNote(op.getLoc())
-          << "transposed from here";
+      attachReason(yield.emitOpError("expected values that are linear in the "
+                                     "region's arguments, but value #")
+                       << i << " does not depend on them",
+                   op);
       return failure();
     }
     transposer.addCotangent(value, op.getCotangents()[i]);

@@ -11,6 +11,7 @@ from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
 from gradopt.transforms.branches import cond, switch
 from gradopt.transforms.custom import custom_jvp, custom_vjp
+from gradopt.transforms.custom_check import check_custom
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
 from gradopt.transforms.jacobian_products import jvp, vjp
@@ -23,6 +24,7 @@ __all__ = [
     "GradoptError",
     "Lowered",
     "Memory",
+    "check_custom",
     "compile",
     "compile_grad",
     "compile_value_and_grad",

@@ -116,6 +116,11 @@ func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>) {
     // CHECK: grad.yield %{{.*}} : tensor<f64>
     grad.yield %5 : tensor<f64>
   } : (tensor<f64>) -> tensor<3xf64>
+  // CHECK: grad.transposed(%{{.*}}) "for a test" {
+  %6 = grad.transposed(%x) "for a test" {
+  ^bb0(%t: tensor<3xf64>):
+    grad.yield %t : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<3xf64>
   return
 }
 

@@ -67,6 +67,7 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
         ("01_digits.py --quiet --out test", "cannot write test: it is a folder"),
         ("02_rosenbrock.py -n 1", "two variables or more"),
         ("03_second_order.py --samples 1", "--samples is 2 or more"),
+        ("06_custom_gradient.py --observations 9", "--observations is 10 or more"),
     ],
 )
 def test_bad_options_are_one_line(arguments: str, message: str) -> None:
@@ -91,7 +92,9 @@ def test_what_digits_show_is_input_of_the_tool() -> None:
     assert "llvm.func @gradopt_main" in run(TOOL, "--grad-to-cpu", stdin=shown).stdout
 
 
-@pytest.mark.parametrize("name", ["02_rosenbrock.py", "03_second_order.py", "05_stages.py"])
+@pytest.mark.parametrize(
+    "name", ["02_rosenbrock.py", "03_second_order.py", "05_stages.py", "06_custom_gradient.py"]
+)
 def test_example_runs(name: str) -> None:
     assert example(name)
 

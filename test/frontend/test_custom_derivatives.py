@@ -264,7 +264,10 @@ def test_pytrees() -> None:
 
     f.defvjp(fwd, bwd)
     rng = np.random.default_rng(1)
-    params = {"layer": Layer(rng.normal(size=(3, 4)), rng.normal(size=4)), "unused": np.ones(2)}
+    params: Any = {
+        "layer": Layer(rng.normal(size=(3, 4)), rng.normal(size=4)),
+        "unused": np.ones(2),
+    }
     x = rng.normal(size=(2, 3))
 
     def loss(f: Any, params: Any, x: Any) -> Any:
@@ -345,7 +348,7 @@ def test_pickling() -> None:
 
 
 @go.custom_vjp
-def AT_TOP(x: Any) -> Any:  # noqa: N802
+def AT_TOP(x: Any) -> Any:
     return x
 
 
@@ -437,3 +440,24 @@ def test_checks_in_rules_are_made() -> None:
         loss(X, 9)
     with pytest.raises(IndexError, match="index 9 is out of bounds"):
         go.jvp(lambda x: f(x, 9), (X,), (X,))
+
+
+def test_checks_in_bwd_are_made_in_fwd() -> None:
+    @go.custom_vjp
+    def f(x: Any, i: Any) -> Any:
+        return np.sum(x)
+
+    def bwd(i: Any, g: Any) -> Any:
+        spread = go.numpy.zeros(4)
+        spread[i] = g
+        return spread, None
+
+    f.defvjp(lambda x, i: (np.sum(x), i), bwd)
+    gradient = go.compile_grad(f)
+    np.testing.assert_allclose(gradient(X, 2), [0, 0, 1, 0])
+    np.testing.assert_allclose(go.compile(lambda i: go.grad(f)(X, i))(-1), [0, 0, 0, 1])
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        gradient(X, 4)
+    f.defvjp(lambda x, i: (np.sum(x), i), lambda i, g: ((g * X)[np.argmax(g * X)] * X, None))
+    with pytest.raises(go.errors.UnsupportedError, match="indices that depend on cotangents"):
+        go.compile_grad(lambda x, i: f(x, i))(X, 4)

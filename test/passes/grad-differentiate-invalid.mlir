@@ -219,7 +219,7 @@ func.func private @f(%x: tensor<f64>) -> tensor<f64> {
   return %x : tensor<f64>
 }
 func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
-  // expected-error @+1 {{'grad.custom' op has no derivative rule}}
+  // expected-error @+1 {{'grad.custom' op has no derivative rule for @f}}
   %0 = grad.custom @f(%x) : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
@@ -240,8 +240,9 @@ func.func private @rule(%x: tensor<f64>, %t: tensor<f64>, %c: tensor<f64>) -> (t
   %1 = grad.multiply %t, %c : tensor<f64>
   return %0, %1 : tensor<f64>, tensor<f64>
 }
+// expected-note @+1 {{captured value is here}}
 func.func private @uses_f(%x: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
-  // expected-error @+1 {{expected captures that do not depend on what is differentiated with respect to, but capture #0 does; make it an input}}
+  // expected-error @+1 {{expected captures of @f that do not depend on what is differentiated with respect to, but capture #0 does; make it an input}}
   %0 = grad.custom @f(%x) captures(%c) jvp = @rule : (tensor<f64>, tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
@@ -319,7 +320,7 @@ func.func private @bwd(%g: tensor<f64>) -> tensor<f64> {
   return %0 : tensor<f64>
 }
 func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
-  // expected-note @+1 {{transposed from here}}
+  // expected-note @+1 {{transposed from here: forward mode transposes the bwd rule of @f, which has no jvp rule}}
   %0 = grad.custom @f(%x) vjp = [@f, @bwd] : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
@@ -358,4 +359,87 @@ func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
 func.func @recursive_rule(%x: tensor<f64>) -> tensor<f64> {
   %0:2 = grad.jvp @uses_f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#1 : tensor<f64>
+}
+
+// -----
+
+// A choice between a cotangent and a number is not linear; nor is a number
+// beside cotangents, around or below them.
+func.func @chosen_number(%g: tensor<2xf64>, %p: tensor<2xi1>, %c: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'grad.select' op is not linear in its operands}}
+    %1 = grad.select %p, %t, %c : tensor<2xi1>, tensor<2xf64>
+    grad.yield %1 : tensor<2xf64>
+  } : (tensor<2xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @number_beside(%g: tensor<4xf64>, %c: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'grad.concatenate' op is not linear in its operands}}
+    %1 = grad.concatenate(%c, %t), dimension = 0 : tensor<2xf64>, tensor<2xf64> -> tensor<4xf64>
+    grad.yield %1 : tensor<4xf64>
+  } : (tensor<4xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @number_around(%g: tensor<4xf64>) -> tensor<2xf64> {
+  %one = grad.constant dense<1.0> : tensor<f64>
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'grad.pad' op is not linear in its operands}}
+    %1 = grad.pad %t, %one, low = [1], high = [1], interior = [0] : tensor<2xf64>, tensor<f64> -> tensor<4xf64>
+    grad.yield %1 : tensor<4xf64>
+  } : (tensor<4xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @number_below(%g: tensor<4xf64>, %c: tensor<4xf64>) -> tensor<2xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'grad.update_slice' op is not linear in its operands}}
+    %1 = grad.update_slice %c, %t, offsets = [1], strides = [1] : tensor<4xf64>, tensor<2xf64>
+    grad.yield %1 : tensor<4xf64>
+  } : (tensor<4xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @number_added_to(%g: tensor<4xf64>, %c: tensor<4xf64>, %i: tensor<2x1xi64>) -> tensor<2xf64> {
+  // expected-note @+1 {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'grad.scatter_add' op is not linear in its operands}}
+    %1 = grad.scatter_add %c, %i, %t : tensor<4xf64>, tensor<2x1xi64>, tensor<2xf64>
+    grad.yield %1 : tensor<4xf64>
+  } : (tensor<4xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @transposed_of_a_coefficient(%g: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    // expected-error @+1 {{expected operands that depend on what is transposed in, but operand #1 does not}}
+    %1 = grad.transposed(%t, %c) {
+    ^bb1(%u: tensor<f64>):
+      grad.yield %u, %u : tensor<f64>, tensor<f64>
+    } : (tensor<f64>, tensor<f64>) -> tensor<f64>
+    grad.yield %1 : tensor<f64>
+  } : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
 }

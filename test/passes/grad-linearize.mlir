@@ -93,3 +93,52 @@ func.func @same_argument_twice(%x: tensor<f64>, %t: tensor<f64>) -> tensor<f64> 
   %0:2 = grad.jvp @product(%x, %x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#1 : tensor<f64>
 }
+
+// -----
+
+// Of a function with rules, the tangents are what the transpose of @bwd gives,
+// in both modes; there is no derivative of @g.
+func.func private @g(%x: tensor<f64>) -> tensor<f64> {
+  %0 = grad.sin %x : tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func private @g_fwd(%x: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %0 = grad.sin %x : tensor<f64>
+  %1 = grad.exp %x : tensor<f64>
+  return %0, %1 : tensor<f64>, tensor<f64>
+}
+func.func private @g_bwd(%r: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  %0 = grad.multiply %c, %r : tensor<f64>
+  return %0 : tensor<f64>
+}
+func.func private @uses_g(%x: tensor<f64>) -> tensor<f64> {
+  %0 = grad.custom @g(%x) vjp = [@g_fwd, @g_bwd] : (tensor<f64>) -> tensor<f64>
+  return %0 : tensor<f64>
+}
+// CHECK-LABEL: func.func @custom_reverse
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[G:.*]]: tensor<f64>
+func.func @custom_reverse(%x: tensor<f64>, %g: tensor<f64>) -> tensor<f64> {
+  // CHECK: grad.sin %[[X]]
+  // CHECK: %[[R:.*]] = grad.exp %[[X]]
+  // CHECK: %[[D:.*]] = grad.transposed(%[[G]]) {
+  // CHECK-NEXT: ^bb0(%[[T:.*]]: tensor<f64>):
+  // CHECK-NEXT: %[[L:.*]] = grad.transposed(%[[T]]) {
+  // CHECK-NEXT: ^bb0(%[[C:.*]]: tensor<f64>):
+  // CHECK-NEXT: %[[B:.*]] = grad.multiply %[[C]], %[[R]]
+  // CHECK-NEXT: grad.yield %[[B]]
+  // CHECK: grad.yield %[[L]]
+  // CHECK: return %[[D]]
+  %0:2 = grad.vjp @uses_g(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}
+// CHECK-LABEL: func.func @custom_forward
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[T:.*]]: tensor<f64>
+func.func @custom_forward(%x: tensor<f64>, %t: tensor<f64>) -> tensor<f64> {
+  // CHECK: %[[R:.*]] = grad.exp %[[X]]
+  // CHECK: %[[L:.*]] = grad.transposed(%[[T]]) "forward mode transposes the bwd rule of @g, which has no jvp rule" {
+  // CHECK-NEXT: ^bb0(%[[C:.*]]: tensor<f64>):
+  // CHECK-NEXT: grad.multiply %[[C]], %[[R]]
+  // CHECK: return %[[L]]
+  %0:2 = grad.jvp @uses_g(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#1 : tensor<f64>
+}

@@ -129,3 +129,29 @@ func.func @coefficients(%g: tensor<f64>, %a: tensor<f64>) -> tensor<f64> {
   } : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+// The transpose of a transpose is the function, which need not be linear; a
+// cotangent of zeros is a symbolic one, and one that is missing becomes zeros.
+// CHECK-LABEL: func.func @twice
+// CHECK-SAME: %[[G:.*]]: tensor<f64>, %[[H:.*]]: tensor<f64>
+func.func @twice(%g: tensor<f64>, %h: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // CHECK-DAG: %[[Z:.*]] = grad.constant dense<0.0
+  // CHECK-DAG: %[[T:.*]] = grad.tanh %[[G]]
+  // CHECK-DAG: %[[P:.*]] = grad.power %[[T]], %[[Z]]
+  // CHECK-NOT: grad.transposed
+  // CHECK: return %[[P]], %{{.*}}
+  %0:2 = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>, %u: tensor<f64>):
+    %1:2 = grad.transposed(%t, %u) {
+    ^bb0(%c: tensor<f64>, %d: tensor<f64>):
+      %zero = grad.constant dense<0.0> : tensor<f64>
+      %2 = grad.tanh %c : tensor<f64>
+      %3 = grad.power %2, %d : tensor<f64>
+      grad.yield %3, %zero : tensor<f64>, tensor<f64>
+    } : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+    grad.yield %1#0 : tensor<f64>
+  } : (tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#0, %0#1 : tensor<f64>, tensor<f64>
+}

@@ -140,10 +140,21 @@ class CustomFunction:
             )
         if current_scope() is None:
             return self._function(*args, **kwargs)
+        positional, nondiff = self.bind(args, kwargs)
+        return emit_custom(self._function, self._rules, positional, nondiff)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that are defined."""
+        return self._rules
+
+    def bind(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], list[int]]:
+        """All arguments by position, and which of them have no derivatives."""
         positional = _positional(self._function, args, kwargs)
         count = len(positional)
-        nondiff = sorted({n % count for n in self._nondiff if -count <= n < count})
-        return emit_custom(self._function, self._rules, positional, nondiff)
+        return positional, sorted({n % count for n in self._nondiff if -count <= n < count})
 
 
 def _refuse_symbolic_zeros(symbolic_zeros: bool) -> None:
@@ -181,10 +192,7 @@ def _positional(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, ...]:
     """All arguments by position, default values included."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        signature = None
+    signature = _signature(function)
     if signature is None:
         if kwargs:
             raise ArgumentTypeError(
@@ -203,6 +211,16 @@ def _positional(
     return bound.args
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature; None where it is not known, or is that of all ufuncs."""
+    if isinstance(function, np.ufunc):
+        return None
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
 def _custom(
     function: Callable[..., Any],
     wanted: str,
@@ -217,10 +235,8 @@ def _custom(
     names = [nondiff_argnames] if isinstance(nondiff_argnames, str) else [*nondiff_argnames]
     if not all(isinstance(n, (int, np.integer)) for n in numbers):
         raise ArgumentTypeError(f"nondiff_argnums must be ints, not {nondiff_argnums!r}")
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    signature = _signature(function)
+    parameters = [] if signature is None else list(signature.parameters.values())
     for parameter in names:
         found = [i for i, p in enumerate(parameters) if p.name == parameter]
         if not found:
@@ -246,9 +262,9 @@ def custom_vjp(
 
     Outside of traced code it is the function itself. Rules are traced like any NumPy code, where a
     derivative is asked for; derivatives of higher order are derivatives of the rules. In forward
-    mode, the transpose of `bwd` is used if `bwd` is linear in the cotangent, unless `defjvp` defines
-    a rule. Rules know no derivatives in traced arrays of enclosing functions that they use: to ask
-    for one is an error.
+    mode, the transpose of `bwd` is used if `bwd` is linear in the cotangent, unless `defjvp`
+    defines a rule. Rules know no derivatives in traced arrays of enclosing functions that they use:
+    to ask for one is an error.
 
     Args:
         function: takes pytrees of arrays, and whatever else it likes, as positional arguments;
@@ -261,7 +277,7 @@ def custom_vjp(
         The function, with the methods `defvjp`, `defjvp` and `defjvps`.
 
     Raises:
-        DerivativeRuleError: when called, if no rule is defined, or a rule returns what does not fit.
+        DerivativeRuleError: when called, if no rule is defined, or one returns what does not fit.
         CompilerError: when compiled, if a rule is used in a mode that it cannot be transposed for,
             or a derivative in what the rules close over is asked for.
     """

@@ -164,6 +164,7 @@ class _Part:
         self.scope = Scope(outer.trace, outer, self.name, source)
         self.scope.order = order
         self.types: list[ir.Type] = []
+        self._source = source
         self._before = before
         self._results: list[Value] = []
         self._count = 0
@@ -187,6 +188,27 @@ class _Part:
         self._results = [*results, *further]
         self._count = len(results)
 
+    def resume(self, body: Callable[[], Any]) -> None:
+        """Adds code after the end, for what it checks."""
+        self.scope.open = True
+        within(self.scope, body)
+
+    def require_checks_without(self, forbidden: Sequence[Handle], what: str, owner: str) -> None:
+        """Raises where a check in the code depends on one of the arguments.
+
+        Raises:
+            UnsupportedError: at the definition of the rule.
+        """
+        if self.scope.outcome is None:
+            return
+        arguments = [leaf._storage.value.ssa for leaf in forbidden]
+        if _depends([value.ssa for value in self.scope.outcome], arguments):
+            raise UnsupportedError(
+                f"the rule {function_name(self._source)} of {owner} checks indices that depend on "
+                f"{what}, which is not supported; indices may depend on arguments and residuals",
+                function_source(self._source),
+            )
+
     def finish(self, captures: Sequence[Value], has_outcome: bool) -> None:
         """Ends the function; what came of checks stands behind the results."""
         self._finished = True
@@ -203,6 +225,23 @@ class _Part:
         if not self._finished:
             with contextlib.suppress(Exception):
                 self.scope.finish([])
+
+
+def _depends(values: Sequence[ir.Value], arguments: Sequence[ir.Value]) -> bool:
+    """Whether one of the values of a function is computed from one of its arguments."""
+    seen: set[ir.Value] = set()
+    pending = list(values)
+    while pending:
+        value = pending.pop()
+        if value in seen:
+            continue
+        seen.add(value)
+        if value in arguments:
+            return True
+        if isinstance(value.owner, ir.Block):
+            continue
+        pending += value.owner.operands
+    return False
 
 
 class _Call:
@@ -295,9 +334,9 @@ class _Call:
             ]
 
         part.trace(body)
-        self._trace_bwd(residuals, order)
+        self._trace_bwd(part, residuals, order)
 
-    def _trace_bwd(self, residuals: Any, order: int) -> None:
+    def _trace_bwd(self, fwd: _Part, residuals: Any, order: int) -> None:
         rule, arguments, result = self._rules.bwd, self._arguments, self._result
         assert rule is not None
         part = self._part("bwd", rule, order)
@@ -307,22 +346,25 @@ class _Call:
             if isinstance(kept[i], Handle):
                 kept[i] = part.add(kept[i], path)
         cotangent: list[Any] = [np.zeros(value.shape, value.dtype) for value in result.values]
+        zeros = result.tree.unflatten(cotangent)
         paths = leaf_paths(result.tree, "cotangent")
         for i in result.floats:
             cotangent[i] = part.add(like(result.leaves[i], result.values[i]), paths[i])
 
+        def call(residuals: Any, cotangent: Any) -> Any:
+            return call_user(rule, (*arguments.nondiff, residuals, cotangent), {})
+
         def body() -> tuple[list[Value], list[Value]]:
-            args = (*arguments.nondiff, tree.unflatten(kept), result.tree.unflatten(cotangent))
-            checker = Checker(self._name, "bwd", rule)
-            return arguments.cotangents(call_user(rule, args, {}), checker), []
+            returned = call(tree.unflatten(kept), result.tree.unflatten(cotangent))
+            return arguments.cotangents(returned, Checker(self._name, "bwd", rule)), []
 
         part.trace(body)
-        if part.scope.outcome is not None:
-            raise UnsupportedError(
-                f"the bwd rule {function_name(rule)} of {self._name} indexes with a traced index, "
-                "which is not supported yet; gather in fwd, and keep the result as a residual",
-                function_source(rule),
-            )
+        if part.scope.outcome is None:
+            return
+        # Cotangents come without room for what came of checks: fwd makes them.
+        part.require_checks_without([cotangent[i] for i in result.floats], "cotangents", self._name)
+        fwd.capture(part.scope.lifted)
+        fwd.resume(lambda: call(residuals, zeros))
 
     def _trace_jvp(self, order: int) -> None:
         rule, arguments = self._rules.jvp, self._arguments
@@ -342,6 +384,7 @@ class _Call:
             return checker.results(result, self._result), checker.tangents(tangent, self._result)
 
         part.trace(body)
+        part.require_checks_without(tangents, "tangents", self._name)
 
 
 def emit_custom(

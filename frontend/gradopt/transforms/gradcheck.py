@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 # Per dtype: first step relative to max(1, |x|), relative and absolute tolerance. The error of the
 # extrapolated difference is about step^6 + eps / step, of values of order 1.
-_DEFAULTS = {
+DEFAULTS = {
     np.dtype(np.float64): (2e-3, 1e-6, 1e-8),
     np.dtype(np.float32): (5e-2, 1e-2, 2e-3),
 }
@@ -31,8 +31,8 @@ _TRIALS = 4
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """A function of flat float arrays, with flat results.
+class Problem:
+    """What is checked: a function of flat float arrays, with flat results.
 
     Attributes:
         name: the user's name for the function.
@@ -49,6 +49,19 @@ class _Problem:
     eps: float | None
     rtol: float | None
     atol: float | None
+
+    def tolerances(self, dtype: np.dtype[Any]) -> tuple[float, float]:
+        """Relative and absolute tolerance for derivatives in an argument of this dtype."""
+        _, rtol, atol = DEFAULTS[dtype]
+        return (
+            self.rtol if self.rtol is not None else rtol,
+            self.atol if self.atol is not None else atol,
+        )
+
+    def element(self, number: int, index: tuple[int, ...]) -> str:
+        """How the user reaches an element of a leaf."""
+        path = self.paths[number]
+        return f"{path}[{', '.join(map(str, index))}]" if index else path
 
 
 @hide_frames
@@ -91,8 +104,8 @@ def gradcheck(
     unknown = set(modes) - {"fwd", "rev"}
     if unknown or not modes:
         raise ArgumentError(f'modes are "fwd" and "rev", not {modes!r}')
-    _check_options(argnums, order, eps=eps, rtol=rtol, atol=atol)
-    problem = _problem(function, arguments, argnums, (eps, rtol, atol))
+    check_options(argnums, order, eps=eps, rtol=rtol, atol=atol)
+    problem = make_problem(function, arguments, argnums, (eps, rtol, atol))
     for level in range(1, order + 1):
         _check(problem, modes, level)
         if level < order:
@@ -100,7 +113,8 @@ def gradcheck(
     return True
 
 
-def _check_options(argnums: Any, order: Any, **tolerances: Any) -> None:
+def check_options(argnums: Any, order: Any, **tolerances: Any) -> None:
+    """Raises an ArgumentError for options that make no sense."""
     for name, value in tolerances.items():
         if value is None:
             continue
@@ -115,12 +129,17 @@ def _check_options(argnums: Any, order: Any, **tolerances: Any) -> None:
         raise ArgumentTypeError(f"argnums must be an int or a tuple of ints, not {argnums!r}")
 
 
-def _problem(
+def make_problem(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     argnums: int | Sequence[int] | None,
     tolerances: tuple[float | None, float | None, float | None],
-) -> _Problem:
+) -> Problem:
+    """The problem of checking a function at these arguments.
+
+    Raises:
+        ArgumentError: there is nothing to check.
+    """
     if argnums is None:
         chosen = range(len(arguments))
     else:
@@ -160,7 +179,7 @@ def _problem(
                 "difference to take around it"
             )
     flat = _flat_function(function, leaves, tree, positions)
-    return _Problem(
+    return Problem(
         function_name(function),
         flat,
         [np.array(arrays[k]) for k in positions],
@@ -185,20 +204,20 @@ def _flat_function(
     return flat
 
 
-def _weights(results: list[Any]) -> list[Array]:
+def weights_for(results: list[Any]) -> list[Array]:
     """Fixed cotangents of order 1, different for all elements."""
     generator = np.random.default_rng(0)
     return [(0.5 + generator.random(np.shape(r))).astype(np.asarray(r).dtype) for r in results]
 
 
-def _gradient_problem(problem: _Problem) -> _Problem:
+def _gradient_problem(problem: Problem) -> Problem:
     """The gradient of the weighted sum of the results, as the function to check next."""
-    weights = _weights(problem.function(*problem.leaves))
+    weights = weights_for(problem.function(*problem.leaves))
 
     def gradient(*values: Any) -> list[Any]:
         return list(vjp(problem.function, *values)[1](weights))
 
-    return _Problem(
+    return Problem(
         f"the gradient of {problem.name}",
         Compiled(gradient),
         problem.leaves,
@@ -209,7 +228,7 @@ def _gradient_problem(problem: _Problem) -> _Problem:
     )
 
 
-def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
+def _check(problem: Problem, modes: Sequence[str], order: int) -> None:
     before = trace_count()
     base = problem.function(*problem.leaves)
     if trace_count() > before and not isinstance(problem.function, Compiled):
@@ -217,7 +236,7 @@ def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
         problem = replace(problem, function=Compiled(problem.function))
     if not base:
         raise ArgumentError(f"{problem.name} has no float result to differentiate")
-    weights = _weights(base)
+    weights = weights_for(base)
 
     def forward(values: list[Any], tangents: list[Any]) -> Any:
         return jvp(problem.function, values, tangents)[1]
@@ -246,15 +265,15 @@ def _check(problem: _Problem, modes: Sequence[str], order: int) -> None:
 
 
 def _difference(
-    problem: _Problem, number: int, index: tuple[int, ...], base: list[Any]
+    problem: Problem, number: int, index: tuple[int, ...], base: list[Any]
 ) -> list[Array]:
     """Derivatives of all results in one element, extrapolated; float64."""
     leaf = problem.leaves[number]
     center = leaf[index]
-    relative = problem.eps if problem.eps is not None else _DEFAULTS[leaf.dtype][0]
+    relative = problem.eps if problem.eps is not None else DEFAULTS[leaf.dtype][0]
     step = relative * max(1.0, abs(float(center)))
     finite = [np.isfinite(r) for r in base]
-    tolerance = 1e-2 * _DEFAULTS[leaf.dtype][1]
+    tolerance = 1e-2 * DEFAULTS[leaf.dtype][1]
 
     def evaluate(offset: float) -> tuple[list[Array], float]:
         moved = list(problem.leaves)
@@ -314,34 +333,34 @@ def _ridders(row: list[Array]) -> tuple[Array, Array]:
     return best, np.where(np.isfinite(error), error, np.inf)
 
 
+def differs(value: Array, expected: Array, rtol: float, atol: float) -> Array:
+    """Where two arrays differ by more than the tolerance; NaN is equal to NaN."""
+    with np.errstate(all="ignore"):
+        wrong = ~(np.abs(value - expected) <= atol + rtol * np.abs(expected))
+        return wrong & ~(np.isnan(value) & np.isnan(expected)) & (value != expected)
+
+
 def _compare(
     mode: str,
-    place: tuple[_Problem, int, int, tuple[int, ...]],
+    place: tuple[Problem, int, int, tuple[int, ...]],
     analytic: Array,
     numeric: Array,
 ) -> None:
     problem, order, number, index = place
-    leaf = problem.leaves[number]
-    default = _DEFAULTS[leaf.dtype]
-    rtol = problem.rtol if problem.rtol is not None else default[1]
-    atol = problem.atol if problem.atol is not None else default[2]
-    with np.errstate(all="ignore"):
-        wrong = ~(np.abs(analytic - numeric) <= atol + rtol * np.abs(numeric))
-        wrong &= ~(np.isnan(analytic) & np.isnan(numeric)) & (analytic != numeric)
+    rtol, atol = problem.tolerances(problem.leaves[number].dtype)
+    wrong = differs(analytic, numeric, rtol, atol)
     if not wrong.any():
         return
     where = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))
     got, expected = np.atleast_1d(analytic)[where], np.atleast_1d(numeric)[where]
-    path = problem.paths[number]
-    element = f"{path}[{', '.join(map(str, index))}]" if index else path
     result = f", result element {where}" if analytic.ndim else ""
     raise GradientCheckError(
         f"{'forward' if mode == 'fwd' else 'reverse'} derivative of {problem.name} of order "
-        f"{order} is wrong at {element}{result}: numeric {float(expected)!r}, "
-        f"analytic {float(got)!r} "
+        f"{order} is wrong at {problem.element(number, index)}{result}: "
+        f"numeric {float(expected)!r}, analytic {float(got)!r} "
         f"(difference {abs(float(expected) - float(got)):.3g}, tolerance "
         f"{atol + rtol * abs(float(expected)):.3g})",
-        path,
+        problem.paths[number],
         index,
         float(expected),
         float(got),
