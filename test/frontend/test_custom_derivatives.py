@@ -12,6 +12,7 @@ import pytest
 import scipy.special
 
 import gradopt as go
+from gradopt.base.pytree import flatten
 
 X = np.array([0.3, -0.7, 1.2, 0.5])
 
@@ -235,6 +236,79 @@ def test_a_pullback_that_is_differentiated() -> None:
 
     # inner is differentiated within the rule of outer, by its own rule.
     np.testing.assert_allclose(go.compile(f)(0.4), 5 * 0.4 * 3.0, rtol=1e-14)
+
+
+def automatic(f: Any, *kinds: str) -> Any:
+    """The function with rules that are its automatic derivatives."""
+    g = go.custom_vjp(f)
+    if "vjp" in kinds:
+        g.defvjp(lambda *a: (f(*a), a), lambda a, c: go.vjp(f, *a)[1](c))
+    if "jvp" in kinds:
+        g.defjvp(lambda p, t: go.jvp(f, p, t))
+    return g
+
+
+def layers(p: Any, x: Any) -> Any:
+    h = np.tanh(x @ p["w"] + p["b"])
+    return {"h": h, "norm": np.sqrt(np.sum(h**2))}
+
+
+def written(x: Any, y: Any) -> Any:
+    out = go.numpy.zeros(6)
+    out[1:4] = np.cumsum(x[:3] * y[0])
+    out[2] += np.max(x) * np.sum(y**3)
+    return out, x[::-1] / (1 + y**2)
+
+
+def nothing(x: Any, y: Any) -> Any:
+    return x[:0], y * 2
+
+
+@pytest.mark.parametrize("kinds", [("vjp",), ("jvp",), ("vjp", "jvp")], ids="+".join)
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (layers, ({"w": np.outer(X, X), "b": X}, np.stack([X, -X]))),
+        (written, (X, X**2 + 0.5)),
+        (nothing, (X, X[:1])),
+        (np.arctan2, (np.float64(0.3), np.float64(-0.8))),
+    ],
+    ids=["layers", "written", "nothing", "scalars"],
+)
+def test_rules_by_the_compiler_change_nothing(f: Any, args: Any, kinds: Any) -> None:
+    """First and second derivatives in all orders of modes, of a function within a function."""
+
+    def around(g: Any) -> Any:
+        def outer(*args: Any) -> Any:
+            leaves = flatten(g(*args))[0]
+            return sum(np.sum(np.sin(leaf) * (i + 1)) for i, leaf in enumerate(leaves))
+
+        return outer
+
+    def derivatives(g: Any) -> Any:
+        h = around(g)
+        numbers = tuple(range(len(args)))
+
+        def pushed(*a: Any) -> Any:
+            return go.jvp(h, a, args)[1]
+
+        gradient = go.grad(h, numbers)
+        return go.compile(
+            lambda *a: (
+                gradient(*a),
+                pushed(*a),
+                go.jvp(gradient, a, args),
+                go.vjp(gradient, *a)[1](args),
+                go.grad(pushed, numbers)(*a),
+                go.jvp(pushed, a, args),
+            )
+        )(*args)
+
+    got, tree = flatten(derivatives(automatic(f, *kinds)))
+    want, expected_tree = flatten(derivatives(f))
+    assert tree == expected_tree
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
 
 
 # -- Arguments, results, residuals -----------------------------------------------------------

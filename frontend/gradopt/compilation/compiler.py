@@ -118,7 +118,7 @@ def _compiler_error(error: _gradopt.CompilationError, stage: str) -> CompilerErr
 
 def _notes(notes: Sequence[_gradopt.Diagnostic]) -> list[str]:
     return [
-        f"note: {note.message}"
+        f"note: {note.message}" + (f" ({note.file}:{note.line})" if note.line else "")
         for note in notes
         if not note.message.startswith("see current operation")
     ]
