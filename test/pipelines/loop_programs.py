@@ -44,11 +44,65 @@ class Block:
             step(values)
 
 
-class Generator:
-    """Writes a function @main on vectors and matrices of `size` rows and columns."""
+# tanh(x y) + sign(i) / 8 of values of one type, with rules for both modes.
+RULES = """
+func.func private @{f}(%x: {T}, %y: {T}, %i: tensor<i64>) -> {T} {{
+  %p = grad.multiply %x, %y : {T}
+  %h = grad.tanh %p : {T}
+  %b = grad.call @{f}_term(%i) : (tensor<i64>) -> {T}
+  %r = grad.add %h, %b : {T}
+  return %r : {T}
+}}
+func.func private @{f}_term(%i: tensor<i64>) -> {T} {{
+  %s = grad.sign %i : tensor<i64>
+  %c = grad.convert %s to f64 : tensor<i64>
+  %e = grad.constant dense<0.125> : tensor<f64>
+  %q = grad.multiply %c, %e : tensor<f64>
+  %b = grad.broadcast %q, shape = {shape}, dimensions = [] : tensor<f64> -> {T}
+  return %b : {T}
+}}
+func.func private @{f}_fwd(%x: {T}, %y: {T}, %i: tensor<i64>) -> ({T}, {T}, {T}, {T}) {{
+  %p = grad.multiply %x, %y : {T}
+  %h = grad.tanh %p : {T}
+  %b = grad.call @{f}_term(%i) : (tensor<i64>) -> {T}
+  %r = grad.add %h, %b : {T}
+  return %r, %h, %x, %y : {T}, {T}, {T}, {T}
+}}
+func.func private @{f}_bwd(%h: {T}, %x: {T}, %y: {T}, %g: {T}, %i: tensor<i64>) -> ({T}, {T}) {{
+  %one = grad.constant dense<1.0> : {T}
+  %s = grad.multiply %h, %h : {T}
+  %d = grad.subtract %one, %s : {T}
+  %e = grad.multiply %g, %d : {T}
+  %gx = grad.multiply %e, %y : {T}
+  %gy = grad.multiply %e, %x : {T}
+  return %gx, %gy : {T}, {T}
+}}
+func.func private @{f}_jvp(%x: {T}, %y: {T}, %tx: {T}, %ty: {T}, %i: tensor<i64>) -> ({T}, {T}) {{
+  %p = grad.multiply %x, %y : {T}
+  %h = grad.tanh %p : {T}
+  %b = grad.call @{f}_term(%i) : (tensor<i64>) -> {T}
+  %r = grad.add %h, %b : {T}
+  %one = grad.constant dense<1.0> : {T}
+  %s = grad.multiply %h, %h : {T}
+  %d = grad.subtract %one, %s : {T}
+  %u = grad.multiply %tx, %y : {T}
+  %v = grad.multiply %x, %ty : {T}
+  %w = grad.add %u, %v : {T}
+  %t = grad.multiply %w, %d : {T}
+  return %r, %t : {T}, {T}
+}}
+"""
 
-    def __init__(self, seed: int, size: int = 4) -> None:
+
+class Generator:
+    """Writes a function @main on vectors and matrices of `size` rows and columns.
+
+    With `rules`, it calls functions that bring their derivatives.
+    """
+
+    def __init__(self, seed: int, size: int = 4, rules: bool = False) -> None:
         self.rng = np.random.default_rng(seed)
+        self.rules = rules
         self.count = 0
         self.size = size
         self.vector, self.matrix = (size,), (size, size)
@@ -89,6 +143,20 @@ class Generator:
         op, f = self.choose((("tanh", np.tanh), ("sin", np.sin), ("negative", np.negative)))
         x = self.pick(block, type)
         self.emit(block, f"grad.{op} {{0}} : {spell(type)}", type, f, x)
+
+    def call_with_rules(self, block: Block) -> None:
+        type = self.choose((self.vector, self.matrix, SCALAR))
+        f, t = f"with_rules_{len(type)}", spell(type)
+        kind = self.choose(("vjp = [@{f}_fwd, @{f}_bwd]", "jvp = @{f}_jvp", "both"))
+        if kind == "both":
+            kind = "vjp = [@{f}_fwd, @{f}_bwd] jvp = @{f}_jvp"
+        x, y = self.pick(block, type), self.pick(block, type)
+        text = f"grad.custom @{f}({{0}}, {{1}}) captures({{2}}) {kind.format(f=f)} : ({t}, {t}, tensor<i64>) -> {t}"
+
+        def call(x: Any, y: Any, i: Any) -> Any:
+            return np.tanh(x * y) + np.sign(i) / 8
+
+        self.emit(block, text, type, call, x, y, self.pick(block, INTEGER))
 
     def binary(self, block: Block) -> None:
         type = self.choose(self.types)
@@ -372,6 +440,7 @@ class Generator:
             self.read_element,
             self.write_element,
             self.shift,
+            *([self.call_with_rules] * (4 if self.rules else 0)),
         ]
         nested = [self.for_loop, self.for_loop, self.while_loop, self.branch, self.switch]
         if depth < 3 and self.integer(0, 3) == 0:
@@ -394,6 +463,10 @@ class Generator:
                 "}",
             ]
         )
+        if self.rules:
+            for type in (self.vector, self.matrix, SCALAR):
+                f = f"with_rules_{len(type)}"
+                text += RULES.format(f=f, T=spell(type), shape=list(type))
 
         def run(*values: Any) -> list[Any]:
             scope = dict(zip(arguments, values, strict=True))

@@ -83,9 +83,10 @@ def differences(run: Any, arguments: Arrays, wrt: Sequence[int], tangents: Array
     return [(a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True)]
 
 
+@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
 @by_seed(40)
-def test_first_order(seed: int) -> None:
-    r = Request(Generator(seed), seed)
+def test_first_order(seed: int, rules: bool) -> None:
+    r = Request(Generator(seed, rules=rules), seed)
     expected = differences(r.run, r.arguments, r.wrt, r.tangents)
     forward = r.compile("jvp")(*r.arguments, *r.tangents)
     for actual, wanted in zip(forward, expected, strict=True):
@@ -96,10 +97,11 @@ def test_first_order(seed: int) -> None:
     )
 
 
+@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
 @by_seed(15)
-def test_second_order(seed: int) -> None:
+def test_second_order(seed: int, rules: bool) -> None:
     """Forward over reverse against differences of reverse, and reverse over reverse by symmetry."""
-    r = Request(Generator(seed), seed)
+    r = Request(Generator(seed, rules=rules), seed)
     gradient = r.compile("vjp")
     rng = np.random.default_rng(seed + 2)
     # The cotangents vary, too.
