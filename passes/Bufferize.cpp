@@ -19,6 +19,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/ArgumentAttrs.h"
+#include "passes/BlockOrder.h"
 #include "passes/BufferizeAnalysis.h"
 #include "passes/Passes.h"
 
@@ -45,8 +47,8 @@ namespace bufferization = mlir::bufferization;
 /// Moves the definitions of `values` before `user`, if that is possible, which
 /// lies in the same block or deeper. Upstream's function for this takes time in
 /// proportion to the length of the block.
-static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
-                            Operation *user) {
+static bool moveDefinitions(RewriterBase &rewriter, BlockOrder &order,
+                            ArrayRef<Value> values, Operation *user) {
   constexpr unsigned kMaxMoved = 128;
   SetVector<Operation *> moved;
   SmallVector<Value> worklist(values);
@@ -56,7 +58,7 @@ static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
     Operation *def = value.getDefiningOp();
     if (!place)
       return false;
-    if (!def || def->isBeforeInBlock(place) || moved.contains(def))
+    if (!def || order.isBefore(def, place) || moved.contains(def))
       continue;
     if (def == place || place != user || !isMemoryEffectFree(def) ||
         moved.size() == kMaxMoved)
@@ -69,7 +71,7 @@ static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
   }
   SmallVector<Operation *> ops = moved.takeVector();
   llvm::sort(ops,
-             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+             [&](Operation *a, Operation *b) { return order.isBefore(a, b); });
   rewriter.setInsertionPoint(user);
   // A move would make the order of all other operations unknown.
   for (Operation *op : ops)
@@ -79,7 +81,8 @@ static bool moveDefinitions(RewriterBase &rewriter, ArrayRef<Value> values,
 
 /// What the destination of `insertion` was before `user`, before others
 /// inserted elsewhere; none if it is there already, or too far away.
-static Value findDestinationBefore(tensor::InsertSliceOp insertion,
+static Value findDestinationBefore(BlockOrder &order,
+                                   tensor::InsertSliceOp insertion,
                                    Operation *user) {
   constexpr unsigned kMaxInsertions = 64;
   auto isSame = [](Value, Value) {
@@ -88,7 +91,7 @@ static Value findDestinationBefore(tensor::InsertSliceOp insertion,
   auto isLate = [&](Value value) {
     Operation *place = value.getParentBlock()->findAncestorOpInBlock(*user);
     Operation *def = value.getDefiningOp();
-    return !place || (def && !def->isBeforeInBlock(place));
+    return !place || (def && !order.isBefore(def, place));
   };
   Value destination = insertion.getDest();
   if (!insertion.getOffsets().empty() || !insertion.getSizes().empty() ||
@@ -96,9 +99,8 @@ static Value findDestinationBefore(tensor::InsertSliceOp insertion,
     return {};
   for (unsigned i = 0; i < kMaxInsertions && isLate(destination); ++i) {
     auto other = destination.getDefiningOp<tensor::InsertSliceOp>();
-    if (!other ||
-        !cast<SubsetOpInterface>(*insertion)
-             .operatesOnDisjointSubset(cast<SubsetOpInterface>(*other), isSame))
+    if (!other || !areDisjoint(cast<SubsetOpInterface>(*insertion),
+                               cast<SubsetOpInterface>(*other), isSame))
       return {};
     destination = other.getDest();
   }
@@ -106,21 +108,22 @@ static Value findDestinationBefore(tensor::InsertSliceOp insertion,
 }
 
 /// The part of its destination that `insertion` replaces, before `user`.
-static Value extractBefore(RewriterBase &rewriter,
+static Value extractBefore(RewriterBase &rewriter, BlockOrder &order,
                            SubsetInsertionOpInterface insertion,
                            tensor::EmptyOp empty, Operation *user) {
   OpBuilder::InsertionGuard guard(rewriter);
   if (auto insertSlice =
           dyn_cast<tensor::InsertSliceOp>(insertion.getOperation()))
-    if (Value destination = findDestinationBefore(insertSlice, user)) {
+    if (Value destination = findDestinationBefore(order, insertSlice, user)) {
       rewriter.setInsertionPoint(user);
       return tensor::ExtractSliceOp::create(
           rewriter, empty.getLoc(), insertSlice.getSourceType(), destination,
           insertSlice.getMixedOffsets(), insertSlice.getMixedSizes(),
           insertSlice.getMixedStrides());
     }
-  if (!moveDefinitions(
-          rewriter, insertion.getValuesNeededToBuildSubsetExtraction(), user))
+  if (!moveDefinitions(rewriter, order,
+                       insertion.getValuesNeededToBuildSubsetExtraction(),
+                       user))
     return {};
   rewriter.setInsertionPoint(user);
   return insertion.buildSubsetExtraction(rewriter, empty.getLoc());
@@ -137,7 +140,8 @@ static LogicalResult computeInDestinations(ModuleOp module) {
   module.walk([&](SubsetInsertionOpInterface op) {
     state.bufferizeInPlace(op.getSourceOperand());
   });
-  IRRewriter rewriter(module.getContext());
+  BlockOrder order;
+  IRRewriter rewriter(module.getContext(), &order);
   auto extractResult = [](RewriterBase &rewriter,
                           SubsetInsertionOpInterface insertion,
                           tensor::EmptyOp empty, Operation *) -> Value {
@@ -154,8 +158,12 @@ static LogicalResult computeInDestinations(ModuleOp module) {
   if (failed(bufferization::eliminateEmptyTensors(rewriter, module, state,
                                                   extractResult)))
     return failure();
-  return bufferization::eliminateEmptyTensors(rewriter, module, state,
-                                              extractBefore);
+  return bufferization::eliminateEmptyTensors(
+      rewriter, module, state,
+      [&](RewriterBase &rewriter, SubsetInsertionOpInterface insertion,
+          tensor::EmptyOp empty, Operation *user) {
+        return extractBefore(rewriter, order, insertion, empty, user);
+      });
 }
 
 static bool takesOrReturnsTensors(func::CallOp call) {
@@ -207,6 +215,11 @@ struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
           failed(bufferization::insertTensorCopies(module, state, buffers)))
         return signalPassFailure();
     }
+    // Upstream would remove these one by one.
+    for (auto func : module.getOps<func::FuncOp>())
+      updateArgumentAttrs(func, [](unsigned, NamedAttrList &attrs) {
+        attrs.erase(bufferization::BufferizationDialect::kWritableAttrName);
+      });
     if (failed(bufferization::bufferizeModuleOp(module, options, buffers)))
       return signalPassFailure();
   }

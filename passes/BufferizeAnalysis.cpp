@@ -63,6 +63,59 @@ bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
   return isUndefined(operand->get(), *this);
 }
 
+/// Where a slice begins and ends in each dimension, a whole stride behind its
+/// last element, if that is known.
+static std::optional<SmallVector<std::pair<int64_t, int64_t>>>
+getStaticRanges(SubsetOpInterface op) {
+  auto slice = dyn_cast<OffsetSizeAndStrideOpInterface>(op.getOperation());
+  if (!slice || !slice.getOffsets().empty() || !slice.getSizes().empty() ||
+      !slice.getStrides().empty())
+    return std::nullopt;
+  SmallVector<std::pair<int64_t, int64_t>> ranges;
+  for (auto [offset, size, stride] :
+       llvm::zip_equal(slice.getStaticOffsets(), slice.getStaticSizes(),
+                       slice.getStaticStrides())) {
+    if (size < 1 || stride < 1)
+      return std::nullopt;
+    ranges.emplace_back(offset, offset + size * stride);
+  }
+  return ranges;
+}
+
+/// The tensor that `op` reads or writes a part of.
+static Value getWhole(SubsetOpInterface op) {
+  if (auto insertion = dyn_cast<SubsetInsertionOpInterface>(*op))
+    return insertion.getDestinationOperand().get();
+  return cast<SubsetExtractionOpInterface>(*op).getSourceOperand().get();
+}
+
+bool mlir::grad::areDisjoint(SubsetOpInterface a, SubsetOpInterface b,
+                             function_ref<bool(Value, Value)> isSame) {
+  auto aRanges = getStaticRanges(a), bRanges = getStaticRanges(b);
+  if (!aRanges || !bRanges)
+    return a.operatesOnDisjointSubset(b, isSame);
+  if (aRanges->size() != bRanges->size() || !isSame(getWhole(a), getWhole(b)))
+    return false;
+  return llvm::any_of(llvm::zip(*aRanges, *bRanges), [](auto pair) {
+    auto [x, y] = pair;
+    return x.second <= y.first || y.second <= x.first;
+  });
+}
+
+/// Whether `value` is the part of a tensor that `insertion` replaces. As above,
+/// for numbers.
+static bool isReplacedPart(Value value, SubsetInsertionOpInterface insertion,
+                           function_ref<bool(Value, Value)> isSame) {
+  auto from = value.getDefiningOp<tensor::ExtractSliceOp>();
+  auto to = dyn_cast<tensor::InsertSliceOp>(*insertion);
+  if (!from || !to || from->getNumOperands() != 1 || to->getNumOperands() != 2)
+    return insertion.isEquivalentSubset(value, isSame);
+  return from.getStaticOffsets() == to.getStaticOffsets() &&
+         from.getStaticSizes() == to.getStaticSizes() &&
+         from.getStaticStrides() == to.getStaticStrides() &&
+         isSame(from.getSource(), to.getDest());
+}
+
 /// How far chains of insertions and views are followed.
 static constexpr unsigned kMaxInsertions = 64;
 
@@ -192,7 +245,7 @@ bool BlockAnalysis::isPart(OpOperand &operand,
     Operation *def = value.getDefiningOp();
     if (!def)
       return false;
-    if (insertion.isEquivalentSubset(value, [&](Value a, Value b) {
+    if (isReplacedPart(value, insertion, [&](Value a, Value b) {
           return state.areEquivalentBufferizedValues(a, b) ||
                  (llvm::is_contained(versions, a) &&
                   llvm::is_contained(versions, b));
@@ -256,9 +309,9 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
     to = dyn_cast<SubsetOpInterface>(write.getOwner());
   else
     to = findSlice(write.get());
-  return from && to && from.operatesOnDisjointSubset(to, [&](Value a, Value b) {
-    return state.areEquivalentBufferizedValues(a, b);
-  });
+  return from && to && areDisjoint(from, to, [&](Value a, Value b) {
+           return state.areEquivalentBufferizedValues(a, b);
+         });
 }
 
 //===----------------------------------------------------------------------===//

@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Interfaces/SubsetOpInterface.h"
 
 namespace mlir::grad {
 
@@ -20,6 +21,12 @@ public:
 
   bool hasUndefinedContents(OpOperand *operand) const override;
 };
+
+/// Whether two operations access parts that have nothing in common, of tensors
+/// that are the same buffer according to `isSame`. As upstream's method, which
+/// asks a solver of linear inequalities also for offsets that are numbers.
+bool areDisjoint(SubsetOpInterface a, SubsetOpInterface b,
+                 llvm::function_ref<bool(Value, Value)> isSame);
 
 /// Decides for each tensor operand in `func`, which has one block, whether it
 /// is bufferized in place, and records that in `state`. Fails with a diagnostic

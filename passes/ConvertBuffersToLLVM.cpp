@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/AliasScopes.h"
+#include "passes/ArgumentAttrs.h"
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
 
@@ -49,32 +50,31 @@ using namespace mlir::grad;
 static void annotateArguments(func::FuncOp func) {
   Builder builder(func.getContext());
   bool hasArena = func->hasAttr("grad.arena_bytes");
-  for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i) {
+  updateArgumentAttrs(func, [&](unsigned i, NamedAttrList &attrs) {
     auto type = dyn_cast<MemRefType>(func.getArgument(i).getType());
     if (!type || !type.hasStaticShape())
-      continue;
-    func.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
-                    builder.getUnitAttr());
+      return;
+    attrs.set(LLVM::LLVMDialect::getNoAliasAttrName(), builder.getUnitAttr());
     std::optional<int64_t> bytes = getByteSize(type);
     if (!bytes)
-      continue;
+      return;
     if (*bytes == 0) {
       // Strides of such types are not always well defined.
       if (func.getArgument(i).use_empty())
         func.getArgument(i).setType(MemRefType::get(0, type.getElementType()));
-      continue;
+      return;
     }
-    bool isArena = hasArena && i + 1 == e;
+    bool isArena = hasArena && i + 1 == func.getNumArguments();
     // NumPy aligns numbers, but not pairs of them.
     std::optional<int64_t> alignment =
         isArena ? gradopt::kArenaAlignment
                 : getElementBytes(type.getElementType());
     if (isArena || type.getElementType().isIntOrIndexOrFloat())
-      func.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
-                      builder.getI64IntegerAttr(*alignment));
-    func.setArgAttr(i, LLVM::LLVMDialect::getDereferenceableAttrName(),
-                    builder.getI64IntegerAttr(*bytes));
-  }
+      attrs.set(LLVM::LLVMDialect::getAlignAttrName(),
+                builder.getI64IntegerAttr(*alignment));
+    attrs.set(LLVM::LLVMDialect::getDereferenceableAttrName(),
+              builder.getI64IntegerAttr(*bytes));
+  });
   func.setType(builder.getFunctionType(func.getBody().getArgumentTypes(),
                                        func.getResultTypes()));
 }
@@ -246,17 +246,13 @@ static void storeBoolsAsBytes(ModuleOp module) {
 /// Erases what other dialects say of parameters. Translation to LLVM IR would
 /// warn of each such attribute.
 static void dropForeignAttributes(LLVM::LLVMFuncOp func) {
-  ArrayAttr old = func.getArgAttrsAttr();
-  if (!old)
+  if (!func.getArgAttrsAttr())
     return;
-  SmallVector<DictionaryAttr> kept;
-  for (auto attrs : old.getAsRange<DictionaryAttr>())
-    kept.push_back(DictionaryAttr::get(
-        func.getContext(),
-        llvm::filter_to_vector(attrs, [](NamedAttribute attr) {
-          return isa_and_nonnull<LLVM::LLVMDialect>(attr.getNameDialect());
-        })));
-  func.setAllArgAttrs(kept);
+  updateArgumentAttrs(func, [](unsigned, NamedAttrList &attrs) {
+    attrs = llvm::filter_to_vector(attrs, [](NamedAttribute attr) {
+      return isa_and_nonnull<LLVM::LLVMDialect>(attr.getNameDialect());
+    });
+  });
 }
 
 namespace {

@@ -12,6 +12,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/ArgumentAttrs.h"
 #include "passes/Passes.h"
 #include "passes/SymbolUses.h"
 
@@ -66,23 +67,32 @@ static LogicalResult convertFunction(func::FuncOp func) {
   if (!func.getBody().hasOneBlock() || !returnOp)
     return func.emitOpError("expected a body of one block that returns");
 
-  for (unsigned i = 0, e = func.getNumArguments(); i < e; ++i)
+  updateArgumentAttrs(func, [&](unsigned i, NamedAttrList &argument) {
     if (isa<TensorType>(func.getArgument(i).getType()))
-      func.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
-                      attrs.getBoolAttr(false));
+      argument.set(bufferization::BufferizationDialect::kWritableAttrName,
+                   attrs.getBoolAttr(false));
+  });
+
+  unsigned numArguments = func.getNumArguments();
+  unsigned numResults = returnOp.getNumOperands();
+  SmallVector<unsigned> positions(numResults, numArguments);
+  SmallVector<Type> types;
+  for (Type type : returnOp.getOperandTypes()) {
+    auto tensorType = cast<RankedTensorType>(type);
+    types.push_back(
+        MemRefType::get(tensorType.getShape(), tensorType.getElementType()));
+  }
+  SmallVector<DictionaryAttr> resultAttrs(
+      numResults, attrs.getDictionaryAttr(
+                      attrs.getNamedAttr("grad.result", attrs.getUnitAttr())));
+  SmallVector<Location> locations(numResults, returnOp.getLoc());
+  if (failed(func.insertArguments(positions, types, resultAttrs, locations)))
+    return failure();
 
   OpBuilder builder(returnOp);
-  for (Value result : returnOp.getOperands()) {
-    auto type = cast<RankedTensorType>(result.getType());
-    unsigned position = func.getNumArguments();
-    if (failed(func.insertArgument(
-            position, MemRefType::get(type.getShape(), type.getElementType()),
-            attrs.getDictionaryAttr(
-                attrs.getNamedAttr("grad.result", attrs.getUnitAttr())),
-            returnOp.getLoc())))
-      return failure();
+  for (auto [i, result] : llvm::enumerate(returnOp.getOperands())) {
     auto write = bufferization::MaterializeInDestinationOp::create(
-        builder, returnOp.getLoc(), result, func.getArgument(position));
+        builder, returnOp.getLoc(), result, func.getArgument(numArguments + i));
     write.setRestrict(ownsDestination(result));
     write.setWritable(true);
   }

@@ -123,3 +123,22 @@ def test_cotangents_of_windows_are_not_repeated(length: int) -> None:
     before, after = lowered.mlir("simplified"), lowered.mlir("linalg")
     assert before.count("grad.multiply") == 2 * length - 1
     assert after.count("arith.mulf") <= 2.5 * length
+
+
+def test_steps_of_long_loops_fuse_as_those_of_short_ones() -> None:
+    """All steps read one large array, by which any two of their loops could be merged."""
+
+    def nests(steps: int) -> int:
+        def loss(a: np.ndarray, state: np.ndarray) -> np.ndarray:
+            for t in range(steps):
+                terms = state[:, None] + a
+                top = np.max(terms, axis=0)
+                state = np.log(np.sum(np.exp(terms - top), axis=0)) + top + a[:, t % 8]
+            return np.sum(state)
+
+        lowered = go.compile_grad(loss, (0, 1)).lower(np.ones((8, 8)), np.ones(8))
+        return lowered.mlir("linalg").count("linalg.generic")
+
+    short, middle, long = nests(16), nests(32), nests(64)
+    assert long - middle <= 2 * (middle - short) + 2
+    assert middle <= 7 * 32
