@@ -51,16 +51,21 @@ struct Buffer {
   int64_t size;
   Lifetime live;
   int64_t offset = 0;
+  /// Buffers that are live at the same time in one operation only, which writes
+  /// one in place of the other: they may have the same offset.
+  SmallVector<unsigned, 2> sharers = {};
 };
 
-/// Buffers and the relations between them that decide on their places.
 struct Plan {
   SmallVector<Buffer> buffers;
-  /// disjoint[i][j]: the bytes of i and j must not overlap.
-  SmallVector<llvm::BitVector> disjoint;
-  /// identical[i][j]: i and j must be disjoint or have the same offset.
-  SmallVector<llvm::BitVector> identical;
   int64_t arenaBytes = 0;
+};
+
+/// Bytes of the arena that are taken for a while.
+struct Slot {
+  int64_t begin, end;
+  Lifetime live;
+  unsigned buffer;
 };
 
 } // namespace
@@ -69,53 +74,143 @@ struct Plan {
 // Placing
 //===----------------------------------------------------------------------===//
 
+namespace {
+
+/// Some slots that follow each other by their first bytes, and what is known
+/// about all of them.
+struct SlotBlock {
+  SmallVector<Slot> slots;
+  /// When the first one begins and the last one ends to be live; when all are.
+  Lifetime any, all;
+  /// Behind the last byte, aligned; the most bytes between two slots.
+  int64_t top, largestGap;
+
+  void update(int64_t alignment) {
+    any = all = slots.front().live;
+    top = llvm::alignTo(slots.front().end, alignment);
+    largestGap = 0;
+    for (const Slot &slot : ArrayRef(slots).drop_front()) {
+      any = {std::min(any.begin, slot.live.begin),
+             std::max(any.end, slot.live.end)};
+      all = {std::max(all.begin, slot.live.begin),
+             std::min(all.end, slot.live.end)};
+      largestGap = std::max(largestGap, slot.begin - top);
+      top = std::max(top, int64_t(llvm::alignTo(slot.end, alignment)));
+    }
+  }
+};
+
+/// The slots of one arena by their first bytes. Values that wait for a gradient
+/// are all live at once, and so are looked at by blocks.
+class SlotList {
+public:
+  explicit SlotList(int64_t alignment) : alignment(alignment) {}
+
+  void insert(const Slot &slot);
+  bool isFree(const Buffer &buffer, int64_t offset) const;
+  int64_t findGap(const Buffer &buffer) const;
+
+private:
+  int64_t alignment;
+  std::vector<SlotBlock> blocks;
+};
+
+} // namespace
+
+void SlotList::insert(const Slot &slot) {
+  constexpr size_t kMaxSlots = 128;
+  auto isBefore = [](int64_t begin, const auto &other) {
+    return begin < other.begin;
+  };
+  auto next = llvm::upper_bound(blocks, slot.begin,
+                                [](int64_t begin, const SlotBlock &block) {
+                                  return begin < block.slots.front().begin;
+                                });
+  if (next != blocks.begin())
+    --next;
+  else if (blocks.empty())
+    next = blocks.insert(next, SlotBlock());
+  auto &slots = next->slots;
+  slots.insert(llvm::upper_bound(slots, slot.begin, isBefore), slot);
+  if (slots.size() > kMaxSlots) {
+    SlotBlock half;
+    half.slots.append(slots.begin() + kMaxSlots / 2, slots.end());
+    half.update(alignment);
+    slots.truncate(kMaxSlots / 2);
+    next->update(alignment);
+    blocks.insert(std::next(next), std::move(half));
+  } else {
+    next->update(alignment);
+  }
+}
+
+/// Whether `buffer` can lie at `offset`, where one that shares its place lies.
+bool SlotList::isFree(const Buffer &buffer, int64_t offset) const {
+  return llvm::all_of(blocks, [&](const SlotBlock &block) {
+    if (!block.any.overlaps(buffer.live) || block.top <= offset ||
+        block.slots.front().begin >= offset + buffer.size)
+      return true;
+    return llvm::all_of(block.slots, [&](const Slot &slot) {
+      return !slot.live.overlaps(buffer.live) || offset >= slot.end ||
+             slot.begin >= offset + buffer.size ||
+             (slot.begin == offset &&
+              llvm::is_contained(buffer.sharers, slot.buffer));
+    });
+  });
+}
+
+/// The offset of the smallest gap that can hold `buffer`.
+int64_t SlotList::findGap(const Buffer &buffer) const {
+  int64_t gapStart = 0, bestGap = 0;
+  std::optional<int64_t> best;
+  auto endGap = [&](int64_t begin) {
+    int64_t gap = begin - gapStart;
+    if (gap >= buffer.size && (!best || gap < bestGap)) {
+      best = gapStart;
+      bestGap = gap;
+    }
+  };
+  for (const SlotBlock &block : blocks) {
+    if (!block.any.overlaps(buffer.live))
+      continue;
+    if (block.largestGap < buffer.size && block.all.begin <= buffer.live.end &&
+        buffer.live.begin <= block.all.end) {
+      endGap(block.slots.front().begin);
+      gapStart = std::max(gapStart, block.top);
+      continue;
+    }
+    for (const Slot &slot : block.slots) {
+      if (!slot.live.overlaps(buffer.live))
+        continue;
+      endGap(slot.begin);
+      gapStart =
+          std::max(gapStart, int64_t(llvm::alignTo(slot.end, alignment)));
+    }
+  }
+  return best.value_or(gapStart);
+}
+
 /// Gives every buffer an offset, in the given order. Returns the arena's size.
 static int64_t placeInOrder(Plan &plan, ArrayRef<unsigned> order,
                             int64_t alignment) {
   int64_t arenaBytes = 0;
-  SmallVector<unsigned> placed;
+  SlotList slots(alignment);
+  llvm::BitVector isPlaced(plan.buffers.size());
   for (unsigned i : order) {
     Buffer &buffer = plan.buffers[i];
-    SmallVector<unsigned> others;
-    for (unsigned j : placed)
-      if (plan.disjoint[i][j] || plan.identical[i][j])
-        others.push_back(j);
-    auto isFree = [&](int64_t offset) {
-      return llvm::all_of(others, [&](unsigned j) {
-        const Buffer &other = plan.buffers[j];
-        return offset + buffer.size <= other.offset ||
-               other.offset + other.size <= offset ||
-               (plan.identical[i][j] && other.offset == offset);
-      });
-    };
-    llvm::sort(others, [&](unsigned a, unsigned b) {
-      return plan.buffers[a].offset < plan.buffers[b].offset;
-    });
-
     // In place of another buffer if possible, else the smallest gap that fits.
-    std::optional<int64_t> best;
-    for (unsigned j : others)
-      if (plan.identical[i][j] && isFree(plan.buffers[j].offset))
-        best = plan.buffers[j].offset;
-    if (!best) {
-      int64_t gapStart = 0, bestGap = 0;
-      for (unsigned j : others) {
-        int64_t gap = plan.buffers[j].offset - gapStart;
-        if (gap >= buffer.size && (!best || gap < bestGap)) {
-          best = gapStart;
-          bestGap = gap;
-        }
-        gapStart = std::max(
-            gapStart,
-            int64_t(llvm::alignTo(plan.buffers[j].offset + plan.buffers[j].size,
-                                  alignment)));
-      }
-      if (!best)
-        best = gapStart;
+    std::optional<int64_t> offset;
+    for (unsigned sharer : buffer.sharers) {
+      int64_t candidate = plan.buffers[sharer].offset;
+      if (isPlaced[sharer] && (!offset || candidate > *offset) &&
+          slots.isFree(buffer, candidate))
+        offset = candidate;
     }
-    buffer.offset = *best;
-    arenaBytes = std::max(arenaBytes, buffer.offset + buffer.size);
-    placed.push_back(i);
+    buffer.offset = offset ? *offset : slots.findGap(buffer);
+    isPlaced.set(i);
+    Slot slot{buffer.offset, buffer.offset + buffer.size, buffer.live, i};
+    slots.insert(slot);
+    arenaBytes = std::max(arenaBytes, slot.end);
   }
   return arenaBytes;
 }
@@ -226,30 +321,28 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
   if (result.wasInterrupted())
     return failure();
 
-  unsigned count = plan.buffers.size();
-  plan.disjoint.assign(count, llvm::BitVector(count));
-  plan.identical.assign(count, llvm::BitVector(count));
+  if (!inPlace)
+    return plan;
   llvm::DenseMap<unsigned, Operation *> operationAt;
   func.walk(
       [&](linalg::LinalgOp op) { operationAt[liveness.range(op).begin] = op; });
-  // Whether `next` is written in place of `last`, in the operation where the
-  // latter dies.
-  auto succeeds = [&](const Buffer &next, const Buffer &last) {
-    if (next.live.begin != last.live.end || next.size != last.size)
-      return false;
+  llvm::DenseMap<unsigned, SmallVector<unsigned>> begins;
+  for (auto [i, buffer] : llvm::enumerate(plan.buffers))
+    begins[buffer.live.begin].push_back(i);
+  // Which buffers are written in place of another one, in the operation where
+  // the latter dies.
+  for (auto [i, last] : llvm::enumerate(plan.buffers)) {
     Operation *op = operationAt.lookup(last.live.end);
-    return op && isElementwiseUpdate(op, last.alloc->getResult(0),
-                                     next.alloc->getResult(0));
-  };
-  for (unsigned i = 0; i < count; ++i) {
-    for (unsigned j = 0; j < i; ++j) {
-      const Buffer &a = plan.buffers[i], &b = plan.buffers[j];
-      if (!a.live.overlaps(b.live))
+    if (!op)
+      continue;
+    for (unsigned j : begins.lookup(last.live.end)) {
+      Buffer &next = plan.buffers[j];
+      if (i == j || next.size != last.size ||
+          !isElementwiseUpdate(op, last.alloc->getResult(0),
+                               next.alloc->getResult(0)))
         continue;
-      bool isShared = inPlace && (succeeds(a, b) || succeeds(b, a));
-      auto &relation = isShared ? plan.identical : plan.disjoint;
-      relation[i].set(j);
-      relation[j].set(i);
+      last.sharers.push_back(j);
+      next.sharers.push_back(i);
     }
   }
   return plan;

@@ -38,6 +38,14 @@ bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
            getElementBytes(aType.getElementType()) ==
                getElementBytes(bType.getElementType());
   };
+  // Before the search for all uses of buffers that may have many.
+  auto replaces = [&](OpOperand &init) {
+    return getFullyViewedBuffer(init.get()) == to &&
+           !linalgOp.payloadUsesValueFromOperand(&init) &&
+           linalgOp.getMatchingIndexingMap(&init).isPermutation();
+  };
+  if (llvm::none_of(linalgOp.getDpsInitsMutable(), replaces))
+    return false;
   SetVector<Value> fromAliases = collectAliases(from);
   SetVector<Value> toAliases = collectAliases(to);
   // The body may load from either buffer, beside the operands.
@@ -49,10 +57,7 @@ bool mlir::grad::isElementwiseUpdate(Operation *op, Value from, Value to) {
   for (OpOperand &operand : op->getOpOperands()) {
     if (!toAliases.contains(operand.get()))
       continue;
-    if (written || !linalgOp.isDpsInit(&operand) ||
-        getFullyViewedBuffer(operand.get()) != to ||
-        linalgOp.payloadUsesValueFromOperand(&operand) ||
-        !linalgOp.getMatchingIndexingMap(&operand).isPermutation())
+    if (written || !linalgOp.isDpsInit(&operand) || !replaces(operand))
       return false;
     written = &operand;
   }
@@ -124,11 +129,44 @@ static bool canMoveInto(Value from, Value to, Operation *at,
   return !fromIsRead || (isCopy && !writes);
 }
 
+namespace {
+
+/// Moves buffers, one at a time. Nothing that it inserts accesses memory, so
+/// that operations are numbered once.
+class Forwarder {
+public:
+  Forwarder(func::FuncOp func, bool inPlace)
+      : func(func), inPlace(inPlace), liveness(func) {}
+
+  /// Returns the number of buffers moved.
+  unsigned run();
+
+private:
+  bool visit(Operation *op);
+  void moveInto(Value from, Value to);
+
+  /// Where the allocation `op` stands.
+  unsigned placeOf(Operation *op) const {
+    auto it = movedTo.find(op);
+    return it == movedTo.end() ? liveness.range(op).begin : it->second;
+  }
+
+  func::FuncOp func;
+  bool inPlace;
+  BufferLiveness liveness;
+  llvm::DenseMap<Operation *, unsigned> movedTo;
+};
+
+} // namespace
+
 /// Makes `to` take over the role of `from`.
-static void moveInto(Value from, Value to) {
+void Forwarder::moveInto(Value from, Value to) {
   Operation *alloc = from.getDefiningOp();
-  if (Operation *def = to.getDefiningOp(); def && !def->isBeforeInBlock(alloc))
+  if (Operation *def = to.getDefiningOp();
+      def && placeOf(def) > placeOf(alloc)) {
     def->moveBefore(alloc);
+    movedTo[def] = placeOf(alloc);
+  }
   auto type = cast<MemRefType>(from.getType());
   if (to.getType() != type) {
     OpBuilder builder(alloc);
@@ -140,55 +178,54 @@ static void moveInto(Value from, Value to) {
     if (isa<memref::DeallocOp>(user))
       user->erase();
   from.replaceAllUsesWith(to);
+  movedTo.erase(alloc);
   alloc->erase();
 }
 
-unsigned mlir::grad::forwardBuffers(func::FuncOp func, bool inPlace) {
-  unsigned numMoved = 0;
-  std::optional<BufferLiveness> liveness;
-  // Last operation first: a chain of elementwise operations ends in a result.
-  auto visit = [&](Operation *op) -> bool {
-    if (!liveness)
-      liveness.emplace(func);
-    if (auto copy = dyn_cast<memref::CopyOp>(op)) {
-      Value from = getFullyViewedBuffer(copy.getSource());
-      Value to = getFullyViewedBuffer(copy.getTarget());
-      if (!canMoveInto(from, to, op, *liveness, /*isCopy=*/true))
-        return false;
-      copy.erase();
-      moveInto(from, to);
-      return true;
-    }
-    auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-    if (!inPlace || !linalgOp || !linalgOp.hasPureBufferSemantics())
+bool Forwarder::visit(Operation *op) {
+  if (auto copy = dyn_cast<memref::CopyOp>(op)) {
+    Value from = getFullyViewedBuffer(copy.getSource());
+    Value to = getFullyViewedBuffer(copy.getTarget());
+    if (!canMoveInto(from, to, op, liveness, /*isCopy=*/true))
       return false;
-    for (OpOperand &init : linalgOp.getDpsInitsMutable()) {
-      Value to = getFullyViewedBuffer(init.get());
-      if (!isa<BlockArgument>(to))
+    copy.erase();
+    moveInto(from, to);
+    return true;
+  }
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  if (!inPlace || !linalgOp || !linalgOp.hasPureBufferSemantics())
+    return false;
+  for (OpOperand &init : linalgOp.getDpsInitsMutable()) {
+    Value to = getFullyViewedBuffer(init.get());
+    if (!isa<BlockArgument>(to))
+      continue;
+    for (OpOperand *input : linalgOp.getDpsInputOperands()) {
+      if (!isa<MemRefType>(input->get().getType()))
         continue;
-      for (OpOperand *input : linalgOp.getDpsInputOperands()) {
-        if (!isa<MemRefType>(input->get().getType()))
-          continue;
-        Value from = getFullyViewedBuffer(input->get());
-        if (isElementwiseUpdate(op, from, to) &&
-            canMoveInto(from, to, op, *liveness, /*isCopy=*/false)) {
-          moveInto(from, to);
-          return true;
-        }
+      Value from = getFullyViewedBuffer(input->get());
+      if (isElementwiseUpdate(op, from, to) &&
+          canMoveInto(from, to, op, liveness, /*isCopy=*/false)) {
+        moveInto(from, to);
+        return true;
       }
     }
-    return false;
-  };
+  }
+  return false;
+}
+
+unsigned Forwarder::run() {
+  unsigned numMoved = 0;
   SmallVector<Operation *> candidates;
   func.walk([&](Operation *op) {
     if (isa<memref::CopyOp, linalg::LinalgOp>(op))
       candidates.push_back(op);
   });
-  for (Operation *op : llvm::reverse(candidates)) {
-    if (!visit(op))
-      continue;
-    ++numMoved;
-    liveness.reset();
-  }
+  // Last operation first: a chain of elementwise operations ends in a result.
+  for (Operation *op : llvm::reverse(candidates))
+    numMoved += visit(op);
   return numMoved;
+}
+
+unsigned mlir::grad::forwardBuffers(func::FuncOp func, bool inPlace) {
+  return Forwarder(func, inPlace).run();
 }

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import memref_programs as programs
@@ -86,3 +86,36 @@ def test_long_programs(seed: int) -> None:
     choices = generator(seed).integers(0, 1000, 2000)
     text = programs.Generator(iter(choices.tolist())).program("main", 100)
     check(text, alignment=64, in_place=True)
+
+
+def test_more_buffers_than_are_tried_in_several_orders() -> None:
+    """Values that a second half reads in reverse, as in gradients of loops."""
+    steps = 2500
+    kind, line = "memref<8xf64>", "    %{0} = memref.alloc() : memref<8xf64>"
+    lines = [line.format(f"a{i}") for i in range(steps)]
+    lines += [line.format(f"b{i}") for i in range(steps)]
+    lines += [f"    linalg.tanh ins(%x : {kind}) outs(%a0 : {kind})"]
+    for i in range(1, steps):
+        lines.append(f"    linalg.tanh ins(%a{i - 1} : {kind}) outs(%a{i} : {kind})")
+    last = f"a{steps - 1}"
+    for i in reversed(range(steps)):
+        lines.append(f"    linalg.mul ins(%a{i}, %{last} : {kind}, {kind}) outs(%b{i} : {kind})")
+        last = f"b{i}"
+    lines.append(f"    memref.copy %{last}, %y : {kind} to {kind}")
+    body = "\n".join(lines)
+    planned, remarks = plan(f"func.func @main(%x: {kind}, %y: {kind}) {{\n{body}\n    return\n}}")
+    assert len(remarks) > 4096
+
+    # In order of their addresses, what is live at the same time and overlaps is in place.
+    starts: dict[int, list[tuple[int, ...]]] = {}
+    for remark in remarks:
+        starts.setdefault(remark[0], []).append(remark)
+        assert remark[0] % 64 == 0
+        assert remark[1] == 64
+    for same in starts.values():
+        for a, b in pairwise(sorted(same, key=lambda remark: remark[2:])):
+            assert a[3] <= b[2]
+    arena = re.search(r"grad\.arena_bytes = (\d+) : i64", planned)
+    assert arena
+    # One of the values of the first half lies in the result; the others are live together.
+    assert int(arena[1]) == 64 * (steps - 1)
