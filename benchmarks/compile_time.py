@@ -4,8 +4,10 @@
 Each case is a program of about N operations, before derivatives, such as a Python loop unrolls
 to. For each N in turn a fresh process compiles it and reports seconds for each stage:
 tracing, the stages of the pipeline (see docs/pipeline.md), the steps of code generation, and
-loading. Compile time is linear if the last column, microseconds for each operation, stays as it
-is while N doubles. A case ends at the first N that takes longer than the limit.
+loading; then their total, and the processor's seconds for all but tracing, which depend less on
+what else the machine does. Compile time is linear if the last column, microseconds of the
+processor for each operation, stays as it is while N doubles. A case ends at the first N that takes
+longer than the limit.
 """
 
 from __future__ import annotations
@@ -116,6 +118,19 @@ def lstm(n: int) -> tuple[str, float]:
     return traced(f, (np.ones((64, 8)), np.ones((64, 16)), np.ones(64)), np.ones((steps, 8)))
 
 
+def gather(n: int) -> tuple[str, float]:
+    """Rows of a table, at indices known when it runs."""
+    steps = n // 8
+
+    def f(table: Any, indices: Any) -> Any:
+        h = np.zeros(16)
+        for t in range(steps):
+            h = np.tanh(h + table[indices[t]])
+        return np.sum(h)
+
+    return traced(f, np.ones((50, 16)), np.arange(steps) % 50)
+
+
 def elements(n: int) -> tuple[str, float]:
     """Elements of one array, one by one."""
 
@@ -205,7 +220,7 @@ def lu(n: int) -> tuple[str, float]:
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
-        chain, matvec, gemm, parameters, logsumexp, lstm, elements, shifts, updates, lu,
+        chain, matvec, gemm, parameters, logsumexp, lstm, gather, elements, shifts, updates, lu,
     )
 }  # fmt: skip
 
@@ -230,6 +245,7 @@ def measure(case: str, n: int) -> dict[str, Any]:
     main = next(f for f in functions if ir.StringAttr(f.attributes["sym_name"]).value == "main")
     function = ir.FunctionType(ir.TypeAttr(main.attributes["function_type"]).value)
 
+    processor = time.process_time()
     done = compile_program(Program(text, case), "object")
     times |= done.seconds
     load_blas()
@@ -242,8 +258,9 @@ def measure(case: str, n: int) -> dict[str, Any]:
         done.object_code, leaves(function.inputs), leaves(function.results), done.arena_bytes
     )
     times["load"] = time.perf_counter() - start
+    processor = time.process_time() - processor
     sizes = {"arena": done.arena_bytes, "code": len(done.object_code)}
-    return {"ops": count, **sizes, "times": times}
+    return {"ops": count, **sizes, "times": times, "processor": processor}
 
 
 # -- In the main process --------------------------------------------------------------------
@@ -303,12 +320,12 @@ def main() -> int:
                 break
             times = row["times"]
             if last is None:
-                print("".join(f"{name:>11}" for name in ("ops", *times, "total", "us/op")))
-            total = sum(times.values())
+                print("".join(f"{name:>11}" for name in ("ops", *times, "total", "cpu", "us/op")))
+            total, cpu = sum(times.values()), row["processor"]
             print(
                 f"{row['ops']:>11}"
-                + "".join(f"{seconds:>11.2f}" for seconds in (*times.values(), total))
-                + f"{1e6 * total / row['ops']:>11.0f}",
+                + "".join(f"{seconds:>11.2f}" for seconds in (*times.values(), total, cpu))
+                + f"{1e6 * cpu / row['ops']:>11.0f}",
                 flush=True,
             )
             rows.append({"case": case, "n": n, **row})
