@@ -84,7 +84,7 @@ CALLABLES: list[Callable[..., Any]] = [
 ]
 
 
-@pytest.mark.parametrize("function", CALLABLES, ids=repr)
+@pytest.mark.parametrize("function", CALLABLES)
 def test_parameters_are_those_of_the_signature(function: Callable[..., Any]) -> None:
     kinds = inspect.Parameter
     by_kind: dict[Any, list[str]] = {}
