@@ -154,6 +154,13 @@ private:
   SubsetOpInterface findSlice(Value value);
   bool areElsewhere(OpOperand &read, OpOperand &write);
 
+  /// Whether two values are one buffer, and the same offsets mean the same
+  /// elements: not so if one is a reshape of the other.
+  bool isSameView(Value a, Value b) const {
+    return a.getType() == b.getType() &&
+           state.areEquivalentBufferizedValues(a, b);
+  }
+
   /// Where in the block `op` stands, or what it is nested in, from 1 on.
   unsigned position(Operation *op) const {
     return positions.at(block.findAncestorOpInBlock(*op));
@@ -246,9 +253,8 @@ bool BlockAnalysis::isPart(OpOperand &operand,
     if (!def)
       return false;
     if (isReplacedPart(value, insertion, [&](Value a, Value b) {
-          return state.areEquivalentBufferizedValues(a, b) ||
-                 (llvm::is_contained(versions, a) &&
-                  llvm::is_contained(versions, b));
+          return isSameView(a, b) || (llvm::is_contained(versions, a) &&
+                                      llvm::is_contained(versions, b));
         }))
       continue;
     AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
@@ -310,7 +316,7 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
   else
     to = findSlice(write.get());
   return from && to && areDisjoint(from, to, [&](Value a, Value b) {
-           return state.areEquivalentBufferizedValues(a, b);
+           return isSameView(a, b);
          });
 }
 
@@ -343,11 +349,15 @@ bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
       read.get().getType() == write.get().getType() &&
       state.areEquivalentBufferizedValues(read.get(), write.get()))
     return true;
-  if (bufferizable && bufferizable.isNotConflicting(&read, &write, state))
-    return true;
-  bufferizable = options.dynCastBufferizableOp(writer);
-  return reader != writer && bufferizable &&
-         bufferizable.isNotConflicting(&read, &write, state);
+  // Upstream's rules for insertions are the ones above, but take offsets in a
+  // reshaped buffer for the same elements.
+  auto isNotConflicting = [&](Operation *op) {
+    auto bufferizable = options.dynCastBufferizableOp(op);
+    return bufferizable && !isa<SubsetInsertionOpInterface>(op) &&
+           bufferizable.isNotConflicting(&read, &write, state);
+  };
+  return isNotConflicting(reader) ||
+         (reader != writer && isNotConflicting(writer));
 }
 
 /// Whether all reads of `member` read what they should if `write`, of the same

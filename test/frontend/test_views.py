@@ -298,3 +298,35 @@ def test_a_write_to_an_array_of_an_enclosing_function_is_refused() -> None:
 
     with pytest.raises(go.errors.UnsupportedError, match="enclosing function"):
         go.compile(f)(M)
+
+
+def written_in_another_shape(x: Any) -> Any:
+    e = np.exp(x)
+    y = e.reshape(2, 6).copy()
+    y[1, 0] = 100.0
+    return y, e[1, 2]
+
+
+def written_in_another_rank(x: Any) -> Any:
+    e = np.exp(x)
+    y = e.reshape(12).copy()
+    y[3:5] = 100.0
+    return y, e[0, 3]
+
+
+def moved_between_shapes(x: Any) -> Any:
+    """What is written has the same offsets in both shapes, and is elsewhere."""
+    e = np.exp(x)
+    part = e.reshape(2, 6)[1, 0:3].copy()
+    y = e.copy()
+    y[1, 0:3] = part
+    return y, y[0, 0]
+
+
+@pytest.mark.parametrize(
+    "f", [written_in_another_shape, written_in_another_rank, moved_between_shapes]
+)
+def test_offsets_in_a_reshaped_buffer_are_other_elements(f: Callable[..., Any]) -> None:
+    x = np.arange(12.0).reshape(3, 4) / 7
+    for got, expected in zip(go.compile(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-15)
