@@ -535,3 +535,69 @@ def test_checks_in_bwd_are_made_in_fwd() -> None:
     f.defvjp(lambda x, i: (np.sum(x), i), lambda i, g: ((g * X)[np.argmax(g * X)] * X, None))
     with pytest.raises(go.errors.UnsupportedError, match="indices that depend on cotangents"):
         go.compile_grad(lambda x, i: f(x, i))(X, 4)
+
+
+@pytest.mark.parametrize("kinds", [("vjp",), ("jvp",), ("vjp", "jvp")], ids="+".join)
+def test_in_loops_and_branches_of_compiled_code(kinds: Any) -> None:
+    def step(x: Any, a: Any) -> Any:
+        return np.tanh(x * a) + x / 4
+
+    def program(f: Any) -> Any:
+        def loss(x: Any, a: Any, n: Any) -> Any:
+            x = go.fori_loop(0, n, lambda i, x: f(x, a * (i + 1)), x)
+            x, ys = go.scan(lambda x, b: (f(x, b), np.sum(f(b, x))), x, np.outer(X, X) * a)
+            x, _ = go.while_loop(lambda s: s[1] < n, lambda s: (f(s[0], a), s[1] + 1), (x, 0))
+            x = go.cond(np.sum(x) > 0, lambda x: f(x, a), lambda x: f(-x, a) * 3, x)
+            return np.sum(x**2) + np.sum(ys)
+
+        gradient = go.grad(loss, (0, 1))
+        return go.compile(
+            lambda x, a, n: (
+                gradient(x, a, n),
+                go.jvp(lambda x, a: loss(x, a, n), (x, a), (a, x))[1],
+                go.jvp(lambda x, a: gradient(x, a, n), (x, a), (a, x))[1],
+                go.vjp(lambda x, a: gradient(x, a, n), x, a)[1]((a, x)),
+            )
+        )
+
+    got = flatten(program(automatic(step, *kinds))(X, X[::-1], 3))[0]
+    want = flatten(program(step)(X, X[::-1], 3))[0]
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_the_rule_is_used_in_a_loop() -> None:
+    f = marked("vjp", "jvp")
+
+    def loss(x: Any, n: Any) -> Any:
+        return go.fori_loop(0, n, lambda i, x: f(x), x)
+
+    x, slope = 0.4, 1.0
+    for _ in range(3):
+        slope, x = slope * np.cos(x), np.sin(x)
+    np.testing.assert_allclose(go.compile_grad(loss)(0.4, 3), 1e3 * slope, rtol=1e-13)
+    pushed = go.compile(lambda x, n: go.jvp(lambda x: loss(x, n), (x,), (1.0,))[1])
+    np.testing.assert_allclose(pushed(0.4, 3), 1e6 * slope, rtol=1e-13)
+
+
+def test_a_rule_that_captures_a_value_of_a_loop() -> None:
+    def loss(x: Any) -> Any:
+        def step(i: Any, x: Any) -> Any:
+            g = go.custom_vjp(lambda x: x * (i + 1))
+            g.defvjp(lambda x: (x * (i + 1), None), lambda _, c: (c * (i + 2),))
+            return g(x)
+
+        return go.fori_loop(0, 3, step, x)
+
+    np.testing.assert_allclose(go.grad(loss)(1.0), 24.0)
+
+    def carried(x: Any) -> Any:
+        def step(i: Any, x: Any) -> Any:
+            g = go.custom_vjp(lambda y: y * x)
+            g.defvjp(lambda y: (y * x, None), lambda _, c: (c * x,))
+            return g(2.0)
+
+        return go.fori_loop(0, 3, step, x)
+
+    with pytest.raises(go.errors.CompilerError, match="make it an input"):
+        go.grad(carried)(1.0)
