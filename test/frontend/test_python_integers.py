@@ -108,7 +108,9 @@ def test_comparisons_with_traced_integers(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["i1", "i2", "i4"])
-@pytest.mark.parametrize("name", [*sorted(set(FUNCTIONS) - {"divide", "initial"}), "assign", "nested"])
+@pytest.mark.parametrize(
+    "name", [*sorted(set(FUNCTIONS) - {"divide", "initial"}), "assign", "nested"]
+)
 def test_traced_integers_must_fit_where_constants_must(name: str, dtype: str) -> None:
     def assign(x: Any, n: Any) -> Any:
         y = x + 0
