@@ -537,18 +537,32 @@ def test_checks_in_bwd_are_made_in_fwd() -> None:
         go.compile_grad(lambda x, i: f(x, i))(X, 4)
 
 
+def in_fori_loop(f: Any, x: Any, a: Any, n: Any) -> Any:
+    return go.fori_loop(0, n, lambda i, x: f(x, a * (i + 1)), x)
+
+
+def in_scan(f: Any, x: Any, a: Any, n: Any) -> Any:
+    x, ys = go.scan(lambda x, b: (f(x, b), np.sum(f(b, x))), x, np.outer(X, X) * a)
+    return x + np.sum(ys)
+
+
+def in_while_loop(f: Any, x: Any, a: Any, n: Any) -> Any:
+    return go.while_loop(lambda s: s[1] < n, lambda s: (f(s[0], a), s[1] + 1), (x, 0))[0]
+
+
+def in_cond(f: Any, x: Any, a: Any, n: Any) -> Any:
+    return go.cond(np.sum(x) > 0, lambda x: f(x, a), lambda x: f(-x, a) * 3, x * n)
+
+
 @pytest.mark.parametrize("kinds", [("vjp",), ("jvp",), ("vjp", "jvp")], ids="+".join)
-def test_in_loops_and_branches_of_compiled_code(kinds: Any) -> None:
+@pytest.mark.parametrize("body", [in_fori_loop, in_scan, in_while_loop, in_cond])
+def test_in_loops_and_branches_of_compiled_code(body: Any, kinds: Any) -> None:
     def step(x: Any, a: Any) -> Any:
         return np.tanh(x * a) + x / 4
 
     def program(f: Any) -> Any:
         def loss(x: Any, a: Any, n: Any) -> Any:
-            x = go.fori_loop(0, n, lambda i, x: f(x, a * (i + 1)), x)
-            x, ys = go.scan(lambda x, b: (f(x, b), np.sum(f(b, x))), x, np.outer(X, X) * a)
-            x, _ = go.while_loop(lambda s: s[1] < n, lambda s: (f(s[0], a), s[1] + 1), (x, 0))
-            x = go.cond(np.sum(x) > 0, lambda x: f(x, a), lambda x: f(-x, a) * 3, x)
-            return np.sum(x**2) + np.sum(ys)
+            return np.sum(body(f, x, a, n) ** 2)
 
         gradient = go.grad(loss, (0, 1))
         return go.compile(
