@@ -196,11 +196,30 @@ static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
   return success();
 }
 
+/// Gives each op a buffer of its own for what it overwrites, where CSE made one
+/// of several: two loops that fill it may both be read afterwards.
+static void separateEmpties(ModuleOp module) {
+  SmallVector<tensor::EmptyOp> empties;
+  module.walk([&](tensor::EmptyOp op) { empties.push_back(op); });
+  for (tensor::EmptyOp op : empties) {
+    OpBuilder builder(op.getContext());
+    for (OpOperand &use :
+         llvm::make_early_inc_range(llvm::drop_begin(op->getUses(), 1))) {
+      Operation *user = use.getOwner();
+      if (user->hasTrait<OpTrait::IsTerminator>())
+        continue;
+      builder.setInsertionPoint(user);
+      use.set(builder.clone(*op)->getResult(0));
+    }
+  }
+}
+
 namespace {
 
 struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    separateEmpties(module);
     bufferization::OneShotBufferizationOptions options;
     options.bufferizeFunctionBoundaries = true;
     options.setFunctionBoundaryTypeConversion(

@@ -446,3 +446,30 @@ def test_memory_of_policies() -> None:
 def test_policies_that_do_not_exist(checkpoint: Any) -> None:
     with pytest.raises(go.errors.ArgumentError, match="checkpoint must be 'all', 'none'"):
         chain(checkpoint, True)(X, 3)
+
+
+@pytest.mark.parametrize("kind", ["fori", "while"])
+def test_second_derivatives_of_two_loops(kind: str) -> None:
+    """In a row, of run-time length: each has arrays of its own for what it keeps."""
+
+    def loop(x: Any, a: Any, n: Any) -> Any:
+        if kind == "fori":
+            return go.fori_loop(0, n, lambda i, x: np.sin(x * a), x)
+        state = go.while_loop(lambda s: s[1] < n, lambda s: (np.sin(s[0] * a), s[1] + 1), (x, 0))
+        return state[0]
+
+    def loss(x: Any, a: Any, n: Any) -> Any:
+        return np.sum(loop(loop(x, a, n), a, n))
+
+    a = X[::-1].copy()
+    gradient = go.compile(lambda x, a, n: go.grad(loss, (0, 1))(x, a, n))
+
+    def along(t: float) -> Any:
+        return np.concatenate(gradient(X + t * a, a + t * X, 3))
+
+    expected = (along(1e-5) - along(-1e-5)) / 2e-5
+    # The Hessian is symmetric, so the pullback is the derivative along the direction.
+    pulled = go.compile(
+        lambda x, a, n: go.vjp(lambda x, a: go.grad(loss, (0, 1))(x, a, n), x, a)[1]((a, x))
+    )
+    np.testing.assert_allclose(np.concatenate(pulled(X, a, 3)), expected, rtol=1e-7)

@@ -48,11 +48,11 @@ def test_choices(name: str) -> None:
 
     expected, curvature = np.zeros_like(X), np.zeros_like(X)
     expected[chosen], curvature[chosen] = first(X[chosen]), second(X[chosen])
+    ones = np.ones_like(X)
     for g in (safe, nested):
         gradient = go.grad(lambda x, g=g: np.sum(g(x)))
         np.testing.assert_allclose(go.compile(gradient)(X), expected, rtol=1e-12)
         # Forward over reverse, reverse over reverse, and forward.
-        ones = np.ones_like(X)
         forward = go.compile(lambda x, d=gradient: go.jvp(d, (x,), (ones,))[1])
         np.testing.assert_allclose(forward(X), curvature, rtol=1e-12, atol=1e-15)
         reverse = go.compile_grad(lambda x, d=gradient: np.sum(d(x)))
