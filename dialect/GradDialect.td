@@ -52,6 +52,7 @@ def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
 def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
 def Grad_BoolTensor : Grad_TensorOf<[I1]>;
 def Grad_IndexTensor : Grad_TensorOf<[I64]>;
+def Grad_KeyTensor : Grad_TensorOf<[I32]>;
 
 /// A position along a dimension: a 0-d tensor of i64.
 def Grad_Index

@@ -128,6 +128,33 @@ LogicalResult IotaOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
+LogicalResult RandomBitsOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                             Adaptor adaptor, Types &types) {
+  RankedTensorType keys = typeOf(adaptor.getKeys());
+  ArrayRef<int64_t> batch = typeOf(adaptor.getFirst()).getShape();
+  if (keys.getRank() == 0 || keys.getShape().back() != 2)
+    return emitOptionalError(loc,
+                             "'grad.random_bits' op expected keys of two words "
+                             "in the last dimension, but got ",
+                             keys);
+  if (keys.getShape().drop_back() != batch)
+    return emitOptionalError(loc,
+                             "'grad.random_bits' op expected one counter for "
+                             "each key of ",
+                             keys, ", but got ", typeOf(adaptor.getFirst()));
+  int64_t width = adaptor.getDtype().getIntOrFloatBitWidth(),
+          bits = adaptor.getBits();
+  if (bits < 1 || bits > width)
+    return emitOptionalError(loc, "'grad.random_bits' op expected bits in [1, ",
+                             width, "], but got ", bits);
+  if (failed(checkSizes(loc, "random_bits", adaptor.getShape())))
+    return failure();
+  Shape shape(batch);
+  llvm::append_range(shape, adaptor.getShape());
+  types.push_back(RankedTensorType::get(shape, adaptor.getDtype()));
+  return success();
+}
+
 LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
   RankedTensorType type = typeOf(adaptor.getX());

@@ -58,6 +58,32 @@ def Grad_IotaOp : Grad_StructuralOp<"iota"> {
                        "attr-dict `:` type($result)";
 }
 
+def Grad_RandomBitsOp : Grad_StructuralOp<"random_bits"> {
+  let summary = "random bits, a function of keys and counters (Threefry-2x32-20)";
+  let description = [{
+    `keys` has shape `B... x 2`: the two words of each key. `first` has shape
+    `B...`. The result has shape `B... x shape`. Element `(b..., i...)` is
+    calculated from key `b...` and the counter `first[b...] + n`, where `n` is the
+    place of `i...` in `shape` in row-major order; so it depends on nothing else.
+
+    The counter's upper and lower 32 bits are encrypted with the key to two words
+    (Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, SC 2011). An
+    i64 is both, the first one above; an i32 is their exclusive or. The result is
+    the upper `bits` of these as a number that is not negative, if `bits` is less
+    than the width. Has no derivative.
+
+    ```mlir
+    %0 = grad.random_bits %key, %first, bits = 53, shape = [5], i64
+        : tensor<2xi32>, tensor<i64> -> tensor<5xi64>
+    ```
+  }];
+  let arguments = (ins Grad_KeyTensor:$keys, Grad_IndexTensor:$first, I64Attr:$bits,
+                       DenseI64ArrayAttr:$shape, TypeAttrOf<AnyTypeOf<[I32, I64]>>:$dtype);
+  let results = (outs Grad_TensorOf<[I32, I64]>:$result);
+  let assemblyFormat = "$keys `,` $first `,` `bits` `=` $bits `,` `shape` `=` $shape `,` $dtype "
+                       "attr-dict `:` type($keys) `,` type($first) `->` type($result)";
+}
+
 //===----------------------------------------------------------------------===//
 // Shape
 //===----------------------------------------------------------------------===//

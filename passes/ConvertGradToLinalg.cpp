@@ -365,6 +365,7 @@ struct ConvertGradToLinalg
     populateReductionsToLinalg(set);
     populateProductsToLinalg(set);
     populateIndexingToLinalg(set);
+    populateRandomToLinalg(set);
     patterns = std::move(set);
     return success();
   }

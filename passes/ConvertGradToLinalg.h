@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // `convert-grad-to-linalg` is one walk over the function in program order, so
-// that a pattern sees its operands already lowered. The patterns come in four
+// that a pattern sees its operands already lowered. The patterns come in five
 // groups, one file each.
 //
 //===----------------------------------------------------------------------===//
@@ -30,6 +30,8 @@ void populateReductionsToLinalg(RewritePatternSet &patterns);
 void populateProductsToLinalg(RewritePatternSet &patterns);
 /// Slices, pad, concatenate, reverse, gather, scatter.
 void populateIndexingToLinalg(RewritePatternSet &patterns);
+/// Random bits.
+void populateRandomToLinalg(RewritePatternSet &patterns);
 
 /// What a lowered value reads: every element is `scalar`, or element `i` is
 /// element `map(i)` of `source`.

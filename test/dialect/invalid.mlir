@@ -33,6 +33,50 @@ func.func @iota_dimension() {
 
 // -----
 
+func.func @random_bits_of_three_words(%key: tensor<3xi32>, %first: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected keys of two words in the last dimension, but got 'tensor<3xi32>'}}
+  %0 = grad.random_bits %key, %first, bits = 64, shape = [5], i64 : tensor<3xi32>, tensor<i64> -> tensor<5xi64>
+  return
+}
+
+// -----
+
+func.func @random_bits_of_too_many_counters(%key: tensor<2xi32>, %first: tensor<2xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected one counter for each key of 'tensor<2xi32>', but got 'tensor<2xi64>'}}
+  %0 = grad.random_bits %key, %first, bits = 64, shape = [5], i64 : tensor<2xi32>, tensor<2xi64> -> tensor<2x5xi64>
+  return
+}
+
+// -----
+
+func.func @random_bits_beyond_the_width(%key: tensor<2xi32>, %first: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected bits in [1, 32], but got 33}}
+  %0 = grad.random_bits %key, %first, bits = 33, shape = [5], i32 : tensor<2xi32>, tensor<i64> -> tensor<5xi32>
+  return
+}
+
+// -----
+
+func.func @random_bits_of_a_negative_size(%key: tensor<2xi32>, %first: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected sizes of at least 0, but got -1}}
+  %0 = grad.random_bits %key, %first, bits = 64, shape = [-1], i64 : tensor<2xi32>, tensor<i64> -> tensor<5xi64>
+  return
+}
+
+// -----
+
+func.func @random_bits_of_floats(%key: tensor<2xi32>, %first: tensor<i64>) {
+  // expected-error @+1 {{attribute 'dtype' failed to satisfy constraint: type attribute of 32-bit signless integer or 64-bit signless integer}}
+  %0 = grad.random_bits %key, %first, bits = 24, shape = [5], f64 : tensor<2xi32>, tensor<i64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
 func.func @broadcast_order(%x: tensor<2x3xf64>) {
   // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected strictly increasing dimensions, but got [1, 0]}}

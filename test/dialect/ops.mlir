@@ -25,11 +25,15 @@ func.func @elementwise(%x: tensor<2x3xf64>, %v: tensor<2x3xf64>, %p: tensor<2x3x
 }
 
 // CHECK-LABEL: func.func @sources
-func.func @sources() {
+func.func @sources(%key: tensor<2xi32>, %first: tensor<i64>, %keys: tensor<4x2xi32>, %firsts: tensor<4xi64>) {
   // CHECK: grad.constant dense<1.000000e+00> : tensor<f64>
   %0 = grad.constant dense<1.0> : tensor<f64>
   // CHECK: grad.iota dimension = 0, shape = [5], i64 : tensor<5xi64>
   %1 = grad.iota dimension = 0, shape = [5], i64 : tensor<5xi64>
+  // CHECK: grad.random_bits %{{.*}}, %{{.*}}, bits = 53, shape = [2, 3], i64 : tensor<2xi32>, tensor<i64> -> tensor<2x3xi64>
+  %2 = grad.random_bits %key, %first, bits = 53, shape = [2, 3], i64 : tensor<2xi32>, tensor<i64> -> tensor<2x3xi64>
+  // CHECK: grad.random_bits %{{.*}}, %{{.*}}, bits = 32, shape = [3], i32 : tensor<4x2xi32>, tensor<4xi64> -> tensor<4x3xi32>
+  %3 = grad.random_bits %keys, %firsts, bits = 32, shape = [3], i32 : tensor<4x2xi32>, tensor<4xi64> -> tensor<4x3xi32>
   return
 }
 

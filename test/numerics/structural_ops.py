@@ -27,6 +27,7 @@ from structural_rows import (
     update,
     write_reference,
 )
+from threefry import KNOWN_ANSWERS, reference_bits
 
 from gradopt.dialects import grad
 
@@ -263,6 +264,29 @@ def iota_case(shape: Shape, dimension: int, dtype: str) -> Case:
     return Case(lambda: grad.iota(dimension, list(shape), scalar_type(dtype)), reference, [])
 
 
+def random_bits_case(keys: Any, first: Any, bits: int, shape: Shape, dtype: Any = np.int64) -> Case:
+    keys = np.array(keys, np.uint32).view(np.int32)
+    first = np.array(first, np.int64)
+
+    def reference(keys: Array, first: Array) -> Array:
+        result = np.empty((*first.shape, *shape), dtype)
+        for place in np.ndindex(first.shape):
+            result[place] = reference_bits(keys[place], first[place], bits, shape, dtype)
+        return result
+
+    def build(keys: ir.Value, first: ir.Value) -> ir.Value:
+        return grad.random_bits(keys, first, bits, list(shape), scalar_type(dtype))
+
+    return Case(build, reference, [keys, first])
+
+
+def known_answer_case(counter: tuple[int, int], key: tuple[int, int], words: Any) -> Case:
+    first = np.array(counter[0] << 32 | counter[1], np.uint64).view(np.int64)
+    word = np.array([words[0] << 32 | words[1]], np.uint64).view(np.int64)
+    made = random_bits_case(key, first, 64, (1,))
+    return Case(made.build, lambda k, f: word, made.operands)
+
+
 def constant_case(array: Any) -> Case:
     return Case(lambda: constant(np.asarray(array)), lambda: np.asarray(array), [])
 
@@ -342,6 +366,23 @@ SOURCES = [
             iota_case(shape, d, t)
             for t in NUMBERS
             for shape, d in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((0,), 0))
+        ],
+        order=0,
+    ),
+    Structural(
+        "random_bits",
+        [
+            *(known_answer_case(*answer) for answer in KNOWN_ANSWERS),
+            random_bits_case([1, 2], 0, 64, ()),
+            random_bits_case([1, 2], 0, 64, (0, 3)),
+            random_bits_case([0xDEADBEEF, 2], -2, 64, (3, 5)),
+            random_bits_case([1, 0xFFFFFFFF], 2**32 - 7, 53, (2, 3, 4)),
+            random_bits_case([1, 2], 5, 1, (100,)),
+            random_bits_case([1, 2], 2**63 - 2, 32, (4,), np.int32),
+            random_bits_case([3, 4], 0, 24, (5, 1), np.int32),
+            random_bits_case([[1, 2], [3, 4], [5, 6]], [0, 7, -1], 64, (2, 2)),
+            random_bits_case(np.arange(12).reshape(2, 3, 2), np.zeros((2, 3)), 32, (), np.int32),
+            random_bits_case(np.zeros((0, 2)), np.zeros(0), 64, (2,)),
         ],
         order=0,
     ),

@@ -397,3 +397,34 @@ func.func @float_to_narrow_integer(%x: tensor<4xf32>) -> tensor<4xi8> {
   %0 = grad.convert %x to i8 : tensor<4xf32>
   return %0 : tensor<4xi8>
 }
+
+// -----
+
+// A generic without state: the counter of an element is made of its indices.
+
+// CHECK-DAG: #[[$BATCH:.*]] = affine_map<(d0, d1, d2) -> (d0)>
+// CHECK-DAG: #[[$ALL:.*]] = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+// CHECK-LABEL: func @random_bits
+// CHECK-SAME: %[[KEYS:.*]]: tensor<4x2xi32>, %[[FIRST:.*]]: tensor<4xi64>
+func.func @random_bits(%keys: tensor<4x2xi32>, %first: tensor<4xi64>) -> tensor<4x5x3xi64> {
+  // CHECK-DAG: %[[K0:.*]] = tensor.extract_slice %[[KEYS]][0, 0] [4, 1] [1, 1] : tensor<4x2xi32> to tensor<4xi32>
+  // CHECK-DAG: %[[K1:.*]] = tensor.extract_slice %[[KEYS]][0, 1] [4, 1] [1, 1] : tensor<4x2xi32> to tensor<4xi32>
+  // CHECK: linalg.generic
+  // CHECK-SAME: indexing_maps = [#[[$BATCH]], #[[$BATCH]], #[[$BATCH]], #[[$ALL]]]
+  // CHECK-SAME: ins(%[[K0]], %[[K1]], %[[FIRST]] :
+  // CHECK-NEXT: ^bb0(%[[A:.*]]: i32, %[[B:.*]]: i32, %[[N:.*]]: i64, %{{.*}}: i64):
+  // CHECK: linalg.index 1
+  // CHECK: arith.muli %{{.*}}, %c3_i64
+  // CHECK: linalg.index 2
+  // CHECK: %[[COUNTER:.*]] = arith.addi
+  // CHECK: arith.shrui %[[COUNTER]], %c32_i64
+  // CHECK: %[[MIXED:.*]] = arith.xori %[[A]], %[[B]]
+  // CHECK: arith.xori %[[MIXED]], %c466688986_i32
+  // CHECK-COUNT-20: arith.shli {{.*}} : i32
+  // CHECK-NOT: arith.shli {{.*}} : i32
+  // CHECK: arith.shli {{.*}}, %c32_i64{{.*}} : i64
+  // CHECK: %[[WORD:.*]] = arith.ori
+  // CHECK: arith.shrui %[[WORD]], %c11_i64
+  %0 = grad.random_bits %keys, %first, bits = 53, shape = [5, 3], i64 : tensor<4x2xi32>, tensor<4xi64> -> tensor<4x5x3xi64>
+  return %0 : tensor<4x5x3xi64>
+}
