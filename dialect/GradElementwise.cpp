@@ -8,6 +8,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "dialect/Scalar.h"
+#include "runtime/math/coefficients.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -107,6 +108,44 @@ Value Scalar::hypot() const {
     length = select(compare(arith::CmpFPredicate::OEQ, part, infinity()), part,
                     length);
   return length;
+}
+
+/// c[0] + c[1] x + ... by Horner's rule; multiply-adds may round once.
+template <typename T>
+static Value horner(const Scalar &s, Value x, ArrayRef<T> c) {
+  auto fused = arith::FastMathFlags::contract;
+  Value sum = s.constant(c.back());
+  for (T coefficient : llvm::reverse(c.drop_back()))
+    sum = s.apply<arith::AddFOp>(s.apply<arith::MulFOp>(sum, x, fused),
+                                 s.constant(coefficient), fused);
+  return sum;
+}
+
+/// erfinv(x) / x is smooth in w = -log(1 - x^2) where that is small, and in
+/// sqrt(w) beyond (after Giles, Approximating the erfinv function, 2011).
+template <typename T>
+static Value inverseErfOf(const Scalar &s, double farCenter) {
+  using Coefficients = gradopt::coefficients::Table<T>;
+  Value x = s[0], one = s.constant(1);
+  Value w = s.apply<arith::NegFOp>(s.apply<math::LogOp>(s.apply<arith::MulFOp>(
+      s.apply<arith::SubFOp>(one, x), s.apply<arith::AddFOp>(one, x))));
+  auto less = arith::CmpFPredicate::OLT, equal = arith::CmpFPredicate::OEQ;
+  Value near = horner<T>(s, s.apply<arith::SubFOp>(w, s.constant(3.125)),
+                         Coefficients::erfinv);
+  Value far = horner<T>(
+      s,
+      s.apply<arith::SubFOp>(s.apply<math::SqrtOp>(w), s.constant(farCenter)),
+      Coefficients::erfinv_far);
+  Value ratio = s.apply<arith::SelectOp>(
+      s.apply<arith::CmpFOp>(less, w, s.constant(6.25)), near, far);
+  Value isEnd = s.apply<arith::CmpFOp>(equal, w, s.infinity());
+  return s.apply<arith::MulFOp>(
+      x, s.apply<arith::SelectOp>(isEnd, s.infinity(), ratio));
+}
+
+Value Scalar::inverseErf() const {
+  return type().isF32() ? inverseErfOf<float>(*this, 3.25)
+                        : inverseErfOf<double>(*this, 4.25);
 }
 
 /// x86-64 converts to 32 or 64 bits and has the smallest integer for NaN and

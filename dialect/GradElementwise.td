@@ -333,6 +333,11 @@ def Grad_ErfcOp : Grad_FloatUnaryOp<"erfc", "s.op<math::ErfcOp>()",
   let summary = "complementary error function, 1 - erf(x)";
 }
 
+def Grad_ErfinvOp : Grad_FloatUnaryOp<"erfinv", "s.inverseErf()",
+    "0.886226925452758013649 * exp(square(y))"> {
+  let summary = "inverse of the error function; NaN beyond -1 and 1";
+}
+
 //===----------------------------------------------------------------------===//
 // Rounding
 //===----------------------------------------------------------------------===//

@@ -71,6 +71,8 @@ struct Scalar {
   Value arctan2() const;
   /// The square root of the sum of squares of both operands.
   Value hypot() const;
+  /// The inverse of the error function.
+  Value inverseErf() const;
   Value isnan() const {
     return apply<arith::CmpFOp>(arith::CmpFPredicate::UNO, operands[0],
                                 operands[0]);

@@ -195,6 +195,65 @@ template <> struct Table<double> {
       -0x1.cf49979e07d64p-19,
       0x1.002283694dce2p-20,
   }; // error 2^-58.74
+  // erfinv(x) / x in t = w - 3.125, 0 <= w <= 6.25, w = -log(1 - x^2)
+  static constexpr double erfinv[24] = {
+      0x1.a755e7c99ae86p+0,
+      0x1.ebd80d9b13df7p-3,
+      -0x1.8b6c33114ee40p-8,
+      -0x1.84576948340fdp-11,
+      0x1.879c2a20d6bc3p-13,
+      -0x1.d1d1f7cb08980p-17,
+      -0x1.6e8a53ee36444p-20,
+      0x1.c6b4f8af435fep-22,
+      -0x1.f36ce541b2fccp-26,
+      -0x1.1a9eb6f5ff397p-28,
+      0x1.20f4eb22e19e0p-30,
+      -0x1.dc3dd265183bap-35,
+      -0x1.c8960bfbbdff8p-37,
+      0x1.7230812443d2ap-39,
+      -0x1.6d8ecb4a73ad0p-44,
+      -0x1.683216422debep-45,
+      0x1.db32da64c179ap-48,
+      -0x1.8b645c47469fap-55,
+      -0x1.2bd9c95625281p-53,
+      0x1.22b85d1171da8p-56,
+      0x1.51c6c08d44139p-60,
+      -0x1.a6211f0e3bddfp-62,
+      -0x1.3115239b5c8cfp-70,
+      0x1.fe262bc1acf38p-69,
+  }; // error 2^-55.55
+  // the same in t = sqrt(w) - 4.25, 2.5 <= sqrt(w) <= 6.01 (float: - 3.25, <= 4)
+  static constexpr double erfinv_far[29] = {
+      0x1.05e6fd13251afp+2,
+      0x1.028defb613f8dp+0,
+      0x1.75afae9529576p-11,
+      -0x1.3eb627bd1f316p-11,
+      0x1.bcf78165d5980p-13,
+      -0x1.0e322e48cf863p-14,
+      0x1.70c3f06330d61p-16,
+      -0x1.562d450c11317p-17,
+      0x1.85b7f95b62525p-18,
+      -0x1.aefd93e54732ap-19,
+      0x1.9005837a355f6p-20,
+      -0x1.14a08d0f0e878p-21,
+      0x1.90856edac2bebp-24,
+      0x1.b7f7045dca333p-26,
+      -0x1.028ca21b0819bp-25,
+      0x1.cdcc96addddaap-27,
+      -0x1.aa58555bd8134p-29,
+      -0x1.a50079feb1077p-33,
+      0x1.0932cad724c78p-31,
+      -0x1.989ffc2a2e522p-33,
+      0x1.c9cf735089e7ep-36,
+      0x1.25b5cdac75a69p-39,
+      -0x1.1085eef019b81p-39,
+      0x1.f0a43d932285ap-40,
+      -0x1.87951471e4253p-41,
+      -0x1.f53b4b64ec7f1p-45,
+      0x1.4d14c03f540a7p-44,
+      -0x1.39146c5145acfp-48,
+      -0x1.069d02b105c32p-49,
+  }; // error 2^-55.77
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr double inverse_cbrt[5] = {
       0x1.dfe18a53a0fc2p+0,
@@ -309,6 +368,32 @@ template <> struct Table<float> {
       -0x1.2d4cf00000000p-13f,
       -0x1.1b59420000000p-12f,
   }; // error 2^-31.59
+  // erfinv(x) / x in t = w - 3.125, 0 <= w <= 6.25, w = -log(1 - x^2)
+  static constexpr float erfinv[11] = {
+      0x1.a755e80000000p+0f,
+      0x1.ebd80c0000000p-3f,
+      -0x1.8b6d320000000p-8f,
+      -0x1.84556e0000000p-11f,
+      0x1.87bf540000000p-13f,
+      -0x1.d21e760000000p-17f,
+      -0x1.75a6e60000000p-20f,
+      0x1.c9be1e0000000p-22f,
+      -0x1.9fe3480000000p-26f,
+      -0x1.3ec0780000000p-28f,
+      0x1.5e98b20000000p-31f,
+  }; // error 2^-27.45
+  // the same in t = sqrt(w) - 4.25, 2.5 <= sqrt(w) <= 6.01 (float: - 3.25, <= 4)
+  static constexpr float erfinv_far[9] = {
+      0x1.8abcc40000000p+1f,
+      0x1.0158a20000000p+0f,
+      0x1.600df80000000p-8f,
+      -0x1.ead69c0000000p-9f,
+      0x1.4515d20000000p-9f,
+      -0x1.c560200000000p-10f,
+      0x1.05aa6e0000000p-10f,
+      -0x1.0fa95e0000000p-12f,
+      -0x1.ae69a80000000p-15f,
+  }; // error 2^-26.79
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr float inverse_cbrt[4] = {
       0x1.bb10f60000000p+0f,

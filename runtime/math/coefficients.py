@@ -93,6 +93,26 @@ def scaled_erfc(t, k):
         return +((x + k) * mp.exp(x * x) * mp.erfc(x))
 
 
+def inverse_erf_ratio(w):
+    """erfinv(x) / x at x = sqrt(1 - e^(-w))."""
+    if w < mpf(10) ** -40:
+        return mp.sqrt(mp.pi) / 2
+    with mp.workdps(80):
+        x = mp.sqrt(-mp.expm1(-w))
+        complement = mp.exp(-w) / (1 + x)
+        y = mp.sqrt(w) if w > 4 else mp.erfinv(x)
+        for _ in range(9 if w > 4 else 0):
+            # Halley's method for erfc(y) = 1 - x.
+            step = (complement - mp.erfc(y)) * mp.exp(y * y) * mp.sqrt(mp.pi) / 2
+            y = y - step / (1 + y * step)
+        return +(y / x)
+
+
+def far_inverse_erf(center):
+    """The same ratio as a function of sqrt(w) - center."""
+    return lambda t: inverse_erf_ratio((t + mpf(center)) ** 2)
+
+
 def through_root(function):
     """Turns a function of x into one of z = x^2."""
     return lambda z: function(mp.sqrt(z))
@@ -224,6 +244,27 @@ FITS = {
         25,
         11,
     ),
+    "erfinv": (
+        "erfinv(x) / x in t = w - 3.125, 0 <= w <= 6.25, w = -log(1 - x^2)",
+        lambda t: inverse_erf_ratio(t + mpf("3.125")),
+        lambda t: 1 / inverse_erf_ratio(t + mpf("3.125")),
+        -3.125,
+        3.125,
+        24,
+        11,
+    ),
+    "erfinv_far": (
+        "the same in t = sqrt(w) - 4.25, 2.5 <= sqrt(w) <= 6.01 (float: - 3.25, <= 4)",
+        {"double": far_inverse_erf("4.25"), "float": far_inverse_erf("3.25")},
+        {
+            "double": lambda t: 1 / far_inverse_erf("4.25")(t),
+            "float": lambda t: 1 / far_inverse_erf("3.25")(t),
+        },
+        {"double": -1.751, "float": -0.751},
+        {"double": 1.76, "float": 0.75},
+        29,
+        9,
+    ),
     "inverse_cbrt": (
         "m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess",
         lambda m: mpf(m) ** (mpf(-1) / 3),
@@ -251,8 +292,8 @@ def main():
         print(f"template <> struct Table<{kind}> {{")
         for name, (text, function, weight, low, high, count64, count32) in FITS.items():
             count = count64 if kind == "double" else count32
-            limit = high[kind] if isinstance(high, dict) else high
-            values, error = remez(function, weight, low, limit, count)
+            fit = [f[kind] if isinstance(f, dict) else f for f in (function, weight, low, high)]
+            values, error = remez(*fit, count)
             print(f"{name} {kind}: 2^{mp.nstr(mp.log(error, 2), 4)}", file=sys.stderr)
             print(f"  // {text}")
             print(f"  static constexpr {kind} {name}[{count}] = {{")

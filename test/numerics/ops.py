@@ -89,6 +89,15 @@ def erf_series(x: Array) -> Array:
     return total
 
 
+def erfinv_series(y: Array) -> Array:
+    """The inverse of `erf_series`, by Newton's method."""
+    x = scipy.special.erfinv(y.astype("d")).astype("g")
+    for _ in range(2):
+        slope = np.exp(-x * x) * (2 / np.sqrt(np.longdouble(np.pi)))
+        x = x - (erf_series(x) - y) / slope
+    return x
+
+
 def numpy_row(function: Any, *boxes: Box, op: str | None = None, **options: Any) -> Elementwise:
     """A row whose op is named as NumPy's function is."""
     name = op or function.__name__
@@ -391,6 +400,18 @@ TRIGONOMETRIC = [
             At((0.0,), (-1.1283791670955126,), ((0.0,),)),
             At((3.0,), (-0.00013925305194674786,), ((0.0008355183116804871,),)),
             At((1000.0,), (-0.0,), ((0.0,),)),
+        ],
+    ),
+    numpy_row(
+        scipy.special.erfinv,
+        ((-0.99, 0.99),),
+        ranges=UNIT,
+        zero_sign=False,  # SciPy's is lost.
+        smooth=erfinv_series,
+        specials=[
+            At((0.0,), (0.886226925452758,), ((0.0,),)),
+            At((1.0,), (inf,)),
+            At((-1.0,), (inf,)),
         ],
     ),
 ]

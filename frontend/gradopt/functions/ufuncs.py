@@ -240,6 +240,7 @@ def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
 
 FOREIGN_UFUNCS["erf"] = _foreign(grad.erf)
 FOREIGN_UFUNCS["erfc"] = _foreign(grad.erfc)
+FOREIGN_UFUNCS["erfinv"] = _foreign(grad.erfinv)
 FOREIGN_UFUNCS["expit"] = _foreign(grad.logistic)
 
 
