@@ -4,6 +4,7 @@
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
 from gradopt import numpy as numpy
+from gradopt import optim as optim
 from gradopt.api import compile, compile_grad, compile_value_and_grad
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
@@ -38,6 +39,7 @@ __all__ = [
     "jvp",
     "map",
     "numpy",
+    "optim",
     "register_pytree",
     "scan",
     "stop_gradient",
