@@ -3,6 +3,7 @@
 
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
+from gradopt import nn as nn
 from gradopt import numpy as numpy
 from gradopt import optim as optim
 from gradopt.api import compile, compile_grad, compile_value_and_grad
@@ -38,6 +39,7 @@ __all__ = [
     "gradcheck",
     "jvp",
     "map",
+    "nn",
     "numpy",
     "optim",
     "register_pytree",

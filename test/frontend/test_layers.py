@@ -25,6 +25,7 @@ ORDER = (
     "compilation",
     "transforms",
     "numpy",
+    "nn",
     "optim",
     "api",
     "__init__",
@@ -108,6 +109,6 @@ def test_no_modules_import_each_other() -> None:
     with_imports.prepare()  # Raises a CycleError that names the modules.
 
 
-@pytest.mark.parametrize("name", ["errors", "numpy", "optim"])
+@pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim"])
 def test_public_modules_stay(name: str) -> None:
     assert getattr(gradopt, name).__name__ == f"gradopt.{name}"
