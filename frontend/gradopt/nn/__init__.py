@@ -16,6 +16,8 @@ from gradopt.nn.activations import (
     softplus,
     tanh,
 )
+from gradopt.nn.attention import multi_head_attention, scaled_dot_product_attention
+from gradopt.nn.layers import dropout, embedding, linear
 from gradopt.nn.losses import (
     bce_with_logits_loss,
     cross_entropy_loss,
@@ -26,24 +28,36 @@ from gradopt.nn.losses import (
     nll_loss,
 )
 from gradopt.nn.normalization import batch_norm, group_norm, layer_norm, rms_norm
+from gradopt.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "batch_norm",
     "bce_with_logits_loss",
     "cross_entropy_loss",
+    "dropout",
     "elu",
+    "embedding",
     "gelu",
     "group_norm",
+    "gru",
+    "gru_cell",
     "huber_loss",
     "kl_div_loss",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "linear",
     "log_softmax",
+    "lstm",
+    "lstm_cell",
     "mse_loss",
+    "multi_head_attention",
     "nll_loss",
     "relu",
     "rms_norm",
+    "rnn",
+    "rnn_cell",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "softmax",

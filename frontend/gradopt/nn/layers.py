@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Linear maps, embeddings and dropout, as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradopt import numpy as gnp
+from gradopt.nn.activations import as_floats
+from gradopt.nn.checks import (
+    require,
+    require_bools,
+    require_integers,
+    require_shape,
+    require_size,
+    shape_of,
+)
+
+# Of a concrete table and traced indices too.
+_take: Any = getattr(gnp, "take")  # noqa: B009
+
+
+def linear(x: Any, w: Any, b: Any = None) -> Any:
+    """`x @ w + b`.
+
+    Args:
+        x: shape (..., in).
+        w: shape (in, out).
+        b: shape (out,), or None.
+
+    Returns:
+        Shape (..., out).
+    """
+    require_shape(w, "w", ("in", "out"))
+    require_size(x, "x", shape_of(w)[0])
+    y = x @ w
+    if b is None:
+        return y
+    require_shape(b, "b", (shape_of(w)[1],))
+    return y + b
+
+
+def embedding(table: Any, indices: Any) -> Any:
+    """Rows of a table.
+
+    Args:
+        table: shape (count, features).
+        indices: integers in [0, count), of any shape; negative ones count from the end.
+
+    Returns:
+        Shape (*indices.shape, features).
+
+    Raises:
+        IndexError: an index is out of bounds.
+    """
+    require_shape(table, "table", ("count", "features"))
+    if not hasattr(indices, "dtype"):
+        indices = np.asarray(indices)
+    require_integers(indices, "indices")
+    return _take(table, indices, axis=0)
+
+
+def dropout(x: Any, rate: float, *, mask: Any) -> Any:
+    """Zeros where the mask is False, and the rest scaled so that the mean stays.
+
+    Args:
+        x: array.
+        rate: how much is dropped, in [0, 1); the rest is divided by `1 - rate`.
+        mask: bools that are True with the probability `1 - rate`, broadcast against `x`.
+
+    Srivastava et al., Dropout, 2014.
+    """
+    require(0 <= rate < 1, f"rate must be in [0, 1), but it is {rate}")
+    require_bools(mask, "mask")
+    x = as_floats(x)
+    return np.where(mask, x / (1 - rate), 0)

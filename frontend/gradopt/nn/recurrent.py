@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Recurrent cells, and layers that scan a sequence with one.
+
+Parameters are {"wi", "wh", "b"} of shapes (in, gates * hidden), (hidden, gates * hidden) and
+(gates * hidden,), where gates lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradopt.nn.activations import sigmoid
+from gradopt.nn.checks import require, require_shape, require_size, shape_of
+from gradopt.transforms.loops import scan
+from gradopt.transforms.policies import Checkpoint
+
+Params = dict[str, Any]
+Cell = Callable[[Params, Any, Any], tuple[Any, Any]]
+
+
+def _hidden(params: Params, h: Any, x: Any, gates: int) -> int:
+    """The number of hidden features, after a check of all shapes."""
+    require_shape(params["wh"], "params['wh']", ("hidden", "gates * hidden"))
+    hidden = shape_of(params["wh"])[0]
+    require_shape(params["wh"], "params['wh']", (hidden, gates * hidden))
+    require_shape(params["wi"], "params['wi']", ("in", gates * hidden))
+    require_shape(params["b"], "params['b']", (gates * hidden,))
+    require_size(x, "x", shape_of(params["wi"])[0])
+    require_size(h, "the hidden state", hidden)
+    return hidden
+
+
+def _gates(sums: Any, hidden: int) -> list[Any]:
+    return [sums[..., i : i + hidden] for i in range(0, shape_of(sums)[-1], hidden)]
+
+
+def rnn_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
+    """`tanh(x @ wi + h @ wh + b)`.
+
+    Args:
+        params: of one gate.
+        h: the state, shape (..., hidden).
+        x: the input, shape (..., in).
+
+    Returns:
+        The next state, and once more as the output.
+    """
+    _hidden(params, h, x, 1)
+    h = np.tanh(x @ params["wi"] + h @ params["wh"] + params["b"])
+    return h, h
+
+
+def lstm_cell(params: Params, state: tuple[Any, Any], x: Any) -> tuple[Any, Any]:
+    """Long short-term memory: `c = f * c + i * g` and `h = o * tanh(c)`.
+
+    Args:
+        params: of four gates in the order i, f, g, o, of which g passes a tanh and the others a
+            sigmoid.
+        state: h and c, both of shape (..., hidden).
+        x: the input, shape (..., in).
+
+    Returns:
+        The next (h, c), and h as the output.
+
+    Hochreiter and Schmidhuber, 1997; forget gates by Gers et al., 2000.
+    """
+    h, c = state
+    hidden = _hidden(params, h, x, 4)
+    i, f, g, o = _gates(x @ params["wi"] + h @ params["wh"] + params["b"], hidden)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(c)
+    return (h, c), h
+
+
+def gru_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
+    """Gated recurrent unit: `h = (1 - z) * n + z * h`.
+
+    Args:
+        params: of three gates in the order r, z, n, of which r and z pass a sigmoid, and
+            `n = tanh(x_n + b_n + r * (h_n + bn))`; and {"bn"}, of shape (hidden,).
+        h: the state, shape (..., hidden).
+        x: the input, shape (..., in).
+
+    Returns:
+        The next state, and once more as the output.
+
+    Cho et al., arXiv:1406.1078, in the form of cuDNN.
+    """
+    hidden = _hidden(params, h, x, 3)
+    require_shape(params["bn"], "params['bn']", (hidden,))
+    inputs = _gates(x @ params["wi"] + params["b"], hidden)
+    states = _gates(h @ params["wh"], hidden)
+    r, z = (sigmoid(a + b) for a, b in zip(inputs[:2], states[:2], strict=True))
+    n = np.tanh(inputs[2] + r * (states[2] + params["bn"]))
+    h = (1 - z) * n + z * h
+    return h, h
+
+
+def _start(params: Params, xs: Any) -> Any:
+    """A state of zeros for sequences."""
+    shape = (*shape_of(xs)[1:-1], shape_of(params["wh"])[0])
+    return np.zeros(shape, params["wh"].dtype)
+
+
+def _scanned(
+    cell: Cell, params: Params, xs: Any, init: Any, reverse: bool, checkpoint: Checkpoint
+) -> tuple[Any, Any]:
+    require(len(shape_of(xs)) >= 2, f"expected xs of shape (time, ..., in), but got {shape_of(xs)}")
+    return scan(
+        lambda state, x: cell(params, state, x), init, xs, reverse=reverse, checkpoint=checkpoint
+    )
+
+
+def rnn(
+    params: Params,
+    xs: Any,
+    init: Any = None,
+    *,
+    reverse: bool = False,
+    checkpoint: Checkpoint = None,
+) -> tuple[Any, Any]:
+    """`rnn_cell` along a sequence.
+
+    Args:
+        params: those of the cell.
+        xs: shape (time, ..., in).
+        init: the first state; zeros without one.
+        reverse: whether to begin at the end; outputs keep the order of `xs`.
+        checkpoint: what is kept for the derivative, as for `gradopt.scan`.
+
+    Returns:
+        The outputs, shape (time, ..., hidden), and the last state.
+    """
+    start = _start(params, xs) if init is None else init
+    state, ys = _scanned(rnn_cell, params, xs, start, reverse, checkpoint)
+    return ys, state
+
+
+def lstm(
+    params: Params,
+    xs: Any,
+    init: tuple[Any, Any] | None = None,
+    *,
+    reverse: bool = False,
+    checkpoint: Checkpoint = None,
+) -> tuple[Any, Any]:
+    """`lstm_cell` along a sequence; as `rnn`."""
+    start = (_start(params, xs), _start(params, xs)) if init is None else init
+    state, ys = _scanned(lstm_cell, params, xs, start, reverse, checkpoint)
+    return ys, state
+
+
+def gru(
+    params: Params,
+    xs: Any,
+    init: Any = None,
+    *,
+    reverse: bool = False,
+    checkpoint: Checkpoint = None,
+) -> tuple[Any, Any]:
+    """`gru_cell` along a sequence; as `rnn`."""
+    start = _start(params, xs) if init is None else init
+    state, ys = _scanned(gru_cell, params, xs, start, reverse, checkpoint)
+    return ys, state
