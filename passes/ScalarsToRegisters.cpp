@@ -248,16 +248,25 @@ static void captureScalars(linalg::GenericOp op) {
   op.setIndexingMapsAttr(Builder(op.getContext()).getAffineMapArrayAttr(maps));
 }
 
-/// insert_slice of a scalar => insert of it.
+/// insert_slice of a scalar, or of one element of a tensor => insert of it.
 static void writeElement(tensor::InsertSliceOp op) {
-  auto made =
-      skipReshapes(op.getSource()).getDefiningOp<tensor::FromElementsOp>();
-  if (!made || !hasOneElement(made))
+  Value source = skipReshapes(op.getSource());
+  if (!hasOneElement(source))
     return;
   OpBuilder builder(op);
-  Value inserted =
-      tensor::InsertOp::create(builder, op.getLoc(), made.getElements().front(),
-                               op.getDest(), offsetsOf(builder, op));
+  Value element;
+  if (auto made = source.getDefiningOp<tensor::FromElementsOp>()) {
+    element = made.getElements().front();
+  } else if (auto slice = source.getDefiningOp<tensor::ExtractSliceOp>()) {
+    // Read here, and not behind what is written to the tensor until then.
+    OpBuilder before(slice);
+    element = tensor::ExtractOp::create(
+        before, slice.getLoc(), slice.getSource(), offsetsOf(before, slice));
+  } else {
+    return;
+  }
+  Value inserted = tensor::InsertOp::create(
+      builder, op.getLoc(), element, op.getDest(), offsetsOf(builder, op));
   op.replaceAllUsesWith(inserted);
   op.erase();
 }

@@ -473,3 +473,20 @@ def test_second_derivatives_of_two_loops(kind: str) -> None:
         lambda x, a, n: go.vjp(lambda x, a: go.grad(loss, (0, 1))(x, a, n), x, a)[1]((a, x))
     )
     np.testing.assert_allclose(np.concatenate(pulled(X, a, 3)), expected, rtol=1e-7)
+def test_a_swap_of_elements_copies_no_array() -> None:
+    """What is moved within the array that a loop carries is an element, not memory."""
+
+    def shuffle(x: Any, places: Any) -> Any:
+        def swap(i: Any, y: Any) -> Any:
+            j = places[i]
+            y[i], y[j] = y[j], y[i]
+            return y
+
+        return go.fori_loop(0, len(places), swap, x)
+
+    places = np.array([3, 0, 4, 4, 1])
+    compiled = go.compile(shuffle)
+    np.testing.assert_array_equal(compiled(X, places), shuffle(X.copy(), places))
+    loop = compiled.lower(X, places).mlir("bufferized").split("scf.for")[1].split("scf.yield")[0]
+    assert "memref.store" in loop
+    assert "memref.copy" not in loop

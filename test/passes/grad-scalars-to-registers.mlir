@@ -104,6 +104,30 @@ func.func @elements(%x: tensor<4x4xf64>, %n: index) -> tensor<4x4xf64> {
   return %r#0 : tensor<4x4xf64>
 }
 
+// An element that moves within one tensor is read before that is written to.
+// CHECK-LABEL: func.func @moved_elements
+func.func @moved_elements(%x: tensor<9xf64>, %n: index) -> tensor<9xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for %[[I:.*]] = {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[J:.*]] = arith.addi %[[I]]
+  // CHECK: %[[HERE:.*]] = tensor.extract %[[A]][%[[I]]]
+  // CHECK: %[[THERE:.*]] = tensor.extract %[[A]][%[[J]]]
+  // CHECK: %[[B:.*]] = tensor.insert %[[THERE]] into %[[A]][%[[I]]]
+  // CHECK: %[[C:.*]] = tensor.insert %[[HERE]] into %[[B]][%[[J]]]
+  // CHECK-NOT: slice
+  // CHECK: scf.yield %[[C]]
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<9xf64> {
+    %j = arith.addi %i, %c1 : index
+    %0 = tensor.extract_slice %a[%i] [1] [1] : tensor<9xf64> to tensor<1xf64>
+    %1 = tensor.extract_slice %a[%j] [1] [1] : tensor<9xf64> to tensor<1xf64>
+    %2 = tensor.insert_slice %1 into %a[%i] [1] [1] : tensor<1xf64> into tensor<9xf64>
+    %3 = tensor.insert_slice %0 into %2[%j] [1] [1] : tensor<1xf64> into tensor<9xf64>
+    scf.yield %3 : tensor<9xf64>
+  }
+  return %r : tensor<9xf64>
+}
+
 // CHECK-LABEL: func.func @captured
 func.func @captured(%x: tensor<4xf64>, %n: index, %z: tensor<f64>) -> tensor<4xf64> {
   %c0 = arith.constant 0 : index
