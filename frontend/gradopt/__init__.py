@@ -6,6 +6,7 @@ from gradopt import functions as functions  # fills the tables of NumPy function
 from gradopt import nn as nn
 from gradopt import numpy as numpy
 from gradopt import optim as optim
+from gradopt import random as random
 from gradopt.api import compile, compile_grad, compile_value_and_grad
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
@@ -42,6 +43,7 @@ __all__ = [
     "nn",
     "numpy",
     "optim",
+    "random",
     "register_pytree",
     "scan",
     "stop_gradient",

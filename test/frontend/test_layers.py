@@ -24,6 +24,7 @@ ORDER = (
     "functions",
     "compilation",
     "transforms",
+    "random",
     "numpy",
     "nn",
     "optim",
@@ -109,6 +110,6 @@ def test_no_modules_import_each_other() -> None:
     with_imports.prepare()  # Raises a CycleError that names the modules.
 
 
-@pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim"])
+@pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim", "random"])
 def test_public_modules_stay(name: str) -> None:
     assert getattr(gradopt, name).__name__ == f"gradopt.{name}"

@@ -39,32 +39,35 @@ class Check:
 
 def require_in_bounds(index: Value, size: int, axis: int) -> None:
     """Checks that all of the int64 `index` are at least `-size` and less than `size`."""
-    if index.size == 0:
-        return
-    smallest = largest = index
-    if index.ndim:
-        axes = list(range(index.ndim))
-        smallest, largest = prims.reduce("min", index, axes), prims.reduce("max", index, axes)
     message = f"index {{value}} is out of bounds for axis {axis} with size {size}"
-    _require_range(smallest, largest, -size, size - 1, message, TraceIndexError)
+    require_within(index, -size, size - 1, message, TraceIndexError)
 
 
 def require_in_range(number: Value, dtype: DType) -> None:
     """Checks that an int64 fits an integer dtype, as NumPy requires of Python integers."""
     limits = np.iinfo(dtype)
     message = f"Python integer {{value}} out of bounds for {dtype}"
-    low, high = int(limits.min), int(limits.max)
-    _require_range(number, number, low, high, message, NumberRangeError)
+    require_within(number, int(limits.min), int(limits.max), message, NumberRangeError)
 
 
-def _require_range(
-    smallest: Value,
-    largest: Value,
-    low: int,
-    high: int,
-    message: str,
-    error: type[GradoptError],
+def require_within(
+    numbers: Value, low: int, high: int, message: str, error: type[GradoptError]
 ) -> None:
+    """Checks that all of the int64 `numbers` are at least `low` and at most `high`.
+
+    Args:
+        numbers: of any shape.
+        low: the smallest that is right.
+        high: the largest that is right.
+        message: what is wrong, with `{value}` for a number that is not.
+        error: what is raised.
+    """
+    if numbers.size == 0:
+        return
+    smallest = largest = numbers
+    if numbers.ndim:
+        axes = list(range(numbers.ndim))
+        smallest, largest = prims.reduce("min", numbers, axes), prims.reduce("max", numbers, axes)
     too_large = largest > scalar(high, INT64)
     too_small = smallest < scalar(low, INT64)
     checks = prims.scope().trace.checks

@@ -231,6 +231,14 @@ def iota(shape: Shape, dimension: int, dtype: DType) -> Value:
     return scope().emit(grad.iota, dimension, list(shape), _type_attribute(dtype))
 
 
+def random_bits(keys: Value, first: Value, bits: int, shape: Shape, dtype: DType) -> Value:
+    """`grad.random_bits`."""
+    here = scope()
+    return here.emit(
+        grad.random_bits, keys, here.use(first), bits, list(shape), _type_attribute(dtype)
+    )
+
+
 def select(condition: Value, on_true: Value, on_false: Value) -> Value:
     """`grad.select` of three operands of one shape, broadcast if necessary."""
     shape = broadcast_shapes(condition.shape, on_true.shape, on_false.shape)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Random orders of elements, and choices of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import handle_of, traced
+from gradopt.base.dtypes import INT64
+from gradopt.base.frames import hide_frames
+from gradopt.base.location import source_location
+from gradopt.compilation.calling import describe_value
+from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
+from gradopt.ir import prims
+from gradopt.ir.values import Shape, Value
+from gradopt.random.distributions import reduced, uniform, wide_integers
+from gradopt.random.programs import checked_array, checked_key, checked_shape, program
+from gradopt.transforms.loops import fori_loop
+
+
+def _order(key: Any, count: int) -> Value:
+    """The numbers below `count` in random order."""
+    positions = prims.iota((count,), 0, INT64)
+    if count < 2:
+        return positions
+    # The place that the element at i changes with, at i or before.
+    places = wrap(reduced(wide_integers(key, (count,)), positions + 1))
+
+    def swap(number: Any, order: Any) -> Any:
+        i = number + 1
+        j = places[i]
+        here, there = order[i], order[j]
+        order[i] = there
+        order[j] = here
+        return order
+
+    return fori_loop(0, count - 1, swap, array_of(positions))._read()
+
+
+@program("count")
+def _permutation(key: Any, *, count: int) -> Value:
+    return _order(key, count)
+
+
+@program()
+def _permuted(key: Any, x: Any) -> Any:
+    rows = handle_of(x)
+    return getitem(rows, array_of(_order(key, rows.shape[0])))
+
+
+def _population(value: Any, name: str) -> tuple[Any, int]:
+    """An array and the length of its first axis; or None, and the number that was given."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return None, checked_shape(value, name)[0]
+    if isinstance(value, Handle) and value.shape == () and value.dtype.kind == "i":
+        return None, checked_shape(value, name)[0]  # Raises the error for sizes that are traced.
+    array = checked_array(value, name, "fib")
+    if np.ndim(array) == 0:
+        raise ArgumentTypeError(
+            f"{name} must be an integer or an array, but it is {describe_value(value)}",
+            source_location(),
+        )
+    return array, array.shape[0]
+
+
+@hide_frames
+def permutation(key: Any, x: Any) -> Any:
+    """A random order, all orders being equally likely.
+
+    Args:
+        key: a key.
+        x: an array whose elements along the first axis are put in random order; or an integer n,
+            for the numbers below n.
+
+    Returns:
+        array like `x`; for an integer, int64 array of shape (n,).
+
+    Raises:
+        ArgumentError: `key` is no key.
+        ArgumentTypeError: `x` is a number with a fraction.
+    """
+    array, count = _population(x, "x")
+    if array is None:
+        return _permutation(checked_key(key), count=count)
+    return _permuted(checked_key(key), array)
+
+
+@program("count", "shape", "replace")
+def _indices(key: Any, *, count: int, shape: Shape, replace: bool) -> Value:
+    if replace:
+        spans = prims.full(shape, count, INT64)
+        return reduced(wide_integers(key, shape), spans)
+    taken = prims.take_range(_order(key, count), 0, 0, prims.size_of(shape))
+    return prims.reshape(taken, shape)
+
+
+@program("shape")
+def _weighted(key: Any, p: Any, *, shape: Shape) -> Value:
+    weights = traced(p)
+    ends = prims.cumsum(weights, 0)
+    count = ends.shape[0]
+    total = prims.take_range(ends, 0, count - 1, count)
+    points = uniform(key, shape, weights.dtype)._read()
+    scaled = points * prims.reshape(total, ())
+    # How many of the categories end at or before the point.
+    reached = prims.reshape(scaled, (*shape, 1)) >= ends
+    number = prims.reduce("sum", prims.convert(reached, INT64), [len(shape)])
+    return prims.select(number >= count, prims.scalar(count - 1, INT64), number)
+
+
+@program()
+def _taken(x: Any, indices: Any) -> Any:
+    return getitem(handle_of(x), array_of(traced(indices)))
+
+
+@hide_frames
+def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = None) -> Any:
+    """Random elements of an array.
+
+    Args:
+        key: a key.
+        a: an array, of whose elements along the first axis some are chosen; or an integer n, for
+            the numbers below n.
+        shape: how many, as a shape.
+        replace: whether an element may be chosen more than once.
+        p: array of floats, a weight for each element, not negative; None if all are equally likely.
+            The time for each choice grows with the number of weights. There is no derivative in it.
+
+    Returns:
+        array of shape `(*shape, *a.shape[1:])`; for an integer, int64 array of `shape`.
+
+    Raises:
+        ArgumentError: `key` is no key; or there are no elements, or too few, to choose from.
+        ShapeError: `p` has another length.
+        UnsupportedError: `p` is given without replacement.
+    """
+    array, count = _population(a, "a")
+    key, sizes = checked_key(key), checked_shape(shape)
+    wanted = prims.size_of(sizes)
+    if wanted > (count if not replace else wanted if count else 0):
+        raise ArgumentError(
+            f"cannot choose {wanted} elements of {count}"
+            + ("" if replace or not count else " without replacement"),
+            source_location(),
+        )
+    if p is None:
+        indices = _indices(key, count=count, shape=sizes, replace=bool(replace))
+    elif not replace:
+        raise UnsupportedError(
+            "weights are supported for choices with replacement only", source_location()
+        )
+    else:
+        weights = checked_array(p, "p", "f")
+        if np.shape(weights) != (count,):
+            raise ShapeError(
+                f"p must have shape ({count},), one weight for each element, but it has shape "
+                f"{np.shape(weights)}",
+                source_location(),
+            )
+        indices = _weighted(key, weights, shape=sizes)
+    return indices if array is None else _taken(array, indices)
