@@ -116,7 +116,7 @@ def test_pure_ir_goes_through_the_tool(passes: str, sign: str) -> None:
 
 def test_readme_code_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     code = "\n".join([*blocks, "assert value < 0.1", "go.gradcheck(loss, (params, x, y))"])
     assert "Memory(" in run(sys.executable, "-c", code).stdout
 

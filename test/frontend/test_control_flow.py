@@ -473,6 +473,8 @@ def test_second_derivatives_of_two_loops(kind: str) -> None:
         lambda x, a, n: go.vjp(lambda x, a: go.grad(loss, (0, 1))(x, a, n), x, a)[1]((a, x))
     )
     np.testing.assert_allclose(np.concatenate(pulled(X, a, 3)), expected, rtol=1e-7)
+
+
 def test_a_swap_of_elements_copies_no_array() -> None:
     """What is moved within the array that a loop carries is an element, not memory."""
 
