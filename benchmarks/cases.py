@@ -20,11 +20,13 @@ class Case:
         title: for the table.
         function: makes, from a library's namespace, the function of (parameters, *data).
         arguments: makes parameters, an array or a list of arrays, and data.
+        without: the libraries that cannot do it.
     """
 
     title: str
     function: Callable[[Any], Function]
     arguments: Callable[[np.random.Generator], tuple[Any, ...]]
+    without: tuple[str, ...] = ()
 
 
 def _digits(xp: Any) -> Function:
@@ -75,6 +77,87 @@ def _logsumexp(xp: Any) -> Function:
     return loss
 
 
+class _PythonLoops:
+    """Loops for libraries without any: those of Python."""
+
+    def __init__(self, xp: Any) -> None:
+        self._xp = xp
+
+    def fori_loop(self, lower: int, upper: int, body: Function, value: Any) -> Any:
+        for i in range(lower, upper):
+            value = body(i, value)
+        return value
+
+    def while_loop(self, condition: Function, body: Function, value: Any) -> Any:
+        while condition(value):
+            value = body(value)
+        return value
+
+    def scan(self, body: Function, carry: Any, xs: Any) -> tuple[Any, Any]:
+        ys: list[Any] = []
+        for x in xs:
+            carry, y = body(carry, x)
+            ys.append(y)
+        return carry, self._xp.stack(ys)
+
+
+def _loops(xp: Any) -> Any:
+    """fori_loop, while_loop and scan of the library that the namespace belongs to."""
+    if xp.__name__ == "jax.numpy":
+        import jax
+
+        return jax.lax
+    if xp.__name__ == "numpy":
+        import gradopt
+
+        return gradopt
+    return _PythonLoops(xp)
+
+
+def _scan(xp: Any) -> Function:
+    def loss(params: Any, h: Any, x: Any) -> Any:
+        w, u = params
+
+        def cell(h: Any, x: Any) -> Any:
+            h = xp.tanh(w @ h + u * x)
+            return h, xp.sum(h * h)
+
+        return xp.sum(_loops(xp).scan(cell, h, x)[1])
+
+    return loss
+
+
+def _scan_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
+    params = [generator.normal(size=(64, 64)) / 8, generator.normal(size=64)]
+    return params, np.zeros(64), generator.normal(size=1000)
+
+
+def _while(xp: Any) -> Function:
+    def loss(x: Any, end: Any) -> Any:
+        def step(state: Any) -> Any:
+            y, k = state
+            return 0.9 * xp.sin(y) + x, k + 1
+
+        return _loops(xp).while_loop(lambda s: s[1] < end, step, (x, 0))[0]
+
+    return loss
+
+
+def _nbody(xp: Any) -> Function:
+    def loss(params: Any) -> Any:
+        def step(i: Any, state: Any) -> Any:
+            place, speed = state
+            d = place[:, None, :] - place[None, :, :]
+            squares = xp.sum(d * d, axis=2) + 0.1
+            speed = speed - 0.01 * xp.sum(d * (squares**-1.5)[:, :, None], axis=1)
+            return place + 0.01 * speed, speed
+
+        place, _ = _loops(xp).fori_loop(0, 100, step, tuple(params))
+        return xp.sum(place * place)
+
+    return loss
+
+
 CASES = {
     "digits": Case("demo model, batch of 32", _digits, _digits_arguments),
     "rosenbrock": Case("Rosenbrock, n = 4", _rosenbrock, lambda g: (g.normal(size=4),)),
@@ -82,5 +165,17 @@ CASES = {
     "chain": Case("elementwise chain, 10^6", _chain, lambda g: (g.normal(size=10**6),)),
     "logsumexp": Case(
         "log-sum-exp, 1000 x 1000", _logsumexp, lambda g: (g.normal(size=(1000, 1000)),)
+    ),
+    "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
+    "while": Case(
+        "while loop of 10,000 steps, not known before",
+        _while,
+        lambda g: (np.float64(0.3), np.int64(10_000)),
+        without=("jax", "torch"),
+    ),
+    "nbody": Case(
+        "40 bodies, 100 steps",
+        _nbody,
+        lambda g: ([g.normal(size=(40, 3)), 0.1 * g.normal(size=(40, 3))],),
     ),
 }

@@ -207,8 +207,9 @@ def compare(titles: list[str], names: list[str], rounds: int, threads: int) -> l
     rows: list[dict[str, Any]] = []
     for title in titles:
         print(f"\n{CASES[title].title}", flush=True)
-        times = worker(["--worker-time", title, *names, "--rounds", str(rounds)], threads)
-        for name in names:
+        able = [name for name in names if name not in CASES[title].without]
+        times = worker(["--worker-time", title, *able, "--rounds", str(rounds)], threads)
+        for name in able:
             row = {
                 "case": title,
                 "library": name,
