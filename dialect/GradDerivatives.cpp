@@ -680,14 +680,15 @@ LogicalResult CorrelateOp::linearize(LinearizeContext &context) {
 /// vectors is that along which the other is shifted.
 static Value createCorrelation(OpBuilder &builder, Location loc, Value x,
                                Value kernel, int64_t low, int64_t high) {
-  int64_t longer = typeOf(x).getDimSize(0);
-  int64_t size = typeOf(kernel).getDimSize(0);
+  int64_t longer = typeOf(x).getShape().back();
+  int64_t size = typeOf(kernel).getShape().back();
   if (size <= longer)
     return CorrelateOp::create(builder, loc, x, kernel, low, high);
   int64_t results = longer - size + 1 + low + high;
   Value reversed = CorrelateOp::create(builder, loc, kernel, x,
                                        results - 1 - low, results - 1 - high);
-  return ReverseOp::create(builder, loc, reversed, ArrayRef<int64_t>{0});
+  return ReverseOp::create(builder, loc, reversed,
+                           Dimensions{typeOf(reversed).getRank() - 1});
 }
 
 LogicalResult CorrelateOp::transpose(TransposeContext &context) {
@@ -703,9 +704,10 @@ LogicalResult CorrelateOp::transpose(TransposeContext &context) {
     return success();
   }
   // x[i] meets kernel[j] in result i - j + low.
-  int64_t size = typeOf(getKernel()).getDimSize(0);
+  int64_t size = typeOf(getKernel()).getShape().back();
   Value kernel =
-      ReverseOp::create(builder, getLoc(), getKernel(), ArrayRef<int64_t>{0});
+      ReverseOp::create(builder, getLoc(), getKernel(),
+                        Dimensions{typeOf(getKernel()).getRank() - 1});
   context.addCotangent(getX(),
                        createCorrelation(builder, getLoc(), ct, kernel,
                                          size - 1 - low, size - 1 - high));
@@ -717,7 +719,7 @@ LogicalResult GatherOp::transpose(TransposeContext &context) {
     return failure();
   context.updateCotangent(getX(), [&](Value sum) {
     return ScatterAddOp::create(context.builder, getLoc(), sum, getIndices(),
-                                context.getCotangent(getResult()));
+                                context.getCotangent(getResult()), getBatch());
   });
   return success();
 }
@@ -733,12 +735,15 @@ static Value lastWrites(ScatterOp op, OpBuilder &builder) {
                                  ShapedType::getNumElements(rows), number);
   if (rows.size() != 1)
     numbers = ReshapeOp::create(builder, loc, numbers, rows);
-  auto positions = RankedTensorType::get(
-      op.getType().getShape().take_front(indices.getShape().back()), number);
-  Value written =
-      ScatterOp::create(builder, loc, createZero(builder, loc, positions),
-                        op.getIndices(), numbers, /*unique=*/false);
-  Value last = GatherOp::create(builder, loc, written, op.getIndices());
+  auto positions =
+      RankedTensorType::get(op.getType().getShape().take_front(
+                                op.getBatch() + indices.getShape().back()),
+                            number);
+  Value written = ScatterOp::create(
+      builder, loc, createZero(builder, loc, positions), op.getIndices(),
+      numbers, /*unique=*/false, op.getBatch());
+  Value last =
+      GatherOp::create(builder, loc, written, op.getIndices(), op.getBatch());
   return EqualOp::create(builder, loc, last, numbers);
 }
 
@@ -750,7 +755,8 @@ LogicalResult ScatterOp::transpose(TransposeContext &context) {
   Value ct = context.getCotangent(getResult());
   auto type = typeOf(getUpdates());
   if (context.isLinear(getUpdates())) {
-    Value part = GatherOp::create(builder, getLoc(), ct, getIndices());
+    Value part =
+        GatherOp::create(builder, getLoc(), ct, getIndices(), getBatch());
     if (!getUnique()) {
       Value last = lastWrites(*this, builder);
       int64_t rank = typeOf(last).getRank();
@@ -767,7 +773,7 @@ LogicalResult ScatterOp::transpose(TransposeContext &context) {
     context.addCotangent(getX(),
                          ScatterOp::create(builder, getLoc(), ct, getIndices(),
                                            createZero(builder, getLoc(), type),
-                                           getUnique()));
+                                           getUnique(), getBatch()));
   return success();
 }
 
@@ -777,9 +783,9 @@ LogicalResult ScatterAddOp::transpose(TransposeContext &context) {
     return failure();
   Value ct = context.getCotangent(getResult());
   if (context.isLinear(getUpdates()))
-    context.addCotangent(
-        getUpdates(),
-        GatherOp::create(context.builder, getLoc(), ct, getIndices()));
+    context.addCotangent(getUpdates(),
+                         GatherOp::create(context.builder, getLoc(), ct,
+                                          getIndices(), getBatch()));
   context.addCotangent(getX(), ct);
   return success();
 }

@@ -1,4 +1,4 @@
-//===- GradInterfaces.td - What differentiation asks of an op --*- tablegen -*-===//
+//===- GradInterfaces.td - What the passes ask of an op --------*- tablegen -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -7,6 +7,7 @@
 // Differentiation is linearize + transpose (Radul et al., "You Only Linearize
 // Once", POPL 2023). A non-linear op states its tangent rule, a structurally
 // linear op states its transpose rule; both passes see only these interfaces.
+// Mapping a function over an axis (`grad.vmap`) asks for a batching rule.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,6 +47,23 @@ def TransposeOpInterface : OpInterface<"TransposeOpInterface"> {
       }],
       "::llvm::LogicalResult", "transpose",
       (ins "::mlir::grad::TransposeContext &":$context)>
+  ];
+}
+
+def BatchOpInterface : OpInterface<"BatchOpInterface"> {
+  let cppNamespace = "::mlir::grad";
+  let description = [{
+    An op with a batching rule: what computes its results for many operands at
+    once. Batched values have one more dimension, the first. Elementwise ops
+    (`ElementwiseOpInterface`) need no rule.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Creates the batched form of the op, of which at least one operand is
+        batched, and says in the context what its results became.
+      }],
+      "::llvm::LogicalResult", "batch",
+      (ins "::mlir::grad::BatchContext &":$context)>
   ];
 }
 

@@ -104,6 +104,34 @@ static LogicalResult inferArgReducedType(Location_ loc, StringRef op, Value x,
   return success();
 }
 
+/// Axes of a `grad.vmap`: numbers, or `none`.
+static ParseResult parseAxes(OpAsmParser &parser, DenseI64ArrayAttr &axes) {
+  Shape numbers;
+  auto parseAxis = [&]() -> ParseResult {
+    if (succeeded(parser.parseOptionalKeyword("none"))) {
+      numbers.push_back(VmapOp::kNone);
+      return success();
+    }
+    return parser.parseInteger(numbers.emplace_back());
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseAxis))
+    return failure();
+  axes = parser.getBuilder().getDenseI64ArrayAttr(numbers);
+  return success();
+}
+
+static void printAxes(OpAsmPrinter &printer, Operation *,
+                      DenseI64ArrayAttr axes) {
+  printer << '[';
+  llvm::interleaveComma(axes.asArrayRef(), printer, [&](int64_t axis) {
+    if (axis == VmapOp::kNone)
+      printer << "none";
+    else
+      printer << axis;
+  });
+  printer << ']';
+}
+
 #define GET_OP_CLASSES
 #include "dialect/GradOps.cpp.inc"
 
@@ -461,42 +489,63 @@ LogicalResult CorrelateOp::inferReturnTypes(MLIRContext *, Location_ loc,
   if (failed(checkElementType(loc, "correlate", adaptor.getX(), "kernel",
                               adaptor.getKernel())))
     return failure();
-  if (x.getRank() != 1 || kernel.getRank() != 1 || kernel.getDimSize(0) == 0 ||
-      kernel.getDimSize(0) > x.getDimSize(0))
+  if (x.getRank() == 0 || kernel.getRank() == 0 ||
+      kernel.getShape().back() == 0 ||
+      kernel.getShape().back() > x.getShape().back())
     return emitOptionalError(loc,
-                             "'grad.correlate' op expected a vector and a "
-                             "kernel of at least one and at most as many "
+                             "'grad.correlate' op expected vectors and "
+                             "kernels of at least one and at most as many "
                              "elements, but got ",
                              x, " and ", kernel);
-  int64_t size = kernel.getDimSize(0);
+  if (x.getShape().drop_back() != kernel.getShape().drop_back())
+    return emitOptionalError(loc,
+                             "'grad.correlate' op expected as many vectors as "
+                             "kernels, but got ",
+                             x, " and ", kernel);
+  int64_t size = kernel.getShape().back();
   int64_t low = adaptor.getLow(), high = adaptor.getHigh();
   if (low < 0 || high < 0 || low >= size || high >= size)
     return emitOptionalError(loc,
                              "'grad.correlate' op expected low and high to be "
                              "at least 0 and less than ",
                              size, ", but got ", low, " and ", high);
-  types.push_back(RankedTensorType::get(
-      saturatingAdd(x.getDimSize(0) - size + 1, low + high),
-      x.getElementType()));
+  Shape shape(x.getShape());
+  shape.back() = saturatingAdd(shape.back() - size + 1, low + high);
+  types.push_back(RankedTensorType::get(shape, x.getElementType()));
   return success();
 }
 
-/// The shape of what `indices` points at in a tensor of type `type`.
+/// The number of batch dimensions, 0 while that is not said.
+template <typename Adaptor> static int64_t batchOf(Adaptor adaptor) {
+  IntegerAttr batch = adaptor.getBatchAttr();
+  return batch ? batch.getInt() : 0;
+}
+
+/// The shape of what `indices` points at in a tensor of type `type`, of which
+/// the first `batch` dimensions are those of `indices`.
 static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
                                       RankedTensorType type,
-                                      RankedTensorType indices) {
-  int64_t k = indices.getRank() == 0 ? -1 : indices.getShape().back();
-  if (k < 0 || k > type.getRank()) {
+                                      RankedTensorType indices, int64_t batch) {
+  if (batch < 0 || batch > type.getRank() || batch >= indices.getRank() ||
+      type.getShape().take_front(batch) !=
+          indices.getShape().take_front(batch)) {
+    (void)emitOptionalError(loc, "'grad.", op, "' op expected ", batch,
+                            " batch dimensions that ", type, " and ", indices,
+                            " have in common");
+    return failure();
+  }
+  int64_t k = indices.getShape().back();
+  if (k > type.getRank() - batch) {
     (void)emitOptionalError(
         loc, "'grad.", op,
         "' op expected indices whose last dimension has at most "
         "size ",
-        type.getRank(), ", but got ", indices);
+        type.getRank() - batch, ", but got ", indices);
     return failure();
   }
   Shape shape(indices.getShape().drop_back());
-  llvm::append_range(shape, type.getShape().drop_front(k));
-  for (int64_t d = 0; d < k; ++d)
+  llvm::append_range(shape, type.getShape().drop_front(batch + k));
+  for (int64_t d = batch; d < batch + k; ++d)
     if (type.getDimSize(d) == 0 && !llvm::is_contained(shape, 0)) {
       (void)emitOptionalError(loc, "'grad.", op,
                               "' op expected a dimension that is "
@@ -510,8 +559,8 @@ static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
 LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                          Adaptor adaptor, Types &types) {
   RankedTensorType type = typeOf(adaptor.getX());
-  FailureOr<Shape> shape =
-      gatheredShape(loc, "gather", type, typeOf(adaptor.getIndices()));
+  FailureOr<Shape> shape = gatheredShape(
+      loc, "gather", type, typeOf(adaptor.getIndices()), batchOf(adaptor));
   if (failed(shape))
     return failure();
   types.push_back(RankedTensorType::get(*shape, type.getElementType()));
@@ -520,9 +569,11 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 /// The result type of a scatter: that of `x`.
 static LogicalResult scatteredType(Location_ loc, StringRef op, Value x,
-                                   Value indices, Value updates, Types &types) {
+                                   Value indices, Value updates, int64_t batch,
+                                   Types &types) {
   RankedTensorType type = typeOf(x);
-  FailureOr<Shape> shape = gatheredShape(loc, op, type, typeOf(indices));
+  FailureOr<Shape> shape =
+      gatheredShape(loc, op, type, typeOf(indices), batch);
   if (failed(shape) || failed(checkElementType(loc, op, x, "updates", updates)))
     return failure();
   auto expected = RankedTensorType::get(*shape, type.getElementType());
@@ -537,13 +588,13 @@ static LogicalResult scatteredType(Location_ loc, StringRef op, Value x,
 LogicalResult ScatterOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                           Adaptor adaptor, Types &types) {
   return scatteredType(loc, "scatter", adaptor.getX(), adaptor.getIndices(),
-                       adaptor.getUpdates(), types);
+                       adaptor.getUpdates(), batchOf(adaptor), types);
 }
 
 LogicalResult ScatterAddOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                              Adaptor adaptor, Types &types) {
   return scatteredType(loc, "scatter_add", adaptor.getX(), adaptor.getIndices(),
-                       adaptor.getUpdates(), types);
+                       adaptor.getUpdates(), batchOf(adaptor), types);
 }
 
 //===----------------------------------------------------------------------===//
@@ -721,6 +772,67 @@ LogicalResult CustomOp::verifySymbolUses(SymbolTableCollection &symbols) {
   appendDifferentiable(getResultTypes(), outputs);
   return success(jvp && succeeded(checkRuleResults(*this, "jvp", jvp, outputs,
                                                    /*isPrefix=*/false)));
+}
+
+/// `types` with a dimension of `size` put in, or taken out, at each axis.
+static LogicalResult moveAxes(VmapOp op, StringRef name, TypeRange types,
+                              ArrayRef<int64_t> axes, bool isInput,
+                              SmallVectorImpl<Type> &moved) {
+  if (axes.size() != types.size())
+    return op.emitOpError("expected an entry of `")
+           << name << "` for each of " << types.size()
+           << (isInput ? " inputs" : " results") << ", but got " << axes.size();
+  auto size = static_cast<int64_t>(op.getSize());
+  for (auto [i, type, axis] : llvm::enumerate(types, axes)) {
+    auto tensor = cast<RankedTensorType>(type);
+    if (axis == VmapOp::kNone) {
+      moved.push_back(type);
+      continue;
+    }
+    int64_t end = tensor.getRank() + (isInput ? 0 : 1);
+    if (axis < 0 || axis >= end)
+      return op.emitOpError("expected entry ")
+             << i << " of `" << name << "` to be `none` or in [0, " << end
+             << "), but got " << axis;
+    Shape shape(tensor.getShape());
+    if (!isInput) {
+      shape.insert(shape.begin() + axis, size);
+    } else {
+      if (shape[axis] != size)
+        return op.emitOpError("expected dimension ")
+               << axis << " of input " << i << " to have size " << size
+               << ", but got " << type;
+      shape.erase(shape.begin() + axis);
+    }
+    moved.push_back(tensor.clone(shape));
+  }
+  return success();
+}
+
+LogicalResult VmapOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (static_cast<int64_t>(getSize()) < 0)
+    return emitOpError("expected a size of at least 0, but got ")
+           << static_cast<int64_t>(getSize());
+  auto function = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(
+      *this, getCalleeAttr());
+  if (!function)
+    return emitOpError("expected the symbol of a function, but got ")
+           << getCalleeAttr();
+  SmallVector<Type> slices, results;
+  if (failed(moveAxes(*this, "in_axes", getInputs().getTypes(), getInAxes(),
+                      /*isInput=*/true, slices)))
+    return failure();
+  if (TypeRange(function.getArgumentTypes()) != TypeRange(slices)) {
+    (emitOpError("expected slices of types (")
+     << function.getArgumentTypes() << "), but got (" << slices << ")")
+            .attachNote(function->getLoc())
+        << "callee is here";
+    return failure();
+  }
+  if (failed(moveAxes(*this, "out_axes", function.getResultTypes(),
+                      getOutAxes(), /*isInput=*/false, results)))
+    return failure();
+  return checkResults(*this, results);
 }
 
 LogicalResult TransposedOp::verify() {

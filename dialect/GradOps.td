@@ -12,9 +12,10 @@ include "mlir/IR/SymbolInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 
-/// An op with an inferred result type and derivative rules of its own.
+/// An op with an inferred result type and rules of its own.
 class Grad_StructuralOp<string mnemonic, list<Trait> traits = []>
-    : Grad_Op<mnemonic, !listconcat([InferTypeOpAdaptor], traits)>;
+    : Grad_Op<mnemonic, !listconcat([InferTypeOpAdaptor,
+                                     DeclareOpInterfaceMethods<BatchOpInterface>], traits)>;
 
 /// A structural op that is linear in all its float operands, jointly: its
 /// tangent is the op itself applied to the tangents.
@@ -42,7 +43,7 @@ def Grad_ConstantOp : Grad_Op<"constant", [ConstantLike, AllTypesMatch<["value",
   let hasFolder = 1;
 }
 
-def Grad_IotaOp : Grad_StructuralOp<"iota"> {
+def Grad_IotaOp : Grad_Op<"iota", [InferTypeOpAdaptor]> {
   let summary = "index along one dimension";
   let description = [{
     Element `(i_0, ..., i_n)` is `i_dimension`, as the given element type.
@@ -387,6 +388,8 @@ def Grad_CorrelateOp : Grad_StructuralOp<"correlate",
      DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "sums of products of a vector and a shorter one that is shifted along it";
   let description = [{
+    The vectors lie along the last dimension; the dimensions before it, which
+    `x` and `kernel` have in common, number pairs of vectors.
     Element `k` of the result is the sum of `x[k + j - low] * kernel[j]` over
     those `j` for which both elements exist. `low` and `high`, both smaller than
     the size of the kernel, say how far it hangs over at either end: 0 for
@@ -413,12 +416,20 @@ def Grad_GatherOp : Grad_LinearOp<"gather"> {
   let description = [{
     `indices` has shape `I... x k`; each row indexes the first `k` dimensions
     of `x`. The result has shape `I... x shape(x)[k:]`. An index is clamped to
-    the size of its dimension; the front end has made it non-negative.
+    the size of its dimension; the front end has made it non-negative. The first
+    `batch` dimensions of `x`, `indices` and the result go together: what is said
+    here holds for each element along them.
+
+    ```mlir
+    %1 = grad.gather %x, %i : tensor<5x3xf64>, tensor<2x1xi64> -> tensor<2x3xf64>
+    %2 = grad.gather %x, %j batch 1 : tensor<5x3xf64>, tensor<5x1xi64> -> tensor<5xf64>
+    ```
   }];
-  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices);
+  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices,
+                       DefaultValuedAttr<I64Attr, "0">:$batch);
   let results = (outs Grad_Tensor:$result);
-  let assemblyFormat = "$x `,` $indices attr-dict `:` type($x) `,` type($indices) "
-                       "`->` type($result)";
+  let assemblyFormat = "$x `,` $indices (`batch` $batch^)? attr-dict "
+                       "`:` type($x) `,` type($indices) `->` type($result)";
 }
 
 def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
@@ -427,7 +438,7 @@ def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
     `x` with the slice that row `i...` of `indices` points at, as in
     `grad.gather`, replaced by `updates[i...]`. Rows are taken in order: where
     positions repeat, the last one stays, and the derivative by the others is
-    zero. `unique` promises that none repeat.
+    zero. `unique` promises that none repeat. `batch` is as for `grad.gather`.
 
     ```mlir
     %1 = grad.scatter %x, %i, %u unique
@@ -435,9 +446,11 @@ def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
     ```
   }];
   let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices,
-                       Grad_Tensor:$updates, UnitAttr:$unique);
+                       Grad_Tensor:$updates, UnitAttr:$unique,
+                       DefaultValuedAttr<I64Attr, "0">:$batch);
   let results = (outs Grad_Tensor:$result);
-  let assemblyFormat = "$x `,` $indices `,` $updates (`unique` $unique^)? attr-dict "
+  let assemblyFormat = "$x `,` $indices `,` $updates (`unique` $unique^)? "
+                       "(`batch` $batch^)? attr-dict "
                        "`:` type($x) `,` type($indices) `,` type($updates)";
 }
 
@@ -448,9 +461,10 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
     points at, as in `grad.gather`; repeated positions add up.
   }];
   let arguments = (ins Grad_NumberTensor:$x, Grad_IndexTensor:$indices,
-                       Grad_NumberTensor:$updates);
+                       Grad_NumberTensor:$updates,
+                       DefaultValuedAttr<I64Attr, "0">:$batch);
   let results = (outs Grad_NumberTensor:$result);
-  let assemblyFormat = "$x `,` $indices `,` $updates attr-dict "
+  let assemblyFormat = "$x `,` $indices `,` $updates (`batch` $batch^)? attr-dict "
                        "`:` type($x) `,` type($indices) `,` type($updates)";
 }
 
@@ -459,7 +473,8 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
 //===----------------------------------------------------------------------===//
 
 def Grad_StopGradientOp : Grad_Op<"stop_gradient",
-    [SameOperandsAndResultType, DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+    [SameOperandsAndResultType, DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<BatchOpInterface>]> {
   let summary = "identity whose derivative is zero";
   let description = "What is computed from it is a constant to derivatives, in either mode.";
   let arguments = (ins Grad_Tensor:$x);
@@ -519,6 +534,35 @@ def Grad_JvpOp : Grad_Op<"jvp",
   let assemblyFormat = [{
     $callee `(` $inputs `)` `,` `tangents` `(` $tangents `)` `,` `wrt` `=` $wrt `,`
     `of` `=` $of attr-dict `:` functional-type(operands, results)
+  }];
+}
+
+def Grad_VmapOp : Grad_Op<"vmap", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a function applied to all slices of its inputs along an axis each";
+  let description = [{
+    `callee` is applied `size` times, to slice number `i` of each input along
+    its axis in `in_axes`, and to all of an input whose axis is `none`. Its
+    results are put one beside the other along the axes in `out_axes`; one
+    whose axis is `none` does not depend on a mapped input and is there once.
+    Expanded by `grad-batch`.
+
+    ```mlir
+    %y = grad.vmap @f(%x, %w), in_axes = [1, none], out_axes = [0], size = 8
+        : (tensor<3x8xf64>, tensor<3xf64>) -> tensor<8xf64>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
+                       DenseI64ArrayAttr:$in_axes, DenseI64ArrayAttr:$out_axes,
+                       I64Attr:$size);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = [{
+    $callee `(` $inputs `)` `,` `in_axes` `=` custom<Axes>($in_axes) `,`
+    `out_axes` `=` custom<Axes>($out_axes) `,` `size` `=` $size attr-dict
+    `:` functional-type($inputs, $outputs)
+  }];
+  let extraClassDeclaration = [{
+    /// Stands for `none` among the axes.
+    static constexpr int64_t kNone = -1;
   }];
 }
 

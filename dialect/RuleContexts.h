@@ -1,11 +1,11 @@
-//===- RuleContexts.h - What derivative rules work with ---------*- C++ -*-===//
+//===- RuleContexts.h - What the rules of ops work with ---------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
-// The two objects that the methods of LinearizeOpInterface and
-// TransposeOpInterface get. Null values are symbolic zeros, on the way in and
+// The objects that the methods of LinearizeOpInterface, TransposeOpInterface
+// and BatchOpInterface get. Null values are symbolic zeros, on the way in and
 // on the way out.
 //
 //===----------------------------------------------------------------------===//
@@ -15,6 +15,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 
@@ -99,6 +100,52 @@ private:
   DenseSet<Value> linear;
   DenseMap<Value, Value> cotangents;
 };
+
+/// For a batching rule. Code that works on one element of a batch is written
+/// anew for all of them, with the batch as the first dimension of each value
+/// that differs from element to element.
+class BatchContext {
+public:
+  BatchContext(OpBuilder &builder, int64_t size)
+      : builder(builder), size(size) {}
+  virtual ~BatchContext() = default;
+
+  /// For the batched code.
+  OpBuilder &builder;
+  /// The number of elements of the batch.
+  const int64_t size;
+
+  bool isBatched(Value value) const { return batched.contains(value); }
+  /// What `value` became: batched, or the same for all elements.
+  Value get(Value value) const { return values.lookupOrDefault(value); }
+  /// What `value` became, repeated if it is the same for all elements.
+  Value getBatched(Value value);
+  /// The type of `value` with the batch as its first dimension.
+  Type getBatchedType(Value value) const;
+
+  void setBatched(Value value, Value result) {
+    values.map(value, result);
+    batched.insert(value);
+  }
+  void setUnbatched(Value value, Value result) { values.map(value, result); }
+
+  /// Whether the op, or an op in its regions, uses a batched value.
+  bool usesBatched(Operation *op) const;
+  /// Creates what the ops of `block`, without the terminator, become. What its
+  /// arguments are is set before, what the terminator's operands are is there
+  /// to be read afterwards.
+  virtual LogicalResult batchBlock(Block &block) = 0;
+
+protected:
+  IRMapping values;
+
+private:
+  DenseSet<Value> batched;
+};
+
+/// The batching rule of an op whose dimensions correspond, in all operands and
+/// results: the op itself, on batched operands.
+LogicalResult batchByItself(Operation *op, BatchContext &context);
 
 } // namespace mlir::grad
 

@@ -30,6 +30,7 @@
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
+#include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "llvm/Support/MathExtras.h"
@@ -44,10 +45,11 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Whether the elements of `buffer` fill one block of memory.
+/// Whether the elements of `buffer` fill one block of memory, in the eyes of
+/// what lowers copies to LLVM: an odd stride of one element hides it.
 static bool isContiguous(Value buffer) {
   auto type = dyn_cast<MemRefType>(buffer.getType());
-  return type && type.areTrailingDimsContiguous(type.getRank());
+  return type && memref::isStaticShapeAndContiguousRowMajor(type);
 }
 
 //===----------------------------------------------------------------------===//

@@ -138,7 +138,7 @@ struct LowerWithoutElements : RewritePattern {
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
         op->getNumResults() != 1 ||
-        isa<CallOp, VjpOp, JvpOp, CustomOp, TransposedOp>(op) ||
+        isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");
     rewriter.replaceOp(
@@ -375,7 +375,7 @@ struct ConvertGradToLinalg
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()))
         return WalkResult::advance();
-      if (isa<CallOp, VjpOp, JvpOp, CustomOp, TransposedOp>(op))
+      if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "
                         "first");
       else

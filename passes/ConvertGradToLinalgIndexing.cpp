@@ -312,19 +312,37 @@ struct LowerReverse : OpRewritePattern<ReverseOp> {
 // Gather and scatter
 //===----------------------------------------------------------------------===//
 
-/// Where the slice begins that a row of `indices` points at: row `row...`
-/// holds the positions in the first dimensions of a tensor of `shape`.
+/// Element `at` of what is seen.
+static Value extract(OpBuilder &builder, Location loc, const View &view,
+                     ArrayRef<Value> at) {
+  if (view.scalar)
+    return view.scalar;
+  SmallVector<Value> place;
+  for (AffineExpr expr : view.map.getResults()) {
+    if (auto number = dyn_cast<AffineConstantExpr>(expr))
+      place.push_back(constantIndex(builder, loc, number.getValue()));
+    else
+      place.push_back(at[cast<AffineDimExpr>(expr).getPosition()]);
+  }
+  return tensor::ExtractOp::create(builder, loc, view.source, place);
+}
+
+/// Where the slice begins that a row of indices points at: row `row...` holds
+/// the positions in the dimensions of a tensor of `shape` that are behind the
+/// first `batch`; in those, the row is where the slice is.
 static SmallVector<Value> slicePosition(OpBuilder &builder, Location loc,
-                                        Value indices, ValueRange row,
-                                        ArrayRef<int64_t> shape) {
-  SmallVector<Value> position;
+                                        const View &indices, int64_t count,
+                                        ArrayRef<Value> row,
+                                        ArrayRef<int64_t> shape,
+                                        int64_t batch) {
+  SmallVector<Value> position(row.take_front(batch));
   SmallVector<Value> at(row);
   at.emplace_back();
-  int64_t count = cast<ShapedType>(indices.getType()).getShape().back();
   for (int64_t dim = 0; dim < count; ++dim) {
     at.back() = constantIndex(builder, loc, dim);
-    Value index = tensor::ExtractOp::create(builder, loc, indices, at);
-    position.push_back(clampedIndex(builder, loc, index, shape[dim] - 1));
+    Value index = extract(builder, loc, indices, at);
+    position.push_back(
+        clampedIndex(builder, loc, index, shape[batch + dim] - 1));
   }
   return position;
 }
@@ -344,8 +362,9 @@ struct LowerGather : OpRewritePattern<GatherOp> {
                                 rewriter.getZeroAttr(type.getElementType())));
       return success();
     }
-    int64_t rowRank =
-        cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1;
+    auto indices = cast<RankedTensorType>(op.getIndices().getType());
+    int64_t rowRank = indices.getRank() - 1;
+    View view = lookThrough(rewriter, op.getIndices());
     auto generic = linalg::GenericOp::create(
         rewriter, loc, TypeRange(type), ValueRange(),
         ValueRange(emptyLike(rewriter, loc, type)),
@@ -356,9 +375,9 @@ struct LowerGather : OpRewritePattern<GatherOp> {
           for (int64_t dim = 0; dim < type.getRank(); ++dim)
             dims.push_back(linalg::IndexOp::create(builder, loc, dim));
           ArrayRef<Value> all(dims);
-          SmallVector<Value> position =
-              slicePosition(builder, loc, op.getIndices(),
-                            all.take_front(rowRank), from.getShape());
+          SmallVector<Value> position = slicePosition(
+              builder, loc, view, indices.getShape().back(),
+              all.take_front(rowRank), from.getShape(), op.getBatch());
           llvm::append_range(position, all.drop_front(rowRank));
           Value element =
               tensor::ExtractOp::create(builder, loc, op.getX(), position);
@@ -382,8 +401,9 @@ template <typename Op> struct LowerScatter : OpRewritePattern<Op> {
       rewriter.replaceOp(op, op.getX());
       return success();
     }
-    int64_t rowRank =
-        cast<RankedTensorType>(op.getIndices().getType()).getRank() - 1;
+    auto indices = cast<RankedTensorType>(op.getIndices().getType());
+    int64_t rowRank = indices.getRank() - 1;
+    View view = lookThrough(rewriter, op.getIndices());
     int64_t rank = updates.getRank();
     SmallVector<Value> lower(rank, constantIndex(rewriter, loc, 0));
     SmallVector<Value> step(rank, constantIndex(rewriter, loc, 1));
@@ -392,9 +412,10 @@ template <typename Op> struct LowerScatter : OpRewritePattern<Op> {
       upper.push_back(constantIndex(rewriter, loc, size));
     auto body = [&](OpBuilder &builder, Location loc, ValueRange loops,
                     ValueRange state) -> scf::ValueVector {
-      SmallVector<Value> position =
-          slicePosition(builder, loc, op.getIndices(),
-                        loops.take_front(rowRank), type.getShape());
+      SmallVector<Value> all(loops);
+      SmallVector<Value> position = slicePosition(
+          builder, loc, view, indices.getShape().back(),
+          ArrayRef(all).take_front(rowRank), type.getShape(), op.getBatch());
       llvm::append_range(position, loops.drop_front(rowRank));
       Value update =
           tensor::ExtractOp::create(builder, loc, op.getUpdates(), loops);

@@ -263,15 +263,29 @@ private:
     int64_t bound;
   };
 
-  static int64_t sizeOf(Value vector) {
-    return cast<RankedTensorType>(vector.getType()).getDimSize(0);
+  static ArrayRef<int64_t> shapeOf(Value vectors) {
+    return cast<RankedTensorType>(vectors.getType()).getShape();
+  }
+
+  /// The size of the vectors.
+  static int64_t sizeOf(Value vectors) { return shapeOf(vectors).back(); }
+
+  /// The type of as many vectors of `size` elements.
+  static RankedTensorType vectorsOf(CorrelateOp op, int64_t size) {
+    SmallVector<int64_t> shape(shapeOf(op.getX()));
+    shape.back() = size;
+    return op.getType().clone(shape);
   }
 
   static Value insert(OpBuilder &builder, Location loc, Value part,
                       Value result, int64_t offset) {
+    ArrayRef<int64_t> shape = shapeOf(part);
+    SmallVector<OpFoldResult> offsets(shape.size(), builder.getIndexAttr(0)),
+        ones(shape.size(), builder.getIndexAttr(1));
+    offsets.back() = builder.getIndexAttr(offset);
     return tensor::InsertSliceOp::create(
-        builder, loc, part, result, {builder.getIndexAttr(offset)},
-        {builder.getIndexAttr(sizeOf(part))}, {builder.getIndexAttr(1)});
+        builder, loc, part, result, offsets,
+        getAsIndexOpFoldResult(builder.getContext(), shape), ones);
   }
 
   /// The elements of x from `begin` on that sums with a part of the kernel
@@ -281,12 +295,18 @@ private:
     Location loc = op.getLoc();
     Type element = op.getType().getElementType();
     int64_t count = sizeOf(op.getKernel()) - 1;
+    RankedTensorType partType = vectorsOf(op, count);
+    SmallVector<OpFoldResult> offsets(partType.getRank(),
+                                      builder.getIndexAttr(0)),
+        ones(partType.getRank(), builder.getIndexAttr(1));
+    offsets.back() = builder.getIndexAttr(begin);
     Value part = tensor::ExtractSliceOp::create(
-        builder, loc, op.getX(), {builder.getIndexAttr(begin)},
-        {builder.getIndexAttr(count)}, {builder.getIndexAttr(1)});
-    auto type = RankedTensorType::get({low + count + high}, element);
+        builder, loc, partType, op.getX(), offsets,
+        getAsIndexOpFoldResult(builder.getContext(), partType.getShape()),
+        ones);
     return insert(builder, loc, part,
-                  filled(builder, loc, type, builder.getZeroAttr(element)),
+                  filled(builder, loc, vectorsOf(op, low + count + high),
+                         builder.getZeroAttr(element)),
                   low);
   }
 
@@ -298,19 +318,27 @@ private:
     constexpr int64_t kManyResults = 32;
     Location loc = op.getLoc();
     Type element = op.getType().getElementType();
-    auto type = RankedTensorType::get({count}, element);
-    int64_t k = count >= kManyResults ? 1 : 0;
+    RankedTensorType type = vectorsOf(op, count);
+    int64_t rank = type.getRank(), pairs = rank - 1;
+    int64_t k = count >= kManyResults ? rank : pairs;
+    int64_t j = pairs + rank - k;
     AffineExpr result = builder.getAffineDimExpr(k),
-               place = builder.getAffineDimExpr(1 - k);
-    auto map = [&](AffineExpr expr) { return AffineMap::get(2, 0, expr); };
+               place = builder.getAffineDimExpr(j);
+    auto map = [&](AffineExpr expr) {
+      SmallVector<AffineExpr> exprs;
+      for (int64_t d = 0; d < pairs; ++d)
+        exprs.push_back(builder.getAffineDimExpr(d));
+      exprs.push_back(expr);
+      return AffineMap::get(rank + 1, 0, exprs, builder.getContext());
+    };
     auto body = [&](OpBuilder &builder, Location loc, ValueRange elements) {
       if (!range)
         return multiplyAdd(builder, loc, elements);
       Value zero =
           arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
       Value position = arith::AddIOp::create(
-          builder, loc, linalg::IndexOp::create(builder, loc, 0),
-          linalg::IndexOp::create(builder, loc, 1));
+          builder, loc, linalg::IndexOp::create(builder, loc, k),
+          linalg::IndexOp::create(builder, loc, j));
       Value exists = arith::CmpIOp::create(
           builder, loc, range->predicate, position,
           arith::ConstantIndexOp::create(builder, loc, range->bound));
@@ -319,13 +347,16 @@ private:
       linalg::YieldOp::create(builder, loc,
                               addTo(builder, loc, elements[2], product));
     };
+    View kernel = lookThrough(builder, op.getKernel());
+    if (kernel.scalar)
+      kernel = {op.getKernel(), builder.getMultiDimIdentityMap(rank), {}};
     return linalg::GenericOp::create(
-               builder, loc, TypeRange(type), ValueRange{x, op.getKernel()},
+               builder, loc, TypeRange(type), ValueRange{x, kernel.source},
                ValueRange(
                    filled(builder, loc, type, builder.getZeroAttr(element))),
-               ArrayRef<AffineMap>{map(result + place), map(place),
-                                   map(result)},
-               iterators(2, {1 - k}), body)
+               ArrayRef<AffineMap>{map(result + place),
+                                   kernel.map.compose(map(place)), map(result)},
+               iterators(rank + 1, {j}), body)
         .getResult(0);
   }
 };

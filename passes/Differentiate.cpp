@@ -5,12 +5,12 @@
 //===----------------------------------------------------------------------===//
 //
 // Functions are visited callees first, so that the callee of a request is
-// plain code when the request is linearized: whatever derivatives it asked for
-// have been expanded into ops that have derivatives themselves. Such a function
-// is simplified before it is differentiated once more: what an adjoint computes
-// twice would be differentiated twice, at each order. Requests that are made
-// several times are expanded once, in a function of their own. What is left of
-// functions with derivatives of their own becomes calls in the end.
+// plain code when the request is expanded: whatever derivatives it asked for
+// have become ops that have derivatives, and batched forms, themselves. Such a
+// function is simplified before it is differentiated once more: what an adjoint
+// computes twice would be differentiated twice, at each order. Requests that
+// are made several times are expanded once, in a function of their own. What is
+// left of functions with derivatives of their own becomes calls in the end.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,9 +29,9 @@ using namespace mlir::grad;
 
 namespace {
 
-/// What is asked for: the kind of request, of which function, and the inputs
-/// and results that matter.
-using Question = std::tuple<StringRef, Attribute, Attribute, Attribute>;
+/// What is asked for: the kind of request, and its attributes, which name the
+/// function and what matters of it.
+using Question = std::pair<StringRef, Attribute>;
 
 struct GradDifferentiate
     : grad::impl::GradDifferentiateBase<GradDifferentiate> {
@@ -39,7 +39,7 @@ struct GradDifferentiate
     timesAsked.clear();
     answers.clear();
     getOperation().walk([&](Operation *op) {
-      if (isa<VjpOp, JvpOp>(op))
+      if (isRequest(op))
         ++timesAsked[questionOf(op)];
     });
     auto differentiate = [&](func::FuncOp function) -> LogicalResult {
@@ -63,23 +63,24 @@ struct GradDifferentiate
 
 private:
   static Question questionOf(Operation *request) {
-    return {request->getName().getStringRef(), request->getAttr("callee"),
-            request->getAttr("wrt"), request->getAttr("of")};
+    return {request->getName().stripDialect(), request->getAttrDictionary()};
   }
 
   static SmallVector<Operation *> requestsIn(func::FuncOp function) {
     SmallVector<Operation *> requests;
     function.walk([&](Operation *op) {
-      if (isa<VjpOp, JvpOp>(op))
+      if (isRequest(op))
         requests.push_back(op);
     });
     return requests;
   }
 
   LogicalResult expand(func::FuncOp function, ArrayRef<Operation *> requests) {
-    for (Operation *request : requests)
-      if (failed(linearizeRequest(request)))
+    for (Operation *request : requests) {
+      auto vmap = dyn_cast<VmapOp>(request);
+      if (failed(vmap ? batchRequest(vmap) : linearizeRequest(request)))
         return failure();
+    }
     if (failed(transposeLinear(function)))
       return failure();
     eraseDeadOps(function);
@@ -131,7 +132,7 @@ private:
     auto callee = cast<FlatSymbolRefAttr>(request->getAttr("callee"));
     auto function = func::FuncOp::create(
         builder, request->getLoc(),
-        (callee.getValue() + (isa<VjpOp>(request) ? "_vjp" : "_jvp")).str(),
+        (callee.getValue() + "_" + request->getName().stripDialect()).str(),
         builder.getFunctionType(request->getOperandTypes(),
                                 request->getResultTypes()));
     function.setPrivate();

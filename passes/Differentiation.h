@@ -13,6 +13,9 @@
 
 namespace mlir::grad {
 
+/// Whether the op asks for a function made of its callee.
+inline bool isRequest(Operation *op) { return isa<VjpOp, JvpOp, VmapOp>(op); }
+
 /// Replaces a `grad.vjp` or `grad.jvp` by the linearized body of its callee,
 /// which must be free of requests, calls and `grad.transposed`.
 LogicalResult linearizeRequest(Operation *request);
@@ -20,6 +23,13 @@ LogicalResult linearizeRequest(Operation *request);
 /// Replaces each `grad.transposed` in `root` by the transpose of its region,
 /// outer ones first: what is transposed twice is not transposed at all.
 LogicalResult transposeLinear(Operation *root);
+
+/// Replaces `op` by the batched body of its callee, which must be free of
+/// requests, calls and `grad.transposed`.
+LogicalResult batchRequest(VmapOp op);
+
+/// Whether `function` has no request and no `grad.transposed` left to expand.
+bool isExpanded(func::FuncOp function);
 
 /// Replaces each call in `function` by the body of its callee.
 LogicalResult inlineCalls(func::FuncOp function);

@@ -36,7 +36,7 @@ SmallVector<FlatSymbolRefAttr> grad::getCallees(Operation *op) {
     llvm::erase(callees, FlatSymbolRefAttr());
     return callees;
   }
-  if (isa<CallOp, VjpOp, JvpOp>(op))
+  if (isa<CallOp>(op) || isRequest(op))
     return {op->getAttrOfType<FlatSymbolRefAttr>("callee")};
   return {};
 }
@@ -55,6 +55,14 @@ FailureOr<func::FuncOp> grad::getCallee(Operation *op,
     return failure();
   }
   return callee;
+}
+
+bool grad::isExpanded(func::FuncOp function) {
+  auto visit = [](Operation *op) {
+    return isRequest(op) || isa<TransposedOp>(op) ? WalkResult::interrupt()
+                                                  : WalkResult::advance();
+  };
+  return !function.walk(visit).wasInterrupted();
 }
 
 namespace {

@@ -173,14 +173,7 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
         FailureOr<func::FuncOp> callee = getCallee(request);
         if (failed(callee))
           return failure();
-        bool waits = callee
-                         ->walk([](Operation *op) {
-                           return isa<TransposedOp, VjpOp, JvpOp>(op)
-                                      ? WalkResult::interrupt()
-                                      : WalkResult::advance();
-                         })
-                         .wasInterrupted();
-        if (!waits && failed(linearizeRequest(request)))
+        if (isExpanded(*callee) && failed(linearizeRequest(request)))
           return failure();
       }
       return success();

@@ -98,11 +98,39 @@ def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def GradBatch : Pass<"grad-batch", "ModuleOp"> {
+  let summary = "Expand grad.vmap into one program for the whole batch";
+  let description = [{
+    `grad.vmap` becomes the body of its callee, with the axis that is mapped as
+    the first dimension of all values that depend on a mapped input; what does
+    not is computed once.
+
+    ```mlir
+    func.func private @f(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<f64> {
+      %0 = grad.tanh %w
+      %1 = grad.dot_general %x, %0, batch = [] x [], contract = [0] x [0]
+      return %1
+    }
+    %y = grad.vmap @f(%x, %w), in_axes = [1, none], out_axes = [0], size = 8
+    ```
+    =>
+    ```mlir
+    %0 = grad.transpose %x, permutation = [1, 0] : tensor<3x8xf64> -> tensor<8x3xf64>
+    %1 = grad.tanh %w
+    %y = grad.dot_general %0, %1, batch = [] x [], contract = [1] x [0]
+    ```
+    Each op is asked for its rule (`BatchOpInterface`), an elementwise op needs
+    none. A request whose callee contains other requests or `grad.transposed`
+    waits for them.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+}
+
 def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
   let summary = "Expand all requests for derivatives, innermost first";
   let description = [{
-    Linearizes and transposes, callee before caller, so that requests inside
-    differentiated functions give derivatives of any order; inlines calls on
+    Linearizes, transposes and batches, callee before caller, so that requests
+    inside differentiated functions give derivatives of any order; inlines calls on
     the way and erases code that became dead. A function is simplified before
     it is differentiated once more, and what is requested several times is
     expanded once.

@@ -12,6 +12,7 @@ from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
+from gradopt.transforms.batching import vmap
 from gradopt.transforms.branches import cond, switch
 from gradopt.transforms.custom import custom_jvp, custom_vjp
 from gradopt.transforms.custom_check import check_custom
@@ -50,5 +51,6 @@ __all__ = [
     "switch",
     "value_and_grad",
     "vjp",
+    "vmap",
     "while_loop",
 ]

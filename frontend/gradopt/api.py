@@ -9,7 +9,8 @@ from typing import Any
 from gradopt.base.frames import hide_frames
 from gradopt.base.options import make_options
 from gradopt.compilation.compiled import Compiled
-from gradopt.transforms.gradient import ArgNums, grad, value_and_grad
+from gradopt.transforms.gradient import grad, value_and_grad
+from gradopt.transforms.transform import ArgNums
 
 
 @hide_frames

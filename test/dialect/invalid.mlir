@@ -255,7 +255,7 @@ func.func @contracting_count(%a: tensor<2x3xf64>, %c: tensor<3x5xf64>) {
 
 func.func @correlate_shapes(%x: tensor<3xf64>, %w: tensor<4xf64>) {
   // expected-error @+2 {{failed to infer returned types}}
-  // expected-error @+1 {{expected a vector and a kernel of at least one and at most as many elements, but got 'tensor<3xf64>' and 'tensor<4xf64>'}}
+  // expected-error @+1 {{expected vectors and kernels of at least one and at most as many elements, but got 'tensor<3xf64>' and 'tensor<4xf64>'}}
   %0 = grad.correlate %x, %w, low = 0, high = 0 : tensor<3xf64>, tensor<4xf64> -> tensor<0xf64>
   return
 }
@@ -572,5 +572,122 @@ func.func private @f(tensor<3xf64>) -> tensor<f64>
 func.func @custom_results(%x: tensor<3xf64>) {
   // expected-error @+1 {{expected results of types ('tensor<f64>'), but got ('tensor<3xf64>')}}
   %0 = grad.custom @f(%x) : (tensor<3xf64>) -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @correlate_batches(%x: tensor<2x9xf64>, %w: tensor<3x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.correlate' op expected as many vectors as kernels, but got 'tensor<2x9xf64>' and 'tensor<3x3xf64>'}}
+  %0 = grad.correlate %x, %w, low = 0, high = 0 : tensor<2x9xf64>, tensor<3x3xf64> -> tensor<2x7xf64>
+  return
+}
+
+// -----
+
+func.func @gather_batches(%x: tensor<2x9xf64>, %i: tensor<3x5x1xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.gather' op expected 1 batch dimensions that 'tensor<2x9xf64>' and 'tensor<3x5x1xi64>' have in common}}
+  %0 = grad.gather %x, %i batch 1 : tensor<2x9xf64>, tensor<3x5x1xi64> -> tensor<2x5xf64>
+  return
+}
+
+// -----
+
+func.func @gather_negative_batch(%x: tensor<2x9xf64>, %i: tensor<2x5x1xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.gather' op expected -1 batch dimensions that 'tensor<2x9xf64>' and 'tensor<2x5x1xi64>' have in common}}
+  %0 = grad.gather %x, %i batch -1 : tensor<2x9xf64>, tensor<2x5x1xi64> -> tensor<2x5xf64>
+  return
+}
+
+// -----
+
+func.func @gather_batch_of_rows(%x: tensor<5xf64>, %i: tensor<5xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.gather' op expected 1 batch dimensions that 'tensor<5xf64>' and 'tensor<5xi64>' have in common}}
+  %0 = grad.gather %x, %i batch 1 : tensor<5xf64>, tensor<5xi64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @gather_indices_behind_a_batch(%x: tensor<5x2xf64>, %i: tensor<5x2xi64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.gather' op expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}
+  %0 = grad.gather %x, %i batch 1 : tensor<5x2xf64>, tensor<5x2xi64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @vmap_of_nothing(%x: tensor<8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected the symbol of a function, but got @f}}
+  %0 = grad.vmap @f(%x), in_axes = [0], out_axes = [0], size = 8 : (tensor<8xf64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_axes(%x: tensor<3x8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected an entry of `in_axes` for each of 1 inputs, but got 2}}
+  %0 = grad.vmap @f(%x), in_axes = [1, 0], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_axis_out_of_range(%x: tensor<3x8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected entry 0 of `in_axes` to be `none` or in [0, 2), but got 2}}
+  %0 = grad.vmap @f(%x), in_axes = [2], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_result_axis_out_of_range(%x: tensor<3x8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected entry 0 of `out_axes` to be `none` or in [0, 1), but got 1}}
+  %0 = grad.vmap @f(%x), in_axes = [1], out_axes = [1], size = 8 : (tensor<3x8xf64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_size(%x: tensor<3x8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected dimension 1 of input 0 to have size 7, but got 'tensor<3x8xf64>'}}
+  %0 = grad.vmap @f(%x), in_axes = [1], out_axes = [0], size = 7 : (tensor<3x8xf64>) -> tensor<7xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<f64>) -> tensor<f64>
+func.func @vmap_negative_size(%x: tensor<f64>) {
+  // expected-error @+1 {{'grad.vmap' op expected a size of at least 0, but got -1}}
+  %0 = grad.vmap @f(%x), in_axes = [none], out_axes = [none], size = -1 : (tensor<f64>) -> tensor<f64>
+  return
+}
+
+// -----
+
+// expected-note @+1 {{callee is here}}
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_slices(%x: tensor<8x4xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected slices of types ('tensor<3xf64>'), but got ('tensor<4xf64>')}}
+  %0 = grad.vmap @f(%x), in_axes = [0], out_axes = [0], size = 8 : (tensor<8x4xf64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<3xf64>) -> tensor<f64>
+func.func @vmap_results(%x: tensor<3x8xf64>) {
+  // expected-error @+1 {{'grad.vmap' op expected results of types ('tensor<8xf64>'), but got ('tensor<f64>')}}
+  %0 = grad.vmap @f(%x), in_axes = [1], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<f64>
   return
 }

@@ -98,19 +98,36 @@ func.func @products_and_indexing(%a: tensor<7x2x3xf64>, %c: tensor<7x3x4xf64>, %
   return
 }
 
+// CHECK-LABEL: func.func @batches
+func.func @batches(%x: tensor<2x9xf64>, %w: tensor<2x3xf64>, %i: tensor<2x5x1xi64>, %u: tensor<2x5xf64>) {
+  // CHECK: grad.correlate %{{.*}}, %{{.*}}, low = 2, high = 1 : tensor<2x9xf64>, tensor<2x3xf64> -> tensor<2x10xf64>
+  %0 = grad.correlate %x, %w, low = 2, high = 1 : tensor<2x9xf64>, tensor<2x3xf64> -> tensor<2x10xf64>
+  // CHECK: grad.gather %{{.*}}, %{{.*}} batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64> -> tensor<2x5xf64>
+  %1 = grad.gather %x, %i batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64> -> tensor<2x5xf64>
+  // CHECK: grad.scatter %{{.*}}, %{{.*}}, %{{.*}} unique batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64>, tensor<2x5xf64>
+  %2 = grad.scatter %x, %i, %u unique batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64>, tensor<2x5xf64>
+  // CHECK: grad.scatter_add %{{.*}}, %{{.*}}, %{{.*}} batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64>, tensor<2x5xf64>
+  %3 = grad.scatter_add %x, %i, %u batch 1 : tensor<2x9xf64>, tensor<2x5x1xi64>, tensor<2x5xf64>
+  return
+}
+
 func.func private @f(%x: tensor<3xf64>) -> tensor<f64> {
   %0 = grad.reduce_sum %x, dimensions = [0] : tensor<3xf64> -> tensor<f64>
   return %0 : tensor<f64>
 }
 
 // CHECK-LABEL: func.func @requests
-func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>) {
+func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>, %m: tensor<3x8xf64>) {
   // CHECK: grad.call @f(%{{.*}}) : (tensor<3xf64>) -> tensor<f64>
   %0 = grad.call @f(%x) : (tensor<3xf64>) -> tensor<f64>
   // CHECK: grad.vjp @f(%{{.*}}), cotangents(%{{.*}}), wrt = [0], of = [0] : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
   %1:2 = grad.vjp @f(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
   // CHECK: grad.jvp @f(%{{.*}}), tangents(%{{.*}}), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<f64>)
   %2:2 = grad.jvp @f(%x), tangents(%x), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<f64>, tensor<f64>)
+  // CHECK: grad.vmap @f(%{{.*}}), in_axes = [1], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<8xf64>
+  %8 = grad.vmap @f(%m), in_axes = [1], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<8xf64>
+  // CHECK: grad.vmap @f(%{{.*}}), in_axes = [none], out_axes = [none], size = 8 : (tensor<3xf64>) -> tensor<f64>
+  %7 = grad.vmap @f(%x), in_axes = [none], out_axes = [none], size = 8 : (tensor<3xf64>) -> tensor<f64>
   // CHECK: grad.stop_gradient %{{.*}} : tensor<3xf64>
   %3 = grad.stop_gradient %x : tensor<3xf64>
   // CHECK: grad.transposed(%{{.*}}) {

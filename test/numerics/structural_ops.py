@@ -180,6 +180,16 @@ def correlate_case(size: int, kernel: int, low: int, high: int) -> Case:
     return Case(lambda x, w: grad.correlate(x, w, low, high), reference, [(size,), (kernel,)])
 
 
+def in_pairs(sizes: tuple[int, int, int, int]) -> Case:
+    """A case of `grad.correlate` of two vectors, each with its kernel."""
+    one = correlate_case(*sizes)
+    return Case(
+        one.build,
+        lambda x, w: np.stack([one.reference(*pair) for pair in zip(x, w, strict=True)]),
+        [(2, sizes[0]), (2, sizes[1])],
+    )
+
+
 def gather_case(shape: Shape, index: Any) -> Case:
     def reference(x: Array, i: Array) -> Array:
         # An empty index in NumPy would be one whole array, whatever the shape of the indices.
@@ -207,6 +217,21 @@ DIFFERENT_INDICES = indices([2], [0], [4])
 CLAMPED = indices([-3], [99], [1])
 NO_INDEX = np.zeros((0, 1), np.int64)
 SCALAR_INDEX = indices(1)
+
+
+def in_batches(op: Callable[..., Any], case: Case) -> Case:
+    """A case of a gather or scatter for each of two elements of a batch."""
+
+    def build(*values: Any) -> Any:
+        return op(*values, batch=1)
+
+    def reference(*arrays: Array) -> Array:
+        return np.stack([case.reference(*parts) for parts in zip(*arrays, strict=True)])
+
+    def operand(a: Any) -> Any:
+        return (2, *a) if isinstance(a, tuple) else np.stack([a, np.flip(a, 0)])
+
+    return Case(build, reference, [operand(a) for a in case.operands])
 
 
 def convert_cases() -> list[Case]:
@@ -329,6 +354,21 @@ def custom_cube(x: ir.Value) -> ir.Value:
         lambda a, t: [grad.multiply(a, grad.square(a)), grad.multiply(t, slope(a))],
     )
     return grad.custom([kind], f, [x], [], fwd=fwd, bwd=bwd, jvp=rule)
+
+
+def products_with(axis: int, w_axis: int) -> Callable[..., ir.Value]:
+    """Sums of products of the slices of two matrices; those of the second all, for -1."""
+
+    def build(x: ir.Value, w: ir.Value) -> ir.Value:
+        name = unique("product")
+        size = ir.RankedTensorType(x.type).shape[axis]
+        length = ir.RankedTensorType(x.type).shape[1 - axis]
+        kind = ir.RankedTensorType.get([length], x.type.element_type)
+        (result,) = define(name, [kind] * 2, lambda a, c: grad.dot_general(a, c, [], [], [0], [0]))
+        many = ir.RankedTensorType.get([size], result.element_type)
+        return grad.VmapOp([many], name, [x, w], [axis, w_axis], [0], size).results[0]
+
+    return build
 
 
 def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
@@ -643,7 +683,10 @@ PRODUCTS = [
         + [
             Case(
                 lambda x: grad.correlate(x, x, 1, 2), lambda x: np.convolve(x, x[::-1])[2:6], [(4,)]
-            )
+            ),
+            in_pairs((5, 3, 0, 0)),
+            in_pairs((5, 3, 2, 1)),
+            in_pairs((45, 3, 1, 2)),
         ],
         NUMBERS,
         rounding=32,
@@ -660,6 +703,9 @@ PRODUCTS = [
             gather_case((5, 2), SCALAR_INDEX),
             gather_case((3, 0), ONE_INDEX),
             gather_case((4,), np.zeros((2, 0), np.int64)),
+            in_batches(grad.gather, gather_case((5, 3), ONE_INDEX)),
+            in_batches(grad.gather, gather_case((3, 5), TWO_INDICES)),
+            in_batches(grad.gather, gather_case((5,), NO_INDEX)),
         ],
     ),
     Structural(
@@ -675,6 +721,8 @@ PRODUCTS = [
             write_case((5, 2), SCALAR_INDEX),
             write_case((3, 0), ONE_INDEX),
             write_case((4,), np.zeros((2, 0), np.int64)),
+            in_batches(grad.scatter, write_case((5, 3), ONE_INDEX)),
+            in_batches(grad.scatter, write_case((3, 5), TWO_INDICES)),
         ],
     ),
     Structural(
@@ -688,6 +736,8 @@ PRODUCTS = [
             scatter_case((5, 2), NO_INDEX),
             scatter_case((5, 2), SCALAR_INDEX),
             scatter_case((3, 0), ONE_INDEX),
+            in_batches(grad.scatter_add, scatter_case((5, 3), ONE_INDEX)),
+            in_batches(grad.scatter_add, scatter_case((3, 5), TWO_INDICES)),
         ],
         NUMBERS,
         rounding=8,
@@ -714,6 +764,15 @@ FUNCTIONS = [
     Structural(
         "jvp",
         [Case(pushforward_of_cube, lambda x, t: 3 * x * x * t, [(4,), (4,)])],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "vmap",
+        [
+            Case(products_with(0, 1), lambda x, w: np.einsum("ij,ji->i", x, w), [(3, 4), (4, 3)]),
+            Case(products_with(1, -1), lambda x, w: w @ x, [(4, 3), (4,)]),
+        ],
         FLOATS,
         rounding=40,
     ),

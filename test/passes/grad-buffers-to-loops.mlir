@@ -113,6 +113,14 @@ func.func @maps_and_indices(%x: memref<4xindex>, %y: memref<4xindex>) {
   return
 }
 
+// CHECK-LABEL: func @copy_with_a_stride_of_one_element_is_a_loop
+func.func @copy_with_a_stride_of_one_element_is_a_loop(%x: memref<3x1xf64>, %y: memref<3x1xf64, strided<[1, 5]>>) {
+  // CHECK-NOT: memref.copy
+  // CHECK: scf.for
+  memref.copy %x, %y : memref<3x1xf64> to memref<3x1xf64, strided<[1, 5]>>
+  return
+}
+
 // CHECK-LABEL: func @only_a_strided_copy_is_a_loop
 func.func @only_a_strided_copy_is_a_loop(%x: memref<4xf64>, %y: memref<4xf64>, %z: memref<8xf64>) {
   // CHECK: memref.copy

@@ -295,20 +295,74 @@ def _add_leaves(
     if type(value) is not node.cls:
         raise ArgumentError(f"expected {node.cls.__name__} at {path}, but got {_describe(value)}")
     kind = _kind(node.cls)
-    children, data = kind.flatten(value)
+    children = _children_like(value, node, path)
+    for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
+        _add_leaves(child, child_node, path + kind.path(node.data, i), leaves, none_is_prefix)
+
+
+def flatten_prefix(
+    prefix: Any,
+    treedef: TreeDef,
+    is_leaf: Callable[[Any], bool],
+    expected: str,
+    root: str,
+    whole: str,
+) -> list[Any]:
+    """For each leaf of `treedef` the leaf of `prefix` at or above it.
+
+    Args:
+        prefix: a pytree that begins as `treedef` does; None is a leaf if `is_leaf` says so.
+        treedef: the structure.
+        is_leaf: tells a leaf of the prefix.
+        expected: what a leaf of the prefix is, for messages.
+        root: how the user reaches the prefix.
+        whole: how the user reaches what `treedef` is the structure of.
+
+    Raises:
+        ArgumentError: the structures differ; the message names the path.
+    """
+    found: list[Any] = []
+
+    def walk(value: Any, node: TreeDef, path: str, place: str) -> None:
+        if is_leaf(value):
+            found.extend([value] * node.leaf_count)
+            return
+        if node.cls is None:
+            raise ArgumentError(
+                f"expected {expected} at {path}, as {place} is an array, but got {_describe(value)}"
+            )
+        if type(value) is not node.cls:
+            raise ArgumentError(
+                f"expected {expected} or a {node.cls.__name__} at {path}, as {place} is one, but "
+                f"got {_describe(value)}"
+            )
+        kind = _kind(node.cls)
+        for i, (child, child_node) in enumerate(
+            zip(_children_like(value, node, path), node.children, strict=True)
+        ):
+            step = kind.path(node.data, i)
+            walk(child, child_node, path + step, place + step)
+
+    walk(prefix, treedef, root, whole)
+    return found
+
+
+def _children_like(value: Any, node: TreeDef, path: str) -> Sequence[Any]:
+    """The children of a container of class `node.cls`, in the order of `node`."""
+    assert node.cls is not None
+    children, data = _kind(node.cls).flatten(value)
     if issubclass(node.cls, dict):
         keys = node.data[len(node.data) - len(node.children) :]
         if {static_key(key) for key in keys} != {static_key(key) for key in value}:
             raise ArgumentError(f"expected keys {list(keys)} at {path}, but got {list(value)}")
-        children = [value[key] for key in keys]
-    elif static_key(data) != node.key:
+        return [value[key] for key in keys]
+    if static_key(data) != node.key:
         raise ArgumentError(f"expected {node.data!r} at {path}, but got {data!r}")
-    elif len(children) != len(node.children):
+    if len(children) != len(node.children):
         raise ArgumentError(
             f"expected {len(node.children)} elements at {path}, but got {len(children)}"
         )
-    for i, (child, child_node) in enumerate(zip(children, node.children, strict=True)):
-        _add_leaves(child, child_node, path + kind.path(node.data, i), leaves, none_is_prefix)
+    return children
 
 
 def _describe(value: Any) -> str:

@@ -90,6 +90,15 @@ def add_outcome(number: Value, value: Value) -> None:
     here.outcome = number, value
 
 
+def add_outcomes(numbers: Value, values: Value) -> None:
+    """Adds what came of checks in each element of a batch: the first one that failed counts."""
+    if numbers.size == 0:
+        return
+    failed = prims.convert(prims.not_equal(numbers, 0), INT64)
+    first = prims.reshape(prims.argreduce("argmax", failed, 0), (1,))
+    add_outcome(prims.gather(numbers, first), prims.gather(values, first))
+
+
 def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
     """Raises the error of check `number`.
 

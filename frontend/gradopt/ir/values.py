@@ -8,7 +8,7 @@ the arrays that users see.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +138,29 @@ def is_same(x: Value, y: Value) -> bool:
 
 def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
     return {name: op.attributes[name] for name in op.attributes}
+
+
+def depends(values: Iterable[Value], arguments: Iterable[Value]) -> bool:
+    """Whether one of the values of a function is computed from one of its arguments."""
+    wanted = {value.ssa for value in arguments}
+    seen: set[ir.Value] = set()
+    pending = [value.ssa for value in values]
+
+    def push(op: ir.Operation) -> None:
+        pending.extend(op.operands)
+        for region in op.regions:
+            for block in region.blocks:
+                for nested in block.operations:
+                    push(nested.operation)
+
+    while pending:
+        value = pending.pop()
+        if value in wanted:
+            return True
+        if value not in seen and not isinstance(value.owner, ir.Block):
+            push(value.owner.operation)
+        seen.add(value)
+    return False
 
 
 def scalar(value: float, dtype: DType) -> Value:

@@ -32,7 +32,7 @@ from gradopt.dialects import grad as dialect
 from gradopt.errors import UnsupportedError
 from gradopt.ir import checks, prims
 from gradopt.ir.trace import Scope, within
-from gradopt.ir.values import Value
+from gradopt.ir.values import Value, depends
 from gradopt.transforms.inner import like
 from gradopt.transforms.rule_results import Checker, Result, result_of
 
@@ -201,8 +201,7 @@ class _Part:
         """
         if self.scope.outcome is None:
             return
-        arguments = [leaf._storage.value.ssa for leaf in forbidden]
-        if _depends([value.ssa for value in self.scope.outcome], arguments):
+        if depends(self.scope.outcome, [leaf._storage.value for leaf in forbidden]):
             raise UnsupportedError(
                 f"the rule {function_name(self._source)} of {owner} checks indices that depend on "
                 f"{what}, which is not supported; indices may depend on arguments and residuals",
@@ -225,23 +224,6 @@ class _Part:
         if not self._finished:
             with contextlib.suppress(Exception):
                 self.scope.finish([])
-
-
-def _depends(values: Sequence[ir.Value], arguments: Sequence[ir.Value]) -> bool:
-    """Whether one of the values of a function is computed from one of its arguments."""
-    seen: set[ir.Value] = set()
-    pending = list(values)
-    while pending:
-        value = pending.pop()
-        if value in seen:
-            continue
-        seen.add(value)
-        if value in arguments:
-            return True
-        if isinstance(value.owner, ir.Block):
-            continue
-        pending += value.owner.operands
-    return False
 
 
 class _Call:

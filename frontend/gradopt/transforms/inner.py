@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Functions that are differentiated: traced into the module, with requests for derivatives.
+"""Functions that are transformed: traced into the module, with requests to the compiler.
 
-Nothing is differentiated here. The function is traced into a function of the module, and a
-`grad.vjp` or `grad.jvp` op asks the compiler for the derivative. Values of the enclosing trace
-that the function uses become extra arguments of it.
+Nothing is transformed here. The function is traced into a function of the module, and a
+`grad.vjp`, `grad.jvp` or `grad.vmap` op asks the compiler for what is made of it. Values of the
+enclosing trace that the function uses become extra arguments of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gradopt.ir.values import Value
 
 @dataclass(frozen=True)
 class InnerFunction:
-    """A function of the module that was traced to be differentiated.
+    """A function of the module that was traced to be transformed.
 
     Attributes:
         name: symbol name.
@@ -49,21 +49,21 @@ def trace_inner(
     leaves: Sequence[Handle],
     paths: Sequence[str],
     body: Callable[[list[Handle]], tuple[list[Value], Any]],
+    axes: Sequence[int | None] | None = None,
 ) -> tuple[InnerFunction, Any]:
-    """Traces `body` as a function of `leaves`; gives it, and what else body returns."""
+    """Traces `body` as a function of `leaves`; gives it, and what else body returns.
+
+    It is to be differentiated; or, with `axes`, to be mapped: a function of the elements of a leaf
+    along its axis, and of the whole leaf where that is None.
+    """
 
     def enter(inner: Scope) -> list[Handle]:
         return [
-            argument_array(
-                inner.add_argument(leaf.shape, leaf.dtype, path),
-                path,
-                weak=leaf._weak,
-                scalar=leaf._is_scalar,
-            )
-            for leaf, path in zip(leaves, paths, strict=True)
+            _argument(inner, leaf, path, axis)
+            for leaf, path, axis in zip(leaves, paths, axes or [None] * len(leaves), strict=True)
         ]
 
-    inner, extra = trace_function(function, enter, body, derivatives=1)
+    inner, extra = trace_function(function, enter, body, derivatives=int(axes is None))
     inputs = [*[leaf._read() for leaf in leaves], *inner.inputs]
     return replace(inner, inputs=inputs), extra
 
@@ -103,6 +103,14 @@ def trace_function(
 
     count, types, extra = within(inner, build)
     return InnerFunction(name, [*inner.lifted], types[:count], types[count:]), extra
+
+
+def _argument(inner: Scope, leaf: Handle, path: str, axis: int | None) -> Handle:
+    if axis is None:
+        value = inner.add_argument(leaf.shape, leaf.dtype, path)
+        return argument_array(value, path, weak=leaf._weak, scalar=leaf._is_scalar)
+    shape = leaf.shape[:axis] + leaf.shape[axis + 1 :]
+    return argument_array(inner.add_argument(shape, leaf.dtype, path), path, scalar=not shape)
 
 
 def _emit(
@@ -145,6 +153,39 @@ def emit_jvp(
     directions = [here.use(value) for value in tangents]
     types = [inner.results[i] for i in of]
     return _emit(dialect.JvpOp, inner, types, inputs, directions, list(wrt), list(of))
+
+
+def emit_vmap(
+    inner: InnerFunction,
+    in_axes: Sequence[int | None],
+    out_axes: Sequence[int | None],
+    size: int,
+) -> list[Value]:
+    """The results of the function for all elements along axes of its inputs; None: not mapped."""
+    here = prims.scope()
+    inputs = [here.use(value) for value in inner.inputs]
+    ins = [*in_axes, *[None] * (len(inputs) - len(in_axes))]
+    outs = [*out_axes, *[0] * len(inner.outcome)]
+    types = [
+        _with_axis(kind, axis, size)
+        for kind, axis in zip([*inner.results, *inner.outcome], outs, strict=True)
+    ]
+    none = [-1 if axis is None else axis for axis in (*ins, *outs)]
+    outputs = here.emit_many(
+        dialect.VmapOp, types, inner.name, inputs, none[: len(ins)], none[len(ins) :], size
+    )
+    count = len(inner.results)
+    if inner.outcome:
+        checks.add_outcomes(*outputs[count:])
+    return outputs[:count]
+
+
+def _with_axis(kind: ir.Type, axis: int | None, size: int) -> ir.Type:
+    if axis is None:
+        return kind
+    context = prims.scope().trace.context
+    shape, dtype = context.shape_and_dtype(kind)
+    return context.tensor_type((*shape[:axis], size, *shape[axis:]), dtype)
 
 
 def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any, Any]:

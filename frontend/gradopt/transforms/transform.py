@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What functions made of functions have in common: how they are called, and their `argnums`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gradopt.array.handle import Handle
+from gradopt.base.frames import hide_frames
+from gradopt.base.location import function_source
+from gradopt.base.pickling import global_name
+from gradopt.base.pytree import TreeDef
+from gradopt.compilation.calling import argument_names, check_callable, function_name
+from gradopt.compilation.compiled import Compiled
+from gradopt.compilation.references import PARTS, reference_key
+from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.ir.current import current_scope, trace_count
+from gradopt.transforms.inner import traced_leaves
+
+ArgNums = int | Sequence[int]
+
+
+class _ForeignError(Exception):
+    """An argument has a class of the user's, whose methods may change."""
+
+
+class _Direct(Compiled):
+    """What a transform called outside a trace runs, as long as it refers to the same."""
+
+    def _flatten(self, args: Any, kwargs: Any) -> Any:
+        raise _ForeignError
+
+
+# Of arrays that what is kept refers to, and by which it is found again.
+_MOST_KEPT_BYTES = 4 << 20
+
+
+@functools.lru_cache(16)
+def _kept(key: Hashable) -> list[_Direct]:
+    """Room for what was compiled for a transform that has this key."""
+    return []
+
+
+class Transform:
+    """A function made of a function: part of a trace in one, and compiled when called outside."""
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        PARTS[cls] = lambda transform: transform._parameters()
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        check_callable(function)
+        functools.update_wrapper(self, function, updated=())
+        self._function = function
+
+    def _parameters(self) -> tuple[Any, ...]:
+        """What the constructor takes."""
+        raise NotImplementedError
+
+    def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call as part of the current trace."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{self.kind}<{function_name(self._function)}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return global_name(self) or (type(self), self._parameters())
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    @hide_frames
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current_scope() is not None:
+            return self._emit(args, kwargs)
+        key = reference_key(self, _MOST_KEPT_BYTES)
+        if key is None:
+            return Compiled(self)(*args, **kwargs)
+        kept = _kept(key)
+        compiled = kept[0] if kept else _Direct(self)
+        before = trace_count()
+        try:
+            result = compiled(*args, **kwargs)
+        except _ForeignError:
+            kept = result = None
+        if kept is None:
+            return Compiled(self)(*args, **kwargs)
+        if trace_count() != before:
+            # It may have changed what it refers to.
+            kept[:] = [compiled] if reference_key(self, _MOST_KEPT_BYTES) == key else []
+        return result
+
+
+class Arguments:
+    """`argnums`: the positional arguments to differentiate with respect to.
+
+    Raises:
+        ArgumentTypeError: it is neither an int nor a tuple of ints.
+        ArgumentError: it is empty.
+    """
+
+    def __init__(self, argnums: Any) -> None:
+        self.given = argnums
+        self._single = isinstance(argnums, (int, np.integer))
+        numbers = (argnums,) if self._single else argnums
+        if not isinstance(numbers, (tuple, list)) or not all(
+            isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers
+        ):
+            raise ArgumentTypeError(f"argnums must be an int or a tuple of ints, not {argnums!r}")
+        if not numbers:
+            raise ArgumentError("argnums is empty: name at least one argument")
+        self._numbers = tuple(int(n) for n in numbers)
+
+    def select(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Selection:
+        """The leaves of the arguments in a call.
+
+        Raises:
+            ArgumentError: there is no such argument, or one is named twice.
+            ArgumentTypeError: one is not of floats.
+        """
+        count = len(args)
+        selected: list[int] = []
+        for number in self._numbers:
+            if not -count <= number < count:
+                raise ArgumentError(
+                    f"argnums names argument {number} of {function_name(function)}, which was "
+                    f"called with {count} positional argument{'s' if count != 1 else ''}; "
+                    "pass what to differentiate with respect to by position"
+                )
+            selected.append(number % count)
+        if len(set(selected)) != len(selected):
+            raise ArgumentError(f"argnums {self._numbers} names an argument twice")
+        leaves: list[Handle] = []
+        paths: list[str] = []
+        trees: list[TreeDef] = []
+        roots = argument_names(function, count)
+        for number in selected:
+            some, tree, names = traced_leaves(args[number], roots[number])
+            leaves += some
+            paths += names
+            trees.append(tree)
+        for leaf, path in zip(leaves, paths, strict=True):
+            if leaf.dtype.kind != "f":
+                raise ArgumentTypeError(
+                    f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: "
+                    "gradients need float32 or float64; convert the argument to float",
+                    function_source(function),
+                )
+        return Selection(args, selected, leaves, paths, trees, self._single)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Arguments of a call that are differentiated with respect to.
+
+    Attributes:
+        args: all arguments.
+        numbers: which ones.
+        leaves: their leaves, traced.
+        paths: how the user reaches the leaves.
+        trees: their structures.
+        single: whether `argnums` was a number.
+    """
+
+    args: tuple[Any, ...]
+    numbers: list[int]
+    leaves: list[Handle]
+    paths: list[str]
+    trees: list[TreeDef]
+    single: bool
+
+    def _structured(self, leaves: Sequence[Any]) -> list[Any]:
+        parts = iter(leaves)
+        return [
+            tree.unflatten([next(parts) for _ in range(tree.leaf_count)]) for tree in self.trees
+        ]
+
+    def arguments(self, leaves: Sequence[Any]) -> tuple[Any, ...]:
+        """All arguments, the selected ones made of these leaves."""
+        args = list(self.args)
+        for number, value in zip(self.numbers, self._structured(leaves), strict=True):
+            args[number] = value
+        return tuple(args)
+
+    def like(self, leaves: Sequence[Any]) -> Any:
+        """A result like the argument that was selected, or a tuple like those."""
+        made = self._structured(leaves)
+        return made[0] if self.single else tuple(made)

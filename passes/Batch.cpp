@@ -1,0 +1,149 @@
+//===- Batch.cpp - Expand grad.vmap ---------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One walk over the body of the callee that writes it anew at the place of the
+// request. A value is batched if it depends on a mapped input; then its first
+// dimension is the batch. Ops that use no batched value are copied as they are.
+// At the borders, axes are moved to the front and back to where they belong.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/DeadOps.h"
+#include "passes/Differentiation.h"
+#include "passes/Passes.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADBATCH
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+namespace {
+
+class Batcher : public BatchContext {
+public:
+  Batcher(OpBuilder &builder, VmapOp request)
+      : BatchContext(builder, request.getSize()), request(request) {}
+
+  LogicalResult batchBlock(Block &block) override {
+    for (Operation &op : block.without_terminator())
+      if (!usesBatched(&op))
+        builder.clone(op, values);
+      else if (failed(batchOp(op)))
+        return failure();
+    return success();
+  }
+
+private:
+  LogicalResult batchOp(Operation &op) {
+    if (isa<ElementwiseOpInterface>(op))
+      return batchByItself(&op, *this);
+    auto rule = dyn_cast<BatchOpInterface>(op);
+    if (rule && succeeded(rule.batch(*this)))
+      return success();
+    (op.emitOpError(rule ? "could not be batched" : "has no batching rule"))
+            .attachNote(request.getLoc())
+        << "mapped from here";
+    return failure();
+  }
+
+  VmapOp request;
+};
+
+} // namespace
+
+/// `value` with dimension `from` put at place `to`.
+static Value moveDimension(OpBuilder &builder, Location loc, Value value,
+                           int64_t from, int64_t to) {
+  if (from == to)
+    return value;
+  int64_t rank = cast<RankedTensorType>(value.getType()).getRank();
+  auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  permutation.erase(permutation.begin() + from);
+  permutation.insert(permutation.begin() + to, from);
+  return TransposeOp::create(builder, loc, value, permutation);
+}
+
+/// `value` repeated along a new dimension `axis`.
+static Value repeat(OpBuilder &builder, Location loc, Value value, int64_t axis,
+                    int64_t size) {
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape(type.getShape()), dimensions;
+  shape.insert(shape.begin() + axis, size);
+  for (int64_t d = 0; d <= type.getRank(); ++d)
+    if (d != axis)
+      dimensions.push_back(d);
+  return BroadcastOp::create(builder, loc, value, shape, dimensions);
+}
+
+LogicalResult grad::batchRequest(VmapOp op) {
+  FailureOr<func::FuncOp> callee = getCallee(op);
+  if (failed(callee))
+    return failure();
+  Location loc = op.getLoc();
+  OpBuilder builder(op);
+  Batcher batcher(builder, op);
+  Block &body = callee->front();
+  for (auto [argument, input, axis] :
+       llvm::zip_equal(body.getArguments(), op.getInputs(), op.getInAxes())) {
+    if (axis == VmapOp::kNone)
+      batcher.setUnbatched(argument, input);
+    else
+      batcher.setBatched(argument, moveDimension(builder, loc, input, axis, 0));
+  }
+  if (failed(batcher.batchBlock(body)))
+    return failure();
+
+  SmallVector<Value> results;
+  for (auto [i, output, axis] :
+       llvm::enumerate(body.getTerminator()->getOperands(), op.getOutAxes())) {
+    bool isBatched = batcher.isBatched(output);
+    Value result = batcher.get(output);
+    if (axis == VmapOp::kNone && isBatched)
+      return op.emitOpError("expected result ")
+             << i << ", whose axis is `none`, to be the same for the whole "
+             << "batch, but it depends on a mapped input";
+    if (axis != VmapOp::kNone && batcher.size == 0)
+      result = ConstantOp::create(builder, loc,
+                                  cast<DenseElementsAttr>(builder.getZeroAttr(
+                                      op.getResult(i).getType())));
+    else if (isBatched)
+      result = moveDimension(builder, loc, result, 0, axis);
+    else if (axis != VmapOp::kNone)
+      result = repeat(builder, loc, result, axis, batcher.size);
+    results.push_back(result);
+  }
+  op->replaceAllUsesWith(results);
+  op->erase();
+  return success();
+}
+
+namespace {
+
+struct GradBatch : grad::impl::GradBatchBase<GradBatch> {
+  void runOnOperation() override {
+    auto expand = [](func::FuncOp function) -> LogicalResult {
+      SmallVector<VmapOp> requests;
+      function.walk([&](VmapOp op) { requests.push_back(op); });
+      for (VmapOp request : requests) {
+        FailureOr<func::FuncOp> callee = getCallee(request);
+        if (failed(callee))
+          return failure();
+        if (isExpanded(*callee) && failed(batchRequest(request)))
+          return failure();
+      }
+      if (!requests.empty())
+        eraseDeadOps(function);
+      return success();
+    };
+    if (failed(walkCalleesFirst(getOperation(), expand)))
+      signalPassFailure();
+  }
+};
+
+} // namespace
