@@ -7,7 +7,15 @@ from gradopt import nn as nn
 from gradopt import numpy as numpy
 from gradopt import optim as optim
 from gradopt import random as random
-from gradopt.api import compile, compile_grad, compile_value_and_grad
+from gradopt.api import (
+    compile,
+    compile_grad,
+    compile_hessian,
+    compile_jacobian,
+    compile_jvp,
+    compile_value_and_grad,
+    compile_vjp,
+)
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
@@ -18,7 +26,8 @@ from gradopt.transforms.custom import custom_jvp, custom_vjp
 from gradopt.transforms.custom_check import check_custom
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
-from gradopt.transforms.jacobian_products import jvp, vjp
+from gradopt.transforms.jacobian_products import jvp, linearize, vjp
+from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 
 __version__ = "0.1.0"
@@ -31,7 +40,11 @@ __all__ = [
     "check_custom",
     "compile",
     "compile_grad",
+    "compile_hessian",
+    "compile_jacobian",
+    "compile_jvp",
     "compile_value_and_grad",
+    "compile_vjp",
     "cond",
     "custom_jvp",
     "custom_vjp",
@@ -39,7 +52,12 @@ __all__ = [
     "fori_loop",
     "grad",
     "gradcheck",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jacrev",
     "jvp",
+    "linearize",
     "map",
     "nn",
     "numpy",

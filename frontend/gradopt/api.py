@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradopt.base.frames import hide_frames
 from gradopt.base.options import make_options
 from gradopt.compilation.compiled import Compiled
 from gradopt.transforms.gradient import grad, value_and_grad
+from gradopt.transforms.jacobian_products import jvp, named_like, vjp
+from gradopt.transforms.jacobians import Jacobian, Mode, hessian
 from gradopt.transforms.transform import ArgNums
 
 
@@ -64,3 +66,101 @@ def compile_value_and_grad(
     """
     made = make_options(function, options)
     return Compiled(value_and_grad(function, argnums, has_aux), made)
+
+
+@hide_frames
+def compile_jvp(function: Callable[..., Any], *, has_aux: bool = False, **options: Any) -> Compiled:
+    """Compiles value and directional derivative of a function into one program.
+
+    Args:
+        function: any function of arrays; it returns `(result, aux)` with `has_aux`.
+        has_aux: whether the function returns auxiliary data beside the result.
+        options: as for `compile`.
+
+    Returns:
+        A function of `(primals, tangents)`, both tuples with an entry for each argument, that
+        returns `(result, tangent)`, and aux.
+
+    Raises:
+        ArgumentError: when called, if the tangents do not fit the primals.
+    """
+
+    def push(primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        return jvp(function, primals, tangents, has_aux)
+
+    return Compiled(named_like(function, push), make_options(push, options))
+
+
+@hide_frames
+def compile_vjp(function: Callable[..., Any], *, has_aux: bool = False, **options: Any) -> Compiled:
+    """Compiles value and pullback of a function into one program.
+
+    Args:
+        function: any function of float arrays; it returns `(result, aux)` with `has_aux`.
+        has_aux: whether the function returns auxiliary data beside the result.
+        options: as for `compile`.
+
+    Returns:
+        A function of `(primals, cotangent)`, a tuple with an entry for each argument and a
+        cotangent like the result, that returns `(result, gradients)`, and aux. `gradients` is a
+        tuple like `primals`.
+
+    Raises:
+        ArgumentError: when called, if the cotangent does not fit the result.
+    """
+
+    def pull(primals: Sequence[Any], cotangent: Any) -> Any:
+        result, pullback, *aux = vjp(function, *primals, has_aux=has_aux)
+        return (result, pullback(cotangent), *aux)
+
+    return Compiled(named_like(function, pull), make_options(pull, options))
+
+
+@hide_frames
+def compile_jacobian(
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    mode: Mode = None,
+    **options: Any,
+) -> Compiled:
+    """Compiles the Jacobian of a function.
+
+    Args:
+        function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
+        argnums: which positional arguments to differentiate with respect to.
+        has_aux: whether the function returns auxiliary data beside the result.
+        mode: "fwd" as `jacfwd`, "rev" as `jacrev`; None for the one that takes fewer products.
+        options: as for `compile`.
+
+    Returns:
+        A function of the same arguments, with the result of `jacfwd`.
+
+    Raises:
+        ArgumentTypeError: when called, if a selected argument or a result is not of floats.
+    """
+    made = make_options(function, options)
+    return Compiled(Jacobian(function, argnums, has_aux, mode), made)
+
+
+@hide_frames
+def compile_hessian(
+    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+) -> Compiled:
+    """Compiles the matrix of second derivatives of a function.
+
+    Args:
+        function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
+        argnums: which positional arguments to differentiate with respect to.
+        has_aux: whether the function returns auxiliary data beside the result.
+        options: as for `compile`.
+
+    Returns:
+        A function of the same arguments, with the result of `hessian`.
+
+    Raises:
+        ArgumentTypeError: when called, if a selected argument or a result is not of floats.
+    """
+    made = make_options(function, options)
+    return Compiled(hessian(function, argnums, has_aux), made)

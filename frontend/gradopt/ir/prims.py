@@ -239,6 +239,12 @@ def random_bits(keys: Value, first: Value, bits: int, shape: Shape, dtype: DType
     )
 
 
+def identity(size: int, dtype: DType) -> Value:
+    """The identity matrix."""
+    shape = (size, size)
+    return convert(equal(iota(shape, 0, INT64), iota(shape, 1, INT64)), dtype)
+
+
 def select(condition: Value, on_true: Value, on_false: Value) -> Value:
     """`grad.select` of three operands of one shape, broadcast if necessary."""
     shape = broadcast_shapes(condition.shape, on_true.shape, on_false.shape)

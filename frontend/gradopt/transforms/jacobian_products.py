@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""jvp and vjp: products of Jacobians with tangents and cotangents."""
+"""jvp, vjp and linearize: products of Jacobians with tangents and cotangents."""
 
 from __future__ import annotations
 
@@ -144,21 +144,36 @@ def jvp(
     traced = [result_value(v, p) for v, p in zip(flat, leaf_paths(tree, "primals"), strict=True)]
     directions = _directions(tangents, tree, traced, "tangents")
     traced_function = _linearize(function, primals, has_aux)
-    chosen = [d for d in directions if d is not None]
-    results, moved = emit_jvp(
-        traced_function.inner, chosen, traced_function.wrt, traced_function.of
-    )
+    results, tangent = _push(traced_function, directions)
     count = traced_function.out_count
-    by_result = dict(zip(traced_function.of, moved, strict=True))
-    tangents_out = [
-        by_result[i] if i in by_result else prims.full(r.shape, 0, r.dtype)
-        for i, r in enumerate(results[:count])
-    ]
     out = traced_function.out_tree.unflatten(wrap(results[:count]))
-    tangent = traced_function.out_tree.unflatten(wrap(tangents_out))
     if has_aux:
         return out, tangent, traced_function.aux_tree.unflatten(wrap(results[count:]))
     return out, tangent
+
+
+def _push(function: _Linearization, directions: Sequence[Value | None]) -> tuple[list[Value], Any]:
+    """The results of the function, and the tangent of the result."""
+    chosen = [d for d in directions if d is not None]
+    results, moved = emit_jvp(function.inner, chosen, function.wrt, function.of)
+    by_result = dict(zip(function.of, moved, strict=True))
+    tangents = [
+        by_result[i] if i in by_result else prims.full(r.shape, 0, r.dtype)
+        for i, r in enumerate(results[: function.out_count])
+    ]
+    return results, function.out_tree.unflatten(wrap(tangents))
+
+
+def _deep_enough(
+    traced: _Linearization, function: Callable[..., Any], has_aux: bool, order: int
+) -> _Linearization:
+    """What `function` was traced to where `order` derivatives were asked for, or a new trace.
+
+    More may be asked for here, and what has rules needs more of them then.
+    """
+    if prims.scope().order <= order:
+        return traced
+    return _linearize(function, traced.in_tree.unflatten(traced.primals), has_aux)
 
 
 class _FloatLeaves:
@@ -216,10 +231,10 @@ def _jvp_concrete(
     def forward(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
         return jvp(function, primals, floats.put(tangents), has_aux)
 
-    return Compiled(_named_like(function, forward))(primals, floats.take(tangents))
+    return Compiled(named_like(function, forward))(primals, floats.take(tangents))
 
 
-def _named_like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+def named_like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
     """The wrapper with the function's name and its own parameters."""
     named = functools.wraps(function)(wrapper)
     del named.__wrapped__
@@ -263,12 +278,8 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
         chosen = [d for d in directions if d is not None]
-        inner = traced_function.inner
-        if prims.scope().order > order:
-            # More derivatives may be asked for here: what has rules needs more of them.
-            again = traced_function.in_tree.unflatten(traced_function.primals)
-            inner = _linearize(function, again, has_aux).inner
-        _, gradients = emit_vjp(inner, chosen, traced_function.wrt, traced_function.of)
+        deep = _deep_enough(traced_function, function, has_aux, order)
+        _, gradients = emit_vjp(deep.inner, chosen, deep.wrt, deep.of)
         return traced_function.in_tree.unflatten(wrap(gradients))
 
     out = traced_function.out_tree.unflatten(wrap(results[:count]))
@@ -277,23 +288,27 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     return out, pullback
 
 
+def _kept(primals: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A copy: the caller may change its arrays before it asks for products."""
+    return tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, primals)
+
+
 def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> Any:
-    # The caller may change its arrays before it calls the pullback.
-    kept = tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, primals)
+    kept = _kept(primals)
 
     def forward(*primals: Any) -> Any:
         # Traces the function as vjp does, so that both raise the same errors.
         result = vjp(function, *primals, has_aux=has_aux)
         return (result[0], result[2]) if has_aux else result[0]
 
-    result = Compiled(_named_like(function, forward))(*primals)
+    result = Compiled(named_like(function, forward))(*primals)
     floats = _FloatLeaves(result[0] if has_aux else result, "cotangent")
 
     def pull(primals: tuple[Any, ...], cotangent: list[Any]) -> Any:
         return vjp(function, *primals, has_aux=has_aux)[1](floats.put(cotangent))
 
     # Traced now: what the function refers to may change before the pullback is called.
-    backward = Compiled(_named_like(function, pull)).lower(kept, floats.zeros()).compile()
+    backward = Compiled(named_like(function, pull)).lower(kept, floats.zeros()).compile()
 
     @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -302,3 +317,68 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
     if has_aux:
         return result[0], pullback, result[1]
     return result, pullback
+
+
+@hide_frames
+def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value, and the function that multiplies the Jacobian there with tangents.
+
+    Called outside a trace it traces the function each time, as `jvp` does; the linear function
+    belongs to the function and the arguments as they were then, and computes the value anew.
+
+    Args:
+        function: any function of arrays.
+        primals: its arguments.
+        has_aux: whether the function returns `(result, aux)`.
+
+    Returns:
+        `(result, pushforward)`, and aux. `pushforward(*tangents)` takes tangents like the primals
+        (zeros for integers) and returns the tangent of the result.
+
+    Raises:
+        ArgumentError: when called, if the tangents do not fit the primals; the message names the
+            path.
+    """
+    check_callable(function)
+    if current_scope() is None:
+        return _linearize_concrete(function, primals, has_aux)
+    traced_function = _linearize(function, primals, has_aux)
+    count, order = traced_function.out_count, prims.scope().order
+    results = emit_call(traced_function.inner)
+
+    def pushforward(*tangents: Any) -> Any:
+        tree, leaves = traced_function.in_tree, traced_function.primals
+        directions = _directions(tangents, tree, leaves, "tangents")
+        return _push(_deep_enough(traced_function, function, has_aux, order), directions)[1]
+
+    out = traced_function.out_tree.unflatten(wrap(results[:count]))
+    if has_aux:
+        return out, pushforward, traced_function.aux_tree.unflatten(wrap(results[count:]))
+    return out, pushforward
+
+
+def _linearize_concrete(
+    function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
+) -> Any:
+    kept = _kept(primals)
+
+    def value(*primals: Any) -> Any:
+        result = linearize(function, *primals, has_aux=has_aux)
+        return (result[0], result[2]) if has_aux else result[0]
+
+    result = Compiled(named_like(function, value))(*primals)
+    floats = _FloatLeaves(primals, "tangents")
+
+    def push(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
+        return linearize(function, *primals, has_aux=has_aux)[1](*floats.put(tangents))
+
+    # Traced now, as in vjp.
+    forward = Compiled(named_like(function, push)).lower(kept, floats.zeros()).compile()
+
+    @hide_frames
+    def pushforward(*tangents: Any) -> Any:
+        return forward(kept, floats.take(tangents))
+
+    if has_aux:
+        return result[0], pushforward, result[1]
+    return result, pushforward
