@@ -24,8 +24,8 @@ def Grad_Dialect : Dialect {
 
     Elementwise operations carry the mnemonic of the NumPy ufunc they compute
     and declare their partial derivatives beside their scalar lowering.
-    Requests for derivatives, `grad.vjp` and `grad.jvp`, refer to functions by
-    symbol and are expanded by `grad-differentiate`.
+    Requests for derivatives and maps, `grad.vjp`, `grad.jvp` and `grad.vmap`,
+    refer to functions by symbol and are expanded by `grad-differentiate`.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let hasConstantMaterializer = 1;

@@ -183,6 +183,16 @@ LogicalResult RandomBitsOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
+LogicalResult IdentityOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                           Adaptor adaptor, Types &types) {
+  Shape shape(adaptor.getShape());
+  if (failed(checkSizes(loc, "identity", shape)))
+    return failure();
+  llvm::append_range(shape, adaptor.getShape());
+  types.push_back(RankedTensorType::get(shape, adaptor.getDtype()));
+  return success();
+}
+
 LogicalResult BroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                             Adaptor adaptor, Types &types) {
   RankedTensorType type = typeOf(adaptor.getX());
@@ -572,8 +582,7 @@ static LogicalResult scatteredType(Location_ loc, StringRef op, Value x,
                                    Value indices, Value updates, int64_t batch,
                                    Types &types) {
   RankedTensorType type = typeOf(x);
-  FailureOr<Shape> shape =
-      gatheredShape(loc, op, type, typeOf(indices), batch);
+  FailureOr<Shape> shape = gatheredShape(loc, op, type, typeOf(indices), batch);
   if (failed(shape) || failed(checkElementType(loc, op, x, "updates", updates)))
     return failure();
   auto expected = RankedTensorType::get(*shape, type.getElementType());

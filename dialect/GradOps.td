@@ -85,6 +85,24 @@ def Grad_RandomBitsOp : Grad_StructuralOp<"random_bits"> {
                        "attr-dict `:` type($keys) `,` type($first) `->` type($result)";
 }
 
+def Grad_IdentityOp : Grad_Op<"identity", [InferTypeOpAdaptor]> {
+  let summary = "one where two positions are the same, else zero";
+  let description = [{
+    The result has the dimensions of `shape` twice; element `(i..., j...)` is
+    one if `i... = j...`. Its slices are the standard basis of tensors of that
+    shape, which Jacobians are computed along. The zeros stand for what is not
+    there: a product with them may be left out, whatever the other factor is.
+
+    ```mlir
+    %0 = grad.identity shape = [2, 3], f64 : tensor<2x3x2x3xf64>
+    ```
+  }];
+  let arguments = (ins DenseI64ArrayAttr:$shape, TypeAttrOf<Grad_Element>:$dtype);
+  let results = (outs Grad_Tensor:$result);
+  let assemblyFormat = "`shape` `=` $shape `,` $dtype attr-dict `:` type($result)";
+  let hasCanonicalizer = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Shape
 //===----------------------------------------------------------------------===//

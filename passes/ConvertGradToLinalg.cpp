@@ -241,6 +241,44 @@ struct LowerIota : OpRewritePattern<IotaOp> {
   }
 };
 
+/// grad.identity => linalg.generic that compares its indices.
+struct LowerIdentity : OpRewritePattern<IdentityOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(IdentityOp op,
+                                PatternRewriter &rewriter) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    auto generic = linalg::GenericOp::create(
+        rewriter, op.getLoc(), TypeRange(type), ValueRange(),
+        ValueRange(emptyLike(rewriter, op.getLoc(), type)),
+        rewriter.getMultiDimIdentityMap(type.getRank()),
+        iterators(type.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange) {
+          Value isOne;
+          for (int64_t d = 0, rank = type.getRank() / 2; d < rank; ++d) {
+            Value equal = arith::CmpIOp::create(
+                builder, loc, arith::CmpIPredicate::eq,
+                linalg::IndexOp::create(builder, loc, d),
+                linalg::IndexOp::create(builder, loc, rank + d));
+            isOne = isOne ? arith::AndIOp::create(builder, loc, isOne, equal)
+                                .getResult()
+                          : equal;
+          }
+          if (!isOne)
+            isOne = arith::ConstantOp::create(builder, loc,
+                                              builder.getBoolAttr(true));
+          Type element = type.getElementType();
+          if (isa<FloatType>(element))
+            isOne = arith::UIToFPOp::create(builder, loc, element, isOne);
+          else if (element != isOne.getType())
+            isOne = arith::ExtUIOp::create(builder, loc, element, isOne);
+          linalg::YieldOp::create(builder, loc, isOne);
+        });
+    rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
 /// Replaces `op` by a generic that reads element `map(i)` of `x` for element
 /// `i` of the result; by a fill where `x` is one.
 static void replaceByMove(PatternRewriter &rewriter, Operation *op, Value x,
@@ -347,8 +385,8 @@ struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
 
 void mlir::grad::populateElementwiseToLinalg(RewritePatternSet &patterns) {
   patterns.add<LowerWithoutElements, LowerElementwise, LowerConstant, LowerIota,
-               LowerBroadcast, LowerTranspose, LowerReshape, LowerStopGradient>(
-      patterns.getContext());
+               LowerIdentity, LowerBroadcast, LowerTranspose, LowerReshape,
+               LowerStopGradient>(patterns.getContext());
 }
 
 //===----------------------------------------------------------------------===//

@@ -229,3 +229,66 @@ func.func @dot_of_broadcast(%v: tensor<3xf64>, %b: tensor<3x4xf64>) -> (tensor<5
   %1 = grad.dot_general %b, %a, batch = [] x [], contract = [0] x [1] : tensor<3x4xf64>, tensor<5x3xf64> -> tensor<4x5xf64>
   return %0, %1 : tensor<5x4xf64>, tensor<4x5xf64>
 }
+
+// CHECK-LABEL: func @product_with_a_basis
+// CHECK-SAME: %[[W:.*]]: tensor<4x3xf64>
+func.func @product_with_a_basis(%w: tensor<4x3xf64>) -> (tensor<3x4xf64>, tensor<4x3xf64>) {
+  // CHECK: %[[T:.*]] = grad.transpose %[[W]], permutation = [1, 0]
+  // CHECK: return %[[T]], %[[W]]
+  %e = grad.identity shape = [3], f64 : tensor<3x3xf64>
+  %0 = grad.dot_general %e, %w, batch = [] x [], contract = [1] x [1] : tensor<3x3xf64>, tensor<4x3xf64> -> tensor<3x4xf64>
+  %1 = grad.dot_general %w, %e, batch = [] x [], contract = [1] x [1] : tensor<4x3xf64>, tensor<3x3xf64> -> tensor<4x3xf64>
+  return %0, %1 : tensor<3x4xf64>, tensor<4x3xf64>
+}
+
+// Rows of a matrix times another: those of the other, where the rows are the same.
+// CHECK-LABEL: func @product_with_a_basis_of_matrices
+// CHECK-SAME: %[[W:.*]]: tensor<3x4xf64>
+func.func @product_with_a_basis_of_matrices(%w: tensor<3x4xf64>) -> tensor<6x2x4xf64> {
+  // CHECK-DAG: %[[ZEROS:.*]] = grad.constant dense<0.000000e+00> : tensor<2x3x2x4xf64>
+  // CHECK-DAG: %[[ROWS:.*]] = grad.broadcast %[[W]], shape = [2, 3, 2, 4], dimensions = [1, 3]
+  // CHECK-DAG: %[[E:.*]] = grad.identity shape = [2], i1 : tensor<2x2xi1>
+  // CHECK: %[[SAME:.*]] = grad.broadcast %[[E]], shape = [2, 3, 2, 4], dimensions = [0, 2]
+  // CHECK: %[[R:.*]] = grad.select %[[SAME]], %[[ROWS]], %[[ZEROS]]
+  // CHECK: grad.reshape %[[R]], shape = [6, 2, 4]
+  // CHECK-NOT: grad.dot_general
+  %i = grad.identity shape = [2, 3], f64 : tensor<2x3x2x3xf64>
+  %e = grad.reshape %i, shape = [6, 2, 3] : tensor<2x3x2x3xf64> -> tensor<6x2x3xf64>
+  %0 = grad.dot_general %e, %w, batch = [] x [], contract = [2] x [0] : tensor<6x2x3xf64>, tensor<3x4xf64> -> tensor<6x2x4xf64>
+  return %0 : tensor<6x2x4xf64>
+}
+
+// CHECK-LABEL: func @product_with_a_scaled_basis
+// CHECK-SAME: %[[W:.*]]: tensor<4x3xf64>, %[[D:.*]]: tensor<3xf64>
+func.func @product_with_a_scaled_basis(%w: tensor<4x3xf64>, %d: tensor<3xf64>) -> tensor<4x3xf64> {
+  // CHECK: %[[S:.*]] = grad.broadcast %[[D]], shape = [4, 3], dimensions = [1]
+  // CHECK: %[[P:.*]] = grad.multiply %[[W]], %[[S]]
+  // CHECK: return %[[P]]
+  %e = grad.identity shape = [3], f64 : tensor<3x3xf64>
+  %s = grad.broadcast %d, shape = [3, 3], dimensions = [1] : tensor<3xf64> -> tensor<3x3xf64>
+  %p = grad.multiply %e, %s : tensor<3x3xf64>
+  %0 = grad.dot_general %w, %p, batch = [] x [], contract = [1] x [1] : tensor<4x3xf64>, tensor<3x3xf64> -> tensor<4x3xf64>
+  return %0 : tensor<4x3xf64>
+}
+
+// CHECK-LABEL: func @sum_of_a_basis
+func.func @sum_of_a_basis() -> tensor<6xf64> {
+  // CHECK: %[[ONES:.*]] = grad.constant dense<1.000000e+00> : tensor<6xf64>
+  // CHECK: return %[[ONES]]
+  %i = grad.identity shape = [2, 3], f64 : tensor<2x3x2x3xf64>
+  %e = grad.reshape %i, shape = [6, 2, 3] : tensor<2x3x2x3xf64> -> tensor<6x2x3xf64>
+  %0 = grad.reduce_sum %e, dimensions = [1, 2] : tensor<6x2x3xf64> -> tensor<6xf64>
+  return %0 : tensor<6xf64>
+}
+
+// A matrix that was not made as a basis may meet infinities: it stays a factor.
+// CHECK-LABEL: func @product_with_equal_indices
+func.func @product_with_equal_indices(%w: tensor<4x3xf64>) -> tensor<3x4xf64> {
+  // CHECK: grad.dot_general
+  %i = grad.iota dimension = 0, shape = [3, 3], i64 : tensor<3x3xi64>
+  %j = grad.iota dimension = 1, shape = [3, 3], i64 : tensor<3x3xi64>
+  %p = grad.equal %i, %j : tensor<3x3xi64>
+  %e = grad.convert %p to f64 : tensor<3x3xi1>
+  %0 = grad.dot_general %e, %w, batch = [] x [], contract = [1] x [1] : tensor<3x3xf64>, tensor<4x3xf64> -> tensor<3x4xf64>
+  return %0 : tensor<3x4xf64>
+}

@@ -691,3 +691,12 @@ func.func @vmap_results(%x: tensor<3x8xf64>) {
   %0 = grad.vmap @f(%x), in_axes = [1], out_axes = [0], size = 8 : (tensor<3x8xf64>) -> tensor<f64>
   return
 }
+
+// -----
+
+func.func @identity_sizes() {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{'grad.identity' op expected sizes of at least 0, but got -1}}
+  %0 = grad.identity shape = [-1], f64 : tensor<1x1xf64>
+  return
+}

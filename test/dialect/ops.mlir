@@ -63,6 +63,8 @@ func.func @shape(%x: tensor<2x3xf64>, %s: tensor<f64>, %u: tensor<1x2xf64>, %i: 
   %11 = grad.dynamic_add_slice %x, %u[%i, %i] : tensor<2x3xf64>, tensor<1x2xf64>
   // CHECK: grad.reverse %{{.*}}, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
   %9 = grad.reverse %x, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
+  // CHECK: grad.identity shape = [2, 3], f64 : tensor<2x3x2x3xf64>
+  %12 = grad.identity shape = [2, 3], f64 : tensor<2x3x2x3xf64>
   return
 }
 

@@ -343,6 +343,16 @@ def test_a_jacobian_is_one_program() -> None:
             text = go.compile_jacobian(f, mode=mode).lower(x).mlir("adjoint")
             assert text.count("grad.dot_general") == 4
             assert text.count("grad.tanh") == 2
+            # That with the basis itself chooses elements.
+            text = go.compile_jacobian(f, mode=mode).lower(x).mlir("simplified")
+            assert text.count("grad.dot_general") == 3
+
+
+def test_derivatives_that_are_not_there_meet_no_infinities() -> None:
+    """Zero times infinity is no part of a Jacobian."""
+    w = np.array([[1.0, np.inf], [2.0, 3.0]])
+    for jacobian in (go.jacfwd, go.jacrev):
+        np.testing.assert_array_equal(jacobian(lambda x: w @ x)(np.ones(2)), w)
 
 
 def test_errors() -> None:

@@ -312,6 +312,13 @@ def known_answer_case(counter: tuple[int, int], key: tuple[int, int], words: Any
     return Case(made.build, lambda k, f: word, made.operands)
 
 
+def identity_case(shape: Shape, dtype: str) -> Case:
+    def reference() -> Array:
+        return np.eye(int(np.prod(shape)), dtype=dtype).reshape(shape + shape)
+
+    return Case(lambda: grad.identity(list(shape), scalar_type(dtype)), reference, [])
+
+
 def constant_case(array: Any) -> Case:
     return Case(lambda: constant(np.asarray(array)), lambda: np.asarray(array), [])
 
@@ -423,6 +430,15 @@ SOURCES = [
             random_bits_case([[1, 2], [3, 4], [5, 6]], [0, 7, -1], 64, (2, 2)),
             random_bits_case(np.arange(12).reshape(2, 3, 2), np.zeros((2, 3)), 32, (), np.int32),
             random_bits_case(np.zeros((0, 2)), np.zeros(0), 64, (2,)),
+        ],
+        order=0,
+    ),
+    Structural(
+        "identity",
+        [
+            identity_case(shape, t)
+            for t in ALL
+            for shape in ((), (1,), (3,), (2, 3), (0,), (2, 0), (2, 1, 2))
         ],
         order=0,
     ),

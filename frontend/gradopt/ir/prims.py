@@ -239,10 +239,9 @@ def random_bits(keys: Value, first: Value, bits: int, shape: Shape, dtype: DType
     )
 
 
-def identity(size: int, dtype: DType) -> Value:
-    """The identity matrix."""
-    shape = (size, size)
-    return convert(equal(iota(shape, 0, INT64), iota(shape, 1, INT64)), dtype)
+def identity(shape: Shape, dtype: DType) -> Value:
+    """`grad.identity`: the standard basis of arrays of this shape."""
+    return scope().emit(grad.identity, list(shape), _type_attribute(dtype))
 
 
 def select(condition: Value, on_true: Value, on_false: Value) -> Value:

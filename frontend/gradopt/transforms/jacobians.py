@@ -144,7 +144,7 @@ class Jacobian(Transform):
         if shape == ():
             return product(scalar(1, dtype))
         size = prims.size_of(shape)
-        basis = array_of(prims.reshape(prims.identity(size, dtype), (size, *shape)))
+        basis = array_of(prims.reshape(prims.identity(shape, dtype), (size, *shape)))
         mapped, _ = trace_inner(
             self._function, [basis], ["basis"], lambda v: (product(v[0]._read()), None), [0]
         )
