@@ -264,6 +264,62 @@ LogicalResult CustomOp::linearize(LinearizeContext &context) {
   return emitOpError("has no derivative rule for ") << getCalleeAttr();
 }
 
+/// The function and its rules are batched one by one. What an input that is the
+/// same for the whole batch gets for a cotangent is the sum over the batch.
+LogicalResult CustomOp::batch(BatchContext &context) {
+  using Form = BatchContext::Form;
+  auto flags = [&](ValueRange values) {
+    return llvm::map_to_vector(
+        values, [&](Value value) { return context.isBatched(value); });
+  };
+  SmallVector<bool> arguments = flags(getOperands());
+  SmallVector<bool> captures = flags(getCaptures());
+  SmallVector<Value> inputs = onlyDifferentiable(getInputs());
+  SmallVector<Form> results(getNumResults(), Form::Batched);
+  FlatSymbolRefAttr fwd, bwd, jvp;
+  auto callee = context.batchFunction(getCalleeAttr(), arguments, results);
+  if (failed(callee))
+    return failure();
+  if (getFwdAttr()) {
+    auto forward = context.batchFunction(getFwdAttr(), arguments, results);
+    if (failed(forward))
+      return failure();
+    SmallVector<bool> taken(
+        ArrayRef(forward->isBatched).drop_front(getNumResults()));
+    taken.append(onlyDifferentiable(getOutputs()).size(), true);
+    llvm::append_range(taken, captures);
+    auto forms = llvm::map_to_vector(inputs, [&](Value input) {
+      return context.isBatched(input) ? Form::Batched : Form::Sum;
+    });
+    auto backward = context.batchFunction(getBwdAttr(), taken, forms);
+    if (failed(backward))
+      return failure();
+    fwd = forward->symbol;
+    bwd = backward->symbol;
+  }
+  if (getJvpAttr()) {
+    SmallVector<bool> taken = flags(getInputs());
+    llvm::append_range(taken, flags(inputs));
+    llvm::append_range(taken, captures);
+    results.append(onlyDifferentiable(getOutputs()).size(), Form::Batched);
+    auto rule = context.batchFunction(getJvpAttr(), taken, results);
+    if (failed(rule))
+      return failure();
+    jvp = rule->symbol;
+  }
+  auto get = [&](Value value) { return context.get(value); };
+  auto batched = CustomOp::create(
+      context.builder, getLoc(),
+      llvm::map_to_vector(getOutputs(),
+                          [&](Value v) { return context.getBatchedType(v); }),
+      callee->symbol, llvm::map_to_vector(getInputs(), get),
+      llvm::map_to_vector(getCaptures(), get), fwd, bwd, jvp);
+  for (auto [output, result] :
+       llvm::zip_equal(getOutputs(), batched.getOutputs()))
+    context.setBatched(output, result);
+  return success();
+}
+
 LogicalResult TransposedOp::transpose(TransposeContext &context) {
   for (auto [i, tangent] : llvm::enumerate(getCotangents()))
     if (!context.isLinear(tangent) && !isZero(tangent))

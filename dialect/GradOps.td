@@ -586,7 +586,8 @@ def Grad_VmapOp : Grad_Op<"vmap", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
 
 def Grad_CustomOp : Grad_Op<"custom",
     [AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
-     DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
+     DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<BatchOpInterface>]> {
   let summary = "call of a function that brings derivatives of its own";
   let description = [{
     The results are those of `callee`. Whoever differentiates the call asks the
@@ -604,6 +605,9 @@ def Grad_CustomOp : Grad_Op<"custom",
     if it is linear in the cotangents. `captures` are further arguments of all
     these functions, the last ones. The rules know no derivatives in them: it is
     an error to ask for one.
+
+    The call for a whole batch is a call with mapped functions, rules included:
+    derivatives are those of the rules, element by element.
 
     `grad-differentiate` makes calls of `callee` of what it did not differentiate.
 

@@ -136,6 +136,20 @@ public:
   /// to be read afterwards.
   virtual LogicalResult batchBlock(Block &block) = 0;
 
+  /// What a result of a batched function is: whatever it became, batched in any
+  /// case, or the sum over the batch.
+  enum class Form { Any, Batched, Sum };
+  /// A function made of another one, and which of its results are batched.
+  struct BatchedFunction {
+    FlatSymbolRefAttr symbol;
+    SmallVector<bool> isBatched;
+  };
+  /// Makes the function for arguments of which some are batched. `forms` is for
+  /// the first results, the others have any form.
+  virtual FailureOr<BatchedFunction> batchFunction(FlatSymbolRefAttr function,
+                                                   ArrayRef<bool> isBatched,
+                                                   ArrayRef<Form> forms) = 0;
+
 protected:
   IRMapping values;
 

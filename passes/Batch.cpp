@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
@@ -38,6 +39,10 @@ public:
         return failure();
     return success();
   }
+
+  FailureOr<BatchedFunction> batchFunction(FlatSymbolRefAttr symbol,
+                                           ArrayRef<bool> isBatched,
+                                           ArrayRef<Form> forms) override;
 
 private:
   LogicalResult batchOp(Operation &op) {
@@ -79,6 +84,58 @@ static Value repeat(OpBuilder &builder, Location loc, Value value, int64_t axis,
     if (d != axis)
       dimensions.push_back(d);
   return BroadcastOp::create(builder, loc, value, shape, dimensions);
+}
+
+FailureOr<BatchContext::BatchedFunction>
+Batcher::batchFunction(FlatSymbolRefAttr symbol, ArrayRef<bool> isBatched,
+                       ArrayRef<Form> forms) {
+  FailureOr<func::FuncOp> from = getCallee(request, symbol);
+  if (failed(from))
+    return failure();
+  Block &body = from->front();
+  SmallVector<Type> types;
+  for (auto [argument, flag] : llvm::zip_equal(body.getArguments(), isBatched))
+    types.push_back(flag ? getBatchedType(argument) : argument.getType());
+  OpBuilder inside(request.getContext());
+  auto function = func::FuncOp::create(inside, from->getLoc(),
+                                       from->getName().str() + "_vmap",
+                                       inside.getFunctionType(types, {}));
+  function.setPrivate();
+  SymbolTable(request->getParentOfType<ModuleOp>()).insert(function);
+  inside.setInsertionPointToStart(function.addEntryBlock());
+  Batcher batcher(inside, request);
+  for (auto [argument, batched, flag] :
+       llvm::zip_equal(body.getArguments(), function.getArguments(), isBatched))
+    flag ? batcher.setBatched(argument, batched)
+         : batcher.setUnbatched(argument, batched);
+  if (failed(batcher.batchBlock(body)))
+    return failure();
+
+  BatchedFunction made{FlatSymbolRefAttr::get(function.getSymNameAttr()), {}};
+  SmallVector<Value> results;
+  for (auto [i, output] :
+       llvm::enumerate(body.getTerminator()->getOperands())) {
+    Form form = i < forms.size() ? forms[i] : Form::Any;
+    bool flag = batcher.isBatched(output);
+    Value result = batcher.get(output);
+    // The sum of zeros is zero.
+    if (!flag &&
+        (form == Form::Batched || (form == Form::Sum && !isZero(result)))) {
+      result = batcher.getBatched(output);
+      flag = true;
+    }
+    if (flag && form == Form::Sum) {
+      result = ReduceSumOp::create(inside, output.getLoc(), result,
+                                   ArrayRef<int64_t>{0});
+      flag = false;
+    }
+    results.push_back(result);
+    made.isBatched.push_back(flag);
+  }
+  func::ReturnOp::create(inside, from->getLoc(), results);
+  function.setFunctionType(
+      inside.getFunctionType(types, TypeRange(ValueRange(results))));
+  return made;
 }
 
 LogicalResult grad::batchRequest(VmapOp op) {

@@ -615,3 +615,61 @@ def test_a_rule_that_captures_a_value_of_a_loop() -> None:
 
     with pytest.raises(go.errors.CompilerError, match="make it an input"):
         go.grad(carried)(1.0)
+
+
+# -- Under vmap ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kinds", [("vjp",), ("jvp",), ("vjp", "jvp")], ids="+".join)
+def test_rules_are_mapped(kinds: Any) -> None:
+    """Batches of some arguments, with derivatives outside, inside, and on both sides."""
+    rng = np.random.default_rng(3)
+    p = {"w": rng.normal(size=(4, 4)), "b": X}
+    xs, ps = rng.normal(size=(3, 2, 4)), {"w": rng.normal(size=(3, 4, 4)), "b": X}
+    g, h = automatic(layers, *kinds), layers
+
+    def loss(f: Any, p: Any, x: Any) -> Any:
+        out = f(p, x)
+        return np.sum(np.sin(out["h"])) * out["norm"]
+
+    def mapped(f: Any, p: Any, xs: Any, axes: Any) -> Any:
+        return go.vmap(lambda p, x: loss(f, p, x), axes)(p, xs)
+
+    def everything(f: Any, p: Any, xs: Any, axes: Any) -> Any:
+        total = lambda p, xs: np.sum(mapped(f, p, xs, axes) ** 2)  # noqa: E731
+        gradient = go.grad(total, (0, 1))
+        return (
+            mapped(f, p, xs, axes),
+            gradient(p, xs),
+            go.vmap(go.grad(lambda p, x: loss(f, p, x), (0, 1)), axes)(p, xs),
+            go.jvp(gradient, (p, xs), (p, xs)),
+            go.jvp(lambda p, xs: mapped(f, p, xs, axes), (p, xs), (p, xs)),
+        )
+
+    for params, axes in ((p, (None, 0)), (ps, ({"w": 0, "b": None}, 0))):
+        got = flatten(go.compile(lambda p, x, a=axes: everything(g, p, x, a))(params, xs))[0]
+        want = flatten(go.compile(lambda p, x, a=axes: everything(h, p, x, a))(params, xs))[0]
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_a_rule_is_used_for_each_element_of_a_batch() -> None:
+    @go.custom_vjp
+    def normed(x: Any, s: Any) -> Any:
+        return x * s
+
+    # A gradient of length 1 for each x, and a cotangent of s that is the same for all.
+    normed.defvjp(
+        lambda x, s: (x * s, None), lambda _, g: (g / np.sqrt(np.sum(g**2)), np.float64(1))
+    )
+    xs = np.stack([X, 2 * X, -X])
+    weights = np.array([1.0, 5.0, 9.0])[:, None] * np.ones(4)
+
+    def loss(xs: Any, s: Any) -> Any:
+        return np.sum(go.vmap(normed, (0, None))(xs, s) * weights)
+
+    dx, ds = go.grad(loss, (0, 1))(xs, 2.0)
+    np.testing.assert_allclose(dx, np.full((3, 4), 0.5))
+    assert ds == 3.0
+    nested = go.vmap(go.vmap(normed, (0, None)), (None, 0))
+    np.testing.assert_allclose(nested(xs, np.array([1.0, 3.0])), np.stack([xs, 3 * xs]), rtol=1e-15)
