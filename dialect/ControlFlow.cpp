@@ -7,6 +7,8 @@
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
 using namespace mlir;
 using namespace mlir::grad;
 
@@ -28,6 +30,13 @@ struct Transpose
   }
 };
 
+template <typename Op, auto rule>
+struct Batch : BatchOpInterface::ExternalModel<Batch<Op, rule>, Op> {
+  LogicalResult batch(Operation *op, BatchContext &context) const {
+    return rule(cast<Op>(op), context);
+  }
+};
+
 } // namespace
 
 void grad::registerGradDialect(DialectRegistry &registry) {
@@ -35,17 +44,29 @@ void grad::registerGradDialect(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, arith::ArithDialect *) {
     arith::SelectOp::attachInterface<
         Linearize<arith::SelectOp, linearizeSelect>,
-        Transpose<arith::SelectOp, transposeSelect>>(*context);
+        Transpose<arith::SelectOp, transposeSelect>,
+        Batch<arith::SelectOp, batchSelect>>(*context);
+    arith::IndexCastOp::attachInterface<
+        Batch<arith::IndexCastOp, batchScalarCast>>(*context);
   });
   registry.addExtension(+[](MLIRContext *context, scf::SCFDialect *) {
     scf::ForOp::attachInterface<Linearize<scf::ForOp, linearizeFor>,
-                                Transpose<scf::ForOp, transposeFor>>(*context);
-    scf::WhileOp::attachInterface<Linearize<scf::WhileOp, linearizeWhile>>(
-        *context);
+                                Transpose<scf::ForOp, transposeFor>,
+                                Batch<scf::ForOp, batchFor>>(*context);
+    scf::WhileOp::attachInterface<Linearize<scf::WhileOp, linearizeWhile>,
+                                  Batch<scf::WhileOp, batchWhile>>(*context);
     scf::IfOp::attachInterface<Linearize<scf::IfOp, linearizeBranch>,
-                               Transpose<scf::IfOp, transposeBranch>>(*context);
+                               Transpose<scf::IfOp, transposeBranch>,
+                               Batch<scf::IfOp, batchBranch>>(*context);
     scf::IndexSwitchOp::attachInterface<
         Linearize<scf::IndexSwitchOp, linearizeBranch>,
-        Transpose<scf::IndexSwitchOp, transposeBranch>>(*context);
+        Transpose<scf::IndexSwitchOp, transposeBranch>,
+        Batch<scf::IndexSwitchOp, batchBranch>>(*context);
+  });
+  registry.addExtension(+[](MLIRContext *context, tensor::TensorDialect *) {
+    tensor::ExtractOp::attachInterface<
+        Batch<tensor::ExtractOp, batchScalarCast>>(*context);
+    tensor::FromElementsOp::attachInterface<
+        Batch<tensor::FromElementsOp, batchScalarCast>>(*context);
   });
 }

@@ -58,6 +58,16 @@ LogicalResult transposeFor(scf::ForOp op, TransposeContext &context);
 LogicalResult transposeBranch(Operation *op, TransposeContext &context);
 LogicalResult transposeSelect(arith::SelectOp op, TransposeContext &context);
 
+// Batching rules.
+LogicalResult batchFor(scf::ForOp op, BatchContext &context);
+LogicalResult batchWhile(scf::WhileOp op, BatchContext &context);
+/// `op` is an scf.if or an scf.index_switch.
+LogicalResult batchBranch(Operation *op, BatchContext &context);
+LogicalResult batchSelect(arith::SelectOp op, BatchContext &context);
+/// `op` makes a scalar of a tensor without dimensions, or the reverse, or a
+/// number of an index.
+LogicalResult batchScalarCast(Operation *op, BatchContext &context);
+
 /// An op like the branch `op`, with the same condition and empty blocks.
 Operation *createBranchLike(OpBuilder &builder, Operation *op,
                             TypeRange results);

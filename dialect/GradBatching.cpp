@@ -11,16 +11,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 
 using Dimensions = SmallVector<int64_t>;
-
-static RankedTensorType typeOf(Value value) {
-  return cast<RankedTensorType>(value.getType());
-}
 
 static Dimensions range(int64_t begin, int64_t end) {
   return llvm::to_vector(llvm::seq<int64_t>(begin, end));
@@ -43,14 +41,26 @@ static Dimensions shifted(ArrayRef<int64_t> dimensions) {
 //===----------------------------------------------------------------------===//
 
 Type BatchContext::getBatchedType(Value value) const {
-  RankedTensorType type = typeOf(value);
-  return type.clone(prepend(size, type.getShape()));
+  if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+    return type.clone(prepend(size, type.getShape()));
+  Type element = value.getType();
+  if (element.isIndex())
+    element = builder.getI64Type();
+  return RankedTensorType::get({size}, element);
 }
 
 Value BatchContext::getBatched(Value value) {
   Value result = get(value);
   if (isBatched(value))
     return result;
+  if (!isa<RankedTensorType>(result.getType())) {
+    Location loc = result.getLoc();
+    if (result.getType().isIndex())
+      result = arith::IndexCastOp::create(builder, loc, builder.getI64Type(),
+                                          result);
+    result = tensor::FromElementsOp::create(
+        builder, loc, RankedTensorType::get({}, result.getType()), result);
+  }
   RankedTensorType type = typeOf(result);
   return BroadcastOp::create(builder, result.getLoc(), result,
                              prepend(size, type.getShape()),

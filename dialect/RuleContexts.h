@@ -127,7 +127,11 @@ public:
     values.map(value, result);
     batched.insert(value);
   }
-  void setUnbatched(Value value, Value result) { values.map(value, result); }
+  /// A block may be looked at again, with other arguments.
+  void setUnbatched(Value value, Value result) {
+    values.map(value, result);
+    batched.erase(value);
+  }
 
   /// Whether the op, or an op in its regions, uses a batched value.
   bool usesBatched(Operation *op) const;
@@ -160,6 +164,10 @@ private:
 /// The batching rule of an op whose dimensions correspond, in all operands and
 /// results: the op itself, on batched operands.
 LogicalResult batchByItself(Operation *op, BatchContext &context);
+
+/// The batching rule of any op without effects: a loop over the elements. Fails
+/// if there is no tensor of many of its results.
+LogicalResult batchOneByOne(Operation *op, BatchContext &context);
 
 } // namespace mlir::grad
 

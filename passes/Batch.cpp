@@ -32,11 +32,17 @@ public:
       : BatchContext(builder, request.getSize()), request(request) {}
 
   LogicalResult batchBlock(Block &block) override {
-    for (Operation &op : block.without_terminator())
-      if (!usesBatched(&op))
-        builder.clone(op, values);
-      else if (failed(batchOp(op)))
-        return failure();
+    for (Operation &op : block.without_terminator()) {
+      if (usesBatched(&op)) {
+        if (failed(batchOp(op)))
+          return failure();
+        continue;
+      }
+      Operation *copy = clone(op);
+      for (auto [result, now] :
+           llvm::zip_equal(op.getResults(), copy->getResults()))
+        setUnbatched(result, now);
+    }
     return success();
   }
 
@@ -45,11 +51,21 @@ public:
                                            ArrayRef<Form> forms) override;
 
 private:
+  /// A copy of an op that uses nothing batched. That of an argument of a block
+  /// which is mapped already would be left out.
+  Operation *clone(Operation &op) {
+    op.walk([&](Block *block) {
+      for (Value argument : block->getArguments())
+        values.erase(argument);
+    });
+    return builder.clone(op, values);
+  }
+
   LogicalResult batchOp(Operation &op) {
     if (isa<ElementwiseOpInterface>(op))
       return batchByItself(&op, *this);
     auto rule = dyn_cast<BatchOpInterface>(op);
-    if (rule && succeeded(rule.batch(*this)))
+    if (succeeded(rule ? rule.batch(*this) : batchOneByOne(&op, *this)))
       return success();
     (op.emitOpError(rule ? "could not be batched" : "has no batching rule"))
             .attachNote(request.getLoc())

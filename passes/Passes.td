@@ -123,7 +123,8 @@ def GradBatch : Pass<"grad-batch", "ModuleOp"> {
     none. A request whose callee contains other requests or `grad.transposed`
     waits for them.
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {

@@ -41,3 +41,20 @@ func.func @itself(%x: tensor<f64>) -> tensor<f64> {
   %0 = grad.vmap @itself(%x), in_axes = [none], out_axes = [none], size = 8 : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+func.func private @effect()
+func.func private @f(%x: tensor<f64>, %p: tensor<i1>) -> tensor<f64> {
+  %flag = tensor.extract %p[] : tensor<i1>
+  // expected-error @+1 {{'scf.if' op could not be batched}}
+  scf.if %flag {
+    func.call @effect() : () -> ()
+  }
+  return %x : tensor<f64>
+}
+func.func @effects_of_a_part_of_the_batch(%x: tensor<8xf64>, %p: tensor<8xi1>) -> tensor<8xf64> {
+  // expected-note @+1 {{mapped from here}}
+  %0 = grad.vmap @f(%x, %p), in_axes = [0, 0], out_axes = [0], size = 8 : (tensor<8xf64>, tensor<8xi1>) -> tensor<8xf64>
+  return %0 : tensor<8xf64>
+}
