@@ -319,6 +319,11 @@ LSTM = cell_params("lstm", 3, 2)
             r"rate must be in \[0, 1\), but it is 1.0",
         ),
         (
+            lambda: nn.dropout(np.zeros(3), 0.5),
+            go.errors.ArgumentError,
+            "dropout needs a key, or a mask, and not both",
+        ),
+        (
             lambda: nn.dropout(np.zeros(3), 0.5, mask=np.ones(3)),
             go.errors.ArgumentTypeError,
             "expected mask of bools, but got float64",

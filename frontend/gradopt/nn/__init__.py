@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Parts of neural networks, as functions of arrays and parameters.
+"""Parts of neural networks, as functions of arrays and parameters, and as layers.
 
-They are NumPy code: they work on arrays as they stand, in compiled code, and under every transform.
+Functions are NumPy code: they work on arrays as they stand, in compiled code, and under every
+transform. Layers know shapes and make parameters, which are plain dicts:
+`params = layer.init(key)`, and `y = layer(params, x)`.
 """
 
 from gradopt.nn.activations import (
@@ -27,10 +29,36 @@ from gradopt.nn.losses import (
     mse_loss,
     nll_loss,
 )
+from gradopt.nn.modules import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNorm,
+    Dropout,
+    Embedding,
+    GroupNorm,
+    LayerNorm,
+    Linear,
+    MultiHeadAttention,
+    RMSNorm,
+    Sequential,
+)
 from gradopt.nn.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from gradopt.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "BatchNorm",
+    "Dropout",
+    "Embedding",
+    "GroupNorm",
+    "LayerNorm",
+    "Linear",
+    "MultiHeadAttention",
+    "RMSNorm",
+    "Sequential",
     "batch_norm",
     "bce_with_logits_loss",
     "cross_entropy_loss",

@@ -17,6 +17,7 @@ from gradopt.nn.checks import (
     require_size,
     shape_of,
 )
+from gradopt.random import bernoulli
 
 # Of a concrete table and traced indices too.
 _take: Any = getattr(gnp, "take")  # noqa: B009
@@ -62,17 +63,25 @@ def embedding(table: Any, indices: Any) -> Any:
     return _take(table, indices, axis=0)
 
 
-def dropout(x: Any, rate: float, *, mask: Any) -> Any:
-    """Zeros where the mask is False, and the rest scaled so that the mean stays.
+def dropout(x: Any, rate: float, key: Any = None, *, mask: Any = None) -> Any:
+    """Zeros for some elements, and the rest scaled so that the mean stays.
 
     Args:
         x: array.
         rate: how much is dropped, in [0, 1); the rest is divided by `1 - rate`.
-        mask: bools that are True with the probability `1 - rate`, broadcast against `x`.
+        key: of `gradopt.random`; tells what is dropped, each element by itself.
+        mask: instead of a key, bools that are False where elements are dropped, broadcast
+            against `x`.
+
+    Raises:
+        ArgumentError: there are both a key and a mask, or neither.
 
     Srivastava et al., Dropout, 2014.
     """
     require(0 <= rate < 1, f"rate must be in [0, 1), but it is {rate}")
-    require_bools(mask, "mask")
+    require((key is None) != (mask is None), "dropout needs a key, or a mask, and not both")
     x = as_floats(x)
+    if mask is None:
+        mask = bernoulli(key, 1 - rate, shape_of(x))
+    require_bools(mask, "mask")
     return np.where(mask, x / (1 - rate), 0)

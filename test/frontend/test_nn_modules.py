@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Layers: their parameters, and that a call is the function of the same name; training with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt import nn, optim
+from gradopt.base.pytree import flatten
+
+RNG = np.random.default_rng(11)
+KEY = go.random.key(5)
+
+
+def normal(*shape: int) -> Any:
+    return RNG.normal(size=shape)
+
+
+def shapes(params: Any) -> Any:
+    return {name: value.shape for name, value in params.items()}
+
+
+SEQUENCE = normal(5, 2, 3)
+X = normal(4, 6)
+
+# The layer, the shapes of its parameters, an input, and the function of parameters and input.
+LAYERS: dict[str, tuple[Any, Any, Any, Callable[[Any, Any], Any]]] = {
+    "linear": (
+        nn.Linear(6, 5),
+        {"w": (6, 5), "b": (5,)},
+        X,
+        lambda p, x: nn.linear(x, p["w"], p["b"]),
+    ),
+    "linear_without_bias": (
+        nn.Linear(6, 5, bias=False),
+        {"w": (6, 5)},
+        X,
+        lambda p, x: nn.linear(x, p["w"]),
+    ),
+    "embedding": (
+        nn.Embedding(7, 3),
+        {"table": (7, 3)},
+        np.array([[1, 6], [0, 0]]),
+        lambda p, x: nn.embedding(p["table"], x),
+    ),
+    "layer_norm": (
+        nn.LayerNorm(6),
+        {"weight": (6,), "bias": (6,)},
+        X,
+        lambda p, x: nn.layer_norm(x, p["weight"], p["bias"]),
+    ),
+    "rms_norm": (
+        nn.RMSNorm(6),
+        {"weight": (6,)},
+        X,
+        lambda p, x: nn.rms_norm(x, p["weight"]),
+    ),
+    "group_norm": (
+        nn.GroupNorm(2, 6),
+        {"weight": (6,), "bias": (6,)},
+        X,
+        lambda p, x: nn.group_norm(x, 2, p["weight"], p["bias"]),
+    ),
+    "dropout": (nn.Dropout(0.5), {}, X, lambda p, x: x),
+    "attention": (
+        nn.MultiHeadAttention(6, 3),
+        {"wq": (6, 6), "bq": (6,), "wk": (6, 6), "bk": (6,), "wv": (6, 6), "bv": (6,)}
+        | {"wo": (6, 6), "bo": (6,)},
+        X,
+        lambda p, x: nn.multi_head_attention(p, x, heads=3),
+    ),
+    "rnn": (
+        nn.RNN(3, 4),
+        {"wi": (3, 4), "wh": (4, 4), "b": (4,)},
+        SEQUENCE,
+        lambda p, x: nn.rnn(p, x),
+    ),
+    "lstm": (
+        nn.LSTM(3, 4),
+        {"wi": (3, 16), "wh": (4, 16), "b": (16,)},
+        SEQUENCE,
+        lambda p, x: nn.lstm(p, x),
+    ),
+    "gru": (
+        nn.GRU(3, 4),
+        {"wi": (3, 12), "wh": (4, 12), "b": (12,), "bn": (4,)},
+        SEQUENCE,
+        lambda p, x: nn.gru(p, x),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_is_its_function(name: str) -> None:
+    layer, expected, x, function = LAYERS[name]
+    params = layer.init(KEY)
+    assert shapes(params) == expected
+    for value in params.values():
+        assert type(value) is np.ndarray
+        assert value.dtype == np.float64
+    for run in (layer, go.compile(layer)):
+        for a, b in zip(flatten(run(params, x))[0], flatten(function(params, x))[0], strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    again, other = layer.init(KEY), layer.init(go.random.key(6))
+    drawn = {"w", "table", "wq", "wk", "wv", "wo", "wi", "wh", "bn"} | ({"b"} & set(params))
+    for key, value in params.items():
+        np.testing.assert_array_equal(value, again[key])
+        assert (key in drawn) == bool(np.all(value != other[key]))
+    arrays = [params[key].ravel() for key in params if key in drawn]
+    if arrays:
+        drawn_numbers = np.concatenate(arrays)
+        assert len(np.unique(drawn_numbers)) == len(drawn_numbers)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda dtype: nn.Linear(2, 3, dtype=dtype),
+        lambda dtype: nn.Embedding(2, 3, dtype=dtype),
+        lambda dtype: nn.LayerNorm(2, dtype=dtype),
+        lambda dtype: nn.RMSNorm(2, dtype=dtype),
+        lambda dtype: nn.GroupNorm(1, 2, dtype=dtype),
+        lambda dtype: nn.BatchNorm(2, dtype=dtype),
+        lambda dtype: nn.MultiHeadAttention(2, 1, dtype=dtype),
+        lambda dtype: nn.RNN(2, 3, dtype=dtype),
+        lambda dtype: nn.LSTM(2, 3, dtype=dtype),
+        lambda dtype: nn.GRU(2, 3, dtype=dtype),
+    ],
+)
+def test_layer_of_float32(make: Any) -> None:
+    layer = make(np.float32)
+    params = layer.init(KEY)
+    assert {value.dtype for value in params.values()} == {np.dtype(np.float32)}
+    if isinstance(layer, nn.BatchNorm):
+        state = layer.init_state()
+        y, state = layer(params, np.ones((3, 2), np.float32), state, training=True)
+        assert {value.dtype for value in state.values()} == {np.dtype(np.float32)}
+    else:
+        x = np.array([[0, 1]]) if isinstance(layer, nn.Embedding) else np.ones((4, 2), np.float32)
+        y = flatten(layer(params, x))[0][0]
+    assert y.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("drawn", "bound"),
+    [
+        (nn.Linear(100, 300).init(KEY)["w"], 0.1),
+        (nn.LSTM(300, 25).init(KEY)["wi"], 0.2),
+        (nn.MultiHeadAttention(96, 2, memory=54).init(KEY)["wk"], 0.2),
+    ],
+)
+def test_initial_weights_are_uniform(drawn: Any, bound: float) -> None:
+    count = drawn.size
+    assert np.all(np.abs(drawn) <= bound)
+    assert np.max(np.abs(drawn)) > 0.99 * bound
+    # Mean and variance, to five of their standard deviations.
+    assert abs(np.mean(drawn)) < 5 * bound / math.sqrt(3 * count)
+    assert abs(np.mean(drawn**2) * 3 / bound**2 - 1) < 5 * math.sqrt(0.8 / count)
+
+
+def test_initial_embeddings_are_normal() -> None:
+    table = nn.Embedding(200, 100).init(KEY)["table"]
+    assert abs(np.mean(table)) < 5 / math.sqrt(table.size)
+    assert abs(np.var(table) - 1) < 5 * math.sqrt(2 / table.size)
+    assert abs(np.mean(np.abs(table) < 0.6744897501960817) - 0.5) < 2.5 / math.sqrt(table.size)
+
+
+def test_batch_norm_keeps_a_state() -> None:
+    layer = nn.BatchNorm(3, momentum=0.5)
+    params, state = layer.init(KEY), layer.init_state()
+    train = go.compile(lambda p, x, s: layer(p, x, s, training=True))
+    x = normal(100, 3) * [1.0, 2.0, 3.0] + [5.0, 0.0, -5.0]
+    for _ in range(60):
+        y, state = train(params, x, state)
+    np.testing.assert_allclose(state["mean"], x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(state["var"], x.var(axis=0, ddof=1), rtol=1e-12)
+    applied, same = layer(params, x, state, training=False)
+    np.testing.assert_allclose(applied * math.sqrt(100 / 99), y, rtol=1e-4)
+    assert same is state
+
+
+def test_dropout_is_for_training() -> None:
+    layer = nn.Dropout(0.25)
+    x = np.ones((100, 50))
+    for run in (layer, go.compile(layer)):
+        np.testing.assert_array_equal(run({}, x), x)
+        dropped = run({}, x, KEY)
+        assert set(np.unique(dropped)) == {0, 1 / 0.75}
+        # The mean of 5000 of deviation 1/sqrt(3), to five of its deviations.
+        assert abs(np.mean(dropped) - 1) < 5 / math.sqrt(3 * x.size)
+        np.testing.assert_array_equal(dropped, nn.dropout(x, 0.25, KEY))
+
+
+def test_keys_in_sequential() -> None:
+    """Each layer that draws has a key of its own; others need none."""
+    inner = nn.Sequential(nn.Dropout(0.5))
+    model = nn.Sequential(nn.Dropout(0.5), nn.tanh, inner, nn.LayerNorm(50))
+    assert model.draws
+    assert not nn.Sequential(nn.tanh, nn.LayerNorm(3)).draws
+    params, x = model.init(KEY), np.ones((40, 50))
+    np.testing.assert_array_equal(model(params, x), nn.layer_norm(np.tanh(x)))
+    first = nn.dropout(x, 0.5, go.random.fold_in(KEY, 0))
+    second = go.random.fold_in(go.random.fold_in(KEY, 2), 0)
+    expected = nn.layer_norm(nn.dropout(np.tanh(first), 0.5, second))
+    np.testing.assert_allclose(model(params, x, KEY), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(go.compile(model)(params, x, KEY), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_parameters_drawn_in_compiled_code() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.LSTM(4, 2))
+    for a, b in zip(
+        *(flatten(init(KEY))[0] for init in (model.init, go.compile(model.init))), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sequential() -> None:
+    inner = nn.Sequential(nn.Linear(8, 4), nn.relu)
+    model = nn.Sequential(nn.Linear(6, 8), nn.tanh, inner, nn.Dropout(0.1), nn.Linear(4, 2))
+    params = model.init(KEY)
+    assert list(params) == ["0", "2", "3", "4"]
+    assert list(params["2"]) == ["0"]
+    assert not np.array_equal(params["0"]["w"][:4, :2], params["4"]["w"])
+    hidden = np.tanh(X @ params["0"]["w"] + params["0"]["b"])
+    hidden = np.maximum(hidden @ params["2"]["0"]["w"] + params["2"]["0"]["b"], 0)
+    expected = hidden @ params["4"]["w"] + params["4"]["b"]
+    np.testing.assert_allclose(model(params, X), expected, rtol=1e-12)
+    np.testing.assert_allclose(go.compile(model)(params, X), expected, rtol=1e-12)
+    assert go.gradcheck(model, (params, X))
+    assert nn.Sequential(nn.tanh).init(KEY) == {}
+    assert repr(inner) == f"Sequential({nn.Linear(8, 4)!r}, relu)"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_network_learns(dtype: Any) -> None:
+    """Two spirals, which no plane divides; loss, gradient and step are one program."""
+    angle = np.linspace(0.5, 3 * np.pi, 60)
+    arm = np.stack([angle * np.cos(angle), angle * np.sin(angle)], axis=1) / 5
+    points = np.concatenate([arm, -arm]).astype(dtype)
+    labels = np.repeat([0, 1], 60)
+    model = nn.Sequential(
+        nn.Linear(2, 32, dtype=dtype),
+        nn.gelu,
+        nn.LayerNorm(32, dtype=dtype),
+        nn.Linear(32, 32, dtype=dtype),
+        nn.gelu,
+        nn.Linear(32, 2, dtype=dtype),
+    )
+    optimizer = optim.chain(optim.clip_by_global_norm(1.0), optim.adamw(1e-2))
+
+    def loss(params: Any) -> Any:
+        return nn.cross_entropy_loss(model(params, points), labels)
+
+    @go.compile
+    def fit(params: Any, state: Any) -> Any:
+        def step(i: Any, carried: Any) -> Any:
+            params, state = carried
+            updates, state = optimizer.update(go.grad(loss)(params), state, params)
+            return optim.apply_updates(params, updates), state
+
+        return go.fori_loop(0, 400, step, (params, state))
+
+    params = model.init(KEY)
+    assert loss(params) > 0.5
+    params, _ = fit(params, optimizer.init(params))
+    assert loss(params) < 0.05
+    assert np.mean(np.argmax(model(params, points), axis=-1) == labels) > 0.98
+    assert {leaf.dtype for leaf in flatten(params)[0]} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nn.Linear(0, 3), "inputs of Linear must be a positive integer, but it is 0"),
+        (lambda: nn.LSTM(3, 2.5), "hidden of LSTM must be a positive integer, but it is 2.5"),
+        (lambda: nn.MultiHeadAttention(6, 4), "heads must divide the 6 features, but they are 4"),
+        (lambda: nn.GroupNorm(4, 6), "groups must divide the 6 channels, but they are 4"),
+        (lambda: nn.Dropout(1.0), r"rate must be in \[0, 1\), but it is 1.0"),
+        (lambda: nn.Sequential(nn.tanh, 3), "expected a layer or function as argument 1"),
+    ],
+)
+def test_bad_layers(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(go.errors.ArgumentError, match=message):
+        call()
