@@ -146,6 +146,11 @@ LogicalResult grad::batchOneByOne(Operation *op, BatchContext &context) {
       llvm::map_to_vector(op->getResultTypes(), [&](Type type) {
         return createStack(builder, loc, type, context.size);
       });
+  Flags all(op->getNumResults(), true);
+  if (context.size == 0) {
+    setResults(context, op->getResults(), stacks, all);
+    return success();
+  }
   auto loop = scf::ForOp::create(
       builder, loc, index(0), index(context.size), index(1), stacks,
       [&](OpBuilder &inside, Location loc, Value number, ValueRange carried) {
@@ -163,8 +168,7 @@ LogicalResult grad::batchOneByOne(Operation *op, BatchContext &context) {
           pushed.push_back(createPush(inside, loc, stack, value, number));
         scf::YieldOp::create(inside, loc, pushed);
       });
-  setResults(context, op->getResults(), loop.getResults(),
-             Flags(op->getNumResults(), true));
+  setResults(context, op->getResults(), loop.getResults(), all);
   return success();
 }
 
