@@ -6,12 +6,14 @@ Each runs as NumPy code and as one compiled program of loss, gradient and step.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import gradopt as go
 from gradopt import optim
@@ -297,6 +299,116 @@ def test_finds_the_minimum(
     assert loss(fit({"x": np.zeros(size)})) < bound
 
 
+# -- L-BFGS --------------------------------------------------------------------------------------
+
+
+def steps_of_lbfgs(
+    loss: Any, params: Any, count: int, compiled: bool = True, **options: Any
+) -> Any:
+    """Parameters before each step, and behind the last one."""
+    optimizer = optim.lbfgs(loss, **options)
+
+    def step(params: Any, state: Any) -> Any:
+        updates, state = optimizer.update(go.grad(loss)(params), state, params)
+        return optim.apply_updates(params, updates), state
+
+    run = go.compile(step) if compiled else step
+    state, found = optimizer.init(params), [params]
+    for _ in range(count):
+        params, state = run(params, state)
+        found.append(params)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_lbfgs_finds_the_minimum(dtype: Any) -> None:
+    start = {"x": np.full(10, -1.2, dtype)}
+    last = steps_of_lbfgs(rosenbrock, start, 100)[-1]
+    assert last["x"].dtype == dtype
+    np.testing.assert_allclose(last["x"], 1, rtol=1e-8 if dtype == np.float64 else 1e-3)
+    # There it stays.
+    (_, same) = steps_of_lbfgs(quadratic, {"x": np.array([1.0, -2.0, 0.5, 3.0])}, 1)
+    np.testing.assert_array_equal(same["x"], [1.0, -2.0, 0.5, 3.0])
+
+
+@pytest.mark.parametrize("memory", [1, 5])
+def test_lbfgs_steps_fulfil_the_conditions_of_wolfe(memory: int) -> None:
+    found = steps_of_lbfgs(rosenbrock, {"x": np.array([-1.2, 1.0, 0.3])}, 15, memory=memory)
+    gradient = go.grad(rosenbrock)
+    first = found[1]["x"] - found[0]["x"]
+    downhill = -gradient(found[0])["x"]
+    np.testing.assert_allclose(
+        first / np.linalg.norm(first), downhill / np.linalg.norm(downhill), rtol=1e-10
+    )
+    for before, behind in itertools.pairwise(found):
+        step = behind["x"] - before["x"]
+        slope = np.sum(gradient(before)["x"] * step)
+        assert slope < 0
+        assert rosenbrock(behind) <= rosenbrock(before) + 1e-4 * slope
+        assert np.sum(gradient(behind)["x"] * step) >= 0.9 * slope * (1 + 1e-9)
+
+
+def test_lbfgs_follows_its_formula() -> None:
+    """Against the matrix that the pairs of past steps define, with BFGS updates of a multiple of 1."""
+    found = [
+        p["x"] for p in steps_of_lbfgs(rosenbrock, {"x": np.array([-1.2, 1.0, 0.3])}, 6, memory=3)
+    ]
+    gradients = [go.grad(rosenbrock)({"x": x})["x"] for x in found]
+    for n in range(1, 6):
+        pairs = [
+            (found[i + 1] - found[i], gradients[i + 1] - gradients[i])
+            for i in range(max(0, n - 3), n)
+        ]
+        s, y = pairs[-1]
+        inverse = np.eye(3) * (s @ y) / (y @ y)
+        for s, y in pairs:
+            left = np.eye(3) - np.outer(s, y) / (s @ y)
+            inverse = left @ inverse @ left.T + np.outer(s, s) / (s @ y)
+        direction = -inverse @ gradients[n]
+        step = found[n + 1] - found[n]
+        length = np.linalg.norm(step) / np.linalg.norm(direction)
+        np.testing.assert_allclose(step, length * direction, rtol=1e-6)
+        # Steps of the whole length come first, then halves.
+        assert math.log2(length) == pytest.approx(round(math.log2(length)), abs=1e-6)
+
+
+def test_lbfgs_runs_as_numpy_too() -> None:
+    start = {"x": np.array([-1.2, 1.0])}
+    for a, b in zip(
+        steps_of_lbfgs(rosenbrock, start, 6),
+        steps_of_lbfgs(rosenbrock, start, 6, compiled=False),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a["x"], b["x"], rtol=1e-9)
+
+
+def test_lbfgs_leaves_where_the_loss_is_no_number() -> None:
+    """The minimum is near an edge behind which there is NaN."""
+
+    def barrier(p: Any) -> Any:
+        return np.sum(1e3 * p["x"] - np.log(p["x"]))
+
+    last = steps_of_lbfgs(barrier, {"x": np.array([5.0, 0.1])}, 60)[-1]
+    np.testing.assert_allclose(last["x"], 1e-3, rtol=1e-6)
+
+
+def test_lbfgs_agrees_with_scipy() -> None:
+    """On a logistic regression with a penalty, of parameters in a tree."""
+    x = RNG.normal(size=(80, 5))
+    y = (x @ RNG.normal(size=5) + RNG.normal(size=80) > 0).astype(float)
+
+    def loss(p: Any) -> Any:
+        return np.mean(np.logaddexp(0, (1 - 2 * y) * (x @ p[0] + p[1]["b"]))) + 0.01 * np.sum(
+            p[0] ** 2
+        )
+
+    last = steps_of_lbfgs(loss, (np.zeros(5), {"b": np.zeros(())}), 30)[-1]
+    best = scipy.optimize.minimize(
+        lambda v: loss((v[:5], {"b": v[5]})), np.zeros(6), method="BFGS", options={"gtol": 1e-8}
+    )
+    np.testing.assert_allclose(flat(last), best.x, rtol=1e-5, atol=1e-6)
+
+
 # -- Parts -------------------------------------------------------------------------------------
 
 
@@ -409,7 +521,7 @@ PARAMS = {"w": np.zeros((2, 3)), "b": [np.zeros(3)]}
 
 def update(grads: Any, params: Any = PARAMS, optimizer: Any = None) -> Any:
     optimizer = optimizer or optim.adam(0.1)
-    return optimizer.update(grads, optimizer.init(params), params)
+    return optimizer.update(grads, optimizer.init(PARAMS), params)
 
 
 @pytest.mark.parametrize(
@@ -471,6 +583,12 @@ def update(grads: Any, params: Any = PARAMS, optimizer: Any = None) -> Any:
             "expected a state of 2 parts",
         ),
         (lambda: optim.multi_steps(optim.sgd(0.1), 0), go.errors.ArgumentError, "every"),
+        (lambda: optim.lbfgs(quadratic, memory=0), go.errors.ArgumentError, "memory"),
+        (
+            lambda: update(PARAMS, None, optim.lbfgs(quadratic)),
+            go.errors.ArgumentError,
+            r"lbfgs needs update\(grads, state, params\)",
+        ),
         (lambda: optim.clip_by_global_norm(0.0), go.errors.ArgumentError, "max_norm"),
         (lambda: optim.linear_schedule(1.0, 0.0, 0), go.errors.ArgumentError, "transition_steps"),
         (lambda: optim.exponential_decay(1.0, 5, -0.5), go.errors.ArgumentError, "decay_rate"),

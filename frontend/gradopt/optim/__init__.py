@@ -10,6 +10,7 @@ All of it works on NumPy arrays as it stands, and in compiled code, so that loss
 are one program. Gradients are taken in the dtypes of the parameters, which stay.
 """
 
+from gradopt.optim.lbfgs import lbfgs
 from gradopt.optim.limits import (
     add_decayed_weights,
     clip,
@@ -57,6 +58,7 @@ __all__ = [
     "exponential_decay",
     "global_norm",
     "join_schedules",
+    "lbfgs",
     "linear_schedule",
     "lion",
     "multi_steps",
