@@ -219,7 +219,7 @@ private:
   /// Whether the results are zero, given that all operands that depend on
   /// tangents are.
   bool vanishes(Operation &nested) const {
-    if (isa<MultiplyOp, DotGeneralOp, CorrelateOp>(nested))
+    if (isa<MultiplyOp, DotGeneralOp, CorrelateOp, ConvolutionOp>(nested))
       return true;
     if (auto quotient = dyn_cast<DivideOp>(nested))
       return !linear.contains(quotient.getRhs());

@@ -461,6 +461,48 @@ LogicalResult CorrelateOp::batch(BatchContext &context) {
   return batchByItself(*this, context);
 }
 
+/// `x`, whose first dimension is a batch, with it merged into the dimension
+/// that is at `place` without it.
+static Value mergeBatch(OpBuilder &builder, Value x, int64_t place) {
+  Location loc = x.getLoc();
+  Dimensions shape(typeOf(x).getShape());
+  Dimensions order = range(1, shape.size());
+  order.insert(order.begin() + place, 0);
+  x = TransposeOp::create(builder, loc, x, order);
+  int64_t size = shape.front();
+  shape.erase(shape.begin());
+  shape[place] *= size;
+  return ReshapeOp::create(builder, loc, x, shape);
+}
+
+/// A batch of x is more images, one of kernels more output features, and one of
+/// both more groups.
+LogicalResult ConvolutionOp::batch(BatchContext &context) {
+  OpBuilder &builder = context.builder;
+  Value x = context.get(getX()), kernel = context.get(getKernel());
+  bool inX = context.isBatched(getX()),
+       inKernel = context.isBatched(getKernel());
+  int64_t place = inX && inKernel ? 0 : inX ? 1 : 2;
+  if (inX)
+    x = mergeBatch(builder, x, place);
+  if (inKernel)
+    kernel = mergeBatch(builder, kernel, inX ? 0 : 1);
+  Value result = ConvolutionOp::create(builder, getLoc(), x, kernel,
+                                       getStrides(), getLow(), getHigh(),
+                                       getXDilation(), getKernelDilation());
+  Dimensions shape(cast<RankedTensorType>(getType()).getShape());
+  shape.insert(shape.begin() + place, context.size);
+  result = ReshapeOp::create(builder, getLoc(), result, shape);
+  if (place != 0) {
+    Dimensions order = range(0, shape.size());
+    order.erase(order.begin() + place);
+    result =
+        TransposeOp::create(builder, getLoc(), result, prepend(place, order));
+  }
+  context.setBatched(getResult(), result);
+  return success();
+}
+
 LogicalResult GatherOp::batch(BatchContext &context) {
   // Indices into a tensor that is the same for all are just more of them; where
   // the two have batch dimensions already, they are batched together.

@@ -714,6 +714,78 @@ LogicalResult CorrelateOp::transpose(TransposeContext &context) {
   return success();
 }
 
+LogicalResult ConvolutionOp::linearize(LinearizeContext &context) {
+  OpBuilder &linear = context.linear;
+  auto convolution = [&](Value x, Value kernel) -> Value {
+    return ConvolutionOp::create(linear, getLoc(), x, kernel, getStrides(),
+                                 getLow(), getHigh(), getXDilation(),
+                                 getKernelDilation());
+  };
+  Value x = context.getTangent(getX());
+  Value kernel = context.getTangent(getKernel());
+  if (x)
+    x = convolution(x, getKernel());
+  if (kernel)
+    kernel = convolution(getX(), kernel);
+  context.setTangent(
+      getResult(), x && kernel
+                       ? AddOp::create(linear, getLoc(), x, kernel).getResult()
+                       : (x ? x : kernel));
+  return success();
+}
+
+/// `x` with two dimensions exchanged.
+static Value exchange(OpBuilder &builder, Value x, int64_t a, int64_t b) {
+  auto order = llvm::to_vector(llvm::seq<int64_t>(0, typeOf(x).getRank()));
+  std::swap(order[a], order[b]);
+  return TransposeOp::create(builder, x.getLoc(), x, order);
+}
+
+/// x[i] meets kernel[k] in result p where p * stride + k * kernel_dilation is
+/// i * x_dilation + low. In the transposes, two of i, k and p change places.
+LogicalResult ConvolutionOp::transpose(TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  Location loc = getLoc();
+  bool isX = context.isLinear(getX());
+  if (isX == context.isLinear(getKernel()))
+    return failure();
+  Value ct = context.getCotangent(getResult());
+  Value wanted = isX ? getX() : getKernel();
+  if (hasNoElements(getX()) || hasNoElements(getKernel()) ||
+      hasNoElements(ct)) {
+    context.addCotangent(wanted, createZero(builder, loc, wanted.getType()));
+    return success();
+  }
+  ArrayRef<int64_t> strides = getStrides(), xDilation = getXDilation(),
+                    kernelDilation = getKernelDilation();
+  Dimensions spatial, low, high;
+  for (auto [d, pad] : llvm::enumerate(getLow())) {
+    int64_t dim = d + 3;
+    int64_t input = (typeOf(getX()).getDimSize(dim) - 1) * xDilation[d],
+            window =
+                (typeOf(getKernel()).getDimSize(dim) - 1) * kernelDilation[d],
+            output = (typeOf(ct).getDimSize(dim) - 1) * strides[d];
+    spatial.push_back(dim);
+    low.push_back(isX ? window - pad : pad);
+    high.push_back(isX ? input - output + pad : window + output - input - pad);
+  }
+  if (isX) {
+    Value kernel = exchange(builder, getKernel(), 1, 2);
+    if (!spatial.empty())
+      kernel = ReverseOp::create(builder, loc, kernel, spatial);
+    context.addCotangent(
+        getX(), ConvolutionOp::create(builder, loc, ct, kernel, xDilation, low,
+                                      high, strides, kernelDilation));
+    return success();
+  }
+  Value product =
+      ConvolutionOp::create(builder, loc, exchange(builder, getX(), 1, 2),
+                            exchange(builder, ct, 1, 2), kernelDilation, low,
+                            high, xDilation, strides);
+  context.addCotangent(getKernel(), exchange(builder, product, 1, 2));
+  return success();
+}
+
 LogicalResult GatherOp::transpose(TransposeContext &context) {
   if (context.isLinear(getIndices()))
     return failure();

@@ -525,6 +525,75 @@ LogicalResult CorrelateOp::inferReturnTypes(MLIRContext *, Location_ loc,
   return success();
 }
 
+/// The extent of `size` elements that are `dilation` apart.
+static int64_t dilated(int64_t size, int64_t dilation) {
+  return size == 0 ? 0 : saturatingAdd(1, size - 1, dilation);
+}
+
+LogicalResult ConvolutionOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                              Adaptor adaptor, Types &types) {
+  // Sums and differences of a few such numbers do not overflow.
+  constexpr int64_t kLargest = int64_t(1) << 60;
+  StringRef name = "convolution";
+  RankedTensorType x = typeOf(adaptor.getX()),
+                   kernel = typeOf(adaptor.getKernel());
+  if (failed(checkElementType(loc, name, adaptor.getX(), "kernel",
+                              adaptor.getKernel())))
+    return failure();
+  if (x.getRank() < 3 || kernel.getRank() != x.getRank())
+    return emitOptionalError(loc,
+                             "'grad.convolution' op expected x and a kernel of "
+                             "one rank of at least 3, but got ",
+                             x, " and ", kernel);
+  for (int64_t d : {0, 2})
+    if (x.getDimSize(d) != kernel.getDimSize(d))
+      return emitOptionalError(
+          loc, "'grad.convolution' op expected kernel to have ",
+          x.getDimSize(d), d == 0 ? " groups" : " features", ", as x, but got ",
+          kernel.getDimSize(d));
+  size_t spatial = x.getRank() - 3;
+  std::pair<StringRef, ArrayRef<int64_t>> lists[] = {
+      {"strides", adaptor.getStrides()},
+      {"x dilations", adaptor.getXDilation()},
+      {"kernel dilations", adaptor.getKernelDilation()},
+      {"sizes of low padding", adaptor.getLow()},
+      {"sizes of high padding", adaptor.getHigh()}};
+  for (auto [what, list] : lists)
+    if (list.size() != spatial)
+      return emitOptionalError(
+          loc, "'grad.convolution' op expected ", spatial, " ", what,
+          ", one for each spatial dimension, but got ", list.size());
+  Shape shape{x.getDimSize(0), x.getDimSize(1), kernel.getDimSize(1)};
+  for (size_t d = 0; d < spatial; ++d) {
+    for (auto [what, list] : ArrayRef(lists).take_front(3))
+      if (list[d] < 1 || list[d] > kLargest)
+        return emitOptionalError(loc, "'grad.convolution' op expected ", what,
+                                 " from 1 to 2^60, but got ", list[d]);
+    for (auto [what, list] : ArrayRef(lists).drop_front(3))
+      if (list[d] < -kLargest || list[d] > kLargest)
+        return emitOptionalError(loc, "'grad.convolution' op expected ", what,
+                                 " from -2^60 to 2^60, but got ", list[d]);
+    int64_t size = x.getDimSize(d + 3), window = kernel.getDimSize(d + 3);
+    if (window == 0)
+      return emitOptionalError(loc,
+                               "'grad.convolution' op expected a kernel with "
+                               "elements in each spatial dimension, but got ",
+                               kernel);
+    size = dilated(size, adaptor.getXDilation()[d]);
+    window = dilated(window, adaptor.getKernelDilation()[d]);
+    if (size > kLargest || window > kLargest)
+      return emitOptionalError(loc,
+                               "'grad.convolution' op expected dilated sizes "
+                               "of at most 2^60, but got ",
+                               std::max(size, window), " in spatial dimension ",
+                               d);
+    int64_t places = size + adaptor.getLow()[d] + adaptor.getHigh()[d] - window;
+    shape.push_back(places < 0 ? 0 : places / adaptor.getStrides()[d] + 1);
+  }
+  types.push_back(RankedTensorType::get(shape, x.getElementType()));
+  return success();
+}
+
 /// The number of batch dimensions, 0 while that is not said.
 template <typename Adaptor> static int64_t batchOf(Adaptor adaptor) {
   IntegerAttr batch = adaptor.getBatchAttr();

@@ -429,6 +429,44 @@ def Grad_CorrelateOp : Grad_StructuralOp<"correlate",
   }];
 }
 
+def Grad_ConvolutionOp : Grad_StructuralOp<"convolution",
+    [DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<TransposeOpInterface>]> {
+  let summary = "sums of products of windows of a tensor and a kernel";
+  let description = [{
+    `x` has dimensions group, batch, feature and any number of spatial ones;
+    `kernel` group, output feature, feature and as many spatial ones. Element
+    `(g, n, o, p)` of the result is the sum over `c` and `k` of
+    `x'[g, n, c, p * stride + k * kernel_dilation - low] * kernel[g, o, c, k]`,
+    where `x'` is `x` with its elements `x_dilation` apart. In between and beyond
+    the ends there are zeros. `low` and `high` say how many are counted as part
+    of `x` at either end; negative ones leave elements out. There are as many
+    `p` in a dimension as there are whole windows.
+
+    Other layouts are transposes around this one, which cost nothing: the
+    lowering looks through them. Because there is one layout, with groups as a
+    dimension, the transposes of the op are the op itself: for that in `x`,
+    feature and output feature of the kernel change places, for that in
+    `kernel`, batch and feature of both.
+
+    ```mlir
+    %y = grad.convolution %x, %w, strides = [2, 2], low = [1, 1], high = [1, 1],
+           dilation = [1, 1] x [1, 1]
+        : tensor<1x8x3x32x32xf64>, tensor<1x16x3x3x3xf64> -> tensor<1x8x16x16x16xf64>
+    ```
+  }];
+  let arguments = (ins Grad_NumberTensor:$x, Grad_NumberTensor:$kernel,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$low,
+                       DenseI64ArrayAttr:$high, DenseI64ArrayAttr:$x_dilation,
+                       DenseI64ArrayAttr:$kernel_dilation);
+  let results = (outs Grad_NumberTensor:$result);
+  let assemblyFormat = [{
+    $x `,` $kernel `,` `strides` `=` $strides `,` `low` `=` $low `,` `high` `=` $high `,`
+    `dilation` `=` $x_dilation `x` $kernel_dilation attr-dict
+    `:` type($x) `,` type($kernel) `->` type($result)
+  }];
+}
+
 def Grad_GatherOp : Grad_LinearOp<"gather"> {
   let summary = "slices at integer positions (NumPy's integer-array indexing)";
   let description = [{

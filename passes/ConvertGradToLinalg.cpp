@@ -79,6 +79,14 @@ View mlir::grad::lookThrough(OpBuilder &builder, Value value,
   return view;
 }
 
+MemoryOrder::MemoryOrder(OpBuilder &builder, Value x) {
+  View view = lookThrough(builder, x, /*permutationsOnly=*/true);
+  source = view.source;
+  position.resize(view.map.getNumDims());
+  for (unsigned i = 0, e = view.map.getNumResults(); i < e; ++i)
+    position[view.map.getDimPosition(i)] = i;
+}
+
 Value mlir::grad::emptyLike(OpBuilder &builder, Location loc, Type type) {
   auto tensorType = cast<RankedTensorType>(type);
   return tensor::EmptyOp::create(builder, loc, tensorType.getShape(),
@@ -402,6 +410,7 @@ struct ConvertGradToLinalg
     populateElementwiseToLinalg(set);
     populateReductionsToLinalg(set);
     populateProductsToLinalg(set);
+    populateConvolutionToLinalg(set);
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
     patterns = std::move(set);

@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 namespace mlir::grad {
 
@@ -28,6 +29,8 @@ void populateElementwiseToLinalg(RewritePatternSet &patterns);
 void populateReductionsToLinalg(RewritePatternSet &patterns);
 /// Products of tensors.
 void populateProductsToLinalg(RewritePatternSet &patterns);
+/// Convolutions.
+void populateConvolutionToLinalg(RewritePatternSet &patterns);
 /// Slices, pad, concatenate, reverse, gather, scatter.
 void populateIndexingToLinalg(RewritePatternSet &patterns);
 /// Random bits.
@@ -45,6 +48,22 @@ struct View {
 /// need not exist in memory. With `permutationsOnly`, through transposes only.
 View lookThrough(OpBuilder &builder, Value value,
                  bool permutationsOnly = false);
+
+/// An operand in its memory order: dimension `d` of the operand is dimension
+/// `position[d]` of `source`.
+struct MemoryOrder {
+  MemoryOrder(OpBuilder &builder, Value x);
+  SmallVector<int64_t> of(ArrayRef<int64_t> dims) const {
+    return llvm::map_to_vector(dims, [&](int64_t d) { return position[d]; });
+  }
+  int64_t rank() const { return position.size(); }
+
+  Value source;
+  SmallVector<int64_t> position;
+};
+
+/// The body of a sum of products: elements 0 and 1 multiplied, added to 2.
+void multiplyAdd(OpBuilder &builder, Location loc, ValueRange elements);
 
 /// An uninitialised tensor of `type`, which is static.
 Value emptyLike(OpBuilder &builder, Location loc, Type type);

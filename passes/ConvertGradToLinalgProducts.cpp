@@ -33,7 +33,8 @@ static Value addTo(OpBuilder &builder, Location loc, Value sum, Value product) {
   return arith::AddIOp::create(builder, loc, sum, product);
 }
 
-static void multiplyAdd(OpBuilder &builder, Location loc, ValueRange elements) {
+void mlir::grad::multiplyAdd(OpBuilder &builder, Location loc,
+                             ValueRange elements) {
   Value product = summand(builder, loc, elements);
   linalg::YieldOp::create(builder, loc,
                           addTo(builder, loc, elements[2], product));

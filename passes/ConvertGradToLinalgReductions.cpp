@@ -90,25 +90,6 @@ template <> struct Reduction<ReduceAllOp> {
   }
 };
 
-/// An operand of a reduction in its memory order: dimension `d` of the operand
-/// is dimension `position[d]` of `source`.
-struct MemoryOrder {
-  MemoryOrder(OpBuilder &builder, Value x) {
-    View view = lookThrough(builder, x, /*permutationsOnly=*/true);
-    source = view.source;
-    position.resize(view.map.getNumDims());
-    for (unsigned i = 0, e = view.map.getNumResults(); i < e; ++i)
-      position[view.map.getDimPosition(i)] = i;
-  }
-  SmallVector<int64_t> of(ArrayRef<int64_t> dims) const {
-    return llvm::map_to_vector(dims, [&](int64_t d) { return position[d]; });
-  }
-  int64_t rank() const { return position.size(); }
-
-  Value source;
-  SmallVector<int64_t> position;
-};
-
 /// grad.reduce_* => linalg.generic over a fill.
 template <typename ReduceOp> struct LowerReduce : OpRewritePattern<ReduceOp> {
   using OpRewritePattern<ReduceOp>::OpRewritePattern;

@@ -456,6 +456,8 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
     Elementwise ops become `linalg.generic` with their scalar form as body,
     reductions and products `linalg.generic` in the memory order of their
     operands, slices `tensor.extract_slice` and `tensor.insert_slice`.
+    Convolutions become loops that copy some windows into the columns of a
+    matrix that fits the cache and multiply it with the kernel.
     Broadcasts, transposes and constants of one value are read through indexing
     maps:
 

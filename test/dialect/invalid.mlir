@@ -280,6 +280,96 @@ func.func @correlate_types(%x: tensor<5xf64>, %w: tensor<3xf32>) {
 
 // -----
 
+func.func @convolution_types(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x2xf32>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected kernel to have element type 'f64', but got 'f32'}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3x2xf32> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_ranks(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected x and a kernel of one rank of at least 3, but got 'tensor<1x2x3x5xf64>' and 'tensor<1x4x3xf64>'}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_groups(%x: tensor<1x2x3x5xf64>, %w: tensor<2x4x3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected kernel to have 1 groups, as x, but got 2}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<2x4x3x2xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_features(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x2x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected kernel to have 3 features, as x, but got 2}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x2x2xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_lengths(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected 1 kernel dilations, one for each spatial dimension, but got 2}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1, 1] : tensor<1x2x3x5xf64>, tensor<1x4x3x2xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_strides(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected strides from 1 to 2^60, but got 0}}
+  %0 = grad.convolution %x, %w, strides = [0], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3x2xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_padding(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected sizes of high padding from -2^60 to 2^60, but got -9223372036854775808}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [-9223372036854775808], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3x2xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_empty_window(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x0xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a kernel with elements in each spatial dimension, but got 'tensor<1x4x3x0xf64>'}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3x0xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_extent(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x9xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected dilated sizes of at most 2^60, but got 9223372036854775807 in spatial dimension 0}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1152921504606846976] : tensor<1x2x3x5xf64>, tensor<1x4x3x9xf64> -> tensor<1x2x4x4xf64>
+  return
+}
+
+// -----
+
+func.func @convolution_result(%x: tensor<1x2x3x5xf64>, %w: tensor<1x4x3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{inferred type(s) 'tensor<1x2x4x4xf64>' are incompatible with return type(s) of operation 'tensor<1x2x4x5xf64>'}}
+  %0 = grad.convolution %x, %w, strides = [1], low = [0], high = [0], dilation = [1] x [1] : tensor<1x2x3x5xf64>, tensor<1x4x3x2xf64> -> tensor<1x2x4x5xf64>
+  return
+}
+
+// -----
+
 func.func @gather_indices(%x: tensor<7xf64>, %i: tensor<5x2xi64>) {
   // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected indices whose last dimension has at most size 1, but got 'tensor<5x2xi64>'}}

@@ -84,11 +84,13 @@ func.func @reductions(%x: tensor<2x3xf64>, %p: tensor<2x3xi1>) {
 }
 
 // CHECK-LABEL: func.func @products_and_indexing
-func.func @products_and_indexing(%a: tensor<7x2x3xf64>, %c: tensor<7x3x4xf64>, %i: tensor<5x1xi64>, %u: tensor<5x2x3xf64>, %v: tensor<9xf64>, %w: tensor<3xf64>) {
+func.func @products_and_indexing(%a: tensor<7x2x3xf64>, %c: tensor<7x3x4xf64>, %i: tensor<5x1xi64>, %u: tensor<5x2x3xf64>, %v: tensor<9xf64>, %w: tensor<3xf64>, %image: tensor<1x8x3x32x32xf64>, %kernel: tensor<1x16x3x3x3xf64>) {
   // CHECK: grad.dot_general %{{.*}}, %{{.*}}, batch = [0] x [0], contract = [2] x [1] : tensor<7x2x3xf64>, tensor<7x3x4xf64> -> tensor<7x2x4xf64>
   %0 = grad.dot_general %a, %c, batch = [0] x [0], contract = [2] x [1] : tensor<7x2x3xf64>, tensor<7x3x4xf64> -> tensor<7x2x4xf64>
   // CHECK: grad.correlate %{{.*}}, %{{.*}}, low = 2, high = 1 : tensor<9xf64>, tensor<3xf64> -> tensor<10xf64>
   %3 = grad.correlate %v, %w, low = 2, high = 1 : tensor<9xf64>, tensor<3xf64> -> tensor<10xf64>
+  // CHECK: grad.convolution %{{.*}}, %{{.*}}, strides = [2, 1], low = [1, 0], high = [1, -1], dilation = [1, 1] x [1, 2] : tensor<1x8x3x32x32xf64>, tensor<1x16x3x3x3xf64> -> tensor<1x8x16x16x27xf64>
+  %6 = grad.convolution %image, %kernel, strides = [2, 1], low = [1, 0], high = [1, -1], dilation = [1, 1] x [1, 2] : tensor<1x8x3x32x32xf64>, tensor<1x16x3x3x3xf64> -> tensor<1x8x16x16x27xf64>
   // CHECK: grad.gather %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
   %1 = grad.gather %a, %i : tensor<7x2x3xf64>, tensor<5x1xi64> -> tensor<5x2x3xf64>
   // CHECK: grad.scatter %{{.*}}, %{{.*}}, %{{.*}} : tensor<7x2x3xf64>, tensor<5x1xi64>, tensor<5x2x3xf64>

@@ -18,6 +18,7 @@ from structural_rows import (
     Shape,
     Structural,
     clamped,
+    convolution_reference,
     dot_reference,
     indices,
     pad_reference,
@@ -187,6 +188,23 @@ def in_pairs(sizes: tuple[int, int, int, int]) -> Case:
         one.build,
         lambda x, w: np.stack([one.reference(*pair) for pair in zip(x, w, strict=True)]),
         [(2, sizes[0]), (2, sizes[1])],
+    )
+
+
+def convolution_case(
+    x: Shape,
+    kernel: Shape,
+    strides: Sequence[int],
+    low: Sequence[int],
+    high: Sequence[int],
+    x_dilation: Sequence[int],
+    kernel_dilation: Sequence[int],
+) -> Case:
+    lists = [list(a) for a in (strides, low, high, x_dilation, kernel_dilation)]
+    return Case(
+        lambda x, w: grad.convolution(x, w, *lists),
+        lambda x, w: convolution_reference(x, w, *(tuple(a) for a in lists)),
+        [x, kernel],
     )
 
 
@@ -703,6 +721,48 @@ PRODUCTS = [
             in_pairs((5, 3, 0, 0)),
             in_pairs((5, 3, 2, 1)),
             in_pairs((45, 3, 1, 2)),
+        ],
+        NUMBERS,
+        rounding=32,
+    ),
+    Structural(
+        "convolution",
+        [
+            convolution_case(*arguments)
+            for arguments in (
+                ((1, 2, 3, 5, 6), (1, 4, 3, 3, 2), [1, 1], [0, 0], [0, 0], [1, 1], [1, 1]),
+                ((1, 2, 3, 5, 6), (1, 4, 3, 3, 2), [2, 1], [1, 1], [1, 0], [1, 1], [1, 2]),
+                ((1, 1, 2, 5, 6), (1, 3, 2, 3, 2), [1, 3], [2, -1], [-2, 1], [2, 3], [2, 1]),
+                ((2, 3, 1, 4, 5), (2, 2, 1, 4, 4), [1, 1], [0, 0], [0, 1], [1, 1], [1, 1]),
+                ((1, 3, 2, 4), (1, 2, 2, 1), [1], [0], [0], [1], [1]),
+                ((1, 3, 2, 7), (1, 2, 2, 1), [2], [0], [0], [1], [3]),
+                ((1, 3, 2, 3), (1, 2, 2, 9), [2], [5], [4], [1], [1]),
+                (
+                    (2, 3, 2, 2, 3, 2),
+                    (2, 1, 2, 2, 1, 2),
+                    [1] * 3,
+                    [0, 1, 0],
+                    [0] * 3,
+                    *[[1] * 3] * 2,
+                ),
+                ((2, 3, 4), (2, 5, 4), [], [], [], [], []),
+                ((1, 2, 3, 2), (1, 2, 3, 5), [1], [0], [0], [1], [1]),
+                ((1, 2, 1, 3), (1, 2, 1, 2), [2], [9], [8], [1], [3]),
+                ((1, 2, 1, 3), (1, 1, 1, 2), [1], [-4], [4], [1], [1]),
+                ((1, 2, 1, 0), (1, 2, 1, 2), [1], [1], [2], [3], [1]),
+                ((1, 0, 2, 4), (1, 3, 2, 2), [1], [0], [0], [1], [1]),
+                ((1, 2, 0, 4), (1, 3, 0, 2), [1], [0], [0], [1], [1]),
+                ((1, 2, 2, 4), (1, 0, 2, 2), [1], [0], [0], [1], [1]),
+                ((0, 2, 2, 4), (0, 3, 2, 2), [1], [0], [0], [1], [1]),
+                ((1, 2, 3, 9, 10), (1, 4, 3, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1], [1, 1]),
+            )
+        ]
+        + [
+            Case(
+                lambda x: grad.convolution(x, x, [1], [1], [1], [1], [1]),
+                lambda x: convolution_reference(x, x, (1,), (1,), (1,), (1,), (1,)),
+                [(1, 2, 3, 4)],
+            )
         ],
         NUMBERS,
         rounding=32,

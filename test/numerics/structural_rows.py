@@ -118,6 +118,37 @@ def scatter_reference(x: Array, index: Array, updates: Array) -> Array:
     return result
 
 
+def convolution_reference(
+    x: Array,
+    w: Array,
+    strides: Shape,
+    low: Shape,
+    high: Shape,
+    x_dilation: Shape,
+    kernel_dilation: Shape,
+) -> Array:
+    """Place by place of result and kernel."""
+    sizes = x.shape[3:]
+    counts: list[int] = []
+    for d, size in enumerate(sizes):
+        extent = (size - 1) * x_dilation[d] + 1 if size else 0
+        window = (w.shape[3 + d] - 1) * kernel_dilation[d] + 1
+        room = extent + low[d] + high[d] - window
+        counts.append(room // strides[d] + 1 if room >= 0 else 0)
+    result = np.zeros((*x.shape[:2], w.shape[1], *counts), x.dtype)
+    for p in np.ndindex(*counts):
+        for k in np.ndindex(*w.shape[3:]):
+            at = [p[d] * strides[d] + k[d] * kernel_dilation[d] - low[d] for d in range(len(sizes))]
+            if all(
+                i % step == 0 and 0 <= i // step < size
+                for i, step, size in zip(at, x_dilation, sizes, strict=True)
+            ):
+                element = tuple(i // step for i, step in zip(at, x_dilation, strict=True))
+                image, kernel = x[(..., *element)], w[(..., *k)]
+                result[(..., *p)] += np.einsum("gnc,goc->gno", image, kernel)
+    return result
+
+
 def dot_reference(x: Array, y: Array, batch: Any, contract: Any) -> Array:
     letters = iter("abcdefghijklmnop")
     left: list[str] = [""] * x.ndim
