@@ -208,6 +208,27 @@ def correlate(x: Value, kernel: Value, low: int, high: int) -> Value:
     return scope().emit(grad.correlate, x, kernel, low, high)
 
 
+def convolution(
+    x: Value,
+    kernel: Value,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    x_dilation: Sequence[int],
+    kernel_dilation: Sequence[int],
+) -> Value:
+    """`grad.convolution`, with padding (low, high) for each spatial dimension."""
+    return scope().emit(
+        grad.convolution,
+        x,
+        kernel,
+        list(strides),
+        [low for low, _ in padding],
+        [high for _, high in padding],
+        list(x_dilation),
+        list(kernel_dilation),
+    )
+
+
 def gather(x: Value, indices: Value) -> Value:
     """`grad.gather`."""
     return scope().emit(grad.gather, x, indices)

@@ -19,6 +19,7 @@ from gradopt.nn.activations import (
     tanh,
 )
 from gradopt.nn.attention import multi_head_attention, scaled_dot_product_attention
+from gradopt.nn.convolution import conv1d, conv2d, conv_transpose2d
 from gradopt.nn.layers import dropout, embedding, linear
 from gradopt.nn.losses import (
     bce_with_logits_loss,
@@ -44,6 +45,7 @@ from gradopt.nn.modules import (
     Sequential,
 )
 from gradopt.nn.normalization import batch_norm, group_norm, layer_norm, rms_norm
+from gradopt.nn.pooling import avg_pool2d, max_pool2d
 from gradopt.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
@@ -59,8 +61,12 @@ __all__ = [
     "MultiHeadAttention",
     "RMSNorm",
     "Sequential",
+    "avg_pool2d",
     "batch_norm",
     "bce_with_logits_loss",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "cross_entropy_loss",
     "dropout",
     "elu",
@@ -78,6 +84,7 @@ __all__ = [
     "log_softmax",
     "lstm",
     "lstm_cell",
+    "max_pool2d",
     "mse_loss",
     "multi_head_attention",
     "nll_loss",

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Pooling: one number for each window of an image, by strided slices, one axis after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.dispatch import UFUNCS
+from gradopt.array.operands import traced
+from gradopt.base.location import source_location
+from gradopt.errors import DTypeError, ShapeError
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value
+from gradopt.nn.direct import call
+from gradopt.nn.windows import Padding, each, padding_of, resolved
+
+
+def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
+    """The largest element of each window.
+
+    Where elements are equal, the derivative is shared as by `numpy.maximum`.
+
+    Args:
+        x: images of floats, of shape (n, c, height, width).
+        window: its size, one integer or two.
+        stride: how far windows are apart; None is their size.
+        padding: as of `conv2d`, with -inf in place of zeros.
+
+    Returns:
+        An array of shape (n, c, height', width').
+
+    Raises:
+        ShapeError: x has other dimensions, or a window is larger than a padded image.
+        ArgumentError: a number is out of range.
+    """
+    return _pool("max_pool2d", x, window, stride, padding)
+
+
+def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
+    """The mean of each window, of padding too, which is zeros.
+
+    Args:
+        x: images of floats, of shape (n, c, height, width).
+        window: its size, one integer or two.
+        stride: how far windows are apart; None is their size.
+        padding: as of `conv2d`.
+
+    Returns:
+        An array of shape (n, c, height', width').
+
+    Raises:
+        ShapeError: x has other dimensions, or a window is larger than a padded image.
+        ArgumentError: a number is out of range.
+    """
+    return _pool("avg_pool2d", x, window, stride, padding)
+
+
+def _pool(name: str, x: Any, window: Any, stride: Any, padding: Any) -> Any:
+    return call(
+        _pooled,
+        (x,),
+        name,
+        each(name, "window", window, 2, 1),
+        each(name, "stride", window if stride is None else stride, 2, 1),
+        padding_of(name, padding, 2),
+    )
+
+
+def _pooled(
+    x: Any, name: str, window: tuple[int, ...], stride: tuple[int, ...], padding: Padding
+) -> Value:
+    images = traced(x)
+    if images.dtype.kind != "f":
+        raise DTypeError(
+            f"{name}: x must be of floats, but is of {images.dtype}", source_location()
+        )
+    if images.ndim != 4:
+        raise ShapeError(
+            f"{name}: x must have 4 dimensions, but has shape {images.shape}", source_location()
+        )
+    sizes = images.shape[2:]
+    pads = resolved(padding, sizes, window, stride)
+    for size, extent, (low, high) in zip(sizes, window, pads, strict=True):
+        if size + low + high < extent:
+            raise ShapeError(
+                f"{name}: windows of {window} are larger than what x of shape {images.shape} has "
+                f"with padding {pads}",
+                source_location(),
+            )
+    largest = name == "max_pool2d"
+    if any(low or high for low, high in pads):
+        images = prims.pad(
+            images,
+            (0, 0, *[low for low, _ in pads]),
+            (0, 0, *[high for _, high in pads]),
+            value=scalar(-np.inf if largest else 0.0, images.dtype),
+        )
+    combine = UFUNCS[np.maximum if largest else np.add]
+    for axis in (2, 3):
+        images = _combined(images, axis, window[axis - 2], stride[axis - 2], combine)
+    return images if largest else images / (window[0] * window[1])
+
+
+def _combined(
+    x: Value, axis: int, window: int, stride: int, combine: Callable[[Value, Value], Value]
+) -> Value:
+    """The elements of each window along an axis, combined in pairs, these in pairs, and so on."""
+    offsets, strides = [0] * x.ndim, [1] * x.ndim
+    sizes = list(x.shape)
+    sizes[axis], strides[axis] = (x.shape[axis] - window) // stride + 1, stride
+    parts: list[Value] = []
+    for place in range(window):
+        offsets[axis] = place
+        parts.append(prims.slice_(x, offsets, sizes, strides))
+    while len(parts) > 1:
+        pairs = [combine(a, b) for a, b in zip(parts[::2], parts[1::2], strict=False)]
+        parts = pairs + (parts[-1:] if len(parts) % 2 else [])
+    return parts[0]
