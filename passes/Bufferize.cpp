@@ -202,6 +202,8 @@ static void separateEmpties(ModuleOp module) {
   SmallVector<tensor::EmptyOp> empties;
   module.walk([&](tensor::EmptyOp op) { empties.push_back(op); });
   for (tensor::EmptyOp op : empties) {
+    if (op->use_empty())
+      continue;
     OpBuilder builder(op.getContext());
     for (OpOperand &use :
          llvm::make_early_inc_range(llvm::drop_begin(op->getUses(), 1))) {

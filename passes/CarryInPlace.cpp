@@ -24,6 +24,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/Passes.h"
 #include "passes/TensorUpdates.h"
 
@@ -61,6 +62,8 @@ static Value createCopy(OpBuilder &builder, Location loc, Value value) {
 /// `source`, written to all of `destination`.
 static Value createWrite(OpBuilder &builder, Location loc, Value source,
                          Value destination) {
+  if (hasNoElements(source))
+    return destination;
   auto type = cast<RankedTensorType>(source.getType());
   SmallVector<OpFoldResult> zeros(type.getRank(), builder.getIndexAttr(0));
   SmallVector<OpFoldResult> ones(type.getRank(), builder.getIndexAttr(1));

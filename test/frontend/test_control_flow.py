@@ -492,3 +492,16 @@ def test_a_swap_of_elements_copies_no_array() -> None:
     loop = compiled.lower(X, places).mlir("bufferized").split("scf.for")[1].split("scf.yield")[0]
     assert "memref.store" in loop
     assert "memref.copy" not in loop
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4)])
+def test_arrays_without_elements(shape: tuple[int, ...]) -> None:
+    x = np.zeros(shape)
+    loops: list[Callable[[Any], Any]] = [
+        lambda x: go.fori_loop(0, 3, lambda i, s: np.tanh(s + x), x),
+        lambda x: go.while_loop(lambda s: s[1] < 3, lambda s: (np.sin(s[0]), s[1] + 1), (x, 0))[0],
+        lambda x: go.cond(np.sum(x) > 0, np.sin, np.cos, x),
+    ]
+    for f in loops:
+        assert go.compile(f)(x).shape == shape
+        assert go.compile_grad(lambda x, f=f: np.sum(f(x)))(x).shape == shape

@@ -318,11 +318,11 @@ def with_arena(count: int) -> _gradopt.Executable:
 
 
 def test_arena_is_made_once():
-    executable = with_arena(100)
-    assert executable.arena_bytes == 800
-    x = np.arange(100.0)
+    # Of a size that no arena of an earlier test has: arenas are shared.
+    executable = with_arena(1_234_567)
+    x = np.arange(1_234_567.0)
     before = _gradopt.alloc_count()
-    for _ in range(1000):
+    for _ in range(20):
         np.testing.assert_array_equal(executable(x)[0], x + 1)
     assert _gradopt.alloc_count() == before + 1
 
