@@ -66,7 +66,8 @@ int64_t Residuals::getCost(Value value) {
 }
 
 void Residuals::demand(Value value) {
-  if (isOutside(value) || known.contains(value))
+  if (isOutside(value) || known.contains(value) ||
+      !visited.insert(value).second)
     return;
   getCost(value);
   if (!recomputed.contains(value)) {

@@ -40,7 +40,7 @@ private:
   Block &primal, &linear;
   IRMapping known;
   DenseMap<Value, int64_t> costs;
-  DenseSet<Value> recomputed;
+  DenseSet<Value> recomputed, visited;
   llvm::SetVector<Value> stored, demanded;
 };
 

@@ -505,3 +505,19 @@ def test_arrays_without_elements(shape: tuple[int, ...]) -> None:
     for f in loops:
         assert go.compile(f)(x).shape == shape
         assert go.compile_grad(lambda x, f=f: np.sum(f(x)))(x).shape == shape
+
+
+def test_positions_that_are_computed_in_many_steps() -> None:
+    """Each step reads the one before twice; it would take 2^60 visits to follow all paths."""
+
+    def f(x: Any) -> Any:
+        def body(i: Any, s: Any) -> Any:
+            for _ in range(60):
+                i = np.minimum(i + i, 4)
+            return s * x[i]
+
+        return go.fori_loop(0, 3, body, 1.0)
+
+    # x[0] x[4] x[4]
+    expected = [X[4] ** 2, 0, 0, 0, 2 * X[0] * X[4]]
+    np.testing.assert_allclose(go.compile_grad(f)(X), expected, rtol=1e-14)
