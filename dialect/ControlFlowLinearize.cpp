@@ -32,6 +32,17 @@ static Positions findActive(LinearizeContext &context, ValueRange values) {
   return positions;
 }
 
+/// Which of the values that a loop carries have tangents, in the body or
+/// behind.
+static Positions findActive(LinearizeContext &context, ValueRange arguments,
+                            ValueRange results) {
+  Positions positions;
+  for (auto [i, argument, result] : llvm::enumerate(arguments, results))
+    if (context.isActive(argument) || context.isActive(result))
+      positions.push_back(i);
+  return positions;
+}
+
 /// The tangents of the values at `positions`, made where `builder` stands.
 static SmallVector<Value> tangentsAt(LinearizeContext &context,
                                      OpBuilder &builder, ValueRange values,
@@ -107,39 +118,29 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
   SmallVector<Value> stored(residuals.getStored());
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
-  SmallVector<Value> stacks = llvm::map_to_vector(stored, [&](Value value) {
-    return createStack(builder, loc, value.getType(), length);
-  });
+  SmallVector<Value> stacks = createStacks(builder, loc, stored, length);
   unsigned before = primal.getNumResults();
   if (!stored.empty())
     primal = carryMore(primal, stacks);
   Operation *yield = primal.getBody()->getTerminator();
   builder.setInsertionPoint(yield);
   Value number = createNumber(builder, primal);
-  SmallVector<Value> pushed;
-  for (auto [value, stack] :
-       llvm::zip_equal(stored, primal.getRegionIterArgs().drop_front(before)))
-    pushed.push_back(createPush(builder, loc, stack, value, number));
-  appendOperands(yield, pushed);
+  appendOperands(yield, pushAll(builder, loc,
+                                primal.getRegionIterArgs().drop_front(before),
+                                stored, number));
 
   builder.setInsertionPointToStart(linear.getBody());
   number = createNumber(builder, linear);
-  SmallVector<Value> supplied;
-  for (auto [value, stack] :
-       llvm::zip_equal(stored, primal.getResults().drop_front(before)))
-    supplied.push_back(
-        createPeek(builder, loc, stack, value.getType(), number));
-  residuals.supply(builder, supplied);
+  residuals.supply(builder,
+                   peekAll(builder, loc, primal.getResults().drop_front(before),
+                           ValueRange(stored).getTypes(), number));
   return primal;
 }
 
 LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
   Location loc = op.getLoc();
-  Positions active;
-  for (auto [i, argument, result] :
-       llvm::enumerate(op.getRegionIterArgs(), op.getResults()))
-    if (context.isActive(argument) || context.isActive(result))
-      active.push_back(i);
+  Positions active =
+      findActive(context, op.getRegionIterArgs(), op.getResults());
 
   if (context.isForward()) {
     OpBuilder before(op);
@@ -197,11 +198,8 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
 LogicalResult grad::linearizeWhile(scf::WhileOp op, LinearizeContext &context) {
   Location loc = op.getLoc();
   Positions carried = findActive(context, op.getBeforeArguments());
-  Positions passed;
-  for (auto [i, argument, result] :
-       llvm::enumerate(op.getAfterArguments(), op.getResults()))
-    if (context.isActive(argument) || context.isActive(result))
-      passed.push_back(i);
+  Positions passed =
+      findActive(context, op.getAfterArguments(), op.getResults());
 
   if (!context.isForward())
     return replayWhile(op, passed, context);

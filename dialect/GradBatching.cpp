@@ -12,6 +12,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Uses.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
@@ -68,13 +69,7 @@ Value BatchContext::getBatched(Value value) {
 }
 
 bool BatchContext::usesBatched(Operation *op) const {
-  auto visit = [&](Operation *nested) {
-    return llvm::any_of(nested->getOperands(),
-                        [&](Value v) { return isBatched(v); })
-               ? WalkResult::interrupt()
-               : WalkResult::advance();
-  };
-  return op->walk(visit).wasInterrupted();
+  return usesAny(op, [&](Value v) { return isBatched(v); });
 }
 
 LogicalResult grad::batchByItself(Operation *op, BatchContext &context) {

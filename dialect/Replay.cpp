@@ -117,31 +117,6 @@ static scf::ForOp createLoop(OpBuilder &builder, Location loc, Value begin,
   return loop;
 }
 
-static SmallVector<Value> createStacks(OpBuilder &builder, Location loc,
-                                       ValueRange values, int64_t length) {
-  return llvm::map_to_vector(values, [&](Value value) {
-    return createStack(builder, loc, value.getType(), length);
-  });
-}
-
-static SmallVector<Value> pushAll(OpBuilder &builder, Location loc,
-                                  ValueRange stacks, ValueRange values,
-                                  Value index) {
-  SmallVector<Value> pushed;
-  for (auto [stack, value] : llvm::zip_equal(stacks, values))
-    pushed.push_back(createPush(builder, loc, stack, value, index));
-  return pushed;
-}
-
-static SmallVector<Value> peekAll(OpBuilder &builder, Location loc,
-                                  ValueRange stacks, TypeRange types,
-                                  Value index) {
-  SmallVector<Value> values;
-  for (auto [stack, type] : llvm::zip_equal(stacks, types))
-    values.push_back(createPeek(builder, loc, stack, type, index));
-  return values;
-}
-
 //===----------------------------------------------------------------------===//
 // Loops with a counter
 //===----------------------------------------------------------------------===//

@@ -9,6 +9,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -86,4 +87,29 @@ Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
   if (type.isIndex())
     value = arith::IndexCastOp::create(builder, loc, type, value);
   return value;
+}
+
+SmallVector<Value> grad::createStacks(OpBuilder &builder, Location loc,
+                                      ValueRange values, int64_t length) {
+  return llvm::map_to_vector(values, [&](Value value) {
+    return createStack(builder, loc, value.getType(), length);
+  });
+}
+
+SmallVector<Value> grad::pushAll(OpBuilder &builder, Location loc,
+                                 ValueRange stacks, ValueRange values,
+                                 Value index) {
+  SmallVector<Value> pushed;
+  for (auto [stack, value] : llvm::zip_equal(stacks, values))
+    pushed.push_back(createPush(builder, loc, stack, value, index));
+  return pushed;
+}
+
+SmallVector<Value> grad::peekAll(OpBuilder &builder, Location loc,
+                                 ValueRange stacks, TypeRange types,
+                                 Value index) {
+  SmallVector<Value> values;
+  for (auto [stack, type] : llvm::zip_equal(stacks, types))
+    values.push_back(createPeek(builder, loc, stack, type, index));
+  return values;
 }

@@ -33,6 +33,14 @@ Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,
 Value createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
                  Value index);
 
+// The same for several values at once.
+SmallVector<Value> createStacks(OpBuilder &builder, Location loc,
+                                ValueRange values, int64_t length);
+SmallVector<Value> pushAll(OpBuilder &builder, Location loc, ValueRange stacks,
+                           ValueRange values, Value index);
+SmallVector<Value> peekAll(OpBuilder &builder, Location loc, ValueRange stacks,
+                           TypeRange types, Value index);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_DIALECT_STACKS_H

@@ -11,6 +11,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Uses.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -70,14 +71,7 @@ Value grad::createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
 }
 
 bool TransposeContext::usesLinear(Operation &op) const {
-  return op
-      .walk([&](Operation *nested) {
-        return llvm::any_of(nested->getOperands(),
-                            [&](Value v) { return isLinear(v); })
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
-      })
-      .wasInterrupted();
+  return usesAny(&op, [&](Value v) { return isLinear(v); });
 }
 
 void TransposeContext::addCotangent(Value value, Value cotangent) {

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Activity.h"
+#include "dialect/Uses.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
@@ -52,14 +53,7 @@ bool Activity::markVaried(Value value) {
 bool Activity::markUseful(Value value) { return useful.insert(value).second; }
 
 bool Activity::usesVaried(Operation &op) const {
-  return op
-      .walk([&](Operation *nested) {
-        return llvm::any_of(nested->getOperands(),
-                            [&](Value v) { return varied.contains(v); })
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
-      })
-      .wasInterrupted();
+  return usesAny(&op, [&](Value v) { return varied.contains(v); });
 }
 
 bool Activity::spreadForward(Operation &op) {
