@@ -221,6 +221,20 @@ struct LowerConstant : OpRewritePattern<ConstantOp> {
   }
 };
 
+using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
+
+/// Replaces `op` by a generic without operands, whose body sees its indices.
+void replaceByGenerator(PatternRewriter &rewriter, Operation *op, Body body) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  Location loc = op->getLoc();
+  auto generic =
+      linalg::GenericOp::create(rewriter, loc, TypeRange(type), ValueRange(),
+                                ValueRange(emptyLike(rewriter, loc, type)),
+                                rewriter.getMultiDimIdentityMap(type.getRank()),
+                                iterators(type.getRank()), body);
+  rewriter.replaceOp(op, generic);
+}
+
 /// grad.iota => linalg.generic of linalg.index.
 struct LowerIota : OpRewritePattern<IotaOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -228,12 +242,8 @@ struct LowerIota : OpRewritePattern<IotaOp> {
   LogicalResult matchAndRewrite(IotaOp op,
                                 PatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(op.getType());
-    auto generic = linalg::GenericOp::create(
-        rewriter, op.getLoc(), TypeRange(type), ValueRange(),
-        ValueRange(emptyLike(rewriter, op.getLoc(), type)),
-        rewriter.getMultiDimIdentityMap(type.getRank()),
-        iterators(type.getRank()),
-        [&](OpBuilder &builder, Location loc, ValueRange) {
+    replaceByGenerator(
+        rewriter, op, [&](OpBuilder &builder, Location loc, ValueRange) {
           Value index = arith::IndexCastOp::create(
               builder, loc, builder.getI64Type(),
               linalg::IndexOp::create(builder, loc, op.getDimension()));
@@ -244,7 +254,6 @@ struct LowerIota : OpRewritePattern<IotaOp> {
             index = arith::TruncIOp::create(builder, loc, element, index);
           linalg::YieldOp::create(builder, loc, index);
         });
-    rewriter.replaceOp(op, generic);
     return success();
   }
 };
@@ -256,12 +265,8 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
   LogicalResult matchAndRewrite(IdentityOp op,
                                 PatternRewriter &rewriter) const override {
     auto type = cast<RankedTensorType>(op.getType());
-    auto generic = linalg::GenericOp::create(
-        rewriter, op.getLoc(), TypeRange(type), ValueRange(),
-        ValueRange(emptyLike(rewriter, op.getLoc(), type)),
-        rewriter.getMultiDimIdentityMap(type.getRank()),
-        iterators(type.getRank()),
-        [&](OpBuilder &builder, Location loc, ValueRange) {
+    replaceByGenerator(
+        rewriter, op, [&](OpBuilder &builder, Location loc, ValueRange) {
           Value isOne;
           for (int64_t d = 0, rank = type.getRank() / 2; d < rank; ++d) {
             Value equal = arith::CmpIOp::create(
@@ -282,7 +287,6 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
             isOne = arith::ExtUIOp::create(builder, loc, element, isOne);
           linalg::YieldOp::create(builder, loc, isOne);
         });
-    rewriter.replaceOp(op, generic);
     return success();
   }
 };
