@@ -76,6 +76,9 @@ public:
   void setLinear(Value value) { linear.insert(value); }
   /// Whether the op, or an op in its regions, uses a linear value.
   bool usesLinear(Operation &op) const;
+  /// Whether all of `values` may be parts of a linear function: a constant part
+  /// other than zero may not.
+  bool areTerms(ValueRange values) const;
 
   Value getCotangent(Value value) const { return cotangents.lookup(value); }
   /// Replaces what the cotangent of a linear value is so far.

@@ -70,6 +70,11 @@ Value grad::createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
       .createSum(builder, loc, lhs, rhs);
 }
 
+bool TransposeContext::areTerms(ValueRange values) const {
+  return llvm::all_of(values,
+                      [&](Value v) { return isLinear(v) || isZero(v); });
+}
+
 bool TransposeContext::usesLinear(Operation &op) const {
   return usesAny(&op, [&](Value v) { return isLinear(v); });
 }
