@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """gradopt compiles NumPy functions and their derivatives to native code through MLIR."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
-from gradopt import nn as nn
 from gradopt import numpy as numpy
-from gradopt import optim as optim
-from gradopt import random as random
 from gradopt.api import (
     compile,
     compile_grad,
@@ -30,7 +30,15 @@ from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 
+if TYPE_CHECKING:
+    from gradopt import nn as nn
+    from gradopt import optim as optim
+    from gradopt import random as random
+
 __version__ = "0.1.0"
+
+# Modules that are imported when they are first used: not every program needs them.
+_LAZY = ("nn", "optim", "random")
 
 __all__ = [
     "Compiled",
@@ -72,3 +80,13 @@ __all__ = [
     "vmap",
     "while_loop",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"gradopt.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -113,3 +115,17 @@ def test_no_modules_import_each_other() -> None:
 @pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim", "random"])
 def test_public_modules_stay(name: str) -> None:
     assert getattr(gradopt, name).__name__ == f"gradopt.{name}"
+
+
+def test_modules_that_are_imported_when_used() -> None:
+    code = """if True:
+        import sys
+        import gradopt
+        lazy = ["gradopt.nn", "gradopt.optim", "gradopt.random"]
+        assert not any(name in sys.modules for name in lazy)
+        assert {"nn", "optim", "random"} <= set(dir(gradopt))
+        assert all(hasattr(gradopt, name) for name in gradopt.__all__)
+        assert all(name in sys.modules for name in lazy)
+        assert not hasattr(gradopt, "missing")
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
