@@ -12,7 +12,8 @@ import pytest
 from budget import budget, generator
 from differences import Array, Function, directional
 from harness import Build, Derivatives, Point, compile_main, constant, scalar_type
-from structural_ops import STRUCTURAL, Case, Structural
+from structural_ops import STRUCTURAL
+from structural_rows import Case, Structural
 
 from gradopt import _gradopt
 from gradopt.dialects import grad

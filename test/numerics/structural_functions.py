@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Rows of the ops that call functions or ask for their derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from harness import define, unique
+from mlir import ir
+from structural_rows import (
+    FLOATS,
+    Case,
+    Structural,
+)
+
+from gradopt.dialects import grad
+
+
+def cube(kind: ir.Type) -> str:
+    """The name of a function that a caller may be differentiated through."""
+    name = unique("cube")
+    define(name, [kind], lambda a: grad.multiply(a, grad.square(a)))
+    return name
+
+
+def call_twice(x: ir.Value) -> ir.Value:
+    f = cube(x.type)
+    return grad.call([x.type], f, [grad.call([x.type], f, [x])])
+
+
+def pullback_of_cube(x: ir.Value, c: ir.Value) -> ir.Value:
+    return grad.vjp([x.type, x.type], cube(x.type), [x], [c], [0], [0])[1]
+
+
+def pushforward_of_cube(x: ir.Value, t: ir.Value) -> ir.Value:
+    return grad.jvp([x.type, x.type], cube(x.type), [x], [t], [0], [0])[1]
+
+
+def custom_cube(x: ir.Value) -> ir.Value:
+    """The cube, with a residual in reverse mode."""
+    f, fwd, bwd, rule = (unique(name) for name in ("cube", "cube_fwd", "cube_bwd", "cube_jvp"))
+    kind = x.type
+    define(f, [kind], lambda a: grad.multiply(a, grad.square(a)))
+
+    def slope(a: ir.Value) -> ir.Value:
+        square = grad.square(a)
+        return grad.add(square, grad.add(square, square))
+
+    define(fwd, [kind], lambda a: [grad.multiply(a, grad.square(a)), slope(a)])
+    define(bwd, [kind, kind], grad.multiply)
+    define(
+        rule,
+        [kind, kind],
+        lambda a, t: [grad.multiply(a, grad.square(a)), grad.multiply(t, slope(a))],
+    )
+    return grad.custom([kind], f, [x], [], fwd=fwd, bwd=bwd, jvp=rule)
+
+
+def products_with(axis: int, w_axis: int) -> Callable[..., ir.Value]:
+    """Sums of products of the slices of two matrices; those of the second all, for -1."""
+
+    def build(x: ir.Value, w: ir.Value) -> ir.Value:
+        name = unique("product")
+        size = ir.RankedTensorType(x.type).shape[axis]
+        length = ir.RankedTensorType(x.type).shape[1 - axis]
+        kind = ir.RankedTensorType.get([length], x.type.element_type)
+        (result,) = define(name, [kind] * 2, lambda a, c: grad.dot_general(a, c, [], [], [0], [0]))
+        many = ir.RankedTensorType.get([size], result.element_type)
+        return grad.VmapOp([many], name, [x, w], [axis, w_axis], [0], size).results[0]
+
+    return build
+
+
+def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
+    op = grad.TransposedOp([c.type], [c])
+    body = op.body.blocks.append(c.type)
+    with ir.InsertionPoint(body):
+        grad.yield_([grad.multiply(body.arguments[0], x)])
+    return op.results[0]
+
+
+FUNCTIONS = [
+    Structural(
+        "stop_gradient",
+        [
+            Case(grad.stop_gradient, lambda x: x, [shape], smooth=lambda x: 0 * x)
+            for shape in ((3,), (), (0, 2))
+        ],
+    ),
+    Structural("call", [Case(call_twice, lambda x: x**9, [(4,)], FLOATS)], FLOATS, rounding=40),
+    Structural("custom", [Case(custom_cube, lambda x: x**3, [(4,)], FLOATS)], FLOATS, rounding=8),
+    Structural(
+        "vjp",
+        [Case(pullback_of_cube, lambda x, c: 3 * x * x * c, [(4,), (4,)])],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "jvp",
+        [Case(pushforward_of_cube, lambda x, t: 3 * x * x * t, [(4,), (4,)])],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "vmap",
+        [
+            Case(products_with(0, 1), lambda x, w: np.einsum("ij,ji->i", x, w), [(3, 4), (4, 3)]),
+            Case(products_with(1, -1), lambda x, w: w @ x, [(4, 3), (4,)]),
+        ],
+        FLOATS,
+        rounding=40,
+    ),
+    Structural(
+        "transposed",
+        [Case(transpose_of_scaling, lambda c, x: c * x, [(4,), (4,)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
+    Structural(
+        "yield",
+        [Case(transpose_of_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
+]
