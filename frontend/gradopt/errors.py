@@ -141,6 +141,10 @@ class NumberRangeError(GradoptError, OverflowError):
     """A Python number does not fit the dtype that NumPy computes in."""
 
 
+class ZeroWeightsError(GradoptError, ZeroDivisionError):
+    """The weights of a mean sum to zero."""
+
+
 class TraceIndexError(GradoptError, IndexError):
     """An index is out of bounds or of a kind that cannot index."""
 

@@ -322,3 +322,80 @@ def test_average_with_weights_of_any_type(dtype: Any, kind: Any, weights: list[A
 def test_means_in_integers_are_refused(function: Any) -> None:
     with pytest.raises(go.errors.UnsupportedError, match="with dtype int64 is not supported"):
         go.compile(lambda x: function(x, dtype=np.int64))(X)
+
+
+# -- Means of nothing --------------------------------------------------------------------------
+
+NOTHING: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "mean": (np.mean, np.zeros(0)),
+    "mean of columns": (lambda x: np.mean(x, 0), np.zeros((0, 3))),
+    "mean of no columns": (lambda x: np.mean(x, 1), np.zeros((0, 3))),
+    "mean where": (lambda x: np.mean(x, where=x > 9), X),
+    "mean where of rows": (lambda x: np.mean(x, 1, where=x > 2.5), X),
+    "nanmean": (np.nanmean, np.full(3, np.nan)),
+    "nanmean of rows": (lambda x: np.nanmean(x, 1), np.array([[np.nan, 1.0], [np.nan, np.nan]])),
+    "nanmean of float32": (np.nanmean, np.full(2, np.nan, np.float32)),
+    "average": (np.average, np.zeros(0)),
+    "average of rows": (lambda x: np.average(x, 1, returned=True), np.zeros((3, 0))),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_mean_of_nothing_is_a_nan_that_depends_on_nothing(name: str) -> None:
+    f, x = NOTHING[name]
+    expected = f(x)
+    same(go.compile(f)(x), expected)
+    value = np.asarray(expected[0] if isinstance(expected, tuple) else expected)
+    first = (lambda x: f(x)[0]) if isinstance(expected, tuple) else f
+    tangent = go.jvp(first, (x,), (np.ones_like(x),))[1]
+    cotangent = go.vjp(first, x)[1](np.ones_like(value))[0]
+    nothing = np.isnan(value)
+    assert nothing.any() or not value.size
+    np.testing.assert_array_equal(np.asarray(tangent), np.where(nothing, 0, 1))
+    assert np.sum(cotangent) == pytest.approx(np.sum(~nothing))
+
+
+ZERO_WEIGHTS: dict[str, Callable[[Any, Any], Any]] = {
+    "known": lambda x, w: np.average(x, weights=[1.0, -1.0]),
+    "traced": lambda x, w: np.average(x, weights=w),
+    "one of many": lambda x, w: np.average(np.stack([x, x]), 1, weights=np.stack([w + 1, w])),
+    "nothing": lambda x, w: np.average(x[:0], weights=w[:0]),
+    "empty rows": lambda x, w: np.average(x[:, None][:, :0], 1, weights=w[:0]),
+}
+
+
+@pytest.mark.parametrize("name", ZERO_WEIGHTS)
+def test_weights_that_sum_to_zero(name: str) -> None:
+    f, x, w = ZERO_WEIGHTS[name], np.array([3.0, 5.0]), np.array([2.0, -2.0])
+    with pytest.raises(ZeroDivisionError) as numpys:
+        f(x, w)
+    loss = go.compile_grad(lambda x, w: np.sum(f(x, w)))
+    for compiled in (go.compile(f), loss):
+        with pytest.raises(go.errors.ZeroWeightsError) as ours:
+            compiled(x, w)
+        assert ours.value.args[0].startswith(str(numpys.value))
+
+
+AXES_OF_WEIGHTS = [((3, 2), (0, 1)), ((2, 3), (1, 0)), ((4, 2), (2, 1)), ((4,), 2), ((4,), -1)]
+
+
+@pytest.mark.parametrize(("shape", "axis"), AXES_OF_WEIGHTS)
+def test_weights_of_some_axes(shape: tuple[int, ...], axis: Any) -> None:
+    x, w = np.arange(24.0).reshape(3, 2, 4), np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+
+    def f(x: Any, w: Any) -> Any:
+        return np.average(x, axis, weights=w, returned=True)
+
+    same(go.compile(f)(x, w), f(x, w))
+    go.gradcheck(lambda x, w: f(x, w)[0], (x, w))
+
+
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_weights_of_another_shape(axis: Any) -> None:
+    x, w = np.ones((3, 2)), np.ones(2)
+    with pytest.raises((TypeError, ValueError)) as numpys:
+        np.average(x, axis, weights=w)
+    with pytest.raises(go.errors.ShapeError) as ours:
+        go.compile(lambda x, w: np.average(x, axis, weights=w))(x, w)
+    assert ours.value.args[0].startswith(str(numpys.value))

@@ -22,11 +22,12 @@ from gradopt.base.dtypes import (
 )
 from gradopt.base.location import source_location
 from gradopt.dialects import grad
-from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
+from gradopt.ir.checks import require_within
 from gradopt.ir.prims import scalar
-from gradopt.ir.values import Value, emit
+from gradopt.ir.values import Shape, Value, emit
 
 
 def _axes(axis: Any, x: Value) -> tuple[int, ...]:
@@ -137,6 +138,21 @@ def _divide_by_count(total: Value, count: Any) -> Value:
     return prims.convert(quotient, dtype)
 
 
+def _mean_of(total: Value, count: Any) -> Value:
+    """The total divided by the count; of no elements NaN, which depends on nothing."""
+    if not isinstance(count, Value):
+        return _divide_by_count(total, count) if count else _nan_like(total)
+    none = prims.equal(count, 0)
+    safe = prims.select(none, scalar(1, count.dtype), count)
+    exact = count.dtype == total.dtype
+    quotient = total / safe if exact else _divide_by_count(total, safe)
+    return prims.select(none, _nan_like(total), quotient)
+
+
+def _nan_like(x: Value) -> Value:
+    return prims.full(x.shape, math.nan, x.dtype)
+
+
 @implements(np.mean)
 def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None
@@ -151,9 +167,8 @@ def mean(
         # In float32, which is faster, if it holds every count.
         exact = x.size <= 2 ** (np.finfo(target).nmant + 1)
         counted = prims.convert(chosen, target if exact else INT64)
-        count = _reduce("sum", counted, axis, keepdims)
-        return total / count if exact else _divide_by_count(total, count)
-    return _divide_by_count(total, _count(x, prims.normalize_axes(axis, x.ndim)))
+        return _mean_of(total, _reduce("sum", counted, axis, keepdims))
+    return _mean_of(total, _count(x, prims.normalize_axes(axis, x.ndim)))
 
 
 @implements(np.var)
@@ -330,27 +345,53 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Value:
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
 ) -> Any:
-    """`numpy.average`; weights of the array's shape, or of one axis."""
+    """`numpy.average`; weights of the array's shape, or of its axes."""
     x = traced(a)
+    axes = prims.normalize_axes(axis, x.ndim)
     if weights is None:
         result = mean(x, axis, keepdims=keepdims)
-        axes = prims.normalize_axes(axis, x.ndim)
         total = prims.full(result.shape, _count(x, axes), result.dtype)
         return (result, total) if returned else result
     w = traced(weights)
     if w.shape != x.shape:
-        if axis is None or w.ndim != 1:
-            raise ShapeError(
-                "1D weights and an axis, or weights of the same shape", source_location()
-            )
-        place = prims.normalize_axis(axis, x.ndim)
-        w = prims.reshape(w, tuple([w.size if i == place else 1 for i in range(x.ndim)]))
-        w = prims.broadcast_to(w, x.shape)
+        w = _along_axes(w, x.shape, None if axis is None else axes)
     dtype = result_type(mean_dtype(x.dtype), w.dtype)
     w = prims.convert(w, dtype)
     total = sum_(w, axis, keepdims=keepdims)
+    _require_weights(total, _count(x, axes))
     result = sum_(prims.convert(x, dtype) * w, axis, keepdims=keepdims) / total
     return (result, total) if returned else result
+
+
+def _along_axes(weights: Value, shape: Shape, axes: tuple[int, ...] | None) -> Value:
+    """Weights of some axes, in their order, for an array of a shape."""
+    if axes is None:
+        raise ShapeError(
+            "Axis must be specified when shapes of a and weights differ.", source_location()
+        )
+    if weights.shape != tuple([shape[i] for i in axes]):
+        raise ShapeError(
+            "Shape of weights must be consistent with shape of a along specified axis.",
+            source_location(),
+        )
+    ordered = prims.transpose(weights, np.argsort(axes).tolist())
+    sizes = tuple([size if i in axes else 1 for i, size in enumerate(shape)])
+    return prims.broadcast_to(prims.reshape(ordered, sizes), shape)
+
+
+def _require_weights(total: Value, count: int) -> None:
+    """Checks that no sum of `count` weights is zero.
+
+    Raises:
+        ZeroWeightsError: a sum is, now if there are no weights, else in the compiled function.
+    """
+    message = "Weights sum to zero, can't be normalized"
+    if not total.size:
+        return
+    if not count:
+        raise ZeroWeightsError(message, source_location())
+    zeros = prims.convert(prims.equal(total, 0), INT64)
+    require_within(zeros, 0, 0, message, ZeroWeightsError)
 
 
 @implements(np.nansum)
