@@ -103,6 +103,21 @@ def running_maximum(xs: Any) -> Any:
     return np.sum(m)
 
 
+def stacked_weights(w: Any, x: Any) -> Any:
+    for i in range(len(w)):
+        x = np.tanh(x @ w[i])
+    return np.sum(x)
+
+
+def forward_algorithm(log_a: Any, log_p: Any) -> Any:
+    alpha = log_p[0]
+    for t in range(1, len(log_p)):
+        s = alpha[:, None] + log_a
+        m = np.max(s, axis=0)
+        alpha = np.log(np.sum(np.exp(s - m), axis=0)) + m + log_p[t]
+    return np.sum(alpha)
+
+
 PROGRAMS = {
     "chain": Program(chain, lambda n: (array(WIDTH), array(n))),
     "recurrence": Program(recurrence, lambda n: (array(WIDTH, WIDTH), array(n, WIDTH))),
@@ -112,6 +127,10 @@ PROGRAMS = {
     "windows": Program(windows, lambda n: (array(n),)),
     "gathered rows": Program(gathered_rows, lambda n: (array(10, WIDTH), np.arange(n) % 10)),
     "parameters": Program(many_parameters, lambda n: tuple(array(WIDTH) for _ in range(n))),
+    "stacked weights": Program(
+        stacked_weights, lambda n: (array(n, WIDTH, WIDTH), array(4, WIDTH))
+    ),
+    "logsumexp": Program(forward_algorithm, lambda n: (array(WIDTH, WIDTH), array(n, WIDTH))),
     "maximum": Program(running_maximum, lambda n: (array(n, WIDTH),), ratio=12.0),
 }
 
@@ -160,3 +179,38 @@ def test_second_derivatives_are_linear_in_steps(name: str) -> None:
         )
         counts.append(ops(product.lower(x, x, *rest), "simplified"))
     assert_linear("ops", counts, 4)
+
+
+def test_gradients_of_stacked_weights_need_what_those_of_a_list_need() -> None:
+    """The cotangent of each slice goes where the result has it: no array as large as the stack."""
+    x = array(16, 40)
+    for n in STEPS:
+        w = array(n, 40, 40)
+        stacked = go.compile_grad(stacked_weights).lower(w, x).memory()
+        listed = go.compile_grad(stacked_weights).lower(list(w), x).memory()
+        assert stacked.arena <= listed.arena + 1024
+        # The states of the forward pass, and a few of the backward pass.
+        assert stacked.arena <= (n + 4) * x.nbytes
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_operations_at_positions_are_a_loop(repeated: bool) -> None:
+    """Whether the positions are traced, or concrete and repeat often."""
+    gradients, arena = [], []
+    for n in STEPS:
+        x, values = array(WIDTH), array(n)
+        positions = np.arange(n) % (2 if repeated else 3)
+
+        def f(x: Any, values: Any, *traced: Any, positions: Any = positions) -> Any:
+            y = x * 1.0
+            np.logaddexp.at(y, traced[0] if traced else positions, values)
+            return np.sum(np.sin(y))
+
+        arguments = (x, values) if repeated else (x, values, positions)
+        gradient = go.compile_grad(f, argnums=(0, 1))
+        lowered = gradient.lower(*arguments)
+        gradients.append(ops(lowered, "simplified"))
+        arena.append(lowered.memory().arena)
+        go.gradcheck(f, arguments, (0, 1))
+    assert len(set(gradients)) == 1
+    assert_linear("bytes", arena, 1024)

@@ -27,6 +27,10 @@ from gradopt.ir.checks import require_in_bounds
 from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)
+# Of rounds with positions that do not repeat: more of them are a loop over positions.
+_ROUNDS = 4
+# As `gradopt.fori_loop`: bounds, a function of the counter and of what is carried, and that.
+Repeat = Callable[[int, int, Callable[[Any, Any], Any], Any], Any]
 
 
 def getitem(x: Handle, index: Any) -> Any:
@@ -397,7 +401,9 @@ class _Selection:
         updates = self._updates(value, self._x.dtype)
         self._write(prims.scatter_add(self._front(), self._rows, updates))
 
-    def apply(self, function: Callable[..., Value], operands: Sequence[Any]) -> None:
+    def apply(
+        self, function: Callable[..., Value], operands: Sequence[Any], repeat: Repeat
+    ) -> None:
         """Replaces elements by a function of them and of operands.
 
         Where positions repeat, it is applied for one after the other, as often as they do.
@@ -406,7 +412,20 @@ class _Selection:
         rows = prims.reshape(self._rows, (count, size))
         front = self._front()
         parts = [self._by_row(operand, count) for operand in operands]
-        for chosen in self._rounds(count):
+
+        def step(number: Any, carried: Any) -> Any:
+            i, x = number._read(), carried._read()
+            row = prims.reshape(_row(rows, [i]), (size,))
+            place = [prims.reshape(prims.take_range(row, 0, k, k + 1), ()) for k in range(size)]
+            others = [_row(v, [i]) if isinstance(v, Value) else v for v in parts]
+            new = function(array_of(_row(x, place)), *others)
+            return array_of(_with_row(x, place, prims.convert(new, x.dtype)))
+
+        rounds = self._rounds(count)
+        if rounds is None:
+            self._write(repeat(0, count, step, array_of(front))._read())
+            return
+        for chosen in rounds:
             some = _take(rows, chosen)
             old = array_of(prims.gather(front, some))
             others = [_take(v, chosen) if isinstance(v, Value) else v for v in parts]
@@ -422,12 +441,15 @@ class _Selection:
         updates = self._updates(operand, None)
         return prims.reshape(updates, (count, *updates.shape[self._rows.ndim - 1 :]))
 
-    def _rounds(self, count: int) -> list[np.ndarray[Any, Any]]:
-        """Which rows are looked at together: in none of these does a position repeat."""
+    def _rounds(self, count: int) -> list[np.ndarray[Any, Any]] | None:
+        """Which rows are looked at together: in none of these does a position repeat.
+
+        None if that is not known, or they would be many.
+        """
+        if count < 2:
+            return [np.arange(count)] * count
         if self._concrete is None:
-            return [np.array([i]) for i in range(count)]
-        if not count:
-            return []
+            return None
         rows = self._concrete.reshape(count, self._concrete.shape[-1])
         _, which = np.unique(rows, axis=0, return_inverse=True)
         which = which.reshape(-1)
@@ -436,7 +458,8 @@ class _Selection:
         turn = np.empty(count, np.int64)
         turn[order] = np.arange(count)
         turn -= starts
-        return [np.flatnonzero(turn == k) for k in range(int(turn.max()) + 1)]
+        last = int(turn.max())
+        return [np.flatnonzero(turn == k) for k in range(last + 1)] if last < _ROUNDS else None
 
     def _front(self) -> Value:
         return prims.transpose(self._x._read(), self._to_front)
@@ -459,6 +482,24 @@ def _take(rows: Value, chosen: np.ndarray[Any, Any]) -> Value:
     return prims.gather(rows, prims.as_value(chosen[:, None]))
 
 
+def _zeros(count: int) -> list[Value]:
+    return [prims.scalar(0, INT64)] * count
+
+
+def _row(x: Value, place: list[Value]) -> Value:
+    """The part of `x` at a place in its first dimensions, with one dimension for these."""
+    rest = x.shape[len(place) :]
+    part = prims.dynamic_slice(x, [*place, *_zeros(len(rest))], [*[1] * len(place), *rest])
+    return prims.reshape(part, (1, *rest))
+
+
+def _with_row(x: Value, place: list[Value], row: Value) -> Value:
+    """`x` with another part at a place in its first dimensions."""
+    rest = x.shape[len(place) :]
+    part = prims.reshape(row, (*[1] * len(place), *rest))
+    return prims.dynamic_update_slice(x, part, [*place, *_zeros(len(rest))])
+
+
 def add_at(x: Handle, index: Any, value: Any) -> None:
     """Adds to the elements at `index`; where positions repeat, all values."""
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
@@ -471,7 +512,11 @@ def add_at(x: Handle, index: Any, value: Any) -> None:
 
 
 def apply_at(
-    x: Handle, index: Any, function: Callable[..., Value], operands: Sequence[Any]
+    x: Handle,
+    index: Any,
+    function: Callable[..., Value],
+    operands: Sequence[Any],
+    repeat: Repeat,
 ) -> None:
     """Replaces the elements at `index` by a function of them and of operands, one by one.
 
@@ -480,11 +525,12 @@ def apply_at(
         index: what `x[index]` takes.
         function: of the elements and the operands; its result is converted to the array's dtype.
         operands: numbers, or arrays that broadcast to `x[index]`.
+        repeat: makes a loop, as `gradopt.fori_loop`.
     """
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
     parts, gap = _expand(x.shape, entries)
     if _has_arrays(parts):
-        _Selection(x, parts, gap).apply(function, operands)
+        _Selection(x, parts, gap).apply(function, operands, repeat)
         return
     part = _basic(x, parts)
     others = [v if not np.ndim(v) else fit(v, part.shape, None) for v in map(listed, operands)]

@@ -8,26 +8,22 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import (
-    UFUNC_METHODS,
     call_function,
     call_ufunc,
     cannot_cast,
     implements,
     require_output,
-    ufunc_handler,
     unsupported,
 )
 from gradopt.array.handle import Handle, array_of
-from gradopt.array.indexing import add_at, apply_at, fit, getitem, setitem
-from gradopt.array.operands import array_kind, is_traced, listed, promotion_kind, traced
+from gradopt.array.indexing import fit, getitem, setitem
+from gradopt.array.operands import array_kind, is_traced, listed, traced
 from gradopt.array.views import Diagonal, Reshape
-from gradopt.base.dtypes import DType, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.matrices import along_axis
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
-from gradopt.ir.values import Value
 
 
 def _flat(x: Handle) -> Handle:
@@ -152,29 +148,3 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if axis is None:
         x, axis = _flat(x), 0
     setitem(x, along_axis(indices, x.shape, prims.normalize_axis(axis, x.ndim)), values)
-
-
-def _at(ufunc: np.ufunc, a: Any, indices: Any, *operands: Any) -> None:
-    """`ufunc.at`: where positions repeat, the ufunc is applied for each of them."""
-    x = _writable(a, f"numpy.{ufunc.__name__}.at")
-    if ufunc in (np.add, np.subtract) and x.dtype.kind != "b":
-        value = traced(operands[0])
-        _require_output_cast(ufunc, result_type(x.dtype, promotion_kind(operands[0])), x)
-        value = prims.convert(value, x.dtype)
-        add_at(x, indices, array_of(value if ufunc is np.add else -value))
-        return
-
-    def apply(old: Any, *others: Any) -> Value:
-        new = ufunc_handler(ufunc)(old, *others)
-        _require_output_cast(ufunc, new.dtype, x)
-        return new
-
-    apply_at(x, indices, apply, operands)
-
-
-def _require_output_cast(ufunc: np.ufunc, dtype: DType, x: Handle) -> None:
-    if not np.can_cast(dtype, x.dtype, "same_kind"):
-        raise cannot_cast(f"ufunc {ufunc.__name__!r} output", dtype, x.dtype, "same_kind")
-
-
-UFUNC_METHODS["at"] = _at
