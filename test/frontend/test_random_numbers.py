@@ -237,6 +237,20 @@ def test_integers_are_62_bits_modulo_the_range() -> None:
         np.testing.assert_array_equal(random.randint(KEY, 1000, low, high), expected)
 
 
+def test_integers_modulo_ranges_of_all_sizes() -> None:
+    """Also for multiples of the range, and for those next to them."""
+    bits = reference_bits(KEY, 0, 62, (6000,), "i8")
+    sizes = np.random.default_rng(0).integers(1, 63, 1000)
+    spans = [
+        2 ** int(size) - int(b) % 2 ** int(size - 1)
+        for size, b in zip(sizes, bits[:1000], strict=True)
+    ]
+    quotients = [int(b) // (int(b) % 1000 + 1) for b in bits[1000:]]
+    spans += [max(q + d % 3 - 1, 1) for d, q in enumerate(quotients)]
+    expected = [int(b) % span for b, span in zip(bits, spans, strict=True)]
+    np.testing.assert_array_equal(random.randint(KEY, 6000, 0, np.array(spans)), expected)
+
+
 def test_integers_with_bounds_for_each_element() -> None:
     low, high = np.arange(50) - 20, np.arange(50) - 19
     np.testing.assert_array_equal(random.randint(KEY, (3, 50), low, high), np.tile(low, (3, 1)))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64, INT64, DType
 from gradopt.base.frames import hide_frames
@@ -242,8 +241,18 @@ def categorical(key: Any, logits: Any, axis: Any = -1, shape: Any = None) -> Any
 
 
 def reduced(integers: Value, spans: Value) -> Value:
-    """Integers of `_RANGE_BITS` bits reduced to [0, span)."""
-    return UFUNCS[np.remainder](integers, spans)
+    """The remainders of integers of `_RANGE_BITS` bits, in [0, span).
+
+    Exact: long division, whose digits are quotients in float64. The first one is wrong by 2^11 /
+    span + 1 at most, so that the rest is in [-span, span] after the second.
+    """
+    inverse = 1.0 / prims.convert(spans, FLOAT64)
+    rest = integers
+    for _ in range(2):
+        rest = rest - prims.convert(prims.convert(rest, FLOAT64) * inverse, INT64) * spans
+    zero = prims.scalar(0, INT64)
+    rest = rest + prims.select(rest < zero, spans, zero)
+    return rest - prims.select(rest >= spans, spans, zero)
 
 
 def wide_integers(key: Any, shape: Shape) -> Value:

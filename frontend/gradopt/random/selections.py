@@ -92,8 +92,7 @@ def permutation(key: Any, x: Any) -> Any:
 @program("count", "shape", "replace")
 def _indices(key: Any, *, count: int, shape: Shape, replace: bool) -> Value:
     if replace:
-        spans = prims.full(shape, count, INT64)
-        return reduced(wide_integers(key, shape), spans)
+        return reduced(wide_integers(key, shape), prims.scalar(count, INT64))
     taken = prims.take_range(_order(key, count), 0, 0, prims.size_of(shape))
     return prims.reshape(taken, shape)
 
