@@ -88,6 +88,13 @@ DRAWS: dict[str, Callable[[Any], Any]] = {
     "choice": lambda k: random.choice(k, np.arange(5) * 2, (3, 2)),
     "choice with weights": lambda k: random.choice(k, 3, (4,), p=np.array([0.5, 0.0, 0.5])),
     "choice without replacement": lambda k: random.choice(k, 7, (2, 3), replace=False),
+    "choice with weights without replacement": lambda k: random.choice(
+        k, 5, (3,), False, np.array([0.5, 0.1, 0.0, 3.0, 1.0])
+    ),
+    "gamma": lambda k: random.gamma(k, np.array([0.3, 1.0, 7.0]), (20, 3)),
+    "gamma of float32": lambda k: random.gamma(k, np.float32(1.5), (40,)),
+    "beta": lambda k: random.beta(k, 0.5, np.array([0.5, 2.0])),
+    "dirichlet": lambda k: random.dirichlet(k, np.array([0.5, 2.0, 1.0]), (2,)),
     "split": lambda k: random.split(k, 3),
     "fold_in": lambda k: random.fold_in(k, 5),
 }
@@ -316,6 +323,25 @@ def test_choices() -> None:
     assert random.choice(KEY, 3).shape == ()
 
 
+def test_weighted_choices_without_replacement() -> None:
+    """The first by the weights, and the next by those of the others."""
+    p = np.array([0.5, 0.0, 1.5, 3.0])
+
+    def pairs(keys: Any) -> Any:
+        return go.map(lambda k: random.choice(k, 4, 2, False, p), keys)
+
+    x = go.compile(pairs)(random.split(KEY, 6000))
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (x[:, 0], x[:, 1]), 1)
+    expected = p[:, None] * p / p.sum() / (p.sum() - p)[:, None]
+    np.fill_diagonal(expected, 0)
+    possible = expected > 0
+    assert not counts[~possible].any()
+    observed, wanted = counts[possible], expected[possible] * len(x)
+    assert stats.chisquare(observed, wanted).pvalue > SIGNIFICANCE
+    assert random.choice(KEY, 3, 0, False, np.ones(3)).shape == (0,)
+
+
 def test_different_keys_give_independent_numbers() -> None:
     keys = [*random.split(KEY, 4), random.fold_in(KEY, 77), random.key(0), random.key(1)]
     numbers = np.array([random.normal(k, COUNT) for k in keys])
@@ -479,10 +505,25 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "cannot choose 4 elements of 0",
         lambda: random.choice(KEY, 0, 4),
     ),
-    "weights without replacement": (
-        go.errors.UnsupportedError,
-        "with replacement only",
-        lambda: random.choice(KEY, 3, 2, False, np.ones(3)),
+    "too few weights above 0": (
+        go.errors.ArgumentError,
+        "cannot choose 3 elements without replacement: 2 have weights above 0",
+        lambda: random.choice(KEY, 4, 3, False, np.array([0.0, 1.0, 0.5, 0.0])),
+    ),
+    "vectors of one number": (
+        go.errors.ShapeError,
+        "alpha must have at least one dimension",
+        lambda: random.dirichlet(KEY, 2.0),
+    ),
+    "parameters of another shape": (
+        go.errors.ShapeError,
+        r"a of shape \(2,\) cannot be broadcast to shape \(3,\)",
+        lambda: random.gamma(KEY, np.ones(2), 3),
+    ),
+    "parameters that do not fit each other": (
+        go.errors.ShapeError,
+        r"could not be broadcast together with shapes \(2,\) \(3,\)",
+        lambda: random.beta(KEY, np.ones(2), np.ones(3)),
     ),
     "weights of another shape": (
         go.errors.ShapeError,

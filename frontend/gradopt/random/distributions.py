@@ -2,6 +2,7 @@
 """Random numbers of distributions.
 
 What a distribution has of parameters is applied by ordinary operations, which have derivatives.
+What all functions take is described in `gradopt.random`.
 """
 
 from __future__ import annotations
@@ -36,10 +37,15 @@ _INT32: DType = np.dtype(np.int32)
 _RANGE_BITS = 62
 
 
-def _integers(key: Any, shape: Shape, dtype: DType, spared: int = 0) -> tuple[Value, int]:
-    """Integers of as many random bits as a float has digits, less `spared`; and how many."""
+def _integers(
+    key: Any, shape: Shape, dtype: DType, spared: int = 0, first: Any = 0
+) -> tuple[Value, int]:
+    """Integers of as many random bits as a float has digits, less `spared`; and how many.
+
+    `first` is the place of the first element among all of the key.
+    """
     digits = (53 if dtype == FLOAT64 else 24) - spared
-    return random_bits(key, digits, shape, INT64 if dtype == FLOAT64 else _INT32), digits
+    return random_bits(key, digits, shape, INT64 if dtype == FLOAT64 else _INT32, first), digits
 
 
 def _unit(key: Any, shape: Shape, dtype: DType) -> Value:
@@ -48,9 +54,9 @@ def _unit(key: Any, shape: Shape, dtype: DType) -> Value:
     return prims.convert(integers, dtype) * 2.0**-digits
 
 
-def _inner(key: Any, shape: Shape, dtype: DType) -> Value:
+def open_unit(key: Any, shape: Shape, dtype: DType, first: Any = 0) -> Value:
     """Odd multiples of 2^-53 (2^-24) in (0, 1)."""
-    integers, digits = _integers(key, shape, dtype, spared=1)
+    integers, digits = _integers(key, shape, dtype, spared=1, first=first)
     return (prims.convert(integers, dtype) + 0.5) * 2.0**-digits
 
 
@@ -71,30 +77,26 @@ def uniform(
     float32. If the two are neither 0 nor 1, rounding can lead to `maxval` itself.
 
     Args:
-        key: a key.
-        shape: shape of the result.
-        dtype: float64 or float32.
         minval: number or array that can be broadcast to `shape`; the result has a derivative in it.
         maxval: the same.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        DTypeError: a dtype that is not of floats.
-        ShapeError: a bound has another shape.
     """
     checked = checked_dtype(dtype, "f", "floats")
     low, high = checked_array(minval, "minval"), checked_array(maxval, "maxval")
     return _uniform(checked_key(key), low, high, shape=checked_shape(shape), dtype=checked)
 
 
-@program("shape", "dtype")
-def _normal(key: Any, *, shape: Shape, dtype: DType) -> Value:
-    # The inverse of the distribution function, at odd multiples of 2^-53 (2^-24) in (-1, 1).
-    integers, digits = _integers(key, shape, dtype)
+def standard_normal(key: Any, shape: Shape, dtype: DType, first: Any = 0) -> Value:
+    """The inverse of the distribution function, at odd multiples of 2^-53 (2^-24) in (-1, 1)."""
+    integers, digits = _integers(key, shape, dtype, first=first)
     half = digits - 1
     centered = integers - prims.scalar(2**half, integers.dtype)
     point = (prims.convert(centered, dtype) + 0.5) * 2.0**-half
     return emit(grad.erfinv, point) * math.sqrt(2)
+
+
+@program("shape", "dtype")
+def _normal(key: Any, *, shape: Shape, dtype: DType) -> Value:
+    return standard_normal(key, shape, dtype)
 
 
 @hide_frames
@@ -102,15 +104,6 @@ def normal(key: Any, shape: Any = (), dtype: Any = np.float64) -> Any:
     """Floats of the standard normal distribution.
 
     Others are made of them: `mean + deviation * normal(key, shape)`, with derivatives in both.
-
-    Args:
-        key: a key.
-        shape: shape of the result.
-        dtype: float64 or float32.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        DTypeError: a dtype that is not of floats.
     """
     checked = checked_dtype(dtype, "f", "floats")
     return _normal(checked_key(key), shape=checked_shape(shape), dtype=checked)
@@ -123,23 +116,13 @@ def _exponential(key: Any, *, shape: Shape, dtype: DType) -> Value:
 
 @hide_frames
 def exponential(key: Any, shape: Any = (), dtype: Any = np.float64) -> Any:
-    """Floats of the exponential distribution with mean 1, at least 0.
-
-    Args:
-        key: a key.
-        shape: shape of the result.
-        dtype: float64 or float32.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        DTypeError: a dtype that is not of floats.
-    """
+    """Floats of the exponential distribution with mean 1, at least 0."""
     checked = checked_dtype(dtype, "f", "floats")
     return _exponential(checked_key(key), shape=checked_shape(shape), dtype=checked)
 
 
 def _gumbel_of(key: Any, shape: Shape, dtype: DType) -> Value:
-    return -emit(grad.log, -emit(grad.log, _inner(key, shape, dtype)))
+    return -emit(grad.log, -emit(grad.log, open_unit(key, shape, dtype)))
 
 
 @program("shape", "dtype")
@@ -149,17 +132,7 @@ def _gumbel(key: Any, *, shape: Shape, dtype: DType) -> Value:
 
 @hide_frames
 def gumbel(key: Any, shape: Any = (), dtype: Any = np.float64) -> Any:
-    """Floats of the standard Gumbel distribution, all finite.
-
-    Args:
-        key: a key.
-        shape: shape of the result.
-        dtype: float64 or float32.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        DTypeError: a dtype that is not of floats.
-    """
+    """Floats of the standard Gumbel distribution, all finite."""
     checked = checked_dtype(dtype, "f", "floats")
     return _gumbel(checked_key(key), shape=checked_shape(shape), dtype=checked)
 
@@ -176,13 +149,8 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None) -> Any:
     """Bools that are True with probability `p`.
 
     Args:
-        key: a key.
         p: probability, a number or array. There is no derivative in it.
         shape: shape of the result, to which `p` is broadcast; None for that of `p`.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        ShapeError: `p` cannot be broadcast to `shape`.
     """
     p = checked_array(p, "p")
     sizes = checked_shape(np.shape(p) if shape is None else shape)
@@ -215,7 +183,6 @@ def categorical(key: Any, logits: Any, axis: Any = -1, shape: Any = None) -> Any
     """Indices of categories, each with a probability proportional to `exp(logits)` along an axis.
 
     Args:
-        key: a key.
         logits: array of floats, logarithms of probabilities but for a constant; -inf for a category
             that does not occur.
         axis: the axis of the categories.
@@ -226,7 +193,6 @@ def categorical(key: Any, logits: Any, axis: Any = -1, shape: Any = None) -> Any
         int64 array.
 
     Raises:
-        ArgumentError: `key` is no key.
         AxisError: there is no such axis.
         ShapeError: there are no categories, or shapes do not fit.
     """
@@ -284,18 +250,13 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = np.int6
     2^62.
 
     Args:
-        key: a key.
-        shape: shape of the result.
         minval: integer or array of such that can be broadcast to `shape`.
         maxval: the same; above `minval`, by 2^62 at most.
         dtype: dtype of the result, of signed integers.
 
     Raises:
-        ArgumentError: `key` is no key.
         ArgumentTypeError: a bound is no integer.
-        DTypeError: a dtype that is not of integers.
         NumberRangeError: `maxval` is not above `minval`, or the dtype has not all of the values.
-        ShapeError: a bound has another shape.
     """
     checked = checked_dtype(dtype, "i", "integers")
     low, high = checked_array(minval, "minval", "i"), checked_array(maxval, "maxval", "i")

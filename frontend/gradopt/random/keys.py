@@ -105,9 +105,6 @@ def split(key: Any, num: Any = 2) -> Any:
 
     Returns:
         int32 array of shape (num, 2), to be unpacked or indexed. Key number i is `fold_in(key, i)`.
-
-    Raises:
-        ArgumentError: `key` is no key.
     """
     return _split(checked_key(key), 0, shape=checked_shape(num, "num"))
 
@@ -124,7 +121,6 @@ def fold_in(key: Any, data: Any) -> Any:
         int32 array of shape (2,).
 
     Raises:
-        ArgumentError: `key` is no key.
         ArgumentTypeError: `data` is no integer.
     """
     return _split(checked_key(key), _checked_integer(data, "data"), shape=())
@@ -141,13 +137,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = np.int64) -> Any:
     """Integers of uniform bits, of all values that the dtype has.
 
     Args:
-        key: a key.
-        shape: shape of the result.
         dtype: dtype of the result, of signed integers.
-
-    Raises:
-        ArgumentError: `key` is no key.
-        DTypeError: a dtype that is not of integers.
     """
     checked = checked_dtype(dtype, "i", "integers")
     return _bits(checked_key(key), shape=checked_shape(shape), dtype=checked)

@@ -14,10 +14,12 @@ from gradopt.base.dtypes import INT64
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value
-from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError, UnsupportedError
+from gradopt.dialects import grad
+from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gradopt.ir import prims
-from gradopt.ir.values import Shape, Value
-from gradopt.random.distributions import reduced, uniform, wide_integers
+from gradopt.ir.checks import require_within
+from gradopt.ir.values import Shape, Value, emit
+from gradopt.random.distributions import gumbel, reduced, uniform, wide_integers
 from gradopt.random.programs import checked_array, checked_key, checked_shape, program
 from gradopt.transforms.loops import fori_loop
 
@@ -72,7 +74,6 @@ def permutation(key: Any, x: Any) -> Any:
     """A random order, all orders being equally likely.
 
     Args:
-        key: a key.
         x: an array whose elements along the first axis are put in random order; or an integer n,
             for the numbers below n.
 
@@ -80,7 +81,6 @@ def permutation(key: Any, x: Any) -> Any:
         array like `x`; for an integer, int64 array of shape (n,).
 
     Raises:
-        ArgumentError: `key` is no key.
         ArgumentTypeError: `x` is a number with a fraction.
     """
     array, count = _population(x, "x")
@@ -111,6 +111,30 @@ def _weighted(key: Any, p: Any, *, shape: Shape) -> Value:
     return prims.select(number >= count, prims.scalar(count - 1, INT64), number)
 
 
+@program("shape")
+def _weighted_without_replacement(key: Any, p: Any, *, shape: Shape) -> Value:
+    weights = traced(p)
+    zero = prims.scalar(0, weights.dtype)
+    positive = weights > zero
+    wanted, count = prims.size_of(shape), weights.size
+    found = prims.reduce("sum", prims.convert(positive, INT64), [0])
+    message = f"cannot choose {wanted} elements without replacement: {{value}} have weights above 0"
+    require_within(found, wanted, count, message, ArgumentError)
+    # In the order of logarithms of weights with Gumbel noise, the largest first.
+    noise = gumbel(key, weights.shape, weights.dtype)._read()
+    logs = emit(grad.log, prims.select(positive, weights, prims.scalar(1, weights.dtype)))
+    scores = prims.select(positive, logs + noise, prims.scalar(-np.inf, weights.dtype))
+
+    def take(number: Any, state: Any) -> Any:
+        chosen, scores = state
+        chosen[number] = np.argmax(scores)
+        scores[chosen[number]] = -np.inf
+        return chosen, scores
+
+    start = (array_of(prims.full((wanted,), 0, INT64)), array_of(scores))
+    return prims.reshape(fori_loop(0, wanted, take, start)[0]._read(), shape)
+
+
 @program()
 def _taken(x: Any, indices: Any) -> Any:
     return getitem(handle_of(x), array_of(traced(indices)))
@@ -121,21 +145,20 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
     """Random elements of an array.
 
     Args:
-        key: a key.
         a: an array, of whose elements along the first axis some are chosen; or an integer n, for
             the numbers below n.
         shape: how many, as a shape.
         replace: whether an element may be chosen more than once.
         p: array of floats, a weight for each element, not negative; None if all are equally likely.
+            Without replacement the next element is chosen by the weights of those that are left.
             The time for each choice grows with the number of weights. There is no derivative in it.
 
     Returns:
         array of shape `(*shape, *a.shape[1:])`; for an integer, int64 array of `shape`.
 
     Raises:
-        ArgumentError: `key` is no key; or there are no elements, or too few, to choose from.
+        ArgumentError: there are no elements, or too few, to choose from.
         ShapeError: `p` has another length.
-        UnsupportedError: `p` is given without replacement.
     """
     array, count = _population(a, "a")
     key, sizes = checked_key(key), checked_shape(shape)
@@ -148,10 +171,6 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
         )
     if p is None:
         indices = _indices(key, count=count, shape=sizes, replace=bool(replace))
-    elif not replace:
-        raise UnsupportedError(
-            "weights are supported for choices with replacement only", source_location()
-        )
     else:
         weights = checked_array(p, "p", "f")
         if np.shape(weights) != (count,):
@@ -160,5 +179,6 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
                 f"{np.shape(weights)}",
                 source_location(),
             )
-        indices = _weighted(key, weights, shape=sizes)
+        choose = _weighted if replace or not wanted else _weighted_without_replacement
+        indices = choose(key, weights, shape=sizes)
     return indices if array is None else _taken(array, indices)
