@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What is timed: scalar functions written once, over any library with NumPy's names."""
+"""What is timed: functions written once, over any library with NumPy's names."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ class Case:
         title: for the table.
         function: makes, from a library's namespace, the function of (parameters, *data).
         arguments: makes parameters, an array or a list of arrays, and data.
+        wanted: "gradient", the value of a scalar function and its gradient in the parameters;
+            "jacobian" or "hessian", that in the parameters, an array; "result", that of the
+            function alone.
         without: the libraries that cannot do it.
     """
 
     title: str
     function: Callable[[Any], Function]
     arguments: Callable[[np.random.Generator], tuple[Any, ...]]
+    wanted: str = "gradient"
     without: tuple[str, ...] = ()
 
 
@@ -158,10 +162,60 @@ def _nbody(xp: Any) -> Function:
     return loss
 
 
+def _layers(xp: Any) -> Function:
+    def f(x: Any, w0: Any, w1: Any) -> Any:
+        return xp.tanh(w1 @ xp.tanh(w0 @ x))
+
+    return f
+
+
+def _adam(xp: Any) -> Function:
+    def step(params: Any, means: Any, squares: Any, grads: Any, count: Any) -> Any:
+        rate = 1e-3 * xp.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        means = [0.9 * m + 0.1 * g for m, g in zip(means, grads, strict=True)]
+        squares = [0.999 * v + 0.001 * g * g for v, g in zip(squares, grads, strict=True)]
+        params = [
+            p - rate * m / (xp.sqrt(v) + 1e-8)
+            for p, m, v in zip(params, means, squares, strict=True)
+        ]
+        return params, means, squares
+
+    return step
+
+
+def _adam_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
+    # Weights and biases of 25 layers.
+    shapes = [(64, 64), (64,)] * 25
+    params, means, grads = ([generator.normal(size=s) for s in shapes] for _ in range(3))
+    return params, means, [g * g for g in grads], grads, np.float64(7)
+
+
 CASES = {
     "digits": Case("demo model, batch of 32", _digits, _digits_arguments),
     "rosenbrock": Case("Rosenbrock, n = 4", _rosenbrock, lambda g: (g.normal(size=4),)),
     "logistic": Case("logistic regression, 10,000 x 100", _logistic, _logistic_arguments),
+    "hessian": Case(
+        "Hessian of logistic regression, 1,000 x 50",
+        _logistic,
+        lambda g: (
+            0.1 * g.normal(size=50),
+            g.normal(size=(1000, 50)),
+            np.sign(g.normal(size=1000)),
+        ),
+        wanted="hessian",
+    ),
+    "jacobian": Case(
+        "Jacobian of two layers, 100 to 100",
+        _layers,
+        lambda g: (g.normal(size=100), *(g.normal(size=(100, 100)) / 10 for _ in range(2))),
+        wanted="jacobian",
+    ),
+    "adam": Case(
+        "Adam step, 50 arrays",
+        _adam,
+        _adam_arguments,
+        wanted="result",
+    ),
     "chain": Case("elementwise chain, 10^6", _chain, lambda g: (g.normal(size=10**6),)),
     "logsumexp": Case(
         "log-sum-exp, 1000 x 1000", _logsumexp, lambda g: (g.normal(size=(1000, 1000)),)

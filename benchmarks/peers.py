@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""How each library computes a value and a gradient.
+"""How each library computes what a case wants.
 
 A peer gets arguments in arrays of its own kind, made before any timing, and its result counts
 when it is complete in memory. All of them compute in float64.
@@ -25,7 +25,7 @@ class Peer(ABC):
         title: for the table.
         module: the package that has to be installed.
         compiles: whether the first call makes code.
-        differentiates: whether the result is a value and gradients, or a value alone.
+        differentiates: whether the result is what the case wants, or a value alone.
         is_traced: whether `tracemalloc` sees what it allocates, as it sees NumPy's arrays.
     """
 
@@ -65,7 +65,13 @@ class GradoptPeer(Peer):
         self.gradopt = gradopt
 
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
-        compiled = self.gradopt.compile_value_and_grad(case.function(np))
+        compile_ = {
+            "gradient": self.gradopt.compile_value_and_grad,
+            "hessian": self.gradopt.compile_hessian,
+            "jacobian": self.gradopt.compile_jacobian,
+            "result": self.gradopt.compile,
+        }[case.wanted]
+        compiled = compile_(case.function(np))
         self.lower = lambda: compiled.lower(*arguments)
         return lambda: compiled(*arguments)
 
@@ -94,8 +100,14 @@ class AutogradPeer(Peer):
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         import autograd
 
-        value_and_grad = autograd.value_and_grad(case.function(autograd.numpy))
-        return lambda: value_and_grad(*arguments)
+        function = case.function(autograd.numpy)
+        transforms = {
+            "gradient": autograd.value_and_grad,
+            "hessian": autograd.hessian,
+            "jacobian": autograd.jacobian,
+        }
+        transformed = transforms.get(case.wanted, lambda f: f)(function)
+        return lambda: transformed(*arguments)
 
 
 class JaxPeer(Peer):
@@ -114,8 +126,14 @@ class JaxPeer(Peer):
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         jax = self.jax
         arguments = jax.block_until_ready(jax.tree.map(jax.numpy.asarray, arguments))
-        value_and_grad = jax.jit(jax.value_and_grad(case.function(jax.numpy)))
-        return lambda: jax.block_until_ready(value_and_grad(*arguments))
+        transforms = {
+            "gradient": jax.value_and_grad,
+            "hessian": jax.hessian,
+            "jacobian": jax.jacrev,
+        }
+        transform = transforms.get(case.wanted, lambda f: f)
+        transformed = jax.jit(transform(case.function(jax.numpy)))
+        return lambda: jax.block_until_ready(transformed(*arguments))
 
 
 class TorchPeer(Peer):
@@ -133,6 +151,8 @@ class TorchPeer(Peer):
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         torch = self.torch
         function = case.function(torch)
+        if case.wanted != "gradient":
+            return self._prepare_other(case.wanted, function, arguments)
         parameters, *rest = arguments
         many = isinstance(parameters, list)
         leaves = [
@@ -146,6 +166,15 @@ class TorchPeer(Peer):
             return value.detach(), list(gradients) if many else gradients[0]
 
         return call
+
+    def _prepare_other(self, wanted: str, function: Any, arguments: tuple[Any, ...]) -> Call:
+        torch = self.torch
+        tensors = torch.utils._pytree.tree_map(torch.tensor, arguments)
+        if wanted == "result":
+            return lambda: function(*tensors)
+        transform = getattr(torch.func, {"jacobian": "jacrev"}.get(wanted, wanted))
+        transformed = transform(function)
+        return lambda: transformed(*tensors)
 
 
 PEERS: dict[str, type[Peer]] = {
