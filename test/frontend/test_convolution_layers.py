@@ -121,10 +121,11 @@ def test_second_derivatives(options: dict[str, Any]) -> None:
     assert go.gradcheck(f, (x, w), rtol=1e-4, atol=1e-5, order=2)
 
 
-@by_hypothesis(30)
-@given(configurations(2), st.integers(0, 1))
+@by_hypothesis(40)
+@given(st.integers(1, 2).flatmap(configurations), st.integers(0, 1))
 def test_the_transposed_one_is_the_transpose(options: dict[str, Any], more: int) -> None:
     """<conv2d(x, w), y> is <x, conv_transpose2d(y, w)>."""
+    function = {1: nn.conv_transpose1d, 2: nn.conv_transpose2d}[len(options["stride"])]
     stride, dilation, groups = options["stride"], options["dilation"], options["groups"]
     pads = tuple(min(low, high) for low, high in options["padding"])
     extra = tuple(min(more, s - 1) for s in stride)
@@ -137,9 +138,7 @@ def test_the_transposed_one_is_the_transpose(options: dict[str, Any], more: int)
     y, w = rng.normal(size=(n, o, *sizes)), rng.normal(size=options["w"])
 
     def f(y: Any, w: Any) -> Any:
-        return nn.conv_transpose2d(
-            y, w, None, stride, pads, extra, groups=groups, dilation=dilation
-        )
+        return function(y, w, None, stride, pads, extra, groups=groups, dilation=dilation)
 
     if min(made) < 1:
         with pytest.raises(errors.ShapeError, match="nothing is left"):
@@ -169,6 +168,33 @@ def test_padding_by_name(size: int, stride: int) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
     if size > 2:
         np.testing.assert_array_equal(nn.conv2d(x, w, padding="valid"), nn.conv2d(x, w))
+
+
+@by_hypothesis(30)
+@given(st.integers(1, 2).flatmap(configurations), st.data())
+def test_transposed_padding_by_name(options: dict[str, Any], data: st.DataObject) -> None:
+    """The transpose of "same" on an image of as many strides as there are results."""
+    stride, dilation, groups = options["stride"], options["dilation"], options["groups"]
+    name = data.draw(st.sampled_from(["same", "valid"]))
+    (n, _, *counts), (o, c, *window) = options["x"], options["w"]
+    extents = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+    if name == "same":
+        sizes = [count * s for count, s in zip(counts, stride, strict=True)]
+    else:
+        triples = zip(counts, stride, extents, strict=True)
+        sizes = [(count - 1) * s + e for count, s, e in triples]
+    rng = generator(14)
+    x, w = rng.normal(size=(n, groups * c, *sizes)), rng.normal(size=options["w"])
+    y = rng.normal(size=(n, o, *counts))
+    direct, transposed = {
+        1: (nn.conv1d, nn.conv_transpose1d),
+        2: (nn.conv2d, nn.conv_transpose2d),
+    }[len(stride)]
+    there = direct(x, w, None, stride, name, dilation, groups)
+    back = transposed(y, w, None, stride, name, 0, groups, dilation)
+    assert there.shape == y.shape
+    assert back.shape == x.shape
+    np.testing.assert_allclose(np.sum(there * y), np.sum(x * back), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 30, 41), (1, 64, 40, 40)])
@@ -208,12 +234,21 @@ def test_memory_is_not_that_of_all_windows() -> None:
     assert gradient.arena <= 3 * x.nbytes
 
 
-@by_hypothesis(40)
-@given(st.sampled_from(["max", "avg"]), st.data(), st.sampled_from(["f8", "f4"]))
-def test_pools(kind: str, data: st.DataObject, dtype: str) -> None:
+POOLS: list[tuple[Callable[..., Any], str, int]] = [
+    (nn.max_pool1d, "max", 1),
+    (nn.max_pool2d, "max", 2),
+    (nn.avg_pool1d, "avg", 1),
+    (nn.avg_pool2d, "avg", 2),
+]
+
+
+@by_hypothesis(60)
+@given(st.sampled_from(POOLS), st.data(), st.sampled_from(["f8", "f4"]))
+def test_pools(row: tuple[Callable[..., Any], str, int], data: st.DataObject, dtype: str) -> None:
+    pool, kind, spatial = row
     draw = data.draw
-    window, stride = (tuple(draw(st.integers(1, 4)) for _ in range(2)) for _ in range(2))
-    sizes = tuple(draw(st.integers(1, 7)) for _ in range(2))
+    window, stride = (tuple(draw(st.integers(1, 4)) for _ in range(spatial)) for _ in range(2))
+    sizes = tuple(draw(st.integers(1, 7)) for _ in range(spatial))
     pads = []
     for size, k in zip(sizes, window, strict=True):
         low = draw(st.integers(0, k - 1))
@@ -221,12 +256,12 @@ def test_pools(kind: str, data: st.DataObject, dtype: str) -> None:
     shape = (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *sizes)
     # All different, that no maximum has a tie.
     x = generator(12).permutation(int(np.prod(shape))).reshape(shape).astype(dtype)
-    pool = nn.max_pool2d if kind == "max" else nn.avg_pool2d
     got = pool(x, window, stride, tuple(pads))
     fill = -np.inf if kind == "max" else 0.0
-    for at, part in places(x, window, stride, tuple(pads), (1, 1), fill):
-        value = part.max(axis=(2, 3)) if kind == "max" else part.mean(axis=(2, 3))
-        np.testing.assert_allclose(got[:, :, at[0], at[1]], value, rtol=1e-6)
+    axes = tuple(range(2, x.ndim))
+    for at, part in places(x, window, stride, tuple(pads), (1,) * spatial, fill):
+        value = part.max(axis=axes) if kind == "max" else part.mean(axis=axes)
+        np.testing.assert_allclose(got[(slice(None), slice(None), *at)], value, rtol=1e-6)
     assert got.dtype == x.dtype
     if dtype == "f8" and not np.isinf(got).any():
         assert go.gradcheck(lambda x: pool(x, window, stride, tuple(pads)), x, rtol=1e-5, atol=1e-6)
@@ -314,6 +349,16 @@ MISUSES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: nn.conv_transpose2d(X, W),
         errors.ShapeError,
         r"x has shape \(2, 4, 5, 5\) and w \(6, 4, 3, 3\)",
+    ),
+    "transposed padding": (
+        lambda: nn.conv_transpose1d(X[0], W[0], padding="full"),
+        errors.ArgumentError,
+        "conv_transpose1d: padding must be 'same', 'valid' or integers, but got 'full'",
+    ),
+    "pool of images": (
+        lambda: nn.max_pool1d(X, 2),
+        errors.ShapeError,
+        r"max_pool1d: x must have 3 dimensions, but has shape \(2, 4, 5, 5\)",
     ),
     "output padding": (
         lambda: nn.conv_transpose2d(X, W[:4], output_padding=1),

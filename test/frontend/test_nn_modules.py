@@ -28,6 +28,7 @@ def shapes(params: Any) -> Any:
 
 SEQUENCE = normal(5, 2, 3)
 X = normal(4, 6)
+SIGNAL, IMAGE = normal(2, 4, 9), normal(2, 4, 7, 9)
 
 # The layer, the shapes of its parameters, an input, and the function of parameters and input.
 LAYERS: dict[str, tuple[Any, Any, Any, Callable[[Any, Any], Any]]] = {
@@ -68,6 +69,48 @@ LAYERS: dict[str, tuple[Any, Any, Any, Callable[[Any, Any], Any]]] = {
         lambda p, x: nn.group_norm(x, 2, p["weight"], p["bias"]),
     ),
     "dropout": (nn.Dropout(0.5), {}, X, lambda p, x: x),
+    "dropout_of_channels": (nn.Dropout2d(0.5), {}, IMAGE, lambda p, x: x),
+    "flatten": (nn.Flatten(), {}, IMAGE, lambda p, x: np.reshape(x, (2, 252))),
+    "flatten_from_axis_2": (nn.Flatten(2), {}, IMAGE, lambda p, x: np.reshape(x, (2, 4, 63))),
+    "conv1d": (
+        nn.Conv1d(4, 6, 3, 2, "same", 2, 2),
+        {"w": (6, 2, 3), "b": (6,)},
+        SIGNAL,
+        lambda p, x: nn.conv1d(x, p["w"], p["b"], 2, "same", 2, 2),
+    ),
+    "conv2d": (
+        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, (0, 1)), dilation=2, groups=2),
+        {"w": (6, 2, 3, 2), "b": (6,)},
+        IMAGE,
+        lambda p, x: nn.conv2d(x, p["w"], p["b"], (2, 1), (1, (0, 1)), 2, 2),
+    ),
+    "conv2d_without_bias": (
+        nn.Conv2d(4, 6, 3, bias=False),
+        {"w": (6, 4, 3, 3)},
+        IMAGE,
+        lambda p, x: nn.conv2d(x, p["w"]),
+    ),
+    "conv_transpose1d": (
+        nn.ConvTranspose1d(4, 6, 3, 2, 1, groups=2, output_padding=1),
+        {"w": (4, 3, 3), "b": (6,)},
+        SIGNAL,
+        lambda p, x: nn.conv_transpose1d(x, p["w"], p["b"], 2, 1, 1, 2),
+    ),
+    "conv_transpose2d": (
+        nn.ConvTranspose2d(4, 6, (3, 2), dilation=(1, 2), stride=3, bias=False),
+        {"w": (4, 6, 3, 2)},
+        IMAGE,
+        lambda p, x: nn.conv_transpose2d(x, p["w"], stride=3, dilation=(1, 2)),
+    ),
+    "max_pool1d": (nn.MaxPool1d(3, 2, 1), {}, SIGNAL, lambda p, x: nn.max_pool1d(x, 3, 2, 1)),
+    "max_pool2d": (nn.MaxPool2d((2, 3)), {}, IMAGE, lambda p, x: nn.max_pool2d(x, (2, 3))),
+    "avg_pool1d": (nn.AvgPool1d(3), {}, SIGNAL, lambda p, x: nn.avg_pool1d(x, 3)),
+    "avg_pool2d": (
+        nn.AvgPool2d(3, (1, 2), "same"),
+        {},
+        IMAGE,
+        lambda p, x: nn.avg_pool2d(x, 3, (1, 2), "same"),
+    ),
     "attention": (
         nn.MultiHeadAttention(6, 3),
         {"wq": (6, 6), "bq": (6,), "wk": (6, 6), "bk": (6,), "wv": (6, 6), "bv": (6,)}
@@ -131,6 +174,8 @@ def test_layer_is_its_function(name: str) -> None:
         lambda dtype: nn.RNN(2, 3, dtype=dtype),
         lambda dtype: nn.LSTM(2, 3, dtype=dtype),
         lambda dtype: nn.GRU(2, 3, dtype=dtype),
+        lambda dtype: nn.Conv1d(2, 3, 1, dtype=dtype),
+        lambda dtype: nn.ConvTranspose1d(2, 3, 1, dtype=dtype),
     ],
 )
 def test_layer_of_float32(make: Any) -> None:
@@ -142,7 +187,11 @@ def test_layer_of_float32(make: Any) -> None:
         y, state = layer(params, np.ones((3, 2), np.float32), state, training=True)
         assert {value.dtype for value in state.values()} == {np.dtype(np.float32)}
     else:
-        x = np.array([[0, 1]]) if isinstance(layer, nn.Embedding) else np.ones((4, 2), np.float32)
+        x = np.ones((4, 2), np.float32)
+        if isinstance(layer, nn.Embedding):
+            x = np.array([[0, 1]])
+        elif isinstance(layer, nn.Conv1d | nn.ConvTranspose1d):
+            x = x[..., np.newaxis]
         y = flatten(layer(params, x))[0][0]
     assert y.dtype == np.float32
 
@@ -153,6 +202,8 @@ def test_layer_of_float32(make: Any) -> None:
         (nn.Linear(100, 300).init(KEY)["w"], 0.1),
         (nn.LSTM(300, 25).init(KEY)["wi"], 0.2),
         (nn.MultiHeadAttention(96, 2, memory=54).init(KEY)["wk"], 0.2),
+        (nn.Conv2d(8, 300, (5, 5), groups=2).init(KEY)["w"], 0.1),
+        (nn.ConvTranspose1d(20, 40, 5).init(KEY)["w"], 0.1),
     ],
 )
 def test_initial_weights_are_uniform(drawn: Any, bound: float) -> None:
@@ -195,6 +246,114 @@ def test_dropout_is_for_training() -> None:
         # The mean of 5000 of deviation 1/sqrt(3), to five of its deviations.
         assert abs(np.mean(dropped) - 1) < 5 / math.sqrt(3 * x.size)
         np.testing.assert_array_equal(dropped, nn.dropout(x, 0.25, KEY))
+
+
+def test_dropout_of_channels() -> None:
+    x = np.ones((100, 50, 2, 3))
+    for run in (nn.Dropout2d(0.25), go.compile(nn.Dropout2d(0.25))):
+        dropped = run({}, x, KEY)
+        np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[..., :1, :1], x.shape))
+        assert set(np.unique(dropped)) == {0, 1 / 0.75}
+        # The mean of 5000 of deviation 1/sqrt(3), to five of its deviations.
+        assert abs(np.mean(dropped) - 1) < 5 / math.sqrt(3 * 5000)
+
+
+def test_states_in_sequential() -> None:
+    """Each layer that keeps a state gets its own, and the next ones come back together."""
+    inner = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm(3))
+    model = nn.Sequential(nn.BatchNorm(6), nn.Dropout(0.5), nn.tanh, inner)
+    params, state = model.init(KEY), model.init_state()
+    assert model.keeps
+    assert {name: list(value) for name, value in state.items()} == {
+        "0": ["mean", "var"],
+        "3": ["1"],
+    }
+    first, second = state["0"], state["3"]["1"]
+    weights = params["3"]["0"]
+    for training in (True, False):
+
+        def run(params: Any, x: Any, state: Any, training: bool = training) -> Any:
+            return model(params, x, KEY, state=state, training=training)
+
+        expected, first = nn.batch_norm(X, first, training=training)
+        expected = np.tanh(nn.dropout(expected, 0.5, go.random.fold_in(KEY, 1)))
+        expected = nn.linear(expected, weights["w"], weights["b"])
+        expected, second = nn.batch_norm(expected, second, training=training)
+        for call in (run, go.compile(run)):
+            y, following = call(params, X, state)
+            np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-12)
+            for a, b in zip(
+                flatten(following)[0], flatten({"0": first, "3": {"1": second}})[0], strict=True
+            ):
+                np.testing.assert_allclose(a, b, rtol=1e-12)
+        state = following
+    assert not nn.Sequential(nn.tanh).keeps
+    assert nn.Sequential(nn.tanh).init_state() == {}
+
+
+def test_missing_states_are_named() -> None:
+    model = nn.Sequential(nn.Linear(6, 3), nn.BatchNorm(3))
+    params = model.init(KEY)
+    for arguments in ({}, {"state": model.init_state()}, {"training": True}):
+        with pytest.raises(go.errors.ArgumentError, match=r"call it with state=.* and training="):
+            model(params, X, **arguments)
+    with pytest.raises(go.errors.ArgumentError, match="keeps no state, but got one"):
+        nn.Sequential(nn.Linear(6, 3))(params, X, state=model.init_state())
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_layers_above_each_other(name: str, reverse: bool) -> None:
+    layer, one = getattr(nn, name)(3, 4, layers=2), getattr(nn, name)
+    params = layer.init(KEY)
+    assert [shapes(p) for p in params] == [shapes(one(inputs, 4).init(KEY)) for inputs in (3, 4)]
+    assert not np.array_equal(params[0]["wh"], params[1]["wh"])
+    run = go.compile(lambda p, x, init=None: layer(p, x, init, reverse=reverse))
+    ys, states = run(params, SEQUENCE)
+    middle, first = one(3, 4)(params[0], SEQUENCE, reverse=reverse)
+    top, second = one(4, 4)(params[1], middle, reverse=reverse)
+    for a, b in zip(flatten((ys, states))[0], flatten((top, [first, second]))[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    # The second half, from where the first has ended, is the second half of the whole.
+    early, late = (SEQUENCE[2:], SEQUENCE[:2]) if reverse else (SEQUENCE[:3], SEQUENCE[3:])
+    _, between = run(params, early)
+    rest, last = run(params, late, between)
+    np.testing.assert_allclose(rest, ys[:2] if reverse else ys[3:], rtol=1e-12, atol=1e-14)
+    for a, b in zip(flatten(last)[0], flatten(states)[0], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    assert go.gradcheck(lambda p, x: layer(p, x)[0], (params, SEQUENCE))
+
+
+def test_as_many_states_as_layers() -> None:
+    layer = nn.RNN(3, 4, layers=2)
+    params = layer.init(KEY)
+    for init in ([np.zeros((2, 4))], np.zeros((2, 2, 4))):
+        with pytest.raises(go.errors.ArgumentError, match="as many states, but got 2 and"):
+            layer(params, SEQUENCE, init)
+    with pytest.raises(go.errors.ArgumentError, match="a list of parameters"):
+        nn.rnn([], SEQUENCE)
+
+
+def test_an_image_network_under_transforms() -> None:
+    """Values of a batch are those of its images, and derivatives those of differences."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, stride=2, padding=1),
+        nn.silu,
+        nn.AvgPool2d(2),
+        nn.ConvTranspose2d(3, 2, 2, stride=2),
+        nn.tanh,
+        nn.Flatten(),
+        nn.Linear(32, 3),
+    )
+    params, x = model.init(KEY), normal(3, 1, 8, 8)
+    single = go.vmap(lambda p, x: model(p, x[np.newaxis])[0], in_axes=(None, 0))
+    np.testing.assert_allclose(single(params, x), model(params, x), rtol=1e-12, atol=1e-14)
+    assert go.gradcheck(model, (params, x))
+
+    def loss(x: Any) -> Any:
+        return nn.cross_entropy_loss(model(params, x), np.array([2]))
+
+    assert go.gradcheck(loss, (x[:1],), order=2, rtol=1e-4, atol=1e-6)
 
 
 def test_keys_in_sequential() -> None:
@@ -280,6 +439,14 @@ def test_a_network_learns(dtype: Any) -> None:
         (lambda: nn.Linear(0, 3), "inputs of Linear must be a positive integer, but it is 0"),
         (lambda: nn.LSTM(3, 2.5), "hidden of LSTM must be a positive integer, but it is 2.5"),
         (lambda: nn.MultiHeadAttention(6, 4), "heads must divide the 6 features, but they are 4"),
+        (lambda: nn.Conv2d(6, 4, 3, groups=4), "groups must divide the 6 inputs, but they are 4"),
+        (lambda: nn.Conv1d(6, 4, 3, groups=3), "groups must divide the 4 outputs, but they are 3"),
+        (lambda: nn.Conv2d(1, 1, (3,)), r"Conv2d: window must be one integer or 2, but got \(3,\)"),
+        (lambda: nn.Conv1d(1, 1, 3, padding="full"), "Conv1d: padding must be 'same', 'valid' or"),
+        (lambda: nn.ConvTranspose1d(1, 1, 3, output_padding=-1), "output_padding must be at least"),
+        (lambda: nn.MaxPool2d(0), "MaxPool2d: window must be at least 1, but got 0"),
+        (lambda: nn.Flatten(4)({}, X), "start of Flatten must be an axis of x, but it is 4, and"),
+        (lambda: nn.GRU(3, 4, layers=0), "layers of GRU must be a positive integer, but it is 0"),
         (lambda: nn.GroupNorm(4, 6), "groups must divide the 6 channels, but they are 4"),
         (lambda: nn.Dropout(1.0), r"rate must be in \[0, 1\), but it is 1.0"),
         (lambda: nn.Sequential(nn.tanh, 3), "expected a layer or function as argument 1"),

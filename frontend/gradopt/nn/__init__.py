@@ -19,8 +19,8 @@ from gradopt.nn.activations import (
     tanh,
 )
 from gradopt.nn.attention import multi_head_attention, scaled_dot_product_attention
-from gradopt.nn.convolution import conv1d, conv2d, conv_transpose2d
-from gradopt.nn.layers import dropout, embedding, linear
+from gradopt.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from gradopt.nn.layers import dropout, dropout2d, embedding, linear
 from gradopt.nn.losses import (
     bce_with_logits_loss,
     cross_entropy_loss,
@@ -34,41 +34,64 @@ from gradopt.nn.modules import (
     GRU,
     LSTM,
     RNN,
+    AvgPool1d,
+    AvgPool2d,
     BatchNorm,
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
     Dropout,
+    Dropout2d,
     Embedding,
+    Flatten,
     GroupNorm,
     LayerNorm,
     Linear,
+    MaxPool1d,
+    MaxPool2d,
     MultiHeadAttention,
     RMSNorm,
     Sequential,
 )
 from gradopt.nn.normalization import batch_norm, group_norm, layer_norm, rms_norm
-from gradopt.nn.pooling import avg_pool2d, max_pool2d
+from gradopt.nn.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from gradopt.nn.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AvgPool1d",
+    "AvgPool2d",
     "BatchNorm",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dropout",
+    "Dropout2d",
     "Embedding",
+    "Flatten",
     "GroupNorm",
     "LayerNorm",
     "Linear",
+    "MaxPool1d",
+    "MaxPool2d",
     "MultiHeadAttention",
     "RMSNorm",
     "Sequential",
+    "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
     "bce_with_logits_loss",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
     "conv_transpose2d",
     "cross_entropy_loss",
     "dropout",
+    "dropout2d",
     "elu",
     "embedding",
     "gelu",
@@ -84,6 +107,7 @@ __all__ = [
     "log_softmax",
     "lstm",
     "lstm_cell",
+    "max_pool1d",
     "max_pool2d",
     "mse_loss",
     "multi_head_attention",

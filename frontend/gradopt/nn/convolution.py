@@ -62,6 +62,22 @@ def conv2d(
     return _direct("conv2d", 2, x, w, b, stride, padding, dilation, groups)
 
 
+def conv_transpose1d(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """`conv_transpose2d` in one dimension: x of shape (n, c, l), w of (c, o // groups, k)."""
+    return _transpose(
+        "conv_transpose1d", 1, x, w, b, stride, padding, output_padding, groups, dilation
+    )
+
+
 def conv_transpose2d(
     x: Any,
     w: Any,
@@ -79,7 +95,8 @@ def conv_transpose2d(
         w: kernels, of shape (c, o // groups, window height, window width).
         b: what is added to each of the o features, of shape (o,).
         stride: how far windows are apart in the result.
-        padding: rows and columns that the result lacks at either end; no name.
+        padding: rows and columns that the result lacks at either end: one integer, or one for each
+            dimension, or a pair for each; "valid" is none, "same" as many as make height * stride.
         output_padding: rows and columns that the result has more at the end, less than `stride`.
         groups: the c features and the o ones are so many groups that do not see each other.
         dilation: how far the elements of a window are apart.
@@ -92,16 +109,8 @@ def conv_transpose2d(
         ShapeError: shapes do not fit each other, or nothing is left of the result.
         ArgumentError: a number is out of range.
     """
-    name = "conv_transpose2d"
-    pads = padding_of(name, ((0, 0), (0, 0)) if padding == "valid" else padding, 2)
-    return call(
-        _transposed,
-        _operands(x, w, b),
-        each(name, "stride", stride, 2, 1),
-        pads,
-        each(name, "output_padding", output_padding, 2, 0),
-        integer(name, "groups", groups, 1),
-        each(name, "dilation", dilation, 2, 1),
+    return _transpose(
+        "conv_transpose2d", 2, x, w, b, stride, padding, output_padding, groups, dilation
     )
 
 
@@ -118,7 +127,7 @@ def _direct(
 ) -> Any:
     return call(
         _convolution,
-        _operands(x, w, b),
+        (x, w, b),
         name,
         each(name, "stride", stride, spatial, 1),
         padding_of(name, padding, spatial),
@@ -127,8 +136,28 @@ def _direct(
     )
 
 
-def _operands(x: Any, w: Any, b: Any) -> tuple[Any, Any, Any]:
-    return x, w, b
+def _transpose(
+    name: str,
+    spatial: int,
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    return call(
+        _transposed,
+        (x, w, b),
+        name,
+        each(name, "stride", stride, spatial, 1),
+        padding_of(name, padding, spatial),
+        each(name, "output_padding", output_padding, spatial, 0),
+        integer(name, "groups", groups, 1),
+        each(name, "dilation", dilation, spatial, 1),
+    )
 
 
 def _values(name: str, spatial: int, x: Any, w: Any, b: Any) -> tuple[Value, Value, Value | None]:
@@ -206,13 +235,13 @@ def _transposed(
     x: Any,
     w: Any,
     b: Any,
+    name: str,
     stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...],
+    padding: Padding,
     output_padding: tuple[int, ...],
     groups: int,
     dilation: tuple[int, ...],
 ) -> Value:
-    name = "conv_transpose2d"
     images, kernels, bias = _values(name, len(stride), x, w, b)
     if images.shape[1] != kernels.shape[0] or kernels.shape[0] % groups:
         raise _mismatch(
@@ -228,18 +257,19 @@ def _transposed(
                 f"{name}: output_padding {output_padding} must be less than the stride {stride}",
                 source_location(),
             )
-    pads: list[tuple[int, int]] = []
-    extents = _extents(kernels.shape[2:], dilation)
-    for i, extent in enumerate(extents):
-        low, high = extent - 1 - padding[i][0], extent - 1 - padding[i][1] + output_padding[i]
-        size = images.shape[2 + i]
-        if not size or (size - 1) * stride[i] + 1 + low + high < extent:
+    sizes, extents = images.shape[2:], _extents(kernels.shape[2:], dilation)
+    lacks = _lacking(padding, extents, stride)
+    pads = tuple(
+        (extent - 1 - low, extent - 1 - high + more)
+        for extent, (low, high), more in zip(extents, lacks, output_padding, strict=True)
+    )
+    for size, step, extent, (low, high) in zip(sizes, stride, extents, pads, strict=True):
+        if not size or (size - 1) * step + 1 + low + high < extent:
             raise ShapeError(
                 f"{name}: nothing is left of the result of x of shape {images.shape} and w of "
                 f"shape {kernels.shape} with padding {padding}",
                 source_location(),
             )
-        pads.append((low, high))
     c, o, *window = kernels.shape
     flipped = prims.reverse(kernels, range(2, kernels.ndim))
     flipped = prims.reshape(flipped, (groups, c // groups, o, *window))
@@ -252,6 +282,16 @@ def _transposed(
         dilation,
     )
     return _with_bias(name, _ungrouped(result), bias)
+
+
+def _lacking(
+    padding: Padding, extents: Shape, strides: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """What the result of a transposed convolution lacks at the ends; less than nothing is more."""
+    if padding == "same":
+        missing = [extent - stride for extent, stride in zip(extents, strides, strict=True)]
+        return tuple((max(m, 0) // 2, m - max(m, 0) // 2) for m in missing)
+    return resolved(padding, extents, extents, strides)
 
 
 def _grouped(x: Value, groups: int) -> Value:

@@ -85,3 +85,19 @@ def dropout(x: Any, rate: float, key: Any = None, *, mask: Any = None) -> Any:
         mask = bernoulli(key, 1 - rate, shape_of(x))
     require_bools(mask, "mask")
     return np.where(mask, x / (1 - rate), 0)
+
+
+def dropout2d(x: Any, rate: float, key: Any) -> Any:
+    """`dropout` of whole channels.
+
+    Args:
+        x: shape (batch, channels, ...).
+        rate: how much is dropped, in [0, 1); the rest is divided by `1 - rate`.
+        key: of `gradopt.random`; tells which channels of which examples.
+
+    Tompson et al., arXiv:1411.4280.
+    """
+    shape = shape_of(x)
+    require(len(shape) >= 2, f"expected x of shape (batch, channels, ...), but got {shape}")
+    mask = bernoulli(key, 1 - rate, shape[:2] + (1,) * (len(shape) - 2))
+    return dropout(x, rate, mask=mask)

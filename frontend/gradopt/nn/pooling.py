@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Pooling: one number for each window of an image, by strided slices, one axis after the other."""
+"""Pooling: one number for each window of an image or a sequence.
+
+By strided slices, one axis after the other.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +21,11 @@ from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 from gradopt.nn.direct import call
 from gradopt.nn.windows import Padding, each, padding_of, resolved
+
+
+def max_pool1d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
+    """`max_pool2d` in one dimension: x of shape (n, c, l)."""
+    return _pool("max_pool1d", 1, np.maximum, x, window, stride, padding)
 
 
 def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
@@ -37,7 +46,12 @@ def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any
         ShapeError: x has other dimensions, or a window is larger than a padded image.
         ArgumentError: a number is out of range.
     """
-    return _pool("max_pool2d", x, window, stride, padding)
+    return _pool("max_pool2d", 2, np.maximum, x, window, stride, padding)
+
+
+def avg_pool1d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
+    """`avg_pool2d` in one dimension: x of shape (n, c, l)."""
+    return _pool("avg_pool1d", 1, np.add, x, window, stride, padding)
 
 
 def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
@@ -56,31 +70,40 @@ def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any
         ShapeError: x has other dimensions, or a window is larger than a padded image.
         ArgumentError: a number is out of range.
     """
-    return _pool("avg_pool2d", x, window, stride, padding)
+    return _pool("avg_pool2d", 2, np.add, x, window, stride, padding)
 
 
-def _pool(name: str, x: Any, window: Any, stride: Any, padding: Any) -> Any:
+def _pool(
+    name: str, spatial: int, ufunc: np.ufunc, x: Any, window: Any, stride: Any, padding: Any
+) -> Any:
     return call(
         _pooled,
         (x,),
         name,
-        each(name, "window", window, 2, 1),
-        each(name, "stride", window if stride is None else stride, 2, 1),
-        padding_of(name, padding, 2),
+        ufunc,
+        each(name, "window", window, spatial, 1),
+        each(name, "stride", window if stride is None else stride, spatial, 1),
+        padding_of(name, padding, spatial),
     )
 
 
 def _pooled(
-    x: Any, name: str, window: tuple[int, ...], stride: tuple[int, ...], padding: Padding
+    x: Any,
+    name: str,
+    ufunc: np.ufunc,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: Padding,
 ) -> Value:
     images = traced(x)
     if images.dtype.kind != "f":
         raise DTypeError(
             f"{name}: x must be of floats, but is of {images.dtype}", source_location()
         )
-    if images.ndim != 4:
+    if images.ndim != len(window) + 2:
         raise ShapeError(
-            f"{name}: x must have 4 dimensions, but has shape {images.shape}", source_location()
+            f"{name}: x must have {len(window) + 2} dimensions, but has shape {images.shape}",
+            source_location(),
         )
     sizes = images.shape[2:]
     pads = resolved(padding, sizes, window, stride)
@@ -91,18 +114,17 @@ def _pooled(
                 f"with padding {pads}",
                 source_location(),
             )
-    largest = name == "max_pool2d"
+    mean = ufunc is np.add
     if any(low or high for low, high in pads):
         images = prims.pad(
             images,
             (0, 0, *[low for low, _ in pads]),
             (0, 0, *[high for _, high in pads]),
-            value=scalar(-np.inf if largest else 0.0, images.dtype),
+            value=scalar(0.0 if mean else -np.inf, images.dtype),
         )
-    combine = UFUNCS[np.maximum if largest else np.add]
-    for axis in (2, 3):
-        images = _combined(images, axis, window[axis - 2], stride[axis - 2], combine)
-    return images if largest else images / (window[0] * window[1])
+    for axis, (extent, step) in enumerate(zip(window, stride, strict=True), start=2):
+        images = _combined(images, axis, extent, step, UFUNCS[ufunc])
+    return images / math.prod(window) if mean else images
 
 
 def _combined(

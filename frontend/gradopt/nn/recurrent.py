@@ -2,12 +2,13 @@
 """Recurrent cells, and layers that scan a sequence with one.
 
 Parameters are {"wi", "wh", "b"} of shapes (in, gates * hidden), (hidden, gates * hidden) and
-(gates * hidden,), where gates lie side by side.
+(gates * hidden,), where gates lie side by side. Of several layers, each along the outputs of the
+one before, parameters are a list of such dicts, and states a list of states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,23 +100,52 @@ def gru_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
     return h, h
 
 
-def _start(params: Params, xs: Any) -> Any:
+def _zeros(params: Params, xs: Any) -> Any:
     """A state of zeros for sequences."""
+    require_shape(params["wh"], "params['wh']", ("hidden", "gates * hidden"))
     shape = (*shape_of(xs)[1:-1], shape_of(params["wh"])[0])
     return np.zeros(shape, params["wh"].dtype)
 
 
+def _two_zeros(params: Params, xs: Any) -> tuple[Any, Any]:
+    return _zeros(params, xs), _zeros(params, xs)
+
+
 def _scanned(
-    cell: Cell, params: Params, xs: Any, init: Any, reverse: bool, checkpoint: Checkpoint
+    cell: Cell,
+    start: Callable[[Params, Any], Any],
+    params: Any,
+    xs: Any,
+    init: Any,
+    reverse: bool,
+    checkpoint: Checkpoint,
 ) -> tuple[Any, Any]:
+    """Outputs and last state of a layer, which begins at `start` without an `init`, or several."""
     require(len(shape_of(xs)) >= 2, f"expected xs of shape (time, ..., in), but got {shape_of(xs)}")
-    return scan(
-        lambda state, x: cell(params, state, x), init, xs, reverse=reverse, checkpoint=checkpoint
+    if isinstance(params, dict):
+        state, ys = scan(
+            lambda state, x: cell(params, state, x),
+            start(params, xs) if init is None else init,
+            xs,
+            reverse=reverse,
+            checkpoint=checkpoint,
+        )
+        return ys, state
+    inits = [None] * len(params) if init is None else init
+    require(
+        isinstance(inits, (list, tuple)) and len(inits) == len(params) > 0,
+        f"expected a list of parameters, and one of as many states, but got {len(params)} and "
+        f"{init!r}",
     )
+    states: list[Any] = []
+    for layer, first in zip(params, inits, strict=True):
+        xs, last = _scanned(cell, start, layer, xs, first, reverse, checkpoint)
+        states.append(last)
+    return xs, states
 
 
 def rnn(
-    params: Params,
+    params: Params | Sequence[Params],
     xs: Any,
     init: Any = None,
     *,
@@ -125,36 +155,32 @@ def rnn(
     """`rnn_cell` along a sequence.
 
     Args:
-        params: those of the cell.
+        params: those of the cell, or a list of them.
         xs: shape (time, ..., in).
-        init: the first state; zeros without one.
+        init: the first state, or a list of them; zeros without one.
         reverse: whether to begin at the end; outputs keep the order of `xs`.
         checkpoint: what is kept for the derivative, as for `gradopt.scan`.
 
     Returns:
-        The outputs, shape (time, ..., hidden), and the last state.
+        The outputs of the last layer, shape (time, ..., hidden), and the last state.
     """
-    start = _start(params, xs) if init is None else init
-    state, ys = _scanned(rnn_cell, params, xs, start, reverse, checkpoint)
-    return ys, state
+    return _scanned(rnn_cell, _zeros, params, xs, init, reverse, checkpoint)
 
 
 def lstm(
-    params: Params,
+    params: Params | Sequence[Params],
     xs: Any,
-    init: tuple[Any, Any] | None = None,
+    init: Any = None,
     *,
     reverse: bool = False,
     checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """`lstm_cell` along a sequence; as `rnn`."""
-    start = (_start(params, xs), _start(params, xs)) if init is None else init
-    state, ys = _scanned(lstm_cell, params, xs, start, reverse, checkpoint)
-    return ys, state
+    return _scanned(lstm_cell, _two_zeros, params, xs, init, reverse, checkpoint)
 
 
 def gru(
-    params: Params,
+    params: Params | Sequence[Params],
     xs: Any,
     init: Any = None,
     *,
@@ -162,6 +188,4 @@ def gru(
     checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """`gru_cell` along a sequence; as `rnn`."""
-    start = _start(params, xs) if init is None else init
-    state, ys = _scanned(gru_cell, params, xs, start, reverse, checkpoint)
-    return ys, state
+    return _scanned(gru_cell, _zeros, params, xs, init, reverse, checkpoint)
