@@ -26,6 +26,7 @@ from gradopt.transforms.custom import custom_jvp, custom_vjp
 from gradopt.transforms.custom_check import check_custom
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
+from gradopt.transforms.implicit import custom_linear_solve, custom_root, fixed_point
 from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
@@ -55,8 +56,11 @@ __all__ = [
     "compile_vjp",
     "cond",
     "custom_jvp",
+    "custom_linear_solve",
+    "custom_root",
     "custom_vjp",
     "errors",
+    "fixed_point",
     "fori_loop",
     "grad",
     "gradcheck",

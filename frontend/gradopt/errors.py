@@ -161,6 +161,10 @@ class NonScalarLossError(GradoptError, TypeError, ValueError):
     """A gradient was asked for of a function whose result is not a real scalar."""
 
 
+class ConvergenceError(GradoptError, ArithmeticError):
+    """An iteration did not reach its goal in the steps that it may take."""
+
+
 class DerivativeRuleError(GradoptError, TypeError, ValueError):
     """A derivative that the user provides for a function does not fit it, or is missing."""
 

@@ -196,6 +196,22 @@ class Scope:
         self.lifted.append(value)
         return argument
 
+    def standing_in(
+        self, values: Sequence[Value], others: Sequence[Value], body: Callable[[], T]
+    ) -> T:
+        """Calls `body`, where `others` stand in for `values`, which are of outer functions."""
+        known = self._lifted_values
+        before = {value.ssa: known.get(value.ssa) for value in values}
+        known.update({v.ssa: self.use(other) for v, other in zip(values, others, strict=True)})
+        try:
+            return body()
+        finally:
+            for ssa, argument in before.items():
+                if argument is None:
+                    del known[ssa]
+                else:
+                    known[ssa] = argument
+
     def emit(self, builder: Any, *operands: Any) -> Value:
         """Adds one op; values of outer functions among the operands are lifted."""
         values = [

@@ -59,7 +59,7 @@ def trace_inner(
 
     def enter(inner: Scope) -> list[Handle]:
         return [
-            _argument(inner, leaf, path, axis)
+            argument_like(inner, leaf, path, axis)
             for leaf, path, axis in zip(leaves, paths, axes or [None] * len(leaves), strict=True)
         ]
 
@@ -105,7 +105,8 @@ def trace_function(
     return InnerFunction(name, [*inner.lifted], types[:count], types[count:]), extra
 
 
-def _argument(inner: Scope, leaf: Handle, path: str, axis: int | None) -> Handle:
+def argument_like(inner: Scope, leaf: Handle, path: str, axis: int | None = None) -> Handle:
+    """A new argument of the function: like a leaf, or like its elements along an axis."""
     if axis is None:
         value = inner.add_argument(leaf.shape, leaf.dtype, path)
         return argument_array(value, path, weak=leaf._weak, scalar=leaf._is_scalar)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What functions of the user's use of the code around them, as arguments.
+
+Rules know no derivatives in traced values that they close over. Functions that the package makes
+rules for, such as the equations of implicit functions, may close over what they like: the values
+are found by tracing, become arguments of the function with rules, and their stand-ins are used
+where the user's function is called in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.base.pytree import tree_map
+from gradopt.compilation.calling import call_user
+from gradopt.ir import prims
+from gradopt.ir.trace import Scope
+from gradopt.ir.values import Value
+from gradopt.transforms.inner import argument_like, trace_function, traced_leaves
+
+# Floats, and what else there is.
+Captured = tuple[list[Any], list[Any]]
+
+
+class Closure:
+    """Traced values of enclosing functions that some functions use.
+
+    Attributes:
+        captured: the values, as an argument.
+    """
+
+    def __init__(self, values: Sequence[Value]) -> None:
+        self._values = sorted(values, key=lambda value: value.dtype.kind != "f")
+        self.captured: Captured = ([], [])
+        for value in self._values:
+            self.captured[value.dtype.kind != "f"].append(array_of(value))
+
+    def call(self, captured: Captured, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls a function with what was captured, or stand-ins for it, where it uses the values.
+
+        To be called where `captured` comes as an argument; that is not where the values are from.
+        """
+        others = [array._read() for array in (*captured[0], *captured[1])]
+        return prims.scope().standing_in(
+            self._values, others, lambda: call_user(function, args, {})
+        )
+
+
+def nan_if_unchecked(body: Callable[[], Any]) -> Any:
+    """What `body` returns, a pytree of floats; NaN instead of errors where checks in it fail.
+
+    For code that gets tangents or cotangents: checks may not depend on these.
+    """
+    here = prims.scope()
+    before, here.outcome = here.outcome, None
+    try:
+        result = body()
+    finally:
+        outcome, here.outcome = here.outcome, before
+    if outcome is None:
+        return result
+    passed = wrap(prims.equal(outcome[0], 0))
+    return tree_map(lambda leaf: np.where(passed, leaf, np.nan).astype(leaf.dtype), result)
+
+
+def closure_of(
+    source: Callable[..., Any], args: tuple[Any, ...], body: Callable[..., Any]
+) -> Closure:
+    """What `body`, called with such arguments, uses of the code around it.
+
+    Args:
+        source: the user's function that it calls.
+        args: its arguments.
+        body: the function; what it returns does not matter.
+    """
+    leaves, tree, paths = traced_leaves(args, "args")
+
+    def enter(inner: Scope) -> list[Handle]:
+        inner.order = 0  # Nobody asks for derivatives of this code.
+        return [argument_like(inner, leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
+
+    def call(arguments: list[Handle]) -> tuple[list[Value], None]:
+        body(*tree.unflatten(arguments))
+        return [], None
+
+    return Closure(trace_function(source, enter, call)[0].inputs)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Tolerances and limits of iterations, and the error where they end without success."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.operands import is_traced, traced
+from gradopt.base.dtypes import INT64
+from gradopt.base.location import source_location
+from gradopt.errors import ArgumentError, ArgumentTypeError, ConvergenceError
+from gradopt.ir import checks
+from gradopt.ir.current import current_scope
+
+
+def checked_number(name: str, number: Any, low: float = 0.0) -> float:
+    """A number of an iteration, known while tracing.
+
+    Raises:
+        ArgumentTypeError: it is none.
+        ArgumentError: it is less than `low`.
+    """
+    if is_traced(number) or not isinstance(number, (int, float, np.integer, np.floating)):
+        raise ArgumentTypeError(
+            f"{name} must be a number that is known while tracing, not {number!r}",
+            source_location(),
+        )
+    if not number >= low:
+        raise ArgumentError(
+            f"{name} must be at least {low:g}, but it is {number}", source_location()
+        )
+    return float(number)
+
+
+def checked_count(name: str, number: Any) -> int:
+    """A number of steps: a positive integer.
+
+    Raises:
+        ArgumentTypeError: it is no integer.
+        ArgumentError: it is not positive.
+    """
+    if is_traced(number) or not isinstance(number, (int, np.integer)):
+        raise ArgumentTypeError(f"{name} must be an integer, not {number!r}", source_location())
+    return int(checked_number(name, number, 1))
+
+
+def require_converged(converged: Any, value: Any, message: str) -> None:
+    """Checks a condition when the code has run.
+
+    Args:
+        converged: a bool, traced or not.
+        value: an integer that is not negative.
+        message: what is wrong, with `{value}` for it.
+
+    Raises:
+        ConvergenceError: the condition does not hold; in compiled code, after it has run.
+    """
+    if current_scope() is None:
+        if not converged:
+            raise ConvergenceError(message.format(value=int(value)), source_location())
+        return
+    number = traced(np.where(converged, -1, value), INT64)
+    checks.require_within(number, -1, -1, message, ConvergenceError)
+
+
+def precision(dtypes: Any) -> float:
+    """The largest distance from 1 to the next float of one of the dtypes."""
+    return max([float(np.finfo(dtype).eps) for dtype in dtypes], default=math.inf)
