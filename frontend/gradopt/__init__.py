@@ -27,6 +27,7 @@ from gradopt.transforms.custom_check import check_custom
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
 from gradopt.transforms.implicit import custom_linear_solve, custom_root, fixed_point
+from gradopt.transforms.integrate import odeint
 from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
@@ -73,6 +74,7 @@ __all__ = [
     "map",
     "nn",
     "numpy",
+    "odeint",
     "optim",
     "random",
     "register_pytree",

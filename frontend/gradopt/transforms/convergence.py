@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced, traced
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
@@ -64,6 +65,25 @@ def require_converged(converged: Any, value: Any, message: str) -> None:
         return
     number = traced(np.where(converged, -1, value), INT64)
     checks.require_within(number, -1, -1, message, ConvergenceError)
+
+
+def require_none(wrong: Any, message: str) -> None:
+    """Checks that no bool is true: while tracing, if that is known, or when the code has run.
+
+    Args:
+        wrong: an array of one dimension, with an element or more.
+        message: what is wrong, with `{value}` for the number of the first one that is true.
+
+    Raises:
+        ArgumentError: one is true.
+    """
+    bools: Any = wrong
+    known = bools._known() if isinstance(wrong, Handle) else bools
+    if known is None:
+        number = np.where(np.any(bools), np.argmax(bools), -1)
+        checks.require_within(traced(number, INT64), -1, -1, message, ArgumentError)
+    elif np.any(known):
+        raise ArgumentError(message.format(value=int(np.argmax(known))), source_location())
 
 
 def precision(dtypes: Any) -> float:
