@@ -191,7 +191,9 @@ def install_gradopt(verbose: bool) -> None:
     """Compiles gradopt and installs it in editable mode."""
     mlir_dir = find_mlir_dir()
     sources = [ROOT / name for name in [*COMPILED, "frontend/native", "frontend/CMakeLists.txt"]]
-    key = digest([str(mlir_dir), ROOT / "pyproject.toml", *sources])
+    # An editable installation knows modules by name.
+    modules = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("frontend/**/*.py"))]
+    key = digest([str(mlir_dir), ROOT / "pyproject.toml", *sources, *modules])
     if is_done("gradopt", key) and output_of([PYTHON, "-c", "import gradopt; print('ok')"]):
         return
     say("compiling gradopt")
