@@ -10,18 +10,16 @@ NumPy again. `--show adjoint` prints what the compiler makes of the loss at that
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from shared import check_output, integer, load_digits, new_figure, save_figure
 
 import gradopt as go
 
@@ -60,67 +58,30 @@ def initial_parameters(generator: np.random.Generator, hidden: int) -> Parameter
     }
 
 
-def load_data(
-    generator: np.random.Generator,
-) -> tuple[tuple[Array, NDArray[np.int64]], tuple[Array, NDArray[np.int64]]]:
-    """The 1797 images of 8 x 8 pixels, scaled to [0, 1]: 80 % to train with, 20 % held out."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        sys.exit("this example needs scikit-learn: pip install 'gradopt[demo]'")
-    images, labels = load_digits(return_X_y=True)
-    order = generator.permutation(len(images))
-    train, held_out = np.split(order, [len(order) * 4 // 5])
-    images = images / 16.0
-    return (images[train], labels[train]), (images[held_out], labels[held_out])
-
-
 def show(lowered: go.Lowered, stage: str) -> None:
     """Prints the program as it is after one stage of the compiler."""
     print(lowered.asm() if stage == "asm" else lowered.mlir(stage))
 
 
 def save_curve(losses: list[float], batches_per_epoch: int, path: Path) -> None:
-    """Plots the loss of each mini-batch; the file appears complete or not at all."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+    """Plots the loss of each mini-batch."""
     epochs = np.arange(len(losses)) / batches_per_epoch
     means = np.reshape(losses, (-1, batches_per_epoch)).mean(axis=1)
     # tanh keeps the scores in [-1, 1], so the loss of an image cannot go below this.
     bound = np.log(np.e + 9 / np.e) - 1
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = new_figure(figsize=(7, 4))
     axes.plot(epochs, losses, color="0.75", linewidth=0.7, label="mini-batch")
     axes.plot(np.arange(len(means)) + 0.5, means, label="epoch")
     axes.axhline(bound, color="0.3", linestyle=":", label="least possible")
     axes.set(xlabel="epoch", ylabel="loss per image", title="Handwritten digits")
     axes.legend()
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".png", delete=False) as file:
-        try:
-            figure.savefig(file, format="png", dpi=150)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def check_output(path: Path) -> None:
-    """Ends the program where the curve cannot be saved: before the work is done, not after it."""
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(None, "it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        sys.exit(f"cannot write {path}: {error.strerror}")
+    save_figure(figure, path)
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Trains, reports and plots; the exit status says whether the network is good."""
     generator = np.random.default_rng(arguments.seed)
-    (images, labels), (held_out_images, held_out_labels) = load_data(generator)
+    (images, labels), (held_out_images, held_out_labels) = load_digits(generator)
     params = initial_parameters(generator, arguments.hidden)
     velocity: Parameters = {
         "W": [np.zeros_like(w) for w in params["W"]],
@@ -165,22 +126,10 @@ def train(arguments: argparse.Namespace) -> int:
     accuracy = float(np.mean(np.argmax(probabilities, axis=1) == held_out_labels))
     print(f"accuracy on {len(held_out_labels)} held-out images: {accuracy:.1%}")
     save_curve(losses, batches, arguments.out)
-    print(f"loss curve: {arguments.out.resolve()}")
     if accuracy < REQUIRED_ACCURACY:
         print(f"the accuracy is below {REQUIRED_ACCURACY:.0%}: train longer?", file=sys.stderr)
         return 1
     return 0
-
-
-def integer(low: int) -> Callable[[str], int]:
-    """An argparse type: an integer from `low` up."""
-
-    def number(text: str) -> int:
-        if int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text} is less than {low}")
-        return int(text)
-
-    return number
 
 
 def main() -> int:

@@ -58,6 +58,44 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
     assert "below 95%" in done.stderr
 
 
+# What each model prints, of which the number is below or above a bound.
+MODELS: dict[str, tuple[str, float, float]] = {
+    "10_convolutions.py": (r"held-out images: ([\d.]+)%", 98.5, 100),
+    "11_characters.py": (r"network +([\d.]+)", 1, 2.4),
+    "12_autoencoder.py": (r"at most ([\d.]+);", 50, 104),
+    "13_transformer.py": (r"network +([\d.]+)", 1, 2.5),
+    "14_mixed_gradients.py": (r"held-out images: ([\d.]+)%", 95, 100),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_model_reaches_its_quality_and_saves_a_picture(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    pattern, low, high = MODELS[name]
+    output = example(name, "--quiet", "--out", tmp_path / "picture.png")
+    found = re.search(pattern, output)
+    assert found, output
+    assert low <= float(found[1]) <= high
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["11_characters.py", "13_transformer.py"])
+def test_models_that_are_not_trained_are_a_failure(name: str, tmp_path: Path) -> None:
+    """They are worse than counts of pairs, and the program says so."""
+    pytest.importorskip("matplotlib")
+    arguments = ["--quiet", "--steps", "1", "--out", tmp_path / "picture.png"]
+    done = run(sys.executable, ROOT / "examples" / name, *arguments, status=1)
+    taken, counted = (
+        re.search(pattern, done.stdout) for pattern in (MODELS[name][0], r"pairs +([\d.]+)")
+    )
+    assert taken
+    assert counted
+    assert float(taken[1]) > float(counted[1])
+    assert "train longer?" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,11 +106,13 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
         ("02_rosenbrock.py -n 1", "two variables or more"),
         ("03_second_order.py --samples 1", "--samples is 2 or more"),
         ("06_custom_gradient.py --observations 9", "--observations is 10 or more"),
+        ("10_convolutions.py --batch-size 1", "--batch-size: 1 is less than 2"),
+        ("11_characters.py --length 1000000 --quiet", "the text has no 16 pieces of 1000000"),
     ],
 )
 def test_bad_options_are_one_line(arguments: str, message: str) -> None:
     name, *rest = arguments.split()
-    status = 1 if "cannot" in message else 2
+    status = 1 if "cannot" in message or "has no" in message else 2
     done = run(sys.executable, ROOT / "examples" / name, *rest, status=status)
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

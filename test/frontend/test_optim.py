@@ -497,6 +497,10 @@ SCHEDULES: dict[str, tuple[optim.Schedule, dict[int, float]]] = {
         ),
         {0: 3.0, 1: 3.0, 2: 1.0, 3: 0.5, 4: 0.0, 5: 0.2, 6: 0.1},
     ),
+    "no_warmup": (
+        optim.warmup_cosine_decay_schedule(0.1, 1.1, 0, 4, 0.3),
+        {0: 1.1, 1: 0.7 + 0.4 * math.sqrt(0.5), 2: 0.7, 4: 0.3, 9: 0.3},
+    ),
     "warmup": (
         optim.warmup_cosine_decay_schedule(0.1, 1.1, 4, 8, 0.3),
         {0: 0.1, 2: 0.6, 4: 1.1, 6: 0.7, 8: 0.3, 20: 0.3},

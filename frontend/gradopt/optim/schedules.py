@@ -199,22 +199,20 @@ def warmup_cosine_decay_schedule(
     Args:
         init_value: where it starts.
         peak_value: what it reaches after `warmup_steps`.
-        warmup_steps: steps of the rise.
+        warmup_steps: steps of the rise; 0 for none.
         decay_steps: steps of both together.
         end_value: where it ends.
         exponent: power of the cosine.
 
     Raises:
-        ArgumentError: a number of steps is not positive, or `peak_value` is zero.
+        ArgumentError: there are no steps to go down, or `peak_value` is zero.
     """
     if peak_value == 0:
         raise ArgumentError("peak_value must not be zero", source_location())
-    return join_schedules(
-        [
-            linear_schedule(init_value, peak_value, warmup_steps),
-            cosine_decay_schedule(
-                peak_value, decay_steps - warmup_steps, end_value / peak_value, exponent
-            ),
-        ],
-        [warmup_steps],
+    down = cosine_decay_schedule(
+        peak_value, decay_steps - warmup_steps, end_value / peak_value, exponent
     )
+    if warmup_steps == 0:
+        return down
+    up = linear_schedule(init_value, peak_value, warmup_steps)
+    return join_schedules([up, down], [warmup_steps])
