@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import networks
 import numpy as np
 
 Function = Callable[..., Any]
@@ -221,6 +222,22 @@ CASES = {
         "log-sum-exp, 1000 x 1000", _logsumexp, lambda g: (g.normal(size=(1000, 1000)),)
     ),
     "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
+    "conv-net": Case(
+        "step of a convolutional network, 32 images of 28 x 28",
+        networks.conv_net,
+        networks.conv_net_arguments,
+        without=("numpy", "autograd"),
+    ),
+    "attention": Case(
+        "block of a transformer, 8 x 64 of width 64",
+        networks.attention,
+        networks.attention_arguments,
+    ),
+    "lstm": Case(
+        "step of an LSTM of 128, batch of 32, 64 steps",
+        lambda xp: networks.lstm(xp, _loops(xp).scan),
+        networks.lstm_arguments,
+    ),
     "while": Case(
         "while loop of 10,000 steps, not known before",
         _while,
