@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from gradopt import nn as nn
     from gradopt import optim as optim
     from gradopt import random as random
+    from gradopt import scipy as scipy
 
 __version__ = "0.1.0"
 
 # Modules that are imported when they are first used: not every program needs them.
-_LAZY = ("nn", "optim", "random")
+_LAZY = ("nn", "optim", "random", "scipy")
 
 __all__ = [
     "Compiled",
@@ -79,6 +80,7 @@ __all__ = [
     "random",
     "register_pytree",
     "scan",
+    "scipy",
     "stop_gradient",
     "switch",
     "value_and_grad",

@@ -27,6 +27,7 @@ ORDER = (
     "compilation",
     "transforms",
     "random",
+    "scipy",
     "numpy",
     "nn",
     "optim",
@@ -112,7 +113,7 @@ def test_no_modules_import_each_other() -> None:
     with_imports.prepare()  # Raises a CycleError that names the modules.
 
 
-@pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim", "random"])
+@pytest.mark.parametrize("name", ["errors", "nn", "numpy", "optim", "random", "scipy"])
 def test_public_modules_stay(name: str) -> None:
     assert getattr(gradopt, name).__name__ == f"gradopt.{name}"
 
@@ -121,9 +122,9 @@ def test_modules_that_are_imported_when_used() -> None:
     code = """if True:
         import sys
         import gradopt
-        lazy = ["gradopt.nn", "gradopt.optim", "gradopt.random"]
+        lazy = ["gradopt.nn", "gradopt.optim", "gradopt.random", "gradopt.scipy"]
         assert not any(name in sys.modules for name in lazy)
-        assert {"nn", "optim", "random"} <= set(dir(gradopt))
+        assert {"nn", "optim", "random", "scipy"} <= set(dir(gradopt))
         assert all(hasattr(gradopt, name) for name in gradopt.__all__)
         assert all(name in sys.modules for name in lazy)
         assert not hasattr(gradopt, "missing")

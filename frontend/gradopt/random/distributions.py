@@ -16,19 +16,19 @@ from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64, INT64, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.compilation.programs import program
 from gradopt.dialects import grad
 from gradopt.errors import NumberRangeError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_within
 from gradopt.ir.values import Shape, Value, emit
-from gradopt.random.programs import (
+from gradopt.random.arguments import (
     broadcast,
     checked_array,
     checked_dtype,
     checked_key,
     checked_shape,
     dtype_of,
-    program,
     random_bits,
 )
 

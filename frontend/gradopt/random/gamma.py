@@ -20,19 +20,19 @@ from gradopt.array.operands import traced
 from gradopt.base.dtypes import INT64, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.compilation.programs import program
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.ir.values import Shape, Value, broadcast_shapes, emit
-from gradopt.random.distributions import open_unit, standard_normal
-from gradopt.random.keys import fold_in, split
-from gradopt.random.programs import (
+from gradopt.random.arguments import (
     broadcast,
     checked_array,
     checked_key,
     checked_shape,
     dtype_of,
-    program,
 )
+from gradopt.random.distributions import open_unit, standard_normal
+from gradopt.random.keys import fold_in, split
 from gradopt.transforms.custom import custom_jvp
 from gradopt.transforms.gradient import stop_gradient
 from gradopt.transforms.loops import fori_loop, while_loop

@@ -13,15 +13,15 @@ from gradopt.base.dtypes import FLOAT64, INT64, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value
+from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentTypeError, NumberRangeError
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
-from gradopt.random.programs import (
+from gradopt.random.arguments import (
     KEY_DTYPE,
     checked_dtype,
     checked_key,
     checked_shape,
-    program,
     random_bits,
 )
 

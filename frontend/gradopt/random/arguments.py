@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What the functions of `gradopt.random` share: their arguments, and how they run."""
+"""Arguments of the functions of `gradopt.random`, checked."""
 
 from __future__ import annotations
 
-import functools
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,39 +12,12 @@ from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import is_traced, listed
 from gradopt.base.dtypes import INT64, DType, supported
 from gradopt.base.location import source_location
-from gradopt.base.options import make_options
 from gradopt.compilation.calling import describe_value
-from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, DTypeError, GradoptError, ShapeError
 from gradopt.ir import prims
-from gradopt.ir.current import current_scope
 from gradopt.ir.values import Shape, Value
 
 KEY_DTYPE: DType = np.dtype(np.int32)
-
-
-def program(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Makes a function of traced operands one that runs outside of traces, too.
-
-    There it is compiled at the first call for each signature, and what was compiled is kept.
-
-    Args:
-        static: names of the parameters that select code, which are keyword-only.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def traced(*args: Any, **kwargs: Any) -> Any:
-            return wrap(function(*args, **kwargs))
-
-        compiled = Compiled(traced, make_options(traced, {"static_argnames": static}))
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            return (traced if current_scope() is not None else compiled)(*args, **kwargs)
-
-        return run
-
-    return decorate
 
 
 def checked_key(key: Any) -> Any:

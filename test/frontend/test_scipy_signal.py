@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""gradopt.scipy.signal against SciPy; derivatives against differences."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.signal
+from budget import generator
+
+import gradopt as go
+from gradopt.errors import ArgumentError, ShapeError, UnsupportedError
+from gradopt.scipy import signal
+
+RNG = generator(61)
+MODES = ("full", "same", "valid")
+SHAPES = [
+    ((), ()),
+    ((1,), (1,)),
+    ((7,), (3,)),
+    ((3,), (7,)),
+    ((6,), (4,)),
+    ((4,), (6,)),
+    ((5, 6), (2, 3)),
+    ((2, 3), (5, 6)),
+    ((5, 2), (2, 5)),
+    ((3, 4, 5), (2, 1, 3)),
+    ((2, 3, 2, 3), (1, 2, 2, 1)),
+]
+
+
+def arrays(shapes: tuple[Any, Any], dtype: Any) -> tuple[Any, Any]:
+    made = [np.asarray(5 * RNG.normal(size=shape)).astype(dtype) for shape in shapes]
+    return made[0], made[1]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+def test_values(name: str, mode: str) -> None:
+    for shapes, dtype in itertools.product(SHAPES, ["float64", "float32", "int64"]):
+        x, y = arrays(shapes, dtype)
+        ours, scipys = getattr(signal, name), getattr(scipy.signal, name)
+        try:
+            want = scipys(x, y, mode, method="direct")
+        except ValueError:
+            with pytest.raises(ShapeError):
+                ours(x, y, mode)
+            continue
+        tolerance = 1e-5 if dtype == "float32" else 1e-13
+        for got in (ours(x, y, mode), go.compile(lambda x, y: ours(x, y, mode))(x, y)):  # noqa: B023
+            assert np.shape(got) == np.shape(want), (shapes, dtype)
+            np.testing.assert_allclose(got, want, tolerance, tolerance, err_msg=str(shapes))
+            assert np.asarray(got).dtype == np.asarray(want).dtype, (shapes, dtype)
+
+
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve2d", "correlate2d"])
+def test_matrices(name: str, mode: str, boundary: str) -> None:
+    ours, scipys = getattr(signal, name), getattr(scipy.signal, name)
+    for shapes in [((5, 6), (3, 2)), ((2, 3), (2, 3)), ((2, 3), (4, 4)), ((1, 1), (3, 3))]:
+        x, y = arrays(shapes, "float64")
+        value = 1.5 if boundary == "fill" and mode != "valid" else 0
+        want = scipys(x, y, mode, boundary, value)
+        got = ours(x, y, mode, boundary, value)
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, 1e-12, 1e-12, err_msg=str(shapes))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shapes", [((7,), (3,)), ((3,), (7,)), ((4, 5), (2, 3)), ((2, 3), (4, 5))])
+def test_derivatives(shapes: tuple[Any, Any], mode: Any) -> None:
+    x, y = arrays(shapes, "float64")
+    go.gradcheck(lambda x, y: signal.convolve(x, y, mode), (x, y), order=2)
+    go.gradcheck(lambda x, y: signal.correlate(x, y, mode), (x, y))
+
+
+@pytest.mark.parametrize("boundary", ["fill", "wrap", "symm"])
+def test_derivatives_of_matrices(boundary: Any) -> None:
+    x, y = arrays(((4, 5), (2, 3)), "float64")
+    go.gradcheck(lambda x, y: signal.convolve2d(x, y, "same", boundary), (x, y))
+    go.gradcheck(lambda x, v: signal.correlate2d(x, y, fillvalue=v), (x, 0.7))
+
+
+def test_bools() -> None:
+    x, y = np.array([True, False, True, True]), np.array([True, False])
+    np.testing.assert_array_equal(signal.convolve(x, y), np.convolve(x, y))
+    image = np.outer(x, x)
+    np.testing.assert_array_equal(signal.convolve(image, np.outer(y, y)), np.pad(image, (0, 1)))
+
+
+def test_lags() -> None:
+    for n, m, mode in itertools.product(range(1, 7), range(1, 7), MODES):
+        want = scipy.signal.correlation_lags(n, m, mode)
+        np.testing.assert_array_equal(signal.correlation_lags(n, m, mode), want)
+
+
+def test_a_long_signal_needs_no_windows() -> None:
+    compiled = go.compile_grad(lambda x, w: np.sum(signal.convolve(x, w, "same") ** 2), (0, 1))
+    x, w = np.ones(20_000), np.ones(500)
+    assert compiled.lower(x, w).memory().arena < 8 * (x.nbytes + w.nbytes)
+
+
+def test_errors() -> None:
+    x, y = np.ones((2, 3)), np.ones((3, 2))
+    with pytest.raises(ShapeError, match=r"valid.*\(2, 3\) and in2 \(3, 2\)"):
+        signal.convolve(x, y, "valid")
+    with pytest.raises(ShapeError, match=r"same number of dimensions.*\(2, 3\) and in2 \(3,\)"):
+        signal.correlate(x, np.ones(3))
+    with pytest.raises(ShapeError, match=r"must have elements.*\(0,\) and in2 \(3,\)"):
+        signal.convolve(np.ones(0), np.ones(3))
+    with pytest.raises(ShapeError, match=r"two dimensions"):
+        signal.convolve2d(np.ones(3), np.ones(3))
+    mode: Any = "half"
+    for function in (signal.convolve, signal.correlate2d):
+        with pytest.raises(ArgumentError, match='mode must be "full", "valid" or "same"'):
+            function(x, y, mode)
+    with pytest.raises(ArgumentError, match="correlation_lags: mode must"):
+        signal.correlation_lags(2, 3, mode)
+    with pytest.raises(ArgumentError, match="boundary must"):
+        signal.convolve2d(x, y, boundary=mode)
+    with pytest.raises(UnsupportedError, match="method='fft'"):
+        signal.convolve(x, y, method="fft")
