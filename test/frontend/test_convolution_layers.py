@@ -386,3 +386,10 @@ def test_misuse(name: str) -> None:
     assert __file__ in str(raised.value)
     with pytest.raises(kind, match=message):
         go.compile(lambda x: call() + x)(1.0)
+
+
+def test_bytes_are_named() -> None:
+    for call in (lambda x: nn.conv2d(x, W), lambda x: nn.max_pool2d(x, 2)):
+        with pytest.raises(errors.UnsupportedError, match=r"^x has dtype uint8, which") as raised:
+            call(X.astype(np.uint8))
+        assert __file__ in str(raised.value)

@@ -301,6 +301,53 @@ def test_missing_states_are_named() -> None:
         nn.Sequential(nn.Linear(6, 3))(params, X, state=model.init_state())
 
 
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (
+            lambda: nn.Sequential(nn.tanh, nn.Linear(5, 2)),
+            go.errors.ShapeError,
+            r"^layer 1, Linear: expected x with 5 elements",
+        ),
+        (
+            lambda: nn.Sequential(nn.Linear(6, 3), nn.Sequential(nn.relu, nn.Linear(4, 2))),
+            go.errors.ShapeError,
+            r"^layer 1, Sequential: layer 1, Linear: expected x with 4 elements",
+        ),
+        (
+            lambda: nn.Sequential(nn.LSTM(6, 4), nn.Linear(4, 2)),
+            go.errors.ArgumentError,
+            "^layer 1, Linear: expected one array, but the layer before returns several",
+        ),
+        (
+            lambda: nn.Sequential(lambda x: nn.linear(x, np.ones((2, 2)))),
+            go.errors.ShapeError,
+            r"^layer 0, <lambda>: expected x with 2 elements",
+        ),
+    ],
+)
+def test_errors_name_the_layer(model: Any, error: Any, message: str) -> None:
+    layers = model()
+    params = layers.init(KEY)
+    for run in (layers, go.compile(layers)):
+        with pytest.raises(error, match=message) as raised:
+            run(params, X)
+        assert __file__ in str(raised.value)
+
+
+def test_missing_parameters_are_named() -> None:
+    model = nn.Sequential(nn.Linear(6, 3), nn.tanh, nn.BatchNorm(3))
+    params = model.init(KEY)
+    state = model.init_state()
+    for arguments, message in (
+        (({"0": params["0"]}, X), r"layer 2, BatchNorm: expected params\['2'\], .* \['0'\]"),
+        ((params, X, {}), r"layer 2, BatchNorm: expected state\['2'\]"),
+    ):
+        given = arguments[2] if len(arguments) == 3 else state
+        with pytest.raises(go.errors.ArgumentError, match=message):
+            model(*arguments[:2], state=given, training=True)
+
+
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_layers_above_each_other(name: str, reverse: bool) -> None:

@@ -8,13 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from gradopt.array.handle import wrap
+from gradopt.base.location import source_location
 from gradopt.compilation.compiled import Compiled
+from gradopt.errors import GradoptError
 from gradopt.ir.current import current_scope
 
 
 @functools.lru_cache(maxsize=256)
 def _compiled(function: Callable[..., Any], options: tuple[Any, ...]) -> Compiled:
-    return Compiled(lambda *arrays: wrap(function(*arrays, *options)))
+    # Its parameters are known by their names to messages.
+    @functools.wraps(function)
+    def run(*arrays: Any) -> Any:
+        return wrap(function(*arrays, *options))
+
+    return Compiled(run)
 
 
 def call(function: Callable[..., Any], arrays: tuple[Any, ...], *options: Any) -> Any:
@@ -27,4 +34,8 @@ def call(function: Callable[..., Any], arrays: tuple[Any, ...], *options: Any) -
     """
     if current_scope() is not None:
         return wrap(function(*arrays, *options))
-    return _compiled(function, options)(*arrays)
+    try:
+        return _compiled(function, options)(*arrays)
+    except GradoptError as error:
+        error.location = error.location or source_location()
+        raise

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gradopt.errors import GradoptError
 from gradopt.nn.checks import require
 from gradopt.nn.recurrent import Params
 from gradopt.random import fold_in, split
@@ -66,8 +67,9 @@ class Sequential:
             training: whether such layers are trained, if there are any.
 
         Raises:
+            GradoptError: one of a layer; it names the layer.
             ArgumentError: a layer keeps a state, and state or training is missing; or none does,
-                and there is a state.
+                and there is a state; or parameters are missing.
         """
         if self.keeps:
             require(
@@ -78,18 +80,35 @@ class Sequential:
             require(not state, f"{self!r} keeps no state, but got one")
         following: Params = {}
         for number, layer in enumerate(self.layers):
-            name = str(number)
-            if not hasattr(layer, "init"):
-                x = layer(x)
-                continue
-            arguments: list[Any] = [params[name], x]
-            if key is not None and getattr(layer, "draws", False):
-                arguments.append(fold_in(key, number))
-            if state and _keeps(layer):
-                x, following[name] = layer(*arguments, state=state[name], training=training)
-            else:
-                x = layer(*arguments)
+            try:
+                x, next_state = self._layer(number, params, x, key, state, training)
+            except GradoptError as error:
+                name = getattr(layer, "__name__", type(layer).__name__)
+                error.message = f"layer {number}, {name}: {error.message}"
+                raise
+            if next_state is not None:
+                following[str(number)] = next_state
         return (x, following) if self.keeps else x
+
+    def _layer(
+        self, number: int, params: Params, x: Any, key: Any, state: Any, training: bool | None
+    ) -> tuple[Any, Any]:
+        """The result of a layer, and its next state."""
+        layer, name = self.layers[number], str(number)
+        require(
+            not isinstance(x, tuple),
+            "expected one array, but the layer before returns several: hand on one of them",
+        )
+        if not hasattr(layer, "init"):
+            return layer(x), None
+        require(name in params, f"expected params[{name!r}], but params has only {list(params)}")
+        arguments: list[Any] = [params[name], x]
+        if key is not None and getattr(layer, "draws", False):
+            arguments.append(fold_in(key, number))
+        if _keeps(layer):
+            require(name in state, f"expected state[{name!r}], but state has only {list(state)}")
+            return layer(*arguments, state=state[name], training=training)
+        return layer(*arguments), None
 
 
 def _keeps(layer: Any) -> bool:
