@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,14 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
 
 # What each model prints, of which the number is below or above a bound.
 MODELS: dict[str, tuple[str, float, float]] = {
+    "08_newton.py": (r"held-out tumours: ([\d.]+)%", 95, 100),
+    "09_gaussian_process.py": (r"nearest point [\d.]+ m, ([\d.]+)% of it", 10, 90),
     "10_convolutions.py": (r"held-out images: ([\d.]+)%", 98.5, 100),
     "11_characters.py": (r"network +([\d.]+)", 1, 2.4),
     "12_autoencoder.py": (r"at most ([\d.]+);", 50, 104),
     "13_transformer.py": (r"network +([\d.]+)", 1, 2.5),
     "14_mixed_gradients.py": (r"held-out images: ([\d.]+)%", 95, 100),
+    "15_pendulum.py": (r"after the measurement: ([\d.]+)", 0, 0.025),
 }
 
 
@@ -106,6 +110,9 @@ def test_models_that_are_not_trained_are_a_failure(name: str, tmp_path: Path) ->
         ("02_rosenbrock.py -n 1", "two variables or more"),
         ("03_second_order.py --samples 1", "--samples is 2 or more"),
         ("06_custom_gradient.py --observations 9", "--observations is 10 or more"),
+        ("08_newton.py --decay 0", "--decay is positive"),
+        ("09_gaussian_process.py --points 19", "--points: 19 is less than 20"),
+        ("15_pendulum.py --noise 0", "--noise is positive"),
         ("10_convolutions.py --batch-size 1", "--batch-size: 1 is less than 2"),
         ("11_characters.py --length 1000000 --quiet", "the text has no 16 pieces of 1000000"),
     ],
@@ -137,6 +144,29 @@ def test_what_digits_show_is_input_of_the_tool() -> None:
 )
 def test_example_runs(name: str) -> None:
     assert example(name)
+
+
+def test_newtons_steps_square_the_error(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    output = example("08_newton.py", "--quiet", "--out", tmp_path / "picture.png")
+    norms = [float(word) for word in output.split("gradients:")[1].split("\n")[1].split()]
+    small = [norm for norm in norms if norm < 0.3]
+    assert len(small) >= 3
+    assert all(after < 10 * before**2 for before, after in pairwise(small) if before > 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("08_newton.py", "more steps?"), ("09_gaussian_process.py", "or more steps?")],
+)
+def test_fits_that_end_too_early_are_a_failure(name: str, message: str, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    pytest.importorskip("matplotlib")
+    arguments = ["--quiet", "--steps", "1", "--out", tmp_path / "picture.png"]
+    if name.startswith("09"):
+        arguments += ["--points", "20"]
+    assert message in run(sys.executable, ROOT / "examples" / name, *arguments, status=1).stderr
 
 
 @pytest.mark.parametrize(
