@@ -69,7 +69,8 @@ def custom_linear_solve(
     Raises:
         ArgumentError: what a function returns is not like `b`; the message names the path.
     """
-    for function in (matvec, solve, *([] if transpose_solve is None else [transpose_solve])):
+    solvers = [solve] if transpose_solve is None else [solve, transpose_solve]
+    for function in (matvec, *solvers):
         check_callable(function)
     like = Likeness.of(b, "b")
     transposed = solve if symmetric else transpose_solve
@@ -77,27 +78,26 @@ def custom_linear_solve(
     def first(result: Any) -> Any:
         return result[0] if has_aux else result
 
-    def solved(matvec: Function, solve: Any, b: Any) -> Any:
-        return _fitted(like, call_user(solve, (matvec, b), {}), solve, has_aux)
+    product = _checked(matvec, like)
 
-    if current_scope() is None:
-        return solved(matvec, solve, b)
+    def solved(solve: Any, b: Any) -> Any:
+        return _fitted(like, call_user(solve, (product, b), {}), solve, has_aux)
 
-    is_differentiated = scope().order > 0
+    if not _is_differentiated():
+        return solved(solve, b)
 
     def look(b: Any) -> None:
-        like.fit(call_user(matvec, (b,), {}), matvec)
-        solved(matvec, solve, b)
-        if transposed is not None and is_differentiated:
-            solved(matvec, transposed, b)
+        product(b)
+        for solver in solvers:
+            solved(solver, b)
 
     closure = closure_of(matvec, (b,), look)
 
     def apply(captured: Captured, x: Any) -> Any:
-        return like.fit(closure.call(captured, matvec, x), matvec)
+        return closure.call(captured, product, x)
 
     def call(captured: Captured, b: Any) -> Any:
-        return closure.call(captured, solved, matvec, solve, b)
+        return closure.call(captured, solved, solve, b)
 
     solution = custom_vjp(named_like(matvec, call))
 
@@ -150,6 +150,16 @@ def custom_linear_solve(
     solution.defvjp(fwd, bwd)
     solution.defjvp(push)
     return solution(closure.captured, b)
+
+
+def _is_differentiated() -> bool:
+    """Whether somebody may ask for derivatives of the code that is traced."""
+    return current_scope() is not None and scope().order > 0
+
+
+def _checked(function: Function, like: Likeness) -> Function:
+    """The function, whose results are checked."""
+    return functools.wraps(function)(lambda x: like.fit(call_user(function, (x,), {}), function))
 
 
 def _fitted(like: Likeness, returned: Any, solve: Callable[..., Any], has_aux: bool) -> Any:
@@ -210,25 +220,23 @@ def _root(
     def first(result: Any) -> Any:
         return result[0] if has_aux else result
 
-    def solved(guess: Any) -> Any:
-        return _fitted(like, call_user(solve, (f, guess), {}), solve, has_aux)
+    equation = _checked(f, like)
 
-    if current_scope() is None:
+    def solved(guess: Any) -> Any:
+        return _fitted(like, call_user(solve, (equation, guess), {}), solve, has_aux)
+
+    if not _is_differentiated():
         return solved(initial_guess)
 
-    is_differentiated = scope().order > 0
-
     def look(guess: Any) -> None:
-        like.fit(call_user(f, (guess,), {}), f)
         solved(guess)
-        if is_differentiated:
-            linear = linearize(f, guess)[1]
-            like.fit(call_user(tangent_solve, (linear, guess), {}), tangent_solve)
+        linear = linearize(equation, guess)[1]
+        like.fit(call_user(tangent_solve, (linear, guess), {}), tangent_solve)
 
     closure = closure_of(f, (initial_guess,), look)
 
     def residual(captured: Captured, x: Any) -> Any:
-        return like.fit(closure.call(captured, f, x), f)
+        return closure.call(captured, equation, x)
 
     def root(captured: Captured, guess: Any) -> Any:
         return closure.call(captured, solved, guess)
