@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
+#include "dialect/Foreign.h"
 #include "dialect/GradDialect.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -41,6 +42,7 @@ struct Batch : BatchOpInterface::ExternalModel<Batch<Op, rule>, Op> {
 
 void grad::registerGradDialect(DialectRegistry &registry) {
   registry.insert<GradDialect>();
+  registerForeignCallBufferization(registry);
   registry.addExtension(+[](MLIRContext *context, arith::ArithDialect *) {
     arith::SelectOp::attachInterface<
         Linearize<arith::SelectOp, linearizeSelect>,

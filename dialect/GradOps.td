@@ -694,4 +694,6 @@ def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
 
+include "GradForeign.td"
+
 #endif // GRAD_OPS_TD

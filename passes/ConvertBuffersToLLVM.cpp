@@ -16,6 +16,7 @@
 #include "passes/AliasScopes.h"
 #include "passes/ArgumentAttrs.h"
 #include "passes/BufferSize.h"
+#include "passes/ForeignCallsToLLVM.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -289,6 +290,7 @@ struct ConvertBuffersToLLVM
                                                    &symbols);
     populateFuncToLLVMConversionPatterns(converter, patterns, &symbols);
     populateAliasScopePatterns(converter, scopes, patterns);
+    populateForeignCallsToLLVM(converter, patterns);
 
     LLVMConversionTarget target(getContext());
     target.addLegalOp<ModuleOp>();

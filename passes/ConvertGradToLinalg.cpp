@@ -145,7 +145,7 @@ struct LowerWithoutElements : RewritePattern {
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-        op->getNumResults() != 1 ||
+        op->getNumResults() != 1 || isa<CustomCallIntoOp>(op) ||
         isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");
@@ -417,6 +417,7 @@ struct ConvertGradToLinalg
     populateConvolutionToLinalg(set);
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
+    populateForeignCallsToLinalg(set);
     patterns = std::move(set);
     return success();
   }
@@ -424,7 +425,8 @@ struct ConvertGradToLinalg
   void runOnOperation() override {
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
-      if (!isa_and_nonnull<GradDialect>(op->getDialect()))
+      if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
+          isa<CustomCallIntoOp>(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // `convert-grad-to-linalg` is one walk over the function in program order, so
-// that a pattern sees its operands already lowered. The patterns come in five
+// that a pattern sees its operands already lowered. The patterns come in
 // groups, one file each.
 //
 //===----------------------------------------------------------------------===//
@@ -35,6 +35,8 @@ void populateConvolutionToLinalg(RewritePatternSet &patterns);
 void populateIndexingToLinalg(RewritePatternSet &patterns);
 /// Random bits.
 void populateRandomToLinalg(RewritePatternSet &patterns);
+/// Calls of foreign code.
+void populateForeignCallsToLinalg(RewritePatternSet &patterns);
 
 /// What a lowered value reads: every element is `scalar`, or element `i` is
 /// element `map(i)` of `source`.

@@ -20,6 +20,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/GradDialect.h"
 #include "passes/BufferPlace.h"
 #include "passes/Passes.h"
 
@@ -115,7 +116,12 @@ static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
     }
   }
   bool callsOthers = llvm::any_of(ops, [](Operation *op) {
-    return op->walk([](func::CallOp) { return WalkResult::interrupt(); })
+    return op
+        ->walk([](Operation *nested) {
+          return isa<func::CallOp, CustomCallIntoOp>(nested)
+                     ? WalkResult::interrupt()
+                     : WalkResult::advance();
+        })
         .wasInterrupted();
   });
   if (callsOthers)

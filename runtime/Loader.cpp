@@ -15,6 +15,7 @@
 #include "runtime/BusySection.h"
 #include "runtime/Interface.h"
 #include "runtime/RuntimeError.h"
+#include "runtime/Targets.h"
 
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
@@ -30,14 +31,15 @@
 #include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 using namespace llvm;
 using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
 using gradopt::runtime::BusySection;
+using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
-
-using Entry = int32_t (*)(void **);
+using gradopt::runtime::runWithTargets;
 
 struct gradopt_module {
   gradopt_module(Entry entry, orc::JITDylib &code, size_t arenaBytes)
@@ -49,6 +51,7 @@ struct gradopt_module {
   Entry entry;
   orc::JITDylib &code;
   size_t arenaBytes;
+  std::vector<gradopt_target> targets;
 };
 
 namespace {
@@ -114,6 +117,7 @@ Expected<std::unique_ptr<ProcessLinker>> ProcessLinker::create() {
   };
   define("gradopt_gemm_f64", &gradopt_gemm_f64);
   define("gradopt_gemm_f32", &gradopt_gemm_f32);
+  define("gradopt_call_target", &gradopt_call_target);
   return linker;
 }
 
@@ -220,6 +224,21 @@ size_t gradopt_module_arena_bytes(const gradopt_module *module) {
   return module->arenaBytes;
 }
 
+gradopt_status gradopt_module_set_targets(gradopt_module *module,
+                                          const gradopt_target *targets,
+                                          size_t count) {
+  if (!module || (!targets && count))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_module_set_targets: null module/targets");
+  for (size_t i = 0; i < count; ++i)
+    if (!targets[i].function == !targets[i].callback)
+      return fail(GRADOPT_INVALID_ARGUMENT,
+                  "gradopt_module_set_targets: target " + std::to_string(i) +
+                      " is not one function");
+  module->targets.assign(targets, targets + count);
+  return GRADOPT_OK;
+}
+
 gradopt_status gradopt_call(gradopt_module *module, void **buffers,
                             size_t arena_slot) {
   if (!module || !buffers)
@@ -233,9 +252,17 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
                       std::to_string(module->arenaBytes) + " bytes");
   }
   buffers[arena_slot] = arena.memory;
-  int32_t status = module->entry(buffers);
+  bool failed = false;
+  int32_t status =
+      module->targets.empty()
+          ? module->entry(buffers)
+          : runWithTargets(module->entry, buffers, module->targets, failed);
   if (arena.memory)
     ArenaPool::get().release(arena);
+  if (failed)
+    return fail(GRADOPT_TARGET_ERROR,
+                "target " + std::to_string(gradopt_failed_target(&status)) +
+                    " returned status " + std::to_string(status));
   if (status != 0)
     return fail(GRADOPT_CODE_ERROR,
                 "compiled code returned status " + std::to_string(status));

@@ -35,7 +35,8 @@ typedef enum gradopt_status {
   GRADOPT_MISSING_SYMBOL = 3,   /* an unresolved symbol or no such entry     */
   GRADOPT_OUT_OF_MEMORY = 4,
   GRADOPT_LIBRARY_ERROR = 5, /* a library cannot be loaded or is unsuitable  */
-  GRADOPT_CODE_ERROR = 6     /* compiled code reported a failure             */
+  GRADOPT_CODE_ERROR = 6,    /* compiled code reported a failure             */
+  GRADOPT_TARGET_ERROR = 7   /* a function that compiled code called failed  */
 } gradopt_status;
 
 /* Why the last failing call of this thread failed; "" if none did. Valid until
@@ -69,6 +70,71 @@ GRADOPT_EXPORT size_t gradopt_module_arena_bytes(const gradopt_module *module);
    call puts the arena at `buffers[arena_slot]`. */
 GRADOPT_EXPORT gradopt_status gradopt_call(gradopt_module *module,
                                            void **buffers, size_t arena_slot);
+
+/*===----------------------------------------------------------------------===*\
+|* Functions that compiled code calls                                         *|
+\*===----------------------------------------------------------------------===*/
+
+typedef enum gradopt_dtype {
+  GRADOPT_BOOL = 0, /* a byte, 0 or 1 */
+  GRADOPT_I8 = 1,
+  GRADOPT_I16 = 2,
+  GRADOPT_I32 = 3,
+  GRADOPT_I64 = 4,
+  GRADOPT_F32 = 5,
+  GRADOPT_F64 = 6
+} gradopt_dtype;
+
+/* A row-major array, aligned to its elements. */
+typedef struct gradopt_buffer {
+  void *data;
+  const int64_t *shape; /* `rank` numbers */
+  int32_t rank;
+  int32_t dtype; /* a gradopt_dtype */
+} gradopt_buffer;
+
+/* What `gradopt.custom_call` names: a function of arrays. It reads the inputs,
+   writes all elements of the outputs, which overlap nothing, and keeps no
+   pointer. It returns 0, or a number of its own choice if it failed; the call
+   of the program then ends there. It may run on any thread, on several at
+   once, and more often or less often than the program says: its results depend
+   on nothing but its inputs. */
+typedef int32_t (*gradopt_function)(const gradopt_buffer *inputs,
+                                    const gradopt_buffer *outputs);
+
+/* The same for who has to know more: `state` is that of the target. */
+typedef int32_t (*gradopt_callback)(void *state, const gradopt_buffer *inputs,
+                                    int64_t num_inputs,
+                                    const gradopt_buffer *outputs,
+                                    int64_t num_outputs);
+
+/* A function that code calls by its number; one of the two is null. */
+typedef struct gradopt_target {
+  gradopt_function function;
+  gradopt_callback callback;
+  void *state;
+} gradopt_target;
+
+/* Says which functions the module calls. To be done before its first call; the
+   array is copied. */
+GRADOPT_EXPORT gradopt_status gradopt_module_set_targets(
+    gradopt_module *module, const gradopt_target *targets, size_t count);
+
+/* After GRADOPT_TARGET_ERROR: the number of the target that failed this
+   thread's call, and what it returned. */
+GRADOPT_EXPORT size_t gradopt_failed_target(int32_t *status);
+
+/* Calls target number `target` of the module that is running. Does not return
+   if it fails. Called by compiled code. */
+GRADOPT_EXPORT void gradopt_call_target(int64_t target,
+                                        const gradopt_buffer *inputs,
+                                        int64_t num_inputs,
+                                        const gradopt_buffer *outputs,
+                                        int64_t num_outputs);
+
+/*===----------------------------------------------------------------------===*\
+|* Memory                                                                     *|
+\*===----------------------------------------------------------------------===*/
 
 /* Heap allocations made by calls of compiled code so far: the arenas. Constant
    while calls repeat. */

@@ -22,7 +22,9 @@ from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.branches import cond, switch
+from gradopt.transforms.callbacks import pure_callback
 from gradopt.transforms.custom import custom_jvp, custom_vjp
+from gradopt.transforms.custom_call import custom_call
 from gradopt.transforms.custom_check import check_custom
 from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
@@ -31,6 +33,7 @@ from gradopt.transforms.integrate import odeint
 from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
+from gradopt.transforms.result_specs import ShapeDtypeStruct
 
 if TYPE_CHECKING:
     from gradopt import nn as nn
@@ -48,6 +51,7 @@ __all__ = [
     "GradoptError",
     "Lowered",
     "Memory",
+    "ShapeDtypeStruct",
     "check_custom",
     "compile",
     "compile_grad",
@@ -57,6 +61,7 @@ __all__ = [
     "compile_value_and_grad",
     "compile_vjp",
     "cond",
+    "custom_call",
     "custom_jvp",
     "custom_linear_solve",
     "custom_root",
@@ -77,6 +82,7 @@ __all__ = [
     "numpy",
     "odeint",
     "optim",
+    "pure_callback",
     "random",
     "register_pytree",
     "scan",

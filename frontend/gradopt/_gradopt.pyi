@@ -164,12 +164,18 @@ class Executable:
         results: Sequence[ArraySpec],
         arena_bytes: int = 0,
         captures: Sequence[NDArray[Any]] = (),
+        targets: Sequence[tuple[int, Callable[..., Any]]] = (),
         entry: str = "gradopt_main",
     ) -> None:
         """Loads `code`.
 
         `captures` are arrays the code reads besides its arguments: kept alive, never written;
         one that is not C-contiguous is copied here.
+
+        `targets` are the functions that the code calls by number, as (address, callable). With
+        address 0 the callable is called, with a list of inputs and a list of the shapes of the
+        outputs, which it returns as arrays; what it raises leaves the call. Else a
+        `gradopt_function` at the address is, and the callable gets its status if that is not 0.
 
         Raises:
             ExecutionError: bad object code, unresolved symbol, or no such entry.

@@ -169,6 +169,14 @@ class DerivativeRuleError(GradoptError, TypeError, ValueError):
     """A derivative that the user provides for a function does not fit it, or is missing."""
 
 
+class ForeignCodeError(GradoptError, RuntimeError):
+    """A library or function that `custom_call` names is missing, or the function failed."""
+
+
+class CallbackResultError(GradoptError, TypeError, ValueError):
+    """A callback returned something else than what the program was compiled for."""
+
+
 class GradientCheckError(GradoptError, AssertionError):
     """Analytic and numeric derivatives differ.
 

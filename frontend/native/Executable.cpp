@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Executable.h"
+#include "Callbacks.h"
 #include "Gil.h"
 #include "runtime/Interface.h"
 
@@ -33,7 +34,8 @@ static std::vector<ArraySpec> parseSpecs(nb::handle pairs) {
 
 Executable::Executable(nb::bytes code, nb::handle argSpecs,
                        nb::handle resultSpecs, size_t arenaBytes,
-                       nb::handle captured, const std::string &entry)
+                       nb::handle captured, nb::handle targetPairs,
+                       const std::string &entry)
     : args(parseSpecs(argSpecs)), results(parseSpecs(resultSpecs)) {
   for (nb::handle item : captured) {
     nb::object array = nb::steal(
@@ -53,8 +55,47 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
     throw nb::python_error();
   }
   module.reset(loaded);
+  setTargets(targetPairs);
   releasesGil = argumentBytes() + resultBytes() + captureBytes() + arenaBytes >
                 kGilThreshold;
+}
+
+void Executable::setTargets(nb::handle pairs) {
+  std::vector<gradopt_target> table;
+  for (nb::handle pair : pairs) {
+    targets.push_back(nb::borrow(pair[1]));
+    auto address = nb::cast<uintptr_t>(pair[0]);
+    if (address)
+      table.push_back(
+          {reinterpret_cast<gradopt_function>(address), nullptr, nullptr});
+    else
+      table.push_back({nullptr, &callPythonTarget, targets.back().ptr()});
+  }
+  if (gradopt_module_set_targets(module.get(), table.data(), table.size()) !=
+      GRADOPT_OK) {
+    setExecutionError();
+    throw nb::python_error();
+  }
+}
+
+/// Sets the Python error for a call that a target ended.
+void Executable::raiseTargetError() const {
+  // The callable's own.
+  if (PyErr_Occurred())
+    return;
+  int32_t status;
+  size_t number = gradopt_failed_target(&status);
+  nb::object returned = nb::steal(callPython([&] {
+    return PyObject_CallFunction(targets[number].ptr(), "i", int(status));
+  }));
+  if (returned.is_valid())
+    setExecutionError();
+}
+
+int Executable::traverse(visitproc visit, void *arg) const {
+  for (const nb::object &target : targets)
+    Py_VISIT(target.ptr());
+  return 0;
 }
 
 size_t Executable::totalBytes(llvm::ArrayRef<ArraySpec> specs) {
@@ -118,6 +159,10 @@ bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
   } else {
     status = gradopt_call(module.get(), buffers.data(), arenaSlot);
   }
+  if (status == GRADOPT_TARGET_ERROR) {
+    raiseTargetError();
+    return false;
+  }
   if (status != GRADOPT_OK) {
     setExecutionError();
     return false;
@@ -175,17 +220,33 @@ static nb::tuple specsToPython(llvm::ArrayRef<ArraySpec> specs) {
   return nb::tuple(pairs);
 }
 
+static int traverseSlot(PyObject *self, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(self));
+  if (!nb::inst_ready(self))
+    return 0;
+  return nb::inst_ptr<Executable>(self)->traverse(visit, arg);
+}
+
+/// As with `Specialization`, each cycle can be cleared elsewhere.
+static int clearSlot(PyObject *) { return 0; }
+
+static PyType_Slot slots[] = {
+    {Py_tp_traverse, reinterpret_cast<void *>(traverseSlot)},
+    {Py_tp_clear, reinterpret_cast<void *>(clearSlot)},
+    {0, nullptr}};
+
 void bindExecutable(nb::module_ &module) {
   executionError = nb::exception<std::runtime_error>(module, "ExecutionError",
                                                      PyExc_RuntimeError)
                        .ptr();
-  nb::class_<Executable>(module, "Executable",
+  nb::class_<Executable>(module, "Executable", nb::type_slots(slots),
                          "Loaded object code with the arrays it takes and "
                          "returns.")
       .def(nb::init<nb::bytes, nb::handle, nb::handle, size_t, nb::handle,
-                    const std::string &>(),
+                    nb::handle, const std::string &>(),
            nb::arg("code"), nb::arg("args"), nb::arg("results"),
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
+           nb::arg("targets") = nb::tuple(),
            nb::arg("entry") = gradopt::kEntryName)
       .def("__call__", &call)
       .def_prop_ro(

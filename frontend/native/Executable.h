@@ -19,16 +19,22 @@ namespace gradopt::native {
 /// The C++ part of a Python `Executable`.
 class Executable {
 public:
-  /// Loads the code; throws nanobind::python_error.
+  /// Loads the code; throws nanobind::python_error. `targets` has an (address,
+  /// callable) pair for each function that the code calls. Address 0 stands for
+  /// the callable, see callPythonTarget(); else that gets what the function at
+  /// the address returned, if this is not 0, and raises.
   Executable(nanobind::bytes code, nanobind::handle args,
              nanobind::handle results, size_t arenaBytes,
-             nanobind::handle captures, const std::string &entry);
+             nanobind::handle captures, nanobind::handle targets,
+             const std::string &entry);
 
   /// Runs the code on leaves that the arguments' specs accept, and appends the
   /// results (new references) to `out`. False if a Python error was set; `out`
   /// is then unchanged.
   bool run(llvm::ArrayRef<PyObject *> leaves,
            llvm::SmallVectorImpl<PyObject *> &out) const;
+
+  int traverse(visitproc visit, void *arg) const;
 
   llvm::ArrayRef<ArraySpec> getArgs() const { return args; }
   llvm::ArrayRef<ArraySpec> getResults() const { return results; }
@@ -39,6 +45,8 @@ public:
 
 private:
   static size_t totalBytes(llvm::ArrayRef<ArraySpec> specs);
+  void setTargets(nanobind::handle pairs);
+  void raiseTargetError() const;
 
   struct Unload {
     void operator()(gradopt_module *module) const {
@@ -47,7 +55,7 @@ private:
   };
 
   std::vector<ArraySpec> args, results;
-  std::vector<nanobind::object> captures;
+  std::vector<nanobind::object> captures, targets;
   size_t capturesBytes = 0;
   bool releasesGil;
   std::unique_ptr<gradopt_module, Unload> module;

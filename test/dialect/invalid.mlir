@@ -790,3 +790,27 @@ func.func @identity_sizes() {
   %0 = grad.identity shape = [-1], f64 : tensor<1x1xf64>
   return
 }
+
+// -----
+
+func.func @target_below_zero(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected a target that is not negative, but got -1}}
+  %0 = grad.custom_call "f", target = -1, batching = "sequential" (%x) : (tensor<3xf64>) -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @unknown_batching(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected batching to be "sequential", "expand_dims" or "broadcast_all", but got "fast"}}
+  %0 = grad.custom_call "f", target = 0, batching = "fast" (%x) : (tensor<3xf64>) -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @destination_of_another_type(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected type of operand #1 ('tensor<3xf64>') to match type of corresponding result ('tensor<4xf64>')}}
+  %0 = grad.custom_call_into "f", target = 0 (%x) outs(%x) : (tensor<3xf64>, tensor<3xf64>) -> tensor<4xf64>
+  return
+}

@@ -162,3 +162,14 @@ func.func @custom(%x: tensor<3xf64>, %n: tensor<i64>, %c: tensor<f64>) {
   %1 = grad.custom @f(%x) : (tensor<3xf64>) -> tensor<f64>
   return
 }
+
+// CHECK-LABEL: func.func @foreign
+func.func @foreign(%x: tensor<3xf64>, %s: tensor<f32>) {
+  // CHECK: grad.custom_call "scale", target = 2, batching = "sequential" (%{{.*}}, %{{.*}}) : (tensor<3xf64>, tensor<f32>) -> (tensor<3xf64>, tensor<i1>)
+  %0:2 = grad.custom_call "scale", target = 2, batching = "sequential" (%x, %s) : (tensor<3xf64>, tensor<f32>) -> (tensor<3xf64>, tensor<i1>)
+  // CHECK: grad.custom_call "nothing", target = 0, batching = "broadcast_all" () : () -> ()
+  grad.custom_call "nothing", target = 0, batching = "broadcast_all" () : () -> ()
+  // CHECK: grad.custom_call_into "scale", target = 2 (%{{.*}}) outs(%{{.*}}) : (tensor<f32>, tensor<3xf64>) -> tensor<3xf64>
+  %1 = grad.custom_call_into "scale", target = 2 (%s) outs(%x) : (tensor<f32>, tensor<3xf64>) -> tensor<3xf64>
+  return
+}

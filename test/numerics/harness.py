@@ -82,6 +82,12 @@ def define(
     return types
 
 
+def square(inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+    """Target 0 of all programs: Python code that they call."""
+    assert [tuple(shape) for shape in shapes] == [x.shape for x in inputs]
+    return [np.asarray(np.multiply(x, x)) for x in inputs]
+
+
 def compile_main(
     inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any], fast_math: bool = False
 ) -> _gradopt.Executable:
@@ -95,7 +101,9 @@ def compile_main(
     done = compile_program(program, "object")
     specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
     outputs = [(dtype, shape) for shape, dtype in results]
-    return _gradopt.Executable(done.object_code, specs[0], outputs, done.arena_bytes)
+    return _gradopt.Executable(
+        done.object_code, specs[0], outputs, done.arena_bytes, targets=[(0, square)]
+    )
 
 
 @dataclass(frozen=True)

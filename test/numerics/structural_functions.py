@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from harness import define, unique
+from harness import CONTEXT, constant, define, unique
 from mlir import ir
 from structural_rows import (
     FLOATS,
@@ -35,6 +35,16 @@ def pullback_of_cube(x: ir.Value, c: ir.Value) -> ir.Value:
 
 def pushforward_of_cube(x: ir.Value, t: ir.Value) -> ir.Value:
     return grad.jvp([x.type, x.type], cube(x.type), [x], [t], [0], [0])[1]
+
+
+def foreign_square(batching: str) -> Callable[[ir.Value], ir.Value]:
+    """A call of the target that squares."""
+    return lambda x: grad.CustomCallOp([x.type], "square", 0, batching, [x]).results[0]
+
+
+def foreign_square_into(x: ir.Value) -> ir.Value:
+    zeros = constant(np.zeros(*CONTEXT.shape_and_dtype(x.type)))
+    return grad.CustomCallIntoOp([x.type], "square", 0, [x], [zeros]).results[0]
 
 
 def custom_cube(x: ir.Value) -> ir.Value:
@@ -90,6 +100,20 @@ FUNCTIONS = [
     ),
     Structural("call", [Case(call_twice, lambda x: x**9, [(4,)], FLOATS)], FLOATS, rounding=40),
     Structural("custom", [Case(custom_cube, lambda x: x**3, [(4,)], FLOATS)], FLOATS, rounding=8),
+    Structural(
+        "custom_call",
+        [
+            Case(foreign_square(batching), lambda x: x * x, [shape])
+            for batching in ("sequential", "expand_dims", "broadcast_all")
+            for shape in ((3, 2), (), (0, 2))
+        ],
+        order=0,
+    ),
+    Structural(
+        "custom_call_into",
+        [Case(foreign_square_into, lambda x: x * x, [shape]) for shape in ((3, 2), ())],
+        order=0,
+    ),
     Structural(
         "vjp",
         [Case(pullback_of_cube, lambda x, c: 3 * x * x * c, [(4,), (4,)])],

@@ -428,3 +428,12 @@ func.func @random_bits(%keys: tensor<4x2xi32>, %first: tensor<4xi64>) -> tensor<
   %0 = grad.random_bits %keys, %first, bits = 53, shape = [5, 3], i64 : tensor<4x2xi32>, tensor<4xi64> -> tensor<4x5x3xi64>
   return %0 : tensor<4x5x3xi64>
 }
+
+// CHECK-LABEL: func.func @foreign
+func.func @foreign(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<i1>) {
+  // CHECK-DAG: %[[A:.*]] = tensor.empty() : tensor<3xf64>
+  // CHECK-DAG: %[[B:.*]] = tensor.empty() : tensor<i1>
+  // CHECK: grad.custom_call_into "f", target = 1 (%{{.*}}) outs(%[[A]], %[[B]])
+  %0:2 = grad.custom_call "f", target = 1, batching = "sequential" (%x) : (tensor<3xf64>) -> (tensor<3xf64>, tensor<i1>)
+  return %0#0, %0#1 : tensor<3xf64>, tensor<i1>
+}

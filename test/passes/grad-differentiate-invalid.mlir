@@ -443,3 +443,15 @@ func.func @transposed_of_a_coefficient(%g: tensor<f64>, %c: tensor<f64>) -> tens
   } : (tensor<f64>) -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+func.func private @foreign(%x: tensor<3xf64>) -> tensor<3xf64> {
+  // expected-error@+1 {{of "f" has no derivative: call it in a function with derivative rules (custom_vjp, custom_jvp)}}
+  %0 = grad.custom_call "f", target = 0, batching = "sequential" (%x) : (tensor<3xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+func.func @derivative_of_foreign_code(%x: tensor<3xf64>, %g: tensor<3xf64>) -> tensor<3xf64> {
+  %0:2 = grad.vjp @foreign(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
+  return %0#1 : tensor<3xf64>
+}

@@ -186,6 +186,7 @@ class Compiled(_gradopt.Dispatcher):
                 result_tree,
                 trace.captures,
                 trace.checks if scope.outcome is not None else (),
+                tuple(trace.targets),
                 self.options,
                 self,
                 structure,

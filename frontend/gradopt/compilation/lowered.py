@@ -29,6 +29,7 @@ from gradopt.errors import (
     SourceLocation,
 )
 from gradopt.ir.checks import Check, raise_failure
+from gradopt.ir.targets import Target
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
@@ -100,6 +101,7 @@ class Lowered:
         result_tree: TreeDef,
         captures: Sequence[np.ndarray[Any, Any]],
         checks: Sequence[Check],
+        targets: Sequence[Target],
         options: Options,
         owner: Compiled,
         structure: TreeDef,
@@ -111,6 +113,7 @@ class Lowered:
         self._result_tree = result_tree
         self._captures = tuple(captures)
         self._checks = tuple(checks)
+        self._targets = tuple(targets)
         self._owner = owner
         self._structure = structure
         self._arena_bytes: int | None = None
@@ -175,6 +178,7 @@ class Lowered:
                 [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
                 done.arena_bytes,
                 self._captures,
+                [(target.address, target.handler) for target in self._targets],
             )
         return self._executable
 

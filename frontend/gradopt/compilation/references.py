@@ -56,6 +56,9 @@ _DIGEST_BYTES = 1024
 _Parts = Callable[[Any], tuple[Any, ...]]
 # Classes of the package whose objects stand for functions: what makes them up.
 PARTS: dict[type, _Parts] = {Compiled: lambda compiled: (compiled._function, compiled.options)}
+# Functions of the package that run what they get as it is, and not what it was when it was traced:
+# two that are equal may refer to different objects.
+RUNNING: set[Callable[..., Any]] = set()
 
 
 @functools.cache
@@ -135,6 +138,8 @@ class _Walk:
         cls = type(value)
         if cls in _PLAIN:
             return static_key(value)
+        if cls is FunctionType and value in RUNNING:
+            raise _UnknownError
         if id(value) in _computing() or isinstance(value, np.dtype) or _is_ours(value):
             return value
         if cls is FunctionType:

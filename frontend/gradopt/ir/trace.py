@@ -32,6 +32,7 @@ from gradopt.ir.values import Value
 
 if TYPE_CHECKING:
     from gradopt.ir.checks import Check
+    from gradopt.ir.targets import Target
 
 CONSTANT_ELEMENTS = 16
 # Operations of one line that are worth a warning.
@@ -51,6 +52,7 @@ class Trace:
         self.scopes: list[Scope] = []
         self.captures: list[Array] = []
         self.checks: list[Check] = []
+        self.targets: dict[Target, int] = {}
         self._captured: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
         self._names: dict[str, int] = {"main": 1}
         self._counts: dict[ir.Location, int] = {}
@@ -90,6 +92,10 @@ class Trace:
         count = self._names.get(name, 0)
         self._names[name] = count + 1
         return name if count == 0 else f"{name}_{count}"
+
+    def target(self, target: Target) -> int:
+        """The number by which compiled code calls a function."""
+        return self.targets.setdefault(target, len(self.targets))
 
     def capture(self, array: Array, root: Scope) -> Value:
         """The hidden argument of the outermost function that holds a copy of `array`.

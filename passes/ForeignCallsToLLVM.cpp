@@ -1,0 +1,160 @@
+//===- ForeignCallsToLLVM.cpp - Calls of foreign code ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// A call is handed to the runtime, `gradopt_call_target`, with two tables of
+/// `gradopt_buffer`, which lie on the stack.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/ForeignCallsToLLVM.h"
+#include "dialect/GradDialect.h"
+#include "runtime/gradopt_runtime.h"
+
+#include "mlir/Conversion/LLVMCommon/Pattern.h"
+#include "mlir/Dialect/LLVMIR/FunctionCallUtils.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+static int32_t getDtype(Type element) {
+  if (element.isF32())
+    return GRADOPT_F32;
+  if (element.isF64())
+    return GRADOPT_F64;
+  switch (element.getIntOrFloatBitWidth()) {
+  case 1:
+    return GRADOPT_BOOL;
+  case 8:
+    return GRADOPT_I8;
+  case 16:
+    return GRADOPT_I16;
+  case 32:
+    return GRADOPT_I32;
+  default:
+    return GRADOPT_I64;
+  }
+}
+
+namespace {
+
+struct LowerCustomCallInto : ConvertOpToLLVMPattern<CustomCallIntoOp> {
+  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+
+  LogicalResult
+  matchAndRewrite(CustomCallIntoOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    if (!llvm::all_of(op->getOperandTypes(), isSupported))
+      return rewriter.notifyMatchFailure(op, "not on buffers of static shape");
+    Location loc = op.getLoc();
+    auto module = op->getParentOfType<ModuleOp>();
+    Type word = rewriter.getI64Type();
+    auto pointer = LLVM::LLVMPointerType::get(getContext());
+    FailureOr<LLVM::LLVMFuncOp> function =
+        LLVM::lookupOrCreateFn(rewriter, module, "gradopt_call_target",
+                               {word, pointer, word, pointer, word},
+                               LLVM::LLVMVoidType::get(getContext()));
+    if (failed(function))
+      return failure();
+    auto number = [&](int64_t value) {
+      return LLVM::ConstantOp::create(rewriter, loc, word, value).getResult();
+    };
+    Value inputs =
+        createTable(rewriter, op, op.getInputs(), adaptor.getInputs());
+    Value outs = createTable(rewriter, op, op.getOuts(), adaptor.getOuts());
+    LLVM::CallOp::create(rewriter, loc, *function,
+                         ValueRange{number(op.getTarget()), inputs,
+                                    number(op.getInputs().size()), outs,
+                                    number(op.getOuts().size())});
+    rewriter.eraseOp(op);
+    return success();
+  }
+
+private:
+  static bool isSupported(Type type) {
+    auto buffer = dyn_cast<MemRefType>(type);
+    return buffer && buffer.hasStaticShape() &&
+           (buffer.getElementType().isF32() ||
+            buffer.getElementType().isF64() ||
+            buffer.getElementType().isSignlessInteger());
+  }
+
+  /// The address of an array of `gradopt_buffer`.
+  Value createTable(ConversionPatternRewriter &rewriter, CustomCallIntoOp op,
+                    ValueRange buffers, ValueRange descriptors) const {
+    Location loc = op.getLoc();
+    auto pointer = LLVM::LLVMPointerType::get(getContext());
+    if (buffers.empty())
+      return LLVM::ZeroOp::create(rewriter, loc, pointer);
+    Type half = rewriter.getI32Type();
+    auto entry = LLVM::LLVMStructType::getLiteral(
+        getContext(), {pointer, pointer, half, half});
+    Value table;
+    {
+      // Once for a run, not for an iteration.
+      OpBuilder::InsertionGuard guard(rewriter);
+      auto function = op->getParentOfType<FunctionOpInterface>();
+      rewriter.setInsertionPointToStart(&function.getFunctionBody().front());
+      Value count = LLVM::ConstantOp::create(
+          rewriter, loc, half, rewriter.getI32IntegerAttr(buffers.size()));
+      table = LLVM::AllocaOp::create(rewriter, loc, pointer, entry, count);
+    }
+    for (auto [i, buffer, descriptor] : llvm::enumerate(buffers, descriptors)) {
+      auto type = cast<MemRefType>(buffer.getType());
+      auto store = [&, i = i](Value value, int32_t field) {
+        Value place = LLVM::GEPOp::create(
+            rewriter, loc, pointer, entry, table,
+            ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i), field});
+        LLVM::StoreOp::create(rewriter, loc, value, place);
+      };
+      store(MemRefDescriptor(descriptor)
+                .bufferPtr(rewriter, loc, *getTypeConverter(), type),
+            0);
+      store(getShape(rewriter, op, type), 1);
+      store(LLVM::ConstantOp::create(rewriter, loc, half, type.getRank()), 2);
+      store(LLVM::ConstantOp::create(rewriter, loc, half,
+                                     getDtype(type.getElementType())),
+            3);
+    }
+    return table;
+  }
+
+  /// The address of the extents, which the module has once.
+  Value getShape(ConversionPatternRewriter &rewriter, CustomCallIntoOp op,
+                 MemRefType type) const {
+    Location loc = op.getLoc();
+    auto pointer = LLVM::LLVMPointerType::get(getContext());
+    if (type.getRank() == 0)
+      return LLVM::ZeroOp::create(rewriter, loc, pointer);
+    auto module = op->getParentOfType<ModuleOp>();
+    std::string name =
+        "shape_" + llvm::join(llvm::map_range(type.getShape(),
+                                              [](int64_t extent) {
+                                                return std::to_string(extent);
+                                              }),
+                              "x");
+    if (!module.lookupSymbol(name)) {
+      OpBuilder::InsertionGuard guard(rewriter);
+      rewriter.setInsertionPointToStart(module.getBody());
+      LLVM::GlobalOp::create(
+          rewriter, module.getLoc(),
+          LLVM::LLVMArrayType::get(rewriter.getI64Type(), type.getRank()),
+          /*isConstant=*/true, LLVM::Linkage::Internal, name,
+          rewriter.getI64TensorAttr(type.getShape()));
+    }
+    return LLVM::AddressOfOp::create(rewriter, loc, pointer, name);
+  }
+};
+
+} // namespace
+
+void mlir::grad::populateForeignCallsToLLVM(const LLVMTypeConverter &converter,
+                                            RewritePatternSet &patterns) {
+  patterns.add<LowerCustomCallInto>(converter);
+}

@@ -1,0 +1,77 @@
+//===- Targets.cpp - Functions that compiled code calls -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Compiled code owns nothing: no memory, no locks. So a failure leaves it by
+// longjmp, from wherever it is, and no loop goes on with results that are not
+// there. Each run has a frame; runs lie in each other where a target runs
+// compiled code itself.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Targets.h"
+
+#include <csetjmp>
+
+namespace gradopt::runtime {
+namespace {
+
+struct Frame {
+  const std::vector<gradopt_target> &targets;
+  Frame *outer;
+  std::jmp_buf end;
+};
+
+thread_local Frame *innermost = nullptr;
+
+struct Failure {
+  size_t target = 0;
+  int32_t status = 0;
+};
+
+thread_local Failure lastFailure;
+
+} // namespace
+
+int32_t runWithTargets(Entry entry, void **buffers,
+                       const std::vector<gradopt_target> &targets,
+                       bool &failed) {
+  Frame frame{targets, innermost, {}};
+  innermost = &frame;
+  // The signal mask is nobody's business here.
+  if (_setjmp(frame.end) != 0) {
+    innermost = frame.outer;
+    failed = true;
+    return 0;
+  }
+  int32_t status = entry(buffers);
+  innermost = frame.outer;
+  return status;
+}
+
+} // namespace gradopt::runtime
+
+using gradopt::runtime::innermost;
+using gradopt::runtime::lastFailure;
+
+size_t gradopt_failed_target(int32_t *status) {
+  if (status)
+    *status = lastFailure.status;
+  return lastFailure.target;
+}
+
+void gradopt_call_target(int64_t number, const gradopt_buffer *inputs,
+                         int64_t num_inputs, const gradopt_buffer *outputs,
+                         int64_t num_outputs) {
+  const gradopt_target &target = innermost->targets[number];
+  int32_t status = target.function
+                       ? target.function(inputs, outputs)
+                       : target.callback(target.state, inputs, num_inputs,
+                                         outputs, num_outputs);
+  if (status == 0)
+    return;
+  lastFailure = {static_cast<size_t>(number), status};
+  std::longjmp(innermost->end, 1);
+}
