@@ -53,12 +53,6 @@ static Value createEmpty(OpBuilder &builder, Location loc, Type type) {
                                  tensorType.getElementType());
 }
 
-static Value createCopy(OpBuilder &builder, Location loc, Value value) {
-  return bufferization::AllocTensorOp::create(
-      builder, loc, cast<RankedTensorType>(value.getType()),
-      /*dynamicSizes=*/ValueRange(), /*copy=*/value);
-}
-
 /// `source`, written to all of `destination`.
 static Value createWrite(OpBuilder &builder, Location loc, Value source,
                          Value destination) {
@@ -80,21 +74,6 @@ static tensor::InsertSliceOp getWrite(OpResult result) {
   bool isWhole = write && write.getSource() == result &&
                  write.getSourceType() == write.getDestType();
   return isWhole ? write : nullptr;
-}
-
-/// Whether `value` may be in a buffer of one of `written`, other than as `own`,
-/// updated in place.
-static bool mayLieIn(Value value, const llvm::SmallPtrSetImpl<Value> &written,
-                     Value own) {
-  if (isUpdateInPlace(value, own))
-    return false;
-  auto result = dyn_cast<OpResult>(value);
-  if (result && isBranch(result.getOwner()) && !getPrevious(value))
-    return llvm::any_of(getYielded(result), [&](Value yielded) {
-      return mayLieIn(yielded, written, own);
-    });
-  return llvm::any_of(collectOrigins(value),
-                      [&](Value origin) { return written.contains(origin); });
 }
 
 /// Writes what `yield` passes on to the next iteration to the tensors that the

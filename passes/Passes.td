@@ -298,7 +298,7 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
   let summary = "Write the results of public functions to caller-provided buffers";
   let description = [{
     Turns each tensor result of a public function into a trailing `memref`
-    argument, marked `grad.result`, that the function writes, and marks all
+    argument, marked `grad.result`, that the function writes, and marks the
     other arguments as read-only. Run before bufferization, this lets
     `grad-bufferize` compute results in place; a result that is an
     argument, a constant, or the same value as another result becomes a copy.
@@ -316,6 +316,10 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
       return
     }
     ```
+
+    An argument with the attribute `grad.reused_for = n` is overwritten with
+    result number `n`, of its type, which is no argument of its own then. The
+    result is computed in it where nothing reads the old value afterwards.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::memref::MemRefDialect"];

@@ -10,11 +10,18 @@
 /// that the function fills. It does so before bufferization, where the buffer
 /// that a value is computed in is still to be chosen.
 ///
+/// An argument with the attribute `grad.reused_for` is the memory of a result,
+/// too, which is no parameter then. The result is written to the argument as a
+/// tensor, at the end, so that bufferization may compute it there if nobody
+/// reads the old value afterwards. What may lie in the memory of such arguments
+/// is copied before.
+///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ArgumentAttrs.h"
 #include "passes/Passes.h"
 #include "passes/SymbolUses.h"
+#include "passes/TensorUpdates.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,6 +37,8 @@ namespace mlir::grad {
 
 using namespace mlir;
 using namespace mlir::grad;
+
+static constexpr StringLiteral kReusedAttrName = "grad.reused_for";
 
 /// Whether nothing reads the values that `result` is made from by updates in
 /// place. Only then may its buffer be their buffer: that the buffer receives
@@ -52,6 +61,32 @@ static bool ownsDestination(Value result) {
   return true;
 }
 
+static MemRefType getBufferType(Type tensor) {
+  auto type = cast<RankedTensorType>(tensor);
+  return MemRefType::get(type.getShape(), type.getElementType());
+}
+
+/// The argument whose memory each result gets, if any.
+static FailureOr<SmallVector<std::optional<unsigned>>>
+findReused(func::FuncOp func) {
+  SmallVector<std::optional<unsigned>> reused(func.getNumResults());
+  for (unsigned i = 0; i < func.getNumArguments(); ++i) {
+    auto attr = func.getArgAttr(i, kReusedAttrName);
+    if (!attr)
+      continue;
+    auto number = dyn_cast<IntegerAttr>(attr);
+    int64_t result = number ? number.getInt() : -1;
+    if (result < 0 || result >= func.getNumResults() ||
+        func.getResultTypes()[result] != func.getArgumentTypes()[i] ||
+        reused[result])
+      return func.emitOpError("expected argument #")
+             << i << " to be reused for a result of its type, one for each, "
+             << "but got " << attr;
+    reused[result] = i;
+  }
+  return reused;
+}
+
 static LogicalResult convertFunction(func::FuncOp func) {
   MLIRContext *context = func.getContext();
   Builder attrs(context);
@@ -67,35 +102,66 @@ static LogicalResult convertFunction(func::FuncOp func) {
   if (!func.getBody().hasOneBlock() || !returnOp)
     return func.emitOpError("expected a body of one block that returns");
 
+  FailureOr<SmallVector<std::optional<unsigned>>> reused = findReused(func);
+  if (failed(reused))
+    return failure();
   updateArgumentAttrs(func, [&](unsigned i, NamedAttrList &argument) {
     if (isa<TensorType>(func.getArgument(i).getType()))
       argument.set(bufferization::BufferizationDialect::kWritableAttrName,
-                   attrs.getBoolAttr(false));
+                   attrs.getBoolAttr(bool(argument.erase(kReusedAttrName))));
   });
 
   unsigned numArguments = func.getNumArguments();
-  unsigned numResults = returnOp.getNumOperands();
-  SmallVector<unsigned> positions(numResults, numArguments);
   SmallVector<Type> types;
-  for (Type type : returnOp.getOperandTypes()) {
-    auto tensorType = cast<RankedTensorType>(type);
-    types.push_back(
-        MemRefType::get(tensorType.getShape(), tensorType.getElementType()));
-  }
+  for (auto [type, argument] :
+       llvm::zip_equal(returnOp.getOperandTypes(), *reused))
+    if (!argument)
+      types.push_back(getBufferType(type));
+  unsigned numOwn = types.size();
+  SmallVector<unsigned> positions(numOwn, numArguments);
   SmallVector<DictionaryAttr> resultAttrs(
-      numResults, attrs.getDictionaryAttr(
-                      attrs.getNamedAttr("grad.result", attrs.getUnitAttr())));
-  SmallVector<Location> locations(numResults, returnOp.getLoc());
+      numOwn, attrs.getDictionaryAttr(
+                  attrs.getNamedAttr("grad.result", attrs.getUnitAttr())));
+  SmallVector<Location> locations(numOwn, returnOp.getLoc());
   if (failed(func.insertArguments(positions, types, resultAttrs, locations)))
     return failure();
 
+  Location loc = returnOp.getLoc();
   OpBuilder builder(returnOp);
-  for (auto [i, result] : llvm::enumerate(returnOp.getOperands())) {
-    auto write = bufferization::MaterializeInDestinationOp::create(
-        builder, returnOp.getLoc(), result, func.getArgument(numArguments + i));
-    write.setRestrict(ownsDestination(result));
-    write.setWritable(true);
+  auto write = [&](Value value, Value buffer, bool restrict) {
+    auto op = bufferization::MaterializeInDestinationOp::create(builder, loc,
+                                                                value, buffer);
+    op.setRestrict(restrict);
+    op.setWritable(true);
+  };
+  llvm::SmallPtrSet<Value, 8> written;
+  for (std::optional<unsigned> argument : *reused)
+    if (argument)
+      written.insert(func.getArgument(*argument));
+  SmallVector<Value> results(returnOp.getOperands());
+  for (auto [result, argument] : llvm::zip_equal(results, *reused))
+    if (argument && mayLieIn(result, written, func.getArgument(*argument)))
+      result = createCopy(builder, loc, result);
+  unsigned next = numArguments;
+  for (auto [result, argument] : llvm::zip_equal(results, *reused))
+    if (!argument)
+      write(result, func.getArgument(next++), ownsDestination(result));
+  SmallVector<std::pair<Value, Value>> moved;
+  auto atStart = OpBuilder::atBlockBegin(&func.getBody().front());
+  for (auto [result, argument] : llvm::zip_equal(results, *reused)) {
+    if (!argument)
+      continue;
+    Value destination = func.getArgument(*argument);
+    // Nothing is known to change before the end.
+    Value buffer = bufferization::ToBufferOp::create(
+        atStart, loc, getBufferType(destination.getType()), destination,
+        /*read_only=*/true);
+    auto inPlace = bufferization::MaterializeInDestinationOp::create(
+        builder, loc, result, destination);
+    moved.emplace_back(inPlace.getResult(), buffer);
   }
+  for (auto [value, buffer] : moved)
+    write(value, buffer, /*restrict=*/false);
   returnOp.getOperandsMutable().clear();
   llvm::BitVector all(func.getNumResults(), true);
   return func.eraseResults(all);

@@ -7,6 +7,7 @@
 #include "passes/TensorUpdates.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -41,8 +42,13 @@ Value mlir::grad::getPrevious(Value value) {
     return destination.getTiedOpOperand(result)->get();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return loop.getTiedLoopInit(result)->get();
-  if (auto loop = dyn_cast<scf::WhileOp>(op))
-    return loop.getInits()[result.getResultNumber()];
+  if (auto loop = dyn_cast<scf::WhileOp>(op)) {
+    auto passed = dyn_cast<BlockArgument>(
+        loop.getConditionOp().getArgs()[result.getResultNumber()]);
+    if (!passed || passed.getOwner() != loop.getBeforeBody())
+      return {};
+    return loop.getInits()[passed.getArgNumber()];
+  }
   if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(op))
     return op->getOperand(0);
   if (!isBranch(op))
@@ -223,4 +229,24 @@ private:
 
 bool mlir::grad::isUpdateInPlace(Value value, Value first) {
   return UpdateChain::leadsTo(value, first);
+}
+
+bool mlir::grad::mayLieIn(Value value,
+                          const llvm::SmallPtrSetImpl<Value> &written,
+                          Value own) {
+  if (isUpdateInPlace(value, own))
+    return false;
+  auto result = dyn_cast<OpResult>(value);
+  if (result && isBranch(result.getOwner()) && !getPrevious(value))
+    return llvm::any_of(getYielded(result), [&](Value yielded) {
+      return mayLieIn(yielded, written, own);
+    });
+  return llvm::any_of(collectOrigins(value),
+                      [&](Value origin) { return written.contains(origin); });
+}
+
+Value mlir::grad::createCopy(OpBuilder &builder, Location loc, Value value) {
+  return bufferization::AllocTensorOp::create(
+      builder, loc, cast<RankedTensorType>(value.getType()),
+      /*dynamicSizes=*/ValueRange(), /*copy=*/value);
 }

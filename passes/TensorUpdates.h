@@ -13,9 +13,11 @@
 #ifndef GRADOPT_PASSES_TENSORUPDATES_H
 #define GRADOPT_PASSES_TENSORUPDATES_H
 
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Operation.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 namespace mlir::grad {
 
@@ -30,8 +32,7 @@ bool isBranch(Operation *op);
 SmallVector<Value> getYielded(OpResult result);
 
 /// The tensor in whose buffer `value` is computed if everything is done in
-/// place, one step back; null if `value` is the first one there. While loops
-/// have to pass on what they carry in its places.
+/// place, one step back; null if `value` is the first one there.
 Value getPrevious(Value value);
 
 /// The tensor from outside of `op` that `value`, from inside, is an update of;
@@ -63,6 +64,14 @@ bool readsWrittenElements(OpOperand &use, Operation *op);
 /// Whether `value` is `first`, updated in place: nobody reads what was
 /// overwritten.
 bool isUpdateInPlace(Value value, Value first);
+
+/// Whether `value` may be in a buffer of one of `written`, other than as `own`,
+/// updated in place.
+bool mayLieIn(Value value, const llvm::SmallPtrSetImpl<Value> &written,
+              Value own);
+
+/// A copy of `value` in a buffer of its own.
+Value createCopy(OpBuilder &builder, Location loc, Value value);
 
 } // namespace mlir::grad
 

@@ -12,7 +12,9 @@
 |* Compiled code has one entry, `int32_t gradopt_main(void **buffers)`.       *|
 |* `buffers` holds pointers to the arguments, then the results, then the      *|
 |* arena: row-major arrays aligned to their elements. Arguments are only      *|
-|* read. Results overlap neither each other nor the arguments.                *|
+|* read, but those that were compiled to be overwritten with a result, which  *|
+|* has no place of its own then. No two buffers overlap that one of is        *|
+|* written.                                                                   *|
 |*                                                                            *|
 \*===----------------------------------------------------------------------===*/
 

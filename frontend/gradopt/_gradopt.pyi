@@ -148,6 +148,9 @@ def alloc_count() -> int:
 def arena_bytes() -> int:
     """Bytes of all arenas; programs share them, one for each call that runs at the same time."""
 
+def donated_as(array: Any) -> str | None:
+    """What an array, or one that it is a view of, was donated as, or None."""
+
 def staged_copy_count() -> int:
     """Arguments copied so far because they were strided, misaligned or byte-swapped."""
 
@@ -165,6 +168,8 @@ class Executable:
         arena_bytes: int = 0,
         captures: Sequence[NDArray[Any]] = (),
         targets: Sequence[tuple[int, Callable[..., Any]]] = (),
+        donated: Sequence[tuple[int, int, str]] = (),
+        report: Any = None,
         entry: str = "gradopt_main",
     ) -> None:
         """Loads `code`.
@@ -176,6 +181,10 @@ class Executable:
         address 0 the callable is called, with a list of inputs and a list of the shapes of the
         outputs, which it returns as arrays; what it raises leaves the call. Else a
         `gradopt_function` at the address is, and the callable gets its status if that is not 0.
+
+        `donated` has for each result that is in the memory of an argument their numbers and what
+        the argument is called. `report.donated(number, donated_as)` and
+        `report.shared(donated, other)` raise the errors in their use.
 
         Raises:
             ExecutionError: bad object code, unresolved symbol, or no such entry.

@@ -21,16 +21,35 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
 
     Args:
         function: takes and returns pytrees of arrays and numbers.
-        options: `static_argnums`, `static_argnames`, `device="cpu"`, `fast_math`, `num_threads`,
-            `max_specializations` (256: signatures whose code is kept, the least recently used
-            dropped first) and `progress` (True: a compilation of more than two seconds says so on
-            standard error).
+        options: `static_argnums`, `static_argnames`, `donate_argnums`, `donate_argnames`,
+            `device="cpu"`, `fast_math`, `num_threads`, `max_specializations` (256: signatures whose
+            code is kept, the least recently used dropped first) and `progress` (True: a compilation
+            of more than two seconds says so on standard error).
+
+    The arrays in a donated argument (`donate_argnums`, `donate_argnames`) are given up by the
+    caller. A result of the same shape and dtype is computed in the memory of each, as a new array,
+    so that a step of an optimiser needs neither memory nor copies for new parameters:
+    `lower(*args).memory()` shows it. Results that have no such argument have memory of their own;
+    an array that no result can use stays as it is, with an `UnusedDonationWarning`.
+
+    A NumPy array cannot be taken away from those who refer to it. So a donated array becomes
+    read-only, and to pass it on, or a view of it, to compiled code raises a `DonatedArrayError`
+    that names it. But NumPy still reads it, and finds elements of the result. This holds from the
+    beginning of the call, even if that raises an error.
+
+    No memory is taken that somebody else may refer to: an array that is read-only, not contiguous,
+    a view of another one, or that has its memory from elsewhere, is copied, and stays as it is.
+    With results of earlier calls, that happens no more. Numbers and arrays without dimensions are
+    not donated, and within traced code nothing is.
 
     Returns:
         A function with the same meaning, compiled at the first call for each signature.
 
     Raises:
         ArgumentTypeError: no such option.
+        ArgumentError: there is no such argument; when called, if a donated argument shares memory
+            with another argument.
+        DonatedArrayError: when called, with an array that was donated before.
         UnsupportedError: an option that is not supported yet.
     """
     return Compiled(function, make_options(function, options))

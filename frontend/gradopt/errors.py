@@ -157,6 +157,10 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """An argument of a compiled function or transform has the wrong type."""
 
 
+class DonatedArrayError(ArgumentError):
+    """An array was used after it had been donated."""
+
+
 class NonScalarLossError(GradoptError, TypeError, ValueError):
     """A gradient was asked for of a function whose result is not a real scalar."""
 
@@ -216,3 +220,7 @@ class CompilerError(GradoptError, RuntimeError):
 
 class LargeProgramWarning(UserWarning):
     """A program takes long to compile, or much memory to run."""
+
+
+class UnusedDonationWarning(UserWarning):
+    """No result has the shape and dtype of an array that is donated."""

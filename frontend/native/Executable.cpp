@@ -6,10 +6,17 @@
 
 #include "Executable.h"
 #include "Callbacks.h"
+#include "Donation.h"
 #include "Gil.h"
 #include "runtime/Interface.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <nanobind/stl/string.h>
+
+#include <cstring>
+#include <optional>
+#include <utility>
 
 namespace nb = nanobind;
 
@@ -35,8 +42,11 @@ static std::vector<ArraySpec> parseSpecs(nb::handle pairs) {
 Executable::Executable(nb::bytes code, nb::handle argSpecs,
                        nb::handle resultSpecs, size_t arenaBytes,
                        nb::handle captured, nb::handle targetPairs,
+                       nb::handle donated, nb::object report,
                        const std::string &entry)
-    : args(parseSpecs(argSpecs)), results(parseSpecs(resultSpecs)) {
+    : args(parseSpecs(argSpecs)), results(parseSpecs(resultSpecs)),
+      report(std::move(report)) {
+  setDonations(donated);
   for (nb::handle item : captured) {
     nb::object array = nb::steal(
         PyArray_FromAny(item.ptr(), nullptr, 0, 0,
@@ -58,6 +68,21 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
   setTargets(targetPairs);
   releasesGil = argumentBytes() + resultBytes() + captureBytes() + arenaBytes >
                 kGilThreshold;
+}
+
+void Executable::setDonations(nb::handle triples) {
+  donationOf.assign(results.size(), -1);
+  for (nb::handle triple : triples) {
+    auto result = nb::cast<size_t>(triple[0]);
+    auto argument = nb::cast<size_t>(triple[1]);
+    if (result >= results.size() || argument >= args.size() ||
+        results[result].shape != args[argument].shape ||
+        results[result].code != args[argument].code ||
+        results[result].isScalar() || donationOf[result] >= 0)
+      throw nb::value_error("a result cannot be in the memory of an argument");
+    donationOf[result] = int(donations.size());
+    donations.push_back({result, argument, nb::borrow(triple[2])});
+  }
 }
 
 void Executable::setTargets(nb::handle pairs) {
@@ -95,7 +120,15 @@ void Executable::raiseTargetError() const {
 int Executable::traverse(visitproc visit, void *arg) const {
   for (const nb::object &target : targets)
     Py_VISIT(target.ptr());
+  Py_VISIT(report.ptr());
   return 0;
+}
+
+size_t Executable::resultBytes() const {
+  size_t bytes = totalBytes(results);
+  for (const Donation &donation : donations)
+    bytes -= results[donation.result].bytes;
+  return bytes;
 }
 
 size_t Executable::totalBytes(llvm::ArrayRef<ArraySpec> specs) {
@@ -107,6 +140,14 @@ size_t Executable::totalBytes(llvm::ArrayRef<ArraySpec> specs) {
 
 namespace {
 
+/// A new array.
+PyObject *makeArray(const ArraySpec &spec) {
+  Py_INCREF(spec.getDescr());
+  return PyArray_NewFromDescr(&PyArray_Type, spec.getDescr(),
+                              int(spec.shape.size()), spec.shape.data(),
+                              nullptr, nullptr, 0, nullptr);
+}
+
 /// References that are given back at the end of a scope.
 struct OwnedObjects : llvm::SmallVector<PyObject *, kInlineLeaves> {
   ~OwnedObjects() {
@@ -117,33 +158,157 @@ struct OwnedObjects : llvm::SmallVector<PyObject *, kInlineLeaves> {
 
 } // namespace
 
+/// Whether none of the arrays was donated; else the Python error is set.
+bool Executable::checkLive(llvm::ArrayRef<PyObject *> leaves) const {
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!PyArray_CheckExact(leaves[i]))
+      continue;
+    auto *array = reinterpret_cast<PyArrayObject *>(leaves[i]);
+    // Few arrays have a base.
+    PyObject *name = PyArray_BASE(array) ? donatedAs(array) : nullptr;
+    if (!name)
+      continue;
+    if (report.is_none())
+      PyErr_Format(PyExc_ValueError, "argument %zu was donated as %S", i, name);
+    else
+      nb::steal(callPython([&] {
+        return PyObject_CallMethod(report.ptr(), "donated", "nO", Py_ssize_t(i),
+                                   name);
+      }));
+    return false;
+  }
+  return true;
+}
+
+namespace {
+
+/// The bytes that the elements of an argument lie between.
+struct Extent {
+  const char *begin, *end;
+  size_t argument;
+  bool isDonated;
+};
+
+Extent extentOf(PyArrayObject *array, size_t argument, bool isDonated) {
+  const char *begin = PyArray_BYTES(array);
+  const char *end = begin + PyArray_ITEMSIZE(array);
+  for (int d = 0; d < PyArray_NDIM(array); ++d) {
+    npy_intp last = (PyArray_DIM(array, d) - 1) * PyArray_STRIDE(array, d);
+    (last < 0 ? begin : end) += last;
+  }
+  return {begin, end, argument, isDonated};
+}
+
+/// Two arguments that share memory, one of them donated, if there are any.
+std::optional<std::pair<size_t, size_t>>
+findShared(llvm::MutableArrayRef<Extent> extents) {
+  llvm::sort(extents, [](const Extent &a, const Extent &b) {
+    return std::pair(a.begin, a.argument) < std::pair(b.begin, b.argument);
+  });
+  const Extent *any = nullptr, *donated = nullptr;
+  for (const Extent &extent : extents) {
+    const Extent *other = extent.isDonated ? any : donated;
+    if (other && extent.begin < other->end) {
+      if (extent.isDonated)
+        return std::pair(extent.argument, other->argument);
+      return std::pair(other->argument, extent.argument);
+    }
+    if (!any || extent.end > any->end)
+      any = &extent;
+    if (extent.isDonated && (!donated || extent.end > donated->end))
+      donated = &extent;
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+/// Makes the arrays of the results that are in the memory of arguments, in the
+/// order of `donations`, and puts this memory into `buffers`, which have the
+/// addresses of the arguments. Where memory cannot be taken over, it is copied.
+bool Executable::makeDonated(llvm::ArrayRef<PyObject *> leaves,
+                             llvm::SmallVectorImpl<void *> &buffers,
+                             llvm::SmallVectorImpl<PyObject *> &made) const {
+  llvm::SmallVector<PyArrayObject *, kInlineLeaves> owners;
+  llvm::SmallVector<Extent, kInlineLeaves> extents;
+  llvm::SmallVector<bool, kInlineLeaves> isDonated(args.size(), false);
+  for (const Donation &donation : donations) {
+    auto *array = reinterpret_cast<PyArrayObject *>(leaves[donation.argument]);
+    bool isInPlace = PyArray_CheckExact(leaves[donation.argument]) &&
+                     buffers[donation.argument] == PyArray_DATA(array);
+    owners.push_back(isInPlace ? findOwner(array) : nullptr);
+    isDonated[donation.argument] = owners.back();
+  }
+  for (size_t i = 0; i < args.size(); ++i)
+    if (PyArray_CheckExact(leaves[i]) && args[i].bytes)
+      extents.push_back(extentOf(reinterpret_cast<PyArrayObject *>(leaves[i]),
+                                 i, isDonated[i]));
+  if (auto shared = findShared(extents)) {
+    if (report.is_none())
+      PyErr_Format(
+          PyExc_ValueError,
+          "argument %zu is donated, and argument %zu shares its memory",
+          shared->first, shared->second);
+    else
+      nb::steal(callPython([&] {
+        return PyObject_CallMethod(report.ptr(), "shared", "nn",
+                                   Py_ssize_t(shared->first),
+                                   Py_ssize_t(shared->second));
+      }));
+    return false;
+  }
+  for (auto [donation, owner] : llvm::zip_equal(donations, owners)) {
+    const ArraySpec &spec = results[donation.result];
+    PyObject *result;
+    if (owner) {
+      result =
+          takeOver(reinterpret_cast<PyArrayObject *>(leaves[donation.argument]),
+                   owner, spec, donation.name.ptr());
+    } else {
+      result = makeArray(spec);
+      if (result)
+        std::memcpy(PyArray_DATA(reinterpret_cast<PyArrayObject *>(result)),
+                    buffers[donation.argument], spec.bytes);
+    }
+    if (!result)
+      return false;
+    made.push_back(result);
+    buffers[donation.argument] =
+        PyArray_DATA(reinterpret_cast<PyArrayObject *>(result));
+  }
+  return true;
+}
+
 bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
                      llvm::SmallVectorImpl<PyObject *> &out) const {
+  if (!checkLive(leaves))
+    return false;
   llvm::SmallVector<void *, 2 * kInlineLeaves> buffers;
   llvm::SmallVector<ScalarCell, 2 * kInlineLeaves> cells(args.size() +
                                                          results.size());
   ScalarCell *cell = cells.data();
-  OwnedObjects keepAlive, made;
+  OwnedObjects keepAlive, donated, made;
 
   for (size_t i = 0; i < args.size(); ++i) {
     const void *address = leafAddress(leaves[i], args[i], *cell++, keepAlive);
     if (!address)
       return false;
-    // The code has no stores to arguments.
+    // The code stores to no arguments but those that are donated.
     buffers.push_back(const_cast<void *>(address));
   }
+  if (!donations.empty() && !makeDonated(leaves, buffers, donated))
+    return false;
   for (const nb::object &capture : captures)
     buffers.push_back(
         PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr())));
-  for (const ArraySpec &spec : results) {
-    if (spec.isScalar()) {
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (donationOf[i] >= 0)
+      continue;
+    if (results[i].isScalar()) {
       buffers.push_back(cell++->bytes);
       continue;
     }
-    Py_INCREF(spec.getDescr());
-    PyObject *array = PyArray_NewFromDescr(
-        &PyArray_Type, spec.getDescr(), int(spec.shape.size()),
-        spec.shape.data(), nullptr, nullptr, 0, nullptr);
+    PyObject *array = makeArray(results[i]);
     if (!array)
       return false;
     made.push_back(array);
@@ -171,10 +336,11 @@ bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
   size_t begin = out.size();
   cell = cells.data() + args.size();
   PyObject **array = made.begin();
-  for (const ArraySpec &spec : results) {
+  for (size_t i = 0; i < results.size(); ++i) {
     PyObject *result =
-        spec.isScalar()
-            ? PyArray_Scalar(cell++->bytes, spec.getDescr(), nullptr)
+        donationOf[i] >= 0 ? Py_NewRef(donated[donationOf[i]])
+        : results[i].isScalar()
+            ? PyArray_Scalar(cell++->bytes, results[i].getDescr(), nullptr)
             : Py_NewRef(*array++);
     if (!result) {
       while (out.size() > begin)
@@ -243,10 +409,11 @@ void bindExecutable(nb::module_ &module) {
                          "Loaded object code with the arrays it takes and "
                          "returns.")
       .def(nb::init<nb::bytes, nb::handle, nb::handle, size_t, nb::handle,
-                    nb::handle, const std::string &>(),
+                    nb::handle, nb::handle, nb::object, const std::string &>(),
            nb::arg("code"), nb::arg("args"), nb::arg("results"),
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
-           nb::arg("targets") = nb::tuple(),
+           nb::arg("targets") = nb::tuple(), nb::arg("donated") = nb::tuple(),
+           nb::arg("report") = nb::none(),
            nb::arg("entry") = gradopt::kEntryName)
       .def("__call__", &call)
       .def_prop_ro(

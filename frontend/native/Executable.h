@@ -19,13 +19,16 @@ namespace gradopt::native {
 /// The C++ part of a Python `Executable`.
 class Executable {
 public:
-  /// Loads the code; throws nanobind::python_error. `targets` has an (address,
-  /// callable) pair for each function that the code calls. Address 0 stands for
-  /// the callable, see callPythonTarget(); else that gets what the function at
-  /// the address returned, if this is not 0, and raises.
+  /// Loads the code; throws nanobind::python_error. `donated` has for each
+  /// result whose memory is that of an argument a (result, argument, name)
+  /// triple. `report` raises the errors in the use of donated arrays. `targets`
+  /// has an (address, callable) pair for each function that the code calls.
+  /// Address 0 stands for the callable, see callPythonTarget(); else that gets
+  /// what the function at the address returned, if this is not 0, and raises.
   Executable(nanobind::bytes code, nanobind::handle args,
              nanobind::handle results, size_t arenaBytes,
              nanobind::handle captures, nanobind::handle targets,
+             nanobind::handle donated, nanobind::object report,
              const std::string &entry);
 
   /// Runs the code on leaves that the arguments' specs accept, and appends the
@@ -39,14 +42,26 @@ public:
   llvm::ArrayRef<ArraySpec> getArgs() const { return args; }
   llvm::ArrayRef<ArraySpec> getResults() const { return results; }
   size_t argumentBytes() const { return totalBytes(args); }
-  size_t resultBytes() const { return totalBytes(results); }
+  /// Of results with memory of their own.
+  size_t resultBytes() const;
   size_t captureBytes() const { return capturesBytes; }
   size_t arenaBytes() const { return gradopt_module_arena_bytes(module.get()); }
 
 private:
   static size_t totalBytes(llvm::ArrayRef<ArraySpec> specs);
   void setTargets(nanobind::handle pairs);
+  void setDonations(nanobind::handle triples);
   void raiseTargetError() const;
+  bool checkLive(llvm::ArrayRef<PyObject *> leaves) const;
+  bool makeDonated(llvm::ArrayRef<PyObject *> leaves,
+                   llvm::SmallVectorImpl<void *> &buffers,
+                   llvm::SmallVectorImpl<PyObject *> &made) const;
+
+  /// A result in the memory of an argument.
+  struct Donation {
+    size_t result, argument;
+    nanobind::object name;
+  };
 
   struct Unload {
     void operator()(gradopt_module *module) const {
@@ -56,6 +71,11 @@ private:
 
   std::vector<ArraySpec> args, results;
   std::vector<nanobind::object> captures, targets;
+  /// In the order of their arguments; for each result the number of its own, or
+  /// -1.
+  std::vector<Donation> donations;
+  std::vector<int> donationOf;
+  nanobind::object report;
   size_t capturesBytes = 0;
   bool releasesGil;
   std::unique_ptr<gradopt_module, Unload> module;

@@ -8,6 +8,7 @@
 #include "Compiler.h"
 #include "Diagnostics.h"
 #include "Dispatcher.h"
+#include "Donation.h"
 #include "Executable.h"
 #include "Specialization.h"
 
@@ -55,6 +56,7 @@ NB_MODULE(_gradopt, module) {
   bindDiagnostics(module);
   bindCompiler(module);
   bindRuntime(module);
+  bindDonation(module);
   bindExecutable(module);
   bindSpecialization(module);
   bindDispatcher(module);

@@ -38,3 +38,24 @@ func.func @main(%x: tensor<4xf64>) -> tensor<4xf64> {
 ^next:
   return %x : tensor<4xf64>
 }
+
+// -----
+
+// expected-error@+1 {{expected argument #0 to be reused for a result of its type, one for each, but got 1}}
+func.func @main(%x: tensor<4xf64> {grad.reused_for = 1}) -> tensor<4xf64> {
+  return %x : tensor<4xf64>
+}
+
+// -----
+
+// expected-error@+1 {{expected argument #0 to be reused for a result of its type, one for each, but got 0}}
+func.func @main(%x: tensor<4xf64> {grad.reused_for = 0}, %y: tensor<5xf64>) -> tensor<5xf64> {
+  return %y : tensor<5xf64>
+}
+
+// -----
+
+// expected-error@+1 {{expected argument #1 to be reused for a result of its type, one for each, but got 0}}
+func.func @main(%x: tensor<4xf64> {grad.reused_for = 0}, %y: tensor<4xf64> {grad.reused_for = 0}) -> tensor<4xf64> {
+  return %y : tensor<4xf64>
+}

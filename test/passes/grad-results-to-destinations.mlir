@@ -64,3 +64,36 @@ func.func @shared(%v: tensor<1xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
   %updated = tensor.insert_slice %v into %zeros[2] [1] [1] : tensor<1xf64> into tensor<4xf64>
   return %updated, %zeros : tensor<4xf64>, tensor<4xf64>
 }
+
+// An argument that is reused is updated in place, where nothing reads its old
+// value later.
+// CHECK-LABEL: func.func @reused
+// CHECK-SAME: %[[X:[^:]+]]: tensor<4xf64> {bufferization.writable = true}
+// CHECK-SAME: %[[R:[^:]+]]: memref<4xf64> {grad.result}) {
+// CHECK: %[[BUFFER:.*]] = bufferization.to_buffer %[[X]] read_only
+// CHECK: bufferization.materialize_in_destination %{{.*}} in {{.*}}writable %[[R]]
+// CHECK: %[[W:.*]] = bufferization.materialize_in_destination %{{.*}} in %[[X]]
+// CHECK: bufferization.materialize_in_destination %[[W]] in writable %[[BUFFER]]
+// BUFFERS-LABEL: func.func @reused
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4xf64>, %[[R:[^:]+]]: memref<4xf64> {grad.result}
+// BUFFERS-NOT: memref.alloc
+// BUFFERS: memref.copy %[[X]], %[[R]]
+// BUFFERS: linalg.exp ins(%[[X]] : memref<4xf64>) outs(%[[X]] : memref<4xf64>)
+// BUFFERS: return
+func.func @reused(%x: tensor<4xf64> {grad.reused_for = 1}) -> (tensor<4xf64>, tensor<4xf64>) {
+  %e = tensor.empty() : tensor<4xf64>
+  %old = bufferization.materialize_in_destination %x in %e : (tensor<4xf64>, tensor<4xf64>) -> tensor<4xf64>
+  %y = linalg.exp ins(%x : tensor<4xf64>) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  return %old, %y : tensor<4xf64>, tensor<4xf64>
+}
+
+// Two arguments that change places need a third one.
+// BUFFERS-LABEL: func.func @swapped
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4xf64>, %[[Y:[^:]+]]: memref<4xf64>
+// BUFFERS: %[[T:.*]] = memref.alloc()
+// BUFFERS: memref.copy %[[Y]], %[[T]]
+// BUFFERS: memref.copy %[[X]], %[[Y]]
+// BUFFERS: memref.copy %[[T]], %[[X]]
+func.func @swapped(%x: tensor<4xf64> {grad.reused_for = 0}, %y: tensor<4xf64> {grad.reused_for = 1}) -> (tensor<4xf64>, tensor<4xf64>) {
+  return %y, %x : tensor<4xf64>, tensor<4xf64>
+}

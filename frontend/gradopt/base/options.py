@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradopt.base.parameters import parameters
+from gradopt.base.parameters import Parameters, parameters
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
 
@@ -25,7 +25,9 @@ class Options:
         num_threads: threads of one call; 1, or None for the default, which is 1.
         static_argnums: positional arguments that select code; compared by value.
         static_argnames: the same, by name.
-        donate_argnums: arguments whose memory may be reused; none is supported yet.
+        donate_argnums: positional arguments whose arrays the caller gives up: results of the same
+            shapes and dtypes are computed in their memory.
+        donate_argnames: the same, by name.
         max_specializations: signatures whose code is kept, the least recently used dropped first;
             None for all.
         progress: whether a compilation that takes more than two seconds says so on standard error.
@@ -37,6 +39,7 @@ class Options:
     static_argnums: tuple[int, ...] = field(default=())
     static_argnames: tuple[str, ...] = field(default=())
     donate_argnums: tuple[int, ...] = field(default=())
+    donate_argnames: tuple[str, ...] = field(default=())
     max_specializations: int | None = 256
     progress: bool = True
 
@@ -52,12 +55,14 @@ class Options:
         most = self.max_specializations
         if most is not None and (type(most) is not int or most < 1):
             raise ArgumentError(f"max_specializations must be a positive int or None, not {most!r}")
-        if self.donate_argnums:
-            raise UnsupportedError("donate_argnums is not supported yet")
+        both = {*self.static_argnums} & {*self.donate_argnums}
+        both = both or {*self.static_argnames} & {*self.donate_argnames}
+        if both:
+            raise ArgumentError(f"the argument {both.pop()!r} is static, and cannot be donated")
 
 
 def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Options:
-    """Options from keywords; a static argument is static by number and by name.
+    """Options from keywords; an argument is static, or donated, by number and by name.
 
     Raises:
         ArgumentTypeError: no such option.
@@ -66,33 +71,45 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
     for name in options:
         if name not in known:
             raise ArgumentTypeError(f"no option {name!r}; options are {', '.join(known)}")
-    numbers = _tuple(options.pop("static_argnums", ()))
-    names = _tuple(options.pop("static_argnames", ()))
     for name in ("fast_math", "progress"):
         if not isinstance(options.get(name, False), bool):
             raise ArgumentTypeError(f"{name} must be a bool, not {options[name]!r}")
-    if not all(isinstance(n, int) for n in numbers):
-        raise ArgumentTypeError(f"static_argnums must be ints, not {numbers}")
-    if not all(isinstance(name, str) for name in names):
-        raise ArgumentTypeError(f"static_argnames must be strings, not {names}")
-    options["donate_argnums"] = _tuple(options.get("donate_argnums", ()))
     found = parameters(function)
+    for kind in ("static", "donate"):
+        numbers, names = _select(
+            kind,
+            _tuple(options.get(f"{kind}_argnums", ())),
+            _tuple(options.get(f"{kind}_argnames", ())),
+            found,
+        )
+        options |= {f"{kind}_argnums": numbers, f"{kind}_argnames": names}
+    return Options(**options)
+
+
+def _select(
+    kind: str, numbers: tuple[Any, ...], names: tuple[Any, ...], found: Parameters | None
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Arguments that are named by number, by name or both: all numbers, and all names."""
+    if not all(isinstance(n, int) for n in numbers):
+        raise ArgumentTypeError(f"{kind}_argnums must be ints, not {numbers}")
+    if not all(isinstance(name, str) for name in names):
+        raise ArgumentTypeError(f"{kind}_argnames must be strings, not {names}")
     positional = list(found.positional) if found is not None else []
     if found is not None and not found.rest and not found.others:
         for name in names:
             if name not in found.positional and name not in found.named:
-                raise ArgumentError(f"static_argnames: the function has no parameter {name!r}")
+                raise ArgumentError(f"{kind}_argnames: the function has no parameter {name!r}")
         for number in numbers:
             if not -len(positional) <= number < len(positional):
                 raise ArgumentError(
-                    f"static_argnums: the function has no positional parameter {number}"
+                    f"{kind}_argnums: the function has no positional parameter {number}"
                 )
     numbers = tuple(n + len(positional) if n < 0 and positional else n for n in numbers)
     all_names = dict.fromkeys([*names, *[positional[n] for n in numbers if n < len(positional)]])
     all_numbers = dict.fromkeys(
         [*numbers, *[positional.index(n) for n in names if n in positional]]
     )
-    return Options(static_argnums=tuple(all_numbers), static_argnames=tuple(all_names), **options)
+    return tuple(all_numbers), tuple(all_names)
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

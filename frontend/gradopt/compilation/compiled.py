@@ -28,6 +28,7 @@ from gradopt.compilation.calling import (
     plain_leaf,
     returned_value,
 )
+from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
 from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.errors import (
     ArgumentError,
@@ -174,19 +175,30 @@ class Compiled(_gradopt.Dispatcher):
             scope.finish([*results, *(scope.outcome or ())])
             return results, result_tree, result_paths
 
+        name = function_name(self._function)
         try:
             with trace.context.mlir:
                 results, result_tree, result_paths = within(scope, build)
+            outputs = [
+                Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)
+            ]
+            reused: dict[int, int] = {}
+            if self.options.donate_argnums or self.options.donate_argnames:
+                donated = donated_leaves(self.options, structure)
+                reused = pair_results(arguments, outputs, donated)
+                warn_of_unused(self._function, name, arguments, donated, reused)
+                scope.reuse_arguments(reused)
             return Lowered(
-                function_name(self._function),
+                name,
                 function_source(inspect.unwrap(self._function)),
                 trace.module,
                 arguments,
-                [Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)],
+                outputs,
                 result_tree,
                 trace.captures,
                 trace.checks if scope.outcome is not None else (),
                 tuple(trace.targets),
+                reused,
                 self.options,
                 self,
                 structure,

@@ -22,6 +22,7 @@ from gradopt.base.location import function_source
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.compiler import STAGES, Program, compile_program
+from gradopt.compilation.donation import DonationReport
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -69,7 +70,7 @@ class Memory:
     Attributes:
         arguments: the caller's arrays.
         captures: concrete arrays that the function refers to.
-        outputs: the arrays the call returns.
+        outputs: the arrays the call returns, but those in the memory of donated arguments.
         arena: all temporaries, which share one block.
         peak: the sum, the most that is live at any time.
     """
@@ -102,6 +103,7 @@ class Lowered:
         captures: Sequence[np.ndarray[Any, Any]],
         checks: Sequence[Check],
         targets: Sequence[Target],
+        reused: dict[int, int],
         options: Options,
         owner: Compiled,
         structure: TreeDef,
@@ -114,6 +116,7 @@ class Lowered:
         self._captures = tuple(captures)
         self._checks = tuple(checks)
         self._targets = tuple(targets)
+        self._reused = reused
         self._owner = owner
         self._structure = structure
         self._arena_bytes: int | None = None
@@ -158,7 +161,7 @@ class Lowered:
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
             sum(array.nbytes for array in self._captures),
-            sum(leaf.nbytes for leaf in self.results),
+            sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self._reused),
             self._arena_bytes,
         )
 
@@ -172,6 +175,7 @@ class Lowered:
             self._arena_bytes = done.arena_bytes
             self._warn_of(done.arena_bytes)
             outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
+            paths = tuple([leaf.path for leaf in self.arguments])
             self._executable = _gradopt.Executable(
                 done.object_code,
                 [(leaf.dtype, leaf.shape) for leaf in self.arguments],
@@ -179,6 +183,8 @@ class Lowered:
                 done.arena_bytes,
                 self._captures,
                 [(target.address, target.handler) for target in self._targets],
+                [(r, i, f"{paths[i]} of {self.name}") for r, i in self._reused.items()],
+                DonationReport(self.name, paths),
             )
         return self._executable
 

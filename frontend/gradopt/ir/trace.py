@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -272,6 +272,16 @@ class Scope:
             function_type = ir.FunctionType.get(inputs, types)
             self.function.operation.attributes["function_type"] = ir.TypeAttr.get(function_type)
         return types
+
+    def reuse_arguments(self, reused: Mapping[int, int]) -> None:
+        """Says of a finished function which results are in the memory of which arguments."""
+        context = self.trace.context.mlir
+        attributes: list[ir.Attribute] = [ir.DictAttr.get({}, context)] * len(self.block.arguments)
+        word = ir.IntegerType.get_signless(64, context)
+        for result, argument in reused.items():
+            number = ir.IntegerAttr.get(word, result)
+            attributes[argument] = ir.DictAttr.get({"grad.reused_for": number}, context)
+        self.function.operation.attributes["arg_attrs"] = ir.ArrayAttr.get(attributes, context)
 
 
 def _constant(attribute: Any, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Value:
