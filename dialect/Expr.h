@@ -96,7 +96,7 @@ Expr share(const Expr &isChosen, const Expr &isNot, const Expr &isTie);
 Expr fraction(const Expr &x, const Expr &r);
 /// x / z, and where both are 0, 0.
 Expr quotient(const Expr &x, const Expr &z);
-/// x / (u^2 + v^2), for x one of u and v.
+/// x / (u^2 + v^2), for x one of u and v; 0 if both are.
 Expr overSquares(const Expr &x, const Expr &u, const Expr &v);
 /// 1 / (1 + x^2).
 Expr overOnePlusSquare(const Expr &x);

@@ -327,10 +327,12 @@ Expr grad::overSquares(const Expr &x, const Expr &u, const Expr &v) {
   Expr larger = select(greater(a, b), a, b);
   Expr scale = select(greater(larger, bound), down,
                       select(less(larger, 1 / bound), up, 1.0));
-  Expr inverse = 1.0 / (square(u * scale) + square(v * scale));
+  Expr isNull = equal(larger, 0.0);
+  Expr squares = square(u * scale) + square(v * scale);
+  Expr inverse = 1.0 / select(isNull, 1.0, squares);
   // Infinity over infinity squared is 0.
   Expr numerator = select(isinf(x), 1.0, x * scale);
-  return numerator * inverse * scale;
+  return select(isNull, 0.0, numerator * inverse * scale);
 }
 
 Expr grad::gaussian(const Expr &x) {
@@ -348,8 +350,20 @@ Expr grad::slopeOfPower(const Expr &base, const Expr &exponent, const Expr &y) {
                            select(equal(exponent, -kInfinity), y, 1.0));
   Expr vanishes = equal(atInfinity, 0.0);
   Expr r = select(vanishes, 1.0, exponent);
-  Expr x = select(equal(r, 0.0), select(equal(base, 0.0), 1.0, base), base);
-  return select(vanishes, 0.0, r * power(x, r - 1.0));
+  Expr isNull = equal(base, 0.0);
+  Expr x = select(equal(r, 0.0), select(isNull, 1.0, base), base);
+  // With an exponent next to 0 the derivative of base^(r - 1) would overflow,
+  // though that of the product with r does not: it is about r / base.
+  constexpr double kSmall = 0x1p-10;
+  Expr size = absolute(base);
+  Expr finite = select(less(size, kInfinity), size, 0.0);
+  Expr isSmall = greater(
+      select(less(r, kSmall), select(greater(r, -kSmall), finite, 0.0), 0.0),
+      0.0);
+  Expr product = r / select(isSmall, base, 1.0) * select(isSmall, y, 1.0);
+  Expr other = select(isSmall, 1.0, r);
+  Expr quotient = other * power(select(isSmall, 1.0, x), other - 1.0);
+  return select(vanishes, 0.0, select(isSmall, product, quotient));
 }
 
 Expr grad::growthOfPower(const Expr &base, const Expr &exponent,

@@ -167,7 +167,7 @@ def Grad_MinimumOp : Grad_BinaryOp<"minimum",
 def Grad_Arctan2Op : Grad_FloatBinaryOp<"arctan2",
     "s.arctan2()",
     ["overSquares(rhs, lhs, rhs)", "-overSquares(lhs, lhs, rhs)"]> {
-  let summary = "angle of the point (rhs, lhs)";
+  let summary = "angle of the point (rhs, lhs); its derivatives at 0 are 0";
 }
 
 def Grad_HypotOp : Grad_FloatBinaryOp<"hypot",
