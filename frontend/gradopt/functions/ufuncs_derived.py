@@ -69,7 +69,9 @@ def _log_add(ufunc: np.ufunc, base: float) -> None:
             tail = emit(grad.log1p, emit(grad.exp2, down)) * (1 / math.log(2))
         else:
             tail = emit(grad.log1p, emit(grad.exp, down))
-        return prims.select(above, u, v) + tail
+        # Equal infinities share, too.
+        larger = prims.select(same, (u + v) * 0.5, prims.select(above, u, v))
+        return larger + tail
 
     UFUNCS[ufunc] = handler
 
