@@ -143,6 +143,7 @@ public:
 private:
   LogicalResult decide(Operation *op);
   LogicalResult decideInside(Operation *op);
+  void readInPlace(Operation *op);
   void noteEquivalences(Operation *op);
 
   bool canWrite(OpOperand &operand);
@@ -458,6 +459,7 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
                             : state.analyzeOp(op, dominance)))
     return failure();
   state.gatherUndefinedTensorUses(op);
+  readInPlace(op);
   // What comes out may be what went in.
   llvm::SetVector<Value> sources;
   getUsedValuesDefinedAbove(op->getRegions(), sources);
@@ -468,6 +470,35 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
           state.areAliasingBufferizedValues(result, source))
         unite(result, source);
   return success();
+}
+
+/// Reads in the regions of `op` what comes from outside of it where it is, if
+/// nothing writes it inside. Upstream makes a copy for each such read, in each
+/// iteration, if it sees a conflict among the operations that lie before `op`,
+/// which it has no part in, and which may be none by our rules.
+void BlockAnalysis::readInPlace(Operation *op) {
+  SmallVector<OpOperand *> copied;
+  SmallVector<Value> written;
+  for (Region &region : op->getRegions())
+    region.walk([&](Operation *nested) {
+      for (OpOperand &operand : nested->getOpOperands()) {
+        if (!isTensor(operand.get()))
+          continue;
+        bool isWritten = state.bufferizesToMemoryWrite(operand);
+        bool isFromOutside =
+            !op->isAncestor(operand.get().getParentRegion()->getParentOp());
+        if (isWritten && state.isInPlace(operand))
+          written.push_back(operand.get());
+        else if (!isWritten && !state.isInPlace(operand) && isFromOutside &&
+                 state.getAliasingValues(operand).getNumAliases() == 0)
+          copied.push_back(&operand);
+      }
+    });
+  for (OpOperand *operand : copied)
+    if (llvm::none_of(written, [&](Value value) {
+          return state.areAliasingBufferizedValues(value, operand->get());
+        }))
+      state.bufferizeInPlace(*operand);
 }
 
 LogicalResult BlockAnalysis::decide(Operation *op) {

@@ -132,6 +132,50 @@ func.func private @loop(%x: tensor<2xf64>) -> tensor<4xf64> {
 
 // -----
 
+#id = affine_map<(d0) -> (d0)>
+
+// What is put together before a loop is read in it where it is: no copies in
+// the loop.
+// CHECK-LABEL: func.func private @read_in_loop
+// CHECK: %[[PAIR:.*]] = memref.alloc() {{.*}}memref<4x2xindex>
+// CHECK: scf.for
+// CHECK-NOT: memref.alloc
+// CHECK-NOT: memref.copy
+// CHECK: memref.load %[[PAIR]]
+// CHECK-NOT: memref.copy
+// CHECK: memref.store
+func.func private @read_in_loop(%x: tensor<4xindex>, %y: tensor<4xindex>) -> tensor<4xindex> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %e = tensor.empty() : tensor<4xindex>
+  %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : tensor<4xindex>) outs(%e : tensor<4xindex>) {
+  ^bb0(%in: index, %out: index):
+    %sum = arith.addi %in, %in : index
+    linalg.yield %sum : index
+  } -> tensor<4xindex>
+  %1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%y : tensor<4xindex>) outs(%e : tensor<4xindex>) {
+  ^bb0(%in: index, %out: index):
+    %product = arith.muli %in, %in : index
+    linalg.yield %product : index
+  } -> tensor<4xindex>
+  %pair = tensor.empty() : tensor<4x2xindex>
+  %2 = tensor.insert_slice %0 into %pair[0, 0] [4, 1] [1, 1] : tensor<4xindex> into tensor<4x2xindex>
+  %3 = tensor.insert_slice %1 into %2[0, 1] [4, 1] [1, 1] : tensor<4xindex> into tensor<4x2xindex>
+  %4 = scf.for %i = %c0 to %c4 step %c1 iter_args(%acc = %x) -> tensor<4xindex> {
+    %a = tensor.extract %3[%i, %c0] : tensor<4x2xindex>
+    %b = tensor.extract %3[%i, %c1] : tensor<4x2xindex>
+    %sum = arith.addi %a, %b : index
+    %next = tensor.insert %sum into %acc[%i] : tensor<4xindex>
+    scf.yield %next : tensor<4xindex>
+  }
+  return %4 : tensor<4xindex>
+}
+
+// -----
+
 // Calls pass buffers.
 // CHECK-LABEL: func.func private @callee
 // CHECK-SAME: memref<4xf64
