@@ -12,8 +12,9 @@
 ///  1. A while loop hands its tensors from the condition to the body in the
 ///     places in which they are carried.
 ///  2. At the end of an iteration, each next tensor is written to the carried
-///     one, unless it is an update of that in place. What may be another
-///     carried tensor is copied first.
+///     one, unless it is an update of that in place; insertions wait for all
+///     reads of what they overwrite. What may be another carried tensor is
+///     copied first.
 ///  3. The branches of an op write a result to one tensor: to the one that is
 ///     overwritten with it later, or that a branch updates.
 ///  4. What is computed to be written to a tensor is computed in it, unless
@@ -76,6 +77,23 @@ static tensor::InsertSliceOp getWrite(OpResult result) {
   return isWhole ? write : nullptr;
 }
 
+/// Moves the insertions that make `value` from `first`, and that serve nothing
+/// else, before `yield`: what they overwrite may be read until then.
+static void insertLast(Value value, Value first, Operation *yield) {
+  SmallVector<Operation *> insertions;
+  while (value != first) {
+    auto insertion = value.getDefiningOp<DestinationStyleOpInterface>();
+    if (!isa_and_nonnull<tensor::InsertOp, tensor::InsertSliceOp>(
+            insertion.getOperation()) ||
+        !value.hasOneUse() || insertion->getBlock() != yield->getBlock())
+      return;
+    insertions.push_back(insertion);
+    value = insertion.getDpsInits().front();
+  }
+  for (Operation *insertion : llvm::reverse(insertions))
+    insertion->moveBefore(yield);
+}
+
 /// Writes what `yield` passes on to the next iteration to the tensors that the
 /// iteration began with, where it is not computed in place.
 static void writeNext(Operation *yield, ValueRange carried) {
@@ -85,6 +103,8 @@ static void writeNext(Operation *yield, ValueRange carried) {
     if (!isTensor(next.get()))
       continue;
     Value own = carried[next.getOperandNumber()];
+    if (!isUpdateInPlace(next.get(), own))
+      insertLast(next.get(), own, yield);
     if (isUpdateInPlace(next.get(), own))
       continue;
     writes.push_back(&next);

@@ -49,20 +49,57 @@ func.func @updated(%x: tensor<4xf64> {bufferization.writable = false}, %n: index
   return %r : tensor<4xf64>
 }
 
-// CHECK-LABEL: func.func @read_after_update
-func.func @read_after_update(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> (tensor<4xf64>, f64) {
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// So does one that has to wait for a read of what it overwrites.
+// CHECK-LABEL: func.func @read_before_update
+func.func @read_before_update(%x: tensor<4x2xf64> {bufferization.writable = false}, %v: tensor<1x2xf64> {bufferization.writable = false}, %n: index) -> (tensor<4x2xf64>, tensor<2xf64>) {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
-  %z = arith.constant 0.0 : f64
+  %z = arith.constant dense<0.0> : tensor<2xf64>
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}}, %{{.*}} = %{{.*}})
+  // CHECK: %[[E:.*]] = tensor.extract_slice %[[A]]
+  // CHECK: linalg.generic {{.*}} ins(%[[E]]
+  // CHECK: %[[C:.*]] = tensor.insert_slice %{{.*}} into %[[A]]
+  // CHECK-NEXT: %[[D:.*]] = tensor.insert_slice %{{.*}} into %[[C]]
+  // CHECK-NEXT: scf.yield %[[D]]
+  // BUFFER-LABEL: func.func @read_before_update
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref<4x2xf64> to memref<4x2xf64>
+  // BUFFER: return
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %s = %z) -> (tensor<4x2xf64>, tensor<2xf64>) {
+    %c = tensor.insert_slice %v into %a[%i, 0] [1, 2] [1, 1] : tensor<1x2xf64> into tensor<4x2xf64>
+    %d = tensor.insert_slice %v into %c[0, 0] [1, 2] [1, 1] : tensor<1x2xf64> into tensor<4x2xf64>
+    %e = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %t = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%e : tensor<2xf64>) outs(%s : tensor<2xf64>) {
+    ^bb0(%p: f64, %o: f64):
+      %0 = arith.addf %p, %o : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    scf.yield %d, %t : tensor<4x2xf64>, tensor<2xf64>
+  }
+  return %r#0, %r#1 : tensor<4x2xf64>, tensor<2xf64>
+}
+
+// -----
+
+// One that is read before what it overwrites is gets a copy.
+// CHECK-LABEL: func.func @read_after_update
+func.func @read_after_update(%x: tensor<4xindex> {bufferization.writable = false}, %n: index) -> (tensor<4xindex>, index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
   // CHECK: %[[C:.*]] = tensor.insert
   // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[C]])
   // CHECK: tensor.insert_slice %[[COPY]] into
-  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %s = %z) -> (tensor<4xf64>, f64) {
-    %c = tensor.insert %s into %a[%i] : tensor<4xf64>
-    %e = tensor.extract %a[%i] : tensor<4xf64>
-    scf.yield %c, %e : tensor<4xf64>, f64
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %s = %c0) -> (tensor<4xindex>, index) {
+    %c = tensor.insert %s into %a[%i] : tensor<4xindex>
+    %f = tensor.extract %c[%c1] : tensor<4xindex>
+    %e = tensor.extract %a[%f] : tensor<4xindex>
+    scf.yield %c, %e : tensor<4xindex>, index
   }
-  return %r#0, %r#1 : tensor<4xf64>, f64
+  return %r#0, %r#1 : tensor<4xindex>, index
 }
 
 // -----
