@@ -108,32 +108,119 @@ static Value createNumber(OpBuilder &builder, scf::ForOp loop) {
   return number;
 }
 
+/// Whether `value` is the number of the iteration, in a tensor.
+static bool isNumber(Value value, scf::ForOp loop) {
+  auto tensor = value.getDefiningOp<tensor::FromElementsOp>();
+  if (!tensor || !matchPattern(loop.getLowerBound(), m_Zero()) ||
+      !matchPattern(loop.getStep(), m_One()))
+    return false;
+  Value word = tensor.getElements().front();
+  if (auto cast = word.getDefiningOp<arith::IndexCastOp>())
+    word = cast.getIn();
+  return word == loop.getInductionVar();
+}
+
+/// The value of which the loop makes a stack in the carried value `argument`;
+/// null if it makes none.
+static Value findPushed(scf::ForOp loop, BlockArgument argument) {
+  Value next = loop.getTiedLoopYieldedValue(argument)->get();
+  auto push = next.getDefiningOp<DynamicUpdateSliceOp>();
+  if (!push || push.getX() != argument || !argument.hasOneUse() ||
+      !isNumber(push.getIndices().front(), loop))
+    return nullptr;
+  auto reshape = push.getUpdate().getDefiningOp<ReshapeOp>();
+  auto stack = cast<RankedTensorType>(argument.getType());
+  SmallVector<int64_t> shape(stack.getShape());
+  if (getMaxTripCount(loop).value_or(shape.front() + 1) > shape.front())
+    return nullptr;
+  shape.front() = 1;
+  if (!reshape || push.getUpdate().getType().getShape() != ArrayRef(shape) ||
+      reshape.getX().getType().getShape() != ArrayRef(shape).drop_front())
+    return nullptr;
+  return reshape.getX();
+}
+
 /// Stores what the linear loop needs of the body of the primal one: one stack
 /// for each value. Returns the primal loop that does so.
 static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
-                                 int64_t length) {
-  IRMapping known;
-  known.map(primal.getInductionVar(), linear.getInductionVar());
-  Residuals residuals(*primal.getBody(), *linear.getBody(), known);
+                                 int64_t length,
+                                 const LinearizeContext &context) {
+  Residuals::Given given;
+  given.known.map(primal.getInductionVar(), linear.getInductionVar());
+  SmallVector<unsigned> stackOf;
+  for (auto [i, argument, init, next] :
+       llvm::enumerate(primal.getRegionIterArgs(), primal.getInitArgs(),
+                       primal.getYieldedValues())) {
+    if (next == argument)
+      given.known.map(argument, init);
+    else
+      given.carried.push_back({argument, next});
+    if (Value pushed = findPushed(primal, argument)) {
+      given.stored.push_back(pushed);
+      stackOf.push_back(i);
+    }
+  }
+  Residuals residuals(*primal.getBody(), *linear.getBody(), given);
   SmallVector<Value> stored(residuals.getStored());
+  // A pair is one stack with one more place: the value, and from the second
+  // place on the one that follows.
+  SmallVector<Value> first, second;
+  for (auto [value, next] : residuals.getCarried()) {
+    first.push_back(value);
+    second.push_back(next);
+  }
+  context.noteStored(primal, stored);
+  context.noteStored(primal, first);
+
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
-  SmallVector<Value> stacks = createStacks(builder, loc, stored, length);
   unsigned before = primal.getNumResults();
-  if (!stored.empty())
+  SmallVector<Value> stacks = createStacks(builder, loc, stored, length);
+  if (!first.empty()) {
+    SmallVector<Value> inits = llvm::map_to_vector(first, [&](Value value) {
+      return primal.getTiedLoopInit(cast<BlockArgument>(value))->get();
+    });
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    llvm::append_range(stacks,
+                       pushAll(builder, loc,
+                               createStacks(builder, loc, first, length + 1),
+                               inits, zero));
+  }
+  if (!stacks.empty())
     primal = carryMore(primal, stacks);
+  // The stacks of single values and of pairs, inside of the loop or behind it.
+  auto split = [&](ValueRange values) {
+    values = values.drop_front(before);
+    return std::pair(values.take_front(stored.size()),
+                     values.drop_front(stored.size()));
+  };
+  auto nextOf = [&](Value number) -> Value {
+    if (first.empty())
+      return number;
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    return arith::AddIOp::create(builder, loc, number, one);
+  };
+
   Operation *yield = primal.getBody()->getTerminator();
   builder.setInsertionPoint(yield);
   Value number = createNumber(builder, primal);
-  appendOperands(yield, pushAll(builder, loc,
-                                primal.getRegionIterArgs().drop_front(before),
-                                stored, number));
+  auto [single, paired] = split(primal.getRegionIterArgs());
+  appendOperands(yield, pushAll(builder, loc, single, stored, number));
+  appendOperands(yield, pushAll(builder, loc, paired, second, nextOf(number)));
 
   builder.setInsertionPointToStart(linear.getBody());
   number = createNumber(builder, linear);
-  residuals.supply(builder,
-                   peekAll(builder, loc, primal.getResults().drop_front(before),
-                           ValueRange(stored).getTypes(), number));
+  auto provide = [&](ValueRange values, ValueRange from, Value place) {
+    residuals.provide(values,
+                      peekAll(builder, loc, from, values.getTypes(), place));
+  };
+  std::tie(single, paired) = split(primal.getResults());
+  provide(stored, single, number);
+  provide(first, paired, number);
+  provide(second, paired, nextOf(number));
+  for (unsigned i : residuals.getShared())
+    provide(given.stored[i], primal.getResult(stackOf[i]), number);
+  residuals.supply(builder);
   return primal;
 }
 
@@ -185,7 +272,7 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
         context.linear, loc,
         tangentsAt(context, context.linear, yield->getOperands(), active));
   }
-  op = stackResiduals(op, linear, std::max<int64_t>(*trips, 1));
+  op = stackResiduals(op, linear, std::max<int64_t>(*trips, 1), context);
   for (auto [i, tangent] : llvm::zip_equal(active, linear.getResults()))
     context.setTangent(op.getResult(i), tangent);
   return success();
@@ -262,10 +349,7 @@ Operation *grad::createBranchLike(OpBuilder &builder, Operation *op,
   return builder.create(state);
 }
 
-/// Replaces the branch by one with more results, at first undefined ones: each
-/// block yields what `yields` says for it.
-static Operation *yieldMore(Operation *op,
-                            ArrayRef<SmallVector<Value>> yields) {
+Operation *grad::yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields) {
   SmallVector<Type> types(op->getResultTypes());
   llvm::append_range(types, ValueRange(yields.front()).getTypes());
   OpBuilder builder(op);
@@ -280,31 +364,50 @@ static Operation *yieldMore(Operation *op,
 }
 
 /// Lets the linear branch use what the primal one computes. Each residual is a
-/// result, undefined where the other blocks run.
-static Operation *yieldResiduals(Operation *primal, Operation *linear) {
-  unsigned regions = primal->getNumRegions();
-  SmallVector<Residuals> residuals;
-  SmallVector<SmallVector<Value>> yields(regions);
+/// result, which residuals of other blocks share if they have its type, and
+/// which is undefined where a block has none for it.
+static Operation *yieldResiduals(Operation *primal, Operation *linear,
+                                 const LinearizeContext &context) {
+  SmallVector<Residuals, 2> residuals;
+  SmallVector<Type> types;
+  DenseMap<Type, SmallVector<unsigned>> placesOf;
+  SmallVector<SmallVector<unsigned>> places;
   for (auto [from, to] :
-       llvm::zip_equal(primal->getRegions(), linear->getRegions()))
-    residuals.emplace_back(from.front(), to.front(), IRMapping());
-  for (auto [i, some] : llvm::enumerate(residuals))
-    for (Value value : some.getStored())
-      for (auto [j, region] : llvm::enumerate(primal->getRegions()))
-        if (i == j) {
-          yields[j].push_back(value);
-        } else {
-          OpBuilder atEnd(region.front().getTerminator());
-          yields[j].push_back(
-              createUndefined(atEnd, value.getLoc(), value.getType()));
-        }
-  unsigned next = primal->getNumResults();
+       llvm::zip_equal(primal->getRegions(), linear->getRegions())) {
+    Residuals &some =
+        residuals.emplace_back(from.front(), to.front(), Residuals::Given());
+    context.noteStored(primal, some.getStored());
+    DenseMap<Type, unsigned> taken;
+    SmallVector<unsigned> &own = places.emplace_back();
+    for (Value value : some.getStored()) {
+      SmallVector<unsigned> &alike = placesOf[value.getType()];
+      unsigned &next = taken[value.getType()];
+      if (next == alike.size()) {
+        alike.push_back(types.size());
+        types.push_back(value.getType());
+      }
+      own.push_back(alike[next++]);
+    }
+  }
+  SmallVector<SmallVector<Value>> yields;
+  for (auto [some, own, region] :
+       llvm::zip_equal(residuals, places, primal->getRegions())) {
+    auto &yielded = yields.emplace_back(types.size());
+    for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
+      yielded[place] = value;
+    OpBuilder atEnd(region.front().getTerminator());
+    for (auto [value, type] : llvm::zip_equal(yielded, types))
+      if (!value)
+        value = createUndefined(atEnd, primal->getLoc(), type);
+  }
+  unsigned before = primal->getNumResults();
   primal = yieldMore(primal, yields);
-  for (auto [some, region] : llvm::zip_equal(residuals, linear->getRegions())) {
-    unsigned count = some.getStored().size();
+  for (auto [some, own, region] :
+       llvm::zip_equal(residuals, places, linear->getRegions())) {
+    for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
+      some.provide(value, primal->getResult(before + place));
     OpBuilder builder = OpBuilder::atBlockBegin(&region.front());
-    some.supply(builder, primal->getResults().slice(next, count));
-    next += count;
+    some.supply(builder);
   }
   return primal;
 }
@@ -342,7 +445,7 @@ LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
     scf::YieldOp::create(context.linear, op->getLoc(),
                          tangentsAt(context, context.linear, yielded, active));
   }
-  op = yieldResiduals(op, linear);
+  op = yieldResiduals(op, linear, context);
   for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
     context.setTangent(op->getResult(i), tangent);
   return success();

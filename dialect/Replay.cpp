@@ -510,10 +510,11 @@ private:
     });
     scf::YieldOp::create(linear, loc, yielded);
 
-    IRMapping known;
-    known.map(again.getInductionVar(), number);
-    Residuals residuals(primal, *steps.getBody(), known);
+    Residuals::Given given;
+    given.known.map(again.getInductionVar(), number);
+    Residuals residuals(primal, *steps.getBody(), std::move(given));
     SmallVector<Value> stored(residuals.getStored());
+    context.noteStored(again, stored);
     TypeRange types = ValueRange(stored).getTypes();
     if (plan.length == 0)
       plan.length = chooseLength(types);
@@ -530,10 +531,11 @@ private:
         pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
                 stored, place));
     linear.setInsertionPointAfterValue(number);
-    residuals.supply(linear,
-                     peekAll(linear, loc,
-                             again.getResults().take_back(stored.size()), types,
-                             steps.getInductionVar()));
+    residuals.provide(stored,
+                      peekAll(linear, loc,
+                              again.getResults().take_back(stored.size()),
+                              types, steps.getInductionVar()));
+    residuals.supply(linear);
     return success();
   }
 

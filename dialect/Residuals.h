@@ -14,34 +14,81 @@
 namespace mlir::grad {
 
 /// The values of `primal`, a block of a loop or branch, that `linear`, the
-/// block of its linear part, and the ops in it use. They are stored, or
-/// computed once more in the linear block where that takes no more than moving
-/// data.
+/// block of its linear part, and the ops in it use. Those of least bytes are
+/// stored from which the others follow by cheap ops: these are computed once
+/// more in the linear block.
 class Residuals {
 public:
-  /// `known` maps values of the primal block to their like in the linear one.
-  Residuals(Block &primal, Block &linear, IRMapping known);
+  /// A value that a loop carries, in the body, and what the body makes of it.
+  using Carried = std::pair<Value, Value>;
 
-  /// What has to be stored, in the order in which it was found.
-  ArrayRef<Value> getStored() const { return stored.getArrayRef(); }
+  /// What is there without being stored.
+  struct Given {
+    /// Values of the primal block, and their like in the linear one.
+    IRMapping known;
+    /// Values that are stored for other purposes.
+    SmallVector<Value> stored;
+    /// If the first of a pair is stored, of all iterations, so is the second:
+    /// it is the first of the next iteration.
+    SmallVector<Carried> carried;
+  };
 
-  /// Lets the linear block use `values` for what is stored. The rest is
-  /// computed where `builder` stands, in the linear block and before its first
-  /// use.
-  void supply(OpBuilder &builder, ValueRange values);
+  /// What is computed in all iterations alike is moved out of the loop.
+  Residuals(Block &primal, Block &linear, Given given);
+
+  /// What is needed of what is stored for other purposes, by position.
+  ArrayRef<unsigned> getShared() const { return shared; }
+  /// The pairs of which both are needed, and stored as one.
+  ArrayRef<Carried> getCarried() const { return carried; }
+  /// What else has to be stored.
+  ArrayRef<Value> getStored() const { return stored; }
+
+  /// Says what a value is in the linear block: each one that is stored, in
+  /// whatever way.
+  void provide(Value value, Value there) {
+    given.known.map(leaderOf(value), there);
+  }
+  void provide(ValueRange values, ValueRange there) {
+    for (auto [value, like] : llvm::zip_equal(values, there))
+      provide(value, like);
+  }
+  /// Lets the linear block use what is provided. The rest is computed where
+  /// `builder` stands, in the linear block and before its first use.
+  void supply(OpBuilder &builder);
 
 private:
-  bool isOutside(Value value) const;
-  /// The bytes to store for the value to be there in the linear block.
-  int64_t getCost(Value value);
-  void demand(Value value);
-  Value fetch(OpBuilder &builder, Value value);
+  bool isInside(Value value) const;
+  Value leaderOf(Value value) const { return leaders.lookup_or(value, value); }
+  SmallVector<Value> inputsOf(Operation *op) const;
+
+  void findEqual();
+  void findInvariant();
+  /// Finds what is needed, or can be of use for it.
+  void collect();
+  void choose();
+  /// The cheapest values to store, given that those of `forced` are among them,
+  /// and that those of `kept` are stored for other reasons.
+  SmallVector<Value> cut(const DenseSet<Value> &forced,
+                         const DenseSet<Value> &kept) const;
+  void hoist();
 
   Block &primal, &linear;
-  IRMapping known;
-  DenseMap<Value, int64_t> costs;
-  DenseSet<Value> recomputed, visited;
-  llvm::SetVector<Value> stored, demanded;
+  Given given;
+  /// Of equal values the first one.
+  DenseMap<Value, Value> leaders;
+  /// Computed in all iterations alike, and those among them that are moved.
+  DenseSet<Operation *> invariant;
+  SmallVector<Operation *> hoisted;
+  /// What linear code uses; the leaders of that.
+  llvm::SetVector<Value> demanded;
+  DenseSet<Value> sinks;
+  /// What the sinks may be computed from; what of it needs nothing stored; the
+  /// rest, in the order of the block.
+  DenseSet<Value> relevant, free;
+  SmallVector<Value> ordered;
+  SmallVector<unsigned> shared;
+  SmallVector<Value> stored;
+  SmallVector<Carried> carried;
 };
 
 } // namespace mlir::grad

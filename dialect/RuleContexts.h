@@ -53,6 +53,9 @@ public:
   /// has no tangent yet, such as one that a loop carries.
   virtual bool isActive(Value value) const = 0;
 
+  /// Called with what a loop, branch or region stores for its linear part.
+  virtual void noteStored(Operation *, ValueRange) const {}
+
   /// The body of a function, which ends with a return. The code that is being
   /// linearized need not stand in the module that has the function.
   virtual FailureOr<Block *> getBody(FlatSymbolRefAttr function) = 0;

@@ -38,9 +38,9 @@ struct Request {
 class Linearizer : public LinearizeContext {
 public:
   Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity &activity,
-             Operation *request)
-      : LinearizeContext(primal, linear), activity(activity), request(request) {
-  }
+             Operation *request, bool remarks)
+      : LinearizeContext(primal, linear), activity(activity), request(request),
+        remarks(remarks) {}
 
   LogicalResult linearizeBlock(Block &block) override {
     for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
@@ -50,6 +50,13 @@ public:
   }
 
   bool isActive(Value value) const override { return activity.isActive(value); }
+
+  void noteStored(Operation *op, ValueRange values) const override {
+    if (remarks)
+      for (Value value : values)
+        emitRemark(value.getLoc()) << "stored for the derivative of "
+                                   << op->getName() << ": " << value.getType();
+  }
 
   FailureOr<Block *> getBody(FlatSymbolRefAttr function) override {
     FailureOr<func::FuncOp> found = getCallee(request, function);
@@ -80,6 +87,7 @@ private:
 
   const Activity &activity;
   Operation *request;
+  bool remarks;
 };
 
 } // namespace
@@ -95,7 +103,7 @@ static SmallVector<Value> pick(ValueRange values, ArrayRef<int64_t> which) {
   return llvm::map_to_vector(which, [&](int64_t i) { return values[i]; });
 }
 
-LogicalResult grad::linearizeRequest(Operation *op) {
+LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
     return failure();
@@ -115,7 +123,7 @@ LogicalResult grad::linearizeRequest(Operation *op) {
   OpBuilder inRegion(op->getContext());
   inRegion.setInsertionPointToEnd(region.get());
   auto jvp = dyn_cast<JvpOp>(op);
-  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, op);
+  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, op, remarks);
   for (auto [position, i] : llvm::enumerate(request.wrt)) {
     Value input = body.getArgument(i);
     linearizer.setTangent(input,
@@ -162,8 +170,10 @@ LogicalResult grad::linearizeRequest(Operation *op) {
 namespace {
 
 struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
+  using GradLinearizeBase::GradLinearizeBase;
+
   void runOnOperation() override {
-    auto expand = [](func::FuncOp function) -> LogicalResult {
+    auto expand = [this](func::FuncOp function) -> LogicalResult {
       SmallVector<Operation *> requests;
       function.walk([&](Operation *op) {
         if (isa<VjpOp, JvpOp>(op))
@@ -173,7 +183,7 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
         FailureOr<func::FuncOp> callee = getCallee(request);
         if (failed(callee))
           return failure();
-        if (isExpanded(*callee) && failed(linearizeRequest(request)))
+        if (isExpanded(*callee) && failed(linearizeRequest(request, remarks)))
           return failure();
       }
       return success();

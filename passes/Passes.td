@@ -69,7 +69,16 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
     arrays with one place for each iteration. Other loops store some of the
     states that they go through, and run again from there, for one block of
     iterations after the other.
+
+    What is stored is a minimum cut in the graph of the body: those values of
+    least bytes from which arithmetic and movement of data lead to what the
+    linear part uses. The induction variable, constants, values from outside
+    and what follows from these is never stored. A carried value and the next
+    one are one array; an array of results that has the value anyway is used as
+    it is. With `remarks`, each choice is reported.
   }];
+  let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
+                        "report what is stored for linear code">];
   let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect"];
 }
