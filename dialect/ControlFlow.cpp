@@ -57,6 +57,10 @@ void grad::registerGradDialect(DialectRegistry &registry) {
                                 Batch<scf::ForOp, batchFor>>(*context);
     scf::WhileOp::attachInterface<Linearize<scf::WhileOp, linearizeWhile>,
                                   Batch<scf::WhileOp, batchWhile>>(*context);
+    scf::ExecuteRegionOp::attachInterface<
+        Linearize<scf::ExecuteRegionOp, linearizeRegion>,
+        Transpose<scf::ExecuteRegionOp, transposeBranch>,
+        Batch<scf::ExecuteRegionOp, batchBranch>>(*context);
     scf::IfOp::attachInterface<Linearize<scf::IfOp, linearizeBranch>,
                                Transpose<scf::IfOp, transposeBranch>,
                                Batch<scf::IfOp, batchBranch>>(*context);

@@ -27,17 +27,22 @@
 
 namespace mlir::grad {
 
-/// The attribute of a loop that says what it keeps for its derivative in
-/// reverse mode: residuals of "all" iterations, or states, as many as it says
-/// or "none", "sqrt" or "binomial" (the square root or logarithm of the
-/// iterations).
+/// The attribute that says what is kept for a derivative in reverse mode. Of a
+/// loop: residuals of "all" iterations, or states, as many as it says or
+/// "none", "sqrt" or "binomial" (the square root or logarithm of the
+/// iterations). Of an scf.execute_region: "nothing", "everything" that is
+/// needed, or the results of matrix products that the derivative needs or
+/// depends on ("dots", "dots_with_no_batch_dims"); the rest is computed again.
 constexpr llvm::StringLiteral kCheckpoint = "grad.checkpoint";
 
 // Tangent rules.
 LogicalResult linearizeFor(scf::ForOp op, LinearizeContext &context);
 LogicalResult linearizeWhile(scf::WhileOp op, LinearizeContext &context);
-/// `op` is an scf.if or an scf.index_switch.
+/// `op` is an scf.if, an scf.index_switch or an scf.execute_region without a
+/// policy.
 LogicalResult linearizeBranch(Operation *op, LinearizeContext &context);
+LogicalResult linearizeRegion(scf::ExecuteRegionOp op,
+                              LinearizeContext &context);
 /// What small branches become.
 LogicalResult linearizeSelect(arith::SelectOp op, LinearizeContext &context);
 
@@ -55,13 +60,14 @@ void rotateWhileLoops(Operation *root);
 
 // Transpose rules.
 LogicalResult transposeFor(scf::ForOp op, TransposeContext &context);
+/// `op` is an scf.if, an scf.index_switch or an scf.execute_region.
 LogicalResult transposeBranch(Operation *op, TransposeContext &context);
 LogicalResult transposeSelect(arith::SelectOp op, TransposeContext &context);
 
 // Batching rules.
 LogicalResult batchFor(scf::ForOp op, BatchContext &context);
 LogicalResult batchWhile(scf::WhileOp op, BatchContext &context);
-/// `op` is an scf.if or an scf.index_switch.
+/// `op` is an scf.if, an scf.index_switch or an scf.execute_region.
 LogicalResult batchBranch(Operation *op, BatchContext &context);
 LogicalResult batchSelect(arith::SelectOp op, BatchContext &context);
 /// `op` makes a scalar of a tensor without dimensions, or the reverse, or a
@@ -71,6 +77,17 @@ LogicalResult batchScalarCast(Operation *op, BatchContext &context);
 /// An op like the branch `op`, with the same condition and empty blocks.
 Operation *createBranchLike(OpBuilder &builder, Operation *op,
                             TypeRange results);
+
+/// Replaces the branch by one with more results, at first undefined ones: each
+/// block yields what `yields` says for it.
+Operation *yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields);
+
+/// Lets what is computed in `block`, which is to hold the transpose of `op`,
+/// wait for cotangents if `op` is a checkpointed region.
+void delayCoefficients(Operation *op, Block &block, TransposeContext &context);
+
+/// Replaces checkpointed regions by their ops.
+void inlineCheckpoints(Operation *root);
 
 /// The tangent of a value, or the cotangent; zeros for a symbolic zero.
 Value orZeros(Value tangent, OpBuilder &builder, Value primal);

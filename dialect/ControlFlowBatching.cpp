@@ -370,7 +370,7 @@ LogicalResult grad::batchBranch(Operation *op, BatchContext &context) {
     regions.push_back(&region);
   if (isa<scf::IndexSwitchOp>(op))
     std::rotate(regions.begin(), regions.begin() + 1, regions.end());
-  if (context.isBatched(op->getOperand(0))) {
+  if (op->getNumOperands() && context.isBatched(op->getOperand(0))) {
     // A loop that is not meant to run need not end.
     bool hasLoops = op->walk([](LoopLikeOpInterface) {
                         return WalkResult::interrupt();
@@ -406,8 +406,11 @@ LogicalResult grad::batchBranch(Operation *op, BatchContext &context) {
   for (auto [result, batched] : llvm::zip_equal(op->getResults(), isBatched))
     types.push_back(batched ? context.getBatchedType(result)
                             : result.getType());
-  OperationState state(op->getLoc(), op->getName(),
-                       context.get(op->getOperand(0)), types, op->getAttrs());
+  OperationState state(
+      op->getLoc(), op->getName(),
+      llvm::map_to_vector(op->getOperands(),
+                          [&](Value value) { return context.get(value); }),
+      types, op->getAttrs());
   for (std::unique_ptr<Block> &block : blocks) {
     Region *region = state.addRegion();
     if (block)

@@ -128,6 +128,7 @@ LogicalResult grad::transposeBranch(Operation *op, TransposeContext &context) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(&to.front());
     moveCoefficients(from.front(), builder, context);
+    delayCoefficients(op, to.front(), context);
     for (auto [value, sum] : llvm::zip_equal(outside, before))
       context.setCotangent(value, sum);
     Operation *yield = from.front().getTerminator();

@@ -14,6 +14,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Uses.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -163,19 +164,13 @@ private:
       if (llvm::any_of(nested.getResults(),
                        [&](Value value) { return wanted.contains(value); })) {
         needed.insert(&nested);
-        forEachUsed(nested, [&](Value value) { wanted.insert(value); });
+        forEachUsed(&nested, [&](Value value) { wanted.insert(value); });
       }
-  }
-
-  static void forEachUsed(Operation &op, function_ref<void(Value)> visit) {
-    op.walk([&](Operation *nested) {
-      llvm::for_each(nested->getOperands(), visit);
-    });
   }
 
   void copy(Operation &nested) {
     bool isLinear = false, isNonzero = false;
-    forEachUsed(nested, [&](Value value) {
+    forEachUsed(&nested, [&](Value value) {
       isLinear |= linear.contains(value);
       isNonzero |= linear.contains(value) && !zeros.contains(value);
     });
@@ -190,7 +185,7 @@ private:
     }
     if (isa<AddOp, SubtractOp>(nested) && copyTerm(nested))
       return;
-    forEachUsed(nested, [&](Value value) {
+    forEachUsed(&nested, [&](Value value) {
       if (zeros.contains(value) && !values.contains(value))
         values.map(value, createZero(context.primal, nested.getLoc(),
                                      value.getType()));

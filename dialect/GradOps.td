@@ -538,6 +538,27 @@ def Grad_StopGradientOp : Grad_Op<"stop_gradient",
   let assemblyFormat = "$x attr-dict `:` type($result)";
 }
 
+def Grad_BarrierOp : Grad_Op<"barrier",
+    [AttrSizedOperandSegments, DeclareOpInterfaceMethods<LinearizeOpInterface>,
+     DeclareOpInterfaceMethods<BatchOpInterface>]> {
+  let summary = "values that are there when others are";
+  let description = [{
+    The results are `values`, for code that is not to run before those of
+    `after` are computed. So what is computed from them is not the same as what
+    was computed from `values` earlier: common subexpressions are not merged
+    across a barrier. It stands in front of what the reverse pass computes once
+    more, until memory is planned (`grad-drop-barriers`).
+
+    ```mlir
+    %0 = grad.barrier %x after %g : (tensor<4xf64>, tensor<3xf64>) -> tensor<4xf64>
+    ```
+  }];
+  let arguments = (ins Variadic<Grad_Tensor>:$values, Variadic<Grad_Tensor>:$after);
+  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let assemblyFormat = "$values `after` $after attr-dict `:` functional-type(operands, $outputs)";
+  let hasVerifier = 1;
+}
+
 def Grad_CallOp : Grad_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "call of a function of tensors";
   let description = [{

@@ -21,6 +21,12 @@ inline bool usesAny(Operation *op, function_ref<bool(Value)> matches) {
   return op->walk(visit).wasInterrupted();
 }
 
+/// Calls `visit` on what the op, or an op in its regions, uses.
+inline void forEachUsed(Operation *op, function_ref<void(Value)> visit) {
+  op->walk(
+      [&](Operation *nested) { llvm::for_each(nested->getOperands(), visit); });
+}
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_DIALECT_USES_H

@@ -426,7 +426,7 @@ struct ConvertGradToLinalg
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-          isa<CustomCallIntoOp>(op))
+          isa<BarrierOp, CustomCallIntoOp>(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "

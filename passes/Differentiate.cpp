@@ -10,10 +10,12 @@
 // function is simplified before it is differentiated once more: what an adjoint
 // computes twice would be differentiated twice, at each order. Requests that
 // are made several times are expanded once, in a function of their own. What is
-// left of functions with derivatives of their own becomes calls in the end.
+// left of functions with derivatives of their own becomes calls in the end, and
+// checkpointed regions become ordinary code.
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/ControlFlow.h"
 #include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
@@ -59,6 +61,7 @@ struct GradDifferentiate
         failed(callPrimals()))
       return signalPassFailure();
     eraseDeadFunctions(getOperation());
+    inlineCheckpoints(getOperation());
   }
 
 private:

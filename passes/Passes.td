@@ -76,6 +76,12 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
     and what follows from these is never stored. A carried value and the next
     one are one array; an array of results that has the value anyway is used as
     it is. With `remarks`, each choice is reported.
+
+    An `scf.execute_region` with the attribute `grad.checkpoint` becomes one in
+    the linear code that has all of its ops: what the region computes is
+    computed there once more. Policies: "nothing" is stored; "dots",
+    "dots_with_no_batch_dims": results of products of tensors may be; or
+    "everything".
   }];
   let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
                         "report what is stored for linear code">];
@@ -301,6 +307,24 @@ def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
     Statistic<"numInlined", "num-inlined", "Producers computed inside their consumers">,
     Statistic<"numMerged", "num-merged", "Operations merged with another of the same domain">
   ];
+}
+
+def GradDropBarriers : Pass<"grad-drop-barriers", "::mlir::func::FuncOp"> {
+  let summary = "Replace grad.barrier by the values that it holds back";
+  let description = [{
+    What is computed once more in a reverse pass, so that it need not be kept,
+    stays apart from what was computed before by a barrier:
+
+    ```mlir
+    %0 = linalg.generic {...} ins(%x)
+    %1 = grad.barrier %x after %g
+    %2 = linalg.generic {...} ins(%1)
+    // becomes
+    %0 = linalg.generic {...} ins(%x)
+    %2 = linalg.generic {...} ins(%x)
+    ```
+    No pass that merges equal ops on tensors, or moves them, may follow.
+  }];
 }
 
 def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::ModuleOp"> {

@@ -52,6 +52,7 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
   functions.addPass(createGradAccumulateProducts());
   functions.addPass(createGradScalarsToRegisters());
   functions.addPass(createGradFuse());
+  functions.addPass(createGradDropBarriers());
   functions.addPass(createCanonicalize());
 }
 

@@ -23,6 +23,7 @@ from gradopt.errors import GradoptError
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.branches import cond, switch
 from gradopt.transforms.callbacks import pure_callback
+from gradopt.transforms.checkpointing import checkpoint
 from gradopt.transforms.custom import custom_jvp, custom_vjp
 from gradopt.transforms.custom_call import custom_call
 from gradopt.transforms.custom_check import check_custom
@@ -53,6 +54,7 @@ __all__ = [
     "Memory",
     "ShapeDtypeStruct",
     "check_custom",
+    "checkpoint",
     "compile",
     "compile_grad",
     "compile_hessian",

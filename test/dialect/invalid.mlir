@@ -814,3 +814,11 @@ func.func @destination_of_another_type(%x: tensor<3xf64>) {
   %0 = grad.custom_call_into "f", target = 0 (%x) outs(%x) : (tensor<3xf64>, tensor<3xf64>) -> tensor<4xf64>
   return
 }
+
+// -----
+
+func.func @barrier_types(%x: tensor<4xf64>, %g: tensor<3xf64>) {
+  // expected-error @+1 {{'grad.barrier' op expected results of the types of the values, but got 'tensor<3xf64>'}}
+  %0 = grad.barrier %x after %g : (tensor<4xf64>, tensor<3xf64>) -> tensor<3xf64>
+  return
+}

@@ -134,6 +134,8 @@ func.func @requests(%x: tensor<3xf64>, %g: tensor<f64>, %m: tensor<3x8xf64>) {
   %7 = grad.vmap @f(%x), in_axes = [none], out_axes = [none], size = 8 : (tensor<3xf64>) -> tensor<f64>
   // CHECK: grad.stop_gradient %{{.*}} : tensor<3xf64>
   %3 = grad.stop_gradient %x : tensor<3xf64>
+  // CHECK: grad.barrier %{{.*}}, %{{.*}} after %{{.*}} : (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
+  %barrier:2 = grad.barrier %x, %3 after %x : (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
   // CHECK: grad.transposed(%{{.*}}) {
   %4 = grad.transposed(%g) {
   ^bb0(%t: tensor<3xf64>):

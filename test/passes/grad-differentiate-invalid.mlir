@@ -61,18 +61,19 @@ func.func @no_return(%x: tensor<f64>) -> tensor<f64> {
 // -----
 
 // What an op uses in its regions counts: the derivative is not zero.
-func.func private @captures(%x: tensor<f64>) -> tensor<f64> {
-  // expected-error @+1 {{'scf.execute_region' op has no derivative rule}}
-  %0 = scf.execute_region -> tensor<f64> {
-    %1 = grad.sin %x : tensor<f64>
-    scf.yield %1 : tensor<f64>
-  }
-  return %0 : tensor<f64>
+func.func private @captures(%x: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-error @+1 {{'tensor.generate' op has no derivative rule}}
+  %0 = tensor.generate {
+  ^bb0(%i: index):
+    %1 = tensor.extract %x[%i] : tensor<2xf64>
+    tensor.yield %1 : f64
+  } : tensor<2xf64>
+  return %0 : tensor<2xf64>
 }
-func.func @through_a_region(%x: tensor<f64>) -> tensor<f64> {
+func.func @through_a_region(%x: tensor<2xf64>) -> tensor<2xf64> {
   // expected-note @+1 {{differentiated from here}}
-  %0:2 = grad.jvp @captures(%x), tangents(%x), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
-  return %0#1 : tensor<f64>
+  %0:2 = grad.jvp @captures(%x), tangents(%x), wrt = [0], of = [0] : (tensor<2xf64>, tensor<2xf64>) -> (tensor<2xf64>, tensor<2xf64>)
+  return %0#1 : tensor<2xf64>
 }
 
 // -----
@@ -120,18 +121,19 @@ func.func @through_memory(%x: tensor<2xf64>) -> tensor<2xf64> {
 
 // -----
 
-func.func @captured_argument(%g: tensor<f64>) -> tensor<f64> {
+func.func @captured_argument(%g: tensor<2xf64>) -> tensor<2xf64> {
   // expected-note @+1 {{transposed from here}}
   %0 = grad.transposed(%g) {
-  ^bb0(%t: tensor<f64>):
-    // expected-error @+1 {{'scf.execute_region' op is not linear in its operands}}
-    %1 = scf.execute_region -> tensor<f64> {
-      %2 = grad.negative %t : tensor<f64>
-      scf.yield %2 : tensor<f64>
-    }
-    grad.yield %1 : tensor<f64>
-  } : (tensor<f64>) -> tensor<f64>
-  return %0 : tensor<f64>
+  ^bb0(%t: tensor<2xf64>):
+    // expected-error @+1 {{'tensor.generate' op is not linear in its operands}}
+    %1 = tensor.generate {
+    ^bb0(%i: index):
+      %2 = tensor.extract %t[%i] : tensor<2xf64>
+      tensor.yield %2 : f64
+    } : tensor<2xf64>
+    grad.yield %1 : tensor<2xf64>
+  } : (tensor<2xf64>) -> tensor<2xf64>
+  return %0 : tensor<2xf64>
 }
 
 // -----
@@ -454,4 +456,21 @@ func.func private @foreign(%x: tensor<3xf64>) -> tensor<3xf64> {
 func.func @derivative_of_foreign_code(%x: tensor<3xf64>, %g: tensor<3xf64>) -> tensor<3xf64> {
   %0:2 = grad.vjp @foreign(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
   return %0#1 : tensor<3xf64>
+}
+
+// -----
+
+func.func private @blocks(%x: tensor<4xf64>) -> tensor<4xf64> {
+  // expected-error @+1 {{'scf.execute_region' op expected a region of one block to differentiate, but it has 2}}
+  %0 = scf.execute_region -> tensor<4xf64> {
+    cf.br ^next
+  ^next:
+    %1 = grad.sin %x : tensor<4xf64>
+    scf.yield %1 : tensor<4xf64>
+  }
+  return %0 : tensor<4xf64>
+}
+func.func @two_blocks(%x: tensor<4xf64>, %g: tensor<4xf64>) -> tensor<4xf64> {
+  %0:2 = grad.vjp @blocks(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<4xf64>, tensor<4xf64>) -> (tensor<4xf64>, tensor<4xf64>)
+  return %0#1 : tensor<4xf64>
 }

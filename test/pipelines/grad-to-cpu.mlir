@@ -23,6 +23,7 @@ func.func @main(%x: tensor<4xf64>) -> (tensor<f64>, tensor<4xf64>) {
 // PASSES: cse
 // PASSES: convert-grad-to-linalg
 // PASSES: grad-fuse
+// PASSES: grad-drop-barriers
 // PASSES: grad-results-to-destinations
 // PASSES: grad-bufferize
 // PASSES: grad-block-loops
