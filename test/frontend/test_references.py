@@ -71,6 +71,74 @@ def test_what_stays_the_same_is_traced_once(name: str) -> None:
     assert traces(lambda: go.value_and_grad(function)(X)) > 0
 
 
+def both(function: Any, x: Any) -> Any:
+    """What a function and its pullback give."""
+    value, pull = function(x)
+    return value, pull(np.ones_like(value))
+
+
+PRODUCTS: dict[str, Callable[[Any, Any], Any]] = {
+    "jvp": lambda f, x: go.jvp(f, (x,), (np.ones_like(x),)),
+    "vjp": lambda f, x: both(lambda x: go.vjp(f, x), x),
+    "linearize": lambda f, x: go.linearize(f, x)[1](np.ones_like(x)),
+    "hvp": lambda f, x: go.hvp(f, (x,), (np.ones_like(x),)),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+@pytest.mark.parametrize("name", PURE)
+def test_products_are_traced_once(name: str, product: str) -> None:
+    function, call = PURE[name], PRODUCTS[product]
+    first = call(function, X)
+    assert traces(lambda: call(function, X)) == 0
+    np.testing.assert_equal(call(function, X), first)
+    # Other arguments are other code, for pullbacks too.
+    assert traces(lambda: call(function, X.astype(np.float32))) > 0
+    np.testing.assert_equal(call(function, X), first)
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_see_changes_and_pullbacks_do_not(
+    product: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x**2) * factor
+
+    call = PRODUCTS[product]
+    call(f, X)
+    _, pull = go.vjp(f, X)
+    _, push = go.linearize(f, X)
+    monkeypatch.setitem(globals(), "factor", 7.0)
+    value = np.sum(X**2) * 7
+    slope = {"hvp": 14 * np.ones(3), "linearize": np.sum(14 * X)}
+    expected = {"jvp": (value, np.sum(14 * X)), "vjp": (value, (14 * X,)), **slope}[product]
+    np.testing.assert_equal(call(f, X), expected)
+    np.testing.assert_array_equal(pull(1.0)[0], 4 * X)
+    np.testing.assert_array_equal(push(X), np.sum(4 * X * X))
+
+
+def test_products_of_integers_and_structures() -> None:
+    def f(x: Any, p: Any) -> Any:
+        return {"a": x * p["k"][0], "n": p["n"]}
+
+    for k, n in ((2.0, 3), (np.array(4.0), 5), (np.float32(2), 6)):
+        p = {"k": (k,), "n": n}
+        out, tangent = go.jvp(f, (X, p), (X, {"k": (np.ones_like(k),), "n": 0}))
+        np.testing.assert_allclose(tangent["a"], X * float(k) + X)
+        assert out["n"] == n
+
+
+def test_a_kept_pullback_does_not_keep_results() -> None:
+    def f(x: Any) -> Any:
+        return x * 2.125
+
+    result, _ = go.vjp(f, np.arange(1000.0))
+    seen = weakref.ref(result)
+    del result
+    gc.collect()
+    assert seen() is None
+
+
 def test_equal_closures_share_code() -> None:
     def make(c: Any) -> Any:
         return go.grad(lambda x: np.sum(x) * c)

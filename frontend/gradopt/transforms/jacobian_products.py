@@ -22,7 +22,6 @@ from gradopt.compilation.calling import (
     result_value,
     returned_value,
 )
-from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
@@ -36,6 +35,7 @@ from gradopt.transforms.inner import (
     trace_inner,
     traced_leaves,
 )
+from gradopt.transforms.transform import call_direct, prepare_direct
 
 
 def _check_direction(direction: Any, shape: tuple[int, ...], dtype: Any, path: str) -> None:
@@ -118,9 +118,8 @@ def jvp(
 ) -> Any:
     """Value and directional derivative: the Jacobian times `tangents`.
 
-    Called outside a trace it traces the function each time, so that it sees what the function
-    refers to as it is now, and compiles what it has not compiled before; to call it often,
-    `compile` a function that calls it.
+    Called outside a trace it sees what the function refers to as it is now, as `grad` does; to call
+    it often, `compile` a function that calls it.
 
     Args:
         function: any function of arrays.
@@ -177,11 +176,13 @@ def _deep_enough(
 
 
 class _FloatLeaves:
-    """Concrete tangents or cotangents of `values`: those of floats are given to compiled code."""
+    """Tangents or cotangents of `values`: those of floats are given to compiled code."""
 
     def __init__(self, values: Any, root: str) -> None:
         leaves, self._tree = flatten(values)
-        self._values = [np.asarray(leaf) for leaf in leaves]
+        # Not the values themselves: functions that are kept refer to this.
+        arrays: list[Any] = [x if isinstance(x, Handle) else np.asarray(x) for x in leaves]
+        self._kinds = [(array.shape, array.dtype) for array in arrays]
         self._paths = leaf_paths(self._tree, root)
         self._root = root
 
@@ -189,33 +190,33 @@ class _FloatLeaves:
         """The leaves that belong to floats, checked; the others must be zero."""
         leaves = flatten_like(directions, self._tree, self._root)
         taken: list[Any] = []
-        for leaf, path, value in zip(leaves, self._paths, self._values, strict=True):
+        for leaf, path, (shape, dtype) in zip(leaves, self._paths, self._kinds, strict=True):
             if isinstance(leaf, Handle):
                 taken.append(leaf)
                 continue
             given = plain_leaf(leaf, path, "give an array like the value it belongs to")
-            if value.dtype.kind != "f":
+            if dtype.kind != "f":
                 if np.asarray(given).astype(bool).any():
                     raise ArgumentTypeError(
-                        f"{path} belongs to a value of dtype {value.dtype}, which has no "
+                        f"{path} belongs to a value of dtype {dtype}, which has no "
                         "derivative; it must be zero"
                     )
                 continue
             if type(given) in (bool, int, float):
-                given = np.asarray(given, value.dtype)
-            _check_direction(given, value.shape, value.dtype, path)
+                given = np.asarray(given, dtype)
+            _check_direction(given, shape, dtype, path)
             taken.append(given)
         return taken
 
     def zeros(self) -> list[Any]:
         """As `take`, of zeros."""
-        return [np.zeros_like(value) for value in self._values if value.dtype.kind == "f"]
+        return [np.zeros(*kind) for kind in self._kinds if kind[1].kind == "f"]
 
     def put(self, floats: Sequence[Any]) -> Any:
         """The whole, from the leaves that belong to floats."""
         parts = iter(floats)
         return self._tree.unflatten(
-            [next(parts) if value.dtype.kind == "f" else np.int64(0) for value in self._values]
+            [next(parts) if dtype.kind == "f" else np.int64(0) for _, dtype in self._kinds]
         )
 
 
@@ -229,9 +230,13 @@ def _jvp_concrete(
     floats = _FloatLeaves(primals, "tangents")
 
     def forward(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
-        return jvp(function, primals, floats.put(tangents), has_aux)
+        return jvp(function, primals, _FloatLeaves(primals, "tangents").put(tangents), has_aux)
 
-    return Compiled(named_like(function, forward))(primals, floats.take(tangents))
+    return call_direct(
+        ("jvp", function, has_aux),
+        lambda: named_like(function, forward),
+        (primals, floats.take(tangents)),
+    )
 
 
 def named_like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
@@ -245,8 +250,9 @@ def named_like(function: Callable[..., Any], wrapper: Callable[..., Any]) -> Cal
 def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value, and the function that multiplies cotangents with the Jacobian.
 
-    Called outside a trace it traces the function each time, as `jvp` does; the pullback belongs to
-    the function as it was then. To call it often, `compile` a function that calls it.
+    Called outside a trace it sees what the function refers to as it is now, as `jvp` does; the
+    pullback belongs to the function as it was then. To call it often, `compile` a function that
+    calls it.
 
     Args:
         function: any function of arrays.
@@ -301,14 +307,18 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
         result = vjp(function, *primals, has_aux=has_aux)
         return (result[0], result[2]) if has_aux else result[0]
 
-    result = Compiled(named_like(function, forward))(*primals)
+    result = call_direct(("vjp", function, has_aux), lambda: named_like(function, forward), primals)
     floats = _FloatLeaves(result[0] if has_aux else result, "cotangent")
 
     def pull(primals: tuple[Any, ...], cotangent: list[Any]) -> Any:
         return vjp(function, *primals, has_aux=has_aux)[1](floats.put(cotangent))
 
     # Traced now: what the function refers to may change before the pullback is called.
-    backward = Compiled(named_like(function, pull)).lower(kept, floats.zeros()).compile()
+    backward = prepare_direct(
+        ("pullback", function, has_aux),
+        lambda: named_like(function, pull),
+        (kept, floats.zeros()),
+    )
 
     @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
@@ -323,8 +333,9 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
 def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """Value, and the function that multiplies the Jacobian there with tangents.
 
-    Called outside a trace it traces the function each time, as `jvp` does; the linear function
-    belongs to the function and the arguments as they were then, and computes the value anew.
+    Called outside a trace it sees what the function refers to as it is now, as `jvp` does; the
+    linear function belongs to the function and the arguments as they were then, and computes the
+    value anew.
 
     Args:
         function: any function of arrays.
@@ -366,14 +377,20 @@ def _linearize_concrete(
         result = linearize(function, *primals, has_aux=has_aux)
         return (result[0], result[2]) if has_aux else result[0]
 
-    result = Compiled(named_like(function, value))(*primals)
+    result = call_direct(
+        ("linearize", function, has_aux), lambda: named_like(function, value), primals
+    )
     floats = _FloatLeaves(primals, "tangents")
 
     def push(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
         return linearize(function, *primals, has_aux=has_aux)[1](*floats.put(tangents))
 
     # Traced now, as in vjp.
-    forward = Compiled(named_like(function, push)).lower(kept, floats.zeros()).compile()
+    forward = prepare_direct(
+        ("pushforward", function, has_aux),
+        lambda: named_like(function, push),
+        (kept, floats.zeros()),
+    )
 
     @hide_frames
     def pushforward(*tangents: Any) -> Any:

@@ -14,7 +14,7 @@ from gradopt.array.handle import Handle
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
-from gradopt.base.pytree import TreeDef
+from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.calling import argument_names, check_callable, function_name
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.references import PARTS, reference_key
@@ -40,10 +40,78 @@ class _Direct(Compiled):
 _MOST_KEPT_BYTES = 4 << 20
 
 
-@functools.lru_cache(16)
-def _kept(key: Hashable) -> list[_Direct]:
-    """Room for what was compiled for a transform that has this key."""
+@functools.lru_cache(32)
+def _kept(key: Hashable) -> list[Callable[..., Any]]:
+    """Room for what was compiled for code that has this key."""
     return []
+
+
+def call_direct(
+    parts: Any, make: Callable[[], Callable[..., Any]], args: Any, kwargs: Any = None
+) -> Any:
+    """Calls a function outside a trace, compiled.
+
+    Args:
+        parts: what the code is made of, for `reference_key`: as long as that refers to the same,
+            the function is not traced again.
+        make: gives the function.
+        args: its arguments.
+        kwargs: those by name.
+    """
+    kwargs = kwargs or {}
+    key = reference_key(parts, _MOST_KEPT_BYTES)
+    if key is None:
+        return Compiled(make())(*args, **kwargs)
+    kept = _kept(key)
+    compiled = kept[0] if kept else _Direct(make())
+    before = trace_count()
+    try:
+        result = compiled(*args, **kwargs)
+    except _ForeignError:
+        kept = result = None
+    if kept is None:
+        return Compiled(make())(*args, **kwargs)
+    if trace_count() != before:
+        # It may have changed what it refers to.
+        kept[:] = [compiled] if reference_key(parts, _MOST_KEPT_BYTES) == key else []
+    return result
+
+
+def prepare_direct(
+    parts: Any, make: Callable[[], Callable[..., Any]], args: Any
+) -> Callable[..., Any]:
+    """As `call_direct`, but does not call: the function for arguments like these.
+
+    It stays what it is, whatever becomes of what the code refers to.
+    """
+    key = reference_key(parts, _MOST_KEPT_BYTES)
+    signature = _signature(args)
+    kept = [] if key is None or signature is None else _kept((key, signature))
+    if kept:
+        return kept[0]
+    compiled = Compiled(make()).lower(*args).compile()
+    if key is not None and reference_key(parts, _MOST_KEPT_BYTES) == key:
+        kept.append(compiled)
+    return compiled
+
+
+def _signature(args: Any) -> Hashable | None:
+    """What code is compiled for; None where a class of the user's has a say in it."""
+    leaves, tree = flatten(args)
+    nodes, kinds = [tree], []
+    for node in nodes:
+        if node.cls not in (None, tuple, list, dict, type(None)):
+            return None
+        nodes += node.children
+    for leaf in leaves:
+        kind = type(leaf)
+        if kind in (bool, int, float):
+            kinds.append(kind)
+        elif kind is np.ndarray or isinstance(leaf, np.generic):
+            kinds.append((kind is np.ndarray, leaf.shape, leaf.dtype.str))
+        else:
+            return None
+    return tree, tuple(kinds)
 
 
 class Transform:
@@ -80,22 +148,7 @@ class Transform:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_scope() is not None:
             return self._emit(args, kwargs)
-        key = reference_key(self, _MOST_KEPT_BYTES)
-        if key is None:
-            return Compiled(self)(*args, **kwargs)
-        kept = _kept(key)
-        compiled = kept[0] if kept else _Direct(self)
-        before = trace_count()
-        try:
-            result = compiled(*args, **kwargs)
-        except _ForeignError:
-            kept = result = None
-        if kept is None:
-            return Compiled(self)(*args, **kwargs)
-        if trace_count() != before:
-            # It may have changed what it refers to.
-            kept[:] = [compiled] if reference_key(self, _MOST_KEPT_BYTES) == key else []
-        return result
+        return call_direct(self, lambda: self, args, kwargs)
 
 
 class Arguments:
