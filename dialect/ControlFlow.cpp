@@ -5,44 +5,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
-#include "dialect/Foreign.h"
-#include "dialect/GradDialect.h"
+#include "dialect/Models.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 
-namespace {
-
-template <typename Op, auto rule>
-struct Linearize
-    : LinearizeOpInterface::ExternalModel<Linearize<Op, rule>, Op> {
-  LogicalResult linearize(Operation *op, LinearizeContext &context) const {
-    return rule(cast<Op>(op), context);
-  }
-};
-
-template <typename Op, auto rule>
-struct Transpose
-    : TransposeOpInterface::ExternalModel<Transpose<Op, rule>, Op> {
-  LogicalResult transpose(Operation *op, TransposeContext &context) const {
-    return rule(cast<Op>(op), context);
-  }
-};
-
-template <typename Op, auto rule>
-struct Batch : BatchOpInterface::ExternalModel<Batch<Op, rule>, Op> {
-  LogicalResult batch(Operation *op, BatchContext &context) const {
-    return rule(cast<Op>(op), context);
-  }
-};
-
-} // namespace
-
-void grad::registerGradDialect(DialectRegistry &registry) {
-  registry.insert<GradDialect>();
-  registerForeignCallBufferization(registry);
+void grad::registerControlFlowModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, arith::ArithDialect *) {
     arith::SelectOp::attachInterface<
         Linearize<arith::SelectOp, linearizeSelect>,

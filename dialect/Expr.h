@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 // The vocabulary of the `partials` strings of GradElementwise.td. An Expr is a
-// tensor in the IR or a number that has not met a tensor yet; arithmetic on
-// Exprs builds `grad` ops, of which at least one operand is a tensor, and
-// leaves out factors of one.
+// tensor or scalar in the IR, or a number that has not met one yet; arithmetic
+// on Exprs builds `grad` ops on tensors and their scalar forms on scalars, with
+// at least one operand that is in the IR, and leaves out factors of one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,7 +33,7 @@ public:
   double getNumber() const { return number; }
   Value getValue() const { return value; }
   ExprBuilder *getContext() const { return context; }
-  /// This expression as a tensor, of the type the rule's op has.
+  /// This expression as a value, of the type the rule's op has.
   Value materialize(ExprBuilder &context) const;
 
 private:
@@ -46,10 +46,10 @@ struct ExprBuilder {
   OpBuilder &builder;
   Location loc;
   /// The type of numbers: all operands and the result of an op have it.
-  RankedTensorType type = {};
+  Type type = {};
 
   Expr use(Value value) {
-    type = cast<RankedTensorType>(value.getType());
+    type = value.getType();
     return Expr(*this, value);
   }
 };
@@ -80,6 +80,7 @@ Expr sinh(const Expr &x);
 Expr cosh(const Expr &x);
 Expr absolute(const Expr &x);
 Expr sign(const Expr &x);
+Expr round(const Expr &x);
 Expr isinf(const Expr &x);
 Expr logistic(const Expr &x);
 

@@ -20,10 +20,8 @@ using namespace mlir::grad;
 
 using Dimensions = SmallVector<int64_t>;
 
-/// The tangent of an op that is linear in all float operands: the op itself on
-/// the tangents, with zeros for the symbolic ones.
-static LogicalResult linearizeByItself(Operation *op,
-                                       LinearizeContext &context) {
+LogicalResult grad::linearizeByItself(Operation *op,
+                                      LinearizeContext &context) {
   SmallVector<Value> operands;
   for (Value operand : op->getOperands()) {
     if (Value tangent = context.getTangent(operand))
@@ -59,101 +57,6 @@ LogicalResult SubtractOp::transpose(TransposeContext &context) {
   context.addCotangent(getRhs(),
                        NegativeOp::create(context.builder, getLoc(), ct));
   return success(context.areTerms(getOperands()));
-}
-
-namespace {
-/// A cotangent that is zero but where `condition` is as `holds` says.
-struct Masked {
-  Value value; ///< What it is there; null for the cotangent itself.
-  Value condition;
-  bool holds;
-};
-} // namespace
-
-static std::optional<Masked> findMask(OpBuilder &builder, Value ct,
-                                      unsigned depth);
-
-/// Where a masked cotangent may differ from zero.
-static Value findSupport(OpBuilder &builder, const Masked &mask,
-                         unsigned depth) {
-  Location loc = mask.condition.getLoc();
-  Value holds = mask.condition;
-  if (!mask.holds)
-    holds = LogicalNotOp::create(builder, loc, holds);
-  if (mask.value)
-    if (std::optional<Masked> inner = findMask(builder, mask.value, depth))
-      holds = LogicalAndOp::create(builder, loc, holds,
-                                   findSupport(builder, *inner, depth));
-  return holds;
-}
-
-/// Finds the choice between a cotangent and zeros that a `select` left behind,
-/// through what was done to it since; looks at `depth` ops at most.
-static std::optional<Masked> findMask(OpBuilder &builder, Value ct,
-                                      unsigned depth) {
-  Operation *op = ct.getDefiningOp();
-  if (!op || depth == 0)
-    return std::nullopt;
-  --depth;
-  Location loc = op->getLoc();
-  if (auto select = dyn_cast<SelectOp>(op)) {
-    bool holds = isZero(select.getOnFalse());
-    if (holds == isZero(select.getOnTrue()))
-      return std::nullopt;
-    return Masked{holds ? select.getOnTrue() : select.getOnFalse(),
-                  select.getCondition(), holds};
-  }
-  if (isa<AddOp>(op)) {
-    std::optional<Masked> left = findMask(builder, op->getOperand(0), depth);
-    std::optional<Masked> right =
-        left ? findMask(builder, op->getOperand(1), depth) : std::nullopt;
-    if (!right)
-      return std::nullopt;
-    Value either =
-        LogicalOrOp::create(builder, loc, findSupport(builder, *left, depth),
-                            findSupport(builder, *right, depth));
-    return Masked{nullptr, either, true};
-  }
-  if (!isa<NegativeOp, ConvertOp, BroadcastOp, ReshapeOp, TransposeOp>(op))
-    return std::nullopt;
-  std::optional<Masked> mask = findMask(builder, op->getOperand(0), depth);
-  if (!mask)
-    return std::nullopt;
-  // The same op on the value and, if it moves elements, on the condition.
-  auto apply = [&](Value x) -> Value {
-    if (auto broadcast = dyn_cast<BroadcastOp>(op))
-      return BroadcastOp::create(builder, loc, x, broadcast.getShape(),
-                                 broadcast.getDimensions());
-    if (auto reshape = dyn_cast<ReshapeOp>(op))
-      return ReshapeOp::create(builder, loc, x, reshape.getShape());
-    if (auto transpose = dyn_cast<TransposeOp>(op))
-      return TransposeOp::create(builder, loc, x, transpose.getPermutation());
-    if (auto convert = dyn_cast<ConvertOp>(op))
-      return ConvertOp::create(builder, loc, x, convert.getDtype());
-    return NegativeOp::create(builder, loc, x);
-  };
-  if (mask->value)
-    mask->value = apply(mask->value);
-  if (!isa<NegativeOp, ConvertOp>(op))
-    mask->condition = apply(mask->condition);
-  return mask;
-}
-
-/// The cotangent times a coefficient, or divided by one, as `scale` says. Where
-/// a choice made it zero it stays zero, whatever the coefficient is: the
-/// derivative of `where(x > 0, log(x), 0)` at 0 is 0.
-static Value scaleCotangent(OpBuilder &builder, Location loc, Value ct,
-                            function_ref<Value(Value)> scale) {
-  constexpr unsigned kDepth = 16;
-  std::optional<Masked> mask = findMask(builder, ct, kDepth);
-  if (!mask)
-    return scale(ct);
-  Value value = mask->value ? scaleCotangent(builder, loc, mask->value, scale)
-                            : scale(ct);
-  Value zeros = createZero(builder, loc, value.getType());
-  return SelectOp::create(builder, loc, mask->condition,
-                          mask->holds ? value : zeros,
-                          mask->holds ? zeros : value);
 }
 
 LogicalResult MultiplyOp::transpose(TransposeContext &context) {

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
+#include "dialect/Foreign.h"
+#include "dialect/Models.h"
 #include "dialect/Rules.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
@@ -22,6 +24,15 @@ void GradDialect::initialize() {
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"
       >();
+}
+
+void grad::registerGradDialect(DialectRegistry &registry) {
+  registry.insert<GradDialect>();
+  registerForeignCallBufferization(registry);
+  registerControlFlowModels(registry);
+  registerElementwiseModels(registry);
+  registerLinalgModels(registry);
+  registerTensorModels(registry);
 }
 
 Operation *GradDialect::materializeConstant(OpBuilder &builder, Attribute value,
@@ -64,14 +75,19 @@ std::optional<int64_t> grad::countElements(Value value) {
 }
 
 std::optional<double> grad::getSplat(Value value) {
-  DenseElementsAttr elements;
-  if (!matchPattern(value, m_Constant(&elements)) || !elements.isSplat())
+  Attribute scalar;
+  if (!matchPattern(value, m_Constant(&scalar)))
     return std::nullopt;
-  Attribute scalar = elements.getSplatValue<Attribute>();
+  if (auto elements = dyn_cast<DenseElementsAttr>(scalar)) {
+    if (!elements.isSplat())
+      return std::nullopt;
+    scalar = elements.getSplatValue<Attribute>();
+  }
   if (auto real = dyn_cast<FloatAttr>(scalar))
     return real.getValueAsDouble();
-  return static_cast<double>(
-      cast<IntegerAttr>(scalar).getValue().getSExtValue());
+  if (auto integer = dyn_cast<IntegerAttr>(scalar))
+    return static_cast<double>(integer.getValue().getSExtValue());
+  return std::nullopt;
 }
 
 bool grad::isZero(Value value) {

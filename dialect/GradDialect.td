@@ -25,7 +25,7 @@ def Grad_Dialect : Dialect {
     Elementwise operations carry the mnemonic of the NumPy ufunc they compute
     and declare their partial derivatives beside their scalar lowering.
     Requests for derivatives and maps, `grad.vjp`, `grad.jvp` and `grad.vmap`,
-    refer to functions by symbol and are expanded by `grad-differentiate`.
+    refer to functions by symbol and are expanded by `grad-expand-requests`.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let hasConstantMaterializer = 1;
@@ -51,6 +51,14 @@ def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
 def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
 def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
 def Grad_BoolTensor : Grad_TensorOf<[I1]>;
+
+/// What functions of other front ends take and return beside tensors.
+def Grad_Scalar
+    : AnyTypeOf<[F32, F64, I1, I8, I16, I32, I64, Index], "number or bool">;
+def Grad_Value : AnyTypeOf<[Grad_Tensor, Grad_Scalar]>;
+/// A tangent or cotangent.
+def Grad_Direction : AnyTypeOf<[Grad_FloatTensor, F32, F64]>;
+
 def Grad_IndexTensor : Grad_TensorOf<[I64]>;
 def Grad_KeyTensor : Grad_TensorOf<[I32]>;
 

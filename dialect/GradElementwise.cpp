@@ -8,6 +8,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "dialect/Scalar.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "runtime/math/coefficients.h"
 
 using namespace mlir;
@@ -199,7 +200,11 @@ Value Scalar::convert(Type to) const {
 Value Expr::materialize(ExprBuilder &context) const {
   if (value)
     return value;
-  return createSplat(context.builder, context.loc, context.type, number);
+  if (auto type = dyn_cast<RankedTensorType>(context.type))
+    return createSplat(context.builder, context.loc, type, number);
+  return arith::ConstantOp::create(
+      context.builder, context.loc,
+      context.builder.getFloatAttr(context.type, number));
 }
 
 void grad::setTangentFromPartials(Operation *op, LinearizeContext &context,
@@ -219,9 +224,7 @@ void grad::setTangentFromPartials(Operation *op, LinearizeContext &context,
     if (factor.isNumber() && std::abs(factor.getNumber()) != 1)
       factor = Expr(primal, factor.materialize(primal));
     Value term = (linear.use(tangent) * factor).getValue();
-    sum =
-        sum ? AddOp::create(context.linear, op->getLoc(), sum, term).getResult()
-            : term;
+    sum = sum ? createSum(context.linear, op->getLoc(), sum, term) : term;
   }
   context.setTangent(op->getResult(0), sum);
 }
@@ -232,14 +235,14 @@ static ExprBuilder &contextOf(const Expr &lhs, const Expr &rhs) {
 
 template <typename Op> static Expr unary(const Expr &x) {
   ExprBuilder &c = *x.getContext();
-  return Expr(c, Op::create(c.builder, c.loc, x.materialize(c)).getResult());
+  return Expr(c, createElementwise<Op>(c.builder, c.loc, x.materialize(c)));
 }
 
 template <typename Op> static Expr binary(const Expr &lhs, const Expr &rhs) {
   ExprBuilder &c = contextOf(lhs, rhs);
-  return Expr(
-      c, Op::create(c.builder, c.loc, lhs.materialize(c), rhs.materialize(c))
-             .getResult());
+  return Expr(c,
+              createElementwise<Op>(c.builder, c.loc,
+                                    {lhs.materialize(c), rhs.materialize(c)}));
 }
 
 Expr grad::operator+(const Expr &lhs, const Expr &rhs) {
@@ -277,9 +280,10 @@ Expr grad::greater(const Expr &lhs, const Expr &rhs) {
 Expr grad::select(const Expr &condition, const Expr &onTrue,
                   const Expr &onFalse) {
   ExprBuilder &c = *condition.getContext();
-  return Expr(c, SelectOp::create(c.builder, c.loc, condition.getValue(),
-                                  onTrue.materialize(c), onFalse.materialize(c))
-                     .getResult());
+  return Expr(c, createElementwise<SelectOp>(c.builder, c.loc,
+                                             {condition.getValue(),
+                                              onTrue.materialize(c),
+                                              onFalse.materialize(c)}));
 }
 Expr grad::power(const Expr &lhs, const Expr &rhs) {
   return binary<PowerOp>(lhs, rhs);
@@ -295,6 +299,7 @@ Expr grad::sinh(const Expr &x) { return unary<SinhOp>(x); }
 Expr grad::cosh(const Expr &x) { return unary<CoshOp>(x); }
 Expr grad::absolute(const Expr &x) { return unary<AbsoluteOp>(x); }
 Expr grad::sign(const Expr &x) { return unary<SignOp>(x); }
+Expr grad::round(const Expr &x) { return unary<RoundOp>(x); }
 Expr grad::isinf(const Expr &x) { return unary<IsinfOp>(x); }
 Expr grad::logistic(const Expr &x) { return unary<LogisticOp>(x); }
 
@@ -314,7 +319,7 @@ Expr grad::quotient(const Expr &x, const Expr &z) {
 }
 
 static FloatType floatTypeOf(const Expr &x) {
-  return cast<FloatType>(x.getContext()->type.getElementType());
+  return cast<FloatType>(getElementTypeOrSelf(x.getContext()->type));
 }
 
 Expr grad::overSquares(const Expr &x, const Expr &u, const Expr &v) {

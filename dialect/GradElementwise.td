@@ -33,15 +33,27 @@ class Grad_ElementwiseBase<string mnemonic, list<string> names, string scalar,
     : Grad_Op<mnemonic,
               !listconcat([DeclareOpInterfaceMethods<ElementwiseOpInterface>], traits)> {
   list<string> operandNames = names;
-  string emitScalarDefinition = [{
-    ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
-                                        ::mlir::Location loc,
-                                        ::mlir::ValueRange scalars) {
+  string scalarDeclaration = [{
+    /// The scalar computation, which needs no op.
+    static ::mlir::Value createScalar(::mlir::OpBuilder &builder,
+                                      ::mlir::Location loc,
+                                      ::mlir::ValueRange scalars);
+  }];
+  string scalarDefinition = [{
+    ::mlir::Value $cppClass::createScalar(::mlir::OpBuilder &builder,
+                                          ::mlir::Location loc,
+                                          ::mlir::ValueRange scalars) {
       [[maybe_unused]] Scalar s{builder, loc, scalars};
       return }] # scalar # [{;
     }
+    ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
+                                        ::mlir::Location loc,
+                                        ::mlir::ValueRange scalars) {
+      return createScalar(builder, loc, scalars);
+    }
   }];
-  let extraClassDefinition = emitScalarDefinition;
+  let extraClassDeclaration = scalarDeclaration;
+  let extraClassDefinition = scalarDefinition;
 }
 
 /// An elementwise op with partial derivatives, one for each operand.
@@ -56,17 +68,26 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
       !foreach(i, !range(!size(names)), names[i] # ": `" # partials[i] # "`"),
       "; in ") # ".";
   let results = (outs Grad_Tensor:$result);
-  let extraClassDefinition = emitScalarDefinition # [{
-    ::llvm::LogicalResult $cppClass::linearize(LinearizeContext &context) {
-      ExprBuilder e{context.primal, getLoc()};
+  let extraClassDeclaration = scalarDeclaration # [{
+    /// Sets the tangent of the result of an op that computes the same function
+    /// of its operands: this one, or one of another dialect.
+    static void setTangentLike(::mlir::Operation *op, LinearizeContext &context);
+  }];
+  let extraClassDefinition = scalarDefinition # [{
+    void $cppClass::setTangentLike(::mlir::Operation *op,
+                                   LinearizeContext &context) {
+      ExprBuilder e{context.primal, op->getLoc()};
       [[maybe_unused]] const Expr zero(0.0);
-      [[maybe_unused]] Expr y = e.use((*this)->getResult(0));
+      [[maybe_unused]] Expr y = e.use(op->getResult(0));
       }] # !interleave(!foreach(i, !range(!size(names)),
-           "[[maybe_unused]] Expr " # names[i] # " = e.use((*this)->getOperand("
+           "[[maybe_unused]] Expr " # names[i] # " = e.use(op->getOperand("
            # i # "));"), "\n      ") # [{
-      setTangentFromPartials(*this, context, {}] #
+      setTangentFromPartials(op, context, {}] #
       !interleave(!foreach(p, partials, "[&]() -> Expr { return " # p # "; }"), ", ")
       # [{});
+    }
+    ::llvm::LogicalResult $cppClass::linearize(LinearizeContext &context) {
+      setTangentLike(*this, context);
       return ::mlir::success();
     }
   }];
@@ -364,7 +385,7 @@ class Grad_PredicateOp<string mnemonic, list<string> names, string scalar,
         !listconcat([SameTypeOperands, SameOperandsAndResultShape,
                      InferTypeOpAdaptor], traits)> {
   let results = (outs Grad_BoolTensor:$result);
-  let extraClassDefinition = emitScalarDefinition # [{
+  let extraClassDefinition = scalarDefinition # [{
     ::llvm::LogicalResult $cppClass::inferReturnTypes(
         ::mlir::MLIRContext *context, ::std::optional<::mlir::Location>,
         Adaptor adaptor, ::llvm::SmallVectorImpl<::mlir::Type> &types) {
@@ -480,8 +501,9 @@ def Grad_SelectOp
 }
 
 def Grad_ConvertOp
-    : Grad_ElementwiseBase<"convert", ["x"], "s.convert(getDtype())",
-        [SameOperandsAndResultShape,
+    : Grad_Op<"convert",
+        [DeclareOpInterfaceMethods<ElementwiseOpInterface>,
+         SameOperandsAndResultShape,
          InferTypeOpAdaptor,
          DeclareOpInterfaceMethods<LinearizeOpInterface>,
          DeclareOpInterfaceMethods<TransposeOpInterface>]> {
@@ -495,6 +517,13 @@ def Grad_ConvertOp
   let arguments = (ins Grad_Tensor:$x, TypeAttrOf<Grad_Element>:$dtype);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x `to` $dtype attr-dict `:` type($x)";
+  let extraClassDefinition = [{
+    ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
+                                        ::mlir::Location loc,
+                                        ::mlir::ValueRange scalars) {
+      return Scalar{builder, loc, scalars}.convert(getDtype());
+    }
+  }];
   let hasFolder = 1;
 }
 

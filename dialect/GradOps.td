@@ -586,10 +586,10 @@ def Grad_VjpOp : Grad_Op<"vjp",
         : (tensor<3xf64>, tensor<f64>) -> (tensor<f64>, tensor<3xf64>)
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
-                       Variadic<Grad_FloatTensor>:$cotangents,
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Value>:$inputs,
+                       Variadic<Grad_Direction>:$cotangents,
                        DenseI64ArrayAttr:$wrt, DenseI64ArrayAttr:$of);
-  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let results = (outs Variadic<Grad_Value>:$outputs);
   let assemblyFormat = [{
     $callee `(` $inputs `)` `,` `cotangents` `(` $cotangents `)` `,` `wrt` `=` $wrt `,`
     `of` `=` $of attr-dict `:` functional-type(operands, results)
@@ -604,10 +604,10 @@ def Grad_JvpOp : Grad_Op<"jvp",
     the tangent of that result. `tangents` holds one tensor for each index in
     `wrt`, the inputs that vary.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
-                       Variadic<Grad_FloatTensor>:$tangents,
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Value>:$inputs,
+                       Variadic<Grad_Direction>:$tangents,
                        DenseI64ArrayAttr:$wrt, DenseI64ArrayAttr:$of);
-  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let results = (outs Variadic<Grad_Value>:$outputs);
   let assemblyFormat = [{
     $callee `(` $inputs `)` `,` `tangents` `(` $tangents `)` `,` `wrt` `=` $wrt `,`
     `of` `=` $of attr-dict `:` functional-type(operands, results)
@@ -668,7 +668,7 @@ def Grad_CustomOp : Grad_Op<"custom",
     The call for a whole batch is a call with mapped functions, rules included:
     derivatives are those of the rules, element by element.
 
-    `grad-differentiate` makes calls of `callee` of what it did not differentiate.
+    `grad-expand-requests` makes calls of `callee` of what it did not differentiate.
 
     ```mlir
     %y = grad.custom @f(%x) captures(%c) vjp = [@f_fwd, @f_bwd] jvp = @f_jvp
@@ -699,9 +699,9 @@ def Grad_TransposedOp : Grad_Op<"transposed",
     which is not required to be linear then. `reason` says in diagnostics why
     there is something to transpose.
   }];
-  let arguments = (ins Variadic<Grad_FloatTensor>:$cotangents,
+  let arguments = (ins Variadic<Grad_Direction>:$cotangents,
                        OptionalAttr<StrAttr>:$reason);
-  let results = (outs Variadic<Grad_FloatTensor>:$outputs);
+  let results = (outs Variadic<Grad_Direction>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "`(` $cotangents `)` ($reason^)? $body attr-dict "
                        "`:` functional-type($cotangents, $outputs)";
@@ -711,7 +711,7 @@ def Grad_TransposedOp : Grad_Op<"transposed",
 def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let summary = "end of the region of grad.transposed";
   let description = "Its operands are the tangents that the transposed function takes cotangents of.";
-  let arguments = (ins Variadic<Grad_FloatTensor>:$tangents);
+  let arguments = (ins Variadic<Grad_Direction>:$tangents);
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
 

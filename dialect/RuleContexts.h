@@ -53,6 +53,11 @@ public:
   /// has no tangent yet, such as one that a loop carries.
   virtual bool isActive(Value value) const = 0;
 
+  /// A context for code of scalars in the region of an op: tangents stand
+  /// beside primal values, where `builder` stands, and all values are active.
+  virtual std::unique_ptr<LinearizeContext>
+  inForwardMode(OpBuilder &builder) = 0;
+
   /// Called with what a loop, branch or region stores for its linear part.
   virtual void noteStored(Operation *, ValueRange) const {}
 
@@ -166,6 +171,10 @@ protected:
 private:
   DenseSet<Value> batched;
 };
+
+/// The tangent rule of an op that is linear in all float operands: the op
+/// itself on the tangents, with zeros for the symbolic ones.
+LogicalResult linearizeByItself(Operation *op, LinearizeContext &context);
 
 /// The batching rule of an op whose dimensions correspond, in all operands and
 /// results: the op itself, on batched operands.

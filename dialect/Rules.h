@@ -22,6 +22,20 @@ Value createZero(OpBuilder &builder, Location loc, Type type);
 /// The sum of two tangents of one type.
 Value createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs);
 
+/// The cotangent times a coefficient, or divided by one, as `scale` says. Where
+/// a choice made it zero it stays zero, whatever the coefficient is: the
+/// derivative of `where(x > 0, log(x), 0)` at 0 is 0.
+Value scaleCotangent(OpBuilder &builder, Location loc, Value ct,
+                     function_ref<Value(Value)> scale);
+
+/// The elementwise `Op` on tensors, its scalar form on scalars.
+template <typename Op>
+Value createElementwise(OpBuilder &builder, Location loc, ValueRange operands) {
+  if (isa<RankedTensorType>(operands.back().getType()))
+    return Op::create(builder, loc, operands);
+  return Op::createScalar(builder, loc, operands);
+}
+
 /// Whether a tensor of `type`, which is static, is dense and of a size that
 /// sums of sizes in bytes do not overflow.
 bool isRepresentable(Type type);
@@ -32,7 +46,7 @@ bool isDifferentiable(Type type);
 /// Gives types of other dialects their tangents; done once for a context.
 void attachTangentTypes(MLIRContext *context);
 
-/// The number that `value` holds in all elements, if it is a splat constant.
+/// The number that `value` holds, in all elements, if it is a constant.
 std::optional<double> getSplat(Value value);
 
 /// Whether all elements of `value` are known to be zero.

@@ -23,7 +23,9 @@ struct TensorTangent
     : TangentTypeInterface::ExternalModel<TensorTangent, RankedTensorType> {
   Type getTangentType(Type type) const {
     auto tensor = cast<RankedTensorType>(type);
-    return isDifferentiable(tensor.getElementType()) ? type : Type();
+    bool isKnown =
+        tensor.hasStaticShape() && isDifferentiable(tensor.getElementType());
+    return isKnown ? type : Type();
   }
   Value createZero(Type type, OpBuilder &builder, Location loc) const {
     return createSplat(builder, loc, cast<RankedTensorType>(type), 0);

@@ -7,6 +7,8 @@
 #include "passes/Activity.h"
 #include "dialect/Uses.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -14,11 +16,14 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Whether a derivative may flow through values of `type`. Scalars, vectors,
-/// buffers and whatever else is not known to hold integers may carry one that
-/// only an op without a tangent rule can take up.
-static bool mayCarryTangent(Type type) {
+bool Activity::mayCarryTangent(Type type) {
   return !getElementTypeOrSelf(type).isIntOrIndex();
+}
+
+bool Activity::mayCarryTangent(Value value) {
+  return mayCarryTangent(value.getType()) ||
+         isa_and_nonnull<arith::BitcastOp, tensor::BitcastOp>(
+             value.getDefiningOp());
 }
 
 /// Calls `visit` on each pair of a value and the value it is passed on as when
@@ -47,7 +52,7 @@ static void forEachEdge(RegionBranchOpInterface op,
 }
 
 bool Activity::markVaried(Value value) {
-  return mayCarryTangent(value.getType()) && varied.insert(value).second;
+  return mayCarryTangent(value) && varied.insert(value).second;
 }
 
 bool Activity::markUseful(Value value) { return useful.insert(value).second; }

@@ -34,6 +34,13 @@ public:
     return varied.contains(value) && useful.contains(value);
   }
 
+  /// Whether a derivative may flow through values of `type`. Scalars, vectors,
+  /// buffers and whatever else is not known to hold integers may carry one that
+  /// only an op without a tangent rule can take up.
+  static bool mayCarryTangent(Type type);
+  /// The same for a value, which may hold the bits of floats.
+  static bool mayCarryTangent(Value value);
+
 private:
   /// Both return whether they found something new.
   bool spreadForward(Block &block);

@@ -148,12 +148,17 @@ private:
   SmallVector<Value> indices(OpOperand *operand) {
     SmallVector<Value> result;
     for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
-      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
         result.push_back(position[dim.getPosition()]);
-      else
-        result.push_back(affine::AffineApplyOp::create(
-            rewriter, op.getLoc(), AffineMap::get(position.size(), 0, expr),
-            position));
+        continue;
+      }
+      // What it does not depend on may be the counter of a loop that has ended.
+      SmallVector<Value> used(position);
+      for (auto [d, counter] : llvm::enumerate(used))
+        if (!expr.isFunctionOfDim(d))
+          counter = zero;
+      result.push_back(affine::AffineApplyOp::create(
+          rewriter, op.getLoc(), AffineMap::get(used.size(), 0, expr), used));
     }
     return result;
   }

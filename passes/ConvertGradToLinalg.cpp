@@ -19,6 +19,7 @@
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
@@ -382,6 +383,21 @@ private:
   }
 };
 
+/// An op of linalg that stands for several, such as linalg.softmax => these.
+struct LowerAggregate
+    : OpInterfaceRewritePattern<linalg::AggregatedOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::AggregatedOpInterface op,
+                                PatternRewriter &rewriter) const override {
+    FailureOr<SmallVector<Value>> parts = op.decomposeOperation(rewriter);
+    if (failed(parts))
+      return rewriter.notifyMatchFailure(op, "has no parts");
+    rewriter.replaceOp(op, *parts);
+    return success();
+  }
+};
+
 /// grad.stop_gradient => its operand.
 struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -398,7 +414,9 @@ struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
 void mlir::grad::populateElementwiseToLinalg(RewritePatternSet &patterns) {
   patterns.add<LowerWithoutElements, LowerElementwise, LowerConstant, LowerIota,
                LowerIdentity, LowerBroadcast, LowerTranspose, LowerReshape,
-               LowerStopGradient>(patterns.getContext());
+               LowerStopGradient, LowerAggregate>(patterns.getContext());
+  // arith and math on tensors.
+  linalg::populateElementwiseToLinalgConversionPatterns(patterns);
 }
 
 //===----------------------------------------------------------------------===//

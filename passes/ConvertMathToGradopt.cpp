@@ -122,6 +122,11 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
         return {callInSupportedType(loc, "sin", op.getOperand()),
                 callInSupportedType(loc, "cos", op.getOperand())};
       })
+      .Case([&](math::ClampFOp op) -> SmallVector<Value> {
+        Value below = arith::MinimumFOp::create(rewriter, loc, op.getValue(),
+                                                op.getMax());
+        return {arith::MaximumFOp::create(rewriter, loc, below, op.getMin())};
+      })
       .Case([&](math::RsqrtOp op) -> SmallVector<Value> {
         Value root = math::SqrtOp::create(rewriter, loc, op.getOperand());
         Value one = constant(loc, op.getType(), 1);

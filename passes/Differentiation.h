@@ -35,6 +35,10 @@ bool isExpanded(func::FuncOp function);
 /// Replaces each call in `function` by the body of its callee.
 LogicalResult inlineCalls(func::FuncOp function);
 
+/// Replaces each func.call in `function`, a copy of the callee of `request`, by
+/// the body of its callee, if that has one block that returns.
+LogicalResult inlineForeignCalls(func::FuncOp function, Operation *request);
+
 /// The functions that a call, a request or a `grad.custom` names.
 SmallVector<FlatSymbolRefAttr> getCallees(Operation *op);
 

@@ -36,16 +36,21 @@ SmallVector<FlatSymbolRefAttr> grad::getCallees(Operation *op) {
     llvm::erase(callees, FlatSymbolRefAttr());
     return callees;
   }
-  if (isa<CallOp>(op) || isRequest(op))
+  if (isa<CallOp, func::CallOp>(op) || isRequest(op))
     return {op->getAttrOfType<FlatSymbolRefAttr>("callee")};
   return {};
+}
+
+static bool isInlinable(func::FuncOp function) {
+  return function && !function.isExternal() &&
+         function.getBody().hasOneBlock() &&
+         isa<func::ReturnOp>(function.front().getTerminator());
 }
 
 FailureOr<func::FuncOp> grad::getCallee(Operation *op,
                                         FlatSymbolRefAttr symbol) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, symbol);
-  if (!callee || callee.isExternal() || !callee.getBody().hasOneBlock() ||
-      !isa<func::ReturnOp>(callee.front().getTerminator())) {
+  if (!isInlinable(callee)) {
     InFlightDiagnostic error =
         op->emitOpError("expected a func.func with a body of one block that "
                         "returns, but got ")
@@ -104,6 +109,14 @@ grad::walkCalleesFirst(ModuleOp module,
         continue;
       }
       auto [call, symbol] = top.calls.pop_back_val();
+      // Only what is differentiated is inlined of other front ends' calls.
+      if (isa<func::CallOp>(call)) {
+        auto callee =
+            SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, symbol);
+        if (isInlinable(callee) && !isDone.contains(callee))
+          enter(callee);
+        continue;
+      }
       FailureOr<func::FuncOp> callee = getCallee(call, symbol);
       if (failed(callee))
         return failure();
@@ -118,22 +131,62 @@ grad::walkCalleesFirst(ModuleOp module,
   return success();
 }
 
-/// Replaces `call` by the body of its callee.
-static LogicalResult inlineCall(CallOp call) {
-  FailureOr<func::FuncOp> callee = getCallee(call);
-  if (failed(callee))
-    return failure();
+/// Replaces `call` by the body of `callee`. Returns the ops that stand there.
+static SmallVector<Operation *> replaceByBody(Operation *call,
+                                              func::FuncOp callee) {
   OpBuilder builder(call);
   IRMapping values;
-  Block &body = callee->front();
-  values.map(body.getArguments(), call.getInputs());
+  Block &body = callee.front();
+  values.map(body.getArguments(), call->getOperands());
+  SmallVector<Operation *> copies;
   for (Operation &op : body.without_terminator())
-    builder.clone(op, values);
+    copies.push_back(builder.clone(op, values));
   call->replaceAllUsesWith(
       llvm::map_to_vector(body.getTerminator()->getOperands(),
                           [&](Value v) { return values.lookup(v); }));
   call->erase();
+  return copies;
+}
+
+static LogicalResult inlineCall(CallOp call) {
+  FailureOr<func::FuncOp> callee = getCallee(call);
+  if (succeeded(callee))
+    replaceByBody(call, *callee);
+  return callee;
+}
+
+/// The same in the ops `roots`, which came from the functions `callers`.
+static LogicalResult inlineForeignCalls(ArrayRef<Operation *> roots,
+                                        SmallVectorImpl<StringRef> &callers,
+                                        Operation *request) {
+  SmallVector<func::CallOp> calls;
+  for (Operation *root : roots)
+    root->walk([&](func::CallOp call) { calls.push_back(call); });
+  for (func::CallOp call : calls) {
+    auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
+        request, call.getCalleeAttr());
+    if (!isInlinable(callee))
+      continue;
+    if (llvm::is_contained(callers, callee.getSymName())) {
+      (call.emitOpError("expected no recursion, but @")
+       << callee.getSymName() << " calls itself")
+              .attachNote(request->getLoc())
+          << "differentiated from here";
+      return failure();
+    }
+    callers.push_back(callee.getSymName());
+    if (failed(
+            inlineForeignCalls(replaceByBody(call, callee), callers, request)))
+      return failure();
+    callers.pop_back();
+  }
   return success();
+}
+
+LogicalResult grad::inlineForeignCalls(func::FuncOp function,
+                                       Operation *request) {
+  SmallVector<StringRef> callers = {function.getSymName()};
+  return ::inlineForeignCalls(function.getOperation(), callers, request);
 }
 
 LogicalResult grad::inlineCalls(func::FuncOp function) {

@@ -13,6 +13,8 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/Rules.h"
+#include "dialect/Structured.h"
+#include "dialect/Uses.h"
 #include "passes/Activity.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
@@ -37,19 +39,28 @@ struct Request {
 /// the primal code, or in a block of their own.
 class Linearizer : public LinearizeContext {
 public:
-  Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity &activity,
+  /// Without `activity`, all values are active.
+  Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity *activity,
              Operation *request, bool remarks)
       : LinearizeContext(primal, linear), activity(activity), request(request),
         remarks(remarks) {}
 
   LogicalResult linearizeBlock(Block &block) override {
     for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
-      if (activity.isActive(&op) && failed(linearizeOp(op)))
+      if (isActive(op) && failed(linearizeOp(op)))
         return failure();
     return success();
   }
 
-  bool isActive(Value value) const override { return activity.isActive(value); }
+  bool isActive(Value value) const override {
+    return activity ? activity->isActive(value)
+                    : Activity::mayCarryTangent(value);
+  }
+
+  std::unique_ptr<LinearizeContext> inForwardMode(OpBuilder &builder) override {
+    return std::make_unique<Linearizer>(builder, builder, nullptr, request,
+                                        remarks);
+  }
 
   void noteStored(Operation *op, ValueRange values) const override {
     if (remarks)
@@ -66,6 +77,14 @@ public:
   }
 
 private:
+  bool isActive(Operation &op) const {
+    if (activity)
+      return activity->isActive(&op);
+    return llvm::any_of(op.getResults(),
+                        [&](Value v) { return isActive(v); }) &&
+           usesAny(&op, [&](Value v) { return bool(getTangent(v)); });
+  }
+
   LogicalResult linearizeOp(Operation &op) {
     auto rule = dyn_cast<LinearizeOpInterface>(op);
     if (!rule) {
@@ -73,6 +92,8 @@ private:
           << "differentiated from here";
       return failure();
     }
+    if (failed(checkTypes(op)))
+      return failure();
     if (op.getNumRegions() == 0 &&
         llvm::none_of(op.getOperands(),
                       [&](Value v) { return bool(getTangent(v)); }))
@@ -85,7 +106,29 @@ private:
     return rule.linearize(*this);
   }
 
-  const Activity &activity;
+  /// Whatever a derivative has to follow must have tangents.
+  LogicalResult checkTypes(Operation &op) {
+    auto check = [&](Value value) -> LogicalResult {
+      if (!isActive(value) || isDifferentiable(value.getType()))
+        return success();
+      (op.emitOpError("expected floats of 32 or 64 bits, or tensors of these "
+                      "of static shape, where it is differentiated, but got ")
+       << value.getType())
+              .attachNote(request->getLoc())
+          << "differentiated from here";
+      return failure();
+    };
+    for (Value result : op.getResults())
+      if (failed(check(result)))
+        return failure();
+    for (Region &region : op.getRegions())
+      for (Value argument : region.getArguments())
+        if (failed(check(argument)))
+          return failure();
+    return success();
+  }
+
+  const Activity *activity;
   Operation *request;
   bool remarks;
 };
@@ -103,6 +146,19 @@ static SmallVector<Value> pick(ValueRange values, ArrayRef<int64_t> which) {
   return llvm::map_to_vector(which, [&](int64_t i) { return values[i]; });
 }
 
+/// Puts active ops without rules in terms of others; whether there were some.
+static bool decomposeActive(func::FuncOp function, const Activity &activity) {
+  SmallVector<Operation *> active;
+  function.walk([&](Operation *op) {
+    if (activity.isActive(op))
+      active.push_back(op);
+  });
+  bool changed = false;
+  for (Operation *op : active)
+    changed |= decompose(op, [&](Value v) { return activity.isActive(v); });
+  return changed;
+}
+
 LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
@@ -110,12 +166,20 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   Location loc = op->getLoc();
   Request request = describe(op);
   OwningOpRef<func::FuncOp> copy = callee->clone();
+  if (failed(inlineForeignCalls(*copy, op)))
+    return failure();
   if (isa<VjpOp>(op))
     rotateWhileLoops(*copy);
   Block &body = copy->front();
   Operation *terminator = body.getTerminator();
-  SmallVector<Value> outputs = pick(terminator->getOperands(), request.of);
-  Activity activity(body, pick(body.getArguments(), request.wrt), outputs);
+  auto analyze = [&] {
+    return Activity(body, pick(body.getArguments(), request.wrt),
+                    pick(terminator->getOperands(), request.of));
+  };
+  Activity activity = analyze();
+  // What an op is decomposed into may have to be decomposed itself.
+  while (decomposeActive(*copy, activity))
+    activity = analyze();
 
   // Tangents stand beside the primal code in a jvp, in a region in a vjp.
   OpBuilder primal(terminator);
@@ -123,7 +187,8 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   OpBuilder inRegion(op->getContext());
   inRegion.setInsertionPointToEnd(region.get());
   auto jvp = dyn_cast<JvpOp>(op);
-  Linearizer linearizer(primal, jvp ? primal : inRegion, activity, op, remarks);
+  Linearizer linearizer(primal, jvp ? primal : inRegion, &activity, op,
+                        remarks);
   for (auto [position, i] : llvm::enumerate(request.wrt)) {
     Value input = body.getArgument(i);
     linearizer.setTangent(input,

@@ -13,6 +13,48 @@ include "mlir/Pass/PassBase.td"
 // Differentiation
 //===----------------------------------------------------------------------===//
 
+def GradRequestDerivative : Pass<"grad-request-derivative", "ModuleOp"> {
+  let summary = "Add a function that asks for the derivative of another one";
+  let description = [{
+    For IR that was written without a thought of derivatives. Results of the new
+    function are those of `function`, and behind them
+
+    * with `mode=gradient`, the derivatives of the result `of`, a scalar, in
+      the arguments `wrt`;
+    * with `mode=reverse`, the cotangents of the arguments `wrt`; the function
+      has more arguments, the cotangents of the results `of`;
+    * with `mode=forward`, the tangents of the results `of`; the function has
+      more arguments, the tangents of the arguments `wrt`.
+
+    `--grad-request-derivative="function=f wrt=0"`:
+
+    ```mlir
+    func.func @f(%x: tensor<3xf64>, %n: index) -> f64 { ... }
+    ```
+    =>
+    ```mlir
+    func.func @f(%x: tensor<3xf64>, %n: index) -> f64 { ... }
+    func.func @f_gradient(%x: tensor<3xf64>, %n: index) -> (f64, tensor<3xf64>) {
+      %one = arith.constant 1.0 : f64
+      %y, %dx = grad.vjp @f(%x, %n), cotangents(%one), wrt = [0], of = [0] : ...
+      return %y, %dx : f64, tensor<3xf64>
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", "", "The function to differentiate">,
+    ListOption<"wrt", "wrt", "int64_t",
+               "Arguments to differentiate with respect to; all of floats if none is named">,
+    ListOption<"of", "of", "int64_t",
+               "Results to differentiate; all of floats if none is named">,
+    Option<"mode", "mode", "std::string", "\"gradient\"",
+           "What the new function returns: gradient, reverse or forward">,
+    Option<"name", "name", "std::string", "",
+           "The name of the new function; that of the old one and the mode if empty">
+  ];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::func::FuncDialect"];
+}
+
 def GradInlineCalls : Pass<"grad-inline-calls", "ModuleOp"> {
   let summary = "Replace each grad.call by the body of its callee";
   let description = [{
@@ -85,7 +127,8 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
   }];
   let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
                         "report what is stored for linear code">];
-  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 
@@ -109,7 +152,8 @@ def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
     A linear loop runs backwards. It carries the cotangents of what it carried
     and of the linear values that it used from outside.
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 
@@ -142,7 +186,7 @@ def GradBatch : Pass<"grad-batch", "ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
-def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
+def GradExpandRequests : Pass<"grad-expand-requests", "ModuleOp"> {
   let summary = "Expand all requests for derivatives, innermost first";
   let description = [{
     Linearizes, transposes and batches, callee before caller, so that requests
@@ -161,8 +205,26 @@ def GradDifferentiate : Pass<"grad-differentiate", "ModuleOp"> {
     %dx = grad.multiply %g, %c
     ```
   }];
-  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect"];
+}
+
+def GradEraseAttributes : Pass<"grad-erase-attributes", "ModuleOp"> {
+  let summary = "Erase what passes noted for each other";
+  let description = [{
+    Attributes of this dialect on ops of other dialects, such as the bound on the
+    iterations of a loop, say nothing to other compilers, and are errors in those
+    that do not know the dialect.
+
+    ```mlir
+    scf.for %i = %a to %b step %c { ... } {grad.max_trip_count = 8}
+    ```
+    =>
+    ```mlir
+    scf.for %i = %a to %b step %c { ... }
+    ```
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -490,7 +552,8 @@ def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {
 def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp"> {
   let summary = "Lower the grad dialect to linalg on tensors";
   let description = [{
-    Elementwise ops become `linalg.generic` with their scalar form as body,
+    Elementwise ops, those of arith and math on tensors, too, become
+    `linalg.generic` with their scalar form as body,
     reductions and products `linalg.generic` in the memory order of their
     operands, slices `tensor.extract_slice` and `tensor.insert_slice`.
     Convolutions become loops that copy some windows into the columns of a

@@ -34,7 +34,7 @@ void mlir::grad::buildSimplification(OpPassManager &manager) {
 static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
   // What is computed once has one cotangent.
   manager.addPass(createCSEPass());
-  manager.addPass(createGradDifferentiate());
+  manager.addPass(createGradExpandRequests());
 }
 
 static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
@@ -43,6 +43,27 @@ static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
   manager.addNestedPass<func::FuncOp>(createGradStackProducts());
   buildSimplification(manager);
+}
+
+void mlir::grad::buildDifferentiation(OpPassManager &manager,
+                                      const DerivativeOptions &options) {
+  if (options.function.empty()) {
+    manager.addPass(createGradExpandRequests());
+    return;
+  }
+  GradRequestDerivativeOptions request;
+  request.function = options.function;
+  llvm::append_range(request.wrt, options.wrt);
+  llvm::append_range(request.of, options.of);
+  request.mode = options.mode;
+  request.name = options.name;
+  manager.addPass(createGradRequestDerivative(std::move(request)));
+  buildAdjoint(manager, {});
+  buildSimplified(manager, {});
+  manager.addNestedPass<func::FuncOp>(createConvertGradToLinalg());
+  buildSimplification(manager);
+  manager.addNestedPass<func::FuncOp>(createGradDropBarriers());
+  manager.addPass(createGradEraseAttributes());
 }
 
 static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
@@ -123,6 +144,11 @@ void mlir::grad::buildStagePipeline(OpPassManager &manager, StringRef stage,
 }
 
 void mlir::grad::registerGradPipelines() {
+  PassPipelineRegistration<DerivativeOptions>(
+      "grad-differentiate",
+      "Expand all requests for derivatives; with a function, add its "
+      "derivative, in upstream dialects",
+      buildDifferentiation);
   PassPipelineRegistration<CpuOptions>(
       "grad-to-cpu", "All stages, from the grad dialect to the LLVM dialect",
       [](OpPassManager &manager, const CpuOptions &options) {

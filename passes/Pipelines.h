@@ -36,6 +36,22 @@ struct CpuOptions : PassPipelineOptions<CpuOptions> {
       llvm::cl::desc("Print the plan of the arena as remarks")};
 };
 
+/// Those of `grad-request-derivative`.
+struct DerivativeOptions : PassPipelineOptions<DerivativeOptions> {
+  Option<std::string> function{
+      *this, "function", llvm::cl::init(""),
+      llvm::cl::desc("The function to add the derivative of")};
+  ListOption<int64_t> wrt{
+      *this, "wrt",
+      llvm::cl::desc("Arguments to differentiate with respect to")};
+  ListOption<int64_t> of{*this, "of",
+                         llvm::cl::desc("Results to differentiate")};
+  Option<std::string> mode{*this, "mode", llvm::cl::init("gradient"),
+                           llvm::cl::desc("gradient, reverse or forward")};
+  Option<std::string> name{*this, "name", llvm::cl::init(""),
+                           llvm::cl::desc("The name of the new function")};
+};
+
 /// The names of the stages, first to last.
 ArrayRef<StringRef> getStageNames();
 
@@ -44,11 +60,16 @@ ArrayRef<StringRef> getStageNames();
 void buildStagePipeline(OpPassManager &manager, StringRef stage,
                         const CpuOptions &options);
 
+/// Adds the expansion of all requests. If the options name a function, its
+/// derivative is requested before, and all ends up in upstream dialects.
+void buildDifferentiation(OpPassManager &manager,
+                          const DerivativeOptions &options);
+
 /// Adds common subexpressions, folders and local patterns.
 void buildSimplification(OpPassManager &manager);
 
-/// Registers `grad-to-cpu`, all stages in a row, and `grad-to-<name>` for
-/// each stage.
+/// Registers `grad-differentiate`, and `grad-to-cpu`, all stages in a row, and
+/// `grad-to-<name>` for each stage.
 void registerGradPipelines();
 
 } // namespace mlir::grad

@@ -184,6 +184,13 @@ def test_pure_ir_goes_through_the_tool(passes: str, sign: str) -> None:
     assert "grad.vjp" not in output
 
 
+def test_upstream_ir_stays_upstream() -> None:
+    flag = "--grad-differentiate=function=loss wrt=0,1,2"
+    output = run(TOOL, ROOT / "examples/07_upstream_ir.mlir", flag).stdout
+    assert "func.func @loss_gradient" in output
+    assert "grad." not in output
+
+
 def test_readme_code_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 7

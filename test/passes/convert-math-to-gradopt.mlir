@@ -81,3 +81,12 @@ func.func @intrinsics_and_vectors_stay(%x: f64, %v: vector<4xf64>) -> (f64, vect
   %2 = math.exp %v : vector<4xf64>
   return %1, %2 : f64, vector<4xf64>
 }
+
+// CHECK-LABEL: func.func @between_bounds
+// CHECK-SAME: %[[X:.*]]: f64, %[[LOW:.*]]: f64, %[[HIGH:.*]]: f64
+func.func @between_bounds(%x: f64, %low: f64, %high: f64) -> f64 {
+  // CHECK: %[[BELOW:.*]] = arith.minimumf %[[X]], %[[HIGH]]
+  // CHECK: arith.maximumf %[[BELOW]], %[[LOW]]
+  %0 = math.clampf %x to [%low, %high] : f64
+  return %0 : f64
+}

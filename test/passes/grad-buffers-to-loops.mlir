@@ -190,3 +190,26 @@ func.func @correlation(%x: memref<2010xf64>, %w: memref<11xf64>, %y: memref<2000
   }
   return
 }
+
+// What the sum is read from and written to does not move with the last loop,
+// whose counter is not there any more when it is written.
+// CHECK-LABEL: func @sum_at_a_computed_place
+// CHECK-SAME: %[[X:.*]]: memref<2x3x4xf64>, %[[Y:.*]]: memref<4xf64>
+// CHECK: scf.for %[[I:.*]] = %
+// CHECK: scf.for %[[J:.*]] = %
+// CHECK: %[[AT:.*]] = affine.apply {{.*}}(%[[I]], %[[J]]
+// CHECK: memref.load %[[Y]][%[[AT]]]
+// CHECK: scf.for
+// CHECK: %[[AT:.*]] = affine.apply {{.*}}(%[[I]], %[[J]], %{{c0.*}})
+// CHECK: memref.store %{{.*}}, %[[Y]][%[[AT]]]
+func.func @sum_at_a_computed_place(%x: memref<2x3x4xf64>, %y: memref<4xf64>) {
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d1, d2)>, affine_map<(d0, d1, d2) -> (d0 + d1)>],
+    iterator_types = ["reduction", "reduction", "reduction"]
+  } ins(%x : memref<2x3x4xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a : f64
+    linalg.yield %s : f64
+  }
+  return
+}

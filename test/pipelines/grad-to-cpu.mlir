@@ -19,7 +19,7 @@ func.func @main(%x: tensor<4xf64>) -> (tensor<f64>, tensor<4xf64>) {
 // CHECK: llvm.func @gradopt_main(%{{.*}}: !llvm.ptr) -> i32
 
 // PASSES: builtin.module(
-// PASSES: grad-differentiate
+// PASSES: grad-expand-requests
 // PASSES: cse
 // PASSES: convert-grad-to-linalg
 // PASSES: grad-fuse

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-differentiate --canonicalize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-expand-requests --canonicalize -split-input-file | FileCheck %s
 
 // In reverse mode @f_fwd takes the place of the op, and @f_bwd that of its derivative.
 func.func private @f(%x: tensor<3xf64>, %n: tensor<i64>) -> tensor<3xf64> {

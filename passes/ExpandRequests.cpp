@@ -1,4 +1,4 @@
-//===- Differentiate.cpp - Expand all requests, innermost first -----------===//
+//===- ExpandRequests.cpp - Expand all requests, innermost first ----------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -22,7 +22,7 @@
 #include "passes/Pipelines.h"
 
 namespace mlir::grad {
-#define GEN_PASS_DEF_GRADDIFFERENTIATE
+#define GEN_PASS_DEF_GRADEXPANDREQUESTS
 #include "passes/Passes.h.inc"
 } // namespace mlir::grad
 
@@ -35,8 +35,8 @@ namespace {
 /// function and what matters of it.
 using Question = std::pair<StringRef, Attribute>;
 
-struct GradDifferentiate
-    : grad::impl::GradDifferentiateBase<GradDifferentiate> {
+struct GradExpandRequests
+    : grad::impl::GradExpandRequestsBase<GradExpandRequests> {
   void runOnOperation() override {
     timesAsked.clear();
     answers.clear();

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-differentiate --canonicalize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-expand-requests --canonicalize -split-input-file | FileCheck %s
 
 // The gradient of a layer is two products and a sum; the transposes are in
 // the products' dimension numbers, and the input, not in `wrt`, costs nothing.

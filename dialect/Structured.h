@@ -1,0 +1,54 @@
+//===- Structured.h - Ops with a body of scalar code ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_STRUCTURED_H
+#define GRADOPT_DIALECT_STRUCTURED_H
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace mlir::grad {
+
+/// What the body of `op` sees of an operand; null if it sees nothing.
+BlockArgument findArgument(linalg::LinalgOp op, OpOperand &operand);
+
+bool isReduction(linalg::LinalgOp op);
+
+/// Whether what the body yields for `result` is computed from what it was
+/// before by ops that use nothing else of it. With `isStrict`, these are
+/// additions and subtractions.
+bool isSum(linalg::LinalgOp op, unsigned result, bool isStrict);
+
+/// Puts an op of linalg that is differentiated in terms of others if its rules
+/// do not cover it; whether that was so.
+bool decompose(Operation *op, function_ref<bool(Value)> isActive);
+
+/// A `linalg.generic` that is being written. Arguments of the body are elements
+/// of the inputs, then of the inits; the body may be written at any time.
+class Draft {
+public:
+  /// Over the iterations of another op.
+  explicit Draft(linalg::LinalgOp like);
+
+  BlockArgument addInput(Value value, AffineMap map);
+  BlockArgument addInit(Value value, AffineMap map);
+
+  /// Creates the op, without dead code and without inputs that the body does
+  /// not use, unless one says how far a dimension goes.
+  linalg::GenericOp create(OpBuilder &builder, Location loc);
+
+  SmallVector<utils::IteratorType> iterators;
+  std::unique_ptr<Block> body;
+
+private:
+  static bool determinesShape(ArrayRef<AffineMap> maps, MLIRContext *context);
+
+  SmallVector<Value> inputs, inits;
+  SmallVector<AffineMap> maps;
+};
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_STRUCTURED_H

@@ -1,0 +1,147 @@
+// RUN: gradopt %s --grad-request-derivative="function=f mode=reverse" --grad-expand-requests -split-input-file -verify-diagnostics
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64) -> f64 {
+  // expected-error @below {{'arith.truncf' op expected floats of 32 or 64 bits, or tensors of these of static shape, where it is differentiated, but got 'f16'}}
+  %0 = arith.truncf %x : f64 to f16
+  %1 = arith.mulf %0, %0 : f16
+  %2 = arith.extf %1 : f16 to f64
+  return %2 : f64
+}
+
+// -----
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  // expected-error @below {{'tensor.cast' op expected floats of 32 or 64 bits, or tensors of these of static shape, where it is differentiated, but got 'tensor<?xf64>'}}
+  %0 = tensor.cast %x : tensor<4xf64> to tensor<?xf64>
+  %1 = math.sin %0 : tensor<?xf64>
+  %2 = tensor.cast %1 : tensor<?xf64> to tensor<4xf64>
+  return %2 : tensor<4xf64>
+}
+
+// -----
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64) -> f64 {
+  // expected-error @below {{'vector.broadcast' op has no derivative rule}}
+  %0 = vector.broadcast %x : f64 to vector<4xf64>
+  %1 = vector.reduction <add>, %0 : vector<4xf64> into f64
+  return %1 : f64
+}
+
+// -----
+
+// What a loop carries counts as what an op returns.
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64, %n: index) -> f64 {
+  %v = arith.constant dense<0.0> : vector<2xf64>
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // expected-error @below {{'scf.for' op expected floats of 32 or 64 bits, or tensors of these of static shape, where it is differentiated, but got 'vector<2xf64>'}}
+  %0:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %b = %v) -> (f64, vector<2xf64>) {
+    %1 = vector.insert %a, %b [0] : f64 into vector<2xf64>
+    %2 = vector.extract %1[1] : f64 from vector<2xf64>
+    scf.yield %2, %1 : f64, vector<2xf64>
+  }
+  return %0#0 : f64
+}
+
+// -----
+
+// In the body of a structured op.
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+    ins(%x : tensor<4xf64>) outs(%e : tensor<4xf64>) {
+    ^bb0(%a: f64, %o: f64):
+      // expected-error @below {{'arith.bitcast' op has no derivative rule}}
+      %1 = arith.bitcast %a : f64 to f64
+      linalg.yield %1 : f64
+  } -> tensor<4xf64>
+  return %0 : tensor<4xf64>
+}
+
+// -----
+
+// The bits of a float depend on it.
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64) -> f64 {
+  %mask = arith.constant 0x7FFFFFFFFFFFFFFF : i64
+  // expected-error @below {{'arith.bitcast' op has no derivative rule}}
+  %0 = arith.bitcast %x : f64 to i64
+  %1 = arith.andi %0, %mask : i64
+  %2 = arith.bitcast %1 : i64 to f64
+  return %2 : f64
+}
+
+// -----
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+    ins(%x : tensor<4xf64>) outs(%e : tensor<4xf64>) {
+    ^bb0(%a: f64, %o: f64):
+      // expected-error @below {{'arith.bitcast' op has no derivative rule}}
+      %1 = arith.bitcast %a : f64 to i64
+      %2 = arith.sitofp %1 : i64 to f64
+      %3 = arith.mulf %2, %a : f64
+      linalg.yield %3 : f64
+  } -> tensor<4xf64>
+  return %0 : tensor<4xf64>
+}
+
+// -----
+
+// Shapes that are known at run time only.
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64, %n: index) -> f64 {
+  // expected-error @below {{'tensor.splat' op expected floats of 32 or 64 bits, or tensors of these of static shape, where it is differentiated, but got 'tensor<?xf64>'}}
+  %0 = tensor.splat %x[%n] : tensor<?xf64>
+  %1 = tensor.extract %0[%n] : tensor<?xf64>
+  return %1 : f64
+}
+
+// -----
+
+// A function without a body.
+func.func private @g(f64) -> f64
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64) -> f64 {
+  // expected-error @below {{'func.call' op has no derivative rule}}
+  %0 = func.call @g(%x) : (f64) -> f64
+  return %0 : f64
+}
+
+// -----
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: f64, %n: i64) -> f64 {
+  %c0 = arith.constant 0 : i64
+  %c1 = arith.constant 1 : i64
+  %0 = arith.cmpi eq, %n, %c0 : i64
+  %1 = scf.if %0 -> f64 {
+    scf.yield %x : f64
+  } else {
+    %m = arith.subi %n, %c1 : i64
+    // expected-error @below {{'func.call' op expected no recursion, but @f calls itself}}
+    %2 = func.call @f(%x, %m) : (f64, i64) -> f64
+    scf.yield %2 : f64
+  }
+  return %1 : f64
+}
+
+// -----
+
+func.func @f(%x: tensor<4xf64>) -> tensor<6xf64> {
+  // expected-error @below {{'tensor.pad' op expected a padding that is the same value everywhere, where it is differentiated}}
+  %0 = tensor.pad %x low[1] high[1] {
+  ^bb0(%i: index):
+    %n = arith.index_cast %i : index to i64
+    %p = arith.sitofp %n : i64 to f64
+    tensor.yield %p : f64
+  } : tensor<4xf64> to tensor<6xf64>
+  return %0 : tensor<6xf64>
+}

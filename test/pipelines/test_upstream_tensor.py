@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Derivatives of ops of tensor, scf and func, against finite differences."""
+
+from typing import Any
+
+import numpy as np
+from upstream_program import check_derivatives
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> Any:
+    return rng.normal(size=shape)
+
+
+def test_elements() -> None:
+    text = """
+func.func @f(%x: tensor<2x3xf64>, %s: f64, %i: index) -> tensor<2x2xf64> {
+  %c0 = arith.constant 0 : index
+  %0 = tensor.extract %x[%c0, %i] : tensor<2x3xf64>
+  %1 = arith.mulf %0, %s : f64
+  %2 = tensor.insert %1 into %x[%c0, %c0] : tensor<2x3xf64>
+  %3 = tensor.extract %2[%c0, %i] : tensor<2x3xf64>
+  %4 = tensor.extract %2[%c0, %c0] : tensor<2x3xf64>
+  %5 = tensor.from_elements %3, %4, %s, %0 : tensor<2x2xf64>
+  %6 = tensor.splat %s : tensor<2x2xf64>
+  %7 = arith.mulf %5, %6 : tensor<2x2xf64>
+  return %7 : tensor<2x2xf64>
+}"""
+
+    def f(x: Any, s: Any, i: Any) -> Any:
+        v = x[0, i]
+        changed = x.copy()
+        changed[0, 0] = v * s
+        return s * np.array([[changed[0, i], changed[0, 0]], [s, v]])
+
+    for i in (0, 2):
+        check_derivatives(text, f, [normal(2, 3), np.array(0.7), np.array(i)])
+
+
+def test_slices() -> None:
+    text = """
+func.func @f(%x: tensor<4x5xf64>, %r: tensor<3xf64>, %i: index) -> tensor<4x5xf64> {
+  %0 = tensor.extract_slice %x[%i, 1] [1, 3] [1, 1] : tensor<4x5xf64> to tensor<3xf64>
+  %1 = arith.mulf %0, %r : tensor<3xf64>
+  %2 = tensor.insert_slice %1 into %x[1, %i] [1, 3] [1, 1] : tensor<3xf64> into tensor<4x5xf64>
+  %3 = tensor.extract_slice %2[0, 0] [2, 3] [2, 2] : tensor<4x5xf64> to tensor<2x3xf64>
+  %4 = math.sin %3 : tensor<2x3xf64>
+  %5 = tensor.insert_slice %4 into %2[2, 1] [2, 3] [1, 1] : tensor<2x3xf64> into tensor<4x5xf64>
+  %6 = arith.mulf %5, %5 : tensor<4x5xf64>
+  return %6 : tensor<4x5xf64>
+}"""
+
+    def f(x: Any, r: Any, i: Any) -> Any:
+        y = x.copy()
+        y[1, i : i + 3] = x[i, 1:4] * r
+        z = y.copy()
+        z[2:4, 1:4] = np.sin(y[0:4:2, 0:5:2])
+        return z * z
+
+    check_derivatives(text, f, [normal(4, 5), normal(3), np.array(1)])
+
+
+def test_shapes() -> None:
+    text = """
+func.func @f(%x: tensor<2x3xf64>, %p: f64) -> tensor<7x2xf64> {
+  %0 = tensor.collapse_shape %x [[0, 1]] : tensor<2x3xf64> into tensor<6xf64>
+  %1 = tensor.expand_shape %0 [[0, 1]] output_shape [3, 2] : tensor<6xf64> into tensor<3x2xf64>
+  %2 = math.exp %1 : tensor<3x2xf64>
+  %3 = tensor.concat dim(0) %2, %1 : (tensor<3x2xf64>, tensor<3x2xf64>) -> tensor<6x2xf64>
+  %4 = tensor.pad %3 low[1, 0] high[0, 0] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %p : f64
+  } : tensor<6x2xf64> to tensor<7x2xf64>
+  %5 = arith.mulf %4, %4 : tensor<7x2xf64>
+  return %5 : tensor<7x2xf64>
+}"""
+
+    def f(x: Any, p: Any) -> Any:
+        y = x.reshape(3, 2)
+        return np.concatenate([np.full((1, 2), p), np.exp(y), y]) ** 2
+
+    check_derivatives(text, f, [normal(2, 3), np.array(0.4)])
+
+
+def test_calls_loops_and_branches() -> None:
+    text = """
+func.func private @step(%a: f64, %b: f64) -> f64 {
+  %0 = arith.mulf %a, %b : f64
+  %1 = math.sin %0 : f64
+  %2 = func.call @twice(%1) : (f64) -> f64
+  return %2 : f64
+}
+func.func private @twice(%a: f64) -> f64 {
+  %0 = arith.addf %a, %a : f64
+  return %0 : f64
+}
+func.func @f(%x: tensor<6xf64>, %s: f64) -> f64 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c6 = arith.constant 6 : index
+  %zero = arith.constant 0.0 : f64
+  %0:2 = scf.for %i = %c0 to %c6 step %c1 iter_args(%a = %s, %t = %x) -> (f64, tensor<6xf64>) {
+    %1 = tensor.extract %t[%i] : tensor<6xf64>
+    %2 = arith.cmpf olt, %1, %zero : f64
+    %3 = scf.if %2 -> f64 {
+      %4 = func.call @step(%a, %1) : (f64, f64) -> f64
+      scf.yield %4 : f64
+    } else {
+      %4 = arith.divf %a, %1 : f64
+      scf.yield %4 : f64
+    }
+    %5 = arith.mulf %3, %3 : f64
+    %6 = tensor.insert %5 into %t[%i] : tensor<6xf64>
+    scf.yield %3, %6 : f64, tensor<6xf64>
+  }
+  %7 = tensor.extract %0#1[%c1] : tensor<6xf64>
+  %8 = arith.mulf %0#0, %7 : f64
+  return %8 : f64
+}"""
+
+    def f(x: Any, s: Any) -> Any:
+        t = x.copy()
+        for i in range(6):
+            s = 2 * np.sin(s * t[i]) if t[i] < 0 else s / t[i]
+            t[i] = s * s
+        return s * t[1]
+
+    x = np.array([0.9, -0.7, 1.1, -1.3, 0.8, 1.2])
+    check_derivatives(text, f, [x, np.array(0.6)], tolerance=1e-5)
+
+
+def test_loop_whose_end_depends_on_values() -> None:
+    text = """
+func.func @f(%x: f64, %n: i64) -> f64 {
+  %c0 = arith.constant 0 : i64
+  %c1 = arith.constant 1 : i64
+  %0:2 = scf.while (%a = %x, %i = %c0) : (f64, i64) -> (f64, i64) {
+    %1 = arith.cmpi slt, %i, %n : i64
+    scf.condition(%1) %a, %i : f64, i64
+  } do {
+  ^bb0(%a: f64, %i: i64):
+    %1 = math.sin %a : f64
+    %2 = arith.mulf %1, %x : f64
+    %3 = arith.addi %i, %c1 : i64
+    scf.yield %2, %3 : f64, i64
+  }
+  return %0#0 : f64
+}"""
+
+    def f(x: Any, n: Any) -> Any:
+        a = x
+        for _ in range(int(n)):
+            a = np.sin(a) * x
+        return a
+
+    check_derivatives(text, f, [np.array(1.3), np.array(5)])
