@@ -13,6 +13,7 @@
 ///     reduces is carried in registers. Long sums of floats are added up in
 ///     blocks: in n elements, errors then grow as with sqrt(n) additions.
 ///  3. Correlations add several products to an element of the result at once.
+///     Where a choice leaves products out at the ends, loops end there.
 ///  4. Views become arithmetic on strides.
 ///
 /// No op uses a buffer without elements any more.
@@ -32,6 +33,7 @@
 #include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -125,6 +127,14 @@ private:
   struct Accumulator {
     OpOperand *output;
     bool isSum;
+  };
+
+  /// A summand that is zero unless the sum of the two positions of a
+  /// correlation is at least a bound, or less than it.
+  struct Choice {
+    arith::SelectOp select;
+    bool isAtLeast;
+    int64_t bound;
   };
 
   Value index(int64_t value) {
@@ -223,16 +233,63 @@ private:
       writeProducts(index(sizes[0] - rest), rest, begin, end);
   }
 
+  /// The choice of the only summand, if there is one.
+  std::optional<Choice> findChoice() {
+    if (accumulators.size() != 1)
+      return std::nullopt;
+    Operation *sum = body->getTerminator()->getOperand(0).getDefiningOp();
+    for (Value summand : sum->getOperands()) {
+      auto select = summand.getDefiningOp<arith::SelectOp>();
+      if (!select || !matchPattern(select.getFalseValue(), m_PosZeroFloat()))
+        continue;
+      auto test = select.getCondition().getDefiningOp<arith::CmpIOp>();
+      auto place =
+          test ? test.getLhs().getDefiningOp<arith::AddIOp>() : nullptr;
+      llvm::APInt bound;
+      if (!place || !matchPattern(test.getRhs(), m_ConstantInt(&bound)))
+        continue;
+      auto one = place.getLhs().getDefiningOp<linalg::IndexOp>();
+      auto other = place.getRhs().getDefiningOp<linalg::IndexOp>();
+      bool isAtLeast = test.getPredicate() == arith::CmpIPredicate::sge;
+      if (one && other && one.getDim() != other.getDim() &&
+          (isAtLeast || test.getPredicate() == arith::CmpIPredicate::slt))
+        return Choice{select, isAtLeast, bound.getSExtValue()};
+    }
+    return std::nullopt;
+  }
+
   /// Adds the products number `first` and on to results.
   void writeProducts(Value first, int64_t count, Value begin, Value end) {
     Location loc = op.getLoc();
     SmallVector<Value> numbers{first};
     for (int64_t i = 1; i < count; ++i)
       numbers.push_back(arith::AddIOp::create(rewriter, loc, first, index(i)));
+    std::optional<Choice> choice = findChoice();
+    if (!choice)
+      return writeResults(numbers, begin, end);
+    // Between these results some of the products exist, and on one side all.
+    Value bound = index(choice->bound);
+    Value low = arith::SubIOp::create(rewriter, loc, bound, numbers.back());
+    Value high = arith::SubIOp::create(rewriter, loc, bound, first);
+    Value fromLow = arith::MaxSIOp::create(rewriter, loc, begin, low);
+    Value toHigh = arith::MinSIOp::create(rewriter, loc, end, high);
+    writeResults(numbers, fromLow, toHigh);
+    chosen = choice->select;
+    if (choice->isAtLeast)
+      begin = arith::MaxSIOp::create(rewriter, loc, begin, high);
+    else
+      end = arith::MinSIOp::create(rewriter, loc, end, low);
+    writeResults(numbers, begin, end);
+    chosen = nullptr;
+  }
+
+  /// Adds the products with these numbers to the results in a range.
+  void writeResults(ArrayRef<Value> numbers, Value begin, Value end) {
+    Location loc = op.getLoc();
     auto results = scf::ForOp::create(rewriter, loc, begin, end, one);
     OpBuilder::InsertionGuard guard(rewriter);
     rewriter.setInsertionPointToStart(results.getBody());
-    position = {first, results.getInductionVar()};
+    position = {numbers.front(), results.getInductionVar()};
     SmallVector<Value> sums;
     for (Accumulator &accumulator : accumulators) {
       Type type = getElementTypeOrSelf(accumulator.output->get());
@@ -326,6 +383,8 @@ private:
     for (Operation &nested : body->without_terminator()) {
       if (auto dim = dyn_cast<linalg::IndexOp>(nested))
         map.map(dim.getResult(), position[dim.getDim()]);
+      else if (chosen && &nested == chosen.getOperation())
+        map.map(chosen.getResult(), map.lookupOrDefault(chosen.getTrueValue()));
       else
         rewriter.clone(nested, map);
     }
@@ -350,6 +409,7 @@ private:
   SmallVector<int64_t> sizes;
   SmallVector<Value> position;
   SmallVector<Accumulator> accumulators;
+  arith::SelectOp chosen; // Known to choose the first value.
   Value zero, one;
 };
 

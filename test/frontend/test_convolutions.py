@@ -69,7 +69,7 @@ def test_large_ones(f: Callable[..., Any], mode: str, n: int, m: int) -> None:
 
 @pytest.mark.parametrize("f", FUNCTIONS)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("n", "m"), [(6, 3), (200, 50)])
+@pytest.mark.parametrize(("n", "m"), [(6, 3), (200, 50), (80, 37), (41, 41), (1300, 1130)])
 def test_no_products_beyond_the_ends(f: Callable[..., Any], mode: str, n: int, m: int) -> None:
     for place in (0, m // 2, m - 1):
         x, w = np.ones(n), np.ones(m)

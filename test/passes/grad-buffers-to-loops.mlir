@@ -213,3 +213,77 @@ func.func @sum_at_a_computed_place(%x: memref<2x3x4xf64>, %y: memref<4xf64>) {
   }
   return
 }
+
+// -----
+
+// Products that a choice leaves out: one loop walks along the results for which some of the four exist, and one, which
+// chooses nothing, along those for which all do.
+// CHECK-LABEL: func @correlation_from_a_bound
+// CHECK-SAME: %{{.*}}: memref<78xf64>, %{{.*}}: memref<4xf64>, %[[Y:.*]]: memref<75xf64>
+// CHECK: %[[LOW:.*]] = arith.subi %[[BOUND:.*]], %{{.*}} : index
+// CHECK: %[[HIGH:.*]] = arith.subi %[[BOUND]], %[[FIRST:.*]] : index
+// CHECK: %[[FROM:.*]] = arith.maxsi %[[BEGIN:.*]], %[[LOW]]
+// CHECK: %[[TO:.*]] = arith.minsi %[[END:.*]], %[[HIGH]]
+// CHECK: scf.for %{{.*}} = %[[FROM]] to %[[TO]]
+// CHECK-COUNT-4: arith.select
+// CHECK: memref.store %{{.*}}, %[[Y]]
+// CHECK: %[[ALL:.*]] = arith.maxsi %[[BEGIN]], %[[HIGH]]
+// CHECK: scf.for %{{.*}} = %[[ALL]] to %[[END]]
+// CHECK-NOT: arith.select
+// CHECK-COUNT-4: arith.mulf
+// CHECK: memref.store %{{.*}}, %[[Y]]
+func.func @correlation_from_a_bound(%x: memref<78xf64>, %w: memref<4xf64>, %y: memref<75xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %bound = arith.constant 39 : index
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0 + d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d1)>],
+    iterator_types = ["reduction", "parallel"]
+  } ins(%x, %w : memref<78xf64>, memref<4xf64>) outs(%y : memref<75xf64>) {
+  ^bb0(%a: f64, %b: f64, %sum: f64):
+    %k = linalg.index 1 : index
+    %j = linalg.index 0 : index
+    %place = arith.addi %k, %j : index
+    %exists = arith.cmpi sge, %place, %bound : index
+    %p = arith.mulf %a, %b fastmath<contract> : f64
+    %chosen = arith.select %exists, %p, %zero : f64
+    %s = arith.addf %sum, %chosen fastmath<reassoc,contract> : f64
+    linalg.yield %s : f64
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @correlation_up_to_a_bound
+// CHECK-SAME: %{{.*}}: memref<78xf64>, %{{.*}}: memref<4xf64>, %[[Y:.*]]: memref<75xf64>
+// CHECK: %[[LOW:.*]] = arith.subi %[[BOUND:.*]], %{{.*}} : index
+// CHECK: %[[HIGH:.*]] = arith.subi %[[BOUND]], %[[FIRST:.*]] : index
+// CHECK: %[[FROM:.*]] = arith.maxsi %[[BEGIN:.*]], %[[LOW]]
+// CHECK: %[[TO:.*]] = arith.minsi %[[END:.*]], %[[HIGH]]
+// CHECK: scf.for %{{.*}} = %[[FROM]] to %[[TO]]
+// CHECK-COUNT-4: arith.select
+// CHECK: memref.store %{{.*}}, %[[Y]]
+// CHECK: %[[ALL:.*]] = arith.minsi %[[END]], %[[LOW]]
+// CHECK: scf.for %{{.*}} = %[[BEGIN]] to %[[ALL]]
+// CHECK-NOT: arith.select
+// CHECK-COUNT-4: arith.mulf
+// CHECK: memref.store %{{.*}}, %[[Y]]
+func.func @correlation_up_to_a_bound(%x: memref<78xf64>, %w: memref<4xf64>, %y: memref<75xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %bound = arith.constant 39 : index
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0 + d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d1)>],
+    iterator_types = ["reduction", "parallel"]
+  } ins(%x, %w : memref<78xf64>, memref<4xf64>) outs(%y : memref<75xf64>) {
+  ^bb0(%a: f64, %b: f64, %sum: f64):
+    %k = linalg.index 1 : index
+    %j = linalg.index 0 : index
+    %place = arith.addi %k, %j : index
+    %exists = arith.cmpi slt, %place, %bound : index
+    %p = arith.mulf %a, %b fastmath<contract> : f64
+    %chosen = arith.select %exists, %p, %zero : f64
+    %s = arith.addf %sum, %chosen fastmath<reassoc,contract> : f64
+    linalg.yield %s : f64
+  }
+  return
+}
