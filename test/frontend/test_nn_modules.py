@@ -276,7 +276,9 @@ def test_states_in_sequential() -> None:
             return model(params, x, KEY, state=state, training=training)
 
         expected, first = nn.batch_norm(X, first, training=training)
-        expected = np.tanh(nn.dropout(expected, 0.5, go.random.fold_in(KEY, 1)))
+        if training:
+            expected = nn.dropout(expected, 0.5, go.random.fold_in(KEY, 1))
+        expected = np.tanh(expected)
         expected = nn.linear(expected, weights["w"], weights["b"])
         expected, second = nn.batch_norm(expected, second, training=training)
         for call in (run, go.compile(run)):
@@ -416,6 +418,10 @@ def test_keys_in_sequential() -> None:
     expected = nn.layer_norm(nn.dropout(np.tanh(first), 0.5, second))
     np.testing.assert_allclose(model(params, x, KEY), expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(go.compile(model)(params, x, KEY), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(model(params, x, KEY, training=True), model(params, x, KEY))
+    np.testing.assert_array_equal(model(params, x, KEY, training=False), model(params, x))
+    with pytest.raises(go.errors.ArgumentError, match="draws random numbers in training: call it"):
+        model(params, x, training=True)
 
 
 def test_parameters_drawn_in_compiled_code() -> None:

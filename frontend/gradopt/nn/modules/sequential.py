@@ -64,12 +64,14 @@ class Sequential:
             x: what the first layer takes.
             key: for layers that draw random numbers in training; none draws without one.
             state: as from `init_state`, if a layer keeps one.
-            training: whether such layers are trained, if there are any.
+            training: whether layers that keep a state are trained. Also, False lets no layer draw,
+                and True asks for a key if one does.
 
         Raises:
             GradoptError: one of a layer; it names the layer.
             ArgumentError: a layer keeps a state, and state or training is missing; or none does,
-                and there is a state; or parameters are missing.
+                and there is a state; or a layer draws in training, and there is no key; or
+                parameters are missing.
         """
         if self.keeps:
             require(
@@ -78,6 +80,12 @@ class Sequential:
             )
         else:
             require(not state, f"{self!r} keeps no state, but got one")
+        require(
+            key is not None or not training or not self.draws,
+            f"{self!r} draws random numbers in training: call it with a key",
+        )
+        if training is not None and not training:
+            key = None
         following: Params = {}
         for number, layer in enumerate(self.layers):
             try:
