@@ -35,6 +35,7 @@ from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 from gradopt.transforms.result_specs import ShapeDtypeStruct
+from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
 
 if TYPE_CHECKING:
     from gradopt import nn as nn
@@ -49,10 +50,12 @@ _LAZY = ("nn", "optim", "random", "scipy")
 
 __all__ = [
     "Compiled",
+    "CustomVJPPrimal",
     "GradoptError",
     "Lowered",
     "Memory",
     "ShapeDtypeStruct",
+    "SymbolicZero",
     "check_custom",
     "checkpoint",
     "compile",

@@ -429,6 +429,77 @@ def AT_TOP(x: Any) -> Any:
 AT_TOP.defvjp(lambda x: (x, None), lambda _, g: (3 * g,))
 
 
+# -- Symbolic zeros --------------------------------------------------------------------------
+
+
+def scaled_sum(x: Any, p: Any, n: Any) -> Any:
+    return {"sum": np.sum(x) * p["a"] * p["b"], "n": n + 1}
+
+
+def zeros_with(kind: str, seen: list[Any]) -> Any:
+    """`scaled_sum` with rules that note what they get."""
+    f = go.custom_jvp(scaled_sum)
+
+    def push(primals: Any, tangents: Any) -> Any:
+        (x, p, n), (dx, dp, dn) = primals, tangents
+        seen.append((type(dx), type(dp["a"]), type(dp["b"]), type(dn)))
+        terms = [
+            np.sum(tangent) * slope
+            for tangent, slope in ((dx, p["a"] * p["b"]), (dp["a"], np.sum(x) * p["b"]))
+            if type(tangent) is not go.SymbolicZero
+        ]
+        zero = go.SymbolicZero((), np.dtype(np.int64))
+        return f(x, p, n), {"sum": sum(terms[1:], terms[0]), "n": zero}
+
+    def fwd(x: Any, p: Any, n: Any) -> Any:
+        leaves = x, p["a"], p["b"], n
+        seen.append(tuple(leaf.perturbed for leaf in leaves))
+        x, a, b, n = [leaf.value for leaf in leaves]
+        return f(x, {"a": a, "b": b}, n), (x, a, b)
+
+    def bwd(residuals: Any, g: Any) -> Any:
+        x, a, b = residuals
+        seen.append((type(g["sum"]), g["n"]))
+        one = g["sum"]
+        zero = go.SymbolicZero((), np.dtype(np.float64))
+        return np.full_like(x, one * a * b), {"a": one * np.sum(x) * b, "b": zero}, None
+
+    if kind == "vjp":
+        f.defvjp(fwd, bwd, symbolic_zeros=True)
+    else:
+        f.defjvp(push, symbolic_zeros=True)
+    return f
+
+
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_symbolic_zeros(kind: str) -> None:
+    seen: list[Any] = []
+    f = zeros_with(kind, seen)
+
+    def loss(x: Any, a: Any, n: Any) -> Any:
+        return f(x, {"a": a, "b": np.float64(3)}, n)["sum"]
+
+    gradients = go.grad(loss, (0, 1))(X, 2.0, 5)
+    np.testing.assert_allclose(gradients[0], np.full(4, 6.0))
+    np.testing.assert_allclose(gradients[1], 3 * np.sum(X))
+    zero = go.SymbolicZero
+    if kind == "vjp":
+        assert seen[0] == (True, True, False, False)
+        assert seen[1][0] is not zero
+        assert (seen[1][1].shape, seen[1][1].dtype) == ((), np.int64)
+    else:
+        assert [part is zero for part in seen[0]] == [False, False, True, True]
+        np.testing.assert_allclose(go.jvp(loss, (X, 2.0, 5), (X, 1.0, 0))[1], 9 * np.sum(X))
+    # Concrete arrays are not perturbed, wherever they are.
+    seen.clear()
+    go.compile_grad(lambda a: f(X, {"a": a, "b": 3.0}, 5)["sum"])(2.0)
+    expected = (False, True, False, False)
+    assert (seen[0] if kind == "vjp" else tuple(p is not zero for p in seen[0])) == expected
+    p = {"a": 2.0, "b": 3.0}
+    assert f(X, p, 5)["n"] == 6
+    go.check_custom(f, (X, p, 5), differences=False)
+
+
 # -- Closures --------------------------------------------------------------------------------
 
 

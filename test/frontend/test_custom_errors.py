@@ -17,7 +17,6 @@ from gradopt.errors import (
     ArgumentTypeError,
     CompilerError,
     DerivativeRuleError,
-    UnsupportedError,
 )
 
 X = np.array([0.3, -0.7, 1.2])
@@ -248,10 +247,6 @@ def test_arguments_of_the_decorators() -> None:
         g = decorator(f, nondiff_argnames="y")
         with pytest.raises(ArgumentError, match="defjvps does not go together"):
             g.defjvps(None)
-        with pytest.raises(UnsupportedError, match="symbolic_zeros"):
-            g.defjvp(f, symbolic_zeros=True)
-        with pytest.raises(UnsupportedError, match="symbolic_zeros"):
-            g.defvjp(f, f, True)
         with pytest.raises(ArgumentTypeError, match="expected a function"):
             g.defvjp(f, None)  # type: ignore
     h = go.custom_jvp(f)

@@ -20,7 +20,6 @@ from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
     DerivativeRuleError,
-    UnsupportedError,
 )
 from gradopt.ir.current import current_scope
 from gradopt.transforms.custom_calls import Rules, emit_custom
@@ -74,16 +73,14 @@ class CustomFunction:
             bwd: takes the non-differentiable arguments, the residuals, and a cotangent like the
                 result; returns a tuple of cotangents, one for each differentiable argument, of its
                 structure, shapes and dtypes. None stands for zeros.
-            symbolic_zeros: not supported.
+            symbolic_zeros: whether leaves of the arguments of fwd come as `CustomVJPPrimal`, which
+                says whether a derivative in them may be asked for, and cotangents that are known
+                to be zero as `SymbolicZero`.
             optimize_remat: no effect: what is not needed is not computed in any case.
-
-        Raises:
-            UnsupportedError: `symbolic_zeros` is true.
         """
         check_callable(fwd)
         check_callable(bwd)
-        _refuse_symbolic_zeros(symbolic_zeros)
-        self._rules = replace(self._rules, fwd=fwd, bwd=bwd)
+        self._rules = replace(self._rules, fwd=fwd, bwd=bwd, zeros_in_vjp=symbolic_zeros)
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Defines the derivative in forward mode.
@@ -92,17 +89,13 @@ class CustomFunction:
             jvp: takes the non-differentiable arguments, a tuple of the others and a tuple of their
                 tangents; returns `(result, tangent)`, both like the function's result. The tangent
                 is linear in the tangents. None stands for zeros.
-            symbolic_zeros: not supported.
+            symbolic_zeros: whether tangents that are known to be zero come as `SymbolicZero`.
 
         Returns:
             `jvp`, so that this can be a decorator.
-
-        Raises:
-            UnsupportedError: `symbolic_zeros` is true.
         """
         check_callable(jvp)
-        _refuse_symbolic_zeros(symbolic_zeros)
-        self._rules = replace(self._rules, jvp=jvp, jvp_source=jvp)
+        self._rules = replace(self._rules, jvp=jvp, jvp_source=jvp, zeros_in_jvp=symbolic_zeros)
         return jvp
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
@@ -126,7 +119,7 @@ class CustomFunction:
                 check_callable(jvp)
         source = next((jvp for jvp in jvps if jvp is not None), self._function)
         rule = functools.partial(_sum_of_jvps, self, jvps)
-        self._rules = replace(self._rules, jvp=rule, jvp_source=source)
+        self._rules = replace(self._rules, jvp=rule, jvp_source=source, zeros_in_jvp=False)
 
     @hide_frames
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -155,14 +148,6 @@ class CustomFunction:
         positional = _positional(self._function, args, kwargs)
         count = len(positional)
         return positional, sorted({n % count for n in self._nondiff if -count <= n < count})
-
-
-def _refuse_symbolic_zeros(symbolic_zeros: bool) -> None:
-    if symbolic_zeros:
-        raise UnsupportedError(
-            "symbolic_zeros=True is not supported: rules get arrays of zeros, and what is computed "
-            "from them alone is left out by the compiler"
-        )
 
 
 def _sum_of_jvps(

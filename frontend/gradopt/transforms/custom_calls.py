@@ -35,6 +35,7 @@ from gradopt.ir.trace import Scope, within
 from gradopt.ir.values import Value, depends
 from gradopt.transforms.inner import like
 from gradopt.transforms.rule_results import Checker, Result, result_of
+from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,16 @@ class Rules:
         bwd: takes residuals and a cotangent; returns a tuple of cotangents of the arguments.
         jvp: takes primals and tangents, tuples; returns the result and its tangent.
         jvp_source: the function of the user's that `jvp` is made of.
+        zeros_in_vjp: whether `fwd` and `bwd` get symbolic zeros.
+        zeros_in_jvp: whether `jvp` does.
     """
 
     fwd: Callable[..., Any] | None = None
     bwd: Callable[..., Any] | None = None
     jvp: Callable[..., Any] | None = None
     jvp_source: Any = None
+    zeros_in_vjp: bool = False
+    zeros_in_jvp: bool = False
 
 
 class Arguments:
@@ -103,25 +108,42 @@ class Arguments:
             leaves[place] = value
         return self.tree.unflatten(leaves)
 
-    def all(self, inputs: Sequence[Handle]) -> tuple[Any, ...]:
-        """All arguments, with these inputs."""
+    def all(self, inputs: Sequence[Handle], marked: bool = False) -> tuple[Any, ...]:
+        """All arguments, with these inputs; leaves say whether they are perturbed if `marked`."""
         args = list(self._args)
-        for i, value in zip(self._chosen, self.primals(inputs), strict=True):
+        primals = self.primals(inputs)
+        if marked:
+            leaves = zip(flatten(primals)[0], self._is_perturbed, strict=True)
+            primals = self.tree.unflatten([CustomVJPPrimal(*leaf) for leaf in leaves])
+        for i, value in zip(self._chosen, primals, strict=True):
             args[i] = value
         return tuple(args)
 
-    def tangents(self, tangents: Sequence[Handle]) -> tuple[Any, ...]:
-        """Tangents as a rule gets them: zeros for integers, None for what is no array."""
+    @property
+    def _is_perturbed(self) -> list[bool]:
+        """For each leaf whether it is traced, and of floats."""
+        return [isinstance(leaf, Handle) and leaf.dtype.kind == "f" for leaf in self._leaves]
+
+    def tangents(self, tangents: Sequence[Handle], symbolic: bool = False) -> tuple[Any, ...]:
+        """Tangents as a rule gets them: zeros for integers, None for what is no array.
+
+        What is known to be zero comes as a symbolic zero, if `symbolic`.
+        """
         leaves: list[Any] = [
-            np.zeros(leaf.shape, leaf.dtype)
+            None
+            if not isinstance(leaf, (Handle, int, float, np.generic, np.ndarray))
+            else SymbolicZero.of(leaf)
+            if symbolic
+            else np.zeros(leaf.shape, leaf.dtype)
             if isinstance(leaf, Handle)
             else np.zeros_like(leaf)
-            if isinstance(leaf, (int, np.generic, np.ndarray))
-            else None
             for leaf in self._leaves
         ]
+        perturbed = self._is_perturbed
         for i, tangent in zip(self.floats, tangents, strict=True):
-            leaves[self._places[i]] = tangent
+            place = self._places[i]
+            is_zero = symbolic and not perturbed[place]
+            leaves[place] = SymbolicZero.of(self.inputs[i]) if is_zero else tangent
         return self.tree.unflatten(leaves)
 
     def cotangents(self, returned: Any, checker: Checker) -> list[Value]:
@@ -308,7 +330,8 @@ class _Call:
 
         def body() -> tuple[list[Value], list[Value]]:
             nonlocal residuals
-            returned = call_user(rule, self._arguments.all(inputs), {})
+            args = self._arguments.all(inputs, self._rules.zeros_in_vjp)
+            returned = call_user(rule, args, {})
             result, residuals = checker.pair(returned, "(result, residuals)")
             kept = [leaf for leaf in flatten(residuals)[0] if isinstance(leaf, Handle)]
             return checker.results(result, self._result), [
@@ -328,6 +351,10 @@ class _Call:
             if isinstance(kept[i], Handle):
                 kept[i] = part.add(kept[i], path)
         cotangent: list[Any] = [np.zeros(value.shape, value.dtype) for value in result.values]
+        if self._rules.zeros_in_vjp:
+            for i, value in enumerate(result.values):
+                if i not in result.floats:
+                    cotangent[i] = SymbolicZero(value.shape, value.dtype)
         zeros = result.tree.unflatten(cotangent)
         paths = leaf_paths(result.tree, "cotangent")
         for i in result.floats:
@@ -360,7 +387,11 @@ class _Call:
 
         def body() -> tuple[list[Value], list[Value]]:
             primals = arguments.primals(inputs)
-            args = (*arguments.nondiff, primals, arguments.tangents(tangents))
+            args = (
+                *arguments.nondiff,
+                primals,
+                arguments.tangents(tangents, self._rules.zeros_in_jvp),
+            )
             checker = Checker(self._name, "jvp", self._rules.jvp_source)
             result, tangent = checker.pair(call_user(rule, args, {}), "(result, tangent)")
             return checker.results(result, self._result), checker.tangents(tangent, self._result)

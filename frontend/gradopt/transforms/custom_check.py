@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.base.frames import hide_frames
-from gradopt.base.pytree import flatten, leaf_paths
+from gradopt.base.pytree import flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import argument_names, describe_value, function_name
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentTypeError, GradientCheckError
@@ -25,6 +25,7 @@ from gradopt.transforms.gradcheck import (
     weights_for,
 )
 from gradopt.transforms.jacobian_products import jvp, vjp
+from gradopt.transforms.symbolic_zeros import CustomVJPPrimal
 
 
 @hide_frames
@@ -131,6 +132,8 @@ class _Bound:
 
         def forward(*values: Any) -> Any:
             assert rules.fwd is not None
+            if rules.zeros_in_vjp:
+                values = tree_map(lambda leaf: CustomVJPPrimal(leaf, True), values)
             return rules.fwd(*self._full(values))[0]
 
         def pushed(*values: Any) -> Any:

@@ -18,6 +18,7 @@ from gradopt.compilation.calling import describe_value, function_name, returned_
 from gradopt.errors import ArgumentError, DerivativeRuleError
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
+from gradopt.transforms.symbolic_zeros import SymbolicZero
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Checker:
     def _value(
         self, leaf: Any, path: str, shape: Shape, dtype: DType, whose: str, convert: bool = False
     ) -> Value:
-        if leaf is None:
+        if leaf is None or type(leaf) is SymbolicZero:
             return prims.full(shape, 0, dtype)
         number = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
         value = traced(leaf, dtype) if number else returned_value(leaf, path, self.rule)
@@ -162,8 +163,10 @@ class Checker:
         return value
 
     def _require_none(self, leaf: Any, path: str, whose: str) -> None:
-        zero = leaf is None or (
-            not isinstance(leaf, Handle) and not np.asarray(leaf).astype(bool).any()
+        zero = (
+            leaf is None
+            or type(leaf) is SymbolicZero
+            or (not isinstance(leaf, Handle) and not np.asarray(leaf).astype(bool).any())
         )
         if not zero:
             raise self.error(
