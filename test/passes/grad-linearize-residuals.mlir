@@ -167,3 +167,37 @@ func.func @branches(%x: tensor<8xf64>, %p: tensor<i1>, %g: tensor<8xf64>) -> ten
   %0:2 = grad.vjp @branch(%x, %p), cotangents(%g), wrt = [0], of = [0] : (tensor<8xf64>, tensor<i1>, tensor<8xf64>) -> (tensor<8xf64>, tensor<8xf64>)
   return %0#1 : tensor<8xf64>
 }
+
+// -----
+
+// The induction variable is that of the linear loop.
+func.func private @by_number(%start: tensor<8xf64>) -> tensor<8xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c5 = arith.constant 5 : index
+  %r = scf.for %i = %c0 to %c5 step %c1 iter_args(%h = %start) -> (tensor<8xf64>) {
+    // expected-remark @+1 {{stored for the derivative of scf.for: 'tensor<8xf64>'}}
+    %0 = scf.index_switch %i -> tensor<8xf64>
+    case 3 {
+      // expected-remark @+1 {{stored for the derivative of scf.index_switch: 'tensor<8xf64>'}}
+      %1 = grad.exp %h : tensor<8xf64>
+      scf.yield %1 : tensor<8xf64>
+    }
+    default {
+      %1 = grad.negative %h : tensor<8xf64>
+      scf.yield %1 : tensor<8xf64>
+    }
+    scf.yield %0 : tensor<8xf64>
+  }
+  return %r : tensor<8xf64>
+}
+// CHECK-LABEL: func.func @numbers
+func.func @numbers(%start: tensor<8xf64>, %g: tensor<8xf64>) -> tensor<8xf64> {
+  // CHECK: scf.for %[[I:[a-z0-9]+]] =
+  // CHECK: scf.index_switch %[[I]]
+  // CHECK: grad.transposed
+  // CHECK: scf.for %[[J:[a-z0-9]+]] =
+  // CHECK: scf.index_switch %[[J]]
+  %0:2 = grad.vjp @by_number(%start), cotangents(%g), wrt = [0], of = [0] : (tensor<8xf64>, tensor<8xf64>) -> (tensor<8xf64>, tensor<8xf64>)
+  return %0#1 : tensor<8xf64>
+}
