@@ -120,7 +120,9 @@ public:
       copy(nested);
     for (auto [i, value] : llvm::enumerate(returned)) {
       bool isTangent = i >= results.size();
-      if (!isTangent && linear.contains(value))
+      // A loop may compute both where tangents stand beside primal values.
+      bool isResult = context.isForward() && joint.contains(value);
+      if (!isTangent && linear.contains(value) && !isResult)
         return op.emitOpError("expected results of the rule that do not depend "
                               "on tangents, but result #")
                << i << " does";
@@ -129,8 +131,9 @@ public:
                               "the inputs, but result #")
                << i << " of the rule does not depend on them";
     }
+    OpBuilder &builder = context.isForward() ? context.primal : here;
     SmallVector<Value> outputs = replaceByDistinct(
-        op, here, llvm::map_to_vector(results, [&](Value value) {
+        op, builder, llvm::map_to_vector(results, [&](Value value) {
           return values.lookupOrDefault(value);
         }));
     for (auto [output, tangent] : llvm::zip_equal(
@@ -169,9 +172,10 @@ private:
   }
 
   void copy(Operation &nested) {
-    bool isLinear = false, isNonzero = false;
+    bool isLinear = false, isNonzero = false, isJoint = true;
     forEachUsed(&nested, [&](Value value) {
       isLinear |= linear.contains(value);
+      isJoint &= !linear.contains(value) || joint.contains(value);
       isNonzero |= linear.contains(value) && !zeros.contains(value);
     });
     if (!isLinear) {
@@ -179,6 +183,8 @@ private:
       return;
     }
     linear.insert_range(nested.getResults());
+    if (nested.getNumRegions() || isJoint)
+      joint.insert_range(nested.getResults());
     if (!isNonzero && vanishes(nested)) {
       zeros.insert_range(nested.getResults());
       return;
@@ -214,6 +220,8 @@ private:
   /// Whether the results are zero, given that all operands that depend on
   /// tangents are.
   bool vanishes(Operation &nested) const {
+    if (nested.getNumRegions())
+      return false;
     if (isa<MultiplyOp, DotGeneralOp, CorrelateOp, ConvolutionOp>(nested))
       return true;
     if (auto quotient = dyn_cast<DivideOp>(nested))
@@ -233,6 +241,9 @@ private:
   /// Values of the rule that depend on tangents, and those among them that are
   /// symbolic zeros.
   DenseSet<Value> linear, zeros;
+  /// Values that ops with regions compute from tangents and other values: any
+  /// of them may be a tangent or a result.
+  DenseSet<Value> joint;
   DenseSet<Operation *> needed;
 };
 

@@ -202,3 +202,42 @@ func.func @reversed_gradient(%x: tensor<f64>, %a: tensor<f64>, %b: tensor<f64>) 
   %0:3 = grad.vjp @both(%x), cotangents(%a, %b), wrt = [0], of = [0, 1] : (tensor<f64>, tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>, tensor<f64>)
   return %0#2 : tensor<f64>
 }
+
+// -----
+
+// A loop may compute results and tangents beside each other, in forward mode.
+func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+  return %x : tensor<f64>
+}
+func.func private @rule(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c5 = arith.constant 5 : index
+  %0:2 = scf.for %i = %c0 to %c5 step %c1 iter_args(%y = %x, %d = %t) -> (tensor<f64>, tensor<f64>) {
+    %1 = grad.sin %y : tensor<f64>
+    %2 = grad.cos %y : tensor<f64>
+    %3 = grad.multiply %2, %d : tensor<f64>
+    scf.yield %1, %3 : tensor<f64>, tensor<f64>
+  }
+  %4 = grad.negative %0#0 : tensor<f64>
+  %5 = grad.negative %0#1 : tensor<f64>
+  return %4, %5 : tensor<f64>, tensor<f64>
+}
+func.func private @uses_f(%x: tensor<f64>) -> tensor<f64> {
+  %0 = grad.custom @f(%x) jvp = @rule : (tensor<f64>) -> tensor<f64>
+  %1 = grad.exp %0 : tensor<f64>
+  return %1 : tensor<f64>
+}
+
+// CHECK-LABEL: func.func @joint_loop
+// CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[T:.*]]: tensor<f64>
+func.func @joint_loop(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  // CHECK: %[[LOOP:.*]]:2 = scf.for {{.*}} iter_args(%{{.*}} = %[[X]], %{{.*}} = %[[T]])
+  // CHECK: %[[Y:.*]] = grad.negative %[[LOOP]]#0
+  // CHECK: %[[D:.*]] = grad.negative %[[LOOP]]#1
+  // CHECK: %[[E:.*]] = grad.exp %[[Y]]
+  // CHECK: %[[R:.*]] = grad.multiply %[[D]], %[[E]]
+  // CHECK: return %[[E]], %[[R]]
+  %0:2 = grad.jvp @uses_f(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %0#0, %0#1 : tensor<f64>, tensor<f64>
+}
