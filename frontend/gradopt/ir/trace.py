@@ -28,7 +28,7 @@ from gradopt.dialects import grad
 from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError
 from gradopt.ir.context import Context
 from gradopt.ir.current import state
-from gradopt.ir.values import Value
+from gradopt.ir.values import Value, arguments_of
 
 if TYPE_CHECKING:
     from gradopt.ir.checks import Check
@@ -127,6 +127,8 @@ class Scope:
         wrapped: traced indices made non-negative, by index and size of the dimension.
         order: how many derivatives of its code may be asked for, one on top of the other; rules of
             custom functions are traced where there may be one.
+        limits: the same of calls of single functions, by their ids, where it is less; and the
+            scope below which it is.
     """
 
     def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
@@ -135,6 +137,7 @@ class Scope:
         self.name = name
         self.open = True
         self.order = 0 if parent is None else parent.order
+        self.limits: dict[int, tuple[int, Scope]] = {} if parent is None else parent.limits
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
         self.wrapped: dict[tuple[ir.Value, int], Value] = {}
@@ -201,6 +204,23 @@ class Scope:
         self._lifted_values[value.ssa] = argument
         self.lifted.append(value)
         return argument
+
+    def depends_on_arguments(self, value: Value) -> bool:
+        """Whether a value of a function inside of this one is computed from arguments there.
+
+        Those that are values of this or outer functions do not count.
+        """
+        scope = value.scope
+        inside: Scope | None = scope
+        while inside is not None and inside is not self:
+            inside = inside.parent
+        if inside is None or scope is self:
+            return False
+        outer = {scope._lifted_values[lifted.ssa]: lifted for lifted in scope.lifted}
+        for argument in arguments_of(value.ssa):
+            if argument not in outer or self.depends_on_arguments(outer[argument]):
+                return True
+        return False
 
     def standing_in(
         self, values: Sequence[Value], others: Sequence[Value], body: Callable[[], T]

@@ -143,24 +143,39 @@ def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
 def depends(values: Iterable[Value], arguments: Iterable[Value]) -> bool:
     """Whether one of the values of a function is computed from one of its arguments."""
     wanted = {value.ssa for value in arguments}
+    return any(not wanted.isdisjoint(arguments_of(value.ssa)) for value in values)
+
+
+def arguments_of(value: ir.Value) -> set[ir.Value]:
+    """The arguments of blocks that a value is computed from."""
+    found: set[ir.Value] = set()
     seen: set[ir.Value] = set()
-    pending = [value.ssa for value in values]
-
-    def push(op: ir.Operation) -> None:
-        pending.extend(op.operands)
-        for region in op.regions:
-            for block in region.blocks:
-                for nested in block.operations:
-                    push(nested.operation)
-
+    pending = [value]
     while pending:
         value = pending.pop()
-        if value in wanted:
-            return True
-        if value not in seen and not isinstance(value.owner, ir.Block):
-            push(value.owner.operation)
+        if value in seen:
+            continue
         seen.add(value)
-    return False
+        if isinstance(value.owner, ir.Block):
+            found.add(value)
+        else:
+            pending += used_by(value.owner, ir.OpResult(value).result_number)
+    return found
+
+
+def used_by(op: Any, result: int | None = None) -> list[ir.Value]:
+    """What an op, or a result of it, is computed from; ops in its regions included."""
+    derivatives = {"grad.vjp": "wrt", "grad.jvp": "of"}.get(op.operation.name)
+    if result is not None and derivatives is not None:
+        view = op.operation.opview
+        if result < len(view.results) - len(getattr(view, derivatives)):
+            return list(view.inputs)  # A result of the function.
+    used = list(op.operands)
+    for region in op.regions:
+        for block in region.blocks:
+            for nested in block.operations:
+                used += used_by(nested)
+    return used
 
 
 def scalar(value: float, dtype: DType) -> Value:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from mlir import ir
 
-from gradopt.array.handle import Handle, argument_array
+from gradopt.array.handle import Handle, argument_array, array_of
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import function_source
 from gradopt.base.pytree import ARRAY_PROTOCOLS, flatten, leaf_paths
@@ -32,8 +33,9 @@ from gradopt.dialects import grad as dialect
 from gradopt.errors import UnsupportedError
 from gradopt.ir import checks, prims
 from gradopt.ir.trace import Scope, within
-from gradopt.ir.values import Value, depends
+from gradopt.ir.values import Value, depends, used_by
 from gradopt.transforms.inner import like
+from gradopt.transforms.jacobian_products import vjp
 from gradopt.transforms.rule_results import Checker, Result, result_of
 from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
 
@@ -57,6 +59,9 @@ class Rules:
     jvp_source: Any = None
     zeros_in_vjp: bool = False
     zeros_in_jvp: bool = False
+
+
+_CALLS = ("grad.call", "grad.custom", "grad.jvp", "grad.vjp", "grad.vmap")
 
 
 class Arguments:
@@ -230,6 +235,18 @@ class _Part:
                 function_source(self._source),
             )
 
+    def mixes(self, tangents: Sequence[Value]) -> bool:
+        """Whether tangents go through ops that call functions, or have regions."""
+        linear = {value.ssa for value in tangents}
+        operations: Any = self.scope.block.operations
+        for op in operations:
+            if not any(value in linear for value in used_by(op)):
+                continue
+            if len(op.regions) or op.operation.name in _CALLS:
+                return True
+            linear.update(op.results)
+        return False
+
     def finish(self, captures: Sequence[Value], has_outcome: bool) -> None:
         """Ends the function; what came of checks stands behind the results."""
         self._finished = True
@@ -248,16 +265,28 @@ class _Part:
                 self.scope.finish([])
 
 
+class _CircularError(Exception):
+    """A rule gives tangents to its own function: that cannot be told from itself."""
+
+
 class _Call:
     """One call of a function with rules."""
 
-    def __init__(self, function: Callable[..., Any], rules: Rules, arguments: Arguments) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rules: Rules,
+        args: tuple[Any, ...],
+        nondiff: Sequence[int],
+    ) -> None:
         self._function = function
         self._rules = rules
-        self._arguments = arguments
+        self._nondiff = nondiff
+        self._arguments = Arguments(function, args, nondiff)
         self._name = function_name(function)
         self._parts: dict[str, _Part] = {}
         self._result: Result
+        self._mixed = False
 
     def emit(self) -> Any:
         here = prims.scope()
@@ -287,17 +316,34 @@ class _Call:
         """Traces all parts; returns what they capture."""
         self._trace_function()
         # In the outermost function there is nobody to ask for a derivative.
-        if here.order > 0:
+        order, limit = here.order, here.limits.get(id(self._function))
+        if limit is not None:
+            order = min(order, limit[0])
+            self._require_constant([limit])
+        if order > 0:
             if self._rules.fwd is not None:
-                self._trace_vjp(here.order - 1)
+                self._trace_vjp(order - 1)
             if self._rules.jvp is not None:
-                self._trace_jvp(here.order - 1)
+                self._trace_jvp(order - 1)
+            if self._rules.fwd is None and self._mixed:
+                try:
+                    self._trace_transpose(order - 1)
+                except _CircularError:
+                    for kind in ("fwd", "bwd"):
+                        self._parts.pop(kind).abandon()
+                    self._require_constant(here.limits.values())
         parts = list(self._parts.items())
         captures = parts[-1][1].scope.lifted
         has_outcome = any(kind != "bwd" and part.scope.outcome is not None for kind, part in parts)
         for kind, part in parts:
             part.finish(captures, has_outcome and kind != "bwd")
         return captures
+
+    def _require_constant(self, limits: Iterable[tuple[int, Scope]]) -> None:
+        """Raises where an input depends on the tangents of rules that are transposed."""
+        for leaf, (_, scope) in itertools.product(self._arguments.inputs, limits):
+            if scope.depends_on_arguments(leaf._read()):
+                raise _CircularError
 
     def _part(self, kind: str, source: Any, order: int) -> _Part:
         before = next(reversed(self._parts.values()), None)
@@ -376,8 +422,7 @@ class _Call:
         fwd.resume(lambda: call(residuals, zeros))
 
     def _trace_jvp(self, order: int) -> None:
-        rule, arguments = self._rules.jvp, self._arguments
-        assert rule is not None
+        arguments = self._arguments
         part = self._part("jvp", self._rules.jvp_source, order)
         inputs = self._add_inputs(part)
         tangents = [
@@ -386,18 +431,64 @@ class _Call:
         ]
 
         def body() -> tuple[list[Value], list[Value]]:
-            primals = arguments.primals(inputs)
-            args = (
-                *arguments.nondiff,
-                primals,
-                arguments.tangents(tangents, self._rules.zeros_in_jvp),
-            )
-            checker = Checker(self._name, "jvp", self._rules.jvp_source)
-            result, tangent = checker.pair(call_user(rule, args, {}), "(result, tangent)")
-            return checker.results(result, self._result), checker.tangents(tangent, self._result)
+            return self._push(inputs, tangents)
 
         part.trace(body)
         part.require_checks_without(tangents, "tangents", self._name)
+        self._mixed = part.mixes([leaf._storage.value for leaf in tangents])
+
+    def _push(
+        self, inputs: Sequence[Handle], tangents: Sequence[Handle]
+    ) -> tuple[list[Value], list[Value]]:
+        """The results and the tangents that the rule for forward mode gives."""
+        rule, arguments = self._rules.jvp, self._arguments
+        assert rule is not None
+        moved = arguments.tangents(tangents, self._rules.zeros_in_jvp)
+        args = (*arguments.nondiff, arguments.primals(inputs), moved)
+        checker = Checker(self._name, "jvp", self._rules.jvp_source)
+        result, tangent = checker.pair(call_user(rule, args, {}), "(result, tangent)")
+        return checker.results(result, self._result), checker.tangents(tangent, self._result)
+
+    def _trace_transpose(self, order: int) -> None:
+        """Rules for reverse mode: the derivative of that for forward mode, in the tangents.
+
+        For a rule in which one loop or function makes results and tangents: the compiler transposes
+        code of tangents alone.
+        """
+        arguments, result = self._arguments, self._result
+        forward = self._part("fwd", self._rules.jvp_source, order)
+        inputs = self._add_inputs(forward)
+
+        def fwd() -> tuple[list[Value], list[Value]]:
+            args = arguments.all(inputs)
+            returned = emit_custom(self._function, self._rules, args, self._nondiff)
+            found = result_of(returned, self._function)
+            return found.values, [leaf._read() for leaf in inputs]
+
+        forward.trace(fwd)
+        part = self._part("bwd", self._rules.jvp_source, order)
+        # Where the rule calls the function itself, nobody asks for its derivative in the tangents.
+        limit = order, part.scope
+        part.scope.limits = {**part.scope.limits, id(self._function): limit}
+        kept = self._add_inputs(part)
+        cotangents = [
+            part.add(like(result.leaves[i], result.values[i]), "cotangent") for i in result.floats
+        ]
+
+        def zeros() -> list[Handle]:
+            leaves = [arguments.inputs[i] for i in arguments.floats]
+            return [array_of(prims.full(leaf.shape, 0, leaf.dtype)) for leaf in leaves]
+
+        def push(*tangents: Handle) -> list[Handle]:
+            return [array_of(value) for value in self._push(kept, tangents)[1]]
+
+        def bwd() -> tuple[list[Value], list[Value]]:
+            return [leaf._read() for leaf in vjp(push, *zeros())[1](cotangents)], []
+
+        part.trace(bwd)
+        if part.scope.outcome is not None:
+            forward.capture(part.scope.lifted)
+            forward.resume(lambda: self._push(inputs, zeros()))
 
 
 def emit_custom(
@@ -417,4 +508,4 @@ def emit_custom(
     Raises:
         DerivativeRuleError: a rule does not fit the function.
     """
-    return _Call(function, rules, Arguments(function, args, nondiff)).emit()
+    return _Call(function, rules, args, nondiff).emit()
