@@ -54,19 +54,6 @@ static Value createEmpty(OpBuilder &builder, Location loc, Type type) {
                                  tensorType.getElementType());
 }
 
-/// `source`, written to all of `destination`.
-static Value createWrite(OpBuilder &builder, Location loc, Value source,
-                         Value destination) {
-  if (hasNoElements(source))
-    return destination;
-  auto type = cast<RankedTensorType>(source.getType());
-  SmallVector<OpFoldResult> zeros(type.getRank(), builder.getIndexAttr(0));
-  SmallVector<OpFoldResult> ones(type.getRank(), builder.getIndexAttr(1));
-  return tensor::InsertSliceOp::create(
-      builder, loc, source, destination, zeros,
-      tensor::getMixedSizes(builder, loc, destination), ones);
-}
-
 /// The op that writes `result` to all of a tensor and is its only user.
 static tensor::InsertSliceOp getWrite(OpResult result) {
   if (!result.hasOneUse())

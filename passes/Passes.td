@@ -417,7 +417,8 @@ def GradResultsToDestinations : Pass<"grad-results-to-destinations", "::mlir::Mo
     result is computed in it where nothing reads the old value afterwards.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
-                           "::mlir::memref::MemRefDialect"];
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 def GradCarryInPlace : Pass<"grad-carry-in-place", "::mlir::func::FuncOp"> {

@@ -13,8 +13,9 @@
 /// An argument with the attribute `grad.reused_for` is the memory of a result,
 /// too, which is no parameter then. The result is written to the argument as a
 /// tensor, at the end, so that bufferization may compute it there if nobody
-/// reads the old value afterwards. What may lie in the memory of such arguments
-/// is copied before.
+/// reads the old value afterwards; then it is written to the memory of the
+/// argument, which copies nothing if it is there. What may lie in the memory of
+/// such arguments is copied before.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +24,7 @@
 #include "passes/SymbolUses.h"
 #include "passes/TensorUpdates.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -87,6 +89,19 @@ findReused(func::FuncOp func) {
   return reused;
 }
 
+/// Whether an operation chooses one of several tensors: bufferization takes all
+/// of them for one buffer.
+static bool choosesTensors(func::FuncOp func) {
+  return func
+      .walk([](Operation *op) {
+        return (isa<arith::SelectOp>(op) || isBranch(op)) &&
+                       llvm::any_of(op->getResults(), isTensor)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 static LogicalResult convertFunction(func::FuncOp func) {
   MLIRContext *context = func.getContext();
   Builder attrs(context);
@@ -146,6 +161,7 @@ static LogicalResult convertFunction(func::FuncOp func) {
   for (auto [result, argument] : llvm::zip_equal(results, *reused))
     if (!argument)
       write(result, func.getArgument(next++), ownsDestination(result));
+  bool mayCopy = !written.empty() && choosesTensors(func);
   SmallVector<std::pair<Value, Value>> moved;
   auto atStart = OpBuilder::atBlockBegin(&func.getBody().front());
   for (auto [result, argument] : llvm::zip_equal(results, *reused)) {
@@ -156,9 +172,12 @@ static LogicalResult convertFunction(func::FuncOp func) {
     Value buffer = bufferization::ToBufferOp::create(
         atStart, loc, getBufferType(destination.getType()), destination,
         /*read_only=*/true);
-    auto inPlace = bufferization::MaterializeInDestinationOp::create(
-        builder, loc, result, destination);
-    moved.emplace_back(inPlace.getResult(), buffer);
+    // The first may be in place, the second has to be.
+    Value inPlace = mayCopy ? createWrite(builder, loc, result, destination)
+                            : bufferization::MaterializeInDestinationOp::create(
+                                  builder, loc, result, destination)
+                                  .getResult();
+    moved.emplace_back(inPlace, buffer);
   }
   for (auto [value, buffer] : moved)
     write(value, buffer, /*restrict=*/false);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/TensorUpdates.h"
+#include "dialect/Rules.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -249,4 +250,16 @@ Value mlir::grad::createCopy(OpBuilder &builder, Location loc, Value value) {
   return bufferization::AllocTensorOp::create(
       builder, loc, cast<RankedTensorType>(value.getType()),
       /*dynamicSizes=*/ValueRange(), /*copy=*/value);
+}
+
+Value mlir::grad::createWrite(OpBuilder &builder, Location loc, Value source,
+                              Value destination) {
+  if (hasNoElements(source))
+    return destination;
+  auto type = cast<RankedTensorType>(source.getType());
+  SmallVector<OpFoldResult> zeros(type.getRank(), builder.getIndexAttr(0));
+  SmallVector<OpFoldResult> ones(type.getRank(), builder.getIndexAttr(1));
+  return tensor::InsertSliceOp::create(
+      builder, loc, source, destination, zeros,
+      tensor::getMixedSizes(builder, loc, destination), ones);
 }

@@ -73,6 +73,10 @@ bool mayLieIn(Value value, const llvm::SmallPtrSetImpl<Value> &written,
 /// A copy of `value` in a buffer of its own.
 Value createCopy(OpBuilder &builder, Location loc, Value value);
 
+/// `source`, written to all of `destination`.
+Value createWrite(OpBuilder &builder, Location loc, Value source,
+                  Value destination);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_PASSES_TENSORUPDATES_H

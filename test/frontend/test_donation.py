@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import tracemalloc
 import warnings
 import weakref
 from typing import Any
@@ -68,6 +69,18 @@ def test_memory_lives_as_long_as_somebody_shows_it() -> None:
     np.testing.assert_allclose(part, want[10:20], rtol=1e-15)
     del part
     assert last() is None
+
+
+def test_calls_allocate_no_arrays() -> None:
+    f = go.compile(step, donate_argnums=0)
+    w = f(np.zeros(100_000), 1.0)
+    tracemalloc.start()
+    try:
+        for _ in range(5):
+            w = f(w, 1.0)
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_structures_are_paired_by_their_paths() -> None:

@@ -87,13 +87,23 @@ func.func @reused(%x: tensor<4xf64> {grad.reused_for = 1}) -> (tensor<4xf64>, te
   return %old, %y : tensor<4xf64>, tensor<4xf64>
 }
 
-// Two arguments that change places need a third one.
-// BUFFERS-LABEL: func.func @swapped
-// BUFFERS-SAME: %[[X:[^:]+]]: memref<4xf64>, %[[Y:[^:]+]]: memref<4xf64>
-// BUFFERS: %[[T:.*]] = memref.alloc()
-// BUFFERS: memref.copy %[[Y]], %[[T]]
-// BUFFERS: memref.copy %[[X]], %[[Y]]
-// BUFFERS: memref.copy %[[T]], %[[X]]
+// Two arguments that change places need memory for one of them.
+// CHECK-LABEL: func.func @swapped
+// CHECK-SAME: %[[X:[^:]+]]: tensor<4xf64> {bufferization.writable = true}, %[[Y:[^:]+]]: tensor<4xf64>
+// CHECK: bufferization.alloc_tensor() copy(%[[Y]])
+// CHECK: bufferization.alloc_tensor() copy(%[[X]])
 func.func @swapped(%x: tensor<4xf64> {grad.reused_for = 0}, %y: tensor<4xf64> {grad.reused_for = 1}) -> (tensor<4xf64>, tensor<4xf64>) {
   return %y, %x : tensor<4xf64>, tensor<4xf64>
+}
+
+// Bufferization takes what is chosen from for one buffer: neither argument has
+// to be updated in place.
+// CHECK-LABEL: func.func @chosen
+// CHECK-SAME: %[[X:[^:]+]]: tensor<4xf64> {bufferization.writable = true}, %[[Y:[^:]+]]: tensor<4xf64>
+// CHECK: tensor.insert_slice %{{.*}} into %[[X]][0] [4] [1]
+// CHECK: tensor.insert_slice %{{.*}} into %[[Y]][0] [4] [1]
+// BUFFERS-LABEL: func.func @chosen
+func.func @chosen(%x: tensor<4xf64> {grad.reused_for = 0}, %y: tensor<4xf64> {grad.reused_for = 1}, %c: i1) -> (tensor<4xf64>, tensor<4xf64>) {
+  %0 = arith.select %c, %x, %y : tensor<4xf64>
+  return %0, %x : tensor<4xf64>, tensor<4xf64>
 }
