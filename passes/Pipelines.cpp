@@ -47,7 +47,9 @@ static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
 
 void mlir::grad::buildDifferentiation(OpPassManager &manager,
                                       const DerivativeOptions &options) {
-  if (options.function.empty()) {
+  // What is asked for without naming a function is an error of the request.
+  if (options.function.empty() && options.wrt.empty() && options.of.empty() &&
+      options.name.empty()) {
     manager.addPass(createGradExpandRequests());
     return;
   }

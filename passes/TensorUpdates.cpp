@@ -149,6 +149,22 @@ bool mlir::grad::readsWrittenElements(OpOperand &use, Operation *op) {
          linalgOp.getMatchingIndexingMap(&use).isIdentity();
 }
 
+/// The part of what `insertion` updates that its source is made from, if that
+/// is the part that is written; null otherwise.
+static Value sliceUpdatedBy(tensor::InsertSliceOp insertion) {
+  Value value = insertion.getSource();
+  while (value && !value.getDefiningOp<tensor::ExtractSliceOp>())
+    value = getPrevious(value);
+  if (!value)
+    return {};
+  auto slice = value.getDefiningOp<tensor::ExtractSliceOp>();
+  bool isSame = slice.getSource() == insertion.getDest() &&
+                slice.isSameAs(insertion, [](OpFoldResult a, OpFoldResult b) {
+                  return a == b;
+                });
+  return isSame ? value : Value();
+}
+
 namespace {
 
 /// Finds out whether a tensor is made from another one by updates that can all
@@ -205,10 +221,24 @@ private:
       if (!tied)
         return std::nullopt;
       own.insert(tied);
-      writes = {tied};
       value = tied->get();
+      writes = walkSlice(op, writes).value_or(Operands{tied});
     }
     return writes;
+  }
+
+  /// If `op` inserts a slice of a tensor that was updated in place, the tensor
+  /// is overwritten by what updates the slice, and the insertion is nothing.
+  std::optional<Operands> walkSlice(Operation *op, const Operands &writes) {
+    auto insertion = dyn_cast<tensor::InsertSliceOp>(op);
+    Value slice = insertion ? sliceUpdatedBy(insertion) : Value();
+    if (!slice)
+      return std::nullopt;
+    auto before = own;
+    std::optional<Operands> inside = walk(insertion.getSource(), slice, writes);
+    if (!inside)
+      own = std::move(before);
+    return inside;
   }
 
   /// Whether nobody reads `value` when or after `writes` happen.

@@ -104,6 +104,67 @@ func.func @read_after_update(%x: tensor<4xindex> {bufferization.writable = false
 
 // -----
 
+#id = affine_map<(d0) -> (d0)>
+
+// The update of a slice, put back where it was, is one of the whole.
+// CHECK-LABEL: func.func @slice_in_place
+func.func @slice_in_place(%x: tensor<4x2xf64> {bufferization.writable = false}, %v: tensor<2xf64> {bufferization.writable = false}, %n: index) -> tensor<4x2xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK-NOT: tensor.empty
+  // CHECK-NOT: alloc_tensor
+  // CHECK: return
+  // BUFFER-LABEL: func.func @slice_in_place
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy
+  // BUFFER: linalg.generic
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4x2xf64> {
+    %s = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %t = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%v : tensor<2xf64>) outs(%s : tensor<2xf64>) {
+    ^bb0(%p: f64, %o: f64):
+      %0 = arith.addf %p, %o : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %u = tensor.insert_slice %t into %a[%i, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x2xf64>
+    scf.yield %u : tensor<4x2xf64>
+  }
+  return %r : tensor<4x2xf64>
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// Not if the tensor is read, before the slice is put back but after its update.
+// CHECK-LABEL: func.func @slice_read_after_update
+func.func @slice_read_after_update(%x: tensor<4x2xf64> {bufferization.writable = false}, %v: tensor<2xf64> {bufferization.writable = false}, %n: index) -> (tensor<4x2xf64>, f64) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant 0.0 : f64
+  // BUFFER-LABEL: func.func @slice_read_after_update
+  // BUFFER: scf.for
+  // BUFFER: memref.copy
+  // BUFFER: linalg.generic
+  // BUFFER: return
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %b = %zero) -> (tensor<4x2xf64>, f64) {
+    %s = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %t = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%v : tensor<2xf64>) outs(%s : tensor<2xf64>) {
+    ^bb0(%p: f64, %o: f64):
+      %0 = arith.addf %p, %o : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %e = tensor.extract %a[%i, %c1] : tensor<4x2xf64>
+    %c = arith.addf %b, %e : f64
+    %u = tensor.insert_slice %t into %a[%i, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x2xf64>
+    scf.yield %u, %c : tensor<4x2xf64>, f64
+  }
+  return %r#0, %r#1 : tensor<4x2xf64>, f64
+}
+
+// -----
+
 // What is written to another carried tensor is copied before that is written.
 // CHECK-LABEL: func.func @swapped
 func.func @swapped(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {

@@ -4,6 +4,7 @@
 // RUN:   | FileCheck %s --check-prefix=SECOND --implicit-check-not=grad.
 // RUN: gradopt %s --grad-differentiate | FileCheck %s --check-prefix=ALONE
 // RUN: gradopt %s --grad-differentiate="function=f mode=reverse" --dump-pass-pipeline 2>&1 >/dev/null | FileCheck %s --check-prefix=PASSES
+// RUN: not gradopt %s --grad-differentiate="wrt=0" 2>&1 | FileCheck %s --check-prefix=NAMELESS
 
 // CHECK-LABEL: func.func @f(
 // ALONE-LABEL: func.func @f(
@@ -26,3 +27,5 @@ func.func @f(%x: f64, %n: i64) -> f64 {
 // PASSES: grad-request-derivative{function=f mode=reverse
 // PASSES: grad-expand-requests
 // PASSES: convert-grad-to-linalg
+
+// NAMELESS: error: 'builtin.module' op expected `function` to name a func.func, but got ''
