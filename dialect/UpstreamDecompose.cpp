@@ -12,6 +12,9 @@
 //   * themselves with more operands, if they use numbers from outside;
 //   * loops that read and write elements, if all else fails.
 //
+// An op that stands for several structured ones becomes these, and
+// tensor.generate one of them.
+//
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Rules.h"
@@ -210,6 +213,31 @@ static SmallVector<Value> runInLoops(OpBuilder &builder, linalg::LinalgOp op) {
 // Which of them
 //===----------------------------------------------------------------------===//
 
+/// A tensor whose elements are computed from their indices, as a structured op.
+static Value generate(OpBuilder &builder, tensor::GenerateOp op) {
+  Location loc = op.getLoc();
+  RankedTensorType type = op.getType();
+  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
+                                        type.getElementType());
+  SmallVector<IteratorType> iterators(type.getRank(), IteratorType::parallel);
+  return linalg::GenericOp::create(
+             builder, loc, TypeRange(type), ValueRange(), empty,
+             builder.getMultiDimIdentityMap(type.getRank()), iterators,
+             [&](OpBuilder &inside, Location loc, ValueRange) {
+               IRMapping mapping;
+               Block &body = op.getBody().front();
+               for (auto [d, index] : llvm::enumerate(body.getArguments()))
+                 mapping.map(index, linalg::IndexOp::create(inside, loc, d));
+               for (Operation &nested : body.without_terminator())
+                 inside.clone(nested, mapping);
+               linalg::YieldOp::create(
+                   inside, loc,
+                   mapping.lookupOrDefault(
+                       body.getTerminator()->getOperand(0)));
+             })
+      .getResult(0);
+}
+
 /// `op` with the numbers `captured` as operands.
 static linalg::GenericOp captureByOperands(OpBuilder &builder,
                                            linalg::LinalgOp op,
@@ -267,6 +295,11 @@ bool grad::decompose(Operation *op, IsActive isActive) {
     if (failed(parts))
       return false;
     replace(op, *parts);
+    return true;
+  }
+  auto generated = dyn_cast<tensor::GenerateOp>(op);
+  if (generated && generated.getType().hasStaticShape()) {
+    replace(op, generate(builder, generated));
     return true;
   }
   auto structured = dyn_cast<linalg::LinalgOp>(op);

@@ -51,6 +51,19 @@ static void forEachEdge(RegionBranchOpInterface op,
                });
 }
 
+/// The op, if it says where all its results come from: what runs iterations in
+/// parallel does not.
+static RegionBranchOpInterface getBranch(Operation &op) {
+  auto branch = dyn_cast<RegionBranchOpInterface>(op);
+  if (!branch)
+    return {};
+  DenseSet<Value> reached;
+  forEachEdge(branch, [&](Value, Value to) { reached.insert(to); });
+  bool isWhole = llvm::all_of(op.getResults(),
+                              [&](Value v) { return reached.contains(v); });
+  return isWhole ? branch : RegionBranchOpInterface();
+}
+
 bool Activity::markVaried(Value value) {
   return mayCarryTangent(value) && varied.insert(value).second;
 }
@@ -63,7 +76,7 @@ bool Activity::usesVaried(Operation &op) const {
 
 bool Activity::spreadForward(Operation &op) {
   bool changed = false;
-  if (auto branch = dyn_cast<RegionBranchOpInterface>(op)) {
+  if (RegionBranchOpInterface branch = getBranch(op)) {
     for (bool again = true; again;) {
       again = false;
       forEachEdge(branch, [&](Value from, Value to) {
@@ -99,7 +112,7 @@ bool Activity::spreadForward(Block &block) {
 
 bool Activity::spreadBackward(Operation &op) {
   bool changed = false;
-  if (auto branch = dyn_cast<RegionBranchOpInterface>(op)) {
+  if (RegionBranchOpInterface branch = getBranch(op)) {
     for (bool again = true; again;) {
       again = false;
       forEachEdge(branch, [&](Value from, Value to) {

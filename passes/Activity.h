@@ -10,9 +10,9 @@
 // uses a varied value: nobody follows a derivative through memory.
 //
 // Regions are entered. Where an op says how control flows between its regions
-// (RegionBranchOpInterface), values are followed along these edges, round loops
-// until nothing changes; else each region is taken to depend on all that the op
-// uses.
+// and to its results (RegionBranchOpInterface), values are followed along these
+// edges, round loops until nothing changes; else the results and each region
+// are taken to depend on all that the op uses.
 //
 //===----------------------------------------------------------------------===//
 

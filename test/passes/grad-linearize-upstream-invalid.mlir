@@ -106,6 +106,19 @@ func.func @f(%x: f64, %n: index) -> f64 {
 
 // -----
 
+// expected-error @below {{'grad.vjp' op expected a func.func with a body of one block that returns, but got @f}}
+// expected-note @below {{callee is here}}
+func.func @f(%x: f64, %p: i1) -> f64 {
+  cf.cond_br %p, ^one, ^two
+^one:
+  return %x : f64
+^two:
+  %0 = math.sin %x : f64
+  return %0 : f64
+}
+
+// -----
+
 // A function without a body.
 func.func private @g(f64) -> f64
 // expected-note @below {{differentiated from here}}
@@ -144,4 +157,41 @@ func.func @f(%x: tensor<4xf64>) -> tensor<6xf64> {
     tensor.yield %p : f64
   } : tensor<4xf64> to tensor<6xf64>
   return %0 : tensor<6xf64>
+}
+
+// -----
+
+// What runs in parallel does not say where its results come from.
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %e = tensor.empty() : tensor<4xf64>
+  // expected-error @below {{'scf.forall' op has no derivative rule}}
+  %0 = scf.forall (%i) in (4) shared_outs(%o = %e) -> (tensor<4xf64>) {
+    %1 = tensor.extract_slice %x[%i] [1] [1] : tensor<4xf64> to tensor<1xf64>
+    %2 = math.sin %1 : tensor<1xf64>
+    scf.forall.in_parallel {
+      tensor.parallel_insert_slice %2 into %o[%i] [1] [1] : tensor<1xf64> into tensor<4xf64>
+    }
+  }
+  return %0 : tensor<4xf64>
+}
+
+// -----
+
+// expected-note @below {{differentiated from here}}
+func.func @f(%x: tensor<4xf64>) -> f64 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  // expected-error @below {{'scf.parallel' op has no derivative rule}}
+  %0 = scf.parallel (%i) = (%c0) to (%c4) step (%c1) init (%zero) -> f64 {
+    %1 = tensor.extract %x[%i] : tensor<4xf64>
+    scf.reduce(%1 : f64) {
+    ^bb0(%a: f64, %b: f64):
+      %2 = arith.addf %a, %b : f64
+      scf.reduce.return %2 : f64
+    }
+  }
+  return %0 : f64
 }

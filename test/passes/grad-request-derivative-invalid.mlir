@@ -47,6 +47,13 @@ func.func @f(%x: tensor<?xf64>, %z: f64) -> f64 {
 
 // -----
 
+// expected-error @below {{expected arguments that are tensors of static shape or scalars, but argument #0 has type 'memref<4xf64>'}}
+func.func @f(%x: memref<4xf64>, %z: f64) -> f64 {
+  return %z : f64
+}
+
+// -----
+
 // expected-error @below {{expected one result to differentiate, a float or a tensor without dimensions, but got ('f64', 'tensor<3xf64>'); name one by `of`, or choose mode=reverse}}
 func.func @f(%x: f64, %z: tensor<3xf64>) -> (f64, tensor<3xf64>) {
   return %x, %z : f64, tensor<3xf64>

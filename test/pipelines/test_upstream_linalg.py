@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Derivatives of structured ops, generic and named, against finite differences."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from upstream_program import check_derivatives
+from upstream_program import check_derivatives, compile_function, differentiate
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "07_upstream_ir.mlir"
 
 rng = np.random.default_rng(0)
 
@@ -325,9 +328,61 @@ func.func @f(%x: tensor<3xf64>) -> tensor<3xf64> {
   } -> tensor<3xf64>
   return %2 : tensor<3xf64>
 }"""
-    from upstream_program import compile_function, differentiate
-
     reverse = compile_function(differentiate(text, "f", mode="reverse"), "f_reverse")
     x = np.array([0.0, 4.0, -1.0])
     _, gradient = reverse(x, np.ones(3))
     np.testing.assert_allclose(gradient, [0, 0.25 + 0.25, 0], rtol=1e-14)
+
+
+def test_products_in_a_loop() -> None:
+    text = """
+func.func @f(%w: tensor<3x3xf64>, %xs: tensor<4x3xf64>, %h: tensor<3xf64>) -> tensor<3xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %0 = scf.for %i = %c0 to %c4 step %c1 iter_args(%a = %h) -> (tensor<3xf64>) {
+    %x = tensor.extract_slice %xs[%i, 0] [1, 3] [1, 1] : tensor<4x3xf64> to tensor<3xf64>
+    %y = linalg.matvec ins(%w, %a : tensor<3x3xf64>, tensor<3xf64>) outs(%x : tensor<3xf64>) -> tensor<3xf64>
+    %e = tensor.empty() : tensor<3xf64>
+    %z = linalg.tanh ins(%y : tensor<3xf64>) outs(%e : tensor<3xf64>) -> tensor<3xf64>
+    scf.yield %z : tensor<3xf64>
+  }
+  return %0 : tensor<3xf64>
+}"""
+
+    def f(w: Any, xs: Any, h: Any) -> Any:
+        for x in xs:
+            h = np.tanh(w @ h + x)
+        return h
+
+    check_derivatives(text, f, [normal(3, 3), normal(4, 3), normal(3)])
+
+
+def test_example() -> None:
+    def loss(w: Any, b: Any, v: Any, x: Any, t: Any) -> Any:
+        return np.mean((np.tanh(x @ w + b) @ v - t) ** 2)
+
+    arguments = [normal(3, 4), normal(4), normal(4), normal(8, 3), normal(8)]
+    text = EXAMPLE.read_text().replace("@loss", "@f")
+    check_derivatives(text, loss, arguments, wrt=[0, 1, 2])
+    gradient = compile_function(differentiate(text, "f", wrt=[0, 1, 2]), "f_gradient")
+    reverse = compile_function(differentiate(text, "f", wrt=[0, 1, 2], mode="reverse"), "f_reverse")
+    for one, other in zip(gradient(*arguments), reverse(*arguments, np.array(1.0)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
+def test_single_precision() -> None:
+    text = """
+func.func @f(%a: tensor<4x3xf32>, %b: tensor<3xf32>) -> tensor<4xf32> {
+  %zero = arith.constant dense<0.0> : tensor<4xf32>
+  %0 = linalg.matvec ins(%a, %b : tensor<4x3xf32>, tensor<3xf32>) outs(%zero : tensor<4xf32>) -> tensor<4xf32>
+  %1 = math.exp %0 : tensor<4xf32>
+  return %1 : tensor<4xf32>
+}"""
+    reverse = compile_function(differentiate(text, "f", mode="reverse"), "f_reverse")
+    a, b, g = (normal(*shape).astype(np.float32) for shape in ((4, 3), (3,), (4,)))
+    value, da, db = reverse(a, b, g)
+    assert value.dtype == da.dtype == db.dtype == np.float32
+    scaled = g * np.exp(a @ b)
+    np.testing.assert_allclose(da, scaled[:, None] * b, rtol=1e-5)
+    np.testing.assert_allclose(db, scaled @ a, rtol=1e-5, atol=1e-6)

@@ -83,6 +83,26 @@ func.func @f(%x: tensor<2x3xf64>, %p: f64) -> tensor<7x2xf64> {
     check_derivatives(text, f, [normal(2, 3), np.array(0.4)])
 
 
+def test_generated_elements() -> None:
+    text = """
+func.func @f(%x: tensor<2x3xf64>, %s: f64) -> tensor<3x2xf64> {
+  %0 = tensor.generate {
+  ^bb0(%i: index, %j: index):
+    %1 = tensor.extract %x[%j, %i] : tensor<2x3xf64>
+    %2 = arith.mulf %1, %s : f64
+    tensor.yield %2 : f64
+  } : tensor<3x2xf64>
+  %3 = tensor.generate {
+  ^bb0(%i: index, %j: index):
+    %4 = arith.mulf %s, %s : f64
+    tensor.yield %4 : f64
+  } : tensor<3x2xf64>
+  %5 = arith.mulf %0, %3 : tensor<3x2xf64>
+  return %5 : tensor<3x2xf64>
+}"""
+    check_derivatives(text, lambda x, s: x.T * s**3, [normal(2, 3), np.array(0.7)])
+
+
 def test_calls_loops_and_branches() -> None:
     text = """
 func.func private @step(%a: f64, %b: f64) -> f64 {
