@@ -46,8 +46,12 @@ public:
         remarks(remarks) {}
 
   LogicalResult linearizeBlock(Block &block) override {
-    for (Operation &op : llvm::make_early_inc_range(block.without_terminator()))
-      if (isActive(op) && failed(linearizeOp(op)))
+    // Not those that rules add: they may lie in memory where active ops were.
+    SmallVector<Operation *> ops;
+    for (Operation &op : block.without_terminator())
+      ops.push_back(&op);
+    for (Operation *op : ops)
+      if (isActive(*op) && failed(linearizeOp(*op)))
         return failure();
     return success();
   }
