@@ -364,8 +364,9 @@ Operation *grad::yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields) {
 }
 
 /// Lets the linear branch use what the primal one computes. Each residual is a
-/// result, which residuals of other blocks share if they have its type, and
-/// which is undefined where a block has none for it.
+/// result: one that the branch has anyway, or else one that residuals of other
+/// blocks share if they have its type, and which is undefined where a block has
+/// none for it.
 static Operation *yieldResiduals(Operation *primal, Operation *linear,
                                  const LinearizeContext &context) {
   SmallVector<Residuals, 2> residuals;
@@ -374,8 +375,11 @@ static Operation *yieldResiduals(Operation *primal, Operation *linear,
   SmallVector<SmallVector<unsigned>> places;
   for (auto [from, to] :
        llvm::zip_equal(primal->getRegions(), linear->getRegions())) {
+    Residuals::Given given;
+    llvm::append_range(given.stored,
+                       from.front().getTerminator()->getOperands());
     Residuals &some =
-        residuals.emplace_back(from.front(), to.front(), Residuals::Given());
+        residuals.emplace_back(from.front(), to.front(), std::move(given));
     context.noteStored(primal, some.getStored());
     DenseMap<Type, unsigned> taken;
     SmallVector<unsigned> &own = places.emplace_back();
@@ -402,11 +406,14 @@ static Operation *yieldResiduals(Operation *primal, Operation *linear,
   }
   unsigned before = primal->getNumResults();
   primal = yieldMore(primal, yields);
-  for (auto [some, own, region] :
-       llvm::zip_equal(residuals, places, linear->getRegions())) {
+  for (auto [some, own, from, to] : llvm::zip_equal(
+           residuals, places, primal->getRegions(), linear->getRegions())) {
     for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
       some.provide(value, primal->getResult(before + place));
-    OpBuilder builder = OpBuilder::atBlockBegin(&region.front());
+    for (unsigned i : some.getShared())
+      some.provide(from.front().getTerminator()->getOperand(i),
+                   primal->getResult(i));
+    OpBuilder builder = OpBuilder::atBlockBegin(&to.front());
     some.supply(builder);
   }
   return primal;

@@ -151,7 +151,7 @@ func.func private @branch(%x: tensor<8xf64>, %p: tensor<i1>) -> tensor<8xf64> {
     scf.yield %0 : tensor<8xf64>
   } else {
     // expected-remark @+1 {{stored for the derivative of scf.if: 'tensor<8xf64>'}}
-    %0 = grad.exp %x : tensor<8xf64>
+    %0 = grad.sinh %x : tensor<8xf64>
     scf.yield %0 : tensor<8xf64>
   }
   return %r : tensor<8xf64>
@@ -170,6 +170,29 @@ func.func @branches(%x: tensor<8xf64>, %p: tensor<i1>, %g: tensor<8xf64>) -> ten
 
 // -----
 
+// A result that the branch has anyway is used as it is.
+func.func private @result(%x: tensor<8xf64>, %p: tensor<i1>) -> tensor<8xf64> {
+  %c = tensor.extract %p[] : tensor<i1>
+  %r = scf.if %c -> (tensor<8xf64>) {
+    %0 = grad.exp %x : tensor<8xf64>
+    scf.yield %0 : tensor<8xf64>
+  } else {
+    scf.yield %x : tensor<8xf64>
+  }
+  return %r : tensor<8xf64>
+}
+// CHECK-LABEL: func.func @results
+func.func @results(%x: tensor<8xf64>, %p: tensor<i1>, %g: tensor<8xf64>) -> tensor<8xf64> {
+  // CHECK: %[[B:.*]] = scf.if
+  // CHECK: grad.transposed
+  // CHECK: scf.if
+  // CHECK-NEXT: grad.multiply %{{.*}}, %[[B]] :
+  %0:2 = grad.vjp @result(%x, %p), cotangents(%g), wrt = [0], of = [0] : (tensor<8xf64>, tensor<i1>, tensor<8xf64>) -> (tensor<8xf64>, tensor<8xf64>)
+  return %0#1 : tensor<8xf64>
+}
+
+// -----
+
 // The induction variable is that of the linear loop.
 func.func private @by_number(%start: tensor<8xf64>) -> tensor<8xf64> {
   %c0 = arith.constant 0 : index
@@ -179,7 +202,6 @@ func.func private @by_number(%start: tensor<8xf64>) -> tensor<8xf64> {
     // expected-remark @+1 {{stored for the derivative of scf.for: 'tensor<8xf64>'}}
     %0 = scf.index_switch %i -> tensor<8xf64>
     case 3 {
-      // expected-remark @+1 {{stored for the derivative of scf.index_switch: 'tensor<8xf64>'}}
       %1 = grad.exp %h : tensor<8xf64>
       scf.yield %1 : tensor<8xf64>
     }
