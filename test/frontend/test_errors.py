@@ -273,8 +273,6 @@ def test_options() -> None:
         go.compile(lambda x: x, fast=True)
     with raises(errors.UnsupportedError, "num_threads=4"):
         go.compile(lambda x: x, num_threads=4)
-    with raises(errors.UnsupportedError, "donate_argnums"):
-        go.compile(lambda x: x, donate_argnums=0)
     with raises(errors.ArgumentTypeError, "expected a function"):
         go.compile(3)  # pyright: ignore[reportArgumentType]
 
