@@ -428,6 +428,8 @@ def test_fork_in_a_callback() -> None:
         child = os.fork()
         if child:
             assert os.waitpid(child, 0)[1] == 0
+        else:
+            signal.alarm(60)
         return v + (os.getpid() != parent)
 
     f = go.compile(lambda x: go.pure_callback(callback, x, x) * 2)

@@ -29,6 +29,11 @@ def call_twice(x: ir.Value) -> ir.Value:
     return grad.call([x.type], f, [grad.call([x.type], f, [x])])
 
 
+def behind(x: ir.Value, y: ir.Value) -> ir.Value:
+    """x, which waits for y."""
+    return grad.BarrierOp([x.type], [x], [y]).results[0]
+
+
 def pullback_of_cube(x: ir.Value, c: ir.Value) -> ir.Value:
     return grad.vjp([x.type, x.type], cube(x.type), [x], [c], [0], [0])[1]
 
@@ -97,6 +102,10 @@ FUNCTIONS = [
             Case(grad.stop_gradient, lambda x: x, [shape], smooth=lambda x: 0 * x)
             for shape in ((3,), (), (0, 2))
         ],
+    ),
+    Structural(
+        "barrier",
+        [Case(behind, lambda x, y: x, [shape] * 2) for shape in ((3,), (), (0, 2))],
     ),
     Structural("call", [Case(call_twice, lambda x: x**9, [(4,)], FLOATS)], FLOATS, rounding=40),
     Structural("custom", [Case(custom_cube, lambda x: x**3, [(4,)], FLOATS)], FLOATS, rounding=8),

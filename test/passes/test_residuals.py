@@ -48,7 +48,9 @@ func.func @main(%start: {array}, %a: {array}, %first: {one}, %g: {one}) -> {arra
 def stored(text: str) -> dict[str, int]:
     """How many values of each type are stored."""
     command = [str(TOOL), "--grad-linearize=remarks", "-o", os.devnull]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=True, timeout=60
+    )
     types = re.findall(r"stored for the derivative of scf\.for: '(.*)'", done.stderr)
     return {kind: types.count(kind) for kind in types}
 
