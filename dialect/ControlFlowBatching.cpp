@@ -371,11 +371,13 @@ LogicalResult grad::batchBranch(Operation *op, BatchContext &context) {
   if (isa<scf::IndexSwitchOp>(op))
     std::rotate(regions.begin(), regions.begin() + 1, regions.end());
   if (op->getNumOperands() && context.isBatched(op->getOperand(0))) {
-    // A loop that is not meant to run need not end.
-    bool hasLoops = op->walk([](LoopLikeOpInterface) {
-                        return WalkResult::interrupt();
-                      }).wasInterrupted();
-    return hasLoops || !isMemoryEffectFree(op)
+    // A loop that is not meant to run need not end, and a call may fail.
+    auto mayNotRun = [](Operation *nested) {
+      return isa<LoopLikeOpInterface, CustomCallOp>(nested)
+                 ? WalkResult::interrupt()
+                 : WalkResult::advance();
+    };
+    return op->walk(mayNotRun).wasInterrupted() || !isMemoryEffectFree(op)
                ? batchOneByOne(op, context)
                : batchAllBlocks(op, regions, context);
   }

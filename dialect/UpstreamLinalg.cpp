@@ -14,7 +14,7 @@
 //
 // A reduction must be a sum: what is reduced to is used once, in additions.
 // Others, and ops that use values from outside in ways that no operand
-// describes, were put in other terms before (Decompose.cpp).
+// describes, were put in other terms before (UpstreamDecompose.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -282,7 +282,9 @@ static LogicalResult transposeIn(linalg::LinalgOp op, TransposeContext &context,
   OpBuilder &builder = context.builder;
   Draft draft(op);
   draft.iterators = iteratorsOf(map);
-  bool sums = llvm::is_contained(draft.iterators, IteratorType::reduction);
+  // What is not read has a cotangent of zero.
+  bool sums = !map.isPermutation() ||
+              llvm::is_contained(draft.iterators, IteratorType::reduction);
 
   // The linear code is used up. The copy goes when all linear code goes: its
   // values are marked.

@@ -328,9 +328,17 @@ static void placeWritten(tensor::InsertSliceOp write) {
   tensor::EmptyOp empty = Computation(source).empty;
   if (!empty || empty == destination.getDefiningOp())
     return;
+  // Not another value that a branch may have in the same buffer.
+  auto makesSource = [&](Operation *user) {
+    for (Value value = source; value.getDefiningOp() != empty;
+         value = getPrevious(value))
+      if (value.getDefiningOp()->isAncestor(user))
+        return true;
+    return false;
+  };
   bool canTry = empty.getType() == destination.getType() &&
                 llvm::all_of(empty->getUsers(), [&](Operation *user) {
-                  return isAvailable(destination, user);
+                  return isAvailable(destination, user) && makesSource(user);
                 });
   if (canTry) {
     auto pointers = [](Value value) {

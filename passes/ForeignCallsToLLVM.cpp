@@ -134,12 +134,12 @@ private:
       return LLVM::ZeroOp::create(rewriter, loc, pointer);
     auto module = op->getParentOfType<ModuleOp>();
     std::string name =
-        "shape_" + llvm::join(llvm::map_range(type.getShape(),
-                                              [](int64_t extent) {
-                                                return std::to_string(extent);
-                                              }),
-                              "x");
-    if (!module.lookupSymbol(name)) {
+        "gradopt_shape_" +
+        llvm::join(llvm::map_range(
+                       type.getShape(),
+                       [](int64_t extent) { return std::to_string(extent); }),
+                   "x");
+    if (!module.lookupSymbol<LLVM::GlobalOp>(name)) {
       OpBuilder::InsertionGuard guard(rewriter);
       rewriter.setInsertionPointToStart(module.getBody());
       LLVM::GlobalOp::create(

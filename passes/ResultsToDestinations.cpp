@@ -154,9 +154,23 @@ static LogicalResult convertFunction(func::FuncOp func) {
     if (argument)
       written.insert(func.getArgument(*argument));
   SmallVector<Value> results(returnOp.getOperands());
-  for (auto [result, argument] : llvm::zip_equal(results, *reused))
-    if (argument && mayLieIn(result, written, func.getArgument(*argument)))
+  // What two of them begin with can be in one of their places only.
+  llvm::SmallPtrSet<Value, 8> begun;
+  for (auto [result, argument] : llvm::zip_equal(results, *reused)) {
+    if (!argument)
+      continue;
+    Value own = func.getArgument(*argument);
+    SmallVector<Value> origins =
+        llvm::filter_to_vector(collectOrigins(result), [&](Value origin) {
+          return origin != own && !origin.getDefiningOp<tensor::EmptyOp>() &&
+                 !matchPattern(origin, m_Constant());
+        });
+    if (mayLieIn(result, written, own) ||
+        llvm::any_of(origins,
+                     [&](Value origin) { return begun.contains(origin); }))
       result = createCopy(builder, loc, result);
+    begun.insert_range(origins);
+  }
   unsigned next = numArguments;
   for (auto [result, argument] : llvm::zip_equal(results, *reused))
     if (!argument)

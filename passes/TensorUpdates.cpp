@@ -34,6 +34,16 @@ SmallVector<Value> mlir::grad::getYielded(OpResult result) {
       });
 }
 
+/// What a loop with a condition begins with, of a value that the condition
+/// passes on as it is; null for other results.
+static OpOperand *tiedInit(scf::WhileOp loop, unsigned result) {
+  auto passed =
+      dyn_cast<BlockArgument>(loop.getConditionOp().getArgs()[result]);
+  if (!passed || passed.getOwner() != loop.getBeforeBody())
+    return nullptr;
+  return &loop.getInitsMutable()[passed.getArgNumber()];
+}
+
 Value mlir::grad::getPrevious(Value value) {
   auto result = dyn_cast<OpResult>(value);
   if (!result)
@@ -44,11 +54,8 @@ Value mlir::grad::getPrevious(Value value) {
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return loop.getTiedLoopInit(result)->get();
   if (auto loop = dyn_cast<scf::WhileOp>(op)) {
-    auto passed = dyn_cast<BlockArgument>(
-        loop.getConditionOp().getArgs()[result.getResultNumber()]);
-    if (!passed || passed.getOwner() != loop.getBeforeBody())
-      return {};
-    return loop.getInits()[passed.getArgNumber()];
+    OpOperand *init = tiedInit(loop, result.getResultNumber());
+    return init ? init->get() : Value();
   }
   if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(op))
     return op->getOperand(0);
@@ -217,7 +224,7 @@ private:
       else if (auto loop = dyn_cast<scf::ForOp>(op))
         tied = loop.getTiedLoopInit(result);
       else if (auto loop = dyn_cast<scf::WhileOp>(op))
-        tied = &loop.getInitsMutable()[result.getResultNumber()];
+        tied = tiedInit(loop, result.getResultNumber());
       if (!tied)
         return std::nullopt;
       own.insert(tied);

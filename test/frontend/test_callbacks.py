@@ -512,3 +512,18 @@ def test_direct_transforms_call_the_callback_they_get() -> None:
 
         go.vmap(lambda x, c=callback: go.pure_callback(c, x, x))(X)
         assert calls == list(X)
+
+
+def test_a_branch_that_is_not_taken_calls_nothing_under_vmap() -> None:
+    seen = []
+
+    def root(v: Any) -> Any:
+        seen.append(float(v))
+        return np.sqrt(v)
+
+    def f(x: Any) -> Any:
+        return go.cond(x > 0, lambda x: go.pure_callback(root, x, x), lambda x: x * 0, x)
+
+    result = go.vmap(f)(np.array([4.0, -1.0, 9.0]))
+    np.testing.assert_array_equal(result, [2, 0, 3])
+    assert seen == [4, 9]

@@ -521,3 +521,42 @@ def test_positions_that_are_computed_in_many_steps() -> None:
     # x[0] x[4] x[4]
     expected = [X[4] ** 2, 0, 0, 0, 2 * X[0] * X[4]]
     np.testing.assert_allclose(go.compile_grad(f)(X), expected, rtol=1e-14)
+
+
+def test_branches_whose_results_share_a_value() -> None:
+    """One of them is updated later."""
+
+    def f(a: Any, c: Any, loop: Any, cond: Any) -> Any:
+        def yes(state: Any) -> Any:
+            y = np.sin(state[0])
+            return y, y
+
+        def body(_: Any, state: Any) -> Any:
+            a, c = cond(state[1].sum() > 3, yes, lambda s: (s[0], np.cos(s[0])), state)
+            a = a.copy()
+            a[3:5] = a[1:3] * 0.75
+            return a, c
+
+        return loop(0, 3, body, (a, c))
+
+    def in_python(begin: int, end: int, body: Any, state: Any) -> Any:
+        for i in range(begin, end):
+            state = body(i, state)
+        return state
+
+    got = go.compile(lambda a, c: f(a, c, go.fori_loop, go.cond))(np.ones(6), np.ones(6))
+    choose = lambda p, yes, no, s: yes(s) if p else no(s)  # noqa: E731
+    want = f(np.ones(6), np.ones(6), in_python, choose)
+    np.testing.assert_allclose(got, want, rtol=1e-15)
+
+
+def test_scan_over_nothing() -> None:
+    x = np.zeros((0, 4))
+    carry, ys = go.compile(lambda c, x: go.scan(lambda c, x: (c + x.sum(), x * 2), c, x))(1.5, x)
+    assert carry == 1.5
+    assert ys.shape == (0, 4)
+    assert go.compile(lambda x: go.map(lambda row: row.sum(), x))(x).shape == (0,)
+    loss = lambda c, x: go.scan(lambda c, x: (c * x.sum(), None), c, x)[0]  # noqa: E731
+    gradients = go.compile_grad(loss, (0, 1))(1.5, x)
+    assert gradients[0] == 1
+    assert gradients[1].shape == (0, 4)

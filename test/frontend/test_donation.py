@@ -455,3 +455,36 @@ def test_results_are_ordinary_arrays() -> None:
     w += 1
     w[0] = 7.0
     assert f(w, x)[0] == step(np.array(7.0), x[0])
+
+
+def test_results_that_begin_with_one_value() -> None:
+    def f(a: Any, b: Any) -> Any:
+        t = np.sin(a) + b
+        u, v = t.copy(), t.copy()
+        u[1] = 3 * t[2]
+        v[:4] = np.cos(t[:4])
+        return u, v
+
+    a, b = np.arange(6.0) / 10, np.arange(6.0)
+    want = f(a, b)
+    for donated in (0, 1, (0, 1)):
+        got = go.compile(f, donate_argnums=donated)(a.copy(), b.copy())
+        np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_a_loop_of_which_only_the_last_states_are_returned() -> None:
+    def f(p: Any, c: Any, d: Any) -> Any:
+        def body(state: Any) -> Any:
+            p, c, d = state
+            return p * 2, c + p, d * np.sum(c)
+
+        return go.while_loop(lambda s: s[0][0] < 20, body, (p, c, d))[1:]
+
+    p, c, d = np.ones(3), np.arange(3.0), np.full(3, 0.5)
+    want = go.compile(f)(p, c, d)
+    got = go.compile(f, donate_argnums=(1, 2))(p, c.copy(), d.copy())
+    np.testing.assert_array_equal(got, want)
+    x, y, z = p, c, d
+    while x[0] < 20:
+        x, y, z = x * 2, y + x, z * np.sum(y)
+    np.testing.assert_allclose(got, (y, z), rtol=1e-14)

@@ -386,3 +386,21 @@ func.func @f(%a: tensor<4x3xf32>, %b: tensor<3xf32>) -> tensor<4xf32> {
     scaled = g * np.exp(a @ b)
     np.testing.assert_allclose(da, scaled[:, None] * b, rtol=1e-5)
     np.testing.assert_allclose(db, scaled @ a, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("access", ["(d, d)", "(d, 0)", "(1, d)"])
+def test_elements_that_are_not_read(access: str) -> None:
+    text = f"""
+func.func @f(%a: tensor<3x3xf64>) -> tensor<3xf64> {{
+  %e = tensor.empty() : tensor<3xf64>
+  %0 = linalg.generic {{indexing_maps = [affine_map<(d) -> {access}>, affine_map<(d) -> (d)>],
+      iterator_types = ["parallel"]}}
+      ins(%a : tensor<3x3xf64>) outs(%e : tensor<3xf64>) {{
+    ^bb0(%p: f64, %out: f64):
+      %square = arith.mulf %p, %p : f64
+      linalg.yield %square : f64
+  }} -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}}"""
+    read = {"(d, d)": np.diag, "(d, 0)": lambda a: a[:, 0], "(1, d)": lambda a: a[1]}[access]
+    check_derivatives(text, lambda a: read(a) ** 2, [normal(3, 3)])

@@ -92,6 +92,9 @@ def _counted(
     here = prims.scope()
     count = len(inits)
     stacked = body.specs[count:]
+    if isinstance(trips, int) and trips == 0:  # There are no slices to write down.
+        nothing = [np.zeros((0, *spec.shape), spec.dtype) for spec in stacked]
+        return list(inits), [prims.as_value(array) for array in nothing]
     outcome = Outcome(here, [body])
     lifted = [here.use(value) for value in body.lifted]
     arrays = [here.use(value) for value in sliced]
