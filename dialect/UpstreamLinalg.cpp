@@ -116,6 +116,22 @@ linalg::GenericOp Draft::create(OpBuilder &builder, Location loc) {
 // Tangents
 //===----------------------------------------------------------------------===//
 
+/// Whether `value` is computed from one of `seeds`, in a block of its own.
+static bool dependsOn(Value value, const DenseSet<Value> &seeds) {
+  DenseSet<Operation *> seen;
+  SmallVector<Value> pending = {value};
+  while (!pending.empty()) {
+    Value next = pending.pop_back_val();
+    if (seeds.contains(next))
+      return true;
+    if (Operation *op = next.getDefiningOp(); op && seen.insert(op).second)
+      op->walk([&](Operation *nested) {
+        llvm::append_range(pending, nested->getOperands());
+      });
+  }
+  return false;
+}
+
 /// Sets the tangents of the results that `positions` name, as far as they
 /// depend on the operands `active`. `sums` are the initial values of sums.
 static LogicalResult linearizeIn(linalg::LinalgOp op, LinearizeContext &context,
@@ -174,8 +190,12 @@ static LogicalResult linearizeIn(linalg::LinalgOp op, LinearizeContext &context,
     builder.clone(nested, mapping);
   Operation *yield = draft.body->getTerminator();
   std::unique_ptr<LinearizeContext> inside = context.inForwardMode(builder);
-  for (auto [value, tangent] : seeds)
+  DenseSet<Value> own; // Tangents, but for those of sums so far.
+  for (auto [value, tangent] : seeds) {
     inside->setTangent(value, tangent);
+    if (value != tangent)
+      own.insert(tangent);
+  }
   if (failed(inside->linearizeBlock(*draft.body)))
     return failure();
   SmallVector<Value> yielded = llvm::map_to_vector(positions, [&](unsigned i) {
@@ -191,8 +211,15 @@ static LogicalResult linearizeIn(linalg::LinalgOp op, LinearizeContext &context,
   builder.setInsertionPoint(yield);
   linalg::YieldOp::create(builder, loc, yielded);
   yield->erase();
+  // A tangent that is zero must not look like one.
+  SmallVector<bool> depends = llvm::map_to_vector(
+      yielded, [&](Value tangent) { return dependsOn(tangent, own); });
+  if (!llvm::is_contained(depends, true))
+    return success();
   linalg::GenericOp linear = draft.create(context.linear, loc);
-  llvm::copy(linear.getResults(), tangents.begin());
+  for (auto [i, result] : llvm::enumerate(linear.getResults()))
+    if (depends[i])
+      tangents[i] = result;
   return success();
 }
 
@@ -330,6 +357,13 @@ static LogicalResult transposeIn(linalg::LinalgOp op, TransposeContext &context,
     sumsBefore.push_back(draft.addInit(init, map));
   }
 
+  // What was moved to the draft ends with it.
+  auto fail = [&] {
+    for (Operation &nested : *draft.body)
+      nested.dropAllReferences();
+    copy.erase();
+    return failure();
+  };
   Block &from = *copy.getBlock();
   context.markLinear(from);
   for (Operation &nested :
@@ -345,9 +379,10 @@ static LogicalResult transposeIn(linalg::LinalgOp op, TransposeContext &context,
       if (!context.isLinear(value)) {
         if (isZero(value))
           continue;
-        return op.emitOpError("expected results that are linear in the "
-                              "operands that are transposed in, but result #")
-               << i << " does not depend on them";
+        op.emitOpError("expected results that are linear in the operands that "
+                       "are transposed in, but result #")
+            << i << " does not depend on them";
+        return fail();
       }
       if (isChosen(context.getCotangent(op->getResult(i)))) {
         Value zero = createZero(builder, loc, element.getType());
@@ -358,7 +393,7 @@ static LogicalResult transposeIn(linalg::LinalgOp op, TransposeContext &context,
       context.addCotangent(value, element);
     }
     if (failed(context.transposeBlock(from)))
-      return failure();
+      return fail();
     for (auto [operand, before] : llvm::zip_equal(linear, sumsBefore)) {
       Value argument =
           findArgument(copy, copy->getOpOperand(operand->getOperandNumber()));

@@ -98,6 +98,9 @@ static LogicalResult transposeSplat(tensor::SplatOp op,
 
 static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
                                            TransposeContext &context) {
+  if (llvm::is_contained(op.getStaticStrides(), 0))
+    return op.emitOpError("expected strides other than 0, where it is "
+                          "differentiated in reverse mode");
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
   context.updateCotangent(op.getSource(), [&](Value sum) -> Value {
@@ -115,6 +118,9 @@ static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
 
 static LogicalResult transposeInsertSlice(tensor::InsertSliceOp op,
                                           TransposeContext &context) {
+  if (llvm::is_contained(op.getStaticStrides(), 0))
+    return op.emitOpError("expected strides other than 0, where it is "
+                          "differentiated in reverse mode");
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
   Value ct = context.getCotangent(op.getResult());

@@ -666,3 +666,32 @@ def test_masked_ufuncs_have_finite_derivatives_in_operands_that_are_broadcast(di
 
 def _tuple(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
+
+
+def test_a_copy_of_an_outer_array_is_written_to_where_it_was_made() -> None:
+    def f(x: Any, loop: Any) -> Any:
+        def body(_: Any, s: Any) -> Any:
+            y = x.copy()
+            y[0] = s
+            return np.sum(y)
+
+        return loop(0, 3, body, 1.0)
+
+    assert go.compile(lambda x: f(x, go.fori_loop))(np.arange(3.0)) == 10
+    gradient = go.compile_grad(lambda x: f(x, go.fori_loop))(np.arange(3.0))
+    np.testing.assert_array_equal(gradient, [0, 3, 3])
+
+
+@pytest.mark.parametrize("view", [np.ravel, np.atleast_2d, lambda y: y.T, lambda y: y[:]])
+def test_a_view_of_an_outer_array_is_not_written_to(view: Any) -> None:
+    def f(x: Any) -> Any:
+        outer = x * 1
+
+        def body(_: Any, s: Any) -> Any:
+            view(outer)[...] = s
+            return s
+
+        return go.fori_loop(0, 3, body, 1.0)
+
+    with pytest.raises(errors.UnsupportedError, match="an array of an enclosing function"):
+        go.compile(f)(np.arange(3.0))

@@ -52,3 +52,38 @@ func.func @number_beside(%g: tensor<3xf64>) -> tensor<3xf64> {
   } : (tensor<3xf64>) -> tensor<3xf64>
   return %0 : tensor<3xf64>
 }
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+func.func @number_in_a_body(%g: tensor<3xf64>, %c: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
+  %e = tensor.empty() : tensor<3xf64>
+  // expected-note @below {{transposed from here}}
+  %0:2 = grad.transposed(%g) {
+  ^bb0(%s: tensor<3xf64>, %t: tensor<3xf64>):
+    %1 = linalg.generic {indexing_maps = [#id, #id, #id, #id], iterator_types = ["parallel"]}
+      ins(%s, %t, %c : tensor<3xf64>, tensor<3xf64>, tensor<3xf64>) outs(%e : tensor<3xf64>) {
+      ^bb0(%a: f64, %o: f64, %d: f64, %b: f64):
+        %2 = arith.mulf %a, %d : f64
+        // expected-error @below {{'arith.subf' op is not linear in its operands}}
+        %3 = arith.subf %2, %b : f64
+        linalg.yield %3 : f64
+    } -> tensor<3xf64>
+    grad.yield %1 : tensor<3xf64>
+  } : (tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
+  return %0#0, %0#1 : tensor<3xf64>, tensor<3xf64>
+}
+
+// -----
+
+func.func @one_element_often(%g: tensor<3xf64>) -> tensor<8xf64> {
+  // expected-note @below {{transposed from here}}
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<8xf64>):
+    // expected-error @below {{'tensor.extract_slice' op expected strides other than 0, where it is differentiated in reverse mode}}
+    // expected-error @below {{'tensor.extract_slice' op is not linear in its operands}}
+    %1 = tensor.extract_slice %t[1] [3] [0] : tensor<8xf64> to tensor<3xf64>
+    grad.yield %1 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<8xf64>
+  return %0 : tensor<8xf64>
+}

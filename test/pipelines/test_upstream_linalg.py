@@ -404,3 +404,72 @@ func.func @f(%a: tensor<3x3xf64>) -> tensor<3xf64> {{
 }}"""
     read = {"(d, d)": np.diag, "(d, 0)": lambda a: a[:, 0], "(1, d)": lambda a: a[1]}[access]
     check_derivatives(text, lambda a: read(a) ** 2, [normal(3, 3)])
+
+
+def elementwise(body: str) -> str:
+    """The product of x and what `body` computes of its elements, named %r."""
+    return f"""
+#id = affine_map<(i) -> (i)>
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {{
+  %zero = arith.constant 0.0 : f64
+  %one = arith.constant 1.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %y = linalg.generic {{indexing_maps = [#id, #id], iterator_types = ["parallel"]}}
+      ins(%x : tensor<4xf64>) outs(%e : tensor<4xf64>) {{
+    ^bb0(%a: f64, %o: f64):
+      {body}
+      linalg.yield %r : f64
+  }} -> tensor<4xf64>
+  %0 = linalg.generic {{indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]}}
+      ins(%x, %y : tensor<4xf64>, tensor<4xf64>) outs(%e : tensor<4xf64>) {{
+    ^bb0(%a: f64, %b: f64, %o: f64):
+      %r = arith.mulf %a, %b : f64
+      linalg.yield %r : f64
+  }} -> tensor<4xf64>
+  return %0 : tensor<4xf64>
+}}"""
+
+
+POINTS = np.array([0.3, -1.7, 2.4, -0.2])
+
+
+@pytest.mark.parametrize(
+    ("body", "f"),
+    [
+        ("%r = math.floor %a : f64", np.floor),
+        (
+            "%p = arith.cmpf ogt, %a, %zero : f64\n      %r = arith.select %p, %one, %zero : f64",
+            lambda x: (x > 0) * 1.0,
+        ),
+        ("%r = arith.maximumf %a, %zero : f64", lambda x: np.maximum(x, 0)),
+        ("%r = arith.remf %a, %one : f64", lambda x: np.fmod(x, 1)),
+    ],
+    ids=["floor", "mask", "relu", "remf"],
+)
+def test_tangents_that_are_zero(body: str, f: Any) -> None:
+    check_derivatives(elementwise(body), lambda x: x * f(x), [POINTS])
+
+
+def test_a_sum_of_choices() -> None:
+    text = """
+#m = affine_map<(i, j) -> (i)>
+#n = affine_map<(i, j) -> (i, j)>
+func.func @f(%x: tensor<2x2xf64>) -> tensor<2xf64> {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<2xf64>
+  %z = linalg.fill ins(%zero : f64) outs(%e : tensor<2xf64>) -> tensor<2xf64>
+  %r = linalg.generic {indexing_maps = [#n, #m], iterator_types = ["parallel", "reduction"]}
+      ins(%x : tensor<2x2xf64>) outs(%z : tensor<2xf64>) {
+    ^bb0(%a: f64, %o: f64):
+      %p = arith.cmpf olt, %a, %zero : f64
+      %s = arith.select %p, %a, %zero : f64
+      %0 = arith.addf %o, %s : f64
+      linalg.yield %0 : f64
+  } -> tensor<2xf64>
+  return %r : tensor<2xf64>
+}"""
+    check_derivatives(text, lambda x: np.minimum(x, 0).sum(1), [POINTS.reshape(2, 2)])
+    adjoint = differentiate(text, "f", mode="reverse", wrt=[0])
+    twice = differentiate(adjoint, "f_reverse", mode="reverse", wrt=[0], of=[1], name="second")
+    results = compile_function(twice, "second")(POINTS.reshape(2, 2), np.ones(2), np.ones((2, 2)))
+    np.testing.assert_array_equal(results[-1], np.zeros((2, 2)))

@@ -44,6 +44,7 @@ class Storage:
         shape: the shape, which stays.
         dtype: the dtype, which stays.
         version: how often it was written to.
+        made_in: the function that it was made in, which alone may write to it.
         argument: how the user reaches the argument it is, which must not be written to; None for
             what was made inside the traced function.
         scalar: whether it is a NumPy scalar, which never changes, and no 0-d array.
@@ -57,6 +58,7 @@ class Storage:
         "argument",
         "doubts",
         "dtype",
+        "made_in",
         "scalar",
         "shape",
         "strides",
@@ -70,6 +72,7 @@ class Storage:
         self.value = value
         self.shape = value.shape
         self.dtype = value.dtype
+        self.made_in = current.state.scope
         self.version = 0
         self.argument = argument
         self.scalar = not value.shape if scalar is None else scalar
@@ -77,6 +80,7 @@ class Storage:
         self.doubts: list[weakref.ref[Storage]] | None = None
 
     def _start(self, argument: str | None, scalar: bool) -> None:
+        self.made_in = current.state.scope
         self.version = 0
         self.argument = argument
         self.scalar = scalar
@@ -333,7 +337,7 @@ class Handle:
                 f"{action}: assignment destination is read-only, as NumPy's is; copy it first",
                 where,
             )
-        if storage.scope is not current.state.scope:
+        if storage.made_in is not current.state.scope:
             raise UnsupportedError(
                 f"{action} to an array of an enclosing function is not supported; make the array "
                 "in the function that changes it, and return it",
