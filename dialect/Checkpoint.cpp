@@ -123,7 +123,8 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
 
   // What is stored takes the place of the ops that compute it.
   SmallVector<Value> stored = findKept(primal, block, copies, *policy);
-  context.noteStored(op, stored);
+  if (failed(context.noteStored(op, stored)))
+    return failure();
   unsigned before = kept->getNumResults();
   SmallVector<Value> more = llvm::map_to_vector(
       stored, [&](Value value) { return copies.lookup(value); });

@@ -141,7 +141,7 @@ static Value findPushed(scf::ForOp loop, BlockArgument argument) {
 }
 
 /// Stores what the linear loop needs of the body of the primal one: one stack
-/// for each value. Returns the primal loop that does so.
+/// for each value. Returns the primal loop that does so; null if it cannot.
 static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
                                  int64_t length,
                                  const LinearizeContext &context) {
@@ -169,8 +169,9 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
     first.push_back(value);
     second.push_back(next);
   }
-  context.noteStored(primal, stored);
-  context.noteStored(primal, first);
+  if (failed(context.noteStored(primal, stored)) ||
+      failed(context.noteStored(primal, first)))
+    return nullptr;
 
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
@@ -273,6 +274,8 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
         tangentsAt(context, context.linear, yield->getOperands(), active));
   }
   op = stackResiduals(op, linear, std::max<int64_t>(*trips, 1), context);
+  if (!op)
+    return failure();
   for (auto [i, tangent] : llvm::zip_equal(active, linear.getResults()))
     context.setTangent(op.getResult(i), tangent);
   return success();
@@ -366,7 +369,7 @@ Operation *grad::yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields) {
 /// Lets the linear branch use what the primal one computes. Each residual is a
 /// result: one that the branch has anyway, or else one that residuals of other
 /// blocks share if they have its type, and which is undefined where a block has
-/// none for it.
+/// none for it. Returns the primal branch that does so; null if it cannot.
 static Operation *yieldResiduals(Operation *primal, Operation *linear,
                                  const LinearizeContext &context) {
   SmallVector<Residuals, 2> residuals;
@@ -380,7 +383,8 @@ static Operation *yieldResiduals(Operation *primal, Operation *linear,
                        from.front().getTerminator()->getOperands());
     Residuals &some =
         residuals.emplace_back(from.front(), to.front(), std::move(given));
-    context.noteStored(primal, some.getStored());
+    if (failed(context.noteStored(primal, some.getStored())))
+      return nullptr;
     DenseMap<Type, unsigned> taken;
     SmallVector<unsigned> &own = places.emplace_back();
     for (Value value : some.getStored()) {
@@ -453,6 +457,8 @@ LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
                          tangentsAt(context, context.linear, yielded, active));
   }
   op = yieldResiduals(op, linear, context);
+  if (!op)
+    return failure();
   for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
     context.setTangent(op->getResult(i), tangent);
   return success();

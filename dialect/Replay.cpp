@@ -514,7 +514,8 @@ private:
     given.known.map(again.getInductionVar(), number);
     Residuals residuals(primal, *steps.getBody(), std::move(given));
     SmallVector<Value> stored(residuals.getStored());
-    context.noteStored(again, stored);
+    if (failed(context.noteStored(again, stored)))
+      return failure();
     TypeRange types = ValueRange(stored).getTypes();
     if (plan.length == 0)
       plan.length = chooseLength(types);

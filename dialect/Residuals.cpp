@@ -67,7 +67,8 @@ static bool isArithmetic(Operation *op) {
 }
 
 static bool isRecomputable(Operation *op) {
-  return isMovement(op) || isArithmetic(op);
+  return (isMovement(op) || isArithmetic(op)) &&
+         llvm::all_of(op->getOperandTypes(), isStorable);
 }
 
 bool Residuals::isInside(Value value) const {
@@ -210,8 +211,12 @@ void Residuals::collect() {
 SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
                                   const DenseSet<Value> &kept) const {
   // What is stored anyway is not quite for nothing: it has to be loaded.
-  auto costOf = [&](Value value) {
-    return kept.contains(value) ? 1 : getBytes(value.getType());
+  auto costOf = [&](Value value) -> int64_t {
+    if (kept.contains(value))
+      return 1;
+    // What cannot be stored is reported if it has to be.
+    return isStorable(value.getType()) ? getBytes(value.getType())
+                                       : int64_t(1) << 50;
   };
   MinimumCut graph;
   DenseMap<Value, unsigned> nodes;

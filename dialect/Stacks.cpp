@@ -14,6 +14,14 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+bool grad::isStorable(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return type.isIntOrIndexOrFloat();
+  return tensor.hasStaticShape() && !tensor.getEncoding() &&
+         tensor.getElementType().isIntOrIndexOrFloat();
+}
+
 int64_t grad::getBytes(Type type) {
   auto bytesOf = [](Type element) -> int64_t {
     return element.isIndex() ? 8 : (element.getIntOrFloatBitWidth() + 7) / 8;

@@ -16,7 +16,11 @@
 
 namespace mlir::grad {
 
-/// The number of bytes of a value in memory.
+/// Whether there are stacks of such values: numbers, and tensors of static
+/// shape.
+bool isStorable(Type type);
+
+/// The number of bytes of a storable value in memory.
 int64_t getBytes(Type type);
 
 /// A value that nobody reads.

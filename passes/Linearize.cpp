@@ -13,6 +13,7 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "dialect/Structured.h"
 #include "dialect/Uses.h"
 #include "passes/Activity.h"
@@ -66,11 +67,17 @@ public:
                                         remarks);
   }
 
-  void noteStored(Operation *op, ValueRange values) const override {
+  LogicalResult noteStored(Operation *op, ValueRange values) const override {
+    for (Value value : values)
+      if (!isStorable(value.getType()))
+        return op->emitOpError("expected numbers or tensors of static shape to "
+                               "store for its derivative, but got ")
+               << value.getType();
     if (remarks)
       for (Value value : values)
         emitRemark(value.getLoc()) << "stored for the derivative of "
                                    << op->getName() << ": " << value.getType();
+    return success();
   }
 
   FailureOr<Block *> getBody(FlatSymbolRefAttr function) override {

@@ -1,13 +1,13 @@
 // RUN: gradopt %s -convert-buffers-to-llvm -canonicalize | FileCheck %s
 
 // The tables lie on the stack, made once, however often the loop calls.
-// CHECK: llvm.mlir.global internal constant @shape_2x3(dense<[2, 3]> : tensor<2xi64>)
+// CHECK: llvm.mlir.global internal constant @gradopt_shape_2x3(dense<[2, 3]> : tensor<2xi64>)
 // CHECK: llvm.func @gradopt_call_target(i64, !llvm.ptr, i64, !llvm.ptr, i64)
 // CHECK-LABEL: llvm.func @calls_in_a_loop
 // CHECK-SAME: %[[X:[^:]+]]: !llvm.ptr
 // CHECK-SAME: %[[Y:[^:]+]]: !llvm.ptr
 func.func @calls_in_a_loop(%x: memref<2x3xf64>, %y: memref<i1>) {
-  // CHECK-DAG: %[[SHAPE:.*]] = llvm.mlir.addressof @shape_2x3
+  // CHECK-DAG: %[[SHAPE:.*]] = llvm.mlir.addressof @gradopt_shape_2x3
   // CHECK-DAG: %[[OUTS:.*]] = llvm.alloca %{{.*}} x !llvm.struct<(ptr, ptr, i32, i32)>
   // CHECK-DAG: %[[INS:.*]] = llvm.alloca %{{.*}} x !llvm.struct<(ptr, ptr, i32, i32)>
   // CHECK: llvm.br

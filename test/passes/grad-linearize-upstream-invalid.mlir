@@ -195,3 +195,28 @@ func.func @f(%x: tensor<4xf64>) -> f64 {
   }
   return %0 : f64
 }
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %w = arith.constant dense<1.0> : tensor<10xf64>
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c5 = arith.constant 5 : index
+  // expected-error @below {{'scf.for' op expected numbers or tensors of static shape to store for its derivative, but got 'tensor<?xf64>'}}
+  %r = scf.for %i = %c0 to %c5 step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %n = arith.addi %i, %c5 : index
+    %part = tensor.extract_slice %w[0] [%n] [1] : tensor<10xf64> to tensor<?xf64>
+    %s = math.absf %part : tensor<?xf64>
+    %m = linalg.generic {indexing_maps = [#id], iterator_types = ["parallel"]} outs(%a : tensor<4xf64>) {
+    ^bb0(%b: f64):
+      %k = linalg.index 0 : index
+      %q = tensor.extract %s[%k] : tensor<?xf64>
+      %z = arith.mulf %q, %b : f64
+      linalg.yield %z : f64
+    } -> tensor<4xf64>
+    scf.yield %m : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}

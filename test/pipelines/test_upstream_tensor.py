@@ -175,3 +175,23 @@ func.func @f(%x: f64, %n: i64) -> f64 {
         return a
 
     check_derivatives(text, f, [np.array(1.3), np.array(5)])
+
+
+def test_parts_of_run_time_size_in_a_loop() -> None:
+    """They need not be stored: an element of them is enough."""
+    text = """
+func.func @f(%x: f64, %w: tensor<10xf64>) -> f64 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %r = scf.for %i = %c0 to %c8 step %c1 iter_args(%a = %x) -> f64 {
+    %n = arith.addi %i, %c1 : index
+    %s = tensor.extract_slice %w[0] [%n] [1] : tensor<10xf64> to tensor<?xf64>
+    %c = tensor.extract %s[%i] : tensor<?xf64>
+    %m = arith.mulf %a, %c : f64
+    scf.yield %m : f64
+  }
+  return %r : f64
+}"""
+    w = np.linspace(0.5, 1.5, 10)
+    check_derivatives(text, lambda x, w: x * np.prod(w[:8]), [np.array(0.7), w], wrt=[0])
