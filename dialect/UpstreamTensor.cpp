@@ -96,11 +96,18 @@ static LogicalResult transposeSplat(tensor::SplatOp op,
 // Slices
 //===----------------------------------------------------------------------===//
 
+/// A transpose takes each element of a slice for another one.
+static LogicalResult checkStrides(OffsetSizeAndStrideOpInterface op) {
+  if (!llvm::is_contained(op.getStaticStrides(), 0))
+    return success();
+  return op->emitOpError("expected strides other than 0, where it is "
+                         "differentiated in reverse mode");
+}
+
 static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
                                            TransposeContext &context) {
-  if (llvm::is_contained(op.getStaticStrides(), 0))
-    return op.emitOpError("expected strides other than 0, where it is "
-                          "differentiated in reverse mode");
+  if (failed(checkStrides(op)))
+    return failure();
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
   context.updateCotangent(op.getSource(), [&](Value sum) -> Value {
@@ -118,9 +125,8 @@ static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
 
 static LogicalResult transposeInsertSlice(tensor::InsertSliceOp op,
                                           TransposeContext &context) {
-  if (llvm::is_contained(op.getStaticStrides(), 0))
-    return op.emitOpError("expected strides other than 0, where it is "
-                          "differentiated in reverse mode");
+  if (failed(checkStrides(op)))
+    return failure();
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
   Value ct = context.getCotangent(op.getResult());
