@@ -41,12 +41,20 @@ using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
 using gradopt::runtime::runWithTargets;
 
+/// Arenas of at most so many bytes are on the stack of the call: to share one
+/// takes as long as a program that needs no more.
+static constexpr size_t kStackArena = 2048;
+
 struct gradopt_module {
   gradopt_module(Entry entry, orc::JITDylib &code, size_t arenaBytes)
       : entry(entry), code(code), arenaBytes(arenaBytes) {
-    ArenaPool::get().addProgram(arenaBytes);
+    if (arenaBytes > kStackArena)
+      ArenaPool::get().addProgram(arenaBytes);
   }
-  ~gradopt_module() { ArenaPool::get().removeProgram(arenaBytes); }
+  ~gradopt_module() {
+    if (arenaBytes > kStackArena)
+      ArenaPool::get().removeProgram(arenaBytes);
+  }
 
   Entry entry;
   orc::JITDylib &code;
@@ -244,14 +252,17 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
   if (!module || !buffers)
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_call: null module/buffers");
   Arena arena;
-  if (module->arenaBytes) {
+  alignas(gradopt::kArenaAlignment) char small[kStackArena];
+  if (module->arenaBytes <= kStackArena) {
+    buffers[arena_slot] = small;
+  } else {
     arena = ArenaPool::get().acquire(module->arenaBytes);
     if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
                   "cannot allocate an arena of " +
                       std::to_string(module->arenaBytes) + " bytes");
+    buffers[arena_slot] = arena.memory;
   }
-  buffers[arena_slot] = arena.memory;
   bool failed = false;
   int32_t status =
       module->targets.empty()
