@@ -151,8 +151,7 @@ llvm::Error Compilation::createTargetMachine() {
     return codegenError("no code generator for this machine: " + message);
   machine.reset(target->createTargetMachine(
       triple, host.cpu, host.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
-      std::nullopt, llvm::CodeGenOptLevel::Default,
-      /*JIT=*/true));
+      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
   if (!machine)
     return codegenError("cannot create a target machine for " + host.triple);
   return llvm::Error::success();
