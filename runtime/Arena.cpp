@@ -6,6 +6,7 @@
 
 #include "runtime/Arena.h"
 #include "runtime/Interface.h"
+#include "runtime/Lock.h"
 #include "runtime/gradopt_runtime.h"
 
 #include <atomic>
@@ -38,21 +39,33 @@ void *allocate(size_t bytes) {
 
 void deallocate(void *memory) { std::free(memory); }
 
-ArenaPool &ArenaPool::get() {
-  static ArenaPool &pool = *new ArenaPool;
-  return pool;
+/// It has no destructor: calls may still run in other threads when static
+/// objects are destroyed.
+static ArenaPool pool;
+
+ArenaPool &ArenaPool::get() { return pool; }
+
+void ArenaPool::add(ArenaUser &user) {
+  Lock lock(mutex);
+  ArenaUser *larger = nullptr, **link = &users;
+  while (*link && (*link)->bytes > user.bytes) {
+    larger = *link;
+    link = &larger->smaller;
+  }
+  user.larger = larger;
+  user.smaller = *link;
+  if (user.smaller)
+    user.smaller->larger = &user;
+  *link = &user;
 }
 
-void ArenaPool::addProgram(size_t bytes) {
-  std::lock_guard<std::mutex> lock(mutex);
-  sizes.insert(bytes);
-}
-
-void ArenaPool::removeProgram(size_t bytes) {
+void ArenaPool::remove(ArenaUser &user) {
   Idle *unneeded;
   {
-    std::lock_guard<std::mutex> lock(mutex);
-    sizes.erase(sizes.find(bytes));
+    Lock lock(mutex);
+    (user.larger ? user.larger->smaller : users) = user.smaller;
+    if (user.smaller)
+      user.smaller->larger = user.larger;
     unneeded = cut(find(largestNeeded() + 1));
   }
   free(unneeded);
@@ -79,7 +92,7 @@ void ArenaPool::free(Idle *list) {
 Arena ArenaPool::acquire(size_t bytes) {
   Idle *replaced = nullptr;
   {
-    std::lock_guard<std::mutex> lock(mutex);
+    Lock lock(mutex);
     Idle **link = find(bytes);
     if (Idle *found = *link) {
       *link = found->next;
@@ -99,13 +112,13 @@ Arena ArenaPool::acquire(size_t bytes) {
   if (memory)
     return {memory, bytes};
   {
-    std::lock_guard<std::mutex> lock(mutex);
+    Lock lock(mutex);
     replaced = cut(&idle);
   }
   free(replaced);
   memory = allocate(bytes);
   if (!memory) {
-    std::lock_guard<std::mutex> lock(mutex);
+    Lock lock(mutex);
     held -= bytes;
   }
   return {memory, bytes};
@@ -113,7 +126,7 @@ Arena ArenaPool::acquire(size_t bytes) {
 
 void ArenaPool::release(Arena arena) {
   {
-    std::lock_guard<std::mutex> lock(mutex);
+    Lock lock(mutex);
     if (arena.bytes <= largestNeeded()) {
       Idle **link = find(arena.bytes);
       *link = new (arena.memory) Idle{*link, arena.bytes};
@@ -125,7 +138,7 @@ void ArenaPool::release(Arena arena) {
 }
 
 size_t ArenaPool::bytesHeld() {
-  std::lock_guard<std::mutex> lock(mutex);
+  Lock lock(mutex);
   return held;
 }
 

@@ -8,8 +8,7 @@
 #define GRADOPT_RUNTIME_ARENA_H
 
 #include <cstddef>
-#include <mutex>
-#include <set>
+#include <pthread.h>
 
 namespace gradopt::runtime {
 
@@ -23,19 +22,24 @@ struct Arena {
   size_t bytes = 0;
 };
 
+/// A loaded program that needs arenas.
+struct ArenaUser {
+  size_t bytes = 0;
+  ArenaUser *larger = nullptr, *smaller = nullptr;
+};
+
 /// The arenas of all programs in the process. There are at most as many as
 /// calls ever ran at the same time, none is larger than the largest that a
 /// loaded program needs, and in the steady state acquiring one allocates
 /// nothing.
 class ArenaPool {
 public:
-  /// The one of the process. It is never destroyed: calls may still run in
-  /// other threads when static objects are.
+  /// The one of the process.
   static ArenaPool &get();
 
-  /// A program that needs arenas of this size was loaded, or is to be unloaded.
-  void addProgram(size_t bytes);
-  void removeProgram(size_t bytes);
+  /// A program was loaded, or is to be unloaded.
+  void add(ArenaUser &user);
+  void remove(ArenaUser &user);
 
   /// An arena of at least `bytes` bytes that nobody else uses; without memory
   /// if there is none left.
@@ -46,8 +50,8 @@ public:
   size_t bytesHeld();
 
   /// Around a fork: nobody else changes the pool meanwhile.
-  void lock() { mutex.lock(); }
-  void unlock() { mutex.unlock(); }
+  void lock() { pthread_mutex_lock(&mutex); }
+  void unlock() { pthread_mutex_unlock(&mutex); }
 
 private:
   /// A list of unused arenas that is kept in their own memory, the smallest
@@ -64,13 +68,13 @@ private:
   Idle *cut(Idle **link);
   /// Frees a list.
   void free(Idle *list);
-  size_t largestNeeded() const { return sizes.empty() ? 0 : *sizes.rbegin(); }
+  size_t largestNeeded() const { return users ? users->bytes : 0; }
 
-  std::mutex mutex;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   Idle *idle = nullptr;
   size_t held = 0;
-  /// What the loaded programs need.
-  std::multiset<size_t> sizes;
+  /// All users, the largest first.
+  ArenaUser *users = nullptr;
 };
 
 } // namespace gradopt::runtime

@@ -10,15 +10,20 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/BusySection.h"
+#include "runtime/Lock.h"
+#include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
 
 #include <atomic>
+#include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <limits>
-#include <mutex>
+#include <new>
 
 using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;
+using gradopt::runtime::Lock;
 
 namespace {
 
@@ -37,7 +42,7 @@ using Gemv = void (*)(Order, Transpose, int rows, int columns, T alpha,
 
 /// A loaded library. Libraries are never closed: calls may be running.
 struct Library {
-  std::string path;
+  char *path = nullptr;
   Gemm<double> dgemm = nullptr;
   Gemm<float> sgemm = nullptr;
   Gemv<double> dgemv = nullptr;
@@ -154,16 +159,18 @@ void multiply(bool transa, bool transb, int64_t m, int64_t n, int64_t k,
                   m, n, k, T(1), a, lda, b, ldb, beta, c, ldc);
 }
 
-/// Looks `name` up, alone or with the prefix of SciPy's wheels.
+/// Looks up a symbol under its name, or the one it has in SciPy's wheels.
 template <typename Function>
-bool find(void *handle, const std::string &name, Function &function) {
-  for (const char *prefix : {"", "scipy_"})
-    if (void *symbol = dlsym(handle, (prefix + name).c_str())) {
-      function = reinterpret_cast<Function>(symbol);
-      return true;
-    }
-  return false;
+bool find(void *handle, const char *name, const char *scipyName,
+          Function &function) {
+  void *symbol = dlsym(handle, name);
+  if (!symbol)
+    symbol = dlsym(handle, scipyName);
+  function = reinterpret_cast<Function>(symbol);
+  return symbol;
 }
+
+pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
 } // namespace
 
@@ -171,35 +178,43 @@ gradopt_status gradopt_set_blas(const char *path) {
   if (!path)
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_set_blas: null path");
   BusySection section;
-  static std::mutex mutex;
-  std::lock_guard<std::mutex> lock(mutex);
+  Lock lock(loading);
   const Library *current = library.load(std::memory_order_relaxed);
-  if (current && current->path == path)
+  if (current && std::strcmp(current->path, path) == 0)
     return GRADOPT_OK;
 
   void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!handle)
-    return fail(GRADOPT_LIBRARY_ERROR,
-                std::string("cannot load the BLAS library: ") + dlerror());
-  Library loaded;
-  loaded.path = path;
-  if (!find(handle, "cblas_dgemm", loaded.dgemm) ||
-      !find(handle, "cblas_sgemm", loaded.sgemm) ||
-      !find(handle, "cblas_dgemv", loaded.dgemv) ||
-      !find(handle, "cblas_sgemv", loaded.sgemv)) {
+    return fail(GRADOPT_LIBRARY_ERROR, "cannot load the BLAS library: %s",
+                dlerror());
+  Library found;
+  if (!find(handle, "cblas_dgemm", "scipy_cblas_dgemm", found.dgemm) ||
+      !find(handle, "cblas_sgemm", "scipy_cblas_sgemm", found.sgemm) ||
+      !find(handle, "cblas_dgemv", "scipy_cblas_dgemv", found.dgemv) ||
+      !find(handle, "cblas_sgemv", "scipy_cblas_sgemv", found.sgemv)) {
     dlclose(handle);
     return fail(GRADOPT_LIBRARY_ERROR,
-                loaded.path + " has no CBLAS interface (cblas_dgemm, "
-                              "cblas_sgemm, cblas_dgemv, cblas_sgemv)");
+                "%s has no CBLAS interface (cblas_dgemm, cblas_sgemm, "
+                "cblas_dgemv, cblas_sgemv)",
+                path);
   }
-  find(handle, "openblas_set_num_threads", loaded.setThreads);
-  library.store(new Library(std::move(loaded)), std::memory_order_release);
+  find(handle, "openblas_set_num_threads", "scipy_openblas_set_num_threads",
+       found.setThreads);
+  found.path = strdup(path);
+  void *memory = std::malloc(sizeof(Library));
+  if (!found.path || !memory) {
+    std::free(found.path);
+    std::free(memory);
+    dlclose(handle);
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  }
+  library.store(new (memory) Library(found), std::memory_order_release);
   return GRADOPT_OK;
 }
 
 const char *gradopt_blas_path(void) {
   const Library *current = library.load(std::memory_order_acquire);
-  return current ? current->path.c_str() : nullptr;
+  return current ? current->path : nullptr;
 }
 
 gradopt_status gradopt_set_blas_threads(int count) {

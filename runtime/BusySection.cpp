@@ -6,13 +6,13 @@
 
 #include "runtime/BusySection.h"
 #include "runtime/Arena.h"
+#include "runtime/Lock.h"
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
-#include <mutex>
+#include <ctime>
+#include <new>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -25,13 +25,17 @@ struct Gate {
   std::atomic<unsigned> busy = 0;
   /// Whether a fork or the exit waits for the sections to be left.
   std::atomic<bool> closed = false;
-  std::mutex mutex;
-  std::condition_variable changed;
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+  /// Waits, with the mutex held, until `holds()`.
+  template <typename Condition> void wait(Condition holds) {
+    while (!holds())
+      pthread_cond_wait(&changed, &mutex);
+  }
 };
 
-// Never destroyed. In a child it is a new one: waiting threads have left traces
-// in the condition variable.
-Gate *gate = new Gate;
+Gate gate;
 std::atomic<unsigned> generation = 0;
 
 /// Sections of this thread that lie in each other.
@@ -41,33 +45,31 @@ thread_local unsigned depth = 0;
 thread_local bool exiting = false;
 
 void leave() {
-  Gate &here = *gate;
-  here.busy.fetch_sub(1);
-  if (!here.closed)
+  gate.busy.fetch_sub(1);
+  if (!gate.closed)
     return;
-  std::lock_guard<std::mutex> lock(here.mutex);
-  here.changed.notify_all();
+  Lock lock(gate.mutex);
+  pthread_cond_broadcast(&gate.changed);
 }
 
 void enter() {
-  Gate &here = *gate;
-  for (here.busy.fetch_add(1); here.closed; here.busy.fetch_add(1)) {
+  for (gate.busy.fetch_add(1); gate.closed; gate.busy.fetch_add(1)) {
     leave();
-    std::unique_lock<std::mutex> lock(here.mutex);
-    here.changed.wait(lock, [&] { return !here.closed; });
+    Lock lock(gate.mutex);
+    gate.wait([] { return !gate.closed; });
   }
 }
 
 /// The sections of other threads than this one.
-unsigned othersBusy(const Gate &gate) { return gate.busy - (depth != 0); }
+unsigned othersBusy() { return gate.busy - (depth != 0); }
 
 void beforeFork() {
   if (!exiting) {
-    std::unique_lock<std::mutex> lock(gate->mutex);
+    Lock lock(gate.mutex);
     // Another thread may fork at the same time.
-    gate->changed.wait(lock, [] { return !gate->closed; });
-    gate->closed = true;
-    gate->changed.wait(lock, [] { return othersBusy(*gate) == 0; });
+    gate.wait([] { return !gate.closed; });
+    gate.closed = true;
+    gate.wait([] { return othersBusy() == 0; });
   }
   ArenaPool::get().lock();
 }
@@ -76,15 +78,16 @@ void afterForkInParent() {
   ArenaPool::get().unlock();
   if (exiting)
     return;
-  std::lock_guard<std::mutex> lock(gate->mutex);
-  gate->closed = false;
-  gate->changed.notify_all();
+  Lock lock(gate.mutex);
+  gate.closed = false;
+  pthread_cond_broadcast(&gate.changed);
 }
 
 void afterForkInChild() {
   ArenaPool::get().unlock();
-  gate = new Gate;
-  gate->busy = depth != 0;
+  // Threads that waited have left traces in it.
+  new (&gate) Gate;
+  gate.busy = depth != 0;
   generation.fetch_add(1);
 }
 
@@ -92,10 +95,11 @@ void afterForkInChild() {
     pthread_atfork(beforeFork, afterForkInParent, afterForkInChild);
 
 void atExit(int status, void *) {
-  std::unique_lock<std::mutex> lock(gate->mutex);
-  gate->closed = true;
-  bool stopped = gate->changed.wait_for(lock, std::chrono::milliseconds(500),
-                                        [] { return othersBusy(*gate) == 0; });
+  gate.closed = true;
+  constexpr timespec twoMilliseconds = {0, 2'000'000};
+  for (int i = 0; i < 250 && othersBusy(); ++i)
+    nanosleep(&twoMilliseconds, nullptr);
+  bool stopped = !othersBusy();
   // What this thread destroys on its way out may need a section.
   ++depth;
   exiting = true;
@@ -119,7 +123,7 @@ BusySection::~BusySection() {
 }
 
 void BusySection::yield() {
-  if (depth == 0 || !gate->closed.load(std::memory_order_relaxed))
+  if (depth == 0 || !gate.closed.load(std::memory_order_relaxed))
     return;
   leave();
   enter();

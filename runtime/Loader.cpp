@@ -11,37 +11,48 @@
 #include "runtime/RuntimeError.h"
 #include "runtime/Targets.h"
 
-#include <memory>
+#include <cstdlib>
+#include <cstring>
 #include <new>
-#include <vector>
 
 using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
+using gradopt::runtime::ArenaUser;
 using gradopt::runtime::BusySection;
 using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
 using gradopt::runtime::ObjectCode;
 using gradopt::runtime::runWithTargets;
+using gradopt::runtime::Targets;
 
 /// Arenas of at most so many bytes are on the stack of the call: to share one
 /// takes as long as a program that needs no more.
 static constexpr size_t kStackArena = 2048;
 
 struct gradopt_module {
-  explicit gradopt_module(size_t arenaBytes) : arenaBytes(arenaBytes) {
-    if (arenaBytes > kStackArena)
-      ArenaPool::get().addProgram(arenaBytes);
+  explicit gradopt_module(size_t arenaBytes) : arena{arenaBytes} {
+    if (needsPool())
+      ArenaPool::get().add(arena);
   }
   ~gradopt_module() {
-    if (arenaBytes > kStackArena)
-      ArenaPool::get().removeProgram(arenaBytes);
+    if (needsPool())
+      ArenaPool::get().remove(arena);
+    std::free(targets);
   }
+
+  bool needsPool() const { return arena.bytes > kStackArena; }
 
   ObjectCode code;
   Entry entry = nullptr;
-  size_t arenaBytes;
-  std::vector<gradopt_target> targets;
+  ArenaUser arena;
+  gradopt_target *targets = nullptr;
+  size_t numTargets = 0;
 };
+
+static void destroy(gradopt_module *module) {
+  module->~gradopt_module();
+  std::free(module);
+}
 
 gradopt_status gradopt_module_load(const void *object, size_t size,
                                    const char *entry, size_t arena_bytes,
@@ -51,27 +62,31 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
                 "gradopt_module_load: null object or result pointer");
   *out = nullptr;
   BusySection section;
-  std::unique_ptr<gradopt_module> made(new (std::nothrow)
-                                           gradopt_module(arena_bytes));
-  if (!made)
+  void *memory = std::malloc(sizeof(gradopt_module));
+  if (!memory)
     return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  auto *made = new (memory) gradopt_module(arena_bytes);
   gradopt_status status =
       made->code.link({static_cast<const char *>(object), size},
                       entry ? entry : gradopt::kEntryName);
-  if (status != GRADOPT_OK)
+  if (status != GRADOPT_OK) {
+    destroy(made);
     return status;
+  }
   made->entry = reinterpret_cast<Entry>(made->code.getEntry());
-  *out = made.release();
+  *out = made;
   return GRADOPT_OK;
 }
 
 void gradopt_module_unload(gradopt_module *module) {
+  if (!module)
+    return;
   BusySection section;
-  delete module;
+  destroy(module);
 }
 
 size_t gradopt_module_arena_bytes(const gradopt_module *module) {
-  return module->arenaBytes;
+  return module->arena.bytes;
 }
 
 gradopt_status gradopt_module_set_targets(gradopt_module *module,
@@ -83,9 +98,17 @@ gradopt_status gradopt_module_set_targets(gradopt_module *module,
   for (size_t i = 0; i < count; ++i)
     if (!targets[i].function == !targets[i].callback)
       return fail(GRADOPT_INVALID_ARGUMENT,
-                  "gradopt_module_set_targets: target " + std::to_string(i) +
-                      " is not one function");
-  module->targets.assign(targets, targets + count);
+                  "gradopt_module_set_targets: target %zu is not one function",
+                  i);
+  auto *copy = static_cast<gradopt_target *>(
+      std::calloc(count ? count : 1, sizeof(gradopt_target)));
+  if (!copy)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  if (count)
+    std::memcpy(copy, targets, count * sizeof(gradopt_target));
+  std::free(module->targets);
+  module->targets = copy;
+  module->numTargets = count;
   return GRADOPT_OK;
 }
 
@@ -95,29 +118,29 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_call: null module/buffers");
   Arena arena;
   alignas(gradopt::kArenaAlignment) char small[kStackArena];
-  if (module->arenaBytes <= kStackArena) {
-    buffers[arena_slot] = small;
-  } else {
-    arena = ArenaPool::get().acquire(module->arenaBytes);
+  if (module->needsPool()) {
+    arena = ArenaPool::get().acquire(module->arena.bytes);
     if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
-                  "cannot allocate an arena of " +
-                      std::to_string(module->arenaBytes) + " bytes");
+                  "cannot allocate an arena of %zu bytes", module->arena.bytes);
     buffers[arena_slot] = arena.memory;
+  } else {
+    buffers[arena_slot] = small;
   }
   bool failed = false;
   int32_t status =
-      module->targets.empty()
-          ? module->entry(buffers)
-          : runWithTargets(module->entry, buffers, module->targets, failed);
+      module->numTargets
+          ? runWithTargets(module->entry, buffers,
+                           Targets{module->targets, module->numTargets}, failed)
+          : module->entry(buffers);
   if (arena.memory)
     ArenaPool::get().release(arena);
-  if (failed)
-    return fail(GRADOPT_TARGET_ERROR,
-                "target " + std::to_string(gradopt_failed_target(&status)) +
-                    " returned status " + std::to_string(status));
+  if (failed) {
+    size_t target = gradopt_failed_target(&status);
+    return fail(GRADOPT_TARGET_ERROR, "target %zu returned status %d", target,
+                status);
+  }
   if (status != 0)
-    return fail(GRADOPT_CODE_ERROR,
-                "compiled code returned status " + std::to_string(status));
+    return fail(GRADOPT_CODE_ERROR, "compiled code returned status %d", status);
   return GRADOPT_OK;
 }

@@ -15,16 +15,18 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/ObjectCode.h"
+#include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
 #include <limits>
-#include <string>
+#include <new>
 #include <sys/mman.h>
+#include <type_traits>
 #include <unistd.h>
-#include <vector>
 
 #ifndef __x86_64__
 #error "objects are linked for x86-64 only"
@@ -35,7 +37,7 @@ namespace {
 
 /// Functions that only compiled code calls.
 struct RuntimeFunction {
-  std::string_view name;
+  const char *name;
   void *address;
 };
 
@@ -45,15 +47,15 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
 };
 
-void *findOutside(const std::string &name) {
+void *findOutside(const char *name) {
   for (const RuntimeFunction &function : runtimeFunctions)
-    if (function.name == name)
+    if (std::strcmp(function.name, name) == 0)
       return function.address;
-  if (void *address = dlsym(RTLD_DEFAULT, name.c_str()))
+  if (void *address = dlsym(RTLD_DEFAULT, name))
     return address;
-  // The process may have been linked without it.
-  static void *const math = dlopen("libm.so.6", RTLD_LAZY | RTLD_LOCAL);
-  return math ? dlsym(math, name.c_str()) : nullptr;
+  // The process may have been linked without it. It stays loaded.
+  void *math = dlopen("libm.so.6", RTLD_LAZY | RTLD_LOCAL);
+  return math ? dlsym(math, name) : nullptr;
 }
 
 /// `jmp *offset(%rip)`, padded.
@@ -68,6 +70,7 @@ enum Segment : unsigned { Code, Constants, Data, NumSegments, NotLoaded };
 
 struct Section {
   Elf64_Shdr header;
+  const char *name = "";
   Segment segment = NotLoaded;
   /// From the beginning of the mapping.
   size_t place = 0;
@@ -75,7 +78,7 @@ struct Section {
 
 struct Symbol {
   Elf64_Sym entry;
-  std::string name;
+  const char *name;
   /// Where the address stands and where the jump to it is, in the mapping; 0 if
   /// nobody asked for them.
   size_t addressPlace = 0, jumpPlace = 0;
@@ -84,6 +87,53 @@ struct Symbol {
 
   bool isOutside() const { return entry.st_shndx == SHN_UNDEF; }
 };
+
+/// An array whose size is known before it is filled.
+template <typename T> class Array {
+  static_assert(std::is_trivially_destructible_v<T>);
+
+public:
+  Array() = default;
+  Array(const Array &) = delete;
+  Array &operator=(const Array &) = delete;
+  ~Array() { std::free(elements); }
+
+  /// False if there is no memory. To be called once.
+  bool allocate(size_t count) {
+    elements = static_cast<T *>(std::calloc(count ? count : 1, sizeof(T)));
+    if (!elements)
+      return false;
+    for (; length < count; ++length)
+      new (elements + length) T;
+    return true;
+  }
+
+  size_t size() const { return length; }
+  T &operator[](size_t i) { return elements[i]; }
+  const T &operator[](size_t i) const { return elements[i]; }
+  T *begin() { return elements; }
+  T *end() { return elements + length; }
+
+private:
+  T *elements = nullptr;
+  size_t length = 0;
+};
+
+gradopt_status invalid(const char *what) {
+  return fail(GRADOPT_INVALID_OBJECT, "invalid object code: %s", what);
+}
+
+gradopt_status outOfMemory() {
+  return fail(GRADOPT_OUT_OF_MEMORY, "no memory to link object code");
+}
+
+/// A string in a table of strings that end in null bytes.
+const char *stringAt(std::string_view table, uint64_t offset) {
+  if (offset >= table.size() ||
+      !std::memchr(table.data() + offset, 0, table.size() - offset))
+    return "";
+  return table.data() + offset;
+}
 
 } // namespace
 
@@ -94,27 +144,22 @@ public:
       : file(file), result(result) {}
 
   gradopt_status run(const char *entry) {
-    for (auto step : {&Linker::readSections, &Linker::readSymbols,
-                      &Linker::readRelocations, &Linker::map,
-                      &Linker::resolveSymbols, &Linker::relocate})
+    for (auto step :
+         {&Linker::readSections, &Linker::readSymbols, &Linker::readRelocations,
+          &Linker::map, &Linker::resolveSymbols, &Linker::relocate})
       if (gradopt_status status = (this->*step)(); status != GRADOPT_OK)
         return status;
     for (const Symbol &symbol : symbols)
-      if (symbol.name == entry && !symbol.isOutside() &&
+      if (std::strcmp(symbol.name, entry) == 0 && !symbol.isOutside() &&
           ELF64_ST_TYPE(symbol.entry.st_info) == STT_FUNC)
         result.entry = reinterpret_cast<void *>(symbol.value);
     if (!result.entry)
       return fail(GRADOPT_MISSING_SYMBOL,
-                  std::string("cannot link object code: it has no function ") +
-                      entry);
+                  "cannot link object code: it has no function %s", entry);
     return protect();
   }
 
 private:
-  static gradopt_status invalid(const std::string &what) {
-    return fail(GRADOPT_INVALID_OBJECT, "invalid object code: " + what);
-  }
-
   /// Reads element `index` of a table at `offset`; false if it is not there.
   template <typename T> bool read(uint64_t offset, uint64_t index, T &out) {
     if (offset > file.size() ||
@@ -129,13 +174,15 @@ private:
     if (header.sh_offset > file.size() ||
         header.sh_size > file.size() - header.sh_offset)
       return false;
-    contents = file.substr(header.sh_offset, header.sh_size);
+    contents = {file.data() + header.sh_offset, size_t(header.sh_size)};
     return true;
   }
 
   gradopt_status readSections();
   gradopt_status readSymbols();
   gradopt_status readRelocations();
+  /// Whether it has the relocations of a section that is loaded.
+  bool isLoadedTable(const Section &table) const;
   gradopt_status map();
   gradopt_status resolveSymbols();
   gradopt_status relocate();
@@ -151,20 +198,10 @@ private:
 
   std::string_view file;
   ObjectCode &result;
-  std::vector<Section> sections;
-  std::vector<Symbol> symbols;
-  /// Tables of relocations of sections that are loaded.
-  std::vector<const Section *> relocations;
+  Array<Section> sections;
+  Array<Symbol> symbols;
   size_t segmentBegin[NumSegments + 1] = {};
 };
-
-/// A string in a table of strings that end in null bytes.
-static std::string stringAt(std::string_view table, uint64_t offset) {
-  if (offset >= table.size())
-    return {};
-  std::string_view rest = table.substr(offset);
-  return std::string(rest.substr(0, rest.find('\0')));
-}
 
 gradopt_status Linker::readSections() {
   Elf64_Ehdr header;
@@ -181,27 +218,29 @@ gradopt_status Linker::readSections() {
   std::string_view nameTable;
   if (!contentsOf(names.header, nameTable))
     return invalid("the names of sections are not in the file");
-  for (unsigned i = 0; i < header.e_shnum; ++i) {
-    Section section;
+  if (!sections.allocate(header.e_shnum))
+    return outOfMemory();
+  for (size_t i = 0; i < sections.size(); ++i) {
+    Section &section = sections[i];
     if (!read(header.e_shoff, i, section.header))
       return invalid("the table of sections is not in the file");
+    section.name = stringAt(nameTable, section.header.sh_name);
     uint64_t flags = section.header.sh_flags;
-    std::string name = stringAt(nameTable, section.header.sh_name);
+    unsigned type = section.header.sh_type;
     std::string_view contents;
-    if (section.header.sh_type != SHT_NOBITS &&
-        !contentsOf(section.header, contents))
-      return invalid("section " + name + " is not in the file");
+    if (type != SHT_NOBITS && !contentsOf(section.header, contents))
+      return invalid("a section is not in the file");
     // Nothing is ever thrown through compiled code.
-    if ((flags & SHF_ALLOC) && name != ".eh_frame" &&
-        section.header.sh_type != SHT_NOTE) {
-      if ((flags & SHF_TLS) || section.header.sh_type == SHT_INIT_ARRAY ||
-          section.header.sh_type == SHT_FINI_ARRAY)
-        return invalid("section " + name + " is of a kind that is not loaded");
-      section.segment = (flags & SHF_EXECINSTR) ? Code
-                        : (flags & SHF_WRITE)   ? Data
-                                                : Constants;
-    }
-    sections.push_back(section);
+    if (!(flags & SHF_ALLOC) || type == SHT_NOTE ||
+        std::strcmp(section.name, ".eh_frame") == 0)
+      continue;
+    if ((flags & SHF_TLS) || type == SHT_INIT_ARRAY || type == SHT_FINI_ARRAY)
+      return fail(GRADOPT_INVALID_OBJECT,
+                  "invalid object code: sections like %s are not loaded",
+                  section.name);
+    section.segment = (flags & SHF_EXECINSTR) ? Code
+                      : (flags & SHF_WRITE)   ? Data
+                                              : Constants;
   }
   return GRADOPT_OK;
 }
@@ -211,34 +250,38 @@ gradopt_status Linker::readSymbols() {
     if (section.header.sh_type != SHT_SYMTAB)
       continue;
     std::string_view names;
-    if (!symbols.empty() || section.header.sh_link >= sections.size() ||
+    if (symbols.size() || section.header.sh_link >= sections.size() ||
         !contentsOf(sections[section.header.sh_link].header, names))
       return invalid("expected one table of symbols, with their names");
-    for (uint64_t i = 0; i < section.header.sh_size / sizeof(Elf64_Sym); ++i) {
-      Symbol symbol;
+    if (!symbols.allocate(section.header.sh_size / sizeof(Elf64_Sym)))
+      return outOfMemory();
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      Symbol &symbol = symbols[i];
       if (!read(section.header.sh_offset, i, symbol.entry))
         return invalid("the table of symbols is not in the file");
       symbol.name = stringAt(names, symbol.entry.st_name);
       unsigned index = symbol.entry.st_shndx;
       if (index >= sections.size() && index != SHN_ABS)
-        return invalid("symbol " + symbol.name + " is in no section");
-      symbols.push_back(std::move(symbol));
+        return fail(GRADOPT_INVALID_OBJECT,
+                    "invalid object code: symbol %s is in no section",
+                    symbol.name);
     }
   }
   return GRADOPT_OK;
+}
+
+bool Linker::isLoadedTable(const Section &table) const {
+  return table.header.sh_type == SHT_RELA &&
+         table.header.sh_info < sections.size() &&
+         sections[table.header.sh_info].segment != NotLoaded;
 }
 
 gradopt_status Linker::readRelocations() {
   for (const Section &table : sections) {
     if (table.header.sh_type == SHT_REL)
       return invalid("expected relocations with addends");
-    if (table.header.sh_type != SHT_RELA)
+    if (!isLoadedTable(table))
       continue;
-    if (table.header.sh_info >= sections.size())
-      return invalid("relocations of no section");
-    if (sections[table.header.sh_info].segment == NotLoaded)
-      continue;
-    relocations.push_back(&table);
     uint64_t count = table.header.sh_size / sizeof(Elf64_Rela);
     for (uint64_t i = 0; i < count; ++i) {
       Elf64_Rela relocation;
@@ -304,8 +347,7 @@ gradopt_status Linker::map() {
   void *memory = mmap(nullptr, end, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED)
-    return fail(GRADOPT_OUT_OF_MEMORY, "cannot map " + std::to_string(end) +
-                                           " bytes for object code");
+    return outOfMemory();
   result.memory = static_cast<char *>(memory);
   result.size = end;
   for (const Section &section : sections) {
@@ -329,7 +371,7 @@ gradopt_status Linker::resolveSymbols() {
       void *address = findOutside(symbol.name);
       if (!address && ELF64_ST_BIND(symbol.entry.st_info) != STB_WEAK)
         return fail(GRADOPT_MISSING_SYMBOL,
-                    "cannot link object code: there is no " + symbol.name);
+                    "cannot link object code: there is no %s", symbol.name);
       symbol.value = reinterpret_cast<uint64_t>(address);
     }
     if (symbol.needsAddress)
@@ -346,15 +388,17 @@ gradopt_status Linker::resolveSymbols() {
 }
 
 gradopt_status Linker::relocate() {
-  for (const Section *table : relocations)
-    for (uint64_t i = 0; i < table->header.sh_size / sizeof(Elf64_Rela); ++i) {
+  for (const Section &table : sections) {
+    if (!isLoadedTable(table))
+      continue;
+    for (uint64_t i = 0; i < table.header.sh_size / sizeof(Elf64_Rela); ++i) {
       Elf64_Rela relocation;
-      read(table->header.sh_offset, i, relocation);
-      gradopt_status status =
-          apply(sections[table->header.sh_info], relocation);
+      read(table.header.sh_offset, i, relocation);
+      gradopt_status status = apply(sections[table.header.sh_info], relocation);
       if (status != GRADOPT_OK)
         return status;
     }
+  }
   return GRADOPT_OK;
 }
 
@@ -391,8 +435,10 @@ gradopt_status Linker::apply(const Section &section,
       break;
     [[fallthrough]];
   default:
-    return invalid("relocation " + std::to_string(type) + " of " + symbol.name +
-                   " is not of position-independent code");
+    return fail(GRADOPT_INVALID_OBJECT,
+                "invalid object code: relocation %u of %s is not of "
+                "position-independent code",
+                type, symbol.name);
   }
   if (type == R_X86_64_64) {
     store(place, target);

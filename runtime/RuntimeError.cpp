@@ -6,14 +6,19 @@
 
 #include "runtime/RuntimeError.h"
 
-#include <utility>
+#include <cstdarg>
+#include <cstdio>
 
-static thread_local std::string lastError;
+/// Longer messages, of which only names from files can be the cause, are cut.
+static thread_local char lastError[1024];
 
-gradopt_status gradopt::runtime::fail(gradopt_status status,
-                                      std::string message) {
-  lastError = std::move(message);
+gradopt_status gradopt::runtime::fail(gradopt_status status, const char *format,
+                                      ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(lastError, sizeof(lastError), format, arguments);
+  va_end(arguments);
   return status;
 }
 
-const char *gradopt_last_error(void) { return lastError.c_str(); }
+const char *gradopt_last_error(void) { return lastError; }

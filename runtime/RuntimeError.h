@@ -8,12 +8,13 @@
 #define GRADOPT_RUNTIME_RUNTIMEERROR_H
 
 #include "runtime/gradopt_runtime.h"
-#include <string>
 
 namespace gradopt::runtime {
 
-/// Keeps `message` for gradopt_last_error() and returns `status`.
-gradopt_status fail(gradopt_status status, std::string message);
+/// Keeps a message, made as by printf(), for gradopt_last_error(), and returns
+/// `status`.
+[[gnu::format(printf, 2, 3)]] gradopt_status fail(gradopt_status status,
+                                                  const char *format, ...);
 
 } // namespace gradopt::runtime
 

@@ -19,7 +19,7 @@ namespace gradopt::runtime {
 namespace {
 
 struct Frame {
-  const std::vector<gradopt_target> &targets;
+  Targets targets;
   Frame *outer;
   std::jmp_buf end;
 };
@@ -35,8 +35,7 @@ thread_local Failure lastFailure;
 
 } // namespace
 
-int32_t runWithTargets(Entry entry, void **buffers,
-                       const std::vector<gradopt_target> &targets,
+int32_t runWithTargets(Entry entry, void **buffers, Targets targets,
                        bool &failed) {
   Frame frame{targets, innermost, {}};
   innermost = &frame;
@@ -65,7 +64,7 @@ size_t gradopt_failed_target(int32_t *status) {
 void gradopt_call_target(int64_t number, const gradopt_buffer *inputs,
                          int64_t num_inputs, const gradopt_buffer *outputs,
                          int64_t num_outputs) {
-  const gradopt_target &target = innermost->targets[number];
+  const gradopt_target &target = innermost->targets.data[number];
   int32_t status = target.function
                        ? target.function(inputs, outputs)
                        : target.callback(target.state, inputs, num_inputs,

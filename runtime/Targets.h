@@ -9,17 +9,22 @@
 
 #include "runtime/gradopt_runtime.h"
 
-#include <vector>
+#include <cstddef>
 
 namespace gradopt::runtime {
 
 /// The entry of a program.
 using Entry = int32_t (*)(void **buffers);
 
-/// Runs code that calls `targets` by their numbers. If one of them fails, the
+/// The functions that a program calls by their numbers.
+struct Targets {
+  const gradopt_target *data = nullptr;
+  size_t size = 0;
+};
+
+/// Runs code that calls targets. If one of them fails, the
 /// run ends there: `failed` is set, and gradopt_failed_target() says which.
-int32_t runWithTargets(Entry entry, void **buffers,
-                       const std::vector<gradopt_target> &targets,
+int32_t runWithTargets(Entry entry, void **buffers, Targets targets,
                        bool &failed);
 
 } // namespace gradopt::runtime

@@ -142,8 +142,8 @@ GRADOPT_EXPORT void gradopt_call_target(int64_t target,
    too large for the stack. Constant while calls repeat. */
 GRADOPT_EXPORT uint64_t gradopt_alloc_count(void);
 
-/* The bytes of all these arenas. Modules share them: there are at most as many as
-   calls ever ran at the same time. */
+/* The bytes of all these arenas. Modules share them: there are at most as many
+   as calls ever ran at the same time. */
 GRADOPT_EXPORT size_t gradopt_arena_bytes(void);
 
 /*===----------------------------------------------------------------------===*\

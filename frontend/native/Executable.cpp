@@ -29,7 +29,12 @@ static constexpr size_t kGilThreshold = 64 << 10;
 static PyObject *executionError = nullptr;
 
 void setExecutionError() {
-  PyErr_SetString(executionError, gradopt_last_error());
+  // Names from files may be anything.
+  const char *text = gradopt_last_error();
+  nb::object message = nb::steal(
+      PyUnicode_DecodeUTF8(text, Py_ssize_t(std::strlen(text)), "replace"));
+  if (message.is_valid())
+    PyErr_SetObject(executionError, message.ptr());
 }
 
 static std::vector<ArraySpec> parseSpecs(nb::handle pairs) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Loading object code and calling it on flat arguments."""
 
+import contextlib
 import gc
 import sys
 import threading
@@ -9,6 +10,7 @@ import weakref
 import llvm_modules as modules
 import numpy as np
 import pytest
+from budget import budget, generator
 
 from gradopt import _gradopt
 
@@ -39,6 +41,18 @@ def test_truncated_and_damaged_objects_are_execution_errors():
     for end in range(0, len(code), 64):
         with pytest.raises(_gradopt.ExecutionError):
             _gradopt.Executable(code[:end], [], [])
+
+
+def test_damage_anywhere_but_in_code_never_crashes():
+    """What is damaged may still be loaded; what is loaded is not run."""
+    code = modules.compile_text(modules.add_multiply(4))
+    random = generator()
+    for _ in range(budget(1000)):
+        damaged = bytearray(code)
+        for place in random.integers(0, len(code), random.integers(1, 9)):
+            damaged[place] = random.choice([0, 1, 127, 128, 255, random.integers(256)])
+        with contextlib.suppress(_gradopt.ExecutionError):
+            _gradopt.Executable(bytes(damaged), [], [])
 
 
 def test_object_for_another_machine_is_an_execution_error():
