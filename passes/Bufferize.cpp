@@ -23,6 +23,7 @@
 #include "passes/BlockOrder.h"
 #include "passes/BufferizeAnalysis.h"
 #include "passes/Passes.h"
+#include "passes/TensorUpdates.h"
 
 #include "mlir/Dialect/Bufferization/Transforms/Bufferize.h"
 #include "mlir/Dialect/Bufferization/Transforms/OneShotModuleBufferize.h"
@@ -194,26 +195,6 @@ static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
       return failure();
   }
   return success();
-}
-
-/// Gives each op a buffer of its own for what it overwrites, where CSE made one
-/// of several: two loops that fill it may both be read afterwards.
-static void separateEmpties(ModuleOp module) {
-  SmallVector<tensor::EmptyOp> empties;
-  module.walk([&](tensor::EmptyOp op) { empties.push_back(op); });
-  for (tensor::EmptyOp op : empties) {
-    if (op->use_empty())
-      continue;
-    OpBuilder builder(op.getContext());
-    for (OpOperand &use :
-         llvm::make_early_inc_range(llvm::drop_begin(op->getUses(), 1))) {
-      Operation *user = use.getOwner();
-      if (user->hasTrait<OpTrait::IsTerminator>())
-        continue;
-      builder.setInsertionPoint(user);
-      use.set(builder.clone(*op)->getResult(0));
-    }
-  }
 }
 
 namespace {

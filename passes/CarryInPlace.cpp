@@ -423,6 +423,7 @@ namespace {
 
 struct GradCarryInPlace : grad::impl::GradCarryInPlaceBase<GradCarryInPlace> {
   void runOnOperation() override {
+    separateEmpties(getOperation());
     getOperation().walk([](arith::SelectOp op) {
       if (isTensor(op.getResult()) &&
           op.getCondition().getType().isInteger(1) &&

@@ -300,3 +300,21 @@ Value mlir::grad::createWrite(OpBuilder &builder, Location loc, Value source,
       builder, loc, source, destination, zeros,
       tensor::getMixedSizes(builder, loc, destination), ones);
 }
+
+void mlir::grad::separateEmpties(Operation *root) {
+  SmallVector<tensor::EmptyOp> empties;
+  root->walk([&](tensor::EmptyOp op) { empties.push_back(op); });
+  for (tensor::EmptyOp op : empties) {
+    if (op->use_empty())
+      continue;
+    OpBuilder builder(op.getContext());
+    for (OpOperand &use :
+         llvm::make_early_inc_range(llvm::drop_begin(op->getUses(), 1))) {
+      Operation *user = use.getOwner();
+      if (user->hasTrait<OpTrait::IsTerminator>())
+        continue;
+      builder.setInsertionPoint(user);
+      use.set(builder.clone(*op)->getResult(0));
+    }
+  }
+}

@@ -77,6 +77,10 @@ Value createCopy(OpBuilder &builder, Location loc, Value value);
 Value createWrite(OpBuilder &builder, Location loc, Value source,
                   Value destination);
 
+/// Gives each op inside `root` a tensor of its own to overwrite, where CSE made
+/// one of several: two loops that fill it may both be read afterwards.
+void separateEmpties(Operation *root);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_PASSES_TENSORUPDATES_H

@@ -560,3 +560,20 @@ def test_scan_over_nothing() -> None:
     gradients = go.compile_grad(loss, (0, 1))(1.5, x)
     assert gradients[0] == 1
     assert gradients[1].shape == (0, 4)
+
+
+@pytest.mark.parametrize("use", ["nothing", "sum", "element"])
+def test_a_loop_in_a_loop_has_arrays_of_its_own(use: str) -> None:
+    """Their shapes are equal, so that both begin with one tensor without contents."""
+
+    def f(x: Any, i0: Any) -> Any:
+        def step(i: Any, x_i: Any) -> tuple[Any, Any]:
+            z = go.map(lambda e: x[i % 5] * e, x)
+            used = {"nothing": 0.0, "sum": np.sum(z), "element": z[i % 5]}[use]
+            return i + 1, 2.0 * x_i + used
+
+        i, ys = go.scan(step, i0, x)
+        return go.cond(i > 100, lambda y: y, lambda y: y + 1, ys)
+
+    for i0 in (0, 2):
+        same(go.compile(f)(X, i0), f(X, i0))

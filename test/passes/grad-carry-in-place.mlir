@@ -317,3 +317,29 @@ func.func @select(%x: tensor<4xf64> {bufferization.writable = false}, %n: index,
   }
   return %r : tensor<4xf64>
 }
+
+// Loops that CSE gave one tensor to fill have one each.
+// CHECK-LABEL: func.func @nested
+func.func @nested(%x: tensor<4xf64> {bufferization.writable = false}, %k: index) -> (tensor<4xf64>, f64) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  // CHECK: %[[OUTER:.*]] = tensor.empty()
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[OUTER]],
+  // CHECK: %[[INNER:.*]] = tensor.empty()
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[INNER]])
+  %e = tensor.empty() : tensor<4xf64>
+  %r:2 = scf.for %i = %c0 to %c4 step %c1 iter_args(%a = %e, %s = %zero) -> (tensor<4xf64>, f64) {
+    %inner = scf.for %j = %c0 to %c4 step %c1 iter_args(%b = %e) -> tensor<4xf64> {
+      %v = tensor.extract %x[%j] : tensor<4xf64>
+      %next = tensor.insert %v into %b[%j] : tensor<4xf64>
+      scf.yield %next : tensor<4xf64>
+    }
+    %w = tensor.extract %inner[%k] : tensor<4xf64>
+    %next = tensor.insert %w into %a[%i] : tensor<4xf64>
+    %t = arith.addf %s, %w : f64
+    scf.yield %next, %t : tensor<4xf64>, f64
+  }
+  return %r#0, %r#1 : tensor<4xf64>, f64
+}
