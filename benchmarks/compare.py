@@ -108,6 +108,7 @@ class Checkout:
         self._command = [str(python), __file__, str(folder), str(folder), "--steps", str(steps)]
         self._name = name
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self._environment["GRADOPT_CACHE"] = "0"
         self._process = subprocess.Popen(
             [*self._command, "--worker", name],
             env=self._environment,

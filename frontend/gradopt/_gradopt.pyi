@@ -67,6 +67,7 @@ class Compilation:
         fast_math: bool = False,
         options: str = "",
         locations: bool = False,
+        store: str = "",
     ) -> None:
         """Starts the compilation.
 
@@ -78,6 +79,7 @@ class Compilation:
             fast_math: floating-point arithmetic may be regrouped and contracted.
             options: options of `--grad-to-cpu` in their textual form ("plan-remarks=1 ...").
             locations: whether MLIR text has source locations.
+            store: a directory in which object code is kept between processes; "" for none.
 
         Raises:
             ValueError: no such stage or option.
@@ -108,6 +110,10 @@ class Compilation:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """Warnings and remarks."""
+
+    @property
+    def store_message(self) -> str:
+        """Why the store was not used, if that is worth a warning."""
 
     @property
     def seconds(self) -> dict[str, float]:

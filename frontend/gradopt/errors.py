@@ -222,5 +222,9 @@ class LargeProgramWarning(UserWarning):
     """A program takes long to compile, or much memory to run."""
 
 
+class CacheWarning(UserWarning):
+    """The directory of the compile cache is not used."""
+
+
 class UnusedDonationWarning(UserWarning):
     """No result has the shape and dtype of an array that is donated."""

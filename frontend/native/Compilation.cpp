@@ -6,6 +6,7 @@
 
 #include "Compilation.h"
 #include "CodeCache.h"
+#include "CodeStore.h"
 
 #include "dialect/GradDialect.h"
 #include "passes/Pipelines.h"
@@ -310,11 +311,19 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
     if (cancelled)
       return;
   }
+  std::unique_ptr<CodeStore> store;
+  if (!code && !request.store.empty()) {
+    store = CodeStore::open(request.store, result.storeMessage);
+    if (store)
+      code = store->find(key);
+  }
   if (!code && lower(module, "llvm") &&
       generate(module, mlir::grad::emitObject)) {
     compiled.fetch_add(1);
     code = std::make_shared<const ObjectCode>(
         ObjectCode{std::move(result.output), result.arenaBytes});
+    if (store)
+      store->add(key, *code);
   }
   if (maker == self)
     cache.finish(key, this, code);

@@ -33,6 +33,8 @@ struct CompilationRequest {
   std::string options;
   /// Whether MLIR text has source locations.
   bool locations = false;
+  /// The directory of a `CodeStore` for object code; none if empty.
+  std::string store;
 };
 
 struct CompilationResult {
@@ -45,6 +47,8 @@ struct CompilationResult {
   std::vector<std::pair<const char *, double>> seconds;
   /// Why there is no output; empty if there is one.
   std::string error;
+  /// Why the store was not used; empty if it was, or is just not there.
+  std::string storeMessage;
 };
 
 /// To be used by one thread at a time.

@@ -51,7 +51,8 @@ static void loadDialects(nb::handle object) {
 /// The Python class `Compilation`.
 static Compilation *start(nb::object program, const std::string &target,
                           const std::string &source, bool fastMath,
-                          const std::string &options, bool locations) {
+                          const std::string &options, bool locations,
+                          const std::string &store) {
   CompilationRequest request;
   if (nb::isinstance<nb::bytes>(program)) {
     auto bytes = nb::borrow<nb::bytes>(program);
@@ -64,6 +65,7 @@ static Compilation *start(nb::object program, const std::string &target,
   request.fastMath = fastMath;
   request.options = options;
   request.locations = locations;
+  request.store = store;
   std::string message;
   std::unique_ptr<Compilation> made =
       Compilation::start(std::move(request), message);
@@ -121,7 +123,7 @@ void bindCompiler(nb::module_ &module) {
                           "A program that is compiled in the background.")
       .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
            arg("source") = "grad", arg("fast_math") = false,
-           arg("options") = "", arg("locations") = false)
+           arg("options") = "", arg("locations") = false, arg("store") = "")
       .def("wait", &wait, arg("seconds"),
            "Waits for at most so long; whether it is done.")
       .def_prop_ro("stage", &Compilation::stage)
@@ -133,6 +135,9 @@ void bindCompiler(nb::module_ &module) {
       .def_prop_ro(
           "diagnostics",
           [](Compilation &self) { return getResult(self).diagnostics; })
+      .def_prop_ro(
+          "store_message",
+          [](Compilation &self) { return getResult(self).storeMessage; })
       .def_prop_ro("seconds", &seconds);
   module.def("programs_compiled", &programsCompiled,
              "Programs that object code was generated for.");

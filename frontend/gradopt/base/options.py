@@ -31,6 +31,8 @@ class Options:
         max_specializations: signatures whose code is kept, the least recently used dropped first;
             None for all.
         progress: whether a compilation that takes more than two seconds says so on standard error.
+        cache: whether object code is kept on disk for later processes, in ~/.cache/gradopt or where
+            the variable GRADOPT_CACHE says.
     """
 
     device: str = "cpu"
@@ -42,6 +44,7 @@ class Options:
     donate_argnames: tuple[str, ...] = field(default=())
     max_specializations: int | None = 256
     progress: bool = True
+    cache: bool = True
 
     def __post_init__(self) -> None:
         if self.device == "cuda":
@@ -71,7 +74,7 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
     for name in options:
         if name not in known:
             raise ArgumentTypeError(f"no option {name!r}; options are {', '.join(known)}")
-    for name in ("fast_math", "progress"):
+    for name in ("fast_math", "progress", "cache"):
         if not isinstance(options.get(name, False), bool):
             raise ArgumentTypeError(f"{name} must be a bool, not {options[name]!r}")
     found = parameters(function)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gradopt import _gradopt
-from gradopt.errors import CompilerError, SourceLocation
+from gradopt.errors import CacheWarning, CompilerError, SourceLocation
 
 STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
 
@@ -34,6 +34,7 @@ class Program:
         fast_math: whether sums and products may be reordered and NaNs ignored.
         progress: whether a long compilation says so on standard error.
         pipeline_options: options of the pipeline in its own syntax.
+        store: the directory in which object code is kept; "" for none.
     """
 
     code: bytes | str
@@ -42,6 +43,7 @@ class Program:
     fast_math: bool = False
     progress: bool = False
     pipeline_options: str = ""
+    store: str = ""
 
 
 def compile_program(
@@ -65,6 +67,7 @@ def compile_program(
         fast_math=program.fast_math,
         options=program.pipeline_options,
         locations=locations,
+        store=program.store,
     )
     start = time.monotonic()
     silent = _SILENT_SECONDS
@@ -79,6 +82,8 @@ def compile_program(
     for diagnostic in diagnostics:
         if diagnostic.severity == "warning":
             warnings.warn(diagnostic.message, _gradopt.CompilationWarning, stacklevel=2)
+    if work.store_message:
+        warnings.warn(work.store_message, CacheWarning, stacklevel=2)
     return work
 
 

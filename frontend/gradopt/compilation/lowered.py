@@ -23,6 +23,7 @@ from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.compiler import STAGES, Program, compile_program
 from gradopt.compilation.donation import DonationReport
+from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -124,7 +125,12 @@ class Lowered:
         buffer = io.BytesIO()
         module.operation.write_bytecode(buffer)
         self._program = Program(
-            buffer.getvalue(), name, location, options.fast_math, options.progress
+            buffer.getvalue(),
+            name,
+            location,
+            options.fast_math,
+            options.progress,
+            store=store_directory() if options.cache else "",
         )
 
     def __repr__(self) -> str:

@@ -1,0 +1,51 @@
+//===- CodeStore.h - Object code that is kept between processes -*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_CODESTORE_H
+#define GRADOPT_NATIVE_CODESTORE_H
+
+#include "CodeCache.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace gradopt::native {
+
+/// A directory with the object code of programs, for this machine and this
+/// version of the compiler. Processes may use it at the same time: a file
+/// appears under its name when it is complete. What is damaged is not there.
+///
+/// Its code is run, so it is used only if nobody but the user, and root, can
+/// have written it.
+class CodeStore {
+public:
+  CodeStore(const CodeStore &) = delete;
+  CodeStore &operator=(const CodeStore &) = delete;
+  ~CodeStore();
+
+  /// Opens the directory, and makes it if it is not there. Without a store,
+  /// `message` says why, or is empty if the directory just cannot be used.
+  static std::unique_ptr<CodeStore> open(const std::string &path,
+                                         std::string &message);
+
+  /// The code of the program with this SHA-256; null if it is not there.
+  std::shared_ptr<const ObjectCode> find(const std::string &program) const;
+
+  /// Keeps the code. Without room for it, or a right to, nothing happens.
+  void add(const std::string &program, const ObjectCode &code) const;
+
+private:
+  CodeStore(int directory, std::string path)
+      : directory(directory), path(std::move(path)) {}
+
+  const int directory;
+  const std::string path;
+};
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_CODESTORE_H

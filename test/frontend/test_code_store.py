@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Object code that is kept on disk for later processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from budget import SEED
+
+import gradopt as go
+from gradopt import _gradopt
+from gradopt.compilation.store import store_directory
+from gradopt.errors import CacheWarning
+
+X = np.linspace(0.1, 0.9, 5)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The directory; what this process has compiled is forgotten."""
+    monkeypatch.setenv("GRADOPT_CACHE", str(tmp_path / "store"))
+    _gradopt.set_kept_code_limit(0)
+    yield tmp_path / "store"
+    _gradopt.set_kept_code_limit(32 << 20)
+
+
+def entries(store: Path) -> list[Path]:
+    return sorted(path for path in store.glob("llvmcache-*"))
+
+
+def run(factor: float = 2.0, **options: Any) -> bool:
+    """Calls a function that was never called, and looks at the result; whether it was compiled."""
+    before = _gradopt.programs_compiled()
+    got = go.compile_grad(lambda x: np.sum(np.sin(x) * factor), **options)(X)
+    np.testing.assert_allclose(got, np.cos(X) * factor, rtol=1e-14)
+    return _gradopt.programs_compiled() > before
+
+
+def test_code_is_compiled_once(store: Path) -> None:
+    assert run()
+    (entry,) = entries(store)
+    assert not run()
+    assert entries(store) == [entry]
+    assert run(3.0)
+    assert run(fast_math=True)
+    assert len(entries(store)) == 3
+    assert not run(fast_math=True)
+    assert (store.stat().st_mode & 0o777, entry.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_memory_is_known_of_code_from_the_store(store: Path) -> None:
+    def f(x: Any) -> Any:
+        return np.cumsum(x @ x.T, axis=0) @ x
+
+    x = np.ones((30, 30))
+    expected = go.compile(f).lower(x).memory()
+    assert expected.arena > 0
+    for _ in range(2):
+        lowered = go.compile(f).lower(x)
+        np.testing.assert_allclose(lowered.compile()(x), f(x))
+        assert lowered.memory() == expected
+
+
+def test_nothing_is_kept_where_that_is_not_wanted(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(cache=False)
+    monkeypatch.setenv("GRADOPT_CACHE", "0")
+    assert run()
+    assert run()
+    assert not store.exists()
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for chosen, caches, expected in [
+        ("", "", tmp_path / ".cache/gradopt"),
+        ("", "relative", tmp_path / ".cache/gradopt"),
+        ("", "/caches", Path("/caches/gradopt")),
+        ("~/mine", "/caches", tmp_path / "mine"),
+        ("mine", "/caches", Path.cwd() / "mine"),
+    ]:
+        monkeypatch.setenv("GRADOPT_CACHE", chosen)
+        monkeypatch.setenv("XDG_CACHE_HOME", caches)
+        assert Path(store_directory()) == expected
+
+
+def test_damaged_code_is_not_run(store: Path) -> None:
+    assert run()
+    (entry,) = entries(store)
+    whole = entry.read_bytes()
+    generator = random.Random(SEED)
+    places = [0, 31, 32, 39, 40, len(whole) - 1]
+    for place in places + [generator.randrange(len(whole)) for _ in range(10)]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << generator.randrange(8)
+        entry.write_bytes(damaged)
+        assert run()
+        assert entry.read_bytes() == whole
+    for size in (0, 1, 39, 40, 41, len(whole) - 1):
+        entry.write_bytes(whole[:size])
+        assert run()
+    entry.unlink()
+    entry.symlink_to(store / "elsewhere")
+    assert run()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_directory_that_others_can_write_to_is_not_used(store: Path, mode: int) -> None:
+    store.mkdir()
+    store.chmod(mode)
+    with pytest.warns(CacheWarning, match="only its owner"):
+        assert run()
+    with pytest.warns(CacheWarning, match=str(store)):
+        assert run()
+    assert not entries(store)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_directory_is_no_problem(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file/inside", Path("/proc/none/of/this")):
+        monkeypatch.setenv("GRADOPT_CACHE", str(place))
+        assert run()
+
+
+def test_its_size_is_bounded(store: Path) -> None:
+    store.mkdir(mode=0o700)
+    old = [store / f"llvmcache-{i}" for i in range(4)]
+    for age, path in enumerate(old):
+        with path.open("wb") as file:
+            file.truncate(400 << 20)  # Takes no room.
+        used = time.time() - 1000 * (age + 1)
+        os.utime(path, (used, used))
+    assert run()
+    assert [path.exists() for path in old] == [True, True, False, False]
+    assert not run()
+
+
+CHILD = """
+    import sys, time, numpy as np, gradopt as go
+    x = np.linspace(0.1, 0.9, 5)
+    print("ready", flush=True)
+    for i in range(int(sys.argv[1])):
+        got = go.compile_grad(lambda x: np.sum(np.sin(x) * (i + 0.5)))(x)
+        np.testing.assert_allclose(got, np.cos(x) * (i + 0.5))
+    print("compiled", go._gradopt.programs_compiled())
+"""
+
+
+def start(programs: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(programs)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_processes_share_it(store: Path) -> None:
+    """At the same time, and one after the other."""
+    racing = [start(6) for _ in range(3)]
+    for child in racing:
+        assert "compiled" in child.communicate(timeout=120)[0]
+        assert child.returncode == 0
+    assert len(entries(store)) == 6
+    last = start(6)
+    assert "compiled 0" in last.communicate(timeout=120)[0]
+
+
+def test_a_process_that_is_killed_leaves_nothing_half_done(store: Path) -> None:
+    generator = random.Random(SEED)
+    for _ in range(4):
+        child = start(1000)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(generator.uniform(0.02, 0.4))
+        child.send_signal(signal.SIGKILL)
+        child.communicate(timeout=60)
+    known = len([path for path in entries(store) if "." not in path.name])
+    child = start(known)
+    assert "compiled 0" in child.communicate(timeout=120)[0]
+    assert child.returncode == 0
