@@ -104,8 +104,10 @@ unsigned widestVector(const llvm::StringMap<bool> &features) {
 /// A module on its way from the LLVM dialect to machine code.
 class Compilation {
 public:
-  Compilation(mlir::Operation *source, const CodegenObserver &observer)
-      : source(source), observer(observer), gate(observer.checkpoint) {
+  Compilation(mlir::Operation *source, const CodeTarget &target,
+              const CodegenObserver &observer)
+      : source(source), target(target), observer(observer),
+        gate(observer.checkpoint) {
     context.setDiagnosticHandler(
         std::make_unique<DiagnosticForwarder>(source->getLoc(), errors));
     context.setOptPassGate(gate);
@@ -122,7 +124,7 @@ public:
 private:
   llvm::Error createTargetMachine();
   llvm::Error linkMathFunctions();
-  void setHostAttributes();
+  void setTargetAttributes();
   void optimize();
 
   /// Turns what the collector received since the last call into an error.
@@ -133,6 +135,7 @@ private:
   }
 
   mlir::Operation *source;
+  const CodeTarget &target;
   const CodegenObserver &observer;
   std::string errors;
   CheckpointGate gate;
@@ -142,18 +145,18 @@ private:
 };
 
 llvm::Error Compilation::createTargetMachine() {
-  const HostTarget &host = HostTarget::get();
-  llvm::Triple triple(host.triple);
+  llvm::Triple triple(target.triple);
   std::string message;
-  const llvm::Target *target =
+  const llvm::Target *generator =
       llvm::TargetRegistry::lookupTarget(triple, message);
-  if (!target)
+  if (!generator)
     return codegenError("no code generator for this machine: " + message);
-  machine.reset(target->createTargetMachine(
-      triple, host.cpu, host.features, llvm::TargetOptions(), llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  machine.reset(generator->createTargetMachine(
+      triple, target.cpu, target.features, llvm::TargetOptions(),
+      llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      llvm::CodeGenOptLevel::Default));
   if (!machine)
-    return codegenError("cannot create a target machine for " + host.triple);
+    return codegenError("cannot create a target machine for " + target.triple);
   return llvm::Error::success();
 }
 
@@ -181,7 +184,7 @@ llvm::Error Compilation::prepare() {
   llvm::internalizeModule(*module, [](const llvm::GlobalValue &value) {
     return value.getName() == gradopt::kEntryName;
   });
-  setHostAttributes();
+  setTargetAttributes();
 
   std::string message;
   llvm::raw_string_ostream stream(message);
@@ -219,16 +222,15 @@ llvm::Error Compilation::linkMathFunctions() {
   return llvm::Error::success();
 }
 
-void Compilation::setHostAttributes() {
-  const HostTarget &host = HostTarget::get();
-  std::string width = std::to_string(host.vectorWidth);
+void Compilation::setTargetAttributes() {
+  std::string width = std::to_string(target.vectorWidth);
   for (llvm::Function &function : *module) {
     if (function.isDeclaration())
       continue;
     for (llvm::StringRef kind : {"tune-cpu", "min-legal-vector-width"})
       function.removeFnAttr(kind);
-    function.addFnAttr("target-cpu", host.cpu);
-    function.addFnAttr("target-features", host.features);
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", width);
     // Where reciprocals are allowed: the estimate of 1 / sqrt(x) is NaN at 0
     // and at infinity.
@@ -277,8 +279,8 @@ llvm::Error Compilation::emit(llvm::CodeGenFileType type,
 
 } // namespace
 
-const HostTarget &HostTarget::get() {
-  static const HostTarget host = [] {
+const CodeTarget &CodeTarget::host() {
+  static const CodeTarget host = [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
@@ -286,11 +288,24 @@ const HostTarget &HostTarget::get() {
     for (const auto &feature : features)
       list.push_back((feature.second ? "+" : "-") + feature.first().str());
     llvm::sort(list);
-    return HostTarget{llvm::sys::getProcessTriple(),
+    return CodeTarget{llvm::sys::getProcessTriple(),
                       llvm::sys::getHostCPUName().str(), llvm::join(list, ","),
                       widestVector(features)};
   }();
   return host;
+}
+
+const CodeTarget *CodeTarget::level(llvm::StringRef name) {
+  const std::string &triple = host().triple;
+  static const CodeTarget levels[] = {{triple, "x86-64-v2", "", 128},
+                                      {triple, "x86-64-v3", "", 256},
+                                      {triple, "x86-64-v4", "", 512}};
+  if (llvm::Triple(triple).getArch() != llvm::Triple::x86_64)
+    return nullptr;
+  for (const CodeTarget &level : levels)
+    if (level.cpu == name)
+      return &level;
+  return nullptr;
 }
 
 void registerCodegenTranslations(mlir::DialectRegistry &registry) {
@@ -299,8 +314,9 @@ void registerCodegenTranslations(mlir::DialectRegistry &registry) {
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitObject(mlir::Operation *module, const CodegenObserver &observer) {
-  Compilation compilation(module, observer);
+emitObject(mlir::Operation *module, const CodeTarget &target,
+           const CodegenObserver &observer) {
+  Compilation compilation(module, target, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> object;
@@ -312,8 +328,9 @@ emitObject(mlir::Operation *module, const CodegenObserver &observer) {
 }
 
 llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
+                                       const CodeTarget &target,
                                        const CodegenObserver &observer) {
-  Compilation compilation(module, observer);
+  Compilation compilation(module, target, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   std::string text;
@@ -323,8 +340,9 @@ llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
 }
 
 llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
+                                         const CodeTarget &target,
                                          const CodegenObserver &observer) {
-  Compilation compilation(module, observer);
+  Compilation compilation(module, target, observer);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> text;

@@ -27,8 +27,8 @@ class Operation;
 
 namespace mlir::grad {
 
-/// The machine that code is generated for: this one.
-struct HostTarget {
+/// A machine that code is generated for.
+struct CodeTarget {
   std::string triple;
   std::string cpu;
   /// Subtarget features in LLVM's form: "+avx2,-sse4a,...".
@@ -36,8 +36,12 @@ struct HostTarget {
   /// Width in bits of the widest vector register of the CPU.
   unsigned vectorWidth;
 
-  /// Determined once for the process.
-  static const HostTarget &get();
+  /// This machine; determined once for the process.
+  static const CodeTarget &host();
+
+  /// Any machine of a level of the x86-64 psABI: "x86-64-v2", "x86-64-v3" or
+  /// "x86-64-v4"; null for other names.
+  static const CodeTarget *level(llvm::StringRef name);
 };
 
 /// Registers what translation to LLVM IR needs with `registry`.
@@ -52,16 +56,19 @@ struct CodegenObserver {
   llvm::function_ref<void(const char *)> beginStep;
 };
 
-/// Emits a position-independent relocatable object file for the host.
+/// Emits a position-independent relocatable object file.
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitObject(mlir::Operation *module, const CodegenObserver &observer);
+emitObject(mlir::Operation *module, const CodeTarget &target,
+           const CodegenObserver &observer);
 
 /// The optimised LLVM IR, as text.
 llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
+                                       const CodeTarget &target,
                                        const CodegenObserver &observer);
 
-/// The optimised code in the host's assembly language.
+/// The optimised code in assembly language.
 llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
+                                         const CodeTarget &target,
                                          const CodegenObserver &observer);
 
 } // namespace mlir::grad

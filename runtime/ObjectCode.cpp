@@ -15,17 +15,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/ObjectCode.h"
+#include "runtime/Array.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <elf.h>
 #include <limits>
-#include <new>
 #include <sys/mman.h>
-#include <type_traits>
 #include <unistd.h>
 
 #ifndef __x86_64__
@@ -86,37 +84,6 @@ struct Symbol {
   uint64_t value = 0;
 
   bool isOutside() const { return entry.st_shndx == SHN_UNDEF; }
-};
-
-/// An array whose size is known before it is filled.
-template <typename T> class Array {
-  static_assert(std::is_trivially_destructible_v<T>);
-
-public:
-  Array() = default;
-  Array(const Array &) = delete;
-  Array &operator=(const Array &) = delete;
-  ~Array() { std::free(elements); }
-
-  /// False if there is no memory. To be called once.
-  bool allocate(size_t count) {
-    elements = static_cast<T *>(std::calloc(count ? count : 1, sizeof(T)));
-    if (!elements)
-      return false;
-    for (; length < count; ++length)
-      new (elements + length) T;
-    return true;
-  }
-
-  size_t size() const { return length; }
-  T &operator[](size_t i) { return elements[i]; }
-  const T &operator[](size_t i) const { return elements[i]; }
-  T *begin() { return elements; }
-  T *end() { return elements + length; }
-
-private:
-  T *elements = nullptr;
-  size_t length = 0;
 };
 
 gradopt_status invalid(const char *what) {

@@ -36,9 +36,12 @@ typedef enum gradopt_status {
   GRADOPT_INVALID_OBJECT = 2,   /* not an object file for this machine       */
   GRADOPT_MISSING_SYMBOL = 3,   /* an unresolved symbol or no such entry     */
   GRADOPT_OUT_OF_MEMORY = 4,
-  GRADOPT_LIBRARY_ERROR = 5, /* a library cannot be loaded or is unsuitable  */
-  GRADOPT_CODE_ERROR = 6,    /* compiled code reported a failure             */
-  GRADOPT_TARGET_ERROR = 7   /* a function that compiled code called failed  */
+  GRADOPT_LIBRARY_ERROR = 5,  /* a library cannot be loaded or is unsuitable  */
+  GRADOPT_CODE_ERROR = 6,     /* compiled code reported a failure             */
+  GRADOPT_TARGET_ERROR = 7,   /* a function that compiled code called failed  */
+  GRADOPT_INVALID_BUNDLE = 8, /* not a bundle, damaged, or for other machines */
+  GRADOPT_CHECK_FAILED =
+      9 /* a check of the program, such as an index's bounds */
 } gradopt_status;
 
 /* Why the last failing call of this thread failed; "" if none did. Valid until
@@ -133,6 +136,74 @@ GRADOPT_EXPORT void gradopt_call_target(int64_t target,
                                         int64_t num_inputs,
                                         const gradopt_buffer *outputs,
                                         int64_t num_outputs);
+
+/*===----------------------------------------------------------------------===*\
+|* Bundles                                                                    *|
+\*===----------------------------------------------------------------------===*/
+
+/* A file of compiled programs, as `gradopt.save` writes it. */
+typedef struct gradopt_bundle gradopt_bundle;
+typedef struct gradopt_program gradopt_program;
+
+typedef struct gradopt_array_info {
+  const char *name; /* how the caller of the Python function reaches it */
+  int32_t dtype;    /* a gradopt_dtype */
+  int32_t rank;
+  const int64_t *shape; /* `rank` numbers */
+  size_t bytes;
+  /* Of a result: the number of the argument in whose memory it is computed, or
+     -1. */
+  int64_t reused;
+} gradopt_array_info;
+
+/* Opens a bundle and loads its programs. Nothing of it is run before all of the
+   file was checked. What is given out below lives until it is closed. */
+GRADOPT_EXPORT gradopt_status gradopt_bundle_open(const char *path,
+                                                  gradopt_bundle **out);
+
+/* No call may be running. Null is allowed. */
+GRADOPT_EXPORT void gradopt_bundle_close(gradopt_bundle *bundle);
+
+GRADOPT_EXPORT size_t gradopt_bundle_num_programs(const gradopt_bundle *bundle);
+
+/* Null if there are not so many. */
+GRADOPT_EXPORT gradopt_program *gradopt_bundle_program(gradopt_bundle *bundle,
+                                                       size_t number);
+
+/* The first program of this name; null if there is none. */
+GRADOPT_EXPORT gradopt_program *gradopt_bundle_find(gradopt_bundle *bundle,
+                                                    const char *name);
+
+/* JSON: how arguments and results make up Python objects. */
+GRADOPT_EXPORT const char *
+gradopt_bundle_structure(const gradopt_bundle *bundle, size_t *size);
+
+GRADOPT_EXPORT const char *gradopt_program_name(const gradopt_program *program);
+GRADOPT_EXPORT size_t
+gradopt_program_num_arguments(const gradopt_program *program);
+GRADOPT_EXPORT size_t
+gradopt_program_num_results(const gradopt_program *program);
+
+/* Null if there are not so many. */
+GRADOPT_EXPORT const gradopt_array_info *
+gradopt_program_argument(const gradopt_program *program, size_t number);
+GRADOPT_EXPORT const gradopt_array_info *
+gradopt_program_result(const gradopt_program *program, size_t number);
+
+/* Bytes of temporaries of a call. */
+GRADOPT_EXPORT size_t
+gradopt_program_arena_bytes(const gradopt_program *program);
+
+/* Calls the program with the addresses of all arguments and results: row-major
+   arrays, aligned to their elements. A result that reuses an argument is
+   written there, and its address is not looked at. */
+GRADOPT_EXPORT gradopt_status gradopt_program_call(gradopt_program *program,
+                                                   void *const *arguments,
+                                                   void *const *results);
+
+/* After GRADOPT_CHECK_FAILED: the Python exception that this thread's call
+   would have raised. */
+GRADOPT_EXPORT const char *gradopt_failed_check(void);
 
 /*===----------------------------------------------------------------------===*\
 |* Memory                                                                     *|

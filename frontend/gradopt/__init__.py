@@ -17,6 +17,7 @@ from gradopt.api import (
     compile_vjp,
 )
 from gradopt.base.pytree import register_pytree
+from gradopt.compilation.bundle import save
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
@@ -36,6 +37,7 @@ from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 from gradopt.transforms.result_specs import ShapeDtypeStruct
 from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
+from gradopt_runtime import load
 
 if TYPE_CHECKING:
     from gradopt import nn as nn
@@ -82,6 +84,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "load",
     "map",
     "nn",
     "numpy",
@@ -90,6 +93,7 @@ __all__ = [
     "pure_callback",
     "random",
     "register_pytree",
+    "save",
     "scan",
     "scipy",
     "stop_gradient",

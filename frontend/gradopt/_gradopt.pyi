@@ -68,6 +68,7 @@ class Compilation:
         options: str = "",
         locations: bool = False,
         store: str = "",
+        cpu: str = "",
     ) -> None:
         """Starts the compilation.
 
@@ -80,9 +81,11 @@ class Compilation:
             options: options of `--grad-to-cpu` in their textual form ("plan-remarks=1 ...").
             locations: whether MLIR text has source locations.
             store: a directory in which object code is kept between processes; "" for none.
+            cpu: the CPUs to generate code for, "x86-64-v2", "x86-64-v3" or "x86-64-v4"; "" for
+                this one.
 
         Raises:
-            ValueError: no such stage or option.
+            ValueError: no such stage, option or CPU.
         """
 
     def wait(self, seconds: float) -> bool:

@@ -62,7 +62,7 @@ static std::string libraryOf(const void *address) {
 /// All that object code depends on beside its program.
 static const std::string &compilerIdentity() {
   static const std::string &identity = *[] {
-    const mlir::grad::HostTarget &host = mlir::grad::HostTarget::get();
+    const mlir::grad::CodeTarget &host = mlir::grad::CodeTarget::host();
     const void *ours = reinterpret_cast<const void *>(&mlir::grad::emitObject);
     const void *llvms = reinterpret_cast<const void *>(&llvm::pruneCache);
     return new std::string(llvm::join(

@@ -167,6 +167,7 @@ private:
   bool
   generate(mlir::ModuleOp module,
            llvm::Expected<Output> (*emit)(mlir::Operation *,
+                                          const mlir::grad::CodeTarget &,
                                           const mlir::grad::CodegenObserver &));
   bool fail(std::string message) {
     result.error = std::move(message);
@@ -295,7 +296,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
   // The text has no locations: those are all that equal programs may differ in.
   llvm::SHA256 hash;
   hash.update(print(module));
-  for (const std::string &part : {request.source, request.options})
+  for (const std::string &part : {request.source, request.options, request.cpu})
     hash.update(part + ";");
   hash.update(request.fastMath ? "fast" : "exact");
   std::array<uint8_t, 32> digest = hash.final();
@@ -361,9 +362,14 @@ template <typename Output>
 bool Compilation::Work::generate(
     mlir::ModuleOp module,
     llvm::Expected<Output> (*emit)(mlir::Operation *,
+                                   const mlir::grad::CodeTarget &,
                                    const mlir::grad::CodegenObserver &)) {
-  auto output = emit(module, {[this] { return checkpoint(); },
-                              [this](const char *name) { beginStep(name); }});
+  const mlir::grad::CodeTarget &target =
+      request.cpu.empty() ? mlir::grad::CodeTarget::host()
+                          : *mlir::grad::CodeTarget::level(request.cpu);
+  auto output = emit(module, target,
+                     {[this] { return checkpoint(); },
+                      [this](const char *name) { beginStep(name); }});
   if (!output)
     return fail(llvm::toString(output.takeError()));
   if (!checkpoint())
@@ -392,6 +398,8 @@ std::unique_ptr<Compilation> Compilation::start(CompilationRequest request,
     message = "no such stage: " + request.target;
   else if (place(request.source) > place(request.target))
     message = "stage " + request.target + " comes before " + request.source;
+  else if (!request.cpu.empty() && !mlir::grad::CodeTarget::level(request.cpu))
+    message = "no such CPU: " + request.cpu;
   if (!message.empty())
     return nullptr;
   auto options = std::make_shared<mlir::grad::CpuOptions>();

@@ -33,6 +33,8 @@ struct CompilationRequest {
   std::string options;
   /// Whether MLIR text has source locations.
   bool locations = false;
+  /// A level of CPUs to generate code for; if empty, this CPU.
+  std::string cpu;
   /// The directory of a `CodeStore` for object code; none if empty.
   std::string store;
 };

@@ -52,7 +52,7 @@ static void loadDialects(nb::handle object) {
 static Compilation *start(nb::object program, const std::string &target,
                           const std::string &source, bool fastMath,
                           const std::string &options, bool locations,
-                          const std::string &store) {
+                          const std::string &store, const std::string &cpu) {
   CompilationRequest request;
   if (nb::isinstance<nb::bytes>(program)) {
     auto bytes = nb::borrow<nb::bytes>(program);
@@ -66,6 +66,7 @@ static Compilation *start(nb::object program, const std::string &target,
   request.options = options;
   request.locations = locations;
   request.store = store;
+  request.cpu = cpu;
   std::string message;
   std::unique_ptr<Compilation> made =
       Compilation::start(std::move(request), message);
@@ -101,7 +102,7 @@ static nb::dict seconds(Compilation &self) {
 }
 
 static std::string hostTarget() {
-  const mlir::grad::HostTarget &host = mlir::grad::HostTarget::get();
+  const mlir::grad::CodeTarget &host = mlir::grad::CodeTarget::host();
   return host.triple + " " + host.cpu + " " + std::to_string(host.vectorWidth) +
          "-bit";
 }
@@ -123,7 +124,8 @@ void bindCompiler(nb::module_ &module) {
                           "A program that is compiled in the background.")
       .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
            arg("source") = "grad", arg("fast_math") = false,
-           arg("options") = "", arg("locations") = false, arg("store") = "")
+           arg("options") = "", arg("locations") = false, arg("store") = "",
+           arg("cpu") = "")
       .def("wait", &wait, arg("seconds"),
            "Waits for at most so long; whether it is done.")
       .def_prop_ro("stage", &Compilation::stage)

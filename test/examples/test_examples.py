@@ -18,12 +18,12 @@ STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm", "asm"
 
 
 def run(
-    *command: str | Path, status: int = 0, stdin: str | None = None
+    *command: str | Path, status: int = 0, stdin: str | None = None, folder: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command in the root of the project and checks its exit status."""
+    """Runs a command and checks its exit status."""
     done = subprocess.run(
         [str(part) for part in command],
-        cwd=ROOT,
+        cwd=folder,
         input=stdin,
         capture_output=True,
         text=True,
@@ -191,11 +191,12 @@ def test_upstream_ir_stays_upstream() -> None:
     assert "grad." not in output
 
 
-def test_readme_code_runs() -> None:
+def test_readme_code_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     code = "\n".join([*blocks, "assert value < 0.1", "go.gradcheck(loss, (params, x, y))"])
-    assert "Memory(" in run(sys.executable, "-c", code).stdout
+    assert "Memory(" in run(sys.executable, "-c", code, folder=tmp_path).stdout
+    assert (tmp_path / "step.bundle").exists()
 
 
 def test_benchmark_runs() -> None:

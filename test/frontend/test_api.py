@@ -161,7 +161,7 @@ def test_captures_are_arguments_once_for_each_content(dtype: str) -> None:
         lowered = go.compile(f).lower(start)
         # Converted to float64 for the sum, or captured as it is.
         assert lowered.memory().captures <= start.size * 8, name
-        assert len(lowered._captures) == 1, name
+        assert len(lowered.captures) == 1, name
         lowered.compile()(start)
 
 
@@ -180,11 +180,11 @@ def test_captures_that_change_are_other_arrays() -> None:
     x = np.arange(1.0, 101.0)
     expected = f(x)
     np.testing.assert_allclose(go.compile(f)(x), expected, rtol=1e-13)
-    assert len(go.compile(f).lower(x)._captures) == 3
+    assert len(go.compile(f).lower(x).captures) == 3
     nan = np.full(100, np.nan)
     nan[0] = 1
     lowered = go.compile(lambda x: x * nan + nan.copy() * x).lower(x)
-    assert len(lowered._captures) == 1
+    assert len(lowered.captures) == 1
 
 
 def test_pytrees() -> None:

@@ -47,7 +47,12 @@ class Program:
 
 
 def compile_program(
-    program: Program, target: str, *, source: str = "grad", locations: bool = False
+    program: Program,
+    target: str,
+    *,
+    source: str = "grad",
+    locations: bool = False,
+    cpu: str = "",
 ) -> _gradopt.Compilation:
     """Compiles, and returns the compilation when it is done.
 
@@ -56,6 +61,7 @@ def compile_program(
         target: one of `STAGES`, "llvm_ir", "assembly" or "object".
         source: the stage that the program is in.
         locations: whether MLIR text has source locations.
+        cpu: the level of CPUs to generate code for, as in "x86-64-v3"; "" for this CPU.
 
     Raises:
         CompilerError: a pass or the code generation failed; at the user's line if it is known.
@@ -68,6 +74,7 @@ def compile_program(
         options=program.pipeline_options,
         locations=locations,
         store=program.store,
+        cpu=cpu,
     )
     start = time.monotonic()
     silent = _SILENT_SECONDS

@@ -91,6 +91,18 @@ class Lowered:
     """A function traced for one signature.
 
     Each stage can be looked at, and nothing is compiled before it is asked for.
+
+    Attributes:
+        name: that of the function.
+        arguments: the leaves of the arguments.
+        results: the leaves of the results.
+        options: how it is compiled.
+        program: the traced program.
+        result_tree: the structure of the results.
+        captures: concrete arrays that the function refers to.
+        checks: what compiled code checks.
+        targets: functions outside of the program that it calls.
+        reused: for results in the memory of arguments, the number of the argument.
     """
 
     def __init__(
@@ -113,18 +125,18 @@ class Lowered:
         self.arguments = tuple(arguments)
         self.results = tuple(results)
         self.options = options
-        self._result_tree = result_tree
-        self._captures = tuple(captures)
-        self._checks = tuple(checks)
-        self._targets = tuple(targets)
-        self._reused = reused
+        self.result_tree = result_tree
+        self.captures = tuple(captures)
+        self.checks = tuple(checks)
+        self.targets = tuple(targets)
+        self.reused = reused
         self._owner = owner
         self._structure = structure
         self._arena_bytes: int | None = None
         self._executable: _gradopt.Executable | None = None
         buffer = io.BytesIO()
         module.operation.write_bytecode(buffer)
-        self._program = Program(
+        self.program = Program(
             buffer.getvalue(),
             name,
             location,
@@ -150,24 +162,24 @@ class Lowered:
         """
         if stage not in STAGES:
             raise ArgumentError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
-        return compile_program(self._program, stage, locations=locations).text
+        return compile_program(self.program, stage, locations=locations).text
 
     def llvm_ir(self) -> str:
         """The optimised LLVM IR."""
-        return compile_program(self._program, "llvm_ir").text
+        return compile_program(self.program, "llvm_ir").text
 
     def asm(self) -> str:
         """The assembly for this machine."""
-        return compile_program(self._program, "assembly").text
+        return compile_program(self.program, "assembly").text
 
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
         if self._arena_bytes is None:
-            self._arena_bytes = compile_program(self._program, "bufferized").arena_bytes
+            self._arena_bytes = compile_program(self.program, "bufferized").arena_bytes
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
-            sum(array.nbytes for array in self._captures),
-            sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self._reused),
+            sum(array.nbytes for array in self.captures),
+            sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self.reused),
             self._arena_bytes,
         )
 
@@ -177,19 +189,19 @@ class Lowered:
         # No cached_property, which has a lock before Python 3.12.
         if self._executable is None:
             load_blas()
-            done = compile_program(self._program, "object")
+            done = compile_program(self.program, "object")
             self._arena_bytes = done.arena_bytes
             self._warn_of(done.arena_bytes)
-            outcome = [(np.dtype(np.int64), ())] * 2 if self._checks else []
+            outcome = [(np.dtype(np.int64), ())] * 2 if self.checks else []
             paths = tuple([leaf.path for leaf in self.arguments])
             self._executable = _gradopt.Executable(
                 done.object_code,
                 [(leaf.dtype, leaf.shape) for leaf in self.arguments],
                 [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
                 done.arena_bytes,
-                self._captures,
-                [(target.address, target.handler) for target in self._targets],
-                [(r, i, f"{paths[i]} of {self.name}") for r, i in self._reused.items()],
+                self.captures,
+                [(target.address, target.handler) for target in self.targets],
+                [(r, i, f"{paths[i]} of {self.name}") for r, i in self.reused.items()],
                 DonationReport(self.name, paths),
             )
         return self._executable
@@ -212,20 +224,20 @@ class Lowered:
         Args:
             arg_leaves: for each argument the number of the call's leaf, if they differ.
         """
-        tree = _plain_tree(self._result_tree)
+        tree = _plain_tree(self.result_tree)
         custom = tree is _CUSTOM
         return _gradopt.Specialization(
             self.executable,
             None if custom else tree,
             arg_leaves=arg_leaves,
-            unflatten=self._result_tree.unflatten if custom else None,
-            on_failure=self._raise_failure if self._checks else None,
+            unflatten=self.result_tree.unflatten if custom else None,
+            on_failure=self._raise_failure if self.checks else None,
             payload=self,
         )
 
     @hide_frames
     def _raise_failure(self, number: int, value: int) -> None:
-        raise_failure(self._checks, number, value)
+        raise_failure(self.checks, number, value)
 
     def compile(self) -> Callable[..., Any]:
         """Compiles it, and returns the function for this signature alone.
@@ -237,6 +249,11 @@ class Lowered:
         executable = self.executable  # Errors come now, not at the first call.
         assert executable is not None
         return self._owner.fixed_to(self)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function of the user."""
+        return self._owner._function
 
     @property
     def structure(self) -> TreeDef:

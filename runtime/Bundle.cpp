@@ -1,0 +1,484 @@
+//===- Bundle.cpp - Opening and calling bundles ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The file is mapped, constants are used where they are. Its hash tells damage
+// from what was written; everything else is checked all the same, since the
+// writer may be another version.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Array.h"
+#include "runtime/BundleFormat.h"
+#include "runtime/RuntimeError.h"
+#include "runtime/Sha256.h"
+
+#include <alloca.h>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <initializer_list>
+#include <sys/mman.h>
+#include <unistd.h>
+
+using gradopt::runtime::Array;
+using gradopt::runtime::fail;
+using namespace gradopt::bundle;
+
+/// More arrays than this do not go on a stack.
+static constexpr uint32_t kMaxArrays = 1 << 14;
+static constexpr uint32_t kMaxRank = 64;
+static constexpr uint64_t kAlignment = 64;
+
+namespace {
+
+/// Closes what it holds unless somebody takes it.
+struct Descriptor {
+  explicit Descriptor(int number) : number(number) {}
+  ~Descriptor() {
+    if (number >= 0)
+      close(number);
+  }
+  const int number;
+};
+
+} // namespace
+
+struct gradopt_program {
+  gradopt_module *module;
+  const char *name;
+  size_t arenaBytes;
+  size_t numArguments, numConstants, numResults;
+  /// Arguments, constants, results.
+  gradopt_array_info *arrays;
+  /// The addresses of the constants.
+  const void **constants;
+  const CheckRecord *checks;
+  size_t numChecks;
+  const char *text;
+
+  const gradopt_array_info *arguments() const { return arrays; }
+  const gradopt_array_info *results() const {
+    return arrays + numArguments + numConstants;
+  }
+};
+
+struct gradopt_bundle {
+  ~gradopt_bundle() {
+    for (gradopt_program &program : programs) {
+      gradopt_module_unload(program.module);
+      std::free(program.arrays);
+      std::free(program.constants);
+    }
+    if (file)
+      munmap(file, size);
+  }
+
+  const char *bytes() const { return static_cast<const char *>(file); }
+
+  void *file = nullptr;
+  size_t size = 0;
+  Array<gradopt_program> programs;
+  const char *structure = nullptr;
+  size_t structureSize = 0;
+};
+
+namespace {
+
+class Opener {
+public:
+  Opener(const char *path, gradopt_bundle &bundle)
+      : path(path), bundle(bundle) {}
+
+  gradopt_status run() {
+    gradopt_status status = map();
+    if (status == GRADOPT_OK)
+      status = checkHeader();
+    if (status == GRADOPT_OK)
+      status = checkSections();
+    for (uint32_t i = 0; status == GRADOPT_OK && i < bundle.programs.size();
+         ++i)
+      status = readProgram(i);
+    // All of the file is known to be right before any code is loaded.
+    for (uint32_t i = 0; status == GRADOPT_OK && i < bundle.programs.size();
+         ++i)
+      status = loadCode(i);
+    return status;
+  }
+
+private:
+  gradopt_status invalid(const char *what) {
+    return fail(GRADOPT_INVALID_BUNDLE, "cannot load %s: %s", path, what);
+  }
+  gradopt_status outOfMemory() {
+    return fail(GRADOPT_OUT_OF_MEMORY, "cannot load %s: out of memory", path);
+  }
+
+  const Header &header() const {
+    return *static_cast<const Header *>(bundle.file);
+  }
+  const Section *sections() const {
+    return reinterpret_cast<const Section *>(bundle.bytes() + sizeof(Header));
+  }
+  /// The only section of this kind of the program; null if there is not one.
+  const Section *find(SectionKind kind, uint32_t program) const;
+
+  gradopt_status map();
+  gradopt_status checkHeader();
+  gradopt_status checkSections();
+  gradopt_status readProgram(uint32_t number);
+  gradopt_status readArrays(uint32_t number, const ProgramRecord &record,
+                            const ArrayRecord *arrays, const int64_t *extents);
+  gradopt_status loadCode(uint32_t number);
+
+  const char *path;
+  gradopt_bundle &bundle;
+};
+
+/// Bytes of an element; 0 if there is no such type.
+size_t itemSize(uint32_t dtype) {
+  switch (dtype) {
+  case GRADOPT_BOOL:
+  case GRADOPT_I8:
+    return 1;
+  case GRADOPT_I16:
+    return 2;
+  case GRADOPT_I32:
+  case GRADOPT_F32:
+    return 4;
+  case GRADOPT_I64:
+  case GRADOPT_F64:
+    return 8;
+  }
+  return 0;
+}
+
+/// The highest level of x86-64 that this CPU has.
+uint32_t cpuLevel() {
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4"))
+    return 4;
+  if (__builtin_cpu_supports("x86-64-v3"))
+    return 3;
+  return __builtin_cpu_supports("x86-64-v2") ? 2 : 1;
+}
+
+} // namespace
+
+gradopt_status Opener::map() {
+  Descriptor file(open(path, O_RDONLY | O_CLOEXEC));
+  off_t size = file.number < 0 ? -1 : lseek(file.number, 0, SEEK_END);
+  void *memory = MAP_FAILED;
+  if (size > 0)
+    memory = mmap(nullptr, size_t(size), PROT_READ, MAP_PRIVATE, file.number,
+                  /*offset=*/0);
+  if (size != 0 && memory == MAP_FAILED)
+    return invalid(std::strerror(errno));
+  if (size < off_t(sizeof(Header))) {
+    if (size)
+      munmap(memory, size_t(size));
+    return invalid("it is not a bundle of gradopt");
+  }
+  bundle.file = memory;
+  bundle.size = size_t(size);
+  return GRADOPT_OK;
+}
+
+gradopt_status Opener::checkHeader() {
+  if (std::memcmp(header().magic, kMagic, sizeof(kMagic)) != 0)
+    return invalid("it is not a bundle of gradopt");
+  if (header().version != kVersion)
+    return fail(GRADOPT_INVALID_BUNDLE,
+                "cannot load %s: expected version %u of the format, but got %u",
+                path, kVersion, header().version);
+  if (header().fileSize != bundle.size)
+    return fail(GRADOPT_INVALID_BUNDLE,
+                "cannot load %s: expected %llu bytes, but got %zu", path,
+                static_cast<unsigned long long>(header().fileSize),
+                bundle.size);
+  uint8_t digest[gradopt::runtime::kSha256Size];
+  gradopt::runtime::sha256(bundle.bytes() + sizeof(Header),
+                           bundle.size - sizeof(Header), digest);
+  if (std::memcmp(digest, header().sha256, sizeof(digest)) != 0)
+    return invalid("it is damaged: its contents have another hash");
+  return GRADOPT_OK;
+}
+
+gradopt_status Opener::checkSections() {
+  uint64_t room = (bundle.size - sizeof(Header)) / sizeof(Section);
+  if (header().numSections > room || header().numPrograms > room)
+    return invalid("its table of sections is not in the file");
+  for (uint32_t i = 0; i < header().numSections; ++i) {
+    const Section &section = sections()[i];
+    if (section.offset % kAlignment || section.offset > bundle.size ||
+        section.size > bundle.size - section.offset)
+      return invalid("a section is not in the file");
+    if (section.kind == Structure) {
+      bundle.structure = bundle.bytes() + section.offset;
+      bundle.structureSize = section.size;
+    }
+  }
+  if (!bundle.programs.allocate(header().numPrograms))
+    return outOfMemory();
+  for (gradopt_program &program : bundle.programs)
+    program = {};
+  return GRADOPT_OK;
+}
+
+const Section *Opener::find(SectionKind kind, uint32_t program) const {
+  const Section *found = nullptr;
+  for (uint32_t i = 0; i < header().numSections; ++i)
+    if (sections()[i].kind == kind && sections()[i].program == program) {
+      if (found)
+        return nullptr;
+      found = &sections()[i];
+    }
+  return found;
+}
+
+gradopt_status Opener::readProgram(uint32_t number) {
+  const Section *section = find(Program, number);
+  if (!section || section->size < sizeof(ProgramRecord))
+    return invalid("a program has no record");
+  const char *begin = bundle.bytes() + section->offset;
+  auto &record = *reinterpret_cast<const ProgramRecord *>(begin);
+  for (uint32_t count : {record.numArguments, record.numConstants,
+                         record.numResults, record.numChecks})
+    if (count > kMaxArrays)
+      return invalid("a program has too many arrays");
+  uint64_t numArrays =
+      uint64_t(record.numArguments) + record.numConstants + record.numResults;
+  auto *arrays = reinterpret_cast<const ArrayRecord *>(&record + 1);
+  auto *checks = reinterpret_cast<const CheckRecord *>(arrays + numArrays);
+  auto *extents = reinterpret_cast<const int64_t *>(checks + record.numChecks);
+  auto *text = reinterpret_cast<const char *>(extents + record.numExtents);
+  // None of the numbers is large enough for an overflow.
+  if (uint64_t(text - begin) + record.textSize != section->size)
+    return invalid("a record has another size");
+  if (record.textSize == 0 || text[record.textSize - 1] != 0)
+    return invalid("a text has no end");
+  auto isText = [&](uint32_t place) { return place < record.textSize; };
+  if (!isText(record.name))
+    return invalid("a name is not in the text");
+
+  gradopt_program &program = bundle.programs[number];
+  program.name = text + record.name;
+  program.text = text;
+  program.arenaBytes = record.arenaBytes;
+  program.numArguments = record.numArguments;
+  program.numConstants = record.numConstants;
+  program.numResults = record.numResults;
+  program.checks = checks;
+  program.numChecks = record.numChecks;
+  for (uint32_t i = 0; i < record.numChecks; ++i)
+    if (!isText(checks[i].message) || !isText(checks[i].error) ||
+        !isText(checks[i].file))
+      return invalid("a message is not in the text");
+  for (uint64_t i = 0; i < numArrays; ++i)
+    if (!isText(arrays[i].name) || arrays[i].rank > kMaxRank ||
+        itemSize(arrays[i].dtype) == 0 ||
+        uint64_t(arrays[i].firstExtent) + arrays[i].rank > record.numExtents)
+      return invalid("an array is not described");
+  return readArrays(number, record, arrays, extents);
+}
+
+gradopt_status Opener::readArrays(uint32_t number, const ProgramRecord &record,
+                                  const ArrayRecord *arrays,
+                                  const int64_t *extents) {
+  gradopt_program &program = bundle.programs[number];
+  size_t count =
+      program.numArguments + program.numConstants + program.numResults;
+  program.arrays = static_cast<gradopt_array_info *>(
+      std::calloc(count ? count : 1, sizeof(gradopt_array_info)));
+  program.constants = static_cast<const void **>(std::calloc(
+      program.numConstants ? program.numConstants : 1, sizeof(void *)));
+  if (!program.arrays || !program.constants)
+    return outOfMemory();
+  const Section *constants = find(Constants, number);
+  if (record.numConstants && !constants)
+    return invalid("a program has no constants");
+  for (size_t i = 0; i < count; ++i) {
+    const ArrayRecord &array = arrays[i];
+    gradopt_array_info &info = program.arrays[i];
+    info = {program.text + array.name, int32_t(array.dtype),
+            int32_t(array.rank),       extents + array.firstExtent,
+            itemSize(array.dtype),     -1};
+    for (uint32_t d = 0; d < array.rank; ++d)
+      if (info.shape[d] < 0 ||
+          __builtin_mul_overflow(info.bytes, size_t(info.shape[d]),
+                                 &info.bytes))
+        return invalid("an array is too large");
+    if (i < program.numArguments)
+      continue;
+    if (i < program.numArguments + program.numConstants) {
+      auto place = uint64_t(array.place);
+      if (place % kAlignment || place > constants->size ||
+          info.bytes > constants->size - place)
+        return invalid("a constant is not in its section");
+      program.constants[i - program.numArguments] =
+          bundle.bytes() + constants->offset + place;
+      continue;
+    }
+    if (array.place < -1 || array.place >= int64_t(program.numArguments) ||
+        (array.place >= 0 && program.arrays[array.place].bytes != info.bytes))
+      return invalid("a result is in no argument's memory");
+    info.reused = array.place;
+  }
+  return GRADOPT_OK;
+}
+
+gradopt_status Opener::loadCode(uint32_t number) {
+  gradopt_program &program = bundle.programs[number];
+  const Section *best = nullptr;
+  uint32_t least = UINT32_MAX, level = cpuLevel();
+  for (uint32_t i = 0; i < header().numSections; ++i) {
+    const Section &section = sections()[i];
+    if (section.kind != Code || section.program != number)
+      continue;
+    least = section.level < least ? section.level : least;
+    if (section.level <= level && (!best || section.level > best->level))
+      best = &section;
+  }
+  if (!best && least == UINT32_MAX)
+    return invalid("a program has no code");
+  if (!best)
+    return fail(GRADOPT_INVALID_BUNDLE,
+                "cannot load %s: expected a CPU of level x86-64-v%u, but this "
+                "one has x86-64-v%u",
+                path, least, level);
+  return gradopt_module_load(bundle.bytes() + best->offset, best->size, nullptr,
+                             program.arenaBytes, &program.module);
+}
+
+//===----------------------------------------------------------------------===//
+// The C API
+//===----------------------------------------------------------------------===//
+
+gradopt_status gradopt_bundle_open(const char *path, gradopt_bundle **out) {
+  if (!path || !out)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_bundle_open: null path or result pointer");
+  *out = nullptr;
+  void *memory = std::malloc(sizeof(gradopt_bundle));
+  if (!memory)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  auto *bundle = new (memory) gradopt_bundle;
+  gradopt_status status = Opener(path, *bundle).run();
+  if (status != GRADOPT_OK) {
+    gradopt_bundle_close(bundle);
+    return status;
+  }
+  *out = bundle;
+  return GRADOPT_OK;
+}
+
+void gradopt_bundle_close(gradopt_bundle *bundle) {
+  if (!bundle)
+    return;
+  bundle->~gradopt_bundle();
+  std::free(bundle);
+}
+
+size_t gradopt_bundle_num_programs(const gradopt_bundle *bundle) {
+  return bundle->programs.size();
+}
+
+gradopt_program *gradopt_bundle_program(gradopt_bundle *bundle, size_t number) {
+  return number < bundle->programs.size() ? &bundle->programs[number] : nullptr;
+}
+
+gradopt_program *gradopt_bundle_find(gradopt_bundle *bundle, const char *name) {
+  for (gradopt_program &program : bundle->programs)
+    if (std::strcmp(program.name, name) == 0)
+      return &program;
+  return nullptr;
+}
+
+const char *gradopt_bundle_structure(const gradopt_bundle *bundle,
+                                     size_t *size) {
+  *size = bundle->structureSize;
+  return bundle->structure;
+}
+
+const char *gradopt_program_name(const gradopt_program *program) {
+  return program->name;
+}
+
+size_t gradopt_program_num_arguments(const gradopt_program *program) {
+  return program->numArguments;
+}
+
+size_t gradopt_program_num_results(const gradopt_program *program) {
+  return program->numResults;
+}
+
+const gradopt_array_info *
+gradopt_program_argument(const gradopt_program *program, size_t number) {
+  return number < program->numArguments ? program->arguments() + number
+                                        : nullptr;
+}
+
+const gradopt_array_info *gradopt_program_result(const gradopt_program *program,
+                                                 size_t number) {
+  return number < program->numResults ? program->results() + number : nullptr;
+}
+
+size_t gradopt_program_arena_bytes(const gradopt_program *program) {
+  return program->arenaBytes;
+}
+
+static thread_local const char *failedCheck = "";
+
+const char *gradopt_failed_check(void) { return failedCheck; }
+
+/// Keeps the message of a check, with the value in its place.
+static gradopt_status failCheck(const gradopt_program &program, int64_t number,
+                                int64_t value) {
+  if (number < 0 || uint64_t(number) > program.numChecks)
+    return fail(GRADOPT_CODE_ERROR, "there is no check %lld",
+                static_cast<long long>(number));
+  const CheckRecord &check = program.checks[number - 1];
+  failedCheck = program.text + check.error;
+  const char *message = program.text + check.message;
+  const char *mark = std::strstr(message, "{value}");
+  size_t before = mark ? size_t(mark - message) : std::strlen(message);
+  char number_text[24] = "";
+  if (mark)
+    std::snprintf(number_text, sizeof(number_text), "%lld",
+                  static_cast<long long>(value));
+  const char *file = program.text + check.file;
+  return fail(GRADOPT_CHECK_FAILED, *file ? "%.*s%s%s (%s:%u)" : "%.*s%s%s",
+              int(before), message, number_text,
+              mark ? mark + std::strlen("{value}") : "", file, check.line);
+}
+
+gradopt_status gradopt_program_call(gradopt_program *program,
+                                    void *const *arguments,
+                                    void *const *results) {
+  if (!program || (!arguments && program->numArguments) ||
+      (!results && program->numResults))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_program_call: null program, arguments or results");
+  int64_t outcome[2] = {};
+  size_t most =
+      program->numArguments + program->numConstants + program->numResults + 3;
+  auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
+  size_t count = 0;
+  for (size_t i = 0; i < program->numArguments; ++i)
+    buffers[count++] = arguments[i];
+  // Only arguments that are reused are written.
+  for (size_t i = 0; i < program->numConstants; ++i)
+    buffers[count++] = const_cast<void *>(program->constants[i]);
+  for (size_t i = 0; i < program->numResults; ++i)
+    if (program->results()[i].reused < 0)
+      buffers[count++] = results[i];
+  for (size_t i = 0; program->numChecks && i < 2; ++i)
+    buffers[count++] = &outcome[i];
+  gradopt_status status = gradopt_call(program->module, buffers, count);
+  if (status == GRADOPT_OK && outcome[0] != 0)
+    return failCheck(*program, outcome[0], outcome[1]);
+  return status;
+}

@@ -1,0 +1,92 @@
+//===- BundleFormat.h - Files with compiled programs ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A bundle is a header, a table of sections, and the sections. Numbers are
+// little-endian, and everything is aligned as C aligns it. Each program has
+//
+//   Program    a record, then its arrays (arguments, constants, results), its
+//              checks, the extents of all shapes, and a text of strings that
+//              end in null bytes
+//   Code       object files for x86-64, one for each level of the CPU (the
+//              x86-64 psABI calls them x86-64-v2, -v3, -v4); the best one that
+//              this CPU can run is loaded
+//   Constants  the elements of its constants, each at a multiple of 64 bytes
+//
+// and the bundle one section Structure, JSON for who knows pytrees. The writer
+// is frontend/gradopt/compilation/bundle.py.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_RUNTIME_BUNDLEFORMAT_H
+#define GRADOPT_RUNTIME_BUNDLEFORMAT_H
+
+#include <cstdint>
+
+namespace gradopt::bundle {
+
+inline constexpr char kMagic[8] = {'G', 'R', 'A', 'D', 'O', 'P', 'T', '\x1a'};
+inline constexpr uint32_t kVersion = 1;
+
+struct Header {
+  char magic[8];
+  uint32_t version;
+  uint32_t numSections;
+  uint64_t fileSize;
+  uint8_t sha256[32]; ///< Of all bytes behind the header.
+  uint64_t numPrograms;
+};
+static_assert(sizeof(Header) == 64);
+
+enum SectionKind : uint32_t {
+  Program = 1,
+  Code = 2,
+  Constants = 3,
+  Structure = 4
+};
+
+struct Section {
+  uint32_t kind;
+  uint32_t program;
+  uint32_t level; ///< Of code: 2, 3 or 4.
+  uint32_t unused;
+  uint64_t offset; ///< From the beginning of the file; a multiple of 64.
+  uint64_t size;
+};
+static_assert(sizeof(Section) == 32);
+
+struct ProgramRecord {
+  uint64_t arenaBytes;
+  uint32_t name; ///< A place in the text, as are the other names.
+  uint32_t numArguments, numConstants, numResults, numChecks;
+  uint32_t numExtents, textSize;
+  uint32_t unused;
+};
+static_assert(sizeof(ProgramRecord) == 40);
+
+struct ArrayRecord {
+  uint32_t name;
+  uint32_t dtype; ///< A gradopt_dtype.
+  uint32_t rank;
+  uint32_t firstExtent;
+  /// Of a constant: where it begins in the section. Of a result: the number of
+  /// the argument that it is in the memory of, or -1.
+  int64_t place;
+};
+static_assert(sizeof(ArrayRecord) == 24);
+
+/// Programs with checks have two more results, numbers: that of the first check
+/// that failed, counted from 1, or 0, and the value that failed it.
+struct CheckRecord {
+  uint32_t message; ///< `{value}` in it stands for the value.
+  uint32_t error;   ///< The Python exception.
+  uint32_t file;
+  uint32_t line;
+};
+static_assert(sizeof(CheckRecord) == 16);
+
+} // namespace gradopt::bundle
+
+#endif // GRADOPT_RUNTIME_BUNDLEFORMAT_H

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Bundles: written, read again without a compiler, and damaged."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import hashlib
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from budget import budget, generator
+from c_compiler import HERE, compile_c
+
+import gradopt as go
+import gradopt_runtime
+from gradopt.compilation.bundle import CPU_LEVELS
+from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+
+RANDOM = np.random.default_rng(0)
+PARAMS = {"w": RANDOM.normal(size=(5, 3)), "b": RANDOM.normal(size=3)}
+X, T = RANDOM.normal(size=(7, 5)), RANDOM.normal(size=(7, 3))
+TABLE = RANDOM.normal(size=(40, 5))
+
+
+def loss(p: Any, x: Any, t: Any) -> Any:
+    return np.mean((np.tanh(x @ p["w"] + p["b"]) - t) ** 2)
+
+
+def same(got: Any, expected: Any) -> None:
+    """The same structure, types, and elements but for what another CPU level rounds."""
+    assert type(got) is type(expected)
+    if isinstance(expected, dict):
+        assert list(got) == list(expected)
+        got, expected = list(got.values()), list(expected.values())
+    if dataclasses.is_dataclass(expected):
+        got, expected = list(vars(got).values()), list(vars(expected).values())
+    if isinstance(expected, (tuple, list)):
+        for g, e in zip(got, expected, strict=True):
+            same(g, e)
+    elif expected is not None:
+        assert np.asarray(got).dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "a.bundle"
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+@dataclasses.dataclass
+class Point:
+    x: Any
+    y: Any
+
+
+# -- What comes back -------------------------------------------------------------------------
+
+
+def test_a_function_comes_back(path: Path) -> None:
+    compiled = go.compile_value_and_grad(loss)
+    expected = compiled(PARAMS, X, T)
+    go.save(compiled, path)
+    loaded = go.load(path)
+    same(loaded(PARAMS, X, T), expected)
+    same(loaded(PARAMS, np.asfortranarray(X), T[:, ::-1][:, ::-1]), expected)
+    assert loaded.arena_bytes == compiled.lower(PARAMS, X, T).memory().arena
+
+
+@pytest.mark.parametrize("level", CPU_LEVELS)
+def test_each_level_gives_the_same(path: Path, level: str) -> None:
+    lowered = go.compile_grad(lambda x: np.sum(np.exp(np.sin(x)) @ x.T)).lower(X)
+    go.save(lowered, path, cpu=[level])
+    same(go.load(path)(X), lowered.compile()(X))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (lambda x: Pair(x + 1, (x, None)), (X,)),
+        (lambda p: Point(p.y, [p.x]), (Point(X, T),)),
+        (lambda p: {1: p.left, "a": p.right}, (Pair(X, T),)),
+        (lambda x, n: x * n, (X, 3)),
+        (lambda x, n: x * n, (X, 2.5)),
+        (lambda x: (), (X,)),
+        (lambda x: np.sum(x) > 0, (X,)),
+        (lambda i: TABLE[2:, :] + i, (np.int32(3),)),
+        (lambda x: x, (np.zeros((0, 3), np.float32),)),
+        (lambda x: go.fori_loop(0, 1000, lambda i, y: np.sin(y), x), (X,)),
+        (lambda x: (X @ x, TABLE @ x), (np.ones((5, 2)),)),
+    ],
+)
+def test_structures_constants_and_dtypes(path: Path, function: Any, arguments: Any) -> None:
+    compiled = go.compile(function)
+    expected = compiled(*arguments)
+    go.save(compiled, path)
+    same(go.load(path)(*arguments), expected)
+
+
+def test_several_functions_and_signatures(path: Path) -> None:
+    step = go.compile(lambda p, g, *, rate: {k: p[k] - rate * g[k] for k in p})
+    gradient = go.compile_grad(loss)
+    g = gradient(PARAMS, X, T)
+    gradient(PARAMS, X[:2], T[:2])
+    go.save({"gradient": gradient, "step": step.lower(PARAMS, g, rate=0.1)}, path)
+    loaded = go.load(path)
+    assert list(loaded) == ["gradient", "step"]
+    for n in (7, 2):
+        same(loaded["gradient"](PARAMS, X[:n], T[:n]), gradient(PARAMS, X[:n], T[:n]))
+    same(loaded["step"](PARAMS, g, rate=0.1), step(PARAMS, g, rate=0.1))
+    with pytest.raises(TypeError, match=r"saved for other arguments:\n.*7, 5.*\n.*2, 5"):
+        loaded["gradient"](PARAMS, X[:3], T[:3])
+
+
+def test_donated_arguments_are_copied(path: Path) -> None:
+    compiled = go.compile(lambda x, y: (x + y, np.sum(x)), donate_argnums=0)
+    go.save(compiled.lower(X, X), path)
+    mine = X.copy()
+    same(go.load(path)(mine, X), (X + X, np.sum(X)))
+    np.testing.assert_array_equal(mine, X)
+
+
+def test_static_arguments_have_to_be_the_same(path: Path) -> None:
+    compiled = go.compile(lambda x, n: x**n, static_argnums=1)
+    go.save(compiled.lower(X, 3), path)
+    same(go.load(path)(X, 3), X**3)
+    with pytest.raises(TypeError, match=r"expected the value 3 at n, but got 3\.0"):
+        go.load(path)(X, 3.0)
+
+
+def test_checks_raise_what_python_raises(path: Path) -> None:
+    compiled = go.compile(lambda x, i: x[i])
+    go.save(compiled.lower(X, np.int64(0)), path)
+    loaded = go.load(path)
+    same(loaded(X, np.int64(-7)), X[-7])
+    with pytest.raises(IndexError, match=r"index 7 is out of bounds for axis 0.*test_bundle.py"):
+        loaded(X, np.int64(7))
+
+
+def test_threads(path: Path) -> None:
+    go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
+    loaded = go.load(path)
+    expected = go.compile_grad(loss)(PARAMS, X, T)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(200):
+                same(loaded(PARAMS, X, T), expected)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+# -- Without the compiler --------------------------------------------------------------------
+
+
+def test_another_python_needs_two_files(path: Path, tmp_path: Path) -> None:
+    go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
+    np.savez(tmp_path / "data.npz", x=X, t=T, **PARAMS)
+    package = tmp_path / "elsewhere/gradopt_runtime"
+    package.mkdir(parents=True)
+    shutil.copy(gradopt_runtime.__file__, package)
+    shutil.copy(gradopt_runtime._find_library(), package)
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(package.parent)!r})
+        # Not the one of this environment.
+        sys.meta_path = [f for f in sys.meta_path if type(f).__name__ != "ScikitBuildRedirectingFinder"]
+        import numpy as np, gradopt_runtime
+        data = np.load({str(tmp_path / "data.npz")!r})
+        f = gradopt_runtime.load({str(path)!r})
+        g = f({{"w": data["w"], "b": data["b"]}}, data["x"], data["t"])
+        np.savez({str(tmp_path / "out.npz")!r}, **g)
+        assert not [name for name in sys.modules if name.partition(".")[0] in ("gradopt", "mlir")]
+        libraries = open("/proc/self/maps").read()
+        assert "libMLIR" not in libraries and "libLLVM" not in libraries
+        assert {str(package)!r} in libraries
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
+    with np.load(tmp_path / "out.npz") as got:
+        same(dict(got), go.compile_grad(loss)(PARAMS, X, T))
+
+
+def test_a_c_program(path: Path, tmp_path: Path) -> None:
+    def scaled(x: Any, factor: Any) -> Any:
+        return x * x * factor
+
+    go.save(go.compile(scaled).lower(np.ones(3), np.float64(1)), path)
+    library = Path(gradopt_runtime._find_library())
+    program = tmp_path / "program"
+    headers = HERE.parent.parent / "runtime"
+    compile_c(
+        HERE / "call_bundle.c",
+        f"-I{headers}",
+        "-o",
+        str(program),
+        str(library),
+        f"-Wl,-rpath,{library.parent}",
+    )
+    done = subprocess.run([program, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "x 6 1 3 24 1\n2 8 18\n"
+    assert done.returncode == 0
+
+
+# -- What cannot be saved or loaded ----------------------------------------------------------
+
+
+def test_what_cannot_be_saved(path: Path) -> None:
+    @dataclasses.dataclass
+    class Local:
+        x: Any
+
+    called = go.compile(lambda x: go.pure_callback(np.sort, go.ShapeDtypeStruct((3,), float), x))
+    for what, error, message in [
+        (go.compile(loss), ArgumentError, "not compiled for any arguments yet"),
+        (loss, ArgumentTypeError, "not a function"),
+        (called.lower(np.ones(3)), UnsupportedError, "outside of the program"),
+        (go.compile(lambda x: Local(x)).lower(X), UnsupportedError, "Local cannot be saved"),
+    ]:
+        with pytest.raises(error, match=message):
+            go.save(what, path)
+    lowered = go.compile_grad(loss).lower(PARAMS, X, T)
+    with pytest.raises(ArgumentError, match="no CPU level 'skylake'; levels are x86-64-v2"):
+        go.save(lowered, path, cpu=["skylake"])
+    with pytest.raises(ArgumentError, match="must name a level"):
+        go.save(lowered, path, cpu=[])
+    assert not path.exists()
+    with pytest.raises(FileNotFoundError):
+        go.save(lowered, path.parent / "none/a.bundle")
+
+
+def test_a_file_is_replaced_as_a_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lowered = go.compile_grad(loss).lower(PARAMS, X, T)
+    path.write_text("mine")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            go.save(lowered, path)
+    assert path.read_text() == "mine"
+    assert os.listdir(path.parent) == [path.name]
+    go.save(lowered, path)
+    same(go.load(path)(PARAMS, X, T), go.compile_grad(loss)(PARAMS, X, T))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((PARAMS, X), TypeError, "expected 3 positional arguments, but got 2"),
+        ((PARAMS, X.astype("f4"), T), TypeError, r"float64\[7, 5\] at x, but got float32\[7, 5\]"),
+        ((PARAMS, X[:3], T), ValueError, r"shape \(7, 5\) at x, but got \(3, 5\)"),
+        (({"w": X}, X, T), TypeError, r"keys \['w', 'b'\] at p, but got \['w'\]"),
+        (({**PARAMS, "b": None}, X, T), TypeError, r"float64\[3\] at p\['b'\]"),
+        ((X, X, T), TypeError, r"at p, but got ndarray"),
+    ],
+)
+def test_wrong_arguments(path: Path, arguments: Any, error: Any, message: str) -> None:
+    go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
+    with pytest.raises(error, match=message):
+        go.load(path)(*arguments)
+
+
+def rehashed(content: bytearray) -> bytes:
+    """With the hash that belongs to what it has now."""
+    content[24:56] = hashlib.sha256(content[64:]).digest()
+    return bytes(content)
+
+
+def test_files_that_are_no_bundles(path: Path, tmp_path: Path) -> None:
+    go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
+    whole = path.read_bytes()
+    newer = bytearray(whole)
+    newer[8:12] = struct.pack("<I", 2)
+    begin = next(i for i in range(64, 1000, 32) if whole[i] == 2)
+    level_5 = bytearray(whole)
+    for i in range(begin, begin + 3 * 32, 32):
+        level_5[i + 8] = 9
+    for content, message in [
+        (b"", "not a bundle"),
+        (b"x" * 1000, "not a bundle"),
+        (whole[:-1], "bytes, but got"),
+        (whole + b"x", "bytes, but got"),
+        (bytes(newer), "expected version 1 of the format, but got 2"),
+        (whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "damaged"),
+        (rehashed(level_5), "expected a CPU of level x86-64-v9"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(gradopt_runtime.BundleError, match=message):
+            go.load(path)
+    for other, message in [(tmp_path / "none", "No such file"), (tmp_path, "cannot load")]:
+        with pytest.raises(gradopt_runtime.BundleError, match=message):
+            go.load(other)
+
+
+def test_damaged_bundles_are_errors(path: Path) -> None:
+    """With the right hash, too; what is loaded all the same is not run."""
+    compiled = go.compile(lambda x, i: (x[i] @ TABLE.T, X))
+    go.save(compiled.lower(X, np.int64(0)), path, cpu=["x86-64-v2"])
+    whole = path.read_bytes()
+    library = gradopt_runtime._library()
+    random = generator()
+    opened = 0
+    # Most numbers are in the table and the record.
+    ranges = [(0, 64), (64, 64 + 5 * 32), (64, 64 + 5 * 32), (64, 1024), (0, len(whole))]
+    for number in range(budget(10_000)):
+        content = bytearray(whole)
+        low, high = ranges[number % len(ranges)]
+        for place in random.integers(low, min(high, len(whole)), random.integers(1, 6)):
+            content[place] = random.choice([0, 1, 127, 128, 255, random.integers(256)])
+        with path.open("r+b") as file:
+            file.write(rehashed(content) if number % 4 else content)
+        handle = ctypes.c_void_p()
+        if library.gradopt_bundle_open(os.fsencode(path), ctypes.byref(handle)) == 0:
+            opened += 1
+            library.gradopt_bundle_close(handle)
+        else:
+            assert library.gradopt_last_error()
+    assert 0 < opened < budget(10_000) * 0.9
