@@ -313,7 +313,14 @@ WRONG: list[tuple[Any, str]] = [
     ),
     (lambda v: None, r"another structure .*expected an array at result, but got None"),
     (lambda v: (v, v), r"another structure .*expected an array at result, but got tuple"),
-    (lambda v: "text", r"an object of type str at result where .* float64\[3\]"),
+    (lambda v: "text", r"returned 'text' at result where .* float64\[3\]"),
+    (lambda v: v.astype(">f4"), r"returned >f4\[3\] at result where .* float64\[3\]"),
+    (lambda v: v.astype("f2"), r"float16\[3\] at result where .* float64\[3\]"),
+    (lambda v: v.astype(complex), r"complex128\[3\] at result where .* float64\[3\]"),
+    (
+        lambda v: np.ma.masked_greater(v, 0),
+        r"a MaskedArray of float64\[3\] at result where .* float64\[3\]",
+    ),
     (lambda v: 1.0, r"float64\[\] at result where result_shape_dtypes says float64\[3\]"),
 ]
 
@@ -325,6 +332,17 @@ def test_results_that_do_not_fit(callback: Any, message: str) -> None:
         f(X)
     assert info.value.location is not None
     assert "go.pure_callback(callback, x, x)" in info.value.location.show()
+
+
+def test_results_of_the_other_byte_order() -> None:
+    def swapped(v: Any) -> Any:
+        return (2 * v).astype(v.dtype.newbyteorder())
+
+    f = go.compile(lambda x: go.pure_callback(swapped, x, x))
+    for x in (X, np.arange(3), X.astype("f4")):
+        result = f(x)
+        assert result.dtype == x.dtype
+        np.testing.assert_array_equal(result, 2 * x)
 
 
 def test_what_cannot_be_an_argument() -> None:

@@ -506,5 +506,9 @@ def test_a_network_learns(dtype: Any) -> None:
     ],
 )
 def test_bad_layers(call: Callable[[], Any], message: str) -> None:
-    with pytest.raises(go.errors.ArgumentError, match=message):
+    with pytest.raises(go.errors.ArgumentError, match=message) as info:
         call()
+    # Not that of the constructor, which dataclasses write.
+    assert info.value.location is not None
+    assert info.value.location.file == __file__
+    assert "nn." in info.value.location.text()

@@ -70,14 +70,14 @@ def _is_ours(traceback: types.TracebackType | None) -> bool:
     """Whether an exception was raised in this package or in NumPy."""
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and is_internal(traceback.tb_frame.f_code)
+    return traceback is not None and is_internal(traceback.tb_frame)
 
 
 def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:
     """The traceback without the frames of gradopt and NumPy."""
     kept: list[Any] = []
     while traceback is not None:
-        if not is_internal(traceback.tb_frame.f_code):
+        if not is_internal(traceback.tb_frame):
             kept.append(traceback)
         traceback = traceback.tb_next
     result = None

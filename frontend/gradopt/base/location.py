@@ -33,9 +33,9 @@ class Site:
 
     __slots__ = ("code", "internal", "positions")
 
-    def __init__(self, code: CodeType) -> None:
-        self.code = code
-        self.internal = code.co_filename.startswith(_INTERNAL_PREFIXES)
+    def __init__(self, frame: FrameType) -> None:
+        self.code = frame.f_code
+        self.internal = _file(frame).startswith(_INTERNAL_PREFIXES)
         self.positions: tuple[tuple[int | None, ...], ...] | None = None
 
     def source(self, lasti: int) -> SourceLocation:
@@ -57,30 +57,37 @@ class Site:
         )
 
 
+def _file(frame: FrameType) -> str:
+    """The file of a frame's code; of code that was made, as dataclasses do, that of its module."""
+    name = frame.f_code.co_filename
+    return str(frame.f_globals.get("__file__") or name) if name.startswith("<") else name
+
+
 _sites: dict[int, Site] = {}
 # Ids of code that is not the user's; `_sites` keeps it alive.
 _internal_codes: set[int] = set()
 
 
-def _site(code: CodeType) -> Site:
+def _site(frame: FrameType) -> Site:
+    code = frame.f_code
     site = _sites.get(id(code))
     if site is None:
         if len(_sites) > 50_000:
             _sites.clear()
             _internal_codes.clear()
-        site = _sites[id(code)] = Site(code)
+        site = _sites[id(code)] = Site(frame)
         if site.internal:
             _internal_codes.add(id(code))
     return site
 
 
-def is_internal(code: CodeType) -> bool:
-    """Whether the code belongs to gradopt, NumPy, SciPy or a decorator of the standard library."""
-    return _site(code).internal
+def is_internal(frame: FrameType) -> bool:
+    """Whether it belongs to gradopt, NumPy, SciPy or a decorator of the standard library."""
+    return _site(frame).internal
 
 
 def _user_frame(frame: FrameType | None) -> FrameType | None:
-    while frame is not None and _site(frame.f_code).internal:
+    while frame is not None and _site(frame).internal:
         frame = frame.f_back
     return frame
 
@@ -88,15 +95,15 @@ def _user_frame(frame: FrameType | None) -> FrameType | None:
 def source_location() -> SourceLocation | None:
     """Position in the innermost frame that is neither ours nor NumPy's or SciPy's."""
     frame = _user_frame(sys._getframe(1))
-    return None if frame is None else _site(frame.f_code).source(frame.f_lasti)
+    return None if frame is None else _site(frame).source(frame.f_lasti)
 
 
 def unrolled_at() -> tuple[SourceLocation | None, str]:
     """The loop that the user's code is in, and what it is: a loop, or a line that runs often."""
     frame = _user_frame(sys._getframe(1))
-    line = None if frame is None else _site(frame.f_code).source(frame.f_lasti)
+    line = None if frame is None else _site(frame).source(frame.f_lasti)
     while frame is not None:
-        place = _site(frame.f_code).source(frame.f_lasti)
+        place = _site(frame).source(frame.f_lasti)
         loop = _loop_around(place, frame.f_code.co_firstlineno)
         if loop is not None:
             return loop, "this loop"
@@ -127,7 +134,7 @@ def innermost(traceback: TracebackType | None) -> SourceLocation | None:
     """Where in the user's code an exception came from."""
     found: SourceLocation | None = None
     while traceback is not None:
-        site = _site(traceback.tb_frame.f_code)
+        site = _site(traceback.tb_frame)
         if not site.internal:
             found = site.source(traceback.tb_lasti)
         traceback = traceback.tb_next
@@ -138,7 +145,7 @@ def called_package() -> str | None:
     """The package that the user called and that has no part in tracing: SciPy's modules."""
     frame: FrameType | None = sys._getframe(1)
     found: FrameType | None = None
-    while frame is not None and _site(frame.f_code).internal:
+    while frame is not None and _site(frame).internal:
         if frame.f_code.co_filename.startswith(_SCIPY):
             found = frame
         frame = frame.f_back
@@ -160,7 +167,7 @@ def user_site() -> tuple[Site, int] | None:
     while frame is not None:
         code = frame.f_code
         if id(code) not in internal:
-            site = _site(code)
+            site = _site(frame)
             if not site.internal:
                 return site, frame.f_lasti
         frame = frame.f_back

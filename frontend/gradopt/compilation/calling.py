@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -59,16 +60,22 @@ def argument_paths(function: Any, structure: TreeDef) -> list[str]:
 
 
 def describe_value(value: Any) -> str:
-    """`a tuple of 2`, `float64[3]` and so on."""
-    if isinstance(value, Handle):
-        return f"{value.dtype.name}{list(value.shape)}"
+    """`a tuple of 2`, `float64[3]`, `3.5` and so on."""
+    if isinstance(value, (Handle, np.ndarray, np.generic)):
+        dtype: np.dtype[Any] = value.dtype
+        text = f"{dtype.name if dtype.isnative else dtype}{list(value.shape)}"
+        plain = isinstance(value, (Handle, np.generic)) or type(value) is np.ndarray
+        return text if plain else f"a {type(value).__name__} of {text}"
     if isinstance(value, (tuple, list, dict)):
         return f"a {type(value).__name__} of {len(value)}"
-    if value is None:
-        return "None (is a return statement missing?)"
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype.name}{list(value.shape)}"
+    if value is None or type(value) in (bool, int, float, complex, str):
+        return reprlib.repr(value)
     return f"an object of type {type(value).__name__}"
+
+
+def describe_returned(value: Any) -> str:
+    """The same of what a function of the user's returned."""
+    return "None (is a return statement missing?)" if value is None else describe_value(value)
 
 
 def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

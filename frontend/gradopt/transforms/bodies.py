@@ -20,7 +20,7 @@ from gradopt.array.handle import Handle, array_of, python_number, wrap
 from gradopt.base.dtypes import INT64, WEAK_TYPES, DType, result_type
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import describe_value, function_name, returned_value
+from gradopt.compilation.calling import describe_returned, function_name, returned_value
 from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import checks, prims
@@ -189,7 +189,7 @@ def trace_carry(
             if flatten(following)[1] != tree:
                 raise ArgumentError(
                     f"{name} must return what {what} carries, {tree}, but it returned "
-                    f"{describe_value(following)}",
+                    f"{describe_returned(following)}",
                     place,
                 )
             return following, rest

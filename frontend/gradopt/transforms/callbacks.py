@@ -21,7 +21,12 @@ from gradopt.compilation.calling import (
     result_value,
 )
 from gradopt.compilation.references import RUNNING
-from gradopt.errors import ArgumentError, ArgumentTypeError, CallbackResultError, SourceLocation
+from gradopt.errors import (
+    ArgumentError,
+    CallbackResultError,
+    GradoptError,
+    SourceLocation,
+)
 from gradopt.ir.current import current_scope
 from gradopt.ir.targets import Target, emit_target_call
 from gradopt.ir.values import Shape
@@ -95,10 +100,10 @@ class Callback(Target):
         weak = type(leaf) in (bool, int, float)
         try:
             value = plain_leaf(leaf, path)
-        except ArgumentTypeError:
+        except GradoptError:
             raise self._error(f"returned {describe_value(leaf)} at {path} {expected}") from None
         array = np.asarray(value)
-        fits = array.dtype == dtype or (
+        fits = array.dtype.newbyteorder("=") == dtype or (
             weak and np.result_type(WEAK_TYPES[array.dtype.kind](0), dtype) == dtype
         )
         if array.shape != shape or not fits:

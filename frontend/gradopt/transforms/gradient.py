@@ -11,7 +11,7 @@ from gradopt.base.location import function_source
 from gradopt.base.pytree import flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import (
     call_user,
-    describe_value,
+    describe_returned,
     function_name,
     returned_value,
 )
@@ -76,7 +76,7 @@ class _Gradient(Transform):
         leaves, tree = flatten(result)
         if tree.cls is not None:
             hint = "; with has_aux=True it may return (loss, aux)" if len(leaves) == 2 else ""
-            raise self._loss_error("a scalar", f"{describe_value(result)}{hint}")
+            raise self._loss_error("a scalar", f"{describe_returned(result)}{hint}")
         loss = returned_value(result, "result", self._function)
         if loss.shape != ():
             raise self._loss_error(

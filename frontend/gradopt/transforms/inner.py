@@ -19,7 +19,7 @@ from mlir import ir
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import describe_value, function_name, result_value
+from gradopt.compilation.calling import describe_returned, function_name, result_value
 from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, prims
@@ -198,7 +198,7 @@ def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any
     if type(result) is not tuple or len(result) != 2:
         raise ArgumentError(
             f"with has_aux=True {function_name(function)} must return ({name}, aux), but it "
-            f"returned {describe_value(result)}",
+            f"returned {describe_returned(result)}",
             function_source(function),
         )
     return result

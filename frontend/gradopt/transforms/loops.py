@@ -22,6 +22,7 @@ from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import (
     call_user,
     check_callable,
+    describe_returned,
     describe_value,
     function_name,
 )
@@ -259,7 +260,7 @@ def scan(
         if type(result) is not tuple or len(result) != 2:
             raise ArgumentError(
                 f"{function_name(f)} must return (carry, y), but it returned "
-                f"{describe_value(result)}",
+                f"{describe_returned(result)}",
                 function_source(f),
             )
         y_trees.append(flatten(result[1])[1])

@@ -14,7 +14,12 @@ from gradopt.array.operands import traced
 from gradopt.base.dtypes import DType
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
-from gradopt.compilation.calling import describe_value, function_name, returned_value
+from gradopt.compilation.calling import (
+    describe_returned,
+    describe_value,
+    function_name,
+    returned_value,
+)
 from gradopt.errors import ArgumentError, DerivativeRuleError
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
@@ -76,7 +81,7 @@ class Checker:
     def pair(self, returned: Any, what: str) -> tuple[Any, Any]:
         """The two things that the rule returned."""
         if type(returned) is not tuple or len(returned) != 2:
-            raise self.error(f"must return {what}, but it returned {describe_value(returned)}")
+            raise self.error(f"must return {what}, but it returned {describe_returned(returned)}")
         return returned
 
     def results(self, returned: Any, expected: Result) -> list[Value]:
@@ -117,7 +122,7 @@ class Checker:
                 hint = "; a tuple of one is written (cotangent,)"
             raise self.error(
                 f"must return a tuple of {len(names)}, the cotangents of {', '.join(names)}, but "
-                f"it returned {describe_value(returned)}{hint}"
+                f"it returned {describe_returned(returned)}{hint}"
             )
         leaves: list[Any] = []
         for value, tree, name in zip(returned, trees, names, strict=True):
@@ -170,7 +175,7 @@ class Checker:
         )
         if not zero:
             raise self.error(
-                f"must return None at {path}, {whose}, but it returned {describe_value(leaf)}"
+                f"must return None at {path}, {whose}, but it returned {describe_returned(leaf)}"
             )
 
 
