@@ -525,6 +525,101 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         r"could not be broadcast together with shapes \(2,\) \(3,\)",
         lambda: random.beta(KEY, np.ones(2), np.ones(3)),
     ),
+    "no key": (
+        go.errors.ArgumentTypeError,
+        "key must be an int32 array .*, but it is None; make one with",
+        lambda: random.normal(None),
+    ),
+    "a key of lists of different lengths": (
+        go.errors.ShapeError,
+        "key: .*inhomogeneous",
+        lambda: random.normal([1, [2]]),
+    ),
+    "a key with a mask": (
+        go.errors.ArgumentTypeError,
+        r"but it is a MaskedArray of int32\[2\]",
+        lambda: random.normal(np.ma.array(KEY, mask=[True, False])),
+    ),
+    "no seed": (
+        go.errors.ArgumentTypeError,
+        "seed must be an integer, but it is None",
+        lambda: random.key(None),
+    ),
+    "a size beyond all memory": (
+        go.errors.ShapeError,
+        r"shape \(1099511627776, 1024\) has more than 2\^48 elements",
+        lambda: random.normal(KEY, (2**40, 2**10)),
+    ),
+    "no bound": (
+        go.errors.ArgumentTypeError,
+        "minval must be numbers, but it is None",
+        lambda: random.uniform(KEY, 3, minval=None),
+    ),
+    "an unsigned bound": (
+        go.errors.UnsupportedError,
+        "maxval has dtype uint8.*convert it with astype",
+        lambda: random.uniform(KEY, 3, maxval=np.ones(3, np.uint8)),
+    ),
+    "an axis with a fraction": (
+        go.errors.IntegerError,
+        "'float' object cannot be interpreted as an integer",
+        lambda: random.categorical(KEY, np.zeros(3), axis=0.5),
+    ),
+    "an axis of several numbers": (
+        go.errors.IntegerError,
+        "only integer scalar arrays",
+        lambda: random.categorical(KEY, np.zeros(3), axis=np.arange(2)),
+    ),
+    "logits that are NaN": (
+        go.errors.ArgumentError,
+        "the largest of logits .* must be finite, but that of 1 rows is not",
+        lambda: random.categorical(KEY, np.array([[0.0, 1.0], [np.nan, 0.0]])),
+    ),
+    "categories that are all impossible": (
+        go.errors.ArgumentError,
+        "the largest of logits .* must be finite",
+        lambda: random.categorical(KEY, np.full(3, -np.inf)),
+    ),
+    "a probability above 1": (
+        go.errors.ArgumentError,
+        r"p must be in \[0, 1\], but 1 of its elements are not",
+        lambda: random.bernoulli(KEY, np.array([0.0, 1.0, 1.5])),
+    ),
+    "a probability that is NaN": (
+        go.errors.ArgumentError,
+        r"p must be in \[0, 1\], but 1 of its elements are not",
+        lambda: random.bernoulli(KEY, np.nan, 3),
+    ),
+    "vectors of no numbers": (
+        go.errors.ShapeError,
+        r"alpha must have elements along its last axis, but its shape is \(3, 0\)",
+        lambda: random.dirichlet(KEY, np.ones((3, 0))),
+    ),
+    "a flag that is a number": (
+        go.errors.ArgumentTypeError,
+        "replace must be True or False, but it is 2",
+        lambda: random.choice(KEY, 3, 2, 2),
+    ),
+    "negative weights": (
+        go.errors.ArgumentError,
+        "p must not be negative or NaN, but 2 of it are",
+        lambda: random.choice(KEY, 3, 2, p=np.array([0.5, -0.5, -1.0])),
+    ),
+    "weights that are NaN": (
+        go.errors.ArgumentError,
+        "p must not be negative or NaN, but 1 of it are",
+        lambda: random.choice(KEY, 3, 2, False, p=np.array([0.5, np.nan, 1.0])),
+    ),
+    "weights that sum to zero": (
+        go.errors.ArgumentError,
+        "p must have a sum that is positive and finite",
+        lambda: random.choice(KEY, 3, 2, p=np.zeros(3)),
+    ),
+    "weights beyond all floats": (
+        go.errors.ArgumentError,
+        "p must have a sum that is positive and finite",
+        lambda: random.choice(KEY, 3, 2, p=np.full(3, 1e308)),
+    ),
     "weights of another shape": (
         go.errors.ShapeError,
         r"p must have shape \(3,\)",
@@ -556,3 +651,55 @@ def test_a_range_that_is_empty_at_run_time_is_an_error() -> None:
     assert (draw(1) == 0).all()
     with pytest.raises(go.errors.NumberRangeError, match="maxval - minval is -4"):
         draw(-4)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_weights_are_checked_at_run_time(replace: bool) -> None:
+    def draw(p: Any) -> Any:
+        return random.choice(KEY, 3, 2, replace, p)
+
+    good, bad = np.array([0.0, 2.0, 1.0]), np.array([0.0, 2.0, np.nan])
+    for transformed, arguments in (
+        (go.compile(draw), lambda p: p),
+        (go.vmap(draw), lambda p: np.stack([good, p])),
+        (lambda p: go.map(draw, p), lambda p: np.stack([good, p])),
+    ):
+        assert not (transformed(arguments(good)) == 0).any()
+        with pytest.raises(go.errors.ArgumentError, match="negative or NaN, but 1 of it") as info:
+            transformed(arguments(bad))
+        assert info.value.location is not None
+        assert "random.choice" in info.value.location.text()
+
+
+PAIRS: list[tuple[Any, Any]] = [
+    (np.ones(3, "f4"), 2.0),
+    (3, np.ones(3, "f4")),
+    (np.ones(3, "f4"), np.float64(2)),
+    (np.ones(3, "f4"), np.float32(2)),
+    (np.ones(3, "f4"), np.ones(3, "i4")),
+    (np.ones(3, "f4"), np.ones(3, "i1")),
+    (np.ones(3, "f4"), np.ones(3)),
+    (np.ones(3, "i8"), 2.0),
+    (2.0, 2.0),
+    (2, 3),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_distributions_have_the_dtype_that_numpy_promotes_to(pair: tuple[Any, Any]) -> None:
+    expected = np.result_type(*pair, 1.0)
+    for draw in (random.beta, go.compile(random.beta)):
+        assert draw(KEY, *pair).dtype == expected
+    expected = np.result_type(pair[0], 1.0)
+    for draw in (random.gamma, random.loggamma, go.compile(random.gamma)):
+        assert draw(KEY, pair[0]).dtype == expected
+
+
+def test_errors_of_kept_programs_name_the_line_of_the_call() -> None:
+    lines: list[int] = []
+    for call in (lambda: random.bernoulli(KEY, 2.0), lambda: random.bernoulli(KEY, 3.0)):
+        with pytest.raises(go.errors.ArgumentError, match=r"p must be in \[0, 1\]") as info:
+            call()
+        assert info.value.location is not None
+        lines.append(info.value.location.column)
+    assert len(set(lines)) == 2

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import functools
+import re
 import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from gradopt.base.location import innermost, is_internal
+from gradopt.base.location import innermost, is_internal, source_location
 from gradopt.errors import (
     ConversionError,
     GradoptError,
@@ -16,6 +17,9 @@ from gradopt.errors import (
     TracerError,
     UnsupportedError,
 )
+
+# What Python and NumPy say of a value that is no axis or size.
+_NO_INTEGER = "cannot be interpreted as an integer|only integer scalar arrays can be converted"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +33,7 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except GradoptError as error:
+            error.location = error.location or source_location()
             raise error.with_traceback(user_traceback(error.__traceback__)) from error.__cause__
         except ValueError as error:
             # NumPy hides our error where `a[i] = x` converts x.
@@ -48,14 +53,14 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
 def _named(error: TypeError) -> GradoptError | None:
     """Our error, at the user's line, for one of NumPy's that says nothing of traced arrays."""
     text = str(error)
-    location = innermost(error.__traceback__)
+    location = innermost(error.__traceback__) or source_location()
     if "got 'Tracer<" in text and "sequence of integers" in text:
         return ConversionError(
             "a traced array cannot become a size: its value is known only when the compiled code "
             "runs; take sizes from shapes, or from an argument that is static (static_argnums)",
             location,
         )
-    if "cannot be interpreted as an integer" in text and _is_ours(error.__traceback__):
+    if re.search(_NO_INTEGER, text) and _is_ours(error.__traceback__):
         return IntegerError(text, location)
     if "WRITEBACKIFCOPY" in text:
         return UnsupportedError(

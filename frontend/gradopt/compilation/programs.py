@@ -8,30 +8,40 @@ from collections.abc import Callable
 from typing import Any
 
 from gradopt.array.handle import wrap
-from gradopt.base.options import make_options
+from gradopt.base.location import source_location
 from gradopt.compilation.compiled import Compiled
+from gradopt.errors import GradoptError
 from gradopt.ir.current import current_scope
 
 
-def program(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def program(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function of traced operands one that runs outside of traces, too.
 
-    There it is compiled at the first call for each signature, and what was compiled is kept.
+    There it is compiled at the first call for each signature, and what was compiled is kept. Errors
+    name the line of the user's that calls it.
 
     Args:
-        static: names of the parameters that select code, which are keyword-only.
+        function: what is positional are operands, and what is named selects code, and is hashable.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.lru_cache(maxsize=256)
+    def compiled(selection: tuple[tuple[str, Any], ...]) -> Compiled:
+        # Its parameters are known by their names to messages.
         @functools.wraps(function)
-        def traced(*args: Any, **kwargs: Any) -> Any:
-            return wrap(function(*args, **kwargs))
+        def selected(*operands: Any) -> Any:
+            return wrap(function(*operands, **dict(selection)))
 
-        compiled = Compiled(traced, make_options(traced, {"static_argnames": static}))
+        return Compiled(selected)
 
-        def run(*args: Any, **kwargs: Any) -> Any:
-            return (traced if current_scope() is not None else compiled)(*args, **kwargs)
+    @functools.wraps(function)
+    def run(*operands: Any, **selection: Any) -> Any:
+        if current_scope() is not None:
+            return wrap(function(*operands, **selection))
+        try:
+            return compiled(tuple(selection.items()))(*operands)
+        except GradoptError as error:
+            # The place that the program knows is that of the call that compiled it.
+            error.location = source_location()
+            raise
 
-        return run
-
-    return decorate
+    return run

@@ -79,6 +79,19 @@ def require_within(
     )
 
 
+def require_all(right: Value, message: str, error: type[GradoptError]) -> None:
+    """Checks that all of the bools are true.
+
+    Args:
+        right: of any shape.
+        message: what is wrong, with `{value}` for how many are not.
+        error: what is raised.
+    """
+    wrong = prims.select(right, scalar(0, INT64), scalar(1, INT64))
+    count = prims.reduce("sum", wrong, list(range(wrong.ndim))) if wrong.ndim else wrong
+    require_within(count, 0, 0, message, error)
+
+
 def add_outcome(number: Value, value: Value) -> None:
     """Adds what came of checks to the current function's: the first failure counts."""
     here = prims.scope()

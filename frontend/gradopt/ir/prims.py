@@ -41,11 +41,11 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
     """
     if isinstance(value, np.ma.MaskedArray):
         raise UnsupportedError("masked arrays are not supported", source_location())
-    require_not_donated(value)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(str(error), source_location()) from None
+    require_not_donated(array)
     if array.dtype == object and isinstance(value, int):
         raise UnsupportedError(f"the integer {value} does not fit int64", source_location())
     if array.dtype == object:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from gradopt.base.location import source_location
+from gradopt.compilation.programs import program
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.products import promoted
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
-from gradopt.nn.direct import call
 from gradopt.nn.windows import Padding, each, integer, padding_of, resolved
 
 
@@ -125,14 +125,15 @@ def _direct(
     dilation: Any,
     groups: int,
 ) -> Any:
-    return call(
-        _convolution,
-        (x, w, b),
-        name,
-        each(name, "stride", stride, spatial, 1),
-        padding_of(name, padding, spatial),
-        each(name, "dilation", dilation, spatial, 1),
-        integer(name, "groups", groups, 1),
+    return _convolution(
+        x,
+        w,
+        b,
+        name=name,
+        stride=each(name, "stride", stride, spatial, 1),
+        padding=padding_of(name, padding, spatial),
+        dilation=each(name, "dilation", dilation, spatial, 1),
+        groups=integer(name, "groups", groups, 1),
     )
 
 
@@ -148,15 +149,16 @@ def _transpose(
     groups: int,
     dilation: Any,
 ) -> Any:
-    return call(
-        _transposed,
-        (x, w, b),
-        name,
-        each(name, "stride", stride, spatial, 1),
-        padding_of(name, padding, spatial),
-        each(name, "output_padding", output_padding, spatial, 0),
-        integer(name, "groups", groups, 1),
-        each(name, "dilation", dilation, spatial, 1),
+    return _transposed(
+        x,
+        w,
+        b,
+        name=name,
+        stride=each(name, "stride", stride, spatial, 1),
+        padding=padding_of(name, padding, spatial),
+        output_padding=each(name, "output_padding", output_padding, spatial, 0),
+        groups=integer(name, "groups", groups, 1),
+        dilation=each(name, "dilation", dilation, spatial, 1),
     )
 
 
@@ -191,10 +193,12 @@ def _extents(window: Shape, dilation: tuple[int, ...]) -> Shape:
     return tuple([(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)])
 
 
+@program
 def _convolution(
     x: Any,
     w: Any,
     b: Any,
+    *,
     name: str,
     stride: tuple[int, ...],
     padding: Padding,
@@ -231,10 +235,12 @@ def _convolution(
     return _with_bias(name, _ungrouped(result), bias)
 
 
+@program
 def _transposed(
     x: Any,
     w: Any,
     b: Any,
+    *,
     name: str,
     stride: tuple[int, ...],
     padding: Padding,

@@ -15,11 +15,11 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS
 from gradopt.array.operands import traced
 from gradopt.base.location import source_location
+from gradopt.compilation.programs import program
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
-from gradopt.nn.direct import call
 from gradopt.nn.windows import Padding, each, padding_of, resolved
 
 
@@ -76,19 +76,20 @@ def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any
 def _pool(
     name: str, spatial: int, ufunc: np.ufunc, x: Any, window: Any, stride: Any, padding: Any
 ) -> Any:
-    return call(
-        _pooled,
-        (x,),
-        name,
-        ufunc,
-        each(name, "window", window, spatial, 1),
-        each(name, "stride", window if stride is None else stride, spatial, 1),
-        padding_of(name, padding, spatial),
+    return _pooled(
+        x,
+        name=name,
+        ufunc=ufunc,
+        window=each(name, "window", window, spatial, 1),
+        stride=each(name, "stride", window if stride is None else stride, spatial, 1),
+        padding=padding_of(name, padding, spatial),
     )
 
 
+@program
 def _pooled(
     x: Any,
+    *,
     name: str,
     ufunc: np.ufunc,
     window: tuple[int, ...],

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, wrap
-from gradopt.array.operands import is_traced, listed
-from gradopt.base.dtypes import INT64, DType, supported
+from gradopt.array.handle import Handle
+from gradopt.array.operands import promotion_kind
+from gradopt.base.dtypes import FLOAT64, INT64, DType, result_type, supported
 from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.calling import describe_value
 from gradopt.errors import ArgumentError, ArgumentTypeError, DTypeError, GradoptError, ShapeError
 from gradopt.ir import prims
@@ -28,13 +29,14 @@ def checked_key(key: Any) -> Any:
         ArgumentError: it is an array of another shape, for example of several keys.
     """
     advice = "; make one with gradopt.random.key(seed)"
-    if not isinstance(key, Handle):
-        key = listed(key) if isinstance(key, (list, tuple)) and is_traced(key) else np.asarray(key)
-    if key.dtype != KEY_DTYPE:
-        if key.dtype == np.uint32:
+    given = key
+    if isinstance(key, (list, tuple)):
+        key = checked_array(key, "key")
+    if getattr(key, "dtype", None) != KEY_DTYPE or isinstance(key, np.ma.MaskedArray):
+        if getattr(key, "dtype", None) == np.uint32:
             advice = "; view its elements as int32 with key.view(np.int32)"
         raise ArgumentTypeError(
-            f"key must be an int32 array of shape (2,), but it is {describe_value(key)}{advice}",
+            f"key must be an int32 array of shape (2,), but it is {describe_value(given)}{advice}",
             source_location(),
         )
     if key.shape != (2,):
@@ -66,6 +68,8 @@ def checked_shape(shape: Any, name: str = "shape") -> Shape:
         ) from None
     if any(size < 0 for size in result):
         raise ShapeError(f"{name} must not be negative, but it is {result}", source_location())
+    if prims.size_of(result) > 2**48:
+        raise ShapeError(f"{name} {result} has more than 2^48 elements", source_location())
     return result
 
 
@@ -82,30 +86,14 @@ def checked_dtype(dtype: Any, kinds: str, what: str) -> DType:
     return result
 
 
-def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
-    """An operand, traced or not, as an array or a number.
+def dtype_of(*values: Any) -> DType:
+    """The dtype of random numbers that go with operands.
 
-    Raises:
-        ArgumentTypeError: it is not one of these kinds.
+    As NumPy promotes them, if that is one of floats, or float64: Python numbers do not count beside
+    arrays.
     """
-    if isinstance(value, (list, tuple)):
-        value = wrap(listed(value))
-    if not isinstance(value, (Handle, int, float)):
-        value = prims.concrete(value)
-    kind = np.result_type(value).kind if isinstance(value, (int, float)) else value.dtype.kind
-    if kind not in kinds:
-        wanted = {"fib": "numbers", "f": "floats", "i": "integers"}[kinds]
-        raise ArgumentTypeError(
-            f"{name} must be {wanted}, but it is {describe_value(value)}", source_location()
-        )
-    return value
-
-
-def dtype_of(value: Any) -> DType:
-    """The dtype of random numbers to compare with an operand: its own, if of floats, or float64."""
-    dtype = getattr(value, "dtype", None)
-    weak = isinstance(value, Handle) and value._weak
-    return np.dtype(np.float32) if dtype == np.float32 and not weak else np.dtype(np.float64)
+    found = result_type(*[promotion_kind(value) for value in values])
+    return found if found.kind == "f" else FLOAT64
 
 
 def broadcast(value: Value, shape: Shape, name: str) -> Value:

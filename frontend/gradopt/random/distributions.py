@@ -16,15 +16,15 @@ from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64, INT64, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.programs import program
 from gradopt.dialects import grad
-from gradopt.errors import NumberRangeError, ShapeError
+from gradopt.errors import ArgumentError, NumberRangeError, ShapeError
 from gradopt.ir import prims
-from gradopt.ir.checks import require_within
+from gradopt.ir.checks import require_all, require_within
 from gradopt.ir.values import Shape, Value, emit
 from gradopt.random.arguments import (
     broadcast,
-    checked_array,
     checked_dtype,
     checked_key,
     checked_shape,
@@ -60,7 +60,7 @@ def open_unit(key: Any, shape: Shape, dtype: DType, first: Any = 0) -> Value:
     return (prims.convert(integers, dtype) + 0.5) * 2.0**-digits
 
 
-@program("shape", "dtype")
+@program
 def _uniform(key: Any, minval: Any, maxval: Any, *, shape: Shape, dtype: DType) -> Value:
     low = broadcast(traced(minval, dtype), shape, "minval")
     high = broadcast(traced(maxval, dtype), shape, "maxval")
@@ -94,7 +94,7 @@ def standard_normal(key: Any, shape: Shape, dtype: DType, first: Any = 0) -> Val
     return emit(grad.erfinv, point) * math.sqrt(2)
 
 
-@program("shape", "dtype")
+@program
 def _normal(key: Any, *, shape: Shape, dtype: DType) -> Value:
     return standard_normal(key, shape, dtype)
 
@@ -109,7 +109,7 @@ def normal(key: Any, shape: Any = (), dtype: Any = np.float64) -> Any:
     return _normal(checked_key(key), shape=checked_shape(shape), dtype=checked)
 
 
-@program("shape", "dtype")
+@program
 def _exponential(key: Any, *, shape: Shape, dtype: DType) -> Value:
     return -emit(grad.log1p, -_unit(key, shape, dtype))
 
@@ -125,7 +125,7 @@ def _gumbel_of(key: Any, shape: Shape, dtype: DType) -> Value:
     return -emit(grad.log, -emit(grad.log, open_unit(key, shape, dtype)))
 
 
-@program("shape", "dtype")
+@program
 def _gumbel(key: Any, *, shape: Shape, dtype: DType) -> Value:
     return _gumbel_of(key, shape, dtype)
 
@@ -137,11 +137,12 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = np.float64) -> Any:
     return _gumbel(checked_key(key), shape=checked_shape(shape), dtype=checked)
 
 
-@program("shape", "dtype")
+@program
 def _bernoulli(key: Any, p: Any, *, shape: Shape, dtype: DType) -> Value:
-    return emit(
-        grad.less, _unit(key, shape, dtype), broadcast(prims.convert(traced(p), dtype), shape, "p")
-    )
+    chances = traced(p, dtype)
+    inside = (chances >= prims.scalar(0, dtype)) & (chances <= prims.scalar(1, dtype))
+    require_all(inside, "p must be in [0, 1], but {value} of its elements are not", ArgumentError)
+    return emit(grad.less, _unit(key, shape, dtype), broadcast(chances, shape, "p"))
 
 
 @hide_frames
@@ -151,13 +152,16 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None) -> Any:
     Args:
         p: probability, a number or array. There is no derivative in it.
         shape: shape of the result, to which `p` is broadcast; None for that of `p`.
+
+    Raises:
+        ArgumentError: `p` is not in [0, 1].
     """
     p = checked_array(p, "p")
     sizes = checked_shape(np.shape(p) if shape is None else shape)
     return _bernoulli(checked_key(key), p, shape=sizes, dtype=dtype_of(p))
 
 
-@program("axis", "shape", "dtype")
+@program
 def _categorical(key: Any, logits: Any, *, axis: int, shape: Any, dtype: DType) -> Value:
     scores = traced(logits, dtype)
     place = prims.normalize_axis(axis, scores.ndim)
@@ -172,6 +176,13 @@ def _categorical(key: Any, logits: Any, *, axis: int, shape: Any, dtype: DType) 
             f"broadcast to shape {result}",
             source_location(),
         )
+    largest = prims.reduce("max", scores, [place])
+    infinity = prims.scalar(np.inf, dtype)
+    finite = (largest > -infinity) & (largest < infinity)
+    message = (
+        "the largest of logits along their axis must be finite, but that of {value} rows is not"
+    )
+    require_all(finite, message, ArgumentError)
     full = list(result)
     full.insert(extra + place, scores.shape[place])
     noise = _gumbel_of(key, tuple(full), dtype)
@@ -195,6 +206,7 @@ def categorical(key: Any, logits: Any, axis: Any = -1, shape: Any = None) -> Any
     Raises:
         AxisError: there is no such axis.
         ShapeError: there are no categories, or shapes do not fit.
+        ArgumentError: logits are NaN or infinite, or all of a row are -inf.
     """
     logits = checked_array(logits, "logits", "f")
     return _categorical(
@@ -226,7 +238,7 @@ def wide_integers(key: Any, shape: Shape) -> Value:
     return random_bits(key, _RANGE_BITS, shape, INT64)
 
 
-@program("shape", "dtype")
+@program
 def _randint(key: Any, minval: Any, maxval: Any, *, shape: Shape, dtype: DType) -> Value:
     low, high = traced(minval, INT64), traced(maxval, INT64)
     spans = high - low

@@ -20,13 +20,13 @@ from gradopt.array.operands import traced
 from gradopt.base.dtypes import INT64, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.programs import program
 from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.ir.values import Shape, Value, broadcast_shapes, emit
 from gradopt.random.arguments import (
     broadcast,
-    checked_array,
     checked_key,
     checked_shape,
     dtype_of,
@@ -172,7 +172,7 @@ following.defjvps(
 )
 
 
-@program("shape", "dtype")
+@program
 def _loggamma(key: Any, a: Any, *, shape: Shape, dtype: DType) -> Any:
     parameters = array_of(broadcast(traced(a, dtype), shape, "a"))
     if not parameters.size:
@@ -201,7 +201,7 @@ def _of_one(draw: Any, key: Any, a: Any, shape: Any) -> Any:
     return draw(checked_key(key), a, shape=sizes, dtype=dtype_of(a))
 
 
-@program("shape", "dtype")
+@program
 def _gamma(key: Any, a: Any, *, shape: Shape, dtype: DType) -> Any:
     return np.exp(_loggamma(key, a, shape=shape, dtype=dtype))
 
@@ -212,7 +212,7 @@ def gamma(key: Any, a: Any, shape: Any = None) -> Any:
     return _of_one(_gamma, key, a, shape)
 
 
-@program("shape", "dtype")
+@program
 def _beta(key: Any, a: Any, b: Any, *, shape: Shape, dtype: DType) -> Value:
     one, two = split(key)
     logs = [_loggamma(k, p, shape=shape, dtype=dtype) for k, p in ((one, a), (two, b))]
@@ -229,15 +229,14 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None) -> Any:
         shape: shape of the result, to which both are broadcast; None for their common one.
 
     Returns:
-        array of float32 if `a` and `b` are, else float64.
+        array of the dtype that NumPy promotes `a` and `b` to, if that is of floats, or float64.
     """
     a, b = checked_array(a, "a"), checked_array(b, "b")
     sizes = checked_shape(broadcast_shapes(np.shape(a), np.shape(b)) if shape is None else shape)
-    dtype = np.result_type(dtype_of(a), dtype_of(b))
-    return _beta(checked_key(key), a, b, shape=sizes, dtype=dtype)
+    return _beta(checked_key(key), a, b, shape=sizes, dtype=dtype_of(a, b))
 
 
-@program("shape", "dtype")
+@program
 def _dirichlet(key: Any, alpha: Any, *, shape: Shape, dtype: DType) -> Any:
     x = _loggamma(key, alpha, shape=shape, dtype=dtype)
     e = np.exp(x - stop_gradient(np.max(x, axis=-1, keepdims=True)))
@@ -249,8 +248,8 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None) -> Any:
     """Vectors of the Dirichlet distribution, which sum to 1.
 
     Args:
-        alpha: array of positive numbers, whose last axis is that of the vectors. The result has a
-            derivative in it.
+        alpha: array of positive numbers, whose last axis is that of the vectors; a vector is NaN
+            where a number is not. The result has a derivative in it.
         shape: shape of the result without its last axis; None for that of `alpha` without.
 
     Returns:
@@ -261,5 +260,10 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None) -> Any:
     if np.ndim(alpha) == 0:
         raise ShapeError("alpha must have at least one dimension", source_location())
     *batch, count = np.shape(alpha)
+    if not count:
+        raise ShapeError(
+            f"alpha must have elements along its last axis, but its shape is {np.shape(alpha)}",
+            source_location(),
+        )
     sizes = checked_shape(tuple(batch) if shape is None else shape)
     return _dirichlet(checked_key(key), alpha, shape=(*sizes, count), dtype=dtype_of(alpha))

@@ -31,19 +31,14 @@ _WORD = 2.0**32
 
 def _checked_integer(value: Any, name: str) -> Any:
     """A traced integer, or a concrete one as an int64 of the same bits."""
-    if isinstance(value, Handle):
-        if value.shape != () or value.dtype.kind != "i":
-            raise ArgumentTypeError(
-                f"{name} must be an integer, but it is {describe_value(value)}", source_location()
-            )
-        return value
-    array = prims.concrete(value) if not isinstance(value, int) else None
-    if isinstance(value, bool) or (
-        array is not None and (array.shape != () or array.dtype.kind not in "iu")
-    ):
+    is_array = isinstance(value, (Handle, np.ndarray, np.generic))
+    fits = value.shape == () and value.dtype.kind in "iu" if is_array else isinstance(value, int)
+    if not fits or isinstance(value, bool):
         raise ArgumentTypeError(
             f"{name} must be an integer, but it is {describe_value(value)}", source_location()
         )
+    if isinstance(value, Handle):
+        return value
     number = int(value)
     if not -(2**63) <= number < 2**64:
         raise NumberRangeError(f"{name} {number} has more than 64 bits", source_location())
@@ -57,7 +52,7 @@ def _pair(upper: Value, lower: Value) -> Value:
     return prims.concatenate([prims.reshape(word, shape) for word in words], len(shape) - 1)
 
 
-@program()
+@program
 def _key(seed: Any) -> Value:
     value = traced(seed, INT64)
     lower = prims.convert(prims.convert(value, _INT32), INT64)
@@ -88,7 +83,7 @@ def key(seed: Any) -> Any:
     return np.array([seed >> 32, seed & 0xFFFFFFFF]).astype(KEY_DTYPE)
 
 
-@program("shape")
+@program
 def _split(key: Any, first: Any, *, shape: Shape) -> Value:
     counter = traced(first, INT64)
     upper = random_bits(key, 32, shape, INT64, counter)
@@ -126,7 +121,7 @@ def fold_in(key: Any, data: Any) -> Any:
     return _split(checked_key(key), _checked_integer(data, "data"), shape=())
 
 
-@program("shape", "dtype")
+@program
 def _bits(key: Any, *, shape: Shape, dtype: DType) -> Value:
     wide = INT64 if dtype == INT64 else _INT32
     return prims.convert(random_bits(key, 8 * wide.itemsize, shape, wide), dtype)

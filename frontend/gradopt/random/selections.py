@@ -13,14 +13,15 @@ from gradopt.array.operands import handle_of, traced
 from gradopt.base.dtypes import INT64
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_array, checked_flag
 from gradopt.compilation.calling import describe_value
 from gradopt.compilation.programs import program
 from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gradopt.ir import prims
-from gradopt.ir.checks import require_within
+from gradopt.ir.checks import require_all, require_within
 from gradopt.ir.values import Shape, Value, emit
-from gradopt.random.arguments import checked_array, checked_key, checked_shape
+from gradopt.random.arguments import checked_key, checked_shape
 from gradopt.random.distributions import gumbel, reduced, uniform, wide_integers
 from gradopt.transforms.loops import fori_loop
 
@@ -44,12 +45,12 @@ def _order(key: Any, count: int) -> Value:
     return fori_loop(0, count - 1, swap, array_of(positions))._read()
 
 
-@program("count")
+@program
 def _permutation(key: Any, *, count: int) -> Value:
     return _order(key, count)
 
 
-@program()
+@program
 def _permuted(key: Any, x: Any) -> Any:
     rows = handle_of(x)
     return getitem(rows, array_of(_order(key, rows.shape[0])))
@@ -90,7 +91,7 @@ def permutation(key: Any, x: Any) -> Any:
     return _permuted(checked_key(key), array)
 
 
-@program("count", "shape", "replace")
+@program
 def _indices(key: Any, *, count: int, shape: Shape, replace: bool) -> Value:
     if replace:
         return reduced(wide_integers(key, shape), prims.scalar(count, INT64))
@@ -98,9 +99,20 @@ def _indices(key: Any, *, count: int, shape: Shape, replace: bool) -> Value:
     return prims.reshape(taken, shape)
 
 
-@program("shape")
-def _weighted(key: Any, p: Any, *, shape: Shape) -> Value:
+def _checked_weights(p: Any) -> Value:
+    """Weights that choices can be made by; what they are is looked at when the code runs."""
     weights = traced(p)
+    usable = weights >= prims.scalar(0, weights.dtype)
+    require_all(usable, "p must not be negative or NaN, but {value} of it are", ArgumentError)
+    total = prims.reduce("sum", weights, [0])
+    usable = (total > prims.scalar(0, total.dtype)) & (total < prims.scalar(np.inf, total.dtype))
+    require_all(usable, "p must have a sum that is positive and finite", ArgumentError)
+    return weights
+
+
+@program
+def _weighted(key: Any, p: Any, *, shape: Shape) -> Value:
+    weights = _checked_weights(p)
     ends = prims.cumsum(weights, 0)
     count = ends.shape[0]
     total = prims.take_range(ends, 0, count - 1, count)
@@ -112,9 +124,9 @@ def _weighted(key: Any, p: Any, *, shape: Shape) -> Value:
     return prims.select(number >= count, prims.scalar(count - 1, INT64), number)
 
 
-@program("shape")
+@program
 def _weighted_without_replacement(key: Any, p: Any, *, shape: Shape) -> Value:
-    weights = traced(p)
+    weights = _checked_weights(p)
     zero = prims.scalar(0, weights.dtype)
     positive = weights > zero
     wanted, count = prims.size_of(shape), weights.size
@@ -136,7 +148,7 @@ def _weighted_without_replacement(key: Any, p: Any, *, shape: Shape) -> Value:
     return prims.reshape(fori_loop(0, wanted, take, start)[0]._read(), shape)
 
 
-@program()
+@program
 def _taken(x: Any, indices: Any) -> Any:
     return getitem(handle_of(x), array_of(traced(indices)))
 
@@ -158,11 +170,13 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
         array of shape `(*shape, *a.shape[1:])`; for an integer, int64 array of `shape`.
 
     Raises:
-        ArgumentError: there are no elements, or too few, to choose from.
+        ArgumentError: there are no elements, or too few, to choose from; or weights are negative or
+            NaN, or their sum is zero or infinite.
         ShapeError: `p` has another length.
     """
     array, count = _population(a, "a")
     key, sizes = checked_key(key), checked_shape(shape)
+    replace = checked_flag(replace, "replace")
     wanted = prims.size_of(sizes)
     if wanted > (count if not replace else wanted if count else 0):
         raise ArgumentError(
@@ -171,7 +185,7 @@ def choice(key: Any, a: Any, shape: Any = (), replace: bool = True, p: Any = Non
             source_location(),
         )
     if p is None:
-        indices = _indices(key, count=count, shape=sizes, replace=bool(replace))
+        indices = _indices(key, count=count, shape=sizes, replace=replace)
     else:
         weights = checked_array(p, "p", "f")
         if np.shape(weights) != (count,):

@@ -133,7 +133,7 @@ def _error(name: str, what: str, x: Value, y: Value) -> ShapeError:
     )
 
 
-@program("name", "mode", "method", "flip")
+@program
 def _convolved(in1: Any, in2: Any, *, name: str, mode: str, method: str, flip: bool) -> Value:
     _check_mode(name, mode)
     if method not in ("auto", "direct"):
@@ -148,7 +148,7 @@ def _convolved(in1: Any, in2: Any, *, name: str, mode: str, method: str, flip: b
     return _in_mode(name, x, prims.reverse(y, range(y.ndim)) if flip else y, mode)
 
 
-@program("name", "mode", "boundary", "flip")
+@program
 def _convolved2d(
     in1: Any, in2: Any, fillvalue: Any, *, name: str, mode: str, boundary: str, flip: bool
 ) -> Value:
