@@ -370,6 +370,17 @@ MISUSES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         errors.ShapeError,
         r"windows of \(6, 6\) are larger than what x of shape \(2, 4, 5, 5\) has",
     ),
+    "pool of padding": (
+        lambda: nn.max_pool2d(X, 2, padding=(0, 2)),
+        go.errors.ShapeError,
+        r"max_pool2d: a window may hold nothing but padding.* windows are \(2, 2\), the padding is "
+        r"\(\(0, 0\), \(2, 2\)\)",
+    ),
+    "pool of padding at one end": (
+        lambda: nn.max_pool1d(X[0], 2, 1, ((0, 3),)),
+        go.errors.ShapeError,
+        "max_pool1d: a window may hold nothing but padding",
+    ),
     "pool of integers": (
         lambda: nn.avg_pool2d(np.ones((1, 1, 2, 2), int), 2),
         errors.DTypeError,

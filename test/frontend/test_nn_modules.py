@@ -377,9 +377,9 @@ def test_as_many_states_as_layers() -> None:
     layer = nn.RNN(3, 4, layers=2)
     params = layer.init(KEY)
     for init in ([np.zeros((2, 4))], np.zeros((2, 2, 4))):
-        with pytest.raises(go.errors.ArgumentError, match="as many states, but got 2 and"):
+        with pytest.raises(go.errors.ArgumentError, match="init to be a list of 2 states"):
             layer(params, SEQUENCE, init)
-    with pytest.raises(go.errors.ArgumentError, match="a list of parameters"):
+    with pytest.raises(go.errors.ArgumentError, match="params must be of one layer"):
         nn.rnn([], SEQUENCE)
 
 
@@ -501,7 +501,7 @@ def test_a_network_learns(dtype: Any) -> None:
         (lambda: nn.Flatten(4)({}, X), "start of Flatten must be an axis of x, but it is 4, and"),
         (lambda: nn.GRU(3, 4, layers=0), "layers of GRU must be a positive integer, but it is 0"),
         (lambda: nn.GroupNorm(4, 6), "groups must divide the 6 channels, but they are 4"),
-        (lambda: nn.Dropout(1.0), r"rate must be in \[0, 1\), but it is 1.0"),
+        (lambda: nn.Dropout(1.0), r"rate of Dropout must be in \[0, 1\), but it is 1.0"),
         (lambda: nn.Sequential(nn.tanh, 3), "expected a layer or function as argument 1"),
     ],
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import listed
 from gradopt.base.donated import require_not_donated
+from gradopt.base.dtypes import SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value, plain_leaf
-from gradopt.errors import ArgumentTypeError, GradoptError, ShapeError
+from gradopt.errors import ArgumentTypeError, GradoptError, NumberRangeError, ShapeError
 
-_WANTED = {"fib": "numbers", "f": "floats", "i": "integers", "b": "bools"}
+_WANTED = {"fib": "numbers", "f": "floats", "fi": "numbers", "i": "integers", "b": "bools"}
 _PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
 
 
@@ -32,6 +34,9 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
         ShapeError: it is a list of lists of different lengths.
     """
     if isinstance(value, Handle):
+        result, kind = value, value.dtype.kind
+    elif type(value) is np.ndarray and value.dtype in SUPPORTED:
+        require_not_donated(value)
         result, kind = value, value.dtype.kind
     elif type(value) in (list, tuple):
         try:
@@ -63,20 +68,69 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
     return result
 
 
+def checked_number(value: Any, name: str) -> Any:
+    """One number, traced or not.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    number = checked_array(value, name, "fi")
+    if np.shape(number) != ():
+        raise ArgumentTypeError(
+            f"{name} must be one number, but it is {describe_value(value)}", source_location()
+        )
+    return number
+
+
+def checked_integer(value: Any, name: str) -> int:
+    """An integer that selects code.
+
+    Raises:
+        ArgumentTypeError: it is none, or traced.
+        NumberRangeError: it has more than 64 bits.
+    """
+    try:
+        if not isinstance(value, (Handle, bool, np.bool_)):
+            number = operator.index(value)
+            if not -(2**63) <= number < 2**63:
+                raise NumberRangeError(f"{name} {number} does not fit int64", source_location())
+            return number
+    except TypeError:
+        pass
+    raise ArgumentTypeError(
+        f"{name} must be an integer, but it is {describe_value(value)}{_known(value)}",
+        source_location(),
+    )
+
+
+def checked_axes(value: Any, name: str) -> Any:
+    """An axis, several, or None.
+
+    Raises:
+        ArgumentTypeError: it is no integer.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (tuple, list)):
+        return tuple([checked_integer(axis, name) for axis in value])
+    return checked_integer(value, name)
+
+
 def checked_flag(value: Any, name: str) -> bool:
     """A bool that selects code.
 
     Raises:
         ArgumentTypeError: it is none, or traced.
     """
-    if isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, Handle) and isinstance(value, (bool, np.bool_)):
         return bool(value)
-    advice = (
-        "; its value must be known while tracing: make it static (static_argnums)"
-        if isinstance(value, Handle)
-        else ""
-    )
     raise ArgumentTypeError(
-        f"{name} must be True or False, but it is {describe_value(value)}{advice}",
+        f"{name} must be True or False, but it is {describe_value(value)}{_known(value)}",
         source_location(),
     )
+
+
+def _known(value: Any) -> str:
+    """What to do where a value that selects code is traced."""
+    advice = "; its value must be known while tracing: make it static (static_argnums)"
+    return advice if isinstance(value, Handle) else ""

@@ -16,6 +16,7 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS
 from gradopt.array.handle import Handle, wrap
+from gradopt.nn.checks import public
 from gradopt.transforms.gradient import stop_gradient
 
 Axis = int | tuple[int, ...]
@@ -49,26 +50,31 @@ _sigmoid = _special("expit", _concrete_sigmoid)
 _erfc = _special("erfc", _concrete_erfc)
 
 
+@public()
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return np.tanh(x)
 
 
+@public()
 def sigmoid(x: Any) -> Any:
     """`1 / (1 + exp(-x))`."""
     return _sigmoid(as_floats(x))
 
 
+@public()
 def relu(x: Any) -> Any:
     """`max(x, 0)`; the derivative at 0 is 0."""
     return np.where(x <= 0, 0, x)
 
 
+@public()
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """`x` where it is positive, `negative_slope * x` elsewhere; at 0 that slope."""
     return np.where(x > 0, x, negative_slope * x)
 
 
+@public()
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """`x` where it is positive, `alpha * (exp(x) - 1)` elsewhere; the derivative at 0 is `alpha`.
 
@@ -85,11 +91,13 @@ def _gate(x: Any, bound: float, gated: Callable[[Any], Any]) -> Any:
     return np.where(x > bound, x, np.where(x < -bound, 0, gated(inner)))
 
 
+@public()
 def silu(x: Any) -> Any:
     """`x * sigmoid(x)`, also known as swish."""
     return _gate(as_floats(x), 800.0, lambda v: v * _sigmoid(v))
 
 
+@public()
 def gelu(x: Any, approximate: bool = False) -> Any:
     """`x * P(X <= x)` for a normal `X`.
 
@@ -110,6 +118,7 @@ def gelu(x: Any, approximate: bool = False) -> Any:
     return _gate(as_floats(x), 40.0, by_tanh if approximate else exact)
 
 
+@public()
 def softplus(x: Any) -> Any:
     """`log(1 + exp(x))`."""
     return np.logaddexp(as_floats(x), 0)
@@ -121,6 +130,7 @@ def _finite_maximum(x: Any, axis: Axis) -> Any:
     return np.where(np.isinf(largest), 0, largest)
 
 
+@public()
 def softmax(x: Any, axis: Axis = -1) -> Any:
     """`exp(x) / sum(exp(x))` along an axis or several; `-inf` has the weight 0.
 
@@ -133,6 +143,7 @@ def softmax(x: Any, axis: Axis = -1) -> Any:
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
+@public()
 def log_softmax(x: Any, axis: Axis = -1) -> Any:
     """The logarithm of `softmax`, also where that is 0."""
     x = as_floats(x)

@@ -11,7 +11,15 @@ import numpy as np
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.nn.activations import as_floats
-from gradopt.nn.checks import require, require_bools, require_size, shape_of
+from gradopt.nn.checks import (
+    entry,
+    public,
+    require,
+    require_bools,
+    require_shape,
+    require_size,
+    shape_of,
+)
 from gradopt.nn.layers import linear
 from gradopt.transforms.gradient import stop_gradient
 
@@ -46,6 +54,7 @@ def _weights(scores: Any, allowed: Any) -> Any:
     return powers / np.where(total == 0, 1, total)
 
 
+@public()
 def scaled_dot_product_attention(
     query: Any,
     key: Any,
@@ -87,6 +96,7 @@ def _split(x: Any, heads: int) -> Any:
     return np.swapaxes(np.reshape(x, (*shape[:-1], heads, shape[-1] // heads)), -2, -3)
 
 
+@public()
 def multi_head_attention(
     params: dict[str, Any],
     query: Any,
@@ -116,7 +126,9 @@ def multi_head_attention(
     key = query if key is None else key
     value = key if value is None else value
     for name in ("wq", "wk", "wv"):
-        inner = shape_of(params[name])[-1]
+        weight = entry(params, name)
+        require_shape(weight, f"params[{name!r}]", ("in", "inner"))
+        inner = shape_of(weight)[-1]
         require(
             heads > 0 and inner % heads == 0,
             f"heads must divide the {inner} columns of params[{name!r}], but they are {heads}",
@@ -127,4 +139,4 @@ def multi_head_attention(
     )
     mixed = np.swapaxes(scaled_dot_product_attention(q, k, v, mask, causal=causal), -2, -3)
     joined = np.reshape(mixed, (*shape_of(mixed)[:-2], shape_of(params["wv"])[-1]))
-    return linear(joined, params["wo"], params.get("bo"))
+    return linear(joined, entry(params, "wo"), params.get("bo"))

@@ -1,14 +1,137 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Checks of arguments of this package's functions; they name the argument and the user's line."""
+"""Checks of arguments of this package's functions; they name the argument and the user's line.
+
+An argument means the same wherever it has the same name, so what it may be is said here once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
-from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError
+from gradopt.compilation.arguments import (
+    checked_array,
+    checked_axes,
+    checked_flag,
+    checked_integer,
+    checked_number,
+)
+from gradopt.compilation.calling import describe_value
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    AxisError,
+    GradoptError,
+    ShapeError,
+    TraceIndexError,
+)
+
+Check = Callable[[Any, str], Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def checked_entries(value: Any, name: str) -> Any:
+    """A dict, of parameters or of a state.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    if not isinstance(value, dict):
+        raise ArgumentTypeError(
+            f"{name} must be a dict, as from init, but it is {describe_value(value)}",
+            source_location(),
+        )
+    return value
+
+
+def entry(values: dict[str, Any], name: str, whose: str = "params") -> Any:
+    """A parameter, or a part of a state.
+
+    Raises:
+        ArgumentTypeError: there is no dict of them.
+        ArgumentError: it is missing.
+    """
+    if name not in checked_entries(values, whose):
+        raise ArgumentError(
+            f"expected {whose}[{name!r}], but {whose} has only {list(values)}", source_location()
+        )
+    return values[name]
+
+
+def checked_reduction(value: Any, name: str) -> str:
+    """How losses are put together.
+
+    Raises:
+        ArgumentError: there is no such way.
+    """
+    if not isinstance(value, str) or value not in ("mean", "sum", "none"):
+        raise ArgumentError(
+            f"{name} must be 'mean', 'sum' or 'none', but it is {describe_value(value)}",
+            source_location(),
+        )
+    return value
+
+
+_NAMES: dict[Check, str] = {
+    checked_array: "x xs h w b weight bias table indices mask query key value alpha negative_slope "
+    "predictions targets logits log_probabilities labels pos_weight",
+    checked_number: "eps momentum rate delta label_smoothing scale",
+    checked_integer: "groups heads",
+    checked_flag: "training causal reverse approximate",
+    checked_axes: "axis",
+    checked_entries: "params state",
+    checked_reduction: "reduction",
+}
+_CHECKS = {name: check for check, names in _NAMES.items() for name in names.split()}
+
+
+def public(**own: Check | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a function check its arguments; its errors name the user's line and hide our frames.
+
+    Arguments that have their defaults are not checked.
+
+    Args:
+        own: checks of arguments that mean something else here than elsewhere, None for none.
+    """
+    checks: dict[str, Check | None] = {**_CHECKS, **own}
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        found = inspect.signature(function).parameters.values()
+        plan = {p.name: (check, p.default) for p in found if (check := checks.get(p.name))}
+        names = [p.name for p in found]
+
+        def checked(name: str, value: Any) -> Any:
+            check, default = plan.get(name, (None, None))
+            return value if check is None or value is default else check(value, name)
+
+        @hide_frames
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            positional: Any = [checked(name, arg) for name, arg in zip(names, args, strict=False)]
+            named: Any = {name: checked(name, arg) for name, arg in kwargs.items()}
+            run: Callable[..., R] = function
+            try:
+                return run(*positional, *args[len(names) :], **named)
+            except (ValueError, IndexError) as error:
+                # NumPy's, of shapes that do not go together. We call nothing of the user's here.
+                kinds = (np.exceptions.AxisError, AxisError), (IndexError, TraceIndexError)
+                kind = next(
+                    (ours for theirs, ours in kinds if isinstance(error, theirs)), ShapeError
+                )
+                if isinstance(error, GradoptError):
+                    raise
+                raise kind(f"{function.__name__}: {error}", source_location()) from None
+
+        return call
+
+    return decorate
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

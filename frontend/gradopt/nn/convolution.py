@@ -14,9 +14,11 @@ from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.products import promoted
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
+from gradopt.nn.checks import public
 from gradopt.nn.windows import Padding, each, integer, padding_of, resolved
 
 
+@public()
 def conv1d(
     x: Any,
     w: Any,
@@ -30,6 +32,7 @@ def conv1d(
     return _direct("conv1d", 1, x, w, b, stride, padding, dilation, groups)
 
 
+@public()
 def conv2d(
     x: Any,
     w: Any,
@@ -62,6 +65,7 @@ def conv2d(
     return _direct("conv2d", 2, x, w, b, stride, padding, dilation, groups)
 
 
+@public()
 def conv_transpose1d(
     x: Any,
     w: Any,
@@ -78,6 +82,7 @@ def conv_transpose1d(
     )
 
 
+@public()
 def conv_transpose2d(
     x: Any,
     w: Any,

@@ -10,6 +10,7 @@ import numpy as np
 from gradopt import numpy as gnp
 from gradopt.nn.activations import as_floats
 from gradopt.nn.checks import (
+    public,
     require,
     require_bools,
     require_integers,
@@ -23,6 +24,7 @@ from gradopt.random import bernoulli
 _take: Any = getattr(gnp, "take")  # noqa: B009
 
 
+@public()
 def linear(x: Any, w: Any, b: Any = None) -> Any:
     """`x @ w + b`.
 
@@ -43,6 +45,7 @@ def linear(x: Any, w: Any, b: Any = None) -> Any:
     return y + b
 
 
+@public()
 def embedding(table: Any, indices: Any) -> Any:
     """Rows of a table.
 
@@ -63,6 +66,7 @@ def embedding(table: Any, indices: Any) -> Any:
     return _take(table, indices, axis=0)
 
 
+@public(key=None)
 def dropout(x: Any, rate: float, key: Any = None, *, mask: Any = None) -> Any:
     """Zeros for some elements, and the rest scaled so that the mean stays.
 
@@ -87,6 +91,7 @@ def dropout(x: Any, rate: float, key: Any = None, *, mask: Any = None) -> Any:
     return np.where(mask, x / (1 - rate), 0)
 
 
+@public(key=None)
 def dropout2d(x: Any, rate: float, key: Any) -> Any:
     """`dropout` of whole channels.
 

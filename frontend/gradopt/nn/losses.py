@@ -12,17 +12,20 @@ import numpy as np
 
 from gradopt import numpy as gnp
 from gradopt.nn.activations import as_floats, log_softmax, softplus
-from gradopt.nn.checks import require, require_integers, require_same_shape, require_shape, shape_of
+from gradopt.nn.checks import (
+    public,
+    require,
+    require_integers,
+    require_same_shape,
+    require_shape,
+    shape_of,
+)
 
 # Of concrete scores and traced labels too.
 _take_along_axis: Any = getattr(gnp, "take_along_axis")  # noqa: B009
 
 
 def _reduced(losses: Any, reduction: str) -> Any:
-    require(
-        reduction in ("mean", "sum", "none"),
-        f"reduction must be 'mean', 'sum' or 'none', but it is {reduction!r}",
-    )
     if reduction == "none":
         return losses
     return np.mean(losses) if reduction == "mean" else np.sum(losses)
@@ -33,16 +36,19 @@ def _difference(predictions: Any, targets: Any) -> Any:
     return as_floats(predictions) - targets
 
 
+@public()
 def mse_loss(predictions: Any, targets: Any, reduction: str = "mean") -> Any:
     """Squares of differences."""
     return _reduced(np.square(_difference(predictions, targets)), reduction)
 
 
+@public()
 def l1_loss(predictions: Any, targets: Any, reduction: str = "mean") -> Any:
     """Absolute values of differences; the derivative at 0 is 0."""
     return _reduced(np.abs(_difference(predictions, targets)), reduction)
 
 
+@public()
 def huber_loss(predictions: Any, targets: Any, delta: float = 1.0, reduction: str = "mean") -> Any:
     """Half a square up to `delta`, then a line: `d**2 / 2` or `delta * (abs(d) - delta / 2)`.
 
@@ -55,6 +61,7 @@ def huber_loss(predictions: Any, targets: Any, delta: float = 1.0, reduction: st
     return _reduced(clipped * (difference - 0.5 * clipped), reduction)
 
 
+@public()
 def bce_with_logits_loss(
     logits: Any, targets: Any, pos_weight: Any = 1.0, reduction: str = "mean"
 ) -> Any:
@@ -75,6 +82,7 @@ def bce_with_logits_loss(
     return _reduced(pos_weight * positive + negative, reduction)
 
 
+@public()
 def nll_loss(log_probabilities: Any, labels: Any, reduction: str = "mean") -> Any:
     """The negative logarithm of the probability of each label.
 
@@ -94,6 +102,7 @@ def _at_labels(scores: Any, labels: Any) -> Any:
     return _take_along_axis(scores, labels[..., np.newaxis], axis=-1)[..., 0]
 
 
+@public()
 def cross_entropy_loss(
     logits: Any, targets: Any, label_smoothing: float = 0.0, reduction: str = "mean"
 ) -> Any:
@@ -122,6 +131,7 @@ def cross_entropy_loss(
     return _reduced(losses, reduction)
 
 
+@public()
 def kl_div_loss(log_probabilities: Any, targets: Any, reduction: str = "mean") -> Any:
     """Divergence of Kullback and Leibler, `sum(t * (log(t) - log_probabilities))` over classes.
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.compilation.arguments import checked_integer
 from gradopt.nn.activations import Axis, as_floats
-from gradopt.nn.checks import require, require_shape, shape_of
+from gradopt.nn.checks import entry, public, require, require_shape, shape_of
 from gradopt.transforms.gradient import stop_gradient
 
 
@@ -29,6 +30,7 @@ def _scaled(x: Any, weight: Any, bias: Any) -> Any:
     return x if bias is None else x + bias
 
 
+@public()
 def layer_norm(
     x: Any, weight: Any = None, bias: Any = None, axis: Axis = -1, eps: float = 1e-5
 ) -> Any:
@@ -47,6 +49,7 @@ def layer_norm(
     return _scaled(rest / np.sqrt(variance + eps), weight, bias)
 
 
+@public()
 def rms_norm(x: Any, weight: Any = None, axis: Axis = -1, eps: float = 1e-6) -> Any:
     """`x / sqrt(mean(x**2) + eps) * weight`, of the elements along the axes.
 
@@ -66,6 +69,7 @@ def _along(vector: Any, axis: int, ndim: int) -> Any:
     return np.reshape(vector, shape)
 
 
+@public()
 def group_norm(x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     """`layer_norm` of each group of channels, over their elements.
 
@@ -100,6 +104,7 @@ def _running(old: Any, seen: Any, momentum: float) -> Any:
     return ((1 - momentum) * old + momentum * new).astype(old.dtype)
 
 
+@public(axis=checked_integer)
 def batch_norm(
     x: Any,
     state: dict[str, Any],
@@ -138,7 +143,7 @@ def batch_norm(
     shape = shape_of(x)
     require(-len(shape) <= axis < len(shape), f"x of shape {shape} has no axis {axis} of channels")
     axis %= len(shape)
-    vectors = {"state['mean']": state["mean"], "state['var']": state["var"]}
+    vectors = {f"state[{name!r}]": entry(state, name, "state") for name in ("mean", "var")}
     vectors |= {"weight": weight, "bias": bias}
     for name, vector in vectors.items():
         if vector is not None:

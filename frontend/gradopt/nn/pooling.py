@@ -20,14 +20,17 @@ from gradopt.errors import DTypeError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
+from gradopt.nn.checks import public
 from gradopt.nn.windows import Padding, each, padding_of, resolved
 
 
+@public()
 def max_pool1d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
     """`max_pool2d` in one dimension: x of shape (n, c, l)."""
     return _pool("max_pool1d", 1, np.maximum, x, window, stride, padding)
 
 
+@public()
 def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
     """The largest element of each window.
 
@@ -37,23 +40,26 @@ def max_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any
         x: images of floats, of shape (n, c, height, width).
         window: its size, one integer or two.
         stride: how far windows are apart; None is their size.
-        padding: as of `conv2d`, with -inf in place of zeros.
+        padding: as of `conv2d`, with -inf in place of zeros; less than the window.
 
     Returns:
         An array of shape (n, c, height', width').
 
     Raises:
-        ShapeError: x has other dimensions, or a window is larger than a padded image.
+        ShapeError: x has other dimensions, or a window is larger than a padded image, or may hold
+            nothing but padding.
         ArgumentError: a number is out of range.
     """
     return _pool("max_pool2d", 2, np.maximum, x, window, stride, padding)
 
 
+@public()
 def avg_pool1d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
     """`avg_pool2d` in one dimension: x of shape (n, c, l)."""
     return _pool("avg_pool1d", 1, np.add, x, window, stride, padding)
 
 
+@public()
 def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any:
     """The mean of each window, of padding too, which is zeros.
 
@@ -116,6 +122,13 @@ def _pooled(
                 source_location(),
             )
     mean = ufunc is np.add
+    for size, extent, pad in zip(sizes, window, pads, strict=True):
+        if not mean and (max(pad) >= extent or not size):
+            raise ShapeError(
+                f"{name}: a window may hold nothing but padding, which has no largest element: the "
+                f"windows are {window}, the padding is {pads}, and x has shape {images.shape}",
+                source_location(),
+            )
     if any(low or high for low, high in pads):
         images = prims.pad(
             images,

@@ -13,8 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_array
+from gradopt.compilation.calling import describe_value
+from gradopt.errors import ArgumentTypeError
 from gradopt.nn.activations import sigmoid
-from gradopt.nn.checks import require, require_shape, require_size, shape_of
+from gradopt.nn.checks import (
+    checked_entries,
+    entry,
+    public,
+    require,
+    require_shape,
+    require_size,
+    shape_of,
+)
 from gradopt.transforms.loops import scan
 from gradopt.transforms.policies import Checkpoint
 
@@ -22,13 +34,30 @@ Params = dict[str, Any]
 Cell = Callable[[Params, Any, Any], tuple[Any, Any]]
 
 
+def _checked_pair(state: Any, name: str) -> Any:
+    """The state of an LSTM."""
+    if not isinstance(state, (tuple, list)) or len(state) != 2:
+        raise ArgumentTypeError(
+            f"{name} must be the pair (h, c), but it is {describe_value(state)}", source_location()
+        )
+    return tuple([checked_array(part, f"{name}[{i}]") for i, part in enumerate(state)])
+
+
+def _checked_layers(params: Any, name: str) -> Any:
+    """The parameters of one layer, or of several."""
+    if not isinstance(params, (list, tuple)):
+        return checked_entries(params, name)
+    require(len(params) > 0, f"{name} must be of one layer at least, but it is an empty list")
+    return [checked_entries(layer, f"{name}[{i}]") for i, layer in enumerate(params)]
+
+
 def _hidden(params: Params, h: Any, x: Any, gates: int) -> int:
     """The number of hidden features, after a check of all shapes."""
-    require_shape(params["wh"], "params['wh']", ("hidden", "gates * hidden"))
+    require_shape(entry(params, "wh"), "params['wh']", ("hidden", "gates * hidden"))
     hidden = shape_of(params["wh"])[0]
     require_shape(params["wh"], "params['wh']", (hidden, gates * hidden))
-    require_shape(params["wi"], "params['wi']", ("in", gates * hidden))
-    require_shape(params["b"], "params['b']", (gates * hidden,))
+    require_shape(entry(params, "wi"), "params['wi']", ("in", gates * hidden))
+    require_shape(entry(params, "b"), "params['b']", (gates * hidden,))
     require_size(x, "x", shape_of(params["wi"])[0])
     require_size(h, "the hidden state", hidden)
     return hidden
@@ -38,6 +67,7 @@ def _gates(sums: Any, hidden: int) -> list[Any]:
     return [sums[..., i : i + hidden] for i in range(0, shape_of(sums)[-1], hidden)]
 
 
+@public()
 def rnn_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
     """`tanh(x @ wi + h @ wh + b)`.
 
@@ -54,6 +84,7 @@ def rnn_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
     return h, h
 
 
+@public(state=_checked_pair)
 def lstm_cell(params: Params, state: tuple[Any, Any], x: Any) -> tuple[Any, Any]:
     """Long short-term memory: `c = f * c + i * g` and `h = o * tanh(c)`.
 
@@ -76,6 +107,7 @@ def lstm_cell(params: Params, state: tuple[Any, Any], x: Any) -> tuple[Any, Any]
     return (h, c), h
 
 
+@public()
 def gru_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
     """Gated recurrent unit: `h = (1 - z) * n + z * h`.
 
@@ -91,7 +123,7 @@ def gru_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
     Cho et al., arXiv:1406.1078, in the form of cuDNN.
     """
     hidden = _hidden(params, h, x, 3)
-    require_shape(params["bn"], "params['bn']", (hidden,))
+    require_shape(entry(params, "bn"), "params['bn']", (hidden,))
     inputs = _gates(x @ params["wi"] + params["b"], hidden)
     states = _gates(h @ params["wh"], hidden)
     r, z = (sigmoid(a + b) for a, b in zip(inputs[:2], states[:2], strict=True))
@@ -102,30 +134,37 @@ def gru_cell(params: Params, h: Any, x: Any) -> tuple[Any, Any]:
 
 def _zeros(params: Params, xs: Any) -> Any:
     """A state of zeros for sequences."""
-    require_shape(params["wh"], "params['wh']", ("hidden", "gates * hidden"))
+    require_shape(entry(params, "wh"), "params['wh']", ("hidden", "gates * hidden"))
     shape = (*shape_of(xs)[1:-1], shape_of(params["wh"])[0])
     return np.zeros(shape, params["wh"].dtype)
 
 
-def _two_zeros(params: Params, xs: Any) -> tuple[Any, Any]:
-    return _zeros(params, xs), _zeros(params, xs)
+def _vector(params: Params, xs: Any, init: Any, name: str) -> Any:
+    """The first state of most cells."""
+    return _zeros(params, xs) if init is None else checked_array(init, name)
+
+
+def _pair(params: Params, xs: Any, init: Any, name: str) -> Any:
+    """The first state of an LSTM."""
+    return (_zeros(params, xs),) * 2 if init is None else _checked_pair(init, name)
 
 
 def _scanned(
     cell: Cell,
-    start: Callable[[Params, Any], Any],
+    start: Callable[[Params, Any, Any, str], Any],
     params: Any,
     xs: Any,
     init: Any,
     reverse: bool,
     checkpoint: Checkpoint,
+    name: str = "init",
 ) -> tuple[Any, Any]:
-    """Outputs and last state of a layer, which begins at `start` without an `init`, or several."""
+    """Outputs and last state of a layer, or of several, which begin at what `start` gives."""
     require(len(shape_of(xs)) >= 2, f"expected xs of shape (time, ..., in), but got {shape_of(xs)}")
     if isinstance(params, dict):
         state, ys = scan(
             lambda state, x: cell(params, state, x),
-            start(params, xs) if init is None else init,
+            start(params, xs, init, name),
             xs,
             reverse=reverse,
             checkpoint=checkpoint,
@@ -133,17 +172,19 @@ def _scanned(
         return ys, state
     inits = [None] * len(params) if init is None else init
     require(
-        isinstance(inits, (list, tuple)) and len(inits) == len(params) > 0,
-        f"expected a list of parameters, and one of as many states, but got {len(params)} and "
-        f"{init!r}",
+        isinstance(inits, (list, tuple)) and len(inits) == len(params),
+        f"expected init to be a list of {len(params)} states, one for each layer, but it is "
+        f"{describe_value(init)}",
     )
     states: list[Any] = []
-    for layer, first in zip(params, inits, strict=True):
-        xs, last = _scanned(cell, start, layer, xs, first, reverse, checkpoint)
+    for number, (layer, first) in enumerate(zip(params, inits, strict=True)):
+        name = f"init[{number}]"
+        xs, last = _scanned(cell, start, layer, xs, first, reverse, checkpoint, name)
         states.append(last)
     return xs, states
 
 
+@public(params=_checked_layers)
 def rnn(
     params: Params | Sequence[Params],
     xs: Any,
@@ -164,9 +205,10 @@ def rnn(
     Returns:
         The outputs of the last layer, shape (time, ..., hidden), and the last state.
     """
-    return _scanned(rnn_cell, _zeros, params, xs, init, reverse, checkpoint)
+    return _scanned(rnn_cell, _vector, params, xs, init, reverse, checkpoint)
 
 
+@public(params=_checked_layers)
 def lstm(
     params: Params | Sequence[Params],
     xs: Any,
@@ -176,9 +218,10 @@ def lstm(
     checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """`lstm_cell` along a sequence; as `rnn`."""
-    return _scanned(lstm_cell, _two_zeros, params, xs, init, reverse, checkpoint)
+    return _scanned(lstm_cell, _pair, params, xs, init, reverse, checkpoint)
 
 
+@public(params=_checked_layers)
 def gru(
     params: Params | Sequence[Params],
     xs: Any,
@@ -188,4 +231,4 @@ def gru(
     checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
     """`gru_cell` along a sequence; as `rnn`."""
-    return _scanned(gru_cell, _zeros, params, xs, init, reverse, checkpoint)
+    return _scanned(gru_cell, _vector, params, xs, init, reverse, checkpoint)

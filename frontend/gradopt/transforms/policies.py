@@ -36,7 +36,7 @@ def check_policy(checkpoint: Any, is_known: bool) -> None:
         ArgumentError: there is no such policy, or not for such a loop.
     """
     is_int = isinstance(checkpoint, int) and not isinstance(checkpoint, bool)
-    if checkpoint is None or (is_int and checkpoint > 0):
+    if checkpoint is None or (is_int and 0 < checkpoint < 2**63):
         return
     if not isinstance(checkpoint, str) or checkpoint not in ("all", "none", "sqrt", "binomial"):
         raise ArgumentError(

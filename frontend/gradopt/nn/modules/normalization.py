@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradopt.nn.checks import require
-from gradopt.nn.modules.sizes import require_sizes
+from gradopt.nn.checks import entry, require
+from gradopt.nn.modules.layer import layer
 from gradopt.nn.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from gradopt.nn.recurrent import Params
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class LayerNorm:
     """`layer_norm` of the last axis: {"weight", "bias": (features,)}, from 1 and 0.
@@ -28,18 +29,16 @@ class LayerNorm:
     eps: float = 1e-5
     dtype: Any = np.float64
 
-    def __post_init__(self) -> None:
-        require_sizes(self, "features")
-
     def init(self, key: Any) -> Params:
         """Parameters that change nothing."""
         return _unit(self.features, self.dtype)
 
     def __call__(self, params: Params, x: Any) -> Any:
         """(..., features) to the same."""
-        return layer_norm(x, params["weight"], params["bias"], eps=self.eps)
+        return layer_norm(x, entry(params, "weight"), entry(params, "bias"), eps=self.eps)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class RMSNorm:
     """`rms_norm` of the last axis: {"weight": (features,)}, from 1.
@@ -54,18 +53,16 @@ class RMSNorm:
     eps: float = 1e-6
     dtype: Any = np.float64
 
-    def __post_init__(self) -> None:
-        require_sizes(self, "features")
-
     def init(self, key: Any) -> Params:
         """Parameters that change nothing."""
         return {"weight": np.ones(self.features, self.dtype)}
 
     def __call__(self, params: Params, x: Any) -> Any:
         """(..., features) to the same."""
-        return rms_norm(x, params["weight"], eps=self.eps)
+        return rms_norm(x, entry(params, "weight"), eps=self.eps)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class GroupNorm:
     """`group_norm`: {"weight", "bias": (channels,)}, from 1 and 0.
@@ -83,7 +80,6 @@ class GroupNorm:
     dtype: Any = np.float64
 
     def __post_init__(self) -> None:
-        require_sizes(self, "groups", "channels")
         require(
             self.channels % self.groups == 0,
             f"groups must divide the {self.channels} channels, but they are {self.groups}",
@@ -95,9 +91,10 @@ class GroupNorm:
 
     def __call__(self, params: Params, x: Any) -> Any:
         """(batch, channels, ...) to the same."""
-        return group_norm(x, self.groups, params["weight"], params["bias"], self.eps)
+        return group_norm(x, self.groups, entry(params, "weight"), entry(params, "bias"), self.eps)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
     """`batch_norm`: {"weight", "bias": (channels,)}, from 1 and 0, and a state beside them.
@@ -114,9 +111,6 @@ class BatchNorm:
     eps: float = 1e-5
     dtype: Any = np.float64
     keeps: ClassVar[bool] = True  # Whether a call takes and returns a state.
-
-    def __post_init__(self) -> None:
-        require_sizes(self, "channels")
 
     def init(self, key: Any) -> Params:
         """Parameters that change nothing."""
@@ -136,8 +130,8 @@ class BatchNorm:
         return batch_norm(
             x,
             state,
-            params["weight"],
-            params["bias"],
+            entry(params, "weight"),
+            entry(params, "bias"),
             training=training,
             momentum=self.momentum,
             eps=self.eps,

@@ -12,12 +12,13 @@ import numpy as np
 
 from gradopt.nn.attention import multi_head_attention
 from gradopt.nn.checks import require
-from gradopt.nn.modules.sizes import require_sizes
+from gradopt.nn.modules.layer import layer
 from gradopt.nn.recurrent import Params, gru, lstm, rnn
 from gradopt.random import split, uniform
 from gradopt.transforms.policies import Checkpoint
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class MultiHeadAttention:
     """`multi_head_attention` with inner sizes of `features`.
@@ -38,7 +39,6 @@ class MultiHeadAttention:
     dtype: Any = np.float64
 
     def __post_init__(self) -> None:
-        require_sizes(self, "features", "heads", *["memory"] * (self.memory is not None))
         require(
             self.features % self.heads == 0,
             f"heads must divide the {self.features} features, but they are {self.heads}",
@@ -72,6 +72,7 @@ class MultiHeadAttention:
         )
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class _Recurrent:
     inputs: int
@@ -80,9 +81,6 @@ class _Recurrent:
     dtype: Any = np.float64
     gates: ClassVar[int]
     function: ClassVar[Callable[..., Any]]
-
-    def __post_init__(self) -> None:
-        require_sizes(self, "inputs", "hidden", "layers")
 
     def init(self, key: Any) -> Any:
         """New parameters: a dict for one layer, a list of them for several."""
@@ -118,6 +116,7 @@ class _Recurrent:
         return type(self).function(params, xs, init, reverse=reverse, checkpoint=checkpoint)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class RNN(_Recurrent):
     """`rnn`: the parameters of `rnn_cell`.
@@ -134,6 +133,7 @@ class RNN(_Recurrent):
     function: ClassVar[Callable[..., Any]] = staticmethod(rnn)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class LSTM(_Recurrent):
     """`lstm`: the parameters of `lstm_cell`, and (h, c) as the state; attributes as of `RNN`."""
@@ -142,6 +142,7 @@ class LSTM(_Recurrent):
     function: ClassVar[Callable[..., Any]] = staticmethod(lstm)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class GRU(_Recurrent):
     """`gru`: the parameters of `gru_cell`; attributes as of `RNN`."""

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gradopt.base.frames import hide_frames
+from gradopt.compilation.arguments import checked_flag
 from gradopt.errors import GradoptError
-from gradopt.nn.checks import require
+from gradopt.nn.checks import checked_entries, entry, require
 from gradopt.nn.recurrent import Params
 from gradopt.random import fold_in, split
 
@@ -22,6 +24,7 @@ class Sequential:
         keeps: whether a layer among them, such as `BatchNorm`, keeps a state beside its parameters.
     """
 
+    @hide_frames
     def __init__(self, *layers: Callable[..., Any]) -> None:
         for number, layer in enumerate(layers):
             require(callable(layer), f"expected a layer or function as argument {number}")
@@ -32,6 +35,7 @@ class Sequential:
     def __repr__(self) -> str:
         return f"Sequential({', '.join(getattr(x, '__name__', repr(x)) for x in self.layers)})"
 
+    @hide_frames
     def init(self, key: Any) -> Params:
         """New parameters."""
         owners: dict[str, Any] = {
@@ -48,6 +52,7 @@ class Sequential:
         }
         return {number: layer.init_state() for number, layer in owners.items()}
 
+    @hide_frames
     def __call__(
         self,
         params: Params,
@@ -73,18 +78,22 @@ class Sequential:
                 and there is a state; or a layer draws in training, and there is no key; or
                 parameters are missing.
         """
+        params = checked_entries(params, "params")
+        if training is not None:
+            training = checked_flag(training, "training")
         if self.keeps:
             require(
                 state is not None and training is not None,
                 f"{self!r} keeps a state: call it with state=, as from init_state(), and training=",
             )
+            state = checked_entries(state, "state")
         else:
-            require(not state, f"{self!r} keeps no state, but got one")
+            require(state is None or state == {}, f"{self!r} keeps no state, but got one")
         require(
             key is not None or not training or not self.draws,
             f"{self!r} draws random numbers in training: call it with a key",
         )
-        if training is not None and not training:
+        if training is False:
             key = None
         following: Params = {}
         for number, layer in enumerate(self.layers):
@@ -109,13 +118,11 @@ class Sequential:
         )
         if not hasattr(layer, "init"):
             return layer(x), None
-        require(name in params, f"expected params[{name!r}], but params has only {list(params)}")
-        arguments: list[Any] = [params[name], x]
+        arguments: list[Any] = [entry(params, name), x]
         if key is not None and getattr(layer, "draws", False):
             arguments.append(fold_in(key, number))
         if _keeps(layer):
-            require(name in state, f"expected state[{name!r}], but state has only {list(state)}")
-            return layer(*arguments, state=state[name], training=training)
+            return layer(*arguments, state=entry(state, name, "state"), training=training)
         return layer(*arguments), None
 
 

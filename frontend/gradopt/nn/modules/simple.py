@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradopt.nn.checks import require, shape_of
+from gradopt.nn.checks import entry, require, shape_of
 from gradopt.nn.layers import dropout, dropout2d, embedding, linear
-from gradopt.nn.modules.sizes import require_rate, require_sizes
+from gradopt.nn.modules.layer import layer
 from gradopt.nn.recurrent import Params
 from gradopt.random import normal, split, uniform
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Linear:
     """`linear`: {"w": (inputs, outputs), "b": (outputs,)}.
@@ -32,9 +33,6 @@ class Linear:
     bias: bool = True
     dtype: Any = np.float64
 
-    def __post_init__(self) -> None:
-        require_sizes(self, "inputs", "outputs")
-
     def init(self, key: Any) -> Params:
         """New parameters."""
         bound = 1 / math.sqrt(self.inputs)
@@ -46,9 +44,10 @@ class Linear:
 
     def __call__(self, params: Params, x: Any) -> Any:
         """(..., inputs) to (..., outputs)."""
-        return linear(x, params["w"], params.get("b"))
+        return linear(x, entry(params, "w"), params.get("b"))
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Embedding:
     """`embedding`: {"table": (count, features)}.
@@ -63,18 +62,16 @@ class Embedding:
     features: int
     dtype: Any = np.float64
 
-    def __post_init__(self) -> None:
-        require_sizes(self, "count", "features")
-
     def init(self, key: Any) -> Params:
         """New parameters."""
         return {"table": normal(key, (self.count, self.features), self.dtype)}
 
     def __call__(self, params: Params, indices: Any) -> Any:
         """Integers of shape (...) to (..., features)."""
-        return embedding(params["table"], indices)
+        return embedding(entry(params, "table"), indices)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Dropout:
     """`dropout`, without parameters.
@@ -86,9 +83,6 @@ class Dropout:
     rate: float
     draws: ClassVar[bool] = True  # Whether a call takes a key.
 
-    def __post_init__(self) -> None:
-        require_rate(self.rate)
-
     def init(self, key: Any) -> Params:
         """No parameters."""
         return {}
@@ -98,6 +92,7 @@ class Dropout:
         return x if key is None else dropout(x, self.rate, key)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Dropout2d(Dropout):
     """`dropout2d`, without parameters; as `Dropout`."""
@@ -107,6 +102,7 @@ class Dropout2d(Dropout):
         return x if key is None else dropout2d(x, self.rate, key)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Flatten:
     """One axis of all from `start` on, without parameters.

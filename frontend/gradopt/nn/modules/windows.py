@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradopt.nn.checks import require
+from gradopt.nn.checks import entry, require
 from gradopt.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from gradopt.nn.modules.sizes import require_sizes
+from gradopt.nn.modules.layer import layer
 from gradopt.nn.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from gradopt.nn.recurrent import Params
 from gradopt.nn.windows import each, padding_of
@@ -21,6 +21,7 @@ from gradopt.random import split, uniform
 Sizes = int | tuple[int, ...]
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class _Convolution:
     inputs: int
@@ -36,7 +37,6 @@ class _Convolution:
     function: ClassVar[Callable[..., Any]]
 
     def __post_init__(self) -> None:
-        require_sizes(self, "inputs", "outputs", "groups")
         for name in ("inputs", "outputs"):
             count = getattr(self, name)
             require(
@@ -71,9 +71,10 @@ class _Convolution:
 
     def __call__(self, params: Params, x: Any) -> Any:
         """(batch, inputs, ...) to (batch, outputs, ...)."""
-        return type(self).function(x, params["w"], params.get("b"), **self._options())
+        return type(self).function(x, entry(params, "w"), params.get("b"), **self._options())
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Conv1d(_Convolution):
     """`conv1d`: {"w": (outputs, inputs / groups, window), "b": (outputs,)}; as `Conv2d`."""
@@ -82,6 +83,7 @@ class Conv1d(_Convolution):
     function: ClassVar[Callable[..., Any]] = staticmethod(conv1d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class Conv2d(_Convolution):
     """`conv2d`: {"w": (outputs, inputs / groups, height, width of a window), "b": (outputs,)}.
@@ -101,6 +103,7 @@ class Conv2d(_Convolution):
     function: ClassVar[Callable[..., Any]] = staticmethod(conv2d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class _Transposed(_Convolution):
     output_padding: Sizes = dataclasses.field(default=0, kw_only=True)
@@ -116,6 +119,7 @@ class _Transposed(_Convolution):
         return super()._options() | {"output_padding": self.output_padding}
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class ConvTranspose1d(_Transposed):
     """`conv_transpose1d`: {"w": (inputs, outputs / groups, window), "b": (outputs,)}.
@@ -127,6 +131,7 @@ class ConvTranspose1d(_Transposed):
     function: ClassVar[Callable[..., Any]] = staticmethod(conv_transpose1d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class ConvTranspose2d(_Transposed):
     """`conv_transpose2d`: {"w": (inputs, outputs / groups, height, width), "b": (outputs,)}.
@@ -138,6 +143,7 @@ class ConvTranspose2d(_Transposed):
     function: ClassVar[Callable[..., Any]] = staticmethod(conv_transpose2d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class _Pool:
     window: Sizes
@@ -162,6 +168,7 @@ class _Pool:
         return type(self).function(x, self.window, self.stride, self.padding)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class MaxPool1d(_Pool):
     """`max_pool1d`, without parameters; attributes are its arguments."""
@@ -170,6 +177,7 @@ class MaxPool1d(_Pool):
     function: ClassVar[Callable[..., Any]] = staticmethod(max_pool1d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class MaxPool2d(_Pool):
     """`max_pool2d`, without parameters; attributes are its arguments."""
@@ -178,6 +186,7 @@ class MaxPool2d(_Pool):
     function: ClassVar[Callable[..., Any]] = staticmethod(max_pool2d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class AvgPool1d(_Pool):
     """`avg_pool1d`, without parameters; attributes are its arguments."""
@@ -186,6 +195,7 @@ class AvgPool1d(_Pool):
     function: ClassVar[Callable[..., Any]] = staticmethod(avg_pool1d)
 
 
+@layer
 @dataclasses.dataclass(frozen=True)
 class AvgPool2d(_Pool):
     """`avg_pool2d`, without parameters; attributes are its arguments."""
