@@ -189,6 +189,12 @@ def test_a_known_condition_takes_one_branch() -> None:
     assert go.compile(lambda x: go.switch(0, [lambda x: x, never], x))(2.0) == 2.0
 
 
+def test_bounds_are_integers_of_any_kind() -> None:
+    for end in (3, np.int32(3), np.array(3)):
+        loop = lambda x, end=end: go.fori_loop(np.array(0), end, lambda i, c: c + i, x)  # noqa: E731
+        assert go.compile(loop)(1.0) == loop(1.0) == 4.0
+
+
 def test_dtypes_of_what_is_carried() -> None:
     """A Python number becomes what the body makes of it; arrays keep their types."""
     single = np.float32(0.5)
@@ -253,6 +259,16 @@ def traced(f: Callable[[Any], Any]) -> None:
             r"must return what while_loop carries, \*, but it returned a tuple of 2",
         ),
         (
+            lambda x: go.fori_loop(0, 3, lambda i, c: {"p": [c["p"][0], (x,)]}, {"p": [x, x]}),
+            go.errors.ArgumentError,
+            r"returned a dict of 1: expected an array at carry\['p'\]\[1\], but got tuple",
+        ),
+        (
+            lambda x: go.while_loop(lambda c: c["a"][0] > 0, lambda c: {"b": x}, {"a": x}),
+            go.errors.ArgumentError,
+            r"expected keys \['a'\] at carry, but got \['b'\]",
+        ),
+        (
             lambda x: go.while_loop(lambda c: c > 0, lambda c: c, x),
             go.errors.ArgumentTypeError,
             r"lambda must return one bool, but it returned bool\[5\]",
@@ -276,6 +292,16 @@ def traced(f: Callable[[Any], Any]) -> None:
             lambda x: go.cond(x[0] > 0, lambda: x, lambda: (x,)),
             go.errors.ArgumentError,
             r"must return the same structure, but they return \* and \(\*,\)",
+        ),
+        (
+            lambda x: go.cond(x[0] > 0, np.sin, np.sum, x),
+            go.errors.ArgumentError,
+            r"sin and sum must return arrays .* result is float64\[5\] and float64\[\]",
+        ),
+        (
+            lambda x: go.scan(np.add, x[0], x),
+            go.errors.ArgumentError,
+            r"add must return \(carry, y\), but it returned float64\[\]",
         ),
         (
             lambda x: go.switch(x[0], [np.sin], x),

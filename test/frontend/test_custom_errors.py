@@ -90,6 +90,10 @@ def with_rules(fwd: Any = None, bwd: Any = None, jvp: Any = None) -> Any:
             lambda x, p: ({"a": x, "b": None}, None),
             ("expected an array at result['b'], but got None",),
         ),
+        (
+            lambda x, p: ({"a": x, "b": {1}}, None),
+            ("returned an object of type set at result['b'] where pair returns float64[3]",),
+        ),
     ],
 )
 def test_fwd(rule: Any, patterns: Any) -> None:
@@ -119,6 +123,10 @@ def test_fwd(rule: Any, patterns: Any) -> None:
             ("another structure than the arguments: expected dict at p, but got Tracer",),
         ),
         (lambda _, g: (g["a"], {"t": None}), ("expected keys ['s'] at p, but got ['t']",)),
+        (
+            lambda _, g: (1j * X, None),
+            ("returned complex128[3] for the argument x, which is float64[3]",),
+        ),
     ],
 )
 def test_bwd(rule: Any, patterns: Any) -> None:

@@ -175,12 +175,15 @@ def user_site() -> tuple[Site, int] | None:
 
 
 def function_source(function: object) -> SourceLocation | None:
-    """Where a Python function is defined, below its decorators; None for other callables."""
+    """Where a Python function of the user's is defined, below its decorators.
+
+    For others, such as NumPy's, it is the position in the user's code now.
+    """
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
     code = getattr(function, "__code__", None)
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004
-    if not isinstance(code, CodeType):
-        return None
+    if not isinstance(code, CodeType) or code.co_filename.startswith(_INTERNAL_PREFIXES):
+        return source_location()
     return SourceLocation(code.co_filename, code.co_firstlineno, function=code.co_name)

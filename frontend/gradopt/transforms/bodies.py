@@ -19,7 +19,7 @@ from mlir.dialects import arith, tensor
 from gradopt.array.handle import Handle, array_of, python_number, wrap
 from gradopt.base.dtypes import INT64, WEAK_TYPES, DType, result_type
 from gradopt.base.location import function_source
-from gradopt.base.pytree import TreeDef, flatten, leaf_paths
+from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_returned, function_name, returned_value
 from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError
@@ -186,13 +186,15 @@ def trace_carry(
             first = [next(arguments) for _ in others]
             state = tree.unflatten([next(arguments) for _ in range(tree.leaf_count)])
             following, rest = call(state, *first)
-            if flatten(following)[1] != tree:
+            try:
+                leaves = flatten_like(following, tree, "carry")
+            except ArgumentError as error:
                 raise ArgumentError(
                     f"{name} must return what {what} carries, {tree}, but it returned "
-                    f"{describe_returned(following)}",
+                    f"{describe_returned(following)}: {error.message}",
                     place,
-                )
-            return following, rest
+                ) from None
+            return tree.unflatten(leaves), rest
 
         body = trace_body(function, [*others, *carried], enter, carried)
         changed = False

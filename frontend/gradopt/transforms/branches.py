@@ -191,11 +191,12 @@ def _common_specs(functions: Sequence[Callable[..., Any]], bodies: Sequence[Body
     paths = leaf_paths(first.tree, "result")
     for function, body in zip(functions[1:], bodies[1:], strict=True):
         names = f"{function_name(functions[0])} and {function_name(function)}"
+        place = function_source(function)
         if body.tree != first.tree:
             raise ArgumentError(
                 f"{names} must return the same structure, but they return {first.tree} and "
                 f"{body.tree}",
-                function_source(function),
+                place,
             )
         for i, (one, other) in enumerate(zip(specs, body.specs, strict=True)):
             joined = one.join(other)
@@ -203,7 +204,7 @@ def _common_specs(functions: Sequence[Callable[..., Any]], bodies: Sequence[Body
                 raise (ArgumentError if one.shape != other.shape else ArgumentTypeError)(
                     f"{names} must return arrays of the same shape and dtype, but {paths[i]} is "
                     f"{one} and {other}",
-                    function_source(function),
+                    place,
                 )
             specs[i] = joined
     return specs

@@ -71,7 +71,7 @@ class Likeness:
             ArgumentTypeError: it has another dtype; at the function's definition.
         """
         start = f"{function_name(function)} must return what is like {self.name}: "
-        place = function_source(function) or source_location()
+        place = function_source(function)
         try:
             leaves = flatten_like(returned, self.tree, "result")
         except ArgumentError as error:

@@ -60,6 +60,8 @@ def _integer(value: Any, name: str) -> Value | int:
         if known is not None:
             return int(known)
         return prims.convert(value._read(), INT64)
+    if isinstance(value, np.ndarray) and value.shape == ():
+        value = value[()]
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
         raise ArgumentTypeError(
             f"{name} must be an integer, but it is {describe_value(value)}", source_location()

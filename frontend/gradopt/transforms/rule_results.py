@@ -20,7 +20,12 @@ from gradopt.compilation.calling import (
     function_name,
     returned_value,
 )
-from gradopt.errors import ArgumentError, DerivativeRuleError
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DerivativeRuleError,
+    UnsupportedError,
+)
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
 from gradopt.transforms.symbolic_zeros import SymbolicZero
@@ -158,12 +163,15 @@ class Checker:
         if leaf is None or type(leaf) is SymbolicZero:
             return prims.full(shape, 0, dtype)
         number = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
-        value = traced(leaf, dtype) if number else returned_value(leaf, path, self.rule)
+        place = f" at {path}" if path else ""
+        try:
+            value = traced(leaf, dtype) if number else returned_value(leaf, path, self.rule)
+        except (ArgumentTypeError, UnsupportedError):
+            raise self.error(f"returned {describe_value(leaf)}{place} {whose}") from None
         if convert:
             value = prims.convert(value, dtype)
         if value.shape != shape or value.dtype != dtype:
-            place = f" at {path}" if path else ""
-            raise self.error(f"returned {_describe(value)}{place} {whose}".replace("  ", " "))
+            raise self.error(f"returned {_describe(value)}{place} {whose}")
         prims.scope().use(value)
         return value
 
