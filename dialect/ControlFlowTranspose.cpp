@@ -67,8 +67,8 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   Block &body = *op.getBody();
   for (Value argument : op.getRegionIterArgs()) {
     if (!isDifferentiable(argument.getType()))
-      return op.emitOpError("expected a linear loop to carry floats, but it "
-                            "carries ")
+      return context.emitOpError(op)
+             << "expected a linear loop to carry floats, but it carries "
              << argument.getType();
     context.setLinear(argument);
   }

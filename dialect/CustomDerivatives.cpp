@@ -329,8 +329,9 @@ LogicalResult CustomOp::batch(BatchContext &context) {
 LogicalResult TransposedOp::transpose(TransposeContext &context) {
   for (auto [i, tangent] : llvm::enumerate(getCotangents()))
     if (!context.isLinear(tangent) && !isZero(tangent))
-      return emitOpError("expected operands that depend on what is transposed "
-                         "in, but operand #")
+      return context.emitOpError(*this)
+             << "expected operands that depend on what is transposed in, but "
+                "operand #"
              << i << " does not";
   Block &body = getBody().front();
   IRMapping values;

@@ -43,7 +43,8 @@ def TransposeOpInterface : OpInterface<"TransposeOpInterface"> {
     InterfaceMethod<[{
         Adds to the cotangents of the linear operands what the cotangents of
         the results contribute; not all of these are symbolic zeros. Fails
-        where the op is not linear in the operands that the context calls so.
+        where the op is not linear in the operands that the context calls so,
+        or for a reason that it reports in the context.
       }],
       "::llvm::LogicalResult", "transpose",
       (ins "::mlir::grad::TransposeContext &":$context)>

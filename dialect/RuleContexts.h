@@ -110,6 +110,10 @@ public:
   /// there to be read afterwards.
   virtual LogicalResult transposeBlock(Block &block) = 0;
 
+  /// An error that says more of why a rule fails than that the op is not
+  /// linear, which is said otherwise.
+  virtual InFlightDiagnostic emitOpError(Operation *op) = 0;
+
 private:
   DenseSet<Value> linear;
   DenseMap<Value, Value> cotangents;

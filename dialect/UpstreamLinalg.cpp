@@ -379,8 +379,9 @@ static LogicalResult transposeIn(linalg::LinalgOp op, TransposeContext &context,
       if (!context.isLinear(value)) {
         if (isZero(value))
           continue;
-        op.emitOpError("expected results that are linear in the operands that "
-                       "are transposed in, but result #")
+        context.emitOpError(op)
+            << "expected results that are linear in the operands that are "
+               "transposed in, but result #"
             << i << " does not depend on them";
         return fail();
       }
@@ -420,8 +421,9 @@ static LogicalResult transposeStructured(linalg::LinalgOp op,
   getUsedValuesDefinedAbove(op->getRegions(), captured);
   if (!op.hasPureTensorSemantics() ||
       llvm::any_of(captured, [&](Value v) { return context.isLinear(v); }))
-    return op.emitOpError("expected what is transposed in to be tensors or "
-                          "numbers among the operands");
+    return context.emitOpError(op)
+           << "expected what is transposed in to be tensors or numbers among "
+              "the operands";
   bool sums = isReduction(op);
   llvm::MapVector<AffineMap, SmallVector<OpOperand *>> groups;
   for (OpOperand &operand : op->getOpOperands()) {
@@ -438,8 +440,9 @@ static LogicalResult transposeStructured(linalg::LinalgOp op,
       if (!context.getCotangent(result))
         continue;
       if (!isSum(op, i, /*isStrict=*/true) || !context.areTerms(init))
-        return op.emitOpError("expected a sum that begins with zeros or with "
-                              "what is transposed in, for result #")
+        return context.emitOpError(op)
+               << "expected a sum that begins with zeros or with what is "
+                  "transposed in, for result #"
                << i;
       context.addCotangent(init, context.getCotangent(result));
     }

@@ -97,16 +97,18 @@ static LogicalResult transposeSplat(tensor::SplatOp op,
 //===----------------------------------------------------------------------===//
 
 /// A transpose takes each element of a slice for another one.
-static LogicalResult checkStrides(OffsetSizeAndStrideOpInterface op) {
+static LogicalResult checkStrides(OffsetSizeAndStrideOpInterface op,
+                                  TransposeContext &context) {
   if (!llvm::is_contained(op.getStaticStrides(), 0))
     return success();
-  return op->emitOpError("expected strides other than 0, where it is "
-                         "differentiated in reverse mode");
+  return context.emitOpError(op)
+         << "expected strides other than 0, where it is differentiated in "
+            "reverse mode";
 }
 
 static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
                                            TransposeContext &context) {
-  if (failed(checkStrides(op)))
+  if (failed(checkStrides(op, context)))
     return failure();
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
@@ -125,7 +127,7 @@ static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
 
 static LogicalResult transposeInsertSlice(tensor::InsertSliceOp op,
                                           TransposeContext &context) {
-  if (failed(checkStrides(op)))
+  if (failed(checkStrides(op, context)))
     return failure();
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
@@ -195,8 +197,8 @@ static LogicalResult transposePad(tensor::PadOp op, TransposeContext &context) {
   Location loc = op.getLoc();
   Value padding = getPadding(op);
   if (!padding)
-    return op.emitOpError("expected a padding that is the same value "
-                          "everywhere");
+    return context.emitOpError(op)
+           << "expected a padding that is the same value everywhere";
   Value ct = context.getCotangent(op.getResult());
   SmallVector<OpFoldResult> strides(op.getType().getRank(),
                                     builder.getIndexAttr(1));

@@ -25,13 +25,6 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Says where the transpose was asked for, and why.
-static void attachReason(InFlightDiagnostic error, TransposedOp op) {
-  Diagnostic &note = error.attachNote(op.getLoc()) << "transposed from here";
-  if (std::optional<StringRef> reason = op.getReason())
-    note << ": " << *reason;
-}
-
 namespace {
 
 /// Transposes the region of a `grad.transposed`.
@@ -62,6 +55,17 @@ public:
     return success();
   }
 
+  /// Says where the transpose was asked for, and why.
+  InFlightDiagnostic emitOpError(Operation *op) override {
+    hasReported = true;
+    InFlightDiagnostic error = op->emitOpError();
+    Diagnostic &note = error.attachNote(region.getLoc())
+                       << "transposed from here";
+    if (std::optional<StringRef> reason = region.getReason())
+      note << ": " << *reason;
+    return error;
+  }
+
 private:
   LogicalResult transposeOp(Operation &op) {
     if (llvm::none_of(op.getResults(),
@@ -70,16 +74,14 @@ private:
     auto rule = dyn_cast<TransposeOpInterface>(op);
     if (rule && succeeded(rule.transpose(*this)))
       return success();
-    // What is wrong in a region was reported there.
-    if (rule && op.getNumRegions())
-      return failure();
-    attachReason(op.emitOpError("is not linear in its operands that depend on "
-                                "the region's arguments"),
-                 region);
+    if (!hasReported)
+      emitOpError(&op) << "is not linear in its operands that depend on the "
+                          "region's arguments";
     return failure();
   }
 
   TransposedOp region;
+  bool hasReported = false;
 };
 
 } // namespace
@@ -96,10 +98,10 @@ static LogicalResult transposeRegion(TransposedOp op) {
   auto yield = cast<YieldOp>(body.getTerminator());
   for (auto [i, value] : llvm::enumerate(yield.getTangents())) {
     if (!transposer.isLinear(value) && !isZero(value)) {
-      attachReason(yield.emitOpError("expected values that are linear in the "
-                                     "region's arguments, but value #")
-                       << i << " does not depend on them",
-                   op);
+      transposer.emitOpError(yield)
+          << "expected values that are linear in the region's arguments, but "
+             "value #"
+          << i << " does not depend on them";
       return failure();
     }
     transposer.addCotangent(value, op.getCotangents()[i]);

@@ -437,6 +437,7 @@ func.func @number_added_to(%g: tensor<4xf64>, %c: tensor<4xf64>, %i: tensor<2x1x
 // -----
 
 func.func @transposed_of_a_coefficient(%g: tensor<f64>, %c: tensor<f64>) -> tensor<f64> {
+  // expected-note @below {{transposed from here}}
   %0 = grad.transposed(%g) {
   ^bb0(%t: tensor<f64>):
     // expected-error @+1 {{expected operands that depend on what is transposed in, but operand #1 does not}}

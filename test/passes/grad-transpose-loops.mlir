@@ -73,6 +73,7 @@ func.func @counter(%n: tensor<i64>, %g: tensor<f64>) -> tensor<f64> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c5 = arith.constant 5 : index
+  // expected-note @below {{transposed from here}}
   %r = grad.transposed(%g) {
   ^bb0(%t: tensor<f64>):
     // expected-error @below {{expected a linear loop to carry floats, but it carries 'tensor<i64>'}}
