@@ -8,6 +8,7 @@
 #define GRADOPT_DIALECT_STRUCTURED_H
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace mlir::grad {
 
@@ -24,6 +25,18 @@ bool isSum(linalg::LinalgOp op, unsigned result, bool isStrict);
 /// Puts an op of linalg that is differentiated in terms of others if its rules
 /// do not cover it; whether that was so.
 bool decompose(Operation *op, function_ref<bool(Value)> isActive);
+
+/// The results of `op` with what its indexing maps do not reach taken from the
+/// inits, as the op means it; upstream's bufferization takes an init that the
+/// body does not use for one without contents. Null if they reach everything,
+/// or shapes are not static.
+std::optional<SmallVector<Value>> keepUnreached(OpBuilder &builder,
+                                                linalg::LinalgOp op);
+
+/// What `op`, whose shapes are static, computes, element by element: also where
+/// the padding depends on the position, and where numbers are negative, so that
+/// elements are left out.
+Value padByElement(OpBuilder &builder, tensor::PadOp op);
 
 /// A `linalg.generic` that is being written. Arguments of the body are elements
 /// of the inputs, then of the inits; the body may be written at any time.

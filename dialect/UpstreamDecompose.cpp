@@ -12,8 +12,10 @@
 //   * themselves with more operands, if they use numbers from outside;
 //   * loops that read and write elements, if all else fails.
 //
-// An op that stands for several structured ones becomes these, and
-// tensor.generate one of them.
+// An op that stands for several structured ones becomes these, tensor.generate
+// one of them, and a tensor.pad whose padding depends on the position a
+// tensor.generate. A structured op that leaves a part of its init as it is
+// computes the rest, which is inserted there.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,8 +24,8 @@
 
 #include "dialect/GradDialect.h"
 #include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
@@ -32,6 +34,33 @@ using namespace mlir::grad;
 
 using IsActive = function_ref<bool(Value)>;
 using utils::IteratorType;
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+/// Adds the inputs of `op`; `mapping` leads to what the body sees of them.
+static void addInputs(Draft &draft, linalg::LinalgOp op, IRMapping &mapping) {
+  for (OpOperand *input : op.getDpsInputOperands())
+    if (BlockArgument argument = findArgument(op, *input))
+      mapping.map(argument, draft.addInput(input->get(),
+                                           op.getMatchingIndexingMap(input)));
+}
+
+/// Adds `value`, which `map` accesses, in the place of `init`.
+static void addInit(Draft &draft, linalg::LinalgOp op, OpOperand &init,
+                    Value value, AffineMap map, IRMapping &mapping) {
+  Value element = draft.addInit(value, map);
+  if (BlockArgument argument = findArgument(op, init))
+    mapping.map(argument, element);
+}
+
+static void cloneBody(Draft &draft, linalg::LinalgOp op, IRMapping &mapping) {
+  OpBuilder inside(op.getContext());
+  inside.setInsertionPointToEnd(draft.body.get());
+  for (Operation &nested : *op.getBlock())
+    inside.clone(nested, mapping);
+}
 
 //===----------------------------------------------------------------------===//
 // Products, maxima and minima
@@ -71,10 +100,7 @@ static Value createTerms(OpBuilder &builder, linalg::LinalgOp op,
   Draft draft(op);
   llvm::fill(draft.iterators, IteratorType::parallel);
   IRMapping mapping;
-  for (OpOperand *input : op.getDpsInputOperands())
-    if (BlockArgument argument = findArgument(op, *input))
-      mapping.map(argument, draft.addInput(input->get(),
-                                           op.getMatchingIndexingMap(input)));
+  addInputs(draft, op, mapping);
   Value empty = tensor::EmptyOp::create(builder, loc, sizes, term.getType());
   draft.addInit(empty, builder.getMultiDimIdentityMap(sizes.size()));
   OpBuilder inside(builder.getContext());
@@ -210,6 +236,125 @@ static SmallVector<Value> runInLoops(OpBuilder &builder, linalg::LinalgOp op) {
 }
 
 //===----------------------------------------------------------------------===//
+// Parts of inits
+//===----------------------------------------------------------------------===//
+
+static bool isStatic(linalg::LinalgOp op) {
+  return op.hasPureTensorSemantics() &&
+         llvm::none_of(op.getStaticLoopRanges(), ShapedType::isDynamic);
+}
+
+/// Whether elements of `init` stay as they are, though the body does not use
+/// what they are.
+static bool leavesElements(linalg::LinalgOp op, OpOperand &init) {
+  return !op.payloadUsesValueFromOperand(&init) &&
+         (!op.getMatchingIndexingMap(&init).isProjectedPermutation() ||
+          llvm::is_contained(op.getStaticLoopRanges(), 0));
+}
+
+namespace {
+
+/// Where an indexing map leads: to what a slice has for the positions of the
+/// dimensions in `order`.
+struct Stripes {
+  SmallVector<OpFoldResult> offsets, sizes, strides;
+  SmallVector<int64_t> order, shape;
+};
+
+} // namespace
+
+/// The number that `expr` multiplies a dimension with, and the one it adds.
+static std::optional<std::array<int64_t, 3>> matchStripe(AffineExpr expr) {
+  int64_t offset = 0, stride = 1;
+  auto matchNumber = [&](AffineExprKind kind, int64_t &number) {
+    auto binary = dyn_cast<AffineBinaryOpExpr>(expr);
+    if (!binary || binary.getKind() != kind)
+      return;
+    if (auto constant = dyn_cast<AffineConstantExpr>(binary.getRHS())) {
+      number = constant.getValue();
+      expr = binary.getLHS();
+    }
+  };
+  matchNumber(AffineExprKind::Add, offset);
+  matchNumber(AffineExprKind::Mul, stride);
+  auto dim = dyn_cast<AffineDimExpr>(expr);
+  if (!dim || stride < 1)
+    return std::nullopt;
+  return {{dim.getPosition(), offset, stride}};
+}
+
+/// The elements that `map` leads to, if they are a slice.
+static std::optional<Stripes> matchStripes(OpBuilder &builder, AffineMap map,
+                                           ArrayRef<int64_t> ranges) {
+  Stripes stripes;
+  for (AffineExpr expr : map.getResults()) {
+    int64_t offset = 0, size = 1, stride = 1;
+    if (auto constant = dyn_cast<AffineConstantExpr>(expr)) {
+      offset = constant.getValue();
+    } else {
+      auto stripe = matchStripe(expr);
+      if (!stripe || llvm::is_contained(stripes.order, (*stripe)[0]))
+        return std::nullopt;
+      stripes.order.push_back((*stripe)[0]);
+      offset = (*stripe)[1];
+      stride = (*stripe)[2];
+      size = ranges[stripes.order.back()];
+      stripes.shape.push_back(size);
+    }
+    stripes.offsets.push_back(builder.getIndexAttr(offset));
+    stripes.sizes.push_back(builder.getIndexAttr(size));
+    stripes.strides.push_back(builder.getIndexAttr(stride));
+  }
+  return stripes;
+}
+
+std::optional<SmallVector<Value>> grad::keepUnreached(OpBuilder &builder,
+                                                      linalg::LinalgOp op) {
+  if (!isStatic(op))
+    return std::nullopt;
+  SmallVector<bool> leaves =
+      llvm::map_to_vector(op.getDpsInitsMutable(), [&](OpOperand &init) {
+        return leavesElements(op, init);
+      });
+  if (!llvm::is_contained(leaves, true))
+    return std::nullopt;
+  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  if (llvm::is_contained(ranges, 0))
+    return SmallVector<Value>(op.getDpsInits());
+  Location loc = op.getLoc();
+  Draft draft(op);
+  IRMapping mapping;
+  addInputs(draft, op, mapping);
+  SmallVector<std::optional<Stripes>, 1> parts(leaves.size());
+  for (auto [i, init] : llvm::enumerate(op.getDpsInitsMutable())) {
+    AffineMap map = op.getMatchingIndexingMap(&init);
+    Value whole = init.get();
+    if (leaves[i]) {
+      parts[i] = matchStripes(builder, map, ranges);
+      if (!parts[i])
+        return runInLoops(builder, op);
+      SmallVector<AffineExpr> dims =
+          llvm::map_to_vector(parts[i]->order, [&](int64_t d) {
+            return builder.getAffineDimExpr(d);
+          });
+      map = AffineMap::get(map.getNumDims(), 0, dims, op.getContext());
+      whole = tensor::EmptyOp::create(builder, loc, parts[i]->shape,
+                                      getElementTypeOrSelf(whole));
+    }
+    addInit(draft, op, init, whole, map, mapping);
+  }
+  cloneBody(draft, op, mapping);
+  SmallVector<Value> results(draft.create(builder, loc).getResults());
+  for (auto [result, part, init] :
+       llvm::zip_equal(results, parts, op.getDpsInits()))
+    if (part)
+      result = tensor::InsertSliceOp::create(builder, loc, result, init,
+                                             part->offsets, part->sizes,
+                                             part->strides);
+  return results;
+}
+
+//===----------------------------------------------------------------------===//
 // Which of them
 //===----------------------------------------------------------------------===//
 
@@ -245,21 +390,13 @@ static linalg::GenericOp captureByOperands(OpBuilder &builder,
   Draft draft(op);
   IRMapping mapping;
   AffineMap nowhere = AffineMap::get(op.getNumLoops(), 0, op.getContext());
-  for (OpOperand *input : op.getDpsInputOperands())
-    if (BlockArgument argument = findArgument(op, *input))
-      mapping.map(argument, draft.addInput(input->get(),
-                                           op.getMatchingIndexingMap(input)));
+  addInputs(draft, op, mapping);
   for (Value value : captured)
     mapping.map(value, draft.addInput(value, nowhere));
-  for (OpOperand &init : op.getDpsInitsMutable()) {
-    Value element = draft.addInit(init.get(), op.getMatchingIndexingMap(&init));
-    if (BlockArgument argument = findArgument(op, init))
-      mapping.map(argument, element);
-  }
-  OpBuilder inside(builder.getContext());
-  inside.setInsertionPointToEnd(draft.body.get());
-  for (Operation &nested : *op.getBlock())
-    inside.clone(nested, mapping);
+  for (OpOperand &init : op.getDpsInitsMutable())
+    addInit(draft, op, init, init.get(), op.getMatchingIndexingMap(&init),
+            mapping);
+  cloneBody(draft, op, mapping);
   return draft.create(builder, op.getLoc());
 }
 
@@ -278,9 +415,47 @@ static bool isIrregular(linalg::LinalgOp op, IsActive isActive) {
   return false;
 }
 
-static bool isStatic(linalg::LinalgOp op) {
-  return op.hasPureTensorSemantics() &&
-         llvm::none_of(op.getStaticLoopRanges(), ShapedType::isDynamic);
+Value grad::padByElement(OpBuilder &builder, tensor::PadOp op) {
+  Location loc = op.getLoc();
+  SmallVector<OpFoldResult> low = op.getMixedLowPad();
+  ArrayRef<int64_t> shape = op.getSourceType().getShape();
+  auto body = [&](OpBuilder &inside, Location loc, ValueRange position) {
+    auto constant = [&](int64_t number) -> Value {
+      return arith::ConstantIndexOp::create(inside, loc, number);
+    };
+    Value zero = constant(0);
+    Value isInside = arith::ConstantIntOp::create(inside, loc, 1, 1);
+    SmallVector<Value> place;
+    for (auto [d, index] : llvm::enumerate(position)) {
+      Value before = getValueOrCreateConstantIndexOp(inside, loc, low[d]);
+      place.push_back(arith::SubIOp::create(inside, loc, index, before));
+      Value isBehind = arith::CmpIOp::create(
+          inside, loc, arith::CmpIPredicate::sge, place.back(), zero);
+      Value isBefore =
+          arith::CmpIOp::create(inside, loc, arith::CmpIPredicate::slt,
+                                place.back(), constant(shape[d]));
+      isInside = arith::AndIOp::create(inside, loc, isInside, isBehind);
+      isInside = arith::AndIOp::create(inside, loc, isInside, isBefore);
+    }
+    auto take = [&](OpBuilder &branch, Location loc) {
+      Value element =
+          tensor::ExtractOp::create(branch, loc, op.getSource(), place);
+      scf::YieldOp::create(branch, loc, element);
+    };
+    auto pad = [&](OpBuilder &branch, Location loc) {
+      IRMapping mapping;
+      Block &region = op.getRegion().front();
+      mapping.map(region.getArguments(), position);
+      for (Operation &nested : region.without_terminator())
+        branch.clone(nested, mapping);
+      Value padding = region.getTerminator()->getOperand(0);
+      scf::YieldOp::create(branch, loc, mapping.lookupOrDefault(padding));
+    };
+    auto choice = scf::IfOp::create(inside, loc, isInside, take, pad);
+    tensor::YieldOp::create(inside, loc, choice.getResult(0));
+  };
+  return tensor::GenerateOp::create(builder, loc, op.getType(), ValueRange(),
+                                    body);
 }
 
 static void replace(Operation *op, ValueRange results) {
@@ -302,9 +477,21 @@ bool grad::decompose(Operation *op, IsActive isActive) {
     replace(op, generate(builder, generated));
     return true;
   }
+  auto padded = dyn_cast<tensor::PadOp>(op);
+  if (padded && !padded.getConstantPaddingValue() &&
+      padded.getType().hasStaticShape() &&
+      padded.getSourceType().hasStaticShape()) {
+    replace(op, padByElement(builder, padded));
+    return true;
+  }
   auto structured = dyn_cast<linalg::LinalgOp>(op);
   if (!structured || !isStatic(structured))
     return false;
+  if (std::optional<SmallVector<Value>> results =
+          keepUnreached(builder, structured)) {
+    replace(op, *results);
+    return true;
+  }
 
   SetVector<Value> captured;
   getUsedValuesDefinedAbove(op->getRegions(), captured);

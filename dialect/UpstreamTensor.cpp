@@ -13,6 +13,8 @@
 #include "dialect/Models.h"
 #include "dialect/Rules.h"
 
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -96,55 +98,161 @@ static LogicalResult transposeSplat(tensor::SplatOp op,
 // Slices
 //===----------------------------------------------------------------------===//
 
-/// A transpose takes each element of a slice for another one.
-static LogicalResult checkStrides(OffsetSizeAndStrideOpInterface op,
-                                  TransposeContext &context) {
-  if (!llvm::is_contained(op.getStaticStrides(), 0))
-    return success();
-  return context.emitOpError(op)
-         << "expected strides other than 0, where it is differentiated in "
-            "reverse mode";
-}
+namespace {
+
+/// A part of a tensor that is static: where it begins, and so on.
+struct Part {
+  explicit Part(OffsetSizeAndStrideOpInterface op)
+      : offsets(op.getMixedOffsets()), sizes(op.getMixedSizes()),
+        strides(op.getMixedStrides()) {}
+
+  Value readFrom(OpBuilder &builder, Location loc, Value whole) const {
+    return tensor::ExtractSliceOp::create(builder, loc, whole, offsets, sizes,
+                                          strides);
+  }
+  Value writeTo(OpBuilder &builder, Location loc, Value whole,
+                Value value) const {
+    return tensor::InsertSliceOp::create(builder, loc, value, whole, offsets,
+                                         sizes, strides);
+  }
+
+  SmallVector<OpFoldResult> offsets, sizes, strides;
+};
+
+/// A slice whose strides may be 0, cut up so that no part has an element twice:
+/// in the dimensions in which they may be, one position after the other.
+class OverlappingSlice {
+public:
+  explicit OverlappingSlice(OffsetSizeAndStrideOpInterface op) : whole(op) {
+    for (auto [d, stride] : llvm::enumerate(whole.strides))
+      if (op.getStaticSizes()[d] != 1 &&
+          getConstantIntValue(stride).value_or(0) == 0)
+        dimensions.push_back(d);
+  }
+
+  bool isDistinct() const { return dimensions.empty(); }
+
+  /// What loops over the parts make of `inits`. `run` gets each part as one of
+  /// the tensor, and as one of the slice in all its dimensions.
+  using Run = function_ref<SmallVector<Value>(
+      OpBuilder &builder, const Part &in, const Part &of, ValueRange carried)>;
+  SmallVector<Value> loop(OpBuilder &builder, Location loc, bool backwards,
+                          ValueRange inits, Run run) const {
+    Part of(whole);
+    llvm::fill(of.offsets, builder.getIndexAttr(0));
+    llvm::fill(of.strides, builder.getIndexAttr(1));
+    return nest(builder, loc, backwards, dimensions, whole, of, inits, run);
+  }
+
+private:
+  SmallVector<Value> nest(OpBuilder &builder, Location loc, bool backwards,
+                          ArrayRef<unsigned> rest, Part in, Part of,
+                          ValueRange inits, Run run) const {
+    if (rest.empty())
+      return run(builder, in, of, inits);
+    unsigned d = rest.front();
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+    Value size = getValueOrCreateConstantIndexOp(builder, loc, whole.sizes[d]);
+    auto loop = scf::ForOp::create(
+        builder, loc, zero, size, one, inits,
+        [&](OpBuilder &inside, Location loc, Value position,
+            ValueRange carried) {
+          if (backwards) {
+            Value last = arith::SubIOp::create(inside, loc, size, one);
+            position = arith::SubIOp::create(inside, loc, last, position);
+          }
+          auto valueOf = [&](OpFoldResult number) {
+            return getValueOrCreateConstantIndexOp(inside, loc, number);
+          };
+          Value distance = arith::MulIOp::create(inside, loc, position,
+                                                 valueOf(whole.strides[d]));
+          in.offsets[d] = arith::AddIOp::create(
+                              inside, loc, valueOf(whole.offsets[d]), distance)
+                              .getResult();
+          of.offsets[d] = position;
+          in.sizes[d] = of.sizes[d] = in.strides[d] = inside.getIndexAttr(1);
+          scf::YieldOp::create(inside, loc,
+                               nest(inside, loc, backwards, rest.drop_front(),
+                                    in, of, carried, run));
+        });
+    return loop.getResults();
+  }
+
+  Part whole;
+  SmallVector<unsigned> dimensions;
+};
+
+} // namespace
 
 static LogicalResult transposeExtractSlice(tensor::ExtractSliceOp op,
                                            TransposeContext &context) {
-  if (failed(checkStrides(op, context)))
-    return failure();
-  OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
+  Value ct = context.getCotangent(op.getResult());
+  Part part(op);
+  OverlappingSlice slice(op);
   context.updateCotangent(op.getSource(), [&](Value sum) -> Value {
-    auto offsets = op.getMixedOffsets(), sizes = op.getMixedSizes(),
-         strides = op.getMixedStrides();
-    Value before = tensor::ExtractSliceOp::create(builder, loc, op.getType(),
-                                                  sum, offsets, sizes, strides);
-    Value after =
-        createSum(builder, loc, before, context.getCotangent(op.getResult()));
-    return tensor::InsertSliceOp::create(builder, loc, after, sum, offsets,
-                                         sizes, strides);
+    OpBuilder &builder = context.builder;
+    if (slice.isDistinct()) {
+      Value before = tensor::ExtractSliceOp::create(builder, loc, op.getType(),
+                                                    sum, part.offsets,
+                                                    part.sizes, part.strides);
+      return part.writeTo(builder, loc, sum,
+                          createSum(builder, loc, before, ct));
+    }
+    Value all = ReshapeOp::create(builder, loc, ct, op.getStaticSizes());
+    auto add = [&](OpBuilder &inside, const Part &in, const Part &of,
+                   ValueRange carried) -> SmallVector<Value> {
+      Value sum = carried.front();
+      Value after = createSum(inside, loc, in.readFrom(inside, loc, sum),
+                              of.readFrom(inside, loc, all));
+      return {in.writeTo(inside, loc, sum, after)};
+    };
+    return slice.loop(builder, loc, /*backwards=*/false, sum, add).front();
   });
   return success();
 }
 
 static LogicalResult transposeInsertSlice(tensor::InsertSliceOp op,
                                           TransposeContext &context) {
-  if (failed(checkStrides(op, context)))
-    return failure();
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
   Value ct = context.getCotangent(op.getResult());
-  auto offsets = op.getMixedOffsets(), sizes = op.getMixedSizes(),
-       strides = op.getMixedStrides();
-  if (context.isLinear(op.getSource()))
-    context.addCotangent(op.getSource(), tensor::ExtractSliceOp::create(
-                                             builder, loc, op.getSourceType(),
-                                             ct, offsets, sizes, strides));
-  if (context.isLinear(op.getDest())) {
-    Value zeros = createZero(builder, loc, op.getSourceType());
-    context.addCotangent(
-        op.getDest(), tensor::InsertSliceOp::create(builder, loc, zeros, ct,
-                                                    offsets, sizes, strides));
+  if (!context.areTerms({op.getSource(), op.getDest()}))
+    return failure();
+  Part part(op);
+  OverlappingSlice slice(op);
+  if (!slice.isDistinct()) {
+    // What is written last stays.
+    RankedTensorType type = op.getSourceType().clone(op.getStaticSizes());
+    auto take = [&](OpBuilder &inside, const Part &in, const Part &of,
+                    ValueRange carried) -> SmallVector<Value> {
+      Value ct = carried[0], taken = carried[1];
+      Value here = in.readFrom(inside, loc, ct);
+      Value zeros = createZero(inside, loc, here.getType());
+      return {in.writeTo(inside, loc, ct, zeros),
+              of.writeTo(inside, loc, taken, here)};
+    };
+    SmallVector<Value> results =
+        slice.loop(builder, loc, /*backwards=*/true,
+                   {ct, createZero(builder, loc, type)}, take);
+    context.addCotangent(op.getDest(), results[0]);
+    context.addCotangent(op.getSource(),
+                         ReshapeOp::create(builder, loc, results[1],
+                                           op.getSourceType().getShape()));
+    return success();
   }
-  return success(context.areTerms({op.getSource(), op.getDest()}));
+  if (context.isLinear(op.getSource()))
+    context.addCotangent(
+        op.getSource(),
+        tensor::ExtractSliceOp::create(builder, loc, op.getSourceType(), ct,
+                                       part.offsets, part.sizes, part.strides));
+  if (context.isLinear(op.getDest()))
+    context.addCotangent(
+        op.getDest(),
+        part.writeTo(builder, loc, ct,
+                     createZero(builder, loc, op.getSourceType())));
+  return success();
 }
 
 static LogicalResult transposeConcat(tensor::ConcatOp op,
@@ -169,17 +277,14 @@ static LogicalResult transposeConcat(tensor::ConcatOp op,
   return success(context.areTerms(op.getInputs()));
 }
 
-/// What is padded with; null if it depends on the position.
-static Value getPadding(tensor::PadOp op) {
-  return op.getConstantPaddingValue();
-}
-
+/// Paddings that depend on the position were put in other terms before.
 static LogicalResult linearizePad(tensor::PadOp op, LinearizeContext &context) {
   Location loc = op.getLoc();
-  Value padding = getPadding(op);
-  if (!padding)
-    return op.emitOpError("expected a padding that is the same value "
-                          "everywhere, where it is differentiated");
+  Value padding = op.getConstantPaddingValue();
+  if (!padding || !op.getSourceType().hasStaticShape())
+    return op.emitOpError("expected a source of static shape and a padding "
+                          "that is the same value everywhere, where it is "
+                          "differentiated");
   auto tangentOf = [&](Value value) {
     Value tangent = context.getTangent(value);
     return tangent ? tangent : createZero(context.primal, loc, value.getType());
@@ -192,27 +297,53 @@ static LogicalResult linearizePad(tensor::PadOp op, LinearizeContext &context) {
   return success();
 }
 
+static SmallVector<OpFoldResult> negateAll(OpBuilder &builder, Location loc,
+                                           ArrayRef<OpFoldResult> numbers) {
+  return llvm::map_to_vector(numbers, [&](OpFoldResult number) -> OpFoldResult {
+    if (std::optional<int64_t> constant = getConstantIntValue(number))
+      return builder.getIndexAttr(-*constant);
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    return arith::SubIOp::create(builder, loc, zero, cast<Value>(number))
+        .getResult();
+  });
+}
+
+/// Padding with negative numbers takes away what was added, and adds what was
+/// taken away.
 static LogicalResult transposePad(tensor::PadOp op, TransposeContext &context) {
   OpBuilder &builder = context.builder;
   Location loc = op.getLoc();
-  Value padding = getPadding(op);
+  Value padding = op.getConstantPaddingValue();
   if (!padding)
     return context.emitOpError(op)
            << "expected a padding that is the same value everywhere";
+  if (!context.areTerms({op.getSource(), padding}))
+    return failure();
   Value ct = context.getCotangent(op.getResult());
-  SmallVector<OpFoldResult> strides(op.getType().getRank(),
-                                    builder.getIndexAttr(1));
-  Value inside = tensor::ExtractSliceOp::create(
-      builder, loc, op.getSourceType(), ct, op.getMixedLowPad(),
-      getAsIndexOpFoldResult(op.getContext(), op.getSourceType().getShape()),
-      strides);
-  context.addCotangent(op.getSource(), inside);
-  if (context.isLinear(padding))
+  if (context.isLinear(op.getSource())) {
+    auto low = negateAll(builder, loc, op.getMixedLowPad()),
+         high = negateAll(builder, loc, op.getMixedHighPad());
     context.addCotangent(
-        padding, createElementwise<SubtractOp>(
-                     builder, loc,
-                     {sumUp(builder, loc, ct), sumUp(builder, loc, inside)}));
-  return success(context.areTerms({op.getSource(), padding}));
+        op.getSource(),
+        tensor::PadOp::create(builder, loc, op.getSourceType(), ct, low, high,
+                              createZero(builder, loc, padding.getType())));
+  }
+  if (context.isLinear(padding)) {
+    auto mask = [&](RankedTensorType like, bool value) -> Value {
+      auto type = like.clone(builder.getI1Type());
+      return ConstantOp::create(builder, loc,
+                                DenseElementsAttr::get(type, value));
+    };
+    Value isTrue = arith::ConstantIntOp::create(builder, loc, 1, 1);
+    Value isPadding = tensor::PadOp::create(
+        builder, loc, op.getType().clone(builder.getI1Type()),
+        mask(op.getSourceType(), false), op.getMixedLowPad(),
+        op.getMixedHighPad(), isTrue);
+    Value border = SelectOp::create(builder, loc, isPadding, ct,
+                                    createZero(builder, loc, op.getType()));
+    context.addCotangent(padding, sumUp(builder, loc, border));
+  }
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

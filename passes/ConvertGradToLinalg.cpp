@@ -19,7 +19,6 @@
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
-#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
@@ -383,21 +382,6 @@ private:
   }
 };
 
-/// An op of linalg that stands for several, such as linalg.softmax => these.
-struct LowerAggregate
-    : OpInterfaceRewritePattern<linalg::AggregatedOpInterface> {
-  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
-
-  LogicalResult matchAndRewrite(linalg::AggregatedOpInterface op,
-                                PatternRewriter &rewriter) const override {
-    FailureOr<SmallVector<Value>> parts = op.decomposeOperation(rewriter);
-    if (failed(parts))
-      return rewriter.notifyMatchFailure(op, "has no parts");
-    rewriter.replaceOp(op, *parts);
-    return success();
-  }
-};
-
 /// grad.stop_gradient => its operand.
 struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -414,9 +398,7 @@ struct LowerStopGradient : OpRewritePattern<StopGradientOp> {
 void mlir::grad::populateElementwiseToLinalg(RewritePatternSet &patterns) {
   patterns.add<LowerWithoutElements, LowerElementwise, LowerConstant, LowerIota,
                LowerIdentity, LowerBroadcast, LowerTranspose, LowerReshape,
-               LowerStopGradient, LowerAggregate>(patterns.getContext());
-  // arith and math on tensors.
-  linalg::populateElementwiseToLinalgConversionPatterns(patterns);
+               LowerStopGradient>(patterns.getContext());
 }
 
 //===----------------------------------------------------------------------===//
@@ -436,6 +418,7 @@ struct ConvertGradToLinalg
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
     populateForeignCallsToLinalg(set);
+    populateUpstreamToLinalg(set);
     patterns = std::move(set);
     return success();
   }

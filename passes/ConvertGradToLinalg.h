@@ -37,6 +37,8 @@ void populateIndexingToLinalg(RewritePatternSet &patterns);
 void populateRandomToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.
 void populateForeignCallsToLinalg(RewritePatternSet &patterns);
+/// Ops of other dialects that later passes do not take as they are.
+void populateUpstreamToLinalg(RewritePatternSet &patterns);
 
 /// What a lowered value reads: every element is `scalar`, or element `i` is
 /// element `map(i)` of `source`.

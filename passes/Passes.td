@@ -572,6 +572,9 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
                                           (d0, d1) -> (d1), (d0, d1) -> (d0, d1)], ...}
            ins(%x, %b) outs(%empty) { arith.addf }
     ```
+    Of upstream ops, those become others that mean more than bufferization takes
+    them for: a `linalg.generic` that leaves a part of its init as it is, and a
+    `tensor.pad` by negative numbers, which leaves elements out.
     Requests for derivatives must be gone (`grad-differentiate`).
   }];
   let dependentDialects = [

@@ -148,14 +148,13 @@ func.func @f(%x: f64, %n: i64) -> f64 {
 
 // -----
 
-func.func @f(%x: tensor<4xf64>) -> tensor<6xf64> {
-  // expected-error @below {{'tensor.pad' op expected a padding that is the same value everywhere, where it is differentiated}}
-  %0 = tensor.pad %x low[1] high[1] {
+func.func @f(%p: f64, %n: index, %m: index) -> tensor<6xf64> {
+  %e = tensor.empty(%n) : tensor<?xf64>
+  // expected-error @below {{'tensor.pad' op expected a source of static shape and a padding that is the same value everywhere, where it is differentiated}}
+  %0 = tensor.pad %e low[1] high[%m] {
   ^bb0(%i: index):
-    %n = arith.index_cast %i : index to i64
-    %p = arith.sitofp %n : i64 to f64
     tensor.yield %p : f64
-  } : tensor<4xf64> to tensor<6xf64>
+  } : tensor<?xf64> to tensor<6xf64>
   return %0 : tensor<6xf64>
 }
 

@@ -77,19 +77,6 @@ func.func @number_in_a_body(%g: tensor<3xf64>, %c: tensor<3xf64>) -> (tensor<3xf
 
 // -----
 
-func.func @one_element_often(%g: tensor<3xf64>) -> tensor<8xf64> {
-  // expected-note @below {{transposed from here}}
-  %0 = grad.transposed(%g) {
-  ^bb0(%t: tensor<8xf64>):
-    // expected-error @below {{'tensor.extract_slice' op expected strides other than 0, where it is differentiated in reverse mode}}
-    %1 = tensor.extract_slice %t[1] [3] [0] : tensor<8xf64> to tensor<3xf64>
-    grad.yield %1 : tensor<3xf64>
-  } : (tensor<3xf64>) -> tensor<8xf64>
-  return %0 : tensor<8xf64>
-}
-
-// -----
-
 // One error: the reason.
 func.func @padding_by_position(%g: tensor<6xf64>) -> tensor<4xf64> {
   // expected-note @below {{transposed from here}}

@@ -100,3 +100,43 @@ func.func @parts(%g: tensor<4xf64>, %i: index) -> tensor<4xf64> {
   } : (tensor<4xf64>) -> tensor<4xf64>
   return %0 : tensor<4xf64>
 }
+
+// -----
+
+// Elements of a slice that may be one element add to it one after the other.
+// CHECK-LABEL: func.func @overlapping_parts
+// CHECK-SAME: %{{.*}}: tensor<3xf64>, %[[S:.*]]: index)
+// CHECK: scf.for %[[I:.*]] = %{{.*}} iter_args(%[[SUM:.*]] = %{{.*}}) -> (tensor<8xf64>)
+// CHECK: %[[D:.*]] = arith.muli %[[I]], %[[S]]
+// CHECK: %[[AT:.*]] = arith.addi %{{.*}}, %[[D]]
+// CHECK-DAG: %[[OLD:.*]] = tensor.extract_slice %[[SUM]][%[[AT]]] [1] [1]
+// CHECK-DAG: %[[NEW:.*]] = tensor.extract_slice %{{.*}}[%[[I]]] [1] [1]
+// CHECK: grad.add %[[OLD]], %[[NEW]]
+// CHECK: tensor.insert_slice %{{.*}} into %[[SUM]][%[[AT]]] [1] [1]
+func.func @overlapping_parts(%g: tensor<3xf64>, %s: index) -> tensor<8xf64> {
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<8xf64>):
+    %1 = tensor.extract_slice %t[1] [3] [%s] : tensor<8xf64> to tensor<3xf64>
+    grad.yield %1 : tensor<3xf64>
+  } : (tensor<3xf64>) -> tensor<8xf64>
+  return %0 : tensor<8xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @padding
+// CHECK: %[[ZERO:.*]] = arith.constant 0.0
+// CHECK: tensor.pad %{{.*}} low[-1, 2] high[0, -3]
+// CHECK: tensor.yield %[[ZERO]]
+func.func @padding(%g: tensor<4x5xf64>) -> tensor<3x4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<3x4xf64>):
+    %1 = tensor.pad %t low[1, -2] high[0, 3] {
+    ^bb0(%i: index, %j: index):
+      tensor.yield %zero : f64
+    } : tensor<3x4xf64> to tensor<4x5xf64>
+    grad.yield %1 : tensor<4x5xf64>
+  } : (tensor<4x5xf64>) -> tensor<3x4xf64>
+  return %0 : tensor<3x4xf64>
+}

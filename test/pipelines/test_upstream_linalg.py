@@ -221,6 +221,67 @@ func.func @f(%x: tensor<2x3xf64>, %w: tensor<2xf64>) -> tensor<3x2xf64> {
     check_derivatives(text, f, [normal(2, 3), normal(2)])
 
 
+# Indexing maps of a result, sizes of the iterations and of the result, and what is written where.
+PARTS: dict[str, tuple[str, tuple[int, int], tuple[int, ...], Any]] = {
+    "column": ("(i, 1, j)", (3, 2), (3, 4, 2), np.s_[:, 1, :]),
+    "every second": ("(2 * i + 1, j)", (3, 2), (7, 2), np.s_[1:7:2]),
+    "turned": ("(j, i + 1)", (3, 2), (2, 5), np.s_[:, 1:4]),
+    "diagonal": ("(i, i, j)", (3, 2), (3, 3, 2), (np.arange(3), np.arange(3))),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_result_of_which_a_part_is_computed(part: str) -> None:
+    """The other elements are those of the init."""
+    map, sizes, shape, place = PARTS[part]
+    x, z = spell("x".join(str(n) for n in sizes)), spell("x".join(str(n) for n in shape))
+    text = f"""
+#id = affine_map<(i, j) -> (i, j)>
+#part = affine_map<(i, j) -> {map}>
+func.func @f(%x: {x}, %z: {z}) -> {z} {{
+  %e = tensor.empty() : {x}
+  %0:2 = linalg.generic {{indexing_maps = [#id, #part, #id], iterator_types = ["parallel", "parallel"]}}
+    ins(%x : {x}) outs(%z, %e : {z}, {x}) {{
+    ^bb0(%a: f64, %o: f64, %p: f64):
+      %1 = math.sin %a : f64
+      %2 = arith.mulf %1, %1 : f64
+      linalg.yield %2, %1 : f64, f64
+  }} -> ({z}, {x})
+  %3 = linalg.generic {{indexing_maps = [#id, #part], iterator_types = ["parallel", "parallel"]}}
+    ins(%0#1 : {x}) outs(%0#0 : {z}) {{
+    ^bb0(%a: f64, %o: f64):
+      %4 = arith.mulf %a, %o : f64
+      linalg.yield %4 : f64
+  }} -> {z}
+  %5 = arith.mulf %3, %3 : {z}
+  return %5 : {z}
+}}"""
+
+    def f(x: Any, z: Any) -> Any:
+        z = z.copy()
+        values = np.sin(x) ** 3
+        z[place] = values.T if part == "turned" else values
+        return z * z
+
+    check_derivatives(text, f, [normal(*sizes), normal(*shape)])
+
+
+def test_iterations_that_do_not_happen() -> None:
+    text = """
+func.func @f(%x: tensor<3x0xf64>, %z: tensor<3xf64>) -> tensor<3xf64> {
+  %0 = linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]}
+    ins(%x : tensor<3x0xf64>) outs(%z : tensor<3xf64>) {
+    ^bb0(%a: f64, %o: f64):
+      linalg.yield %a : f64
+  } -> tensor<3xf64>
+  %1 = arith.mulf %0, %0 : tensor<3xf64>
+  return %1 : tensor<3xf64>
+}"""
+    check_derivatives(text, lambda x, z: z * z, [normal(3, 0), normal(3)])
+
+
 def test_sum_over_what_only_another_operand_measures() -> None:
     text = """
 #a = affine_map<(i, j) -> (i)>

@@ -4,7 +4,8 @@
 from typing import Any
 
 import numpy as np
-from upstream_program import check_derivatives
+import pytest
+from upstream_program import check_derivatives, compile_function, differentiate
 
 rng = np.random.default_rng(0)
 
@@ -60,6 +61,129 @@ func.func @f(%x: tensor<4x5xf64>, %r: tensor<3xf64>, %i: index) -> tensor<4x5xf6
 
     check_derivatives(text, f, [normal(4, 5), normal(3), np.array(1)])
 
+
+def test_slices_whose_strides_are_known_at_run_time() -> None:
+    """With 0 they have an element several times, and of what is written there the last stays."""
+    text = """
+func.func @f(%x: tensor<4x6xf64>, %y: tensor<3xf64>, %s: index) -> tensor<4x6xf64> {
+  %0 = tensor.extract_slice %x[1, 2] [1, 3] [%s, %s] : tensor<4x6xf64> to tensor<3xf64>
+  %1 = arith.mulf %0, %y : tensor<3xf64>
+  %2 = tensor.insert_slice %1 into %x[0, 2] [1, 3] [1, %s] : tensor<3xf64> into tensor<4x6xf64>
+  %3 = tensor.extract_slice %2[2, 2] [2, 2] [%s, %s] : tensor<4x6xf64> to tensor<2x2xf64>
+  %4 = arith.mulf %3, %3 : tensor<2x2xf64>
+  %5 = tensor.insert_slice %4 into %2[2, 2] [2, 2] [%s, 1] : tensor<2x2xf64> into tensor<4x6xf64>
+  %6 = arith.mulf %5, %5 : tensor<4x6xf64>
+  return %6 : tensor<4x6xf64>
+}"""
+
+    def f(x: Any, y: Any, s: Any) -> Any:
+        z = x.copy()
+        for i in range(3):
+            z[0, 2 + i * s] = x[1, 2 + i * s] * y[i]
+        rows = [[z[2 + i * s, 2 + j * s] ** 2 for j in range(2)] for i in range(2)]
+        for i in range(2):
+            for j in range(2):
+                z[2 + i * s, 2 + j] = rows[i][j]
+        return z * z
+
+    for s in (0, 1, -1):
+        check_derivatives(text, f, [normal(4, 6), normal(3), np.array(s)])
+
+
+def test_slices_of_one_element() -> None:
+    text = """
+func.func @f(%x: tensor<4xf64>) -> tensor<4xf64> {
+  %0 = tensor.extract_slice %x[1] [3] [0] : tensor<4xf64> to tensor<3xf64>
+  %1 = tensor.extract_slice %x[0] [3] [1] : tensor<4xf64> to tensor<3xf64>
+  %2 = arith.mulf %0, %1 : tensor<3xf64>
+  %3 = tensor.insert_slice %2 into %x[2] [3] [0] : tensor<3xf64> into tensor<4xf64>
+  return %3 : tensor<4xf64>
+}"""
+
+    def f(x: Any) -> Any:
+        return np.array([x[0], x[1], x[1] * x[2], x[3]])
+
+    check_derivatives(text, f, [normal(4)])
+
+
+def pad(x: Any, low: int, size: int, padding: Any) -> Any:
+    """`x` from place `low` on among `size` elements; `padding` gives the others."""
+    return np.array([x[i - low] if 0 <= i - low < len(x) else padding(i) for i in range(size)])
+
+
+@pytest.mark.parametrize(("low", "high"), [(-2, 1), (2, -3), (-1, -2), (-7, 9), (9, -8), (0, 0)])
+def test_pad_that_leaves_elements_out(low: int, high: int) -> None:
+    size = 6 + low + high
+    text = f"""
+func.func @f(%x: tensor<6xf64>, %p: f64) -> tensor<{size}xf64> {{
+  %0 = arith.mulf %x, %x : tensor<6xf64>
+  %1 = tensor.pad %0 low[{low}] high[{high}] {{
+  ^bb0(%i: index):
+    tensor.yield %p : f64
+  }} : tensor<6xf64> to tensor<{size}xf64>
+  %2 = arith.mulf %1, %1 : tensor<{size}xf64>
+  return %2 : tensor<{size}xf64>
+}}"""
+
+    def f(x: Any, p: Any) -> Any:
+        return pad(x * x, low, size, lambda _: p) ** 2
+
+    check_derivatives(text, f, [normal(6), np.array(0.7)])
+
+
+def test_pad_by_numbers_known_at_run_time() -> None:
+    text = """
+func.func @f(%x: tensor<2x6xf64>, %p: f64, %low: index, %high: index) -> tensor<2x7xf64> {
+  %0 = tensor.pad %x low[0, %low] high[0, %high] {
+  ^bb0(%i: index, %j: index):
+    tensor.yield %p : f64
+  } : tensor<2x6xf64> to tensor<2x7xf64>
+  %1 = arith.mulf %0, %0 : tensor<2x7xf64>
+  return %1 : tensor<2x7xf64>
+}"""
+
+    def f(x: Any, p: Any, low: Any, high: Any) -> Any:
+        return np.array([pad(row, int(low), 7, lambda _: p) for row in x]) ** 2
+
+    for low in (1, 3, -2, 9):
+        arguments = [normal(2, 6), np.array(0.7), np.array(low), np.array(1 - low)]
+        check_derivatives(text, f, arguments)
+
+
+def test_padding_that_depends_on_the_position() -> None:
+    text = """
+func.func @f(%x: tensor<4xf64>, %p: tensor<7xf64>) -> tensor<7xf64> {
+  %0 = tensor.pad %x low[2] high[1] {
+  ^bb0(%i: index):
+    %n = arith.index_cast %i : index to i64
+    %r = arith.sitofp %n : i64 to f64
+    %q = tensor.extract %p[%i] : tensor<7xf64>
+    %s = arith.mulf %r, %q : f64
+    tensor.yield %s : f64
+  } : tensor<4xf64> to tensor<7xf64>
+  %1 = arith.mulf %0, %0 : tensor<7xf64>
+  return %1 : tensor<7xf64>
+}"""
+
+    def f(x: Any, p: Any) -> Any:
+        return pad(x, 2, 7, lambda i: i * p[i]) ** 2
+
+    check_derivatives(text, f, [normal(4), normal(7)])
+
+
+def test_what_is_padded_around_does_not_reach_the_padding() -> None:
+    text = """
+func.func @f(%x: tensor<2xf64>, %p: f64) -> tensor<4xf64> {
+  %0 = tensor.pad %x low[1] high[1] {
+  ^bb0(%i: index):
+    tensor.yield %p : f64
+  } : tensor<2xf64> to tensor<4xf64>
+  return %0 : tensor<4xf64>
+}"""
+    reverse = compile_function(differentiate(text, "f", mode="reverse"), "f_reverse")
+    _, x, p = reverse(normal(2), np.array(0.5), np.array([1.0, np.inf, np.nan, 2.0]))
+    np.testing.assert_array_equal(x, [np.inf, np.nan])
+    assert p == 3.0
 
 def test_shapes() -> None:
     text = """
