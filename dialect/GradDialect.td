@@ -52,10 +52,10 @@ def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
 def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
 def Grad_BoolTensor : Grad_TensorOf<[I1]>;
 
-/// What functions of other front ends take and return beside tensors.
-def Grad_Scalar
-    : AnyTypeOf<[F32, F64, I1, I8, I16, I32, I64, Index], "number or bool">;
-def Grad_Value : AnyTypeOf<[Grad_Tensor, Grad_Scalar]>;
+/// What functions of other front ends take and return. What is differentiated
+/// has a type with tangents; the rest is passed on.
+def Grad_Value : Type<CPred<"!::llvm::isa<::mlir::BaseMemRefType>($_self)">,
+                      "value that is no memory">;
 /// A tangent or cotangent.
 def Grad_Direction : AnyTypeOf<[Grad_FloatTensor, F32, F64]>;
 

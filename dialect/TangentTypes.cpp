@@ -23,8 +23,8 @@ struct TensorTangent
     : TangentTypeInterface::ExternalModel<TensorTangent, RankedTensorType> {
   Type getTangentType(Type type) const {
     auto tensor = cast<RankedTensorType>(type);
-    bool isKnown =
-        tensor.hasStaticShape() && isDifferentiable(tensor.getElementType());
+    bool isKnown = tensor.hasStaticShape() && isRepresentable(type) &&
+                   isDifferentiable(tensor.getElementType());
     return isKnown ? type : Type();
   }
   Value createZero(Type type, OpBuilder &builder, Location loc) const {

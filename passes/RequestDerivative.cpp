@@ -112,12 +112,19 @@ LogicalResult GradRequestDerivative::request() {
 
   ArrayRef<Type> inputs = callee.getArgumentTypes(),
                  outputs = callee.getResultTypes();
-  for (auto [i, type] : llvm::enumerate(inputs))
-    if (auto shaped = dyn_cast<ShapedType>(type);
-        shaped && (!isa<RankedTensorType>(type) || !shaped.hasStaticShape()))
-      return callee.emitOpError("expected arguments that are tensors of static "
-                                "shape or scalars, but argument #")
-             << i << " has type " << type;
+  auto checkNoMemory = [&](StringRef part,
+                           ArrayRef<Type> types) -> LogicalResult {
+    for (auto [i, type] : llvm::enumerate(types))
+      if (isa<BaseMemRefType>(type))
+        return callee.emitOpError("expected ")
+               << part << "s that are no memory, but " << part << " #" << i
+               << " has type " << type
+               << "; differentiate before bufferization";
+    return success();
+  };
+  if (failed(checkNoMemory("argument", inputs)) ||
+      failed(checkNoMemory("result", outputs)))
+    return failure();
   FailureOr<Positions> in = choose(callee, "wrt", "argument", wrt, inputs);
   if (failed(in))
     return failure();

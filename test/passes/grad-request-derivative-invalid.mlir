@@ -40,14 +40,22 @@ module {
 
 // -----
 
-// expected-error @below {{expected arguments that are tensors of static shape or scalars, but argument #0 has type 'tensor<?xf64>'}}
-func.func @f(%x: tensor<?xf64>, %z: f64) -> f64 {
-  return %z : f64
+// expected-error @below {{expected results that are no memory, but result #1 has type 'memref<4xf64>'}}
+func.func @f(%x: f64, %z: f64) -> (f64, memref<4xf64>) {
+  %m = memref.alloc() : memref<4xf64>
+  return %z, %m : f64, memref<4xf64>
 }
 
 // -----
 
-// expected-error @below {{expected arguments that are tensors of static shape or scalars, but argument #0 has type 'memref<4xf64>'}}
+// expected-error @below {{expected `wrt` to name arguments that are floats of 32 or 64 bits, or tensors of these of static shape, but argument #1 has type 'tensor<?xf64>'}}
+func.func @f(%x: f64, %z: tensor<?xf64>) -> f64 {
+  return %x : f64
+}
+
+// -----
+
+// expected-error @below {{expected arguments that are no memory, but argument #0 has type 'memref<4xf64>'; differentiate before bufferization}}
 func.func @f(%x: memref<4xf64>, %z: f64) -> f64 {
   return %z : f64
 }

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
-from upstream_program import check_derivatives
+from mlir_program import parse
+from upstream_program import check_derivatives, compile_function, differentiate
 
 Function = Callable[..., Any]
 
@@ -149,3 +150,30 @@ func.func @f(%x: f64, %z: tensor<3xf64>, %n: i64) -> tensor<3xf64> {
         return x * n * np.where(z < 0.5, np.exp(z), np.sin(z))
 
     check_derivatives(text, f, [np.array(0.3), np.array([0.1, 0.7, 0.2]), np.array(2)])
+
+
+def test_arguments_that_are_not_differentiated_have_any_type() -> None:
+    text = """
+func.func @f(%x: f64, %h: f16, %v: vector<2xf32>) -> (f64, f16, vector<2xf32>) {
+  %0 = arith.extf %h : f16 to f64
+  %1 = vector.extract %v[1] : f32 from vector<2xf32>
+  %2 = arith.extf %1 : f32 to f64
+  %3 = arith.mulf %x, %x : f64
+  %4 = arith.mulf %3, %0 : f64
+  %5 = arith.mulf %4, %2 : f64
+  return %5, %h, %v : f64, f16, vector<2xf32>
+}"""
+    call = """
+func.func @g(%x: f64, %h: f64, %v: f32, %ct: f64) -> (f64, f64, f64) {
+  %0 = arith.truncf %h : f64 to f16
+  %1 = vector.broadcast %v : f32 to vector<2xf32>
+  %2:4 = func.call @f_reverse(%x, %0, %1, %ct)
+    : (f64, f16, vector<2xf32>, f64) -> (f64, f16, vector<2xf32>, f64)
+  %3 = arith.extf %2#1 : f16 to f64
+  return %2#0, %3, %2#3 : f64, f64, f64
+}"""
+    reverse = differentiate(text, "f", mode="reverse", wrt=[0], of=[0])
+    functions = "\n".join(str(op) for op in parse(reverse).body.operations)
+    run = compile_function(functions + call, "g")
+    value, h, slope = run(np.array(3.0), np.array(0.5), np.array(1.5, np.float32), np.array(2.0))
+    assert (value, h, slope) == (9 * 0.5 * 1.5, 0.5, 2 * 6 * 0.5 * 1.5)
