@@ -151,86 +151,131 @@ class _Bundle:
 
 # -- Structures ----------------------------------------------------------------------------------
 #
-# "*" is an array, "None" is None; containers are {"kind": ..., "children": [...]} and what they
-# need besides.
+# In the file, "*" is an array, "None" is None; containers are {"kind": ..., "children": [...]} and
+# what they need besides.
 
 
-def _class_of(node: Any) -> Any:
-    """The class of a named tuple or a dataclass."""
-    module, _, name = node["class"].partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise BundleError(f"the bundle has to do with {module}.{name}: {error}") from None
-    return found
+class _Leaves:
+    """An array."""
+
+    def flatten(self, value: Any, path: str, leaves: list[Any]) -> None:
+        leaves.append(value)
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        return next(leaves)
 
 
-def _flatten(value: Any, node: Any, path: str) -> Iterator[Any]:
-    """The leaves of `value`, which is to be like `node`."""
-    if node == "*":
-        yield value
-        return
-    if node == "None":
-        if value is not None:
-            raise TypeError(f"expected None at {path}, but got {_kind_name(value)}")
-        return
-    kind, children = node["kind"], node["children"]
-    if kind == "static":
-        expected = ast.literal_eval(node["value"])
+class _Value:
+    """None, or what was a static argument."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def flatten(self, value: Any, path: str, leaves: list[Any]) -> None:
+        expected = self._value
         if type(value) is not type(expected) or repr(value) != repr(expected):
-            raise TypeError(f"expected the value {expected!r} at {path}, but got {value!r}")
-        return
-    if kind == "dict":
-        keys = [ast.literal_eval(key) for key in node["keys"]]
-        if not isinstance(value, dict) or set(value) != set(keys):
-            got = list(value) if isinstance(value, dict) else _kind_name(value)
-            raise TypeError(f"expected a dict with the keys {keys} at {path}, but got {got}")
-        for key, child in zip(keys, children):  # noqa: B905 - for Python 3.10 it is the same.
-            yield from _flatten(value[key], child, f"{path}[{key!r}]")
-        return
-    if kind in ("tuple", "list"):
-        expected = {"tuple": tuple, "list": list}[kind]
-        if type(value) is not expected or len(value) != len(children):
-            got = _kind_name(value) + (f" of {len(value)}" if isinstance(value, expected) else "")
-            raise TypeError(f"expected a {kind} of {len(children)} at {path}, but got {got}")
+            what = "None" if expected is None else f"the value {expected!r}"
+            got = repr(value) if type(value) in (bool, int, float, str) else _kind_name(value)
+            raise TypeError(f"expected {what} at {path}, but got {got}")
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        return self._value
+
+
+class _Sequence:
+    """A tuple or a list."""
+
+    def __init__(self, cls: type, children: list[Any]) -> None:
+        self._cls, self._children = cls, children
+
+    def flatten(self, value: Any, path: str, leaves: list[Any]) -> None:
+        cls, children = self._cls, self._children
+        if type(value) is not cls or len(value) != len(children):
+            got = _kind_name(value) + (f" of {len(value)}" if isinstance(value, cls) else "")
+            raise TypeError(
+                f"expected a {cls.__name__} of {len(children)} at {path}, but got {got}"
+            )
         for i, child in enumerate(children):
-            yield from _flatten(value[i], child, f"{path}[{i}]")
-        return
-    name = node["class"].rpartition(":")[2]
-    if type(value).__qualname__ != name:
-        raise TypeError(f"expected a {name} at {path}, but got {_kind_name(value)}")
-    for field, child in zip(node["names"], children):  # noqa: B905
-        yield from _flatten(getattr(value, field), child, f"{path}.{field}")
+            child.flatten(value[i], f"{path}[{i}]", leaves)
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        return self._cls([child.unflatten(leaves) for child in self._children])
+
+
+class _Dict:
+    """A dict; its keys may come in any order."""
+
+    def __init__(self, keys: list[Any], children: list[Any]) -> None:
+        self._children = dict(zip(keys, children, strict=True))
+
+    def flatten(self, value: Any, path: str, leaves: list[Any]) -> None:
+        if not isinstance(value, dict) or value.keys() != self._children.keys():
+            got = list(value) if isinstance(value, dict) else _kind_name(value)
+            raise TypeError(
+                f"expected a dict with the keys {list(self._children)} at {path}, but got {got}"
+            )
+        for key, child in self._children.items():
+            child.flatten(value[key], f"{path}[{key!r}]", leaves)
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        return {key: child.unflatten(leaves) for key, child in self._children.items()}
+
+
+class _Record:
+    """A named tuple or a dataclass."""
+
+    def __init__(self, node: Any, children: list[Any]) -> None:
+        self._module, _, self._name = node["class"].partition(":")
+        self._is_tuple = node["kind"] == "namedtuple"
+        self._children = dict(zip(node["names"], children, strict=True))
+
+    def flatten(self, value: Any, path: str, leaves: list[Any]) -> None:
+        if type(value).__qualname__ != self._name:
+            raise TypeError(f"expected a {self._name} at {path}, but got {_kind_name(value)}")
+        for name, child in self._children.items():
+            child.flatten(getattr(value, name), f"{path}.{name}", leaves)
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        values = {name: child.unflatten(leaves) for name, child in self._children.items()}
+        cls = self._class()
+        if self._is_tuple:
+            return cls._make(values.values())
+        made = object.__new__(cls)
+        for name, value in values.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    def _class(self) -> Any:
+        try:
+            found: Any = importlib.import_module(self._module)
+            for part in self._name.split("."):
+                found = getattr(found, part)
+        except (ImportError, AttributeError) as error:
+            raise BundleError(
+                f"the result is a {self._module}.{self._name}, which is not here: {error}"
+            ) from None
+        return found
+
+
+def _node(encoded: Any) -> Any:
+    """What a structure in the file stands for."""
+    if encoded == "*":
+        return _Leaves()
+    if encoded == "None":
+        return _Value(None)
+    kind = encoded["kind"]
+    children = [_node(child) for child in encoded["children"]]
+    if kind == "static":
+        return _Value(ast.literal_eval(encoded["value"]))
+    if kind == "dict":
+        return _Dict([ast.literal_eval(key) for key in encoded["keys"]], children)
+    if kind in ("tuple", "list"):
+        return _Sequence({"tuple": tuple, "list": list}[kind], children)
+    return _Record(encoded, children)
 
 
 def _kind_name(value: Any) -> str:
     return "None" if value is None else type(value).__name__
-
-
-def _unflatten(node: Any, leaves: Iterator[Any]) -> Any:
-    if node == "*":
-        return next(leaves)
-    if node == "None":
-        return None
-    kind = node["kind"]
-    if kind == "static":
-        return ast.literal_eval(node["value"])
-    children = [_unflatten(child, leaves) for child in node["children"]]
-    if kind == "tuple":
-        return tuple(children)
-    if kind == "list":
-        return children
-    if kind == "dict":
-        return dict(zip([ast.literal_eval(key) for key in node["keys"]], children))  # noqa: B905
-    cls = _class_of(node)
-    if kind == "namedtuple":
-        return cls._make(children)
-    made = object.__new__(cls)
-    for name, child in zip(node["names"], children):  # noqa: B905
-        object.__setattr__(made, name, child)
-    return made
 
 
 # -- Calls ---------------------------------------------------------------------------------------
@@ -252,9 +297,9 @@ class _Program:
             _Leaf(library.gradopt_program_result(self._handle, i).contents)
             for i in range(library.gradopt_program_num_results(self._handle))
         ]
-        self._positional = structure["positional"]
-        self._keywords = structure["keywords"]
-        self._result = structure["result"]
+        self._positional = [(path, _node(tree)) for path, tree in structure["positional"]]
+        self._keywords = {name: _node(tree) for name, tree in structure["keywords"].items()}
+        self._result = _node(structure["result"])
         self._weak = frozenset(structure["weak"])
 
     def leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Array]:
@@ -268,31 +313,34 @@ class _Program:
             raise TypeError(
                 f"expected {len(self._positional)} positional arguments, but got {len(args)}"
             )
-        if set(kwargs) != set(self._keywords):
+        if kwargs.keys() != self._keywords.keys():
             raise TypeError(
                 f"expected keyword arguments {list(self._keywords)}, but got {list(kwargs)}"
             )
         found: list[Any] = []
-        for i, (value, (path, node)) in enumerate(zip(args, self._positional)):  # noqa: B905
-            found += _flatten(value, node, path or f"args[{i}]")
+        for value, (path, node) in zip(args, self._positional, strict=True):
+            node.flatten(value, path, found)
         for name, node in self._keywords.items():
-            found += _flatten(kwargs[name], node, name)
-        return [self._leaf(value, i) for i, value in enumerate(found)]
+            node.flatten(kwargs[name], name, found)
+        return [
+            self._leaf(value, leaf, i in self._weak)
+            for i, (value, leaf) in enumerate(zip(found, self.arguments, strict=True))
+        ]
 
-    def _leaf(self, value: Any, number: int) -> Array:
-        leaf = self.arguments[number]
-        if type(value) in _WEAK and not leaf.shape:
-            given = _WEAK[type(value)]
-            if number in self._weak and given == leaf.dtype:
-                return np.array(value, leaf.dtype)
+    def _leaf(self, value: Any, leaf: _Leaf, weak: bool) -> Array:
+        if weak and _WEAK.get(type(value)) == leaf.dtype:
+            return np.array(value, leaf.dtype)
         array = np.asarray(value)
-        if array.dtype != leaf.dtype or number in self._weak:
-            expected = f"a Python {leaf.dtype.name}" if number in self._weak else str(leaf)
+        if array.dtype.newbyteorder("=") != leaf.dtype or weak:
+            expected = f"a Python {leaf.dtype.name}" if weak else str(leaf)
             got = f"{array.dtype}{list(array.shape)}"
             raise TypeError(f"expected {expected} at {leaf.path}, but got {got}")
         if array.shape != leaf.shape:
             raise ValueError(f"expected shape {leaf.shape} at {leaf.path}, but got {array.shape}")
-        return np.require(array.astype(leaf.dtype, copy=False), leaf.dtype, ["C", "ALIGNED"])
+        flags = array.flags
+        if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+            return array
+        return np.array(array, leaf.dtype, order="C")
 
     def run(self, arguments: list[Array]) -> Any:
         """Calls it."""
@@ -310,7 +358,7 @@ class _Program:
         if status != _OK:
             raise _error(self._bundle.library)
         # NumPy's scalars for arrays without dimensions, as from a compiled function.
-        return _unflatten(self._result, iter([a if a.ndim else a[()] for a in results]))
+        return self._result.unflatten(iter([a if a.ndim else a[()] for a in results]))
 
     @property
     def arena_bytes(self) -> int:
@@ -323,7 +371,8 @@ def _exception(name: str) -> type[Exception]:
 
 
 def _addresses(arrays: Sequence[Array]) -> Any:
-    return (ctypes.c_void_p * len(arrays))(*[array.ctypes.data for array in arrays])
+    pointers = [array.__array_interface__["data"][0] for array in arrays]
+    return (ctypes.c_void_p * len(pointers))(*pointers)
 
 
 class Function:

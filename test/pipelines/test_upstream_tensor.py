@@ -185,6 +185,7 @@ func.func @f(%x: tensor<2xf64>, %p: f64) -> tensor<4xf64> {
     np.testing.assert_array_equal(x, [np.inf, np.nan])
     assert p == 3.0
 
+
 def test_shapes() -> None:
     text = """
 func.func @f(%x: tensor<2x3xf64>, %p: f64) -> tensor<7x2xf64> {
