@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BundleError", "Function", "load"]
+__all__ = ["BundleError", "Function", "library_path", "load"]
 
 _LIBRARY = "libGradOptRuntime.so"
 
@@ -65,7 +65,12 @@ class _Leaf:
         return f"{self.dtype}{list(self.shape)}"
 
 
-def _find_library() -> str:
+def library_path() -> str:
+    """Where the runtime is, for programs that are linked with it.
+
+    Raises:
+        BundleError: it is not there.
+    """
     here = os.path.dirname(os.path.abspath(__file__))
     # Found, not imported.
     package = importlib.util.find_spec("gradopt")
@@ -85,7 +90,7 @@ def _library() -> ctypes.CDLL:
     """The runtime, loaded once."""
     with _lock:
         if not _loaded:
-            library = ctypes.CDLL(_find_library())
+            library = ctypes.CDLL(library_path())
             pointer, size, text = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
             info = ctypes.POINTER(_ArrayInfo)
             signatures: dict[str, tuple[Any, list[Any]]] = {

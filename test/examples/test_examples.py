@@ -59,6 +59,15 @@ def test_digits_that_are_not_learnt_are_a_failure(tmp_path: Path) -> None:
     assert "below 95%" in done.stderr
 
 
+def test_a_c_program_trains_the_digits(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    output = example("16_deployment.py", "--out", tmp_path)
+    accuracy = re.search(r"held-out images: ([\d.]+)%", output)
+    assert accuracy, output
+    assert float(accuracy[1]) >= 95
+    assert output.count("epoch") == 20
+
+
 # What each model prints, of which the number is below or above a bound.
 MODELS: dict[str, tuple[str, float, float]] = {
     "08_newton.py": (r"held-out tumours: ([\d.]+)%", 95, 100),

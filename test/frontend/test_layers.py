@@ -33,6 +33,7 @@ ORDER = (
     "optim",
     "api",
     "__init__",
+    "command",
 )
 
 

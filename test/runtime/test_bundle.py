@@ -181,7 +181,7 @@ def test_another_python_needs_two_files(path: Path, tmp_path: Path) -> None:
     package = tmp_path / "elsewhere/gradopt_runtime"
     package.mkdir(parents=True)
     shutil.copy(gradopt_runtime.__file__, package)
-    shutil.copy(gradopt_runtime._find_library(), package)
+    shutil.copy(gradopt_runtime.library_path(), package)
     script = f"""
         import sys
         sys.path.insert(0, {str(package.parent)!r})
@@ -207,7 +207,7 @@ def test_a_c_program(path: Path, tmp_path: Path) -> None:
         return x * x * factor
 
     go.save(go.compile(scaled).lower(np.ones(3), np.float64(1)), path)
-    library = Path(gradopt_runtime._find_library())
+    library = Path(gradopt_runtime.library_path())
     program = tmp_path / "program"
     headers = HERE.parent.parent / "runtime"
     compile_c(

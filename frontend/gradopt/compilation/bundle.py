@@ -26,6 +26,7 @@ from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.compiler import compile_program
+from gradopt.compilation.header import c_header
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.checks import Check
@@ -53,6 +54,7 @@ def save(
     path: str | os.PathLike[str],
     *,
     cpu: Sequence[str] = CPU_LEVELS,
+    header: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes compiled functions to a file that runs without a compiler.
 
@@ -63,6 +65,7 @@ def save(
             called with; or a dict of them, by name.
         path: the file, which is replaced as a whole.
         cpu: the levels of x86-64 CPUs to generate code for. The best one that the CPU has is used.
+        header: a C header to write as well, with a function for each program.
 
     Raises:
         ArgumentError: a compiled function that was not called yet, or a level that is not known.
@@ -80,15 +83,19 @@ def save(
     sections: list[_Section] = []
     structures: list[Any] = []
     numbers: dict[str, list[int]] = {}
+    programs: list[tuple[str, Lowered]] = []
     for name, function in named.items():
         numbers[name] = []
         for lowered in _all_lowered(name, function):
             numbers[name].append(len(structures))
             sections += _program_sections(name, lowered, len(structures), levels)
             structures.append(_structure(lowered))
+            programs.append((name, lowered))
     everything = {"single": single, "functions": numbers, "programs": structures}
     sections.append(_Section(_STRUCTURE, 0, json.dumps(everything).encode()))
     _write(Path(path), _assemble(sections, len(structures)))
+    if header is not None:
+        _write(Path(header), c_header(Path(path).name, programs).encode())
 
 
 def _level(name: str) -> int:

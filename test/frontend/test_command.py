@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`gradopt-compile`."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.command import main, parse_specification
+from gradopt.errors import ArgumentError
+
+MODEL = """
+import numpy as np
+
+def loss(p, x, rate):
+    return rate * np.mean(np.tanh(x @ p["w"] + p["b"]) ** 2)
+
+class Holder:
+    @staticmethod
+    def double(x):
+        return x + x
+
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "model.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    sys.modules.pop("model", None)
+    return tmp_path
+
+
+def test_a_gradient(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p: Any = {"w": np.ones((5, 3)), "b": np.arange(3.0)}
+    x = np.linspace(-1, 1, 10).reshape(2, 5)
+    specifications = ["{'w': float64[5, 3], 'b': float64[3]}", "float64[2, 5]", "float"]
+    assert main(["model.py:loss", *specifications, "--value-and-grad"]) == 0
+    assert re.match(r"loss.bundle: loss, [\d,]+ bytes; a call needs", capsys.readouterr().out)
+    value, gradient = go.load("loss.bundle")["loss"](p, x, 2.0)
+    hidden = np.tanh(x @ p["w"] + p["b"])
+    np.testing.assert_allclose(value, 2 * np.mean(hidden**2))
+    outer = 4 * hidden * (1 - hidden**2) / hidden.size
+    np.testing.assert_allclose(gradient["w"], x.T @ outer)
+    np.testing.assert_allclose(gradient["b"], outer.sum(0))
+    options = ["--grad", "--argnums", "1", "2", "-o", "g", "--name", "g", "--cpu", "x86-64-v2"]
+    assert main(["model:loss", *specifications, *options]) == 0
+    dx, dr = go.load("g")["g"](p, x, 2.0)
+    np.testing.assert_allclose(dx, outer @ p["w"].T)
+    np.testing.assert_allclose(dr, value / 2)
+
+
+def test_as_a_program(folder: Path) -> None:
+    tool = Path(sys.executable).with_name("gradopt-compile")
+    command = [str(tool), "model:Holder.double", "int32[3]", "-o", "d.bundle"]
+    subprocess.run(command, check=True, timeout=120)
+    got = go.load("d.bundle")["double"](np.array([1, 2, 3], np.int32))
+    np.testing.assert_array_equal(got, [2, 4, 6])
+    text = subprocess.run([str(tool), "--help"], check=True, capture_output=True, timeout=60).stdout
+    assert b"float64[100, 3]" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model"], "expected module:function or file.py:function, but got 'model'"),
+        (["none:f"], "cannot import none"),
+        (["none.py:f"], "there is no file none.py"),
+        (["model.py:none"], "model.py has no none"),
+        (["model.py:number"], "model.py:number is a int, not a function"),
+        (["model.py:loss", "float64"], "missing a required argument: 'x'"),
+        (["model.py:loss", "x", "x", "x"], "'x' in the specification 'x' is not a type: types are"),
+        (["model.py:loss", "float64[-1]"], "extents that are no sizes"),
+        (["model.py:loss", "float64["], r"cannot read the specification 'float64\['"),
+        (["model.py:loss", "float64[n]"], "cannot read the specification"),
+        (["model.py:Holder.double", "float64", "-o", "none/a"], "No such file"),
+        (["model.py:Holder.double", "float64[3]", "--grad"], "scalar"),
+    ],
+)
+def test_wrong_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("gradopt-compile: ")
+    assert re.search(message, error)
+
+
+def test_specifications() -> None:
+    made = parse_specification("({'a': [float32[2], None], 1: (int64, bool)}, float)")
+    (first, number) = made
+    assert number == 0.0
+    assert type(number) is float
+    assert list(first) == ["a", 1]
+    assert (first["a"][0].dtype, first["a"][0].shape, first["a"][1]) == (np.float32, (2,), None)
+    assert (first[1][0].dtype, first[1][0].shape, first[1][1]) == (np.int64, (), False)
+    assert parse_specification("float64[1000000, 1000000]").shape == (10**6, 10**6)
+    with pytest.raises(ArgumentError, match="not a type"):
+        parse_specification("__import__('os').system('false')")
