@@ -30,6 +30,7 @@
 #include "mlir/Dialect/Bufferization/Transforms/Transforms.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
@@ -197,6 +198,34 @@ static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
   return success();
 }
 
+/// Says in the IR what buffers loops and branches get and yield. Upstream finds
+/// the type of each by following what is yielded, in all that is nested: in
+/// time that is exponential in the depth. Everything has the identity layout.
+static void fixTypes(ModuleOp module) {
+  auto fix = [](OpOperand &use) {
+    auto type = dyn_cast<RankedTensorType>(use.get().getType());
+    if (!type)
+      return;
+    OpBuilder builder(use.getOwner());
+    Location loc = use.getOwner()->getLoc();
+    auto memref = MemRefType::get(type.getShape(), type.getElementType());
+    Value buffer =
+        bufferization::ToBufferOp::create(builder, loc, memref, use.get());
+    use.set(bufferization::ToTensorOp::create(builder, loc, type, buffer,
+                                              /*restrict=*/true,
+                                              /*writable=*/true));
+  };
+  module.walk([&](Operation *op) {
+    bool isLoop = isa<scf::ForOp, scf::WhileOp>(op);
+    bool isEnd = isa<scf::YieldOp, scf::ConditionOp>(op) &&
+                 (isa<scf::ForOp, scf::WhileOp>(op->getParentOp()) ||
+                  isBranch(op->getParentOp()));
+    if (isLoop || isEnd)
+      for (OpOperand &use : op->getOpOperands())
+        fix(use);
+  });
+}
+
 namespace {
 
 struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
@@ -217,6 +246,7 @@ struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
           failed(bufferization::insertTensorCopies(module, state, buffers)))
         return signalPassFailure();
     }
+    fixTypes(module);
     // Upstream would remove these one by one.
     for (auto func : module.getOps<func::FuncOp>())
       updateArgumentAttrs(func, [](unsigned, NamedAttrList &attrs) {

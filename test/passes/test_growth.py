@@ -48,3 +48,39 @@ def test_memory_for_each_argument(flags: list[str]) -> None:
     few, many = 500, 2000
     grown = peak_bytes(identity(many), flags) - peak_bytes(identity(few), flags)
     assert grown / (many - few) < 16_384
+
+
+def loops_in_a_loop(count: int) -> str:
+    """Loops that hand one array on, inside of another loop."""
+    inner = "\n".join(
+        f"""
+    %r{j + 1} = scf.for %i{j} = %c0 to %n step %c1 iter_args(%a{j} = %r{j}) -> tensor<4xf64> {{
+      %s{j} = linalg.exp ins(%a{j} : tensor<4xf64>) outs(%a{j} : tensor<4xf64>) -> tensor<4xf64>
+      scf.yield %s{j} : tensor<4xf64>
+    }}"""
+        for j in range(count)
+    )
+    return f"""
+func.func @main(%x: tensor<4xf64> {{bufferization.writable = true}}, %n: index) -> tensor<4xf64> {{
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%r0 = %x) -> tensor<4xf64> {{
+{inner}
+    scf.yield %r{count} : tensor<4xf64>
+  }}
+  return %r : tensor<4xf64>
+}}"""
+
+
+def test_loops_in_a_loop_end() -> None:
+    """The type of each buffer is known, and is not found by following all loops, twice each."""
+    done = subprocess.run(
+        [str(TOOL), "--grad-bufferize"],
+        input=loops_in_a_loop(60),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("scf.for") == 61
+    assert "alloc" not in done.stdout
