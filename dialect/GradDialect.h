@@ -27,6 +27,14 @@
 #include "dialect/GradInterfaces.h.inc"
 #include "dialect/GradTypeInterfaces.h.inc"
 
+namespace mlir::OpTrait::grad {
+
+/// An op whose results have no tangents, whatever its operands have.
+template <typename ConcreteOp>
+class LocallyConstant : public TraitBase<ConcreteOp, LocallyConstant> {};
+
+} // namespace mlir::OpTrait::grad
+
 #define GET_OP_CLASSES
 #include "dialect/GradOps.h.inc"
 

@@ -61,7 +61,9 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
                             list<string> partials, list<Trait> traits>
     : Grad_ElementwiseBase<mnemonic, names, scalar,
         !listconcat([SameOperandsAndResultType,
-                     DeclareOpInterfaceMethods<LinearizeOpInterface>], traits)> {
+                     DeclareOpInterfaceMethods<LinearizeOpInterface>],
+                    !if(!eq(!interleave(partials, ","), "zero"),
+                        [Grad_LocallyConstant], []), traits)> {
   assert !eq(!size(names), !size(partials)),
          "grad." # mnemonic # " needs one partial for each operand";
   let description = "Partial derivative in " # !interleave(

@@ -16,6 +16,11 @@
 
 include "mlir/IR/OpBase.td"
 
+/// An op whose results have no tangents: no derivative follows them.
+def Grad_LocallyConstant : NativeOpTrait<"LocallyConstant"> {
+  let cppNamespace = "::mlir::OpTrait::grad";
+}
+
 def LinearizeOpInterface : OpInterface<"LinearizeOpInterface"> {
   let cppNamespace = "::mlir::grad";
   let description = [{

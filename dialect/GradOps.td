@@ -529,7 +529,8 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
 //===----------------------------------------------------------------------===//
 
 def Grad_StopGradientOp : Grad_Op<"stop_gradient",
-    [SameOperandsAndResultType, DeclareOpInterfaceMethods<LinearizeOpInterface>,
+    [SameOperandsAndResultType, Grad_LocallyConstant,
+     DeclareOpInterfaceMethods<LinearizeOpInterface>,
      DeclareOpInterfaceMethods<BatchOpInterface>]> {
   let summary = "identity whose derivative is zero";
   let description = "What is computed from it is a constant to derivatives, in either mode.";

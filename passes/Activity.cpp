@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Activity.h"
+#include "dialect/GradDialect.h"
 #include "dialect/Uses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -90,7 +91,7 @@ bool Activity::spreadForward(Operation &op) {
     }
     return changed;
   }
-  if (!usesVaried(op))
+  if (op.hasTrait<OpTrait::grad::LocallyConstant>() || !usesVaried(op))
     return false;
   for (Value result : op.getResults())
     changed |= markVaried(result);

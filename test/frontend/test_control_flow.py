@@ -603,3 +603,28 @@ def test_a_loop_in_a_loop_has_arrays_of_its_own(use: str) -> None:
 
     for i0 in (0, 2):
         same(go.compile(f)(X, i0), f(X, i0))
+
+
+@pytest.mark.parametrize("stop", [go.stop_gradient, np.floor, np.sign, np.round])
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda s, x: go.cond(x > 0, lambda: np.tanh(x), lambda: np.sin(x)),
+        lambda s, x: go.cond(x > 0, lambda: (s * s, np.tanh(x)), lambda: (s, x))[1],
+        lambda s, x: go.fori_loop(0, 3, lambda i, c: (c[0] * s, np.tanh(c[1])), (s, x))[1],
+        lambda s, x: go.while_loop(
+            lambda c: c[0] < 50, lambda c: (c[0] * 3, np.tanh(c[1])), (s, x)
+        )[1],
+    ],
+    ids=["cond", "unused result", "fori_loop", "while_loop"],
+)
+def test_nothing_is_differentiated_in_what_is_locally_constant(stop: Any, body: Any) -> None:
+    """Not the derivative of a loop in it, either, which is no constant."""
+
+    def f(s: Any) -> Any:
+        x = stop(1.5 * s)
+        return go.jvp(lambda x: body(s, x), (x,), (x,))[1] + np.tanh(s)
+
+    expected = 1 - np.tanh(0.5) ** 2
+    np.testing.assert_allclose(go.compile_grad(f)(0.5), expected)
+    np.testing.assert_allclose(go.compile_grad(lambda s: go.jvp(f, (s,), (1.0,))[0])(0.5), expected)

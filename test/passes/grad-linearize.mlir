@@ -142,3 +142,32 @@ func.func @custom_forward(%x: tensor<f64>, %t: tensor<f64>) -> tensor<f64> {
   %0:2 = grad.jvp @uses_g(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#1 : tensor<f64>
 }
+
+// No derivative follows what comes from an op that is constant locally: the loop
+// has no linear part.
+// CHECK-LABEL: func.func @locally_constant
+func.func @locally_constant(%x: tensor<f64>, %n: index) -> (tensor<f64>, tensor<f64>) {
+  // CHECK: scf.for
+  // CHECK-NOT: scf.for
+  // CHECK: grad.transposed
+  // CHECK-NOT: scf.for
+  // CHECK: return
+  %one = grad.constant dense<1.0> : tensor<f64>
+  %r:2 = grad.vjp @rounded(%x, %n), cotangents(%one), wrt = [0], of = [0] : (tensor<f64>, index, tensor<f64>) -> (tensor<f64>, tensor<f64>)
+  return %r#0, %r#1 : tensor<f64>, tensor<f64>
+}
+
+func.func private @rounded(%x: tensor<f64>, %n: index) -> tensor<f64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %f = grad.floor %x : tensor<f64>
+  %g = grad.stop_gradient %x : tensor<f64>
+  %i = grad.add %f, %g : tensor<f64>
+  %l = scf.for %k = %c0 to %n step %c1 iter_args(%a = %i) -> tensor<f64> {
+    %s = grad.sin %a : tensor<f64>
+    scf.yield %s : tensor<f64>
+  }
+  %t = grad.tanh %x : tensor<f64>
+  %y = grad.add %l, %t : tensor<f64>
+  return %y : tensor<f64>
+}
