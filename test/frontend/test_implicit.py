@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -498,3 +499,48 @@ def test_what_does_not_fit_outside_of_traces() -> None:
         go.custom_root(lambda x: x, np.ones(2), shorter, divide)
     with pytest.raises(ArgumentTypeError, match="single must return what is like x0"):
         go.fixed_point(single, np.ones(2))
+
+
+def nested(depth: int, a: Any) -> Any:
+    """A fixed point of a function with a fixed point in it, and so on."""
+    if depth == 0:
+        return np.sin(a)
+    return go.fixed_point(lambda y: 0.3 * np.cos(y) + 0.1 * nested(depth - 1, a * y), a)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_is_nested_is_traced_once(order: int) -> None:
+    def functions(depth: int) -> int:
+        f: Any = functools.partial(nested, depth)
+        for _ in range(order):
+            f = go.grad(f)
+        return go.compile(f).lower(0.5).mlir("grad").count("func.func")
+
+    counts = [functions(depth) for depth in (1, 2, 3)]
+    assert counts[2] - counts[1] == counts[1] - counts[0]
+
+
+def test_derivatives_of_what_is_nested() -> None:
+    assert go.gradcheck(functools.partial(nested, 2), 0.5, order=2, rtol=1e-4, atol=1e-8)
+
+
+def test_a_solver_that_asks_for_more_derivatives() -> None:
+    """Halley's method differentiates the equation twice, and what it has of rules with it."""
+
+    def solve(f: Any, x: Any) -> Any:
+        def step(_: Any, x: Any) -> Any:
+            value, slope, bend = f(x), go.grad(f)(x), go.grad(go.grad(f))(x)
+            return x - 2 * value * slope / (2 * slope**2 - value * bend)
+
+        return go.fori_loop(0, 5, step, x)
+
+    def root(a: Any) -> Any:
+        return go.custom_root(
+            lambda x: x**3 - a - 0.1 * nested(1, x), 1.0, solve, lambda g, y: y / g(1.0)
+        )
+
+    a = 2.0
+    x = root(a)
+    np.testing.assert_allclose(x**3, a + 0.1 * nested(1, x), rtol=1e-12)
+    slope = 1 / (3 * x**2 - 0.1 * go.grad(functools.partial(nested, 1))(x))
+    np.testing.assert_allclose(go.grad(root)(a), slope, rtol=1e-9)

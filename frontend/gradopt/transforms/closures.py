@@ -9,18 +9,20 @@ where the user's function is called in it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of, wrap
-from gradopt.base.pytree import tree_map
-from gradopt.compilation.calling import call_user
+from gradopt.base.pytree import flatten, tree_map
+from gradopt.compilation.calling import call_user, result_value
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
-from gradopt.transforms.inner import argument_like, trace_function, traced_leaves
+from gradopt.transforms.inner import argument_like, emit_call, like, trace_function, traced_leaves
 
 # Floats, and what else there is.
 Captured = tuple[list[Any], list[Any]]
@@ -88,3 +90,45 @@ def closure_of(
         return [], None
 
     return Closure(trace_function(source, enter, call)[0].inputs)
+
+
+def traced_once(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """A function of such arguments, traced here; a call of it is a call of what was traced.
+
+    For functions of the user's that are called in many places: each of them would be traced anew,
+    and what is nested in them as often for each of these, and so on.
+
+    Args:
+        function: a function of pytrees of arrays.
+        args: arguments like those that it gets.
+    """
+    leaves, tree, paths = traced_leaves(args, "args")
+    kinds = [(leaf.shape, leaf.dtype) for leaf in leaves]
+    order = prims.scope().order
+
+    def body(arguments: list[Handle]) -> tuple[list[Value], tuple[list[Any], Any]]:
+        found, structure = flatten(function(*tree.unflatten(arguments)))
+        return [result_value(leaf, "result") for leaf in found], (found, structure)
+
+    def enter(inner: Scope) -> list[Handle]:
+        return [argument_like(inner, leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
+
+    traced, (found, structure) = trace_function(function, enter, body)
+
+    @functools.wraps(function)
+    def call(*given: Any) -> Any:
+        inputs, given_tree, _ = traced_leaves(given, "args")
+        if (
+            # Where more derivatives may be asked for, what has rules needs more of them.
+            prims.scope().order > order
+            or given_tree != tree
+            or [(leaf.shape, leaf.dtype) for leaf in inputs] != kinds
+        ):
+            return function(*given)
+        values = [leaf._read() for leaf in inputs]
+        results = emit_call(replace(traced, inputs=[*values, *traced.inputs]))
+        return structure.unflatten(
+            [like(leaf, value) for leaf, value in zip(found, results, strict=True)]
+        )
+
+    return call

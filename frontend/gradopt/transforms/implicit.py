@@ -24,7 +24,7 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import flatten, tree_map
 from gradopt.compilation.calling import call_user, check_callable
 from gradopt.ir.current import current_scope, scope
-from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked
+from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked, traced_once
 from gradopt.transforms.convergence import (
     checked_count,
     checked_number,
@@ -78,12 +78,15 @@ def custom_linear_solve(
     def first(result: Any) -> Any:
         return result[0] if has_aux else result
 
+    is_differentiated = _is_differentiated()
     product = _checked(matvec, like)
+    if is_differentiated:
+        product = traced_once(product, b)
 
     def solved(solve: Any, b: Any) -> Any:
         return _fitted(like, call_user(solve, (product, b), {}), solve, has_aux)
 
-    if not _is_differentiated():
+    if not is_differentiated:
         return solved(solve, b)
 
     def look(b: Any) -> None:
@@ -220,12 +223,15 @@ def _root(
     def first(result: Any) -> Any:
         return result[0] if has_aux else result
 
+    is_differentiated = _is_differentiated()
     equation = _checked(f, like)
+    if is_differentiated:
+        equation = traced_once(equation, initial_guess)
 
     def solved(guess: Any) -> Any:
         return _fitted(like, call_user(solve, (equation, guess), {}), solve, has_aux)
 
-    if not _is_differentiated():
+    if not is_differentiated:
         return solved(initial_guess)
 
     def look(guess: Any) -> None:
@@ -323,11 +329,12 @@ def fixed_point(
     relative = checked_number("rtol", default if rtol is None else rtol)
     absolute = checked_number("atol", default if atol is None else atol)
     max_steps = checked_count("max_steps", max_steps)
+    following = _checked(f, like)
+    if _is_differentiated():
+        following = traced_once(following, x0)
 
     def solve(_: Function, x: Any) -> Any:
-        found, converged, count = _iterate(
-            lambda x: like.fit(call_user(f, (x,), {}), f), x, relative, absolute, max_steps
-        )
+        found, converged, count = _iterate(following, x, relative, absolute, max_steps)
         require_converged(
             converged,
             count,
@@ -348,7 +355,7 @@ def fixed_point(
         return tree_map(lambda v: np.where(converged, v, np.nan).astype(v.dtype), found)
 
     def residual(x: Any) -> Any:
-        return tree_map(np.subtract, like.fit(call_user(f, (x,), {}), f), x)
+        return tree_map(np.subtract, following(x), x)
 
     return _root(functools.wraps(f)(residual), x0, like, solve, linear_solve, linear_solve)
 

@@ -23,10 +23,11 @@ from gradopt.array.operands import is_traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import flatten, tree_map
+from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.calling import call_user, check_callable
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir.current import current_scope, scope
-from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked
+from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked, traced_once
 from gradopt.transforms.convergence import (
     checked_count,
     checked_number,
@@ -152,6 +153,8 @@ def odeint(
         return flatten(like.fit(value, f, convert=True))[0]
 
     state = [_array(leaf) for leaf in flatten(y0)[0]]
+    if current_scope() is not None:
+        slope = traced_once(slope, state, times[0])
     if gradient == "steps" or current_scope() is None:
         ys, stuck = _solve(slope, state, times, limits)
     else:
@@ -176,7 +179,8 @@ def _times(t: Any) -> Any:
     """The times, an array of floats that increases or decreases."""
     if is_traced(t) and not isinstance(t, Handle):
         t = np.stack(t)
-    times: Any = t if isinstance(t, Handle) else np.asarray(t)
+    given = checked_array(t, "t")
+    times: Any = given if isinstance(given, Handle) else np.asarray(given)
     text = f"{times.dtype}{list(times.shape)}"
     if times.dtype.kind not in "fi":
         raise ArgumentTypeError(f"t must be of floats, but it is {text}", source_location())
@@ -290,6 +294,7 @@ def _solve_with_adjoint(
     f: Callable[..., Any], slope: Slope, y0: State, times: Any, limits: _Limits
 ) -> tuple[State, Any]:
     """As `_solve`, with the derivative in reverse mode by the adjoint equation."""
+    slope = traced_once(slope, y0, times[0])
     closure = closure_of(f, (y0, times[0]), slope)
     count = len(y0)
 
