@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -253,3 +254,38 @@ def test_numbers_are_reduced_along_an_axis() -> None:
             assert go.compile(lambda x, f=f, axis=axis: f(x, axis=axis))(2.5) == f(2.5, axis=axis)
         with pytest.raises(errors.AxisError):
             go.compile(lambda x, f=f: f(x, axis=1))(2.5)
+
+
+SCALAR = np.sum
+WRONG_OPTIONS: dict[str, Callable[[], Any]] = {
+    "has_aux": lambda: go.grad(SCALAR, has_aux=np.ones(2)),
+    "has_aux of vjp": lambda: go.vjp(SCALAR, np.ones(2), has_aux=1),
+    "has_aux of jvp": lambda: go.jvp(SCALAR, (np.ones(2),), (np.ones(2),), None),
+    "has_aux of linearize": lambda: go.linearize(SCALAR, np.ones(2), has_aux="yes"),
+    "has_aux of jacfwd": lambda: go.jacfwd(SCALAR, 0, None),
+    "argnums": lambda: go.grad(SCALAR, "x"),
+    "function": lambda: go.vmap(None),
+    "policy": lambda: go.checkpoint(SCALAR, policy=np.ones(2)),
+    "branches": lambda: go.switch(0, None, 1.0),
+    "pred": lambda: go.cond([1.0, [2.0]], np.sin, np.cos, 1.0),
+    "index": lambda: go.switch([1.0, [2.0]], [np.sin], 1.0),
+    "upper": lambda: go.fori_loop(0, 2**70, lambda i, c: c, 1.0),
+    "length": lambda: go.scan(lambda c, x: (c, x), 1.0, np.ones(3), length=np.ones(2)),
+    "vmap_method": lambda: go.pure_callback(np.sin, 1.0, 1.0, vmap_method=np.ones(2)),
+    "shape": lambda: go.ShapeDtypeStruct((2.5,), "f8"),
+    "shape that is negative": lambda: go.ShapeDtypeStruct(-1, "f8"),
+    "dtype": lambda: go.ShapeDtypeStruct(3, "text"),
+    "modes": lambda: go.gradcheck(SCALAR, (np.ones(2),), modes=[["fwd"]]),
+    "t": lambda: go.odeint(lambda y, t: -y, np.ones(2), [0.0, [1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIONS)
+def test_wrong_options(name: str) -> None:
+    call = WRONG_OPTIONS[name]
+    with pytest.raises(go.errors.GradoptError) as info:
+        call()
+    assert name.split()[0] in info.value.message
+    location = info.value.location
+    assert location is not None
+    assert (location.file, location.line) == (__file__, call.__code__.co_firstlineno)

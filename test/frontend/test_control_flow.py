@@ -327,7 +327,7 @@ def traced(f: Callable[[Any], Any]) -> None:
         (
             lambda x: go.scan(lambda c, r: (c, c), 0.0, None),
             go.errors.ArgumentError,
-            "give the number of iterations, length",
+            "scan needs length, the number of iterations,",
         ),
         (
             lambda x: go.scan(lambda c, r: (c, c), 0.0, x[0]),
@@ -582,6 +582,18 @@ def test_scan_over_nothing() -> None:
     assert carry == 1.5
     assert ys.shape == (0, 4)
     assert go.compile(lambda x: go.map(lambda row: row.sum(), x))(x).shape == (0,)
+    # Outside of compiled code the results have the same shapes and dtypes.
+    step = lambda c, x: (c + x.sum(), {"row": x * 2, "sign": c > 0})  # noqa: E731
+    carry, ys = go.scan(step, 1.5, x)
+    assert carry == 1.5
+    assert {name: (y.shape, y.dtype) for name, y in ys.items()} == {
+        "row": ((0, 4), np.float64),
+        "sign": ((0,), np.bool_),
+    }
+    assert go.map(lambda row: row.sum(), x).shape == (0,)
+    assert go.scan(lambda c, _: (c, np.ones(3)), 1.5, length=0)[1].shape == (0, 3)
+    with pytest.raises(go.errors.ArgumentError, match="xs must have arrays to loop over, but it"):
+        go.map(lambda row: row, ())
     loss = lambda c, x: go.scan(lambda c, x: (c * x.sum(), None), c, x)[0]  # noqa: E731
     gradients = go.compile_grad(loss, (0, 1))(1.5, x)
     assert gradients[0] == 1

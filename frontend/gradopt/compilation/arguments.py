@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,9 +15,21 @@ from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import listed
 from gradopt.base.donated import require_not_donated
 from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value, plain_leaf
-from gradopt.errors import ArgumentTypeError, GradoptError, NumberRangeError, ShapeError
+from gradopt.errors import (
+    ArgumentTypeError,
+    AxisError,
+    GradoptError,
+    NumberRangeError,
+    ShapeError,
+    TraceIndexError,
+)
+
+Check = Callable[[Any, str], Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _WANTED = {"fib": "numbers", "f": "floats", "fi": "numbers", "i": "integers", "b": "bools"}
 _PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
@@ -134,3 +149,63 @@ def _known(value: Any) -> str:
     """What to do where a value that selects code is traced."""
     advice = "; its value must be known while tracing: make it static (static_argnums)"
     return advice if isinstance(value, Handle) else ""
+
+
+class _Checking(Protocol):
+    def __call__(self, **own: Check | None) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def checking(names: Mapping[Check, str]) -> _Checking:
+    """Makes a decorator for functions whose arguments mean the same wherever their names do.
+
+    Such a function calls nothing of the user's. Its errors name the user's line and hide our
+    frames; what NumPy says of shapes is said there, too. Arguments that have their defaults are not
+    checked.
+
+    Args:
+        names: for each check, which gets an argument and its name and returns what to use, the
+            names of the arguments that it is for.
+
+    Returns:
+        The decorator, which takes checks of arguments that mean something else in that function,
+        None for none.
+    """
+    common = {name: check for check, listed in names.items() for name in listed.split()}
+
+    def public(**own: Check | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        checks: dict[str, Check | None] = {**common, **own}
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            found = inspect.signature(function).parameters.values()
+            plan = {p.name: (check, p.default) for p in found if (check := checks.get(p.name))}
+            names = [p.name for p in found]
+
+            def checked(name: str, value: Any) -> Any:
+                check, default = plan.get(name, (None, None))
+                return value if check is None or value is default else check(value, name)
+
+            @hide_frames
+            @functools.wraps(function)
+            def call(*args: P.args, **kwargs: P.kwargs) -> R:
+                positional: Any = [
+                    checked(name, arg) for name, arg in zip(names, args, strict=False)
+                ]
+                named: Any = {name: checked(name, arg) for name, arg in kwargs.items()}
+                run: Callable[..., R] = function
+                try:
+                    return run(*positional, *args[len(names) :], **named)
+                except (ValueError, IndexError) as error:
+                    if isinstance(error, GradoptError):
+                        raise
+                    kind: type[GradoptError] = ShapeError
+                    if isinstance(error, np.exceptions.AxisError):
+                        kind = AxisError
+                    elif isinstance(error, IndexError):
+                        kind = TraceIndexError
+                    raise kind(f"{function.__name__}: {error}", source_location()) from None
+
+            return call
+
+        return decorate
+
+    return public

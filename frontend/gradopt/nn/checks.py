@@ -6,14 +6,10 @@ An argument means the same wherever it has the same name, so what it may be is s
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
-from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import (
     checked_array,
@@ -21,20 +17,14 @@ from gradopt.compilation.arguments import (
     checked_flag,
     checked_integer,
     checked_number,
+    checking,
 )
 from gradopt.compilation.calling import describe_value
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
-    AxisError,
-    GradoptError,
     ShapeError,
-    TraceIndexError,
 )
-
-Check = Callable[[Any, str], Any]
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def checked_entries(value: Any, name: str) -> Any:
@@ -79,59 +69,18 @@ def checked_reduction(value: Any, name: str) -> str:
     return value
 
 
-_NAMES: dict[Check, str] = {
-    checked_array: "x xs h w b weight bias table indices mask query key value alpha negative_slope "
-    "predictions targets logits log_probabilities labels pos_weight",
-    checked_number: "eps momentum rate delta label_smoothing scale",
-    checked_integer: "groups heads",
-    checked_flag: "training causal reverse approximate",
-    checked_axes: "axis",
-    checked_entries: "params state",
-    checked_reduction: "reduction",
-}
-_CHECKS = {name: check for check, names in _NAMES.items() for name in names.split()}
-
-
-def public(**own: Check | None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Makes a function check its arguments; its errors name the user's line and hide our frames.
-
-    Arguments that have their defaults are not checked.
-
-    Args:
-        own: checks of arguments that mean something else here than elsewhere, None for none.
-    """
-    checks: dict[str, Check | None] = {**_CHECKS, **own}
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        found = inspect.signature(function).parameters.values()
-        plan = {p.name: (check, p.default) for p in found if (check := checks.get(p.name))}
-        names = [p.name for p in found]
-
-        def checked(name: str, value: Any) -> Any:
-            check, default = plan.get(name, (None, None))
-            return value if check is None or value is default else check(value, name)
-
-        @hide_frames
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            positional: Any = [checked(name, arg) for name, arg in zip(names, args, strict=False)]
-            named: Any = {name: checked(name, arg) for name, arg in kwargs.items()}
-            run: Callable[..., R] = function
-            try:
-                return run(*positional, *args[len(names) :], **named)
-            except (ValueError, IndexError) as error:
-                # NumPy's, of shapes that do not go together. We call nothing of the user's here.
-                kinds = (np.exceptions.AxisError, AxisError), (IndexError, TraceIndexError)
-                kind = next(
-                    (ours for theirs, ours in kinds if isinstance(error, theirs)), ShapeError
-                )
-                if isinstance(error, GradoptError):
-                    raise
-                raise kind(f"{function.__name__}: {error}", source_location()) from None
-
-        return call
-
-    return decorate
+public = checking(
+    {
+        checked_array: "x xs h w b weight bias table indices mask query key value alpha "
+        "negative_slope predictions targets logits log_probabilities labels pos_weight",
+        checked_number: "eps momentum rate delta label_smoothing scale",
+        checked_integer: "groups heads",
+        checked_flag: "training causal reverse approximate",
+        checked_axes: "axis",
+        checked_entries: "params state",
+        checked_reduction: "reduction",
+    }
+)
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

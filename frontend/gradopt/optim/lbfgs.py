@@ -11,6 +11,7 @@ import numpy as np
 from gradopt.base.location import source_location
 from gradopt.base.pytree import flatten, tree_map
 from gradopt.errors import ArgumentError
+from gradopt.optim.checks import public
 from gradopt.optim.limits import global_norm
 from gradopt.optim.scaling import like_state
 from gradopt.optim.transformation import (
@@ -114,6 +115,7 @@ def _search(
     return length, grads, behind
 
 
+@public()
 def lbfgs(
     loss: Callable[[Any], Any], memory: int = 10, max_evaluations: int = 30
 ) -> GradientTransformation:

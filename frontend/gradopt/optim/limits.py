@@ -11,12 +11,14 @@ import numpy as np
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
 from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.optim.checks import public
 from gradopt.optim.scaling import FIRST_COUNT, like_state
 from gradopt.optim.transformation import (
     GradientTransformation,
     cast,
     float_leaves,
     leaves_like,
+    require_transformation,
     required,
     stateless,
     zeros_like,
@@ -27,6 +29,7 @@ from gradopt.transforms.branches import cond
 Mask = Any | Callable[[Any], Any] | None
 
 
+@public()
 def global_norm(tree: Any) -> Any:
     """The root of the sum of squares of all elements; also where squares are out of range.
 
@@ -45,6 +48,7 @@ def global_norm(tree: Any) -> Any:
     return unit * np.sqrt(sum(squares[1:], squares[0]))
 
 
+@public()
 def clip(max_delta: float) -> GradientTransformation:
     """Limits each element to `[-max_delta, max_delta]`."""
     return stateless(
@@ -52,6 +56,7 @@ def clip(max_delta: float) -> GradientTransformation:
     )
 
 
+@public()
 def clip_by_global_norm(max_norm: float) -> GradientTransformation:
     """Scales all gradients by one factor, so that their common norm is at most `max_norm`.
 
@@ -90,6 +95,7 @@ def masked_leaves(mask: Mask, params: Any) -> list[bool]:
     return found
 
 
+@public()
 def add_decayed_weights(weight_decay: float, mask: Mask = None) -> GradientTransformation:
     """Adds `weight_decay * params`.
 
@@ -126,12 +132,14 @@ class AccumulationState(NamedTuple):
     inner: Any
 
 
+@public()
 def multi_steps(inner: GradientTransformation, every: int) -> GradientTransformation:
     """One step with the mean of the gradients of several calls; zero updates between.
 
     Raises:
         ArgumentError: `every` is not positive.
     """
+    require_transformation(inner, "inner")
     if every < 1:
         raise ArgumentError(f"every must be at least 1, but it is {every}", source_location())
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from gradopt.optim.checks import public
 from gradopt.optim.limits import Mask, add_decayed_weights
 from gradopt.optim.scaling import (
     scale_by_adam,
@@ -19,6 +20,7 @@ from gradopt.optim.schedules import ScalarOrSchedule
 from gradopt.optim.transformation import GradientTransformation, chain
 
 
+@public()
 def sgd(
     learning_rate: ScalarOrSchedule, momentum: float | None = None, nesterov: bool = False
 ) -> GradientTransformation:
@@ -27,6 +29,7 @@ def sgd(
     return chain(*parts, scale_by_learning_rate(learning_rate))
 
 
+@public()
 def adam(
     learning_rate: ScalarOrSchedule,
     b1: float = 0.9,
@@ -41,6 +44,7 @@ def adam(
     )
 
 
+@public()
 def adamw(
     learning_rate: ScalarOrSchedule,
     b1: float = 0.9,
@@ -63,6 +67,7 @@ def adamw(
     )
 
 
+@public()
 def rmsprop(
     learning_rate: ScalarOrSchedule,
     decay: float = 0.9,
@@ -82,6 +87,7 @@ def rmsprop(
     )
 
 
+@public()
 def adagrad(
     learning_rate: ScalarOrSchedule, initial_accumulator_value: float = 0.1, eps: float = 1e-7
 ) -> GradientTransformation:
@@ -91,6 +97,7 @@ def adagrad(
     )
 
 
+@public()
 def lion(
     learning_rate: ScalarOrSchedule,
     b1: float = 0.9,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.base.pytree import flatten, tree_map
+from gradopt.optim.checks import public
 from gradopt.optim.schedules import ScalarOrSchedule, Schedule
 from gradopt.optim.transformation import (
     GradientTransformation,
@@ -101,11 +102,13 @@ def like_state(grads: Any, kept: Any, name: str) -> Any:
     return flatten(kept)[1].unflatten(leaves)
 
 
+@public()
 def scale(factor: float) -> GradientTransformation:
     """Multiplies by a number."""
     return stateless(lambda leaves, _params, _tree: [factor * leaf for leaf in leaves])
 
 
+@public()
 def scale_by_schedule(schedule: Schedule) -> GradientTransformation:
     """Multiplies by what a schedule says."""
 
@@ -119,6 +122,7 @@ def scale_by_schedule(schedule: Schedule) -> GradientTransformation:
     return GradientTransformation(lambda _params: ScheduleState(FIRST_COUNT), update)
 
 
+@public()
 def scale_by_learning_rate(learning_rate: ScalarOrSchedule) -> GradientTransformation:
     """Multiplies by the negative of a number, or of what a schedule says."""
     if callable(learning_rate):
@@ -127,6 +131,7 @@ def scale_by_learning_rate(learning_rate: ScalarOrSchedule) -> GradientTransform
     return scale(-learning_rate)
 
 
+@public()
 def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
     """Momentum: `t = g + decay * t`, and the update is `t`, or `g + decay * t` (Nesterov)."""
 
@@ -141,6 +146,7 @@ def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
     )
 
 
+@public()
 def scale_by_adam(
     b1: float = 0.9,
     b2: float = 0.999,
@@ -178,6 +184,7 @@ def scale_by_adam(
     return GradientTransformation(init, update)
 
 
+@public()
 def scale_by_rms(
     decay: float = 0.9,
     eps: float = 1e-8,
@@ -214,6 +221,7 @@ def _by_root(g: Any, v: Any, eps: float, eps_in_sqrt: bool) -> Any:
     return g / np.sqrt(v + eps) if eps_in_sqrt else g / (np.sqrt(v) + eps)
 
 
+@public()
 def scale_by_rss(
     initial_accumulator_value: float = 0.1, eps: float = 1e-7
 ) -> GradientTransformation:
@@ -233,6 +241,7 @@ def scale_by_rss(
     )
 
 
+@public()
 def scale_by_lion(b1: float = 0.9, b2: float = 0.99) -> GradientTransformation:
     """Lion: the sign of a mean of the past and the present gradient.
 

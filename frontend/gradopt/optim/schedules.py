@@ -14,6 +14,7 @@ import numpy as np
 
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentError
+from gradopt.optim.checks import public
 
 Schedule = Callable[[Any], Any]
 # What stands for a number that may be a schedule.
@@ -38,11 +39,13 @@ def _fraction(count: Any, steps: int) -> Any:
     return np.minimum(np.maximum(count, 0), steps) / steps
 
 
+@public()
 def constant_schedule(value: float) -> Schedule:
     """The same number at each step."""
     return lambda count: value
 
 
+@public()
 def polynomial_schedule(
     init_value: float,
     end_value: float,
@@ -64,6 +67,7 @@ def polynomial_schedule(
     return schedule
 
 
+@public()
 def linear_schedule(
     init_value: float, end_value: float, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
@@ -75,6 +79,7 @@ def linear_schedule(
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
+@public()
 def exponential_decay(
     init_value: float,
     transition_steps: int,
@@ -112,6 +117,7 @@ def exponential_decay(
     return schedule
 
 
+@public()
 def cosine_decay_schedule(
     init_value: float, decay_steps: int, alpha: float = 0.0, exponent: float = 1.0
 ) -> Schedule:
@@ -129,6 +135,7 @@ def cosine_decay_schedule(
     return schedule
 
 
+@public()
 def piecewise_constant_schedule(
     init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
 ) -> Schedule:
@@ -158,6 +165,7 @@ def piecewise_constant_schedule(
     return schedule
 
 
+@public()
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """Schedules one after the other; each counts from its own beginning.
 
@@ -168,7 +176,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     Raises:
         ArgumentError: the numbers do not fit, or the boundaries do not ascend.
     """
-    parts, starts = list(schedules), list(boundaries)
+    parts, starts = schedules, list(boundaries)
     if len(parts) != len(starts) + 1:
         raise ArgumentError(
             f"{len(parts)} schedules need {len(parts) - 1} boundaries, but got {len(starts)}",
@@ -186,6 +194,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     return schedule
 
 
+@public()
 def warmup_cosine_decay_schedule(
     init_value: float,
     peak_value: float,

@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradopt.base.dtypes import SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
+from gradopt.compilation.calling import describe_value
 from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError
+from gradopt.optim.checks import public
 
 
 class GradientTransformation(NamedTuple):
@@ -49,9 +52,11 @@ def float_leaves(tree: Any, root: str) -> tuple[list[Any], TreeDef]:
 def _floats(leaves: list[Any], treedef: TreeDef, root: str) -> list[Any]:
     arrays = [as_array(leaf) for leaf in leaves]
     for i, array in enumerate(arrays):
-        if array.dtype.kind != "f":
+        is_plain = array.dtype.kind == "f" and array.dtype.newbyteorder("=") in SUPPORTED
+        if not is_plain or isinstance(array, np.ma.MaskedArray):
             raise ArgumentTypeError(
-                f"expected floats at {leaf_paths(treedef, root)[i]}, but got {array.dtype}",
+                f"expected floats of 32 or 64 bits at {leaf_paths(treedef, root)[i]}, but got "
+                f"{describe_value(leaves[i])}",
                 source_location(),
             )
     return arrays
@@ -114,6 +119,16 @@ def stateless(update: Callable[[list[Any], Any, TreeDef], list[Any]]) -> Gradien
     return GradientTransformation(lambda _params: (), transform)
 
 
+def require_transformation(value: Any, name: str) -> None:
+    """Raises an ArgumentTypeError for what is no GradientTransformation."""
+    if type(value) is not GradientTransformation:
+        raise ArgumentTypeError(
+            f"{name} must be a GradientTransformation, but it is {describe_value(value)}",
+            source_location(),
+        )
+
+
+@public()
 def chain(*transformations: GradientTransformation) -> GradientTransformation:
     """Transformations one after the other; the updates of each are the gradients of the next.
 
@@ -121,12 +136,7 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
         ArgumentTypeError: an argument is no GradientTransformation.
     """
     for number, transformation in enumerate(transformations):
-        if type(transformation) is not GradientTransformation:
-            raise ArgumentTypeError(
-                f"expected a GradientTransformation as argument {number} of chain, but got "
-                f"{type(transformation).__name__}",
-                source_location(),
-            )
+        require_transformation(transformation, f"argument {number} of chain")
 
     def init(params: Any) -> tuple[Any, ...]:
         return tuple([part.init(params) for part in transformations])
@@ -147,6 +157,7 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     return GradientTransformation(init, update)
 
 
+@public()
 def apply_updates(params: Any, updates: Any) -> Any:
     """Parameters after a step: `params + updates`, in the parameters' dtypes.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, wrap
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_prefix, leaf_paths
 from gradopt.compilation.calling import argument_names, call_user, function_name, returned_value
@@ -154,6 +155,7 @@ class _Mapped(Transform):
         return axes
 
 
+@hide_frames
 def vmap(
     function: Callable[..., Any],
     in_axes: Any = 0,

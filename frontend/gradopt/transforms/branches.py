@@ -15,6 +15,7 @@ from mlir.dialects import scf
 
 from gradopt.array.handle import Handle
 from gradopt.base.dtypes import INT64
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source, source_location
 from gradopt.base.pytree import leaf_paths
 from gradopt.compilation.calling import (
@@ -38,6 +39,14 @@ from gradopt.transforms.bodies import (
 )
 
 
+def _kind_and_shape(value: Any) -> tuple[str, tuple[int, ...]]:
+    """The kind of the dtype, "" for what is no array, and the shape."""
+    if isinstance(value, (Handle, np.ndarray, np.generic)):
+        return value.dtype.kind, value.shape
+    return ("b" if isinstance(value, bool) else "i" if isinstance(value, int) else ""), ()
+
+
+@hide_frames
 def cond(
     pred: Any,
     true_fun: Callable[..., Any],
@@ -64,10 +73,7 @@ def cond(
     check_callable(true_fun)
     check_callable(false_fun)
     traced = isinstance(pred, Handle) and pred._known() is None
-    if isinstance(pred, Handle):
-        kind, shape = pred.dtype.kind, pred.shape
-    else:
-        kind, shape = np.asarray(pred).dtype.kind, np.shape(pred)
+    kind, shape = _kind_and_shape(pred)
     if kind != "b" or shape != ():
         raise ArgumentTypeError(
             f"pred must be one bool, but it is {describe_value(pred)}", source_location()
@@ -87,6 +93,7 @@ def cond(
     return _branch([true_fun, false_fun], operands, build)
 
 
+@hide_frames
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """One of several functions, by number.
 
@@ -104,15 +111,16 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         ArgumentError: there are no branches, or they return different things.
         ArgumentTypeError: `index` is no integer.
     """
-    branches = list(branches)
+    if not isinstance(branches, (list, tuple)):
+        raise ArgumentTypeError(
+            f"branches must be a list of functions, but it is {describe_value(branches)}",
+            source_location(),
+        )
     for branch in branches:
         check_callable(branch)
     if not branches:
         raise ArgumentError("switch needs at least one branch", source_location())
-    if isinstance(index, Handle):
-        kind, shape = index.dtype.kind, index.shape
-    else:
-        kind, shape = np.asarray(index).dtype.kind, np.shape(index)
+    kind, shape = _kind_and_shape(index)
     if kind != "i" or shape != ():
         raise ArgumentTypeError(
             f"index must be an integer, but it is {describe_value(index)}", source_location()

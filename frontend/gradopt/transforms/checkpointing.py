@@ -25,9 +25,9 @@ class _Checkpointed(Transform):
 
     kind = "checkpoint"
 
-    def __init__(self, function: Callable[..., Any], policy: Policy) -> None:
+    def __init__(self, function: Callable[..., Any], policy: Any) -> None:
         super().__init__(function)
-        if policy not in get_args(Policy):
+        if not isinstance(policy, str) or policy not in get_args(Policy):
             names = ", ".join(repr(name) for name in get_args(Policy))
             raise ArgumentError(f"policy must be one of {names}, not {policy!r}")
         self._policy = policy
@@ -71,6 +71,7 @@ class _Checkpointed(Transform):
         return body.tree.unflatten(parts)
 
 
+@hide_frames
 def checkpoint(function: Callable[..., Any], *, policy: Policy = "nothing") -> Callable[..., Any]:
     """The same function, of which less is kept for derivatives in reverse mode.
 

@@ -238,6 +238,7 @@ def _custom(
     return CustomFunction(function, tuple(dict.fromkeys(numbers)), wanted)
 
 
+@hide_frames
 def custom_vjp(
     function: Callable[..., Any],
     nondiff_argnums: int | Sequence[int] = (),
@@ -269,6 +270,7 @@ def custom_vjp(
     return _custom(function, "custom_vjp", nondiff_argnums, nondiff_argnames)
 
 
+@hide_frames
 def custom_jvp(
     function: Callable[..., Any],
     nondiff_argnums: int | Sequence[int] = (),

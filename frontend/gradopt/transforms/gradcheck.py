@@ -101,8 +101,9 @@ def gradcheck(
     """
     check_callable(function)
     arguments = args if type(args) is tuple else (args,)
-    unknown = set(modes) - {"fwd", "rev"}
-    if unknown or not modes:
+    given: Any = modes
+    known = isinstance(given, (tuple, list)) and all(mode in ("fwd", "rev") for mode in given)
+    if not known or not modes:
         raise ArgumentError(f'modes are "fwd" and "rev", not {modes!r}')
     check_options(argnums, order, eps=eps, rtol=rtol, atol=atol)
     problem = make_problem(function, arguments, argnums, (eps, rtol, atol))

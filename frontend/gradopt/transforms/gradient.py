@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gradopt.array.handle import Handle, python_number, wrap
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import flatten, leaf_paths, tree_map
+from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import (
     call_user,
     describe_returned,
@@ -32,7 +34,7 @@ class _Gradient(Transform):
     ) -> None:
         super().__init__(function)
         self._arguments = Arguments(argnums)
-        self._has_aux = has_aux
+        self._has_aux = checked_flag(has_aux, "has_aux")
         self._with_value = with_value
 
     @property
@@ -96,6 +98,7 @@ class _Gradient(Transform):
         )
 
 
+@hide_frames
 def grad(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -121,6 +124,7 @@ def grad(
     return _Gradient(function, argnums, has_aux, with_value=False)
 
 
+@hide_frames
 def value_and_grad(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:

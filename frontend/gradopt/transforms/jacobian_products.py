@@ -15,6 +15,7 @@ from gradopt.array.operands import traced as value_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
+from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import (
     call_user,
     check_callable,
@@ -134,6 +135,7 @@ def jvp(
         ArgumentError: the tangents do not fit the primals; the message names the path.
     """
     check_callable(function)
+    has_aux = checked_flag(has_aux, "has_aux")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise ArgumentTypeError("primals and tangents must be tuples, one entry per argument")
     primals, tangents = tuple(primals), tuple(tangents)
@@ -267,6 +269,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         ArgumentTypeError: an argument is not of floats.
     """
     check_callable(function)
+    has_aux = checked_flag(has_aux, "has_aux")
     if current_scope() is None:
         return _vjp_concrete(function, primals, has_aux)
     traced_function = _linearize(function, primals, has_aux)
@@ -351,6 +354,7 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
             path.
     """
     check_callable(function)
+    has_aux = checked_flag(has_aux, "has_aux")
     if current_scope() is None:
         return _linearize_concrete(function, primals, has_aux)
     traced_function = _linearize(function, primals, has_aux)

@@ -10,6 +10,7 @@ from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
+from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import call_user, function_name, returned_value
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
@@ -42,7 +43,7 @@ class Jacobian(Transform):
         if mode not in ("fwd", "rev", None):
             raise ArgumentError(f'mode is "fwd", "rev" or None, not {mode!r}')
         self._argnums = Arguments(argnums)
-        self._has_aux = has_aux
+        self._has_aux = checked_flag(has_aux, "has_aux")
         self._mode: Mode = mode
 
     @property
@@ -151,6 +152,7 @@ class Jacobian(Transform):
         return emit_vmap(mapped, [0], places, size)
 
 
+@hide_frames
 def jacfwd(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -176,6 +178,7 @@ def jacfwd(
     return Jacobian(function, argnums, has_aux, "fwd")
 
 
+@hide_frames
 def jacrev(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
@@ -183,6 +186,7 @@ def jacrev(
     return Jacobian(function, argnums, has_aux, "rev")
 
 
+@hide_frames
 def hessian(
     function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:

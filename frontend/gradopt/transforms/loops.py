@@ -17,8 +17,10 @@ from mlir.dialects import scf
 from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced
 from gradopt.base.dtypes import BOOL, INT64
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source, source_location
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
+from gradopt.compilation.arguments import checked_integer
 from gradopt.compilation.calling import (
     call_user,
     check_callable,
@@ -26,6 +28,7 @@ from gradopt.compilation.calling import (
     describe_value,
     function_name,
 )
+from gradopt.compilation.compiled import Compiled
 from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
@@ -60,13 +63,7 @@ def _integer(value: Any, name: str) -> Value | int:
         if known is not None:
             return int(known)
         return prims.convert(value._read(), INT64)
-    if isinstance(value, np.ndarray) and value.shape == ():
-        value = value[()]
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise ArgumentTypeError(
-            f"{name} must be an integer, but it is {describe_value(value)}", source_location()
-        )
-    return int(value)
+    return checked_integer(value, name)
 
 
 def _counted(
@@ -153,6 +150,7 @@ def _empty(type_: ir.Type, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Val
     return ir.Operation.create("tensor.empty", results=[type_], loc=loc, ip=ip).result
 
 
+@hide_frames
 def fori_loop(
     lower: Any,
     upper: Any,
@@ -212,6 +210,7 @@ def _rebuild(tree: TreeDef, specs: Sequence[Spec], values: Sequence[Value]) -> A
     return tree.unflatten([spec.wrap(value) for spec, value in zip(specs, values, strict=True)])
 
 
+@hide_frames
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -286,6 +285,8 @@ def _array(value: Value) -> Any:
 
 
 def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], length: Any) -> int:
+    if length is not None and not isinstance(length, Handle):
+        length = checked_integer(length, "length")
     for shape, path in zip(shapes, paths, strict=True):
         if not shape:
             raise ArgumentError(f"{path} has no first axis to loop over", source_location())
@@ -296,10 +297,13 @@ def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], leng
             )
         length = shape[0]
     if length is None:
-        raise ArgumentError("give the number of iterations, length", source_location())
-    if isinstance(length, Handle) or not isinstance(length, (int, np.integer)) or length < 0:
+        raise ArgumentError(
+            "scan needs length, the number of iterations, where xs has no arrays", source_location()
+        )
+    if isinstance(length, Handle) or length < 0:
         raise ArgumentTypeError(
-            f"length must be an integer that is known and not negative, not {length!r}",
+            "length must be an integer that is known and not negative, but it is "
+            f"{describe_value(length)}",
             source_location(),
         )
     return int(length)
@@ -318,11 +322,13 @@ def _scan_in_python(
     if reverse:
         ys.reverse()
     if not ys:
-        # Nobody but the trace knows what a result would be like.
-        raise ArgumentError("scan over nothing has no results outside of compiled code")
+        # What a result would be like, a trace knows.
+        results = Compiled(lambda init, xs: scan(f, init, xs, length, reverse)[1])
+        return carry, results(init, xs)
     return carry, tree_map(lambda *parts: np.stack(parts), *ys)
 
 
+@hide_frames
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """A function of the slices of arrays along the first axis, one after the other.
 
@@ -336,9 +342,13 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         The results, stacked along a new first axis.
 
     Raises:
-        ArgumentError: lengths differ; the message names the path.
+        ArgumentError: lengths differ, or there are no arrays; the message names the path.
     """
     check_callable(f)
+    if not flatten(xs)[0]:
+        raise ArgumentError(
+            f"xs must have arrays to loop over, but it is {describe_value(xs)}", source_location()
+        )
 
     def step(carry: None, x: Any) -> tuple[None, Any]:
         return carry, call_user(f, (x,), {})
@@ -346,6 +356,7 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     return scan(step, None, xs)[1]
 
 
+@hide_frames
 def while_loop(
     cond_fun: Callable[[Any], Any],
     body_fun: Callable[[Any], Any],

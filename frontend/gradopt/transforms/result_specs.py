@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,9 @@ from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.base.dtypes import DType, supported
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.compilation.arguments import checked_integer
+from gradopt.errors import ArgumentError, ArgumentTypeError, DTypeError, ShapeError
+from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
 
 VMAP_METHODS = ("sequential", "expand_dims", "broadcast_all")
@@ -26,14 +27,23 @@ class ShapeDtypeStruct:
     Attributes:
         shape: a tuple of ints.
         dtype: a NumPy dtype.
+
+    Raises:
+        ArgumentTypeError: a size is no integer; ShapeError: it is negative.
+        DTypeError: there is no such dtype.
     """
 
     __slots__ = ("dtype", "shape")
 
     def __init__(self, shape: int | Sequence[int], dtype: Any) -> None:
-        sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        self.shape: Shape = tuple([operator.index(size) for size in sizes])
-        self.dtype: DType = np.dtype(dtype)
+        sizes: Any = shape if prims.is_sequence(shape) else (shape,)
+        self.shape: Shape = tuple([checked_integer(size, "a size of shape") for size in sizes])
+        if any(size < 0 for size in self.shape):
+            raise ShapeError(f"shape must not be negative, but it is {shape}", source_location())
+        try:
+            self.dtype: DType = np.dtype(dtype)
+        except TypeError as error:
+            raise DTypeError(f"dtype: {error}", source_location()) from None
 
     def __repr__(self) -> str:
         return f"ShapeDtypeStruct(shape={self.shape}, dtype={self.dtype})"
@@ -109,7 +119,7 @@ def check_vmap_method(method: Any) -> str:
     """
     if method is None:
         return VMAP_METHODS[0]
-    if method not in VMAP_METHODS:
+    if not isinstance(method, str) or method not in VMAP_METHODS:
         raise ArgumentError(
             f"vmap_method must be one of {', '.join(map(repr, VMAP_METHODS))}, not {method!r}",
             source_location(),

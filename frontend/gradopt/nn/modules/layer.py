@@ -14,10 +14,9 @@ import numpy as np
 
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
-from gradopt.compilation.arguments import checked_flag, checked_integer, checked_number
+from gradopt.compilation.arguments import Check, checked_flag, checked_integer, checked_number
 from gradopt.compilation.calling import describe_value
 from gradopt.errors import ArgumentError, GradoptError
-from gradopt.nn.checks import Check
 from gradopt.random.arguments import checked_dtype
 
 C = TypeVar("C", bound=type)
