@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -220,6 +221,28 @@ def test_initial_embeddings_are_normal() -> None:
     assert abs(np.mean(table)) < 5 / math.sqrt(table.size)
     assert abs(np.var(table) - 1) < 5 * math.sqrt(2 / table.size)
     assert abs(np.mean(np.abs(table) < 0.6744897501960817) - 0.5) < 2.5 / math.sqrt(table.size)
+
+
+def test_initial_parameters_are_drawn_by_few_programs() -> None:
+    """Not by one for each shape; they are the same numbers."""
+    from gradopt.ir.current import trace_count
+
+    sizes = [3, 17, 23, 31, 47, 63, 55, 41, 29, 19, 11]
+    model = nn.Sequential(*[nn.Linear(*pair) for pair in itertools.pairwise(sizes)])
+    before = trace_count()
+    params = model.init(KEY)
+    # Two sizes of arrays, and two counts of keys.
+    assert trace_count() - before <= 4
+    keys = go.random.split(KEY, 10)
+    for number, key in enumerate(keys):
+        first, second = go.random.split(key)
+        shape = sizes[number], sizes[number + 1]
+        bound = 1 / math.sqrt(shape[0])
+        w = go.random.uniform(first, shape, np.float64, -bound, bound)
+        b = go.random.uniform(second, shape[1:], np.float64, -bound, bound)
+        np.testing.assert_array_equal(params[str(number)]["w"], w)
+        np.testing.assert_array_equal(params[str(number)]["b"], b)
+        assert params[str(number)]["w"].base is None
 
 
 def test_batch_norm_keeps_a_state() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradopt.nn.attention import multi_head_attention
 from gradopt.nn.checks import require
+from gradopt.nn.modules.initial import drawn
 from gradopt.nn.modules.layer import layer
 from gradopt.nn.recurrent import Params, gru, lstm, rnn
 from gradopt.random import split, uniform
@@ -51,7 +52,9 @@ class MultiHeadAttention:
         params: Params = {}
         for (name, size), one in zip(inputs.items(), split(key, 4), strict=True):
             bound = math.sqrt(6 / (size + self.features))
-            params[f"w{name}"] = uniform(one, (size, self.features), self.dtype, -bound, bound)
+            params[f"w{name}"] = drawn(
+                uniform, one, (size, self.features), self.dtype, -bound, bound
+            )
             if self.bias:
                 params[f"b{name}"] = np.zeros(self.features, self.dtype)
         return params
@@ -99,7 +102,7 @@ class _Recurrent:
         bound = 1 / math.sqrt(self.hidden)
         keys = split(key, len(shapes))
         return {
-            name: uniform(one, shape, self.dtype, -bound, bound)
+            name: drawn(uniform, one, shape, self.dtype, -bound, bound)
             for (name, shape), one in zip(shapes.items(), keys, strict=True)
         }
 

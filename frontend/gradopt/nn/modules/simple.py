@@ -11,6 +11,7 @@ import numpy as np
 
 from gradopt.nn.checks import entry, require, shape_of
 from gradopt.nn.layers import dropout, dropout2d, embedding, linear
+from gradopt.nn.modules.initial import drawn
 from gradopt.nn.modules.layer import layer
 from gradopt.nn.recurrent import Params
 from gradopt.random import normal, split, uniform
@@ -37,9 +38,11 @@ class Linear:
         """New parameters."""
         bound = 1 / math.sqrt(self.inputs)
         first, second = split(key, 2)
-        params = {"w": uniform(first, (self.inputs, self.outputs), self.dtype, -bound, bound)}
+        params = {
+            "w": drawn(uniform, first, (self.inputs, self.outputs), self.dtype, -bound, bound)
+        }
         if self.bias:
-            params["b"] = uniform(second, (self.outputs,), self.dtype, -bound, bound)
+            params["b"] = drawn(uniform, second, (self.outputs,), self.dtype, -bound, bound)
         return params
 
     def __call__(self, params: Params, x: Any) -> Any:
@@ -64,7 +67,7 @@ class Embedding:
 
     def init(self, key: Any) -> Params:
         """New parameters."""
-        return {"table": normal(key, (self.count, self.features), self.dtype)}
+        return {"table": drawn(normal, key, (self.count, self.features), self.dtype)}
 
     def __call__(self, params: Params, indices: Any) -> Any:
         """Integers of shape (...) to (..., features)."""

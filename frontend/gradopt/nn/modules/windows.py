@@ -12,6 +12,7 @@ import numpy as np
 
 from gradopt.nn.checks import entry, require
 from gradopt.nn.convolution import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from gradopt.nn.modules.initial import drawn
 from gradopt.nn.modules.layer import layer
 from gradopt.nn.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from gradopt.nn.recurrent import Params
@@ -60,9 +61,9 @@ class _Convolution:
         bound = 1 / math.sqrt(self.inputs // self.groups * math.prod(window))
         first, second = split(key, 2)
         shape = (*self._features(), *window)
-        params = {"w": uniform(first, shape, self.dtype, -bound, bound)}
+        params = {"w": drawn(uniform, first, shape, self.dtype, -bound, bound)}
         if self.bias:
-            params["b"] = uniform(second, (self.outputs,), self.dtype, -bound, bound)
+            params["b"] = drawn(uniform, second, (self.outputs,), self.dtype, -bound, bound)
         return params
 
     def _options(self) -> dict[str, Any]:
