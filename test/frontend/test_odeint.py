@@ -265,6 +265,37 @@ def test_memory_of_derivatives() -> None:
     assert 4 * arena("adjoint", 1e-6, 10) < arena("steps", 1e-6, 10)
 
 
+@pytest.mark.parametrize("checkpoint", [1, 2, 64, "none", "sqrt", "binomial", None])
+def test_what_steps_keep(checkpoint: Any) -> None:
+    """Memory, and not the derivative."""
+
+    def gradient(checkpoint: Any) -> Any:
+        def loss(p: Any) -> Any:
+            y0, t = np.array([2.0, 0.0]), np.linspace(0, 6, 3)
+            return np.sum(go.odeint(pendulum, y0, t, p, checkpoint=checkpoint)[:, 0] ** 2)
+
+        return go.grad(loss)(np.array([9.81, 0.2]))
+
+    np.testing.assert_allclose(gradient(checkpoint), gradient(8), rtol=1e-10)
+
+
+def test_memory_of_what_steps_keep() -> None:
+    y0 = np.ones(100)
+
+    def states(checkpoint: int, count: int = 20) -> float:
+        """How many arrays like the state there are for each time."""
+
+        def loss(y0: Any) -> Any:
+            times = np.linspace(0, 5, count)
+            return np.sum(go.odeint(lambda y, s: -np.sin(y), y0, times, checkpoint=checkpoint))
+
+        return go.compile_grad(loss).lower(y0).memory().arena / (count * y0.nbytes)
+
+    assert states(2) < states(8) / 2
+    # Five arrays each.
+    assert (states(32) - states(8)) / 24 < 5.5
+
+
 # -- What fails ------------------------------------------------------------------------------
 
 
@@ -405,3 +436,11 @@ def test_what_does_not_fit_outside_of_traces() -> None:
         go.odeint(two, np.ones(3), np.arange(3))
     with pytest.raises(ArgumentError, match=r"but t\[1\] and the next"):
         go.odeint(two, np.ones(3), np.array([0, 1, np.nan, 2]))
+
+
+@pytest.mark.parametrize("checkpoint", [0, -1, "some", True, 2.5, np.ones(2)])
+def test_what_is_no_policy(checkpoint: Any) -> None:
+    with pytest.raises(go.errors.ArgumentError, match="checkpoint must be 'all', 'none'") as info:
+        go.odeint(pendulum, np.ones(2), np.arange(3.0), np.ones(2), checkpoint=checkpoint)
+    assert info.value.location is not None
+    assert info.value.location.file == __file__

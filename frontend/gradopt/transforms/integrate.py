@@ -52,18 +52,21 @@ from gradopt.transforms.gradient import stop_gradient
 from gradopt.transforms.jacobian_products import jvp, linearize, named_like, vjp
 from gradopt.transforms.likeness import Likeness
 from gradopt.transforms.loops import scan, while_loop
+from gradopt.transforms.policies import Checkpoint, check_policy
 
 Gradient = Literal["steps", "adjoint"]
-# States between two of the times, from which steps that are differentiated are made again.
-_KEPT = 8
 
 
 class _Limits(NamedTuple):
-    """What the steps keep to: tolerances, their number between two times, the longest."""
+    """What the steps keep to: tolerances, their number between two times, the longest one.
+
+    And what is kept of them for derivatives.
+    """
 
     tolerances: Tolerances
     steps: int
     size: float
+    checkpoint: Checkpoint
 
 
 class _Progress(NamedTuple):
@@ -93,6 +96,7 @@ def odeint(
     mxstep: int = 10_000,
     hmax: float = math.inf,
     gradient: Gradient = "steps",
+    checkpoint: Checkpoint = 8,
 ) -> Any:
     """The solution of `dy/dt = f(y, t, *args)` with `y(t[0]) = y0`, at the times `t`.
 
@@ -122,6 +126,10 @@ def odeint(
         mxstep: how many steps there may be between two of the times.
         hmax: longest step.
         gradient: how derivatives in reverse mode are found.
+        checkpoint: what "steps" keep between two of the times (`gradopt.transforms.policies`), each
+            five arrays like `y0`. The steps are made again from there: where there are many of them
+            between two times, more states make derivatives faster, 64 ten times for 2,500 steps;
+            where there are one or two, 2 states are as fast, with a third of the memory.
 
     Returns:
         A pytree like `y0` of arrays with a first axis of length n. Derivatives are NaN where the
@@ -142,7 +150,10 @@ def odeint(
         checked_number("rtol", default if rtol is None else rtol),
         checked_number("atol", default if atol is None else atol),
     )
-    limits = _Limits(tolerances, checked_count("mxstep", mxstep), checked_number("hmax", hmax))
+    check_policy(checkpoint, is_known=False)
+    limits = _Limits(
+        tolerances, checked_count("mxstep", mxstep), checked_number("hmax", hmax), checkpoint
+    )
     if gradient not in ("steps", "adjoint"):
         raise ArgumentError(
             f'gradient must be "steps" or "adjoint", but it is {gradient!r}', source_location()
@@ -287,7 +298,7 @@ def _reach(slope: Slope, progress: _Progress, target: Any, end: Any, limits: _Li
         chosen = tree_map(lambda new, old: np.where(ratio <= 1, new, old), new, old)
         return count + 1, chosen._replace(size=next_size(size, ratio))
 
-    return while_loop(goes_on, attempt, (np.int64(0), progress), checkpoint=_KEPT)[1]
+    return while_loop(goes_on, attempt, (np.int64(0), progress), checkpoint=limits.checkpoint)[1]
 
 
 def _solve_with_adjoint(
