@@ -7,8 +7,6 @@
 #include "dialect/ControlFlow.h"
 #include "dialect/Models.h"
 
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-
 using namespace mlir;
 using namespace mlir::grad;
 
@@ -18,8 +16,6 @@ void grad::registerControlFlowModels(DialectRegistry &registry) {
         Linearize<arith::SelectOp, linearizeSelect>,
         Transpose<arith::SelectOp, transposeSelect>,
         Batch<arith::SelectOp, batchSelect>>(*context);
-    arith::IndexCastOp::attachInterface<
-        Batch<arith::IndexCastOp, batchScalarCast>>(*context);
   });
   registry.addExtension(+[](MLIRContext *context, scf::SCFDialect *) {
     scf::ForOp::attachInterface<Linearize<scf::ForOp, linearizeFor>,
@@ -38,11 +34,5 @@ void grad::registerControlFlowModels(DialectRegistry &registry) {
         Linearize<scf::IndexSwitchOp, linearizeBranch>,
         Transpose<scf::IndexSwitchOp, transposeBranch>,
         Batch<scf::IndexSwitchOp, batchBranch>>(*context);
-  });
-  registry.addExtension(+[](MLIRContext *context, tensor::TensorDialect *) {
-    tensor::ExtractOp::attachInterface<
-        Batch<tensor::ExtractOp, batchScalarCast>>(*context);
-    tensor::FromElementsOp::attachInterface<
-        Batch<tensor::FromElementsOp, batchScalarCast>>(*context);
   });
 }

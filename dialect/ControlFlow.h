@@ -70,9 +70,6 @@ LogicalResult batchWhile(scf::WhileOp op, BatchContext &context);
 /// `op` is an scf.if, an scf.index_switch or an scf.execute_region.
 LogicalResult batchBranch(Operation *op, BatchContext &context);
 LogicalResult batchSelect(arith::SelectOp op, BatchContext &context);
-/// `op` makes a scalar of a tensor without dimensions, or the reverse, or a
-/// number of an index.
-LogicalResult batchScalarCast(Operation *op, BatchContext &context);
 
 /// An op like the branch `op`, with the same condition and empty blocks.
 Operation *createBranchLike(OpBuilder &builder, Operation *op,

@@ -124,14 +124,20 @@ static Value choose(BatchContext &context, Location loc, Value condition,
 // One element after the other
 //===----------------------------------------------------------------------===//
 
-/// Whether batches of such values exist.
-static bool hasBatches(Type type) {
+bool grad::hasBatches(Type type) {
+  auto isElement = [](Type type) {
+    return type.isF32() || type.isF64() ||
+           (type.isSignlessInteger() &&
+            llvm::is_contained({1, 8, 16, 32, 64},
+                               type.getIntOrFloatBitWidth()));
+  };
   if (auto tensor = dyn_cast<RankedTensorType>(type))
-    return tensor.hasStaticShape() && tensor.getElementType().isIntOrFloat();
-  return type.isIntOrIndexOrFloat();
+    return tensor.hasStaticShape() && isElement(tensor.getElementType());
+  return type.isIndex() || isElement(type);
 }
 
-LogicalResult grad::batchOneByOne(Operation *op, BatchContext &context) {
+LogicalResult grad::batchOneByOne(Operation *op, BatchContext &context,
+                                  function_ref<void(Operation *copy)> adjust) {
   if (!isMemoryEffectFree(op) ||
       !llvm::all_of(op->getResultTypes(), hasBatches))
     return failure();
@@ -163,6 +169,7 @@ LogicalResult grad::batchOneByOne(Operation *op, BatchContext &context) {
                          : now);
         }
         Operation *copy = inside.clone(*op, mapping);
+        adjust(copy);
         SmallVector<Value> pushed;
         for (auto [stack, value] : llvm::zip_equal(carried, copy->getResults()))
           pushed.push_back(createPush(inside, loc, stack, value, number));
@@ -363,6 +370,19 @@ static LogicalResult batchAllBlocks(Operation *op, ArrayRef<Region *> regions,
   return success();
 }
 
+/// Whether `op` divides by a number that may be zero or accesses a place that
+/// may be none, if it runs where it should not.
+static bool mayBeWrong(Operation *op) {
+  if (isa<tensor::ExtractOp>(op))
+    return op->getNumOperands() > 1;
+  if (isa<tensor::InsertOp>(op))
+    return op->getNumOperands() > 2;
+  if (auto slice = dyn_cast<OffsetSizeAndStrideOpInterface>(op))
+    return !slice.getOffsets().empty() || !slice.getSizes().empty() ||
+           !slice.getStrides().empty();
+  return op->getNumRegions() == 0 && !isSpeculatable(op);
+}
+
 LogicalResult grad::batchBranch(Operation *op, BatchContext &context) {
   // The default of a switch is its first region: put last, what is left.
   SmallVector<Region *> regions;
@@ -371,11 +391,12 @@ LogicalResult grad::batchBranch(Operation *op, BatchContext &context) {
   if (isa<scf::IndexSwitchOp>(op))
     std::rotate(regions.begin(), regions.begin() + 1, regions.end());
   if (op->getNumOperands() && context.isBatched(op->getOperand(0))) {
-    // A loop that is not meant to run need not end, and a call may fail.
-    auto mayNotRun = [](Operation *nested) {
-      return isa<LoopLikeOpInterface, CustomCallOp>(nested)
-                 ? WalkResult::interrupt()
-                 : WalkResult::advance();
+    // A loop that is not meant to run need not end, a call may fail, and so may
+    // what makes sense for some numbers only; that on batches makes sense.
+    auto mayNotRun = [&](Operation *nested) {
+      bool mayFail = isa<LoopLikeOpInterface, CustomCallOp>(nested) ||
+                     (!context.usesBatched(nested) && mayBeWrong(nested));
+      return mayFail ? WalkResult::interrupt() : WalkResult::advance();
     };
     return op->walk(mayNotRun).wasInterrupted() || !isMemoryEffectFree(op)
                ? batchOneByOne(op, context)
@@ -439,19 +460,5 @@ LogicalResult grad::batchSelect(arith::SelectOp op, BatchContext &context) {
                               context.getBatched(op.getCondition()), onTrue,
                               onFalse);
   context.setBatched(op.getResult(), result);
-  return success();
-}
-
-//===----------------------------------------------------------------------===//
-// Between scalars and tensors
-//===----------------------------------------------------------------------===//
-
-LogicalResult grad::batchScalarCast(Operation *op, BatchContext &context) {
-  // A batch of scalars and a batch of tensors without dimensions are the same.
-  Value result = context.get(op->getOperand(0));
-  if (op->getNumOperands() != 1 ||
-      result.getType() != context.getBatchedType(op->getResult(0)))
-    return batchOneByOne(op, context);
-  context.setBatched(op->getResult(0), result);
   return success();
 }

@@ -73,6 +73,9 @@ bool BatchContext::usesBatched(Operation *op) const {
 }
 
 LogicalResult grad::batchByItself(Operation *op, BatchContext &context) {
+  if (!llvm::all_of(op->getOperandTypes(), hasBatches) ||
+      !llvm::all_of(op->getResultTypes(), hasBatches))
+    return failure();
   SmallVector<Value> operands;
   for (Value operand : op->getOperands())
     operands.push_back(context.getBatched(operand));

@@ -29,6 +29,7 @@ void GradDialect::initialize() {
 void grad::registerGradDialect(DialectRegistry &registry) {
   registry.insert<GradDialect>();
   registerForeignCallBufferization(registry);
+  registerBatchingModels(registry);
   registerControlFlowModels(registry);
   registerElementwiseModels(registry);
   registerLinalgModels(registry);

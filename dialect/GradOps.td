@@ -622,6 +622,7 @@ def Grad_VmapOp : Grad_Op<"vmap", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
     its axis in `in_axes`, and to all of an input whose axis is `none`. Its
     results are put one beside the other along the axes in `out_axes`; one
     whose axis is `none` does not depend on a mapped input and is there once.
+    Many scalars are a tensor of one dimension, indices one of i64.
     Expanded by `grad-batch`.
 
     ```mlir
@@ -629,10 +630,10 @@ def Grad_VmapOp : Grad_Op<"vmap", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
         : (tensor<3x8xf64>, tensor<3xf64>) -> tensor<8xf64>
     ```
   }];
-  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Tensor>:$inputs,
+  let arguments = (ins FlatSymbolRefAttr:$callee, Variadic<Grad_Value>:$inputs,
                        DenseI64ArrayAttr:$in_axes, DenseI64ArrayAttr:$out_axes,
                        I64Attr:$size);
-  let results = (outs Variadic<Grad_Tensor>:$outputs);
+  let results = (outs Variadic<Grad_Value>:$outputs);
   let assemblyFormat = [{
     $callee `(` $inputs `)` `,` `in_axes` `=` custom<Axes>($in_axes) `,`
     `out_axes` `=` custom<Axes>($out_axes) `,` `size` `=` $size attr-dict

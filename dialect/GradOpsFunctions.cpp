@@ -188,6 +188,18 @@ LogicalResult CustomOp::verifySymbolUses(SymbolTableCollection &symbols) {
                                                    /*isPrefix=*/false)));
 }
 
+/// A tensor of `type` alone, of which many are a tensor of one dimension more;
+/// null if there is none.
+static RankedTensorType asTensor(Type type) {
+  if (!hasBatches(type))
+    return {};
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    return tensor;
+  if (type.isIndex())
+    type = IntegerType::get(type.getContext(), 64);
+  return RankedTensorType::get({}, type);
+}
+
 /// `types` with a dimension of `size` put in, or taken out, at each axis.
 static LogicalResult moveAxes(VmapOp op, StringRef name, TypeRange types,
                               ArrayRef<int64_t> axes, bool isInput,
@@ -198,11 +210,15 @@ static LogicalResult moveAxes(VmapOp op, StringRef name, TypeRange types,
            << (isInput ? " inputs" : " results") << ", but got " << axes.size();
   auto size = static_cast<int64_t>(op.getSize());
   for (auto [i, type, axis] : llvm::enumerate(types, axes)) {
-    auto tensor = cast<RankedTensorType>(type);
     if (axis == VmapOp::kNone) {
       moved.push_back(type);
       continue;
     }
+    RankedTensorType tensor = asTensor(type);
+    if (!tensor)
+      return op.emitOpError("expected entry ")
+             << i << " of `" << name << "` to be `none`, as there are no "
+             << "tensors of many " << type;
     int64_t end = tensor.getRank() + (isInput ? 0 : 1);
     if (axis < 0 || axis >= end)
       return op.emitOpError("expected entry ")
@@ -236,9 +252,15 @@ LogicalResult VmapOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (failed(moveAxes(*this, "in_axes", getInputs().getTypes(), getInAxes(),
                       /*isInput=*/true, slices)))
     return failure();
-  if (TypeRange(function.getArgumentTypes()) != TypeRange(slices)) {
+  // A slice without dimensions may be a scalar.
+  ArrayRef<Type> taken = function.getArgumentTypes();
+  bool areTaken = taken.size() == slices.size();
+  for (size_t i = 0; areTaken && i < slices.size(); ++i)
+    areTaken = slices[i] == taken[i] ||
+               (getInAxes()[i] != kNone && slices[i] == asTensor(taken[i]));
+  if (!areTaken) {
     (emitOpError("expected slices of types (")
-     << function.getArgumentTypes() << "), but got (" << slices << ")")
+     << taken << "), but got (" << slices << ")")
             .attachNote(function->getLoc())
         << "callee is here";
     return failure();

@@ -40,6 +40,7 @@ struct Batch : BatchOpInterface::ExternalModel<Batch<Op, rule>, Op> {
 };
 
 // What `registerGradDialect` registers.
+void registerBatchingModels(DialectRegistry &registry);
 void registerControlFlowModels(DialectRegistry &registry);
 void registerElementwiseModels(DialectRegistry &registry);
 void registerLinalgModels(DialectRegistry &registry);

@@ -183,13 +183,19 @@ private:
 /// itself on the tangents, with zeros for the symbolic ones.
 LogicalResult linearizeByItself(Operation *op, LinearizeContext &context);
 
+/// Whether there is a tensor of many values of the type.
+bool hasBatches(Type type);
+
 /// The batching rule of an op whose dimensions correspond, in all operands and
 /// results: the op itself, on batched operands.
 LogicalResult batchByItself(Operation *op, BatchContext &context);
 
-/// The batching rule of any op without effects: a loop over the elements. Fails
-/// if there is no tensor of many of its results.
-LogicalResult batchOneByOne(Operation *op, BatchContext &context);
+/// The batching rule of any op without effects: a loop over the elements, with
+/// copies of the op that `adjust` may change. Fails if there is no tensor of
+/// many of its results.
+LogicalResult batchOneByOne(
+    Operation *op, BatchContext &context,
+    function_ref<void(Operation *copy)> adjust = [](Operation *) {});
 
 } // namespace mlir::grad
 

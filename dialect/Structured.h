@@ -7,6 +7,8 @@
 #ifndef GRADOPT_DIALECT_STRUCTURED_H
 #define GRADOPT_DIALECT_STRUCTURED_H
 
+#include "dialect/RuleContexts.h"
+
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -37,6 +39,8 @@ std::optional<SmallVector<Value>> keepUnreached(OpBuilder &builder,
 /// the padding depends on the position, and where numbers are negative, so that
 /// elements are left out.
 Value padByElement(OpBuilder &builder, tensor::PadOp op);
+
+LogicalResult batchStructured(linalg::LinalgOp op, BatchContext &context);
 
 /// A `linalg.generic` that is being written. Arguments of the body are elements
 /// of the inputs, then of the inits; the body may be written at any time.

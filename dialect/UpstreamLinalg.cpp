@@ -460,8 +460,8 @@ namespace {
 template <typename... Ops> struct Structured {
   static void attach(MLIRContext *context) {
     (Ops::template attachInterface<Linearize<Ops, linearizeStructured>,
-                                   Transpose<Ops, transposeStructured>>(
-         *context),
+                                   Transpose<Ops, transposeStructured>,
+                                   Batch<Ops, batchStructured>>(*context),
      ...);
   }
 };

@@ -51,6 +51,11 @@ public:
                                            ArrayRef<Form> forms) override;
 
 private:
+  static bool isElementwise(Operation &op) {
+    return isa<ElementwiseOpInterface>(op) ||
+           OpTrait::hasElementwiseMappableTraits(&op);
+  }
+
   /// A copy of an op that uses nothing batched. That of an argument of a block
   /// which is mapped already would be left out.
   Operation *clone(Operation &op) {
@@ -62,14 +67,22 @@ private:
   }
 
   LogicalResult batchOp(Operation &op) {
-    if (isa<ElementwiseOpInterface>(op))
-      return batchByItself(&op, *this);
     auto rule = dyn_cast<BatchOpInterface>(op);
-    if (succeeded(rule ? rule.batch(*this) : batchOneByOne(&op, *this)))
+    LogicalResult done = rule                ? rule.batch(*this)
+                         : isElementwise(op) ? batchByItself(&op, *this)
+                                             : batchOneByOne(&op, *this);
+    if (succeeded(done))
       return success();
-    (op.emitOpError(rule ? "could not be batched" : "has no batching rule"))
-            .attachNote(request.getLoc())
-        << "mapped from here";
+    InFlightDiagnostic error = op.emitOpError();
+    SmallVector<Type> types(op.getResultTypes());
+    auto *unusual = llvm::find_if_not(types, hasBatches);
+    if (unusual != types.end())
+      error << "expected results that are numbers or tensors of static shape, "
+               "where they differ between the elements of a batch, but got "
+            << *unusual;
+    else
+      error << (rule ? "could not be batched" : "has no batching rule");
+    error.attachNote(request.getLoc()) << "mapped from here";
     return failure();
   }
 
@@ -154,10 +167,22 @@ Batcher::batchFunction(FlatSymbolRefAttr symbol, ArrayRef<bool> isBatched,
   return made;
 }
 
+static bool makesForeignCalls(func::FuncOp function) {
+  return function.walk([](func::CallOp) { return WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
 LogicalResult grad::batchRequest(VmapOp op) {
   FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
     return failure();
+  OwningOpRef<func::FuncOp> copy;
+  if (makesForeignCalls(*callee)) {
+    copy = callee->clone();
+    callee = *copy;
+    if (failed(inlineForeignCalls(*callee, op)))
+      return failure();
+  }
   Location loc = op.getLoc();
   OpBuilder builder(op);
   Batcher batcher(builder, op);
@@ -188,7 +213,9 @@ LogicalResult grad::batchRequest(VmapOp op) {
     else if (isBatched)
       result = moveDimension(builder, loc, result, 0, axis);
     else if (axis != VmapOp::kNone)
-      result = repeat(builder, loc, result, axis, batcher.size);
+      result = isa<RankedTensorType>(result.getType())
+                   ? repeat(builder, loc, result, axis, batcher.size)
+                   : batcher.getBatched(output);
     results.push_back(result);
   }
   op->replaceAllUsesWith(results);

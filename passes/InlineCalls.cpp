@@ -171,7 +171,8 @@ static LogicalResult inlineForeignCalls(ArrayRef<Operation *> roots,
       (call.emitOpError("expected no recursion, but @")
        << callee.getSymName() << " calls itself")
               .attachNote(request->getLoc())
-          << "differentiated from here";
+          << (isa<VmapOp>(request) ? "mapped" : "differentiated")
+          << " from here";
       return failure();
     }
     callers.push_back(callee.getSymName());

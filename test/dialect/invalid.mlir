@@ -747,6 +747,28 @@ func.func @vmap_result_axis_out_of_range(%x: tensor<3x8xf64>) {
 
 // -----
 
+func.func private @f(%x: f64, %n: index) -> vector<2xf64> {
+  %0 = vector.broadcast %x : f64 to vector<2xf64>
+  return %0 : vector<2xf64>
+}
+func.func @vmap_of_vectors(%x: tensor<8xf64>, %n: tensor<8xi64>) {
+  // expected-error @+1 {{'grad.vmap' op expected entry 0 of `out_axes` to be `none`, as there are no tensors of many 'vector<2xf64>'}}
+  %0 = grad.vmap @f(%x, %n), in_axes = [0, 0], out_axes = [0], size = 8 : (tensor<8xf64>, tensor<8xi64>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
+// expected-note @+1 {{callee is here}}
+func.func private @f(f64) -> f64
+func.func @vmap_of_scalars(%x: tensor<8xf32>) {
+  // expected-error @+1 {{'grad.vmap' op expected slices of types ('f64'), but got ('tensor<f32>')}}
+  %0 = grad.vmap @f(%x), in_axes = [0], out_axes = [0], size = 8 : (tensor<8xf32>) -> tensor<8xf64>
+  return
+}
+
+// -----
+
 func.func private @f(tensor<3xf64>) -> tensor<f64>
 func.func @vmap_size(%x: tensor<3x8xf64>) {
   // expected-error @+1 {{'grad.vmap' op expected dimension 1 of input 0 to have size 7, but got 'tensor<3x8xf64>'}}

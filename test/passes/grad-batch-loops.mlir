@@ -203,9 +203,8 @@ func.func private @number_of_one(%n: tensor<i64>) -> tensor<i64> {
 }
 // CHECK-LABEL: func.func @numbers(
 func.func @numbers(%n: tensor<8xi64>) -> tensor<8xi64> {
-  // CHECK: scf.for {{.*}} -> (tensor<8xi64>)
-  // CHECK: %[[HALF:.*]] = arith.divui
-  // CHECK: tensor.from_elements %[[HALF]]
+  // CHECK: %[[TWO:.*]] = grad.constant dense<2> : tensor<8xi64>
+  // CHECK: arith.divui %{{.*}}, %[[TWO]] : tensor<8xi64>
   %0 = grad.vmap @number_of_one(%n), in_axes = [0], out_axes = [0], size = 8 : (tensor<8xi64>) -> tensor<8xi64>
   return %0 : tensor<8xi64>
 }
