@@ -10,6 +10,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/CommandList.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -51,6 +52,57 @@ static void loadParametersAtUses(LLVM::LLVMFuncOp body) {
   body.removeArgAttrsAttr();
 }
 
+/// Wraps `kernel` in a function that takes an array of operands
+/// (runtime/Commands.h).
+static LLVM::LLVMFuncOp wrapKernel(OpBuilder &builder,
+                                   LLVM::LLVMFuncOp kernel) {
+  MLIRContext *context = builder.getContext();
+  Location loc = kernel.getLoc();
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  Type word = builder.getI64Type();
+  auto wrapper = LLVM::LLVMFuncOp::create(
+      builder, loc, (kernel.getName() + "_command").str(),
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), pointer),
+      LLVM::Linkage::Internal);
+  OpBuilder inside = OpBuilder::atBlockBegin(wrapper.addEntryBlock(builder));
+  int32_t count = 0;
+  auto loadNext = [&](Type type) -> Value {
+    Value place =
+        LLVM::GEPOp::create(inside, loc, pointer, word, wrapper.getArgument(0),
+                            LLVM::GEPArg(count++));
+    return LLVM::LoadOp::create(inside, loc, type, place);
+  };
+  SmallVector<Value> arguments;
+  for (Type type : kernel.getArgumentTypes()) {
+    if (type.isInteger(1))
+      arguments.push_back(
+          LLVM::TruncOp::create(inside, loc, type, loadNext(word)));
+    else
+      arguments.push_back(loadNext(type));
+  }
+  auto call = LLVM::CallOp::create(inside, loc, kernel, arguments);
+  SmallVector<Value> results(call.getResults());
+  if (!results.empty())
+    if (auto type = dyn_cast<LLVM::LLVMStructType>(results[0].getType())) {
+      Value all = results.pop_back_val();
+      for (int64_t i = 0, e = type.getBody().size(); i < e; ++i)
+        results.push_back(LLVM::ExtractValueOp::create(inside, loc, all, i));
+    }
+  for (Value result : results) {
+    // All bytes of the register.
+    Type type = result.getType();
+    if (type.isFloat()) {
+      type = builder.getIntegerType(type.getIntOrFloatBitWidth());
+      result = LLVM::BitcastOp::create(inside, loc, type, result);
+    }
+    if (type.isInteger() && !type.isInteger(64))
+      result = LLVM::ZExtOp::create(inside, loc, word, result);
+    LLVM::StoreOp::create(inside, loc, result, loadNext(pointer));
+  }
+  LLVM::ReturnOp::create(inside, loc, ValueRange());
+  return wrapper;
+}
+
 namespace {
 
 struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
@@ -58,6 +110,8 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    if (auto commands = module.lookupSymbol<LLVM::GlobalOp>(kCommandsName))
+      return emitCommandEntry(commands);
     auto body = module.lookupSymbol<LLVM::LLVMFuncOp>(function);
     if (!body || body.isExternal())
       return; // A library of functions, not a program.
@@ -98,6 +152,64 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
     LLVM::CallOp::create(builder, loc, body, arguments);
     Value success = LLVM::ConstantOp::create(builder, loc, status, 0);
     LLVM::ReturnOp::create(builder, loc, success);
+  }
+
+private:
+  /// The entry of a program that is a list of commands hands it to the runtime.
+  void emitCommandEntry(LLVM::GlobalOp commands) {
+    ModuleOp module = getOperation();
+    Location loc = commands.getLoc();
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToEnd(module.getBody());
+    SymbolTable symbols(module);
+    auto pointer = LLVM::LLVMPointerType::get(&getContext());
+    auto names = commands->getAttrOfType<ArrayAttr>(kKernelsAttr);
+    if (!names) {
+      commands.emitOpError("expected attribute ") << kKernelsAttr;
+      return signalPassFailure();
+    }
+    if (symbols.lookup(entry)) {
+      commands.emitOpError("has an entry point already: ") << entry;
+      return signalPassFailure();
+    }
+    SmallVector<Attribute> wrappers;
+    for (Attribute name : names) {
+      auto symbol = dyn_cast<FlatSymbolRefAttr>(name);
+      auto kernel =
+          symbol ? symbols.lookup<LLVM::LLVMFuncOp>(symbol.getAttr()) : nullptr;
+      if (!kernel) {
+        commands.emitOpError("expected kernels to be functions, but got ")
+            << name;
+        return signalPassFailure();
+      }
+      wrappers.push_back(FlatSymbolRefAttr::get(wrapKernel(builder, kernel)));
+    }
+    auto kernels = LLVM::GlobalOp::create(
+        builder, loc, LLVM::LLVMArrayType::get(pointer, wrappers.size()),
+        /*isConstant=*/true, LLVM::Linkage::Internal, "gradopt_kernels",
+        builder.getArrayAttr(wrappers));
+    commands->removeAttr(kKernelsAttr);
+
+    Type status = builder.getI32Type();
+    auto run = LLVM::LLVMFuncOp::create(
+        builder, loc, "gradopt_run_commands",
+        LLVM::LLVMFunctionType::get(status,
+                                    {pointer, pointer, pointer, pointer}));
+    auto wrapper = LLVM::LLVMFuncOp::create(
+        builder, loc, entry, LLVM::LLVMFunctionType::get(status, pointer));
+    builder.setInsertionPointToStart(wrapper.addEntryBlock(builder));
+    auto constants = symbols.lookup<LLVM::GlobalOp>(kConstantsName);
+    SmallVector<Value> arguments = {
+        LLVM::AddressOfOp::create(builder, loc, commands),
+        LLVM::AddressOfOp::create(builder, loc, kernels)};
+    if (constants)
+      arguments.push_back(LLVM::AddressOfOp::create(builder, loc, constants));
+    else
+      arguments.push_back(LLVM::ZeroOp::create(builder, loc, pointer));
+    arguments.push_back(wrapper.getArgument(0));
+    auto call = LLVM::CallOp::create(builder, loc, run, arguments);
+    call.setTailCallKind(LLVM::TailCallKind::Tail);
+    LLVM::ReturnOp::create(builder, loc, call.getResults());
   }
 };
 

@@ -1,4 +1,4 @@
-//===- OutlineKernels.cpp - Equal loop nests of long programs, once -------===//
+//===- OutlineKernels.cpp - Long programs as lists of kernels -------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -7,32 +7,29 @@
 /// \file
 /// `grad-outline-kernels`, on planned memory. Code generation takes more than
 /// linear time in the length of a function, and the steps of an unrolled loop
-/// are the same code on other buffers. So each nest of a long or repetitive
-/// program becomes a call of a private function, equal functions being one:
+/// are the same code on other buffers. So parts of long or repetitive programs
+/// become calls of private functions (Kernels.h):
 ///
-///  1. A kernel is a linalg op, a loop or a copy, with the fills right before
-///     it of what it writes.
-///  2. Its arguments are the buffers that it accesses, or that the views it
-///     accesses belong to, then where these views begin, then other values.
-///     Constants are part of it.
-///  3. An argument is `noalias` unless the kernel has another one that may lie
-///     in the same bytes.
+///  1. of a repetitive program its nests: each linalg op, loop or copy, with
+///     the fills right before it of what it writes;
+///  2. of a long program, and of loops and branches in it that are long
+///     themselves, all but what can be a command (Commands.h): these nests,
+///     other loops and branches, and what is calculated with numbers in
+///     between.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
-#include "passes/BufferPlace.h"
+#include "passes/CommandList.h"
+#include "passes/Kernels.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
-#include "mlir/Transforms/RegionUtils.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADOUTLINEKERNELS
@@ -43,29 +40,8 @@ using namespace mlir;
 using namespace mlir::grad;
 using linalg::LinalgOp;
 
-namespace {
-
-/// A view with static strides. The offset may be dynamic.
-struct View {
-  Value value, root;
-  SmallVector<int64_t> strides;
-  int64_t offset;
-};
-
-/// Adjacent ops that become one function.
-struct Kernel {
-  SmallVector<Operation *> ops;
-  llvm::SetVector<Value> buffers; ///< None of them is a view of another one.
-  SmallVector<View> views;        ///< Of these buffers.
-  SmallVector<Value> scalars;
-  SmallVector<Operation *> constants;
-};
-
-} // namespace
-
-/// Whether `user` accepts a view of another static layout as well.
-static bool takesAnyLayout(Operation *user) {
-  return isa<LinalgOp, memref::LoadOp, memref::StoreOp, memref::CopyOp>(user);
+static bool isCall(Operation *op) {
+  return isa<func::CallOp, CustomCallIntoOp>(op);
 }
 
 static bool isNest(Operation *op) {
@@ -74,192 +50,168 @@ static bool isNest(Operation *op) {
   return isa<scf::ForOp, memref::CopyOp>(op) && op->use_empty();
 }
 
-/// Sorts what `ops` use. Fails where a function could not get it.
-static std::optional<Kernel> analyze(ArrayRef<Operation *> ops) {
-  Kernel kernel;
-  kernel.ops = llvm::to_vector(ops);
-  llvm::SetVector<Value> captured;
-  for (Operation *op : ops) {
-    captured.insert_range(op->getOperands());
-    getUsedValuesDefinedAbove(op->getRegions(), captured);
-  }
-  for (Value value : captured) {
-    Operation *def = value.getDefiningOp();
-    auto type = dyn_cast<MemRefType>(value.getType());
-    if (def && def->hasTrait<OpTrait::ConstantLike>()) {
-      kernel.constants.push_back(def);
-    } else if (!type) {
-      if (!value.getType().isIntOrIndexOrFloat())
-        return std::nullopt;
-      kernel.scalars.push_back(value);
-    } else {
-      Value root = findPointer(value);
-      auto rootType = dyn_cast<MemRefType>(root.getType());
-      int64_t offset;
-      SmallVector<int64_t> strides;
-      if (!rootType || !rootType.getLayout().isIdentity() ||
-          rootType.getMemorySpace() != type.getMemorySpace() ||
-          !rootType.hasStaticShape() || rootType.getNumElements() == 0 ||
-          !type.hasStaticShape() || type.getNumElements() == 0 ||
-          failed(type.getStridesAndOffset(strides, offset)) ||
-          llvm::any_of(strides, ShapedType::isDynamic))
-        return std::nullopt;
-      kernel.buffers.insert(root);
-      if (root == value)
-        continue;
-      for (Operation *user : value.getUsers())
-        if (llvm::any_of(ops, [&](Operation *op) {
-              return op->isAncestor(user) && !takesAnyLayout(user);
-            }))
-          return std::nullopt;
-      kernel.views.push_back({value, root, strides, offset});
-    }
-  }
-  bool callsOthers = llvm::any_of(ops, [](Operation *op) {
-    return op
-        ->walk([](Operation *nested) {
-          return isa<func::CallOp, CustomCallIntoOp>(nested)
-                     ? WalkResult::interrupt()
-                     : WalkResult::advance();
-        })
-        .wasInterrupted();
-  });
-  if (callsOthers)
-    return std::nullopt;
-  return kernel;
+static bool hasCalls(Operation *op) {
+  return op
+      ->walk([](Operation *nested) {
+        return isCall(nested) ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
 }
 
-/// The nests of `block`, each with the fills that belong to it.
-static std::vector<Kernel> collectKernels(Block &block) {
+/// The work in `op`: nests and calls, those in loops too.
+static int64_t countWork(Operation *op) {
+  int64_t count = 0;
+  op->walk([&](Operation *nested) {
+    count += isa<LinalgOp, memref::CopyOp>(nested) || isCall(nested);
+  });
+  return count;
+}
+
+/// Moves views of the arena out of the nests in `block`: each is a buffer of
+/// its own then, which no other one of the kernel lies in.
+static void hoistViews(Block &block) {
+  for (Operation &op : block)
+    for (Region &region : op.getRegions())
+      region.walk([&](memref::ViewOp view) {
+        for (Value operand : view->getOperands())
+          if (Operation *def = operand.getDefiningOp();
+              def && region.isAncestor(def->getParentRegion()) &&
+              def->hasTrait<OpTrait::ConstantLike>())
+            def->moveBefore(&op);
+        if (llvm::none_of(view->getOperands(), [&](Value operand) {
+              return region.isAncestor(operand.getParentRegion());
+            }))
+          view->moveBefore(&op);
+      });
+}
+
+namespace {
+
+/// Divides blocks into kernels and what stays.
+class Outliner {
+public:
+  /// `minWork`: the work in a loop or branch that is a list itself.
+  explicit Outliner(int64_t minWork) : minWork(minWork) {}
+
+  /// Only nests, of `block` itself.
+  void collectNests(Block &block);
+
+  /// All of `block` that is no command. Fails where that is impossible.
+  LogicalResult collectAll(Block &block);
+
   std::vector<Kernel> kernels;
-  SmallVector<Operation *> fills;
-  auto addKernel = [&](ArrayRef<Operation *> ops) {
-    if (auto kernel = analyze(ops))
-      kernels.push_back(std::move(*kernel));
-  };
-  auto flush = [&](Operation *nest) {
-    // The last fills run with the nest if it updates what they write. Nothing
-    // changes places: buffers may share memory.
-    size_t numBefore = fills.size();
-    if (auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest))
-      while (numBefore > 0 &&
-             llvm::is_contained(destination.getDpsInits(),
-                                fills[numBefore - 1]->getOperand(1)))
-        --numBefore;
-    for (Operation *fill : ArrayRef(fills).take_front(numBefore))
-      addKernel(fill);
-    SmallVector<Operation *> ops(ArrayRef(fills).drop_front(numBefore));
-    fills.clear();
-    if (!nest)
-      return;
-    ops.push_back(nest);
-    addKernel(ops);
-  };
+
+private:
+  /// Ends a run of fills before `nest`, which may be null. Nothing changes
+  /// places: buffers may share memory.
+  void flushFills(Operation *nest);
+  void flushScalars();
+  void add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared = {});
+  /// What is calculated with numbers, or a part of a command that depends on
+  /// such: the former if `isCommand` is not set.
+  void addScalar(Operation *op, bool isCommand);
+
+  int64_t minWork;
+  bool failed = false;
+  SmallVector<Operation *> fills, scalars, sharedScalars;
+  llvm::DenseSet<Value> scalarValues;
+};
+
+} // namespace
+
+void Outliner::add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared) {
+  if (auto kernel = analyzeKernel(ops, shared))
+    kernels.push_back(std::move(*kernel));
+  else
+    failed = true;
+}
+
+void Outliner::flushFills(Operation *nest) {
+  // The last fills run with the nest if it updates what they write.
+  size_t numBefore = fills.size();
+  if (auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest))
+    while (numBefore > 0 &&
+           llvm::is_contained(destination.getDpsInits(),
+                              fills[numBefore - 1]->getOperand(1)))
+      --numBefore;
+  for (Operation *fill : ArrayRef(fills).take_front(numBefore))
+    add(fill);
+  SmallVector<Operation *> ops(ArrayRef(fills).drop_front(numBefore));
+  fills.clear();
+  if (!nest)
+    return;
+  ops.push_back(nest);
+  add(ops);
+}
+
+void Outliner::flushScalars() {
+  // The last ones of a run may be parts of commands.
+  while (!scalars.empty() && !sharedScalars.empty() &&
+         scalars.back() == sharedScalars.back()) {
+    scalars.pop_back();
+    sharedScalars.pop_back();
+  }
+  if (!scalars.empty())
+    add(scalars, sharedScalars);
+  scalars.clear();
+  sharedScalars.clear();
+  scalarValues.clear();
+}
+
+void Outliner::addScalar(Operation *op, bool isCommand) {
+  scalars.push_back(op);
+  if (isCommand)
+    sharedScalars.push_back(op);
+  scalarValues.insert_range(op->getResults());
+}
+
+void Outliner::collectNests(Block &block) {
   for (Operation &op : block) {
     if (isa<linalg::FillOp>(op) && isNest(&op))
       fills.push_back(&op);
-    else if (isNest(&op))
-      flush(&op);
+    else if (isNest(&op) && !hasCalls(&op))
+      flushFills(&op);
     else if (!isMemoryEffectFree(&op))
-      flush(nullptr);
+      flushFills(nullptr);
   }
-  return kernels;
 }
 
-/// Writes `kernel` as a function.
-static func::FuncOp createFunction(OpBuilder &builder, const Kernel &kernel) {
-  Location loc = kernel.ops.back()->getLoc();
-  SmallVector<Type> types;
-  for (Value buffer : kernel.buffers)
-    types.push_back(buffer.getType());
-  types.append(kernel.views.size(), builder.getIndexType());
-  for (Value scalar : kernel.scalars)
-    types.push_back(scalar.getType());
-  auto function = func::FuncOp::create(builder, loc, "kernel",
-                                       builder.getFunctionType(types, {}));
-  function.setPrivate();
-  // LLVM would inline what is called once, and have one long function again.
-  function->setAttr("passthrough", builder.getStrArrayAttr({"noinline"}));
-  Block *body = function.addEntryBlock();
-
-  SmallVector<BufferPlace> places =
-      llvm::map_to_vector(kernel.buffers, findPlace);
-  for (unsigned i = 0, e = places.size(); i < e; ++i) {
-    bool isAlone = llvm::none_of(llvm::seq(e), [&](unsigned other) {
-      return other != i && mayShareBytes(places[i], places[other]);
+LogicalResult Outliner::collectAll(Block &block) {
+  hoistViews(block);
+  auto usesScalars = [&](Operation &op) {
+    return llvm::any_of(op.getOperands(), [&](Value operand) {
+      return scalarValues.contains(operand);
     });
-    if (isAlone && places[i].object)
-      function.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
-                          builder.getUnitAttr());
+  };
+  for (Operation &op : block.without_terminator()) {
+    if (isAddress(&op)) {
+      if (usesScalars(op))
+        addScalar(&op, /*isCommand=*/true);
+      continue;
+    }
+    bool isList = isControlFlow(&op) && countWork(&op) >= minWork;
+    bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op);
+    if (isPlain) {
+      flushFills(nullptr);
+      addScalar(&op, /*isCommand=*/false);
+      continue;
+    }
+    flushScalars();
+    if (isa<linalg::FillOp>(op)) {
+      fills.push_back(&op);
+    } else if (isCommand(&op) || isList) {
+      flushFills(nullptr);
+      for (Region &region : op.getRegions())
+        for (Block &nested : region)
+          if (isList && ::failed(collectAll(nested)))
+            return failure();
+    } else {
+      flushFills(&op);
+    }
   }
-
-  OpBuilder inside = OpBuilder::atBlockBegin(body);
-  IRMapping mapping;
-  for (auto [i, buffer] : llvm::enumerate(kernel.buffers))
-    mapping.map(buffer, body->getArgument(i));
-  unsigned next = kernel.buffers.size();
-  for (const View &view : kernel.views) {
-    auto type = cast<MemRefType>(view.value.getType());
-    SmallVector<OpFoldResult> sizes =
-        getAsIndexOpFoldResult(builder.getContext(), type.getShape());
-    auto anywhere = MemRefType::get(type.getShape(), type.getElementType(),
-                                    StridedLayoutAttr::get(builder.getContext(),
-                                                           ShapedType::kDynamic,
-                                                           view.strides));
-    Value moved = memref::ReinterpretCastOp::create(
-        inside, view.value.getLoc(), anywhere, mapping.lookup(view.root),
-        OpFoldResult(body->getArgument(next++)), sizes,
-        getAsIndexOpFoldResult(builder.getContext(), view.strides));
-    mapping.map(view.value, moved);
-  }
-  for (Value scalar : kernel.scalars)
-    mapping.map(scalar, body->getArgument(next++));
-  for (Operation *constant : kernel.constants)
-    inside.clone(*constant, mapping);
-  for (Operation *op : kernel.ops)
-    inside.clone(*op, mapping);
-  func::ReturnOp::create(inside, loc);
-  return function;
-}
-
-/// Replaces `kernel` by a call of `function`.
-static void createCall(const Kernel &kernel, func::FuncOp function) {
-  Operation *last = kernel.ops.back();
-  OpBuilder builder(last);
-  SmallVector<Value> operands = llvm::to_vector(kernel.buffers);
-  for (const View &view : kernel.views) {
-    Location loc = last->getLoc();
-    if (ShapedType::isDynamic(view.offset))
-      operands.push_back(
-          memref::ExtractStridedMetadataOp::create(builder, loc, view.value)
-              .getOffset());
-    else
-      operands.push_back(
-          arith::ConstantIndexOp::create(builder, loc, view.offset));
-  }
-  llvm::append_range(operands, kernel.scalars);
-  func::CallOp::create(builder, last->getLoc(), function, operands);
-  for (Operation *op : llvm::reverse(kernel.ops))
-    op->erase();
-}
-
-//===----------------------------------------------------------------------===//
-// Equality
-//===----------------------------------------------------------------------===//
-
-static llvm::hash_code hashOf(func::FuncOp function) {
-  llvm::hash_code hash = hash_value(Type(function.getFunctionType()));
-  function.getBody().walk([&](Operation *op) {
-    hash = llvm::hash_combine(hash, op->getName(), op->getAttrDictionary());
-  });
-  return hash;
-}
-
-static bool areEqual(func::FuncOp a, func::FuncOp b) {
-  return a.getFunctionType() == b.getFunctionType() &&
-         a.getArgAttrsAttr() == b.getArgAttrsAttr() &&
-         OperationEquivalence::isRegionEquivalentTo(
-             &a.getBody(), &b.getBody(), OperationEquivalence::IgnoreLocations);
+  flushFills(nullptr);
+  flushScalars();
+  return failure(failed);
 }
 
 namespace {
@@ -272,47 +224,65 @@ struct GradOutlineKernels
     SymbolTable symbols(getOperation());
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
       if (function.isPublic() && function->hasAttr("grad.arena_bytes") &&
-          function.getBody().hasOneBlock() && function.getNumArguments() != 0)
-        outline(function, symbols);
+          function.getBody().hasOneBlock() && function.getNumArguments() != 0 &&
+          !makeList(function, symbols))
+        outlineNests(function, symbols);
   }
 
 private:
-  void outline(func::FuncOp program, SymbolTable &symbols) {
-    std::vector<Kernel> kernels = collectKernels(program.getBody().front());
-    OpBuilder builder(&getContext());
-    llvm::DenseMap<llvm::hash_code, SmallVector<func::FuncOp, 1>> byHash;
-    SmallVector<func::FuncOp> functions, callees;
-    for (const Kernel &kernel : kernels) {
-      builder.clearInsertionPoint();
-      func::FuncOp function = createFunction(builder, kernel);
-      auto &similar = byHash[hashOf(function)];
-      auto equal = llvm::find_if(similar, [&](func::FuncOp other) {
-        return areEqual(function, other);
-      });
-      if (equal != similar.end()) {
-        function.erase();
-        callees.push_back(*equal);
-        continue;
-      }
-      similar.push_back(function);
-      functions.push_back(function);
-      callees.push_back(function);
-    }
-
-    bool isLong = static_cast<int64_t>(kernels.size()) >= minNests;
-    bool isRepetitive = kernels.size() >= 2 * functions.size();
-    for (func::FuncOp function : functions)
-      if (isLong || isRepetitive)
-        symbols.insert(function);
-      else
-        function.erase();
-    if (!isLong && !isRepetitive)
-      return;
-    for (auto [kernel, callee] : llvm::zip_equal(kernels, callees))
-      createCall(kernel, callee);
-    numCalls += kernels.size();
-    numKernels += functions.size();
-  }
+  bool makeList(func::FuncOp program, SymbolTable &symbols);
+  void outlineNests(func::FuncOp program, SymbolTable &symbols);
+  void replace(ArrayRef<Kernel> kernels, KernelFunctions &functions,
+               ArrayRef<func::FuncOp> callees, SymbolTable &symbols);
 };
 
 } // namespace
+
+void GradOutlineKernels::replace(ArrayRef<Kernel> kernels,
+                                 KernelFunctions &functions,
+                                 ArrayRef<func::FuncOp> callees,
+                                 SymbolTable &symbols) {
+  for (func::FuncOp function : functions.getAll())
+    symbols.insert(function);
+  for (auto [kernel, callee] : llvm::reverse(llvm::zip_equal(kernels, callees)))
+    replaceByCall(kernel, callee);
+  numCalls += kernels.size();
+  numKernels += functions.getAll().size();
+}
+
+static SmallVector<func::FuncOp> getCallees(ArrayRef<Kernel> kernels,
+                                            KernelFunctions &functions) {
+  return llvm::map_to_vector(
+      kernels, [&](const Kernel &kernel) { return functions.get(kernel); });
+}
+
+/// Makes a list of commands of a long program. If it cannot be one, code is
+/// generated for it all.
+bool GradOutlineKernels::makeList(func::FuncOp program, SymbolTable &symbols) {
+  if (countWork(program) < minCommands)
+    return false;
+  Outliner outliner(minCommands);
+  if (failed(outliner.collectAll(program.getBody().front())))
+    return false;
+  KernelFunctions functions(&getContext());
+  SmallVector<func::FuncOp> callees = getCallees(outliner.kernels, functions);
+  replace(outliner.kernels, functions, callees, symbols);
+  reserveFrame(program);
+  return true;
+}
+
+void GradOutlineKernels::outlineNests(func::FuncOp program,
+                                      SymbolTable &symbols) {
+  Outliner outliner(minCommands);
+  outliner.collectNests(program.getBody().front());
+  KernelFunctions functions(&getContext());
+  SmallVector<func::FuncOp> callees = getCallees(outliner.kernels, functions);
+  bool isLong = static_cast<int64_t>(callees.size()) >= minNests;
+  bool isRepetitive = callees.size() >= 2 * functions.getAll().size();
+  if (isLong || isRepetitive) {
+    replace(outliner.kernels, functions, callees, symbols);
+    return;
+  }
+  for (func::FuncOp function : functions.getAll())
+    function.erase();
+}

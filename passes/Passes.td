@@ -672,7 +672,7 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
 }
 
 def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
-  let summary = "Make functions of the loop nests of long programs, equal ones once";
+  let summary = "Make functions of parts of long programs, equal ones once";
   let description = [{
     Code generation takes more than linear time in the length of a function, and
     an unrolled loop is the same code again and again. In a public function with
@@ -695,13 +695,34 @@ def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
     }
     ```
     Of a view with static strides, the function gets the buffer and the offset.
+
+    With at least `min-commands` nests and calls, in loops and branches too, a
+    function becomes a list of commands: what is left of it, and of loops and
+    branches that are as long themselves, are calls of kernels, matrix products,
+    copies, and where buffers are. All else is in kernels, which may return
+    numbers and buffers:
+
+    ```mlir
+    func.func @main(...) attributes {grad.arena_bytes = 640 : i64,
+                                     grad.command_frame = 512 : i64} {
+      %n = func.call @kernel(%x) : (memref<index>) -> index
+      scf.for %i = %c0 to %n step %c1 {
+        func.call @kernel_0(%x, %i)
+        ...
+      }
+    }
+    ```
+    The arena has a place for the numbers at `grad.command_frame`, behind what
+    was planned.
   }];
   let options = [
     Option<"minNests", "min-nests", "int64_t", /*default=*/"32",
-           "fewest loop nests of a function that is taken apart in any case">
+           "fewest loop nests of a function that is taken apart in any case">,
+    Option<"minCommands", "min-commands", "int64_t", /*default=*/"32",
+           "fewest loop nests and calls of what becomes a list of commands">
   ];
   let statistics = [
-    Statistic<"numCalls", "num-calls", "Loop nests that became calls">,
+    Statistic<"numCalls", "num-calls", "Parts of programs that became calls">,
     Statistic<"numKernels", "num-kernels", "Different functions made">
   ];
   let dependentDialects = [
@@ -710,33 +731,31 @@ def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
-def GradSplitPrograms : Pass<"grad-split-programs", "::mlir::ModuleOp"> {
-  let summary = "Cut long programs into functions of a fixed number of operations";
+def GradEmitCommands : Pass<"grad-emit-commands", "::mlir::ModuleOp"> {
+  let summary = "Replace a list of commands by a table for the runtime";
   let description = [{
-    What `grad-outline-kernels` leaves of a long program is a list of calls, for
-    which code generation takes more than linear time in its length. In a public
-    function with planned memory, each `part-size` operations without regions
-    become a function. It makes the views and constants that it needs, gets
-    buffers and numbers, and returns the numbers that others use.
+    A function that `grad-outline-kernels` made a list becomes constant data,
+    which `gradopt_run_commands` goes through; no code is generated for it.
+    `runtime/Commands.h` has the format. With `remarks`, each command is
+    reported:
 
     ```mlir
-    %a = memref.view %arena[%c0][] : memref<256xi8> to memref<16xf64>
-    func.call @kernel(%x, %a)
-    %n = memref.load %a[%c1] : memref<16xf64>
-    func.call @kernel_0(%a, %n)
-    // becomes, with `part-size=2`
-    %n = func.call @part(%x, %arena)
-    func.call @part_0(%arena, %n)
+    func.call @kernel(%a, %b)
+    ```
+    =>
+    ```mlir
+    // remark: 0: launch @kernel(buffer0, arena + 128)
+    llvm.mlir.global internal constant @gradopt_commands(dense<...>)
+        {grad.kernels = [@kernel]} : !llvm.array<13 x i64>
     ```
   }];
   let options = [
-    Option<"partSize", "part-size", "int64_t", /*default=*/"128",
-           "operations in one function">
+    Option<"function", "function", "std::string", /*default=*/"\"main\"",
+           "The function to replace">,
+    Option<"remarks", "remarks", "bool", /*default=*/"false",
+           "report each command">
   ];
-  let statistics = [
-    Statistic<"numParts", "num-parts", "Functions made">
-  ];
-  let dependentDialects = ["::mlir::func::FuncDialect"];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
 def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
@@ -797,7 +816,9 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
     The entry point takes an array of pointers, arguments first, then results,
     then the arena, and returns a status, 0. The function that it calls becomes
     internal, and takes the array too if it has many parameters: each is loaded
-    where it is used. Without such a function there is nothing to do.
+    where it is used. For a table of commands, the entry point calls the runtime
+    with it, and each kernel gets a function that takes an array of operands.
+    Without such a function or table there is nothing to do.
 
     ```mlir
     llvm.func @gradopt_main(%buffers: !llvm.ptr) -> i32 {

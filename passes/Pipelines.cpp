@@ -95,11 +95,15 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   blas.threshold = options.blasThreshold;
   manager.addPass(createGradContractionsToBlas(blas));
   manager.addPass(createCSEPass());
-  manager.addPass(createGradOutlineKernels());
-  manager.addPass(createGradSplitPrograms());
+  GradOutlineKernelsOptions outline;
+  outline.minCommands = options.commandThreshold;
+  manager.addPass(createGradOutlineKernels(outline));
 }
 
 static void buildLLVM(OpPassManager &manager, const CpuOptions &options) {
+  GradEmitCommandsOptions commands;
+  commands.remarks = options.commandRemarks;
+  manager.addPass(createGradEmitCommands(commands));
   manager.addNestedPass<func::FuncOp>(createGradBuffersToLoops());
   manager.addPass(createConvertMathToGradopt());
   ConvertBuffersToLLVMOptions convert;

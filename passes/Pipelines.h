@@ -34,6 +34,12 @@ struct CpuOptions : PassPipelineOptions<CpuOptions> {
   Option<bool> planRemarks{
       *this, "plan-remarks", llvm::cl::init(false),
       llvm::cl::desc("Print the plan of the arena as remarks")};
+  Option<int64_t> commandThreshold{
+      *this, "command-threshold", llvm::cl::init(32),
+      llvm::cl::desc("Fewest loop nests and calls of a program or loop that "
+                     "becomes a list of commands")};
+  Option<bool> commandRemarks{*this, "command-remarks", llvm::cl::init(false),
+                              llvm::cl::desc("Print commands as remarks")};
 };
 
 /// Those of `grad-request-derivative`.

@@ -16,6 +16,7 @@
 
 #include "runtime/ObjectCode.h"
 #include "runtime/Array.h"
+#include "runtime/Commands.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
 
@@ -43,6 +44,7 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_f64", reinterpret_cast<void *>(&gradopt_gemm_f64)},
     {"gradopt_gemm_f32", reinterpret_cast<void *>(&gradopt_gemm_f32)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
+    {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };
 
 void *findOutside(const char *name) {

@@ -50,3 +50,62 @@ llvm.func @main(!llvm.ptr)
 llvm.func @main(%x: !llvm.ptr, ...) {
   llvm.return
 }
+
+// -----
+
+// A list of commands goes to the runtime. Its kernels take an array of operands:
+// numbers and addresses, then the addresses of what they return.
+
+// CHECK: llvm.mlir.global internal constant @gradopt_commands(dense<0>
+// CHECK-NOT: grad.kernels
+llvm.mlir.global internal constant @gradopt_commands(dense<0> : tensor<5xi64>) {grad.kernels = [@nothing, @numbers]} : !llvm.array<5 x i64>
+llvm.mlir.global internal constant @gradopt_constants(dense<0> : tensor<64xi8>) : !llvm.array<64 x i8>
+llvm.func @nothing(%x: !llvm.ptr) {
+  llvm.return
+}
+llvm.func @numbers(%x: !llvm.ptr, %n: i64, %b: i1, %f: f32) -> !llvm.struct<(f32, i1)> {
+  %0 = llvm.mlir.poison : !llvm.struct<(f32, i1)>
+  llvm.return %0 : !llvm.struct<(f32, i1)>
+}
+// CHECK: llvm.func internal @nothing_command(%[[OPERANDS:.*]]: !llvm.ptr) {
+// CHECK: %[[X:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+// CHECK: llvm.call @nothing(%[[X]])
+// CHECK: llvm.func internal @numbers_command(%[[OPERANDS:.*]]: !llvm.ptr) {
+// CHECK: %[[AT2:.*]] = llvm.getelementptr %[[OPERANDS]][2] : (!llvm.ptr) -> !llvm.ptr, i64
+// CHECK: %[[WORD:.*]] = llvm.load %[[AT2]] : !llvm.ptr -> i64
+// CHECK: %[[B:.*]] = llvm.trunc %[[WORD]] : i64 to i1
+// CHECK: %[[AT3:.*]] = llvm.getelementptr %[[OPERANDS]][3]
+// CHECK: %[[F:.*]] = llvm.load %[[AT3]] : !llvm.ptr -> f32
+// CHECK: %[[R:.*]] = llvm.call @numbers(%{{.*}}, %{{.*}}, %[[B]], %[[F]])
+// CHECK: %[[R0:.*]] = llvm.extractvalue %[[R]][0]
+// CHECK: %[[R1:.*]] = llvm.extractvalue %[[R]][1]
+// CHECK: %[[BITS:.*]] = llvm.bitcast %[[R0]] : f32 to i32
+// CHECK: %[[WORD0:.*]] = llvm.zext %[[BITS]] : i32 to i64
+// CHECK: %[[AT4:.*]] = llvm.getelementptr %[[OPERANDS]][4]
+// CHECK: %[[TO0:.*]] = llvm.load %[[AT4]] : !llvm.ptr -> !llvm.ptr
+// CHECK: llvm.store %[[WORD0]], %[[TO0]]
+// CHECK: %[[WORD1:.*]] = llvm.zext %[[R1]] : i1 to i64
+// CHECK: llvm.store %[[WORD1]]
+// CHECK: llvm.mlir.global internal constant @gradopt_kernels([@nothing_command, @numbers_command])
+// CHECK: llvm.func @gradopt_main(%[[BUFFERS:.*]]: !llvm.ptr) -> i32
+// CHECK: %[[COMMANDS:.*]] = llvm.mlir.addressof @gradopt_commands
+// CHECK: %[[KERNELS:.*]] = llvm.mlir.addressof @gradopt_kernels
+// CHECK: %[[CONSTANTS:.*]] = llvm.mlir.addressof @gradopt_constants
+// CHECK: %[[STATUS:.*]] = llvm.call tail @gradopt_run_commands(%[[COMMANDS]], %[[KERNELS]], %[[CONSTANTS]], %[[BUFFERS]])
+// CHECK: llvm.return %[[STATUS]]
+
+// -----
+
+// expected-error @below {{expected attribute grad.kernels}}
+llvm.mlir.global internal constant @gradopt_commands(dense<0> : tensor<5xi64>) : !llvm.array<5 x i64>
+
+// -----
+
+// expected-error @below {{expected kernels to be functions, but got @gradopt_commands}}
+llvm.mlir.global internal constant @gradopt_commands(dense<0> : tensor<5xi64>) {grad.kernels = [@gradopt_commands]} : !llvm.array<5 x i64>
+
+// -----
+
+llvm.func @gradopt_main()
+// expected-error @below {{has an entry point already: gradopt_main}}
+llvm.mlir.global internal constant @gradopt_commands(dense<0> : tensor<5xi64>) {grad.kernels = []} : !llvm.array<5 x i64>

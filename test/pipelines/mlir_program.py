@@ -48,11 +48,11 @@ def lower(text: str, stage: str) -> str:
     return compile_program(Program(text, "main"), stage).text
 
 
-def compile_mlir(text: str) -> Callable[..., tuple[Any, ...]]:
+def compile_mlir(text: str, options: str = "") -> Callable[..., tuple[Any, ...]]:
     """@main, from arrays of its argument types to a tuple of its results."""
     module = parse(text)
     with module.context:
         type = ir.FunctionType(ir.TypeAttr(main_of(module).attributes["function_type"]).value)
         args, results = ([array_spec(t) for t in types] for types in (type.inputs, type.results))
-    done = compile_program(Program(text, "main"), "object")
+    done = compile_program(Program(text, "main", pipeline_options=options), "object")
     return _gradopt.Executable(done.object_code, args, results, done.arena_bytes)

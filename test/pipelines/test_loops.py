@@ -13,12 +13,15 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize("size", [4, 48])  # Matrices of 18 KiB are swapped, not copied.
+@pytest.mark.parametrize("options", ["", "command-threshold=0", "command-threshold=3"])
 @by_seed(40)
-def test_random_programs(seed: int, size: int) -> None:
+def test_random_programs(seed: int, options: str, size: int) -> None:
+    """As one function, as a list of commands, and as a list with loops that are functions."""
     generator = Generator(seed, size)
     text, run = generator.program(steps=8)
     arguments = inputs(generator.arguments, seed)
-    for actual, expected in zip(compile_mlir(text)(*arguments), run(*arguments), strict=True):
+    results = compile_mlir(text, options)(*arguments)
+    for actual, expected in zip(results, run(*arguments), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9, err_msg=text)
 
 

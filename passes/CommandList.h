@@ -1,0 +1,70 @@
+//===- CommandList.h - Programs as lists of commands ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// A function is a list of commands (runtime/Commands.h) if it and its loops
+/// and branches have nothing but
+///
+///   * calls of kernels and of `gradopt_gemm_*`, copies of blocks of memory;
+///   * loops and branches that are lists themselves;
+///   * what says where buffers are: views, and sums of numbers.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_COMMANDLIST_H
+#define GRADOPT_PASSES_COMMANDLIST_H
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <vector>
+
+namespace mlir::grad {
+
+/// The attribute of a function that is a list: where the words of the
+/// interpreter begin in the arena.
+inline constexpr llvm::StringLiteral kFrameAttr = "grad.command_frame";
+
+/// What is left of a list: a global, with the kernels of the table as an
+/// attribute, and another one if there are constants.
+inline constexpr llvm::StringLiteral kCommandsName = "gradopt_commands";
+inline constexpr llvm::StringLiteral kConstantsName = "gradopt_constants";
+inline constexpr llvm::StringLiteral kKernelsAttr = "grad.kernels";
+
+/// Whether `op` is a part of the operands of commands.
+bool isAddress(Operation *op);
+
+/// Whether `op` is a command by itself: a product, or a copy.
+bool isCommand(Operation *op);
+
+/// Whether `op` may become branches between commands.
+bool isControlFlow(Operation *op);
+
+/// A table of commands, and what belongs to it.
+struct CommandTable {
+  std::vector<int64_t> words;
+  SmallVector<FlatSymbolRefAttr> kernels;
+  std::vector<char> constants;
+  /// Of words, and operands behind them.
+  int64_t frameBytes = 0;
+  /// One for each command.
+  std::vector<Location> locations;
+};
+
+/// Writes the table of `list`. Fails, without a word, where it has something
+/// that cannot be a command.
+FailureOr<CommandTable> encodeCommands(func::FuncOp list, int64_t frame);
+
+/// Calls `tell` for each command of a table, with its text.
+void describeCommands(const CommandTable &table,
+                      llvm::function_ref<void(Location, StringRef)> tell);
+
+/// Marks `list` as one, and makes its arena larger by what the interpreter
+/// needs, if it can be encoded.
+void reserveFrame(func::FuncOp list);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_COMMANDLIST_H

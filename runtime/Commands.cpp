@@ -1,0 +1,336 @@
+//===- Commands.cpp - Running lists of commands ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Nothing but the C library is needed here: a list has to run where there is no
+// compiler. A kernel may leave by longjmp (see Targets.cpp), so that nothing is
+// to be done after it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Commands.h"
+
+#include <cstdlib>
+#include <cstring>
+
+static_assert(sizeof(void *) == sizeof(int64_t), "a word holds an address");
+static_assert(sizeof(gradopt_commands) == 40 && sizeof(gradopt_operand) == 16 &&
+                  sizeof(gradopt_command) == 8,
+              "the format has no padding");
+
+namespace {
+
+int64_t address(const void *pointer) {
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(pointer));
+}
+
+template <typename T> T *pointer(int64_t word) {
+  return reinterpret_cast<T *>(static_cast<uintptr_t>(word));
+}
+
+template <typename T> T number(int64_t word) {
+  T value;
+  memcpy(&value, &word, sizeof(T));
+  return value;
+}
+
+/// Sums wrap, as those of compiled code do.
+int64_t sum(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) +
+                              static_cast<uint64_t>(b));
+}
+
+int64_t product(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) *
+                              static_cast<uint64_t>(b));
+}
+
+template <typename T>
+void multiply(const int64_t *o,
+              void (*gemm)(int64_t, int64_t, int64_t, int64_t, int64_t,
+                           const T *, int64_t, const T *, int64_t, T *, int64_t,
+                           T)) {
+  gemm(o[0], o[1], o[2], o[3], o[4], pointer<const T>(o[5]), o[6],
+       pointer<const T>(o[7]), o[8], pointer<T>(o[9]), o[10], number<T>(o[11]));
+}
+
+const int64_t *sizesOf(const gradopt_commands *table) {
+  return reinterpret_cast<const int64_t *>(table + 1);
+}
+
+/// The commands begin behind the sizes of the constants and the buffers.
+const char *commandsOf(const gradopt_commands *table) {
+  return reinterpret_cast<const char *>(sizesOf(table) + 1 +
+                                        table->num_buffers);
+}
+
+} // namespace
+
+int32_t gradopt_run_commands(const gradopt_commands *table,
+                             const gradopt_kernel *kernels,
+                             const void *constants, void *const *buffers) {
+  char *arena = static_cast<char *>(buffers[table->num_buffers - 1]);
+  auto *words = reinterpret_cast<int64_t *>(arena + table->frame);
+  words[GRADOPT_WORD_ZERO] = 0;
+  words[GRADOPT_WORD_FRAME] = address(words);
+  words[GRADOPT_WORD_CONSTANTS] = address(constants);
+  memcpy(words + GRADOPT_WORD_BUFFERS, buffers,
+         table->num_buffers * sizeof(void *));
+  int64_t *values = words + table->num_words;
+
+  const char *first = commandsOf(table);
+  const char *next = first;
+  while (true) {
+    auto *command = reinterpret_cast<const gradopt_command *>(next);
+    auto *operand = reinterpret_cast<const gradopt_operand *>(command + 1);
+    uint32_t count = command->num_operands;
+    for (uint32_t i = 0; i < count; ++i, ++operand)
+      values[i] = sum(sum(words[operand->base], words[operand->index]),
+                      operand->offset);
+    next = reinterpret_cast<const char *>(operand);
+
+    switch (command->opcode) {
+    case GRADOPT_LAUNCH:
+      kernels[command->target](values);
+      break;
+    case GRADOPT_GEMM_F64:
+      multiply<double>(values, gradopt_gemm_f64);
+      break;
+    case GRADOPT_GEMM_F32:
+      multiply<float>(values, gradopt_gemm_f32);
+      break;
+    case GRADOPT_COPY:
+      memcpy(pointer<void>(values[0]), pointer<const void>(values[1]),
+             static_cast<size_t>(values[2]));
+      break;
+    case GRADOPT_SET:
+      memcpy(words + command->target, values, count * sizeof(int64_t));
+      break;
+    case GRADOPT_MULTIPLY_ADD:
+      words[command->target] = sum(values[0], product(values[1], values[2]));
+      break;
+    case GRADOPT_BRANCH_LESS:
+      if (values[0] < values[1])
+        next = first + size_t(command->target) * sizeof(int64_t);
+      break;
+    case GRADOPT_BRANCH_EQUAL:
+      if (values[0] == values[1])
+        next = first + size_t(command->target) * sizeof(int64_t);
+      break;
+    default: // GRADOPT_END
+      return 0;
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// The operands that a command has: at least, at most.
+struct Arity {
+  uint32_t least, most;
+};
+
+bool findArity(uint16_t opcode, Arity &arity) {
+  switch (opcode) {
+  case GRADOPT_END:
+    arity = {0, 0};
+    return true;
+  case GRADOPT_LAUNCH:
+    arity = {0, UINT16_MAX};
+    return true;
+  case GRADOPT_GEMM_F64:
+  case GRADOPT_GEMM_F32:
+    arity = {12, 12};
+    return true;
+  case GRADOPT_COPY:
+  case GRADOPT_MULTIPLY_ADD:
+    arity = {3, 3};
+    return true;
+  case GRADOPT_SET:
+    arity = {1, UINT16_MAX};
+    return true;
+  case GRADOPT_BRANCH_LESS:
+  case GRADOPT_BRANCH_EQUAL:
+    arity = {2, 2};
+    return true;
+  default:
+    return false;
+  }
+}
+
+bool isBranch(uint16_t opcode) {
+  return opcode == GRADOPT_BRANCH_LESS || opcode == GRADOPT_BRANCH_EQUAL;
+}
+
+class Checker {
+public:
+  Checker(const gradopt_commands *table, size_t size)
+      : table(table), begin(reinterpret_cast<const char *>(table)),
+        end(begin + size), first(commandsOf(table)) {}
+
+  /// Null, or what is wrong with the command at `position`.
+  const char *check(size_t numKernels);
+
+  const char *position = nullptr;
+
+private:
+  const char *checkCommand(size_t numKernels) const;
+  const char *checkOperand(const gradopt_operand &operand) const;
+  const char *checkTarget(const gradopt_command &command,
+                          size_t numKernels) const;
+  size_t unit(const char *at) const { return (at - first) / sizeof(int64_t); }
+
+  uint32_t firstRegister() const {
+    return GRADOPT_WORD_BUFFERS + table->num_buffers;
+  }
+  const gradopt_command &command() const {
+    return *reinterpret_cast<const gradopt_command *>(position);
+  }
+  const char *behind() const {
+    return position + sizeof(gradopt_command) +
+           command().num_operands * sizeof(gradopt_operand);
+  }
+
+  const gradopt_commands *table;
+  const char *begin, *end, *first;
+};
+
+const char *Checker::check(size_t numKernels) {
+  position = first;
+  bool ended = false;
+  while (position != end) {
+    if (const char *problem = checkCommand(numKernels))
+      return problem;
+    ended = command().opcode == GRADOPT_END;
+    position = behind();
+  }
+  if (!ended)
+    return "expected an end behind the last command";
+
+  // One bit for each unit that a command begins at.
+  auto *begins = static_cast<unsigned char *>(calloc(unit(end) / 8 + 1, 1));
+  if (!begins)
+    return "out of memory";
+  for (position = first; position != end; position = behind())
+    begins[unit(position) / 8] |= 1u << unit(position) % 8;
+  const char *problem = nullptr;
+  for (position = first; position != end && !problem;) {
+    uint32_t target = command().target;
+    if (isBranch(command().opcode) &&
+        (target >= unit(end) || !(begins[target / 8] >> target % 8 & 1)))
+      problem = "expected a branch to a command";
+    else
+      position = behind();
+  }
+  free(begins);
+  return problem;
+}
+
+const char *Checker::checkCommand(size_t numKernels) const {
+  if (size_t(end - position) < sizeof(gradopt_command))
+    return "incomplete command";
+  Arity arity;
+  if (!findArity(command().opcode, arity))
+    return "unknown command";
+  uint32_t count = command().num_operands;
+  if (count < arity.least || count > arity.most)
+    return "wrong number of operands";
+  if (count > table->max_operands)
+    return "more operands than the table states";
+  if (size_t(end - position) - sizeof(gradopt_command) <
+      count * sizeof(gradopt_operand))
+    return "incomplete operands";
+  auto *operands = reinterpret_cast<const gradopt_operand *>(
+      position + sizeof(gradopt_command));
+  for (uint32_t i = 0; i < count; ++i)
+    if (const char *problem = checkOperand(operands[i]))
+      return problem;
+  return checkTarget(command(), numKernels);
+}
+
+const char *Checker::checkOperand(const gradopt_operand &operand) const {
+  if (operand.base >= table->num_words || operand.index >= table->num_words)
+    return "operand is no word";
+  uint32_t base = operand.base;
+  if (operand.index != GRADOPT_WORD_ZERO)
+    return operand.index < firstRegister() ? "expected a register as index"
+                                           : nullptr;
+  if (base == GRADOPT_WORD_FRAME) {
+    int64_t word = operand.offset / int64_t(sizeof(int64_t));
+    if (operand.offset % int64_t(sizeof(int64_t)) != 0 ||
+        word < firstRegister() || word >= table->num_words)
+      return "expected the address of a register";
+  } else if (base >= GRADOPT_WORD_CONSTANTS && base < firstRegister()) {
+    int64_t size = sizesOf(table)[base - GRADOPT_WORD_CONSTANTS];
+    if (operand.offset < 0 || operand.offset > size)
+      return "address outside of its buffer";
+  }
+  return nullptr;
+}
+
+const char *Checker::checkTarget(const gradopt_command &command,
+                                 size_t numKernels) const {
+  uint64_t written = 0;
+  switch (command.opcode) {
+  case GRADOPT_LAUNCH:
+    return command.target < numKernels ? nullptr : "no such kernel";
+  case GRADOPT_SET:
+    written = command.num_operands;
+    break;
+  case GRADOPT_MULTIPLY_ADD:
+    written = 1;
+    break;
+  default:
+    return nullptr;
+  }
+  if (command.target < firstRegister() ||
+      command.target + written > table->num_words)
+    return "expected to write registers";
+  return nullptr;
+}
+
+} // namespace
+
+const char *gradopt_check_commands(const void *bytes, size_t size,
+                                   size_t numKernels, size_t *where) {
+  if (where)
+    *where = 0;
+  if (size < sizeof(gradopt_commands) || size % sizeof(int64_t) != 0 ||
+      reinterpret_cast<uintptr_t>(bytes) % sizeof(int64_t) != 0)
+    return "no table of commands";
+  auto *table = static_cast<const gradopt_commands *>(bytes);
+  if (table->magic != GRADOPT_COMMANDS_MAGIC)
+    return "no table of commands";
+  if (table->version != GRADOPT_COMMANDS_VERSION)
+    return "table of another version";
+  if (table->bytes != size)
+    return "wrong size of the table";
+  if (table->num_kernels != numKernels)
+    return "wrong number of kernels";
+  uint64_t rest = (size - sizeof(gradopt_commands)) / sizeof(int64_t);
+  if (table->num_buffers == 0 || 1 + uint64_t(table->num_buffers) > rest)
+    return "wrong number of buffers";
+  if (table->num_words < GRADOPT_WORD_BUFFERS + uint64_t(table->num_buffers))
+    return "too few words";
+  const int64_t *sizes = sizesOf(table);
+  for (uint32_t i = 0; i <= table->num_buffers; ++i)
+    if (sizes[i] < 0)
+      return "negative size of a buffer";
+  uint64_t arena = sizes[table->num_buffers];
+  uint64_t frame =
+      (uint64_t(table->num_words) + table->max_operands) * sizeof(int64_t);
+  if (table->frame % sizeof(int64_t) != 0 || table->frame > arena ||
+      frame > arena - table->frame)
+    return "the words do not fit in the arena";
+  Checker checker(table, size);
+  const char *problem = checker.check(numKernels);
+  if (problem && where)
+    *where = checker.position - static_cast<const char *>(bytes);
+  return problem;
+}

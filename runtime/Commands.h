@@ -1,0 +1,121 @@
+/*===- Commands.h - Programs as lists of commands -----------------*- C -*-===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+/*
+ * A long program is a list of commands, which the runtime goes through: calls
+ * of kernels, which are native functions, matrix products, copies, and
+ * branches. This header is where the format is defined, for the compiler that
+ * writes lists and for the interpreter that runs them.
+ *
+ * A program works on words of 64 bits:
+ *
+ *   0                     zero
+ *   1                     the address of word 0
+ *   2                     the address of the constants
+ *   3 ...                 the addresses of the buffers: arguments, results,
+ *                         and the arena, which is the last one
+ *   3 + num_buffers ...   registers: numbers and addresses. A number that is
+ *                         narrower than a word lies in its first bytes, the
+ *                         others being zero
+ *
+ * They lie in the arena, `frame` bytes from its beginning, with the operands of
+ * one command behind them. An operand is the sum of two words and an offset:
+ * a number, a register, the address of a register, or an address in a buffer
+ * that is known or was calculated.
+ *
+ * A table is the header, `gradopt_commands`; the size in bytes of the constants
+ * and of each buffer; then the commands, each a `gradopt_command` with its
+ * operands right behind it. All is in the byte order of the machine.
+ */
+
+#ifndef GRADOPT_COMMANDS_H
+#define GRADOPT_COMMANDS_H
+
+#include "runtime/gradopt_runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
+#define GRADOPT_COMMANDS_VERSION 1u
+
+enum {
+  GRADOPT_WORD_ZERO = 0,
+  GRADOPT_WORD_FRAME = 1,
+  GRADOPT_WORD_CONSTANTS = 2,
+  GRADOPT_WORD_BUFFERS = 3
+};
+
+typedef struct gradopt_commands {
+  uint32_t magic, version;
+  uint64_t bytes; /* of the whole table */
+  uint64_t frame; /* where the words begin in the arena */
+  uint32_t num_words;
+  uint32_t num_buffers; /* the arena included */
+  uint32_t num_kernels;
+  uint32_t max_operands; /* of one command */
+} gradopt_commands;
+
+/* words[base] + words[index] + offset */
+typedef struct gradopt_operand {
+  uint32_t base, index;
+  int64_t offset;
+} gradopt_operand;
+
+typedef enum gradopt_opcode {
+  /* The run is over. */
+  GRADOPT_END = 0,
+  /* Calls kernel `target` with the operands. */
+  GRADOPT_LAUNCH = 1,
+  /* gradopt_gemm_f64 or gradopt_gemm_f32: its twelve parameters in order. */
+  GRADOPT_GEMM_F64 = 2,
+  GRADOPT_GEMM_F32 = 3,
+  /* To an address, from an address, so many bytes. They do not overlap. */
+  GRADOPT_COPY = 4,
+  /* Writes the operands to words `target`, `target` + 1, ..., all at once. */
+  GRADOPT_SET = 5,
+  /* words[target] = first + second * third */
+  GRADOPT_MULTIPLY_ADD = 6,
+  /* Goes on at command `target`, counted in units of 8 bytes from the first
+     one, if the first operand is less than the second one, or equal to it. */
+  GRADOPT_BRANCH_LESS = 7,
+  GRADOPT_BRANCH_EQUAL = 8
+} gradopt_opcode;
+
+typedef struct gradopt_command {
+  uint16_t opcode;
+  uint16_t num_operands;
+  uint32_t target;
+} gradopt_command;
+
+/* A kernel gets its operands: addresses, numbers, and the addresses of the
+   registers that its results go to. */
+typedef void (*gradopt_kernel)(const int64_t *operands);
+
+/* Runs a table that is known to be valid. `buffers` are those of gradopt_call,
+   the arena included. Returns 0. Called by compiled code. */
+GRADOPT_EXPORT int32_t gradopt_run_commands(const gradopt_commands *table,
+                                            const gradopt_kernel *kernels,
+                                            const void *constants,
+                                            void *const *buffers);
+
+/* Whether `size` bytes are a table that runs with `num_kernels` kernels, with
+   buffers of the sizes that it states: each command is complete and known,
+   reads words that there are, writes registers only, begins in bounds where it
+   accesses a buffer at a fixed place, and branches to a command. What a kernel
+   does is not known, and neither are addresses that are calculated. Returns
+   null, or what is wrong; then `where`, if it is not null, is the distance of
+   the command from the beginning, in bytes. */
+GRADOPT_EXPORT const char *gradopt_check_commands(const void *bytes,
+                                                  size_t size,
+                                                  size_t num_kernels,
+                                                  size_t *where);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GRADOPT_COMMANDS_H */

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The interpreter of lists of commands, and what it checks before it trusts one."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gradopt import _gradopt
+
+MAGIC, VERSION = 0x53444D43, 1
+ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
+END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
+WORD = 8
+
+Operand = tuple[int, int, int]
+Kernel = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64))
+
+library = ctypes.CDLL(_gradopt.__file__)
+library.gradopt_check_commands.restype = ctypes.c_char_p
+
+
+def constant(value: int) -> Operand:
+    return ZERO, ZERO, value
+
+
+def bits(value: float) -> Operand:
+    return constant(struct.unpack("q", struct.pack("d", value))[0])
+
+
+class List:
+    """A list of commands on buffers of some sizes in bytes, and an arena behind them."""
+
+    def __init__(self, sizes: Sequence[int], registers: int = 0, constants: int = 0) -> None:
+        self.words = BUFFERS + len(sizes) + 1 + registers
+        self.sizes = [constants, *sizes]
+        self.commands: list[tuple[int, int, list[Operand]]] = []
+        self.kernels: list[Callable[[Any], None]] = []
+        self.header: dict[str, int] = {}
+
+    def buffer(self, number: int, offset: int = 0) -> Operand:
+        return BUFFERS + number, ZERO, offset
+
+    def register(self, number: int, offset: int = 0) -> Operand:
+        return self.word(number), ZERO, offset
+
+    def result(self, number: int) -> Operand:
+        return FRAME, ZERO, WORD * self.word(number)
+
+    def word(self, register: int) -> int:
+        return BUFFERS + len(self.sizes) + register
+
+    def add(self, opcode: int, target: int, *operands: Operand) -> int:
+        """Returns where the command is, in units of eight bytes."""
+        self.commands.append((opcode, target, list(operands)))
+        return sum(1 + 2 * len(operands) for _, _, operands in self.commands[:-1])
+
+    def launch(self, kernel: Callable[[Any], None], *operands: Operand) -> int:
+        self.kernels.append(kernel)
+        return self.add(LAUNCH, len(self.kernels) - 1, *operands)
+
+    def here(self) -> int:
+        return sum(1 + 2 * len(operands) for _, _, operands in self.commands)
+
+    def aim(self, command: int, target: int) -> None:
+        opcode, _, operands = self.commands[command]
+        self.commands[command] = opcode, target, operands
+
+    def table(self) -> bytes:
+        code = b"".join(
+            struct.pack("HHI", opcode, len(operands), target)
+            + b"".join(struct.pack("IIq", *operand) for operand in operands)
+            for opcode, target, operands in self.commands
+        )
+        most = max((len(operands) for _, _, operands in self.commands), default=0)
+        frame = self.header.get("frame", 0)
+        arena = self.header.get("arena", frame + WORD * (self.words + most))
+        sizes = struct.pack(f"{len(self.sizes) + 1}q", *self.sizes, arena)
+        fields = {
+            "magic": MAGIC,
+            "version": VERSION,
+            "bytes": 40 + len(sizes) + len(code),
+            "frame": frame,
+            "words": self.words,
+            "buffers": len(self.sizes),
+            "kernels": len(self.kernels),
+            "operands": most,
+        }
+        fields |= {key: value for key, value in self.header.items() if key in fields}
+        return struct.pack("IIQQIIII", *fields.values()) + sizes + code
+
+    def check(self) -> str | None:
+        return check(self.table(), len(self.kernels))
+
+    def run(self, *arrays: np.ndarray[Any, Any], constants: bytes = b"") -> None:
+        assert self.check() is None
+        table = aligned(self.table())
+        size = struct.unpack_from("q", table, 40 + 8 * len(self.sizes))[0]
+        arena = np.empty(size // WORD, np.int64)
+        kernels = [Kernel(kernel) for kernel in self.kernels]
+        buffers = (ctypes.c_void_p * (len(arrays) + 1))(
+            *(array.ctypes.data for array in arrays), arena.ctypes.data
+        )
+        status = library.gradopt_run_commands(
+            table, (Kernel * len(kernels))(*kernels), constants, buffers
+        )
+        assert status == 0
+
+
+def aligned(data: bytes) -> Any:
+    """A copy that begins at a multiple of 8."""
+    memory = (ctypes.c_int64 * (-(-len(data) // 8)))()
+    ctypes.memmove(memory, data, len(data))
+    return memory
+
+
+def check(data: bytes, kernels: int) -> str | None:
+    where = ctypes.c_size_t()
+    size = ctypes.c_size_t(len(data))
+    problem = library.gradopt_check_commands(
+        aligned(data), size, ctypes.c_size_t(kernels), ctypes.byref(where)
+    )
+    assert where.value <= len(data)
+    return problem.decode() if problem is not None else None
+
+
+def loop(trips: int) -> tuple[List, list[int]]:
+    """A list with a loop that hands its position, 3 more in each iteration, to a kernel."""
+    seen: list[int] = []
+    program = List([], registers=1)
+    program.add(SET, program.word(0), constant(10))
+    enter = program.add(LESS, 0, program.register(0), constant(10 + 3 * trips))
+    skip = len(program.commands)
+    program.add(EQUAL, 0, constant(0), constant(0))
+    body = program.launch(lambda o: seen.append(o[0]), program.register(0))
+    program.add(SET, program.word(0), program.register(0, 3))
+    program.add(LESS, body, program.register(0), constant(10 + 3 * trips))
+    assert enter == 3
+    program.aim(1, body)
+    program.aim(skip, program.here())
+    program.add(END, 0)
+    return program, seen
+
+
+# -- Running --------------------------------------------------------------------------------
+
+
+def test_kernels_get_addresses_and_numbers() -> None:
+    seen: list[list[int]] = []
+    x, y = np.arange(4.0), np.zeros(2)
+    program = List([x.nbytes, y.nbytes], constants=16)
+    operands = [program.buffer(0, 8), program.buffer(1), (CONSTANTS, ZERO, 5), constant(-7)]
+    program.launch(lambda o: seen.append(o[:4]), *operands)
+    program.add(END, 0)
+    memory = ctypes.create_string_buffer(16)
+    program.run(x, y, constants=memory)
+    assert seen == [[x.ctypes.data + 8, y.ctypes.data, ctypes.addressof(memory) + 5, -7]]
+
+
+def test_results_of_kernels_are_registers() -> None:
+    def seven(o: Any) -> None:
+        ctypes.cast(o[0], ctypes.POINTER(ctypes.c_int64))[0] = 7
+
+    seen: list[int] = []
+    program = List([], registers=2)
+    program.launch(seven, program.result(1))
+    program.add(MULTIPLY_ADD, program.word(0), constant(1), program.register(1), constant(-6))
+    program.launch(lambda o: seen.append(o[0]), (program.word(0), program.word(1), 100))
+    program.add(END, 0)
+    program.run()
+    assert seen == [1 - 42 + 7 + 100]
+
+
+def test_sums_wrap() -> None:
+    seen: list[int] = []
+    program = List([], registers=1)
+    program.add(SET, program.word(0), constant(2**63 - 1))
+    program.launch(lambda o: seen.append(o[0]), program.register(0, 1))
+    program.add(MULTIPLY_ADD, program.word(0), constant(5), program.register(0), constant(2))
+    program.launch(lambda o: seen.append(o[0]), program.register(0))
+    program.add(END, 0)
+    program.run()
+    assert seen == [-(2**63), 3]
+
+
+@pytest.mark.parametrize("trips", [0, 1, 5])
+def test_loops(trips: int) -> None:
+    program, seen = loop(trips)
+    program.run()
+    assert seen == list(range(10, 10 + 3 * trips, 3))
+
+
+def test_registers_are_set_at_once() -> None:
+    seen: list[list[int]] = []
+    program = List([], registers=2)
+    program.add(SET, program.word(0), constant(1), constant(2))
+    program.add(SET, program.word(0), program.register(1), program.register(0))
+    program.launch(lambda o: seen.append(o[:2]), program.register(0), program.register(1))
+    program.add(END, 0)
+    program.run()
+    assert seen == [[2, 1]]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, ["other"]), (1, ["flag", "other"])])
+def test_branches_on_equality(value: int, expected: list[str]) -> None:
+    seen: list[str] = []
+    program = List([], registers=1)
+    program.add(SET, program.word(0), constant(value))
+    program.add(EQUAL, 0, program.register(0), constant(0))
+    program.launch(lambda _: seen.append("flag"))
+    program.aim(1, program.here())
+    program.launch(lambda _: seen.append("other"))
+    program.add(END, 0)
+    program.run()
+    assert seen == expected
+
+
+def test_copies_of_blocks() -> None:
+    x, y = np.arange(6.0), np.zeros(4)
+    program = List([x.nbytes, y.nbytes])
+    program.add(COPY, 0, program.buffer(1, 8), program.buffer(0, 24), constant(16))
+    program.add(END, 0)
+    program.run(x, y)
+    np.testing.assert_array_equal(y, [0, 3, 4, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(5, 3)).astype(dtype)
+    b = rng.normal(size=(5, 4)).astype(dtype)
+    c = rng.normal(size=(3, 4)).astype(dtype)
+    expected = a.T @ b + dtype(0.5) * c
+    half = np.zeros(8, np.uint8)
+    half[: np.dtype(dtype).itemsize] = np.frombuffer(dtype(0.5).tobytes(), np.uint8)
+    beta = constant(int(half.view(np.int64)[0]))
+    program = List([a.nbytes, b.nbytes, c.nbytes])
+    sizes = [constant(n) for n in (1, 0, 3, 4, 5)]
+    matrices = [program.buffer(0), constant(3), program.buffer(1), constant(4)]
+    opcode = GEMM_F64 if dtype == np.float64 else GEMM_F32
+    program.add(opcode, 0, *sizes, *matrices, program.buffer(2), constant(4), beta)
+    program.add(END, 0)
+    program.run(a, b, c)
+    np.testing.assert_allclose(c, expected, rtol=1e-5 if dtype == np.float32 else 1e-13)
+
+
+# -- Checks ---------------------------------------------------------------------------------
+
+
+def minimal() -> List:
+    program = List([16], registers=2)
+    program.add(END, 0)
+    return program
+
+
+def with_command(opcode: int, target: int, *operands: Operand, kernels: int = 0) -> List:
+    program = List([16], registers=2)
+    program.kernels = [lambda _: None] * kernels
+    program.add(opcode, target, *operands)
+    program.add(END, 0)
+    return program
+
+
+def test_valid_tables_are_valid() -> None:
+    assert minimal().check() is None
+    assert loop(3)[0].check() is None
+    end = with_command(COPY, 0, (BUFFERS, ZERO, 16), (BUFFERS, ZERO, 0), constant(0))
+    assert end.check() is None
+
+
+REGISTER = BUFFERS + 2  # of minimal() and with_command()
+
+
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [
+        (with_command(9, 0), "unknown command"),
+        (with_command(SET, REGISTER), "wrong number of operands"),
+        (with_command(GEMM_F64, 0, *[constant(0)] * 11), "wrong number of operands"),
+        (with_command(LAUNCH, 1, kernels=1), "no such kernel"),
+        (with_command(SET, BUFFERS, constant(0)), "expected to write registers"),
+        (with_command(SET, REGISTER + 1, constant(0), constant(0)), "expected to write registers"),
+        (with_command(SET, REGISTER, (REGISTER + 2, ZERO, 0)), "operand is no word"),
+        (with_command(SET, REGISTER, (ZERO, REGISTER + 2, 0)), "operand is no word"),
+        (with_command(SET, REGISTER, (ZERO, BUFFERS, 0)), "expected a register as index"),
+        (with_command(SET, REGISTER, (BUFFERS, ZERO, 17)), "address outside of its buffer"),
+        (with_command(SET, REGISTER, (BUFFERS, ZERO, -1)), "address outside of its buffer"),
+        (with_command(SET, REGISTER, (CONSTANTS, ZERO, 1)), "address outside of its buffer"),
+        (with_command(SET, REGISTER, (FRAME, ZERO, 8)), "expected the address of a register"),
+        (
+            with_command(SET, REGISTER, (FRAME, ZERO, 8 * REGISTER + 4)),
+            "expected the address of a register",
+        ),
+        (
+            with_command(SET, REGISTER, (FRAME, ZERO, 8 * REGISTER + 16)),
+            "expected the address of a register",
+        ),
+        (with_command(EQUAL, 1, constant(0), constant(0)), "expected a branch to a command"),
+        (with_command(LESS, 6, constant(0), constant(0)), "expected a branch to a command"),
+        (with_command(LESS, 2**32 - 1, constant(0), constant(0)), "expected a branch to a command"),
+    ],
+)
+def test_bad_commands(program: List, problem: str) -> None:
+    assert program.check() == problem
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ({"magic": 1}, "no table of commands"),
+        ({"version": 2}, "table of another version"),
+        ({"bytes": 48}, "wrong size of the table"),
+        ({"buffers": 0}, "wrong number of buffers"),
+        ({"buffers": 2**32 - 1}, "wrong number of buffers"),
+        ({"kernels": 1}, "wrong number of kernels"),
+        ({"words": 4}, "too few words"),
+        ({"frame": 4}, "the words do not fit in the arena"),
+        ({"arena": 8}, "the words do not fit in the arena"),
+        ({"frame": 2**64 - 8, "arena": 2**62}, "the words do not fit in the arena"),
+        ({"words": 2**32 - 1, "arena": 2**20}, "the words do not fit in the arena"),
+        ({"arena": -1}, "negative size of a buffer"),
+    ],
+)
+def test_bad_headers(header: dict[str, int], problem: str) -> None:
+    program = minimal()
+    program.header = header
+    assert program.check() == problem
+
+
+def test_a_list_has_an_end() -> None:
+    program = List([])
+    assert program.check() == "expected an end behind the last command"
+    program.add(COPY, 0, constant(0), constant(0), constant(0))
+    assert program.check() == "expected an end behind the last command"
+
+
+def test_more_operands_than_there_is_place_for() -> None:
+    program = with_command(SET, REGISTER, constant(0))
+    program.header = {"operands": 0}
+    assert program.check() == "more operands than the table states"
+
+
+def test_truncated_tables() -> None:
+    """Each part of a table is an error, and so is the part that says to be all of it."""
+    table = loop(3)[0].table()
+    for size in range(len(table)):
+        part = table[:size]
+        assert check(part, 1) is not None
+        if size >= 16:
+            part = part[:8] + struct.pack("Q", size) + part[16:]
+            assert check(part, 1) is not None
+
+
+def test_mutated_tables() -> None:
+    """Of a table with a few other bytes, nothing outside of it is read."""
+    rng = random.Random(0)
+    table = loop(3)[0].table()
+    problems: set[str | None] = set()
+    for _ in range(5000):
+        mutated = bytearray(table)
+        for _ in range(rng.randint(1, 3)):
+            mutated[rng.randrange(len(mutated))] = rng.choice([0, 1, 127, 255, rng.randrange(256)])
+        problems.add(check(bytes(mutated), 1))
+    assert len(problems) > 10
