@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from shared import check_output, integer, load_digits, new_figure, save_figure
+from shared import add_common_options, check_output, integer, load_digits, new_figure, save_figure
 
 import gradopt as go
 
@@ -142,9 +142,7 @@ def main() -> int:
     parser.add_argument("--hidden", type=integer(1), default=64, help="width of the hidden layer")
     parser.add_argument("--learning-rate", type=float, default=0.1, help="for the mean loss")
     parser.add_argument("--momentum", type=float, default=0.9)
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("digits_loss.png"), help="loss curve")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="digits_loss.png", shows="loss curve")
     parser.add_argument(
         "--show",
         nargs="+",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shared import check_output, integer, new_figure, save_figure
+from shared import add_common_options, check_output, integer, new_figure, save_figure
 
 import gradopt as go
 
@@ -81,9 +81,7 @@ def main() -> int:
     )
     parser.add_argument("--steps", type=integer(1), default=12, help="at most")
     parser.add_argument("--decay", type=float, default=1.0, help="inverse variance of the prior")
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("newton.png"), help="picture")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="newton.png", shows="picture")
     arguments = parser.parse_args()
     if arguments.decay <= 0:
         parser.error("--decay is positive: the data can be separated")

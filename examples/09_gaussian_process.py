@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
-from shared import check_output, integer, new_figure, save_figure
+from shared import add_common_options, check_output, integer, new_figure, save_figure
 
 import gradopt as go
 
@@ -162,9 +162,7 @@ def main() -> int:
     )
     parser.add_argument("--points", type=integer(20), default=300)
     parser.add_argument("--steps", type=integer(1), default=40, help="at most")
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("terrain.png"), help="picture")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="terrain.png", shows="picture")
     arguments = parser.parse_args()
     check_output(arguments.out)
 

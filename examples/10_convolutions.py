@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shared import Digits, check_output, integer, load_digits, new_figure, save_figure
+from shared import (
+    Digits,
+    add_common_options,
+    check_output,
+    integer,
+    load_digits,
+    new_figure,
+    save_figure,
+)
 
 import gradopt as go
 from gradopt import nn, optim
@@ -134,9 +142,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=integer(1), default=30)
     parser.add_argument("--batch-size", type=integer(2), default=32)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("convolutions.png"), help="the curves")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="convolutions.png", shows="the curves")
     arguments = parser.parse_args()
     check_output(arguments.out)
     return train(arguments)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from shared import (
     CHARACTERS,
     Text,
+    add_common_options,
     bits_by_counts,
     check_output,
     integer,
@@ -148,9 +148,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=integer(1), default=16)
     parser.add_argument("--length", type=integer(1), default=32, help="characters in a piece")
     parser.add_argument("--learning-rate", type=float, default=1e-2)
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("characters.png"), help="the curve")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="characters.png", shows="the curve")
     arguments = parser.parse_args()
     check_output(arguments.out)
     return train(arguments)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shared import check_output, integer, load_digits, new_figure, save_figure
+from shared import add_common_options, check_output, integer, load_digits, new_figure, save_figure
 
 import gradopt as go
 from gradopt import nn, optim
@@ -167,9 +167,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=integer(1), default=40)
     parser.add_argument("--batch-size", type=integer(1), default=64)
     parser.add_argument("--learning-rate", type=float, default=5e-3)
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("autoencoder.png"), help="the images")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="autoencoder.png", shows="the images")
     arguments = parser.parse_args()
     check_output(arguments.out)
     return train(arguments)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shared import check_output, integer, load_digits, new_figure, save_figure
+from shared import add_common_options, check_output, integer, load_digits, new_figure, save_figure
 
 import gradopt as go
 from gradopt import nn, optim
@@ -187,9 +187,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=integer(1), default=32)
     parser.add_argument("--hidden", type=integer(1), default=64, help="width of hidden layers")
     parser.add_argument("--learning-rate", type=float, default=0.1)
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("mixed_gradients.png"), help="the curves")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="mixed_gradients.png", shows="the curves")
     arguments = parser.parse_args()
     check_output(arguments.out)
     return train(arguments)

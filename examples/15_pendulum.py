@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, optimize
-from shared import check_output, integer, new_figure, save_figure
+from shared import add_common_options, check_output, integer, new_figure, save_figure
 
 import gradopt as go
 
@@ -112,9 +112,7 @@ def main() -> int:
     )
     parser.add_argument("--measurements", type=integer(50), default=300)
     parser.add_argument("--noise", type=float, default=0.05, help="of an angle")
-    parser.add_argument("--seed", type=integer(0), default=0)
-    parser.add_argument("--out", type=Path, default=Path("pendulum.png"), help="picture")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_common_options(parser, out="pendulum.png", shows="picture")
     arguments = parser.parse_args()
     if arguments.noise <= 0:
         parser.error("--noise is positive")

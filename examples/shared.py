@@ -85,6 +85,13 @@ def integer(low: int) -> Callable[[str], int]:
     return number
 
 
+def add_common_options(parser: argparse.ArgumentParser, *, out: str, shows: str) -> None:
+    """Adds the options that all examples have which save a picture."""
+    parser.add_argument("--seed", type=integer(0), default=0)
+    parser.add_argument("--out", type=Path, default=Path(out), help=shows)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
 def check_output(path: Path) -> None:
     """Ends the program where a picture cannot be saved: before the work is done, not after it."""
     try:
