@@ -190,7 +190,7 @@ def _times(t: Any) -> Any:
     """The times, an array of floats that increases or decreases."""
     if is_traced(t) and not isinstance(t, Handle):
         t = np.stack(t)
-    given = checked_array(t, "t")
+    given = checked_array(t, "t") if isinstance(t, (list, tuple)) else t
     times: Any = given if isinstance(given, Handle) else np.asarray(given)
     text = f"{times.dtype}{list(times.shape)}"
     if times.dtype.kind not in "fi":
