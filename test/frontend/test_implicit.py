@@ -474,7 +474,7 @@ def text(_: Any) -> Any:
         (
             lambda x: go.fixed_point(single, x, max_steps=1.5),
             ArgumentTypeError,
-            "max_steps must be an integer, not 1.5",
+            "max_steps must be an integer, but it is 1.5",
             None,
         ),
         (lambda x: go.fixed_point(3, x), ArgumentTypeError, "expected a function", None),

@@ -12,40 +12,41 @@ from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced, traced
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
+from gradopt.compilation.arguments import checked_integer
+from gradopt.compilation.calling import describe_value
 from gradopt.errors import ArgumentError, ArgumentTypeError, ConvergenceError
 from gradopt.ir import checks
 from gradopt.ir.current import current_scope
 
 
-def checked_number(name: str, number: Any, low: float = 0.0) -> float:
+def checked_tolerance(value: Any, name: str, low: float = 0.0) -> float:
     """A number of an iteration, known while tracing.
 
     Raises:
         ArgumentTypeError: it is none.
         ArgumentError: it is less than `low`.
     """
-    if is_traced(number) or not isinstance(number, (int, float, np.integer, np.floating)):
+    if is_traced(value) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise ArgumentTypeError(
-            f"{name} must be a number that is known while tracing, not {number!r}",
+            f"{name} must be a number that is known while tracing, but it is "
+            f"{describe_value(value)}",
             source_location(),
         )
-    if not number >= low:
+    if not value >= low:
         raise ArgumentError(
-            f"{name} must be at least {low:g}, but it is {number}", source_location()
+            f"{name} must be at least {low:g}, but it is {value}", source_location()
         )
-    return float(number)
+    return float(value)
 
 
-def checked_count(name: str, number: Any) -> int:
+def checked_count(value: Any, name: str) -> int:
     """A number of steps: a positive integer.
 
     Raises:
         ArgumentTypeError: it is no integer.
         ArgumentError: it is not positive.
     """
-    if is_traced(number) or not isinstance(number, (int, np.integer)):
-        raise ArgumentTypeError(f"{name} must be an integer, not {number!r}", source_location())
-    return int(checked_number(name, number, 1))
+    return int(checked_tolerance(checked_integer(value, name), name, 1))
 
 
 def require_converged(converged: Any, value: Any, message: str) -> None:

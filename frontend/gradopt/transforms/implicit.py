@@ -27,7 +27,7 @@ from gradopt.ir.current import current_scope, scope
 from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked, traced_once
 from gradopt.transforms.convergence import (
     checked_count,
-    checked_number,
+    checked_tolerance,
     precision,
     require_converged,
 )
@@ -326,9 +326,9 @@ def fixed_point(
     check_callable(f)
     like = Likeness.of(x0, "x0")
     default = precision(dtype for _, dtype in like.kinds) ** (2 / 3)
-    relative = checked_number("rtol", default if rtol is None else rtol)
-    absolute = checked_number("atol", default if atol is None else atol)
-    max_steps = checked_count("max_steps", max_steps)
+    relative = checked_tolerance(default if rtol is None else rtol, "rtol")
+    absolute = checked_tolerance(default if atol is None else atol, "atol")
+    max_steps = checked_count(max_steps, "max_steps")
     following = _checked(f, like)
     if _is_differentiated():
         following = traced_once(following, x0)

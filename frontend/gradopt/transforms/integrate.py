@@ -30,7 +30,7 @@ from gradopt.ir.current import current_scope, scope
 from gradopt.transforms.closures import Captured, closure_of, nan_if_unchecked, traced_once
 from gradopt.transforms.convergence import (
     checked_count,
-    checked_number,
+    checked_tolerance,
     precision,
     require_converged,
     require_none,
@@ -147,12 +147,12 @@ def odeint(
     dtypes = [dtype for _, dtype in like.kinds]
     default = math.sqrt(precision([*dtypes, times.dtype]))
     tolerances = Tolerances(
-        checked_number("rtol", default if rtol is None else rtol),
-        checked_number("atol", default if atol is None else atol),
+        checked_tolerance(default if rtol is None else rtol, "rtol"),
+        checked_tolerance(default if atol is None else atol, "atol"),
     )
     check_policy(checkpoint, is_known=False)
     limits = _Limits(
-        tolerances, checked_count("mxstep", mxstep), checked_number("hmax", hmax), checkpoint
+        tolerances, checked_count(mxstep, "mxstep"), checked_tolerance(hmax, "hmax"), checkpoint
     )
     if gradient not in ("steps", "adjoint"):
         raise ArgumentError(
