@@ -17,6 +17,7 @@ import gradopt as go
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    GradoptError,
     NonScalarLossError,
     TraceIndexError,
 )
@@ -366,6 +367,26 @@ def test_errors() -> None:
         go.jacfwd(np.sin, 0.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TraceIndexError, match="index 5 is out of bounds"):
         go.compile(lambda x, i: go.jacrev(lambda x: x[i] * x)(x))(V, 5)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda x: go.vjp(np.sin, x)[1](x[:2]), "go.vjp(np.sin, x)[1](x[:2])"),
+        (lambda x: go.linearize(np.sin, x)[1](x[:2]), "go.linearize(np.sin, x)[1](x[:2])"),
+        (lambda x: go.jvp(np.sin, (x,), (x[:2],)), "go.jvp(np.sin, (x,), (x[:2],))"),
+        (lambda x: go.grad(np.sin)(x), "go.grad(np.sin)(x)"),
+        (lambda x: go.vmap(np.sin, 1)(x), "go.vmap(np.sin, 1)(x)"),
+        (lambda x: go.fori_loop(0, 3, x, x), "go.fori_loop(0, 3, x, x)"),
+    ],
+)
+def test_errors_are_at_the_line_of_the_call(call: Any, line: str) -> None:
+    """The line in the traced function, where it is not the user's function that is wrong."""
+    with pytest.raises(GradoptError) as info:
+        go.compile(lambda x: call(x))(V)
+    assert info.value.location is not None
+    assert info.value.location.line == call.__code__.co_firstlineno
+    assert line in str(info.value)
 
 
 def test_pickling_and_names() -> None:

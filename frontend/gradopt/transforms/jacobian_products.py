@@ -284,6 +284,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     count, order = traced_function.out_count, prims.scope().order
     results = emit_call(traced_function.inner)
 
+    @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
         chosen = [d for d in directions if d is not None]
@@ -361,6 +362,7 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
     count, order = traced_function.out_count, prims.scope().order
     results = emit_call(traced_function.inner)
 
+    @hide_frames
     def pushforward(*tangents: Any) -> Any:
         tree, leaves = traced_function.in_tree, traced_function.primals
         directions = _directions(tangents, tree, leaves, "tangents")
