@@ -25,8 +25,7 @@ def with_axis(type: str, axis: int | None) -> str:
     """The type of many values of `type`, along a new axis."""
     if axis is None:
         return type
-    shape, element = re.fullmatch(r"tensor<((?:\d+x)*)(\w+)>", as_tensor(type)).groups()
-    sizes = [n for n in shape.split("x") if n]
+    *sizes, element = re.findall(r"[^x<>]+", as_tensor(type).removeprefix("tensor"))
     sizes.insert(axis, str(SIZE))
     return f"tensor<{'x'.join([*sizes, element])}>"
 
