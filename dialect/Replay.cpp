@@ -413,9 +413,11 @@ static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
 // How much memory a loop takes for states and for the residuals of a block.
 static constexpr int64_t kBytes = int64_t(1) << 20;
 static constexpr int64_t kFewest = 64, kMost = 4096;
-// States of each level where memory is to grow with a logarithm, and the levels
-// of loops whose number of iterations is not known.
-static constexpr int64_t kFew = 4, kManyLevels = 8;
+// States of each level where memory is to grow with a logarithm. Each level is
+// a loop around the next one, and takes part in the derivatives of all others:
+// so levels first have more states, and only then are there more than a few. A
+// loop whose number of iterations is not known has the most of both.
+static constexpr int64_t kFew = 4, kMany = 16, kFewLevels = 3;
 
 static int64_t chooseLength(TypeRange types) {
   int64_t bytes = 1;
@@ -552,6 +554,15 @@ private:
 
 } // namespace
 
+/// The most iterations for which the states of all levels and blocks as long
+/// are enough.
+static uint64_t countReached(const Plan &plan) {
+  uint64_t count = 1;
+  for (int64_t level = 0; level < plan.levels + 2; ++level)
+    count = llvm::SaturatingMultiply<uint64_t>(count, plan.states);
+  return count;
+}
+
 /// What to keep of a loop: as its attribute says.
 static Plan choosePlan(Operation *op, TypeRange carried,
                        std::optional<int64_t> trips) {
@@ -571,16 +582,13 @@ static Plan choosePlan(Operation *op, TypeRange carried,
     plan.states = plan.length =
         std::max<int64_t>(std::ceil(std::sqrt(static_cast<double>(*trips))), 1);
   } else if (kind && kind.getValue() == "binomial") {
-    plan.states = plan.length = kFew;
-    plan.levels = kManyLevels;
-    int64_t reach = kFew * kFew;
-    for (int64_t level = 0; trips && level < kManyLevels; ++level) {
-      if (reach >= *trips) {
-        plan.levels = level;
-        break;
-      }
-      reach *= kFew;
+    plan.states = trips ? kFew : kMany;
+    plan.levels = trips ? 0 : kFewLevels;
+    while (trips && countReached(plan) < static_cast<uint64_t>(*trips)) {
+      bool isDeep = plan.levels == kFewLevels && plan.states < kMany;
+      ++(isDeep ? plan.states : plan.levels);
     }
+    plan.length = plan.states;
   }
   // Every second state is dropped in a loop with a condition.
   if (isa<scf::WhileOp>(op) && plan.states > 1)

@@ -468,6 +468,24 @@ def test_memory_of_policies() -> None:
     assert 8 + n / 8 <= states(8, n) < 20 + n / 8
 
 
+def test_programs_of_policies_do_not_grow_with_the_loop() -> None:
+    """Each level of states is a loop in the program, and in the derivative of all others."""
+
+    def loops(n: int | None) -> int:
+        """In the second derivative; without `n`, of a loop whose end is not known."""
+
+        def f(x: Any, n: Any) -> Any:
+            return go.fori_loop(0, n, lambda _, y: np.sin(y) * x, x, checkpoint="binomial")
+
+        second = go.compile(go.grad(go.grad(f)), static_argnums=() if n is None else 1)
+        return second.lower(1.1, n or 5).mlir("simplified").count("scf.for")
+
+    few = loops(1000)
+    assert loops(30_000) <= few
+    assert loops(10**6) <= few
+    assert loops(None) <= few + 10
+
+
 @pytest.mark.parametrize("checkpoint", ["some", 0, -1, True, 0.5])
 def test_policies_that_do_not_exist(checkpoint: Any) -> None:
     with pytest.raises(go.errors.ArgumentError, match="checkpoint must be 'all', 'none'"):
