@@ -61,10 +61,39 @@ static bool isKept(Operation *op, Policy policy) {
   return policy != Policy::Nothing && isa<ConvolutionOp, CorrelateOp>(op);
 }
 
-/// What is kept of `primal`, among the results of the ops in `original`, if
-/// `linear` uses it or what follows from it.
+/// An op of which results may be kept has the number of its copy, until that is
+/// decided: rules may put other ops in its place.
+static constexpr StringLiteral kCopy = "grad.copy";
+
+/// Numbers the ops of `block` of which results may be kept. Returns their
+/// copies.
+static SmallVector<Operation *>
+numberKept(Block &block, const IRMapping &copies, Policy policy) {
+  SmallVector<Operation *> numbered;
+  Builder builder(block.getParentOp()->getContext());
+  for (Operation &op : block.without_terminator())
+    if (isKept(&op, policy)) {
+      op.setAttr(kCopy, builder.getIndexAttr(numbered.size()));
+      numbered.push_back(copies.lookup(&op));
+    }
+  return numbered;
+}
+
+/// The same result of the copy; null if nothing is kept of the op.
+static Value findCopy(Value value, ArrayRef<Operation *> copies) {
+  auto result = cast<OpResult>(value);
+  auto number = result.getOwner()->getAttrOfType<IntegerAttr>(kCopy);
+  if (!number)
+    return {};
+  Operation *copy = copies[number.getInt()];
+  return result.getResultNumber() < copy->getNumResults()
+             ? copy->getResult(result.getResultNumber())
+             : Value();
+}
+
+/// What is kept of `primal`, if `linear` uses it or what follows from it.
 static SmallVector<Value> findKept(Block &primal, Block &linear,
-                                   const IRMapping &original, Policy policy) {
+                                   ArrayRef<Operation *> copies) {
   SmallVector<Value> pending;
   DenseSet<Value> visited;
   llvm::SetVector<Value> kept;
@@ -76,11 +105,10 @@ static SmallVector<Value> findKept(Block &primal, Block &linear,
     forEachUsed(&op, add);
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
-    Operation *op = value.getDefiningOp();
-    if (original.contains(value) && isKept(op, policy))
+    if (findCopy(value, copies))
       kept.insert(value);
     else
-      forEachUsed(op, add);
+      forEachUsed(value.getDefiningOp(), add);
   }
   return kept.takeVector();
 }
@@ -99,6 +127,7 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
   IRMapping copies;
   Operation *kept = builder.clone(*op, copies);
   Block &primal = op.getRegion().front();
+  SmallVector<Operation *> numbered = numberKept(primal, copies, *policy);
   SmallVector<OpResult> active = llvm::filter_to_vector(
       op.getResults(), [&](Value value) { return context.isActive(value); });
   Operation *linear = createBranchLike(
@@ -122,12 +151,14 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
   }
 
   // What is stored takes the place of the ops that compute it.
-  SmallVector<Value> stored = findKept(primal, block, copies, *policy);
+  SmallVector<Value> stored = findKept(primal, block, numbered);
   if (failed(context.noteStored(op, stored)))
     return failure();
   unsigned before = kept->getNumResults();
   SmallVector<Value> more = llvm::map_to_vector(
-      stored, [&](Value value) { return copies.lookup(value); });
+      stored, [&](Value value) { return findCopy(value, numbered); });
+  for (Block *both : {&primal, &block})
+    both->walk([](Operation *nested) { nested->removeAttr(kCopy); });
   kept = yieldMore(kept, more);
   for (auto [i, result] :
        llvm::enumerate(kept->getResults().drop_front(before)))
