@@ -28,9 +28,7 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/DestinationStyleOpInterface.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADRESULTSTODESTINATIONS
@@ -47,16 +45,10 @@ static constexpr StringLiteral kReusedAttrName = "grad.reused_for";
 /// the result in the end is invisible to the analysis of conflicts.
 static bool ownsDestination(Value result) {
   for (Value value = result; Operation *op = value.getDefiningOp();) {
-    auto opResult = cast<OpResult>(value);
-    if (auto destinationOp = dyn_cast<DestinationStyleOpInterface>(op))
-      value = destinationOp.getTiedOpOperand(opResult)->get();
-    else if (auto loop = dyn_cast<scf::ForOp>(op))
-      value = loop.getTiedLoopInit(opResult)->get();
-    else if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp,
-                 tensor::ReshapeOp, tensor::CastOp>(op))
-      value = op->getOperand(0);
-    else
+    OpOperand *tied = getTied(cast<OpResult>(value));
+    if (!tied)
       return isa<tensor::EmptyOp>(op) || op->hasTrait<OpTrait::ConstantLike>();
+    value = tied->get();
     if (!value.hasOneUse() && !value.getDefiningOp<tensor::EmptyOp>())
       return false;
   }

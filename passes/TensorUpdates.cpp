@@ -34,6 +34,12 @@ SmallVector<Value> mlir::grad::getYielded(OpResult result) {
       });
 }
 
+/// Whether `op` is its first operand in another shape.
+static bool isReshape(Operation *op) {
+  return isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ReshapeOp,
+             tensor::CastOp>(op);
+}
+
 /// What a loop with a condition begins with, of a value that the condition
 /// passes on as it is; null for other results.
 static OpOperand *tiedInit(scf::WhileOp loop, unsigned result) {
@@ -44,21 +50,24 @@ static OpOperand *tiedInit(scf::WhileOp loop, unsigned result) {
   return &loop.getInitsMutable()[passed.getArgNumber()];
 }
 
+OpOperand *mlir::grad::getTied(OpResult result) {
+  Operation *op = result.getOwner();
+  if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
+    return destination.getTiedOpOperand(result);
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return loop.getTiedLoopInit(result);
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return tiedInit(loop, result.getResultNumber());
+  return isReshape(op) ? &op->getOpOperand(0) : nullptr;
+}
+
 Value mlir::grad::getPrevious(Value value) {
   auto result = dyn_cast<OpResult>(value);
   if (!result)
     return {};
   Operation *op = result.getOwner();
-  if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
-    return destination.getTiedOpOperand(result)->get();
-  if (auto loop = dyn_cast<scf::ForOp>(op))
-    return loop.getTiedLoopInit(result)->get();
-  if (auto loop = dyn_cast<scf::WhileOp>(op)) {
-    OpOperand *init = tiedInit(loop, result.getResultNumber());
-    return init ? init->get() : Value();
-  }
-  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::CastOp>(op))
-    return op->getOperand(0);
+  if (OpOperand *tied = getTied(result))
+    return tied->get();
   if (!isBranch(op))
     return {};
   SmallVector<Value> origins =
@@ -114,8 +123,7 @@ llvm::SetVector<Value> mlir::grad::collectOrigins(Value value) {
 
 /// Whether `op` makes a view of its first operand.
 static bool isView(Operation *op) {
-  return isa<tensor::ExtractSliceOp, tensor::CollapseShapeOp,
-             tensor::ExpandShapeOp, tensor::CastOp>(op);
+  return isa<tensor::ExtractSliceOp>(op) || isReshape(op);
 }
 
 /// Whether the owner of `use` may return it, or an update of it.
@@ -130,7 +138,7 @@ static bool mayReturn(OpOperand &use) {
 bool mlir::grad::allUses(Value value,
                          llvm::function_ref<bool(OpOperand &)> isAllowed) {
   return llvm::all_of(value.getUses(), [&](OpOperand &use) {
-    return isView(use.getOwner())
+    return isView(use.getOwner()) && use.getOperandNumber() == 0
                ? allUses(use.getOwner()->getResult(0), isAllowed)
                : isAllowed(use);
   });
@@ -218,13 +226,7 @@ private:
         writes = all;
         continue;
       }
-      OpOperand *tied = nullptr;
-      if (auto destination = dyn_cast<DestinationStyleOpInterface>(op))
-        tied = destination.getTiedOpOperand(result);
-      else if (auto loop = dyn_cast<scf::ForOp>(op))
-        tied = loop.getTiedLoopInit(result);
-      else if (auto loop = dyn_cast<scf::WhileOp>(op))
-        tied = tiedInit(loop, result.getResultNumber());
+      OpOperand *tied = getTied(result);
       if (!tied)
         return std::nullopt;
       own.insert(tied);

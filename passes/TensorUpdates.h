@@ -31,6 +31,11 @@ bool isBranch(Operation *op);
 /// What the regions of a branch yield for `result`.
 SmallVector<Value> getYielded(OpResult result);
 
+/// The operand in whose buffer the op computes `result` if that is done in
+/// place, an update or another shape; null if there is none, or if it depends
+/// on the way through a branch.
+OpOperand *getTied(OpResult result);
+
 /// The tensor in whose buffer `value` is computed if everything is done in
 /// place, one step back; null if `value` is the first one there.
 Value getPrevious(Value value);
