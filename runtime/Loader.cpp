@@ -22,6 +22,7 @@ using gradopt::runtime::BusySection;
 using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
 using gradopt::runtime::ObjectCode;
+using gradopt::runtime::RunEnd;
 using gradopt::runtime::runWithTargets;
 using gradopt::runtime::Targets;
 
@@ -127,15 +128,21 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
   } else {
     buffers[arena_slot] = small;
   }
-  bool failed = false;
-  int32_t status =
-      module->numTargets
-          ? runWithTargets(module->entry, buffers,
-                           Targets{module->targets, module->numTargets}, failed)
-          : module->entry(buffers);
+  int32_t status = 0;
+  RunEnd end = RunEnd::Returned;
+  if (module->code.callsTargets())
+    end = runWithTargets(module->entry, buffers,
+                         Targets{module->targets, module->numTargets}, status);
+  else
+    status = module->entry(buffers);
   if (arena.memory)
     ArenaPool::get().release(arena);
-  if (failed) {
+  if (end == RunEnd::NoTarget)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "the code calls target %zu, but gradopt_module_set_targets set "
+                "%zu",
+                gradopt_failed_target(nullptr), module->numTargets);
+  if (end == RunEnd::TargetFailed) {
     size_t target = gradopt_failed_target(&status);
     return fail(GRADOPT_TARGET_ERROR, "target %zu returned status %d", target,
                 status);

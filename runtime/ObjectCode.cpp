@@ -342,6 +342,8 @@ gradopt_status Linker::resolveSymbols() {
         return fail(GRADOPT_MISSING_SYMBOL,
                     "cannot link object code: there is no %s", symbol.name);
       symbol.value = reinterpret_cast<uint64_t>(address);
+      result.needsTargets |=
+          address == reinterpret_cast<void *>(&gradopt_call_target);
     }
     if (symbol.needsAddress)
       store(symbol.addressPlace, symbol.value);

@@ -30,6 +30,8 @@ public:
   gradopt_status link(std::string_view file, const char *entry);
 
   void *getEntry() const { return entry; }
+  /// Whether the code refers to gradopt_call_target.
+  bool callsTargets() const { return needsTargets; }
 
 private:
   friend class Linker;
@@ -37,6 +39,7 @@ private:
   char *memory = nullptr;
   size_t size = 0;
   void *entry = nullptr;
+  bool needsTargets = false;
 };
 
 } // namespace gradopt::runtime

@@ -33,27 +33,32 @@ struct Failure {
 
 thread_local Failure lastFailure;
 
+[[noreturn]] void endRun(RunEnd end, int64_t target, int32_t status) {
+  lastFailure = {static_cast<size_t>(target), status};
+  std::longjmp(innermost->end, static_cast<int>(end));
+}
+
 } // namespace
 
-int32_t runWithTargets(Entry entry, void **buffers, Targets targets,
-                       bool &failed) {
+RunEnd runWithTargets(Entry entry, void **buffers, Targets targets,
+                      int32_t &status) {
   Frame frame{targets, innermost, {}};
   innermost = &frame;
   // The signal mask is nobody's business here.
-  if (_setjmp(frame.end) != 0) {
-    innermost = frame.outer;
-    failed = true;
-    return 0;
-  }
-  int32_t status = entry(buffers);
+  int end = _setjmp(frame.end);
+  if (end == 0)
+    status = entry(buffers);
   innermost = frame.outer;
-  return status;
+  return static_cast<RunEnd>(end);
 }
 
 } // namespace gradopt::runtime
 
+using gradopt::runtime::endRun;
 using gradopt::runtime::innermost;
 using gradopt::runtime::lastFailure;
+using gradopt::runtime::RunEnd;
+using gradopt::runtime::Targets;
 
 size_t gradopt_failed_target(int32_t *status) {
   if (status)
@@ -64,13 +69,14 @@ size_t gradopt_failed_target(int32_t *status) {
 void gradopt_call_target(int64_t number, const gradopt_buffer *inputs,
                          int64_t num_inputs, const gradopt_buffer *outputs,
                          int64_t num_outputs) {
-  const gradopt_target &target = innermost->targets.data[number];
+  Targets targets = innermost->targets;
+  if (number < 0 || static_cast<size_t>(number) >= targets.size)
+    endRun(RunEnd::NoTarget, number, 0);
+  const gradopt_target &target = targets.data[number];
   int32_t status = target.function
                        ? target.function(inputs, outputs)
                        : target.callback(target.state, inputs, num_inputs,
                                          outputs, num_outputs);
-  if (status == 0)
-    return;
-  lastFailure = {static_cast<size_t>(number), status};
-  std::longjmp(innermost->end, 1);
+  if (status != 0)
+    endRun(RunEnd::TargetFailed, number, status);
 }

@@ -22,10 +22,13 @@ struct Targets {
   size_t size = 0;
 };
 
-/// Runs code that calls targets. If one of them fails, the
-/// run ends there: `failed` is set, and gradopt_failed_target() says which.
-int32_t runWithTargets(Entry entry, void **buffers, Targets targets,
-                       bool &failed);
+/// How a run ended: by itself, or where it called a target that failed, or one
+/// that is not there. gradopt_failed_target() says which.
+enum class RunEnd { Returned, TargetFailed, NoTarget };
+
+/// Runs code that calls targets. `status` is what it returned.
+RunEnd runWithTargets(Entry entry, void **buffers, Targets targets,
+                      int32_t &status);
 
 } // namespace gradopt::runtime
 

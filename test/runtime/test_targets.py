@@ -143,3 +143,20 @@ def test_targets_that_are_none() -> None:
     done = compile_program(Program(PROGRAM, "main"), "object")
     with pytest.raises(TypeError):
         _gradopt.Executable(done.object_code, [("f8", (2,))], [], targets=[3])  # pyright: ignore
+
+
+def test_target_that_is_not_there() -> None:
+    with pytest.raises(_gradopt.ExecutionError, match="calls target 0, but .* set 0"):
+        load()(X)
+
+
+def test_targets_of_a_program_in_a_program() -> None:
+    """Without targets, it does not call those of the other one."""
+    inner = load()
+
+    def target(inputs: list[Any], shapes: list[Any]) -> Sequence[Any]:
+        with pytest.raises(_gradopt.ExecutionError, match="calls target 0, but .* set 0"):
+            inner(X)
+        return inputs[0], np.array(True)
+
+    np.testing.assert_array_equal(load((0, target))(X)[0], 2 * X)
