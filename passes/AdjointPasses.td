@@ -1,0 +1,226 @@
+//===- AdjointPasses.td - From grad to adjoint -------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_ADJOINT_PASSES_TD
+#define GRADOPT_PASSES_ADJOINT_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def GradRequestDerivative : Pass<"grad-request-derivative", "ModuleOp"> {
+  let summary = "Add a function that asks for the derivative of another one";
+  let description = [{
+    For IR that was written without a thought of derivatives. Results of the new
+    function are those of `function`, and behind them
+
+    * with `mode=gradient`, the derivatives of the result `of`, a scalar, in
+      the arguments `wrt`;
+    * with `mode=reverse`, the cotangents of the arguments `wrt`; the function
+      has more arguments, the cotangents of the results `of`;
+    * with `mode=forward`, the tangents of the results `of`; the function has
+      more arguments, the tangents of the arguments `wrt`.
+
+    `--grad-request-derivative="function=f wrt=0"`:
+
+    ```mlir
+    func.func @f(%x: tensor<3xf64>, %n: index) -> f64 { ... }
+    ```
+    =>
+    ```mlir
+    func.func @f(%x: tensor<3xf64>, %n: index) -> f64 { ... }
+    func.func @f_gradient(%x: tensor<3xf64>, %n: index) -> (f64, tensor<3xf64>) {
+      %one = arith.constant 1.0 : f64
+      %y, %dx = grad.vjp @f(%x, %n), cotangents(%one), wrt = [0], of = [0] : ...
+      return %y, %dx : f64, tensor<3xf64>
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", "", "The function to differentiate">,
+    ListOption<"wrt", "wrt", "int64_t",
+               "Arguments to differentiate with respect to; all of floats if none is named">,
+    ListOption<"of", "of", "int64_t",
+               "Results to differentiate; all of floats if none is named">,
+    Option<"mode", "mode", "std::string", "\"gradient\"",
+           "What the new function returns: gradient, reverse or forward">,
+    Option<"name", "name", "std::string", "",
+           "The name of the new function; that of the old one and the mode if empty">
+  ];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::func::FuncDialect"];
+}
+
+def GradInlineCalls : Pass<"grad-inline-calls", "ModuleOp"> {
+  let summary = "Replace each grad.call by the body of its callee";
+  let description = [{
+    Callees are expanded first. A call cycle is an error. Private functions
+    that nothing refers to any more are erased.
+
+    ```mlir
+    func.func private @f(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.sin %x
+      return %0
+    }
+    func.func @main(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.call @f(%x)
+      return %0
+    }
+    ```
+    =>
+    ```mlir
+    func.func @main(%x: tensor<f64>) -> tensor<f64> {
+      %0 = grad.sin %x
+      return %0
+    }
+    ```
+  }];
+}
+
+def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
+  let summary = "Expand requests for derivatives into primal and linear code";
+  let description = [{
+    `grad.jvp` becomes the body of its callee with, after each op, the ops of
+    its tangent rule. `grad.vjp` becomes the body of its callee and a
+    `grad.transposed` whose region holds the linear code:
+
+    ```mlir
+    %v, %dx = grad.vjp @sin(%x), cotangents(%g), wrt = [0], of = [0] : ...
+    ```
+    =>
+    ```mlir
+    %v = grad.sin %x
+    %c = grad.cos %x
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = grad.multiply %t, %c
+      grad.yield %0
+    }
+    ```
+    Only values that depend on an input in `wrt` and reach a result in `of`
+    are linearized. A request whose callee contains `grad.transposed` waits
+    for `grad-transpose`.
+
+    Loops and branches of the scf dialect carry tangents in a `grad.jvp`. In a
+    `grad.vjp` the linear code has loops and branches of its own. A loop with
+    a known bound on its iterations stores what the linear one needs of it, in
+    arrays with one place for each iteration. Other loops store some of the
+    states that they go through, and run again from there, for one block of
+    iterations after the other.
+
+    What is stored is a minimum cut in the graph of the body: those values of
+    least bytes from which arithmetic and movement of data lead to what the
+    linear part uses. The induction variable, constants, values from outside
+    and what follows from these is never stored. A carried value and the next
+    one are one array; an array of results that has the value anyway is used as
+    it is. With `remarks`, each choice is reported.
+
+    An `scf.execute_region` with the attribute `grad.checkpoint` becomes one in
+    the linear code that has all of its ops: what the region computes is
+    computed there once more. Policies: "nothing" is stored; "dots",
+    "dots_with_no_batch_dims": results of products of tensors may be; or
+    "everything".
+  }];
+  let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
+                        "report what is stored for linear code">];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {
+  let summary = "Expand grad.transposed by transposing its linear region";
+  let description = [{
+    Walks the region backwards, accumulating the cotangent of each value, and
+    asks each op for its transpose:
+
+    ```mlir
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = grad.multiply %t, %c
+      grad.yield %0
+    }
+    ```
+    =>
+    ```mlir
+    %dx = grad.multiply %g, %c
+    ```
+    A linear loop runs backwards. It carries the cotangents of what it carried
+    and of the linear values that it used from outside.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def GradBatch : Pass<"grad-batch", "ModuleOp"> {
+  let summary = "Expand grad.vmap into one program for the whole batch";
+  let description = [{
+    `grad.vmap` becomes the body of its callee, with the axis that is mapped as
+    the first dimension of all values that depend on a mapped input; what does
+    not is computed once.
+
+    ```mlir
+    func.func private @f(%x: tensor<3xf64>, %w: tensor<3xf64>) -> tensor<f64> {
+      %0 = grad.tanh %w
+      %1 = grad.dot_general %x, %0, batch = [] x [], contract = [0] x [0]
+      return %1
+    }
+    %y = grad.vmap @f(%x, %w), in_axes = [1, none], out_axes = [0], size = 8
+    ```
+    =>
+    ```mlir
+    %0 = grad.transpose %x, permutation = [1, 0] : tensor<3x8xf64> -> tensor<8x3xf64>
+    %1 = grad.tanh %w
+    %y = grad.dot_general %0, %1, batch = [] x [], contract = [1] x [0]
+    ```
+    Each op is asked for its rule (`BatchOpInterface`), an elementwise op needs
+    none. A request whose callee contains other requests or `grad.transposed`
+    waits for them.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def GradExpandRequests : Pass<"grad-expand-requests", "ModuleOp"> {
+  let summary = "Expand all requests for derivatives, innermost first";
+  let description = [{
+    Linearizes, transposes and batches, callee before caller, so that requests
+    inside differentiated functions give derivatives of any order; inlines calls on
+    the way and erases code that became dead. A function is simplified before
+    it is differentiated once more, and what is requested several times is
+    expanded once.
+
+    ```mlir
+    %v, %dx = grad.vjp @sin(%x), cotangents(%g), wrt = [0], of = [0] : ...
+    ```
+    =>
+    ```mlir
+    %v = grad.sin %x
+    %c = grad.cos %x
+    %dx = grad.multiply %g, %c
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def GradEraseAttributes : Pass<"grad-erase-attributes", "ModuleOp"> {
+  let summary = "Erase what passes noted for each other";
+  let description = [{
+    Attributes of this dialect on ops of other dialects, such as the bound on the
+    iterations of a loop, say nothing to other compilers, and are errors in those
+    that do not know the dialect.
+
+    ```mlir
+    scf.for %i = %a to %b step %c { ... } {grad.max_trip_count = 8}
+    ```
+    =>
+    ```mlir
+    scf.for %i = %a to %b step %c { ... }
+    ```
+  }];
+}
+
+#endif // GRADOPT_PASSES_ADJOINT_PASSES_TD

@@ -1,0 +1,146 @@
+//===- LLVMPasses.td - From bufferized to llvm -------------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_LLVMPASSES_TD
+#define GRADOPT_PASSES_LLVMPASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
+  let summary = "Lower linalg on buffers to loops of loads and stores";
+  let description = [{
+    Loops nest in the order of the iterators. A copy between buffers that are
+    not contiguous becomes loops as well, a view becomes arithmetic on strides.
+
+    ```mlir
+    linalg.generic {...} ins(%x) outs(%y) { math.tanh }
+    ```
+    =>
+    ```mlir
+    scf.for %i = %c0 to %c4 step %c1 {
+      %0 = memref.load %x[%i]
+      %1 = math.tanh %0
+      memref.store %1, %y[%i]
+    }
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
+def ConvertMathToGradopt : Pass<"convert-math-to-gradopt", "ModuleOp"> {
+  let summary = "Turn scalar elementary functions into calls";
+  let description = [{
+    The elementary functions of the math dialect, on scalars, become calls of
+    the library that code generation links in as bitcode and inlines:
+
+    ```mlir
+    %0 = math.tanh %x : f64
+    ```
+    =>
+    ```mlir
+    func.func private @gradopt_tanh_f64(f64) -> f64 attributes {llvm.readnone}
+    %0 = call @gradopt_tanh_f64(%x) : (f64) -> f64
+    ```
+    Floats narrower than f32 are computed in f32. `rsqrt`, `isnan`, `isinf` and
+    `isfinite` become arithmetic. What LLVM has an exact intrinsic for is left
+    to `convert-math-to-llvm`, and so are operations on vectors.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::math::MathDialect"
+  ];
+}
+
+def ConvertBuffersToLLVM : Pass<"convert-buffers-to-llvm", "ModuleOp"> {
+  let summary = "Lower loops on buffers to the LLVM dialect";
+  let description = [{
+    One conversion for the scf, cf, affine, arith, math, memref and func
+    dialects. Buffers become bare pointers; those of public functions are marked
+    `noalias`, with size and alignment. Bools are bytes in memory.
+
+    ```mlir
+    func.func @main(%x: memref<4xf64>, %y: memref<4xf64>)
+    ```
+    =>
+    ```mlir
+    llvm.func @main(%x: !llvm.ptr {llvm.noalias, llvm.align = 8 : i64,
+                                   llvm.dereferenceable = 32 : i64}, ...)
+    ```
+  }];
+  let options = [
+    Option<"fastMath", "fast-math", "bool", /*default=*/"false",
+           "Calculate with floats as with real numbers">
+  ];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect",
+    "::mlir::cf::ControlFlowDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
+def GradEmitCommands : Pass<"grad-emit-commands", "::mlir::ModuleOp"> {
+  let summary = "Replace a list of commands by a table for the runtime";
+  let description = [{
+    A function that `grad-outline-kernels` made a list becomes constant data,
+    which `gradopt_run_commands` goes through; no code is generated for it.
+    `runtime/Commands.h` has the format. With `remarks`, each command is
+    reported:
+
+    ```mlir
+    func.call @kernel(%a, %b)
+    ```
+    =>
+    ```mlir
+    // remark: 0: launch @kernel(buffer0, arena + 128)
+    llvm.mlir.global internal constant @gradopt_commands(dense<...>)
+        {grad.kernels = [@kernel]} : !llvm.array<13 x i64>
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"main\"",
+           "The function to replace">,
+    Option<"remarks", "remarks", "bool", /*default=*/"false",
+           "report each command">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
+  let summary = "Add the C entry point gradopt_main";
+  let description = [{
+    The entry point takes an array of pointers, arguments first, then results,
+    then the arena, and returns a status, 0. The function that it calls becomes
+    internal, and takes the array too if it has many parameters: each is loaded
+    where it is used. For a table of commands, the entry point calls the runtime
+    with it, and each kernel gets a function that takes an array of operands.
+    Without such a function or table there is nothing to do.
+
+    ```mlir
+    llvm.func @gradopt_main(%buffers: !llvm.ptr) -> i32 {
+      %x = llvm.load %buffers
+      ...
+      llvm.call @main(%x, ...)
+      %ok = llvm.mlir.constant(0 : i32) : i32
+      llvm.return %ok
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"main\"",
+           "The function to call">,
+    Option<"entry", "entry", "std::string", /*default=*/"::gradopt::kEntryName",
+           "The name of the entry point">,
+    Option<"maxParameters", "max-parameters", "unsigned", /*default=*/"256",
+           "Most pointers that the function gets as parameters">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // GRADOPT_PASSES_LLVMPASSES_TD

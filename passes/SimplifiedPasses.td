@@ -1,0 +1,93 @@
+//===- SimplifiedPasses.td - From adjoint to simplified ----*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_SIMPLIFIED_PASSES_TD
+#define GRADOPT_PASSES_SIMPLIFIED_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
+  let summary = "Choose how a sum of slices that begins with zeros is computed";
+  let description = [{
+    The cotangents of slices of one value are a chain of `grad.add_slice` on
+    zeros. What is added to zeros takes their place if the slices are disjoint,
+    and the zeros go where the slices cover all of the value:
+
+    ```mlir
+    %0 = grad.constant dense<0.0> : tensor<2x3xf64>
+    %1 = grad.add_slice %0, %b, offsets = [1, 0], strides = [1, 1]
+    %2 = grad.add_slice %1, %a, offsets = [0, 0], strides = [1, 1]
+    ```
+    =>
+    ```mlir
+    %0 = tensor.empty() : tensor<2x3xf64>
+    %1 = grad.update_slice %0, %b, offsets = [1, 0], strides = [1, 1]
+    %2 = grad.update_slice %1, %a, offsets = [0, 0], strides = [1, 1]
+    ```
+    A single slice, and few slices that overlap and cover most of the value,
+    become a sum of `grad.pad`, which is one loop (`grad-share-pads`). What is
+    left is added in place. A zero may change its sign.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numReplaced", "num-replaced",
+              "Slices that replace zeros instead of being added to them">,
+    Statistic<"numPadded", "num-padded", "Slices that became pads">
+  ];
+}
+
+def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
+  let summary = "Make shifted pads of one value slices of one pad";
+  let description = [{
+    The gradient of a stencil is a sum of pads with zeros of the same value, up
+    to constant factors. They become views of one pad:
+
+    ```mlir
+    %a = grad.pad %g, %zero, low = [0], high = [2], interior = [0]
+    %n = grad.negative %g
+    %b = grad.pad %n, %zero, low = [1], high = [1], interior = [0]
+    // becomes
+    %w = grad.pad %g, %zero, low = [1], high = [2], interior = [0]
+    %a = grad.slice %w, offsets = [1], sizes = [8], strides = [1]
+    %s = grad.slice %w, offsets = [0], sizes = [8], strides = [1]
+    %b = grad.negative %s
+    ```
+
+    Where the borders would be larger than half of the value, nothing is done.
+    Zeros of a border may change their sign by a negative factor.
+  }];
+  let statistics = [
+    Statistic<"numShared", "num-shared", "Pads that became slices">
+  ];
+}
+
+def GradStackProducts : Pass<"grad-stack-products", "::mlir::func::FuncOp"> {
+  let summary = "Make a sum of thin products one product of stacked factors";
+  let description = [{
+    At least four products over no or few elements whose sum is taken become
+    one product, or several over up to 256 elements each:
+
+    ```mlir
+    %p = grad.dot_general %a, %u, batch = [] x [], contract = [] x []
+    %q = grad.dot_general %b, %v, batch = [] x [], contract = [] x []
+    ...
+    %s = grad.add %p, %q
+    ```
+    =>
+    ```mlir
+    %l = grad.concatenate(%a1, %b1, ...), dimension = 0
+    %r = grad.concatenate(%u1, %v1, ...), dimension = 0
+    %s = grad.dot_general %l, %r, batch = [] x [], contract = [0] x [0]
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let statistics = [
+    Statistic<"numStacked", "num-stacked", "Products that became part of one">
+  ];
+}
+
+#endif // GRADOPT_PASSES_SIMPLIFIED_PASSES_TD
