@@ -146,7 +146,7 @@ def test_targets_that_are_none() -> None:
 
 
 def test_target_that_is_not_there() -> None:
-    with pytest.raises(_gradopt.ExecutionError, match="calls target 0, but .* set 0"):
+    with pytest.raises(_gradopt.ExecutionError, match=r"calls target 0, but .* set 0"):
         load()(X)
 
 
@@ -155,7 +155,7 @@ def test_targets_of_a_program_in_a_program() -> None:
     inner = load()
 
     def target(inputs: list[Any], shapes: list[Any]) -> Sequence[Any]:
-        with pytest.raises(_gradopt.ExecutionError, match="calls target 0, but .* set 0"):
+        with pytest.raises(_gradopt.ExecutionError, match=r"calls target 0, but .* set 0"):
             inner(X)
         return inputs[0], np.array(True)
 
