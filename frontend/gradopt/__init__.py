@@ -40,15 +40,17 @@ from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
 from gradopt_runtime import load
 
 if TYPE_CHECKING:
+    from gradopt import jax as jax
     from gradopt import nn as nn
     from gradopt import optim as optim
     from gradopt import random as random
     from gradopt import scipy as scipy
+    from gradopt import torch as torch
 
 __version__ = "0.1.0"
 
 # Modules that are imported when they are first used: not every program needs them.
-_LAZY = ("nn", "optim", "random", "scipy")
+_LAZY = ("jax", "nn", "optim", "random", "scipy", "torch")
 
 __all__ = [
     "Compiled",

@@ -32,6 +32,8 @@ ORDER = (
     "nn",
     "optim",
     "api",
+    "torch",
+    "jax",
     "__init__",
     "command",
 )

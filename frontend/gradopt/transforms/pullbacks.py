@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Pullbacks as functions of flat lists, for libraries that differentiate by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt.base.pytree import TreeDef, flatten
+from gradopt.transforms.jacobian_products import vjp
+
+
+def pullback_of(
+    function: Callable[..., Any], tree: TreeDef, active: Sequence[int]
+) -> Callable[..., Any]:
+    """The pullback of a function, from its inputs and cotangents.
+
+    Args:
+        function: of the arguments that make up `tree`, a tuple.
+        tree: their structure.
+        active: the leaves to differentiate with respect to, floats, by number.
+
+    Returns:
+        A function of all leaves, and a list of the cotangents of those leaves of the result that
+        are floats. It returns a list of the cotangents of the `active` leaves. It can be
+        differentiated again.
+    """
+
+    def pull(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+        def of_active(*values: Any) -> list[Any]:
+            all_leaves = list(leaves)
+            for i, value in zip(active, values, strict=True):
+                all_leaves[i] = value
+            results = flatten(function(*tree.unflatten(all_leaves)))[0]
+            return [result for result in results if is_float(result)]
+
+        back = vjp(of_active, *[leaves[i] for i in active])[1]
+        return list(back(list(cotangents)))
+
+    return pull
+
+
+def is_float(value: Any) -> bool:
+    """Whether an array or a number is of floats."""
+    return isinstance(value, float) or np.dtype(getattr(value, "dtype", np.int64)).kind == "f"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions in the autograd of PyTorch and in JAX, where these are installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import ArgumentTypeError
+
+RANDOM = np.random.default_rng(0)
+W, X = RANDOM.normal(size=(5, 3)), RANDOM.normal(size=(4, 5))
+
+
+def f(p: Any, x: Any, n: Any) -> Any:
+    return n * np.sum(np.tanh(x @ p["w"]) ** 2), (np.argmax(x), [x * 2])
+
+
+def test_torch() -> None:
+    torch = pytest.importorskip("torch")
+    wrapped = go.torch.wrap(f)
+    w = torch.tensor(W, requires_grad=True)
+    x = torch.tensor(X, requires_grad=True)
+    value, (place, [double]) = wrapped({"w": w}, x, 3)
+    expected, (expected_place, [expected_double]) = f({"w": W}, X, 3)
+    np.testing.assert_allclose(value.detach().numpy(), expected)
+    np.testing.assert_array_equal(place.numpy(), expected_place)
+    np.testing.assert_array_equal(double.detach().numpy(), expected_double)
+    assert not place.requires_grad
+    (value + double.sum()).backward()
+    dw, dx = go.grad(lambda w, x: f({"w": w}, x, 3)[0] + np.sum(2 * x), (0, 1))(W, X)
+    np.testing.assert_allclose(w.grad, dw)
+    np.testing.assert_allclose(x.grad, dx)
+
+    def loss(w: Any, x: Any) -> Any:
+        return wrapped({"w": w}, x, 3)[0]
+
+    assert torch.autograd.gradcheck(loss, (w, x))
+    assert torch.autograd.gradgradcheck(loss, (w, x))
+    with pytest.raises(
+        ArgumentTypeError, match=r"on the CPU at args\[0\]\['w'\], but got one on meta"
+    ):
+        wrapped({"w": w.to("meta")}, x, 3)
+
+
+def test_torch_compiles_once() -> None:
+    torch = pytest.importorskip("torch")
+    compiled = go.compile(lambda x: np.sum(np.sin(x)))
+    wrapped = go.torch.wrap(compiled)
+    x = torch.tensor(X, requires_grad=True)
+    wrapped(x).backward()
+    count = go._gradopt.programs_compiled()
+    for _ in range(3):
+        wrapped(x).backward()
+    assert go._gradopt.programs_compiled() == count
+    assert compiled.cache_size() == 1
+
+
+def test_jax() -> None:
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        wrapped = go.jax.wrap(f)
+        p, x = {"w": jax.numpy.array(W)}, jax.numpy.array(X)
+
+        def reference(p: Any, x: Any) -> Any:
+            return 3 * jax.numpy.sum(jax.numpy.tanh(x @ p["w"]) ** 2)
+
+        def loss(p: Any, x: Any) -> Any:
+            return wrapped(p, x, 3)[0]
+
+        value, (place, [double]) = jax.jit(wrapped)(p, x, 3)
+        np.testing.assert_allclose(value, reference(p, x))
+        assert place == np.argmax(X)
+        np.testing.assert_array_equal(double, 2 * X)
+        got = jax.jit(jax.grad(loss))(p, x)
+        np.testing.assert_allclose(got["w"], jax.grad(reference)(p, x)["w"])
+        second = jax.jacrev(jax.grad(loss, 1), 1)(p, x)
+        np.testing.assert_allclose(second, jax.hessian(reference, 1)(p, x), atol=1e-12)
+        scales = jax.numpy.arange(3.0)
+        mapped = jax.vmap(lambda s: loss(p, s * x))(scales)
+        np.testing.assert_allclose(mapped, jax.vmap(lambda s: reference(p, s * x))(scales))
+    single = go.jax.wrap(lambda x: np.sum(x * x))
+    assert jax.grad(single)(X.astype("f4")).dtype == np.float32
