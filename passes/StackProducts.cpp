@@ -126,13 +126,16 @@ private:
     SmallVector<Value> terms = collectTerms(root);
     if (terms.size() < kMinTerms)
       return;
-    using Dimensions = std::pair<ArrayRef<int64_t>, ArrayRef<int64_t>>;
+    // The rank of one factor tells those of both: the results are of one type.
+    using Dimensions =
+        std::tuple<int64_t, ArrayRef<int64_t>, ArrayRef<int64_t>>;
     llvm::MapVector<Dimensions, SmallVector<DotGeneralOp>> families;
     llvm::SmallPtrSet<Operation *, 16> stacked;
     for (Value term : terms)
       if (auto product = term.getDefiningOp<DotGeneralOp>();
           product && product->hasOneUse() && isThin(product))
-        families[{product.getLhsContract(), product.getRhsContract()}]
+        families[{typeOf(product.getLhs()).getRank(), product.getLhsContract(),
+                  product.getRhsContract()}]
             .push_back(product);
     OpBuilder builder(root);
     SmallVector<Value> sums;

@@ -40,6 +40,25 @@ func.func @thin(%a: tensor<1x3xf64>, %b: tensor<2x3xf64>, %u: tensor<5x1xf64>, %
 
 // -----
 
+// Products with factors of other ranks are a sum of their own.
+// CHECK-LABEL: func.func @ranks(
+// CHECK: grad.concatenate({{.*}}), dimension = 0 : tensor<2x3xf64>, tensor<2x3xf64>, tensor<2x3xf64>, tensor<2x3xf64> -> tensor<8x3xf64>
+// CHECK: grad.concatenate({{.*}}), dimension = 0 : tensor<2xf64>, tensor<2xf64>, tensor<2xf64>, tensor<2xf64> -> tensor<8xf64>
+func.func @ranks(%m: tensor<2x3xf64>, %v: tensor<2xf64>) -> tensor<3xf64> {
+  %0 = grad.dot_general %m, %v, batch = [] x [], contract = [0] x [0] : tensor<2x3xf64>, tensor<2xf64> -> tensor<3xf64>
+  %1 = grad.dot_general %m, %v, batch = [] x [], contract = [0] x [0] : tensor<2x3xf64>, tensor<2xf64> -> tensor<3xf64>
+  %2 = grad.dot_general %v, %m, batch = [] x [], contract = [0] x [0] : tensor<2xf64>, tensor<2x3xf64> -> tensor<3xf64>
+  %3 = grad.dot_general %m, %v, batch = [] x [], contract = [0] x [0] : tensor<2x3xf64>, tensor<2xf64> -> tensor<3xf64>
+  %4 = grad.dot_general %m, %v, batch = [] x [], contract = [0] x [0] : tensor<2x3xf64>, tensor<2xf64> -> tensor<3xf64>
+  %5 = grad.add %0, %1 : tensor<3xf64>
+  %6 = grad.add %5, %2 : tensor<3xf64>
+  %7 = grad.add %6, %3 : tensor<3xf64>
+  %8 = grad.add %7, %4 : tensor<3xf64>
+  return %8 : tensor<3xf64>
+}
+
+// -----
+
 // Not where a product has another use, and not for few of them.
 // CHECK-LABEL: func.func @others(
 // CHECK-NOT: grad.concatenate
