@@ -27,6 +27,8 @@
 
 namespace mlir::grad {
 
+class Restorer;
+
 /// The attribute that says what is kept for a derivative in reverse mode. Of a
 /// loop: residuals of "all" iterations, or states, as many as it says or
 /// "none", "sqrt" or "binomial" (the square root or logarithm of the
@@ -88,6 +90,25 @@ void inlineCheckpoints(Operation *root);
 
 /// The tangent of a value, or the cotangent; zeros for a symbolic zero.
 Value orZeros(Value tangent, OpBuilder &builder, Value primal);
+
+/// The values of the induction variable in reverse order: what to subtract each
+/// one from.
+Value createMirror(OpBuilder &builder, scf::ForOp op);
+
+/// Stores what linear code needs of the body of a loop: one stack of `length`
+/// places for each value. `linear` is the block for the iteration in which the
+/// induction variable is `number`, and `restorer` has written code to it.
+/// Returns the primal loop that does so.
+FailureOr<scf::ForOp> stackResiduals(scf::ForOp primal, Block &linear,
+                                     Value number, int64_t length,
+                                     const Restorer &restorer,
+                                     LinearizeContext &context);
+
+/// Lets the linear branch use what the primal one computes; `restorers` have
+/// written code to its blocks. Returns the primal branch that yields it.
+FailureOr<Operation *> yieldResiduals(Operation *primal, Operation *linear,
+                                      ArrayRef<Restorer> restorers,
+                                      LinearizeContext &context);
 
 /// Replaces the loop by one that carries `inits`, too. The body gets arguments
 /// for them; its terminator is left as it is.

@@ -7,6 +7,7 @@
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Residuals.h"
+#include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "dialect/Stacks.h"
 
@@ -96,11 +97,12 @@ scf::ForOp grad::carryMore(scf::ForOp op, ValueRange inits) {
   return loop;
 }
 
-/// The number of the iteration, counted from 0: an index.
-static Value createNumber(OpBuilder &builder, scf::ForOp loop) {
+/// The number of the iteration in which the induction variable of `loop` is
+/// `number`, counted from 0: an index.
+static Value createNumber(OpBuilder &builder, scf::ForOp loop, Value number) {
   Location loc = loop.getLoc();
-  Value number = builder.createOrFold<arith::SubIOp>(
-      loc, loop.getInductionVar(), loop.getLowerBound());
+  number =
+      builder.createOrFold<arith::SubIOp>(loc, number, loop.getLowerBound());
   number = builder.createOrFold<arith::DivUIOp>(loc, number, loop.getStep());
   if (!number.getType().isIndex())
     number = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
@@ -140,14 +142,13 @@ static Value findPushed(scf::ForOp loop, BlockArgument argument) {
   return reshape.getX();
 }
 
-/// Stores what the linear loop needs of the body of the primal one: one stack
-/// for each value. Returns the primal loop that does so; null if it cannot.
-static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
-                                 int64_t length,
-                                 const LinearizeContext &context) {
+/// What the linear part of a loop has without that anything is stored for it.
+/// `stackOf` gets the position of the stack in which the loop stores a value
+/// for other purposes.
+static Residuals::Given describe(scf::ForOp primal, Value number,
+                                 SmallVector<unsigned> &stackOf) {
   Residuals::Given given;
-  given.known.map(primal.getInductionVar(), linear.getInductionVar());
-  SmallVector<unsigned> stackOf;
+  given.known.map(primal.getInductionVar(), number);
   for (auto [i, argument, init, next] :
        llvm::enumerate(primal.getRegionIterArgs(), primal.getInitArgs(),
                        primal.getYieldedValues())) {
@@ -160,7 +161,17 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
       stackOf.push_back(i);
     }
   }
-  Residuals residuals(*primal.getBody(), *linear.getBody(), given);
+  return given;
+}
+
+FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
+                                           Value inductionVar, int64_t length,
+                                           const Restorer &restorer,
+                                           LinearizeContext &context) {
+  SmallVector<unsigned> stackOf;
+  Residuals::Given given = describe(primal, inductionVar, stackOf);
+  restorer.describe(given);
+  Residuals residuals(*primal.getBody(), linear, given);
   SmallVector<Value> stored(residuals.getStored());
   // A pair is one stack with one more place: the value, and from the second
   // place on the one that follows.
@@ -171,7 +182,7 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
   }
   if (failed(context.noteStored(primal, stored)) ||
       failed(context.noteStored(primal, first)))
-    return nullptr;
+    return failure();
 
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
@@ -187,8 +198,11 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
                                createStacks(builder, loc, first, length + 1),
                                inits, zero));
   }
-  if (!stacks.empty())
+  if (!stacks.empty()) {
+    auto tangents = context.takeTangents(primal.getResults());
     primal = carryMore(primal, stacks);
+    context.setTangents(primal.getResults(), tangents);
+  }
   // The stacks of single values and of pairs, inside of the loop or behind it.
   auto split = [&](ValueRange values) {
     values = values.drop_front(before);
@@ -204,13 +218,13 @@ static scf::ForOp stackResiduals(scf::ForOp primal, scf::ForOp linear,
 
   Operation *yield = primal.getBody()->getTerminator();
   builder.setInsertionPoint(yield);
-  Value number = createNumber(builder, primal);
+  Value number = createNumber(builder, primal, primal.getInductionVar());
   auto [single, paired] = split(primal.getRegionIterArgs());
   appendOperands(yield, pushAll(builder, loc, single, stored, number));
   appendOperands(yield, pushAll(builder, loc, paired, second, nextOf(number)));
 
-  builder.setInsertionPointToStart(linear.getBody());
-  number = createNumber(builder, linear);
+  builder.setInsertionPointAfterValue(inductionVar);
+  number = createNumber(builder, primal, inductionVar);
   auto provide = [&](ValueRange values, ValueRange from, Value place) {
     residuals.provide(values,
                       peekAll(builder, loc, from, values.getTypes(), place));
@@ -273,11 +287,22 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
         context.linear, loc,
         tangentsAt(context, context.linear, yield->getOperands(), active));
   }
-  op = stackResiduals(op, linear, std::max<int64_t>(*trips, 1), context);
-  if (!op)
+  SmallVector<unsigned> stackOf;
+  Restorer restorer(context);
+  FailureOr<scf::ForOp> restoring = restoreArrays(
+      op, linear, describe(op, linear.getInductionVar(), stackOf), restorer,
+      /*isReplay=*/false);
+  if (failed(restoring))
     return failure();
-  for (auto [i, tangent] : llvm::zip_equal(active, linear.getResults()))
-    context.setTangent(op.getResult(i), tangent);
+  linear = *restoring;
+  FailureOr<scf::ForOp> storing =
+      stackResiduals(op, *linear.getBody(), linear.getInductionVar(),
+                     std::max<int64_t>(*trips, 1), restorer, context);
+  if (failed(storing))
+    return failure();
+  for (auto [i, tangent] :
+       llvm::zip_equal(active, linear.getResults().take_front(active.size())))
+    context.setTangent(storing->getResult(i), tangent);
   return success();
 }
 
@@ -366,25 +391,28 @@ Operation *grad::yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields) {
   return branch;
 }
 
-/// Lets the linear branch use what the primal one computes. Each residual is a
-/// result: one that the branch has anyway, or else one that residuals of other
-/// blocks share if they have its type, and which is undefined where a block has
-/// none for it. Returns the primal branch that does so; null if it cannot.
-static Operation *yieldResiduals(Operation *primal, Operation *linear,
-                                 const LinearizeContext &context) {
+// Each residual is a result: one that the branch has anyway, or else one that
+// residuals of other blocks share if they have its type, and which is undefined
+// where a block has none for it.
+FailureOr<Operation *> grad::yieldResiduals(Operation *primal,
+                                            Operation *linear,
+                                            ArrayRef<Restorer> restorers,
+                                            LinearizeContext &context) {
   SmallVector<Residuals, 2> residuals;
   SmallVector<Type> types;
   DenseMap<Type, SmallVector<unsigned>> placesOf;
   SmallVector<SmallVector<unsigned>> places;
-  for (auto [from, to] :
-       llvm::zip_equal(primal->getRegions(), linear->getRegions())) {
+  for (auto [i, from, to] :
+       llvm::enumerate(primal->getRegions(), linear->getRegions())) {
     Residuals::Given given;
     llvm::append_range(given.stored,
                        from.front().getTerminator()->getOperands());
+    if (!restorers.empty())
+      restorers[i].describe(given);
     Residuals &some =
         residuals.emplace_back(from.front(), to.front(), std::move(given));
     if (failed(context.noteStored(primal, some.getStored())))
-      return nullptr;
+      return failure();
     DenseMap<Type, unsigned> taken;
     SmallVector<unsigned> &own = places.emplace_back();
     for (Value value : some.getStored()) {
@@ -409,7 +437,9 @@ static Operation *yieldResiduals(Operation *primal, Operation *linear,
         value = createUndefined(atEnd, primal->getLoc(), type);
   }
   unsigned before = primal->getNumResults();
+  auto tangents = context.takeTangents(primal->getResults());
   primal = yieldMore(primal, yields);
+  context.setTangents(primal->getResults(), tangents);
   for (auto [some, own, from, to] : llvm::zip_equal(
            residuals, places, primal->getRegions(), linear->getRegions())) {
     for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
@@ -456,11 +486,11 @@ LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
     scf::YieldOp::create(context.linear, op->getLoc(),
                          tangentsAt(context, context.linear, yielded, active));
   }
-  op = yieldResiduals(op, linear, context);
-  if (!op)
+  FailureOr<Operation *> yielding = yieldResiduals(op, linear, {}, context);
+  if (failed(yielding))
     return failure();
   for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
-    context.setTangent(op->getResult(i), tangent);
+    context.setTangent((*yielding)->getResult(i), tangent);
   return success();
 }
 

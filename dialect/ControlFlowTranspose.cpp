@@ -6,6 +6,7 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
+#include "dialect/Restore.h"
 #include "dialect/Rules.h"
 
 #include "llvm/ADT/SetVector.h"
@@ -44,9 +45,7 @@ static SmallVector<Value> cotangentsOf(ValueRange values,
   });
 }
 
-/// The values of the induction variable in reverse order: what to subtract each
-/// one from.
-static Value createMirror(OpBuilder &builder, scf::ForOp op) {
+Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {
   Location loc = op.getLoc();
   Value begin = op.getLowerBound(), step = op.getStep();
   // begin + last, where last = begin + (end - 1 - begin) / step * step.
@@ -65,7 +64,9 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   Location loc = op.getLoc();
   OpBuilder &builder = context.builder;
   Block &body = *op.getBody();
-  for (Value argument : op.getRegionIterArgs()) {
+  unsigned backward = countBackward(op);
+  unsigned count = op.getNumResults() - backward;
+  for (Value argument : op.getRegionIterArgs().take_front(count)) {
     if (!isDifferentiable(argument.getType()))
       return context.emitOpError(op)
              << "expected a linear loop to carry floats, but it carries "
@@ -75,41 +76,52 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   context.markLinear(body);
   SmallVector<Value> outside = findLinearUses(op, context);
 
-  // Cotangents of what the loop carries, and of values from outside so far.
-  SmallVector<Value> inits = cotangentsOf(op.getResults(), context);
+  // Cotangents of what the loop carries, and of values from outside so far; and
+  // what is restored.
+  SmallVector<Value> inits =
+      cotangentsOf(op.getResults().take_front(count), context);
   llvm::append_range(inits, cotangentsOf(outside, context));
+  llvm::append_range(inits, op.getInitArgs().take_back(backward));
   Value mirror = createMirror(builder, op);
   auto reversed =
       scf::ForOp::create(builder, loc, op.getLowerBound(), op.getUpperBound(),
                          op.getStep(), inits, nullptr, op.getUnsignedCmp());
   reversed->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  markRestored(reversed, backward);
   {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToEnd(reversed.getBody());
+    auto carried = reversed.getRegionIterArgs();
+    for (auto [from, to] :
+         llvm::zip_equal(op.getRegionIterArgs().take_back(backward),
+                         carried.take_back(backward)))
+      from.replaceAllUsesWith(to);
     Value iv =
         arith::SubIOp::create(builder, loc, mirror, reversed.getInductionVar());
     op.getInductionVar().replaceAllUsesWith(iv);
     moveCoefficients(body, builder, context);
-    auto carried = reversed.getRegionIterArgs();
-    unsigned count = op.getNumResults();
     for (auto [value, sum] :
-         llvm::zip_equal(outside, carried.drop_front(count)))
+         llvm::zip_equal(outside, carried.slice(count, outside.size())))
       context.setCotangent(value, sum);
+    ValueRange next = op.getYieldedValues();
     for (auto [value, cotangent] :
-         llvm::zip_equal(op.getYieldedValues(), carried.take_front(count)))
+         llvm::zip_equal(next.take_front(count), carried.take_front(count)))
       context.addCotangent(value, cotangent);
     if (failed(context.transposeBlock(body)))
       return failure();
-    SmallVector<Value> yielded = cotangentsOf(op.getRegionIterArgs(), context);
+    SmallVector<Value> yielded =
+        cotangentsOf(op.getRegionIterArgs().take_front(count), context);
     llvm::append_range(yielded, cotangentsOf(outside, context));
+    llvm::append_range(yielded, next.take_back(backward));
     scf::YieldOp::create(builder, loc, yielded);
+    mergeRestored(*reversed.getBody());
   }
   ValueRange results = reversed.getResults();
   for (auto [value, sum] :
-       llvm::zip_equal(outside, results.take_back(outside.size())))
+       llvm::zip_equal(outside, results.slice(count, outside.size())))
     context.setCotangent(value, sum);
-  for (auto [init, cotangent] :
-       llvm::zip_equal(op.getInitArgs(), results.drop_back(outside.size())))
+  for (auto [init, cotangent] : llvm::zip_equal(
+           op.getInitArgs().take_front(count), results.take_front(count)))
     context.addCotangent(init, cotangent);
   return success();
 }
@@ -138,6 +150,7 @@ LogicalResult grad::transposeBranch(Operation *op, TransposeContext &context) {
     if (failed(context.transposeBlock(from.front())))
       return failure();
     scf::YieldOp::create(builder, op->getLoc(), cotangentsOf(outside, context));
+    mergeRestored(to.front());
   }
   for (auto [value, sum] : llvm::zip_equal(outside, branch->getResults()))
     context.setCotangent(value, sum);

@@ -29,6 +29,7 @@
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Residuals.h"
+#include "dialect/Restore.h"
 #include "dialect/Stacks.h"
 
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -514,6 +515,13 @@ private:
 
     Residuals::Given given;
     given.known.map(again.getInductionVar(), number);
+    Restorer restorer(context);
+    FailureOr<scf::ForOp> restoring =
+        restoreArrays(again, steps, given, restorer, /*isReplay=*/true);
+    if (failed(restoring))
+      return failure();
+    steps = *restoring;
+    restorer.describe(given);
     Residuals residuals(primal, *steps.getBody(), std::move(given));
     SmallVector<Value> stored(residuals.getStored());
     if (failed(context.noteStored(again, stored)))

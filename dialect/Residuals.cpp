@@ -28,6 +28,9 @@
 #include "dialect/GradDialect.h"
 #include "dialect/MinimumCut.h"
 #include "dialect/Stacks.h"
+#include "dialect/Updates.h"
+#include "dialect/Uses.h"
+#include "mlir/Analysis/TopologicalSortUtils.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
@@ -72,7 +75,15 @@ static bool isRecomputable(Operation *op) {
 }
 
 bool Residuals::isInside(Value value) const {
-  return value.getParentBlock() == &primal && !given.known.contains(value);
+  return value.getParentBlock() == &primal &&
+         !given.known.contains(leaderOf(value));
+}
+
+/// Whether the value, which is inside, is computed once more if its op's
+/// operands are there.
+bool Residuals::isComputed(Value value) const {
+  Operation *op = value.getDefiningOp();
+  return op && isRecomputable(op) && !given.pinned.contains(value);
 }
 
 /// The values of the primal block that have to be there for the op, each once.
@@ -85,7 +96,16 @@ SmallVector<Value> Residuals::inputsOf(Operation *op) const {
 }
 
 Residuals::Residuals(Block &primal, Block &linear, Given given)
-    : primal(primal), linear(linear), given(std::move(given)) {
+    : Residuals(primal, linear, std::move(given), {}) {
+  if (demanded.empty())
+    return;
+  choose();
+  hoist();
+}
+
+Residuals::Residuals(Block &primal, Block &linear, Given given,
+                     ArrayRef<Updated> arrays)
+    : primal(primal), linear(linear), given(std::move(given)), arrays(arrays) {
   linear.walk([&](Operation *op) {
     for (Value operand : op->getOperands())
       if (operand.getParentBlock() == &primal)
@@ -96,9 +116,27 @@ Residuals::Residuals(Block &primal, Block &linear, Given given)
   findEqual();
   if (isa_and_nonnull<LoopLikeOpInterface>(primal.getParentOp()))
     findInvariant();
+  knowRestored();
+  for (auto [i, array] : llvm::enumerate(arrays))
+    for (Value version : array.versions) {
+      arrayOf[leaderOf(version)] = i;
+      Operation *op = version.getDefiningOp();
+      if (Value value = op && isUpdate(op) ? findHeld(op) : Value())
+        holderOf[leaderOf(value)] = leaderOf(version);
+    }
   collect();
-  choose();
-  hoist();
+}
+
+SmallVector<unsigned> Residuals::chooseRestored(Block &primal, Block &linear,
+                                                Given given,
+                                                ArrayRef<Updated> arrays) {
+  Residuals residuals(primal, linear, std::move(given), arrays);
+  DenseSet<Value> there;
+  for (Value value : residuals.given.stored)
+    there.insert(residuals.leaderOf(value));
+  SmallVector<unsigned> restored;
+  residuals.cut({}, there, &restored);
+  return restored;
 }
 
 namespace {
@@ -163,6 +201,44 @@ void Residuals::findInvariant() {
       invariant.insert(&op);
 }
 
+void Residuals::knowRestored() {
+  DenseSet<Value> pinned;
+  for (Value value : given.pinned)
+    pinned.insert(leaderOf(value));
+  DenseMap<Value, Value> restored;
+  for (auto [value, there] : given.restored)
+    restored[leaderOf(value)] = there;
+
+  llvm::SetVector<Operation *> ops(given.restoring.begin(),
+                                   given.restoring.end());
+  llvm::SetVector<Value> used;
+  for (unsigned i = 0; i < ops.size(); ++i)
+    forEachUsed(ops[i], [&](Value value) {
+      Operation *op = value.getDefiningOp();
+      if (value.getParentBlock() == &primal)
+        used.insert(leaderOf(value));
+      else if (op && op->getBlock() == &linear)
+        ops.insert(op);
+    });
+  for (Value value : used) {
+    llvm::SetVector<Value> computed;
+    computed.insert(value);
+    for (unsigned i = 0; i < computed.size(); ++i) {
+      if (restored.contains(computed[i])) {
+        pinned.insert(value);
+        restored.erase(value);
+        break;
+      }
+      Operation *op = computed[i].getDefiningOp();
+      if (op && isRecomputable(op) && !pinned.contains(computed[i]))
+        computed.insert_range(inputsOf(op));
+    }
+  }
+  given.pinned = std::move(pinned);
+  for (auto [value, there] : restored)
+    given.known.map(value, there);
+}
+
 void Residuals::collect() {
   SmallVector<Value> pending;
   auto add = [&](Value value) {
@@ -175,9 +251,11 @@ void Residuals::collect() {
       add(leaderOf(value));
     }
   while (!pending.empty()) {
-    Operation *op = pending.pop_back_val().getDefiningOp();
-    if (op && isRecomputable(op))
-      llvm::for_each(inputsOf(op), add);
+    Value value = pending.pop_back_val();
+    if (isComputed(value))
+      llvm::for_each(inputsOf(value.getDefiningOp()), add);
+    else if (Value holder = holderOf.lookup(value))
+      add(holder);
   }
   ordered.assign(relevant.begin(), relevant.end());
   llvm::sort(ordered, [](Value a, Value b) {
@@ -194,7 +272,7 @@ void Residuals::collect() {
     Operation *op = value.getDefiningOp();
     if (!op)
       continue;
-    if (!isRecomputable(op)) {
+    if (!isComputed(value)) {
       if (invariant.contains(op)) {
         hoisted.push_back(op);
         free.insert(value);
@@ -209,7 +287,8 @@ void Residuals::collect() {
 }
 
 SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
-                                  const DenseSet<Value> &kept) const {
+                                  const DenseSet<Value> &kept,
+                                  SmallVector<unsigned> *restored) const {
   // What is stored anyway is not quite for nothing: it has to be loaded.
   auto costOf = [&](Value value) -> int64_t {
     if (kept.contains(value))
@@ -222,25 +301,37 @@ SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
   DenseMap<Value, unsigned> nodes;
   for (Value value : ordered)
     nodes[value] = graph.addNode(costOf(value));
+  // What the updates of an array overwrite.
+  for (const Updated &array : arrays)
+    graph.addSource(graph.addNode(array.bytes));
   SmallVector<Value> first, last;
   for (auto [node, value] : llvm::enumerate(ordered)) {
-    Operation *op = value.getDefiningOp();
-    if (!op || !isRecomputable(op)) {
-      graph.addSource(node);
-      first.push_back(value);
-    } else {
-      for (Value input : inputsOf(op))
+    if (isComputed(value)) {
+      for (Value input : inputsOf(value.getDefiningOp()))
         if (!free.contains(input))
           graph.addEdge(nodes.lookup(input), node);
+    } else if (auto array = arrayOf.find(value); array != arrayOf.end()) {
+      graph.addEdge(ordered.size() + array->second, node);
+    } else if (Value holder = holderOf.lookup(value)) {
+      graph.addEdge(nodes.lookup(holder), node);
+    } else {
+      graph.addSource(node);
+      first.push_back(value);
     }
     if (sinks.contains(value) || forced.contains(value)) {
       graph.addSink(node);
       last.push_back(value);
     }
   }
-  if (std::optional<SmallVector<unsigned>> found = graph.solve())
-    return llvm::map_to_vector(*found,
-                               [&](unsigned node) { return ordered[node]; });
+  if (std::optional<SmallVector<unsigned>> found = graph.solve()) {
+    SmallVector<Value> values;
+    for (unsigned node : *found)
+      if (node < ordered.size())
+        values.push_back(ordered[node]);
+      else
+        restored->push_back(node - ordered.size());
+    return values;
+  }
   auto sum = [&](ArrayRef<Value> values) {
     int64_t bytes = 0;
     for (Value value : values)
@@ -311,6 +402,22 @@ void Residuals::hoist() {
     op->moveBefore(primal.getParentOp());
 }
 
+/// Moves what reads a part of the array that `op` restores in front of that, so
+/// that it can be restored in place.
+static void readBefore(Operation *op) {
+  auto isThere = [&](Value value) {
+    Operation *def = value.getDefiningOp();
+    return !def || def->getBlock() != op->getBlock() ||
+           def->isBeforeInBlock(op);
+  };
+  for (Value array : op->getOperands())
+    if (array.getType() == op->getResult(0).getType())
+      for (Operation *user : llvm::make_early_inc_range(array.getUsers()))
+        if (user->getBlock() == op->getBlock() && op->isBeforeInBlock(user) &&
+            isMovement(user) && llvm::all_of(user->getOperands(), isThere))
+          user->moveBefore(op);
+}
+
 void Residuals::supply(OpBuilder &builder) {
   DenseSet<Operation *> needed;
   SmallVector<Value> pending(sinks.begin(), sinks.end());
@@ -331,4 +438,9 @@ void Residuals::supply(OpBuilder &builder) {
     value.replaceUsesWithIf(there(value), [&](OpOperand &use) {
       return linear.findAncestorOpInBlock(*use.getOwner());
     });
+  // Between the ops that restore arrays stand those that use them.
+  if (!given.restoring.empty())
+    sortTopologically(&linear);
+  for (Operation *op : given.restoring)
+    readBefore(op);
 }

@@ -31,7 +31,26 @@ public:
     /// If the first of a pair is stored, of all iterations, so is the second:
     /// it is the first of the next iteration.
     SmallVector<Carried> carried;
+    /// Values that are stored, if anything needs them: they are not computed
+    /// from others.
+    DenseSet<Value> pinned;
+    /// Values that `restoring`, ops of the linear block, find once more.
+    SmallVector<std::pair<Value, Value>> restored;
+    SmallVector<Operation *> restoring;
   };
+
+  /// An array that the block updates (Updates.h). All of its versions follow
+  /// from the last one and what the updates overwrite, so many bytes.
+  struct Updated {
+    SmallVector<Value> versions;
+    int64_t bytes;
+  };
+
+  /// Which of the arrays are restored in the linear block, if that can be, as
+  /// it takes fewer bytes to store what is overwritten.
+  static SmallVector<unsigned> chooseRestored(Block &primal, Block &linear,
+                                              Given given,
+                                              ArrayRef<Updated> arrays);
 
   /// What is computed in all iterations alike is moved out of the loop.
   Residuals(Block &primal, Block &linear, Given given);
@@ -57,23 +76,36 @@ public:
   void supply(OpBuilder &builder);
 
 private:
+  Residuals(Block &primal, Block &linear, Given given,
+            ArrayRef<Updated> arrays);
+
   bool isInside(Value value) const;
+  bool isComputed(Value value) const;
   Value leaderOf(Value value) const { return leaders.lookup_or(value, value); }
   SmallVector<Value> inputsOf(Operation *op) const;
 
   void findEqual();
   void findInvariant();
+  /// Takes what is restored as known, and pins what restoring needs of that.
+  void knowRestored();
   /// Finds what is needed, or can be of use for it.
   void collect();
   void choose();
   /// The cheapest values to store, given that those of `forced` are among them,
   /// and that those of `kept` are stored for other reasons.
+  /// `restored` gets the positions of the arrays that are to be restored.
   SmallVector<Value> cut(const DenseSet<Value> &forced,
-                         const DenseSet<Value> &kept) const;
+                         const DenseSet<Value> &kept,
+                         SmallVector<unsigned> *restored = nullptr) const;
   void hoist();
 
   Block &primal, &linear;
   Given given;
+  ArrayRef<Updated> arrays;
+  /// The array of which a value is a version, by position.
+  DenseMap<Value, unsigned> arrayOf;
+  /// The version that holds a value, as the last update put it there.
+  DenseMap<Value, Value> holderOf;
   /// Of equal values the first one.
   DenseMap<Value, Value> leaders;
   /// Computed in all iterations alike, and those among them that are moved.

@@ -44,6 +44,21 @@ public:
       tangents[value] = tangent;
   }
 
+  /// The tangents of what is to be replaced, which forgets them, and those of
+  /// what takes its place: null for symbolic zeros.
+  SmallVector<Value> takeTangents(ValueRange values) {
+    SmallVector<Value> taken;
+    for (Value value : values) {
+      taken.push_back(getTangent(value));
+      tangents.erase(value);
+    }
+    return taken;
+  }
+  void setTangents(ValueRange values, ArrayRef<Value> taken) {
+    for (auto [tangent, value] : llvm::zip_first(taken, values))
+      setTangent(value, tangent);
+  }
+
   /// Linearizes the ops of `block` where they stand. The tangents of its
   /// arguments are set before, those of the terminator's operands are there to
   /// be read afterwards.

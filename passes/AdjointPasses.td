@@ -113,7 +113,22 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
     linear part uses. The induction variable, constants, values from outside
     and what follows from these is never stored. A carried value and the next
     one are one array; an array of results that has the value anyway is used as
-    it is. With `remarks`, each choice is reported.
+    it is.
+
+    Of an array that the loop updates in place, what is overwritten may be stored:
+    the linear loop puts it back. It carries the array *backwards*, as its
+    transpose will: an iteration gets what the next one yields, the last one gets
+    the init, and nobody uses the result. `grad.backward` says how many of the
+    last values that a linear loop carries are such arrays.
+
+    ```mlir
+    %r:2 = scf.for %i ... iter_args(%dx = ..., %after = %final) {
+      %before = grad.dynamic_update_slice %after, %overwritten[%i]
+      ...
+      scf.yield %dy, %before
+    } {grad.backward = 1 : i64}
+    ```
+    With `remarks`, all that is stored is reported.
 
     An `scf.execute_region` with the attribute `grad.checkpoint` becomes one in
     the linear code that has all of its ops: what the region computes is

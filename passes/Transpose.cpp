@@ -12,6 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
@@ -128,8 +129,10 @@ LogicalResult grad::transposeLinear(Operation *root) {
       regions.push_back(op);
       return WalkResult::skip();
     });
-    if (regions.empty())
+    if (regions.empty()) {
+      forgetRestored(root);
       return success();
+    }
     for (TransposedOp op : regions)
       if (failed(transposeRegion(op)))
         return failure();

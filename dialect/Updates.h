@@ -1,0 +1,51 @@
+//===- Updates.h - Parts of arrays that are replaced ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An update is an op whose result is an array with a part of it replaced, or
+// changed by a sum. The *versions* of an array are what a chain of updates
+// makes of it. Loops and branches are parts of such a chain if all that they do
+// to the array are updates.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_DIALECT_UPDATES_H
+#define GRADOPT_DIALECT_UPDATES_H
+
+#include "mlir/IR/Builders.h"
+
+namespace mlir::grad {
+
+/// Whether the op itself is an update.
+bool isUpdate(Operation *op);
+
+/// What the array was before the op that made it `version`; null if it is not a
+/// version of an array.
+Value findPrevious(Value version);
+
+/// The versions of an array from `before` to `after`, both included; none if
+/// something else happens to it in between.
+SmallVector<Value> findVersions(Value before, Value after);
+
+/// The bytes of what is overwritten between two versions.
+int64_t countOverwritten(Value before, Value after);
+
+/// What the update is about to overwrite.
+Value readOverwritten(OpBuilder &builder, Operation *update);
+
+/// `array`, a result of the update, with `overwritten` in its place again.
+Value putBack(OpBuilder &builder, Operation *update, Value array,
+              Value overwritten);
+
+/// The value of which the update puts all elements into the array, in whatever
+/// shape; null if there is none.
+Value findHeld(Operation *update);
+
+/// That value, read from `array`, a result of the update.
+Value readHeld(OpBuilder &builder, Operation *update, Value array);
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_DIALECT_UPDATES_H

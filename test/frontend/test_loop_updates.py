@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Derivatives of loops that update arrays in place: they store what is overwritten, no more."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+
+RNG = np.random.default_rng(5)
+
+
+def cholesky(a: Any) -> Any:
+    """Column after column, each of which depends on all of those before."""
+    rows = np.arange(len(a))
+
+    def column(j: Any, lower: Any) -> Any:
+        rest = a[:, j] - lower @ lower[j]
+        lower[:, j] = np.where(rows >= j, rest / np.sqrt(rest[j]), 0)
+        return lower
+
+    return go.fori_loop(0, len(a), column, np.zeros_like(a))
+
+
+def cholesky_by_elements(a: Any) -> Any:
+    """Two nested loops, and a branch in the inner one."""
+
+    def row(i: Any, lower: Any) -> Any:
+        def element(j: Any, lower: Any) -> Any:
+            def set_element(lower: Any) -> Any:
+                rest = a[i, j] - lower[i] @ lower[j]
+                pivot = np.where(i == j, 1, lower[j, j])
+                lower[i, j] = np.where(i == j, np.sqrt(np.abs(rest)), rest / pivot)
+                return lower
+
+            return go.cond(j <= i, set_element, lambda lower: lower, lower)
+
+        return go.fori_loop(0, len(a), element, lower)
+
+    return go.fori_loop(0, len(a), row, np.zeros_like(a))
+
+
+def lu(a: Any) -> Any:
+    """Two arrays, of which a loop computes a row and a column at a time."""
+    n = len(a)
+
+    def step(k: Any, state: Any) -> Any:
+        lower, upper = state
+        upper[k] = a[k] - lower[k] @ upper
+        column = (a[:, k] - lower @ upper[:, k]) / upper[k, k]
+        lower[:, k] = np.where(np.arange(n) > k, column, 0)
+        return lower, upper
+
+    lower, upper = go.fori_loop(0, n, step, (np.zeros_like(a), np.zeros_like(a)))
+    return lower + np.eye(n), upper
+
+
+def gauss_seidel(a: Any, b: Any, sweeps: int = 4) -> Any:
+    """The inner loop replaces what the one before has left."""
+
+    def sweep(_: Any, x: Any) -> Any:
+        def row(i: Any, x: Any) -> Any:
+            x[i] = (b[i] - a[i] @ x + a[i, i] * x[i]) / a[i, i]
+            return x
+
+        return go.fori_loop(0, len(b), row, x)
+
+    return go.fori_loop(0, sweeps, sweep, np.zeros_like(b))
+
+
+def substitute(a: Any, b: Any) -> Any:
+    def row(i: Any, x: Any) -> Any:
+        x[i] = (b[i] - a[i] @ x) / a[i, i]
+        return x
+
+    return go.fori_loop(0, len(b), row, np.zeros_like(b))
+
+
+def counted(a: Any, b: Any, n: Any) -> Any:
+    """How often is known at run time; the element depends on the values."""
+
+    def step(state: Any) -> Any:
+        k, x = state
+        i = np.argmax(np.abs(x))
+        x[i] = np.sin(a[i] @ x) + b[i] / 4
+        x[k % 3] += x[i] * x[0]
+        return k + 1, x
+
+    return go.while_loop(lambda state: state[0] < n, step, (0, b.copy()))[1]
+
+
+def swapped(a: Any, b: Any) -> Any:
+    """Rows change places, in an array and between two."""
+
+    def step(i: Any, state: Any) -> Any:
+        x, y = state
+        j = (i * 2 + 1) % len(x)
+        x[i], x[j] = x[j].copy(), x[i].copy()
+        row = x[0].copy()
+        x[0] = np.tanh(x @ b) * y[j]
+        y[j] = row
+        return x, y
+
+    x, y = go.fori_loop(0, len(a), step, (a.copy(), a * a))
+    return x + y
+
+
+def scattered(a: Any, b: Any) -> Any:
+    """Elements at positions that repeat, replaced and added to."""
+    places = go.numpy.array([[0, 1], [2, 2], [1, 0], [3, 3]])
+
+    def step(k: Any, x: Any) -> Any:
+        x[places[k % 4]] = np.sin(x @ b) * b[:2]
+        np.add.at(x, places[(k + 1) % 4], np.cos(a[:2, 0]) * x[k % 4])
+        return x
+
+    return go.fori_loop(0, 7, step, b.copy())
+
+
+def matrix(n: int) -> Any:
+    m = RNG.normal(size=(n, n))
+    return m @ m.T / n + 2 * np.eye(n)
+
+
+def total(f: Callable[..., Any]) -> Callable[..., Any]:
+    def loss(*args: Any) -> Any:
+        results = f(*args)
+        parts = results if isinstance(results, tuple) else (results,)
+        return sum(np.sum(np.sin(part) * (i + 1)) for i, part in enumerate(parts))
+
+    return loss
+
+
+SMALL = matrix(5)
+VECTOR = RNG.normal(size=5)
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "cholesky": (cholesky, (SMALL,)),
+    "cholesky by elements": (cholesky_by_elements, (SMALL,)),
+    "lu": (lu, (SMALL,)),
+    "gauss-seidel": (gauss_seidel, (SMALL, VECTOR)),
+    "substitution": (substitute, (SMALL, VECTOR)),
+    "run-time count": (lambda a, b: counted(a, b, 5), (SMALL / 4, VECTOR)),
+    "swapped rows": (swapped, (SMALL / 4, VECTOR)),
+    "scattered": (scattered, (SMALL, VECTOR)),
+}
+each = pytest.mark.parametrize("name", list(CASES))
+
+
+def test_values() -> None:
+    """What the programs compute, so that derivatives are of what they say."""
+    lower = np.linalg.cholesky(SMALL)
+    np.testing.assert_allclose(go.compile(cholesky)(SMALL), lower, rtol=1e-12, atol=1e-14)
+    by_elements = go.compile(cholesky_by_elements)(SMALL)
+    np.testing.assert_allclose(by_elements, lower, rtol=1e-12, atol=1e-14)
+    left, upper = go.compile(lu)(SMALL)
+    np.testing.assert_allclose(left @ upper, SMALL, rtol=1e-12)
+    solution = np.linalg.solve(np.tril(SMALL), VECTOR)
+    np.testing.assert_allclose(go.compile(substitute)(SMALL, VECTOR), solution, rtol=1e-12)
+    nearly = go.compile(lambda a, b: gauss_seidel(a, b, 200))(SMALL, VECTOR)
+    np.testing.assert_allclose(nearly, np.linalg.solve(SMALL, VECTOR), rtol=1e-12)
+
+
+@each
+def test_derivatives(name: str) -> None:
+    """First order against differences and forward mode, second in each pair of modes."""
+    f, args = CASES[name]
+    loss = total(f)
+    go.gradcheck(loss, args, order=2)
+    rng = np.random.default_rng(0)
+    tangents = tuple(rng.normal(size=np.shape(x)) for x in args)
+    numbers = tuple(range(len(args)))
+    gradients = go.grad(loss, argnums=numbers)
+
+    def along(*args: Any) -> Any:
+        return sum(np.sum(g * t) for g, t in zip(gradients(*args), tangents, strict=True))
+
+    np.testing.assert_allclose(
+        go.compile(along)(*args), go.compile_jvp(loss)(args, tangents)[1], rtol=1e-10
+    )
+    forward = go.compile_jvp(gradients)(args, tangents)[1]
+    reverse = go.compile_grad(along, argnums=numbers)(*args)
+    for one, other in zip(forward, reverse, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+@each
+def test_batches(name: str) -> None:
+    f, args = CASES[name]
+    gradients = go.grad(total(f), argnums=tuple(range(len(args))))
+    many = tuple(np.stack([x, x * 1.1, x * 0.9]) for x in args)
+    batched = go.compile(go.vmap(gradients))(*many)
+    alone = go.compile(gradients)
+    for i in range(3):
+        for one, other in zip(batched, alone(*(x[i] for x in many)), strict=True):
+            np.testing.assert_allclose(one[i], other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [("cholesky", 8), ("cholesky by elements", 10), ("lu", 14), ("gauss-seidel", 4)],
+)
+@pytest.mark.parametrize("n", [50, 200])
+def test_memory(name: str, arrays: int, n: int) -> None:
+    """A number of arrays that does not grow with the number of iterations."""
+    f, args = CASES[name]
+    large = (matrix(n), RNG.normal(size=n))[: len(args)]
+    compiled = go.compile_grad(total(f), argnums=tuple(range(len(args))))
+    assert compiled.lower(*large).memory().arena <= 8 * arrays * n * n
+
+
+def test_memory_of_steps() -> None:
+    """Of a vector, 20 sweeps store what they overwrite: not an array for each element."""
+    n, sweeps = 100, 20
+    compiled = go.compile_grad(total(lambda a, b: gauss_seidel(a, b, sweeps)), argnums=1)
+    arena = compiled.lower(matrix(n), np.ones(n)).memory().arena
+    assert arena <= 8 * n * (sweeps + 10)
