@@ -33,9 +33,13 @@ def spell_all(types: Sequence[Type]) -> str:
 
 @dataclass
 class Block:
-    """Values that may be used, by type, and what the block does to them."""
+    """Values that may be used, by type, and what the block does to them.
+
+    Arrays that are updated in place have one current version of each type.
+    """
 
     values: dict[str, Type]
+    current: dict[Type, str] = field(default_factory=dict[Type, str])
     lines: list[str] = field(default_factory=list[str])
     steps: list[Step] = field(default_factory=list[Step])
 
@@ -97,12 +101,15 @@ func.func private @{f}_jvp(%x: {T}, %y: {T}, %tx: {T}, %ty: {T}, %i: tensor<i64>
 class Generator:
     """Writes a function @main on vectors and matrices of `size` rows and columns.
 
-    With `rules`, it calls functions that bring their derivatives.
+    With `rules`, it calls functions that bring their derivatives. With `in_place`, writes are to
+    one vector and one matrix, which all loops and branches hand on.
     """
 
-    def __init__(self, seed: int, size: int = 4, rules: bool = False) -> None:
+    def __init__(
+        self, seed: int, size: int = 4, rules: bool = False, in_place: bool = False
+    ) -> None:
         self.rng = np.random.default_rng(seed)
-        self.rules = rules
+        self.rules, self.in_place = rules, in_place
         self.count = 0
         self.size = size
         self.vector, self.matrix = (size,), (size, size)
@@ -123,6 +130,29 @@ class Generator:
         """A value of `type`, more likely a late one."""
         names = [n for n, t in block.values.items() if t == type]
         return names[max(self.integer(0, len(names)), self.integer(0, len(names)))]
+
+    def target(self, block: Block, type: Type) -> str:
+        """What to write to."""
+        return block.current[type] if self.in_place else self.pick(block, type)
+
+    def write(self, block: Block, text: str, type: Type, f: Callable[..., Any], *args: str) -> None:
+        name = self.emit(block, text, type, f, *args)
+        self.receive(block, (type,), (name,))
+
+    def hand(self, block: Block, types: Sequence[Type]) -> list[str]:
+        """Values of `types` for another block, the current versions of arrays among them."""
+        names: list[str] = []
+        for i, type in enumerate(types):
+            is_current = type in block.current and type not in types[:i]
+            names.append(block.current[type] if is_current else self.pick(block, type))
+        return names
+
+    def receive(self, block: Block, types: Sequence[Type], names: Sequence[str]) -> None:
+        """Makes the first value of a type the current one."""
+        if self.in_place:
+            for type, name in reversed(list(zip(types, names, strict=True))):
+                if type in (self.vector, self.matrix):
+                    block.current[type] = name
 
     def emit(self, block: Block, text: str, type: Type, f: Callable[..., Any], *args: str) -> str:
         """Adds `%name = text`, where {0}, {1} ... are the names of `args`."""
@@ -212,7 +242,11 @@ class Generator:
         self.emit(block, text, self.vector, lambda x: x.reshape(-1), row)
 
     def write_row(self, block: Block) -> None:
-        x, i, row = (self.pick(block, t) for t in (self.matrix, INTEGER, self.vector))
+        x = self.target(block, self.matrix)
+        i, row = (self.pick(block, t) for t in (INTEGER, self.vector))
+        self.replace_row(block, x, i, row)
+
+    def replace_row(self, block: Block, x: str, i: str, row: str) -> None:
         zero = self.constant(block, 0)
         text = f"grad.reshape {{0}}, shape = [1, {self.size}] : tensor<{self.size}xf64> -> tensor<1x{self.size}xf64>"
         row = self.emit(block, text, (1, self.size), lambda x: x.reshape(1, -1), row)
@@ -223,7 +257,7 @@ class Generator:
             return result
 
         text = f"grad.dynamic_update_slice {{0}}, {{1}}[{{2}}, {{3}}] : tensor<{self.size}x{self.size}xf64>, tensor<1x{self.size}xf64>"
-        self.emit(block, text, self.matrix, write, x, row, i, zero)
+        self.write(block, text, self.matrix, write, x, row, i, zero)
 
     def read_element(self, block: Block) -> None:
         x, i = self.pick(block, self.vector), self.pick(block, INTEGER)
@@ -233,7 +267,11 @@ class Generator:
         self.emit(block, text, SCALAR, lambda x: x.reshape(()), element)
 
     def write_element(self, block: Block) -> None:
-        x, i, v = (self.pick(block, t) for t in (self.vector, INTEGER, SCALAR))
+        x = self.target(block, self.vector)
+        i, v = (self.pick(block, t) for t in (INTEGER, SCALAR))
+        self.replace_element(block, x, i, v)
+
+    def replace_element(self, block: Block, x: str, i: str, v: str) -> None:
         text = "grad.reshape {0}, shape = [1] : tensor<f64> -> tensor<1xf64>"
         v = self.emit(block, text, (1,), lambda x: x.reshape(1), v)
 
@@ -243,13 +281,27 @@ class Generator:
             return result
 
         text = f"grad.dynamic_update_slice {{0}}, {{1}}[{{2}}] : tensor<{self.size}xf64>, tensor<1xf64>"
-        self.emit(block, text, self.vector, write, x, v, i)
+        self.write(block, text, self.vector, write, x, v, i)
+
+    def apply(self, block: Block) -> None:
+        """Writes a part of one array that depends on all of both."""
+        matrix, vector = block.current[self.matrix], block.current[self.vector]
+        text = f"grad.dot_general {{0}}, {{1}}, batch = [] x [], contract = [1] x [0] : {spell(self.matrix)}, {spell(self.vector)} -> {spell(self.vector)}"
+        y = self.emit(block, text, self.vector, np.matmul, matrix, vector)
+        y = self.emit(block, f"grad.tanh {{0}} : {spell(self.vector)}", self.vector, np.tanh, y)
+        if self.integer(0, 2):
+            self.replace_row(block, matrix, self.pick(block, INTEGER), y)
+        else:
+            text = f"grad.reduce_sum {{0}}, dimensions = [0] : {spell(self.vector)} -> {spell(())}"
+            total = self.emit(block, text, SCALAR, np.sum, y)
+            total = self.emit(block, "grad.tanh {0} : tensor<f64>", SCALAR, np.tanh, total)
+            self.replace_element(block, vector, self.pick(block, INTEGER), total)
 
     def shift(self, block: Block) -> None:
         """x[1:-1] = x[:-2] - y[2:], with y another value or x itself."""
         type = self.choose((self.vector, self.matrix))
         part = (self.size - 2, *type[1:])
-        x, y = self.pick(block, type), self.pick(block, type)
+        x, y = self.target(block, type), self.pick(block, type)
 
         def extract(value: str, begin: int) -> str:
             offsets, ones = [begin, 0][: len(type)], [1, 1][: len(type)]
@@ -267,7 +319,7 @@ class Generator:
 
         offsets, ones = [1, 0][: len(type)], [1, 1][: len(type)]
         text = f"grad.update_slice {{0}}, {{1}}, offsets = {offsets}, strides = {ones} : {spell(type)}, {spell(part)}"
-        self.emit(block, text, type, write, x, c)
+        self.write(block, text, type, write, x, c)
 
     def constant(self, block: Block, value: int) -> str:
         text = f"grad.constant dense<{value}> : tensor<i64>"
@@ -277,21 +329,24 @@ class Generator:
 
     def inner(self, block: Block, arguments: dict[str, Type], depth: int) -> Block:
         """A block in `block`, of up to five steps."""
-        inner = Block({**block.values, **arguments})
+        inner = Block({**block.values, **arguments}, dict(block.current))
+        self.receive(inner, list(arguments.values()), list(arguments))
         for _ in range(self.integer(0, 6)):
             self.step(inner, depth + 1)
         return inner
 
     def carried(self) -> list[Type]:
-        return [self.choose(self.types) for _ in range(self.integer(1, 5))]
+        arrays = [self.vector, self.matrix] if self.in_place else []
+        return arrays + [self.choose(self.types) for _ in range(self.integer(1, 5))]
 
     def for_loop(self, block: Block, depth: int) -> None:
         types = self.carried()
-        inits = [self.pick(block, t) for t in types]
+        inits = self.hand(block, types)
         args = [self.name() for _ in types]
         loop, index = self.name(), self.name()
         trips, begin, step = self.integer(0, 5), self.integer(0, 3), self.integer(1, 3)
         inner = Block({**block.values, **dict(zip(args, types, strict=True))})
+        self.receive(inner, types, args)
         self.emit(inner, f"arith.index_cast {index} : index to i64", "f64", lambda i: i, index)
         number = self.emit(
             inner,
@@ -303,7 +358,7 @@ class Generator:
         inner.values[number] = INTEGER
         for _ in range(self.integer(0, 6)):
             self.step(inner, depth + 1)
-        yields = [self.pick(inner, t) for t in types]
+        yields = self.hand(inner, types)
         bounds = []
         for bound in (begin, begin + trips * step, step):
             bounds.append(self.name())
@@ -331,21 +386,21 @@ class Generator:
     def while_loop(self, block: Block, depth: int) -> None:
         """Counts up to a limit; the condition may pass on more, fewer and other values."""
         types = [INTEGER, *self.carried()]
-        inits = [self.constant(block, 0), *(self.pick(block, t) for t in types[1:])]
+        inits = [self.constant(block, 0), *self.hand(block, types[1:])]
         args = [self.name() for _ in types]
         before = self.inner(block, dict(zip(args, types, strict=True)), depth)
         limit = self.constant(before, self.integer(0, 4))
         less = self.emit(before, "grad.less {0}, {1} : tensor<i64>", "i1", np.less, args[0], limit)
         flag = self.emit(before, "tensor.extract {0}[] : tensor<i1>", "flag", bool, less)
         passed_types = [INTEGER, *self.carried()]
-        passed = [args[0], *(self.pick(before, t) for t in passed_types[1:])]
+        passed = [args[0], *self.hand(before, passed_types[1:])]
         after_args = [self.name() for _ in passed]
         after = self.inner(block, dict(zip(after_args, passed_types, strict=True)), depth)
         one = self.constant(after, 1)
         following = self.emit(
             after, "grad.add {0}, {1} : tensor<i64>", INTEGER, np.add, after_args[0], one
         )
-        yields = [following, *(self.pick(after, t) for t in types[1:])]
+        yields = [following, *self.hand(after, types[1:])]
         loop = self.name()
         pairs = ", ".join(f"{a} = {i}" for a, i in zip(args, inits, strict=True))
         bounds = ", ".join(
@@ -385,7 +440,7 @@ class Generator:
         flag = self.emit(block, "tensor.extract {0}[] : tensor<i1>", "flag", bool, less)
         types = self.carried()
         regions = [self.inner(block, {}, depth) for _ in range(2)]
-        yields = [[self.pick(region, t) for t in types] for region in regions]
+        yields = [self.hand(region, types) for region in regions]
         branch = self.name()
         ends = [f"scf.yield {', '.join(y)} : {spell_all(types)}" for y in yields]
         block.lines += [
@@ -407,7 +462,7 @@ class Generator:
         case = self.emit(block, "arith.index_cast {0} : i64 to index", "index", lambda i: i, word)
         types = self.carried()
         regions = [self.inner(block, {}, depth) for _ in range(3)]
-        yields = [[self.pick(region, t) for t in types] for region in regions]
+        yields = [self.hand(region, types) for region in regions]
         switch = self.name()
         block.lines.append(f"{switch}:{len(types)} = scf.index_switch {case} -> {spell_all(types)}")
         for label, region, names in zip(
@@ -425,6 +480,7 @@ class Generator:
         block.steps.append(run)
         for k, type in enumerate(types):
             block.values[f"{name}#{k}"] = type
+        self.receive(block, types, [f"{name}#{k}" for k in range(len(types))])
 
     def step(self, block: Block, depth: int) -> None:
         simple = [
@@ -441,6 +497,7 @@ class Generator:
             self.write_element,
             self.shift,
             *([self.call_with_rules] * (4 if self.rules else 0)),
+            *([self.apply] * (9 if self.in_place else 0)),
         ]
         nested = [self.for_loop, self.for_loop, self.while_loop, self.branch, self.switch]
         if depth < 3 and self.integer(0, 3) == 0:
@@ -451,6 +508,7 @@ class Generator:
     def program(self, steps: int) -> tuple[str, Callable[..., list[Any]]]:
         arguments = {f"%a{i}": type for i, type in enumerate(self.arguments)}
         body = Block(dict(arguments))
+        self.receive(body, self.arguments, list(arguments))
         for _ in range(steps):
             self.step(body, 0)
         results = [self.pick(body, type) for type in self.types]

@@ -16,8 +16,8 @@ Arrays = Sequence[Any]
 class Request:
     """A function @f of a random program, and requests for its derivatives."""
 
-    def __init__(self, generator: Generator, seed: int) -> None:
-        text, self.run = generator.program(steps=8)
+    def __init__(self, generator: Generator, seed: int, steps: int = 8) -> None:
+        text, self.run = generator.program(steps)
         self.callee = text.replace("func.func @main", "func.func private @f")
         self.inputs = generator.arguments
         self.outputs = generator.types
@@ -83,10 +83,8 @@ def differences(run: Any, arguments: Arrays, wrt: Sequence[int], tangents: Array
     return [(a - b) / (2 * h) for a, b in zip(at(h), at(-h), strict=True)]
 
 
-@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
-@by_seed(40)
-def test_first_order(seed: int, rules: bool) -> None:
-    r = Request(Generator(seed, rules=rules), seed)
+def check_first_order(r: Request) -> None:
+    """Forward mode against differences, and reverse mode as its transpose."""
     expected = differences(r.run, r.arguments, r.wrt, r.tangents)
     forward = r.compile("jvp")(*r.arguments, *r.tangents)
     for actual, wanted in zip(forward, expected, strict=True):
@@ -97,11 +95,8 @@ def test_first_order(seed: int, rules: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
-@by_seed(15)
-def test_second_order(seed: int, rules: bool) -> None:
+def check_second_order(r: Request, seed: int) -> None:
     """Forward over reverse against differences of reverse, and reverse over reverse by symmetry."""
-    r = Request(Generator(seed, rules=rules), seed)
     gradient = r.compile("vjp")
     rng = np.random.default_rng(seed + 2)
     # The cotangents vary, too.
@@ -117,6 +112,29 @@ def test_second_order(seed: int, rules: bool) -> None:
     np.testing.assert_allclose(
         inner(reverse, tangents), inner(cotangents, forward), rtol=1e-9, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
+@by_seed(40)
+def test_first_order(seed: int, rules: bool) -> None:
+    check_first_order(Request(Generator(seed, rules=rules), seed))
+
+
+@pytest.mark.parametrize("rules", [False, True], ids=["", "rules"])
+@by_seed(15)
+def test_second_order(seed: int, rules: bool) -> None:
+    check_second_order(Request(Generator(seed, rules=rules), seed), seed)
+
+
+@by_seed(16)
+def test_first_order_in_place(seed: int) -> None:
+    """Arrays that blocks inside of blocks update, so that they are restored on the way back."""
+    check_first_order(Request(Generator(seed, size=6, in_place=True), seed, steps=4))
+
+
+@by_seed(6)
+def test_second_order_in_place(seed: int) -> None:
+    check_second_order(Request(Generator(seed, size=6, in_place=True), seed, steps=4), seed)
 
 
 # y = sin(y) + x[n mod 5], n times, by a loop that does not know n before it runs.
