@@ -25,6 +25,7 @@ TESTS = [
     "test/runtime/test_dispatcher.py",
     "test/runtime/test_executable.py",
     "test/runtime/test_c_api.py",
+    "test/runtime/test_commands.py",
     "test/runtime/test_bundle.py",
     "test/runtime/test_codegen.py",
     "test/runtime/test_steady_state.py",

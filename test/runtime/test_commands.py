@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from gradopt import _gradopt
+from gradopt.compilation.compiler import Program, compile_program
 
 MAGIC, VERSION = 0x53444D43, 1
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
@@ -368,3 +369,44 @@ def test_mutated_tables() -> None:
             mutated[rng.randrange(len(mutated))] = rng.choice([0, 1, 127, 255, rng.randrange(256)])
         problems.add(check(bytes(mutated), 1))
     assert len(problems) > 10
+
+
+# -- Tables of the compiler -----------------------------------------------------------------
+
+PROGRAM = """
+func.func @main(%x: tensor<7x3xf64>, %w: tensor<3x3xf64>, %n: tensor<i64>) -> tensor<7x3xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %word = tensor.extract %n[] : tensor<i64>
+  %trips = arith.index_cast %word : i64 to index
+  %zero = grad.constant dense<0> : tensor<i64>
+  %table = grad.constant dense<[[1.0, 2.0, 3.0]]> : tensor<1x3xf64>
+  %r = scf.for %i = %c0 to %trips step %c1 iter_args(%h = %x) -> tensor<7x3xf64> {
+    %k = arith.index_cast %i : index to i64
+    %row = tensor.from_elements %k : tensor<i64>
+    %a = grad.dynamic_slice %h[%row, %zero], sizes = [1, 3] : tensor<7x3xf64> -> tensor<1x3xf64>
+    %b = grad.tanh %a : tensor<1x3xf64>
+    %c = grad.add %b, %table : tensor<1x3xf64>
+    %u = grad.dynamic_update_slice %h, %c[%row, %zero] : tensor<7x3xf64>, tensor<1x3xf64>
+    %odd = arith.cmpi sgt, %k, %word : i64
+    %s = scf.if %odd -> tensor<7x3xf64> {
+      scf.yield %u : tensor<7x3xf64>
+    } else {
+      %d = grad.dot_general %u, %w, batch = [] x [], contract = [1] x [0] : tensor<7x3xf64>, tensor<3x3xf64> -> tensor<7x3xf64>
+      scf.yield %d : tensor<7x3xf64>
+    }
+    scf.yield %s : tensor<7x3xf64>
+  }
+  return %r : tensor<7x3xf64>
+}"""
+
+
+@pytest.mark.parametrize("options", ["blas-threshold=0", "blas-threshold=10000"])
+def test_what_the_compiler_writes_is_valid(options: str) -> None:
+    program = Program(PROGRAM, "main", pipeline_options=f"command-threshold=0 {options}")
+    code = compile_program(program, "object").object_code
+    begin = code.index(struct.pack("II", MAGIC, VERSION))
+    (size,) = struct.unpack_from("Q", code, begin + 8)
+    kernels = struct.unpack_from("I", code, begin + 32)[0]
+    assert kernels > 2
+    assert check(code[begin : begin + size], kernels) is None
