@@ -417,7 +417,8 @@ size_t Encoder::emit(Location loc, gradopt_opcode opcode, uint32_t target,
   append(command);
   for (const gradopt_operand &operand : operands)
     append(operand);
-  maxOperands = std::max<uint32_t>(maxOperands, operands.size());
+  if (opcode != GRADOPT_LAUNCH)
+    maxOperands = std::max<uint32_t>(maxOperands, operands.size());
   return position;
 }
 

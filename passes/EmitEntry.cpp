@@ -52,56 +52,103 @@ static void loadParametersAtUses(LLVM::LLVMFuncOp body) {
   body.removeArgAttrsAttr();
 }
 
-/// Wraps `kernel` in a function that takes an array of operands
-/// (runtime/Commands.h).
-static LLVM::LLVMFuncOp wrapKernel(OpBuilder &builder,
-                                   LLVM::LLVMFuncOp kernel) {
-  MLIRContext *context = builder.getContext();
-  Location loc = kernel.getLoc();
-  auto pointer = LLVM::LLVMPointerType::get(context);
-  Type word = builder.getI64Type();
-  auto wrapper = LLVM::LLVMFuncOp::create(
-      builder, loc, (kernel.getName() + "_command").str(),
-      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), pointer),
-      LLVM::Linkage::Internal);
-  OpBuilder inside = OpBuilder::atBlockBegin(wrapper.addEntryBlock(builder));
-  int32_t count = 0;
-  auto loadNext = [&](Type type) -> Value {
+namespace {
+
+/// Writes a function that the interpreter calls (runtime/Commands.h): it
+/// evaluates the operands of a command, of which it knows how many there are,
+/// and calls a kernel with them.
+class KernelWrapper {
+public:
+  KernelWrapper(OpBuilder &module, LLVM::LLVMFuncOp kernel)
+      : builder(module.getContext()), loc(kernel.getLoc()), kernel(kernel),
+        pointer(LLVM::LLVMPointerType::get(module.getContext())),
+        word(module.getI64Type()) {
+    Type half = module.getI32Type();
+    operandType = LLVM::LLVMStructType::getLiteral(module.getContext(),
+                                                   {half, half, word});
+    wrapper = LLVM::LLVMFuncOp::create(
+        module, loc, (kernel.getName() + "_command").str(),
+        LLVM::LLVMFunctionType::get(
+            LLVM::LLVMVoidType::get(module.getContext()), {pointer, pointer}),
+        LLVM::Linkage::Internal);
+    builder.setInsertionPointToStart(wrapper.addEntryBlock(module));
+  }
+
+  LLVM::LLVMFuncOp write() {
+    // It is called here alone. What is known of its pointers becomes metadata.
+    kernel.removePassthroughAttr();
+    SmallVector<Value> arguments;
+    for (Type type : kernel.getArgumentTypes())
+      arguments.push_back(fromWord(evaluateNext(), type));
+    auto call = LLVM::CallOp::create(builder, loc, kernel, arguments);
+    SmallVector<Value> results(call.getResults());
+    if (!results.empty())
+      if (auto type = dyn_cast<LLVM::LLVMStructType>(results[0].getType())) {
+        Value all = results.pop_back_val();
+        for (int64_t i = 0, e = type.getBody().size(); i < e; ++i)
+          results.push_back(LLVM::ExtractValueOp::create(builder, loc, all, i));
+      }
+    for (Value result : results) {
+      Value place = fromWord(evaluateNext(), pointer);
+      LLVM::StoreOp::create(builder, loc, toWord(result), place);
+    }
+    LLVM::ReturnOp::create(builder, loc, ValueRange());
+    return wrapper;
+  }
+
+private:
+  Value loadField(int32_t field, Type type) {
+    Value place = LLVM::GEPOp::create(
+        builder, loc, pointer, operandType, wrapper.getArgument(1),
+        ArrayRef<LLVM::GEPArg>{numOperands, field});
+    return LLVM::LoadOp::create(builder, loc, type, place);
+  }
+  Value loadWord(int32_t field) {
+    Value number = LLVM::ZExtOp::create(builder, loc, word,
+                                        loadField(field, builder.getI32Type()));
     Value place =
-        LLVM::GEPOp::create(inside, loc, pointer, word, wrapper.getArgument(0),
-                            LLVM::GEPArg(count++));
-    return LLVM::LoadOp::create(inside, loc, type, place);
-  };
-  SmallVector<Value> arguments;
-  for (Type type : kernel.getArgumentTypes()) {
-    if (type.isInteger(1))
-      arguments.push_back(
-          LLVM::TruncOp::create(inside, loc, type, loadNext(word)));
-    else
-      arguments.push_back(loadNext(type));
+        LLVM::GEPOp::create(builder, loc, pointer, word, wrapper.getArgument(0),
+                            ArrayRef<LLVM::GEPArg>{number});
+    return LLVM::LoadOp::create(builder, loc, word, place);
   }
-  auto call = LLVM::CallOp::create(inside, loc, kernel, arguments);
-  SmallVector<Value> results(call.getResults());
-  if (!results.empty())
-    if (auto type = dyn_cast<LLVM::LLVMStructType>(results[0].getType())) {
-      Value all = results.pop_back_val();
-      for (int64_t i = 0, e = type.getBody().size(); i < e; ++i)
-        results.push_back(LLVM::ExtractValueOp::create(inside, loc, all, i));
-    }
-  for (Value result : results) {
-    // All bytes of the register.
-    Type type = result.getType();
-    if (type.isFloat()) {
-      type = builder.getIntegerType(type.getIntOrFloatBitWidth());
-      result = LLVM::BitcastOp::create(inside, loc, type, result);
-    }
-    if (type.isInteger() && !type.isInteger(64))
-      result = LLVM::ZExtOp::create(inside, loc, word, result);
-    LLVM::StoreOp::create(inside, loc, result, loadNext(pointer));
+  Value evaluateNext() {
+    Value sum = LLVM::AddOp::create(builder, loc, loadWord(0), loadWord(1));
+    sum = LLVM::AddOp::create(builder, loc, sum, loadField(2, word));
+    ++numOperands;
+    return sum;
   }
-  LLVM::ReturnOp::create(inside, loc, ValueRange());
-  return wrapper;
-}
+
+  Value fromWord(Value value, Type type) {
+    if (type == pointer)
+      return LLVM::IntToPtrOp::create(builder, loc, pointer, value);
+    auto bits = builder.getIntegerType(type.getIntOrFloatBitWidth());
+    if (bits != word)
+      value = LLVM::TruncOp::create(builder, loc, bits, value);
+    return type == bits
+               ? value
+               : LLVM::BitcastOp::create(builder, loc, type, value).getResult();
+  }
+  /// All bytes of a register.
+  Value toWord(Value value) {
+    Type type = value.getType();
+    if (type == pointer)
+      return LLVM::PtrToIntOp::create(builder, loc, word, value);
+    auto bits = builder.getIntegerType(type.getIntOrFloatBitWidth());
+    if (type != bits)
+      value = LLVM::BitcastOp::create(builder, loc, bits, value);
+    return bits == word
+               ? value
+               : LLVM::ZExtOp::create(builder, loc, word, value).getResult();
+  }
+
+  OpBuilder builder;
+  Location loc;
+  LLVM::LLVMFuncOp kernel, wrapper;
+  Type pointer, word, operandType;
+  int32_t numOperands = 0;
+};
+
+} // namespace
 
 namespace {
 
@@ -182,7 +229,8 @@ private:
             << name;
         return signalPassFailure();
       }
-      wrappers.push_back(FlatSymbolRefAttr::get(wrapKernel(builder, kernel)));
+      wrappers.push_back(
+          FlatSymbolRefAttr::get(KernelWrapper(builder, kernel).write()));
     }
     auto kernels = LLVM::GlobalOp::create(
         builder, loc, LLVM::LLVMArrayType::get(pointer, wrappers.size()),

@@ -119,7 +119,7 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
     then the arena, and returns a status, 0. The function that it calls becomes
     internal, and takes the array too if it has many parameters: each is loaded
     where it is used. For a table of commands, the entry point calls the runtime
-    with it, and each kernel gets a function that takes an array of operands.
+    with it, and each kernel a function that evaluates its operands.
     Without such a function or table there is nothing to do.
 
     ```mlir

@@ -20,10 +20,10 @@
  *                         narrower than a word lies in its first bytes, the
  *                         others being zero
  *
- * They lie in the arena, `frame` bytes from its beginning, with the operands of
- * one command behind them. An operand is the sum of two words and an offset:
- * a number, a register, the address of a register, or an address in a buffer
- * that is known or was calculated.
+ * They lie in the arena, `frame` bytes from its beginning, with the values of
+ * operands of one command behind them. An operand is the sum of two words and
+ * an offset: a number, a register, the address of a register, or an address in
+ * a buffer that is known or was calculated.
  *
  * A table is the header, `gradopt_commands`; the size in bytes of the constants
  * and of each buffer; then the commands, each a `gradopt_command` with its
@@ -56,7 +56,7 @@ typedef struct gradopt_commands {
   uint32_t num_words;
   uint32_t num_buffers; /* the arena included */
   uint32_t num_kernels;
-  uint32_t max_operands; /* of one command */
+  uint32_t max_operands; /* of one command that is no launch */
 } gradopt_commands;
 
 /* words[base] + words[index] + offset */
@@ -91,9 +91,10 @@ typedef struct gradopt_command {
   uint32_t target;
 } gradopt_command;
 
-/* A kernel gets its operands: addresses, numbers, and the addresses of the
-   registers that its results go to. */
-typedef void (*gradopt_kernel)(const int64_t *operands);
+/* A kernel evaluates its operands itself: addresses, numbers, and the addresses
+   of the registers that its results go to. */
+typedef void (*gradopt_kernel)(const int64_t *words,
+                               const gradopt_operand *operands);
 
 /* Runs a table that is known to be valid. `buffers` are those of gradopt_call,
    the arena included. Returns 0. Called by compiled code. */

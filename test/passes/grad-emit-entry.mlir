@@ -53,36 +53,45 @@ llvm.func @main(%x: !llvm.ptr, ...) {
 
 // -----
 
-// A list of commands goes to the runtime. Its kernels take an array of operands:
-// numbers and addresses, then the addresses of what they return.
+// A list of commands goes to the runtime. Functions evaluate operands, numbers
+// and addresses, then the addresses of results, and call the kernels.
 
 // CHECK: llvm.mlir.global internal constant @gradopt_commands(dense<0>
 // CHECK-NOT: grad.kernels
 llvm.mlir.global internal constant @gradopt_commands(dense<0> : tensor<5xi64>) {grad.kernels = [@nothing, @numbers]} : !llvm.array<5 x i64>
 llvm.mlir.global internal constant @gradopt_constants(dense<0> : tensor<64xi8>) : !llvm.array<64 x i8>
-llvm.func @nothing(%x: !llvm.ptr) {
+// CHECK: llvm.func @nothing(
+// CHECK-NOT: noinline
+llvm.func @nothing(%x: !llvm.ptr) attributes {passthrough = ["noinline"]} {
   llvm.return
 }
-llvm.func @numbers(%x: !llvm.ptr, %n: i64, %b: i1, %f: f32) -> !llvm.struct<(f32, i1)> {
+llvm.func @numbers(%b: i1, %f: f32) -> !llvm.struct<(f32, i1)> {
   %0 = llvm.mlir.poison : !llvm.struct<(f32, i1)>
   llvm.return %0 : !llvm.struct<(f32, i1)>
 }
-// CHECK: llvm.func internal @nothing_command(%[[OPERANDS:.*]]: !llvm.ptr) {
-// CHECK: %[[X:.*]] = llvm.load %{{.*}} : !llvm.ptr -> !llvm.ptr
+// CHECK: llvm.func internal @nothing_command(%[[WORDS:.*]]: !llvm.ptr, %[[OPERANDS:.*]]: !llvm.ptr) {
+// CHECK: %[[BASE_AT:.*]] = llvm.getelementptr %[[OPERANDS]][0, 0]
+// CHECK: %[[BASE:.*]] = llvm.load %[[BASE_AT]] : !llvm.ptr -> i32
+// CHECK: %[[NUMBER:.*]] = llvm.zext %[[BASE]]
+// CHECK: %[[WORD_AT:.*]] = llvm.getelementptr %[[WORDS]][%[[NUMBER]]]
+// CHECK: llvm.load %[[WORD_AT]] : !llvm.ptr -> i64
+// CHECK: llvm.getelementptr %[[OPERANDS]][0, 1]
+// CHECK: %[[SUM:.*]] = llvm.add
+// CHECK: llvm.getelementptr %[[OPERANDS]][0, 2]
+// CHECK: %[[ADDRESS:.*]] = llvm.add %[[SUM]]
+// CHECK: %[[X:.*]] = llvm.inttoptr %[[ADDRESS]]
 // CHECK: llvm.call @nothing(%[[X]])
-// CHECK: llvm.func internal @numbers_command(%[[OPERANDS:.*]]: !llvm.ptr) {
-// CHECK: %[[AT2:.*]] = llvm.getelementptr %[[OPERANDS]][2] : (!llvm.ptr) -> !llvm.ptr, i64
-// CHECK: %[[WORD:.*]] = llvm.load %[[AT2]] : !llvm.ptr -> i64
-// CHECK: %[[B:.*]] = llvm.trunc %[[WORD]] : i64 to i1
-// CHECK: %[[AT3:.*]] = llvm.getelementptr %[[OPERANDS]][3]
-// CHECK: %[[F:.*]] = llvm.load %[[AT3]] : !llvm.ptr -> f32
-// CHECK: %[[R:.*]] = llvm.call @numbers(%{{.*}}, %{{.*}}, %[[B]], %[[F]])
+// CHECK: llvm.func internal @numbers_command(%[[WORDS:.*]]: !llvm.ptr, %[[OPERANDS:.*]]: !llvm.ptr) {
+// CHECK: %[[B:.*]] = llvm.trunc %{{.*}} : i64 to i1
+// CHECK: llvm.getelementptr %[[OPERANDS]][1, 0]
+// CHECK: %[[HALF:.*]] = llvm.trunc %{{.*}} : i64 to i32
+// CHECK: %[[F:.*]] = llvm.bitcast %[[HALF]] : i32 to f32
+// CHECK: %[[R:.*]] = llvm.call @numbers(%[[B]], %[[F]])
 // CHECK: %[[R0:.*]] = llvm.extractvalue %[[R]][0]
 // CHECK: %[[R1:.*]] = llvm.extractvalue %[[R]][1]
+// CHECK: %[[TO0:.*]] = llvm.inttoptr
 // CHECK: %[[BITS:.*]] = llvm.bitcast %[[R0]] : f32 to i32
 // CHECK: %[[WORD0:.*]] = llvm.zext %[[BITS]] : i32 to i64
-// CHECK: %[[AT4:.*]] = llvm.getelementptr %[[OPERANDS]][4]
-// CHECK: %[[TO0:.*]] = llvm.load %[[AT4]] : !llvm.ptr -> !llvm.ptr
 // CHECK: llvm.store %[[WORD0]], %[[TO0]]
 // CHECK: %[[WORD1:.*]] = llvm.zext %[[R1]] : i1 to i64
 // CHECK: llvm.store %[[WORD1]]

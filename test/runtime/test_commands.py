@@ -21,7 +21,13 @@ END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
 WORD = 8
 
 Operand = tuple[int, int, int]
-Kernel = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64))
+
+
+class NativeOperand(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_uint32), ("index", ctypes.c_uint32), ("offset", ctypes.c_int64))
+
+
+Kernel = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(NativeOperand))
 
 library = ctypes.CDLL(_gradopt.__file__)
 library.gradopt_check_commands.restype = ctypes.c_char_p
@@ -35,6 +41,21 @@ def bits(value: float) -> Operand:
     return constant(struct.unpack("q", struct.pack("d", value))[0])
 
 
+class Values:
+    """What a kernel gets."""
+
+    def __init__(self, words: Any, operands: Any) -> None:
+        self.words, self.operands = words, operands
+
+    def __getitem__(self, number: int) -> int:
+        operand = self.operands[number]
+        total = self.words[operand.base] + self.words[operand.index] + operand.offset
+        return (total + 2**63) % 2**64 - 2**63
+
+    def first(self, count: int) -> list[int]:
+        return [self[i] for i in range(count)]
+
+
 class List:
     """A list of commands on buffers of some sizes in bytes, and an arena behind them."""
 
@@ -42,7 +63,7 @@ class List:
         self.words = BUFFERS + len(sizes) + 1 + registers
         self.sizes = [constants, *sizes]
         self.commands: list[tuple[int, int, list[Operand]]] = []
-        self.kernels: list[Callable[[Any], None]] = []
+        self.kernels: list[Callable[[Values], None]] = []
         self.header: dict[str, int] = {}
 
     def buffer(self, number: int, offset: int = 0) -> Operand:
@@ -62,7 +83,7 @@ class List:
         self.commands.append((opcode, target, list(operands)))
         return sum(1 + 2 * len(operands) for _, _, operands in self.commands[:-1])
 
-    def launch(self, kernel: Callable[[Any], None], *operands: Operand) -> int:
+    def launch(self, kernel: Callable[[Values], None], *operands: Operand) -> int:
         self.kernels.append(kernel)
         return self.add(LAUNCH, len(self.kernels) - 1, *operands)
 
@@ -104,7 +125,7 @@ class List:
         table = aligned(self.table())
         size = struct.unpack_from("q", table, 40 + 8 * len(self.sizes))[0]
         arena = np.empty(size // WORD, np.int64)
-        kernels = [Kernel(kernel) for kernel in self.kernels]
+        kernels = [Kernel(lambda w, o, f=kernel: f(Values(w, o))) for kernel in self.kernels]
         buffers = (ctypes.c_void_p * (len(arrays) + 1))(
             *(array.ctypes.data for array in arrays), arena.ctypes.data
         )
@@ -157,7 +178,7 @@ def test_kernels_get_addresses_and_numbers() -> None:
     x, y = np.arange(4.0), np.zeros(2)
     program = List([x.nbytes, y.nbytes], constants=16)
     operands = [program.buffer(0, 8), program.buffer(1), (CONSTANTS, ZERO, 5), constant(-7)]
-    program.launch(lambda o: seen.append(o[:4]), *operands)
+    program.launch(lambda o: seen.append(o.first(4)), *operands)
     program.add(END, 0)
     memory = ctypes.create_string_buffer(16)
     program.run(x, y, constants=memory)
@@ -165,7 +186,7 @@ def test_kernels_get_addresses_and_numbers() -> None:
 
 
 def test_results_of_kernels_are_registers() -> None:
-    def seven(o: Any) -> None:
+    def seven(o: Values) -> None:
         ctypes.cast(o[0], ctypes.POINTER(ctypes.c_int64))[0] = 7
 
     seen: list[int] = []
@@ -202,7 +223,7 @@ def test_registers_are_set_at_once() -> None:
     program = List([], registers=2)
     program.add(SET, program.word(0), constant(1), constant(2))
     program.add(SET, program.word(0), program.register(1), program.register(0))
-    program.launch(lambda o: seen.append(o[:2]), program.register(0), program.register(1))
+    program.launch(lambda o: seen.append(o.first(2)), program.register(0), program.register(1))
     program.add(END, 0)
     program.run()
     assert seen == [[2, 1]]
