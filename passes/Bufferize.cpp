@@ -176,6 +176,13 @@ static bool takesOrReturnsTensors(func::CallOp call) {
 
 /// Decides which operands are updated in place.
 static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
+  // Upstream knows what a switch yields, but not where it comes out.
+  module.walk([&](scf::IndexSwitchOp op) {
+    for (OpResult result : op->getResults())
+      for (Value yielded : getYielded(result))
+        if (isa<TensorType>(result.getType()))
+          state.unionAliasSets(result, yielded);
+  });
   bool hasCalls = module
                       .walk([](func::CallOp call) {
                         return takesOrReturnsTensors(call)

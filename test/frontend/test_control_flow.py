@@ -658,3 +658,26 @@ def test_nothing_is_differentiated_in_what_is_locally_constant(stop: Any, body: 
     expected = 1 - np.tanh(0.5) ** 2
     np.testing.assert_allclose(go.compile_grad(f)(0.5), expected)
     np.testing.assert_allclose(go.compile_grad(lambda s: go.jvp(f, (s,), (1.0,))[0])(0.5), expected)
+
+
+def test_what_a_switch_gives_is_not_written_to() -> None:
+    """It may be an argument, which a later branch updates a copy of."""
+
+    def f(x: Any, k: Any, c: Any) -> Any:
+        y = go.switch(k, [lambda: x, lambda: x * 2, lambda: x])
+
+        def update() -> Any:
+            z = np.copy(y)
+            z[0] = np.sum(y)
+            return z
+
+        return go.cond(c, update, lambda: y)
+
+    compiled, gradient = go.compile(f), go.compile_grad(lambda *args: np.sum(f(*args) ** 2))
+    for k in range(3):
+        for c in (True, False):
+            x = X.copy()
+            same(compiled(x, k, c), f(X.copy(), k, c))
+            np.testing.assert_array_equal(x, X)
+            gradient(x, k, c)
+            np.testing.assert_array_equal(x, X)

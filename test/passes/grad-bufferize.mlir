@@ -243,3 +243,28 @@ func.func @overlapping_parts(%x: tensor<4xf64> {bufferization.writable = false},
   bufferization.materialize_in_destination %0#0 in restrict writable %other : (tensor<4xf64>, memref<4xf64>) -> ()
   return
 }
+
+// What comes out of a switch may be an argument, which is not written to.
+// CHECK-LABEL: func.func @switch
+// CHECK-SAME: %[[X:.*]]: memref<4xf64>, %{{.*}}: memref<1xf64>
+func.func @switch(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor<1xf64> {bufferization.writable = false}, %k: index, %c: i1) -> tensor<4xf64> {
+  %s = scf.index_switch %k -> tensor<4xf64>
+  case 0 {
+    scf.yield %x : tensor<4xf64>
+  }
+  default {
+    scf.yield %x : tensor<4xf64>
+  }
+  // CHECK: %[[S:.*]] = scf.index_switch
+  // CHECK: scf.if
+  // CHECK: %[[COPY:.*]] = memref.alloc
+  // CHECK: memref.copy %[[S]], %[[COPY]]
+  // CHECK: memref.subview %[[COPY]]
+  %r = scf.if %c -> tensor<4xf64> {
+    %i = tensor.insert_slice %y into %s[0] [1] [1] : tensor<1xf64> into tensor<4xf64>
+    scf.yield %i : tensor<4xf64>
+  } else {
+    scf.yield %s : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
