@@ -71,6 +71,9 @@ const char *commandsOf(const gradopt_commands *table) {
 int32_t gradopt_run_commands(const gradopt_commands *table,
                              const gradopt_kernel *kernels,
                              const void *constants, void *const *buffers) {
+  if (table->magic != GRADOPT_COMMANDS_MAGIC ||
+      table->version != GRADOPT_COMMANDS_VERSION)
+    return 1;
   char *arena = static_cast<char *>(buffers[table->num_buffers - 1]);
   auto *words = reinterpret_cast<int64_t *>(arena + table->frame);
   words[GRADOPT_WORD_ZERO] = 0;

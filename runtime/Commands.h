@@ -97,7 +97,8 @@ typedef void (*gradopt_kernel)(const int64_t *words,
                                const gradopt_operand *operands);
 
 /* Runs a table that is known to be valid. `buffers` are those of gradopt_call,
-   the arena included. Returns 0. Called by compiled code. */
+   the arena included. Returns 0, or 1 if the table is of another version.
+   Called by compiled code. */
 GRADOPT_EXPORT int32_t gradopt_run_commands(const gradopt_commands *table,
                                             const gradopt_kernel *kernels,
                                             const void *constants,

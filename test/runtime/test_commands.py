@@ -272,6 +272,13 @@ def test_products(dtype: type) -> None:
     np.testing.assert_allclose(c, expected, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
+def test_tables_of_other_versions_do_not_run() -> None:
+    program = List([])
+    program.header = {"version": VERSION + 1}
+    program.launch(lambda _: pytest.fail("a command was run"))
+    assert library.gradopt_run_commands(aligned(program.table()), None, None, None) == 1
+
+
 # -- Checks ---------------------------------------------------------------------------------
 
 
