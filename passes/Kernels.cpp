@@ -112,9 +112,15 @@ LogicalResult Analysis::captureBuffer(Value value, MemRefType type) {
   }
   Operation *def = value.getDefiningOp();
   if (isa_and_nonnull<ViewLikeOpInterface>(def)) {
-    for (Value operand : def->getOperands())
+    for (Value operand : def->getOperands()) {
+      // Its type follows from that of the operand.
+      asTheyAre.insert(operand);
+      llvm::erase_if(kernel.views, [&](const Kernel::View &view) {
+        return view.value == operand;
+      });
       if (failed(capture(operand)))
         return failure();
+    }
     kernel.copied.insert(def);
     return success();
   }
