@@ -681,3 +681,33 @@ def test_what_a_switch_gives_is_not_written_to() -> None:
             np.testing.assert_array_equal(x, X)
             gradient(x, k, c)
             np.testing.assert_array_equal(x, X)
+
+
+def test_bodies_may_write_to_what_they_get() -> None:
+    """Compiled or not: neither arguments nor results of earlier iterations are changed by it."""
+
+    def add(i: Any, x: Any) -> Any:
+        x[i] += 1
+        return x
+
+    def step(carry: Any, x: Any) -> tuple[Any, Any]:
+        carry += x
+        x[0] = 0
+        return carry, carry
+
+    def until(x: Any) -> Any:
+        x *= 2
+        return x
+
+    programs: list[Callable[[Any, Any], Any]] = [
+        lambda x, a: go.fori_loop(0, 3, add, x),
+        lambda x, a: go.while_loop(lambda x: np.sum(x) < 50, until, x),
+        lambda x, a: go.scan(step, x[:4], a),
+    ]
+    expected = [X + [1, 1, 1, 0, 0], X * 16, (X[:4] + A.sum(0), X[:4] + np.cumsum(A, axis=0))]
+    for program, value in zip(programs, expected, strict=True):
+        x, a = X.copy(), A.copy()
+        for run in (program, go.compile(program)):
+            same(run(x, a), value)
+            np.testing.assert_array_equal(x, X)
+            np.testing.assert_array_equal(a, A)

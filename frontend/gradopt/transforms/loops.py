@@ -188,7 +188,7 @@ def fori_loop(
     check_callable(body_fun)
     begin, end = _integer(lower, "lower"), _integer(upper, "upper")
     if current_scope() is None:
-        value = init_val
+        value = _own(init_val)
         for i in range(begin, end):  # pyright: ignore[reportArgumentType]
             value = body_fun(i, value)
         return value
@@ -309,16 +309,21 @@ def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], leng
     return int(length)
 
 
+def _own(tree: Any) -> Any:
+    """The tree with copies of its arrays: a body may write to what it gets, as in compiled code."""
+    return tree_map(lambda leaf: leaf.copy() if type(leaf) is np.ndarray else leaf, tree)
+
+
 def _scan_in_python(
     f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any, length: Any, reverse: bool
 ) -> tuple[Any, Any]:
     leaves, tree = flatten(xs)
     leaves = [np.asarray(leaf) for leaf in leaves]
     count = _common_length([x.shape for x in leaves], leaf_paths(tree, "xs"), length)
-    carry, ys = init, []
+    carry, ys = _own(init), []
     for i in reversed(range(count)) if reverse else range(count):
-        carry, y = f(carry, tree.unflatten([leaf[i] for leaf in leaves]))
-        ys.append(y)
+        carry, y = f(carry, _own(tree.unflatten([leaf[i] for leaf in leaves])))
+        ys.append(_own(y))
     if reverse:
         ys.reverse()
     if not ys:
@@ -393,7 +398,7 @@ def while_loop(
     check_callable(cond_fun)
     check_callable(body_fun)
     if current_scope() is None and not is_traced(flatten(init_val)[0]):
-        value = init_val
+        value = _own(init_val)
         while cond_fun(value):
             value = body_fun(value)
         return value
