@@ -403,6 +403,43 @@ static void placeInserted(tensor::InsertSliceOp insertion) {
     computation.empty.replaceAllUsesWith(slice);
 }
 
+/// Moves insertions behind the reads of what they overwrite, where these do not
+/// need them: the transpose of an update first makes the new cotangent, and
+/// then uses the part that it takes out of the old one.
+static void insertAfterReads(Block &block) {
+  DenseMap<Operation *, unsigned> positions;
+  for (auto [i, op] : llvm::enumerate(block))
+    positions[&op] = i;
+  auto ancestor = [&](Operation *op) {
+    return block.findAncestorOpInBlock(*op);
+  };
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    auto insertion = dyn_cast<tensor::InsertSliceOp>(op);
+    if (!insertion || insertion->use_empty())
+      continue;
+    auto isReadLater = [&](Operation *user) {
+      return user != insertion &&
+             positions.at(ancestor(user)) > positions.at(&op);
+    };
+    bool isRead =
+        llvm::any_of(insertion.getDest().getUsers(), [&](Operation *user) {
+          if (!block.getParentOp()->isAncestor(user) || !ancestor(user))
+            return false;
+          if (isa<tensor::ExtractSliceOp>(user))
+            return llvm::any_of(user->getUsers(), isReadLater);
+          return isReadLater(user);
+        });
+    if (!isRead)
+      continue;
+    Operation *first = nullptr;
+    for (Operation *user : insertion->getUsers())
+      if (!first || positions.at(ancestor(user)) < positions.at(first))
+        first = ancestor(user);
+    insertion->moveBefore(first);
+    positions[&op] = positions.at(first);
+  }
+}
+
 /// A choice between tensors in a loop => a branch, which copies the chosen one.
 /// Bufferization would take both for one buffer.
 static void selectToBranch(arith::SelectOp op) {
@@ -424,6 +461,12 @@ namespace {
 struct GradCarryInPlace : grad::impl::GradCarryInPlaceBase<GradCarryInPlace> {
   void runOnOperation() override {
     separateEmpties(getOperation());
+    getOperation().walk([](Block *block) {
+      Operation *parent = block->getParentOp();
+      if (isa<LoopLikeOpInterface>(parent) ||
+          parent->getParentOfType<LoopLikeOpInterface>())
+        insertAfterReads(*block);
+    });
     getOperation().walk([](arith::SelectOp op) {
       if (isTensor(op.getResult()) &&
           op.getCondition().getType().isInteger(1) &&

@@ -343,3 +343,25 @@ func.func @nested(%x: tensor<4xf64> {bufferization.writable = false}, %k: index)
   }
   return %r#0, %r#1 : tensor<4xf64>, f64
 }
+
+// An insertion waits for the reads of what it overwrites.
+// CHECK-LABEL: func.func @transposed
+func.func @transposed(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zero = arith.constant dense<0.0> : tensor<1xf64>
+  // CHECK: scf.for
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    // CHECK-NOT: tensor.insert_slice
+    // CHECK: tensor.extract
+    // CHECK-NEXT: math.sin
+    // CHECK-NEXT: tensor.insert_slice
+    // CHECK-NEXT: tensor.insert
+    %cleared = tensor.insert_slice %zero into %a[%i] [1] [1] : tensor<1xf64> into tensor<4xf64>
+    %taken = tensor.extract %a[%i] : tensor<4xf64>
+    %sine = math.sin %taken : f64
+    %next = tensor.insert %sine into %cleared[%c0] : tensor<4xf64>
+    scf.yield %next : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
