@@ -704,7 +704,11 @@ def test_bodies_may_write_to_what_they_get() -> None:
         lambda x, a: go.while_loop(lambda x: np.sum(x) < 50, until, x),
         lambda x, a: go.scan(step, x[:4], a),
     ]
-    expected = [X + [1, 1, 1, 0, 0], X * 16, (X[:4] + A.sum(0), X[:4] + np.cumsum(A, axis=0))]
+    expected = [
+        X + np.array([1, 1, 1, 0, 0]),
+        X * 16,
+        (X[:4] + A.sum(0), X[:4] + np.cumsum(A, axis=0)),
+    ]
     for program, value in zip(programs, expected, strict=True):
         x, a = X.copy(), A.copy()
         for run in (program, go.compile(program)):
