@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""No test finds code that an earlier run has kept, but those of the compile cache."""
+"""What all tests rely on, however they were started."""
 
 import os
+import signal
 
+# No test finds code that an earlier run has kept, but those of the compile cache.
 os.environ["GRADOPT_CACHE"] = "0"
+# In the background of a shell it is ignored, and tests of interrupts would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
