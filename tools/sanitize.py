@@ -34,8 +34,9 @@ TESTS = [
     "test/frontend/test_threads.py",
     "test/frontend/test_interrupts.py",
 ]
-# They look at memory of the whole process, much of which is the sanitizer's.
-NOT_THESE = "allocate_nothing or leak_nothing or many_modules"
+# They look at memory of the whole process, much of which is the sanitizer's, or link a program that
+# is not sanitized.
+NOT_THESE = "allocate_nothing or leak_nothing or many_modules or a_c_program"
 
 # Memory may run out, as it may without a sanitizer.
 COMMON = "allocator_may_return_null=1"
@@ -79,12 +80,13 @@ def make_environment(preset: str, native: Path) -> Path:
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = Path(output_of([python, "-c", where]).strip())
     package = site / "gradopt"
-    shutil.copytree(
-        ROOT / "frontend" / "gradopt",
-        package,
-        copy_function=os.symlink,
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    for name in ("gradopt", "gradopt_runtime"):
+        shutil.copytree(
+            ROOT / "frontend" / name,
+            site / name,
+            copy_function=os.symlink,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     for path in native.rglob("*"):
         target = package / path.relative_to(native)
         if path.is_file() and not target.exists():
