@@ -9,7 +9,9 @@ gradopt.
 from __future__ import annotations
 
 import ast
+import builtins
 import ctypes
+import glob
 import importlib
 import importlib.util
 import json
@@ -113,22 +115,23 @@ def _library() -> ctypes.CDLL:
             for name, (result, arguments) in signatures.items():
                 function = getattr(library, f"gradopt_{name}")
                 function.restype, function.argtypes = result, arguments
-            _load_blas(library)
+            blas = blas_path() if library.gradopt_blas_path() is None else None
+            if blas is not None:
+                library.gradopt_set_blas(os.fsencode(blas))
+                library.gradopt_set_blas_threads(1)
             _loaded.append(library)
         return _loaded[0]
 
 
-def _load_blas(library: ctypes.CDLL) -> None:
-    """Loads the OpenBLAS of the scipy-openblas32 package, if it is there."""
+def blas_path() -> str | None:
+    """The OpenBLAS of the scipy-openblas32 package; None if it is not installed."""
+    # Not imported: a fork while another thread imports it would leave its lock locked.
     package = importlib.util.find_spec("scipy_openblas32")
     folders = package.submodule_search_locations if package is not None else None
-    if library.gradopt_blas_path() is not None:
-        return
     for folder in folders or ():
-        names = sorted(os.listdir(os.path.join(folder, "lib")))
-        for name in [n for n in names if n.startswith("libscipy_openblas") and ".so" in n][:1]:
-            library.gradopt_set_blas(os.path.join(folder, "lib", name).encode())
-            library.gradopt_set_blas_threads(1)
+        for library in sorted(glob.glob(f"{folder}/lib/libscipy_openblas*.so*")):
+            return library
+    return None
 
 
 def _error(library: ctypes.CDLL) -> BundleError:
@@ -372,7 +375,9 @@ class _Program:
 
 
 def _exception(name: str) -> type[Exception]:
-    return {"IndexError": IndexError, "OverflowError": OverflowError}.get(name, ValueError)
+    """The exception of Python that a check names."""
+    found = getattr(builtins, name, None)
+    return found if isinstance(found, type) and issubclass(found, Exception) else BundleError
 
 
 def _addresses(arrays: Sequence[Array]) -> Any:

@@ -30,6 +30,7 @@ from gradopt.compilation.header import c_header
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.checks import Check
+from gradopt_runtime import DTYPES
 
 MAGIC = b"GRADOPT\x1a"
 VERSION = 1
@@ -37,8 +38,6 @@ _ALIGNMENT = 64
 _PROGRAM, _CODE, _CONSTANTS, _STRUCTURE = range(1, 5)
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
-
-_DTYPES = ("bool", "int8", "int16", "int32", "int64", "float32", "float64")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _record(name: str, lowered: Lowered, arena: int, places: Sequence[int]) -> b
         first = len(extents)
         extents.extend(shape)
         return struct.pack(
-            "<IIIIq", text.place(path), _DTYPES.index(dtype.name), len(shape), first, place
+            "<IIIIq", text.place(path), DTYPES.index(dtype), len(shape), first, place
         )
 
     name_place = text.place(name)

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import functools
-import glob
-import importlib.util
 import io
 import math
 import warnings
@@ -32,6 +30,7 @@ from gradopt.errors import (
 )
 from gradopt.ir.checks import Check, raise_failure
 from gradopt.ir.targets import Target
+from gradopt_runtime import blas_path
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
@@ -308,13 +307,7 @@ def _plain_tree(tree: TreeDef) -> Any:
 @functools.cache
 def load_blas() -> None:
     """Loads the OpenBLAS of the scipy-openblas32 package, unless a BLAS was chosen before."""
-    if _gradopt.blas_path() is not None:
-        return
-    # Not imported: a fork while another thread imports it would leave its lock locked.
-    package = importlib.util.find_spec("scipy_openblas32")
-    folders = package.submodule_search_locations if package is not None else None
-    for folder in folders or ():
-        for library in sorted(glob.glob(f"{folder}/lib/libscipy_openblas*.so*")):
-            _gradopt.set_blas(library)
-            _gradopt.set_blas_threads(1)
-            return
+    library = blas_path() if _gradopt.blas_path() is None else None
+    if library is not None:
+        _gradopt.set_blas(library)
+        _gradopt.set_blas_threads(1)
