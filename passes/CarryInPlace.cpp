@@ -423,7 +423,7 @@ static void insertAfterReads(Block &block) {
     };
     bool isRead =
         llvm::any_of(insertion.getDest().getUsers(), [&](Operation *user) {
-          if (!block.getParentOp()->isAncestor(user) || !ancestor(user))
+          if (!ancestor(user))
             return false;
           if (isa<tensor::ExtractSliceOp>(user))
             return llvm::any_of(user->getUsers(), isReadLater);

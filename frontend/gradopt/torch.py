@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from gradopt.api import compile
-from gradopt.base.pytree import TreeDef, flatten, leaf_paths
+from gradopt.base.pytree import LEAF, TreeDef, flatten, leaf_paths
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentTypeError
 from gradopt.transforms.pullbacks import pullback_of
@@ -39,8 +40,7 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         leaves, tree = flatten(args)
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
         for i in places:
-            _require_readable(leaves[i], leaf_paths(tree, "args")[i])
-        tensors = [leaves[i] for i in places]
+            _require_readable(leaves[i], tree, i)
         active = tuple(i for i in places if leaves[i].is_floating_point())
 
         def pullback() -> Callable[..., Any]:
@@ -50,41 +50,68 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
                 pullbacks[key] = wrap(pullback_of(compiled, tree, active))
             return pullbacks[key]
 
-        structure: list[TreeDef] = []
-
-        class Apply(torch.autograd.Function):
-            """One call; PyTorch wants a class."""
-
-            @staticmethod
-            def forward(ctx: Any, *given: Any) -> Any:
-                ctx.save_for_backward(*given)
-                arrays = list(leaves)
-                for i, tensor in zip(places, given, strict=True):
-                    arrays[i] = tensor.detach().numpy()
-                results, found = flatten(compiled(*tree.unflatten(arrays)))
-                structure.append(found)
-                made = [torch.from_numpy(np.asarray(result)) for result in results]
-                fixed = [tensor for tensor in made if not tensor.is_floating_point()]
-                ctx.mark_non_differentiable(*fixed)
-                return tuple(made)
-
-            @staticmethod
-            def backward(ctx: Any, *cotangents: Any) -> Any:
-                inputs = list(leaves)
-                for i, tensor in zip(places, ctx.saved_tensors, strict=True):
-                    inputs[i] = tensor
-                floats = [c.contiguous() for c in cotangents if c.is_floating_point()]
-                found = dict(zip(active, pullback()(inputs, floats), strict=True))
-                return tuple([found.get(i) for i in places])
-
-        return structure[0].unflatten(results) if (results := Apply.apply(*tensors)) else ()
+        made = _Call(compiled, pullback, leaves, tree, places, active)
+        results = _Apply.apply(made, *[leaves[i] for i in places])
+        return made.structure.unflatten(results) if results else ()
 
     return call
 
 
-def _require_readable(tensor: torch.Tensor, path: str) -> None:
+@dataclass
+class _Call:
+    """One call of a wrapped function.
+
+    Attributes:
+        compiled: the function.
+        pullback: gives its pullback, of tensors.
+        leaves: those of the arguments.
+        tree: their structure.
+        places: the leaves that are tensors, by number.
+        active: the leaves that are tensors of floats.
+        structure: that of the result, when it is known.
+    """
+
+    compiled: Compiled
+    pullback: Callable[[], Callable[..., Any]]
+    leaves: list[Any]
+    tree: TreeDef
+    places: list[int]
+    active: tuple[int, ...]
+    structure: TreeDef = LEAF
+
+    def leaves_with(self, values: Iterable[Any]) -> list[Any]:
+        """The leaves, with these values in place of the tensors."""
+        leaves = list(self.leaves)
+        for i, value in zip(self.places, values, strict=True):
+            leaves[i] = value
+        return leaves
+
+
+class _Apply(torch.autograd.Function):
+    """A `_Call`, for PyTorch."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: Any) -> Any:
+        ctx.save_for_backward(*tensors)
+        ctx.call = call
+        leaves = call.leaves_with(tensor.detach().numpy() for tensor in tensors)
+        results, call.structure = flatten(call.compiled(*call.tree.unflatten(leaves)))
+        made = [torch.from_numpy(np.asarray(result)) for result in results]
+        ctx.mark_non_differentiable(*[tensor for tensor in made if not tensor.is_floating_point()])
+        return tuple(made)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Any) -> Any:
+        call: _Call = ctx.call
+        floats = [c.contiguous() for c in cotangents if c.is_floating_point()]
+        gradients = call.pullback()(call.leaves_with(ctx.saved_tensors), floats)
+        found = dict(zip(call.active, gradients, strict=True))
+        return None, *[found.get(i) for i in call.places]
+
+
+def _require_readable(tensor: torch.Tensor, tree: TreeDef, number: int) -> None:
     if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
         raise ArgumentTypeError(
-            f"expected a dense tensor on the CPU at {path}, but got one on {tensor.device}, of "
-            f"layout {tensor.layout}"
+            f"expected a dense tensor on the CPU at {leaf_paths(tree, 'args')[number]}, but got "
+            f"one on {tensor.device}, of layout {tensor.layout}"
         )
