@@ -149,6 +149,7 @@ def worker(arguments: list[str], threads: int) -> Any:
     count = str(threads)
     environment = {
         **os.environ,
+        "GRADOPT_CACHE": "0",  # A first call compiles.
         "OMP_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
