@@ -134,6 +134,16 @@ void Describer::printCommand(llvm::raw_ostream &stream,
   case GRADOPT_BRANCH_EQUAL:
     printComparison(" == ");
     break;
+  case GRADOPT_READ:
+  case GRADOPT_MINIMUM:
+  case GRADOPT_MAXIMUM:
+    printWord(stream, command.target);
+    stream << (command.opcode == GRADOPT_READ      ? " = read ("
+               : command.opcode == GRADOPT_MINIMUM ? " = minimum ("
+                                                   : " = maximum (");
+    printOperands(stream, operands);
+    stream << ')';
+    break;
   }
 }
 

@@ -56,6 +56,13 @@ void multiply(const int64_t *o,
        pointer<const T>(o[7]), o[8], pointer<T>(o[9]), o[10], number<T>(o[11]));
 }
 
+/// Loads a number of 1, 2, 4 or 8 bytes.
+int64_t load(const void *from, int64_t bytes) {
+  int64_t word = 0;
+  memcpy(&word, from, static_cast<size_t>(bytes));
+  return word;
+}
+
 const int64_t *sizesOf(const gradopt_commands *table) {
   return reinterpret_cast<const int64_t *>(table + 1);
 }
@@ -122,6 +129,15 @@ int32_t gradopt_run_commands(const gradopt_commands *table,
       if (values[0] == values[1])
         next = first + size_t(command->target) * sizeof(int64_t);
       break;
+    case GRADOPT_READ:
+      words[command->target] = load(pointer<const void>(values[0]), values[1]);
+      break;
+    case GRADOPT_MINIMUM:
+      words[command->target] = values[0] < values[1] ? values[0] : values[1];
+      break;
+    case GRADOPT_MAXIMUM:
+      words[command->target] = values[0] < values[1] ? values[1] : values[0];
+      break;
     default: // GRADOPT_END
       return 0;
     }
@@ -160,6 +176,9 @@ bool findArity(uint16_t opcode, Arity &arity) {
     return true;
   case GRADOPT_BRANCH_LESS:
   case GRADOPT_BRANCH_EQUAL:
+  case GRADOPT_READ:
+  case GRADOPT_MINIMUM:
+  case GRADOPT_MAXIMUM:
     arity = {2, 2};
     return true;
   default:
@@ -171,11 +190,19 @@ bool isBranch(uint16_t opcode) {
   return opcode == GRADOPT_BRANCH_LESS || opcode == GRADOPT_BRANCH_EQUAL;
 }
 
+/// Where the commands are run.
+enum class Place { Cpu, Device };
+
+bool isNumber(const gradopt_operand &operand) {
+  return operand.base == GRADOPT_WORD_ZERO &&
+         operand.index == GRADOPT_WORD_ZERO;
+}
+
 class Checker {
 public:
-  Checker(const gradopt_commands *table, size_t size)
+  Checker(const gradopt_commands *table, size_t size, Place place)
       : table(table), begin(reinterpret_cast<const char *>(table)),
-        end(begin + size), first(commandsOf(table)) {}
+        end(begin + size), first(commandsOf(table)), place(place) {}
 
   /// Null, or what is wrong with the command at `position`.
   const char *check(size_t numKernels);
@@ -185,6 +212,7 @@ public:
 private:
   const char *checkCommand(size_t numKernels) const;
   const char *checkOperand(const gradopt_operand &operand) const;
+  const char *checkRead(const gradopt_operand *operands) const;
   const char *checkTarget(const gradopt_command &command,
                           size_t numKernels) const;
   size_t unit(const char *at) const { return (at - first) / sizeof(int64_t); }
@@ -202,6 +230,7 @@ private:
 
   const gradopt_commands *table;
   const char *begin, *end, *first;
+  Place place;
 };
 
 const char *Checker::check(size_t numKernels) {
@@ -254,12 +283,30 @@ const char *Checker::checkCommand(size_t numKernels) const {
   for (uint32_t i = 0; i < count; ++i)
     if (const char *problem = checkOperand(operands[i]))
       return problem;
+  if (command().opcode == GRADOPT_READ)
+    if (const char *problem = checkRead(operands))
+      return problem;
   return checkTarget(command(), numKernels);
+}
+
+const char *Checker::checkRead(const gradopt_operand *operands) const {
+  int64_t bytes = operands[1].offset;
+  if (!isNumber(operands[1]) ||
+      (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8))
+    return "expected to read 1, 2, 4 or 8 bytes";
+  auto [base, index, offset] = operands[0];
+  if (index == GRADOPT_WORD_ZERO && base >= GRADOPT_WORD_CONSTANTS &&
+      base < firstRegister() &&
+      sizesOf(table)[base - GRADOPT_WORD_CONSTANTS] - offset < bytes)
+    return "address outside of its buffer";
+  return nullptr;
 }
 
 const char *Checker::checkOperand(const gradopt_operand &operand) const {
   if (operand.base >= table->num_words || operand.index >= table->num_words)
     return "operand is no word";
+  if (place == Place::Device && operand.base == GRADOPT_WORD_FRAME)
+    return "a device has no words";
   uint32_t base = operand.base;
   if (operand.index != GRADOPT_WORD_ZERO)
     return operand.index < firstRegister() ? "expected a register as index"
@@ -283,10 +330,18 @@ const char *Checker::checkTarget(const gradopt_command &command,
   switch (command.opcode) {
   case GRADOPT_LAUNCH:
     return command.target < numKernels ? nullptr : "no such kernel";
+  case GRADOPT_GEMM_F64:
+  case GRADOPT_GEMM_F32:
+    return place == Place::Cpu || command.target < numKernels
+               ? nullptr
+               : "no such kernel";
   case GRADOPT_SET:
     written = command.num_operands;
     break;
   case GRADOPT_MULTIPLY_ADD:
+  case GRADOPT_READ:
+  case GRADOPT_MINIMUM:
+  case GRADOPT_MAXIMUM:
     written = 1;
     break;
   default:
@@ -298,10 +353,29 @@ const char *Checker::checkTarget(const gradopt_command &command,
   return nullptr;
 }
 
-} // namespace
+/// Null, or why the words do not fit where they have to lie.
+const char *checkFrame(const gradopt_commands *table, Place place) {
+  uint64_t units = table->bytes / sizeof(int64_t);
+  if (place == Place::Device) {
+    if (table->frame != 0)
+      return "a device has no words";
+    // A register that nothing writes is of no use, nor is place for more
+    // operands than there are.
+    return table->num_words > units || table->max_operands > units
+               ? "more words than commands"
+               : nullptr;
+  }
+  uint64_t arena = sizesOf(table)[table->num_buffers];
+  uint64_t frame =
+      (uint64_t(table->num_words) + table->max_operands) * sizeof(int64_t);
+  if (table->frame % sizeof(int64_t) != 0 || table->frame > arena ||
+      frame > arena - table->frame)
+    return "the words do not fit in the arena";
+  return nullptr;
+}
 
-const char *gradopt_check_commands(const void *bytes, size_t size,
-                                   size_t numKernels, size_t *where) {
+const char *checkTable(const void *bytes, size_t size, size_t numKernels,
+                       Place place, size_t *where) {
   if (where)
     *where = 0;
   if (size < sizeof(gradopt_commands) || size % sizeof(int64_t) != 0 ||
@@ -325,15 +399,23 @@ const char *gradopt_check_commands(const void *bytes, size_t size,
   for (uint32_t i = 0; i <= table->num_buffers; ++i)
     if (sizes[i] < 0)
       return "negative size of a buffer";
-  uint64_t arena = sizes[table->num_buffers];
-  uint64_t frame =
-      (uint64_t(table->num_words) + table->max_operands) * sizeof(int64_t);
-  if (table->frame % sizeof(int64_t) != 0 || table->frame > arena ||
-      frame > arena - table->frame)
-    return "the words do not fit in the arena";
-  Checker checker(table, size);
+  if (const char *problem = checkFrame(table, place))
+    return problem;
+  Checker checker(table, size, place);
   const char *problem = checker.check(numKernels);
   if (problem && where)
     *where = checker.position - static_cast<const char *>(bytes);
   return problem;
+}
+
+} // namespace
+
+const char *gradopt_check_commands(const void *bytes, size_t size,
+                                   size_t numKernels, size_t *where) {
+  return checkTable(bytes, size, numKernels, Place::Cpu, where);
+}
+
+const char *gradopt_check_device_commands(const void *bytes, size_t size,
+                                          size_t numKernels, size_t *where) {
+  return checkTable(bytes, size, numKernels, Place::Device, where);
 }

@@ -25,6 +25,12 @@
  * an offset: a number, a register, the address of a register, or an address in
  * a buffer that is known or was calculated.
  *
+ * On a device the commands are run by the host, which launches what works on
+ * the memory of the device. The words lie on the host, wherever a call has
+ * them: a table for a device has no frame (0), and no operand is the address of
+ * a register or of the words. The addresses of constants and buffers are those
+ * of the device.
+ *
  * A table is the header, `gradopt_commands`; the size in bytes of the constants
  * and of each buffer; then the commands, each a `gradopt_command` with its
  * operands right behind it. All is in the byte order of the machine.
@@ -40,7 +46,7 @@ extern "C" {
 #endif
 
 #define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
-#define GRADOPT_COMMANDS_VERSION 1u
+#define GRADOPT_COMMANDS_VERSION 2u
 
 enum {
   GRADOPT_WORD_ZERO = 0,
@@ -68,9 +74,11 @@ typedef struct gradopt_operand {
 typedef enum gradopt_opcode {
   /* The run is over. */
   GRADOPT_END = 0,
-  /* Calls kernel `target` with the operands. */
+  /* Calls kernel `target` with the operands. On a device, they are its
+     parameters, each a word. */
   GRADOPT_LAUNCH = 1,
-  /* gradopt_gemm_f64 or gradopt_gemm_f32: its twelve parameters in order. */
+  /* gradopt_gemm_f64 or gradopt_gemm_f32: its twelve parameters in order. On a
+     device, what kernel `target` does if there is no library for it. */
   GRADOPT_GEMM_F64 = 2,
   GRADOPT_GEMM_F32 = 3,
   /* To an address, from an address, so many bytes. They do not overlap. */
@@ -82,7 +90,13 @@ typedef enum gradopt_opcode {
   /* Goes on at command `target`, counted in units of 8 bytes from the first
      one, if the first operand is less than the second one, or equal to it. */
   GRADOPT_BRANCH_LESS = 7,
-  GRADOPT_BRANCH_EQUAL = 8
+  GRADOPT_BRANCH_EQUAL = 8,
+  /* Loads into word `target`, from an address, so many bytes: 1, 2, 4 or 8. On
+     a device, all commands before it are waited for. */
+  GRADOPT_READ = 9,
+  /* words[target] = the lesser, or the greater, of two signed numbers */
+  GRADOPT_MINIMUM = 10,
+  GRADOPT_MAXIMUM = 11
 } gradopt_opcode;
 
 typedef struct gradopt_command {
@@ -115,6 +129,12 @@ GRADOPT_EXPORT const char *gradopt_check_commands(const void *bytes,
                                                   size_t size,
                                                   size_t num_kernels,
                                                   size_t *where);
+
+/* The same for a table that is run on a device. */
+GRADOPT_EXPORT const char *gradopt_check_device_commands(const void *bytes,
+                                                         size_t size,
+                                                         size_t num_kernels,
+                                                         size_t *where);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,9 @@ typedef enum gradopt_status {
   GRADOPT_TARGET_ERROR = 7,   /* a function that compiled code called failed  */
   GRADOPT_INVALID_BUNDLE = 8, /* not a bundle, damaged, or for other machines */
   GRADOPT_CHECK_FAILED =
-      9 /* a check of the program, such as an index's bounds */
+      9, /* a check of the program, such as an index's bounds */
+  GRADOPT_NO_DEVICE = 10,   /* no GPU, or no driver that can be used */
+  GRADOPT_DEVICE_ERROR = 11 /* what the driver of the GPU was asked failed */
 } gradopt_status;
 
 /* Why the last failing call of this thread failed; "" if none did. Valid until

@@ -106,8 +106,9 @@ def test_loading_and_unloading_many_modules(runtime):
     assert mapped_kib() - before < 256 * 1024
 
 
-def test_the_header_is_c(tmp_path):
-    header = Path(__file__).parents[2] / "runtime" / "gradopt_runtime.h"
+@pytest.mark.parametrize("name", ["gradopt_runtime.h", "gradopt_cuda.h", "DeviceProgram.h"])
+def test_headers_are_c(tmp_path, name):
+    header = Path(__file__).parents[2] / "runtime" / name
     source = tmp_path / "use.c"
-    source.write_text(f'#include "{header}"\nint main(void) {{ return GRADOPT_OK; }}\n')
+    source.write_text(f'#include "{header}"\nint main(void) {{ return 0; }}\n')
     compile_c(source, "-std=c99", "-Wpedantic", "-fsyntax-only")

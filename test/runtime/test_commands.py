@@ -15,9 +15,10 @@ import pytest
 from gradopt import _gradopt
 from gradopt.compilation.compiler import Program, compile_program
 
-MAGIC, VERSION = 0x53444D43, 1
+MAGIC, VERSION = 0x53444D43, 2
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
 END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
+READ, MINIMUM, MAXIMUM = range(9, 12)
 WORD = 8
 
 Operand = tuple[int, int, int]
@@ -31,6 +32,7 @@ Kernel = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(N
 
 library = ctypes.CDLL(_gradopt.__file__)
 library.gradopt_check_commands.restype = ctypes.c_char_p
+library.gradopt_check_device_commands.restype = ctypes.c_char_p
 
 
 def constant(value: int) -> Operand:
@@ -142,12 +144,11 @@ def aligned(data: bytes) -> Any:
     return memory
 
 
-def check(data: bytes, kernels: int) -> str | None:
+def check(data: bytes, kernels: int, device: bool = False) -> str | None:
     where = ctypes.c_size_t()
     size = ctypes.c_size_t(len(data))
-    problem = library.gradopt_check_commands(
-        aligned(data), size, ctypes.c_size_t(kernels), ctypes.byref(where)
-    )
+    of = library.gradopt_check_device_commands if device else library.gradopt_check_commands
+    problem = of(aligned(data), size, ctypes.c_size_t(kernels), ctypes.byref(where))
     assert where.value <= len(data)
     return problem.decode() if problem is not None else None
 
@@ -252,6 +253,33 @@ def test_copies_of_blocks() -> None:
     np.testing.assert_array_equal(y, [0, 3, 4, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.int64])
+def test_numbers_of_memory(dtype: Any) -> None:
+    """Those that are narrower than a word lie in its first bytes, the others being zero."""
+    seen: list[int] = []
+    x = np.array([5, -3 % 2**16 if dtype == np.uint16 else -3]).astype(dtype)
+    program = List([x.nbytes], registers=1)
+    program.add(SET, program.word(0), constant(-1))
+    program.add(READ, program.word(0), program.buffer(0, x.itemsize), constant(x.itemsize))
+    program.launch(lambda o: seen.append(o[0]), program.register(0))
+    program.add(END, 0)
+    program.run(x)
+    assert seen == [int.from_bytes(x[1].tobytes(), "little", signed=x.itemsize == 8)]
+
+
+def test_lesser_and_greater_numbers() -> None:
+    seen: list[list[int]] = []
+    program = List([], registers=3)
+    program.add(SET, program.word(0), constant(-4))
+    program.add(MINIMUM, program.word(1), program.register(0), constant(3))
+    program.add(MAXIMUM, program.word(2), program.register(0), constant(3))
+    program.add(MAXIMUM, program.word(0), program.register(0), constant(-(2**63)))
+    program.launch(lambda o: seen.append(o.first(3)), *(program.register(i) for i in range(3)))
+    program.add(END, 0)
+    program.run()
+    assert seen == [[-4, -4, 3]]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products(dtype: type) -> None:
     rng = np.random.default_rng(0)
@@ -309,7 +337,7 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
-        (with_command(9, 0), "unknown command"),
+        (with_command(12, 0), "unknown command"),
         (with_command(SET, REGISTER), "wrong number of operands"),
         (with_command(GEMM_F64, 0, *[constant(0)] * 11), "wrong number of operands"),
         (with_command(LAUNCH, 1, kernels=1), "no such kernel"),
@@ -330,6 +358,24 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
             with_command(SET, REGISTER, (FRAME, ZERO, 8 * REGISTER + 16)),
             "expected the address of a register",
         ),
+        (with_command(READ, REGISTER, (BUFFERS, ZERO, 0)), "wrong number of operands"),
+        (with_command(MINIMUM, BUFFERS, *[constant(0)] * 2), "expected to write registers"),
+        (
+            with_command(READ, BUFFERS, (BUFFERS, ZERO, 0), constant(8)),
+            "expected to write registers",
+        ),
+        (
+            with_command(READ, REGISTER, (BUFFERS, ZERO, 0), constant(3)),
+            "expected to read 1, 2, 4 or 8 bytes",
+        ),
+        (
+            with_command(READ, REGISTER, (BUFFERS, ZERO, 0), (REGISTER, ZERO, 8)),
+            "expected to read 1, 2, 4 or 8 bytes",
+        ),
+        (
+            with_command(READ, REGISTER, (BUFFERS, ZERO, 13), constant(4)),
+            "address outside of its buffer",
+        ),
         (with_command(EQUAL, 1, constant(0), constant(0)), "expected a branch to a command"),
         (with_command(LESS, 6, constant(0), constant(0)), "expected a branch to a command"),
         (with_command(LESS, 2**32 - 1, constant(0), constant(0)), "expected a branch to a command"),
@@ -343,7 +389,7 @@ def test_bad_commands(program: List, problem: str) -> None:
     ("header", "problem"),
     [
         ({"magic": 1}, "no table of commands"),
-        ({"version": 2}, "table of another version"),
+        ({"version": 1}, "table of another version"),
         ({"bytes": 48}, "wrong size of the table"),
         ({"buffers": 0}, "wrong number of buffers"),
         ({"buffers": 2**32 - 1}, "wrong number of buffers"),
@@ -360,6 +406,25 @@ def test_bad_headers(header: dict[str, int], problem: str) -> None:
     program = minimal()
     program.header = header
     assert program.check() == problem
+
+
+def test_tables_for_a_device() -> None:
+    """Their words are no part of the arena, and nothing on the device has their address."""
+
+    def problem(program: List, **header: int) -> str | None:
+        program.header = {"arena": 0, **header}
+        return check(program.table(), len(program.kernels), device=True)
+
+    assert problem(minimal()) is None
+    assert problem(with_command(READ, REGISTER, (BUFFERS, ZERO, 8), constant(8))) is None
+    result = (FRAME, ZERO, 8 * REGISTER)
+    assert problem(with_command(LAUNCH, 0, result, kernels=1)) == "a device has no words"
+    assert problem(minimal(), frame=8) == "a device has no words"
+    assert problem(minimal(), words=2**20) == "more words than commands"
+    assert problem(minimal(), operands=2**20) == "more words than commands"
+    product = [constant(0)] * 12
+    assert problem(with_command(GEMM_F64, 0, *product, kernels=1)) is None
+    assert problem(with_command(GEMM_F64, 0, *product)) == "no such kernel"
 
 
 def test_a_list_has_an_end() -> None:

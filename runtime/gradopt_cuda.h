@@ -1,0 +1,128 @@
+/*===- gradopt_cuda.h - Running compiled code on NVIDIA GPUs ------*- C -*-===*\
+|*                                                                            *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* The part of the runtime's C API that needs a GPU and its driver, which is  *|
+|* looked for when the first function is called. What gradopt_runtime.h says  *|
+|* about errors and threads holds here as well. After GRADOPT_DEVICE_ERROR,   *|
+|* gradopt_last_error() has the driver's own words; an error of a kernel is   *|
+|* seen later than the call that launched it, and leaves the device unusable  *|
+|* for the process. A child that was forked after the first use of a GPU      *|
+|* cannot use one: each function says so.                                     *|
+|*                                                                            *|
+|* `device` counts from 0. `stream` is a CUstream of that device; null is the *|
+|* legacy default stream. Work on a device is done in its primary context,    *|
+|* which other libraries share; the context that is current for the calling   *|
+|* thread stays so.                                                           *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef GRADOPT_CUDA_H
+#define GRADOPT_CUDA_H
+
+#include "gradopt_runtime.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*===----------------------------------------------------------------------===*\
+|* Devices                                                                    *|
+\*===----------------------------------------------------------------------===*/
+
+/* The path of the driver library; null: libcuda.so.1. To be set before the
+   first use of a device; the same path may be set again. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_set_driver(const char *path);
+
+/* The path of cuBLAS; null: libcublas.so.13 or .12, where the system finds it;
+   "": none, matrix products are kernels of the program. To be set before the
+   first call of a program; the same path may be set again. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_set_blas(const char *path);
+
+/* Fails with GRADOPT_NO_DEVICE if there is no usable driver or no device. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_device_count(int32_t *count);
+
+typedef struct gradopt_cuda_device_info {
+  char name[128];
+  int32_t chip;           /* the compute capability: 90 is 9.0 */
+  int32_t driver_version; /* of CUDA: 12040 is 12.4 */
+  int32_t num_multiprocessors;
+  int32_t is_emulated; /* whether the driver runs object files on the host */
+  uint64_t memory_bytes;
+} gradopt_cuda_device_info;
+
+GRADOPT_EXPORT gradopt_status
+gradopt_cuda_get_device_info(int32_t device, gradopt_cuda_device_info *info);
+
+/*===----------------------------------------------------------------------===*\
+|* Programs                                                                   *|
+\*===----------------------------------------------------------------------===*/
+
+typedef struct gradopt_cuda_module gradopt_cuda_module;
+
+/* Loads a program (DeviceProgram.h), of which everything is checked; its bytes
+   are not needed afterwards. Equal programs of a device share what is loaded.
+ */
+GRADOPT_EXPORT gradopt_status
+gradopt_cuda_module_load(const void *program, size_t size, int32_t device,
+                         gradopt_cuda_module **out);
+
+/* Waits for the device. No call of the module may be running. Null is allowed.
+ */
+GRADOPT_EXPORT void gradopt_cuda_module_unload(gradopt_cuda_module *module);
+
+/* Runs the program, asynchronously unless it has to read numbers on its way.
+   `buffers` has the device addresses of all arguments, then of all results:
+   row-major arrays that are aligned to GRADOPT_DEVICE_ALIGNMENT bytes, or less
+   where the program needs no more. What is written does not overlap anything
+   else.
+
+   A program that is called again with the same buffers is captured as a graph
+   and replayed. While `stream` is being captured by somebody else, the program
+   becomes part of what is captured, unless it has to read numbers. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
+                                                void *const *buffers,
+                                                size_t num_buffers,
+                                                void *stream);
+
+/*===----------------------------------------------------------------------===*\
+|* Memory                                                                     *|
+\*===----------------------------------------------------------------------===*/
+
+/* Memory that may be used by what comes next on `stream`, from a pool that
+   keeps what is freed. No bytes: null. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_allocate(int32_t device,
+                                                    size_t bytes, void *stream,
+                                                    void **out);
+
+/* Frees it when all that is on `stream` now is done. Null is allowed. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_free(int32_t device, void *address,
+                                                void *stream);
+
+/* Copies, on `stream` of `device`; both addresses may be of the host or of any
+   device. Memory of the host may be changed when the function has returned, and
+   has been written by then if it is pageable. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_copy(int32_t device, void *to,
+                                                const void *from, size_t bytes,
+                                                void *stream);
+
+/* Waits for all that is on `stream`. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_synchronize(int32_t device,
+                                                       void *stream);
+
+/* Makes what comes next on `stream` wait for all that is on `other` now, which
+   may be a stream of another device, unless it is null. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_wait(int32_t device, void *stream,
+                                                void *other);
+
+/* The device that an address belongs to; -1: the host's. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_pointer_device(const void *address,
+                                                          int32_t *device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* GRADOPT_CUDA_H */
