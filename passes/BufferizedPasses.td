@@ -272,12 +272,18 @@ def GradOutlineKernels : Pass<"grad-outline-kernels", "::mlir::ModuleOp"> {
     ```
     The arena has a place for the numbers at `grad.command_frame`, behind what
     was planned.
+
+    With `for-device`, each program becomes a list. A loop or branch becomes a
+    kernel if one block of threads is enough for all that is in it, and a list
+    otherwise. The numbers of a list are not in the arena, but on the host.
   }];
   let options = [
     Option<"minNests", "min-nests", "int64_t", /*default=*/"32",
            "fewest loop nests of a function that is taken apart in any case">,
     Option<"minCommands", "min-commands", "int64_t", /*default=*/"32",
-           "fewest loop nests and calls of what becomes a list of commands">
+           "fewest loop nests and calls of what becomes a list of commands">,
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "make lists whose kernels the threads of a GPU can share">
   ];
   let statistics = [
     Statistic<"numCalls", "num-calls", "Parts of programs that became calls">,

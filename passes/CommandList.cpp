@@ -21,6 +21,7 @@
 #include "runtime/Interface.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -68,7 +69,11 @@ static std::optional<gradopt_opcode> getProduct(Operation *op) {
   return std::nullopt;
 }
 
+bool mlir::grad::isProduct(Operation *op) { return getProduct(op).has_value(); }
+
 bool mlir::grad::isCommand(Operation *op) {
+  if (isa<arith::MinSIOp, arith::MaxSIOp>(op))
+    return isWord(op->getResult(0).getType());
   if (auto copy = dyn_cast<memref::CopyOp>(op)) {
     auto isBlock = [](Value buffer) {
       auto type = dyn_cast<MemRefType>(buffer.getType());
@@ -76,11 +81,31 @@ bool mlir::grad::isCommand(Operation *op) {
     };
     return isBlock(copy.getSource()) && isBlock(copy.getTarget());
   }
-  return getProduct(op).has_value();
+  return isProduct(op);
 }
 
 bool mlir::grad::isControlFlow(Operation *op) {
   return isa<scf::ForOp, scf::WhileOp, scf::IfOp, scf::IndexSwitchOp>(op);
+}
+
+std::optional<DeviceKernel> DeviceKernel::of(gpu::LaunchFuncOp op) {
+  std::optional<int64_t> grid = getConstantIntValue(op.getGridSizeX());
+  std::optional<int64_t> block = getConstantIntValue(op.getBlockSizeX());
+  if (!grid || !block)
+    return std::nullopt;
+  return DeviceKernel{op.getKernelName(), *grid, *block};
+}
+
+Attribute DeviceKernel::toAttribute() const {
+  Builder builder(name.getContext());
+  return builder.getArrayAttr({name, builder.getI64IntegerAttr(numBlocks),
+                               builder.getI64IntegerAttr(numThreads)});
+}
+
+DeviceKernel DeviceKernel::from(Attribute attribute) {
+  auto parts = cast<ArrayAttr>(attribute);
+  return {cast<StringAttr>(parts[0]), cast<IntegerAttr>(parts[1]).getInt(),
+          cast<IntegerAttr>(parts[2]).getInt()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -152,6 +177,10 @@ private:
   LogicalResult encodeBlock(Block &block);
   LogicalResult encodeOp(Operation &op);
   LogicalResult encodeCall(func::CallOp op);
+  LogicalResult encodeLaunch(gpu::LaunchFuncOp op);
+  LogicalResult encodeRead(memref::LoadOp op);
+  LogicalResult encodeExtremum(Operation *op, gradopt_opcode opcode);
+  uint32_t getKernel(Attribute kernel);
   LogicalResult encodeCopy(memref::CopyOp op);
   LogicalResult encodeFor(scf::ForOp op);
   LogicalResult encodeWhile(scf::WhileOp op);
@@ -454,6 +483,14 @@ LogicalResult Encoder::encodeBlock(Block &block) {
 LogicalResult Encoder::encodeOp(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](func::CallOp op) { return encodeCall(op); })
+      .Case([&](gpu::LaunchFuncOp op) { return encodeLaunch(op); })
+      .Case([&](memref::LoadOp op) { return encodeRead(op); })
+      .Case([&](arith::MinSIOp op) {
+        return encodeExtremum(op, GRADOPT_MINIMUM);
+      })
+      .Case([&](arith::MaxSIOp op) {
+        return encodeExtremum(op, GRADOPT_MAXIMUM);
+      })
       .Case([&](memref::CopyOp op) { return encodeCopy(op); })
       .Case([&](scf::ForOp op) { return encodeFor(op); })
       .Case([&](scf::WhileOp op) { return encodeWhile(op); })
@@ -467,7 +504,8 @@ LogicalResult Encoder::encodeCall(func::CallOp op) {
   if (failed(operands))
     return failure();
   if (std::optional<gradopt_opcode> product = getProduct(op)) {
-    emit(op.getLoc(), *product, 0, *operands);
+    Attribute kernel = op->getAttr(kKernelAttr);
+    emit(op.getLoc(), *product, kernel ? getKernel(kernel) : 0, *operands);
     return success();
   }
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
@@ -481,11 +519,46 @@ LogicalResult Encoder::encodeCall(func::CallOp op) {
     operands->push_back(
         {GRADOPT_WORD_FRAME, GRADOPT_WORD_ZERO,
          static_cast<int64_t>((*results + i) * sizeof(int64_t))});
-  auto [it, isNew] =
-      kernelOf.try_emplace(op.getCalleeAttr(), table.kernels.size());
+  emit(op.getLoc(), GRADOPT_LAUNCH, getKernel(op.getCalleeAttr()), *operands);
+  return success();
+}
+
+uint32_t Encoder::getKernel(Attribute kernel) {
+  auto [it, isNew] = kernelOf.try_emplace(kernel, table.kernels.size());
   if (isNew)
-    table.kernels.push_back(op.getCalleeAttr());
-  emit(op.getLoc(), GRADOPT_LAUNCH, it->second, *operands);
+    table.kernels.push_back(kernel);
+  return it->second;
+}
+
+/// A kernel of a device is known with the size of its grid.
+LogicalResult Encoder::encodeLaunch(gpu::LaunchFuncOp op) {
+  auto operands = makeOperands(op.getLoc(), op.getKernelOperands());
+  std::optional<DeviceKernel> kernel = DeviceKernel::of(op);
+  if (failed(operands) || !kernel)
+    return failure();
+  emit(op.getLoc(), GRADOPT_LAUNCH, getKernel(kernel->toAttribute()),
+       *operands);
+  return success();
+}
+
+/// A number that the list needs and a kernel has stored.
+LogicalResult Encoder::encodeRead(memref::LoadOp op) {
+  std::optional<int64_t> size = getElementBytes(op.getType());
+  FailureOr<Sum> address = evaluateAddress(op.getMemRef());
+  auto place = addRegisters(op.getResult());
+  if (!op.getIndices().empty() || !size || failed(address) || failed(place))
+    return failure();
+  emit(op.getLoc(), GRADOPT_READ, *place,
+       {makeOperand(op.getLoc(), *address), {0, 0, *size}});
+  return success();
+}
+
+LogicalResult Encoder::encodeExtremum(Operation *op, gradopt_opcode opcode) {
+  auto operands = makeOperands(op->getLoc(), op->getOperands());
+  auto place = addRegisters(op->getResults());
+  if (failed(operands) || failed(place))
+    return failure();
+  emit(op->getLoc(), opcode, *place, *operands);
   return success();
 }
 
@@ -677,18 +750,14 @@ FailureOr<CommandTable> mlir::grad::encodeCommands(func::FuncOp list,
   return Encoder(list).encode(frame);
 }
 
-void mlir::grad::reserveFrame(func::FuncOp list) {
-  auto bytes = list->getAttrOfType<IntegerAttr>("grad.arena_bytes");
-  int64_t frame = llvm::alignTo(bytes.getInt(), gradopt::kArenaAlignment);
-  FailureOr<CommandTable> table = encodeCommands(list, frame);
-  if (failed(table))
-    return;
+int64_t mlir::grad::growArena(func::FuncOp list, int64_t bytes) {
   Builder builder(list.getContext());
-  int64_t arenaBytes = frame + table->frameBytes;
+  auto planned = list->getAttrOfType<IntegerAttr>("grad.arena_bytes").getInt();
+  int64_t begin = llvm::alignTo(planned, gradopt::kArenaAlignment);
   BlockArgument arena = list.getArguments().back();
-  auto planned = cast<MemRefType>(arena.getType());
-  arena.setType(MemRefType::get({arenaBytes}, builder.getI8Type()));
-  // Kernels that get all of it do not get the frame.
+  auto type = cast<MemRefType>(arena.getType());
+  arena.setType(MemRefType::get({begin + bytes}, builder.getI8Type()));
+  // Kernels that get all of it do not get what is new.
   Value part;
   for (OpOperand &use : llvm::make_early_inc_range(arena.getUses())) {
     if (!isa<func::CallOp>(use.getOwner()))
@@ -696,12 +765,22 @@ void mlir::grad::reserveFrame(func::FuncOp list) {
     if (!part) {
       OpBuilder atStart = OpBuilder::atBlockBegin(arena.getOwner());
       Value zero = arith::ConstantIndexOp::create(atStart, arena.getLoc(), 0);
-      part = memref::ViewOp::create(atStart, arena.getLoc(), planned, arena,
-                                    zero, ValueRange());
+      part = memref::ViewOp::create(atStart, arena.getLoc(), type, arena, zero,
+                                    ValueRange());
     }
     use.set(part);
   }
   list.setType(builder.getFunctionType(list.getBody().getArgumentTypes(), {}));
-  list->setAttr("grad.arena_bytes", builder.getI64IntegerAttr(arenaBytes));
-  list->setAttr(kFrameAttr, builder.getI64IntegerAttr(frame));
+  list->setAttr("grad.arena_bytes", builder.getI64IntegerAttr(begin + bytes));
+  return begin;
+}
+
+void mlir::grad::reserveFrame(func::FuncOp list) {
+  FailureOr<CommandTable> table = encodeCommands(list, 0);
+  if (failed(table))
+    return;
+  int64_t frame = growArena(list, table->frameBytes);
+  list->setAttr(
+      kFrameAttr,
+      IntegerAttr::get(IntegerType::get(list.getContext(), 64), frame));
 }

@@ -18,6 +18,7 @@
 #define GRADOPT_PASSES_COMMANDLIST_H
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 #include <vector>
 
@@ -33,8 +34,27 @@ inline constexpr llvm::StringLiteral kCommandsName = "gradopt_commands";
 inline constexpr llvm::StringLiteral kConstantsName = "gradopt_constants";
 inline constexpr llvm::StringLiteral kKernelsAttr = "grad.kernels";
 
+/// Of a matrix product: the `DeviceKernel` that calculates it on a device
+/// without a library.
+inline constexpr llvm::StringLiteral kKernelAttr = "grad.kernel";
+
+/// A kernel of a GPU and how many threads it is for.
+struct DeviceKernel {
+  StringAttr name;
+  int64_t numBlocks, numThreads;
+
+  /// What a command launches; none if the numbers are not known.
+  static std::optional<DeviceKernel> of(gpu::LaunchFuncOp op);
+
+  Attribute toAttribute() const;
+  static DeviceKernel from(Attribute attribute);
+};
+
 /// Whether `op` is a part of the operands of commands.
 bool isAddress(Operation *op);
+
+/// Whether `op` is a call of `gradopt_gemm_f64` or `gradopt_gemm_f32`.
+bool isProduct(Operation *op);
 
 /// Whether `op` is a command by itself: a product, or a copy.
 bool isCommand(Operation *op);
@@ -45,7 +65,8 @@ bool isControlFlow(Operation *op);
 /// A table of commands, and what belongs to it.
 struct CommandTable {
   std::vector<int64_t> words;
-  SmallVector<FlatSymbolRefAttr> kernels;
+  /// Symbols of functions, or attributes of `DeviceKernel`s.
+  SmallVector<Attribute> kernels;
   std::vector<char> constants;
   /// Of words, and operands behind them.
   int64_t frameBytes = 0;
@@ -60,6 +81,9 @@ FailureOr<CommandTable> encodeCommands(func::FuncOp list, int64_t frame);
 /// Calls `tell` for each command of a table, with its text.
 void describeCommands(const CommandTable &table,
                       llvm::function_ref<void(Location, StringRef)> tell);
+
+/// Makes the arena of `list` larger by so many bytes. Returns where they begin.
+int64_t growArena(func::FuncOp list, int64_t bytes);
 
 /// Marks `list` as one, and makes its arena larger by what the interpreter
 /// needs, if it can be encoded.

@@ -16,6 +16,7 @@
 #include "passes/AliasScopes.h"
 #include "passes/ArgumentAttrs.h"
 #include "passes/BufferSize.h"
+#include "passes/DeviceKernels.h"
 #include "passes/ForeignCallsToLLVM.h"
 #include "passes/Passes.h"
 
@@ -213,11 +214,10 @@ static LogicalResult lowerControlFlow(ModuleOp module) {
   });
 }
 
-/// Loads and stores of i1 => of i8, which is 0 or 1.
-static void storeBoolsAsBytes(ModuleOp module) {
-  OpBuilder builder(module.getContext());
+void mlir::grad::storeBoolsAsBytes(Operation *root) {
+  OpBuilder builder(root->getContext());
   Type byte = builder.getI8Type();
-  module.walk([&](Operation *op) {
+  root->walk([&](Operation *op) {
     builder.setInsertionPoint(op);
     Location loc = op->getLoc();
     if (auto load = dyn_cast<LLVM::LoadOp>(op);

@@ -36,8 +36,8 @@ namespace {
 /// Replaces operations of one module and declares the functions they need.
 class MathToCalls {
 public:
-  explicit MathToCalls(ModuleOp module)
-      : module(module), rewriter(module.getContext()) {}
+  explicit MathToCalls(Operation *module)
+      : module(module), rewriter(module->getContext()) {}
 
   /// Replaces `op` if the library or simpler operations can do its work.
   void convert(Operation *op);
@@ -61,7 +61,7 @@ private:
 
   SmallVector<Value> expand(Operation *op);
 
-  ModuleOp module;
+  Operation *module; ///< Has symbols.
   IRRewriter rewriter;
 };
 
@@ -82,11 +82,11 @@ Value MathToCalls::call(Location loc, StringRef name, ValueRange operands) {
   std::string symbol = ("gradopt_" + name + (type.isInteger() ? "_i" : "_f") +
                         Twine(type.getIntOrFloatBitWidth()))
                            .str();
-  if (!module.lookupSymbol(symbol)) {
+  if (!SymbolTable::lookupSymbolIn(module, symbol)) {
     OpBuilder::InsertionGuard guard(rewriter);
-    rewriter.setInsertionPointToStart(module.getBody());
+    rewriter.setInsertionPointToStart(&module->getRegion(0).front());
     auto function = func::FuncOp::create(
-        rewriter, module.getLoc(), symbol,
+        rewriter, module->getLoc(), symbol,
         rewriter.getFunctionType(operands.getTypes(), type));
     function.setPrivate();
     function->setAttr(LLVM::LLVMDialect::getReadnoneAttrName(),
@@ -195,7 +195,7 @@ struct ConvertMathToGradopt
     : public grad::impl::ConvertMathToGradoptBase<ConvertMathToGradopt> {
   void runOnOperation() override {
     MathToCalls converter(getOperation());
-    getOperation().walk([&](Operation *op) { converter.convert(op); });
+    getOperation()->walk([&](Operation *op) { converter.convert(op); });
   }
 };
 

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/CommandList.h"
+#include "passes/DeviceKernels.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -79,7 +80,7 @@ public:
     kernel.removePassthroughAttr();
     SmallVector<Value> arguments;
     for (Type type : kernel.getArgumentTypes())
-      arguments.push_back(fromWord(evaluateNext(), type));
+      arguments.push_back(fromWord(builder, loc, evaluateNext(), type));
     auto call = LLVM::CallOp::create(builder, loc, kernel, arguments);
     SmallVector<Value> results(call.getResults());
     if (!results.empty())
@@ -89,7 +90,7 @@ public:
           results.push_back(LLVM::ExtractValueOp::create(builder, loc, all, i));
       }
     for (Value result : results) {
-      Value place = fromWord(evaluateNext(), pointer);
+      Value place = fromWord(builder, loc, evaluateNext(), pointer);
       LLVM::StoreOp::create(builder, loc, toWord(result), place);
     }
     LLVM::ReturnOp::create(builder, loc, ValueRange());
@@ -118,16 +119,6 @@ private:
     return sum;
   }
 
-  Value fromWord(Value value, Type type) {
-    if (type == pointer)
-      return LLVM::IntToPtrOp::create(builder, loc, pointer, value);
-    auto bits = builder.getIntegerType(type.getIntOrFloatBitWidth());
-    if (bits != word)
-      value = LLVM::TruncOp::create(builder, loc, bits, value);
-    return type == bits
-               ? value
-               : LLVM::BitcastOp::create(builder, loc, type, value).getResult();
-  }
   /// All bytes of a register.
   Value toWord(Value value) {
     Type type = value.getType();

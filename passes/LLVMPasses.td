@@ -34,7 +34,7 @@ def GradBuffersToLoops : Pass<"grad-buffers-to-loops", "::mlir::func::FuncOp"> {
   ];
 }
 
-def ConvertMathToGradopt : Pass<"convert-math-to-gradopt", "ModuleOp"> {
+def ConvertMathToGradopt : Pass<"convert-math-to-gradopt"> {
   let summary = "Turn scalar elementary functions into calls";
   let description = [{
     The elementary functions of the math dialect, on scalars, become calls of

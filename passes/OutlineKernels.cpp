@@ -17,6 +17,9 @@
 ///     other loops and branches, and what is calculated with numbers in
 ///     between.
 ///
+/// For a GPU, all programs are long, and a loop is long if one block of threads
+/// would take long for a nest in it.
+///
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
@@ -85,13 +88,38 @@ static void hoistViews(Block &block) {
       });
 }
 
+/// Whether the threads of one block can do all that is in `op`, a loop or
+/// branch, in a time that is worth no kernels of their own.
+static bool isForOneBlock(Operation *op) {
+  constexpr int64_t kMostIterations = 8192;
+  if (llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
+    return false;
+  auto isTooMuch = [](Operation *nested) {
+    if (auto linalgOp = dyn_cast<LinalgOp>(nested)) {
+      int64_t iterations = 1;
+      for (int64_t size : linalgOp.getStaticLoopRanges())
+        iterations = llvm::SaturatingMultiply<uint64_t>(iterations, size);
+      return iterations > kMostIterations;
+    }
+    if (auto copy = dyn_cast<memref::CopyOp>(nested))
+      return cast<ShapedType>(copy.getSource().getType()).getNumElements() >
+             kMostIterations;
+    return isCall(nested);
+  };
+  return !op->walk([&](Operation *nested) {
+              return isTooMuch(nested) ? WalkResult::interrupt()
+                                       : WalkResult::advance();
+            }).wasInterrupted();
+}
+
 namespace {
 
 /// Divides blocks into kernels and what stays.
 class Outliner {
 public:
   /// `minWork`: the work in a loop or branch that is a list itself.
-  explicit Outliner(int64_t minWork) : minWork(minWork) {}
+  Outliner(int64_t minWork, bool forDevice)
+      : minWork(minWork), forDevice(forDevice) {}
 
   /// Only nests, of `block` itself.
   void collectNests(Block &block);
@@ -111,7 +139,13 @@ private:
   /// such: the former if `isCommand` is not set.
   void addScalar(Operation *op, bool isCommand);
 
+  bool isList(Operation &op) const {
+    return isControlFlow(&op) &&
+           (forDevice ? !isForOneBlock(&op) : countWork(&op) >= minWork);
+  }
+
   int64_t minWork;
+  bool forDevice;
   bool failed = false;
   SmallVector<Operation *> fills, scalars, sharedScalars;
   llvm::DenseSet<Value> scalarValues;
@@ -189,8 +223,9 @@ LogicalResult Outliner::collectAll(Block &block) {
         addScalar(&op, /*isCommand=*/true);
       continue;
     }
-    bool isList = isControlFlow(&op) && countWork(&op) >= minWork;
-    bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op);
+    bool isList = this->isList(op);
+    bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op) &&
+                   (!isCommand(&op) || usesScalars(op));
     if (isPlain) {
       flushFills(nullptr);
       addScalar(&op, /*isCommand=*/false);
@@ -225,8 +260,13 @@ struct GradOutlineKernels
     for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
       if (function.isPublic() && function->hasAttr("grad.arena_bytes") &&
           function.getBody().hasOneBlock() && function.getNumArguments() != 0 &&
-          !makeList(function, symbols))
+          !makeList(function, symbols)) {
+        if (forDevice) {
+          function.emitOpError("expected what a list of commands can have");
+          return signalPassFailure();
+        }
         outlineNests(function, symbols);
+      }
   }
 
 private:
@@ -259,21 +299,25 @@ static SmallVector<func::FuncOp> getCallees(ArrayRef<Kernel> kernels,
 /// Makes a list of commands of a long program. If it cannot be one, code is
 /// generated for it all.
 bool GradOutlineKernels::makeList(func::FuncOp program, SymbolTable &symbols) {
-  if (countWork(program) < minCommands)
+  if (!forDevice && countWork(program) < minCommands)
     return false;
-  Outliner outliner(minCommands);
+  Outliner outliner(minCommands, forDevice);
   if (failed(outliner.collectAll(program.getBody().front())))
     return false;
   KernelFunctions functions(&getContext());
   SmallVector<func::FuncOp> callees = getCallees(outliner.kernels, functions);
   replace(outliner.kernels, functions, callees, symbols);
-  reserveFrame(program);
+  if (forDevice)
+    program->setAttr(kFrameAttr,
+                     IntegerAttr::get(IntegerType::get(&getContext(), 64), 0));
+  else
+    reserveFrame(program);
   return true;
 }
 
 void GradOutlineKernels::outlineNests(func::FuncOp program,
                                       SymbolTable &symbols) {
-  Outliner outliner(minCommands);
+  Outliner outliner(minCommands, /*forDevice=*/false);
   outliner.collectNests(program.getBody().front());
   KernelFunctions functions(&getContext());
   SmallVector<func::FuncOp> callees = getCallees(outliner.kernels, functions);

@@ -12,5 +12,6 @@ include "SimplifiedPasses.td"
 include "LinalgPasses.td"
 include "BufferizedPasses.td"
 include "LLVMPasses.td"
+include "DevicePasses.td"
 
 #endif // GRADOPT_PASSES_TD

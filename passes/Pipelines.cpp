@@ -1,4 +1,4 @@
-//===- Pipelines.cpp - From the grad dialect to the CPU, by stages --------===//
+//===- Pipelines.cpp - From the grad dialect to machines, by stages ------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -13,6 +13,13 @@
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
 
+#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -31,13 +38,13 @@ void mlir::grad::buildSimplification(OpPassManager &manager) {
   manager.addPass(createCanonicalize());
 }
 
-static void buildAdjoint(OpPassManager &manager, const CpuOptions &) {
+static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {
   // What is computed once has one cotangent.
   manager.addPass(createCSEPass());
   manager.addPass(createGradExpandRequests());
 }
 
-static void buildSimplified(OpPassManager &manager, const CpuOptions &) {
+static void buildSimplified(OpPassManager &manager, const LoweringOptions &) {
   buildSimplification(manager);
   manager.addNestedPass<func::FuncOp>(createGradPlaceSlices());
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
@@ -68,7 +75,7 @@ void mlir::grad::buildDifferentiation(OpPassManager &manager,
   manager.addPass(createGradEraseAttributes());
 }
 
-static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
+static void buildLinalg(OpPassManager &manager, const LoweringOptions &) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
   functions.addPass(createConvertGradToLinalg());
   functions.addPass(createCSEPass());
@@ -79,7 +86,8 @@ static void buildLinalg(OpPassManager &manager, const CpuOptions &) {
   functions.addPass(createCanonicalize());
 }
 
-static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
+static void buildBufferized(OpPassManager &manager,
+                            const LoweringOptions &options) {
   manager.addPass(createGradResultsToDestinations());
   manager.addNestedPass<func::FuncOp>(createGradCarryInPlace());
   manager.addPass(createGradBufferize());
@@ -87,7 +95,8 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
   manager.addNestedPass<func::FuncOp>(createGradSwapBuffers());
-  manager.addNestedPass<func::FuncOp>(createGradBlockLoops());
+  if (!options.isForDevice()) // It has caches of its own.
+    manager.addNestedPass<func::FuncOp>(createGradBlockLoops());
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;
   manager.addPass(createGradPlanMemory(plan));
@@ -97,13 +106,59 @@ static void buildBufferized(OpPassManager &manager, const CpuOptions &options) {
   manager.addPass(createCSEPass());
   GradOutlineKernelsOptions outline;
   outline.minCommands = options.commandThreshold;
+  outline.forDevice = options.isForDevice();
   manager.addPass(createGradOutlineKernels(outline));
+  if (options.isForDevice())
+    manager.addPass(createGradResultsToSlots());
 }
 
-static void buildLLVM(OpPassManager &manager, const CpuOptions &options) {
+static void emitCommands(OpPassManager &manager,
+                         const LoweringOptions &options) {
   GradEmitCommandsOptions commands;
   commands.remarks = options.commandRemarks;
   manager.addPass(createGradEmitCommands(commands));
+}
+
+static void buildGpu(OpPassManager &manager, const LoweringOptions &) {
+  manager.addPass(createGradKernelsToGpu());
+  manager.addPass(createCanonicalize());
+  manager.addPass(createCSEPass());
+}
+
+static void buildEmulated(OpPassManager &manager,
+                          const LoweringOptions &options) {
+  manager.addPass(createGradEmulateKernels());
+  manager.addPass(memref::createExpandStridedMetadataPass());
+  manager.addPass(createConvertMathToGradopt());
+  ConvertBuffersToLLVMOptions convert;
+  convert.fastMath = options.fastMath;
+  manager.addPass(createConvertBuffersToLLVM(convert));
+  manager.addPass(createCanonicalize());
+  manager.addPass(createGradFinishKernels());
+}
+
+static void buildNvvm(OpPassManager &manager, const LoweringOptions &options) {
+  emitCommands(manager, options);
+  if (options.isEmulated())
+    return buildEmulated(manager, options);
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  kernels.addPass(memref::createExpandStridedMetadataPass());
+  kernels.addPass(createConvertMathToGradopt());
+  kernels.addPass(createConvertMathToLLVMPass());
+  kernels.addPass(createLowerAffinePass());
+  kernels.addPass(createSCFToControlFlowPass());
+  ConvertGpuOpsToNVVMOpsOptions convert;
+  convert.useBarePtrCallConv = true;
+  convert.indexBitwidth = 64;
+  kernels.addPass(createConvertGpuOpsToNVVMOps(convert));
+  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createGradFinishKernels());
+  kernels.addPass(createCanonicalize());
+  kernels.addPass(createCSEPass());
+}
+
+static void buildLLVM(OpPassManager &manager, const LoweringOptions &options) {
+  emitCommands(manager, options);
   manager.addNestedPass<func::FuncOp>(createGradBuffersToLoops());
   manager.addPass(createConvertMathToGradopt());
   ConvertBuffersToLLVMOptions convert;
@@ -118,7 +173,7 @@ struct Stage {
   StringRef name;
   StringRef flag;
   StringRef summary;
-  void (*build)(OpPassManager &, const CpuOptions &);
+  void (*build)(OpPassManager &, const LoweringOptions &);
 };
 } // namespace
 
@@ -133,16 +188,34 @@ static constexpr Stage stages[] = {
      "Stage 4: linalg and BLAS calls on planned memory", buildBufferized},
     {"llvm", "grad-to-llvm", "Stage 5: the LLVM dialect with a C entry point",
      buildLLVM},
+    {"gpu", "grad-to-gpu", "Stage 5 for a GPU: kernels in the gpu dialect",
+     buildGpu},
+    {"nvvm", "grad-to-nvvm", "Stage 6 for a GPU: kernels in the LLVM dialect",
+     buildNvvm},
 };
 
-ArrayRef<StringRef> mlir::grad::getStageNames() {
-  static const SmallVector<StringRef> names = llvm::map_to_vector(
-      stages, [](const Stage &stage) { return stage.name; });
-  return names;
+/// Whether a stage is on the way to a device, or to the CPU.
+static bool leadsTo(const Stage &stage, bool isDevice) {
+  if (stage.build == buildLLVM)
+    return !isDevice;
+  return isDevice || (stage.build != buildGpu && stage.build != buildNvvm);
+}
+
+ArrayRef<StringRef> mlir::grad::getStageNames(bool forDevice) {
+  auto collect = [](bool forDevice) {
+    SmallVector<StringRef> names;
+    for (const Stage &stage : stages)
+      if (leadsTo(stage, forDevice))
+        names.push_back(stage.name);
+    return names;
+  };
+  static const SmallVector<StringRef> cpu = collect(false);
+  static const SmallVector<StringRef> device = collect(true);
+  return forDevice ? device : cpu;
 }
 
 void mlir::grad::buildStagePipeline(OpPassManager &manager, StringRef stage,
-                                    const CpuOptions &options) {
+                                    const LoweringOptions &options) {
   const Stage *found = llvm::find_if(
       stages, [&](const Stage &candidate) { return candidate.name == stage; });
   assert(found != std::end(stages) && "expected a name from getStageNames()");
@@ -155,17 +228,29 @@ void mlir::grad::registerGradPipelines() {
       "Expand all requests for derivatives; with a function, add its "
       "derivative, in upstream dialects",
       buildDifferentiation);
-  PassPipelineRegistration<CpuOptions>(
+  PassPipelineRegistration<LoweringOptions>(
       "grad-to-cpu", "All stages, from the grad dialect to the LLVM dialect",
-      [](OpPassManager &manager, const CpuOptions &options) {
+      [](OpPassManager &manager, const LoweringOptions &options) {
         for (const Stage &stage : stages)
-          stage.build(manager, options);
+          if (leadsTo(stage, /*isDevice=*/false))
+            stage.build(manager, options);
+      });
+  PassPipelineRegistration<LoweringOptions>(
+      "grad-to-cuda", "All stages, from the grad dialect to NVVM",
+      [](OpPassManager &manager, const LoweringOptions &options) {
+        LoweringOptions forDevice;
+        forDevice.copyOptionValuesFrom(options);
+        if (!forDevice.isForDevice())
+          forDevice.chip = "sm_90";
+        for (const Stage &stage : stages)
+          if (leadsTo(stage, /*isDevice=*/true))
+            stage.build(manager, forDevice);
       });
   for (const Stage &stage : stages)
-    PassPipelineRegistration<CpuOptions>(
+    PassPipelineRegistration<LoweringOptions>(
         stage.flag, stage.summary,
         [build = stage.build](OpPassManager &manager,
-                              const CpuOptions &options) {
+                              const LoweringOptions &options) {
           build(manager, options);
         });
 }

@@ -13,6 +13,12 @@
 //   bufferized   linalg on memory: arguments, results, one arena; BLAS calls
 //   llvm         the LLVM dialect with the C entry point `gradopt_main`
 //
+// On the way to a GPU, what comes after linalg is
+//
+//   bufferized   a list of commands: calls of kernels, linalg on memory
+//   gpu          the kernels as functions of the gpu dialect
+//   nvvm         the LLVM dialect with NVVM; or for an emulator on the CPU
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_PASSES_PIPELINES_H
@@ -23,7 +29,7 @@
 
 namespace mlir::grad {
 
-struct CpuOptions : PassPipelineOptions<CpuOptions> {
+struct LoweringOptions : PassPipelineOptions<LoweringOptions> {
   Option<bool> fastMath{
       *this, "fast-math", llvm::cl::init(false),
       llvm::cl::desc("Calculate with floats as with real numbers")};
@@ -40,6 +46,13 @@ struct CpuOptions : PassPipelineOptions<CpuOptions> {
                      "becomes a list of commands")};
   Option<bool> commandRemarks{*this, "command-remarks", llvm::cl::init(false),
                               llvm::cl::desc("Print commands as remarks")};
+  Option<std::string> chip{
+      *this, "chip", llvm::cl::init(""),
+      llvm::cl::desc("The GPU: sm_90 and the like, or emulated; the CPU if "
+                     "empty")};
+
+  bool isForDevice() const { return !chip.empty(); }
+  bool isEmulated() const { return chip == "emulated"; }
 };
 
 /// Those of `grad-request-derivative`.
@@ -58,13 +71,13 @@ struct DerivativeOptions : PassPipelineOptions<DerivativeOptions> {
                            llvm::cl::desc("The name of the new function")};
 };
 
-/// The names of the stages, first to last.
-ArrayRef<StringRef> getStageNames();
+/// The names of the stages to the CPU or to a device, first to last.
+ArrayRef<StringRef> getStageNames(bool forDevice = false);
 
 /// Adds the passes that lead from the stage before `stage` to `stage`, which is
 /// one of getStageNames().
 void buildStagePipeline(OpPassManager &manager, StringRef stage,
-                        const CpuOptions &options);
+                        const LoweringOptions &options);
 
 /// Adds the expansion of all requests. If the options name a function, its
 /// derivative is requested before, and all ends up in upstream dialects.
@@ -74,8 +87,8 @@ void buildDifferentiation(OpPassManager &manager,
 /// Adds common subexpressions, folders and local patterns.
 void buildSimplification(OpPassManager &manager);
 
-/// Registers `grad-differentiate`, and `grad-to-cpu`, all stages in a row, and
-/// `grad-to-<name>` for each stage.
+/// Registers `grad-differentiate`, and `grad-to-cpu` and `grad-to-cuda`, all
+/// stages in a row, and `grad-to-<name>` for each stage.
 void registerGradPipelines();
 
 } // namespace mlir::grad

@@ -1,4 +1,4 @@
-//===- Codegen.cpp - From the LLVM dialect to host object code ------------===//
+//===- Codegen.cpp - From the LLVM dialect to machine code ----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -18,7 +18,9 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Operation.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
@@ -49,6 +51,8 @@ extern "C" const size_t gradopt_math_bitcode_size;
 
 namespace mlir::grad {
 namespace {
+
+const llvm::StringRef kHostEntries[] = {gradopt::kEntryName};
 
 /// Functions that the math bitcode may define start with this.
 constexpr llvm::StringLiteral kRuntimePrefix = "gradopt_";
@@ -105,8 +109,9 @@ unsigned widestVector(const llvm::StringMap<bool> &features) {
 class Compilation {
 public:
   Compilation(mlir::Operation *source, const CodeTarget &target,
-              const CodegenObserver &observer)
-      : source(source), target(target), observer(observer),
+              const CodegenObserver &observer,
+              llvm::ArrayRef<llvm::StringRef> entries = kHostEntries)
+      : source(source), target(target), observer(observer), entries(entries),
         gate(observer.checkpoint) {
     context.setDiagnosticHandler(
         std::make_unique<DiagnosticForwarder>(source->getLoc(), errors));
@@ -137,6 +142,7 @@ private:
   mlir::Operation *source;
   const CodeTarget &target;
   const CodegenObserver &observer;
+  llvm::ArrayRef<llvm::StringRef> entries;
   std::string errors;
   CheckpointGate gate;
   llvm::LLVMContext context;
@@ -153,7 +159,8 @@ llvm::Error Compilation::createTargetMachine() {
     return codegenError("no code generator for this machine: " + message);
   machine.reset(generator->createTargetMachine(
       triple, target.cpu, target.features, llvm::TargetOptions(),
-      llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      llvm::Reloc::PIC_,
+      target.isGpu() ? std::nullopt : std::optional(llvm::CodeModel::Small),
       llvm::CodeGenOptLevel::Default));
   if (!machine)
     return codegenError("cannot create a target machine for " + target.triple);
@@ -174,15 +181,16 @@ llvm::Error Compilation::prepare() {
   module->setDataLayout(machine->createDataLayout());
   module->setTargetTriple(machine->getTargetTriple());
 
-  const llvm::Function *entry = module->getFunction(gradopt::kEntryName);
-  if (!entry || entry->isDeclaration())
-    return codegenError(llvm::Twine("the module does not define `") +
-                        gradopt::kEntryName + "`");
+  for (llvm::StringRef name : entries) {
+    const llvm::Function *entry = module->getFunction(name);
+    if (!entry || entry->isDeclaration())
+      return codegenError("the module does not define `" + name + "`");
+  }
 
   if (llvm::Error error = linkMathFunctions())
     return error;
-  llvm::internalizeModule(*module, [](const llvm::GlobalValue &value) {
-    return value.getName() == gradopt::kEntryName;
+  llvm::internalizeModule(*module, [&](const llvm::GlobalValue &value) {
+    return llvm::is_contained(entries, value.getName());
   });
   setTargetAttributes();
 
@@ -218,7 +226,8 @@ llvm::Error Compilation::linkMathFunctions() {
       return error;
     return codegenError("cannot link the math functions");
   }
-  declareVectorForms(*module);
+  if (!target.isGpu())
+    declareVectorForms(*module);
   return llvm::Error::success();
 }
 
@@ -262,7 +271,8 @@ void Compilation::optimize() {
   passes.addPass(llvm::AlwaysInlinerPass(/*InsertLifetime=*/false));
   passes.addPass(
       builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2));
-  addVectorFormPasses(passes);
+  if (!target.isGpu())
+    addVectorFormPasses(passes);
   passes.run(*module, modules);
 }
 
@@ -308,15 +318,43 @@ const CodeTarget *CodeTarget::level(llvm::StringRef name) {
   return nullptr;
 }
 
+std::optional<CodeTarget> CodeTarget::gpu(llvm::StringRef chip) {
+  unsigned version;
+  llvm::StringRef digits = chip;
+  if (!digits.consume_front("sm_") || digits.getAsInteger(10, version) ||
+      version < 70 || version > 121)
+    return std::nullopt;
+  static const bool isInitialized = [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+    return true;
+  }();
+  (void)isInitialized;
+  // The oldest form of PTX that has the chip, and what code uses.
+  llvm::StringRef features = version >= 100  ? "+ptx86"
+                             : version >= 89 ? "+ptx78"
+                                             : "+ptx74";
+  return CodeTarget{"nvptx64-nvidia-cuda", chip.str(), features.str(), 128};
+}
+
+bool CodeTarget::isGpu() const { return llvm::Triple(triple).isNVPTX(); }
+
 void registerCodegenTranslations(mlir::DialectRegistry &registry) {
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
+  mlir::registerGPUDialectTranslation(registry);
+  mlir::registerNVVMDialectTranslation(registry);
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>>
 emitObject(mlir::Operation *module, const CodeTarget &target,
-           const CodegenObserver &observer) {
-  Compilation compilation(module, target, observer);
+           const CodegenObserver &observer,
+           llvm::ArrayRef<llvm::StringRef> entries) {
+  if (entries.empty())
+    entries = kHostEntries;
+  Compilation compilation(module, target, observer, entries);
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> object;
@@ -339,10 +377,7 @@ llvm::Expected<std::string> emitLLVMIR(mlir::Operation *module,
   return text;
 }
 
-llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
-                                         const CodeTarget &target,
-                                         const CodegenObserver &observer) {
-  Compilation compilation(module, target, observer);
+static llvm::Expected<std::string> emitText(Compilation &compilation) {
   if (llvm::Error error = compilation.prepare())
     return std::move(error);
   llvm::SmallVector<char, 0> text;
@@ -351,6 +386,21 @@ llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
           compilation.emit(llvm::CodeGenFileType::AssemblyFile, stream))
     return std::move(error);
   return std::string(text.begin(), text.end());
+}
+
+llvm::Expected<std::string> emitAssembly(mlir::Operation *module,
+                                         const CodeTarget &target,
+                                         const CodegenObserver &observer) {
+  Compilation compilation(module, target, observer);
+  return emitText(compilation);
+}
+
+llvm::Expected<std::string> emitPtx(mlir::Operation *module,
+                                    const CodeTarget &target,
+                                    const CodegenObserver &observer,
+                                    llvm::ArrayRef<llvm::StringRef> entries) {
+  Compilation compilation(module, target, observer, entries);
+  return emitText(compilation);
 }
 
 } // namespace mlir::grad

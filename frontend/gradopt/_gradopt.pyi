@@ -69,23 +69,28 @@ class Compilation:
         locations: bool = False,
         store: str = "",
         cpu: str = "",
+        chip: str = "",
     ) -> None:
         """Starts the compilation.
 
         Args:
             program: MLIR as bytecode or text.
             target: a stage: "grad", "adjoint", "simplified", "linalg", "bufferized" or "llvm";
-                or what is made of the last one: "llvm_ir", "assembly" or "object".
+                or what is made of the last one: "llvm_ir", "assembly" or "object". To a GPU, "gpu"
+                and "nvvm" follow "bufferized", then "assembly" is PTX, and "object" a program for
+                a device.
             source: the stage that the program is in.
             fast_math: floating-point arithmetic may be regrouped and contracted.
-            options: options of `--grad-to-cpu` in their textual form ("plan-remarks=1 ...").
+            options: options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form
+                ("plan-remarks=1 ...").
             locations: whether MLIR text has source locations.
             store: a directory in which object code is kept between processes; "" for none.
             cpu: the CPUs to generate code for, "x86-64-v2", "x86-64-v3" or "x86-64-v4"; "" for
                 this one.
+            chip: the GPU to generate code for, such as "sm_90", or "emulated"; "" for the CPU.
 
         Raises:
-            ValueError: no such stage, option or CPU.
+            ValueError: no such stage, option, CPU or GPU.
         """
 
     def wait(self, seconds: float) -> bool:

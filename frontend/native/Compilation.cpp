@@ -11,7 +11,7 @@
 #include "dialect/GradDialect.h"
 #include "passes/Pipelines.h"
 #include "runtime/BusySection.h"
-#include "runtime/Codegen.h"
+#include "runtime/DeviceCodegen.h"
 
 #include "mlir/IR/Action.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -24,6 +24,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <pthread.h>
@@ -40,6 +41,9 @@ std::atomic<unsigned> compiled = 0;
 constexpr size_t kStackBytes = size_t(64) << 20;
 
 constexpr const char *kReading = "grad";
+
+/// What follows the last stage.
+constexpr llvm::StringLiteral kGenerated[] = {"llvm_ir", "assembly", "object"};
 
 //===----------------------------------------------------------------------===//
 // Contexts
@@ -130,7 +134,7 @@ std::string print(mlir::ModuleOp module, mlir::OpPrintingFlags flags = {}) {
 class Compilation::Work : public CodeCache::Maker {
 public:
   Work(CompilationRequest request,
-       std::shared_ptr<const mlir::grad::CpuOptions> options)
+       std::shared_ptr<const mlir::grad::LoweringOptions> options)
       : request(std::move(request)), options(std::move(options)),
         generation(forkGeneration()) {}
 
@@ -149,7 +153,7 @@ public:
   bool wait(double seconds);
 
   const CompilationRequest request;
-  const std::shared_ptr<const mlir::grad::CpuOptions> options;
+  const std::shared_ptr<const mlir::grad::LoweringOptions> options;
   /// The process that the thread belongs to.
   const unsigned generation;
   std::atomic<bool> cancelled = false, done = false;
@@ -162,13 +166,16 @@ private:
   void makeObject(const std::shared_ptr<Work> &self, mlir::ModuleOp module);
   /// Brings the module to the stage; false if that failed.
   bool lower(mlir::ModuleOp module, llvm::StringRef stage);
-  /// Writes LLVM IR, assembly or object code; false if that failed.
-  template <typename Output>
-  bool
-  generate(mlir::ModuleOp module,
-           llvm::Expected<Output> (*emit)(mlir::Operation *,
-                                          const mlir::grad::CodeTarget &,
-                                          const mlir::grad::CodegenObserver &));
+  llvm::StringRef lastStage() const {
+    return mlir::grad::getStageNames(options->isForDevice()).back();
+  }
+  /// Write LLVM IR, assembly, object code or a program for a device; false if
+  /// that failed.
+  template <typename Emit> bool generate(mlir::ModuleOp module, Emit emit);
+  template <typename Emit>
+  bool generateForDevice(mlir::ModuleOp module, Emit emit);
+  bool generateObject(mlir::ModuleOp module);
+  template <typename Output> bool take(llvm::Expected<Output> output);
   bool fail(std::string message) {
     result.error = std::move(message);
     return false;
@@ -188,6 +195,17 @@ private:
     BusySection::yield();
     return !cancelled;
   }
+
+  mlir::grad::CodegenObserver observer() {
+    return {checkpointFunction, beginStepFunction};
+  }
+
+  /// For whoever keeps no more than a reference to them.
+  const std::function<bool()> checkpointFunction = [this] {
+    return checkpoint();
+  };
+  const std::function<void(const char *)> beginStepFunction =
+      [this](const char *name) { beginStep(name); };
 
   std::chrono::steady_clock::time_point stepBegin =
       std::chrono::steady_clock::now();
@@ -276,11 +294,13 @@ void Compilation::Work::compile(const std::shared_ptr<Work> &self,
     makeObject(self, *module);
     return;
   }
-  bool generates = request.target == "llvm_ir" || request.target == "assembly";
-  if (!lower(*module, generates ? "llvm" : request.target))
+  bool generates = llvm::is_contained(kGenerated, request.target);
+  if (!lower(*module, generates ? lastStage() : request.target))
     return;
   if (request.target == "llvm_ir") {
     generate(*module, mlir::grad::emitLLVMIR);
+  } else if (request.target == "assembly" && options->isForDevice()) {
+    generateForDevice(*module, mlir::grad::emitDevicePtx);
   } else if (request.target == "assembly") {
     generate(*module, mlir::grad::emitAssembly);
   } else {
@@ -296,7 +316,8 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
   // The text has no locations: those are all that equal programs may differ in.
   llvm::SHA256 hash;
   hash.update(print(module));
-  for (const std::string &part : {request.source, request.options, request.cpu})
+  for (const std::string &part :
+       {request.source, request.options, request.cpu, request.chip})
     hash.update(part + ";");
   hash.update(request.fastMath ? "fast" : "exact");
   std::array<uint8_t, 32> digest = hash.final();
@@ -318,8 +339,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
     if (store)
       code = store->find(key);
   }
-  if (!code && lower(module, "llvm") &&
-      generate(module, mlir::grad::emitObject)) {
+  if (!code && lower(module, lastStage()) && generateObject(module)) {
     compiled.fetch_add(1);
     code = std::make_shared<const ObjectCode>(
         ObjectCode{std::move(result.output), result.arenaBytes});
@@ -338,7 +358,8 @@ bool Compilation::Work::lower(mlir::ModuleOp module, llvm::StringRef target) {
   bool reached = request.source == "grad";
   if (target == request.source)
     return true;
-  for (llvm::StringRef stage : mlir::grad::getStageNames()) {
+  for (llvm::StringRef stage :
+       mlir::grad::getStageNames(options->isForDevice())) {
     if (!reached) {
       reached = stage == request.source;
       continue;
@@ -359,17 +380,7 @@ bool Compilation::Work::lower(mlir::ModuleOp module, llvm::StringRef target) {
 }
 
 template <typename Output>
-bool Compilation::Work::generate(
-    mlir::ModuleOp module,
-    llvm::Expected<Output> (*emit)(mlir::Operation *,
-                                   const mlir::grad::CodeTarget &,
-                                   const mlir::grad::CodegenObserver &)) {
-  const mlir::grad::CodeTarget &target =
-      request.cpu.empty() ? mlir::grad::CodeTarget::host()
-                          : *mlir::grad::CodeTarget::level(request.cpu);
-  auto output = emit(module, target,
-                     {[this] { return checkpoint(); },
-                      [this](const char *name) { beginStep(name); }});
+bool Compilation::Work::take(llvm::Expected<Output> output) {
   if (!output)
     return fail(llvm::toString(output.takeError()));
   if (!checkpoint())
@@ -378,33 +389,60 @@ bool Compilation::Work::generate(
   return true;
 }
 
+template <typename Emit>
+bool Compilation::Work::generate(mlir::ModuleOp module, Emit emit) {
+  const mlir::grad::CodeTarget &target =
+      request.cpu.empty() ? mlir::grad::CodeTarget::host()
+                          : *mlir::grad::CodeTarget::level(request.cpu);
+  return take(emit(module, target, observer()));
+}
+
+template <typename Emit>
+bool Compilation::Work::generateForDevice(mlir::ModuleOp module, Emit emit) {
+  return take(emit(module, options->chip, observer()));
+}
+
+bool Compilation::Work::generateObject(mlir::ModuleOp module) {
+  if (options->isForDevice())
+    return generateForDevice(module, mlir::grad::emitDeviceProgram);
+  return generate(module, [](auto &&...arguments) {
+    return mlir::grad::emitObject(arguments...);
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // Compilation
 //===----------------------------------------------------------------------===//
 
 std::unique_ptr<Compilation> Compilation::start(CompilationRequest request,
                                                 std::string &message) {
-  auto stages = mlir::grad::getStageNames();
-  auto known = [&](llvm::StringRef name,
-                   std::initializer_list<llvm::StringRef> others) {
-    return llvm::is_contained(stages, name) || llvm::is_contained(others, name);
+  auto options = std::make_shared<mlir::grad::LoweringOptions>();
+  llvm::raw_string_ostream stream(message);
+  if (mlir::failed(options->parseFromString(request.options, stream)))
+    return nullptr;
+  if (!request.chip.empty())
+    options->chip = request.chip;
+  bool isForDevice = options->isForDevice();
+  auto stages = mlir::grad::getStageNames(isForDevice);
+  auto isKnown = [&](llvm::StringRef name) {
+    return name == "grad" || llvm::is_contained(stages, name);
   };
   auto place = [&](llvm::StringRef name) {
     return name == "grad" ? -1 : llvm::find(stages, name) - stages.begin();
   };
-  if (!known(request.source, {"grad"}))
+  if (!isKnown(request.source))
     message = "no such stage: " + request.source;
-  else if (!known(request.target, {"grad", "llvm_ir", "assembly", "object"}))
+  else if (!isKnown(request.target) &&
+           (!llvm::is_contained(kGenerated, request.target) ||
+            (isForDevice && request.target == "llvm_ir")))
     message = "no such stage: " + request.target;
   else if (place(request.source) > place(request.target))
     message = "stage " + request.target + " comes before " + request.source;
   else if (!request.cpu.empty() && !mlir::grad::CodeTarget::level(request.cpu))
     message = "no such CPU: " + request.cpu;
+  else if (isForDevice && !mlir::grad::isDeviceChip(options->chip))
+    message = "no such GPU: " + options->chip;
   if (!message.empty())
-    return nullptr;
-  auto options = std::make_shared<mlir::grad::CpuOptions>();
-  llvm::raw_string_ostream stream(message);
-  if (mlir::failed(options->parseFromString(request.options, stream)))
     return nullptr;
   if (request.fastMath)
     options->fastMath = true;

@@ -29,18 +29,21 @@ struct CompilationRequest {
   /// "assembly", "object" for what follows the last stage.
   std::string source, target;
   bool fastMath = false;
-  /// Options of `--grad-to-cpu` in their textual form.
+  /// Options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form.
   std::string options;
   /// Whether MLIR text has source locations.
   bool locations = false;
   /// A level of CPUs to generate code for; if empty, this CPU.
   std::string cpu;
+  /// A GPU, such as "sm_90", or "emulated"; then "assembly" is PTX, and
+  /// "object" a program for a device.
+  std::string chip;
   /// The directory of a `CodeStore` for object code; none if empty.
   std::string store;
 };
 
 struct CompilationResult {
-  /// MLIR, LLVM IR, assembly or object code.
+  /// MLIR, LLVM IR, assembly, object code or a program for a device.
   std::string output;
   /// What a call needs, where the stage "bufferized" was passed.
   size_t arenaBytes = 0;

@@ -52,7 +52,8 @@ static void loadDialects(nb::handle object) {
 static Compilation *start(nb::object program, const std::string &target,
                           const std::string &source, bool fastMath,
                           const std::string &options, bool locations,
-                          const std::string &store, const std::string &cpu) {
+                          const std::string &store, const std::string &cpu,
+                          const std::string &chip) {
   CompilationRequest request;
   if (nb::isinstance<nb::bytes>(program)) {
     auto bytes = nb::borrow<nb::bytes>(program);
@@ -67,6 +68,7 @@ static Compilation *start(nb::object program, const std::string &target,
   request.locations = locations;
   request.store = store;
   request.cpu = cpu;
+  request.chip = chip;
   std::string message;
   std::unique_ptr<Compilation> made =
       Compilation::start(std::move(request), message);
@@ -107,9 +109,9 @@ static std::string hostTarget() {
          "-bit";
 }
 
-static nb::list stageNames() {
+static nb::list stageNames(bool forDevice) {
   nb::list names;
-  for (llvm::StringRef name : mlir::grad::getStageNames())
+  for (llvm::StringRef name : mlir::grad::getStageNames(forDevice))
     names.append(nb::str(name.data(), name.size()));
   return names;
 }
@@ -118,14 +120,14 @@ void bindCompiler(nb::module_ &module) {
   using nb::arg;
   module.def("load_dialects", &loadDialects, arg("context"),
              "Loads the dialects that traced programs are made of.");
-  module.def("stage_names", &stageNames,
-             "Names of the stages in pipeline order.");
+  module.def("stage_names", &stageNames, arg("for_device") = false,
+             "Names of the stages to the CPU, or to a device, in order.");
   nb::class_<Compilation>(module, "Compilation",
                           "A program that is compiled in the background.")
       .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
            arg("source") = "grad", arg("fast_math") = false,
            arg("options") = "", arg("locations") = false, arg("store") = "",
-           arg("cpu") = "")
+           arg("cpu") = "", arg("chip") = "")
       .def("wait", &wait, arg("seconds"),
            "Waits for at most so long; whether it is done.")
       .def_prop_ro("stage", &Compilation::stage)

@@ -1,0 +1,112 @@
+//===- DevicePasses.td - From bufferized to a GPU ----------*- tablegen -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_DEVICEPASSES_TD
+#define GRADOPT_PASSES_DEVICEPASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def GradResultsToSlots : Pass<"grad-results-to-slots", "::mlir::ModuleOp"> {
+  let summary = "Let kernels return numbers through memory";
+  let description = [{
+    A kernel on a GPU returns nothing. In a list of commands, what kernels return
+    gets a place in the arena. A kernel that uses such a number loads it; where
+    the list uses it, for a branch or an address, it is loaded by the list, which
+    waits for the device:
+
+    ```mlir
+    %n, %x = func.call @kernel(%a) : (memref<4xf64>) -> (index, f64)
+    scf.for %i = %c0 to %n step %c1 {
+      func.call @kernel_0(%b, %x) : (memref<4xf64>, f64) -> ()
+    }
+    ```
+    =>
+    ```mlir
+    %slot = memref.view %arena[%c512][] : memref<528xi8> to memref<index>
+    %slot_0 = memref.view %arena[%c520][] : memref<528xi8> to memref<f64>
+    func.call @kernel(%a, %slot, %slot_0)
+    %n = memref.load %slot[] : memref<index>
+    scf.for %i = %c0 to %n step %c1 {
+      func.call @kernel_0(%b, %slot_0) : (memref<4xf64>, memref<f64>) -> ()
+    }
+    ```
+  }];
+  let statistics = [
+    Statistic<"numSlots", "num-slots", "Numbers that got a place">,
+    Statistic<"numReads", "num-reads", "Numbers that lists read back">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect"
+  ];
+}
+
+def GradKernelsToGpu : Pass<"grad-kernels-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Make the kernels of lists of commands kernels of a GPU";
+  let description = [{
+    Each function that a list of commands calls becomes a `gpu.func`, with a
+    number of blocks and threads of its own:
+
+      * A nest of loops by itself is divided among all threads. Neighbours access
+        neighbouring elements; large elementwise nests several each. The threads
+        that share a reduction add up in a fixed order.
+      * Of other kernels, one block goes through the ops together, divides each
+        nest, and waits after each; a kernel without nests is for one thread.
+
+    ```mlir
+    func.call @kernel(%a, %b) : (memref<1024xf32>, memref<1024xf32>) -> ()
+    ```
+    =>
+    ```mlir
+    gpu.launch_func @kernels::@kernel blocks in (%c4, %c1, %c1)
+        threads in (%c256, %c1, %c1)
+        args(%a : memref<1024xf32>, %b : memref<1024xf32>)
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
+def GradEmulateKernels : Pass<"grad-emulate-kernels", "::mlir::ModuleOp"> {
+  let summary = "Make the kernels of a GPU functions of this machine";
+  let description = [{
+    Each `gpu.func` becomes a function that one thread of the GPU goes through,
+    which asks who it is and waits for the others by calls of an emulator:
+
+    ```mlir
+    gpu.func @kernel(%a: memref<4xf64>) kernel {
+      %0 = gpu.thread_id x
+      gpu.barrier
+    ```
+    =>
+    ```mlir
+    func.func @kernel(%a: memref<4xf64>, %shared: memref<0xi8>) {
+      %0 = func.call @gradopt_emulated_thread() : () -> i32
+      func.call @gradopt_emulated_barrier() : () -> ()
+    ```
+    The last parameter is the memory that the threads of a block share.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::memref::MemRefDialect"
+  ];
+}
+
+def GradFinishKernels : Pass<"grad-finish-kernels"> {
+  let summary = "Give kernels parameters of 64 bits, as commands pass them";
+  let description = [{
+    In a `gpu.module` in the LLVM dialect, each parameter of a kernel that is
+    neither a pointer nor 64 bits wide becomes so, and bools in memory become
+    bytes. In a module of emulated kernels, each gets an entry that takes the
+    array of parameters, and tells the emulator of each access to memory.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // GRADOPT_PASSES_DEVICEPASSES_TD

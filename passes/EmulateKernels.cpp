@@ -1,0 +1,153 @@
+//===- EmulateKernels.cpp - Kernels of a GPU as functions of a CPU --------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-emulate-kernels`: what kernels do can be tested without a GPU. Each
+/// becomes a function that runs once for each thread. Who it is, and what it
+/// shares with others, it asks the emulator.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/BufferSize.h"
+#include "passes/DeviceKernels.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADEMULATEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+namespace {
+
+struct GradEmulateKernels
+    : grad::impl::GradEmulateKernelsBase<GradEmulateKernels> {
+  void runOnOperation() override;
+
+private:
+  /// Calls `name`, which is declared when it is called first.
+  Value call(OpBuilder &builder, Location loc, StringRef name, Type result,
+             ValueRange operands = {});
+  LogicalResult emulate(gpu::GPUFuncOp kernel);
+  LogicalResult replace(Operation *op);
+};
+
+} // namespace
+
+Value GradEmulateKernels::call(OpBuilder &builder, Location loc, StringRef name,
+                               Type result, ValueRange operands) {
+  ModuleOp module = getOperation();
+  auto type = builder.getFunctionType(operands.getTypes(),
+                                      result ? TypeRange(result) : TypeRange());
+  if (!module.lookupSymbol(name)) {
+    OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
+    func::FuncOp::create(atStart, module.getLoc(), name, type).setPrivate();
+  }
+  auto call =
+      func::CallOp::create(builder, loc, name, type.getResults(), operands);
+  return result ? call.getResult(0) : Value();
+}
+
+LogicalResult GradEmulateKernels::replace(Operation *op) {
+  OpBuilder builder(op);
+  Location loc = op->getLoc();
+  auto ask = [&](StringRef name) {
+    Value number = call(builder, loc, name, builder.getI32Type());
+    op->getResult(0).replaceAllUsesWith(arith::IndexCastOp::create(
+        builder, loc, builder.getIndexType(), number));
+    op->erase();
+    return success();
+  };
+  if (isa<gpu::ThreadIdOp>(op))
+    return ask("gradopt_emulated_thread");
+  if (isa<gpu::BlockIdOp>(op))
+    return ask("gradopt_emulated_block");
+  if (isa<gpu::BarrierOp>(op)) {
+    call(builder, loc, "gradopt_emulated_barrier", Type());
+    op->erase();
+    return success();
+  }
+  if (isa<gpu::ReturnOp>(op)) {
+    func::ReturnOp::create(builder, loc);
+    op->erase();
+    return success();
+  }
+  return op->emitOpError("expected an op that the emulator knows");
+}
+
+LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
+  OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
+  // Shared memory becomes parts of one block of it.
+  Block &body = kernel.getBody().front();
+  OpBuilder inside = OpBuilder::atBlockBegin(&body);
+  unsigned numArguments = kernel.getNumArguments();
+  unsigned numShared = kernel.getNumWorkgroupAttributions();
+  if (body.getNumArguments() != numArguments + numShared)
+    return kernel.emitOpError("expected no private memory");
+  constexpr int64_t kAlignment = 16;
+  SmallVector<int64_t> offsets;
+  int64_t bytes = 0;
+  for (BlockArgument memory : kernel.getWorkgroupAttributions()) {
+    std::optional<int64_t> size =
+        getByteSize(cast<MemRefType>(memory.getType()));
+    if (!size)
+      return kernel.emitOpError("expected shared memory of known size");
+    offsets.push_back(bytes);
+    bytes += llvm::alignTo(*size, kAlignment);
+  }
+  Location loc = kernel.getLoc();
+  Value all =
+      body.addArgument(MemRefType::get(bytes, builder.getI8Type()), loc);
+  for (unsigned i = 0; i < numShared; ++i) {
+    BlockArgument memory = body.getArgument(numArguments + i);
+    auto type = cast<MemRefType>(memory.getType());
+    Value offset = arith::ConstantIndexOp::create(inside, loc, offsets[i]);
+    memory.replaceAllUsesWith(memref::ViewOp::create(
+        inside, loc, MemRefType::get(type.getShape(), type.getElementType()),
+        all, offset, ValueRange()));
+  }
+  body.eraseArguments(numArguments, numShared);
+
+  auto function = func::FuncOp::create(
+      builder, loc, kernel.getName(),
+      builder.getFunctionType(body.getArgumentTypes(), {}));
+  function.setPrivate();
+  function->setAttr(kSharedBytesAttr, builder.getI64IntegerAttr(bytes));
+  if (ArrayAttr attrs = kernel.getArgAttrsAttr()) {
+    SmallVector<Attribute> all(attrs.begin(), attrs.end());
+    all.push_back(builder.getDictionaryAttr({}));
+    function.setArgAttrsAttr(builder.getArrayAttr(all));
+  }
+  function.getBody().takeBody(kernel.getBody());
+  SmallVector<Operation *> ops;
+  function.walk([&](Operation *op) {
+    if (isa<gpu::GPUDialect>(op->getDialect()))
+      ops.push_back(op);
+  });
+  for (Operation *op : ops)
+    if (failed(replace(op)))
+      return failure();
+  return success();
+}
+
+void GradEmulateKernels::runOnOperation() {
+  ModuleOp module = getOperation();
+  for (auto kernels : llvm::to_vector(module.getOps<gpu::GPUModuleOp>())) {
+    for (auto kernel : llvm::to_vector(kernels.getOps<gpu::GPUFuncOp>()))
+      if (failed(emulate(kernel)))
+        return signalPassFailure();
+    kernels.erase();
+  }
+  module->removeAttr(gpu::GPUDialect::getContainerModuleAttrName());
+}

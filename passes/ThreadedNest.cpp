@@ -1,0 +1,544 @@
+//===- ThreadedNest.cpp - Loop nests for many threads ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/ThreadedNest.h"
+#include "passes/BufferSize.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+Value ThreadTeam::getShared(Type element, unsigned number) {
+  unsigned known = 0;
+  for (Value memory : shared)
+    if (getElementTypeOrSelf(memory) == element && known++ == number)
+      return memory;
+  auto space = gpu::AddressSpaceAttr::get(
+      kernel.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
+  auto type =
+      MemRefType::get(numThreads, element, MemRefLayoutAttrInterface(), space);
+  return shared.emplace_back(
+      kernel.addWorkgroupAttribution(type, kernel.getLoc()));
+}
+
+//===----------------------------------------------------------------------===//
+// Analysis
+//===----------------------------------------------------------------------===//
+
+ThreadedNest::ThreadedNest(linalg::LinalgOp op)
+    : op(op), sizes(op.getStaticLoopRanges()) {
+  for (auto [loop, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+    bool isParallel = kind == utils::IteratorType::parallel;
+    (isParallel ? parallel : reduced).push_back(loop);
+    (isParallel ? numParallel : numReduced) *= sizes[loop];
+  }
+  findAccumulators();
+  chooseOrder();
+}
+
+static int64_t yieldIndex(linalg::LinalgOp op, OpOperand *output) {
+  return output->getOperandNumber() - op.getNumDpsInputs();
+}
+
+bool ThreadedNest::isAccumulated(OpOperand *output) {
+  return !op.getMatchingBlockArgument(output).use_empty();
+}
+
+void ThreadedNest::findAccumulators() {
+  for (OpOperand &output : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&output);
+    auto depends = [&](unsigned loop) { return map.isFunctionOfDim(loop); };
+    bool hasAll = llvm::all_of(reduced, [&](unsigned loop) {
+      return depends(loop) || sizes[loop] == 1;
+    });
+    // An element of its own for each iteration.
+    if (hasAll && (numReduced == 1 || map.isProjectedPermutation()))
+      continue;
+    if (isAccumulated(&output) && llvm::none_of(reduced, depends))
+      accumulators.push_back({&output, findCombiner(&output)});
+    else
+      isStandard = false;
+  }
+}
+
+/// The op that combines the element of `output` with a value that does not
+/// depend on it, and has no other use.
+Operation *ThreadedNest::findCombiner(OpOperand *output) {
+  Block *body = op.getBlock();
+  BlockArgument element = op.getMatchingBlockArgument(output);
+  Operation *terminator = body->getTerminator();
+  Operation *combiner =
+      terminator->getOperand(yieldIndex(op, output)).getDefiningOp();
+  if (!combiner || !element.hasOneUse() || *element.user_begin() != combiner ||
+      !combiner->hasOneUse() || combiner->getNumOperands() != 2)
+    return nullptr;
+  return isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp,
+             arith::MaxNumFOp, arith::MinNumFOp, arith::AddIOp, arith::MulIOp,
+             arith::AndIOp, arith::OrIOp, arith::XOrIOp, arith::MaxSIOp,
+             arith::MinSIOp, arith::MaxUIOp, arith::MinUIOp>(combiner)
+             ? combiner
+             : nullptr;
+}
+
+/// Elements from one iteration of `loop` to the next.
+int64_t ThreadedNest::strideOf(OpOperand &operand, unsigned loop) {
+  auto type = dyn_cast<MemRefType>(operand.get().getType());
+  SmallVector<int64_t> strides;
+  int64_t offset;
+  if (!type || failed(type.getStridesAndOffset(strides, offset)))
+    return 0;
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  SmallVector<int64_t> at(map.getNumDims(), 0);
+  SmallVector<int64_t> first = map.compose(at);
+  at[loop] = 1;
+  SmallVector<int64_t> next = map.compose(at);
+  int64_t total = 0;
+  for (auto [a, b, stride] : llvm::zip_equal(first, next, strides))
+    total += (b - a) * stride;
+  return total;
+}
+
+/// Puts the loop last that most data is contiguous in.
+void ThreadedNest::chooseOrder() {
+  unsigned best = 0;
+  double most = 0;
+  for (unsigned loop = 0, e = sizes.size(); loop < e; ++loop) {
+    if (sizes[loop] == 1)
+      continue;
+    double weight = 0;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (std::abs(strideOf(operand, loop)) != 1)
+        continue;
+      double elements = 1;
+      for (unsigned other = 0; other < e; ++other)
+        if (strideOf(operand, other) != 0)
+          elements *= static_cast<double>(sizes[other]);
+      weight += elements;
+    }
+    if (weight >= most && weight > 0) {
+      most = weight;
+      best = loop;
+    }
+  }
+  if (most == 0)
+    return;
+  auto moveLast = [&](SmallVector<unsigned> &loops) {
+    auto it = llvm::find(loops, best);
+    if (it == loops.end())
+      return false;
+    std::rotate(it, it + 1, loops.end());
+    return true;
+  };
+  moveLast(parallel);
+  lanesAreNeighbours = moveLast(reduced);
+}
+
+void ThreadedNest::chooseLanes(int64_t threads, bool isAlone) {
+  numLanes = 1;
+  numElements = 1;
+  bool canCombine =
+      isStandard && !accumulators.empty() &&
+      llvm::all_of(accumulators, [](auto &a) { return a.combiner; });
+  if (canCombine && numReduced >= 16) {
+    // As many as have something to do, and no more than are needed to keep the
+    // device busy.
+    constexpr int64_t kEnoughThreads = 128 * 2048;
+    int64_t useful = llvm::PowerOf2Ceil(
+        std::max<int64_t>(1, numReduced / (lanesAreNeighbours ? 4 : 8)));
+    if (lanesAreNeighbours)
+      useful = std::max<int64_t>(useful, 32);
+    int64_t busy = isAlone ? llvm::PowerOf2Ceil(std::max<int64_t>(
+                                 1, kEnoughThreads / numParallel))
+                           : threads;
+    numLanes = std::min({useful, threads, busy});
+    if (lanesAreNeighbours) // Or neighbours would not be read together.
+      numLanes = std::max<int64_t>(numLanes, std::min<int64_t>(32, threads));
+    else if (numParallel >= 32) // The same of groups.
+      numLanes = std::min(numLanes, std::max<int64_t>(1, threads / 32));
+  } else if (isAlone && numReduced == 1 && isStandard) {
+    // Loads of 16 bytes, where there is enough to do.
+    constexpr int64_t kMany = 1 << 16, kVectorBytes = 16;
+    int64_t widest = 1;
+    bool isContiguous = !parallel.empty();
+    for (OpOperand &operand : op->getOpOperands()) {
+      Type type = getElementTypeOrSelf(operand.get());
+      widest = std::max(widest, getElementBytes(type).value_or(kVectorBytes));
+      if (!parallel.empty()) {
+        int64_t stride = strideOf(operand, parallel.back());
+        isContiguous &= stride == 0 || stride == 1;
+      }
+    }
+    int64_t elements = kVectorBytes / widest;
+    if (isContiguous && elements > 1 && numParallel >= kMany &&
+        sizes[parallel.back()] % elements == 0)
+      numElements = elements;
+  }
+  numGroups = threads / numLanes;
+}
+
+int64_t ThreadedNest::chooseThreads() {
+  constexpr int64_t kThreads = 256;
+  chooseLanes(kThreads, /*isAlone=*/true);
+  return kThreads;
+}
+
+int64_t ThreadedNest::getNumBlocks() const {
+  return llvm::divideCeil(numParallel / numElements, numGroups);
+}
+
+//===----------------------------------------------------------------------===//
+// Positions and elements
+//===----------------------------------------------------------------------===//
+
+Value ThreadedNest::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*rewriter, op.getLoc(), value);
+}
+
+void ThreadedNest::delinearize(Value linear, ArrayRef<unsigned> loops) {
+  for (size_t i = loops.size(); i-- > 0;) {
+    unsigned loop = loops[i];
+    // The slower loops have one iteration each.
+    bool isLast = llvm::all_of(loops.take_front(i), [&](unsigned slower) {
+      return sizes[slower] == 1;
+    });
+    if (sizes[loop] == 1) {
+      position[loop] = index(0);
+    } else if (isLast) {
+      position[loop] = linear;
+    } else {
+      Value size = index(sizes[loop]);
+      position[loop] =
+          arith::RemUIOp::create(*rewriter, op.getLoc(), linear, size);
+      linear = arith::DivUIOp::create(*rewriter, op.getLoc(), linear, size);
+    }
+  }
+}
+
+SmallVector<Value> ThreadedNest::indices(OpOperand *operand) {
+  SmallVector<Value> result;
+  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
+    if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+      result.push_back(position[dim.getPosition()]);
+      continue;
+    }
+    SmallVector<Value> used(position);
+    for (auto [loop, counter] : llvm::enumerate(used))
+      if (!expr.isFunctionOfDim(loop))
+        counter = index(0);
+    result.push_back(affine::AffineApplyOp::create(
+        *rewriter, op.getLoc(), AffineMap::get(used.size(), 0, expr), used));
+  }
+  return result;
+}
+
+Value ThreadedNest::load(OpOperand *operand) {
+  if (!isa<MemRefType>(operand->get().getType()))
+    return operand->get();
+  return memref::LoadOp::create(*rewriter, op.getLoc(), operand->get(),
+                                indices(operand));
+}
+
+void ThreadedNest::store(Value value, OpOperand *output) {
+  memref::StoreOp::create(*rewriter, op.getLoc(), value, output->get(),
+                          indices(output));
+}
+
+SmallVector<Value> ThreadedNest::writeBody(ValueRange carried) {
+  IRMapping map;
+  llvm::SmallDenseMap<OpOperand *, unsigned> carriedAt;
+  for (auto [i, value] : llvm::enumerate(carried)) {
+    carriedAt[accumulators[i].output] = i;
+    map.map(op.getMatchingBlockArgument(accumulators[i].output), value);
+  }
+  for (OpOperand &operand : op->getOpOperands()) {
+    BlockArgument element = op.getMatchingBlockArgument(&operand);
+    if (carriedAt.contains(&operand) || element.use_empty())
+      continue;
+    Value init = op.isDpsInit(&operand) && isStandard
+                     ? inits[yieldIndex(op, &operand)]
+                     : Value();
+    map.map(element, init ? init : load(&operand));
+  }
+  for (Operation &nested : op.getBlock()->without_terminator()) {
+    if (auto dim = dyn_cast<linalg::IndexOp>(nested))
+      map.map(dim.getResult(), position[dim.getDim()]);
+    else
+      rewriter->clone(nested, map);
+  }
+  SmallVector<Value> next(carried);
+  for (auto [output, yielded] :
+       llvm::zip_equal(op.getDpsInitsMutable(),
+                       op.getBlock()->getTerminator()->getOperands())) {
+    Value value = map.lookupOrDefault(yielded);
+    if (auto at = carriedAt.find(&output); at != carriedAt.end())
+      next[at->second] = value;
+    else
+      store(value, &output);
+  }
+  return next;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions
+//===----------------------------------------------------------------------===//
+
+/// What changes nothing when it is combined with a value.
+Value ThreadedNest::neutral(const Accumulator &accumulator) {
+  Type type = getElementTypeOrSelf(accumulator.output->get());
+  auto floating = [&](double value) -> TypedAttr {
+    return FloatAttr::get(type, value);
+  };
+  auto integer = [&](const APInt &value) -> TypedAttr {
+    return IntegerAttr::get(type, value);
+  };
+  unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  auto attr =
+      llvm::TypeSwitch<Operation *, TypedAttr>(accumulator.combiner)
+          .Case<arith::AddFOp>([&](auto) { return floating(-0.0); })
+          .Case<arith::MulFOp>([&](auto) { return floating(1); })
+          .Case<arith::MaximumFOp>([&](auto) { return floating(-kInfinity); })
+          .Case<arith::MinimumFOp>([&](auto) { return floating(kInfinity); })
+          .Case<arith::MaxNumFOp, arith::MinNumFOp>(
+              [&](auto) { return floating(kNaN); })
+          .Case<arith::MulIOp>([&](auto) { return integer(APInt(width, 1)); })
+          .Case<arith::AndIOp, arith::MinUIOp>(
+              [&](auto) { return integer(APInt::getAllOnes(width)); })
+          .Case<arith::MaxSIOp>(
+              [&](auto) { return integer(APInt::getSignedMinValue(width)); })
+          .Case<arith::MinSIOp>(
+              [&](auto) { return integer(APInt::getSignedMaxValue(width)); })
+          .Default([&](auto) { return integer(APInt::getZero(width)); });
+  return arith::ConstantOp::create(*rewriter, op.getLoc(), attr);
+}
+
+Value ThreadedNest::combine(const Accumulator &accumulator, Value a, Value b) {
+  IRMapping map;
+  map.map(accumulator.combiner->getOperand(0), a);
+  map.map(accumulator.combiner->getOperand(1), b);
+  return rewriter->clone(*accumulator.combiner, map)->getResult(0);
+}
+
+/// What a lane finds in the iterations of the reduction that are its own. All
+/// begin with nothing; where there is only one lane, with what is there.
+SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
+  Location loc = op.getLoc();
+  SmallVector<Value> carried;
+  for (const Accumulator &accumulator : accumulators) {
+    Value init = inits[yieldIndex(op, accumulator.output)];
+    if (numLanes > 1)
+      init = neutral(accumulator);
+    carried.push_back(init ? init : load(accumulator.output));
+  }
+  if (numLanes == 1) {
+    // In the order of the loops.
+    OpBuilder::InsertionGuard guard(*rewriter);
+    SmallVector<scf::ForOp> nest;
+    SmallVector<unsigned> order(reduced);
+    if (!isStandard)
+      llvm::sort(order);
+    Value zero = index(0), one = index(1);
+    for (unsigned loop : order) {
+      auto next = scf::ForOp::create(*rewriter, loc, zero, index(sizes[loop]),
+                                     one, carried);
+      position[loop] = next.getInductionVar();
+      carried.assign(next.getRegionIterArgs().begin(),
+                     next.getRegionIterArgs().end());
+      rewriter->setInsertionPointToStart(next.getBody());
+      nest.push_back(next);
+    }
+    SmallVector<Value> results = writeBody(carried);
+    for (scf::ForOp next : llvm::reverse(nest)) {
+      if (!results.empty()) {
+        rewriter->setInsertionPointToEnd(next.getBody());
+        scf::YieldOp::create(*rewriter, loc, results);
+      }
+      results.assign(next->result_begin(), next->result_end());
+    }
+    return results;
+  }
+  auto loop = scf::ForOp::create(*rewriter, loc, lane, index(numReduced),
+                                 index(numLanes), carried);
+  OpBuilder::InsertionGuard guard(*rewriter);
+  rewriter->setInsertionPointToStart(loop.getBody());
+  delinearize(loop.getInductionVar(), reduced);
+  scf::YieldOp::create(*rewriter, loc, writeBody(loop.getRegionIterArgs()));
+  return SmallVector<Value>(loop->getResults());
+}
+
+/// What the lanes of a group have found together, known to the first one.
+SmallVector<Value> ThreadedNest::combineLanes(Value lane, ValueRange partial) {
+  Location loc = op.getLoc();
+  int64_t distance = lanesAreNeighbours ? 1 : numGroups;
+  SmallVector<Value> places;
+  for (Value value : partial) {
+    Value place = team->getShared(value.getType(), places.size());
+    memref::StoreOp::create(*rewriter, loc, value, place, team->thread);
+    places.push_back(place);
+  }
+  gpu::BarrierOp::create(*rewriter, loc);
+  for (int64_t half = numLanes / 2; half > 0; half /= 2) {
+    Value isActive = arith::CmpIOp::create(
+        *rewriter, loc, arith::CmpIPredicate::ult, lane, index(half));
+    auto active = scf::IfOp::create(*rewriter, loc, isActive);
+    {
+      OpBuilder::InsertionGuard guard(*rewriter);
+      rewriter->setInsertionPointToStart(active.thenBlock());
+      Value other = arith::AddIOp::create(*rewriter, loc, team->thread,
+                                          index(half * distance));
+      for (auto [accumulator, place] : llvm::zip_equal(accumulators, places)) {
+        Value a = memref::LoadOp::create(*rewriter, loc, place, team->thread);
+        Value b = memref::LoadOp::create(*rewriter, loc, place, other);
+        memref::StoreOp::create(*rewriter, loc, combine(accumulator, a, b),
+                                place, team->thread);
+      }
+    }
+    gpu::BarrierOp::create(*rewriter, loc);
+  }
+  return llvm::map_to_vector(places, [&](Value place) -> Value {
+    return memref::LoadOp::create(*rewriter, loc, place, team->thread);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Sharing
+//===----------------------------------------------------------------------===//
+
+/// The elements of one thread, without a reduction.
+void ThreadedNest::writeElements(Value unit) {
+  Location loc = op.getLoc();
+  if (numElements == 1) {
+    delinearize(unit, parallel);
+    writeBody({});
+    return;
+  }
+  Value count = index(numElements);
+  Value first = arith::MulIOp::create(*rewriter, loc, unit, count);
+  delinearize(first, parallel);
+  Value begin = position[parallel.back()];
+  auto loop = scf::ForOp::create(*rewriter, loc, index(0), count, index(1));
+  OpBuilder::InsertionGuard guard(*rewriter);
+  rewriter->setInsertionPointToStart(loop.getBody());
+  position[parallel.back()] =
+      arith::AddIOp::create(*rewriter, loc, begin, loop.getInductionVar());
+  writeBody({});
+}
+
+/// The work of a group for the parallel iteration `unit`, of a lane of it.
+void ThreadedNest::writeGroup(Value unit, Value lane, Value isInside) {
+  Location loc = op.getLoc();
+  SmallVector<Type> types;
+  if (numLanes > 1)
+    for (const Accumulator &accumulator : accumulators)
+      types.push_back(getElementTypeOrSelf(accumulator.output->get()));
+  auto inside = scf::IfOp::create(*rewriter, loc, types, isInside,
+                                  /*withElseRegion=*/!types.empty());
+  auto storeAll = [&](ValueRange values) {
+    for (auto [accumulator, value] : llvm::zip_equal(accumulators, values))
+      store(value, accumulator.output);
+  };
+  {
+    OpBuilder::InsertionGuard guard(*rewriter);
+    rewriter->setInsertionPointToStart(inside.thenBlock());
+    if (accumulators.empty() && numReduced == 1 && isStandard) {
+      for (unsigned loop : reduced)
+        position[loop] = index(0);
+      writeElements(unit);
+    } else {
+      delinearize(unit, parallel);
+      SmallVector<Value> found = writeReduction(lane);
+      if (types.empty())
+        storeAll(found);
+      else
+        scf::YieldOp::create(*rewriter, loc, found);
+    }
+    if (!types.empty()) {
+      rewriter->setInsertionPointToStart(inside.elseBlock());
+      SmallVector<Value> nothing;
+      for (const Accumulator &accumulator : accumulators)
+        nothing.push_back(neutral(accumulator));
+      scf::YieldOp::create(*rewriter, loc, nothing);
+    }
+  }
+  if (types.empty())
+    return;
+  SmallVector<Value> found = combineLanes(lane, inside.getResults());
+  Value isFirst = arith::CmpIOp::create(
+      *rewriter, loc, arith::CmpIPredicate::eq, lane, index(0));
+  Value writes = arith::AndIOp::create(*rewriter, loc, isFirst, isInside);
+  auto first = scf::IfOp::create(*rewriter, loc, writes);
+  OpBuilder::InsertionGuard guard(*rewriter);
+  rewriter->setInsertionPointToStart(first.thenBlock());
+  delinearize(unit, parallel);
+  for (unsigned loop : reduced)
+    position[loop] = index(0); // Not read by what is accessed here.
+  SmallVector<Value> results;
+  for (auto [accumulator, value] : llvm::zip_equal(accumulators, found)) {
+    Value init = inits[yieldIndex(op, accumulator.output)];
+    if (!init)
+      init = load(accumulator.output);
+    results.push_back(combine(accumulator, init, value));
+  }
+  storeAll(results);
+}
+
+void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
+                         ArrayRef<Value> inits) {
+  this->rewriter = &rewriter;
+  this->team = &team;
+  this->inits = inits;
+  position.assign(sizes.size(), Value());
+  if (getNumIterations() == 0)
+    return;
+  if (!team.block)
+    chooseLanes(team.numThreads, /*isAlone=*/false);
+  Location loc = op.getLoc();
+  Value lane, group;
+  if (numLanes == 1) {
+    lane = index(0);
+    group = team.thread;
+  } else if (lanesAreNeighbours) {
+    lane = arith::RemUIOp::create(rewriter, loc, team.thread, index(numLanes));
+    group = arith::DivUIOp::create(rewriter, loc, team.thread, index(numLanes));
+  } else {
+    lane = arith::DivUIOp::create(rewriter, loc, team.thread, index(numGroups));
+    group =
+        arith::RemUIOp::create(rewriter, loc, team.thread, index(numGroups));
+  }
+  int64_t numUnits = numParallel / numElements;
+  auto isInside = [&](Value unit) -> Value {
+    return arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ult, unit,
+                                 index(numUnits));
+  };
+  if (team.block) {
+    Value first =
+        arith::MulIOp::create(rewriter, loc, team.block, index(numGroups));
+    Value unit = arith::AddIOp::create(rewriter, loc, first, group);
+    writeGroup(unit, lane, isInside(unit));
+    return;
+  }
+  if (numUnits <= numGroups) {
+    writeGroup(group, lane, isInside(group));
+    return;
+  }
+  auto loop = scf::ForOp::create(rewriter, loc, index(0), index(numUnits),
+                                 index(numGroups));
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPointToStart(loop.getBody());
+  Value unit =
+      arith::AddIOp::create(rewriter, loc, loop.getInductionVar(), group);
+  writeGroup(unit, lane, isInside(unit));
+  if (numLanes > 1) // Before the lanes write their shared memory again.
+    gpu::BarrierOp::create(rewriter, loc);
+}

@@ -1,0 +1,115 @@
+//===- ThreadedNest.h - Loop nests for many threads -------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// How the threads of a GPU share the iterations of a linalg op on buffers.
+///
+/// The parallel iterations, in their linear order, are divided among groups of
+/// threads; the threads of a group, its lanes, share the reduction of each and
+/// add up in a fixed order. Neighbouring threads take neighbouring iterations
+/// of the loop that most operands are contiguous in: parallel iterations (then
+/// the lanes of a group are far from each other), or those of the reduction.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_THREADEDNEST_H
+#define GRADOPT_PASSES_THREADEDNEST_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+
+namespace mlir::grad {
+
+/// The threads that work together.
+struct ThreadTeam {
+  explicit ThreadTeam(gpu::GPUFuncOp kernel) : kernel(kernel) {}
+
+  gpu::GPUFuncOp kernel;
+  int64_t numThreads = 1; ///< Of a block.
+  Value thread;           ///< Its number in the block.
+  Value block;            ///< Null if one block does all.
+
+  /// Shared memory with an element for each thread. Who gets a number again
+  /// gets the same memory.
+  Value getShared(Type element, unsigned number);
+
+private:
+  SmallVector<Value> shared;
+};
+
+/// The iterations of an op, and how to share them.
+class ThreadedNest {
+public:
+  explicit ThreadedNest(linalg::LinalgOp op);
+
+  /// Whether several blocks may share the op: each element that is written
+  /// depends on no other one.
+  bool isDivisible() const { return isStandard; }
+
+  /// Iterations, all of them.
+  int64_t getNumIterations() const { return numParallel * numReduced; }
+
+  /// Lets several blocks share the op. Returns the threads of each.
+  int64_t chooseThreads();
+  /// How many blocks that takes.
+  int64_t getNumBlocks() const;
+
+  /// Writes the op for `team` at the insertion point. `inits` are numbers that
+  /// outputs begin with, in place of what is in memory; null where there is
+  /// none.
+  void write(RewriterBase &rewriter, ThreadTeam &team, ArrayRef<Value> inits);
+
+private:
+  /// An output that the reduction accumulates in a register.
+  struct Accumulator {
+    OpOperand *output;
+    /// What combines the element with a value; null if that is not a single op.
+    Operation *combiner;
+  };
+
+  /// Whether `output` begins with the value that it has.
+  bool isAccumulated(OpOperand *output);
+  void findAccumulators();
+  Operation *findCombiner(OpOperand *output);
+  void chooseOrder();
+  /// Divides `threads` into groups of lanes.
+  void chooseLanes(int64_t threads, bool isAlone);
+  int64_t strideOf(OpOperand &operand, unsigned loop);
+
+  // Writing.
+  Value index(int64_t value);
+  /// The counters of `loops`, last one fastest, at a linear position.
+  void delinearize(Value linear, ArrayRef<unsigned> loops);
+  void writeGroup(Value unit, Value lane, Value isInside);
+  void writeElements(Value unit);
+  SmallVector<Value> writeReduction(Value lane);
+  SmallVector<Value> writeBody(ValueRange carried);
+  SmallVector<Value> combineLanes(Value lane, ValueRange partial);
+  SmallVector<Value> indices(OpOperand *operand);
+  Value load(OpOperand *operand);
+  void store(Value value, OpOperand *output);
+  Value neutral(const Accumulator &accumulator);
+  Value combine(const Accumulator &accumulator, Value a, Value b);
+
+  linalg::LinalgOp op;
+  SmallVector<int64_t> sizes;
+  SmallVector<unsigned> parallel, reduced; ///< Loops, the fastest one last.
+  int64_t numParallel = 1, numReduced = 1;
+  SmallVector<Accumulator> accumulators;
+  bool isStandard = true;
+  bool lanesAreNeighbours = false;
+  int64_t numLanes = 1, numGroups = 1; ///< Of a block.
+  int64_t numElements = 1;             ///< Of a thread, in a row.
+
+  RewriterBase *rewriter = nullptr;
+  ThreadTeam *team = nullptr;
+  ArrayRef<Value> inits;
+  SmallVector<Value> position;
+};
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_THREADEDNEST_H
