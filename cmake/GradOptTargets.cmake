@@ -3,7 +3,7 @@
 # Options and places that all targets of gradopt share.
 
 # Where things lie, in the build tree as in an installed wheel:
-#   <package>/libGradOpt.so, <package>/_gradopt.*.so  and  bin/gradopt
+#   <package>/libGradOpt.so, <package>/_gradopt.*.so, <package>/_compiler.*.so  and  bin/gradopt
 set(GRADOPT_PACKAGE_BINARY_DIR "${CMAKE_BINARY_DIR}/python/gradopt")
 set(GRADOPT_PACKAGE_INSTALL_DIR gradopt)
 

@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Native core of gradopt: compiler driver, loaded executables and the call path.
-
-The compiler takes programs as MLIR bytecode or text and shares no MLIR objects with Python.
-"""
+"""Native core of gradopt: loaded executables and the call path. It needs neither MLIR nor LLVM."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from mlir import ir
 from numpy.typing import DTypeLike, NDArray
-
-Severity: TypeAlias = Literal["error", "warning", "remark", "note"]
 
 # One argument or result of an executable: NumPy dtype and shape.
 ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]]
@@ -22,122 +16,14 @@ ResultTree: TypeAlias = (
     int | tuple["ResultTree", ...] | list["ResultTree"] | dict[Any, "ResultTree"] | None
 )
 
-class Diagnostic:
-    """One message of the compiler."""
-
-    severity: Severity
-    message: str
-    # First file position found in the location (inside fused, name and call-site locations the
-    # innermost position of the first one): None and 0 where there is none.
-    file: str | None
-    line: int
-    column: int
-    # The whole location as MLIR prints it, without the `loc(...)` around it.
-    location: str
-    notes: list[Diagnostic]
-
-class CompilationError(RuntimeError):
-    """A pass, translation or code generation failed; `str(e)` is the first error's message."""
-
-    diagnostics: list[Diagnostic]
-
-class CompilationWarning(RuntimeWarning):
-    """Translation to LLVM IR or code generation warned of something in a program."""
-
 class ExecutionError(RuntimeError):
     """Loading an object or running it failed in the runtime."""
-
-# -- Compiler ------------------------------------------------------------------------------
-
-def load_dialects(context: ir.Context) -> None:
-    """Loads the dialects that traced programs are made of, and makes `context` single-threaded."""
-
-class Compilation:
-    """A program that is compiled in a thread of its own, with a context of its own.
-
-    Dropping the object abandons the compilation, which then ends at its next step.
-    """
-
-    def __init__(
-        self,
-        program: bytes | str,
-        target: str,
-        *,
-        source: str = "grad",
-        fast_math: bool = False,
-        options: str = "",
-        locations: bool = False,
-        store: str = "",
-        cpu: str = "",
-        chip: str = "",
-    ) -> None:
-        """Starts the compilation.
-
-        Args:
-            program: MLIR as bytecode or text.
-            target: a stage: "grad", "adjoint", "simplified", "linalg", "bufferized" or "llvm";
-                or what is made of the last one: "llvm_ir", "assembly" or "object". To a GPU, "gpu"
-                and "nvvm" follow "bufferized", then "assembly" is PTX, and "object" a program for
-                a device.
-            source: the stage that the program is in.
-            fast_math: floating-point arithmetic may be regrouped and contracted.
-            options: options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form
-                ("plan-remarks=1 ...").
-            locations: whether MLIR text has source locations.
-            store: a directory in which object code is kept between processes; "" for none.
-            cpu: the CPUs to generate code for, "x86-64-v2", "x86-64-v3" or "x86-64-v4"; "" for
-                this one.
-            chip: the GPU to generate code for, such as "sm_90", or "emulated"; "" for the CPU.
-
-        Raises:
-            ValueError: no such stage, option, CPU or GPU.
-        """
-
-    def wait(self, seconds: float) -> bool:
-        """Waits for at most so long, without the GIL; whether it is done."""
-
-    @property
-    def stage(self) -> str:
-        """What it is at: "grad" while the program is read, then the stage it is being brought to,
-        at last "translate", "optimize" and "emit" for LLVM."""
-
-    # The rest raises CompilationError if it failed, and ValueError if it is not done.
-
-    @property
-    def text(self) -> str:
-        """MLIR, LLVM IR or assembly."""
-
-    @property
-    def object_code(self) -> bytes:
-        """Host object code (ELF)."""
-
-    @property
-    def arena_bytes(self) -> int:
-        """Bytes of temporaries; 0 if the stage "bufferized" was not passed."""
-
-    @property
-    def diagnostics(self) -> list[Diagnostic]:
-        """Warnings and remarks."""
-
-    @property
-    def store_message(self) -> str:
-        """Why the store was not used, if that is worth a warning."""
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """What each step took, by the names that `stage` gives them."""
-
-def programs_compiled() -> int:
-    """Programs that object code was generated for, in this process."""
 
 def kept_code_bytes() -> int:
     """Bytes of the object code that is kept for programs that are traced anew."""
 
 def set_kept_code_limit(bytes: int) -> None:
     """Keeps no more than so many bytes of object code."""
-
-def host_target() -> str:
-    """Triple, CPU and vector width code is generated for."""
 
 # -- Runtime -------------------------------------------------------------------------------
 

@@ -83,8 +83,8 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
   case LeafKind::Array: {
     auto *array = reinterpret_cast<PyArrayObject *>(leaf);
     return typeCode(PyArray_DESCR(array)) == code &&
-           shape == llvm::ArrayRef<npy_intp>(PyArray_DIMS(array),
-                                             size_t(PyArray_NDIM(array)));
+           Span<npy_intp>(shape) ==
+               Span<npy_intp>(PyArray_DIMS(array), size_t(PyArray_NDIM(array)));
   }
   case LeafKind::NumpyScalar: {
     nb::object type =
@@ -224,7 +224,7 @@ static PyArrayObject *stage(PyArrayObject *array, const ArraySpec &spec) {
 }
 
 const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
-                        llvm::SmallVectorImpl<PyObject *> &keepAlive) {
+                        Vector<PyObject *> &keepAlive) {
   if (PyArray_CheckExact(leaf)) {
     auto *array = reinterpret_cast<PyArrayObject *>(leaf);
     if (PyArray_ISCARRAY_RO(array) &&

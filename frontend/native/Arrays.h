@@ -8,11 +8,10 @@
 #define GRADOPT_NATIVE_ARRAYS_H
 
 #include "Numpy.h"
-
-#include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallVector.h"
+#include "Sequences.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace gradopt::native {
 
@@ -50,7 +49,7 @@ LeafKind classifyLeaf(PyObject *object);
 /// Data type and shape of one argument or result.
 struct ArraySpec {
   nanobind::object descr;
-  llvm::SmallVector<npy_intp, 4> shape;
+  std::vector<npy_intp> shape;
   TypeCode code = 0;
   size_t bytes = 0;
 
@@ -82,7 +81,7 @@ struct alignas(16) ScalarCell {
 /// `keepAlive` holds a copy. Scalars are stored in `cell`. Null if a Python
 /// error was set.
 const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
-                        llvm::SmallVectorImpl<PyObject *> &keepAlive);
+                        Vector<PyObject *> &keepAlive);
 
 /// The number of copies made by leafAddress().
 uint64_t stagedCopyCount();

@@ -47,7 +47,7 @@ int typeNumber(int32_t dtype) {
   }
 }
 
-llvm::SmallVector<npy_intp> shapeOf(const gradopt_buffer &buffer) {
+std::vector<npy_intp> shapeOf(const gradopt_buffer &buffer) {
   return {buffer.shape, buffer.shape + buffer.rank};
 }
 
@@ -80,11 +80,11 @@ nb::object shapeTuple(const gradopt_buffer &buffer) {
 /// Copies what was returned to a buffer; false if a Python error was set.
 bool copyOut(PyObject *value, const gradopt_buffer &buffer) {
   auto *array = reinterpret_cast<PyArrayObject *>(value);
-  llvm::SmallVector<npy_intp> shape = shapeOf(buffer);
+  std::vector<npy_intp> shape = shapeOf(buffer);
   if (!PyArray_Check(value) ||
       PyArray_TYPE(array) != typeNumber(buffer.dtype) ||
-      llvm::ArrayRef(shape) !=
-          llvm::ArrayRef(PyArray_DIMS(array), size_t(PyArray_NDIM(array))) ||
+      Span<npy_intp>(shape) !=
+          Span<npy_intp>(PyArray_DIMS(array), size_t(PyArray_NDIM(array))) ||
       !PyArray_ISCARRAY_RO(array)) {
     PyErr_Format(PyExc_TypeError, "a callback returned %.200R", value);
     return false;

@@ -8,10 +8,7 @@
 
 namespace gradopt::native {
 
-CodeCache &CodeCache::get() {
-  static CodeCache &cache = *new CodeCache;
-  return cache;
-}
+CodeCache *CodeCache::shared = nullptr;
 
 std::shared_ptr<const ObjectCode>
 CodeCache::find(const std::string &key, const std::shared_ptr<Maker> &self,

@@ -37,8 +37,9 @@ public:
     virtual void waitBriefly() = 0;
   };
 
-  /// The one of the process; never destroyed.
-  static CodeCache &get();
+  /// The one of the process, which the extension `_gradopt` makes and shares
+  /// with `_compiler`; never destroyed.
+  static CodeCache *shared;
 
   /// The code for `key` if there is any, else whoever is at work on it. If that
   /// is nobody, `self` is from now on.
@@ -68,6 +69,9 @@ private:
   std::unordered_map<std::string, std::shared_ptr<Maker>> makers;
   size_t total = 0, limit = size_t(32) << 20;
 };
+
+/// The Python capsule with `CodeCache::shared`, by its full name.
+constexpr const char *kCodeCacheCapsule = "gradopt._gradopt._code_cache";
 
 } // namespace gradopt::native
 

@@ -323,7 +323,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
   std::array<uint8_t, 32> digest = hash.final();
   std::string key(digest.begin(), digest.end());
 
-  CodeCache &cache = CodeCache::get();
+  CodeCache &cache = *CodeCache::shared;
   std::shared_ptr<const ObjectCode> code;
   std::shared_ptr<Maker> maker;
   while (!(code = cache.find(key, self, maker)) && maker != self) {
@@ -476,15 +476,5 @@ const CompilationResult &Compilation::result() const { return work->result; }
 const char *Compilation::stage() const { return work->step; }
 
 unsigned programsCompiled() { return compiled; }
-
-size_t keptCodeBytes() {
-  BusySection section;
-  return CodeCache::get().bytes();
-}
-
-void setKeptCodeLimit(size_t bytes) {
-  BusySection section;
-  CodeCache::get().setLimit(bytes);
-}
 
 } // namespace gradopt::native

@@ -85,11 +85,6 @@ private:
 /// Programs for which object code was generated.
 unsigned programsCompiled();
 
-/// The object code of programs is kept, up to so many bytes, for when they are
-/// traced anew.
-size_t keptCodeBytes();
-void setKeptCodeLimit(size_t bytes);
-
 } // namespace gradopt::native
 
 #endif // GRADOPT_NATIVE_COMPILATION_H

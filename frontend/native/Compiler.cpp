@@ -1,4 +1,4 @@
-//===- Compiler.cpp - The compiler as Python functions --------------------===//
+//===- Compiler.cpp - The Python module gradopt._compiler -----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -9,8 +9,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Compiler.h"
+#include "CodeCache.h"
 #include "Compilation.h"
+#include "Diagnostics.h"
 #include "Gil.h"
 
 #include "dialect/GradDialect.h"
@@ -103,6 +104,14 @@ static nb::dict seconds(Compilation &self) {
   return steps;
 }
 
+/// The cache that the other extension has made.
+static void shareCodeCache() {
+  CodeCache::shared =
+      static_cast<CodeCache *>(PyCapsule_Import(kCodeCacheCapsule, 0));
+  if (!CodeCache::shared)
+    throw nb::python_error();
+}
+
 static std::string hostTarget() {
   const mlir::grad::CodeTarget &host = mlir::grad::CodeTarget::host();
   return host.triple + " " + host.cpu + " " + std::to_string(host.vectorWidth) +
@@ -116,8 +125,16 @@ static nb::list stageNames(bool forDevice) {
   return names;
 }
 
-void bindCompiler(nb::module_ &module) {
+} // namespace gradopt::native
+
+NB_MODULE(_compiler, module) {
+  using namespace gradopt::native;
   using nb::arg;
+  module.doc() = "The compiler, which is imported where there is no code yet.";
+  // Threads that run until the process ends keep what they use.
+  nb::set_leak_warnings(false);
+  shareCodeCache();
+  bindDiagnostics(module);
   module.def("load_dialects", &loadDialects, arg("context"),
              "Loads the dialects that traced programs are made of.");
   module.def("stage_names", &stageNames, arg("for_device") = false,
@@ -145,12 +162,6 @@ void bindCompiler(nb::module_ &module) {
       .def_prop_ro("seconds", &seconds);
   module.def("programs_compiled", &programsCompiled,
              "Programs that object code was generated for.");
-  module.def("kept_code_bytes", &keptCodeBytes,
-             "Bytes of the object code that is kept.");
-  module.def("set_kept_code_limit", &setKeptCodeLimit, arg("bytes"),
-             "Keeps no more than so many bytes of object code.");
   module.def("host_target", &hostTarget,
              "Triple, CPU and vector width code is generated for.");
 }
-
-} // namespace gradopt::native

@@ -6,11 +6,10 @@
 
 #include "Constants.h"
 #include "Gil.h"
-
-#include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/SmallVector.h"
+#include "Sequences.h"
 
 #include <cstring>
+#include <vector>
 
 namespace nb = nanobind;
 
@@ -92,8 +91,7 @@ HashStatus hashConstant(PyObject *value, bool onlyPlain, uint64_t &hash) {
 
 /// Whether each of the items has its like among the others, where they tend to
 /// have the same order.
-static int isPartOf(llvm::ArrayRef<nb::object> items,
-                    llvm::ArrayRef<nb::object> others) {
+static int isPartOf(Span<nb::object> items, Span<nb::object> others) {
   for (size_t i = 0; i < items.size(); ++i) {
     int same = isSameConstant(items[i].ptr(), others[i].ptr());
     for (size_t k = 0; same == 0 && k < others.size(); ++k)
@@ -107,8 +105,8 @@ static int isPartOf(llvm::ArrayRef<nb::object> items,
 static int areSameSets(PyObject *ours, PyObject *theirs) {
   if (PySet_GET_SIZE(ours) != PySet_GET_SIZE(theirs))
     return 0;
-  llvm::SmallVector<nb::object, 8> items, others;
-  auto addTo = [](llvm::SmallVectorImpl<nb::object> &list) {
+  std::vector<nb::object> items, others;
+  auto addTo = [](std::vector<nb::object> &list) {
     return [&](PyObject *item) {
       list.push_back(nb::borrow(item));
       return true;

@@ -120,7 +120,7 @@ void bindDiagnostics(nb::module_ &module) {
                self.location + ": " + self.message + ">";
       });
   compilationError = PyErr_NewExceptionWithDoc(
-      "gradopt._gradopt.CompilationError",
+      "gradopt._compiler.CompilationError",
       "A pass, translation or code generation failed.", PyExc_RuntimeError,
       nullptr);
   if (!compilationError)
@@ -129,7 +129,7 @@ void bindDiagnostics(nb::module_ &module) {
   type.attr("diagnostics") = nb::make_tuple();
   module.attr("CompilationError") = type;
   PyObject *compilationWarning = PyErr_NewExceptionWithDoc(
-      "gradopt._gradopt.CompilationWarning",
+      "gradopt._compiler.CompilationWarning",
       "Translation or code generation warned of something in a program.",
       PyExc_RuntimeWarning, nullptr);
   if (!compilationWarning)

@@ -10,10 +10,9 @@
 #include "Gil.h"
 #include "runtime/Interface.h"
 
-#include "llvm/ADT/STLExtras.h"
-
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -136,7 +135,7 @@ size_t Executable::resultBytes() const {
   return bytes;
 }
 
-size_t Executable::totalBytes(llvm::ArrayRef<ArraySpec> specs) {
+size_t Executable::totalBytes(Span<ArraySpec> specs) {
   size_t bytes = 0;
   for (const ArraySpec &spec : specs)
     bytes += spec.bytes;
@@ -154,7 +153,7 @@ PyObject *makeArray(const ArraySpec &spec) {
 }
 
 /// References that are given back at the end of a scope.
-struct OwnedObjects : llvm::SmallVector<PyObject *, kInlineLeaves> {
+struct OwnedObjects : InlineVector<PyObject *, kInlineLeaves> {
   ~OwnedObjects() {
     for (PyObject *object : *this)
       Py_DECREF(object);
@@ -164,7 +163,7 @@ struct OwnedObjects : llvm::SmallVector<PyObject *, kInlineLeaves> {
 } // namespace
 
 /// Whether none of the arrays was donated; else the Python error is set.
-bool Executable::checkLive(llvm::ArrayRef<PyObject *> leaves) const {
+bool Executable::checkLive(Span<PyObject *> leaves) const {
   for (size_t i = 0; i < args.size(); ++i) {
     if (!PyArray_CheckExact(leaves[i]))
       continue;
@@ -205,11 +204,11 @@ Extent extentOf(PyArrayObject *array, size_t argument, bool isDonated) {
 }
 
 /// Two arguments that share memory, one of them donated, if there are any.
-std::optional<std::pair<size_t, size_t>>
-findShared(llvm::MutableArrayRef<Extent> extents) {
-  llvm::sort(extents, [](const Extent &a, const Extent &b) {
-    return std::pair(a.begin, a.argument) < std::pair(b.begin, b.argument);
-  });
+std::optional<std::pair<size_t, size_t>> findShared(Vector<Extent> &extents) {
+  std::sort(
+      extents.begin(), extents.end(), [](const Extent &a, const Extent &b) {
+        return std::pair(a.begin, a.argument) < std::pair(b.begin, b.argument);
+      });
   const Extent *any = nullptr, *donated = nullptr;
   for (const Extent &extent : extents) {
     const Extent *other = extent.isDonated ? any : donated;
@@ -231,12 +230,11 @@ findShared(llvm::MutableArrayRef<Extent> extents) {
 /// Makes the arrays of the results that are in the memory of arguments, in the
 /// order of `donations`, and puts this memory into `buffers`, which have the
 /// addresses of the arguments. Where memory cannot be taken over, it is copied.
-bool Executable::makeDonated(llvm::ArrayRef<PyObject *> leaves,
-                             llvm::SmallVectorImpl<void *> &buffers,
-                             llvm::SmallVectorImpl<PyObject *> &made) const {
-  llvm::SmallVector<PyArrayObject *, kInlineLeaves> owners;
-  llvm::SmallVector<Extent, kInlineLeaves> extents;
-  llvm::SmallVector<bool, kInlineLeaves> isDonated(args.size(), false);
+bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
+                             Vector<PyObject *> &made) const {
+  InlineVector<PyArrayObject *, kInlineLeaves> owners;
+  InlineVector<Extent, kInlineLeaves> extents;
+  InlineVector<bool, kInlineLeaves> isDonated(args.size(), false);
   for (const Donation &donation : donations) {
     auto *array = reinterpret_cast<PyArrayObject *>(leaves[donation.argument]);
     bool isInPlace = PyArray_CheckExact(leaves[donation.argument]) &&
@@ -262,7 +260,9 @@ bool Executable::makeDonated(llvm::ArrayRef<PyObject *> leaves,
       }));
     return false;
   }
-  for (auto [donation, owner] : llvm::zip_equal(donations, owners)) {
+  for (size_t i = 0; i < donations.size(); ++i) {
+    const Donation &donation = donations[i];
+    PyArrayObject *owner = owners[i];
     const ArraySpec &spec = results[donation.result];
     PyObject *result;
     if (owner) {
@@ -284,13 +284,12 @@ bool Executable::makeDonated(llvm::ArrayRef<PyObject *> leaves,
   return true;
 }
 
-bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
-                     llvm::SmallVectorImpl<PyObject *> &out) const {
+bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   if (!checkLive(leaves))
     return false;
-  llvm::SmallVector<void *, 2 * kInlineLeaves> buffers;
-  llvm::SmallVector<ScalarCell, 2 * kInlineLeaves> cells(args.size() +
-                                                         results.size());
+  InlineVector<void *, 2 * kInlineLeaves> buffers;
+  InlineVector<ScalarCell, 2 * kInlineLeaves> cells(args.size() +
+                                                    results.size());
   ScalarCell *cell = cells.data();
   OwnedObjects keepAlive, donated, made;
 
@@ -349,7 +348,7 @@ bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
             : Py_NewRef(*array++);
     if (!result) {
       while (out.size() > begin)
-        Py_DECREF(out.pop_back_val());
+        Py_DECREF(out.takeBack());
       return false;
     }
     out.push_back(result);
@@ -359,13 +358,13 @@ bool Executable::run(llvm::ArrayRef<PyObject *> leaves,
 
 /// `Executable.__call__`: flat, with a check of every argument.
 static nb::object call(const Executable &self, nb::args leaves) {
-  llvm::ArrayRef<ArraySpec> specs = self.getArgs();
+  Span<ArraySpec> specs = self.getArgs();
   if (leaves.size() != specs.size()) {
     PyErr_Format(PyExc_TypeError, "expected %zu arguments, but got %zu",
                  specs.size(), leaves.size());
     throw nb::python_error();
   }
-  llvm::SmallVector<PyObject *, kInlineLeaves> arguments;
+  InlineVector<PyObject *, kInlineLeaves> arguments;
   for (size_t i = 0; i < specs.size(); ++i) {
     PyObject *leaf = leaves[i].ptr();
     if (!specs[i].accepts(leaf, classifyLeaf(leaf))) {
@@ -375,7 +374,7 @@ static nb::object call(const Executable &self, nb::args leaves) {
     }
     arguments.push_back(leaf);
   }
-  llvm::SmallVector<PyObject *, kInlineLeaves> results;
+  InlineVector<PyObject *, kInlineLeaves> results;
   if (!self.run(arguments, results))
     throw nb::python_error();
   nb::object tuple = nb::steal(PyTuple_New(Py_ssize_t(results.size())));
@@ -384,7 +383,7 @@ static nb::object call(const Executable &self, nb::args leaves) {
   return tuple;
 }
 
-static nb::tuple specsToPython(llvm::ArrayRef<ArraySpec> specs) {
+static nb::tuple specsToPython(Span<ArraySpec> specs) {
   nb::list pairs;
   for (const ArraySpec &spec : specs)
     pairs.append(spec.toPython());

@@ -34,13 +34,12 @@ public:
   /// Runs the code on leaves that the arguments' specs accept, and appends the
   /// results (new references) to `out`. False if a Python error was set; `out`
   /// is then unchanged.
-  bool run(llvm::ArrayRef<PyObject *> leaves,
-           llvm::SmallVectorImpl<PyObject *> &out) const;
+  bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const;
 
   int traverse(visitproc visit, void *arg) const;
 
-  llvm::ArrayRef<ArraySpec> getArgs() const { return args; }
-  llvm::ArrayRef<ArraySpec> getResults() const { return results; }
+  Span<ArraySpec> getArgs() const { return args; }
+  Span<ArraySpec> getResults() const { return results; }
   size_t argumentBytes() const { return totalBytes(args); }
   /// Of results with memory of their own.
   size_t resultBytes() const;
@@ -48,14 +47,13 @@ public:
   size_t arenaBytes() const { return gradopt_module_arena_bytes(module.get()); }
 
 private:
-  static size_t totalBytes(llvm::ArrayRef<ArraySpec> specs);
+  static size_t totalBytes(Span<ArraySpec> specs);
   void setTargets(nanobind::handle pairs);
   void setDonations(nanobind::handle triples);
   void raiseTargetError() const;
-  bool checkLive(llvm::ArrayRef<PyObject *> leaves) const;
-  bool makeDonated(llvm::ArrayRef<PyObject *> leaves,
-                   llvm::SmallVectorImpl<void *> &buffers,
-                   llvm::SmallVectorImpl<PyObject *> &made) const;
+  bool checkLive(Span<PyObject *> leaves) const;
+  bool makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
+                   Vector<PyObject *> &made) const;
 
   /// A result in the memory of an argument.
   struct Donation {

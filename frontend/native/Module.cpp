@@ -5,8 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #define GRADOPT_IMPORT_NUMPY
-#include "Compiler.h"
-#include "Diagnostics.h"
+#include "CodeCache.h"
 #include "Dispatcher.h"
 #include "Donation.h"
 #include "Executable.h"
@@ -18,6 +17,7 @@
 
 namespace nb = nanobind;
 using namespace gradopt::native;
+using gradopt::runtime::BusySection;
 
 static void check(gradopt_status status) {
   if (status == GRADOPT_OK)
@@ -45,16 +45,35 @@ static void bindRuntime(nb::module_ &module) {
              "Arguments that had to be copied so far.");
 }
 
+static void bindCodeCache(nb::module_ &module) {
+  CodeCache::shared = new CodeCache;
+  module.attr("_code_cache") =
+      nb::capsule(CodeCache::shared, kCodeCacheCapsule);
+  module.def(
+      "kept_code_bytes",
+      [] {
+        BusySection section;
+        return CodeCache::shared->bytes();
+      },
+      "Bytes of the object code that is kept.");
+  module.def(
+      "set_kept_code_limit",
+      [](size_t bytes) {
+        BusySection section;
+        CodeCache::shared->setLimit(bytes);
+      },
+      nb::arg("bytes"), "Keeps no more than so many bytes of object code.");
+}
+
 NB_MODULE(_gradopt, module) {
-  module.doc() = "Native core of gradopt: compiler, executables, call path.";
+  module.doc() = "Native core of gradopt: executables and the call path.";
   if (PyArray_ImportNumPyAPI() < 0)
     throw nb::python_error();
   // Threads that run until the process ends keep what they use.
   nb::set_leak_warnings(false);
   nb::module_::import_("atexit").attr("register")(
       nb::cpp_function(&gradopt::runtime::stopSectionsAtExit));
-  bindDiagnostics(module);
-  bindCompiler(module);
+  bindCodeCache(module);
   bindRuntime(module);
   bindDonation(module);
   bindExecutable(module);

@@ -48,13 +48,13 @@ void ResultTree::parse(nb::handle structure, size_t key, size_t results) {
   throw nb::type_error("a result tree is made of int, None, tuple, list, dict");
 }
 
-PyObject *ResultTree::build(llvm::ArrayRef<PyObject *> results) const {
+PyObject *ResultTree::build(Span<PyObject *> results) const {
   const Node *node = nodes.data();
   return build(node, results);
 }
 
 PyObject *ResultTree::build(const Node *&cursor,
-                            llvm::ArrayRef<PyObject *> results) const {
+                            Span<PyObject *> results) const {
   const Node &node = *cursor++;
   switch (node.kind) {
   case Kind::None:

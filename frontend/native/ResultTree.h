@@ -8,8 +8,7 @@
 #define GRADOPT_NATIVE_RESULTTREE_H
 
 #include "Numpy.h"
-
-#include "llvm/ADT/ArrayRef.h"
+#include "Sequences.h"
 
 #include <vector>
 
@@ -24,7 +23,7 @@ public:
 
   /// A new object of the structure with results at the numbers' places; null
   /// if a Python error was set.
-  PyObject *build(llvm::ArrayRef<PyObject *> results) const;
+  PyObject *build(Span<PyObject *> results) const;
 
   int traverse(visitproc visit, void *arg) const;
 
@@ -39,7 +38,7 @@ private:
   };
 
   void parse(nanobind::handle structure, size_t key, size_t results);
-  PyObject *build(const Node *&node, llvm::ArrayRef<PyObject *> results) const;
+  PyObject *build(const Node *&node, Span<PyObject *> results) const;
 
   std::vector<Node> nodes;
   std::vector<nanobind::object> keys;

@@ -55,7 +55,7 @@ public:
   /// error was set.
   bool assign(PyObject *leaves, PyObject *structure);
 
-  llvm::ArrayRef<PyObject *> getLeaves() const { return leaves; }
+  Span<PyObject *> getLeaves() const { return leaves; }
   uint64_t getHash() const { return hash; }
 
 private:
@@ -73,10 +73,10 @@ private:
   FlattenStatus addType(PyObject *value);
   void finish();
 
-  llvm::SmallVector<uint64_t, 4 * kInlineLeaves> tokens;
+  InlineVector<uint64_t, 4 * kInlineLeaves> tokens;
   /// New references: containers could drop theirs while the call runs.
-  llvm::SmallVector<PyObject *, kInlineLeaves> leaves;
-  llvm::SmallVector<PyObject *, kInlineLeaves> objects;
+  InlineVector<PyObject *, kInlineLeaves> leaves;
+  InlineVector<PyObject *, kInlineLeaves> objects;
   uint64_t hash = 0;
 };
 

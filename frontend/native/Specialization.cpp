@@ -30,8 +30,8 @@ Specialization::Specialization(nb::object executable, nb::handle resultTree,
     throw nb::value_error("arg_leaves must have one leaf for each argument");
 }
 
-bool Specialization::check(llvm::ArrayRef<PyObject *> leaves) const {
-  llvm::ArrayRef<ArraySpec> specs = code->getArgs();
+bool Specialization::check(Span<PyObject *> leaves) const {
+  Span<ArraySpec> specs = code->getArgs();
   if (!argLeaves && leaves.size() != specs.size()) {
     PyErr_Format(PyExc_TypeError,
                  "the executable takes %zu arrays, but the call has %zu",
@@ -55,14 +55,14 @@ bool Specialization::check(llvm::ArrayRef<PyObject *> leaves) const {
   return true;
 }
 
-PyObject *Specialization::run(llvm::ArrayRef<PyObject *> leaves) const {
-  llvm::SmallVector<PyObject *, kInlineLeaves> selected;
+PyObject *Specialization::run(Span<PyObject *> leaves) const {
+  InlineVector<PyObject *, kInlineLeaves> selected;
   if (argLeaves) {
     for (size_t number : *argLeaves)
       selected.push_back(leaves[number]);
     leaves = selected;
   }
-  llvm::SmallVector<PyObject *, kInlineLeaves> results;
+  InlineVector<PyObject *, kInlineLeaves> results;
   if (!code->run(leaves, results))
     return nullptr;
   PyObject *result = checkAndMakeResult(results);
@@ -71,14 +71,13 @@ PyObject *Specialization::run(llvm::ArrayRef<PyObject *> leaves) const {
   return result;
 }
 
-PyObject *
-Specialization::checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const {
+PyObject *Specialization::checkAndMakeResult(Span<PyObject *> results) const {
   if (onFailure.is_none())
     return makeResult(results);
   PyObject *number = results[results.size() - 2], *value = results.back();
   int failed = PyObject_IsTrue(number);
   if (failed == 0)
-    return makeResult(results.drop_back(2));
+    return makeResult(results.dropBack(2));
   if (failed > 0) {
     nb::object returned = nb::steal(callPython([&] {
       return PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value,
@@ -90,7 +89,7 @@ Specialization::checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const {
   return nullptr;
 }
 
-PyObject *Specialization::makeResult(llvm::ArrayRef<PyObject *> results) const {
+PyObject *Specialization::makeResult(Span<PyObject *> results) const {
   if (tree)
     return tree->build(results);
   nb::object list = nb::steal(PyList_New(Py_ssize_t(results.size())));

@@ -23,10 +23,10 @@ public:
                  nanobind::object onFailure, nanobind::object payload);
 
   /// Whether a call with `leaves` fits; else a Python error is set.
-  bool check(llvm::ArrayRef<PyObject *> leaves) const;
+  bool check(Span<PyObject *> leaves) const;
 
   /// Runs the executable; null if a Python error was set.
-  PyObject *run(llvm::ArrayRef<PyObject *> leaves) const;
+  PyObject *run(Span<PyObject *> leaves) const;
 
   int traverse(visitproc visit, void *arg) const;
 
@@ -34,8 +34,8 @@ public:
   const nanobind::object &getPayload() const { return payload; }
 
 private:
-  PyObject *checkAndMakeResult(llvm::ArrayRef<PyObject *> results) const;
-  PyObject *makeResult(llvm::ArrayRef<PyObject *> results) const;
+  PyObject *checkAndMakeResult(Span<PyObject *> results) const;
+  PyObject *makeResult(Span<PyObject *> results) const;
 
   nanobind::object executable;
   const Executable *code;

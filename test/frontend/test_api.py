@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -305,10 +305,10 @@ def no_kept_code() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_kept_code")
 def test_equal_programs_are_compiled_once() -> None:
-    before = _gradopt.programs_compiled()
+    before = _compiler.programs_compiled()
 
     def compiled() -> int:
-        return _gradopt.programs_compiled() - before
+        return _compiler.programs_compiled() - before
 
     table = np.arange(20.0)
     factor = 2.0
@@ -354,7 +354,7 @@ def test_threads_compile_an_equal_program_once() -> None:
             x = np.sin(x) * np.arange(1.0, 4.0)
         return x
 
-    before = _gradopt.programs_compiled()
+    before = _compiler.programs_compiled()
     together = threading.Barrier(4)
 
     def work(_: int) -> Any:
@@ -365,7 +365,7 @@ def test_threads_compile_an_equal_program_once() -> None:
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
         for got in executor.map(work, range(4)):
             np.testing.assert_allclose(got, f(X))
-    assert _gradopt.programs_compiled() == before + 1
+    assert _compiler.programs_compiled() == before + 1
 
 
 def test_gradcheck_of_derivatives_traces_little() -> None:

@@ -19,7 +19,7 @@ import pytest
 from budget import SEED
 
 import gradopt as go
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 from gradopt.compilation.store import store_directory
 from gradopt.errors import CacheWarning
 
@@ -41,10 +41,10 @@ def entries(store: Path) -> list[Path]:
 
 def run(factor: float = 2.0, **options: Any) -> bool:
     """Calls a function that was never called, and looks at the result; whether it was compiled."""
-    before = _gradopt.programs_compiled()
+    before = _compiler.programs_compiled()
     got = go.compile_grad(lambda x: np.sum(np.sin(x) * factor), **options)(X)
     np.testing.assert_allclose(got, np.cos(X) * factor, rtol=1e-14)
-    return _gradopt.programs_compiled() > before
+    return _compiler.programs_compiled() > before
 
 
 def test_code_is_compiled_once(store: Path) -> None:
@@ -157,7 +157,7 @@ CHILD = """
     for i in range(int(sys.argv[1])):
         got = go.compile_grad(lambda x: np.sum(np.sin(x) * (i + 0.5)))(x)
         np.testing.assert_allclose(got, np.cos(x) * (i + 0.5))
-    print("compiled", go._gradopt.programs_compiled())
+    print("compiled", go._compiler.programs_compiled())
 """
 
 

@@ -52,10 +52,10 @@ def test_torch_compiles_once() -> None:
     wrapped = go.torch.wrap(compiled)
     x = torch.tensor(X, requires_grad=True)
     wrapped(x).backward()
-    count = go._gradopt.programs_compiled()
+    count = go._compiler.programs_compiled()
     for _ in range(3):
         wrapped(x).backward()
-    assert go._gradopt.programs_compiled() == count
+    assert go._compiler.programs_compiled() == count
     assert compiled.cache_size() == 1
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt import _gradopt
+from gradopt import _compiler
 from gradopt.compilation import compiler
 
 X = np.arange(1.0, 4.0)
@@ -35,16 +35,16 @@ def long_program(steps: int, factor: float) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def works(monkeypatch: pytest.MonkeyPatch) -> list[_gradopt.Compilation]:
+def works(monkeypatch: pytest.MonkeyPatch) -> list[_compiler.Compilation]:
     """All compilations that are started."""
-    started: list[_gradopt.Compilation] = []
-    native = _gradopt.Compilation
+    started: list[_compiler.Compilation] = []
+    native = _compiler.Compilation
 
-    def start(*args: Any, **kwargs: Any) -> _gradopt.Compilation:
+    def start(*args: Any, **kwargs: Any) -> _compiler.Compilation:
         started.append(native(*args, **kwargs))
         return started[-1]
 
-    monkeypatch.setattr(_gradopt, "Compilation", start)
+    monkeypatch.setattr(_compiler, "Compilation", start)
     return started
 
 
@@ -77,7 +77,7 @@ def on_alarm() -> Iterator[SetHandler]:
 
 @contextmanager
 def signal_at(
-    stage: str, works: list[_gradopt.Compilation], number: signal.Signals = signal.SIGINT
+    stage: str, works: list[_compiler.Compilation], number: signal.Signals = signal.SIGINT
 ) -> Iterator[None]:
     """Sends this process a signal when the compilation is at the stage.
 
@@ -106,7 +106,7 @@ STAGES = ["adjoint", "linalg", "bufferized", "llvm", "optimize", "emit"]
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_interrupt_abandons_the_compilation(
-    stage: str, works: list[_gradopt.Compilation]
+    stage: str, works: list[_compiler.Compilation]
 ) -> None:
     f = long_program(400, 1 + STAGES.index(stage) / 64)
     compiled = go.compile_grad(lambda x: np.sum(f(x)), progress=False)
@@ -126,7 +126,7 @@ def test_an_interrupt_abandons_the_compilation(
 
 
 def test_a_handler_that_raises_nothing_lets_it_go_on(
-    works: list[_gradopt.Compilation], on_alarm: SetHandler
+    works: list[_compiler.Compilation], on_alarm: SetHandler
 ) -> None:
     handled: list[str] = []
 
@@ -144,32 +144,32 @@ def test_a_handler_that_raises_nothing_lets_it_go_on(
 
 
 def test_a_handler_that_compiles_the_same_program(
-    works: list[_gradopt.Compilation], on_alarm: SetHandler
+    works: list[_compiler.Compilation], on_alarm: SetHandler
 ) -> None:
     f = long_program(300, 1.0625)
     got: list[Any] = []
     on_alarm(lambda *_: got.append(go.compile(f)(X)))
-    count = _gradopt.programs_compiled()
+    count = _compiler.programs_compiled()
     with signal_at("linalg", works, signal.SIGALRM):
         got.append(go.compile(f)(X))
     assert len(got) == 2
     for each in got:
         np.testing.assert_allclose(each, f(X))
-    assert _gradopt.programs_compiled() == count + 1
+    assert _compiler.programs_compiled() == count + 1
 
 
 def test_an_interrupted_script_ends_at_once() -> None:
     """It does not wait for the compilation that it abandoned; its output is not lost."""
     script = """
         import os, signal, threading, time, numpy as np, gradopt as go
-        from gradopt import _gradopt
+        from gradopt import _compiler
 
         def f(x):
             for _ in range(3000):
                 x = np.sin(x) * 1.01
             return x
 
-        native = _gradopt.Compilation
+        native = _compiler.Compilation
 
         def start(*args, **kwargs):
             work = native(*args, **kwargs)
@@ -181,7 +181,7 @@ def test_an_interrupted_script_ends_at_once() -> None:
                 time.sleep(0.002)
             os.kill(os.getpid(), signal.SIGINT)
 
-        _gradopt.Compilation = start
+        _compiler.Compilation = start
         print("begin")
         try:
             go.compile(f, progress=False)(np.ones(3))

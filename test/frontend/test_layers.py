@@ -15,10 +15,12 @@ import pytest
 import gradopt
 
 PACKAGE = Path(gradopt.__file__).parent
+NATIVE = ("gradopt._gradopt", "gradopt._compiler")
 # From the bottom to the top; what is not in a room is in the one of its own name.
 ORDER = (
     "errors",
     "_gradopt",
+    "_compiler",
     "dialects",
     "base",
     "ir",
@@ -64,7 +66,7 @@ def imported(node: ast.AST) -> Iterator[str]:
 
 def is_module(name: str) -> bool:
     path = PACKAGE.parent.joinpath(*name.split("."))
-    return path.with_suffix(".py").exists() or path.is_dir() or name == "gradopt._gradopt"
+    return path.with_suffix(".py").exists() or path.is_dir() or name in NATIVE
 
 
 def sources() -> list[Path]:

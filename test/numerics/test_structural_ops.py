@@ -15,7 +15,7 @@ from harness import Build, Derivatives, Point, compile_main, constant, scalar_ty
 from structural_ops import STRUCTURAL
 from structural_rows import Case, Structural
 
-from gradopt import _gradopt
+from gradopt import _compiler
 from gradopt.dialects import grad
 
 pytestmark = pytest.mark.random
@@ -59,7 +59,7 @@ def run_each(uses: Sequence[tuple[Build, list[Array]]]) -> list[Array]:
 
     try:
         executable = compile_main([(a.shape, a.dtype) for a in flat], body)
-    except _gradopt.CompilationError:
+    except _compiler.CompilationError:
         # Find the one to blame.
         for build, arrays in uses:
             compile_main([(a.shape, a.dtype) for a in arrays], build)

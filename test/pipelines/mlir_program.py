@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from mlir import ir
 
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 from gradopt.compilation.compiler import Program, compile_program
 
 DTYPES = {
@@ -25,7 +25,7 @@ DTYPES = {
 
 def parse(text: str) -> ir.Module:
     context = ir.Context()
-    _gradopt.load_dialects(context)
+    _compiler.load_dialects(context)
     return ir.Module.parse(text, context)
 
 

@@ -4,12 +4,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gradopt import _gradopt
+from gradopt import _compiler
 
 
-def run(text: str, target: str, source: str = "llvm", **options: Any) -> _gradopt.Compilation:
+def run(text: str, target: str, source: str = "llvm", **options: Any) -> _compiler.Compilation:
     """The compilation of a module, when it is done."""
-    work = _gradopt.Compilation(text, target, source=source, **options)
+    work = _compiler.Compilation(text, target, source=source, **options)
     while not work.wait(60):
         pass
     return work

@@ -7,12 +7,12 @@ import llvm_modules as modules
 import numpy as np
 import pytest
 
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 from gradopt.compilation import compiler
 
 
 def test_host_target_names_a_vector_width():
-    assert re.search(r" (128|256|512)-bit$", _gradopt.host_target())
+    assert re.search(r" (128|256|512)-bit$", _compiler.host_target())
 
 
 def test_emits_llvm_ir_assembly_and_elf():
@@ -20,7 +20,7 @@ def test_emits_llvm_ir_assembly_and_elf():
     ir_text = modules.run(text, "llvm_ir").text
     assert "define" in ir_text
     assert "@gradopt_main" in ir_text
-    width = int(_gradopt.host_target().split()[-1].removesuffix("-bit"))
+    width = int(_compiler.host_target().split()[-1].removesuffix("-bit"))
     assert f"<{width // 64} x double>" in ir_text, "not vectorised at full width"
     assert "gradopt_main:" in modules.run(text, "assembly").text
     assert modules.compile_text(text).startswith(b"\x7fELF")
@@ -46,14 +46,14 @@ def test_math_functions_are_inlined_and_vectorised(type, dtype):
 
 
 def test_missing_entry_is_a_compilation_error():
-    with pytest.raises(_gradopt.CompilationError, match="does not define `gradopt_main`"):
+    with pytest.raises(_compiler.CompilationError, match="does not define `gradopt_main`"):
         modules.compile_text("llvm.func @other() { llvm.return }")
 
 
 def test_module_of_an_earlier_stage_is_a_compilation_error():
     text = """func.func @gradopt_main(%a: tensor<2xf64>) -> tensor<2xf64> {
       return %a : tensor<2xf64> }"""
-    with pytest.raises(_gradopt.CompilationError) as caught:
+    with pytest.raises(_compiler.CompilationError) as caught:
         modules.compile_text(text)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.severity == "error"
@@ -64,16 +64,16 @@ def test_warnings_reach_python():
     """As errors in all tests: what the compiler makes has to be free of them."""
     text = modules.add_multiply(4).replace("%buffers: !llvm.ptr", "%buffers: !llvm.ptr {grad.x}", 1)
     program = compiler.Program(text, "main")
-    with pytest.warns(_gradopt.CompilationWarning, match=r"grad\.x"):
+    with pytest.warns(_compiler.CompilationWarning, match=r"grad\.x"):
         compiler.compile_program(program, "assembly", source="llvm")
-    with pytest.raises(_gradopt.CompilationWarning, match=r"grad\.x"):
+    with pytest.raises(_compiler.CompilationWarning, match=r"grad\.x"):
         compiler.compile_program(program, "assembly", source="llvm")
 
 
 def test_times_of_the_steps():
     seconds = modules.run(PROGRAM, "assembly", "grad").seconds
     codegen = ["translate", "optimize", "emit"]
-    assert list(seconds) == ["grad", *_gradopt.stage_names(), *codegen]
+    assert list(seconds) == ["grad", *_compiler.stage_names(), *codegen]
     assert all(each > 0 for each in seconds.values())
     seconds = modules.run(modules.add_multiply(4), "llvm_ir").seconds
     assert list(seconds) == ["grad", "translate", "optimize"]
@@ -97,7 +97,7 @@ def unbufferizable(location: str) -> str:
     ],
 )
 def test_diagnostics_find_the_users_position(location):
-    with pytest.raises(_gradopt.CompilationError, match="not bufferized") as caught:
+    with pytest.raises(_compiler.CompilationError, match="not bufferized") as caught:
         _ = modules.run(unbufferizable(location), "bufferized", "linalg").text
     diagnostic = caught.value.diagnostics[0]
     assert diagnostic.severity == "error"
@@ -107,7 +107,7 @@ def test_diagnostics_find_the_users_position(location):
 
 
 def test_diagnostic_without_a_file():
-    with pytest.raises(_gradopt.CompilationError) as caught:
+    with pytest.raises(_compiler.CompilationError) as caught:
         _ = modules.run(unbufferizable("loc(unknown)"), "bufferized", "linalg").text
     diagnostic = caught.value.diagnostics[0]
     assert (diagnostic.file, diagnostic.line, diagnostic.location) == (None, 0, "unknown")
@@ -116,21 +116,21 @@ def test_diagnostic_without_a_file():
 
 
 def test_requests_are_checked():
-    assert _gradopt.stage_names()[0] == "adjoint"
-    assert _gradopt.stage_names()[-1] == "llvm"
+    assert _compiler.stage_names()[0] == "adjoint"
+    assert _compiler.stage_names()[-1] == "llvm"
     for target, source in (("nope", "grad"), ("llvm", "nope"), ("object", "object")):
         with pytest.raises(ValueError, match=r"no such stage: (nope|object)"):
-            _gradopt.Compilation("", target, source=source)
+            _compiler.Compilation("", target, source=source)
     with pytest.raises(ValueError, match="stage linalg comes before llvm"):
-        _gradopt.Compilation("", "linalg", source="llvm")
+        _compiler.Compilation("", "linalg", source="llvm")
     with pytest.raises(ValueError, match="no-such-option"):
-        _gradopt.Compilation("", "llvm", options="no-such-option=1")
+        _compiler.Compilation("", "llvm", options="no-such-option=1")
     with pytest.raises(TypeError):
-        _gradopt.Compilation(1, "llvm")
+        _compiler.Compilation(1, "llvm")
 
 
 def test_text_that_is_no_program_is_a_compilation_error():
-    with pytest.raises(_gradopt.CompilationError, match="custom op 'nonsense' is unknown"):
+    with pytest.raises(_compiler.CompilationError, match="custom op 'nonsense' is unknown"):
         _ = modules.run("nonsense", "grad", "grad").text
 
 
@@ -148,7 +148,7 @@ def test_remarks_are_returned():
 
 
 def test_a_stage_can_be_reached_from_any_stage_before():
-    stages = ["grad", *_gradopt.stage_names()]
+    stages = ["grad", *_compiler.stage_names()]
     texts = [modules.run(PROGRAM, stage, "grad").text for stage in stages]
     for i, source in enumerate(stages):
         for j in range(i, len(stages)):
@@ -157,7 +157,7 @@ def test_a_stage_can_be_reached_from_any_stage_before():
 
 
 def test_results_are_there_when_it_is_done():
-    work = _gradopt.Compilation(modules.chain(1000), "object")
+    work = _compiler.Compilation(modules.chain(1000), "object")
     assert not work.wait(0)
     with pytest.raises(ValueError, match="not done"):
         _ = work.object_code

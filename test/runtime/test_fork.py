@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 
 X = np.arange(3.0)
 
@@ -170,15 +170,15 @@ def test_from_a_signal_handler_while_this_thread_compiles(monkeypatch: pytest.Mo
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(100)
 
-    native = _gradopt.Compilation
+    native = _compiler.Compilation
 
-    def start(*args: Any, **kwargs: Any) -> _gradopt.Compilation:
+    def start(*args: Any, **kwargs: Any) -> _compiler.Compilation:
         work = native(*args, **kwargs)
         if not children:
             os.kill(os.getpid(), signal.SIGALRM)
         return work
 
-    monkeypatch.setattr(_gradopt, "Compilation", start)
+    monkeypatch.setattr(_compiler, "Compilation", start)
 
     def f(x: Any) -> Any:
         for _ in range(300):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from budget import generator
 
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 
 TYPES = {"f64": np.float64, "f32": np.float32}
 # Odd, so that the loop has whole vectors, a narrower epilogue and single elements.
@@ -53,7 +53,7 @@ def check(name, type, x):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_loops_are_vectorised_at_full_width(name, type):
     text = modules.run(module_text(name, type), "llvm_ir").text
-    width = int(_gradopt.host_target().split()[-1].removesuffix("-bit"))
+    width = int(_compiler.host_target().split()[-1].removesuffix("-bit"))
     element, bits = {"f64": ("double", 64), "f32": ("float", 32)}[type]
     assert f"store <{width // bits} x {element}>" in text
     assert f"@gradopt_{name}_{type}" not in text

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gradopt import _gradopt
+from gradopt import _compiler
 from gradopt.errors import CacheWarning, CompilerError, SourceLocation
 
 STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
@@ -53,7 +53,7 @@ def compile_program(
     source: str = "grad",
     locations: bool = False,
     cpu: str = "",
-) -> _gradopt.Compilation:
+) -> _compiler.Compilation:
     """Compiles, and returns the compilation when it is done.
 
     Args:
@@ -66,7 +66,7 @@ def compile_program(
     Raises:
         CompilerError: a pass or the code generation failed; at the user's line if it is known.
     """
-    work = _gradopt.Compilation(
+    work = _compiler.Compilation(
         program.code,
         target,
         source=source,
@@ -84,11 +84,11 @@ def compile_program(
             silent *= 2
     try:
         diagnostics = work.diagnostics
-    except _gradopt.CompilationError as error:
+    except _compiler.CompilationError as error:
         raise _compiler_error(error, work.stage) from None
     for diagnostic in diagnostics:
         if diagnostic.severity == "warning":
-            warnings.warn(diagnostic.message, _gradopt.CompilationWarning, stacklevel=2)
+            warnings.warn(diagnostic.message, _compiler.CompilationWarning, stacklevel=2)
     if work.store_message:
         warnings.warn(work.store_message, CacheWarning, stacklevel=2)
     return work
@@ -108,7 +108,7 @@ def _say(program: Program, stage: str, seconds: float) -> None:
         )
 
 
-def _compiler_error(error: _gradopt.CompilationError, stage: str) -> CompilerError:
+def _compiler_error(error: _compiler.CompilationError, stage: str) -> CompilerError:
     """Our error for a failure in the compiler, at the user's line if it is known."""
     texts: list[str] = []
     place: SourceLocation | None = None
@@ -128,7 +128,7 @@ def _compiler_error(error: _gradopt.CompilationError, stage: str) -> CompilerErr
     return CompilerError(f"{what}: {message}{notes}", place, texts)
 
 
-def _notes(notes: Sequence[_gradopt.Diagnostic]) -> list[str]:
+def _notes(notes: Sequence[_compiler.Diagnostic]) -> list[str]:
     return [
         f"note: {note.message}" + (f" ({note.file}:{note.line})" if note.line else "")
         for note in notes

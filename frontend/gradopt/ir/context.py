@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from mlir import ir
 
-from gradopt import _gradopt
+from gradopt import _compiler
 from gradopt.base.dtypes import DType
 from gradopt.base.location import Site, user_site
 from gradopt.errors import SourceLocation
@@ -44,7 +44,7 @@ class Context:
 
     def __init__(self) -> None:
         self.mlir = ir.Context(load_on_create_dialects=[])  # pyright: ignore[reportCallIssue]
-        _gradopt.load_dialects(self.mlir)
+        _compiler.load_dialects(self.mlir)
         self.unknown = ir.Location.unknown(self.mlir)
         self._spent = 0
         self._element_types: dict[DType, ir.Type] = {}
