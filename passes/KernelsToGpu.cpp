@@ -14,6 +14,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/BufferSize.h"
 #include "passes/CommandList.h"
 #include "passes/DeadOps.h"
 #include "passes/MatrixProductKernel.h"
@@ -23,6 +24,7 @@
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -52,8 +54,14 @@ public:
 
   LogicalResult write();
 
+  /// Lets the kernel, if its reduction is divided into chunks, put what they
+  /// find into scratch memory that it gets as its last arguments. Returns the
+  /// kernel that adds that up; null if there are no chunks.
+  gpu::GPUFuncOp divideReduction();
+
   int64_t getNumBlocks() const { return numBlocks; }
   int64_t getNumThreads() const { return team.numThreads; }
+  ArrayRef<MemRefType> getScratchTypes() const { return scratchTypes; }
 
 private:
   /// The only nest, if the kernel is one that several blocks may share, and the
@@ -75,6 +83,7 @@ private:
   IRRewriter rewriter;
   ThreadTeam team;
   int64_t numBlocks = 1;
+  SmallVector<MemRefType> scratchTypes;
 };
 
 } // namespace
@@ -143,10 +152,49 @@ void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
       if (init == fill.output())
         inits[i] = fill.value();
   rewriter.setInsertionPoint(op);
-  nest.write(rewriter, team, inits);
+  nest.write(rewriter, team, inits,
+             team.kernel.getArguments().take_back(scratchTypes.size()));
   rewriter.eraseOp(op);
   for (linalg::FillOp fill : fills)
     rewriter.eraseOp(fill);
+}
+
+/// Adds arguments to a kernel.
+static void addArguments(gpu::GPUFuncOp kernel, ArrayRef<MemRefType> types) {
+  for (MemRefType type : types) {
+    DictionaryAttr attrs = Builder(type.getContext())
+                               .getDictionaryAttr(NamedAttribute(
+                                   LLVM::LLVMDialect::getNoAliasAttrName(),
+                                   UnitAttr::get(type.getContext())));
+    (void)kernel.insertArgument(kernel.getNumArguments(), type, attrs,
+                                kernel.getLoc());
+  }
+}
+
+gpu::GPUFuncOp KernelWriter::divideReduction() {
+  prepare(rewriter, team.kernel);
+  SmallVector<linalg::FillOp> fills;
+  LinalgOp op = findOnlyNest(fills);
+  if (!op)
+    return nullptr;
+  ThreadedNest nest(op);
+  nest.chooseThreads();
+  if (nest.getNumChunks() == 1)
+    return nullptr;
+  scratchTypes = nest.getScratchTypes();
+  addArguments(team.kernel, scratchTypes);
+
+  rewriter.setInsertionPointAfter(team.kernel);
+  auto second = cast<gpu::GPUFuncOp>(rewriter.clone(*team.kernel));
+  second.setName((team.kernel.getName() + "_sum").str());
+  SmallVector<linalg::FillOp> secondFills;
+  auto whole = KernelWriter(second).findOnlyNest(secondFills);
+  rewriter.setInsertionPoint(whole);
+  ThreadedNest wholeNest(whole);
+  wholeNest.addUpChunks(rewriter,
+                        second.getArguments().take_back(scratchTypes.size()));
+  rewriter.eraseOp(whole);
+  return second;
 }
 
 /// As many threads as the largest nest has work for.
@@ -236,12 +284,22 @@ struct GradKernelsToGpu : grad::impl::GradKernelsToGpuBase<GradKernelsToGpu> {
   void runOnOperation() override;
 
 private:
+  /// What is launched in the place of a call.
   struct Launch {
     gpu::GPUFuncOp kernel;
     int64_t numBlocks, numThreads;
   };
+  struct Launches {
+    SmallVector<Launch, 2> kernels;
+    SmallVector<MemRefType> scratchTypes;
+  };
 
-  FailureOr<Launch> createKernel(func::FuncOp function, OpBuilder &builder);
+  FailureOr<Launches> createKernels(func::FuncOp function, OpBuilder &builder);
+  FailureOr<Launch> write(KernelWriter &writer, gpu::GPUFuncOp kernel);
+  /// Makes room for what kernels add up, and returns where it is in the arena.
+  int64_t reserveScratch(func::FuncOp list, ArrayRef<Launches> launches);
+  void launch(func::CallOp call, const Launches &launches, Value arena,
+              int64_t scratch);
   /// Says which kernel calculates the product `call` where there is no library.
   void createProduct(func::CallOp call, gpu::GPUModuleOp kernels);
 };
@@ -249,7 +307,21 @@ private:
 } // namespace
 
 FailureOr<GradKernelsToGpu::Launch>
-GradKernelsToGpu::createKernel(func::FuncOp function, OpBuilder &builder) {
+GradKernelsToGpu::write(KernelWriter &writer, gpu::GPUFuncOp kernel) {
+  if (failed(writer.write()))
+    return failure();
+  eraseDeadOps(kernel);
+  auto sizes = [&](int64_t size) {
+    return DenseI32ArrayAttr::get(&getContext(),
+                                  {static_cast<int32_t>(size), 1, 1});
+  };
+  kernel.setKnownBlockSizeAttr(sizes(writer.getNumThreads()));
+  kernel.setKnownGridSizeAttr(sizes(writer.getNumBlocks()));
+  return Launch{kernel, writer.getNumBlocks(), writer.getNumThreads()};
+}
+
+FailureOr<GradKernelsToGpu::Launches>
+GradKernelsToGpu::createKernels(func::FuncOp function, OpBuilder &builder) {
   if (!function.getBody().hasOneBlock() || function.getNumResults() != 0)
     return function.emitOpError(
         "expected a kernel of one block, without results");
@@ -265,16 +337,61 @@ GradKernelsToGpu::createKernel(func::FuncOp function, OpBuilder &builder) {
   OpBuilder atEnd(terminator);
   gpu::ReturnOp::create(atEnd, terminator->getLoc());
   terminator->erase();
+
   KernelWriter writer(kernel);
-  if (failed(writer.write()))
+  Launches result;
+  gpu::GPUFuncOp second = writer.divideReduction();
+  FailureOr<Launch> first = write(writer, kernel);
+  if (failed(first))
     return failure();
-  eraseDeadOps(kernel);
-  auto sizes = [&](int64_t size) {
-    return builder.getDenseI32ArrayAttr({static_cast<int32_t>(size), 1, 1});
+  result.kernels.push_back(*first);
+  result.scratchTypes = llvm::to_vector(writer.getScratchTypes());
+  if (second) {
+    KernelWriter secondWriter(second);
+    FailureOr<Launch> last = write(secondWriter, second);
+    if (failed(last))
+      return failure();
+    result.kernels.push_back(*last);
+  }
+  return result;
+}
+
+static int64_t getScratchBytes(ArrayRef<MemRefType> types) {
+  int64_t bytes = 0;
+  for (MemRefType type : types)
+    bytes += llvm::alignTo(getByteSize(type).value_or(0),
+                           gradopt::kArenaAlignment);
+  return bytes;
+}
+
+int64_t GradKernelsToGpu::reserveScratch(func::FuncOp list,
+                                         ArrayRef<Launches> launches) {
+  int64_t most = 0;
+  for (const Launches &kernels : launches)
+    most = std::max(most, getScratchBytes(kernels.scratchTypes));
+  return most == 0 ? 0 : growArena(list, most);
+}
+
+void GradKernelsToGpu::launch(func::CallOp call, const Launches &launches,
+                              Value arena, int64_t scratch) {
+  OpBuilder builder(call);
+  Location loc = call.getLoc();
+  auto number = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(builder, loc, value);
   };
-  kernel.setKnownBlockSizeAttr(sizes(writer.getNumThreads()));
-  kernel.setKnownGridSizeAttr(sizes(writer.getNumBlocks()));
-  return Launch{kernel, writer.getNumBlocks(), writer.getNumThreads()};
+  SmallVector<Value> operands(call.getOperands());
+  for (MemRefType type : launches.scratchTypes) {
+    operands.push_back(memref::ViewOp::create(builder, loc, type, arena,
+                                              number(scratch), ValueRange()));
+    scratch += getScratchBytes(type);
+  }
+  Value one = number(1);
+  for (const Launch &launch : launches.kernels)
+    gpu::LaunchFuncOp::create(
+        builder, loc, launch.kernel, {number(launch.numBlocks), one, one},
+        {number(launch.numThreads), one, one},
+        /*dynamicSharedMemorySize=*/Value(), operands);
+  call.erase();
 }
 
 void GradKernelsToGpu::createProduct(func::CallOp call,
@@ -299,24 +416,23 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
 void GradKernelsToGpu::runOnOperation() {
   ModuleOp module = getOperation();
   SymbolTable symbols(module);
-  SmallVector<func::CallOp> calls, products;
-  llvm::SetVector<Operation *> functions;
-  for (auto list : module.getOps<func::FuncOp>()) {
-    if (!list->hasAttr(kFrameAttr))
-      continue;
-    list.walk([&](func::CallOp call) {
-      if (isProduct(call)) {
-        products.push_back(call);
-        return;
-      }
-      auto function = symbols.lookup<func::FuncOp>(call.getCallee());
-      if (!function || function.isExternal())
-        return;
-      calls.push_back(call);
-      functions.insert(function);
-    });
-  }
-  if (calls.empty() && products.empty())
+  llvm::MapVector<Operation *, SmallVector<func::CallOp>> calls;
+  SmallVector<func::CallOp> products;
+  llvm::MapVector<Operation *, Launches> launches;
+  for (auto list : module.getOps<func::FuncOp>())
+    if (list->hasAttr(kFrameAttr))
+      list.walk([&](func::CallOp call) {
+        if (isProduct(call)) {
+          products.push_back(call);
+          return;
+        }
+        auto function = symbols.lookup<func::FuncOp>(call.getCallee());
+        if (!function || function.isExternal())
+          return;
+        calls[list].push_back(call);
+        launches[function];
+      });
+  if (launches.empty() && products.empty())
     return;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   auto kernels =
@@ -324,29 +440,25 @@ void GradKernelsToGpu::runOnOperation() {
   symbols.insert(kernels);
   module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
                   builder.getUnitAttr());
-  builder.setInsertionPointToStart(kernels.getBody());
-  llvm::DenseMap<Operation *, Launch> launches;
-  for (Operation *function : functions) {
-    FailureOr<Launch> launch =
-        createKernel(cast<func::FuncOp>(function), builder);
-    if (failed(launch))
+  builder.setInsertionPointToEnd(kernels.getBody());
+  for (auto &[function, created] : launches) {
+    FailureOr<Launches> result =
+        createKernels(cast<func::FuncOp>(function), builder);
+    if (failed(result))
       return signalPassFailure();
-    launches[function] = *launch;
+    created = std::move(*result);
   }
-  for (func::CallOp call : calls) {
-    Launch launch = launches[symbols.lookup(call.getCallee())];
-    OpBuilder before(call);
-    auto size = [&](int64_t value) -> Value {
-      return arith::ConstantIndexOp::create(before, call.getLoc(), value);
-    };
-    Value one = size(1);
-    gpu::LaunchFuncOp::create(
-        before, call.getLoc(), launch.kernel,
-        {size(launch.numBlocks), one, one}, {size(launch.numThreads), one, one},
-        /*dynamicSharedMemorySize=*/Value(), call.getOperands());
-    call.erase();
+  for (auto &[list, listCalls] : calls) {
+    SmallVector<Launches> used =
+        llvm::map_to_vector(listCalls, [&](func::CallOp call) {
+          return launches[symbols.lookup(call.getCallee())];
+        });
+    auto function = cast<func::FuncOp>(list);
+    int64_t scratch = reserveScratch(function, used);
+    for (auto [call, kernels] : llvm::zip_equal(listCalls, used))
+      launch(call, kernels, function.getArguments().back(), scratch);
   }
-  for (Operation *function : functions)
+  for (auto &[function, created] : launches)
     symbols.erase(function);
   for (func::CallOp product : products)
     createProduct(product, kernels);

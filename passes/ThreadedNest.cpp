@@ -144,8 +144,7 @@ void ThreadedNest::chooseOrder() {
 }
 
 void ThreadedNest::chooseLanes(int64_t threads, bool isAlone) {
-  numLanes = 1;
-  numElements = 1;
+  numLanes = numElements = numChunks = 1;
   bool canCombine =
       isStandard && !accumulators.empty() &&
       llvm::all_of(accumulators, [](auto &a) { return a.combiner; });
@@ -165,6 +164,13 @@ void ThreadedNest::chooseLanes(int64_t threads, bool isAlone) {
       numLanes = std::max<int64_t>(numLanes, std::min<int64_t>(32, threads));
     else if (numParallel >= 32) // The same of groups.
       numLanes = std::min(numLanes, std::max<int64_t>(1, threads / 32));
+    if (isAlone && numLanes > 1) {
+      constexpr int64_t kEnoughBlocks = 512, kFewIterations = 16;
+      int64_t blocks = llvm::divideCeil(numParallel, threads / numLanes);
+      numChunks = std::max<int64_t>(
+          1, std::min(kEnoughBlocks / blocks,
+                      numReduced / (numLanes * kFewIterations)));
+    }
   } else if (isAlone && numReduced == 1 && isStandard) {
     // Loads of 16 bytes, where there is enough to do.
     constexpr int64_t kMany = 1 << 16, kVectorBytes = 16;
@@ -193,7 +199,53 @@ int64_t ThreadedNest::chooseThreads() {
 }
 
 int64_t ThreadedNest::getNumBlocks() const {
-  return llvm::divideCeil(numParallel / numElements, numGroups);
+  return numChunks * llvm::divideCeil(numParallel / numElements, numGroups);
+}
+
+SmallVector<MemRefType> ThreadedNest::getScratchTypes() {
+  SmallVector<int64_t> shape = {numChunks};
+  for (unsigned loop : parallel)
+    shape.push_back(sizes[loop]);
+  return llvm::map_to_vector(accumulators, [&](const Accumulator &accumulator) {
+    return MemRefType::get(shape,
+                           getElementTypeOrSelf(accumulator.output->get()));
+  });
+}
+
+linalg::LinalgOp ThreadedNest::addUpChunks(OpBuilder &builder,
+                                           ValueRange scratch) {
+  // The loops are that of the chunks and those in the order of `parallel`.
+  MLIRContext *context = builder.getContext();
+  unsigned numLoops = parallel.size() + 1;
+  SmallVector<AffineExpr> loops(sizes.size(),
+                                getAffineConstantExpr(0, context));
+  for (auto [i, loop] : llvm::enumerate(parallel))
+    loops[loop] = getAffineDimExpr(i + 1, context);
+  SmallVector<AffineMap> maps(
+      scratch.size(), AffineMap::getMultiDimIdentityMap(numLoops, context));
+  SmallVector<Value> outputs;
+  for (const Accumulator &accumulator : accumulators) {
+    maps.push_back(op.getMatchingIndexingMap(accumulator.output)
+                       .replaceDimsAndSymbols(loops, {}, numLoops, 0));
+    outputs.push_back(accumulator.output->get());
+  }
+  SmallVector<utils::IteratorType> kinds(numLoops,
+                                         utils::IteratorType::parallel);
+  kinds.front() = utils::IteratorType::reduction;
+  return linalg::GenericOp::create(
+      builder, op.getLoc(), scratch, outputs, maps, kinds,
+      [&](OpBuilder &body, Location loc, ValueRange elements) {
+        SmallVector<Value> sums;
+        for (auto [i, accumulator] : llvm::enumerate(accumulators)) {
+          IRMapping map;
+          map.map(accumulator.combiner->getOperand(0),
+                  elements[accumulators.size() + i]);
+          map.map(accumulator.combiner->getOperand(1), elements[i]);
+          sums.push_back(
+              body.clone(*accumulator.combiner, map)->getResult(0));
+        }
+        linalg::YieldOp::create(body, loc, sums);
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -368,8 +420,19 @@ SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
     }
     return results;
   }
-  auto loop = scf::ForOp::create(*rewriter, loc, lane, index(numReduced),
-                                 index(numLanes), carried);
+  Value begin = lane, end = index(numReduced);
+  if (chunk) {
+    int64_t size = llvm::alignTo(llvm::divideCeil(numReduced, numChunks),
+                                 numLanes);
+    Value first =
+        arith::MulIOp::create(*rewriter, loc, chunk, index(size));
+    begin = arith::AddIOp::create(*rewriter, loc, first, lane);
+    end = arith::MinSIOp::create(
+        *rewriter, loc, end,
+        arith::AddIOp::create(*rewriter, loc, first, index(size)));
+  }
+  auto loop = scf::ForOp::create(*rewriter, loc, begin, end, index(numLanes),
+                                 carried);
   OpBuilder::InsertionGuard guard(*rewriter);
   rewriter->setInsertionPointToStart(loop.getBody());
   delinearize(loop.getInductionVar(), reduced);
@@ -481,23 +544,35 @@ void ThreadedNest::writeGroup(Value unit, Value lane, Value isInside) {
   OpBuilder::InsertionGuard guard(*rewriter);
   rewriter->setInsertionPointToStart(first.thenBlock());
   delinearize(unit, parallel);
+  storeFound(found);
+}
+
+/// Adds what the lanes have found to outputs, or stores it for later.
+void ThreadedNest::storeFound(ValueRange found) {
+  if (chunk) {
+    SmallVector<Value> at = {chunk};
+    for (unsigned loop : parallel)
+      at.push_back(position[loop]);
+    for (auto [value, place] : llvm::zip_equal(found, scratch))
+      memref::StoreOp::create(*rewriter, op.getLoc(), value, place, at);
+    return;
+  }
   for (unsigned loop : reduced)
     position[loop] = index(0); // Not read by what is accessed here.
-  SmallVector<Value> results;
   for (auto [accumulator, value] : llvm::zip_equal(accumulators, found)) {
     Value init = inits[yieldIndex(op, accumulator.output)];
     if (!init)
       init = load(accumulator.output);
-    results.push_back(combine(accumulator, init, value));
+    store(combine(accumulator, init, value), accumulator.output);
   }
-  storeAll(results);
 }
 
 void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
-                         ArrayRef<Value> inits) {
+                         ArrayRef<Value> inits, ValueRange scratch) {
   this->rewriter = &rewriter;
   this->team = &team;
   this->inits = inits;
+  this->scratch = scratch;
   position.assign(sizes.size(), Value());
   if (getNumIterations() == 0)
     return;
@@ -522,8 +597,14 @@ void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
                                  index(numUnits));
   };
   if (team.block) {
+    Value block = team.block;
+    if (numChunks > 1) {
+      Value blocks = index(getNumBlocks() / numChunks);
+      chunk = arith::DivUIOp::create(rewriter, loc, block, blocks);
+      block = arith::RemUIOp::create(rewriter, loc, block, blocks);
+    }
     Value first =
-        arith::MulIOp::create(rewriter, loc, team.block, index(numGroups));
+        arith::MulIOp::create(rewriter, loc, block, index(numGroups));
     Value unit = arith::AddIOp::create(rewriter, loc, first, group);
     writeGroup(unit, lane, isInside(unit));
     return;

@@ -13,6 +13,10 @@
 /// of the loop that most operands are contiguous in: parallel iterations (then
 /// the lanes of a group are far from each other), or those of the reduction.
 ///
+/// Where there are few parallel iterations, a long reduction is divided into
+/// chunks for several blocks. What each finds goes to scratch memory, for a
+/// second kernel to add up.
+///
 //===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_PASSES_THREADEDNEST_H
@@ -57,10 +61,18 @@ public:
   /// How many blocks that takes.
   int64_t getNumBlocks() const;
 
+  /// Of how many chunks there is something to add up.
+  int64_t getNumChunks() const { return numChunks; }
+  /// Where chunks put what they find, for each accumulated output.
+  SmallVector<MemRefType> getScratchTypes();
+  /// Writes an op that adds up what is in `scratch`, and is a nest itself.
+  linalg::LinalgOp addUpChunks(OpBuilder &builder, ValueRange scratch);
+
   /// Writes the op for `team` at the insertion point. `inits` are numbers that
   /// outputs begin with, in place of what is in memory; null where there is
-  /// none.
-  void write(RewriterBase &rewriter, ThreadTeam &team, ArrayRef<Value> inits);
+  /// none. `scratch` is for chunks, if there are any.
+  void write(RewriterBase &rewriter, ThreadTeam &team, ArrayRef<Value> inits,
+             ValueRange scratch = {});
 
 private:
   /// An output that the reduction accumulates in a register.
@@ -86,6 +98,7 @@ private:
   void writeGroup(Value unit, Value lane, Value isInside);
   void writeElements(Value unit);
   SmallVector<Value> writeReduction(Value lane);
+  void storeFound(ValueRange found);
   SmallVector<Value> writeBody(ValueRange carried);
   SmallVector<Value> combineLanes(Value lane, ValueRange partial);
   SmallVector<Value> indices(OpOperand *operand);
@@ -103,10 +116,13 @@ private:
   bool lanesAreNeighbours = false;
   int64_t numLanes = 1, numGroups = 1; ///< Of a block.
   int64_t numElements = 1;             ///< Of a thread, in a row.
+  int64_t numChunks = 1;               ///< Of the reduction.
 
   RewriterBase *rewriter = nullptr;
   ThreadTeam *team = nullptr;
   ArrayRef<Value> inits;
+  ValueRange scratch;
+  Value chunk;
   SmallVector<Value> position;
 };
 
