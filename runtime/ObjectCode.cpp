@@ -16,12 +16,9 @@
 
 #include "runtime/ObjectCode.h"
 #include "runtime/Array.h"
-#include "runtime/Commands.h"
-#include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
 
 #include <cstring>
-#include <dlfcn.h>
 #include <elf.h>
 #include <limits>
 #include <sys/mman.h>
@@ -33,30 +30,6 @@
 
 namespace gradopt::runtime {
 namespace {
-
-/// Functions that only compiled code calls.
-struct RuntimeFunction {
-  const char *name;
-  void *address;
-};
-
-const RuntimeFunction runtimeFunctions[] = {
-    {"gradopt_gemm_f64", reinterpret_cast<void *>(&gradopt_gemm_f64)},
-    {"gradopt_gemm_f32", reinterpret_cast<void *>(&gradopt_gemm_f32)},
-    {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
-    {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
-};
-
-void *findOutside(const char *name) {
-  for (const RuntimeFunction &function : runtimeFunctions)
-    if (std::strcmp(function.name, name) == 0)
-      return function.address;
-  if (void *address = dlsym(RTLD_DEFAULT, name))
-    return address;
-  // The process may have been linked without it. It stays loaded.
-  void *math = dlopen("libm.so.6", RTLD_LAZY | RTLD_LOCAL);
-  return math ? dlsym(math, name) : nullptr;
-}
 
 /// `jmp *offset(%rip)`, padded.
 constexpr unsigned char kJump[] = {0xff, 0x25, 0, 0, 0, 0, 0x66, 0x90};
@@ -112,20 +85,21 @@ public:
   Linker(std::string_view file, ObjectCode &result)
       : file(file), result(result) {}
 
-  gradopt_status run(const char *entry) {
+  gradopt_status run() {
     for (auto step :
          {&Linker::readSections, &Linker::readSymbols, &Linker::readRelocations,
           &Linker::map, &Linker::resolveSymbols, &Linker::relocate})
       if (gradopt_status status = (this->*step)(); status != GRADOPT_OK)
         return status;
-    for (const Symbol &symbol : symbols)
-      if (std::strcmp(symbol.name, entry) == 0 && !symbol.isOutside() &&
-          ELF64_ST_TYPE(symbol.entry.st_info) == STT_FUNC)
-        result.entry = reinterpret_cast<void *>(symbol.value);
-    if (!result.entry)
-      return fail(GRADOPT_MISSING_SYMBOL,
-                  "cannot link object code: it has no function %s", entry);
     return protect();
+  }
+
+  /// Calls `visit(name, address)` for each function of the file.
+  template <typename Visitor> void visitFunctions(Visitor visit) const {
+    for (const Symbol &symbol : symbols)
+      if (!symbol.isOutside() &&
+          ELF64_ST_TYPE(symbol.entry.st_info) == STT_FUNC)
+        visit(symbol.name, reinterpret_cast<void *>(symbol.value));
   }
 
 private:
@@ -337,13 +311,13 @@ gradopt_status Linker::resolveSymbols() {
       symbol.value = addressOf(sections[symbol.entry.st_shndx].place +
                                symbol.entry.st_value);
     } else if (symbol.isUsed) {
-      void *address = findOutside(symbol.name);
+      void *address = findOutsideFunction(symbol.name);
       if (!address && ELF64_ST_BIND(symbol.entry.st_info) != STB_WEAK)
         return fail(GRADOPT_MISSING_SYMBOL,
                     "cannot link object code: there is no %s", symbol.name);
       symbol.value = reinterpret_cast<uint64_t>(address);
       result.needsTargets |=
-          address == reinterpret_cast<void *>(&gradopt_call_target);
+          std::strcmp(symbol.name, "gradopt_call_target") == 0;
     }
     if (symbol.needsAddress)
       store(symbol.addressPlace, symbol.value);
@@ -445,7 +419,27 @@ ObjectCode::~ObjectCode() {
 }
 
 gradopt_status ObjectCode::link(std::string_view file, const char *entry) {
-  return Linker(file, *this).run(entry);
+  Linker linker(file, *this);
+  if (gradopt_status status = linker.run(); status != GRADOPT_OK)
+    return status;
+  linker.visitFunctions([&](const char *name, void *address) {
+    if (std::strcmp(name, entry) == 0)
+      this->entry = address;
+  });
+  if (!this->entry)
+    return fail(GRADOPT_MISSING_SYMBOL,
+                "cannot link object code: it has no function %s", entry);
+  return GRADOPT_OK;
+}
+
+gradopt_status ObjectCode::linkAll(std::string_view file, void *state,
+                                   FunctionVisitor visit) {
+  Linker linker(file, *this);
+  if (gradopt_status status = linker.run(); status != GRADOPT_OK)
+    return status;
+  linker.visitFunctions(
+      [&](const char *name, void *address) { visit(state, name, address); });
+  return GRADOPT_OK;
 }
 
 } // namespace gradopt::runtime

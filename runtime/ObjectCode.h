@@ -14,6 +14,11 @@
 
 namespace gradopt::runtime {
 
+/// The address of a function that object code calls and does not define, or
+/// null. It is not defined beside the linker: who links decides what code may
+/// call.
+void *findOutsideFunction(const char *name);
+
 /// The functions and constants of one object file, ready to run. Memory is
 /// either executable or writable, never both.
 class ObjectCode {
@@ -24,10 +29,15 @@ public:
   ~ObjectCode();
 
   /// Places a relocatable ELF file for this machine in memory and finds the
-  /// function `entry` in it. What it does not define is looked up in the
-  /// runtime, the C library and other libraries of the process, libm. Nothing
-  /// of the file is trusted but its code. To be called once.
+  /// function `entry` in it. Nothing of the file is trusted but its code. To be
+  /// called once.
   gradopt_status link(std::string_view file, const char *entry);
+
+  /// The same for a file of many functions, each of which is shown to `visit`.
+  using FunctionVisitor = void (*)(void *state, const char *name,
+                                   void *address);
+  gradopt_status linkAll(std::string_view file, void *state,
+                         FunctionVisitor visit);
 
   void *getEntry() const { return entry; }
   /// Whether the code refers to gradopt_call_target.

@@ -115,12 +115,18 @@ def run_tests(preset: str, arguments: list[str]) -> bool:
     options = {
         name: f"{value}:log_path={reports}/report" for name, value in OPTIONS[preset].items()
     }
+    emulator = ROOT / "build" / preset / "test" / "libgradopt_emulated_cuda.so"
     say(f"{preset}: testing")
     selected = arguments or [*TESTS, "-k", f"not ({NOT_THESE})"]
     status = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *selected],
         cwd=ROOT,
-        env={**os.environ, **options, "LD_PRELOAD": str(runtime_library(preset))},
+        env={
+            **os.environ,
+            **options,
+            "LD_PRELOAD": str(runtime_library(preset)),
+            "GRADOPT_EMULATOR_LIBRARY": str(emulator),
+        },
     ).returncode
     # A refused allocation is a warning, and what some tests ask for.
     written = [

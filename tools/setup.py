@@ -184,7 +184,15 @@ def install_requirements(extras: list[str]) -> None:
 
 # -- gradopt -------------------------------------------------------------------------------
 
-COMPILED = ["CMakeLists.txt", "CMakePresets.json", "cmake", "dialect", "passes", "runtime"]
+COMPILED = [
+    "CMakeLists.txt",
+    "CMakePresets.json",
+    "cmake",
+    "dialect",
+    "passes",
+    "runtime",
+    "test/emulator",
+]
 
 
 def install_gradopt(verbose: bool) -> None:

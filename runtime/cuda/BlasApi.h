@@ -1,0 +1,49 @@
+//===- BlasApi.h - The part of cuBLAS in use --------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// As DriverApi.h, for the API of cuBLAS 12, whose functions of 64-bit integers
+// are new in it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_RUNTIME_CUDA_BLASAPI_H
+#define GRADOPT_RUNTIME_CUDA_BLASAPI_H
+
+#include "runtime/cuda/DriverApi.h"
+
+extern "C" {
+
+using cublasHandle_t = struct cublasContext *;
+
+enum cublasStatus_t : int {
+  CUBLAS_STATUS_SUCCESS = 0,
+  CUBLAS_STATUS_NOT_INITIALIZED = 1,
+  CUBLAS_STATUS_INVALID_VALUE = 7,
+  CUBLAS_STATUS_EXECUTION_FAILED = 13,
+  CUBLAS_STATUS_INTERNAL_ERROR = 14
+};
+
+enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
+
+} // extern "C"
+
+/// The parameters of a product of matrices that lie column by column.
+#define GRADOPT_BLAS_GEMM(T)                                                   \
+  (cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
+   int64_t m, int64_t n, int64_t k, const T *alpha, const T *a, int64_t lda,   \
+   const T *b, int64_t ldb, const T *beta, T *c, int64_t ldc)
+
+/// F(name, parameters) for each function, all of which return a status.
+#define GRADOPT_BLAS_FUNCTIONS(F)                                              \
+  F(cublasCreate_v2, (cublasHandle_t * handle))                                \
+  F(cublasDestroy_v2, (cublasHandle_t handle))                                 \
+  F(cublasSetStream_v2, (cublasHandle_t handle, CUstream stream))              \
+  F(cublasSetWorkspace_v2,                                                     \
+    (cublasHandle_t handle, void *workspace, size_t bytes))                    \
+  F(cublasDgemm_v2_64, GRADOPT_BLAS_GEMM(double))                              \
+  F(cublasSgemm_v2_64, GRADOPT_BLAS_GEMM(float))
+
+#endif // GRADOPT_RUNTIME_CUDA_BLASAPI_H

@@ -1,0 +1,137 @@
+//===- Blas.cpp - The matrix products of an emulated cuBLAS ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/cuda/BlasApi.h"
+#include "test/emulator/Driver.h"
+
+using namespace gradopt::emulator;
+
+struct cublasContext {
+  CUcontext context = nullptr;
+  CUstream stream = nullptr;
+  const void *workspace = nullptr;
+};
+
+#define BLAS extern "C" __attribute__((visibility("default"))) cublasStatus_t
+
+static cublasStatus_t statusOf(CUresult error) {
+  return error == CUDA_SUCCESS ? CUBLAS_STATUS_SUCCESS
+                               : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+BLAS cublasCreate_v2(cublasHandle_t *handle) {
+  Call call("cublasCreate_v2");
+  if (call.needContext() != CUDA_SUCCESS)
+    return CUBLAS_STATUS_NOT_INITIALIZED;
+  // It allocates memory.
+  if (isCallForbidden())
+    return CUBLAS_STATUS_INTERNAL_ERROR;
+  *handle = new cublasContext{currentContext(), nullptr, nullptr};
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+BLAS cublasDestroy_v2(cublasHandle_t handle) {
+  Call call("cublasDestroy_v2");
+  delete handle;
+  return statusOf(call.error);
+}
+
+BLAS cublasSetStream_v2(cublasHandle_t handle, CUstream stream) {
+  Call call("cublasSetStream_v2");
+  handle->stream = stream;
+  handle->workspace = nullptr;
+  return statusOf(call.error);
+}
+
+BLAS cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, size_t) {
+  Call call("cublasSetWorkspace_v2");
+  handle->workspace = workspace;
+  return statusOf(call.error);
+}
+
+namespace {
+
+/// A matrix whose columns are `leading` apart, or, if it is transposed, rows.
+struct View {
+  uint64_t data;
+  int64_t leading;
+  bool isTransposed;
+
+  size_t at(int64_t i, int64_t j) const {
+    return size_t(isTransposed ? j + i * leading : i + j * leading);
+  }
+};
+
+template <typename T>
+cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
+                        bool transb, int64_t m, int64_t n, int64_t k,
+                        const T *alpha, const T *a, int64_t lda, const T *b,
+                        int64_t ldb, const T *beta, T *c, int64_t ldc) {
+  Call call(name, std::to_string(m) + " " + std::to_string(n) + " " +
+                      std::to_string(k));
+  CUstream stream;
+  if (CUresult error = call.needStream(handle->stream, stream);
+      error != CUDA_SUCCESS)
+    return statusOf(error);
+  if (m < 0 || n < 0 || k < 0 || lda < (transa ? k : m) || lda < 1 ||
+      ldb < (transb ? n : k) || ldb < 1 || ldc < m || ldc < 1)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  // The library would take a workspace of its own, which streams share.
+  if (!handle->workspace)
+    return CUBLAS_STATUS_EXECUTION_FAILED;
+  auto run = [=, alpha = *alpha, beta = *beta]() -> Error {
+    View va{uint64_t(a), lda, transa}, vb{uint64_t(b), ldb, transb},
+        vc{uint64_t(c), ldc, false};
+    Memory &memory = Memory::get();
+    int device = stream->context->device;
+    auto check = [&](const View &view, int64_t rows, int64_t columns) {
+      if (rows == 0 || columns == 0)
+        return std::string();
+      return memory.checkRange(
+          view.data, (view.at(rows - 1, columns - 1) + 1) * sizeof(T), device);
+    };
+    std::string problem = check(va, m, k);
+    if (problem.empty())
+      problem = check(vb, k, n);
+    if (problem.empty())
+      problem = check(vc, m, n);
+    if (!problem.empty())
+      return {CUDA_ERROR_ILLEGAL_ADDRESS, "a matrix of a product, " + problem};
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t i = 0; i < m; ++i) {
+        T sum = 0;
+        for (int64_t l = 0; l < k; ++l)
+          sum += a[va.at(i, l)] * b[vb.at(l, j)];
+        T &to = c[vc.at(i, j)];
+        to = beta == T(0) ? alpha * sum : alpha * sum + beta * to;
+      }
+    return {};
+  };
+  enqueue(stream, Action{"kernel", std::string("run ") + name, std::move(run)});
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+} // namespace
+
+BLAS cublasDgemm_v2_64(cublasHandle_t handle, cublasOperation_t transa,
+                       cublasOperation_t transb, int64_t m, int64_t n,
+                       int64_t k, const double *alpha, const double *a,
+                       int64_t lda, const double *b, int64_t ldb,
+                       const double *beta, double *c, int64_t ldc) {
+  return multiply("cublasDgemm_v2_64", handle, transa == CUBLAS_OP_T,
+                  transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
+                  c, ldc);
+}
+
+BLAS cublasSgemm_v2_64(cublasHandle_t handle, cublasOperation_t transa,
+                       cublasOperation_t transb, int64_t m, int64_t n,
+                       int64_t k, const float *alpha, const float *a,
+                       int64_t lda, const float *b, int64_t ldb,
+                       const float *beta, float *c, int64_t ldc) {
+  return multiply("cublasSgemm_v2_64", handle, transa == CUBLAS_OP_T,
+                  transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
+                  c, ldc);
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Kernels for the emulator of CUDA's driver, as the compiler makes them: each
+// access is announced. Some do what a kernel must not do.
+
+#include "gradopt_emulator.h"
+
+static int64_t thread(void) { return gradopt_emulated_thread(); }
+static int64_t threads(void) { return gradopt_emulated_num_threads(); }
+static int64_t position(void) {
+  return gradopt_emulated_block() * threads() + thread();
+}
+
+static double load(const double *from) {
+  gradopt_emulated_load(from, sizeof(double));
+  return *from;
+}
+
+static void store(double *to, double value) {
+  gradopt_emulated_store(to, sizeof(double));
+  *to = value;
+}
+
+static double *array(int64_t address) { return (double *)address; }
+
+// y[i] = x[i] + 1, for n elements
+void add_one(const int64_t *p) {
+  for (int64_t i = position(); i < p[2];
+       i += threads() * gradopt_emulated_num_blocks())
+    store(array(p[1]) + i, load(array(p[0]) + i) + 1);
+}
+
+// y[0] = the sum of x, by one block: each thread has a number in shared memory
+void block_sum(const int64_t *p) {
+  double *shared = gradopt_emulated_shared(threads() * sizeof(double));
+  double sum = 0;
+  for (int64_t i = thread(); i < p[2]; i += threads())
+    sum += load(array(p[0]) + i);
+  store(shared + thread(), sum);
+  for (int64_t half = threads() / 2; half > 0; half /= 2) {
+    gradopt_emulated_barrier();
+    if (thread() < half)
+      store(shared + thread(),
+            load(shared + thread()) + load(shared + thread() + half));
+  }
+  if (thread() == 0)
+    store(array(p[1]), load(shared));
+}
+
+// The same with a barrier too few.
+void racing_sum(const int64_t *p) {
+  double *shared = gradopt_emulated_shared(threads() * sizeof(double));
+  store(shared + thread(), load(array(p[0]) + thread()));
+  if (thread() == 0)
+    store(array(p[1]), load(shared) + load(shared + 1));
+}
+
+// y[thread] = what a shuffle of x[thread] gives
+void shuffle(const int64_t *p) {
+  int64_t *x = (int64_t *)p[0], *y = (int64_t *)p[1];
+  int64_t i = position();
+  gradopt_emulated_load(x + i, sizeof(int64_t));
+  int64_t value = gradopt_emulated_shuffle(x[i], (int32_t)p[2], (int32_t)p[3]);
+  gradopt_emulated_store(y + i, sizeof(int64_t));
+  y[i] = value;
+}
+
+// A barrier, or a shuffle, that only the first p[0] threads reach.
+void some_wait(const int64_t *p) {
+  if (thread() < p[0])
+    gradopt_emulated_barrier();
+}
+
+void some_shuffle(const int64_t *p) {
+  if (thread() < p[0])
+    gradopt_emulated_shuffle(0, 1, 0);
+  else if (p[1])
+    gradopt_emulated_barrier();
+}
+
+// One access, of p[1] bytes at p[0], by the thread at position p[3]: a store if
+// p[2] is not 0.
+void access(const int64_t *p) {
+  if (position() != p[3])
+    return;
+  if (p[2])
+    gradopt_emulated_store((void *)p[0], p[1]);
+  else
+    gradopt_emulated_load((void *)p[0], p[1]);
+}
+
+// Each thread accesses p[1] bytes at p[0] + p[2] * position, stores if bit 0 of
+// p[3] is set, else loads, then, if bit 1 is, waits at a barrier; and then once
+// more, as bits 2 says, at the place of the next thread of the block.
+void access_twice(const int64_t *p) {
+  char *first = (char *)p[0] + p[2] * position();
+  char *second = first + p[2] * ((thread() + 1) % threads() - thread());
+  if (p[3] & 1)
+    gradopt_emulated_store(first, p[1]);
+  else
+    gradopt_emulated_load(first, p[1]);
+  if (p[3] & 2)
+    gradopt_emulated_barrier();
+  if (p[3] & 4)
+    gradopt_emulated_store(second, p[1]);
+  else
+    gradopt_emulated_load(second, p[1]);
+}
+
+// Shared memory as it is at first: y[block] = its first number, then overwrites it
+void first_of_shared(const int64_t *p) {
+  int64_t *shared = gradopt_emulated_shared(64), *y = (int64_t *)p[0];
+  gradopt_emulated_load(shared, 8);
+  gradopt_emulated_store(y + gradopt_emulated_block(), 8);
+  y[gradopt_emulated_block()] = *shared;
+  gradopt_emulated_store(shared, 8);
+  *shared = 1;
+}
+
+void unequal_shared(const int64_t *p) {
+  (void)p;
+  gradopt_emulated_shared(8 + thread());
+}
+
+void shared_bytes(const int64_t *p) { gradopt_emulated_shared(p[0]); }
+
+// Barriers in a loop, on a deep stack.
+static int64_t deep(int64_t depth) {
+  volatile char frame[512];
+  frame[depth % 512] = 1;
+  if (depth == 0)
+    gradopt_emulated_barrier();
+  else
+    return deep(depth - 1) + frame[depth % 512];
+  return 0;
+}
+
+void many_barriers(const int64_t *p) {
+  for (int64_t i = 0; i < p[0]; ++i)
+    deep(p[1]);
+}
+
+// Writes where it does not say it writes.
+void silent_store(const int64_t *p) { *(char *)p[0] = 0; }
