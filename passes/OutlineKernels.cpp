@@ -17,8 +17,8 @@
 ///     other loops and branches, and what is calculated with numbers in
 ///     between.
 ///
-/// For a GPU, all programs are long, and a loop is long if one block of threads
-/// would take long for a nest in it.
+/// For a GPU, all programs are long. Adjacent nests, loops and branches that one
+/// block of threads can do become one kernel.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -88,15 +88,15 @@ static void hoistViews(Block &block) {
       });
 }
 
-/// Whether the threads of one block can do all that is in `op`, a loop or
-/// branch, in a time that is worth no kernels of their own.
+/// Whether the threads of one block can do all that is in `op` in a time that
+/// is worth no kernels of their own.
 static bool isForOneBlock(Operation *op) {
-  constexpr int64_t kMostIterations = 8192;
+  constexpr int64_t kMostIterations = 4096;
   if (llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
     return false;
   auto isTooMuch = [](Operation *nested) {
     if (auto linalgOp = dyn_cast<LinalgOp>(nested)) {
-      int64_t iterations = 1;
+      uint64_t iterations = 1;
       for (int64_t size : linalgOp.getStaticLoopRanges())
         iterations = llvm::SaturatingMultiply<uint64_t>(iterations, size);
       return iterations > kMostIterations;
@@ -136,8 +136,11 @@ private:
   void flushScalars();
   void add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared = {});
   /// What is calculated with numbers, or a part of a command that depends on
-  /// such: the former if `isCommand` is not set.
+  /// such: the former if `isCommand` is not set. For a device, with them all
+  /// that one block of threads can do.
   void addScalar(Operation *op, bool isCommand);
+  /// Adds pending fills to these, and `op`.
+  void addToBlock(Operation *op);
 
   bool isList(Operation &op) const {
     return isControlFlow(&op) &&
@@ -210,6 +213,18 @@ void Outliner::collectNests(Block &block) {
   }
 }
 
+void Outliner::addToBlock(Operation *op) {
+  // Kernels have room for a few hundred parameters.
+  constexpr size_t kMostOps = 64;
+  if (scalars.size() + fills.size() > kMostOps)
+    flushScalars();
+  for (Operation *fill : fills)
+    addScalar(fill, /*isCommand=*/false);
+  fills.clear();
+  if (op)
+    addScalar(op, /*isCommand=*/false);
+}
+
 LogicalResult Outliner::collectAll(Block &block) {
   hoistViews(block);
   auto usesScalars = [&](Operation &op) {
@@ -226,6 +241,18 @@ LogicalResult Outliner::collectAll(Block &block) {
     bool isList = this->isList(op);
     bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op) &&
                    (!isCommand(&op) || usesScalars(op));
+    bool isForBlock = forDevice && !isList && isForOneBlock(&op) &&
+                      (!isCommand(&op) || usesScalars(op));
+    if (forDevice && isForBlock && isa<linalg::FillOp>(op)) {
+      fills.push_back(&op);
+      continue;
+    }
+    if (forDevice && isForBlock) {
+      addToBlock(&op);
+      continue;
+    }
+    if (forDevice && (isCommand(&op) || isList || isa<linalg::FillOp>(op)))
+      addToBlock(nullptr);
     if (isPlain) {
       flushFills(nullptr);
       addScalar(&op, /*isCommand=*/false);
@@ -244,6 +271,8 @@ LogicalResult Outliner::collectAll(Block &block) {
       flushFills(&op);
     }
   }
+  if (forDevice)
+    addToBlock(nullptr);
   flushFills(nullptr);
   flushScalars();
   return failure(failed);

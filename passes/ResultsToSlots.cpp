@@ -103,13 +103,13 @@ LogicalResult GradResultsToSlots::runOn(func::FuncOp list,
   Value arena = list.getArguments().back();
   llvm::DenseSet<Value> slots;
   llvm::SmallPtrSet<Operation *, 8> changed;
-  OpBuilder atStart = OpBuilder::atBlockBegin(&list.getBody().front());
   for (func::CallOp &call : calls) {
     if (call.getNumResults() == 0)
       continue;
     Location loc = call.getLoc();
     SmallVector<Value> operands(call.getOperands());
     SmallVector<Value> created;
+    OpBuilder atStart = OpBuilder::atBlockBegin(&list.getBody().front());
     for (Value result : call.getResults()) {
       Value at = arith::ConstantIndexOp::create(atStart, loc, offset);
       created.push_back(memref::ViewOp::create(
