@@ -7,7 +7,8 @@
 /// \file
 /// `grad-kernels-to-gpu`. A kernel that is one nest of loops, perhaps with
 /// fills of what it accumulates in, is divided among the threads of as many
-/// blocks as there is work for (ThreadedNest.h). The threads of one block go
+/// blocks as there is work for (ThreadedNest.h), and so are loops that scatter
+/// (ScatterLoops.h). The threads of one block go
 /// through any other kernel together: they all calculate what it does with
 /// numbers, and take the same branches; nests are divided among them; one of
 /// them stores numbers. They wait for each other behind all that writes.
@@ -19,6 +20,7 @@
 #include "passes/DeadOps.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
+#include "passes/ScatterLoops.h"
 #include "passes/ThreadedNest.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -70,6 +72,8 @@ private:
   void chooseTeam();
   void identifyThreads(bool hasBlocks);
   void writeDivided(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
+  /// Writes a kernel that does nothing but to scatter; false if it does.
+  bool writeScatter();
   LogicalResult writeBlock(Block &block);
   LogicalResult writeOp(Operation *op);
   /// Lets threads wait before `op` writes what others may not have read yet, or
@@ -157,6 +161,28 @@ void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
   rewriter.eraseOp(op);
   for (linalg::FillOp fill : fills)
     rewriter.eraseOp(fill);
+}
+
+bool KernelWriter::writeScatter() {
+  constexpr int64_t kThreads = 256;
+  Operation *only = nullptr;
+  for (Operation &op : team.kernel.getBody().front().without_terminator()) {
+    if (op.getNumRegions() == 0 && isMemoryEffectFree(&op))
+      continue;
+    if (only)
+      return false;
+    only = &op;
+  }
+  auto scatter = only ? ScatterLoops::match(only) : std::nullopt;
+  if (!scatter)
+    return false;
+  team.numThreads = kThreads;
+  numBlocks = llvm::divideCeil(scatter->getNumThreads(), kThreads);
+  identifyThreads(/*hasBlocks=*/true);
+  rewriter.setInsertionPoint(only);
+  scatter->write(rewriter, team);
+  rewriter.eraseOp(only);
+  return true;
 }
 
 /// Adds arguments to a kernel.
@@ -272,6 +298,8 @@ LogicalResult KernelWriter::write() {
     writeDivided(nest, fills);
     return success();
   }
+  if (writeScatter())
+    return success();
   Block &body = team.kernel.getBody().front();
   chooseTeam();
   identifyThreads(/*hasBlocks=*/false);

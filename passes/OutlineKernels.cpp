@@ -26,6 +26,7 @@
 #include "passes/CommandList.h"
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
+#include "passes/ScatterLoops.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -91,7 +92,7 @@ static void hoistViews(Block &block) {
 /// Whether the threads of one block can do all that is in `op` in a time that
 /// is worth no kernels of their own.
 static bool isForOneBlock(Operation *op) {
-  constexpr int64_t kMostIterations = 4096;
+  constexpr int64_t kMostIterations = 4096, kMostUpdates = 64;
   if (llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
     return false;
   auto isTooMuch = [](Operation *nested) {
@@ -104,6 +105,8 @@ static bool isForOneBlock(Operation *op) {
     if (auto copy = dyn_cast<memref::CopyOp>(nested))
       return cast<ShapedType>(copy.getSource().getType()).getNumElements() >
              kMostIterations;
+    if (auto scatter = ScatterLoops::match(nested))
+      return scatter->getNumIterations() > kMostUpdates;
     return isCall(nested);
   };
   return !op->walk([&](Operation *nested) {
@@ -143,8 +146,10 @@ private:
   void addToBlock(Operation *op);
 
   bool isList(Operation &op) const {
-    return isControlFlow(&op) &&
-           (forDevice ? !isForOneBlock(&op) : countWork(&op) >= minWork);
+    if (!forDevice)
+      return isControlFlow(&op) && countWork(&op) >= minWork;
+    return isControlFlow(&op) && !isForOneBlock(&op) &&
+           !ScatterLoops::match(&op);
   }
 
   int64_t minWork;
