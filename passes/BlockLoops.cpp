@@ -22,10 +22,16 @@
 /// Nothing is done where all data fit the cache or no op finds there what
 /// another one left.
 ///
+/// For a GPU, a block of the loop is for a block of threads, and all of them
+/// run at once: they are small, each op is parallel in the loop, and what it
+/// writes is indexed by it. Temporaries stay, as there is no order in which
+/// blocks could use the same one.
+///
 //===----------------------------------------------------------------------===//
 
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
+#include "passes/Kernels.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -146,11 +152,11 @@ public:
   static constexpr int64_t kCacheBytes = 256 * 1024;
   static constexpr int64_t kBlockBytes = 128 * 1024;
 
-  explicit Group(int64_t size) : size(size) {}
+  Group(int64_t size, bool forDevice) : size(size), forDevice(forDevice) {}
 
   /// Adds `op` if it may run in blocks behind the members so far.
   bool add(LinalgOp op) {
-    if (hasConflict(op, behindWrites))
+    if (hasConflict(op, behindWrites) || (forDevice && !isParallel(op)))
       return false;
     llvm::SmallMapVector<const void *, Access, 4> mine;
     for (OpOperand &operand : op->getOpOperands()) {
@@ -215,6 +221,8 @@ public:
   /// Whether the data exceed the cache, and an op reuses what another one
   /// left there.
   bool isWorthwhile() const {
+    if (forDevice)
+      return isWorthABlockOfThreads();
     int64_t total = 0, reused = 0;
     for (auto &[memory, access] : accesses) {
       if (access.dim < 0)
@@ -239,13 +247,16 @@ public:
     Location loc = members.front().getLoc();
     int64_t rows = rowsPerBlock();
     int64_t whole = size - size % rows;
-    collectTemporaries();
+    if (!forDevice)
+      collectTemporaries();
 
     auto index = [&](int64_t value) -> Value {
       return arith::ConstantIndexOp::create(builder, loc, value);
     };
     auto loop =
         scf::ForOp::create(builder, loc, index(0), index(whole), index(rows));
+    if (forDevice)
+      loop->setAttr(kParallelAttr, builder.getUnitAttr());
     OpBuilder inside(loop.getBody()->getTerminator());
     writeBlock(inside, loop.getInductionVar(), rows);
     if (whole != size)
@@ -259,6 +270,41 @@ public:
   SmallVector<LinalgOp> members;
 
 private:
+  /// Whether the iterations of the loop may run at once.
+  static bool isParallel(LinalgOp op) {
+    return op.getIteratorTypesArray().front() == utils::IteratorType::parallel &&
+           llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+             return blockedDim(op, output) >= 0;
+           });
+  }
+
+  /// Iterations of the largest member for one of the loop.
+  int64_t rowIterations() const {
+    int64_t most = 1;
+    for (LinalgOp op : members) {
+      int64_t iterations = 1;
+      for (int64_t extent : ArrayRef(op.getStaticLoopRanges()).drop_front())
+        iterations *= extent;
+      most = std::max(most, iterations);
+    }
+    return most;
+  }
+
+  /// Whether blocks of threads have enough to do, there are enough of them, and
+  /// an op reads what another one has written.
+  bool isWorthABlockOfThreads() const {
+    constexpr int64_t kFewIterations = 128, kFewBlocks = 32;
+    int64_t rows = rowsPerBlock();
+    bool isReused = llvm::any_of(accesses, [](auto &entry) {
+      return entry.second.isWritten && entry.second.numOps > 1;
+    });
+    auto isFill = [](LinalgOp op) { return isa<linalg::FillOp>(op); };
+    return isReused && llvm::count_if(members, isFill) + 1 <
+                           static_cast<int64_t>(members.size()) &&
+           rows * rowIterations() >= kFewIterations &&
+           size / rows >= kFewBlocks;
+  }
+
   static bool isOnlyRead(OpOperand &operand) {
     if (!isa<MemRefType>(operand.get().getType()))
       return true;
@@ -280,16 +326,20 @@ private:
 
   /// As many as fit a part of the cache; if possible, they divide the size.
   int64_t rowsPerBlock() const {
+    constexpr int64_t kDeviceIterations = 1024;
     int64_t rowBytes = 0;
     for (auto &[memory, access] : accesses)
       if (access.dim >= 0)
         rowBytes += bytesOf(access.buffer) / size;
-    int64_t rows = std::clamp<int64_t>(
-        kBlockBytes / std::max<int64_t>(rowBytes, 1), 1, size);
+    int64_t fitting = forDevice
+                          ? kDeviceIterations / rowIterations()
+                          : kBlockBytes / std::max<int64_t>(rowBytes, 1);
+    int64_t rows = std::clamp<int64_t>(fitting, 1, size);
     for (int64_t divisor = rows; divisor > rows / 2; --divisor)
-      if (size % divisor == 0 && (divisor < 64 || divisor % 8 == 0))
+      if (size % divisor == 0 &&
+          (forDevice || divisor < 64 || divisor % 8 == 0))
         return divisor;
-    return rows < 64 ? rows : rows - rows % 64;
+    return rows < 64 || forDevice ? rows : rows - rows % 64;
   }
 
   /// Allocations that nothing outside of the group uses, indexed by the loop.
@@ -340,6 +390,7 @@ private:
   }
 
   int64_t size;
+  bool forDevice;
   llvm::MapVector<const void *, Access> accesses;
   /// Ops that will run before the group, and those that will once it has one
   /// more member.
@@ -353,10 +404,12 @@ private:
 };
 
 struct GradBlockLoops : grad::impl::GradBlockLoopsBase<GradBlockLoops> {
+  using GradBlockLoopsBase::GradBlockLoopsBase;
+
   void runOnOperation() override {
     if (getOperation().isExternal() || !getOperation().getBody().hasOneBlock())
       return;
-    if (!exceedsCache(getOperation()))
+    if (!forDevice && !exceedsCache(getOperation()))
       return;
     sizes.clear();
     tried.clear();
@@ -404,7 +457,7 @@ private:
   Group collectGroup(LinalgOp first) {
     constexpr unsigned kMaxDistance = 100, kMaxMembers = 64;
     int64_t size = sizes.lookup(first);
-    Group group(size);
+    Group group(size, forDevice);
     unsigned distance = 0;
     for (Operation *op = first; op && group.members.size() < kMaxMembers;
          op = op->getNextNode()) {

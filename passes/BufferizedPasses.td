@@ -145,7 +145,13 @@ def GradBlockLoops : Pass<"grad-block-loops", "::mlir::func::FuncOp"> {
     }
     ```
     Matrix products stay whole.
+
+    With `for-device`, blocks are small and run at once, `grad.parallel`.
   }];
+  let options = [
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "make loops whose blocks run at once, on a GPU">
+  ];
   let statistics = [
     Statistic<"numGroups", "num-groups", "Number of loops over blocks made">
   ];

@@ -23,6 +23,9 @@
 
 namespace mlir::grad {
 
+/// Of a loop whose iterations may run at once.
+inline constexpr llvm::StringLiteral kParallelAttr = "grad.parallel";
+
 /// Adjacent ops that become one function.
 struct Kernel {
   /// A view with static strides. The offset may be dynamic.

@@ -8,7 +8,8 @@
 /// `grad-kernels-to-gpu`. A kernel that is one nest of loops, perhaps with
 /// fills of what it accumulates in, is divided among the threads of as many
 /// blocks as there is work for (ThreadedNest.h), and so are loops that scatter
-/// (ScatterLoops.h). The threads of one block go
+/// (ScatterLoops.h). Of a loop whose iterations may run at once, each is for a
+/// block. The threads of one block go
 /// through any other kernel together: they all calculate what it does with
 /// numbers, and take the same branches; nests are divided among them; one of
 /// them stores numbers. They wait for each other behind all that writes.
@@ -18,6 +19,7 @@
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
 #include "passes/DeadOps.h"
+#include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
 #include "passes/ScatterLoops.h"
@@ -73,7 +75,9 @@ private:
   void identifyThreads(bool hasBlocks);
   void writeDivided(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
   /// Writes a kernel that does nothing but to scatter; false if it does.
-  bool writeScatter();
+  bool writeScatter(Operation *only);
+  /// The only op of the kernel that does anything; null if there are more.
+  Operation *findOnlyOp();
   LogicalResult writeBlock(Block &block);
   LogicalResult writeOp(Operation *op);
   /// Lets threads wait before `op` writes what others may not have read yet, or
@@ -163,16 +167,20 @@ void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
     rewriter.eraseOp(fill);
 }
 
-bool KernelWriter::writeScatter() {
-  constexpr int64_t kThreads = 256;
+Operation *KernelWriter::findOnlyOp() {
   Operation *only = nullptr;
   for (Operation &op : team.kernel.getBody().front().without_terminator()) {
     if (op.getNumRegions() == 0 && isMemoryEffectFree(&op))
       continue;
     if (only)
-      return false;
+      return nullptr;
     only = &op;
   }
+  return only;
+}
+
+bool KernelWriter::writeScatter(Operation *only) {
+  constexpr int64_t kThreads = 256;
   auto scatter = only ? ScatterLoops::match(only) : std::nullopt;
   if (!scatter)
     return false;
@@ -298,12 +306,31 @@ LogicalResult KernelWriter::write() {
     writeDivided(nest, fills);
     return success();
   }
-  if (writeScatter())
+  Operation *only = findOnlyOp();
+  if (writeScatter(only))
     return success();
-  Block &body = team.kernel.getBody().front();
   chooseTeam();
-  identifyThreads(/*hasBlocks=*/false);
-  return writeBlock(body);
+  auto loop = dyn_cast_or_null<scf::ForOp>(only);
+  if (!loop || !loop->hasAttr(kParallelAttr)) {
+    identifyThreads(/*hasBlocks=*/false);
+    return writeBlock(team.kernel.getBody().front());
+  }
+  // Its iterations become blocks.
+  std::optional<APInt> count = loop.getStaticTripCount();
+  if (!count)
+    return loop.emitOpError("expected a known number of parallel iterations");
+  numBlocks = count->getSExtValue();
+  identifyThreads(/*hasBlocks=*/true);
+  rewriter.setInsertionPoint(loop);
+  Value steps = arith::MulIOp::create(rewriter, loop.getLoc(), team.block,
+                                      loop.getStep());
+  Value first = arith::AddIOp::create(rewriter, loop.getLoc(),
+                                      loop.getLowerBound(), steps);
+  team.block = nullptr;
+  rewriter.eraseOp(loop.getBody()->getTerminator());
+  rewriter.inlineBlockBefore(loop.getBody(), loop, first);
+  rewriter.eraseOp(loop);
+  return writeBlock(team.kernel.getBody().front());
 }
 
 namespace {

@@ -93,7 +93,8 @@ static void hoistViews(Block &block) {
 /// is worth no kernels of their own.
 static bool isForOneBlock(Operation *op) {
   constexpr int64_t kMostIterations = 4096, kMostUpdates = 64;
-  if (llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
+  if (op->hasAttr(kParallelAttr) ||
+      llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
     return false;
   auto isTooMuch = [](Operation *nested) {
     if (auto linalgOp = dyn_cast<LinalgOp>(nested)) {
@@ -149,7 +150,7 @@ private:
     if (!forDevice)
       return isControlFlow(&op) && countWork(&op) >= minWork;
     return isControlFlow(&op) && !isForOneBlock(&op) &&
-           !ScatterLoops::match(&op);
+           !op.hasAttr(kParallelAttr) && !ScatterLoops::match(&op);
   }
 
   int64_t minWork;

@@ -95,8 +95,9 @@ static void buildBufferized(OpPassManager &manager,
   manager.addPass(createCSEPass());
   manager.addPass(createCanonicalize());
   manager.addNestedPass<func::FuncOp>(createGradSwapBuffers());
-  if (!options.isForDevice()) // It has caches of its own.
-    manager.addNestedPass<func::FuncOp>(createGradBlockLoops());
+  GradBlockLoopsOptions block;
+  block.forDevice = options.isForDevice();
+  manager.addNestedPass<func::FuncOp>(createGradBlockLoops(block));
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;
   manager.addPass(createGradPlanMemory(plan));
