@@ -26,8 +26,14 @@ public:
   void describe(llvm::function_ref<void(Location, StringRef)> tell) const;
 
 private:
+  /// Whether kernels run on a device. There, products have kernels, too.
+  bool isForDevice() const {
+    return !table.kernels.empty() && isa<ArrayAttr>(table.kernels.front());
+  }
+
   void printCommand(llvm::raw_ostream &stream, const gradopt_command &command,
                     ArrayRef<gradopt_operand> operands) const;
+  void printKernel(llvm::raw_ostream &stream, Attribute kernel) const;
   void printOperands(llvm::raw_ostream &stream,
                      ArrayRef<gradopt_operand> operands) const;
   void printOperand(llvm::raw_ostream &stream,
@@ -84,6 +90,17 @@ void Describer::printOperands(llvm::raw_ostream &stream,
   });
 }
 
+/// A symbol, for a device with its blocks and the threads of each.
+void Describer::printKernel(llvm::raw_ostream &stream, Attribute kernel) const {
+  if (!isForDevice()) {
+    stream << kernel;
+    return;
+  }
+  DeviceKernel device = DeviceKernel::from(kernel);
+  stream << SymbolRefAttr::get(device.name) << '<' << device.numBlocks << " x "
+         << device.numThreads << '>';
+}
+
 void Describer::printCommand(llvm::raw_ostream &stream,
                              const gradopt_command &command,
                              ArrayRef<gradopt_operand> operands) const {
@@ -98,14 +115,21 @@ void Describer::printCommand(llvm::raw_ostream &stream,
     stream << "end";
     break;
   case GRADOPT_LAUNCH:
-    stream << "launch " << table.kernels[command.target] << '(';
+    stream << "launch ";
+    printKernel(stream, table.kernels[command.target]);
+    stream << '(';
     printOperands(stream, operands);
     stream << ')';
     break;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
-    stream << (command.opcode == GRADOPT_GEMM_F64 ? "gemm f64 ("
-                                                  : "gemm f32 (");
+    stream << (command.opcode == GRADOPT_GEMM_F64 ? "gemm f64 "
+                                                  : "gemm f32 ");
+    if (isForDevice()) {
+      stream << "or ";
+      printKernel(stream, table.kernels[command.target]);
+    }
+    stream << '(';
     printOperands(stream, operands);
     stream << ')';
     break;

@@ -145,6 +145,11 @@ private:
   void addScalar(Operation *op, bool isCommand);
   /// Adds pending fills to these, and `op`.
   void addToBlock(Operation *op);
+  /// Whether pending fills are more than one block should do. Before such there
+  /// are no scalars.
+  bool hasLargeFills() const {
+    return !fills.empty() && !isForOneBlock(fills.front());
+  }
 
   bool isList(Operation &op) const {
     if (!forDevice)
@@ -224,6 +229,8 @@ void Outliner::addToBlock(Operation *op) {
   constexpr size_t kMostOps = 64;
   if (scalars.size() + fills.size() > kMostOps)
     flushScalars();
+  if (hasLargeFills())
+    flushFills(nullptr);
   for (Operation *fill : fills)
     addScalar(fill, /*isCommand=*/false);
   fills.clear();
@@ -257,7 +264,8 @@ LogicalResult Outliner::collectAll(Block &block) {
       addToBlock(&op);
       continue;
     }
-    if (forDevice && (isCommand(&op) || isList || isa<linalg::FillOp>(op)))
+    if (forDevice && (isCommand(&op) || isList ||
+                      (isa<linalg::FillOp>(op) && !hasLargeFills())))
       addToBlock(nullptr);
     if (isPlain) {
       flushFills(nullptr);
