@@ -442,6 +442,8 @@ struct DropUnitDimsOfWrite : OpRewritePattern<tensor::InsertSliceOp> {
 namespace {
 
 struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
+  using GradFuseBase::GradFuseBase;
+
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     linalg::populateElementwiseOpsFusionPatterns(set, [&](OpOperand *operand) {
@@ -489,7 +491,8 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
         (void)applyOpPatternsGreedily(touched.getArrayRef(), patterns, config);
       } while (!touched.empty());
       for (Block *block : getBlocks(func)) {
-        unsigned merged = mergeLoopNests(rewriter, *block);
+        unsigned merged =
+            mergeLoopNests(rewriter, *block, separateReductions);
         numMerged += merged;
         changed |= merged != 0;
       }

@@ -30,9 +30,11 @@ BodyCost getBodyCost(linalg::GenericOp op);
 bool isSmallTogether(linalg::GenericOp first, linalg::GenericOp second);
 
 /// Merges operations of `block` with the same iteration space into operations
-/// with several results, wherever this saves a pass over memory. Returns the
-/// number of merges.
-unsigned mergeLoopNests(RewriterBase &rewriter, Block &block);
+/// with several results, wherever this saves a pass over memory. Reductions
+/// along different loops stay apart where `separateReductions` asks for it.
+/// Returns the number of merges.
+unsigned mergeLoopNests(RewriterBase &rewriter, Block &block,
+                        bool separateReductions);
 
 } // namespace mlir::grad
 

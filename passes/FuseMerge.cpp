@@ -57,6 +57,21 @@ static bool isMergeable(Operation *op) {
   return generic && generic.hasPureTensorSemantics() && !isContraction(generic);
 }
 
+/// Whether both ops reduce, `first` not along the loops of `second` that it
+/// would have as `loops`.
+static bool reduceDifferently(GenericOp first, GenericOp second,
+                              ArrayRef<unsigned> loops) {
+  auto kinds = second.getIteratorTypesArray();
+  auto firstKinds = first.getIteratorTypesArray();
+  if (!llvm::is_contained(kinds, utils::IteratorType::reduction) ||
+      !llvm::is_contained(firstKinds, utils::IteratorType::reduction))
+    return false;
+  for (auto [loop, kind] : llvm::zip_equal(loops, firstKinds))
+    if (kinds[loop] != kind)
+      return true;
+  return false;
+}
+
 /// How the loops of `first` map to the loops of the later `second` if the two
 /// can run as one nest: every value that `second` reads of `first` has to be
 /// ready in the same iteration.
@@ -209,8 +224,9 @@ namespace {
 /// for the order of operations, which it computes anew after each move.
 class NestMerger {
 public:
-  NestMerger(RewriterBase &rewriter, Block &block)
-      : rewriter(rewriter), block(block) {}
+  NestMerger(RewriterBase &rewriter, Block &block, bool separateReductions)
+      : rewriter(rewriter), block(block),
+        separateReductions(separateReductions) {}
 
   /// Returns the number of merges.
   unsigned run();
@@ -253,8 +269,17 @@ private:
   Current start(GenericOp op);
   GenericOp mergeOne(GenericOp op);
 
+  std::optional<SmallVector<unsigned>> match(GenericOp first,
+                                             GenericOp second) const {
+    auto loops = matchOperations(first, second);
+    if (loops && separateReductions && reduceDifferently(first, second, *loops))
+      return std::nullopt;
+    return loops;
+  }
+
   RewriterBase &rewriter;
   Block &block;
+  bool separateReductions;
   unsigned nextNumber = 1;
   unsigned numMerged = 0;
   llvm::DenseMap<Operation *, Passed> passed;
@@ -384,7 +409,7 @@ GenericOp NestMerger::mergeUp(Current &current, GenericOp first) {
   SetVector<Operation *> moved;
   if (!collectSourcesToMove(current, first, moved))
     return nullptr;
-  auto loops = matchOperations(first, current.op);
+  auto loops = match(first, current.op);
   if (!loops || !isSmallTogether(first, current.op))
     return nullptr;
   unsigned number = numberOf(first);
@@ -446,7 +471,7 @@ NestMerger::collectUsersBetween(Current &current, Operation *first) {
 /// the place of the latter, if it needs nothing that has to run between them.
 /// What needs results of `first` moves behind it.
 GenericOp NestMerger::mergeDown(Current &current, GenericOp first) {
-  auto loops = matchOperations(first, current.op);
+  auto loops = match(first, current.op);
   if (!loops)
     return nullptr;
   auto between = collectUsersBetween(current, first);
@@ -517,6 +542,7 @@ unsigned NestMerger::run() {
   return numMerged;
 }
 
-unsigned mlir::grad::mergeLoopNests(RewriterBase &rewriter, Block &block) {
-  return NestMerger(rewriter, block).run();
+unsigned mlir::grad::mergeLoopNests(RewriterBase &rewriter, Block &block,
+                                    bool separateReductions) {
+  return NestMerger(rewriter, block, separateReductions).run();
 }

@@ -118,6 +118,12 @@ def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
     A result indexed by all iterators of a nest with reductions is written once
     per iteration and does not read its initial value.
   }];
+  let options = [
+    Option<"separateReductions", "separate-reductions", "bool",
+           /*default=*/"false",
+           "keep reductions along different loops apart, so that threads can "
+           "share each">
+  ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
   let statistics = [

@@ -75,13 +75,16 @@ void mlir::grad::buildDifferentiation(OpPassManager &manager,
   manager.addPass(createGradEraseAttributes());
 }
 
-static void buildLinalg(OpPassManager &manager, const LoweringOptions &) {
+static void buildLinalg(OpPassManager &manager,
+                        const LoweringOptions &options) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
   functions.addPass(createConvertGradToLinalg());
   functions.addPass(createCSEPass());
   functions.addPass(createGradAccumulateProducts());
   functions.addPass(createGradScalarsToRegisters());
-  functions.addPass(createGradFuse());
+  GradFuseOptions fuse;
+  fuse.separateReductions = options.isForDevice();
+  functions.addPass(createGradFuse(fuse));
   functions.addPass(createGradDropBarriers());
   functions.addPass(createCanonicalize());
 }
