@@ -28,10 +28,7 @@ namespace mlir::grad {
 /// interpreter begin in the arena.
 inline constexpr llvm::StringLiteral kFrameAttr = "grad.command_frame";
 
-/// What is left of a list: a global, with the kernels of the table as an
-/// attribute, and another one if there are constants.
-inline constexpr llvm::StringLiteral kCommandsName = "gradopt_commands";
-inline constexpr llvm::StringLiteral kConstantsName = "gradopt_constants";
+/// Of the table that is left of a list: its kernels.
 inline constexpr llvm::StringLiteral kKernelsAttr = "grad.kernels";
 
 /// Of a matrix product: the `DeviceKernel` that calculates it on a device

@@ -25,7 +25,7 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-/// A constant of the module.
+/// A constant of the module that the loader finds.
 template <typename T>
 static LLVM::GlobalOp createTable(OpBuilder &builder, Location loc,
                                   StringRef name, ArrayRef<T> elements,
@@ -36,9 +36,12 @@ static LLVM::GlobalOp createTable(OpBuilder &builder, Location loc,
       RankedTensorType::get(count, type),
       ArrayRef(reinterpret_cast<const char *>(elements.data()),
                count * sizeof(T)));
-  return LLVM::GlobalOp::create(
+  auto global = LLVM::GlobalOp::create(
       builder, loc, LLVM::LLVMArrayType::get(type, count), /*isConstant=*/true,
-      LLVM::Linkage::Internal, name, value, alignment);
+      LLVM::Linkage::External, name, value, alignment, /*addrSpace=*/0,
+      /*dsoLocal=*/true);
+  global.setVisibility_(LLVM::Visibility::Hidden);
+  return global;
 }
 
 namespace {
@@ -63,13 +66,13 @@ struct GradEmitCommands : grad::impl::GradEmitCommandsBase<GradEmitCommands> {
       });
     OpBuilder builder(list);
     Location loc = list.getLoc();
-    LLVM::GlobalOp commands =
-        createTable<int64_t>(builder, loc, kCommandsName, table->words, 8);
+    LLVM::GlobalOp commands = createTable<int64_t>(
+        builder, loc, gradopt::kCommandsName, table->words, 8);
     commands->setAttr(kKernelsAttr,
                       builder.getArrayAttr(SmallVector<Attribute>(
                           table->kernels.begin(), table->kernels.end())));
     if (!table->constants.empty())
-      createTable<char>(builder, loc, kConstantsName, table->constants,
+      createTable<char>(builder, loc, gradopt::kConstantsName, table->constants,
                         gradopt::kArenaAlignment);
     list.erase();
   }

@@ -13,6 +13,7 @@
 #include "passes/CommandList.h"
 #include "passes/DeviceKernels.h"
 #include "passes/Passes.h"
+#include "runtime/Interface.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -148,7 +149,8 @@ struct GradEmitEntry : grad::impl::GradEmitEntryBase<GradEmitEntry> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (auto commands = module.lookupSymbol<LLVM::GlobalOp>(kCommandsName))
+    if (auto commands =
+            module.lookupSymbol<LLVM::GlobalOp>(gradopt::kCommandsName))
       return emitCommandEntry(commands);
     auto body = module.lookupSymbol<LLVM::LLVMFuncOp>(function);
     if (!body || body.isExternal())
@@ -225,8 +227,10 @@ private:
     }
     auto kernels = LLVM::GlobalOp::create(
         builder, loc, LLVM::LLVMArrayType::get(pointer, wrappers.size()),
-        /*isConstant=*/true, LLVM::Linkage::Internal, "gradopt_kernels",
-        builder.getArrayAttr(wrappers));
+        /*isConstant=*/true, LLVM::Linkage::External, gradopt::kKernelsName,
+        builder.getArrayAttr(wrappers), /*alignment=*/0, /*addrSpace=*/0,
+        /*dsoLocal=*/true);
+    kernels.setVisibility_(LLVM::Visibility::Hidden);
     commands->removeAttr(kKernelsAttr);
 
     Type status = builder.getI32Type();
@@ -237,7 +241,7 @@ private:
     auto wrapper = LLVM::LLVMFuncOp::create(
         builder, loc, entry, LLVM::LLVMFunctionType::get(status, pointer));
     builder.setInsertionPointToStart(wrapper.addEntryBlock(builder));
-    auto constants = symbols.lookup<LLVM::GlobalOp>(kConstantsName);
+    auto constants = symbols.lookup<LLVM::GlobalOp>(gradopt::kConstantsName);
     SmallVector<Value> arguments = {
         LLVM::AddressOfOp::create(builder, loc, commands),
         LLVM::AddressOfOp::create(builder, loc, kernels)};

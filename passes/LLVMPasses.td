@@ -99,7 +99,7 @@ def GradEmitCommands : Pass<"grad-emit-commands", "::mlir::ModuleOp"> {
     =>
     ```mlir
     // remark: 0: launch @kernel(buffer0, arena + 128)
-    llvm.mlir.global internal constant @gradopt_commands(dense<...>)
+    llvm.mlir.global external hidden constant @gradopt_commands(dense<...>)
         {grad.kernels = [@kernel]} : !llvm.array<13 x i64>
     ```
   }];

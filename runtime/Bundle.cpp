@@ -12,6 +12,7 @@
 
 #include "runtime/Array.h"
 #include "runtime/BundleFormat.h"
+#include "runtime/Loader.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/Sha256.h"
 
@@ -32,6 +33,8 @@ using namespace gradopt::bundle;
 static constexpr uint32_t kMaxArrays = 1 << 14;
 static constexpr uint32_t kMaxRank = 64;
 static constexpr uint64_t kAlignment = 64;
+/// The results that programs with checks have besides.
+static constexpr size_t kOutcomes = 2;
 
 namespace {
 
@@ -133,6 +136,8 @@ private:
   gradopt_status readArrays(uint32_t number, const ProgramRecord &record,
                             const ArrayRecord *arrays, const int64_t *extents);
   gradopt_status loadCode(uint32_t number);
+  /// Whether commands are for the arrays of the program.
+  gradopt_status checkCommands(const gradopt_program &program);
 
   const char *path;
   gradopt_bundle &bundle;
@@ -349,8 +354,32 @@ gradopt_status Opener::loadCode(uint32_t number) {
                 "cannot load %s: expected a CPU of level x86-64-v%u, but this "
                 "one has x86-64-v%u",
                 path, least, level);
-  return gradopt_module_load(bundle.bytes() + best->offset, best->size, nullptr,
-                             program.arenaBytes, &program.module);
+  gradopt_status status =
+      gradopt_module_load(bundle.bytes() + best->offset, best->size, nullptr,
+                          program.arenaBytes, &program.module);
+  return status == GRADOPT_OK ? checkCommands(program) : status;
+}
+
+gradopt_status Opener::checkCommands(const gradopt_program &program) {
+  const gradopt_commands *commands =
+      gradopt::runtime::commandsOf(program.module);
+  if (!commands)
+    return GRADOPT_OK;
+  const int64_t *sizes = gradopt_buffer_sizes(commands) + 1;
+  const int64_t *arena = sizes + commands->num_buffers - 1;
+  auto takeNext = [&](size_t bytes) {
+    return sizes < arena && uint64_t(*sizes++) == bytes;
+  };
+  size_t count =
+      program.numArguments + program.numConstants + program.numResults;
+  bool fits = true;
+  for (size_t i = 0; i < count; ++i)
+    fits &= program.arrays[i].reused >= 0 || takeNext(program.arrays[i].bytes);
+  for (size_t i = 0; program.numChecks && i < kOutcomes; ++i)
+    fits &= takeNext(sizeof(int64_t));
+  if (!fits || sizes != arena)
+    return invalid("its commands are for other arrays");
+  return GRADOPT_OK;
 }
 
 //===----------------------------------------------------------------------===//
@@ -462,9 +491,9 @@ gradopt_status gradopt_program_call(gradopt_program *program,
       (!results && program->numResults))
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_program_call: null program, arguments or results");
-  int64_t outcome[2] = {};
-  size_t most =
-      program->numArguments + program->numConstants + program->numResults + 3;
+  int64_t outcome[kOutcomes] = {};
+  size_t most = program->numArguments + program->numConstants +
+                program->numResults + kOutcomes + 1;
   auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
   size_t count = 0;
   for (size_t i = 0; i < program->numArguments; ++i)
@@ -475,7 +504,7 @@ gradopt_status gradopt_program_call(gradopt_program *program,
   for (size_t i = 0; i < program->numResults; ++i)
     if (program->results()[i].reused < 0)
       buffers[count++] = results[i];
-  for (size_t i = 0; program->numChecks && i < 2; ++i)
+  for (size_t i = 0; program->numChecks && i < kOutcomes; ++i)
     buffers[count++] = &outcome[i];
   gradopt_status status = gradopt_call(program->module, buffers, count);
   if (status == GRADOPT_OK && outcome[0] != 0)

@@ -190,7 +190,8 @@ llvm::Error Compilation::prepare() {
   if (llvm::Error error = linkMathFunctions())
     return error;
   llvm::internalizeModule(*module, [&](const llvm::GlobalValue &value) {
-    return llvm::is_contained(entries, value.getName());
+    return llvm::is_contained(entries, value.getName()) ||
+           gradopt::isOfCommands(value.getName());
   });
   setTargetAttributes();
 

@@ -63,13 +63,9 @@ int64_t load(const void *from, int64_t bytes) {
   return word;
 }
 
-const int64_t *sizesOf(const gradopt_commands *table) {
-  return reinterpret_cast<const int64_t *>(table + 1);
-}
-
 /// The commands begin behind the sizes of the constants and the buffers.
 const char *commandsOf(const gradopt_commands *table) {
-  return reinterpret_cast<const char *>(sizesOf(table) + 1 +
+  return reinterpret_cast<const char *>(gradopt_buffer_sizes(table) + 1 +
                                         table->num_buffers);
 }
 
@@ -297,7 +293,8 @@ const char *Checker::checkRead(const gradopt_operand *operands) const {
   auto [base, index, offset] = operands[0];
   if (index == GRADOPT_WORD_ZERO && base >= GRADOPT_WORD_CONSTANTS &&
       base < firstRegister() &&
-      sizesOf(table)[base - GRADOPT_WORD_CONSTANTS] - offset < bytes)
+      gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS] - offset <
+          bytes)
     return "address outside of its buffer";
   return nullptr;
 }
@@ -317,7 +314,7 @@ const char *Checker::checkOperand(const gradopt_operand &operand) const {
         word < firstRegister() || word >= table->num_words)
       return "expected the address of a register";
   } else if (base >= GRADOPT_WORD_CONSTANTS && base < firstRegister()) {
-    int64_t size = sizesOf(table)[base - GRADOPT_WORD_CONSTANTS];
+    int64_t size = gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS];
     if (operand.offset < 0 || operand.offset > size)
       return "address outside of its buffer";
   }
@@ -365,7 +362,7 @@ const char *checkFrame(const gradopt_commands *table, Place place) {
                ? "more words than commands"
                : nullptr;
   }
-  uint64_t arena = sizesOf(table)[table->num_buffers];
+  uint64_t arena = gradopt_buffer_sizes(table)[table->num_buffers];
   uint64_t frame =
       (uint64_t(table->num_words) + table->max_operands) * sizeof(int64_t);
   if (table->frame % sizeof(int64_t) != 0 || table->frame > arena ||
@@ -395,7 +392,7 @@ const char *checkTable(const void *bytes, size_t size, size_t numKernels,
     return "wrong number of buffers";
   if (table->num_words < GRADOPT_WORD_BUFFERS + uint64_t(table->num_buffers))
     return "too few words";
-  const int64_t *sizes = sizesOf(table);
+  const int64_t *sizes = gradopt_buffer_sizes(table);
   for (uint32_t i = 0; i <= table->num_buffers; ++i)
     if (sizes[i] < 0)
       return "negative size of a buffer";

@@ -65,6 +65,12 @@ typedef struct gradopt_commands {
   uint32_t max_operands; /* of one command that is no launch */
 } gradopt_commands;
 
+/* The sizes of the constants and of each buffer, in bytes. */
+static inline const int64_t *
+gradopt_buffer_sizes(const gradopt_commands *table) {
+  return (const int64_t *)(table + 1);
+}
+
 /* words[base] + words[index] + offset */
 typedef struct gradopt_operand {
   uint32_t base, index;

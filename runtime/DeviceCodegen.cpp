@@ -8,6 +8,7 @@
 #include "passes/CommandList.h"
 #include "runtime/Commands.h"
 #include "runtime/DeviceProgram.h"
+#include "runtime/Interface.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -36,7 +37,7 @@ llvm::Error deviceError(const llvm::Twine &message) {
 
 llvm::Expected<DeviceModule> analyze(Operation *op) {
   auto module = cast<ModuleOp>(op);
-  auto commands = module.lookupSymbol<LLVM::GlobalOp>(kCommandsName);
+  auto commands = module.lookupSymbol<LLVM::GlobalOp>(gradopt::kCommandsName);
   auto kernels =
       commands ? commands->getAttrOfType<ArrayAttr>(kKernelsAttr) : ArrayAttr();
   if (!kernels)
@@ -46,7 +47,8 @@ llvm::Expected<DeviceModule> analyze(Operation *op) {
   };
   DeviceModule result;
   result.table = bytesOf(commands);
-  if (auto constants = module.lookupSymbol<LLVM::GlobalOp>(kConstantsName))
+  if (auto constants =
+          module.lookupSymbol<LLVM::GlobalOp>(gradopt::kConstantsName))
     result.constants = bytesOf(constants);
   for (Attribute kernel : kernels) {
     if (!isa<ArrayAttr>(kernel))

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/Loader.h"
 #include "runtime/Arena.h"
 #include "runtime/BusySection.h"
 #include "runtime/Interface.h"
@@ -50,6 +51,47 @@ struct gradopt_module {
   size_t numTargets = 0;
 };
 
+const gradopt_commands *
+gradopt::runtime::commandsOf(const gradopt_module *module) {
+  const ObjectCode::Commands *commands = module->code.getCommands();
+  return commands ? reinterpret_cast<const gradopt_commands *>(
+                        commands->table.data())
+                  : nullptr;
+}
+
+/// Whether the commands of the code, if it has some, can be gone through with
+/// an arena of so many bytes.
+static gradopt_status checkCommands(const ObjectCode &code, size_t arenaBytes) {
+  const ObjectCode::Commands *commands = code.getCommands();
+  if (!commands)
+    return GRADOPT_OK;
+  auto invalid = [](const char *what) {
+    return fail(GRADOPT_INVALID_OBJECT, "invalid object code: %s", what);
+  };
+  std::string_view bytes = commands->table, kernels = commands->kernels;
+  size_t numKernels = kernels.size() / sizeof(uint64_t), where;
+  if (const char *problem = gradopt_check_commands(bytes.data(), bytes.size(),
+                                                   numKernels, &where))
+    return fail(GRADOPT_INVALID_OBJECT,
+                "invalid object code: in its table of commands, at byte %zu: "
+                "%s",
+                where, problem);
+  auto *table = reinterpret_cast<const gradopt_commands *>(bytes.data());
+  const int64_t *sizes = gradopt_buffer_sizes(table);
+  if (sizes[0] != int64_t(commands->constants.size()))
+    return invalid("its commands are for other constants");
+  if (uint64_t(sizes[table->num_buffers]) > arenaBytes)
+    return invalid("its commands need a larger arena");
+  for (size_t i = 0; i < numKernels; ++i) {
+    uint64_t address;
+    std::memcpy(&address, kernels.data() + i * sizeof(address),
+                sizeof(address));
+    if (!code.isCode(address))
+      return invalid("a kernel of its commands is no function");
+  }
+  return GRADOPT_OK;
+}
+
 static void destroy(gradopt_module *module) {
   module->~gradopt_module();
   std::free(module);
@@ -70,6 +112,8 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
   gradopt_status status =
       made->code.link({static_cast<const char *>(object), size},
                       entry ? entry : gradopt::kEntryName);
+  if (status == GRADOPT_OK)
+    status = checkCommands(made->code, arena_bytes);
   if (status != GRADOPT_OK) {
     destroy(made);
     return status;

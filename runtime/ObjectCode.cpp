@@ -16,6 +16,7 @@
 
 #include "runtime/ObjectCode.h"
 #include "runtime/Array.h"
+#include "runtime/Interface.h"
 #include "runtime/RuntimeError.h"
 
 #include <cstring>
@@ -88,7 +89,8 @@ public:
   gradopt_status run() {
     for (auto step :
          {&Linker::readSections, &Linker::readSymbols, &Linker::readRelocations,
-          &Linker::map, &Linker::resolveSymbols, &Linker::relocate})
+          &Linker::map, &Linker::resolveSymbols, &Linker::relocate,
+          &Linker::findCommands})
       if (gradopt_status status = (this->*step)(); status != GRADOPT_OK)
         return status;
     return protect();
@@ -130,6 +132,9 @@ private:
   gradopt_status resolveSymbols();
   gradopt_status relocate();
   gradopt_status apply(const Section &section, const Elf64_Rela &relocation);
+  gradopt_status findCommands();
+  /// A constant that the file defines; empty if it does not.
+  std::string_view findConstant(const char *name) const;
   gradopt_status protect();
 
   uint64_t addressOf(size_t place) const {
@@ -318,6 +323,8 @@ gradopt_status Linker::resolveSymbols() {
       symbol.value = reinterpret_cast<uint64_t>(address);
       result.needsTargets |=
           std::strcmp(symbol.name, "gradopt_call_target") == 0;
+      result.runsCommands |=
+          std::strcmp(symbol.name, "gradopt_run_commands") == 0;
     }
     if (symbol.needsAddress)
       store(symbol.addressPlace, symbol.value);
@@ -398,6 +405,29 @@ gradopt_status Linker::apply(const Section &section,
       relative > std::numeric_limits<int32_t>::max())
     return invalid("a relative address is out of range");
   store(place, int32_t(relative));
+  return GRADOPT_OK;
+}
+
+std::string_view Linker::findConstant(const char *name) const {
+  for (const Symbol &symbol : symbols) {
+    unsigned index = symbol.entry.st_shndx;
+    if (std::strcmp(symbol.name, name) != 0 || symbol.isOutside() ||
+        index >= sections.size() || sections[index].segment == NotLoaded)
+      continue;
+    const Elf64_Shdr &section = sections[index].header;
+    if (symbol.entry.st_value <= section.sh_size &&
+        symbol.entry.st_size <= section.sh_size - symbol.entry.st_value)
+      return {reinterpret_cast<const char *>(symbol.value),
+              size_t(symbol.entry.st_size)};
+  }
+  return {};
+}
+
+gradopt_status Linker::findCommands() {
+  result.commands = {findConstant(gradopt::kCommandsName),
+                     findConstant(gradopt::kKernelsName),
+                     findConstant(gradopt::kConstantsName)};
+  result.codeSize = segmentBegin[Code + 1] - segmentBegin[Code];
   return GRADOPT_OK;
 }
 

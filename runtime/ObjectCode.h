@@ -10,6 +10,7 @@
 #include "runtime/gradopt_runtime.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 namespace gradopt::runtime {
@@ -43,6 +44,20 @@ public:
   /// Whether the code refers to gradopt_call_target.
   bool callsTargets() const { return needsTargets; }
 
+  /// What a program that is a list of commands has the runtime go through.
+  /// Nothing of it was checked.
+  struct Commands {
+    std::string_view table, kernels, constants;
+  };
+  /// Null if the code does not refer to gradopt_run_commands.
+  const Commands *getCommands() const {
+    return runsCommands ? &commands : nullptr;
+  }
+  /// Whether an address is one of the file's code.
+  bool isCode(uint64_t address) const {
+    return address - reinterpret_cast<uint64_t>(memory) < codeSize;
+  }
+
 private:
   friend class Linker;
 
@@ -50,6 +65,9 @@ private:
   size_t size = 0;
   void *entry = nullptr;
   bool needsTargets = false;
+  bool runsCommands = false;
+  Commands commands;
+  size_t codeSize = 0;
 };
 
 } // namespace gradopt::runtime

@@ -3,9 +3,9 @@
 // Each command is data. Operands are sums of words: buffers, the arena, numbers.
 
 // CHECK-NOT: @main
-// CHECK: llvm.mlir.global internal constant @gradopt_commands(dense<{{.*}}> : tensor<{{.*}}xi64>)
+// CHECK: llvm.mlir.global external hidden constant @gradopt_commands(dense<{{.*}}> : tensor<{{.*}}xi64>)
 // CHECK-SAME: grad.kernels = [@kernel]
-// CHECK: llvm.mlir.global internal constant @gradopt_constants(dense<[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]> : tensor<12xi8>) {{.*}}alignment = 64
+// CHECK: llvm.mlir.global external hidden constant @gradopt_constants(dense<[1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]> : tensor<12xi8>) {{.*}}alignment = 64
 // CHECK-NOT: @main
 func.func private @gradopt_gemm_f32(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32)
 memref.global "private" constant @c : memref<3xi32> = dense<[1, 2, 3]>

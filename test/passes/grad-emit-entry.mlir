@@ -95,7 +95,7 @@ llvm.func @numbers(%b: i1, %f: f32) -> !llvm.struct<(f32, i1)> {
 // CHECK: llvm.store %[[WORD0]], %[[TO0]]
 // CHECK: %[[WORD1:.*]] = llvm.zext %[[R1]] : i1 to i64
 // CHECK: llvm.store %[[WORD1]]
-// CHECK: llvm.mlir.global internal constant @gradopt_kernels([@nothing_command, @numbers_command])
+// CHECK: llvm.mlir.global external hidden constant @gradopt_kernels([@nothing_command, @numbers_command])
 // CHECK: llvm.func @gradopt_main(%[[BUFFERS:.*]]: !llvm.ptr) -> i32
 // CHECK: %[[COMMANDS:.*]] = llvm.mlir.addressof @gradopt_commands
 // CHECK: %[[KERNELS:.*]] = llvm.mlir.addressof @gradopt_kernels

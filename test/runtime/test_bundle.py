@@ -316,16 +316,103 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path) -> None:
             go.load(other)
 
 
-def test_damaged_bundles_are_errors(path: Path) -> None:
+def is_list(lowered: Any) -> bool:
+    return "gradopt_commands" in lowered.mlir("llvm")
+
+
+def test_lists_of_commands(path: Path) -> None:
+    compiled = go.compile_grad(leapfrog)
+    lowered = compiled.lower(X)
+    assert is_list(lowered)
+    go.save(lowered, path)
+    same(go.load(path)(X), compiled(X))
+
+
+def leapfrog(x: Any) -> Any:
+    """A list of commands."""
+    v = np.zeros_like(x)
+    for _ in range(20):
+        v = v - 0.1 * np.tanh(x @ (X.T @ X)) + TABLE[:7]
+        x = x + 0.1 * np.sum(v, axis=0)
+    return np.sum(x * x)
+
+
+def table_of(content: bytes) -> tuple[int, int, int, dict[str, int]]:
+    """Of a bundle with one table of commands: where it and its commands begin, where it ends, and
+    what its header says."""
+    begin = content.index(b"CMDS")
+    assert content.count(b"CMDS") == 1
+    names = ["size", "frame", "words", "buffers", "kernels", "operands"]
+    header = dict(zip(names, struct.unpack_from("QQIIII", content, begin + 8), strict=True))
+    first = begin + 40 + 8 * (1 + header["buffers"])
+    return begin, first, begin + header["size"], header
+
+
+def first_command(content: bytes, opcode: int) -> int:
+    _, at, end, _ = table_of(content)
+    while at < end:
+        found, operands = struct.unpack_from("HH", content, at)
+        if found == opcode:
+            return at
+        at += 8 + 16 * operands
+    raise AssertionError(f"no command {opcode}")
+
+
+def test_commands_are_checked_before_they_run(path: Path) -> None:
+    lowered = go.compile_grad(leapfrog).lower(X)
+    go.save(lowered, path, cpu=["x86-64-v2"])
+    whole = path.read_bytes()
+    begin, _, end, header = table_of(whole)
+    sizes = begin + 40
+    assert struct.unpack_from("q", whole, sizes + 8)[0] == X.nbytes
+    arena = sizes + 8 * header["buffers"]
+    launch = first_command(whole, 1)
+    cases: list[tuple[int, str, int, str]] = [
+        (begin, "I", 1, "at byte 0: no table of commands"),
+        (begin + 4, "I", 2**31, "table of another version"),
+        (begin + 8, "Q", header["size"] - 8, "wrong size of the table"),
+        (begin + 32, "I", header["kernels"] + 1, "wrong number of kernels"),
+        (begin + 16, "Q", 2**40, "the words do not fit in the arena"),
+        (sizes, "q", struct.unpack_from("q", whole, sizes)[0] + 64, "for other constants"),
+        (sizes + 8, "q", X.nbytes + 8, "for other arrays"),
+        (sizes + 8, "q", -1, "negative size of a buffer"),
+        (arena, "q", 2**40, "need a larger arena"),
+        (launch, "H", 999, f"at byte {launch - begin}: unknown command"),
+        (launch + 2, "H", 2**16 - 1, "incomplete operands"),
+        (launch + 4, "I", header["kernels"], "no such kernel"),
+        (launch + 8, "I", header["words"], "operand is no word"),
+        (launch + 12, "I", 1, "expected a register as index"),
+        (launch + 16, "q", 2**40, "address outside of its buffer"),
+        (end - 8, "H", 4, "wrong number of operands"),
+    ]
+    for at, form, value, message in cases:
+        content = bytearray(whole)
+        struct.pack_into(form, content, at, value)
+        path.write_bytes(rehashed(content))
+        with pytest.raises(gradopt_runtime.BundleError, match=message):
+            go.load(path)
+    path.write_bytes(rehashed(bytearray(whole)))
+    same(go.load(path)(X), lowered.compile()(X))
+
+
+@pytest.mark.parametrize("is_long", [False, True], ids=["native", "commands"])
+def test_damaged_bundles_are_errors(path: Path, is_long: bool) -> None:
     """With the right hash, too; what is loaded all the same is not run."""
-    compiled = go.compile(lambda x, i: (x[i] @ TABLE.T, X))
-    go.save(compiled.lower(X, np.int64(0)), path, cpu=["x86-64-v2"])
+    if is_long:
+        lowered = go.compile_grad(leapfrog).lower(X)
+    else:
+        lowered = go.compile(lambda x, i: (x[i] @ TABLE.T, X)).lower(X, np.int64(0))
+    assert is_list(lowered) == is_long
+    go.save(lowered, path, cpu=["x86-64-v2"])
     whole = path.read_bytes()
     library = gradopt_runtime._library()
     random = generator()
     opened = 0
     # Most numbers are in the table and the record.
     ranges = [(0, 64), (64, 64 + 5 * 32), (64, 64 + 5 * 32), (64, 1024), (0, len(whole))]
+    if is_long:
+        begin, first, end, _ = table_of(whole)
+        ranges += [(begin, first), (begin, end), (first, first + 512)]
     for number in range(budget(10_000)):
         content = bytearray(whole)
         low, high = ranges[number % len(ranges)]
