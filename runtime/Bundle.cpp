@@ -29,10 +29,6 @@ using gradopt::runtime::Array;
 using gradopt::runtime::fail;
 using namespace gradopt::bundle;
 
-/// More arrays than this do not go on a stack.
-static constexpr uint32_t kMaxArrays = 1 << 14;
-static constexpr uint32_t kMaxRank = 64;
-static constexpr uint64_t kAlignment = 64;
 /// The results that programs with checks have besides.
 static constexpr size_t kOutcomes = 2;
 

@@ -15,8 +15,9 @@
 //              this CPU can run is loaded
 //   Constants  the elements of its constants, each at a multiple of 64 bytes
 //
-// and the bundle one section Structure, JSON for who knows pytrees. The writer
-// is frontend/gradopt/compilation/bundle.py.
+// and the bundle may have a section Structure, JSON for who knows pytrees: how
+// arrays make up what Python functions take and return. Without it, each
+// program takes its arrays by position. The writer is BundleWriter.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,6 +30,10 @@ namespace gradopt::bundle {
 
 inline constexpr char kMagic[8] = {'G', 'R', 'A', 'D', 'O', 'P', 'T', '\x1a'};
 inline constexpr uint32_t kVersion = 1;
+inline constexpr uint64_t kAlignment = 64;
+/// More arguments, constants or results than this do not go on a stack.
+inline constexpr uint32_t kMaxArrays = 1 << 14;
+inline constexpr uint32_t kMaxRank = 64;
 
 struct Header {
   char magic[8];

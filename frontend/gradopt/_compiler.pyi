@@ -4,6 +4,7 @@
 Importing it loads MLIR and LLVM.
 """
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from mlir import ir
@@ -115,3 +116,49 @@ def programs_compiled() -> int:
 
 def host_target() -> str:
     """Triple, CPU and vector width code is generated for."""
+
+# -- Bundles -------------------------------------------------------------------------------
+
+class BundleProgram:
+    """A compiled program, to be written to a bundle.
+
+    Dtypes are numbers, those of gradopt_dtype.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arena_bytes: int,
+        arguments: Sequence[tuple[str, int, Sequence[int]]],
+        constants: Sequence[tuple[int, Sequence[int], bytes]],
+        results: Sequence[tuple[str, int, Sequence[int], int]],
+        checks: Sequence[tuple[str, str, str, int]],
+        code: Sequence[tuple[int, bytes]],
+    ) -> None:
+        """
+        Args:
+            name: what it is found by.
+            arena_bytes: what a call needs besides.
+            arguments: path, dtype and shape of each.
+            constants: dtype, shape and elements of each.
+            results: path, dtype, shape; the number of the argument in whose memory it is, or -1.
+            checks: message, the Python exception, file and line of each.
+            code: level of x86-64 CPUs, 2, 3 or 4, and object code.
+        """
+
+def write_bundle(path: bytes, programs: Sequence[BundleProgram], structure: str) -> None:
+    """Replaces a file by a bundle, or leaves it as it was.
+
+    `structure` is JSON for `gradopt_runtime`, or "".
+
+    Raises:
+        ValueError: a program has more arrays or dimensions than a bundle can have.
+        OSError: the file cannot be written.
+    """
+
+def write_header(path: bytes, bundle: str, programs: Sequence[BundleProgram]) -> None:
+    """Replaces a file by a C header with a function for each program of the bundle of that name.
+
+    Raises:
+        OSError: the file cannot be written.
+    """

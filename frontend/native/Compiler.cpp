@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BundleFiles.h"
 #include "CodeCache.h"
 #include "Compilation.h"
 #include "Diagnostics.h"
@@ -135,6 +136,7 @@ NB_MODULE(_compiler, module) {
   nb::set_leak_warnings(false);
   shareCodeCache();
   bindDiagnostics(module);
+  bindBundleFiles(module);
   module.def("load_dialects", &loadDialects, arg("context"),
              "Loads the dialects that traced programs are made of.");
   module.def("stage_names", &stageNames, arg("for_device") = false,

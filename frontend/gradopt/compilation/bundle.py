@@ -2,7 +2,7 @@
 """Bundles: compiled functions in a file, to be run without a compiler.
 
 The format is described in runtime/BundleFormat.h. `gradopt_runtime` reads it, and the C API of the
-runtime.
+runtime. What is written here is how arrays make up Python objects.
 """
 
 from __future__ import annotations
@@ -10,42 +10,24 @@ from __future__ import annotations
 import ast
 import builtins
 import dataclasses
-import hashlib
 import json
 import os
-import secrets
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from gradopt import _compiler
 from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.compiler import compile_program
-from gradopt.compilation.header import c_header
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.checks import Check
 from gradopt_runtime import DTYPES
 
-MAGIC = b"GRADOPT\x1a"
-VERSION = 1
-_ALIGNMENT = 64
-_PROGRAM, _CODE, _CONSTANTS, _STRUCTURE = range(1, 5)
-
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Section:
-    kind: int
-    program: int
-    content: bytes
-    level: int = 0
 
 
 def save(
@@ -68,8 +50,8 @@ def save(
 
     Raises:
         ArgumentError: a compiled function that was not called yet, or a level that is not known.
-        UnsupportedError: the function calls Python or foreign code, or has arguments or results in
-            containers that cannot be written.
+        UnsupportedError: the function calls Python or foreign code, has arguments or results in
+            containers that cannot be written, or more than 16384 of them.
         OSError: the file cannot be written.
     """
     levels = [_level(name) for name in cpu]
@@ -79,22 +61,22 @@ def save(
     named: Mapping[str, Compiled | Lowered] = (
         {_name_of(functions): functions} if single else functions  # pyright: ignore
     )
-    sections: list[_Section] = []
     structures: list[Any] = []
     numbers: dict[str, list[int]] = {}
-    programs: list[tuple[str, Lowered]] = []
+    programs: list[_compiler.BundleProgram] = []
     for name, function in named.items():
         numbers[name] = []
         for lowered in _all_lowered(name, function):
             numbers[name].append(len(structures))
-            sections += _program_sections(name, lowered, len(structures), levels)
+            programs.append(_program(name, lowered, levels))
             structures.append(_structure(lowered))
-            programs.append((name, lowered))
     everything = {"single": single, "functions": numbers, "programs": structures}
-    sections.append(_Section(_STRUCTURE, 0, json.dumps(everything).encode()))
-    _write(Path(path), _assemble(sections, len(structures)))
+    try:
+        _compiler.write_bundle(os.fsencode(path), programs, json.dumps(everything))
+    except ValueError as error:
+        raise UnsupportedError(str(error)) from None
     if header is not None:
-        _write(Path(header), c_header(Path(path).name, programs).encode())
+        _compiler.write_header(os.fsencode(header), Path(path).name, programs)
 
 
 def _level(name: str) -> int:
@@ -130,93 +112,31 @@ def _all_lowered(name: str, function: Any) -> list[Lowered]:
 # -- One program ---------------------------------------------------------------------------------
 
 
-class _Text:
-    """Strings in one block."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-        self._places: dict[str, int] = {}
-
-    def place(self, text: str) -> int:
-        if text not in self._places:
-            self._places[text] = len(self.content)
-            self.content += text.encode().replace(b"\0", b" ") + b"\0"
-        return self._places[text]
-
-
-def _program_sections(
-    name: str, lowered: Lowered, number: int, levels: Sequence[int]
-) -> list[_Section]:
+def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.BundleProgram:
     if lowered.targets:
         raise UnsupportedError(
             f"{name} calls {lowered.targets[0].name}, which is outside of the program: it cannot "
             "be saved"
         )
-    code: list[_Section] = []
-    arena = 0
-    for level in levels:
-        done = compile_program(lowered.program, "object", cpu=f"x86-64-v{level}")
-        arena = done.arena_bytes
-        code.append(_Section(_CODE, number, done.object_code, level))
-    constants = bytearray()
-    places: list[int] = []
-    for array in lowered.captures:
-        constants += bytes(-len(constants) % _ALIGNMENT)
-        places.append(len(constants))
-        constants += np.ascontiguousarray(array).tobytes()
-    record = _record(name, lowered, arena, places)
-    return [
-        _Section(_PROGRAM, number, record),
-        *code,
-        *([_Section(_CONSTANTS, number, bytes(constants))] if places else []),
-    ]
-
-
-def _record(name: str, lowered: Lowered, arena: int, places: Sequence[int]) -> bytes:
-    text = _Text()
-    extents: list[int] = []
-
-    def array(path: str, dtype: np.dtype[Any], shape: tuple[int, ...], place: int) -> bytes:
-        first = len(extents)
-        extents.extend(shape)
-        return struct.pack(
-            "<IIIIq", text.place(path), DTYPES.index(dtype), len(shape), first, place
-        )
-
-    name_place = text.place(name)
-    arrays = [array(leaf.path, leaf.dtype, leaf.shape, -1) for leaf in lowered.arguments]
-    arrays += [
-        array("constant", captured.dtype, captured.shape, place)
-        for captured, place in zip(lowered.captures, places, strict=True)
-    ]
-    arrays += [
-        array(leaf.path, leaf.dtype, leaf.shape, lowered.reused.get(i, -1))
-        for i, leaf in enumerate(lowered.results)
-    ]
-    checks = [_check(check, text) for check in lowered.checks]
-    text.place("")
-    head = struct.pack(
-        "<QIIIIIIII",
-        arena,
-        name_place,
-        len(lowered.arguments),
-        len(lowered.captures),
-        len(lowered.results),
-        len(checks),
-        len(extents),
-        len(text.content),
-        0,
+    done = [compile_program(lowered.program, "object", cpu=f"x86-64-v{n}") for n in levels]
+    return _compiler.BundleProgram(
+        name,
+        done[0].arena_bytes,
+        [(leaf.path, DTYPES.index(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
+        [(DTYPES.index(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
+        [
+            (leaf.path, DTYPES.index(leaf.dtype), leaf.shape, lowered.reused.get(i, -1))
+            for i, leaf in enumerate(lowered.results)
+        ],
+        [_check(check) for check in lowered.checks],
+        [(n, code.object_code) for n, code in zip(levels, done, strict=True)],
     )
-    shapes = struct.pack(f"<{len(extents)}q", *extents)
-    return b"".join([head, *arrays, *checks, shapes, text.content])
 
 
-def _check(check: Check, text: _Text) -> bytes:
+def _check(check: Check) -> tuple[str, str, str, int]:
     error = next(c.__name__ for c in check.error.__mro__ if vars(builtins).get(c.__name__) is c)
     file, line = ("", 0) if check.location is None else (check.location.file, check.location.line)
-    return struct.pack(
-        "<IIII", text.place(check.message), text.place(error), text.place(file), line
-    )
+    return check.message, error, file, line
 
 
 # -- Structures, for gradopt_runtime -------------------------------------------------------------
@@ -276,42 +196,3 @@ def _literal(value: Any, what: str) -> str:
     except (ValueError, SyntaxError):
         pass
     raise UnsupportedError(f"{what} {value!r} cannot be saved: it is not a literal")
-
-
-# -- The file ------------------------------------------------------------------------------------
-
-
-def _assemble(sections: Sequence[_Section], programs: int) -> bytes:
-    table = bytearray()
-    body = bytearray()
-    begin = 64 + 32 * len(sections)
-    for section in sections:
-        body += bytes(-(begin + len(body)) % _ALIGNMENT)
-        offset = begin + len(body)
-        body += section.content
-        table += struct.pack(
-            "<IIIIQQ",
-            section.kind,
-            section.program,
-            section.level,
-            0,
-            offset,
-            len(section.content),
-        )
-    rest = bytes(table + body)
-    head = struct.pack("<8sIIQ", MAGIC, VERSION, len(sections), 64 + len(rest))
-    return head + hashlib.sha256(rest).digest() + struct.pack("<Q", programs) + rest
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replaces the file, or leaves it as it was."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

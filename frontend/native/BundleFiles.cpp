@@ -1,0 +1,118 @@
+//===- BundleFiles.cpp - Writing bundles from Python ----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "BundleFiles.h"
+#include "Gil.h"
+
+#include "runtime/BundleWriter.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+namespace nb = nanobind;
+using namespace gradopt::bundle;
+
+namespace gradopt::native {
+namespace {
+
+using Shape = std::vector<int64_t>;
+using Argument = std::tuple<std::string, uint32_t, Shape>;
+using Result = std::tuple<std::string, uint32_t, Shape, int64_t>;
+using Constant = std::tuple<uint32_t, Shape, nb::bytes>;
+using CheckTuple = std::tuple<std::string, std::string, std::string, uint32_t>;
+using CodeTuple = std::tuple<uint32_t, nb::bytes>;
+
+llvm::StringRef view(const nb::bytes &bytes) {
+  return llvm::StringRef(bytes.c_str(), bytes.size());
+}
+
+/// A program, and what its constants refer to.
+struct BundleProgram {
+  CompiledProgram program;
+  std::vector<nb::bytes> elements;
+};
+
+BundleProgram *makeProgram(const std::string &name, uint64_t arenaBytes,
+                           const std::vector<Argument> &arguments,
+                           const std::vector<Constant> &constants,
+                           const std::vector<Result> &results,
+                           const std::vector<CheckTuple> &checks,
+                           const std::vector<CodeTuple> &code) {
+  auto made = std::make_unique<BundleProgram>();
+  CompiledProgram &program = made->program;
+  program.name = name;
+  program.arenaBytes = arenaBytes;
+  for (auto &[path, dtype, shape] : arguments)
+    program.arguments.push_back({path, dtype, shape});
+  for (auto &[dtype, shape, elements] : constants) {
+    made->elements.push_back(elements);
+    program.constants.push_back({"constant", dtype, shape, -1, view(elements)});
+  }
+  for (auto &[path, dtype, shape, reused] : results) {
+    if (reused < -1 || reused >= int64_t(arguments.size()))
+      throw nb::value_error("a result is in the memory of no argument");
+    program.results.push_back({path, dtype, shape, reused});
+  }
+  for (auto &[message, error, file, line] : checks)
+    program.checks.push_back({message, error, file, line});
+  for (auto &[level, object] : code)
+    program.code.push_back({level, view(object).str()});
+  return made.release();
+}
+
+std::vector<CompiledProgram>
+takePrograms(const std::vector<const BundleProgram *> &made) {
+  std::vector<CompiledProgram> programs;
+  for (const BundleProgram *program : made)
+    programs.push_back(program->program);
+  return programs;
+}
+
+void write(const nb::bytes &path, llvm::StringRef contents) {
+  std::string name = view(path).str();
+  std::error_code error;
+  {
+    GilRelease release;
+    error = replaceFile(name, contents);
+  }
+  if (!error)
+    return;
+  errno = error.value();
+  PyErr_SetFromErrnoWithFilename(PyExc_OSError, name.c_str());
+  throw nb::python_error();
+}
+
+void writeBundle(const nb::bytes &path,
+                 const std::vector<const BundleProgram *> &programs,
+                 const std::string &structure) {
+  auto contents = makeBundle(takePrograms(programs), structure);
+  if (!contents)
+    throw nb::value_error(llvm::toString(contents.takeError()).c_str());
+  write(path, *contents);
+}
+
+void writeHeader(const nb::bytes &path, const std::string &bundle,
+                 const std::vector<const BundleProgram *> &programs) {
+  write(path, makeHeader(bundle, takePrograms(programs)));
+}
+
+} // namespace
+
+void bindBundleFiles(nb::module_ &module) {
+  using nb::arg;
+  nb::class_<BundleProgram>(module, "BundleProgram",
+                            "A compiled program, to be written to a bundle.")
+      .def(nb::new_(&makeProgram), arg("name"), arg("arena_bytes"),
+           arg("arguments"), arg("constants"), arg("results"), arg("checks"),
+           arg("code"));
+  module.def("write_bundle", &writeBundle, arg("path"), arg("programs"),
+             arg("structure"), "Writes a bundle.");
+  module.def("write_header", &writeHeader, arg("path"), arg("bundle"),
+             arg("programs"), "Writes a C header for a bundle.");
+}
+
+} // namespace gradopt::native

@@ -1,0 +1,199 @@
+//===- BundleHeader.cpp - C headers for bundles ---------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A function with typed parameters for each program. What the user calls
+// `p['w']` is `p_w` there.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/BundleWriter.h"
+#include "runtime/gradopt_runtime.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/raw_ostream.h"
+
+using llvm::StringRef;
+
+namespace gradopt::bundle {
+namespace {
+
+/// Words of C and C++, and those that the functions use themselves.
+constexpr StringRef kTaken =
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch "
+    "char class co_await co_return co_yield compl concept const const_cast "
+    "consteval constexpr constinit continue decltype default delete do double "
+    "dynamic_cast else enum explicit export extern false float for friend goto "
+    "if inline int long mutable namespace new noexcept not not_eq nullptr "
+    "operator or or_eq private protected public register reinterpret_cast "
+    "requires restrict return short signed sizeof static static_assert "
+    "static_cast struct switch template this thread_local throw true try "
+    "typedef typeid typename union unsigned using virtual void volatile "
+    "wchar_t while xor xor_eq arguments results bundle";
+
+StringRef typeOf(const NamedArray &array) {
+  switch (array.dtype) {
+  case GRADOPT_BOOL:
+    return "uint8_t";
+  case GRADOPT_I8:
+    return "int8_t";
+  case GRADOPT_I16:
+    return "int16_t";
+  case GRADOPT_I32:
+    return "int32_t";
+  case GRADOPT_I64:
+    return "int64_t";
+  case GRADOPT_F32:
+    return "float";
+  }
+  return "double";
+}
+
+/// Names that differ from each other.
+class Names {
+public:
+  Names() {
+    llvm::SmallVector<StringRef> words;
+    kTaken.split(words, ' ');
+    for (StringRef word : words)
+      taken.insert(word);
+  }
+
+  std::string take(StringRef path) {
+    std::string base;
+    for (char c : path)
+      if (llvm::isAlnum(c) || c == '_')
+        base += c;
+      else if (!StringRef(base).ends_with("_"))
+        base += '_';
+    base = StringRef(base).trim('_').str();
+    if (base.empty())
+      base = "value";
+    if (llvm::isDigit(base[0]))
+      base.insert(0, "_");
+    std::string name = base;
+    for (unsigned number = 2; !taken.insert(name).second; ++number)
+      name = base + "_" + std::to_string(number);
+    return name;
+  }
+
+private:
+  llvm::StringSet<> taken;
+};
+
+/// What can stand in a comment.
+std::string inComment(StringRef text) {
+  std::string result = text.str();
+  for (size_t at; (at = result.find("*/")) != std::string::npos;)
+    result.erase(at, 2);
+  std::replace(result.begin(), result.end(), '\n', ' ');
+  return result;
+}
+
+class FunctionPrinter {
+public:
+  FunctionPrinter(llvm::raw_ostream &stream, const CompiledProgram &program)
+      : stream(stream), program(program) {
+    for (const NamedArray &array : program.arguments)
+      arguments.push_back(names.take(array.name));
+    for (const NamedArray &array : program.results)
+      results.push_back(names.take(array.name));
+  }
+
+  void print(StringRef name, size_t number);
+
+private:
+  void printReused();
+  void printParameter(const NamedArray &array, StringRef name, bool isConst) {
+    stream << ",\n    " << (isConst ? "const " : "") << typeOf(array) << " *"
+           << name << " /* " << inComment(array.name) << ", shape (";
+    llvm::interleaveComma(array.shape, stream);
+    stream << ") */";
+  }
+
+  llvm::raw_ostream &stream;
+  const CompiledProgram &program;
+  Names names;
+  std::vector<std::string> arguments, results;
+};
+
+void FunctionPrinter::printReused() {
+  bool isFirst = true;
+  for (const NamedArray &result : program.results) {
+    if (result.reused < 0)
+      continue;
+    if (isFirst)
+      stream << "/* Results in the memory of arguments:\n";
+    isFirst = false;
+    stream << "   " << inComment(result.name) << " is written to "
+           << arguments[result.reused] << '\n';
+  }
+  if (!isFirst)
+    stream << "*/\n";
+}
+
+void FunctionPrinter::print(StringRef name, size_t number) {
+  printReused();
+  stream << "static inline gradopt_status " << name
+         << "(\n    gradopt_bundle *bundle";
+  for (auto [i, array] : llvm::enumerate(program.arguments)) {
+    bool isWritten =
+        llvm::any_of(program.results, [i = i](const NamedArray &result) {
+          return result.reused == int64_t(i);
+        });
+    printParameter(array, arguments[i], /*isConst=*/!isWritten);
+  }
+  for (auto [array, own] : llvm::zip_equal(program.results, results))
+    if (array.reused < 0)
+      printParameter(array, own, /*isConst=*/false);
+  stream << ") {\n  void *arguments[] = {";
+  llvm::interleaveComma(arguments, stream, [&](const std::string &argument) {
+    stream << "(void *)" << argument;
+  });
+  stream << (arguments.empty() ? "0" : "") << "};\n  void *results[] = {";
+  llvm::interleaveComma(
+      llvm::zip_equal(program.results, results), stream, [&](auto pair) {
+        auto &[array, own] = pair;
+        stream << (array.reused < 0 ? own : arguments[array.reused]);
+      });
+  stream << (results.empty() ? "0" : "")
+         << "};\n  return gradopt_program_call(gradopt_bundle_program(bundle, "
+         << number << "), arguments,\n                              results);\n"
+         << "}\n\n";
+}
+
+} // namespace
+
+std::string makeHeader(StringRef name,
+                       llvm::ArrayRef<CompiledProgram> programs) {
+  std::string guard;
+  for (char c : name)
+    guard += llvm::isAlnum(c) ? llvm::toUpper(c) : '_';
+  if (llvm::isDigit(guard.front()))
+    guard.insert(0, "_");
+  guard += "_H";
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  stream << "/* Made by gradopt: the functions of " << inComment(name) << R"(.
+
+     gradopt_bundle *bundle;
+     if (gradopt_bundle_open(path, &bundle) != GRADOPT_OK)
+       puts(gradopt_last_error());
+
+   Arrays are row-major, and overlap nowhere. */
+)" << "#ifndef "
+         << guard << "\n#define " << guard
+         << "\n\n#include \"gradopt_runtime.h\"\n\n";
+  Names names;
+  for (auto [number, program] : llvm::enumerate(programs))
+    FunctionPrinter(stream, program).print(names.take(program.name), number);
+  stream << "#endif\n";
+  return text;
+}
+
+} // namespace gradopt::bundle
