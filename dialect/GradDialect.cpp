@@ -9,6 +9,7 @@
 #include "dialect/Models.h"
 #include "dialect/Rules.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/InliningUtils.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -18,8 +19,23 @@ using namespace mlir::grad;
 #include "dialect/GradInterfaces.cpp.inc"
 #include "dialect/GradTypeInterfaces.cpp.inc"
 
+namespace {
+/// Functions of this dialect may be inlined anywhere.
+struct GradInliner : DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+  bool isLegalToInline(Region *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+};
+} // namespace
+
 void GradDialect::initialize() {
   attachTangentTypes(getContext());
+  addInterfaces<GradInliner>();
   addOperations<
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"

@@ -143,4 +143,37 @@ def GradEmitEntry : Pass<"grad-emit-entry", "ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def GradToBundle : Pass<"grad-to-bundle", "ModuleOp"> {
+  let summary = "Compile functions, and write them to a bundle";
+  let description = [{
+    Each function goes through all stages of `--grad-to-cpu` and becomes object
+    code for some levels of x86-64 CPUs. The module stays as it is. The bundle
+    is opened by `gradopt_bundle_open` in C and by `gradopt.load` in Python, and
+    its functions take their arrays by position.
+
+    Arguments are called what their locations call them, else `arg0` and so on;
+    the result is called `result`, or `result0` and so on. Numbers become arrays
+    without dimensions. A result with a number in the attribute `grad.reused_for`
+    of an argument is computed in the memory of this argument.
+
+    ```mlir
+    // --grad-to-bundle="output=f.bundle": the function `f` of `x` and `arg1`
+    func.func @f(%x: tensor<4xf64> loc("x"), %n: f64) -> tensor<4xf64>
+    ```
+  }];
+  let options = [
+    Option<"output", "output", "std::string", /*default=*/"",
+           "The file to write">,
+    Option<"header", "header", "std::string", /*default=*/"",
+           "A C header to write as well, with a function for each">,
+    ListOption<"functions", "functions", "std::string",
+               "The functions to compile; all public ones if left out">,
+    ListOption<"levels", "levels", "std::string",
+               "Levels of CPUs: x86-64-v2, x86-64-v3, x86-64-v4; all if left "
+               "out">,
+    Option<"cpuOptions", "options", "std::string", /*default=*/"",
+           "Options of grad-to-cpu">
+  ];
+}
+
 #endif // GRADOPT_PASSES_LLVMPASSES_TD

@@ -218,6 +218,13 @@ ArrayRef<StringRef> mlir::grad::getStageNames(bool forDevice) {
   return forDevice ? device : cpu;
 }
 
+int64_t mlir::grad::getArenaBytes(ModuleOp module) {
+  for (Operation &op : module.getOps())
+    if (auto bytes = op.getAttrOfType<IntegerAttr>("grad.arena_bytes"))
+      return bytes.getInt();
+  return 0;
+}
+
 void mlir::grad::buildStagePipeline(OpPassManager &manager, StringRef stage,
                                     const LoweringOptions &options) {
   const Stage *found = llvm::find_if(

@@ -24,6 +24,7 @@
 #ifndef GRADOPT_PASSES_PIPELINES_H
 #define GRADOPT_PASSES_PIPELINES_H
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 
@@ -73,6 +74,9 @@ struct DerivativeOptions : PassPipelineOptions<DerivativeOptions> {
 
 /// The names of the stages to the CPU or to a device, first to last.
 ArrayRef<StringRef> getStageNames(bool forDevice = false);
+
+/// The bytes that a call of a module of stage "bufferized" needs.
+int64_t getArenaBytes(ModuleOp module);
 
 /// Adds the passes that lead from the stage before `stage` to `stage`, which is
 /// one of getStageNames().

@@ -100,8 +100,10 @@ def _library() -> ctypes.CDLL:
                 "failed_check": (text, []),
                 "bundle_open": (ctypes.c_int, [text, ctypes.POINTER(pointer)]),
                 "bundle_close": (None, [pointer]),
+                "bundle_num_programs": (size, [pointer]),
                 "bundle_program": (pointer, [pointer, size]),
                 "bundle_structure": (pointer, [pointer, ctypes.POINTER(size)]),
+                "program_name": (text, [pointer]),
                 "program_num_arguments": (size, [pointer]),
                 "program_num_results": (size, [pointer]),
                 "program_argument": (info, [pointer, size]),
@@ -150,7 +152,27 @@ class _Bundle:
     def structure(self) -> Any:
         size = ctypes.c_size_t()
         start = self.library.gradopt_bundle_structure(self.handle, ctypes.byref(size))
-        return json.loads(ctypes.string_at(start, size.value)) if start else None
+        if not start:
+            return self._by_position()
+        return json.loads(ctypes.string_at(start, size.value))
+
+    def _by_position(self) -> Any:
+        """The structure of programs that were no Python functions: arrays, or a tuple of them."""
+        library = self.library
+        numbers: dict[str, list[int]] = {}
+        programs: list[Any] = []
+        for number in range(library.gradopt_bundle_num_programs(self.handle)):
+            handle = library.gradopt_bundle_program(self.handle, number)
+            name = library.gradopt_program_name(handle).decode()
+            numbers.setdefault(name, []).append(number)
+            arguments = [
+                [library.gradopt_program_argument(handle, i).contents.name.decode(), "*"]
+                for i in range(library.gradopt_program_num_arguments(handle))
+            ]
+            results = ["*"] * library.gradopt_program_num_results(handle)
+            result = "*" if len(results) == 1 else {"kind": "tuple", "children": results}
+            programs.append({"positional": arguments, "keywords": {}, "result": result, "weak": []})
+        return {"single": len(programs) == 1, "functions": numbers, "programs": programs}
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
@@ -440,10 +462,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     """The functions in a bundle.
 
     Args:
-        path: a file that `gradopt.save` wrote.
+        path: a file that `gradopt.save` wrote, or the tool `gradopt`.
 
     Returns:
-        A `Function`, or a dict of them if a dict was saved.
+        A `Function`; or a dict of them, by name, if a dict was saved, or several functions of a
+        module.
 
     Raises:
         BundleError: the file cannot be read, is damaged, or needs another CPU or a newer runtime;
@@ -451,8 +474,6 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     bundle = _Bundle(os.fspath(path))
     structure = bundle.structure()
-    if structure is None:
-        raise BundleError(f"cannot load {path}: it has no functions for Python")
     functions = {
         name: Function(name, [_Program(bundle, n, structure["programs"][n]) for n in numbers])
         for name, numbers in structure["functions"].items()

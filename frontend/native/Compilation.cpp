@@ -109,14 +109,6 @@ private:
   std::vector<Item> idle;
 };
 
-/// The bytes that a call of a module of stage "bufferized" needs.
-size_t arenaBytesOf(mlir::ModuleOp module) {
-  for (mlir::Operation &op : module.getOps())
-    if (auto bytes = op.getAttrOfType<mlir::IntegerAttr>("grad.arena_bytes"))
-      return bytes.getInt();
-  return 0;
-}
-
 std::string print(mlir::ModuleOp module, mlir::OpPrintingFlags flags = {}) {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -372,7 +364,7 @@ bool Compilation::Work::lower(mlir::ModuleOp module, llvm::StringRef target) {
     if (!checkpoint())
       return fail("cancelled");
     if (stage == "bufferized")
-      result.arenaBytes = arenaBytesOf(module);
+      result.arenaBytes = mlir::grad::getArenaBytes(module);
     if (stage == target)
       break;
   }

@@ -1,0 +1,308 @@
+//===- ToBundle.cpp - Write compiled functions to a file ------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-to-bundle`: each function becomes the `main` of a copy of the module,
+/// which the stages of `--grad-to-cpu` then compile.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+#include "passes/Pipelines.h"
+#include "runtime/BundleWriter.h"
+#include "runtime/Codegen.h"
+#include "runtime/gradopt_runtime.h"
+
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/Path.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADTOBUNDLE
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+using gradopt::bundle::CompiledProgram;
+using gradopt::bundle::NamedArray;
+
+static constexpr StringLiteral kMain = "main";
+
+//===----------------------------------------------------------------------===//
+// Descriptions
+//===----------------------------------------------------------------------===//
+
+/// The type of elements in memory.
+static std::optional<uint32_t> getDtype(Type type) {
+  if (type.isF64())
+    return GRADOPT_F64;
+  if (type.isF32())
+    return GRADOPT_F32;
+  if (type.isIndex())
+    return GRADOPT_I64;
+  if (!type.isSignlessInteger())
+    return std::nullopt;
+  switch (type.getIntOrFloatBitWidth()) {
+  case 1:
+    return GRADOPT_BOOL;
+  case 8:
+    return GRADOPT_I8;
+  case 16:
+    return GRADOPT_I16;
+  case 32:
+    return GRADOPT_I32;
+  case 64:
+    return GRADOPT_I64;
+  }
+  return std::nullopt;
+}
+
+static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
+                                      unsigned number, Type type,
+                                      std::string name) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  std::optional<uint32_t> dtype = getDtype(getElementTypeOrSelf(type));
+  if (!dtype || (tensor ? !tensor.hasStaticShape() : isa<ShapedType>(type)))
+    return func.emitOpError("expected ")
+           << kind << " #" << number
+           << " to be a number, or a tensor of static shape, of type i1, i8, "
+              "i16, i32, i64, f32 or f64, but got "
+           << type;
+  NamedArray array = {std::move(name), *dtype, {}};
+  if (tensor)
+    array.shape = tensor.getShape().vec();
+  return array;
+}
+
+static LogicalResult describeArrays(func::FuncOp func,
+                                    CompiledProgram &program) {
+  for (BlockArgument argument : func.getArguments()) {
+    unsigned number = argument.getArgNumber();
+    auto name = dyn_cast<NameLoc>(argument.getLoc());
+    auto array =
+        describe(func, "argument", number, argument.getType(),
+                 name ? name.getName().str() : "arg" + std::to_string(number));
+    if (failed(array))
+      return failure();
+    program.arguments.push_back(std::move(*array));
+  }
+  for (auto [number, type] : llvm::enumerate(func.getResultTypes())) {
+    std::string name = "result";
+    if (func.getNumResults() > 1)
+      name += std::to_string(number);
+    auto array = describe(func, "result", number, type, std::move(name));
+    if (failed(array))
+      return failure();
+    program.results.push_back(std::move(*array));
+  }
+  // `grad-results-to-destinations` verifies them.
+  for (unsigned i = 0; i < func.getNumArguments(); ++i)
+    if (auto result = func.getArgAttrOfType<IntegerAttr>(i, "grad.reused_for"))
+      if (result.getValue().ult(program.results.size()))
+        program.results[result.getInt()].reused = i;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+/// Numbers that a function takes and returns become tensors without dimensions.
+static void convertNumbersToTensors(func::FuncOp func) {
+  Block &body = func.getBody().front();
+  OpBuilder builder = OpBuilder::atBlockBegin(&body);
+  auto tensorOf = [](Type type) -> Type {
+    return isa<RankedTensorType>(type) ? type : RankedTensorType::get({}, type);
+  };
+  for (BlockArgument argument : body.getArguments()) {
+    Type type = argument.getType();
+    if (tensorOf(type) == type)
+      continue;
+    argument.setType(tensorOf(type));
+    auto number = tensor::ExtractOp::create(builder, argument.getLoc(),
+                                            argument, ValueRange());
+    argument.replaceAllUsesExcept(number, number);
+  }
+  func.walk([&](func::ReturnOp op) {
+    builder.setInsertionPoint(op);
+    for (OpOperand &operand : op->getOpOperands())
+      if (Type type = operand.get().getType(); tensorOf(type) != type)
+        operand.set(tensor::FromElementsOp::create(
+            builder, op.getLoc(), cast<RankedTensorType>(tensorOf(type)),
+            operand.get()));
+  });
+  func.setType(builder.getFunctionType(
+      body.getArgumentTypes(),
+      llvm::map_to_vector(func.getResultTypes(), tensorOf)));
+}
+
+/// A copy of the module in which `name` is the only public function, and called
+/// main.
+static OwningOpRef<ModuleOp> extractProgram(ModuleOp module, StringRef name) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  SymbolTable symbols(*copy);
+  auto func = symbols.lookup<func::FuncOp>(name);
+  if (Operation *other = symbols.lookup(kMain); other && other != func)
+    if (failed(symbols.renameToUnique(other, {})))
+      return nullptr;
+  if (name != kMain && failed(symbols.rename(func, kMain)))
+    return nullptr;
+  for (auto symbol : copy->getOps<SymbolOpInterface>())
+    if (symbol != func)
+      symbol.setPrivate();
+  func.setPublic();
+  return copy;
+}
+
+namespace {
+
+struct GradToBundle : grad::impl::GradToBundleBase<GradToBundle> {
+  using GradToBundleBase::GradToBundleBase;
+
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<tensor::TensorDialect>();
+    registerCodegenTranslations(registry);
+    OpPassManager stages(ModuleOp::getOperationName());
+    for (StringRef stage : getStageNames())
+      buildStagePipeline(stages, stage, LoweringOptions());
+    stages.getDependentDialects(registry);
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    LoweringOptions stageOptions;
+    std::string problem;
+    llvm::raw_string_ostream stream(problem);
+    if (failed(stageOptions.parseFromString(cpuOptions, stream))) {
+      emitError(module.getLoc(), problem);
+      return signalPassFailure();
+    }
+    if (stageOptions.isForDevice()) {
+      emitError(module.getLoc(), "expected no chip: a bundle is for CPUs");
+      return signalPassFailure();
+    }
+    if (output.empty()) {
+      emitError(module.getLoc(), "expected the option output, a file");
+      return signalPassFailure();
+    }
+    if (failed(findLevels(module)))
+      return signalPassFailure();
+    FailureOr<SmallVector<func::FuncOp>> found = findFunctions(module);
+    if (failed(found))
+      return signalPassFailure();
+    std::vector<CompiledProgram> programs(found->size());
+    for (auto [func, program] : llvm::zip_equal(*found, programs))
+      if (failed(compile(module, func, stageOptions, program)))
+        return signalPassFailure();
+    auto bundle = gradopt::bundle::makeBundle(programs, /*structure=*/"");
+    if (!bundle) {
+      emitError(module.getLoc(), llvm::toString(bundle.takeError()));
+      return signalPassFailure();
+    }
+    StringRef name = llvm::sys::path::filename(output);
+    if (failed(write(module, output, *bundle)) ||
+        (!header.empty() &&
+         failed(write(module, header,
+                      gradopt::bundle::makeHeader(name, programs)))))
+      return signalPassFailure();
+    markAllAnalysesPreserved();
+  }
+
+private:
+  LogicalResult findLevels(ModuleOp module);
+  FailureOr<SmallVector<func::FuncOp>> findFunctions(ModuleOp module);
+  LogicalResult compile(ModuleOp module, func::FuncOp func,
+                        const LoweringOptions &stageOptions,
+                        CompiledProgram &program);
+  LogicalResult write(ModuleOp module, const std::string &path,
+                      StringRef contents) {
+    if (std::error_code error = gradopt::bundle::replaceFile(path, contents))
+      return emitError(module.getLoc(), "cannot write ")
+             << path << ": " << error.message();
+    return success();
+  }
+
+  SmallVector<const CodeTarget *> targets;
+};
+
+} // namespace
+
+LogicalResult GradToBundle::findLevels(ModuleOp module) {
+  static const std::string all[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
+  targets.clear();
+  for (const std::string &level :
+       levels.empty() ? ArrayRef(all) : ArrayRef<std::string>(*levels)) {
+    targets.push_back(CodeTarget::level(level));
+    if (!targets.back())
+      return emitError(module.getLoc(), "expected a level of x86-64 CPUs, ")
+             << llvm::join(ArrayRef(all), ", ") << ", but got " << level;
+  }
+  return success();
+}
+
+FailureOr<SmallVector<func::FuncOp>>
+GradToBundle::findFunctions(ModuleOp module) {
+  SmallVector<func::FuncOp> found;
+  if (functions.empty()) {
+    for (auto func : module.getOps<func::FuncOp>())
+      if (func.isPublic() && !func.isExternal())
+        found.push_back(func);
+    if (found.empty())
+      return emitError(module.getLoc(),
+                       "expected a public function with a body");
+    return found;
+  }
+  for (const std::string &name : functions) {
+    auto func = module.lookupSymbol<func::FuncOp>(name);
+    if (!func || func.isExternal())
+      return emitError(module.getLoc(),
+                       "expected a function with a body called ")
+             << name;
+    found.push_back(func);
+  }
+  return found;
+}
+
+LogicalResult GradToBundle::compile(ModuleOp module, func::FuncOp func,
+                                    const LoweringOptions &stageOptions,
+                                    CompiledProgram &program) {
+  program.name = func.getName().str();
+  if (failed(describeArrays(func, program)))
+    return failure();
+  OwningOpRef<ModuleOp> copy = extractProgram(module, func.getName());
+  if (!copy)
+    return func.emitOpError("cannot be the main function of a program");
+  convertNumbersToTensors(copy->lookupSymbol<func::FuncOp>(kMain));
+  PassManager simplify(&getContext());
+  simplify.addPass(createInlinerPass());
+  simplify.addPass(createSymbolDCEPass());
+  if (failed(simplify.run(*copy)))
+    return failure();
+  for (StringRef stage : getStageNames()) {
+    PassManager passes(&getContext());
+    buildStagePipeline(passes, stage, stageOptions);
+    if (failed(passes.run(*copy)))
+      return failure();
+    if (stage == "bufferized")
+      program.arenaBytes = getArenaBytes(*copy);
+  }
+  if (copy->lookupSymbol("gradopt_call_target"))
+    return func.emitOpError("expected a function that calls nothing outside of "
+                            "the module by grad.custom_call");
+  auto goOn = [] { return true; };
+  auto ignore = [](const char *) {};
+  for (const CodeTarget *target : targets) {
+    auto object = emitObject(*copy, *target, {goOn, ignore});
+    if (!object)
+      return func.emitOpError("has no code for ")
+             << target->cpu << ": " << llvm::toString(object.takeError());
+    program.code.push_back({uint32_t(target->cpu.back() - '0'),
+                            std::string(object->begin(), object->end())});
+  }
+  return success();
+}

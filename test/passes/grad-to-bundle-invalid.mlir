@@ -1,0 +1,45 @@
+// RUN: gradopt %s --grad-to-bundle="output=%t.bundle" -split-input-file -verify-diagnostics
+// RUN: not ls %t.bundle
+
+// expected-error @below {{'func.func' op expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, f32 or f64, but got 'tensor<?xf64>'}}
+func.func @main(%x: tensor<?xf64>) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected argument #1 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, f32 or f64, but got 'f16'}}
+func.func @main(%x: f32, %y: f16) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, f32 or f64, but got 'vector<4xf32>'}}
+func.func @main(%x: vector<4xf32>) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expected result #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, f32 or f64, but got 'tensor<*xf32>'}}
+func.func @main(%x: tensor<4xf32>) -> tensor<*xf32> {
+  %y = tensor.cast %x : tensor<4xf32> to tensor<*xf32>
+  return %y : tensor<*xf32>
+}
+
+// -----
+
+// expected-error @below {{expected a function that calls nothing outside of the module by grad.custom_call}}
+func.func @main(%x: tensor<3xf64>) -> tensor<3xf64> {
+  %e = tensor.empty() : tensor<3xf64>
+  %0 = grad.custom_call_into "f", target = 0 (%x) outs(%e) : (tensor<3xf64>, tensor<3xf64>) -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// -----
+
+// expected-error @below {{expected argument #0 to be reused for a result of its type}}
+func.func @main(%x: tensor<3xf64> {grad.reused_for = 7 : i64}) -> tensor<3xf64> {
+  return %x : tensor<3xf64>
+}
