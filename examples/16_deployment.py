@@ -88,7 +88,14 @@ def main() -> int:
     compiler = shutil.which("cc") or shutil.which("clang") or "/usr/lib/llvm-22/bin/clang"
     program = arguments.out / "train"
     sizes = [f"-D{name}={value}" for name, value in [("BATCH", BATCH), ("HIDDEN", HIDDEN)]]
-    command = [compiler, "-O2", "-Wall", *sizes, f"-I{arguments.out}", f"-I{ROOT / 'runtime'}"]
+    command = [
+        compiler,
+        "-O2",
+        "-Wall",
+        *sizes,
+        f"-I{arguments.out}",
+        f"-I{gradopt_runtime.include_path()}",
+    ]
     command += [str(ROOT / "examples/16_deployment.c"), "-o", str(program), library]
     command += [f"-Wl,-rpath,{Path(library).parent}"]
     subprocess.run(command, check=True)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BundleError", "Function", "library_path", "load"]
+__all__ = ["BundleError", "Function", "include_path", "library_path", "load"]
 
 _LIBRARY = "libGradOptRuntime.so"
 
@@ -82,6 +82,18 @@ def library_path() -> str:
         if os.path.exists(path):
             return path
     raise BundleError(f"there is no {_LIBRARY} beside {here}, nor in an installed gradopt")
+
+
+def include_path() -> str:
+    """The folder of `gradopt_runtime.h` and `gradopt.hpp`, for programs in C and C++.
+
+    Raises:
+        BundleError: it is not there.
+    """
+    path = os.path.join(os.path.dirname(library_path()), "include")
+    if not os.path.isdir(path):
+        raise BundleError(f"there is no folder {path}")
+    return path
 
 
 _lock = threading.Lock()

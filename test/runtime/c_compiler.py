@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The C compiler, for tests that come with a bit of C."""
+"""The C compiler, for tests that come with a bit of C or C++."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ HERE = Path(__file__).parent
 
 def compile_c(source: Path, *flags: str) -> None:
     """Compiles with all warnings as errors; skips the test if there is no compiler."""
-    found = [Path("/usr/lib/llvm-22/bin/clang"), Path("/usr/bin/cc")]
-    compiler = next((path for path in found if path.exists()), None)
+    _compile(["/usr/lib/llvm-22/bin/clang", "/usr/bin/cc"], source, *flags)
+
+
+def compile_cpp(source: Path, *flags: str) -> None:
+    """The same for C++17."""
+    _compile(["/usr/lib/llvm-22/bin/clang++", "/usr/bin/c++"], source, "-std=c++17", *flags)
+
+
+def _compile(compilers: list[str], source: Path, *flags: str) -> None:
+    compiler = next((path for path in compilers if Path(path).exists()), None)
     if compiler is None:
-        pytest.skip("no C compiler")
-    command = [str(compiler), "-Wall", "-Wextra", "-Werror", *flags, str(source)]
+        pytest.skip("no compiler")
+    command = [compiler, "-Wall", "-Wextra", "-Werror", *flags, str(source)]
     subprocess.run(command, check=True, timeout=120)
 
 

@@ -212,10 +212,9 @@ def test_a_c_program(path: Path, tmp_path: Path) -> None:
     go.save(go.compile(scaled).lower(np.ones(3), np.float64(1)), path)
     library = Path(gradopt_runtime.library_path())
     program = tmp_path / "program"
-    headers = HERE.parent.parent / "runtime"
     compile_c(
         HERE / "call_bundle.c",
-        f"-I{headers}",
+        f"-I{gradopt_runtime.include_path()}",
         "-o",
         str(program),
         str(library),

@@ -1,0 +1,341 @@
+//===- gradopt.hpp - Bundles in C++ -----------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A wrapper of gradopt_runtime.h for C++17: what is opened is closed, failures
+// are exceptions, and arrays know their types and sizes, which are compared
+// with those of the program before anything is called.
+//
+//   gradopt::Bundle bundle("model.bundle");
+//   gradopt::Program step = bundle["step"];
+//   std::vector<double> x(7), gradient(7);
+//   double loss;
+//   step({x, 0.5}, {loss, gradient});
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_HPP
+#define GRADOPT_HPP
+
+#include "gradopt_runtime.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace gradopt {
+
+/// What the runtime says of a failure.
+class Error : public std::runtime_error {
+public:
+  explicit Error(gradopt_status status)
+      : std::runtime_error(gradopt_last_error()), code(status) {}
+
+  gradopt_status status() const { return code; }
+
+private:
+  gradopt_status code;
+};
+
+/// A check of the program failed, such as one of an index.
+class CheckError : public Error {
+public:
+  CheckError() : Error(GRADOPT_CHECK_FAILED), name(gradopt_failed_check()) {}
+
+  /// The exception that Python would have raised: "IndexError".
+  const std::string &python_exception() const { return name; }
+
+private:
+  std::string name;
+};
+
+inline void check(gradopt_status status) {
+  if (status == GRADOPT_CHECK_FAILED)
+    throw CheckError();
+  if (status != GRADOPT_OK)
+    throw Error(status);
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+/// The gradopt_dtype of elements that are a T. A bool is a byte, 0 or 1.
+template <typename T> constexpr gradopt_dtype dtype_of() {
+  static_assert(std::is_arithmetic_v<T>, "elements are numbers");
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::uint8_t>) {
+    return GRADOPT_BOOL;
+  } else if constexpr (std::is_same_v<T, float>) {
+    return GRADOPT_F32;
+  } else if constexpr (std::is_same_v<T, double>) {
+    return GRADOPT_F64;
+  } else {
+    static_assert(std::is_integral_v<T> && std::is_signed_v<T> &&
+                      sizeof(T) <= 8,
+                  "arrays have elements of bool, int8_t, int16_t, int32_t, "
+                  "int64_t, float or double");
+    return sizeof(T) == 1   ? GRADOPT_I8
+           : sizeof(T) == 2 ? GRADOPT_I16
+           : sizeof(T) == 4 ? GRADOPT_I32
+                            : GRADOPT_I64;
+  }
+}
+
+inline const char *dtype_name(std::int32_t dtype) {
+  static const char *const names[] = {"bool",  "int8",    "int16",  "int32",
+                                      "int64", "float32", "float64"};
+  return dtype >= 0 && dtype < 7 ? names[dtype] : "?";
+}
+
+/// Elements that lie side by side.
+template <typename T> class Span {
+public:
+  constexpr Span() = default;
+  constexpr Span(T *data, std::size_t size) : first(data), count(size) {}
+
+  constexpr T *data() const { return first; }
+  constexpr std::size_t size() const { return count; }
+  constexpr T *begin() const { return first; }
+  constexpr T *end() const { return first + count; }
+  constexpr T &operator[](std::size_t i) const { return first[i]; }
+
+private:
+  T *first = nullptr;
+  std::size_t count = 0;
+};
+
+//===----------------------------------------------------------------------===//
+// Arrays
+//===----------------------------------------------------------------------===//
+
+/// What a program takes or returns: row-major, without gaps.
+class ArrayInfo {
+public:
+  explicit ArrayInfo(const gradopt_array_info *info) : info(info) {}
+
+  std::string name() const { return info->name; }
+  gradopt_dtype dtype() const {
+    return static_cast<gradopt_dtype>(info->dtype);
+  }
+  Span<const std::int64_t> shape() const {
+    return {info->shape, static_cast<std::size_t>(info->rank)};
+  }
+  /// The number of elements.
+  std::size_t size() const {
+    std::size_t product = 1;
+    for (std::int64_t extent : shape())
+      product *= static_cast<std::size_t>(extent);
+    return product;
+  }
+  std::size_t bytes() const { return info->bytes; }
+  /// Of a result: the argument in whose memory it is computed, if it is.
+  std::optional<std::size_t> reused() const {
+    if (info->reused < 0)
+      return std::nullopt;
+    return static_cast<std::size_t>(info->reused);
+  }
+  std::string description() const {
+    std::string text = std::string(dtype_name(info->dtype)) + "[";
+    for (std::size_t i = 0; i < shape().size(); ++i)
+      text += (i ? ", " : "") + std::to_string(shape()[i]);
+    return text + "]";
+  }
+
+private:
+  const gradopt_array_info *info;
+};
+
+/// An array of the caller's, or a number: anything with data() and size(), such
+/// as a std::vector, an array, or a Span. It is valid for one call.
+class ArrayView {
+public:
+  template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
+  ArrayView(T &number) : ArrayView(&number, 1) {}
+  template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
+  ArrayView(const T &number) : ArrayView(&number, 1) {}
+  template <typename T, std::size_t N>
+  ArrayView(T (&array)[N]) : ArrayView(array, N) {}
+  template <typename C, typename = decltype(std::declval<C &>().data(),
+                                            std::declval<C &>().size())>
+  ArrayView(C &&container) : ArrayView(container.data(), container.size()) {}
+
+  void *data() const { return const_cast<void *>(address); }
+  gradopt_dtype dtype() const { return type; }
+  std::size_t size() const { return count; }
+  bool is_writable() const { return writable; }
+
+private:
+  template <typename T>
+  ArrayView(T *data, std::size_t size)
+      : address(data), count(size), type(dtype_of<std::remove_cv_t<T>>()),
+        writable(!std::is_const_v<T>) {}
+
+  const void *address;
+  std::size_t count;
+  gradopt_dtype type;
+  bool writable;
+};
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+/// A function of a bundle, for arrays of certain shapes. It lives as long as
+/// the bundle; any number of threads may call it.
+class Program {
+public:
+  explicit Program(gradopt_program *program) : program(program) {}
+
+  std::string name() const { return gradopt_program_name(program); }
+  std::size_t num_arguments() const {
+    return gradopt_program_num_arguments(program);
+  }
+  std::size_t num_results() const {
+    return gradopt_program_num_results(program);
+  }
+  /// Throws std::out_of_range if there are not so many.
+  ArrayInfo argument(std::size_t number) const {
+    return info(gradopt_program_argument(program, number), "argument");
+  }
+  ArrayInfo result(std::size_t number) const {
+    return info(gradopt_program_result(program, number), "result");
+  }
+  /// Bytes of temporaries of a call.
+  std::size_t arena_bytes() const {
+    return gradopt_program_arena_bytes(program);
+  }
+  /// Memory for a result. (A std::vector<bool> has no elements that lie side by
+  /// side: ask for std::uint8_t.)
+  template <typename T> std::vector<T> make_result(std::size_t number) const {
+    ArrayInfo info = result(number);
+    require(info.dtype() == dtype_of<T>(), "result", info,
+            dtype_name(dtype_of<T>()));
+    return std::vector<T>(info.size());
+  }
+
+  /// Calls it with all arguments, and all results but those that are computed
+  /// in the memory of an argument, which has to be writable then. Throws
+  /// std::invalid_argument where an array has another type or size than the
+  /// program's, CheckError, and Error.
+  void operator()(std::initializer_list<ArrayView> arguments,
+                  std::initializer_list<ArrayView> results) const {
+    call({arguments.begin(), arguments.size()},
+         {results.begin(), results.size()});
+  }
+
+  /// The same with numbers of arrays that are known when it runs.
+  void call(Span<const ArrayView> arguments,
+            Span<const ArrayView> results) const {
+    requireCount("arguments", num_arguments(), arguments.size());
+    std::vector<void *> argumentData, resultData;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      requireLike("argument", argument(i), arguments[i]);
+      argumentData.push_back(arguments[i].data());
+    }
+    std::size_t own = 0;
+    for (std::size_t i = 0; i < num_results(); ++i)
+      own += !result(i).reused();
+    requireCount("results", own, results.size());
+    const ArrayView *next = results.begin();
+    for (std::size_t i = 0; i < num_results(); ++i) {
+      ArrayInfo info = result(i);
+      const ArrayView &array =
+          info.reused() ? arguments[*info.reused()] : *next++;
+      requireLike("result", info, array);
+      require(array.is_writable(), "result", info, "memory that is const");
+      resultData.push_back(array.data());
+    }
+    check(
+        gradopt_program_call(program, argumentData.data(), resultData.data()));
+  }
+
+private:
+  static ArrayInfo info(const gradopt_array_info *found, const char *what) {
+    if (!found)
+      throw std::out_of_range(std::string("the program has no such ") + what);
+    return ArrayInfo(found);
+  }
+  void require(bool condition, const char *what, const ArrayInfo &info,
+               const std::string &got) const {
+    if (!condition)
+      throw std::invalid_argument(name() + ": expected " + info.description() +
+                                  " for the " + what + " " + info.name() +
+                                  ", but got " + got);
+  }
+  void requireLike(const char *what, const ArrayInfo &info,
+                   const ArrayView &array) const {
+    require(array.dtype() == info.dtype() && array.size() == info.size(), what,
+            info,
+            std::to_string(array.size()) + " elements of " +
+                dtype_name(array.dtype()));
+  }
+  void requireCount(const char *what, std::size_t expected,
+                    std::size_t got) const {
+    if (expected != got)
+      throw std::invalid_argument(name() + ": expected " +
+                                  std::to_string(expected) + " " + what +
+                                  ", but got " + std::to_string(got));
+  }
+
+  gradopt_program *program;
+};
+
+/// An open bundle; closed when it is destroyed.
+class Bundle {
+public:
+  /// Throws Error if it is none that this machine can run.
+  explicit Bundle(const std::string &path) {
+    gradopt_bundle *opened = nullptr;
+    check(gradopt_bundle_open(path.c_str(), &opened));
+    bundle.reset(opened);
+  }
+
+  std::size_t num_programs() const {
+    return gradopt_bundle_num_programs(bundle.get());
+  }
+  /// Throws std::out_of_range if there are not so many.
+  Program program(std::size_t number) const {
+    return require(gradopt_bundle_program(bundle.get(), number),
+                   std::to_string(number));
+  }
+  /// The first one of this name, if there is one.
+  std::optional<Program> find(const std::string &name) const {
+    gradopt_program *found = gradopt_bundle_find(bundle.get(), name.c_str());
+    return found ? std::optional<Program>(found) : std::nullopt;
+  }
+  /// The same; throws std::out_of_range if there is none.
+  Program operator[](const std::string &name) const {
+    return require(gradopt_bundle_find(bundle.get(), name.c_str()), name);
+  }
+
+  /// For the functions of C, and of headers that were made for a bundle.
+  gradopt_bundle *get() const { return bundle.get(); }
+
+private:
+  static Program require(gradopt_program *found, const std::string &name) {
+    if (!found)
+      throw std::out_of_range("the bundle has no program " + name);
+    return Program(found);
+  }
+
+  struct Close {
+    void operator()(gradopt_bundle *bundle) const {
+      gradopt_bundle_close(bundle);
+    }
+  };
+
+  std::unique_ptr<gradopt_bundle, Close> bundle;
+};
+
+} // namespace gradopt
+
+#endif // GRADOPT_HPP
