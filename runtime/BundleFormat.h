@@ -29,7 +29,7 @@
 namespace gradopt::bundle {
 
 inline constexpr char kMagic[8] = {'G', 'R', 'A', 'D', 'O', 'P', 'T', '\x1a'};
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
 inline constexpr uint64_t kAlignment = 64;
 /// More arguments, constants or results than this do not go on a stack.
 inline constexpr uint32_t kMaxArrays = 1 << 14;

@@ -19,6 +19,7 @@ from gradopt.api import (
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.bundle import save
 from gradopt.compilation.compiled import Compiled
+from gradopt.compilation.loading import load
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
 from gradopt.transforms.batching import vmap
@@ -37,7 +38,6 @@ from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 from gradopt.transforms.result_specs import ShapeDtypeStruct
 from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
-from gradopt_runtime import load
 
 if TYPE_CHECKING:
     from gradopt import jax as jax

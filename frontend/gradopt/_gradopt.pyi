@@ -10,6 +10,10 @@ from numpy.typing import DTypeLike, NDArray
 # One argument or result of an executable: NumPy dtype and shape.
 ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]]
 
+# An array of a bundle: path, number of the dtype in gradopt_dtype, shape, and for a result that is
+# computed in the memory of an argument the number of this argument, else -1.
+BundleArray: TypeAlias = tuple[str, int, tuple[int, ...], int]
+
 # A result structure: result numbers (int) inside nested exact tuple, list and dict; None is None.
 # E.g. `(0, [1, 2], {"a": 3, "b": None})`; a bare `0` returns the array itself.
 ResultTree: TypeAlias = (
@@ -106,6 +110,34 @@ class Executable:
     def result_bytes(self) -> int: ...
     @property
     def arena_bytes(self) -> int: ...
+
+class Bundle:
+    """An open bundle (see runtime/gradopt_runtime.h)."""
+
+    def __init__(self, path: bytes) -> None:
+        """Opens it.
+
+        Raises:
+            ExecutionError: it is no bundle that this machine can run.
+        """
+
+    @property
+    def structure(self) -> bytes | None:
+        """JSON: how arrays make up Python objects; None if it says nothing of it."""
+
+    def __len__(self) -> int:
+        """The number of programs."""
+
+    def describe(self, number: int) -> tuple[str, list[BundleArray], list[BundleArray]]:
+        """The name of a program, its arguments and its results."""
+
+    def executable(self, number: int, report: Any) -> Executable:
+        """A program, ready to be called.
+
+        Arguments that it computes results in are copied. `report.failed(message, check)` raises the
+        error of a call that failed; `check` is the name of a Python exception if it was a check
+        of the program, or None.
+        """
 
 class Specialization:
     """What a Dispatcher stores for one signature."""

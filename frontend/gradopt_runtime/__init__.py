@@ -18,7 +18,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -54,17 +54,29 @@ class _ArrayInfo(ctypes.Structure):
     ]
 
 
-class _Leaf:
-    """An argument or a result of a program."""
+class Leaf:
+    """An argument or a result of a program.
 
-    def __init__(self, info: _ArrayInfo) -> None:
-        self.path = info.name.decode()
-        self.dtype = DTYPES[info.dtype]
-        self.shape = tuple(info.shape[: info.rank])
-        self.reused = int(info.reused)
+    Attributes:
+        path: how the user reaches it.
+        dtype: its dtype.
+        shape: its shape.
+        reused: of a result, the number of the argument in whose memory it is computed, or -1.
+    """
+
+    def __init__(self, path: str, dtype: int, shape: Sequence[int], reused: int) -> None:
+        self.path = path
+        self.dtype = DTYPES[dtype]
+        self.shape = tuple(shape)
+        self.reused = reused
 
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
+
+
+def _leaf(info: _ArrayInfo) -> Leaf:
+    path = info.name.decode(errors="replace")
+    return Leaf(path, info.dtype, info.shape[: info.rank], int(info.reused))
 
 
 def library_path() -> str:
@@ -161,30 +173,28 @@ class _Bundle:
         if self.library.gradopt_bundle_open(os.fsencode(path), ctypes.byref(self.handle)) != _OK:
             raise _error(self.library)
 
-    def structure(self) -> Any:
+    def structure(self) -> bytes | None:
         size = ctypes.c_size_t()
         start = self.library.gradopt_bundle_structure(self.handle, ctypes.byref(size))
-        if not start:
-            return self._by_position()
-        return json.loads(ctypes.string_at(start, size.value))
+        return ctypes.string_at(start, size.value) if start else None
 
-    def _by_position(self) -> Any:
-        """The structure of programs that were no Python functions: arrays, or a tuple of them."""
+    def programs(self) -> list[tuple[str, list[Leaf], list[Leaf]]]:
+        """The name of each, its arguments and its results."""
         library = self.library
-        numbers: dict[str, list[int]] = {}
-        programs: list[Any] = []
+        found: list[tuple[str, list[Leaf], list[Leaf]]] = []
         for number in range(library.gradopt_bundle_num_programs(self.handle)):
             handle = library.gradopt_bundle_program(self.handle, number)
-            name = library.gradopt_program_name(handle).decode()
-            numbers.setdefault(name, []).append(number)
             arguments = [
-                [library.gradopt_program_argument(handle, i).contents.name.decode(), "*"]
+                _leaf(library.gradopt_program_argument(handle, i).contents)
                 for i in range(library.gradopt_program_num_arguments(handle))
             ]
-            results = ["*"] * library.gradopt_program_num_results(handle)
-            result = "*" if len(results) == 1 else {"kind": "tuple", "children": results}
-            programs.append({"positional": arguments, "keywords": {}, "result": result, "weak": []})
-        return {"single": len(programs) == 1, "functions": numbers, "programs": programs}
+            results = [
+                _leaf(library.gradopt_program_result(handle, i).contents)
+                for i in range(library.gradopt_program_num_results(handle))
+            ]
+            name = library.gradopt_program_name(handle).decode(errors="replace")
+            found.append((name, arguments, results))
+        return found
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
@@ -323,33 +333,38 @@ def _kind_name(value: Any) -> str:
 # -- Calls ---------------------------------------------------------------------------------------
 
 
-class _Program:
-    """A function for one signature."""
+class Signature:
+    """What one program of a bundle takes and returns.
 
-    def __init__(self, bundle: _Bundle, number: int, structure: Any) -> None:
-        library = bundle.library
-        self._bundle = bundle
-        self._handle = library.gradopt_bundle_program(bundle.handle, number)
-        self._call: Callable[..., int] = library.gradopt_program_call
-        self.arguments = [
-            _Leaf(library.gradopt_program_argument(self._handle, i).contents)
-            for i in range(library.gradopt_program_num_arguments(self._handle))
-        ]
-        self.results = [
-            _Leaf(library.gradopt_program_result(self._handle, i).contents)
-            for i in range(library.gradopt_program_num_results(self._handle))
-        ]
+    Attributes:
+        arguments: the arrays that it takes.
+        results: those that it returns.
+        result: the structure of the result, as it is in the file.
+    """
+
+    def __init__(
+        self, arguments: Sequence[Leaf], results: Sequence[Leaf], structure: dict[str, Any]
+    ) -> None:
+        self.arguments = tuple(arguments)
+        self.results = tuple(results)
+        self.result: Any = structure["result"]
         self._positional = [(path, _node(tree)) for path, tree in structure["positional"]]
         self._keywords = {name: _node(tree) for name, tree in structure["keywords"].items()}
-        self._result = _node(structure["result"])
+        self._result = _node(self.result)
         self._weak = frozenset(structure["weak"])
 
-    def leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Array]:
-        """The arguments as the program takes them.
+    def __str__(self) -> str:
+        return "(" + ", ".join(f"{leaf.path}: {leaf}" for leaf in self.arguments) + ")"
+
+    def unflatten(self, results: Sequence[Any]) -> Any:
+        """The result that is made of these arrays."""
+        return self._result.unflatten(iter(results))
+
+    def flatten(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """What a call has where the program takes arrays.
 
         Raises:
-            TypeError: another structure or dtype than the program's.
-            ValueError: another shape.
+            TypeError: another structure than the program's.
         """
         if len(args) != len(self._positional):
             raise TypeError(
@@ -364,14 +379,28 @@ class _Program:
             node.flatten(value, path, found)
         for name, node in self._keywords.items():
             node.flatten(kwargs[name], name, found)
+        return found
+
+    def leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Array]:
+        """The arguments as the program takes them.
+
+        Raises:
+            TypeError: another structure or dtype than the program's.
+            ValueError: another shape.
+        """
+        found = self.flatten(args, kwargs)
         return [
-            self._leaf(value, leaf, i in self._weak)
+            self._array(value, leaf, i in self._weak)
             for i, (value, leaf) in enumerate(zip(found, self.arguments, strict=True))
         ]
 
-    def _leaf(self, value: Any, leaf: _Leaf, weak: bool) -> Array:
-        if weak and _WEAK.get(type(value)) == leaf.dtype:
+    def _array(self, value: Any, leaf: Leaf, weak: bool) -> Array:
+        kind = _WEAK.get(type(value))
+        # NumPy takes None for a dtype.
+        if weak and kind is not None and kind == leaf.dtype:
             return np.array(value, leaf.dtype)
+        if value is None or isinstance(value, (tuple, list, dict)):
+            raise TypeError(f"expected {leaf} at {leaf.path}, but got {_kind_name(value)}")
         array = np.asarray(value)
         if array.dtype.newbyteorder("=") != leaf.dtype or weak:
             expected = f"a Python {leaf.dtype.name}" if weak else str(leaf)
@@ -384,10 +413,69 @@ class _Program:
             return array
         return np.array(array, leaf.dtype, order="C")
 
+
+def functions(
+    structure: bytes | None,
+    programs: Sequence[tuple[str, Sequence[Leaf], Sequence[Leaf]]],
+    make: Callable[[str, dict[int, Signature], Any], Any],
+) -> Any:
+    """The functions that a bundle has.
+
+    Args:
+        structure: its section of that name.
+        programs: the name, the arguments and the results of each program.
+        make: makes a function of its name, its programs by number, and the numbers and names of its
+            static arguments.
+    """
+    decoded = _by_position(programs) if structure is None else json.loads(structure)
+    made = {
+        name: make(
+            name,
+            {n: Signature(*programs[n][1:], decoded["programs"][n]) for n in numbers},
+            decoded["static"][name],
+        )
+        for name, numbers in decoded["functions"].items()
+    }
+    return next(iter(made.values())) if decoded["single"] else made
+
+
+def _by_position(programs: Sequence[tuple[str, Sequence[Leaf], Sequence[Leaf]]]) -> Any:
+    """The structure of programs that were no Python functions: they take and return arrays."""
+    numbers: dict[str, list[int]] = {}
+    structures: list[Any] = []
+    for number, (name, arguments, results) in enumerate(programs):
+        numbers.setdefault(name, []).append(number)
+        several = {"kind": "tuple", "children": ["*"] * len(results)}
+        structures.append(
+            {
+                "positional": [[leaf.path, "*"] for leaf in arguments],
+                "keywords": {},
+                "result": "*" if len(results) == 1 else several,
+                "weak": [],
+            }
+        )
+    return {
+        "single": len(programs) == 1,
+        "functions": numbers,
+        "static": {name: [[], []] for name in numbers},
+        "programs": structures,
+    }
+
+
+class _Program:
+    """A function for one signature."""
+
+    def __init__(self, bundle: _Bundle, number: int, signature: Signature) -> None:
+        library = bundle.library
+        self.signature = signature
+        self._bundle = bundle
+        self._handle = library.gradopt_bundle_program(bundle.handle, number)
+        self._call: Callable[..., int] = library.gradopt_program_call
+
     def run(self, arguments: list[Array]) -> Any:
         """Calls it."""
         results: list[Array] = []
-        for leaf in self.results:
+        for leaf in self.signature.results:
             if leaf.reused >= 0:
                 arguments[leaf.reused] = arguments[leaf.reused].copy()
                 results.append(arguments[leaf.reused])
@@ -396,11 +484,11 @@ class _Program:
         status = self._call(self._handle, _addresses(arguments), _addresses(results))
         if status == _CHECK_FAILED:
             library = self._bundle.library
-            raise _exception(library.gradopt_failed_check().decode())(str(_error(library)))
+            raise exception(library.gradopt_failed_check().decode())(str(_error(library)))
         if status != _OK:
             raise _error(self._bundle.library)
         # NumPy's scalars for arrays without dimensions, as from a compiled function.
-        return self._result.unflatten(iter([a if a.ndim else a[()] for a in results]))
+        return self.signature.unflatten([a if a.ndim else a[()] for a in results])
 
     @property
     def arena_bytes(self) -> int:
@@ -408,7 +496,7 @@ class _Program:
         return self._bundle.library.gradopt_program_arena_bytes(self._handle)
 
 
-def _exception(name: str) -> type[Exception]:
+def exception(name: str) -> type[Exception]:
     """The exception of Python that a check names."""
     found = getattr(builtins, name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else BundleError
@@ -436,10 +524,7 @@ class Function:
     @property
     def signatures(self) -> tuple[str, ...]:
         """The arguments it can be called with, dtypes and shapes by path."""
-        return tuple(
-            "(" + ", ".join(f"{leaf.path}: {leaf}" for leaf in program.arguments) + ")"
-            for program in self._programs
-        )
+        return tuple(str(program.signature) for program in self._programs)
 
     @property
     def arena_bytes(self) -> int:
@@ -459,15 +544,20 @@ class Function:
         errors: list[Exception] = []
         for program in self._programs:
             try:
-                leaves = program.leaves(args, kwargs)
+                leaves = program.signature.leaves(args, kwargs)
             except (TypeError, ValueError) as error:
                 errors.append(error)
                 continue
             return program.run(leaves)
-        if len(errors) == 1:
-            raise errors[0]
-        known = "".join(f"\n  {signature}" for signature in self.signatures)
-        raise TypeError(f"{self.__name__} was saved for other arguments:{known}") from errors[-1]
+        raise_mismatch(self.__name__, self.signatures, errors)
+
+
+def raise_mismatch(name: str, signatures: Sequence[str], errors: Sequence[Exception]) -> NoReturn:
+    """Raises what a call is told that none of the signatures takes, for these reasons."""
+    if len(errors) == 1:
+        raise errors[0]
+    known = "".join(f"\n  {signature}" for signature in signatures)
+    raise TypeError(f"{name} was saved for other arguments:{known}") from errors[-1]
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -485,9 +575,9 @@ def load(path: str | os.PathLike[str]) -> Any:
             nothing of it has been run then.
     """
     bundle = _Bundle(os.fspath(path))
-    structure = bundle.structure()
-    functions = {
-        name: Function(name, [_Program(bundle, n, structure["programs"][n]) for n in numbers])
-        for name, numbers in structure["functions"].items()
-    }
-    return next(iter(functions.values())) if structure["single"] else functions
+
+    def make(name: str, programs: dict[int, Signature], static: Any) -> Function:
+        # Static arguments are part of the structures.
+        return Function(name, [_Program(bundle, n, found) for n, found in programs.items()])
+
+    return functions(bundle.structure(), bundle.programs(), make)

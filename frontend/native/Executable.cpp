@@ -70,8 +70,41 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
   }
   module.reset(loaded);
   setTargets(targetPairs);
-  releasesGil = argumentBytes() + resultBytes() + captureBytes() + arenaBytes >
-                kGilThreshold;
+  chooseGil();
+}
+
+/// The type and shape of an array in a bundle.
+static ArraySpec specOf(const gradopt_array_info &info) {
+  // By the numbers of gradopt_dtype.
+  static const int types[] = {NPY_BOOL,  NPY_INT8,    NPY_INT16,  NPY_INT32,
+                              NPY_INT64, NPY_FLOAT32, NPY_FLOAT64};
+  nb::object descr = nb::steal(
+      reinterpret_cast<PyObject *>(PyArray_DescrFromType(types[info.dtype])));
+  nb::list shape;
+  for (int32_t d = 0; d < info.rank; ++d)
+    shape.append(info.shape[d]);
+  return ArraySpec::parse(nb::make_tuple(descr, shape));
+}
+
+Executable::Executable(gradopt_program *program, nb::object owner,
+                       nb::object report)
+    : report(std::move(report)), program(program), owner(std::move(owner)) {
+  for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i)
+    args.push_back(specOf(*gradopt_program_argument(program, i)));
+  for (size_t i = 0; i < gradopt_program_num_results(program); ++i) {
+    const gradopt_array_info &info = *gradopt_program_result(program, i);
+    results.push_back(specOf(info));
+    donationOf.push_back(info.reused < 0 ? -1 : int(donations.size()));
+    if (info.reused >= 0)
+      donations.push_back({i, size_t(info.reused), nb::none()});
+  }
+  chooseGil();
+}
+
+void Executable::chooseGil() {
+  releasesGil =
+      argumentBytes() + resultBytes() + captureBytes() + arenaBytes() >
+      kGilThreshold;
 }
 
 void Executable::setDonations(nb::handle triples) {
@@ -121,10 +154,31 @@ void Executable::raiseTargetError() const {
     setExecutionError();
 }
 
+/// Sets the Python error for a call of a program that failed.
+void Executable::raiseProgramError(gradopt_status status) const {
+  const char *check =
+      status == GRADOPT_CHECK_FAILED ? gradopt_failed_check() : nullptr;
+  // The text is the last error's of this thread until Python runs.
+  setExecutionError();
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  nb::object kind = nb::steal(type), message = nb::steal(value);
+  nb::object nothing = nb::steal(traceback);
+  if (!message.is_valid())
+    return;
+  nb::object returned = nb::steal(callPython([&] {
+    return PyObject_CallMethod(report.ptr(), "failed", "Oz", message.ptr(),
+                               check);
+  }));
+  if (returned.is_valid())
+    PyErr_SetObject(kind.ptr(), message.ptr());
+}
+
 int Executable::traverse(visitproc visit, void *arg) const {
   for (const nb::object &target : targets)
     Py_VISIT(target.ptr());
   Py_VISIT(report.ptr());
+  Py_VISIT(owner.ptr());
   return 0;
 }
 
@@ -237,7 +291,8 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
   InlineVector<bool, kInlineLeaves> isDonated(args.size(), false);
   for (const Donation &donation : donations) {
     auto *array = reinterpret_cast<PyArrayObject *>(leaves[donation.argument]);
-    bool isInPlace = PyArray_CheckExact(leaves[donation.argument]) &&
+    bool isInPlace = !donation.name.is_none() &&
+                     PyArray_CheckExact(leaves[donation.argument]) &&
                      buffers[donation.argument] == PyArray_DATA(array);
     owners.push_back(isInPlace ? findOwner(array) : nullptr);
     isDonated[donation.argument] = owners.back();
@@ -284,6 +339,18 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
   return true;
 }
 
+/// Calls the code with the addresses of arguments, captures and results that
+/// have memory of their own; the last of the buffers is for the arena.
+gradopt_status Executable::callCode(Vector<void *> &buffers) const {
+  if (!program)
+    return gradopt_call(module.get(), buffers.data(), buffers.size() - 1);
+  InlineVector<void *, kInlineLeaves> places;
+  void **next = buffers.begin() + args.size();
+  for (size_t i = 0; i < results.size(); ++i)
+    places.push_back(donationOf[i] >= 0 ? nullptr : *next++);
+  return gradopt_program_call(program, buffers.data(), places.data());
+}
+
 bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   if (!checkLive(leaves))
     return false;
@@ -318,22 +385,22 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
     made.push_back(array);
     buffers.push_back(PyArray_DATA(reinterpret_cast<PyArrayObject *>(array)));
   }
-  size_t arenaSlot = buffers.size();
   buffers.push_back(nullptr);
 
   gradopt_status status;
   if (releasesGil) {
     GilRelease release;
-    status = gradopt_call(module.get(), buffers.data(), arenaSlot);
+    status = callCode(buffers);
   } else {
-    status = gradopt_call(module.get(), buffers.data(), arenaSlot);
-  }
-  if (status == GRADOPT_TARGET_ERROR) {
-    raiseTargetError();
-    return false;
+    status = callCode(buffers);
   }
   if (status != GRADOPT_OK) {
-    setExecutionError();
+    if (program)
+      raiseProgramError(status);
+    else if (status == GRADOPT_TARGET_ERROR)
+      raiseTargetError();
+    else
+      setExecutionError();
     return false;
   }
 
@@ -342,7 +409,8 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   PyObject **array = made.begin();
   for (size_t i = 0; i < results.size(); ++i) {
     PyObject *result =
-        donationOf[i] >= 0 ? Py_NewRef(donated[donationOf[i]])
+        donationOf[i] >= 0 ? PyArray_Return(reinterpret_cast<PyArrayObject *>(
+                                 Py_NewRef(donated[donationOf[i]])))
         : results[i].isScalar()
             ? PyArray_Scalar(cell++->bytes, results[i].getDescr(), nullptr)
             : Py_NewRef(*array++);

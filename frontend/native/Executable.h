@@ -31,6 +31,12 @@ public:
              nanobind::handle donated, nanobind::object report,
              const std::string &entry);
 
+  /// Takes a program of a bundle, which `owner` keeps open. Arguments in whose
+  /// memory results are computed are copied. `report` raises what a call that
+  /// failed is told, too.
+  Executable(gradopt_program *program, nanobind::object owner,
+             nanobind::object report);
+
   /// Runs the code on leaves that the arguments' specs accept, and appends the
   /// results (new references) to `out`. False if a Python error was set; `out`
   /// is then unchanged.
@@ -44,18 +50,24 @@ public:
   /// Of results with memory of their own.
   size_t resultBytes() const;
   size_t captureBytes() const { return capturesBytes; }
-  size_t arenaBytes() const { return gradopt_module_arena_bytes(module.get()); }
+  size_t arenaBytes() const {
+    return program ? gradopt_program_arena_bytes(program)
+                   : gradopt_module_arena_bytes(module.get());
+  }
 
 private:
   static size_t totalBytes(Span<ArraySpec> specs);
   void setTargets(nanobind::handle pairs);
   void setDonations(nanobind::handle triples);
   void raiseTargetError() const;
+  void raiseProgramError(gradopt_status status) const;
+  void chooseGil();
+  gradopt_status callCode(Vector<void *> &buffers) const;
   bool checkLive(Span<PyObject *> leaves) const;
   bool makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
                    Vector<PyObject *> &made) const;
 
-  /// A result in the memory of an argument.
+  /// A result in the memory of an argument; of a copy, if there is no name.
   struct Donation {
     size_t result, argument;
     nanobind::object name;
@@ -76,7 +88,10 @@ private:
   nanobind::object report;
   size_t capturesBytes = 0;
   bool releasesGil;
+  /// One of them is null.
   std::unique_ptr<gradopt_module, Unload> module;
+  gradopt_program *program = nullptr;
+  nanobind::object owner;
 };
 
 /// Sets `_gradopt.ExecutionError` from the runtime's last error.

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #define GRADOPT_IMPORT_NUMPY
+#include "Bundle.h"
 #include "CodeCache.h"
 #include "Dispatcher.h"
 #include "Donation.h"
@@ -77,6 +78,7 @@ NB_MODULE(_gradopt, module) {
   bindRuntime(module);
   bindDonation(module);
   bindExecutable(module);
+  bindBundle(module);
   bindSpecialization(module);
   bindDispatcher(module);
 }

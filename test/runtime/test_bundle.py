@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import ctypes
 import dataclasses
@@ -55,6 +56,12 @@ def same(got: Any, expected: Any) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
+def load(request: pytest.FixtureRequest) -> Any:
+    """The loader on the native call path, and the one that needs no extension."""
+    return request.param
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "a.bundle"
@@ -74,21 +81,21 @@ class Point:
 # -- What comes back -------------------------------------------------------------------------
 
 
-def test_a_function_comes_back(path: Path) -> None:
+def test_a_function_comes_back(path: Path, load: Any) -> None:
     compiled = go.compile_value_and_grad(loss)
     expected = compiled(PARAMS, X, T)
     go.save(compiled, path)
-    loaded = go.load(path)
+    loaded = load(path)
     same(loaded(PARAMS, X, T), expected)
     same(loaded(PARAMS, np.asfortranarray(X), T.astype(">f8")), expected)
     assert loaded.arena_bytes == compiled.lower(PARAMS, X, T).memory().arena
 
 
 @pytest.mark.parametrize("level", CPU_LEVELS)
-def test_each_level_gives_the_same(path: Path, level: str) -> None:
+def test_each_level_gives_the_same(path: Path, level: str, load: Any) -> None:
     lowered = go.compile_grad(lambda x: np.sum(np.exp(np.sin(x)) @ x.T)).lower(X)
     go.save(lowered, path, cpu=[level])
-    same(go.load(path)(X), lowered.compile()(X))
+    same(load(path)(X), lowered.compile()(X))
 
 
 @pytest.mark.parametrize(
@@ -107,20 +114,22 @@ def test_each_level_gives_the_same(path: Path, level: str) -> None:
         (lambda x: (X @ x, TABLE @ x), (np.ones((5, 2)),)),
     ],
 )
-def test_structures_constants_and_dtypes(path: Path, function: Any, arguments: Any) -> None:
+def test_structures_constants_and_dtypes(
+    path: Path, function: Any, arguments: Any, load: Any
+) -> None:
     compiled = go.compile(function)
     expected = compiled(*arguments)
     go.save(compiled, path)
-    same(go.load(path)(*arguments), expected)
+    same(load(path)(*arguments), expected)
 
 
-def test_several_functions_and_signatures(path: Path) -> None:
+def test_several_functions_and_signatures(path: Path, load: Any) -> None:
     step = go.compile(lambda p, g, *, rate: {k: p[k] - rate * g[k] for k in p})
     gradient = go.compile_grad(loss)
     g = gradient(PARAMS, X, T)
     gradient(PARAMS, X[:2], T[:2])
     go.save({"gradient": gradient, "step": step.lower(PARAMS, g, rate=0.1)}, path)
-    loaded = go.load(path)
+    loaded = load(path)
     assert list(loaded) == ["gradient", "step"]
     for n in (7, 2):
         same(loaded["gradient"](PARAMS, X[:n], T[:n]), gradient(PARAMS, X[:n], T[:n]))
@@ -129,34 +138,34 @@ def test_several_functions_and_signatures(path: Path) -> None:
         loaded["gradient"](PARAMS, X[:3], T[:3])
 
 
-def test_donated_arguments_are_copied(path: Path) -> None:
+def test_donated_arguments_are_copied(path: Path, load: Any) -> None:
     compiled = go.compile(lambda x, y: (x + y, np.sum(x)), donate_argnums=0)
     go.save(compiled.lower(X, X), path)
     mine = X.copy()
-    same(go.load(path)(mine, X), (X + X, np.sum(X)))
+    same(load(path)(mine, X), (X + X, np.sum(X)))
     np.testing.assert_array_equal(mine, X)
 
 
-def test_static_arguments_have_to_be_the_same(path: Path) -> None:
+def test_static_arguments_have_to_be_the_same(path: Path, load: Any) -> None:
     compiled = go.compile(lambda x, n: x**n, static_argnums=1)
     go.save(compiled.lower(X, 3), path)
-    same(go.load(path)(X, 3), X**3)
+    same(load(path)(X, 3), X**3)
     with pytest.raises(TypeError, match=r"expected the value 3 at n, but got 3\.0"):
-        go.load(path)(X, 3.0)
+        load(path)(X, 3.0)
 
 
-def test_checks_raise_what_python_raises(path: Path) -> None:
+def test_checks_raise_what_python_raises(path: Path, load: Any) -> None:
     compiled = go.compile(lambda x, i: x[i])
     go.save(compiled.lower(X, np.int64(0)), path)
-    loaded = go.load(path)
+    loaded = load(path)
     same(loaded(X, np.int64(-7)), X[-7])
     with pytest.raises(IndexError, match=r"index 7 is out of bounds for axis 0.*test_bundle.py"):
         loaded(X, np.int64(7))
 
 
-def test_threads(path: Path) -> None:
+def test_threads(path: Path, load: Any) -> None:
     go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
-    loaded = go.load(path)
+    loaded = load(path)
     expected = go.compile_grad(loss)(PARAMS, X, T)
     failures: list[BaseException] = []
 
@@ -173,6 +182,85 @@ def test_threads(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not failures
+
+
+# -- Calls -----------------------------------------------------------------------------------
+
+
+def test_dicts_and_keywords_in_any_order(path: Path, load: Any) -> None:
+    def f(p: Any, *, q: Any, r: Any) -> Any:
+        return p["a"] - 2 * p["b"] + 3 * q["c"] - 4 * r
+
+    a, b, c, r = RANDOM.normal(size=(4, 3))
+    go.save(go.compile(f).lower({"a": a, "b": b}, q={"c": c}, r=r), path)
+    loaded = load(path)
+    for _ in range(2):
+        same(loaded({"a": a, "b": b}, q={"c": c}, r=r), f({"a": a, "b": b}, q={"c": c}, r=r))
+        same(loaded({"b": b, "a": a}, r=r, q={"c": c}), f({"a": a, "b": b}, q={"c": c}, r=r))
+    ordered = collections.OrderedDict(b=b, a=a)
+    same(loaded(ordered, r=r, q={"c": c}), f(ordered, q={"c": c}, r=r))
+
+
+def test_what_is_not_an_array(path: Path, load: Any) -> None:
+    class Wrapped:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return X
+
+    go.save(go.compile(lambda x, n: x * n).lower(X, 2.0), path)
+    loaded = load(path)
+    same(loaded(Wrapped(), 2.0), X * 2.0)
+    same(loaded(X[::-1][::-1], 3.0), X * 3.0)
+    for x, n, message in [
+        (X.tolist(), 2.0, r"float64\[7, 5\] at x, but got list"),
+        (None, 2.0, r"float64\[7, 5\] at x, but got None"),
+        ("text", 2.0, r"float64\[7, 5\] at x, but got <U4\[\]"),
+        (X, 2, "expected a Python float64 at n, but got int64"),
+        (X, np.float64(2), "expected a Python float64 at n, but got float64"),
+        (X, {2.0}, "expected a Python float64 at n, but got object"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            loaded(x, n)
+
+
+def test_static_arguments_of_several_signatures(path: Path, load: Any) -> None:
+    def f(*args: Any, mode: Any = "sum") -> Any:
+        *arrays, n = args
+        return n * (sum(arrays) if mode == "sum" else arrays[0])
+
+    compiled = go.compile(f, static_argnums=-1, static_argnames="mode")
+    expected = [compiled(X, 3), compiled(X, X, 3), compiled(X, 4, mode="first")]
+    go.save(compiled, path)
+    loaded = load(path)
+    for _ in range(2):
+        same(loaded(X, 3), expected[0])
+        same(loaded(X, X, 3), expected[1])
+        same(loaded(X, 4, mode="first"), expected[2])
+    for arguments, mode in [((X, 5), "sum"), ((X, 3.0), "sum"), ((X, [3]), "sum"), ((X, 3), "?")]:
+        with pytest.raises(TypeError, match="saved for other arguments"):
+            loaded(*arguments, mode=mode)
+
+
+def test_calls_on_the_native_path(path: Path) -> None:
+    """A signature is looked at once; what is foreign to the path is an error."""
+    compiled = go.compile(lambda x, p: (x + p["a"], {"b": x}), donate_argnums=0)
+    go.save(compiled.lower(X, {"a": X}), path)
+    loaded = go.load(path)
+    matched: list[Any] = []
+    match = loaded._match
+    loaded._match = lambda *arguments: matched.append(arguments) or match(*arguments)
+    for _ in range(5):
+        same(loaded(X, {"a": X}), (X + X, {"b": X}))
+    assert len(matched) == 1
+    assert loaded.cache_size() == 1
+    with pytest.raises(UnsupportedError, match=r"(?s)machine code from a bundle.*test_bundle.py"):
+        go.compile(lambda x: loaded(x, {"a": x}))(X)
+    given = X.copy()
+    kept = go.compile(lambda x: x + 1, donate_argnums=0)(given)
+    with pytest.raises(
+        go.errors.DonatedArrayError, match="x of lambda is an array that was donated"
+    ):
+        loaded(given, {"a": X})
+    same(kept, X + 1)
 
 
 # -- Without the compiler --------------------------------------------------------------------
@@ -268,7 +356,7 @@ def no_file_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_file_is_replaced_as_a_whole(path: Path) -> None:
+def test_a_file_is_replaced_as_a_whole(path: Path, load: Any) -> None:
     lowered = go.compile_grad(loss).lower(PARAMS, X, T)
     path.write_text("mine")
     lowered.compile()  # Files of the compile cache are larger, too.
@@ -277,7 +365,7 @@ def test_a_file_is_replaced_as_a_whole(path: Path) -> None:
     assert path.read_text() == "mine"
     assert os.listdir(path.parent) == [path.name]
     go.save(lowered, path)
-    same(go.load(path)(PARAMS, X, T), go.compile_grad(loss)(PARAMS, X, T))
+    same(load(path)(PARAMS, X, T), go.compile_grad(loss)(PARAMS, X, T))
 
 
 @pytest.mark.parametrize(
@@ -291,10 +379,10 @@ def test_a_file_is_replaced_as_a_whole(path: Path) -> None:
         ((X, X, T), TypeError, r"at p, but got ndarray"),
     ],
 )
-def test_wrong_arguments(path: Path, arguments: Any, error: Any, message: str) -> None:
+def test_wrong_arguments(path: Path, arguments: Any, error: Any, message: str, load: Any) -> None:
     go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
     with pytest.raises(error, match=message):
-        go.load(path)(*arguments)
+        load(path)(*arguments)
 
 
 def rehashed(content: bytearray) -> bytes:
@@ -303,11 +391,11 @@ def rehashed(content: bytearray) -> bytes:
     return bytes(content)
 
 
-def test_files_that_are_no_bundles(path: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_bundles(path: Path, tmp_path: Path, load: Any) -> None:
     go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
     whole = path.read_bytes()
     newer = bytearray(whole)
-    newer[8:12] = struct.pack("<I", 2)
+    newer[8:12] = struct.pack("<I", 3)
     begin = next(i for i in range(64, 1000, 32) if whole[i] == 2)
     level_5 = bytearray(whole)
     for i in range(begin, begin + 3 * 32, 32):
@@ -317,28 +405,28 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path) -> None:
         (b"x" * 1000, "not a bundle"),
         (whole[:-1], "bytes, but got"),
         (whole + b"x", "bytes, but got"),
-        (bytes(newer), "expected version 1 of the format, but got 2"),
+        (bytes(newer), "expected version 2 of the format, but got 3"),
         (whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "damaged"),
         (rehashed(level_5), "expected a CPU of level x86-64-v9"),
     ]:
         path.write_bytes(content)
         with pytest.raises(gradopt_runtime.BundleError, match=message):
-            go.load(path)
+            load(path)
     for other, message in [(tmp_path / "none", "No such file"), (tmp_path, "cannot load")]:
         with pytest.raises(gradopt_runtime.BundleError, match=message):
-            go.load(other)
+            load(other)
 
 
 def is_list(lowered: Any) -> bool:
     return "gradopt_commands" in lowered.mlir("llvm")
 
 
-def test_lists_of_commands(path: Path) -> None:
+def test_lists_of_commands(path: Path, load: Any) -> None:
     compiled = go.compile_grad(leapfrog)
     lowered = compiled.lower(X)
     assert is_list(lowered)
     go.save(lowered, path)
-    same(go.load(path)(X), compiled(X))
+    same(load(path)(X), compiled(X))
 
 
 def leapfrog(x: Any) -> Any:
@@ -371,7 +459,7 @@ def first_command(content: bytes, opcode: int) -> int:
     raise AssertionError(f"no command {opcode}")
 
 
-def test_commands_are_checked_before_they_run(path: Path) -> None:
+def test_commands_are_checked_before_they_run(path: Path, load: Any) -> None:
     lowered = go.compile_grad(leapfrog).lower(X)
     go.save(lowered, path, cpu=["x86-64-v2"])
     whole = path.read_bytes()
@@ -403,9 +491,9 @@ def test_commands_are_checked_before_they_run(path: Path) -> None:
         struct.pack_into(form, content, at, value)
         path.write_bytes(rehashed(content))
         with pytest.raises(gradopt_runtime.BundleError, match=message):
-            go.load(path)
+            load(path)
     path.write_bytes(rehashed(bytearray(whole)))
-    same(go.load(path)(X), lowered.compile()(X))
+    same(load(path)(X), lowered.compile()(X))
 
 
 @pytest.mark.parametrize("is_long", [False, True], ids=["native", "commands"])

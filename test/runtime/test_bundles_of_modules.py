@@ -33,6 +33,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.bundle"
 
 
+@pytest.fixture(params=[go.load, gradopt_runtime.load], ids=["native", "ctypes"])
+def load(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 def loss(w: Any, b: Any, v: Any, x: Any, t: Any) -> Any:
     """What the example's module calculates."""
     return np.sum((np.tanh(x @ w + b) @ v - t) ** 2) / 8
@@ -40,12 +45,12 @@ def loss(w: Any, b: Any, v: Any, x: Any, t: Any) -> Any:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("options", ["", "options={fast-math=1 command-threshold=0}"])
-def test_a_loss_and_its_gradient(path: Path, level: str, options: str) -> None:
+def test_a_loss_and_its_gradient(path: Path, level: str, options: str, load: Any) -> None:
     """The two functions of a module in upstream dialects, as the front end compiles them."""
     module = ROOT / "examples/07_upstream_ir.mlir"
     derivative = "--grad-differentiate=function=loss wrt=0,1,2"
     compile_module(module, path, f"levels={level} {options}", derivative)
-    loaded = go.load(path)
+    loaded = load(path)
     assert list(loaded) == ["loss", "loss_gradient"]
     assert loaded["loss"].signatures == (
         "(arg0: float64[3, 4], arg1: float64[4], arg2: float64[4], arg3: float64[8, 3], "
@@ -78,13 +83,18 @@ func.func @square(%x: tensor<4xi32> {grad.reused_for = 0 : i64}) -> tensor<4xi32
   %y = grad.multiply %x, %x : tensor<4xi32>
   return %y : tensor<4xi32>
 }
+func.func @half(%x: f64 {grad.reused_for = 0 : i64}) -> f64 {
+  %two = arith.constant 2.0 : f64
+  %y = arith.divf %x, %two : f64
+  return %y : f64
+}
 """
 
 
-def test_names_numbers_and_memory(path: Path) -> None:
+def test_names_numbers_and_memory(path: Path, load: Any) -> None:
     compile_module(PROGRAM, path)
-    loaded = go.load(path)
-    assert list(loaded) == ["wave", "is_less", "nothing", "square"]
+    loaded = load(path)
+    assert list(loaded) == ["wave", "is_less", "nothing", "square", "half"]
     x = np.linspace(0, 3, 4, dtype=np.float32)
     wave, doubled = loaded["wave"](x, np.int64(4))
     np.testing.assert_allclose(wave, np.sin(x), rtol=1e-6)
@@ -97,14 +107,18 @@ def test_names_numbers_and_memory(path: Path) -> None:
     n = np.arange(4, dtype=np.int32)
     same(loaded["square"](n), np.array([0, 1, 4, 9], np.int32))
     np.testing.assert_array_equal(n, np.arange(4))
+    number = np.array(3.0)
+    halved = loaded["half"](number)
+    assert (type(halved), halved, number) == (np.float64, 1.5, 3.0)
+    assert loaded["half"](5.0) == 2.5
 
 
-def test_one_function_is_no_dict(path: Path) -> None:
+def test_one_function_is_no_dict(path: Path, load: Any) -> None:
     compile_module(PROGRAM, path, "functions=square")
-    same(go.load(path)(np.full(4, 3, np.int32)), np.full(4, 9, np.int32))
+    same(load(path)(np.full(4, 3, np.int32)), np.full(4, 9, np.int32))
 
 
-def test_what_the_front_end_traced(path: Path) -> None:
+def test_what_the_front_end_traced(path: Path, load: Any) -> None:
     """Its paths are the names of arguments; constants come after them."""
 
     def step(p: Any, x: Any) -> Any:
@@ -113,7 +127,7 @@ def test_what_the_front_end_traced(path: Path) -> None:
     p = {"w": RANDOM.normal(size=(3, 2)), "b": RANDOM.normal(size=2)}
     x = RANDOM.normal(size=5)
     compile_module(go.compile(step).lower(p, x).mlir(locations=True), path)
-    loaded = go.load(path)
+    loaded = load(path)
     assert loaded.signatures == ("(p['w']: float64[3, 2], p['b']: float64[2], x: float64[5])",)
     same(loaded(p["w"], p["b"], x), tuple(step(p, x).values()))
 

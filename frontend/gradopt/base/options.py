@@ -108,7 +108,9 @@ def _select(
                     f"{kind}_argnums: the function has no positional parameter {number}"
                 )
     numbers = tuple(n + len(positional) if n < 0 and positional else n for n in numbers)
-    all_names = dict.fromkeys([*names, *[positional[n] for n in numbers if n < len(positional)]])
+    all_names = dict.fromkeys(
+        [*names, *[positional[n] for n in numbers if 0 <= n < len(positional)]]
+    )
     all_numbers = dict.fromkeys(
         [*numbers, *[positional.index(n) for n in names if n in positional]]
     )

@@ -11,7 +11,7 @@ import dataclasses
 import decimal
 import enum
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,3 +169,27 @@ _makers: dict[type, _Maker] = {
     type(None): lambda value: value,
     Static: lambda value: (Static, value.key),
 }
+
+
+def separate_statics(
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    numbers: Sequence[int],
+    names: Sequence[str],
+    make: Callable[[Any, int | str], Static],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments as one pytree, in which static ones are no leaves.
+
+    Args:
+        args: positional arguments.
+        kwargs: named ones.
+        numbers: which positional arguments are static; negative ones count from the end.
+        names: which named ones are.
+        make: makes what stands for a static argument, of its value and its number or name.
+    """
+    count = len(args)
+    chosen = {n % count if -count <= n < 0 else n for n in numbers}
+    positional = tuple(
+        [make(v, i) if i in chosen else v for i, v in enumerate(args)] if chosen else args
+    )
+    return positional, {k: make(v, k) if k in names else v for k, v in kwargs.items()}

@@ -63,6 +63,7 @@ def save(
     )
     structures: list[Any] = []
     numbers: dict[str, list[int]] = {}
+    statics: dict[str, Any] = {}
     programs: list[_compiler.BundleProgram] = []
     for name, function in named.items():
         numbers[name] = []
@@ -70,7 +71,14 @@ def save(
             numbers[name].append(len(structures))
             programs.append(_program(name, lowered, levels))
             structures.append(_structure(lowered))
-    everything = {"single": single, "functions": numbers, "programs": structures}
+            options = lowered.options
+            statics[name] = [options.static_argnums, options.static_argnames]
+    everything = {
+        "single": single,
+        "functions": numbers,
+        "static": statics,
+        "programs": structures,
+    }
     try:
         _compiler.write_bundle(os.fsencode(path), programs, json.dumps(everything))
     except ValueError as error:

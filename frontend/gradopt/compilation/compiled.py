@@ -18,7 +18,7 @@ from gradopt.base.location import function_source
 from gradopt.base.options import Options, make_options
 from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
-from gradopt.base.statics import Static, static
+from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import (
     argument_names,
     argument_paths,
@@ -121,14 +121,8 @@ class Compiled(_gradopt.Dispatcher):
 
     def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """The arguments as one pytree, in which static arguments are no leaves."""
-        numbers = {n % len(args) if -len(args) <= n < 0 else n for n in self.options.static_argnums}
-        names = self.options.static_argnames
-        positional = tuple(
-            [self._static(v, i) if i in numbers else v for i, v in enumerate(args)]
-            if numbers
-            else args
-        )
-        return positional, {k: self._static(v, k) if k in names else v for k, v in kwargs.items()}
+        numbers, names = self.options.static_argnums, self.options.static_argnames
+        return separate_statics(args, kwargs, numbers, names, self._static)
 
     def _static(self, value: Any, place: int | str) -> Static:
         try:
