@@ -1,0 +1,50 @@
+// RUN: gradopt %s --grad-emulate-kernels | FileCheck %s
+
+// Kernels become functions, which ask the emulator who they are. Shared memory is
+// a part of what a block shares, each at a multiple of 16 bytes.
+
+// CHECK-NOT: gpu.container_module
+// CHECK-DAG: func.func private @gradopt_emulated_thread() -> i32
+// CHECK-DAG: func.func private @gradopt_emulated_block() -> i32
+// CHECK-DAG: func.func private @gradopt_emulated_barrier()
+// CHECK-NOT: gpu.
+// CHECK: func.func private @sum(%[[X:.*]]: memref<8xf64> {llvm.noalias}, %[[N:.*]]: index, %[[SHARED:.*]]: memref<2064xi8>)
+// CHECK-SAME: grad.shared_bytes = 2064 : i64
+// CHECK-DAG: %[[C0:.*]] = arith.constant 0 : index
+// CHECK-DAG: %[[C16:.*]] = arith.constant 16 : index
+// CHECK-DAG: %[[A:.*]] = memref.view %[[SHARED]][%[[C0]]][] : memref<2064xi8> to memref<3xf32>
+// CHECK-DAG: %[[B:.*]] = memref.view %[[SHARED]][%[[C16]]][] : memref<2064xi8> to memref<256xf64>
+// CHECK: %[[T:.*]] = call @gradopt_emulated_thread() : () -> i32
+// CHECK-NEXT: %[[THREAD:.*]] = arith.index_cast %[[T]] : i32 to index
+// CHECK: %[[K:.*]] = call @gradopt_emulated_block() : () -> i32
+// CHECK-NEXT: %[[BLOCK:.*]] = arith.index_cast %[[K]] : i32 to index
+// CHECK: memref.store %{{.*}}, %[[B]][%[[THREAD]]] : memref<256xf64>
+// CHECK: memref.store %{{.*}}, %[[A]][%{{.*}}] : memref<3xf32>
+// CHECK: call @gradopt_emulated_barrier()
+// CHECK: memref.load %[[B]][%[[BLOCK]]]
+// CHECK: return
+// CHECK: func.func private @nothing(%{{.*}}: memref<0xi8>)
+// CHECK-SAME: grad.shared_bytes = 0 : i64
+// CHECK-NOT: gpu.
+module attributes {gpu.container_module} {
+  gpu.module @kernels {
+    gpu.func @sum(%x: memref<8xf64> {llvm.noalias}, %n: index)
+        workgroup(%a: memref<3xf32, #gpu.address_space<workgroup>>, %b: memref<256xf64, #gpu.address_space<workgroup>>)
+        kernel attributes {known_block_size = array<i32: 256, 1, 1>} {
+      %t = gpu.thread_id x upper_bound 256
+      %k = gpu.block_id x
+      %c0 = arith.constant 0 : index
+      %zero = arith.constant 0.0 : f32
+      %0 = memref.load %x[%n] : memref<8xf64>
+      memref.store %0, %b[%t] : memref<256xf64, #gpu.address_space<workgroup>>
+      memref.store %zero, %a[%c0] : memref<3xf32, #gpu.address_space<workgroup>>
+      gpu.barrier
+      %1 = memref.load %b[%k] : memref<256xf64, #gpu.address_space<workgroup>>
+      memref.store %1, %x[%n] : memref<8xf64>
+      gpu.return
+    }
+    gpu.func @nothing() kernel {
+      gpu.return
+    }
+  }
+}
