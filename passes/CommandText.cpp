@@ -123,8 +123,7 @@ void Describer::printCommand(llvm::raw_ostream &stream,
     break;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
-    stream << (command.opcode == GRADOPT_GEMM_F64 ? "gemm f64 "
-                                                  : "gemm f32 ");
+    stream << (command.opcode == GRADOPT_GEMM_F64 ? "gemm f64 " : "gemm f32 ");
     if (isForDevice()) {
       stream << "or ";
       printKernel(stream, table.kernels[command.target]);

@@ -16,6 +16,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
 #include "passes/DeadOps.h"
@@ -36,6 +37,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+#include "llvm/ADT/SmallBitVector.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADKERNELSTOGPU
@@ -47,6 +49,9 @@ using namespace mlir::grad;
 using linalg::LinalgOp;
 
 static constexpr llvm::StringLiteral kModuleName = "kernels";
+
+/// What a thread loads or stores at most at once.
+static constexpr int64_t kVectorBytes = 16;
 
 namespace {
 
@@ -96,6 +101,24 @@ private:
 
 } // namespace
 
+/// Whether it does not matter when threads do `op`: it writes nothing, and what
+/// it reads has a number that nobody writes.
+static bool isAnytime(Operation *op) {
+  if (isa<LinalgOp>(op) || op->getNumRegions() != 0)
+    return false;
+  auto load = dyn_cast<memref::LoadOp>(op);
+  if (!load)
+    return isMemoryEffectFree(op);
+  auto argument = dyn_cast<BlockArgument>(load.getMemRef());
+  auto kernel =
+      argument ? dyn_cast<gpu::GPUFuncOp>(argument.getOwner()->getParentOp())
+               : gpu::GPUFuncOp();
+  return kernel && argument.getArgNumber() < kernel.getNumArguments() &&
+         kernel.getArgAttr(argument.getArgNumber(),
+                           LLVM::LLVMDialect::getNoAliasAttrName()) &&
+         llvm::all_of(argument.getUsers(), llvm::IsaPred<memref::LoadOp>);
+}
+
 /// Copies become nests, nests without iterations nothing.
 static void prepare(RewriterBase &rewriter, Operation *kernel) {
   SmallVector<memref::CopyOp> copies;
@@ -116,8 +139,7 @@ static void prepare(RewriterBase &rewriter, Operation *kernel) {
 LinalgOp KernelWriter::findOnlyNest(SmallVectorImpl<linalg::FillOp> &fills) {
   LinalgOp nest;
   for (Operation &op : team.kernel.getBody().front().without_terminator()) {
-    if (isMemoryEffectFree(&op) && !isa<LinalgOp>(op) &&
-        op.getNumRegions() == 0)
+    if (isAnytime(&op))
       continue;
     auto next = dyn_cast<LinalgOp>(op);
     if (!next)
@@ -170,7 +192,7 @@ void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
 Operation *KernelWriter::findOnlyOp() {
   Operation *only = nullptr;
   for (Operation &op : team.kernel.getBody().front().without_terminator()) {
-    if (op.getNumRegions() == 0 && isMemoryEffectFree(&op))
+    if (isAnytime(&op))
       continue;
     if (only)
       return nullptr;
@@ -193,16 +215,64 @@ bool KernelWriter::writeScatter(Operation *only) {
   return true;
 }
 
-/// Adds arguments to a kernel.
+static NamedAttribute getAlignment(MLIRContext *context) {
+  return {LLVM::LLVMDialect::getAlignAttrName(),
+          Builder(context).getI64IntegerAttr(kVectorBytes)};
+}
+
+/// Adds arguments, which are parts of the arena, to a kernel.
 static void addArguments(gpu::GPUFuncOp kernel, ArrayRef<MemRefType> types) {
-  for (MemRefType type : types) {
-    DictionaryAttr attrs = Builder(type.getContext())
-                               .getDictionaryAttr(NamedAttribute(
-                                   LLVM::LLVMDialect::getNoAliasAttrName(),
-                                   UnitAttr::get(type.getContext())));
+  MLIRContext *context = kernel.getContext();
+  auto attrs = DictionaryAttr::get(
+      context, {getAlignment(context),
+                NamedAttribute(LLVM::LLVMDialect::getNoAliasAttrName(),
+                               UnitAttr::get(context))});
+  for (MemRefType type : types)
     (void)kernel.insertArgument(kernel.getNumArguments(), type, attrs,
                                 kernel.getLoc());
-  }
+}
+
+/// Whether `buffer`, in a list, is known to begin at a multiple of
+/// `kVectorBytes`, as arguments, results, constants and the arena do.
+static bool isAligned(Value buffer) {
+  BufferPlace place = findPlace(buffer);
+  if (!place.object)
+    return false;
+  return !buffer.getDefiningOp<ViewLikeOpInterface>() ||
+         (place.bytes && place.bytes->first % kVectorBytes == 0);
+}
+
+/// Notes which buffers are aligned in all calls of `function`.
+static void setAlignment(func::FuncOp function, ArrayRef<func::CallOp> calls) {
+  for (unsigned i = 0, e = function.getNumArguments(); i < e; ++i)
+    if (isa<MemRefType>(function.getArgumentTypes()[i]) &&
+        llvm::all_of(calls, [&](func::CallOp call) {
+          return isAligned(call.getOperand(i));
+        })) {
+      NamedAttribute attr = getAlignment(function.getContext());
+      function.setArgAttr(i, attr.getName(), attr.getValue());
+    }
+}
+
+/// LLVM takes it that a barrier leaves what `noalias` parameters point to as it
+/// is. Where threads wait, that is true only of what none of them writes.
+static void dropNoAlias(gpu::GPUFuncOp kernel) {
+  auto isBarrier = [](gpu::BarrierOp) { return WalkResult::interrupt(); };
+  if (!kernel.walk(isBarrier).wasInterrupted())
+    return;
+  llvm::SmallBitVector isWritten(kernel.getNumArguments());
+  kernel.walk([&](memref::StoreOp store) {
+    Value buffer = store.getMemRef();
+    while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+      buffer = view.getViewSource();
+    auto argument = dyn_cast<BlockArgument>(buffer);
+    if (!argument || argument.getOwner() != &kernel.getBody().front())
+      isWritten.set(); // One that a loop or branch has chosen.
+    else if (argument.getArgNumber() < isWritten.size())
+      isWritten.set(argument.getArgNumber());
+  });
+  for (unsigned i : isWritten.set_bits())
+    kernel.removeArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName());
 }
 
 gpu::GPUFuncOp KernelWriter::divideReduction() {
@@ -245,8 +315,7 @@ void KernelWriter::chooseTeam() {
 
 void KernelWriter::waitBefore(Operation *op) {
   Operation *previous = op->getPrevNode();
-  while (previous && !isa<gpu::BarrierOp>(previous) &&
-         previous->getNumRegions() == 0 && isMemoryEffectFree(previous))
+  while (previous && !isa<gpu::BarrierOp>(previous) && isAnytime(previous))
     previous = previous->getPrevNode();
   bool isStart = !previous && op->getParentOp() == team.kernel;
   if (!isStart && !isa_and_nonnull<gpu::BarrierOp>(previous))
@@ -366,6 +435,7 @@ GradKernelsToGpu::write(KernelWriter &writer, gpu::GPUFuncOp kernel) {
   if (failed(writer.write()))
     return failure();
   eraseDeadOps(kernel);
+  dropNoAlias(kernel);
   auto sizes = [&](int64_t size) {
     return DenseI32ArrayAttr::get(&getContext(),
                                   {static_cast<int32_t>(size), 1, 1});
@@ -414,8 +484,8 @@ GradKernelsToGpu::createKernels(func::FuncOp function, OpBuilder &builder) {
 static int64_t getScratchBytes(ArrayRef<MemRefType> types) {
   int64_t bytes = 0;
   for (MemRefType type : types)
-    bytes += llvm::alignTo(getByteSize(type).value_or(0),
-                           gradopt::kArenaAlignment);
+    bytes +=
+        llvm::alignTo(getByteSize(type).value_or(0), gradopt::kArenaAlignment);
   return bytes;
 }
 
@@ -442,10 +512,10 @@ void GradKernelsToGpu::launch(func::CallOp call, const Launches &launches,
   }
   Value one = number(1);
   for (const Launch &launch : launches.kernels)
-    gpu::LaunchFuncOp::create(
-        builder, loc, launch.kernel, {number(launch.numBlocks), one, one},
-        {number(launch.numThreads), one, one},
-        /*dynamicSharedMemorySize=*/Value(), operands);
+    gpu::LaunchFuncOp::create(builder, loc, launch.kernel,
+                              {number(launch.numBlocks), one, one},
+                              {number(launch.numThreads), one, one},
+                              /*dynamicSharedMemorySize=*/Value(), operands);
   call.erase();
 }
 
@@ -471,7 +541,7 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
 void GradKernelsToGpu::runOnOperation() {
   ModuleOp module = getOperation();
   SymbolTable symbols(module);
-  llvm::MapVector<Operation *, SmallVector<func::CallOp>> calls;
+  llvm::MapVector<Operation *, SmallVector<func::CallOp>> calls, callsOf;
   SmallVector<func::CallOp> products;
   llvm::MapVector<Operation *, Launches> launches;
   for (auto list : module.getOps<func::FuncOp>())
@@ -485,6 +555,7 @@ void GradKernelsToGpu::runOnOperation() {
         if (!function || function.isExternal())
           return;
         calls[list].push_back(call);
+        callsOf[function].push_back(call);
         launches[function];
       });
   if (launches.empty() && products.empty())
@@ -497,6 +568,7 @@ void GradKernelsToGpu::runOnOperation() {
                   builder.getUnitAttr());
   builder.setInsertionPointToEnd(kernels.getBody());
   for (auto &[function, created] : launches) {
+    setAlignment(cast<func::FuncOp>(function), callsOf[function]);
     FailureOr<Launches> result =
         createKernels(cast<func::FuncOp>(function), builder);
     if (failed(result))

@@ -17,8 +17,8 @@
 ///     other loops and branches, and what is calculated with numbers in
 ///     between.
 ///
-/// For a GPU, all programs are long. Adjacent nests, loops and branches that one
-/// block of threads can do become one kernel.
+/// For a GPU, all programs are long. Adjacent nests, loops and branches that
+/// one block of threads can do become one kernel.
 ///
 //===----------------------------------------------------------------------===//
 

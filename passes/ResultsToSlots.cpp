@@ -16,6 +16,7 @@
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 
@@ -29,10 +30,17 @@ using namespace mlir::grad;
 
 static MemRefType slotType(Type number) { return MemRefType::get({}, number); }
 
+/// Notes that nothing else lies in the slots that `kernel` gets.
+static void setAlone(func::FuncOp kernel, unsigned slot) {
+  kernel.setArgAttr(slot, LLVM::LLVMDialect::getNoAliasAttrName(),
+                    UnitAttr::get(kernel.getContext()));
+}
+
 /// Lets `kernel` store its results in buffers that it gets behind its other
 /// arguments.
 static void storeResults(func::FuncOp kernel) {
   Block &body = kernel.getBody().front();
+  unsigned numArguments = body.getNumArguments();
   auto results = cast<func::ReturnOp>(body.getTerminator());
   OpBuilder builder(results);
   for (Value result : results.getOperands()) {
@@ -46,6 +54,8 @@ static void storeResults(func::FuncOp kernel) {
     all.resize(body.getNumArguments(), builder.getDictionaryAttr({}));
     kernel.setArgAttrsAttr(builder.getArrayAttr(all));
   }
+  for (unsigned i = numArguments; i < body.getNumArguments(); ++i)
+    setAlone(kernel, i);
 }
 
 /// Lets `kernel` load the arguments in `mask`.
@@ -60,6 +70,8 @@ static void loadArguments(func::FuncOp kernel, const llvm::BitVector &mask) {
   }
   kernel.setType(builder.getFunctionType(body.getArgumentTypes(),
                                          kernel.getResultTypes()));
+  for (unsigned i : mask.set_bits())
+    setAlone(kernel, i);
 }
 
 namespace {

@@ -175,10 +175,14 @@ llvm::Error Compilation::prepare() {
   mlir::DialectRegistry registry;
   registerCodegenTranslations(registry);
   source->getContext()->appendDialectRegistry(registry);
+  // From it follow the alignments of loads and stores.
+  source->setAttr(mlir::LLVM::LLVMDialect::getDataLayoutAttrName(),
+                  mlir::StringAttr::get(
+                      source->getContext(),
+                      machine->createDataLayout().getStringRepresentation()));
   module = mlir::translateModuleToLLVMIR(source, context, "gradopt");
   if (!module)
     return codegenError("cannot translate the module to LLVM IR");
-  module->setDataLayout(machine->createDataLayout());
   module->setTargetTriple(machine->getTargetTriple());
 
   for (llvm::StringRef name : entries) {

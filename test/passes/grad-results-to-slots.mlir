@@ -22,7 +22,7 @@ func.func @main(%a: memref<4xf64>, %arena: memref<512xi8>)
   }
   return
 }
-// CHECK: func.func private @numbers(%[[A:.*]]: memref<4xf64> {llvm.noalias}, %[[N:.*]]: memref<index>, %[[X:.*]]: memref<f64>) {
+// CHECK: func.func private @numbers(%[[A:.*]]: memref<4xf64> {llvm.noalias}, %[[N:.*]]: memref<index> {llvm.noalias}, %[[X:.*]]: memref<f64> {llvm.noalias}) {
 // CHECK-DAG: memref.store %{{.*}}, %[[X]][] : memref<f64>
 // CHECK-DAG: memref.store %{{.*}}, %[[N]][] : memref<index>
 // CHECK: return
@@ -33,7 +33,7 @@ func.func private @numbers(%a: memref<4xf64> {llvm.noalias}) -> (index, f64) {
   return %c3, %x : index, f64
 }
 // CHECK-NOT: func.func private @use(%{{.*}}: memref<4xf64>, %{{.*}}: f64)
-// CHECK: func.func private @[[USE]](%[[A:.*]]: memref<4xf64>, %[[SLOT:.*]]: memref<f64>) {
+// CHECK: func.func private @[[USE]](%[[A:.*]]: memref<4xf64>, %[[SLOT:.*]]: memref<f64> {llvm.noalias}) {
 // CHECK-NEXT: %[[X:.*]] = memref.load %[[SLOT]][]
 // CHECK: memref.store %[[X]], %[[A]]
 func.func private @use(%a: memref<4xf64>, %x: f64) {
@@ -60,7 +60,7 @@ func.func @main(%a: memref<f64>, %arena: memref<0xi8>)
   func.call @store(%a, %y) : (memref<f64>, f64) -> ()
   return
 }
-// CHECK: func.func private @double(%[[X:.*]]: f64, %[[TO:.*]]: memref<f64>)
+// CHECK: func.func private @double(%[[X:.*]]: f64, %[[TO:.*]]: memref<f64> {llvm.noalias})
 // CHECK-NEXT: %[[Y:.*]] = arith.addf %[[X]], %[[X]]
 // CHECK-NEXT: memref.store %[[Y]], %[[TO]][]
 func.func private @double(%x: f64) -> f64 {
@@ -71,7 +71,7 @@ func.func private @store(%a: memref<f64>, %x: f64) {
   memref.store %x, %a[] : memref<f64>
   return
 }
-// CHECK-DAG: func.func private @[[DOUBLE]](%{{.*}}: memref<f64>, %{{.*}}: memref<f64>)
+// CHECK-DAG: func.func private @[[DOUBLE]](%{{.*}}: memref<f64> {llvm.noalias}, %{{.*}}: memref<f64> {llvm.noalias})
 
 // -----
 

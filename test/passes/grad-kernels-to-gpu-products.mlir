@@ -1,0 +1,60 @@
+// RUN: gradopt %s --grad-kernels-to-gpu --canonicalize --cse | FileCheck %s
+
+// A matrix product gets a kernel for devices without a library: one for each
+// type and pair of transposes, with as many blocks as its result has tiles.
+
+// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt", 4, 256]}
+// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt", 1, 256]}
+// CHECK: call @gradopt_gemm_f64({{.*}}) {grad.kernel = ["gemm_f64_tn", 6, 256]}
+// CHECK: gpu.module @kernels {
+// CHECK: gpu.func @gemm_f32_nt(%{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %[[K:.*]]: i64, %[[A:.*]]: memref<1xf32> {llvm.noalias}, %[[LDA:.*]]: i64, %[[B:.*]]: memref<1xf32> {llvm.noalias}, %[[LDB:.*]]: i64, %[[C:.*]]: memref<1xf32> {llvm.noalias}, %[[LDC:.*]]: i64, %[[BETA:.*]]: f32)
+// Tiles of both in shared memory; sums in registers; waits before a tile is read
+// and before it is written again.
+// CHECK-SAME: workgroup(%[[TILE_A:.*]] : memref<[[SHAPE:.*]]xf32, #gpu.address_space<workgroup>>, %[[TILE_B:.*]] : memref<[[SHAPE]]xf32, #gpu.address_space<workgroup>>) kernel
+// CHECK-DAG: %[[ELEMENTS_A:.*]] = memref.reinterpret_cast %[[A]]
+// CHECK-DAG: %[[ELEMENTS_B:.*]] = memref.reinterpret_cast %[[B]]
+// CHECK-DAG: %[[ELEMENTS_C:.*]] = memref.reinterpret_cast %[[C]]
+// CHECK: scf.for
+// CHECK: memref.load %[[ELEMENTS_A]]
+// CHECK: memref.store %{{.*}}, %[[TILE_A]]
+// CHECK: memref.load %[[ELEMENTS_B]]
+// CHECK: memref.store %{{.*}}, %[[TILE_B]]
+// CHECK-NOT: memref.load %[[TILE_A]]
+// CHECK: gpu.barrier
+// CHECK: scf.for
+// CHECK: memref.load %[[TILE_A]]
+// CHECK: memref.load %[[TILE_B]]
+// CHECK: arith.mulf %{{.*}} fastmath<contract>
+// CHECK-NEXT: arith.addf %{{.*}} fastmath<contract>
+// CHECK: scf.yield
+// CHECK: gpu.barrier
+// CHECK-NEXT: scf.yield
+// What is not added to is not read.
+// CHECK: %[[IS_ADDED:.*]] = arith.cmpf une, %[[BETA]]
+// CHECK: scf.if %[[IS_ADDED]]
+// CHECK-NEXT: memref.load %[[ELEMENTS_C]]
+// CHECK: memref.store %{{.*}}, %[[ELEMENTS_C]]
+// CHECK: gpu.return
+// CHECK: gpu.func @gemm_f64_tn(
+// CHECK-NOT: gpu.func
+func.func private @gradopt_gemm_f32(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32)
+func.func private @gradopt_gemm_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64)
+func.func @main(%x: memref<128x128xf32>, %y: memref<192x128xf64>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  %no = arith.constant 0 : i64
+  %yes = arith.constant 1 : i64
+  %tile = arith.constant 64 : i64
+  %two = arith.constant 128 : i64
+  %rest = arith.constant 129 : i64
+  %beta = arith.constant 0.0 : f32
+  %beta64 = arith.constant 1.0 : f64
+  %from = memref.extract_aligned_pointer_as_index %x : memref<128x128xf32> -> index
+  %from64 = memref.extract_aligned_pointer_as_index %y : memref<192x128xf64> -> index
+  call @gradopt_gemm_f32(%no, %yes, %two, %two, %two, %from, %two, %from, %two, %from, %two, %beta)
+      : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32) -> ()
+  call @gradopt_gemm_f32(%no, %yes, %tile, %tile, %two, %from, %two, %from, %two, %from, %two, %beta)
+      : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32) -> ()
+  call @gradopt_gemm_f64(%yes, %no, %rest, %two, %two, %from64, %two, %from64, %two, %from64, %two, %beta64)
+      : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64) -> ()
+  return
+}
