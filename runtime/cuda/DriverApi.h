@@ -191,6 +191,7 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   F(cuMemAllocFromPoolAsync,                                                   \
     (CUdeviceptr * address, size_t bytes, CUmemoryPool pool, CUstream stream)) \
   F(cuMemFreeAsync, (CUdeviceptr address, CUstream stream))                    \
+  F(cuMemGetInfo_v2, (size_t *free, size_t *total))                            \
   F(cuMemAlloc_v2, (CUdeviceptr * address, size_t bytes))                      \
   F(cuMemFree_v2, (CUdeviceptr address))                                       \
   F(cuMemAllocHost_v2, (void **address, size_t bytes))                         \

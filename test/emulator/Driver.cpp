@@ -802,24 +802,27 @@ API cuStreamBeginCapture_v2(CUstream handle, CUstreamCaptureMode mode) {
 API cuStreamEndCapture(CUstream handle, CUgraph *graph) {
   Call call("cuStreamEndCapture");
   *graph = nullptr;
-  CUstream stream;
-  if (CUresult error = call.needStream(handle, stream); error != CUDA_SUCCESS)
-    return error;
+  CUstream stream = resolve(handle);
+  if (!stream)
+    return CUDA_ERROR_INVALID_HANDLE;
   if (!stream->graph)
     return CUDA_ERROR_INVALID_VALUE;
   if (stream->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
       stream->capturer != std::this_thread::get_id())
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+  // It is over, whatever comes of it.
   CUgraph made = stream->graph;
   stream->graph = nullptr;
   state.captured.erase(
       std::find(state.captured.begin(), state.captured.end(), stream));
-  if (stream->isInvalidated) {
+  CUresult error = stream->isInvalidated
+                       ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+                       : call.needContext();
+  if (error == CUDA_SUCCESS)
+    *graph = made;
+  else
     delete made;
-    return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-  }
-  *graph = made;
-  return CUDA_SUCCESS;
+  return error;
 }
 
 API cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode) {
@@ -989,6 +992,16 @@ API cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
   if (CUresult error = call.needStream(handle, stream); error != CUDA_SUCCESS)
     return error;
   return deallocate(address, stream);
+}
+
+API cuMemGetInfo_v2(size_t *free, size_t *total) {
+  Call call("cuMemGetInfo_v2");
+  if (CUresult error = call.needContext(); error != CUDA_SUCCESS)
+    return error;
+  uint64_t used = current()->bytesInUse;
+  *free = used < state.memory ? state.memory - used : 0;
+  *total = state.memory;
+  return CUDA_SUCCESS;
 }
 
 API cuMemAlloc_v2(CUdeviceptr *address, size_t bytes) {

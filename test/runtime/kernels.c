@@ -142,3 +142,34 @@ void many_barriers(const int64_t *p) {
 
 // Writes where it does not say it writes.
 void silent_store(const int64_t *p) { *(char *)p[0] = 0; }
+
+// y[i] = a * x[i] + y[i], where a is a number in a word
+void add_multiple(const int64_t *p) {
+  double a;
+  __builtin_memcpy(&a, &p[3], sizeof(a));
+  int64_t i = position();
+  if (i < p[2])
+    store(array(p[1]) + i, a * load(array(p[0]) + i) + load(array(p[1]) + i));
+}
+
+// c = op(a) op(b) + beta c, with the parameters of gradopt_gemm_f64
+void product(const int64_t *p) {
+  double beta;
+  __builtin_memcpy(&beta, &p[11], sizeof(beta));
+  for (int64_t at = position(); at < p[2] * p[3]; at += threads()) {
+    int64_t i = at / p[3], j = at % p[3];
+    double *c = array(p[9]) + i * p[10] + j, sum = 0;
+    for (int64_t l = 0; l < p[4]; ++l)
+      sum += load(array(p[5]) + (p[0] ? l * p[6] + i : i * p[6] + l)) *
+             load(array(p[7]) + (p[1] ? j * p[8] + l : l * p[8] + j));
+    store(c, beta == 0 ? sum : sum + beta * load(c));
+  }
+}
+
+// *y = x, a number of so many bytes
+void set_number(const int64_t *p) {
+  gradopt_emulated_store((void *)p[0], p[2]);
+  __builtin_memcpy((void *)p[0], &p[1], p[2]);
+}
+
+void nothing(const int64_t *p) { (void)p; }

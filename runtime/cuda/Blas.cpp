@@ -1,0 +1,221 @@
+//===- Blas.cpp - Matrix products by cuBLAS -------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// cuBLAS is used if it can be loaded, and its absence is no error. A handle is
+// used by one call at a time. It gets a workspace of the stream's own: the one
+// that it has by itself is shared by streams, and allocated when it pleases.
+//
+// For cuBLAS matrices lie column by column. Ours, which lie row by row, are
+// their transposes, and C^T = op(B)^T op(A)^T.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/cuda/Blas.h"
+#include "runtime/BusySection.h"
+#include "runtime/Lock.h"
+#include "runtime/OldLibrary.h"
+#include "runtime/RuntimeError.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <new>
+
+using gradopt::runtime::BusySection;
+using gradopt::runtime::fail;
+using gradopt::runtime::Lock;
+
+namespace gradopt::cuda {
+
+struct BlasLibrary {
+#define GRADOPT_POINTER(name, parameters)                                      \
+  cublasStatus_t(*name) parameters = nullptr;
+  GRADOPT_BLAS_FUNCTIONS(GRADOPT_POINTER)
+#undef GRADOPT_POINTER
+};
+
+namespace {
+
+BlasLibrary library;
+/// Whether the library was looked for, and was found.
+std::atomic<bool> isSought = false, isFound = false;
+/// Null: where the system finds it.
+char *chosenPath = nullptr;
+pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+
+bool open(const char *path) {
+  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    return false;
+  bool complete = true;
+#define GRADOPT_FIND(name, parameters)                                         \
+  library.name =                                                               \
+      reinterpret_cast<decltype(library.name)>(dlsym(handle, #name));          \
+  complete &= library.name != nullptr;
+  GRADOPT_BLAS_FUNCTIONS(GRADOPT_FIND)
+#undef GRADOPT_FIND
+  return complete;
+}
+
+const BlasLibrary *findLibrary(const Driver &driver) {
+  if (!isSought.load(std::memory_order_acquire)) {
+    BusySection section;
+    Lock lock(loading);
+    if (!isSought.load(std::memory_order_relaxed)) {
+      if (chosenPath)
+        isFound = *chosenPath && open(chosenPath);
+      else
+        isFound = (driver.version >= 13000 && open("libcublas.so.13")) ||
+                  open("libcublas.so.12");
+      isSought.store(true, std::memory_order_release);
+    }
+  }
+  return isFound ? &library : nullptr;
+}
+
+template <typename T> T number(int64_t word) {
+  T value;
+  std::memcpy(&value, &word, sizeof(T));
+  return value;
+}
+
+/// The twelve parameters by their names.
+struct Product {
+  explicit Product(const int64_t *p)
+      : transa(p[0] != 0), transb(p[1] != 0), m(p[2]), n(p[3]), k(p[4]),
+        a(p[5]), lda(p[6]), b(p[7]), ldb(p[8]), c(p[9]), ldc(p[10]),
+        beta(p[11]) {}
+
+  bool isEmpty() const { return m <= 0 || n <= 0; }
+
+  /// Whether cuBLAS takes it: it wants rows that are long enough.
+  bool isOrdinary() const {
+    return k > 0 && lda >= (transa ? m : k) && ldb >= (transb ? k : n) &&
+           ldc >= n;
+  }
+
+  bool transa, transb;
+  int64_t m, n, k, a, lda, b, ldb, c, ldc, beta;
+};
+
+} // namespace
+
+Blas::~Blas() {
+  if (!handle)
+    return;
+  Lock lock(device.mutex);
+  handle->next = device.blasHandles;
+  device.blasHandles = handle;
+}
+
+/// Gets a handle for the stream, unless there is one; false if the library
+/// cannot be used, or `status` is an error.
+bool Blas::prepare(gradopt_status &status) {
+  status = GRADOPT_OK;
+  if (handle)
+    return true;
+  library = findLibrary(device.driver);
+  if (!library)
+    return false;
+  {
+    Lock lock(device.mutex);
+    if (device.hasNoBlas)
+      return false;
+    handle = device.blasHandles;
+    if (handle)
+      device.blasHandles = handle->next;
+  }
+  if (!handle) {
+    auto *made = static_cast<BlasHandle *>(std::malloc(sizeof(BlasHandle)));
+    if (!made) {
+      status = fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+      return false;
+    }
+    RelaxedCapture relaxed(device.driver);
+    handle = new (made) BlasHandle;
+    if (library->cublasCreate_v2(&handle->handle) != CUBLAS_STATUS_SUCCESS) {
+      std::free(handle);
+      handle = nullptr;
+      // As where the library is for another driver.
+      Lock lock(device.mutex);
+      device.hasNoBlas = true;
+      return false;
+    }
+  }
+  size_t bytes = 0;
+  status = device.reserveWorkspace(lane, stream, bytes);
+  if (status != GRADOPT_OK)
+    return false;
+  cublasStatus_t error = library->cublasSetStream_v2(handle->handle, stream);
+  // To set the stream is to forget the workspace.
+  if (error == CUBLAS_STATUS_SUCCESS)
+    error = library->cublasSetWorkspace_v2(
+        handle->handle, reinterpret_cast<void *>(lane.workspace), bytes);
+  if (error != CUBLAS_STATUS_SUCCESS)
+    status = fail(GRADOPT_DEVICE_ERROR,
+                  "cuBLAS cannot use a stream of cuda:%d: status %d",
+                  device.number, error);
+  return status == GRADOPT_OK;
+}
+
+template <typename T, typename Gemm>
+cublasStatus_t Blas::run(Gemm gemm, const int64_t *parameters) const {
+  Product p(parameters);
+  auto operation = [](bool transposes) {
+    return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
+  };
+  T one = 1, beta = number<T>(p.beta);
+  return gemm(handle->handle, operation(p.transb), operation(p.transa), p.n,
+              p.m, p.k, &one, reinterpret_cast<const T *>(p.b), p.ldb,
+              reinterpret_cast<const T *>(p.a), p.lda, &beta,
+              reinterpret_cast<T *>(p.c), p.ldc);
+}
+
+gradopt_status Blas::multiply(bool isDouble, const int64_t *parameters,
+                              bool &isDone) {
+  Product product(parameters);
+  isDone = product.isEmpty();
+  if (isDone || !product.isOrdinary())
+    return GRADOPT_OK;
+  gradopt_status status;
+  if (!prepare(status))
+    return status;
+  cublasStatus_t error =
+      isDouble ? run<double>(library->cublasDgemm_v2_64, parameters)
+               : run<float>(library->cublasSgemm_v2_64, parameters);
+  isDone = error == CUBLAS_STATUS_SUCCESS;
+  if (isDone)
+    return GRADOPT_OK;
+  return fail(GRADOPT_DEVICE_ERROR,
+              "a product of matrices of %lld x %lld and %lld x %lld on cuda:%d "
+              "failed: status %d of cuBLAS",
+              static_cast<long long>(product.m),
+              static_cast<long long>(product.k),
+              static_cast<long long>(product.k),
+              static_cast<long long>(product.n), device.number, error);
+}
+
+} // namespace gradopt::cuda
+
+gradopt_status gradopt_cuda_set_blas(const char *path) {
+  using namespace gradopt::cuda;
+  BusySection section;
+  Lock lock(loading);
+  bool isSame = path && chosenPath ? std::strcmp(path, chosenPath) == 0
+                                   : path == chosenPath;
+  if (isSame)
+    return GRADOPT_OK;
+  if (isSought.load(std::memory_order_relaxed))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_set_blas: a program has looked for cuBLAS "
+                "already");
+  char *copy = path ? strdup(path) : nullptr;
+  if (path && !copy)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  std::free(chosenPath);
+  chosenPath = copy;
+  return GRADOPT_OK;
+}

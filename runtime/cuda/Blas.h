@@ -1,0 +1,45 @@
+//===- Blas.h - Matrix products by cuBLAS -----------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_RUNTIME_CUDA_BLAS_H
+#define GRADOPT_RUNTIME_CUDA_BLAS_H
+
+#include "runtime/cuda/Device.h"
+
+namespace gradopt::cuda {
+
+struct BlasLibrary;
+
+/// cuBLAS as one call uses it.
+class Blas {
+public:
+  Blas(Device &device, Lane &lane, CUstream stream)
+      : device(device), lane(lane), stream(stream) {}
+  ~Blas();
+  Blas(const Blas &) = delete;
+  Blas &operator=(const Blas &) = delete;
+
+  /// Computes what gradopt_gemm_f64 or gradopt_gemm_f32 does, which have these
+  /// twelve parameters. `isDone` is false if the library cannot do it, or there
+  /// is none.
+  gradopt_status multiply(bool isDouble, const int64_t *parameters,
+                          bool &isDone);
+
+private:
+  bool prepare(gradopt_status &status);
+  template <typename T, typename Gemm>
+  cublasStatus_t run(Gemm gemm, const int64_t *parameters) const;
+
+  Device &device;
+  Lane &lane;
+  CUstream stream;
+  const BlasLibrary *library = nullptr;
+  BlasHandle *handle = nullptr;
+};
+
+} // namespace gradopt::cuda
+
+#endif // GRADOPT_RUNTIME_CUDA_BLAS_H

@@ -1,0 +1,192 @@
+//===- Call.cpp - Calls of programs on a GPU ------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Lock.h"
+#include "runtime/RuntimeError.h"
+#include "runtime/cuda/Interpreter.h"
+
+using namespace gradopt::cuda;
+using gradopt::runtime::fail;
+using gradopt::runtime::Lock;
+
+namespace {
+
+/// A graph of less than this is not faster than what it does; one of more takes
+/// too much memory.
+constexpr size_t kMinActions = 2, kMaxActions = 1 << 14;
+
+/// The device's lane for a stream, while the object lives.
+class LaneOf {
+public:
+  LaneOf(Device &device, CUstream stream) : device(device) {
+    status = device.acquire(stream, lane);
+  }
+  ~LaneOf() {
+    if (status == GRADOPT_OK)
+      device.release(*lane);
+  }
+  LaneOf(const LaneOf &) = delete;
+  LaneOf &operator=(const LaneOf &) = delete;
+
+  gradopt_status status;
+  Lane *lane = nullptr;
+
+private:
+  Device &device;
+};
+
+class ProgramCall {
+public:
+  ProgramCall(gradopt_cuda_module &module, void *const *buffers,
+              CUstream stream)
+      : module(module), device(module.device), driver(device.driver),
+        buffers(buffers), stream(stream) {}
+
+  gradopt_status run();
+
+private:
+  gradopt_status runOn(Lane &lane);
+  gradopt_status runCaptured();
+  gradopt_status prepare(Lane &lane);
+  bool replay(Lane &lane, gradopt_status &status);
+  CUgraph capture(Lane &lane);
+
+  gradopt_cuda_module &module;
+  Device &device;
+  const Driver &driver;
+  void *const *buffers;
+  CUstream stream;
+};
+
+gradopt_status ProgramCall::run() {
+  InContext context(device);
+  if (context.error != CUDA_SUCCESS)
+    return failed(driver, context.error, "cannot use cuda:%d", device.number);
+  if (isCaptured(driver, stream))
+    return runCaptured();
+  LaneOf of(device, stream);
+  if (of.status != GRADOPT_OK)
+    return of.status;
+  if (gradopt_status status = prepare(*of.lane); status != GRADOPT_OK)
+    return status;
+  gradopt_status status;
+  return replay(*of.lane, status) ? status : runOn(*of.lane);
+}
+
+/// Gets what the commands need beside their buffers.
+gradopt_status ProgramCall::prepare(Lane &lane) {
+  const Program &program = module.program;
+  gradopt_status status =
+      device.reserveArena(lane, program.header.arena_bytes, stream);
+  if (status == GRADOPT_OK)
+    status = device.reserveWords(lane, program.commands().num_words +
+                                           module.maxOperands);
+  if (status == GRADOPT_OK && module.reads)
+    status = device.reservePinned(lane);
+  return status;
+}
+
+/// Runs the commands, and remembers the call.
+gradopt_status ProgramCall::runOn(Lane &lane) {
+  size_t numActions;
+  gradopt_status status =
+      runCommands(module, lane, buffers, stream, numActions);
+  if (status != GRADOPT_OK || module.reads)
+    return status;
+  Lock lock(module.graphs.mutex);
+  if (numActions < kMinActions || numActions > kMaxActions)
+    module.graphs.isOff = true;
+  if (!module.graphs.isOff &&
+      !module.graphs.find(lane.version, buffers, module.numBuffers()))
+    module.graphs.add(lane.version, buffers, module.numBuffers());
+  return GRADOPT_OK;
+}
+
+/// Launches the graph of this call, if there was a call like it before.
+bool ProgramCall::replay(Lane &lane, gradopt_status &status) {
+  if (module.reads)
+    return false;
+  Lock lock(module.graphs.mutex);
+  if (module.graphs.isOff)
+    return false;
+  Graphs::Entry *entry =
+      module.graphs.find(lane.version, buffers, module.numBuffers());
+  if (!entry)
+    return false;
+  if (!entry->isCaptured) {
+    CUgraph graph = capture(lane);
+    // What cannot be captured can still be run.
+    if (!graph ||
+        module.graphs.capture(driver, *entry, graph) != CUDA_SUCCESS) {
+      module.graphs.isOff = true;
+      return false;
+    }
+  }
+  CUresult error = driver.cuGraphLaunch(entry->executable, stream);
+  status = error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(driver, error, "cannot launch a graph on cuda:%d",
+                        device.number);
+  return true;
+}
+
+CUgraph ProgramCall::capture(Lane &lane) {
+  if (device.reserveCaptureStream(lane) != GRADOPT_OK ||
+      driver.cuStreamBeginCapture_v2(lane.captureStream,
+                                     CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) !=
+          CUDA_SUCCESS)
+    return nullptr;
+  size_t numActions;
+  gradopt_status status =
+      runCommands(module, lane, buffers, lane.captureStream, numActions);
+  CUgraph graph = nullptr;
+  CUresult error = driver.cuStreamEndCapture(lane.captureStream, &graph);
+  if (status == GRADOPT_OK && error == CUDA_SUCCESS)
+    return graph;
+  if (graph)
+    driver.cuGraphDestroy(graph);
+  return nullptr;
+}
+
+/// Becomes part of what somebody captures, with memory that is kept for it.
+gradopt_status ProgramCall::runCaptured() {
+  if (module.reads)
+    return fail(GRADOPT_DEVICE_ERROR,
+                "the program reads numbers from the GPU on its way, and cannot "
+                "be captured as part of a graph");
+  RelaxedCapture relaxed(driver);
+  Lane *lane = device.makeLane();
+  if (!lane)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  lane->isDetached = true;
+  {
+    Lock lock(module.graphs.mutex);
+    lane->next = module.detached;
+    module.detached = lane;
+  }
+  if (gradopt_status status = prepare(*lane); status != GRADOPT_OK)
+    return status;
+  size_t numActions;
+  return runCommands(module, *lane, buffers, stream, numActions);
+}
+
+} // namespace
+
+gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
+                                 void *const *buffers, size_t num_buffers,
+                                 void *stream) {
+  const Driver *driver;
+  if (gradopt_status status = Driver::get(driver); status != GRADOPT_OK)
+    return status;
+  if (!module || (!buffers && num_buffers))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_call: null module or buffers");
+  if (num_buffers != module->numBuffers())
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_call: expected %zu buffers, but got %zu",
+                module->numBuffers(), num_buffers);
+  return ProgramCall(*module, buffers, static_cast<CUstream>(stream)).run();
+}

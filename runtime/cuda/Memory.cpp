@@ -1,0 +1,215 @@
+//===- Memory.cpp - Devices, memory and streams of GPUs -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/RuntimeError.h"
+#include "runtime/cuda/Device.h"
+
+#include <cstring>
+
+using namespace gradopt::cuda;
+using gradopt::runtime::fail;
+
+namespace {
+
+CUdeviceptr addressOf(const void *pointer) {
+  return reinterpret_cast<CUdeviceptr>(pointer);
+}
+
+/// Calls `function(device)` with the context of a device.
+template <typename Function>
+gradopt_status withDevice(int32_t number, Function function) {
+  Device *device;
+  if (gradopt_status status = Device::get(number, device); status != GRADOPT_OK)
+    return status;
+  InContext context(*device);
+  if (context.error != CUDA_SUCCESS)
+    return failed(device->driver, context.error, "cannot use cuda:%d", number);
+  return function(*device);
+}
+
+struct Place {
+  /// -1: of the host.
+  int device = -1;
+  /// Of the host, and moved about by the system as it likes.
+  bool isPageable = false;
+};
+
+CUresult find(const Driver &driver, const void *pointer, Place &place) {
+  int type = 0, device = -1;
+  CUpointer_attribute attributes[] = {CU_POINTER_ATTRIBUTE_MEMORY_TYPE,
+                                      CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL};
+  void *values[] = {&type, &device};
+  CUresult error =
+      driver.cuPointerGetAttributes(2, attributes, values, addressOf(pointer));
+  place.device = type == CU_MEMORYTYPE_DEVICE ? device : -1;
+  place.isPageable = type != CU_MEMORYTYPE_DEVICE && type != CU_MEMORYTYPE_HOST;
+  return error;
+}
+
+gradopt_status copy(Device &device, void *to, const void *from, size_t bytes,
+                    CUstream stream) {
+  const Driver &driver = device.driver;
+  Place target, source;
+  CUresult error = find(driver, to, target);
+  if (error == CUDA_SUCCESS)
+    error = find(driver, from, source);
+  if (error != CUDA_SUCCESS)
+    return failed(driver, error, "cannot find out where memory is");
+  if (target.device >= 0 && source.device >= 0 &&
+      target.device != source.device) {
+    Device *toDevice, *fromDevice;
+    gradopt_status status = Device::get(target.device, toDevice);
+    if (status == GRADOPT_OK)
+      status = Device::get(source.device, fromDevice);
+    if (status != GRADOPT_OK)
+      return status;
+    error = driver.cuMemcpyPeerAsync(addressOf(to), toDevice->context,
+                                     addressOf(from), fromDevice->context,
+                                     bytes, stream);
+  } else {
+    error = driver.cuMemcpyAsync(addressOf(to), addressOf(from), bytes, stream);
+  }
+  // The driver mostly waits by itself, but does not have to.
+  if (error == CUDA_SUCCESS && target.isPageable && source.device >= 0)
+    error = driver.cuStreamSynchronize(stream);
+  return error == CUDA_SUCCESS
+             ? GRADOPT_OK
+             : failed(driver, error, "cannot copy %zu bytes on cuda:%d", bytes,
+                      device.number);
+}
+
+/// Lets `stream` wait for what is on `other`.
+CUresult waitFor(const Driver &driver, CUstream stream, CUstream other) {
+  CUcontext context, popped;
+  CUresult error = driver.cuStreamGetCtx(other, &context);
+  if (error != CUDA_SUCCESS)
+    return error;
+  CUevent event = nullptr;
+  error = driver.cuCtxPushCurrent_v2(context);
+  if (error != CUDA_SUCCESS)
+    return error;
+  error = driver.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
+  if (error == CUDA_SUCCESS)
+    error = driver.cuEventRecord(event, other);
+  driver.cuCtxPopCurrent_v2(&popped);
+  if (error == CUDA_SUCCESS)
+    error = driver.cuStreamWaitEvent(stream, event, 0);
+  // What waits for it goes on to do so.
+  if (event)
+    driver.cuEventDestroy_v2(event);
+  return error;
+}
+
+} // namespace
+
+gradopt_status gradopt_cuda_device_count(int32_t *count) {
+  if (!count)
+    return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_device_count: null");
+  *count = 0;
+  const Driver *driver;
+  if (gradopt_status status = Driver::get(driver); status != GRADOPT_OK)
+    return status;
+  *count = driver->numDevices;
+  return GRADOPT_OK;
+}
+
+gradopt_status gradopt_cuda_get_device_info(int32_t device,
+                                            gradopt_cuda_device_info *info) {
+  if (!info)
+    return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_get_device_info: null");
+  return withDevice(device, [&](const Device &found) {
+    *info = {};
+    std::memcpy(info->name, found.name, sizeof(info->name));
+    info->chip = found.chip;
+    info->driver_version = found.driver.version;
+    info->num_multiprocessors = found.numMultiprocessors;
+    info->is_emulated = found.driver.isEmulator;
+    info->memory_bytes = found.memoryBytes;
+    return GRADOPT_OK;
+  });
+}
+
+gradopt_status gradopt_cuda_allocate(int32_t device, size_t bytes, void *stream,
+                                     void **out) {
+  if (!out)
+    return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_allocate: null");
+  *out = nullptr;
+  return withDevice(device, [&](Device &found) {
+    if (bytes == 0)
+      return GRADOPT_OK;
+    CUdeviceptr address = 0;
+    gradopt_status status =
+        found.allocate(bytes, static_cast<CUstream>(stream), address);
+    *out = reinterpret_cast<void *>(address);
+    return status;
+  });
+}
+
+gradopt_status gradopt_cuda_free(int32_t device, void *address, void *stream) {
+  if (!address)
+    return GRADOPT_OK;
+  return withDevice(device, [&](Device &found) {
+    CUresult error =
+        found.free(addressOf(address), static_cast<CUstream>(stream));
+    return error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(found.driver, error, "cannot free memory on cuda:%d",
+                        device);
+  });
+}
+
+gradopt_status gradopt_cuda_copy(int32_t device, void *to, const void *from,
+                                 size_t bytes, void *stream) {
+  return withDevice(device, [&](Device &found) {
+    if (bytes == 0)
+      return GRADOPT_OK;
+    if (!to || !from)
+      return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_copy: null");
+    return copy(found, to, from, bytes, static_cast<CUstream>(stream));
+  });
+}
+
+gradopt_status gradopt_cuda_synchronize(int32_t device, void *stream) {
+  return withDevice(device, [&](Device &found) {
+    CUresult error =
+        found.driver.cuStreamSynchronize(static_cast<CUstream>(stream));
+    return error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(found.driver, error, "cannot wait for cuda:%d", device);
+  });
+}
+
+gradopt_status gradopt_cuda_wait(int32_t device, void *stream, void *other) {
+  return withDevice(device, [&](Device &found) {
+    if (stream == other)
+      return GRADOPT_OK;
+    CUresult error = waitFor(found.driver, static_cast<CUstream>(stream),
+                             static_cast<CUstream>(other));
+    return error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(found.driver, error,
+                        "cannot wait for another stream on cuda:%d", device);
+  });
+}
+
+gradopt_status gradopt_cuda_pointer_device(const void *address,
+                                           int32_t *device) {
+  if (!device)
+    return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_pointer_device: null");
+  *device = -1;
+  // Without a usable driver nothing is on a device.
+  const Driver *driver;
+  if (Driver::get(driver) != GRADOPT_OK)
+    return GRADOPT_OK;
+  return withDevice(0, [&](const Device &) {
+    Place place;
+    CUresult error = find(*driver, address, place);
+    *device = place.device;
+    return error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(*driver, error, "cannot find out where memory is");
+  });
+}

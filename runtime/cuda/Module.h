@@ -1,0 +1,53 @@
+//===- Module.h - Loaded programs for a GPU ---------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_RUNTIME_CUDA_MODULE_H
+#define GRADOPT_RUNTIME_CUDA_MODULE_H
+
+#include "runtime/Sha256.h"
+#include "runtime/cuda/Device.h"
+#include "runtime/cuda/Graphs.h"
+#include "runtime/cuda/Program.h"
+
+/// A program on a device.
+struct gradopt_cuda_module {
+  explicit gradopt_cuda_module(gradopt::cuda::Device &device)
+      : device(device) {}
+
+  gradopt_status load(const void *bytes, size_t size);
+  /// Frees what it has on the device, of which nothing is in use.
+  void unload();
+
+  size_t numBuffers() const { return program.commands().num_buffers - 1; }
+
+  gradopt::cuda::Device &device;
+  gradopt_cuda_module *next = nullptr;
+  /// How often it was loaded, less how often it was unloaded.
+  size_t users = 0;
+  uint8_t digest[gradopt::runtime::kSha256Size] = {};
+
+  gradopt::cuda::Program program;
+  CUmodule code = nullptr;
+  gradopt::runtime::Array<CUfunction> functions;
+  CUdeviceptr constants = 0;
+
+  /// Whether it waits for the device on its way.
+  bool reads = false;
+  /// The most operands of a command.
+  size_t maxOperands = 0;
+  gradopt::cuda::Graphs graphs;
+  /// Of calls that became part of graphs of others; guarded by the mutex of
+  /// the graphs.
+  gradopt::cuda::Lane *detached = nullptr;
+
+private:
+  gradopt_status loadCode();
+  gradopt_status loadFunctions();
+  gradopt_status loadConstants();
+  void readCommands();
+};
+
+#endif // GRADOPT_RUNTIME_CUDA_MODULE_H
