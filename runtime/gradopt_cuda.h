@@ -81,7 +81,8 @@ GRADOPT_EXPORT void gradopt_cuda_module_unload(gradopt_cuda_module *module);
 
    A program that is called again with the same buffers is captured as a graph
    and replayed. While `stream` is being captured by somebody else, the program
-   becomes part of what is captured, unless it has to read numbers. */
+   becomes part of what is captured, unless it has to read numbers; the memory
+   that it needs there is kept until the module is unloaded. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
                                                 void *const *buffers,
                                                 size_t num_buffers,
