@@ -16,6 +16,7 @@
 #include "passes/AliasScopes.h"
 #include "passes/ArgumentAttrs.h"
 #include "passes/BufferSize.h"
+#include "passes/ControlFlowToBlocks.h"
 #include "passes/DeviceKernels.h"
 #include "passes/ForeignCallsToLLVM.h"
 #include "passes/Passes.h"
@@ -29,7 +30,6 @@
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
 #include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
 #include "mlir/Conversion/MemRefToLLVM/MemRefToLLVM.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -37,8 +37,6 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/IR/Iterators.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_CONVERTBUFFERSTOLLVM
@@ -98,122 +96,6 @@ static void copyAliasInfo(LLVM::AliasAnalysisOpInterface from,
   to.setNoAliasScopes(from.getNoAliasScopesOrNull());
 }
 
-static GreedyRewriteConfig withoutSimplification() {
-  GreedyRewriteConfig config;
-  config.enableFolding(false)
-      .enableConstantCSE(false)
-      .setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-  return config;
-}
-
-/// Loops and branches of affine => of scf.
-static LogicalResult lowerAffineControlFlow(ModuleOp module) {
-  bool isNeeded = module
-                      .walk([](Operation *op) {
-                        return isa<affine::AffineForOp, affine::AffineIfOp,
-                                   affine::AffineParallelOp>(op)
-                                   ? WalkResult::interrupt()
-                                   : WalkResult::advance();
-                      })
-                      .wasInterrupted();
-  if (!isNeeded)
-    return success();
-  RewritePatternSet patterns(module.getContext());
-  populateAffineToStdConversionPatterns(patterns);
-  return applyPatternsGreedily(module, std::move(patterns),
-                               withoutSimplification());
-}
-
-/// Knows which ops are gone.
-struct ErasedOps : RewriterBase::Listener {
-  void notifyOperationErased(Operation *op) override { ops.insert(op); }
-  llvm::DenseSet<Operation *> ops;
-};
-
-/// Applies `patterns` to the ops in `root` that `isWanted` accepts, and to none
-/// that they make. Outer ones come before those in them, because the pattern of
-/// a loop or branch may expect regions of one block; last ones come first,
-/// because splitting a block takes time in proportion to what follows.
-static LogicalResult
-applyOutsideIn(Operation *root, const FrozenRewritePatternSet &patterns,
-               llvm::function_ref<bool(Operation *)> isWanted) {
-  SmallVector<Operation *> ops;
-  root->walk<WalkOrder::PreOrder, ReverseIterator>([&](Operation *op) {
-    if (isWanted(op))
-      ops.push_back(op);
-  });
-  ErasedOps erased;
-  GreedyRewriteConfig config = withoutSimplification();
-  config.setStrictness(GreedyRewriteStrictness::ExistingOps)
-      .setListener(&erased);
-  for (Operation *op : ops)
-    if (!erased.ops.contains(op) &&
-        failed(applyOpPatternsGreedily(op, patterns, config)))
-      return failure();
-  return success();
-}
-
-namespace {
-
-/// scf.index_switch => cf.switch of 64 bits. The upstream pattern, which this
-/// one comes before, takes the low 32 bits of the index and of each case.
-struct LowerIndexSwitch : OpRewritePattern<scf::IndexSwitchOp> {
-  explicit LowerIndexSwitch(MLIRContext *context)
-      : OpRewritePattern(context, /*benefit=*/2) {}
-
-  LogicalResult matchAndRewrite(scf::IndexSwitchOp op,
-                                PatternRewriter &rewriter) const override {
-    Location loc = op.getLoc();
-    Block *before = op->getBlock();
-    Block *after = rewriter.splitBlock(before, std::next(op->getIterator()));
-    SmallVector<Location> locations(op.getNumResults(), loc);
-    after->addArguments(op.getResultTypes(), locations);
-    auto inlineRegion = [&](Region &region) {
-      Block *body = &region.front();
-      Operation *yield = body->getTerminator();
-      rewriter.setInsertionPoint(yield);
-      rewriter.replaceOpWithNewOp<cf::BranchOp>(yield, after,
-                                                yield->getOperands());
-      rewriter.inlineRegionBefore(region, after);
-      return body;
-    };
-    SmallVector<APInt> values = llvm::map_to_vector(
-        op.getCases(), [](int64_t value) { return APInt(64, value, true); });
-    SmallVector<Block *> cases;
-    for (Region &region : op.getCaseRegions())
-      cases.push_back(inlineRegion(region));
-    Block *otherwise = inlineRegion(op.getDefaultRegion());
-    rewriter.setInsertionPoint(op);
-    Value flag = arith::IndexCastOp::create(rewriter, loc,
-                                            rewriter.getI64Type(), op.getArg());
-    cf::SwitchOp::create(rewriter, loc, flag, otherwise, ValueRange(), values,
-                         cases, SmallVector<ValueRange>(cases.size()));
-    rewriter.replaceOp(op, after->getArguments());
-    return success();
-  }
-};
-
-} // namespace
-
-/// Loops and branches => blocks.
-static LogicalResult lowerControlFlow(ModuleOp module) {
-  RewritePatternSet set(module.getContext());
-  populateSCFToControlFlowConversionPatterns(set);
-  set.add<LowerIndexSwitch>(module.getContext());
-  FrozenRewritePatternSet patterns(std::move(set));
-  auto lower = [&](llvm::function_ref<bool(Operation *)> isWanted) {
-    return applyOutsideIn(module, patterns, isWanted);
-  };
-  // These become parallel loops, these become sequential ones.
-  if (failed(lower([](Operation *op) { return isa<scf::ForallOp>(op); })) ||
-      failed(lower([](Operation *op) { return isa<scf::ParallelOp>(op); })))
-    return failure();
-  return lower([](Operation *op) {
-    return isa_and_nonnull<scf::SCFDialect>(op->getDialect()) &&
-           !op->hasTrait<OpTrait::IsTerminator>();
-  });
-}
-
 void mlir::grad::storeBoolsAsBytes(Operation *root) {
   OpBuilder builder(root->getContext());
   Type byte = builder.getI8Type();
@@ -271,8 +153,7 @@ struct ConvertBuffersToLLVM
       relaxArithmetic(module);
 
     AliasScopes scopes = computeAliasScopes(module);
-    if (failed(lowerAffineControlFlow(module)) ||
-        failed(lowerControlFlow(module)))
+    if (failed(controlFlowToBlocks(module)))
       return signalPassFailure();
 
     LowerToLLVMOptions options(&getContext());

@@ -98,6 +98,32 @@ def GradEmulateKernels : Pass<"grad-emulate-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def ConvertKernelsToNvvm
+    : Pass<"convert-kernels-to-nvvm", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "Lower kernels of a GPU to the LLVM dialect with NVVM";
+  let description = [{
+    One conversion for the gpu, scf, cf, affine, arith, math, memref and func
+    dialects in a `gpu.module`. Buffers become bare pointers. What LLVM has an
+    exact intrinsic for becomes one.
+
+    ```mlir
+    gpu.func @kernel(%x: memref<4xf64>) kernel {
+      %0 = gpu.thread_id x
+    ```
+    =>
+    ```mlir
+    llvm.func @kernel(%x: !llvm.ptr) attributes {gpu.kernel, nvvm.kernel} {
+      %0 = nvvm.read.ptx.sreg.tid.x : i32
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::cf::ControlFlowDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
 def GradFinishKernels : Pass<"grad-finish-kernels"> {
   let summary = "Give kernels parameters of 64 bits, as commands pass them";
   let description = [{

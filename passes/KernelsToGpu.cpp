@@ -356,7 +356,10 @@ LogicalResult KernelWriter::writeOp(Operation *op) {
   if (isa<memref::LoadOp>(op) ||
       (op->getNumRegions() == 0 && isMemoryEffectFree(op)))
     return success();
-  return op->emitOpError("expected an op that the kernel of a GPU can have");
+  return op->emitOpError(
+      isa<CustomCallIntoOp>(op)
+          ? "calls code of the host, which the kernel of a GPU cannot do"
+          : "expected an op that the kernel of a GPU can have");
 }
 
 LogicalResult KernelWriter::writeBlock(Block &block) {

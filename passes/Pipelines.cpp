@@ -13,11 +13,6 @@
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
 
-#include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
-#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
-#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
-#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
-#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -148,14 +143,7 @@ static void buildNvvm(OpPassManager &manager, const LoweringOptions &options) {
   OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
   kernels.addPass(memref::createExpandStridedMetadataPass());
   kernels.addPass(createConvertMathToGradopt());
-  kernels.addPass(createConvertMathToLLVMPass());
-  kernels.addPass(createLowerAffinePass());
-  kernels.addPass(createSCFToControlFlowPass());
-  ConvertGpuOpsToNVVMOpsOptions convert;
-  convert.useBarePtrCallConv = true;
-  convert.indexBitwidth = 64;
-  kernels.addPass(createConvertGpuOpsToNVVMOps(convert));
-  kernels.addPass(createReconcileUnrealizedCastsPass());
+  kernels.addPass(createConvertKernelsToNvvm());
   kernels.addPass(createGradFinishKernels());
   kernels.addPass(createCanonicalize());
   kernels.addPass(createCSEPass());
