@@ -18,7 +18,9 @@
 //                                      multiply --- %d --- linear code
 //     %x (of exp) -----------------> %c                    stores %d, or %b, %x
 //
-// Values that are computed twice are one node. Where the cut takes too long,
+// What is read from an array, or written to it, may be found in the array as it
+// is before the loop or behind it (Rereads.h): that is no source then. Values
+// that are computed twice are one node. Where the cut takes too long,
 // the sources are stored or the sinks.
 //
 //===----------------------------------------------------------------------===//
@@ -27,6 +29,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/MinimumCut.h"
+#include "dialect/Rereads.h"
 #include "dialect/Stacks.h"
 #include "dialect/Updates.h"
 #include "dialect/Uses.h"
@@ -83,15 +86,27 @@ bool Residuals::isInside(Value value) const {
 /// operands are there.
 bool Residuals::isComputed(Value value) const {
   Operation *op = value.getDefiningOp();
-  return op && isRecomputable(op) && !given.pinned.contains(value);
+  return rereads.contains(value) ||
+         (op && isRecomputable(op) && !given.pinned.contains(value));
 }
 
-/// The values of the primal block that have to be there for the op, each once.
-SmallVector<Value> Residuals::inputsOf(Operation *op) const {
+SmallVector<Operation *> Residuals::opsOf(Value value) const {
+  auto found = rereads.find(value);
+  if (found == rereads.end())
+    return {value.getDefiningOp()};
+  return llvm::map_to_vector(found->second,
+                             [](auto &op) -> Operation * { return *op; });
+}
+
+/// The values of the primal block that have to be there for the value to be
+/// computed, each once.
+SmallVector<Value> Residuals::inputsOf(Value value) const {
   llvm::SmallSetVector<Value, 4> inputs;
-  for (Value operand : op->getOperands())
-    if (isInside(operand))
-      inputs.insert(leaderOf(operand));
+  for (Operation *op : opsOf(value))
+    for (Value operand : op->getOperands())
+      // A leader may have been moved out of the block.
+      if (Value leader = leaderOf(operand); isInside(leader))
+        inputs.insert(leader);
   return inputs.takeVector();
 }
 
@@ -117,6 +132,10 @@ Residuals::Residuals(Block &primal, Block &linear, Given given,
   if (isa_and_nonnull<LoopLikeOpInterface>(primal.getParentOp()))
     findInvariant();
   knowRestored();
+  for (Operation &op : primal)
+    if (Value value = isUpdate(&op) ? findHeld(&op) : Value())
+      if (isInside(value))
+        updateOf[leaderOf(value)] = &op;
   for (auto [i, array] : llvm::enumerate(arrays))
     for (Value version : array.versions) {
       arrayOf[leaderOf(version)] = i;
@@ -231,7 +250,7 @@ void Residuals::knowRestored() {
       }
       Operation *op = computed[i].getDefiningOp();
       if (op && isRecomputable(op) && !pinned.contains(computed[i]))
-        computed.insert_range(inputsOf(op));
+        computed.insert_range(inputsOf(computed[i]));
     }
   }
   given.pinned = std::move(pinned);
@@ -239,11 +258,36 @@ void Residuals::knowRestored() {
     given.known.map(value, there);
 }
 
+void Residuals::addReread(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return;
+  SmallVector<OwningOpRef<Operation *>, 2> ops;
+  if (Value array = findReread(op)) {
+    if (given.known.contains(leaderOf(op->getOperand(0))) &&
+        !given.pinned.contains(value))
+      return;
+    ops.emplace_back(op->clone()).get()->setOperand(0, array);
+  } else if (Operation *update = updateOf.lookup(value)) {
+    if (Value array = findWritten(update)) {
+      OpBuilder nowhere(update->getContext());
+      Operation *last = readHeld(nowhere, update, array).getDefiningOp();
+      if (auto reshape = dyn_cast<ReshapeOp>(last))
+        ops.emplace_back(reshape.getX().getDefiningOp());
+      ops.emplace_back(last);
+    }
+  }
+  if (!ops.empty())
+    rereads.try_emplace(value, std::move(ops));
+}
+
 void Residuals::collect() {
   SmallVector<Value> pending;
   auto add = [&](Value value) {
-    if (relevant.insert(value).second)
+    if (relevant.insert(value).second) {
+      addReread(value);
       pending.push_back(value);
+    }
   };
   for (Value value : demanded)
     if (isInside(value)) {
@@ -253,7 +297,7 @@ void Residuals::collect() {
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
     if (isComputed(value))
-      llvm::for_each(inputsOf(value.getDefiningOp()), add);
+      llvm::for_each(inputsOf(value), add);
     else if (Value holder = holderOf.lookup(value))
       add(holder);
   }
@@ -277,7 +321,7 @@ void Residuals::collect() {
         hoisted.push_back(op);
         free.insert(value);
       }
-    } else if (llvm::all_of(inputsOf(op), [&](Value input) {
+    } else if (llvm::all_of(inputsOf(value), [&](Value input) {
                  return free.contains(input);
                })) {
       free.insert(value);
@@ -307,7 +351,7 @@ SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
   SmallVector<Value> first, last;
   for (auto [node, value] : llvm::enumerate(ordered)) {
     if (isComputed(value)) {
-      for (Value input : inputsOf(value.getDefiningOp()))
+      for (Value input : inputsOf(value))
         if (!free.contains(input))
           graph.addEdge(nodes.lookup(input), node);
     } else if (auto array = arrayOf.find(value); array != arrayOf.end()) {
@@ -419,20 +463,38 @@ static void readBefore(Operation *op) {
 }
 
 void Residuals::supply(OpBuilder &builder) {
-  DenseSet<Operation *> needed;
-  SmallVector<Value> pending(sinks.begin(), sinks.end());
-  while (!pending.empty()) {
-    Value value = pending.pop_back_val();
-    if (isInside(value) && needed.insert(value.getDefiningOp()).second)
-      llvm::append_range(pending, inputsOf(value.getDefiningOp()));
-  }
+  llvm::SetVector<Value> needed;
+  for (Value value : demanded)
+    if (Value leader = leaderOf(value); isInside(leader))
+      needed.insert(leader);
+  for (unsigned i = 0; i < needed.size(); ++i)
+    needed.insert_range(inputsOf(needed[i]));
   auto there = [&](Value value) {
     return given.known.lookupOrDefault(leaderOf(value));
   };
-  for (Operation *op : inOrder(needed)) {
-    for (Value operand : op->getOperands())
-      given.known.map(operand, there(operand));
-    builder.clone(*op, given.known);
+  // In the order of the block, but for what is read from arrays instead.
+  SmallVector<Value> pending(needed.getArrayRef());
+  llvm::sort(pending, [](Value a, Value b) {
+    return b.getDefiningOp()->isBeforeInBlock(a.getDefiningOp());
+  });
+  while (!pending.empty()) {
+    Value value = pending.back();
+    if (!isInside(value)) {
+      pending.pop_back();
+      continue;
+    }
+    if (SmallVector<Value> inputs = inputsOf(value); !inputs.empty()) {
+      llvm::append_range(pending, inputs);
+      continue;
+    }
+    Operation *copy;
+    for (Operation *op : opsOf(value)) {
+      for (Value operand : op->getOperands())
+        given.known.map(operand, there(operand));
+      copy = builder.clone(*op, given.known);
+    }
+    if (rereads.contains(value))
+      provide(value, copy->getResult(0));
   }
   for (Value value : demanded)
     value.replaceUsesWithIf(there(value), [&](OpOperand &use) {

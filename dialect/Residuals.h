@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace mlir::grad {
@@ -82,12 +83,17 @@ private:
   bool isInside(Value value) const;
   bool isComputed(Value value) const;
   Value leaderOf(Value value) const { return leaders.lookup_or(value, value); }
-  SmallVector<Value> inputsOf(Operation *op) const;
+  SmallVector<Value> inputsOf(Value value) const;
+  /// The ops that compute the value once more: its own, or others that read it
+  /// from an array which is there.
+  SmallVector<Operation *> opsOf(Value value) const;
 
   void findEqual();
   void findInvariant();
   /// Takes what is restored as known, and pins what restoring needs of that.
   void knowRestored();
+  /// Looks for an array from which the value can be read (Rereads.h).
+  void addReread(Value value);
   /// Finds what is needed, or can be of use for it.
   void collect();
   void choose();
@@ -106,6 +112,10 @@ private:
   DenseMap<Value, unsigned> arrayOf;
   /// The version that holds a value, as the last update put it there.
   DenseMap<Value, Value> holderOf;
+  /// Updates of the block, by the values that they write.
+  DenseMap<Value, Operation *> updateOf;
+  /// Ops in no block that read a value from an array.
+  DenseMap<Value, SmallVector<OwningOpRef<Operation *>, 2>> rereads;
   /// Of equal values the first one.
   DenseMap<Value, Value> leaders;
   /// Computed in all iterations alike, and those among them that are moved.

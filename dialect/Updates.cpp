@@ -8,6 +8,7 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
+#include "dialect/Rereads.h"
 #include "dialect/Stacks.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -126,6 +127,92 @@ Value grad::readHeld(OpBuilder &builder, Operation *update, Value array) {
 }
 
 //===----------------------------------------------------------------------===//
+// Parts
+//===----------------------------------------------------------------------===//
+
+/// So many elements at distances of `strides`, and those in between.
+static Part createPart(Value array, ArrayRef<OpFoldResult> offsets,
+                       ArrayRef<int64_t> sizes, ArrayRef<int64_t> strides,
+                       bool isClamped) {
+  Part part = {array, SmallVector<OpFoldResult>(offsets), {}, isClamped};
+  for (auto [size, stride] : llvm::zip_equal(sizes, strides))
+    part.sizes.push_back(size == 0 ? 0 : (size - 1) * stride + 1);
+  return part;
+}
+
+static Part createPart(Value array, ValueRange indices, ArrayRef<int64_t> sizes,
+                       bool isClamped) {
+  return createPart(array,
+                    SmallVector<OpFoldResult>(indices.begin(), indices.end()),
+                    sizes, SmallVector<int64_t>(sizes.size(), 1), isClamped);
+}
+
+/// Of an op with offsets, sizes and strides of which all but the offsets are to
+/// be known.
+static std::optional<Part> createPart(Value array,
+                                      OffsetSizeAndStrideOpInterface op) {
+  auto isKnown = [](int64_t number) {
+    return !ShapedType::isDynamic(number) && number >= 0;
+  };
+  if (!llvm::all_of(op.getStaticSizes(), isKnown) ||
+      !llvm::all_of(op.getStaticStrides(), isKnown))
+    return std::nullopt;
+  return createPart(array, op.getMixedOffsets(), op.getStaticSizes(),
+                    op.getStaticStrides(), /*isClamped=*/false);
+}
+
+static SmallVector<int64_t> ones(ValueRange indices) {
+  return SmallVector<int64_t>(indices.size(), 1);
+}
+
+std::optional<Part> grad::getPartRead(Operation *op) {
+  using Result = std::optional<Part>;
+  return llvm::TypeSwitch<Operation *, Result>(op)
+      .Case([](SliceOp op) {
+        return createPart(
+            op.getX(), getAsIndexOpFoldResult(op.getContext(), op.getOffsets()),
+            op.getSizes(), op.getStrides(), /*isClamped=*/false);
+      })
+      .Case([](DynamicSliceOp op) {
+        return createPart(op.getX(), op.getIndices(), op.getSizes(),
+                          /*isClamped=*/true);
+      })
+      .Case([](tensor::ExtractOp op) {
+        return createPart(op.getTensor(), op.getIndices(),
+                          ones(op.getIndices()), /*isClamped=*/false);
+      })
+      .Case([](tensor::ExtractSliceOp op) {
+        return createPart(op.getSource(), op);
+      })
+      .Default(Result());
+}
+
+std::optional<Part> grad::getPartWritten(Operation *update) {
+  using Result = std::optional<Part>;
+  return llvm::TypeSwitch<Operation *, Result>(update)
+      .Case<UpdateSliceOp, AddSliceOp>([](auto op) {
+        return createPart(
+            op.getResult(),
+            getAsIndexOpFoldResult(op.getContext(), op.getOffsets()),
+            getShape(op.getUpdate().getType()), op.getStrides(),
+            /*isClamped=*/false);
+      })
+      .Case<DynamicUpdateSliceOp, DynamicAddSliceOp>([](auto op) {
+        return createPart(op.getResult(), op.getIndices(),
+                          getShape(op.getUpdate().getType()),
+                          /*isClamped=*/true);
+      })
+      .Case([](tensor::InsertOp op) {
+        return createPart(op.getResult(), op.getIndices(),
+                          ones(op.getIndices()), /*isClamped=*/false);
+      })
+      .Case([](tensor::InsertSliceOp op) {
+        return createPart(op.getResult(), op);
+      })
+      .Default(Result());
+}
+
+//===----------------------------------------------------------------------===//
 // Chains of updates
 //===----------------------------------------------------------------------===//
 
@@ -177,10 +264,31 @@ SmallVector<Value> grad::findVersions(Value before, Value after) {
   return versions;
 }
 
+bool grad::forEachUpdate(Value version,
+                         function_ref<bool(Operation *update)> visit) {
+  auto result = cast<OpResult>(version);
+  Operation *op = result.getOwner();
+  if (isUpdate(op))
+    return visit(op);
+  unsigned i = result.getResultNumber();
+  auto visitAll = [&](Value before, Value after) {
+    return llvm::all_of(
+        ArrayRef(findVersions(before, after)).drop_front(),
+        [&](Value inside) { return forEachUpdate(inside, visit); });
+  };
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return visitAll(loop.getRegionIterArg(i), loop.getYieldedValues()[i]);
+  return llvm::all_of(op->getRegions(), [&](Region &region) {
+    return visitAll(findPrevious(version),
+                    region.front().getTerminator()->getOperand(i));
+  });
+}
+
 static int64_t countOverwrittenBy(OpResult version) {
   Operation *op = version.getOwner();
+  // What is there without being stored takes nothing.
   if (isUpdate(op))
-    return getBytes(getOperands(op).second.getType());
+    return findOverwritten(op) ? 0 : getBytes(getOperands(op).second.getType());
   unsigned i = version.getResultNumber();
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return llvm::SaturatingMultiply<uint64_t>(

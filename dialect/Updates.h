@@ -21,6 +21,24 @@ namespace mlir::grad {
 /// Whether the op itself is an update.
 bool isUpdate(Operation *op);
 
+/// The elements of an array that an op reads or writes: so many from each
+/// offset on.
+struct Part {
+  Value array; ///< Where they are read, or what has them after the update.
+  SmallVector<OpFoldResult> offsets;
+  SmallVector<int64_t> sizes;
+  bool isClamped; ///< Whether offsets that are too large or small are moved.
+};
+
+/// What an op without regions reads of an array, or an update replaces; none if
+/// it is not such a part.
+std::optional<Part> getPartRead(Operation *op);
+std::optional<Part> getPartWritten(Operation *update);
+
+/// Calls `visit` on the updates that lead to the version from the previous one,
+/// in whatever loops and branches, until it returns false.
+bool forEachUpdate(Value version, function_ref<bool(Operation *update)> visit);
+
 /// What the array was before the op that made it `version`; null if it is not a
 /// version of an array.
 Value findPrevious(Value version);

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
+#include "dialect/Positions.h"
 #include "dialect/Rules.h"
 #include "dialect/Stacks.h"
 #include "dialect/Structured.h"
@@ -179,8 +180,10 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   OwningOpRef<func::FuncOp> copy = callee->clone();
   if (failed(inlineForeignCalls(*copy, op)))
     return failure();
-  if (isa<VjpOp>(op))
+  if (isa<VjpOp>(op)) {
     rotateWhileLoops(*copy);
+    boundLoops(*copy);
+  }
   Block &body = copy->front();
   Operation *terminator = body.getTerminator();
   auto analyze = [&] {

@@ -119,6 +119,94 @@ def scattered(a: Any, b: Any) -> Any:
     return go.fori_loop(0, 7, step, b.copy())
 
 
+def lu_by_rows(a: Any) -> Any:
+    """In place; how many rows there are below depends on the outer loop."""
+    n = len(a)
+    columns = np.arange(n)
+
+    def step(k: Any, a: Any) -> Any:
+        def row(i: Any, a: Any) -> Any:
+            factor = a[i, k] / a[k, k]
+            rest = np.where(columns > k, a[i] - factor * a[k], a[i])
+            a[i] = np.where(columns == k, factor, rest)
+            return a
+
+        return go.fori_loop(k + 1, n, row, a)
+
+    return go.fori_loop(0, n - 1, step, a.copy())
+
+
+def lu_by_elements(a: Any) -> Any:
+    n = len(a)
+
+    def step(k: Any, a: Any) -> Any:
+        def row(i: Any, a: Any) -> Any:
+            def element(j: Any, a: Any) -> Any:
+                a[i, j] -= a[i, k] * a[k, j]
+                return a
+
+            a[i, k] /= a[k, k]
+            return go.fori_loop(k + 1, n, element, a)
+
+        return go.fori_loop(k + 1, n, row, a)
+
+    return go.fori_loop(0, n - 1, step, a.copy())
+
+
+def cholesky_in_place(a: Any) -> Any:
+    """Right-looking: each column changes all columns behind it."""
+    n = len(a)
+    rows = np.arange(n)
+
+    def step(k: Any, a: Any) -> Any:
+        def column(j: Any, a: Any) -> Any:
+            a[:, j] -= a[:, k] * a[j, k]
+            return a
+
+        a[:, k] = np.where(rows >= k, a[:, k] / np.sqrt(a[k, k]), 0)
+        return go.fori_loop(k + 1, n, column, a)
+
+    return np.tril(go.fori_loop(0, n, step, a.copy()))
+
+
+def cholesky_by_rows(a: Any) -> Any:
+    """Each element is written once."""
+
+    def row(i: Any, lower: Any) -> Any:
+        def element(j: Any, lower: Any) -> Any:
+            lower[i, j] = (a[i, j] - lower[i] @ lower[j]) / lower[j, j]
+            return lower
+
+        lower = go.fori_loop(0, i, element, lower)
+        lower[i, i] = np.sqrt(a[i, i] - lower[i] @ lower[i])
+        return lower
+
+    return go.fori_loop(0, len(a), row, np.zeros_like(a))
+
+
+def recurrence(a: Any, b: Any) -> Any:
+    """Each element follows from the one before, in cheap arithmetic."""
+    x = go.numpy.zeros(len(b))
+    x[0] = b[0]
+
+    def step(i: Any, x: Any) -> Any:
+        x[i] = b[i] - 0.5 * x[i - 1] * x[i - 1]
+        return x
+
+    return go.fori_loop(1, len(b), step, x) * a[0]
+
+
+def one_by_one(a: Any, b: Any) -> Any:
+    """Each element is replaced once, from the last to the first."""
+    n = len(b)
+
+    def step(i: Any, x: Any) -> Any:
+        x[n - 1 - i] = x[n - 1 - i] ** 2 * b[i]
+        return x
+
+    return go.fori_loop(0, n, step, b.copy()) * a[0]
+
+
 def matrix(n: int) -> Any:
     m = RNG.normal(size=(n, n))
     return m @ m.T / n + 2 * np.eye(n)
@@ -144,6 +232,12 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "run-time count": (lambda a, b: counted(a, b, 5), (SMALL / 4, VECTOR)),
     "swapped rows": (swapped, (SMALL / 4, VECTOR)),
     "scattered": (scattered, (SMALL, VECTOR)),
+    "lu by rows": (lu_by_rows, (SMALL,)),
+    "lu by elements": (lu_by_elements, (SMALL,)),
+    "cholesky in place": (cholesky_in_place, (SMALL,)),
+    "cholesky by rows": (cholesky_by_rows, (SMALL,)),
+    "recurrence": (recurrence, (SMALL, VECTOR)),
+    "one by one": (one_by_one, (SMALL, VECTOR)),
 }
 each = pytest.mark.parametrize("name", list(CASES))
 
@@ -156,6 +250,12 @@ def test_values() -> None:
     np.testing.assert_allclose(by_elements, lower, rtol=1e-12, atol=1e-14)
     left, upper = go.compile(lu)(SMALL)
     np.testing.assert_allclose(left @ upper, SMALL, rtol=1e-12)
+    for f in (lu_by_rows, lu_by_elements):
+        both = go.compile(f)(SMALL)
+        product = (np.tril(both, -1) + np.eye(5)) @ np.triu(both)
+        np.testing.assert_allclose(product, SMALL, rtol=1e-12)
+    for f in (cholesky_in_place, cholesky_by_rows):
+        np.testing.assert_allclose(go.compile(f)(SMALL), lower, rtol=1e-12, atol=1e-14)
     solution = np.linalg.solve(np.tril(SMALL), VECTOR)
     np.testing.assert_allclose(go.compile(substitute)(SMALL, VECTOR), solution, rtol=1e-12)
     nearly = go.compile(lambda a, b: gauss_seidel(a, b, 200))(SMALL, VECTOR)
@@ -199,15 +299,33 @@ def test_batches(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "arrays"),
-    [("cholesky", 8), ("cholesky by elements", 10), ("lu", 14), ("gauss-seidel", 4)],
+    [
+        ("cholesky", 8),
+        ("cholesky by elements", 10),
+        ("lu", 14),
+        ("gauss-seidel", 4),
+        ("lu by rows", 5.5),
+        ("lu by elements", 4.5),
+        ("cholesky in place", 4.8),
+        ("cholesky by rows", 4.8),
+    ],
 )
 @pytest.mark.parametrize("n", [50, 200])
-def test_memory(name: str, arrays: int, n: int) -> None:
+def test_memory(name: str, arrays: float, n: int) -> None:
     """A number of arrays that does not grow with the number of iterations."""
     f, args = CASES[name]
     large = (matrix(n), RNG.normal(size=n))[: len(args)]
     compiled = go.compile_grad(total(f), argnums=tuple(range(len(args))))
     assert compiled.lower(*large).memory().arena <= 8 * arrays * n * n
+
+
+@pytest.mark.parametrize(("name", "arrays"), [("recurrence", 3), ("one by one", 2)])
+def test_nothing_is_stored(name: str, arrays: int) -> None:
+    """What the loop reads is there before or behind it; the rest is the array and cotangents."""
+    f, _ = CASES[name]
+    n = 1000
+    compiled = go.compile_grad(total(lambda b: f(np.ones(1), b)))
+    assert compiled.lower(np.ones(n)).memory().arena <= 8 * n * arrays + 1000
 
 
 def test_memory_of_steps() -> None:

@@ -5,7 +5,7 @@
 // in the direction of the transpose.
 
 // What has been put there is read from the array.
-func.func private @substitution(%l: tensor<100x100xf64>, %b: tensor<100xf64>) -> tensor<100xf64> {
+func.func private @substitution(%l: tensor<100x100xf64>, %b: tensor<100xf64>, %places: tensor<100xi64>) -> tensor<100xf64> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c100 = arith.constant 100 : index
@@ -19,9 +19,11 @@ func.func private @substitution(%l: tensor<100x100xf64>, %b: tensor<100xf64>) ->
     %1 = grad.dynamic_slice %b[%n], sizes = [1] : tensor<100xf64> -> tensor<1xf64>
     %2 = grad.subtract %1, %0 : tensor<1xf64>
     %3 = grad.tanh %2 : tensor<1xf64>
+    %4 = grad.dynamic_slice %places[%n], sizes = [1] : tensor<100xi64> -> tensor<1xi64>
+    %p = grad.reshape %4, shape = [] : tensor<1xi64> -> tensor<i64>
     // expected-remark @+1 {{stored for the derivative of scf.for: 'tensor<1xf64>'}}
-    %4 = grad.dynamic_update_slice %x, %3[%n] : tensor<100xf64>, tensor<1xf64>
-    scf.yield %4 : tensor<100xf64>
+    %5 = grad.dynamic_update_slice %x, %3[%p] : tensor<100xf64>, tensor<1xf64>
+    scf.yield %5 : tensor<100xf64>
   }
   return %r : tensor<100xf64>
 }
@@ -48,8 +50,8 @@ func.func private @substitution(%l: tensor<100x100xf64>, %b: tensor<100xf64>) ->
 // REVERSE: scf.yield {{.*}}, %[[BEFORE]] :
 // REVERSE-NOT: grad.backward
 // REVERSE-NOT: grad.restored
-func.func @overwritten(%l: tensor<100x100xf64>, %b: tensor<100xf64>, %g: tensor<100xf64>) -> (tensor<100x100xf64>, tensor<100xf64>) {
-  %0:3 = grad.vjp @substitution(%l, %b), cotangents(%g), wrt = [0, 1], of = [0] : (tensor<100x100xf64>, tensor<100xf64>, tensor<100xf64>) -> (tensor<100xf64>, tensor<100x100xf64>, tensor<100xf64>)
+func.func @overwritten(%l: tensor<100x100xf64>, %b: tensor<100xf64>, %places: tensor<100xi64>, %g: tensor<100xf64>) -> (tensor<100x100xf64>, tensor<100xf64>) {
+  %0:3 = grad.vjp @substitution(%l, %b, %places), cotangents(%g), wrt = [0, 1], of = [0] : (tensor<100x100xf64>, tensor<100xf64>, tensor<100xi64>, tensor<100xf64>) -> (tensor<100xf64>, tensor<100x100xf64>, tensor<100xf64>)
   return %0#1, %0#2 : tensor<100x100xf64>, tensor<100xf64>
 }
 
