@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import inspect
+import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,3 +84,21 @@ def test_what_is_no_transformation(number: Any) -> None:
         optim.chain(optim.sgd(0.1), number)
     with pytest.raises(go.errors.ArgumentTypeError, match="inner must be a GradientTransform"):
         optim.multi_steps(number, 2)
+
+
+def test_frames_of_ours_are_hidden() -> None:
+    """An error of a step that is called as it is ends with the user's line."""
+    optimiser = optim.chain(optim.clip_by_global_norm(1.0), optim.adam(0.1))
+    state = optimiser.init(PARAMS)
+
+    def step() -> Any:
+        return optimiser.update({"v": np.ones(3)}, state, PARAMS)
+
+    with pytest.raises(go.errors.ArgumentError, match=r"expected keys \['w'\] at grads") as info:
+        step()
+    frames = traceback.extract_tb(info.value.__traceback__)
+    assert {Path(frame.filename).name for frame in frames} == {Path(__file__).name, "frames.py"}
+    with pytest.raises(go.errors.ArgumentTypeError, match="expected floats") as info:
+        optimiser.init({"w": np.arange(3)})
+    frames = traceback.extract_tb(info.value.__traceback__)
+    assert {Path(frame.filename).name for frame in frames} == {Path(__file__).name, "frames.py"}

@@ -124,3 +124,10 @@ def test_errors() -> None:
         signal.convolve2d(x, y, boundary=mode)
     with pytest.raises(UnsupportedError, match="method='fft'"):
         signal.convolve(x, y, method="fft")
+    wrong: Any = ["full"]
+    with pytest.raises(ArgumentError, match=r"mode must .* but it is \['full'\]"):
+        signal.convolve(x, y, wrong)
+    with pytest.raises(ArgumentError, match=r"boundary must .* but it is \['full'\]"):
+        signal.correlate2d(x, y, boundary=wrong)
+    with pytest.raises(UnsupportedError, match=r"method=\['full'\]"):
+        signal.correlate(x, y, method=wrong)

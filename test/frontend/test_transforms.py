@@ -322,3 +322,37 @@ def test_lowered_functions_take_dicts_in_any_order() -> None:
     expected = 3.0 - 2 * (X + 1) + 4 * X
     for arguments in ({"a": 3.0, "b": X + 1}, {"b": X + 1, "a": 3.0}, {"a": 3.0, "b": X + 1}):
         np.testing.assert_array_equal(fixed(arguments, q=X), expected)
+
+
+def test_numbers_in_aux_stay_numbers() -> None:
+    """In a trace, too: they are sizes there, and the same for all elements of a batch."""
+
+    def shift(x: Any) -> Any:
+        def loss(x: Any) -> Any:
+            return np.sum(x**2), {"size": x.shape[0], "half": 0.5, "twice": x * 2, "is": True}
+
+        gradient, aux = go.grad(loss, has_aux=True)(x)
+        assert [type(aux[name]) for name in ("size", "half", "is")] == [int, float, bool]
+        (_, other), _ = go.value_and_grad(loss, has_aux=True)(x)
+        assert type(other["size"]) is int
+        return gradient * aux["half"] + go.numpy.ones(aux["size"]) + aux["twice"]
+
+    np.testing.assert_allclose(go.compile(shift)(X), 3 * X + 1)
+
+    def products(x: Any) -> Any:
+        def twice(x: Any) -> Any:
+            return x * 2, (4, x)
+
+        _, push, (n, _) = go.linearize(twice, x, has_aux=True)
+        _, pull, (m, _) = go.vjp(twice, x, has_aux=True)
+        _, tangent, (k, same) = go.jvp(twice, (x,), (x,), has_aux=True)
+        assert [type(number) for number in (n, m, k)] == [int] * 3
+        return push(x) + pull(x)[0] + tangent + same
+
+    np.testing.assert_allclose(go.compile(products)(X), 7 * X)
+    with_number = go.vmap(
+        lambda x: go.grad(lambda x: (np.sum(x**2), 3), has_aux=True)(x), out_axes=(0, None)
+    )
+    gradients, number = go.compile(with_number)(np.stack([X, 2 * X]))
+    np.testing.assert_allclose(gradients, [2 * X, 4 * X])
+    assert number == 3

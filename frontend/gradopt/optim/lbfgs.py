@@ -20,6 +20,7 @@ from gradopt.optim.transformation import (
     cast,
     float_leaves,
     required,
+    transformation_of,
 )
 from gradopt.transforms.gradient import value_and_grad
 from gradopt.transforms.loops import while_loop
@@ -175,4 +176,4 @@ def lbfgs(
             inverses.astype(state.inverses.dtype),
         )
 
-    return GradientTransformation(init, update)
+    return transformation_of(init, update)

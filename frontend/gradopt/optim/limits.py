@@ -21,6 +21,7 @@ from gradopt.optim.transformation import (
     require_transformation,
     required,
     stateless,
+    transformation_of,
     zeros_like,
 )
 from gradopt.transforms.branches import cond
@@ -115,7 +116,7 @@ def add_decayed_weights(weight_decay: float, mask: Mask = None) -> GradientTrans
         ]
         return flatten(params)[1].unflatten(decayed), state
 
-    return GradientTransformation(lambda _params: (), update)
+    return transformation_of(lambda _params: (), update)
 
 
 class AccumulationState(NamedTuple):
@@ -160,4 +161,4 @@ def multi_steps(inner: GradientTransformation, every: int) -> GradientTransforma
 
         return cond(taken >= every, step, wait, mean, state.inner, params)
 
-    return GradientTransformation(init, update)
+    return transformation_of(init, update)

@@ -15,6 +15,7 @@ from gradopt.optim.transformation import (
     cast,
     leaves_like,
     stateless,
+    transformation_of,
     zeros_like,
 )
 
@@ -119,7 +120,7 @@ def scale_by_schedule(schedule: Schedule) -> GradientTransformation:
         ).update(grads, ())
         return scaled, ScheduleState(state.count + 1)
 
-    return GradientTransformation(lambda _params: ScheduleState(FIRST_COUNT), update)
+    return transformation_of(lambda _params: ScheduleState(FIRST_COUNT), update)
 
 
 @public()
@@ -141,9 +142,7 @@ def trace(decay: float, nesterov: bool = False) -> GradientTransformation:
         updates = tree_map(lambda g, t: g + decay * t, grads, kept) if nesterov else kept
         return updates, MomentumState(kept)
 
-    return GradientTransformation(
-        lambda params: MomentumState(zeros_like(params, "params")), update
-    )
+    return transformation_of(lambda params: MomentumState(zeros_like(params, "params")), update)
 
 
 @public()
@@ -181,7 +180,7 @@ def scale_by_adam(
 
         return tree_map(step, grads, mu, nu), AdamState(count, mu, nu)
 
-    return GradientTransformation(init, update)
+    return transformation_of(init, update)
 
 
 @public()
@@ -214,7 +213,7 @@ def scale_by_rms(
             spread, new = nu, SquaresState(nu)
         return tree_map(lambda g, v: _by_root(g, v, eps, eps_in_sqrt), grads, spread), new
 
-    return GradientTransformation(init, update)
+    return transformation_of(init, update)
 
 
 def _by_root(g: Any, v: Any, eps: float, eps_in_sqrt: bool) -> Any:
@@ -235,7 +234,7 @@ def scale_by_rss(
         nu = tree_map(lambda g, s: s + np.square(g), grads, state.nu)
         return tree_map(lambda g, s: g / np.sqrt(s + eps), grads, nu), SquaresState(nu)
 
-    return GradientTransformation(
+    return transformation_of(
         lambda params: SquaresState(zeros_like(params, "params", initial_accumulator_value)),
         update,
     )
@@ -253,4 +252,4 @@ def scale_by_lion(b1: float = 0.9, b2: float = 0.99) -> GradientTransformation:
         updates = tree_map(np.sign, _mean(state.mu, grads, b1))
         return updates, LionState(_mean(state.mu, grads, b2))
 
-    return GradientTransformation(lambda params: LionState(zeros_like(params, "params")), update)
+    return transformation_of(lambda params: LionState(zeros_like(params, "params")), update)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_value
@@ -27,6 +28,13 @@ class GradientTransformation(NamedTuple):
 
     init: Callable[[Any], Any]
     update: Callable[..., tuple[Any, Any]]
+
+
+def transformation_of(
+    init: Callable[[Any], Any], update: Callable[..., tuple[Any, Any]]
+) -> GradientTransformation:
+    """A transformation of this package, whose errors show no frames of it."""
+    return GradientTransformation(hide_frames(init), hide_frames(update))
 
 
 def as_array(leaf: Any) -> Any:
@@ -116,7 +124,7 @@ def stateless(update: Callable[[list[Any], Any, TreeDef], list[Any]]) -> Gradien
         leaves, treedef = float_leaves(grads, "grads")
         return treedef.unflatten(update(leaves, params, treedef)), state
 
-    return GradientTransformation(lambda _params: (), transform)
+    return transformation_of(lambda _params: (), transform)
 
 
 def require_transformation(value: Any, name: str) -> None:
@@ -154,7 +162,7 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
             states.append(new)
         return grads, tuple(states)
 
-    return GradientTransformation(init, update)
+    return transformation_of(init, update)
 
 
 @public()

@@ -46,7 +46,8 @@ def convolve(in1: Any, in2: Any, mode: Mode = "full", method: str = "auto") -> A
         ArgumentError: there is no such mode.
         UnsupportedError: another method.
     """
-    return _convolved(in1, in2, name="convolve", mode=mode, method=method, flip=False)
+    _check_options("convolve", mode, method)
+    return _convolved(in1, in2, name="convolve", mode=mode, flip=False)
 
 
 @hide_frames
@@ -55,7 +56,8 @@ def correlate(in1: Any, in2: Any, mode: Mode = "full", method: str = "auto") -> 
 
     Parameters, result and errors are those of `convolve`.
     """
-    return _convolved(in1, in2, name="correlate", mode=mode, method=method, flip=True)
+    _check_options("correlate", mode, method)
+    return _convolved(in1, in2, name="correlate", mode=mode, flip=True)
 
 
 @hide_frames
@@ -79,6 +81,7 @@ def convolve2d(
         ShapeError: an array is not a matrix, or no array holds the other in "valid" mode.
         ArgumentError: there is no such mode or boundary.
     """
+    _check_boundary("convolve2d", mode, boundary)
     return _convolved2d(
         in1, in2, fillvalue, name="convolve2d", mode=mode, boundary=boundary, flip=False
     )
@@ -89,6 +92,7 @@ def correlate2d(
     in1: Any, in2: Any, mode: Mode = "full", boundary: Boundary = "fill", fillvalue: Any = 0
 ) -> Any:
     """The correlation of two matrices, as `convolve2d` with `in2` reversed along both axes."""
+    _check_boundary("correlate2d", mode, boundary)
     return _convolved2d(
         in1, in2, fillvalue, name="correlate2d", mode=mode, boundary=boundary, flip=True
     )
@@ -119,10 +123,25 @@ def correlation_lags(in1_len: int, in2_len: int, mode: Mode = "full") -> Any:
     return lags[middle - in1_len // 2 : middle - in1_len // 2 + in1_len]
 
 
-def _check_mode(name: str, mode: str) -> None:
-    if mode not in ("full", "valid", "same"):
+def _check_mode(name: str, mode: Any) -> None:
+    if not isinstance(mode, str) or mode not in ("full", "valid", "same"):
         raise ArgumentError(
             f'{name}: mode must be "full", "valid" or "same", but it is {mode!r}',
+            source_location(),
+        )
+
+
+def _check_options(name: str, mode: Any, method: Any) -> None:
+    _check_mode(name, mode)
+    if not isinstance(method, str) or method not in ("auto", "direct"):
+        raise unsupported(f"method={method!r} of {name}", 'use "direct"')
+
+
+def _check_boundary(name: str, mode: Any, boundary: Any) -> None:
+    _check_mode(name, mode)
+    if not isinstance(boundary, str) or boundary not in ("fill", "wrap", "symm"):
+        raise ArgumentError(
+            f'{name}: boundary must be "fill", "wrap" or "symm", but it is {boundary!r}',
             source_location(),
         )
 
@@ -134,10 +153,7 @@ def _error(name: str, what: str, x: Value, y: Value) -> ShapeError:
 
 
 @program
-def _convolved(in1: Any, in2: Any, *, name: str, mode: str, method: str, flip: bool) -> Value:
-    _check_mode(name, mode)
-    if method not in ("auto", "direct"):
-        raise unsupported(f"method={method!r} of {name}", 'use "direct"')
+def _convolved(in1: Any, in2: Any, *, name: str, mode: str, flip: bool) -> Value:
     x, y = promoted(in1, in2)
     if x.ndim != y.ndim:
         raise _error(name, "both arrays must have the same number of dimensions", x, y)
@@ -152,12 +168,6 @@ def _convolved(in1: Any, in2: Any, *, name: str, mode: str, method: str, flip: b
 def _convolved2d(
     in1: Any, in2: Any, fillvalue: Any, *, name: str, mode: str, boundary: str, flip: bool
 ) -> Value:
-    _check_mode(name, mode)
-    if boundary not in ("fill", "wrap", "symm"):
-        raise ArgumentError(
-            f'{name}: boundary must be "fill", "wrap" or "symm", but it is {boundary!r}',
-            source_location(),
-        )
     x, y = promoted(in1, in2)
     if x.ndim != 2 or y.ndim != 2:
         raise _error(name, "both arrays must have two dimensions", x, y)

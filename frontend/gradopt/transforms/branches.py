@@ -38,6 +38,19 @@ from gradopt.transforms.bodies import (
     traced_specs,
 )
 
+_NOT_GIVEN: Any = object()  # None is an operand as good as any.
+
+
+def _operands(operands: tuple[Any, ...], operand: Any, name: str) -> tuple[Any, ...]:
+    if operand is _NOT_GIVEN:
+        return operands
+    if operands:
+        raise ArgumentError(
+            f"{name} takes its operands by position or as operand=, not in both ways",
+            source_location(),
+        )
+    return (operand,)
+
 
 def _kind_and_shape(value: Any) -> tuple[str, tuple[int, ...]]:
     """The kind of the dtype, "" for what is no array, and the shape."""
@@ -52,6 +65,7 @@ def cond(
     true_fun: Callable[..., Any],
     false_fun: Callable[..., Any],
     *operands: Any,
+    operand: Any = _NOT_GIVEN,
 ) -> Any:
     """One of two functions, as a condition tells.
 
@@ -62,14 +76,17 @@ def cond(
         true_fun: function of the operands.
         false_fun: function of the operands, with a result of the same structure, shapes and dtypes.
         *operands: pytrees.
+        operand: the only operand, in another way.
 
     Returns:
         The result.
 
     Raises:
-        ArgumentError: the functions return different things; the message names the path.
+        ArgumentError: the functions return different things; the message names the path. Or
+            operands are given in both ways.
         ArgumentTypeError: `pred` is no bool.
     """
+    operands = _operands(operands, operand, "cond")
     check_callable(true_fun)
     check_callable(false_fun)
     traced = isinstance(pred, Handle) and pred._known() is None
@@ -94,7 +111,12 @@ def cond(
 
 
 @hide_frames
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+def switch(
+    index: Any,
+    branches: Sequence[Callable[..., Any]],
+    *operands: Any,
+    operand: Any = _NOT_GIVEN,
+) -> Any:
     """One of several functions, by number.
 
     The meaning is that of `branches[min(max(index, 0), len(branches) - 1)](*operands)`.
@@ -103,14 +125,17 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         index: an integer, traced or not.
         branches: functions of the operands, with results of the same structure, shapes and dtypes.
         *operands: pytrees.
+        operand: the only operand, in another way.
 
     Returns:
         The result.
 
     Raises:
-        ArgumentError: there are no branches, or they return different things.
+        ArgumentError: there are no branches, or they return different things. Or operands are
+            given in both ways.
         ArgumentTypeError: `index` is no integer.
     """
+    operands = _operands(operands, operand, "switch")
     if not isinstance(branches, (list, tuple)):
         raise ArgumentTypeError(
             f"branches must be a list of functions, but it is {describe_value(branches)}",

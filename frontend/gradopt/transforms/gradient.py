@@ -9,7 +9,7 @@ from typing import Any
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
-from gradopt.base.pytree import flatten, leaf_paths, tree_map
+from gradopt.base.pytree import flatten, tree_map
 from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import (
     call_user,
@@ -22,7 +22,7 @@ from gradopt.ir import prims
 from gradopt.ir.current import scope
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
-from gradopt.transforms.inner import emit_vjp, split_aux, trace_inner
+from gradopt.transforms.inner import Aux, emit_vjp, split_aux, trace_inner
 from gradopt.transforms.transform import ArgNums, Arguments, Transform
 
 
@@ -54,22 +54,17 @@ class _Gradient(Transform):
             if self._has_aux:
                 result, aux = split_aux(result, "loss", self._function)
             loss = self._scalar_loss(result)
-            aux_leaves, aux_tree = flatten(aux)
-            aux_paths = leaf_paths(aux_tree, "aux")
-            traced = [
-                returned_value(leaf, path, self._function)
-                for leaf, path in zip(aux_leaves, aux_paths, strict=True)
-            ]
-            return [loss, *traced], aux_tree
+            beside = Aux(aux, self._function)
+            return [loss, *beside.values], beside
 
         leaves = selection.leaves
-        inner, aux_tree = trace_inner(self._function, leaves, selection.paths, body)
+        inner, aux = trace_inner(self._function, leaves, selection.paths, body)
         _, dtype = scope().trace.context.shape_and_dtype(inner.results[0])
         seed = scalar(1, dtype)
         results, gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
-        loss, *aux = wrap(results)
+        loss, *arrays = wrap(results)
         grads = selection.like(wrap(gradients))
-        aux_value = aux_tree.unflatten(aux)
+        aux_value = aux.put(arrays)
         if self._with_value:
             return ((loss, aux_value), grads) if self._has_aux else (loss, grads)
         return (grads, aux_value) if self._has_aux else grads

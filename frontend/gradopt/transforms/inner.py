@@ -9,7 +9,7 @@ enclosing trace that the function uses become extra arguments of it.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,12 @@ from mlir import ir
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import describe_returned, function_name, result_value
+from gradopt.compilation.calling import (
+    describe_returned,
+    function_name,
+    result_value,
+    returned_value,
+)
 from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, prims
@@ -202,6 +207,30 @@ def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any
             function_source(function),
         )
     return result
+
+
+class Aux:
+    """Auxiliary data that a function returned: its arrays are results of the traced function, and
+    Python's numbers stay what they are.
+
+    Attributes:
+        values: the arrays.
+    """
+
+    def __init__(self, data: Any, function: Callable[..., Any]) -> None:
+        leaves, self._tree = flatten(data)
+        self._numbers = [x if type(x) in (bool, int, float) else None for x in leaves]
+        paths = leaf_paths(self._tree, "aux")
+        self.values = [
+            returned_value(leaf, path, function)
+            for leaf, path, number in zip(leaves, paths, self._numbers, strict=True)
+            if number is None
+        ]
+
+    def put(self, arrays: Iterable[Any]) -> Any:
+        """The data with other arrays."""
+        rest = iter(arrays)
+        return self._tree.unflatten([next(rest) if n is None else n for n in self._numbers])
 
 
 def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str]]:

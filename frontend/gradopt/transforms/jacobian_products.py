@@ -28,6 +28,7 @@ from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.values import Value
 from gradopt.transforms.inner import (
+    Aux,
     InnerFunction,
     emit_call,
     emit_jvp,
@@ -78,7 +79,7 @@ class _Linearization:
     primals: list[Handle]
     in_tree: TreeDef
     out_tree: TreeDef
-    aux_tree: TreeDef
+    aux: Aux
     out_count: int
     of: list[int]
     wrt: list[int]
@@ -93,21 +94,18 @@ def _linearize(
         out, aux = call_user(function, in_tree.unflatten(arguments), {}), None
         if has_aux:
             out, aux = split_aux(out, "result", function)
-        results: list[Value] = []
-        trees: list[Any] = []
-        for value, root in ((out, "result"), (aux, "aux")):
-            parts, tree = flatten(value)
-            results += [
-                returned_value(part, path, function)
-                for part, path in zip(parts, leaf_paths(tree, root), strict=True)
-            ]
-            trees.append(tree)
-        of = [i for i in range(trees[0].leaf_count) if results[i].dtype.kind == "f"]
-        return results, (*trees, of)
+        parts, tree = flatten(out)
+        results = [
+            returned_value(part, path, function)
+            for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
+        ]
+        beside = Aux(aux, function)
+        of = [i for i, value in enumerate(results) if value.dtype.kind == "f"]
+        return [*results, *beside.values], (tree, beside, of)
 
-    inner, (out_tree, aux_tree, of) = trace_inner(function, leaves, paths, body)
+    inner, (out_tree, aux, of) = trace_inner(function, leaves, paths, body)
     wrt = [i for i, leaf in enumerate(leaves) if leaf.dtype.kind == "f"]
-    return _Linearization(inner, leaves, in_tree, out_tree, aux_tree, out_tree.leaf_count, of, wrt)
+    return _Linearization(inner, leaves, in_tree, out_tree, aux, out_tree.leaf_count, of, wrt)
 
 
 @hide_frames
@@ -149,7 +147,7 @@ def jvp(
     count = traced_function.out_count
     out = traced_function.out_tree.unflatten(wrap(results[:count]))
     if has_aux:
-        return out, tangent, traced_function.aux_tree.unflatten(wrap(results[count:]))
+        return out, tangent, traced_function.aux.put(wrap(results[count:]))
     return out, tangent
 
 
@@ -294,7 +292,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
 
     out = traced_function.out_tree.unflatten(wrap(results[:count]))
     if has_aux:
-        return out, pullback, traced_function.aux_tree.unflatten(wrap(results[count:]))
+        return out, pullback, traced_function.aux.put(wrap(results[count:]))
     return out, pullback
 
 
@@ -370,7 +368,7 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
 
     out = traced_function.out_tree.unflatten(wrap(results[:count]))
     if has_aux:
-        return out, pushforward, traced_function.aux_tree.unflatten(wrap(results[count:]))
+        return out, pushforward, traced_function.aux.put(wrap(results[count:]))
     return out, pushforward
 
 

@@ -35,6 +35,7 @@ from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
+from gradopt.transforms.batching import vmap
 from gradopt.transforms.bodies import (
     Body,
     Outcome,
@@ -157,6 +158,7 @@ def fori_loop(
     body_fun: Callable[[Any, Any], Any],
     init_val: Any,
     *,
+    unroll: int | bool | None = None,
     checkpoint: Checkpoint = None,
 ) -> Any:
     """A loop over the integers from `lower` to `upper`, exclusive.
@@ -176,6 +178,8 @@ def fori_loop(
             the next iteration, of the same structure, shapes and dtypes. It may write to the
             arrays that it gets.
         init_val: pytree of what the loop carries at first.
+        unroll: how many iterations are written down one after the other, in one of the compiled
+            loop; True or 0 for all.
         checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
 
     Returns:
@@ -183,27 +187,56 @@ def fori_loop(
 
     Raises:
         ArgumentError: `body_fun` returns something else than it gets; the message names the path.
+            Or iterations are to be unrolled whose number is known at run time.
         ArgumentTypeError: a bound is no integer, or a dtype changes.
     """
     check_callable(body_fun)
     begin, end = _integer(lower, "lower"), _integer(upper, "upper")
+    known = max(end - begin, 0) if isinstance(begin, int) and isinstance(end, int) else None
+    times = _unrolled(unroll, known)
     if current_scope() is None:
         value = _own(init_val)
         for i in range(begin, end):  # pyright: ignore[reportArgumentType]
             value = body_fun(i, value)
         return value
+    if times > 1 and known is not None:
+        whole, first = known // times, begin
+
+        def several(block: Any, value: Any) -> Any:
+            for i in range(times):
+                value = body_fun(first + block * times + i, value)
+            return value
+
+        value = fori_loop(0, whole, several, init_val, checkpoint=checkpoint)
+        return fori_loop(first + whole * times, end, body_fun, value, checkpoint=checkpoint)
     specs, values, tree = traced_specs(init_val, "init_val")
 
     def call(state: Any, index: Any) -> tuple[Any, Any]:
         return call_user(body_fun, (index, state), {}), None
 
     body, specs = trace_carry(body_fun, specs, tree, call, [_INDEX], "fori_loop")
-    if isinstance(begin, int) and isinstance(end, int):
-        trips: Value | int = max(end - begin, 0)
-    else:
+    trips: Value | int | None = known
+    if trips is None:
         trips = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
     results, _ = _counted(trips, body, adapted(values, specs), first=begin, checkpoint=checkpoint)
     return _rebuild(tree, specs, results)
+
+
+def _unrolled(unroll: Any, trips: int | None) -> int:
+    """How many iterations are written down one after the other."""
+    if unroll is None or unroll is False:
+        return 1
+    times = 0 if unroll is True else checked_integer(unroll, "unroll")
+    if times < 0:
+        raise ArgumentError(f"unroll must not be negative, but it is {times}", source_location())
+    if times == 1:
+        return 1
+    if trips is None:
+        raise ArgumentError(
+            "iterations can be unrolled only where lower and upper are known while tracing",
+            source_location(),
+        )
+    return min(times or trips, trips)
 
 
 def _rebuild(tree: TreeDef, specs: Sequence[Spec], values: Sequence[Value]) -> Any:
@@ -217,6 +250,7 @@ def scan(
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
+    unroll: int | bool = 1,
     *,
     checkpoint: Checkpoint = None,
 ) -> tuple[Any, Any]:
@@ -237,6 +271,8 @@ def scan(
         xs: pytree of arrays whose first axes have one length; or None.
         length: number of iterations; needed if `xs` has no arrays.
         reverse: whether to begin at the end of `xs`; the results keep the order of `xs`.
+        unroll: how many iterations are written down one after the other, in one of the compiled
+            loop; True or 0 for all.
         checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
 
     Returns:
@@ -249,9 +285,13 @@ def scan(
     """
     check_callable(f)
     if current_scope() is None:
+        _unrolled(unroll, 0)
         return _scan_in_python(f, init, xs, length, reverse)
     slices, arrays, xs_tree = traced_specs(xs, "xs")
     count = _common_length([a.shape for a in arrays], leaf_paths(xs_tree, "xs"), length)
+    times = _unrolled(unroll, count)
+    if times > 1:
+        return _scan_unrolled(f, init, xs, count, reverse, times, checkpoint)
     specs, values, tree = traced_specs(init, "init")
     slices = [Spec(s.shape[1:], s.dtype, weak=False, is_scalar=s.shape[1:] == ()) for s in slices]
     y_trees: list[TreeDef] = []
@@ -278,6 +318,49 @@ def scan(
     )
     ys = y_trees[-1].unflatten([_array(value) for value in stacked])
     return _rebuild(tree, specs, results), ys
+
+
+def _scan_unrolled(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any,
+    count: int,
+    reverse: bool,
+    times: int,
+    checkpoint: Checkpoint,
+) -> tuple[Any, Any]:
+    """A loop over groups of slices, and one over those that are left at the end."""
+    whole = count // times * times
+
+    def several(carry: Any, group: Any) -> tuple[Any, Any]:
+        ys: list[Any] = [None] * times
+        for i in reversed(range(times)) if reverse else range(times):
+            carry, ys[i] = call_user(f, (carry, tree_map(lambda x, i=i: x[i], group)), {})
+        return carry, tree_map(lambda *parts: np.stack(parts), *ys)
+
+    def groups(carry: Any) -> tuple[Any, Any]:
+        parts = tree_map(lambda x: _grouped(x[:whole], times), xs)
+        carry, ys = scan(several, carry, parts, whole // times, reverse, checkpoint=checkpoint)
+        return carry, tree_map(lambda y: np.reshape(y, (whole, *y.shape[2:])), ys)
+
+    def left(carry: Any) -> tuple[Any, Any]:
+        parts = tree_map(lambda x: x[whole:], xs)
+        return scan(f, carry, parts, count - whole, reverse, checkpoint=checkpoint)
+
+    if whole == count:
+        return groups(init)
+    if reverse:
+        carry, behind = left(init)
+        carry, before = groups(carry)
+    else:
+        carry, before = groups(init)
+        carry, behind = left(carry)
+    return carry, tree_map(lambda *parts: np.concatenate(parts), before, behind)
+
+
+def _grouped(x: Any, size: int) -> Any:
+    """An array with its first axis as groups of one size."""
+    return np.reshape(x, (x.shape[0] // size, size, *x.shape[1:]))
 
 
 def _array(value: Value) -> Any:
@@ -334,14 +417,16 @@ def _scan_in_python(
 
 
 @hide_frames
-def map(f: Callable[[Any], Any], xs: Any) -> Any:
+def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """A function of the slices of arrays along the first axis, one after the other.
 
-    As `vmap`, but with the memory of one call.
+    As `vmap`, but with the memory of one call, or of `batch_size` of them.
 
     Args:
         f: function of one slice.
         xs: pytree of arrays whose first axes have one length.
+        batch_size: how many slices `vmap` takes at once; those that are left at the end are a
+            batch of their own. 0 for all.
 
     Returns:
         The results, stacked along a new first axis.
@@ -355,10 +440,31 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
             f"xs must have arrays to loop over, but it is {describe_value(xs)}", source_location()
         )
 
+    size = None if batch_size is None else checked_integer(batch_size, "batch_size")
+    if size is not None and size < 0:
+        raise ArgumentError(f"batch_size must not be negative, but it is {size}", source_location())
+
     def step(carry: None, x: Any) -> tuple[None, Any]:
         return carry, call_user(f, (x,), {})
 
-    return scan(step, None, xs)[1]
+    if size is None or current_scope() is None:
+        return scan(step, None, xs)[1]
+    shapes = [np.shape(x) for x in flatten(xs)[0]]
+    count = _common_length(shapes, leaf_paths(flatten(xs)[1], "xs"), None)
+    size = min(size or count, count)
+    if size == count:
+        return vmap(f)(xs) if count else scan(step, None, xs)[1]
+    whole = count // size * size
+
+    def batch(carry: None, group: Any) -> tuple[None, Any]:
+        return carry, vmap(f)(group)
+
+    _, batches = scan(batch, None, tree_map(lambda x: _grouped(x[:whole], size), xs))
+    results = tree_map(lambda y: np.reshape(y, (whole, *y.shape[2:])), batches)
+    if whole == count:
+        return results
+    rest = vmap(f)(tree_map(lambda x: x[whole:], xs))
+    return tree_map(lambda *parts: np.concatenate(parts), results, rest)
 
 
 @hide_frames
