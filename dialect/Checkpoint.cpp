@@ -18,11 +18,16 @@
 // been computed: it waits for the cotangents. The regions stay until the last
 // derivative is made, so that each one computes again what the one before did.
 //
+// What is kept may stand in loops and branches of the region. The original has
+// stacks then, of the results of all iterations, and the copy of the loop reads
+// from them.
+//
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "dialect/Uses.h"
 
 #include "mlir/IR/Matchers.h"
@@ -61,56 +66,184 @@ static bool isKept(Operation *op, Policy policy) {
   return policy != Policy::Nothing && isa<ConvolutionOp, CorrelateOp>(op);
 }
 
-/// An op of which results may be kept has the number of its copy, until that is
-/// decided: rules may put other ops in its place.
+/// Whether what ops in the regions of `op` compute can be kept, too: if it is
+/// known how much that is, and the op is not itself replaced by others.
+static bool mayHoldKept(Operation *op) {
+  if (!isMemoryEffectFree(op))
+    return false;
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return getMaxTripCount(loop) && !op->hasAttr(kCheckpoint);
+  return isa<scf::IfOp, scf::IndexSwitchOp>(op);
+}
+
+/// Ops that are kept, and loops and branches around them, have the number of
+/// their copies until that is decided: rules may put other ops in their place.
 static constexpr StringLiteral kCopy = "grad.copy";
 
-/// Numbers the ops of `block` of which results may be kept. Returns their
-/// copies.
-static SmallVector<Operation *>
-numberKept(Block &block, const IRMapping &copies, Policy policy) {
-  SmallVector<Operation *> numbered;
-  Builder builder(block.getParentOp()->getContext());
-  for (Operation &op : block.without_terminator())
-    if (isKept(&op, policy)) {
-      op.setAttr(kCopy, builder.getIndexAttr(numbered.size()));
-      numbered.push_back(copies.lookup(&op));
-    }
-  return numbered;
-}
+namespace {
 
-/// The same result of the copy; null if nothing is kept of the op.
-static Value findCopy(Value value, ArrayRef<Operation *> copies) {
-  auto result = cast<OpResult>(value);
-  auto number = result.getOwner()->getAttrOfType<IntegerAttr>(kCopy);
-  if (!number)
-    return {};
-  Operation *copy = copies[number.getInt()];
-  return result.getResultNumber() < copy->getNumResults()
-             ? copy->getResult(result.getResultNumber())
-             : Value();
-}
+/// The copies of ops of a region of which results may be kept.
+class Copies {
+public:
+  Copies(Block &primal, const IRMapping &copies, Policy policy)
+      : primal(primal) {
+    number(primal, kOutside, copies, policy);
+  }
+
+  /// The same result of the copy; null if nothing is kept of the op.
+  Value find(Value value) const {
+    auto result = dyn_cast<OpResult>(value);
+    std::optional<int64_t> place =
+        result ? getNumber(result.getOwner()) : std::nullopt;
+    Operation *copy = place ? numbered[*place].op : nullptr;
+    if (!copy || result.getResultNumber() >= copy->getNumResults() ||
+        !isInPlace(result.getOwner()))
+      return nullptr;
+    return copy->getResult(result.getResultNumber());
+  }
+
+private:
+  static constexpr int64_t kOutside = -1;
+
+  static std::optional<int64_t> getNumber(Operation *op) {
+    auto attribute = op->getAttrOfType<IntegerAttr>(kCopy);
+    return attribute ? std::optional(attribute.getInt()) : std::nullopt;
+  }
+
+  void number(Block &block, int64_t parent, const IRMapping &copies,
+              Policy policy) {
+    Builder builder(block.getParentOp()->getContext());
+    for (Operation &op : block.without_terminator()) {
+      bool isAround = policy != Policy::Nothing && mayHoldKept(&op);
+      if (!isAround && !isKept(&op, policy))
+        continue;
+      int64_t place = numbered.size();
+      op.setAttr(kCopy, builder.getIndexAttr(place));
+      numbered.push_back({isAround ? nullptr : copies.lookup(&op), parent});
+      if (isAround)
+        for (Region &region : op.getRegions())
+          if (!region.empty())
+            number(region.front(), place, copies, policy);
+    }
+  }
+
+  /// Whether the op is still in the same loops and branches.
+  bool isInPlace(Operation *op) const {
+    for (; op->getBlock() != &primal; op = op->getParentOp()) {
+      Operation *parent = op->getParentOp();
+      if (!parent || getNumber(parent) != numbered[*getNumber(op)].parent)
+        return false;
+    }
+    return numbered[*getNumber(op)].parent == kOutside;
+  }
+
+  struct Numbered {
+    Operation *op; ///< Null for what is around others.
+    int64_t parent;
+  };
+  Block &primal;
+  SmallVector<Numbered> numbered;
+};
+
+} // namespace
 
 /// What is kept of `primal`, if `linear` uses it or what follows from it.
 static SmallVector<Value> findKept(Block &primal, Block &linear,
-                                   ArrayRef<Operation *> copies) {
+                                   const Copies &copies) {
   SmallVector<Value> pending;
   DenseSet<Value> visited;
   llvm::SetVector<Value> kept;
   auto add = [&](Value value) {
-    if (value.getParentBlock() == &primal && visited.insert(value).second)
+    Region *region = value.getParentRegion();
+    if (region && primal.getParent()->isAncestor(region) &&
+        visited.insert(value).second)
       pending.push_back(value);
+  };
+  auto addCarried = [&](scf::ForOp loop, unsigned i) {
+    add(loop.getInitArgs()[i]);
+    add(loop.getYieldedValues()[i]);
+    llvm::for_each(loop->getOperands().take_front(3), add);
   };
   for (Operation &op : linear)
     forEachUsed(&op, add);
   while (!pending.empty()) {
     Value value = pending.pop_back_val();
-    if (findCopy(value, copies))
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp());
+      if (loop && argument != loop.getInductionVar())
+        addCarried(loop, argument.getArgNumber() - 1);
+      continue;
+    }
+    auto result = cast<OpResult>(value);
+    Operation *op = result.getOwner();
+    unsigned i = result.getResultNumber();
+    if (copies.find(value)) {
       kept.insert(value);
-    else
-      forEachUsed(value.getDefiningOp(), add);
+    } else if (auto loop = dyn_cast<scf::ForOp>(op)) {
+      addCarried(loop, i);
+    } else if (isa<scf::IfOp, scf::IndexSwitchOp>(op)) {
+      llvm::for_each(op->getOperands(), add);
+      for (Region &region : op->getRegions())
+        add(region.front().getTerminator()->getOperand(i));
+    } else {
+      forEachUsed(op, add);
+    }
   }
   return kept.takeVector();
+}
+
+/// Lets the loops and branches around `value`, in the region of `root`, yield
+/// it: loops a stack of the values of all iterations.
+static Value yieldFrom(Operation *root, Value value) {
+  Location loc = value.getLoc();
+  for (Operation *parent;
+       (parent = value.getParentBlock()->getParentOp()) != root;) {
+    OpBuilder builder(parent);
+    if (auto loop = dyn_cast<scf::ForOp>(parent)) {
+      int64_t length = std::max<int64_t>(*getMaxTripCount(loop), 1);
+      loop =
+          carryMore(loop, createStack(builder, loc, value.getType(), length));
+      Operation *yield = loop.getBody()->getTerminator();
+      builder.setInsertionPoint(yield);
+      Value number = createNumber(builder, loop, loop.getInductionVar());
+      yield->insertOperands(yield->getNumOperands(),
+                            createPush(builder, loc,
+                                       loop.getRegionIterArgs().back(), value,
+                                       number));
+      value = loop.getResults().back();
+      continue;
+    }
+    SmallVector<SmallVector<Value>> yields;
+    for (Region &region : parent->getRegions()) {
+      auto atEnd = OpBuilder(region.front().getTerminator());
+      yields.push_back({value.getParentRegion() == &region
+                            ? value
+                            : createUndefined(atEnd, loc, value.getType())});
+    }
+    value = yieldMore(parent, yields)->getResults().back();
+  }
+  return value;
+}
+
+/// The value which `kept`, made by `yieldFrom`, has for the current iteration
+/// of the loops around `op`.
+static Value readKept(Value kept, Operation *op, Type type, Block &primal) {
+  SmallVector<scf::ForOp> loops;
+  for (Operation *inner = op; inner->getBlock() != &primal;) {
+    inner = inner->getParentOp();
+    if (auto loop = dyn_cast<scf::ForOp>(inner))
+      loops.push_back(loop);
+  }
+  OpBuilder builder(op);
+  for (auto [i, loop] : llvm::enumerate(llvm::reverse(loops))) {
+    auto stack = cast<RankedTensorType>(kept.getType());
+    Type inside = RankedTensorType::get(stack.getShape().drop_front(),
+                                        stack.getElementType());
+    kept = createPeek(builder, op->getLoc(), kept,
+                      i + 1 == loops.size() ? type : inside,
+                      createNumber(builder, loop, loop.getInductionVar()));
+  }
+  return kept;
 }
 
 LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
@@ -124,45 +257,43 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
     return linearizeBranch(op, context);
 
   OpBuilder builder(op);
-  IRMapping copies;
-  Operation *kept = builder.clone(*op, copies);
+  IRMapping mapping;
+  Operation *kept = builder.clone(*op, mapping);
   Block &primal = op.getRegion().front();
-  SmallVector<Operation *> numbered = numberKept(primal, copies, *policy);
-  SmallVector<OpResult> active = llvm::filter_to_vector(
-      op.getResults(), [&](Value value) { return context.isActive(value); });
-  Operation *linear = createBranchLike(
-      context.linear, op, llvm::map_to_vector(active, [](OpResult result) {
-        return result.getType();
-      }));
+  Copies copies(primal, mapping, *policy);
+  Operation *linear = createBranchLike(context.linear, op, {});
   Block &block = linear->getRegion(0).front();
   Operation *yield = primal.getTerminator();
+  SmallVector<OpResult> active;
   {
     OpBuilder::InsertionGuard guard(context.linear);
     context.linear.setInsertionPointToEnd(&block);
     if (failed(context.linearizeBlock(primal)))
       return failure();
     SmallVector<Value> tangents;
-    for (OpResult result : active) {
-      Value value = yield->getOperand(result.getResultNumber());
-      tangents.push_back(
-          orZeros(context.getTangent(value), context.linear, value));
-    }
+    for (OpResult result : op.getResults())
+      if (Value value = yield->getOperand(result.getResultNumber());
+          context.isActive(result) && context.getTangent(value)) {
+        active.push_back(result);
+        tangents.push_back(context.getTangent(value));
+      }
     scf::YieldOp::create(context.linear, op.getLoc(), tangents);
   }
 
   // What is stored takes the place of the ops that compute it.
-  SmallVector<Value> stored = findKept(primal, block, numbered);
+  SmallVector<Value> stored = findKept(primal, block, copies);
   if (failed(context.noteStored(op, stored)))
     return failure();
   unsigned before = kept->getNumResults();
   SmallVector<Value> more = llvm::map_to_vector(
-      stored, [&](Value value) { return findCopy(value, numbered); });
+      stored, [&](Value value) { return yieldFrom(kept, copies.find(value)); });
   for (Block *both : {&primal, &block})
     both->walk([](Operation *nested) { nested->removeAttr(kCopy); });
   kept = yieldMore(kept, more);
-  for (auto [i, result] :
-       llvm::enumerate(kept->getResults().drop_front(before)))
-    stored[i].replaceAllUsesWith(result);
+  for (auto [value, result] :
+       llvm::zip_equal(stored, kept->getResults().drop_front(before)))
+    value.replaceAllUsesWith(
+        readKept(result, value.getDefiningOp(), value.getType(), primal));
   yield->erase();
   for (Operation &nested : llvm::make_early_inc_range(llvm::reverse(primal))) {
     if (isMemoryEffectFree(&nested))
@@ -174,6 +305,7 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
   }
   block.getOperations().splice(block.begin(), primal.getOperations());
 
+  linear = takeBranch(linear, block.getTerminator()->getOperandTypes());
   for (auto [result, tangent] : llvm::zip_equal(active, linear->getResults()))
     context.setTangent(kept->getResult(result.getResultNumber()), tangent);
   op->replaceAllUsesWith(kept->getResults().take_front(before));

@@ -81,6 +81,15 @@ Operation *createBranchLike(OpBuilder &builder, Operation *op,
 /// block yields what `yields` says for it.
 Operation *yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields);
 
+/// Replaces `op`, a linear branch without results, by one with results of
+/// `types`, which its blocks are to yield.
+Operation *takeBranch(Operation *op, TypeRange types);
+
+/// The tangents of what the op uses: linear code that uses none of them
+/// computes nothing but zeros.
+DenseSet<Value> findTangentsUsed(Operation *op,
+                                 const LinearizeContext &context);
+
 /// Lets what is computed in `block`, which is to hold the transpose of `op`,
 /// wait for cotangents if `op` is a checkpointed region.
 void delayCoefficients(Operation *op, Block &block, TransposeContext &context);
@@ -109,6 +118,10 @@ FailureOr<scf::ForOp> stackResiduals(scf::ForOp primal, Block &linear,
 FailureOr<Operation *> yieldResiduals(Operation *primal, Operation *linear,
                                       ArrayRef<Restorer> restorers,
                                       LinearizeContext &context);
+
+/// The number of the iteration in which the induction variable of `loop` is
+/// `number`, counted from 0: an index.
+Value createNumber(OpBuilder &builder, scf::ForOp loop, Value number);
 
 /// Replaces the loop by one that carries `inits`, too. The body gets arguments
 /// for them; its terminator is left as it is.

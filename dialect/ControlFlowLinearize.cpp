@@ -10,6 +10,7 @@
 #include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "dialect/Stacks.h"
+#include "dialect/Uses.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -64,6 +65,16 @@ static void replaceByPrefix(Operation *op, ValueRange results) {
   op->erase();
 }
 
+DenseSet<Value> grad::findTangentsUsed(Operation *op,
+                                       const LinearizeContext &context) {
+  DenseSet<Value> tangents;
+  forEachUsed(op, [&](Value value) {
+    if (Value tangent = context.getTangent(value))
+      tangents.insert(tangent);
+  });
+  return tangents;
+}
+
 //===----------------------------------------------------------------------===//
 // Loops with a counter
 //===----------------------------------------------------------------------===//
@@ -97,9 +108,7 @@ scf::ForOp grad::carryMore(scf::ForOp op, ValueRange inits) {
   return loop;
 }
 
-/// The number of the iteration in which the induction variable of `loop` is
-/// `number`, counted from 0: an index.
-static Value createNumber(OpBuilder &builder, scf::ForOp loop, Value number) {
+Value grad::createNumber(OpBuilder &builder, scf::ForOp loop, Value number) {
   Location loc = loop.getLoc();
   number =
       builder.createOrFold<arith::SubIOp>(loc, number, loop.getLowerBound());
@@ -264,6 +273,7 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
     return success();
   }
 
+  DenseSet<Value> tangents = findTangentsUsed(op, context);
   std::optional<int64_t> trips = getMaxTripCount(op);
   auto checkpoint = op->getAttrOfType<StringAttr>(kCheckpoint);
   bool keepsAll =
@@ -286,6 +296,10 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
     scf::YieldOp::create(
         context.linear, loc,
         tangentsAt(context, context.linear, yield->getOperands(), active));
+  }
+  if (!usesAny(linear, [&](Value v) { return tangents.contains(v); })) {
+    linear.erase();
+    return success();
   }
   SmallVector<unsigned> stackOf;
   Restorer restorer(context);
@@ -453,39 +467,59 @@ FailureOr<Operation *> grad::yieldResiduals(Operation *primal,
   return primal;
 }
 
+Operation *grad::takeBranch(Operation *op, TypeRange types) {
+  OpBuilder builder(op);
+  Operation *branch = createBranchLike(builder, op, types);
+  for (auto [from, to] :
+       llvm::zip_equal(op->getRegions(), branch->getRegions()))
+    to.takeBody(from);
+  op->erase();
+  return branch;
+}
+
 LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
-  Positions active = findActive(context, op->getResults());
-  unsigned count = op->getNumResults();
+  Operation *linear =
+      context.isForward() ? nullptr : createBranchLike(context.linear, op, {});
+  for (auto [i, region] : llvm::enumerate(op->getRegions())) {
+    OpBuilder::InsertionGuard guard(context.linear);
+    if (linear)
+      context.linear.setInsertionPointToEnd(&linear->getRegion(i).front());
+    if (failed(context.linearizeBlock(region.front())))
+      return failure();
+  }
+  // What has no tangent in any block has none behind them.
+  Positions active;
+  for (unsigned i : findActive(context, op->getResults()))
+    if (llvm::any_of(op->getRegions(), [&](Region &region) {
+          return context.getTangent(
+              region.front().getTerminator()->getOperand(i));
+        }))
+      active.push_back(i);
+  if (active.empty()) {
+    if (linear)
+      linear->erase();
+    return success();
+  }
+
   SmallVector<SmallVector<Value>> tangents;
-  if (context.isForward()) {
-    for (Region &region : op->getRegions()) {
-      if (failed(context.linearizeBlock(region.front())))
-        return failure();
-      Operation *yield = region.front().getTerminator();
-      OpBuilder atEnd(yield);
-      tangents.push_back(
-          tangentsAt(context, atEnd, yield->getOperands(), active));
-    }
+  for (auto [i, region] : llvm::enumerate(op->getRegions())) {
+    Operation *yield = region.front().getTerminator();
+    auto atEnd = linear ? OpBuilder::atBlockEnd(&linear->getRegion(i).front())
+                        : OpBuilder(yield);
+    tangents.push_back(
+        tangentsAt(context, atEnd, yield->getOperands(), active));
+    if (linear)
+      scf::YieldOp::create(atEnd, op->getLoc(), tangents.back());
+  }
+  if (!linear) {
+    unsigned count = op->getNumResults();
     op = yieldMore(op, tangents);
     for (auto [i, tangent] :
          llvm::zip_equal(active, op->getResults().drop_front(count)))
       context.setTangent(op->getResult(i), tangent);
     return success();
   }
-
-  SmallVector<Type> types = llvm::map_to_vector(
-      active, [&](unsigned i) { return op->getResult(i).getType(); });
-  Operation *linear = createBranchLike(context.linear, op, types);
-  for (auto [from, to] :
-       llvm::zip_equal(op->getRegions(), linear->getRegions())) {
-    OpBuilder::InsertionGuard guard(context.linear);
-    context.linear.setInsertionPointToEnd(&to.front());
-    if (failed(context.linearizeBlock(from.front())))
-      return failure();
-    ValueRange yielded = from.front().getTerminator()->getOperands();
-    scf::YieldOp::create(context.linear, op->getLoc(),
-                         tangentsAt(context, context.linear, yielded, active));
-  }
+  linear = takeBranch(linear, ValueRange(tangents.front()).getTypes());
   FailureOr<Operation *> yielding = yieldResiduals(op, linear, {}, context);
   if (failed(yielding))
     return failure();

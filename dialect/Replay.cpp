@@ -31,6 +31,7 @@
 #include "dialect/Residuals.h"
 #include "dialect/Restore.h"
 #include "dialect/Stacks.h"
+#include "dialect/Uses.h"
 
 #include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -613,6 +614,7 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
                             std::optional<int64_t> trips,
                             LinearizeContext &context) {
   Location loc = op.getLoc();
+  DenseSet<Value> used = findTangentsUsed(op, context);
   Plan plan = choosePlan(op, inits.getTypes(), trips);
   Body body = takeBody(op);
   Recording recording = record(op, *body, plan);
@@ -626,8 +628,10 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
                     plan.levels);
   if (failed(results))
     return failure();
-  for (auto [i, tangent] : llvm::zip_equal(active, *results))
-    context.setTangent(recording.results[i], tangent);
+  auto isUsed = [&](Value value) { return used.contains(value); };
+  if (!results->empty() && usesAny(results->front().getDefiningOp(), isUsed))
+    for (auto [i, tangent] : llvm::zip_equal(active, *results))
+      context.setTangent(recording.results[i], tangent);
   op.replaceAllUsesWith(recording.results);
   op.erase();
   return success();

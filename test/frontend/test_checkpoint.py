@@ -218,6 +218,60 @@ def test_memory_in_a_loop() -> None:
     assert bytes_for(go.checkpoint(step)) <= 60 * x.nbytes
 
 
+@pytest.mark.parametrize("loop", ["scan", "nested", "branch", "triangle"])
+def test_products_in_loops(loop: str) -> None:
+    """Of each iteration the product is kept, and none is computed again."""
+    w = RNG.normal(size=(30, 30)) / 6
+    xs = RNG.normal(size=(12, 30))
+
+    def step(w: Any, c: Any, x: Any) -> Any:
+        return np.tanh(w @ c) * np.cos(x)
+
+    def run(w: Any, xs: Any) -> Any:
+        if loop == "scan":
+            return go.scan(lambda c, x: (step(w, c, x), None), xs[0], xs)[0]
+        if loop == "branch":
+            return go.fori_loop(
+                0,
+                12,
+                lambda i, c: go.cond(i % 3 > 0, lambda c: step(w, c, xs[i]), lambda c: c, c),
+                xs[0],
+            )
+        if loop == "nested":
+            return go.fori_loop(
+                0,
+                3,
+                lambda i, c: go.fori_loop(0, 4, lambda j, c: step(w, c, xs[4 * i + j]), c),
+                xs[0],
+            )
+
+        def row(i: Any, out: Any) -> Any:
+            def element(j: Any, out: Any) -> Any:
+                out[j] = step(w, out[i], xs[j])
+                return out
+
+            return go.fori_loop(0, i, element, out)
+
+        return go.fori_loop(0, 4, row, xs.copy())
+
+    def loss(policy: Any) -> Any:
+        f = go.checkpoint(run, policy=policy) if policy else run
+        return lambda w, xs: np.sum(f(w, xs) ** 2)
+
+    def products(policy: Any) -> int:
+        program = go.compile_grad(loss(policy), (0, 1)).lower(w, xs).mlir("simplified")
+        return program.count("dot_general")
+
+    for policy in ("dots", "dots_with_no_batch_dims", "nothing"):
+        same(
+            go.compile_grad(loss(policy), (0, 1))(w, xs),
+            go.compile_grad(loss(None), (0, 1))(w, xs),
+        )
+    assert products("nothing") == products(None) + 1
+    assert products("dots") == products(None)
+    assert products("dots_with_no_batch_dims") == products(None)
+
+
 def test_memory_of_second_order() -> None:
     x = np.linspace(0, 1, 1000)
 

@@ -74,6 +74,50 @@ func.func @stores_dots(%x: tensor<8xf64>, %w: tensor<8x8xf64>, %g: tensor<8xf64>
 
 // -----
 
+// In a loop the products of all iterations are stored, and the copy of the loop
+// has none; a branch has them where it is taken.
+func.func private @loop(%x: tensor<8xf64>, %w: tensor<8x8xf64>, %c: i1) -> tensor<8xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c5 = arith.constant 5 : index
+  %r = scf.execute_region -> tensor<8xf64> no_inline {
+    %s = scf.for %i = %c0 to %c5 step %c1 iter_args(%h = %x) -> (tensor<8xf64>) {
+      %b = scf.if %c -> (tensor<8xf64>) {
+        %0 = grad.dot_general %w, %h, batch = [] x [], contract = [1] x [0] : tensor<8x8xf64>, tensor<8xf64> -> tensor<8xf64>
+        %1 = grad.tanh %0 : tensor<8xf64>
+        scf.yield %1 : tensor<8xf64>
+      } else {
+        scf.yield %h : tensor<8xf64>
+      }
+      scf.yield %b : tensor<8xf64>
+    }
+    scf.yield %s : tensor<8xf64>
+  } {grad.checkpoint = "dots"}
+  return %r : tensor<8xf64>
+}
+// CHECK-LABEL: func.func @stores_a_stack
+// SIMPLE-LABEL: func.func @stores_a_stack
+func.func @stores_a_stack(%x: tensor<8xf64>, %w: tensor<8x8xf64>, %c: i1, %g: tensor<8xf64>) -> (tensor<8xf64>, tensor<8xf64>) {
+  // CHECK: %[[R:.*]]:2 = scf.execute_region -> (tensor<8xf64>, tensor<5x8xf64>)
+  // CHECK: scf.for
+  // CHECK: scf.if
+  // CHECK: %[[DOT:.*]] = grad.dot_general
+  // CHECK: scf.yield %{{.*}}, %[[DOT]]
+  // CHECK: grad.transposed
+  // CHECK: scf.execute_region
+  // CHECK: scf.for
+  // CHECK: grad.dynamic_slice %[[R]]#1
+  // CHECK-NOT: grad.copy
+  // SIMPLE: grad.dot_general
+  // SIMPLE: grad.barrier
+  // SIMPLE-COUNT-1: grad.dot_general
+  // SIMPLE-NOT: grad.dot_general
+  %0:2 = grad.vjp @loop(%x, %w, %c), cotangents(%g), wrt = [0], of = [0] : (tensor<8xf64>, tensor<8x8xf64>, i1, tensor<8xf64>) -> (tensor<8xf64>, tensor<8xf64>)
+  return %0#0, %0#1 : tensor<8xf64>, tensor<8xf64>
+}
+
+// -----
+
 // In forward mode tangents stand beside the values, in the region.
 func.func private @forward(%x: tensor<8xf64>) -> tensor<8xf64> {
   %r = scf.execute_region -> tensor<8xf64> no_inline {
