@@ -58,8 +58,28 @@ def donated_as(array: Any) -> str | None:
 def staged_copy_count() -> int:
     """Arguments copied so far because they were strided, misaligned or byte-swapped."""
 
-class Executable:
-    """Loaded object code with the arrays it takes and returns.
+class Runnable:
+    """Loaded code with the arrays it takes and returns."""
+
+    def __call__(self, *args: Any) -> tuple[Any, ...]:
+        """Calls the code on flat arguments: arrays of exactly the declared dtype and shape, or
+        Python scalars for 0-d arguments. Returns all results, 0-d ones as NumPy scalars."""
+
+    @property
+    def args(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
+    @property
+    def results(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
+    @property
+    def argument_bytes(self) -> int: ...
+    @property
+    def capture_bytes(self) -> int: ...
+    @property
+    def result_bytes(self) -> int: ...
+    @property
+    def arena_bytes(self) -> int: ...
+
+class Executable(Runnable):
+    """Loaded object code for the CPU.
 
     The entry point is called with arguments, captures, results and the arena, in this order.
     """
@@ -94,23 +114,6 @@ class Executable:
             ExecutionError: bad object code, unresolved symbol, or no such entry.
         """
 
-    def __call__(self, *args: Any) -> tuple[Any, ...]:
-        """Calls the code on flat arguments: arrays of exactly the declared dtype and shape, or
-        Python scalars for 0-d arguments. Returns all results, 0-d ones as NumPy scalars."""
-
-    @property
-    def args(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
-    @property
-    def results(self) -> tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]: ...
-    @property
-    def argument_bytes(self) -> int: ...
-    @property
-    def capture_bytes(self) -> int: ...
-    @property
-    def result_bytes(self) -> int: ...
-    @property
-    def arena_bytes(self) -> int: ...
-
 class Bundle:
     """An open bundle (see runtime/gradopt_runtime.h)."""
 
@@ -144,7 +147,7 @@ class Specialization:
 
     def __init__(
         self,
-        executable: Executable,
+        executable: Runnable,
         result_tree: ResultTree = None,
         *,
         arg_leaves: Sequence[int] | None = None,
@@ -165,7 +168,7 @@ class Specialization:
         """
 
     @property
-    def executable(self) -> Executable: ...
+    def executable(self) -> Runnable: ...
     @property
     def payload(self) -> Any: ...
 

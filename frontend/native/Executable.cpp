@@ -1,4 +1,5 @@
-//===- Executable.cpp - Loaded code and its arrays ------------------------===//
+//===- Executable.cpp - Loaded code for the CPU
+//-------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -12,9 +13,7 @@
 
 #include <nanobind/stl/string.h>
 
-#include <algorithm>
 #include <cstring>
-#include <optional>
 #include <utility>
 
 namespace nb = nanobind;
@@ -36,31 +35,12 @@ void setExecutionError() {
     PyErr_SetObject(executionError, message.ptr());
 }
 
-static std::vector<ArraySpec> parseSpecs(nb::handle pairs) {
-  std::vector<ArraySpec> specs;
-  for (nb::handle pair : pairs)
-    specs.push_back(ArraySpec::parse(pair));
-  return specs;
-}
-
 Executable::Executable(nb::bytes code, nb::handle argSpecs,
                        nb::handle resultSpecs, size_t arenaBytes,
                        nb::handle captured, nb::handle targetPairs,
                        nb::handle donated, nb::object report,
                        const std::string &entry)
-    : args(parseSpecs(argSpecs)), results(parseSpecs(resultSpecs)),
-      report(std::move(report)) {
-  setDonations(donated);
-  for (nb::handle item : captured) {
-    nb::object array = nb::steal(
-        PyArray_FromAny(item.ptr(), nullptr, 0, 0,
-                        NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, nullptr));
-    if (!array.is_valid())
-      throw nb::python_error();
-    capturesBytes +=
-        PyArray_NBYTES(reinterpret_cast<PyArrayObject *>(array.ptr()));
-    captures.push_back(std::move(array));
-  }
+    : Runnable(argSpecs, resultSpecs, captured, donated, std::move(report)) {
   gradopt_module *loaded = nullptr;
   gradopt_status status = gradopt_module_load(
       code.data(), code.size(), entry.c_str(), arenaBytes, &loaded);
@@ -88,7 +68,7 @@ static ArraySpec specOf(const gradopt_array_info &info) {
 
 Executable::Executable(gradopt_program *program, nb::object owner,
                        nb::object report)
-    : report(std::move(report)), program(program), owner(std::move(owner)) {
+    : Runnable(std::move(report)), program(program), owner(std::move(owner)) {
   for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i)
     args.push_back(specOf(*gradopt_program_argument(program, i)));
   for (size_t i = 0; i < gradopt_program_num_results(program); ++i) {
@@ -105,21 +85,6 @@ void Executable::chooseGil() {
   releasesGil =
       argumentBytes() + resultBytes() + captureBytes() + arenaBytes() >
       kGilThreshold;
-}
-
-void Executable::setDonations(nb::handle triples) {
-  donationOf.assign(results.size(), -1);
-  for (nb::handle triple : triples) {
-    auto result = nb::cast<size_t>(triple[0]);
-    auto argument = nb::cast<size_t>(triple[1]);
-    if (result >= results.size() || argument >= args.size() ||
-        results[result].shape != args[argument].shape ||
-        results[result].code != args[argument].code ||
-        results[result].isScalar() || donationOf[result] >= 0)
-      throw nb::value_error("a result cannot be in the memory of an argument");
-    donationOf[result] = int(donations.size());
-    donations.push_back({result, argument, nb::borrow(triple[2])});
-  }
 }
 
 void Executable::setTargets(nb::handle pairs) {
@@ -177,106 +142,21 @@ void Executable::raiseProgramError(gradopt_status status) const {
 int Executable::traverse(visitproc visit, void *arg) const {
   for (const nb::object &target : targets)
     Py_VISIT(target.ptr());
-  Py_VISIT(report.ptr());
   Py_VISIT(owner.ptr());
-  return 0;
-}
-
-size_t Executable::resultBytes() const {
-  size_t bytes = totalBytes(results);
-  for (const Donation &donation : donations)
-    bytes -= results[donation.result].bytes;
-  return bytes;
-}
-
-size_t Executable::totalBytes(Span<ArraySpec> specs) {
-  size_t bytes = 0;
-  for (const ArraySpec &spec : specs)
-    bytes += spec.bytes;
-  return bytes;
+  return Runnable::traverse(visit, arg);
 }
 
 namespace {
 
-/// A new array.
-PyObject *makeArray(const ArraySpec &spec) {
-  Py_INCREF(spec.getDescr());
-  return PyArray_NewFromDescr(&PyArray_Type, spec.getDescr(),
-                              int(spec.shape.size()), spec.shape.data(),
-                              nullptr, nullptr, 0, nullptr);
-}
-
-/// References that are given back at the end of a scope.
-struct OwnedObjects : InlineVector<PyObject *, kInlineLeaves> {
-  ~OwnedObjects() {
-    for (PyObject *object : *this)
-      Py_DECREF(object);
-  }
-};
-
-} // namespace
-
-/// Whether none of the arrays was donated; else the Python error is set.
-bool Executable::checkLive(Span<PyObject *> leaves) const {
-  for (size_t i = 0; i < args.size(); ++i) {
-    if (!PyArray_CheckExact(leaves[i]))
-      continue;
-    auto *array = reinterpret_cast<PyArrayObject *>(leaves[i]);
-    // Few arrays have a base.
-    PyObject *name = PyArray_BASE(array) ? donatedAs(array) : nullptr;
-    if (!name)
-      continue;
-    if (report.is_none())
-      PyErr_Format(PyExc_ValueError, "argument %zu was donated as %S", i, name);
-    else
-      nb::steal(callPython([&] {
-        return PyObject_CallMethod(report.ptr(), "donated", "nO", Py_ssize_t(i),
-                                   name);
-      }));
-    return false;
-  }
-  return true;
-}
-
-namespace {
-
-/// The bytes that the elements of an argument lie between.
-struct Extent {
-  const char *begin, *end;
-  size_t argument;
-  bool isDonated;
-};
-
-Extent extentOf(PyArrayObject *array, size_t argument, bool isDonated) {
+/// The bytes that the elements of an array lie between.
+std::pair<const char *, const char *> extentOf(PyArrayObject *array) {
   const char *begin = PyArray_BYTES(array);
   const char *end = begin + PyArray_ITEMSIZE(array);
   for (int d = 0; d < PyArray_NDIM(array); ++d) {
     npy_intp last = (PyArray_DIM(array, d) - 1) * PyArray_STRIDE(array, d);
     (last < 0 ? begin : end) += last;
   }
-  return {begin, end, argument, isDonated};
-}
-
-/// Two arguments that share memory, one of them donated, if there are any.
-std::optional<std::pair<size_t, size_t>> findShared(Vector<Extent> &extents) {
-  std::sort(
-      extents.begin(), extents.end(), [](const Extent &a, const Extent &b) {
-        return std::pair(a.begin, a.argument) < std::pair(b.begin, b.argument);
-      });
-  const Extent *any = nullptr, *donated = nullptr;
-  for (const Extent &extent : extents) {
-    const Extent *other = extent.isDonated ? any : donated;
-    if (other && extent.begin < other->end) {
-      if (extent.isDonated)
-        return std::pair(extent.argument, other->argument);
-      return std::pair(other->argument, extent.argument);
-    }
-    if (!any || extent.end > any->end)
-      any = &extent;
-    if (extent.isDonated && (!donated || extent.end > donated->end))
-      donated = &extent;
-  }
-  return std::nullopt;
+  return {begin, end};
 }
 
 } // namespace
@@ -297,22 +177,14 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
     owners.push_back(isInPlace ? findOwner(array) : nullptr);
     isDonated[donation.argument] = owners.back();
   }
-  for (size_t i = 0; i < args.size(); ++i)
-    if (PyArray_CheckExact(leaves[i]) && args[i].bytes)
-      extents.push_back(extentOf(reinterpret_cast<PyArrayObject *>(leaves[i]),
-                                 i, isDonated[i]));
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!PyArray_CheckExact(leaves[i]) || !args[i].bytes)
+      continue;
+    auto [begin, end] = extentOf(reinterpret_cast<PyArrayObject *>(leaves[i]));
+    extents.push_back({begin, end, i, isDonated[i]});
+  }
   if (auto shared = findShared(extents)) {
-    if (report.is_none())
-      PyErr_Format(
-          PyExc_ValueError,
-          "argument %zu is donated, and argument %zu shares its memory",
-          shared->first, shared->second);
-    else
-      nb::steal(callPython([&] {
-        return PyObject_CallMethod(report.ptr(), "shared", "nn",
-                                   Py_ssize_t(shared->first),
-                                   Py_ssize_t(shared->second));
-      }));
+    raiseShared(*shared);
     return false;
   }
   for (size_t i = 0; i < donations.size(); ++i) {
@@ -424,81 +296,20 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   return true;
 }
 
-/// `Executable.__call__`: flat, with a check of every argument.
-static nb::object call(const Executable &self, nb::args leaves) {
-  Span<ArraySpec> specs = self.getArgs();
-  if (leaves.size() != specs.size()) {
-    PyErr_Format(PyExc_TypeError, "expected %zu arguments, but got %zu",
-                 specs.size(), leaves.size());
-    throw nb::python_error();
-  }
-  InlineVector<PyObject *, kInlineLeaves> arguments;
-  for (size_t i = 0; i < specs.size(); ++i) {
-    PyObject *leaf = leaves[i].ptr();
-    if (!specs[i].accepts(leaf, classifyLeaf(leaf))) {
-      PyErr_Format(PyExc_TypeError, "argument %zu: expected %s, but got %.200R",
-                   i, specs[i].describe().c_str(), leaf);
-      throw nb::python_error();
-    }
-    arguments.push_back(leaf);
-  }
-  InlineVector<PyObject *, kInlineLeaves> results;
-  if (!self.run(arguments, results))
-    throw nb::python_error();
-  nb::object tuple = nb::steal(PyTuple_New(Py_ssize_t(results.size())));
-  for (size_t i = 0; i < results.size(); ++i)
-    PyTuple_SET_ITEM(tuple.ptr(), Py_ssize_t(i), results[i]);
-  return tuple;
-}
-
-static nb::tuple specsToPython(Span<ArraySpec> specs) {
-  nb::list pairs;
-  for (const ArraySpec &spec : specs)
-    pairs.append(spec.toPython());
-  return nb::tuple(pairs);
-}
-
-static int traverseSlot(PyObject *self, visitproc visit, void *arg) {
-  Py_VISIT(Py_TYPE(self));
-  if (!nb::inst_ready(self))
-    return 0;
-  return nb::inst_ptr<Executable>(self)->traverse(visit, arg);
-}
-
-/// As with `Specialization`, each cycle can be cleared elsewhere.
-static int clearSlot(PyObject *) { return 0; }
-
-static PyType_Slot slots[] = {
-    {Py_tp_traverse, reinterpret_cast<void *>(traverseSlot)},
-    {Py_tp_clear, reinterpret_cast<void *>(clearSlot)},
-    {0, nullptr}};
-
 void bindExecutable(nb::module_ &module) {
   executionError = nb::exception<std::runtime_error>(module, "ExecutionError",
                                                      PyExc_RuntimeError)
                        .ptr();
-  nb::class_<Executable>(module, "Executable", nb::type_slots(slots),
-                         "Loaded object code with the arrays it takes and "
-                         "returns.")
+  nb::class_<Executable, Runnable>(module, "Executable",
+                                   nb::type_slots(runnableSlots),
+                                   "Loaded object code for the CPU.")
       .def(nb::init<nb::bytes, nb::handle, nb::handle, size_t, nb::handle,
                     nb::handle, nb::handle, nb::object, const std::string &>(),
            nb::arg("code"), nb::arg("args"), nb::arg("results"),
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
            nb::arg("targets") = nb::tuple(), nb::arg("donated") = nb::tuple(),
            nb::arg("report") = nb::none(),
-           nb::arg("entry") = gradopt::kEntryName)
-      .def("__call__", &call)
-      .def_prop_ro(
-          "args",
-          [](const Executable &self) { return specsToPython(self.getArgs()); })
-      .def_prop_ro("results",
-                   [](const Executable &self) {
-                     return specsToPython(self.getResults());
-                   })
-      .def_prop_ro("argument_bytes", &Executable::argumentBytes)
-      .def_prop_ro("capture_bytes", &Executable::captureBytes)
-      .def_prop_ro("result_bytes", &Executable::resultBytes)
-      .def_prop_ro("arena_bytes", &Executable::arenaBytes);
+           nb::arg("entry") = gradopt::kEntryName);
 }
 
 } // namespace gradopt::native

@@ -10,6 +10,7 @@
 #include "Dispatcher.h"
 #include "Donation.h"
 #include "Executable.h"
+#include "Runnable.h"
 #include "Specialization.h"
 
 #include "runtime/BusySection.h"
@@ -77,6 +78,7 @@ NB_MODULE(_gradopt, module) {
   bindCodeCache(module);
   bindRuntime(module);
   bindDonation(module);
+  bindRunnable(module);
   bindExecutable(module);
   bindBundle(module);
   bindSpecialization(module);

@@ -16,7 +16,7 @@ Specialization::Specialization(nb::object executable, nb::handle resultTree,
                                nb::object onFailure, nb::object payload)
     : executable(std::move(executable)), unflatten(std::move(unflatten)),
       onFailure(std::move(onFailure)), payload(std::move(payload)) {
-  code = nb::cast<const Executable *>(this->executable);
+  code = nb::cast<const Runnable *>(this->executable);
   if (!this->onFailure.is_none() && code->getResults().size() < 2)
     throw nb::value_error("on_failure needs an executable with two results");
   if (this->unflatten.is_none())
@@ -45,7 +45,7 @@ bool Specialization::check(Span<PyObject *> leaves) const {
       return false;
     }
     PyObject *leaf = leaves[number];
-    if (!specs[i].accepts(leaf, classifyLeaf(leaf))) {
+    if (!code->accepts(i, leaf)) {
       PyErr_Format(PyExc_TypeError,
                    "leaf %zu: the executable takes %s, but got %.200R", number,
                    specs[i].describe().c_str(), leaf);

@@ -7,8 +7,8 @@
 #ifndef GRADOPT_NATIVE_SPECIALIZATION_H
 #define GRADOPT_NATIVE_SPECIALIZATION_H
 
-#include "Executable.h"
 #include "ResultTree.h"
+#include "Runnable.h"
 
 #include <optional>
 
@@ -38,7 +38,7 @@ private:
   PyObject *makeResult(Span<PyObject *> results) const;
 
   nanobind::object executable;
-  const Executable *code;
+  const Runnable *code;
   std::optional<ResultTree> tree;
   /// The leaf of each argument; empty if leaf i is argument i.
   std::optional<std::vector<size_t>> argLeaves;

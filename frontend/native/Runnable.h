@@ -1,0 +1,113 @@
+//===- Runnable.h - What the call path runs ---------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_RUNNABLE_H
+#define GRADOPT_NATIVE_RUNNABLE_H
+
+#include "Arrays.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace gradopt::native {
+
+/// The C++ part of a Python `Runnable`: loaded code that takes and returns
+/// arrays, on the CPU or on a device.
+class Runnable {
+public:
+  virtual ~Runnable();
+
+  /// Whether a leaf can be argument number `i`.
+  virtual bool accepts(size_t i, PyObject *leaf) const = 0;
+
+  /// Runs the code on leaves that it accepts, and appends the results (new
+  /// references) to `out`. False if a Python error was set; `out` is then
+  /// unchanged.
+  virtual bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const = 0;
+
+  virtual int traverse(visitproc visit, void *arg) const;
+
+  Span<ArraySpec> getArgs() const { return args; }
+  Span<ArraySpec> getResults() const { return results; }
+  size_t argumentBytes() const { return totalBytes(args); }
+  /// Of results with memory of their own.
+  size_t resultBytes() const;
+  size_t captureBytes() const { return capturesBytes; }
+  virtual size_t arenaBytes() const = 0;
+
+protected:
+  /// A result in the memory of an argument; of a copy, if there is no name.
+  struct Donation {
+    size_t result, argument;
+    nanobind::object name;
+  };
+
+  /// The bytes that the elements of an argument lie between.
+  struct Extent {
+    const char *begin, *end;
+    size_t argument;
+    bool isDonated;
+  };
+
+  /// Throws nanobind::python_error. `donated` has for each result whose memory
+  /// is that of an argument a (result, argument, name) triple. `report` raises
+  /// the errors of calls.
+  Runnable(nanobind::handle argSpecs, nanobind::handle resultSpecs,
+           nanobind::handle captured, nanobind::handle donated,
+           nanobind::object report);
+
+  /// Nothing yet.
+  explicit Runnable(nanobind::object report);
+
+  /// Sets the Python error for an argument that was donated as `name`, and for
+  /// a donated argument that shares memory with another one.
+  void raiseDonated(size_t argument, PyObject *name) const;
+  void raiseShared(std::pair<size_t, size_t> arguments) const;
+
+  /// Whether none of the NumPy arrays was donated; else the Python error is
+  /// set.
+  bool checkLive(Span<PyObject *> leaves) const;
+
+  /// Two arguments that share memory, one of them donated, if there are any.
+  static std::optional<std::pair<size_t, size_t>>
+  findShared(Vector<Extent> &extents);
+
+  std::vector<ArraySpec> args, results;
+  /// Row-major arrays in memory of the host.
+  std::vector<nanobind::object> captures;
+  size_t capturesBytes = 0;
+  /// In the order of their arguments; for each result the number of its own, or
+  /// -1.
+  std::vector<Donation> donations;
+  std::vector<int> donationOf;
+  nanobind::object report;
+
+private:
+  static size_t totalBytes(Span<ArraySpec> specs);
+  void setDonations(nanobind::handle triples);
+};
+
+/// A new NumPy array; null if a Python error was set.
+PyObject *makeArray(const ArraySpec &spec);
+
+/// References that are given back at the end of a scope.
+struct OwnedObjects : InlineVector<PyObject *, kInlineLeaves> {
+  ~OwnedObjects() {
+    for (PyObject *object : *this)
+      Py_DECREF(object);
+  }
+};
+
+/// Slots of the classes that are made of it, for the garbage collector.
+extern PyType_Slot runnableSlots[];
+
+/// Adds `Runnable` to the module.
+void bindRunnable(nanobind::module_ &module);
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_RUNNABLE_H
