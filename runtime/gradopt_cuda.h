@@ -118,6 +118,15 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_synchronize(int32_t device,
 GRADOPT_EXPORT gradopt_status gradopt_cuda_wait(int32_t device, void *stream,
                                                 void *other);
 
+/* Marks what is on `stream` now. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_mark(int32_t device, void *stream,
+                                                void **mark);
+
+/* Whether all that was marked is done; does not wait. The mark is gone if it
+   is, and if the function fails. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_is_done(int32_t device, void *mark,
+                                                   int32_t *is_done);
+
 /* The device that an address belongs to; -1: the host's. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_pointer_device(const void *address,
                                                           int32_t *device);

@@ -46,6 +46,7 @@ enum CUresult : int {
   CUDA_ERROR_NVLINK_UNCORRECTABLE = 220,
   CUDA_ERROR_INVALID_HANDLE = 400,
   CUDA_ERROR_NOT_FOUND = 500,
+  CUDA_ERROR_NOT_READY = 600,
   CUDA_ERROR_ILLEGAL_ADDRESS = 700,
   CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES = 701,
   CUDA_ERROR_LAUNCH_TIMEOUT = 702,
@@ -183,6 +184,7 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   F(cuGraphExecDestroy, (CUgraphExec executable))                              \
   F(cuEventCreate, (CUevent * event, unsigned flags))                          \
   F(cuEventRecord, (CUevent event, CUstream stream))                           \
+  F(cuEventQuery, (CUevent event))                                             \
   F(cuEventDestroy_v2, (CUevent event))                                        \
   F(cuMemPoolCreate, (CUmemoryPool * pool, const CUmemPoolProps *properties))  \
   F(cuMemPoolSetAttribute,                                                     \

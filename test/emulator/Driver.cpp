@@ -761,6 +761,14 @@ API cuEventRecord(CUevent event, CUstream handle) {
   return CUDA_SUCCESS;
 }
 
+API cuEventQuery(CUevent event) {
+  Call call("cuEventQuery");
+  if (CUresult error = call.needContext(); error != CUDA_SUCCESS)
+    return error;
+  bool isDone = !event->work || event->work->isDone;
+  return isDone ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+}
+
 API cuEventDestroy_v2(CUevent event) {
   Call call("cuEventDestroy_v2");
   if (CUresult error = call.needContext(); error != CUDA_SUCCESS)
