@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
 from gradopt import numpy as numpy
+from gradopt._gradopt import DeviceArray
 from gradopt.api import (
     compile,
     compile_grad,
@@ -16,6 +17,8 @@ from gradopt.api import (
     compile_value_and_grad,
     compile_vjp,
 )
+from gradopt.base.device_arrays import asarray
+from gradopt.base.devices import Device, devices
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.bundle import save
 from gradopt.compilation.compiled import Compiled
@@ -55,11 +58,14 @@ _LAZY = ("jax", "nn", "optim", "random", "scipy", "torch")
 __all__ = [
     "Compiled",
     "CustomVJPPrimal",
+    "Device",
+    "DeviceArray",
     "GradoptError",
     "Lowered",
     "Memory",
     "ShapeDtypeStruct",
     "SymbolicZero",
+    "asarray",
     "check_custom",
     "checkpoint",
     "compile",
@@ -75,6 +81,7 @@ __all__ = [
     "custom_linear_solve",
     "custom_root",
     "custom_vjp",
+    "devices",
     "errors",
     "fixed_point",
     "fori_loop",

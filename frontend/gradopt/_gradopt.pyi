@@ -58,6 +58,133 @@ def donated_as(array: Any) -> str | None:
 def staged_copy_count() -> int:
     """Arguments copied so far because they were strided, misaligned or byte-swapped."""
 
+# -- Devices -------------------------------------------------------------------------------
+
+class DeviceInfo:
+    """A CUDA device, as its driver describes it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def chip(self) -> int:
+        """The compute capability: 90 is 9.0."""
+    @property
+    def driver_version(self) -> int:
+        """The newest CUDA that the driver knows: 12040 is 12.4."""
+    @property
+    def num_multiprocessors(self) -> int: ...
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the driver runs kernels on the host."""
+    @property
+    def memory_bytes(self) -> int: ...
+
+# These raise gradopt.errors.DeviceError where there is no usable driver or device.
+
+def device_count() -> int:
+    """The number of CUDA devices."""
+
+def device_info(device: int) -> DeviceInfo:
+    """What there is to know of a device."""
+
+def set_driver(path: str) -> None:
+    """Uses the driver library at a path; to be called before the first use of a device."""
+
+def set_adopter(
+    callable: Callable[[Any], tuple[DeviceArray, Callable[[DeviceArray], Any] | None] | None],
+) -> None:
+    """Asks this for the arrays that arguments of other libraries are.
+
+    It gets leaves that are unknown and have an attribute of DLPack or of CUDA's array interface. It
+    returns the array, and what makes arrays of this library, or None: such a call is left to
+    `Dispatcher._flatten`, and so is one for which it raises.
+    """
+
+def lingering_count() -> int:
+    """Arrays of other libraries that nobody has any more, but work on a device may use."""
+
+class DeviceArray:
+    """A row-major array in the memory of a CUDA device.
+
+    Other libraries take it, without a copy, through `__dlpack__` or `__cuda_array_interface__`,
+    and `numpy()` brings it to the host. Its elements may still be computed: whoever asks for them
+    waits, on the host or on a stream. It is not changed by compiled code, unless it is donated.
+    """
+
+    @staticmethod
+    def from_numpy(array: NDArray[Any], device: int) -> DeviceArray:
+        """A copy of an array on a device."""
+    @staticmethod
+    def from_address(
+        owner: Any, address: int, dtype: DTypeLike, shape: Sequence[int], stream: int | None
+    ) -> DeviceArray:
+        """The array at an address, as long as `owner` lives, ready on the stream of this number,
+        or now if there is none.
+
+        Raises:
+            ValueError: the address is not on a device.
+        """
+    @staticmethod
+    def from_dlpack(capsule: Any, stream: int, lingers: bool) -> DeviceArray:
+        """The array in a capsule, ready on the stream of this number.
+
+        It lingers unless its owner reuses it in the order of this stream: it is then given back
+        when the work that uses it is done, at the next call of this.
+
+        Raises:
+            ValueError: it is not on a CUDA device, or not row-major.
+        """
+    def to_device(self, device: int) -> DeviceArray:
+        """A copy on a device, this or another one."""
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def strides(self) -> None: ...
+    @property
+    def device(self) -> str:
+        """Its device: "cuda:0" and so on."""
+    @property
+    def device_number(self) -> int: ...
+    @property
+    def donated_as(self) -> str | None:
+        """What it was donated as, if it was: then it has no elements any more."""
+    def numpy(self) -> NDArray[Any]:
+        """A copy on the host; waits for the elements.
+
+        Raises:
+            DeviceError: the device failed meanwhile.
+            DonatedArrayError: it was donated.
+        """
+    def wait(self) -> None:
+        """Waits for the elements."""
+    def item(self) -> Any:
+        """The only element as a Python number."""
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
+    def __dlpack__(
+        self,
+        *,
+        stream: int | None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    def __len__(self) -> int: ...
+    def __float__(self) -> float: ...
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+
 class Runnable:
     """Loaded code with the arrays it takes and returns."""
 

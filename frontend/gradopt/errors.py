@@ -161,6 +161,14 @@ class DonatedArrayError(ArgumentError):
     """An array was used after it had been donated."""
 
 
+class PlacementError(ArgumentError):
+    """Arrays are on different devices, or not on the one that was named."""
+
+
+class DeviceError(GradoptError, RuntimeError):
+    """A GPU or its driver is missing, too old or out of memory, or what it was asked failed."""
+
+
 class NonScalarLossError(GradoptError, TypeError, ValueError):
     """A gradient was asked for of a function whose result is not a real scalar."""
 

@@ -7,6 +7,9 @@
 #define GRADOPT_IMPORT_NUMPY
 #include "Bundle.h"
 #include "CodeCache.h"
+#include "DeviceArray.h"
+#include "DeviceExchange.h"
+#include "Devices.h"
 #include "Dispatcher.h"
 #include "Donation.h"
 #include "Executable.h"
@@ -81,6 +84,9 @@ NB_MODULE(_gradopt, module) {
   bindRunnable(module);
   bindExecutable(module);
   bindBundle(module);
+  bindDevices(module);
+  bindDeviceArray(module);
+  bindDeviceExchange(module);
   bindSpecialization(module);
   bindDispatcher(module);
 }
