@@ -269,6 +269,38 @@ class Bundle:
         of the program, or None.
         """
 
+class DeviceExecutable(Runnable):
+    """A loaded program for a CUDA device.
+
+    A call takes arrays on the device and numbers, and returns DeviceArrays; or only arrays and
+    numbers on the host, and returns NumPy arrays.
+    """
+
+    def __init__(
+        self,
+        program: bytes,
+        device: int,
+        args: Sequence[ArraySpec],
+        results: Sequence[ArraySpec],
+        arena_bytes: int = 0,
+        num_checked: int = 0,
+        captures: Sequence[NDArray[Any]] = (),
+        donated: Sequence[tuple[int, int, str]] = (),
+        report: Any = None,
+        name: str = "a program",
+    ) -> None:
+        """Loads `program`, a device program of the compiler's; `captures` are copied to the device.
+
+        The last `num_checked` results come to the host in each call. The rest is as for
+        `Executable`.
+
+        Raises:
+            gradopt.errors.DeviceError: the device is missing, or refuses it.
+        """
+
+    @property
+    def device(self) -> int: ...
+
 class Specialization:
     """What a Dispatcher stores for one signature."""
 
@@ -303,22 +335,24 @@ class Dispatcher:
     """Base class of `Compiled`: the call path from Python to compiled code.
 
     A call flattens its arguments, looks the signature up and runs the code. Leaves are exact
-    ndarrays, NumPy scalars and Python bool/int/float. The structure is made of exact tuple, list,
-    dict and None. Leaf order: positional arguments, then keyword arguments in call order, each
-    depth first, dicts in *insertion* order (the order of keys is part of the signature).
+    ndarrays, DeviceArrays, NumPy scalars and Python bool/int/float. The structure is made of exact
+    tuple, list, dict and None. Leaf order: positional arguments, then keyword arguments in call
+    order, each depth first, dicts in *insertion* order (the order of keys is part of the
+    signature).
 
-    The signature is: structure and dict keys, per leaf dtype and shape (Python scalars: kind
-    "weak bool", "weak int", "weak float"), and type and value of each static argument.
+    The signature is: structure and dict keys, per leaf dtype, shape and device (Python scalars:
+    kind "weak bool", "weak int", "weak float"), and type and value of each static argument.
     A weak leaf is converted to the dtype of the executable's 0-d argument, OverflowError if it
     does not fit.
 
     Subclasses define:
         _specialize(args: tuple, kwargs: dict) -> Specialization
             makes the code for a signature that was not seen yet.
-        _flatten(args: tuple, kwargs: dict) -> tuple[Sequence[leaf], Hashable] | None
+        _flatten(args: tuple, kwargs: dict) -> tuple[Sequence[leaf], Hashable, wrap] | None
             called when the arguments hold anything else (custom containers, tracers, objects
-            with __array_interface__, unsupported leaves): returns plain leaves and a hashable
-            structure (statics left out of the leaves), or None: then the call is answered by
+            with __array_interface__, unsupported leaves): returns plain leaves, a hashable
+            structure (statics left out of the leaves), and what the results on a device are to be
+            called with, None if nothing; or None: then the call is answered by
         _inline(args: tuple, kwargs: dict) -> Any
             (arguments with traced values), or raises the error for an unsupported argument.
     Static arguments are also given to all of these at their places in args/kwargs.
@@ -350,5 +384,5 @@ class Dispatcher:
     def _specialize(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Specialization: ...
     def _flatten(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable] | None: ...
+    ) -> tuple[Sequence[Any], Hashable, Callable[[DeviceArray], Any] | None] | None: ...
     def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any: ...

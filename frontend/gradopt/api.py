@@ -22,7 +22,7 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
     Args:
         function: takes and returns pytrees of arrays and numbers.
         options: `static_argnums`, `static_argnames`, `donate_argnums`, `donate_argnames`,
-            `device="cpu"`, `fast_math`, `num_threads`, `max_specializations` (256: signatures whose
+            `device`, `fast_math`, `num_threads`, `max_specializations` (256: signatures whose
             code is kept, the least recently used dropped first) and `progress` (True: a compilation
             of more than two seconds says so on standard error).
 

@@ -27,11 +27,13 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         options: as for `gradopt.compile`.
 
     Returns:
-        A function that takes tensors on the CPU in place of arrays, and returns tensors. Memory is
-        shared, and not copied. Gradients recompute what they need of the function.
+        A function that takes tensors in place of arrays, on the CPU or a CUDA device, and returns
+        tensors there. Memory is shared, and not copied. Gradients recompute what they need of the
+        function.
 
     Raises:
-        ArgumentTypeError: when called, with a tensor on another device, or a sparse one.
+        ArgumentTypeError: when called, with a tensor on a device of another kind, or a sparse one.
+        PlacementError: when called, with tensors on different devices.
     """
     compiled = function if isinstance(function, Compiled) else compile(function, **options)
     pullbacks: dict[Any, Callable[..., Any]] = {}
@@ -94,9 +96,9 @@ class _Apply(torch.autograd.Function):
     def forward(ctx: Any, call: _Call, *tensors: Any) -> Any:
         ctx.save_for_backward(*tensors)
         ctx.call = call
-        leaves = call.leaves_with(tensor.detach().numpy() for tensor in tensors)
+        leaves = call.leaves_with(_readable(tensor) for tensor in tensors)
         results, call.structure = flatten(call.compiled(*call.tree.unflatten(leaves)))
-        made = [torch.from_numpy(np.asarray(result)) for result in results]
+        made = [_tensor(result) for result in results]
         ctx.mark_non_differentiable(*[tensor for tensor in made if not tensor.is_floating_point()])
         return tuple(made)
 
@@ -110,8 +112,21 @@ class _Apply(torch.autograd.Function):
 
 
 def _require_readable(tensor: torch.Tensor, tree: TreeDef, number: int) -> None:
-    if tensor.device.type != "cpu" or tensor.layout is not torch.strided:
+    if tensor.device.type not in ("cpu", "cuda") or tensor.layout is not torch.strided:
         raise ArgumentTypeError(
-            f"expected a dense tensor on the CPU at {leaf_paths(tree, 'args')[number]}, but got "
-            f"one on {tensor.device}, of layout {tensor.layout}"
+            "expected a dense tensor on the CPU or a CUDA device at "
+            f"{leaf_paths(tree, 'args')[number]}, but got one on {tensor.device}, of layout "
+            f"{tensor.layout}"
         )
+
+
+def _readable(tensor: torch.Tensor) -> Any:
+    """What compiled code takes."""
+    return tensor.detach() if tensor.is_cuda else tensor.detach().numpy()
+
+
+def _tensor(result: Any) -> torch.Tensor:
+    """A result of compiled code as a tensor; from a device it is one."""
+    if isinstance(result, torch.Tensor):
+        return result
+    return torch.from_numpy(np.asarray(result))

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Arrays.h"
+#include "DeviceArray.h"
 #include "Gil.h"
 
 #include <atomic>
@@ -34,7 +35,7 @@ LeafKind classifyLeaf(PyObject *object) {
     return LeafKind::WeakBool;
   if (PyArray_IsScalar(object, Number) || PyArray_IsScalar(object, Bool))
     return LeafKind::NumpyScalar;
-  return LeafKind::Unsupported;
+  return DeviceArray::get(object) ? LeafKind::Device : LeafKind::Unsupported;
 }
 
 //===----------------------------------------------------------------------===//
@@ -97,6 +98,7 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
     return isScalar();
   case LeafKind::WeakFloat:
     return isScalar() && getDescr()->kind == 'f';
+  case LeafKind::Device:
   case LeafKind::Unsupported:
     return false;
   }

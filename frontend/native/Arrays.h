@@ -40,6 +40,8 @@ enum class LeafKind : uint8_t {
   WeakBool,
   WeakInt,
   WeakFloat,
+  /// A `DeviceArray`.
+  Device,
   Unsupported
 };
 
@@ -61,7 +63,7 @@ struct ArraySpec {
   }
   bool isScalar() const { return shape.empty(); }
 
-  /// Whether a leaf can be passed where this array is expected.
+  /// Whether a leaf on the host can be passed where this array is expected.
   bool accepts(PyObject *leaf, LeafKind kind) const;
 
   /// The `(dtype, shape)` pair.

@@ -120,13 +120,14 @@ PyObject *Call::runForeign() {
   if (flattened.is_none())
     return callMethod(methodNames().inlined).release().ptr();
   if (!PyTuple_Check(flattened.ptr()) ||
-      PyTuple_GET_SIZE(flattened.ptr()) != 2) {
+      PyTuple_GET_SIZE(flattened.ptr()) != 3) {
     PyErr_SetString(PyExc_TypeError,
-                    "_flatten must return (leaves, structure) or None");
+                    "_flatten must return (leaves, structure, wrap) or None");
     return nullptr;
   }
   if (!signature.assign(PyTuple_GET_ITEM(flattened.ptr(), 0),
-                        PyTuple_GET_ITEM(flattened.ptr(), 1)))
+                        PyTuple_GET_ITEM(flattened.ptr(), 1),
+                        PyTuple_GET_ITEM(flattened.ptr(), 2)))
     return nullptr;
   return runSignature();
 }
@@ -152,7 +153,8 @@ PyObject *Call::runSignature() {
     if (PyErr_Occurred())
       return nullptr;
   }
-  return nb::inst_ptr<Specialization>(code)->run(signature.getLeaves());
+  return nb::inst_ptr<Specialization>(code)->run(signature.getLeaves(),
+                                                 signature.getWrap());
 }
 
 PyObject *vectorcall(PyObject *self, PyObject *const *args, size_t flags,

@@ -1,5 +1,4 @@
-//===- Executable.cpp - Loaded code for the CPU
-//-------------------------------===//
+//===- Executable.cpp - Loaded code for the CPU ---------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

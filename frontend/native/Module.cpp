@@ -9,6 +9,7 @@
 #include "CodeCache.h"
 #include "DeviceArray.h"
 #include "DeviceExchange.h"
+#include "DeviceExecutable.h"
 #include "Devices.h"
 #include "Dispatcher.h"
 #include "Donation.h"
@@ -87,6 +88,7 @@ NB_MODULE(_gradopt, module) {
   bindDevices(module);
   bindDeviceArray(module);
   bindDeviceExchange(module);
+  bindDeviceExecutable(module);
   bindSpecialization(module);
   bindDispatcher(module);
 }

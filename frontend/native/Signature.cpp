@@ -6,6 +6,7 @@
 
 #include "Signature.h"
 #include "Constants.h"
+#include "DeviceExchange.h"
 #include "Gil.h"
 
 #include <cstring>
@@ -236,6 +237,15 @@ bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
     Py_DECREF(descr);
     break;
   }
+  case LeafKind::Device: {
+    const DeviceArray &array = *DeviceArray::get(leaf);
+    const ArraySpec &spec = array.getSpec();
+    type |= uint64_t(spec.shape.size()) << 48 | uint64_t(spec.code);
+    tokens.push_back(token(Tag::Leaf, type));
+    tokens.push_back(uint64_t(array.getDevice()));
+    tokens.append(spec.shape.begin(), spec.shape.end());
+    break;
+  }
   default:
     tokens.push_back(token(Tag::Leaf, type));
   }
@@ -287,8 +297,18 @@ FlattenStatus Signature::add(PyObject *value, int depth) {
   }
   LeafKind kind = classifyLeaf(value);
   if (kind == LeafKind::Unsupported)
-    return FlattenStatus::Foreign;
+    return addForeign(value);
   return addLeaf(value, kind) ? FlattenStatus::Done : FlattenStatus::Failed;
+}
+
+/// Adds an array of another library, if it is on a device.
+FlattenStatus Signature::addForeign(PyObject *value) {
+  bool isFailure = false;
+  nb::object array = adoptLeaf(value, wrap, isFailure);
+  if (!array.is_valid())
+    return isFailure ? FlattenStatus::Failed : FlattenStatus::Foreign;
+  return addLeaf(array.ptr(), LeafKind::Device) ? FlattenStatus::Done
+                                                : FlattenStatus::Failed;
 }
 
 FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
@@ -329,14 +349,16 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
   return FlattenStatus::Done;
 }
 
-bool Signature::assign(PyObject *leafSequence, PyObject *structure) {
+bool Signature::assign(PyObject *leafSequence, PyObject *structure,
+                       PyObject *newWrap) {
   clear();
+  wrap = newWrap == Py_None ? nb::object() : nb::borrow(newWrap);
   hash = 0;
   tokens.push_back(token(Tag::Foreign));
   if (!addObject(structure))
     return false;
   nb::object items = nb::steal(PySequence_Fast(
-      leafSequence, "_flatten must return (leaves, structure)"));
+      leafSequence, "_flatten must return (leaves, structure, wrap)"));
   if (!items.is_valid())
     return false;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {

@@ -51,12 +51,15 @@ public:
   FlattenStatus flatten(PyObject *const *args, Py_ssize_t positional,
                         PyObject *keywordNames, const StaticArguments &statics);
 
-  /// Takes leaves and structure as Python code found them. False if a Python
-  /// error was set.
-  bool assign(PyObject *leaves, PyObject *structure);
+  /// Takes leaves, structure and `wrap` as Python code found them. False if a
+  /// Python error was set.
+  bool assign(PyObject *leaves, PyObject *structure, PyObject *wrap);
 
   Span<PyObject *> getLeaves() const { return leaves; }
   uint64_t getHash() const { return hash; }
+  /// What makes arrays of another library from results on a device, because
+  /// some of the leaves are of this library; null if none are.
+  PyObject *getWrap() const { return wrap.ptr(); }
 
 private:
   friend class StoredSignature;
@@ -64,6 +67,7 @@ private:
   void clear();
   FlattenStatus add(PyObject *value, int depth);
   bool addLeaf(PyObject *leaf, LeafKind kind);
+  FlattenStatus addForeign(PyObject *value);
   FlattenStatus addDict(PyObject *dict, int depth);
   bool addObject(PyObject *object);
   FlattenStatus addConstant(PyObject *value, int depth);
@@ -77,6 +81,7 @@ private:
   /// New references: containers could drop theirs while the call runs.
   InlineVector<PyObject *, kInlineLeaves> leaves;
   InlineVector<PyObject *, kInlineLeaves> objects;
+  nanobind::object wrap;
   uint64_t hash = 0;
 };
 

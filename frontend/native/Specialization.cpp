@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Specialization.h"
+#include "DeviceArray.h"
 #include "Gil.h"
 
 namespace nb = nanobind;
@@ -55,7 +56,22 @@ bool Specialization::check(Span<PyObject *> leaves) const {
   return true;
 }
 
-PyObject *Specialization::run(Span<PyObject *> leaves) const {
+/// Replaces arrays on a device by what `wrap` makes of them; false if a Python
+/// error was set.
+static bool wrapResults(Vector<PyObject *> &results, PyObject *wrap) {
+  for (PyObject *&result : results) {
+    if (!DeviceArray::get(result))
+      continue;
+    PyObject *wrapped =
+        callPython([&] { return PyObject_CallOneArg(wrap, result); });
+    if (!wrapped)
+      return false;
+    Py_SETREF(result, wrapped);
+  }
+  return true;
+}
+
+PyObject *Specialization::run(Span<PyObject *> leaves, PyObject *wrap) const {
   InlineVector<PyObject *, kInlineLeaves> selected;
   if (argLeaves) {
     for (size_t number : *argLeaves)
@@ -65,7 +81,9 @@ PyObject *Specialization::run(Span<PyObject *> leaves) const {
   InlineVector<PyObject *, kInlineLeaves> results;
   if (!code->run(leaves, results))
     return nullptr;
-  PyObject *result = checkAndMakeResult(results);
+  PyObject *result = nullptr;
+  if (!wrap || wrapResults(results, wrap))
+    result = checkAndMakeResult(results);
   for (PyObject *array : results)
     Py_DECREF(array);
   return result;

@@ -25,8 +25,9 @@ public:
   /// Whether a call with `leaves` fits; else a Python error is set.
   bool check(Span<PyObject *> leaves) const;
 
-  /// Runs the executable; null if a Python error was set.
-  PyObject *run(Span<PyObject *> leaves) const;
+  /// Runs the executable; null if a Python error was set. If there is a `wrap`,
+  /// it makes arrays of another library from those on a device.
+  PyObject *run(Span<PyObject *> leaves, PyObject *wrap = nullptr) const;
 
   int traverse(visitproc visit, void *arg) const;
 

@@ -267,8 +267,11 @@ def test_static_arguments() -> None:
 
 
 def test_options() -> None:
-    with raises(errors.UnsupportedError, "cuda"):
-        go.compile(lambda x: x, device="cuda")
+    for device in ("gpu", "cuda:", "cuda:01", "cuda:-1", "CUDA", "cuda 0", ""):
+        with raises(errors.ArgumentError, '"cpu", "cuda", or "cuda:N"', repr(device)):
+            go.compile(lambda x: x, device=device)
+    with raises(errors.ArgumentTypeError, "device must be a string, not 0"):
+        go.compile(lambda x: x, device=0)
     with raises(errors.ArgumentTypeError, "no option 'fast'"):
         go.compile(lambda x: x, fast=True)
     with raises(errors.UnsupportedError, "num_threads=4"):

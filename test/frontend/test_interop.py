@@ -41,7 +41,8 @@ def test_torch() -> None:
     assert torch.autograd.gradcheck(loss, (w, x))
     assert torch.autograd.gradgradcheck(loss, (w, x))
     with pytest.raises(
-        ArgumentTypeError, match=r"on the CPU at args\[0\]\['w'\], but got one on meta"
+        ArgumentTypeError,
+        match=r"on the CPU or a CUDA device at args\[0\]\['w'\], but got one on meta",
     ):
         wrapped({"w": w.to("meta")}, x, 3)
 

@@ -253,7 +253,7 @@ def test_clearing_the_cache_during_a_comparison_is_safe():
 class Foreign(Dispatcher):
     def __init__(self):
         super().__init__()
-        self.answer = ([X, Y], "structure")
+        self.answer = ([X, Y], "structure", None)
 
     def _flatten(self, args, kwargs):
         return self.answer
@@ -271,7 +271,7 @@ def test_foreign_arguments_are_flattened_by_the_hook(value):
     for _ in range(2):
         np.testing.assert_equal(f(value), (X + Y, X * Y))
     assert f.cache_size() == 1
-    f.answer = ((X, Y), "other structure")
+    f.answer = ((X, Y), "other structure", None)
     f(value)
     assert f.cache_size() == 2
 
@@ -286,10 +286,10 @@ def test_traced_arguments_are_answered_by_inline():
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (([X, "leaf"], 0), "unsupported type str"), (([X, Y], []), "unhashable"),
-        ((3, 0), "_flatten must return"), (5, "_flatten must return"), ((1, 2, 3), "must return"),
-        (([X], 0), "takes 2 arrays, but the call has 1"),
-        (([X, Y[:2]], 0), r"leaf 1: the executable takes float64\[4\]"),
+        (([X, "leaf"], 0, None), "unsupported type str"), (([X, Y], [], None), "unhashable"),
+        ((3, 0, None), "_flatten must return"), (5, "_flatten must return"), ((1, 2), "must return"),
+        (([X], 0, None), "takes 2 arrays, but the call has 1"),
+        (([X, Y[:2]], 0, None), r"leaf 1: the executable takes float64\[4\]"),
     ],
 )  # fmt: skip
 def test_bad_answers_of_hooks_are_type_errors(answer, message):

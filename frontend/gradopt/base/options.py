@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradopt.base.devices import checked_device
 from gradopt.base.parameters import Parameters, parameters
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
@@ -16,7 +17,8 @@ class Options:
     """How a function is compiled.
 
     Attributes:
-        device: "cpu".
+        device: where it runs: "cpu", "cuda", or "cuda:1" and so on. None: where the arrays among
+            the arguments are. With "cuda" and no array on a device, that is the first one.
         fast_math: whether to calculate with floats as with real numbers: to regroup sums and
             products, round `a * b + c` once, multiply by reciprocals and forget the sign of a zero.
             Tests (`isnan`, `isfinite`, comparisons) mean what they mean without it. NaN and
@@ -35,7 +37,7 @@ class Options:
             the variable GRADOPT_CACHE says.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     fast_math: bool = False
     num_threads: int | None = None
     static_argnums: tuple[int, ...] = field(default=())
@@ -47,10 +49,7 @@ class Options:
     cache: bool = True
 
     def __post_init__(self) -> None:
-        if self.device == "cuda":
-            raise UnsupportedError('device="cuda" is not supported yet; use device="cpu"')
-        if self.device != "cpu":
-            raise ArgumentError(f'device must be "cpu", not {self.device!r}')
+        checked_device(self.device)
         if self.num_threads not in (None, 1):
             raise UnsupportedError(
                 f"num_threads={self.num_threads} is not supported yet: a call uses one thread"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gradopt import _compiler
+from gradopt.base.devices import CPU
 from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
@@ -50,8 +51,8 @@ def save(
 
     Raises:
         ArgumentError: a compiled function that was not called yet, or a level that is not known.
-        UnsupportedError: the function calls Python or foreign code, has arguments or results in
-            containers that cannot be written, or more than 16384 of them.
+        UnsupportedError: the function calls Python or foreign code, is compiled for a GPU, has
+            arguments or results in containers that cannot be written, or more than 16384 of them.
         OSError: the file cannot be written.
     """
     levels = [_level(name) for name in cpu]
@@ -121,6 +122,11 @@ def _all_lowered(name: str, function: Any) -> list[Lowered]:
 
 
 def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.BundleProgram:
+    if lowered.device != CPU:
+        raise UnsupportedError(
+            f"{name} is compiled for {lowered.device}, but only code for the CPU can be saved: "
+            "save what lower returns for NumPy arrays"
+        )
     if lowered.targets:
         raise UnsupportedError(
             f"{name} calls {lowered.targets[0].name}, which is outside of the program: it cannot "

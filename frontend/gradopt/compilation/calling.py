@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle
+from gradopt.base.device_arrays import adopt, require_on_host
 from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source
 from gradopt.base.parameters import Parameters, parameters
@@ -159,17 +160,32 @@ _ARGUMENT_ADVICE = (
 )
 
 
+def argument_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
+    """An argument of compiled code, as `plain_leaf`, or as a DeviceArray if it is on a device.
+
+    Raises:
+        ArgumentTypeError: it is not an array of numbers.
+        UnsupportedError: it is one of an unsupported dtype.
+    """
+    array = adopt(leaf, path)
+    if array is None:
+        return plain_leaf(leaf, path, advice)
+    _check_dtype(array.dtype, path)
+    return array
+
+
 def plain_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
-    """An argument as an exact ndarray, NumPy scalar or Python number of a supported dtype.
+    """A value as an exact ndarray, NumPy scalar or Python number of a supported dtype.
 
     Args:
-        leaf: the argument.
+        leaf: the value.
         path: how the user reaches it.
         advice: what to do where it is no array at all.
 
     Raises:
         ArgumentTypeError: it is not an array of numbers.
         UnsupportedError: it is one of an unsupported dtype.
+        PlacementError: it is on a device.
     """
     kind = type(leaf)
     if kind is float or kind is int or kind is bool:
@@ -178,7 +194,11 @@ def plain_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
         leaf = _foreign_array(leaf, path, advice)
         if type(leaf) in (int, float):
             return leaf
-    dtype: np.dtype[Any] = leaf.dtype
+    _check_dtype(leaf.dtype, path)
+    return leaf
+
+
+def _check_dtype(dtype: np.dtype[Any], path: str) -> None:
     if dtype not in SUPPORTED and dtype.newbyteorder("=") not in SUPPORTED:
         if dtype.kind == "O":
             raise ArgumentTypeError(f"{path} is an array of objects; make it an array of numbers")
@@ -186,7 +206,6 @@ def plain_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
             f"{path} has dtype {dtype}, which is not supported; convert it with astype to one of "
             f"{SUPPORTED_TEXT}"
         )
-    return leaf
 
 
 def _foreign_array(leaf: Any, path: str, advice: str) -> Any:
@@ -201,6 +220,7 @@ def _foreign_array(leaf: Any, path: str, advice: str) -> Any:
     if isinstance(leaf, (int, float)):
         # Subclasses such as enum.IntEnum.
         return int(leaf) if isinstance(leaf, int) else float(leaf)
+    require_on_host(leaf, path)
     try:
         if hasattr(leaf, "__array_interface__") or hasattr(leaf, "__array__"):
             return np.asarray(leaf)

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from gradopt import _gradopt
+from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, argument_array
+from gradopt.base.device_arrays import wrapper_of
 from gradopt.base.dtypes import WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
@@ -20,16 +22,17 @@ from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import (
+    argument_leaf,
     argument_names,
     argument_paths,
     call_user,
     check_callable,
     function_name,
-    plain_leaf,
     returned_value,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
 from gradopt.compilation.lowered import Leaf, Lowered
+from gradopt.compilation.placement import device_of
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -99,13 +102,15 @@ class Compiled(_gradopt.Dispatcher):
     @hide_frames
     def _flatten(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable] | None:
+    ) -> tuple[Sequence[Any], Hashable, Callable[[Any], Any] | None] | None:
         trees = self._argument_trees(args, kwargs)
         leaves, structure = flatten(trees)
         if any(isinstance(leaf, Handle) for leaf in leaves):
             return None
         paths = argument_paths(self._function, structure)
-        return [plain_leaf(x, path) for x, path in zip(leaves, paths, strict=True)], structure
+        plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
+        on_device = any(type(leaf) is DeviceArray for leaf in plain)
+        return plain, structure, wrapper_of(leaves) if on_device else None
 
     @hide_frames
     def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -141,10 +146,9 @@ class Compiled(_gradopt.Dispatcher):
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         paths = argument_paths(self._function, structure)
-        arguments = [
-            _argument(plain_leaf(leaf, path), path)
-            for leaf, path in zip(leaves, paths, strict=True)
-        ]
+        values = [argument_leaf(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
+        arguments = [_argument(leaf, path) for leaf, path in zip(values, paths, strict=True)]
+        device = device_of(values, paths, self.options.device, function_name(self._function))
         trace = Trace()
         scope = Scope(trace, None, "main", self._function)
 
@@ -194,6 +198,7 @@ class Compiled(_gradopt.Dispatcher):
                 tuple(trace.targets),
                 reused,
                 self.options,
+                device,
                 self,
                 structure,
             )

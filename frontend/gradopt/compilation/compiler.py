@@ -19,6 +19,10 @@ from gradopt.errors import CacheWarning, CompilerError, SourceLocation
 
 STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
 
+DEVICE_STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "gpu", "nvvm")
+
+_ALL_STAGES = {*STAGES, *DEVICE_STAGES}
+
 _POLL_SECONDS = 0.05
 _SILENT_SECONDS = 2.0
 
@@ -53,15 +57,18 @@ def compile_program(
     source: str = "grad",
     locations: bool = False,
     cpu: str = "",
+    chip: str = "",
 ) -> _compiler.Compilation:
     """Compiles, and returns the compilation when it is done.
 
     Args:
         program: what to compile.
-        target: one of `STAGES`, "llvm_ir", "assembly" or "object".
+        target: one of `STAGES`, "llvm_ir", "assembly" or "object"; for a GPU one of
+            `DEVICE_STAGES`, "assembly" (PTX) or "object".
         source: the stage that the program is in.
         locations: whether MLIR text has source locations.
         cpu: the level of CPUs to generate code for, as in "x86-64-v3"; "" for this CPU.
+        chip: the GPU to generate code for, as in "sm_90"; "" for the CPU.
 
     Raises:
         CompilerError: a pass or the code generation failed; at the user's line if it is known.
@@ -75,6 +82,7 @@ def compile_program(
         locations=locations,
         store=program.store,
         cpu=cpu,
+        chip=chip,
     )
     start = time.monotonic()
     silent = _SILENT_SECONDS
@@ -97,7 +105,7 @@ def compile_program(
 def _say(program: Program, stage: str, seconds: float) -> None:
     place = program.location
     where = f" ({place.file}:{place.line})" if place is not None else ""
-    doing = f"stage {stage}" if stage in STAGES else f"code generation ({stage})"
+    doing = f"stage {stage}" if stage in _ALL_STAGES else f"code generation ({stage})"
     # Standard error may be closed, or None.
     with contextlib.suppress(Exception):
         print(
@@ -124,7 +132,7 @@ def _compiler_error(error: _compiler.CompilationError, stage: str) -> CompilerEr
     if stage == STAGES[0]:
         what = "the traced program is not valid"
     else:
-        what = f"stage {stage!r} failed" if stage in STAGES else "code generation failed"
+        what = f"stage {stage!r} failed" if stage in _ALL_STAGES else "code generation failed"
     return CompilerError(f"{what}: {message}{notes}", place, texts)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from gradopt import _gradopt
 from gradopt.array.handle import Handle
+from gradopt.base.device_arrays import adopt
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import flatten
@@ -22,7 +23,7 @@ from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import plain_leaf
 from gradopt.compilation.donation import DonationReport
 from gradopt.compilation.lowered import load_blas
-from gradopt.errors import ArgumentTypeError, UnsupportedError
+from gradopt.errors import ArgumentTypeError, PlacementError, UnsupportedError
 from gradopt_runtime import (
     BundleError,
     Leaf,
@@ -88,9 +89,17 @@ class LoadedFunction(_gradopt.Dispatcher):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
+        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        for leaf in leaves:
+            array = adopt(leaf, "an argument")
+            if array is not None:
+                raise PlacementError(
+                    f"an argument is on {array.device}, but {self.__name__} is machine code for "
+                    'the CPU; gradopt.asarray(..., device="cpu") copies it to the host',
+                    source_location(),
+                )
         signature, executable = self._match(args, kwargs)
         # Dicts may have another order than when it was saved.
-        leaves, structure = flatten(self._argument_trees(args, kwargs))
         order = signature.flatten(*structure.unflatten(range(len(leaves))))
         tree = _plain_tree(signature.result, iter(range(len(signature.results))))
         custom = tree is _CUSTOM
@@ -104,12 +113,12 @@ class LoadedFunction(_gradopt.Dispatcher):
     @hide_frames
     def _flatten(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable] | None:
+    ) -> tuple[Sequence[Any], Hashable, None] | None:
         try:
             leaves, structure = flatten(self._argument_trees(args, kwargs))
             if any(isinstance(leaf, Handle) for leaf in leaves):
                 return None
-            return [plain_leaf(leaf, "an argument") for leaf in leaves], structure
+            return [plain_leaf(leaf, "an argument") for leaf in leaves], structure, None
         except ArgumentTypeError:
             self._match(args, kwargs)  # Its message has the path.
             raise

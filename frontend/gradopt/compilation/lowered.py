@@ -15,25 +15,35 @@ import numpy as np
 from mlir import ir
 
 from gradopt import _gradopt
+from gradopt._gradopt import DeviceArray
+from gradopt.base.device_arrays import adopt
+from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
-from gradopt.compilation.compiler import STAGES, Program, compile_program
+from gradopt.compilation.compiler import DEVICE_STAGES, STAGES, Program, compile_program
 from gradopt.compilation.donation import DonationReport
+from gradopt.compilation.placement import device_of
 from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    DeviceError,
     LargeProgramWarning,
     SourceLocation,
+    UnsupportedError,
 )
 from gradopt.ir.checks import Check, raise_failure
 from gradopt.ir.targets import Target
 from gradopt_runtime import blas_path
 
 if TYPE_CHECKING:
+    from gradopt import _compiler
     from gradopt.compilation.compiled import Compiled
+
+# What is shown code for where there is no device.
+_USUAL_CHIP = "sm_90"
 
 # Temporaries that are worth a warning, in bytes.
 LARGE_ARENA = 2 << 30
@@ -96,6 +106,7 @@ class Lowered:
         arguments: the leaves of the arguments.
         results: the leaves of the results.
         options: how it is compiled.
+        device: where it runs: "cpu", or "cuda:0" and so on.
         program: the traced program.
         result_tree: the structure of the results.
         captures: concrete arrays that the function refers to.
@@ -117,6 +128,7 @@ class Lowered:
         targets: Sequence[Target],
         reused: dict[int, int],
         options: Options,
+        device: str,
         owner: Compiled,
         structure: TreeDef,
     ) -> None:
@@ -124,6 +136,7 @@ class Lowered:
         self.arguments = tuple(arguments)
         self.results = tuple(results)
         self.options = options
+        self.device = device
         self.result_tree = result_tree
         self.captures = tuple(captures)
         self.checks = tuple(checks)
@@ -132,7 +145,7 @@ class Lowered:
         self._owner = owner
         self._structure = structure
         self._arena_bytes: int | None = None
-        self._executable: _gradopt.Executable | None = None
+        self._executable: _gradopt.Runnable | None = None
         buffer = io.BytesIO()
         module.operation.write_bytecode(buffer)
         self.program = Program(
@@ -146,35 +159,92 @@ class Lowered:
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{leaf.dtype.name}{list(leaf.shape)}" for leaf in self.arguments)
-        return f"Lowered<{self.name}({arguments})>"
+        where = "" if self.device == CPU else f" on {self.device}"
+        return f"Lowered<{self.name}({arguments}){where}>"
 
     def mlir(self, stage: str = "grad", *, locations: bool = False) -> str:
         """The module as MLIR text.
 
         Args:
-            stage: "grad", "adjoint", "simplified", "linalg", "bufferized" or "llvm".
+            stage: "grad", "adjoint", "simplified", "linalg", "bufferized", and then "llvm" for the
+                CPU, or "gpu" and "nvvm" for a CUDA device.
             locations: whether to print the source locations.
 
         Raises:
             ArgumentError: no such stage.
             CompilerError: a pass failed.
         """
-        if stage not in STAGES:
-            raise ArgumentError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
-        return compile_program(self.program, stage, locations=locations).text
+        stages, others = STAGES, DEVICE_STAGES
+        if self.device != CPU:
+            stages, others = others, stages
+        if stage not in stages:
+            place = "the CPU" if self.device == CPU else self.device
+            where = f" of code for {place}" if stage in others else ""
+            advice = '; pass device="cuda" for others' if stage in DEVICE_STAGES else ""
+            raise ArgumentError(
+                f"no stage {stage!r}{where}; stages are {', '.join(stages)}{advice}"
+            )
+        return compile_program(
+            self.program, stage, locations=locations, chip=self._text_chip()
+        ).text
 
     def llvm_ir(self) -> str:
-        """The optimised LLVM IR."""
+        """The optimised LLVM IR.
+
+        Raises:
+            ArgumentError: the code is for a CUDA device.
+        """
+        self._require_cpu("LLVM IR", 'mlir("nvvm")')
         return compile_program(self.program, "llvm_ir").text
 
     def asm(self) -> str:
-        """The assembly for this machine."""
+        """The assembly for this machine.
+
+        Raises:
+            ArgumentError: the code is for a CUDA device.
+        """
+        self._require_cpu("assembly", "ptx()")
         return compile_program(self.program, "assembly").text
+
+    def ptx(self, chip: str | None = None) -> str:
+        """The PTX of all kernels, for a CUDA device.
+
+        Args:
+            chip: what it is for, as in "sm_80"; None for the device, or "sm_90" without one.
+
+        Raises:
+            ArgumentError: the code is for the CPU, or there is no such chip.
+            CompilerError: a pass failed.
+        """
+        if self.device == CPU:
+            raise ArgumentError(
+                'code for the CPU has no PTX; pass device="cuda" to the function that compiles it'
+            )
+        try:
+            return compile_program(self.program, "assembly", chip=chip or self._text_chip()).text
+        except ValueError as error:
+            raise ArgumentError(str(error)) from None
+
+    def _require_cpu(self, what: str, instead: str) -> None:
+        if self.device != CPU:
+            raise ArgumentError(f"code for {self.device} has no {what}; see {instead}")
+
+    def _text_chip(self) -> str:
+        """The chip that is shown code for, whether there is a device or not."""
+        if self.device == CPU:
+            return ""
+        try:
+            chip = chip_of(device_number(self.device) or 0)
+        except DeviceError:
+            return _USUAL_CHIP
+        return _USUAL_CHIP if chip == EMULATED else chip
 
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
         if self._arena_bytes is None:
-            self._arena_bytes = compile_program(self.program, "bufferized").arena_bytes
+            self._arena_bytes = compile_program(
+                self.program, "bufferized", chip=self._text_chip()
+            ).arena_bytes
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
             sum(array.nbytes for array in self.captures),
@@ -183,27 +253,69 @@ class Lowered:
         )
 
     @property
-    def executable(self) -> _gradopt.Executable:
+    def executable(self) -> _gradopt.Runnable:
         """Loaded machine code on flat arguments."""
         # No cached_property, which has a lock before Python 3.12.
         if self._executable is None:
-            load_blas()
-            done = compile_program(self.program, "object")
-            self._arena_bytes = done.arena_bytes
-            self._warn_of(done.arena_bytes)
-            outcome = [(np.dtype(np.int64), ())] * 2 if self.checks else []
-            paths = tuple([leaf.path for leaf in self.arguments])
-            self._executable = _gradopt.Executable(
-                done.object_code,
-                [(leaf.dtype, leaf.shape) for leaf in self.arguments],
-                [(leaf.dtype, leaf.shape) for leaf in self.results] + outcome,
-                done.arena_bytes,
-                self.captures,
-                [(target.address, target.handler) for target in self.targets],
-                [(r, i, f"{paths[i]} of {self.name}") for r, i in self.reused.items()],
-                DonationReport(self.name, paths),
-            )
+            self._executable = self._load_on_cpu() if self.device == CPU else self._load_on_device()
         return self._executable
+
+    def _load_on_cpu(self) -> _gradopt.Executable:
+        load_blas()
+        done = self._compiled("object")
+        return _gradopt.Executable(
+            done.object_code,
+            *self._specs(),
+            done.arena_bytes,
+            self.captures,
+            [(target.address, target.handler) for target in self.targets],
+            self._donations(),
+            self._report(),
+        )
+
+    def _load_on_device(self) -> _gradopt.DeviceExecutable:
+        self._require_no_targets()
+        number = device_number(self.device) or 0
+        done = self._compiled("object", chip_of(number))
+        return _gradopt.DeviceExecutable(
+            done.object_code,
+            number,
+            *self._specs(),
+            done.arena_bytes,
+            len(_OUTCOME) if self.checks else 0,
+            self.captures,
+            self._donations(),
+            self._report(),
+            self.name,
+        )
+
+    def _compiled(self, target: str, chip: str = "") -> _compiler.Compilation:
+        done = compile_program(self.program, target, chip=chip)
+        self._arena_bytes = done.arena_bytes
+        self._warn_of(done.arena_bytes)
+        return done
+
+    def _specs(self) -> tuple[list[_gradopt.ArraySpec], list[_gradopt.ArraySpec]]:
+        """What arguments and results look like."""
+        results = [(leaf.dtype, leaf.shape) for leaf in self.results]
+        return (
+            [(leaf.dtype, leaf.shape) for leaf in self.arguments],
+            [*results, *(_OUTCOME if self.checks else ())],
+        )
+
+    def _donations(self) -> list[tuple[int, int, str]]:
+        return [(r, i, f"{self.arguments[i].path} of {self.name}") for r, i in self.reused.items()]
+
+    def _report(self) -> DonationReport:
+        return DonationReport(self.name, tuple([leaf.path for leaf in self.arguments]))
+
+    def _require_no_targets(self) -> None:
+        if self.targets:
+            raise UnsupportedError(
+                f"{self.name} calls {self.targets[0].name}, which runs on the host (pure_callback, "
+                f"custom_call): code for {self.device} cannot call it",
+                function_source(self._owner._function),
+            )
 
     def _warn_of(self, arena: int) -> None:
         place = function_source(self._owner._function)
@@ -261,12 +373,18 @@ class Lowered:
 
     def check(self, leaves: Sequence[Any]) -> None:
         """Raises where the leaves of arguments differ from those this was lowered for."""
-        for value, leaf in zip(leaves, self.arguments, strict=True):
+        paths = [leaf.path for leaf in self.arguments]
+        adopted = [adopt(value, path) for value, path in zip(leaves, paths, strict=True)]
+        values = [
+            value if array is None else array for value, array in zip(leaves, adopted, strict=True)
+        ]
+        device_of(values, paths, self.device, self.name)
+        for value, leaf in zip(values, self.arguments, strict=True):
             if leaf.weak:
                 if type(value) not in (bool, int, float):
                     raise ArgumentTypeError(f"expected a Python number at {leaf.path}")
                 continue
-            array = np.asarray(value)
+            array = value if type(value) is DeviceArray else np.asarray(value)
             if array.shape != leaf.shape:
                 raise ArgumentError(
                     f"expected shape {leaf.shape} at {leaf.path}, but got {array.shape}"
@@ -276,6 +394,9 @@ class Lowered:
                     f"expected dtype {leaf.dtype} at {leaf.path}, but got {array.dtype}"
                 )
 
+
+# Which check failed, if any did, and the value that it looked at.
+_OUTCOME = ((np.dtype(np.int64), ()),) * 2
 
 _CUSTOM = object()
 

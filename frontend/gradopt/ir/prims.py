@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from mlir import ir
 
+from gradopt.base.device_arrays import require_on_host
 from gradopt.base.donated import require_not_donated
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
@@ -38,9 +39,11 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
     Raises:
         UnsupportedError: an array of objects, or masked.
         DonatedArrayError: an array whose memory holds something else by now.
+        PlacementError: an array on a device.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise UnsupportedError("masked arrays are not supported", source_location())
+    require_on_host(value, "an operand")
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import traced as value_of
+from gradopt.base.device_arrays import adopt, copy_on_device
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
 from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import (
+    argument_leaf,
     call_user,
     check_callable,
-    plain_leaf,
     result_value,
     returned_value,
 )
@@ -175,16 +177,24 @@ def _deep_enough(
     return _linearize(function, traced.in_tree.unflatten(traced.primals), has_aux)
 
 
+def _array(leaf: Any, path: str) -> Any:
+    """What has the shape and the dtype of a leaf."""
+    if isinstance(leaf, (Handle, np.ndarray, np.generic)):
+        return leaf
+    array = adopt(leaf, path)
+    return np.asarray(leaf) if array is None else array
+
+
 class _FloatLeaves:
     """Tangents or cotangents of `values`: those of floats are given to compiled code."""
 
     def __init__(self, values: Any, root: str) -> None:
         leaves, self._tree = flatten(values)
-        # Not the values themselves: functions that are kept refer to this.
-        arrays: list[Any] = [x if isinstance(x, Handle) else np.asarray(x) for x in leaves]
-        self._kinds = [(array.shape, array.dtype) for array in arrays]
         self._paths = leaf_paths(self._tree, root)
         self._root = root
+        # Not the values themselves: functions that are kept refer to this.
+        arrays = [_array(leaf, path) for leaf, path in zip(leaves, self._paths, strict=True)]
+        self._kinds = [(array.shape, array.dtype) for array in arrays]
 
     def take(self, directions: Any) -> list[Any]:
         """The leaves that belong to floats, checked; the others must be zero."""
@@ -194,7 +204,7 @@ class _FloatLeaves:
             if isinstance(leaf, Handle):
                 taken.append(leaf)
                 continue
-            given = plain_leaf(leaf, path, "give an array like the value it belongs to")
+            given = argument_leaf(leaf, path, "give an array like the value it belongs to")
             if dtype.kind != "f":
                 if np.asarray(given).astype(bool).any():
                     raise ArgumentTypeError(
@@ -203,14 +213,21 @@ class _FloatLeaves:
                     )
                 continue
             if type(given) in (bool, int, float):
-                given = np.asarray(given, dtype)
+                # A number, which may be passed beside arrays on a device.
+                given = dtype.type(given)
             _check_direction(given, shape, dtype, path)
-            taken.append(given)
+            # As it was given: results are of the same kind.
+            taken.append(leaf if type(given) is DeviceArray else given)
         return taken
 
-    def zeros(self) -> list[Any]:
-        """As `take`, of zeros."""
-        return [np.zeros(*kind) for kind in self._kinds if kind[1].kind == "f"]
+    def like(self, values: Any) -> list[Any]:
+        """Arrays such as `take` gives, from the values themselves."""
+        leaves = flatten(values)[0]
+        return [
+            np.zeros(*kind)[()] if adopt(leaf, path) is None else leaf
+            for leaf, path, kind in zip(leaves, self._paths, self._kinds, strict=True)
+            if kind[1].kind == "f"
+        ]
 
     def put(self, floats: Sequence[Any]) -> Any:
         """The whole, from the leaves that belong to floats."""
@@ -226,7 +243,7 @@ def _jvp_concrete(
     leaves, tree = flatten(primals)
     for leaf, path in zip(leaves, leaf_paths(tree, "primals"), strict=True):
         if not isinstance(leaf, Handle):
-            plain_leaf(leaf, path)
+            argument_leaf(leaf, path)
     floats = _FloatLeaves(primals, "tangents")
 
     def forward(primals: tuple[Any, ...], tangents: list[Any]) -> Any:
@@ -298,7 +315,14 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
 
 def _kept(primals: tuple[Any, ...]) -> tuple[Any, ...]:
     """A copy: the caller may change its arrays before it asks for products."""
-    return tree_map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, primals)
+
+    def copy(leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            return leaf.copy()
+        copied = None if isinstance(leaf, Handle) else copy_on_device(leaf, "an argument")
+        return leaf if copied is None else copied
+
+    return tree_map(copy, primals)
 
 
 def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> Any:
@@ -319,7 +343,7 @@ def _vjp_concrete(function: Callable[..., Any], primals: tuple[Any, ...], has_au
     backward = prepare_direct(
         ("pullback", function, has_aux),
         lambda: named_like(function, pull),
-        (kept, floats.zeros()),
+        (kept, floats.like(result[0] if has_aux else result)),
     )
 
     @hide_frames
@@ -393,7 +417,7 @@ def _linearize_concrete(
     forward = prepare_direct(
         ("pushforward", function, has_aux),
         lambda: named_like(function, push),
-        (kept, floats.zeros()),
+        (kept, floats.like(primals)),
     )
 
     @hide_frames

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradopt.array.handle import Handle
+from gradopt.base.device_arrays import adopt
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
@@ -33,7 +34,9 @@ class _Direct(Compiled):
     """What a transform called outside a trace runs, as long as it refers to the same."""
 
     def _flatten(self, args: Any, kwargs: Any) -> Any:
-        raise _ForeignError
+        if _signature((args, kwargs)) is None:
+            raise _ForeignError
+        return super()._flatten(args, kwargs)
 
 
 # Of arrays that what is kept refers to, and by which it is found again.
@@ -109,6 +112,8 @@ def _signature(args: Any) -> Hashable | None:
             kinds.append(kind)
         elif kind is np.ndarray or isinstance(leaf, np.generic):
             kinds.append((kind is np.ndarray, leaf.shape, leaf.dtype.str))
+        elif not isinstance(leaf, Handle) and (array := adopt(leaf, "an argument")) is not None:
+            kinds.append((array.device, array.shape, array.dtype.str))
         else:
             return None
     return tree, tuple(kinds)

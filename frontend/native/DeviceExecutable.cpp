@@ -1,0 +1,423 @@
+//===- DeviceExecutable.cpp - Loaded code for a CUDA device ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "DeviceExecutable.h"
+#include "Gil.h"
+
+#include <nanobind/stl/string.h>
+
+namespace nb = nanobind;
+
+namespace gradopt::native {
+
+/// Between arrays in one block of memory.
+static constexpr size_t kBlockAlignment = 256;
+
+/// Kernels access so many bytes at a time.
+static constexpr uintptr_t kArgumentAlignment = 16;
+
+static size_t aligned(size_t offset) {
+  return (offset + kBlockAlignment - 1) / kBlockAlignment * kBlockAlignment;
+}
+
+static void *offsetBy(const std::shared_ptr<DeviceMemory> &memory,
+                      size_t offset) {
+  return static_cast<char *>(memory->getAddress()) + offset;
+}
+
+static PyArrayObject *asArray(PyObject *object) {
+  return reinterpret_cast<PyArrayObject *>(object);
+}
+
+//===----------------------------------------------------------------------===//
+// Loading
+//===----------------------------------------------------------------------===//
+
+DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
+                                   nb::handle argSpecs, nb::handle resultSpecs,
+                                   size_t arenaBytes, size_t numChecked,
+                                   nb::handle captureArrays, nb::handle donated,
+                                   nb::object report, const std::string &name)
+    : Runnable(argSpecs, resultSpecs, captureArrays, donated,
+               std::move(report)),
+      device(device), arena(arenaBytes), numChecked(numChecked),
+      name(std::make_shared<const std::string>(name)) {
+  if (numChecked > results.size())
+    throw nb::value_error("there are not so many results to check");
+  gradopt_cuda_module *loaded = nullptr;
+  gradopt_status status;
+  {
+    GilRelease release;
+    status = gradopt_cuda_module_load(program.data(), program.size(), device,
+                                      &loaded);
+  }
+  module.reset(loaded);
+  size_t bytes = 0;
+  std::vector<size_t> offsets;
+  for (const nb::object &capture : captures) {
+    offsets.push_back(bytes);
+    bytes += aligned(size_t(PyArray_NBYTES(asArray(capture.ptr()))));
+  }
+  if (status == GRADOPT_OK) {
+    captured = DeviceMemory::allocate(device, bytes, /*stream=*/nullptr);
+    status = captured ? GRADOPT_OK : GRADOPT_DEVICE_ERROR;
+  }
+  for (size_t i = 0; i < captures.size() && status == GRADOPT_OK; ++i) {
+    PyArrayObject *array = asArray(captures[i].ptr());
+    captureAddresses.push_back(offsetBy(captured, offsets[i]));
+    if (PyArray_NBYTES(array))
+      status = gradopt_cuda_copy(
+          device, captureAddresses.back(), PyArray_DATA(array),
+          size_t(PyArray_NBYTES(array)), captured->getHome());
+  }
+  if (status == GRADOPT_OK)
+    return;
+  setDeviceError("loading " + name + " on " + deviceName(device));
+  throw nb::python_error();
+}
+
+bool DeviceExecutable::accepts(size_t i, PyObject *leaf) const {
+  if (const DeviceArray *array = DeviceArray::get(leaf))
+    return array->getDevice() == device &&
+           array->getSpec().code == args[i].code &&
+           array->getSpec().shape == args[i].shape;
+  return args[i].accepts(leaf, classifyLeaf(leaf));
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+/// One call.
+class DeviceExecutable::Call {
+public:
+  Call(const DeviceExecutable &code, Span<PyObject *> leaves)
+      : code(code), leaves(leaves), addresses(code.args.size(), nullptr),
+        resultAddresses(code.results.size(), nullptr),
+        resultMemory(code.results.size()) {}
+
+  bool run(Vector<PyObject *> &out);
+
+private:
+  /// Memory for an argument that is on the host, or a copy of one.
+  struct Staged {
+    size_t argument;
+    const void *from;
+    size_t bytes, offset;
+  };
+
+  bool lookAtArguments();
+  bool addHostArgument(size_t i);
+  bool takeDonated();
+  bool prepareResults();
+  /// What needs no GIL.
+  gradopt_status launch();
+  gradopt_status copyArguments();
+  gradopt_status copyDonated();
+  gradopt_status allocateResults();
+  gradopt_status readBack();
+  bool makeResults(Vector<PyObject *> &out);
+
+  std::shared_ptr<DeviceMemory> allocate(size_t bytes) {
+    return DeviceMemory::allocate(code.device, bytes, stream);
+  }
+  gradopt_status copy(void *to, const void *from, size_t bytes) {
+    return bytes ? gradopt_cuda_copy(code.device, to, from, bytes, stream)
+                 : GRADOPT_OK;
+  }
+  /// The results in front of those that are read back in each call.
+  size_t numReturned() const { return code.results.size() - code.numChecked; }
+  bool fail(const char *what) {
+    setDeviceError(what + *code.name + " on " + deviceName(code.device));
+    return false;
+  }
+
+  const DeviceExecutable &code;
+  Span<PyObject *> leaves;
+  /// Whether an argument is there already, and results stay there.
+  bool onDevice = false;
+  Stream stream = nullptr;
+
+  InlineVector<void *, kInlineLeaves> addresses;
+  InlineVector<ScalarCell, kInlineLeaves> cells;
+  InlineVector<Staged, kInlineLeaves> staged;
+  std::shared_ptr<DeviceMemory> stagedMemory;
+  OwnedObjects keepAlive;
+
+  InlineVector<void *, kInlineLeaves> resultAddresses;
+  /// Of results that stay on the device.
+  std::vector<std::shared_ptr<DeviceMemory>> resultMemory;
+  /// Of all others.
+  std::shared_ptr<DeviceMemory> hostResults;
+  /// NumPy arrays for results that do not stay, or null.
+  OwnedObjects hostArrays;
+};
+
+bool DeviceExecutable::Call::addHostArgument(size_t i) {
+  const ArraySpec &spec = code.args[i];
+  ScalarCell cell;
+  const void *from = leafAddress(leaves[i], spec, cell, keepAlive);
+  if (!from)
+    return false;
+  bool isNumber = from == cell.bytes;
+  if (isNumber)
+    cells.push_back(cell);
+  staged.push_back({i, isNumber ? nullptr : from, spec.bytes, 0});
+  return true;
+}
+
+/// Finds the stream and the addresses of arguments that are on the device.
+bool DeviceExecutable::Call::lookAtArguments() {
+  for (PyObject *leaf : leaves) {
+    const DeviceArray *array = DeviceArray::get(leaf);
+    if (array && array->getMemory()) {
+      onDevice = true;
+      stream = array->getMemory()->getHome();
+      break;
+    }
+  }
+  for (size_t i = 0; i < code.args.size(); ++i) {
+    DeviceArray *array = DeviceArray::get(leaves[i]);
+    if (!array) {
+      if (!addHostArgument(i))
+        return false;
+      continue;
+    }
+    if (array->donatedAs()) {
+      code.raiseDonated(i, array->donatedAs());
+      return false;
+    }
+    if (!array->getMemory()->useOn(stream))
+      return fail("waiting for an argument of ");
+    addresses[i] = array->getAddress();
+    if (reinterpret_cast<uintptr_t>(addresses[i]) % kArgumentAlignment)
+      staged.push_back({i, addresses[i], code.args[i].bytes, 0});
+  }
+  return true;
+}
+
+/// Lets results have the memory of arguments that were given up.
+bool DeviceExecutable::Call::takeDonated() {
+  if (code.donations.empty() || !onDevice)
+    return true;
+  InlineVector<bool, kInlineLeaves> isTaken(code.args.size(), false);
+  for (const Donation &donation : code.donations) {
+    const DeviceArray *array = DeviceArray::get(leaves[donation.argument]);
+    isTaken[donation.argument] = array && array->isSole();
+  }
+  InlineVector<Extent, kInlineLeaves> extents;
+  for (size_t i = 0; i < code.args.size(); ++i)
+    if (DeviceArray::get(leaves[i]) && code.args[i].bytes) {
+      auto *begin = static_cast<const char *>(addresses[i]);
+      extents.push_back({begin, begin + code.args[i].bytes, i, isTaken[i]});
+    }
+  if (auto shared = findShared(extents)) {
+    code.raiseShared(*shared);
+    return false;
+  }
+  for (const Donation &donation : code.donations) {
+    if (!isTaken[donation.argument])
+      continue;
+    auto *array = DeviceArray::get(leaves[donation.argument]);
+    if (!array->getMemory()->moveTo(stream))
+      return fail("waiting for an argument of ");
+    resultAddresses[donation.result] = array->getAddress();
+    resultMemory[donation.result] = array->donate(donation.name.ptr());
+  }
+  return true;
+}
+
+/// Makes the NumPy arrays of results that do not stay on the device.
+bool DeviceExecutable::Call::prepareResults() {
+  for (size_t i = 0; i < code.results.size(); ++i) {
+    if (onDevice && i < numReturned())
+      continue;
+    PyObject *array = makeArray(code.results[i]);
+    if (!array)
+      return false;
+    hostArrays.push_back(array);
+  }
+  return true;
+}
+
+/// Brings what is not there, or not aligned, into one block on the device.
+gradopt_status DeviceExecutable::Call::copyArguments() {
+  if (staged.empty())
+    return GRADOPT_OK;
+  size_t bytes = aligned(cells.size() * sizeof(ScalarCell));
+  size_t number = 0;
+  for (Staged &item : staged) {
+    if (!item.from) {
+      item.offset = number++ * sizeof(ScalarCell);
+      continue;
+    }
+    item.offset = bytes;
+    bytes += aligned(item.bytes);
+  }
+  stagedMemory = allocate(bytes);
+  if (!stagedMemory)
+    return GRADOPT_DEVICE_ERROR;
+  gradopt_status status = copy(stagedMemory->getAddress(), cells.data(),
+                               cells.size() * sizeof(ScalarCell));
+  for (const Staged &item : staged) {
+    void *to = offsetBy(stagedMemory, item.offset);
+    addresses[item.argument] = to;
+    if (item.from && status == GRADOPT_OK)
+      status = copy(to, item.from, item.bytes);
+  }
+  return status;
+}
+
+/// Copies donated arguments whose memory cannot be taken over.
+gradopt_status DeviceExecutable::Call::copyDonated() {
+  for (const Donation &donation : code.donations) {
+    void *&argument = addresses[donation.argument];
+    void *&result = resultAddresses[donation.result];
+    if (onDevice && !result) {
+      size_t bytes = code.results[donation.result].bytes;
+      std::shared_ptr<DeviceMemory> memory = allocate(bytes);
+      if (!memory || copy(memory->getAddress(), argument, bytes) != GRADOPT_OK)
+        return GRADOPT_DEVICE_ERROR;
+      result = memory->getAddress();
+      resultMemory[donation.result] = std::move(memory);
+    }
+    // On their way from the host, they are copies in any case.
+    if (!onDevice)
+      result = argument;
+    argument = result;
+  }
+  return GRADOPT_OK;
+}
+
+gradopt_status DeviceExecutable::Call::allocateResults() {
+  size_t bytes = 0;
+  std::vector<std::pair<size_t, size_t>> offsets;
+  for (size_t i = 0; i < code.results.size(); ++i) {
+    if (code.donationOf[i] >= 0)
+      continue;
+    if (!onDevice || i >= numReturned()) {
+      offsets.push_back({i, bytes});
+      bytes += aligned(code.results[i].bytes);
+      continue;
+    }
+    resultMemory[i] = allocate(code.results[i].bytes);
+    if (!resultMemory[i])
+      return GRADOPT_DEVICE_ERROR;
+    resultAddresses[i] = resultMemory[i]->getAddress();
+  }
+  hostResults = allocate(bytes);
+  if (!hostResults)
+    return GRADOPT_DEVICE_ERROR;
+  for (auto [i, offset] : offsets)
+    resultAddresses[i] = offsetBy(hostResults, offset);
+  return GRADOPT_OK;
+}
+
+/// Copies the results that do not stay, and waits for them.
+gradopt_status DeviceExecutable::Call::readBack() {
+  if (hostArrays.empty())
+    return GRADOPT_OK;
+  size_t first = code.results.size() - hostArrays.size();
+  for (size_t i = 0; i < hostArrays.size(); ++i) {
+    gradopt_status status =
+        copy(PyArray_DATA(asArray(hostArrays[i])), resultAddresses[first + i],
+             code.results[first + i].bytes);
+    if (status != GRADOPT_OK)
+      return status;
+  }
+  return gradopt_cuda_synchronize(code.device, stream);
+}
+
+gradopt_status DeviceExecutable::Call::launch() {
+  gradopt_status status = copyArguments();
+  if (status == GRADOPT_OK)
+    status = copyDonated();
+  if (status == GRADOPT_OK)
+    status = allocateResults();
+  if (status != GRADOPT_OK)
+    return status;
+  InlineVector<void *, 2 * kInlineLeaves> buffers;
+  buffers.append(addresses.begin(), addresses.end());
+  buffers.append(code.captureAddresses.begin(), code.captureAddresses.end());
+  for (size_t i = 0; i < code.results.size(); ++i)
+    if (code.donationOf[i] < 0)
+      buffers.push_back(resultAddresses[i]);
+  status = gradopt_cuda_call(code.module.get(), buffers.data(), buffers.size(),
+                             stream);
+  return status == GRADOPT_OK ? readBack() : status;
+}
+
+bool DeviceExecutable::Call::makeResults(Vector<PyObject *> &out) {
+  size_t begin = out.size();
+  size_t first = code.results.size() - hostArrays.size();
+  for (size_t i = 0; i < code.results.size(); ++i) {
+    PyObject *result;
+    if (i >= first) {
+      // A NumPy scalar if it has no dimensions.
+      result = PyArray_Return(asArray(Py_NewRef(hostArrays[i - first])));
+    } else {
+      resultMemory[i]->setMaker(code.name);
+      void *address = resultAddresses[i];
+      result = DeviceArray::make(code.results[i], std::move(resultMemory[i]),
+                                 address)
+                   .release()
+                   .ptr();
+    }
+    if (!result) {
+      while (out.size() > begin)
+        Py_DECREF(out.takeBack());
+      return false;
+    }
+    out.push_back(result);
+  }
+  return true;
+}
+
+bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
+  if (!code.checkLive(leaves) || !lookAtArguments() || !takeDonated() ||
+      !prepareResults())
+    return false;
+  if (code.captured->getAddress() && !code.captured->useOn(stream))
+    return fail("waiting for constants of ");
+  gradopt_status status;
+  {
+    GilRelease release;
+    status = launch();
+  }
+  bool isDone = true;
+  for (PyObject *leaf : leaves)
+    if (const DeviceArray *array = DeviceArray::get(leaf))
+      if (array->getMemory())
+        isDone &= array->getMemory()->finishUseOn(stream);
+  if (status != GRADOPT_OK || !isDone)
+    return fail("running ");
+  return makeResults(out);
+}
+
+bool DeviceExecutable::run(Span<PyObject *> leaves,
+                           Vector<PyObject *> &out) const {
+  return Call(*this, leaves).run(out);
+}
+
+//===----------------------------------------------------------------------===//
+// The Python class
+//===----------------------------------------------------------------------===//
+
+void bindDeviceExecutable(nb::module_ &module) {
+  nb::class_<DeviceExecutable, Runnable>(module, "DeviceExecutable",
+                                         nb::type_slots(runnableSlots),
+                                         "A loaded program for a device.")
+      .def(nb::init<nb::bytes, int32_t, nb::handle, nb::handle, size_t, size_t,
+                    nb::handle, nb::handle, nb::object, const std::string &>(),
+           nb::arg("program"), nb::arg("device"), nb::arg("args"),
+           nb::arg("results"), nb::arg("arena_bytes") = 0,
+           nb::arg("num_checked") = 0, nb::arg("captures") = nb::tuple(),
+           nb::arg("donated") = nb::tuple(), nb::arg("report") = nb::none(),
+           nb::arg("name") = "a program")
+      .def_prop_ro("device", &DeviceExecutable::getDevice);
+}
+
+} // namespace gradopt::native

@@ -1,0 +1,61 @@
+//===- DeviceExecutable.h - Loaded code for a CUDA device -------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A call queues its work on the stream of its first array and returns. Where
+// there is no array on the device among the arguments, they are copied there,
+// and the results come back as NumPy arrays.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_NATIVE_DEVICEEXECUTABLE_H
+#define GRADOPT_NATIVE_DEVICEEXECUTABLE_H
+
+#include "DeviceArray.h"
+#include "Runnable.h"
+
+namespace gradopt::native {
+
+/// A device program, the C++ part of a Python `DeviceExecutable`.
+class DeviceExecutable : public Runnable {
+public:
+  /// Loads the program; throws nanobind::python_error. The last `numChecked`
+  /// results are numbers that are read back in each call. `name` is that of the
+  /// user's function. For the rest see `Runnable`.
+  DeviceExecutable(nanobind::bytes program, int32_t device,
+                   nanobind::handle args, nanobind::handle results,
+                   size_t arenaBytes, size_t numChecked,
+                   nanobind::handle captures, nanobind::handle donated,
+                   nanobind::object report, const std::string &name);
+
+  bool accepts(size_t i, PyObject *leaf) const override;
+  bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const override;
+  size_t arenaBytes() const override { return arena; }
+  int32_t getDevice() const { return device; }
+
+private:
+  class Call;
+
+  struct Unload {
+    void operator()(gradopt_cuda_module *module) const {
+      gradopt_cuda_module_unload(module);
+    }
+  };
+
+  const int32_t device;
+  const size_t arena, numChecked;
+  const std::shared_ptr<const std::string> name;
+  /// On the device.
+  std::shared_ptr<DeviceMemory> captured;
+  std::vector<void *> captureAddresses;
+  std::unique_ptr<gradopt_cuda_module, Unload> module;
+};
+
+/// Adds `DeviceExecutable` to the module.
+void bindDeviceExecutable(nanobind::module_ &module);
+
+} // namespace gradopt::native
+
+#endif // GRADOPT_NATIVE_DEVICEEXECUTABLE_H
