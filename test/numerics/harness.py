@@ -90,7 +90,7 @@ def square(inputs: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Arr
 
 def compile_main(
     inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any], fast_math: bool = False
-) -> _gradopt.Executable:
+) -> _gradopt.Runnable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
     with CONTEXT.mlir, ir.Location.unknown():
         module = ir.Module.create()
@@ -98,12 +98,28 @@ def compile_main(
             outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
         results = [CONTEXT.shape_and_dtype(kind) for kind in outputs]
         program = Program(str(module), "main", fast_math=fast_math)
+    args = [(np.dtype(dtype), tuple(shape)) for shape, dtype in inputs]
+    return load(program, args, [(dtype, shape) for shape, dtype in results])
+
+
+Specs = list[tuple[np.dtype[Any], tuple[int, ...]]]
+
+
+def load_on_cpu(program: Program, args: Specs, results: Specs) -> _gradopt.Runnable:
+    """The program as code for this machine."""
     done = compile_program(program, "object")
-    specs = [[(np.dtype(dtype), tuple(shape)) for shape, dtype in group] for group in (inputs, [])]
-    outputs = [(dtype, shape) for shape, dtype in results]
     return _gradopt.Executable(
-        done.object_code, specs[0], outputs, done.arena_bytes, targets=[(0, square)]
+        done.object_code, args, results, done.arena_bytes, targets=[(0, square)]
     )
+
+
+def load_on_device(program: Program, args: Specs, results: Specs) -> _gradopt.Runnable:
+    """The program on a device that is emulated: its kernels' accesses are checked."""
+    done = compile_program(program, "object", chip="emulated")
+    return _gradopt.DeviceExecutable(done.object_code, 0, args, results, done.arena_bytes)
+
+
+load = load_on_cpu
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The numeric tests of all ops, with kernels of a GPU that the host emulates.
+
+A call fails where two threads race, or one accesses what is not its memory. Numbers do not
+differ from those of the CPU but by the order of sums.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import harness
+import pytest
+import test_batched_ops as batched
+import test_contractions as contractions
+import test_elementwise_derivatives as elementwise
+import test_elementwise_values as values
+import test_extreme_derivatives as extreme
+import test_structural_ops as structural
+from devices import cuda, emulator
+
+__all__ = ["cuda", "emulator"]
+
+HOST_ONLY = ("custom_call", "custom_call_into")  # They call code of the host.
+
+
+@pytest.fixture(autouse=True)
+def on_device(
+    request: pytest.FixtureRequest, cuda: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loads all programs on a device."""
+    name = request.node.name
+    if any(name.endswith(f"[{op}]") for op in HOST_ONLY):
+        pytest.skip("a kernel of a GPU calls no code of the host")
+    monkeypatch.setattr(harness, "load", harness.load_on_device)
+
+
+def _adopt(module: ModuleType) -> None:
+    """Takes the tests of a module, which find what they need in it."""
+    short = module.__name__.removeprefix("test_")
+    for name, value in vars(module).items():
+        if name.startswith("test_") and getattr(value, "__module__", "") == module.__name__:
+            globals()[f"test_{short}_{name.removeprefix('test_')}"] = value
+
+
+for _module in (structural, contractions, batched, values, elementwise, extreme):
+    _adopt(_module)
