@@ -823,9 +823,8 @@ API cuStreamEndCapture(CUstream handle, CUgraph *graph) {
   stream->graph = nullptr;
   state.captured.erase(
       std::find(state.captured.begin(), state.captured.end(), stream));
-  CUresult error = stream->isInvalidated
-                       ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
-                       : call.needContext();
+  CUresult error = stream->isInvalidated ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+                                         : call.needContext();
   if (error == CUDA_SUCCESS)
     *graph = made;
   else

@@ -115,6 +115,8 @@ public:
   int64_t shuffle(int64_t value, int32_t operand, int32_t kind);
   void *shared(int64_t bytes);
   template <bool isStore> void access(const void *address, int64_t bytes);
+  template <bool isStore>
+  [[noreturn]] void refuse(uintptr_t address, int64_t bytes, bool isAligned);
   /// Ends the launch; does not return.
   [[noreturn]] void stop(CUresult code, const std::string &what);
 
@@ -342,24 +344,33 @@ void *Execution::shared(int64_t bytes) {
 template <bool isStore>
 void Execution::access(const void *pointer, int64_t bytes) {
   auto address = reinterpret_cast<uintptr_t>(pointer);
-  auto describe = [&] {
-    char text[64];
-    snprintf(text, sizeof(text), "%s %lld bytes at %#llx, ",
-             isStore ? "stores" : "loads", static_cast<long long>(bytes),
-             static_cast<unsigned long long>(address));
-    return std::string(text);
-  };
+  bool isPower = bytes > 0 && (bytes & (bytes - 1)) == 0;
+  bool isAligned =
+      !isPower || address % (bytes < 16 ? uint64_t(bytes) : 16) == 0;
+  if (bytes > 0 && isAligned &&
+      Memory::get().access<isStore>(address, size_t(bytes), launch.device,
+                                    moment, nullptr))
+    return;
+  refuse<isStore>(address, bytes, isAligned);
+}
+
+template <bool isStore>
+void Execution::refuse(uintptr_t address, int64_t bytes, bool isAligned) {
+  char text[64];
+  snprintf(text, sizeof(text), "%s %lld bytes at %#llx, ",
+           isStore ? "stores" : "loads", static_cast<long long>(bytes),
+           static_cast<unsigned long long>(address));
+  std::string what = text;
   if (bytes <= 0)
-    stop(CUDA_ERROR_ILLEGAL_ADDRESS, describe() + "which is no size");
-  bool isPower = (bytes & (bytes - 1)) == 0;
-  if (isPower && address % (bytes < 16 ? size_t(bytes) : 16) != 0)
-    stop(CUDA_ERROR_MISALIGNED_ADDRESS, describe() + "which is not aligned");
+    stop(CUDA_ERROR_ILLEGAL_ADDRESS, what + "which is no size");
+  if (!isAligned)
+    stop(CUDA_ERROR_MISALIGNED_ADDRESS, what + "which is not aligned");
   std::string problem;
-  if (!Memory::get().access<isStore>(address, size_t(bytes), launch.device,
-                                     moment, problem))
-    stop(problem.rfind("a race", 0) == 0 ? CUDA_ERROR_LAUNCH_FAILED
-                                         : CUDA_ERROR_ILLEGAL_ADDRESS,
-         describe() + problem);
+  Memory::get().access<isStore>(address, size_t(bytes), launch.device, moment,
+                                &problem);
+  bool isRace = problem.rfind("a race", 0) == 0;
+  stop(isRace ? CUDA_ERROR_LAUNCH_FAILED : CUDA_ERROR_ILLEGAL_ADDRESS,
+       what + problem);
 }
 
 } // namespace

@@ -176,12 +176,13 @@ void Memory::prepare(Page &page, bool inBytes) {
 
 template <bool isStore>
 bool Memory::access(uintptr_t address, size_t bytes, int device,
-                    const Moment &moment, std::string &problem) {
+                    const Moment &moment, std::string *problem) {
   Allocation *allocation = find(address);
   if (!allocation || !allocation->isLive || address < allocation->begin ||
       address > allocation->end || bytes > allocation->end - address ||
       allocation->device != device) {
-    problem = checkRange(address, bytes, device);
+    if (problem)
+      *problem = checkRange(address, bytes, device);
     return false;
   }
   // Blocks have shared memory of their own.
@@ -197,12 +198,14 @@ bool Memory::access(uintptr_t address, size_t bytes, int device,
     uintptr_t last = std::min(end, (at / kPage + 1) * kPage);
     for (; at != last; at += step, ++next) {
       if (next->write != mine && races(next->write, since, moment)) {
-        problem = describeRace(next->write, moment, true);
+        if (problem)
+          *problem = describeRace(next->write, moment, true);
         return false;
       }
       if (isStore) {
         if (next->read != mine && races(next->read, since, moment)) {
-          problem = describeRace(next->read, moment, false);
+          if (problem)
+            *problem = describeRace(next->read, moment, false);
           return false;
         }
         next->write = mine;
@@ -225,8 +228,8 @@ bool Memory::access(uintptr_t address, size_t bytes, int device,
 }
 
 template bool Memory::access<false>(uintptr_t, size_t, int, const Moment &,
-                                    std::string &);
+                                    std::string *);
 template bool Memory::access<true>(uintptr_t, size_t, int, const Moment &,
-                                   std::string &);
+                                   std::string *);
 
 } // namespace gradopt::emulator

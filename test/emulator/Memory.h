@@ -92,10 +92,11 @@ public:
   /// Empty, or what is wrong with an access of work on a device.
   std::string checkRange(uintptr_t address, size_t bytes, int device) const;
 
-  /// Whether a thread may access the bytes; if it may not, `problem` says why.
+  /// Whether a thread may access the bytes; from then on it has. If it may not,
+  /// and `problem` is not null, that says why.
   template <bool isStore>
   bool access(uintptr_t address, size_t bytes, int device, const Moment &moment,
-              std::string &problem);
+              std::string *problem);
 
 private:
   static constexpr size_t kDeviceRange = size_t(1) << 35;

@@ -107,7 +107,8 @@ void access_twice(const int64_t *p) {
     gradopt_emulated_load(second, p[1]);
 }
 
-// Shared memory as it is at first: y[block] = its first number, then overwrites it
+// Shared memory as it is at first: y[block] = its first number, then overwrites
+// it
 void first_of_shared(const int64_t *p) {
   int64_t *shared = gradopt_emulated_shared(64), *y = (int64_t *)p[0];
   gradopt_emulated_load(shared, 8);
