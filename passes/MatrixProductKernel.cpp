@@ -173,33 +173,32 @@ void Writer::loadTile(const Matrix &matrix, Value row, Value column,
   }
 }
 
-/// Adds the products of a step to `sums`, by rows.
+/// Adds the products of a step to `sums`, by rows. Without a loop, which LLVM
+/// would leave as it is.
 SmallVector<Value> Writer::writeStep(Value tileA, Value tileB,
                                      ValueRange sums) {
-  auto steps =
-      scf::ForOp::create(builder, loc, index(0), index(kDepth), index(1), sums);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(steps.getBody());
-  Value step = steps.getInductionVar();
-  auto load = [&](Value tile, Value first) {
-    return llvm::map_to_vector(llvm::seq(kSquare), [&](int64_t i) -> Value {
-      // Far from each other, so that neighbours read neighbouring elements.
-      return memref::LoadOp::create(
-          builder, loc, tile, ValueRange{step, add(first, index(i * kAcross))});
-    });
-  };
-  SmallVector<Value> a = load(tileA, threadRow), b = load(tileB, threadColumn);
-  SmallVector<Value> next;
-  for (int64_t i = 0; i < kSquare; ++i)
-    for (int64_t j = 0; j < kSquare; ++j) {
-      auto contract = arith::FastMathFlags::contract;
-      Value summand = arith::MulFOp::create(builder, loc, a[i], b[j], contract);
-      next.push_back(arith::AddFOp::create(
-          builder, loc, steps.getRegionIterArg(i * kSquare + j), summand,
-          contract));
-    }
-  scf::YieldOp::create(builder, loc, next);
-  return SmallVector<Value>(steps->getResults());
+  SmallVector<Value> next(sums);
+  for (int64_t depth = 0; depth < kDepth; ++depth) {
+    auto load = [&](Value tile, Value first) {
+      return llvm::map_to_vector(llvm::seq(kSquare), [&](int64_t i) -> Value {
+        // Far from each other, so that neighbours read neighbouring elements.
+        return memref::LoadOp::create(
+            builder, loc, tile,
+            ValueRange{index(depth), add(first, index(i * kAcross))});
+      });
+    };
+    SmallVector<Value> a = load(tileA, threadRow);
+    SmallVector<Value> b = load(tileB, threadColumn);
+    for (int64_t i = 0; i < kSquare; ++i)
+      for (int64_t j = 0; j < kSquare; ++j) {
+        auto contract = arith::FastMathFlags::contract;
+        Value summand =
+            arith::MulFOp::create(builder, loc, a[i], b[j], contract);
+        Value &sum = next[i * kSquare + j];
+        sum = arith::AddFOp::create(builder, loc, sum, summand, contract);
+      }
+  }
+  return next;
 }
 
 void Writer::storeSums(const Matrix &result, Value row, Value column,

@@ -490,12 +490,12 @@ void ThreadedNest::writeElements(Value unit) {
   Value first = arith::MulIOp::create(*rewriter, loc, unit, count);
   delinearize(first, parallel);
   Value begin = position[parallel.back()];
-  auto loop = scf::ForOp::create(*rewriter, loc, index(0), count, index(1));
-  OpBuilder::InsertionGuard guard(*rewriter);
-  rewriter->setInsertionPointToStart(loop.getBody());
-  position[parallel.back()] =
-      arith::AddIOp::create(*rewriter, loc, begin, loop.getInductionVar());
-  writeBody({});
+  // No loop: LLVM would not always unroll it, and then find no neighbours.
+  for (int64_t i = 0; i < numElements; ++i) {
+    position[parallel.back()] =
+        arith::AddIOp::create(*rewriter, loc, begin, index(i));
+    writeBody({});
+  }
 }
 
 /// The work of a group for the parallel iteration `unit`, of a lane of it.

@@ -21,12 +21,10 @@
 // CHECK: memref.store %{{.*}}, %[[TILE_B]]
 // CHECK-NOT: memref.load %[[TILE_A]]
 // CHECK: gpu.barrier
-// CHECK: scf.for
 // CHECK: memref.load %[[TILE_A]]
 // CHECK: memref.load %[[TILE_B]]
 // CHECK: arith.mulf %{{.*}} fastmath<contract>
 // CHECK-NEXT: arith.addf %{{.*}} fastmath<contract>
-// CHECK: scf.yield
 // CHECK: gpu.barrier
 // CHECK-NEXT: scf.yield
 // What is not added to is not read.

@@ -46,17 +46,22 @@ func.func private @elementwise(%a: memref<10x100xf64> {llvm.noalias}) {
 // CHECK: %[[UNIT:.*]] = arith.addi
 // CHECK: arith.cmpi ult, %[[UNIT]], %{{.*}}32768
 // CHECK: %[[FIRST:.*]] = arith.muli %[[UNIT]], %{{.*}}4
-// CHECK-NEXT: scf.for %[[I:.*]] = %{{.*}}0 to %{{.*}}4 step %{{.*}}1 {
-// CHECK-NEXT: %[[AT:.*]] = arith.addi %[[FIRST]], %[[I]]
-// CHECK-NEXT: memref.load %{{.*}}[%[[AT]]] : memref<131072xf32>
+// CHECK-NOT: scf.for
+// CHECK: memref.load %{{.*}}[%[[FIRST]]] : memref<131072xf32>
+// CHECK: %[[AT:.*]] = arith.addi %[[FIRST]], %{{.*}}3
+// CHECK: memref.load %{{.*}}[%[[AT]]] : memref<131072xf32>
+// CHECK: memref.store %{{.*}}[%[[AT]]] : memref<131072xf32>
 // CHECK-LABEL: gpu.func @wide(
 // CHECK-SAME: known_grid_size = array<i32: 256, 1, 1>
-// CHECK: scf.for %{{.*}} = %{{.*}}0 to %{{.*}}2 step
+// CHECK-COUNT-2: memref.store %{{.*}} : memref<131072xf64>
+// CHECK-NOT: memref.store
 // One column after the other, or a size that leaves a rest: single elements.
 // CHECK-LABEL: gpu.func @odd(
-// CHECK-NOT: scf.for
+// CHECK: memref.store
+// CHECK-NOT: memref.store
 // CHECK-LABEL: gpu.func @strided(
-// CHECK-NOT: scf.for
+// CHECK: memref.store
+// CHECK-NOT: memref.store
 // CHECK: gpu.return
 func.func @main(%a: memref<131072xf32>, %b: memref<131072xf64>, %c: memref<300x333xf32>, %d: memref<512x512xf32>, %e: memref<512x512xf32>, %arena: memref<0xi8>)
     attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
