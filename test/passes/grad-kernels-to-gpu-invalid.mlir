@@ -8,7 +8,7 @@ func.func @main(%x: memref<4xf64>, %y: memref<4xf64>, %arena: memref<0xi8>)
   return
 }
 func.func private @foreign(%x: memref<4xf64>, %y: memref<4xf64>) {
-  // expected-error @below {{expected an op that the kernel of a GPU can have}}
+  // expected-error @below {{calls code of the host, which the kernel of a GPU cannot do}}
   grad.custom_call_into "f", target = 7 (%x) outs(%y) : (memref<4xf64>, memref<4xf64>) -> ()
   return
 }
@@ -38,5 +38,19 @@ func.func @main(%x: memref<4xf64>, %arena: memref<0xi8>)
 func.func private @blocks(%x: memref<4xf64>) {
   cf.br ^next
 ^next:
+  return
+}
+
+// -----
+
+func.func @main(%x: memref<4xf64>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  call @allocates(%x) : (memref<4xf64>) -> ()
+  return
+}
+func.func private @allocates(%x: memref<4xf64>) {
+  // expected-error @below {{expected an op that the kernel of a GPU can have}}
+  %y = memref.alloc() : memref<4xf64>
+  memref.copy %y, %x : memref<4xf64> to memref<4xf64>
   return
 }
