@@ -6,16 +6,20 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz build bench lint format sanitize docs clean
+.PHONY: help demo test test-ptx fuzz build bench lint format sanitize docs clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Train a network on handwritten digits (ARGS="--show adjoint" prints IR)
 	@$(PYTHON) examples/01_digits.py $(ARGS)
 
 test: build ## All tests: lit, then pytest (ARGS go to pytest)
 	@$(PYTHON) tools/run_tests.py $(ARGS)
+
+test-ptx: build ## Assemble kernels for several GPUs, and print what they take (ARGS="--chip sm_90")
+	@$(PYTHON3) tools/setup.py ptx
+	@$(PYTHON) test/gpu/ptx.py $(ARGS)
 
 fuzz: SEED := $(or $(SEED),$(shell date +%s))
 fuzz: EXAMPLES := $(or $(EXAMPLES),1000)
@@ -45,6 +49,7 @@ sanitize: build ## Test the runtime and the extension under ASan, UBSan and TSan
 
 docs: build ## Reference pages of ops and passes, into build/release/docs
 	@cmake --build build/release --target docs
+	@$(PYTHON) test/gpu/op_table.py build/release/docs/Devices.md
 
 clean: ## Remove everything that was built, except the cache of the bindings
 	rm -rf build .venv .pytest_cache .ruff_cache .hypothesis

@@ -53,7 +53,13 @@ EXTRA_PACKAGES = {"lint": ["clang-format-22"], "sanitize": ["libclang-rt-22-dev"
 PYTHON_PACKAGES = ["python3-venv", "python3-dev"]
 
 # What from pyproject.toml's optional dependencies each command needs.
-EXTRAS = {"build": ["test", "demo"], "bench": ["bench"], "lint": ["dev"], "sanitize": []}
+EXTRAS = {
+    "build": ["test", "demo"],
+    "bench": ["bench"],
+    "lint": ["dev"],
+    "ptx": ["ptx"],
+    "sanitize": [],
+}
 
 
 # -- Debian packages -----------------------------------------------------------------------
@@ -236,7 +242,7 @@ def main() -> int:
         install_packages(purpose)
         create_venv()
         install_requirements(EXTRAS["build"])
-        if purpose != "build":
+        if purpose != "build" and not (purpose == "ptx" and shutil.which("ptxas")):
             install_requirements(EXTRAS[purpose])
         bindings.install(find_mlir_dir(), arguments.verbose)
         install_gradopt(arguments.verbose)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What kernels look like in PTX, and that an assembler takes them: no GPU is needed."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import numpy as np
+import pytest
+from ptx import assemble, entries, find_assembler, ptx_of
+from ptx_programs import PROGRAMS, ones, traced
+
+from gradopt import _compiler
+
+ASSEMBLER = find_assembler()
+needs_assembler = pytest.mark.skipif(not ASSEMBLER, reason="there is no ptxas")
+CHIP = "sm_90"
+HUGE = {f"gradopt_{name}_huge_f{bits}" for name in ("sin", "cos", "tan") for bits in (32, 64)}
+
+
+@functools.cache
+def ptx(name: str) -> str:
+    return ptx_of(PROGRAMS[name](), CHIP)
+
+
+@needs_assembler
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_assembles_without_spills(name: str) -> None:
+    assert ASSEMBLER
+    kernels = assemble(ptx(name), CHIP, ASSEMBLER)
+    assert [k.name for k in kernels if k.spilled] == []
+    assert {k.name for k in kernels} == entries(ptx(name)).keys()
+    # Of 256 threads each: several blocks fit a multiprocessor of 65,536 registers and 100 KB.
+    assert [k for k in kernels if k.registers > 128 or k.shared > 48 * 1024] == []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_kernels_take_words_and_need_no_library(name: str) -> None:
+    text = ptx(name)
+    assert f".target {CHIP}" in text
+    assert "__nv_" not in text
+    assert ".extern" not in text
+    # Of all functions, those of huge angles are not worth to be a part of each kernel.
+    assert set(re.findall(r"call\.uni .*?(\w+),", text)) <= HUGE
+    for kernel, body in entries(text).items():
+        head = body[: body.index(")")]
+        parameters = re.findall(r"\.param (\.\w+)", head)
+        assert set(parameters) <= {".u64", ".b64"}, kernel
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_kernels_keep_their_numbers_in_registers(name: str) -> None:
+    assert [kernel for kernel, body in entries(ptx(name)).items() if ".local" in body] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "access"),
+    [
+        ("axpy f32", "v4.b32"),
+        ("axpy f64", "v2.b64"),
+        ("axpy i64", "v2.b64"),
+        ("elementwise f32", "v4.b32"),
+        ("elementwise f64", "v2.b64"),
+    ],
+)
+def test_large_elementwise_kernels_access_16_bytes_at_once(name: str, access: str) -> None:
+    (kernel,) = entries(ptx(name)).values()
+    loads = re.findall(r"ld\.global\.(\S+)", kernel)
+    assert loads == [f"nc.{access}"] * 2
+    assert re.findall(r"st\.global\.(\S+)", kernel) == [access]
+
+
+def test_bytes_and_halves_of_16_bytes_are_loaded_at_once() -> None:
+    """The widest operand decides: four bools beside four floats."""
+    code = traced(lambda c, x: np.where(c, x, 0), ones(1 << 20, bool), ones(1 << 20))
+    (kernel,) = entries(ptx_of(code)).values()
+    loads = re.findall(r"ld\.global\.nc\.(\S+)", kernel)
+    assert sorted(loads) in (["b32", "v4.b32"], ["v4.b32", "v4.b8"])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_are_added_up_by_fused_operations(dtype: type) -> None:
+    kernels = entries(ptx(f"products {np.dtype(dtype).name.replace('float', 'f')}"))
+    bits = 8 * np.dtype(dtype).itemsize
+    assert kernels.keys() == {f"gemm_f{bits}_{a}{b}" for a in "nt" for b in "nt"}
+    for body in kernels.values():
+        assert len(re.findall(rf"fma\.rn\.f{bits}", body)) >= 16 * 16
+        assert "bar.sync" in body
+        assert ".shared" in body
+
+
+def test_no_more_than_what_is_asked_for_is_fused() -> None:
+    """Without `fast_math`, a product is rounded before it is added, as NumPy does it."""
+    (kernel,) = entries(ptx("axpy f32")).values()
+    assert "fma" not in kernel
+
+
+def test_square_roots_and_quotients_are_rounded_correctly() -> None:
+    text = ptx_of(traced(lambda x: np.sqrt(x) / (1 + x), ones(1 << 20)))
+    assert "sqrt.rn.f32" in text
+    assert "div.rn.f32" in text
+    assert ".approx" not in text
+
+
+def test_denormals_are_kept() -> None:
+    assert ".ftz" not in "".join(ptx(name) for name in ("ops f32", "softmax", "products f32"))
+
+
+def test_threads_see_what_others_have_written() -> None:
+    """A number that one thread stores in a loop is loaded again by all behind the barrier."""
+    text = """
+func.func @main(%x: memref<100xf64>, %s: memref<f64>, %n: memref<index>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  call @loop(%x, %s, %n) : (memref<100xf64>, memref<f64>, memref<index>) -> ()
+  return
+}
+func.func private @loop(%x: memref<100xf64> {llvm.noalias}, %s: memref<f64> {llvm.noalias}, %n: memref<index> {llvm.noalias}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %m = memref.load %n[] : memref<index>
+  scf.for %i = %c0 to %m step %c1 {
+    %a = memref.load %s[] : memref<f64>
+    linalg.generic {indexing_maps = [affine_map<(d0) -> ()>, affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]}
+        ins(%a : f64) outs(%x : memref<100xf64>) {
+    ^bb0(%b: f64, %c: f64):
+      %d = arith.mulf %b, %c : f64
+      linalg.yield %d : f64
+    }
+    %b = arith.addf %a, %a : f64
+    memref.store %b, %s[] : memref<f64>
+  }
+  return
+}
+"""
+    work = _compiler.Compilation(text, "assembly", source="bufferized", chip=CHIP)
+    assert work.wait(60)
+    (body,) = entries(work.text).values()
+    stored = re.search(r"st\.global\.b64\s+\[(%rd\d+)\], %rd\d+;\s*bra", body)
+    assert stored
+    loop = body[body.index("$L__BB0_2:") :]
+    assert f"[{stored[1]}]" in "".join(re.findall(r"ld\.global\S+\s+.*;", loop))
+
+
+def test_a_chip_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="no such GPU: sm_12345"):
+        _compiler.Compilation("", "assembly", chip="sm_12345")
