@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from emulated_cuda import library_path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOL = Path(sys.executable).parent / "gradopt"
@@ -66,6 +67,23 @@ def test_a_c_program_trains_the_digits(tmp_path: Path) -> None:
     assert accuracy, output
     assert float(accuracy[1]) >= 95
     assert output.count("epoch") == 20
+
+
+def test_a_network_is_fitted_on_each_device() -> None:
+    script = ROOT / "examples" / "17_device.py"
+    code = (
+        "import runpy, sys; from gradopt import _gradopt; _gradopt.set_driver(sys.argv.pop(1)); "
+        f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    losses: list[list[str]] = []
+    for device in ("cpu", "cuda:1"):
+        arguments = ["--steps", "120", "--device", device]
+        output = run(sys.executable, "-c", code, library_path(), *arguments).stdout
+        assert f"* {device}: " in output
+        losses.append(re.findall(r"loss ([\d.]+)", output))
+    # Rounded as they are printed.
+    assert losses[0] == losses[1]
+    assert float(losses[0][0]) > 1 > 0.05 > float(losses[0][-1])
 
 
 # What each model prints, of which the number is below or above a bound.
