@@ -111,7 +111,8 @@ template <typename Managed>
 static nb::object take(nb::handle capsule, Managed *managed,
                        const char *usedName, uintptr_t stream, bool lingers) {
   const dlpack::Tensor &tensor = managed->tensor;
-  if (tensor.device.type != dlpack::kCuda)
+  if (tensor.device.type != dlpack::kCuda &&
+      tensor.device.type != dlpack::kCudaManaged)
     throw nb::value_error("it is not on a CUDA device");
   if (!isRowMajor(tensor))
     throw nb::value_error("it is not row-major");

@@ -17,7 +17,7 @@
 
 namespace gradopt::native::dlpack {
 
-enum DeviceType : int32_t { kCpu = 1, kCuda = 2 };
+enum DeviceType : int32_t { kCpu = 1, kCuda = 2, kCudaManaged = 13 };
 
 struct Device {
   int32_t type;

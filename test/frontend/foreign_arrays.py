@@ -117,6 +117,7 @@ class DlpackArray:
     """
 
     versions = True
+    kind = CUDA
 
     def __init__(self, memory: Any, strides: Any = None) -> None:
         self.memory = memory
@@ -135,7 +136,7 @@ class DlpackArray:
         return self.memory.numpy()
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return CUDA, self.memory.device_number
+        return self.kind, self.memory.device_number
 
     def __dlpack__(self, *, stream: Any = None, **others: Any) -> Any:
         if others and not self.versions:
@@ -152,7 +153,7 @@ class DlpackArray:
 
         tensor = Tensor(
             array.__cuda_array_interface__["data"][0],
-            CUDA,
+            self.kind,
             array.device_number,
             array.ndim,
             CODES[array.dtype.kind],

@@ -211,6 +211,17 @@ def test_arrays_of_others_keep_their_memory(versions: bool) -> None:
     assert other.deleted == 1
 
 
+def test_managed_memory_is_on_its_device() -> None:
+    class Managed(DlpackArray):
+        """One in memory that the driver moves about."""
+
+        kind = 13
+
+    array = go.asarray(Managed(go.asarray(X, device="cuda:1")))
+    assert array.device == "cuda:1"
+    np.testing.assert_array_equal(array, X)
+
+
 def test_their_elements_begin_where_they_say() -> None:
     memory = go.asarray(X, device="cuda")
 
