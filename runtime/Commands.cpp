@@ -10,7 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Commands.h"
+#include "runtime/CommandTimes.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -69,14 +69,36 @@ const char *commandsOf(const gradopt_commands *table) {
                                         table->num_buffers);
 }
 
-} // namespace
+thread_local const gradopt::runtime::TimedCommands *timed = nullptr;
 
-int32_t gradopt_run_commands(const gradopt_commands *table,
-                             const gradopt_kernel *kernels,
-                             const void *constants, void *const *buffers) {
-  if (table->magic != GRADOPT_COMMANDS_MAGIC ||
-      table->version != GRADOPT_COMMANDS_VERSION)
-    return 1;
+/// Adds up what commands take, from the beginning of one to that of the next.
+struct Stopwatch {
+  explicit Stopwatch(gradopt_command_time *times) : times(times) {}
+
+  void begin(size_t place) {
+    uint64_t now = gradopt_ticks();
+    // The clocks of two cores may differ by a little.
+    if (current && now > since)
+      current->ticks += now - since;
+    current = &times[place];
+    ++current->runs;
+    since = now;
+  }
+
+  gradopt_command_time *times;
+  gradopt_command_time *current = nullptr;
+  uint64_t since = 0;
+};
+
+/// What it costs not to time anything.
+struct NoStopwatch {
+  void begin(size_t) {}
+};
+
+template <typename Watch>
+int32_t runCommands(const gradopt_commands *table,
+                    const gradopt_kernel *kernels, const void *constants,
+                    void *const *buffers, Watch watch) {
   char *arena = static_cast<char *>(buffers[table->num_buffers - 1]);
   auto *words = reinterpret_cast<int64_t *>(arena + table->frame);
   words[GRADOPT_WORD_ZERO] = 0;
@@ -92,6 +114,7 @@ int32_t gradopt_run_commands(const gradopt_commands *table,
     auto *command = reinterpret_cast<const gradopt_command *>(next);
     auto *operand = reinterpret_cast<const gradopt_operand *>(command + 1);
     uint32_t count = command->num_operands;
+    watch.begin(size_t(next - first) / sizeof(int64_t));
     next = reinterpret_cast<const char *>(operand + count);
     if (command->opcode == GRADOPT_LAUNCH) {
       kernels[command->target](words, operand);
@@ -138,6 +161,34 @@ int32_t gradopt_run_commands(const gradopt_commands *table,
       return 0;
     }
   }
+}
+
+} // namespace
+
+int32_t gradopt_run_commands(const gradopt_commands *table,
+                             const gradopt_kernel *kernels,
+                             const void *constants, void *const *buffers) {
+  if (table->magic != GRADOPT_COMMANDS_MAGIC ||
+      table->version != GRADOPT_COMMANDS_VERSION)
+    return 1;
+  if (timed && timed->table == table)
+    return runCommands(table, kernels, constants, buffers,
+                       Stopwatch(timed->times));
+  return runCommands(table, kernels, constants, buffers, NoStopwatch());
+}
+
+uint64_t gradopt_ticks(void) { return __builtin_ia32_rdtsc(); }
+
+const gradopt::runtime::TimedCommands *
+gradopt::runtime::setTimedCommands(const TimedCommands *commands) {
+  const TimedCommands *before = timed;
+  timed = commands;
+  return before;
+}
+
+size_t gradopt::runtime::countPlaces(const gradopt_commands *table) {
+  const char *end = reinterpret_cast<const char *>(table) + table->bytes;
+  return size_t(end - ::commandsOf(table)) / sizeof(int64_t);
 }
 
 //===----------------------------------------------------------------------===//

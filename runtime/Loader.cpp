@@ -7,6 +7,7 @@
 #include "runtime/Loader.h"
 #include "runtime/Arena.h"
 #include "runtime/BusySection.h"
+#include "runtime/CommandTimes.h"
 #include "runtime/Interface.h"
 #include "runtime/ObjectCode.h"
 #include "runtime/RuntimeError.h"
@@ -20,12 +21,16 @@ using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
 using gradopt::runtime::ArenaUser;
 using gradopt::runtime::BusySection;
+using gradopt::runtime::commandsOf;
+using gradopt::runtime::countPlaces;
 using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
 using gradopt::runtime::ObjectCode;
 using gradopt::runtime::RunEnd;
 using gradopt::runtime::runWithTargets;
+using gradopt::runtime::setTimedCommands;
 using gradopt::runtime::Targets;
+using gradopt::runtime::TimedCommands;
 
 /// Arenas of at most so many bytes are on the stack of the call: to share one
 /// takes as long as a program that needs no more.
@@ -194,4 +199,22 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
   if (status != 0)
     return fail(GRADOPT_CODE_ERROR, "compiled code returned status %d", status);
   return GRADOPT_OK;
+}
+
+size_t gradopt_module_num_places(const gradopt_module *module) {
+  const gradopt_commands *commands = commandsOf(module);
+  return commands ? countPlaces(commands) : 0;
+}
+
+gradopt_status gradopt_call_timed(gradopt_module *module, void **buffers,
+                                  size_t arena_slot,
+                                  gradopt_command_time *times) {
+  if (!module || !times || !commandsOf(module))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_call_timed: null times, or no list of commands");
+  TimedCommands commands = {commandsOf(module), times};
+  const TimedCommands *before = setTimedCommands(&commands);
+  gradopt_status status = gradopt_call(module, buffers, arena_slot);
+  setTimedCommands(before);
+  return status;
 }

@@ -79,6 +79,29 @@ GRADOPT_EXPORT gradopt_status gradopt_call(gradopt_module *module,
                                            void **buffers, size_t arena_slot);
 
 /*===----------------------------------------------------------------------===*\
+|* Times                                                                      *|
+\*===----------------------------------------------------------------------===*/
+
+/* The clock of the CPU, which runs at one rate. */
+GRADOPT_EXPORT uint64_t gradopt_ticks(void);
+
+typedef struct gradopt_command_time {
+  uint64_t runs;
+  uint64_t ticks; /* all runs together */
+} gradopt_command_time;
+
+/* A module that is a list of commands has a command at some of so many places;
+   0 if it is not a list. */
+GRADOPT_EXPORT size_t gradopt_module_num_places(const gradopt_module *module);
+
+/* As gradopt_call, and adds what each command took to the time at its place.
+   `times` has gradopt_module_num_places() elements. */
+GRADOPT_EXPORT gradopt_status gradopt_call_timed(gradopt_module *module,
+                                                 void **buffers,
+                                                 size_t arena_slot,
+                                                 gradopt_command_time *times);
+
+/*===----------------------------------------------------------------------===*\
 |* Functions that compiled code calls                                         *|
 \*===----------------------------------------------------------------------===*/
 

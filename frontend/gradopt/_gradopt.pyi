@@ -205,6 +205,23 @@ class Runnable:
     @property
     def arena_bytes(self) -> int: ...
 
+def ticks() -> int:
+    """The clock of the CPU, which runs at one rate."""
+
+class CommandTimes:
+    """What calls of one executable took, in ticks."""
+
+    def __init__(self) -> None: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def ticks(self) -> int:
+        """All calls together."""
+
+    @property
+    def places(self) -> list[tuple[int, int, int]]:
+        """For each command that ran its place in the list, how often, and its ticks in all."""
+
 class Executable(Runnable):
     """Loaded object code for the CPU.
 
@@ -240,6 +257,9 @@ class Executable(Runnable):
         Raises:
             ExecutionError: bad object code, unresolved symbol, or no such entry.
         """
+
+    def time_calls(self, times: CommandTimes) -> None:
+        """Adds what calls take to `times` from now on; one call at a time."""
 
 class Bundle:
     """An open bundle (see runtime/gradopt_runtime.h)."""

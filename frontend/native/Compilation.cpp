@@ -305,6 +305,12 @@ void Compilation::Work::compile(const std::shared_ptr<Work> &self,
 
 void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
                                    mlir::ModuleOp module) {
+  // Remarks are made anew each time.
+  if (options->planRemarks || options->commandRemarks) {
+    if (lower(module, lastStage()) && generateObject(module))
+      compiled.fetch_add(1);
+    return;
+  }
   // The text has no locations: those are all that equal programs may differ in.
   llvm::SHA256 hash;
   hash.update(print(module));

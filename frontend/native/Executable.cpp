@@ -213,8 +213,21 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
 /// Calls the code with the addresses of arguments, captures and results that
 /// have memory of their own; the last of the buffers is for the arena.
 gradopt_status Executable::callCode(Vector<void *> &buffers) const {
+  size_t arena = buffers.size() - 1;
+  if (times && module) {
+    times->places.resize(gradopt_module_num_places(module.get()));
+    uint64_t begin = gradopt_ticks();
+    gradopt_status status =
+        times->places.empty()
+            ? gradopt_call(module.get(), buffers.data(), arena)
+            : gradopt_call_timed(module.get(), buffers.data(), arena,
+                                 times->places.data());
+    times->ticks += std::max(gradopt_ticks(), begin) - begin;
+    ++times->calls;
+    return status;
+  }
   if (!program)
-    return gradopt_call(module.get(), buffers.data(), buffers.size() - 1);
+    return gradopt_call(module.get(), buffers.data(), arena);
   InlineVector<void *, kInlineLeaves> places;
   void **next = buffers.begin() + args.size();
   for (size_t i = 0; i < results.size(); ++i)
@@ -295,10 +308,26 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   return true;
 }
 
+/// The places that commands ran at, how often, and what they took.
+static nb::list placesToPython(const CommandTimes &self) {
+  nb::list found;
+  for (size_t i = 0; i < self.places.size(); ++i)
+    if (self.places[i].runs)
+      found.append(
+          nb::make_tuple(i, self.places[i].runs, self.places[i].ticks));
+  return found;
+}
+
 void bindExecutable(nb::module_ &module) {
   executionError = nb::exception<std::runtime_error>(module, "ExecutionError",
                                                      PyExc_RuntimeError)
                        .ptr();
+  nb::class_<CommandTimes>(module, "CommandTimes", "What calls took.")
+      .def(nb::init<>())
+      .def_ro("calls", &CommandTimes::calls)
+      .def_ro("ticks", &CommandTimes::ticks)
+      .def_prop_ro("places", &placesToPython);
+  module.def("ticks", &gradopt_ticks, "The clock that times are taken from.");
   nb::class_<Executable, Runnable>(module, "Executable",
                                    nb::type_slots(runnableSlots),
                                    "Loaded object code for the CPU.")
@@ -308,7 +337,9 @@ void bindExecutable(nb::module_ &module) {
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
            nb::arg("targets") = nb::tuple(), nb::arg("donated") = nb::tuple(),
            nb::arg("report") = nb::none(),
-           nb::arg("entry") = gradopt::kEntryName);
+           nb::arg("entry") = gradopt::kEntryName)
+      .def("time_calls", &Executable::timeCalls, nb::arg("times"),
+           nb::keep_alive<1, 2>());
 }
 
 } // namespace gradopt::native

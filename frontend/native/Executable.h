@@ -15,6 +15,13 @@
 
 namespace gradopt::native {
 
+/// What calls took: in all, and each command of a list (see
+/// gradopt_call_timed).
+struct CommandTimes {
+  uint64_t calls = 0, ticks = 0;
+  std::vector<gradopt_command_time> places;
+};
+
 /// Object code for the CPU, the C++ part of a Python `Executable`.
 class Executable : public Runnable {
 public:
@@ -45,6 +52,9 @@ public:
                    : gradopt_module_arena_bytes(module.get());
   }
 
+  /// Adds what calls take to `out` from now on; one call at a time.
+  void timeCalls(CommandTimes &out) { times = &out; }
+
 private:
   void setTargets(nanobind::handle pairs);
   void raiseTargetError() const;
@@ -62,6 +72,7 @@ private:
 
   std::vector<nanobind::object> targets;
   bool releasesGil;
+  CommandTimes *times = nullptr;
   /// One of them is null.
   std::unique_ptr<gradopt_module, Unload> module;
   gradopt_program *program = nullptr;

@@ -452,3 +452,23 @@ def test_what_the_compiler_writes_is_valid(options: str) -> None:
     kernels = struct.unpack_from("I", code, begin + 32)[0]
     assert kernels > 2
     assert check(code[begin : begin + size], kernels) is None
+
+
+# -- Times ----------------------------------------------------------------------------------
+
+
+def test_times_are_of_lists_only() -> None:
+    code = compile_program(Program("func.func @main() { return }", "main"), "object").object_code
+    module = ctypes.c_void_p()
+    size = ctypes.c_size_t(len(code))
+    assert (
+        library.gradopt_module_load(code, size, None, ctypes.c_size_t(0), ctypes.byref(module)) == 0
+    )
+    library.gradopt_module_num_places.restype = ctypes.c_size_t
+    assert library.gradopt_module_num_places(module) == 0
+    buffers, times = (ctypes.c_void_p * 1)(), (ctypes.c_uint64 * 2)()
+    call = library.gradopt_call_timed
+    assert call(module, buffers, ctypes.c_size_t(0), times) == 1
+    assert call(None, buffers, ctypes.c_size_t(0), times) == 1
+    assert call(module, buffers, ctypes.c_size_t(0), None) == 1
+    library.gradopt_module_unload(module)

@@ -33,6 +33,7 @@ from gradopt.compilation.calling import (
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
 from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.compilation.placement import device_of
+from gradopt.compilation.profile import Profile
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -87,9 +88,23 @@ class Compiled(_gradopt.Dispatcher):
         """
         return self._lower(args, kwargs)
 
-    def fixed_to(self, lowered: Lowered) -> Compiled:
+    @hide_frames
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """Calls the function some times, and says where in the source the time goes.
+
+            print(step.profile(params, x, y))
+
+        See `Lowered.profile`.
+
+        Args:
+            args: the arguments of the calls.
+            kwargs: the same.
+        """
+        return self._lower(args, kwargs).profile(*args, **kwargs)
+
+    def fixed_to(self, lowered: Lowered) -> Fixed:
         """The function that runs what was lowered, for its signature alone."""
-        return _Fixed(self, lowered)
+        return Fixed(self, lowered)
 
     # -- What the native call path asks for ------------------------------------------------
 
@@ -206,7 +221,7 @@ class Compiled(_gradopt.Dispatcher):
             trace.close()
 
 
-class _Fixed(Compiled):
+class Fixed(Compiled):
     """A compiled function of one signature."""
 
     def __init__(self, owner: Compiled, lowered: Lowered) -> None:
@@ -217,6 +232,18 @@ class _Fixed(Compiled):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
+        return self._lowered.specialization(self._select(args, kwargs)[1])
+
+    def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+        """The arguments of a call as the code takes them, one after the other."""
+        leaves, numbers = self._select(args, kwargs)
+        paths = [leaf.path for leaf in self._lowered.arguments]
+        return [argument_leaf(leaves[n], path) for n, path in zip(numbers, paths, strict=True)]
+
+    def _select(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Any], list[int]]:
+        """The leaves of a call, and for each argument of the code which of them it is."""
         # Dicts may have another order than when it was lowered.
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         places = self._argument_trees(*structure.unflatten(np.arange(len(leaves))))
@@ -236,7 +263,7 @@ class _Fixed(Compiled):
         for name, node in zip(expected_named.data, expected_named.children, strict=True):
             numbers += flatten_like(named[name], node, name)
         self._lowered.check([leaves[number] for number in numbers])
-        return self._lowered.specialization(numbers)
+        return leaves, numbers
 
 
 def _argument(leaf: Any, path: str) -> Leaf:
