@@ -6,10 +6,10 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ptx fuzz build bench lint format sanitize docs clean
+.PHONY: help demo test test-ptx test-gpu fuzz build bench bench-gpu lint format sanitize docs clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## Train a network on handwritten digits (ARGS="--show adjoint" prints IR)
 	@$(PYTHON) examples/01_digits.py $(ARGS)
@@ -20,6 +20,12 @@ test: build ## All tests: lit, then pytest (ARGS go to pytest)
 test-ptx: build ## Assemble kernels for several GPUs, and print what they take (ARGS="--chip sm_90")
 	@$(PYTHON3) tools/setup.py ptx
 	@$(PYTHON) test/gpu/ptx.py $(ARGS)
+
+test-gpu: build ## The tests of all ops on the GPU of this machine (ARGS="--sanitizer" checks accesses)
+	@$(PYTHON) test/gpu/run_on_gpu.py $(ARGS)
+
+bench-gpu: build ## Time kernels and steps on the GPU of this machine, against PyTorch if it is installed
+	@$(PYTHON) benchmarks/gpu.py $(ARGS)
 
 fuzz: SEED := $(or $(SEED),$(shell date +%s))
 fuzz: EXAMPLES := $(or $(EXAMPLES),1000)

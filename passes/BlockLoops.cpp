@@ -176,6 +176,8 @@ public:
       if (isShared && (access.dim < 0 || access.dim != at->second.dim))
         return false;
     }
+    if (forDevice && !sharesMemory(mine))
+      return false;
     for (auto &[memory, access] : mine) {
       auto [at, isNew] = accesses.insert({memory, access});
       if (!isNew && at->second.dim != access.dim)
@@ -276,6 +278,26 @@ private:
            llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
              return blockedDim(op, output) >= 0;
            });
+  }
+
+  /// Whether few temporaries more are live at once with an op of these accesses,
+  /// as all of a group are.
+  bool
+  sharesMemory(const llvm::SmallMapVector<const void *, Access, 4> &mine) const {
+    constexpr int64_t kMostBuffers = 4;
+    int64_t total = 0, largest = 0;
+    auto count = [&](const Access &access) {
+      int64_t bytes = bytesOf(access.buffer);
+      largest = std::max(largest, bytes);
+      if (access.isWritten && access.buffer.getDefiningOp<memref::AllocOp>())
+        total += bytes;
+    };
+    for (auto &[memory, access] : accesses)
+      count(access);
+    for (auto &[memory, access] : mine)
+      if (!accesses.contains(memory) || !accesses.find(memory)->second.isWritten)
+        count(access);
+    return total <= kMostBuffers * largest;
   }
 
   /// Iterations of the largest member for one of the loop.

@@ -120,8 +120,10 @@ static void emitCommands(OpPassManager &manager,
 
 static void buildGpu(OpPassManager &manager, const LoweringOptions &) {
   manager.addPass(createGradKernelsToGpu());
-  manager.addPass(createCanonicalize());
-  manager.addPass(createCSEPass());
+  // What is left of lists is in the form that commands have.
+  OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
+  kernels.addPass(createCanonicalize());
+  kernels.addPass(createCSEPass());
 }
 
 static void buildEmulated(OpPassManager &manager,

@@ -16,6 +16,8 @@
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <vector>
+
 namespace mlir::grad {
 namespace {
 
@@ -24,7 +26,7 @@ constexpr llvm::StringLiteral kEmulator = "emulated";
 
 /// What stage "nvvm" is made of.
 struct DeviceModule {
-  ArrayRef<char> table, constants;
+  std::vector<char> table, constants;
   SmallVector<DeviceKernel> kernels;
   llvm::SetVector<llvm::StringRef> names;
   /// The kernels of a GPU; null if there are none.
@@ -43,7 +45,14 @@ llvm::Expected<DeviceModule> analyze(Operation *op) {
   if (!kernels)
     return deviceError("the module is no list of commands");
   auto bytesOf = [](LLVM::GlobalOp global) {
-    return cast<DenseElementsAttr>(global.getValueAttr()).getRawData();
+    auto value = cast<DenseElementsAttr>(global.getValueAttr());
+    ArrayRef<char> raw = value.getRawData();
+    std::vector<char> bytes;
+    // Where all are equal, there is one.
+    for (int64_t i = 0, e = value.isSplat() ? value.getNumElements() : 1; i < e;
+         ++i)
+      bytes.insert(bytes.end(), raw.begin(), raw.end());
+    return bytes;
   };
   DeviceModule result;
   result.table = bytesOf(commands);
