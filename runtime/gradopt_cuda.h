@@ -114,11 +114,13 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_synchronize(int32_t device,
                                                        void *stream);
 
 /* Makes what comes next on `stream` wait for all that is on `other` now, which
-   may be a stream of another device, unless it is null. */
+   may be a stream of another device, unless it is null. If somebody captures
+   `stream`, the function waits, since a graph cannot; what is captured on
+   `other` alone is not waited for. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_wait(int32_t device, void *stream,
                                                 void *other);
 
-/* Marks what is on `stream` now. */
+/* Marks what is on `stream` now. Fails if somebody captures it. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_mark(int32_t device, void *stream,
                                                 void **mark);
 

@@ -20,6 +20,10 @@ gradopt_status gradopt_cuda_mark(int32_t number, void *stream, void **mark) {
   InContext context(*device);
   CUresult error = context.error;
   CUevent event = nullptr;
+  // To ask for it later would spoil the capture.
+  if (error == CUDA_SUCCESS &&
+      isCaptured(device->driver, static_cast<CUstream>(stream)))
+    error = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   if (error == CUDA_SUCCESS)
     error = device->driver.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
   if (error == CUDA_SUCCESS)

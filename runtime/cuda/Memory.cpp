@@ -81,20 +81,31 @@ gradopt_status copy(Device &device, void *to, const void *from, size_t bytes,
                       device.number);
 }
 
-/// Lets `stream` wait for what is on `other`.
-CUresult waitFor(const Driver &driver, CUstream stream, CUstream other) {
+CUresult record(const Driver &driver, CUstream stream, CUevent &event) {
   CUcontext context, popped;
-  CUresult error = driver.cuStreamGetCtx(other, &context);
-  if (error != CUDA_SUCCESS)
-    return error;
-  CUevent event = nullptr;
-  error = driver.cuCtxPushCurrent_v2(context);
+  CUresult error = driver.cuStreamGetCtx(stream, &context);
+  if (error == CUDA_SUCCESS)
+    error = driver.cuCtxPushCurrent_v2(context);
   if (error != CUDA_SUCCESS)
     return error;
   error = driver.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING);
   if (error == CUDA_SUCCESS)
-    error = driver.cuEventRecord(event, other);
+    error = driver.cuEventRecord(event, stream);
   driver.cuCtxPopCurrent_v2(&popped);
+  return error;
+}
+
+/// Lets `stream` wait for what is on `other`.
+CUresult waitFor(const Driver &driver, CUstream stream, CUstream other) {
+  bool isCapturing = isCaptured(driver, stream);
+  if (isCapturing != isCaptured(driver, other)) {
+    // What is captured is not done now, so that there is nothing to wait for;
+    // and what it is to wait for has to be done before.
+    RelaxedCapture relaxed(driver);
+    return isCapturing ? driver.cuStreamSynchronize(other) : CUDA_SUCCESS;
+  }
+  CUevent event = nullptr;
+  CUresult error = record(driver, other, event);
   if (error == CUDA_SUCCESS)
     error = driver.cuStreamWaitEvent(stream, event, 0);
   // What waits for it goes on to do so.

@@ -715,6 +715,12 @@ API cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   CUstream stream;
   if (CUresult error = call.needStream(handle, stream); error != CUDA_SUCCESS)
     return error;
+  // A capture knows of nothing outside of it, and spreads over other streams by
+  // events; that is more than is emulated.
+  if (stream->graph ? event->captured != stream : event->captured != nullptr) {
+    (stream->graph ? stream : event->captured)->isInvalidated = true;
+    return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+  }
   waitFor(stream, event->work);
   return CUDA_SUCCESS;
 }
@@ -743,7 +749,7 @@ API cuEventCreate(CUevent *event, unsigned) {
   Call call("cuEventCreate");
   if (CUresult error = call.needContext(); error != CUDA_SUCCESS)
     return error;
-  *event = new CUevent_st{current(), nullptr};
+  *event = new CUevent_st{current(), nullptr, nullptr};
   return CUDA_SUCCESS;
 }
 
@@ -754,8 +760,7 @@ API cuEventRecord(CUevent event, CUstream handle) {
     return error;
   if (event->context != stream->context)
     return CUDA_ERROR_INVALID_HANDLE;
-  if (stream->graph)
-    return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  event->captured = stream->graph ? stream : nullptr;
   // Work of its own, since other streams may have to be waited for.
   event->work = enqueue(stream, std::vector<Action>());
   return CUDA_SUCCESS;
@@ -765,6 +770,10 @@ API cuEventQuery(CUevent event) {
   Call call("cuEventQuery");
   if (CUresult error = call.needContext(); error != CUDA_SUCCESS)
     return error;
+  if (event->captured) {
+    event->captured->isInvalidated = true;
+    return CUDA_ERROR_CAPTURED_EVENT;
+  }
   bool isDone = !event->work || event->work->isDone;
   return isDone ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }

@@ -80,6 +80,8 @@ struct CUstream_st {
 struct CUevent_st {
   CUcontext context = nullptr;
   gradopt::emulator::WorkPtr work;
+  /// The stream that it was recorded on while that was captured.
+  CUstream captured = nullptr;
 };
 
 struct CUctx_st {

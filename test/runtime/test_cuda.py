@@ -477,6 +477,33 @@ def test_part_of_the_caller_s_graph(
     cuda.unload(module)
 
 
+def test_waits_of_what_is_captured(
+    cuda: Runtime, driver: Driver, emulator: Emulator, image: programs.Image
+) -> None:
+    """What a graph needs is done before it is launched; nobody waits for what it will do."""
+    stream, other = stream_of(driver), stream_of(driver)
+    module = cuda.load(chain_bytes(image, 3))
+    x, y = cuda.upload(X, other), cuda.allocate(BYTES, other)
+    z = cuda.allocate(BYTES, stream)
+    cuda.synchronize(stream)
+    cuda.run(module, x, y, stream=other)
+    emulator.record()
+    with driver:
+        driver.call("cuStreamBeginCapture_v2", stream, 0)
+        cuda.wait(stream, other)
+        assert emulator.done()[-1] == "run add_one"
+        cuda.run(module, y, z, stream=stream)
+        cuda.wait(other, stream)
+        cuda.run(module, x, y, stream=other)
+        with pytest.raises(CudaError, match="when stream is capturing"):
+            cuda.call("mark", 0, stream, ctypes.byref(ctypes.c_void_p()))
+        graph = driver.end_capture(stream)
+        executable = driver.handle("cuGraphInstantiateWithFlags", graph, ctypes.c_uint64(0))
+        driver.call("cuGraphLaunch", executable, stream)
+    np.testing.assert_array_equal(cuda.download(z, X, stream), X + 6)
+    cuda.unload(module)
+
+
 def test_reads_are_no_part_of_a_graph(cuda: Runtime, driver: Driver, image: programs.Image) -> None:
     program = CommandList([8], registers=1)
     program.add(READ, program.word(0), program.buffer(0), constant(8))
