@@ -213,3 +213,24 @@ def test_an_error_of_a_kernel_names_the_program(emulator: Emulator) -> None:
     said = message_of(kernel, setup, GRADOPT_EMULATOR_FAIL="cuStreamSynchronize:719:3")
     assert said.startswith("queued\n")
     assert "DeviceError copying a result of step to the host" in said
+
+
+def test_a_process_may_end_with_work_and_arrays_on_a_device(emulator: Emulator) -> None:
+    setup = f"_gradopt.set_driver({str(emulator.path)!r})"
+    statement = (
+        "x = go.asarray(np.ones(3), device='cuda'); y = go.compile(step)(x); "
+        "capsule = y.__dlpack__(); z = go.compile(step, donate_argnums=0)(y); print('done')"
+    )
+    assert message_of(statement, setup) == "done\n"
+
+
+def test_a_forked_child_cannot_use_the_devices_of_its_parent(emulator: Emulator) -> None:
+    setup = f"_gradopt.set_driver({str(emulator.path)!r})"
+    statement = (
+        "import os; compiled = go.compile(step); x = go.asarray(np.ones(3), device='cuda'); "
+        "compiled(x).numpy(); child = os.fork(); y = compiled(x); "
+        "print(y.numpy()) if child == 0 else os._exit(os.waitpid(child, 0)[1])"
+    )
+    said = message_of(statement, setup)
+    assert said.startswith("DeviceError running step on cuda:0: ")
+    assert "fork" in said
