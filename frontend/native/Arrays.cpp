@@ -124,16 +124,26 @@ std::string ArraySpec::describe() const {
 // Addresses
 //===----------------------------------------------------------------------===//
 
+/// Sets the error for an integer that the type of the argument does not hold.
+static bool setOutOfRange(PyObject *leaf, const ArraySpec &spec) {
+  try {
+    nb::object error = nb::module_::import_("gradopt.compilation.arguments")
+                           .attr("out_of_range")(nb::handle(leaf), spec.descr);
+    PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(error.ptr())),
+                    error.ptr());
+  } catch (nb::python_error &error) {
+    error.restore();
+  }
+  return false;
+}
+
 template <typename T>
-static bool storeInt(long long value, ScalarCell &cell, const ArraySpec &spec) {
+static bool storeInt(PyObject *leaf, long long value, ScalarCell &cell,
+                     const ArraySpec &spec) {
   if (value < static_cast<long long>(std::numeric_limits<T>::min()) ||
       (sizeof(T) < sizeof(value) &&
-       value > static_cast<long long>(std::numeric_limits<T>::max()))) {
-    PyErr_Format(PyExc_OverflowError,
-                 "Python integer %lld out of bounds for %S", value,
-                 spec.descr.ptr());
-    return false;
-  }
+       value > static_cast<long long>(std::numeric_limits<T>::max())))
+    return setOutOfRange(leaf, spec);
   T narrowed = static_cast<T>(value);
   std::memcpy(cell.bytes, &narrowed, sizeof(T));
   return true;
@@ -144,8 +154,10 @@ static bool storeWeak(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell) {
   if (spec.getDescr()->kind == 'f' && spec.code != typeCode('f', 2)) {
     double value = PyFloat_CheckExact(leaf) ? PyFloat_AS_DOUBLE(leaf)
                                             : PyLong_AsDouble(leaf);
-    if (value == -1.0 && PyErr_Occurred())
-      return false;
+    if (value == -1.0 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return setOutOfRange(leaf, spec);
+    }
     if (spec.code == typeCode('f', 8)) {
       std::memcpy(cell.bytes, &value, sizeof(value));
       return true;
@@ -162,34 +174,34 @@ static bool storeWeak(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell) {
     }
     if (spec.code == typeCode('u', 8)) {
       unsigned long long value = PyLong_AsUnsignedLongLong(leaf);
-      if (PyErr_Occurred())
-        return false;
+      if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return setOutOfRange(leaf, spec);
+      }
       std::memcpy(cell.bytes, &value, sizeof(value));
       return true;
     }
     int overflow;
     long long value = PyLong_AsLongLongAndOverflow(leaf, &overflow);
     if (overflow)
-      PyErr_Format(PyExc_OverflowError,
-                   "Python integer %R out of bounds for %S", leaf,
-                   spec.descr.ptr());
+      return setOutOfRange(leaf, spec);
     if (value == -1 && PyErr_Occurred())
       return false;
     switch (spec.code) {
     case typeCode('i', 1):
-      return storeInt<int8_t>(value, cell, spec);
+      return storeInt<int8_t>(leaf, value, cell, spec);
     case typeCode('i', 2):
-      return storeInt<int16_t>(value, cell, spec);
+      return storeInt<int16_t>(leaf, value, cell, spec);
     case typeCode('i', 4):
-      return storeInt<int32_t>(value, cell, spec);
+      return storeInt<int32_t>(leaf, value, cell, spec);
     case typeCode('i', 8):
-      return storeInt<int64_t>(value, cell, spec);
+      return storeInt<int64_t>(leaf, value, cell, spec);
     case typeCode('u', 1):
-      return storeInt<uint8_t>(value, cell, spec);
+      return storeInt<uint8_t>(leaf, value, cell, spec);
     case typeCode('u', 2):
-      return storeInt<uint16_t>(value, cell, spec);
+      return storeInt<uint16_t>(leaf, value, cell, spec);
     case typeCode('u', 4):
-      return storeInt<uint32_t>(value, cell, spec);
+      return storeInt<uint32_t>(leaf, value, cell, spec);
     }
   }
   PyErr_Format(PyExc_TypeError, "cannot pass %R as %S", leaf, spec.descr.ptr());

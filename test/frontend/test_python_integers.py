@@ -143,3 +143,20 @@ def test_masks_of_comparisons_have_derivatives() -> None:
     i = np.array([1, 2], np.int8)
     gradient = go.grad(lambda x: np.sum(np.where(i * (x > 0).astype("i1") < 300, x**2, x)))
     np.testing.assert_array_equal(gradient(np.array([3.0, 4.0])), [6, 8])
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, -(2**63) - 1])
+def test_arguments_that_int64_does_not_hold(number: int) -> None:
+    """An error of ours at the line of the call, in compiled and in direct calls."""
+    compiled = go.compile(lambda n: n + 1)
+    assert compiled(2**63 - 2) == 2**63 - 1
+    calls: list[Callable[[], Any]] = [
+        lambda: compiled(number),
+        lambda: go.grad(lambda x, n: x * n)(1.0, number),
+        lambda: go.vmap(lambda x, n: x * n, (0, None))(np.ones(3), number),
+    ]
+    for call in calls:
+        with pytest.raises(errors.NumberRangeError, match=f"{number} out of bounds for") as raised:
+            call()
+        assert raised.value.location is not None
+        assert raised.value.location.file == __file__

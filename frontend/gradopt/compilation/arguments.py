@@ -97,6 +97,11 @@ def checked_number(value: Any, name: str) -> Any:
     return number
 
 
+def out_of_range(number: int, dtype: Any) -> NumberRangeError:
+    """The error for an argument that its dtype does not hold."""
+    return NumberRangeError(f"Python integer {number} out of bounds for {dtype}", source_location())
+
+
 def checked_integer(value: Any, name: str) -> int:
     """An integer that selects code.
 
