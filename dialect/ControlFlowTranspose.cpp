@@ -8,7 +8,9 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Restore.h"
 #include "dialect/Rules.h"
+#include "dialect/Updates.h"
 
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
@@ -43,6 +45,47 @@ static SmallVector<Value> cotangentsOf(ValueRange values,
   return llvm::map_to_vector(values, [&](Value value) {
     return orZeros(context.getCotangent(value), context.builder, value);
   });
+}
+
+/// Moves what uses parts of an array in front of an update of that, as far as
+/// it can be there, so that the update can be in place.
+static void useBefore(Operation *update) {
+  Block *block = update->getBlock();
+  auto isThere = [&](Value value) {
+    Operation *op = value.getDefiningOp();
+    return !op || op->getBlock() != block || op->isBeforeInBlock(update);
+  };
+  // An update is not to overtake what reads its own array.
+  auto isFree = [&](Operation *op) {
+    return !isUpdate(op) ||
+           llvm::all_of(
+               findPrevious(op->getResult(0)).getUsers(), [&](Operation *user) {
+                 user = block->findAncestorOpInBlock(*user);
+                 return !user || user == op || user->isBeforeInBlock(update);
+               });
+  };
+  SmallVector<Operation *> pending;
+  for (Operation *read : findPrevious(update->getResult(0)).getUsers())
+    if (read->getBlock() == block && getPartRead(read) &&
+        read->isBeforeInBlock(update))
+      llvm::append_range(pending, read->getUsers());
+  while (!pending.empty()) {
+    Operation *op = pending.pop_back_val();
+    if (op == update || op->getBlock() != block ||
+        !update->isBeforeInBlock(op) || op->getNumRegions() || !isPure(op) ||
+        !llvm::all_of(op->getOperands(), isThere) || !isFree(op))
+      continue;
+    op->moveBefore(update);
+    llvm::append_range(pending, op->getUsers());
+  }
+}
+
+static void useBeforeUpdates(Block &block) {
+  SmallVector<Operation *> updates;
+  for (Operation &op : block)
+    if (isUpdate(&op))
+      updates.push_back(&op);
+  llvm::for_each(updates, useBefore);
 }
 
 Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {
@@ -115,6 +158,7 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
     llvm::append_range(yielded, next.take_back(backward));
     scf::YieldOp::create(builder, loc, yielded);
     mergeRestored(*reversed.getBody());
+    useBeforeUpdates(*reversed.getBody());
   }
   ValueRange results = reversed.getResults();
   for (auto [value, sum] :

@@ -86,3 +86,35 @@ func.func @counter(%n: tensor<i64>, %g: tensor<f64>) -> tensor<f64> {
   } : (tensor<f64>) -> tensor<f64>
   return %r : tensor<f64>
 }
+
+// -----
+
+// What an element was before it is overwritten is used before that: the array
+// can be updated in place.
+// CHECK-LABEL: func.func @element(
+// CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}}, %[[B:.*]] = %{{.*}})
+// CHECK: %[[E:.*]] = grad.dynamic_slice %[[A]]
+// CHECK: grad.dynamic_add_slice %[[B]], %[[E]]
+// CHECK: grad.dynamic_update_slice %[[A]]
+func.func @element(%g: tensor<8xf64>) -> tensor<8xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c7 = arith.constant 7 : index
+  %one = grad.constant dense<1> : tensor<i64>
+  %zeros = grad.constant dense<0.0> : tensor<8xf64>
+  %r = grad.transposed(%g) {
+  ^bb0(%t: tensor<8xf64>):
+    %0 = scf.for %i = %c0 to %c7 step %c1 iter_args(%x = %zeros) -> (tensor<8xf64>) {
+      %word = arith.index_cast %i : index to i64
+      %n = tensor.from_elements %word : tensor<i64>
+      %next = grad.add %n, %one : tensor<i64>
+      %1 = grad.dynamic_slice %x[%n], sizes = [1] : tensor<8xf64> -> tensor<1xf64>
+      %2 = grad.dynamic_slice %t[%n], sizes = [1] : tensor<8xf64> -> tensor<1xf64>
+      %3 = grad.add %1, %2 : tensor<1xf64>
+      %4 = grad.dynamic_update_slice %x, %3[%next] : tensor<8xf64>, tensor<1xf64>
+      scf.yield %4 : tensor<8xf64>
+    }
+    grad.yield %0 : tensor<8xf64>
+  } : (tensor<8xf64>) -> tensor<8xf64>
+  return %r : tensor<8xf64>
+}
