@@ -304,6 +304,11 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
     nested.erase();
   }
   block.getOperations().splice(block.begin(), primal.getOperations());
+  for (Operation &nested : llvm::make_early_inc_range(llvm::reverse(block)))
+    if (isOpTriviallyDead(&nested)) {
+      context.takeTangents(nested.getResults());
+      nested.erase();
+    }
 
   linear = takeBranch(linear, block.getTerminator()->getOperandTypes());
   for (auto [result, tangent] : llvm::zip_equal(active, linear->getResults()))
@@ -343,6 +348,27 @@ void grad::delayCoefficients(Operation *op, Block &block,
       return use.getOwner() != barrier &&
              block.findAncestorOpInBlock(*use.getOwner());
     });
+}
+
+void grad::checkpointIterations(Operation *root) {
+  root->walk([](scf::ForOp loop) {
+    auto policy = loop->getAttrOfType<StringAttr>(kCheckpoint);
+    if (!policy || policy.getValue() != kEach)
+      return;
+    loop->removeAttr(kCheckpoint);
+    Block &body = *loop.getBody();
+    Operation *yield = body.getTerminator();
+    OpBuilder builder(yield);
+    auto region = scf::ExecuteRegionOp::create(
+        builder, loop.getLoc(), yield->getOperandTypes(), /*no_inline=*/true);
+    region->setAttr(kCheckpoint, builder.getStringAttr("nothing"));
+    Block &inside = region.getRegion().emplaceBlock();
+    inside.getOperations().splice(inside.end(), body.getOperations(),
+                                  body.begin(), region->getIterator());
+    auto atEnd = OpBuilder::atBlockEnd(&inside);
+    scf::YieldOp::create(atEnd, loop.getLoc(), yield->getOperands());
+    yield->setOperands(region.getResults());
+  });
 }
 
 void grad::inlineCheckpoints(Operation *root) {

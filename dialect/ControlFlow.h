@@ -36,6 +36,9 @@ class Restorer;
 /// needed, or the results of matrix products that the derivative needs or
 /// depends on ("dots", "dots_with_no_batch_dims"); the rest is computed again.
 constexpr llvm::StringLiteral kCheckpoint = "grad.checkpoint";
+/// Of a loop that comes of another one's policy: the state of each iteration is
+/// kept, and each iteration computed again.
+constexpr llvm::StringLiteral kEach = "each";
 
 // Tangent rules.
 LogicalResult linearizeFor(scf::ForOp op, LinearizeContext &context);
@@ -93,6 +96,9 @@ DenseSet<Value> findTangentsUsed(Operation *op,
 /// Lets what is computed in `block`, which is to hold the transpose of `op`,
 /// wait for cotangents if `op` is a checkpointed region.
 void delayCoefficients(Operation *op, Block &block, TransposeContext &context);
+
+/// Makes a checkpointed region of the body of each loop that asks for it.
+void checkpointIterations(Operation *root);
 
 /// Replaces checkpointed regions by their ops.
 void inlineCheckpoints(Operation *root);

@@ -24,6 +24,10 @@
 // The second loop nest is turned round by the transpose as any other: in it,
 // all coefficients follow from the counters.
 //
+// For higher orders the loops have bounds, as far as these are known, and
+// policies: each segment is computed again as a whole, and loops in it that may
+// be long have the policy of the loop.
+//
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
@@ -91,6 +95,14 @@ struct Plan {
   int64_t levels = 0; ///< Of parts of a segment.
   int64_t length = 0; ///< Iterations in a block; 0 until that is chosen.
   Value block;        ///< The constant that holds the length.
+  Attribute policy;   ///< The policy of long loops in a segment, if any.
+
+  /// How many iterations a segment has at most, of so many in all.
+  std::optional<int64_t> boundSegment(std::optional<int64_t> trips) const {
+    if (!trips || !length || states == 1)
+      return trips;
+    return llvm::divideCeil(llvm::divideCeil(*trips, length), states) * length;
+  }
 };
 
 } // namespace
@@ -117,6 +129,21 @@ static scf::ForOp createLoop(OpBuilder &builder, Location loc, Value begin,
   if (inits.empty())
     loop.getBody()->getTerminator()->erase();
   return loop;
+}
+
+/// Notes what is known of a loop in a segment.
+static void describeInner(scf::ForOp loop, std::optional<int64_t> trips,
+                          const Plan &plan) {
+  if (trips)
+    setMaxTripCount(loop, *trips);
+  if (plan.policy && (!trips || *trips > plan.length))
+    loop->setAttr(kCheckpoint, plan.policy);
+}
+
+/// The same of a loop over segments.
+static void describeOuter(scf::ForOp loop, const Plan &plan) {
+  setMaxTripCount(loop, plan.states);
+  loop->setAttr(kCheckpoint, Builder(loop).getStringAttr(kEach));
 }
 
 //===----------------------------------------------------------------------===//
@@ -190,12 +217,17 @@ static scf::ForOp run(OpBuilder &builder, Location loc, Block &body,
 /// The same, and keeps the state at the start of each segment.
 static Recording record(OpBuilder &builder, Location loc, Block &body,
                         const Plan &plan, Value begin, Value end,
-                        ValueRange inits) {
+                        ValueRange inits, std::optional<int64_t> trips) {
   IndexMath math(builder, loc);
   Recording recording;
   recording.trips = math.sub(end, begin);
+  auto runSegment = [&](Value from, Value to, ValueRange state) {
+    scf::ForOp loop = run(builder, loc, body, from, to, state);
+    describeInner(loop, plan.boundSegment(trips), plan);
+    return loop.getResults();
+  };
   if (plan.states == 1) {
-    recording.results = run(builder, loc, body, begin, end, inits).getResults();
+    recording.results = runSegment(begin, end, inits);
     return recording;
   }
   Value blocks = math.ceilDiv(recording.trips, plan.block);
@@ -206,6 +238,7 @@ static Recording record(OpBuilder &builder, Location loc, Block &body,
   scf::ForOp loop =
       createLoop(builder, loc, math.constant(0),
                  math.ceilDiv(recording.trips, recording.segment), carried);
+  describeOuter(loop, plan);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(loop.getBody());
   ValueRange arguments = loop.getRegionIterArgs();
@@ -215,8 +248,7 @@ static Recording record(OpBuilder &builder, Location loc, Block &body,
       pushAll(builder, loc, arguments.drop_front(inits.size()), state, number);
   Value from = math.add(begin, math.mul(number, recording.segment));
   Value to = math.min(math.add(from, recording.segment), end);
-  SmallVector<Value> yielded(
-      run(builder, loc, body, from, to, state).getResults());
+  SmallVector<Value> yielded(runSegment(from, to, state));
   llvm::append_range(yielded, stacks);
   scf::YieldOp::create(builder, loc, yielded);
   recording.results = loop.getResults().take_front(inits.size());
@@ -228,8 +260,8 @@ static Recording record(scf::ForOp op, Block &body, const Plan &plan) {
   OpBuilder builder(op);
   Value trips = countTrips(builder, op);
   Value zero = arith::ConstantIndexOp::create(builder, op.getLoc(), 0);
-  return record(builder, op.getLoc(), body, plan, zero, trips,
-                op.getInitArgs());
+  return record(builder, op.getLoc(), body, plan, zero, trips, op.getInitArgs(),
+                plan.length ? getMaxTripCount(op) : std::nullopt);
 }
 
 //===----------------------------------------------------------------------===//
@@ -439,16 +471,19 @@ public:
       : context(context), linear(context.linear), loc(loc), body(body),
         carried(carried), active(active), plan(plan), math(linear, loc) {}
 
-  /// The tangents after the iterations from `begin` to `end`, segment by
-  /// segment.
+  /// The tangents after the iterations from `begin` to `end`, at most `trips`,
+  /// segment by segment.
   FailureOr<ValueRange> segments(const Recording &recording, Value begin,
                                  Value end, ValueRange state,
-                                 ValueRange tangents, int64_t levels) {
+                                 ValueRange tangents, int64_t levels,
+                                 std::optional<int64_t> trips) {
+    trips = plan.boundSegment(trips);
     if (!recording.segment)
-      return inner(begin, end, state, tangents, levels);
+      return inner(begin, end, state, tangents, levels, trips);
     scf::ForOp loop =
         createLoop(linear, loc, math.constant(0),
                    math.ceilDiv(recording.trips, recording.segment), tangents);
+    describeOuter(loop, plan);
     OpBuilder::InsertionGuard guard(linear);
     linear.setInsertionPointToEnd(loop.getBody());
     Value number = loop.getInductionVar();
@@ -456,7 +491,7 @@ public:
     Value to = math.min(math.add(from, recording.segment), end);
     FailureOr<ValueRange> results =
         inner(from, to, peekAll(linear, loc, recording.states, carried, number),
-              loop.getRegionIterArgs(), levels);
+              loop.getRegionIterArgs(), levels, trips);
     if (failed(results))
       return failure();
     scf::YieldOp::create(linear, loc, *results);
@@ -465,36 +500,59 @@ public:
 
 private:
   FailureOr<ValueRange> inner(Value begin, Value end, ValueRange state,
-                              ValueRange tangents, int64_t levels) {
+                              ValueRange tangents, int64_t levels,
+                              std::optional<int64_t> trips) {
     if (levels == 0)
-      return blocks(begin, end, state, tangents);
-    Recording parts = record(linear, loc, body, plan, begin, end, state);
-    return segments(parts, begin, end, state, tangents, levels - 1);
+      return blocks(begin, end, state, tangents, trips);
+    Recording parts = record(linear, loc, body, plan, begin, end, state, trips);
+    return segments(parts, begin, end, state, tangents, levels - 1, trips);
   }
 
   FailureOr<ValueRange> blocks(Value begin, Value end, ValueRange state,
-                               ValueRange tangents) {
+                               ValueRange tangents,
+                               std::optional<int64_t> trips) {
+    if (trips && *trips <= plan.length)
+      return block(begin, begin, end, state, tangents, trips);
     scf::ForOp loop =
         createLoop(linear, loc, math.constant(0),
                    math.ceilDiv(math.sub(end, begin), plan.block), tangents);
+    if (trips)
+      trips = llvm::divideCeil(*trips, plan.length);
+    describeInner(loop, trips, plan);
     OpBuilder::InsertionGuard guard(linear);
     linear.setInsertionPointToEnd(loop.getBody());
     Value first = math.add(begin, math.mul(loop.getInductionVar(), plan.block));
     Value last = math.min(math.add(first, plan.block), end);
-    scf::ForOp again = createLoop(linear, loc, begin, last, state);
-    scf::ForOp steps =
-        createLoop(linear, loc, math.constant(0), math.sub(last, first),
-                   loop.getRegionIterArgs());
-    scf::YieldOp::create(linear, loc, steps.getResults());
-    if (failed(linearize(again, steps, begin, first)))
+    if (trips)
+      trips = *trips * plan.length;
+    FailureOr<ValueRange> results =
+        block(begin, first, last, state, loop.getRegionIterArgs(), trips);
+    if (failed(results))
       return failure();
+    scf::YieldOp::create(linear, loc, *results);
     return ValueRange(loop.getResults());
+  }
+
+  /// The tangents after the iterations from `first` to `last`. What these need
+  /// is found by running all from `begin` on.
+  FailureOr<ValueRange> block(Value begin, Value first, Value last,
+                              ValueRange state, ValueRange tangents,
+                              std::optional<int64_t> trips) {
+    scf::ForOp again = createLoop(linear, loc, begin, last, state);
+    describeInner(again, trips, plan);
+    scf::ForOp steps = createLoop(linear, loc, math.constant(0),
+                                  math.sub(last, first), tangents);
+    OpBuilder::InsertionGuard guard(linear);
+    FailureOr<scf::ForOp> loop = linearize(again, steps, begin, first);
+    if (failed(loop))
+      return failure();
+    return ValueRange(loop->getResults().take_front(active.size()));
   }
 
   /// Moves the body into `again`, which keeps residuals, and its linear part
   /// into `steps`, which start with the iteration `first`.
-  LogicalResult linearize(scf::ForOp again, scf::ForOp steps, Value begin,
-                          Value first) {
+  FailureOr<scf::ForOp> linearize(scf::ForOp again, scf::ForOp steps,
+                                  Value begin, Value first) {
     Block &primal = *again.getBody();
     primal.getOperations().splice(primal.end(), body.getOperations());
     for (auto [from, to] :
@@ -548,7 +606,7 @@ private:
                               again.getResults().take_back(stored.size()),
                               types, steps.getInductionVar()));
     residuals.supply(linear);
-    return success();
+    return steps;
   }
 
   LinearizeContext &context;
@@ -585,11 +643,14 @@ static Plan choosePlan(Operation *op, TypeRange carried,
     plan.length =
         trips ? std::max<int64_t>(llvm::divideCeil(*trips, plan.states), 1)
               : plan.states;
+    plan.policy = states;
   } else if (kind && kind.getValue() == "none") {
     plan.states = plan.length = 1;
+    plan.policy = kind;
   } else if (kind && kind.getValue() == "sqrt" && trips) {
     plan.states = plan.length =
         std::max<int64_t>(std::ceil(std::sqrt(static_cast<double>(*trips))), 1);
+    plan.policy = kind;
   } else if (kind && kind.getValue() == "binomial") {
     plan.states = trips ? kFew : kMany;
     plan.levels = trips ? 0 : kFewLevels;
@@ -598,6 +659,7 @@ static Plan choosePlan(Operation *op, TypeRange carried,
       ++(isDeep ? plan.states : plan.levels);
     }
     plan.length = plan.states;
+    plan.policy = kind;
   }
   // Every second state is dropped in a loop with a condition.
   if (isa<scf::WhileOp>(op) && plan.states > 1)
@@ -616,6 +678,8 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
   Location loc = op.getLoc();
   DenseSet<Value> used = findTangentsUsed(op, context);
   Plan plan = choosePlan(op, inits.getTypes(), trips);
+  if (plan.length == 0)
+    trips = std::nullopt;
   Body body = takeBody(op);
   Recording recording = record(op, *body, plan);
   SmallVector<Value> tangents = llvm::map_to_vector(active, [&](unsigned i) {
@@ -625,7 +689,7 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
   FailureOr<ValueRange> results =
       Replay(context, loc, *body, inits.getTypes(), active, plan)
           .segments(recording, zero, recording.trips, inits, tangents,
-                    plan.levels);
+                    plan.levels, trips);
   if (failed(results))
     return failure();
   auto isUsed = [&](Value value) { return used.contains(value); };

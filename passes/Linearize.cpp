@@ -183,6 +183,7 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   if (isa<VjpOp>(op)) {
     rotateWhileLoops(*copy);
     boundLoops(*copy);
+    checkpointIterations(*copy);
   }
   Block &body = copy->front();
   Operation *terminator = body.getTerminator();
