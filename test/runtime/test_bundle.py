@@ -459,6 +459,37 @@ def first_command(content: bytes, opcode: int) -> int:
     raise AssertionError(f"no command {opcode}")
 
 
+def address_relocations(content: bytes) -> list[int]:
+    """Where the only object file of a bundle says what its absolute addresses are."""
+    (_, _, number_of_sections) = struct.unpack_from("8sII", content)
+    sections = [
+        struct.unpack_from("IIIIQQ", content, 64 + 32 * i) for i in range(number_of_sections)
+    ]
+    (start,) = [section[4] for section in sections if section[0] == 2]
+    (table,) = struct.unpack_from("Q", content, start + 40)
+    size, count = struct.unpack_from("HH", content, start + 58)
+    found: list[int] = []
+    for header in range(start + table, start + table + size * count, size):
+        _, kind, _, _, offset, length = struct.unpack_from("IIQQQQ", content, header)
+        if kind == 4:  # SHT_RELA, entries of 24 bytes; R_X86_64_64 is 1.
+            entries = range(start + offset, start + offset + length, 24)
+            found += [at for at in entries if struct.unpack_from("I", content, at + 8)[0] == 1]
+    return found
+
+
+def test_kernels_are_code_of_the_file(path: Path, load: Any) -> None:
+    go.save(go.compile_grad(leapfrog).lower(X), path, cpu=["x86-64-v2"])
+    whole = path.read_bytes()
+    relocations = address_relocations(whole)
+    assert len(relocations) == table_of(whole)[3]["kernels"]
+    for at in relocations:
+        content = bytearray(whole)
+        struct.pack_into("q", content, at + 16, 2**40)
+        path.write_bytes(rehashed(content))
+        with pytest.raises(gradopt_runtime.BundleError, match="kernel of its commands is no func"):
+            load(path)
+
+
 def test_commands_are_checked_before_they_run(path: Path, load: Any) -> None:
     lowered = go.compile_grad(leapfrog).lower(X)
     go.save(lowered, path, cpu=["x86-64-v2"])

@@ -37,7 +37,7 @@ def run(*command: Any, folder: Path) -> str:
 
 
 def test_headers_are_those_of_the_sources() -> None:
-    for name in ("gradopt_runtime.h", "gradopt.hpp"):
+    for name in ("gradopt_runtime.h", "gradopt_cuda.h", "gradopt.hpp"):
         installed = Path(gradopt_runtime.include_path()) / name
         assert installed.read_text() == (ROOT / "runtime" / name).read_text()
 
