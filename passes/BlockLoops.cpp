@@ -287,10 +287,10 @@ private:
     constexpr int64_t kMostBuffers = 4;
     int64_t total = 0, largest = 0;
     auto count = [&](const Access &access) {
-      int64_t bytes = bytesOf(access.buffer);
-      largest = std::max(largest, bytes);
-      if (access.isWritten && access.buffer.getDefiningOp<memref::AllocOp>())
-        total += bytes;
+      if (!access.isWritten || !access.buffer.getDefiningOp<memref::AllocOp>())
+        return;
+      largest = std::max(largest, bytesOf(access.buffer));
+      total += bytesOf(access.buffer);
     };
     for (auto &[memory, access] : accesses)
       count(access);
