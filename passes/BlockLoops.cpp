@@ -274,16 +274,17 @@ public:
 private:
   /// Whether the iterations of the loop may run at once.
   static bool isParallel(LinalgOp op) {
-    return op.getIteratorTypesArray().front() == utils::IteratorType::parallel &&
+    return op.getIteratorTypesArray().front() ==
+               utils::IteratorType::parallel &&
            llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
              return blockedDim(op, output) >= 0;
            });
   }
 
-  /// Whether few temporaries more are live at once with an op of these accesses,
-  /// as all of a group are.
-  bool
-  sharesMemory(const llvm::SmallMapVector<const void *, Access, 4> &mine) const {
+  /// Whether few temporaries more are live at once with an op of these
+  /// accesses, as all of a group are.
+  bool sharesMemory(
+      const llvm::SmallMapVector<const void *, Access, 4> &mine) const {
     constexpr int64_t kMostBuffers = 4;
     int64_t total = 0, largest = 0;
     auto count = [&](const Access &access) {
@@ -295,7 +296,8 @@ private:
     for (auto &[memory, access] : accesses)
       count(access);
     for (auto &[memory, access] : mine)
-      if (!accesses.contains(memory) || !accesses.find(memory)->second.isWritten)
+      if (!accesses.contains(memory) ||
+          !accesses.find(memory)->second.isWritten)
         count(access);
     return total <= kMostBuffers * largest;
   }
@@ -321,8 +323,9 @@ private:
       return entry.second.isWritten && entry.second.numOps > 1;
     });
     auto isFill = [](LinalgOp op) { return isa<linalg::FillOp>(op); };
-    return isReused && llvm::count_if(members, isFill) + 1 <
-                           static_cast<int64_t>(members.size()) &&
+    return isReused &&
+           llvm::count_if(members, isFill) + 1 <
+               static_cast<int64_t>(members.size()) &&
            rows * rowIterations() >= kFewIterations &&
            size / rows >= kFewBlocks;
   }
@@ -353,9 +356,8 @@ private:
     for (auto &[memory, access] : accesses)
       if (access.dim >= 0)
         rowBytes += bytesOf(access.buffer) / size;
-    int64_t fitting = forDevice
-                          ? kDeviceIterations / rowIterations()
-                          : kBlockBytes / std::max<int64_t>(rowBytes, 1);
+    int64_t fitting = forDevice ? kDeviceIterations / rowIterations()
+                                : kBlockBytes / std::max<int64_t>(rowBytes, 1);
     int64_t rows = std::clamp<int64_t>(fitting, 1, size);
     for (int64_t divisor = rows; divisor > rows / 2; --divisor)
       if (size % divisor == 0 &&

@@ -28,8 +28,7 @@ static GreedyRewriteConfig withoutSimplification() {
 
 /// Loops and branches of affine => of scf.
 static LogicalResult lowerAffineControlFlow(Operation *root) {
-  bool isNeeded = root
-                      ->walk([](Operation *op) {
+  bool isNeeded = root->walk([](Operation *op) {
                         return isa<affine::AffineForOp, affine::AffineIfOp,
                                    affine::AffineParallelOp>(op)
                                    ? WalkResult::interrupt()

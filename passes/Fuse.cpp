@@ -491,8 +491,7 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
         (void)applyOpPatternsGreedily(touched.getArrayRef(), patterns, config);
       } while (!touched.empty());
       for (Block *block : getBlocks(func)) {
-        unsigned merged =
-            mergeLoopNests(rewriter, *block, separateReductions);
+        unsigned merged = mergeLoopNests(rewriter, *block, separateReductions);
         numMerged += merged;
         changed |= merged != 0;
       }

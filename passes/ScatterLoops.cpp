@@ -21,9 +21,9 @@ static bool areDistinct(Value a, Value b) {
     return true;
   auto isAlone = [](Value buffer) {
     auto argument = dyn_cast<BlockArgument>(buffer);
-    auto kernel = argument ? dyn_cast<gpu::GPUFuncOp>(
-                                 argument.getOwner()->getParentOp())
-                           : gpu::GPUFuncOp();
+    auto kernel =
+        argument ? dyn_cast<gpu::GPUFuncOp>(argument.getOwner()->getParentOp())
+                 : gpu::GPUFuncOp();
     return kernel && argument.getArgNumber() < kernel.getNumArguments() &&
            kernel.getArgAttr(argument.getArgNumber(),
                              LLVM::LLVMDialect::getNoAliasAttrName());
@@ -40,8 +40,8 @@ LogicalResult ScatterLoops::analyze(scf::ForOp loop) {
   };
   std::optional<int64_t> lower = getConstantIntValue(loop.getLowerBound());
   std::optional<int64_t> upper = getConstantIntValue(loop.getUpperBound());
-  if (!lower || !upper || !is(loop.getStep(), 1) ||
-      loop.getNumResults() != 0 || loop.getUnsignedCmp())
+  if (!lower || !upper || !is(loop.getStep(), 1) || loop.getNumResults() != 0 ||
+      loop.getUnsignedCmp())
     return failure();
   loops.push_back(loop);
   sizes.push_back(std::max<int64_t>(0, *upper - *lower));
@@ -90,9 +90,11 @@ std::optional<ScatterLoops> ScatterLoops::match(Operation *op) {
     for (auto [i, nest] : llvm::enumerate(result.loops)) {
       Value counter = nest.getInductionVar();
       if (index == counter && result.dimOf[i] < 0 &&
-          llvm::all_of(others, [&, dim = dim](memref::LoadOp load) {
-            return load.getIndices()[dim] == counter;
-          })) {
+          llvm::all_of(
+              others,
+              [&, dim = dim](memref::LoadOp load) {
+                return load.getIndices()[dim] == counter;
+              })) {
         result.dimOf[i] = static_cast<int>(dim);
         isCounted.set(dim);
       }
@@ -149,10 +151,9 @@ void ScatterLoops::cloneUpdate(RewriterBase &rewriter) {
       Value isEqual = arith::CmpIOp::create(
           rewriter, loc, arith::CmpIPredicate::eq,
           map.lookupOrDefault(store.getIndices()[dim]), place);
-      isMine = isMine
-                   ? arith::AndIOp::create(rewriter, loc, isMine, isEqual)
-                         .getResult()
-                   : isEqual;
+      isMine = isMine ? arith::AndIOp::create(rewriter, loc, isMine, isEqual)
+                            .getResult()
+                      : isEqual;
     }
     auto mine = scf::IfOp::create(rewriter, loc, isMine);
     rewriter.setInsertionPointToStart(mine.thenBlock());
@@ -167,9 +168,9 @@ void ScatterLoops::clone(RewriterBase &rewriter, unsigned depth) {
   if (dimOf[depth] >= 0) {
     map.map(loop.getInductionVar(), counters[depth]);
   } else {
-    auto copy = scf::ForOp::create(rewriter, loop.getLoc(),
-                                   loop.getLowerBound(), loop.getUpperBound(),
-                                   loop.getStep());
+    auto copy =
+        scf::ForOp::create(rewriter, loop.getLoc(), loop.getLowerBound(),
+                           loop.getUpperBound(), loop.getStep());
     map.map(loop.getInductionVar(), copy.getInductionVar());
     rewriter.setInsertionPointToStart(copy.getBody());
   }
@@ -187,12 +188,11 @@ void ScatterLoops::write(RewriterBase &rewriter, const ThreadTeam &team) {
   auto index = [&](int64_t value) -> Value {
     return arith::ConstantIndexOp::create(rewriter, loc, value);
   };
-  Value first = arith::MulIOp::create(rewriter, loc, team.block,
-                                      index(team.numThreads));
+  Value first =
+      arith::MulIOp::create(rewriter, loc, team.block, index(team.numThreads));
   Value rest = arith::AddIOp::create(rewriter, loc, first, team.thread);
-  Value isInside =
-      arith::CmpIOp::create(rewriter, loc, arith::CmpIPredicate::ult, rest,
-                            index(getNumThreads()));
+  Value isInside = arith::CmpIOp::create(
+      rewriter, loc, arith::CmpIPredicate::ult, rest, index(getNumThreads()));
   auto inside = scf::IfOp::create(rewriter, loc, isInside);
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPointToStart(inside.thenBlock());

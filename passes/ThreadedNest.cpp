@@ -241,8 +241,7 @@ linalg::LinalgOp ThreadedNest::addUpChunks(OpBuilder &builder,
           map.map(accumulator.combiner->getOperand(0),
                   elements[accumulators.size() + i]);
           map.map(accumulator.combiner->getOperand(1), elements[i]);
-          sums.push_back(
-              body.clone(*accumulator.combiner, map)->getResult(0));
+          sums.push_back(body.clone(*accumulator.combiner, map)->getResult(0));
         }
         linalg::YieldOp::create(body, loc, sums);
       });
@@ -422,17 +421,16 @@ SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
   }
   Value begin = lane, end = index(numReduced);
   if (chunk) {
-    int64_t size = llvm::alignTo(llvm::divideCeil(numReduced, numChunks),
-                                 numLanes);
-    Value first =
-        arith::MulIOp::create(*rewriter, loc, chunk, index(size));
+    int64_t size =
+        llvm::alignTo(llvm::divideCeil(numReduced, numChunks), numLanes);
+    Value first = arith::MulIOp::create(*rewriter, loc, chunk, index(size));
     begin = arith::AddIOp::create(*rewriter, loc, first, lane);
     end = arith::MinSIOp::create(
         *rewriter, loc, end,
         arith::AddIOp::create(*rewriter, loc, first, index(size)));
   }
-  auto loop = scf::ForOp::create(*rewriter, loc, begin, end, index(numLanes),
-                                 carried);
+  auto loop =
+      scf::ForOp::create(*rewriter, loc, begin, end, index(numLanes), carried);
   OpBuilder::InsertionGuard guard(*rewriter);
   rewriter->setInsertionPointToStart(loop.getBody());
   delinearize(loop.getInductionVar(), reduced);
@@ -603,8 +601,7 @@ void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
       chunk = arith::DivUIOp::create(rewriter, loc, block, blocks);
       block = arith::RemUIOp::create(rewriter, loc, block, blocks);
     }
-    Value first =
-        arith::MulIOp::create(rewriter, loc, block, index(numGroups));
+    Value first = arith::MulIOp::create(rewriter, loc, block, index(numGroups));
     Value unit = arith::AddIOp::create(rewriter, loc, first, group);
     writeGroup(unit, lane, isInside(unit));
     return;
