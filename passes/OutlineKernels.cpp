@@ -34,6 +34,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADOUTLINEKERNELS
@@ -145,6 +146,7 @@ private:
   void addScalar(Operation *op, bool isCommand);
   /// Adds pending fills to these, and `op`.
   void addToBlock(Operation *op);
+  void addSmall(Operation *op);
   /// Whether pending fills are more than one block should do. Before such there
   /// are no scalars.
   bool hasLargeFills() const {
@@ -163,6 +165,7 @@ private:
   bool failed = false;
   SmallVector<Operation *> fills, scalars, sharedScalars;
   llvm::DenseSet<Value> scalarValues;
+  llvm::DenseSet<Value> used; ///< By what is added to blocks.
 };
 
 } // namespace
@@ -204,6 +207,7 @@ void Outliner::flushScalars() {
   scalars.clear();
   sharedScalars.clear();
   scalarValues.clear();
+  used.clear();
 }
 
 void Outliner::addScalar(Operation *op, bool isCommand) {
@@ -224,18 +228,28 @@ void Outliner::collectNests(Block &block) {
   }
 }
 
-void Outliner::addToBlock(Operation *op) {
-  // Kernels have room for a few hundred parameters.
-  constexpr size_t kMostOps = 64;
-  if (scalars.size() + fills.size() > kMostOps)
+void Outliner::addSmall(Operation *op) {
+  // Kernels have room for some hundred parameters, of which a view takes two.
+  constexpr size_t kMostOps = 64, kMostUsed = 200;
+  llvm::SetVector<Value> added;
+  added.insert_range(op->getOperands());
+  getUsedValuesDefinedAbove(op->getRegions(), added);
+  size_t numNew =
+      llvm::count_if(added, [&](Value value) { return !used.contains(value); });
+  if (scalars.size() >= kMostOps || used.size() + numNew > kMostUsed)
     flushScalars();
+  used.insert_range(added);
+  addScalar(op, /*isCommand=*/false);
+}
+
+void Outliner::addToBlock(Operation *op) {
   if (hasLargeFills())
     flushFills(nullptr);
   for (Operation *fill : fills)
-    addScalar(fill, /*isCommand=*/false);
+    addSmall(fill);
   fills.clear();
   if (op)
-    addScalar(op, /*isCommand=*/false);
+    addSmall(op);
 }
 
 LogicalResult Outliner::collectAll(Block &block) {

@@ -440,11 +440,40 @@ SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
 
 /// What the lanes of a group have found together, known to the first one.
 SmallVector<Value> ThreadedNest::combineLanes(Value lane, ValueRange partial) {
+  // Some at a time, and the next ones in the same shared memory.
+  constexpr int64_t kMostBytes = 16384;
+  auto bytesOf = [&](Value value) {
+    return team->numThreads * getElementBytes(value.getType()).value_or(8);
+  };
+  SmallVector<Value> found;
+  while (found.size() < partial.size()) {
+    if (!found.empty())
+      gpu::BarrierOp::create(*rewriter, op.getLoc());
+    size_t count = 0;
+    int64_t bytes = 0;
+    do
+      bytes += bytesOf(partial[found.size() + count++]);
+    while (found.size() + count < partial.size() &&
+           bytes + bytesOf(partial[found.size() + count]) <= kMostBytes);
+    llvm::append_range(
+        found, combineLanes(lane, partial.slice(found.size(), count),
+                            ArrayRef(accumulators).slice(found.size(), count)));
+  }
+  return found;
+}
+
+SmallVector<Value>
+ThreadedNest::combineLanes(Value lane, ValueRange partial,
+                           ArrayRef<Accumulator> accumulators) {
   Location loc = op.getLoc();
   int64_t distance = lanesAreNeighbours ? 1 : numGroups;
   SmallVector<Value> places;
   for (Value value : partial) {
-    Value place = team->getShared(value.getType(), places.size());
+    auto isAlike = [&](Value place) {
+      return getElementTypeOrSelf(place) == value.getType();
+    };
+    Value place =
+        team->getShared(value.getType(), llvm::count_if(places, isAlike));
     memref::StoreOp::create(*rewriter, loc, value, place, team->thread);
     places.push_back(place);
   }
@@ -570,7 +599,7 @@ void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
   this->rewriter = &rewriter;
   this->team = &team;
   this->inits = inits;
-  this->scratch = scratch;
+  this->scratch.assign(scratch.begin(), scratch.end());
   position.assign(sizes.size(), Value());
   if (getNumIterations() == 0)
     return;

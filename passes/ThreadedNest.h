@@ -101,6 +101,8 @@ private:
   void storeFound(ValueRange found);
   SmallVector<Value> writeBody(ValueRange carried);
   SmallVector<Value> combineLanes(Value lane, ValueRange partial);
+  SmallVector<Value> combineLanes(Value lane, ValueRange partial,
+                                  ArrayRef<Accumulator> accumulators);
   SmallVector<Value> indices(OpOperand *operand);
   Value load(OpOperand *operand);
   void store(Value value, OpOperand *output);
@@ -121,7 +123,7 @@ private:
   RewriterBase *rewriter = nullptr;
   ThreadTeam *team = nullptr;
   ArrayRef<Value> inits;
-  ValueRange scratch;
+  SmallVector<Value> scratch;
   Value chunk;
   SmallVector<Value> position;
 };

@@ -129,6 +129,16 @@ def products(dtype: Any) -> Code:
     return traced(lambda a, b: (a @ b, a @ a.T, a.T @ a, a.T @ b.T), a, b)
 
 
+def many_sums(x: Any) -> Any:
+    """More accumulators than shared memory has room for at once."""
+    return [np.sum(np.sqrt(x * i)) for i in range(40)]
+
+
+def many_buffers(xs: Any) -> Any:
+    """More buffers than a kernel has room for."""
+    return [functools.reduce(np.multiply, xs[i : i + 20]) for i in range(0, len(xs), 20)]
+
+
 ROWS, LONG = (512, 1000), (1 << 20,)
 INDICES = np.zeros(5000, np.int64)
 WEIGHTS = [[ones((64, 128)), ones((128, 10))], [ones(128), ones(10)]]
@@ -174,6 +184,10 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "digits": functools.partial(value_and_grad, digits, WEIGHTS, ones((128, 64)), ones((128, 10))),
     "attention": functools.partial(
         value_and_grad, attend, *(ones((256, 64)) for _ in range(3)), argnums=(0, 1, 2)
+    ),
+    "many sums": functools.partial(traced, many_sums, ones(100_000, "f8")),
+    "many buffers": functools.partial(
+        traced, many_buffers, [ones(3 + i // 20) for i in range(1000)]
     ),
     "random": functools.partial(traced, dropout, go.random.key(0), ones((64, 512))),
     "ops f32": functools.partial(each_op, "f4"),
