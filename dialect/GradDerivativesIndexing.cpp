@@ -11,11 +11,22 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+// Where an update has just put a part, a cotangent is added to that part: the
+// sum of both is all that is written to the array.
+
 LogicalResult SliceOp::transpose(TransposeContext &context) {
-  context.updateCotangent(getX(), [&](Value sum) {
-    return AddSliceOp::create(context.builder, getLoc(), sum,
-                              context.getCotangent(getResult()), getOffsets(),
-                              getStrides());
+  OpBuilder &builder = context.builder;
+  Value part = context.getCotangent(getResult());
+  context.updateCotangent(getX(), [&](Value sum) -> Value {
+    auto update = sum.getDefiningOp<UpdateSliceOp>();
+    if (!update || update.getUpdate().getType() != part.getType() ||
+        update.getOffsets() != getOffsets() ||
+        update.getStrides() != getStrides())
+      return AddSliceOp::create(builder, getLoc(), sum, part, getOffsets(),
+                                getStrides());
+    Value both = createSum(builder, getLoc(), update.getUpdate(), part);
+    return UpdateSliceOp::create(builder, getLoc(), update.getX(), both,
+                                 getOffsets(), getStrides());
   });
   return success();
 }
@@ -28,10 +39,17 @@ static bool anyLinear(const TransposeContext &context, ValueRange indices) {
 LogicalResult DynamicSliceOp::transpose(TransposeContext &context) {
   if (anyLinear(context, getIndices()))
     return failure();
-  context.updateCotangent(getX(), [&](Value sum) {
-    return DynamicAddSliceOp::create(context.builder, getLoc(), sum,
-                                     context.getCotangent(getResult()),
-                                     getIndices());
+  OpBuilder &builder = context.builder;
+  Value part = context.getCotangent(getResult());
+  context.updateCotangent(getX(), [&](Value sum) -> Value {
+    auto update = sum.getDefiningOp<DynamicUpdateSliceOp>();
+    if (!update || update.getUpdate().getType() != part.getType() ||
+        update.getIndices() != getIndices())
+      return DynamicAddSliceOp::create(builder, getLoc(), sum, part,
+                                       getIndices());
+    Value both = createSum(builder, getLoc(), update.getUpdate(), part);
+    return DynamicUpdateSliceOp::create(builder, getLoc(), update.getX(), both,
+                                        getIndices());
   });
   return success();
 }

@@ -328,6 +328,19 @@ def test_nothing_is_stored(name: str, arrays: int) -> None:
     assert compiled.lower(np.ones(n)).memory().arena <= 8 * n * arrays + 1000
 
 
+@pytest.mark.parametrize("name", ["recurrence", "one by one", "lu by rows", "cholesky by rows"])
+def test_no_iteration_copies_an_array(name: str) -> None:
+    """The adjoint updates cotangents in place, so that its time is that of the elements."""
+    f, args = CASES[name]
+    program = go.compile_grad(total(f), argnums=len(args) - 1).lower(*args).mlir("bufferized")
+    shape = "x".join(str(size) for size in np.shape(args[-1]))
+    inside = [line for line in program.splitlines() if line.startswith(6 * " ")]
+    assert any("memref.store" in line for line in inside)
+    assert not [
+        line for line in inside if "memref.copy" in line and f": memref<{shape}xf64>" in line
+    ]
+
+
 def test_memory_of_steps() -> None:
     """Of a vector, 20 sweeps store what they overwrite: not an array for each element."""
     n, sweeps = 100, 20

@@ -118,3 +118,33 @@ func.func @element(%g: tensor<8xf64>) -> tensor<8xf64> {
   } : (tensor<8xf64>) -> tensor<8xf64>
   return %r : tensor<8xf64>
 }
+
+// -----
+
+// What replaces an element that was read is written with what is added to it.
+// CHECK-LABEL: func.func @replaced(
+// CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+// CHECK: %[[E:.*]] = grad.dynamic_slice %[[A]]
+// CHECK: %[[P:.*]] = grad.multiply %[[E]]
+// CHECK: %[[S:.*]] = grad.add %[[P]], %{{.*}} :
+// CHECK: %[[U:.*]] = grad.dynamic_update_slice %[[A]], %[[S]]
+// CHECK-NOT: grad.dynamic_add_slice
+// CHECK: scf.yield %[[U]]
+func.func @replaced(%g: tensor<8xf64>, %c: tensor<1xf64>) -> tensor<8xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %r = grad.transposed(%g) {
+  ^bb0(%t: tensor<8xf64>):
+    %0 = scf.for %i = %c0 to %c8 step %c1 iter_args(%x = %t) -> (tensor<8xf64>) {
+      %word = arith.index_cast %i : index to i64
+      %n = tensor.from_elements %word : tensor<i64>
+      %1 = grad.dynamic_slice %x[%n], sizes = [1] : tensor<8xf64> -> tensor<1xf64>
+      %2 = grad.multiply %1, %c : tensor<1xf64>
+      %3 = grad.dynamic_update_slice %x, %2[%n] : tensor<8xf64>, tensor<1xf64>
+      scf.yield %3 : tensor<8xf64>
+    }
+    grad.yield %0 : tensor<8xf64>
+  } : (tensor<8xf64>) -> tensor<8xf64>
+  return %r : tensor<8xf64>
+}

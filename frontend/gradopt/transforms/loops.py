@@ -215,9 +215,10 @@ def fori_loop(
         return call_user(body_fun, (index, state), {}), None
 
     body, specs = trace_carry(body_fun, specs, tree, call, [_INDEX], "fori_loop")
-    trips: Value | int | None = known
-    if trips is None:
-        trips = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
+    if known is None:
+        trips: Value | int = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
+    else:
+        trips = known
     results, _ = _counted(trips, body, adapted(values, specs), first=begin, checkpoint=checkpoint)
     return _rebuild(tree, specs, results)
 
