@@ -166,9 +166,15 @@ bool Device::freeUnused() {
       lane->isUnused = lane->users == 0;
     if (driver.cuCtxSynchronize() != CUDA_SUCCESS)
       return false;
-    for (Lane *lane = lanes; lane; lane = lane->next)
-      if (lane->isUnused)
-        freeMemory(*lane);
+    for (Lane **link = &lanes; Lane *lane = *link;) {
+      if (!lane->isUnused) {
+        link = &lane->next;
+        continue;
+      }
+      *link = lane->next;
+      --numLanes;
+      destroy(lane);
+    }
   }
   if (driver.cuStreamSynchronize(loader) != CUDA_SUCCESS)
     return false;

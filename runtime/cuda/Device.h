@@ -107,7 +107,7 @@ private:
   gradopt_status reserve(CUdeviceptr &address, size_t bytes, CUstream stream,
                          Lane &lane);
   CUresult tryAllocate(size_t bytes, CUstream stream, CUdeviceptr &address);
-  /// Waits for the device, and frees the memory of lanes that nobody uses.
+  /// Waits for the device, and frees the lanes that nobody uses.
   bool freeUnused();
   void freeMemory(Lane &lane);
 

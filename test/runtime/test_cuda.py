@@ -40,8 +40,14 @@ X = np.arange(float(N))
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Emulator:
-    return Emulator()
+def emulator() -> Iterator[Emulator]:
+    emulator = Emulator()
+    yield emulator
+    # Where memory runs out, what streams are left with is freed: nothing of it is seen by others.
+    emulator.set_memory(0)
+    with pytest.raises(CudaError):
+        Runtime().allocate(1)
+    emulator.set_memory(1 << 32)
 
 
 @pytest.fixture(scope="module")
