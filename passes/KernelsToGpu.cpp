@@ -173,7 +173,7 @@ void KernelWriter::identifyThreads(bool hasBlocks) {
 
 void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
   ThreadedNest nest(op);
-  team.numThreads = nest.chooseThreads();
+  team.numThreads = nest.chooseThreads(!scratchTypes.empty());
   numBlocks = nest.getNumBlocks();
   identifyThreads(/*hasBlocks=*/true);
   SmallVector<Value> inits(op.getNumDpsInits());
@@ -282,7 +282,7 @@ gpu::GPUFuncOp KernelWriter::divideReduction() {
   if (!op)
     return nullptr;
   ThreadedNest nest(op);
-  nest.chooseThreads();
+  nest.chooseThreads(/*hasScratch=*/true);
   if (nest.getNumChunks() == 1)
     return nullptr;
   scratchTypes = nest.getScratchTypes();

@@ -192,9 +192,11 @@ void ThreadedNest::chooseLanes(int64_t threads, bool isAlone) {
   numGroups = threads / numLanes;
 }
 
-int64_t ThreadedNest::chooseThreads() {
+int64_t ThreadedNest::chooseThreads(bool hasScratch) {
   constexpr int64_t kThreads = 256;
   chooseLanes(kThreads, /*isAlone=*/true);
+  if (!hasScratch)
+    numChunks = 1;
   return kThreads;
 }
 

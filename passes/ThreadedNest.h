@@ -56,8 +56,9 @@ public:
   /// Iterations, all of them.
   int64_t getNumIterations() const { return numParallel * numReduced; }
 
-  /// Lets several blocks share the op. Returns the threads of each.
-  int64_t chooseThreads();
+  /// Lets several blocks share the op, and, if there is memory for what they
+  /// find, a reduction. Returns the threads of each.
+  int64_t chooseThreads(bool hasScratch);
   /// How many blocks that takes.
   int64_t getNumBlocks() const;
 

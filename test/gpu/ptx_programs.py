@@ -185,6 +185,9 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "attention": functools.partial(
         value_and_grad, attend, *(ones((256, 64)) for _ in range(3)), argnums=(0, 1, 2)
     ),
+    "sums of long columns": functools.partial(
+        value_and_grad, lambda b, x: np.sum(np.tanh(x + b)), ones(64), ones((100_000, 64))
+    ),
     "many sums": functools.partial(traced, many_sums, ones(100_000, "f8")),
     "many buffers": functools.partial(
         traced, many_buffers, [ones(3 + i // 20) for i in range(1000)]

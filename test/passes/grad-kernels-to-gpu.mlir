@@ -298,3 +298,24 @@ func.func private @align(%x: memref<4xf64>, %y: memref<4xf64>) {
   linalg.exp ins(%x : memref<4xf64>) outs(%y : memref<4xf64>)
   return
 }
+
+// -----
+
+// What many chunks have found is added up by one more kernel, not by two.
+
+// CHECK-LABEL: func.func @main(
+// CHECK: gpu.launch_func @kernels::@long_columns
+// CHECK-NEXT: gpu.launch_func @kernels::@long_columns_sum
+// CHECK-NEXT: return
+// CHECK: gpu.func @long_columns_sum(%{{[a-z0-9]*}}: memref<100000x64xf32> {{{[^}]*}}}, %[[C:[a-z0-9]*]]: memref<64xf32>
+// CHECK: memref.store %{{.*}}, %[[C]]
+// CHECK: gpu.return
+func.func @main(%x: memref<100000x64xf32>, %c: memref<64xf32>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  call @long_columns(%x, %c) : (memref<100000x64xf32>, memref<64xf32>) -> ()
+  return
+}
+func.func private @long_columns(%x: memref<100000x64xf32> {llvm.noalias}, %c: memref<64xf32> {llvm.noalias}) {
+  linalg.reduce { arith.addf } ins(%x : memref<100000x64xf32>) outs(%c : memref<64xf32>) dimensions = [0]
+  return
+}
