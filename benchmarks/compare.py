@@ -7,7 +7,8 @@ meets both; what counts is the least sample. A quantity that seems slower is mea
 four times, as noise goes away by that and a true difference does not. The columns:
 
     call          value and gradient, compiled
-    first call    from Python function to result in a new process, with gradopt imported
+    first call    from the import of gradopt to the result in a new process, with nothing in a store
+    warm start    the same with the code in the store
     trace         from Python function to IR
     instructions  of the assembly
     arena         bytes of temporaries
@@ -23,22 +24,28 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cases
 import numpy as np
-import slices
 
-import gradopt as go
+_BEFORE_IMPORT = time.perf_counter()
+
+import cases  # noqa: E402
+import slices  # noqa: E402
+
+import gradopt as go  # noqa: E402
+
+_IMPORT_SECONDS = time.perf_counter() - _BEFORE_IMPORT
 
 BATCH_SECONDS = 1e-4  # What the clock can tell.
 SAMPLE_SECONDS = 0.01
 SLOWER = 1.03
 ATTEMPTS = 4
-COLUMNS = ("call", "first call", "trace", "instructions", "arena")
+COLUMNS = ("call", "first call", "warm start", "trace", "instructions", "arena")
 NAMES = [*cases.CASES, *slices.CASES]
 
 
@@ -54,11 +61,11 @@ def program(name: str, steps: int) -> tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def first_call(name: str, steps: int) -> float:
-    """Seconds until the first result is there."""
+    """Seconds until the first result is there, with those of the import."""
     function, arguments = program(name, steps)
     start = time.perf_counter()
     go.compile_value_and_grad(function)(*arguments)
-    return time.perf_counter() - start
+    return _IMPORT_SECONDS + time.perf_counter() - start
 
 
 def sampled(action: Callable[[], Any]) -> Callable[[], float]:
@@ -109,6 +116,7 @@ class Checkout:
         self._name = name
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._environment["GRADOPT_CACHE"] = "0"
+        self._store = tempfile.TemporaryDirectory()
         self._process = subprocess.Popen(
             [*self._command, "--worker", name],
             env=self._environment,
@@ -127,9 +135,11 @@ class Checkout:
 
     def sample(self, what: str) -> float:
         """Seconds of one execution."""
-        if what == "first call":
+        if what in ("first call", "warm start"):
             command = [*self._command, "--worker-first", self._name]
-            return float(subprocess.check_output(command, env=self._environment, text=True))
+            store = "0" if what == "first call" else self._store.name
+            environment = {**self._environment, "GRADOPT_CACHE": store}
+            return float(subprocess.check_output(command, env=environment, text=True))
         assert self._process.stdin is not None
         print(what, file=self._process.stdin, flush=True)
         return float(self._line())
@@ -139,6 +149,7 @@ class Checkout:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+        self._store.cleanup()
 
 
 def least(checkouts: list[Checkout], what: str, rounds: int) -> list[float]:
@@ -189,7 +200,7 @@ def main() -> int:
     parser.add_argument("--case", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--steps", type=int, default=50, help="of the cases of slices.py")
     parser.add_argument("--rounds", type=int, default=30, help="samples of a call and of a trace")
-    parser.add_argument("--starts", type=int, default=5, help="samples of a first call")
+    parser.add_argument("--starts", type=int, default=5, help="samples of a start")
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--worker-first", help=argparse.SUPPRESS)
@@ -201,7 +212,8 @@ def main() -> int:
         print(first_call(options.worker_first, options.steps))
         return 0
 
-    rounds = {"call": options.rounds, "first call": options.starts, "trace": options.rounds}
+    rounds = {"call": options.rounds, "trace": options.rounds}
+    rounds |= {"first call": options.starts, "warm start": options.starts}
     rows: dict[str, Any] = {}
     print_row("old, new", [f"{what} (us)" if what in rounds else what for what in COLUMNS])
     for name in options.case:

@@ -231,15 +231,16 @@ def measure(case: str, n: int) -> dict[str, Any]:
     """Operations of the program, and seconds for each stage."""
     from mlir import ir
 
-    from gradopt import _gradopt
+    from gradopt import _compiler, _gradopt
     from gradopt.compilation.compiler import Program, compile_program
     from gradopt.compilation.lowered import load_blas
-    from gradopt.ir.context import Context
+    from gradopt.ir.types import shape_and_dtype
 
     text, seconds = CASES[case](n)
     times = {"trace": seconds}
-    context = Context()
-    module = ir.Module.parse(text, context.mlir)
+    context = ir.Context()
+    _compiler.load_dialects(context)
+    module = ir.Module.parse(text, context)
     functions = list(module.body.operations)
     count = sum(len(list(f.regions[0].blocks[0].operations)) for f in functions)
     main = next(f for f in functions if ir.StringAttr(f.attributes["sym_name"]).value == "main")
@@ -251,7 +252,7 @@ def measure(case: str, n: int) -> dict[str, Any]:
     load_blas()
 
     def leaves(types: Any) -> list[Any]:
-        return [context.shape_and_dtype(type_)[::-1] for type_ in types]
+        return [shape_and_dtype(str(type_))[::-1] for type_ in types]
 
     start = time.perf_counter()
     _gradopt.Executable(

@@ -36,6 +36,18 @@ class CompilationWarning(RuntimeWarning):
 def load_dialects(context: ir.Context) -> None:
     """Loads the dialects that traced programs are made of, and makes `context` single-threaded."""
 
+def infer_types(name: str, operands: Sequence[str], attributes: str) -> list[str]:
+    """The types of the results of an op, by its own rule.
+
+    Args:
+        name: of the op.
+        operands: types of its operands.
+        attributes: a dictionary attribute, with all that the op must have.
+
+    Raises:
+        CompilationError: there is no such op, or it cannot have such operands and attributes.
+    """
+
 class Compilation:
     """A program that is compiled in a thread of its own, with a context of its own.
 
@@ -54,6 +66,7 @@ class Compilation:
         store: str = "",
         cpu: str = "",
         chip: str = "",
+        key: bytes = b"",
     ) -> None:
         """Starts the compilation.
 
@@ -72,6 +85,8 @@ class Compilation:
             cpu: the CPUs to generate code for, "x86-64-v2", "x86-64-v3" or "x86-64-v4"; "" for
                 this one.
             chip: the GPU to generate code for, such as "sm_90", or "emulated"; "" for the CPU.
+            key: SHA-256 of the program and options, under which object code is kept; b"" if it is
+                not.
 
         Raises:
             ValueError: no such stage, option, CPU or GPU.

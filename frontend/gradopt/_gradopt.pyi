@@ -23,6 +23,22 @@ ResultTree: TypeAlias = (
 class ExecutionError(RuntimeError):
     """Loading an object or running it failed in the runtime."""
 
+# -- Code of programs that are known -------------------------------------------------------
+
+def find_code(program: bytes, store: str) -> tuple[bytes, int] | None:
+    """The object code of a program that was compiled before, and its arena's size.
+
+    Args:
+        program: what the code is kept under (see `Compilation`).
+        store: the directory in which code is kept between processes; "" for none.
+    """
+
+def read_notes(store: str, name: str) -> bytes:
+    """What was added to notes in a store; nothing if they cannot be read."""
+
+def add_notes(store: str, name: str, text: bytes) -> None:
+    """Adds to notes in a store, if it can be written to. Long ones are begun anew."""
+
 def kept_code_bytes() -> int:
     """Bytes of the object code that is kept for programs that are traced anew."""
 

@@ -10,15 +10,26 @@ namespace gradopt::native {
 
 CodeCache *CodeCache::shared = nullptr;
 
+std::shared_ptr<const ObjectCode> CodeCache::find(const std::string &key) {
+  std::lock_guard<std::mutex> lock(mutex);
+  return findLocked(key);
+}
+
+std::shared_ptr<const ObjectCode>
+CodeCache::findLocked(const std::string &key) {
+  auto found = index.find(key);
+  if (found == index.end())
+    return nullptr;
+  entries.splice(entries.end(), entries, found->second);
+  return found->second->code;
+}
+
 std::shared_ptr<const ObjectCode>
 CodeCache::find(const std::string &key, const std::shared_ptr<Maker> &self,
                 std::shared_ptr<Maker> &maker) {
   std::lock_guard<std::mutex> lock(mutex);
-  auto found = index.find(key);
-  if (found != index.end()) {
-    entries.splice(entries.end(), entries, found->second);
-    return found->second->code;
-  }
+  if (auto code = findLocked(key))
+    return code;
   std::shared_ptr<Maker> &current = makers[key];
   if (!current || !current->isWorking())
     current = self;

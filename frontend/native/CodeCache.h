@@ -47,7 +47,11 @@ public:
                                          const std::shared_ptr<Maker> &self,
                                          std::shared_ptr<Maker> &maker);
 
-  /// `self` is no longer at work on `key`; the code is null if it was in vain.
+  /// The code for `key`, whoever made it; null if there is none.
+  std::shared_ptr<const ObjectCode> find(const std::string &key);
+
+  /// There is code for `key` now, or none if it is null, and `self` is no
+  /// longer at work on it.
   void finish(const std::string &key, const Maker *self,
               std::shared_ptr<const ObjectCode> code);
 
@@ -60,6 +64,7 @@ private:
     std::shared_ptr<const ObjectCode> code;
   };
 
+  std::shared_ptr<const ObjectCode> findLocked(const std::string &key);
   void shrink();
 
   std::mutex mutex;

@@ -5,26 +5,27 @@
 //===----------------------------------------------------------------------===//
 //
 // One file for each program, under the SHA-256 of the program, the machine and
-// the compiler:
+// the version of the dialect:
 //
-//   the SHA-256 of the rest, the arena's size (8 bytes), the object file
+//   the SHA-256 of the rest, the arena's size and the size of what follows
+//   (8 bytes each), the libraries that made it, the object file
 //
-// LLVM's pruneCache() removes those that were not used for longest; it looks at
+// Nothing here needs LLVM, which a process that finds all of its code does not
+// load. So the version of LLVM is among the libraries.
+//
+// LLVM's pruneCache() removes files that were not used for longest; it looks at
 // the times of access, and at names that begin as here.
 //
 //===----------------------------------------------------------------------===//
 
 #include "CodeStore.h"
 
-#include "runtime/Codegen.h"
+#include "runtime/Sha256.h"
 
-#include "llvm/ADT/StringExtras.h"
-#include "llvm/Config/llvm-config.h"
-#include "llvm/Support/CachePruning.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/SHA256.h"
-
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -33,51 +34,96 @@
 
 namespace gradopt::native {
 
-static constexpr uint64_t kMaxBytes = uint64_t(1) << 30;
-static constexpr std::chrono::hours kMaxAge(24 * 90);
-static constexpr size_t kDigestSize = 32;
+static constexpr size_t kDigestSize = runtime::kSha256Size;
+/// Kinds of files.
+static constexpr const char *kCode = "", *kNotes = "notes-";
 
-static std::string digest(llvm::ArrayRef<llvm::StringRef> parts) {
-  llvm::SHA256 hash;
-  for (llvm::StringRef part : parts)
-    hash.update(part);
-  auto bytes = hash.final();
-  return std::string(bytes.begin(), bytes.end());
+/// Notes of more bytes are begun anew.
+static constexpr off_t kMostNotes = off_t(1) << 20;
+
+static std::string digest(const char *data, size_t size) {
+  uint8_t bytes[kDigestSize];
+  runtime::sha256(data, size, bytes);
+  return std::string(bytes, bytes + kDigestSize);
 }
 
-/// What tells the library that `address` is in from one with other contents.
-static std::string libraryOf(const void *address) {
-  Dl_info info;
+static std::string digest(const std::string &data) {
+  return digest(data.data(), data.size());
+}
+
+//===----------------------------------------------------------------------===//
+// What code depends on
+//===----------------------------------------------------------------------===//
+
+/// What tells a file from one with other contents, and its path; a line.
+static std::string versionOf(const std::string &path) {
   struct stat status;
-  if (!dladdr(address, &info) || stat(info.dli_fname, &status) != 0)
-    return "?";
-  return llvm::join(
-      llvm::ArrayRef<std::string>{info.dli_fname,
-                                  std::to_string(status.st_size),
-                                  std::to_string(status.st_mtim.tv_sec),
-                                  std::to_string(status.st_mtim.tv_nsec)},
-      " ");
+  if (stat(path.c_str(), &status) != 0)
+    return "? " + path + "\n";
+  return std::to_string(status.st_size) + " " +
+         std::to_string(status.st_mtim.tv_sec) + " " +
+         std::to_string(status.st_mtim.tv_nsec) + " " + path + "\n";
 }
 
-/// All that object code depends on beside its program.
-static const std::string &compilerIdentity() {
+/// The file that an address is in; empty if that is not known.
+static std::string fileOf(const void *address) {
+  Dl_info info;
+  return dladdr(address, &info) ? info.dli_fname : "";
+}
+
+/// Whether the files of these lines are as they were.
+static bool areUnchanged(const std::string &lines) {
+  for (size_t begin = 0; begin < lines.size();) {
+    size_t end = lines.find('\n', begin) + 1;
+    size_t path = begin;
+    for (int field = 0; field < 3; ++field)
+      path = lines.find(' ', path) + 1;
+    if (end == 0 || path == 0 || path >= end)
+      return false;
+    std::string line = lines.substr(begin, end - begin);
+    if (versionOf(lines.substr(path, end - 1 - path)) != line)
+      return false;
+    begin = end;
+  }
+  return true;
+}
+
+/// What the kernel says of the first CPU that makes a difference to code; empty
+/// if it says nothing.
+static std::string describeCpu() {
+  FILE *file = std::fopen("/proc/cpuinfo", "re");
+  if (!file)
+    return "";
+  std::string text;
+  char *line = nullptr;
+  size_t room = 0;
+  while (getline(&line, &room, file) > 1)
+    for (const char *field :
+         {"vendor_id", "cpu family", "model", "stepping", "flags"})
+      if (std::strncmp(line, field, std::strlen(field)) == 0)
+        text += line;
+  std::free(line);
+  std::fclose(file);
+  return text;
+}
+
+/// The machine and the version of the dialect; empty if they are not known.
+static const std::string &thisIdentity() {
   static const std::string &identity = *[] {
-    const mlir::grad::CodeTarget &host = mlir::grad::CodeTarget::host();
-    const void *ours = reinterpret_cast<const void *>(&mlir::grad::emitObject);
-    const void *llvms = reinterpret_cast<const void *>(&llvm::pruneCache);
-    return new std::string(llvm::join(
-        llvm::ArrayRef<std::string>{"1", LLVM_VERSION_STRING, host.triple,
-                                    host.cpu, host.features, libraryOf(ours),
-                                    libraryOf(llvms)},
-        "\n"));
+    auto *text = new std::string;
+    std::string cpu = describeCpu();
+    std::string self = fileOf(reinterpret_cast<const void *>(&thisIdentity));
+    size_t name = self.rfind('/') + 1;
+    if (!cpu.empty() && name)
+      *text = "2\n" + cpu + versionOf(self.substr(0, name) + "libGradOpt.so");
+    return text;
   }();
   return identity;
 }
 
-static std::string fileName(const std::string &program) {
-  return "llvmcache-" + llvm::toHex(digest({program, compilerIdentity()}),
-                                    /*LowerCase=*/true);
-}
+//===----------------------------------------------------------------------===//
+// Files
+//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -103,34 +149,73 @@ struct File {
     return true;
   }
 
-  bool write(llvm::StringRef data) const {
-    while (!data.empty()) {
-      ssize_t count = ::write(descriptor, data.data(), data.size());
+  bool write(const std::string &text) const {
+    const char *data = text.data();
+    for (size_t size = text.size(); size;) {
+      ssize_t count = ::write(descriptor, data, size);
       if (count < 0 && errno == EINTR)
         continue;
       if (count < 0)
         return false;
-      data = data.drop_front(size_t(count));
+      data += count;
+      size -= size_t(count);
     }
     return true;
+  }
+
+  /// Its size, if it is of this user; else negative.
+  off_t ownSize() const {
+    struct stat status;
+    if (descriptor < 0 || fstat(descriptor, &status) != 0 ||
+        status.st_uid != geteuid())
+      return -1;
+    return status.st_size;
   }
 
   const int descriptor;
 };
 
+/// Makes a directory, and those that it is in.
+bool makeDirectories(const std::string &path) {
+  if (mkdir(path.c_str(), S_IRWXU) == 0 || errno == EEXIST)
+    return true;
+  size_t name = path.rfind('/');
+  return errno == ENOENT && name != std::string::npos && name > 0 &&
+         makeDirectories(path.substr(0, name)) &&
+         (mkdir(path.c_str(), S_IRWXU) == 0 || errno == EEXIST);
+}
+
+std::string bytesOf(uint64_t number) {
+  return std::string(reinterpret_cast<const char *>(&number), sizeof(number));
+}
+
+uint64_t numberAt(const std::string &bytes, size_t offset) {
+  uint64_t number;
+  std::memcpy(&number, bytes.data() + offset, sizeof(number));
+  return number;
+}
+
 } // namespace
+
+std::string CodeStore::fileName(const char *kind,
+                                const std::string &name) const {
+  std::string text = std::string("llvmcache-") + kind;
+  for (unsigned char byte : digest(name + identity))
+    for (int digit : {byte >> 4, byte & 15})
+      text += "0123456789abcdef"[digit];
+  return text;
+}
 
 CodeStore::~CodeStore() { close(directory); }
 
 std::unique_ptr<CodeStore> CodeStore::open(const std::string &path,
                                            std::string &message) {
-  if (llvm::sys::fs::create_directories(path, /*IgnoreExisting=*/true,
-                                        llvm::sys::fs::owner_all))
+  if (thisIdentity().empty() || !makeDirectories(path))
     return nullptr;
   int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
     return nullptr;
-  std::unique_ptr<CodeStore> store(new CodeStore(directory, path));
+  std::unique_ptr<CodeStore> store(new CodeStore(directory, thisIdentity()));
   struct stat status;
   if (fstat(directory, &status) != 0)
     return nullptr;
@@ -145,56 +230,71 @@ std::unique_ptr<CodeStore> CodeStore::open(const std::string &path,
 
 std::shared_ptr<const ObjectCode>
 CodeStore::find(const std::string &program) const {
-  std::string name = fileName(program);
+  std::string name = fileName(kCode, program);
   File file(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat status;
-  if (file.descriptor < 0 || fstat(file.descriptor, &status) != 0 ||
-      status.st_uid != geteuid())
+  off_t size = file.ownSize();
+  if (size < 0)
     return nullptr;
-  std::string content(size_t(status.st_size), '\0');
-  auto made = std::make_shared<ObjectCode>();
-  size_t head = kDigestSize + sizeof(made->arenaBytes);
-  bool isWhole = content.size() > head &&
-                 file.read(content.data(), content.size()) &&
-                 digest({llvm::StringRef(content).drop_front(kDigestSize)}) ==
-                     content.substr(0, kDigestSize);
+  std::string content(size_t(size), '\0');
+  size_t head = kDigestSize + 2 * sizeof(uint64_t);
+  bool isWhole =
+      content.size() > head && file.read(content.data(), content.size()) &&
+      digest(content.data() + kDigestSize, content.size() - kDigestSize) ==
+          content.substr(0, kDigestSize);
   if (!isWhole) {
     unlinkat(directory, name.c_str(), 0);
     return nullptr;
   }
-  std::memcpy(&made->arenaBytes, content.data() + kDigestSize,
-              sizeof(made->arenaBytes));
-  made->object = content.substr(head);
+  auto made = std::make_shared<ObjectCode>();
+  made->arenaBytes = numberAt(content, kDigestSize);
+  size_t lines = numberAt(content, kDigestSize + sizeof(uint64_t));
+  if (lines > content.size() - head ||
+      !areUnchanged(content.substr(head, lines)))
+    return nullptr;
+  made->object = content.substr(head + lines);
   // It was used, which file systems do not always note.
   const timespec times[] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
   futimens(file.descriptor, times);
   return made;
 }
 
-void CodeStore::add(const std::string &program, const ObjectCode &code) const {
-  llvm::StringRef size(reinterpret_cast<const char *>(&code.arenaBytes),
-                       sizeof(code.arenaBytes));
-  std::string name = fileName(program);
+void CodeStore::add(const std::string &program, const ObjectCode &code,
+                    std::initializer_list<const void *> libraries) const {
+  std::string lines;
+  for (const void *address : libraries)
+    lines += versionOf(fileOf(address));
+  std::string rest =
+      bytesOf(code.arenaBytes) + bytesOf(lines.size()) + lines + code.object;
+  std::string name = fileName(kCode, program);
   std::string temporary = name + "." + std::to_string(getpid()) + "." +
-                          llvm::utohexstr(reinterpret_cast<uintptr_t>(&code));
-  {
-    File file(openat(directory, temporary.c_str(),
-                     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                     S_IRUSR | S_IWUSR));
-    if (file.descriptor < 0)
-      return;
-    if (!file.write(digest({size, code.object})) || !file.write(size) ||
-        !file.write(code.object) ||
-        renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
-      unlinkat(directory, temporary.c_str(), 0);
-      return;
-    }
-  }
-  llvm::CachePruningPolicy policy;
-  policy.Interval = std::chrono::seconds(60);
-  policy.Expiration = kMaxAge;
-  policy.MaxSizeBytes = kMaxBytes;
-  llvm::pruneCache(path, policy);
+                          std::to_string(reinterpret_cast<uintptr_t>(&code));
+  File file(openat(directory, temporary.c_str(),
+                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                   S_IRUSR | S_IWUSR));
+  if (file.descriptor < 0)
+    return;
+  if (!file.write(digest(rest)) || !file.write(rest) ||
+      renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
+    unlinkat(directory, temporary.c_str(), 0);
+}
+
+std::string CodeStore::notes(const std::string &name) const {
+  File file(openat(directory, fileName(kNotes, name).c_str(),
+                   O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  off_t size = file.ownSize();
+  std::string text(size_t(std::max(size, off_t(0))), '\0');
+  return file.read(text.data(), text.size()) ? text : "";
+}
+
+void CodeStore::addNotes(const std::string &name,
+                         const std::string &text) const {
+  File file(openat(directory, fileName(kNotes, name).c_str(),
+                   O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                   S_IRUSR | S_IWUSR));
+  off_t size = file.ownSize();
+  if (size < 0 || (size > kMostNotes && ftruncate(file.descriptor, 0) != 0))
+    return;
+  file.write(text);
 }
 
 } // namespace gradopt::native

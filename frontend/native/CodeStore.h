@@ -9,6 +9,7 @@
 
 #include "CodeCache.h"
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@
 namespace gradopt::native {
 
 /// A directory with the object code of programs, for this machine and this
-/// version of the compiler. Processes may use it at the same time: a file
+/// version of this package. Processes may use it at the same time: a file
 /// appears under its name when it is complete. What is damaged is not there.
 ///
 /// Its code is run, so it is used only if nobody but the user, and root, can
@@ -35,15 +36,25 @@ public:
   /// The code of the program with this SHA-256; null if it is not there.
   std::shared_ptr<const ObjectCode> find(const std::string &program) const;
 
-  /// Keeps the code. Without room for it, or a right to, nothing happens.
-  void add(const std::string &program, const ObjectCode &code) const;
+  /// Keeps the code for as long as the libraries that made it stay as they are,
+  /// which is told by addresses in them. Without room for it, or a right to,
+  /// nothing happens.
+  void add(const std::string &program, const ObjectCode &code,
+           std::initializer_list<const void *> libraries) const;
+
+  /// What was added under a name; a process that was killed may have added a
+  /// part.
+  std::string notes(const std::string &name) const;
+  void addNotes(const std::string &name, const std::string &text) const;
 
 private:
-  CodeStore(int directory, std::string path)
-      : directory(directory), path(std::move(path)) {}
+  std::string fileName(const char *kind, const std::string &name) const;
+
+  CodeStore(int directory, std::string identity)
+      : directory(directory), identity(std::move(identity)) {}
 
   const int directory;
-  const std::string path;
+  const std::string identity;
 };
 
 } // namespace gradopt::native

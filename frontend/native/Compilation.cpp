@@ -15,10 +15,11 @@
 
 #include "mlir/IR/Action.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/Support/SHA256.h"
+#include "llvm/Support/CachePruning.h"
 
 #include <atomic>
 #include <chrono>
@@ -303,6 +304,22 @@ void Compilation::Work::compile(const std::shared_ptr<Work> &self,
   }
 }
 
+/// Keeps the code, and drops what was not used for long.
+static void addTo(const CodeStore &store, const std::string &path,
+                  const std::string &key, const ObjectCode &code) {
+  // In this extension, in libGradOpt, in libMLIR and in libLLVM.
+  store.add(key, code,
+            {reinterpret_cast<const void *>(&addTo),
+             reinterpret_cast<const void *>(&mlir::grad::emitObject),
+             reinterpret_cast<const void *>(&mlir::verify),
+             reinterpret_cast<const void *>(&llvm::pruneCache)});
+  llvm::CachePruningPolicy policy;
+  policy.Interval = std::chrono::seconds(60);
+  policy.Expiration = std::chrono::hours(24 * 90);
+  policy.MaxSizeBytes = uint64_t(1) << 30;
+  llvm::pruneCache(path, policy);
+}
+
 void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
                                    mlir::ModuleOp module) {
   // Remarks are made anew each time.
@@ -311,20 +328,12 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
       compiled.fetch_add(1);
     return;
   }
-  // The text has no locations: those are all that equal programs may differ in.
-  llvm::SHA256 hash;
-  hash.update(print(module));
-  for (const std::string &part :
-       {request.source, request.options, request.cpu, request.chip})
-    hash.update(part + ";");
-  hash.update(request.fastMath ? "fast" : "exact");
-  std::array<uint8_t, 32> digest = hash.final();
-  std::string key(digest.begin(), digest.end());
-
+  const std::string &key = request.key;
   CodeCache &cache = *CodeCache::shared;
   std::shared_ptr<const ObjectCode> code;
   std::shared_ptr<Maker> maker;
-  while (!(code = cache.find(key, self, maker)) && maker != self) {
+  while (!key.empty() && !(code = cache.find(key, self, maker)) &&
+         maker != self) {
     section.reset();
     maker->waitBriefly();
     section.emplace();
@@ -332,7 +341,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
       return;
   }
   std::unique_ptr<CodeStore> store;
-  if (!code && !request.store.empty()) {
+  if (!code && !key.empty() && !request.store.empty()) {
     store = CodeStore::open(request.store, result.storeMessage);
     if (store)
       code = store->find(key);
@@ -342,7 +351,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
     code = std::make_shared<const ObjectCode>(
         ObjectCode{std::move(result.output), result.arenaBytes});
     if (store)
-      store->add(key, *code);
+      addTo(*store, request.store, key, *code);
   }
   if (maker == self)
     cache.finish(key, this, code);

@@ -25,6 +25,9 @@ namespace gradopt::native {
 struct CompilationRequest {
   /// MLIR as text or bytecode.
   std::string program;
+  /// What object code is kept under, a SHA-256 of all that it depends on but
+  /// the machine and the compiler; if empty, it is not kept.
+  std::string key;
   /// The stage that it is in, and the stage to bring it to; or "llvm_ir",
   /// "assembly", "object" for what follows the last stage.
   std::string source, target;

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Programs are traced with the upstream bindings, in a context of theirs, and
-// handed to the compiler as bytecode.
+// Programs come as text, since they are recorded without MLIR. What is asked
+// while they are recorded are the types of results.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,10 +20,13 @@
 #include "runtime/Codegen.h"
 
 #include "mlir-c/Bindings/Python/Interop.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/CAPI/IR.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "llvm/ADT/ScopeExit.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -50,12 +53,75 @@ static void loadDialects(nb::handle object) {
                        mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
 }
 
+/// The context that types are inferred in. It is used with the GIL held and is
+/// single-threaded, so that a fork finds no locks in it. It only grows, and is
+/// made anew from time to time.
+static mlir::MLIRContext &inferenceContext() {
+  static std::unique_ptr<mlir::MLIRContext> &context =
+      *new std::unique_ptr<mlir::MLIRContext>;
+  static unsigned uses = 0;
+  if (!context || ++uses % 10'000 == 0) {
+    context = std::make_unique<mlir::MLIRContext>(
+        mlir::MLIRContext::Threading::DISABLED);
+    context->loadDialect<mlir::grad::GradDialect>();
+  }
+  return *context;
+}
+
+/// The types of the results of an op, by its own rule.
+static std::vector<std::string>
+inferTypes(const std::string &op, const std::vector<std::string> &operands,
+           const std::string &attributes) {
+  mlir::MLIRContext *context = &inferenceContext();
+  DiagnosticCollector collector(context);
+  auto fail = [&](const char *what) {
+    raiseCompilationError(collector.take(), what);
+  };
+  mlir::OperationName name(op, context);
+  auto *rule = name.getInterface<mlir::InferTypeOpInterface>();
+  if (!rule)
+    fail("the op has no rule for the types of its results");
+  mlir::Location location = mlir::UnknownLoc::get(context);
+  mlir::Block block;
+  for (const std::string &text : operands) {
+    mlir::Type type = mlir::parseType(text, context);
+    if (!type)
+      fail("the type of an operand cannot be read");
+    block.addArgument(type, location);
+  }
+  auto dictionary = llvm::dyn_cast_if_present<mlir::DictionaryAttr>(
+      mlir::parseAttribute(attributes, context));
+  if (!dictionary)
+    fail("the attributes cannot be read");
+  mlir::OperationState state(location, name, block.getArguments(),
+                             mlir::TypeRange(), dictionary.getValue());
+  auto info = name.getRegisteredInfo();
+  size_t size = info->getOpPropertyByteSize();
+  // Aligned for any properties.
+  llvm::SmallVector<std::max_align_t, 8> storage(
+      size / sizeof(std::max_align_t) + 1);
+  mlir::OpaqueProperties properties(storage.data());
+  info->initOpProperties(properties, mlir::OpaqueProperties(nullptr));
+  llvm::scope_exit destroy([&] { info->destroyOpProperties(properties); });
+  auto emitError = [&] { return mlir::emitError(location); };
+  mlir::SmallVector<mlir::Type> types;
+  if ((size && mlir::failed(info->setOpPropertiesFromAttribute(
+                   name, properties, dictionary, emitError))) ||
+      mlir::failed(rule->inferReturnTypes(context, location, state.operands,
+                                          dictionary, properties, {}, types)))
+    fail("the types of the results cannot be inferred");
+  std::vector<std::string> texts;
+  for (mlir::Type type : types)
+    llvm::raw_string_ostream(texts.emplace_back()) << type;
+  return texts;
+}
+
 /// The Python class `Compilation`.
 static Compilation *start(nb::object program, const std::string &target,
                           const std::string &source, bool fastMath,
                           const std::string &options, bool locations,
                           const std::string &store, const std::string &cpu,
-                          const std::string &chip) {
+                          const std::string &chip, const nb::bytes &key) {
   CompilationRequest request;
   if (nb::isinstance<nb::bytes>(program)) {
     auto bytes = nb::borrow<nb::bytes>(program);
@@ -71,6 +137,7 @@ static Compilation *start(nb::object program, const std::string &target,
   request.store = store;
   request.cpu = cpu;
   request.chip = chip;
+  request.key.assign(key.c_str(), key.size());
   std::string message;
   std::unique_ptr<Compilation> made =
       Compilation::start(std::move(request), message);
@@ -139,6 +206,9 @@ NB_MODULE(_compiler, module) {
   bindBundleFiles(module);
   module.def("load_dialects", &loadDialects, arg("context"),
              "Loads the dialects that traced programs are made of.");
+  module.def("infer_types", &inferTypes, arg("name"), arg("operands"),
+             arg("attributes"),
+             "The types of the results of an op, by its own rule.");
   module.def("stage_names", &stageNames, arg("for_device") = false,
              "Names of the stages to the CPU, or to a device, in order.");
   nb::class_<Compilation>(module, "Compilation",
@@ -146,7 +216,7 @@ NB_MODULE(_compiler, module) {
       .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
            arg("source") = "grad", arg("fast_math") = false,
            arg("options") = "", arg("locations") = false, arg("store") = "",
-           arg("cpu") = "", arg("chip") = "")
+           arg("cpu") = "", arg("chip") = "", arg("key") = nb::bytes(""))
       .def("wait", &wait, arg("seconds"),
            "Waits for at most so long; whether it is done.")
       .def_prop_ro("stage", &Compilation::stage)

@@ -6,7 +6,7 @@
 
 #define GRADOPT_IMPORT_NUMPY
 #include "Bundle.h"
-#include "CodeCache.h"
+#include "CodeLookup.h"
 #include "DeviceArray.h"
 #include "DeviceExchange.h"
 #include "DeviceExecutable.h"
@@ -23,7 +23,6 @@
 
 namespace nb = nanobind;
 using namespace gradopt::native;
-using gradopt::runtime::BusySection;
 
 static void check(gradopt_status status) {
   if (status == GRADOPT_OK)
@@ -51,26 +50,6 @@ static void bindRuntime(nb::module_ &module) {
              "Arguments that had to be copied so far.");
 }
 
-static void bindCodeCache(nb::module_ &module) {
-  CodeCache::shared = new CodeCache;
-  module.attr("_code_cache") =
-      nb::capsule(CodeCache::shared, kCodeCacheCapsule);
-  module.def(
-      "kept_code_bytes",
-      [] {
-        BusySection section;
-        return CodeCache::shared->bytes();
-      },
-      "Bytes of the object code that is kept.");
-  module.def(
-      "set_kept_code_limit",
-      [](size_t bytes) {
-        BusySection section;
-        CodeCache::shared->setLimit(bytes);
-      },
-      nb::arg("bytes"), "Keeps no more than so many bytes of object code.");
-}
-
 NB_MODULE(_gradopt, module) {
   module.doc() = "Native core of gradopt: executables and the call path.";
   if (PyArray_ImportNumPyAPI() < 0)
@@ -79,7 +58,7 @@ NB_MODULE(_gradopt, module) {
   nb::set_leak_warnings(false);
   nb::module_::import_("atexit").attr("register")(
       nb::cpp_function(&gradopt::runtime::stopSectionsAtExit));
-  bindCodeCache(module);
+  bindCodeLookup(module);
   bindRuntime(module);
   bindDonation(module);
   bindRunnable(module);

@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def entries(store: Path) -> list[Path]:
-    return sorted(path for path in store.glob("llvmcache-*"))
+    return sorted(path for path in store.glob("llvmcache-[0-9a-f]*"))
 
 
 def run(factor: float = 2.0, **options: Any) -> bool:
@@ -157,7 +157,9 @@ CHILD = """
     for i in range(int(sys.argv[1])):
         got = go.compile_grad(lambda x: np.sum(np.sin(x) * (i + 0.5)))(x)
         np.testing.assert_allclose(got, np.cos(x) * (i + 0.5))
-    print("compiled", go._compiler.programs_compiled())
+    compiler = sys.modules.get("gradopt._compiler")
+    compiled = "nothing" if compiler is None else compiler.programs_compiled()
+    print("compiled", compiled)
 """
 
 
@@ -174,7 +176,8 @@ def test_processes_share_it(store: Path) -> None:
         assert child.returncode == 0
     assert len(entries(store)) == 6
     last = start(6)
-    assert "compiled 0" in last.communicate(timeout=120)[0]
+    # It found types, too, which all of them added to one file.
+    assert "compiled nothing" in last.communicate(timeout=120)[0]
 
 
 def test_a_process_that_is_killed_leaves_nothing_half_done(store: Path) -> None:
@@ -188,5 +191,5 @@ def test_a_process_that_is_killed_leaves_nothing_half_done(store: Path) -> None:
         child.communicate(timeout=60)
     known = len([path for path in entries(store) if "." not in path.name])
     child = start(known)
-    assert "compiled 0" in child.communicate(timeout=120)[0]
+    assert child.communicate(timeout=120)[0].split()[-1] in ("0", "nothing")
     assert child.returncode == 0

@@ -23,6 +23,7 @@ ORDER = (
     "_compiler",
     "dialects",
     "base",
+    "recording",
     "ir",
     "array",
     "functions",

@@ -57,7 +57,7 @@ def program(op: str) -> str:
         rest = iter(x)
         return [build(*(next(rest) for _ in range(count))) for build, count in uses]
 
-    with CONTEXT.mlir, ir.Location.unknown():
+    with CONTEXT, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             define("main", [tensor(*spec) for spec in inputs], body, public=True)

@@ -37,7 +37,7 @@ def ones(shape: Sequence[int], dtype: Any = np.float32) -> Array:
 
 def module(inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any]) -> Code:
     """A module of the dialect with arguments of these shapes and dtypes."""
-    with CONTEXT.mlir, ir.Location.unknown():
+    with CONTEXT, ir.Location.unknown():
         result = ir.Module.create()
         with ir.InsertionPoint(result.body):
             define("main", [tensor(*spec) for spec in inputs], body, public=True)

@@ -16,35 +16,38 @@ import numpy as np
 from mlir import ir
 from mlir.dialects import func
 
-from gradopt import _gradopt
+from gradopt import _compiler, _gradopt
 from gradopt.base.devices import chip_of
 from gradopt.compilation.compiler import Program, compile_program
 from gradopt.dialects import grad
-from gradopt.ir.context import Context
+from gradopt.ir.types import element_type, shape_and_dtype
 
-CONTEXT = Context()
+CONTEXT = ir.Context(load_on_create_dialects=[])
+_compiler.load_dialects(CONTEXT)
 
 Array = np.ndarray[Any, Any]
 Build = Callable[..., ir.Value]
 
 
+def _element_type(dtype: Any) -> ir.Type:
+    return ir.Type.parse(element_type(np.dtype(dtype)), CONTEXT)
+
+
 def tensor(shape: Sequence[int], dtype: Any) -> ir.Type:
     """`tensor<shape x dtype>`."""
-    return ir.RankedTensorType.get(list(shape), CONTEXT.element_type(np.dtype(dtype)))
+    return ir.RankedTensorType.get(list(shape), _element_type(dtype))
 
 
 def scalar_type(dtype: Any) -> ir.Attribute:
     """The element type as an attribute."""
-    return ir.TypeAttr.get(CONTEXT.element_type(np.dtype(dtype)))
+    return ir.TypeAttr.get(_element_type(dtype))
 
 
 def constant(array: Any) -> ir.Value:
     """`grad.constant` of a concrete array."""
     array = np.ascontiguousarray(array).reshape(np.shape(array))
     bits = np.packbits(array, axis=None, bitorder="little") if array.dtype == bool else array
-    value = ir.DenseElementsAttr.get(
-        bits, type=CONTEXT.element_type(array.dtype), shape=list(array.shape)
-    )
+    value = ir.DenseElementsAttr.get(bits, type=_element_type(array.dtype), shape=list(array.shape))
     return grad.constant(value, results=[value.type])
 
 
@@ -93,11 +96,11 @@ def compile_main(
     inputs: Sequence[tuple[Sequence[int], Any]], body: Callable[..., Any], fast_math: bool = False
 ) -> _gradopt.Runnable:
     """Machine code of a module whose public function has arguments of these shapes and dtypes."""
-    with CONTEXT.mlir, ir.Location.unknown():
+    with CONTEXT, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             outputs = define("main", [tensor(*spec) for spec in inputs], body, public=True)
-        results = [CONTEXT.shape_and_dtype(kind) for kind in outputs]
+        results = [shape_and_dtype(str(kind)) for kind in outputs]
         program = Program(str(module), "main", fast_math=fast_math)
     args = [(np.dtype(dtype), tuple(shape)) for shape, dtype in inputs]
     return load(program, args, [(dtype, shape) for shape, dtype in results])
@@ -187,7 +190,7 @@ class Derivatives:
         floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind == "f"]
         self.wrt = list(floats if wrt is None else wrt)
         self._specs = [(np.shape(a), np.asarray(a).dtype) for a in operands]
-        with CONTEXT.mlir, ir.Location.unknown():
+        with CONTEXT, ir.Location.unknown():
             self._result = self._result_spec()
         active = [self._specs[i] for i in self.wrt]
         inputs = [*self._specs, *active, *active, self._result]
@@ -202,7 +205,7 @@ class Derivatives:
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             types = define("f", [tensor(*spec) for spec in self._specs], self._build)
-        return CONTEXT.shape_and_dtype(types[0])
+        return shape_and_dtype(str(types[0]))
 
     def _main(self, *arguments: ir.Value) -> list[ir.Value]:
         n, k = len(self._specs), len(self.wrt)

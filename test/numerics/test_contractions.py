@@ -81,7 +81,7 @@ def compile_contraction(
 ) -> tuple[_gradopt.Executable, str]:
     """The code and the module at the stage "bufferized"."""
     specs = [(case.shape(case.stored), dtype), (case.shape(case.rhs), dtype)]
-    with CONTEXT.mlir, ir.Location.unknown():
+    with CONTEXT, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             define("main", [tensor(*spec) for spec in specs], case.build, public=True)

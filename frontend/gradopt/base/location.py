@@ -160,7 +160,7 @@ def user_instruction() -> str | None:
 
 def user_site() -> tuple[Site, int] | None:
     """The code of the user's frame, and the instruction that it executes; for a scope's ops."""
-    # One of our functions adds an op to a scope, which asks its context for the location, and that
+    # One of our functions adds an op to a scope, which asks its trace for the location, and that
     # asks here. Each frame that is looked at takes time.
     frame: FrameType | None = sys._getframe(4)
     internal = _internal_codes

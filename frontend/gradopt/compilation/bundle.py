@@ -14,19 +14,22 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gradopt import _compiler
 from gradopt.base.devices import CPU
 from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
-from gradopt.compilation.compiler import compile_program
+from gradopt.compilation.compiler import object_code
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.checks import Check
+from gradopt.recording.native import compiler
 from gradopt_runtime import DTYPES
+
+if TYPE_CHECKING:
+    from gradopt import _compiler
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
 
@@ -81,11 +84,11 @@ def save(
         "programs": structures,
     }
     try:
-        _compiler.write_bundle(os.fsencode(path), programs, json.dumps(everything))
+        compiler().write_bundle(os.fsencode(path), programs, json.dumps(everything))
     except ValueError as error:
         raise UnsupportedError(str(error)) from None
     if header is not None:
-        _compiler.write_header(os.fsencode(header), Path(path).name, programs)
+        compiler().write_header(os.fsencode(header), Path(path).name, programs)
 
 
 def _level(name: str) -> int:
@@ -132,10 +135,10 @@ def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.Bu
             f"{name} calls {lowered.targets[0].name}, which is outside of the program: it cannot "
             "be saved"
         )
-    done = [compile_program(lowered.program, "object", cpu=f"x86-64-v{n}") for n in levels]
-    return _compiler.BundleProgram(
+    code = [object_code(lowered.program, cpu=f"x86-64-v{level}") for level in levels]
+    return compiler().BundleProgram(
         name,
-        done[0].arena_bytes,
+        code[0][1],
         [(leaf.path, DTYPES.index(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
         [(DTYPES.index(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
         [
@@ -143,7 +146,7 @@ def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.Bu
             for i, leaf in enumerate(lowered.results)
         ],
         [_check(check) for check in lowered.checks],
-        [(n, code.object_code) for n, code in zip(levels, done, strict=True)],
+        [(level, content) for level, (content, _) in zip(levels, code, strict=True)],
     )
 
 

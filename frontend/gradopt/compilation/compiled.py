@@ -34,6 +34,7 @@ from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_u
 from gradopt.compilation.lowered import Leaf, Lowered
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
+from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -164,7 +165,7 @@ class Compiled(_gradopt.Dispatcher):
         values = [argument_leaf(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
         arguments = [_argument(leaf, path) for leaf, path in zip(values, paths, strict=True)]
         device = device_of(values, paths, self.options.device, function_name(self._function))
-        trace = Trace()
+        trace = Trace(store_directory() if self.options.cache else "")
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
@@ -190,8 +191,7 @@ class Compiled(_gradopt.Dispatcher):
 
         name = function_name(self._function)
         try:
-            with trace.context.mlir:
-                results, result_tree, result_paths = within(scope, build)
+            results, result_tree, result_paths = within(scope, build)
             outputs = [
                 Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)
             ]
@@ -204,7 +204,7 @@ class Compiled(_gradopt.Dispatcher):
             return Lowered(
                 name,
                 function_source(inspect.unwrap(self._function)),
-                trace.module,
+                *trace.text(),
                 arguments,
                 outputs,
                 result_tree,

@@ -8,14 +8,20 @@ abandons the compilation.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gradopt import _compiler
+from gradopt import _gradopt
 from gradopt.errors import CacheWarning, CompilerError, SourceLocation
+from gradopt.recording.native import compiler
+
+if TYPE_CHECKING:
+    from gradopt import _compiler
 
 STAGES = ("grad", "adjoint", "simplified", "linalg", "bufferized", "llvm")
 
@@ -39,6 +45,7 @@ class Program:
         progress: whether a long compilation says so on standard error.
         pipeline_options: options of the pipeline in its own syntax.
         store: the directory in which object code is kept; "" for none.
+        identity: what programs with the same code have in common: `code` without locations.
     """
 
     code: bytes | str
@@ -48,6 +55,38 @@ class Program:
     progress: bool = False
     pipeline_options: str = ""
     store: str = ""
+    identity: str = ""
+
+    def key(self, source: str, cpu: str, chip: str) -> bytes:
+        """What object code is kept under, in memory and in the store."""
+        options = source, cpu, chip, str(self.fast_math), self.pipeline_options
+        parts = *options, self.identity or self.code
+        digest = hashlib.sha256()
+        for part in parts:
+            data = part.encode() if isinstance(part, str) else part
+            digest.update(b"%d " % len(data))
+            digest.update(data)
+        return digest.digest()
+
+
+def object_code(program: Program, *, cpu: str = "", chip: str = "") -> tuple[bytes, int]:
+    """The object code, and the bytes that a call of it needs for temporaries.
+
+    The compiler is imported only if there is no such code.
+
+    Args:
+        program: what to compile.
+        cpu: the level of CPUs to generate code for, as in "x86-64-v3"; "" for this CPU.
+        chip: the GPU to generate code for, as in "sm_90"; "" for the CPU.
+
+    Raises:
+        CompilerError: as `compile_program`.
+    """
+    known = _gradopt.find_code(program.key("grad", cpu, chip), program.store)
+    if known is not None:
+        return known
+    done = compile_program(program, "object", cpu=cpu, chip=chip)
+    return done.object_code, done.arena_bytes
 
 
 def compile_program(
@@ -73,7 +112,8 @@ def compile_program(
     Raises:
         CompilerError: a pass or the code generation failed; at the user's line if it is known.
     """
-    work = _compiler.Compilation(
+    native = compiler()
+    work: _compiler.Compilation = native.Compilation(
         program.code,
         target,
         source=source,
@@ -83,6 +123,7 @@ def compile_program(
         store=program.store,
         cpu=cpu,
         chip=chip,
+        key=program.key(source, cpu, chip) if target == "object" else b"",
     )
     start = time.monotonic()
     silent = _SILENT_SECONDS
@@ -92,11 +133,11 @@ def compile_program(
             silent *= 2
     try:
         diagnostics = work.diagnostics
-    except _compiler.CompilationError as error:
+    except native.CompilationError as error:
         raise _compiler_error(error, work.stage) from None
     for diagnostic in diagnostics:
         if diagnostic.severity == "warning":
-            warnings.warn(diagnostic.message, _compiler.CompilationWarning, stacklevel=2)
+            warnings.warn(diagnostic.message, native.CompilationWarning, stacklevel=2)
     if work.store_message:
         warnings.warn(work.store_message, CacheWarning, stacklevel=2)
     return work

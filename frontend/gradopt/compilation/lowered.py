@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mlir import ir
 
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
@@ -23,7 +21,13 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
-from gradopt.compilation.compiler import DEVICE_STAGES, STAGES, Program, compile_program
+from gradopt.compilation.compiler import (
+    DEVICE_STAGES,
+    STAGES,
+    Program,
+    compile_program,
+    object_code,
+)
 from gradopt.compilation.donation import DonationReport
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import OPTIONS as PROFILE_OPTIONS
@@ -42,7 +46,6 @@ from gradopt.ir.targets import Target
 from gradopt_runtime import blas_path
 
 if TYPE_CHECKING:
-    from gradopt import _compiler
     from gradopt.compilation.compiled import Compiled
 
 # What is shown code for where there is no device.
@@ -122,7 +125,8 @@ class Lowered:
         self,
         name: str,
         location: SourceLocation | None,
-        module: ir.Module,
+        code: str,
+        identity: str,
         arguments: Sequence[Leaf],
         results: Sequence[Leaf],
         result_tree: TreeDef,
@@ -149,15 +153,14 @@ class Lowered:
         self._structure = structure
         self._arena_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
-        buffer = io.BytesIO()
-        module.operation.write_bytecode(buffer)
         self.program = Program(
-            buffer.getvalue(),
+            code,
             name,
             location,
             options.fast_math,
             options.progress,
             store=store_directory() if options.cache else "",
+            identity=identity,
         )
 
     def __repr__(self) -> str:
@@ -264,14 +267,14 @@ class Lowered:
         return self._executable
 
     def _load_on_cpu(self) -> _gradopt.Executable:
-        return self._load(self._compiled("object"))
+        return self._load(*self._object_code())
 
-    def _load(self, done: _compiler.Compilation) -> _gradopt.Executable:
+    def _load(self, code: bytes, arena: int) -> _gradopt.Executable:
         load_blas()
         return _gradopt.Executable(
-            done.object_code,
+            code,
             *self._specs(),
-            done.arena_bytes,
+            arena,
             self.captures,
             [(target.address, target.handler) for target in self.targets],
             self._donations(),
@@ -281,12 +284,12 @@ class Lowered:
     def _load_on_device(self) -> _gradopt.DeviceExecutable:
         self._require_no_targets()
         number = device_number(self.device) or 0
-        done = self._compiled("object", chip_of(number))
+        code, arena = self._object_code(chip_of(number))
         return _gradopt.DeviceExecutable(
-            done.object_code,
+            code,
             number,
             *self._specs(),
-            done.arena_bytes,
+            arena,
             len(_OUTCOME) if self.checks else 0,
             self.captures,
             self._donations(),
@@ -294,11 +297,11 @@ class Lowered:
             self.name,
         )
 
-    def _compiled(self, target: str, chip: str = "") -> _compiler.Compilation:
-        done = compile_program(self.program, target, chip=chip)
-        self._arena_bytes = done.arena_bytes
-        self._warn_of(done.arena_bytes)
-        return done
+    def _object_code(self, chip: str = "") -> tuple[bytes, int]:
+        """The code, and the bytes of temporaries."""
+        code, self._arena_bytes = object_code(self.program, chip=chip)
+        self._warn_of(self._arena_bytes)
+        return code, self._arena_bytes
 
     def _specs(self) -> tuple[list[_gradopt.ArraySpec], list[_gradopt.ArraySpec]]:
         """What arguments and results look like."""
@@ -345,7 +348,7 @@ class Lowered:
             self.program, pipeline_options=f"{self.program.pipeline_options} {PROFILE_OPTIONS}"
         )
         done = compile_program(program, "object")
-        executable = self._load(done)
+        executable = self._load(done.object_code, done.arena_bytes)
         donated = set(self.reused.values())
 
         def arguments() -> list[Any]:

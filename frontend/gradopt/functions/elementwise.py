@@ -22,13 +22,13 @@ from gradopt.array.operands import (
 )
 from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.reductions import all_
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
+from gradopt.recording import grad
 
 
 @implements(np.where)

@@ -12,12 +12,12 @@ from gradopt.array.dispatch import UFUNCS, implements, unsupported
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import max_, min_, root_of_sum, sum_
 from gradopt.functions.shapes import squeeze
 from gradopt.ir import prims
 from gradopt.ir.values import Value, emit
+from gradopt.recording import grad
 
 
 def _floating(value: Any) -> Value:

@@ -21,13 +21,13 @@ from gradopt.base.dtypes import (
     supported,
 )
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
 from gradopt.functions.ufuncs import to_bool
 from gradopt.ir import prims
 from gradopt.ir.checks import require_within
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Shape, Value, emit
+from gradopt.recording import grad
 
 
 def _axes(axis: Any, x: Value) -> tuple[int, ...]:

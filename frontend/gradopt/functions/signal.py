@@ -14,7 +14,6 @@ from gradopt.array.handle import Handle
 from gradopt.array.operands import handle_of, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, result_type, supported
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.functions.joining import concatenate
 from gradopt.functions.products import promoted
@@ -23,6 +22,7 @@ from gradopt.functions.shapes import broadcast_arrays, moveaxis
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
+from gradopt.recording import grad
 
 
 @implements(np.diff)

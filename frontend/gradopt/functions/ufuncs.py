@@ -19,10 +19,10 @@ from gradopt.array.operands import (
 )
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, resolve_ufunc
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.values import Value, emit
+from gradopt.recording import grad
 
 
 def operands_of(ufunc: np.ufunc, *inputs: Any) -> list[Value]:

@@ -10,11 +10,11 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
 from gradopt.base.dtypes import FLOAT64, INT64
-from gradopt.dialects import grad
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
+from gradopt.recording import grad
 
 
 def _same_shape(x: Value, y: Value) -> tuple[Value, Value]:

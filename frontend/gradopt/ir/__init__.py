@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The IR under construction: context, functions, values, and one function for each op."""
+"""The IR under construction: types, functions, values, and one function for each op."""

@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mlir import ir
 
 from gradopt.base.device_arrays import require_on_host
 from gradopt.base.donated import require_not_donated
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir.current import scope as scope
+from gradopt.ir.types import element_attribute
 from gradopt.ir.values import Shape as Shape
 from gradopt.ir.values import Value
 from gradopt.ir.values import broadcast_shapes as broadcast_shapes
@@ -31,6 +30,7 @@ from gradopt.ir.values import equal as equal
 from gradopt.ir.values import not_equal as not_equal
 from gradopt.ir.values import reshape as reshape
 from gradopt.ir.values import scalar as scalar
+from gradopt.recording import grad
 
 
 def concrete(value: Any) -> np.ndarray[Any, Any]:
@@ -85,15 +85,11 @@ def full(shape: Shape, value: Any, dtype: DType) -> Value:
     return broadcast_to(scope().constant(np.array(value, dtype)), shape)
 
 
-def _type_attribute(dtype: DType) -> ir.Attribute:
-    return scope().trace.context.element_attribute(dtype)
-
-
 def convert(x: Value, dtype: DType) -> Value:
     """`grad.convert`."""
     if x.dtype == dtype:
         return x
-    return scope().emit(grad.convert, x, _type_attribute(dtype))
+    return scope().emit(grad.convert, x, element_attribute(dtype))
 
 
 def transpose(x: Value, permutation: Sequence[int]) -> Value:
@@ -255,20 +251,20 @@ def scatter_add(x: Value, indices: Value, updates: Value) -> Value:
 
 def iota(shape: Shape, dimension: int, dtype: DType) -> Value:
     """`grad.iota`."""
-    return scope().emit(grad.iota, dimension, list(shape), _type_attribute(dtype))
+    return scope().emit(grad.iota, dimension, list(shape), element_attribute(dtype))
 
 
 def random_bits(keys: Value, first: Value, bits: int, shape: Shape, dtype: DType) -> Value:
     """`grad.random_bits`."""
     here = scope()
     return here.emit(
-        grad.random_bits, keys, here.use(first), bits, list(shape), _type_attribute(dtype)
+        grad.random_bits, keys, here.use(first), bits, list(shape), element_attribute(dtype)
     )
 
 
 def identity(shape: Shape, dtype: DType) -> Value:
     """`grad.identity`: the standard basis of arrays of this shape."""
-    return scope().emit(grad.identity, list(shape), _type_attribute(dtype))
+    return scope().emit(grad.identity, list(shape), element_attribute(dtype))
 
 
 def select(condition: Value, on_true: Value, on_false: Value) -> Value:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from gradopt.base.dtypes import DType
-from gradopt.dialects import grad
 from gradopt.ir import prims
+from gradopt.ir.types import tensor_type
 from gradopt.ir.values import Shape, Value
+from gradopt.recording import grad
 
 
 class Target:
@@ -49,10 +50,9 @@ def emit_target_call(
 ) -> list[Value]:
     """`grad.custom_call` of the target, with results of these shapes and dtypes."""
     here = prims.scope()
-    context = here.trace.context
     return here.emit_many(
         grad.CustomCallOp,
-        [context.tensor_type(shape, dtype) for shape, dtype in results],
+        [tensor_type(shape, dtype) for shape, dtype in results],
         target.name,
         here.trace.target(target),
         batching,

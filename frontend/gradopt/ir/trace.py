@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Traces: the MLIR module under construction, and the functions in it.
+"""Traces: the module under construction, and the functions in it.
 
 A `Trace` is one module. Each function under construction is a `Scope`; the scope of a function
 that is differentiated lies inside the scope of its caller. An inner function that uses a traced
@@ -15,20 +15,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from mlir import ir
-from mlir.dialects import func
-from mlir.ir import MLIRError  # pyright: ignore[reportAttributeAccessIssue]
 
 from gradopt.base.location import (
     function_source,
     source_location,
     unrolled_at,
 )
-from gradopt.dialects import grad
 from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError
-from gradopt.ir.context import Context
 from gradopt.ir.current import state
+from gradopt.ir.locations import Locations, location_of
+from gradopt.ir.types import elements_attribute, tensor_type
 from gradopt.ir.values import Value, arguments_of
+from gradopt.recording import grad, inference, ir
+from gradopt.recording.text import module_text
 
 if TYPE_CHECKING:
     from gradopt.ir.checks import Check
@@ -43,12 +42,18 @@ T = TypeVar("T")
 
 
 class Trace:
-    """One module under construction."""
+    """One module under construction.
 
-    def __init__(self) -> None:
+    Args:
+        store: the directory in which types are found and kept; "" for none.
+    """
+
+    def __init__(self, store: str = "") -> None:
         state.traces += 1
-        self.context = Context.take()
-        self.module = ir.Module.create(self.context.unknown)
+        self._store = store
+        inference.recall(store)
+        self.module = ir.Block()
+        self.locations = Locations()
         self.scopes: list[Scope] = []
         self.captures: list[Array] = []
         self.checks: list[Check] = []
@@ -75,16 +80,21 @@ class Trace:
                 )
 
     def close(self) -> None:
-        """Ends the trace: its context is free for the next one.
+        """Ends the trace.
 
-        Parts values from what they belong to, so that the module is freed now, and not when the
+        Parts values and ops from what they belong to, so that they are freed now, and not when the
         garbage collector comes.
         """
         for scope in self.scopes:
             scope.forget()
+        self.module.erase()
+        inference.keep(self._store)
         self.scopes.clear()
         self._captured.clear()
-        self.context.give_back(sum(self._counts.values()))
+
+    def text(self) -> tuple[str, str]:
+        """The module as MLIR; the same without locations."""
+        return module_text(self.module)
 
     def unique_name(self, name: str) -> str:
         """A symbol name like `name` that the module does not have yet."""
@@ -144,18 +154,17 @@ class Scope:
         self._lifted_values: dict[ir.Value, ir.Value] = {}
         self._constants: dict[Any, ir.Value] = {}
         place = function_source(source)
-        context = trace.context
-        self.location = context.unknown if place is None else context.location_of(place)
+        self.location = ir.UNKNOWN if place is None else location_of(place)
         trace.scopes.append(self)
-        with context.mlir, self.location:
-            self.function = func.FuncOp(
-                name,
-                ir.FunctionType.get([], []),
-                visibility="public" if parent is None else "private",
-                ip=ir.InsertionPoint(trace.module.body),
-            )
-            self.block = ir.Block.create_at_start(self.function.body, [])
-        self.ip = ir.InsertionPoint(self.block)
+        attributes = {
+            "sym_name": ir.string(name),
+            "sym_visibility": ir.string("public" if parent is None else "private"),
+            "function_type": ir.function_type([], []),
+        }
+        self.function = ir.Operation(
+            "func.func", [], [], attributes, 1, self.location, trace.module
+        )
+        (self.block,) = self.function.regions
 
     def forget(self) -> None:
         """Gives up all values; the function is complete."""
@@ -173,8 +182,8 @@ class Scope:
 
     def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
-        location = ir.Location.name(path, self.location, context=self.trace.context.mlir)
-        value = self.block.add_argument(self.trace.context.tensor_type(shape, dtype), location)
+        location = ir.Location(path, self.location)
+        value = self.block.add_argument(tensor_type(shape, dtype), location)
         return Value(self, value, location)
 
     def use(self, value: Value) -> ir.Value:
@@ -199,7 +208,7 @@ class Scope:
             return known
         assert self.parent is not None
         self.parent.use(value)
-        location = ir.Location.name("closure", self.location, context=self.trace.context.mlir)
+        location = ir.Location("closure", self.location)
         argument = self.block.add_argument(value.ssa.type, location)
         self._lifted_values[value.ssa] = argument
         self.lifted.append(value)
@@ -248,23 +257,21 @@ class Scope:
             else self.use(operand)
             for operand in operands
         ]
-        location = self.trace.context.location()
+        location = self.trace.locations.here()
         self.trace.count(location)
         try:
-            value = builder(*values, loc=location, ip=self.ip)
-        except MLIRError as error:
-            raise CompilerError(str(error), source_location()) from None
+            value = builder(*values, loc=location, ip=self.block)
+        except CompilerError as error:
+            error.location = source_location()
+            raise
         return Value(self, value, location)
 
     def emit_many(self, builder: Any, *operands: Any) -> list[Value]:
         """Adds one op class that has several results; the operands are as the class takes them."""
-        location = self.trace.context.location()
+        location = self.trace.locations.here()
         self.trace.count(location)
-        try:
-            op = builder(*operands, loc=location, ip=self.ip)
-        except MLIRError as error:
-            raise CompilerError(str(error), source_location()) from None
-        return [Value(self, value, location) for value in op.operation.results]
+        op = builder(*operands, loc=location, ip=self.block)
+        return [Value(self, value, location) for value in op.results]
 
     def constant(self, array: Array) -> Value:
         """A concrete array of a supported dtype as a traced value."""
@@ -276,36 +283,32 @@ class Scope:
         key = (array.dtype, array.shape, array.tobytes())
         value = self._constants.get(key)
         if value is None:
-            attribute = self.trace.context.elements_attribute(array)
+            attribute = elements_attribute(array)
             made = self.emit(_constant, attribute)
             self._constants[key] = made.ssa
             return made
         return Value(self, value, self.location)
 
-    def finish(self, results: Sequence[Value]) -> list[ir.Type]:
+    def finish(self, results: Sequence[Value]) -> list[str]:
         """Adds the return op and sets the function's type; returns the result types."""
         values = [self.use(result) for result in results]
-        func.ReturnOp(values, loc=self.location, ip=self.ip)
+        ir.Operation("func.return", values, [], {}, 0, self.location, self.block)
         types = [value.type for value in values]
         inputs = [argument.type for argument in self.block.arguments]
-        with self.trace.context.mlir:
-            function_type = ir.FunctionType.get(inputs, types)
-            self.function.operation.attributes["function_type"] = ir.TypeAttr.get(function_type)
+        self.function.attributes["function_type"] = ir.function_type(inputs, types)
         return types
 
     def reuse_arguments(self, reused: Mapping[int, int]) -> None:
         """Says of a finished function which results are in the memory of which arguments."""
-        context = self.trace.context.mlir
-        attributes: list[ir.Attribute] = [ir.DictAttr.get({}, context)] * len(self.block.arguments)
-        word = ir.IntegerType.get_signless(64, context)
+        dictionaries: list[dict[str, ir.Attribute]] = [{} for _ in self.block.arguments]
         for result, argument in reused.items():
-            number = ir.IntegerAttr.get(word, result)
-            attributes[argument] = ir.DictAttr.get({"grad.reused_for": number}, context)
-        self.function.operation.attributes["arg_attrs"] = ir.ArrayAttr.get(attributes, context)
+            dictionaries[argument]["grad.reused_for"] = ir.integer(result)
+        self.function.attributes["arg_attrs"] = ir.array([ir.dictionary(d) for d in dictionaries])
 
 
-def _constant(attribute: Any, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Value:
-    return grad.ConstantOp(attribute, results=[attribute.type], loc=loc, ip=ip).result
+def _constant(attribute: ir.Attribute, *, loc: ir.Location, ip: ir.Block) -> ir.Value:
+    type_ = tensor_type(attribute.value.shape, attribute.value.dtype)
+    return grad.ConstantOp(attribute, results=[type_], loc=loc, ip=ip).result
 
 
 def is_uniform(array: Array) -> bool:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mlir import ir
 
 from gradopt.base.dtypes import DType
 from gradopt.base.location import source_location
-from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.ir.current import scope
+from gradopt.ir.types import shape_and_dtype
+from gradopt.recording import grad, ir
 
 if TYPE_CHECKING:
     from gradopt.ir.trace import Scope
@@ -45,7 +45,7 @@ class Value:
 
     Attributes:
         scope: the function it belongs to.
-        ssa: the value in MLIR.
+        ssa: the value as it is recorded.
         location: where it was made.
         shape: its shape.
         dtype: its NumPy dtype.
@@ -57,7 +57,7 @@ class Value:
         self.scope = scope
         self.ssa = ssa
         self.location = location
-        self.shape, self.dtype = scope.trace.context.shape_and_dtype(ssa.type)
+        self.shape, self.dtype = shape_and_dtype(ssa.type)
 
     @property
     def ndim(self) -> int:
@@ -76,12 +76,11 @@ class Value:
         """Dtype and shape, with the argument that it is or the place where it was made."""
         text = f"{self.dtype.name}{list(self.shape)}"
         place = self.location
-        if not place.is_a_name():
+        if place is ir.UNKNOWN:
             return text
-        child = place.child_loc
-        if not child.is_a_file():
-            return f"{text} ({place.name_str})"
-        return f"{text} (made at {child.filename}:{child.start_line} in {place.name_str})"
+        if place.child is not None:
+            return f"{text} ({place.name})"
+        return f"{text} (made at {place.file}:{place.line} in {place.name})"
 
     def __repr__(self) -> str:
         return f"Value<{self.dtype.name}{list(self.shape)}>"
@@ -123,21 +122,21 @@ def is_same(x: Value, y: Value) -> bool:
         if not pending:
             return True
         left, right = pending.pop()
-        if left == right:
+        if left is right:
             continue
-        if isinstance(left, ir.BlockArgument) or isinstance(right, ir.BlockArgument):
+        one, two = left.owner, right.owner
+        if isinstance(one, ir.Block) or isinstance(two, ir.Block):
             return False
-        one, two = left.owner.operation, right.owner.operation
         if (one.name, left.type, _attributes(one)) != (two.name, right.type, _attributes(two)):
             return False
-        if len(one.results) != 1 or len(one.regions) or len(one.operands) != len(two.operands):
+        if len(one.results) != 1 or one.regions or len(one.operands) != len(two.operands):
             return False
         pending += zip(one.operands, two.operands, strict=True)
     return False
 
 
-def _attributes(op: ir.Operation) -> dict[str, ir.Attribute]:
-    return {name: op.attributes[name] for name in op.attributes}
+def _attributes(op: ir.Operation) -> dict[str, str]:
+    return {name: attribute.text for name, attribute in op.attributes.items()}
 
 
 def depends(values: Iterable[Value], arguments: Iterable[Value]) -> bool:
@@ -159,22 +158,21 @@ def arguments_of(value: ir.Value) -> set[ir.Value]:
         if isinstance(value.owner, ir.Block):
             found.add(value)
         else:
-            pending += used_by(value.owner, ir.OpResult(value).result_number)
+            pending += used_by(value.owner, value.number)
     return found
 
 
-def used_by(op: Any, result: int | None = None) -> list[ir.Value]:
+def used_by(op: ir.Operation, result: int | None = None) -> list[ir.Value]:
     """What an op, or a result of it, is computed from; ops in its regions included."""
-    derivatives = {"grad.vjp": "wrt", "grad.jvp": "of"}.get(op.operation.name)
-    if result is not None and derivatives is not None:
-        view = op.operation.opview
-        if result < len(view.results) - len(getattr(view, derivatives)):
-            return list(view.inputs)  # A result of the function.
+    numbers = {"grad.vjp": "wrt", "grad.jvp": "of"}.get(op.name)
+    if numbers is not None and result is not None:
+        derivatives = op.attributes[numbers].value
+        if result < len(op.results) - len(derivatives):
+            return list(op.operand_group(0))  # A result of the function.
     used = list(op.operands)
-    for region in op.regions:
-        for block in region.blocks:
-            for nested in block.operations:
-                used += used_by(nested)
+    for block in op.regions:
+        for nested in block.operations:
+            used += used_by(nested)
     return used
 
 

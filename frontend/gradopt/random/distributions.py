@@ -18,7 +18,6 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.programs import program
-from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, NumberRangeError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all, require_within
@@ -31,6 +30,7 @@ from gradopt.random.arguments import (
     dtype_of,
     random_bits,
 )
+from gradopt.recording import grad
 
 _INT32: DType = np.dtype(np.int32)
 # Bits of random integers before they are reduced to a range.

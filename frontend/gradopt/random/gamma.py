@@ -22,7 +22,6 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.programs import program
-from gradopt.dialects import grad
 from gradopt.errors import ShapeError
 from gradopt.ir.values import Shape, Value, broadcast_shapes, emit
 from gradopt.random.arguments import (
@@ -33,6 +32,7 @@ from gradopt.random.arguments import (
 )
 from gradopt.random.distributions import open_unit, standard_normal
 from gradopt.random.keys import fold_in, split
+from gradopt.recording import grad
 from gradopt.transforms.custom import custom_jvp
 from gradopt.transforms.gradient import stop_gradient
 from gradopt.transforms.loops import fori_loop, while_loop

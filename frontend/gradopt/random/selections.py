@@ -16,13 +16,13 @@ from gradopt.base.location import source_location
 from gradopt.compilation.arguments import checked_array, checked_flag
 from gradopt.compilation.calling import describe_value
 from gradopt.compilation.programs import program
-from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all, require_within
 from gradopt.ir.values import Shape, Value, emit
 from gradopt.random.arguments import checked_key, checked_shape
 from gradopt.random.distributions import gumbel, reduced, uniform, wide_integers
+from gradopt.recording import grad
 from gradopt.transforms.loops import fori_loop
 
 

@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlir import ir
-from mlir.dialects import arith, tensor
 
 from gradopt.array.handle import Handle, array_of, python_number, wrap
 from gradopt.base.dtypes import INT64, WEAK_TYPES, DType, result_type
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_returned, function_name, returned_value
-from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import checks, prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.trace import Scope
+from gradopt.ir.types import tensor_type
 from gradopt.ir.values import Value
+from gradopt.recording import grad, ir
 from gradopt.transforms.inner import InnerFunction, trace_function, traced_leaves
 
 Raw = ir.Value
@@ -221,51 +220,68 @@ def adapted(values: Sequence[Value], specs: Sequence[Spec]) -> list[Value]:
 
 
 class Region:
-    """Adds ops to a block of a loop or branch. Values are those of MLIR."""
+    """Adds ops to the block of a loop or branch, or of a function itself.
+
+    Values are as they are recorded.
+    """
 
     def __init__(self, scope: Scope, block: ir.Block) -> None:
-        self._at: Any = {"loc": scope.trace.context.location(), "ip": ir.InsertionPoint(block)}
-        self._context = scope.trace.context
+        self._location = scope.trace.locations.here()
+        self._block = block
 
     def add(self, builder: Any, *operands: Any) -> Any:
-        """The result of an op, or the op, as its builder gives it."""
-        return builder(*operands, **self._at)
+        """The result of an op of the grad dialect, or the op, as its builder gives it."""
+        return builder(*operands, loc=self._location, ip=self._block)
+
+    def op(
+        self,
+        name: str,
+        operands: Sequence[Raw],
+        results: Sequence[str] = (),
+        attributes: dict[str, ir.Attribute] | None = None,
+        regions: int = 0,
+    ) -> ir.Operation:
+        """An op of an upstream dialect with results of these types."""
+        at = self._location, self._block
+        return ir.Operation(name, operands, results, attributes or {}, regions, *at)
 
     def call(self, body: Body, arguments: Sequence[Raw], lifted: Sequence[Raw]) -> list[Raw]:
         """The results of the body, outcomes of checks behind them."""
         inner = body.inner
         types = [*inner.results, *inner.outcome]
-        op = grad.CallOp(types, inner.name, [*arguments, *lifted], **self._at)
-        return list(op.operation.results)
+        return self.add(grad.CallOp, types, inner.name, [*arguments, *lifted]).results
+
+    def leave(self, values: Sequence[Raw]) -> None:
+        """Ends a loop's iteration, or a branch."""
+        self.op("scf.yield", values)
 
     def position(self, index: Raw) -> Raw:
         """An index as a tensor."""
-        with self._context.mlir:
-            word = ir.IntegerType.get_signless(64)
-            index = arith.IndexCastOp(word, index, **self._at).result
-        type_ = self._context.tensor_type((), INT64)
-        return tensor.FromElementsOp(type_, [index], **self._at).result
+        word = self.op("arith.index_cast", [index], ["i64"]).results[0]
+        return self.op("tensor.from_elements", [word], [tensor_type((), INT64)]).results[0]
+
+    def index(self, value: Raw) -> Raw:
+        """A tensor of one int64 as an index."""
+        word = self.op("tensor.extract", [value], ["i64"]).results
+        return self.op("arith.index_cast", word, ["index"]).results[0]
 
     def flag(self, truth: Raw) -> Raw:
         """A tensor of one bool as a number."""
-        return tensor.ExtractOp(truth, [], **self._at).result
+        return self.op("tensor.extract", [truth], ["i1"]).results[0]
 
 
 def index_of(scope: Scope, value: Value | int) -> Raw:
     """An integer as an index."""
-    at: Any = {"loc": scope.trace.context.location(), "ip": scope.ip}
-    with scope.trace.context.mlir:
-        index = ir.IndexType.get()
-        if isinstance(value, int):
-            return arith.ConstantOp(index, value, **at).result
-    word = tensor.ExtractOp(scope.use(value), [], **at).result
-    return arith.IndexCastOp(index, word, **at).result
+    here = Region(scope, scope.block)
+    if isinstance(value, int):
+        attributes = {"value": ir.integer(value, "index")}
+        return here.op("arith.constant", [], ["index"], attributes).results[0]
+    return here.index(scope.use(value))
 
 
 def flag_of(scope: Scope, value: Value) -> Raw:
     """One bool as a number."""
-    at: Any = {"loc": scope.trace.context.location(), "ip": scope.ip}
-    return tensor.ExtractOp(scope.use(value), [], **at).result
+    return Region(scope, scope.block).flag(scope.use(value))
 
 
 class Outcome:

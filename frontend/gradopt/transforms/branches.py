@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from mlir import ir
-from mlir.dialects import scf
 
 from gradopt.array.handle import Handle
 from gradopt.base.dtypes import INT64
@@ -27,6 +25,8 @@ from gradopt.compilation.calling import (
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
+from gradopt.ir.types import tensor_type
+from gradopt.recording import ir
 from gradopt.transforms.bodies import (
     Body,
     Outcome,
@@ -101,13 +101,7 @@ def cond(
     here = prims.scope()
     condition = flag_of(here, pred._read())
 
-    def build(types: Sequence[ir.Type], fill: Any, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
-        op = scf.IfOp(condition, types, has_else=True, loc=loc, ip=ip)
-        fill(0, op.then_block)
-        fill(1, op.else_block)
-        return op
-
-    return _branch([true_fun, false_fun], operands, build)
+    return _branch("scf.if", condition, {}, [true_fun, false_fun], operands)
 
 
 @hide_frames
@@ -159,29 +153,29 @@ def switch(
     value = prims.convert(index._read(), INT64)
     negative = value < scalar(0, INT64)
     position = index_of(here, prims.select(negative, scalar(0, INT64), value))
-
-    def build(types: Sequence[ir.Type], fill: Any, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
-        count = len(branches) - 1
-        with here.trace.context.mlir:
-            op = ir.Operation.create(
-                "scf.index_switch",
-                results=list(types),
-                operands=[position],
-                attributes={"cases": ir.DenseI64ArrayAttr.get(list(range(count)))},
-                regions=len(branches),
-                loc=loc,
-                ip=ip,
-            )
-        # The first region is that of all other numbers.
-        for i in range(len(branches)):
-            fill(i, op.regions[(i + 1) % len(branches)].blocks.append())
-        return op
-
-    return _branch(branches, operands, build)
+    cases = {"cases": ir.integers(range(len(branches) - 1))}
+    # The first region is that of all other numbers.
+    return _branch("scf.index_switch", position, cases, branches, operands, first=1)
 
 
-def _branch(functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...], build: Any) -> Any:
-    """Traces the functions and adds the op that calls one of them."""
+def _branch(
+    name: str,
+    choice: ir.Value,
+    attributes: dict[str, ir.Attribute],
+    functions: Sequence[Callable[..., Any]],
+    operands: tuple[Any, ...],
+    first: int = 0,
+) -> Any:
+    """Traces the functions and adds the op that calls one of them.
+
+    Args:
+        name: of the op.
+        choice: its operand.
+        attributes: of the op.
+        functions: what it chooses from.
+        operands: theirs.
+        first: number of the region of the first function; that of the last one stands before it.
+    """
     here = prims.scope()
     inputs, values, tree = traced_specs(operands, "operands")
 
@@ -203,16 +197,19 @@ def _branch(functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...], 
     outcome = Outcome(here, bodies)
     arguments = [here.use(value) for value in values]
     lifted = [[here.use(value) for value in body.lifted] for body in bodies]
-    types = [here.trace.context.tensor_type(s.shape, s.dtype) for s in specs]
+    types = [tensor_type(s.shape, s.dtype) for s in specs]
     types += [value.type for value in outcome.inits]
 
-    def fill(i: int, block: ir.Block) -> None:
-        region = Region(here, block)
-        results = region.call(bodies[i], arguments, lifted[i])
-        found = results[len(specs) :]
-        region.add(scf.YieldOp, [*results[: len(specs)], *(found or outcome.inits)])
+    def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
+        op = ir.Operation(name, [choice], types, attributes, len(bodies), loc, ip)
+        for i, body in enumerate(bodies):
+            region = Region(here, op.regions[(i + first) % len(bodies)])
+            results = region.call(body, arguments, lifted[i])
+            found = results[len(specs) :]
+            region.leave([*results[: len(specs)], *(found or outcome.inits)])
+        return op
 
-    results = here.emit_many(lambda *, loc, ip: build(types, fill, loc, ip))
+    results = here.emit_many(build)
     outcome.leave(results[len(specs) :])
     parts = [spec.wrap(value) for spec, value in zip(specs, results[: len(specs)], strict=True)]
     return bodies[0].tree.unflatten(parts)

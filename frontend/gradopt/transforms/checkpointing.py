@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
-from mlir import ir
-from mlir.dialects import scf
-
 from gradopt.base.frames import hide_frames
 from gradopt.compilation.calling import call_user
 from gradopt.errors import ArgumentError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
+from gradopt.recording import ir
 from gradopt.transforms.bodies import Outcome, Region, trace_body
 from gradopt.transforms.transform import Transform
 
@@ -47,21 +45,13 @@ class _Checkpointed(Transform):
         outcome = Outcome(here, [body])
         lifted = [here.use(value) for value in body.lifted]
 
-        def build(*, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
-            with here.trace.context.mlir:
-                op = ir.Operation.create(
-                    "scf.execute_region",
-                    results=[*body.inner.results, *body.inner.outcome],
-                    attributes={
-                        "no_inline": ir.UnitAttr.get(),
-                        "grad.checkpoint": ir.StringAttr.get(self._policy),
-                    },
-                    regions=1,
-                    loc=loc,
-                    ip=ip,
-                )
-            region = Region(here, op.regions[0].blocks.append())
-            region.add(scf.YieldOp, region.call(body, [], lifted))
+        def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
+            types = [*body.inner.results, *body.inner.outcome]
+            flags = {"no_inline": ir.UNIT}
+            op = ir.Operation("scf.execute_region", [], types, flags, 1, loc, ip)
+            op.discardable = {"grad.checkpoint": ir.string(self._policy)}
+            region = Region(here, op.regions[0])
+            region.leave(region.call(body, [], lifted))
             return op
 
         results = here.emit_many(build)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlir import ir
 
 from gradopt.array.handle import Handle, argument_array, array_of
 from gradopt.base.dtypes import INT64
@@ -29,11 +28,11 @@ from gradopt.compilation.calling import (
     plain_leaf,
     result_value,
 )
-from gradopt.dialects import grad as dialect
 from gradopt.errors import UnsupportedError
 from gradopt.ir import checks, prims
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.values import Value, depends, used_by
+from gradopt.recording import grad as dialect
 from gradopt.transforms.inner import like
 from gradopt.transforms.jacobian_products import vjp
 from gradopt.transforms.rule_results import Checker, Result, result_of
@@ -190,7 +189,7 @@ class _Part:
         self.name = outer.trace.unique_name(name)
         self.scope = Scope(outer.trace, outer, self.name, source)
         self.scope.order = order
-        self.types: list[ir.Type] = []
+        self.types: list[str] = []
         self._source = source
         self._before = before
         self._results: list[Value] = []
@@ -238,11 +237,10 @@ class _Part:
     def mixes(self, tangents: Sequence[Value]) -> bool:
         """Whether tangents go through ops that call functions, or have regions."""
         linear = {value.ssa for value in tangents}
-        operations: Any = self.scope.block.operations
-        for op in operations:
+        for op in self.scope.block.operations:
             if not any(value in linear for value in used_by(op)):
                 continue
-            if len(op.regions) or op.operation.name in _CALLS:
+            if op.regions or op.name in _CALLS:
                 return True
             linear.update(op.results)
         return False

@@ -19,8 +19,8 @@ from gradopt.compilation.calling import (
 )
 from gradopt.errors import NonScalarLossError
 from gradopt.ir import prims
-from gradopt.ir.current import scope
 from gradopt.ir.prims import scalar
+from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
 from gradopt.transforms.inner import Aux, emit_vjp, split_aux, trace_inner
 from gradopt.transforms.transform import ArgNums, Arguments, Transform
@@ -59,7 +59,7 @@ class _Gradient(Transform):
 
         leaves = selection.leaves
         inner, aux = trace_inner(self._function, leaves, selection.paths, body)
-        _, dtype = scope().trace.context.shape_and_dtype(inner.results[0])
+        _, dtype = shape_and_dtype(inner.results[0])
         seed = scalar(1, dtype)
         results, gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
         loss, *arrays = wrap(results)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from mlir import ir
 
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
 from gradopt.base.location import function_source
@@ -25,11 +24,12 @@ from gradopt.compilation.calling import (
     result_value,
     returned_value,
 )
-from gradopt.dialects import grad as dialect
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, prims
 from gradopt.ir.trace import Scope, within
+from gradopt.ir.types import shape_and_dtype, tensor_type
 from gradopt.ir.values import Value
+from gradopt.recording import grad as dialect
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class InnerFunction:
 
     name: str
     inputs: list[Value]
-    results: list[ir.Type]
-    outcome: list[ir.Type]
+    results: list[str]
+    outcome: list[str]
 
 
 def trace_inner(
@@ -95,7 +95,7 @@ def trace_function(
     inner = Scope(outer.trace, outer, name, function)
     inner.order = outer.order + derivatives
 
-    def build() -> tuple[int, list[ir.Type], Any]:
+    def build() -> tuple[int, list[str], Any]:
         try:
             results, extra = body(enter(inner))
             types = inner.finish([*results, *(inner.outcome or ())])
@@ -120,7 +120,7 @@ def argument_like(inner: Scope, leaf: Handle, path: str, axis: int | None = None
 
 
 def _emit(
-    builder: Any, inner: InnerFunction, derivatives: Sequence[ir.Type], *operands: Any
+    builder: Any, inner: InnerFunction, derivatives: Sequence[str], *operands: Any
 ) -> tuple[list[Value], list[Value]]:
     """Adds an op that calls the function: its results, and derivatives behind them."""
     types = [*inner.results, *inner.outcome, *derivatives]
@@ -186,12 +186,11 @@ def emit_vmap(
     return outputs[:count]
 
 
-def _with_axis(kind: ir.Type, axis: int | None, size: int) -> ir.Type:
+def _with_axis(kind: str, axis: int | None, size: int) -> str:
     if axis is None:
         return kind
-    context = prims.scope().trace.context
-    shape, dtype = context.shape_and_dtype(kind)
-    return context.tensor_type((*shape[:axis], size, *shape[axis:]), dtype)
+    shape, dtype = shape_and_dtype(kind)
+    return tensor_type((*shape[:axis], size, *shape[axis:]), dtype)
 
 
 def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any, Any]:

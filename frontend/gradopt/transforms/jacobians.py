@@ -14,8 +14,8 @@ from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import call_user, function_name, returned_value
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
-from gradopt.ir.current import scope
 from gradopt.ir.prims import scalar
+from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
 from gradopt.transforms.gradient import grad
 from gradopt.transforms.inner import (
@@ -71,8 +71,7 @@ class Jacobian(Transform):
             self._function, selection.leaves, selection.paths, body
         )
         count = out_tree.leaf_count
-        context = scope().trace.context
-        outputs = [context.shape_and_dtype(kind) for kind in inner.results[:count]]
+        outputs = [shape_and_dtype(kind) for kind in inner.results[:count]]
         inputs = [(leaf.shape, leaf.dtype) for leaf in selection.leaves]
         if self._is_forward([s for s, _ in inputs], [s for s, _ in outputs]):
             columns = [self._columns(inner, i, inputs[i], outputs) for i in range(len(inputs))]

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from mlir import ir
-from mlir.dialects import scf
 
 from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced
@@ -29,12 +27,13 @@ from gradopt.compilation.calling import (
     function_name,
 )
 from gradopt.compilation.compiled import Compiled
-from gradopt.dialects import grad
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.prims import scalar
+from gradopt.ir.types import tensor_type
 from gradopt.ir.values import Value
+from gradopt.recording import grad, ir
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.bodies import (
     Body,
@@ -105,19 +104,17 @@ def _counted(
     zero = here.use(scalar(0, INT64))
     length = trips if isinstance(trips, int) else 0  # Stacks need a number that is known.
     last = here.use(scalar(length - 1, INT64)) if reverse else None
-    stacks = [
-        here.emit(_empty, here.trace.context.tensor_type((length, *spec.shape), spec.dtype))
-        for spec in stacked
-    ]
+    stacks = [here.emit(_empty, tensor_type((length, *spec.shape), spec.dtype)) for spec in stacked]
     carried = [here.use(v) for v in (*inits, *stacks)] + outcome.inits
     begin, end, step = (index_of(here, bound) for bound in (0, trips, 1))
 
-    def build(*, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
-        with loc:
-            loop = scf.ForOp(begin, end, step, carried, loc=loc, ip=ip)
-        region = Region(here, loop.body)
-        state = list(loop.inner_iter_args)
-        number = region.position(loop.induction_variable)
+    def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
+        types = [value.type for value in carried]
+        loop = ir.Operation("scf.for", [begin, end, step, *carried], types, {}, 1, loc, ip)
+        (block,) = loop.regions
+        counter, *state = [block.add_argument(type_, loc) for type_ in ("index", *types)]
+        region = Region(here, block)
+        number = region.position(counter)
         arguments: list[Raw] = []
         if first is not None:
             arguments.append(number if offset is None else region.add(grad.add, number, offset))
@@ -137,8 +134,8 @@ def _counted(
             indices = [place] + [zero] * len(spec.shape)
             following.append(region.add(grad.dynamic_update_slice, stack, row, indices))
         following += outcome.merge(region, state[count + kinds :], results[count + kinds :])
-        region.add(scf.YieldOp, following)
-        set_policy(loop.operation, checkpoint)
+        region.leave(following)
+        set_policy(loop, checkpoint)
         return loop
 
     results = here.emit_many(build)
@@ -147,8 +144,8 @@ def _counted(
     return results[:count], results[count:behind]
 
 
-def _empty(type_: ir.Type, *, loc: ir.Location, ip: ir.InsertionPoint) -> ir.Value:
-    return ir.Operation.create("tensor.empty", results=[type_], loc=loc, ip=ip).result
+def _empty(type_: str, *, loc: ir.Location, ip: ir.Block) -> ir.Value:
+    return ir.Operation("tensor.empty", [], [type_], {}, 0, loc, ip).results[0]
 
 
 @hide_frames
@@ -527,21 +524,23 @@ def while_loop(
     carried = [here.use(v) for v in inits] + outcome.inits
     count = len(inits)
 
-    def build(*, loc: ir.Location, ip: ir.InsertionPoint) -> Any:
+    def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
         types = [v.type for v in carried]
-        loop = scf.WhileOp(types, carried, loc=loc, ip=ip)
-        before = loop.before.blocks.append(*types, arg_locs=[loc] * len(types))
-        after = loop.after.blocks.append(*types, arg_locs=[loc] * len(types))
-        region, state = Region(here, before), list(before.arguments)
+        loop = ir.Operation("scf.while", carried, types, {}, 2, loc, ip)
+        before, after = loop.regions
+        for block in loop.regions:
+            for type_ in types:
+                block.add_argument(type_, loc)
+        region, state = Region(here, before), before.arguments
         truth, *found = region.call(condition, state[:count], lifted[0])
         failures = outcome.merge(region, state[count:], found)
         truth = outcome.unless_failed(region, truth, failures)
-        region.add(scf.ConditionOp, region.flag(truth), [*state[:count], *failures])
-        region, state = Region(here, after), list(after.arguments)
+        region.op("scf.condition", [region.flag(truth), *state[:count], *failures])
+        region, state = Region(here, after), after.arguments
         results = region.call(body, state[:count], lifted[1])
         failures = outcome.merge(region, state[count:], results[count:])
-        region.add(scf.YieldOp, [*results[:count], *failures])
-        set_policy(loop.operation, checkpoint)
+        region.leave([*results[:count], *failures])
+        set_policy(loop, checkpoint)
         return loop
 
     results = here.emit_many(build)

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from mlir import ir
-
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentError
+from gradopt.recording import ir
 
 Checkpoint = Literal["all", "none", "sqrt", "binomial"] | int | None
 
@@ -54,11 +53,6 @@ def check_policy(checkpoint: Any, is_known: bool) -> None:
 
 def set_policy(loop: ir.Operation, checkpoint: Checkpoint) -> None:
     """Notes the policy of a loop in the IR."""
-    if checkpoint is None:
-        return
-    with loop.context:
-        loop.attributes["grad.checkpoint"] = (
-            ir.StringAttr.get(checkpoint)
-            if isinstance(checkpoint, str)
-            else ir.IntegerAttr.get(ir.IntegerType.get_signless(64), checkpoint)
-        )
+    if checkpoint is not None:
+        make = ir.string if isinstance(checkpoint, str) else ir.integer
+        loop.discardable = {"grad.checkpoint": make(checkpoint)}  # pyright: ignore

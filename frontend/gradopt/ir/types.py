@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Types of arrays, and their constants, as texts in MLIR."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from gradopt.base.dtypes import DType
+from gradopt.recording.ir import Attribute
+
+_DTYPES: dict[str, DType] = {
+    "i1": np.dtype(np.bool_),
+    "i8": np.dtype(np.int8),
+    "i16": np.dtype(np.int16),
+    "i32": np.dtype(np.int32),
+    "i64": np.dtype(np.int64),
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+}
+_ELEMENTS = {dtype: text for text, dtype in _DTYPES.items()}
+
+
+def element_type(dtype: DType) -> str:
+    """The type of elements of `dtype`."""
+    return _ELEMENTS[dtype]
+
+
+@functools.lru_cache(maxsize=10_000)
+def tensor_type(shape: tuple[int, ...], dtype: DType) -> str:
+    """`tensor<shape x dtype>`."""
+    return f"tensor<{''.join([f'{size}x' for size in shape])}{_ELEMENTS[dtype]}>"
+
+
+@functools.lru_cache(maxsize=10_000)
+def shape_and_dtype(type_: str) -> tuple[tuple[int, ...], DType]:
+    """The inverse of `tensor_type`."""
+    *sizes, element = type_.removeprefix("tensor<").removesuffix(">").split("x")
+    return tuple([int(size) for size in sizes]), _DTYPES[element]
+
+
+@functools.cache
+def element_attribute(dtype: DType) -> Attribute:
+    """The type of elements as an attribute."""
+    return Attribute(element_type(dtype), dtype)
+
+
+def elements_attribute(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Attribute:
+    """`dense<...>` of the array."""
+    if array.dtype.kind == "b":
+        elements = str(array.tolist()).lower() if array.size else ""
+    else:
+        elements = f'"0x{array.tobytes().hex().upper()}"' if array.size else ""
+    return Attribute(f"dense<{elements}> : {tensor_type(array.shape, array.dtype)}", array)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The compiler, which is imported when something is asked of it.
+
+Importing it loads MLIR and LLVM, which takes longer than all the rest of a process that finds its
+code in the store.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from typing import Any
+
+_module: Any = None
+# The lock of a module that another thread imports at a fork would stay locked in the child.
+_importing = threading.RLock()
+os.register_at_fork(
+    before=_importing.acquire,
+    after_in_parent=_importing.release,
+    after_in_child=_importing.release,
+)
+
+
+def compiler() -> Any:
+    """The module `gradopt._compiler`."""
+    global _module
+    if _module is None:
+        with _importing:
+            _module = importlib.import_module("gradopt._compiler")
+    return _module
