@@ -911,17 +911,21 @@ CUresult allocate(CUcontext context, size_t bytes, CUstream stream,
   if (bytes > state.memory || context->bytesInUse > state.memory - bytes)
     return CUDA_ERROR_OUT_OF_MEMORY;
   Memory &memory = Memory::get();
-  // What was freed before is free where that is known to be done.
+  // What was freed before is free for all streams when that is done, and one
+  // piece, the next one, for what follows on the same stream.
   auto &freed = context->freed;
-  for (size_t i = 0; i < freed.size();) {
-    if (freed[i].work && !freed[i].work->isDone &&
-        (!stream || freed[i].stream != stream)) {
-      ++i;
-      continue;
-    }
-    memory.release(freed[i].allocation);
-    freed.erase(freed.begin() + long(i));
-  }
+  auto give = [&](auto it) {
+    memory.release(it->allocation);
+    return freed.erase(it);
+  };
+  for (auto it = freed.begin(); it != freed.end();)
+    it = it->work && !it->work->isDone ? it + 1 : give(it);
+  auto next = std::find_if(freed.begin(), freed.end(), [&](auto &later) {
+    return stream && later.stream == stream &&
+           later.allocation->pages == Memory::pagesFor(bytes);
+  });
+  if (next != freed.end())
+    give(next);
   Allocation *allocation = memory.reserve(context->device, bytes);
   if (!allocation)
     return CUDA_ERROR_OUT_OF_MEMORY;

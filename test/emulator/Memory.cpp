@@ -92,10 +92,14 @@ Memory::Memory() {
   pages = reinterpret_cast<Page *>(reserveSpace(bytes / kPage * sizeof(Page)));
 }
 
+size_t Memory::pagesFor(size_t bytes) {
+  return (bytes + 2 * kRedZone + kPage - 1) / kPage;
+}
+
 Allocation *Memory::reserve(int device, size_t bytes) {
   if (bytes > kDeviceRange / 2)
     return nullptr;
-  size_t count = (bytes + 2 * kRedZone + kPage - 1) / kPage;
+  size_t count = pagesFor(bytes);
   auto &free = idle[device][count];
   Allocation *allocation = nullptr;
   if (!free.empty()) {

@@ -74,6 +74,8 @@ public:
   static Memory &get();
 
   /// A place for so many bytes that nobody uses; null if there is none.
+  /// What an allocation of so many bytes takes, with red zones.
+  static size_t pagesFor(size_t bytes);
   Allocation *reserve(int device, size_t bytes);
   /// Gives it back.
   void release(Allocation *allocation);

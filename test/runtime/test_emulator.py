@@ -365,6 +365,22 @@ def test_memory_in_the_order_of_a_stream(cuda: Driver, module: Any, emulator: Em
     assert "which is freed" in failure(cuda, stream).words
 
 
+def test_what_several_pieces_freed_is_not_for_other_streams(cuda: Driver) -> None:
+    """One of them is for the same stream; the others are not done with, either."""
+    pool, stream, other = pool_of(cuda), cuda.stream(), cuda.stream()
+
+    def allocate(on: Any) -> int:
+        made = cuda.handle("cuMemAllocFromPoolAsync", ctypes.c_size_t(64), pool, on).value
+        assert made is not None
+        return made
+
+    pieces = [allocate(stream) for _ in range(3)]
+    for piece in pieces:
+        cuda.call("cuMemFreeAsync", ctypes.c_uint64(piece), stream)
+    assert allocate(stream) in pieces
+    assert allocate(other) not in pieces
+
+
 def test_memory_runs_out(cuda: Driver, emulator: Emulator) -> None:
     emulator.set_memory(emulator.bytes_in_use() + 1000)
     cuda.free(cuda.allocate(1000))
