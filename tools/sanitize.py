@@ -94,7 +94,10 @@ def make_environment(preset: str, native: Path) -> Path:
         target = package / path.relative_to(native)
         if path.is_file() and not target.exists():
             target.symlink_to(path)
-    (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    others = Path(sysconfig.get_path("purelib"))
+    (site / "others.pth").write_text(f"{others}\n")
+    # The compiler looks for MLIR's library beside its package.
+    (site / "mlir").symlink_to(others / "mlir")
     return python
 
 
