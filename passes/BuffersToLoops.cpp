@@ -22,6 +22,7 @@
 
 #include "dialect/Rules.h"
 #include "passes/DeadOps.h"
+#include "passes/OperandPlaces.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -156,21 +157,7 @@ private:
 
   /// Where `operand` is accessed at the current position.
   SmallVector<Value> indices(OpOperand *operand) {
-    SmallVector<Value> result;
-    for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
-      if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-        result.push_back(position[dim.getPosition()]);
-        continue;
-      }
-      // What it does not depend on may be the counter of a loop that has ended.
-      SmallVector<Value> used(position);
-      for (auto [d, counter] : llvm::enumerate(used))
-        if (!expr.isFunctionOfDim(d))
-          counter = zero;
-      result.push_back(affine::AffineApplyOp::create(
-          rewriter, op.getLoc(), AffineMap::get(used.size(), 0, expr), used));
-    }
-    return result;
+    return getPlace(rewriter, op, operand, position);
   }
 
   Value load(OpOperand *operand) {

@@ -6,8 +6,8 @@
 
 #include "passes/ThreadedNest.h"
 #include "passes/BufferSize.h"
+#include "passes/OperandPlaces.h"
 
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -278,20 +278,7 @@ void ThreadedNest::delinearize(Value linear, ArrayRef<unsigned> loops) {
 }
 
 SmallVector<Value> ThreadedNest::indices(OpOperand *operand) {
-  SmallVector<Value> result;
-  for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults()) {
-    if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
-      result.push_back(position[dim.getPosition()]);
-      continue;
-    }
-    SmallVector<Value> used(position);
-    for (auto [loop, counter] : llvm::enumerate(used))
-      if (!expr.isFunctionOfDim(loop))
-        counter = index(0);
-    result.push_back(affine::AffineApplyOp::create(
-        *rewriter, op.getLoc(), AffineMap::get(used.size(), 0, expr), used));
-  }
-  return result;
+  return getPlace(*rewriter, op, operand, position);
 }
 
 Value ThreadedNest::load(OpOperand *operand) {
