@@ -106,7 +106,7 @@ class _PythonLoops:
         return carry, self._xp.stack(ys)
 
 
-def _loops(xp: Any) -> Any:
+def loops(xp: Any) -> Any:
     """fori_loop, while_loop and scan of the library that the namespace belongs to."""
     if xp.__name__ == "jax.numpy":
         import jax
@@ -127,7 +127,7 @@ def _scan(xp: Any) -> Function:
             h = xp.tanh(w @ h + u * x)
             return h, xp.sum(h * h)
 
-        return xp.sum(_loops(xp).scan(cell, h, x)[1])
+        return xp.sum(loops(xp).scan(cell, h, x)[1])
 
     return loss
 
@@ -143,7 +143,7 @@ def _while(xp: Any) -> Function:
             y, k = state
             return 0.9 * xp.sin(y) + x, k + 1
 
-        return _loops(xp).while_loop(lambda s: s[1] < end, step, (x, 0))[0]
+        return loops(xp).while_loop(lambda s: s[1] < end, step, (x, 0))[0]
 
     return loss
 
@@ -157,7 +157,7 @@ def _nbody(xp: Any) -> Function:
             speed = speed - 0.01 * xp.sum(d * (squares**-1.5)[:, :, None], axis=1)
             return place + 0.01 * speed, speed
 
-        place, _ = _loops(xp).fori_loop(0, 100, step, tuple(params))
+        place, _ = loops(xp).fori_loop(0, 100, step, tuple(params))
         return xp.sum(place * place)
 
     return loss
@@ -235,7 +235,7 @@ CASES = {
     ),
     "lstm": Case(
         "step of an LSTM of 128, batch of 32, 64 steps",
-        lambda xp: networks.lstm(xp, _loops(xp).scan),
+        lambda xp: networks.lstm(xp, loops(xp).scan),
         networks.lstm_arguments,
     ),
     "while": Case(

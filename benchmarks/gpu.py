@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Times compiled functions on the GPU of this machine, and PyTorch's where it is installed.
+"""Times compiled functions on the GPU of this machine, and those of PyTorch and JAX.
 
 Kernels that move data are compared with a copy of as many bytes, matrix products with PyTorch's
-(cuBLAS), whole steps with PyTorch, eager and compiled. `call` is the median over the rounds, in
-which the libraries take turns; arguments are on the device, and a sample waits for the device
-once, behind several calls.
+(cuBLAS), whole steps with PyTorch, eager and compiled, and JAX, as far as they are installed.
+`call` is the median over the rounds, in which the libraries take turns; arguments are on the
+device, and a sample waits for the device once, behind several calls. `first` is the first call,
+with all that it compiles. Products and convolutions of float32 are computed in float32: PyTorch
+and JAX are told not to round to fewer bits.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import os
 import statistics
 import sys
 import time
@@ -19,6 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cases
+import networks
 import numpy as np
 
 import gradopt as go
@@ -34,20 +39,22 @@ class Case:
     Attributes:
         title: what it is.
         function: of a namespace like numpy, the function to run.
-        shapes: those of its arguments.
-        dtype: that of its arguments.
-        gradient: whether the value and the gradient in all arguments are asked for.
+        arguments: makes its arguments, of float64.
+        dtype: what they are converted to.
+        gradient: whether the value and the gradient in the first argument are asked for.
         moved: bytes read and written at least, if that is what takes the time.
         flops: floating-point operations, if they do.
+        without: the libraries that are left out.
     """
 
     title: str
     function: Callable[[Any], Callable[..., Any]]
-    shapes: list[tuple[int, ...]]
+    arguments: Callable[[np.random.Generator], tuple[Any, ...]]
     dtype: str = "float32"
     gradient: bool = False
     moved: int = 0
     flops: int = 0
+    without: tuple[str, ...] = ()
 
 
 def _chain(xp: Any) -> Any:
@@ -63,12 +70,20 @@ def _softmax(xp: Any) -> Any:
 
 
 def _mlp(xp: Any) -> Any:
-    def f(x: Any, *weights: Any) -> Any:
+    def f(weights: Any, x: Any) -> Any:
         for w in weights[:-1]:
             x = xp.tanh(x @ w)
         return xp.mean((x @ weights[-1]) ** 2)
 
     return f
+
+
+def _mlp_arguments(batch: int) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    def arguments(generator: np.random.Generator) -> tuple[Any, ...]:
+        weights = [generator.normal(size=(1024, 1024)) / 32 for _ in range(4)]
+        return weights, generator.normal(size=(batch, 1024))
+
+    return arguments
 
 
 def _sum(xp: Any, axis: int | None) -> Any:
@@ -79,60 +94,111 @@ def _product(_: Any) -> Any:
     return lambda a, b: a @ b
 
 
-def _cases(scale: int) -> list[Case]:
+def _arrays(*shapes: tuple[int, ...]) -> Callable[[np.random.Generator], tuple[Any, ...]]:
+    return lambda generator: tuple(generator.normal(size=shape) for shape in shapes)
+
+
+def _cases(scale: int) -> dict[str, Case]:
     rows, columns, side = 8192 // scale, 4096 // scale, 4096 // scale
-    array, square = [(rows, columns)], [(side, side)] * 2
+    array, square = _arrays((rows, columns)), _arrays((side, side), (side, side))
     size, flops = rows * columns, 2 * side**3
-    network = [(4096 // scale, 1024)] + [(1024, 1024)] * 4
-    return [
-        Case("elementwise, f32", _chain, array, moved=8 * size),
-        Case("elementwise, f64", _chain, array, "float64", moved=16 * size),
-        Case("sums of rows", lambda xp: _sum(xp, 1), array, moved=4 * size),
-        Case("sums of columns", lambda xp: _sum(xp, 0), array, moved=4 * size),
-        Case("sum of all", lambda xp: _sum(xp, None), array, moved=4 * size),
-        Case("softmax of rows", _softmax, array, moved=8 * size),
-        Case("matrix product, f32", _product, square, flops=flops),
-        Case("matrix product, f64", _product, square, "float64", flops=flops),
-        Case("gradient of a network of 4 x 1024", _mlp, network, gradient=True),
-        Case("sum of 16 numbers: a launch", lambda xp: _sum(xp, None), [(16,)]),
-    ]
+    batched = _arrays((64, side // 8, side // 8), (64, side // 8, side // 8))
+    steps = {"gradient": True, "dtype": "float32"}
+    return {
+        "elementwise": Case("elementwise, f32", _chain, array, moved=8 * size),
+        "elementwise-f64": Case("elementwise, f64", _chain, array, "float64", moved=16 * size),
+        "sums-of-rows": Case("sums of rows", lambda xp: _sum(xp, 1), array, moved=4 * size),
+        "sums-of-columns": Case("sums of columns", lambda xp: _sum(xp, 0), array, moved=4 * size),
+        "sum": Case("sum of all", lambda xp: _sum(xp, None), array, moved=4 * size),
+        "softmax": Case("softmax of rows", _softmax, array, moved=8 * size),
+        "transpose": Case("transpose", lambda xp: lambda x: x.T + 1, array, moved=8 * size),
+        "cumsum": Case(
+            "cumulative sum", lambda xp: lambda x: xp.cumsum(x, 0), _arrays((size,)), moved=8 * size
+        ),
+        "product": Case("matrix product, f32", _product, square, flops=flops),
+        "product-f64": Case("matrix product, f64", _product, square, "float64", flops=flops),
+        "products": Case("64 matrix products, f32", _product, batched, flops=64 * flops // 512),
+        "launch": Case("sum of 16 numbers: a launch", lambda xp: _sum(xp, None), _arrays((16,))),
+        "mlp": Case("step of a network of 4 x 1024", _mlp, _mlp_arguments(4096 // scale), **steps),
+        "conv-net": Case(
+            "step of a convolutional network, 1024 images of 28 x 28",
+            networks.conv_net,
+            lambda g: networks.conv_net_arguments(g, 1024 // scale),
+            **steps,
+        ),
+        "attention": Case(
+            "block of a transformer, 16 x 512 of width 512",
+            networks.attention,
+            lambda g: networks.attention_arguments(g, 16, 512 // scale, 512 // scale),
+            **steps,
+        ),
+        "lstm": Case(
+            "step of an LSTM of 512, batch of 512, 64 steps",
+            lambda xp: networks.lstm(xp, cases.loops(xp).scan),
+            lambda g: networks.lstm_arguments(g, 512 // scale, 512 // scale),
+            # It would compile all steps one by one.
+            without=("PyTorch, compiled",),
+            **steps,
+        ),
+    }
 
 
-def _gradopt(case: Case, arrays: list[Any]) -> tuple[Run, Run]:
+def _map(function: Callable[[Any], Any], arguments: Any) -> Any:
+    """Arguments with each array replaced."""
+    if isinstance(arguments, list | tuple):
+        return type(arguments)(_map(function, a) for a in arguments)
+    return function(arguments)
+
+
+def _leaf(result: Any) -> Any:
+    while isinstance(result, list | tuple):
+        result = result[0]
+    return result
+
+
+def _gradopt(case: Case, arguments: Any) -> tuple[Run, Run]:
     function = case.function(np)
-    argnums = tuple(range(len(arrays)))
-    compiled = (
-        go.compile_value_and_grad(function, argnums) if case.gradient else go.compile(function)
-    )
-    placed = [go.asarray(a, device="cuda") for a in arrays]
+    compiled = go.compile_value_and_grad(function) if case.gradient else go.compile(function)
+    placed = _map(lambda a: go.asarray(a, device="cuda"), arguments)
     last: list[Any] = []
 
     def run() -> None:
         last[:] = [compiled(*placed)]
 
-    def wait() -> None:
-        leaf = last[0]
-        while isinstance(leaf, tuple):
-            leaf = leaf[0]
-        leaf.wait()
-
-    return run, wait
+    return run, lambda: _leaf(last[0]).wait()
 
 
-def _torch(case: Case, arrays: list[Any], compiles: bool) -> tuple[Run, Run]:
+def _torch(case: Case, arguments: Any, compiles: bool) -> tuple[Run, Run]:
     torch = sys.modules["torch"]
+    torch.backends.cudnn.allow_tf32 = False
     function = case.function(torch)
-    placed = [torch.from_numpy(a).cuda() for a in arrays]
+    placed = _map(lambda a: torch.from_numpy(a).cuda(), arguments)
 
-    def step(*args: Any) -> Any:
+    def step(parameters: Any, *data: Any) -> Any:
         if not case.gradient:
-            return function(*args)
-        for a in args:
-            a.requires_grad_(True)
-        return torch.autograd.grad(function(*args), args)
+            return function(parameters, *data)
+        for p in parameters:
+            p.requires_grad_(True)
+        value = function(parameters, *data)
+        return value.detach(), torch.autograd.grad(value, parameters)
 
     run = torch.compile(step) if compiles else step
     return lambda: run(*placed), torch.cuda.synchronize
+
+
+def _jax(case: Case, arguments: Any) -> tuple[Run, Run]:
+    jax = sys.modules["jax"]
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    function = case.function(jax.numpy)
+    jitted = jax.jit(jax.value_and_grad(function) if case.gradient else function)
+    placed = jax.block_until_ready(_map(jax.numpy.asarray, arguments))
+    last: list[Any] = []
+
+    def run() -> None:
+        last[:] = [jitted(*placed)]
+
+    return run, lambda: jax.block_until_ready(last[0])
 
 
 def _copy(case: Case) -> tuple[Run, Run]:
@@ -155,28 +221,42 @@ def _sample(run: Run, wait: Run, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def measure(case: Case, rounds: int) -> dict[str, float]:
-    """Median seconds of a call, for each library."""
-    generator = np.random.default_rng(0)
-    arrays = [generator.normal(size=shape).astype(case.dtype) for shape in case.shapes]
-    calls = {"gradopt": _gradopt(case, arrays)}
+def _libraries(case: Case) -> dict[str, Callable[[Any], tuple[Run, Run]]]:
+    libraries = {"gradopt": lambda arguments: _gradopt(case, arguments)}
     if case.moved:
-        calls["copy"] = _copy(case)
+        libraries["copy"] = lambda _: _copy(case)
     if "torch" in sys.modules:
-        calls["PyTorch, eager"] = _torch(case, arrays, compiles=False)
-        calls["PyTorch, compiled"] = _torch(case, arrays, compiles=True)
+        libraries["PyTorch, eager"] = lambda arguments: _torch(case, arguments, False)
+        libraries["PyTorch, compiled"] = lambda arguments: _torch(case, arguments, True)
+    if "jax" in sys.modules:
+        libraries["JAX"] = lambda arguments: _jax(case, arguments)
+    return {name: make for name, make in libraries.items() if name not in case.without}
+
+
+def measure(case: Case, rounds: int, without: list[str]) -> dict[str, tuple[float, float]]:
+    """Seconds of the first call and of a call, the median, for each library."""
+    arguments = case.arguments(np.random.default_rng(0))
+    arguments = _map(lambda a: a.astype(case.dtype), arguments)
+    calls: dict[str, tuple[Run, Run]] = {}
+    first: dict[str, float] = {}
     counts: dict[str, int] = {}
-    for name, (run, wait) in calls.items():
-        for _ in range(4):  # Compiles, captures a graph, and fills pools of memory.
-            run()
-        wait()
-        once = _sample(run, wait, 1)
-        counts[name] = max(1, min(1000, int(SAMPLE_SECONDS / once)))
+    for name, make in _libraries(case).items():
+        if name in without:
+            continue
+        try:
+            run, wait = calls[name] = make(arguments)
+            first[name] = _sample(run, wait, 1)
+        except Exception as error:
+            print(f"  {name}: {type(error).__name__}: {error}")
+            del calls[name]
+            continue
+        _sample(run, wait, 4)  # Captures a graph, and fills pools of memory.
+        counts[name] = max(1, min(1000, int(SAMPLE_SECONDS / _sample(run, wait, 1))))
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, (run, wait) in calls.items():
             samples[name].append(_sample(run, wait, counts[name]))
-    return {name: statistics.median(values) for name, values in samples.items()}
+    return {name: (first[name], statistics.median(values)) for name, values in samples.items()}
 
 
 def main() -> None:
@@ -186,25 +266,37 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--scale", type=int, default=1, help="divides the sizes of arrays")
+    parser.add_argument("--case", action="append", choices=list(_cases(1)), help="all by default")
+    parser.add_argument(
+        "--without", action="append", default=[], help='a library, as in the table: "JAX"'
+    )
     options = parser.parse_args()
+    # Else JAX takes three quarters of the memory.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     with contextlib.suppress(ImportError):
         if not importlib.import_module("torch").cuda.is_available():
             del sys.modules["torch"]
+    with contextlib.suppress(ImportError):
+        if importlib.import_module("jax").default_backend() != "gpu":
+            del sys.modules["jax"]
     try:
         go.asarray(0.0, device="cuda")
     except go.errors.DeviceError as error:
         sys.exit(str(error))
     print(f"{go.devices()[1].description}; gradopt {go.__version__}, numpy {np.__version__}")
-    for case in _cases(options.scale):
-        print(f"\n{case.title}")
-        times = measure(case, options.rounds)
-        for name, seconds in times.items():
+    for name, case in _cases(options.scale).items():
+        if options.case and name not in options.case:
+            continue
+        print(f"\n{case.title} ({name})", flush=True)
+        times = measure(case, options.rounds, options.without)
+        for library, (first, call) in times.items():
             rate = ""
             if case.moved:
-                rate = f"{case.moved / seconds / 1e12:8.2f} TB/s"
+                rate = f"{case.moved / call / 1e12:8.2f} TB/s"
             elif case.flops:
-                rate = f"{case.flops / seconds / 1e12:8.2f} TFLOP/s"
-            print(f"  {name:20s} {seconds * 1e6:10.1f} us {seconds / times['gradopt']:8.2f} {rate}")
+                rate = f"{case.flops / call / 1e12:8.2f} TFLOP/s"
+            ratio = call / times["gradopt"][1] if "gradopt" in times else float("nan")
+            print(f"  {library:18s} {first:8.2f} s {call * 1e6:10.1f} us {ratio:8.2f} {rate}")
 
 
 if __name__ == "__main__":

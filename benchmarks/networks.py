@@ -67,11 +67,11 @@ def conv_net(xp: Any) -> Function:
     return loss
 
 
-def conv_net_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
+def conv_net_arguments(generator: np.random.Generator, batch: int = 32) -> tuple[Any, ...]:
     shapes = (16, 1, 5, 5), (32, 16, 5, 5), (32 * 7 * 7, 10)
     params = [generator.normal(size=shape) * 0.05 for shape in shapes]
-    y = np.eye(10)[generator.integers(10, size=32)]
-    return params, generator.normal(size=(32, 1, 28, 28)), y
+    y = np.eye(10)[generator.integers(10, size=batch)]
+    return params, generator.normal(size=(batch, 1, 28, 28)), y
 
 
 def attention(xp: Any) -> Function:
@@ -88,7 +88,7 @@ def attention(xp: Any) -> Function:
         wq, wk, wv, wo, up, down = params
         z = norm(x)
         q, k, v = split(z @ wq), split(z @ wk), split(z @ wv)
-        powers = xp.exp(q @ xp.swapaxes(k, -1, -2) / 4) * mask
+        powers = xp.exp(q @ xp.swapaxes(k, -1, -2) / math.sqrt(q.shape[-1])) * mask
         mixed = (powers / xp.sum(powers, axis=-1, keepdims=True)) @ v
         x = x + xp.reshape(xp.swapaxes(mixed, -2, -3), x.shape) @ wo
         x = x + _relu(xp, norm(x) @ up) @ down
@@ -97,15 +97,17 @@ def attention(xp: Any) -> Function:
     return loss
 
 
-def attention_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
-    shapes = *(((64, 64),) * 4), (64, 256), (256, 64)
-    params = [generator.normal(size=shape) / 8 for shape in shapes]
-    y = np.eye(64)[generator.integers(64, size=(8, 64))]
-    return params, generator.normal(size=(8, 64, 64)), y, np.tri(64)
+def attention_arguments(
+    generator: np.random.Generator, batch: int = 8, length: int = 64, width: int = 64
+) -> tuple[Any, ...]:
+    shapes = *(((width, width),) * 4), (width, 4 * width), (4 * width, width)
+    params = [generator.normal(size=shape) / math.sqrt(width) for shape in shapes]
+    y = np.eye(width)[generator.integers(width, size=(batch, length))]
+    return params, generator.normal(size=(batch, length, width)), y, np.tri(length)
 
 
 def lstm(xp: Any, scan: Function) -> Function:
-    """A layer of 128 along 64 steps, and a linear layer."""
+    """A layer along all steps, and a linear layer."""
 
     def sigmoid(x: Any) -> Any:
         return 0.5 * xp.tanh(0.5 * x) + 0.5
@@ -116,7 +118,8 @@ def lstm(xp: Any, scan: Function) -> Function:
         def cell(state: Any, x: Any) -> Any:
             h, c = state
             sums = x @ wi + h @ wh + b
-            i, f, g, o = (sums[:, 128 * n : 128 * (n + 1)] for n in range(4))
+            width = h.shape[1]
+            i, f, g, o = (sums[:, width * n : width * (n + 1)] for n in range(4))
             c = sigmoid(f) * c + sigmoid(i) * xp.tanh(g)
             h = sigmoid(o) * xp.tanh(c)
             return (h, c), h
@@ -127,8 +130,10 @@ def lstm(xp: Any, scan: Function) -> Function:
     return loss
 
 
-def lstm_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
-    shapes = (32, 512), (128, 512), (512,), (128, 64)
+def lstm_arguments(
+    generator: np.random.Generator, batch: int = 32, width: int = 128
+) -> tuple[Any, ...]:
+    shapes = (32, 4 * width), (width, 4 * width), (4 * width,), (width, 64)
     params = [generator.normal(size=shape) / 8 for shape in shapes]
-    y = np.eye(64)[generator.integers(64, size=(64, 32))]
-    return params, np.zeros((32, 128)), generator.normal(size=(64, 32, 32)), y
+    y = np.eye(64)[generator.integers(64, size=(64, batch))]
+    return params, np.zeros((batch, width)), generator.normal(size=(64, batch, 32)), y

@@ -106,6 +106,9 @@ def device_info(device: int) -> DeviceInfo:
 def set_driver(path: str) -> None:
     """Uses the driver library at a path; to be called before the first use of a device."""
 
+def set_cublas(path: str) -> None:
+    """Uses the cuBLAS at a path; to be called before the first program is loaded on a device."""
+
 def set_adopter(
     callable: Callable[[Any], tuple[DeviceArray, Callable[[DeviceArray], Any] | None] | None],
 ) -> None:

@@ -160,6 +160,22 @@ def blas_path() -> str | None:
     return None
 
 
+def cublas_path(driver_version: int) -> str | None:
+    """The cuBLAS of a package of NVIDIA's, such as PyTorch brings; None if there is none.
+
+    Args:
+        driver_version: the newest CUDA that the driver knows, as in 12040 for 12.4.
+    """
+    package = importlib.util.find_spec("nvidia")
+    folders = package.submodule_search_locations if package is not None else None
+    for major in (13, 12):
+        for folder in folders or ():
+            libraries = glob.glob(f"{folder}/*/lib/libcublas.so.{major}")
+            if libraries and driver_version >= 1000 * major:
+                return libraries[0]
+    return None
+
+
 def _error(library: ctypes.CDLL) -> BundleError:
     return BundleError(library.gradopt_last_error().decode(errors="replace"))
 

@@ -66,6 +66,14 @@ void bindDevices(nb::module_ &module) {
       },
       nb::arg("path"),
       "Uses the driver library at a path; before the first use of a device.");
+  module.def(
+      "set_cublas",
+      [](const std::string &path) {
+        check("choosing cuBLAS",
+              [&] { return gradopt_cuda_set_blas(path.c_str()); });
+      },
+      nb::arg("path"),
+      "Uses the cuBLAS at a path; before the first program is loaded.");
 }
 
 } // namespace gradopt::native

@@ -2,7 +2,7 @@
 """Runs the tests that need a GPU on that of this machine.
 
 The numeric tables of all ops run on the device, each program twice: the bits of both results have
-to be equal. With `--sanitizer` they run under compute-sanitizer, of the CUDA toolkit, which checks
+to be equal. Arrays of PyTorch, CuPy, JAX and Numba are tried as far as these are installed. With `--sanitizer` they run under compute-sanitizer, of the CUDA toolkit, which checks
 each access; that takes long, so `-k` is useful: what is behind the options goes to pytest.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 import gradopt as go
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+MODULES = ("test/numerics/test_on_device.py", "test/gpu/test_libraries.py")
 
 
 def main() -> int:
@@ -33,7 +34,7 @@ def main() -> int:
         sys.exit(str(error))
     for device in go.devices()[1:]:
         print(f"{device.name}: {device.description}")
-    command = [sys.executable, "-m", "pytest", "-q", "test/numerics/test_on_device.py", *rest]
+    command = [sys.executable, "-m", "pytest", "-q", *MODULES, *rest]
     if options.sanitizer:
         sanitizer = shutil.which("compute-sanitizer")
         if sanitizer is None:

@@ -43,7 +43,7 @@ from gradopt.errors import (
 )
 from gradopt.ir.checks import Check, raise_failure
 from gradopt.ir.targets import Target
-from gradopt_runtime import blas_path
+from gradopt_runtime import blas_path, cublas_path
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
@@ -285,6 +285,7 @@ class Lowered:
         self._require_no_targets()
         number = device_number(self.device) or 0
         code, arena = self._object_code(chip_of(number))
+        load_cublas(_gradopt.device_info(number).driver_version)
         return _gradopt.DeviceExecutable(
             code,
             number,
@@ -474,3 +475,11 @@ def load_blas() -> None:
     if library is not None:
         _gradopt.set_blas(library)
         _gradopt.set_blas_threads(1)
+
+
+@functools.cache
+def load_cublas(driver_version: int) -> None:
+    """Chooses the cuBLAS of a package of NVIDIA's, if there is one that the driver can run."""
+    library = cublas_path(driver_version)
+    if library is not None:
+        _gradopt.set_cublas(library)
