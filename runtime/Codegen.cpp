@@ -13,6 +13,7 @@
 
 #include "runtime/Codegen.h"
 #include "runtime/Interface.h"
+#include "runtime/PtxComparisons.h"
 #include "runtime/math/VectorForms.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -279,6 +280,8 @@ void Compilation::optimize() {
   if (!target.isGpu())
     addVectorFormPasses(passes);
   passes.run(*module, modules);
+  if (target.isGpu())
+    spellOutComparisons(*module);
 }
 
 llvm::Error Compilation::emit(llvm::CodeGenFileType type,

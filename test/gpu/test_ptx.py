@@ -107,6 +107,16 @@ def test_square_roots_and_quotients_are_rounded_correctly() -> None:
     assert ".approx" not in text
 
 
+def test_no_comparison_with_an_absolute_value_always_holds() -> None:
+    """The assembler takes |x| >= c with c below zero for true, of NaN, too."""
+    text = ptx_of(traced(lambda x: np.exp(-np.abs(x)), ones(100)))
+    assert "setp.num.f32" in text
+    absolute = re.findall(r"abs\.f32\s+(%r\d+)", text)
+    compared = re.findall(r"setp\.g[et]\.f32\s+%p\d+, (%r\d+), 0f[89A-F]", text)
+    assert absolute
+    assert not set(absolute) & set(compared)
+
+
 def test_denormals_are_kept() -> None:
     assert ".ftz" not in "".join(ptx(name) for name in ("ops f32", "softmax", "products f32"))
 
