@@ -7,12 +7,12 @@
 /// \file
 /// `grad-kernels-to-gpu`. A kernel that is one nest of loops, perhaps with
 /// fills of what it accumulates in, is divided among the threads of as many
-/// blocks as there is work for (ThreadedNest.h), and so are loops that scatter
-/// (ScatterLoops.h). Of a loop whose iterations may run at once, each is for a
-/// block. The threads of one block go
-/// through any other kernel together: they all calculate what it does with
-/// numbers, and take the same branches; nests are divided among them; one of
-/// them stores numbers. They wait for each other behind all that writes.
+/// blocks as there is work for (ThreadedNest.h, TransposedNest.h), and so are
+/// loops that scatter (ScatterLoops.h). Of a loop whose iterations may run at
+/// once, each is for a block. The threads of one block go through any other
+/// kernel together: they all calculate what it does with numbers, and take the
+/// same branches; nests are divided among them; one of them stores numbers.
+/// They wait for each other behind all that writes.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +25,7 @@
 #include "passes/Passes.h"
 #include "passes/ScatterLoops.h"
 #include "passes/ThreadedNest.h"
+#include "passes/TransposedNest.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -172,18 +173,26 @@ void KernelWriter::identifyThreads(bool hasBlocks) {
 }
 
 void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
-  ThreadedNest nest(op);
-  team.numThreads = nest.chooseThreads(!scratchTypes.empty());
-  numBlocks = nest.getNumBlocks();
-  identifyThreads(/*hasBlocks=*/true);
   SmallVector<Value> inits(op.getNumDpsInits());
   for (linalg::FillOp fill : fills)
     for (auto [i, init] : llvm::enumerate(op.getDpsInits()))
       if (init == fill.output())
         inits[i] = fill.value();
-  rewriter.setInsertionPoint(op);
-  nest.write(rewriter, team, inits,
-             team.kernel.getArguments().take_back(scratchTypes.size()));
+  if (auto transposed = TransposedNest::match(op)) {
+    team.numThreads = TransposedNest::kNumThreads;
+    numBlocks = transposed->getNumBlocks();
+    identifyThreads(/*hasBlocks=*/true);
+    rewriter.setInsertionPoint(op);
+    transposed->write(rewriter, team, inits);
+  } else {
+    ThreadedNest nest(op);
+    team.numThreads = nest.chooseThreads(!scratchTypes.empty());
+    numBlocks = nest.getNumBlocks();
+    identifyThreads(/*hasBlocks=*/true);
+    rewriter.setInsertionPoint(op);
+    nest.write(rewriter, team, inits,
+               team.kernel.getArguments().take_back(scratchTypes.size()));
+  }
   rewriter.eraseOp(op);
   for (linalg::FillOp fill : fills)
     rewriter.eraseOp(fill);

@@ -18,7 +18,11 @@ from pathlib import Path
 import gradopt as go
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MODULES = ("test/numerics/test_on_device.py", "test/gpu/test_libraries.py")
+MODULES = (
+    "test/numerics/test_on_device.py",
+    "test/numerics/test_transposes_on_device.py",
+    "test/gpu/test_libraries.py",
+)
 
 
 def main() -> int:

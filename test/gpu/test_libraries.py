@@ -47,7 +47,10 @@ def _jax() -> tuple[Any, Any]:
 
 def _numba() -> tuple[Any, Any]:
     numba = pytest.importorskip("numba.cuda")
-    return numba.to_device, lambda a: a.numpy()
+    return (
+        numba.to_device,
+        lambda a: a.numpy() if isinstance(a, go.DeviceArray) else a.copy_to_host(),
+    )
 
 
 @pytest.mark.parametrize("library", [_torch, _cupy, _jax, _numba])
