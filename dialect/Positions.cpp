@@ -26,6 +26,8 @@ using Sum = Positions::Sum;
 static constexpr int64_t kLargest = int64_t(1) << 31;
 static constexpr int64_t kLargestFactor = int64_t(1) << 20;
 static constexpr unsigned kDeepest = 64;
+// No more is taken from what blocks access, so that it stays quick to decide.
+static constexpr size_t kMostFacts = 128;
 
 //===----------------------------------------------------------------------===//
 // Sums
@@ -274,8 +276,66 @@ Sum Positions::derive(Value value, Iteration iteration) {
 }
 
 //===----------------------------------------------------------------------===//
+// Accesses
+//===----------------------------------------------------------------------===//
+
+void Positions::addAccesses(Block &block) {
+  auto addPart = [&](const Part &part) {
+    ArrayRef<int64_t> shape =
+        cast<RankedTensorType>(part.array.getType()).getShape();
+    for (auto [extent, offset, size] :
+         llvm::zip_equal(shape, part.offsets, part.sizes)) {
+      auto value = dyn_cast<Value>(offset);
+      if (!value || size == 0 || ShapedType::isDynamic(extent))
+        continue;
+      addAtLeast(get(value), Sum());
+      addAtLeast(Sum{extent - size, {}}, get(value));
+    }
+  };
+  if (!accessed.insert(&block).second)
+    return;
+  for (Operation &op : block) {
+    if (positive.size() > kMostFacts)
+      return;
+    for (std::optional<Part> part : {getPartRead(&op), getPartWritten(&op)})
+      if (part && !part->isClamped)
+        addPart(*part);
+    // An inner loop has a first iteration, if it has any.
+    auto loop = dyn_cast<scf::ForOp>(op);
+    if (loop && !loop.getUnsignedCmp() &&
+        isAtLeast(get(loop.getUpperBound()), get(loop.getLowerBound()) + 1))
+      addAccesses(*loop.getBody());
+  }
+}
+
+//===----------------------------------------------------------------------===//
 // Numbers of iterations
 //===----------------------------------------------------------------------===//
+
+/// How many iterations a loop of constant step has at most, by what it accesses
+/// in the last one or in the first one, if it has any.
+static std::optional<int64_t> findMaxTripCount(scf::ForOp loop, int64_t step) {
+  auto find = [&](bool inLast) -> std::optional<int64_t> {
+    Positions positions;
+    Sum begin = positions.get(loop.getLowerBound());
+    Sum end = positions.get(loop.getUpperBound());
+    Sum here = positions.get(loop.getInductionVar());
+    if (inLast)
+      positions.addAtLeast(here + step, end);
+    else
+      positions.addAtLeast(begin, here);
+    positions.addAccesses(*loop.getBody());
+    for (Operation *op = loop; Block *block = op->getBlock();
+         op = block->getParentOp())
+      positions.addAccesses(*block);
+    std::optional<int64_t> most = positions.getMaximum(end - begin);
+    if (!most)
+      return std::nullopt;
+    return llvm::divideCeil(std::max<int64_t>(*most, 0), step);
+  };
+  std::optional<int64_t> last = find(true), first = find(false);
+  return last && first ? std::min(*last, *first) : last ? last : first;
+}
 
 void grad::boundLoops(Operation *root) {
   // Inner loops first: whether a loop updates an array depends on them.
@@ -284,19 +344,20 @@ void grad::boundLoops(Operation *root) {
       auto [before, after] = pair;
       return findVersions(before, after).size() > 1;
     };
+    auto isOutermost = [&] {
+      return !loop->getParentOfType<LoopLikeOpInterface>();
+    };
     APInt step;
     if (getMaxTripCount(loop) || loop.getUnsignedCmp() ||
         !matchPattern(loop.getStep(), m_ConstantInt(&step)) ||
-        !step.isStrictlyPositive() ||
-        llvm::none_of(
-            llvm::zip_equal(loop.getRegionIterArgs(), loop.getYieldedValues()),
-            updates))
+        !step.isStrictlyPositive() || !step.isSignedIntN(31) ||
+        (!isOutermost() &&
+         llvm::none_of(
+             llvm::zip_equal(loop.getRegionIterArgs(), loop.getYieldedValues()),
+             updates)))
       return;
-    Positions positions;
-    Sum range = positions.get(loop.getUpperBound()) -
-                positions.get(loop.getLowerBound());
-    if (std::optional<int64_t> most = positions.getMaximum(range))
-      setMaxTripCount(loop, llvm::divideCeil(std::max<int64_t>(*most, 0),
-                                             step.getSExtValue()));
+    if (std::optional<int64_t> most =
+            findMaxTripCount(loop, step.getSExtValue()))
+      setMaxTripCount(loop, *most);
   });
 }

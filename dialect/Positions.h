@@ -16,6 +16,7 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 
 #include <optional>
 
@@ -49,6 +50,10 @@ public:
   bool isAtLeast(const Sum &lhs, const Sum &rhs) const;
   /// Whether there are no such integers at all.
   bool isImpossible() const;
+
+  /// Takes as given that the ops of a block, which runs, access what is there:
+  /// their positions are within bounds, but for those of ops that clamp them.
+  void addAccesses(Block &block);
   std::optional<int64_t> getMaximum(const Sum &sum) const;
 
 private:
@@ -60,15 +65,18 @@ private:
   unsigned variables = 0, depth = 0;
   DenseMap<std::pair<Value, unsigned>, Sum> known;
   SmallVector<Sum> positive; ///< What is 0 or more.
+  DenseSet<Block *> accessed;
 };
 
 Positions::Sum operator+(const Positions::Sum &lhs, const Positions::Sum &rhs);
 Positions::Sum operator-(const Positions::Sum &lhs, const Positions::Sum &rhs);
 Positions::Sum operator+(const Positions::Sum &lhs, int64_t rhs);
 
-/// Notes how many iterations loops in `root` have at most, where their bounds
-/// depend on loops around them and they update arrays (Updates.h): they can
-/// store what they overwrite then, and need not keep the arrays.
+/// Notes how many iterations loops in `root` have at most, where that follows
+/// from bounds of loops around them or from what they access. Loops that update
+/// arrays (Updates.h) can store what they overwrite then, and need not keep the
+/// arrays. Other loops in loops are left alone: they would store something for
+/// each of their iterations, and now keep what they start from.
 void boundLoops(Operation *root);
 
 } // namespace mlir::grad

@@ -175,7 +175,7 @@ std::optional<Part> grad::getPartRead(Operation *op) {
       })
       .Case([](DynamicSliceOp op) {
         return createPart(op.getX(), op.getIndices(), op.getSizes(),
-                          /*isClamped=*/true);
+                          /*isClamped=*/!op->hasAttr(kInBounds));
       })
       .Case([](tensor::ExtractOp op) {
         return createPart(op.getTensor(), op.getIndices(),
@@ -200,7 +200,7 @@ std::optional<Part> grad::getPartWritten(Operation *update) {
       .Case<DynamicUpdateSliceOp, DynamicAddSliceOp>([](auto op) {
         return createPart(op.getResult(), op.getIndices(),
                           getShape(op.getUpdate().getType()),
-                          /*isClamped=*/true);
+                          /*isClamped=*/!op->hasAttr(kInBounds));
       })
       .Case([](tensor::InsertOp op) {
         return createPart(op.getResult(), op.getIndices(),

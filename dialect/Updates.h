@@ -21,6 +21,10 @@ namespace mlir::grad {
 /// Whether the op itself is an update.
 bool isUpdate(Operation *op);
 
+/// An attribute of slices at positions known at run time: where they are out of
+/// bounds, nobody looks at what the program computes.
+constexpr llvm::StringLiteral kInBounds = "grad.in_bounds";
+
 /// The elements of an array that an op reads or writes: so many from each
 /// offset on.
 struct Part {

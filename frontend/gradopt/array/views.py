@@ -188,13 +188,13 @@ class Window(View):
         counts = [r.length for r in self.ranges]
         offsets, sizes, strides, backwards, dynamic = self._slice()
         if dynamic and not backwards and all(stride == 1 for stride in strides):
-            part = prims.dynamic_slice(base, self._starts(offsets), counts)
+            part = prims.dynamic_slice(base, self._starts(offsets), counts, True)
         else:
             part = prims.slice_(base, offsets, sizes, strides)
             if backwards:
                 part = prims.reverse(part, backwards)
             if dynamic:
-                part = prims.dynamic_slice(part, self._starts([0] * part.ndim), counts)
+                part = prims.dynamic_slice(part, self._starts([0] * part.ndim), counts, True)
         if not self.is_ascending():
             kept = [axis for axis in self.axes if axis >= 0]
             part = prims.reshape(part, tuple([counts[axis] for axis in sorted(kept)]))
@@ -212,11 +212,11 @@ class Window(View):
         part = prims.reshape(part, counts)
         offsets, sizes, strides, backwards, dynamic = self._slice()
         if dynamic and not backwards and all(stride == 1 for stride in strides):
-            return prims.dynamic_update_slice(base, part, self._starts(offsets))
+            return prims.dynamic_update_slice(base, part, self._starts(offsets), True)
         part = prims.reverse(part, backwards)
         if dynamic:
             below = prims.slice_(base, offsets, sizes, strides)
-            part = prims.dynamic_update_slice(below, part, self._starts([0] * base.ndim))
+            part = prims.dynamic_update_slice(below, part, self._starts([0] * base.ndim), True)
         return prims.update_slice(base, part, offsets, strides)
 
     def show(self, base: Array) -> Array | None:

@@ -30,7 +30,7 @@ from gradopt.ir.values import equal as equal
 from gradopt.ir.values import not_equal as not_equal
 from gradopt.ir.values import reshape as reshape
 from gradopt.ir.values import scalar as scalar
-from gradopt.recording import grad
+from gradopt.recording import grad, ir
 
 
 def concrete(value: Any) -> np.ndarray[Any, Any]:
@@ -113,11 +113,13 @@ def take_range(x: Value, axis: int, start: int, stop: int) -> Value:
     return slice_(x, offsets, sizes, [1] * x.ndim)
 
 
-def dynamic_slice(x: Value, indices: Sequence[Value], sizes: Sequence[int]) -> Value:
-    """`grad.dynamic_slice`."""
+def dynamic_slice(
+    x: Value, indices: Sequence[Value], sizes: Sequence[int], in_bounds: bool = False
+) -> Value:
+    """`grad.dynamic_slice`; `in_bounds` if the call raises an error where an index is not."""
     here = scope()
     values = [here.use(index) for index in indices]
-    return here.emit(grad.dynamic_slice, x, values, list(sizes))
+    return _bounded(here.emit(grad.dynamic_slice, x, values, list(sizes)), in_bounds)
 
 
 def update_slice(x: Value, update: Value, offsets: Sequence[int], strides: Sequence[int]) -> Value:
@@ -127,11 +129,19 @@ def update_slice(x: Value, update: Value, offsets: Sequence[int], strides: Seque
     return scope().emit(grad.update_slice, x, update, list(offsets), list(strides))
 
 
-def dynamic_update_slice(x: Value, update: Value, indices: Sequence[Value]) -> Value:
-    """`grad.dynamic_update_slice`."""
+def dynamic_update_slice(
+    x: Value, update: Value, indices: Sequence[Value], in_bounds: bool = False
+) -> Value:
+    """`grad.dynamic_update_slice`; `in_bounds` as of `dynamic_slice`."""
     here = scope()
     values = [here.use(index) for index in indices]
-    return here.emit(grad.dynamic_update_slice, x, update, values)
+    return _bounded(here.emit(grad.dynamic_update_slice, x, update, values), in_bounds)
+
+
+def _bounded(result: Value, in_bounds: bool) -> Value:
+    if in_bounds:
+        result.ssa.owner.discardable = {"grad.in_bounds": ir.UNIT}
+    return result
 
 
 def reverse(x: Value, dimensions: Sequence[int]) -> Value:
