@@ -33,6 +33,7 @@
 #include "passes/BufferSize.h"
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
+#include "passes/TensorProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -92,8 +93,10 @@ static int blockedDim(LinalgOp op, OpOperand &operand) {
   return found;
 }
 
-/// Whether a BLAS does `op` better than any loop.
+/// Whether a BLAS, or tiles do `op` better than any loop.
 static bool isMatrixProduct(LinalgOp op) {
+  if (matchTensorProduct(op))
+    return true;
   if (!linalg::isaContractionOpInterface(op))
     return false;
   FailureOr<linalg::ContractionDimensions> dims =

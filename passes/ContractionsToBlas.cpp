@@ -21,6 +21,7 @@
 #include "passes/BufferPlace.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
+#include "passes/TensorProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -56,26 +57,6 @@ struct MatrixProduct {
 };
 
 } // namespace
-
-/// Whether `body` is `yield c + a * b` in any order of operands.
-static bool isMultiplyAdd(Block &body) {
-  if (body.getNumArguments() != 3 || !llvm::hasNItems(body, 3))
-    return false;
-  auto yield = cast<linalg::YieldOp>(body.getTerminator());
-  auto add = yield.getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!add)
-    return false;
-  Value accumulator = body.getArgument(2);
-  if (add.getLhs() != accumulator && add.getRhs() != accumulator)
-    return false;
-  Value other = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
-  auto multiply = other.getDefiningOp<arith::MulFOp>();
-  if (!multiply)
-    return false;
-  Value a = body.getArgument(0), b = body.getArgument(1);
-  return (multiply.getLhs() == a && multiply.getRhs() == b) ||
-         (multiply.getLhs() == b && multiply.getRhs() == a);
-}
 
 /// The strides of a buffer, all static; nothing for other values.
 static std::optional<SmallVector<int64_t>> staticStrides(Value buffer) {

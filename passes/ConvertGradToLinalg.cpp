@@ -409,12 +409,14 @@ namespace {
 
 struct ConvertGradToLinalg
     : grad::impl::ConvertGradToLinalgBase<ConvertGradToLinalg> {
+  using ConvertGradToLinalgBase::ConvertGradToLinalgBase;
+
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     populateElementwiseToLinalg(set);
     populateReductionsToLinalg(set);
     populateProductsToLinalg(set);
-    populateConvolutionToLinalg(set);
+    populateConvolutionToLinalg(set, forDevice);
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
     populateForeignCallsToLinalg(set);

@@ -29,8 +29,8 @@ void populateElementwiseToLinalg(RewritePatternSet &patterns);
 void populateReductionsToLinalg(RewritePatternSet &patterns);
 /// Products of tensors.
 void populateProductsToLinalg(RewritePatternSet &patterns);
-/// Convolutions.
-void populateConvolutionToLinalg(RewritePatternSet &patterns);
+/// Convolutions; for a GPU, each as one nest.
+void populateConvolutionToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Slices, pad, concatenate, reverse, gather, scatter.
 void populateIndexingToLinalg(RewritePatternSet &patterns);
 /// Random bits.

@@ -19,6 +19,9 @@
 /// columns, in blocks, and the other one is still: the two forms are one with
 /// the roles exchanged.
 ///
+/// For a GPU, a convolution is one nest over all images, features and elements
+/// of the kernel, which reads what it multiplies where it is (TensorProduct.h).
+///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
@@ -105,7 +108,9 @@ public:
                         (window[d] - 1) * op.kernelDilation[d] + 1);
   }
 
-  Value lower() {
+  Value lower(bool forDevice) {
+    if (forDevice)
+      return addAllAtOnce();
     if (overImages) {
       return repeat(shape[kGroup], emptyLike(builder, loc, op.result),
                     [&](OpFoldResult g, Value result) {
@@ -127,15 +132,7 @@ public:
       target.setElement(kGroup, g);
       return insert(sum, result, target);
     });
-    Sizes order = numbers(0, made.size());
-    std::swap(order[1], order[2]);
-    Value empty = emptyLike(builder, loc, op.result);
-    return linalg::GenericOp::create(
-               builder, loc, TypeRange(op.result), result, empty,
-               ArrayRef{projection(builder.getContext(), order.size(), order),
-                        builder.getMultiDimIdentityMap(order.size())},
-               iterators(order.size()), copyElement)
-        .getResult(0);
+    return swapBatchAndFeature(result);
   }
 
 private:
@@ -149,6 +146,19 @@ private:
 
   RankedTensorType tensor(ArrayRef<int64_t> sizes) const {
     return RankedTensorType::get(sizes, element);
+  }
+
+  /// The result, from one whose batch and feature have changed places.
+  Value swapBatchAndFeature(Value swapped) {
+    Sizes order = numbers(0, op.result.getRank());
+    std::swap(order[kBatch], order[kFeature]);
+    Value empty = emptyLike(builder, loc, op.result);
+    return linalg::GenericOp::create(
+               builder, loc, TypeRange(op.result), swapped, empty,
+               ArrayRef{projection(builder.getContext(), order.size(), order),
+                        builder.getMultiDimIdentityMap(order.size())},
+               iterators(order.size()), copyElement)
+        .getResult(0);
   }
 
   /// body(i, carried) for each i below `count`, carried on from one to the
@@ -204,7 +214,10 @@ private:
   /// `result` with what element `i` of the batch, or of the features, adds in
   /// group `g`.
   Value addIteration(OpFoldResult g, OpFoldResult i, Value result) {
-    Value image = coveredPart(g, i);
+    Part part(builder, typeOf(x.source).getShape());
+    part.setElement(x.position[kGroup], g);
+    part.setElement(x.position[overImages ? kBatch : kFeature], i);
+    Value image = coveredPart(part, {free()});
     if (moving().empty())
       return addBlock(g, i, image, builder.getIndexAttr(0), {}, result);
     int64_t total = moving().front();
@@ -232,24 +245,21 @@ private:
     return result;
   }
 
-  /// What windows cover of x in one iteration: the free dimension and the
-  /// spatial ones, in the order of `order`, with zeros where there is no x.
-  Value coveredPart(OpFoldResult g, OpFoldResult i) {
-    Part part(builder, typeOf(x.source).getShape());
-    part.setElement(x.position[kGroup], g);
-    part.setElement(x.position[overImages ? kBatch : kFeature], i);
-    // In the order of the source, without the two.
-    order.clear();
-    order.push_back(x.position[free()]);
-    for (int64_t d = 0, e = covered.size(); d < e; ++d)
-      order.push_back(x.position[kSpatial + d]);
+  /// What windows cover of `part` of x: the dimensions `kept` and the spatial
+  /// ones, in the order of `order`, with zeros where there is no x.
+  Value coveredPart(Part part, ArrayRef<int64_t> kept) {
+    // In the order of the source, without the others.
+    order = x.of(kept);
+    llvm::append_range(order, ArrayRef(x.position).drop_front(kSpatial));
     Sizes sorted(order);
     llvm::sort(sorted);
     for (int64_t &place : order)
       place = llvm::find(sorted, place) - sorted.begin();
 
     Sizes sizes(order.size());
-    sizes[order[0]] = shape[free()];
+    for (auto [i, dim] : llvm::enumerate(kept))
+      sizes[order[i]] = shape[dim];
+    ArrayRef<int64_t> spatial = ArrayRef(order).drop_front(kept.size());
     SmallVector<OpFoldResult> offsets(order.size(), builder.getIndexAttr(0)),
         strides = ones(order.size());
     bool isWhole = true;
@@ -268,9 +278,9 @@ private:
       isWhole &= step == 1 && at == 0 && end - begin == covered[d];
       part.setRange(x.position[kSpatial + d], builder.getIndexAttr(begin),
                     std::max<int64_t>(end - begin, 0));
-      sizes[order[1 + d]] = covered[d];
-      offsets[order[1 + d]] = builder.getIndexAttr(at);
-      strides[order[1 + d]] = builder.getIndexAttr(step);
+      sizes[spatial[d]] = covered[d];
+      offsets[spatial[d]] = builder.getIndexAttr(at);
+      strides[spatial[d]] = builder.getIndexAttr(step);
     }
     if (isEmpty)
       return zeros(tensor(sizes));
@@ -380,6 +390,54 @@ private:
         result, freeAndStill, movingLoops);
   }
 
+  //===--------------------------------------------------------------------===//
+  // All at once
+  //===--------------------------------------------------------------------===//
+
+  Value addAllAtOnce() {
+    MLIRContext *context = builder.getContext();
+    Value covering = coveredPart(Part(builder, typeOf(x.source).getShape()),
+                                 {kGroup, kBatch, kFeature});
+    // Loops: those of the result, the feature, elements of the kernel.
+    int64_t spatial = covered.size(), rank = kSpatial + 2 * spatial + 1;
+    int64_t feature = kSpatial + spatial;
+    auto loop = [&](int64_t number) {
+      return builder.getAffineDimExpr(number);
+    };
+    SmallVector<AffineExpr> places(order.size());
+    places[order[kGroup]] = loop(kGroup);
+    places[order[kBatch]] = loop(kBatch);
+    places[order[kFeature]] = loop(feature);
+    SmallVector<AffineExpr> factorPlaces(kernel.rank());
+    factorPlaces[kernel.position[0]] = loop(kGroup);
+    factorPlaces[kernel.position[1]] = loop(kFeature);
+    factorPlaces[kernel.position[2]] = loop(feature);
+    for (int64_t d = 0; d < spatial; ++d) {
+      AffineExpr element = loop(feature + 1 + d);
+      places[order[kSpatial + d]] =
+          loop(kSpatial + d) * op.strides[d] + element * op.kernelDilation[d];
+      factorPlaces[kernel.position[kSpatial + d]] = element;
+    }
+    // As transposes want it, in the gradient of a kernel.
+    Sizes resultLoops = numbers(0, kSpatial + spatial),
+          made(op.result.getShape());
+    if (!overImages) {
+      std::swap(resultLoops[kBatch], resultLoops[kFeature]);
+      std::swap(made[kBatch], made[kFeature]);
+    }
+    Value sum = zeros(tensor(made));
+    Value result =
+        linalg::GenericOp::create(
+            builder, loc, TypeRange(sum.getType()),
+            ValueRange{kernel.source, covering}, ValueRange(sum),
+            ArrayRef{AffineMap::get(rank, 0, factorPlaces, context),
+                     AffineMap::get(rank, 0, places, context),
+                     projection(context, rank, resultLoops)},
+            iterators(rank, numbers(feature, 1 + spatial)), multiplyAdd)
+            .getResult(0);
+    return overImages ? result : swapBatchAndFeature(result);
+  }
+
   OpBuilder &builder;
   const Convolution &op;
   Location loc;
@@ -389,7 +447,7 @@ private:
   ArrayRef<int64_t> window, output; ///< Spatial sizes of kernel and result.
   bool overImages;                  ///< Else over features.
   Sizes covered; ///< Sizes of what all windows together cover.
-  Sizes order;   ///< Where the free and spatial dimensions of an image are.
+  Sizes order;   ///< Where the dimensions of what is covered are.
 };
 
 /// grad.convolution => loops around a linalg.generic that copies windows and
@@ -398,7 +456,8 @@ private:
 /// Where the elements of x are e apart, every e-th element of the result meets
 /// the same elements of the kernel: these are convolutions without zeros.
 struct LowerConvolution : OpRewritePattern<ConvolutionOp> {
-  using OpRewritePattern::OpRewritePattern;
+  LowerConvolution(MLIRContext *context, bool forDevice)
+      : OpRewritePattern(context), forDevice(forDevice) {}
 
   LogicalResult matchAndRewrite(ConvolutionOp op,
                                 PatternRewriter &rewriter) const override {
@@ -422,7 +481,8 @@ struct LowerConvolution : OpRewritePattern<ConvolutionOp> {
     for (int64_t step : whole.xDilation)
       parts = std::min(parts * std::min(step, kMostParts + 1), kMostParts + 1);
     if (parts == 1 || parts > kMostParts) {
-      rewriter.replaceOp(op, ConvolutionLowering(whole, loc, rewriter).lower());
+      rewriter.replaceOp(
+          op, ConvolutionLowering(whole, loc, rewriter).lower(forDevice));
       return success();
     }
     Value result = filled(rewriter, loc, whole.result,
@@ -449,9 +509,8 @@ private:
   /// With g the greatest common divisor of d and e, these are the k0 + j * e/g
   /// for the smallest such k, if there is any, and the element of x is
   /// q * s + j * d/g + (r * s + k0 * d - low) / e.
-  static Value insertPart(OpBuilder &builder, Location loc,
-                          const Convolution &whole,
-                          ArrayRef<int64_t> remainders, Value result) {
+  Value insertPart(OpBuilder &builder, Location loc, const Convolution &whole,
+                   ArrayRef<int64_t> remainders, Value result) const {
     Convolution part = whole;
     Sizes shape(whole.result.getShape());
     Sizes taken(typeOf(whole.kernel).getShape());
@@ -493,13 +552,16 @@ private:
             .getResult(0);
     part.result = RankedTensorType::get(shape, whole.result.getElementType());
     return tensor::InsertSliceOp::create(
-        builder, loc, ConvolutionLowering(part, loc, builder).lower(), result,
-        offsets, getAsIndexOpFoldResult(context, shape), steps);
+        builder, loc, ConvolutionLowering(part, loc, builder).lower(forDevice),
+        result, offsets, getAsIndexOpFoldResult(context, shape), steps);
   }
+
+  bool forDevice;
 };
 
 } // namespace
 
-void mlir::grad::populateConvolutionToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerConvolution>(patterns.getContext());
+void mlir::grad::populateConvolutionToLinalg(RewritePatternSet &patterns,
+                                             bool forDevice) {
+  patterns.add<LowerConvolution>(patterns.getContext(), forDevice);
 }

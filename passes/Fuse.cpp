@@ -25,6 +25,7 @@
 #include "passes/Fuse.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
+#include "passes/TensorProduct.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -59,6 +60,10 @@ bool mlir::grad::isContraction(linalg::LinalgOp op) {
   auto dims = linalg::inferContractionDims(op);
   return succeeded(dims) && !dims->k.empty() &&
          (!dims->m.empty() || !dims->n.empty());
+}
+
+bool mlir::grad::isProduct(linalg::LinalgOp op) {
+  return isContraction(op) || matchTensorProduct(op);
 }
 
 BodyCost mlir::grad::getBodyCost(GenericOp op) {
@@ -170,10 +175,10 @@ static bool canInline(OpOperand &operand) {
     return false;
   if (isRepeatedFor(producer, consumer) &&
       (getBodyCost(producer) != BodyCost::Free ||
-       (isTranspose(producer) && !isContraction(consumer))))
+       (isTranspose(producer) && !isProduct(consumer))))
     return false;
-  if (isContraction(consumer))
-    return isTranspose(producer) &&
+  if (isProduct(consumer))
+    return isTranspose(producer) && isContraction(consumer) &&
            canReadTransposed(consumer, operand, producer);
   // A product without a contracted dimension in IR from elsewhere may add to
   // its initial value, which a consumer with more loops would do several times.
@@ -211,7 +216,7 @@ static void generalize(RewriterBase &rewriter, func::FuncOp func) {
 static void dropUnitLoops(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<GenericOp> ops;
   func.walk([&](GenericOp op) {
-    if (op.hasPureTensorSemantics() && !isContraction(op))
+    if (op.hasPureTensorSemantics() && !isProduct(op))
       ops.push_back(op);
   });
   linalg::ControlDropUnitDims options;

@@ -17,6 +17,10 @@ namespace mlir::grad {
 /// matrix product, matrix-vector product or outer product with a sum.
 bool isContraction(linalg::LinalgOp op);
 
+/// Whether `op` is a contraction, or like one but for the places that it reads,
+/// as a convolution.
+bool isProduct(linalg::LinalgOp op);
+
 /// What it costs to compute the body of `op` once more per element.
 enum class BodyCost {
   Free,     ///< moves data: broadcasts, transposes, constants, indices

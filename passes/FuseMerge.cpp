@@ -54,7 +54,7 @@ static std::optional<SmallVector<unsigned>> matchLoops(AffineMap from,
 
 static bool isMergeable(Operation *op) {
   auto generic = dyn_cast_or_null<GenericOp>(op);
-  return generic && generic.hasPureTensorSemantics() && !isContraction(generic);
+  return generic && generic.hasPureTensorSemantics() && !isProduct(generic);
 }
 
 /// Whether both ops reduce, `first` not along the loops of `second` that it

@@ -8,11 +8,12 @@
 /// `grad-kernels-to-gpu`. A kernel that is one nest of loops, perhaps with
 /// fills of what it accumulates in, is divided among the threads of as many
 /// blocks as there is work for (ThreadedNest.h, TransposedNest.h), and so are
-/// loops that scatter (ScatterLoops.h). Of a loop whose iterations may run at
-/// once, each is for a block. The threads of one block go through any other
-/// kernel together: they all calculate what it does with numbers, and take the
-/// same branches; nests are divided among them; one of them stores numbers.
-/// They wait for each other behind all that writes.
+/// loops that scatter (ScatterLoops.h); of a product, each block calculates a
+/// tile (TiledNest.h). Of a loop whose iterations may run at once, each is for
+/// a block. The threads of one block go through any other kernel together: they
+/// all calculate what it does with numbers, and take the same branches; nests
+/// are divided among them; one of them stores numbers. They wait for each other
+/// behind all that writes.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +26,7 @@
 #include "passes/Passes.h"
 #include "passes/ScatterLoops.h"
 #include "passes/ThreadedNest.h"
+#include "passes/TiledNest.h"
 #include "passes/TransposedNest.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -80,6 +82,8 @@ private:
   void chooseTeam();
   void identifyThreads(bool hasBlocks);
   void writeDivided(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
+  /// Numbers that the outputs of `nest` begin with; null where there is none.
+  SmallVector<Value> getInits(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
   /// Writes a kernel that does nothing but to scatter; false if it does.
   bool writeScatter(Operation *only);
   /// The only op of the kernel that does anything; null if there are more.
@@ -172,27 +176,44 @@ void KernelWriter::identifyThreads(bool hasBlocks) {
                                         rewriter.getIndexAttr(numBlocks));
 }
 
-void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
-  SmallVector<Value> inits(op.getNumDpsInits());
+SmallVector<Value> KernelWriter::getInits(LinalgOp nest,
+                                          ArrayRef<linalg::FillOp> fills) {
+  SmallVector<Value> inits(nest.getNumDpsInits());
   for (linalg::FillOp fill : fills)
-    for (auto [i, init] : llvm::enumerate(op.getDpsInits()))
+    for (auto [i, init] : llvm::enumerate(nest.getDpsInits()))
       if (init == fill.output())
         inits[i] = fill.value();
-  if (auto transposed = TransposedNest::match(op)) {
+  return inits;
+}
+
+void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
+  ThreadedNest nest(op);
+  auto tiled = TiledNest::match(op);
+  auto transposed = TransposedNest::match(op);
+  bool hasScratch = !scratchTypes.empty();
+  auto scratch = team.kernel.getArguments().take_back(scratchTypes.size());
+  int64_t numChunks = 1;
+  if (tiled) {
+    numChunks = hasScratch ? tiled->chooseChunks() : 1;
+    team.numThreads = TileShape::kNumThreads;
+    numBlocks = tiled->getNumBlocks(numChunks);
+  } else if (transposed) {
     team.numThreads = TransposedNest::kNumThreads;
     numBlocks = transposed->getNumBlocks();
-    identifyThreads(/*hasBlocks=*/true);
-    rewriter.setInsertionPoint(op);
-    transposed->write(rewriter, team, inits);
   } else {
-    ThreadedNest nest(op);
-    team.numThreads = nest.chooseThreads(!scratchTypes.empty());
+    team.numThreads = nest.chooseThreads(hasScratch);
     numBlocks = nest.getNumBlocks();
-    identifyThreads(/*hasBlocks=*/true);
-    rewriter.setInsertionPoint(op);
-    nest.write(rewriter, team, inits,
-               team.kernel.getArguments().take_back(scratchTypes.size()));
   }
+  identifyThreads(/*hasBlocks=*/true);
+  SmallVector<Value> inits = getInits(op, fills);
+  rewriter.setInsertionPoint(op);
+  if (tiled)
+    tiled->write(rewriter, team, inits[0], numChunks,
+                 hasScratch ? scratch[0] : Value(), nest.getParallelLoops());
+  else if (transposed)
+    transposed->write(rewriter, team, inits);
+  else
+    nest.write(rewriter, team, inits, scratch);
   rewriter.eraseOp(op);
   for (linalg::FillOp fill : fills)
     rewriter.eraseOp(fill);
@@ -292,6 +313,8 @@ gpu::GPUFuncOp KernelWriter::divideReduction() {
     return nullptr;
   ThreadedNest nest(op);
   nest.chooseThreads(/*hasScratch=*/true);
+  if (auto tiled = TiledNest::match(op))
+    nest.setNumChunks(tiled->chooseChunks());
   if (nest.getNumChunks() == 1)
     return nullptr;
   scratchTypes = nest.getScratchTypes();
@@ -536,8 +559,10 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
   auto constant = [&](unsigned operand) {
     return getConstantIntValue(call.getOperand(operand)).value_or(1);
   };
-  MatrixProduct product{call.getOperand(11).getType(), constant(0) != 0,
-                        constant(1) != 0};
+  Type element = call.getOperand(11).getType();
+  int64_t rows = constant(2), columns = constant(3);
+  MatrixProduct product{element, constant(0) != 0, constant(1) != 0,
+                        TileShape::choose(element, rows, columns)};
   std::string name = product.getName();
   if (!kernels.lookupSymbol(name)) {
     OpBuilder builder = OpBuilder::atBlockEnd(kernels.getBody());
@@ -545,8 +570,8 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
   }
   Builder builder(&getContext());
   DeviceKernel kernel = {builder.getStringAttr(name),
-                         MatrixProduct::getNumBlocks(constant(2), constant(3)),
-                         MatrixProduct::kNumThreads};
+                         product.shape.getNumTiles(rows, columns),
+                         TileShape::kNumThreads};
   call->setAttr(kKernelAttr, kernel.toAttribute());
 }
 

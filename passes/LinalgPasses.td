@@ -17,7 +17,9 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
     reductions and products `linalg.generic` in the memory order of their
     operands, slices `tensor.extract_slice` and `tensor.insert_slice`.
     Convolutions become loops that copy some windows into the columns of a
-    matrix that fits the cache and multiply it with the kernel.
+    matrix that fits the cache and multiply it with the kernel; with
+    `for-device`, each becomes one `linalg.generic` that reads windows where
+    they are.
     Broadcasts, transposes and constants of one value are read through indexing
     maps:
 
@@ -40,6 +42,10 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
     "::mlir::tensor::TensorDialect"
+  ];
+  let options = [
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "Whether the program is for a GPU">
   ];
 }
 

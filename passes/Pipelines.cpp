@@ -73,7 +73,9 @@ void mlir::grad::buildDifferentiation(OpPassManager &manager,
 static void buildLinalg(OpPassManager &manager,
                         const LoweringOptions &options) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
-  functions.addPass(createConvertGradToLinalg());
+  ConvertGradToLinalgOptions convert;
+  convert.forDevice = options.isForDevice();
+  functions.addPass(createConvertGradToLinalg(convert));
   functions.addPass(createCSEPass());
   functions.addPass(createGradAccumulateProducts());
   functions.addPass(createGradScalarsToRegisters());

@@ -64,8 +64,12 @@ public:
 
   /// Of how many chunks there is something to add up.
   int64_t getNumChunks() const { return numChunks; }
+  /// Lets somebody else divide the reduction, and write what chunks find.
+  void setNumChunks(int64_t count) { numChunks = count; }
   /// Where chunks put what they find, for each accumulated output.
   SmallVector<MemRefType> getScratchTypes();
+  /// The loops that the dimensions of scratch memory behind the first are for.
+  ArrayRef<unsigned> getParallelLoops() const { return parallel; }
   /// Writes an op that adds up what is in `scratch`, and is a nest itself.
   linalg::LinalgOp addUpChunks(OpBuilder &builder, ValueRange scratch);
 

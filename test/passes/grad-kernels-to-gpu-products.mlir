@@ -3,37 +3,42 @@
 // A matrix product gets a kernel for devices without a library: one for each
 // type and pair of transposes, with as many blocks as its result has tiles.
 
-// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt", 4, 256]}
-// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt", 1, 256]}
-// CHECK: call @gradopt_gemm_f64({{.*}}) {grad.kernel = ["gemm_f64_tn", 6, 256]}
+// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt_64x64", 4, 256]}
+// CHECK: call @gradopt_gemm_f32({{.*}}) {grad.kernel = ["gemm_f32_nt_64x64", 1, 256]}
+// CHECK: call @gradopt_gemm_f64({{.*}}) {grad.kernel = ["gemm_f64_tn_64x64", 6, 256]}
 // CHECK: gpu.module @kernels {
-// CHECK: gpu.func @gemm_f32_nt(%{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %[[K:.*]]: i64, %[[A:.*]]: memref<1xf32> {llvm.noalias}, %[[LDA:.*]]: i64, %[[B:.*]]: memref<1xf32> {llvm.noalias}, %[[LDB:.*]]: i64, %[[C:.*]]: memref<1xf32> {llvm.noalias}, %[[LDC:.*]]: i64, %[[BETA:.*]]: f32)
-// Tiles of both in shared memory; sums in registers; waits before a tile is read
-// and before it is written again.
-// CHECK-SAME: workgroup(%[[TILE_A:.*]] : memref<[[SHAPE:.*]]xf32, #gpu.address_space<workgroup>>, %[[TILE_B:.*]] : memref<[[SHAPE]]xf32, #gpu.address_space<workgroup>>) kernel
+// CHECK: gpu.func @gemm_f32_nt_64x64(%{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %[[K:.*]]: i64, %[[A:.*]]: memref<1xf32> {llvm.noalias}, %[[LDA:.*]]: i64, %[[B:.*]]: memref<1xf32> {llvm.noalias}, %[[LDB:.*]]: i64, %[[C:.*]]: memref<1xf32> {llvm.noalias}, %[[LDC:.*]]: i64, %[[BETA:.*]]: f32)
+// Two tiles of both in shared memory; sums in registers. While threads multiply
+// what is in one tile, what the next step needs is on its way to the other one.
+// CHECK-SAME: workgroup(%[[TILE_A:.*]] : memref<2x16x68xf32, #gpu.address_space<workgroup>>, %[[TILE_B:.*]] : memref<2x16x68xf32, #gpu.address_space<workgroup>>) kernel
 // CHECK-DAG: %[[ELEMENTS_A:.*]] = memref.reinterpret_cast %[[A]]
 // CHECK-DAG: %[[ELEMENTS_B:.*]] = memref.reinterpret_cast %[[B]]
 // CHECK-DAG: %[[ELEMENTS_C:.*]] = memref.reinterpret_cast %[[C]]
-// CHECK: scf.for
 // CHECK: memref.load %[[ELEMENTS_A]]
 // CHECK: memref.store %{{.*}}, %[[TILE_A]]
 // CHECK: memref.load %[[ELEMENTS_B]]
 // CHECK: memref.store %{{.*}}, %[[TILE_B]]
-// CHECK-NOT: memref.load %[[TILE_A]]
 // CHECK: gpu.barrier
-// CHECK: memref.load %[[TILE_A]]
-// CHECK: memref.load %[[TILE_B]]
+// CHECK-NEXT: scf.for {{.*}} iter_args(%{{.*}}, %[[BUFFER:[a-z0-9]*]] = %c0)
+// CHECK-NOT: memref.load %[[TILE_A]]
+// CHECK: memref.load %[[ELEMENTS_A]]
+// CHECK: memref.load %[[ELEMENTS_B]]
+// CHECK: memref.load %[[TILE_A]][%[[BUFFER]],
+// CHECK: memref.load %[[TILE_B]][%[[BUFFER]],
 // CHECK: arith.mulf %{{.*}} fastmath<contract>
 // CHECK-NEXT: arith.addf %{{.*}} fastmath<contract>
+// CHECK: %[[OTHER:.*]] = arith.subi %c1, %[[BUFFER]]
+// CHECK: memref.store %{{.*}}, %[[TILE_A]][%[[OTHER]],
+// CHECK: memref.store %{{.*}}, %[[TILE_B]][%[[OTHER]],
 // CHECK: gpu.barrier
-// CHECK-NEXT: scf.yield
+// CHECK-NEXT: scf.yield %{{.*}}, %[[OTHER]] :
 // What is not added to is not read.
 // CHECK: %[[IS_ADDED:.*]] = arith.cmpf une, %[[BETA]]
 // CHECK: scf.if %[[IS_ADDED]]
 // CHECK-NEXT: memref.load %[[ELEMENTS_C]]
 // CHECK: memref.store %{{.*}}, %[[ELEMENTS_C]]
 // CHECK: gpu.return
-// CHECK: gpu.func @gemm_f64_tn(
+// CHECK: gpu.func @gemm_f64_tn_64x64(
 // CHECK-NOT: gpu.func
 func.func private @gradopt_gemm_f32(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32)
 func.func private @gradopt_gemm_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64)

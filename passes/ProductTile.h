@@ -1,0 +1,102 @@
+//===- ProductTile.h - A tile of a matrix product on a GPU ------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// What the threads of one block do to calculate a tile of a matrix product,
+/// step by step along the sum. For a step, they load a tile of both factors to
+/// shared memory, so that neighbours load neighbouring elements; then each adds
+/// to a square of results in its registers. What the next step needs is loaded
+/// meanwhile.
+///
+/// Where elements are in memory is for others to say: in a matrix, or in a
+/// tensor whose windows are what is multiplied.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_PASSES_PRODUCTTILE_H
+#define GRADOPT_PASSES_PRODUCTTILE_H
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
+#include <functional>
+
+namespace mlir::grad {
+
+/// The sizes of a tile.
+struct TileShape {
+  int64_t rows, columns;
+  int64_t depth; ///< Of a step.
+
+  static constexpr int64_t kNumThreads = 256;
+  /// One for a product of this size.
+  static TileShape choose(Type element, int64_t rows, int64_t columns);
+  /// How many of them the product consists of.
+  int64_t getNumTiles(int64_t rows, int64_t columns) const;
+};
+
+/// A matrix that is multiplied: the rows of the first one, or the columns of
+/// the second one, along the sum.
+struct ProductFactor {
+  Value elements; ///< A buffer of one dimension.
+  Value count;    ///< Of rows, or columns.
+  /// An element is at the sum of two places: that of its row, or column, and
+  /// that of its position along the sum.
+  std::function<Value(Value)> placeOf, placeAlongSum;
+  bool isContiguousAlongSum; ///< Else along rows, or columns.
+};
+
+/// Writes what a thread does for a tile of a product.
+class ProductTile {
+public:
+  ProductTile(OpBuilder &builder, Location loc, gpu::GPUFuncOp kernel,
+              Value thread, Type element, TileShape shape)
+      : builder(builder), loc(loc), kernel(kernel), thread(thread),
+        element(element), shape(shape) {}
+
+  /// Adds up products from `begin` to below `end`, for the tile from `row` and
+  /// `column` on, and calls `store`, in code for elements that are in the
+  /// result, with each row, column and sum that the thread has found.
+  void write(const ProductFactor &a, const ProductFactor &b, Value row,
+             Value column, Value begin, Value end,
+             function_ref<void(Value row, Value column, Value sum)> store);
+
+private:
+  /// What a thread loads of a factor.
+  struct Loader {
+    const ProductFactor *factor;
+    Value tile;                ///< In shared memory: two tiles, by steps.
+    SmallVector<Value> at;     ///< Rows, or columns, in the tile.
+    SmallVector<Value> places; ///< Of these.
+    SmallVector<Value> along;  ///< Positions in a step.
+  };
+
+  Value index(int64_t value);
+  Value zero();
+  Value add(Value a, Value b);
+  Value isLess(Value a, Value b);
+  /// `value` divided by a constant, and what is left.
+  std::pair<Value, Value> divide(Value value, int64_t divisor);
+
+  Loader createLoader(const ProductFactor &factor, Value first, int64_t count);
+  SmallVector<Value> load(const Loader &loader, Value begin, Value end);
+  void storeTile(const Loader &loader, Value buffer, ValueRange elements);
+  /// The places, in the tile, of what a thread calculates.
+  SmallVector<Value> getMine(Value group, int64_t count);
+  SmallVector<Value> writeStep(const Loader &a, const Loader &b, Value buffer,
+                               ValueRange sums);
+
+  OpBuilder &builder;
+  Location loc;
+  gpu::GPUFuncOp kernel;
+  Value thread;
+  Type element;
+  TileShape shape;
+  SmallVector<Value> rows, columns; ///< In the tile, those of the thread.
+};
+
+} // namespace mlir::grad
+
+#endif // GRADOPT_PASSES_PRODUCTTILE_H
