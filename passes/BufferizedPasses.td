@@ -221,10 +221,16 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
     Buffers are passed as addresses; a zero fill becomes `beta = 0`. Products
     of fewer than `threshold` multiplications and products of a matrix and a
     vector stay loops.
+
+    For a device, the call is one of `gradopt_gemm_batched_f64`, with the number
+    of products, and the distances between the elements of one and the next, for
+    the batch dimensions that are one dimension of each operand.
   }];
   let options = [
     Option<"threshold", "threshold", "int64_t", /*default=*/"1024",
-           "fewest scalar multiplications, per matrix product, worth a call">
+           "fewest scalar multiplications, per matrix product, worth a call">,
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "batches are parts of calls">
   ];
   let statistics = [
     Statistic<"numCalls", "num-calls", "Number of BLAS calls made">

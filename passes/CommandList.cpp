@@ -29,6 +29,7 @@
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -62,14 +63,19 @@ bool mlir::grad::isAddress(Operation *op) {
 
 static std::optional<gradopt_opcode> getProduct(Operation *op) {
   auto call = dyn_cast<func::CallOp>(op);
-  if (call && call.getCallee() == "gradopt_gemm_f64")
-    return GRADOPT_GEMM_F64;
-  if (call && call.getCallee() == "gradopt_gemm_f32")
-    return GRADOPT_GEMM_F32;
-  return std::nullopt;
+  if (!call)
+    return std::nullopt;
+  return llvm::StringSwitch<std::optional<gradopt_opcode>>(call.getCallee())
+      .Cases({"gradopt_gemm_f64", "gradopt_gemm_batched_f64"}, GRADOPT_GEMM_F64)
+      .Cases({"gradopt_gemm_f32", "gradopt_gemm_batched_f32"}, GRADOPT_GEMM_F32)
+      .Default(std::nullopt);
 }
 
 bool mlir::grad::isProduct(Operation *op) { return getProduct(op).has_value(); }
+
+static bool isBatchedProduct(func::CallOp call) {
+  return call.getCallee().starts_with("gradopt_gemm_batched_");
+}
 
 bool mlir::grad::isCommand(Operation *op) {
   if (isa<arith::MinSIOp, arith::MaxSIOp>(op))
@@ -504,6 +510,8 @@ LogicalResult Encoder::encodeCall(func::CallOp op) {
   if (failed(operands))
     return failure();
   if (std::optional<gradopt_opcode> product = getProduct(op)) {
+    if (!isBatchedProduct(op))
+      operands->append({{0, 0, 1}, {0, 0, 0}, {0, 0, 0}, {0, 0, 0}});
     Attribute kernel = op->getAttr(kKernelAttr);
     emit(op.getLoc(), *product, kernel ? getKernel(kernel) : 0, *operands);
     return success();

@@ -8,7 +8,8 @@
 /// A function is a list of commands (runtime/Commands.h) if it and its loops
 /// and branches have nothing but
 ///
-///   * calls of kernels and of `gradopt_gemm_*`, copies of blocks of memory;
+///   * calls of kernels and of `gradopt_gemm_*`, also the `_batched_` ones of
+///     devices, copies of blocks of memory;
 ///   * loops and branches that are lists themselves;
 ///   * what says where buffers are: views, and sums of numbers.
 ///
@@ -50,7 +51,8 @@ struct DeviceKernel {
 /// Whether `op` is a part of the operands of commands.
 bool isAddress(Operation *op);
 
-/// Whether `op` is a call of `gradopt_gemm_f64` or `gradopt_gemm_f32`.
+/// Whether `op` is a call of `gradopt_gemm_f64` or `gradopt_gemm_f32`, or of
+/// `gradopt_gemm_batched_*`, which has all operands of such a command.
 bool isProduct(Operation *op);
 
 /// Whether `op` is a command by itself: a product, or a copy.

@@ -10,8 +10,11 @@
 ///  1. The loops are grouped by the operands that they walk (batch, m, n, k).
 ///  2. Each operand gets a leading dimension and a transposition flag, from
 ///     strides, so that views and transposes need no copy. A result with
-///     transposed layout swaps the roles of the operands.
-///  3. Batch loops become scf.for around the call.
+///     transposed layout swaps the roles of the operands. Rows that are not
+///     equally far from each other are divided: some loops become loops of the
+///     batch, in which the other operand stays the same.
+///  3. Batch loops become scf.for around the call; for a device, those of them
+///     that are one loop in all operands a number of products of the call.
 ///
 /// Invariant: a fill with zeros is dropped only if nothing accesses the bytes
 /// of the result between it and the product, through whichever buffer.
@@ -56,6 +59,13 @@ struct MatrixProduct {
   Operand lhs, rhs, result;
 };
 
+/// Products one after the other, and how far the elements of each operand are
+/// from those of the next one.
+struct Batch {
+  int64_t size = 1;
+  int64_t lhs = 0, rhs = 0, result = 0;
+};
+
 } // namespace
 
 /// The strides of a buffer, all static; nothing for other values.
@@ -76,6 +86,53 @@ static void sortByStride(SmallVectorImpl<int64_t> &group,
                          ArrayRef<int64_t> strides) {
   llvm::stable_sort(
       group, [&](int64_t a, int64_t b) { return strides[a] > strides[b]; });
+}
+
+/// Finds the layouts of `product`, and swaps its operands if the result is
+/// transposed; false if there are none.
+static bool findLayouts(MatrixProduct &product) {
+  Contraction &loops = product.loops;
+  auto find = [&](Operand &operand, ArrayRef<int64_t> rows,
+                  ArrayRef<int64_t> columns) {
+    auto found = matrixLayout(loops.sizes, operand.strides, rows, columns);
+    if (found)
+      operand.layout = *found;
+    return found.has_value();
+  };
+  if (!find(product.result, loops.m, loops.n))
+    return false;
+  if (product.result.layout.transposed) {
+    std::swap(product.lhs, product.rhs);
+    std::swap(loops.m, loops.n);
+    find(product.result, loops.m, loops.n);
+  }
+  return find(product.lhs, loops.m, loops.k) &&
+         find(product.rhs, loops.k, loops.n) &&
+         !product.result.layout.transposed;
+}
+
+/// Finds the layouts of `product`, or of one that has fewer rows or columns and
+/// more in its batch.
+static std::optional<MatrixProduct> divideRows(const MatrixProduct &product) {
+  const Contraction &loops = product.loops;
+  size_t mostRows = std::max<size_t>(loops.m.size(), 1);
+  size_t mostColumns = std::max<size_t>(loops.n.size(), 1);
+  for (size_t moved = 0; moved < mostRows + mostColumns - 1; ++moved)
+    for (size_t rows = 0; rows <= moved; ++rows) {
+      size_t columns = moved - rows;
+      if (rows >= mostRows || columns >= mostColumns)
+        continue;
+      MatrixProduct part = product;
+      auto move = [&](SmallVector<int64_t> &from, size_t count) {
+        part.loops.batch.append(from.begin(), from.begin() + count);
+        from.erase(from.begin(), from.begin() + count);
+      };
+      move(part.loops.m, rows);
+      move(part.loops.n, columns);
+      if (findLayouts(part))
+        return part;
+    }
+  return std::nullopt;
 }
 
 /// Describes `op` as a matrix product, if it is one that a BLAS can do.
@@ -120,25 +177,32 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
   sortByStride(loops.n, product.result.strides);
   sortByStride(loops.k, product.lhs.strides);
 
-  auto layout = [&](Operand &operand, ArrayRef<int64_t> rows,
-                    ArrayRef<int64_t> columns) {
-    auto found = matrixLayout(loops.sizes, operand.strides, rows, columns);
-    if (found)
-      operand.layout = *found;
-    return found.has_value();
-  };
-  if (!layout(product.result, loops.m, loops.n))
-    return std::nullopt;
-  if (product.result.layout.transposed) {
-    std::swap(product.lhs, product.rhs);
-    std::swap(loops.m, loops.n);
-    layout(product.result, loops.m, loops.n);
+  return divideRows(product);
+}
+
+/// The loops of the batch, outermost first. Those that are one loop in all
+/// operands are one.
+static SmallVector<Batch> mergeBatch(const MatrixProduct &product) {
+  SmallVector<int64_t> loops = product.loops.batch;
+  sortByStride(loops, product.result.strides);
+  SmallVector<Batch> merged;
+  for (int64_t loop : loops) {
+    Batch next = {product.loops.sizes[loop], product.lhs.strides[loop],
+                  product.rhs.strides[loop], product.result.strides[loop]};
+    if (next.size == 1)
+      continue;
+    auto continues = [&](const Batch &outer) {
+      return outer.lhs == next.lhs * next.size &&
+             outer.rhs == next.rhs * next.size &&
+             outer.result == next.result * next.size;
+    };
+    if (!merged.empty() && continues(merged.back())) {
+      next.size *= merged.back().size;
+      merged.pop_back();
+    }
+    merged.push_back(next);
   }
-  if (!layout(product.lhs, loops.m, loops.k) ||
-      !layout(product.rhs, loops.k, loops.n) ||
-      product.result.layout.transposed)
-    return std::nullopt;
-  return product;
+  return merged;
 }
 
 //===----------------------------------------------------------------------===//
@@ -218,18 +282,25 @@ namespace {
 /// Writes the call that does `product` in place of `op`.
 class CallWriter {
 public:
-  CallWriter(linalg::LinalgOp op, const MatrixProduct &product)
+  CallWriter(linalg::LinalgOp op, const MatrixProduct &product, bool forDevice)
       : builder(op), loc(op.getLoc()), product(product),
-        module(op->getParentOfType<ModuleOp>()) {}
+        module(op->getParentOfType<ModuleOp>()), forDevice(forDevice) {}
 
   void write(bool overwrite) {
     lhs = address(product.lhs);
     rhs = address(product.rhs);
     result = address(product.result);
+    loops = mergeBatch(product);
+    if (forDevice && !loops.empty()) {
+      auto *largest = llvm::max_element(
+          loops, [](auto &a, auto &b) { return a.size < b.size; });
+      batch = *largest;
+      loops.erase(largest);
+    }
     SmallVector<Value> lower, upper, step;
-    for (int64_t loop : product.loops.batch) {
+    for (const Batch &loop : loops) {
       lower.push_back(index(0));
-      upper.push_back(index(product.loops.sizes[loop]));
+      upper.push_back(index(loop.size));
       step.push_back(index(1));
     }
     scf::buildLoopNest(builder, loc, lower, upper, step,
@@ -275,11 +346,11 @@ private:
     return arith::AddIOp::create(builder, loc, base, distance);
   }
 
-  /// `base` at a position in the batch.
-  Value at(Value base, const Operand &operand, ValueRange position) {
-    for (auto [loop, step] : llvm::zip_equal(product.loops.batch, position))
-      if (int64_t stride = operand.strides[loop])
-        base = advance(base, step, stride * elementBytes());
+  /// `base` at a position of the loops.
+  Value at(Value base, int64_t Batch::*stride, ValueRange position) {
+    for (auto [loop, step] : llvm::zip_equal(loops, position))
+      if (loop.*stride)
+        base = advance(base, step, loop.*stride * elementBytes());
     return base;
   }
 
@@ -291,16 +362,21 @@ private:
         integer(product.result.layout.rows),
         integer(product.result.layout.columns),
         integer(product.lhs.layout.columns),
-        at(lhs, product.lhs, position),
+        at(lhs, &Batch::lhs, position),
         integer(product.lhs.layout.leading),
-        at(rhs, product.rhs, position),
+        at(rhs, &Batch::rhs, position),
         integer(product.rhs.layout.leading),
-        at(result, product.result, position),
+        at(result, &Batch::result, position),
         integer(product.result.layout.leading),
         arith::ConstantOp::create(
             builder, loc,
             builder.getFloatAttr(element, overwrite ? 0.0 : 1.0))};
-    StringRef name = element.isF64() ? "gradopt_gemm_f64" : "gradopt_gemm_f32";
+    if (forDevice)
+      for (int64_t number : {batch.size, batch.lhs, batch.rhs, batch.result})
+        arguments.push_back(integer(number));
+    std::string name = ("gradopt_gemm_" + Twine(forDevice ? "batched_" : "") +
+                        (element.isF64() ? "f64" : "f32"))
+                           .str();
     if (!module.lookupSymbol(name)) {
       OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
       func::FuncOp::create(
@@ -315,6 +391,9 @@ private:
   Location loc;
   const MatrixProduct &product;
   ModuleOp module;
+  bool forDevice;
+  SmallVector<Batch> loops; ///< Around the call.
+  Batch batch;              ///< Of the call.
   Value lhs, rhs, result;
 };
 
@@ -330,7 +409,8 @@ struct GradContractionsToBlas
       if (!product || !isWorthACall(product->loops))
         continue;
       linalg::FillOp fill = findZeroFill(product->result.buffer, op);
-      CallWriter(op, *product).write(/*overwrite=*/static_cast<bool>(fill));
+      CallWriter(op, *product, forDevice)
+          .write(/*overwrite=*/static_cast<bool>(fill));
       if (fill)
         fill.erase();
       op.erase();

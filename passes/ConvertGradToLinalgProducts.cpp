@@ -63,8 +63,14 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
 
     Contraction form = contractionOf(op);
     bool isOuter = form.k.empty();
-    View lhs = lookThrough(rewriter, op.getLhs(), /*permutationsOnly=*/true);
-    View rhs = lookThrough(rewriter, op.getRhs(), /*permutationsOnly=*/true);
+    View lhs = viewOf(rewriter, op.getLhs(), op.getLhsBatch());
+    View rhs = viewOf(rewriter, op.getRhs(), op.getRhsBatch());
+    // A loop of the result is one of an operand.
+    if (llvm::any_of(form.batch, [&](int64_t loop) {
+          return !lhs.map.compose(form.lhs).isFunctionOfDim(loop) &&
+                 !rhs.map.compose(form.rhs).isFunctionOfDim(loop);
+        }))
+      lhs = lookThrough(rewriter, op.getLhs(), /*permutationsOnly=*/true);
     chooseLayout(rewriter, form, lhs, op.getLhs(), form.lhs);
     chooseLayout(rewriter, form, rhs, op.getRhs(), form.rhs);
     SmallVector<int64_t> order = loopOrder(form, lhs, rhs);
@@ -132,6 +138,19 @@ private:
       pairs.emplace_back(l, r);
     llvm::sort(pairs);
     return pairs;
+  }
+
+  /// What `operand` is a transpose of, or a broadcast along the batch.
+  static View viewOf(OpBuilder &builder, Value operand,
+                     ArrayRef<int64_t> batch) {
+    View view = lookThrough(builder, operand);
+    if (view.scalar || !view.map.isProjectedPermutation() ||
+        llvm::any_of(llvm::seq(view.map.getNumDims()), [&](int64_t dim) {
+          return !view.map.isFunctionOfDim(dim) &&
+                 !llvm::is_contained(batch, dim);
+        }))
+      return lookThrough(builder, operand, /*permutationsOnly=*/true);
+    return view;
   }
 
   /// Reads `operand` itself, not what it is a transpose of, if a BLAS can read

@@ -569,8 +569,10 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
     product.createKernel(builder, kernels.getLoc());
   }
   Builder builder(&getContext());
+  constexpr unsigned kCount = 12;
+  int64_t count = call.getNumOperands() > kCount ? constant(kCount) : 1;
   DeviceKernel kernel = {builder.getStringAttr(name),
-                         product.shape.getNumTiles(rows, columns),
+                         count * product.shape.getNumTiles(rows, columns),
                          TileShape::kNumThreads};
   call->setAttr(kKernelAttr, kernel.toAttribute());
 }

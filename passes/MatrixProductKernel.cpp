@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The parameters are those of the BLAS; each block calculates a tile of the
+/// The parameters are those of a command; each block calculates a tile of a
 /// result (ProductTile.h).
 ///
 //===----------------------------------------------------------------------===//
@@ -29,7 +29,7 @@ std::string MatrixProduct::getName() const {
 
 namespace {
 
-/// The parameters of `gradopt_gemm_f64`.
+/// The operands of a command.
 enum Parameter : unsigned {
   TransA,
   TransB,
@@ -42,7 +42,11 @@ enum Parameter : unsigned {
   LdB,
   C,
   LdC,
-  Beta
+  Beta,
+  Count,
+  StrideA,
+  StrideB,
+  StrideC
 };
 
 class Writer {
@@ -65,12 +69,26 @@ private:
                                       kernel.getArgument(parameter));
   }
 
-  /// The elements of a matrix with rows, or columns, of `length`.
-  Value getElements(Parameter pointer, Value leading, Value length);
+  Value divide(Value a, Value b) {
+    return arith::DivUIOp::create(builder, loc, a, b);
+  }
+  Value remainder(Value a, Value b) {
+    return arith::RemUIOp::create(builder, loc, a, b);
+  }
+  Value countTiles(Value size, int64_t side) {
+    Value last = arith::AddIOp::create(builder, loc, size, index(side - 1));
+    return divide(last, index(side));
+  }
+
+  /// The elements of a matrix with rows, or columns, of `length`: that one of a
+  /// batch that the block is for.
+  Value getElements(Parameter pointer, Parameter stride, Value leading,
+                    Value length);
   /// What is multiplied of `count` rows or columns. If they are `isStrided`,
   /// each is contiguous.
-  ProductFactor createFactor(Parameter pointer, Parameter leading, Value count,
-                             Value depth, bool isStrided);
+  ProductFactor createFactor(Parameter pointer, Parameter leading,
+                             Parameter stride, Value count, Value depth,
+                             bool isStrided);
   /// Stores a sum of products, or adds it to what there is.
   void store(Value elements, Value at, Value sum);
 
@@ -78,28 +96,32 @@ private:
   Location loc;
   const MatrixProduct &product;
   gpu::GPUFuncOp kernel;
+  Value number; ///< Of the product in a batch.
 };
 
 } // namespace
 
-Value Writer::getElements(Parameter pointer, Value leading, Value length) {
-  auto type =
-      MemRefType::get(ShapedType::kDynamic, product.element,
-                      StridedLayoutAttr::get(builder.getContext(), 0, {1}));
+Value Writer::getElements(Parameter pointer, Parameter stride, Value leading,
+                          Value length) {
+  auto type = MemRefType::get(
+      ShapedType::kDynamic, product.element,
+      StridedLayoutAttr::get(builder.getContext(), ShapedType::kDynamic, {1}));
   return memref::ReinterpretCastOp::create(
       builder, loc, type, kernel.getArgument(pointer),
-      OpFoldResult(builder.getIndexAttr(0)),
+      OpFoldResult(multiply(number, toIndex(stride))),
       {OpFoldResult(multiply(length, leading))},
       {OpFoldResult(builder.getIndexAttr(1))});
 }
 
 ProductFactor Writer::createFactor(Parameter pointer, Parameter leading,
-                                   Value count, Value depth, bool isStrided) {
+                                   Parameter stride, Value count, Value depth,
+                                   bool isStrided) {
   Value distance = toIndex(leading);
   auto far = [this, distance](Value at) { return multiply(at, distance); };
   auto near = [](Value at) { return at; };
   ProductFactor factor;
-  factor.elements = getElements(pointer, distance, isStrided ? count : depth);
+  factor.elements =
+      getElements(pointer, stride, distance, isStrided ? count : depth);
   factor.count = count;
   factor.isContiguousAlongSum = isStrided;
   if (isStrided) {
@@ -143,19 +165,17 @@ void Writer::write() {
   Value block = gpu::BlockIdOp::create(builder, loc, gpu::Dimension::x);
 
   Value m = toIndex(M), n = toIndex(N), k = toIndex(K);
-  ProductFactor a = createFactor(A, LdA, m, k, !product.transposesA);
-  ProductFactor b = createFactor(B, LdB, n, k, product.transposesB);
-  Value distance = toIndex(LdC);
-  Value result = getElements(C, distance, m);
   const TileShape &shape = product.shape;
-  Value across = arith::DivUIOp::create(
-      builder, loc,
-      arith::AddIOp::create(builder, loc, n, index(shape.columns - 1)),
-      index(shape.columns));
-  Value row = multiply(arith::DivUIOp::create(builder, loc, block, across),
-                       index(shape.rows));
-  Value column = multiply(arith::RemUIOp::create(builder, loc, block, across),
-                          index(shape.columns));
+  Value across = countTiles(n, shape.columns);
+  Value tiles = multiply(countTiles(m, shape.rows), across);
+  number = divide(block, tiles);
+  Value tile = remainder(block, tiles);
+  Value row = multiply(divide(tile, across), index(shape.rows));
+  Value column = multiply(remainder(tile, across), index(shape.columns));
+  ProductFactor a = createFactor(A, LdA, StrideA, m, k, !product.transposesA);
+  ProductFactor b = createFactor(B, LdB, StrideB, n, k, product.transposesB);
+  Value distance = toIndex(LdC);
+  Value result = getElements(C, StrideC, distance, m);
   ProductTile(builder, loc, kernel, thread, product.element, shape)
       .write(a, b, row, column, index(0), k,
              [&](Value atRow, Value atColumn, Value sum) {
@@ -170,10 +190,10 @@ gpu::GPUFuncOp MatrixProduct::createKernel(OpBuilder &builder,
                                            Location loc) const {
   Type integer = builder.getI64Type();
   Type matrix = MemRefType::get(1, element);
-  auto type = builder.getFunctionType({integer, integer, integer, integer,
-                                       integer, matrix, integer, matrix,
-                                       integer, matrix, integer, element},
-                                      {});
+  auto type = builder.getFunctionType(
+      {integer, integer, integer, integer, integer, matrix, integer, matrix,
+       integer, matrix, integer, element, integer, integer, integer, integer},
+      {});
   auto kernel = gpu::GPUFuncOp::create(builder, loc, getName(), type);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                   builder.getUnitAttr());

@@ -21,8 +21,9 @@ struct MatrixProduct {
   /// The name of its kernel.
   std::string getName() const;
 
-  /// Writes the kernel: it takes the parameters of `gradopt_gemm_f64`, and does
-  /// what a machine does that has no library for that.
+  /// Writes the kernel: it takes the operands of a command of matrix products
+  /// (runtime/Commands.h), and does what a machine does that has no library for
+  /// that.
   gpu::GPUFuncOp createKernel(OpBuilder &builder, Location loc) const;
 };
 

@@ -103,6 +103,7 @@ static void buildBufferized(OpPassManager &manager,
   manager.addPass(createGradPlanMemory(plan));
   GradContractionsToBlasOptions blas;
   blas.threshold = options.blasThreshold;
+  blas.forDevice = options.isForDevice();
   manager.addPass(createGradContractionsToBlas(blas));
   manager.addPass(createCSEPass());
   GradOutlineKernelsOptions outline;

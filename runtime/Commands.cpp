@@ -52,8 +52,13 @@ void multiply(const int64_t *o,
               void (*gemm)(int64_t, int64_t, int64_t, int64_t, int64_t,
                            const T *, int64_t, const T *, int64_t, T *, int64_t,
                            T)) {
-  gemm(o[0], o[1], o[2], o[3], o[4], pointer<const T>(o[5]), o[6],
-       pointer<const T>(o[7]), o[8], pointer<T>(o[9]), o[10], number<T>(o[11]));
+  auto at = [](int64_t first, int64_t number, int64_t distance) {
+    auto bytes = static_cast<int64_t>(sizeof(T));
+    return pointer<T>(sum(first, product(product(number, distance), bytes)));
+  };
+  for (int64_t i = 0; i < o[12]; ++i)
+    gemm(o[0], o[1], o[2], o[3], o[4], at(o[5], i, o[13]), o[6],
+         at(o[7], i, o[14]), o[8], at(o[9], i, o[15]), o[10], number<T>(o[11]));
 }
 
 /// Loads a number of 1, 2, 4 or 8 bytes.
@@ -212,7 +217,7 @@ bool findArity(uint16_t opcode, Arity &arity) {
     return true;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
-    arity = {12, 12};
+    arity = {16, 16};
     return true;
   case GRADOPT_COPY:
   case GRADOPT_MULTIPLY_ADD:

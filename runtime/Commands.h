@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
-#define GRADOPT_COMMANDS_VERSION 2u
+#define GRADOPT_COMMANDS_VERSION 3u
 
 enum {
   GRADOPT_WORD_ZERO = 0,
@@ -83,8 +83,11 @@ typedef enum gradopt_opcode {
   /* Calls kernel `target` with the operands. On a device, they are its
      parameters, each a word. */
   GRADOPT_LAUNCH = 1,
-  /* gradopt_gemm_f64 or gradopt_gemm_f32: its twelve parameters in order. On a
-     device, what kernel `target` does if there is no library for it. */
+  /* gradopt_gemm_f64 or gradopt_gemm_f32, for one product after the other: the
+     twelve parameters of the first one in order; the number of products; from
+     each to the next one, how many elements further A, B and C are. None
+     depends on the C of another one. On a device, what kernel `target` does if
+     there is no library for it. */
   GRADOPT_GEMM_F64 = 2,
   GRADOPT_GEMM_F32 = 3,
   /* To an address, from an address, so many bytes. They do not overlap. */

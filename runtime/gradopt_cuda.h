@@ -38,7 +38,7 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_set_driver(const char *path);
 
 /* The path of cuBLAS; null: libcublas.so.13 or .12, where the system finds it;
    "": none, matrix products are kernels of the program. To be set before the
-   first call of a program; the same path may be set again. */
+   first product that a library computes; the same path may be set again. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_set_blas(const char *path);
 
 /* Fails with GRADOPT_NO_DEVICE if there is no usable driver or no device. */

@@ -82,14 +82,15 @@ template <typename T> T number(int64_t word) {
   return value;
 }
 
-/// The twelve parameters by their names.
+/// The operands of a command by their names.
 struct Product {
   explicit Product(const int64_t *p)
       : transa(p[0] != 0), transb(p[1] != 0), m(p[2]), n(p[3]), k(p[4]),
         a(p[5]), lda(p[6]), b(p[7]), ldb(p[8]), c(p[9]), ldc(p[10]),
-        beta(p[11]) {}
+        beta(p[11]), count(p[12]), stridea(p[13]), strideb(p[14]),
+        stridec(p[15]) {}
 
-  bool isEmpty() const { return m <= 0 || n <= 0; }
+  bool isEmpty() const { return m <= 0 || n <= 0 || count <= 0; }
 
   /// Whether cuBLAS takes it: it wants rows that are long enough.
   bool isOrdinary() const {
@@ -99,6 +100,7 @@ struct Product {
 
   bool transa, transb;
   int64_t m, n, k, a, lda, b, ldb, c, ldc, beta;
+  int64_t count, stridea, strideb, stridec;
 };
 
 } // namespace
@@ -161,17 +163,23 @@ bool Blas::prepare(gradopt_status &status) {
   return status == GRADOPT_OK;
 }
 
-template <typename T, typename Gemm>
-cublasStatus_t Blas::run(Gemm gemm, const int64_t *parameters) const {
+template <typename T, typename Gemm, typename BatchedGemm>
+cublasStatus_t Blas::run(Gemm gemm, BatchedGemm batchedGemm,
+                         const int64_t *parameters) const {
   Product p(parameters);
   auto operation = [](bool transposes) {
     return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
   };
   T one = 1, beta = number<T>(p.beta);
-  return gemm(handle->handle, operation(p.transb), operation(p.transa), p.n,
-              p.m, p.k, &one, reinterpret_cast<const T *>(p.b), p.ldb,
-              reinterpret_cast<const T *>(p.a), p.lda, &beta,
-              reinterpret_cast<T *>(p.c), p.ldc);
+  auto *a = reinterpret_cast<const T *>(p.a);
+  auto *b = reinterpret_cast<const T *>(p.b);
+  auto *c = reinterpret_cast<T *>(p.c);
+  if (p.count == 1)
+    return gemm(handle->handle, operation(p.transb), operation(p.transa), p.n,
+                p.m, p.k, &one, b, p.ldb, a, p.lda, &beta, c, p.ldc);
+  return batchedGemm(handle->handle, operation(p.transb), operation(p.transa),
+                     p.n, p.m, p.k, &one, b, p.ldb, p.strideb, a, p.lda,
+                     p.stridea, &beta, c, p.ldc, p.stridec, p.count);
 }
 
 gradopt_status Blas::multiply(bool isDouble, const int64_t *parameters,
@@ -184,8 +192,10 @@ gradopt_status Blas::multiply(bool isDouble, const int64_t *parameters,
   if (!prepare(status))
     return status;
   cublasStatus_t error =
-      isDouble ? run<double>(library->cublasDgemm_v2_64, parameters)
-               : run<float>(library->cublasSgemm_v2_64, parameters);
+      isDouble ? run<double>(library->cublasDgemm_v2_64,
+                             library->cublasDgemmStridedBatched_64, parameters)
+               : run<float>(library->cublasSgemm_v2_64,
+                            library->cublasSgemmStridedBatched_64, parameters);
   isDone = error == CUBLAS_STATUS_SUCCESS;
   if (isDone)
     return GRADOPT_OK;
@@ -208,14 +218,15 @@ gradopt_status gradopt_cuda_set_blas(const char *path) {
                                    : path == chosenPath;
   if (isSame)
     return GRADOPT_OK;
-  if (isSought.load(std::memory_order_relaxed))
-    return fail(GRADOPT_INVALID_ARGUMENT,
-                "gradopt_cuda_set_blas: a program has looked for cuBLAS "
-                "already");
+  if (isFound.load(std::memory_order_relaxed))
+    return fail(
+        GRADOPT_INVALID_ARGUMENT,
+        "gradopt_cuda_set_blas: a program uses another library already");
   char *copy = path ? strdup(path) : nullptr;
   if (path && !copy)
     return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
   std::free(chosenPath);
   chosenPath = copy;
+  isSought.store(false, std::memory_order_release);
   return GRADOPT_OK;
 }

@@ -22,16 +22,16 @@ public:
   Blas(const Blas &) = delete;
   Blas &operator=(const Blas &) = delete;
 
-  /// Computes what gradopt_gemm_f64 or gradopt_gemm_f32 does, which have these
-  /// twelve parameters. `isDone` is false if the library cannot do it, or there
-  /// is none.
+  /// Does a command of matrix products, which has these operands. `isDone` is
+  /// false if the library cannot do it, or there is none.
   gradopt_status multiply(bool isDouble, const int64_t *parameters,
                           bool &isDone);
 
 private:
   bool prepare(gradopt_status &status);
-  template <typename T, typename Gemm>
-  cublasStatus_t run(Gemm gemm, const int64_t *parameters) const;
+  template <typename T, typename Gemm, typename BatchedGemm>
+  cublasStatus_t run(Gemm gemm, BatchedGemm batchedGemm,
+                     const int64_t *parameters) const;
 
   Device &device;
   Lane &lane;

@@ -36,6 +36,13 @@ enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
    int64_t m, int64_t n, int64_t k, const T *alpha, const T *a, int64_t lda,   \
    const T *b, int64_t ldb, const T *beta, T *c, int64_t ldc)
 
+/// Of several, from each of which it is so many elements to the next one.
+#define GRADOPT_BLAS_GEMM_BATCHED(T)                                           \
+  (cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
+   int64_t m, int64_t n, int64_t k, const T *alpha, const T *a, int64_t lda,   \
+   long long stridea, const T *b, int64_t ldb, long long strideb,              \
+   const T *beta, T *c, int64_t ldc, long long stridec, int64_t count)
+
 /// F(name, parameters) for each function, all of which return a status.
 #define GRADOPT_BLAS_FUNCTIONS(F)                                              \
   F(cublasCreate_v2, (cublasHandle_t * handle))                                \
@@ -44,6 +51,8 @@ enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
   F(cublasSetWorkspace_v2,                                                     \
     (cublasHandle_t handle, void *workspace, size_t bytes))                    \
   F(cublasDgemm_v2_64, GRADOPT_BLAS_GEMM(double))                              \
-  F(cublasSgemm_v2_64, GRADOPT_BLAS_GEMM(float))
+  F(cublasSgemm_v2_64, GRADOPT_BLAS_GEMM(float))                               \
+  F(cublasDgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(double))           \
+  F(cublasSgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(float))
 
 #endif // GRADOPT_RUNTIME_CUDA_BLASAPI_H

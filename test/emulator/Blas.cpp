@@ -65,26 +65,32 @@ struct View {
   }
 };
 
+/// From each product of a batch to the next one, in elements.
+struct Batch {
+  long long stridea = 0, strideb = 0, stridec = 0;
+  int64_t count = 1;
+};
+
 template <typename T>
 cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
                         bool transb, int64_t m, int64_t n, int64_t k,
                         const T *alpha, const T *a, int64_t lda, const T *b,
-                        int64_t ldb, const T *beta, T *c, int64_t ldc) {
+                        int64_t ldb, const T *beta, T *c, int64_t ldc,
+                        Batch batch = {}) {
   Call call(name, std::to_string(m) + " " + std::to_string(n) + " " +
-                      std::to_string(k));
+                      std::to_string(k) + " " + std::to_string(batch.count));
   CUstream stream;
   if (CUresult error = call.needStream(handle->stream, stream);
       error != CUDA_SUCCESS)
     return statusOf(error);
   if (m < 0 || n < 0 || k < 0 || lda < (transa ? k : m) || lda < 1 ||
-      ldb < (transb ? n : k) || ldb < 1 || ldc < m || ldc < 1)
+      ldb < (transb ? n : k) || ldb < 1 || ldc < m || ldc < 1 ||
+      batch.count < 0)
     return CUBLAS_STATUS_INVALID_VALUE;
   // The library would take a workspace of its own, which streams share.
   if (!handle->workspace)
     return CUBLAS_STATUS_EXECUTION_FAILED;
   auto run = [=, alpha = *alpha, beta = *beta]() -> Error {
-    View va{uint64_t(a), lda, transa}, vb{uint64_t(b), ldb, transb},
-        vc{uint64_t(c), ldc, false};
     Memory &memory = Memory::get();
     int device = stream->context->device;
     auto check = [&](const View &view, int64_t rows, int64_t columns) {
@@ -93,21 +99,29 @@ cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
       return memory.checkRange(
           view.data, (view.at(rows - 1, columns - 1) + 1) * sizeof(T), device);
     };
-    std::string problem = check(va, m, k);
-    if (problem.empty())
-      problem = check(vb, k, n);
-    if (problem.empty())
-      problem = check(vc, m, n);
-    if (!problem.empty())
-      return {CUDA_ERROR_ILLEGAL_ADDRESS, "a matrix of a product, " + problem};
-    for (int64_t j = 0; j < n; ++j)
-      for (int64_t i = 0; i < m; ++i) {
-        T sum = 0;
-        for (int64_t l = 0; l < k; ++l)
-          sum += a[va.at(i, l)] * b[vb.at(l, j)];
-        T &to = c[vc.at(i, j)];
-        to = beta == T(0) ? alpha * sum : alpha * sum + beta * to;
-      }
+    for (int64_t number = 0; number < batch.count; ++number) {
+      const T *fromA = a + number * batch.stridea;
+      const T *fromB = b + number * batch.strideb;
+      T *to = c + number * batch.stridec;
+      View va{uint64_t(fromA), lda, transa}, vb{uint64_t(fromB), ldb, transb},
+          vc{uint64_t(to), ldc, false};
+      std::string problem = check(va, m, k);
+      if (problem.empty())
+        problem = check(vb, k, n);
+      if (problem.empty())
+        problem = check(vc, m, n);
+      if (!problem.empty())
+        return {CUDA_ERROR_ILLEGAL_ADDRESS,
+                "a matrix of a product, " + problem};
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t i = 0; i < m; ++i) {
+          T sum = 0;
+          for (int64_t l = 0; l < k; ++l)
+            sum += fromA[va.at(i, l)] * fromB[vb.at(l, j)];
+          T &element = to[vc.at(i, j)];
+          element = beta == T(0) ? alpha * sum : alpha * sum + beta * element;
+        }
+    }
     return {};
   };
   enqueue(stream, Action{"kernel", std::string("run ") + name, std::move(run)});
@@ -134,4 +148,26 @@ BLAS cublasSgemm_v2_64(cublasHandle_t handle, cublasOperation_t transa,
   return multiply("cublasSgemm_v2_64", handle, transa == CUBLAS_OP_T,
                   transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
                   c, ldc);
+}
+
+BLAS cublasDgemmStridedBatched_64(
+    cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+    int64_t m, int64_t n, int64_t k, const double *alpha, const double *a,
+    int64_t lda, long long stridea, const double *b, int64_t ldb,
+    long long strideb, const double *beta, double *c, int64_t ldc,
+    long long stridec, int64_t count) {
+  return multiply("cublasDgemmStridedBatched_64", handle, transa == CUBLAS_OP_T,
+                  transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
+                  c, ldc, Batch{stridea, strideb, stridec, count});
+}
+
+BLAS cublasSgemmStridedBatched_64(
+    cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+    int64_t m, int64_t n, int64_t k, const float *alpha, const float *a,
+    int64_t lda, long long stridea, const float *b, int64_t ldb,
+    long long strideb, const float *beta, float *c, int64_t ldc,
+    long long stridec, int64_t count) {
+  return multiply("cublasSgemmStridedBatched_64", handle, transa == CUBLAS_OP_T,
+                  transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
+                  c, ldc, Batch{stridea, strideb, stridec, count});
 }

@@ -111,14 +111,18 @@ def assemble(ptx: str, chip: str, assembler: str) -> list[Kernel]:
     return kernels
 
 
-def launches(code: Code, chip: str) -> dict[str, str]:
-    """Blocks and threads of each kernel, as the commands of a program say them."""
+def commands(code: Code, chip: str = "sm_90") -> list[str]:
+    """The commands of a program, without their numbers."""
     options = "command-remarks=1"
     work = _compiler.Compilation(code, "nvvm", chip=chip, options=options)
     while not work.wait(60):
         pass
-    text = "\n".join(remark.message for remark in work.diagnostics)
-    return dict(re.findall(r"@(\w+)<([\d x]+)>", text))
+    return [remark.message.partition(": ")[2] for remark in work.diagnostics]
+
+
+def launches(code: Code, chip: str) -> dict[str, str]:
+    """Blocks and threads of each kernel, as the commands of a program say them."""
+    return dict(re.findall(r"@(\w+)<([\d x]+)>", "\n".join(commands(code, chip))))
 
 
 def main() -> int:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Any
 
 import numpy as np
 import pytest
-from ptx import assemble, entries, find_assembler, ptx_of
-from ptx_programs import PROGRAMS, ones, traced
+from ptx import assemble, commands, entries, find_assembler, ptx_of
+from ptx_programs import PROGRAMS, ones, softmax, traced, value_and_grad
 
 from gradopt import _compiler
 
@@ -93,6 +94,33 @@ def test_products_are_added_up_by_fused_operations(dtype: type) -> None:
         assert len(re.findall(rf"fma\.rn\.f{bits}", body)) >= 16 * 16
         assert "bar.sync" in body
         assert ".shared" in body
+
+
+@pytest.mark.parametrize(
+    ("lhs", "rhs"),
+    [
+        ((8, 64, 96), (8, 96, 64)),
+        ((2, 4, 64, 96), (2, 4, 96, 64)),
+        ((2, 4, 64, 96), (96, 64)),
+        ((2, 4, 64, 96), (2, 1, 96, 64)),
+        ((64, 96), (8, 96, 64)),
+        ((64, 96), (2, 4, 96, 64)),
+    ],
+)
+def test_a_batch_of_products_is_one_command(lhs: tuple[int, ...], rhs: tuple[int, ...]) -> None:
+    product, end = commands(traced(lambda a, b: a @ b, ones(lhs), ones(rhs)))
+    assert product.startswith("gemm f32 or @gemm_f32_nn<")
+    assert end == "end"
+
+
+def test_attention_has_two_products_and_its_gradient_four() -> None:
+    def loss(q: Any, k: Any, v: Any) -> Any:
+        return np.sum(np.tanh(softmax(q @ np.swapaxes(k, -1, -2)) @ v))
+
+    heads = [ones((8, 4, 64, 32)) for _ in range(3)]
+    text = commands(value_and_grad(loss, *heads, argnums=(0, 1, 2)))
+    assert len([command for command in text if command.startswith("gemm")]) == 6
+    assert not any(command.startswith("go to") for command in text)
 
 
 def test_no_more_than_what_is_asked_for_is_fused() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import harness
 import numpy as np
 import pytest
 from budget import by_hypothesis, generator
@@ -30,6 +31,8 @@ class Contraction:
         contract: the dimensions of both operands only.
         stored: the order in which the left operand's dimensions are in memory.
         sizes: of all dimensions.
+        repeated: dimensions of the batch along which an operand is the same, and that it does not
+            have in memory: the left one's, and the right one's.
     """
 
     lhs: str
@@ -38,6 +41,7 @@ class Contraction:
     contract: str
     stored: str
     sizes: dict[str, int]
+    repeated: tuple[str, str] = ("", "")
 
     @property
     def result(self) -> str:
@@ -48,7 +52,19 @@ class Contraction:
     def shape(self, dims: str) -> list[int]:
         return [self.sizes[d] for d in dims]
 
-    def build(self, stored: ir.Value, rhs: ir.Value) -> ir.Value:
+    @property
+    def memory(self) -> list[str]:
+        """The dimensions of the operands in memory, in order."""
+        pairs = zip((self.stored, self.rhs), self.repeated, strict=True)
+        return ["".join(d for d in dims if d not in repeated) for dims, repeated in pairs]
+
+    def build(self, *operands: ir.Value) -> ir.Value:
+        def whole(operand: ir.Value, memory: str, dims: str) -> ir.Value:
+            if memory == dims:
+                return operand
+            return grad.broadcast(operand, self.shape(dims), [dims.index(d) for d in memory])
+
+        stored, rhs = map(whole, operands, self.memory, (self.stored, self.rhs))
         lhs = grad.transpose(stored, [self.stored.index(d) for d in self.lhs])
         return grad.dot_general(
             lhs,
@@ -73,33 +89,38 @@ def contractions(draw: st.DrawFn) -> Contraction:
         return "".join(draw(st.permutations(dims))) if dims else ""
 
     lhs, rhs = shuffled(batch + left + contract), shuffled(batch + right + contract)
-    return Contraction(lhs, rhs, shuffled(batch), shuffled(contract), shuffled(lhs), sizes)
+    repeated = (
+        draw(st.sampled_from(["", batch[:1], batch])),
+        draw(st.sampled_from(["", batch[-1:]])),
+    )
+    groups = shuffled(batch), shuffled(contract)
+    return Contraction(lhs, rhs, *groups, shuffled(lhs), sizes, repeated)
 
 
 def compile_contraction(
     case: Contraction, dtype: Any, options: str
-) -> tuple[_gradopt.Executable, str]:
+) -> tuple[_gradopt.Runnable, str]:
     """The code and the module at the stage "bufferized"."""
-    specs = [(case.shape(case.stored), dtype), (case.shape(case.rhs), dtype)]
+    specs = [(case.shape(dims), dtype) for dims in case.memory]
     with CONTEXT, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             define("main", [tensor(*spec) for spec in specs], case.build, public=True)
         program = Program(str(module), "main", pipeline_options=options)
     text = compile_program(program, "bufferized").text
-    done = compile_program(program, "object")
     results = [(np.dtype(dtype), tuple(case.shape(case.result)))]
     arguments = [(np.dtype(t), tuple(s)) for s, t in specs]
-    return _gradopt.Executable(done.object_code, arguments, results, done.arena_bytes), text
+    return harness.load(program, arguments, results), text
 
 
 def check(case: Contraction, dtype: Any, options: str) -> str:
     rng = generator(0)
-    stored = rng.integers(-5, 6, case.shape(case.stored)).astype(dtype)
-    rhs = rng.integers(-5, 6, case.shape(case.rhs)).astype(dtype)
+    operands = [rng.integers(-5, 6, case.shape(dims)).astype(dtype) for dims in case.memory]
     run, text = compile_contraction(case, dtype, options)
-    expected = np.einsum(f"{case.stored},{case.rhs}->{case.result}", stored, rhs)
-    np.testing.assert_array_equal(run(stored, rhs)[0], expected, strict=True)
+    ones = [np.ones(case.shape(dims), dtype) for dims in case.repeated]
+    letters = ",".join([*case.memory, *case.repeated])
+    expected = np.einsum(f"{letters}->{case.result}", *operands, *ones)
+    np.testing.assert_array_equal(np.asarray(run(*operands)[0]), expected, strict=True)
     return text
 
 
@@ -132,3 +153,16 @@ def test_products_of_matrices_are_blas_calls(
 ) -> None:
     text = check(Contraction(lhs, rhs, batch, contract, stored, SIZES), "f8", "")
     assert "call @gradopt_gemm_f64" in text
+
+
+@pytest.mark.parametrize("repeated", [("", "a"), ("", "b"), ("a", "b"), ("ab", ""), ("b", "")])
+@pytest.mark.parametrize("rhs", ["abkn", "bakn", "bank"])
+def test_what_is_the_same_for_a_batch_is_not_repeated(rhs: str, repeated: tuple[str, str]) -> None:
+    text = check(Contraction("abmk", rhs, "ab", "k", "abmk", SIZES, repeated), "f8", "")
+    assert "call @gradopt_gemm_f64" in text
+    assert "linalg.generic" not in text
+
+
+def test_both_operands_are_the_same_for_a_batch() -> None:
+    case = Contraction("abmk", "abkn", "ab", "k", "abmk", SIZES, ("a", "a"))
+    assert "call @gradopt_gemm_f64" in check(case, "f8", "")

@@ -148,6 +148,54 @@ func.func @a_batch_is_a_loop_around_the_call(%a: memref<2x4x5xf64>, %b: memref<2
 
 // -----
 
+#abmk = affine_map<(a, b, m, n, k) -> (a, b, m, k)>
+#bkn = affine_map<(a, b, m, n, k) -> (b, k, n)>
+#abmn = affine_map<(a, b, m, n, k) -> (a, b, m, n)>
+
+// The rows of all `a` are no matrix: those of the operand that has them are `b` apart.
+// CHECK-LABEL: func @rows_that_are_not_equally_far_apart_are_a_batch
+func.func @rows_that_are_not_equally_far_apart_are_a_batch(%a: memref<2x3x4x5xf64>, %b: memref<3x5x3xf64>, %c: memref<2x3x4x3xf64>) {
+  // CHECK: scf.for %[[I:.*]] = %c0{{.*}} to %c2
+  // CHECK: scf.for %[[J:.*]] = %c0{{.*}} to %c3
+  // CHECK-DAG: arith.muli %[[I]], %c480
+  // CHECK-DAG: arith.muli %[[J]], %c160
+  // CHECK-DAG: arith.muli %[[J]], %c120
+  // CHECK-DAG: arith.muli %[[I]], %c288
+  // CHECK-DAG: arith.muli %[[J]], %c96
+  // CHECK: call @gradopt_gemm_f64(%c0_i64{{.*}}, %c0_i64{{.*}}, %c4_i64{{.*}}, %c3_i64{{.*}}, %c5_i64
+  linalg.generic {indexing_maps = [#abmk, #bkn, #abmn], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<2x3x4x5xf64>, memref<3x5x3xf64>) outs(%c : memref<2x3x4x3xf64>) {
+  ^bb0(%x: f64, %y: f64, %z: f64):
+    %0 = arith.mulf %x, %y : f64
+    %1 = arith.addf %z, %0 : f64
+    linalg.yield %1 : f64
+  }
+  return
+}
+
+// -----
+
+#abmk = affine_map<(a, b, m, n, k) -> (a, b, m, k)>
+#abkn = affine_map<(a, b, m, n, k) -> (a, b, k, n)>
+#abmn = affine_map<(a, b, m, n, k) -> (a, b, m, n)>
+
+// CHECK-LABEL: func @batches_that_are_one_are_one_loop
+func.func @batches_that_are_one_are_one_loop(%a: memref<2x7x4x5xf64>, %b: memref<2x7x5x3xf64>, %c: memref<2x7x4x3xf64>) {
+  // CHECK: scf.for %{{.*}} = %c0{{.*}} to %c14
+  // CHECK-NOT: scf.for
+  // CHECK: call @gradopt_gemm_f64
+  linalg.generic {indexing_maps = [#abmk, #abkn, #abmn], iterator_types = ["parallel", "parallel", "parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<2x7x4x5xf64>, memref<2x7x5x3xf64>) outs(%c : memref<2x7x4x3xf64>) {
+  ^bb0(%x: f64, %y: f64, %z: f64):
+    %0 = arith.mulf %x, %y : f64
+    %1 = arith.addf %z, %0 : f64
+    linalg.yield %1 : f64
+  }
+  return
+}
+
+// -----
+
 #mpk = affine_map<(m, p, n, k) -> (m, p, k)>
 #kn = affine_map<(m, p, n, k) -> (k, n)>
 #mpn = affine_map<(m, p, n, k) -> (m, p, n)>

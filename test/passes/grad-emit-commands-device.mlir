@@ -7,7 +7,7 @@
 // CHECK: @gradopt_commands
 // CHECK-SAME: grad.kernels = {{\[}}["first", 1, 32], ["gemm_f64_nn", 4, 256], ["second", 8, 256]]
 module attributes {gpu.container_module} {
-  func.func private @gradopt_gemm_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64)
+  func.func private @gradopt_gemm_batched_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64)
   func.func @main(%x: memref<4x4xf64>, %y: memref<4x4xf64>, %arena: memref<64xi8>)
       attributes {grad.arena_bytes = 64 : i64, grad.command_frame = 0 : i64} {
     %c0 = arith.constant 0 : index
@@ -17,6 +17,7 @@ module attributes {gpu.container_module} {
     %c32 = arith.constant 32 : index
     %c256 = arith.constant 256 : index
     %zero = arith.constant 0 : i64
+    %one = arith.constant 1 : i64
     %four = arith.constant 4 : i64
     %beta = arith.constant 0.0 : f64
     %slot = memref.view %arena[%c8][] : memref<64xi8> to memref<index>
@@ -31,10 +32,10 @@ module attributes {gpu.container_module} {
     %most = arith.maxsi %least, %c0 : index
     %from = memref.extract_aligned_pointer_as_index %x : memref<4x4xf64> -> index
     %to = memref.extract_aligned_pointer_as_index %y : memref<4x4xf64> -> index
-    // expected-remark @below {{gemm f64 or @gemm_f64_nn<4 x 256>(0, 0, 4, 4, 4, buffer0, 4, buffer0, 4, buffer1, 4, 0)}}
-    func.call @gradopt_gemm_f64(%zero, %zero, %four, %four, %four, %from, %four, %from, %four, %to, %four, %beta)
+    // expected-remark @below {{gemm f64 or @gemm_f64_nn<4 x 256>(0, 0, 4, 4, 4, buffer0, 4, buffer0, 4, buffer1, 4, 0, 1, 0, 4, 0)}}
+    func.call @gradopt_gemm_batched_f64(%zero, %zero, %four, %four, %four, %from, %four, %from, %four, %to, %four, %beta, %one, %zero, %four, %zero)
         {grad.kernel = ["gemm_f64_nn", 4, 256]}
-        : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64) -> ()
+        : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64) -> ()
     // expected-remark @below {{launch @second<8 x 256>(buffer1, r2)}}
     gpu.launch_func @kernels::@second blocks in (%c8, %c1, %c1) threads in (%c256, %c1, %c1)
         args(%y : memref<4x4xf64>, %most : index)

@@ -23,14 +23,14 @@ func.func @main(%x: memref<4x4xf32>, %y: memref<4x4xf32>, %arena: memref<256xi8>
   %next = arith.addi %from, %c64 : index
   // expected-remark @below {{0: launch @kernel(buffer0, arena + 64, constants, 64, 1056964608, 1)}}
   call @kernel(%x, %a, %c, %c64, %half, %true) : (memref<4x4xf32>, memref<4x4xf32>, memref<3xi32>, index, f32, i1) -> ()
-  // expected-remark @below {{13: gemm f32 (1, 1, 1, 1, 1, buffer0, 1, buffer0 + 64, 1, arena + 64, 1, 1056964608)}}
+  // expected-remark @below {{13: gemm f32 (1, 1, 1, 1, 1, buffer0, 1, buffer0 + 64, 1, arena + 64, 1, 1056964608, 1, 0, 0, 0)}}
   call @gradopt_gemm_f32(%one, %one, %one, %one, %one, %from, %one, %next, %one, %to, %one, %half)
       : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32) -> ()
   %row = memref.subview %y[1, 0] [1, 4] [1, 1] : memref<4x4xf32> to memref<4xf32, strided<[1], offset: 4>>
   %last = memref.subview %a[3, 0] [1, 4] [1, 1] : memref<4x4xf32> to memref<4xf32, strided<[1], offset: 12>>
-  // expected-remark @below {{38: copy (buffer1 + 16, arena + 112, 16)}}
+  // expected-remark @below {{46: copy (buffer1 + 16, arena + 112, 16)}}
   memref.copy %last, %row : memref<4xf32, strided<[1], offset: 12>> to memref<4xf32, strided<[1], offset: 4>>
-  // expected-remark @below {{45: end}}
+  // expected-remark @below {{53: end}}
   return
 }
 func.func private @kernel(%x: memref<4x4xf32>, %a: memref<4x4xf32>, %c: memref<3xi32>, %n: index, %h: f32, %b: i1) {

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-MAGIC, VERSION = 0x53444D43, 2
+MAGIC, VERSION = 0x53444D43, 3
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
 END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
 READ, MINIMUM, MAXIMUM = range(9, 12)
@@ -18,6 +18,10 @@ Operand = tuple[int, int, int]
 
 def constant(value: int) -> Operand:
     return ZERO, ZERO, value
+
+
+# One product, as the last operands of such a command.
+ALONE = [constant(1), *[constant(0)] * 3]
 
 
 def bits(value: float) -> Operand:

@@ -153,16 +153,18 @@ void add_multiple(const int64_t *p) {
     store(array(p[1]) + i, a * load(array(p[0]) + i) + load(array(p[1]) + i));
 }
 
-// c = op(a) op(b) + beta c, with the parameters of gradopt_gemm_f64
+// c = op(a) op(b) + beta c, for so many of each, with the operands of a command
 void product(const int64_t *p) {
   double beta;
   __builtin_memcpy(&beta, &p[11], sizeof(beta));
-  for (int64_t at = position(); at < p[2] * p[3]; at += threads()) {
-    int64_t i = at / p[3], j = at % p[3];
-    double *c = array(p[9]) + i * p[10] + j, sum = 0;
+  for (int64_t at = position(); at < p[2] * p[3] * p[12]; at += threads()) {
+    int64_t number = at / (p[2] * p[3]);
+    int64_t i = at / p[3] % p[2], j = at % p[3];
+    double *a = array(p[5]) + number * p[13], *b = array(p[7]) + number * p[14];
+    double *c = array(p[9]) + number * p[15] + i * p[10] + j, sum = 0;
     for (int64_t l = 0; l < p[4]; ++l)
-      sum += load(array(p[5]) + (p[0] ? l * p[6] + i : i * p[6] + l)) *
-             load(array(p[7]) + (p[1] ? j * p[8] + l : l * p[8] + j));
+      sum += load(a + (p[0] ? l * p[6] + i : i * p[6] + l)) *
+             load(b + (p[1] ? j * p[8] + l : l * p[8] + j));
     store(c, beta == 0 ? sum : sum + beta * load(c));
   }
 }

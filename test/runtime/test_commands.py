@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_lists import (
+    ALONE,
     BUFFERS,
     CONSTANTS,
     COPY,
@@ -243,10 +244,30 @@ def test_products(dtype: type) -> None:
     sizes = [constant(n) for n in (1, 0, 3, 4, 5)]
     matrices = [program.buffer(0), constant(3), program.buffer(1), constant(4)]
     opcode = GEMM_F64 if dtype == np.float64 else GEMM_F32
-    program.add(opcode, 0, *sizes, *matrices, program.buffer(2), constant(4), beta)
+    matrices += [program.buffer(2), constant(4)]
+    program.add(opcode, 0, *sizes, *matrices, beta, *ALONE)
     program.add(END, 0)
     program.run(a, b, c)
     np.testing.assert_allclose(c, expected, rtol=1e-5 if dtype == np.float32 else 1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_several_products(dtype: type, count: int) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=(count, 3, 5)).astype(dtype)
+    b = rng.normal(size=(5, 4)).astype(dtype)  # The same for all.
+    c = np.full((count, 2, 3, 4), 7, dtype)  # Of which each second matrix stays.
+    program = List([a.nbytes, b.nbytes, c.nbytes])
+    sizes = [constant(n) for n in (0, 0, 3, 4, 5)]
+    matrices = [program.buffer(0), constant(5), program.buffer(1), constant(4)]
+    matrices += [program.buffer(2), constant(4), constant(0)]
+    opcode = GEMM_F64 if dtype == np.float64 else GEMM_F32
+    program.add(opcode, 0, *sizes, *matrices, *[constant(n) for n in (count, 15, 0, 24)])
+    program.add(END, 0)
+    program.run(a, b, c)
+    np.testing.assert_allclose(c[:, 0], a @ b, rtol=1e-5 if dtype == np.float32 else 1e-13)
+    np.testing.assert_array_equal(c[:, 1], 7)
 
 
 def test_tables_of_other_versions_do_not_run() -> None:
@@ -288,7 +309,7 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
     [
         (with_command(12, 0), "unknown command"),
         (with_command(SET, REGISTER), "wrong number of operands"),
-        (with_command(GEMM_F64, 0, *[constant(0)] * 11), "wrong number of operands"),
+        (with_command(GEMM_F64, 0, *[constant(0)] * 12), "wrong number of operands"),
         (with_command(LAUNCH, 1, kernels=1), "no such kernel"),
         (with_command(SET, BUFFERS, constant(0)), "expected to write registers"),
         (with_command(SET, REGISTER + 1, constant(0), constant(0)), "expected to write registers"),
@@ -371,7 +392,7 @@ def test_tables_for_a_device() -> None:
     assert problem(minimal(), frame=8) == "a device has no words"
     assert problem(minimal(), words=2**20) == "more words than commands"
     assert problem(minimal(), operands=2**20) == "more words than commands"
-    product = [constant(0)] * 12
+    product = [constant(0)] * 16
     assert problem(with_command(GEMM_F64, 0, *product, kernels=1)) is None
     assert problem(with_command(GEMM_F64, 0, *product)) == "no such kernel"
 

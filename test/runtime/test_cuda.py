@@ -264,12 +264,16 @@ def test_the_caller_s_context_stays(
 
 
 def multiplication(
-    dtype: type, shape: tuple[int, int, int], transposed: tuple[int, int], beta: float
+    dtype: type,
+    shape: tuple[int, int, int],
+    transposed: tuple[int, int],
+    beta: float,
+    count: int = 1,
 ) -> CommandList:
-    """c = op(a) op(b) + beta c"""
+    """c = op(a) op(b) + beta c, for so many a and c, and one b"""
     size = np.dtype(dtype).itemsize
     m, n, k = shape
-    program = CommandList([size * m * k, size * k * n, size * m * n])
+    program = CommandList([size * count * m * k, size * k * n, size * count * m * n])
     program.kernels.append(("product", 1, 32))
     half = np.zeros(8 // size, dtype)
     half[0] = beta
@@ -277,6 +281,7 @@ def multiplication(
     operands += [program.buffer(0), constant(m if transposed[0] else k)]
     operands += [program.buffer(1), constant(k if transposed[1] else n)]
     operands += [program.buffer(2), constant(n), constant(int(half.view(np.int64)[0]))]
+    operands += [constant(v) for v in (count, m * k, 0, m * n)]
     program.add(GEMM_F64 if size == 8 else GEMM_F32, 0, *operands)
     program.launch(("nothing", 1, 1))
     program.add(END, 0)
@@ -290,16 +295,18 @@ def check_product(
     shape: tuple[int, int, int],
     transposed: tuple[int, int],
     beta: float,
+    count: int = 1,
 ) -> None:
     rng = np.random.default_rng(0)
     m, n, k = shape
-    a = rng.normal(size=(k, m) if transposed[0] else (m, k)).astype(dtype)
+    a = rng.normal(size=(count, *((k, m) if transposed[0] else (m, k)))).astype(dtype)
     b = rng.normal(size=(n, k) if transposed[1] else (k, n)).astype(dtype)
-    c = rng.normal(size=(m, n)).astype(dtype)
+    c = rng.normal(size=(count, m, n)).astype(dtype)
     if beta == 0:
         c[:] = np.nan
-    expected = (a.T if transposed[0] else a) @ (b.T if transposed[1] else b)
-    module = cuda.load(device_program(multiplication(dtype, shape, transposed, beta), [image]))
+    expected = (a.swapaxes(1, 2) if transposed[0] else a) @ (b.T if transposed[1] else b)
+    program = multiplication(dtype, shape, transposed, beta, count)
+    module = cuda.load(device_program(program, [image]))
     at = [cuda.upload(array) for array in (a, b, c)]
     tolerance = 1e-5 if dtype == np.float32 else 1e-13
     for _ in range(3):
@@ -331,6 +338,30 @@ def test_products_by_the_library(
     assert any(
         f"run cublas{'S' if dtype == np.float32 else 'D'}gemm" in line for line in emulator.done()
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_several_products_by_the_library(
+    cuda: Runtime,
+    emulator: Emulator,
+    image: programs.Image,
+    dtype: type,
+    transposed: tuple[int, int],
+    beta: float,
+) -> None:
+    check_product(cuda, image, dtype, (3, 4, 5), transposed, beta, count=4)
+    name = f"cublas{'S' if dtype == np.float32 else 'D'}gemmStridedBatched_64"
+    assert any(f"run {name}" in line for line in emulator.done())
+    assert not any("run product" in line for line in emulator.done())
+
+
+def test_several_products_that_the_library_does_not_do(
+    cuda: Runtime, emulator: Emulator, image: programs.Image
+) -> None:
+    check_product(cuda, image, np.float64, (3, 4, 0), (0, 0), 0.0, count=3)
+    assert any("run product" in line for line in emulator.done())
 
 
 def test_products_that_the_library_does_not_do(

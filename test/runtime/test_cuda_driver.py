@@ -238,11 +238,30 @@ cuda.set_blas({blas!r})
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
 for transposed in (0, 0), (0, 1), (1, 0), (1, 1):
     check_product(cuda, image, np.float64, (3, 4, 5), transposed, 0.5)
-error(cuda.set_blas, "another")
-cuda.set_blas({blas!r})
+print("done")
 """
-    (line,) = run(script)
-    assert "has looked for cuBLAS already" in words_of(line, programs.INVALID_ARGUMENT)
+    assert run(script) == ["done"]
+
+
+def test_a_library_that_is_found_late(tmp_path: Path) -> None:
+    """One can be chosen as long as none is in use."""
+    script = f"""
+from test_cuda import Emulator, check_product
+emulator = Emulator()
+emulator.record()
+image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
+for blas in "/no/such/libcublas.so", os.environ["DRIVER"]:
+    cuda.set_blas(blas)
+    check_product(cuda, image, np.float64, (3, 4, 5), (0, 0), 0.5)
+    print([line for line in emulator.done() if line.startswith("run")])
+    emulator.record()
+cuda.set_blas(os.environ["DRIVER"])
+error(cuda.set_blas, "/no/such/libcublas.so")
+"""
+    first, second, line = run(script)
+    assert "run product" in first
+    assert "run cublasDgemm" in second
+    assert "a program uses another library already" in words_of(line, programs.INVALID_ARGUMENT)
 
 
 def test_a_library_that_does_not_work(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_commands(cuda: Runtime, image: programs.Image) -> None:
     program.add(END, 0)
     assert problem(cuda, device_program(program, [image])) == "a device has no words"
     program = CommandList([8])
-    program.add(GEMM_F64, 0, *[constant(0)] * 12)
+    program.add(GEMM_F64, 0, *[constant(0)] * 16)
     program.add(END, 0)
     assert problem(cuda, device_program(program, [image])) == "no such kernel"
 
