@@ -147,7 +147,8 @@ def GradToBundle : Pass<"grad-to-bundle", "ModuleOp"> {
   let summary = "Compile functions, and write them to a bundle";
   let description = [{
     Each function goes through all stages of `--grad-to-cpu` and becomes object
-    code for some levels of x86-64 CPUs. The module stays as it is. The bundle
+    code for some levels of x86-64 CPUs; and if the option names chips, through
+    those of `--grad-to-cuda`, for these GPUs. The module stays as it is. The bundle
     is opened by `gradopt_bundle_open` in C and by `gradopt.load` in Python, and
     its functions take their arrays by position.
 
@@ -169,10 +170,12 @@ def GradToBundle : Pass<"grad-to-bundle", "ModuleOp"> {
     ListOption<"functions", "functions", "std::string",
                "The functions to compile; all public ones if left out">,
     ListOption<"levels", "levels", "std::string",
-               "Levels of CPUs: x86-64-v2, x86-64-v3, x86-64-v4; all if left "
-               "out">,
-    Option<"cpuOptions", "options", "std::string", /*default=*/"",
-           "Options of grad-to-cpu">
+               "Levels of CPUs: x86-64-v2, x86-64-v3, x86-64-v4; all if neither "
+               "they nor chips are named">,
+    ListOption<"chips", "chips", "std::string",
+               "GPUs: sm_80 (also for later ones), sm_90 and so on">,
+    Option<"stageOptions", "options", "std::string", /*default=*/"",
+           "Options of grad-to-cpu and grad-to-cuda">
   ];
 }
 

@@ -6,7 +6,7 @@
 ///
 /// \file
 /// `grad-to-bundle`: each function becomes the `main` of a copy of the module,
-/// which the stages of `--grad-to-cpu` then compile.
+/// which the stages of `--grad-to-cpu`, or of `--grad-to-cuda`, then compile.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -14,6 +14,7 @@
 #include "passes/Pipelines.h"
 #include "runtime/BundleWriter.h"
 #include "runtime/Codegen.h"
+#include "runtime/DeviceCodegen.h"
 #include "runtime/gradopt_runtime.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -168,36 +169,43 @@ struct GradToBundle : grad::impl::GradToBundleBase<GradToBundle> {
     registry.insert<tensor::TensorDialect>();
     registerCodegenTranslations(registry);
     OpPassManager stages(ModuleOp::getOperationName());
-    for (StringRef stage : getStageNames())
-      buildStagePipeline(stages, stage, LoweringOptions());
+    for (bool forDevice : {false, true}) {
+      LoweringOptions options;
+      options.chip = forDevice ? "sm_80" : "";
+      for (StringRef stage : getStageNames(forDevice))
+        buildStagePipeline(stages, stage, options);
+    }
     stages.getDependentDialects(registry);
   }
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    LoweringOptions stageOptions;
+    LoweringOptions forCpu, forDevice;
     std::string problem;
     llvm::raw_string_ostream stream(problem);
-    if (failed(stageOptions.parseFromString(cpuOptions, stream))) {
+    if (failed(forCpu.parseFromString(stageOptions, stream)) ||
+        failed(forDevice.parseFromString(stageOptions, stream))) {
       emitError(module.getLoc(), problem);
       return signalPassFailure();
     }
-    if (stageOptions.isForDevice()) {
-      emitError(module.getLoc(), "expected no chip: a bundle is for CPUs");
+    if (forCpu.isForDevice()) {
+      emitError(module.getLoc(),
+                "expected the chip as the option chips of the bundle");
       return signalPassFailure();
     }
     if (output.empty()) {
       emitError(module.getLoc(), "expected the option output, a file");
       return signalPassFailure();
     }
-    if (failed(findLevels(module)))
+    forDevice.chip = llvm::join(chips, ",");
+    if (failed(findLevels(module)) || failed(checkChips(module, forDevice)))
       return signalPassFailure();
     FailureOr<SmallVector<func::FuncOp>> found = findFunctions(module);
     if (failed(found))
       return signalPassFailure();
     std::vector<CompiledProgram> programs(found->size());
     for (auto [func, program] : llvm::zip_equal(*found, programs))
-      if (failed(compile(module, func, stageOptions, program)))
+      if (failed(compile(module, func, forCpu, forDevice, program)))
         return signalPassFailure();
     auto bundle = gradopt::bundle::makeBundle(programs, /*structure=*/"");
     if (!bundle) {
@@ -216,9 +224,18 @@ struct GradToBundle : grad::impl::GradToBundleBase<GradToBundle> {
 private:
   LogicalResult findLevels(ModuleOp module);
   FailureOr<SmallVector<func::FuncOp>> findFunctions(ModuleOp module);
+  LogicalResult checkChips(ModuleOp module, const LoweringOptions &forDevice);
   LogicalResult compile(ModuleOp module, func::FuncOp func,
-                        const LoweringOptions &stageOptions,
+                        const LoweringOptions &forCpu,
+                        const LoweringOptions &forDevice,
                         CompiledProgram &program);
+  LogicalResult lower(ModuleOp main, func::FuncOp func,
+                      const LoweringOptions &options, CompiledProgram &program);
+  LogicalResult addCode(ModuleOp main, func::FuncOp func,
+                        CompiledProgram &program);
+  LogicalResult addDeviceCode(ModuleOp main, func::FuncOp func,
+                              const LoweringOptions &options,
+                              CompiledProgram &program);
   LogicalResult write(ModuleOp module, const std::string &path,
                       StringRef contents) {
     if (std::error_code error = gradopt::bundle::replaceFile(path, contents))
@@ -235,8 +252,9 @@ private:
 LogicalResult GradToBundle::findLevels(ModuleOp module) {
   static const std::string all[] = {"x86-64-v2", "x86-64-v3", "x86-64-v4"};
   targets.clear();
-  for (const std::string &level :
-       levels.empty() ? ArrayRef(all) : ArrayRef<std::string>(*levels)) {
+  for (const std::string &level : levels.empty() && chips.empty()
+                                      ? ArrayRef(all)
+                                      : ArrayRef<std::string>(*levels)) {
     targets.push_back(CodeTarget::level(level));
     if (!targets.back())
       return emitError(module.getLoc(), "expected a level of x86-64 CPUs, ")
@@ -268,41 +286,85 @@ GradToBundle::findFunctions(ModuleOp module) {
   return found;
 }
 
+LogicalResult GradToBundle::checkChips(ModuleOp module,
+                                       const LoweringOptions &forDevice) {
+  if (forDevice.isForDevice() && !areDeviceChips(forDevice.chip))
+    return emitError(module.getLoc(), "expected GPUs, as in sm_80,sm_90, but "
+                                      "got ")
+           << forDevice.chip;
+  return success();
+}
+
 LogicalResult GradToBundle::compile(ModuleOp module, func::FuncOp func,
-                                    const LoweringOptions &stageOptions,
+                                    const LoweringOptions &forCpu,
+                                    const LoweringOptions &forDevice,
                                     CompiledProgram &program) {
   program.name = func.getName().str();
   if (failed(describeArrays(func, program)))
     return failure();
-  OwningOpRef<ModuleOp> copy = extractProgram(module, func.getName());
-  if (!copy)
+  OwningOpRef<ModuleOp> main = extractProgram(module, func.getName());
+  if (!main)
     return func.emitOpError("cannot be the main function of a program");
-  convertNumbersToTensors(copy->lookupSymbol<func::FuncOp>(kMain));
+  convertNumbersToTensors(main->lookupSymbol<func::FuncOp>(kMain));
   PassManager simplify(&getContext());
   simplify.addPass(createInlinerPass());
   simplify.addPass(createSymbolDCEPass());
-  if (failed(simplify.run(*copy)))
+  if (failed(simplify.run(*main)))
     return failure();
-  for (StringRef stage : getStageNames()) {
+  if (forDevice.isForDevice()) {
+    OwningOpRef<ModuleOp> copy = main->clone();
+    if (failed(lower(*copy, func, forDevice, program)) ||
+        failed(addDeviceCode(*copy, func, forDevice, program)))
+      return failure();
+  }
+  if (targets.empty())
+    return success();
+  return success(succeeded(lower(*main, func, forCpu, program)) &&
+                 succeeded(addCode(*main, func, program)));
+}
+
+/// Takes a program through all stages.
+LogicalResult GradToBundle::lower(ModuleOp main, func::FuncOp func,
+                                  const LoweringOptions &options,
+                                  CompiledProgram &program) {
+  for (StringRef stage : getStageNames(options.isForDevice())) {
     PassManager passes(&getContext());
-    buildStagePipeline(passes, stage, stageOptions);
-    if (failed(passes.run(*copy)))
+    buildStagePipeline(passes, stage, options);
+    if (failed(passes.run(main)))
       return failure();
     if (stage == "bufferized")
-      program.arenaBytes = getArenaBytes(*copy);
+      program.arenaBytes = getArenaBytes(main);
   }
-  if (copy->lookupSymbol("gradopt_call_target"))
+  if (main.lookupSymbol("gradopt_call_target"))
     return func.emitOpError("expected a function that calls nothing outside of "
                             "the module by grad.custom_call");
+  return success();
+}
+
+LogicalResult GradToBundle::addCode(ModuleOp main, func::FuncOp func,
+                                    CompiledProgram &program) {
   auto goOn = [] { return true; };
   auto ignore = [](const char *) {};
   for (const CodeTarget *target : targets) {
-    auto object = emitObject(*copy, *target, {goOn, ignore});
+    auto object = emitObject(main, *target, {goOn, ignore});
     if (!object)
       return func.emitOpError("has no code for ")
              << target->cpu << ": " << llvm::toString(object.takeError());
     program.code.push_back({uint32_t(target->cpu.back() - '0'),
                             std::string(object->begin(), object->end())});
   }
+  return success();
+}
+
+LogicalResult GradToBundle::addDeviceCode(ModuleOp main, func::FuncOp func,
+                                          const LoweringOptions &options,
+                                          CompiledProgram &program) {
+  auto goOn = [] { return true; };
+  auto ignore = [](const char *) {};
+  auto code = emitDeviceProgram(main, options.chip, {goOn, ignore});
+  if (!code)
+    return func.emitOpError("has no code for ")
+           << options.chip << ": " << llvm::toString(code.takeError());
+  program.deviceCode.assign(code->begin(), code->end());
   return success();
 }

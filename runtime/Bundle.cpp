@@ -10,8 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/Array.h"
-#include "runtime/BundleFormat.h"
+#include "runtime/Bundle.h"
 #include "runtime/Loader.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/Sha256.h"
@@ -29,9 +28,6 @@ using gradopt::runtime::Array;
 using gradopt::runtime::fail;
 using namespace gradopt::bundle;
 
-/// The results that programs with checks have besides.
-static constexpr size_t kOutcomes = 2;
-
 namespace {
 
 /// Closes what it holds unless somebody takes it.
@@ -46,29 +42,11 @@ struct Descriptor {
 
 } // namespace
 
-struct gradopt_program {
-  gradopt_module *module;
-  const char *name;
-  size_t arenaBytes;
-  size_t numArguments, numConstants, numResults;
-  /// Arguments, constants, results.
-  gradopt_array_info *arrays;
-  /// The addresses of the constants.
-  const void **constants;
-  const CheckRecord *checks;
-  size_t numChecks;
-  const char *text;
-
-  const gradopt_array_info *arguments() const { return arrays; }
-  const gradopt_array_info *results() const {
-    return arrays + numArguments + numConstants;
-  }
-};
-
 struct gradopt_bundle {
   ~gradopt_bundle() {
     for (gradopt_program &program : programs) {
       gradopt_module_unload(program.module);
+      unloadFromDevices(program);
       std::free(program.arrays);
       std::free(program.constants);
     }
@@ -104,6 +82,9 @@ public:
     // All of the file is known to be right before any code is loaded.
     for (uint32_t i = 0; status == GRADOPT_OK && i < bundle.programs.size();
          ++i)
+      status = readDeviceCode(i);
+    for (uint32_t i = 0; status == GRADOPT_OK && i < bundle.programs.size();
+         ++i)
       status = loadCode(i);
     return status;
   }
@@ -131,9 +112,8 @@ private:
   gradopt_status readProgram(uint32_t number);
   gradopt_status readArrays(uint32_t number, const ProgramRecord &record,
                             const ArrayRecord *arrays, const int64_t *extents);
+  gradopt_status readDeviceCode(uint32_t number);
   gradopt_status loadCode(uint32_t number);
-  /// Whether commands are for the arrays of the program.
-  gradopt_status checkCommands(const gradopt_program &program);
 
   const char *path;
   gradopt_bundle &bundle;
@@ -224,8 +204,6 @@ gradopt_status Opener::checkSections() {
   }
   if (!bundle.programs.allocate(header().numPrograms))
     return outOfMemory();
-  for (gradopt_program &program : bundle.programs)
-    program = {};
   return GRADOPT_OK;
 }
 
@@ -290,8 +268,7 @@ gradopt_status Opener::readArrays(uint32_t number, const ProgramRecord &record,
                                   const ArrayRecord *arrays,
                                   const int64_t *extents) {
   gradopt_program &program = bundle.programs[number];
-  size_t count =
-      program.numArguments + program.numConstants + program.numResults;
+  size_t count = program.numArrays();
   program.arrays = static_cast<gradopt_array_info *>(
       std::calloc(count ? count : 1, sizeof(gradopt_array_info)));
   program.constants = static_cast<const void **>(std::calloc(
@@ -331,6 +308,20 @@ gradopt_status Opener::readArrays(uint32_t number, const ProgramRecord &record,
   return GRADOPT_OK;
 }
 
+gradopt_status Opener::readDeviceCode(uint32_t number) {
+  gradopt_program &program = bundle.programs[number];
+  for (uint32_t i = 0; i < header().numSections; ++i) {
+    const Section &section = sections()[i];
+    if (section.kind != DeviceCode || section.program != number)
+      continue;
+    if (program.deviceCode)
+      return invalid("a program has code for GPUs twice");
+    program.deviceCode = bundle.bytes() + section.offset;
+    program.deviceCodeBytes = section.size;
+  }
+  return program.deviceCode ? checkDeviceCode(program) : GRADOPT_OK;
+}
+
 gradopt_status Opener::loadCode(uint32_t number) {
   gradopt_program &program = bundle.programs[number];
   const Section *best = nullptr;
@@ -343,6 +334,8 @@ gradopt_status Opener::loadCode(uint32_t number) {
     if (section.level <= level && (!best || section.level > best->level))
       best = &section;
   }
+  if (!best && program.deviceCode)
+    return GRADOPT_OK;
   if (!best && least == UINT32_MAX)
     return invalid("a program has no code");
   if (!best)
@@ -353,29 +346,55 @@ gradopt_status Opener::loadCode(uint32_t number) {
   gradopt_status status =
       gradopt_module_load(bundle.bytes() + best->offset, best->size, nullptr,
                           program.arenaBytes, &program.module);
-  return status == GRADOPT_OK ? checkCommands(program) : status;
-}
-
-gradopt_status Opener::checkCommands(const gradopt_program &program) {
+  if (status != GRADOPT_OK)
+    return status;
   const gradopt_commands *commands =
       gradopt::runtime::commandsOf(program.module);
-  if (!commands)
-    return GRADOPT_OK;
-  const int64_t *sizes = gradopt_buffer_sizes(commands) + 1;
-  const int64_t *arena = sizes + commands->num_buffers - 1;
+  return !commands || program.fits(*commands)
+             ? GRADOPT_OK
+             : invalid("its commands are for other arrays");
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+bool gradopt_program::fits(const gradopt_commands &commands) const {
+  const int64_t *sizes = gradopt_buffer_sizes(&commands) + 1;
+  const int64_t *arena = sizes + commands.num_buffers - 1;
   auto takeNext = [&](size_t bytes) {
     return sizes < arena && uint64_t(*sizes++) == bytes;
   };
-  size_t count =
-      program.numArguments + program.numConstants + program.numResults;
   bool fits = true;
-  for (size_t i = 0; i < count; ++i)
-    fits &= program.arrays[i].reused >= 0 || takeNext(program.arrays[i].bytes);
-  for (size_t i = 0; program.numChecks && i < kOutcomes; ++i)
+  for (size_t i = 0; i < numArrays(); ++i)
+    fits &= arrays[i].reused >= 0 || takeNext(arrays[i].bytes);
+  for (size_t i = 0; numChecks && i < kOutcomes; ++i)
     fits &= takeNext(sizeof(int64_t));
-  if (!fits || sizes != arena)
-    return invalid("its commands are for other arrays");
-  return GRADOPT_OK;
+  return fits && sizes == arena;
+}
+
+static thread_local const char *failedCheck = "";
+
+gradopt_status gradopt_program::finish(const int64_t *outcome) const {
+  int64_t number = outcome[0];
+  if (number == 0)
+    return GRADOPT_OK;
+  if (number < 0 || uint64_t(number) > numChecks)
+    return fail(GRADOPT_CODE_ERROR, "there is no check %lld",
+                static_cast<long long>(number));
+  const CheckRecord &check = checks[number - 1];
+  failedCheck = text + check.error;
+  const char *message = text + check.message;
+  const char *mark = std::strstr(message, "{value}");
+  size_t before = mark ? size_t(mark - message) : std::strlen(message);
+  char value[24] = "";
+  if (mark)
+    std::snprintf(value, sizeof(value), "%lld",
+                  static_cast<long long>(outcome[1]));
+  const char *file = text + check.file;
+  return fail(GRADOPT_CHECK_FAILED, *file ? "%.*s%s%s (%s:%u)" : "%.*s%s%s",
+              int(before), message, value,
+              mark ? mark + std::strlen("{value}") : "", file, check.line);
 }
 
 //===----------------------------------------------------------------------===//
@@ -455,30 +474,11 @@ size_t gradopt_program_arena_bytes(const gradopt_program *program) {
   return program->arenaBytes;
 }
 
-static thread_local const char *failedCheck = "";
+int32_t gradopt_program_has_cpu_code(const gradopt_program *program) {
+  return program->module != nullptr;
+}
 
 const char *gradopt_failed_check(void) { return failedCheck; }
-
-/// Keeps the message of a check, with the value in its place.
-static gradopt_status failCheck(const gradopt_program &program, int64_t number,
-                                int64_t value) {
-  if (number < 0 || uint64_t(number) > program.numChecks)
-    return fail(GRADOPT_CODE_ERROR, "there is no check %lld",
-                static_cast<long long>(number));
-  const CheckRecord &check = program.checks[number - 1];
-  failedCheck = program.text + check.error;
-  const char *message = program.text + check.message;
-  const char *mark = std::strstr(message, "{value}");
-  size_t before = mark ? size_t(mark - message) : std::strlen(message);
-  char number_text[24] = "";
-  if (mark)
-    std::snprintf(number_text, sizeof(number_text), "%lld",
-                  static_cast<long long>(value));
-  const char *file = program.text + check.file;
-  return fail(GRADOPT_CHECK_FAILED, *file ? "%.*s%s%s (%s:%u)" : "%.*s%s%s",
-              int(before), message, number_text,
-              mark ? mark + std::strlen("{value}") : "", file, check.line);
-}
 
 gradopt_status gradopt_program_call(gradopt_program *program,
                                     void *const *arguments,
@@ -487,9 +487,10 @@ gradopt_status gradopt_program_call(gradopt_program *program,
       (!results && program->numResults))
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_program_call: null program, arguments or results");
+  if (!program->module)
+    return callOnDevice(*program, arguments, results);
   int64_t outcome[kOutcomes] = {};
-  size_t most = program->numArguments + program->numConstants +
-                program->numResults + kOutcomes + 1;
+  size_t most = program->numArrays() + kOutcomes + 1;
   auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
   size_t count = 0;
   for (size_t i = 0; i < program->numArguments; ++i)
@@ -503,7 +504,5 @@ gradopt_status gradopt_program_call(gradopt_program *program,
   for (size_t i = 0; program->numChecks && i < kOutcomes; ++i)
     buffers[count++] = &outcome[i];
   gradopt_status status = gradopt_call(program->module, buffers, count);
-  if (status == GRADOPT_OK && outcome[0] != 0)
-    return failCheck(*program, outcome[0], outcome[1]);
-  return status;
+  return status == GRADOPT_OK ? program->finish(outcome) : status;
 }

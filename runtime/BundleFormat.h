@@ -13,11 +13,14 @@
 //   Code       object files for x86-64, one for each level of the CPU (the
 //              x86-64 psABI calls them x86-64-v2, -v3, -v4); the best one that
 //              this CPU can run is loaded
+//   DeviceCode a program for GPUs, one block of bytes (DeviceProgram.h)
 //   Constants  the elements of its constants, each at a multiple of 64 bytes
 //
-// and the bundle may have a section Structure, JSON for who knows pytrees: how
-// arrays make up what Python functions take and return. Without it, each
-// program takes its arrays by position. The writer is BundleWriter.cpp.
+// Of code for CPUs and for GPUs there is at least one; both take the same
+// arguments and constants. The bundle may have a section Structure, JSON for
+// who knows pytrees: how arrays make up what Python functions take and return.
+// Without it, each program takes its arrays by position. The writer is
+// BundleWriter.cpp.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,7 +52,8 @@ enum SectionKind : uint32_t {
   Program = 1,
   Code = 2,
   Constants = 3,
-  Structure = 4
+  Structure = 4,
+  DeviceCode = 5
 };
 
 struct Section {
@@ -63,8 +67,8 @@ struct Section {
 static_assert(sizeof(Section) == 32);
 
 struct ProgramRecord {
-  uint64_t arenaBytes;
-  uint32_t name; ///< A place in the text, as are the other names.
+  uint64_t arenaBytes; ///< On the CPU, or if it has no code for it, on a GPU.
+  uint32_t name;       ///< A place in the text, as are the other names.
   uint32_t numArguments, numConstants, numResults, numChecks;
   uint32_t numExtents, textSize;
   uint32_t unused;

@@ -34,7 +34,7 @@ constexpr StringRef kTaken =
     "requires restrict return short signed sizeof static static_assert "
     "static_cast struct switch template this thread_local throw true try "
     "typedef typeid typename union unsigned using virtual void volatile "
-    "wchar_t while xor xor_eq arguments results bundle";
+    "wchar_t while xor xor_eq arguments results bundle device stream";
 
 StringRef typeOf(const NamedArray &array) {
   switch (array.dtype) {
@@ -105,10 +105,14 @@ public:
       results.push_back(names.take(array.name));
   }
 
+  /// A function for arrays on the host, and one for those on a GPU.
   void print(StringRef name, size_t number);
+  void printForDevice(StringRef name, size_t number);
 
 private:
   void printReused();
+  void printParameters(StringRef name);
+  void printArrays();
   void printParameter(const NamedArray &array, StringRef name, bool isConst) {
     stream << ",\n    " << (isConst ? "const " : "") << typeOf(array) << " *"
            << name << " /* " << inComment(array.name) << ", shape (";
@@ -137,7 +141,7 @@ void FunctionPrinter::printReused() {
     stream << "*/\n";
 }
 
-void FunctionPrinter::print(StringRef name, size_t number) {
+void FunctionPrinter::printParameters(StringRef name) {
   printReused();
   stream << "static inline gradopt_status " << name
          << "(\n    gradopt_bundle *bundle";
@@ -151,6 +155,9 @@ void FunctionPrinter::print(StringRef name, size_t number) {
   for (auto [array, own] : llvm::zip_equal(program.results, results))
     if (array.reused < 0)
       printParameter(array, own, /*isConst=*/false);
+}
+
+void FunctionPrinter::printArrays() {
   stream << ") {\n  void *arguments[] = {";
   llvm::interleaveComma(arguments, stream, [&](const std::string &argument) {
     stream << "(void *)" << argument;
@@ -161,10 +168,26 @@ void FunctionPrinter::print(StringRef name, size_t number) {
         auto &[array, own] = pair;
         stream << (array.reused < 0 ? own : arguments[array.reused]);
       });
-  stream << (results.empty() ? "0" : "")
-         << "};\n  return gradopt_program_call(gradopt_bundle_program(bundle, "
+  stream << (results.empty() ? "0" : "") << "};\n";
+}
+
+void FunctionPrinter::print(StringRef name, size_t number) {
+  printParameters(name);
+  printArrays();
+  stream << "  return gradopt_program_call(gradopt_bundle_program(bundle, "
          << number << "), arguments,\n                              results);\n"
          << "}\n\n";
+}
+
+void FunctionPrinter::printForDevice(StringRef name, size_t number) {
+  printParameters(name);
+  stream << ",\n    int32_t device, void *stream";
+  printArrays();
+  stream
+      << "  return gradopt_program_call_cuda(gradopt_bundle_program(bundle, "
+      << number
+      << "), device,\n                                   arguments, results, "
+         "stream);\n}\n\n";
 }
 
 } // namespace
@@ -177,6 +200,9 @@ std::string makeHeader(StringRef name,
   if (llvm::isDigit(guard.front()))
     guard.insert(0, "_");
   guard += "_H";
+  bool isForDevice = llvm::any_of(programs, [](const CompiledProgram &program) {
+    return !program.deviceCode.empty();
+  });
   std::string text;
   llvm::raw_string_ostream stream(text);
   stream << "/* Made by gradopt: the functions of " << inComment(name) << R"(.
@@ -185,13 +211,20 @@ std::string makeHeader(StringRef name,
      if (gradopt_bundle_open(path, &bundle) != GRADOPT_OK)
        puts(gradopt_last_error());
 
-   Arrays are row-major, and overlap nowhere. */
-)" << "#ifndef "
-         << guard << "\n#define " << guard
-         << "\n\n#include \"gradopt_runtime.h\"\n\n";
+   Arrays are row-major, and overlap nowhere.)"
+         << (isForDevice ? R"( Those of the functions `..._cuda` are on
+   a GPU, aligned to 16 bytes; the call is queued on a stream of the driver's.)"
+                         : "")
+         << " */\n#ifndef " << guard << "\n#define " << guard
+         << "\n\n#include \""
+         << (isForDevice ? "gradopt_cuda.h" : "gradopt_runtime.h") << "\"\n\n";
   Names names;
-  for (auto [number, program] : llvm::enumerate(programs))
-    FunctionPrinter(stream, program).print(names.take(program.name), number);
+  for (auto [number, program] : llvm::enumerate(programs)) {
+    FunctionPrinter printer(stream, program);
+    printer.print(names.take(program.name), number);
+    if (!program.deviceCode.empty())
+      printer.printForDevice(names.take(program.name + "_cuda"), number);
+  }
   stream << "#endif\n";
   return text;
 }

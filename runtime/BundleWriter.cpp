@@ -151,6 +151,8 @@ llvm::Expected<std::string> makeBundle(ArrayRef<CompiledProgram> programs,
     add(Program, number, record.write());
     for (const LevelCode &code : program.code)
       add(Code, number, code.object, code.level);
+    if (!program.deviceCode.empty())
+      add(DeviceCode, number, program.deviceCode);
     if (!program.constants.empty())
       add(Constants, number, std::move(record.constants));
   }

@@ -49,6 +49,8 @@ struct CompiledProgram {
   std::vector<NamedArray> arguments, constants, results;
   std::vector<NamedCheck> checks;
   std::vector<LevelCode> code;
+  /// A program for GPUs (DeviceProgram.h), or empty.
+  std::string deviceCode;
 };
 
 /// The contents of a bundle. `structure` is JSON for who knows pytrees, or

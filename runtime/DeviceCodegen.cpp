@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -21,7 +22,6 @@
 namespace mlir::grad {
 namespace {
 
-constexpr llvm::StringLiteral kOldestChip = "sm_80";
 constexpr llvm::StringLiteral kEmulator = "emulated";
 
 /// What stage "nvvm" is made of.
@@ -91,13 +91,13 @@ public:
 };
 
 llvm::Error appendImages(Operation *module, const DeviceModule &parts,
-                         llvm::StringRef chip, const CodegenObserver &observer,
+                         llvm::StringRef chips, const CodegenObserver &observer,
                          Writer &writer,
                          SmallVectorImpl<gradopt_device_image> &images) {
   ArrayRef<llvm::StringRef> names = parts.names.getArrayRef();
   if (names.empty())
     return llvm::Error::success();
-  if (chip == kEmulator) {
+  if (chips == kEmulator) {
     auto object = emitObject(module, CodeTarget::host(), observer, names);
     if (!object)
       return object.takeError();
@@ -106,10 +106,7 @@ llvm::Error appendImages(Operation *module, const DeviceModule &parts,
                       object->size()});
     return llvm::Error::success();
   }
-  SmallVector<llvm::StringRef> chips = {chip};
-  if (chip != kOldestChip)
-    chips.push_back(kOldestChip);
-  for (llvm::StringRef name : chips) {
+  for (llvm::StringRef name : llvm::split(chips, ',')) {
     auto ptx = emitDevicePtx(module, name, observer);
     if (!ptx)
       return ptx.takeError();
@@ -123,8 +120,11 @@ llvm::Error appendImages(Operation *module, const DeviceModule &parts,
 
 } // namespace
 
-bool isDeviceChip(llvm::StringRef chip) {
-  return chip == kEmulator || CodeTarget::gpu(chip);
+bool areDeviceChips(llvm::StringRef chips) {
+  return chips == kEmulator ||
+         llvm::all_of(llvm::split(chips, ','), [](llvm::StringRef chip) {
+           return CodeTarget::gpu(chip).has_value();
+         });
 }
 
 llvm::Expected<std::string> emitDevicePtx(Operation *module,
@@ -143,7 +143,7 @@ llvm::Expected<std::string> emitDevicePtx(Operation *module,
 }
 
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitDeviceProgram(Operation *module, llvm::StringRef chip,
+emitDeviceProgram(Operation *module, llvm::StringRef chips,
                   const CodegenObserver &observer) {
   auto parts = analyze(module);
   if (!parts)
@@ -182,7 +182,7 @@ emitDeviceProgram(Operation *module, llvm::StringRef chip,
 
   SmallVector<gradopt_device_image, 2> images;
   if (llvm::Error error =
-          appendImages(module, *parts, chip, observer, writer, images))
+          appendImages(module, *parts, chips, observer, writer, images))
     return std::move(error);
   header.images =
       writer.append(images.data(), images.size() * sizeof(images[0]));

@@ -12,11 +12,11 @@
 namespace mlir::grad {
 
 /// Writes a program as runtime/DeviceProgram.h has it: the commands of
-/// `module`, which is of stage "nvvm", and its kernels for `chip` and, since
-/// newer chips run what is for older ones, for the oldest chip; or for an
-/// emulator, if `chip` is "emulated".
+/// `module`, which is of stage "nvvm", and its kernels for each of `chips`,
+/// with commas between them. Newer chips run what is for older ones, too. What
+/// is "emulated" is for an emulator.
 llvm::Expected<llvm::SmallVector<char, 0>>
-emitDeviceProgram(mlir::Operation *module, llvm::StringRef chip,
+emitDeviceProgram(mlir::Operation *module, llvm::StringRef chips,
                   const CodegenObserver &observer);
 
 /// The kernels of `module` for `chip`, as text.
@@ -24,8 +24,8 @@ llvm::Expected<std::string> emitDevicePtx(mlir::Operation *module,
                                           llvm::StringRef chip,
                                           const CodegenObserver &observer);
 
-/// Whether `chip` is a name that these functions know.
-bool isDeviceChip(llvm::StringRef chip);
+/// Whether `chips` are names that emitDeviceProgram() knows.
+bool areDeviceChips(llvm::StringRef chips);
 
 } // namespace mlir::grad
 

@@ -89,6 +89,31 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
                                                 void *stream);
 
 /*===----------------------------------------------------------------------===*\
+|* Programs of bundles                                                        *|
+\*===----------------------------------------------------------------------===*/
+
+/* Whether a program of a bundle has code for GPUs. Which ones is looked at when
+   it is loaded on one. */
+GRADOPT_EXPORT int32_t
+gradopt_program_has_cuda_code(const gradopt_program *program);
+
+/* Loads the code and the constants on a device, which the first call does
+   otherwise. Fails with GRADOPT_INVALID_BUNDLE if there is no code for GPUs,
+   and with GRADOPT_INVALID_OBJECT if it is for others. The program is unloaded
+   when its bundle is closed, which waits for the device. */
+GRADOPT_EXPORT gradopt_status
+gradopt_program_load_cuda(gradopt_program *program, int32_t device);
+
+/* Calls the program with the device addresses of all arguments and results,
+   row-major arrays aligned to 16 bytes. A result that reuses an argument is
+   written there, and its address is not looked at. What gradopt_cuda_call()
+   says of graphs and waiting holds here; besides, a program with checks waits
+   for their outcome. */
+GRADOPT_EXPORT gradopt_status gradopt_program_call_cuda(
+    gradopt_program *program, int32_t device, void *const *arguments,
+    void *const *results, void *stream);
+
+/*===----------------------------------------------------------------------===*\
 |* Memory                                                                     *|
 \*===----------------------------------------------------------------------===*/
 

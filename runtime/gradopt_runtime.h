@@ -219,9 +219,15 @@ gradopt_program_result(const gradopt_program *program, size_t number);
 GRADOPT_EXPORT size_t
 gradopt_program_arena_bytes(const gradopt_program *program);
 
+/* Whether it has code for this CPU. If not, it has code for GPUs. */
+GRADOPT_EXPORT int32_t
+gradopt_program_has_cpu_code(const gradopt_program *program);
+
 /* Calls the program with the addresses of all arguments and results: row-major
-   arrays, aligned to their elements. A result that reuses an argument is
-   written there, and its address is not looked at. */
+   arrays on the host, aligned to their elements. A result that reuses an
+   argument is written there, and its address is not looked at. Without code for
+   this CPU, it runs on the first GPU, and the arrays are copied.
+   gradopt_program_call_cuda() takes those on a GPU. */
 GRADOPT_EXPORT gradopt_status gradopt_program_call(gradopt_program *program,
                                                    void *const *arguments,
                                                    void *const *results);

@@ -149,6 +149,7 @@ class BundleProgram:
         results: Sequence[tuple[str, int, Sequence[int], int]],
         checks: Sequence[tuple[str, str, str, int]],
         code: Sequence[tuple[int, bytes]],
+        device_code: bytes = b"",
     ) -> None:
         """
         Args:

@@ -41,7 +41,8 @@ BundleProgram *makeProgram(const std::string &name, uint64_t arenaBytes,
                            const std::vector<Constant> &constants,
                            const std::vector<Result> &results,
                            const std::vector<CheckTuple> &checks,
-                           const std::vector<CodeTuple> &code) {
+                           const std::vector<CodeTuple> &code,
+                           const nb::bytes &deviceCode) {
   auto made = std::make_unique<BundleProgram>();
   CompiledProgram &program = made->program;
   program.name = name;
@@ -61,6 +62,7 @@ BundleProgram *makeProgram(const std::string &name, uint64_t arenaBytes,
     program.checks.push_back({message, error, file, line});
   for (auto &[level, object] : code)
     program.code.push_back({level, view(object).str()});
+  program.deviceCode = view(deviceCode).str();
   return made.release();
 }
 
@@ -108,7 +110,7 @@ void bindBundleFiles(nb::module_ &module) {
                             "A compiled program, to be written to a bundle.")
       .def(nb::new_(&makeProgram), arg("name"), arg("arena_bytes"),
            arg("arguments"), arg("constants"), arg("results"), arg("checks"),
-           arg("code"));
+           arg("code"), arg("device_code") = nb::bytes(""));
   module.def("write_bundle", &writeBundle, arg("path"), arg("programs"),
              arg("structure"), "Writes a bundle.");
   module.def("write_header", &writeHeader, arg("path"), arg("bundle"),

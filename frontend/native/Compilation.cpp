@@ -447,7 +447,7 @@ std::unique_ptr<Compilation> Compilation::start(CompilationRequest request,
     message = "stage " + request.target + " comes before " + request.source;
   else if (!request.cpu.empty() && !mlir::grad::CodeTarget::level(request.cpu))
     message = "no such CPU: " + request.cpu;
-  else if (isForDevice && !mlir::grad::isDeviceChip(options->chip))
+  else if (isForDevice && !mlir::grad::areDeviceChips(options->chip))
     message = "no such GPU: " + options->chip;
   if (!message.empty())
     return nullptr;

@@ -3,6 +3,11 @@
 // RUN: FileCheck %s --check-prefix=SAME < %t.mlir
 // RUN: gradopt %s --grad-to-bundle="output=%t.one functions=numbers levels=x86-64-v3 header=%t.one.h options={fast-math=1 command-threshold=0}" -o /dev/null
 // RUN: FileCheck %s --check-prefix=ONE < %t.one.h
+// RUN: gradopt %s --grad-to-bundle="output=%t.gpu functions=main,reused chips=sm_80,sm_90 header=%t.gpu.h options={fast-math=1}" -o /dev/null
+// RUN: FileCheck %s --check-prefix=GPU < %t.gpu.h
+// RUN: FileCheck %s --check-prefix=PTX --implicit-check-not=ELF < %t.gpu
+// RUN: gradopt %s --grad-to-bundle="output=%t.both functions=main chips=sm_80 levels=x86-64-v2" -o /dev/null
+// RUN: FileCheck %s --check-prefix=BOTH < %t.both
 
 // Public functions are in the bundle, under their names, with parameters that
 // are called as their locations say. The module does not change.
@@ -38,6 +43,34 @@
 // ONE: gradopt_status numbers(
 // ONE: gradopt_bundle_program(bundle, 0)
 // ONE-NOT: gradopt_status reused(
+
+// Code for GPUs takes its arrays on one. It is alone in the bundle, unless levels
+// of CPUs are named as well.
+
+// GPU: #include "gradopt_cuda.h"
+// GPU: static inline gradopt_status main(
+// GPU: gradopt_program_call(gradopt_bundle_program(bundle, 0)
+// GPU: static inline gradopt_status main_cuda(
+// GPU-NEXT: gradopt_bundle *bundle,
+// GPU-NEXT: const double *p_w /* p['w'], shape (2, 3) */,
+// GPU-NEXT: const double *arg1 /* arg1, shape (3) */,
+// GPU-NEXT: double *result /* result, shape (2) */,
+// GPU-NEXT: int32_t device, void *stream) {
+// GPU-NEXT: void *arguments[] = {(void *)p_w, (void *)arg1};
+// GPU-NEXT: void *results[] = {result};
+// GPU-NEXT: return gradopt_program_call_cuda(gradopt_bundle_program(bundle, 0), device,
+// GPU-NEXT: arguments, results, stream);
+// GPU: result0 is written to arg0
+// GPU: static inline gradopt_status reused_cuda(
+// GPU: void *results[] = {arg0, result1};
+
+// PTX: .target sm_80
+// PTX: .target sm_90
+// PTX: .target sm_80
+// PTX: .target sm_90
+
+// BOTH: ELF
+// BOTH: .target sm_80
 
 // SAME: func.func @main
 func.func @main(%w: tensor<2x3xf64> loc("p['w']"), %x: tensor<3xf64>) -> tensor<2xf64> {

@@ -5,6 +5,7 @@
 // RUN: not gradopt %s --grad-to-bundle="output=%t.bundle functions=f,g" 2>&1 | FileCheck %s --check-prefix=FUNCTION
 // RUN: not gradopt %s --grad-to-bundle="output=%t.bundle options={fast-math=1 fast=1}" 2>&1 | FileCheck %s --check-prefix=OPTION
 // RUN: not gradopt %s --grad-to-bundle="output=%t.bundle options={chip=sm_90}" 2>&1 | FileCheck %s --check-prefix=CHIP
+// RUN: not gradopt %s --grad-to-bundle="output=%t.bundle chips=sm_80,sm_1" 2>&1 | FileCheck %s --check-prefix=CHIPS
 // RUN: not gradopt %s --symbol-privatize --grad-to-bundle="output=%t.bundle" 2>&1 | FileCheck %s --check-prefix=PUBLIC
 // RUN: not ls %t.bundle
 // RUN: not gradopt %s --grad-to-bundle="output=%t.none/f.bundle" 2>&1 | FileCheck %s --check-prefix=FILE
@@ -16,7 +17,8 @@
 // LEVEL: error: expected a level of x86-64 CPUs, x86-64-v2, x86-64-v3, x86-64-v4, but got x86-64-v9
 // FUNCTION: error: expected a function with a body called g
 // OPTION: error: {{.*}}no such option fast
-// CHIP: error: expected no chip: a bundle is for CPUs
+// CHIP: error: expected the chip as the option chips of the bundle
+// CHIPS: error: expected GPUs, as in sm_80,sm_90, but got sm_80,sm_1
 // PUBLIC: error: expected a public function with a body
 // FILE: error: cannot write {{.*}}/f.bundle: No such file or directory
 // FOLDER: error: cannot write {{.*}}.folder: {{Is a directory|File exists}}

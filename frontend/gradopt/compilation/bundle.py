@@ -32,35 +32,41 @@ if TYPE_CHECKING:
     from gradopt import _compiler
 
 CPU_LEVELS = ("x86-64-v2", "x86-64-v3", "x86-64-v4")
+# Each is for later GPUs, too.
+CHIPS = ("sm_80", "sm_90")
 
 
 def save(
     functions: Compiled | Lowered | Mapping[str, Compiled | Lowered],
     path: str | os.PathLike[str],
     *,
-    cpu: Sequence[str] = CPU_LEVELS,
+    cpu: Sequence[str] | None = None,
+    chips: Sequence[str] | None = None,
     header: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes compiled functions to a file that runs without a compiler.
 
     `gradopt.load` and `gradopt_runtime.load` read it, and the C functions `gradopt_bundle_...`.
+    Code for CPUs and for GPUs may be side by side: a call runs where its arrays are.
 
     Args:
         functions: what `lower` returned; or a compiled function, for all signatures that it was
             called with; or a dict of them, by name.
         path: the file, which is replaced as a whole.
-        cpu: the levels of x86-64 CPUs to generate code for. The best one that the CPU has is used.
+        cpu: the levels of x86-64 CPUs to generate code for, of which the best one that the CPU has
+            is used. None: all, for what was lowered or called on the CPU.
+        chips: the NVIDIA GPUs to generate code for, as in "sm_90"; it runs on later ones as well.
+            None: sm_80 and sm_90, for what was lowered for a GPU or called on one.
         header: a C header to write as well, with a function for each program.
 
     Raises:
-        ArgumentError: a compiled function that was not called yet, or a level that is not known.
-        UnsupportedError: the function calls Python or foreign code, is compiled for a GPU, has
-            arguments or results in containers that cannot be written, or more than 16384 of them.
+        ArgumentError: a compiled function that was not called yet, a level or chip that is not
+            known, or nothing to generate code for.
+        UnsupportedError: the function calls Python or foreign code, has arguments or results in
+            containers that cannot be written, or more than 16384 of them.
         OSError: the file cannot be written.
     """
-    levels = [_level(name) for name in cpu]
-    if not levels:
-        raise ArgumentError("cpu must name a level")
+    levels = None if cpu is None else [_level(name) for name in cpu]
     single = not isinstance(functions, Mapping)
     named: Mapping[str, Compiled | Lowered] = (
         {_name_of(functions): functions} if single else functions  # pyright: ignore
@@ -71,9 +77,18 @@ def save(
     programs: list[_compiler.BundleProgram] = []
     for name, function in named.items():
         numbers[name] = []
-        for lowered in _all_lowered(name, function):
+        for lowered, places in _signatures(_all_lowered(name, function)):
             numbers[name].append(len(structures))
-            programs.append(_program(name, lowered, levels))
+            on_cpu = [_level(level) for level in CPU_LEVELS] if CPU in places else []
+            on_gpus = CHIPS if places - {CPU} else ()
+            programs.append(
+                program_code(
+                    name,
+                    lowered,
+                    on_cpu if levels is None else levels,
+                    on_gpus if chips is None else chips,
+                )
+            )
             structures.append(_structure(lowered))
             options = lowered.options
             statics[name] = [options.static_argnums, options.static_argnames]
@@ -121,24 +136,45 @@ def _all_lowered(name: str, function: Any) -> list[Lowered]:
     return found
 
 
+def _signatures(found: Sequence[Lowered]) -> list[tuple[Lowered, set[str]]]:
+    """One of those with the same arguments and results each, and the devices of all of them."""
+    merged: dict[str, tuple[Lowered, set[str]]] = {}
+    for lowered in found:
+        leaves = [
+            f"{leaf.path}: {leaf.dtype}{leaf.shape}"
+            for leaf in (*lowered.arguments, *lowered.results)
+        ]
+        key = json.dumps([_structure(lowered), leaves])
+        merged.setdefault(key, (lowered, set()))[1].add(lowered.device)
+    return list(merged.values())
+
+
 # -- One program ---------------------------------------------------------------------------------
 
 
-def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.BundleProgram:
-    if lowered.device != CPU:
-        raise UnsupportedError(
-            f"{name} is compiled for {lowered.device}, but only code for the CPU can be saved: "
-            "save what lower returns for NumPy arrays"
-        )
+def program_code(
+    name: str, lowered: Lowered, levels: Sequence[int], chips: Sequence[str]
+) -> _compiler.BundleProgram:
+    if not levels and not chips:
+        raise ArgumentError(f"{name} has nothing to run on: cpu must name a level, or chips a GPU")
     if lowered.targets:
         raise UnsupportedError(
             f"{name} calls {lowered.targets[0].name}, which is outside of the program: it cannot "
             "be saved"
         )
-    code = [object_code(lowered.program, cpu=f"x86-64-v{level}") for level in levels]
+    arena, device_code = 0, b""
+    if chips:
+        try:
+            device_code, arena = object_code(lowered.program, chip=",".join(chips))
+        except ValueError as error:
+            raise ArgumentError(str(error)) from None
+    code: list[tuple[int, bytes]] = []
+    for level in levels:
+        content, arena = object_code(lowered.program, cpu=f"x86-64-v{level}")
+        code.append((level, content))
     return compiler().BundleProgram(
         name,
-        code[0][1],
+        arena,
         [(leaf.path, DTYPES.index(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
         [(DTYPES.index(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
         [
@@ -146,7 +182,8 @@ def _program(name: str, lowered: Lowered, levels: Sequence[int]) -> _compiler.Bu
             for i, leaf in enumerate(lowered.results)
         ],
         [_check(check) for check in lowered.checks],
-        [(level, content) for level, (content, _) in zip(levels, code, strict=True)],
+        code,
+        device_code,
     )
 
 

@@ -138,7 +138,7 @@ class LoadedFunction(_gradopt.Dispatcher):
         errors: list[Exception] = []
         for signature, executable in self._programs:
             try:
-                signature.leaves(args, dict(kwargs))
+                signature.arrays(signature.flatten(args, dict(kwargs)), adopt)
             except (TypeError, ValueError) as error:
                 errors.append(error)
                 continue

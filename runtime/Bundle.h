@@ -1,0 +1,79 @@
+//===- Bundle.h - Open bundles ----------------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef GRADOPT_RUNTIME_BUNDLE_H
+#define GRADOPT_RUNTIME_BUNDLE_H
+
+#include "runtime/Array.h"
+#include "runtime/BundleFormat.h"
+#include "runtime/Commands.h"
+
+#include <atomic>
+#include <pthread.h>
+
+namespace gradopt::bundle {
+
+/// The results that programs with checks have besides: the number of the check
+/// that failed, and the value that failed it.
+inline constexpr size_t kOutcomes = 2;
+
+/// A program on a device (cuda/Bundle.cpp).
+struct OnDevice;
+
+} // namespace gradopt::bundle
+
+/// A function of a bundle, for arrays of certain shapes.
+struct gradopt_program {
+  const gradopt_array_info *arguments() const { return arrays; }
+  const gradopt_array_info *captures() const { return arrays + numArguments; }
+  const gradopt_array_info *results() const {
+    return captures() + numConstants;
+  }
+  size_t numArrays() const { return numArguments + numConstants + numResults; }
+
+  /// Whether commands are for arrays like its own.
+  bool fits(const gradopt_commands &commands) const;
+
+  /// What a call is told whose outcome this is.
+  gradopt_status finish(const int64_t *outcome) const;
+
+  const char *name = nullptr;
+  size_t arenaBytes = 0;
+  size_t numArguments = 0, numConstants = 0, numResults = 0;
+  /// Arguments, constants, results.
+  gradopt_array_info *arrays = nullptr;
+  /// The addresses of the constants.
+  const void **constants = nullptr;
+  const gradopt::bundle::CheckRecord *checks = nullptr;
+  size_t numChecks = 0;
+  const char *text = nullptr;
+
+  /// Null if there is no code for this CPU.
+  gradopt_module *module = nullptr;
+
+  /// The code for GPUs, as DeviceProgram.h has it; null if there is none.
+  const char *deviceCode = nullptr;
+  size_t deviceCodeBytes = 0;
+  /// Where it was loaded; it is added to while `loading` is locked.
+  std::atomic<gradopt::bundle::OnDevice *> onDevices = nullptr;
+  pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+};
+
+namespace gradopt::bundle {
+
+/// Checks all of a program's code for GPUs but the machine code itself.
+gradopt_status checkDeviceCode(gradopt_program &program);
+
+/// Calls a program on the first GPU, with arrays that are on the host.
+gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
+                            void *const *results);
+
+/// Frees what is on devices.
+void unloadFromDevices(gradopt_program &program);
+
+} // namespace gradopt::bundle
+
+#endif // GRADOPT_RUNTIME_BUNDLE_H

@@ -1,0 +1,290 @@
+//===- Bundle.cpp - Programs of bundles on a GPU --------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A program is loaded on a device when it is first called there: its code, and
+// the constants of the bundle, which are uploaded once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/Bundle.h"
+#include "runtime/BusySection.h"
+#include "runtime/Lock.h"
+#include "runtime/RuntimeError.h"
+#include "runtime/cuda/Device.h"
+#include "runtime/cuda/Program.h"
+
+#include <alloca.h>
+#include <cstdlib>
+#include <new>
+
+using namespace gradopt::cuda;
+using gradopt::runtime::BusySection;
+using gradopt::runtime::fail;
+using gradopt::runtime::Lock;
+
+namespace gradopt::bundle {
+
+struct OnDevice {
+  OnDevice *next = nullptr;
+  int32_t device = 0;
+  gradopt_cuda_module *module = nullptr;
+  /// All constants, one after the other.
+  CUdeviceptr constants = 0;
+};
+
+namespace {
+
+size_t aligned(size_t bytes) {
+  constexpr size_t unit = GRADOPT_DEVICE_ALIGNMENT;
+  return (bytes + unit - 1) / unit * unit;
+}
+
+OnDevice *find(const gradopt_program &program, int32_t device) {
+  OnDevice *each = program.onDevices.load(std::memory_order_acquire);
+  while (each && each->device != device)
+    each = each->next;
+  return each;
+}
+
+gradopt_status loadConstants(const gradopt_program &program, Device &device,
+                             OnDevice &loaded) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < program.numConstants; ++i)
+    bytes += aligned(program.captures()[i].bytes);
+  if (bytes == 0)
+    return GRADOPT_OK;
+  const Driver &driver = device.driver;
+  InContext context(device);
+  RelaxedCapture relaxed(driver);
+  if (gradopt_status status =
+          device.allocate(bytes, device.loader, loaded.constants);
+      status != GRADOPT_OK)
+    return status;
+  CUdeviceptr to = loaded.constants;
+  CUresult error = CUDA_SUCCESS;
+  for (size_t i = 0; i < program.numConstants; ++i) {
+    size_t size = program.captures()[i].bytes;
+    auto from = reinterpret_cast<CUdeviceptr>(program.constants[i]);
+    if (size && error == CUDA_SUCCESS)
+      error = driver.cuMemcpyAsync(to, from, size, device.loader);
+    to += aligned(size);
+  }
+  if (error == CUDA_SUCCESS)
+    error = driver.cuStreamSynchronize(device.loader);
+  return error == CUDA_SUCCESS
+             ? GRADOPT_OK
+             : failed(driver, error, "cannot copy constants to cuda:%d",
+                      device.number);
+}
+
+void destroy(OnDevice *loaded) {
+  Device *device;
+  // The child of a process that loaded it has nothing there.
+  if (loaded->constants && Device::get(loaded->device, device) == GRADOPT_OK) {
+    InContext context(*device);
+    RelaxedCapture relaxed(device->driver);
+    device->driver.cuCtxSynchronize();
+    device->free(loaded->constants, device->loader);
+  }
+  gradopt_cuda_module_unload(loaded->module);
+  std::free(loaded);
+}
+
+gradopt_status load(const gradopt_program &program, int32_t number,
+                    OnDevice *&loaded) {
+  Device *device;
+  if (gradopt_status status = Device::get(number, device); status != GRADOPT_OK)
+    return status;
+  void *memory = std::malloc(sizeof(OnDevice));
+  if (!memory)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  loaded = new (memory) OnDevice;
+  loaded->device = number;
+  gradopt_status status = gradopt_cuda_module_load(
+      program.deviceCode, program.deviceCodeBytes, number, &loaded->module);
+  if (status == GRADOPT_OK)
+    status = loadConstants(program, *device, *loaded);
+  if (status != GRADOPT_OK)
+    destroy(loaded);
+  return status;
+}
+
+/// The program on a device, where it is loaded if need be.
+gradopt_status get(gradopt_program &program, int32_t device,
+                   OnDevice *&loaded) {
+  loaded = find(program, device);
+  if (loaded)
+    return GRADOPT_OK;
+  if (!program.deviceCode)
+    return fail(GRADOPT_INVALID_BUNDLE, "%s has no code for GPUs",
+                program.name);
+  BusySection section;
+  Lock lock(program.loading);
+  loaded = find(program, device);
+  if (loaded)
+    return GRADOPT_OK;
+  if (gradopt_status status = load(program, device, loaded);
+      status != GRADOPT_OK)
+    return status;
+  loaded->next = program.onDevices.load(std::memory_order_relaxed);
+  program.onDevices.store(loaded, std::memory_order_release);
+  return GRADOPT_OK;
+}
+
+/// Memory of a device, freed in the order of its stream.
+class DeviceBlock {
+public:
+  DeviceBlock(int32_t device, void *stream) : device(device), stream(stream) {}
+  ~DeviceBlock() { (void)gradopt_cuda_free(device, memory, stream); }
+  DeviceBlock(const DeviceBlock &) = delete;
+  DeviceBlock &operator=(const DeviceBlock &) = delete;
+
+  gradopt_status allocate(size_t bytes) {
+    return gradopt_cuda_allocate(device, bytes, stream, &memory);
+  }
+  char *begin() const { return static_cast<char *>(memory); }
+
+private:
+  const int32_t device;
+  void *const stream;
+  void *memory = nullptr;
+};
+
+gradopt_status call(const gradopt_program &program, const OnDevice &loaded,
+                    void *const *arguments, void *const *results,
+                    void *stream) {
+  size_t most = program.numArrays() + kOutcomes;
+  auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
+  size_t count = 0;
+  for (size_t i = 0; i < program.numArguments; ++i)
+    buffers[count++] = arguments[i];
+  CUdeviceptr constant = loaded.constants;
+  for (size_t i = 0; i < program.numConstants; ++i) {
+    buffers[count++] = reinterpret_cast<void *>(constant);
+    constant += aligned(program.captures()[i].bytes);
+  }
+  for (size_t i = 0; i < program.numResults; ++i)
+    if (program.results()[i].reused < 0)
+      buffers[count++] = results[i];
+  if (!program.numChecks)
+    return gradopt_cuda_call(loaded.module, buffers, count, stream);
+  // Two numbers, each where results may be.
+  DeviceBlock outcome(loaded.device, stream);
+  gradopt_status status = outcome.allocate(kOutcomes * aligned(1));
+  for (size_t i = 0; i < kOutcomes; ++i)
+    buffers[count++] = outcome.begin() + i * aligned(1);
+  if (status == GRADOPT_OK)
+    status = gradopt_cuda_call(loaded.module, buffers, count, stream);
+  int64_t numbers[kOutcomes] = {};
+  for (size_t i = 0; i < kOutcomes && status == GRADOPT_OK; ++i)
+    status = gradopt_cuda_copy(loaded.device, &numbers[i],
+                               outcome.begin() + i * aligned(1),
+                               sizeof(int64_t), stream);
+  return status == GRADOPT_OK ? program.finish(numbers) : status;
+}
+
+} // namespace
+
+gradopt_status checkDeviceCode(gradopt_program &program) {
+  cuda::Program read;
+  if (gradopt_status status =
+          read.read(program.deviceCode, program.deviceCodeBytes);
+      status != GRADOPT_OK)
+    return status;
+  return program.fits(read.commands())
+             ? GRADOPT_OK
+             : fail(GRADOPT_INVALID_BUNDLE,
+                    "the code for GPUs of %s is for other arrays",
+                    program.name);
+}
+
+gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
+                            void *const *results) {
+  OnDevice *loaded;
+  if (gradopt_status status = get(program, /*device=*/0, loaded);
+      status != GRADOPT_OK)
+    return status;
+  size_t bytes = 0;
+  for (size_t i = 0; i < program.numArguments; ++i)
+    bytes += aligned(program.arguments()[i].bytes);
+  for (size_t i = 0; i < program.numResults; ++i)
+    if (program.results()[i].reused < 0)
+      bytes += aligned(program.results()[i].bytes);
+  DeviceBlock block(loaded->device, /*stream=*/nullptr);
+  gradopt_status status = block.allocate(bytes);
+  char *next = block.begin();
+  auto take = [&](size_t size) {
+    char *begin = next;
+    next += aligned(size);
+    return begin;
+  };
+  auto copy = [&](void *to, const void *from, size_t size) {
+    if (status == GRADOPT_OK)
+      status = gradopt_cuda_copy(loaded->device, to, from, size, nullptr);
+  };
+  size_t count = program.numArguments + program.numResults;
+  auto **there = static_cast<void **>(alloca((count + 1) * sizeof(void *)));
+  void **resultsThere = there + program.numArguments;
+  for (size_t i = 0; i < program.numArguments; ++i) {
+    there[i] = take(program.arguments()[i].bytes);
+    copy(there[i], arguments[i], program.arguments()[i].bytes);
+  }
+  for (size_t i = 0; i < program.numResults; ++i) {
+    int64_t reused = program.results()[i].reused;
+    resultsThere[i] =
+        reused < 0 ? take(program.results()[i].bytes) : there[reused];
+  }
+  if (status == GRADOPT_OK)
+    status = call(program, *loaded, there, resultsThere, nullptr);
+  for (size_t i = 0; i < program.numResults; ++i) {
+    int64_t reused = program.results()[i].reused;
+    copy(reused < 0 ? results[i] : arguments[reused], resultsThere[i],
+         program.results()[i].bytes);
+  }
+  return status == GRADOPT_OK
+             ? gradopt_cuda_synchronize(loaded->device, nullptr)
+             : status;
+}
+
+void unloadFromDevices(gradopt_program &program) {
+  OnDevice *next = program.onDevices.load(std::memory_order_relaxed);
+  while (OnDevice *loaded = next) {
+    next = loaded->next;
+    destroy(loaded);
+  }
+}
+
+} // namespace gradopt::bundle
+
+using namespace gradopt::bundle;
+
+int32_t gradopt_program_has_cuda_code(const gradopt_program *program) {
+  return program->deviceCode != nullptr;
+}
+
+gradopt_status gradopt_program_load_cuda(gradopt_program *program,
+                                         int32_t device) {
+  if (!program)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_program_load_cuda: null program");
+  OnDevice *loaded;
+  return get(*program, device, loaded);
+}
+
+gradopt_status gradopt_program_call_cuda(gradopt_program *program,
+                                         int32_t device, void *const *arguments,
+                                         void *const *results, void *stream) {
+  if (!program || (!arguments && program->numArguments) ||
+      (!results && program->numResults))
+    return fail(
+        GRADOPT_INVALID_ARGUMENT,
+        "gradopt_program_call_cuda: null program, arguments or results");
+  OnDevice *loaded;
+  gradopt_status status = get(*program, device, loaded);
+  return status == GRADOPT_OK
+             ? call(*program, *loaded, arguments, results, stream)
+             : status;
+}
