@@ -61,6 +61,10 @@ def _chain(xp: Any) -> Any:
     return lambda x: xp.exp(-x * x) * xp.tanh(x)
 
 
+def _update(_: Any) -> Any:
+    return lambda x, y: x * 0.9 + y * y
+
+
 def _softmax(xp: Any) -> Any:
     def f(x: Any) -> Any:
         e = xp.exp(x - xp.amax(x, 1, keepdims=True))
@@ -105,8 +109,13 @@ def _cases(scale: int) -> dict[str, Case]:
     batched = _arrays((64, side // 8, side // 8), (64, side // 8, side // 8))
     steps = {"gradient": True, "dtype": "float32"}
     return {
-        "elementwise": Case("elementwise, f32", _chain, array, moved=8 * size),
-        "elementwise-f64": Case("elementwise, f64", _chain, array, "float64", moved=16 * size),
+        "update": Case(
+            "a few operations, f32", _update, _arrays(*[(rows, columns)] * 2), moved=12 * size
+        ),
+        "elementwise": Case("exp(-x * x) * tanh(x), f32", _chain, array, moved=8 * size),
+        "elementwise-f64": Case(
+            "exp(-x * x) * tanh(x), f64", _chain, array, "float64", moved=16 * size
+        ),
         "sums-of-rows": Case("sums of rows", lambda xp: _sum(xp, 1), array, moved=4 * size),
         "sums-of-columns": Case("sums of columns", lambda xp: _sum(xp, 0), array, moved=4 * size),
         "sum": Case("sum of all", lambda xp: _sum(xp, None), array, moved=4 * size),
