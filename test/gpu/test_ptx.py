@@ -109,7 +109,7 @@ def test_products_are_added_up_by_fused_operations(dtype: type) -> None:
 )
 def test_a_batch_of_products_is_one_command(lhs: tuple[int, ...], rhs: tuple[int, ...]) -> None:
     product, end = commands(traced(lambda a, b: a @ b, ones(lhs), ones(rhs)))
-    assert product.startswith("gemm f32 or @gemm_f32_nn<")
+    assert product.startswith("gemm f32 or @gemm_f32_nn_64x64<")
     assert end == "end"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -479,7 +480,11 @@ def load_blas() -> None:
 
 @functools.cache
 def load_cublas(driver_version: int) -> None:
-    """Chooses the cuBLAS of a package of NVIDIA's, if there is one that the driver can run."""
+    """Chooses the cuBLAS of a package of NVIDIA's, if there is one that the driver can run.
+
+    Where another one is in use in this process, that stays.
+    """
     library = cublas_path(driver_version)
     if library is not None:
-        _gradopt.set_cublas(library)
+        with contextlib.suppress(DeviceError):
+            _gradopt.set_cublas(library)
