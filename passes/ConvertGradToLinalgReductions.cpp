@@ -244,7 +244,7 @@ private:
             before[dim] =
                 arith::SubIOp::create(builder, loc, last, before[dim]);
           }
-          Value sum = either<arith::AddFOp, arith::AddIOp>(
+          Value sum = reassociable<arith::AddFOp, arith::AddIOp>(
               builder, loc,
               tensor::ExtractOp::create(builder, loc, state[0], before),
               tensor::ExtractOp::create(builder, loc, x, here));

@@ -78,6 +78,40 @@ LogicalResult GradEmulateKernels::replace(Operation *op) {
     op->erase();
     return success();
   }
+  if (auto shuffle = dyn_cast<gpu::ShuffleOp>(op)) {
+    Type word = builder.getI64Type();
+    if (!shuffle.getValue().getType().isInteger(32))
+      return op->emitOpError("expected an exchange of 32 bits, but got ")
+             << shuffle.getValue().getType();
+    if (!shuffle.getValid().use_empty())
+      return op->emitOpError(
+          "expected no use of whether there is another lane");
+    Value value =
+        arith::ExtUIOp::create(builder, loc, word, shuffle.getValue());
+    int32_t kind = 0;
+    switch (shuffle.getMode()) {
+    case gpu::ShuffleMode::XOR:
+      kind = 0;
+      break;
+    case gpu::ShuffleMode::DOWN:
+      kind = 1;
+      break;
+    case gpu::ShuffleMode::UP:
+      kind = 2;
+      break;
+    case gpu::ShuffleMode::IDX:
+      kind = 3;
+      break;
+    }
+    Value mode = arith::ConstantOp::create(builder, loc,
+                                           builder.getI32IntegerAttr(kind));
+    Value result = call(builder, loc, "gradopt_emulated_shuffle", word,
+                        {value, shuffle.getOffset(), mode});
+    shuffle.getShuffleResult().replaceAllUsesWith(
+        arith::TruncIOp::create(builder, loc, builder.getI32Type(), result));
+    op->erase();
+    return success();
+  }
   if (isa<gpu::ReturnOp>(op)) {
     func::ReturnOp::create(builder, loc);
     op->erase();

@@ -8,12 +8,12 @@
 /// `grad-kernels-to-gpu`. A kernel that is one nest of loops, perhaps with
 /// fills of what it accumulates in, is divided among the threads of as many
 /// blocks as there is work for (ThreadedNest.h, TransposedNest.h), and so are
-/// loops that scatter (ScatterLoops.h); of a product, each block calculates a
-/// tile (TiledNest.h). Of a loop whose iterations may run at once, each is for
-/// a block. The threads of one block go through any other kernel together: they
-/// all calculate what it does with numbers, and take the same branches; nests
-/// are divided among them; one of them stores numbers. They wait for each other
-/// behind all that writes.
+/// loops that scatter (ScatterLoops.h), or combine each element with the next
+/// (ScanLoops.h); of a product, each block calculates a tile (TiledNest.h). Of
+/// a loop whose iterations may run at once, each is for a block. The threads of
+/// one block go through any other kernel together: they all calculate what it
+/// does with numbers, and take the same branches; nests are divided among them;
+/// one of them stores numbers. They wait for each other behind all that writes.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -24,6 +24,7 @@
 #include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
+#include "passes/ScanLoops.h"
 #include "passes/ScatterLoops.h"
 #include "passes/ThreadedNest.h"
 #include "passes/TiledNest.h"
@@ -63,13 +64,19 @@ class KernelWriter {
 public:
   explicit KernelWriter(gpu::GPUFuncOp kernel)
       : rewriter(kernel.getContext()), team(kernel) {}
+  /// The second kernel of two that `first` has begun with.
+  KernelWriter(gpu::GPUFuncOp kernel, const KernelWriter &first)
+      : rewriter(kernel.getContext()), team(kernel) {
+    if (first.scanPhase == ScanPhase::Totals)
+      scanPhase = ScanPhase::Rest;
+  }
 
   LogicalResult write();
 
-  /// Lets the kernel, if its reduction is divided into chunks, put what they
-  /// find into scratch memory that it gets as its last arguments. Returns the
-  /// kernel that adds that up; null if there are no chunks.
-  gpu::GPUFuncOp divideReduction();
+  /// Lets the kernel, if its reduction or scan is divided into chunks, put what
+  /// they find into scratch memory that it gets as its last arguments. Returns
+  /// the kernel that goes on with that; null if there are no chunks.
+  gpu::GPUFuncOp divide();
 
   int64_t getNumBlocks() const { return numBlocks; }
   int64_t getNumThreads() const { return team.numThreads; }
@@ -86,6 +93,12 @@ private:
   SmallVector<Value> getInits(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
   /// Writes a kernel that does nothing but to scatter; false if it does.
   bool writeScatter(Operation *only);
+  /// The same for a scan.
+  bool writeScan(Operation *only);
+  gpu::GPUFuncOp divideReduction(LinalgOp op);
+  gpu::GPUFuncOp divideScan();
+  /// Adds arguments for scratch memory; returns a copy of the kernel then.
+  gpu::GPUFuncOp copyWithScratch(StringRef suffix);
   /// The only op of the kernel that does anything; null if there are more.
   Operation *findOnlyOp();
   LogicalResult writeBlock(Block &block);
@@ -102,6 +115,9 @@ private:
   ThreadTeam team;
   int64_t numBlocks = 1;
   SmallVector<MemRefType> scratchTypes;
+  /// What the kernel of a scan finds: all, or what its chunks have together, or
+  /// all from that.
+  enum class ScanPhase { All, Totals, Rest } scanPhase = ScanPhase::All;
 };
 
 } // namespace
@@ -245,6 +261,23 @@ bool KernelWriter::writeScatter(Operation *only) {
   return true;
 }
 
+bool KernelWriter::writeScan(Operation *only) {
+  auto scan = only ? ScanLoops::match(only) : std::nullopt;
+  if (!scan)
+    return false;
+  team.numThreads = ScanLoops::kNumThreads;
+  numBlocks = scan->getNumBlocks();
+  identifyThreads(/*hasBlocks=*/true);
+  rewriter.setInsertionPoint(only);
+  Value last = team.kernel.getArguments().back();
+  if (scanPhase == ScanPhase::Totals)
+    scan->writeTotals(rewriter, team, last);
+  else
+    scan->write(rewriter, team, scanPhase == ScanPhase::Rest ? last : Value());
+  rewriter.eraseOp(only);
+  return true;
+}
+
 static NamedAttribute getAlignment(MLIRContext *context) {
   return {LLVM::LLVMDialect::getAlignAttrName(),
           Builder(context).getI64IntegerAttr(kVectorBytes)};
@@ -305,12 +338,15 @@ static void dropNoAlias(gpu::GPUFuncOp kernel) {
     kernel.removeArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName());
 }
 
-gpu::GPUFuncOp KernelWriter::divideReduction() {
-  prepare(rewriter, team.kernel);
-  SmallVector<linalg::FillOp> fills;
-  LinalgOp op = findOnlyNest(fills);
-  if (!op)
-    return nullptr;
+gpu::GPUFuncOp KernelWriter::copyWithScratch(StringRef suffix) {
+  addArguments(team.kernel, scratchTypes);
+  rewriter.setInsertionPointAfter(team.kernel);
+  auto copy = cast<gpu::GPUFuncOp>(rewriter.clone(*team.kernel));
+  copy.setName((team.kernel.getName() + suffix).str());
+  return copy;
+}
+
+gpu::GPUFuncOp KernelWriter::divideReduction(LinalgOp op) {
   ThreadedNest nest(op);
   nest.chooseThreads(/*hasScratch=*/true);
   if (auto tiled = TiledNest::match(op))
@@ -318,19 +354,33 @@ gpu::GPUFuncOp KernelWriter::divideReduction() {
   if (nest.getNumChunks() == 1)
     return nullptr;
   scratchTypes = nest.getScratchTypes();
-  addArguments(team.kernel, scratchTypes);
-
-  rewriter.setInsertionPointAfter(team.kernel);
-  auto second = cast<gpu::GPUFuncOp>(rewriter.clone(*team.kernel));
-  second.setName((team.kernel.getName() + "_sum").str());
-  SmallVector<linalg::FillOp> secondFills;
-  auto whole = KernelWriter(second).findOnlyNest(secondFills);
+  gpu::GPUFuncOp second = copyWithScratch("_sum");
+  SmallVector<linalg::FillOp> fills;
+  auto whole = KernelWriter(second).findOnlyNest(fills);
   rewriter.setInsertionPoint(whole);
   ThreadedNest wholeNest(whole);
   wholeNest.addUpChunks(rewriter,
                         second.getArguments().take_back(scratchTypes.size()));
   rewriter.eraseOp(whole);
   return second;
+}
+
+gpu::GPUFuncOp KernelWriter::divideScan() {
+  Operation *only = findOnlyOp();
+  auto scan = only ? ScanLoops::match(only) : std::nullopt;
+  if (!scan || scan->getNumChunks() == 1)
+    return nullptr;
+  scanPhase = ScanPhase::Totals;
+  scratchTypes = {scan->getScratchType()};
+  return copyWithScratch("_scan");
+}
+
+gpu::GPUFuncOp KernelWriter::divide() {
+  prepare(rewriter, team.kernel);
+  SmallVector<linalg::FillOp> fills;
+  if (LinalgOp nest = findOnlyNest(fills))
+    return divideReduction(nest);
+  return divideScan();
 }
 
 /// As many threads as the largest nest has work for.
@@ -411,7 +461,7 @@ LogicalResult KernelWriter::write() {
     return success();
   }
   Operation *only = findOnlyOp();
-  if (writeScatter(only))
+  if (writeScan(only) || writeScatter(only))
     return success();
   chooseTeam();
   auto loop = dyn_cast_or_null<scf::ForOp>(only);
@@ -500,14 +550,14 @@ GradKernelsToGpu::createKernels(func::FuncOp function, OpBuilder &builder) {
 
   KernelWriter writer(kernel);
   Launches result;
-  gpu::GPUFuncOp second = writer.divideReduction();
+  gpu::GPUFuncOp second = writer.divide();
   FailureOr<Launch> first = write(writer, kernel);
   if (failed(first))
     return failure();
   result.kernels.push_back(*first);
   result.scratchTypes = llvm::to_vector(writer.getScratchTypes());
   if (second) {
-    KernelWriter secondWriter(second);
+    KernelWriter secondWriter(second, writer);
     FailureOr<Launch> last = write(secondWriter, second);
     if (failed(last))
       return failure();

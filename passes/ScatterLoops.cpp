@@ -15,8 +15,7 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Whether two buffers, perhaps arguments of a kernel, lie in other bytes.
-static bool areDistinct(Value a, Value b) {
+bool mlir::grad::areDistinct(Value a, Value b) {
   if (!mayShareBytes(findPlace(a), findPlace(b)))
     return true;
   auto isAlone = [](Value buffer) {
@@ -34,7 +33,7 @@ static bool areDistinct(Value a, Value b) {
 }
 
 /// Adds `loop` and those in it.
-LogicalResult ScatterLoops::analyze(scf::ForOp loop) {
+LogicalResult StoringLoops::analyze(scf::ForOp loop) {
   auto is = [](Value value, int64_t number) {
     return getConstantIntValue(value) == number;
   };
@@ -60,14 +59,24 @@ LogicalResult ScatterLoops::analyze(scf::ForOp loop) {
   return inner ? analyze(inner) : success(store != nullptr);
 }
 
-std::optional<ScatterLoops> ScatterLoops::match(Operation *op) {
+std::optional<StoringLoops> StoringLoops::match(Operation *op) {
   auto loop = dyn_cast<scf::ForOp>(op);
+  StoringLoops result;
+  if (!loop || failed(result.analyze(loop)) ||
+      !result.store.getMemRefType().hasStaticShape())
+    return std::nullopt;
+  return result;
+}
+
+std::optional<ScatterLoops> ScatterLoops::match(Operation *op) {
+  auto nest = StoringLoops::match(op);
+  if (!nest)
+    return std::nullopt;
   ScatterLoops result;
-  if (!loop || failed(result.analyze(loop)))
-    return std::nullopt;
-  memref::StoreOp store = result.store;
-  if (!store.getMemRefType().hasStaticShape())
-    return std::nullopt;
+  result.loops = nest->loops;
+  result.sizes = nest->sizes;
+  result.store = nest->store;
+  memref::StoreOp store = nest->store;
   SmallVector<memref::LoadOp> others; // Of elements of the same buffer.
   auto visit = [&](memref::LoadOp load) {
     if (load.getMemRef() != store.getMemRef())
@@ -81,7 +90,7 @@ std::optional<ScatterLoops> ScatterLoops::match(Operation *op) {
       others.push_back(load);
     return WalkResult::advance();
   };
-  if (loop->walk(visit).wasInterrupted())
+  if (op->walk(visit).wasInterrupted())
     return std::nullopt;
 
   result.dimOf.assign(result.loops.size(), -1);

@@ -28,6 +28,23 @@
 
 namespace mlir::grad {
 
+/// A nest of loops of known sizes, by steps of 1, that stores one element in
+/// each iteration.
+struct StoringLoops {
+  /// None if `op` is something else.
+  static std::optional<StoringLoops> match(Operation *op);
+
+  SmallVector<scf::ForOp> loops; ///< The outermost one first.
+  SmallVector<int64_t> sizes;
+  memref::StoreOp store; ///< The last op of the innermost one.
+
+private:
+  LogicalResult analyze(scf::ForOp loop);
+};
+
+/// Whether two buffers, perhaps arguments of a kernel, lie in other bytes.
+bool areDistinct(Value a, Value b);
+
 class ScatterLoops {
 public:
   /// None if `op` is something else.
@@ -42,7 +59,6 @@ public:
   void write(RewriterBase &rewriter, const ThreadTeam &team);
 
 private:
-  LogicalResult analyze(scf::ForOp loop);
   void clone(RewriterBase &rewriter, unsigned depth);
   void cloneUpdate(RewriterBase &rewriter);
   bool isOwned() const { return !ownDims.empty(); }

@@ -6,13 +6,13 @@
 
 #include "passes/ThreadedNest.h"
 #include "passes/BufferSize.h"
+#include "passes/Lanes.h"
 #include "passes/OperandPlaces.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -82,12 +82,7 @@ Operation *ThreadedNest::findCombiner(OpOperand *output) {
   if (!combiner || !element.hasOneUse() || *element.user_begin() != combiner ||
       !combiner->hasOneUse() || combiner->getNumOperands() != 2)
     return nullptr;
-  return isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp,
-             arith::MaxNumFOp, arith::MinNumFOp, arith::AddIOp, arith::MulIOp,
-             arith::AndIOp, arith::OrIOp, arith::XOrIOp, arith::MaxSIOp,
-             arith::MinSIOp, arith::MaxUIOp, arith::MinUIOp>(combiner)
-             ? combiner
-             : nullptr;
+  return isCombiner(combiner) ? combiner : nullptr;
 }
 
 /// Elements from one iteration of `loop` to the next.
@@ -332,42 +327,15 @@ SmallVector<Value> ThreadedNest::writeBody(ValueRange carried) {
 // Reductions
 //===----------------------------------------------------------------------===//
 
-/// What changes nothing when it is combined with a value.
 Value ThreadedNest::neutral(const Accumulator &accumulator) {
-  Type type = getElementTypeOrSelf(accumulator.output->get());
-  auto floating = [&](double value) -> TypedAttr {
-    return FloatAttr::get(type, value);
-  };
-  auto integer = [&](const APInt &value) -> TypedAttr {
-    return IntegerAttr::get(type, value);
-  };
-  unsigned width = type.isIndex() ? 64 : type.getIntOrFloatBitWidth();
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-  auto attr =
-      llvm::TypeSwitch<Operation *, TypedAttr>(accumulator.combiner)
-          .Case<arith::AddFOp>([&](auto) { return floating(-0.0); })
-          .Case<arith::MulFOp>([&](auto) { return floating(1); })
-          .Case<arith::MaximumFOp>([&](auto) { return floating(-kInfinity); })
-          .Case<arith::MinimumFOp>([&](auto) { return floating(kInfinity); })
-          .Case<arith::MaxNumFOp, arith::MinNumFOp>(
-              [&](auto) { return floating(kNaN); })
-          .Case<arith::MulIOp>([&](auto) { return integer(APInt(width, 1)); })
-          .Case<arith::AndIOp, arith::MinUIOp>(
-              [&](auto) { return integer(APInt::getAllOnes(width)); })
-          .Case<arith::MaxSIOp>(
-              [&](auto) { return integer(APInt::getSignedMinValue(width)); })
-          .Case<arith::MinSIOp>(
-              [&](auto) { return integer(APInt::getSignedMaxValue(width)); })
-          .Default([&](auto) { return integer(APInt::getZero(width)); });
-  return arith::ConstantOp::create(*rewriter, op.getLoc(), attr);
+  return arith::ConstantOp::create(
+      *rewriter, op.getLoc(),
+      getNeutral(accumulator.combiner,
+                 getElementTypeOrSelf(accumulator.output->get())));
 }
 
 Value ThreadedNest::combine(const Accumulator &accumulator, Value a, Value b) {
-  IRMapping map;
-  map.map(accumulator.combiner->getOperand(0), a);
-  map.map(accumulator.combiner->getOperand(1), b);
-  return rewriter->clone(*accumulator.combiner, map)->getResult(0);
+  return grad::combine(*rewriter, accumulator.combiner, a, b);
 }
 
 /// What a lane finds in the iterations of the reduction that are its own. All

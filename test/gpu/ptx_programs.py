@@ -175,6 +175,9 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "embedding": functools.partial(value_and_grad, embed, ones((1000, 64)), INDICES),
     "transpose": functools.partial(traced, lambda x: np.tanh(x).T + 1, ones((512, 768))),
     "cumsum": functools.partial(traced, scan_rows, ones(ROWS)),
+    "cumsum f32": functools.partial(traced, lambda x: np.cumsum(x), ones(LONG)),
+    "cumsum f64": functools.partial(traced, lambda x: np.cumsum(x), ones(LONG, "f8")),
+    "cumsum of columns": functools.partial(traced, lambda x: np.cumsum(x, 0), ones(ROWS)),
     "small loop": functools.partial(traced, small_loop, ones(64, "f8")),
     "large loop": functools.partial(traced, large_loop, ones(LONG)),
     "loop gradient": functools.partial(

@@ -76,6 +76,16 @@ def test_large_elementwise_kernels_access_16_bytes_at_once(name: str, access: st
     assert re.findall(r"st\.global\.(\S+)", kernel) == [access]
 
 
+@pytest.mark.parametrize(("name", "access"), [("cumsum f32", "v4.b32"), ("cumsum f64", "v2.b64")])
+def test_long_scans_access_16_bytes_at_once(name: str, access: str) -> None:
+    """All parts of a tile but the first one, which has what a line begins with."""
+    totals, rest = entries(ptx(name)).values()
+    for kernel in totals, rest:
+        assert re.findall(r"ld\.global\.nc\.(\S+)", kernel).count(access) >= 3
+    assert re.findall(r"st\.global\.(\S+)", rest).count(access) == 4
+    assert "shfl.sync" in rest
+
+
 def test_bytes_and_halves_of_16_bytes_are_loaded_at_once() -> None:
     """The widest operand decides: four bools beside four floats."""
     code = traced(lambda c, x: np.where(c, x, 0), ones(1 << 20, bool), ones(1 << 20))

@@ -17,6 +17,7 @@ import test_contractions as contractions
 import test_elementwise_derivatives as elementwise
 import test_elementwise_values as values
 import test_extreme_derivatives as extreme
+import test_scans as scans
 import test_structural_ops as structural
 from devices import cuda, emulator
 
@@ -34,6 +35,7 @@ def on_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if any(name.endswith(f"[{op}]") for op in HOST_ONLY):
         pytest.skip("a kernel of a GPU calls no code of the host")
     monkeypatch.setattr(harness, "load", harness.load_on_device)
+    monkeypatch.setattr(scans, "DEVICE", "cuda")
 
 
 def _adopt(module: ModuleType) -> None:
@@ -44,5 +46,5 @@ def _adopt(module: ModuleType) -> None:
             globals()[f"test_{short}_{name.removeprefix('test_')}"] = value
 
 
-for _module in (structural, contractions, batched, values, elementwise, extreme):
+for _module in (structural, contractions, batched, scans, values, elementwise, extreme):
     _adopt(_module)

@@ -26,3 +26,30 @@ gpu.module @kernels {
     gpu.return
   }
 }
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @wide(%x: memref<i64>) kernel {
+    %0 = memref.load %x[] : memref<i64>
+    %one = arith.constant 1 : i32
+    %width = arith.constant 32 : i32
+    // expected-error @below {{expected an exchange of 32 bits, but got 'i64'}}
+    %1, %valid = gpu.shuffle xor %0, %one, %width : i64
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @valid(%x: memref<i32>, %y: memref<i1>) kernel {
+    %0 = memref.load %x[] : memref<i32>
+    %one = arith.constant 1 : i32
+    %width = arith.constant 32 : i32
+    // expected-error @below {{expected no use of whether there is another lane}}
+    %1, %valid = gpu.shuffle up %0, %one, %width : i32
+    memref.store %valid, %y[] : memref<i1>
+    gpu.return
+  }
+}

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-emulate-kernels | FileCheck %s
+// RUN: gradopt %s --grad-emulate-kernels -split-input-file | FileCheck %s
 
 // Kernels become functions, which ask the emulator who they are. Shared memory is
 // a part of what a block shares, each at a multiple of 16 bytes.
@@ -46,5 +46,29 @@ module attributes {gpu.container_module} {
     gpu.func @nothing() kernel {
       gpu.return
     }
+  }
+}
+
+// -----
+
+// What another lane has is asked for as a word, with a number for the way.
+// CHECK-LABEL: func.func private @exchange
+// CHECK: %[[WORD:.*]] = arith.extui %{{.*}} : i32 to i64
+// CHECK: call @gradopt_emulated_shuffle(%[[WORD]], %{{.*}}, %c0_i32{{.*}}) : (i64, i32, i32) -> i64
+// CHECK: call @gradopt_emulated_shuffle({{.*}}, %c1_i32{{.*}})
+// CHECK: call @gradopt_emulated_shuffle({{.*}}, %c2_i32{{.*}})
+// CHECK: %[[LAST:.*]] = call @gradopt_emulated_shuffle({{.*}}, %c3_i32{{.*}})
+// CHECK: arith.trunci %[[LAST]] : i64 to i32
+gpu.module @kernels {
+  gpu.func @exchange(%x: memref<i32>) kernel {
+    %0 = memref.load %x[] : memref<i32>
+    %four = arith.constant 4 : i32
+    %width = arith.constant 32 : i32
+    %1, %v1 = gpu.shuffle xor %0, %four, %width : i32
+    %2, %v2 = gpu.shuffle down %1, %four, %width : i32
+    %3, %v3 = gpu.shuffle up %2, %four, %width : i32
+    %4, %v4 = gpu.shuffle idx %3, %four, %width : i32
+    memref.store %4, %x[] : memref<i32>
+    gpu.return
   }
 }
