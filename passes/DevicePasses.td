@@ -69,8 +69,8 @@ def GradKernelsToGpu : Pass<"grad-kernels-to-gpu", "::mlir::ModuleOp"> {
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
     "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
-    "::mlir::memref::MemRefDialect",
-    "::mlir::scf::SCFDialect"
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect"
   ];
 }
 
@@ -91,7 +91,8 @@ def GradEmulateKernels : Pass<"grad-emulate-kernels", "::mlir::ModuleOp"> {
       %0 = func.call @gradopt_emulated_thread() : () -> i32
       func.call @gradopt_emulated_barrier() : () -> ()
     ```
-    The last parameter is the memory that the threads of a block share.
+    The last parameter is the memory that the threads of a block share. So is
+    `nvvm.mma.sync` of f64 a call, of all threads of a warp.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",

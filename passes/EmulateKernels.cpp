@@ -17,6 +17,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/Support/MathExtras.h"
@@ -37,33 +39,33 @@ struct GradEmulateKernels
 
 private:
   /// Calls `name`, which is declared when it is called first.
-  Value call(OpBuilder &builder, Location loc, StringRef name, Type result,
-             ValueRange operands = {});
+  ValueRange call(OpBuilder &builder, Location loc, StringRef name,
+                  TypeRange results, ValueRange operands = {});
   LogicalResult emulate(gpu::GPUFuncOp kernel);
   LogicalResult replace(Operation *op);
+  LogicalResult replaceProduct(NVVM::MmaOp op);
 };
 
 } // namespace
 
-Value GradEmulateKernels::call(OpBuilder &builder, Location loc, StringRef name,
-                               Type result, ValueRange operands) {
+ValueRange GradEmulateKernels::call(OpBuilder &builder, Location loc,
+                                    StringRef name, TypeRange results,
+                                    ValueRange operands) {
   ModuleOp module = getOperation();
-  auto type = builder.getFunctionType(operands.getTypes(),
-                                      result ? TypeRange(result) : TypeRange());
+  auto type = builder.getFunctionType(operands.getTypes(), results);
   if (!module.lookupSymbol(name)) {
     OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
     func::FuncOp::create(atStart, module.getLoc(), name, type).setPrivate();
   }
-  auto call =
-      func::CallOp::create(builder, loc, name, type.getResults(), operands);
-  return result ? call.getResult(0) : Value();
+  return func::CallOp::create(builder, loc, name, results, operands)
+      .getResults();
 }
 
 LogicalResult GradEmulateKernels::replace(Operation *op) {
   OpBuilder builder(op);
   Location loc = op->getLoc();
   auto ask = [&](StringRef name) {
-    Value number = call(builder, loc, name, builder.getI32Type());
+    Value number = call(builder, loc, name, builder.getI32Type()).front();
     op->getResult(0).replaceAllUsesWith(arith::IndexCastOp::create(
         builder, loc, builder.getIndexType(), number));
     op->erase();
@@ -74,7 +76,7 @@ LogicalResult GradEmulateKernels::replace(Operation *op) {
   if (isa<gpu::BlockIdOp>(op))
     return ask("gradopt_emulated_block");
   if (isa<gpu::BarrierOp>(op)) {
-    call(builder, loc, "gradopt_emulated_barrier", Type());
+    call(builder, loc, "gradopt_emulated_barrier", {});
     op->erase();
     return success();
   }
@@ -117,6 +119,8 @@ LogicalResult GradEmulateKernels::replace(Operation *op) {
     op->erase();
     return success();
   }
+  if (auto product = dyn_cast<NVVM::MmaOp>(op))
+    return replaceProduct(product);
   return op->emitOpError("expected an op that the emulator knows");
 }
 
@@ -166,12 +170,33 @@ LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
   function.getBody().takeBody(kernel.getBody());
   SmallVector<Operation *> ops;
   function.walk([&](Operation *op) {
-    if (isa<gpu::GPUDialect>(op->getDialect()))
+    if (isa<gpu::GPUDialect, NVVM::NVVMDialect>(op->getDialect()))
       ops.push_back(op);
   });
   for (Operation *op : ops)
     if (failed(replace(op)))
       return failure();
+  return success();
+}
+
+/// The threads of a warp bring elements of two matrices, and get elements of
+/// their product.
+LogicalResult GradEmulateKernels::replaceProduct(NVVM::MmaOp op) {
+  OpBuilder builder(op);
+  Type f64 = builder.getF64Type();
+  if (llvm::any_of(op.getOperandTypes(),
+                   [&](Type type) { return type != f64; }))
+    return op.emitOpError("expected matrices of f64");
+  ValueRange results = call(builder, op.getLoc(), "gradopt_emulated_multiply",
+                            {f64, f64}, op.getOperands());
+  for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
+    auto part = dyn_cast<LLVM::ExtractValueOp>(user);
+    if (!part)
+      return user->emitOpError("expected a part of a product");
+    part.replaceAllUsesWith(results[part.getPosition().front()]);
+    part.erase();
+  }
+  op.erase();
   return success();
 }
 

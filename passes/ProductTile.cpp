@@ -7,6 +7,8 @@
 #include "passes/ProductTile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -31,19 +33,22 @@ int64_t TileShape::getNumTiles(int64_t numRows, int64_t numColumns) const {
 }
 
 TileShape TileShape::choose(Type element, int64_t rows, int64_t columns) {
-  constexpr int64_t kMultiprocessors = 132, kSmall = 32, kMedium = 64;
-  // Of numbers twice as large, half as many fit the registers.
-  int64_t large = element.isF32() ? 128 : kMedium;
+  constexpr int64_t kMultiprocessors = 132, kSmall = 32, kMedium = 64,
+                    kLarge = 128;
   auto cover = [&](int64_t size) {
-    return std::clamp<int64_t>(llvm::PowerOf2Ceil(size), kSmall, large);
+    return std::clamp<int64_t>(llvm::PowerOf2Ceil(size), kSmall, kLarge);
   };
   TileShape shape = {cover(rows), cover(columns), 0};
+  // Of numbers twice as large, half as many fit the registers.
+  if (element.isF64() && shape.rows == kLarge && shape.columns == kLarge)
+    shape.columns = kMedium;
   // Rather less work for each than none for some.
   for (int64_t *side : {&shape.rows, &shape.columns})
-    if (*side > kMedium && shape.getNumTiles(rows, columns) < kMultiprocessors)
+    if (*side == kLarge && shape.getNumTiles(rows, columns) < kMultiprocessors)
       *side = kMedium;
-  bool isLarge = shape.rows * shape.columns > large * kMedium;
-  shape.depth = element.isF32() && isLarge ? 8 : 16;
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+  shape.depth =
+      shape.rows * shape.columns * bytes > kMedium * kMedium * 8 ? 8 : 16;
   return shape;
 }
 
@@ -61,6 +66,10 @@ Value ProductTile::zero() {
 
 Value ProductTile::add(Value a, Value b) {
   return arith::AddIOp::create(builder, loc, a, b);
+}
+
+Value ProductTile::multiply(Value value, int64_t factor) {
+  return arith::MulIOp::create(builder, loc, value, index(factor));
 }
 
 Value ProductTile::isLess(Value a, Value b) {
@@ -103,8 +112,13 @@ ProductTile::Loader ProductTile::createLoader(const ProductFactor &factor,
   auto space = gpu::AddressSpaceAttr::get(
       builder.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
   // Rows that are a little longer are in different banks.
-  auto type = MemRefType::get({2, shape.depth, count + getVectorSize(element)},
-                              element, MemRefLayoutAttrInterface(), space);
+  constexpr int64_t kMore = 4;
+  loader.isBySum = usesTensorCores() && factor.isContiguousAlongSum;
+  SmallVector<int64_t> sizes = {2, shape.depth, count + kMore};
+  if (loader.isBySum)
+    sizes = {2, count, shape.depth + kMore};
+  auto type =
+      MemRefType::get(sizes, element, MemRefLayoutAttrInterface(), space);
   loader.tile = kernel.addWorkgroupAttribution(type, loc);
   return loader;
 }
@@ -135,24 +149,38 @@ SmallVector<Value> ProductTile::load(const Loader &loader, Value begin,
   return elements;
 }
 
+/// Where an element is in a tile.
+SmallVector<Value> ProductTile::getPlace(const Loader &loader, Value buffer,
+                                         Value at, Value along) {
+  if (loader.isBySum)
+    std::swap(at, along);
+  return {buffer, along, at};
+}
+
 void ProductTile::storeTile(const Loader &loader, Value buffer,
                             ValueRange elements) {
   auto element = elements.begin();
-  for (Value step : loader.along)
+  for (Value along : loader.along)
     for (Value at : loader.at)
       memref::StoreOp::create(builder, loc, *element++, loader.tile,
-                              ValueRange{buffer, step, at});
+                              getPlace(loader, buffer, at, along));
 }
 
 //===----------------------------------------------------------------------===//
 // Multiplying
 //===----------------------------------------------------------------------===//
 
-/// Some that follow each other, so that they are loaded at once.
-SmallVector<Value> ProductTile::getMine(Value group, int64_t count) {
+/// A fragment of 8 x 8 sums is that of one warp. Its threads are 8 groups of 4:
+/// each group has a row, and each of its threads two columns of that. What they
+/// bring are the elements of the row, and of the column with the number of the
+/// group, at 4 positions along the sum.
+static constexpr int64_t kFragment = 8, kFragmentDepth = 4;
+
+SmallVector<Value> ProductTile::getSquare(Value number, int64_t count) {
+  // Some that follow each other, so that they are loaded at once.
   int64_t each = count / kAcross;
   int64_t together = std::min(each, getVectorSize(element));
-  Value first = arith::MulIOp::create(builder, loc, group, index(together));
+  Value first = multiply(number, together);
   SmallVector<Value> mine;
   for (int64_t i = 0; i < each; ++i)
     mine.push_back(
@@ -160,20 +188,51 @@ SmallVector<Value> ProductTile::getMine(Value group, int64_t count) {
   return mine;
 }
 
-/// Adds the products of a step to `sums`, by rows. Without a loop, which LLVM
-/// would leave as it is.
-SmallVector<Value> ProductTile::writeStep(const Loader &a, const Loader &b,
-                                          Value buffer, ValueRange sums) {
+void ProductTile::chooseMine() {
+  auto [warp, lane] = divide(thread, kWarp);
+  if (!usesTensorCores()) {
+    // A warp is 4 threads high and 8 wide, and a block 4 warps and 2.
+    auto [warpRow, warpColumn] = divide(warp, 2);
+    auto [laneRow, laneColumn] = divide(lane, 8);
+    rows = getSquare(add(multiply(warpRow, 4), laneRow), shape.rows);
+    columns =
+        getSquare(add(multiply(warpColumn, 8), laneColumn), shape.columns);
+    return;
+  }
+  int64_t across = shape.rows < shape.columns ? 4 : 2;
+  int64_t warpRows = shape.rows / (TileShape::kNumThreads / kWarp / across);
+  int64_t warpColumns = shape.columns / across;
+  auto [warpRow, warpColumn] = divide(warp, across);
+  auto [group, member] = divide(lane, kFragmentDepth);
+  Value row = add(multiply(warpRow, warpRows), group);
+  Value column = multiply(warpColumn, warpColumns);
+  for (int64_t i = 0; i < warpRows; i += kFragment)
+    rows.push_back(add(row, index(i)));
+  for (int64_t j = 0; j < warpColumns; j += kFragment) {
+    Value first = add(column, index(j));
+    broughtColumns.push_back(add(first, group));
+    for (int64_t k = 0; k < 2; ++k)
+      columns.push_back(add(add(first, multiply(member, 2)), index(k)));
+  }
+  broughtAlong = member;
+}
+
+SmallVector<Value> ProductTile::read(const Loader &loader, Value buffer,
+                                     ValueRange at, Value along) {
+  return llvm::map_to_vector(at, [&](Value each) -> Value {
+    return memref::LoadOp::create(builder, loc, loader.tile,
+                                  getPlace(loader, buffer, each, along));
+  });
+}
+
+// Without loops, which LLVM would leave as they are.
+
+SmallVector<Value> ProductTile::addSquares(const Loader &a, const Loader &b,
+                                           Value buffer, ValueRange sums) {
   SmallVector<Value> next(sums);
   for (int64_t depth = 0; depth < shape.depth; ++depth) {
-    auto load = [&](Value tile, ArrayRef<Value> mine) {
-      return llvm::map_to_vector(mine, [&](Value at) -> Value {
-        return memref::LoadOp::create(builder, loc, tile,
-                                      ValueRange{buffer, index(depth), at});
-      });
-    };
-    SmallVector<Value> left = load(a.tile, rows);
-    SmallVector<Value> right = load(b.tile, columns);
+    SmallVector<Value> left = read(a, buffer, rows, index(depth));
+    SmallVector<Value> right = read(b, buffer, columns, index(depth));
     auto sum = next.begin();
     for (Value x : left)
       for (Value y : right) {
@@ -186,20 +245,35 @@ SmallVector<Value> ProductTile::writeStep(const Loader &a, const Loader &b,
   return next;
 }
 
+SmallVector<Value> ProductTile::addFragments(const Loader &a, const Loader &b,
+                                             Value buffer, ValueRange sums) {
+  SmallVector<Value> next(sums);
+  Type pair = LLVM::LLVMStructType::getLiteral(builder.getContext(),
+                                               {element, element});
+  for (int64_t depth = 0; depth < shape.depth; depth += kFragmentDepth) {
+    Value along = add(broughtAlong, index(depth));
+    SmallVector<Value> left = read(a, buffer, rows, along);
+    SmallVector<Value> right = read(b, buffer, broughtColumns, along);
+    auto *sum = next.begin();
+    for (Value x : left)
+      for (Value y : right) {
+        auto product = NVVM::MmaOp::create(
+            builder, loc, pair, x, y, ValueRange{sum[0], sum[1]},
+            {kFragment, kFragment, kFragmentDepth}, std::nullopt, std::nullopt,
+            std::array{NVVM::MMATypes::f64, NVVM::MMATypes::f64},
+            std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+        for (int64_t i : {0, 1})
+          *sum++ = LLVM::ExtractValueOp::create(builder, loc, product, i);
+      }
+  }
+  return next;
+}
+
 void ProductTile::write(
     const ProductFactor &a, const ProductFactor &b, Value row, Value column,
     Value begin, Value end,
     function_ref<void(Value row, Value column, Value sum)> store) {
-  // A warp is 4 threads high and 8 wide, and a block 4 warps and 2.
-  auto [warp, lane] = divide(thread, kWarp);
-  auto [warpRow, warpColumn] = divide(warp, 2);
-  auto [laneRow, laneColumn] = divide(lane, 8);
-  auto combine = [&](Value high, int64_t size, Value low) {
-    return add(arith::MulIOp::create(builder, loc, high, index(size)), low);
-  };
-  rows = getMine(combine(warpRow, 4, laneRow), shape.rows);
-  columns = getMine(combine(warpColumn, 8, laneColumn), shape.columns);
-
+  chooseMine();
   Loader loaderA = createLoader(a, row, shape.rows);
   Loader loaderB = createLoader(b, column, shape.columns);
   storeTile(loaderA, index(0), load(loaderA, begin, end));
@@ -218,8 +292,10 @@ void ProductTile::write(
     Value nextStep = add(steps.getInductionVar(), index(shape.depth));
     SmallVector<Value> nextA = load(loaderA, nextStep, end);
     SmallVector<Value> nextB = load(loaderB, nextStep, end);
-    SmallVector<Value> next = writeStep(loaderA, loaderB, buffer,
-                                        steps.getRegionIterArgs().drop_back());
+    ValueRange sums = steps.getRegionIterArgs().drop_back();
+    SmallVector<Value> next = usesTensorCores()
+                                  ? addFragments(loaderA, loaderB, buffer, sums)
+                                  : addSquares(loaderA, loaderB, buffer, sums);
     Value other = arith::SubIOp::create(builder, loc, index(1), buffer);
     storeTile(loaderA, other, nextA);
     storeTile(loaderB, other, nextB);

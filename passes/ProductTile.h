@@ -9,7 +9,8 @@
 /// step by step along the sum. For a step, they load a tile of both factors to
 /// shared memory, so that neighbours load neighbouring elements; then each adds
 /// to a square of results in its registers. What the next step needs is loaded
-/// meanwhile.
+/// meanwhile. Numbers of 64 bits are multiplied by tensor cores, which round as
+/// all others do: what is of a warp is calculated by its threads together.
 ///
 /// Where elements are in memory is for others to say: in a matrix, or in a
 /// tensor whose windows are what is multiplied.
@@ -67,7 +68,8 @@ private:
   /// What a thread loads of a factor.
   struct Loader {
     const ProductFactor *factor;
-    Value tile;                ///< In shared memory: two tiles, by steps.
+    Value tile;                ///< In shared memory: two tiles, one a step.
+    bool isBySum;              ///< Neighbours in a tile are along the sum.
     SmallVector<Value> at;     ///< Rows, or columns, in the tile.
     SmallVector<Value> places; ///< Of these.
     SmallVector<Value> along;  ///< Positions in a step.
@@ -76,6 +78,7 @@ private:
   Value index(int64_t value);
   Value zero();
   Value add(Value a, Value b);
+  Value multiply(Value value, int64_t factor);
   Value isLess(Value a, Value b);
   /// `value` divided by a constant, and what is left.
   std::pair<Value, Value> divide(Value value, int64_t divisor);
@@ -83,10 +86,22 @@ private:
   Loader createLoader(const ProductFactor &factor, Value first, int64_t count);
   SmallVector<Value> load(const Loader &loader, Value begin, Value end);
   void storeTile(const Loader &loader, Value buffer, ValueRange elements);
-  /// The places, in the tile, of what a thread calculates.
-  SmallVector<Value> getMine(Value group, int64_t count);
-  SmallVector<Value> writeStep(const Loader &a, const Loader &b, Value buffer,
-                               ValueRange sums);
+
+  bool usesTensorCores() const { return element.isF64(); }
+  SmallVector<Value> getPlace(const Loader &loader, Value buffer, Value at,
+                              Value along);
+  /// Elements of a tile at a position in the step.
+  SmallVector<Value> read(const Loader &loader, Value buffer, ValueRange at,
+                          Value along);
+  /// Finds the rows and columns of the thread.
+  void chooseMine();
+  /// Those of `count` that thread `number` of a row, or column, has.
+  SmallVector<Value> getSquare(Value number, int64_t count);
+  /// Adds the products of a step to `sums`, by rows.
+  SmallVector<Value> addSquares(const Loader &a, const Loader &b, Value buffer,
+                                ValueRange sums);
+  SmallVector<Value> addFragments(const Loader &a, const Loader &b,
+                                  Value buffer, ValueRange sums);
 
   OpBuilder &builder;
   Location loc;
@@ -95,6 +110,10 @@ private:
   Type element;
   TileShape shape;
   SmallVector<Value> rows, columns; ///< In the tile, those of the thread.
+  /// For tensor cores: the columns that the thread brings of the second factor,
+  /// and its position along the sum.
+  SmallVector<Value> broughtColumns;
+  Value broughtAlong;
 };
 
 } // namespace mlir::grad

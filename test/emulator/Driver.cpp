@@ -256,6 +256,7 @@ void *gradopt::runtime::findOutsideFunction(const char *name) {
       FUNCTION(gradopt_emulated_num_blocks),
       FUNCTION(gradopt_emulated_barrier),
       FUNCTION(gradopt_emulated_shuffle),
+      FUNCTION(gradopt_emulated_multiply),
       FUNCTION(gradopt_emulated_shared),
       FUNCTION(gradopt_emulated_load),
       FUNCTION(gradopt_emulated_store),

@@ -15,6 +15,7 @@
 #include "test/emulator/Memory.h"
 #include "test/emulator/gradopt_emulator.h"
 
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <sys/mman.h>
@@ -90,7 +91,13 @@ struct Thread {
   char *top = nullptr;
   int64_t value = 0;
   int32_t operand = 0, kind = 0;
+  /// What it brings to a product of matrices, and gets.
+  double a = 0, b = 0;
+  gradopt_emulated_pair sums = {};
 };
+
+/// The kind of an exchange that is a product of matrices, and no shuffle.
+constexpr int32_t kProduct = 4;
 
 class Execution {
 public:
@@ -113,6 +120,8 @@ public:
     gradoptSwitchStack(&threads[thread].stack, scheduler);
   }
   int64_t shuffle(int64_t value, int32_t operand, int32_t kind);
+  gradopt_emulated_pair multiply(double a, double b,
+                                 gradopt_emulated_pair sums);
   void *shared(int64_t bytes);
   template <bool isStore> void access(const void *address, int64_t bytes);
   template <bool isStore>
@@ -129,6 +138,7 @@ private:
   void resume(unsigned number);
   void runWarp(unsigned first);
   void exchange(unsigned first, unsigned end);
+  void multiplyFragments(unsigned first);
   void describeStuck();
   std::string where(unsigned number) const {
     return "kernel " + launch.name + ", block " + std::to_string(block) +
@@ -215,7 +225,19 @@ void Execution::runWarp(unsigned first) {
     }
     if (!allShuffle)
       return;
-    exchange(first, end);
+    unsigned numProducts = 0;
+    for (unsigned i = first; i < end; ++i)
+      numProducts += threads[i].kind == kProduct;
+    if (numProducts == kWarp) {
+      multiplyFragments(first);
+    } else if (numProducts == 0) {
+      exchange(first, end);
+    } else {
+      error = {CUDA_ERROR_LAUNCH_FAILED,
+               where(first) +
+                   "not all threads of its warp bring a part of a matrix"};
+      return;
+    }
   }
 }
 
@@ -304,6 +326,33 @@ void Execution::exchange(unsigned first, unsigned end) {
     threads[i].value = values[i - first];
     threads[i].state = State::Ready;
   }
+}
+
+void Execution::multiplyFragments(unsigned first) {
+  constexpr unsigned kDepth = 4;
+  for (unsigned i = 0; i < kWarp; ++i) {
+    unsigned row = i / kDepth, column = i % kDepth * 2;
+    auto add = [&](double sum, unsigned column) {
+      for (unsigned k = 0; k < kDepth; ++k)
+        sum = std::fma(threads[first + row * kDepth + k].a,
+                       threads[first + column * kDepth + k].b, sum);
+      return sum;
+    };
+    gradopt_emulated_pair &sums = threads[first + i].sums;
+    sums = {add(sums.first, column), add(sums.second, column + 1)};
+    threads[first + i].state = State::Ready;
+  }
+}
+
+gradopt_emulated_pair Execution::multiply(double a, double b,
+                                          gradopt_emulated_pair sums) {
+  Thread &mine = threads[thread];
+  mine.a = a;
+  mine.b = b;
+  mine.sums = sums;
+  mine.kind = kProduct;
+  wait(State::AtShuffle);
+  return mine.sums;
 }
 
 int64_t Execution::shuffle(int64_t value, int32_t operand, int32_t kind) {
@@ -403,6 +452,11 @@ void gradopt_emulated_barrier(void) {
 
 int64_t gradopt_emulated_shuffle(int64_t value, int32_t operand, int32_t kind) {
   return Execution::current->shuffle(value, operand, kind);
+}
+
+gradopt_emulated_pair gradopt_emulated_multiply(double a, double b, double c0,
+                                                double c1) {
+  return Execution::current->multiply(a, b, {c0, c1});
 }
 
 void *gradopt_emulated_shared(int64_t bytes) {

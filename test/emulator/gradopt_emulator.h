@@ -61,6 +61,18 @@ void gradopt_emulated_barrier(void);
    thread. */
 int64_t gradopt_emulated_shuffle(int64_t value, int32_t operand, int32_t kind);
 
+/* What `mma.sync.m8n8k4` does with numbers of 64 bits: all 32 threads of a warp
+   come, bring an element of a matrix of 8 rows and 4 columns and one of a
+   matrix of 4 rows and 8 columns, and get two elements, side by side, of their
+   product, added to `c0` and `c1`. Thread `t` brings row `t / 4` and column `t
+   % 4` of the first matrix, row `t % 4` and column `t / 4` of the second one,
+   and gets row `t / 4` and columns from `t % 4 * 2` on of the result. */
+struct gradopt_emulated_pair {
+  double first, second;
+};
+struct gradopt_emulated_pair gradopt_emulated_multiply(double a, double b,
+                                                       double c0, double c1);
+
 /* The shared memory of the block, aligned to 256 bytes. All threads ask for the
    same number of bytes, at most 48 KiB. */
 void *gradopt_emulated_shared(int64_t bytes);

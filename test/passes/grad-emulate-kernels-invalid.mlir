@@ -53,3 +53,32 @@ gpu.module @kernels {
     gpu.return
   }
 }
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @integers(%x: memref<i32>) kernel {
+    %0 = memref.load %x[] : memref<i32>
+    // expected-error @below {{expected matrices of f64}}
+    %1 = nvvm.mma.sync A[%0] B[%0] C[%0, %0]
+        {intOverflowBehavior = #nvvm.mma_int_overflow<wrapped>, layoutA = #nvvm.mma_layout<row>,
+         layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<s8>,
+         multiplicandBPtxType = #nvvm.mma_type<s8>, shape = #nvvm.shape<m = 8, n = 8, k = 16>}
+        : (i32, i32, i32) -> !llvm.struct<(i32, i32)>
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @kernels {
+  gpu.func @whole(%x: memref<f64>, %y: !llvm.ptr) kernel {
+    %0 = memref.load %x[] : memref<f64>
+    %1 = nvvm.mma.sync A[%0] B[%0] C[%0, %0]
+        {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, shape = #nvvm.shape<m = 8, n = 8, k = 4>}
+        : (f64, f64, f64) -> !llvm.struct<(f64, f64)>
+    // expected-error @below {{expected a part of a product}}
+    llvm.store %1, %y : !llvm.struct<(f64, f64)>, !llvm.ptr
+    gpu.return
+  }
+}

@@ -7,6 +7,7 @@
 // CHECK-DAG: func.func private @gradopt_emulated_thread() -> i32
 // CHECK-DAG: func.func private @gradopt_emulated_block() -> i32
 // CHECK-DAG: func.func private @gradopt_emulated_barrier()
+// CHECK-DAG: func.func private @gradopt_emulated_multiply(f64, f64, f64, f64) -> (f64, f64)
 // CHECK-NOT: gpu.
 // CHECK: func.func private @sum(%[[X:.*]]: memref<8xf64> {llvm.noalias}, %[[N:.*]]: index, %[[SHARED:.*]]: memref<2064xi8>)
 // CHECK-SAME: grad.shared_bytes = 2064 : i64
@@ -25,6 +26,10 @@
 // CHECK: return
 // CHECK: func.func private @nothing(%{{.*}}: memref<0xi8>)
 // CHECK-SAME: grad.shared_bytes = 0 : i64
+// CHECK: func.func private @product(%[[X:.*]]: memref<f64>
+// CHECK: %[[A:.*]] = memref.load %[[X]]
+// CHECK: %[[SUMS:.*]]:2 = call @gradopt_emulated_multiply(%[[A]], %[[A]], %[[A]], %[[A]])
+// CHECK: memref.store %[[SUMS]]#1, %[[X]]
 // CHECK-NOT: gpu.
 module attributes {gpu.container_module} {
   gpu.module @kernels {
@@ -44,6 +49,15 @@ module attributes {gpu.container_module} {
       gpu.return
     }
     gpu.func @nothing() kernel {
+      gpu.return
+    }
+    gpu.func @product(%x: memref<f64>) kernel {
+      %0 = memref.load %x[] : memref<f64>
+      %1 = nvvm.mma.sync A[%0] B[%0] C[%0, %0]
+          {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, shape = #nvvm.shape<m = 8, n = 8, k = 4>}
+          : (f64, f64, f64) -> !llvm.struct<(f64, f64)>
+      %2 = llvm.extractvalue %1[1] : !llvm.struct<(f64, f64)>
+      memref.store %2, %x[] : memref<f64>
       gpu.return
     }
   }

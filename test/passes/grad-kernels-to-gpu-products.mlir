@@ -46,7 +46,16 @@
 // CHECK-NEXT: memref.load %[[ELEMENTS_C]]
 // CHECK: memref.store %{{.*}}, %[[ELEMENTS_C]]
 // CHECK: gpu.return
+// Of 64 bits, threads of a warp bring elements of rows and columns of both tiles,
+// and tensor cores add up 8 x 8 products of four.
 // CHECK: gpu.func @gemm_f64_tn_64x64(
+// CHECK-SAME: workgroup(%[[TILE_A:.*]] : memref<2x16x68xf64, #gpu.address_space<workgroup>>, %[[TILE_B:.*]] : memref<2x16x68xf64,
+// CHECK: scf.for
+// CHECK: %[[A:.*]] = memref.load %[[TILE_A]]
+// CHECK: %[[B:.*]] = memref.load %[[TILE_B]]
+// CHECK: %[[SUMS:.*]] = nvvm.mma.sync A[%[[A]]]  B[%[[B]]]  C[%{{.*}}, %{{.*}}]  {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, shape = #nvvm.shape<m = 8, n = 8, k = 4>}
+// CHECK: llvm.extractvalue %[[SUMS]][0]
+// CHECK: llvm.extractvalue %[[SUMS]][1]
 // CHECK-NOT: gpu.func
 func.func private @gradopt_gemm_f32(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32)
 func.func private @gradopt_gemm_batched_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64)

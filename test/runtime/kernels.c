@@ -65,6 +65,25 @@ void shuffle(const int64_t *p) {
   y[i] = value;
 }
 
+// y[2 * thread], y[2 * thread + 1] = what the thread gets of a product, for which
+// it brings a[thread] and b[thread]; y is added.
+void multiply(const int64_t *p) {
+  const double *a = array(p[0]), *b = array(p[1]);
+  double *y = array(p[2]) + 2 * position();
+  struct gradopt_emulated_pair sums = gradopt_emulated_multiply(
+      load(a + position()), load(b + position()), load(y), load(y + 1));
+  store(y, sums.first);
+  store(y + 1, sums.second);
+}
+
+// A product for which the first p[0] threads bring something; others shuffle.
+void some_multiply(const int64_t *p) {
+  if (thread() < p[0])
+    gradopt_emulated_multiply(0, 0, 0, 0);
+  else if (p[1])
+    gradopt_emulated_shuffle(0, 1, 0);
+}
+
 // A barrier, or a shuffle, that only the first p[0] threads reach.
 void some_wait(const int64_t *p) {
   if (thread() < p[0])

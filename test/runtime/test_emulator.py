@@ -91,6 +91,18 @@ def test_shuffles(cuda: Driver, module: Any, kind: int, operand: int, block: int
     np.testing.assert_array_equal(cuda.download(target, x), expected)
 
 
+def test_products_of_matrices(cuda: Driver, module: Any) -> None:
+    """Two warps of two blocks each, with the fragments of mma.sync.m8n8k4 for f64."""
+    rng = np.random.default_rng(4)
+    a, b, c = (rng.integers(-9, 9, (4, *shape)) + 0.0 for shape in ((8, 4), (4, 8), (8, 8)))
+    # The PTX manual has %laneid >> 2 as the row of A, the column of B and the row of C, and
+    # %laneid % 4 as the column of A, the row of B, and twice that as the first column of C.
+    columns = np.swapaxes(b, 1, 2)
+    buffers = [cuda.upload(np.ascontiguousarray(each)) for each in (a, columns, c)]
+    cuda.launch(module, "multiply", 2, 64, *buffers)
+    np.testing.assert_array_equal(cuda.download(buffers[2], c), a @ b + c)
+
+
 def test_barriers_on_deep_stacks(cuda: Driver, module: Any) -> None:
     cuda.launch(module, "many_barriers", 2, 256, 20, 100)
     cuda.synchronize()
@@ -212,6 +224,8 @@ def test_unannounced_stores_beside_an_allocation(cuda: Driver, module: Any) -> N
         ("some_wait", (5,), "thread 0: waits in a barrier, but thread 5 ended"),
         ("some_shuffle", (5, 0), "thread 0: waits in a shuffle, but thread 5 of its warp ended"),
         ("some_shuffle", (37, 1), "thread 32: waits in a shuffle, but thread 37 of its warp waits"),
+        ("some_multiply", (5, 0), "thread 0: waits in a shuffle, but thread 5 of its warp ended"),
+        ("some_multiply", (37, 1), "thread 32: not all threads of its warp bring a part of a matr"),
     ],
 )
 def test_what_not_all_threads_reach(
