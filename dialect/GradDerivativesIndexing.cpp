@@ -11,22 +11,71 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-// Where an update has just put a part, a cotangent is added to that part: the
-// sum of both is all that is written to the array.
+// Where an update has put a part, a cotangent is added to that part: the sum of
+// both is all that is written to the array. What was added elsewhere since then
+// is added once more. If that was no more than a few parts, the update comes
+// from an assignment like x[i] = f(x[i], ...).
+static constexpr size_t kMostBetween = 8;
+
+/// The value that reshapes make `value` of.
+static Value skipReshapes(Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getX();
+  return value;
+}
+
+/// `sum` with `part` added where `op` reads it, by `add` or, where an update
+/// has put something there, by `update`. `isRead` and `isWritten` say whether
+/// others access the same part.
+template <typename Update, typename Add, typename Op>
+static Value addPart(OpBuilder &builder, Op op, Value sum, Value part,
+                     function_ref<bool(Op)> isRead,
+                     function_ref<bool(Update)> isWritten,
+                     function_ref<Value(Value x, Value part)> update,
+                     function_ref<Value(Value x, Value part)> add) {
+  SmallVector<Add> between;
+  Value before = sum;
+  for (Add last; (last = before.getDefiningOp<Add>()); before = last.getX()) {
+    if (between.size() == kMostBetween)
+      return add(sum, part);
+    between.push_back(last);
+  }
+  auto last = before.getDefiningOp<Update>();
+  if (!last || last.getUpdate().getType() != part.getType() || !isWritten(last))
+    return add(sum, part);
+  Value both = isZero(last.getUpdate())
+                   ? part
+                   : createSum(builder, op.getLoc(), last.getUpdate(), part);
+  auto same = skipReshapes(both).getDefiningOp<Op>();
+  Value result = last.getX();
+  if (!same || same.getX() != result || same.getType() != part.getType() ||
+      !isRead(same))
+    result = update(result, both);
+  for (Add later : llvm::reverse(between)) {
+    auto copy = cast<Add>(builder.clone(*later));
+    copy.getXMutable().assign(result);
+    result = copy;
+  }
+  return result;
+}
 
 LogicalResult SliceOp::transpose(TransposeContext &context) {
   OpBuilder &builder = context.builder;
   Value part = context.getCotangent(getResult());
+  auto isSame = [&](auto op) {
+    return op.getOffsets() == getOffsets() && op.getStrides() == getStrides();
+  };
   context.updateCotangent(getX(), [&](Value sum) -> Value {
-    auto update = sum.getDefiningOp<UpdateSliceOp>();
-    if (!update || update.getUpdate().getType() != part.getType() ||
-        update.getOffsets() != getOffsets() ||
-        update.getStrides() != getStrides())
-      return AddSliceOp::create(builder, getLoc(), sum, part, getOffsets(),
-                                getStrides());
-    Value both = createSum(builder, getLoc(), update.getUpdate(), part);
-    return UpdateSliceOp::create(builder, getLoc(), update.getX(), both,
-                                 getOffsets(), getStrides());
+    return addPart<UpdateSliceOp, AddSliceOp, SliceOp>(
+        builder, *this, sum, part, isSame, isSame,
+        [&](Value x, Value part) {
+          return UpdateSliceOp::create(builder, getLoc(), x, part, getOffsets(),
+                                       getStrides());
+        },
+        [&](Value x, Value part) {
+          return AddSliceOp::create(builder, getLoc(), x, part, getOffsets(),
+                                    getStrides());
+        });
   });
   return success();
 }
@@ -41,15 +90,18 @@ LogicalResult DynamicSliceOp::transpose(TransposeContext &context) {
     return failure();
   OpBuilder &builder = context.builder;
   Value part = context.getCotangent(getResult());
+  auto isSame = [&](auto op) { return op.getIndices() == getIndices(); };
   context.updateCotangent(getX(), [&](Value sum) -> Value {
-    auto update = sum.getDefiningOp<DynamicUpdateSliceOp>();
-    if (!update || update.getUpdate().getType() != part.getType() ||
-        update.getIndices() != getIndices())
-      return DynamicAddSliceOp::create(builder, getLoc(), sum, part,
-                                       getIndices());
-    Value both = createSum(builder, getLoc(), update.getUpdate(), part);
-    return DynamicUpdateSliceOp::create(builder, getLoc(), update.getX(), both,
-                                        getIndices());
+    return addPart<DynamicUpdateSliceOp, DynamicAddSliceOp, DynamicSliceOp>(
+        builder, *this, sum, part, isSame, isSame,
+        [&](Value x, Value part) {
+          return DynamicUpdateSliceOp::create(builder, getLoc(), x, part,
+                                              getIndices());
+        },
+        [&](Value x, Value part) {
+          return DynamicAddSliceOp::create(builder, getLoc(), x, part,
+                                           getIndices());
+        });
   });
   return success();
 }

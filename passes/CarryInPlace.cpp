@@ -13,8 +13,8 @@
 ///     places in which they are carried.
 ///  2. At the end of an iteration, each next tensor is written to the carried
 ///     one, unless it is an update of that in place; insertions wait for all
-///     reads of what they overwrite. What may be another carried tensor is
-///     copied first.
+///     reads of what they overwrite, or these read copies of parts. What may be
+///     another carried tensor is copied first.
 ///  3. The branches of an op write a result to one tensor: to the one that is
 ///     overwritten with it later, or that a branch updates.
 ///  4. What is computed to be written to a tensor is computed in it, unless
@@ -81,6 +81,86 @@ static void insertLast(Value value, Value first, Operation *yield) {
     insertion->moveBefore(yield);
 }
 
+using Parts = llvm::SetVector<tensor::ExtractSliceOp>;
+
+/// Adds the parts of a tensor that are read on its way from `first` to `next`;
+/// fails if it is not one tensor.
+static LogicalResult addPartsRead(Value next, Value first, Parts &parts) {
+  for (Value version = next; version; version = getPrevious(version)) {
+    for (Operation *user : version.getUsers())
+      if (auto part = dyn_cast<tensor::ExtractSliceOp>(user);
+          part && part.getType().hasStaticShape())
+        parts.insert(part);
+    if (version == first)
+      return success();
+    Value previous = getPrevious(version);
+    if (previous && isBranch(version.getDefiningOp()))
+      for (Value yielded : getYielded(cast<OpResult>(version)))
+        if (failed(addPartsRead(yielded, previous, parts)))
+          return failure();
+  }
+  return failure();
+}
+
+// Of more of them, none is looked at.
+static constexpr size_t kMostParts = 64;
+
+/// The same; none if they have more elements than the tensor.
+static Parts findPartsRead(Value next, Value first) {
+  Parts parts;
+  if (failed(addPartsRead(next, first, parts)))
+    return {};
+  if (parts.size() > kMostParts)
+    return {};
+  int64_t elements = 0;
+  for (tensor::ExtractSliceOp part : parts)
+    elements += part.getType().getNumElements();
+  auto type = cast<RankedTensorType>(first.getType());
+  return type.hasStaticShape() && elements < type.getNumElements() ? parts
+                                                                   : Parts();
+}
+
+/// Moves `op` in its block to where all its operands are there.
+static void moveUp(Operation *op) {
+  Operation *last = nullptr;
+  for (Value operand : op->getOperands())
+    if (Operation *def = operand.getDefiningOp();
+        def && def->getBlock() == op->getBlock() &&
+        (!last || last->isBeforeInBlock(def)))
+      last = def;
+  if (last)
+    op->moveAfter(last);
+  else
+    op->moveBefore(&op->getBlock()->front());
+}
+
+/// Lets copies of parts of `first` be read instead of the parts, as few as make
+/// `next` an update of it in place; none if there are none.
+static void readCopies(Value next, Value first) {
+  SmallVector<std::pair<Value, Value>> copies;
+  auto replace = [](Value from, Value to) {
+    from.replaceUsesWithIf(to, [&](OpOperand &use) {
+      auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
+      return use.getOwner() != to.getDefiningOp() && op && op.isDpsInput(&use);
+    });
+  };
+  for (tensor::ExtractSliceOp part : findPartsRead(next, first)) {
+    moveUp(part);
+    OpBuilder builder(part.getContext());
+    builder.setInsertionPointAfter(part);
+    copies.push_back({part, createCopy(builder, part.getLoc(), part)});
+    replace(part, copies.back().second);
+  }
+  bool isEnough = isUpdateInPlace(next, first);
+  for (auto [part, copy] : copies) {
+    replace(copy, part);
+    if (isEnough && !isUpdateInPlace(next, first))
+      replace(part, copy);
+    if (copy.use_empty())
+      copy.getDefiningOp()->erase();
+  }
+}
+
 /// Writes what `yield` passes on to the next iteration to the tensors that the
 /// iteration began with, where it is not computed in place.
 static void writeNext(Operation *yield, ValueRange carried) {
@@ -92,6 +172,8 @@ static void writeNext(Operation *yield, ValueRange carried) {
     Value own = carried[next.getOperandNumber()];
     if (!isUpdateInPlace(next.get(), own))
       insertLast(next.get(), own, yield);
+    if (!isUpdateInPlace(next.get(), own))
+      readCopies(next.get(), own);
     if (isUpdateInPlace(next.get(), own))
       continue;
     writes.push_back(&next);

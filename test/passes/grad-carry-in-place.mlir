@@ -365,3 +365,74 @@ func.func @transposed(%x: tensor<4xf64> {bufferization.writable = false}, %n: in
   }
   return %r : tensor<4xf64>
 }
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// A row is read while another one is overwritten: a copy of the row is read, and
+// the rest is in place. The two may be the same row.
+// CHECK-LABEL: func.func @part_read_by_update
+func.func @part_read_by_update(%x: tensor<4x2xf64> {bufferization.writable = false}, %p: tensor<4xindex>, %n: index) -> tensor<4x2xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[J:.*]] = tensor.extract %
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[A]][%[[J]], 0]
+  // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[S]])
+  // CHECK: linalg.generic {{.*}} ins(%[[COPY]] : tensor<2xf64>)
+  // CHECK: %[[B:.*]] = tensor.insert_slice
+  // CHECK: scf.yield %[[B]]
+  // BUFFER-LABEL: func.func @part_read_by_update
+  // BUFFER: scf.for
+  // BUFFER: memref.copy {{.*}} to memref<2xf64>
+  // BUFFER-NOT: memref.copy {{.*}} to memref<4x2xf64>
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4x2xf64> {
+    %j = tensor.extract %p[%i] : tensor<4xindex>
+    %s = tensor.extract_slice %a[%j, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %t = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %u = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%s : tensor<2xf64>) outs(%t : tensor<2xf64>) {
+    ^bb0(%v: f64, %w: f64):
+      %0 = arith.addf %v, %w : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %b = tensor.insert_slice %u into %a[%i, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x2xf64>
+    scf.yield %b : tensor<4x2xf64>
+  }
+  return %r : tensor<4x2xf64>
+}
+
+// -----
+
+// Rows change places in a branch: of the one that is overwritten first there is
+// a copy, made before.
+// CHECK-LABEL: func.func @rows_change_places
+func.func @rows_change_places(%x: tensor<4x2xf64> {bufferization.writable = false}, %c: i1, %n: index) -> tensor<4x2xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: scf.if
+  // CHECK: tensor.extract_slice %[[A]][%{{.*}}, 0]
+  // CHECK: bufferization.alloc_tensor() copy
+  // CHECK: tensor.insert_slice
+  // CHECK-NOT: tensor<4x2xf64> into tensor<4x2xf64>
+  // CHECK: scf.yield
+  // BUFFER-LABEL: func.func @rows_change_places
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy {{.*}} to memref<4x2xf64>
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4x2xf64> {
+    %b = scf.if %c -> tensor<4x2xf64> {
+      %s = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<1x2xf64>
+      %d = tensor.insert_slice %s into %a[0, 0] [1, 2] [1, 1] : tensor<1x2xf64> into tensor<4x2xf64>
+      %t = tensor.extract_slice %a[0, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<1x2xf64>
+      %e = tensor.insert_slice %t into %d[%i, 0] [1, 2] [1, 1] : tensor<1x2xf64> into tensor<4x2xf64>
+      scf.yield %e : tensor<4x2xf64>
+    } else {
+      scf.yield %a : tensor<4x2xf64>
+    }
+    scf.yield %b : tensor<4x2xf64>
+  }
+  return %r : tensor<4x2xf64>
+}

@@ -155,3 +155,27 @@ func.func @twice(%g: tensor<f64>, %h: tensor<f64>) -> (tensor<f64>, tensor<f64>)
   } : (tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#0, %0#1 : tensor<f64>, tensor<f64>
 }
+
+// -----
+
+// The cotangent of x[i] += f(x) is in place: what the update left is added to
+// nothing, so that it stays where it is.
+// CHECK-LABEL: func.func @added_to_itself
+// CHECK-SAME: %[[G:.*]]: tensor<5xf64>, %[[A:.*]]: tensor<1xf64>, %[[I:.*]]: tensor<i64>, %[[J:.*]]: tensor<i64>
+func.func @added_to_itself(%g: tensor<5xf64>, %a: tensor<1xf64>, %i: tensor<i64>, %j: tensor<i64>) -> tensor<5xf64> {
+  // CHECK: %[[P:.*]] = grad.dynamic_slice %[[G]][%[[I]]]
+  // CHECK: %[[Q:.*]] = grad.multiply %[[P]], %[[A]]
+  // CHECK-NOT: grad.dynamic_update_slice
+  // CHECK: %[[R:.*]] = grad.dynamic_add_slice %[[G]], %[[Q]][%[[J]]]
+  // CHECK-NEXT: return %[[R]]
+  %0 = grad.transposed(%g) {
+  ^bb0(%x: tensor<5xf64>):
+    %s = grad.dynamic_slice %x[%i], sizes = [1] : tensor<5xf64> -> tensor<1xf64>
+    %t = grad.dynamic_slice %x[%j], sizes = [1] : tensor<5xf64> -> tensor<1xf64>
+    %1 = grad.multiply %t, %a : tensor<1xf64>
+    %2 = grad.add %s, %1 : tensor<1xf64>
+    %3 = grad.dynamic_update_slice %x, %2[%i] : tensor<5xf64>, tensor<1xf64>
+    grad.yield %3 : tensor<5xf64>
+  } : (tensor<5xf64>) -> tensor<5xf64>
+  return %0 : tensor<5xf64>
+}
