@@ -174,6 +174,8 @@ def GradToBundle : Pass<"grad-to-bundle", "ModuleOp"> {
                "they nor chips are named">,
     ListOption<"chips", "chips", "std::string",
                "GPUs: sm_80 (also for later ones), sm_90 and so on">,
+    Option<"assembler", "assembler", "std::string", /*default=*/"",
+           "CUDA's ptxas, to add machine code for the chips">,
     Option<"stageOptions", "options", "std::string", /*default=*/"",
            "Options of grad-to-cpu and grad-to-cuda">
   ];

@@ -14,6 +14,7 @@
 #include "passes/Pipelines.h"
 #include "runtime/BundleWriter.h"
 #include "runtime/Codegen.h"
+#include "runtime/DeviceAssembler.h"
 #include "runtime/DeviceCodegen.h"
 #include "runtime/gradopt_runtime.h"
 
@@ -366,5 +367,12 @@ LogicalResult GradToBundle::addDeviceCode(ModuleOp main, func::FuncOp func,
     return func.emitOpError("has no code for ")
            << options.chip << ": " << llvm::toString(code.takeError());
   program.deviceCode.assign(code->begin(), code->end());
+  if (assembler.empty())
+    return success();
+  auto assembled = assembleDeviceProgram(program.deviceCode, assembler);
+  if (!assembled)
+    return func.emitOpError("has no machine code: ")
+           << llvm::toString(assembled.takeError());
+  program.deviceCode = std::move(*assembled);
   return success();
 }

@@ -162,6 +162,13 @@ class BundleProgram:
             code: level of x86-64 CPUs, 2, 3 or 4, and object code.
         """
 
+def assemble(program: bytes, assembler: str) -> bytes:
+    """A program for GPUs with machine code beside its PTX, made by a `ptxas`.
+
+    Raises:
+        ValueError: there is no such program, or it failed.
+    """
+
 def write_bundle(path: bytes, programs: Sequence[BundleProgram], structure: str) -> None:
     """Replaces a file by a bundle, or leaves it as it was.
 

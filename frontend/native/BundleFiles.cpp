@@ -8,6 +8,7 @@
 #include "Gil.h"
 
 #include "runtime/BundleWriter.h"
+#include "runtime/DeviceAssembler.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -102,6 +103,18 @@ void writeHeader(const nb::bytes &path, const std::string &bundle,
   write(path, makeHeader(bundle, takePrograms(programs)));
 }
 
+nb::bytes assembleProgram(const nb::bytes &program,
+                          const std::string &assembler) {
+  llvm::Expected<std::string> assembled = std::string();
+  {
+    GilRelease release;
+    assembled = mlir::grad::assembleDeviceProgram(view(program), assembler);
+  }
+  if (!assembled)
+    throw nb::value_error(llvm::toString(assembled.takeError()).c_str());
+  return nb::bytes(assembled->data(), assembled->size());
+}
+
 } // namespace
 
 void bindBundleFiles(nb::module_ &module) {
@@ -111,6 +124,8 @@ void bindBundleFiles(nb::module_ &module) {
       .def(nb::new_(&makeProgram), arg("name"), arg("arena_bytes"),
            arg("arguments"), arg("constants"), arg("results"), arg("checks"),
            arg("code"), arg("device_code") = nb::bytes(""));
+  module.def("assemble", &assembleProgram, arg("program"), arg("assembler"),
+             "A program for GPUs with machine code.");
   module.def("write_bundle", &writeBundle, arg("path"), arg("programs"),
              arg("structure"), "Writes a bundle.");
   module.def("write_header", &writeHeader, arg("path"), arg("bundle"),

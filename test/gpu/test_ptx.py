@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import functools
 import re
+import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,10 @@ import pytest
 from ptx import assemble, commands, entries, find_assembler, ptx_of
 from ptx_programs import PROGRAMS, ones, softmax, traced, value_and_grad
 
+import gradopt as go
+import gradopt_runtime
 from gradopt import _compiler
+from gradopt.errors import ArgumentError
 
 ASSEMBLER = find_assembler()
 needs_assembler = pytest.mark.skipif(not ASSEMBLER, reason="there is no ptxas")
@@ -204,3 +209,31 @@ def test_programs_without_kernels() -> None:
 def test_a_chip_that_there_is_not() -> None:
     with pytest.raises(ValueError, match="no such GPU: sm_12345"):
         _compiler.Compilation("", "assembly", chip="sm_12345")
+
+
+@needs_assembler
+def test_machine_code_in_a_bundle_beside_ptx(tmp_path: Path) -> None:
+    path = tmp_path / "a.bundle"
+    lowered = go.compile_grad(lambda x: np.sum(np.tanh(x @ x.T))).lower(np.ones((30, 20)))
+    go.save(lowered, path, cpu=[], chips=["sm_80", "sm_90"], assembler=ASSEMBLER)
+    images = images_of(path.read_bytes())
+    assert [(chip, kind) for chip, kind, _ in images] == [(80, 0), (90, 0), (80, 1), (90, 1)]
+    assert [code[:4] for _, kind, code in images if kind == 1] == [b"\x7fELF"] * 2
+    kernels = [set(re.findall(rb"\.visible \.entry (\w+)", code)) for _, _, code in images[:2]]
+    assert kernels[0] == kernels[1]
+    assert all(name in code for _, _, code in images[2:] for name in kernels[0])
+    gradopt_runtime.load(path)
+    for assembler, message in [("/none/ptxas", "/none/ptxas failed"), ("none", "there is no none")]:
+        with pytest.raises(ArgumentError, match=message):
+            go.save(lowered, path, chips=["sm_80"], assembler=assembler)
+
+
+def images_of(content: bytes) -> list[tuple[int, int, bytes]]:
+    """The chip, the kind and the bytes of each form of the kernels."""
+    begin = content.index(b"GDEV")
+    place, count = struct.unpack_from("QQ", content, begin + 72)
+    found: list[tuple[int, int, bytes]] = []
+    for number in range(count):
+        chip, kind, at, size = struct.unpack_from("IIQQ", content, begin + place + 24 * number)
+        found.append((chip, kind, content[begin + at : begin + at + size]))
+    return found

@@ -30,8 +30,8 @@ from bundle_programs import PROGRAMS, Whole  # noqa: E402
 import gradopt_runtime  # noqa: E402
 from gradopt import _compiler  # noqa: E402
 from gradopt.base.pytree import flatten  # noqa: E402
-from gradopt.compilation.bundle import CHIPS, program_code  # noqa: E402
-from gradopt.compilation.compiler import Program, object_code  # noqa: E402
+from gradopt.compilation.bundle import CHIPS, device_program, program_code  # noqa: E402
+from gradopt.compilation.compiler import Program  # noqa: E402
 from gradopt_runtime import DTYPES  # noqa: E402
 
 Array = np.ndarray[Any, Any]
@@ -50,8 +50,8 @@ class Recorded:
 class Recorder:
     """Takes the place of a device in the numeric tests."""
 
-    def __init__(self, chips: str) -> None:
-        self.chips = chips
+    def __init__(self, chips: list[str], assembler: str) -> None:
+        self.chips, self.assembler = chips, assembler
         self.found: list[Recorded] = []
         self.test = ""
 
@@ -82,7 +82,7 @@ class Recorder:
     def _program(
         self, name: str, program: Program, args: harness.Specs, results: harness.Specs
     ) -> _compiler.BundleProgram:
-        code, arena = object_code(program, chip=self.chips)
+        code, arena = device_program(program, self.chips, self.assembler)
         return _compiler.BundleProgram(
             name,
             arena,
@@ -104,9 +104,12 @@ class Recorder:
             for got, value in zip(results, expected, strict=False):
                 np.testing.assert_allclose(got, value, rtol=1e-3 if single else 1e-9, atol=1e-6)
         inputs = [np.array(argument) for argument in whole.arguments]
-        chips = self.chips.split(",")
         self.found.append(
-            Recorded(name, lambda: program_code(name, lowered, (), chips), [(inputs, results)])
+            Recorded(
+                name,
+                lambda: program_code(name, lowered, (), self.chips, self.assembler),
+                [(inputs, results)],
+            )
         )
 
 
@@ -139,9 +142,10 @@ def main() -> int:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--chips", default=",".join(CHIPS), help="with commas between them")
+    parser.add_argument("--assembler", default="", help="a ptxas, to add machine code")
     parser.add_argument("-k", default="", help="only the numeric tests that pytest selects by it")
     options = parser.parse_args()
-    recorder = Recorder(options.chips)
+    recorder = Recorder(options.chips.split(","), options.assembler)
     os.environ["GRADOPT_TEST_GPU"] = "1"  # No emulator.
     harness.load_on_device = recorder.load
     tests = [str(ROOT / "test/numerics/test_on_device.py"), "-k", options.k]

@@ -21,7 +21,7 @@ from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
-from gradopt.compilation.compiler import object_code
+from gradopt.compilation.compiler import Program, object_code
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.checks import Check
@@ -42,6 +42,7 @@ def save(
     *,
     cpu: Sequence[str] | None = None,
     chips: Sequence[str] | None = None,
+    assembler: str | os.PathLike[str] | None = None,
     header: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes compiled functions to a file that runs without a compiler.
@@ -57,11 +58,13 @@ def save(
             is used. None: all, for what was lowered or called on the CPU.
         chips: the NVIDIA GPUs to generate code for, as in "sm_90"; it runs on later ones as well.
             None: sm_80 and sm_90, for what was lowered for a GPU or called on one.
+        assembler: the `ptxas` of CUDA's toolkit, or of the package nvidia-cuda-nvcc: adds machine
+            code for these GPUs, which their driver compiles otherwise when it loads a program.
         header: a C header to write as well, with a function for each program.
 
     Raises:
         ArgumentError: a compiled function that was not called yet, a level or chip that is not
-            known, or nothing to generate code for.
+            known, nothing to generate code for, or no such assembler.
         UnsupportedError: the function calls Python or foreign code, has arguments or results in
             containers that cannot be written, or more than 16384 of them.
         OSError: the file cannot be written.
@@ -87,6 +90,7 @@ def save(
                     lowered,
                     on_cpu if levels is None else levels,
                     on_gpus if chips is None else chips,
+                    "" if assembler is None else os.fspath(assembler),
                 )
             )
             structures.append(_structure(lowered))
@@ -153,8 +157,13 @@ def _signatures(found: Sequence[Lowered]) -> list[tuple[Lowered, set[str]]]:
 
 
 def program_code(
-    name: str, lowered: Lowered, levels: Sequence[int], chips: Sequence[str]
+    name: str,
+    lowered: Lowered,
+    levels: Sequence[int],
+    chips: Sequence[str],
+    assembler: str = "",
 ) -> _compiler.BundleProgram:
+    """The code of a function for levels of CPUs and for GPUs."""
     if not levels and not chips:
         raise ArgumentError(f"{name} has nothing to run on: cpu must name a level, or chips a GPU")
     if lowered.targets:
@@ -165,7 +174,7 @@ def program_code(
     arena, device_code = 0, b""
     if chips:
         try:
-            device_code, arena = object_code(lowered.program, chip=",".join(chips))
+            device_code, arena = device_program(lowered.program, chips, assembler)
         except ValueError as error:
             raise ArgumentError(str(error)) from None
     code: list[tuple[int, bytes]] = []
@@ -185,6 +194,16 @@ def program_code(
         code,
         device_code,
     )
+
+
+def device_program(program: Program, chips: Sequence[str], assembler: str) -> tuple[bytes, int]:
+    """A program for GPUs, and the bytes of its temporaries.
+
+    Raises:
+        ValueError: no such chip or assembler.
+    """
+    code, arena = object_code(program, chip=",".join(chips))
+    return compiler().assemble(code, assembler) if assembler else code, arena
 
 
 def _check(check: Check) -> tuple[str, str, str, int]:
