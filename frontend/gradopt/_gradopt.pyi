@@ -300,6 +300,24 @@ class Bundle:
     def describe(self, number: int) -> tuple[str, list[BundleArray], list[BundleArray]]:
         """The name of a program, its arguments and its results."""
 
+    def arena_bytes(self, number: int) -> int:
+        """Bytes of temporaries of a call."""
+
+    def has_cpu_code(self, number: int) -> bool:
+        """Whether a program has code for this CPU."""
+
+    def has_cuda_code(self, number: int) -> bool:
+        """Whether it has code for GPUs."""
+
+    def device_executable(
+        self, number: int, device: int, report: Any, name: str
+    ) -> DeviceExecutable:
+        """As `executable`, on a CUDA device. `name` is that of the user's function.
+
+        Raises:
+            DeviceError: there is no usable device, or it failed.
+        """
+
     def executable(self, number: int, report: Any) -> Executable:
         """A program, ready to be called.
 

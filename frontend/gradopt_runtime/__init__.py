@@ -134,7 +134,7 @@ class _Program:
                 for leaf, value in zip(signature.arguments, arguments, strict=True)
                 if isinstance(value, DeviceArray)
             )
-            raise ValueError(f"{path} is on {where}, but {name} has machine code for the CPU alone")
+            raise ValueError(f"{path} is on {where}, but {name} is machine code for the CPU")
         choose_cublas()
         paths = [leaf.path for leaf in signature.arguments]
         call = DeviceCall(name, arguments, paths, signature.results)

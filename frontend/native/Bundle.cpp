@@ -5,8 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bundle.h"
+#include "DeviceExecutable.h"
 #include "Executable.h"
 #include "Gil.h"
+
+#include <nanobind/stl/string.h>
 
 #include <cstring>
 #include <memory>
@@ -92,6 +95,14 @@ nb::object makeExecutable(nb::handle self, size_t number, nb::object report) {
                   nb::rv_policy::take_ownership);
 }
 
+nb::object makeDeviceExecutable(nb::handle self, size_t number, int32_t device,
+                                nb::object report, const std::string &name) {
+  gradopt_program *program = nb::cast<const Bundle &>(self).program(number);
+  return nb::cast(new DeviceExecutable(program, device, nb::borrow(self),
+                                       std::move(report), name),
+                  nb::rv_policy::take_ownership);
+}
+
 } // namespace
 
 void bindBundle(nb::module_ &module) {
@@ -103,7 +114,21 @@ void bindBundle(nb::module_ &module) {
              return gradopt_bundle_num_programs(self.get());
            })
       .def("describe", &describeProgram, nb::arg("number"))
-      .def("executable", &makeExecutable, nb::arg("number"), nb::arg("report"));
+      .def("arena_bytes",
+           [](const Bundle &self, size_t number) {
+             return gradopt_program_arena_bytes(self.program(number));
+           })
+      .def("has_cpu_code",
+           [](const Bundle &self, size_t number) {
+             return gradopt_program_has_cpu_code(self.program(number)) != 0;
+           })
+      .def("has_cuda_code",
+           [](const Bundle &self, size_t number) {
+             return gradopt_program_has_cuda_code(self.program(number)) != 0;
+           })
+      .def("executable", &makeExecutable, nb::arg("number"), nb::arg("report"))
+      .def("device_executable", &makeDeviceExecutable, nb::arg("number"),
+           nb::arg("device"), nb::arg("report"), nb::arg("name"));
 }
 
 } // namespace gradopt::native

@@ -73,9 +73,32 @@ DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
           device, captureAddresses.back(), PyArray_DATA(array),
           size_t(PyArray_NBYTES(array)), captured->getHome());
   }
+  // So that no call has to wait for them.
+  if (status == GRADOPT_OK && bytes)
+    status = gradopt_cuda_synchronize(device, captured->getHome());
   if (status == GRADOPT_OK)
     return;
   setDeviceError("loading " + name + " on " + deviceName(device));
+  throw nb::python_error();
+}
+
+DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
+                                   nb::object owner, nb::object report,
+                                   const std::string &name)
+    : Runnable(program, std::move(owner), std::move(report)), device(device),
+      arena(gradopt_program_arena_bytes(program)), numChecked(0),
+      name(std::make_shared<const std::string>(name)), program(program) {
+  gradopt_status status;
+  {
+    GilRelease release;
+    status = gradopt_program_load_cuda(program, device);
+  }
+  if (status == GRADOPT_OK)
+    return;
+  if (status == GRADOPT_INVALID_BUNDLE || status == GRADOPT_INVALID_OBJECT)
+    raiseProgramError(status);
+  else
+    setDeviceError("loading " + name + " on " + deviceName(device));
   throw nb::python_error();
 }
 
@@ -206,7 +229,8 @@ bool DeviceExecutable::Call::takeDonated() {
   InlineVector<bool, kInlineLeaves> isTaken(code.args.size(), false);
   for (const Donation &donation : code.donations) {
     const DeviceArray *array = DeviceArray::get(leaves[donation.argument]);
-    isTaken[donation.argument] = array && array->isSole();
+    isTaken[donation.argument] =
+        array && array->isSole() && !donation.name.is_none();
   }
   InlineVector<Extent, kInlineLeaves> extents;
   for (size_t i = 0; i < code.args.size(); ++i)
@@ -339,6 +363,12 @@ gradopt_status DeviceExecutable::Call::launch() {
     status = allocateResults();
   if (status != GRADOPT_OK)
     return status;
+  if (code.program) {
+    status =
+        gradopt_program_call_cuda(code.program, code.device, addresses.data(),
+                                  resultAddresses.data(), stream);
+    return status == GRADOPT_OK ? readBack() : status;
+  }
   InlineVector<void *, 2 * kInlineLeaves> buffers;
   buffers.append(addresses.begin(), addresses.end());
   buffers.append(code.captureAddresses.begin(), code.captureAddresses.end());
@@ -380,8 +410,8 @@ bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
   if (!code.checkLive(leaves) || !lookAtArguments() || !takeDonated() ||
       !prepareResults())
     return false;
-  if (code.captured->getAddress() && !code.captured->useOn(stream))
-    return fail("waiting for constants of ");
+  if (code.captured)
+    code.captured->addUser(stream);
   gradopt_status status;
   {
     GilRelease release;
@@ -392,6 +422,10 @@ bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
     if (const DeviceArray *array = DeviceArray::get(leaf))
       if (array->getMemory())
         isDone &= array->getMemory()->finishUseOn(stream);
+  if (status == GRADOPT_CHECK_FAILED) {
+    code.raiseProgramError(status);
+    return false;
+  }
   if (status != GRADOPT_OK || !isDone)
     return fail("running ");
   return makeResults(out);

@@ -30,6 +30,11 @@ public:
                    nanobind::handle captures, nanobind::handle donated,
                    nanobind::object report, const std::string &name);
 
+  /// Takes a program of a bundle, see `Runnable`, and loads it.
+  DeviceExecutable(gradopt_program *program, int32_t device,
+                   nanobind::object owner, nanobind::object report,
+                   const std::string &name);
+
   bool accepts(size_t i, PyObject *leaf) const override;
   bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const override;
   size_t arenaBytes() const override { return arena; }
@@ -47,6 +52,8 @@ private:
   const int32_t device;
   const size_t arena, numChecked;
   const std::shared_ptr<const std::string> name;
+  /// Of a bundle, or null; then there are:
+  gradopt_program *const program = nullptr;
   /// On the device.
   std::shared_ptr<DeviceMemory> captured;
   std::vector<void *> captureAddresses;

@@ -124,12 +124,16 @@ DeviceMemory::~DeviceMemory() {
     (void)gradopt_cuda_free(device, address, home);
 }
 
-bool DeviceMemory::useOn(Stream stream) {
-  if (stream == home)
-    return true;
-  if (std::find(users.begin(), users.end(), stream) == users.end())
+void DeviceMemory::addUser(Stream stream) {
+  if (stream != home &&
+      std::find(users.begin(), users.end(), stream) == users.end())
     users.push_back(stream);
-  return gradopt_cuda_wait(device, stream, home) == GRADOPT_OK;
+}
+
+bool DeviceMemory::useOn(Stream stream) {
+  addUser(stream);
+  return stream == home ||
+         gradopt_cuda_wait(device, stream, home) == GRADOPT_OK;
 }
 
 bool DeviceMemory::finishUseOn(Stream stream) {

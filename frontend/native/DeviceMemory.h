@@ -71,6 +71,9 @@ public:
   /// them. False if that failed, see gradopt_last_error().
   bool useOn(Stream stream);
 
+  /// Notes that `stream` uses the contents, which are known to be there.
+  void addUser(Stream stream);
+
   /// To be called when work that uses it is in `stream`: memory of somebody
   /// else is not to be reused before that is done. False if that failed.
   bool finishUseOn(Stream stream);

@@ -52,31 +52,9 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
   chooseGil();
 }
 
-/// The type and shape of an array in a bundle.
-static ArraySpec specOf(const gradopt_array_info &info) {
-  // By the numbers of gradopt_dtype.
-  static const int types[] = {NPY_BOOL,  NPY_INT8,    NPY_INT16,  NPY_INT32,
-                              NPY_INT64, NPY_FLOAT32, NPY_FLOAT64};
-  nb::object descr = nb::steal(
-      reinterpret_cast<PyObject *>(PyArray_DescrFromType(types[info.dtype])));
-  nb::list shape;
-  for (int32_t d = 0; d < info.rank; ++d)
-    shape.append(info.shape[d]);
-  return ArraySpec::parse(nb::make_tuple(descr, shape));
-}
-
 Executable::Executable(gradopt_program *program, nb::object owner,
                        nb::object report)
-    : Runnable(std::move(report)), program(program), owner(std::move(owner)) {
-  for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i)
-    args.push_back(specOf(*gradopt_program_argument(program, i)));
-  for (size_t i = 0; i < gradopt_program_num_results(program); ++i) {
-    const gradopt_array_info &info = *gradopt_program_result(program, i);
-    results.push_back(specOf(info));
-    donationOf.push_back(info.reused < 0 ? -1 : int(donations.size()));
-    if (info.reused >= 0)
-      donations.push_back({i, size_t(info.reused), nb::none()});
-  }
+    : Runnable(program, std::move(owner), std::move(report)), program(program) {
   chooseGil();
 }
 
@@ -118,30 +96,9 @@ void Executable::raiseTargetError() const {
     setExecutionError();
 }
 
-/// Sets the Python error for a call of a program that failed.
-void Executable::raiseProgramError(gradopt_status status) const {
-  const char *check =
-      status == GRADOPT_CHECK_FAILED ? gradopt_failed_check() : nullptr;
-  // The text is the last error's of this thread until Python runs.
-  setExecutionError();
-  PyObject *type, *value, *traceback;
-  PyErr_Fetch(&type, &value, &traceback);
-  nb::object kind = nb::steal(type), message = nb::steal(value);
-  nb::object nothing = nb::steal(traceback);
-  if (!message.is_valid())
-    return;
-  nb::object returned = nb::steal(callPython([&] {
-    return PyObject_CallMethod(report.ptr(), "failed", "Oz", message.ptr(),
-                               check);
-  }));
-  if (returned.is_valid())
-    PyErr_SetObject(kind.ptr(), message.ptr());
-}
-
 int Executable::traverse(visitproc visit, void *arg) const {
   for (const nb::object &target : targets)
     Py_VISIT(target.ptr());
-  Py_VISIT(owner.ptr());
   return Runnable::traverse(visit, arg);
 }
 

@@ -36,9 +36,7 @@ public:
              nanobind::handle donated, nanobind::object report,
              const std::string &entry);
 
-  /// Takes a program of a bundle, which `owner` keeps open. Arguments in whose
-  /// memory results are computed are copied. `report` raises what a call that
-  /// failed is told, too.
+  /// Takes a program of a bundle, see `Runnable`.
   Executable(gradopt_program *program, nanobind::object owner,
              nanobind::object report);
 
@@ -58,7 +56,6 @@ public:
 private:
   void setTargets(nanobind::handle pairs);
   void raiseTargetError() const;
-  void raiseProgramError(gradopt_status status) const;
   void chooseGil();
   gradopt_status callCode(Vector<void *> &buffers) const;
   bool makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
@@ -76,7 +73,6 @@ private:
   /// One of them is null.
   std::unique_ptr<gradopt_module, Unload> module;
   gradopt_program *program = nullptr;
-  nanobind::object owner;
 };
 
 /// Sets `_gradopt.ExecutionError` from the runtime's last error.

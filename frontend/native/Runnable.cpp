@@ -6,6 +6,7 @@
 
 #include "Runnable.h"
 #include "Donation.h"
+#include "Executable.h"
 #include "Gil.h"
 
 #include <algorithm>
@@ -38,7 +39,32 @@ Runnable::Runnable(nb::handle argSpecs, nb::handle resultSpecs,
   }
 }
 
-Runnable::Runnable(nb::object report) : report(std::move(report)) {}
+/// The type and shape of an array in a bundle.
+static ArraySpec specOf(const gradopt_array_info &info) {
+  // By the numbers of gradopt_dtype.
+  static const int types[] = {NPY_BOOL,  NPY_INT8,    NPY_INT16,  NPY_INT32,
+                              NPY_INT64, NPY_FLOAT32, NPY_FLOAT64};
+  nb::object descr = nb::steal(
+      reinterpret_cast<PyObject *>(PyArray_DescrFromType(types[info.dtype])));
+  nb::list shape;
+  for (int32_t d = 0; d < info.rank; ++d)
+    shape.append(info.shape[d]);
+  return ArraySpec::parse(nb::make_tuple(descr, shape));
+}
+
+Runnable::Runnable(const gradopt_program *program, nb::object owner,
+                   nb::object report)
+    : report(std::move(report)), owner(std::move(owner)) {
+  for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i)
+    args.push_back(specOf(*gradopt_program_argument(program, i)));
+  for (size_t i = 0; i < gradopt_program_num_results(program); ++i) {
+    const gradopt_array_info &info = *gradopt_program_result(program, i);
+    results.push_back(specOf(info));
+    donationOf.push_back(info.reused < 0 ? -1 : int(donations.size()));
+    if (info.reused >= 0)
+      donations.push_back({i, size_t(info.reused), nb::none()});
+  }
+}
 
 Runnable::~Runnable() = default;
 
@@ -57,8 +83,28 @@ void Runnable::setDonations(nb::handle triples) {
   }
 }
 
+void Runnable::raiseProgramError(gradopt_status status) const {
+  const char *check =
+      status == GRADOPT_CHECK_FAILED ? gradopt_failed_check() : nullptr;
+  // The text is the last error's of this thread until Python runs.
+  setExecutionError();
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  nb::object kind = nb::steal(type), message = nb::steal(value);
+  nb::object nothing = nb::steal(traceback);
+  if (!message.is_valid())
+    return;
+  nb::object returned = nb::steal(callPython([&] {
+    return PyObject_CallMethod(report.ptr(), "failed", "Oz", message.ptr(),
+                               check);
+  }));
+  if (returned.is_valid())
+    PyErr_SetObject(kind.ptr(), message.ptr());
+}
+
 int Runnable::traverse(visitproc visit, void *arg) const {
   Py_VISIT(report.ptr());
+  Py_VISIT(owner.ptr());
   return 0;
 }
 

@@ -9,6 +9,8 @@
 
 #include "Arrays.h"
 
+#include "runtime/gradopt_runtime.h"
+
 #include <optional>
 #include <utility>
 #include <vector>
@@ -60,8 +62,14 @@ protected:
            nanobind::handle captured, nanobind::handle donated,
            nanobind::object report);
 
-  /// Nothing yet.
-  explicit Runnable(nanobind::object report);
+  /// For the arrays of a program of a bundle, which `owner` keeps open.
+  /// Arguments in whose memory results are computed are copied.
+  Runnable(const gradopt_program *program, nanobind::object owner,
+           nanobind::object report);
+
+  /// Sets the Python error for a call of such a program that failed; `report`
+  /// raises it.
+  void raiseProgramError(gradopt_status status) const;
 
   /// Sets the Python error for an argument that was donated as `name`, and for
   /// a donated argument that shares memory with another one.
@@ -89,6 +97,8 @@ protected:
 private:
   static size_t totalBytes(Span<ArraySpec> specs);
   void setDonations(nanobind::handle triples);
+
+  nanobind::object owner;
 };
 
 /// A new NumPy array; null if a Python error was set.

@@ -523,3 +523,22 @@ def test_legacy_streams_are_one(emulator: Emulator) -> None:
     go.asarray(InterfaceArray(x, stream=LEGACY))
     same(go.compile(lambda x, y: x + y)(x, InterfaceArray(x, stream=LEGACY)), 2 * X)
     assert not emulator.calls("cuStreamWaitEvent")
+
+
+def test_constants_are_waited_for_when_they_are_loaded(cuda: Driver, emulator: Emulator) -> None:
+    table = RANDOM.normal(size=(50, 5))
+    compiled = go.compile(lambda x: x @ table.T)
+    x = on_device(X)
+    assert compiled.lower(x).captures
+    stream = number_of(cuda.stream())
+    given = InterfaceArray(x, stream=stream)
+    same(compiled(given), X @ table.T)
+    emulator.record()
+    results = [compiled(given) for _ in range(3)]
+    assert not emulator.calls("cuStreamWaitEvent")
+    assert not emulator.calls("cuStreamSynchronize")
+    # They are not freed before the work of that stream is done.
+    del compiled
+    gc.collect()
+    for result in results:
+        same(result, X @ table.T)

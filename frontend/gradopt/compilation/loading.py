@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from gradopt import _gradopt
+from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle
-from gradopt.base.device_arrays import adopt
+from gradopt.base.device_arrays import adopt, wrapper_of
+from gradopt.base.devices import CPU, device_number
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import flatten
 from gradopt.base.statics import Static, separate_statics, static
-from gradopt.compilation.calling import plain_leaf
+from gradopt.compilation.calling import argument_leaf
 from gradopt.compilation.donation import DonationReport
-from gradopt.compilation.lowered import load_blas
+from gradopt.compilation.lowered import load_blas, load_cublas
+from gradopt.compilation.placement import device_of
 from gradopt.errors import ArgumentTypeError, PlacementError, UnsupportedError
 from gradopt_runtime import (
     BundleError,
@@ -48,15 +51,18 @@ class _Report(DonationReport):
 class LoadedFunction(_gradopt.Dispatcher):
     """A compiled function from a bundle, for the signatures it was saved for.
 
-    It takes and returns what the Python function does. Arguments that were donated to it are not
-    taken, but copied. Any number of threads may call it.
+    It takes and returns what the Python function does, and runs where its arrays are: those of
+    NumPy on the CPU, or, if it has no code for it, on the first GPU, to which they are copied.
+    Arguments that were donated to it are not taken, but copied. Any number of threads may call it.
 
     A call raises:
         TypeError: a structure or dtype that it was not saved for; the message has the path.
         ValueError: a shape that it was not saved for.
         IndexError: where the Python function raises it.
         OverflowError: the same.
-        BundleError: running it failed.
+        PlacementError: arrays that are in different places, or where there is no code for.
+        DeviceError: a device cannot be used, or failed.
+        BundleError: running it failed, or its code is for other GPUs.
     """
 
     def __init__(
@@ -66,8 +72,7 @@ class LoadedFunction(_gradopt.Dispatcher):
         super().__init__(self._static_argnums, self._static_argnames, _MAX_SPECIALIZATIONS)
         self.__name__ = name
         self._programs = [
-            (signature, bundle.executable(number, _report(name, signature)))
-            for number, signature in programs.items()
+            _Program(bundle, name, number, signature) for number, signature in programs.items()
         ]
 
     def __repr__(self) -> str:
@@ -76,12 +81,12 @@ class LoadedFunction(_gradopt.Dispatcher):
     @property
     def signatures(self) -> tuple[str, ...]:
         """The arguments it can be called with, dtypes and shapes by path."""
-        return tuple(str(signature) for signature, _ in self._programs)
+        return tuple(str(program.signature) for program in self._programs)
 
     @property
     def arena_bytes(self) -> int:
         """Bytes of temporaries of a call, the most of all signatures."""
-        return max([executable.arena_bytes for _, executable in self._programs])
+        return max([program.arena_bytes for program in self._programs])
 
     # -- What the native call path asks for ------------------------------------------------
 
@@ -90,15 +95,9 @@ class LoadedFunction(_gradopt.Dispatcher):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        for leaf in leaves:
-            array = adopt(leaf, "an argument")
-            if array is not None:
-                raise PlacementError(
-                    f"an argument is on {array.device}, but {self.__name__} is machine code for "
-                    'the CPU; gradopt.asarray(..., device="cpu") copies it to the host',
-                    source_location(),
-                )
-        signature, executable = self._match(args, kwargs)
+        program = self._match(args, kwargs)
+        signature = program.signature
+        executable = program.executable(signature.flatten(args, dict(kwargs)))
         # Dicts may have another order than when it was saved.
         order = signature.flatten(*structure.unflatten(range(len(leaves))))
         tree = _plain_tree(signature.result, iter(range(len(signature.results))))
@@ -113,12 +112,14 @@ class LoadedFunction(_gradopt.Dispatcher):
     @hide_frames
     def _flatten(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable, None] | None:
+    ) -> tuple[Sequence[Any], Hashable, Callable[[Any], Any] | None] | None:
         try:
             leaves, structure = flatten(self._argument_trees(args, kwargs))
             if any(isinstance(leaf, Handle) for leaf in leaves):
                 return None
-            return [plain_leaf(leaf, "an argument") for leaf in leaves], structure, None
+            values = [argument_leaf(leaf, "an argument") for leaf in leaves]
+            on_device = any(type(value) is DeviceArray for value in values)
+            return values, structure, wrapper_of(leaves) if on_device else None
         except ArgumentTypeError:
             self._match(args, kwargs)  # Its message has the path.
             raise
@@ -131,23 +132,71 @@ class LoadedFunction(_gradopt.Dispatcher):
             source_location(),
         )
 
-    def _match(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Signature, _gradopt.Executable]:
+    def _match(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Program:
         """The program for these arguments."""
         errors: list[Exception] = []
-        for signature, executable in self._programs:
+        for program in self._programs:
+            signature = program.signature
             try:
                 signature.arrays(signature.flatten(args, dict(kwargs)), adopt)
             except (TypeError, ValueError) as error:
                 errors.append(error)
                 continue
-            return signature, executable
+            return program
         raise_mismatch(self.__name__, self.signatures, errors)
 
     def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         numbers, names = self._static_argnums, self._static_argnames
         return separate_statics(args, kwargs, numbers, names, _make_static)
+
+
+class _Program:
+    """A function for one signature, loaded where it is called.
+
+    Attributes:
+        signature: what it takes and returns.
+        arena_bytes: bytes of temporaries of a call.
+    """
+
+    def __init__(
+        self, bundle: _gradopt.Bundle, name: str, number: int, signature: Signature
+    ) -> None:
+        self._bundle, self._name, self._number = bundle, name, number
+        self.signature = signature
+        self.arena_bytes = bundle.arena_bytes(number)
+        self._report = _Report(name, tuple([leaf.path for leaf in signature.arguments]))
+
+    def executable(self, arguments: Sequence[Any]) -> _gradopt.Runnable:
+        """The code for where the arguments are.
+
+        Raises:
+            PlacementError: they are in different places, or there is no code for this one.
+            DeviceError: the device cannot be used.
+            BundleError: the code is for other GPUs.
+        """
+        paths = [leaf.path for leaf in self.signature.arguments]
+        adopted = [adopt(value, path) for value, path in zip(arguments, paths, strict=True)]
+        values = [
+            value if there is None else there
+            for value, there in zip(arguments, adopted, strict=True)
+        ]
+        bundle, number = self._bundle, self._number
+        wanted = None if bundle.has_cpu_code(number) else "cuda"
+        device = device_of(values, paths, wanted, self._name)
+        if device == CPU:
+            return bundle.executable(number, self._report)
+        if not bundle.has_cuda_code(number):
+            path = next(
+                path for path, there in zip(paths, adopted, strict=True) if there is not None
+            )
+            raise PlacementError(
+                f"{path} is on {device}, but {self._name} is machine code for the CPU; "
+                f'gradopt.asarray({path}, device="cpu") copies it to the host',
+                source_location(),
+            )
+        on = device_number(device) or 0
+        load_cublas(_gradopt.device_info(on).driver_version)
+        return bundle.device_executable(number, on, self._report, self._name)
 
 
 def _make_static(value: Any, place: int | str) -> Static:
@@ -156,10 +205,6 @@ def _make_static(value: Any, place: int | str) -> Static:
     except TypeError:
         raise ArgumentTypeError(f"the static argument {place} is not hashable") from None
     return static(value)
-
-
-def _report(name: str, signature: Signature) -> _Report:
-    return _Report(name, tuple([leaf.path for leaf in signature.arguments]))
 
 
 _CUSTOM = object()
