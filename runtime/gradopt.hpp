@@ -14,12 +14,18 @@
 //   double loss;
 //   step({x, 0.5}, {loss, gradient});
 //
+// On a GPU, arrays are spans of its memory:
+//
+//   step.call_cuda({gradopt::Span(deviceX, 7), gradopt::Span(deviceRate, 1)},
+//                  {gradopt::Span(deviceLoss, 1), gradopt::Span(deviceDx, 7)},
+//                  stream);
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_HPP
 #define GRADOPT_HPP
 
-#include "gradopt_runtime.h"
+#include "gradopt_cuda.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -213,6 +219,9 @@ public:
   std::size_t arena_bytes() const {
     return gradopt_program_arena_bytes(program);
   }
+  /// Whether it has code for this CPU, and for GPUs; there is one of them.
+  bool has_cpu_code() const { return gradopt_program_has_cpu_code(program); }
+  bool has_cuda_code() const { return gradopt_program_has_cuda_code(program); }
   /// Memory for a result. (A std::vector<bool> has no elements that lie side by
   /// side: ask for std::uint8_t.)
   template <typename T> std::vector<T> make_result(std::size_t number) const {
@@ -235,11 +244,43 @@ public:
   /// The same with numbers of arrays that are known when it runs.
   void call(Span<const ArrayView> arguments,
             Span<const ArrayView> results) const {
+    Addresses addresses = checkArrays(arguments, results);
+    check(gradopt_program_call(program, addresses.arguments.data(),
+                               addresses.results.data()));
+  }
+
+  /// Queues a call on a stream (a CUstream) of a GPU; null is the legacy
+  /// default stream. All arrays are in the memory of the device, aligned to 16
+  /// bytes, and so are numbers.
+  void call_cuda(std::initializer_list<ArrayView> arguments,
+                 std::initializer_list<ArrayView> results,
+                 void *stream = nullptr, std::int32_t device = 0) const {
+    call_cuda({arguments.begin(), arguments.size()},
+              {results.begin(), results.size()}, stream, device);
+  }
+
+  void call_cuda(Span<const ArrayView> arguments,
+                 Span<const ArrayView> results, void *stream = nullptr,
+                 std::int32_t device = 0) const {
+    Addresses addresses = checkArrays(arguments, results);
+    check(gradopt_program_call_cuda(program, device,
+                                    addresses.arguments.data(),
+                                    addresses.results.data(), stream));
+  }
+
+private:
+  struct Addresses {
+    std::vector<void *> arguments, results;
+  };
+
+  /// The addresses of arrays that are the program's.
+  Addresses checkArrays(Span<const ArrayView> arguments,
+                         Span<const ArrayView> results) const {
     requireCount("arguments", num_arguments(), arguments.size());
-    std::vector<void *> argumentData, resultData;
+    Addresses addresses;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
       requireLike("argument", argument(i), arguments[i]);
-      argumentData.push_back(arguments[i].data());
+      addresses.arguments.push_back(arguments[i].data());
     }
     std::size_t own = 0;
     for (std::size_t i = 0; i < num_results(); ++i)
@@ -252,13 +293,11 @@ public:
           info.reused() ? arguments[*info.reused()] : *next++;
       requireLike("result", info, array);
       require(array.is_writable(), "result", info, "memory that is const");
-      resultData.push_back(array.data());
+      addresses.results.push_back(array.data());
     }
-    check(
-        gradopt_program_call(program, argumentData.data(), resultData.data()));
+    return addresses;
   }
 
-private:
   static ArrayInfo info(const gradopt_array_info *found, const char *what) {
     if (!found)
       throw std::out_of_range(std::string("the program has no such ") + what);

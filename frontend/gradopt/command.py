@@ -17,7 +17,7 @@ import numpy as np
 
 from gradopt.api import compile, compile_grad, compile_value_and_grad
 from gradopt.base.dtypes import SUPPORTED
-from gradopt.compilation.bundle import CPU_LEVELS, save
+from gradopt.compilation.bundle import CHIPS, CPU_LEVELS, save
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, GradoptError
 
@@ -32,6 +32,8 @@ Python expression, so quote it:
 
     gradopt-compile model.py:loss "{'w': float64[5, 3], 'b': float64[3]}" "float64[7, 5]" \\
         --value-and-grad -o loss.bundle --header loss.h
+
+With --device cuda, the code is for NVIDIA GPUs; with --chips or --cpu besides, for both.
 """
 
 _NUMBERS: dict[str, Any] = {"float": 0.0, "int": 0, "bool": False}
@@ -58,8 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--name", help="the function's name in the bundle")
     parser.add_argument(
-        "--cpu", nargs="+", default=CPU_LEVELS, choices=CPU_LEVELS, help="levels of CPUs [all]"
+        "--cpu", nargs="+", choices=CPU_LEVELS, help="levels of CPUs [all, without --device cuda]"
     )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="compile for CPUs [cpu] or GPUs"
+    )
+    parser.add_argument(
+        "--chips", nargs="+", help=f"GPUs [{' '.join(CHIPS)}, with --device cuda]; and later ones"
+    )
+    parser.add_argument("--assembler", help="a ptxas of CUDA's, to add machine code for the GPUs")
     parser.add_argument("--fast-math", action="store_true", help="calculate as with real numbers")
     options = parser.parse_args(arguments)
     try:
@@ -80,7 +89,7 @@ def _run(options: argparse.Namespace) -> None:
             f"{name}{inspect.signature(function)} cannot be called with {len(given)} arguments: "
             f"{error}"
         ) from None
-    settings: dict[str, Any] = {"fast_math": options.fast_math}
+    settings: dict[str, Any] = {"fast_math": options.fast_math, "device": options.device}
     if options.grad or options.value_and_grad:
         make = compile_grad if options.grad else compile_value_and_grad
         numbers = options.argnums
@@ -90,7 +99,14 @@ def _run(options: argparse.Namespace) -> None:
     lowered: Lowered = make(function, **settings).lower(*given)
     name = options.name or name
     output = options.output or Path(f"{name}.bundle")
-    save({name: lowered}, output, cpu=options.cpu, header=options.header)
+    save(
+        {name: lowered},
+        output,
+        cpu=options.cpu,
+        chips=options.chips,
+        assembler=options.assembler,
+        header=options.header,
+    )
     memory = lowered.memory()
     print(f"{output}: {name}, {output.stat().st_size:,} bytes; a call needs {memory.arena:,} more")
 

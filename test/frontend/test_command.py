@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
+from gradopt import _gradopt
 from gradopt.command import main, parse_specification
 from gradopt.errors import ArgumentError
 
@@ -59,6 +60,31 @@ def test_a_gradient(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.testing.assert_allclose(dr, value / 2)
 
 
+@pytest.mark.parametrize(
+    ("options", "has_cpu_code", "has_cuda_code"),
+    [
+        (["--device", "cpu"], True, False),
+        (["--device", "cuda"], False, True),
+        (["--chips", "sm_80"], True, True),
+        (["--device", "cuda", "--cpu", "x86-64-v2"], True, True),
+    ],
+)
+def test_code_for_gpus(
+    folder: Path, options: list[str], has_cpu_code: bool, has_cuda_code: bool
+) -> None:
+    command = ["model.py:Holder.double", "float64[4]", "-o", "d", "--header", "d.h"]
+    assert main([*command, *options]) == 0
+    bundle = _gradopt.Bundle(b"d")
+    assert bundle.has_cpu_code(0) == has_cpu_code
+    assert bundle.has_cuda_code(0) == has_cuda_code
+    content = Path("d").read_bytes()
+    assert (b".target sm_80" in content) == has_cuda_code
+    assert (b".target sm_90" in content) == (has_cuda_code and "--chips" not in options)
+    assert ("double_cuda(" in Path("d.h").read_text()) == has_cuda_code
+    if has_cpu_code:
+        np.testing.assert_array_equal(go.load("d")["double"](np.ones(4)), np.full(4, 2.0))
+
+
 def test_as_a_program(folder: Path) -> None:
     tool = Path(sys.executable).with_name("gradopt-compile")
     command = [str(tool), "model:Holder.double", "int32[3]", "-o", "d.bundle"]
@@ -83,6 +109,11 @@ def test_as_a_program(folder: Path) -> None:
         (["model.py:loss", "float64["], r"cannot read the specification 'float64\['"),
         (["model.py:loss", "float64[n]"], "cannot read the specification"),
         (["model.py:Holder.double", "float64", "-o", "none/a"], "No such file"),
+        (["model.py:Holder.double", "float64", "--chips", "sm_1"], "no such GPU: sm_1"),
+        (
+            ["model.py:Holder.double", "float64", "--device", "cuda", "--assembler", "none"],
+            "there is no none",
+        ),
         (["model.py:Holder.double", "float64[3]", "--grad"], "scalar"),
     ],
 )

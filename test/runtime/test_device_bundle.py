@@ -11,9 +11,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import emulated_cuda
 import numpy as np
 import pytest
 from budget import budget, generator
+from c_compiler import HERE
 from devices import cuda, emulator, number_of
 from emulated_cuda import OUT_OF_MEMORY, Driver, Emulator
 from foreign_arrays import (
@@ -26,6 +28,7 @@ from foreign_arrays import (
     fake_cupy,
 )
 from test_bundle import PARAMS, TABLE, T, X, loss, rehashed, same
+from test_cpp_wrapper import build, run
 
 import gradopt as go
 import gradopt_runtime
@@ -327,6 +330,43 @@ def test_asarray() -> None:
             there(value, device)
 
 
+# -- In C and C++ ----------------------------------------------------------------------------
+
+
+def test_a_program_in_cpp(path: Path, tmp_path: Path) -> None:
+    """Its bits of 3.0 are an index out of bounds, those of 0.0 are index 0."""
+
+    def scaled(x: Any, factor: Any) -> Any:
+        return x * x * factor
+
+    def moved(x: Any, by: Any) -> Any:
+        return x + by, np.sum(x)
+
+    x, number = np.ones(3), np.float64(1)
+    functions = {
+        "scaled": go.compile(scaled, device="cuda").lower(x, number),
+        "moved": go.compile(moved, donate_argnums=0, device="cuda").lower(x, number),
+        "take": go.compile(lambda x, i: x[i], device="cuda").lower(x, np.int64(0)),
+    }
+    go.save(functions, path, chips=["emulated"], header=tmp_path / "functions.h")
+    build(HERE / "call_device_bundle.cpp", tmp_path / "program", f"-I{tmp_path}")
+    printed = run(tmp_path / "program", path, emulated_cuda.library_path(), folder=tmp_path)
+    assert printed.splitlines() == [
+        "0 1 0 1",
+        "2 8 18 ",
+        "8 128 648 ",
+        "10 130 650 ",
+        "12 132 652 ",
+        "790 ",
+        "2 3 4 6",
+        "12 ",
+        "IndexError: index 4613937818241073152 is o",
+        "thrown: scaled: expected float64[] for the argument factor, but got 3 elements of float64",
+        "thrown: scaled: expected 2 arguments, but got 1",
+        "thrown: needed GPU number 9, but there are only 2",
+    ]
+
+
 # -- What cannot be saved or run -------------------------------------------------------------
 
 
@@ -363,6 +403,43 @@ def test_failures_of_the_driver_are_errors(path: Path, emulator: Emulator, load:
                 assert "CUDA_ERROR_OUT_OF_MEMORY" in str(error)  # noqa: PT017
             emulator.recover()
         np.testing.assert_allclose(loaded(X), np.tanh(X) @ TABLE.T)
+
+
+def test_programs_without_code_for_gpus_and_null(path: Path) -> None:
+    library, handle = runtime(), ctypes.c_void_p()
+    go.save(go.compile(np.tanh).lower(X), path, cpu=["x86-64-v2"])
+    assert library.gradopt_bundle_open(os.fsencode(path), ctypes.byref(handle)) == 0
+    program = library.gradopt_bundle_program(handle, 0)
+    pointers = (ctypes.c_void_p * 1)()
+    for arguments, message in [
+        ((program, 0, pointers, pointers, None), "tanh has no code for GPUs"),
+        ((None, 0, pointers, pointers, None), "null program"),
+        ((program, 0, None, pointers, None), "null program, arguments or results"),
+    ]:
+        assert library.gradopt_program_call_cuda(*arguments) != 0
+        assert message in library.gradopt_last_error().decode()
+    assert library.gradopt_program_load_cuda(program, 0) != 0
+    assert library.gradopt_program_load_cuda(None, 0) != 0
+    library.gradopt_bundle_close(handle)
+
+
+def test_a_child_cannot_use_what_its_parent_did(path: Path) -> None:
+    go.save(go.compile(lambda x: x @ TABLE.T).lower(X), path, **EMULATED)
+    loaded = gradopt_runtime.load(path)
+    x = there(X)
+    expected = loaded(x)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            loaded(x)
+        except gradopt_runtime.BundleError as error:
+            status = 0 if "forked from one that had used them before" in str(error) else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    np.testing.assert_allclose(expected.numpy(), X @ TABLE.T, rtol=1e-12)
+    np.testing.assert_allclose(loaded(x).numpy(), X @ TABLE.T, rtol=1e-12)
 
 
 def test_no_driver_is_an_error_of_the_call(path: Path) -> None:
