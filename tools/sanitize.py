@@ -27,6 +27,7 @@ TESTS = [
     "test/runtime/test_c_api.py",
     "test/runtime/test_commands.py",
     "test/runtime/test_bundle.py",
+    "test/runtime/test_device_bundle.py",
     "test/runtime/test_cuda.py",
     "test/runtime/test_cuda_driver.py",
     "test/runtime/test_device_program.py",
@@ -39,7 +40,7 @@ TESTS = [
 ]
 # They look at memory of the whole process, much of which is the sanitizer's, or link a program that
 # is not sanitized.
-NOT_THESE = "allocate_nothing or leak_nothing or many_modules or a_c_program"
+NOT_THESE = "allocate_nothing or leak_nothing or many_modules or a_c_program or a_program_in_cpp"
 
 # Memory may run out, as it may without a sanitizer.
 COMMON = "allocator_may_return_null=1"
