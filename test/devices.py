@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,13 @@ def cuda(emulator: Emulator) -> Iterator[Driver]:
         with Driver(emulator, device) as driver:
             driver.library.cuCtxSynchronize()
     emulator.recover()
+
+
+@pytest.fixture
+def any_cuda(request: pytest.FixtureRequest) -> None:
+    """A GPU with `make test-gpu`, else an emulated one."""
+    if "GRADOPT_TEST_GPU" not in os.environ:
+        request.getfixturevalue("cuda")
 
 
 def number_of(stream: object) -> int:

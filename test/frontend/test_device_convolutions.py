@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from devices import cuda, emulator
-from emulated_cuda import Driver
+from devices import any_cuda, cuda, emulator
 
 import gradopt as go
 from gradopt import nn
 
-__all__ = ["cuda", "emulator"]
+__all__ = ["any_cuda", "cuda", "emulator"]
+
+pytestmark = pytest.mark.usefixtures("any_cuda")
 
 RNG = np.random.default_rng(12)
 
@@ -47,7 +48,7 @@ def gradients(f: Callable[..., Any], options: dict[str, Any], device: str) -> An
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_values_and_gradients(case: Any, dtype: str, cuda: Driver) -> None:
+def test_values_and_gradients(case: Any, dtype: str) -> None:
     f, x_shape, w_shape, options = case
     x, w = numbers(x_shape, dtype), numbers(w_shape, dtype)
     tolerance = 1e-4 if dtype == "f4" else 1e-12

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 MODULES = (
     "test/numerics/test_on_device.py",
     "test/numerics/test_transposes_on_device.py",
+    "test/frontend/test_device_convolutions.py",
     "test/gpu/test_libraries.py",
 )
 

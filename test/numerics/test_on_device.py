@@ -7,7 +7,6 @@ not differ from those of the CPU but by the order of sums, and repeat to the bit
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 
 import harness
@@ -19,18 +18,18 @@ import test_elementwise_values as values
 import test_extreme_derivatives as extreme
 import test_scans as scans
 import test_structural_ops as structural
-from devices import cuda, emulator
+from devices import any_cuda, cuda, emulator
 
-__all__ = ["cuda", "emulator"]
+__all__ = ["any_cuda", "cuda", "emulator"]
 
 HOST_ONLY = ("custom_call", "custom_call_into")  # They call code of the host.
 
 
 @pytest.fixture(autouse=True)
-def on_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def on_device(
+    request: pytest.FixtureRequest, any_cuda: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Loads all programs on a device."""
-    if "GRADOPT_TEST_GPU" not in os.environ:
-        request.getfixturevalue("cuda")
     name = request.node.name
     if any(name.endswith(f"[{op}]") for op in HOST_ONLY):
         pytest.skip("a kernel of a GPU calls no code of the host")

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import pytest
-from devices import cuda, emulator
+from devices import any_cuda, cuda, emulator
 
 import gradopt as go
 
-__all__ = ["cuda", "emulator"]
+__all__ = ["any_cuda", "cuda", "emulator"]
 
 FUNCTIONS = {
     "transpose": (lambda x: x.T.copy(), [(200, 150)]),
@@ -30,11 +29,7 @@ FUNCTIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def on_device(request: pytest.FixtureRequest) -> None:
-    """A GPU with `make test-gpu`, else an emulated one."""
-    if "GRADOPT_TEST_GPU" not in os.environ:
-        request.getfixturevalue("cuda")
+pytestmark = pytest.mark.usefixtures("any_cuda")
 
 
 def _arrays(shapes: list[tuple[int, ...]], dtype: str) -> list[Any]:
