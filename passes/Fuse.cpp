@@ -216,7 +216,7 @@ static void generalize(RewriterBase &rewriter, func::FuncOp func) {
 static void dropUnitLoops(RewriterBase &rewriter, func::FuncOp func) {
   SmallVector<GenericOp> ops;
   func.walk([&](GenericOp op) {
-    if (op.hasPureTensorSemantics() && !isProduct(op))
+    if (op.hasPureTensorSemantics() && !isContraction(op))
       ops.push_back(op);
   });
   linalg::ControlDropUnitDims options;

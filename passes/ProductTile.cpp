@@ -18,8 +18,7 @@ using namespace mlir;
 using namespace mlir::grad;
 
 static constexpr int64_t kWarp = 32;
-static constexpr int64_t kAcross = 16; ///< Threads for a row, and for a column.
-static_assert(kAcross * kAcross == TileShape::kNumThreads);
+static constexpr int64_t kNumWarps = TileShape::kNumThreads / kWarp;
 
 /// Elements that are loaded from shared memory at once.
 static int64_t getVectorSize(Type element) {
@@ -33,12 +32,17 @@ int64_t TileShape::getNumTiles(int64_t numRows, int64_t numColumns) const {
 }
 
 TileShape TileShape::choose(Type element, int64_t rows, int64_t columns) {
-  constexpr int64_t kMultiprocessors = 132, kSmall = 32, kMedium = 64,
-                    kLarge = 128;
-  auto cover = [&](int64_t size) {
-    return std::clamp<int64_t>(llvm::PowerOf2Ceil(size), kSmall, kLarge);
+  constexpr int64_t kMultiprocessors = 132, kSmallest = 16, kSmall = 32,
+                    kMedium = 64, kLarge = 128;
+  auto cover = [](int64_t size, int64_t least, int64_t most) {
+    return std::clamp<int64_t>(llvm::PowerOf2Ceil(size), least, most);
   };
-  TileShape shape = {cover(rows), cover(columns), 0};
+  // One side may be short if the other one is not.
+  auto least = [&](int64_t other) {
+    return other > kMedium ? kSmallest : kSmall;
+  };
+  TileShape shape = {cover(rows, least(columns), kLarge),
+                     cover(columns, least(rows), kLarge), 0};
   // Of numbers twice as large, half as many fit the registers.
   if (element.isF64() && shape.rows == kLarge && shape.columns == kLarge)
     shape.columns = kMedium;
@@ -46,9 +50,15 @@ TileShape TileShape::choose(Type element, int64_t rows, int64_t columns) {
   for (int64_t *side : {&shape.rows, &shape.columns})
     if (*side == kLarge && shape.getNumTiles(rows, columns) < kMultiprocessors)
       *side = kMedium;
-  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-  shape.depth =
-      shape.rows * shape.columns * bytes > kMedium * kMedium * 8 ? 8 : 16;
+  if (element.isF32() && shape.rows <= kSmall && shape.columns == kLarge)
+    shape.columns = cover(columns, kLarge, 2 * kLarge);
+  if (element.isF32() && shape.columns <= kSmall && shape.rows == kLarge)
+    shape.rows = cover(rows, kLarge, 2 * kLarge);
+  // Both tiles have to fit shared memory, twice.
+  int64_t fitting = element.isF32() ? kMedium : kSmallest;
+  bool isLong = std::max(shape.rows, shape.columns) >= kLarge;
+  bool fits = !isLong || std::min(shape.rows, shape.columns) <= fitting;
+  shape.depth = fits ? 16 : 8;
   return shape;
 }
 
@@ -94,9 +104,9 @@ ProductTile::Loader ProductTile::createLoader(const ProductFactor &factor,
   int64_t lanes = TileShape::kNumThreads / shape.depth, steps = shape.depth;
   auto [lane, step] = divide(thread, shape.depth);
   if (!factor.isContiguousAlongSum) {
-    lanes = kWarp;
-    steps = TileShape::kNumThreads / kWarp;
-    std::tie(step, lane) = divide(thread, kWarp);
+    lanes = std::min(kWarp, count);
+    steps = TileShape::kNumThreads / lanes;
+    std::tie(step, lane) = divide(thread, lanes);
   }
   Value last = arith::SubIOp::create(builder, loc, factor.count, index(1));
   for (int64_t at = 0; at < count; at += lanes) {
@@ -176,31 +186,39 @@ void ProductTile::storeTile(const Loader &loader, Value buffer,
 /// group, at 4 positions along the sum.
 static constexpr int64_t kFragment = 8, kFragmentDepth = 4;
 
-SmallVector<Value> ProductTile::getSquare(Value number, int64_t count) {
+SmallVector<Value> ProductTile::getSquare(Value number, int64_t count,
+                                          int64_t each) {
   // Some that follow each other, so that they are loaded at once.
-  int64_t each = count / kAcross;
   int64_t together = std::min(each, getVectorSize(element));
   Value first = multiply(number, together);
   SmallVector<Value> mine;
   for (int64_t i = 0; i < each; ++i)
-    mine.push_back(
-        add(first, index(i / together * together * kAcross + i % together)));
+    mine.push_back(add(
+        first, index(i / together * count / each * together + i % together)));
   return mine;
 }
 
 void ProductTile::chooseMine() {
   auto [warp, lane] = divide(thread, kWarp);
   if (!usesTensorCores()) {
-    // A warp is 4 threads high and 8 wide, and a block 4 warps and 2.
-    auto [warpRow, warpColumn] = divide(warp, 2);
-    auto [laneRow, laneColumn] = divide(lane, 8);
-    rows = getSquare(add(multiply(warpRow, 4), laneRow), shape.rows);
-    columns =
-        getSquare(add(multiply(warpColumn, 8), laneColumn), shape.columns);
+    // A warp is 4 threads high and 8 wide. Warps are arranged so that threads
+    // have as many rows as columns, or nearly so.
+    constexpr int64_t kHigh = 4, kWide = 8;
+    int64_t down = 1;
+    while (down < kNumWarps && shape.rows / (kHigh * down) >
+                                   shape.columns * down / (kWide * kNumWarps))
+      down *= 2;
+    int64_t across = kNumWarps / down;
+    auto [warpRow, warpColumn] = divide(warp, across);
+    auto [laneRow, laneColumn] = divide(lane, kWide);
+    rows = getSquare(add(multiply(warpRow, kHigh), laneRow), shape.rows,
+                     shape.rows / (kHigh * down));
+    columns = getSquare(add(multiply(warpColumn, kWide), laneColumn),
+                        shape.columns, shape.columns / (kWide * across));
     return;
   }
   int64_t across = shape.rows < shape.columns ? 4 : 2;
-  int64_t warpRows = shape.rows / (TileShape::kNumThreads / kWarp / across);
+  int64_t warpRows = shape.rows / (kNumWarps / across);
   int64_t warpColumns = shape.columns / across;
   auto [warpRow, warpColumn] = divide(warp, across);
   auto [group, member] = divide(lane, kFragmentDepth);

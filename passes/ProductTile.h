@@ -96,7 +96,7 @@ private:
   /// Finds the rows and columns of the thread.
   void chooseMine();
   /// Those of `count` that thread `number` of a row, or column, has.
-  SmallVector<Value> getSquare(Value number, int64_t count);
+  SmallVector<Value> getSquare(Value number, int64_t count, int64_t each);
   /// Adds the products of a step to `sums`, by rows.
   SmallVector<Value> addSquares(const Loader &a, const Loader &b, Value buffer,
                                 ValueRange sums);

@@ -124,10 +124,12 @@ void TiledNest::chooseOrder() {
 }
 
 int64_t TiledNest::chooseChunks() const {
-  constexpr int64_t kEnoughBlocks = 264, kFewestSteps = 8;
-  int64_t tiles = getNumBlocks(1);
+  // Of small tiles, more are on a multiprocessor at once.
+  constexpr int64_t kMultiprocessors = 132, kFewestSteps = 8, kLarge = 64 * 64;
+  int64_t enough =
+      kMultiprocessors * (shape.rows * shape.columns > kLarge ? 2 : 4);
   int64_t most = countSummands() / (shape.depth * kFewestSteps);
-  return std::max<int64_t>(1, std::min(kEnoughBlocks / tiles, most));
+  return std::max<int64_t>(1, std::min(enough / getNumBlocks(1), most));
 }
 
 int64_t TiledNest::getNumBlocks(int64_t numChunks) const {

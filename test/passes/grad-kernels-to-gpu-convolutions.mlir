@@ -2,11 +2,11 @@
 
 // A convolution is a product of matrices whose elements are where the loops read them: rows are
 // the features of the result, columns its images and places, summands the features and places of
-// the kernel. 6 images of 10 x 10 are 10 tiles of 64 columns, and one of 32 rows.
+// the kernel. 6 images of 10 x 10 are 10 tiles of 64 columns, and one of 16 rows.
 
 // CHECK-LABEL: func.func @main
 // CHECK: gpu.launch_func @kernels::@convolve blocks in (%c10, %c1, %c1) threads in (%c256, %c1, %c1)
-// CHECK: gpu.func @convolve(%[[Y:.*]]: memref<1x6x7x10x10xf32> {{.*}}, %[[W:.*]]: memref<1x7x5x3x3xf32> {{.*}}, %[[X:.*]]: memref<1x6x5x12x12xf32> {{.*}}) workgroup(%[[TILE_W:.*]] : memref<2x16x36xf32, {{.*}}, %[[TILE_X:.*]] : memref<2x16x68xf32
+// CHECK: gpu.func @convolve(%[[Y:.*]]: memref<1x6x7x10x10xf32> {{.*}}, %[[W:.*]]: memref<1x7x5x3x3xf32> {{.*}}, %[[X:.*]]: memref<1x6x5x12x12xf32> {{.*}}) workgroup(%[[TILE_W:.*]] : memref<2x16x20xf32, {{.*}}, %[[TILE_X:.*]] : memref<2x16x68xf32
 // CHECK-DAG: %[[FLAT_W:.*]] = memref.reinterpret_cast %[[W]] to offset: [0], sizes: [315]
 // CHECK-DAG: %[[FLAT_X:.*]] = memref.reinterpret_cast %[[X]] to offset: [0], sizes: [4320]
 // CHECK-DAG: %[[FLAT_Y:.*]] = memref.reinterpret_cast %[[Y]] to offset: [0], sizes: [4200]
