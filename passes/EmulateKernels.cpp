@@ -108,7 +108,8 @@ LogicalResult GradEmulateKernels::replace(Operation *op) {
     Value mode = arith::ConstantOp::create(builder, loc,
                                            builder.getI32IntegerAttr(kind));
     Value result = call(builder, loc, "gradopt_emulated_shuffle", word,
-                        {value, shuffle.getOffset(), mode});
+                        {value, shuffle.getOffset(), mode})
+                       .front();
     shuffle.getShuffleResult().replaceAllUsesWith(
         arith::TruncIOp::create(builder, loc, builder.getI32Type(), result));
     op->erase();
