@@ -32,6 +32,7 @@ CASES = {
     "strides": (nn.conv2d, (4, 6, 13, 10), (8, 6, 3, 4), {"stride": (2, 3), "padding": (2, 1)}),
     "dilation": (nn.conv2d, (4, 6, 13, 10), (8, 6, 3, 2), {"dilation": (2, 3), "padding": 2}),
     "groups": (nn.conv2d, (4, 12, 7, 9), (18, 4, 3, 3), {"groups": 3}),
+    "many places": (nn.conv2d, (45, 1, 24, 24), (16, 1, 5, 5), {}),
     "one place": (nn.conv2d, (16, 40, 5, 5), (70, 40, 1, 1), {}),
     "signals": (nn.conv1d, (6, 5, 60), (9, 5, 7), {"stride": 2, "padding": 3}),
     "transposed": (nn.conv_transpose2d, (3, 8, 9, 7), (8, 10, 3, 3), {"stride": 2, "padding": 1}),

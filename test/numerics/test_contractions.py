@@ -166,3 +166,12 @@ def test_what_is_the_same_for_a_batch_is_not_repeated(rhs: str, repeated: tuple[
 def test_both_operands_are_the_same_for_a_batch() -> None:
     case = Contraction("abmk", "abkn", "ab", "k", "abmk", SIZES, ("a", "a"))
     assert "call @gradopt_gemm_f64" in check(case, "f8", "")
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4"])
+@pytest.mark.parametrize("stored", ["mk", "km"])
+@pytest.mark.parametrize("m", [7, 30, 70, 1500, 17000])
+def test_products_of_many_and_few_rows_and_columns(m: int, stored: str, dtype: str) -> None:
+    """Tiles of all shapes that kernels of ours have, and parts of such."""
+    n = {7: 17000, 30: 17000, 70: 170, 1500: 1500, 17000: 20}[m]
+    check(Contraction("mk", "kn", "", "k", stored, {"m": m, "n": n, "k": 19}), dtype, "")
