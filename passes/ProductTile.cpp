@@ -31,7 +31,8 @@ int64_t TileShape::getNumTiles(int64_t numRows, int64_t numColumns) const {
          llvm::divideCeil(numColumns, columns);
 }
 
-TileShape TileShape::choose(Type element, int64_t rows, int64_t columns) {
+TileShape TileShape::choose(Type element, int64_t rows, int64_t columns,
+                            int64_t chunks) {
   constexpr int64_t kMultiprocessors = 132, kSmallest = 16, kSmall = 32,
                     kMedium = 64, kLarge = 128;
   auto cover = [](int64_t size, int64_t least, int64_t most) {
@@ -48,7 +49,8 @@ TileShape TileShape::choose(Type element, int64_t rows, int64_t columns) {
     shape.columns = kMedium;
   // Rather less work for each than none for some.
   for (int64_t *side : {&shape.rows, &shape.columns})
-    if (*side == kLarge && shape.getNumTiles(rows, columns) < kMultiprocessors)
+    if (*side == kLarge &&
+        shape.getNumTiles(rows, columns) * chunks < kMultiprocessors)
       *side = kMedium;
   if (element.isF32() && shape.rows <= kSmall && shape.columns == kLarge)
     shape.columns = cover(columns, kLarge, 2 * kLarge);

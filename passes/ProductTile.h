@@ -32,8 +32,10 @@ struct TileShape {
   int64_t depth; ///< Of a step.
 
   static constexpr int64_t kNumThreads = 256;
-  /// One for a product of this size.
-  static TileShape choose(Type element, int64_t rows, int64_t columns);
+  /// One for a product of this size, whose sum may be divided among as many
+  /// blocks as there are `chunks`.
+  static TileShape choose(Type element, int64_t rows, int64_t columns,
+                          int64_t chunks = 1);
   /// How many of them the product consists of.
   int64_t getNumTiles(int64_t rows, int64_t columns) const;
 };

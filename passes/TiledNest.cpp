@@ -15,6 +15,9 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+/// Of a chunk.
+static constexpr int64_t kFewestSummands = 128;
+
 /// Elements from the first to behind the last one that may be accessed.
 static std::optional<int64_t> getExtent(MemRefType type) {
   SmallVector<int64_t> strides;
@@ -48,8 +51,10 @@ std::optional<TiledNest> TiledNest::match(linalg::LinalgOp op) {
       !nest.addOperands())
     return std::nullopt;
   nest.chooseOrder();
+  int64_t mostChunks = nest.countSummands() / kFewestSummands;
   nest.shape = TileShape::choose(getElementTypeOrSelf(nest.result.buffer),
-                                 nest.countRows(), nest.countColumns());
+                                 nest.countRows(), nest.countColumns(),
+                                 std::max<int64_t>(1, mostChunks));
   return nest;
 }
 
@@ -125,10 +130,10 @@ void TiledNest::chooseOrder() {
 
 int64_t TiledNest::chooseChunks() const {
   // Of small tiles, more are on a multiprocessor at once.
-  constexpr int64_t kMultiprocessors = 132, kFewestSteps = 8, kLarge = 64 * 64;
+  constexpr int64_t kMultiprocessors = 132, kLarge = 64 * 64;
   int64_t enough =
       kMultiprocessors * (shape.rows * shape.columns > kLarge ? 2 : 4);
-  int64_t most = countSummands() / (shape.depth * kFewestSteps);
+  int64_t most = countSummands() / kFewestSummands;
   return std::max<int64_t>(1, std::min(enough / getNumBlocks(1), most));
 }
 

@@ -65,8 +65,8 @@ void shuffle(const int64_t *p) {
   y[i] = value;
 }
 
-// y[2 * thread], y[2 * thread + 1] = what the thread gets of a product, for which
-// it brings a[thread] and b[thread]; y is added.
+// y[2 * thread] and the one behind it: what the thread gets of a product, added
+// to what is there, for which it brings a[thread] and b[thread].
 void multiply(const int64_t *p) {
   const double *a = array(p[0]), *b = array(p[1]);
   double *y = array(p[2]) + 2 * position();
