@@ -24,7 +24,8 @@
 ///
 /// For a GPU, a block of the loop is for a block of threads, and all of them
 /// run at once: they are small, each op is parallel in the loop, and what it
-/// writes is indexed by it. Temporaries stay, as there is no order in which
+/// writes is indexed by it. Temporaries shrink to shared memory of the block of
+/// threads, as far as there is room; others stay, as there is no order in which
 /// blocks could use the same one.
 ///
 //===----------------------------------------------------------------------===//
@@ -36,6 +37,7 @@
 #include "passes/TensorProduct.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -252,8 +254,7 @@ public:
     Location loc = members.front().getLoc();
     int64_t rows = rowsPerBlock();
     int64_t whole = size - size % rows;
-    if (!forDevice)
-      collectTemporaries();
+    collectTemporaries();
 
     auto index = [&](int64_t value) -> Value {
       return arith::ConstantIndexOp::create(builder, loc, value);
@@ -370,16 +371,36 @@ private:
   }
 
   /// Allocations that nothing outside of the group uses, indexed by the loop.
+  /// For a device, those that there is shared memory for.
   void collectTemporaries() {
+    constexpr int64_t kMostBytes = 32 * 1024;
+    int64_t rows = rowsPerBlock(), bytes = 0;
+    auto isFitting = [&](Value buffer) {
+      int64_t more = llvm::alignTo<16>(bytesOf(buffer) / size * rows);
+      if (bytes + more > kMostBytes)
+        return false;
+      bytes += more;
+      return true;
+    };
     llvm::SmallPtrSet<Operation *, 8> isMember;
     for (LinalgOp op : members)
       isMember.insert(op);
     for (auto &[memory, access] : accesses)
       if (access.dim >= 0 && access.buffer.getDefiningOp<memref::AllocOp>() &&
-          llvm::all_of(access.buffer.getUsers(), [&](Operation *user) {
-            return isMember.contains(user);
-          }))
+          llvm::all_of(
+              access.buffer.getUsers(),
+              [&](Operation *user) { return isMember.contains(user); }) &&
+          (!forDevice || (size % rows == 0 && isFitting(access.buffer))))
         temporaries.insert(access.buffer);
+  }
+
+  /// Where temporaries are; null: in memory.
+  Attribute memorySpace() {
+    if (!forDevice)
+      return {};
+    return gpu::AddressSpaceAttr::get(
+        members.front().getContext(),
+        gpu::GPUDialect::getWorkgroupAddressSpace());
   }
 
   /// Writes all members for `rows` iterations from `begin` on.
@@ -397,7 +418,8 @@ private:
       if (temporaries.contains(buffer))
         return block = memref::AllocOp::create(
                    builder, buffer.getLoc(),
-                   MemRefType::get(shape, type.getElementType()),
+                   MemRefType::get(shape, type.getElementType(),
+                                   MemRefLayoutAttrInterface(), memorySpace()),
                    buffer.getDefiningOp<memref::AllocOp>().getAlignmentAttr());
       SmallVector<OpFoldResult> offsets(shape.size(), builder.getIndexAttr(0));
       SmallVector<OpFoldResult> strides(shape.size(), builder.getIndexAttr(1));

@@ -156,7 +156,8 @@ def GradBlockLoops : Pass<"grad-block-loops", "::mlir::func::FuncOp"> {
     Statistic<"numGroups", "num-groups", "Number of loops over blocks made">
   ];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::arith::ArithDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect"
   ];
 }

@@ -142,9 +142,9 @@ static bool isAnytime(Operation *op) {
 }
 
 /// Copies become nests, nests without iterations nothing.
-static void prepare(RewriterBase &rewriter, Operation *kernel) {
+static void prepare(RewriterBase &rewriter, gpu::GPUFuncOp kernel) {
   SmallVector<memref::CopyOp> copies;
-  kernel->walk([&](memref::CopyOp copy) { copies.push_back(copy); });
+  kernel.walk([&](memref::CopyOp copy) { copies.push_back(copy); });
   for (memref::CopyOp copy : copies) {
     rewriter.setInsertionPoint(copy);
     linalg::makeMemRefCopyOp(rewriter, copy.getLoc(), copy.getSource(),
@@ -152,10 +152,19 @@ static void prepare(RewriterBase &rewriter, Operation *kernel) {
     rewriter.eraseOp(copy);
   }
   SmallVector<LinalgOp> nests;
-  kernel->walk([&](LinalgOp nest) { nests.push_back(nest); });
+  kernel.walk([&](LinalgOp nest) { nests.push_back(nest); });
   for (LinalgOp nest : nests)
     if (llvm::is_contained(nest.getStaticLoopRanges(), 0))
       rewriter.eraseOp(nest);
+  // What a block of threads has for itself is memory that it shares.
+  SmallVector<memref::AllocOp> temporaries;
+  kernel.walk([&](memref::AllocOp op) {
+    if (gpu::GPUDialect::hasWorkgroupMemoryAddressSpace(op.getType()))
+      temporaries.push_back(op);
+  });
+  for (memref::AllocOp op : temporaries)
+    rewriter.replaceOp(
+        op, kernel.addWorkgroupAttribution(op.getType(), op.getLoc()));
 }
 
 LinalgOp KernelWriter::findOnlyNest(SmallVectorImpl<linalg::FillOp> &fills) {

@@ -9,10 +9,16 @@
 
 #include "passes/BufferLiveness.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+
 namespace mlir::grad {
 
+/// Whether `op` allocates memory that is to be planned, which that of a block
+/// of threads is not.
 inline bool isAllocation(Operation *op) {
-  return isa<memref::AllocOp, memref::AllocaOp>(op);
+  return isa<memref::AllocOp, memref::AllocaOp>(op) &&
+         !gpu::GPUDialect::hasWorkgroupMemoryAddressSpace(
+             cast<MemRefType>(op->getResult(0).getType()));
 }
 
 /// The alignment in bytes that the allocation `op` asks for; 1 if none.

@@ -85,24 +85,6 @@ Operation *ThreadedNest::findCombiner(OpOperand *output) {
   return isCombiner(combiner) ? combiner : nullptr;
 }
 
-/// Elements from one iteration of `loop` to the next.
-int64_t ThreadedNest::strideOf(OpOperand &operand, unsigned loop) {
-  auto type = dyn_cast<MemRefType>(operand.get().getType());
-  SmallVector<int64_t> strides;
-  int64_t offset;
-  if (!type || failed(type.getStridesAndOffset(strides, offset)))
-    return 0;
-  AffineMap map = op.getMatchingIndexingMap(&operand);
-  SmallVector<int64_t> at(map.getNumDims(), 0);
-  SmallVector<int64_t> first = map.compose(at);
-  at[loop] = 1;
-  SmallVector<int64_t> next = map.compose(at);
-  int64_t total = 0;
-  for (auto [a, b, stride] : llvm::zip_equal(first, next, strides))
-    total += (b - a) * stride;
-  return total;
-}
-
 /// Puts the loop last that most data is contiguous in.
 void ThreadedNest::chooseOrder() {
   unsigned best = 0;
@@ -112,11 +94,11 @@ void ThreadedNest::chooseOrder() {
       continue;
     double weight = 0;
     for (OpOperand &operand : op->getOpOperands()) {
-      if (std::abs(strideOf(operand, loop)) != 1)
+      if (std::abs(getStride(op, operand, loop)) != 1)
         continue;
       double elements = 1;
       for (unsigned other = 0; other < e; ++other)
-        if (strideOf(operand, other) != 0)
+        if (getStride(op, operand, other) != 0)
           elements *= static_cast<double>(sizes[other]);
       weight += elements;
     }
@@ -175,7 +157,7 @@ void ThreadedNest::chooseLanes(int64_t threads, bool isAlone) {
       Type type = getElementTypeOrSelf(operand.get());
       widest = std::max(widest, getElementBytes(type).value_or(kVectorBytes));
       if (!parallel.empty()) {
-        int64_t stride = strideOf(operand, parallel.back());
+        int64_t stride = getStride(op, operand, parallel.back());
         isContiguous &= stride == 0 || stride == 1;
       }
     }
@@ -289,32 +271,22 @@ void ThreadedNest::store(Value value, OpOperand *output) {
 }
 
 SmallVector<Value> ThreadedNest::writeBody(ValueRange carried) {
-  IRMapping map;
   llvm::SmallDenseMap<OpOperand *, unsigned> carriedAt;
-  for (auto [i, value] : llvm::enumerate(carried)) {
+  for (unsigned i = 0; i < carried.size(); ++i)
     carriedAt[accumulators[i].output] = i;
-    map.map(op.getMatchingBlockArgument(accumulators[i].output), value);
-  }
-  for (OpOperand &operand : op->getOpOperands()) {
-    BlockArgument element = op.getMatchingBlockArgument(&operand);
-    if (carriedAt.contains(&operand) || element.use_empty())
-      continue;
+  auto getElement = [&](OpOperand &operand) {
+    if (auto at = carriedAt.find(&operand); at != carriedAt.end())
+      return carried[at->second];
     Value init = op.isDpsInit(&operand) && isStandard
                      ? inits[yieldIndex(op, &operand)]
                      : Value();
-    map.map(element, init ? init : load(&operand));
-  }
-  for (Operation &nested : op.getBlock()->without_terminator()) {
-    if (auto dim = dyn_cast<linalg::IndexOp>(nested))
-      map.map(dim.getResult(), position[dim.getDim()]);
-    else
-      rewriter->clone(nested, map);
-  }
+    return init ? init : load(&operand);
+  };
+  SmallVector<Value> yielded =
+      writeIteration(*rewriter, op, position, getElement);
   SmallVector<Value> next(carried);
-  for (auto [output, yielded] :
-       llvm::zip_equal(op.getDpsInitsMutable(),
-                       op.getBlock()->getTerminator()->getOperands())) {
-    Value value = map.lookupOrDefault(yielded);
+  for (auto [output, value] :
+       llvm::zip_equal(op.getDpsInitsMutable(), yielded)) {
     if (auto at = carriedAt.find(&output); at != carriedAt.end())
       next[at->second] = value;
     else
@@ -386,46 +358,96 @@ SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
         *rewriter, loc, end,
         arith::AddIOp::create(*rewriter, loc, first, index(size)));
   }
-  auto loop =
-      scf::ForOp::create(*rewriter, loc, begin, end, index(numLanes), carried);
-  OpBuilder::InsertionGuard guard(*rewriter);
-  rewriter->setInsertionPointToStart(loop.getBody());
-  delinearize(loop.getInductionVar(), reduced);
-  scf::YieldOp::create(*rewriter, loc, writeBody(loop.getRegionIterArgs()));
-  return SmallVector<Value>(loop->getResults());
+  return writeSteps(begin, end, carried);
+}
+
+/// The iterations of a lane, from `begin` to `end`. Where there are many, some
+/// of them at a time, for several loads to be on their way.
+SmallVector<Value> ThreadedNest::writeSteps(Value begin, Value end,
+                                            ArrayRef<Value> neutral) {
+  constexpr int64_t kAtOnce = 4, kManySteps = 8;
+  constexpr size_t kFewAccumulators = 4, kShortBody = 32;
+  Location loc = op.getLoc();
+  size_t count = accumulators.size();
+  // A loop that takes steps of as many iterations as it has sets of `carried`.
+  auto writeLoop = [&](Value from, Value to, ValueRange carried) {
+    int64_t sets = carried.size() / count;
+    auto loop = scf::ForOp::create(*rewriter, loc, from, to,
+                                   index(numLanes * sets), carried);
+    OpBuilder::InsertionGuard guard(*rewriter);
+    rewriter->setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> next;
+    for (int64_t set = 0; set < sets; ++set) {
+      Value at = arith::AddIOp::create(*rewriter, loc, loop.getInductionVar(),
+                                       index(set * numLanes));
+      delinearize(at, reduced);
+      llvm::append_range(
+          next, writeBody(loop.getRegionIterArgs().slice(set * count, count)));
+    }
+    scf::YieldOp::create(*rewriter, loc, next);
+    return SmallVector<Value>(loop->getResults());
+  };
+  if (numReduced < kManySteps * numLanes * numChunks ||
+      count > kFewAccumulators ||
+      op.getBlock()->getOperations().size() > kShortBody)
+    return writeLoop(begin, end, neutral);
+  SmallVector<Value> sets;
+  for (int64_t i = 0; i < kAtOnce; ++i)
+    llvm::append_range(sets, neutral);
+  // To where all of them are there.
+  Value size =
+      arith::MaxSIOp::create(*rewriter, loc, index(0),
+                             arith::SubIOp::create(*rewriter, loc, end, begin));
+  Value step = index(numLanes * kAtOnce);
+  Value whole = arith::MulIOp::create(
+      *rewriter, loc, arith::DivUIOp::create(*rewriter, loc, size, step), step);
+  Value middle = arith::AddIOp::create(*rewriter, loc, begin, whole);
+  SmallVector<Value> found = writeLoop(begin, middle, sets);
+  SmallVector<Value> rest =
+      writeLoop(middle, end, ArrayRef(found).take_front(count));
+  for (int64_t set = 1; set < kAtOnce; ++set)
+    for (auto [i, accumulator] : llvm::enumerate(accumulators))
+      rest[i] = combine(accumulator, rest[i], found[set * count + i]);
+  return rest;
+}
+
+/// How many lanes of a group are in one warp.
+int64_t ThreadedNest::getLanesOfWarp() const {
+  int64_t distance = lanesAreNeighbours ? 1 : numGroups;
+  return std::min(numLanes, std::max<int64_t>(1, kWarp / distance));
 }
 
 /// What the lanes of a group have found together, known to the first one.
 SmallVector<Value> ThreadedNest::combineLanes(Value lane, ValueRange partial) {
-  // Some at a time, and the next ones in the same shared memory.
-  constexpr int64_t kMostBytes = 16384;
-  auto bytesOf = [&](Value value) {
-    return team->numThreads * getElementBytes(value.getType()).value_or(8);
-  };
-  SmallVector<Value> found;
-  while (found.size() < partial.size()) {
-    if (!found.empty())
+  // Few at a time: a thread has registers for these, and the next ones are in
+  // the same shared memory.
+  constexpr size_t kAtOnce = 4;
+  SmallVector<Value> found(partial);
+  int64_t distance = lanesAreNeighbours ? 1 : numGroups;
+  for (size_t first = 0; first < found.size(); first += kAtOnce) {
+    size_t count = std::min(kAtOnce, found.size() - first);
+    auto values = MutableArrayRef(found).slice(first, count);
+    auto some = ArrayRef(accumulators).slice(first, count);
+    if (first > 0 && sharesMemory())
       gpu::BarrierOp::create(*rewriter, op.getLoc());
-    size_t count = 0;
-    int64_t bytes = 0;
-    do
-      bytes += bytesOf(partial[found.size() + count++]);
-    while (found.size() + count < partial.size() &&
-           bytes + bytesOf(partial[found.size() + count]) <= kMostBytes);
-    llvm::append_range(
-        found, combineLanes(lane, partial.slice(found.size(), count),
-                            ArrayRef(accumulators).slice(found.size(), count)));
+    for (int64_t half = getLanesOfWarp() / 2; half > 0; half /= 2)
+      for (auto [accumulator, value] : llvm::zip_equal(some, values))
+        value = combine(accumulator, value,
+                        shuffle(*rewriter, op.getLoc(), value,
+                                gpu::ShuffleMode::XOR, half * distance));
+    if (sharesMemory())
+      combineWarps(lane, values, some);
   }
   return found;
 }
 
-SmallVector<Value>
-ThreadedNest::combineLanes(Value lane, ValueRange partial,
-                           ArrayRef<Accumulator> accumulators) {
+/// Combines what the lanes of several warps have, through shared memory.
+void ThreadedNest::combineWarps(Value lane, MutableArrayRef<Value> found,
+                                ArrayRef<Accumulator> accumulators) {
   Location loc = op.getLoc();
   int64_t distance = lanesAreNeighbours ? 1 : numGroups;
   SmallVector<Value> places;
-  for (Value value : partial) {
+  for (Value value : found) {
     auto isAlike = [&](Value place) {
       return getElementTypeOrSelf(place) == value.getType();
     };
@@ -435,27 +457,30 @@ ThreadedNest::combineLanes(Value lane, ValueRange partial,
     places.push_back(place);
   }
   gpu::BarrierOp::create(*rewriter, loc);
-  for (int64_t half = numLanes / 2; half > 0; half /= 2) {
-    Value isActive = arith::CmpIOp::create(
-        *rewriter, loc, arith::CmpIPredicate::ult, lane, index(half));
-    auto active = scf::IfOp::create(*rewriter, loc, isActive);
-    {
-      OpBuilder::InsertionGuard guard(*rewriter);
-      rewriter->setInsertionPointToStart(active.thenBlock());
-      Value other = arith::AddIOp::create(*rewriter, loc, team->thread,
-                                          index(half * distance));
-      for (auto [accumulator, place] : llvm::zip_equal(accumulators, places)) {
-        Value a = memref::LoadOp::create(*rewriter, loc, place, team->thread);
-        Value b = memref::LoadOp::create(*rewriter, loc, place, other);
-        memref::StoreOp::create(*rewriter, loc, combine(accumulator, a, b),
-                                place, team->thread);
-      }
+  // In a branch: LLVM would move what is added up to where it is used, and need
+  // registers for all summands.
+  Value isFirst = arith::CmpIOp::create(
+      *rewriter, loc, arith::CmpIPredicate::eq, lane, index(0));
+  auto first = scf::IfOp::create(*rewriter, loc, ValueRange(found).getTypes(),
+                                 isFirst, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(*rewriter);
+    rewriter->setInsertionPointToStart(first.elseBlock());
+    scf::YieldOp::create(*rewriter, loc, found);
+    rewriter->setInsertionPointToStart(first.thenBlock());
+    int64_t step = getLanesOfWarp() * distance;
+    SmallVector<Value> all(found);
+    for (int64_t warp = 1; warp < numLanes / getLanesOfWarp(); ++warp) {
+      Value at = arith::AddIOp::create(*rewriter, loc, team->thread,
+                                       index(warp * step));
+      for (auto [accumulator, place, value] :
+           llvm::zip_equal(accumulators, places, all))
+        value = combine(accumulator, value,
+                        memref::LoadOp::create(*rewriter, loc, place, at));
     }
-    gpu::BarrierOp::create(*rewriter, loc);
+    scf::YieldOp::create(*rewriter, loc, all);
   }
-  return llvm::map_to_vector(places, [&](Value place) -> Value {
-    return memref::LoadOp::create(*rewriter, loc, place, team->thread);
-  });
+  llvm::copy(first.getResults(), found.begin());
 }
 
 //===----------------------------------------------------------------------===//
@@ -596,13 +621,25 @@ void ThreadedNest::write(RewriterBase &rewriter, ThreadTeam &team,
     writeGroup(group, lane, isInside(group));
     return;
   }
+  // Without lanes, several elements of a thread at a time.
+  constexpr int64_t kAtOnce = 4;
+  int64_t numAtOnce =
+      accumulators.empty() && numUnits % (kAtOnce * numGroups) == 0 ? kAtOnce
+                                                                    : 1;
   auto loop = scf::ForOp::create(rewriter, loc, index(0), index(numUnits),
-                                 index(numGroups));
+                                 index(numGroups * numAtOnce));
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPointToStart(loop.getBody());
-  Value unit =
-      arith::AddIOp::create(rewriter, loc, loop.getInductionVar(), group);
-  writeGroup(unit, lane, isInside(unit));
-  if (numLanes > 1) // Before the lanes write their shared memory again.
+  for (int64_t i = 0; i < numAtOnce; ++i) {
+    Value first = arith::AddIOp::create(rewriter, loc, loop.getInductionVar(),
+                                        index(i * numGroups));
+    Value unit = arith::AddIOp::create(rewriter, loc, first, group);
+    Value isThere =
+        numUnits % numGroups == 0
+            ? arith::ConstantIntOp::create(rewriter, loc, 1, 1).getResult()
+            : isInside(unit);
+    writeGroup(unit, lane, isThere);
+  }
+  if (sharesMemory()) // Before the lanes write it again.
     gpu::BarrierOp::create(rewriter, loc);
 }

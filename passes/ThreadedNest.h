@@ -94,7 +94,6 @@ private:
   void chooseOrder();
   /// Divides `threads` into groups of lanes.
   void chooseLanes(int64_t threads, bool isAlone);
-  int64_t strideOf(OpOperand &operand, unsigned loop);
 
   // Writing.
   Value index(int64_t value);
@@ -105,9 +104,14 @@ private:
   SmallVector<Value> writeReduction(Value lane);
   void storeFound(ValueRange found);
   SmallVector<Value> writeBody(ValueRange carried);
+  SmallVector<Value> writeSteps(Value begin, Value end,
+                                ArrayRef<Value> neutral);
   SmallVector<Value> combineLanes(Value lane, ValueRange partial);
-  SmallVector<Value> combineLanes(Value lane, ValueRange partial,
-                                  ArrayRef<Accumulator> accumulators);
+  void combineWarps(Value lane, MutableArrayRef<Value> found,
+                    ArrayRef<Accumulator> accumulators);
+  int64_t getLanesOfWarp() const;
+  /// Whether the lanes of a group exchange values through shared memory.
+  bool sharesMemory() const { return getLanesOfWarp() < numLanes; }
   SmallVector<Value> indices(OpOperand *operand);
   Value load(OpOperand *operand);
   void store(Value value, OpOperand *output);

@@ -148,9 +148,10 @@ func.func private @branches(%x: memref<100xf64> {llvm.noalias}, %n: memref<index
 // CHECK: scf.for %{{.*}} = %{{.*}}0 to %{{.*}}10000 step %{{.*}}256
 // CHECK: math.exp
 // CHECK: gpu.barrier
-// CHECK: scf.for {{.*}} to %{{.*}}100 step
+// CHECK: scf.for
 // CHECK: memref.store %{{.*}}, %[[SHARED]]
 // CHECK-NEXT: gpu.barrier
+// CHECK-COUNT-7: memref.load %[[SHARED]]
 // CHECK: memref.store %{{.*}}, %[[R]]
 // CHECK-NEXT: }
 // CHECK-NEXT: gpu.barrier
@@ -164,7 +165,65 @@ func.func @main(%x: memref<100x100xf64>, %r: memref<100xf64>, %arena: memref<0xi
 }
 func.func private @nests(%x: memref<100x100xf64> {llvm.noalias}, %r: memref<100xf64> {llvm.noalias}) {
   linalg.exp ins(%x : memref<100x100xf64>) outs(%x : memref<100x100xf64>)
+  linalg.reduce { arith.addf } ins(%x : memref<100x100xf64>) outs(%r : memref<100xf64>) dimensions = [0]
+  return
+}
+
+// -----
+
+// Rows of 100 elements have a warp each: nobody waits for others but before what they write.
+
+// CHECK-LABEL: gpu.func @warps(
+// CHECK-NOT: workgroup
+// CHECK: math.exp
+// CHECK: gpu.barrier
+// CHECK: scf.for
+// CHECK-NOT: gpu.barrier
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK-NOT: gpu.barrier
+// CHECK: memref.store
+// CHECK-NEXT: }
+// CHECK-NEXT: }
+// CHECK-NEXT: gpu.barrier
+// CHECK-NEXT: gpu.return
+func.func @main(%x: memref<100x100xf64>, %r: memref<100xf64>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  call @warps(%x, %r) : (memref<100x100xf64>, memref<100xf64>) -> ()
+  return
+}
+func.func private @warps(%x: memref<100x100xf64> {llvm.noalias}, %r: memref<100xf64> {llvm.noalias}) {
+  linalg.exp ins(%x : memref<100x100xf64>) outs(%x : memref<100x100xf64>)
   linalg.reduce { arith.addf } ins(%x : memref<100x100xf64>) outs(%r : memref<100xf64>) dimensions = [1]
+  return
+}
+
+// -----
+
+// What a block allocates is shared by its threads.
+
+// CHECK-LABEL: gpu.func @shared(
+// CHECK-SAME: workgroup(%[[ROW:.*]] : memref<1x100xf64, #gpu.address_space<workgroup>>)
+// CHECK-SAME: known_grid_size = array<i32: 40, 1, 1>
+// CHECK: math.exp
+// CHECK-NEXT: memref.store %{{.*}}, %[[ROW]]
+// CHECK: gpu.barrier
+// CHECK: memref.load %[[ROW]]
+// CHECK: math.log
+func.func @main(%x: memref<40x100xf64>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64, grad.command_frame = 0 : i64} {
+  call @shared(%x) : (memref<40x100xf64>) -> ()
+  return
+}
+func.func private @shared(%x: memref<40x100xf64> {llvm.noalias}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %n = arith.constant 40 : index
+  scf.for %i = %c0 to %n step %c1 {
+    %row = memref.subview %x[%i, 0] [1, 100] [1, 1] : memref<40x100xf64> to memref<1x100xf64, strided<[100, 1], offset: ?>>
+    %y = memref.alloc() : memref<1x100xf64, #gpu.address_space<workgroup>>
+    linalg.exp ins(%row : memref<1x100xf64, strided<[100, 1], offset: ?>>) outs(%y : memref<1x100xf64, #gpu.address_space<workgroup>>)
+    linalg.log ins(%y : memref<1x100xf64, #gpu.address_space<workgroup>>) outs(%row : memref<1x100xf64, strided<[100, 1], offset: ?>>)
+  } {grad.parallel}
   return
 }
 

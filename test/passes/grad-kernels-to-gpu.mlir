@@ -99,8 +99,9 @@ func.func private @strided(%a: memref<262144xf32> {llvm.noalias}, %b: memref<131
 
 // -----
 
-// The sums of rows: neighbouring threads add up neighbouring elements, then what
-// they have found, in shared memory; the fill is a number to begin with.
+// The sums of rows: neighbouring threads add up neighbouring elements, several at
+// a time, then what they have found: those of a warp by exchanging it, two warps
+// in shared memory. The fill is a number to begin with.
 
 // CHECK-LABEL: gpu.func @rows(
 // CHECK-SAME: %[[X:.*]]: memref<4096x1000xf32> {{{[^}]*}}}, %[[R:.*]]: memref<4096xf32>
@@ -108,10 +109,17 @@ func.func private @strided(%a: memref<262144xf32> {llvm.noalias}, %b: memref<131
 // CHECK-NOT: linalg
 // CHECK: %[[LANE:.*]] = arith.remui %{{.*}}thread_id
 // CHECK: %[[SUM:.*]] = scf.if
-// CHECK: scf.for %[[J:.*]] = %[[LANE]] to %{{.*}}1000 step %[[LANES:.*]] iter_args(%{{.*}} = %[[NOTHING:.*]])
+// CHECK: scf.for %[[J:.*]] = %[[LANE]] to %{{.*}} step %{{.*}}256 iter_args(
 // CHECK-NEXT: memref.load %[[X]][%{{.*}}, %[[J]]]
-// CHECK: memref.store %[[SUM]], %[[SHARED]]
+// CHECK-COUNT-3: memref.load %[[X]]
+// CHECK: scf.for %[[J:.*]] = %{{.*}} to %{{.*}}1000 step %{{.*}}64 iter_args(
+// CHECK-NEXT: memref.load %[[X]][%{{.*}}, %[[J]]]
+// CHECK-NOT: memref.load
+// CHECK-COUNT-5: gpu.shuffle xor
+// CHECK-NOT: gpu.shuffle
+// CHECK: memref.store %{{.*}}, %[[SHARED]]
 // CHECK-NEXT: gpu.barrier
+// CHECK: memref.load %[[SHARED]]
 // CHECK: memref.load %[[R]]
 // CHECK-NEXT: arith.addf
 // CHECK-NEXT: memref.store %{{.*}}, %[[R]]
