@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ptx test-gpu fuzz build bench bench-gpu lint format sanitize docs clean
+.PHONY: help demo test test-ptx test-gpu pack-gpu fuzz build bench bench-gpu lint format sanitize docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-ptx: build ## Assemble kernels for several GPUs, and print what they take (
 
 test-gpu: build ## The tests of all ops on the GPU of this machine (ARGS="--sanitizer" checks accesses)
 	@$(PYTHON) test/gpu/run_on_gpu.py $(ARGS)
+
+pack-gpu: build ## Write the tests of test-gpu to build/gpu, for a machine without a compiler (ARGS="--chips sm_90")
+	@$(PYTHON) test/gpu/write_bundle.py build/gpu $(ARGS)
 
 bench-gpu: build ## Time kernels and steps on the GPU of this machine, against PyTorch if it is installed
 	@$(PYTHON) benchmarks/gpu.py $(ARGS)

@@ -68,6 +68,9 @@ _loaded: list[ctypes.CDLL] = []
 
 def runtime() -> ctypes.CDLL:
     """The runtime, loaded once."""
+    # Without the lock: a destructor may ask while its thread has it.
+    if _loaded:
+        return _loaded[0]
     with _lock:
         if not _loaded:
             library = ctypes.CDLL(library_path())
