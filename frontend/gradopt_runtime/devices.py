@@ -35,6 +35,10 @@ _CURRENT_STREAM: dict[str, Callable[[int], int]] = {
     "torch": lambda device: sys.modules["torch"].cuda.current_stream(device).cuda_stream,
     "cupy": lambda device: sys.modules["cupy"].cuda.get_current_stream(device).ptr,
 }
+_ROW_MAJOR: dict[str, Callable[[Any], Any]] = {
+    "torch": lambda tensor: tensor.contiguous(),
+    "cupy": lambda array: array.copy(order="C"),
+}
 
 
 def _handle(stream: int) -> int | None:
@@ -276,9 +280,15 @@ def _package(value: Any) -> str:
 
 
 def _from_dlpack(value: Any, device: int) -> DeviceArray:
-    ask = _CURRENT_STREAM.get(_package(value))
+    package = _package(value)
+    ask = _CURRENT_STREAM.get(package)
     stream = (ask(device) if ask else 0) or _LEGACY
-    taken = dlpack.take(value.__dlpack__(stream=stream))
+    try:
+        taken = dlpack.take(value.__dlpack__(stream=stream))
+    except ValueError:
+        if package not in _ROW_MAJOR:
+            raise
+        taken = dlpack.take(_ROW_MAJOR[package](value).__dlpack__(stream=stream))
     memory = _Memory(taken.device, taken.address, stream, taken, lingers=ask is None)
     return DeviceArray(memory, taken.dtype, taken.shape)
 

@@ -260,6 +260,10 @@ def test_a_library_that_is_known(
     assert isinstance(y, CupyResult)
     assert y.stream == cupy.current
     np.testing.assert_array_equal(y.values(), 3 * X)
+    # Its columns lie side by side.
+    columns = CupyArray(go.asarray(X.T.reshape(X.shape), device="cuda"), strides=(1, 7))
+    y = load(path)(columns, 3.0)["y"]
+    np.testing.assert_array_equal(y.values(), 3 * X)
 
 
 def test_streams_wait_for_each_other(path: Path, cuda: Driver, load: Any) -> None:
