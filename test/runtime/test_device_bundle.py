@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -434,6 +435,7 @@ def test_a_child_cannot_use_what_its_parent_did(path: Path) -> None:
     expected = loaded(x)
     child = os.fork()
     if child == 0:
+        signal.alarm(60)
         status = 1
         try:
             loaded(x)
