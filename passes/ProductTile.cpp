@@ -149,8 +149,12 @@ SmallVector<Value> ProductTile::load(const Loader &loader, Value begin,
     Value along = loader.factor->placeAlongSum(at);
     SmallVector<Value> loaded =
         llvm::map_to_vector(loader.places, [&](Value place) -> Value {
+          Value at = add(place, along);
+          if (!at.getType().isIndex())
+            at = arith::IndexCastUIOp::create(builder, loc,
+                                              builder.getIndexType(), at);
           return memref::LoadOp::create(builder, loc, loader.factor->elements,
-                                        add(place, along));
+                                        at);
         });
     scf::YieldOp::create(builder, loc, loaded);
     builder.setInsertionPointToStart(inside.elseBlock());

@@ -46,7 +46,8 @@ struct ProductFactor {
   Value elements; ///< A buffer of one dimension.
   Value count;    ///< Of rows, or columns.
   /// An element is at the sum of two places: that of its row, or column, and
-  /// that of its position along the sum.
+  /// that of its position along the sum; `index`, or i32, of which more fit the
+  /// registers.
   std::function<Value(Value)> placeOf, placeAlongSum;
   bool isContiguousAlongSum; ///< Else along rows, or columns.
 };

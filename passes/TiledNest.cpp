@@ -177,8 +177,7 @@ public:
           builder, loc, place,
           arith::MulIOp::create(builder, loc, counter, number(stride)));
     }
-    return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
-                                        place);
+    return place;
   }
 
 private:
@@ -279,7 +278,7 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
     }
     offset = multiply(chunk, stride);
   }
-  offset = add(offset, places.get(batch, product.batch, target.strides));
+  Value first = places.get(batch, product.batch, target.strides);
   Value elements = flatten(builder, loc, target.buffer);
   ProductTile(builder, loc, team.kernel, team.thread,
               getElementTypeOrSelf(target.buffer), shape)
@@ -288,6 +287,8 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
              [&](Value row, Value column, Value sum) {
                Value at = places.get(row, product.m, target.strides);
                at = add(at, places.get(column, product.n, target.strides));
+               at = arith::IndexCastUIOp::create(
+                   builder, loc, builder.getIndexType(), add(first, at));
                at = add(offset, at);
                Value before = init;
                if (numChunks == 1 && !init)
