@@ -21,6 +21,10 @@
 // levels that keep states of parts of a segment: that is slower, and takes
 // memory for the logarithm of the number of iterations.
 //
+// Of a state those values are kept, and computed once more, from which the
+// residuals follow: not the states that a loop which came of another one keeps
+// itself, to which the derivative is linear.
+//
 // The second loop nest is turned round by the transpose as any other: in it,
 // all coefficients follow from the counters.
 //
@@ -30,6 +34,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/CarriedNeeds.h"
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Residuals.h"
@@ -86,12 +91,12 @@ struct Recording {
   /// How many iterations there are from a state to the next; null if only the
   /// initial state is kept.
   Value segment;
-  SmallVector<Value> states; ///< A stack for each carried value.
+  SmallVector<Value> states; ///< A stack for each value of a state.
 };
 
 /// How the memory of a loop is bounded.
 struct Plan {
-  int64_t states = 1; ///< How many are kept, by each level.
+  int64_t states = 0; ///< How many are kept, by each level; 0 as below.
   int64_t levels = 0; ///< Of parts of a segment.
   int64_t length = 0; ///< Iterations in a block; 0 until that is chosen.
   Value block;        ///< The constant that holds the length.
@@ -119,6 +124,46 @@ static SmallVector<Value> cloneBody(Block &body, OpBuilder &builder,
   return llvm::map_to_vector(
       body.getTerminator()->getOperands(),
       [&](Value value) { return mapping.lookupOrDefault(value); });
+}
+
+static SmallVector<Value> pick(ValueRange values, ArrayRef<unsigned> which) {
+  return llvm::map_to_vector(which, [&](unsigned i) { return values[i]; });
+}
+
+/// A copy of the body.
+static Body copyBody(Block &body) {
+  auto copy = std::make_unique<Block>();
+  for (BlockArgument argument : body.getArguments())
+    copy->addArgument(argument.getType(), argument.getLoc());
+  OpBuilder builder(body.getArgument(0).getContext());
+  builder.setInsertionPointToEnd(copy.get());
+  Location loc = body.getTerminator()->getLoc();
+  scf::YieldOp::create(builder, loc,
+                       cloneBody(body, builder, copy->getArgument(0),
+                                 copy->getArguments().drop_front()));
+  return copy;
+}
+
+/// A copy of the body of a loop that carries only some of the values.
+static Body restrictBody(Block &body, ArrayRef<unsigned> carried) {
+  auto copy = std::make_unique<Block>();
+  Location loc = body.getTerminator()->getLoc();
+  Value number = copy->addArgument(body.getArgument(0).getType(), loc);
+  OpBuilder builder(body.getArgument(0).getContext());
+  builder.setInsertionPointToEnd(copy.get());
+  SmallVector<Value> all(body.getNumArguments() - 1);
+  for (unsigned i : carried)
+    all[i] = copy->addArgument(body.getArgument(i + 1).getType(), loc);
+  for (auto [value, argument] :
+       llvm::zip_equal(all, body.getArguments().drop_front()))
+    if (!value)
+      value = createUndefined(builder, loc, argument.getType());
+  scf::YieldOp::create(builder, loc,
+                       pick(cloneBody(body, builder, number, all), carried));
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*copy)))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+  return copy;
 }
 
 /// A loop from `begin` to `end` in steps of one, whose block is empty.
@@ -214,10 +259,12 @@ static scf::ForOp run(OpBuilder &builder, Location loc, Block &body,
   return loop;
 }
 
-/// The same, and keeps the state at the start of each segment.
+/// The same, and keeps the state at the start of each segment: of what is
+/// carried, the values at `kept`.
 static Recording record(OpBuilder &builder, Location loc, Block &body,
                         const Plan &plan, Value begin, Value end,
-                        ValueRange inits, std::optional<int64_t> trips) {
+                        ValueRange inits, ArrayRef<unsigned> kept,
+                        std::optional<int64_t> trips) {
   IndexMath math(builder, loc);
   Recording recording;
   recording.trips = math.sub(end, begin);
@@ -234,7 +281,8 @@ static Recording record(OpBuilder &builder, Location loc, Block &body,
   blocks = math.ceilDiv(blocks, math.constant(plan.states));
   recording.segment = math.mul(math.max(blocks, math.constant(1)), plan.block);
   SmallVector<Value> carried(inits);
-  llvm::append_range(carried, createStacks(builder, loc, inits, plan.states));
+  llvm::append_range(
+      carried, createStacks(builder, loc, pick(inits, kept), plan.states));
   scf::ForOp loop =
       createLoop(builder, loc, math.constant(0),
                  math.ceilDiv(recording.trips, recording.segment), carried);
@@ -245,7 +293,8 @@ static Recording record(OpBuilder &builder, Location loc, Block &body,
   ValueRange state = arguments.take_front(inits.size());
   Value number = loop.getInductionVar();
   SmallVector<Value> stacks =
-      pushAll(builder, loc, arguments.drop_front(inits.size()), state, number);
+      pushAll(builder, loc, arguments.drop_front(inits.size()),
+              pick(state, kept), number);
   Value from = math.add(begin, math.mul(number, recording.segment));
   Value to = math.min(math.add(from, recording.segment), end);
   SmallVector<Value> yielded(runSegment(from, to, state));
@@ -256,12 +305,13 @@ static Recording record(OpBuilder &builder, Location loc, Block &body,
   return recording;
 }
 
-static Recording record(scf::ForOp op, Block &body, const Plan &plan) {
+static Recording record(scf::ForOp op, Block &body, ArrayRef<unsigned> kept,
+                        const Plan &plan, std::optional<int64_t> trips) {
   OpBuilder builder(op);
-  Value trips = countTrips(builder, op);
+  Value end = countTrips(builder, op);
   Value zero = arith::ConstantIndexOp::create(builder, op.getLoc(), 0);
-  return record(builder, op.getLoc(), body, plan, zero, trips, op.getInitArgs(),
-                plan.length ? getMaxTripCount(op) : std::nullopt);
+  return record(builder, op.getLoc(), body, plan, zero, end, op.getInitArgs(),
+                kept, trips);
 }
 
 //===----------------------------------------------------------------------===//
@@ -378,12 +428,13 @@ static SmallVector<Value> thinOut(OpBuilder &builder, Location loc,
   return branch.getResults();
 }
 
-static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
+static Recording record(scf::WhileOp op, Block &body, ArrayRef<unsigned> kept,
+                        const Plan &plan, std::optional<int64_t>) {
   Location loc = op.getLoc();
   OpBuilder builder(op);
   IndexMath math(builder, loc);
   unsigned states = op.getNumResults();
-  ValueRange inits = op.getInits().drop_back();
+  SmallVector<Value> inits = pick(op.getInits(), kept);
   Value zero = math.constant(0), one = math.constant(1);
   Recording recording;
   SmallVector<Value> carried(op.getInits());
@@ -407,11 +458,13 @@ static Recording record(scf::WhileOp op, Block &body, const Plan &plan) {
   auto loop = createWhile(
       builder, loc, states, carried, nullptr,
       [&](ValueRange state, ValueRange more) {
-        SmallVector<Value> kept = thinOut(builder, loc, plan, more[1], more[2],
-                                          more.drop_front(3), inits.getTypes());
-        Value place = kept[0], segment = kept[1];
+        SmallVector<Value> thinned =
+            thinOut(builder, loc, plan, more[1], more[2], more.drop_front(3),
+                    ValueRange(inits).getTypes());
+        Value place = thinned[0], segment = thinned[1];
         SmallVector<Value> stacks =
-            pushAll(builder, loc, ValueRange(kept).drop_front(2), state, place);
+            pushAll(builder, loc, ValueRange(thinned).drop_front(2),
+                    pick(state, kept), place);
         SmallVector<Value> start(state);
         start.push_back(
             arith::ConstantIntOp::create(builder, loc, /*value=*/1, 1));
@@ -463,20 +516,32 @@ static int64_t chooseLength(TypeRange types) {
 
 namespace {
 
+/// What computes the tangents of one block of iterations: `again` runs them and
+/// those before, and keeps residuals of the block, then come `steps`. Both use
+/// values of `unknown`.
+struct Kernel {
+  UnrealizedConversionCastOp unknown;
+  Value begin, first, last;     ///< Iterations, as below.
+  SmallVector<Value> state;     ///< At `begin`: what has to be known of it.
+  SmallVector<unsigned> needed; ///< The numbers of these values.
+  ValueRange tangents;          ///< At `first`.
+  scf::ForOp again, steps;
+};
+
 /// Builds the linear part of a loop that is run again.
 class Replay {
 public:
-  Replay(LinearizeContext &context, Location loc, Block &body,
-         TypeRange carried, ArrayRef<unsigned> active, const Plan &plan)
-      : context(context), linear(context.linear), loc(loc), body(body),
-        carried(carried), active(active), plan(plan), math(linear, loc) {}
+  Replay(LinearizeContext &context, Location loc, Kernel &kernel, Block &body,
+         const Plan &plan)
+      : linear(context.linear), loc(loc), kernel(kernel), body(body),
+        types(ValueRange(kernel.state).getTypes()), plan(plan),
+        math(linear, loc) {}
 
   /// The tangents after the iterations from `begin` to `end`, at most `trips`,
   /// segment by segment.
-  FailureOr<ValueRange> segments(const Recording &recording, Value begin,
-                                 Value end, ValueRange state,
-                                 ValueRange tangents, int64_t levels,
-                                 std::optional<int64_t> trips) {
+  ValueRange segments(const Recording &recording, Value begin, Value end,
+                      ValueRange state, ValueRange tangents, int64_t levels,
+                      std::optional<int64_t> trips) {
     trips = plan.boundSegment(trips);
     if (!recording.segment)
       return inner(begin, end, state, tangents, levels, trips);
@@ -489,28 +554,27 @@ public:
     Value number = loop.getInductionVar();
     Value from = math.add(begin, math.mul(number, recording.segment));
     Value to = math.min(math.add(from, recording.segment), end);
-    FailureOr<ValueRange> results =
-        inner(from, to, peekAll(linear, loc, recording.states, carried, number),
+    ValueRange results =
+        inner(from, to, peekAll(linear, loc, recording.states, types, number),
               loop.getRegionIterArgs(), levels, trips);
-    if (failed(results))
-      return failure();
-    scf::YieldOp::create(linear, loc, *results);
-    return ValueRange(loop.getResults());
+    scf::YieldOp::create(linear, loc, results);
+    return loop.getResults();
   }
 
 private:
-  FailureOr<ValueRange> inner(Value begin, Value end, ValueRange state,
-                              ValueRange tangents, int64_t levels,
-                              std::optional<int64_t> trips) {
+  ValueRange inner(Value begin, Value end, ValueRange state,
+                   ValueRange tangents, int64_t levels,
+                   std::optional<int64_t> trips) {
     if (levels == 0)
       return blocks(begin, end, state, tangents, trips);
-    Recording parts = record(linear, loc, body, plan, begin, end, state, trips);
+    auto all = llvm::to_vector(llvm::seq<unsigned>(0, types.size()));
+    Recording parts =
+        record(linear, loc, body, plan, begin, end, state, all, trips);
     return segments(parts, begin, end, state, tangents, levels - 1, trips);
   }
 
-  FailureOr<ValueRange> blocks(Value begin, Value end, ValueRange state,
-                               ValueRange tangents,
-                               std::optional<int64_t> trips) {
+  ValueRange blocks(Value begin, Value end, ValueRange state,
+                    ValueRange tangents, std::optional<int64_t> trips) {
     if (trips && *trips <= plan.length)
       return block(begin, begin, end, state, tangents, trips);
     scf::ForOp loop =
@@ -519,107 +583,143 @@ private:
     if (trips)
       trips = llvm::divideCeil(*trips, plan.length);
     describeInner(loop, trips, plan);
+    if (!plan.policy)
+      loop->setAttr(kCheckpoint, Builder(loop).getStringAttr(kEach));
     OpBuilder::InsertionGuard guard(linear);
     linear.setInsertionPointToEnd(loop.getBody());
     Value first = math.add(begin, math.mul(loop.getInductionVar(), plan.block));
     Value last = math.min(math.add(first, plan.block), end);
     if (trips)
       trips = *trips * plan.length;
-    FailureOr<ValueRange> results =
+    ValueRange results =
         block(begin, first, last, state, loop.getRegionIterArgs(), trips);
-    if (failed(results))
-      return failure();
-    scf::YieldOp::create(linear, loc, *results);
-    return ValueRange(loop.getResults());
+    scf::YieldOp::create(linear, loc, results);
+    return loop.getResults();
   }
 
   /// The tangents after the iterations from `first` to `last`. What these need
   /// is found by running all from `begin` on.
-  FailureOr<ValueRange> block(Value begin, Value first, Value last,
-                              ValueRange state, ValueRange tangents,
-                              std::optional<int64_t> trips) {
-    scf::ForOp again = createLoop(linear, loc, begin, last, state);
-    describeInner(again, trips, plan);
-    scf::ForOp steps = createLoop(linear, loc, math.constant(0),
-                                  math.sub(last, first), tangents);
-    OpBuilder::InsertionGuard guard(linear);
-    FailureOr<scf::ForOp> loop = linearize(again, steps, begin, first);
-    if (failed(loop))
-      return failure();
-    return ValueRange(loop->getResults().take_front(active.size()));
+  ValueRange block(Value begin, Value first, Value last, ValueRange state,
+                   ValueRange tangents, std::optional<int64_t> trips) {
+    auto know = [](ValueRange unknown, ValueRange known) {
+      for (auto [from, to] : llvm::zip_equal(unknown, known))
+        from.replaceAllUsesWith(to);
+    };
+    know({kernel.begin, kernel.first, kernel.last}, {begin, first, last});
+    know(kernel.state, state);
+    know(kernel.tangents, tangents);
+    Block *from = kernel.unknown->getBlock();
+    kernel.unknown.erase();
+    linear.getInsertionBlock()->getOperations().splice(
+        linear.getInsertionPoint(), from->getOperations(), from->begin(),
+        from->getTerminator()->getIterator());
+    describeInner(kernel.again, trips, plan);
+    return kernel.steps.getResults().take_front(tangents.size());
   }
 
-  /// Moves the body into `again`, which keeps residuals, and its linear part
-  /// into `steps`, which start with the iteration `first`.
-  FailureOr<scf::ForOp> linearize(scf::ForOp again, scf::ForOp steps,
-                                  Value begin, Value first) {
-    Block &primal = *again.getBody();
-    primal.getOperations().splice(primal.end(), body.getOperations());
-    for (auto [from, to] :
-         llvm::zip_equal(body.getArguments(), primal.getArguments()))
-      from.replaceAllUsesWith(to);
-    Operation *yield = primal.getTerminator();
-    yield->setOperands(yield->getOperands().take_front(carried.size()));
-    linear.setInsertionPointToEnd(steps.getBody());
-    Value number = math.add(first, steps.getInductionVar());
-    for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
-      context.setTangent(again.getRegionIterArg(i), tangent);
-    if (failed(context.linearizeBlock(primal)))
-      return failure();
-    SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
-      Value value = yield->getOperand(i);
-      return orZeros(context.getTangent(value), linear, value);
-    });
-    scf::YieldOp::create(linear, loc, yielded);
-
-    Residuals::Given given;
-    given.known.map(again.getInductionVar(), number);
-    Restorer restorer(context);
-    FailureOr<scf::ForOp> restoring =
-        restoreArrays(again, steps, given, restorer, /*isReplay=*/true);
-    if (failed(restoring))
-      return failure();
-    steps = *restoring;
-    restorer.describe(given);
-    Residuals residuals(primal, *steps.getBody(), std::move(given));
-    SmallVector<Value> stored(residuals.getStored());
-    if (failed(context.noteStored(again, stored)))
-      return failure();
-    TypeRange types = ValueRange(stored).getTypes();
-    if (plan.length == 0)
-      plan.length = chooseLength(types);
-    plan.block.getDefiningOp<arith::ConstantIndexOp>().setValueAttr(
-        linear.getIndexAttr(plan.length));
-    setMaxTripCount(steps, plan.length);
-    linear.setInsertionPoint(again);
-    again = carryMore(again, createStacks(linear, loc, stored, plan.length));
-    linear.setInsertionPoint(yield);
-    Value place =
-        math.rem(math.sub(again.getInductionVar(), begin), plan.block);
-    yield->insertOperands(
-        yield->getNumOperands(),
-        pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
-                stored, place));
-    linear.setInsertionPointAfterValue(number);
-    residuals.provide(stored,
-                      peekAll(linear, loc,
-                              again.getResults().take_back(stored.size()),
-                              types, steps.getInductionVar()));
-    residuals.supply(linear);
-    return steps;
-  }
-
-  LinearizeContext &context;
   OpBuilder &linear;
   Location loc;
-  Block &body;
-  SmallVector<Type> carried;
-  ArrayRef<unsigned> active;
+  Kernel &kernel;
+  Block &body; ///< Of a loop that carries what is needed.
+  SmallVector<Type> types;
   Plan plan;
   IndexMath math;
 };
 
 } // namespace
+
+/// Moves the body into a loop `again`, in `place`, and its linear part into
+/// another one. What is carried at `active` has tangents.
+static FailureOr<Kernel> linearizeBody(Block &body, TypeRange carried,
+                                       ArrayRef<unsigned> active, Plan &plan,
+                                       scf::ForOp place,
+                                       LinearizeContext &context) {
+  OpBuilder &linear = context.linear;
+  OpBuilder::InsertionGuard guard(linear);
+  linear.setInsertionPoint(place.getBody()->getTerminator());
+  Location loc = place.getLoc();
+  IndexMath math(linear, loc);
+  Kernel kernel;
+  SmallVector<Type> types(3, linear.getIndexType());
+  llvm::append_range(types, carried);
+  for (unsigned i : active)
+    types.push_back(carried[i]);
+  kernel.unknown =
+      UnrealizedConversionCastOp::create(linear, loc, types, ValueRange());
+  ValueRange unknown = kernel.unknown.getResults();
+  kernel.begin = unknown[0];
+  kernel.first = unknown[1];
+  kernel.last = unknown[2];
+  ValueRange state = unknown.slice(3, carried.size());
+  kernel.tangents = unknown.drop_front(3 + carried.size());
+  scf::ForOp again = createLoop(linear, loc, kernel.begin, kernel.last, state);
+  scf::ForOp steps =
+      createLoop(linear, loc, math.constant(0),
+                 math.sub(kernel.last, kernel.first), kernel.tangents);
+
+  Block &primal = *again.getBody();
+  primal.getOperations().splice(primal.end(), body.getOperations());
+  for (auto [from, to] :
+       llvm::zip_equal(body.getArguments(), primal.getArguments()))
+    from.replaceAllUsesWith(to);
+  Operation *yield = primal.getTerminator();
+  yield->setOperands(yield->getOperands().take_front(carried.size()));
+  linear.setInsertionPointToEnd(steps.getBody());
+  Value number = math.add(kernel.first, steps.getInductionVar());
+  for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
+    context.setTangent(again.getRegionIterArg(i), tangent);
+  if (failed(context.linearizeBlock(primal)))
+    return failure();
+  SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
+    Value value = yield->getOperand(i);
+    return orZeros(context.getTangent(value), linear, value);
+  });
+  scf::YieldOp::create(linear, loc, yielded);
+
+  Residuals::Given given;
+  given.known.map(again.getInductionVar(), number);
+  Restorer restorer(context);
+  FailureOr<scf::ForOp> restoring =
+      restoreArrays(again, steps, given, restorer, /*isReplay=*/true);
+  if (failed(restoring))
+    return failure();
+  steps = *restoring;
+  restorer.describe(given);
+  Residuals residuals(primal, *steps.getBody(), std::move(given));
+  SmallVector<Value> stored(residuals.getStored());
+  if (failed(context.noteStored(again, stored)))
+    return failure();
+  TypeRange storedTypes = ValueRange(stored).getTypes();
+  if (plan.length == 0)
+    plan.length = chooseLength(storedTypes);
+  plan.block.getDefiningOp<arith::ConstantIndexOp>().setValueAttr(
+      linear.getIndexAttr(plan.length));
+  setMaxTripCount(steps, plan.length);
+  linear.setInsertionPoint(again);
+  again = carryMore(again, createStacks(linear, loc, stored, plan.length));
+  linear.setInsertionPoint(yield);
+  Value slot =
+      math.rem(math.sub(again.getInductionVar(), kernel.begin), plan.block);
+  yield->insertOperands(
+      yield->getNumOperands(),
+      pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
+              stored, slot));
+  linear.setInsertionPointAfterValue(number);
+  residuals.provide(stored, peekAll(linear, loc,
+                                    again.getResults().take_back(stored.size()),
+                                    storedTypes, steps.getInductionVar()));
+  residuals.supply(linear);
+
+  SmallVector<unsigned> needed = findNeeded(again);
+  kernel.again = carryOnly(again, needed);
+  kernel.steps = steps;
+  for (unsigned i : needed)
+    if (i < carried.size()) {
+      kernel.needed.push_back(i);
+      kernel.state.push_back(state[i]);
+    }
+  return kernel;
+}
 
 /// The most iterations for which the states of all levels and blocks as long
 /// are enough.
@@ -630,13 +730,10 @@ static uint64_t countReached(const Plan &plan) {
   return count;
 }
 
-/// What to keep of a loop: as its attribute says.
-static Plan choosePlan(Operation *op, TypeRange carried,
-                       std::optional<int64_t> trips) {
+/// What to keep of a loop: as its attribute says. Without one, the numbers are
+/// chosen when it is known how much there is to keep.
+static Plan choosePlan(Operation *op, std::optional<int64_t> trips) {
   Plan plan;
-  // A loop in a loop would keep states for each iteration of that.
-  plan.states =
-      op->getParentOfType<LoopLikeOpInterface>() ? 1 : chooseLength(carried);
   auto kind = op->getAttrOfType<StringAttr>(kCheckpoint);
   if (auto states = op->getAttrOfType<IntegerAttr>(kCheckpoint)) {
     plan.states = std::max<int64_t>(states.getInt(), 1);
@@ -661,12 +758,22 @@ static Plan choosePlan(Operation *op, TypeRange carried,
     plan.length = plan.states;
     plan.policy = kind;
   }
-  // Every second state is dropped in a loop with a condition.
-  if (isa<scf::WhileOp>(op) && plan.states > 1)
-    plan.states += plan.states % 2;
   OpBuilder builder(op);
   plan.block = arith::ConstantIndexOp::create(builder, op->getLoc(), 1);
   return plan;
+}
+
+/// The number of states, given their types.
+static int64_t chooseStates(const Plan &plan, Operation *op, TypeRange types) {
+  int64_t states = plan.states;
+  // A loop in a loop would keep states for each iteration of that.
+  if (states == 0)
+    states =
+        op->getParentOfType<LoopLikeOpInterface>() ? 1 : chooseLength(types);
+  // Every second state is dropped in a loop with a condition.
+  if (isa<scf::WhileOp>(op) && states > 1)
+    states += states % 2;
+  return states;
 }
 
 /// The rule of either kind of loop. `Op` is a loop that carries `inits`; those
@@ -677,24 +784,30 @@ static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
                             LinearizeContext &context) {
   Location loc = op.getLoc();
   DenseSet<Value> used = findTangentsUsed(op, context);
-  Plan plan = choosePlan(op, inits.getTypes(), trips);
+  Plan plan = choosePlan(op, trips);
   if (plan.length == 0)
     trips = std::nullopt;
-  Body body = takeBody(op);
-  Recording recording = record(op, *body, plan);
   SmallVector<Value> tangents = llvm::map_to_vector(active, [&](unsigned i) {
     return orZeros(context.getTangent(inits[i]), context.primal, inits[i]);
   });
+  Body body = takeBody(op), primal = copyBody(*body);
   Value zero = arith::ConstantIndexOp::create(context.linear, loc, 0);
-  FailureOr<ValueRange> results =
-      Replay(context, loc, *body, inits.getTypes(), active, plan)
-          .segments(recording, zero, recording.trips, inits, tangents,
-                    plan.levels, trips);
-  if (failed(results))
+  auto place = scf::ForOp::create(context.linear, loc, zero, zero, zero);
+  FailureOr<Kernel> kernel =
+      linearizeBody(*body, inits.getTypes(), active, plan, place, context);
+  if (failed(kernel))
     return failure();
+  SmallVector<Value> state = pick(inits, kernel->needed);
+  plan.states = chooseStates(plan, op, ValueRange(state).getTypes());
+  Recording recording = record(op, *primal, kernel->needed, plan, trips);
+  Body restricted = restrictBody(*primal, kernel->needed);
+  ValueRange results = Replay(context, loc, *kernel, *restricted, plan)
+                           .segments(recording, zero, recording.trips, state,
+                                     tangents, plan.levels, trips);
+  place.erase();
   auto isUsed = [&](Value value) { return used.contains(value); };
-  if (!results->empty() && usesAny(results->front().getDefiningOp(), isUsed))
-    for (auto [i, tangent] : llvm::zip_equal(active, *results))
+  if (!results.empty() && usesAny(results.front().getDefiningOp(), isUsed))
+    for (auto [i, tangent] : llvm::zip_equal(active, results))
       context.setTangent(recording.results[i], tangent);
   op.replaceAllUsesWith(recording.results);
   op.erase();

@@ -489,6 +489,26 @@ def test_memory_of_policies_at_second_order() -> None:
     assert arrays(8, 1024) <= 9 * 1024 / 8
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "most"), [(None, 1200), ("binomial", 1800), ("none", 20), (8, 500)]
+)
+@pytest.mark.parametrize("kind", ["fori", "while"])
+def test_memory_at_second_order_of_run_time_counts(kind: str, checkpoint: Any, most: int) -> None:
+    """As many states as at first order, a few times: of what loops keep, nothing is kept."""
+    x = np.linspace(0, 1, 1000)
+
+    def f(x: Any, n: Any) -> Any:
+        if kind == "fori":
+            y = go.fori_loop(0, n, lambda _, y: np.sin(y) * x, x, checkpoint=checkpoint)
+        else:
+            step = lambda state: (np.sin(state[0]) * x, state[1] + 1)  # noqa: E731
+            y = go.while_loop(lambda s: s[1] < n, step, (x, 0), checkpoint=checkpoint)[0]
+        return np.sum(y)
+
+    second = go.compile_grad(lambda x, n: np.sum(go.grad(f)(x, n) * x))
+    assert second.lower(x, 5).memory().arena <= most * x.nbytes
+
+
 def test_programs_of_policies_do_not_grow_with_the_loop() -> None:
     """Each level of states is a loop in the program, and in the derivative of all others: there
     are few, and hardly more of them the longer the loop."""

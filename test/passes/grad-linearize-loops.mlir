@@ -149,3 +149,31 @@ func.func @replayed(%x: tensor<3xf64>, %n: tensor<i64>, %g: tensor<3xf64>) -> te
   %0:2 = grad.vjp @while(%x, %n), cotangents(%g), wrt = [0], of = [0] : (tensor<3xf64>, tensor<i64>, tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>)
   return %0#1 : tensor<3xf64>
 }
+
+// -----
+
+// Of the states of a loop that is run again, those values are kept, and computed
+// again, from which the derivative follows: not a sum.
+func.func private @sum_of_sines(%x: tensor<4xf64>, %n: index) -> tensor<8xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zeros = grad.constant dense<0.0> : tensor<8xf64>
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %sum = %zeros) -> (tensor<4xf64>, tensor<8xf64>) {
+    %0 = grad.sin %a : tensor<4xf64>
+    %1 = grad.concatenate(%0, %a), dimension = 0 : tensor<4xf64>, tensor<4xf64> -> tensor<8xf64>
+    %2 = grad.add %sum, %1 : tensor<8xf64>
+    scf.yield %0, %2 : tensor<4xf64>, tensor<8xf64>
+  }
+  return %r#1 : tensor<8xf64>
+}
+// CHECK-LABEL: func.func @keeps_what_is_needed
+// CHECK: %[[S:.*]] = tensor.empty() : tensor<4096x4xf64>
+// CHECK: scf.for {{.*}} iter_args(%{{.*}}, %{{.*}}, %{{.*}} = %[[S]]) -> (tensor<4xf64>, tensor<8xf64>, tensor<4096x4xf64>)
+// CHECK: grad.transposed
+// CHECK-NOT: iter_args({{.*}}tensor<8xf64>, tensor<4xf64>
+// CHECK: %[[T:.*]] = tensor.empty() : tensor<4096x4xf64>
+// CHECK: scf.for {{.*}} -> (tensor<4xf64>, tensor<4096x4xf64>)
+func.func @keeps_what_is_needed(%x: tensor<4xf64>, %n: index, %g: tensor<8xf64>) -> (tensor<8xf64>, tensor<4xf64>) {
+  %0:2 = grad.vjp @sum_of_sines(%x, %n), cotangents(%g), wrt = [0], of = [0] : (tensor<4xf64>, index, tensor<8xf64>) -> (tensor<8xf64>, tensor<4xf64>)
+  return %0#0, %0#1 : tensor<8xf64>, tensor<4xf64>
+}

@@ -78,8 +78,8 @@ func.func @counted(%x: tensor<4xf64>, %g: tensor<4xf64>) -> tensor<4xf64> {
 // The same with a number of iterations that is known at run time.
 // CHECK-LABEL: func.func @replayed(
 // CHECK-SAME: %[[X:.*]]: tensor<4xf64>, %{{.*}}: index, %[[G:.*]]: tensor<4xf64>
-// CHECK: %[[R:.*]]:{{.*}} = scf.for
-// CHECK: %[[D:.*]] = grad.multiply %[[G]], %[[R]]#0
+// CHECK: %[[R:.*]] = scf.for
+// CHECK: %[[D:.*]] = grad.multiply %[[G]], %[[R]]
 // CHECK-NEXT: return %[[D]]
 func.func private @some(%x: tensor<4xf64>, %n: index) -> tensor<4xf64> {
   %c0 = arith.constant 0 : index
