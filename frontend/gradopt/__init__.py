@@ -4,6 +4,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from gradopt import control as control  # what rewritten functions call
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
 from gradopt import numpy as numpy

@@ -97,6 +97,10 @@ class BranchError(TracerError):
     """A Python branch or loop depends on the value of a traced array."""
 
 
+class UnboundNameError(TracerError, NameError):
+    """A name has no value behind a loop that had no iterations."""
+
+
 class ConversionError(TracerError):
     """A traced array was converted to a Python number or a NumPy array."""
 

@@ -36,6 +36,20 @@ from gradopt.ir.values import Shape, Value
 Array = np.ndarray[Any, Any]
 
 
+class UncarriedWriteError(BaseException):
+    """A part of a statement writes to an array that is not known yet to change in it.
+
+    The statement catches it, and traces the part anew. No `Exception`: the user's code must not.
+
+    Attributes:
+        storage: of the array.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__()
+        self.storage = storage
+
+
 class Storage:
     """The memory of an array.
 
@@ -77,7 +91,7 @@ class Storage:
         self.argument = argument
         self.scalar = not value.shape if scalar is None else scalar
         self.strides: Strides | None = ()
-        self.doubts: list[weakref.ref[Storage]] | None = None
+        self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     def _start(self, argument: str | None, scalar: bool) -> None:
         self.made_in = current.state.scope
@@ -85,7 +99,7 @@ class Storage:
         self.argument = argument
         self.scalar = scalar
         self.strides: Strides | None = ()
-        self.doubts: list[weakref.ref[Storage]] | None = None
+        self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     @property
     def scope(self) -> Scope:
@@ -101,12 +115,35 @@ class Storage:
         self.value = value
         self.version += 1
 
-    def doubt(self, other: Storage) -> None:
+    def enter(self, value: Value | None) -> tuple[Any, ...]:
+        """Belongs to a part of a statement from now on; what to give to `leave`.
+
+        Args:
+            value: what it holds there; None for what it holds now.
+        """
+        before = self.value, self.made_in
+        if value is not None:
+            self.set(value)
+        self.made_in = current.state.scope
+        return before
+
+    def leave(self, before: tuple[Any, ...]) -> None:
+        """Is again what it was."""
+        self.value, self.made_in = before
+        self.version += 1
+
+    def spoil(self, reason: str) -> None:
+        """Nobody may read or write it any more."""
+        self.__class__ = SpoiledStorage  # pyright: ignore[reportAttributeAccessIssue]
+        self.version += 1
+        self.argument = reason
+
+    def doubt(self, other: Storage, reason: str) -> None:
         """Notes that NumPy might let the two share memory: neither may be written to."""
         for one, two in ((self, other), (other, self)):
             if one.doubts is None:
                 one.doubts = []
-            one.doubts.append(weakref.ref(two))
+            one.doubts.append((weakref.ref(two), reason))
 
 
 class KnownStorage(Storage):
@@ -141,6 +178,32 @@ class KnownStorage(Storage):
         self._constant = None
         self._value = value
         self.version += 1
+
+    def enter(self, value: Value | None) -> tuple[Any, ...]:
+        before = self._constant, self._value, self.made_in
+        if value is not None:
+            self.set(value)
+        self.made_in = current.state.scope
+        return before
+
+    def leave(self, before: tuple[Any, ...]) -> None:
+        self._constant, self._value, self.made_in = before
+        self.version += 1
+
+
+class SpoiledStorage(Storage):
+    """Memory of which nobody knows what it holds."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Value:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Nothing.
+
+        Raises:
+            UnsupportedError: always.
+        """
+        raise UnsupportedError(str(self.argument), source_location())
 
 
 class Handle:
@@ -262,7 +325,11 @@ class Handle:
         strides = self._strides()
         if strides is None:
             result = copy_of(self._read(), shape)
-            self._storage.doubt(result._storage)
+            self._storage.doubt(
+                result._storage,
+                "whether numpy.reshape gave a view or a copy depends on a memory order that is not "
+                "known here; use .copy() before or after the reshape",
+            )
             return result
         steps = reshaped_strides(self.shape, strides, shape)
         if steps is None:
@@ -337,18 +404,18 @@ class Handle:
                 f"{action}: assignment destination is read-only, as NumPy's is; copy it first",
                 where,
             )
-        if storage.made_in is not current.state.scope:
+        here = current.state.scope
+        if storage.made_in is not here:
+            if here is not None and here.is_part_of(storage.made_in):
+                raise UncarriedWriteError(storage)
             raise UnsupportedError(
                 f"{action} to an array of an enclosing function is not supported; make the array "
                 "in the function that changes it, and return it",
                 where,
             )
-        if storage.doubts and any(ref() is not None for ref in storage.doubts):
-            raise UnsupportedError(
-                f"{action}: whether numpy.reshape gave a view or a copy depends on a memory order "
-                "that is not known here; use .copy() before or after the reshape",
-                where,
-            )
+        for ref, reason in storage.doubts or ():
+            if ref() is not None:
+                raise UnsupportedError(f"{action}: {reason}", where)
 
     def _write(self, new: Value) -> None:
         """Replaces all elements; shape and dtype are those of the array."""

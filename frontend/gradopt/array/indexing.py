@@ -24,6 +24,7 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_in_bounds
+from gradopt.ir.intervals import interval
 from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)
@@ -291,6 +292,9 @@ def _wrapped(index: Value, size: int, axis: int) -> Value:
     key = (index.ssa, size)
     found = known.get(key)
     if found is None:
+        between = interval(index)
+        if between is not None and between[0] >= 0 and between[1] < size:
+            return index
         require_in_bounds(index, size, axis)
         found = known[key] = prims.select(index < 0, index + size, index)
     return found

@@ -25,13 +25,20 @@ from gradopt.array.operators import (
     unary,
 )
 from gradopt.base.dtypes import INT64, WEAK_TYPES, require_cast, supported
-from gradopt.base.location import source_location, user_instruction
+from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError
 from gradopt.ir import prims
 from gradopt.ir.trace import leak_message
 
 # By these NumPy's arrays give their memory away.
 _MEMORY_PROTOCOLS = ("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__")
+
+
+def _why_it_must_be_known() -> str:
+    """Why a branch in the user's function cannot depend on traced values."""
+    code = user_code()
+    reason = None if code is None else unrewritten.get(id(code))
+    return "" if reason is None else f". The function is not rewritten: {reason}"
 
 
 class Tracer(Handle):
@@ -138,7 +145,8 @@ class Tracer(Handle):
             + advice_for(
                 "use numpy.where to choose between values, or static_argnums for an argument that "
                 "selects code"
-            ),
+            )
+            + _why_it_must_be_known(),
             source_location(),
         )
 

@@ -81,6 +81,11 @@ def _site(frame: FrameType) -> Site:
     return site
 
 
+def is_internal_file(file: str) -> bool:
+    """Whether a file is of gradopt, NumPy, SciPy or a decorator of the standard library."""
+    return file.startswith(_INTERNAL_PREFIXES)
+
+
 def is_internal(frame: FrameType) -> bool:
     """Whether it belongs to gradopt, NumPy, SciPy or a decorator of the standard library."""
     return _site(frame).internal
@@ -96,6 +101,16 @@ def source_location() -> SourceLocation | None:
     """Position in the innermost frame that is neither ours nor NumPy's or SciPy's."""
     frame = _user_frame(sys._getframe(1))
     return None if frame is None else _site(frame).source(frame.f_lasti)
+
+
+# Why the control flow of functions cannot depend on traced values, by the ids of their code.
+unrewritten: dict[int, str] = {}
+
+
+def user_code() -> CodeType | None:
+    """The code of the user's frame."""
+    frame = _user_frame(sys._getframe(1))
+    return None if frame is None else frame.f_code
 
 
 def unrolled_at() -> tuple[SourceLocation | None, str]:
@@ -120,7 +135,8 @@ def _loop_around(place: SourceLocation, first_line: int) -> SourceLocation | Non
     found: SourceLocation | None = None
     for node in ast.walk(tree):
         if isinstance(node, (ast.For, ast.While)):
-            begin, end = node.body[0].lineno, node.body[-1].end_lineno
+            # With its first line, from which rewritten code calls the body.
+            begin, end = node.lineno, node.body[-1].end_lineno
         elif isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             begin, end = node.lineno, node.end_lineno
         else:

@@ -35,6 +35,8 @@ class Options:
         progress: whether a compilation that takes more than two seconds says so on standard error.
         cache: whether object code is kept on disk for later processes, in ~/.cache/gradopt or where
             the variable GRADOPT_CACHE says.
+        capture: "rewrite": Python's `if`, `while`, `for` and so on may depend on traced values;
+            "trace": they may not, and each iteration of a loop is written down.
     """
 
     device: str | None = None
@@ -47,6 +49,7 @@ class Options:
     max_specializations: int | None = 256
     progress: bool = True
     cache: bool = True
+    capture: str = "rewrite"
 
     def __post_init__(self) -> None:
         checked_device(self.device)
@@ -54,6 +57,8 @@ class Options:
             raise UnsupportedError(
                 f"num_threads={self.num_threads} is not supported yet: a call uses one thread"
             )
+        if self.capture not in ("rewrite", "trace"):
+            raise ArgumentError(f'capture must be "rewrite" or "trace", not {self.capture!r}')
         most = self.max_specializations
         if most is not None and (type(most) is not int or most < 1):
             raise ArgumentError(f"max_specializations must be a positive int or None, not {most!r}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import reprlib
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +14,22 @@ import numpy as np
 from gradopt.array.handle import Handle
 from gradopt.base.device_arrays import adopt, require_on_host
 from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
-from gradopt.base.location import function_source
+from gradopt.base.location import function_source, innermost
 from gradopt.base.parameters import Parameters, parameters
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    BranchError,
     GradoptError,
     MutationError,
     TraceRecursionError,
     UnsupportedError,
 )
 from gradopt.ir import prims
+from gradopt.ir.current import current_scope
 from gradopt.ir.values import Value
+from gradopt.rewrite.functions import rewritten
 
 
 def function_name(function: Any) -> str:
@@ -88,7 +92,9 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     """
     before, trees = _parts(args, kwargs)
     try:
-        result = function(*args, **kwargs)
+        result = rewritten_here(function)(*args, **kwargs)
+    except NameError as error:
+        raise _lost(error) or error from None
     except TraceRecursionError:
         raise
     except RecursionError:
@@ -116,6 +122,20 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             function_source(function),
         )
     return result
+
+
+def rewritten_here(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as the current trace calls it: its control flow may depend on traced values."""
+    scope = current_scope()
+    return function if scope is None or not scope.trace.rewrites else rewritten(function)
+
+
+def _lost(error: NameError) -> BranchError | None:
+    """Our error for a name that has no value behind a traced statement."""
+    scope = current_scope()
+    name = re.search(r"'(\w+)'", str(error))
+    reason = None if scope is None or name is None else scope.trace.lost.get(name[1])
+    return None if reason is None else BranchError(reason, innermost(error.__traceback__))
 
 
 def _parts(

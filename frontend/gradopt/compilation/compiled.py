@@ -29,9 +29,10 @@ from gradopt.compilation.calling import (
     check_callable,
     function_name,
     returned_value,
+    rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, Lowered
+from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
@@ -136,7 +137,7 @@ class Compiled(_gradopt.Dispatcher):
                 "that made it",
                 function_source(self._function),
             )
-        return self._function(*args, **kwargs)
+        return rewritten_here(self._function)(*args, **kwargs)
 
     # -- Tracing ---------------------------------------------------------------------------
 
@@ -165,7 +166,8 @@ class Compiled(_gradopt.Dispatcher):
         values = [argument_leaf(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
         arguments = [_argument(leaf, path) for leaf, path in zip(values, paths, strict=True)]
         device = device_of(values, paths, self.options.device, function_name(self._function))
-        trace = Trace(store_directory() if self.options.cache else "")
+        store = store_directory() if self.options.cache else ""
+        trace = Trace(store, rewrites=self.options.capture == "rewrite")
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
@@ -216,6 +218,7 @@ class Compiled(_gradopt.Dispatcher):
                 device,
                 self,
                 structure,
+                [LoopReport(p, not r, r) for p, r in trace.loops.items()],
             )
         finally:
             trace.close()

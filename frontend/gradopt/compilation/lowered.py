@@ -103,6 +103,26 @@ class Memory:
         return self.arguments + self.captures + self.outputs + self.arena
 
 
+@dataclass(frozen=True)
+class LoopReport:
+    """What became of a loop in Python.
+
+    Attributes:
+        place: where it is.
+        is_rolled: whether it is a loop of compiled code, and not written down iteration by
+            iteration.
+        reason: why it is not, or "".
+    """
+
+    place: SourceLocation
+    is_rolled: bool
+    reason: str
+
+    def __str__(self) -> str:
+        what = "rolled" if self.is_rolled else f"unrolled: {self.reason}"
+        return f"{self.place.file}:{self.place.line}: {what}"
+
+
 class Lowered:
     """A function traced for one signature.
 
@@ -139,6 +159,7 @@ class Lowered:
         device: str,
         owner: Compiled,
         structure: TreeDef,
+        loops: Sequence[LoopReport],
     ) -> None:
         self.name = name
         self.arguments = tuple(arguments)
@@ -152,6 +173,7 @@ class Lowered:
         self.reused = reused
         self._owner = owner
         self._structure = structure
+        self._loops = tuple(loops)
         self._arena_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
         self.program = Program(
@@ -168,6 +190,13 @@ class Lowered:
         arguments = ", ".join(f"{leaf.dtype.name}{list(leaf.shape)}" for leaf in self.arguments)
         where = "" if self.device == CPU else f" on {self.device}"
         return f"Lowered<{self.name}({arguments}){where}>"
+
+    def loops(self) -> tuple[LoopReport, ...]:
+        """What became of the `for` and `while` statements that were traced.
+
+        Those that ran on concrete values alone, such as a `for` over a list, are not among them.
+        """
+        return self._loops
 
     def mlir(self, stage: str = "grad", *, locations: bool = False) -> str:
         """The module as MLIR text.

@@ -9,6 +9,7 @@ it. A function that is differentiated hands them to its caller; those of the out
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,11 +31,13 @@ class Check:
         message: what is wrong, with `{value}` for the value.
         location: where.
         error: what is raised.
+        exception: what the user's code raises, in place of that.
     """
 
     message: str
     location: SourceLocation | None
     error: type[GradoptError]
+    exception: BaseException | None = None
 
 
 def require_in_bounds(index: Value, size: int, axis: int) -> None:
@@ -92,6 +95,13 @@ def require_all(right: Value, message: str, error: type[GradoptError]) -> None:
     require_within(count, 0, 0, message, error)
 
 
+def fail(exception: BaseException) -> None:
+    """A check that always fails, in a part of the program: there the user's code raises."""
+    all_checks = prims.scope().trace.checks
+    all_checks.append(Check("", source_location(), GradoptError, exception))
+    add_outcome(scalar(len(all_checks), INT64), scalar(0, INT64))
+
+
 def add_outcome(number: Value, value: Value) -> None:
     """Adds what came of checks to the current function's: the first failure counts."""
     here = prims.scope()
@@ -119,4 +129,6 @@ def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
         GradoptError: of the check's kind, always, at the user's line.
     """
     check = checks[number - 1]
+    if check.exception is not None:
+        raise copy.copy(check.exception)
     raise check.error(check.message.format(value=value), check.location)

@@ -21,7 +21,7 @@ from gradopt.base.location import (
     source_location,
     unrolled_at,
 )
-from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError
+from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError, SourceLocation
 from gradopt.ir.current import state
 from gradopt.ir.locations import Locations, location_of
 from gradopt.ir.types import elements_attribute, tensor_type
@@ -46,12 +46,23 @@ class Trace:
 
     Args:
         store: the directory in which types are found and kept; "" for none.
+        rewrites: whether functions of the user's are rewritten, so that control flow can depend on
+            traced values.
+
+    Attributes:
+        loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
+        notes: what rewritten statements remember from one trace of them to the next.
+        lost: why names have no value behind a traced statement that assigns them.
     """
 
-    def __init__(self, store: str = "") -> None:
+    def __init__(self, store: str = "", rewrites: bool = False) -> None:
         state.traces += 1
         self._store = store
         inference.recall(store)
+        self.rewrites = rewrites
+        self.loops: dict[SourceLocation, str] = {}
+        self.notes: dict[Any, Any] = {}
+        self.lost: dict[str, str] = {}
         self.module = ir.Block()
         self.locations = Locations()
         self.scopes: list[Scope] = []
@@ -90,6 +101,7 @@ class Trace:
         self.module.erase()
         inference.keep(self._store)
         self.scopes.clear()
+        self.notes.clear()
         self._captured.clear()
 
     def text(self) -> tuple[str, str]:
@@ -137,17 +149,31 @@ class Scope:
         wrapped: traced indices made non-negative, by index and size of the dimension.
         order: how many derivatives of its code may be asked for, one on top of the other; rules of
             custom functions are traced where there may be one.
+        is_part: whether it is a part of a statement of the enclosing function, which runs as often
+            as that says: the variables and arrays of that function are its own.
+        in_part: whether it is one, or lies in one.
+        intervals: of integers between which numbers they are, where that is known.
         limits: the same of calls of single functions, by their ids, where it is less; and the
             scope below which it is.
     """
 
-    def __init__(self, trace: Trace, parent: Scope | None, name: str, source: object) -> None:
+    def __init__(
+        self,
+        trace: Trace,
+        parent: Scope | None,
+        name: str,
+        source: object,
+        is_part: bool = False,
+    ) -> None:
         self.trace = trace
         self.parent = parent
         self.name = name
         self.open = True
         self.order = 0 if parent is None else parent.order
         self.limits: dict[int, tuple[int, Scope]] = {} if parent is None else parent.limits
+        self.is_part = is_part
+        self.in_part = is_part or (parent is not None and parent.in_part)
+        self.intervals: dict[ir.Value, tuple[int, int]] = {}
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
         self.wrapped: dict[tuple[ir.Value, int], Value] = {}
@@ -171,6 +197,23 @@ class Scope:
         self.outcome = None
         for values in (self.lifted, self.wrapped, self._lifted_values, self._constants):
             values.clear()
+        self.intervals.clear()
+
+    def discard(self) -> None:
+        """Takes a function that nobody calls out of the module."""
+        self.open = False
+        self.forget()
+        self.trace.scopes.remove(self)
+        self.trace.module.operations.remove(self.function)
+
+    def is_part_of(self, other: Scope | None) -> bool:
+        """Whether it is a part of a statement in the other function, or of one in such a part."""
+        scope: Scope | None = self
+        while scope is not None and scope.is_part:
+            scope = scope.parent
+            if scope is other:
+                return True
+        return False
 
     @property
     def root(self) -> Scope:
@@ -211,6 +254,9 @@ class Scope:
         location = ir.Location("closure", self.location)
         argument = self.block.add_argument(value.ssa.type, location)
         self._lifted_values[value.ssa] = argument
+        between = owner.intervals.get(value.ssa)
+        if between is not None:
+            self.intervals[argument] = between
         self.lifted.append(value)
         return argument
 
@@ -333,10 +379,17 @@ def within(scope: Scope, body: Callable[[], T]) -> T:
     No context manager: an interrupt that arrives as its exit is called would leave the scope the
     current one for good.
     """
+    try:
+        return resume(scope, body)
+    finally:
+        scope.open = False
+
+
+def resume(scope: Scope, body: Callable[[], T]) -> T:
+    """As `within`, but leaves the scope open."""
     outer = state.scope
     try:
         state.scope = scope
         return body()
     finally:
         state.scope = outer
-        scope.open = False

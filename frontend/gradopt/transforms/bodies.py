@@ -107,11 +107,6 @@ class Body:
     tree: TreeDef
     specs: list[Spec]
 
-    @property
-    def lifted(self) -> list[Value]:
-        """The values of the enclosing trace that it uses."""
-        return self.inner.inputs
-
 
 def traced_specs(tree: Any, root: str) -> tuple[list[Spec], list[Value], TreeDef]:
     """An argument of a loop or branch: what its leaves are, their values, its structure."""
@@ -245,9 +240,10 @@ class Region:
         at = self._location, self._block
         return ir.Operation(name, operands, results, attributes or {}, regions, *at)
 
-    def call(self, body: Body, arguments: Sequence[Raw], lifted: Sequence[Raw]) -> list[Raw]:
-        """The results of the body, outcomes of checks behind them."""
-        inner = body.inner
+    def call(
+        self, inner: InnerFunction, arguments: Sequence[Raw], lifted: Sequence[Raw]
+    ) -> list[Raw]:
+        """The results of a traced function, outcomes of checks behind them."""
         types = [*inner.results, *inner.outcome]
         return self.add(grad.CallOp, types, inner.name, [*arguments, *lifted]).results
 
@@ -287,8 +283,8 @@ def flag_of(scope: Scope, value: Value) -> Raw:
 class Outcome:
     """What came of the checks in bodies: two more values that a loop carries, if there are any."""
 
-    def __init__(self, scope: Scope, bodies: Sequence[Body]) -> None:
-        self.any = any(body.inner.outcome for body in bodies)
+    def __init__(self, scope: Scope, inners: Sequence[InnerFunction]) -> None:
+        self.any = any(inner.outcome for inner in inners)
         self._zero = scope.use(scalar(0, INT64)) if self.any else None
 
     @property

@@ -25,7 +25,7 @@ from gradopt.compilation.calling import (
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
-from gradopt.ir.types import tensor_type
+from gradopt.ir.values import Value
 from gradopt.recording import ir
 from gradopt.transforms.bodies import (
     Body,
@@ -37,6 +37,7 @@ from gradopt.transforms.bodies import (
     trace_body,
     traced_specs,
 )
+from gradopt.transforms.inner import InnerFunction
 
 _NOT_GIVEN: Any = object()  # None is an operand as good as any.
 
@@ -176,7 +177,6 @@ def _branch(
         operands: theirs.
         first: number of the region of the first function; that of the last one stands before it.
     """
-    here = prims.scope()
     inputs, values, tree = traced_specs(operands, "operands")
 
     def trace(function: Callable[..., Any], wanted: Sequence[Spec]) -> Body:
@@ -194,25 +194,48 @@ def _branch(
         body if [s.dtype for s in body.specs] == [s.dtype for s in specs] else trace(f, specs)
         for f, body in zip(functions, bodies, strict=True)
     ]
-    outcome = Outcome(here, bodies)
+    inners = [body.inner for body in bodies]
+    results = emit_branches(name, choice, attributes, inners, values, first)
+    parts = [spec.wrap(value) for spec, value in zip(specs, results, strict=True)]
+    return bodies[0].tree.unflatten(parts)
+
+
+def emit_branches(
+    name: str,
+    choice: ir.Value,
+    attributes: dict[str, ir.Attribute],
+    inners: Sequence[InnerFunction],
+    values: Sequence[Value] = (),
+    first: int = 0,
+) -> list[Value]:
+    """Adds the op that calls one of several traced functions; its results.
+
+    Args:
+        name: of the op.
+        choice: its operand.
+        attributes: of the op.
+        inners: what it chooses from; their results have the same types.
+        values: their arguments, but those that are lifted.
+        first: as for `_branch`.
+    """
+    here = prims.scope()
+    outcome = Outcome(here, inners)
     arguments = [here.use(value) for value in values]
-    lifted = [[here.use(value) for value in body.lifted] for body in bodies]
-    types = [tensor_type(s.shape, s.dtype) for s in specs]
-    types += [value.type for value in outcome.inits]
+    lifted = [[here.use(value) for value in inner.inputs] for inner in inners]
+    count = len(inners[0].results)
+    types = [*inners[0].results, *[value.type for value in outcome.inits]]
 
     def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
-        op = ir.Operation(name, [choice], types, attributes, len(bodies), loc, ip)
-        for i, body in enumerate(bodies):
-            region = Region(here, op.regions[(i + first) % len(bodies)])
-            results = region.call(body, arguments, lifted[i])
-            found = results[len(specs) :]
-            region.leave([*results[: len(specs)], *(found or outcome.inits)])
+        op = ir.Operation(name, [choice], types, attributes, len(inners), loc, ip)
+        for i, inner in enumerate(inners):
+            region = Region(here, op.regions[(i + first) % len(inners)])
+            results = region.call(inner, arguments, lifted[i])
+            region.leave([*results[:count], *(results[count:] or outcome.inits)])
         return op
 
     results = here.emit_many(build)
-    outcome.leave(results[len(specs) :])
-    parts = [spec.wrap(value) for spec, value in zip(specs, results[: len(specs)], strict=True)]
-    return bodies[0].tree.unflatten(parts)
+    outcome.leave(results[count:])
+    return results[:count]
 
 
 def _common_specs(functions: Sequence[Callable[..., Any]], bodies: Sequence[Body]) -> list[Spec]:

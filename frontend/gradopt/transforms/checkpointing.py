@@ -42,8 +42,8 @@ class _Checkpointed(Transform):
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         here = prims.scope()
         body = trace_body(self._function, [], lambda _: call_user(self._function, args, kwargs))
-        outcome = Outcome(here, [body])
-        lifted = [here.use(value) for value in body.lifted]
+        outcome = Outcome(here, [body.inner])
+        lifted = [here.use(value) for value in body.inner.inputs]
 
         def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
             types = [*body.inner.results, *body.inner.outcome]
@@ -51,7 +51,7 @@ class _Checkpointed(Transform):
             op = ir.Operation("scf.execute_region", [], types, flags, 1, loc, ip)
             op.discardable = {"grad.checkpoint": ir.string(self._policy)}
             region = Region(here, op.regions[0])
-            region.leave(region.call(body, [], lifted))
+            region.leave(region.call(body.inner, [], lifted))
             return op
 
         results = here.emit_many(build)

@@ -99,7 +99,7 @@ def trace_function(
         try:
             results, extra = body(enter(inner))
             types = inner.finish([*results, *(inner.outcome or ())])
-        except Exception:
+        except BaseException:
             # The caller may catch the error and go on: leave a valid function behind.
             with contextlib.suppress(Exception):
                 inner.finish([])

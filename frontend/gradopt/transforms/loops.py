@@ -47,6 +47,7 @@ from gradopt.transforms.bodies import (
     trace_carry,
     traced_specs,
 )
+from gradopt.transforms.inner import InnerFunction
 from gradopt.transforms.policies import Checkpoint, check_policy, set_policy
 
 _INDEX = Spec((), INT64, weak=True, is_scalar=True)
@@ -66,11 +67,12 @@ def _integer(value: Any, name: str) -> Value | int:
     return checked_integer(value, name)
 
 
-def _counted(
+def counted(
     trips: Value | int,
-    body: Body,
+    body: InnerFunction,
     inits: Sequence[Value],
     *,
+    stacked: Sequence[Spec] = (),
     first: Value | int | None = None,
     sliced: Sequence[Value] = (),
     reverse: bool = False,
@@ -83,6 +85,7 @@ def _counted(
         body: gets the counter (if `first` is given), a slice of each of `sliced`, and what is
             carried.
         inits: initial values of that.
+        stacked: of other results of the body.
         first: what the counter starts from.
         sliced: arrays that the body gets a slice of, along the first axis.
         reverse: whether slices are taken and results stacked from the end.
@@ -91,12 +94,11 @@ def _counted(
     check_policy(checkpoint, isinstance(trips, int))
     here = prims.scope()
     count = len(inits)
-    stacked = body.specs[count:]
     if isinstance(trips, int) and trips == 0:  # There are no slices to write down.
         nothing = [np.zeros((0, *spec.shape), spec.dtype) for spec in stacked]
         return list(inits), [prims.as_value(array) for array in nothing]
     outcome = Outcome(here, [body])
-    lifted = [here.use(value) for value in body.lifted]
+    lifted = [here.use(value) for value in body.inputs]
     arrays = [here.use(value) for value in sliced]
     offset = None
     if first is not None and not (isinstance(first, int) and first == 0):
@@ -216,7 +218,8 @@ def fori_loop(
         trips: Value | int = prims.as_value(end, INT64) - prims.as_value(begin, INT64)
     else:
         trips = known
-    results, _ = _counted(trips, body, adapted(values, specs), first=begin, checkpoint=checkpoint)
+    inits = adapted(values, specs)
+    results, _ = counted(trips, body.inner, inits, first=begin, checkpoint=checkpoint)
     return _rebuild(tree, specs, results)
 
 
@@ -306,10 +309,11 @@ def scan(
         return result
 
     body, specs = trace_carry(f, specs, tree, call, slices, "scan")
-    results, stacked = _counted(
+    results, stacked = counted(
         count,
-        body,
+        body.inner,
         adapted(values, specs),
+        stacked=body.specs[len(specs) :],
         sliced=arrays,
         reverse=reverse,
         checkpoint=checkpoint,
@@ -517,10 +521,27 @@ def while_loop(
         cond_fun, specs, lambda state: call_user(cond_fun, (tree.unflatten(state),), {})
     )
     check_predicate(condition, cond_fun)
+    results = repeated(condition.inner, body.inner, adapted(values, specs), checkpoint)
+    return _rebuild(tree, specs, results)
+
+
+def repeated(
+    condition: InnerFunction,
+    body: InnerFunction,
+    inits: Sequence[Value],
+    checkpoint: Checkpoint = None,
+) -> list[Value]:
+    """Adds a loop that goes on while a condition holds; what it carried in the end.
+
+    Args:
+        condition: of what is carried.
+        body: gives what is carried to the next iteration.
+        inits: initial values of that.
+        checkpoint: what is kept for derivatives in reverse mode.
+    """
     here = prims.scope()
-    inits = adapted(values, specs)
     outcome = Outcome(here, [condition, body])
-    lifted = [[here.use(value) for value in b.lifted] for b in (condition, body)]
+    lifted = [[here.use(value) for value in inner.inputs] for inner in (condition, body)]
     carried = [here.use(v) for v in inits] + outcome.inits
     count = len(inits)
 
@@ -545,7 +566,7 @@ def while_loop(
 
     results = here.emit_many(build)
     outcome.leave(results[count:])
-    return _rebuild(tree, specs, results[:count])
+    return results[:count]
 
 
 def check_predicate(condition: Body, function: Callable[..., Any]) -> None:

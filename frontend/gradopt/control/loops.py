@@ -1,0 +1,592 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`for` and `while` as loops of compiled code.
+
+What a loop carries is found by tracing its body: names that have another value at its end, and
+arrays that it writes to. The body is traced until both are known, and dtypes stay what they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.handle import Handle, Storage, UncarriedWriteError, python_number, wrap
+from gradopt.base.dtypes import INT64
+from gradopt.base.pytree import TreeDef, leaf_paths
+from gradopt.compilation.calling import describe_value
+from gradopt.control.branches import ALIASED, traced_branch, truth
+from gradopt.control.parts import (
+    BREAK,
+    CONTINUE,
+    RETURN,
+    UNBOUND,
+    Exit,
+    Part,
+    Variables,
+    is_carriable,
+    is_same,
+    parts_of,
+    shared_storages,
+    value_of,
+)
+from gradopt.control.sequences import Numbered
+from gradopt.errors import UnboundNameError, UnsupportedError
+from gradopt.ir import checks, prims
+from gradopt.ir.intervals import assume
+from gradopt.ir.trace import Scope
+from gradopt.ir.values import Value
+from gradopt.rewrite.names import NONE
+from gradopt.rewrite.sites import Site
+from gradopt.transforms.bodies import Spec
+from gradopt.transforms.inner import InnerFunction, emit_call
+from gradopt.transforms.loops import counted, repeated
+
+
+class CannotRollError(UnsupportedError):
+    """A statement cannot be a loop of compiled code."""
+
+
+@dataclass
+class _Notes:
+    """What is known of a loop from having traced it before.
+
+    Attributes:
+        storages: arrays that its body writes to.
+        fixed: names that its body assigns, but leaves as they are.
+        rebound: names of arrays that its body gives other arrays.
+        specs: what carried numbers become, by name.
+        results: specs of what the body returns, and of names that it makes.
+    """
+
+    storages: list[Storage] = field(default_factory=list[Storage])
+    fixed: set[str] = field(default_factory=set[str])
+    rebound: set[str] = field(default_factory=set[str])
+    specs: dict[str, list[Spec]] = field(default_factory=dict[str, list[Spec]])
+
+
+@dataclass
+class _Carried:
+    """A name that a loop carries.
+
+    Attributes:
+        entry: its value before the loop.
+        leaves: the leaves of that.
+        tree: its structure.
+        specs: what the loop carries for them; None for leaves that stay what they are.
+        inside: its value where an iteration begins.
+    """
+
+    entry: Any
+    leaves: list[Any]
+    tree: TreeDef
+    specs: list[Spec | None]
+    inside: Any = None
+
+
+# A name, and what makes its value of what the loop carried in the end.
+_Rebuild = tuple[str, Callable[[Sequence[Any]], Any]]
+
+
+class _Again(Exception):
+    """The body is to be traced once more."""
+
+
+class Loop:
+    """A statement on its way to a loop of compiled code.
+
+    Attributes:
+        exit: how it was left, when it has run.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        variables: Variables,
+        body: Callable[..., Any],
+        test: Callable[[], Any] | None = None,
+        sequence: Numbered | None = None,
+    ) -> None:
+        self.site = self._site = site
+        self._variables = variables
+        self._body = body
+        self._test = test
+        self._sequence = sequence
+        self._here: Scope = prims.scope()
+        self._notes: _Notes = self._here.trace.notes.setdefault((site, "loop"), _Notes())
+        self._length = 0 if sequence is None else sequence.length()
+        if site.foreign:
+            names = ", ".join(sorted(site.foreign))
+            raise CannotRollError(f"the loop assigns the global {names}", site.place)
+        if test is not None and site.tests:
+            names = ", ".join(sorted(site.tests))
+            raise CannotRollError(f"the condition of the loop assigns {names}", site.place)
+
+    def run(self) -> Exit | None:
+        """Traces it and adds it; how it is left.
+
+        Raises:
+            GradoptError: it cannot be a loop of compiled code.
+        """
+        while True:
+            try:
+                return self._attempt()
+            except _Again:
+                continue
+            except UncarriedWriteError as error:
+                if error.storage.made_in is not self._here:
+                    raise
+                self._notes.storages.append(error.storage)
+
+    # -- One attempt -----------------------------------------------------------------------
+
+    def _attempt(self) -> Exit | None:
+        self._storages = [s for s in self._notes.storages if s.made_in is self._here]
+        self._carried = self._carried_names()
+        body = Part(self._site, "body")
+        self._run_body(body)
+        try:
+            return self._finish(body)
+        except BaseException:
+            if body.scope.open:
+                body.scope.discard()
+            raise
+
+    def _carried_names(self) -> dict[str, _Carried]:
+        """Names that are live where an iteration begins, and may change in it."""
+        site, found = self._site, dict[str, _Carried]()
+        for name in sorted(self._variables.cells):
+            value = self._variables.get(name)
+            if name not in site.head or name in self._notes.fixed or value is UNBOUND:
+                continue
+            if (
+                isinstance(value, Handle)
+                and not value._is_scalar
+                and name in site.updated
+                and name not in self._notes.rebound
+            ):
+                continue  # `x += y` writes to an array that stays the same.
+            parts = parts_of(value)
+            if parts is None or not any(map(is_carriable, parts[0])):
+                continue
+            leaves, tree = parts
+            specs = self._notes.specs.get(name)
+            if specs is None or len(specs) != len(leaves):
+                specs = [Spec.of(x, value_of(x)) if is_carriable(x) else None for x in leaves]
+            found[name] = _Carried(value, leaves, tree, list(specs))
+        return found
+
+    def _enter(self, scope: Scope) -> list[Value]:
+        """Gives names what the loop carries for them; what the arrays hold."""
+        for name, carried in self._carried.items():
+            leaves = [
+                leaf
+                if spec is None
+                else spec.wrap(scope.add_argument(spec.shape, spec.dtype, name))
+                for leaf, spec in zip(carried.leaves, carried.specs, strict=True)
+            ]
+            carried.inside = carried.tree.unflatten(leaves)
+            self._variables.set(name, carried.inside)
+        return [scope.add_argument(s.shape, s.dtype, "carried") for s in self._storages]
+
+    def _run_body(self, part: Part) -> None:
+        counter: list[Value] = []
+
+        def enter() -> Sequence[Value]:
+            if self._sequence is not None:
+                number = part.scope.add_argument((), INT64, "index")
+                counter.append(number)
+                if isinstance(self._length, int):
+                    assume(number, 0, self._length - 1)
+            return self._enter(part.scope)
+
+        def call() -> Any:
+            if self._sequence is None:
+                return self._body()
+            return self._body(self._sequence.item(counter[0], self._length))
+
+        part.run(call, self._variables, self._storages, enter)
+
+    # -- What the body did -----------------------------------------------------------------
+
+    def _finish(self, body: Part) -> Exit | None:
+        results, inits, rebuild = self._names(body)
+        leaving = body.exit.codes & {BREAK, RETURN}
+        if not leaving:
+            inner = body.finish([*results, *body.written])
+            state = [*inits, *[s.value for s in self._storages]]
+            if len(results) > self._taken:
+                inner = self._step(inner, state)
+            values = self._emit(inner, state)
+            self._leave(rebuild, values)
+            return None
+        return self._with_exits(body, results, inits, rebuild)
+
+    def _names(self, body: Part) -> tuple[list[Value], list[Value], list[_Rebuild]]:
+        """Results of the body for names, their values before the loop, and what is made of them."""
+        results: list[Value] = []
+        inits: list[Value] = []
+        self._specs: list[Spec] = []
+        self._owners: list[tuple[Part, Any]] = []
+        rebuild: list[_Rebuild] = []
+        again = False
+        for name, carried in self._carried.items():
+            final = body.finals[name]
+            if final is carried.inside and name not in self._notes.rebound:
+                # Names that stay what they are remain known.
+                self._notes.fixed.add(name)
+                again = True
+                continue
+            again |= self._promote(body, name, carried, final)
+        for name in self._variables.cells:
+            if name in self._carried or body.finals[name] is UNBOUND:
+                continue
+            before, final = self._variables.get(name), body.finals[name]
+            if before is final or (is_same(before, final) and before is not UNBOUND):
+                continue
+            if name in self._site.head and before is not UNBOUND:
+                if name in self._notes.rebound or not _is_carriable(before):
+                    raise CannotRollError(
+                        f"{name} is {describe_value(before)} before the loop, and "
+                        f"{describe_value(final)} behind its body",
+                        self._site.place,
+                    )
+                self._notes.rebound.add(name)
+                self._notes.fixed.discard(name)
+                again = True
+        if again:
+            raise _Again
+        for name, carried in self._carried.items():
+            final = parts_of(body.finals[name])
+            assert final is not None
+            numbers: list[int] = []
+            for entry, leaf, spec in zip(carried.leaves, final[0], carried.specs, strict=True):
+                numbers.append(-1 if spec is None else len(results))
+                if spec is not None:
+                    results.append(_converted(body, leaf, spec))
+                    inits.append(prims.convert(value_of(entry), spec.dtype))
+                    self._specs.append(spec)
+                    self._owners.append((body, leaf))
+            rebuild.append((name, _rebuilder(carried.tree, numbers, carried.leaves)))
+        self._taken = len(results)  # The body makes the others.
+        self._made_inside(body, results, inits, rebuild)
+        self._check_aliases(body)
+        return results, inits, rebuild
+
+    def _promote(self, body: Part, name: str, carried: _Carried, final: Any) -> bool:
+        """Whether what is carried for a name must become something else."""
+        parts = None if final is UNBOUND else parts_of(final)
+        if parts is None or parts[1] != carried.tree:
+            raise CannotRollError(
+                f"{name} is {describe_value(carried.entry)} before the loop, and "
+                f"{describe_value(final)} behind its body",
+                self._site.place,
+            )
+        changed = False
+        specs: list[Spec | None] = []
+        paths = leaf_paths(carried.tree, name)
+        for entry, leaf, spec, path in zip(
+            carried.leaves, parts[0], carried.specs, paths, strict=True
+        ):
+            joined = None
+            if spec is not None and is_carriable(leaf):
+                found = body.spec(leaf)
+                joined = spec.join(found)
+            elif spec is None and is_same(entry, leaf):
+                specs.append(None)
+                continue
+            if joined is None or spec is None:
+                was = spec if spec is not None else describe_value(entry)
+                now = body.spec(leaf) if is_carriable(leaf) else describe_value(leaf)
+                raise CannotRollError(
+                    f"{path} is {was} where an iteration begins, and {now} where it ends",
+                    self._site.place,
+                )
+            changed |= (joined.dtype, joined.weak, joined.is_scalar) != (
+                spec.dtype,
+                spec.weak,
+                spec.is_scalar,
+            )
+            specs.append(joined)
+        if changed:
+            self._notes.specs[name] = specs  # pyright: ignore[reportArgumentType]
+        return changed
+
+    def _made_inside(
+        self, body: Part, results: list[Value], inits: list[Value], rebuild: list[_Rebuild]
+    ) -> None:
+        """Names that the body makes, and that are live behind the loop."""
+        for name in self._variables.cells:
+            if name in self._carried or name not in self._site.after:
+                continue
+            before, final = self._variables.get(name), body.finals[name]
+            if final is UNBOUND or before is final or is_same(before, final):
+                continue
+            parts = parts_of(final)
+            if parts is None:
+                raise CannotRollError(f"{name} cannot be carried", self._site.place)
+            earlier = None if before is UNBOUND else parts_of(before)
+            if earlier is not None and earlier[1] != parts[1]:
+                earlier = None
+            numbers: list[int] = []
+            for i, leaf in enumerate(parts[0]):
+                if not isinstance(leaf, Handle):
+                    # The same in each iteration.
+                    numbers.append(-1)
+                    self._require_iterations(name, earlier and earlier[0][i], leaf)
+                    continue
+                numbers.append(len(results))
+                spec = body.spec(leaf)
+                first = self._first_value(name, earlier[0][i] if earlier else UNBOUND, spec)
+                results.append(_converted(body, leaf, spec))
+                inits.append(first)
+                self._specs.append(spec)
+                self._owners.append((body, leaf))
+            rebuild.append((name, _rebuilder(parts[1], numbers, parts[0])))
+
+    def _first_value(self, name: str, before: Any, spec: Spec) -> Value:
+        """What a name that the body makes is if there is no iteration."""
+        if before is not UNBOUND and is_carriable(before):
+            value = value_of(before)
+            if spec.join(Spec.of(before, value)) == spec:
+                return prims.convert(value, spec.dtype)
+        self._require_iterations(name, UNBOUND, spec)
+        return prims.as_value(np.zeros(spec.shape, spec.dtype))
+
+    def _require_iterations(self, name: str, before: Any, now: Any) -> None:
+        """Checks that a name has a value behind the loop: that there is an iteration."""
+        if is_same(before, now) or (isinstance(self._length, int) and self._length > 0):
+            return
+        if self._sequence is None:
+            return  # The condition held at first, or the name is not asked for.
+        length = prims.as_value(self._length, INT64)
+        checks.require_all(
+            length > 0,
+            f"{name} has no value: the loop that assigns it had no iterations",
+            UnboundNameError,
+        )
+
+    def _check_aliases(self, body: Part) -> None:
+        """Raises if arrays that the loop carries share memory that the body writes to."""
+        seen: set[int] = set()
+        for storage in shared_storages([leaf for _, leaf in self._owners]):
+            if storage is None:
+                continue
+            is_inner = storage.made_in is body.scope
+            if id(storage) in seen or (not is_inner and storage in self._storages):
+                raise CannotRollError(
+                    "arrays that share memory, and are written to, take each other's names",
+                    self._site.place,
+                )
+            seen.add(id(storage))
+        for entry in self._overwritten():
+            if not isinstance(entry, Handle) or entry._storage.argument is not None:
+                raise CannotRollError(
+                    f"an array that the function did not make ({describe_value(entry)}) is written "
+                    "to",
+                    self._site.place,
+                )
+
+    def _overwritten(self) -> list[Any]:
+        """Arrays that the body writes to before it gives their names to others."""
+        found: list[Any] = []
+        for carried in self._carried.values():
+            inside = parts_of(carried.inside)
+            assert inside is not None
+            for entry, leaf in zip(carried.leaves, inside[0], strict=True):
+                is_scalar = isinstance(entry, Handle) and entry._is_scalar
+                written = isinstance(leaf, Handle) and leaf._storage.version > 0
+                if written and not is_scalar and leaf is not entry:
+                    found.append(entry)
+        return found
+
+    # -- The loop --------------------------------------------------------------------------
+
+    def _emit(self, inner: InnerFunction, inits: Sequence[Value]) -> list[Value]:
+        if self._sequence is not None:
+            return counted(self._length, inner, inits, first=0)[0]
+        return repeated(self._condition(inits), inner, inits)
+
+    def _leave(self, rebuild: Sequence[_Rebuild], values: Sequence[Value]) -> list[Any]:
+        """Gives names and arrays their values behind the loop."""
+        count = len(self._specs)
+        wrapped = [spec.wrap(v) for spec, v in zip(self._specs, values[:count], strict=True)]
+        storages = shared_storages([leaf for _, leaf in self._owners])
+        for storage, result in zip(storages, wrapped, strict=True):
+            if storage is not None and storage.made_in is self._here and not result._is_scalar:
+                result._storage.doubt(storage, ALIASED)
+        for storage, value in zip(self._storages, values[count:], strict=False):
+            storage.set(value)
+        for entry in self._overwritten():
+            entry._storage.spoil(
+                f"the loop in line {self._site.place.line} wrote to an array, and then gave its "
+                "name to another one: under other names it is not known any more; use .copy() "
+                "before the loop"
+            )
+        names = {name: UNBOUND for name in self._variables.cells if self._is_dead(name)}
+        names.update({name: make(wrapped) for name, make in rebuild})
+        self._variables.update(names)
+        return wrapped
+
+    def _is_dead(self, name: str) -> bool:
+        return name not in self._site.after and name not in self._site.head
+
+    def _condition(
+        self, state: Sequence[Value], goes_on: Callable[[Sequence[Value]], Value] | None = None
+    ) -> InnerFunction:
+        """Whether the loop goes on, as a function of all that it carries.
+
+        Args:
+            state: what it carries at first: names, arrays, and what else there is.
+            goes_on: function of that; the condition of the `while` if it is not given.
+        """
+        part = Part(self._site, "test")
+        answer: list[Value] = []
+        held: list[Value] = []
+        rest: list[Value] = []
+
+        def enter() -> Sequence[Value]:
+            given = [part.scope.add_argument(v.shape, v.dtype, "carried") for v in state]
+            leaves = iter(given)
+            for name, carried in self._carried.items():
+                values = [
+                    leaf if spec is None else spec.wrap(next(leaves))
+                    for leaf, spec in zip(carried.leaves, carried.specs, strict=True)
+                ]
+                self._variables.set(name, carried.tree.unflatten(values))
+            count = len(self._specs)
+            held.extend(given[count : count + len(self._storages)])
+            rest.extend(given[count + len(self._storages) :])
+            return held
+
+        def call() -> None:
+            answer.append(self._ask() if goes_on is None else goes_on(rest))
+
+        part.run(call, self._variables, self._storages, enter)
+        if any(a is not b for a, b in zip(part.written, held, strict=True)):
+            raise CannotRollError(
+                "the condition of a while loop on traced values writes to an array",
+                self._site.place,
+            )
+        return part.finish(answer)
+
+    def _with_exits(
+        self,
+        body: Part,
+        results: list[Value],
+        inits: list[Value],
+        rebuild: list[_Rebuild],
+    ) -> Exit | None:
+        """A loop that may be left by `break` or `return`: it carries by which."""
+        code = body.value(
+            np.int64(body.exit.code) if type(body.exit.code) is int else body.exit.code
+        )
+        goes_on = body.within(lambda: prims.equal(code, CONTINUE))
+        code = body.within(lambda: prims.select(goes_on, prims.scalar(0, INT64), code))
+        returned, specs, rebuild_value = self._returned(body)
+        state = [*inits, *[s.value for s in self._storages]]
+        count = len(state)
+        state += [prims.as_value(np.int64(0))]
+        state += [prims.as_value(np.zeros(spec.shape, spec.dtype)) for spec in specs]
+        if self._sequence is not None:
+            state.append(prims.as_value(np.int64(0)))
+        step = self._step(body.finish([*results, *body.written, code, *returned]), state, True)
+        values = repeated(self._condition(state, self._goes_on), step, state)
+        self._leave(rebuild, values)
+        codes = frozenset({0} | (body.exit.codes & {BREAK, RETURN}))
+        wrapped = [spec.wrap(v) for spec, v in zip(specs, values[count + 1 :], strict=False)]
+        return Exit(codes, python_number(values[count]), rebuild_value(wrapped))
+
+    def _goes_on(self, state: Sequence[Value]) -> Value:
+        """Whether a loop that may be left goes on; `state` begins with the code."""
+        running = prims.equal(state[0], 0)
+        if self._sequence is not None:
+            return running & (state[-1] < prims.as_value(self._length, INT64))
+        # The condition is not asked any more where the loop was left.
+        found = traced_branch(
+            dataclasses.replace(self._site, assigned=NONE, after=NONE),
+            running,
+            [lambda: Exit.by(RETURN, wrap(self._ask())), lambda: Exit.by(RETURN, False)],
+            Variables((), ()),
+        )
+        assert found is not None
+        return value_of(found.value)
+
+    def _ask(self) -> Value:
+        """The condition of a `while`."""
+        assert self._test is not None
+        answer = truth(self._test())
+        return prims.as_value(np.bool_(answer)) if isinstance(answer, bool) else answer
+
+    def _returned(
+        self, body: Part
+    ) -> tuple[list[Value], list[Spec], Callable[[Sequence[Any]], Any]]:
+        """What a `return` in the body returns."""
+        if RETURN not in body.exit.codes:
+            return [], [], lambda results: UNBOUND
+        parts = parts_of(body.exit.value)
+        if parts is None:
+            raise CannotRollError("what the loop returns is no array", self._site.place)
+        values: list[Value] = []
+        specs: list[Spec] = []
+        numbers: list[int] = []
+        for leaf in parts[0]:
+            if not isinstance(leaf, Handle):
+                numbers.append(-1)
+                continue
+            numbers.append(len(values))
+            specs.append(body.spec(leaf))
+            values.append(body.value(leaf))
+        return values, specs, _rebuilder(parts[1], numbers, parts[0])
+
+    def _step(
+        self, inner: InnerFunction, state: Sequence[Value], carries_counter: bool = False
+    ) -> InnerFunction:
+        """The body as a function of all that the loop carries.
+
+        The body takes names and arrays; not what it makes itself, nor how the loop was left.
+
+        Args:
+            inner: the body.
+            state: what the loop carries.
+            carries_counter: whether the counter of a `for` is the last of that; else it is the
+                first argument.
+        """
+        part = Part(self._site, "step")
+        is_counted = self._sequence is not None
+
+        def call() -> list[Value]:
+            add = part.scope.add_argument
+            first = [add((), INT64, "index")] if is_counted and not carries_counter else []
+            given = [add(value.shape, value.dtype, "carried") for value in state]
+            last = given[-1:] if is_counted and carries_counter else []
+            count = len(self._specs)
+            taken = [*given[: self._taken], *given[count : count + len(self._storages)]]
+            inputs = [*first, *last, *taken, *inner.inputs]
+            results = emit_call(dataclasses.replace(inner, inputs=inputs))
+            return [*results, *[number + 1 for number in last]]
+
+        return part.finish(part.within(call))
+
+
+def _is_carriable(value: Any) -> bool:
+    parts = parts_of(value)
+    return parts is not None and any(map(is_carriable, parts[0]))
+
+
+def _converted(body: Part, leaf: Any, spec: Spec) -> Value:
+    """What a leaf is at the end of the body, as the loop carries it."""
+    value = body.value(leaf)
+    return body.within(lambda: prims.convert(value, spec.dtype))
+
+
+def _rebuilder(
+    tree: TreeDef, numbers: Sequence[int], leaves: Sequence[Any]
+) -> Callable[[Sequence[Any]], Any]:
+    """What makes a value of the results of a loop; leaves of negative numbers stay the same."""
+    return lambda results: tree.unflatten(
+        [leaf if n < 0 else results[n] for n, leaf in zip(numbers, leaves, strict=True)]
+    )

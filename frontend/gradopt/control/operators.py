@@ -1,0 +1,391 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The operators that rewritten functions call.
+
+Each of them decides when it runs: what is concrete takes Python's own path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.handle import Handle, wrap
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import handle_of, is_traced
+from gradopt.base.dtypes import INT64, SUPPORTED
+from gradopt.base.location import source_location
+from gradopt.control.branches import to_bool, traced_branch, truth
+from gradopt.control.calls import callee, is_unknown
+from gradopt.control.loops import CannotRollError, Loop
+from gradopt.control.parts import (
+    BREAK,
+    CONTINUE,
+    END,
+    RAISED,
+    RETURN,
+    UNBOUND,
+    Exit,
+    Variables,
+    exit_of,
+)
+from gradopt.control.sequences import Numbered, numbered
+from gradopt.errors import BranchError, GradoptError, UnsupportedError
+from gradopt.ir import checks, prims
+from gradopt.ir.current import current_scope
+from gradopt.ir.values import Value
+from gradopt.rewrite.names import NONE
+from gradopt.rewrite.sites import OPERATORS, Site
+
+# Loops of fewer iterations are written down one by one.
+FEWEST_ITERATIONS = 8
+# Iterations of a `while` that are written down one in the other, where it cannot be a loop.
+_MOST_NESTED = 50
+
+_Part = Callable[..., Any]
+
+
+def _nothing() -> None:
+    """A part without statements."""
+
+
+class Operators:
+    """What the code of one function calls.
+
+    Args:
+        sites: its statements.
+        package: the package that it is in.
+    """
+
+    BREAK = Exit.by(BREAK)
+    CONTINUE = Exit.by(CONTINUE)
+
+    def __init__(self, sites: Sequence[Site], package: str) -> None:
+        self._sites = sites
+        self._package = package
+
+    # -- Statements ------------------------------------------------------------------------
+
+    def branch(self, number: int, test: Any, body: _Part, orelse: _Part = _nothing) -> Exit | None:
+        """`if`."""
+        condition = truth(test)
+        if isinstance(condition, bool):
+            return body() if condition else orelse()
+        site = self._sites[number]
+        variables = Variables(site.assigned, (body, orelse))
+        return traced_branch(site, condition, (body, orelse), variables)
+
+    def then(self, number: int, left: Exit | None, rest: _Part) -> Exit | None:
+        """What stands behind a statement that may leave."""
+        if left is None:
+            return rest()
+        if 0 not in left.codes:
+            return left
+        site = self._sites[number]
+        goes_on = prims.equal(left.code._read(), 0)
+        others = Exit(left.codes - {0}, left.code, left.value)
+        if len(others.codes) == 1:
+            others = Exit(others.codes, min(others.codes), left.value)
+        return traced_branch(
+            site, goes_on, (rest, lambda: others), Variables(site.assigned, (rest,))
+        )
+
+    def loop(self, number: int, test: _Part, body: _Part, orelse: _Part = _nothing) -> Exit | None:
+        """`while`."""
+        site = self._sites[number]
+        while True:
+            condition = truth(test())
+            if not isinstance(condition, bool):
+                break
+            if not condition:
+                return orelse()
+            left = body()
+            if left is None or left is self.CONTINUE:
+                continue
+            if len(left.codes) > 1:
+                return self._go_on(
+                    site,
+                    left,
+                    lambda: self._loop_on(number, test, body, orelse),
+                    (test, body, orelse),
+                )
+            return None if left.code == BREAK else left
+        return self._rolled(site, test, body, orelse)
+
+    def _rolled(self, site: Site, test: _Part, body: _Part, orelse: _Part) -> Exit | None:
+        """A `while` of compiled code."""
+        variables = Variables(site.assigned, (test, body, orelse))
+        left = Loop(site, variables, body, test=test).run()
+        prims.scope().trace.loops[site.place] = ""
+        return self._otherwise(site, left, orelse, variables)
+
+    def _loop_on(self, number: int, test: _Part, body: _Part, orelse: _Part) -> Exit | None:
+        """The other iterations of a `while` that a traced condition may have left."""
+        site = self._sites[number]
+        notes = prims.scope().trace.notes
+        depth = notes.get((site, "depth"), 0)
+        try:
+            return self._rolled(site, test, body, orelse)
+        except Exception:
+            if depth > _MOST_NESTED:
+                raise
+        notes[site, "depth"] = depth + 1
+        try:
+            return self.loop(number, test, body, orelse)
+        finally:
+            notes[site, "depth"] = depth
+
+    def each(
+        self, number: int, iterable: Any, body: _Part, orelse: _Part | None = None
+    ) -> Exit | None:
+        """`for`."""
+        items: Any = iterable
+        site = self._sites[number]
+        orelse = orelse or _nothing
+        scope = current_scope()
+        sequence = None
+        if scope is not None:
+            sequence = numbered(iterable)
+        if sequence is not None:
+            length = sequence.length()
+            if isinstance(length, Value) or length >= FEWEST_ITERATIONS:
+                variables = Variables(site.assigned, (body, orelse))
+                done, left = self._try(site, sequence, body, variables, length)
+                if done:
+                    return self._otherwise(site, left, orelse, variables)
+            elif scope is not None:
+                scope.trace.loops[site.place] = f"it has {length} iterations"
+        return self._each(site, iter(items), body, orelse)
+
+    def _try(
+        self, site: Site, sequence: Numbered, body: _Part, variables: Variables, length: Any
+    ) -> tuple[bool, Exit | None]:
+        """A loop of compiled code, if it can be one."""
+        scope = prims.scope()
+        key = (site, "unrolled", scope.in_part)
+        if key in scope.trace.notes and not isinstance(length, Value):
+            return False, None
+        try:
+            left = Loop(site, variables, body, sequence=sequence).run()
+        except Exception as error:
+            reason = error.message if isinstance(error, GradoptError) else str(error)
+            if isinstance(length, Value):
+                raise
+            scope.trace.notes[key] = True
+            scope.trace.loops[site.place] = reason
+            return False, None
+        scope.trace.loops[site.place] = ""
+        return True, left
+
+    def _each(self, site: Site, items: Iterator[Any], body: _Part, orelse: _Part) -> Exit | None:
+        """A loop in Python."""
+        for item in items:
+            left = body(item)
+            if left is None or left is self.CONTINUE:
+                continue
+            if len(left.codes) > 1:
+                return self._go_on(
+                    site, left, lambda: self._each(site, items, body, orelse), (body, orelse)
+                )
+            return None if left.code == BREAK else left
+        return orelse()
+
+    def _go_on(
+        self, site: Site, left: Exit, rest: _Part, functions: Sequence[_Part]
+    ) -> Exit | None:
+        """The other iterations of a loop in Python that may have been left."""
+        on = left.codes & {0, CONTINUE}
+        if on == left.codes:
+            return rest()
+        code = left.code._read()
+        ended = _ended(left)
+        if not on:
+            return ended
+        goes_on = prims.equal(code, 0) | prims.equal(code, CONTINUE)
+        variables = Variables(site.assigned, functions)
+        return traced_branch(site, goes_on, (rest, lambda: ended), variables)
+
+    def _otherwise(
+        self, site: Site, left: Exit | None, orelse: _Part, variables: Variables
+    ) -> Exit | None:
+        """What follows on a loop of compiled code: its `else`, unless it was left by `break`."""
+        if left is None:
+            return orelse()
+        ended = _ended(left)
+        if orelse is _nothing:
+            return ended
+        other = _ended(Exit(left.codes - {0}, left.code, left.value))
+        ran_out = prims.equal(left.code._read(), 0)
+        return traced_branch(site, ran_out, (orelse, lambda: other), variables)
+
+    # -- Exits -----------------------------------------------------------------------------
+
+    @staticmethod
+    def leave(value: Any) -> Exit:
+        """`return` in a part."""
+        return Exit.by(RETURN, value)
+
+    @staticmethod
+    def is_traced() -> bool:
+        """Whether a traced condition decides if this runs."""
+        scope = current_scope()
+        return scope is not None and scope.in_part
+
+    @staticmethod
+    def raised(error: Any) -> Exit:
+        """`raise` where a traced condition decides: when the compiled code has run."""
+        made = error() if isinstance(error, type) else error
+        if not isinstance(made, BaseException):
+            raise TypeError("exceptions must derive from BaseException")
+        checks.fail(made)
+        return RAISED
+
+    def value(self, left: Exit | None) -> Any:
+        """What a function returns."""
+        if left is None or left.codes == END.codes:
+            return None
+        if not left.codes - {RETURN}:
+            return None if left.value is UNBOUND else left.value
+        if left.value is None:
+            return None
+        raise BranchError(
+            "the function returns a value or, at its end, nothing, as a traced condition tells; "
+            "return one thing in all cases",
+            source_location(),
+        )
+
+    @staticmethod
+    def settled(left: Exit | None) -> Exit | None:
+        """How a statement was left inside of one that stays Python's own.
+
+        Raises:
+            UnsupportedError: a traced condition tells.
+        """
+        if left is not None and len(left.codes) > 1:
+            raise UnsupportedError(
+                "`return`, `break` or `continue` under a traced condition inside of `with`, `try` "
+                "or `match` is not supported",
+                source_location(),
+            )
+        return None if left is None or left.codes == END.codes else left
+
+    # -- Expressions -----------------------------------------------------------------------
+
+    def both(self, first: Any, *others: Callable[[], Any]) -> Any:
+        """`and`."""
+        return self._logical(first, others, ends_on=False)
+
+    def either(self, first: Any, *others: Callable[[], Any]) -> Any:
+        """`or`."""
+        return self._logical(first, others, ends_on=True)
+
+    def _logical(self, first: Any, others: Sequence[Callable[[], Any]], ends_on: bool) -> Any:
+        for i, other in enumerate(others):
+            condition = truth(first)
+            if not isinstance(condition, bool):
+                rest = others[i:]
+
+                def later(rest: Sequence[Callable[[], Any]] = rest) -> Any:
+                    return self._logical(rest[0](), rest[1:], ends_on)
+
+                def now(first: Any = first) -> Any:
+                    return first
+
+                parts = (now, later) if ends_on else (later, now)
+                return self._choice(condition, *parts)
+            if condition is ends_on:
+                return first
+            first = other()
+        return first
+
+    @staticmethod
+    def negation(operand: Any) -> Any:
+        """`not`."""
+        condition = truth(operand)
+        return not condition if isinstance(condition, bool) else wrap(~to_bool(condition))
+
+    def chain(self, left: Any, *rest: Any) -> Any:
+        """`a < b < c`: functions that compare, each with one that gives the right operand."""
+        compare, operand, *behind = rest
+        right = operand()
+        found = compare(left, right)
+        if not behind:
+            return found
+        return self.both(found, lambda: self.chain(right, *behind))
+
+    def choose(self, test: Any, body: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
+        """`a if c else b`."""
+        condition = truth(test)
+        if isinstance(condition, bool):
+            return body() if condition else orelse()
+        return self._choice(condition, body, orelse)
+
+    @staticmethod
+    def _choice(condition: Value, body: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
+        """One of two values, as a traced condition tells."""
+        place = source_location()
+        assert place is not None
+        site = Site("if", place, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+        parts = (lambda: Exit.by(RETURN, body()), lambda: Exit.by(RETURN, orelse()))
+        left = exit_of(traced_branch(site, condition, parts, Variables((), ())))
+        return left.value
+
+    def call(self, function: Any) -> Any:
+        """What is called in place of a function."""
+        return callee(function, self._package)
+
+    @staticmethod
+    def load(container: Any) -> Any:
+        """What elements are read of: concrete arrays take traced indices."""
+        if type(container) is np.ndarray and container.dtype in SUPPORTED:
+            return _Concrete(container)
+        return container
+
+    @staticmethod
+    def store(container: Any) -> Any:
+        """What elements or attributes are written to.
+
+        Raises:
+            CannotRollError: no array, in a part that is traced once for all iterations.
+        """
+        scope = current_scope()
+        if scope is not None and scope.in_part and not isinstance(container, Handle):
+            raise CannotRollError(
+                f"elements or attributes of a {type(container).__name__} are assigned where a "
+                "traced condition, or a loop of compiled code, decides how often that happens; "
+                "use an array",
+                source_location(),
+            )
+        return container
+
+
+def _ended(left: Exit) -> Exit | None:
+    """How a loop ends that was left so: a `break` is its end, a `return` that of the function."""
+    if RETURN not in left.codes:
+        return None
+    if not left.codes - {RETURN}:
+        return Exit.by(RETURN, left.value)
+    code = prims.select(
+        prims.equal(left.code._read(), RETURN), prims.scalar(RETURN, INT64), prims.scalar(0, INT64)
+    )
+    return Exit(frozenset({0, RETURN}), wrap(code), left.value)
+
+
+class _Concrete:
+    """A concrete array that is indexed."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+
+    def __getitem__(self, index: Any) -> Any:
+        entries = index if type(index) is tuple else (index,)
+        for entry in entries:
+            if is_unknown(entry) or (type(entry) in (list, tuple) and is_traced(entry)):
+                return getitem(handle_of(self._array), index)
+        return self._array[index]
+
+
+OPERATORS.append(Operators)

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What a `for` goes through, by number: ranges, arrays, and enumerate, zip and reversed of them.
+
+A loop over one of these can be a loop of compiled code, whose counter says which element it is at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.handle import Handle, python_number
+from gradopt.array.indexing import getitem
+from gradopt.array.operands import handle_of
+from gradopt.base.dtypes import INT64, SUPPORTED
+from gradopt.base.location import source_location
+from gradopt.errors import ConversionError
+from gradopt.ir import prims
+from gradopt.ir.intervals import assume, interval
+from gradopt.ir.values import Value
+
+
+class Numbered:
+    """Something to go through, by number."""
+
+    def length(self) -> int | Value:
+        """How many elements there are; a traced number may be negative for none."""
+        raise NotImplementedError
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        """The element of a traced number, in a loop over `length` elements."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+
+def _number(value: Any) -> int | Value:
+    """A bound of a range."""
+    if isinstance(value, Handle):
+        known = value._known()
+        if known is None:
+            return prims.convert(value._read(), INT64)
+        return int(known)
+    return int(value)
+
+
+@dataclass(frozen=True)
+class TracedRange(Numbered):
+    """As `range`, of which a bound may be traced.
+
+    Attributes:
+        start: the first number.
+        stop: behind the last one.
+        step: from one to the next.
+    """
+
+    start: Any
+    stop: Any
+    step: int
+
+    def length(self) -> int | Value:
+        start, stop, step = _number(self.start), _number(self.stop), self.step
+        if isinstance(start, int) and isinstance(stop, int):
+            return len(range(start, stop, step))
+        first, last = prims.as_value(start, INT64), prims.as_value(stop, INT64)
+        distance = last - first if step > 0 else first - last
+        size = abs(step)
+        if size == 1:
+            return distance
+        # Rounded up; where it is negative there is no iteration in any case.
+        rounded = (python_number(distance) + (size - 1)) // size
+        return rounded._read()
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        start, step = _number(self.start), self.step
+        value = number if step == 1 else number * step
+        if not (isinstance(start, int) and start == 0):
+            value = value + start
+        self._assume(value, length)
+        return python_number(value)
+
+    def _assume(self, value: Value, length: int | Value) -> None:
+        start = _interval(self.start)
+        stop = _interval(self.stop)
+        if start is None or stop is None:
+            return
+        if isinstance(length, int):
+            ends = (
+                start[0],
+                start[1] + self.step * (length - 1),
+                start[0] + self.step * (length - 1),
+            )
+            assume(value, min(ends[0], ends[2]), max(start[1], ends[1]))
+        elif self.step > 0:
+            assume(value, start[0], max(start[0], stop[1] - 1))
+        else:
+            assume(value, min(start[1], stop[0] + 1), start[1])
+
+    def __iter__(self) -> Iterator[int]:
+        bounds: list[Any] = [_number(self.start), _number(self.stop)]
+        if not all(isinstance(bound, int) for bound in bounds):
+            raise ConversionError(
+                "a bound of this range is traced: a `for` statement can go through it, in a "
+                "function that is rewritten; nothing else can",
+                source_location(),
+            )
+        start, stop = bounds
+        return iter(range(start, stop, self.step))
+
+    def __len__(self) -> int:
+        return len(list(self))
+
+
+def _interval(bound: Any) -> tuple[int, int] | None:
+    number = _number(bound)
+    return (number, number) if isinstance(number, int) else interval(number)
+
+
+@dataclass(frozen=True)
+class _Rows(Numbered):
+    """The elements of an array along its first axis.
+
+    Attributes:
+        array: the array, concrete or traced.
+    """
+
+    array: Any
+
+    def length(self) -> int:
+        return len(self.array)
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        return getitem(handle_of(self.array), python_number(number))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.array)
+
+
+@dataclass(frozen=True)
+class _Enumerated(Numbered):
+    inner: Numbered
+    start: int
+
+    def length(self) -> int | Value:
+        return self.inner.length()
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        count = number + self.start if self.start else number
+        if isinstance(length, int):
+            assume(count, self.start, self.start + length - 1)
+        return python_number(count), self.inner.item(number, length)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(enumerate(self.inner, self.start))
+
+
+@dataclass(frozen=True)
+class _Zipped(Numbered):
+    parts: Sequence[Numbered]
+
+    def length(self) -> int | Value:
+        lengths = [part.length() for part in self.parts]
+        known = [length for length in lengths if isinstance(length, int)]
+        if len(known) == len(lengths):
+            return min(known)
+        result = prims.as_value(lengths[0], INT64)
+        for length in lengths[1:]:
+            other = prims.as_value(length, INT64)
+            result = prims.select(other < result, other, result)
+        return result
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        return tuple([part.item(number, length) for part in self.parts])
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(zip(*self.parts, strict=False))
+
+
+@dataclass(frozen=True)
+class _Reversed(Numbered):
+    inner: Numbered
+
+    def length(self) -> int | Value:
+        return self.inner.length()
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        last = self.inner.length()
+        place = prims.as_value(last - 1, INT64) - number
+        if isinstance(last, int):
+            assume(place, 0, last - 1)
+        return self.inner.item(place, last)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(list(self.inner)[::-1])
+
+
+def numbered(value: Any) -> Numbered | None:
+    """What a loop of compiled code could go through, or None."""
+    if isinstance(value, Numbered):
+        return value
+    if isinstance(value, Handle):
+        return _Rows(value) if value.shape else None
+    if type(value) is range:
+        return TracedRange(value.start, value.stop, value.step)
+    if type(value) is np.ndarray and value.ndim and value.dtype in SUPPORTED:
+        return _Rows(value)
+    return None
+
+
+# -- What builtins become ----------------------------------------------------------------------
+
+
+def range_of(*bounds: Any) -> Any:
+    """As `range`."""
+    if not any(isinstance(bound, Handle) and bound._known() is None for bound in bounds):
+        return range(*bounds)
+    start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    known: Any = step
+    for bound in (start, stop):
+        if isinstance(bound, Handle) and (bound.shape or bound.dtype.kind != "i"):
+            raise TypeError(f"{bound.dtype.name!r} object cannot be interpreted as an integer")
+    if isinstance(step, Handle) and step._known() is None:
+        raise ConversionError(
+            "the step of a range is traced; its value must be known while tracing",
+            source_location(),
+        )
+    size = int(known)
+    if size == 0:
+        raise ValueError("range() arg 3 must not be zero")
+    return TracedRange(start, stop, size)
+
+
+def enumerated(iterable: Any, start: int = 0) -> Any:
+    """As `enumerate`."""
+    inner = numbered(iterable)
+    if inner is None or type(start) is not int:
+        return enumerate(iterable, start)
+    return _Enumerated(inner, start)
+
+
+def zipped(*iterables: Any, strict: bool = False) -> Any:
+    """As `zip`."""
+    parts = [numbered(iterable) for iterable in iterables]
+    found = [part for part in parts if part is not None]
+    if strict or not found or len(found) != len(parts):
+        return zip(*iterables, strict=strict)
+    return _Zipped(found)
+
+
+def reversed_of(sequence: Any) -> Any:
+    """As `reversed`."""
+    inner = numbered(sequence)
+    return reversed(sequence) if inner is None else _Reversed(inner)

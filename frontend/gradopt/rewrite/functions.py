@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions that are rewritten: which ones, and the functions that come of it.
+
+A code object is rewritten once. A function is its code with its own globals, defaults and cells, so
+that closures, methods and nested functions keep their meaning.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import opcode
+import os
+import sysconfig
+from dataclasses import dataclass
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from gradopt.base.location import is_internal_file, unrewritten
+from gradopt.rewrite.sites import OPERATORS
+from gradopt.rewrite.source import NoSourceError, function_tree, future_flags, parameters
+from gradopt.rewrite.syntax import OPERATORS_NAME, rewrite_function
+
+_LIBRARIES = tuple(
+    os.path.join(path, "")
+    for path in {
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+)
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A code object that was rewritten.
+
+    Attributes:
+        code: the new one.
+        operators: the object whose methods it calls.
+    """
+
+    code: CodeType
+    operators: Any
+
+
+# What came of code objects: None where nothing is to be done, or why it cannot be.
+# By the ids of code objects, which are kept: equal ones may be from different files.
+_known: dict[int, tuple[CodeType, Rewritten | str | None]] = {}
+# Code that was made here, and is not to be rewritten again.
+_made: dict[int, CodeType] = {}
+
+
+def is_users(function: FunctionType, package: str = "") -> bool:
+    """Whether a function is neither ours, nor Python's, nor of another installed package.
+
+    Args:
+        function: the function.
+        package: an installed package that is the user's.
+    """
+    file = function.__code__.co_filename
+    if file.startswith("<") or is_internal_file(file):
+        return False
+    return not file.startswith(_LIBRARIES) or package_of(function) == package
+
+
+def package_of(function: FunctionType) -> str:
+    """The outermost package that a function is in."""
+    return (function.__module__ or "").partition(".")[0]
+
+
+def rewritten(function: Any) -> Any:
+    """The function, with its control flow as calls of operators, if it has any.
+
+    Args:
+        function: a Python function of the user's, a method, a `functools.partial` of one, or an
+            object whose class has a `__call__`; anything else stays what it is.
+    """
+    kind = type(function)
+    if kind is FunctionType:
+        return _rewritten(function)
+    if kind is MethodType:
+        inner = rewritten(function.__func__)
+        return function if inner is function.__func__ else MethodType(inner, function.__self__)
+    if kind is functools.partial:
+        inner = rewritten(function.func)
+        if inner is function.func:
+            return function
+        return functools.partial(inner, *function.args, **function.keywords)
+    call = getattr(kind, "__call__", None)  # noqa: B004
+    if type(call) is FunctionType and is_users(call):
+        inner = rewritten(call)
+        return function if inner is call else MethodType(inner, function)
+    return function
+
+
+def _rewritten(function: FunctionType) -> FunctionType:
+    code = function.__code__
+    if id(code) in _made or is_internal_file(code.co_filename):
+        return function
+    entry = _known.get(id(code))
+    if entry is None:
+        entry = _known[id(code)] = code, _rewrite(function)
+        if isinstance(entry[1], str):
+            unrewritten[id(code)] = entry[1]
+    found = entry[1]
+    if not isinstance(found, Rewritten):
+        return function
+    return _with_code(function, found)
+
+
+def _with_code(function: FunctionType, found: Rewritten) -> FunctionType:
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells[OPERATORS_NAME] = CellType(found.operators)
+    closure = tuple([cells[name] for name in found.code.co_freevars])
+    made = FunctionType(
+        found.code, function.__globals__, function.__name__, function.__defaults__, closure
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__qualname__ = function.__qualname__
+    made.__module__ = function.__module__
+    made.__dict__.update(function.__dict__)
+    return made
+
+
+def _rewrite(function: FunctionType) -> Rewritten | str | None:
+    """What comes of a function's code."""
+    if not _has_control_flow(function):
+        return None
+    try:
+        tree = function_tree(function)
+    except NoSourceError as reason:
+        return str(reason)
+    if isinstance(tree, ast.FunctionDef) and _has_private_names(tree, function):
+        return "it has names that are private to its class"
+    code = function.__code__
+    made, sites = rewrite_function(tree, code.co_filename)
+    code = _compiled(made, code)
+    _note(code)
+    return Rewritten(code, OPERATORS[0](sites, package_of(function)))
+
+
+def _has_private_names(tree: ast.FunctionDef, function: FunctionType) -> bool:
+    """Whether a name in a method is changed by the compiler, as `__x` is to `_C__x`."""
+    if "." not in function.__qualname__.rpartition("<locals>.")[2]:
+        return False
+    return any(
+        name.startswith("__") and not name.endswith("__")
+        for node in ast.walk(tree)
+        for name in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "arg", ""))
+        if name
+    )
+
+
+_FACTORY = "<factory>"
+
+
+def _compiled(tree: ast.FunctionDef | ast.Lambda, original: CodeType) -> CodeType:
+    """The code of a definition, whose free variables are those of the original code."""
+    names = [*original.co_freevars, OPERATORS_NAME]
+    if isinstance(tree, ast.Lambda):
+        inner: ast.stmt = ast.copy_location(ast.Expr(tree), tree)
+    else:
+        tree.decorator_list = []
+        tree.returns = None
+        for arg in parameters(tree):
+            arg.annotation = None
+        inner = tree
+    tree.args.defaults = []
+    tree.args.kw_defaults = [None] * len(tree.args.kwonlyargs)
+    args = ast.arguments(
+        posonlyargs=[],
+        args=[ast.arg(name) for name in names],
+        kwonlyargs=[],
+        kw_defaults=[],
+        defaults=[],
+    )
+    factory = ast.FunctionDef(_FACTORY, args, [inner], [], None)
+    if "type_params" in ast.FunctionDef._fields:
+        factory.type_params = []  # pyright: ignore[reportAttributeAccessIssue]
+    ast.copy_location(factory, tree)
+    module = ast.fix_missing_locations(ast.Module([factory], []))
+    flags = future_flags(original)
+    code = compile(module, original.co_filename, "exec", flags, dont_inherit=True)
+    for _ in range(2):
+        code = next(const for const in code.co_consts if isinstance(const, CodeType))
+    qualname = getattr(original, "co_qualname", original.co_name)
+    return _renamed(code, original.co_name, qualname)
+
+
+def _renamed(code: CodeType, name: str, qualname: str) -> CodeType:
+    """The code with the names that the user gave: parts of a function are called like it."""
+    consts: list[Any] = []
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            if _is_part(const):
+                const = _renamed(const, name, qualname)
+            else:
+                inner = f"{qualname}.<locals>.{const.co_name}"
+                const = _renamed(const, const.co_name, inner)
+        consts.append(const)
+    names: dict[str, Any] = {"co_name": name, "co_consts": tuple(consts)}
+    if hasattr(code, "co_qualname"):
+        names["co_qualname"] = qualname
+    return code.replace(**names)
+
+
+def _is_part(code: CodeType) -> bool:
+    name = code.co_name
+    return name.startswith("<") and name[-2:-1].isdigit()
+
+
+def _note(code: CodeType) -> None:
+    _made[id(code)] = code
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            _note(const)
+
+
+# -- Which functions there is nothing to rewrite in --------------------------------------------
+
+# Jumps, loops, and calls of what is no global name and no attribute.
+_CONTROL = frozenset(
+    number
+    for name, number in opcode.opmap.items()
+    if "JUMP" in name
+    or name in ("FOR_ITER", "GET_ITER", "PUSH_NULL", "STORE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL")
+    or name in ("DELETE_SUBSCR", "DELETE_ATTR", "RAISE_VARARGS", "MAKE_FUNCTION", "BINARY_SLICE")
+    or name.startswith("UNARY_NOT")
+)
+_SAFE_MODULES = ("numpy", "gradopt", "math")
+
+
+def _has_control_flow(function: FunctionType) -> bool:
+    """Whether rewriting a function could make a difference; answers quickly for most.
+
+    What has no jumps, and calls nothing but functions of NumPy and of this package, and methods of
+    arrays, stays what it is.
+    """
+    code = function.__code__
+    if not hasattr(code, "co_positions") or not _CONTROL.isdisjoint(code.co_code[::2]):
+        return True
+    names = function.__globals__
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    for name in code.co_names:
+        if hasattr(np.ndarray, name) or _is_numpy_name(name):
+            continue
+        if name not in names or _may_call(names[name]):
+            return True
+    for cell in cells.values():
+        try:
+            if _may_call(cell.cell_contents):
+                return True
+        except ValueError:
+            return True
+    return False
+
+
+# Functions that other ones take the place of in rewritten code.
+REPLACED_NAMES: set[str] = set()
+
+
+@functools.cache
+def _is_numpy_name(name: str) -> bool:
+    return name not in REPLACED_NAMES and (hasattr(np, name) or hasattr(np.linalg, name))
+
+
+def _may_call(value: Any) -> bool:
+    """Whether a global value is a function that has something to rewrite."""
+    if isinstance(value, ModuleType):
+        return not value.__name__.startswith(_SAFE_MODULES)
+    if not callable(value):
+        return False
+    module = getattr(value, "__module__", None) or ""
+    return not module.startswith(_SAFE_MODULES)

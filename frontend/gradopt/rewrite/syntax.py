@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Statements and expressions as calls of operators.
+
+    if x > 0:           def <body 1>():
+        y = x               nonlocal y
+    else:                   y = x
+        y = -x     =>   def <else 2>():
+                            nonlocal y
+                            y = -x
+                        <gradopt>.branch(0, x > 0, <body 1>, <else 2>)
+
+The parts of a statement are functions on the variables of the user's function. What leaves a part
+by `return`, `break` or `continue` returns an exit; what stands behind a statement that may be left
+so is one more such function:
+
+    <gradopt>.value(<gradopt>.then(1, <gradopt>.branch(0, ...), <rest 3>))
+
+All nodes keep their positions, so that tracebacks, debuggers and coverage see the user's code.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from gradopt.errors import SourceLocation
+from gradopt.rewrite.names import (
+    NONE,
+    SCOPES,
+    Liveness,
+    Names,
+    absorb,
+    bound,
+    declared,
+    inside,
+    leaves,
+    shared,
+)
+from gradopt.rewrite.sites import Site
+from gradopt.rewrite.source import Function, parameters
+
+# Python does not let users write these.
+OPERATORS_NAME = "<gradopt>"
+_ITEM, _EXIT = "<item>", "<exit>"
+
+# These look at the frame that calls them.
+_OF_THE_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
+_SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
+
+N = TypeVar("N", bound=ast.AST)
+
+
+def rewrite_function(tree: Function, file: str) -> tuple[Function, list[Site]]:
+    """The definition with its statements and expressions as calls; what they are."""
+    sites: list[Site] = []
+    return _Rewriter(tree, file, sites).function(), sites
+
+
+def _at(node: N, place: ast.AST) -> N:
+    """A new node, and those in it, at the place of another one."""
+    for new in ast.walk(node):
+        if not hasattr(new, "lineno") and isinstance(
+            new, (ast.expr, ast.stmt, ast.arg, ast.keyword)
+        ):
+            ast.copy_location(new, place)
+    return node
+
+
+def _name(name: str, store: bool = False) -> ast.Name:
+    return ast.Name(name, ast.Store() if store else ast.Load())
+
+
+def _operator(name: str, arguments: Sequence[ast.expr]) -> ast.Call:
+    function = ast.Attribute(_name(OPERATORS_NAME), name, ast.Load())
+    return ast.Call(function, list(arguments), [])
+
+
+def _no_arguments(names: Sequence[str] = ()) -> ast.arguments:
+    args = [ast.arg(name) for name in names]
+    return ast.arguments(posonlyargs=[], args=args, kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites one function; those that are defined in it have rewriters of their own."""
+
+    def __init__(self, tree: Function, file: str, sites: list[Site], qualname: str = "") -> None:
+        self._tree = tree
+        self._file = file
+        self._sites = sites
+        self._name = getattr(tree, "name", "<lambda>")
+        self._qualname = f"{qualname}.{self._name}" if qualname else self._name
+        body = [] if isinstance(tree, ast.Lambda) else tree.body
+        nodes = list(inside(body))
+        self._suspends = any(isinstance(node, _SUSPENDS) for node in nodes)
+        called = {
+            n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+        }
+        # Parts that are functions would give another answer.
+        self._keeps_statements = self._suspends or bool((called & _OF_THE_FRAME) - {"super"})
+        self._global = declared(body, ast.Global)
+        self._nonlocal = declared(body, ast.Nonlocal)
+        self._parameters = frozenset(arg.arg for arg in parameters(tree))
+        self._shared = NONE
+        self._functions = 0
+        self._live: Liveness | None = None
+
+    def function(self) -> Any:
+        """The function, rewritten."""
+        tree = self._tree
+        if isinstance(tree, ast.Lambda):
+            tree.body = self.visit(tree.body)
+            return tree
+        if self._keeps_statements:
+            tree.body = [self.visit(stmt) for stmt in tree.body]
+            return tree
+        names = bound(tree.body)
+        self._shared = shared(tree.body) & (names | self._nonlocal | self._parameters)
+        body = absorb(tree.body)
+        self._live = Liveness(body)
+        body = self._block(body, is_part=False, is_tail=True)
+        missing = names - self._global - self._nonlocal - self._parameters
+        tree.body = [*self._bindings(missing), *body]
+        return tree
+
+    def _bindings(self, names: Names) -> list[ast.stmt]:
+        """Makes names variables of this function: its parts may be all that assigns them."""
+        if not names:
+            return []
+        assign = ast.Assign([_name(name, store=True) for name in sorted(names)], ast.Constant(None))
+        return [_at(ast.If(ast.Constant(False), [assign], []), self._tree)]
+
+    # -- Statements ------------------------------------------------------------------------
+
+    def _block(self, stmts: Sequence[ast.stmt], is_part: bool, is_tail: bool) -> list[ast.stmt]:
+        """Statements, rewritten.
+
+        Args:
+            stmts: the statements.
+            is_part: whether they stand in a part of a statement, which returns exits.
+            is_tail: whether nothing in their function follows on them.
+        """
+        result: list[ast.stmt] = []
+        for i, stmt in enumerate(stmts):
+            if not isinstance(stmt, (ast.If, ast.While, ast.For)):
+                result += self._plain(stmt, is_part)
+                continue
+            may_leave = leaves([stmt])
+            rest = stmts[i + 1 :]
+            after = self._after(stmt)
+            # Not the whole statement: what is computed for it, for messages.
+            place = stmt.iter if isinstance(stmt, ast.For) else stmt.test
+            definitions, call = self._control(stmt, after)
+            result += definitions
+            if not may_leave:
+                result.append(_at(ast.Expr(call), place))
+                continue
+            if rest:
+                number = self._site("rest", stmt, rest, after)
+                part = self._part("rest", rest)
+                result.append(part)
+                call = _operator("then", [ast.Constant(number), call, _name(part.name)])
+            if is_tail:
+                if not is_part:
+                    call = _operator("value", [call])
+                result.append(_at(ast.Return(call), place))
+                return result
+            call = _operator("settled", [call])
+            result.append(_at(ast.Assign([_name(_EXIT, store=True)], call), place))
+            value: ast.expr = _name(_EXIT)
+            is_left = ast.Compare(_name(_EXIT), [ast.IsNot()], [ast.Constant(None)])
+            if not is_part:
+                value = _operator("value", [value])
+            result.append(_at(ast.If(is_left, [ast.Return(value)], []), place))
+            return result
+        return result
+
+    def _after(self, stmt: ast.stmt) -> Names:
+        assert self._live is not None
+        return self._live.after[id(stmt)]
+
+    def _plain(self, stmt: ast.stmt, is_part: bool) -> list[ast.stmt]:
+        """A statement that stays what it is."""
+        if isinstance(stmt, ast.Return) and is_part:
+            value = ast.Constant(None) if stmt.value is None else self.visit(stmt.value)
+            return [_at(ast.Return(_operator("leave", [value])), stmt)]
+        if isinstance(stmt, (ast.Break, ast.Continue)):
+            kind = "BREAK" if isinstance(stmt, ast.Break) else "CONTINUE"
+            value = ast.Attribute(_name(OPERATORS_NAME), kind, ast.Load())
+            return [_at(ast.Return(value), stmt)]
+        if isinstance(stmt, ast.Raise) and is_part and stmt.exc is not None and stmt.cause is None:
+            keep = ast.Assign([_name(_EXIT, store=True)], self.visit(stmt.exc))
+            raised = ast.Return(_operator("raised", [_name(_EXIT)]))
+            stmt.exc = _at(_name(_EXIT), stmt)
+            is_traced = _operator("is_traced", [])
+            return [_at(keep, stmt), _at(ast.If(is_traced, [raised], []), stmt), stmt]
+        if isinstance(stmt, ast.Global | ast.Nonlocal) and is_part:
+            return [_at(ast.Pass(), stmt)]  # Each part declares its own.
+        if isinstance(stmt, ast.AnnAssign):
+            # What is declared as nonlocal cannot be annotated.
+            if stmt.value is None:
+                return [_at(ast.Pass(), stmt)]
+            stmt = ast.copy_location(ast.Assign([stmt.target], stmt.value), stmt)
+        if isinstance(stmt, SCOPES):
+            return [self.visit(stmt)]
+        for field, value in ast.iter_fields(stmt):
+            if field in ("body", "orelse", "finalbody"):
+                if value:
+                    setattr(stmt, field, self._block(value, is_part, is_tail=False))
+            elif field in ("handlers", "cases"):
+                for part in value:
+                    part.body = self._block(part.body, is_part, is_tail=False)
+                    if field == "handlers" and part.type is not None:
+                        part.type = self.visit(part.type)
+                    elif field == "cases" and part.guard is not None:
+                        part.guard = self.visit(part.guard)
+            elif isinstance(value, ast.AST):
+                setattr(stmt, field, self.visit(value))
+            elif isinstance(value, list):
+                setattr(
+                    stmt, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
+                )
+        return [stmt]
+
+    def _control(
+        self, stmt: ast.If | ast.While | ast.For, after: Names
+    ) -> tuple[list[ast.stmt], ast.expr]:
+        """The parts of a statement, as functions, and the call that runs it."""
+        nothing = ast.Constant(None)
+        if isinstance(stmt, ast.If):
+            number = self._site("if", stmt, [*stmt.body, *stmt.orelse], after)
+            parts = [self._part("body", stmt.body)]
+            parts += [self._part("else", stmt.orelse)] if stmt.orelse else []
+            names: list[ast.expr] = [_name(part.name) for part in parts]
+            test = self.visit(stmt.test)
+            return [*parts], _operator("branch", [ast.Constant(number), test, *names])
+        orelse = [self._part("else", stmt.orelse)] if stmt.orelse else []
+        otherwise: list[ast.expr] = [_name(part.name) for part in orelse]
+        if isinstance(stmt, ast.While):
+            whole = [stmt.test, *stmt.body, *stmt.orelse]
+            number = self._site("while", stmt, whole, after)
+            test = self._part("test", [ast.copy_location(ast.Return(stmt.test), stmt.test)], True)
+            body = self._part("body", stmt.body)
+            names = [_name(test.name), _name(body.name), *otherwise]
+            return [test, body, *orelse], _operator("loop", [ast.Constant(number), *names])
+        whole = [stmt.target, *stmt.body, *stmt.orelse]
+        number = self._site("for", stmt, whole, after)
+        assign = ast.Assign([stmt.target], _name(_ITEM))
+        ast.copy_location(assign, stmt.target)
+        ast.copy_location(assign.value, stmt.target)
+        body = self._part("body", [assign, *stmt.body], names=[_ITEM])
+        iterable = self.visit(stmt.iter)
+        arguments = [ast.Constant(number), iterable, _name(body.name), *(otherwise or [nothing])]
+        return [body, *orelse], _operator("each", arguments)
+
+    def _part(
+        self,
+        kind: str,
+        stmts: Sequence[ast.stmt],
+        is_plain: bool = False,
+        names: Sequence[str] = (),
+    ) -> ast.FunctionDef:
+        """Statements as a function without arguments on the variables of this one.
+
+        Args:
+            kind: what to name it after.
+            stmts: the statements.
+            is_plain: whether it returns what they return, and no exits.
+            names: of its parameters.
+        """
+        self._functions += 1
+        assigned = bound(stmts) | self._shared
+        others = sorted(assigned - self._global)
+        declarations: list[ast.stmt] = []
+        if assigned & self._global:
+            declarations.append(ast.Global(sorted(assigned & self._global)))
+        if others:
+            declarations.append(ast.Nonlocal(others))
+        body = self._block(stmts, is_part=not is_plain, is_tail=True)
+        name = f"<{kind} {self._functions}>"
+        part = ast.FunctionDef(name, _no_arguments(names), [*declarations, *body], [], None)
+        if "type_params" in ast.FunctionDef._fields:
+            part.type_params = []  # pyright: ignore[reportAttributeAccessIssue]
+        return _at(part, stmts[0])
+
+    def _site(self, kind: str, stmt: ast.stmt, parts: Sequence[ast.AST], after: Names) -> int:
+        """Notes what there is to know of a statement; its number."""
+        assert self._live is not None
+        assigned = bound(parts) | self._shared
+        nodes = list(inside(parts))
+        updates = {id(node.target) for node in nodes if isinstance(node, ast.AugAssign)}
+        plainly = bound(
+            target for node in nodes if id(node) not in updates for target in _targets(node)
+        )
+        head = self._live.head.get(id(stmt), NONE)
+        if kind == "rest":
+            # What follows the rest is live behind it; nobody knows the exits here.
+            ends = [part for part in parts if part is parts[-1] or leaves([part])]
+            after = NONE.union(*[self._live.after[id(part)] for part in ends])
+        is_rest = kind == "rest"
+        target = [stmt.target] if isinstance(stmt, ast.For) and not is_rest else []
+        tests = [stmt.test] if isinstance(stmt, ast.While) and not is_rest else []
+        place = SourceLocation(self._file, stmt.lineno, stmt.col_offset, -1, self._qualname)
+        site = Site(
+            kind,
+            place,
+            assigned,
+            assigned - plainly - self._shared,
+            after,
+            head,
+            bound(target),
+            bound(tests),
+            assigned & self._global,
+        )
+        self._sites.append(site)
+        return len(self._sites) - 1
+
+    # -- Definitions -----------------------------------------------------------------------
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """A function that the user's function defines."""
+        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        self._visit_defaults(node.args)
+        return _Rewriter(node, self._file, self._sites, self._qualname).function()
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
+        """A lambda."""
+        self._visit_defaults(node.args)
+        return _Rewriter(node, self._file, self._sites, self._qualname).function()
+
+    def _visit_defaults(self, args: ast.arguments) -> None:
+        args.defaults = [self.visit(default) for default in args.defaults]
+        args.kw_defaults = [d if d is None else self.visit(d) for d in args.kw_defaults]
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """Stays as it is."""
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Stays as it is."""
+        return node
+
+    # -- Expressions -----------------------------------------------------------------------
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        """`a and b`: the second one may be traced under the condition of the first."""
+        if self._must_stay(node.values[1:]):
+            return self.generic_visit(node)
+        first, *others = [self.visit(value) for value in node.values]
+        name = "both" if isinstance(node.op, ast.And) else "either"
+        return _at(_operator(name, [first, *map(_later, others)]), node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        """`not a`."""
+        operand = self.visit(node.operand)
+        if isinstance(node.op, ast.Not):
+            return _at(_operator("negation", [operand]), node)
+        node.operand = operand
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """`a < b < c` is `a < b and b < c`, where `b` is computed once."""
+        if len(node.ops) == 1 or self._must_stay(node.comparators):
+            return self.generic_visit(node)
+        arguments: list[ast.expr] = [self.visit(node.left)]
+        for op, comparator in zip(node.ops, node.comparators, strict=True):
+            compare = ast.Compare(_name("<left>"), [op], [_name("<right>")])
+            arguments.append(ast.Lambda(_no_arguments(["<left>", "<right>"]), compare))
+            arguments.append(_later(self.visit(comparator)))
+        return _at(_operator("chain", arguments), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        """`a if c else b`."""
+        if self._must_stay([node.body, node.orelse]):
+            return self.generic_visit(node)
+        parts = [_later(self.visit(node.body)), _later(self.visit(node.orelse))]
+        return _at(_operator("choose", [self.visit(node.test), *parts]), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """The function that is called is rewritten too, if it is the user's."""
+        if isinstance(node.func, ast.Name) and node.func.id in _OF_THE_FRAME:
+            return self.generic_visit(node)
+        self.generic_visit(node)
+        node.func = _at(_operator("call", [node.func]), node.func)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        """Concrete arrays take traced indices; containers are not written to in traced parts."""
+        self.generic_visit(node)
+        name = "load" if isinstance(node.ctx, ast.Load) else "store"
+        node.value = _at(_operator(name, [node.value]), node.value)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Attributes are not written to in traced parts."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = _at(_operator("store", [node.value]), node.value)
+        return node
+
+    def _must_stay(self, nodes: Sequence[ast.expr]) -> bool:
+        """Whether expressions bind names or suspend, and so cannot be lambdas."""
+        kinds = (ast.NamedExpr, *_SUSPENDS)
+        return any(isinstance(part, kinds) for node in nodes for part in ast.walk(node))
+
+
+def _later(expression: ast.expr) -> ast.expr:
+    return ast.copy_location(ast.Lambda(_no_arguments(), expression), expression)
+
+
+def _targets(node: ast.AST) -> list[ast.AST]:
+    """What a single node binds, without the statements in it."""
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        return [node]
+    if isinstance(node, (*SCOPES, ast.Import, ast.ImportFrom)):
+        return [node]
+    return []

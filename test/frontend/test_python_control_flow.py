@@ -1,0 +1,673 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Python's own control flow on traced values, as NumPy runs it."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import BranchError, GradoptError, UnboundNameError, UnsupportedError
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=12)
+M = RNG.normal(size=(9, 9))
+SPD = M @ M.T + 9 * np.eye(9)
+
+
+def agrees(f: Callable[..., Any], *args: Any, derivative: bool = True) -> Any:
+    """Values are NumPy's, and derivatives those of finite differences."""
+    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    want = f(*copies)
+    compiled = go.compile(f)
+    got = compiled(*args)
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+    if derivative:
+        go.gradcheck(lambda *values: np.sum(compiled(*values)), args)
+    return compiled.lower(*args)
+
+
+def rolled(lowered: Any) -> list[bool]:
+    return [loop.is_rolled for loop in sorted(lowered.loops(), key=lambda loop: loop.place.line)]
+
+
+# -- if ----------------------------------------------------------------------------------------
+
+
+def test_if_and_else() -> None:
+    def f(x):
+        if x > 0:  # noqa: SIM108
+            y = x * x
+        else:
+            y = -x
+        return y
+
+    agrees(f, 2.0)
+    agrees(f, -2.0)
+
+
+@pytest.mark.parametrize("x", [2.0, 0.7, 0.1])
+def test_early_returns(x: float) -> None:
+    def f(x):
+        if x > 1:
+            return x * 2
+        if x > 0.5:
+            return x * 3
+        return x
+
+    agrees(f, x)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (1.0, -1.0), (-1.0, 2.0)])
+def test_return_in_one_of_several_paths(a: float, b: float) -> None:
+    def f(a, b):
+        c = a * b
+        if a > 0:
+            if b > 0:
+                return c**2
+            c = c + 1
+        c = c * 3
+        return c
+
+    agrees(f, a, b)
+
+
+def test_nested_conditions_on_arrays() -> None:
+    def f(x):
+        y = np.zeros(3)
+        if np.sum(x) > 0:
+            y[0] = x[0]
+            if x[1] > 0:
+                y[1] = x[1] ** 2
+        else:
+            y += x[:3]
+        return y
+
+    agrees(f, X)
+    agrees(f, -X)
+
+
+def test_elif() -> None:
+    def f(x):
+        if x < -1:
+            y = x
+        elif x < 1:
+            y = x**2
+        else:
+            y = x**3
+        return y
+
+    for x in (-2.0, 0.5, 3.0):
+        agrees(f, x)
+
+
+def test_python_numbers_stay_numbers_where_all_branches_agree() -> None:
+    def f(x):
+        n = 2 if x[0] > 0 else 2  # noqa: RUF034
+        return np.zeros(n) + x[:n]
+
+    agrees(f, X)
+
+
+def test_conditional_expressions_and_logic() -> None:
+    def f(x):
+        a = x[0] if x[0] > x[1] else x[1]
+        b = 2.0 if 0 < x[2] < 1 and not x[3] > 0 else 3.0
+        c = 1.0 if x[4] > 0 or x[5] > 0 else 5.0
+        return a * b + c * x[6]
+
+    for seed in range(8):
+        agrees(f, np.random.default_rng(seed).normal(size=7))
+
+
+def test_second_operands_are_not_evaluated_in_vain() -> None:
+    """The index is out of bounds where the first operand does not hold."""
+
+    def f(x, i):
+        if i < 3 and x[i] > 0:
+            return x[0] * 2
+        return x[0]
+
+    x = np.array([1.0, 2.0, 3.0])
+    assert go.compile(f)(x, 7) == 1.0
+    assert go.compile(f)(x, 2) == 2.0
+
+
+def test_raise_under_a_condition() -> None:
+    def f(x):
+        if x[0] > 1e6:
+            raise ValueError("too large")
+        return x * 2
+
+    agrees(f, X)
+    with pytest.raises(ValueError, match="too large"):
+        go.compile(f)(X + 1e7)
+
+
+def test_what_is_chosen_is_not_silently_a_copy() -> None:
+    def f(x):
+        a, b = x.copy(), x * 2
+        c = a if x[0] > 0 else b
+        c[0] = 1.0
+        return a
+
+    with pytest.raises(UnsupportedError, match="may share memory"):
+        go.compile(f)(X)
+
+
+# -- while -------------------------------------------------------------------------------------
+
+
+def test_while_with_a_traced_condition() -> None:
+    def f(x, n):
+        s = 0
+        while x < n:
+            x = x * 2
+            s += x
+        return s
+
+    agrees(f, 1.0, 100.0)
+
+
+def test_while_true_with_break() -> None:
+    def f(x):
+        n = 0
+        while True:
+            x = x / 2
+            n += 1
+            if np.max(x) < 0.1:
+                break
+        return x * n
+
+    agrees(f, np.abs(X))
+
+
+def test_while_else_and_continue() -> None:
+    def f(x):
+        s, k = 0.0, 0
+        while k < x[0]:
+            k += 1
+            if k == 2:
+                continue
+            s += x[1] * k
+        else:
+            s = s * 2
+        return s
+
+    agrees(f, np.array([5.5, 2.0]))
+
+
+def test_insertion_sort() -> None:
+    def f(x):
+        y = x.copy()
+        for i in range(1, 12):
+            key = y[i]
+            j = i - 1
+            while j >= 0 and y[j] > key:
+                y[j + 1] = y[j]
+                j -= 1
+            y[j + 1] = key
+        return y * np.arange(12.0)
+
+    assert rolled(agrees(f, X)) == [True, True]
+
+
+# -- for ---------------------------------------------------------------------------------------
+
+
+def test_a_sum_is_one_loop() -> None:
+    def f(x):
+        s = 0
+        for i in range(len(x)):
+            s = s + x[i] * i
+        return s
+
+    lowered = agrees(f, X)
+    assert rolled(lowered) == [True]
+    assert lowered.mlir("grad").count("scf.for") == 1
+
+
+def test_short_loops_are_unrolled() -> None:
+    def f(x):
+        for _ in range(3):
+            x = np.tanh(x)
+        return x
+
+    lowered = agrees(f, X)
+    assert rolled(lowered) == [False]
+    assert "3 iterations" in lowered.loops()[0].reason
+
+
+@pytest.mark.parametrize("limit", [0.5, 3.0, 1e9])
+def test_break_continue_return_and_else(limit: float) -> None:
+    def f(x, limit):
+        s = 0.0
+        for i in range(12):
+            if x[i] < -1:
+                continue
+            s += x[i] ** 2
+            if s > limit:
+                s = s * 5
+                break
+        else:
+            s = s * 7
+        for i in range(12):
+            s += x[i]
+            if s > 2 * limit:
+                return s * 3
+        return s
+
+    agrees(f, X, limit)
+
+
+def test_nested_loops_with_inner_bounds() -> None:
+    def cholesky(A):
+        n = A.shape[0]
+        L = np.zeros((n, n))
+        for i in range(n):
+            for j in range(i):
+                s = A[i, j]
+                for k in range(j):
+                    s -= L[i, k] * L[j, k]
+                L[i, j] = s / L[j, j]
+            s = A[i, i]
+            for k in range(i):
+                s -= L[i, k] ** 2
+            L[i, i] = np.sqrt(s)
+        return L
+
+    assert all(rolled(agrees(cholesky, SPD)))
+
+
+def test_steps_and_directions() -> None:
+    def f(x):
+        s = 0.0
+        for i in range(11, -1, -1):
+            s = s * 0.5 + x[i]
+        for i in range(1, 12, 1):
+            s = s + x[i] * x[i - 1]
+        for i in range(0, 24, 2):
+            s = s * 0.9 + i
+        return s
+
+    assert rolled(agrees(f, X)) == [True] * 3
+
+
+def test_indices_that_are_known_to_be_in_bounds_are_not_checked() -> None:
+    def f(x):
+        s = 0.0
+        for i in range(1, 11):
+            s = s + x[i - 1] * x[i + 1]
+        return s
+
+    assert go.compile(f).lower(X).checks == ()
+
+
+def test_indices_out_of_bounds_are_found() -> None:
+    def f(x):
+        s = 0.0
+        for i in range(12):
+            s = s + x[i + 1]
+        return s
+
+    with pytest.raises(IndexError, match="index 12 is out of bounds"):
+        go.compile(f)(X)
+
+
+def test_enumerate_zip_and_reversed() -> None:
+    def f(A, x):
+        s = np.zeros(9)
+        for i, row in enumerate(A):
+            s = s * 0.5 + row * i
+        for a, b in zip(A, reversed(x), strict=False):
+            s = s * a + b
+        return s
+
+    assert rolled(agrees(f, SPD / 20, X[:9])) == [True, True]
+
+
+def test_the_counter_and_names_of_the_body_stay() -> None:
+    def f(x):
+        for i in range(12):
+            last = x[i] * 2
+        return last * i
+
+    assert rolled(agrees(f, X)) == [True]
+
+
+def test_a_traced_number_of_iterations() -> None:
+    def f(x, y):
+        n = np.argmax(y) + 1
+        s = 0.0
+        for i in range(n):
+            s += x[i]
+        return s
+
+    compiled = go.compile(f)
+    for place in (0, 5, 11):
+        y = np.zeros(12)
+        y[place] = 1
+        np.testing.assert_allclose(compiled(X, y), f(X, y), rtol=1e-13)
+        np.testing.assert_allclose(go.grad(f)(X, y), np.arange(12) <= place)
+
+
+def test_no_iteration_leaves_names_without_a_value() -> None:
+    def f(x, y):
+        for i in range(np.argmax(y)):
+            s = x[i]
+        return s
+
+    y = np.zeros(12)
+    y[3] = 1
+    assert go.compile(f)(X, y) == X[2]
+    with pytest.raises(UnboundNameError, match="s has no value"):
+        go.compile(f)(X, np.zeros(12))
+
+
+def test_lists_unroll_and_say_why() -> None:
+    def f(x):
+        ys = []
+        for i in range(12):
+            ys.append(x[i] ** 2)
+        return np.array(ys)
+
+    lowered = agrees(f, X)
+    assert rolled(lowered) == [False]
+    assert "list.append" in lowered.loops()[0].reason
+
+
+def test_effects_happen_as_often_as_in_python() -> None:
+    seen = []
+
+    def f(x):
+        for i in range(12):
+            seen.append(i)
+            x = x * 2
+        return x
+
+    go.compile(f).lower(X)
+    assert seen == list(range(12))
+
+
+def test_effects_under_a_traced_condition_are_refused() -> None:
+    seen = []
+
+    def f(x):
+        if x[0] > 0:
+            seen.append(1)
+        return x
+
+    with pytest.raises(UnsupportedError, match=r"list\.append"):
+        go.compile(f)(X)
+    assert seen == []
+
+
+# -- In place ----------------------------------------------------------------------------------
+
+
+def test_elements_of_arrays_made_inside() -> None:
+    def f(x):
+        y = np.zeros(12)
+        y[0] = x[0]
+        for i in range(1, 12):
+            y[i] = 0.5 * y[i - 1] + x[i]
+        return y
+
+    assert rolled(agrees(f, X)) == [True]
+
+
+def test_rows_are_changed_in_place() -> None:
+    def f(A):
+        A = A.copy()
+        for i in range(1, 9):
+            A[i, :] -= 0.5 * A[i - 1, :]
+        return A
+
+    assert rolled(agrees(f, SPD)) == [True]
+
+
+def test_views_made_before_the_loop_see_its_writes() -> None:
+    def f(x):
+        y = x.copy()
+        tail = y[6:]
+        for i in range(12):
+            y[i] *= 2
+        return tail
+
+    agrees(f, X)
+
+
+def test_functions_write_to_their_arguments() -> None:
+    def add(y, i, v):
+        y[i] += v
+
+    def f(x):
+        y = np.zeros(12)
+        for i in range(12):
+            add(y, i, x[i])
+            add(y, 11 - i, x[i])
+        return y
+
+    assert rolled(agrees(f, X)) == [True]
+
+
+def test_two_buffers_change_places() -> None:
+    def f(x):
+        a, b = x.copy(), x.copy()
+        for _ in range(20):
+            b[1:-1] = (a[:-2] + a[1:-1] + a[2:]) / 3
+            a, b = b, a
+        return a
+
+    agrees(f, X)
+
+
+def test_what_a_loop_overwrites_is_not_silently_old() -> None:
+    def f(x):
+        a = x.copy()
+        first = a
+        for _ in range(20):
+            a[0] = a[0] + 1
+            a = a * 2
+        return first
+
+    with pytest.raises(UnsupportedError, match="gave its name to another"):
+        go.compile(f)(X)
+
+
+# -- Functions ---------------------------------------------------------------------------------
+
+
+def test_closures_defaults_methods_and_partials() -> None:
+    scale = 2.0
+
+    class Model:
+        bias = 0.5
+
+        def __call__(self, v, shift=1.0, *, power=2):
+            if v > 0:
+                return scale * v**power + shift
+            return self.bias * v
+
+    model = Model()
+
+    def f(x):
+        def inner(v):
+            if v > 1:
+                return v
+            return v * x[0]
+
+        choose = lambda a, b: a if a > b else b  # noqa: E731
+        half = functools.partial(model, shift=0.25)
+        return inner(x[1]) + choose(x[2], x[3]) + model(x[4], power=3) + half(x[5])
+
+    for seed in range(6):
+        agrees(f, np.random.default_rng(seed).normal(size=6))
+    agrees(model, 1.5)
+
+
+def helper(x: Any) -> Any:
+    if x > 0:
+        return x * 3
+    return -x
+
+
+def test_functions_of_the_module_are_rewritten_where_they_are_called() -> None:
+    agrees(lambda x: helper(x) + 1, 2.0)
+    agrees(lambda x: helper(x) + 1, -2.0)
+    assert helper(2.0) == 6.0
+
+
+def test_decorators_and_nonlocals() -> None:
+    def twice(function):
+        @functools.wraps(function)
+        def wrapper(x):
+            return function(function(x))
+
+        return wrapper
+
+    @twice
+    def f(x):
+        count = 0.0
+
+        def add(v):
+            nonlocal count
+            count += v
+
+        if x > 0:
+            add(x)
+        else:
+            add(-2 * x)
+        return count + x
+
+    agrees(f, 2.0)
+    agrees(f, -2.0)
+
+
+def test_names_are_found_as_before() -> None:
+    """Comprehensions, `with`, `try`, walrus, unpacking and f-strings keep their meaning."""
+
+    def f(x):
+        squares = [v * v for v in x if v is not None]
+        text = f"{len(squares)}"
+        with np.errstate(all="ignore"):
+            first, *rest = squares
+        try:
+            total = sum(rest)
+        finally:
+            text += "!"
+        if (n := len(text)) > 1:
+            total = total + n
+        return total * first if total > 0 else first
+
+    agrees(f, X)
+
+
+def test_transforms_see_control_flow() -> None:
+    def f(x):
+        if x > 0:
+            return x**3
+        return -(x**2)
+
+    np.testing.assert_allclose(go.grad(go.grad(f))(2.0), 12.0)
+    np.testing.assert_allclose(go.vmap(f)(np.array([2.0, -3.0])), [8.0, -9.0])
+    np.testing.assert_allclose(go.vmap(go.grad(f))(np.array([2.0, -3.0])), [12.0, 6.0])
+    np.testing.assert_allclose(go.jvp(f, (2.0,), (1.0,))[1], 12.0)
+
+
+def test_loops_have_second_derivatives() -> None:
+    def f(x):
+        y = 1.0
+        for i in range(10):
+            y = y * x[i] + np.sin(y)
+        return y
+
+    go.gradcheck(f, (X[:10],), order=2)
+
+
+# -- Errors ------------------------------------------------------------------------------------
+
+
+def message(f: Callable[..., Any], *args: Any) -> str:
+    with pytest.raises(GradoptError) as caught:
+        go.compile(f)(*args)
+    return str(caught.value)
+
+
+def test_a_name_that_one_branch_does_not_assign() -> None:
+    def f(x):
+        if x[0] > 0:
+            y = 1.0
+        return y * x
+
+    text = message(f, X)
+    assert "y is assigned in only one branch" in text
+    assert "return y * x" in text
+
+
+def test_branches_of_different_shapes() -> None:
+    def f(x):
+        y = x if x[0] > 0 else x[:3]
+        return np.sum(y)
+
+    text = message(f, X)
+    assert "float64[12] or float64[3]" in text
+    assert "x if x[0] > 0 else x[:3]" in text
+
+
+def test_a_function_that_returns_nothing_in_one_case() -> None:
+    def f(x):
+        if x[0] > 0:
+            return x
+
+    assert "returns a value or, at its end, nothing" in message(f, X)
+
+
+def test_a_shape_that_changes_in_a_while() -> None:
+    def f(x):
+        while x[0] < 10:
+            x = np.concatenate([x, x + 1])
+        return x
+
+    text = message(f, X)
+    assert "x is float64[12] where an iteration begins, and float64[24] where it ends" in text
+    assert "while x[0] < 10" in text
+
+
+def test_tracebacks_have_the_users_lines_alone() -> None:
+    def f(x):
+        if x[0] > 0:
+            return x @ np.zeros(3)
+        return x
+
+    with pytest.raises(GradoptError) as caught:
+        go.compile(f)(X)
+    entries = traceback.extract_tb(caught.value.__traceback__)
+    assert [entry.line for entry in entries][-1] == "return x @ np.zeros(3)"
+    assert {Path(entry.filename).name for entry in entries} == {Path(__file__).name, "frames.py"}
+    assert entries[-1].name == "f"
+
+
+def test_capture_trace_turns_it_off() -> None:
+    def f(x):
+        for _ in range(10):
+            x = x * 2 if x[0] > 0 else x
+        return x
+
+    with pytest.raises(BranchError, match="x \\* 2 if"):
+        go.compile(f, capture="trace")(X)
+    with pytest.raises(GradoptError, match="capture must be"):
+        go.compile(f, capture="guess")
+
+
+def test_no_source_is_said() -> None:
+    names: dict[str, Any] = {}
+    exec("def f(x):\n    if x > 0:\n        return x\n    return -x\n", names)
+    with pytest.raises(BranchError, match="source"):
+        go.compile(names["f"])(2.0)
