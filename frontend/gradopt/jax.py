@@ -38,7 +38,7 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         shapes = lowered.result_tree.unflatten(
             [
                 jax.ShapeDtypeStruct(leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
-                for leaf in lowered.results
+                for leaf in lowered.results[: lowered.result_tree.leaf_count]
             ]
         )
 

@@ -222,7 +222,8 @@ def test_readme_code_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(blocks) == 8
     code = "\n".join([*blocks, "assert value < 0.1", "go.gradcheck(loss, (params, x, y))"])
-    assert "Memory(" in run(sys.executable, "-c", code, folder=tmp_path).stdout
+    (tmp_path / "readme.py").write_text(code)
+    assert "Memory(" in run(sys.executable, "readme.py", folder=tmp_path).stdout
     assert (tmp_path / "step.bundle").exists()
 
 

@@ -59,11 +59,11 @@ def test_elements_of_concrete_arrays() -> None:
         return table
 
     with pytest.raises(errors.ConversionError, match=r"assignment.*gradopt\.numpy\.zeros") as info:
-        go.compile(fill)(X)
+        go.compile(fill, capture="trace")(X)
     assert info.value.location is not None
     assert "table[i] = x[i] ** 2" in str(info.value)
     with pytest.raises(errors.ConversionError, match=r"gradopt\.numpy\.take"):
-        go.compile(lambda i: np.eye(3)[i])(np.array([0, 2]))
+        go.compile(lambda i: np.eye(3)[i], capture="trace")(np.array([0, 2]))
     with pytest.raises(ValueError, match="user"):
         go.compile(_raise_value_error)(X)
 

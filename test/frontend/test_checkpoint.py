@@ -178,7 +178,7 @@ def chain(layers: int, segment: int | None, policy: Any = "nothing") -> Any:
             x = go.checkpoint(run(segment), policy=policy)(x)
         return np.sum(x)
 
-    return go.compile_grad(loss)
+    return go.compile_grad(loss, capture="trace")
 
 
 def test_memory_of_a_deep_chain() -> None:

@@ -505,7 +505,7 @@ def test_casts_that_numpy_makes_silently_are_refused() -> None:
 )
 def test_arguments_are_not_changed(change: Any, text: str) -> None:
     with pytest.raises(errors.MutationError, match=text) as info:
-        go.compile(change)(V.copy())
+        go.compile(change, capture="trace")(V.copy())
     assert info.value.location is not None
     assert pickle.loads(pickle.dumps(info.value)).message == info.value.message
 

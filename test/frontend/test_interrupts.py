@@ -27,7 +27,7 @@ def long_program(steps: int, factor: float) -> Callable[..., Any]:
     """A function that takes seconds to compile and has not been compiled before."""
 
     def f(x: Any) -> Any:
-        for _ in range(steps):
+        for _ in [0] * steps:
             x = np.sin(x) * factor
         return x
 
@@ -165,7 +165,7 @@ def test_an_interrupted_script_ends_at_once() -> None:
         from gradopt import _compiler
 
         def f(x):
-            for _ in range(3000):
+            for _ in [0] * 3000:
                 x = np.sin(x) * 1.01
             return x
 

@@ -382,6 +382,23 @@ def test_lists_unroll_and_say_why() -> None:
     assert "list.append" in lowered.loops()[0].reason
 
 
+def test_a_loop_over_a_list_that_a_traced_condition_leaves() -> None:
+    def f(x):
+        y = x.copy()
+        for i in [0, 1, 2]:
+            if x[3] > 0 and x[i] < -1:
+                break
+            if y[i] > 1:
+                continue
+            y[1] += x[i]
+        else:
+            y[2] = 7.0
+        return y
+
+    for seed in range(6):
+        agrees(f, 2 * np.random.default_rng(seed).normal(size=4))
+
+
 def test_effects_happen_as_often_as_in_python() -> None:
     seen = []
 

@@ -643,7 +643,8 @@ def test_errors_name_the_users_line(name: str) -> None:
 
 def test_a_traced_size_is_refused() -> None:
     with pytest.raises(go.errors.ConversionError):
-        go.compile(lambda n: random.normal(KEY, (n,)))(3)
+        go.compile(lambda n: random.normal(KEY, (n,)), capture="trace")(3)
+    assert go.compile(lambda n: random.normal(KEY, (n,)))(3).shape == (3,)
 
 
 def test_a_range_that_is_empty_at_run_time_is_an_error() -> None:

@@ -228,7 +228,7 @@ def test_scalars_and_arrays_without_dimensions_are_told_apart() -> None:
     assert (f(np.float64(1)), f(np.array(1.0)), f(1.0)) == (3, 2, 3)
     assert f.cache_size() == 3
     with pytest.raises(errors.MutationError, match="the argument x"):
-        go.compile(lambda x: x.__iadd__(1))(np.array(1.0))
+        go.compile(lambda x: x.__iadd__(1), capture="trace")(np.array(1.0))
     assert go.compile(lambda x: x.__iadd__(1))(np.float64(1)) == 2
 
 

@@ -159,11 +159,13 @@ def test_gradients_are_linear_in_steps(name: str) -> None:
     counts, arena = [], []
     for n in program.steps:
         arguments = program.arguments(n)
-        gradient = go.compile_value_and_grad(program.loss, argnums=floats(arguments))
+        gradient = go.compile_value_and_grad(
+            program.loss, argnums=floats(arguments), capture="trace"
+        )
         lowered = gradient.lower(*arguments)
         counts.append(ops(lowered, "simplified"))
         arena.append(lowered.memory().arena)
-        own = ops(go.compile(program.loss).lower(*arguments), "simplified")
+        own = ops(go.compile(program.loss, capture="trace").lower(*arguments), "simplified")
         assert counts[-1] <= program.ratio * own + 20, f"{counts[-1]} ops of the gradient of {own}"
     assert_linear("ops", counts, 4)
     # Alignment of single buffers aside.
@@ -178,7 +180,8 @@ def test_second_derivatives_are_linear_in_steps(name: str) -> None:
         arguments = program.arguments(n)
         x, rest = arguments[0], arguments[1:]
         product = go.compile(
-            lambda x, v, *rest: go.jvp(lambda x: go.grad(program.loss)(x, *rest), (x,), (v,))[1]
+            lambda x, v, *rest: go.jvp(lambda x: go.grad(program.loss)(x, *rest), (x,), (v,))[1],
+            capture="trace",
         )
         counts.append(ops(product.lower(x, x, *rest), "simplified"))
     assert_linear("ops", counts, 4)
@@ -189,8 +192,9 @@ def test_gradients_of_stacked_weights_need_what_those_of_a_list_need() -> None:
     x = array(16, 40)
     for n in STEPS:
         w = array(n, 40, 40)
-        stacked = go.compile_grad(stacked_weights).lower(w, x).memory()
-        listed = go.compile_grad(stacked_weights).lower(list(w), x).memory()
+        gradient = go.compile_grad(stacked_weights, capture="trace")
+        stacked = gradient.lower(w, x).memory()
+        listed = gradient.lower(list(w), x).memory()
         assert stacked.arena <= listed.arena + 1024
         # The states of the forward pass, and a few of the backward pass.
         assert stacked.arena <= (n + 4) * x.nbytes

@@ -435,7 +435,7 @@ def test_lists_of_commands(path: Path, load: Any) -> None:
 def leapfrog(x: Any) -> Any:
     """A list of commands."""
     v = np.zeros_like(x)
-    for _ in range(20):
+    for _ in [0] * 20:
         v = v - 0.1 * np.tanh(x @ (X.T @ X)) + TABLE[:7]
         x = x + 0.1 * np.sum(v, axis=0)
     return np.sum(x * x)

@@ -50,6 +50,20 @@ class UncarriedWriteError(BaseException):
         self.storage = storage
 
 
+class SizeNeededError(BaseException):
+    """The value of integers among the arguments is needed while tracing.
+
+    Who traces catches it, and traces anew for their values. No `Exception`, as above.
+
+    Attributes:
+        arguments: their numbers.
+    """
+
+    def __init__(self, arguments: set[int]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+
 class Storage:
     """The memory of an array.
 
@@ -59,11 +73,13 @@ class Storage:
         dtype: the dtype, which stays.
         version: how often it was written to.
         made_in: the function that it was made in, which alone may write to it.
-        argument: how the user reaches the argument it is, which must not be written to; None for
-            what was made inside the traced function.
+        argument: how the user reaches the argument it is; None for what was made inside the
+            traced function.
+        frozen: whether it must not be written to, as an argument.
         scalar: whether it is a NumPy scalar, which never changes, and no 0-d array.
         strides: steps in elements, empty for row-major order; None where it is not known how NumPy
             lays the array out.
+        spoiled: why what it holds is not known; None if it is.
         doubts: storages that NumPy might let share this memory.
     """
 
@@ -72,9 +88,11 @@ class Storage:
         "argument",
         "doubts",
         "dtype",
+        "frozen",
         "made_in",
         "scalar",
         "shape",
+        "spoiled",
         "strides",
         "value",
         "version",
@@ -89,16 +107,20 @@ class Storage:
         self.made_in = current.state.scope
         self.version = 0
         self.argument = argument
+        self.frozen = argument is not None
         self.scalar = not value.shape if scalar is None else scalar
         self.strides: Strides | None = ()
+        self.spoiled: str | None = None
         self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     def _start(self, argument: str | None, scalar: bool) -> None:
         self.made_in = current.state.scope
         self.version = 0
         self.argument = argument
+        self.frozen = False
         self.scalar = scalar
         self.strides: Strides | None = ()
+        self.spoiled: str | None = None
         self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     @property
@@ -115,28 +137,33 @@ class Storage:
         self.value = value
         self.version += 1
 
-    def enter(self, value: Value | None) -> tuple[Any, ...]:
-        """Belongs to a part of a statement from now on; what to give to `leave`.
+    def enter(self, value: Value | None, scope: Scope | None = None) -> tuple[Any, ...]:
+        """Belongs to another function from now on; what to give to `leave`.
 
         Args:
             value: what it holds there; None for what it holds now.
+            scope: the function; None for the current one.
         """
-        before = self.value, self.made_in
+        before = self.value, self.made_in, self.spoiled
         if value is not None:
             self.set(value)
-        self.made_in = current.state.scope
+        self.made_in = scope or current.state.scope
         return before
 
     def leave(self, before: tuple[Any, ...]) -> None:
         """Is again what it was."""
-        self.value, self.made_in = before
+        self.value, self.made_in, self.spoiled = before
         self.version += 1
 
     def spoil(self, reason: str) -> None:
-        """Nobody may read or write it any more."""
-        self.__class__ = SpoiledStorage  # pyright: ignore[reportAttributeAccessIssue]
+        """Nobody may read or write it any more: what it holds is not known."""
         self.version += 1
-        self.argument = reason
+        self.spoiled = reason
+
+    def require_unspoiled(self) -> None:
+        """Raises an UnsupportedError if what it holds is not known."""
+        if self.spoiled is not None:
+            raise UnsupportedError(self.spoiled, source_location())
 
     def doubt(self, other: Storage, reason: str) -> None:
         """Notes that NumPy might let the two share memory: neither may be written to."""
@@ -179,31 +206,16 @@ class KnownStorage(Storage):
         self._value = value
         self.version += 1
 
-    def enter(self, value: Value | None) -> tuple[Any, ...]:
-        before = self._constant, self._value, self.made_in
+    def enter(self, value: Value | None, scope: Scope | None = None) -> tuple[Any, ...]:
+        before = self._constant, self._value, self.made_in, self.spoiled
         if value is not None:
             self.set(value)
-        self.made_in = current.state.scope
+        self.made_in = scope or current.state.scope
         return before
 
     def leave(self, before: tuple[Any, ...]) -> None:
-        self._constant, self._value, self.made_in = before
+        self._constant, self._value, self.made_in, self.spoiled = before
         self.version += 1
-
-
-class SpoiledStorage(Storage):
-    """Memory of which nobody knows what it holds."""
-
-    __slots__ = ()
-
-    @property
-    def value(self) -> Value:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Nothing.
-
-        Raises:
-            UnsupportedError: always.
-        """
-        raise UnsupportedError(str(self.argument), source_location())
 
 
 class Handle:
@@ -261,6 +273,8 @@ class Handle:
         seen = self._seen
         if seen is not None and self._version == storage.version:
             return seen
+        if storage.spoiled is not None:
+            storage.require_unspoiled()
         value = storage.value
         for view in self._views:
             value = view.get(value)
@@ -272,12 +286,25 @@ class Handle:
 
     def _known(self) -> Array | None:
         """The array, if what it holds is known while tracing."""
-        array = self._storage.known()
+        array = None if self._storage.spoiled is not None else self._storage.known()
         for view in self._views:
             if array is None:
                 break
             array = view.show(array)
         return array
+
+    def _require_size(self) -> None:
+        """To be called where the value must be known while tracing, and is not.
+
+        Raises:
+            SizeNeededError: it can be known.
+        """
+        scope = current.state.scope
+        if scope is None or not scope.trace.sizes or self.dtype.kind != "i" or self.size != 1:
+            return
+        arguments = scope.sizes_in(self._read())
+        if arguments:
+            raise SizeNeededError(arguments)
 
     @property
     def _is_scalar(self) -> bool:
@@ -391,7 +418,8 @@ class Handle:
         where = source_location()
         if not storage.scope.open:
             raise LeakedTracerError(leak_message(storage.value), where)
-        if storage.argument is not None:
+        storage.require_unspoiled()
+        if storage.frozen:
             through = " through a view" if self._views else ""
             raise MutationError(f"{action} changes {storage.argument}{through}; {advice}", where)
         if self._is_scalar:
@@ -405,9 +433,9 @@ class Handle:
                 where,
             )
         here = current.state.scope
+        if storage.made_in is not here and here is not None:
+            self._require_here(here)
         if storage.made_in is not here:
-            if here is not None and here.is_part_of(storage.made_in):
-                raise UncarriedWriteError(storage)
             raise UnsupportedError(
                 f"{action} to an array of an enclosing function is not supported; make the array "
                 "in the function that changes it, and return it",
@@ -416,6 +444,22 @@ class Handle:
         for ref, reason in storage.doubts or ():
             if ref() is not None:
                 raise UnsupportedError(f"{action}: {reason}", where)
+
+    def _require_here(self, here: Scope) -> None:
+        """Lets the current function write to an array of a function around it, if it may.
+
+        Raises:
+            UncarriedWriteError: it is a part of a statement of that.
+        """
+        storage = self._storage
+        owner, made_in = here.around_parts(), storage.made_in
+        is_own = made_in is owner or (made_in is not None and made_in.is_part_of(owner))
+        if storage.argument is not None and owner.owns_arguments and not is_own:
+            # To a function that is differentiated, arguments are copies.
+            before = storage.enter(None, owner)
+            owner.at_end.append(lambda: storage.leave(before))
+        if here.is_part_of(storage.made_in):
+            raise UncarriedWriteError(storage)
 
     def _write(self, new: Value) -> None:
         """Replaces all elements; shape and dtype are those of the array."""
@@ -464,16 +508,21 @@ def as_array(value: Value) -> Any:
     return value if value.shape else array_of(value)
 
 
-def argument_array(value: Value, path: str, *, weak: bool = False, scalar: bool = False) -> Handle:
-    """An argument of the traced function, which must not be written to.
+def argument_array(
+    value: Value, path: str, *, weak: bool = False, scalar: bool = False, frozen: bool = True
+) -> Handle:
+    """An argument of the traced function.
 
     Args:
         value: the argument.
         path: how the user reaches it.
         weak: whether it is a Python number.
         scalar: whether it is a NumPy scalar.
+        frozen: whether it must not be written to.
     """
-    return Handle.facade(Storage(value, f"the argument {path}", scalar=scalar), weak=weak)
+    storage = Storage(value, f"the argument {path}", scalar=scalar)
+    storage.frozen = frozen
+    return Handle.facade(storage, weak=weak)
 
 
 def known_array(constant: Array, *, scalar: bool = False) -> Handle:

@@ -340,7 +340,10 @@ def _basic(x: Handle, parts: list[Any]) -> Handle:
 def _slice_range(part: slice, extent: int) -> tuple[int, int, int]:
     """Offset, number of elements and step of a slice."""
     bounds = (part.start, part.stop, part.step)
-    if any(isinstance(bound, Handle) and bound._known() is None for bound in bounds):
+    unknown = [bound for bound in bounds if isinstance(bound, Handle) and bound._known() is None]
+    if unknown:
+        for bound in unknown:
+            bound._require_size()
         raise ConversionError(
             "a bound of a slice is traced, so the size of the result is not known; use a "
             "constant or static_argnums, or select elements with numpy.where",

@@ -165,6 +165,7 @@ class Tracer(Handle):
         known = self._known()
         if known is not None:
             return int(known)
+        self._require_size()
         self._convert(
             "a Python int", "use astype(int), or static_argnums for an argument", assigning=True
         )
@@ -176,6 +177,7 @@ class Tracer(Handle):
         known = self._known()
         if known is not None:
             return known.__index__()
+        self._require_size()
         self._convert(
             "an index or a size",
             "index arrays with it (not lists), and make sizes static (static_argnums)",

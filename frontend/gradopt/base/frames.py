@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import types
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from gradopt.errors import (
 
 # What Python and NumPy say of a value that is no axis or size.
 _NO_INTEGER = "cannot be interpreted as an integer|only integer scalar arrays can be converted"
+
+_CONTROL = os.path.join(os.path.dirname(os.path.dirname(__file__)), "control", "")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,7 +78,10 @@ def _is_ours(traceback: types.TracebackType | None) -> bool:
     """Whether an exception was raised in this package or in NumPy."""
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback is not None and is_internal(traceback.tb_frame)
+    if traceback is None or not is_internal(traceback.tb_frame):
+        return False
+    # What stands for `range` and the like is called as Python's own.
+    return not traceback.tb_frame.f_code.co_filename.startswith(_CONTROL)
 
 
 def user_traceback(traceback: types.TracebackType | None) -> types.TracebackType | None:

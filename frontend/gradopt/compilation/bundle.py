@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gradopt.base.devices import CPU
+from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
@@ -82,6 +83,12 @@ def save(
         numbers[name] = []
         for lowered, places in _signatures(_all_lowered(name, function)):
             numbers[name].append(len(structures))
+            if lowered.written:
+                raise UnsupportedError(
+                    f"{name} writes to its argument {lowered.arguments[lowered.written[0]].path}, "
+                    "which saved functions cannot: return the new value instead",
+                    function_source(lowered.function),
+                )
             on_cpu = [_level(level) for level in CPU_LEVELS] if CPU in places else []
             on_gpus = CHIPS if places - {CPU} else ()
             programs.append(

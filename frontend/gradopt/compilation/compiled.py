@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,12 +13,14 @@ import numpy as np
 
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
-from gradopt.array.handle import Handle, argument_array
+from gradopt.array.handle import Handle, SizeNeededError, argument_array
 from gradopt.base.device_arrays import wrapper_of
+from gradopt.base.devices import CPU
 from gradopt.base.dtypes import WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options, make_options
+from gradopt.base.parameters import parameters
 from gradopt.base.pickling import global_name
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.base.statics import Static, separate_statics, static
@@ -32,14 +35,16 @@ from gradopt.compilation.calling import (
     rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
+from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, Written
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
+    ConversionError,
     LeakedTracerError,
+    MutationError,
 )
 from gradopt.ir.current import current_scope
 from gradopt.ir.trace import Scope, Trace, within
@@ -57,12 +62,18 @@ class Compiled(_gradopt.Dispatcher):
         check_callable(function)
         self._function = function
         self.options = options if options is not None else make_options(function, {})
+        self._ready: Lowered | None = None
+        self._dispatch()
+        functools.update_wrapper(self, function, updated=())
+
+    def _dispatch(self) -> None:
+        """Begins to look up code by arguments, of which those that are static now are compared."""
+        self._dispatched = self.options
         super().__init__(
             self.options.static_argnums,
             self.options.static_argnames,
             self.options.max_specializations,
         )
-        functools.update_wrapper(self, function, updated=())
 
     def __repr__(self) -> str:
         return f"Compiled<{function_name(self._function)}>"
@@ -114,7 +125,42 @@ class Compiled(_gradopt.Dispatcher):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
-        return self._lower(args, dict(kwargs)).specialization()
+        before = self._dispatched
+        lowered = self._take_ready(args, kwargs) or self._lower(args, dict(kwargs))
+        begins_to_write = bool(lowered.written) and not isinstance(self, _WritesArguments)
+        if self.options is before and not begins_to_write:
+            return lowered.specialization()
+        # More arguments are static than the call was looked up by, or its result is not all that
+        # is to be done: this code is for the call alone, and calls are looked up anew.
+        statics = before.static_argnums, before.static_argnames
+        leaves, structure = flatten(separate_statics(args, kwargs, *statics, self._static))
+        places = structure.unflatten(list(range(len(leaves))))
+        numbers, _ = flatten(self._argument_trees(*places))
+        if begins_to_write:
+            self.__class__ = _writing(type(self))  # pyright: ignore[reportAttributeAccessIssue]
+        self._ready = lowered
+        self._dispatch()
+        return lowered.specialization(
+            numbers, lambda written: written.finish(self.leaves(args, kwargs))
+        )
+
+    def _take_ready(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Lowered | None:
+        """What was lowered for another call with such arguments and is not looked up yet."""
+        ready, self._ready = self._ready, None
+        if ready is None:
+            return None
+        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        paths = argument_paths(self._function, structure)
+        plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
+        found = tuple([_argument(x, path) for x, path in zip(plain, paths, strict=True)])
+        is_like = structure == ready.structure and found == ready.arguments
+        return ready if is_like else None
+
+    def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+        """The arguments of a call as the code takes them, one after the other."""
+        leaves, structure = flatten(self._argument_trees(args, kwargs))
+        paths = argument_paths(self._function, structure)
+        return [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
 
     @hide_frames
     def _flatten(
@@ -123,7 +169,10 @@ class Compiled(_gradopt.Dispatcher):
         trees = self._argument_trees(args, kwargs)
         leaves, structure = flatten(trees)
         if any(isinstance(leaf, Handle) for leaf in leaves):
-            return None
+            known = [leaf._known() if isinstance(leaf, Handle) else leaf for leaf in leaves]
+            if current_scope() is not None or any(leaf is None for leaf in known):
+                return None
+            leaves = known  # Made in a trace, and used by another thread.
         paths = argument_paths(self._function, structure)
         plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
         on_device = any(type(leaf) is DeviceArray for leaf in plain)
@@ -161,6 +210,47 @@ class Compiled(_gradopt.Dispatcher):
             ) from None
 
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
+        while True:
+            try:
+                return self._trace(args, kwargs)
+            except SizeNeededError as needed:
+                self._make_static(needed.arguments, args, kwargs)
+
+    def _make_static(
+        self, arguments: set[int], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Makes integers static from now on, since sizes depend on them."""
+        _, structure = flatten(self._argument_trees(args, kwargs))
+        paths = argument_paths(self._function, structure)
+        positional, named = structure.children
+        numbers, names = set(self.options.static_argnums), set(self.options.static_argnames)
+        place = 0
+        keys = (*range(len(positional.children)), *named.data)
+        found = parameters(self._function)
+        known = () if found is None else found.positional
+        for key, child in zip(keys, (*positional.children, *named.children), strict=True):
+            mine = arguments.intersection(range(place, place + child.leaf_count))
+            place += child.leaf_count
+            if mine and child.cls is not None:
+                raise ConversionError(
+                    f"a size depends on {paths[min(mine)]}, which must be known while tracing: "
+                    "pass it as an argument of its own, or make the argument static "
+                    "(static_argnums)",
+                    function_source(self._function),
+                )
+            if mine and isinstance(key, int):
+                numbers.add(key)
+                if key < len(known):
+                    names.add(known[key])
+            elif mine:
+                names.add(str(key))
+                if key in known:
+                    numbers.add(known.index(key))
+        self.options = dataclasses.replace(
+            self.options, static_argnums=tuple(numbers), static_argnames=tuple(names)
+        )
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         paths = argument_paths(self._function, structure)
         values = [argument_leaf(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
@@ -171,14 +261,21 @@ class Compiled(_gradopt.Dispatcher):
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
+            inputs = [scope.add_argument(leaf.shape, leaf.dtype, leaf.path) for leaf in arguments]
+            if trace.rewrites:
+                for i, leaf in enumerate(arguments):
+                    if leaf.weak and leaf.dtype.kind == "i":
+                        trace.sizes[inputs[i].ssa] = i
+            donated = donated_leaves(self.options, structure)
             traced = [
                 argument_array(
-                    scope.add_argument(leaf.shape, leaf.dtype, leaf.path),
+                    value,
                     leaf.path,
                     weak=leaf.weak,
                     scalar=leaf.scalar,
+                    frozen=not trace.rewrites or is_donated,
                 )
-                for leaf in arguments
+                for value, leaf, is_donated in zip(inputs, arguments, donated, strict=True)
             ]
             positional, named = structure.unflatten(traced)
             result = call_user(self._function, positional, named)
@@ -188,14 +285,27 @@ class Compiled(_gradopt.Dispatcher):
                 returned_value(leaf, path, self._function)
                 for leaf, path in zip(flat, result_paths, strict=True)
             ]
+            for i, handle in enumerate(traced):
+                handle._storage.require_unspoiled()
+                held = handle._storage.value
+                if held is not inputs[i]:
+                    written.append(i)
+                    results.append(held)
             scope.finish([*results, *(scope.outcome or ())])
             return results, result_tree, result_paths
 
+        written: list[int] = []
         name = function_name(self._function)
         try:
             results, result_tree, result_paths = within(scope, build)
+            if written and device != CPU:
+                raise MutationError(
+                    f"{name} writes to its argument {arguments[written[0]].path}, which is on "
+                    f"{device}; copy it first, and return it",
+                    function_source(self._function),
+                )
             outputs = [
-                Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=True)
+                Leaf(p, r.dtype, r.shape) for r, p in zip(results, result_paths, strict=False)
             ]
             reused: dict[int, int] = {}
             if self.options.donate_argnums or self.options.donate_argnames:
@@ -203,6 +313,9 @@ class Compiled(_gradopt.Dispatcher):
                 reused = pair_results(arguments, outputs, donated)
                 warn_of_unused(self._function, name, arguments, donated, reused)
                 scope.reuse_arguments(reused)
+            outputs += [
+                Leaf(arguments[i].path, arguments[i].dtype, arguments[i].shape) for i in written
+            ]
             return Lowered(
                 name,
                 function_source(inspect.unwrap(self._function)),
@@ -219,9 +332,30 @@ class Compiled(_gradopt.Dispatcher):
                 self,
                 structure,
                 [LoopReport(p, not r, r) for p, r in trace.loops.items()],
+                written,
             )
         finally:
             trace.close()
+
+
+class _WritesArguments(Compiled):
+    """A compiled function that writes to arrays of its caller.
+
+    A function is found to be one when it is traced, and becomes one then.
+    """
+
+    @hide_frames
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().__call__(*args, **kwargs)
+        if type(result) is Written:
+            return result.finish(self.leaves(args, kwargs))
+        return result
+
+
+@functools.cache
+def _writing(cls: type[Compiled]) -> type[Compiled]:
+    """The class of such functions that are of this class."""
+    return type(cls.__name__, (_WritesArguments, cls), {"__module__": cls.__module__})
 
 
 class Fixed(Compiled):
@@ -235,7 +369,15 @@ class Fixed(Compiled):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
-        return self._lowered.specialization(self._select(args, kwargs)[1])
+        lowered = self._lowered
+        numbers = self._select(args, kwargs)[1]
+        if not lowered.written or isinstance(self, _WritesArguments):
+            return lowered.specialization(numbers)
+        self.__class__ = _writing(type(self))  # pyright: ignore[reportAttributeAccessIssue]
+        self._dispatch()
+        return lowered.specialization(
+            numbers, lambda written: written.finish(self.leaves(args, kwargs))
+        )
 
     def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The arguments of a call as the code takes them, one after the other."""

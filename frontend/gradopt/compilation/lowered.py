@@ -39,6 +39,7 @@ from gradopt.errors import (
     ArgumentTypeError,
     DeviceError,
     LargeProgramWarning,
+    ReadOnlyError,
     SourceLocation,
     UnsupportedError,
 )
@@ -140,6 +141,8 @@ class Lowered:
         checks: what compiled code checks.
         targets: functions outside of the program that it calls.
         reused: for results in the memory of arguments, the number of the argument.
+        written: arguments that the function writes to, by number: what they hold afterwards are
+            results behind those that it returns.
     """
 
     def __init__(
@@ -160,6 +163,7 @@ class Lowered:
         owner: Compiled,
         structure: TreeDef,
         loops: Sequence[LoopReport],
+        written: Sequence[int],
     ) -> None:
         self.name = name
         self.arguments = tuple(arguments)
@@ -174,6 +178,7 @@ class Lowered:
         self._owner = owner
         self._structure = structure
         self._loops = tuple(loops)
+        self.written = tuple(written)
         self._arena_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
         self.program = Program(
@@ -402,12 +407,32 @@ class Lowered:
             place.line,
         )
 
-    def specialization(self, arg_leaves: Sequence[int] | None = None) -> _gradopt.Specialization:
+    def specialization(
+        self,
+        arg_leaves: Sequence[int] | None = None,
+        finish: Callable[[Written], Any] = lambda written: written,
+    ) -> _gradopt.Specialization:
         """What the call path keeps for this signature.
 
         Args:
             arg_leaves: for each argument the number of the call's leaf, if they differ.
+            finish: makes the result of a function that writes to its arguments.
         """
+        if self.written:
+            count = self.result_tree.leaf_count
+
+            def make(results: Sequence[Any]) -> Any:
+                result = self.result_tree.unflatten(list(results[:count]))
+                return finish(Written(self, result, results[count:]))
+
+            return _gradopt.Specialization(
+                self.executable,
+                None,
+                arg_leaves=arg_leaves,
+                unflatten=make,
+                on_failure=self._raise_failure if self.checks else None,
+                payload=self,
+            )
         tree = _plain_tree(self.result_tree)
         custom = tree is _CUSTOM
         return _gradopt.Specialization(
@@ -466,6 +491,53 @@ class Lowered:
                 raise ArgumentTypeError(
                     f"expected dtype {leaf.dtype} at {leaf.path}, but got {array.dtype}"
                 )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of a call of a function that writes to its arguments.
+
+    Attributes:
+        lowered: the code.
+        result: what the function returns.
+        values: what the arguments in `lowered.written` hold now.
+    """
+
+    lowered: Lowered
+    result: Any
+    values: Sequence[Any]
+
+    def finish(self, leaves: Sequence[Any]) -> Any:
+        """Writes to the caller's arrays; gives the result.
+
+        Args:
+            leaves: the arguments as the code takes them.
+
+        Raises:
+            ArgumentError: another argument shares memory with an array that is written to.
+            ValueError: an array is read-only.
+        """
+        lowered = self.lowered
+        paths = [leaf.path for leaf in lowered.arguments]
+        for number in lowered.written:
+            target = leaves[number]
+            for other, leaf in enumerate(leaves):
+                if other == number or not isinstance(leaf, np.ndarray):
+                    continue
+                if np.may_share_memory(target, leaf) and np.shares_memory(target, leaf):
+                    raise ArgumentError(
+                        f"{lowered.name} writes to its argument {paths[number]}, which shares "
+                        f"memory with {paths[other]}: pass a copy of one of them",
+                        function_source(lowered.function),
+                    )
+            if not target.flags.writeable:
+                raise ReadOnlyError(
+                    f"{lowered.name} writes to its argument {paths[number]}, which is read-only",
+                    function_source(lowered.function),
+                )
+        for number, value in zip(lowered.written, self.values, strict=True):
+            np.copyto(leaves[number], value)
+        return self.result
 
 
 # Which check failed, if any did, and the value that it looked at.

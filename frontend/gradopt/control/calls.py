@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import gradopt.numpy as gnp
+from gradopt.array.dispatch import FUNCTIONS, UFUNCS
 from gradopt.array.handle import Handle, python_number
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64
 from gradopt.base.location import source_location
@@ -46,15 +47,21 @@ def _replacing(
     return decorate
 
 
+def _uninitialized(shape: Any, dtype: Any = float, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.ndarray`, which is called as `numpy.empty`."""
+    return np.ndarray(shape, dtype, *args, **kwargs) if args or kwargs else gnp.empty(shape, dtype)
+
+
 # Functions of NumPy that its protocols do not dispatch, and of Python, by what takes their place.
 _REPLACED: dict[Any, Callable[..., Any]] = {
     range: range_of,
     enumerate: enumerated,
     zip: zipped,
     reversed: reversed_of,
+    np.ndarray: _uninitialized,
     **{getattr(np, name): getattr(gnp, name) for name in gnp.__all__},
 }
-REPLACED_NAMES.update(gnp.__all__)
+REPLACED_NAMES.update((*gnp.__all__, "ndarray"))
 
 _math: dict[str, Any] = {
     "acos": np.arccos,
@@ -179,7 +186,10 @@ def callee(function: Any, package: str) -> Any:
 
 def _replacement(function: Any) -> Callable[..., Any] | None:
     try:
-        return _REPLACED.get(function)
+        found = _REPLACED.get(function)
+        if found is None and (function in FUNCTIONS or function in UFUNCS):
+            return gnp._with_traced(function)
+        return found
     except TypeError:
         return None  # It is not hashable.
 

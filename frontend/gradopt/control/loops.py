@@ -45,6 +45,9 @@ from gradopt.transforms.bodies import Spec
 from gradopt.transforms.inner import InnerFunction, emit_call
 from gradopt.transforms.loops import counted, repeated
 
+# Each of them finds a name or an array that the loop carries, or what a number becomes.
+_MOST_ATTEMPTS = 100
+
 
 class CannotRollError(UnsupportedError):
     """A statement cannot be a loop of compiled code."""
@@ -131,7 +134,7 @@ class Loop:
         Raises:
             GradoptError: it cannot be a loop of compiled code.
         """
-        while True:
+        for _ in range(_MOST_ATTEMPTS):
             try:
                 return self._attempt()
             except _Again:
@@ -140,6 +143,7 @@ class Loop:
                 if error.storage.made_in is not self._here:
                     raise
                 self._notes.storages.append(error.storage)
+        raise CannotRollError("what the loop carries changes without end", self._site.place)
 
     # -- One attempt -----------------------------------------------------------------------
 
@@ -383,12 +387,14 @@ class Loop:
                 )
             seen.add(id(storage))
         for entry in self._overwritten():
-            if not isinstance(entry, Handle) or entry._storage.argument is not None:
+            if not isinstance(entry, Handle) or entry._storage.frozen:
                 raise CannotRollError(
                     f"an array that the function did not make ({describe_value(entry)}) is written "
                     "to",
                     self._site.place,
                 )
+            if entry._storage.made_in is not self._here:
+                raise UncarriedWriteError(entry._storage)
 
     def _overwritten(self) -> list[Any]:
         """Arrays that the body writes to before it gives their names to others."""

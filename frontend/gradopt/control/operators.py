@@ -6,6 +6,7 @@ Each of them decides when it runs: what is concrete takes Python's own path.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -185,8 +186,9 @@ class Operators:
             if left is None or left is self.CONTINUE:
                 continue
             if len(left.codes) > 1:
+                others = _replayed(items)
                 return self._go_on(
-                    site, left, lambda: self._each(site, items, body, orelse), (body, orelse)
+                    site, left, lambda: self._each(site, others(), body, orelse), (body, orelse)
                 )
             return None if left.code == BREAK else left
         return orelse()
@@ -370,6 +372,23 @@ def _ended(left: Exit) -> Exit | None:
         prims.equal(left.code._read(), RETURN), prims.scalar(RETURN, INT64), prims.scalar(0, INT64)
     )
     return Exit(frozenset({0, RETURN}), wrap(code), left.value)
+
+
+def _replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
+    """The rest of an iterator, as often as it is asked for: a part may be traced several times."""
+    seen: list[Any] = []
+
+    def again() -> Iterator[Any]:
+        for number in itertools.count():
+            if number == len(seen):
+                for item in items:
+                    seen.append(item)
+                    break
+                else:
+                    return
+            yield seen[number]
+
+    return again
 
 
 class _Concrete:

@@ -154,6 +154,8 @@ class Part:
                 entered.append((storage, storage.enter(value)))
             self.exit = exit_of(part())
             self.finals = variables.values()
+            for storage in storages:
+                storage.require_unspoiled()
             self.written = [storage.value for storage in storages]
             for value in (*self.finals.values(), self.exit.value):
                 for leaf in (parts_of(value) or ([],))[0]:

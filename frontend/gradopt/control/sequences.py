@@ -218,6 +218,9 @@ def range_of(*bounds: Any) -> Any:
     """As `range`."""
     if not any(isinstance(bound, Handle) and bound._known() is None for bound in bounds):
         return range(*bounds)
+    for bound in bounds:
+        if isinstance(bound, Handle) and bound._known() is None:
+            bound._require_size()
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     known: Any = step
     for bound in (start, stop):

@@ -52,6 +52,8 @@ class Trace:
     Attributes:
         loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
         notes: what rewritten statements remember from one trace of them to the next.
+        sizes: integers among the arguments of the outermost function, by their numbers: a program
+            can be traced for each value of them.
         lost: why names have no value behind a traced statement that assigns them.
     """
 
@@ -62,6 +64,7 @@ class Trace:
         self.rewrites = rewrites
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}
+        self.sizes: dict[ir.Value, int] = {}
         self.lost: dict[str, str] = {}
         self.module = ir.Block()
         self.locations = Locations()
@@ -152,6 +155,9 @@ class Scope:
         is_part: whether it is a part of a statement of the enclosing function, which runs as often
             as that says: the variables and arrays of that function are its own.
         in_part: whether it is one, or lies in one.
+        owns_arguments: whether arrays that are arguments of functions around it are its own copies,
+            which it may write to: where it is differentiated or mapped.
+        at_end: what to do when it is complete.
         intervals: of integers between which numbers they are, where that is known.
         limits: the same of calls of single functions, by their ids, where it is less; and the
             scope below which it is.
@@ -173,6 +179,8 @@ class Scope:
         self.limits: dict[int, tuple[int, Scope]] = {} if parent is None else parent.limits
         self.is_part = is_part
         self.in_part = is_part or (parent is not None and parent.in_part)
+        self.owns_arguments = False
+        self.at_end: list[Callable[[], None]] = []
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
@@ -205,6 +213,13 @@ class Scope:
         self.forget()
         self.trace.scopes.remove(self)
         self.trace.module.operations.remove(self.function)
+
+    def around_parts(self) -> Scope:
+        """The function that this is a part of; itself, if it is none."""
+        scope = self
+        while scope.is_part and scope.parent is not None:
+            scope = scope.parent
+        return scope
 
     def is_part_of(self, other: Scope | None) -> bool:
         """Whether it is a part of a statement in the other function, or of one in such a part."""
@@ -259,6 +274,22 @@ class Scope:
             self.intervals[argument] = between
         self.lifted.append(value)
         return argument
+
+    def sizes_in(self, value: Value) -> set[int]:
+        """The arguments in `Trace.sizes` that a value is computed from; none if from others too."""
+        outer = {self._lifted_values[lifted.ssa]: lifted for lifted in self.lifted}
+        found: set[int] = set()
+        for argument in arguments_of(self.use(value)):
+            number = self.trace.sizes.get(argument)
+            if number is not None:
+                found.add(number)
+                continue
+            lifted = outer.get(argument)
+            numbers = self.parent.sizes_in(lifted) if lifted is not None and self.parent else None
+            if not numbers:
+                return set()
+            found |= numbers
+        return found
 
     def depends_on_arguments(self, value: Value) -> bool:
         """Whether a value of a function inside of this one is computed from arguments there.
@@ -383,6 +414,9 @@ def within(scope: Scope, body: Callable[[], T]) -> T:
         return resume(scope, body)
     finally:
         scope.open = False
+        for action in reversed(scope.at_end):
+            action()
+        scope.at_end.clear()
 
 
 def resume(scope: Scope, body: Callable[[], T]) -> T:

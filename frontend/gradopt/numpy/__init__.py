@@ -52,9 +52,22 @@ def _new(made: Any) -> Any:
     return _known_array(made)
 
 
+def _require_sizes(values: Any) -> None:
+    """Asks for the values of traced integers: NumPy hides that it needs them."""
+    for value in values:
+        if isinstance(value, _Handle):
+            if value._known() is None:
+                value._require_size()
+        elif type(value) in (tuple, list):
+            _require_sizes(value)
+
+
 def _creates(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def create(*args: Any, **kwargs: Any) -> Any:
+        # The ends of `linspace` may be traced.
+        first = 2 if function is _np.linspace else 0
+        _require_sizes((*args[first:], *[v for k, v in kwargs.items() if k != "stop"]))
         if _is_traced(*args, *kwargs.values()) and function in _FUNCTIONS:
             return _call_function(function, args, kwargs)
         return _new(function(*args, **kwargs))
@@ -103,6 +116,7 @@ def asarray(a: Any, dtype: Any = None) -> Any:
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """As `numpy.full`, with a traced fill value too."""
+    _require_sizes((shape,))
     if not _is_traced(fill_value):
         return _new(_np.full(shape, fill_value, dtype))
     value = _traced(fill_value)
@@ -111,6 +125,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return _array_of(_prims.broadcast_to(value, _shape_of(shape)))
 
 
+@functools.cache
 def _with_traced(function: Any) -> Any:
     """A function of NumPy that finds traced values in all its arguments, in lists, too."""
 

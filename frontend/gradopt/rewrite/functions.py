@@ -161,6 +161,8 @@ def _compiled(tree: ast.FunctionDef | ast.Lambda, original: CodeType) -> CodeTyp
     if isinstance(tree, ast.Lambda):
         inner: ast.stmt = ast.copy_location(ast.Expr(tree), tree)
     else:
+        # No name of the user's: a function that calls itself finds itself where it did.
+        tree.name = "<function>"
         tree.decorator_list = []
         tree.returns = None
         for arg in parameters(tree):
@@ -243,9 +245,9 @@ def _has_control_flow(function: FunctionType) -> bool:
     names = function.__globals__
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     for name in code.co_names:
-        if hasattr(np.ndarray, name) or _is_numpy_name(name):
-            continue
-        if name not in names or _may_call(names[name]):
+        if name in names and _may_call(names[name]):
+            return True
+        if name not in names and not hasattr(np.ndarray, name) and not _is_numpy_name(name):
             return True
     for cell in cells.values():
         try:

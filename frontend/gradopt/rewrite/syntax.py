@@ -36,6 +36,7 @@ from gradopt.rewrite.names import (
     inside,
     leaves,
     shared,
+    used,
 )
 from gradopt.rewrite.sites import Site
 from gradopt.rewrite.source import Function, parameters
@@ -297,6 +298,8 @@ class _Rewriter(ast.NodeTransformer):
             # What follows the rest is live behind it; nobody knows the exits here.
             ends = [part for part in parts if part is parts[-1] or leaves([part])]
             after = NONE.union(*[self._live.after[id(part)] for part in ends])
+        elif isinstance(stmt, (ast.For, ast.While)):
+            after |= used(stmt.orelse)
         is_rest = kind == "rest"
         target = [stmt.target] if isinstance(stmt, ast.For) and not is_rest else []
         tests = [stmt.test] if isinstance(stmt, ast.While) and not is_rest else []

@@ -63,8 +63,9 @@ def trace_inner(
     """
 
     def enter(inner: Scope) -> list[Handle]:
+        inner.owns_arguments = inner.trace.rewrites
         return [
-            argument_like(inner, leaf, path, axis)
+            argument_like(inner, leaf, path, axis, frozen=not inner.owns_arguments)
             for leaf, path, axis in zip(leaves, paths, axes or [None] * len(leaves), strict=True)
         ]
 
@@ -110,13 +111,17 @@ def trace_function(
     return InnerFunction(name, [*inner.lifted], types[:count], types[count:]), extra
 
 
-def argument_like(inner: Scope, leaf: Handle, path: str, axis: int | None = None) -> Handle:
+def argument_like(
+    inner: Scope, leaf: Handle, path: str, axis: int | None = None, frozen: bool = True
+) -> Handle:
     """A new argument of the function: like a leaf, or like its elements along an axis."""
     if axis is None:
         value = inner.add_argument(leaf.shape, leaf.dtype, path)
-        return argument_array(value, path, weak=leaf._weak, scalar=leaf._is_scalar)
+        weak, scalar = leaf._weak, leaf._is_scalar
+        return argument_array(value, path, weak=weak, scalar=scalar, frozen=frozen)
     shape = leaf.shape[:axis] + leaf.shape[axis + 1 :]
-    return argument_array(inner.add_argument(shape, leaf.dtype, path), path, scalar=not shape)
+    value = inner.add_argument(shape, leaf.dtype, path)
+    return argument_array(value, path, scalar=not shape, frozen=frozen)
 
 
 def _emit(

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions that write to their arguments: the caller's arrays hold what NumPy leaves in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import ArgumentError, MutationError, ReadOnlyError, UnsupportedError
+
+X = np.arange(1.0, 11.0)
+
+
+def same_as_numpy(f: Callable[..., Any], *args: Any) -> None:
+    """Results and arguments, at the first call and at the next ones."""
+    compiled = go.compile(f)
+    for _ in range(3):
+        mine = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+        theirs = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+        got, want = compiled(*mine), f(*theirs)
+        if want is not None:
+            np.testing.assert_allclose(got, want, rtol=1e-13)
+        else:
+            assert got is None
+        for a, b in zip(mine, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-13)
+
+
+def test_elements_rows_and_whole_arrays() -> None:
+    def f(x, y, table):
+        x[1:] += y[:-1]
+        y *= 2
+        table[2] = x[:3]
+        return np.sum(table)
+
+    same_as_numpy(f, X, X, np.zeros((4, 3)))
+
+
+def test_in_loops_branches_and_functions() -> None:
+    def scale(row, factor):
+        row *= factor
+
+    def f(a, b):
+        for i in range(10):
+            if b[i] > 4:
+                scale(a[i], b[i])
+            b[i] = np.sum(a[i])
+
+    same_as_numpy(f, np.outer(X, X) / 10, X)
+
+
+def test_through_views_and_out() -> None:
+    def f(x, m):
+        np.exp(x, out=x)
+        m.T[0] = 1.0
+        m.ravel()[-1] = 5.0
+        np.add(x[:3], 1, out=m[0])
+
+    same_as_numpy(f, X / 10, np.zeros((3, 3)))
+
+
+def test_what_is_written_and_returned() -> None:
+    def f(x):
+        x += 1
+        return x * 2, x
+
+    same_as_numpy(f, X)
+
+
+def test_arrays_that_are_not_contiguous() -> None:
+    def f(x):
+        x *= 3
+
+    base = np.arange(20.0)
+    go.compile(f)(base[::2])
+    np.testing.assert_array_equal(base[::2], 3 * np.arange(0.0, 20.0, 2))
+    np.testing.assert_array_equal(base[1::2], np.arange(1.0, 20.0, 2))
+
+
+def test_arrays_in_containers_and_keywords() -> None:
+    def f(state, *, rate):
+        state["w"] -= rate * state["g"]
+        return np.sum(state["w"])
+
+    state = {"w": X.copy(), "g": np.ones(10)}
+    compiled = go.compile(f)
+    for _ in range(2):
+        compiled(state, rate=0.5)
+    np.testing.assert_allclose(state["w"], X - 1)
+
+
+def test_what_is_lowered_for_one_signature() -> None:
+    def f(x):
+        x[0] = 7
+        return x[1]
+
+    x = X.copy()
+    fixed = go.compile(f).lower(x).compile()
+    assert x[0] == 1
+    assert fixed(x) == 2
+    assert fixed(x) == 2
+    assert x[0] == 7
+
+
+def test_one_function_of_several_signatures() -> None:
+    def f(x):
+        x += 1
+
+    compiled = go.compile(f)
+    for shape in ((3,), (2, 2), (3,)):
+        x = np.zeros(shape)
+        compiled(x)
+        np.testing.assert_array_equal(x, np.ones(shape))
+    assert compiled.cache_size() == 2
+
+
+def test_calls_in_traced_code_write_to_its_arrays() -> None:
+    @go.compile
+    def inner(x):
+        x[0] = x[1] ** 2
+
+    def f(x):
+        y = x * 1
+        inner(y)
+        return y[0]
+
+    np.testing.assert_allclose(go.grad(f)(X), np.eye(10)[1] * 4)
+
+
+def test_derivatives_go_through_writes() -> None:
+    def f(x, work):
+        work[0] = x[0] ** 2
+        for i in range(1, 10):
+            work[i] = work[i - 1] * x[i]
+        x *= 3
+        return np.sum(work * x)
+
+    def pure(x, work):
+        return f(x.copy(), work.copy())
+
+    x, work = X / 5, np.ones(10)
+    for got, want in (
+        (go.compile_grad(f)(x, work), go.grad(pure)(x, work)),
+        (go.grad(f)(x, work), go.grad(pure)(x, work)),
+        (go.jvp(f, (x, work), (x, work))[1], go.jvp(pure, (x, work), (x, work))[1]),
+    ):
+        np.testing.assert_allclose(got, want)
+    go.gradcheck(pure, (x, work))
+    np.testing.assert_array_equal(x, X / 5)
+    np.testing.assert_array_equal(work, np.ones(10))
+
+
+def test_memory_that_arguments_share() -> None:
+    def f(x, y):
+        x += y
+
+    x = X.copy()
+    with pytest.raises(ArgumentError, match="x, which shares memory with y"):
+        go.compile(f)(x, x[::-1])
+    go.compile(f)(x[:5], x[5:])
+    np.testing.assert_array_equal(x[:5], X[:5] + X[5:])
+
+
+def test_arrays_that_are_read_only() -> None:
+    def f(x):
+        x += 1
+
+    x = X.copy()
+    x.flags.writeable = False
+    with pytest.raises(ReadOnlyError, match="argument x, which is read-only"):
+        go.compile(f)(x)
+    with pytest.raises(ValueError, match="read-only"):
+        f(x)
+
+
+def test_where_arguments_are_still_kept() -> None:
+    def f(x):
+        x += 1
+        return x
+
+    with pytest.raises(MutationError, match="argument x"):
+        go.compile(f, capture="trace")(X.copy())
+    with pytest.raises(MutationError, match="argument x"):
+        go.compile(f, donate_argnums=0)(X.copy())
+    with pytest.raises(UnsupportedError, match="writes to its argument x"):
+        go.save(go.compile(f).lower(X), "/nowhere")
+
+
+# -- Sizes -------------------------------------------------------------------------------------
+
+
+def test_integers_that_sizes_depend_on() -> None:
+    def f(n, x):
+        y = np.zeros(n)
+        for i in range(n):
+            y[i] = x[i] * n
+        return y[: n - 1]
+
+    compiled = go.compile(f)
+    for n in (9, 4, 9):
+        np.testing.assert_array_equal(compiled(n, X), f(n, X))
+    np.testing.assert_array_equal(compiled(x=X, n=5), f(5, X))
+    assert compiled.cache_size() == 3
+    assert compiled.lower(4, X).loops()[0].reason == "it has 4 iterations"
+
+
+def test_integers_that_are_numbers() -> None:
+    compiled = go.compile(lambda x, k: x * k)
+    for k in (2, 3):
+        np.testing.assert_array_equal(compiled(X, k), X * k)
+    assert compiled.cache_size() == 1
+
+
+def test_sizes_of_derivatives() -> None:
+    def f(x, n):
+        return np.sum(x[: n + 1] ** 2)
+
+    want = 2 * X * (np.arange(10) <= 4)
+    np.testing.assert_array_equal(go.grad(f)(X, 4), want)
+    np.testing.assert_array_equal(go.compile_grad(f)(X, n=4), want)
+
+
+def test_sizes_that_depend_on_other_values() -> None:
+    def f(x, n):
+        return x[: n * int(x[0])]
+
+    with pytest.raises(go.errors.ConversionError, match="a bound of a slice is traced"):
+        go.compile(f)(X, 3)
+    with pytest.raises(go.errors.ConversionError, match=r"a size depends on p\['n'\]"):
+        go.compile(lambda p: p["x"][: p["n"]])({"x": X, "n": 3})
