@@ -37,7 +37,7 @@ def traced(function: Callable[..., Any], *arguments: Any, argnums: Any = 0) -> t
     """The gradient of `function` as traced, and the seconds that it took."""
     import gradopt as go
 
-    compiled = go.compile_grad(function, argnums)
+    compiled = go.compile_grad(function, argnums, capture="trace")
     start = time.perf_counter()
     lowered = compiled.lower(*arguments)
     return lowered.mlir("grad", locations=True), time.perf_counter() - start

@@ -139,7 +139,10 @@ def main() -> None:
     for name in options.cases or CASES:
         for steps in options.steps:
             function, arguments = CASES[name](steps)
-            primal, gradient = go.compile(function), go.compile_grad(function)
+            primal, gradient = (
+                go.compile(function, capture="trace"),
+                go.compile_grad(function, capture="trace"),
+            )
             primal(*arguments)
             start = time.perf_counter()
             gradient(*arguments)
