@@ -249,8 +249,14 @@ void Residuals::knowRestored() {
         break;
       }
       Operation *op = computed[i].getDefiningOp();
-      if (op && isRecomputable(op) && !pinned.contains(computed[i]))
-        computed.insert_range(inputsOf(computed[i]));
+      if (!op || !isRecomputable(op) || pinned.contains(computed[i]))
+        continue;
+      computed.insert_range(inputsOf(computed[i]));
+      // In a branch, the array is one of the block around it.
+      forEachUsed(op, [&](Value operand) {
+        if (restored.contains(leaderOf(operand)))
+          computed.insert(leaderOf(operand));
+      });
     }
   }
   given.pinned = std::move(pinned);

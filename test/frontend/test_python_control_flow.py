@@ -608,6 +608,22 @@ def test_loops_have_second_derivatives() -> None:
     go.gradcheck(f, (X[:10],), order=2)
 
 
+@pytest.mark.parametrize("a", [0.3, 0.7])
+def test_conditions_on_what_a_branch_overwrites(a: float) -> None:
+    """To undo the inner branch backwards takes its condition, which what it undoes has changed."""
+
+    def f(a, x):
+        y = x.copy()
+        for i in range(9):
+            if a < 0.5:
+                y[i] = y[i - 1] * a
+            elif y[i - 1] > 0.1:
+                y[i - 1] += a * y[i - 1] ** 2
+        return np.sum(y**2)
+
+    agrees(f, a, X[:9])
+
+
 # -- Errors ------------------------------------------------------------------------------------
 
 
