@@ -574,8 +574,8 @@ def test_arrays_of_gradopt_numpy_are_known_until_they_are_written() -> None:
     [
         lambda x, m: x[m],
         lambda x, m: [x[m]],
-        lambda x, m: np.sum(x[m]),
-        lambda x, m: x[m].sum(),
+        lambda x, m: np.max(x[m]),
+        lambda x, m: x[m].sum(axis=0),
         lambda x, m: x[m].shape,
         lambda x, m: len(x[m]),
         lambda x, m: list(x[m]),
@@ -602,6 +602,19 @@ def test_what_depends_on_the_number_of_masked_elements_is_refused(use: Any) -> N
         go.compile(lambda x: use(x, x > 0))(V)
     assert info.value.location is not None
     assert info.value.location.file == __file__
+
+
+@pytest.mark.parametrize("reduce", [np.sum, np.prod, np.mean])
+def test_sums_and_means_of_masked_elements(reduce: Any) -> None:
+    def f(x: Any, limit: Any) -> Any:
+        return reduce(np.sin(x[x > limit])) + getattr(x[x > limit], reduce.__name__)() * 2
+
+    for x in (V, np.outer(V, V)):
+        np.testing.assert_allclose(go.compile(f)(x, 0.1), f(x, 0.1), rtol=1e-13)
+        go.gradcheck(lambda x: f(x, 0.1), (x,))
+    mask = V > 0
+    same = go.compile(lambda x, m: (np.any(x[m] > 9), (x[m] > 0).all()))(V, mask)
+    assert (bool(same[0]), bool(same[1])) == (False, True)
 
 
 def test_masked_elements_keep_what_they_were_and_their_type() -> None:

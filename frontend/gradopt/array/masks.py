@@ -3,7 +3,8 @@
 
 `x[mask]` stands for all elements of `x`, of which those in the mask count. Elementwise functions of
 it are computed everywhere, on harmless operands where the mask does not hold, and `x[mask] = y`
-takes the elements back. Everything that depends on the number of elements is refused.
+takes the elements back. Sums and means of all of them are those with `where=mask`. Everything else
+that depends on the number of elements is refused.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradopt.array.dispatch import cannot_cast, harmless, ufunc_handler
+from gradopt.array.dispatch import call_function, cannot_cast, harmless, ufunc_handler
 from gradopt.array.handle import wrap
 from gradopt.array.operands import listed, traced
 from gradopt.errors import ConversionError
@@ -65,10 +66,23 @@ class MaskPlace:
         return prims.reshape(value, (*extents[:place], *ones, *extents[place + 1 :]))
 
 
+# Of all selected elements.
+_REDUCTIONS = frozenset({np.sum, np.prod, np.mean, np.any, np.all})
+
+
+def _reduction(function: Any) -> Any:
+    """The method that reduces all elements."""
+
+    def reduce(elements: MaskedElements, *args: Any, **kwargs: Any) -> Any:
+        return elements.__array_function__(function, (), (elements, *args), kwargs)
+
+    return reduce
+
+
 class MaskedElements(NDArrayOperatorsMixin):
     """What `x[mask]` is for a traced mask: to `isinstance` an array, as NumPy's.
 
-    Everything but an elementwise function of it raises the error that names the mask.
+    Everything but elementwise functions and sums of it raises the error that names the mask.
     """
 
     __slots__ = ("_error", "_place", "_value")
@@ -125,6 +139,18 @@ class MaskedElements(NDArrayOperatorsMixin):
         self._value = prims.convert(result, dtype)
         return self
 
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        given = [v for v in kwargs.values() if v is not None and v is not np._NoValue]
+        if function not in _REDUCTIONS or len(args) != 1 or args[0] is not self or given:
+            raise self._error
+        mask = prims.broadcast_to(self._place.spread_mask(), self._value.shape)
+        return call_function(function, (wrap(self._value),), {"where": wrap(mask)})
+
+    sum, prod, mean = _reduction(np.sum), _reduction(np.prod), _reduction(np.mean)
+    any, all = _reduction(np.any), _reduction(np.all)
+
     def __repr__(self) -> str:
         return f"MaskedElements<{self._value.dtype.name}>"
 
@@ -135,6 +161,6 @@ class MaskedElements(NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> NoReturn:
         raise self._error
 
-    __array__ = __array_function__ = __reduce_ex__ = __format__ = refuse
+    __array__ = __reduce_ex__ = __format__ = refuse
     __bool__ = __int__ = __float__ = __complex__ = __index__ = __round__ = refuse
     __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = refuse
