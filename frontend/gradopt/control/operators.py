@@ -188,7 +188,10 @@ class Operators:
             if len(left.codes) > 1:
                 others = _replayed(items)
                 return self._go_on(
-                    site, left, lambda: self._each(site, others(), body, orelse), (body, orelse)
+                    site,
+                    left,
+                    lambda others=others: self._each(site, others(), body, orelse),
+                    (body, orelse),
                 )
             return None if left.code == BREAK else left
         return orelse()
