@@ -239,4 +239,4 @@ def test_errors_name_the_line() -> None:
     with pytest.raises(ConversionError, match=r"numpy\.where"):
         go.compile(lambda x: x[x > 3])(X)
     with pytest.raises(ConversionError, match="bound of a slice"):
-        go.compile(lambda x, n: x[:n])(X, 2)
+        go.compile(lambda x, n: x[:n])(X, np.int64(2))
