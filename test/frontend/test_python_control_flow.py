@@ -412,6 +412,33 @@ def test_effects_happen_as_often_as_in_python() -> None:
     assert seen == list(range(12))
 
 
+def test_effects_in_functions_and_of_operators() -> None:
+    seen: list[int] = []
+
+    def log(x):
+        seen.append(1)
+        return x
+
+    def f(x):
+        found = []
+        numbers = iter(range(100))
+        for _ in range(12):
+            x = log(x) * 2
+        for i in range(12):
+            found += [x[i]]
+        for _ in range(12):
+            for n in numbers:
+                x = x + n
+                break
+        return np.stack(found) + x
+
+    agrees(f, X, derivative=False)
+    seen.clear()
+    lowered = go.compile(f).lower(X)
+    assert len(seen) == 12
+    assert rolled(lowered)[:3] == [False, False, False]
+
+
 def test_effects_under_a_traced_condition_are_refused() -> None:
     seen = []
 

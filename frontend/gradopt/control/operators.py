@@ -146,6 +146,8 @@ class Operators:
         orelse = orelse or _nothing
         scope = current_scope()
         sequence = None
+        if scope is not None and scope.in_part and isinstance(iterable, Iterator):
+            self._require_fresh(items)
         if scope is not None:
             sequence = numbered(iterable)
         if sequence is not None:
@@ -158,6 +160,16 @@ class Operators:
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
         return self._each(site, iter(items), body, orelse)
+
+    @staticmethod
+    def _require_fresh(iterator: Any) -> None:
+        """Raises for an iterator that may be from outside of a part, and is used up in it."""
+        if not isinstance(iterator, _FRESH):
+            raise CannotRollError(
+                f"a {type(iterator).__name__} is iterated over where a traced condition, or a loop "
+                "of compiled code, decides how often that happens; use a list",
+                source_location(),
+            )
 
     def _try(
         self, site: Site, sequence: Numbered, body: _Part, variables: Variables, length: Any
@@ -348,6 +360,16 @@ class Operators:
         return container
 
     @staticmethod
+    def update(value: Any) -> None:
+        """Looks at what an augmented assignment may change.
+
+        Raises:
+            CannotRollError: no array, in a part that is traced once for all iterations.
+        """
+        if not isinstance(value, (Handle, *_UNCHANGING)):
+            Operators.store(value)
+
+    @staticmethod
     def store(container: Any) -> Any:
         """What elements or attributes are written to.
 
@@ -392,6 +414,12 @@ def _replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
             yield seen[number]
 
     return again
+
+
+# What `+=` does not change, but makes a new one of.
+_UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, np.generic, type(None))
+# Iterators that loops make for themselves.
+_FRESH = (enumerate, zip, map, filter, reversed)
 
 
 class _Concrete:

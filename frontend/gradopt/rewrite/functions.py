@@ -247,7 +247,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     for name in code.co_names:
         if name in names and _may_call(names[name]):
             return True
-        if name not in names and not hasattr(np.ndarray, name) and not _is_numpy_name(name):
+        is_known = hasattr(np.ndarray, name) or _is_numpy_name(name)
+        if name in _EFFECTS or (name not in names and not is_known):
             return True
     for cell in cells.values():
         try:
@@ -258,6 +259,10 @@ def _has_control_flow(function: FunctionType) -> bool:
     return False
 
 
+# Attributes that NumPy has, too, and that may have effects: `seen.append(x)`, `np.random.normal()`.
+_EFFECTS = frozenset(
+    {"add", "append", "fill", "insert", "partition", "put", "random", "resize", "sort", "copyto"}
+)
 # Functions that other ones take the place of in rewritten code.
 REPLACED_NAMES: set[str] = set()
 

@@ -204,6 +204,11 @@ class _Rewriter(ast.NodeTransformer):
             stmt = ast.copy_location(ast.Assign([stmt.target], stmt.value), stmt)
         if isinstance(stmt, SCOPES):
             return [self.visit(stmt)]
+        before: list[ast.stmt] = []
+        if isinstance(stmt, ast.AugAssign) and isinstance(stmt.target, ast.Name):
+            # A list that is added to changes.
+            check = ast.Expr(_operator("update", [_name(stmt.target.id)]))
+            before.append(_at(check, stmt))
         for field, value in ast.iter_fields(stmt):
             if field in ("body", "orelse", "finalbody"):
                 if value:
@@ -221,7 +226,7 @@ class _Rewriter(ast.NodeTransformer):
                 setattr(
                     stmt, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
                 )
-        return [stmt]
+        return [*before, stmt]
 
     def _control(
         self, stmt: ast.If | ast.While | ast.For, after: Names
