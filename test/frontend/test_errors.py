@@ -154,21 +154,21 @@ def test_mutation() -> None:
         return x
 
     with raises(errors.MutationError, "changes the argument x;", "x[0] = 1"):
-        go.compile(assign)(X)
+        go.compile(assign, capture="trace")(X)
 
     def add(x: Any) -> Any:
         x += 1
         return x
 
     with raises(errors.MutationError, "changes the argument x;", "x += 1"):
-        go.compile(add)(X)
+        go.compile(add, capture="trace")(X)
 
     def subtract(x: Any) -> Any:
         x -= 1
         return x
 
     with raises(errors.MutationError, "in-place subtract", "x = x - y", "x -= 1"):
-        go.compile(subtract)(X)
+        go.compile(subtract, capture="trace")(X)
 
     def append(params: Any) -> Any:
         params["w"].append(params["w"][0])
