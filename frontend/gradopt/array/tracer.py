@@ -109,7 +109,7 @@ class Tracer(Handle):
 
     def _convert(self, target: str, advice: str, assigning: bool = False) -> NoReturn:
         self._require_open()
-        if assigning and user_instruction() == "STORE_SUBSCR":
+        if assigning and user_instruction() in ("STORE_SUBSCR", "STORE_SLICE"):
             raise ConversionError(
                 f"an assignment to elements of a concrete NumPy array uses a traced array "
                 f"{self._describe()}, whose value is known only when the compiled code runs; make "

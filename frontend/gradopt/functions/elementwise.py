@@ -38,11 +38,16 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
         raise unsupported("numpy.where with one argument", hint_for("nonzero"))
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
-    return as_array(prims.select(to_bool(condition), _choice(x, dtype), _choice(y, dtype)))
+    choice = traced if _WHERE_CHECKS_INTEGERS else _choice
+    return as_array(prims.select(to_bool(condition), choice(x, dtype), choice(y, dtype)))
+
+
+# Since NumPy 2.5, integers of Python have to fit, as in other functions.
+_WHERE_CHECKS_INTEGERS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
 
 
 def _choice(value: Any, dtype: DType) -> Value:
-    """A choice of where or select: NumPy takes integers modulo the range of the dtype."""
+    """A choice of select, and of where once: NumPy takes integers modulo the range of the dtype."""
     if type(value) is int and dtype.kind == "i":
         array = np.asarray(value)
         if array.dtype.kind in "iu":

@@ -226,8 +226,16 @@ _CONTROL = frozenset(
     number
     for name, number in opcode.opmap.items()
     if "JUMP" in name
-    or name in ("FOR_ITER", "GET_ITER", "PUSH_NULL", "STORE_SUBSCR", "STORE_ATTR", "STORE_GLOBAL")
-    or name in ("DELETE_SUBSCR", "DELETE_ATTR", "RAISE_VARARGS", "MAKE_FUNCTION", "BINARY_SLICE")
+    or name in ("FOR_ITER", "GET_ITER", "PUSH_NULL", "STORE_SUBSCR", "STORE_SLICE", "STORE_ATTR")
+    or name
+    in (
+        "STORE_GLOBAL",
+        "DELETE_SUBSCR",
+        "DELETE_ATTR",
+        "RAISE_VARARGS",
+        "MAKE_FUNCTION",
+        "BINARY_SLICE",
+    )
     or name.startswith("UNARY_NOT")
 )
 _SAFE_MODULES = ("numpy", "gradopt", "math")
