@@ -82,8 +82,9 @@ class _Memory:
         """Copies bytes to an address of the host or of the device."""
         check(runtime().gradopt_cuda_copy(self.device, to, self.address, size, _handle(stream)))
 
-    def __del__(self) -> None:
-        if self._owner is not None or not self.address:
+    def __del__(self, _is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        # When Python ends, the driver frees all memory, and what is called here may be gone.
+        if _is_ending() or self._owner is not None or not self.address:
             return
         library = runtime()
         for user in self._users:
