@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import test_loop_bounds as bounded
 
 import gradopt as go
 
@@ -121,36 +122,11 @@ def scattered(a: Any, b: Any) -> Any:
 
 def lu_by_rows(a: Any) -> Any:
     """In place; how many rows there are below depends on the outer loop."""
-    n = len(a)
-    columns = np.arange(n)
-
-    def step(k: Any, a: Any) -> Any:
-        def row(i: Any, a: Any) -> Any:
-            factor = a[i, k] / a[k, k]
-            rest = np.where(columns > k, a[i] - factor * a[k], a[i])
-            a[i] = np.where(columns == k, factor, rest)
-            return a
-
-        return go.fori_loop(k + 1, n, row, a)
-
-    return go.fori_loop(0, n - 1, step, a.copy())
+    return bounded.lu_by_rows(a, len(a))
 
 
 def lu_by_elements(a: Any) -> Any:
-    n = len(a)
-
-    def step(k: Any, a: Any) -> Any:
-        def row(i: Any, a: Any) -> Any:
-            def element(j: Any, a: Any) -> Any:
-                a[i, j] -= a[i, k] * a[k, j]
-                return a
-
-            a[i, k] /= a[k, k]
-            return go.fori_loop(k + 1, n, element, a)
-
-        return go.fori_loop(k + 1, n, row, a)
-
-    return go.fori_loop(0, n - 1, step, a.copy())
+    return bounded.lu_by_elements(a, len(a))
 
 
 def cholesky_in_place(a: Any) -> Any:
@@ -171,17 +147,7 @@ def cholesky_in_place(a: Any) -> Any:
 
 def cholesky_by_rows(a: Any) -> Any:
     """Each element is written once."""
-
-    def row(i: Any, lower: Any) -> Any:
-        def element(j: Any, lower: Any) -> Any:
-            lower[i, j] = (a[i, j] - lower[i] @ lower[j]) / lower[j, j]
-            return lower
-
-        lower = go.fori_loop(0, i, element, lower)
-        lower[i, i] = np.sqrt(a[i, i] - lower[i] @ lower[i])
-        return lower
-
-    return go.fori_loop(0, len(a), row, np.zeros_like(a))
+    return bounded.cholesky(a, len(a))
 
 
 def recurrence(a: Any, b: Any) -> Any:

@@ -30,6 +30,9 @@ from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad
 
+# Since NumPy 2.5, integers of Python have to fit, as in other functions.
+_WHERE_CHECKS_INTEGERS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
 
 @implements(np.where)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
@@ -40,10 +43,6 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     dtype = result_type(promotion_kind(x), promotion_kind(y))
     choice = traced if _WHERE_CHECKS_INTEGERS else _choice
     return as_array(prims.select(to_bool(condition), choice(x, dtype), choice(y, dtype)))
-
-
-# Since NumPy 2.5, integers of Python have to fit, as in other functions.
-_WHERE_CHECKS_INTEGERS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
 
 
 def _choice(value: Any, dtype: DType) -> Value:
