@@ -4,7 +4,8 @@
 Both have to be built (`make build`). For each case of `make bench`, and of slices.py for a few
 steps, a process in each checkout gives samples in turns, so that a change in the machine's load
 meets both; what counts is the least sample. A quantity that seems slower is measured again, up to
-four times, as noise goes away by that and a true difference does not. The columns:
+four times, as noise goes away by that and a true difference does not. A case that one of them
+cannot run, as a case of what is new, is left out with a line that says so. The columns:
 
     call          value and gradient, compiled
     first call    from the import of gradopt to the result in a new process, with nothing in a store
@@ -107,6 +108,10 @@ def serve(name: str, steps: int) -> None:
 # -- In the main process ---------------------------------------------------------------------
 
 
+class CaseError(Exception):
+    """A checkout cannot run a case."""
+
+
 class Checkout:
     """One of the two, and its process for a case."""
 
@@ -130,7 +135,7 @@ class Checkout:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{' '.join(self._command)} failed in case {self._name}")
+            raise CaseError(f"{' '.join(self._command)} failed in case {self._name}")
         return line
 
     def sample(self, what: str) -> float:
@@ -217,7 +222,11 @@ def main() -> int:
     rows: dict[str, Any] = {}
     print_row("old, new", [f"{what} (us)" if what in rounds else what for what in COLUMNS])
     for name in options.case:
-        row = rows[name] = compare([options.old, options.new], name, options.steps, rounds)
+        try:
+            row = rows[name] = compare([options.old, options.new], name, options.steps, rounds)
+        except CaseError as error:
+            print(f"{name}: {error}", flush=True)
+            continue
         cells: list[str] = []
         for what, (old, new) in row.items():
             ratio = f"{new / old:.2f}" if old else "-"

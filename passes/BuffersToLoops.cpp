@@ -10,8 +10,9 @@
 ///
 ///  1. Adjacent loops that walk all operands as one become one.
 ///  2. Loops nest in the order of the iterators. What the innermost loop
-///     reduces is carried in registers. Long sums of floats are added up in
-///     blocks: in n elements, errors then grow as with sqrt(n) additions.
+///     reduces is carried in registers, from the value that a fill would have
+///     written just before. Long sums of floats are added up in blocks: in n
+///     elements, errors then grow as with sqrt(n) additions.
 ///  3. Correlations add several products to an element of the result at once.
 ///     Where a choice leaves products out at the ends, loops end there.
 ///  4. Views become arithmetic on strides.
@@ -21,6 +22,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Rules.h"
+#include "passes/BufferPlace.h"
 #include "passes/DeadOps.h"
 #include "passes/OperandPlaces.h"
 #include "passes/Passes.h"
@@ -96,12 +98,15 @@ static linalg::LinalgOp collapseLoops(RewriterBase &rewriter,
 
 namespace {
 
-/// Writes the loops of one linalg op on buffers.
+using FillSet = llvm::SmallPtrSet<Operation *, 4>;
+
+/// Writes the loops of one linalg op on buffers. Fills that are not needed any
+/// more are added to a set.
 class LoopWriter {
 public:
-  LoopWriter(RewriterBase &rewriter, linalg::LinalgOp op)
+  LoopWriter(RewriterBase &rewriter, linalg::LinalgOp op, FillSet &needless)
       : rewriter(rewriter), op(op), body(op.getBlock()),
-        sizes(op.getStaticLoopRanges()) {}
+        sizes(op.getStaticLoopRanges()), needless(needless) {}
 
   void write() {
     OpBuilder::InsertionGuard guard(rewriter);
@@ -188,6 +193,33 @@ private:
              return op.getMatchingIndexingMap(&output).isFunctionOfDim(1) &&
                     isSum(&output);
            });
+  }
+
+  /// The fill just before the op that gives `output` the values that the
+  /// innermost loop starts from, if nothing else needs them in memory: each
+  /// element is reduced by one run of that loop.
+  linalg::FillOp findFill(OpOperand *output) {
+    AffineMap map = op.getMatchingIndexingMap(output);
+    if (!map.isProjectedPermutation() ||
+        map.getNumResults() + 1 != op.getNumLoops())
+      return nullptr;
+    BufferPlace place = findPlace(output->get());
+    auto isElsewhere = [&](Value other) {
+      return !isa<MemRefType>(other.getType()) ||
+             !mayShareBytes(findPlace(other), place);
+    };
+    for (OpOperand &operand : op->getOpOperands())
+      if (&operand != output && !isElsewhere(operand.get()))
+        return nullptr;
+    for (Operation *before = op->getPrevNode(); before;
+         before = before->getPrevNode()) {
+      auto fill = dyn_cast<linalg::FillOp>(before);
+      if (fill && fill.output() == output->get())
+        return fill;
+      if (!isMemoryEffectFree(before) && !(fill && isElsewhere(fill.output())))
+        return nullptr;
+    }
+    return nullptr;
   }
 
   /// Reads and writes an element of the result once for several products, in
@@ -299,8 +331,12 @@ private:
         accumulators.push_back({&output, isSum(&output)});
     position.push_back(zero); // Not read by what is loaded here.
     SmallVector<Value> carried;
-    for (Accumulator &accumulator : accumulators)
-      carried.push_back(load(accumulator.output));
+    for (Accumulator &accumulator : accumulators) {
+      linalg::FillOp fill = findFill(accumulator.output);
+      carried.push_back(fill ? fill.value() : load(accumulator.output));
+      if (fill)
+        needless.insert(fill);
+    }
 
     int64_t size = sizes[loop];
     bool hasSum = llvm::any_of(accumulators, [](auto &a) { return a.isSum; });
@@ -394,6 +430,7 @@ private:
   linalg::LinalgOp op;
   Block *body;
   SmallVector<int64_t> sizes;
+  FillSet &needless;
   SmallVector<Value> position;
   SmallVector<Accumulator> accumulators;
   arith::SelectOp chosen; // Known to choose the first value.
@@ -430,14 +467,17 @@ struct GradBuffersToLoops
 
     SmallVector<linalg::LinalgOp> ops;
     getOperation().walk([&](linalg::LinalgOp op) { ops.push_back(op); });
-    for (linalg::LinalgOp op : ops) {
+    FillSet needless;
+    // The last first: it may do what a fill before it would.
+    for (linalg::LinalgOp op : llvm::reverse(ops)) {
       if (!op.hasPureBufferSemantics() || op.hasDynamicShape()) {
         op.emitOpError("expected operands that are buffers of static shape");
         return signalPassFailure();
       }
-      if (!llvm::is_contained(op.getStaticLoopRanges(), 0)) {
+      if (!llvm::is_contained(op.getStaticLoopRanges(), 0) &&
+          !needless.contains(op)) {
         op = collapseLoops(rewriter, op);
-        LoopWriter(rewriter, op).write();
+        LoopWriter(rewriter, op, needless).write();
       }
       rewriter.eraseOp(op);
     }

@@ -287,3 +287,86 @@ func.func @correlation_up_to_a_bound(%x: memref<78xf64>, %w: memref<4xf64>, %y: 
   }
   return
 }
+
+// -----
+
+// A sum starts from what a fill before it writes.
+// CHECK-LABEL: func @sums_of_rows
+// CHECK-SAME: %{{.*}}: memref<4x9xf64>, %[[Z:.*]]: memref<6xf64>, %[[Y:.*]]: memref<4xf64>
+// CHECK: %[[START:.*]] = arith.constant 2.0
+// CHECK: memref.store %[[START]], %[[Z]]
+// CHECK: scf.for %[[I:[a-z0-9]+]] =
+// CHECK: %[[SUM:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %[[START]])
+// CHECK: memref.store %[[SUM]], %[[Y]][%[[I]]]
+// CHECK-NOT: scf.for
+// CHECK: return
+func.func @sums_of_rows(%x: memref<4x9xf64>, %z: memref<6xf64>, %y: memref<4xf64>) {
+  %two = arith.constant 2.0 : f64
+  linalg.fill ins(%two : f64) outs(%y : memref<4xf64>)
+  linalg.fill ins(%two : f64) outs(%z : memref<6xf64>)
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>],
+    iterator_types = ["parallel", "reduction"]
+  } ins(%x : memref<4x9xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a fastmath<reassoc> : f64
+    linalg.yield %s : f64
+  }
+  return
+}
+
+// -----
+
+// But for what reads these values from memory, too: an operand that may share
+// it, an op in between, the other elements, or the next run of the loop.
+// CHECK-LABEL: func @filled_memory
+// CHECK-COUNT-4: memref.load %{{.*}} : memref<4xf64>
+// CHECK-NOT: memref.load %{{.*}} : memref<4xf64>
+// CHECK: return
+func.func @filled_memory(%x: memref<4x9xf64>, %other: memref<4x9xf64>, %buffer: memref<36xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %y = memref.subview %buffer[0] [4] [1] : memref<36xf64> to memref<4xf64>
+  %all = memref.expand_shape %buffer [[0, 1]] output_shape [4, 9] : memref<36xf64> into memref<4x9xf64>
+  linalg.fill ins(%zero : f64) outs(%y : memref<4xf64>)
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>],
+    iterator_types = ["parallel", "reduction"]
+  } ins(%all : memref<4x9xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a fastmath<reassoc> : f64
+    linalg.yield %s : f64
+  }
+
+  linalg.fill ins(%zero : f64) outs(%y : memref<4xf64>)
+  memref.copy %all, %other : memref<4x9xf64> to memref<4x9xf64>
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>],
+    iterator_types = ["parallel", "reduction"]
+  } ins(%x : memref<4x9xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a fastmath<reassoc> : f64
+    linalg.yield %s : f64
+  }
+
+  %first = memref.subview %buffer[0] [2] [1] : memref<36xf64> to memref<2xf64>
+  linalg.fill ins(%zero : f64) outs(%first : memref<2xf64>)
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>],
+    iterator_types = ["parallel", "reduction"]
+  } ins(%x : memref<4x9xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a fastmath<reassoc> : f64
+    linalg.yield %s : f64
+  }
+
+  linalg.fill ins(%zero : f64) outs(%y : memref<4xf64>)
+  linalg.generic {
+    indexing_maps = [affine_map<(d0, d1, d2) -> (d0, d2)>, affine_map<(d0, d1, d2) -> (d1)>],
+    iterator_types = ["reduction", "parallel", "reduction"]
+  } ins(%x : memref<4x9xf64>) outs(%y : memref<4xf64>) {
+  ^bb0(%a: f64, %sum: f64):
+    %s = arith.addf %sum, %a fastmath<reassoc> : f64
+    linalg.yield %s : f64
+  }
+  return
+}
