@@ -452,8 +452,7 @@ size_t Encoder::emit(Location loc, gradopt_opcode opcode, uint32_t target,
   append(command);
   for (const gradopt_operand &operand : operands)
     append(operand);
-  if (opcode != GRADOPT_LAUNCH)
-    maxOperands = std::max<uint32_t>(maxOperands, operands.size());
+  maxOperands = std::max<uint32_t>(maxOperands, operands.size());
   return position;
 }
 

@@ -56,22 +56,18 @@ static void loadParametersAtUses(LLVM::LLVMFuncOp body) {
 
 namespace {
 
-/// Writes a function that the interpreter calls (runtime/Commands.h): it
-/// evaluates the operands of a command, of which it knows how many there are,
-/// and calls a kernel with them.
+/// Writes a function that the interpreter calls (runtime/Commands.h): it calls
+/// a kernel with the values that it gets, and of which it knows the types.
 class KernelWrapper {
 public:
   KernelWrapper(OpBuilder &module, LLVM::LLVMFuncOp kernel)
       : builder(module.getContext()), loc(kernel.getLoc()), kernel(kernel),
         pointer(LLVM::LLVMPointerType::get(module.getContext())),
         word(module.getI64Type()) {
-    Type half = module.getI32Type();
-    operandType = LLVM::LLVMStructType::getLiteral(module.getContext(),
-                                                   {half, half, word});
     wrapper = LLVM::LLVMFuncOp::create(
         module, loc, (kernel.getName() + "_command").str(),
         LLVM::LLVMFunctionType::get(
-            LLVM::LLVMVoidType::get(module.getContext()), {pointer, pointer}),
+            LLVM::LLVMVoidType::get(module.getContext()), pointer),
         LLVM::Linkage::Internal);
     builder.setInsertionPointToStart(wrapper.addEntryBlock(module));
   }
@@ -81,7 +77,7 @@ public:
     kernel.removePassthroughAttr();
     SmallVector<Value> arguments;
     for (Type type : kernel.getArgumentTypes())
-      arguments.push_back(fromWord(builder, loc, evaluateNext(), type));
+      arguments.push_back(fromWord(builder, loc, loadNext(), type));
     auto call = LLVM::CallOp::create(builder, loc, kernel, arguments);
     SmallVector<Value> results(call.getResults());
     if (!results.empty())
@@ -91,7 +87,7 @@ public:
           results.push_back(LLVM::ExtractValueOp::create(builder, loc, all, i));
       }
     for (Value result : results) {
-      Value place = fromWord(builder, loc, evaluateNext(), pointer);
+      Value place = fromWord(builder, loc, loadNext(), pointer);
       LLVM::StoreOp::create(builder, loc, toWord(result), place);
     }
     LLVM::ReturnOp::create(builder, loc, ValueRange());
@@ -99,25 +95,11 @@ public:
   }
 
 private:
-  Value loadField(int32_t field, Type type) {
-    Value place = LLVM::GEPOp::create(
-        builder, loc, pointer, operandType, wrapper.getArgument(1),
-        ArrayRef<LLVM::GEPArg>{numOperands, field});
-    return LLVM::LoadOp::create(builder, loc, type, place);
-  }
-  Value loadWord(int32_t field) {
-    Value number = LLVM::ZExtOp::create(builder, loc, word,
-                                        loadField(field, builder.getI32Type()));
+  Value loadNext() {
     Value place =
         LLVM::GEPOp::create(builder, loc, pointer, word, wrapper.getArgument(0),
-                            ArrayRef<LLVM::GEPArg>{number});
+                            ArrayRef<LLVM::GEPArg>{numOperands++});
     return LLVM::LoadOp::create(builder, loc, word, place);
-  }
-  Value evaluateNext() {
-    Value sum = LLVM::AddOp::create(builder, loc, loadWord(0), loadWord(1));
-    sum = LLVM::AddOp::create(builder, loc, sum, loadField(2, word));
-    ++numOperands;
-    return sum;
   }
 
   /// All bytes of a register.
@@ -136,7 +118,7 @@ private:
   OpBuilder builder;
   Location loc;
   LLVM::LLVMFuncOp kernel, wrapper;
-  Type pointer, word, operandType;
+  Type pointer, word;
   int32_t numOperands = 0;
 };
 

@@ -121,14 +121,13 @@ int32_t runCommands(const gradopt_commands *table,
     uint32_t count = command->num_operands;
     watch.begin(size_t(next - first) / sizeof(int64_t));
     next = reinterpret_cast<const char *>(operand + count);
-    if (command->opcode == GRADOPT_LAUNCH) {
-      kernels[command->target](words, operand);
-      continue;
-    }
     for (uint32_t i = 0; i < count; ++i)
       values[i] = sum(sum(words[operand[i].base], words[operand[i].index]),
                       operand[i].offset);
     switch (command->opcode) {
+    case GRADOPT_LAUNCH:
+      kernels[command->target](values);
+      break;
     case GRADOPT_GEMM_F64:
       multiply<double>(values, gradopt_gemm_f64);
       break;
@@ -325,7 +324,7 @@ const char *Checker::checkCommand(size_t numKernels) const {
   uint32_t count = command().num_operands;
   if (count < arity.least || count > arity.most)
     return "wrong number of operands";
-  if (count > table->max_operands && command().opcode != GRADOPT_LAUNCH)
+  if (count > table->max_operands)
     return "more operands than the table states";
   if (size_t(end - position) - sizeof(gradopt_command) <
       count * sizeof(gradopt_operand))

@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
-#define GRADOPT_COMMANDS_VERSION 3u
+#define GRADOPT_COMMANDS_VERSION 4u
 
 enum {
   GRADOPT_WORD_ZERO = 0,
@@ -62,7 +62,7 @@ typedef struct gradopt_commands {
   uint32_t num_words;
   uint32_t num_buffers; /* the arena included */
   uint32_t num_kernels;
-  uint32_t max_operands; /* of one command that is no launch */
+  uint32_t max_operands; /* of one command */
 } gradopt_commands;
 
 /* The sizes of the constants and of each buffer, in bytes. */
@@ -80,8 +80,8 @@ typedef struct gradopt_operand {
 typedef enum gradopt_opcode {
   /* The run is over. */
   GRADOPT_END = 0,
-  /* Calls kernel `target` with the operands. On a device, they are its
-     parameters, each a word. */
+  /* Calls kernel `target` with the values of the operands. On a device, they
+     are its parameters, each a word. */
   GRADOPT_LAUNCH = 1,
   /* gradopt_gemm_f64 or gradopt_gemm_f32, for one product after the other: the
      twelve parameters of the first one in order; the number of products; from
@@ -114,10 +114,9 @@ typedef struct gradopt_command {
   uint32_t target;
 } gradopt_command;
 
-/* A kernel evaluates its operands itself: addresses, numbers, and the addresses
-   of the registers that its results go to. */
-typedef void (*gradopt_kernel)(const int64_t *words,
-                               const gradopt_operand *operands);
+/* A kernel gets the values of its operands: addresses, numbers, and the
+   addresses of the registers that its results go to. */
+typedef void (*gradopt_kernel)(const int64_t *values);
 
 /* Runs a table that is known to be valid. `buffers` are those of gradopt_call,
    the arena included. Returns 0, or 1 if the table is of another version.

@@ -82,8 +82,8 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
   gradopt_status status =
       device.reserveArena(lane, program.header.arena_bytes, stream);
   if (status == GRADOPT_OK)
-    status = device.reserveWords(lane, program.commands().num_words +
-                                           module.maxOperands);
+    status = device.reserveWords(lane, size_t(program.commands().num_words) +
+                                           program.commands().max_operands);
   if (status == GRADOPT_OK && module.reads)
     status = device.reservePinned(lane);
   return status;

@@ -107,10 +107,8 @@ void gradopt_cuda_module::readCommands() {
                          program.commands().num_buffers;
   for (const int64_t *next = first; next != program.table.end();) {
     auto *command = reinterpret_cast<const gradopt_command *>(next);
-    size_t operands = command->num_operands;
     reads |= command->opcode == GRADOPT_READ;
-    maxOperands = operands > maxOperands ? operands : maxOperands;
-    next += 1 + 2 * operands;
+    next += 1 + 2 * command->num_operands;
   }
 }
 

@@ -36,8 +36,6 @@ struct gradopt_cuda_module {
 
   /// Whether it waits for the device on its way.
   bool reads = false;
-  /// The most operands of a command.
-  size_t maxOperands = 0;
   gradopt::cuda::Graphs graphs;
   /// Of calls that became part of graphs of others; guarded by the mutex of
   /// the graphs.

@@ -53,8 +53,8 @@ llvm.func @main(%x: !llvm.ptr, ...) {
 
 // -----
 
-// A list of commands goes to the runtime. Functions evaluate operands, numbers
-// and addresses, then the addresses of results, and call the kernels.
+// A list of commands goes to the runtime. Functions load the values of operands,
+// numbers and addresses, then the addresses of results, and call the kernels.
 
 // CHECK: llvm.mlir.global internal constant @gradopt_commands(dense<0>
 // CHECK-NOT: grad.kernels
@@ -69,21 +69,14 @@ llvm.func @numbers(%b: i1, %f: f32) -> !llvm.struct<(f32, i1)> {
   %0 = llvm.mlir.poison : !llvm.struct<(f32, i1)>
   llvm.return %0 : !llvm.struct<(f32, i1)>
 }
-// CHECK: llvm.func internal @nothing_command(%[[WORDS:.*]]: !llvm.ptr, %[[OPERANDS:.*]]: !llvm.ptr) {
-// CHECK: %[[BASE_AT:.*]] = llvm.getelementptr %[[OPERANDS]][0, 0]
-// CHECK: %[[BASE:.*]] = llvm.load %[[BASE_AT]] : !llvm.ptr -> i32
-// CHECK: %[[NUMBER:.*]] = llvm.zext %[[BASE]]
-// CHECK: %[[WORD_AT:.*]] = llvm.getelementptr %[[WORDS]][%[[NUMBER]]]
-// CHECK: llvm.load %[[WORD_AT]] : !llvm.ptr -> i64
-// CHECK: llvm.getelementptr %[[OPERANDS]][0, 1]
-// CHECK: %[[SUM:.*]] = llvm.add
-// CHECK: llvm.getelementptr %[[OPERANDS]][0, 2]
-// CHECK: %[[ADDRESS:.*]] = llvm.add %[[SUM]]
+// CHECK: llvm.func internal @nothing_command(%[[VALUES:.*]]: !llvm.ptr) {
+// CHECK: %[[AT:.*]] = llvm.getelementptr %[[VALUES]][0]
+// CHECK: %[[ADDRESS:.*]] = llvm.load %[[AT]] : !llvm.ptr -> i64
 // CHECK: %[[X:.*]] = llvm.inttoptr %[[ADDRESS]]
 // CHECK: llvm.call @nothing(%[[X]])
-// CHECK: llvm.func internal @numbers_command(%[[WORDS:.*]]: !llvm.ptr, %[[OPERANDS:.*]]: !llvm.ptr) {
+// CHECK: llvm.func internal @numbers_command(%[[VALUES:.*]]: !llvm.ptr) {
 // CHECK: %[[B:.*]] = llvm.trunc %{{.*}} : i64 to i1
-// CHECK: llvm.getelementptr %[[OPERANDS]][1, 0]
+// CHECK: llvm.getelementptr %[[VALUES]][1]
 // CHECK: %[[HALF:.*]] = llvm.trunc %{{.*}} : i64 to i32
 // CHECK: %[[F:.*]] = llvm.bitcast %[[HALF]] : i32 to f32
 // CHECK: %[[R:.*]] = llvm.call @numbers(%[[B]], %[[F]])

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-MAGIC, VERSION = 0x53444D43, 3
+MAGIC, VERSION = 0x53444D43, 4
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
 END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
 READ, MINIMUM, MAXIMUM = range(9, 12)

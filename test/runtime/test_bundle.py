@@ -513,7 +513,7 @@ def test_commands_are_checked_before_they_run(path: Path, load: Any) -> None:
         (sizes + 8, "q", -1, "negative size of a buffer"),
         (arena, "q", 2**40, "need a larger arena"),
         (launch, "H", 999, f"at byte {launch - begin}: unknown command"),
-        (launch + 2, "H", 2**16 - 1, "incomplete operands"),
+        (launch + 2, "H", 2**16 - 1, "more operands than the table states"),
         (launch + 4, "I", header["kernels"], "no such kernel"),
         (launch + 8, "I", header["words"], "operand is no word"),
         (launch + 12, "I", 1, "expected a register as index"),

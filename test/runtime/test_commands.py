@@ -39,31 +39,12 @@ from command_lists import (
 from gradopt import _gradopt
 from gradopt.compilation.compiler import Program, compile_program
 
-
-class NativeOperand(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_uint32), ("index", ctypes.c_uint32), ("offset", ctypes.c_int64))
-
-
-Kernel = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(NativeOperand))
+Values = ctypes.POINTER(ctypes.c_int64)
+Kernel = ctypes.CFUNCTYPE(None, Values)
 
 library = ctypes.CDLL(_gradopt.__file__)
 library.gradopt_check_commands.restype = ctypes.c_char_p
 library.gradopt_check_device_commands.restype = ctypes.c_char_p
-
-
-class Values:
-    """What a kernel gets."""
-
-    def __init__(self, words: Any, operands: Any) -> None:
-        self.words, self.operands = words, operands
-
-    def __getitem__(self, number: int) -> int:
-        operand = self.operands[number]
-        total = self.words[operand.base] + self.words[operand.index] + operand.offset
-        return (total + 2**63) % 2**64 - 2**63
-
-    def first(self, count: int) -> list[int]:
-        return [self[i] for i in range(count)]
 
 
 class List(CommandList):
@@ -77,7 +58,7 @@ class List(CommandList):
         table = aligned(self.table())
         size = struct.unpack_from("q", table, 40 + 8 * len(self.sizes))[0]
         arena = np.empty(size // WORD, np.int64)
-        kernels = [Kernel(lambda w, o, f=kernel: f(Values(w, o))) for kernel in self.kernels]
+        kernels = [Kernel(kernel) for kernel in self.kernels]
         buffers = (ctypes.c_void_p * (len(arrays) + 1))(
             *(array.ctypes.data for array in arrays), arena.ctypes.data
         )
@@ -129,7 +110,7 @@ def test_kernels_get_addresses_and_numbers() -> None:
     x, y = np.arange(4.0), np.zeros(2)
     program = List([x.nbytes, y.nbytes], constants=16)
     operands = [program.buffer(0, 8), program.buffer(1), (CONSTANTS, ZERO, 5), constant(-7)]
-    program.launch(lambda o: seen.append(o.first(4)), *operands)
+    program.launch(lambda o: seen.append(o[:4]), *operands)
     program.add(END, 0)
     memory = ctypes.create_string_buffer(16)
     program.run(x, y, constants=memory)
@@ -174,7 +155,7 @@ def test_registers_are_set_at_once() -> None:
     program = List([], registers=2)
     program.add(SET, program.word(0), constant(1), constant(2))
     program.add(SET, program.word(0), program.register(1), program.register(0))
-    program.launch(lambda o: seen.append(o.first(2)), program.register(0), program.register(1))
+    program.launch(lambda o: seen.append(o[:2]), program.register(0), program.register(1))
     program.add(END, 0)
     program.run()
     assert seen == [[2, 1]]
@@ -224,7 +205,7 @@ def test_lesser_and_greater_numbers() -> None:
     program.add(MINIMUM, program.word(1), program.register(0), constant(3))
     program.add(MAXIMUM, program.word(2), program.register(0), constant(3))
     program.add(MAXIMUM, program.word(0), program.register(0), constant(-(2**63)))
-    program.launch(lambda o: seen.append(o.first(3)), *(program.register(i) for i in range(3)))
+    program.launch(lambda o: seen.append(o[:3]), *(program.register(i) for i in range(3)))
     program.add(END, 0)
     program.run()
     assert seen == [[-4, -4, 3]]
