@@ -61,7 +61,7 @@ UNIT = Attribute("unit", True)
 
 def quoted(text: str) -> str:
     """A string literal of MLIR."""
-    if text.isalnum() and text.isascii():
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     parts = [
         chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:02X}"
