@@ -79,7 +79,8 @@ bool grad::isRepresentable(Type type) {
     return !tensor.getEncoding();
   int64_t count = 1;
   for (int64_t size : tensor.getShape())
-    if (llvm::MulOverflow(count, size, count) || count > kMaxElements)
+    if (!ShapedType::isDynamic(size) &&
+        (llvm::MulOverflow(count, size, count) || count > kMaxElements))
       return false;
   return !tensor.getEncoding();
 }

@@ -17,7 +17,9 @@ def Grad_Dialect : Dialect {
   let cppNamespace = "::mlir::grad";
   let summary = "NumPy-like tensor operations that know their derivatives";
   let description = [{
-    Value-semantic operations on ranked tensors of statically known shape.
+    Value-semantic operations on ranked tensors of statically known shape. Where
+    it says so, some dimensions may have a size that is known at run time, until
+    `grad-expand-sizes`.
     Every operation infers its result type, there is no implicit broadcasting
     and no implicit conversion between element types: the producer of the IR
     writes `grad.broadcast` and `grad.convert`. A 0-d tensor is a scalar.
@@ -47,10 +49,22 @@ class Grad_TensorOf<list<Type> elements>
                    StaticShapeTensorOf<elements>.summary #
                    ", without encoding, of at most 2^48 elements">;
 
+/// The same, or one with dimensions whose size is known at run time.
+class Grad_SizedTensorOf<list<Type> elements>
+    : ConfinedType<RankedTensorOf<elements>,
+                   [CPred<"::mlir::grad::isRepresentable($_self)">],
+                   RankedTensorOf<elements>.summary #
+                   ", without encoding, of at most 2^48 elements">;
+
 def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
 def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
 def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
 def Grad_BoolTensor : Grad_TensorOf<[I1]>;
+
+def Grad_SizedTensor : Grad_SizedTensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
+def Grad_SizedNumberTensor : Grad_SizedTensorOf<[F32, F64, I8, I16, I32, I64]>;
+def Grad_SizedFloatTensor : Grad_SizedTensorOf<[F32, F64]>;
+def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1]>;
 
 /// What functions of other front ends take and return. What is differentiated
 /// has a type with tangents; the rest is passed on.

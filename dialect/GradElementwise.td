@@ -69,7 +69,7 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
   let description = "Partial derivative in " # !interleave(
       !foreach(i, !range(!size(names)), names[i] # ": `" # partials[i] # "`"),
       "; in ") # ".";
-  let results = (outs Grad_Tensor:$result);
+  let results = (outs Grad_SizedTensor:$result);
   let extraClassDeclaration = scalarDeclaration # [{
     /// Sets the tangent of the result of an op that computes the same function
     /// of its operands: this one, or one of another dialect.
@@ -98,7 +98,7 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
 class Grad_UnaryOp<string mnemonic, string scalar, string partial,
                    list<Trait> traits = []>
     : Grad_DifferentiableOp<mnemonic, ["x"], scalar, [partial], traits> {
-  let arguments = (ins Grad_NumberTensor:$x);
+  let arguments = (ins Grad_SizedNumberTensor:$x);
   let assemblyFormat = "$x attr-dict `:` type($result)";
 }
 
@@ -106,20 +106,20 @@ class Grad_UnaryOp<string mnemonic, string scalar, string partial,
 class Grad_FloatUnaryOp<string mnemonic, string scalar, string partial,
                         list<Trait> traits = []>
     : Grad_UnaryOp<mnemonic, scalar, partial, traits> {
-  let arguments = (ins Grad_FloatTensor:$x);
+  let arguments = (ins Grad_SizedFloatTensor:$x);
 }
 
 class Grad_BinaryOp<string mnemonic, string scalar, list<string> partials,
                     list<Trait> traits = []>
     : Grad_DifferentiableOp<mnemonic, ["lhs", "rhs"], scalar, partials, traits> {
-  let arguments = (ins Grad_NumberTensor:$lhs, Grad_NumberTensor:$rhs);
+  let arguments = (ins Grad_SizedNumberTensor:$lhs, Grad_SizedNumberTensor:$rhs);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
 class Grad_FloatBinaryOp<string mnemonic, string scalar, list<string> partials,
                          list<Trait> traits = []>
     : Grad_BinaryOp<mnemonic, scalar, partials, traits> {
-  let arguments = (ins Grad_FloatTensor:$lhs, Grad_FloatTensor:$rhs);
+  let arguments = (ins Grad_SizedFloatTensor:$lhs, Grad_SizedFloatTensor:$rhs);
 }
 
 //===----------------------------------------------------------------------===//
@@ -386,7 +386,7 @@ class Grad_PredicateOp<string mnemonic, list<string> names, string scalar,
     : Grad_ElementwiseBase<mnemonic, names, scalar,
         !listconcat([SameTypeOperands, SameOperandsAndResultShape,
                      InferTypeOpAdaptor], traits)> {
-  let results = (outs Grad_BoolTensor:$result);
+  let results = (outs Grad_SizedBoolTensor:$result);
   let extraClassDefinition = scalarDefinition # [{
     ::llvm::LogicalResult $cppClass::inferReturnTypes(
         ::mlir::MLIRContext *context, ::std::optional<::mlir::Location>,
@@ -403,7 +403,7 @@ class Grad_CompareOp<string mnemonic, string floatPredicate, string intPredicate
     : Grad_PredicateOp<mnemonic, ["lhs", "rhs"],
         "s.compare(arith::CmpFPredicate::" # floatPredicate
         # ", arith::CmpIPredicate::" # intPredicate # ")", traits> {
-  let arguments = (ins Grad_Tensor:$lhs, Grad_Tensor:$rhs);
+  let arguments = (ins Grad_SizedTensor:$lhs, Grad_SizedTensor:$rhs);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
   let description = "False where an operand is NaN, except for not_equal. "
                     "Bools compare as 0 and 1.";
@@ -431,7 +431,7 @@ def Grad_GreaterEqualOp : Grad_CompareOp<"greater_equal", "OGE", "sge"> {
 
 class Grad_TestOp<string mnemonic, string scalar>
     : Grad_PredicateOp<mnemonic, ["x"], scalar> {
-  let arguments = (ins Grad_FloatTensor:$x);
+  let arguments = (ins Grad_SizedFloatTensor:$x);
   let assemblyFormat = "$x attr-dict `:` type($x)";
   let description = "The result is a tensor of bools.";
 }
@@ -450,8 +450,8 @@ class Grad_LogicalOp<string mnemonic, string scalar, list<Trait> traits = []>
     : Grad_ElementwiseBase<mnemonic, ["lhs", "rhs"], scalar,
         !listconcat([SameOperandsAndResultType], traits)> {
   let description = "Elementwise. Has no derivative.";
-  let arguments = (ins Grad_BoolTensor:$lhs, Grad_BoolTensor:$rhs);
-  let results = (outs Grad_BoolTensor:$result);
+  let arguments = (ins Grad_SizedBoolTensor:$lhs, Grad_SizedBoolTensor:$rhs);
+  let results = (outs Grad_SizedBoolTensor:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
 }
 
@@ -469,8 +469,8 @@ def Grad_LogicalNotOp
                            [SameOperandsAndResultType, Involution]> {
   let summary = "not x, of bools";
   let description = "Elementwise. Has no derivative.";
-  let arguments = (ins Grad_BoolTensor:$x);
-  let results = (outs Grad_BoolTensor:$result);
+  let arguments = (ins Grad_SizedBoolTensor:$x);
+  let results = (outs Grad_SizedBoolTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($result)";
 }
 
@@ -494,9 +494,9 @@ def Grad_SelectOp
     %y = grad.select %p, %a, %b : tensor<4xi1>, tensor<4xf64>
     ```
   }];
-  let arguments = (ins Grad_BoolTensor:$condition, Grad_Tensor:$on_true,
-                       Grad_Tensor:$on_false);
-  let results = (outs Grad_Tensor:$result);
+  let arguments = (ins Grad_SizedBoolTensor:$condition, Grad_SizedTensor:$on_true,
+                       Grad_SizedTensor:$on_false);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$condition `,` $on_true `,` $on_false attr-dict "
                        "`:` type($condition) `,` type($result)";
   let hasFolder = 1;
@@ -516,8 +516,8 @@ def Grad_ConvertOp
     narrower types, the low bits of the smallest i32, which is what NumPy has on
     x86-64. Only a conversion between floats has a derivative.
   }];
-  let arguments = (ins Grad_Tensor:$x, TypeAttrOf<Grad_Element>:$dtype);
-  let results = (outs Grad_Tensor:$result);
+  let arguments = (ins Grad_SizedTensor:$x, TypeAttrOf<Grad_Element>:$dtype);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `to` $dtype attr-dict `:` type($x)";
   let extraClassDefinition = [{
     ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,

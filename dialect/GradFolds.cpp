@@ -391,7 +391,8 @@ OpFoldResult ConcatenateOp::fold(FoldAdaptor) {
 
 OpFoldResult ReverseOp::fold(FoldAdaptor adaptor) {
   if (llvm::all_of(getDimensions(), [&](int64_t d) {
-        return typeOf(getX()).getDimSize(d) <= 1;
+        return !typeOf(getX()).isDynamicDim(d) &&
+               typeOf(getX()).getDimSize(d) <= 1;
       }))
     return getX();
   // reverse(reverse(x)) => x

@@ -91,6 +91,33 @@ static void printAxes(OpAsmPrinter &printer, Operation *,
   printer << ']';
 }
 
+/// Sizes, `?` for those that are known at run time.
+static ParseResult parseSizes(OpAsmParser &parser, DenseI64ArrayAttr &sizes) {
+  Shape numbers;
+  auto parseSize = [&]() -> ParseResult {
+    numbers.push_back(ShapedType::kDynamic);
+    if (succeeded(parser.parseOptionalQuestion()))
+      return success();
+    return parser.parseInteger(numbers.back());
+  };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseSize))
+    return failure();
+  sizes = parser.getBuilder().getDenseI64ArrayAttr(numbers);
+  return success();
+}
+
+static void printSizes(OpAsmPrinter &printer, Operation *,
+                       DenseI64ArrayAttr sizes) {
+  printer << '[';
+  llvm::interleaveComma(sizes.asArrayRef(), printer, [&](int64_t size) {
+    if (ShapedType::isDynamic(size))
+      printer << '?';
+    else
+      printer << size;
+  });
+  printer << ']';
+}
+
 #define GET_OP_CLASSES
 #include "dialect/GradOps.cpp.inc"
 

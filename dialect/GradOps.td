@@ -144,8 +144,8 @@ def Grad_ReshapeOp : Grad_LinearOp<"reshape"> {
 def Grad_TransposeOp : Grad_LinearOp<"transpose"> {
   let summary = "permutation of the dimensions";
   let description = "Dimension `i` of the result is dimension `permutation[i]` of the operand.";
-  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$permutation);
-  let results = (outs Grad_Tensor:$result);
+  let arguments = (ins Grad_SizedTensor:$x, DenseI64ArrayAttr:$permutation);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `,` `permutation` `=` $permutation attr-dict "
                        "`:` type($x) `->` type($result)";
   let hasFolder = 1;
@@ -273,8 +273,8 @@ def Grad_ReverseOp : Grad_LinearOp<"reverse"> {
     %1 = grad.reverse %0, dimensions = [1] : tensor<2x3xf64> -> tensor<2x3xf64>
     ```
   }];
-  let arguments = (ins Grad_Tensor:$x, DenseI64ArrayAttr:$dimensions);
-  let results = (outs Grad_Tensor:$result);
+  let arguments = (ins Grad_SizedTensor:$x, DenseI64ArrayAttr:$dimensions);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `,` `dimensions` `=` $dimensions attr-dict "
                        "`:` type($x) `->` type($result)";
   let hasFolder = 1;
@@ -288,7 +288,7 @@ def Grad_ReverseOp : Grad_LinearOp<"reverse"> {
 class Grad_ReduceOp<string mnemonic, Type operand, list<Trait> traits>
     : Grad_StructuralOp<"reduce_" # mnemonic, traits> {
   let arguments = (ins operand:$x, DenseI64ArrayAttr:$dimensions);
-  let results = (outs Grad_Tensor:$result);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `,` `dimensions` `=` $dimensions attr-dict "
                        "`:` type($x) `->` type($result)";
   let extraClassDefinition = [{
@@ -301,7 +301,7 @@ class Grad_ReduceOp<string mnemonic, Type operand, list<Trait> traits>
   }];
 }
 
-def Grad_ReduceSumOp : Grad_ReduceOp<"sum", Grad_NumberTensor,
+def Grad_ReduceSumOp : Grad_ReduceOp<"sum", Grad_SizedNumberTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>,
      DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "sum over dimensions; 0 over nothing";
@@ -315,7 +315,7 @@ def Grad_ReduceSumOp : Grad_ReduceOp<"sum", Grad_NumberTensor,
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
-def Grad_ReduceProdOp : Grad_ReduceOp<"prod", Grad_NumberTensor,
+def Grad_ReduceProdOp : Grad_ReduceOp<"prod", Grad_SizedNumberTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "product over dimensions; 1 over nothing";
   let description = "The derivative is right where factors are zero, too.";
@@ -330,11 +330,11 @@ def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_NumberTensor,
   let summary = "minimum over dimensions; NaN if any element is";
   let description = "Equal minima share the derivative evenly.";
 }
-def Grad_ReduceAnyOp : Grad_ReduceOp<"any", Grad_BoolTensor, []> {
+def Grad_ReduceAnyOp : Grad_ReduceOp<"any", Grad_SizedBoolTensor, []> {
   let summary = "whether any element holds";
   let description = "False over nothing. Has no derivative.";
 }
-def Grad_ReduceAllOp : Grad_ReduceOp<"all", Grad_BoolTensor, []> {
+def Grad_ReduceAllOp : Grad_ReduceOp<"all", Grad_SizedBoolTensor, []> {
   let summary = "whether all elements hold";
   let description = "True over nothing. Has no derivative.";
 }
@@ -389,10 +389,10 @@ def Grad_DotGeneralOp : Grad_StructuralOp<"dot_general",
         : tensor<4x5xf64>, tensor<5x3xf64> -> tensor<4x3xf64>
     ```
   }];
-  let arguments = (ins Grad_NumberTensor:$lhs, Grad_NumberTensor:$rhs,
+  let arguments = (ins Grad_SizedNumberTensor:$lhs, Grad_SizedNumberTensor:$rhs,
                        DenseI64ArrayAttr:$lhs_batch, DenseI64ArrayAttr:$rhs_batch,
                        DenseI64ArrayAttr:$lhs_contract, DenseI64ArrayAttr:$rhs_contract);
-  let results = (outs Grad_NumberTensor:$result);
+  let results = (outs Grad_SizedNumberTensor:$result);
   let assemblyFormat = [{
     $lhs `,` $rhs `,` `batch` `=` $lhs_batch `x` $rhs_batch `,`
     `contract` `=` $lhs_contract `x` $rhs_contract attr-dict
@@ -717,6 +717,7 @@ def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
 
+include "GradSized.td"
 include "GradForeign.td"
 
 #endif // GRAD_OPS_TD

@@ -36,8 +36,8 @@ Value createElementwise(OpBuilder &builder, Location loc, ValueRange operands) {
   return Op::createScalar(builder, loc, operands);
 }
 
-/// Whether a tensor of `type`, which is static, is dense and of a size that
-/// sums of sizes in bytes do not overflow.
+/// Whether a tensor of `type` is dense, and its dimensions of known size have a
+/// size that sums of sizes in bytes do not overflow.
 bool isRepresentable(Type type);
 
 /// Whether values of this type have tangents (`TangentTypeInterface`).
