@@ -51,6 +51,34 @@ def GradRequestDerivative : Pass<"grad-request-derivative", "ModuleOp"> {
   let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::func::FuncDialect"];
 }
 
+def GradExpandSizes : Pass<"grad-expand-sizes", "func::FuncOp"> {
+  let summary = "Turn what has sizes known at run time into loops";
+  let description = [{
+    Tensors with dimensions of unknown size are not made: loops over these
+    dimensions compute what is needed of them, element by element. So all passes
+    behind this one see known sizes, and derivatives are those of loops. What
+    would be computed several times is kept in a tensor of the largest size.
+
+    ```mlir
+    %row = grad.sized_slice %a[%i, %zero], shape = [?], dimensions = [1] sizes(%n)
+    %col = grad.sized_slice %a[%zero, %i], shape = [?], dimensions = [0] sizes(%n)
+    %dot = grad.dot_general %row, %col, batch = [] x [], contract = [0] x [0]
+    ```
+    =>
+    ```mlir
+    %dot = scf.for %k = %c0 to %end step %c1 iter_args(%sum = %zero_f) {
+      %x = grad.dynamic_slice %a[%i, %k'] ...
+      %y = grad.dynamic_slice %a[%k', %i] ...
+      %product = grad.multiply %x, %y
+      %next = grad.add %sum, %product
+      scf.yield %next
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def GradInlineCalls : Pass<"grad-inline-calls", "ModuleOp"> {
   let summary = "Replace each grad.call by the body of its callee";
   let description = [{

@@ -36,6 +36,7 @@ void mlir::grad::buildSimplification(OpPassManager &manager) {
 static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {
   // What is computed once has one cotangent.
   manager.addPass(createCSEPass());
+  manager.addNestedPass<func::FuncOp>(createGradExpandSizes());
   manager.addPass(createGradExpandRequests());
 }
 

@@ -1,0 +1,688 @@
+//===- ExpandSizes.cpp - Sizes known at run time become loops -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// `grad-expand-sizes`: what works on tensors with dimensions of unknown size
+/// becomes loops over these dimensions, on tensors without them.
+///
+///  1. Such a tensor is not made: where an element of it is needed, that is
+///     computed, from elements of what it was computed from. So one loop does
+///     what several ops say. An *element* is what is there at one position along
+///     the dimensions of unknown size: a tensor of the other dimensions.
+///  2. What would be computed several times is kept in a tensor of the largest
+///     size that it can have, as is what is written over the elements that it
+///     is computed from.
+///
+//===----------------------------------------------------------------------===//
+
+#include "dialect/GradDialect.h"
+#include "dialect/Rules.h"
+#include "dialect/Updates.h"
+#include "passes/DeadOps.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace mlir::grad {
+#define GEN_PASS_DEF_GRADEXPANDSIZES
+#include "passes/Passes.h.inc"
+} // namespace mlir::grad
+
+using namespace mlir;
+using namespace mlir::grad;
+
+static bool isSized(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && !type.hasStaticShape();
+}
+
+/// Numbers of the dimensions of unknown size, or of the others.
+static SmallVector<int64_t> dimensionsOf(Value value, bool isUnknown) {
+  RankedTensorType type = typeOf(value);
+  return llvm::filter_to_vector(
+      llvm::seq<int64_t>(type.getRank()),
+      [&](int64_t d) { return type.isDynamicDim(d) == isUnknown; });
+}
+
+/// The place of each of `dimensions` among `all`.
+static SmallVector<int64_t> placesOf(ArrayRef<int64_t> dimensions,
+                                     ArrayRef<int64_t> all) {
+  return llvm::map_to_vector(dimensions, [&](int64_t d) -> int64_t {
+    return llvm::find(all, d) - all.begin();
+  });
+}
+
+/// The dimensions of the operand that the result of a reduction has.
+static SmallVector<int64_t> keptDimensions(Value x,
+                                           ArrayRef<int64_t> reduced) {
+  return llvm::filter_to_vector(
+      llvm::seq<int64_t>(typeOf(x).getRank()),
+      [&](int64_t d) { return !llvm::is_contained(reduced, d); });
+}
+
+/// The dimensions that a reduction sums up, or combines otherwise.
+static std::optional<ArrayRef<int64_t>> findReduced(Operation *op) {
+  return llvm::TypeSwitch<Operation *, std::optional<ArrayRef<int64_t>>>(op)
+      .Case<ReduceSumOp, ReduceProdOp, ReduceAnyOp, ReduceAllOp>(
+          [](auto reduction) { return reduction.getDimensions(); })
+      .Default(std::nullopt);
+}
+
+namespace {
+
+/// The operand and its dimension that a dimension of a product comes from.
+struct Origin {
+  Value operand;
+  int64_t dimension;
+};
+
+/// Where each dimension of the result of a product comes from; those of `lhs`
+/// alone for its batch dimensions.
+SmallVector<Origin> findOrigins(DotGeneralOp op) {
+  SmallVector<Origin> origins;
+  for (int64_t d : op.getLhsBatch())
+    origins.push_back({op.getLhs(), d});
+  auto addFree = [&](Value operand, ArrayRef<int64_t> batch,
+                     ArrayRef<int64_t> contract) {
+    for (int64_t d : llvm::seq<int64_t>(typeOf(operand).getRank()))
+      if (!llvm::is_contained(batch, d) && !llvm::is_contained(contract, d))
+        origins.push_back({operand, d});
+  };
+  addFree(op.getLhs(), op.getLhsBatch(), op.getLhsContract());
+  addFree(op.getRhs(), op.getRhsBatch(), op.getRhsContract());
+  return origins;
+}
+
+/// Writes loops for the ops of one function.
+class Expander {
+public:
+  explicit Expander(func::FuncOp function) : builder(function.getContext()) {}
+
+  LogicalResult expand(Operation *op);
+
+private:
+  /// A value in memory, and how large it is at most.
+  using Carried = SmallVector<Value>;
+  using Body = function_ref<Carried(ArrayRef<Value>, ValueRange)>;
+
+  // What is known of dimensions of unknown size.
+  Value findExtent(Value value, int64_t dimension);
+  int64_t findBound(Value value, int64_t dimension);
+  /// The same dimension of an operand; null if the op makes it.
+  Origin findOrigin(Operation *op, int64_t dimension);
+
+  // Elements. `position` has one entry for each dimension of unknown size.
+  Value getElement(Value value, ArrayRef<Value> position);
+  Value computeElement(Value value, ArrayRef<Value> position);
+  Value getElementOf(SizedSliceOp op, ArrayRef<Value> position);
+  Value getElementOf(SizedBroadcastOp op, ArrayRef<Value> position);
+  Value getElementOf(TransposeOp op, ArrayRef<Value> position);
+  Value getElementOf(ReverseOp op, ArrayRef<Value> position);
+  Value getElementOf(DotGeneralOp op, ArrayRef<Value> position);
+  Value reduceElements(Operation *op, ArrayRef<int64_t> reduced,
+                       ArrayRef<Value> position);
+  Value computeElementwise(Operation *op, ArrayRef<Value> position);
+  Value readPart(Value x, ArrayRef<Value> start, ArrayRef<int64_t> sizes,
+                 ArrayRef<int64_t> shape, bool isInBounds);
+
+  // What is kept in memory.
+  bool isAccess(Value value);
+  bool isRepeated(Value value);
+  bool isReadElsewhere(SizedUpdateOp op);
+  void keep(Value value);
+  void write(SizedUpdateOp op);
+
+  Carried loopOver(ArrayRef<Value> extents, ValueRange init, Body body);
+  Value add(Value x, Value y) {
+    return builder.createOrFold<AddOp>(loc, x, y);
+  }
+  Value reshape(Value x, ArrayRef<int64_t> shape) {
+    if (typeOf(x).getShape() == shape)
+      return x;
+    return ReshapeOp::create(builder, loc, x, shape);
+  }
+  RankedTensorType elementType(Value value) {
+    RankedTensorType type = typeOf(value);
+    SmallVector<int64_t> shape;
+    for (int64_t size : type.getShape())
+      if (!ShapedType::isDynamic(size))
+        shape.push_back(size);
+    return RankedTensorType::get(shape, type.getElementType());
+  }
+
+  OpBuilder builder;
+  Location loc = builder.getUnknownLoc();
+  /// Tensors of the largest size that hold values of unknown size.
+  DenseMap<Value, Value> kept;
+  /// What a loop reads in place of a tensor that it writes to.
+  DenseMap<Value, Value> written;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Dimensions
+//===----------------------------------------------------------------------===//
+
+Origin Expander::findOrigin(Operation *op, int64_t dimension) {
+  return llvm::TypeSwitch<Operation *, Origin>(op)
+      .Case([&](SizedSliceOp slice) -> Origin {
+        return {slice.getX(), slice.getDimensions()[dimension]};
+      })
+      .Case([&](SizedBroadcastOp broadcast) -> Origin {
+        ArrayRef<int64_t> dimensions = broadcast.getDimensions();
+        auto *at = llvm::find(dimensions, dimension);
+        if (at == dimensions.end())
+          return {};
+        return {broadcast.getX(), at - dimensions.begin()};
+      })
+      .Case([&](TransposeOp transpose) -> Origin {
+        return {transpose.getX(), transpose.getPermutation()[dimension]};
+      })
+      .Case([&](DotGeneralOp dot) { return findOrigins(dot)[dimension]; })
+      .Case([&](SizedIotaOp) { return Origin(); })
+      .Default([&](Operation *other) -> Origin {
+        Value x = other->getOperand(0);
+        if (std::optional<ArrayRef<int64_t>> reduced = findReduced(other))
+          return {x, keptDimensions(x, *reduced)[dimension]};
+        return {x, dimension};
+      });
+}
+
+/// The one of operands that belong to dimensions of unknown size.
+static unsigned numberAmongUnknown(Value value, int64_t dimension) {
+  return placesOf(dimension, dimensionsOf(value, true)).front();
+}
+
+Value Expander::findExtent(Value value, int64_t dimension) {
+  Operation *op = value.getDefiningOp();
+  if (auto iota = dyn_cast<SizedIotaOp>(op))
+    return iota.getExtent();
+  unsigned number = numberAmongUnknown(value, dimension);
+  if (auto slice = dyn_cast<SizedSliceOp>(op))
+    return slice.getExtents()[number];
+  if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
+    return broadcast.getExtents()[number];
+  Origin origin = findOrigin(op, dimension);
+  return findExtent(origin.operand, origin.dimension);
+}
+
+int64_t Expander::findBound(Value value, int64_t dimension) {
+  if (!typeOf(value).isDynamicDim(dimension))
+    return typeOf(value).getDimSize(dimension);
+  Operation *op = value.getDefiningOp();
+  if (auto iota = dyn_cast<SizedIotaOp>(op))
+    return iota.getBound();
+  if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
+    return broadcast.getBounds()[numberAmongUnknown(value, dimension)];
+  Origin origin = findOrigin(op, dimension);
+  int64_t bound = findBound(origin.operand, origin.dimension);
+  if (isa<ElementwiseOpInterface>(op))
+    for (Value operand : op->getOperands())
+      bound = std::min(bound, findBound(operand, dimension));
+  return bound;
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+/// Loops, one in the other, with what they carry. The body gets the position
+/// and what is carried, and returns what that becomes.
+Expander::Carried Expander::loopOver(ArrayRef<Value> extents, ValueRange init,
+                                     Body body) {
+  OpBuilder::InsertionGuard guard(builder);
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  SmallVector<Value> position;
+  SmallVector<scf::ForOp> loops;
+  Carried carried(init);
+  auto index = RankedTensorType::get({}, builder.getI64Type());
+  for (Value extent : extents) {
+    Value end = arith::IndexCastOp::create(
+        builder, loc, builder.getIndexType(),
+        tensor::ExtractOp::create(builder, loc, extent));
+    auto loop = scf::ForOp::create(builder, loc, zero, end, one, carried);
+    builder.setInsertionPointToStart(loop.getBody());
+    carried.assign(loop.getRegionIterArgs().begin(),
+                   loop.getRegionIterArgs().end());
+    Value counter = arith::IndexCastOp::create(
+        builder, loc, builder.getI64Type(), loop.getInductionVar());
+    position.push_back(
+        tensor::FromElementsOp::create(builder, loc, index, counter));
+    loops.push_back(loop);
+  }
+  carried = body(position, carried);
+  for (scf::ForOp loop : llvm::reverse(loops)) {
+    builder.setInsertionPointToEnd(loop.getBody());
+    scf::YieldOp::create(builder, loc, carried);
+    carried.assign(loop->result_begin(), loop->result_end());
+  }
+  return carried;
+}
+
+//===----------------------------------------------------------------------===//
+// Elements
+//===----------------------------------------------------------------------===//
+
+/// `sizes` elements of `x` from `start` on, in another shape.
+Value Expander::readPart(Value x, ArrayRef<Value> start,
+                         ArrayRef<int64_t> sizes, ArrayRef<int64_t> shape,
+                         bool isInBounds) {
+  if (start.empty())
+    return x;
+  auto part = DynamicSliceOp::create(builder, loc, x, start, sizes);
+  if (isInBounds)
+    part->setAttr(kInBounds, builder.getUnitAttr());
+  return reshape(part, shape);
+}
+
+Value Expander::getElement(Value value, ArrayRef<Value> position) {
+  if (!isSized(value))
+    return value;
+  if (Value memory = kept.lookup(value)) {
+    SmallVector<Value> start;
+    SmallVector<int64_t> sizes;
+    Value zero;
+    auto *next = position.begin();
+    for (int64_t size : typeOf(value).getShape()) {
+      bool isUnknown = ShapedType::isDynamic(size);
+      if (!isUnknown && !zero)
+        zero = createSplat(builder, loc, typeOf(position.front()), 0);
+      start.push_back(isUnknown ? *next++ : zero);
+      sizes.push_back(isUnknown ? 1 : size);
+    }
+    return readPart(memory, start, sizes, elementType(value).getShape(), true);
+  }
+  return computeElement(value, position);
+}
+
+Value Expander::computeElement(Value value, ArrayRef<Value> position) {
+  Operation *op = value.getDefiningOp();
+  if (std::optional<ArrayRef<int64_t>> reduced = findReduced(op))
+    return reduceElements(op, *reduced, position);
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<SizedSliceOp, SizedBroadcastOp, TransposeOp, ReverseOp,
+            DotGeneralOp>(
+          [&](auto known) { return getElementOf(known, position); })
+      .Case([&](SizedIotaOp iota) -> Value {
+        return ConvertOp::create(builder, loc, position.front(),
+                                 iota.getDtype());
+      })
+      .Default([&](Operation *) { return computeElementwise(op, position); });
+}
+
+Value Expander::getElementOf(SizedSliceOp op, ArrayRef<Value> position) {
+  Value x = op.getX();
+  SmallVector<Value> places(op.getIndices());
+  SmallVector<int64_t> sizes(places.size(), 1);
+  auto *next = position.begin();
+  for (auto [i, d] : llvm::enumerate(op.getDimensions()))
+    if (ShapedType::isDynamic(op.getShape()[i]))
+      places[d] = add(*next++, places[d]);
+    else
+      sizes[d] = op.getShape()[i];
+  SmallVector<Value> outer, start;
+  SmallVector<int64_t> startSizes;
+  for (auto [d, size] : llvm::enumerate(typeOf(x).getShape())) {
+    if (ShapedType::isDynamic(size)) {
+      outer.push_back(places[d]);
+      continue;
+    }
+    start.push_back(places[d]);
+    startSizes.push_back(sizes[d]);
+  }
+  Value source = isSized(x) ? getElement(x, outer) : written.lookup_or(x, x);
+  return readPart(source, start, startSizes, elementType(op).getShape(),
+                  op->hasAttr(kInBounds));
+}
+
+Value Expander::getElementOf(SizedBroadcastOp op, ArrayRef<Value> position) {
+  Value x = op.getX();
+  SmallVector<int64_t> unknown = dimensionsOf(op, true),
+                       known = dimensionsOf(op, false);
+  SmallVector<Value> inner;
+  SmallVector<int64_t> dimensions;
+  for (auto [i, d] : llvm::enumerate(op.getDimensions()))
+    if (typeOf(x).isDynamicDim(i))
+      inner.push_back(position[placesOf(d, unknown).front()]);
+    else
+      dimensions.push_back(placesOf(d, known).front());
+  Value element = getElement(x, inner);
+  RankedTensorType type = elementType(op);
+  if (element.getType() == type)
+    return element;
+  return BroadcastOp::create(builder, loc, element, type.getShape(),
+                             dimensions);
+}
+
+Value Expander::getElementOf(TransposeOp op, ArrayRef<Value> position) {
+  SmallVector<int64_t> unknown = dimensionsOf(op, true),
+                       unknownBelow = dimensionsOf(op.getX(), true),
+                       knownBelow = dimensionsOf(op.getX(), false);
+  ArrayRef<int64_t> permutation = op.getPermutation();
+  SmallVector<Value> below(position);
+  for (auto [number, d] : llvm::enumerate(unknown))
+    below[placesOf(permutation[d], unknownBelow).front()] = position[number];
+  Value element = getElement(op.getX(), below);
+  SmallVector<int64_t> order;
+  for (int64_t d : dimensionsOf(op, false))
+    order.push_back(placesOf(permutation[d], knownBelow).front());
+  if (llvm::is_sorted(order))
+    return element;
+  return TransposeOp::create(builder, loc, element, order);
+}
+
+Value Expander::getElementOf(ReverseOp op, ArrayRef<Value> position) {
+  SmallVector<int64_t> unknown = dimensionsOf(op, true),
+                       known = dimensionsOf(op, false), dimensions;
+  SmallVector<Value> below(position);
+  for (int64_t d : op.getDimensions()) {
+    if (!typeOf(op).isDynamicDim(d)) {
+      dimensions.push_back(placesOf(d, known).front());
+      continue;
+    }
+    unsigned number = placesOf(d, unknown).front();
+    Value extent = findExtent(op, d);
+    Value one = createSplat(builder, loc, typeOf(extent), 1);
+    Value last = SubtractOp::create(builder, loc, extent, one);
+    below[number] = SubtractOp::create(builder, loc, last, position[number]);
+  }
+  Value element = getElement(op.getX(), below);
+  if (dimensions.empty())
+    return element;
+  return ReverseOp::create(builder, loc, element, dimensions);
+}
+
+Value Expander::computeElementwise(Operation *op, ArrayRef<Value> position) {
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands())
+    operands.push_back(getElement(operand, position));
+  Operation *element = builder.clone(*op);
+  element->setOperands(operands);
+  element->getResult(0).setType(elementType(op->getResult(0)));
+  return element->getResult(0);
+}
+
+/// What nothing is reduced to, and two of what a reduction gives to one.
+static std::pair<double, Value (*)(OpBuilder &, Location, Value, Value)>
+combinationOf(Operation *reduction) {
+  auto with = [](auto type) {
+    using Op = decltype(type);
+    return [](OpBuilder &builder, Location loc, Value x, Value y) -> Value {
+      return Op::create(builder, loc, x, y);
+    };
+  };
+  if (isa<ReduceProdOp>(reduction))
+    return {1, with(MultiplyOp())};
+  if (isa<ReduceAnyOp>(reduction))
+    return {0, with(LogicalOrOp())};
+  if (isa<ReduceAllOp>(reduction))
+    return {1, with(LogicalAndOp())};
+  return {0, with(AddOp())};
+}
+
+Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
+                               ArrayRef<Value> position) {
+  Value x = op->getOperand(0);
+  SmallVector<int64_t> unknown = dimensionsOf(x, true),
+                       known = dimensionsOf(x, false), within;
+  SmallVector<Value> extents;
+  for (int64_t d : reduced)
+    if (typeOf(x).isDynamicDim(d))
+      extents.push_back(findExtent(x, d));
+    else
+      within.push_back(placesOf(d, known).front());
+  auto combination = combinationOf(op);
+  Value init = createSplat(builder, loc, elementType(op->getResult(0)),
+                           combination.first);
+  return loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange sum) {
+    SmallVector<Value> below;
+    auto *outer = position.begin(), *inner = at.begin();
+    for (int64_t d : unknown)
+      below.push_back(llvm::is_contained(reduced, d) ? *inner++ : *outer++);
+    Value element = getElement(x, below);
+    if (!within.empty()) {
+      Operation *part = builder.clone(*op);
+      part->setOperands(element);
+      part->setAttr("dimensions", builder.getDenseI64ArrayAttr(within));
+      part->getResult(0).setType(elementType(op->getResult(0)));
+      element = part->getResult(0);
+    }
+    return Carried{combination.second(builder, loc, sum.front(), element)};
+  }).front();
+}
+
+Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
+  // Where each operand is read along its dimensions of unknown size.
+  DenseMap<int64_t, Value> lhsAt, rhsAt;
+  SmallVector<Origin> origins = findOrigins(op);
+  int64_t batch = op.getLhsBatch().size(),
+          free = typeOf(op.getLhs()).getRank() - op.getLhsContract().size();
+  for (auto [d, at] : llvm::zip_equal(dimensionsOf(op, true), position)) {
+    if (d < free)
+      lhsAt[origins[d].dimension] = at;
+    if (d >= free)
+      rhsAt[origins[d].dimension] = at;
+    else if (d < batch)
+      rhsAt[op.getRhsBatch()[d]] = at;
+  }
+
+  SmallVector<Value> extents;
+  for (auto [l, r] :
+       llvm::zip_equal(op.getLhsContract(), op.getRhsContract()))
+    if (typeOf(op.getLhs()).isDynamicDim(l))
+      extents.push_back(findExtent(op.getLhs(), l));
+  RankedTensorType type = elementType(op);
+  auto product = [&](ArrayRef<Value> at) -> Value {
+    auto *next = at.begin();
+    for (auto [l, r] :
+         llvm::zip_equal(op.getLhsContract(), op.getRhsContract()))
+      if (typeOf(op.getLhs()).isDynamicDim(l))
+        lhsAt[l] = rhsAt[r] = *next++;
+    auto read = [&](Value operand, DenseMap<int64_t, Value> &places) {
+      return getElement(operand,
+                        llvm::map_to_vector(dimensionsOf(operand, true),
+                                            [&](int64_t d) {
+                                              return places.lookup(d);
+                                            }));
+    };
+    Value lhs = read(op.getLhs(), lhsAt), rhs = read(op.getRhs(), rhsAt);
+    auto inner = [](Value operand, ArrayRef<int64_t> dimensions) {
+      SmallVector<int64_t> known = dimensionsOf(operand, false);
+      SmallVector<int64_t> left = llvm::filter_to_vector(
+          dimensions,
+          [&](int64_t d) { return llvm::is_contained(known, d); });
+      return placesOf(left, known);
+    };
+    if (typeOf(lhs).getRank() == 0 && typeOf(rhs).getRank() == 0)
+      return MultiplyOp::create(builder, loc, lhs, rhs);
+    return DotGeneralOp::create(builder, loc, lhs, rhs,
+                                inner(op.getLhs(), op.getLhsBatch()),
+                                inner(op.getRhs(), op.getRhsBatch()),
+                                inner(op.getLhs(), op.getLhsContract()),
+                                inner(op.getRhs(), op.getRhsContract()));
+  };
+  if (extents.empty())
+    return product({});
+  Value init = createSplat(builder, loc, type, 0);
+  return loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange sum) {
+    return Carried{add(sum.front(), product(at))};
+  }).front();
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+/// Whether an element is read, not computed.
+bool Expander::isAccess(Value value) {
+  if (!isSized(value) || kept.contains(value))
+    return true;
+  Operation *op = value.getDefiningOp();
+  return isa<SizedIotaOp>(op) ||
+         (isa<SizedSliceOp, SizedBroadcastOp, TransposeOp, ReverseOp>(op) &&
+          isAccess(op->getOperand(0)));
+}
+
+/// Whether elements would be computed several times.
+bool Expander::isRepeated(Value value) {
+  if (isAccess(value))
+    return false;
+  return !value.hasOneUse() ||
+         llvm::any_of(value.getUsers(), [](Operation *user) {
+           if (auto dot = dyn_cast<DotGeneralOp>(user))
+             return typeOf(dot).getRank() > 0;
+           if (auto broadcast = dyn_cast<SizedBroadcastOp>(user))
+             return typeOf(broadcast.getX()).getRank() <
+                    typeOf(broadcast).getRank();
+           return false;
+         });
+}
+
+/// Writes all elements to memory.
+void Expander::keep(Value value) {
+  SmallVector<int64_t> shape, unknown = dimensionsOf(value, true);
+  for (int64_t d : llvm::seq<int64_t>(typeOf(value).getRank()))
+    shape.push_back(findBound(value, d));
+  SmallVector<Value> extents = llvm::map_to_vector(
+      unknown, [&](int64_t d) { return findExtent(value, d); });
+  auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
+  Value scalar = createSplat(
+      builder, loc, RankedTensorType::get({}, type.getElementType()), 0);
+  Value init = BroadcastOp::create(builder, loc, scalar, shape,
+                                   ArrayRef<int64_t>());
+  Value zero = createSplat(builder, loc, typeOf(extents.front()), 0);
+  Value memory =
+      loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange before) {
+        SmallVector<Value> start(shape.size(), zero);
+        SmallVector<int64_t> one(shape);
+        for (auto [number, d] : llvm::enumerate(unknown)) {
+          start[d] = at[number];
+          one[d] = 1;
+        }
+        Value element = reshape(getElement(value, at), one);
+        auto update = DynamicUpdateSliceOp::create(
+            builder, loc, before.front(), element, start);
+        update->setAttr(kInBounds, builder.getUnitAttr());
+        return Carried{update};
+      }).front();
+  kept[value] = memory;
+}
+
+/// Whether the update is computed from elements of `x` in other places than
+/// those that they are written to.
+bool Expander::isReadElsewhere(SizedUpdateOp op) {
+  SmallVector<std::pair<Value, bool>> pending{{op.getUpdate(), true}};
+  while (!pending.empty()) {
+    auto [value, isInPlace] = pending.pop_back_val();
+    if (!isSized(value) || kept.contains(value))
+      continue;
+    Operation *maker = value.getDefiningOp();
+    if (auto slice = dyn_cast<SizedSliceOp>(maker))
+      if (slice.getX() == op.getX() &&
+          (!isInPlace || slice.getDimensions() != op.getDimensions() ||
+           slice.getIndices() != op.getIndices()))
+        return true;
+    bool isStill = isInPlace && isa<ElementwiseOpInterface>(maker);
+    for (Value operand : maker->getOperands())
+      pending.push_back({operand, isStill});
+  }
+  return false;
+}
+
+void Expander::write(SizedUpdateOp op) {
+  Value update = op.getUpdate();
+  bool isRepeated = kept.contains(update);
+  if (isReadElsewhere(op))
+    keep(update);
+  SmallVector<int64_t> unknown = dimensionsOf(update, true);
+  SmallVector<Value> extents = llvm::map_to_vector(
+      unknown, [&](int64_t d) { return findExtent(update, d); });
+  Value result = loopOver(
+      extents, op.getX(), [&](ArrayRef<Value> at, ValueRange before) {
+        SmallVector<Value> start(op.getIndices());
+        SmallVector<int64_t> sizes(start.size(), 1);
+        auto *next = at.begin();
+        for (auto [i, d] : llvm::enumerate(op.getDimensions()))
+          if (typeOf(update).isDynamicDim(i))
+            start[d] = add(*next++, start[d]);
+          else
+            sizes[d] = typeOf(update).getDimSize(i);
+        written[op.getX()] = before.front();
+        Value element = reshape(getElement(update, at), sizes);
+        written.erase(op.getX());
+        auto part = DynamicUpdateSliceOp::create(builder, loc, before.front(),
+                                                 element, start);
+        if (op->hasAttr(kInBounds))
+          part->setAttr(kInBounds, builder.getUnitAttr());
+        return Carried{part};
+      }).front();
+  if (!isRepeated)
+    kept.erase(update); // Not there in blocks that this one is not in.
+  op.replaceAllUsesWith(result);
+}
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+/// Whether the op is of this dialect, which is where it says how elements are
+/// computed.
+static bool isOurs(Operation *op) {
+  return op && isa_and_nonnull<GradDialect>(op->getDialect());
+}
+
+LogicalResult Expander::expand(Operation *op) {
+  SmallVector<Value> operands =
+      llvm::filter_to_vector(op->getOperands(), isSized);
+  bool makesSized = llvm::any_of(op->getResults(), isSized);
+  auto isOfOurs = [](Value operand) { return isOurs(operand.getDefiningOp()); };
+  if ((operands.empty() && !makesSized) ||
+      (!isOurs(op) && llvm::none_of(operands, isOfOurs)))
+    return success(); // Other dialects may have other uses for such tensors.
+  bool isKnown =
+      isa<SizedSliceOp, SizedUpdateOp, SizedBroadcastOp, SizedIotaOp,
+          TransposeOp, ReverseOp, DotGeneralOp, ElementwiseOpInterface>(op) ||
+      findReduced(op);
+  if (!isKnown)
+    return op->emitOpError("expected tensors of known size");
+  if (!llvm::all_of(operands, isOfOurs))
+    return op->emitOpError("expected tensors whose sizes are stated by ops of "
+                           "this dialect in the same function");
+  loc = op->getLoc();
+  builder.setInsertionPointAfter(op);
+  if (auto update = dyn_cast<SizedUpdateOp>(op))
+    write(update);
+  else if (!makesSized)
+    op->getResult(0).replaceAllUsesWith(computeElement(op->getResult(0), {}));
+  else if (isRepeated(op->getResult(0)))
+    keep(op->getResult(0));
+  return success();
+}
+
+namespace {
+
+struct GradExpandSizes : grad::impl::GradExpandSizesBase<GradExpandSizes> {
+  void runOnOperation() override {
+    func::FuncOp function = getOperation();
+    SmallVector<Operation *> ops;
+    function.walk<WalkOrder::PreOrder>(
+        [&](Operation *op) { ops.push_back(op); });
+    Expander expander(function);
+    for (Operation *op : ops)
+      if (failed(expander.expand(op)))
+        return signalPassFailure();
+    eraseDeadOps(function);
+  }
+};
+
+} // namespace

@@ -1,0 +1,117 @@
+// RUN: gradopt %s --split-input-file --pass-pipeline='builtin.module(func.func(grad-expand-sizes,canonicalize,cse))' | FileCheck %s
+
+// One loop reads, multiplies and sums; nothing of unknown size is left.
+// CHECK-LABEL: func @dot
+// CHECK-SAME: %[[A:.*]]: tensor<9x9xf64>, %[[I:.*]]: tensor<i64>, %[[N:.*]]: tensor<i64>
+// CHECK-NOT: ?
+// CHECK: %[[EXTENT:.*]] = tensor.extract %[[N]][]
+// CHECK: %[[END:.*]] = arith.index_cast %[[EXTENT]] : i64 to index
+// CHECK: %[[DOT:.*]] = scf.for %[[K:.*]] = %c0 to %[[END]] step %c1 iter_args(%[[SUM:.*]] = %{{.*}}) -> (tensor<f64>) {
+// CHECK: %[[AT:.*]] = tensor.from_elements
+// CHECK: %[[X0:.*]] = grad.dynamic_slice %[[A]][%[[I]], %[[AT]]], sizes = [1, 1] {grad.in_bounds}
+// CHECK: %[[X:.*]] = grad.reshape %[[X0]], shape = []
+// CHECK: %[[Y0:.*]] = grad.dynamic_slice %[[A]][%[[AT]], %[[I]]], sizes = [1, 1] : tensor
+// CHECK: %[[Y:.*]] = grad.reshape %[[Y0]], shape = []
+// CHECK: %[[PRODUCT:.*]] = grad.multiply %[[X]], %[[Y]]
+// CHECK: %[[NEXT:.*]] = grad.add %[[SUM]], %[[PRODUCT]]
+// CHECK: scf.yield %[[NEXT]]
+// CHECK-NOT: ?
+// CHECK: return %[[DOT]]
+func.func @dot(%a: tensor<9x9xf64>, %i: tensor<i64>, %n: tensor<i64>) -> tensor<f64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %row = grad.sized_slice %a[%i, %zero], shape = [?], dimensions = [1] sizes(%n) {grad.in_bounds}
+      : tensor<9x9xf64> -> tensor<?xf64>
+  %column = grad.sized_slice %a[%zero, %i], shape = [?], dimensions = [0] sizes(%n)
+      : tensor<9x9xf64> -> tensor<?xf64>
+  %dot = grad.dot_general %row, %column, batch = [] x [], contract = [0] x [0]
+      : tensor<?xf64>, tensor<?xf64> -> tensor<f64>
+  return %dot : tensor<f64>
+}
+
+// -----
+
+// What is written where it was read stays in place: the loop reads what it
+// carries.
+// CHECK-LABEL: func @scale
+// CHECK-SAME: %[[A:[a-z0-9]+]]: tensor<9x9xf64>
+// CHECK: scf.for {{.*}} iter_args(%[[NOW:.*]] = %[[A]]) -> (tensor<9x9xf64>) {
+// CHECK: %[[PART:.*]] = grad.dynamic_slice %[[NOW]][%{{.*}}, %{{.*}}], sizes = [1, 1]
+// CHECK: grad.multiply
+// CHECK: grad.dynamic_update_slice %[[NOW]]
+// CHECK-NOT: scf.for
+func.func @scale(%a: tensor<9x9xf64>, %i: tensor<i64>, %n: tensor<i64>, %beta: tensor<f64>) -> tensor<9x9xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %row = grad.sized_slice %a[%i, %zero], shape = [?], dimensions = [1] sizes(%n)
+      : tensor<9x9xf64> -> tensor<?xf64>
+  %factor = grad.sized_broadcast %beta, shape = [?], dimensions = [], bounds = [9] sizes(%n)
+      : tensor<f64> -> tensor<?xf64>
+  %scaled = grad.multiply %row, %factor : tensor<?xf64>
+  %r = grad.sized_update %a, %scaled[%i, %zero], dimensions = [1]
+      : tensor<9x9xf64>, tensor<?xf64>
+  return %r : tensor<9x9xf64>
+}
+
+// -----
+
+// What is read elsewhere is computed before anything is written.
+// CHECK-LABEL: func @add_reversed
+// CHECK-SAME: %[[Y:[a-z0-9]+]]: tensor<9xf64>, %[[N:[a-z0-9]+]]: tensor<i64>
+// CHECK: %[[ZEROS:.*]] = grad.constant dense<0.000000e+00> : tensor<9xf64>
+// CHECK: %[[SUMS:.*]] = scf.for {{.*}} iter_args(%[[KEPT:.*]] = %[[ZEROS]]) -> (tensor<9xf64>) {
+// CHECK: %[[LAST:.*]] = grad.subtract %[[N]], %{{.*}}
+// CHECK: %[[MIRRORED:.*]] = grad.subtract %[[LAST]], %[[AT:.*]] : tensor<i64>
+// CHECK: grad.dynamic_slice %[[Y]][%[[MIRRORED]]]
+// CHECK: grad.dynamic_update_slice %[[KEPT]], %{{.*}}[%{{.*}}] {grad.in_bounds}
+// CHECK: scf.for {{.*}} iter_args(%[[NOW:.*]] = %[[Y]]) -> (tensor<9xf64>) {
+// CHECK: grad.dynamic_slice %[[SUMS]]
+// CHECK: grad.dynamic_update_slice %[[NOW]]
+func.func @add_reversed(%y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %x = grad.sized_slice %y[%zero], shape = [?], dimensions = [0] sizes(%n)
+      : tensor<9xf64> -> tensor<?xf64>
+  %back = grad.reverse %x, dimensions = [0] : tensor<?xf64> -> tensor<?xf64>
+  %sum = grad.add %x, %back : tensor<?xf64>
+  %r = grad.sized_update %y, %sum[%zero], dimensions = [0] : tensor<9xf64>, tensor<?xf64>
+  return %r : tensor<9xf64>
+}
+
+// -----
+
+// Dimensions of known size stay: the loop is over the columns alone. The vector
+// is computed once, not for each of them.
+// CHECK-LABEL: func @vector_times_columns
+// CHECK: %[[V:.*]] = grad.exp %{{.*}} : tensor<5xf64>
+// CHECK: scf.for
+// CHECK: %[[COLUMN:.*]] = grad.reshape %{{.*}}, shape = [5]
+// CHECK: grad.dot_general %[[V]], %[[COLUMN]], batch = [] x [], contract = [0] x [0]
+// CHECK-NOT: scf.for
+func.func @vector_times_columns(%v: tensor<5xf64>, %a: tensor<5x9xf64>, %y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %e = grad.exp %v : tensor<5xf64>
+  %m = grad.sized_slice %a[%zero, %zero], shape = [5, ?], dimensions = [0, 1] sizes(%n)
+      : tensor<5x9xf64> -> tensor<5x?xf64>
+  %p = grad.dot_general %e, %m, batch = [] x [], contract = [0] x [0]
+      : tensor<5xf64>, tensor<5x?xf64> -> tensor<?xf64>
+  %r = grad.sized_update %y, %p[%zero], dimensions = [0] : tensor<9xf64>, tensor<?xf64>
+  return %r : tensor<9xf64>
+}
+
+// -----
+
+// A value with two uses is computed once, in a tensor of the size of its bound.
+// CHECK-LABEL: func @used_twice
+// CHECK: grad.constant dense<0.000000e+00> : tensor<7xf64>
+// CHECK: scf.for
+// CHECK: grad.exp
+// CHECK: scf.for
+// CHECK-NOT: grad.exp
+// CHECK: scf.for
+// CHECK-NOT: grad.exp
+// CHECK: return
+func.func @used_twice(%n: tensor<i64>) -> (tensor<f64>, tensor<f64>) {
+  %i = grad.sized_iota %n, bound = 7, f64 : tensor<?xf64>
+  %e = grad.exp %i : tensor<?xf64>
+  %s = grad.reduce_sum %e, dimensions = [0] : tensor<?xf64> -> tensor<f64>
+  %p = grad.reduce_prod %e, dimensions = [0] : tensor<?xf64> -> tensor<f64>
+  return %s, %p : tensor<f64>, tensor<f64>
+}
