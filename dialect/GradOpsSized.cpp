@@ -50,6 +50,11 @@ LogicalResult SizedSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
       return emitOptionalError(
           loc, "'grad.sized_slice' op expected a slice within dimension ", d,
           " of size ", type.getDimSize(d), ", but got ", shape[i], " elements");
+    else if (type.isDynamicDim(d) && !ShapedType::isDynamic(shape[i]))
+      return emitOptionalError(
+          loc, "'grad.sized_slice' op expected a size that is known at run ",
+          "time along dimension ", d, ", as that of the operand is, but got ",
+          shape[i]);
   types.push_back(RankedTensorType::get(shape, type.getElementType()));
   return success();
 }

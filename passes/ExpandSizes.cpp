@@ -635,27 +635,24 @@ void Expander::write(SizedUpdateOp op) {
 // Ops
 //===----------------------------------------------------------------------===//
 
-/// Whether the op is of this dialect, which is where it says how elements are
-/// computed.
-static bool isOurs(Operation *op) {
-  return op && isa_and_nonnull<GradDialect>(op->getDialect());
-}
-
 LogicalResult Expander::expand(Operation *op) {
   SmallVector<Value> operands =
       llvm::filter_to_vector(op->getOperands(), isSized);
   bool makesSized = llvm::any_of(op->getResults(), isSized);
-  auto isOfOurs = [](Value operand) { return isOurs(operand.getDefiningOp()); };
-  if ((operands.empty() && !makesSized) ||
-      (!isOurs(op) && llvm::none_of(operands, isOfOurs)))
-    return success(); // Other dialects may have other uses for such tensors.
+  auto isStated = [](Value operand) {
+    Operation *maker = operand.getDefiningOp();
+    return maker && isa_and_nonnull<GradDialect>(maker->getDialect());
+  };
   bool isKnown =
       isa<SizedSliceOp, SizedUpdateOp, SizedBroadcastOp, SizedIotaOp,
           TransposeOp, ReverseOp, DotGeneralOp, ElementwiseOpInterface>(op) ||
       findReduced(op);
+  if ((operands.empty() && !makesSized) ||
+      (!isKnown && llvm::none_of(operands, isStated)))
+    return success(); // Other dialects have other uses for such tensors.
   if (!isKnown)
     return op->emitOpError("expected tensors of known size");
-  if (!llvm::all_of(operands, isOfOurs))
+  if (!llvm::all_of(operands, isStated))
     return op->emitOpError("expected tensors whose sizes are stated by ops of "
                            "this dialect in the same function");
   loc = op->getLoc();

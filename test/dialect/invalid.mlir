@@ -2,14 +2,14 @@
 
 func.func @dynamic_shape(%x: tensor<?xf64>) {
   // expected-error @+1 {{operand #0 must be statically shaped tensor}}
-  %0 = grad.tanh %x : tensor<?xf64>
+  %0 = grad.cumsum %x, dimension = 0 : tensor<?xf64>
   return
 }
 
 // -----
 
 func.func @float_function_of_integers(%x: tensor<2xi64>) {
-  // expected-error @+1 {{operand #0 must be statically shaped tensor of 32-bit float or 64-bit float}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of 32-bit float or 64-bit float values}}
   %0 = grad.exp %x : tensor<2xi64>
   return
 }
@@ -497,7 +497,7 @@ func.func @transposed_cotangents(%g: tensor<2xf64>) {
 // -----
 
 func.func @encoded(%x: tensor<4xf64, "rows">) {
-  // expected-error @+1 {{operand #0 must be statically shaped tensor of 32-bit float or 64-bit float values, without encoding, of at most 2^48 elements}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of 32-bit float or 64-bit float values, without encoding, of at most 2^48 elements}}
   %0 = grad.tanh %x : tensor<4xf64, "rows">
   return
 }
@@ -842,5 +842,79 @@ func.func @destination_of_another_type(%x: tensor<3xf64>) {
 func.func @barrier_types(%x: tensor<4xf64>, %g: tensor<3xf64>) {
   // expected-error @+1 {{'grad.barrier' op expected results of the types of the values, but got 'tensor<3xf64>'}}
   %0 = grad.barrier %x after %g : (tensor<4xf64>, tensor<3xf64>) -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @sizes_without_extents(%x: tensor<4x4xf64>, %i: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_slice' op expected 1 extents, one for each dimension of unknown size, but got 0}}
+  %0 = grad.sized_slice %x[%i, %i], shape = [?], dimensions = [1] sizes() : tensor<4x4xf64> -> tensor<?xf64>
+  return
+}
+
+// -----
+
+func.func @position_for_each_dimension(%x: tensor<4x4xf64>, %i: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_slice' op expected 2 indices, one for each dimension, but got 1}}
+  %0 = grad.sized_slice %x[%i], shape = [?], dimensions = [1] sizes(%i) : tensor<4x4xf64> -> tensor<?xf64>
+  return
+}
+
+// -----
+
+func.func @slice_that_is_too_large(%x: tensor<4x4xf64>, %i: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_slice' op expected a slice within dimension 0 of size 4, but got 5 elements}}
+  %0 = grad.sized_slice %x[%i, %i], shape = [5, ?], dimensions = [0, 1] sizes(%i) : tensor<4x4xf64> -> tensor<5x?xf64>
+  return
+}
+
+// -----
+
+func.func @known_part_of_unknown_size(%x: tensor<4xf64>, %i: tensor<i64>) {
+  %0 = grad.sized_slice %x[%i], shape = [?], dimensions = [0] sizes(%i) : tensor<4xf64> -> tensor<?xf64>
+  // expected-error @+1 {{'grad.sized_slice' op expected a size that is known at run time along dimension 0, as that of the operand is, but got 2}}
+  %1 = grad.sized_slice %0[%i], shape = [2], dimensions = [0] sizes() : tensor<?xf64> -> tensor<2xf64>
+  return
+}
+
+// -----
+
+func.func @update_of_another_type(%x: tensor<4xf64>, %n: tensor<i64>) {
+  %0 = grad.sized_iota %n, bound = 4, f32 : tensor<?xf32>
+  // expected-error @+1 {{'grad.sized_update' op expected update to have element type 'f64', but got 'f32'}}
+  %1 = grad.sized_update %x, %0[%n], dimensions = [0] : tensor<4xf64>, tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @update_that_is_too_large(%x: tensor<4xf64>, %u: tensor<5xf64>, %n: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_update' op expected a slice within dimension 0 of size 4, but got 5 elements}}
+  %1 = grad.sized_update %x, %u[%n], dimensions = [0] : tensor<4xf64>, tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @repetition_of_another_size(%x: tensor<4xf64>, %n: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_broadcast' op expected dimension 1 of the result to have the size of dimension 0 of the operand}}
+  %0 = grad.sized_broadcast %x, shape = [?, 3], dimensions = [1], bounds = [8] sizes(%n) : tensor<4xf64> -> tensor<?x3xf64>
+  return
+}
+
+// -----
+
+func.func @repetition_without_bound(%x: tensor<3xf64>, %n: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_broadcast' op expected 1 bounds, one for each dimension of unknown size, but got 0}}
+  %0 = grad.sized_broadcast %x, shape = [?, 3], dimensions = [1], bounds = [] sizes(%n) : tensor<3xf64> -> tensor<?x3xf64>
+  return
+}
+
+// -----
+
+func.func @negative_bound(%n: tensor<i64>) {
+  // expected-error @+1 {{'grad.sized_iota' op expected sizes of at least 0, but got -1}}
+  %0 = grad.sized_iota %n, bound = -1, f64 : tensor<?xf64>
   return
 }

@@ -8,7 +8,10 @@ from structural_products import PRODUCTS
 from structural_reductions import REDUCTIONS
 from structural_rows import Structural
 from structural_shapes import SHAPES, SOURCES
+from structural_sizes import SIZES
 
 STRUCTURAL: dict[str, Structural] = {
-    row.op: row for group in (SOURCES, SHAPES, REDUCTIONS, PRODUCTS, FUNCTIONS) for row in group
+    row.op: row
+    for group in (SOURCES, SHAPES, REDUCTIONS, PRODUCTS, FUNCTIONS, SIZES)
+    for row in group
 }
