@@ -350,24 +350,64 @@ void grad::delayCoefficients(Operation *op, Block &block,
     });
 }
 
+/// Makes the stacks of the loop at the end of its body. Returns the first op
+/// that does so, or the terminator.
+static Operation *pushAtEnd(scf::ForOp loop) {
+  Block &body = *loop.getBody();
+  Operation *yield = body.getTerminator(), *last = yield->getPrevNode();
+  OpBuilder builder(yield);
+  SmallVector<Operation *> dead;
+  for (BlockArgument argument : loop.getRegionIterArgs()) {
+    OpOperand &next = *loop.getTiedLoopYieldedValue(argument);
+    Value pushed =
+        next.get().hasOneUse() ? findPushed(loop, argument) : nullptr;
+    if (!pushed)
+      continue;
+    dead.push_back(next.get().getDefiningOp());
+    next.set(createPush(builder, next.get().getLoc(), argument, pushed,
+                        createNumber(builder, loop, loop.getInductionVar())));
+  }
+  Operation *first = last ? last->getNextNode() : &body.front();
+  llvm::for_each(dead, [](Operation *op) { op->erase(); });
+  return first;
+}
+
+/// Makes a checkpointed region of the body. The stacks are made behind it:
+/// later orders find in them what they need of the states.
+static void checkpointBody(scf::ForOp loop) {
+  Block &body = *loop.getBody();
+  Operation *behind = pushAtEnd(loop);
+  llvm::SetVector<Value> results;
+  for (Operation &op : llvm::make_range(behind->getIterator(), body.end()))
+    for (Value operand : op.getOperands()) {
+      Operation *inside = operand.getDefiningOp();
+      if (inside && inside->getBlock() == &body &&
+          inside->isBeforeInBlock(behind))
+        results.insert(operand);
+    }
+  OpBuilder builder(behind);
+  auto region = scf::ExecuteRegionOp::create(
+      builder, loop.getLoc(), ValueRange(results.getArrayRef()).getTypes(),
+      /*no_inline=*/true);
+  region->setAttr(kCheckpoint, builder.getStringAttr("nothing"));
+  Block &block = region.getRegion().emplaceBlock();
+  block.getOperations().splice(block.end(), body.getOperations(), body.begin(),
+                               region->getIterator());
+  auto atEnd = OpBuilder::atBlockEnd(&block);
+  scf::YieldOp::create(atEnd, loop.getLoc(), results.getArrayRef());
+  for (auto [value, result] : llvm::zip_equal(results, region.getResults()))
+    Value(value).replaceUsesWithIf(result, [&](OpOperand &use) {
+      return use.getOwner()->getBlock() == &body;
+    });
+}
+
 void grad::checkpointIterations(Operation *root) {
   root->walk([](scf::ForOp loop) {
     auto policy = loop->getAttrOfType<StringAttr>(kCheckpoint);
     if (!policy || policy.getValue() != kEach)
       return;
     loop->removeAttr(kCheckpoint);
-    Block &body = *loop.getBody();
-    Operation *yield = body.getTerminator();
-    OpBuilder builder(yield);
-    auto region = scf::ExecuteRegionOp::create(
-        builder, loop.getLoc(), yield->getOperandTypes(), /*no_inline=*/true);
-    region->setAttr(kCheckpoint, builder.getStringAttr("nothing"));
-    Block &inside = region.getRegion().emplaceBlock();
-    inside.getOperations().splice(inside.end(), body.getOperations(),
-                                  body.begin(), region->getIterator());
-    auto atEnd = OpBuilder::atBlockEnd(&inside);
-    scf::YieldOp::create(atEnd, loop.getLoc(), yield->getOperands());
-    yield->setOperands(region.getResults());
+    checkpointBody(loop);
   });
 }
 

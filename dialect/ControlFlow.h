@@ -129,6 +129,10 @@ FailureOr<Operation *> yieldResiduals(Operation *primal, Operation *linear,
 /// `number`, counted from 0: an index.
 Value createNumber(OpBuilder &builder, scf::ForOp loop, Value number);
 
+/// The value of which the loop makes a stack in the carried value `argument`;
+/// null if it makes none.
+Value findPushed(scf::ForOp loop, BlockArgument argument);
+
 /// Replaces the loop by one that carries `inits`, too. The body gets arguments
 /// for them; its terminator is left as it is.
 scf::ForOp carryMore(scf::ForOp op, ValueRange inits);

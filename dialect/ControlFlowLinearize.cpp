@@ -131,9 +131,7 @@ static bool isNumber(Value value, scf::ForOp loop) {
   return word == loop.getInductionVar();
 }
 
-/// The value of which the loop makes a stack in the carried value `argument`;
-/// null if it makes none.
-static Value findPushed(scf::ForOp loop, BlockArgument argument) {
+Value grad::findPushed(scf::ForOp loop, BlockArgument argument) {
   Value next = loop.getTiedLoopYieldedValue(argument)->get();
   auto push = next.getDefiningOp<DynamicUpdateSliceOp>();
   if (!push || push.getX() != argument || !argument.hasOneUse() ||

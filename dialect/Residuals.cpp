@@ -339,10 +339,12 @@ void Residuals::collect() {
 SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
                                   const DenseSet<Value> &kept,
                                   SmallVector<unsigned> *restored) const {
-  // What is stored anyway is not quite for nothing: it has to be loaded.
+  // What is stored anyway is not quite for nothing: it has to be loaded. An
+  // array that is restored has to be loaded and written to.
+  constexpr int64_t kLoad = 1, kRestore = 2;
   auto costOf = [&](Value value) -> int64_t {
     if (kept.contains(value))
-      return 1;
+      return kLoad;
     // What cannot be stored is reported if it has to be.
     return isStorable(value.getType()) ? getBytes(value.getType())
                                        : int64_t(1) << 50;
@@ -353,7 +355,7 @@ SmallVector<Value> Residuals::cut(const DenseSet<Value> &forced,
     nodes[value] = graph.addNode(costOf(value));
   // What the updates of an array overwrite.
   for (const Updated &array : arrays)
-    graph.addSource(graph.addNode(array.bytes));
+    graph.addSource(graph.addNode(array.bytes + kRestore));
   SmallVector<Value> first, last;
   for (auto [node, value] : llvm::enumerate(ordered)) {
     if (isComputed(value)) {

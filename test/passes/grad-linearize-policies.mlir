@@ -118,3 +118,39 @@ func.func @iterations(%x: tensor<f64>, %g: tensor<f64>) -> (tensor<f64>, tensor<
   %0:2 = grad.vjp @each(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#0, %0#1 : tensor<f64>, tensor<f64>
 }
+
+// -----
+
+// States that the loop keeps already are not kept once more: the stack is made
+// outside of what is computed again.
+func.func private @kept(%x: tensor<f64>) -> (tensor<f64>, tensor<4xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %empty = tensor.empty() : tensor<4xf64>
+  %r:2 = scf.for %i = %c0 to %c4 step %c1 iter_args(%y = %x, %stack = %empty) -> (tensor<f64>, tensor<4xf64>) {
+    %state = grad.reshape %y, shape = [1] : tensor<f64> -> tensor<1xf64>
+    %word = arith.index_cast %i : index to i64
+    %place = tensor.from_elements %word : tensor<i64>
+    %pushed = grad.dynamic_update_slice %stack, %state[%place] : tensor<4xf64>, tensor<1xf64>
+    %0 = grad.sin %y : tensor<f64>
+    %1 = grad.exp %0 : tensor<f64>
+    scf.yield %1, %pushed : tensor<f64>, tensor<4xf64>
+  } {grad.checkpoint = "each"}
+  return %r#0, %r#1 : tensor<f64>, tensor<4xf64>
+}
+// CHECK-LABEL: func.func @one_stack(
+// CHECK: %[[LOOP:.*]]:2 = scf.for {{.*}} iter_args(%[[Y:.*]] = %{{.*}}, %[[STACK:.*]] = %{{.*}}) -> (tensor<f64>, tensor<4xf64>)
+// CHECK: %[[NEXT:.*]] = scf.execute_region
+// CHECK-NOT: grad.dynamic_update_slice
+// CHECK: scf.yield
+// CHECK: %[[STATE:.*]] = grad.reshape %[[Y]]
+// CHECK: %[[PUSHED:.*]] = grad.dynamic_update_slice %[[STACK]], %[[STATE]]
+// CHECK: scf.yield %[[NEXT]], %[[PUSHED]]
+// CHECK: grad.transposed
+// CHECK: scf.for
+// CHECK: grad.dynamic_slice %[[LOOP]]#1
+func.func @one_stack(%x: tensor<f64>, %g: tensor<f64>) -> (tensor<f64>, tensor<4xf64>, tensor<f64>) {
+  %0:3 = grad.vjp @kept(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<4xf64>, tensor<f64>)
+  return %0#0, %0#1, %0#2 : tensor<f64>, tensor<4xf64>, tensor<f64>
+}
