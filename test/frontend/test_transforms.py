@@ -350,6 +350,21 @@ def test_numbers_in_aux_stay_numbers() -> None:
         return push(x) + pull(x)[0] + tangent + same
 
     np.testing.assert_allclose(go.compile(products)(X), 7 * X)
+
+    def matrices(x: Any) -> Any:
+        def square(x: Any) -> Any:
+            return np.sum(x**2), (2, x * 3, 0.5)
+
+        total: Any = 0
+        for transform in (go.jacfwd, go.jacrev, go.hessian):
+            matrix, (n, tripled, half) = transform(square, has_aux=True)(x)
+            assert (type(n), type(half)) == (int, float)
+            total = total + np.sum(matrix) * half + np.sum(tripled) * n
+        return total
+
+    n = X.size
+    np.testing.assert_allclose(go.compile(matrices)(X), 20 * np.sum(X) + n)
+
     with_number = go.vmap(
         lambda x: go.grad(lambda x: (np.sum(x**2), 3), has_aux=True)(x), out_axes=(0, None)
     )

@@ -19,6 +19,7 @@ from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
 from gradopt.transforms.gradient import grad
 from gradopt.transforms.inner import (
+    Aux,
     InnerFunction,
     emit_call,
     emit_jvp,
@@ -62,12 +63,11 @@ class Jacobian(Transform):
             aux: Any = None
             if self._has_aux:
                 out, aux = split_aux(out, "result", self._function)
-            results, out_tree = self._returned(out, "result")
-            self._require_floats(results, leaf_paths(out_tree, "result"))
-            others, aux_tree = self._returned(aux, "aux")
-            return [*results, *others], (out_tree, aux_tree)
+            results, out_tree = self._returned(out)
+            beside = Aux(aux, self._function)
+            return [*results, *beside.values], (out_tree, beside)
 
-        inner, (out_tree, aux_tree) = trace_inner(
+        inner, (out_tree, aux) = trace_inner(
             self._function, selection.leaves, selection.paths, body
         )
         count = out_tree.leaf_count
@@ -80,24 +80,22 @@ class Jacobian(Transform):
             rows = [self._rows(inner, o, outputs[o], inputs) for o in range(count)]
         jacobian = out_tree.unflatten([selection.like(wrap(row)) for row in rows])
         if self._has_aux:
-            return jacobian, aux_tree.unflatten(wrap(emit_call(inner)[count:]))
+            return jacobian, aux.put(wrap(emit_call(inner)[count:]))
         return jacobian
 
-    def _returned(self, value: Any, root: str) -> tuple[list[Value], TreeDef]:
-        parts, tree = flatten(value)
-        return [
-            returned_value(part, path, self._function)
-            for part, path in zip(parts, leaf_paths(tree, root), strict=True)
-        ], tree
-
-    def _require_floats(self, results: Sequence[Value], paths: Sequence[str]) -> None:
-        for value, path in zip(results, paths, strict=True):
+    def _returned(self, out: Any) -> tuple[list[Value], TreeDef]:
+        parts, tree = flatten(out)
+        results: list[Value] = []
+        for part, path in zip(parts, leaf_paths(tree, "result"), strict=True):
+            value = returned_value(part, path, self._function)
             if value.dtype.kind != "f":
                 raise ArgumentTypeError(
                     f"{path} of {function_name(self._function)} has dtype {value.dtype}, which has "
                     "no derivative; convert it to float, or return it as aux with has_aux=True",
                     function_source(self._function),
                 )
+            results.append(value)
+        return results, tree
 
     def _is_forward(
         self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]
