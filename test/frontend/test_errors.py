@@ -80,7 +80,7 @@ def test_branch() -> None:
     with raises(errors.BranchError, "numpy.where", "if x[0] > 0:", "^^^^^^^^", "test_errors.py"):
         go.compile(f, capture="trace")(X)
     with raises(errors.BranchError, "numpy.any"):
-        go.compile(lambda x: 1.0 in x)(X)
+        go.compile(lambda x: 1.0 in x, capture="trace")(X)
 
 
 def test_conversions() -> None:

@@ -7,7 +7,7 @@ import copy
 import functools
 import numbers
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -244,7 +244,42 @@ def test_what_cannot_be_answered_is_refused() -> None:
     ):
         assert hasattr(X, name)
         with pytest.raises(errors.GradoptError):
-            go.compile(lambda x, name=name: x if hasattr(x, name) else -x)(X)
+            go.compile(lambda x, name=name: x if hasattr(x, name) else -x, capture="trace")(X)
+        compiled = go.compile(lambda x, name=name: x if hasattr(x, name) else -x)
+        np.testing.assert_array_equal(compiled(X), X)
     np.testing.assert_array_equal(go.compile(lambda x: copy.copy(x))(X), X)
     with pytest.raises(errors.ConversionError, match="pickle the result"):
         go.compile(lambda x: pickle.dumps(x))(X)
+
+
+QUESTIONS: list[Callable[[Any], Any]] = [
+    lambda x: type(x) is np.ndarray,
+    lambda x: type(x) is np.float64,
+    lambda x: type(x) is float,
+    lambda x: type(x) in (int, bool),
+    lambda x: type(x).__name__ == "ndarray",
+    lambda x: issubclass(type(x), np.floating),
+    lambda x: type(x + 1) is type(x),
+    lambda x: isinstance(x, Iterable),
+    lambda x: isinstance(x, (Sized, str)),
+    lambda x: isinstance(x, Hashable),
+    lambda x: isinstance(x, Sequence),
+    lambda x: hasattr(x, "__len__"),
+    lambda x: hasattr(x, "__iter__"),
+    lambda x: hasattr(x, "shape"),
+    lambda x: hasattr(x, "is_integer"),
+    lambda x: hasattr(x, "strides"),
+    lambda x: hasattr(x, "no_such_thing"),
+    lambda x: getattr(x, "__len__", None) is None,
+    lambda x: getattr(x, "shape", "none") == "none",
+    lambda x: callable(x),
+    lambda x: np.isscalar(x),
+    lambda x: np.iterable(x),
+]
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.parametrize("question", range(len(QUESTIONS)))
+def test_questions_about_classes_have_the_answers_of_numpy(question: int, argument: str) -> None:
+    asks, x = QUESTIONS[question], ARGUMENTS[argument]
+    assert go.compile(lambda x: x * 0 + (1 if asks(x) else 2))(x).max() == (1 if asks(x) else 2)

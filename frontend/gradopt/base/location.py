@@ -12,6 +12,7 @@ import linecache
 import os
 import sys
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -111,6 +112,12 @@ def user_code() -> CodeType | None:
     """The code of the user's frame."""
     frame = _user_frame(sys._getframe(1))
     return None if frame is None else frame.f_code
+
+
+def user_globals() -> dict[str, Any]:
+    """The global names of the user's frame."""
+    frame = _user_frame(sys._getframe(1))
+    return {} if frame is None else frame.f_globals
 
 
 def unrolled_at() -> tuple[SourceLocation | None, str]:

@@ -46,6 +46,7 @@ from gradopt.errors import (
     LeakedTracerError,
     MutationError,
 )
+from gradopt.ir.checks import outcome_of
 from gradopt.ir.current import current_scope
 from gradopt.ir.trace import Scope, Trace, within
 from gradopt.ir.values import Value
@@ -291,7 +292,7 @@ class Compiled(_gradopt.Dispatcher):
                 if held is not inputs[i]:
                     written.append(i)
                     results.append(held)
-            scope.finish([*results, *(scope.outcome or ())])
+            scope.finish([*results, *outcome_of(scope)])
             return results, result_tree, result_paths
 
         written: list[int] = []

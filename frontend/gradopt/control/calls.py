@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -13,14 +14,18 @@ import numpy as np
 
 import gradopt.numpy as gnp
 from gradopt.array.dispatch import FUNCTIONS, UFUNCS
-from gradopt.array.handle import Handle, python_number
+from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64
 from gradopt.base.location import source_location
+from gradopt.control.branches import to_bool, truth
+from gradopt.control.effects import print_later, warn_later
 from gradopt.control.loops import CannotRollError
 from gradopt.control.sequences import enumerated, range_of, reversed_of, zipped
+from gradopt.control.text import by_method, formatted, is_put_off, text_by
+from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
-from gradopt.rewrite.functions import REPLACED_NAMES, is_users, rewritten
+from gradopt.rewrite.functions import REPLACED_BUILTINS, REPLACED_NAMES, is_users, rewritten
 from gradopt.transforms.branches import cond
 
 
@@ -36,8 +41,11 @@ def _replacing(
 
     def decorate(replacement: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            for arg in args:
-                if is_unknown(arg) or (type(arg) in (list, tuple) and any(map(is_unknown, arg))):
+            if args and isinstance(args[0], Iterator):
+                # Its elements can be looked at once.
+                args = (list(args[0]), *args[1:])
+            for arg in (*args, *kwargs.values()):
+                if is_put_off(arg):
                     return replacement(*args, **kwargs)
             return function(*args, **kwargs)
 
@@ -61,7 +69,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     np.ndarray: _uninitialized,
     **{getattr(np, name): getattr(gnp, name) for name in gnp.__all__},
 }
-REPLACED_NAMES.update((*gnp.__all__, "ndarray"))
+REPLACED_NAMES.update((*gnp.__all__, "ndarray", "errstate", "seterr"))
 
 _math: dict[str, Any] = {
     "acos": np.arccos,
@@ -95,18 +103,169 @@ def _max(*args: Any, **kwargs: Any) -> Any:
 
 
 def _chosen(builtin: Any, better: Callable[[Any, Any], Any], args: Any, kwargs: Any) -> Any:
-    values = args[0] if len(args) == 1 else args
-    if kwargs or isinstance(values, Handle) or any(np.ndim(v) for v in values):
-        return builtin(*args, **kwargs)
-    result = values[0]
-    for value in values[1:]:
-        wins = better(result, value)
+    values = list(args[0]) if len(args) == 1 else args
+    key = kwargs.pop("key", None)
+    if not values and "default" in kwargs:
+        return kwargs["default"]
+    if not values or (len(args) > 1 and kwargs) or any(np.ndim(v) for v in values):
+        return builtin(*args, key=key, **kwargs)
+    rows = [(v if key is None else rewritten(key)(v), v) for v in values]
+    best = rows[0]
+    for row in rows[1:]:
+        wins = better(best[0], row[0])
         if not isinstance(wins, Handle):
-            result = value if wins else result
+            best = row if wins else best
             continue
         # As Python: the result is one of the two, with its type.
-        result = cond(wins, lambda a, b: b, lambda a, b: a, result, value)
-    return result
+        best = cond(wins, lambda a, b: b, lambda a, b: a, best, row)
+    return best[1]
+
+
+def _always(function: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What is called in place of a function of Python, whatever its arguments are."""
+
+    def decorate(replacement: Callable[..., Any]) -> Callable[..., Any]:
+        _REPLACED[function] = replacement
+        return replacement
+
+    return decorate
+
+
+@_always(type)
+def _type(*args: Any, **kwargs: Any) -> Any:
+    """`type`: NumPy's class of what is traced."""
+    if len(args) == 1 and not kwargs and isinstance(args[0], Handle):
+        return args[0].__class__
+    return type(*args, **kwargs)
+
+
+_MISSING: Any = object()
+
+
+@_always(hasattr)
+def _hasattr(value: Any, name: str) -> bool:
+    """`hasattr`."""
+    if isinstance(value, Handle):
+        return hasattr(value.__class__, name)
+    return hasattr(value, name)
+
+
+@_always(getattr)
+def _getattr(value: Any, name: str, default: Any = _MISSING) -> Any:
+    """`getattr`."""
+    if isinstance(value, Handle) and not hasattr(value.__class__, name):
+        value = value.__class__
+    return getattr(value, name) if default is _MISSING else getattr(value, name, default)
+
+
+@_always(isinstance)
+def _isinstance(value: Any, kinds: Any) -> bool:
+    """`isinstance`: what has only the methods that a class asks for is none by itself."""
+    if isinstance(value, Handle):
+        return issubclass(value.__class__, kinds)
+    return isinstance(value, kinds)
+
+
+_REPLACED[print] = print_later
+_REPLACED[warnings.warn] = warn_later
+
+
+@_replacing(str)
+def _str(value: Any = "") -> Any:
+    """`str`."""
+    return text_by(str, value)
+
+
+@_replacing(repr)
+def _repr(value: Any) -> Any:
+    """`repr`."""
+    return text_by(repr, value)
+
+
+@_replacing(ascii)
+def _ascii(value: Any) -> Any:
+    """`ascii`."""
+    return text_by(ascii, value)
+
+
+@_replacing(format)
+def _format(value: Any, spec: Any = "") -> Any:
+    """`format`."""
+    return formatted(value, spec)
+
+
+@_replacing(any)
+def _any(values: Any) -> Any:
+    """`any`, of traced elements too."""
+    return _all_or_any(values, ends_on=True)
+
+
+@_replacing(all)
+def _all(values: Any) -> Any:
+    """`all`, of traced elements too."""
+    return _all_or_any(values, ends_on=False)
+
+
+def _all_or_any(values: Any, ends_on: bool) -> Any:
+    found: Any = not ends_on
+    for value in values:
+        condition = truth(value)
+        if not isinstance(condition, bool):
+            known = wrap(to_bool(condition))
+            found = (
+                known if isinstance(found, bool) else found | known if ends_on else found & known
+            )
+        elif condition is ends_on:
+            return ends_on
+    return found
+
+
+@_replacing(sorted)
+def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> list[Any]:
+    """`sorted`: a network of comparisons."""
+    rows = [(value if key is None else rewritten(key)(value), value) for value in values]
+    count = len(rows)
+    # Neighbours change places where they are in the wrong order; equal ones stay.
+    for turn in range(count):
+        for i in range(turn % 2, count - 1, 2):
+            (a, x), (b, y) = rows[i], rows[i + 1]
+            wrong = a < b if reverse else b < a
+            if isinstance(wrong, Handle):
+                rows[i : i + 2] = _exchanged(wrong, rows[i], rows[i + 1])
+            elif wrong:
+                rows[i], rows[i + 1] = (b, y), (a, x)
+    return [value for _, value in rows]
+
+
+def _exchanged(wrong: Any, one: Any, other: Any) -> list[Any]:
+    first = cond(wrong, lambda a, b: b, lambda a, b: a, one, other)
+    return [first, cond(wrong, lambda a, b: a, lambda a, b: b, one, other)]
+
+
+@_always(np.errstate)
+def _errstate(**kwargs: Any) -> Any:
+    """`numpy.errstate`, of which compiled code can only ignore errors."""
+    _require_ignored("numpy.errstate", kwargs)
+    return np.errstate(**kwargs)
+
+
+@_always(np.seterr)
+def _seterr(*args: Any, **kwargs: Any) -> Any:
+    """`numpy.seterr`, which is no part of what is compiled."""
+    _require_ignored("numpy.seterr", dict(zip(("all", "divide", "over"), args, strict=False)))
+    _require_ignored("numpy.seterr", kwargs)
+    return np.seterr(*args, **kwargs)
+
+
+def _require_ignored(name: str, kwargs: dict[str, Any]) -> None:
+    for key, value in kwargs.items():
+        if value not in ("ignore", "warn", None):
+            raise UnsupportedError(
+                f"{name}({key}={value!r}) is not supported: compiled code does not look for "
+                "floating-point errors, and gives inf and nan; test the values, as with "
+                "numpy.isfinite",
+                source_location(),
+            )
 
 
 @_replacing(float)
@@ -148,6 +307,13 @@ _PURE_MODULES = ("numpy", "gradopt", "math", "cmath", "operator", "functools", "
 _RANDOM = "numpy.random"
 
 
+REPLACED_BUILTINS.update(
+    found.__name__
+    for found in _REPLACED
+    if getattr(builtins, getattr(found, "__name__", ""), None) is found
+)
+
+
 def callee(function: Any, package: str) -> Any:
     """What is called in place of a function, while tracing.
 
@@ -170,6 +336,9 @@ def callee(function: Any, package: str) -> Any:
     found = _replacement(function)
     if found is not None:
         return found
+    owner = getattr(function, "__self__", None)
+    if type(owner) is str and function.__name__ == "format":
+        return lambda *args, **kwargs: by_method(owner, args, kwargs)
     if kind is not FunctionType and kind is not MethodType:
         found = rewritten(function)
         if found is not function:

@@ -19,12 +19,12 @@ from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, traced_branch, truth
 from gradopt.control.calls import callee, is_unknown
+from gradopt.control.exceptions import begins_try, ends_try, own_error, raised
 from gradopt.control.loops import CannotRollError, Loop
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
     END,
-    RAISED,
     RETURN,
     UNBOUND,
     Exit,
@@ -32,8 +32,9 @@ from gradopt.control.parts import (
     exit_of,
 )
 from gradopt.control.sequences import Numbered, numbered
+from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
-from gradopt.ir import checks, prims
+from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.values import Value
 from gradopt.rewrite.names import NONE
@@ -244,19 +245,44 @@ class Operators:
         return Exit.by(RETURN, value)
 
     @staticmethod
-    def is_traced() -> bool:
-        """Whether a traced condition decides if this runs."""
-        scope = current_scope()
-        return scope is not None and scope.in_part
+    def raised(*error: Any) -> BaseException:
+        """What `raise` raises: the exception, and what is behind `from`.
+
+        Where a traced condition decides, the call of the compiled code raises it.
+        """
+        return raised(*error)
 
     @staticmethod
-    def raised(error: Any) -> Exit:
-        """`raise` where a traced condition decides: when the compiled code has run."""
-        made = error() if isinstance(error, type) else error
-        if not isinstance(made, BaseException):
-            raise TypeError("exceptions must derive from BaseException")
-        checks.fail(made)
-        return RAISED
+    def asserted(test: Any, message: Callable[[], Any] | None = None) -> None:
+        """`assert`."""
+        condition = truth(test)
+
+        def failed() -> Exit | None:
+            raise raised(AssertionError(*([] if message is None else [message()])))
+
+        if isinstance(condition, bool):
+            if not condition:
+                failed()
+            return
+        place = source_location()
+        assert place is not None
+        site = Site("if", place, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+        traced_branch(site, condition, (_nothing, failed), Variables((), ()))
+
+    @staticmethod
+    def begins_try(caught: Callable[[], Any]) -> None:
+        """Notes what a `try` handles."""
+        begins_try(caught)
+
+    @staticmethod
+    def ends_try() -> None:
+        """The end of its body."""
+        ends_try()
+
+    @staticmethod
+    def own_error(caught: Callable[[], Any]) -> tuple[type[BaseException], ...]:
+        """What no handler of the user's gets of the exception that is handled now."""
+        return own_error(caught)
 
     def value(self, left: Exit | None) -> Any:
         """What a function returns."""
@@ -348,6 +374,24 @@ class Operators:
         left = exit_of(traced_branch(site, condition, parts, Variables((), ())))
         return left.value
 
+    @staticmethod
+    def text(pieces: Any) -> Any:
+        """An f-string."""
+        return joined(pieces)
+
+    @staticmethod
+    def percent(text: str, values: Any) -> Any:
+        """`text % values`."""
+        return percent(text, values)
+
+    def contains(self, item: Any, container: Any) -> Any:
+        """`item in container`."""
+        if isinstance(container, Handle):
+            return np.any(container == item)
+        if type(container) in (list, tuple) and is_traced(item, container):
+            return self.either(False, *[_equality(item, other) for other in container])
+        return item in container
+
     def call(self, function: Any) -> Any:
         """What is called in place of a function."""
         return callee(function, self._package)
@@ -385,6 +429,11 @@ class Operators:
                 source_location(),
             )
         return container
+
+
+def _equality(one: Any, other: Any) -> Callable[[], Any]:
+    """Whether they are equal, as `in` asks for it."""
+    return lambda: one is other or one == other
 
 
 def _ended(left: Exit) -> Exit | None:

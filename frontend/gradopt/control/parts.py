@@ -65,6 +65,13 @@ END = Exit.by(0)
 RAISED = Exit(frozenset(), 0)
 
 
+class Raised(BaseException):
+    """The user's code raises where a traced condition decides: the part ends here.
+
+    No `Exception`: the user's code must not handle it.
+    """
+
+
 def exit_of(result: Exit | None) -> Exit:
     """What a part returned; None is its end."""
     return END if result is None else result
@@ -152,7 +159,10 @@ class Part:
             values = enter() or [None] * len(storages)
             for storage, value in zip(storages, values, strict=True):
                 entered.append((storage, storage.enter(value)))
-            self.exit = exit_of(part())
+            try:
+                self.exit = exit_of(part())
+            except Raised:
+                self.exit = RAISED
             self.finals = variables.values()
             for storage in storages:
                 storage.require_unspoiled()

@@ -9,7 +9,6 @@ it. A function that is differentiated hands them to its caller; those of the out
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from gradopt.base.location import source_location
 from gradopt.errors import GradoptError, NumberRangeError, SourceLocation, TraceIndexError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
+from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
 
 
@@ -95,11 +95,27 @@ def require_all(right: Value, message: str, error: type[GradoptError]) -> None:
     require_within(count, 0, 0, message, error)
 
 
-def fail(exception: BaseException) -> None:
-    """A check that always fails, in a part of the program: there the user's code raises."""
+def fail(exception: BaseException, passed: Value | None = None) -> None:
+    """A check that fails in a part of the program: there the user's code raises.
+
+    Args:
+        exception: what it raises.
+        passed: one bool, whether it does not; None if it always does.
+    """
     all_checks = prims.scope().trace.checks
     all_checks.append(Check("", source_location(), GradoptError, exception))
-    add_outcome(scalar(len(all_checks), INT64), scalar(0, INT64))
+    number, zero = scalar(len(all_checks), INT64), scalar(0, INT64)
+    add_outcome(number if passed is None else prims.select(passed, zero, number), zero)
+
+
+def outcome_of(scope: Scope) -> tuple[Value, ...]:
+    """What came of the checks in a function that ends, behind its effects; empty without any."""
+    if scope.effects is not None:
+        # The state that effects leave behind is 0. Who needs the outcome needs them all.
+        if not scope.trace.checks:
+            scope.trace.checks.append(Check("an effect failed", None, GradoptError))
+        add_outcome(prims.convert(scope.effects._read(), INT64), scalar(0, INT64))
+    return scope.outcome or ()
 
 
 def add_outcome(number: Value, value: Value) -> None:
@@ -122,6 +138,15 @@ def add_outcomes(numbers: Value, values: Value) -> None:
     add_outcome(prims.gather(numbers, first), prims.gather(values, first))
 
 
+def another(exception: BaseException) -> BaseException:
+    """An exception like this one, without its traceback; its class is not called."""
+    made = type(exception).__new__(type(exception), *exception.args)
+    made.args = exception.args
+    vars(made).update(vars(exception))
+    made.__cause__, made.__suppress_context__ = exception.__cause__, exception.__suppress_context__
+    return made
+
+
 def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
     """Raises the error of check `number`.
 
@@ -130,5 +155,5 @@ def raise_failure(checks: Sequence[Check], number: int, value: int) -> None:
     """
     check = checks[number - 1]
     if check.exception is not None:
-        raise copy.copy(check.exception)
+        raise another(check.exception)
     raise check.error(check.message.format(value=value), check.location)

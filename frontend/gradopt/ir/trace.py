@@ -157,6 +157,7 @@ class Scope:
         in_part: whether it is one, or lies in one.
         owns_arguments: whether arrays that are arguments of functions around it are its own copies,
             which it may write to: where it is differentiated or mapped.
+        effects: an array that the effects of its code write to, in their order; None without any.
         at_end: what to do when it is complete.
         intervals: of integers between which numbers they are, where that is known.
         limits: the same of calls of single functions, by their ids, where it is less; and the
@@ -180,6 +181,7 @@ class Scope:
         self.is_part = is_part
         self.in_part = is_part or (parent is not None and parent.in_part)
         self.owns_arguments = False
+        self.effects: Any = None
         self.at_end: list[Callable[[], None]] = []
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
         self.lifted: list[Value] = []

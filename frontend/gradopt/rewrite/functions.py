@@ -8,6 +8,7 @@ that closures, methods and nested functions keep their meaning.
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import opcode
 import os
@@ -131,25 +132,36 @@ def _rewrite(function: FunctionType) -> Rewritten | str | None:
         tree = function_tree(function)
     except NoSourceError as reason:
         return str(reason)
-    if isinstance(tree, ast.FunctionDef) and _has_private_names(tree, function):
-        return "it has names that are private to its class"
     code = function.__code__
+    owner = function.__qualname__.rpartition("<locals>.")[2].split(".")[:-1]
+    if owner and isinstance(tree, ast.FunctionDef):
+        _mangle(tree, owner[-1])
     made, sites = rewrite_function(tree, code.co_filename)
     code = _compiled(made, code)
     _note(code)
     return Rewritten(code, OPERATORS[0](sites, package_of(function)))
 
 
-def _has_private_names(tree: ast.FunctionDef, function: FunctionType) -> bool:
-    """Whether a name in a method is changed by the compiler, as `__x` is to `_C__x`."""
-    if "." not in function.__qualname__.rpartition("<locals>.")[2]:
-        return False
-    return any(
-        name.startswith("__") and not name.endswith("__")
-        for node in ast.walk(tree)
-        for name in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "arg", ""))
-        if name
-    )
+def _mangle(tree: ast.FunctionDef, owner: str) -> None:
+    """Gives private names of a method the form that Python's compiler gives them: `_C__x`."""
+    prefix = f"_{owner.lstrip('_')}"
+
+    def full(name: str) -> str:
+        is_private = name.startswith("__") and not name.endswith("__") and "." not in name
+        return f"{prefix}{name}" if is_private and prefix != "_" else name
+
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    theirs = {id(node) for outer in inner for part in outer.body for node in ast.walk(part)}
+    for node in ast.walk(tree):
+        if id(node) in theirs:
+            continue
+        for field in ("id", "attr", "arg"):
+            if isinstance(getattr(node, field, None), str):
+                setattr(node, field, full(getattr(node, field)))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node is not tree:
+            node.name = full(node.name)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            node.names = [full(name) for name in node.names]
 
 
 _FACTORY = "<factory>"
@@ -235,6 +247,15 @@ _CONTROL = frozenset(
         "RAISE_VARARGS",
         "MAKE_FUNCTION",
         "BINARY_SLICE",
+        "BUILD_STRING",
+        "FORMAT_VALUE",
+        "FORMAT_SIMPLE",
+        "FORMAT_WITH_SPEC",
+        "CONTAINS_OP",
+        "CHECK_EXC_MATCH",
+        "PUSH_EXC_INFO",
+        "GEN_START",
+        "RETURN_GENERATOR",
     )
     or name.startswith("UNARY_NOT")
 )
@@ -256,6 +277,8 @@ def _has_control_flow(function: FunctionType) -> bool:
         if name in names and _may_call(names[name]):
             return True
         is_known = hasattr(np.ndarray, name) or _is_numpy_name(name)
+        if name in REPLACED_BUILTINS and name not in names:
+            is_known = is_known and name not in _globals_of(code)
         if name in _EFFECTS or (name not in names and not is_known):
             return True
     for cell in cells.values():
@@ -267,12 +290,21 @@ def _has_control_flow(function: FunctionType) -> bool:
     return False
 
 
+@functools.lru_cache(4096)
+def _globals_of(code: CodeType) -> frozenset[str]:
+    """The names that are read as global ones, and not as attributes."""
+    loads = [i for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    return frozenset([i.argval for i in loads])
+
+
 # Attributes that NumPy has, too, and that may have effects: `seen.append(x)`, `np.random.normal()`.
 _EFFECTS = frozenset(
     {"add", "append", "fill", "insert", "partition", "put", "random", "resize", "sort", "copyto"}
 )
 # Functions that other ones take the place of in rewritten code.
 REPLACED_NAMES: set[str] = set()
+# The same of Python's functions: `max(x)` is rewritten, `np.max(x)` need not be.
+REPLACED_BUILTINS: set[str] = set()
 
 
 @functools.cache

@@ -21,10 +21,12 @@ All nodes keep their positions, so that tracebacks, debuggers and coverage see t
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from gradopt.errors import SourceLocation
+from gradopt.rewrite.desugar import desugared
 from gradopt.rewrite.names import (
     NONE,
     SCOPES,
@@ -115,6 +117,7 @@ class _Rewriter(ast.NodeTransformer):
         if self._keeps_statements:
             tree.body = [self.visit(stmt) for stmt in tree.body]
             return tree
+        tree.body = desugared(tree.body)
         names = bound(tree.body)
         self._shared = shared(tree.body) & (names | self._nonlocal | self._parameters)
         body = absorb(tree.body)
@@ -189,12 +192,17 @@ class _Rewriter(ast.NodeTransformer):
             kind = "BREAK" if isinstance(stmt, ast.Break) else "CONTINUE"
             value = ast.Attribute(_name(OPERATORS_NAME), kind, ast.Load())
             return [_at(ast.Return(value), stmt)]
-        if isinstance(stmt, ast.Raise) and is_part and stmt.exc is not None and stmt.cause is None:
-            keep = ast.Assign([_name(_EXIT, store=True)], self.visit(stmt.exc))
-            raised = ast.Return(_operator("raised", [_name(_EXIT)]))
-            stmt.exc = _at(_name(_EXIT), stmt)
-            is_traced = _operator("is_traced", [])
-            return [_at(keep, stmt), _at(ast.If(is_traced, [raised], []), stmt), stmt]
+        if isinstance(stmt, ast.Raise) and stmt.exc is not None:
+            causes = [] if stmt.cause is None else [self.visit(stmt.cause)]
+            stmt.exc = _at(_operator("raised", [self.visit(stmt.exc), *causes]), stmt.exc)
+            stmt.cause = None
+            return [stmt]
+        if isinstance(stmt, ast.Assert) and __debug__:
+            messages = [] if stmt.msg is None else [_later(self.visit(stmt.msg))]
+            check = ast.Expr(_operator("asserted", [self.visit(stmt.test), *messages]))
+            return [_at(check, stmt)]
+        if isinstance(stmt, ast.Assert):
+            return [stmt]  # Python drops it.
         if isinstance(stmt, ast.Global | ast.Nonlocal) and is_part:
             return [_at(ast.Pass(), stmt)]  # Each part declares its own.
         if isinstance(stmt, ast.AnnAssign):
@@ -226,7 +234,38 @@ class _Rewriter(ast.NodeTransformer):
                 setattr(
                     stmt, field, [self.visit(v) if isinstance(v, ast.AST) else v for v in value]
                 )
+        if isinstance(stmt, ast.Try) or hasattr(stmt, "handlers"):
+            self._guard(stmt)
         return [*before, stmt]
+
+    @staticmethod
+    def _guard(stmt: Any) -> None:
+        """Handlers of the user's do not get what the compiler raises for itself.
+
+        try:                try:
+            f()                 <gradopt>.begins_try(lambda: ValueError)
+        except ValueError:      try:
+            g()         =>          f()
+                                finally:
+                                    <gradopt>.ends_try()
+                            except <gradopt>.own_error(lambda: ValueError): raise
+                            except ValueError:
+                                g()
+        """
+        if not stmt.handlers:
+            return
+        kinds: list[ast.expr] = [
+            ast.Constant(None) if h.type is None else h.type for h in stmt.handlers
+        ]
+        caught = _later(ast.copy_location(ast.Tuple(copy.deepcopy(kinds), ast.Load()), stmt))
+        begin, end = _operator("begins_try", [caught]), _operator("ends_try", [])
+        inner = ast.Try(stmt.body, [], [], [_at(ast.Expr(end), stmt)])
+        stmt.body = [_at(ast.Expr(begin), stmt), _at(inner, stmt)]
+        if isinstance(stmt, ast.Try):
+            own = ast.ExceptHandler(
+                _operator("own_error", [copy.deepcopy(caught)]), None, [ast.Raise()]
+            )
+            stmt.handlers.insert(0, _at(own, stmt))
 
     def _control(
         self, stmt: ast.If | ast.While | ast.For, after: Names
@@ -331,6 +370,20 @@ class _Rewriter(ast.NodeTransformer):
         self._visit_defaults(node.args)
         return _Rewriter(node, self._file, self._sites, self._qualname).function()
 
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """In functions whose statements stay Python's own."""
+        self.generic_visit(node)
+        self._guard(node)
+        return node
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        """The same."""
+        return self._plain(node, is_part=False)[0]
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """The same."""
+        return self._plain(node, is_part=False)[0]
+
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         """A lambda."""
         self._visit_defaults(node.args)
@@ -368,6 +421,12 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """`a < b < c` is `a < b and b < c`, where `b` is computed once."""
+        if len(node.ops) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn):
+            self.generic_visit(node)
+            found: ast.expr = _operator("contains", [node.left, node.comparators[0]])
+            if isinstance(node.ops[0], ast.NotIn):
+                found = _operator("negation", [found])
+            return _at(found, node)
         if len(node.ops) == 1 or self._must_stay(node.comparators):
             return self.generic_visit(node)
         arguments: list[ast.expr] = [self.visit(node.left)]
@@ -383,6 +442,28 @@ class _Rewriter(ast.NodeTransformer):
             return self.generic_visit(node)
         parts = [_later(self.visit(node.body)), _later(self.visit(node.orelse))]
         return _at(_operator("choose", [self.visit(node.test), *parts]), node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """An f-string: what is traced becomes text when the compiled code runs."""
+        return _at(
+            _operator("text", [ast.Tuple([self._piece(v) for v in node.values], ast.Load())]), node
+        )
+
+    def _piece(self, value: ast.expr) -> ast.expr:
+        if not isinstance(value, ast.FormattedValue):
+            return value
+        spec = ast.Constant("") if value.format_spec is None else self.visit(value.format_spec)
+        parts: list[ast.expr] = [self.visit(value.value), ast.Constant(value.conversion), spec]
+        return ast.Tuple(parts, ast.Load())
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """`"text" % values`."""
+        self.generic_visit(node)
+        left = node.left
+        is_text = isinstance(left, ast.Constant) and isinstance(left.value, str)
+        if is_text and isinstance(node.op, ast.Mod):
+            return _at(_operator("percent", [left, node.right]), node)
+        return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """The function that is called is rewritten too, if it is the user's."""

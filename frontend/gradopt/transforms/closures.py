@@ -18,7 +18,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.base.pytree import flatten, tree_map
-from gradopt.compilation.calling import call_user, result_value
+from gradopt.compilation.calling import call_user, result_value, rewritten_here
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
@@ -107,7 +107,7 @@ def traced_once(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     order = prims.scope().order
 
     def body(arguments: list[Handle]) -> tuple[list[Value], tuple[list[Any], Any]]:
-        found, structure = flatten(function(*tree.unflatten(arguments)))
+        found, structure = flatten(rewritten_here(function)(*tree.unflatten(arguments)))
         return [result_value(leaf, "result") for leaf in found], (found, structure)
 
     def enter(inner: Scope) -> list[Handle]:
@@ -124,7 +124,7 @@ def traced_once(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
             or given_tree != tree
             or [(leaf.shape, leaf.dtype) for leaf in inputs] != kinds
         ):
-            return function(*given)
+            return rewritten_here(function)(*given)
         values = [leaf._read() for leaf in inputs]
         results = emit_call(replace(traced, inputs=[*values, *traced.inputs]))
         return structure.unflatten(

@@ -15,7 +15,7 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
 from gradopt.base.pytree import tree_map
-from gradopt.compilation.calling import check_callable, function_name
+from gradopt.compilation.calling import check_callable, function_name, rewritten_here
 from gradopt.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -168,7 +168,7 @@ def _sum_of_jvps(
     for jvp, tangent in zip(jvps, tangents, strict=True):
         if jvp is None:
             continue
-        part = jvp(tangent, result, *primals)
+        part = rewritten_here(jvp)(tangent, result, *primals)
         total = part if total is None else tree_map(np.add, total, part)
     return result, total
 

@@ -12,7 +12,13 @@ import numpy as np
 
 from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
-from gradopt.compilation.calling import argument_names, check_callable, function_name, plain_leaf
+from gradopt.compilation.calling import (
+    argument_names,
+    check_callable,
+    function_name,
+    plain_leaf,
+    rewritten_here,
+)
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError
 from gradopt.ir.current import trace_count
@@ -198,7 +204,7 @@ def _flat_function(
         full = list(leaves)
         for position, value in zip(positions, values, strict=True):
             full[position] = value
-        results, _ = flatten(function(*tree.unflatten(full)))
+        results, _ = flatten(rewritten_here(function)(*tree.unflatten(full)))
         return [r for r in results if getattr(r, "dtype", np.dtype(type(r))).kind == "f"]
 
     flat.__name__ = function_name(function)

@@ -99,7 +99,7 @@ def trace_function(
     def build() -> tuple[int, list[str], Any]:
         try:
             results, extra = body(enter(inner))
-            types = inner.finish([*results, *(inner.outcome or ())])
+            types = inner.finish([*results, *checks.outcome_of(inner)])
         except BaseException:
             # The caller may catch the error and go on: leave a valid function behind.
             with contextlib.suppress(Exception):

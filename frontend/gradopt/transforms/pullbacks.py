@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.base.pytree import TreeDef, flatten
+from gradopt.compilation.calling import rewritten_here
 from gradopt.transforms.jacobian_products import vjp
 
 
@@ -33,7 +34,7 @@ def pullback_of(
             all_leaves = list(leaves)
             for i, value in zip(active, values, strict=True):
                 all_leaves[i] = value
-            results = flatten(function(*tree.unflatten(all_leaves)))[0]
+            results = flatten(rewritten_here(function)(*tree.unflatten(all_leaves)))[0]
             return [result for result in results if is_float(result)]
 
         back = vjp(of_active, *[leaves[i] for i in active])[1]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`raise` and `try`: exceptions of the user's, some of which only compiled code can raise."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from gradopt.array.handle import SizeNeededError, UncarriedWriteError
+from gradopt.base.location import source_location
+from gradopt.control.effects import happens_later, has_effects
+from gradopt.control.parts import Raised
+from gradopt.control.text import is_put_off
+from gradopt.errors import (
+    CompilerError,
+    DerivativeRuleError,
+    GradoptError,
+    ReadOnlyError,
+    TracerError,
+    UnboundNameError,
+    UnsupportedError,
+)
+from gradopt.ir import checks
+from gradopt.ir.current import current_scope
+from gradopt.ir.trace import Trace
+
+# What handlers of the user's do not get: NumPy would not raise it.
+_OWN = (UnsupportedError, TracerError, CompilerError, DerivativeRuleError)
+_SIGNALS = (Raised, SizeNeededError, UncarriedWriteError)
+_NUMPYS = (ReadOnlyError, UnboundNameError)
+
+
+def raised(error: Any, *cause: Any) -> BaseException:
+    """What a `raise` statement raises.
+
+    Args:
+        error: an exception, or its class.
+        cause: what is behind `from`, if anything is.
+
+    Raises:
+        UnsupportedError: a traced condition decides, but a `try` outside of that handles it.
+    """
+    made = error() if isinstance(error, type) else error
+    if not isinstance(made, BaseException):
+        return TypeError("exceptions must derive from BaseException")
+    if cause:
+        made.__cause__ = cause[0]() if isinstance(cause[0], type) else cause[0]
+    scope = current_scope()
+    if scope is None or not scope.in_part:
+        return made
+    for other, caught in reversed(_tries(scope.trace)):
+        if issubclass(type(made), _classes(caught)):
+            if other is scope:
+                return made  # Python goes from one to the other.
+            raise UnsupportedError(
+                f"{type(made).__name__} is raised where a traced condition decides, and a `try` "
+                "around that handles it: compiled code cannot; write the handler as a branch",
+                source_location(),
+            )
+    if not scope.is_part:
+        raise UnsupportedError(
+            "an exception is raised in a function that is differentiated or mapped where a traced "
+            "condition decides; let it decide inside of that function",
+            source_location(),
+        )
+    if is_put_off(made.args) or is_put_off(vars(made)) or has_effects():
+        happens_later(
+            lambda args, attributes: _raise(made, args, attributes), made.args, vars(made)
+        )
+    else:
+        checks.fail(made)
+    return Raised()
+
+
+def _raise(made: BaseException, args: Sequence[Any], attributes: dict[str, Any]) -> NoReturn:
+    """Raises an exception with other arguments and attributes; so does who runs compiled code."""
+    error = checks.another(made)
+    error.args = tuple(args)
+    vars(error).update(attributes)
+    raise error
+
+
+def begins_try(caught: Callable[[], Any]) -> None:
+    """Notes what a `try` handles, while its body is traced."""
+    scope = current_scope()
+    if scope is not None:
+        _tries(scope.trace).append((scope, caught))
+
+
+def ends_try() -> None:
+    """The end of the body."""
+    scope = current_scope()
+    if scope is not None:
+        _tries(scope.trace).pop()
+
+
+def _tries(trace: Trace) -> list[tuple[Any, Callable[[], Any]]]:
+    return trace.notes.setdefault("tries", [])
+
+
+def _classes(caught: Callable[[], Any]) -> tuple[type, ...]:
+    """The classes that handlers name; all for `except:`."""
+    found: list[type] = []
+    pending = list(caught())
+    while pending:
+        kind = pending.pop()
+        if kind is None:
+            found.append(BaseException)
+        elif isinstance(kind, tuple):
+            pending += kind
+        else:
+            found.append(kind)
+    return tuple(found)
+
+
+def own_error(caught: Callable[[], Any]) -> tuple[type[BaseException], ...]:
+    """The class of the exception that is handled now, if no handler of the user's gets it.
+
+    Args:
+        caught: what the handlers name.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, _SIGNALS):
+        return (type(error),)
+    if not isinstance(error, _OWN) or isinstance(error, _NUMPYS):
+        return ()
+    asked = any(issubclass(kind, GradoptError) for kind in _classes(caught))
+    return () if asked or current_scope() is None else (type(error),)

@@ -1,0 +1,397 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What functions print, warn of and raise: when compiled code runs, as often and in the order that
+NumPy has."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import BranchError, ConversionError, UnsupportedError
+
+X = np.linspace(-1, 2, 10)
+
+
+def effects(f: Callable[..., Any], *args: Any) -> tuple[Any, str, list[tuple[str, type]]]:
+    """The exception that a call raises, what it prints, and its warnings."""
+    text, error = io.StringIO(), None
+    with warnings.catch_warnings(record=True) as seen, contextlib.redirect_stdout(text):
+        warnings.simplefilter("always")
+        try:
+            f(*args)
+        except Exception as caught:
+            error = type(caught), str(caught)
+    return error, text.getvalue(), [(str(w.message), w.category) for w in seen]
+
+
+def agrees(f: Callable[..., Any], *args: Any) -> None:
+    """Effects are those that NumPy has, in each call."""
+    expected = effects(f, *args)
+    compiled = go.compile(f)
+    for _ in range(2):
+        assert effects(compiled, *args) == expected
+    # Once, where the derivative is asked for.
+    if any(isinstance(arg, np.ndarray) for arg in args):
+        assert effects(go.compile_value_and_grad(lambda *a: np.sum(f(*a))), *args) == expected
+
+
+# -- print -------------------------------------------------------------------------------------
+
+
+def test_print_of_all_that_is_traced() -> None:
+    def f(x):
+        y = np.array([x[0], 1.0])
+        print("a", x[0], x[:2], sep="; ", end=".\n")
+        print([x[1], 2, (x[2], "b")], {"k": x[3]}, len(x), x[0] > 0, x.astype(np.int64)[9])
+        print(y)
+        y[0] = 7
+        print(y)
+        print()
+        return x
+
+    agrees(f, X)
+
+
+def test_python_numbers_look_like_pythons() -> None:
+    def f(a, n):
+        print(a, n, a * n, n // 2, [a], n > 2, f"{n:03d} {a:.3f} {n!r:>5}")
+        return a
+
+    assert effects(go.compile(f), 0.5, 7) == effects(f, 0.5, 7)
+
+
+def test_print_in_loops_and_branches() -> None:
+    def f(x):
+        s = 0.0
+        for i in range(len(x)):
+            s = s + x[i]
+            if s < -1:
+                print("low", i, s)
+            elif i % 2 == 0:
+                print(f"even {i}: {s:.3f}")
+        print("end")
+        return s
+
+    agrees(f, X)
+    assert all(loop.is_rolled for loop in go.compile(f).lower(X).loops())
+
+
+def test_print_until_a_loop_is_left() -> None:
+    def f(x):
+        for i in range(len(x)):
+            print("looks at", i)
+            if x[i] > 0:
+                print("found", i)
+                break
+        else:
+            print("none")
+        return x * 2
+
+    agrees(f, X)
+    agrees(f, -np.abs(X))
+
+
+def test_print_in_a_while() -> None:
+    def f(a):
+        n = 0
+        while a < 100:
+            a = a * a
+            n += 1
+            print(n, a)
+        return a
+
+    expected = effects(f, 2.0)
+    for compiled in (go.compile(f), go.compile_grad(f), go.compile_value_and_grad(f)):
+        assert effects(compiled, 2.0) == expected
+
+
+def test_prints_of_mapped_functions() -> None:
+    def f(x):
+        if x > 0:
+            print(f"{x:.2f}")
+        return x * x
+
+    expected = effects(lambda: [f(x) for x in X])
+    assert effects(go.vmap(f), X) == expected
+
+
+def test_prints_of_functions_that_are_called() -> None:
+    def inner(x):
+        print("inner", x)
+        return np.tanh(x)
+
+    def f(x):
+        print("outer")
+        return inner(x) + inner(2 * x)
+
+    agrees(f, X[:2])
+
+
+def test_text_of_traced_values() -> None:
+    def f(x):
+        print("%.2f and %s" % (x[0], "b"), "{:.1f}|{k}".format(x[1], k=x[2]))  # noqa: UP031, UP032
+        print(str(x[0]) + "!", "<" + repr(x[1]), format(x[2], "+.2f"), f"{x[0]!r} {x[1]:{5}.{2}}")
+        return x
+
+    agrees(f, X)
+
+
+def test_text_is_not_for_computing() -> None:
+    def compares(x):
+        return x if str(x[0]) == "1.0" else -x
+
+    for f in (compares, lambda x: x * len(f"{x[0]}"), lambda x: x * int(f"{x[0]:.0f}")):
+        with pytest.raises(ConversionError, match="a text with traced values"):
+            go.compile(f)(X)
+
+
+# -- warnings ----------------------------------------------------------------------------------
+
+
+def test_warnings() -> None:
+    def f(x):
+        for i in range(len(x)):
+            if x[i] > 1:
+                warnings.warn(f"large at {i}", RuntimeWarning)  # noqa: B028
+        warnings.warn("always")  # noqa: B028
+        return x
+
+    agrees(f, X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="large at 7"):
+            go.compile(f)(X)
+
+
+def test_warnings_are_of_the_line_that_warns() -> None:
+    def f(x):
+        warnings.warn("here")  # noqa: B028
+        return x
+
+    with pytest.warns(UserWarning, match="here") as seen:
+        go.compile(f)(X)
+    assert seen[0].filename == __file__
+    assert seen[0].lineno == f.__code__.co_firstlineno + 1
+
+
+@pytest.mark.parametrize("how", ["raise", "call", "print", "log"])
+def test_floating_point_errors_that_are_asked_for_are_refused(how: Any) -> None:
+    def f(x):
+        with np.errstate(divide=how):
+            return 1 / x
+
+    with pytest.raises(UnsupportedError, match=rf"divide='{how}'"):
+        go.compile(f)(X)
+    with pytest.raises(UnsupportedError, match=f"all='{how}'"):
+        go.compile(lambda x: (np.seterr(all=how), x)[1])(X)
+
+
+def test_ignored_floating_point_errors() -> None:
+    def f(x):
+        with np.errstate(all="ignore"):
+            return np.where(x > 0, np.log(x), 0)
+
+    np.testing.assert_allclose(go.compile(f)(X), f(X), rtol=1e-13)
+
+
+# -- assert and raise --------------------------------------------------------------------------
+
+
+def test_assertions() -> None:
+    def plain(x):
+        assert x[0] > 0
+        return x
+
+    def with_message(x):
+        assert np.all(x > 0), "not positive"
+        return x
+
+    def with_values(x):
+        for i in range(len(x)):
+            assert x[i] < 1.5, f"x[{i}] is {x[i]:.3f}"
+        return x
+
+    # pytest rewrites what is asserted here, too: NumPy's messages are longer.
+    for f, message in ((plain, ""), (with_message, "not positive"), (with_values, "x[8] is 1.667")):
+        with pytest.raises(AssertionError):
+            f(X)
+        assert effects(go.compile(f), X) == ((AssertionError, message), "", [])
+        agrees(f, np.abs(X) * 0.1 + 0.1)
+        np.testing.assert_array_equal(
+            go.compile_grad(lambda x, f=f: np.sum(f(x)))(np.abs(X) * 0.1 + 0.1), np.ones(len(X))
+        )
+
+
+def test_messages_of_exceptions_with_values() -> None:
+    class OwnError(Exception):
+        def __init__(self, message, value):
+            super().__init__(message)
+            self.value = value
+
+    def f(x):
+        if x[0] < 0:
+            raise ValueError(f"{x[0]:.2f} is negative", x[1])
+        return x
+
+    def g(x):
+        for i in range(len(x)):
+            if x[i] > 0:
+                raise OwnError(f"at {i}", x[i])
+        return x
+
+    agrees(f, X)
+    agrees(f, np.abs(X))
+    agrees(g, X)
+    with pytest.raises(OwnError) as caught:
+        go.compile(g)(X)
+    assert caught.value.value == X[4 if X[3] <= 0 else 3]
+
+
+def test_exceptions_end_what_is_printed() -> None:
+    def f(x):
+        for i in range(len(x)):
+            print(i)
+            if x[i] > 0:
+                raise ValueError("positive")
+        print("not reached")
+        return x
+
+    def g(x):
+        if x[0] < 0:
+            raise ValueError("negative")
+        print("not reached")
+        return x
+
+    agrees(f, X)
+    agrees(g, X)
+
+
+def test_functions_that_raise() -> None:
+    def require(condition, text):
+        if not condition:
+            fail(text)
+
+    def fail(text):
+        raise RuntimeError(text)
+
+    def f(x):
+        require(x[0] > 0, "first")
+        return x
+
+    agrees(f, X)
+    agrees(f, np.abs(X))
+
+
+def test_raise_from() -> None:
+    def f(x):
+        if x[0] < 0:
+            raise ValueError("negative") from KeyError("cause")
+        return x
+
+    with pytest.raises(ValueError, match="negative") as caught:
+        go.compile(f)(X)
+    assert isinstance(caught.value.__cause__, KeyError)
+    np.testing.assert_array_equal(go.compile(f)(np.abs(X)), np.abs(X))
+
+
+# -- try ---------------------------------------------------------------------------------------
+
+
+def test_handlers_do_not_get_the_compilers_errors() -> None:
+    def named(x):
+        try:
+            return np.fft.fft(x).real
+        except Exception:
+            return x * 0
+
+    def bare(x):
+        try:
+            y = np.fft.fft(x).real
+        except:  # noqa: E722
+            y = x * 0
+        return y
+
+    def branch(x):
+        try:
+            return x if x.tolist()[0] else -x
+        except (TypeError, ValueError):
+            return x * 0
+
+    for f in (named, bare):
+        with pytest.raises(UnsupportedError, match="fft"):
+            go.compile(f)(X)
+    with pytest.raises(ConversionError, match="cannot become a list"):
+        go.compile(branch)(X)
+
+
+def test_handlers_get_what_numpy_raises() -> None:
+    def index(x):
+        try:
+            return x[20]
+        except IndexError:
+            return x[0]
+
+    def shapes(x):
+        try:
+            return x + np.ones(3)
+        except ValueError as error:
+            return x * (2 if "broadcast" in str(error) else 3)
+
+    def raises(x):
+        try:
+            raise KeyError("k")
+        except KeyError:
+            y = x * 2
+        finally:
+            z = x * 3
+        return y + z
+
+    def asks_for_ours(x):
+        try:
+            return np.fft.fft(x).real
+        except UnsupportedError:
+            return x * 5
+
+    for f in (index, shapes, raises):
+        np.testing.assert_allclose(go.compile(f)(X), f(X), rtol=1e-14)
+    np.testing.assert_array_equal(go.compile(asks_for_ours)(X), X * 5)
+
+
+def test_handlers_of_what_a_traced_condition_raises_are_refused() -> None:
+    def f(x):
+        try:
+            if x[0] < 0:
+                raise ValueError("bad")
+            y = x * 2
+        except ValueError:
+            y = x * 3
+        return y
+
+    with pytest.raises(UnsupportedError, match="write the handler as a branch"):
+        go.compile(f)(X)
+
+    def other(x):
+        try:
+            if x[0] < 0:
+                raise ValueError("bad")
+        except KeyError:
+            pass
+        return x
+
+    agrees(other, X)
+
+
+def test_without_rewriting_conditions_are_errors() -> None:
+    def f(x):
+        assert x[0] > 0
+        return x
+
+    with pytest.raises(BranchError):
+        go.compile(f, capture="trace")(X)
