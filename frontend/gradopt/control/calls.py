@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -79,15 +80,43 @@ _math: dict[str, Any] = {
     "atan": np.arctan,
     "atan2": np.arctan2,
     "atanh": np.arctanh,
+    "hypot": lambda *sides: functools.reduce(np.hypot, sides, 0.0),
+    "log": lambda x, *base: np.log(x) / np.log(base[0]) if base else np.log(x),
     "pow": np.power,
 }
 _SAME_IN_NUMPY = (
-    "sin cos tan sinh cosh tanh exp expm1 log log1p log2 log10 sqrt fabs hypot "
+    "sin cos tan sinh cosh tanh exp expm1 log1p log2 log10 sqrt fabs "
     "copysign degrees radians isnan isfinite isinf exp2 cbrt fmod"
 )
 _math |= {name: getattr(np, name) for name in _SAME_IN_NUMPY.split() if hasattr(math, name)}
+
+
+def _of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math`: it takes what `float` makes of its arguments, and gives Python's."""
+
+    def call(*args: Any) -> Any:
+        floats = [_float(arg) if is_unknown(arg) else float(arg) for arg in args]
+        return python_number(function(*floats)._read())
+
+    return call
+
+
 for _name, _ufunc in _math.items():
-    _replacing(getattr(math, _name))(_ufunc)
+    _replacing(getattr(math, _name))(_of_floats(_ufunc))
+
+
+def _to_integer(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` that rounds a number to an integer."""
+
+    def call(value: Any) -> Any:
+        number = _float(value)
+        return _scalar(function(number), INT64) if value.dtype.kind == "f" else _int(value)
+
+    return call
+
+
+for _name in ("ceil", "floor", "trunc"):
+    _replacing(getattr(math, _name))(_to_integer(getattr(np, _name)))
 
 
 @_replacing(min)

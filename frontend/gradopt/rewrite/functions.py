@@ -259,7 +259,7 @@ _CONTROL = frozenset(
     )
     or name.startswith("UNARY_NOT")
 )
-_SAFE_MODULES = ("numpy", "gradopt", "math")
+_SAFE_MODULES = ("numpy", "gradopt")
 
 
 def _has_control_flow(function: FunctionType) -> bool:
