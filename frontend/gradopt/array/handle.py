@@ -28,7 +28,13 @@ from gradopt.array.views import (
     whole,
 )
 from gradopt.base.location import source_location
-from gradopt.errors import LeakedTracerError, MutationError, ReadOnlyError, UnsupportedError
+from gradopt.errors import (
+    LeakedTracerError,
+    MutationError,
+    ReadOnlyError,
+    SourceLocation,
+    UnsupportedError,
+)
 from gradopt.ir import current, prims
 from gradopt.ir.trace import Scope, leak_message
 from gradopt.ir.values import Shape, Value
@@ -79,7 +85,7 @@ class Storage:
         scalar: whether it is a NumPy scalar, which never changes, and no 0-d array.
         strides: steps in elements, empty for row-major order; None where it is not known how NumPy
             lays the array out.
-        spoiled: why what it holds is not known; None if it is.
+        spoiled: why what it holds is not known, and which statement is to blame; None if it is.
         doubts: storages that NumPy might let share this memory.
     """
 
@@ -110,7 +116,7 @@ class Storage:
         self.frozen = argument is not None
         self.scalar = not value.shape if scalar is None else scalar
         self.strides: Strides | None = ()
-        self.spoiled: str | None = None
+        self.spoiled: tuple[str, SourceLocation | None] | None = None
         self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     def _start(self, argument: str | None, scalar: bool) -> None:
@@ -120,7 +126,7 @@ class Storage:
         self.frozen = False
         self.scalar = scalar
         self.strides: Strides | None = ()
-        self.spoiled: str | None = None
+        self.spoiled: tuple[str, SourceLocation | None] | None = None
         self.doubts: list[tuple[weakref.ref[Storage], str]] | None = None
 
     @property
@@ -155,15 +161,15 @@ class Storage:
         self.value, self.made_in, self.spoiled = before
         self.version += 1
 
-    def spoil(self, reason: str) -> None:
+    def spoil(self, reason: str, where: SourceLocation | None) -> None:
         """Nobody may read or write it any more: what it holds is not known."""
         self.version += 1
-        self.spoiled = reason
+        self.spoiled = reason, where
 
     def require_unspoiled(self) -> None:
         """Raises an UnsupportedError if what it holds is not known."""
         if self.spoiled is not None:
-            raise UnsupportedError(self.spoiled, source_location())
+            raise UnsupportedError(*self.spoiled)
 
     def doubt(self, other: Storage, reason: str) -> None:
         """Notes that NumPy might let the two share memory: neither may be written to."""

@@ -23,17 +23,13 @@ from gradopt.control.parts import (
     parts_of,
     shared_storages,
 )
+from gradopt.control.sharing import family, is_concrete, may_be, may_be_concrete
 from gradopt.errors import BranchError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.values import Value
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec, flag_of
 from gradopt.transforms.branches import emit_branches
-
-ALIASED = (
-    "it was chosen by a traced condition, or carried by a loop, and may share memory with another "
-    "array; use .copy() where it is assigned"
-)
 
 
 def truth(value: Any) -> Any:
@@ -130,13 +126,16 @@ class _Merge:
         for number, side in enumerate(self.sides):
             storages = shared_storages([pair[number] for pair in self.pairs])
             owners: dict[int, Any] = {}
-            for storage, result in zip(storages, results, strict=True):
+            for storage, result, pair in zip(storages, results, self.pairs, strict=True):
+                if is_concrete(pair[number]):
+                    may_be_concrete(result)
                 if storage is None or result._is_scalar:
                     continue
-                if storage.made_in is not side.scope:
-                    result._storage.doubt(storage, ALIASED)
-                elif id(storage) in owners:
-                    result._storage.doubt(owners[id(storage)], ALIASED)
+                for key, other in family(storage).items():
+                    if other.made_in is not side.scope:
+                        may_be(result, other)
+                    elif key in owners:
+                        may_be(result, owners[key])
                 owners[id(storage)] = result._storage
 
 

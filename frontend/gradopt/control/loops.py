@@ -8,7 +8,8 @@ arrays that it writes to. The body is traced until both are known, and dtypes st
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from gradopt.array.handle import Handle, Storage, UncarriedWriteError, python_nu
 from gradopt.base.dtypes import INT64
 from gradopt.base.pytree import TreeDef, leaf_paths
 from gradopt.compilation.calling import describe_value
-from gradopt.control.branches import ALIASED, traced_branch, truth
+from gradopt.control.branches import traced_branch, truth
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
@@ -30,10 +31,18 @@ from gradopt.control.parts import (
     is_carriable,
     is_same,
     parts_of,
-    shared_storages,
     value_of,
 )
 from gradopt.control.sequences import Numbered
+from gradopt.control.sharing import (
+    Passed,
+    Sharing,
+    family,
+    is_concrete,
+    may_be,
+    may_be_concrete,
+    memory,
+)
 from gradopt.errors import UnboundNameError, UnsupportedError
 from gradopt.ir import checks, prims
 from gradopt.ir.intervals import assume
@@ -62,13 +71,14 @@ class _Notes:
         fixed: names that its body assigns, but leaves as they are.
         rebound: names of arrays that its body gives other arrays.
         specs: what carried numbers become, by name.
-        results: specs of what the body returns, and of names that it makes.
+        overwritten: arrays that its body writes to, and gives their names to others.
     """
 
     storages: list[Storage] = field(default_factory=list[Storage])
     fixed: set[str] = field(default_factory=set[str])
     rebound: set[str] = field(default_factory=set[str])
     specs: dict[str, list[Spec]] = field(default_factory=dict[str, list[Spec]])
+    overwritten: list[Storage] = field(default_factory=list[Storage])
 
 
 @dataclass
@@ -121,6 +131,10 @@ class Loop:
         self._here: Scope = prims.scope()
         self._notes: _Notes = self._here.trace.notes.setdefault((site, "loop"), _Notes())
         self._length = 0 if sequence is None else sequence.length()
+        self._overwritten = (
+            f"the loop in line {site.place.line} wrote to an array, and then gave its name to "
+            "another one: under other names it is not known any more; use .copy() before the loop"
+        )
         if site.foreign:
             names = ", ".join(sorted(site.foreign))
             raise CannotRollError(f"the loop assigns the global {names}", site.place)
@@ -185,6 +199,7 @@ class Loop:
 
     def _enter(self, scope: Scope) -> list[Value]:
         """Gives names what the loop carries for them; what the arrays hold."""
+        in_place = {id(storage) for storage in self._storages}
         for name, carried in self._carried.items():
             leaves = [
                 leaf
@@ -192,6 +207,11 @@ class Loop:
                 else spec.wrap(scope.add_argument(spec.shape, spec.dtype, name))
                 for leaf, spec in zip(carried.leaves, carried.specs, strict=True)
             ]
+            for entry, leaf in zip(carried.leaves, leaves, strict=True):
+                storage = memory(entry)
+                if storage is not None and in_place & family(storage).keys():
+                    # What is written to under another name is not seen here.
+                    leaf._storage.spoil(self._overwritten, self._site.place)
             carried.inside = carried.tree.unflatten(leaves)
             self._variables.set(name, carried.inside)
         return [scope.add_argument(s.shape, s.dtype, "carried") for s in self._storages]
@@ -212,7 +232,21 @@ class Loop:
                 return self._body()
             return self._body(self._sequence.item(counter[0], self._length))
 
-        part.run(call, self._variables, self._storages, enter)
+        with self._overwritten_unknown():
+            part.run(call, self._variables, self._storages, enter)
+
+    @contextmanager
+    def _overwritten_unknown(self) -> Iterator[None]:
+        """Nobody may read what the body overwrites, but by the names that are carried."""
+        found = [storage for storage in self._notes.overwritten if storage.made_in is self._here]
+        before = [storage.spoiled for storage in found]
+        for storage in found:
+            storage.spoil(self._overwritten, self._site.place)
+        try:
+            yield
+        finally:
+            for storage, reason in zip(found, before, strict=True):
+                storage.spoiled = reason
 
     # -- What the body did -----------------------------------------------------------------
 
@@ -234,7 +268,7 @@ class Loop:
         results: list[Value] = []
         inits: list[Value] = []
         self._specs: list[Spec] = []
-        self._owners: list[tuple[Part, Any]] = []
+        self._passed: list[Passed] = []
         rebuild: list[_Rebuild] = []
         again = False
         for name, carried in self._carried.items():
@@ -264,20 +298,23 @@ class Loop:
         if again:
             raise _Again
         for name, carried in self._carried.items():
-            final = parts_of(body.finals[name])
+            final, inside = parts_of(body.finals[name]), parts_of(carried.inside)
             assert final is not None
+            assert inside is not None
             numbers: list[int] = []
-            for entry, leaf, spec in zip(carried.leaves, final[0], carried.specs, strict=True):
+            for entry, within, leaf, spec in zip(
+                carried.leaves, inside[0], final[0], carried.specs, strict=True
+            ):
                 numbers.append(-1 if spec is None else len(results))
                 if spec is not None:
                     results.append(_converted(body, leaf, spec))
                     inits.append(prims.convert(value_of(entry), spec.dtype))
                     self._specs.append(spec)
-                    self._owners.append((body, leaf))
+                    self._passed.append(Passed(entry, within, leaf))
             rebuild.append((name, _rebuilder(carried.tree, numbers, carried.leaves)))
         self._taken = len(results)  # The body makes the others.
         self._made_inside(body, results, inits, rebuild)
-        self._check_aliases(body)
+        self._check_sharing(body)
         return results, inits, rebuild
 
     def _promote(self, body: Part, name: str, carried: _Carried, final: Any) -> bool:
@@ -348,7 +385,7 @@ class Loop:
                 results.append(_converted(body, leaf, spec))
                 inits.append(first)
                 self._specs.append(spec)
-                self._owners.append((body, leaf))
+                self._passed.append(Passed(earlier[0][i] if earlier else None, None, leaf))
             rebuild.append((name, _rebuilder(parts[1], numbers, parts[0])))
 
     def _first_value(self, name: str, before: Any, spec: Spec) -> Value:
@@ -373,41 +410,43 @@ class Loop:
             UnboundNameError,
         )
 
-    def _check_aliases(self, body: Part) -> None:
-        """Raises if arrays that the loop carries share memory that the body writes to."""
-        seen: set[int] = set()
-        for storage in shared_storages([leaf for _, leaf in self._owners]):
-            if storage is None:
-                continue
-            is_inner = storage.made_in is body.scope
-            if id(storage) in seen or (not is_inner and storage in self._storages):
-                raise CannotRollError(
-                    "arrays that share memory, and are written to, take each other's names",
-                    self._site.place,
-                )
-            seen.add(id(storage))
-        for entry in self._overwritten():
-            if not isinstance(entry, Handle) or entry._storage.frozen:
+    def _check_sharing(self, body: Part) -> None:
+        """Raises if names that the loop carries share memory that the body writes to."""
+        passed = self._passed
+        sharing = self._sharing = Sharing(passed, body.scope)
+        written = [n for n, p in enumerate(passed) if p.is_written]
+        in_place = {id(storage) for storage in self._storages}
+        ends = [id(end) for p in passed if (end := memory(p.final)) is not None]
+        clashes = len(set(ends)) < len(ends)
+        clashes |= any(n in written or m in written for n, m in sharing.pairs)
+        clashes |= any(id(s) in in_place for found in sharing.outside for s in found)
+        owners = [s for p in passed if p.inside is not None and (s := memory(p.entry)) is not None]
+        entries = {id(storage): storage for storage in owners}
+        overwritten: dict[int, Storage] = {}
+        for n in written:
+            entry = passed[n].entry
+            if not isinstance(entry, Handle) or entry._storage.frozen or sharing.concrete[n]:
                 raise CannotRollError(
                     f"an array that the function did not make ({describe_value(entry)}) is written "
                     "to",
                     self._site.place,
                 )
-            if entry._storage.made_in is not self._here:
-                raise UncarriedWriteError(entry._storage)
-
-    def _overwritten(self) -> list[Any]:
-        """Arrays that the body writes to before it gives their names to others."""
-        found: list[Any] = []
-        for carried in self._carried.values():
-            inside = parts_of(carried.inside)
-            assert inside is not None
-            for entry, leaf in zip(carried.leaves, inside[0], strict=True):
-                is_scalar = isinstance(entry, Handle) and entry._is_scalar
-                written = isinstance(leaf, Handle) and leaf._storage.version > 0
-                if written and not is_scalar and leaf is not entry:
-                    found.append(entry)
-        return found
+            for storage in (*family(entry._storage).values(), *sharing.outside[n]):
+                if storage.made_in is not self._here:
+                    raise UncarriedWriteError(storage)
+                clashes |= id(storage) not in entries
+                overwritten[id(storage)] = storage
+        clashes |= any(sum(key in family(s) for s in owners) > 1 for key in overwritten)
+        if clashes:
+            raise CannotRollError(
+                "arrays that share memory, and are written to, take each other's names",
+                self._site.place,
+            )
+        known = {id(storage) for storage in self._notes.overwritten}
+        new = [storage for key, storage in overwritten.items() if key not in known]
+        if new:
+            self._notes.overwritten += new
+            raise _Again
 
     # -- The loop --------------------------------------------------------------------------
 
@@ -420,22 +459,31 @@ class Loop:
         """Gives names and arrays their values behind the loop."""
         count = len(self._specs)
         wrapped = [spec.wrap(v) for spec, v in zip(self._specs, values[:count], strict=True)]
-        storages = shared_storages([leaf for _, leaf in self._owners])
-        for storage, result in zip(storages, wrapped, strict=True):
-            if storage is not None and storage.made_in is self._here and not result._is_scalar:
-                result._storage.doubt(storage, ALIASED)
+        self._doubt(wrapped)
         for storage, value in zip(self._storages, values[count:], strict=False):
             storage.set(value)
-        for entry in self._overwritten():
-            entry._storage.spoil(
-                f"the loop in line {self._site.place.line} wrote to an array, and then gave its "
-                "name to another one: under other names it is not known any more; use .copy() "
-                "before the loop"
-            )
+        for storage in self._notes.overwritten:
+            if storage.made_in is self._here:
+                storage.spoil(self._overwritten, self._site.place)
         names = {name: UNBOUND for name in self._variables.cells if self._is_dead(name)}
         names.update({name: make(wrapped) for name, make in rebuild})
         self._variables.update(names)
         return wrapped
+
+    def _doubt(self, results: Sequence[Any]) -> None:
+        """Notes what the results may share memory with."""
+        sharing = self._sharing
+        may_be_skipped = not (isinstance(self._length, int) and self._length > 0)
+        for n, (passed, result) in enumerate(zip(self._passed, results, strict=True)):
+            entry = memory(passed.entry)
+            if may_be_skipped and entry is not None:
+                may_be(result, entry)
+            for storage in sharing.outside[n]:
+                may_be(result, storage)
+            if sharing.concrete[n] or (may_be_skipped and is_concrete(passed.entry)):
+                may_be_concrete(result)
+        for n, m in sharing.pairs:
+            may_be(results[n], results[m]._storage)
 
     def _is_dead(self, name: str) -> bool:
         return name not in self._site.after and name not in self._site.head
@@ -471,7 +519,8 @@ class Loop:
         def call() -> None:
             answer.append(self._ask() if goes_on is None else goes_on(rest))
 
-        part.run(call, self._variables, self._storages, enter)
+        with self._overwritten_unknown():
+            part.run(call, self._variables, self._storages, enter)
         if any(a is not b for a, b in zip(part.written, held, strict=True)):
             raise CannotRollError(
                 "the condition of a while loop on traced values writes to an array",
