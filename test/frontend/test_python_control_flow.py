@@ -320,6 +320,31 @@ def test_indices_out_of_bounds_are_found() -> None:
         go.compile(f)(X)
 
 
+def test_reversed_ranges_are_unrolled_where_they_must_be() -> None:
+    def f(x, n):
+        parts = [x[0]] * 9
+        for i in reversed(range(9)):
+            parts[i] = x[i] * i
+        for i in reversed(range(n)):
+            parts[i] = parts[i] * 2
+        return np.stack(parts)
+
+    x = np.linspace(0, 1, 9)
+    np.testing.assert_allclose(go.compile(f)(x, 3), f(x, 3))
+
+
+def test_what_an_else_changes_has_a_value_behind_the_loop() -> None:
+    def f(x):
+        for i, y in enumerate(x):  # noqa: B007
+            pass
+        else:
+            y *= i
+        return x
+
+    x = np.linspace(0, 1, 9)
+    np.testing.assert_array_equal(go.compile(f)(x), x)
+
+
 def test_enumerate_zip_and_reversed() -> None:
     def f(A, x):
         s = np.zeros(9)

@@ -101,6 +101,13 @@ class TracedRange(Numbered):
             assume(value, min(start[1], stop[0] + 1), start[1])
 
     def __iter__(self) -> Iterator[int]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def _known(self) -> range:
+        """Python's range, if the bounds are known."""
         bounds: list[Any] = [_number(self.start), _number(self.stop)]
         if not all(isinstance(bound, int) for bound in bounds):
             raise ConversionError(
@@ -109,10 +116,7 @@ class TracedRange(Numbered):
                 source_location(),
             )
         start, stop = bounds
-        return iter(range(start, stop, self.step))
-
-    def __len__(self) -> int:
-        return len(list(self))
+        return range(start, stop, self.step)
 
 
 def _interval(bound: Any) -> tuple[int, int] | None:

@@ -60,13 +60,14 @@ def bound(nodes: Iterable[ast.AST]) -> Names:
 
 def used(nodes: Iterable[ast.AST | None]) -> Names:
     """The names that are read anywhere in these, also in functions that they define."""
-    return frozenset(
-        node.id
-        for root in nodes
-        if root is not None
-        for node in ast.walk(root)
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)
-    )
+    found: set[str] = set()
+    for root in nodes:
+        for node in () if root is None else ast.walk(root):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                found.add(node.target.id)
+    return frozenset(found)
 
 
 def captured(body: Sequence[ast.stmt]) -> Names:
