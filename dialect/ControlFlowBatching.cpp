@@ -127,9 +127,10 @@ static Value choose(BatchContext &context, Location loc, Value condition,
 bool grad::hasBatches(Type type) {
   auto isElement = [](Type type) {
     return type.isF32() || type.isF64() ||
-           (type.isSignlessInteger() &&
-            llvm::is_contained({1, 8, 16, 32, 64},
-                               type.getIntOrFloatBitWidth()));
+           (type.isSignlessInteger(1) ||
+            (isa<IntegerType>(type) && !type.isSignedInteger() &&
+             llvm::is_contained({8, 16, 32, 64},
+                                type.getIntOrFloatBitWidth())));
   };
   if (auto tensor = dyn_cast<RankedTensorType>(type))
     return tensor.hasStaticShape() && isElement(tensor.getElementType());

@@ -106,7 +106,8 @@ struct CallBufferization
       inputs.push_back(dense);
     }
     CustomCallIntoOp::create(rewriter, loc, TypeRange(), call.getName(),
-                             call.getTarget(), inputs, outs);
+                             call.getTarget(), inputs, outs,
+                             call.getAreUnsignedAttr());
     for (auto [out, destination] : llvm::zip_equal(outs, destinations))
       if (out != destination)
         memref::CopyOp::create(rewriter, loc, out, destination);

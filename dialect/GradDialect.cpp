@@ -104,7 +104,9 @@ std::optional<double> grad::getSplat(Value value) {
   if (auto real = dyn_cast<FloatAttr>(scalar))
     return real.getValueAsDouble();
   if (auto integer = dyn_cast<IntegerAttr>(scalar))
-    return static_cast<double>(integer.getValue().getSExtValue());
+    return integer.getType().isUnsignedInteger()
+               ? static_cast<double>(integer.getValue().getZExtValue())
+               : static_cast<double>(integer.getValue().getSExtValue());
   return std::nullopt;
 }
 

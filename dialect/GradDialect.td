@@ -38,33 +38,45 @@ def Grad_Dialect : Dialect {
 // Types
 //===----------------------------------------------------------------------===//
 
-def Grad_Number : AnyTypeOf<[F32, F64, I8, I16, I32, I64], "f32, f64 or integer">;
+// Integers without a sign of their own (i8) are signed numbers, those of ui8 and
+// so on unsigned ones. The types say it, not the ops, so that a sign cannot be
+// forgotten; from linalg on, ops say it, as those of arith do.
+
+defvar Grad_Floats = [F32, F64];
+defvar Grad_Integers = [I8, I16, I32, I64, UI8, UI16, UI32, UI64];
+defvar Grad_Numbers = !listconcat(Grad_Floats, Grad_Integers);
+
+def Grad_Number : AnyTypeOf<Grad_Numbers, "f32, f64 or integer">;
 def Grad_Element
-    : AnyTypeOf<[F32, F64, I8, I16, I32, I64, I1], "f32, f64, integer or bool">;
+    : AnyTypeOf<!listconcat(Grad_Numbers, [I1]), "f32, f64, integer or bool">;
 
 /// A tensor that memory can hold row by row.
-class Grad_TensorOf<list<Type> elements>
+class Grad_TensorOf<list<Type> elements, string names>
     : ConfinedType<StaticShapeTensorOf<elements>,
                    [CPred<"::mlir::grad::isRepresentable($_self)">],
-                   StaticShapeTensorOf<elements>.summary #
+                   "statically shaped tensor of " # names #
                    ", without encoding, of at most 2^48 elements">;
 
 /// The same, or one with dimensions whose size is known at run time.
-class Grad_SizedTensorOf<list<Type> elements>
+class Grad_SizedTensorOf<list<Type> elements, string names>
     : ConfinedType<RankedTensorOf<elements>,
                    [CPred<"::mlir::grad::isRepresentable($_self)">],
-                   RankedTensorOf<elements>.summary #
+                   "ranked tensor of " # names #
                    ", without encoding, of at most 2^48 elements">;
 
-def Grad_Tensor : Grad_TensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
-def Grad_NumberTensor : Grad_TensorOf<[F32, F64, I8, I16, I32, I64]>;
-def Grad_FloatTensor : Grad_TensorOf<[F32, F64]>;
-def Grad_BoolTensor : Grad_TensorOf<[I1]>;
+def Grad_Tensor : Grad_TensorOf<!listconcat(Grad_Numbers, [I1]),
+                                "f32, f64, integers or bools">;
+def Grad_NumberTensor : Grad_TensorOf<Grad_Numbers, "f32, f64 or integers">;
+def Grad_FloatTensor : Grad_TensorOf<Grad_Floats, "f32 or f64">;
+def Grad_IntegerTensor : Grad_TensorOf<Grad_Integers, "integers">;
+def Grad_BoolTensor : Grad_TensorOf<[I1], "bools">;
 
-def Grad_SizedTensor : Grad_SizedTensorOf<[F32, F64, I1, I8, I16, I32, I64]>;
-def Grad_SizedNumberTensor : Grad_SizedTensorOf<[F32, F64, I8, I16, I32, I64]>;
-def Grad_SizedFloatTensor : Grad_SizedTensorOf<[F32, F64]>;
-def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1]>;
+def Grad_SizedTensor : Grad_SizedTensorOf<!listconcat(Grad_Numbers, [I1]),
+                                          "f32, f64, integers or bools">;
+def Grad_SizedNumberTensor : Grad_SizedTensorOf<Grad_Numbers, "f32, f64 or integers">;
+def Grad_SizedFloatTensor : Grad_SizedTensorOf<Grad_Floats, "f32 or f64">;
+def Grad_SizedIntegerTensor : Grad_SizedTensorOf<Grad_Integers, "integers">;
+def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1], "bools">;
 
 /// What functions of other front ends take and return. What is differentiated
 /// has a type with tangents; the rest is passed on.
@@ -73,8 +85,8 @@ def Grad_Value : Type<CPred<"!::llvm::isa<::mlir::BaseMemRefType>($_self)">,
 /// A tangent or cotangent.
 def Grad_Direction : AnyTypeOf<[Grad_FloatTensor, F32, F64]>;
 
-def Grad_IndexTensor : Grad_TensorOf<[I64]>;
-def Grad_KeyTensor : Grad_TensorOf<[I32]>;
+def Grad_IndexTensor : Grad_TensorOf<[I64], "i64">;
+def Grad_KeyTensor : Grad_TensorOf<[I32], "i32">;
 
 /// A position along a dimension: a 0-d tensor of i64.
 def Grad_Index

@@ -18,9 +18,12 @@ using namespace mlir::grad;
 // Scalar lowerings
 //===----------------------------------------------------------------------===//
 
-/// Integers: clamp(x, -1, 1). Floats: x itself at +-0 and NaN, else +-1.
+/// Integers: clamp(x, -1, 1) of what there is. Floats: x itself at +-0 and NaN,
+/// else +-1.
 Value Scalar::sign() const {
   Value x = operands[0];
+  if (areUnsigned)
+    return apply<arith::MinUIOp>(x, constant(1));
   if (!isFloat())
     return apply<arith::MinSIOp>(apply<arith::MaxSIOp>(x, constant(-1)),
                                  constant(1));
@@ -44,17 +47,100 @@ Value Scalar::logistic() const {
 }
 
 Value Scalar::compare(arith::CmpFPredicate forFloat,
-                      arith::CmpIPredicate forInt) const {
+                      arith::CmpIPredicate forSigned,
+                      arith::CmpIPredicate forUnsigned) const {
   if (isFloat())
     return apply<arith::CmpFOp>(forFloat, operands[0], operands[1]);
   // A set i1 is -1 to a signed comparison.
-  if (type().isInteger(1)) {
-    Type wide = builder.getI8Type();
-    return apply<arith::CmpIOp>(forInt,
-                                apply<arith::ExtUIOp>(wide, operands[0]),
-                                apply<arith::ExtUIOp>(wide, operands[1]));
+  bool isUnsigned = areUnsigned || type().isInteger(1);
+  return apply<arith::CmpIOp>(isUnsigned ? forUnsigned : forSigned, operands[0],
+                              operands[1]);
+}
+
+/// What rhs is replaced by where the machine has no quotient: 1 leaves 0 of
+/// everything, and is right for the least number over -1, too.
+static Value safeDivisor(const Scalar &s, Value isNull) {
+  Value unsafe = isNull;
+  if (!s.areUnsigned) {
+    auto isEqual = [&](Value x, APInt number) {
+      return s.apply<arith::CmpIOp>(
+          arith::CmpIPredicate::eq, x,
+          s.apply<arith::ConstantOp>(
+              s.builder.getIntegerAttr(s.type(), number)));
+    };
+    Value overflows = s.apply<arith::AndIOp>(
+        isEqual(s[0], APInt::getSignedMinValue(s.bits())),
+        isEqual(s[1], APInt::getAllOnes(s.bits())));
+    unsafe = s.apply<arith::OrIOp>(unsafe, overflows);
   }
-  return apply<arith::CmpIOp>(forInt, operands[0], operands[1]);
+  return s.apply<arith::SelectOp>(unsafe, s.constant(1), s[1]);
+}
+
+/// Whether a remainder is not 0 and has another sign than the divisor.
+static Value isOnOtherSide(const Scalar &s, Value rest, Value divisor) {
+  Value zero = s.constant(0);
+  Value differ = s.apply<arith::CmpIOp>(
+      arith::CmpIPredicate::slt, s.apply<arith::XOrIOp>(rest, divisor), zero);
+  return s.apply<arith::AndIOp>(
+      differ, s.apply<arith::CmpIOp>(arith::CmpIPredicate::ne, rest, zero));
+}
+
+Value Scalar::floorDivide() const {
+  Value isNull =
+      apply<arith::CmpIOp>(arith::CmpIPredicate::eq, operands[1], constant(0));
+  Value divisor = safeDivisor(*this, isNull);
+  Value quotient;
+  if (areUnsigned) {
+    quotient = apply<arith::DivUIOp>(operands[0], divisor);
+  } else {
+    quotient = apply<arith::DivSIOp>(operands[0], divisor);
+    Value rest = apply<arith::RemSIOp>(operands[0], divisor);
+    quotient = apply<arith::SelectOp>(
+        isOnOtherSide(*this, rest, divisor),
+        apply<arith::SubIOp>(quotient, constant(1)), quotient);
+  }
+  return apply<arith::SelectOp>(isNull, constant(0), quotient);
+}
+
+Value Scalar::remainder() const {
+  Value rest = truncatedRemainder();
+  if (areUnsigned)
+    return rest;
+  return apply<arith::SelectOp>(isOnOtherSide(*this, rest, operands[1]),
+                                apply<arith::AddIOp>(rest, operands[1]), rest);
+}
+
+Value Scalar::truncatedRemainder() const {
+  Value isNull =
+      apply<arith::CmpIOp>(arith::CmpIPredicate::eq, operands[1], constant(0));
+  Value divisor = safeDivisor(*this, isNull);
+  return areUnsigned ? apply<arith::RemUIOp>(operands[0], divisor)
+                     : apply<arith::RemSIOp>(operands[0], divisor);
+}
+
+/// Whether the machine can shift by the second operand.
+static Value isShift(const Scalar &s) {
+  return s.apply<arith::CmpIOp>(arith::CmpIPredicate::ult, s[1],
+                                s.constant(s.bits()));
+}
+
+Value Scalar::shiftLeft() const {
+  Value can = isShift(*this);
+  Value by = apply<arith::SelectOp>(can, operands[1], constant(0));
+  return apply<arith::SelectOp>(can, apply<arith::ShLIOp>(operands[0], by),
+                                constant(0));
+}
+
+/// A shift by one bit less than there are leaves copies of the sign.
+Value Scalar::shiftRight() const {
+  Value can = isShift(*this);
+  if (!areUnsigned)
+    return apply<arith::ShRSIOp>(
+        operands[0],
+        apply<arith::SelectOp>(can, operands[1], constant(bits() - 1)));
+  Value by = apply<arith::SelectOp>(can, operands[1], constant(0));
+  return apply<arith::SelectOp>(can, apply<arith::ShRUIOp>(operands[0], by),
+                                constant(0));
 }
 
 Value Scalar::times(Value logarithm) const {
@@ -167,12 +253,31 @@ Value Scalar::truncate(Type to) const {
   return to == wide ? result : apply<arith::TruncIOp>(to, result);
 }
 
-Value Scalar::convert(Type to) const {
+/// As the compilers of NumPy do it for types of at least 32 bits.
+Value Scalar::truncateUnsigned(Type to) const {
+  unsigned width = to.getIntOrFloatBitWidth();
+  if (width < 32)
+    return truncate(to);
+  Value x = operands[0], half = constant(std::ldexp(1.0, width - 1));
+  Value isLarge = apply<arith::CmpFOp>(arith::CmpFPredicate::OGE, x, half);
+  Value rest =
+      apply<arith::SelectOp>(isLarge, apply<arith::SubFOp>(x, half), x);
+  Value number = Scalar{builder, loc, rest}.truncate(to);
+  Value highest = apply<arith::ConstantOp>(
+      builder.getIntegerAttr(to, APInt::getSignedMinValue(width)));
+  return apply<arith::SelectOp>(isLarge, apply<arith::XOrIOp>(number, highest),
+                                number);
+}
+
+Value Scalar::convert(Type target) const {
   Value x = operands[0];
   Type from = type();
+  bool toUnsigned = target.isUnsignedInteger();
+  Type to = toUnsigned ? builder.getIntegerType(target.getIntOrFloatBitWidth())
+                       : target;
   if (from == to)
     return x;
-  bool fromBool = from.isInteger(1);
+  bool isUnsigned = areUnsigned || from.isInteger(1);
   if (to.isInteger(1))
     return isFloat()
                ? apply<arith::CmpFOp>(arith::CmpFPredicate::UNE, x, constant(0))
@@ -181,16 +286,17 @@ Value Scalar::convert(Type to) const {
   unsigned toWidth = to.getIntOrFloatBitWidth();
   if (isFloat()) {
     if (!isa<FloatType>(to))
-      return truncate(to);
+      return toUnsigned ? truncateUnsigned(to) : truncate(to);
     return toWidth > fromWidth ? apply<arith::ExtFOp>(to, x)
                                : apply<arith::TruncFOp>(to, x);
   }
   if (isa<FloatType>(to))
-    return fromBool ? apply<arith::UIToFPOp>(to, x)
-                    : apply<arith::SIToFPOp>(to, x);
+    return isUnsigned ? apply<arith::UIToFPOp>(to, x)
+                      : apply<arith::SIToFPOp>(to, x);
   if (toWidth < fromWidth)
     return apply<arith::TruncIOp>(to, x);
-  return fromBool ? apply<arith::ExtUIOp>(to, x) : apply<arith::ExtSIOp>(to, x);
+  return isUnsigned ? apply<arith::ExtUIOp>(to, x)
+                    : apply<arith::ExtSIOp>(to, x);
 }
 
 //===----------------------------------------------------------------------===//

@@ -37,19 +37,22 @@ class Grad_ElementwiseBase<string mnemonic, list<string> names, string scalar,
     /// The scalar computation, which needs no op.
     static ::mlir::Value createScalar(::mlir::OpBuilder &builder,
                                       ::mlir::Location loc,
-                                      ::mlir::ValueRange scalars);
+                                      ::mlir::ValueRange scalars,
+                                      bool areUnsigned = false);
   }];
   string scalarDefinition = [{
     ::mlir::Value $cppClass::createScalar(::mlir::OpBuilder &builder,
                                           ::mlir::Location loc,
-                                          ::mlir::ValueRange scalars) {
-      [[maybe_unused]] Scalar s{builder, loc, scalars};
+                                          ::mlir::ValueRange scalars,
+                                          bool areUnsigned) {
+      [[maybe_unused]] Scalar s{builder, loc, scalars, areUnsigned};
       return }] # scalar # [{;
     }
     ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
                                         ::mlir::Location loc,
-                                        ::mlir::ValueRange scalars) {
-      return createScalar(builder, loc, scalars);
+                                        ::mlir::ValueRange scalars,
+                                        bool areUnsigned) {
+      return createScalar(builder, loc, scalars, areUnsigned);
     }
   }];
   let extraClassDeclaration = scalarDeclaration;
@@ -170,7 +173,7 @@ def Grad_PowerOp : Grad_FloatBinaryOp<"power",
 }
 
 def Grad_MaximumOp : Grad_BinaryOp<"maximum",
-    "s.op<arith::MaximumFOp, arith::MaxSIOp>()",
+    "s.op<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>()",
     ["share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))",
      "share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))"],
     [Commutative]> {
@@ -179,7 +182,7 @@ def Grad_MaximumOp : Grad_BinaryOp<"maximum",
 }
 
 def Grad_MinimumOp : Grad_BinaryOp<"minimum",
-    "s.op<arith::MinimumFOp, arith::MinSIOp>()",
+    "s.op<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>()",
     ["share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))",
      "share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))"],
     [Commutative]> {
@@ -205,7 +208,7 @@ def Grad_NegativeOp : Grad_UnaryOp<"negative", "s.negative()", "-1.0",
 }
 
 def Grad_AbsoluteOp : Grad_UnaryOp<"absolute",
-    "s.op<math::AbsFOp, math::AbsIOp>()", "sign(x)"> {
+    "s.absolute()", "sign(x)"> {
   let summary = "absolute value; the derivative at 0 is 0";
 }
 
@@ -398,11 +401,12 @@ class Grad_PredicateOp<string mnemonic, list<string> names, string scalar,
   }];
 }
 
-class Grad_CompareOp<string mnemonic, string floatPredicate, string intPredicate,
-                     list<Trait> traits = []>
+class Grad_CompareOp<string mnemonic, string floatPredicate, string signedPredicate,
+                     string unsignedPredicate, list<Trait> traits = []>
     : Grad_PredicateOp<mnemonic, ["lhs", "rhs"],
         "s.compare(arith::CmpFPredicate::" # floatPredicate
-        # ", arith::CmpIPredicate::" # intPredicate # ")", traits> {
+        # ", arith::CmpIPredicate::" # signedPredicate
+        # ", arith::CmpIPredicate::" # unsignedPredicate # ")", traits> {
   let arguments = (ins Grad_SizedTensor:$lhs, Grad_SizedTensor:$rhs);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
   let description = "False where an operand is NaN, except for not_equal. "
@@ -410,22 +414,22 @@ class Grad_CompareOp<string mnemonic, string floatPredicate, string intPredicate
   let hasFolder = 1;
 }
 
-def Grad_EqualOp : Grad_CompareOp<"equal", "OEQ", "eq", [Commutative]> {
+def Grad_EqualOp : Grad_CompareOp<"equal", "OEQ", "eq", "eq", [Commutative]> {
   let summary = "lhs == rhs";
 }
-def Grad_NotEqualOp : Grad_CompareOp<"not_equal", "UNE", "ne", [Commutative]> {
+def Grad_NotEqualOp : Grad_CompareOp<"not_equal", "UNE", "ne", "ne", [Commutative]> {
   let summary = "lhs != rhs";
 }
-def Grad_LessOp : Grad_CompareOp<"less", "OLT", "slt"> {
+def Grad_LessOp : Grad_CompareOp<"less", "OLT", "slt", "ult"> {
   let summary = "lhs < rhs";
 }
-def Grad_LessEqualOp : Grad_CompareOp<"less_equal", "OLE", "sle"> {
+def Grad_LessEqualOp : Grad_CompareOp<"less_equal", "OLE", "sle", "ule"> {
   let summary = "lhs <= rhs";
 }
-def Grad_GreaterOp : Grad_CompareOp<"greater", "OGT", "sgt"> {
+def Grad_GreaterOp : Grad_CompareOp<"greater", "OGT", "sgt", "ugt"> {
   let summary = "lhs > rhs";
 }
-def Grad_GreaterEqualOp : Grad_CompareOp<"greater_equal", "OGE", "sge"> {
+def Grad_GreaterEqualOp : Grad_CompareOp<"greater_equal", "OGE", "sge", "uge"> {
   let summary = "lhs >= rhs";
 }
 
@@ -465,12 +469,70 @@ def Grad_LogicalXorOp : Grad_LogicalOp<"logical_xor", "s.op<arith::XOrIOp>()", [
   let summary = "lhs exclusive-or rhs, of bools";
 }
 def Grad_LogicalNotOp
-    : Grad_ElementwiseBase<"logical_not", ["x"], "s.logicalNot()",
+    : Grad_ElementwiseBase<"logical_not", ["x"], "s.invert()",
                            [SameOperandsAndResultType, Involution]> {
   let summary = "not x, of bools";
   let description = "Elementwise. Has no derivative.";
   let arguments = (ins Grad_SizedBoolTensor:$x);
   let results = (outs Grad_SizedBoolTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Integers: quotients and bits
+//===----------------------------------------------------------------------===//
+
+class Grad_IntegerBinaryOp<string mnemonic, string scalar, list<Trait> traits = []>
+    : Grad_ElementwiseBase<mnemonic, ["lhs", "rhs"], scalar,
+        !listconcat([SameOperandsAndResultType], traits)> {
+  let arguments = (ins Grad_SizedIntegerTensor:$lhs, Grad_SizedIntegerTensor:$rhs);
+  let results = (outs Grad_SizedIntegerTensor:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Grad_FloorDivideOp : Grad_IntegerBinaryOp<"floor_divide", "s.floorDivide()"> {
+  let summary = "largest integer not above the quotient of two integers";
+  let description = "0 where `rhs` is 0; modulo 2^n where the quotient has no place.";
+}
+def Grad_RemainderOp : Grad_IntegerBinaryOp<"remainder", "s.remainder()"> {
+  let summary = "remainder of two integers, with the sign of `rhs`";
+  let description = "What `floor_divide` leaves; 0 where `rhs` is 0.";
+}
+def Grad_FmodOp : Grad_IntegerBinaryOp<"fmod", "s.truncatedRemainder()"> {
+  let summary = "remainder of two integers, with the sign of `lhs`";
+  let description = "What a quotient rounded toward 0 leaves; 0 where `rhs` is 0.";
+}
+
+class Grad_BitwiseOp<string mnemonic, string scalar>
+    : Grad_IntegerBinaryOp<"bitwise_" # mnemonic, scalar, [Commutative]> {
+  let description = "Of integers; bools have `grad.logical_" # mnemonic # "`.";
+}
+
+def Grad_BitwiseAndOp : Grad_BitwiseOp<"and", "s.op<arith::AndIOp>()"> {
+  let summary = "lhs and rhs, bit by bit";
+}
+def Grad_BitwiseOrOp : Grad_BitwiseOp<"or", "s.op<arith::OrIOp>()"> {
+  let summary = "lhs or rhs, bit by bit";
+}
+def Grad_BitwiseXorOp : Grad_BitwiseOp<"xor", "s.op<arith::XOrIOp>()"> {
+  let summary = "lhs exclusive-or rhs, bit by bit";
+}
+def Grad_LeftShiftOp : Grad_IntegerBinaryOp<"left_shift", "s.shiftLeft()"> {
+  let summary = "lhs times 2^rhs, modulo 2^n";
+  let description = "0 where `rhs` is negative or not less than the number of bits.";
+}
+def Grad_RightShiftOp : Grad_IntegerBinaryOp<"right_shift", "s.shiftRight()"> {
+  let summary = "largest integer not above lhs / 2^rhs";
+  let description = "Where `rhs` is negative or not less than the number of bits, "
+                    "-1 for a negative `lhs`, else 0.";
+}
+def Grad_InvertOp
+    : Grad_ElementwiseBase<"invert", ["x"], "s.invert()",
+                           [SameOperandsAndResultType, Involution]> {
+  let summary = "not x, bit by bit";
+  let description = "Of integers; bools have `grad.logical_not`.";
+  let arguments = (ins Grad_SizedIntegerTensor:$x);
+  let results = (outs Grad_SizedIntegerTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($result)";
 }
 
@@ -514,7 +576,10 @@ def Grad_ConvertOp
     To bool: whether the element is not zero. Float to integer truncates toward
     zero; NaN and what is out of range become the smallest i64 or, for
     narrower types, the low bits of the smallest i32, which is what NumPy has on
-    x86-64. Only a conversion between floats has a derivative.
+    x86-64. To ui32 and ui64, floats from 2^31 or 2^63 on are converted as their
+    difference from that, to which it is added again. Between integers, what has
+    no place is taken modulo 2^n. Only a conversion between floats has a
+    derivative.
   }];
   let arguments = (ins Grad_SizedTensor:$x, TypeAttrOf<Grad_Element>:$dtype);
   let results = (outs Grad_SizedTensor:$result);
@@ -522,8 +587,9 @@ def Grad_ConvertOp
   let extraClassDefinition = [{
     ::mlir::Value $cppClass::emitScalar(::mlir::OpBuilder &builder,
                                         ::mlir::Location loc,
-                                        ::mlir::ValueRange scalars) {
-      return Scalar{builder, loc, scalars}.convert(getDtype());
+                                        ::mlir::ValueRange scalars,
+                                        bool areUnsigned) {
+      return Scalar{builder, loc, scalars, areUnsigned}.convert(getDtype());
     }
   }];
   let hasFolder = 1;

@@ -35,6 +35,11 @@ static bool isFloat(Value value) {
   return isa<FloatType>(typeOf(value).getElementType());
 }
 
+/// Whether numbers of an integer type may be negative; bools are 0 and 1.
+static bool isSigned(Type type) {
+  return !type.isUnsignedInteger() && !type.isInteger(1);
+}
+
 /// Whether every element of the constant is `number`, in sign too.
 static bool isSplatOf(Value value, double number) {
   std::optional<double> splat = getSplat(value);
@@ -125,7 +130,7 @@ static Attribute foldComparison(ArrayRef<Attribute> operands, Value result,
     order = lhs.getSplatValue<APFloat>().compare(rhs.getSplatValue<APFloat>());
   } else {
     auto a = lhs.getSplatValue<APInt>(), b = rhs.getSplatValue<APInt>();
-    bool isLess = a.getBitWidth() == 1 ? a.ult(b) : a.slt(b);
+    bool isLess = isSigned(lhs.getElementType()) ? a.slt(b) : a.ult(b);
     order = a == b ? APFloat::cmpEqual
                    : (isLess ? APFloat::cmpLessThan : APFloat::cmpGreaterThan);
   }
@@ -179,6 +184,19 @@ static APInt truncate(const APFloat &number, unsigned width) {
   return result.trunc(width);
 }
 
+/// What Scalar::truncateUnsigned computes.
+static APInt truncateUnsigned(APFloat number, unsigned width) {
+  if (width < 32)
+    return truncate(number, width);
+  APFloat half = scalbn(APFloat(1.0), width - 1, APFloat::rmNearestTiesToEven);
+  bool lost;
+  half.convert(number.getSemantics(), APFloat::rmNearestTiesToEven, &lost);
+  APFloat::cmpResult order = number.compare(half);
+  if (order != APFloat::cmpGreaterThan && order != APFloat::cmpEqual)
+    return truncate(number, width);
+  return truncate(number - half, width) ^ APInt::getSignedMinValue(width);
+}
+
 OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
   if (getType() == getX().getType())
     return getX();
@@ -197,7 +215,7 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
     } else {
       number = APFloat(target.getFloatSemantics());
       number.convertFromAPInt(elements.getSplatValue<APInt>(),
-                              /*IsSigned=*/!from.isInteger(1),
+                              /*IsSigned=*/isSigned(from),
                               APFloat::rmNearestTiesToEven);
     }
     return DenseElementsAttr::get(type, number);
@@ -207,13 +225,16 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
         type, isa<FloatType>(from) ? !elements.getSplatValue<APFloat>().isZero()
                                    : !elements.getSplatValue<APInt>().isZero());
   unsigned width = to.getIntOrFloatBitWidth();
-  if (isa<FloatType>(from))
-    return DenseElementsAttr::get(
-        type, truncate(elements.getSplatValue<APFloat>(), width));
+  if (isa<FloatType>(from)) {
+    auto number = elements.getSplatValue<APFloat>();
+    return DenseElementsAttr::get(type, to.isUnsignedInteger()
+                                            ? truncateUnsigned(number, width)
+                                            : truncate(number, width));
+  }
   APInt number = elements.getSplatValue<APInt>();
-  return DenseElementsAttr::get(type, from.isInteger(1)
-                                          ? number.zextOrTrunc(width)
-                                          : number.sextOrTrunc(width));
+  return DenseElementsAttr::get(type, isSigned(from)
+                                          ? number.sextOrTrunc(width)
+                                          : number.zextOrTrunc(width));
 }
 
 namespace {

@@ -51,7 +51,8 @@ def Grad_CustomCallIntoOp : Op<Grad_Dialect, "custom_call_into",
   let summary = "call of a foreign function that fills its last arguments";
   let description = [{
     What `grad.custom_call` is lowered to, on tensors at first, then on buffers.
-    All elements of `outs` are written, none is read.
+    All elements of `outs` are written, none is read. `are_unsigned` says which
+    of both hold unsigned integers, as their types do not; none if it is missing.
 
     ```mlir
     grad.custom_call_into "scale", target = 0 (%x, %s) outs(%y)
@@ -60,7 +61,8 @@ def Grad_CustomCallIntoOp : Op<Grad_Dialect, "custom_call_into",
   }];
   let arguments = (ins StrAttr:$name, I64Attr:$target,
                        Variadic<Grad_TensorOrBuffer>:$inputs,
-                       Variadic<Grad_TensorOrBuffer>:$outs);
+                       Variadic<Grad_TensorOrBuffer>:$outs,
+                       OptionalAttr<DenseBoolArrayAttr>:$are_unsigned);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let assemblyFormat = [{
     $name `,` `target` `=` $target ` ` `(` $inputs `)` `outs` `(` $outs `)`

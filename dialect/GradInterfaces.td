@@ -102,11 +102,12 @@ def ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
   let methods = [
     InterfaceMethod<[{
         The scalar computation in `arith` and `math`, on the elements of the
-        operands. Integer and bool forms follow the operand types.
+        operands. Integer and bool forms follow the operand types. Integers have
+        no sign there; `areUnsigned` says how to take those of the operands.
       }],
       "::mlir::Value", "emitScalar",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
-           "::mlir::ValueRange":$scalars)>
+           "::mlir::ValueRange":$scalars, "bool":$areUnsigned)>
   ];
 }
 

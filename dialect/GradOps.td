@@ -80,7 +80,7 @@ def Grad_RandomBitsOp : Grad_StructuralOp<"random_bits"> {
   }];
   let arguments = (ins Grad_KeyTensor:$keys, Grad_IndexTensor:$first, I64Attr:$bits,
                        DenseI64ArrayAttr:$shape, TypeAttrOf<AnyTypeOf<[I32, I64]>>:$dtype);
-  let results = (outs Grad_TensorOf<[I32, I64]>:$result);
+  let results = (outs Grad_TensorOf<[I32, I64], "i32 or i64">:$result);
   let assemblyFormat = "$keys `,` $first `,` `bits` `=` $bits `,` `shape` `=` $shape `,` $dtype "
                        "attr-dict `:` type($keys) `,` type($first) `->` type($result)";
 }

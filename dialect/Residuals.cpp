@@ -67,7 +67,9 @@ static bool isArithmetic(Operation *op) {
   return isa<AddOp, SubtractOp, MultiplyOp, NegativeOp, AbsoluteOp, SignOp,
              SquareOp, MaximumOp, MinimumOp, EqualOp, NotEqualOp, LessOp,
              LessEqualOp, GreaterOp, GreaterEqualOp, LogicalAndOp, LogicalOrOp,
-             LogicalXorOp, LogicalNotOp, SelectOp, ConvertOp>(op) ||
+             LogicalXorOp, LogicalNotOp, BitwiseAndOp, BitwiseOrOp,
+             BitwiseXorOp, LeftShiftOp, RightShiftOp, InvertOp, SelectOp,
+             ConvertOp>(op) ||
          isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp,
              arith::SelectOp, arith::CmpFOp>(op);
 }

@@ -22,6 +22,8 @@ struct Scalar {
   OpBuilder &builder;
   Location loc;
   ValueRange operands;
+  /// Whether operands that are integers are unsigned numbers.
+  bool areUnsigned = false;
 
   Value operator[](unsigned i) const { return operands[i]; }
   Type type() const { return operands.front().getType(); }
@@ -42,6 +44,10 @@ struct Scalar {
   template <typename FloatOp, typename IntOp> Value op() const {
     return isFloat() ? op<FloatOp>() : op<IntOp>();
   }
+  template <typename FloatOp, typename SignedOp, typename UnsignedOp>
+  Value op() const {
+    return areUnsigned ? op<UnsignedOp>() : op<FloatOp, SignedOp>();
+  }
 
   /// `value` in the type of the operands.
   Value constant(double value) const {
@@ -61,6 +67,9 @@ struct Scalar {
   Value square() const {
     return isFloat() ? apply<arith::MulFOp>(operands[0], operands[0])
                      : apply<arith::MulIOp>(operands[0], operands[0]);
+  }
+  Value absolute() const {
+    return areUnsigned ? operands[0] : op<math::AbsFOp, math::AbsIOp>();
   }
   Value sign() const;
   Value logistic() const;
@@ -88,15 +97,25 @@ struct Scalar {
   Value infinity() const {
     return constant(std::numeric_limits<double>::infinity());
   }
-  Value compare(arith::CmpFPredicate forFloat,
-                arith::CmpIPredicate forInt) const;
-  Value logicalNot() const {
-    return apply<arith::XOrIOp>(
-        operands[0],
-        apply<arith::ConstantOp>(builder.getIntegerAttr(type(), 1)));
+  Value compare(arith::CmpFPredicate forFloat, arith::CmpIPredicate forSigned,
+                arith::CmpIPredicate forUnsigned) const;
+  /// Integers and bools with all bits changed.
+  Value invert() const {
+    return apply<arith::XOrIOp>(operands[0],
+                                apply<arith::ConstantOp>(builder.getIntegerAttr(
+                                    type(), APInt::getAllOnes(bits()))));
   }
-  /// A float truncated toward zero to an integer type.
+  Value floorDivide() const;
+  Value remainder() const;
+  Value truncatedRemainder() const;
+  Value shiftLeft() const;
+  Value shiftRight() const;
+  unsigned bits() const { return type().getIntOrFloatBitWidth(); }
+  /// A float truncated toward zero to an integer type without sign.
   Value truncate(Type to) const;
+  /// The same to the numbers that an unsigned type holds.
+  Value truncateUnsigned(Type to) const;
+  /// The operand in a type of the dialect; its integers lose their sign.
   Value convert(Type to) const;
 };
 

@@ -13,10 +13,14 @@
 /// are computed into memory only where a value is returned or used by an op
 /// that needs a buffer.
 ///
+/// Integers lose their signs first (DropSigns.h); what is lowered by their
+/// signs asks for them.
+///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
 #include "passes/DeadOps.h"
+#include "passes/DropSigns.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -191,8 +195,9 @@ struct LowerElementwise : OpInterfaceRewritePattern<ElementwiseOpInterface> {
           SmallVector<Value> scalars;
           for (auto [view, input] : llvm::zip_equal(views, inputOf))
             scalars.push_back(view.scalar ? view.scalar : elements[input]);
-          linalg::YieldOp::create(builder, loc,
-                                  op.emitScalar(builder, loc, scalars));
+          linalg::YieldOp::create(
+              builder, loc,
+              op.emitScalar(builder, loc, scalars, hadUnsignedOperands(op)));
         });
     rewriter.replaceOp(op, generic);
     return success();
@@ -426,6 +431,7 @@ struct ConvertGradToLinalg
   }
 
   void runOnOperation() override {
+    dropSigns(getOperation());
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||

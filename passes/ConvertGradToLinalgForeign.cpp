@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
+#include "passes/DropSigns.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -20,9 +21,9 @@ struct LowerCustomCall : OpRewritePattern<CustomCallOp> {
     auto outs = llvm::map_to_vector(op.getResultTypes(), [&](Type type) {
       return emptyLike(rewriter, op.getLoc(), type);
     });
-    rewriter.replaceOpWithNewOp<CustomCallIntoOp>(op, op.getResultTypes(),
-                                                  op.getName(), op.getTarget(),
-                                                  op.getInputs(), outs);
+    rewriter.replaceOpWithNewOp<CustomCallIntoOp>(
+        op, op.getResultTypes(), op.getName(), op.getTarget(), op.getInputs(),
+        outs, getUnsignedArrays(op));
     return success();
   }
 };

@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
+#include "passes/DropSigns.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -31,30 +32,36 @@ static TypedAttr number(Type type, double value) {
 }
 
 /// The least value of `type`, or the greatest.
-static TypedAttr extreme(Type type, bool least) {
+static TypedAttr extreme(Type type, bool least, bool isUnsigned) {
   if (auto floatType = dyn_cast<FloatType>(type))
     return FloatAttr::get(
         floatType,
         APFloat::getInf(floatType.getFloatSemantics(), /*Negative=*/least));
   unsigned width = type.getIntOrFloatBitWidth();
+  if (isUnsigned)
+    return IntegerAttr::get(type, least ? APInt::getMinValue(width)
+                                        : APInt::getMaxValue(width));
   return IntegerAttr::get(type, least ? APInt::getSignedMinValue(width)
                                       : APInt::getSignedMaxValue(width));
 }
 
 template <typename FloatOp, typename IntOp>
 static Value reassociable(OpBuilder &builder, Location loc, Value lhs,
-                          Value rhs) {
+                          Value rhs, bool) {
   if (isa<FloatType>(lhs.getType()))
     return FloatOp::create(builder, loc, lhs, rhs,
                            arith::FastMathFlags::reassoc);
   return IntOp::create(builder, loc, lhs, rhs);
 }
 
-template <typename FloatOp, typename IntOp>
-static Value either(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
+template <typename FloatOp, typename SignedOp, typename UnsignedOp>
+static Value either(OpBuilder &builder, Location loc, Value lhs, Value rhs,
+                    bool isUnsigned) {
   if (isa<FloatType>(lhs.getType()))
     return FloatOp::create(builder, loc, lhs, rhs);
-  return IntOp::create(builder, loc, lhs, rhs);
+  if (isUnsigned)
+    return UnsignedOp::create(builder, loc, lhs, rhs);
+  return SignedOp::create(builder, loc, lhs, rhs);
 }
 
 namespace {
@@ -62,30 +69,42 @@ namespace {
 template <typename ReduceOp> struct Reduction;
 
 template <> struct Reduction<ReduceSumOp> {
-  static TypedAttr neutral(Type type) { return number(type, 0); }
+  static TypedAttr neutral(Type type, bool) { return number(type, 0); }
   static constexpr auto combine = reassociable<arith::AddFOp, arith::AddIOp>;
 };
 template <> struct Reduction<ReduceProdOp> {
-  static TypedAttr neutral(Type type) { return number(type, 1); }
+  static TypedAttr neutral(Type type, bool) { return number(type, 1); }
   static constexpr auto combine = reassociable<arith::MulFOp, arith::MulIOp>;
 };
 template <> struct Reduction<ReduceMaxOp> {
-  static TypedAttr neutral(Type type) { return extreme(type, true); }
-  static constexpr auto combine = either<arith::MaximumFOp, arith::MaxSIOp>;
+  static TypedAttr neutral(Type type, bool isUnsigned) {
+    return extreme(type, /*least=*/true, isUnsigned);
+  }
+  static constexpr auto combine =
+      either<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>;
 };
 template <> struct Reduction<ReduceMinOp> {
-  static TypedAttr neutral(Type type) { return extreme(type, false); }
-  static constexpr auto combine = either<arith::MinimumFOp, arith::MinSIOp>;
+  static TypedAttr neutral(Type type, bool isUnsigned) {
+    return extreme(type, /*least=*/false, isUnsigned);
+  }
+  static constexpr auto combine =
+      either<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>;
 };
 template <> struct Reduction<ReduceAnyOp> {
-  static TypedAttr neutral(Type type) { return IntegerAttr::get(type, 0); }
-  static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
+  static TypedAttr neutral(Type type, bool) {
+    return IntegerAttr::get(type, 0);
+  }
+  static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs,
+                       bool) {
     return arith::OrIOp::create(builder, loc, lhs, rhs);
   }
 };
 template <> struct Reduction<ReduceAllOp> {
-  static TypedAttr neutral(Type type) { return IntegerAttr::get(type, 1); }
-  static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
+  static TypedAttr neutral(Type type, bool) {
+    return IntegerAttr::get(type, 1);
+  }
+  static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs,
+                       bool) {
     return arith::AndIOp::create(builder, loc, lhs, rhs);
   }
 };
@@ -103,18 +122,21 @@ template <typename ReduceOp> struct LowerReduce : OpRewritePattern<ReduceOp> {
     auto type = cast<RankedTensorType>(op.getType());
     MemoryOrder x(rewriter, op.getX());
     SmallVector<int64_t> kept = x.of(complement(x.rank(), op.getDimensions()));
-    Value init = filled(rewriter, op.getLoc(), type,
-                        Reduction<ReduceOp>::neutral(type.getElementType()));
+    bool isUnsigned = hadUnsignedOperands(op);
+    Value init =
+        filled(rewriter, op.getLoc(), type,
+               Reduction<ReduceOp>::neutral(type.getElementType(), isUnsigned));
     auto generic = linalg::GenericOp::create(
         rewriter, op.getLoc(), TypeRange(type), ValueRange(x.source),
         ValueRange(init),
         ArrayRef<AffineMap>{rewriter.getMultiDimIdentityMap(x.rank()),
                             projection(op.getContext(), x.rank(), kept)},
         iterators(x.rank(), x.of(op.getDimensions())),
-        [](OpBuilder &builder, Location loc, ValueRange elements) {
-          linalg::YieldOp::create(builder, loc,
-                                  Reduction<ReduceOp>::combine(
-                                      builder, loc, elements[1], elements[0]));
+        [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          linalg::YieldOp::create(
+              builder, loc,
+              Reduction<ReduceOp>::combine(builder, loc, elements[1],
+                                           elements[0], isUnsigned));
         });
     rewriter.replaceOp(op, generic);
     return success();
@@ -141,15 +163,17 @@ struct LowerArgReduce : OpRewritePattern<ArgOp> {
 
     Type element = cast<ShapedType>(op.getX().getType()).getElementType();
     Type bestType = RankedTensorType::get(type.getShape(), element);
+    bool isUnsigned = hadUnsignedOperands(op);
     auto best = linalg::GenericOp::create(
         rewriter, loc, TypeRange(bestType), ValueRange(x.source),
         ValueRange(filled(rewriter, loc, bestType,
-                          Reduction<ExtremeOp>::neutral(element))),
+                          Reduction<ExtremeOp>::neutral(element, isUnsigned))),
         ArrayRef<AffineMap>{all, keep}, iterators(x.rank(), position),
-        [](OpBuilder &builder, Location loc, ValueRange elements) {
-          linalg::YieldOp::create(builder, loc,
-                                  Reduction<ExtremeOp>::combine(
-                                      builder, loc, elements[1], elements[0]));
+        [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          linalg::YieldOp::create(
+              builder, loc,
+              Reduction<ExtremeOp>::combine(builder, loc, elements[1],
+                                            elements[0], isUnsigned));
         });
     Value none = arith::ConstantOp::create(
         rewriter, loc,
@@ -247,7 +271,8 @@ private:
           Value sum = reassociable<arith::AddFOp, arith::AddIOp>(
               builder, loc,
               tensor::ExtractOp::create(builder, loc, state[0], before),
-              tensor::ExtractOp::create(builder, loc, x, here));
+              tensor::ExtractOp::create(builder, loc, x, here),
+              /*isUnsigned=*/false);
           return {tensor::InsertOp::create(builder, loc, sum, state[0], here)};
         });
     return nest.results[0];

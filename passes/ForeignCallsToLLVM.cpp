@@ -23,7 +23,7 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-static int32_t getDtype(Type element) {
+static int32_t getDtype(Type element, bool isUnsigned) {
   if (element.isF32())
     return GRADOPT_F32;
   if (element.isF64())
@@ -32,13 +32,13 @@ static int32_t getDtype(Type element) {
   case 1:
     return GRADOPT_BOOL;
   case 8:
-    return GRADOPT_I8;
+    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
   case 16:
-    return GRADOPT_I16;
+    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
   case 32:
-    return GRADOPT_I32;
+    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
   default:
-    return GRADOPT_I64;
+    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
   }
 }
 
@@ -65,9 +65,13 @@ struct LowerCustomCallInto : ConvertOpToLLVMPattern<CustomCallIntoOp> {
     auto number = [&](int64_t value) {
       return LLVM::ConstantOp::create(rewriter, loc, word, value).getResult();
     };
+    ArrayRef<bool> areUnsigned = op.getAreUnsigned().value_or(ArrayRef<bool>());
+    size_t numInputs = std::min(op.getInputs().size(), areUnsigned.size());
     Value inputs =
-        createTable(rewriter, op, op.getInputs(), adaptor.getInputs());
-    Value outs = createTable(rewriter, op, op.getOuts(), adaptor.getOuts());
+        createTable(rewriter, op, op.getInputs(), adaptor.getInputs(),
+                    areUnsigned.take_front(numInputs));
+    Value outs = createTable(rewriter, op, op.getOuts(), adaptor.getOuts(),
+                             areUnsigned.drop_front(numInputs));
     LLVM::CallOp::create(rewriter, loc, *function,
                          ValueRange{number(op.getTarget()), inputs,
                                     number(op.getInputs().size()), outs,
@@ -85,9 +89,11 @@ private:
             buffer.getElementType().isSignlessInteger());
   }
 
-  /// The address of an array of `gradopt_buffer`.
+  /// The address of an array of `gradopt_buffer`; `areUnsigned` is empty if no
+  /// buffer is.
   Value createTable(ConversionPatternRewriter &rewriter, CustomCallIntoOp op,
-                    ValueRange buffers, ValueRange descriptors) const {
+                    ValueRange buffers, ValueRange descriptors,
+                    ArrayRef<bool> areUnsigned) const {
     Location loc = op.getLoc();
     auto pointer = LLVM::LLVMPointerType::get(getContext());
     if (buffers.empty())
@@ -118,9 +124,11 @@ private:
             0);
       store(getShape(rewriter, op, type), 1);
       store(LLVM::ConstantOp::create(rewriter, loc, half, type.getRank()), 2);
-      store(LLVM::ConstantOp::create(rewriter, loc, half,
-                                     getDtype(type.getElementType())),
-            3);
+      bool isUnsigned = i < areUnsigned.size() && areUnsigned[i];
+      store(
+          LLVM::ConstantOp::create(rewriter, loc, half,
+                                   getDtype(type.getElementType(), isUnsigned)),
+          3);
     }
     return table;
   }

@@ -33,6 +33,8 @@ def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp">
                                           (d0, d1) -> (d1), (d0, d1) -> (d0, d1)], ...}
            ins(%x, %b) outs(%empty) { arith.addf }
     ```
+    Unsigned integers become those without a sign that arith knows, here and in
+    the types of the function; ops such as `arith.maxui` say what they are.
     Of upstream ops, those become others that mean more than bufferization takes
     them for: a `linalg.generic` that leaves a part of its init as it is, and a
     `tensor.pad` by negative numbers, which leaves elements out.

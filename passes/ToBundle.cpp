@@ -47,19 +47,20 @@ static std::optional<uint32_t> getDtype(Type type) {
     return GRADOPT_F32;
   if (type.isIndex())
     return GRADOPT_I64;
-  if (!type.isSignlessInteger())
+  if (!type.isSignlessInteger() && !type.isUnsignedInteger())
     return std::nullopt;
+  bool isUnsigned = type.isUnsignedInteger();
   switch (type.getIntOrFloatBitWidth()) {
   case 1:
     return GRADOPT_BOOL;
   case 8:
-    return GRADOPT_I8;
+    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
   case 16:
-    return GRADOPT_I16;
+    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
   case 32:
-    return GRADOPT_I32;
+    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
   case 64:
-    return GRADOPT_I64;
+    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
   }
   return std::nullopt;
 }
@@ -73,7 +74,7 @@ static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
     return func.emitOpError("expected ")
            << kind << " #" << number
            << " to be a number, or a tensor of static shape, of type i1, i8, "
-              "i16, i32, i64, f32 or f64, but got "
+              "i16, i32, i64, ui8, ui16, ui32, ui64, f32 or f64, but got "
            << type;
   NamedArray array = {std::move(name), *dtype, {}};
   if (tensor)

@@ -124,13 +124,17 @@ size_t itemSize(uint32_t dtype) {
   switch (dtype) {
   case GRADOPT_BOOL:
   case GRADOPT_I8:
+  case GRADOPT_U8:
     return 1;
   case GRADOPT_I16:
+  case GRADOPT_U16:
     return 2;
   case GRADOPT_I32:
+  case GRADOPT_U32:
   case GRADOPT_F32:
     return 4;
   case GRADOPT_I64:
+  case GRADOPT_U64:
   case GRADOPT_F64:
     return 8;
   }

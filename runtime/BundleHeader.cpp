@@ -39,6 +39,7 @@ constexpr StringRef kTaken =
 StringRef typeOf(const NamedArray &array) {
   switch (array.dtype) {
   case GRADOPT_BOOL:
+  case GRADOPT_U8:
     return "uint8_t";
   case GRADOPT_I8:
     return "int8_t";
@@ -48,6 +49,12 @@ StringRef typeOf(const NamedArray &array) {
     return "int32_t";
   case GRADOPT_I64:
     return "int64_t";
+  case GRADOPT_U16:
+    return "uint16_t";
+  case GRADOPT_U32:
+    return "uint32_t";
+  case GRADOPT_U64:
+    return "uint64_t";
   case GRADOPT_F32:
     return "float";
   }

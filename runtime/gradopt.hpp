@@ -75,31 +75,38 @@ inline void check(gradopt_status status) {
 // Types
 //===----------------------------------------------------------------------===//
 
-/// The gradopt_dtype of elements that are a T. A bool is a byte, 0 or 1.
+/// The gradopt_dtype of elements that are a T.
 template <typename T> constexpr gradopt_dtype dtype_of() {
   static_assert(std::is_arithmetic_v<T>, "elements are numbers");
-  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::uint8_t>) {
+  if constexpr (std::is_same_v<T, bool>) {
     return GRADOPT_BOOL;
   } else if constexpr (std::is_same_v<T, float>) {
     return GRADOPT_F32;
   } else if constexpr (std::is_same_v<T, double>) {
     return GRADOPT_F64;
   } else {
-    static_assert(std::is_integral_v<T> && std::is_signed_v<T> &&
-                      sizeof(T) <= 8,
-                  "arrays have elements of bool, int8_t, int16_t, int32_t, "
-                  "int64_t, float or double");
-    return sizeof(T) == 1   ? GRADOPT_I8
-           : sizeof(T) == 2 ? GRADOPT_I16
-           : sizeof(T) == 4 ? GRADOPT_I32
-                            : GRADOPT_I64;
+    static_assert(std::is_integral_v<T> && sizeof(T) <= 8,
+                  "arrays have elements of bool, integers of at most 64 bits, "
+                  "float or double");
+    constexpr bool isSigned = std::is_signed_v<T>;
+    return sizeof(T) == 1   ? (isSigned ? GRADOPT_I8 : GRADOPT_U8)
+           : sizeof(T) == 2 ? (isSigned ? GRADOPT_I16 : GRADOPT_U16)
+           : sizeof(T) == 4 ? (isSigned ? GRADOPT_I32 : GRADOPT_U32)
+                            : (isSigned ? GRADOPT_I64 : GRADOPT_U64);
   }
 }
 
+/// Whether elements of `dtype` lie in an array of `array`. A bool is a byte, 0
+/// or 1, and may lie in one of std::uint8_t.
+constexpr bool can_hold(gradopt_dtype array, gradopt_dtype dtype) {
+  return array == dtype || (array == GRADOPT_U8 && dtype == GRADOPT_BOOL);
+}
+
 inline const char *dtype_name(std::int32_t dtype) {
-  static const char *const names[] = {"bool",  "int8",    "int16",  "int32",
-                                      "int64", "float32", "float64"};
-  return dtype >= 0 && dtype < 7 ? names[dtype] : "?";
+  static const char *const names[] = {"bool",   "int8",    "int16",   "int32",
+                                      "int64",  "float32", "float64", "uint8",
+                                      "uint16", "uint32",  "uint64"};
+  return dtype >= 0 && dtype < 11 ? names[dtype] : "?";
 }
 
 /// Elements that lie side by side.
@@ -226,7 +233,7 @@ public:
   /// side: ask for std::uint8_t.)
   template <typename T> std::vector<T> make_result(std::size_t number) const {
     ArrayInfo info = result(number);
-    require(info.dtype() == dtype_of<T>(), "result", info,
+    require(can_hold(dtype_of<T>(), info.dtype()), "result", info,
             dtype_name(dtype_of<T>()));
     return std::vector<T>(info.size());
   }
@@ -259,12 +266,10 @@ public:
               {results.begin(), results.size()}, stream, device);
   }
 
-  void call_cuda(Span<const ArrayView> arguments,
-                 Span<const ArrayView> results, void *stream = nullptr,
-                 std::int32_t device = 0) const {
+  void call_cuda(Span<const ArrayView> arguments, Span<const ArrayView> results,
+                 void *stream = nullptr, std::int32_t device = 0) const {
     Addresses addresses = checkArrays(arguments, results);
-    check(gradopt_program_call_cuda(program, device,
-                                    addresses.arguments.data(),
+    check(gradopt_program_call_cuda(program, device, addresses.arguments.data(),
                                     addresses.results.data(), stream));
   }
 
@@ -275,7 +280,7 @@ private:
 
   /// The addresses of arrays that are the program's.
   Addresses checkArrays(Span<const ArrayView> arguments,
-                         Span<const ArrayView> results) const {
+                        Span<const ArrayView> results) const {
     requireCount("arguments", num_arguments(), arguments.size());
     Addresses addresses;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -312,8 +317,9 @@ private:
   }
   void requireLike(const char *what, const ArrayInfo &info,
                    const ArrayView &array) const {
-    require(array.dtype() == info.dtype() && array.size() == info.size(), what,
-            info,
+    require(can_hold(array.dtype(), info.dtype()) &&
+                array.size() == info.size(),
+            what, info,
             std::to_string(array.size()) + " elements of " +
                 dtype_name(array.dtype()));
   }

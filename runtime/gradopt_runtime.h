@@ -112,7 +112,11 @@ typedef enum gradopt_dtype {
   GRADOPT_I32 = 3,
   GRADOPT_I64 = 4,
   GRADOPT_F32 = 5,
-  GRADOPT_F64 = 6
+  GRADOPT_F64 = 6,
+  GRADOPT_U8 = 7,
+  GRADOPT_U16 = 8,
+  GRADOPT_U32 = 9,
+  GRADOPT_U64 = 10
 } gradopt_dtype;
 
 /* A row-major array, aligned to its elements. */

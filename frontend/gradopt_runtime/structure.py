@@ -17,7 +17,11 @@ Array = np.ndarray[Any, Any]
 
 # By the numbers of gradopt_dtype.
 DTYPES = tuple(
-    np.dtype(name) for name in ("bool", "int8", "int16", "int32", "int64", "float32", "float64")
+    np.dtype(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "float32", "float64"),
+        *("uint8", "uint16", "uint32", "uint64"),
+    )
 )
 _WEAK = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float64)}
 

@@ -40,6 +40,14 @@ int typeNumber(int32_t dtype) {
     return NPY_INT32;
   case GRADOPT_I64:
     return NPY_INT64;
+  case GRADOPT_U8:
+    return NPY_UINT8;
+  case GRADOPT_U16:
+    return NPY_UINT16;
+  case GRADOPT_U32:
+    return NPY_UINT32;
+  case GRADOPT_U64:
+    return NPY_UINT64;
   case GRADOPT_F32:
     return NPY_FLOAT32;
   default:

@@ -292,3 +292,26 @@ func.func @product_with_equal_indices(%w: tensor<4x3xf64>) -> tensor<3x4xf64> {
   %0 = grad.dot_general %e, %w, batch = [] x [], contract = [1] x [1] : tensor<3x3xf64>, tensor<4x3xf64> -> tensor<3x4xf64>
   return %0 : tensor<3x4xf64>
 }
+
+// -----
+
+// Constants of unsigned integers are compared and converted as what they are.
+
+// CHECK-LABEL: func.func @unsigned_constants
+func.func @unsigned_constants() -> (tensor<i1>, tensor<f32>, tensor<ui16>, tensor<i16>, tensor<ui32>) {
+  %big = grad.constant dense<200> : tensor<ui8>
+  %small = grad.constant dense<1> : tensor<ui8>
+  %minus = grad.constant dense<-1> : tensor<i8>
+  %huge = grad.constant dense<3.0e9> : tensor<f64>
+  // CHECK-DAG: grad.constant dense<true> : tensor<i1>
+  %0 = grad.greater %big, %small : tensor<ui8>
+  // CHECK-DAG: grad.constant dense<2.000000e+02> : tensor<f32>
+  %1 = grad.convert %big to f32 : tensor<ui8>
+  // CHECK-DAG: grad.constant dense<65535> : tensor<ui16>
+  %2 = grad.convert %minus to ui16 : tensor<i8>
+  // CHECK-DAG: grad.constant dense<200> : tensor<i16>
+  %3 = grad.convert %big to i16 : tensor<ui8>
+  // CHECK-DAG: grad.constant dense<3000000000> : tensor<ui32>
+  %4 = grad.convert %huge to ui32 : tensor<f64>
+  return %0, %1, %2, %3, %4 : tensor<i1>, tensor<f32>, tensor<ui16>, tensor<i16>, tensor<ui32>
+}

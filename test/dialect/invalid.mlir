@@ -9,7 +9,7 @@ func.func @dynamic_shape(%x: tensor<?xf64>) {
 // -----
 
 func.func @float_function_of_integers(%x: tensor<2xi64>) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of 32-bit float or 64-bit float values}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32 or f64}}
   %0 = grad.exp %x : tensor<2xi64>
   return
 }
@@ -497,7 +497,7 @@ func.func @transposed_cotangents(%g: tensor<2xf64>) {
 // -----
 
 func.func @encoded(%x: tensor<4xf64, "rows">) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of 32-bit float or 64-bit float values, without encoding, of at most 2^48 elements}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32 or f64, without encoding, of at most 2^48 elements}}
   %0 = grad.tanh %x : tensor<4xf64, "rows">
   return
 }
@@ -916,5 +916,22 @@ func.func @repetition_without_bound(%x: tensor<3xf64>, %n: tensor<i64>) {
 func.func @negative_bound(%n: tensor<i64>) {
   // expected-error @+1 {{'grad.sized_iota' op expected sizes of at least 0, but got -1}}
   %0 = grad.sized_iota %n, bound = -1, f64 : tensor<?xf64>
+  return
+}
+
+// -----
+
+func.func @bits_of_floats(%x: tensor<2xf64>) -> tensor<2xf64> {
+  // expected-error @+1 {{operand #0 must be ranked tensor of integers}}
+  %0 = grad.bitwise_and %x, %x : tensor<2xf64>
+  return %0 : tensor<2xf64>
+}
+
+// -----
+
+func.func @signs_differ(%x: tensor<2xui8>, %y: tensor<2xi8>) {
+  // expected-note @-1 {{prior use here}}
+  // expected-error @+1 {{use of value '%y' expects different type than prior uses: 'tensor<2xui8>' vs 'tensor<2xi8>'}}
+  %0 = grad.add %x, %y : tensor<2xui8>
   return
 }

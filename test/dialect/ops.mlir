@@ -24,6 +24,37 @@ func.func @elementwise(%x: tensor<2x3xf64>, %v: tensor<2x3xf64>, %p: tensor<2x3x
   return
 }
 
+// CHECK-LABEL: func.func @integers
+func.func @integers(%x: tensor<3xui8>, %v: tensor<3xi16>) {
+  // CHECK: grad.constant dense<[0, 200, 255]> : tensor<3xui8>
+  %0 = grad.constant dense<[0, 200, 255]> : tensor<3xui8>
+  // CHECK: grad.maximum %{{.*}}, %{{.*}} : tensor<3xui8>
+  %1 = grad.maximum %x, %0 : tensor<3xui8>
+  // CHECK: grad.floor_divide %{{.*}}, %{{.*}} : tensor<3xui8>
+  %2 = grad.floor_divide %x, %0 : tensor<3xui8>
+  // CHECK: grad.remainder %{{.*}}, %{{.*}} : tensor<3xi16>
+  %3 = grad.remainder %v, %v : tensor<3xi16>
+  // CHECK: grad.fmod %{{.*}}, %{{.*}} : tensor<3xi16>
+  %4 = grad.fmod %v, %v : tensor<3xi16>
+  // CHECK: grad.bitwise_and %{{.*}}, %{{.*}} : tensor<3xui8>
+  %5 = grad.bitwise_and %x, %0 : tensor<3xui8>
+  // CHECK: grad.bitwise_or %{{.*}}, %{{.*}} : tensor<3xui8>
+  %6 = grad.bitwise_or %x, %0 : tensor<3xui8>
+  // CHECK: grad.bitwise_xor %{{.*}}, %{{.*}} : tensor<3xui8>
+  %7 = grad.bitwise_xor %x, %0 : tensor<3xui8>
+  // CHECK: grad.left_shift %{{.*}}, %{{.*}} : tensor<3xui8>
+  %8 = grad.left_shift %x, %0 : tensor<3xui8>
+  // CHECK: grad.right_shift %{{.*}}, %{{.*}} : tensor<3xui8>
+  %9 = grad.right_shift %x, %0 : tensor<3xui8>
+  // CHECK: grad.invert %{{.*}} : tensor<3xui8>
+  %10 = grad.invert %x : tensor<3xui8>
+  // CHECK: grad.convert %{{.*}} to ui64 : tensor<3xi16>
+  %11 = grad.convert %v to ui64 : tensor<3xi16>
+  // CHECK: grad.iota dimension = 0, shape = [5], ui16 : tensor<5xui16>
+  %12 = grad.iota dimension = 0, shape = [5], ui16 : tensor<5xui16>
+  return
+}
+
 // CHECK-LABEL: func.func @sources
 func.func @sources(%key: tensor<2xi32>, %first: tensor<i64>, %keys: tensor<4x2xi32>, %firsts: tensor<4xi64>) {
   // CHECK: grad.constant dense<1.000000e+00> : tensor<f64>

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 Interval = tuple[float, float]
 Box = tuple[Interval, ...]
 
-INTS = ("i1", "i2", "i4", "i8")
+INTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 NUMBERS = FLOATS + INTS
 ALL = (*NUMBERS, "?")
 
@@ -418,6 +418,20 @@ TRIGONOMETRIC = [
 
 ROUNDING = [step_row(np.floor), step_row(np.ceil), step_row(np.rint, op="round")]
 
+
+def integer_row(function: Any, arity: int = 2) -> Elementwise:
+    """A row of a function of integers only."""
+    box = ((-1.0, 1.0),) * arity
+    return rational(function, box, dtypes=INTS, order=0)
+
+
+INTEGERS = [
+    *(integer_row(f) for f in (np.floor_divide, np.remainder, np.fmod)),
+    *(integer_row(f) for f in (np.bitwise_and, np.bitwise_or, np.bitwise_xor)),
+    *(integer_row(f) for f in (np.left_shift, np.right_shift)),
+    integer_row(np.invert, 1),
+]
+
 PREDICATES = [
     *(
         predicate(f, 2)
@@ -430,7 +444,8 @@ PREDICATES = [
 ]
 
 ELEMENTWISE: dict[str, Elementwise] = {
-    row.op: row for row in (*ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *ROUNDING, *PREDICATES)
+    row.op: row
+    for row in (*ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *ROUNDING, *INTEGERS, *PREDICATES)
 }
 
 TABLE: dict[str, Elementwise | Structural] = {**ELEMENTWISE, **STRUCTURAL}

@@ -41,6 +41,10 @@ def special_values(dtype: Any) -> Array:
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
         return np.array([False, True])
+    if dtype.kind == "u":
+        info = np.iinfo(dtype)
+        half = info.max // 2
+        return np.array([0, 1, 2, 3, 7, half, half + 1, info.max - 1, info.max], dtype)
     if dtype.kind == "i":
         info = np.iinfo(dtype)
         return np.array(
@@ -74,7 +78,7 @@ def samples(
     if dtype.kind == "b":
         return rng.integers(0, 2, count).astype(dtype)
     bits = rng.integers(0, 2 ** (8 * dtype.itemsize), count, dtype=f"u{dtype.itemsize}").view(dtype)
-    if dtype.kind == "i":
+    if dtype.kind in "iu":
         return np.concatenate([bits, rng.integers(-100, 100, count).astype(dtype)])
     bits = bits[np.isfinite(bits)]
     return np.concatenate(

@@ -24,3 +24,14 @@ func.func @calls_in_a_loop(%x: memref<2x3xf64>, %y: memref<i1>) {
   }
   return
 }
+
+// The types of arrays are numbers of gradopt_dtype: ui16 is 8, i16 is 2.
+// CHECK-LABEL: llvm.func @unsigned
+func.func @unsigned(%x: memref<i16>, %y: memref<i16>) {
+  // CHECK-DAG: %[[UNSIGNED:.*]] = llvm.mlir.constant(8 : i32)
+  // CHECK-DAG: %[[SIGNED:.*]] = llvm.mlir.constant(2 : i32)
+  // CHECK-DAG: llvm.store %[[UNSIGNED]], %{{.*}} : i32, !llvm.ptr
+  // CHECK-DAG: llvm.store %[[SIGNED]], %{{.*}} : i32, !llvm.ptr
+  grad.custom_call_into "f", target = 7 (%x) outs(%y) {are_unsigned = array<i1: true, false>} : (memref<i16>, memref<i16>) -> ()
+  return
+}

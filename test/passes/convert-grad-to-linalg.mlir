@@ -437,3 +437,61 @@ func.func @foreign(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<i1>) {
   %0:2 = grad.custom_call "f", target = 1, batching = "sequential" (%x) : (tensor<3xf64>) -> (tensor<3xf64>, tensor<i1>)
   return %0#0, %0#1 : tensor<3xf64>, tensor<i1>
 }
+
+// -----
+
+// Types lose the sign, the function's too; ops say what they are.
+
+// CHECK-LABEL: func.func @unsigned
+// CHECK-SAME: (%[[X:.*]]: tensor<4xi8>, %[[Y:.*]]: tensor<4xi8>) -> (tensor<i8>, tensor<4xi32>, tensor<4xf32>)
+func.func @unsigned(%x: tensor<4xui8>, %y: tensor<4xui8>) -> (tensor<ui8>, tensor<4xui32>, tensor<4xf32>) {
+  // CHECK: arith.constant dense<[-1, 0, 1, -56]> : tensor<4xi8>
+  %c = grad.constant dense<[255, 0, 1, 200]> : tensor<4xui8>
+  // CHECK: arith.maxui %{{.*}}, %{{.*}} : i8
+  %0 = grad.maximum %x, %c : tensor<4xui8>
+  // CHECK: arith.divui %{{.*}}, %{{.*}} : i8
+  %1 = grad.floor_divide %0, %y : tensor<4xui8>
+  // CHECK: arith.cmpi ult, %{{.*}}, %{{.*}} : i8
+  %2 = grad.less %1, %y : tensor<4xui8>
+  %3 = grad.select %2, %1, %y : tensor<4xi1>, tensor<4xui8>
+  // CHECK: arith.extui %{{.*}} : i8 to i32
+  %4 = grad.convert %3 to ui32 : tensor<4xui8>
+  // CHECK: arith.uitofp %{{.*}} : i8 to f32
+  %5 = grad.convert %3 to f32 : tensor<4xui8>
+  // The least of nothing is the largest number.
+  // CHECK: arith.constant -1 : i8
+  // CHECK: arith.minui %{{.*}}, %{{.*}} : i8
+  %6 = grad.reduce_min %3, dimensions = [0] : tensor<4xui8> -> tensor<ui8>
+  return %6, %4, %5 : tensor<ui8>, tensor<4xui32>, tensor<4xf32>
+}
+
+// -----
+
+// A loop's state, too.
+
+// CHECK-LABEL: func.func @unsigned_state
+func.func @unsigned_state(%x: tensor<ui16>) -> tensor<ui16> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  // CHECK: scf.for {{.*}} -> (tensor<i16>)
+  %0 = scf.for %i = %c0 to %c9 step %c1 iter_args(%s = %x) -> (tensor<ui16>) {
+    // CHECK: arith.shrui %{{.*}}, %{{.*}} : i16
+    %1 = grad.right_shift %s, %x : tensor<ui16>
+    scf.yield %1 : tensor<ui16>
+  }
+  return %0 : tensor<ui16>
+}
+
+// -----
+
+// Foreign code is told.
+
+// CHECK-LABEL: func.func @unsigned_foreign
+func.func @unsigned_foreign(%x: tensor<4xui8>, %y: tensor<4xi8>) -> tensor<ui16> {
+  // CHECK: grad.custom_call_into "f", target = 0
+  // CHECK-SAME: {are_unsigned = array<i1: true, false, true>}
+  // CHECK-SAME: (tensor<4xi8>, tensor<4xi8>, tensor<i16>) -> tensor<i16>
+  %0 = grad.custom_call "f", target = 0, batching = "sequential" (%x, %y) : (tensor<4xui8>, tensor<4xi8>) -> tensor<ui16>
+  return %0 : tensor<ui16>
+}

@@ -306,7 +306,7 @@ class Handle:
             SizeNeededError: it can be known.
         """
         scope = current.state.scope
-        if scope is None or not scope.trace.sizes or self.dtype.kind != "i" or self.size != 1:
+        if scope is None or not scope.trace.sizes or self.dtype.kind not in "iu" or self.size != 1:
             return
         arguments = scope.sizes_in(self._read())
         if arguments:

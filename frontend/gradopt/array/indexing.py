@@ -250,7 +250,7 @@ def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
             )
         entry = entry._read()
     if isinstance(entry, Value):
-        if entry.dtype.kind != "i":
+        if entry.dtype.kind not in "iu":
             raise _error(f"arrays used as indices must be of integer type, not {entry.dtype}")
         return [prims.convert(entry, INT64)]
     if isinstance(entry, (list, tuple, range, np.ndarray)):

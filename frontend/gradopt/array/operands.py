@@ -67,7 +67,7 @@ def traced(value: Any, dtype: DType | None = None) -> Value:
         read = value._read()
         if dtype is None or read.dtype is dtype:
             return read
-        if dtype.kind == "i" and dtype != read.dtype and is_traced_integer(value):
+        if dtype.kind in "iu" and dtype != read.dtype and is_traced_integer(value):
             require_in_range(read, dtype)
         return prims.convert(read, dtype)
     if type(value) in (list, tuple):

@@ -69,7 +69,10 @@ def apply_operator(ufunc: np.ufunc, left: Any, right: Any) -> Any:
 
 # Python's bools are integers here; NumPy's are not.
 _ARITHMETIC = frozenset(
-    {np.add, np.subtract, np.multiply, np.floor_divide, np.remainder, np.divmod, np.power}
+    {
+        *(np.add, np.subtract, np.multiply, np.floor_divide, np.remainder, np.divmod, np.power),
+        *(np.left_shift, np.right_shift),
+    }
 )
 
 

@@ -14,13 +14,14 @@ DType = np.dtype[Any]
 
 BOOL: DType = np.dtype(np.bool_)
 INT64: DType = np.dtype(np.int64)
+UINT64: DType = np.dtype(np.uint64)
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
 
 SUPPORTED: frozenset[DType] = frozenset(
-    np.dtype(t) for t in ("?", "i1", "i2", "i4", "i8", "f4", "f8")
+    np.dtype(t) for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
 )
-SUPPORTED_TEXT = "bool, int8, int16, int32, int64, float32 and float64"
+SUPPORTED_TEXT = "bool, integers from int8 to int64 and uint8 to uint64, float32 and float64"
 
 # The type that stands for a Python scalar in NumPy's promotion, by kind of its dtype.
 WEAK_TYPES: dict[str, type] = {"b": bool, "i": int, "f": float}
@@ -123,10 +124,12 @@ def require_cast(source: DType, target: DType, casting: Any) -> None:
 
 
 def sum_dtype(dtype: DType) -> DType:
-    """Dtype of `numpy.sum`, `prod` and `cumsum`: small integers and bool become int64."""
+    """Dtype of `numpy.sum`, `prod` and `cumsum`: small integers become (u)int64, bool int64."""
+    if dtype.kind == "u":
+        return UINT64
     return INT64 if dtype.kind in "bi" else dtype
 
 
 def mean_dtype(dtype: DType) -> DType:
     """Dtype of `numpy.mean`, `var` and `std`: integers and bool become float64."""
-    return FLOAT64 if dtype.kind in "bi" else dtype
+    return FLOAT64 if dtype.kind in "biu" else dtype

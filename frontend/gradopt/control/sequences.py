@@ -228,7 +228,7 @@ def range_of(*bounds: Any) -> Any:
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
     known: Any = step
     for bound in (start, stop):
-        if isinstance(bound, Handle) and (bound.shape or bound.dtype.kind != "i"):
+        if isinstance(bound, Handle) and (bound.shape or bound.dtype.kind not in "iu"):
             raise TypeError(f"{bound.dtype.name!r} object cannot be interpreted as an integer")
     if isinstance(step, Handle) and step._known() is None:
         raise ConversionError(

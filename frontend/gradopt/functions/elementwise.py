@@ -47,7 +47,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 def _choice(value: Any, dtype: DType) -> Value:
     """A choice of select, and of where once: NumPy takes integers modulo the range of the dtype."""
-    if type(value) is int and dtype.kind == "i":
+    if type(value) is int and dtype.kind in "iu":
         array = np.asarray(value)
         if array.dtype.kind in "iu":
             return traced(array.astype(dtype))
@@ -88,9 +88,9 @@ def clip(
     ]
     for i, (bound, limit) in enumerate(zip(bounds, _limits(result.dtype), strict=True)):
         # A Python integer at or beyond the limits of the dtype is no bound.
-        if type(bound) is int and result.dtype.kind == "i" and (bound > limit) == bool(i):
+        if type(bound) is int and result.dtype.kind in "iu" and (bound > limit) == bool(i):
             bounds[i] = None
-        elif is_traced_integer(bound) and result.dtype.kind == "i":
+        elif is_traced_integer(bound) and result.dtype.kind in "iu":
             within = (np.maximum, np.minimum)[i]
             bounds[i] = python_number(UFUNCS[within](bound, limit))
     given = [promotion_kind(bound) for bound in bounds if bound is not None]
@@ -103,7 +103,7 @@ def clip(
 
 
 def _limits(dtype: DType) -> tuple[Any, Any]:
-    if dtype.kind != "i":
+    if dtype.kind not in "iu":
         return -math.inf, math.inf
     return np.iinfo(dtype).min, np.iinfo(dtype).max
 
@@ -115,7 +115,7 @@ def round_(a: Any, decimals: Any = 0) -> Value:
     if x.dtype == BOOL:
         raise unsupported("numpy.round of bools", "NumPy makes them float16")
     digits = operator.index(decimals)
-    if x.dtype.kind == "i":
+    if x.dtype.kind in "iu":
         if digits >= 0:
             return x
         raise unsupported(

@@ -143,7 +143,7 @@ def linspace(
     result = traced(moveaxis(result, 0, axis))
     if dtype is not None:
         target = supported(dtype)
-        if target.kind == "i":
+        if target.kind in "iu":
             result = emit(grad.floor, result)
         result = prims.convert(result, target)
     return (result, step) if retstep else result

@@ -17,10 +17,11 @@ from gradopt.array.operands import (
     promotion_kind,
     traced,
 )
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, resolve_ufunc
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
+from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad
 
@@ -94,18 +95,35 @@ def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
                 return prims.full(np.shape(listed(other)), answer, BOOL)
         for number, other in ((x, y), (y, x)):
             # In the range of int64, and maybe in no narrower one.
-            if is_traced_integer(number) and array_kind(listed(other)).kind in "bi":
-                return emit(op, traced(x, INT64), traced(y, INT64))
-        return emit(op, *operands_of(ufunc, x, y))
+            if is_traced_integer(number):
+                dtype = array_kind(listed(other))
+                if dtype.kind in "bi" or (dtype.kind == "u" and dtype.itemsize < 8):
+                    return emit(op, traced(x, INT64), traced(y, INT64))
+                if dtype == UINT64:
+                    values = traced(listed(other)), traced(number)
+                    left, right = values if number is y else values[::-1]
+                    return _compared(ufunc, op, left, right)
+        return _compared(ufunc, op, *operands_of(ufunc, x, y))
 
     UFUNCS[ufunc] = handler
+
+
+def _compared(ufunc: np.ufunc, op: Callable[..., Any], x: Value, y: Value) -> Value:
+    """The comparison of numbers of one dtype, or of int64 with uint64: their values count."""
+    if x.dtype == y.dtype:
+        return emit(op, x, y)
+    signed = x if x.dtype == INT64 else y
+    result = emit(op, prims.convert(x, UINT64), prims.convert(y, UINT64))
+    negative = prims.broadcast_to(signed < scalar(0, INT64), result.shape)
+    answer = ufunc(-1, 0) if signed is x else ufunc(0, -1)
+    return prims.select(negative, prims.full(result.shape, answer, BOOL), result)
 
 
 def _beyond(number: int, other: Any) -> int:
     """Whether a Python integer lies below, -1, or above, 1, all values of another operand."""
     kind = promotion_kind(listed(other))
     dtype = np.dtype(kind)
-    if dtype.kind != "i":
+    if dtype.kind not in "iu":
         return 0
     limits = np.iinfo(dtype)
     return int(number > limits.max) - int(number < limits.min)
@@ -118,9 +136,9 @@ for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_eq
 def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any]) -> None:
     """A ufunc that is another op on bools."""
 
-    def handler(x: Any, y: Any) -> Value:
-        left, right = operands_of(ufunc, x, y)
-        return emit(bool_op if left.dtype == BOOL else op, left, right)
+    def handler(*inputs: Any) -> Value:
+        operands = operands_of(ufunc, *inputs)
+        return emit(bool_op if operands[0].dtype == BOOL else op, *operands)
 
     UFUNCS[ufunc] = handler
 
@@ -208,22 +226,12 @@ for _name in ("and", "or", "xor", "not"):
     UFUNCS[getattr(np, f"logical_{_name}")] = _logical(getattr(grad, f"logical_{_name}"))
 
 
-def _bitwise(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
-    def handler(*inputs: Any) -> Value:
-        operands = operands_of(ufunc, *inputs)
-        if operands[0].dtype != BOOL:
-            raise UnsupportedError(
-                f"numpy.{ufunc.__name__} is supported on bool arrays only", source_location()
-            )
-        return emit(op, *operands)
-
-    UFUNCS[ufunc] = handler
-
-
-_bitwise(np.bitwise_and, grad.logical_and)
-_bitwise(np.bitwise_or, grad.logical_or)
-_bitwise(np.bitwise_xor, grad.logical_xor)
-_bitwise(np.invert, grad.logical_not)
+_bool_or(np.bitwise_and, grad.bitwise_and, grad.logical_and)
+_bool_or(np.bitwise_or, grad.bitwise_or, grad.logical_or)
+_bool_or(np.bitwise_xor, grad.bitwise_xor, grad.logical_xor)
+_bool_or(np.invert, grad.invert, grad.logical_not)
+UFUNCS[np.left_shift] = _direct(np.left_shift, grad.left_shift)
+UFUNCS[np.right_shift] = _direct(np.right_shift, grad.right_shift)
 
 
 def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.base.dtypes import FLOAT64, INT64
+from gradopt.base.dtypes import FLOAT64
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -176,63 +176,32 @@ def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
     return prims.select(null, ratio, quotient), rest
 
 
-def _int_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
-    """Quotient and remainder of integers; both 0 for division by 0.
-
-    Through float64, corrected in int64: exact for operands up to 2^62 in magnitude.
-    """
-    dtype = x.dtype
-    x, y = _same_shape(prims.convert(x, INT64), prims.convert(y, INT64))
-    zero, one = scalar(0, INT64), scalar(1, INT64)
-    null = emit(grad.equal, y, prims.broadcast_to(zero, y.shape))
-    divisor = prims.select(null, one, y)
-    wide = prims.convert(divisor, FLOAT64)
-
-    def approximate(v: Value) -> Value:
-        return prims.convert(emit(grad.floor, prims.convert(v, FLOAT64) / wide), INT64)
-
-    quotient = approximate(x)
-    if dtype == INT64:
-        quotient = quotient + approximate(x - quotient * divisor)
-    rest = x - quotient * divisor
-    positive = divisor > zero
-    over = prims.select(positive, rest < zero, rest > zero)
-    under = prims.select(positive, rest >= divisor, rest <= divisor)
-    quotient = quotient + prims.select(over, -one, prims.select(under, one, zero))
-    rest = x - quotient * divisor
-    if toward_zero:
-        rounded_down = ((x < zero) ^ (divisor < zero)) & emit(
-            grad.not_equal, rest, prims.broadcast_to(zero, rest.shape)
-        )
-        quotient = prims.select(rounded_down, quotient + one, quotient)
-        rest = x - quotient * divisor
-    quotient, rest = (prims.select(null, zero, v) for v in (quotient, rest))
-    return prims.convert(quotient, dtype), prims.convert(rest, dtype)
-
-
-def _divmod(ufunc: np.ufunc, x: Any, y: Any, toward_zero: bool = False) -> tuple[Value, Value]:
+def _divmod(ufunc: np.ufunc, x: Any, y: Any) -> tuple[Value, Value]:
     u, v = operands_of(ufunc, x, y)
     if u.dtype.kind == "f":
-        return _float_divmod(u, v, toward_zero)
-    return _int_divmod(u, v, toward_zero)
+        return _float_divmod(u, v, toward_zero=False)
+    return emit(grad.floor_divide, u, v), emit(grad.remainder, u, v)
 
 
 @register(np.floor_divide)
 def floor_divide(x: Any, y: Any) -> Value:
-    """`numpy.floor_divide`."""
+    """`numpy.floor_divide`; of integers 0 for division by 0."""
     return _divmod(np.floor_divide, x, y)[0]
 
 
 @register(np.remainder)
 def remainder(x: Any, y: Any) -> Value:
-    """`numpy.remainder`: the sign of the divisor."""
+    """`numpy.remainder`: the sign of the divisor; of integers 0 for division by 0."""
     return _divmod(np.remainder, x, y)[1]
 
 
 @register(np.fmod)
 def fmod(x: Any, y: Any) -> Value:
-    """`numpy.fmod`: the sign of the dividend."""
-    return _divmod(np.fmod, x, y, toward_zero=True)[1]
+    """`numpy.fmod`: the sign of the dividend; of integers 0 for division by 0."""
+    u, v = operands_of(np.fmod, x, y)
+    if u.dtype.kind == "f":
+        return _float_divmod(u, v, toward_zero=True)[1]
+    return emit(grad.fmod, u, v)
 
 
 @register(np.divmod)

@@ -50,7 +50,8 @@ def require_in_range(number: Value, dtype: DType) -> None:
     """Checks that an int64 fits an integer dtype, as NumPy requires of Python integers."""
     limits = np.iinfo(dtype)
     message = f"Python integer {{value}} out of bounds for {dtype}"
-    require_within(number, int(limits.min), int(limits.max), message, NumberRangeError)
+    high = min(int(limits.max), int(np.iinfo(np.int64).max))
+    require_within(number, int(limits.min), high, message, NumberRangeError)
 
 
 def require_within(

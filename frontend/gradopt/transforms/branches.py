@@ -141,7 +141,7 @@ def switch(
     if not branches:
         raise ArgumentError("switch needs at least one branch", source_location())
     kind, shape = _kind_and_shape(index)
-    if kind != "i" or shape != ():
+    if kind not in ("i", "u") or shape != ():
         raise ArgumentTypeError(
             f"index must be an integer, but it is {describe_value(index)}", source_location()
         )

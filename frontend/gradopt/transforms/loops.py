@@ -56,7 +56,7 @@ _INDEX = Spec((), INT64, weak=True, is_scalar=True)
 def _integer(value: Any, name: str) -> Value | int:
     """A bound of a loop."""
     if isinstance(value, Handle):
-        if value.shape != () or value.dtype.kind != "i":
+        if value.shape != () or value.dtype.kind not in "iu":
             raise ArgumentTypeError(
                 f"{name} must be an integer, but it is {describe_value(value)}", source_location()
             )
