@@ -18,6 +18,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/AnyOrder.h"
 #include "passes/ConvertGradToLinalg.h"
 #include "passes/DeadOps.h"
 #include "passes/DropSigns.h"
@@ -195,9 +196,15 @@ struct LowerElementwise : OpInterfaceRewritePattern<ElementwiseOpInterface> {
           SmallVector<Value> scalars;
           for (auto [view, input] : llvm::zip_equal(views, inputOf))
             scalars.push_back(view.scalar ? view.scalar : elements[input]);
-          linalg::YieldOp::create(
-              builder, loc,
-              op.emitScalar(builder, loc, scalars, hadUnsignedOperands(op)));
+          Value scalar =
+              op.emitScalar(builder, loc, scalars, hadUnsignedOperands(op));
+          if (op->hasAttr(kAnyOrder) && isa<FloatType>(scalar.getType()))
+            scalar.getDefiningOp()->setAttr(
+                "fastmath", arith::FastMathFlagsAttr::get(
+                                builder.getContext(),
+                                arith::FastMathFlags::reassoc |
+                                    arith::FastMathFlags::contract));
+          linalg::YieldOp::create(builder, loc, scalar);
         });
     rewriter.replaceOp(op, generic);
     return success();

@@ -21,6 +21,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "dialect/Updates.h"
+#include "passes/AnyOrder.h"
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
@@ -412,6 +413,14 @@ Value Expander::computeElementwise(Operation *op, ArrayRef<Value> position) {
   return element->getResult(0);
 }
 
+/// Says so if `value` is a sum or a product that may be added up in any order.
+static Value inAnyOrder(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa<AddOp, MultiplyOp>(op) && isDifferentiable(value.getType()))
+    op->setAttr(kAnyOrder, UnitAttr::get(op->getContext()));
+  return value;
+}
+
 /// What nothing is reduced to, and two of what a reduction gives to one.
 static std::pair<double, Value (*)(OpBuilder &, Location, Value, Value)>
 combinationOf(Operation *reduction) {
@@ -457,7 +466,8 @@ Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
       part->getResult(0).setType(elementType(op->getResult(0)));
       element = part->getResult(0);
     }
-    return Carried{combination.second(builder, loc, sum.front(), element)};
+    return Carried{inAnyOrder(
+        combination.second(builder, loc, sum.front(), element))};
   }).front();
 }
 
@@ -504,7 +514,7 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
       return placesOf(left, known);
     };
     if (typeOf(lhs).getRank() == 0 && typeOf(rhs).getRank() == 0)
-      return MultiplyOp::create(builder, loc, lhs, rhs);
+      return inAnyOrder(MultiplyOp::create(builder, loc, lhs, rhs));
     return DotGeneralOp::create(builder, loc, lhs, rhs,
                                 inner(op.getLhs(), op.getLhsBatch()),
                                 inner(op.getRhs(), op.getRhsBatch()),
@@ -515,7 +525,8 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
     return product({});
   Value init = createSplat(builder, loc, type, 0);
   return loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange sum) {
-    return Carried{add(sum.front(), product(at))};
+    return Carried{
+        inAnyOrder(AddOp::create(builder, loc, sum.front(), product(at)))};
   }).front();
 }
 
