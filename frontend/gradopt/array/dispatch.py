@@ -28,7 +28,9 @@ from gradopt.array.operands import is_traced, listed, traced
 from gradopt.base.dtypes import BOOL, SUPPORTED, DType
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.current import current_scope
+from gradopt.ir.extents import Sizes, UnknownSizeError, unknown_size
 from gradopt.ir.values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -144,6 +146,7 @@ def call_function(
     if handler is None:
         name = qualified_name(function)
         raise unsupported(name, hint_for(name))
+    _require_sizes(handler.name, function in _SIZED, (args, kwargs))
     limit = handler.positional
     if limit is not None and len(args) > limit:
         args = _by_keyword(function, handler, args, kwargs)
@@ -166,12 +169,14 @@ def call_function(
         # What is summed is converted first, as NumPy's ufuncs reduce.
         kwargs["dtype"] = _common_cast(handler.name, args[0], out)
     value = traced(handler.function(*args, **kwargs))
-    if value.shape != out.shape:
-        raise ShapeError(
-            f"output parameter for {handler.name} has shape {out.shape}, but the result has shape "
-            f"{value.shape}",
-            source_location(),
-        )
+    if value.shape != out._extents:
+        if Sizes not in (value.shape.__class__, out._extents.__class__):
+            raise ShapeError(
+                f"output parameter for {handler.name} has shape {out.shape}, but the result has "
+                f"shape {value.shape}",
+                source_location(),
+            )
+        value = sized.fit(value, out._extents)
     store(out, value, handler.name)
     return out
 
@@ -182,6 +187,43 @@ def _made_from(result: Any, args: Sequence[Any]) -> Any:
     if isinstance(result, Value) and result.ndim > 1 and not all(map(is_ordered, args)):
         made._storage.strides = None
     return made
+
+
+# What takes arrays whose size is known at run time only, beside ufuncs.
+_SIZED = frozenset(
+    getattr(module, name)
+    for module, names in (
+        (
+            np,
+            "sum prod mean var std any all count_nonzero nansum nanmean where select clip round "
+            "fix sinc nan_to_num isclose allclose isposinf isneginf real dot vdot inner outer "
+            "tensordot einsum transpose swapaxes moveaxis rollaxis squeeze expand_dims atleast_1d "
+            "atleast_2d atleast_3d flip fliplr flipud rot90 copy copyto shape ndim size "
+            "iscomplexobj isrealobj result_type can_cast array_repr array_str zeros_like "
+            "empty_like ones_like full_like matrix_transpose permute_dims astype",
+        ),
+        (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
+    )
+    for name in names.split()
+    if hasattr(module, name)
+)
+
+
+def _require_sizes(name: str, takes_sizes: bool, values: Any) -> None:
+    """Raises if an array among the values has a size that is not known, and must have."""
+    scope = current_scope()
+    if takes_sizes or scope is None or not scope.trace.has_sizes:
+        return
+    if _has_sizes(values):
+        raise unknown_size(name)
+
+
+def _has_sizes(value: Any) -> bool:
+    if isinstance(value, Handle):
+        return value._extents.__class__ is Sizes
+    if type(value) in (list, tuple):
+        return any(map(_has_sizes, value))
+    return type(value) is dict and any(map(_has_sizes, value.values()))
 
 
 _ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum})
@@ -282,6 +324,8 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Calls our implementation of a ufunc or of one of its methods, and gives what users get."""
+    if method in ("at", "reduceat"):
+        _require_sizes(f"{_ufunc_name(ufunc)}.{method}", False, inputs)
     if method == "__call__":
         outputs = kwargs.pop("out", None) if kwargs else None
         if outputs is not None:
@@ -322,7 +366,11 @@ def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
             return known_array(result)
         if isinstance(result, np.generic) and result.dtype in SUPPORTED:
             return result
-    result = ufunc_handler(ufunc)(*inputs)
+    try:
+        result = ufunc_handler(ufunc)(*inputs)
+    except UnknownSizeError:
+        # An op of it does not take them.
+        raise unknown_size(_ufunc_name(ufunc)) from None
     if ufunc.signature is not None:
         return _made_from(result, inputs)
     return in_memory_order(result, inputs)
@@ -365,12 +413,14 @@ def _into(
     results = ufunc_handler(ufunc)(*inputs)
     values: list[Value] = list(results) if isinstance(results, tuple) else [results]
     shape = values[0].shape
-    if shape != given[0].shape:
-        shape = prims.broadcast_shapes(shape, given[0].shape)
+    if shape != given[0]._extents:
+        shape = prims.broadcast_shapes(shape, given[0]._extents)
     if mask is not None:
         shape = prims.broadcast_shapes(shape, mask.shape)
     for out in given:
-        if out.shape != shape:
+        if out._extents != shape and (
+            Sizes not in (out._extents.__class__, shape.__class__) or out.ndim != len(shape)
+        ):
             raise ShapeError(
                 f"non-broadcastable output operand with shape {out.shape} doesn't match the "
                 f"broadcast shape {shape}",
@@ -387,7 +437,7 @@ def _into(
             if not np.can_cast(value.dtype, out.dtype, casting):
                 raise cannot_cast(f"{name} output", value.dtype, out.dtype, casting)
             value = prims.select(mask, prims.convert(value, out.dtype), out._read())
-        store(out, prims.broadcast_to(value, out.shape), name, casting)
+        store(out, prims.broadcast_to(value, out._extents), name, casting)
         returned.append(out)
     return returned[0] if len(returned) == 1 else tuple(returned)
 

@@ -9,6 +9,7 @@ from typing import Any
 from gradopt.array.handle import Handle, copy_of
 from gradopt.array.indexing import getitem, setitem
 from gradopt.array.views import Reshape
+from gradopt.ir.extents import Sizes, unknown_size
 
 
 class Flat:
@@ -17,6 +18,8 @@ class Flat:
     __slots__ = ("_view",)
 
     def __init__(self, array: Handle) -> None:
+        if array._extents.__class__ is Sizes:
+            raise unknown_size("ndarray.flat")
         self._view = array._view(Reshape(array.shape, (array.size,), (1,)))
 
     def __getitem__(self, index: Any) -> Any:

@@ -10,7 +10,7 @@ the storage sees them.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from gradopt.array.views import (
     Strides,
     View,
     Window,
+    first_ones,
     is_descending,
     is_row_major,
     kept_order,
@@ -35,8 +36,9 @@ from gradopt.errors import (
     SourceLocation,
     UnsupportedError,
 )
-from gradopt.ir import current, prims
-from gradopt.ir.trace import Scope, leak_message
+from gradopt.ir import current, prims, sized
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, unknown_size
+from gradopt.ir.trace import Scope, leak_message, resume
 from gradopt.ir.values import Shape, Value
 
 Array = np.ndarray[Any, Any]
@@ -224,23 +226,87 @@ class KnownStorage(Storage):
         self.version += 1
 
 
+class SizedStorage(Storage):
+    """The memory of an array whose size is known at run time only.
+
+    It has as many elements as there can be; handles show those that there are through `window`.
+
+    Attributes:
+        window: the elements that there are.
+    """
+
+    __slots__ = ("_held", "_scope", "_value", "window")
+
+    def __init__(self, held: Value) -> None:
+        self._held: Value | None = held
+        self._value: Value | None = None
+        self._scope = held.scope
+        self.shape = bounds_of(held.shape)
+        self.dtype = held.dtype
+        self.window = first_ones(held.shape)
+        self._start(None, scalar=False)
+
+    @property
+    def value(self) -> Value:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What it holds now, with zeros behind; added to the IR where it is needed."""
+        if self._value is None:
+            held = self._held
+            assert held is not None
+            self._value = resume(self._scope, lambda: sized.padded(held))
+        return self._value
+
+    @property
+    def scope(self) -> Scope:
+        return self._scope
+
+    def shown(self, views: tuple[View, ...]) -> tuple[Value, tuple[View, ...]]:
+        """From where to read through views, and through which of them."""
+        held = self._held
+        if held is not None and current.state.scope is self._scope and views[:1] == (self.window,):
+            return held, views[1:]
+        return self.value, views
+
+    def replace(self, views: tuple[View, ...], new: Value) -> bool:
+        """Holds new elements, if the views show just those that there are."""
+        if self._value is not None or views != (self.window,):
+            return False
+        self._held = new
+        self.version += 1
+        return True
+
+    def set(self, value: Value) -> None:
+        self._held = None
+        self._value = value
+        self.version += 1
+
+    def enter(self, value: Value | None, scope: Scope | None = None) -> tuple[Any, ...]:
+        before = self._held, self.value, self.made_in, self.spoiled
+        if value is not None:
+            self.set(value)
+        self.made_in = scope or current.state.scope
+        return before
+
+    def leave(self, before: tuple[Any, ...]) -> None:
+        self._held, self._value, self.made_in, self.spoiled = before
+        self.version += 1
+
+
 class Handle:
     """A storage seen through views; `Tracer` adds what NumPy's arrays can do.
 
     Attributes:
-        shape: the shape, always known.
         dtype: the NumPy dtype.
     """
 
     __slots__ = (
         "__weakref__",
+        "_extents",
         "_seen",
         "_storage",
         "_version",
         "_views",
         "_weak",
         "dtype",
-        "shape",
     )
 
     # The class of the handles that users get.
@@ -256,20 +322,33 @@ class Handle:
         self._views = views
         self._weak = weak  # A Python number, for NumPy's promotion.
         self.dtype = storage.dtype
-        self.shape = views[-1].shape if views else storage.shape
+        # The shape; it may be `Sizes`.
+        self._extents = views[-1].shape if views else storage.shape
         # What was read last, when the storage had this version.
         self._seen: Value | None = None
         self._version = -1
 
     @property
+    def shape(self) -> Shape:
+        """The shape; a size that is known at run time only is a traced Python integer."""
+        extents = self._extents
+        if extents.__class__ is tuple:
+            return extents
+        return tuple([_number(size) for size in extents])
+
+    @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return len(self.shape)
+        return len(self._extents)
 
     @property
     def size(self) -> int:
-        """Number of elements."""
-        return prims.size_of(self.shape)
+        """Number of elements; a traced Python integer where the shape has one."""
+        extents = self._extents
+        if extents.__class__ is tuple:
+            return prims.size_of(extents)
+        count: Any = sized.product(extents)
+        return count if isinstance(count, int) else python_number(count)
 
     # -- Reading -----------------------------------------------------------------------------
 
@@ -281,8 +360,12 @@ class Handle:
             return seen
         if storage.spoiled is not None:
             storage.require_unspoiled()
-        value = storage.value
-        for view in self._views:
+        views = self._views
+        if storage.__class__ is SizedStorage:
+            value, views = storage.shown(views)  # pyright: ignore[reportAttributeAccessIssue]
+        else:
+            value = storage.value
+        for view in views:
             value = view.get(value)
         if current.state.scope is storage.scope:
             # A value of an inner function could not be used in this one later.
@@ -331,16 +414,16 @@ class Handle:
         views = self._views
         if views and isinstance(views[-1], Window):
             return views[:-1], views[-1]
-        return views, whole(self.shape)
+        return views, _whole(self._extents)
 
     def _opaque(self) -> Handle:
         """The same, whose views do not become one with further ones."""
-        return type(self)(self._storage, (*self._views, whole(self.shape)))
+        return type(self)(self._storage, (*self._views, _whole(self._extents)))
 
     def _through(self, views: tuple[View, ...], window: Window) -> Handle:
         """A handle on the same storage through these views alone, the window last."""
         storage = self._storage
-        if not self.shape and self._is_scalar:
+        if not self._extents and self._is_scalar:
             storage = Storage(storage.value, scalar=False)
         if len(window.axes) == len(window.base) and window.writable and window.is_identity():
             return type(self)(storage, views)
@@ -353,8 +436,10 @@ class Handle:
 
     def _reshaped(self, shape: Shape) -> Handle:
         """A view in another shape where NumPy gives one, else a copy."""
-        if shape == self.shape:
+        if shape == self._extents:
             return self._view()
+        if Sizes in (shape.__class__, self._extents.__class__):
+            raise unknown_size("numpy.reshape")
         strides = self._strides()
         if strides is None:
             result = copy_of(self._read(), shape)
@@ -397,7 +482,7 @@ class Handle:
 
     def _is_ordered(self) -> bool:
         """Whether its dimensions lie in memory from the outermost to the innermost."""
-        if len(self.shape) < 2:
+        if len(self._extents) < 2 or self._extents.__class__ is Sizes:
             return True
         if len(self._views) == 1 and self._storage.strides == ():
             (view,) = self._views
@@ -471,6 +556,10 @@ class Handle:
         """Replaces all elements; shape and dtype are those of the array."""
         storage = self._storage
         seen = new
+        if storage.__class__ is SizedStorage and storage.replace(  # pyright: ignore
+            self._views, new
+        ):
+            return
         below = [storage.value]
         for view in self._views[:-1]:
             below.append(view.get(below[-1]))
@@ -493,6 +582,8 @@ class Handle:
 def wrap(result: Any) -> Any:
     """What users get for a result: values become arrays, also in lists and tuples."""
     if isinstance(result, Value):
+        if result.shape.__class__ is Sizes:
+            return _sized_array(result)
         return Handle.facade(Storage(result))
     if type(result) in (list, tuple):
         return type(result)([wrap(part) for part in result])
@@ -506,7 +597,36 @@ def python_number(value: Value) -> Any:
 
 def array_of(value: Value) -> Any:
     """An array that holds the value; no scalar, where it has no dimensions."""
+    if value.shape.__class__ is Sizes:
+        return _sized_array(value)
     return Handle.facade(Storage(value, scalar=False))
+
+
+def _number(size: Any) -> Any:
+    return python_number(size.value) if is_extent(size) else size
+
+
+def _sized_array(value: Value) -> Handle:
+    storage = SizedStorage(value)
+    return Handle.facade(storage, (storage.window,))
+
+
+def array_of_size(made: Callable[[Shape], Handle], shape: Shape) -> Handle:
+    """An array of this shape.
+
+    Args:
+        made: makes one of a shape that is known, with the same number everywhere.
+        shape: it may be `Sizes`.
+    """
+    if shape.__class__ is not Sizes:
+        return made(shape)
+    return Handle.facade(made(bounds_of(shape))._storage, (first_ones(shape),))
+
+
+def _whole(shape: Shape) -> Window:
+    if shape.__class__ is Sizes:
+        raise unknown_size("a slice of a slice with a step")
+    return whole(shape)
 
 
 def as_array(value: Value) -> Any:
@@ -545,6 +665,8 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
     """The array, or tuple of arrays, that NumPy's elementwise functions return for operands."""
     if isinstance(value, tuple):
         return tuple([in_memory_order(part, operands) for part in value])
+    if value.shape.__class__ is Sizes:
+        return _sized_array(value)
     result = Handle.facade(Storage(value))
     if len(value.shape) < 2:
         return result
@@ -560,7 +682,7 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
             if strides is None:
                 result._storage.strides = None
                 return result
-            known.append((operand.shape, strides))
+            known.append((operand._extents, strides))
         elif isinstance(operand, np.ndarray):
             known.append((operand.shape, operand.strides))
     strides = kept_order(value.shape, known)

@@ -18,12 +18,14 @@ import numpy as np
 from gradopt.array.handle import Handle, Storage, array_of, wrap
 from gradopt.array.masks import MaskedElements, MaskPlace
 from gradopt.array.operands import is_traced, listed, traced
+from gradopt.array.slices import checked_index, slice_range
 from gradopt.array.views import NEW_AXIS, Window
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError, TraceIndexError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_in_bounds
+from gradopt.ir.extents import Sizes, is_extent, unknown_size
 from gradopt.ir.intervals import interval
 from gradopt.ir.values import Shape, Value
 
@@ -39,14 +41,14 @@ def getitem(x: Handle, index: Any) -> Any:
 
     Raises:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
-        ConversionError: a bound of a slice is traced, or a mask beside indices.
+        ConversionError: the step of a slice is traced, or a mask beside indices.
     """
     entries = index if isinstance(index, tuple) else (index,)
-    parts, gap = _plain(x.shape, entries), None
+    parts, gap = _plain(x._extents, entries), None
     if parts is None:
         x, entries = _with_axes_for_bools(x, entries)
         try:
-            parts, gap = _expand(x.shape, entries)
+            parts, gap = _expand(x._extents, entries)
         except ConversionError as error:
             selected = _masked_part(x, entries)
             if selected is None:
@@ -56,7 +58,7 @@ def getitem(x: Handle, index: Any) -> Any:
         if _has_arrays(parts):
             return _Selection(x, parts, gap).get()
     part = _basic(x, parts)
-    if part.shape or gap is not None:
+    if part.ndim or gap is not None:
         return part
     if part._storage.__class__ is not Storage:
         known = part._known()
@@ -75,7 +77,7 @@ def setitem(x: Handle, index: Any, value: Any) -> None:
 
     Raises:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
-        ConversionError: values for the elements of a traced mask, or a traced slice bound.
+        ConversionError: values for the elements of a traced mask, or a traced slice step.
         MutationError: the array is an argument.
         ShapeError: the value does not broadcast to the elements.
     """
@@ -85,12 +87,12 @@ def setitem(x: Handle, index: Any, value: Any) -> None:
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
     if _assign_masked(x, entries, value):
         return
-    parts, gap = _expand(x.shape, entries)
+    parts, gap = _expand(x._extents, entries)
     if _has_arrays(parts):
         _Selection(x, parts, gap).put(value)
         return
     part = _basic(x, parts)
-    if not part.shape and gap is None and np.ndim(listed(value)):
+    if not part.ndim and gap is None and np.ndim(listed(value)):
         raise ShapeError("setting an array element with a sequence.", source_location())
     assign(part, value)
 
@@ -99,7 +101,7 @@ def assign(x: Handle, value: Any) -> None:
     """Writes values, converted and broadcast, to all elements."""
     if x._shares_elements(value):
         return
-    x._write(fit(value, x.shape, x.dtype))
+    x._write(fit(value, x._extents, x.dtype))
 
 
 def fit(value: Any, shape: Shape, dtype: Any) -> Value:
@@ -107,6 +109,8 @@ def fit(value: Any, shape: Shape, dtype: Any) -> Value:
     part = traced(value, dtype)
     if part.shape == shape:
         return part
+    if part.shape.__class__ is Sizes or shape.__class__ is Sizes:
+        return sized.fit(part, shape)
     extents = part.shape
     while len(extents) > len(shape) and extents[0] == 1:
         extents = extents[1:]
@@ -317,12 +321,16 @@ def _basic(x: Handle, parts: list[Any]) -> Handle:
         if part.__class__ is slice:
             axes.append(axis)
             if not (part.start is None and part.stop is None and part.step is None):
-                start, count, step = _slice_range(part, extent)
+                start, count, step = slice_range(part, extent)
                 if (start, count, step) != (0, extent, 1):
-                    if axis < 0:
-                        # None of the elements along a new dimension: a window on the window.
+                    found = shown.part(start, count, step)
+                    if axis < 0 or (found.is_traced() and abs(found.step) > 1):
+                        # None of the elements along a new dimension, or a traced number of those
+                        # that are apart: a window on the window.
                         return _basic(x._opaque(), parts)
-                    ranges[axis] = shown.part(start, count, step)
+                    ranges[axis] = found
+        elif is_extent(extent):
+            ranges[axis] = shown.part(checked_index(part, extent, place), 1)
         elif part.__class__ is int:
             index = _checked(part, extent, place)
             if extent > 1:
@@ -335,23 +343,6 @@ def _basic(x: Handle, parts: list[Any]) -> Handle:
                 ranges[axis] = shown.at(index)
         place += 1
     return x._through(views, Window(window.base, tuple(ranges), tuple(axes), window.writable))
-
-
-def _slice_range(part: slice, extent: int) -> tuple[int, int, int]:
-    """Offset, number of elements and step of a slice."""
-    bounds = (part.start, part.stop, part.step)
-    unknown = [bound for bound in bounds if isinstance(bound, Handle) and bound._known() is None]
-    if unknown:
-        for bound in unknown:
-            bound._require_size()
-        raise ConversionError(
-            "a bound of a slice is traced, so the size of the result is not known; use a "
-            "constant or static_argnums, or select elements with numpy.where",
-            source_location(),
-        )
-    start, stop, step = part.indices(extent)
-    size = len(range(start, stop, step))
-    return (start, size, step) if size else (0, 0, 1)
 
 
 class _Selection:
@@ -368,6 +359,8 @@ class _Selection:
             adjacent = False
         # Slices and None first; the indexed dimensions stay whole.
         self._x = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
+        if self._x._extents.__class__ is Sizes:
+            raise unknown_size("an array as index")
         sizes = [self._x.shape[i] for i in places]
         rest = [i for i in range(self._x.ndim) if i not in places]
         axes = [sum(part is not None for part in parts[:i]) for i in places]

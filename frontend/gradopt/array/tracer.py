@@ -28,6 +28,7 @@ from gradopt.base.dtypes import INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError
 from gradopt.ir import prims
+from gradopt.ir.extents import is_extent, unknown_size
 from gradopt.ir.trace import leak_message
 
 # By these NumPy's arrays give their memory away.
@@ -49,7 +50,7 @@ class Tracer(Handle):
     it is an array or a number, and use `type` for exact classes.
 
     Attributes:
-        shape: the shape, always known.
+        shape: the shape; a size that is known at run time only is a traced Python integer.
         dtype: the NumPy dtype.
     """
 
@@ -65,10 +66,10 @@ class Tracer(Handle):
         return WEAK_TYPES[self.dtype.kind] if self._weak else self.dtype.type
 
     def _describe(self) -> str:
-        return f"{self.dtype.name}{list(self.shape)}" if self._views else self._read().describe()
+        return f"{self.dtype.name}{list(self._extents)}" if self._views else self._read().describe()
 
     def __repr__(self) -> str:
-        return f"Tracer<{self.dtype.name}{list(self.shape)}>"
+        return f"Tracer<{self.dtype.name}{list(self._extents)}>"
 
     __str__ = __repr__
 
@@ -250,11 +251,15 @@ class Tracer(Handle):
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of unsized object")
-        return self.shape[0]
+        if is_extent(self._extents[0]):
+            raise unknown_size("len(), which is called in code that is not rewritten,")
+        return self._extents[0]
 
     def __iter__(self) -> Iterator[Tracer]:
         if not self.shape:
             raise TypeError("iteration over a 0-d array")
+        if is_extent(self._extents[0]):
+            raise unknown_size("iteration")
         return iter([self[i] for i in range(self.shape[0])])
 
     def __contains__(self, value: Any) -> NoReturn:

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.base.dtypes import INT64
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.affine import Number, plus
+from gradopt.ir.extents import bounds_of, is_extent, shape_with
 from gradopt.ir.values import Shape, Value
 
 Array = np.ndarray[Any, Any]
@@ -66,31 +68,39 @@ class Range(NamedTuple):
     """Elements along one dimension.
 
     Attributes:
-        start: the first; a traced one is not negative, and `length` is 1.
-        length: how many.
-        step: from one to the next, not zero.
+        start: the first; a traced one is not negative.
+        length: how many; it may be an `Extent`.
+        step: from one to the next, not zero; 1 or -1 where the others are not known, but for one
+            element.
     """
 
     start: int | Value
     length: int
     step: int = 1
 
-    def part(self, start: int, count: int, step: int = 1) -> Range:
-        """Some of them, by their numbers."""
-        if count == 0:
+    def part(self, start: Number, count: Any, step: int = 1) -> Range:
+        """Some of them, by their numbers; `count` may be an `Extent`."""
+        if count.__class__ is int and count == 0:
             return Range(0, 0)
         first, _, mine = self
-        if isinstance(first, Value):
-            return self
-        return Range(first + start * mine, count, mine * step if count > 1 else 1)
+        first = plus(first, start, mine)
+        return Range(first, count, 1 if count == 1 else mine * step)
 
     def at(self, index: Value) -> Range:
         """One of them, by a traced number that is not negative."""
-        if isinstance(self.start, Value):
+        if self.length == 1 and isinstance(self.start, Value):
             return self
-        if self.step != 1:
-            index = index * self.step
-        return Range(index + self.start if self.start else index, 1)
+        return self.part(index, 1)
+
+    def is_traced(self) -> bool:
+        """Whether the first, or how many there are, is not known while tracing."""
+        return is_extent(self.length) or isinstance(self.start, Value)
+
+    def first(self) -> Number:
+        """The one with the smallest index."""
+        if self.step > 0:
+            return self.start
+        return plus(self.start, plus(sized.number(self.length), -1), self.step)
 
 
 # What is shown along a dimension that the array below does not have.
@@ -116,7 +126,7 @@ class Window(View):
         axes: tuple[int, ...],
         writable: bool = True,
     ) -> None:
-        self.shape = tuple([1 if axis < 0 else ranges[axis].length for axis in axes])
+        self.shape = shape_with([1 if axis < 0 else ranges[axis].length for axis in axes])
         self.writable = writable
         self.base = base
         self.ranges = ranges
@@ -128,7 +138,7 @@ class Window(View):
     def covers(self) -> bool:
         """Whether it shows all elements, in the order of the array below."""
         return all(
-            r.length == size and r.step == 1 and not isinstance(r.start, Value)
+            r.length == size and r.step == 1 and not r.is_traced()
             for r, size in zip(self.ranges, self.base, strict=True)
         )
 
@@ -166,7 +176,7 @@ class Window(View):
         backwards: list[int] = []
         dynamic = False
         for i, (start, length, step) in enumerate(self.ranges):
-            if isinstance(start, Value):
+            if isinstance(start, Value) or is_extent(length):
                 dynamic = True
                 start, length, step = 0, self.base[i], 1
             elif step < 0:
@@ -184,7 +194,57 @@ class Window(View):
             for r, offset in zip(self.ranges, offsets, strict=True)
         ]
 
+    def _is_traced(self) -> bool:
+        """Whether it takes ops for traced sizes; elements before a traced one do, too."""
+        for start, length, step in self.ranges:
+            if is_extent(length) or (step < 0 and isinstance(start, Value)):
+                return True
+        return False
+
+    def _get_traced(self, base: Value) -> Value:
+        """`get`, of elements whose first, or whose number, is traced."""
+        part = prims.slice_(base, *self._static_slice())
+        kept = sorted([axis for axis in self.axes if axis >= 0])
+        part = sized.slice_(part, self._firsts(), [self.ranges[i].length for i in kept], kept)
+        part = prims.reverse(part, [n for n, i in enumerate(kept) if self.ranges[i].step < 0])
+        part = prims.transpose(part, [kept.index(axis) for axis in self.axes if axis >= 0])
+        return prims.reshape(part, self.shape)
+
+    def _put_traced(self, base: Value, part: Value) -> Value:
+        """`put`, of elements whose first, or whose number, is traced."""
+        axes = [axis for axis in self.axes if axis >= 0]
+        kept = sorted(axes)
+        part = prims.reshape(part, shape_with([self.ranges[axis].length for axis in axes]))
+        part = prims.transpose(part, [axes.index(axis) for axis in kept])
+        part = prims.reverse(part, [n for n, i in enumerate(kept) if self.ranges[i].step < 0])
+        offsets, sizes, strides = self._static_slice()
+        below = prims.slice_(base, offsets, sizes, strides)
+        below = sized.update(below, part, self._firsts(), kept)
+        return prims.update_slice(base, below, offsets, strides)
+
+    def _static_slice(self) -> tuple[list[int], list[int], list[int]]:
+        """Offsets, sizes and strides of a slice along dimensions with steps beside 1 and -1."""
+        offsets: list[int] = []
+        sizes: list[int] = []
+        strides: list[int] = []
+        for part, size in zip(self.ranges, self.base, strict=True):
+            is_stepped = not part.is_traced() and abs(part.step) > 1
+            first = part.first()
+            offsets.append(first if is_stepped and isinstance(first, int) else 0)
+            sizes.append(part.length if is_stepped else size)
+            strides.append(abs(part.step) if is_stepped else 1)
+        return offsets, sizes, strides
+
+    def _firsts(self) -> list[Number]:
+        """Where the elements start in that slice."""
+        return [
+            0 if not part.is_traced() and abs(part.step) > 1 else part.first()
+            for part in self.ranges
+        ]
+
     def get(self, base: Value) -> Value:
+        if self._is_traced():
+            return self._get_traced(base)
         counts = [r.length for r in self.ranges]
         offsets, sizes, strides, backwards, dynamic = self._slice()
         if dynamic and not backwards and all(stride == 1 for stride in strides):
@@ -205,6 +265,8 @@ class Window(View):
         counts = tuple([r.length for r in self.ranges])
         if 0 in counts:
             return base
+        if self._is_traced():
+            return self._put_traced(base, part)
         if not self.is_ascending():
             kept = [axis for axis in self.axes if axis >= 0]
             part = prims.reshape(part, tuple([counts[axis] for axis in kept]))
@@ -240,6 +302,12 @@ class Window(View):
 def whole(shape: Shape) -> Window:
     """The window that shows everything."""
     return Window(shape, tuple([Range(0, size) for size in shape]), tuple(range(len(shape))))
+
+
+def first_ones(shape: Shape) -> Window:
+    """The window that shows so many elements of an array with the bounds of these sizes."""
+    ranges = tuple([Range(0, size) for size in shape])
+    return Window(bounds_of(shape), ranges, tuple(range(len(shape))))
 
 
 class Reshape(View):

@@ -28,6 +28,7 @@ from gradopt.errors import (
 )
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
+from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.values import Value
 from gradopt.rewrite.functions import rewritten
 
@@ -285,6 +286,8 @@ def result_value(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Value:
     """
     if isinstance(leaf, Handle):
         result = leaf._read()
+        if result.shape.__class__ is Sizes:
+            raise confined(f"{path}, an array")
         prims.scope().use(result)
         return result
     value = plain_leaf(leaf, path, advice)

@@ -297,6 +297,13 @@ def _require_ignored(name: str, kwargs: dict[str, Any]) -> None:
             )
 
 
+@_replacing(len)
+def _len(value: Any) -> Any:
+    """`len` of an array, whose size may be known at run time only."""
+    is_array = isinstance(value, Handle) and value.ndim > 0
+    return value.shape[0] if is_array else len(value)  # pyright: ignore[reportArgumentType]
+
+
 @_replacing(float)
 def _float(value: Any) -> Any:
     """`float` of one number."""

@@ -20,6 +20,7 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError
 from gradopt.ir import prims
 from gradopt.ir.intervals import assume, interval
+from gradopt.ir.sized import number
 from gradopt.ir.values import Value
 
 
@@ -134,7 +135,9 @@ class _Rows(Numbered):
 
     array: Any
 
-    def length(self) -> int:
+    def length(self) -> int | Value:
+        if isinstance(self.array, Handle):
+            return number(self.array._extents[0])
         return len(self.array)
 
     def item(self, number: Value, length: int | Value) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.handle import array_of, as_array, is_ordered
+from gradopt.array.handle import array_of, array_of_size, as_array, is_ordered
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, is_traced, traced
 from gradopt.base.dtypes import require_cast, result_type, supported
@@ -27,6 +27,7 @@ from gradopt.functions.shapes import (
     shape_of,
 )
 from gradopt.ir import prims
+from gradopt.ir.extents import Sizes
 from gradopt.ir.values import Value
 
 
@@ -317,6 +318,10 @@ def _like(a: Any, value: Any, dtype: Any, order: Any, shape: Any) -> Any:
     x = handle_of(a)
     target = supported(dtype) if dtype is not None else x.dtype
     if shape is None:
+        if x._extents.__class__ is Sizes:
+            checked_order(order)
+            one = traced(value, target)
+            return array_of_size(lambda n: array_of(prims.broadcast_to(one, n)), x._extents)
         return arranged(prims.broadcast_to(traced(value, target), x.shape), x, order)
     checked_order(order)
     result = array_of(prims.broadcast_to(traced(value, target), shape_of(shape)))

@@ -20,6 +20,7 @@ from gradopt.functions.matrices import diagonal_view
 from gradopt.functions.shapes import moveaxis
 from gradopt.functions.ufuncs import operands_of
 from gradopt.ir import prims
+from gradopt.ir.extents import bounds_of, is_extent, shape_with
 from gradopt.ir.values import Value
 
 
@@ -34,9 +35,14 @@ def _mismatch(name: str, x: Value, y: Value) -> ShapeError:
     return ShapeError(f"{name}: shapes {x.shape} and {y.shape} not aligned", source_location())
 
 
+def _differ(size: Any, other: Any) -> bool:
+    """Whether two sizes are not the same; where that is not known, the op has a check."""
+    return size != other and not (is_extent(size) or is_extent(other))
+
+
 def contract(x: Value, y: Value, axes: tuple[Sequence[int], Sequence[int]], name: str) -> Value:
     """The product summed over pairs of axes."""
-    if any(x.shape[i] != y.shape[j] for i, j in zip(*axes, strict=True)):
+    if any(_differ(x.shape[i], y.shape[j]) for i, j in zip(*axes, strict=True)):
         raise _mismatch(name, x, y)
     return prims.dot_general(x, y, ((), ()), axes)
 
@@ -46,7 +52,7 @@ def matmul(x1: Any, x2: Any) -> Value:
     x, y = operands_of(np.matmul, x1, x2)
     if not x.ndim or not y.ndim:
         raise ShapeError("matmul: an operand does not have enough dimensions", source_location())
-    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+    if _differ(x.shape[-1], y.shape[-2 if y.ndim > 1 else 0]):
         raise _mismatch("matmul", x, y)
     if x.ndim <= 2 and y.ndim <= 2:
         return prims.dot_general(x, y, ((), ()), ((x.ndim - 1,), (0,)))
@@ -135,7 +141,7 @@ def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
 
 def _vecdot(x1: Any, x2: Any) -> Value:
     x, y = promoted(x1, x2)
-    if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-1]:
+    if not x.ndim or not y.ndim or _differ(x.shape[-1], y.shape[-1]):
         raise _mismatch("vecdot", x, y)
     shape = prims.broadcast_shapes(x.shape, y.shape)
     axes = tuple(range(len(shape) - 1))
@@ -252,8 +258,10 @@ def _sum_out(x: Value, labels: str, keep: str) -> tuple[Value, str]:
 
 def _squeeze_ones(x: Value, labels: str, sizes: dict[str, int]) -> tuple[Value, str]:
     """Dimensions of size 1 that broadcast dropped."""
-    kept = [i for i, label in enumerate(labels) if x.shape[i] == sizes[label]]
-    return prims.reshape(x, tuple([x.shape[i] for i in kept])), "".join(labels[i] for i in kept)
+    kept = [i for i, label in enumerate(labels) if x.shape[i] != 1 or sizes[label] == 1]
+    return prims.reshape(x, shape_with([x.shape[i] for i in kept])), "".join(
+        labels[i] for i in kept
+    )
 
 
 def _pair(x: Value, left: str, y: Value, right: str, keep: str) -> tuple[Value, str]:
@@ -297,7 +305,7 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
             known = sizes.setdefault(label, size)
             if known == 1:
                 sizes[label] = size
-            elif size not in (1, known):
+            elif size != 1 and _differ(size, known):
                 raise ShapeError(
                     f"einsum: label {label!r} has sizes {known} and {size}", source_location()
                 )
@@ -307,7 +315,8 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
     for i, (array, term) in enumerate(pairs):
         others = "".join(t for j, (_, t) in enumerate(pairs) if j != i)
         pairs[i] = _sum_out(array, term, output + others)
-    for step in einsum_steps([term for _, term in pairs], output, sizes, optimize):
+    costs = dict(zip(sizes, bounds_of(sizes.values()), strict=True))
+    for step in einsum_steps([term for _, term in pairs], output, costs, optimize):
         chosen = [pairs[i] for i in step]
         pairs = [pair for i, pair in enumerate(pairs) if i not in step]
         result, term = chosen[0]

@@ -23,8 +23,9 @@ from gradopt.base.dtypes import (
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
 from gradopt.functions.ufuncs import to_bool
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_within
+from gradopt.ir.extents import Sizes, bounds_of
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Shape, Value, emit
 from gradopt.recording import grad
@@ -110,8 +111,10 @@ def prod(
     return _with_initial(np.multiply, result, initial)
 
 
-def _count(x: Value, axes: tuple[int, ...]) -> int:
-    return math.prod(x.shape[i] for i in axes)
+def _count(x: Value, axes: tuple[int, ...]) -> Any:
+    """How many elements there are along axes; an int64 if that is known at run time only."""
+    sizes = [x.shape[i] for i in axes]
+    return sized.product(sizes) if x.shape.__class__ is Sizes else math.prod(sizes)
 
 
 def _float_dtype(name: str, x: Value, dtype: Any) -> DType:
@@ -165,7 +168,8 @@ def mean(
     if _given(where) and where is not True:
         chosen = prims.broadcast_to(to_bool(where), x.shape)
         # In float32, which is faster, if it holds every count.
-        exact = x.size <= 2 ** (np.finfo(target).nmant + 1)
+        most = prims.size_of(bounds_of(x.shape))
+        exact = most <= 2 ** (np.finfo(target).nmant + 1)
         counted = prims.convert(chosen, target if exact else INT64)
         return _mean_of(total, _reduce("sum", counted, axis, keepdims))
     return _mean_of(total, _count(x, prims.normalize_axes(axis, x.ndim)))
@@ -193,7 +197,12 @@ def var(
     if _given(correction):
         ddof = correction
     squares = _reduce("sum", emit(grad.square, x - traced(mean, x.dtype)), axes, keepdims)
-    return _divide_by_count(squares, max(count - ddof, 0))
+    degrees: Any = count - ddof
+    if isinstance(degrees, Value):
+        degrees = emit(grad.maximum, degrees, scalar(0, degrees.dtype))
+    else:
+        degrees = max(degrees, 0)
+    return _divide_by_count(squares, degrees)
 
 
 def root_of_sum(total: Value, order: Any = 2) -> Value:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -140,10 +141,10 @@ def squeeze(a: Any, axis: Any = None) -> Handle:
     """`numpy.squeeze`."""
     x = handle_of(a)
     if axis is None:
-        axes = tuple([i for i, size in enumerate(x.shape) if size == 1])
+        axes = tuple([i for i, size in enumerate(x._extents) if size == 1])
     else:
         axes = prims.normalize_axes(axis, x.ndim)
-    if any(x.shape[i] != 1 for i in axes):
+    if any(x._extents[i] != 1 for i in axes):
         raise ShapeError(
             "cannot select an axis to squeeze out which has size not equal to one",
             source_location(),
@@ -314,7 +315,7 @@ def size(a: Any, axis: Any = None) -> int:
     return (
         x.size
         if axis is None
-        else prims.size_of(tuple([x.shape[i] for i in prims.normalize_axes(axis, x.ndim)]))
+        else math.prod([x.shape[i] for i in prims.normalize_axes(axis, x.ndim)])
     )
 
 

@@ -92,7 +92,7 @@ def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
         for number, other in ((x, y), (y, x)):
             if type(number) is int and (beyond := _beyond(number, other)):
                 answer = ufunc(*((beyond, 0) if number is x else (0, beyond)))
-                return prims.full(np.shape(listed(other)), answer, BOOL)
+                return prims.full(traced(other).shape, answer, BOOL)
         for number, other in ((x, y), (y, x)):
             # In the range of int64, and maybe in no narrower one.
             if is_traced_integer(number):

@@ -45,9 +45,9 @@ def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) ->
     if not np.can_cast(kind, x.dtype, casting):  # pyright: ignore[reportArgumentType]
         what = "scalar" if np.ndim(source) == 0 else "array data"
         raise cannot_cast(what, kind, x.dtype, casting)
-    new = fit(source, x.shape, x.dtype)
+    new = fit(source, x._extents, x.dtype)
     if where is not True:
-        new = prims.select(prims.broadcast_to(to_bool(where), x.shape), new, x._read())
+        new = prims.select(prims.broadcast_to(to_bool(where), x._extents), new, x._read())
     x._write(new)
 
 

@@ -96,6 +96,20 @@ def require_all(right: Value, message: str, error: type[GradoptError]) -> None:
     require_within(count, 0, 0, message, error)
 
 
+def require(right: Value, number: Value, message: str, error: type[GradoptError]) -> None:
+    """Checks that a bool is true.
+
+    Args:
+        right: shape ().
+        number: what is asked of it; an int64 of shape ().
+        message: what is wrong, with `{value}` for the number.
+        error: what is raised.
+    """
+    checks = prims.scope().trace.checks
+    checks.append(Check(message, source_location(), error))
+    add_outcome(prims.select(right, scalar(0, INT64), scalar(len(checks), INT64)), number)
+
+
 def fail(exception: BaseException, passed: Value | None = None) -> None:
     """A check that fails in a part of the program: there the user's code raises.
 

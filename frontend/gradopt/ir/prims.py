@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,12 @@ from gradopt.base.donated import require_not_donated
 from gradopt.base.dtypes import BOOL, INT64, DType, supported
 from gradopt.base.location import source_location
 from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
+from gradopt.ir import sized
 from gradopt.ir.current import scope as scope
+from gradopt.ir.extents import Sizes, shape_with, unknown_size
 from gradopt.ir.types import element_attribute
 from gradopt.ir.values import Shape as Shape
-from gradopt.ir.values import Value
+from gradopt.ir.values import Value, of_shape
 from gradopt.ir.values import broadcast_shapes as broadcast_shapes
 from gradopt.ir.values import broadcast_to as broadcast_to
 from gradopt.ir.values import equal as equal
@@ -89,14 +91,20 @@ def convert(x: Value, dtype: DType) -> Value:
     """`grad.convert`."""
     if x.dtype == dtype:
         return x
-    return scope().emit(grad.convert, x, element_attribute(dtype))
+    return of_shape(scope().emit(grad.convert, x, element_attribute(dtype)), x.shape)
+
+
+def _chosen(shape: Shape, axes: Iterable[int]) -> Shape:
+    """The sizes of some dimensions."""
+    return shape_with([shape[i] for i in axes]) if shape.__class__ is Sizes else ()
 
 
 def transpose(x: Value, permutation: Sequence[int]) -> Value:
     """`grad.transpose`."""
     if list(permutation) == list(range(len(permutation))):
         return x
-    return scope().emit(grad.transpose, x, list(permutation))
+    result = scope().emit(grad.transpose, x, list(permutation))
+    return of_shape(result, _chosen(x.shape, permutation))
 
 
 def slice_(x: Value, offsets: Sequence[int], sizes: Sequence[int], strides: Sequence[int]) -> Value:
@@ -149,7 +157,7 @@ def reverse(x: Value, dimensions: Sequence[int]) -> Value:
     dimensions = sorted(d for d in dimensions if x.shape[d] != 1)
     if not dimensions:
         return x
-    return scope().emit(grad.reverse, x, dimensions)
+    return of_shape(scope().emit(grad.reverse, x, dimensions), x.shape)
 
 
 def pad(
@@ -188,7 +196,8 @@ def reduce(kind: str, x: Value, axes: Sequence[int]) -> Value:
     """`grad.reduce_<kind>` over non-negative axes."""
     if not axes:
         return x
-    return scope().emit(_REDUCTIONS[kind], x, sorted(axes))
+    result = scope().emit(_REDUCTIONS[kind], x, sorted(axes))
+    return of_shape(result, _chosen(x.shape, [i for i in range(x.ndim) if i not in axes]))
 
 
 def dot_general(
@@ -201,7 +210,12 @@ def dot_general(
     if lhs.dtype == BOOL:
         product = dot_general(convert(lhs, INT64), convert(rhs, INT64), batch, contract)
         return convert(product, BOOL)
-    return scope().emit(
+    is_sized = lhs.shape.__class__ is Sizes or rhs.shape.__class__ is Sizes
+    if is_sized:
+        pairs = zip((*batch[0], *contract[0]), (*batch[1], *contract[1]), strict=True)
+        for i, j in pairs:
+            lhs, rhs = sized.aligned(lhs, i, rhs, j)
+    result = scope().emit(
         grad.dot_general,
         lhs,
         rhs,
@@ -210,6 +224,12 @@ def dot_general(
         list(contract[0]),
         list(contract[1]),
     )
+    if is_sized:
+        left = [i for i in range(lhs.ndim) if i not in batch[0] and i not in contract[0]]
+        right = [i for i in range(rhs.ndim) if i not in batch[1] and i not in contract[1]]
+        sizes = [lhs.shape[i] for i in (*batch[0], *left)] + [rhs.shape[i] for i in right]
+        return of_shape(result, shape_with(sizes))
+    return result
 
 
 def correlate(x: Value, kernel: Value, low: int, high: int) -> Value:
@@ -280,12 +300,13 @@ def identity(shape: Shape, dtype: DType) -> Value:
 def select(condition: Value, on_true: Value, on_false: Value) -> Value:
     """`grad.select` of three operands of one shape, broadcast if necessary."""
     shape = broadcast_shapes(condition.shape, on_true.shape, on_false.shape)
-    return scope().emit(
+    result = scope().emit(
         grad.select,
         broadcast_to(condition, shape),
         broadcast_to(on_true, shape),
         broadcast_to(on_false, shape),
     )
+    return of_shape(result, shape)
 
 
 def cumsum(x: Value, axis: int) -> Value:
@@ -300,6 +321,8 @@ def argreduce(kind: str, x: Value, axis: int) -> Value:
 
 def stop_gradient(x: Value) -> Value:
     """`grad.stop_gradient`."""
+    if x.shape.__class__ is Sizes:
+        raise unknown_size("grad.stop_gradient")
     return scope().emit(grad.stop_gradient, x)
 
 

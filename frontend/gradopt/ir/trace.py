@@ -23,6 +23,7 @@ from gradopt.base.location import (
 )
 from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError, SourceLocation
 from gradopt.ir.current import state
+from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.locations import Locations, location_of
 from gradopt.ir.types import elements_attribute, tensor_type
 from gradopt.ir.values import Value, arguments_of
@@ -50,6 +51,7 @@ class Trace:
             traced values.
 
     Attributes:
+        has_sizes: whether there are arrays whose size is known at run time only.
         loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
         notes: what rewritten statements remember from one trace of them to the next.
         sizes: integers among the arguments of the outermost function, by their numbers: a program
@@ -62,6 +64,7 @@ class Trace:
         self._store = store
         inference.recall(store)
         self.rewrites = rewrites
+        self.has_sizes = False
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}
         self.sizes: dict[ir.Value, int] = {}
@@ -160,6 +163,8 @@ class Scope:
         effects: an array that the effects of its code write to, in their order; None without any.
         at_end: what to do when it is complete.
         intervals: of integers between which numbers they are, where that is known.
+        assumed: those of them that say more than what they are computed from.
+        sums: integers that are sums of others (see `gradopt.ir.affine`).
         limits: the same of calls of single functions, by their ids, where it is less; and the
             scope below which it is.
     """
@@ -184,6 +189,8 @@ class Scope:
         self.effects: Any = None
         self.at_end: list[Callable[[], None]] = []
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
+        self.assumed: set[ir.Value] = set()
+        self.sums: dict[Any, Value] = {}
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
         self.wrapped: dict[tuple[ir.Value, int], Value] = {}
@@ -208,6 +215,8 @@ class Scope:
         for values in (self.lifted, self.wrapped, self._lifted_values, self._constants):
             values.clear()
         self.intervals.clear()
+        self.assumed.clear()
+        self.sums.clear()
 
     def discard(self) -> None:
         """Takes a function that nobody calls out of the module."""
@@ -242,6 +251,8 @@ class Scope:
 
     def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
+        if shape.__class__ is Sizes:
+            raise confined()
         location = ir.Location(path, self.location)
         value = self.block.add_argument(tensor_type(shape, dtype), location)
         return Value(self, value, location)
@@ -266,6 +277,8 @@ class Scope:
         known = self._lifted_values.get(value.ssa)
         if known is not None:
             return known
+        if value.shape.__class__ is Sizes:
+            raise confined()
         assert self.parent is not None
         self.parent.use(value)
         location = ir.Location("closure", self.location)
@@ -276,6 +289,13 @@ class Scope:
             self.intervals[argument] = between
         self.lifted.append(value)
         return argument
+
+    def lifted_as(self, argument: ir.Value) -> Value | None:
+        """The value of an outer function that an argument stands for, if it does."""
+        for value in self.lifted:
+            if self._lifted_values.get(value.ssa) is argument:
+                return value
+        return None
 
     def sizes_in(self, value: Value) -> set[int]:
         """The arguments in `Trace.sizes` that a value is computed from; none if from others too."""

@@ -39,9 +39,9 @@ def tensor_type(shape: tuple[int, ...], dtype: DType) -> str:
 
 @functools.lru_cache(maxsize=10_000)
 def shape_and_dtype(type_: str) -> tuple[tuple[int, ...], DType]:
-    """The inverse of `tensor_type`."""
+    """The inverse of `tensor_type`; of a size that is not known, -1."""
     *sizes, element = type_.removeprefix("tensor<").removesuffix(">").split("x")
-    return tuple([int(size) for size in sizes]), _DTYPES[element]
+    return tuple([-1 if size == "?" else int(size) for size in sizes]), _DTYPES[element]
 
 
 @functools.cache

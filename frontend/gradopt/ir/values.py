@@ -17,6 +17,7 @@ from gradopt.base.dtypes import DType
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.ir.current import scope
+from gradopt.ir.extents import Sizes, has_extents
 from gradopt.ir.types import shape_and_dtype
 from gradopt.recording import grad, ir
 
@@ -47,7 +48,7 @@ class Value:
         scope: the function it belongs to.
         ssa: the value as it is recorded.
         location: where it was made.
-        shape: its shape.
+        shape: its shape; `Sizes` if a size is known at run time only.
         dtype: its NumPy dtype.
     """
 
@@ -190,7 +191,14 @@ def emit(op: Callable[..., Any], *operands: Value) -> Value:
             common = broadcast_shapes(*shapes)
             operands = tuple([broadcast_to(operand, common) for operand in operands])
             break
-    return scope().emit(op, *operands)
+    return of_shape(scope().emit(op, *operands), operands[0].shape)
+
+
+def of_shape(result: Value, shape: Shape) -> Value:
+    """The result of an op; which sizes it has is known where its type does not tell."""
+    if shape.__class__ is Sizes:
+        result.shape = shape
+    return result
 
 
 def equal(x: Value, y: Value | float) -> Value:
@@ -212,6 +220,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     first = shapes[0]
     if all(shape == first for shape in shapes):
         return first
+    if any(map(has_extents, shapes)):
+        return _sized().common_shape(shapes)
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -225,6 +235,8 @@ def broadcast_to(x: Value, shape: Shape) -> Value:
     """NumPy's broadcast: dimensions of size 1 and missing ones are repeated."""
     if x.shape == shape:
         return x
+    if x.shape.__class__ is Sizes or has_extents(shape):
+        return _sized().broadcast_to(x, shape)
     offset = len(shape) - len(x.shape)
     if offset < 0 or any(a not in (b, 1) for a, b in zip(x.shape, shape[offset:], strict=True)):
         raise ShapeError(f"cannot broadcast shape {x.shape} to shape {shape}", source_location())
@@ -237,4 +249,13 @@ def reshape(x: Value, shape: Shape) -> Value:
     """`grad.reshape` to a shape without -1."""
     if x.shape == shape:
         return x
+    if x.shape.__class__ is Sizes or has_extents(shape):
+        return _sized().reshape(x, shape)
     return scope().emit(grad.reshape, x, list(shape))
+
+
+def _sized() -> Any:
+    """What there is for sizes that are known at run time only; few programs need it."""
+    from gradopt.ir import sized
+
+    return sized

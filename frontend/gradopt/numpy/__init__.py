@@ -26,6 +26,8 @@ from gradopt.array.operands import nested as _nested
 from gradopt.array.operands import traced as _traced
 from gradopt.base.dtypes import SUPPORTED as _SUPPORTED
 from gradopt.base.dtypes import supported as _supported
+from gradopt.functions.creation import CREATIONS as _CREATIONS
+from gradopt.functions.creation import filled as _filled
 from gradopt.functions.shapes import shape_of as _shape_of
 from gradopt.ir import prims as _prims
 from gradopt.ir.current import current_scope as _current_scope
@@ -68,6 +70,10 @@ def _creates(function: Callable[..., Any]) -> Callable[..., Any]:
         # The ends of `linspace` may be traced.
         first = 2 if function is _np.linspace else 0
         _require_sizes((*args[first:], *[v for k, v in kwargs.items() if k != "stop"]))
+        if function in _CREATIONS and _is_traced(*args, *kwargs.values()):
+            made = _CREATIONS[function](*args, **kwargs)
+            if made is not None:
+                return made
         if _is_traced(*args, *kwargs.values()) and function in _FUNCTIONS:
             return _call_function(function, args, kwargs)
         return _new(function(*args, **kwargs))
@@ -117,6 +123,10 @@ def asarray(a: Any, dtype: Any = None) -> Any:
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """As `numpy.full`, with a traced fill value too."""
     _require_sizes((shape,))
+    if _is_traced(shape):
+        made = _filled("numpy.full", fill_value, shape, dtype)
+        if made is not None:
+            return made
     if not _is_traced(fill_value):
         return _new(_np.full(shape, fill_value, dtype))
     value = _traced(fill_value)

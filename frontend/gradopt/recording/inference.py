@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gradopt import _gradopt
 from gradopt.errors import CompilerError
+from gradopt.ir.extents import unknown_size
 from gradopt.recording.native import compiler
 
 if TYPE_CHECKING:
@@ -59,9 +60,26 @@ def result_types(
     return types
 
 
+# What takes operands whose sizes are known at run time only, beside elementwise ops.
+_SIZED = frozenset(
+    (
+        *("grad.sized_slice", "grad.sized_update", "grad.sized_broadcast", "grad.transpose"),
+        *("grad.reverse", "grad.reduce_sum", "grad.reduce_prod", "grad.reduce_any"),
+        *("grad.reduce_all", "grad.dot_general", "grad.convert", "grad.select"),
+    )
+)
+# These have no attributes, as elementwise ops, and take none.
+_UNSIZED = frozenset(
+    ("grad.gather", "grad.scatter", "grad.scatter_add", "grad.dynamic_update_slice")
+)
+
+
 def _infer(
     name: str, operands: Sequence[str], attributes: Mapping[str, Attribute]
 ) -> tuple[str, ...]:
+    is_sized = any("?" in operand for operand in operands)
+    if is_sized and (name in _UNSIZED or (attributes and name not in _SIZED)):
+        raise unknown_size(name)
     native = compiler()
     try:
         return tuple(native.infer_types(name, operands, f"{{{attribute_list(attributes)}}}"))

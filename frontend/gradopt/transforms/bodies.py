@@ -21,6 +21,7 @@ from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_returned, function_name, returned_value
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import checks, prims
+from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.prims import scalar
 from gradopt.ir.trace import Scope
 from gradopt.ir.types import tensor_type
@@ -49,7 +50,13 @@ class Spec:
 
     @staticmethod
     def of(leaf: Any, value: Value) -> Spec:
-        """Of a leaf as the user gave it, and its value."""
+        """Of a leaf as the user gave it, and its value.
+
+        Raises:
+            UnsupportedError: its size is known at run time only.
+        """
+        if value.shape.__class__ is Sizes:
+            raise confined()
         if isinstance(leaf, Handle):
             return Spec(value.shape, value.dtype, leaf._weak, leaf._is_scalar)
         weak = type(leaf) in (bool, int, float)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Sizes that are known at run time only.
+
+In a shape an `Extent` stands where an integer does. It is equal to another one that is known to be
+the same number, and to no integer; all else that needs its value is an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gradopt.base.location import source_location
+from gradopt.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from gradopt.ir.affine import Affine
+    from gradopt.ir.values import Value
+
+# What a size that is not known is in attributes of the IR.
+DYNAMIC = -(2**63)
+
+
+class Sizes(tuple[int, ...]):
+    """A shape with an `Extent` in it."""
+
+    __slots__ = ()
+
+
+def shape_with(sizes: Any) -> tuple[int, ...]:
+    """A shape, of numbers or extents."""
+    shape = tuple(sizes)
+    return Sizes(shape) if has_extents(shape) else shape
+
+
+def is_extent(size: Any) -> bool:
+    """Whether a size is known at run time only."""
+    return size.__class__ is Extent
+
+
+def has_extents(shape: tuple[int, ...]) -> bool:
+    """Whether a size is known at run time only."""
+    if shape.__class__ is Sizes:
+        return True
+    return any(map(is_extent, shape))
+
+
+class UnknownSizeError(UnsupportedError):
+    """Something does not take an array whose size is known at run time only."""
+
+
+def unknown_size(what: str) -> UnknownSizeError:
+    """The error for what does not take such an array."""
+    return UnknownSizeError(
+        f"{what} is not supported on an array whose size is known at run time only, as that of "
+        "x[:n] for a traced n; compute with the whole array, and choose with numpy.where, or let "
+        "the bounds of the slice be Python integers",
+        source_location(),
+    )
+
+
+def confined(what: str = "an array") -> UnsupportedError:
+    """The error for an array of such a size that would leave where it was made."""
+    return UnsupportedError(
+        f"{what} whose size is known at run time only stays in the loop, branch or function that "
+        "made it: it cannot be carried, given or returned; write it to a part of an array of known "
+        "size, as in `y[:n] = x`",
+        source_location() if what == "an array" else None,
+    )
+
+
+class Extent:
+    """How many elements there are along a dimension, at least 0.
+
+    Attributes:
+        value: the number, a traced int64.
+        affine: the same as a sum.
+        bound: how large it is at most.
+    """
+
+    __slots__ = ("affine", "bound", "value")
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, value: Value, affine: Affine, bound: int) -> None:
+        self.value = value
+        self.affine = affine
+        self.bound = bound
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return other.__class__ is Extent and self.affine.equals(other.affine)  # pyright: ignore
+
+    def __repr__(self) -> str:
+        return "?"
+
+    def __mul__(self, other: Any) -> Any:
+        if other.__class__ is int and other in (0, 1):
+            return self if other else 0
+        return self._refuse()
+
+    __rmul__ = __mul__
+
+    def _refuse(self, *others: Any) -> NoReturn:
+        raise unknown_size("this")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __floordiv__ = __rfloordiv__ = _refuse
+    __mod__ = __rmod__ = __truediv__ = __rtruediv__ = __neg__ = __divmod__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __index__ = __int__ = __float__ = __bool__ = _refuse
+
+
+def bounds_of(shape: Any) -> tuple[int, ...]:
+    """How large the sizes of a shape are at most."""
+    return tuple([size.bound if is_extent(size) else size for size in shape])
