@@ -544,3 +544,140 @@ def test_new_arrays_need_a_bound() -> None:
     np.testing.assert_allclose(go.compile(g)(X, np.int64(3)), 3 * X[0])
     with pytest.raises(ValueError, match="negative dimensions are not allowed"):
         go.compile(g)(X, np.int64(-3))
+
+
+# -- What is known without looking -------------------------------------------------------------
+
+
+def windows(x: Any, w: Any) -> Any:
+    out = np.zeros((8, 8, 2))
+    for i in range(8):
+        for j in range(8):
+            out[i, j] = np.sum(x[i : i + 3, j : j + 3, None] * w, axis=(0, 1))
+    return out
+
+
+def triangle(a: Any) -> Any:
+    total = 0.0
+    for i in range(N):
+        for j in range(i + 1, N):
+            total = total + np.sum(a[i, i:j] * a[j, i:j]) + np.sum(a[i:j, i:j] @ a[i:j, j:])
+    return total
+
+
+def filled(x: Any) -> Any:
+    total = np.zeros(N)
+    for i in range(N):
+        work = np.empty(i)
+        for j in range(len(work)):
+            work[j] = x[j] * j
+        for value in work:
+            total[i] += value
+    return total
+
+
+@pytest.mark.parametrize(
+    ("function", "args"),
+    [
+        (windows, (RNG.normal(size=(10, 10)), RNG.normal(size=(3, 3, 2)))),
+        (triangle, (A / 6,)),
+        (filled, (X,)),
+    ],
+    ids=["windows", "triangle", "filled"],
+)
+def test_no_check_and_no_clamp_where_loops_tell(
+    function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    same(function, *args)
+    differentiable(function, *args)
+    text = go.compile(function).lower(*args).mlir("grad")
+    assert "grad.select" not in text
+    assert "grad.less" not in text
+
+
+def test_a_window_of_fixed_size_has_a_known_size() -> None:
+    x, w = RNG.normal(size=(10, 10)), RNG.normal(size=(3, 3, 2))
+    text = go.compile(windows).lower(x, w).mlir("grad")
+    assert "sizes = [3, 3]" in text
+    assert "?" not in text
+
+
+# -- With all else -----------------------------------------------------------------------------
+
+
+def total_of(u: Any, v: Any) -> Any:
+    return u @ v + np.sum(u)
+
+
+def test_functions_branches_and_masks() -> None:
+    def f(x: Any, a: Any) -> Any:
+        y = np.zeros(N)
+        for i in range(N):
+            if x[i] > 0:
+                y[i] = total_of(x[:i], a[i, :i])
+            elif len(x[:i]) > 4:
+                y[:i] += x[:i] * 2.0
+            part = x[:i].copy()
+            part[part > 0.5] = 0.5
+            part[~(part > 0.5)] *= 2.0
+            y[i] += np.sum(part) + np.sum(x[:i][x[:i] > 0])
+            for j in range(i):
+                if a[i, j] > 2:
+                    break
+                y[j] += np.sum(a[i, j:i])
+        return y
+
+    same(f, X, A)
+    differentiable(f, X, A)
+
+
+def test_results_go_where_they_are_to_go() -> None:
+    def f(x: Any, a: Any) -> Any:
+        z = np.zeros(N)
+        for i in range(N):
+            np.add(x[:i], a[i, :i], out=z[:i])
+            z[i:] = 0.0
+            z[:i] *= np.sum(np.add.outer(x[:i], x[:i])) * 0.01
+            z[1 : i + 1] = z[:i]
+            z[:i], z[:i] = z[:i] * 2, z[:i] - 1
+            z[:i].fill(x[0])
+            np.copyto(z[i:], x[i:], where=x[i:] > 0)
+        return z
+
+    same(f, X, A)
+    differentiable(f, X, A)
+
+
+def test_a_while_that_makes_slices_longer() -> None:
+    def f(x: Any) -> Any:
+        n, total = 1, 0.0
+        while total < 3:
+            total += np.sum(x[:n] ** 2)
+            n += 1
+        return total
+
+    same(f, X)
+    differentiable(f, X)
+
+
+def test_bodies_that_are_functions() -> None:
+    def f(x: Any) -> Any:
+        def body(i: Any, y: Any) -> Any:
+            y[i] = np.sum(x[:i] * y[:i]) + x[i]
+            return y
+
+        return go.fori_loop(0, N, body, np.ones_like(x))
+
+    np.testing.assert_allclose(go.compile(f)(X), f(X))
+    traced = go.compile(f, capture="trace")
+    np.testing.assert_allclose(traced(X), f(X))
+
+
+@pytest.mark.parametrize("name", ["substitute", "cholesky", "durbin", "trmm"])
+def test_second_derivatives_and_maps(name: str) -> None:
+    kernel, args = KERNELS[NAMES.index(name)]
+    compiled = go.compile(kernel)
+    go.gradcheck(lambda *values: np.sum(np.sin(compiled(*values))), args, order=2)
+    stacks = [np.stack([arg, 1.1 * arg, 0.9 * arg]) for arg in args]
+    want = np.stack([kernel(*[stack[i] for stack in stacks]) for i in range(3)])
+    np.testing.assert_allclose(go.compile(go.vmap(kernel))(*stacks), want, rtol=1e-10)

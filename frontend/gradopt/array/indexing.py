@@ -24,9 +24,9 @@ from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims, sized
+from gradopt.ir.affine import between
 from gradopt.ir.checks import require_in_bounds
 from gradopt.ir.extents import Sizes, is_extent, unknown_size
-from gradopt.ir.intervals import interval
 from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)
@@ -296,8 +296,8 @@ def _wrapped(index: Value, size: int, axis: int) -> Value:
     key = (index.ssa, size)
     found = known.get(key)
     if found is None:
-        between = interval(index)
-        if between is not None and between[0] >= 0 and between[1] < size:
+        ends = None if index.ndim else between(index)
+        if ends is not None and ends[0] >= 0 and ends[1] < size:
             return index
         require_in_bounds(index, size, axis)
         found = known[key] = prims.select(index < 0, index + size, index)
@@ -572,17 +572,17 @@ def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace
     mask = traced(entries[place])
     # The mask's dimensions stay whole.
     whole_index = (*entries[:place], *[_ALL] * mask.ndim, *entries[place + 1 :])
-    parts, _ = _expand(x.shape, whole_index)
+    parts, _ = _expand(x._extents, whole_index)
     first = place
     if Ellipsis in entries[:place]:
         first += len(parts) - len(whole_index)
     part = _basic(x, parts)
-    expected = part.shape[first : first + mask.ndim]
+    expected = part._extents[first : first + mask.ndim]
     if mask.shape != expected:
         raise _error(
             f"boolean index of shape {mask.shape} does not match the indexed shape {expected}"
         )
-    return part, MaskPlace(mask, part.shape, first)
+    return part, MaskPlace(mask, part._extents, first)
 
 
 def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
@@ -607,7 +607,7 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
                     source_location(),
                 )
             return False
-        new = fit(spread, part.shape, part.dtype)
+        new = fit(spread, part._extents, part.dtype)
     part._write(prims.select(place.spread_mask(), new, part._read()))
     return True
 

@@ -45,6 +45,7 @@ from gradopt.control.sharing import (
 )
 from gradopt.errors import UnboundNameError, UnsupportedError
 from gradopt.ir import checks, prims
+from gradopt.ir.affine import affine, lies_between
 from gradopt.ir.intervals import assume
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
@@ -225,6 +226,8 @@ class Loop:
                 counter.append(number)
                 if isinstance(self._length, int):
                     assume(number, 0, self._length - 1)
+                else:
+                    lies_between(number, affine(0), affine(self._length).plus(affine(-1)))
             return self._enter(part.scope)
 
         def call() -> Any:

@@ -19,7 +19,8 @@ from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError
 from gradopt.ir import prims
-from gradopt.ir.intervals import assume, interval
+from gradopt.ir.affine import affine, between, lies_between
+from gradopt.ir.intervals import assume
 from gradopt.ir.sized import number
 from gradopt.ir.values import Value
 
@@ -85,6 +86,10 @@ class TracedRange(Numbered):
         return python_number(value)
 
     def _assume(self, value: Value, length: int | Value) -> None:
+        first, behind = affine(_number(self.start)), affine(_number(self.stop))
+        sign = 1 if self.step > 0 else -1
+        last = behind.plus(affine(-sign))
+        lies_between(value, *((first, last) if sign > 0 else (last, first)))
         start = _interval(self.start)
         stop = _interval(self.stop)
         if start is None or stop is None:
@@ -121,8 +126,7 @@ class TracedRange(Numbered):
 
 
 def _interval(bound: Any) -> tuple[int, int] | None:
-    number = _number(bound)
-    return (number, number) if isinstance(number, int) else interval(number)
+    return between(_number(bound))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ Number = int | Value
 _INT64 = np.dtype(np.int64)
 # How deep the ops are that are looked through.
 _DEEPEST = 16
+# How many terms of a sum are replaced by what they are at least or at most.
+_SUBSTITUTIONS = 2
 
 
 class Affine:
@@ -67,8 +69,30 @@ class Affine:
                 terms.pop(ssa, None)
         return Affine(terms, self.constant + times * other.constant)
 
-    def interval(self) -> Interval | None:
+    def interval(self, depth: int = _SUBSTITUTIONS) -> Interval | None:
         """Between which numbers it is, if that is known."""
+        found = self._by_terms()
+        if not depth:
+            return found
+        # As `i - j`, where j is less than i.
+        for ssa, (value, count) in self.terms.items():
+            ends = value.scope.ends.get(ssa)
+            if ends is None:
+                continue
+            rest = self.plus(Affine({ssa: (value, 1)}, 0), -count)
+            low, high = (rest.plus(end, count).interval(depth - 1) for end in ends)
+            if count < 0:
+                low, high = high, low
+            if low is None or high is None:
+                continue
+            between = low[0], high[1]
+            if found is None:
+                found = between
+            else:
+                found = max(found[0], between[0]), min(found[1], between[1])
+        return found
+
+    def _by_terms(self) -> Interval | None:
         low = high = self.constant
         for ssa, (value, count) in self.terms.items():
             found = interval_in(value.scope, ssa)
@@ -95,7 +119,7 @@ def _of(scope: Scope, ssa: ir.Value, depth: int) -> Affine:
         outer = scope.lifted_as(ssa)
         if outer is not None:
             return _of(outer.scope, outer.ssa, depth)
-    elif ssa in scope.assumed:
+    elif ssa in scope.assumed or ssa in scope.ends:
         pass
     elif owner.name == "grad.constant":
         number = owner.attributes["value"].value
@@ -156,6 +180,12 @@ def plus(x: Number, y: Number, times: int = 1) -> Number:
     elif times == 1 and isinstance(x, int) and x == 0:
         return y
     return number_of(affine(x).plus(affine(y), times))
+
+
+def lies_between(value: Value, least: Affine, most: Affine) -> None:
+    """Notes that an integer of the current function lies between two sums."""
+    here = current()
+    here.ends[here.use(value)] = least, most
 
 
 def between(number: Number) -> Interval | None:

@@ -20,16 +20,8 @@ Interval = tuple[int, int]
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-def interval(value: Value) -> Interval | None:
-    """The least and the greatest number that a traced integer can be, if that is known."""
-    scope = state.scope
-    if scope is None or value.shape:
-        return None
-    return interval_in(scope, scope.use(value))
-
-
 def interval_in(scope: Scope, value: ir.Value) -> Interval | None:
-    """The same of a value of some function."""
+    """The least and the greatest number that an integer of a function can be, if that is known."""
     return _of(value, scope.intervals)
 
 

@@ -164,6 +164,7 @@ class Scope:
         at_end: what to do when it is complete.
         intervals: of integers between which numbers they are, where that is known.
         assumed: those of them that say more than what they are computed from.
+        ends: of integers sums that they are at least and at most (see `gradopt.ir.affine`).
         sums: integers that are sums of others (see `gradopt.ir.affine`).
         limits: the same of calls of single functions, by their ids, where it is less; and the
             scope below which it is.
@@ -190,6 +191,7 @@ class Scope:
         self.at_end: list[Callable[[], None]] = []
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
         self.assumed: set[ir.Value] = set()
+        self.ends: dict[ir.Value, tuple[Any, Any]] = {}
         self.sums: dict[Any, Value] = {}
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
@@ -216,6 +218,7 @@ class Scope:
             values.clear()
         self.intervals.clear()
         self.assumed.clear()
+        self.ends.clear()
         self.sums.clear()
 
     def discard(self) -> None:
