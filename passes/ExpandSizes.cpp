@@ -139,6 +139,7 @@ private:
   bool isRepeated(Value value);
   bool isReadElsewhere(SizedUpdateOp op);
   void keep(Value value);
+  bool keepByRows(DotGeneralOp op);
   void write(SizedUpdateOp op);
 
   Carried loopOver(ArrayRef<Value> extents, ValueRange init, Body body);
@@ -567,10 +568,7 @@ void Expander::keep(Value value) {
   SmallVector<Value> extents = llvm::map_to_vector(
       unknown, [&](int64_t d) { return findExtent(value, d); });
   auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
-  Value scalar = createSplat(
-      builder, loc, RankedTensorType::get({}, type.getElementType()), 0);
-  Value init = BroadcastOp::create(builder, loc, scalar, shape,
-                                   ArrayRef<int64_t>());
+  Value init = createSplat(builder, loc, type, 0);
   Value zero = createSplat(builder, loc, typeOf(extents.front()), 0);
   Value memory =
       loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange before) {
@@ -587,6 +585,46 @@ void Expander::keep(Value value) {
         return Carried{update};
       }).front();
   kept[value] = memory;
+}
+
+/// A vector times rows of an array: adds the rows up in memory, one after the
+/// other, as sums along columns would jump from row to row. Returns whether it
+/// is such a product.
+bool Expander::keepByRows(DotGeneralOp op) {
+  auto rows = op.getRhs().getDefiningOp<SizedSliceOp>();
+  RankedTensorType vector = typeOf(op.getLhs());
+  if (!rows || isSized(rows.getX()) || vector.getRank() != 1 ||
+      !vector.hasStaticShape() || rows.getShape().size() != 2 ||
+      !ShapedType::isDynamic(rows.getShape()[1]) ||
+      op.getLhsContract().size() != 1 || op.getRhsContract().front() != 0)
+    return false;
+  auto type =
+      RankedTensorType::get({findBound(op, 0)}, vector.getElementType());
+  auto number = [&](int64_t value) {
+    auto index = RankedTensorType::get({}, builder.getI64Type());
+    return createSplat(builder, loc, index, value);
+  };
+  SmallVector<Value> extents{number(vector.getDimSize(0)), findExtent(op, 0)};
+  Value init = createSplat(builder, loc, type, 0);
+  kept[op] = loopOver(extents, init, [&](ArrayRef<Value> at,
+                                         ValueRange before) {
+    SmallVector<Value> start(rows.getIndices());
+    for (auto [d, place] : llvm::zip_equal(rows.getDimensions(), at))
+      start[d] = add(place, start[d]);
+    Value sum = readPart(before.front(), at[1], {1}, {}, true);
+    Value factor = readPart(op.getLhs(), at[0], {1}, {}, true);
+    Value element = readPart(rows.getX(), start,
+                             SmallVector<int64_t>(start.size(), 1), {},
+                             rows->hasAttr(kInBounds));
+    sum = inAnyOrder(AddOp::create(
+        builder, loc, sum,
+        inAnyOrder(MultiplyOp::create(builder, loc, factor, element))));
+    auto update = DynamicUpdateSliceOp::create(
+        builder, loc, before.front(), reshape(sum, {1}), at.drop_front());
+    update->setAttr(kInBounds, builder.getUnitAttr());
+    return Carried{update};
+  }).front();
+  return true;
 }
 
 /// Whether the update is computed from elements of `x` in other places than
@@ -672,6 +710,8 @@ LogicalResult Expander::expand(Operation *op) {
     write(update);
   else if (!makesSized)
     op->getResult(0).replaceAllUsesWith(computeElement(op->getResult(0), {}));
+  else if (auto dot = dyn_cast<DotGeneralOp>(op); dot && keepByRows(dot))
+    return success();
   else if (isRepeated(op->getResult(0)))
     keep(op->getResult(0));
   return success();

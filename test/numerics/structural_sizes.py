@@ -34,6 +34,11 @@ def rows(x: Any, start: Any, count: Any) -> Any:
     return grad.sized_slice(x, [start, zero], [count], [UNKNOWN, 3], [0, 1])
 
 
+def columns(x: Any, zero: Any, start: Any, count: Any) -> Any:
+    """Some columns of three elements."""
+    return grad.sized_slice(x, [zero, start], [count], [3, UNKNOWN], [0, 1])
+
+
 def total(x: Any) -> Any:
     rank = ir.RankedTensorType(x.type).rank
     return grad.reduce_sum(x, list(range(rank)))
@@ -186,6 +191,19 @@ SIZES = [
                 number(5),
             ),
             *[rows_of_products(n) for n in (0, 1, 4)],
+            case(  # A vector times columns.
+                lambda x, y, z, zero, one, n: put(
+                    z, dot(x, columns(y, zero, one, n)), [zero], [0]
+                ),
+                lambda x, y, z, zero, one, n: replaced(z, slice(n), x @ y[:, 1 : 1 + n]),
+                (3,),
+                (3, 6),
+                (7,),
+                number(0),
+                number(1),
+                number(4),
+                dtypes=NUMBERS,
+            ),
         ],
         rounding=16,
     ),

@@ -77,20 +77,49 @@ func.func @add_reversed(%y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
 
 // -----
 
-// Dimensions of known size stay: the loop is over the columns alone. The vector
-// is computed once, not for each of them.
-// CHECK-LABEL: func @vector_times_columns
+// Dimensions of known size stay: the loop is over the rows alone. The vector is
+// computed once, not for each of them.
+// CHECK-LABEL: func @rows_times_vector
 // CHECK: %[[V:.*]] = grad.exp %{{.*}} : tensor<5xf64>
 // CHECK: scf.for
-// CHECK: %[[COLUMN:.*]] = grad.reshape %{{.*}}, shape = [5]
-// CHECK: grad.dot_general %[[V]], %[[COLUMN]], batch = [] x [], contract = [0] x [0]
+// CHECK: %[[ROW:.*]] = grad.reshape %{{.*}}, shape = [5]
+// CHECK: grad.dot_general %[[ROW]], %[[V]], batch = [] x [], contract = [0] x [0]
 // CHECK-NOT: scf.for
-func.func @vector_times_columns(%v: tensor<5xf64>, %a: tensor<5x9xf64>, %y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
+func.func @rows_times_vector(%v: tensor<5xf64>, %a: tensor<9x5xf64>, %y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
   %zero = grad.constant dense<0> : tensor<i64>
   %e = grad.exp %v : tensor<5xf64>
+  %m = grad.sized_slice %a[%zero, %zero], shape = [?, 5], dimensions = [0, 1] sizes(%n)
+      : tensor<9x5xf64> -> tensor<?x5xf64>
+  %p = grad.dot_general %m, %e, batch = [] x [], contract = [1] x [0]
+      : tensor<?x5xf64>, tensor<5xf64> -> tensor<?xf64>
+  %r = grad.sized_update %y, %p[%zero], dimensions = [0] : tensor<9xf64>, tensor<?xf64>
+  return %r : tensor<9xf64>
+}
+
+// -----
+
+// Columns: rows are added up, so that memory is read as it lies.
+// CHECK-LABEL: func @vector_times_columns
+// CHECK-SAME: %[[V:[a-z0-9]+]]: tensor<5xf64>, %[[A:[a-z0-9]+]]: tensor<5x9xf64>, %[[Y:[a-z0-9]+]]: tensor<9xf64>, %[[N:[a-z0-9]+]]: tensor<i64>
+// CHECK: %[[ZEROS:.*]] = grad.constant dense<0.000000e+00> : tensor<9xf64>
+// CHECK: %[[END:.*]] = arith.index_cast %{{.*}} : i64 to index
+// CHECK: %[[SUMS:.*]] = scf.for {{.*}} to %c5 {{.*}} iter_args(%[[OUTER:.*]] = %[[ZEROS]]) -> (tensor<9xf64>) {
+// CHECK: %[[ROW:.*]] = tensor.from_elements
+// CHECK: scf.for {{.*}} to %[[END]] {{.*}} iter_args(%[[NOW:.*]] = %[[OUTER]]) -> (tensor<9xf64>) {
+// CHECK: %[[COLUMN:.*]] = tensor.from_elements
+// CHECK: grad.dynamic_slice %[[NOW]][%[[COLUMN]]]
+// CHECK: grad.dynamic_slice %[[V]][%[[ROW]]]
+// CHECK: grad.dynamic_slice %[[A]][%[[ROW]], %[[COLUMN]]], sizes = [1, 1]
+// CHECK: grad.multiply %{{.*}}, %{{.*}} {grad.any_order}
+// CHECK: grad.add %{{.*}}, %{{.*}} {grad.any_order}
+// CHECK: grad.dynamic_update_slice %[[NOW]]
+// CHECK: scf.for
+// CHECK: grad.dynamic_slice %[[SUMS]]
+func.func @vector_times_columns(%v: tensor<5xf64>, %a: tensor<5x9xf64>, %y: tensor<9xf64>, %n: tensor<i64>) -> tensor<9xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
   %m = grad.sized_slice %a[%zero, %zero], shape = [5, ?], dimensions = [0, 1] sizes(%n)
       : tensor<5x9xf64> -> tensor<5x?xf64>
-  %p = grad.dot_general %e, %m, batch = [] x [], contract = [0] x [0]
+  %p = grad.dot_general %v, %m, batch = [] x [], contract = [0] x [0]
       : tensor<5xf64>, tensor<5x?xf64> -> tensor<?xf64>
   %r = grad.sized_update %y, %p[%zero], dimensions = [0] : tensor<9xf64>, tensor<?xf64>
   return %r : tensor<9xf64>
