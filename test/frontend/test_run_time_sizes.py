@@ -368,6 +368,23 @@ def test_new_arrays_of_a_traced_size() -> None:
     differentiable(f, X)
 
 
+def test_what_is_known_of_computed_sizes() -> None:
+    def f(x: Any, small: Any, k: Any) -> Any:
+        y = np.zeros(N)
+        for i in range(N):
+            y[i] = np.sum(np.ones(i // 2)) + np.sum(np.arange(i % 4)) + np.sum(x[: i // 3])
+        n, m = small[0], np.minimum(np.maximum(k, 2), 5)
+        return y[0] + np.sum(x[:n]), y, np.sum(np.ones(n + 1)), np.sum(np.zeros((m, 2)) + x[0])
+
+    for dtype in (np.uint8, np.int8, np.uint16):
+        small = np.array([3], dtype)
+        for k in (-7, 4, 70):
+            want = f(X, small, k)
+            got = go.compile(f)(X, small, np.int64(k))
+            for actual, expected in zip(got, want, strict=True):
+                np.testing.assert_allclose(actual, expected)
+
+
 def test_loops_over_what_has_a_traced_size() -> None:
     def f(x: Any) -> Any:
         total = np.zeros(N)
@@ -513,7 +530,10 @@ def test_arrays_stay_where_they_were_made() -> None:
             part = part * 2
         return np.sum(part)
 
-    for function in (returned, chosen, carried):
+    def differentiated(x: Any, n: Any) -> Any:
+        return np.sum(go.grad(lambda v: np.sum(v**2))(x[:n]))
+
+    for function in (returned, chosen, carried, differentiated):
         with pytest.raises(go.errors.UnsupportedError, match="stays in the loop") as raised:
             go.compile(function)(X, np.int64(3))
         assert "test_run_time_sizes.py" in str(raised.value)

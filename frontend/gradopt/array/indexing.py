@@ -24,7 +24,7 @@ from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims, sized
-from gradopt.ir.affine import between
+from gradopt.ir.affine import lies_within
 from gradopt.ir.checks import require_in_bounds
 from gradopt.ir.extents import Sizes, is_extent, unknown_size
 from gradopt.ir.values import Shape, Value
@@ -296,8 +296,8 @@ def _wrapped(index: Value, size: int, axis: int) -> Value:
     key = (index.ssa, size)
     found = known.get(key)
     if found is None:
-        ends = None if index.ndim else between(index)
-        if ends is not None and ends[0] >= 0 and ends[1] < size:
+        if not index.ndim and lies_within(index, 0, size - 1):
+            known[key] = index
             return index
         require_in_bounds(index, size, axis)
         found = known[key] = prims.select(index < 0, index + size, index)

@@ -82,7 +82,7 @@ def _bound(bound: Any) -> Number | None:
         return None
     if not _is_traced(bound):
         return operator.index(bound)
-    if bound.ndim or bound.dtype.kind != "i":
+    if bound.ndim or bound.dtype.kind not in "iu":
         raise TypeError("slice indices must be integers or None or have an __index__ method")
     bound._require_size()
     return prims.convert(bound._read(), INT64)

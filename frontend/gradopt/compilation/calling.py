@@ -287,7 +287,7 @@ def result_value(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Value:
     if isinstance(leaf, Handle):
         result = leaf._read()
         if result.shape.__class__ is Sizes:
-            raise confined(f"{path}, an array")
+            raise confined(f"{path}, an array", is_result=True)
         prims.scope().use(result)
         return result
     value = plain_leaf(leaf, path, advice)

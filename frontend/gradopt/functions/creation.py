@@ -20,6 +20,9 @@ from gradopt.ir.checks import require
 from gradopt.ir.extents import is_extent, shape_with
 from gradopt.ir.sized import extent_of, iota
 
+# What no array is meant to be as large as: so large a bound says nothing.
+_LARGEST = 2**31
+
 
 def _is_unknown(value: Any) -> bool:
     return isinstance(value, Handle) and value._known() is None
@@ -36,7 +39,7 @@ def _size(name: str, number: Number) -> Any:
     if isinstance(number, int):
         return number
     known = between(number)
-    if known is None:
+    if known is None or known[1] > _LARGEST:
         raise ConversionError(
             f"{name} has a size that is known at run time only, and nothing says how large it is "
             "at most; say so, as in numpy.minimum(n, 100), or make the array as large as it can "
@@ -59,7 +62,7 @@ def _shape(name: str, shape: Any) -> Any:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) or (
-        isinstance(value, Handle) and not value.ndim and value.dtype.kind == "i"
+        isinstance(value, Handle) and not value.ndim and value.dtype.kind in "iu"
     )
 
 

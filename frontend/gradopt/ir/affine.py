@@ -108,8 +108,11 @@ def affine(number: Number) -> Affine:
     """A number as a sum."""
     if isinstance(number, int):
         return Affine({}, number)
-    found = _of(number.scope, number.ssa, 0)
-    number.scope.sums.setdefault(found.key(), number)
+    scope = number.scope
+    found = scope.affine.get(number.ssa)
+    if found is None:
+        found = scope.affine[number.ssa] = _of(scope, number.ssa, 0)
+        scope.sums.setdefault(found.key(), number)
     return found
 
 
@@ -186,6 +189,14 @@ def lies_between(value: Value, least: Affine, most: Affine) -> None:
     """Notes that an integer of the current function lies between two sums."""
     here = current()
     here.ends[here.use(value)] = least, most
+
+
+def lies_within(number: Value, least: int, most: int) -> bool:
+    """Whether an integer is known to lie between two others."""
+    ends = interval_in(number.scope, number.ssa)
+    if ends is None or ends[0] < least or ends[1] > most:
+        ends = between(number)
+    return ends is not None and ends[0] >= least and ends[1] <= most
 
 
 def between(number: Number) -> Interval | None:

@@ -58,13 +58,18 @@ def unknown_size(what: str) -> UnknownSizeError:
     )
 
 
-def confined(what: str = "an array") -> UnsupportedError:
-    """The error for an array of such a size that would leave where it was made."""
+def confined(what: str = "an array", is_result: bool = False) -> UnsupportedError:
+    """The error for an array of such a size that would leave where it was made.
+
+    Args:
+        what: which array.
+        is_result: whether it is what a function returns, which has no line.
+    """
     return UnsupportedError(
         f"{what} whose size is known at run time only stays in the loop, branch or function that "
         "made it: it cannot be carried, given or returned; write it to a part of an array of known "
         "size, as in `y[:n] = x`",
-        source_location() if what == "an array" else None,
+        None if is_result else source_location(),
     )
 
 

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from gradopt.base.dtypes import DType
 from gradopt.ir.current import state
 from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 
 Interval = tuple[int, int]
 
-# What int64 holds: beyond it nothing is known.
-_LEAST, _MOST = -(2**63), 2**63 - 1
+
+@functools.cache
+def _limits(dtype: DType) -> Interval:
+    """What a dtype of integers holds."""
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
 
 
 def interval_in(scope: Scope, value: ir.Value) -> Interval | None:
@@ -30,9 +38,13 @@ def _of(value: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
     if found is not None or isinstance(value.owner, ir.Block):
         return found
     op = value.owner
+    dtype = shape_and_dtype(value.type)[1]
+    if dtype.kind not in "iu":
+        return None
+    limits = _limits(dtype)
     if op.name == "grad.constant":
         number = op.attributes["value"].value
-        if number.size != 1 or number.dtype.kind != "i":
+        if number.size != 1:
             return None
         found = int(number), int(number)
     elif op.name in ("grad.add", "grad.subtract", "grad.multiply"):
@@ -41,9 +53,12 @@ def _of(value: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
             return None
         found = _combined(op.name, left, right)
     elif op.name in ("grad.minimum", "grad.maximum"):
-        found = _extreme(op.name, [_of(operand, known) for operand in op.operands])
+        ends = [_of(operand, known) for operand in op.operands]
+        found = None if ends == [None, None] else _extreme(op.name, [e or limits for e in ends])
+    elif op.name in ("grad.floor_divide", "grad.remainder"):
+        found = _quotient(op.name, *[_of(operand, known) for operand in op.operands])
     elif op.name == "grad.convert":
-        found = _converted(op.operands[0], value, known)
+        found = _converted(op.operands[0], known)
     elif op.name == "grad.reduce_sum":
         inner = _of(op.operands[0], known)
         count = _count(op.operands[0].type, value.type)
@@ -51,7 +66,8 @@ def _of(value: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
     elif op.name == "grad.negative":
         inner = _of(op.operands[0], known)
         found = None if inner is None else (-inner[1], -inner[0])
-    if found is None or found[0] < _LEAST or found[1] > _MOST:
+    # Elsewhere it wraps around.
+    if found is None or found[0] < limits[0] or found[1] > limits[1]:
         return None
     known[value] = found
     return found
@@ -66,27 +82,31 @@ def _combined(name: str, left: Interval, right: Interval) -> Interval:
     return min(products), max(products)
 
 
-def _extreme(name: str, operands: list[Interval | None]) -> Interval | None:
-    """Of the smaller or larger one of two numbers; one of them is a limit by itself."""
-    known = [operand for operand in operands if operand is not None]
-    if not known:
+def _extreme(name: str, operands: list[Interval]) -> Interval:
+    """Of the smaller or larger one of two numbers."""
+    choose = min if name == "grad.minimum" else max
+    lows, highs = zip(*operands, strict=True)
+    return choose(lows), choose(highs)
+
+
+def _quotient(name: str, number: Interval | None, by: Interval | None) -> Interval | None:
+    """Of a quotient by a positive number, or of what is left."""
+    if by is None or by[0] < 1:
         return None
-    low, high = min(k[0] for k in known), max(k[1] for k in known)
-    if name == "grad.minimum":
-        high = min(k[1] for k in known)
-        return (low if len(known) == 2 else _LEAST), high
-    low = max(k[0] for k in known)
-    return low, (high if len(known) == 2 else _MOST)
+    if name == "grad.remainder":
+        return 0, by[1] - 1
+    if number is None:
+        return None
+    quotients = [a // b for a in number for b in by]
+    return min(quotients), max(quotients)
 
 
-def _converted(operand: ir.Value, value: ir.Value, known: dict[ir.Value, Interval]) -> Any:
+def _converted(operand: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
     """Of an integer that was another integer, or a bool."""
-    (_, source), (_, target) = shape_and_dtype(operand.type), shape_and_dtype(value.type)
-    if source.kind == "b":
+    dtype = shape_and_dtype(operand.type)[1]
+    if dtype.kind == "b":
         return 0, 1
-    if source.kind != "i" or target.kind != "i" or target.itemsize < source.itemsize:
-        return None
-    return _of(operand, known)
+    return (_of(operand, known) or _limits(dtype)) if dtype.kind in "iu" else None
 
 
 def _count(type_: str, reduced: str) -> int | None:

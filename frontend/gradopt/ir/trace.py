@@ -165,6 +165,7 @@ class Scope:
         intervals: of integers between which numbers they are, where that is known.
         assumed: those of them that say more than what they are computed from.
         ends: of integers sums that they are at least and at most (see `gradopt.ir.affine`).
+        affine: integers as sums.
         sums: integers that are sums of others (see `gradopt.ir.affine`).
         limits: the same of calls of single functions, by their ids, where it is less; and the
             scope below which it is.
@@ -192,6 +193,7 @@ class Scope:
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
         self.assumed: set[ir.Value] = set()
         self.ends: dict[ir.Value, tuple[Any, Any]] = {}
+        self.affine: dict[ir.Value, Any] = {}
         self.sums: dict[Any, Value] = {}
         self.lifted: list[Value] = []
         self.outcome: tuple[Value, Value] | None = None
@@ -219,6 +221,7 @@ class Scope:
         self.intervals.clear()
         self.assumed.clear()
         self.ends.clear()
+        self.affine.clear()
         self.sums.clear()
 
     def discard(self) -> None:

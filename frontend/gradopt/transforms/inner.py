@@ -26,6 +26,7 @@ from gradopt.compilation.calling import (
 )
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, prims
+from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.types import shape_and_dtype, tensor_type
 from gradopt.ir.values import Value
@@ -243,6 +244,8 @@ def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str
     paths = leaf_paths(treedef, root)
     traced: list[Handle] = []
     for leaf, path in zip(leaves, paths, strict=True):
+        if isinstance(leaf, Handle) and leaf._extents.__class__ is Sizes:
+            raise confined(f"{path}, an array")
         traced.append(like(leaf, result_value(leaf, path)))
     return traced, treedef, paths
 
