@@ -170,6 +170,26 @@ static bool isRestorable(OpResult version) {
   });
 }
 
+/// Whether a loop of the linear block restores what the array was before the
+/// loop of `version`.
+static bool isRestoredOnTheWay(Value version, Block &linear) {
+  return llvm::any_of(linear.getOps<scf::ForOp>(), [&](scf::ForOp loop) {
+    return llvm::is_contained(loop.getInitArgs().take_back(countBackward(loop)),
+                              version);
+  });
+}
+
+/// The bytes that have to be stored to restore an array, besides those that
+/// inner loops have stored for it.
+static int64_t countMissing(ArrayRef<Value> versions, Block &linear) {
+  int64_t bytes = 0;
+  for (auto [version, previous] :
+       llvm::zip_first(versions.drop_front(), versions))
+    if (!isRestoredOnTheWay(version, linear))
+      bytes += countOverwritten(previous, version);
+  return bytes;
+}
+
 FailureOr<scf::ForOp> grad::restoreArrays(scf::ForOp primal, scf::ForOp linear,
                                           const Residuals::Given &given,
                                           Restorer &restorer, bool isReplay) {
@@ -178,9 +198,11 @@ FailureOr<scf::ForOp> grad::restoreArrays(scf::ForOp primal, scf::ForOp linear,
   for (auto [i, before, after] :
        llvm::enumerate(primal.getRegionIterArgs(), primal.getYieldedValues())) {
     SmallVector<Value> versions = findVersions(before, after);
-    if (versions.size() < 2 || !isWorthIt(before, after))
+    if (versions.size() < 2)
       continue;
-    int64_t bytes = countOverwritten(before, after);
+    int64_t bytes = countMissing(versions, *linear.getBody());
+    if (bytes >= getBytes(before.getType()))
+      continue;
     // What the array is in the end may have to be stored.
     if (!isReplay && !isRestorable(primal.getResults()[i]))
       bytes += llvm::divideCeil(getBytes(before.getType()),

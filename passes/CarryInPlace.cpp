@@ -105,19 +105,12 @@ static LogicalResult addPartsRead(Value next, Value first, Parts &parts) {
 // Of more of them, none is looked at.
 static constexpr size_t kMostParts = 64;
 
-/// The same; none if they have more elements than the tensor.
+/// The same; none if there are too many.
 static Parts findPartsRead(Value next, Value first) {
   Parts parts;
-  if (failed(addPartsRead(next, first, parts)))
+  if (failed(addPartsRead(next, first, parts)) || parts.size() > kMostParts)
     return {};
-  if (parts.size() > kMostParts)
-    return {};
-  int64_t elements = 0;
-  for (tensor::ExtractSliceOp part : parts)
-    elements += part.getType().getNumElements();
-  auto type = cast<RankedTensorType>(first.getType());
-  return type.hasStaticShape() && elements < type.getNumElements() ? parts
-                                                                   : Parts();
+  return parts;
 }
 
 /// Moves `op` in its block to where all its operands are there.
@@ -135,13 +128,22 @@ static void moveUp(Operation *op) {
 }
 
 /// Lets copies of parts of `first` be read instead of the parts, as few as make
-/// `next` an update of it in place; none if there are none.
+/// `next` an update of it in place; none if there are none, or if they have as
+/// many elements as the tensor.
 static void readCopies(Value next, Value first) {
+  auto type = cast<RankedTensorType>(first.getType());
+  if (!type.hasStaticShape())
+    return;
   SmallVector<std::pair<Value, Value>> copies;
-  auto replace = [](Value from, Value to) {
+  auto canReadCopy = [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto op = dyn_cast<DestinationStyleOpInterface>(user))
+      return op.isDpsInput(&use);
+    return isa<scf::YieldOp>(user) && isBranch(user->getParentOp());
+  };
+  auto replace = [&](Value from, Value to) {
     from.replaceUsesWithIf(to, [&](OpOperand &use) {
-      auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner());
-      return use.getOwner() != to.getDefiningOp() && op && op.isDpsInput(&use);
+      return use.getOwner() != to.getDefiningOp() && canReadCopy(use);
     });
   };
   for (tensor::ExtractSliceOp part : findPartsRead(next, first)) {
@@ -152,10 +154,17 @@ static void readCopies(Value next, Value first) {
     replace(part, copies.back().second);
   }
   bool isEnough = isUpdateInPlace(next, first);
+  int64_t elements = 0;
   for (auto [part, copy] : copies) {
     replace(copy, part);
-    if (isEnough && !isUpdateInPlace(next, first))
+    if (isEnough && !isUpdateInPlace(next, first)) {
       replace(part, copy);
+      elements += cast<RankedTensorType>(copy.getType()).getNumElements();
+    }
+  }
+  for (auto [part, copy] : copies) {
+    if (elements >= type.getNumElements())
+      replace(copy, part);
     if (copy.use_empty())
       copy.getDefiningOp()->erase();
   }
@@ -418,11 +427,22 @@ static void placeWritten(tensor::InsertSliceOp write) {
         return true;
     return false;
   };
-  bool canTry = empty.getType() == destination.getType() &&
-                llvm::all_of(empty->getUsers(), [&](Operation *user) {
-                  return isAvailable(destination, user) && makesSource(user);
-                });
-  if (canTry) {
+  auto canTry = [&](Value place) {
+    return place.getType() == empty.getType() &&
+           llvm::all_of(empty->getUsers(), [&](Operation *user) {
+             return isAvailable(place, user) && makesSource(user);
+           });
+  };
+  // What is written may be computed from a later version of the tensor.
+  llvm::SetVector<Value> places;
+  places.insert(destination);
+  for (OpOperand &init : empty->getUses())
+    for (OpOperand &operand : init.getOwner()->getOpOperands())
+      if (readsWrittenElements(operand, init))
+        places.insert(operand.get());
+  for (Value place : places) {
+    if (!canTry(place))
+      continue;
     auto pointers = [](Value value) {
       return llvm::map_to_vector(value.getUses(),
                                  [](OpOperand &use) { return &use; });
@@ -432,18 +452,21 @@ static void placeWritten(tensor::InsertSliceOp write) {
     OpBuilder behind(write->getContext());
     behind.setInsertionPointAfter(write);
     Location loc = write.getLoc();
-    empty.replaceAllUsesWith(destination);
+    empty.replaceAllUsesWith(place);
     write.replaceAllUsesWith(source);
     write.erase();
+    if (!isUpdateInPlace(source, destination))
+      readCopies(source, destination);
     if (isUpdateInPlace(source, destination)) {
       empty.erase();
       return;
     }
     for (OpOperand *use : begins)
       use->set(empty);
-    Value written = createWrite(behind, loc, source, destination);
+    write = createWrite(behind, loc, source, destination)
+                .getDefiningOp<tensor::InsertSliceOp>();
     for (OpOperand *use : users)
-      use->set(written);
+      use->set(write);
   }
   Computation(source).separate();
 }
@@ -463,10 +486,11 @@ static void placeInserted(tensor::InsertSliceOp insertion) {
   Value slice;
   auto isSlice = [&](OpOperand &use) {
     auto from = use.get().getDefiningOp<tensor::ExtractSliceOp>();
-    if (!from || !readsWrittenElements(use, computation.first) ||
+    if (!from || !computation.empty->hasOneUse() ||
+        !readsWrittenElements(use, *computation.empty->use_begin()) ||
         !from.isSameAs(insertion, isEqualConstantIntOrValue) ||
         from.getType() != computation.empty.getType() ||
-        !computation.empty->hasOneUse() || (slice && slice != use.get()))
+        (slice && slice != use.get()))
       return false;
     slice = use.get();
     return true;

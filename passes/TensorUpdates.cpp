@@ -154,14 +154,12 @@ bool mlir::grad::isDoneBefore(OpOperand &use, Operation *write) {
   return false;
 }
 
-bool mlir::grad::readsWrittenElements(OpOperand &use, Operation *op) {
-  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
-  return linalgOp && use.getOwner() == op && linalgOp.isDpsInput(&use) &&
-         op->getNumResults() == 1 &&
-         linalgOp.getNumLoops() == linalgOp.getNumParallelLoops() &&
-         linalgOp.getMatchingIndexingMap(linalgOp.getDpsInitOperand(0))
-             .isIdentity() &&
-         linalgOp.getMatchingIndexingMap(&use).isIdentity();
+bool mlir::grad::readsWrittenElements(OpOperand &use, OpOperand &write) {
+  auto op = dyn_cast<linalg::LinalgOp>(use.getOwner());
+  return op && write.getOwner() == op && op.isDpsInput(&use) &&
+         op.isDpsInit(&write) && op.getNumLoops() == op.getNumParallelLoops() &&
+         op.getMatchingIndexingMap(&write).isIdentity() &&
+         op.getMatchingIndexingMap(&use).isIdentity();
 }
 
 /// The part of what `insertion` updates that its source is made from, if that
@@ -256,7 +254,7 @@ private:
       return own.contains(&use) || llvm::all_of(writes, [&](OpOperand *write) {
                return isDoneBefore(use, write->getOwner()) ||
                       (use.get() == write->get() &&
-                       readsWrittenElements(use, write->getOwner()));
+                       readsWrittenElements(use, *write));
              });
     });
   }

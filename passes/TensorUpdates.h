@@ -61,10 +61,10 @@ bool allUses(Value value, llvm::function_ref<bool(OpOperand &)> isAllowed);
 /// runs.
 bool isDoneBefore(OpOperand &use, Operation *write);
 
-/// Whether `use` is an operand of `op`, which has one result, and at each
-/// iteration just the element is read of it that is written. Bufferization can
-/// tell this for identity maps.
-bool readsWrittenElements(OpOperand &use, Operation *op);
+/// Whether `use` and `write` are operands of one op, and at each iteration just
+/// the element is read of the one that is written to the other. Bufferization
+/// can tell this for identity maps.
+bool readsWrittenElements(OpOperand &use, OpOperand &write);
 
 /// Whether `value` is `first`, updated in place: nobody reads what was
 /// overwritten.

@@ -436,3 +436,135 @@ func.func @rows_change_places(%x: tensor<4x2xf64> {bufferization.writable = fals
   }
   return %r : tensor<4x2xf64>
 }
+
+// -----
+
+// What a branch has overwritten is one of its results: that is copied, not what
+// it updates.
+// CHECK-LABEL: func.func @overwritten_in_branch
+func.func @overwritten_in_branch(%x: tensor<4xf64> {bufferization.writable = false}, %c: i1, %n: index) -> (tensor<4xf64>, tensor<1xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %one = arith.constant 1.0 : f64
+  %last = tensor.empty() : tensor<1xf64>
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}}, %{{.*}} = %{{.*}})
+  // CHECK: scf.if
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[A]][%{{.*}}] [1] [1]
+  // CHECK: bufferization.alloc_tensor() copy(%[[S]])
+  // CHECK: tensor.insert %{{.*}} into %[[A]]
+  // BUFFER-LABEL: func.func @overwritten_in_branch
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy {{.*}} to memref<4xf64>
+  // BUFFER: return
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %l = %last) -> (tensor<4xf64>, tensor<1xf64>) {
+    %b:2 = scf.if %c -> (tensor<4xf64>, tensor<1xf64>) {
+      %s = tensor.extract_slice %a[%i] [1] [1] : tensor<4xf64> to tensor<1xf64>
+      %d = tensor.insert %one into %a[%i] : tensor<4xf64>
+      scf.yield %d, %s : tensor<4xf64>, tensor<1xf64>
+    } else {
+      scf.yield %a, %l : tensor<4xf64>, tensor<1xf64>
+    }
+    scf.yield %b#0, %b#1 : tensor<4xf64>, tensor<1xf64>
+  }
+  return %r#0, %r#1 : tensor<4xf64>, tensor<1xf64>
+}
+
+// -----
+
+#map = affine_map<(d0) -> (d0)>
+
+// The next value is computed from an updated one, element by element: in it.
+// CHECK-LABEL: func.func @computed_from_update
+func.func @computed_from_update(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %one = arith.constant 1.0 : f64
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[B:.*]] = tensor.insert %{{.*}} into %[[A]]
+  // CHECK: %[[C:.*]] = linalg.generic {{.*}} ins(%[[B]] : {{.*}} outs(%[[B]] :
+  // CHECK: scf.yield %[[C]]
+  // BUFFER-LABEL: func.func @computed_from_update
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy
+  // BUFFER: }
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %b = tensor.insert %one into %a[%i] : tensor<4xf64>
+    %empty = tensor.empty() : tensor<4xf64>
+    %c = linalg.generic {indexing_maps = [#map, #map], iterator_types = ["parallel"]} ins(%b : tensor<4xf64>) outs(%empty : tensor<4xf64>) {
+    ^bb0(%v: f64, %w: f64):
+      %0 = math.exp %v : f64
+      linalg.yield %0 : f64
+    } -> tensor<4xf64>
+    scf.yield %c : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
+
+// -----
+
+#whole = affine_map<(d0, d1) -> (d0, d1)>
+#column = affine_map<(d0, d1) -> (d1)>
+
+// So is one that is computed from a row, too, beside something else: from a copy
+// of the row.
+// CHECK-LABEL: func.func @computed_from_row
+func.func @computed_from_row(%x: tensor<4x2xf64> {bufferization.writable = false}, %n: index) -> (tensor<4x2xf64>, tensor<4x2xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %init = tensor.empty() : tensor<4x2xf64>
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}}, %[[Y:.*]] = %{{.*}})
+  // CHECK: %[[ROW:.*]] = tensor.extract_slice %[[A]]
+  // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[ROW]])
+  // CHECK: %[[B:.*]]:2 = linalg.generic {{.*}} ins(%[[A]], %[[COPY]] : {{.*}} outs(%[[A]], %[[Y]] :
+  // CHECK: scf.yield %[[B]]#0, %[[B]]#1
+  // BUFFER-LABEL: func.func @computed_from_row
+  // BUFFER: scf.for
+  // BUFFER: memref.copy {{.*}} to memref<2xf64>
+  // BUFFER-NOT: memref.copy
+  // BUFFER: }
+  // BUFFER: return
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x, %y = %init) -> (tensor<4x2xf64>, tensor<4x2xf64>) {
+    %row = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x2xf64> to tensor<2xf64>
+    %empty = tensor.empty() : tensor<4x2xf64>
+    %other = tensor.empty() : tensor<4x2xf64>
+    %b:2 = linalg.generic {indexing_maps = [#whole, #column, #whole, #whole], iterator_types = ["parallel", "parallel"]} ins(%a, %row : tensor<4x2xf64>, tensor<2xf64>) outs(%empty, %other : tensor<4x2xf64>, tensor<4x2xf64>) {
+    ^bb0(%v: f64, %w: f64, %out: f64, %more: f64):
+      %0 = arith.addf %v, %w : f64
+      %1 = arith.mulf %v, %w : f64
+      linalg.yield %0, %1 : f64, f64
+    } -> (tensor<4x2xf64>, tensor<4x2xf64>)
+    scf.yield %b#0, %b#1 : tensor<4x2xf64>, tensor<4x2xf64>
+  }
+  return %r#0, %r#1 : tensor<4x2xf64>, tensor<4x2xf64>
+}
+
+// -----
+
+// Of many parts that are read, only those count that need a copy: here the one
+// that is read behind the update of the rest.
+// CHECK-LABEL: func.func @many_parts
+func.func @many_parts(%x: tensor<6xf64> {bufferization.writable = false}, %n: index) -> tensor<6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: bufferization.alloc_tensor() copy(%{{.*}}) : tensor<4xf64>
+  // CHECK-NOT: bufferization.alloc_tensor() copy(%{{.*}}) : tensor<6xf64>
+  // CHECK: scf.yield
+  // BUFFER-LABEL: func.func @many_parts
+  // BUFFER: scf.for
+  // BUFFER-NOT: memref.copy {{.*}} to memref<6xf64>
+  // BUFFER: }
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<6xf64> {
+    %middle = tensor.extract_slice %a[1] [4] [1] : tensor<6xf64> to tensor<4xf64>
+    %left = tensor.extract_slice %a[0] [4] [1] : tensor<6xf64> to tensor<4xf64>
+    %b = linalg.exp ins(%middle : tensor<4xf64>) outs(%left : tensor<4xf64>) -> tensor<4xf64>
+    %c = tensor.insert_slice %b into %a[0] [4] [1] : tensor<4xf64> into tensor<6xf64>
+    %right = tensor.extract_slice %c[2] [4] [1] : tensor<6xf64> to tensor<4xf64>
+    %d = linalg.add ins(%middle, %right : tensor<4xf64>, tensor<4xf64>) outs(%right : tensor<4xf64>) -> tensor<4xf64>
+    %e = tensor.insert_slice %d into %c[2] [4] [1] : tensor<4xf64> into tensor<6xf64>
+    scf.yield %e : tensor<6xf64>
+  }
+  return %r : tensor<6xf64>
+}

@@ -173,3 +173,40 @@ func.func @not_worth_it(%start: tensor<100xf64>, %g: tensor<100xf64>) -> tensor<
   %0:2 = grad.vjp @replaced(%start), cotangents(%g), wrt = [0], of = [0] : (tensor<100xf64>, tensor<100xf64>) -> (tensor<100xf64>, tensor<100xf64>)
   return %0#1 : tensor<100xf64>
 }
+
+// -----
+
+// What an inner loop keeps to restore an array serves the outer loop, too: that
+// stores nothing else, though the inner loop overwrites as much as the array.
+func.func private @whole_sweeps(%a: tensor<100x100xf64>, %start: tensor<100xf64>) -> tensor<100xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c5 = arith.constant 5 : index
+  %c100 = arith.constant 100 : index
+  %zero = grad.constant dense<0> : tensor<i64>
+  %r = scf.for %k = %c0 to %c5 step %c1 iter_args(%y = %start) -> (tensor<100xf64>) {
+    // expected-remark @+1 {{stored for the derivative of scf.for: 'tensor<100x1xf64>'}}
+    %s = scf.for %i = %c0 to %c100 step %c1 iter_args(%x = %y) -> (tensor<100xf64>) {
+      %word = arith.index_cast %i : index to i64
+      %n = tensor.from_elements %word : tensor<i64>
+      %row = grad.dynamic_slice %a[%n, %zero], sizes = [1, 100] : tensor<100x100xf64> -> tensor<1x100xf64>
+      %0 = grad.dot_general %row, %x, batch = [] x [], contract = [1] x [0] : tensor<1x100xf64>, tensor<100xf64> -> tensor<1xf64>
+      // expected-remark @+1 {{stored for the derivative of scf.for: 'tensor<1xf64>'}}
+      %1 = grad.dynamic_update_slice %x, %0[%n] : tensor<100xf64>, tensor<1xf64>
+      scf.yield %1 : tensor<100xf64>
+    }
+    scf.yield %s : tensor<100xf64>
+  }
+  return %r : tensor<100xf64>
+}
+// REVERSE-LABEL: func.func @restored_by_both(
+// REVERSE: scf.for
+// REVERSE: scf.for
+// REVERSE: scf.for {{.*}} iter_args({{.*}}, %[[AFTER:.*]] = %{{.*}})
+// REVERSE: %[[R:.*]]:3 = scf.for {{.*}} iter_args({{.*}}, %{{.*}} = %[[AFTER]])
+// REVERSE-NOT: scf.for
+// REVERSE: scf.yield {{.*}}, %[[R]]#2 :
+func.func @restored_by_both(%a: tensor<100x100xf64>, %start: tensor<100xf64>, %g: tensor<100xf64>) -> (tensor<100x100xf64>, tensor<100xf64>) {
+  %0:3 = grad.vjp @whole_sweeps(%a, %start), cotangents(%g), wrt = [0, 1], of = [0] : (tensor<100x100xf64>, tensor<100xf64>, tensor<100xf64>) -> (tensor<100xf64>, tensor<100x100xf64>, tensor<100xf64>)
+  return %0#1, %0#2 : tensor<100x100xf64>, tensor<100xf64>
+}
