@@ -233,6 +233,67 @@ def smoothed(a: Any) -> Any:
     return go.fori_loop(0, 2, sweep, a.copy())
 
 
+def solved_by_columns(a: Any, b: Any) -> Any:
+    """All elements are visited; a branch says which ones are updated."""
+    n = len(b)
+
+    def column(j: Any, x: Any) -> Any:
+        x[j] = x[j] / a[j, j]
+
+        def row(i: Any, x: Any) -> Any:
+            def update(x: Any) -> Any:
+                x[i] = x[i] - a[i, j] * x[j]
+                return x
+
+            return go.cond(i > j, update, lambda x: x, x)
+
+        return go.fori_loop(0, n, row, x)
+
+    return go.fori_loop(0, n, column, b.copy())
+
+
+def eliminated(a: Any) -> Any:
+    """With pivots: rows change places, and a branch updates those below."""
+    n = len(a)
+
+    def step(k: Any, a: Any) -> Any:
+        pivot = np.argmax(np.abs(a[:, k]) * (np.arange(n) >= k))
+        row = a[k].copy()
+        a[k] = a[pivot]
+        a[pivot] = row
+
+        def below(i: Any, a: Any) -> Any:
+            def update(a: Any) -> Any:
+                a[i] = a[i] - a[i, k] / a[k, k] * a[k]
+                return a
+
+            return go.cond(i > k, update, lambda a: a, a)
+
+        return go.fori_loop(0, n, below, a)
+
+    return go.fori_loop(0, n, step, a.copy())
+
+
+def shortened(a: Any) -> Any:
+    """All of the array is updated at once, from itself and a row and a column of it."""
+
+    def step(k: Any, a: Any) -> Any:
+        a -= np.outer(a[:, k], np.tanh(a[k])) / 4
+        return a
+
+    return go.fori_loop(0, len(a), step, a.copy())
+
+
+def relaxed(a: Any) -> Any:
+    """All of the inside is updated at once, from its neighbours."""
+
+    def step(_: Any, a: Any) -> Any:
+        a[1:-1, 1:-1] = np.sin(a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:]) / 4
+        return a
+
+    return go.fori_loop(0, 3, step, a.copy())
+
+
 def matrix(n: int) -> Any:
     m = RNG.normal(size=(n, n))
     return m @ m.T / n + 2 * np.eye(n)
@@ -268,6 +329,10 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "rotated rows": (rotated, (SMALL,)),
     "sorted": (sorted_by_exchange, (SMALL, VECTOR)),
     "smoothed": (smoothed, (SMALL,)),
+    "solved by columns": (solved_by_columns, (SMALL, VECTOR)),
+    "eliminated": (eliminated, (SMALL,)),
+    "shortened": (shortened, (SMALL,)),
+    "relaxed": (relaxed, (SMALL,)),
 }
 each = pytest.mark.parametrize("name", list(CASES))
 
@@ -291,9 +356,15 @@ def test_values() -> None:
     np.testing.assert_allclose(upper.T @ upper, SMALL.T @ SMALL, rtol=1e-12)
     for f in (exchanged, sorted_by_exchange):
         np.testing.assert_allclose(go.compile(f)(SMALL, VECTOR), f(SMALL, VECTOR), rtol=1e-12)
-    np.testing.assert_allclose(go.compile(smoothed)(SMALL), smoothed(SMALL), rtol=1e-12)
+    for f in (smoothed, shortened, relaxed):
+        np.testing.assert_allclose(go.compile(f)(SMALL), f(SMALL), rtol=1e-12)
     solution = np.linalg.solve(np.tril(SMALL), VECTOR)
-    np.testing.assert_allclose(go.compile(substitute)(SMALL, VECTOR), solution, rtol=1e-12)
+    for f in (substitute, solved_by_columns):
+        np.testing.assert_allclose(go.compile(f)(SMALL, VECTOR), solution, rtol=1e-12)
+    upper = go.compile(eliminated)(SMALL)
+    np.testing.assert_allclose(np.tril(upper, -1), 0, atol=1e-14)
+    determinant = np.abs(np.prod(np.diag(upper)))
+    np.testing.assert_allclose(determinant, np.abs(np.linalg.det(SMALL)), rtol=1e-12)
     nearly = go.compile(lambda a, b: gauss_seidel(a, b, 200))(SMALL, VECTOR)
     np.testing.assert_allclose(nearly, np.linalg.solve(SMALL, VECTOR), rtol=1e-12)
 
@@ -377,18 +448,30 @@ def test_nothing_is_stored(name: str, arrays: int) -> None:
         ("rotated rows", 0),
         ("sorted", 1),
         ("smoothed", 0),
+        ("shortened", 0),
+        ("relaxed", 0),
+        ("eliminated", 0),
+        ("solved by columns", 1),
     ],
 )
 def test_no_iteration_copies_an_array(name: str, argnum: int) -> None:
     """The adjoint updates cotangents in place, so that its time is that of the elements."""
+    assert not copies_in_loops(name, argnum, depth=1)
+
+
+def test_no_iteration_of_an_inner_loop_copies_an_array() -> None:
+    """What it computes of all of the cotangent is computed in it."""
+    assert not copies_in_loops("gauss-seidel", 1, depth=2)
+
+
+def copies_in_loops(name: str, argnum: int, depth: int) -> list[str]:
+    """Copies of arrays like the argument, in the gradient, within so many loops or more."""
     f, args = CASES[name]
     program = go.compile_grad(total(f), argnums=argnum).lower(*args).mlir("bufferized")
     shape = "x".join(str(size) for size in np.shape(args[argnum]))
-    inside = [line for line in program.splitlines() if line.startswith(6 * " ")]
+    inside = [line for line in program.splitlines() if line.startswith((4 + 2 * depth) * " ")]
     assert any("memref.store" in line or "linalg.generic" in line for line in inside)
-    assert not [
-        line for line in inside if "memref.copy" in line and f": memref<{shape}xf64>" in line
-    ]
+    return [line for line in inside if "memref.copy" in line and f": memref<{shape}xf64>" in line]
 
 
 def test_memory_of_steps() -> None:
