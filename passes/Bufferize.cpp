@@ -206,21 +206,29 @@ static LogicalResult analyze(ModuleOp module, InPlaceState &state) {
 }
 
 /// Says in the IR what buffers loops and branches get and yield. Upstream finds
-/// the type of each by following what is yielded, in all that is nested: in
-/// time that is exponential in the depth. Everything has the identity layout.
-static void fixTypes(ModuleOp module) {
-  auto fix = [](OpOperand &use) {
-    auto type = dyn_cast<RankedTensorType>(use.get().getType());
+/// the type of each by following what is yielded, in all that is nested, and of
+/// buffers that are not filled where it makes copies: in time that is
+/// exponential in the depth. Everything has the identity layout. What is
+/// decided of the values holds of the new ones.
+static void fixTypes(ModuleOp module, InPlaceState &state) {
+  auto fix = [&](OpOperand &use) {
+    Value value = use.get();
+    auto type = dyn_cast<RankedTensorType>(value.getType());
     if (!type)
       return;
     OpBuilder builder(use.getOwner());
     Location loc = use.getOwner()->getLoc();
     auto memref = MemRefType::get(type.getShape(), type.getElementType());
-    Value buffer =
-        bufferization::ToBufferOp::create(builder, loc, memref, use.get());
-    use.set(bufferization::ToTensorOp::create(builder, loc, type, buffer,
-                                              /*restrict=*/true,
-                                              /*writable=*/true));
+    auto buffer =
+        bufferization::ToBufferOp::create(builder, loc, memref, value);
+    Value tensor =
+        bufferization::ToTensorOp::create(builder, loc, type, buffer,
+                                          /*restrict=*/true, /*writable=*/true);
+    state.bufferizeInPlace(buffer->getOpOperand(0));
+    state.createAliasInfoEntry(tensor);
+    state.unionAliasSets(value, tensor);
+    state.unionEquivalenceClasses(value, tensor);
+    use.set(tensor);
   };
   module.walk([&](Operation *op) {
     bool isLoop = isa<scf::ForOp, scf::WhileOp>(op);
@@ -249,11 +257,12 @@ struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
       return signalPassFailure();
     {
       InPlaceState state(module, options);
-      if (failed(analyze(module, state)) ||
-          failed(bufferization::insertTensorCopies(module, state, buffers)))
+      if (failed(analyze(module, state)))
+        return signalPassFailure();
+      fixTypes(module, state);
+      if (failed(bufferization::insertTensorCopies(module, state, buffers)))
         return signalPassFailure();
     }
-    fixTypes(module);
     // Upstream would remove these one by one.
     for (auto func : module.getOps<func::FuncOp>())
       updateArgumentAttrs(func, [](unsigned, NamedAttrList &attrs) {
