@@ -756,3 +756,69 @@ def test_no_source_is_said() -> None:
     exec("def f(x):\n    if x > 0:\n        return x\n    return -x\n", names)
     with pytest.raises(BranchError, match="source"):
         go.compile(names["f"])(2.0)
+
+
+# -- Transforms in loops -----------------------------------------------------------------------
+
+
+def _fixed(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: go.fixed_point(lambda y: 0.1 * f(y), x)
+
+
+TRANSFORMED: dict[str, Callable[..., Callable[..., Any]]] = {
+    "grad": go.grad,
+    "value_and_grad": lambda f: lambda x: go.value_and_grad(f)(x)[1],
+    "jvp": lambda f: lambda x: go.jvp(f, (x,), (1.0,))[1],
+    "vjp": lambda f: lambda x: go.vjp(f, x)[1](1.0)[0],
+    "hessian": go.hessian,
+    "vmap": lambda f: lambda x: go.vmap(f)(np.ones(3) * x)[1],
+    "checkpoint": go.checkpoint,
+    "compile": go.compile,
+    "fixed_point": _fixed,
+    "custom_jvp": lambda f: _with_rule(f),
+}
+
+
+def _with_rule(f: Callable[..., Any]) -> Callable[..., Any]:
+    g = go.custom_jvp(f)
+    g.defjvp(lambda primals, tangents: go.jvp(f, primals, tangents))
+    return g
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_transforms_are_called_in_rolled_loops(name: str) -> None:
+    transformed = TRANSFORMED[name](lambda x: x**3 if x > 0.5 else x * x)
+
+    def f(x, end):
+        count = 0
+        while x > end:
+            x = x - 0.1 * transformed(x) - 0.01
+            count += 1
+        return x + count
+
+    want, end = 1.0, 0.3
+    count = 0
+    while want > end:
+        want, count = want - 0.1 * float(transformed(want)) - 0.01, count + 1
+    compiled = go.compile(f)
+    np.testing.assert_allclose(compiled(1.0, end), want + count, rtol=1e-12)
+    assert rolled(compiled.lower(1.0, end)) == [True]
+
+
+@pytest.mark.parametrize("name", TRANSFORMED)
+def test_effects_in_transforms_are_none_in_rolled_loops(name: str) -> None:
+    seen: list[int] = []
+
+    def effect(x):
+        seen.append(1)
+        return x * x
+
+    transformed = TRANSFORMED[name](effect)
+
+    def f(x):
+        while x > 0.3:
+            x = x - 0.1 * transformed(x)
+        return x
+
+    with pytest.raises(UnsupportedError, match=r"list\.append is called where"):
+        go.compile(f)(1.0)

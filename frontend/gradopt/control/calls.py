@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import gradopt.numpy as gnp
-from gradopt.array.dispatch import FUNCTIONS, UFUNCS
+from gradopt.array.dispatch import FOREIGN_UFUNCS, FUNCTIONS, UFUNCS
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64
 from gradopt.base.location import source_location
@@ -80,6 +80,8 @@ _math: dict[str, Any] = {
     "atan": np.arctan,
     "atan2": np.arctan2,
     "atanh": np.arctanh,
+    "erf": lambda x: wrap(FOREIGN_UFUNCS["erf"](x)),
+    "erfc": lambda x: wrap(FOREIGN_UFUNCS["erfc"](x)),
     "hypot": lambda *sides: functools.reduce(np.hypot, sides, 0.0),
     "log": lambda x, *base: np.log(x) / np.log(base[0]) if base else np.log(x),
     "pow": np.power,
@@ -417,5 +419,7 @@ def _is_pure(function: Any) -> bool:
             return True
     except TypeError:
         return False
+    if type(function).__module__.startswith("gradopt."):
+        return True  # A function that was transformed, under the name of the user's.
     module = getattr(function, "__module__", None) or type(function).__module__
     return module.startswith(_PURE_MODULES) and not module.startswith(_RANDOM)
