@@ -96,6 +96,13 @@ MODELS: dict[str, tuple[str, float, float]] = {
     "13_transformer.py": (r"network +([\d.]+)", 1, 2.5),
     "14_mixed_gradients.py": (r"held-out images: ([\d.]+)%", 95, 100),
     "15_pendulum.py": (r"after the measurement: ([\d.]+)", 0, 0.025),
+    "18_heat.py": (r"at most ([\d.]+) standard errors", 0, 4),
+    "19_double_pendulum.py": (r"upright after 4.0 s: ([\d.e-]+) m", 0, 1e-6),
+    "20_control.py": (r"misses by ([\d.]+)", 0, 1e-3),
+    "21_alignment.py": (r"is ([\d.]+) times nearer", 5, 1000),
+    "22_gauss_seidel.py": (r"relative difference: ([\d.e-]+)", 0, 1e-6),
+    "23_kalman.py": (r"at most ([\d.]+) standard errors", 0, 4),
+    "24_options.py": (r"tree is off by ([\d.]+)", 0, 0.05),
 }
 
 
@@ -140,6 +147,8 @@ def test_models_that_are_not_trained_are_a_failure(name: str, tmp_path: Path) ->
         ("08_newton.py --decay 0", "--decay is positive"),
         ("09_gaussian_process.py --points 19", "--points: 19 is less than 20"),
         ("15_pendulum.py --noise 0", "--noise is positive"),
+        ("18_heat.py --noise 0", "--noise is positive"),
+        ("24_options.py --steps 9", "--steps: 9 is less than 10"),
         ("10_convolutions.py --batch-size 1", "--batch-size: 1 is less than 2"),
         ("11_characters.py --length 1000000 --quiet", "the text has no 16 pieces of 1000000"),
     ],
