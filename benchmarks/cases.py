@@ -25,6 +25,7 @@ class Case:
             "jacobian" or "hessian", that in the parameters, an array; "result", that of the
             function alone.
         without: the libraries that cannot do it.
+        is_plain: whether it is loops on arrays alone, for compilers of these.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Case:
     arguments: Callable[[np.random.Generator], tuple[Any, ...]]
     wanted: str = "gradient"
     without: tuple[str, ...] = ()
+    is_plain: bool = False
 
 
 def _digits(xp: Any) -> Function:

@@ -48,6 +48,11 @@ class Peer(ABC):
         return None
 
     @classmethod
+    def can_do(cls, case: Case) -> bool:
+        """Whether the library computes what the case wants."""
+        return cls.module not in case.without
+
+    @classmethod
     def is_installed(cls) -> bool:
         """Whether the library can be imported."""
         return importlib.util.find_spec(cls.module) is not None
@@ -125,14 +130,19 @@ class JaxPeer(Peer):
 
     def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
         jax = self.jax
-        arguments = jax.block_until_ready(jax.tree.map(jax.numpy.asarray, arguments))
+        sizes = tuple([i for i, argument in enumerate(arguments) if type(argument) is int])
+        arguments = tuple(
+            argument if i in sizes else jax.tree.map(jax.numpy.asarray, argument)
+            for i, argument in enumerate(arguments)
+        )
+        jax.block_until_ready(arguments)
         transforms = {
             "gradient": jax.value_and_grad,
             "hessian": jax.hessian,
             "jacobian": jax.jacrev,
         }
         transform = transforms.get(case.wanted, lambda f: f)
-        transformed = jax.jit(transform(case.function(jax.numpy)))
+        transformed = jax.jit(transform(case.function(jax.numpy)), static_argnums=sizes)
         return lambda: jax.block_until_ready(transformed(*arguments))
 
 
@@ -177,10 +187,27 @@ class TorchPeer(Peer):
         return lambda: transformed(*tensors)
 
 
+class NumbaPeer(Peer):
+    """Numba, of programs of plain loops: the result alone."""
+
+    title, module, compiles = "Numba", "numba", True
+
+    @classmethod
+    def can_do(cls, case: Case) -> bool:
+        return case.is_plain and super().can_do(case)
+
+    def prepare(self, case: Case, arguments: tuple[Any, ...]) -> Call:
+        import numba
+
+        compiled = numba.njit(case.function(np))
+        return lambda: compiled(*arguments)
+
+
 PEERS: dict[str, type[Peer]] = {
     "gradopt": GradoptPeer,
     "numpy": NumpyPeer,
     "autograd": AutogradPeer,
     "jax": JaxPeer,
     "torch": TorchPeer,
+    "numba": NumbaPeer,
 }

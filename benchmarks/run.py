@@ -28,10 +28,12 @@ from typing import Any
 
 import numpy as np
 from cases import CASES, Case
+from loops import LOOPS
 from peers import PEERS, Call, Peer
 
 SAMPLE_SECONDS = 0.01
 LARGE_BLOCK = 65536
+EVERY = {**CASES, **LOOPS}
 
 
 def arguments_of(case: Case) -> tuple[Any, ...]:
@@ -209,8 +211,8 @@ def compare(titles: list[str], names: list[str], rounds: int, threads: int) -> l
     print_row("", "time", "ratio", "first call", "peak memory")
     rows: list[dict[str, Any]] = []
     for title in titles:
-        print(f"\n{CASES[title].title}", flush=True)
-        able = [name for name in names if name not in CASES[title].without]
+        print(f"\n{EVERY[title].title}", flush=True)
+        able = [name for name in names if PEERS[name].can_do(EVERY[title])]
         times = worker(["--worker-time", title, *able, "--rounds", str(rounds)], threads)
         for name in able:
             row = {
@@ -236,7 +238,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--case", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--case", nargs="+", choices=list(EVERY), default=list(CASES))
+    parser.add_argument("--loops", nargs="*", metavar="PART", help="cases of loops.py named so")
     parser.add_argument("--library", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--threads", type=int, default=1, help="for every library (default: 1)")
@@ -249,14 +252,18 @@ def main() -> int:
     if arguments.json and not arguments.json.parent.is_dir():
         parser.error(f"--json: there is no folder {arguments.json.parent}")
 
+    if arguments.loops is not None:
+        parts = arguments.loops or [""]
+        arguments.case = [name for name in LOOPS if any(part in name for part in parts)]
+
     if arguments.worker_time:
         case, *names = arguments.worker_time
-        times = time_in_turns(CASES[case], names, arguments.rounds, arguments.threads)
+        times = time_in_turns(EVERY[case], names, arguments.rounds, arguments.threads)
         print(json.dumps(times))
         return 0
     if arguments.worker_measure:
         case, name = arguments.worker_measure
-        print(json.dumps(measure(CASES[case], name, arguments.threads)))
+        print(json.dumps(measure(EVERY[case], name, arguments.threads)))
         return 0
 
     wanted = {"gradopt", *arguments.library}
