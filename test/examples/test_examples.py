@@ -243,6 +243,14 @@ def test_benchmark_runs() -> None:
     assert "NumPy, value only" in output
 
 
+def test_benchmark_of_loops_runs() -> None:
+    """NumPy and compiled code agree, or it fails."""
+    arguments = ["--loops", "seidel_2d-s", "--library", "numpy", "--rounds", "1"]
+    output = run(sys.executable, ROOT / "benchmarks/run.py", *arguments).stdout
+    assert "seidel_2d, S: result" in output
+    assert "seidel_2d, S: gradient" in output
+
+
 def test_checkouts_are_compared() -> None:
     arguments = ["--case", "rosenbrock", "--rounds", "1", "--starts", "1"]
     output = run(sys.executable, ROOT / "benchmarks/compare.py", ROOT, ROOT, *arguments).stdout

@@ -29,6 +29,9 @@ from programs.expressions import (
     Expressions,
 )
 
+# Programs of so many lines get no more blocks.
+MOST_LINES = 18
+
 HEADER = "def f(a, b, n, i, u, v, m, k, w):"
 
 # What programs may call, besides NumPy and `math`.
@@ -135,7 +138,7 @@ class Writer(Expressions):
         simple = [self.assign, self.assign, self.augment, self.write, self.write, self.write]
         simple += [self.view, self.make]
         nested: list[Callable[[int], None]] = []
-        if depth < 4:
+        if depth < 4 and len(self.lines) < MOST_LINES:
             nested = [
                 self.branch,
                 self.branch,
