@@ -17,6 +17,8 @@ from programs.writing import Program
 
 # Derivatives are compared with differences where those of two steps agree so well.
 SETTLED = 1e-5
+# There are none where a result is larger: tanh of it, which is summed, has none any more.
+LARGEST = 1e20
 
 
 @dataclass(frozen=True)
@@ -304,6 +306,10 @@ def _check_derivatives(f: Callable[..., Any], name: str, text: str, args: Sequen
 
     active = [args[i] for i in floats]
     with np.errstate(all="ignore"):
+        mine = copied(args)
+        ends = [*leaves(f(*mine))[0], *mine]
+        if not all(np.all(np.abs(x) < LARGEST) for x in ends if np.asarray(x).dtype.kind == "f"):
+            return Outcome("compiled")
         expected = float(loss(*copied(args)))
         try:
             got, gradients = go.value_and_grad(value, argnums=tuple(range(len(floats))))(*active)

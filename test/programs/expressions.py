@@ -106,7 +106,7 @@ class Expressions:
             ),
             lambda: self.pick(
                 f"np.sqrt(1 + {x} * {x})", f"np.cos({x})", f"np.log1p(abs({x}))",
-                f"np.minimum({x}, {y})", f"np.clip({x}, -1, 1)", f"np.where({x} > {y}, {x}, 0.5)",
+                f"np.minimum({x}, {y})", f"np.float64({x})", f"np.clip({x}, -1, 1)", f"np.where({x} > {y}, {x}, 0.5)",
                 f"np.exp(-({x}) ** 2)", f"np.sign({x}) * {y}",
             ),
             lambda: self.pick(f"({x}) % 0.7", f"({x}) // 0.3 * 0.1", f"({x}) ** 2", f"float({x})"),
@@ -141,6 +141,8 @@ class Expressions:
     def _of_arrays(self) -> str:
         x, y = self.vector(2), self.vector(2)
         t = self.new("t")
+        if self.chance(0.3):
+            return self._of_parts()
         return self.pick(
             f"np.sum({x}) / {SIZE}",
             f"np.mean({x})",
@@ -152,6 +154,20 @@ class Expressions:
             f"np.sum(({x})[{self.pick('1:', ':-1', '::2', '2:7')}]) * 0.2",
             f"sum({t} * 0.1 for {t} in {self.pick(*self.names[VECTOR])})",
             f"np.trace({self.pick(*self.names[MATRIX])}[:, :{ROWS}])",
+        )
+
+    def _of_parts(self) -> str:
+        """A number of a part whose length may be known at run time only."""
+        u, v, m = (self.pick(*self.names[kind]) for kind in (VECTOR, VECTOR, MATRIX))
+        i = self.pick(*self.counters) if self.counters else f"{self.integer(2)} % {SIZE}"
+        return self.pick(
+            f"np.sum({u}[:{i}]) * 0.2",
+            f"np.dot({u}[:{i}], {v}[:{i}]) * 0.1",
+            f"{m}[{self.row()}, :{i}] @ {v}[:{i}] * 0.1",
+            f"np.max({u}[{i}:])",
+            f"np.sum(np.tanh({u}[{i}:]) * {v}[{i}:]) * 0.2",
+            f"np.sum({u}[:n])",
+            f"sum({u}[:3])",
         )
 
     def integer(self, depth: int = 0) -> str:
@@ -193,6 +209,7 @@ class Expressions:
         if depth > 1:
             return simple
         other = self.condition(2)
+        x, u = self.new("t"), self.pick(*self.names[VECTOR])
         return self.choose(
             lambda: simple,
             lambda: simple,
@@ -204,6 +221,8 @@ class Expressions:
             lambda: f"0 <= {self.integer(2)} < {self.integer(2)} != 3",
             lambda: f"{self.pick('np.any', 'np.all')}({self.mask()})",
             lambda: f"({self.mask()}).{self.pick('any', 'all')}()",
+            lambda: f"{self.pick('any', 'all')}({x} > {self.number(3)} for {x} in {u})",
+            lambda: f"{self.integer(2)} {self.pick('in', 'not in')} (1, 2, {self.integer(2)})",
             lambda: f"bool({self.integer(2)})" if self.chance(0.5) else self.integer(2),
         )
 
@@ -250,6 +269,7 @@ class Expressions:
             else f"{self.pick(*names[SINGLE])} + {x}",
             lambda: f"np.array([{self.number(2)}] * 3 + [0.5] * {SIZE - 3})",
             lambda: f"{self.row_vector()} @ {self.matrix(2)}",
+            lambda: f"np.vectorize({self.pick(*self.functions)})({x})",
         )  # fmt: skip
 
     def row_vector(self) -> str:

@@ -36,6 +36,7 @@ HEADER = "def f(a, b, n, i, u, v, m, k, w):"
 
 # What programs may call, besides NumPy and `math`.
 PRELUDE = '''
+import itertools
 import math
 
 import numpy as np
@@ -136,7 +137,8 @@ class Writer(Expressions):
 
     def statement(self, depth: int) -> None:
         simple = [self.assign, self.assign, self.augment, self.write, self.write, self.write]
-        simple += [self.view, self.make]
+        simple += [self.view, self.make, self.make]
+        simple += [self.hold] if self.chance(0.4) else []
         nested: list[Callable[[int], None]] = []
         if depth < 4 and len(self.lines) < MOST_LINES:
             nested = [
@@ -173,6 +175,8 @@ class Writer(Expressions):
             lambda: f"{x}: float = {self.number(1)}",
             lambda: f"a = b = {self.number(1)}",
             lambda: f"{x} = (a := {self.number(1)}) * 0.5",
+            lambda: f"assert {self.condition(1)} or {self.chance(0.8)}, 'not {depth}'",
+            lambda: f"{x} = sorted([{self.number(2)}, {self.number(2)}, 0.1])[{self.pick(0, 1)}]",
         )
         self.add(depth, line)
 
@@ -269,6 +273,46 @@ class Writer(Expressions):
         self.add(depth, f"{name} = {line}".replace("{}", name))
         self.names[kind].append(name)
 
+    def hold(self, depth: int) -> None:
+        """Numbers in lists, dicts and objects that the program makes."""
+        name, j, x = self.new("h"), self.new("j"), self.new("x")
+        u = self.pick(*self.names[VECTOR])
+        count = self.pick("3", str(SIZE), str(SIZE), "n")
+        kind = self.random.randrange(4)
+        if kind == 0:
+            self.add(depth, f"{name} = [{self.number(2)}]" if count == "n" else f"{name} = []")
+            self.add(depth, f"for {j} in range({count}):")
+            self.counters.append(j)
+            self.inside(depth + 1, self.random.randrange(2))
+            self.add(depth + 1, f"{name}.append({self.number(1)})")
+            self.counters.pop()
+            self.names[LIST].append(name)
+            if self.chance(0.5) and count == str(SIZE):
+                self.add(depth, f"{x} = np.{self.pick('array', 'stack')}({name})")
+                self.names[VECTOR].append(x)
+            return
+        if kind == 1:
+            self.add(depth, f"{name} = [{self.number(2)}] * {SIZE}")
+            places = [f"{name}[{j}]"] * 2
+            self.names[LIST].append(name)
+        elif kind == 2:
+            self.add(depth, f"{name} = {{'x': {self.number(2)}, 'y': 0.5}}")
+            places = [f"{name}['x']", f"{name}['y']"]
+        else:
+            self.add(depth, f"{name} = Line({self.number(2)})")
+            places = [f"{name}.slope"] * 2
+            self.functions.append(name)
+        self.add(depth, f"for {j}, {x} in enumerate({u}):")
+        with self.block():
+            self.counters.append(j)
+            self.names[FLOAT].append(x)
+            self.inside(depth + 1, self.random.randrange(2))
+            first, second = places
+            self.add(depth + 1, f"{first} {self.pick('=', '+=')} 0.5 * {second} + {self.number(2)}")
+            self.counters.pop()
+        if kind > 1:
+            self.add(depth, f"a = {self.pick(*places)} * 0.5")
+
     # -- Statements with blocks --------------------------------------------------------------
 
     def branch(self, depth: int) -> None:
@@ -308,6 +352,8 @@ class Writer(Expressions):
             (None, [x], f"{x} in {u}[::2]"),
             (f"abs({j})", [], f"{j} in (3, -1, 0)"),
             (j, [x], f"{x}, {j} in zip({u}, range({SIZE}))"),
+            (j, [], f"{y}, {j} in np.ndindex({ROWS}, {SIZE})"),
+            (j, [], f"{y}, {j} in itertools.product(range(3), range({SIZE}))"),
         )
         with self.block():
             self.add(depth, f"for {header}:")
@@ -342,7 +388,7 @@ class Writer(Expressions):
 
     def wrapped(self, depth: int) -> None:
         """`with`, `try`, `match`."""
-        kind = self.random.randrange(2)
+        kind = self.random.randrange(3)
         if kind == 0:
             self.add(depth, "with np.errstate(all='ignore'):")
             self.inside(depth + 1, 2)
@@ -364,6 +410,11 @@ class Writer(Expressions):
             exits += [f"return {self.result()}"]
             exits += ["raise ValueError('no more')"] if self.chance(0.3) else []
             exits += [f"raise ArithmeticError({depth}, 'too much')"] if self.chance(0.2) else []
+            message = f"'%d of %.3f' % ({self.integer(2)}, {self.number(2)})"
+            text = (
+                f"f'{{{self.pick(*self.names[INTEGER])}}} {{{self.pick(*self.names[FLOAT])}:.4f}}'"
+            )
+            exits += [f"raise ValueError({self.pick(message, text)})"] if self.chance(0.2) else []
         if not exits:
             return self.assign(depth)
         self.add(depth, f"if {self.condition()}:")
