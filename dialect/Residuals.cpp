@@ -285,8 +285,16 @@ void Residuals::addReread(Value value) {
       ops.emplace_back(last);
     }
   }
-  if (!ops.empty())
-    rereads.try_emplace(value, std::move(ops));
+  if (ops.empty())
+    return;
+  rereads.try_emplace(value, std::move(ops));
+  // Where it is read from must not follow from the value itself.
+  llvm::SetVector<Value> sources;
+  sources.insert_range(inputsOf(value));
+  for (unsigned i = 0; i < sources.size(); ++i)
+    sources.insert_range(inputsOf(sources[i]));
+  if (sources.contains(value))
+    rereads.erase(value);
 }
 
 void Residuals::collect() {

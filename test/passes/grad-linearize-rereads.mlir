@@ -221,3 +221,31 @@ func.func @twice(%x: tensor<10xf64>, %g: tensor<10xf64>) -> tensor<10xf64> {
   %0:2 = grad.vjp @inner(%x), cotangents(%g), wrt = [0], of = [0] : (tensor<10xf64>, tensor<10xf64>) -> (tensor<10xf64>, tensor<10xf64>)
   return %0#1 : tensor<10xf64>
 }
+
+// -----
+
+// A position that is written where it says would have to be known to be read.
+func.func private @positions(%start: tensor<10xf64>, %numbers: tensor<10xi64>) -> (tensor<10xf64>, tensor<10xi64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c10 = arith.constant 10 : index
+  %r:2 = scf.for %i = %c0 to %c10 step %c1 iter_args(%x = %start, %k = %numbers) -> (tensor<10xf64>, tensor<10xi64>) {
+    %word = arith.index_cast %i : index to i64
+    %n = tensor.from_elements %word : tensor<i64>
+    %0 = grad.dynamic_slice %start[%n], sizes = [1] : tensor<10xf64> -> tensor<1xf64>
+    %1 = grad.dynamic_update_slice %x, %0[%n] : tensor<10xf64>, tensor<1xf64>
+    %2 = grad.reshape %n, shape = [1] : tensor<i64> -> tensor<1xi64>
+    %3 = grad.dynamic_update_slice %k, %2[%n] : tensor<10xi64>, tensor<1xi64>
+    scf.yield %1, %3 : tensor<10xf64>, tensor<10xi64>
+  }
+  return %r#0, %r#1 : tensor<10xf64>, tensor<10xi64>
+}
+// CHECK-LABEL: func.func @counter(
+// CHECK: grad.transposed
+// CHECK: scf.for %[[I:.*]] =
+// CHECK: %[[WORD:.*]] = arith.index_cast %[[I]]
+// CHECK: tensor.from_elements %[[WORD]]
+func.func @counter(%x: tensor<10xf64>, %k: tensor<10xi64>, %g: tensor<10xf64>) -> tensor<10xf64> {
+  %0:3 = grad.vjp @positions(%x, %k), cotangents(%g), wrt = [0], of = [0] : (tensor<10xf64>, tensor<10xi64>, tensor<10xf64>) -> (tensor<10xf64>, tensor<10xi64>, tensor<10xf64>)
+  return %0#2 : tensor<10xf64>
+}
