@@ -312,8 +312,9 @@ class Handle:
     # The class of the handles that users get.
     facade: ClassVar[type[Handle]]
 
-    def __init_subclass__(cls) -> None:
-        Handle.facade = cls
+    def __init_subclass__(cls, is_facade: bool = True) -> None:
+        if is_facade:
+            Handle.facade = cls
 
     def __init__(
         self, storage: Storage, views: tuple[View, ...] = (), *, weak: bool = False
@@ -407,7 +408,7 @@ class Handle:
         storage = self._storage
         if self._is_scalar:
             storage = Storage(storage.value, scalar=False)
-        return type(self)(storage, (*self._views, *views))
+        return self.facade(storage, (*self._views, *views))
 
     def _window(self) -> tuple[tuple[View, ...], Window]:
         """The views as a window on others."""
@@ -418,7 +419,7 @@ class Handle:
 
     def _opaque(self) -> Handle:
         """The same, whose views do not become one with further ones."""
-        return type(self)(self._storage, (*self._views, _whole(self._extents)))
+        return self.facade(self._storage, (*self._views, _whole(self._extents)))
 
     def _through(self, views: tuple[View, ...], window: Window) -> Handle:
         """A handle on the same storage through these views alone, the window last."""
@@ -426,8 +427,8 @@ class Handle:
         if not self._extents and self._is_scalar:
             storage = Storage(storage.value, scalar=False)
         if len(window.axes) == len(window.base) and window.writable and window.is_identity():
-            return type(self)(storage, views)
-        return type(self)(storage, (*views, window))
+            return self.facade(storage, views)
+        return self.facade(storage, (*views, window))
 
     def _with_axes(self, axes: Sequence[int]) -> Handle:
         """Dimensions in another order; -1 is a new one, those left out have size 1."""
@@ -456,8 +457,8 @@ class Handle:
         if views and isinstance(views[-1], Reshape):
             below = views[-1]
             if shape == below.base:
-                return type(self)(self._storage, views[:-1])
-            return type(self)(self._storage, (*views[:-1], Reshape(below.base, shape, steps)))
+                return self.facade(self._storage, views[:-1])
+            return self.facade(self._storage, (*views[:-1], Reshape(below.base, shape, steps)))
         return self._view(Reshape(self.shape, shape, steps))
 
     # -- Memory order ------------------------------------------------------------------------
@@ -577,6 +578,21 @@ class Handle:
             and other._views == self._views
             and not other._is_scalar
         )
+
+
+class Row:
+    """One of many elements of an array along its first axis: of a list that a loop has filled.
+
+    `Tracer` makes handles of it. Nothing is computed before it is read.
+
+    Attributes:
+        number: which one.
+        whole: the array.
+    """
+
+    __slots__ = ()
+    number: int
+    whole: Handle
 
 
 def wrap(result: Any) -> Any:

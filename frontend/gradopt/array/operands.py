@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, Storage
+from gradopt.array.handle import Handle, Row, Storage
+from gradopt.array.views import Range, Window
 from gradopt.base.dtypes import WEAK_TYPES, DType, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError, UnsupportedError
@@ -118,6 +119,23 @@ def known_order(shape: Shape, order: Any, name: str) -> str:
     return order
 
 
+def rows_of(values: Any) -> Handle | None:
+    """The array whose consecutive elements along the first axis a list or tuple holds, if any."""
+    first = values[0] if values else None
+    if not isinstance(first, Row):
+        return None
+    number, whole = first.number, first.whole
+    for value in values:
+        if type(value) is not type(first) or value.whole is not whole or value.number != number:
+            return None
+        number += 1
+    extents = whole.shape
+    ranges = (Range(first.number, number - first.number), *[Range(0, n) for n in extents[1:]])
+    window = Window(extents, ranges, tuple(range(len(extents))))
+    views = whole._views if window.is_identity() else (*whole._views, window)
+    return Handle.facade(whole._storage, views, weak=whole._weak)
+
+
 def nested(value: Any, dtype: Any = None) -> Value:
     """The traced array of a nested list with traced elements, as `numpy.array` would make it.
 
@@ -132,7 +150,7 @@ def nested(value: Any, dtype: Any = None) -> Value:
 
 def _collect_kinds(value: Any, kinds: list[Any]) -> None:
     if isinstance(value, (list, tuple)):
-        for part in value:
+        for part in value if rows_of(value) is None else value[:1]:
             _collect_kinds(part, kinds)
     else:
         kinds.append(array_kind(value))
@@ -141,6 +159,9 @@ def _collect_kinds(value: Any, kinds: list[Any]) -> None:
 def _nested(value: Any, dtype: DType) -> Value:
     if not isinstance(value, (list, tuple)):
         return traced(value, dtype)
+    whole = rows_of(value)
+    if whole is not None:
+        return prims.convert(whole._read(), dtype)
     if not is_traced(*value):
         return prims.as_value(prims.concrete(value), dtype)
     parts = [_nested(part, dtype) for part in value]

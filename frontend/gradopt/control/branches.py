@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,12 @@ import numpy as np
 from gradopt.array.handle import Handle, Storage, UncarriedWriteError
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.calling import describe_value
+from gradopt.control.containers import (
+    Entries,
+    NewEntryError,
+    UncarriedContainerError,
+    refuse_elsewhere,
+)
 from gradopt.control.parts import (
     END,
     RETURN,
@@ -26,6 +33,7 @@ from gradopt.control.parts import (
 from gradopt.control.sharing import family, is_concrete, may_be, may_be_concrete
 from gradopt.errors import BranchError, UnsupportedError
 from gradopt.ir import prims
+from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec, flag_of
@@ -35,6 +43,8 @@ from gradopt.transforms.branches import emit_branches
 def truth(value: Any) -> Any:
     """The condition of a statement: Python's bool, or a traced one."""
     if not isinstance(value, Handle) or value._known() is not None:
+        if type(value) is list:
+            refuse_elsewhere(value, 1)
         return bool(value)
     read = value._read()
     if read.size != 1:
@@ -163,22 +173,32 @@ def traced_branch(
         )
     known: list[Storage] = here.trace.notes.setdefault(site, [])
     storages = [storage for storage in known if storage.made_in is here]
+    entries = Entries(is_loop=False)
+
+    def enter(scope: Scope) -> contextlib.AbstractContextManager[Callable[[], None]]:
+        return entries.entered(site.place, scope)
+
+    own = variables
     while True:
         sides: list[Part] = []
+        variables = own.and_cells(entries.cells)
         try:
             for part, kind in zip(parts, ("then", "else"), strict=True):
                 side = Part(site, kind)
-                side.run(part, variables, storages)
+                side.run(part, variables, storages, containers=enter)
                 sides.append(side)
             break
         except BaseException as error:
             for side in sides:
                 side.scope.discard()
-            if not isinstance(error, UncarriedWriteError) or error.storage.made_in is not here:
+            if isinstance(error, UncarriedWriteError) and error.storage.made_in is here:
+                storages.append(error.storage)
+                known.append(error.storage)
+            elif isinstance(error, UncarriedContainerError) and error.home is here:
+                entries.add(error, site.place)
+            elif not isinstance(error, NewEntryError):
                 raise
-            storages.append(error.storage)
-            known.append(error.storage)
-    return _merged(site, condition, sides, variables, storages)
+    return _merged(entries.site(site), condition, sides, variables, storages)
 
 
 def _merged(
@@ -254,9 +274,15 @@ def _merged_name(site: Site, merge: _Merge, name: str) -> Callable[[Sequence[Any
     lost = prims.scope().trace.lost
     line = f"the statement in line {site.place.line}, whose condition is traced"
     if any(m and not d for m, d in zip(missing, dont_care, strict=True)):
+        if not name.isidentifier():
+            raise BranchError(
+                f"{name} is assigned in only one branch; assign it before", site.place
+            )
         lost[name] = f"{name} is assigned in only one branch of {line}; assign it before"
         return None
     made = merge.add(*[UNBOUND if d else v for v, d in zip(values, dont_care, strict=True)])
+    if isinstance(made, str) and not name.isidentifier():
+        raise BranchError(f"{name} {made}, as a traced condition tells", site.place)
     if isinstance(made, str):
         lost[name] = (
             f"{name} {made} behind {line}; both must have the same structure, shapes and dtypes"

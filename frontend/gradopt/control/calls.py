@@ -16,11 +16,13 @@ import numpy as np
 import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, FUNCTIONS, UFUNCS
 from gradopt.array.handle import Handle, python_number, wrap
+from gradopt.array.operands import rows_of
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
+from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
-from gradopt.control.loops import CannotRollError
+from gradopt.control.parts import CannotRollError
 from gradopt.control.sequences import enumerated, range_of, reversed_of, zipped
 from gradopt.control.text import by_method, formatted, is_put_off, text_by
 from gradopt.errors import UnsupportedError
@@ -197,6 +199,18 @@ def _isinstance(value: Any, kinds: Any) -> bool:
     return isinstance(value, kinds)
 
 
+@_always(len)
+def _len(value: Any) -> Any:
+    """`len`."""
+    spread = spread_of(value)
+    if spread is not None:
+        return spread.length()
+    if isinstance(value, Handle) and value.ndim:
+        return value.shape[0]  # It may be known at run time only.
+    refuse_elsewhere(value, 1)
+    return len(value)  # pyright: ignore[reportArgumentType]
+
+
 _REPLACED[print] = print_later
 _REPLACED[warnings.warn] = warn_later
 
@@ -251,6 +265,16 @@ def _all_or_any(values: Any, ends_on: bool) -> Any:
     return found
 
 
+@_replacing(sum)
+def _sum(values: Any, /, start: Any = 0) -> Any:
+    """`sum`: at once of a list that a loop has filled."""
+    whole = rows_of(values) if type(values) is list else None
+    if whole is None:
+        return sum(values, start)
+    total = prims.reduce("sum", whole._read(), [0])
+    return start + (python_number(total) if whole._weak else wrap(total))
+
+
 @_replacing(sorted)
 def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> list[Any]:
     """`sorted`: a network of comparisons."""
@@ -297,13 +321,6 @@ def _require_ignored(name: str, kwargs: dict[str, Any]) -> None:
                 "numpy.isfinite",
                 source_location(),
             )
-
-
-@_replacing(len)
-def _len(value: Any) -> Any:
-    """`len` of an array, whose size may be known at run time only."""
-    is_array = isinstance(value, Handle) and value.ndim > 0
-    return value.shape[0] if is_array else len(value)  # pyright: ignore[reportArgumentType]
 
 
 @_replacing(float)
@@ -373,14 +390,19 @@ def callee(function: Any, package: str) -> Any:
             return rewritten(function)
     found = _replacement(function)
     if found is not None:
-        return found
+        is_guarded = scope.in_part and found is not _len and are_elsewhere(scope)
+        return _guarded(found) if is_guarded else found
     owner = getattr(function, "__self__", None)
+    if scope.in_part and type(owner) in (list, dict, set) and kind is BuiltinFunctionType:
+        return _method_of_container(function, owner)
     if type(owner) is str and function.__name__ == "format":
         return lambda *args, **kwargs: by_method(owner, args, kwargs)
     if kind is not FunctionType and kind is not MethodType:
         found = rewritten(function)
         if found is not function:
             return found
+    if kind is type and _has_own_init(function):
+        return functools.partial(_instance, function)
     if scope.in_part and not _is_pure(function):
         name = getattr(function, "__qualname__", None) or kind.__name__
         raise CannotRollError(
@@ -388,7 +410,58 @@ def callee(function: Any, package: str) -> Any:
             "often that happens; it may have effects that compiled code does not have",
             source_location(),
         )
-    return function
+    return _guarded(function) if scope.in_part or kind is type else function
+
+
+def _has_own_init(cls: type) -> bool:
+    """Whether instances of a class are made by a function of the user's alone."""
+    init: Any = cls.__init__
+    return type(init) is FunctionType and is_users(init) and cls.__new__ is object.__new__
+
+
+def _instance(cls: type, *args: Any, **kwargs: Any) -> Any:
+    """A new instance, by its class's `__init__`, which is rewritten."""
+    found = made(object.__new__(cls))
+    init: Any = cls.__init__
+    rewritten(init)(found, *args, **kwargs)
+    return found
+
+
+def _guarded(function: Any) -> Any:
+    """A function that must not get lists that have become arrays."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        refuse_elsewhere(args)
+        refuse_elsewhere(kwargs)
+        result = function(*args, **kwargs)
+        return made(result) if isinstance(function, type) or type(result) is list else result
+
+    return call
+
+
+def _method_of_container(function: Any, owner: Any) -> Any:
+    """A method of a list, dict or set, which may change it."""
+    name = function.__name__
+    if name in ("append", "extend") and type(owner) is list:
+
+        def put(items: Any) -> None:
+            for item in [items] if name == "append" else items:
+                spread = changes(owner, item, appends=True)
+                if spread is None:
+                    owner.append(item)
+                else:
+                    spread.append(item)
+
+        return put
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        refuse_elsewhere((owner, *args))
+        if name in _MUTATING:
+            changes(owner)
+        result = function(*args, **kwargs)
+        return made(result) if type(result) is list else result
+
+    return call
 
 
 def _replacement(function: Any) -> Callable[..., Any] | None:

@@ -8,7 +8,7 @@ arrays that it writes to. The body is traced until both are known, and dtypes st
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +20,13 @@ from gradopt.base.dtypes import INT64
 from gradopt.base.pytree import TreeDef, leaf_paths
 from gradopt.compilation.calling import describe_value
 from gradopt.control.branches import traced_branch, truth
+from gradopt.control.containers import Entries, NewEntryError, UncarriedContainerError
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
     RETURN,
     UNBOUND,
+    CannotRollError,
     Exit,
     Part,
     Variables,
@@ -43,7 +45,7 @@ from gradopt.control.sharing import (
     may_be_concrete,
     memory,
 )
-from gradopt.errors import UnboundNameError, UnsupportedError
+from gradopt.errors import UnboundNameError
 from gradopt.ir import checks, prims
 from gradopt.ir.affine import affine, lies_between
 from gradopt.ir.intervals import assume
@@ -57,10 +59,6 @@ from gradopt.transforms.loops import counted, repeated
 
 # Each of them finds a name or an array that the loop carries, or what a number becomes.
 _MOST_ATTEMPTS = 100
-
-
-class CannotRollError(UnsupportedError):
-    """A statement cannot be a loop of compiled code."""
 
 
 @dataclass
@@ -124,13 +122,14 @@ class Loop:
         test: Callable[[], Any] | None = None,
         sequence: Numbered | None = None,
     ) -> None:
-        self.site = self._site = site
-        self._variables = variables
+        self._statement = self._site = site
+        self._own = self._variables = variables
         self._body = body
         self._test = test
         self._sequence = sequence
         self._here: Scope = prims.scope()
         self._notes: _Notes = self._here.trace.notes.setdefault((site, "loop"), _Notes())
+        self._entries = Entries(is_loop=True)
         self._length = 0 if sequence is None else sequence.length()
         self._overwritten = (
             f"the loop in line {site.place.line} wrote to an array, and then gave its name to "
@@ -154,16 +153,28 @@ class Loop:
                 return self._attempt()
             except _Again:
                 continue
+            except NewEntryError:
+                continue
             except UncarriedWriteError as error:
                 if error.storage.made_in is not self._here:
                     raise
                 self._notes.storages.append(error.storage)
+            except UncarriedContainerError as error:
+                if error.home is not self._here:
+                    raise
+                self._entries.add(error, self._site.place)
         raise CannotRollError("what the loop carries changes without end", self._site.place)
 
     # -- One attempt -----------------------------------------------------------------------
 
     def _attempt(self) -> Exit | None:
-        self._storages = [s for s in self._notes.storages if s.made_in is self._here]
+        self._site = self._entries.site(self._statement)
+        self._variables = self._own.and_cells(self._entries.cells)
+        for spread in self._entries.spreads:
+            spread.start(None if self._sequence is None else self._length)
+        written = [s for spread in self._entries.spreads for s in spread.storages]
+        known = [s for s in self._notes.storages if s.made_in is self._here]
+        self._storages = [*known, *[s for s in written if s not in known]]
         self._carried = self._carried_names()
         body = Part(self._site, "body")
         self._run_body(body)
@@ -224,11 +235,15 @@ class Loop:
             if self._sequence is not None:
                 number = part.scope.add_argument((), INT64, "index")
                 counter.append(number)
+                part.scope.trace.notes[part.scope] = number
                 if isinstance(self._length, int):
                     assume(number, 0, self._length - 1)
                 else:
                     lies_between(number, affine(0), affine(self._length).plus(affine(-1)))
-            return self._enter(part.scope)
+            values = self._enter(part.scope)
+            for spread in self._entries.spreads:
+                spread.begin(counter[0] if counter else None)
+            return values
 
         def call() -> Any:
             if self._sequence is None:
@@ -236,10 +251,16 @@ class Loop:
             return self._body(self._sequence.item(counter[0], self._length))
 
         with self._overwritten_unknown():
-            part.run(call, self._variables, self._storages, enter)
+            part.run(
+                call,
+                self._variables,
+                self._storages,
+                enter,
+                lambda scope: self._entries.entered(self._site.place, scope),
+            )
 
     @contextmanager
-    def _overwritten_unknown(self) -> Iterator[None]:
+    def _overwritten_unknown(self) -> Generator[None]:
         """Nobody may read what the body overwrites, but by the names that are carried."""
         found = [storage for storage in self._notes.overwritten if storage.made_in is self._here]
         before = [storage.spoiled for storage in found]
@@ -254,8 +275,17 @@ class Loop:
     # -- What the body did -----------------------------------------------------------------
 
     def _finish(self, body: Part) -> Exit | None:
+        again = [spread.check(self._storages) for spread in self._entries.spreads]
+        if any(again):
+            raise _Again
         results, inits, rebuild = self._names(body)
         leaving = body.exit.codes & {BREAK, RETURN}
+        if leaving and any(spread.each for spread in self._entries.spreads):
+            raise CannotRollError(
+                "a list is appended to in a loop that a traced condition leaves, so that its "
+                "length would not be known; write to an array of the greatest length",
+                self._site.place,
+            )
         if not leaving:
             inner = body.finish([*results, *body.written])
             state = [*inits, *[s.value for s in self._storages]]
@@ -468,6 +498,8 @@ class Loop:
         for storage in self._notes.overwritten:
             if storage.made_in is self._here:
                 storage.spoil(self._overwritten, self._site.place)
+        for spread in self._entries.spreads:
+            spread.finish()
         names = {name: UNBOUND for name in self._variables.cells if self._is_dead(name)}
         names.update({name: make(wrapped) for name, make in rebuild})
         self._variables.update(names)
@@ -487,6 +519,18 @@ class Loop:
                 may_be_concrete(result)
         for n, m in sharing.pairs:
             may_be(results[n], results[m]._storage)
+        for passed, result in zip(self._passed, results, strict=True):
+            for storage in self._lists_of(memory(passed.final)):
+                may_be(result, storage)
+
+    def _lists_of(self, storage: Storage | None) -> list[Storage]:
+        """The memory of lists that an array of the body was put into."""
+        return [
+            found
+            for spread in self._entries.spreads
+            if any(appended is storage for appended, _ in spread.appended)
+            for found in spread.storages
+        ]
 
     def _is_dead(self, name: str) -> bool:
         return name not in self._site.after and name not in self._site.head
@@ -523,7 +567,13 @@ class Loop:
             answer.append(self._ask() if goes_on is None else goes_on(rest))
 
         with self._overwritten_unknown():
-            part.run(call, self._variables, self._storages, enter)
+            part.run(
+                call,
+                self._variables,
+                self._storages,
+                enter,
+                lambda scope: self._entries.entered(self._site.place, scope, usable=False),
+            )
         if any(a is not b for a, b in zip(part.written, held, strict=True)):
             raise CannotRollError(
                 "the condition of a while loop on traced values writes to an array",

@@ -19,14 +19,16 @@ from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, traced_branch, truth
 from gradopt.control.calls import callee, is_unknown
+from gradopt.control.containers import Indexed, changes, made, refuse_elsewhere
 from gradopt.control.exceptions import begins_try, ends_try, own_error, raised
-from gradopt.control.loops import CannotRollError, Loop
+from gradopt.control.loops import Loop
 from gradopt.control.parts import (
     BREAK,
     CONTINUE,
     END,
     RETURN,
     UNBOUND,
+    CannotRollError,
     Exit,
     Variables,
     exit_of,
@@ -143,6 +145,7 @@ class Operators:
     ) -> Exit | None:
         """`for`."""
         items: Any = iterable
+        refuse_elsewhere(iterable, 1)
         site = self._sites[number]
         orelse = orelse or _nothing
         scope = current_scope()
@@ -399,9 +402,23 @@ class Operators:
     @staticmethod
     def load(container: Any) -> Any:
         """What elements are read of: concrete arrays take traced indices."""
-        if type(container) is np.ndarray and container.dtype in SUPPORTED:
+        kind = type(container)
+        if kind is np.ndarray and container.dtype in SUPPORTED:
             return _Concrete(container)
+        if (kind is list or kind is tuple) and current_scope() is not None:
+            return Indexed(container)
         return container
+
+    @staticmethod
+    def made(container: Any) -> Any:
+        """A list or dict that an expression makes."""
+        return made(container)
+
+    @staticmethod
+    def iterated(value: Any) -> Any:
+        """What a comprehension, or `*`, goes through, or `==` compares."""
+        refuse_elsewhere(value, 1)
+        return value
 
     @staticmethod
     def update(value: Any) -> None:
@@ -410,8 +427,11 @@ class Operators:
         Raises:
             CannotRollError: no array, in a part that is traced once for all iterations.
         """
-        if not isinstance(value, (Handle, *_UNCHANGING)):
-            Operators.store(value)
+        if not isinstance(value, (Handle, *_UNCHANGING)) and changes(value) is not None:
+            raise CannotRollError(
+                "a list that a loop appends to is added to by `+=`; use append or extend",
+                source_location(),
+            )
 
     @staticmethod
     def store(container: Any) -> Any:
@@ -420,14 +440,10 @@ class Operators:
         Raises:
             CannotRollError: no array, in a part that is traced once for all iterations.
         """
-        scope = current_scope()
-        if scope is not None and scope.in_part and not isinstance(container, Handle):
-            raise CannotRollError(
-                f"elements or attributes of a {type(container).__name__} are assigned where a "
-                "traced condition, or a loop of compiled code, decides how often that happens; "
-                "use an array",
-                source_location(),
-            )
+        if type(container) is list and current_scope() is not None:
+            return Indexed(container)
+        if not isinstance(container, Handle):
+            changes(container)
         return container
 
 

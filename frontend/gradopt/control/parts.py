@@ -9,7 +9,7 @@ arrays are what they were; the statement gives them their new values.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import CellType
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from gradopt.array.handle import Handle, Storage
 from gradopt.base.dtypes import SUPPORTED
 from gradopt.base.pytree import TreeDef, flatten
-from gradopt.errors import ArgumentTypeError
+from gradopt.errors import ArgumentTypeError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope, resume
 from gradopt.ir.values import Value
@@ -65,6 +65,10 @@ END = Exit.by(0)
 RAISED = Exit(frozenset(), 0)
 
 
+class CannotRollError(UnsupportedError):
+    """A statement cannot be a loop of compiled code."""
+
+
 class Raised(BaseException):
     """The user's code raises where a traced condition decides: the part ends here.
 
@@ -88,6 +92,12 @@ class Variables:
             for name, cell in zip(code.co_freevars, closure, strict=True):
                 if name in wanted:
                     self.cells[name] = cell
+
+    def and_cells(self, cells: Mapping[str, Any]) -> Variables:
+        """The same, and other cells."""
+        made = Variables((), ())
+        made.cells = {**self.cells, **cells}
+        return made
 
     def get(self, name: str) -> Any:
         """The value of a name, or UNBOUND."""
@@ -113,6 +123,11 @@ class Variables:
         """Sets all of these."""
         for name, value in values.items():
             self.set(name, value)
+
+
+@contextlib.contextmanager
+def _no_containers(scope: Scope) -> Generator[Callable[[], None]]:
+    yield lambda: None
 
 
 class Part:
@@ -143,6 +158,8 @@ class Part:
         variables: Variables,
         storages: Sequence[Storage],
         enter: Callable[[], Sequence[Value] | None] = lambda: None,
+        containers: Callable[[Scope], contextlib.AbstractContextManager[Callable[[], None]]]
+        | None = None,
     ) -> None:
         """Traces it.
 
@@ -151,6 +168,7 @@ class Part:
             variables: of the statement.
             storages: arrays of the enclosing function that it may write to.
             enter: called before it; gives what the storages hold there, if it is something else.
+            containers: lets containers that it may change belong to it; gives what looks at them.
         """
         before = variables.values()
         entered: list[tuple[Storage, tuple[Any, ...]]] = []
@@ -159,11 +177,13 @@ class Part:
             values = enter() or [None] * len(storages)
             for storage, value in zip(storages, values, strict=True):
                 entered.append((storage, storage.enter(value)))
-            try:
-                self.exit = exit_of(part())
-            except Raised:
-                self.exit = RAISED
-            self.finals = variables.values()
+            with (containers or _no_containers)(self.scope) as look:
+                try:
+                    self.exit = exit_of(part())
+                except Raised:
+                    self.exit = RAISED
+                look()
+                self.finals = variables.values()
             for storage in storages:
                 storage.require_unspoiled()
             self.written = [storage.value for storage in storages]

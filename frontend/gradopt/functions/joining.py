@@ -11,9 +11,16 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
-from gradopt.array.handle import array_of, array_of_size, as_array, is_ordered
+from gradopt.array.handle import (
+    Handle,
+    array_of,
+    array_of_size,
+    as_array,
+    is_ordered,
+    wrap,
+)
 from gradopt.array.indexing import getitem
-from gradopt.array.operands import checked_order, handle_of, is_traced, traced
+from gradopt.array.operands import checked_order, handle_of, is_traced, rows_of, traced
 from gradopt.base.dtypes import require_cast, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, ShapeError
@@ -60,11 +67,22 @@ def _check_joinable(parts: Sequence[Value], axis: int) -> None:
             )
 
 
+def _side_by_side(whole: Handle, axis: int, dtype: Any, casting: Any) -> Value:
+    """The rows of an array joined along one of their axes."""
+    (value,) = _cast([whole._read()], dtype, casting)
+    count, *extents = value.shape
+    extents[axis] *= count
+    return prims.reshape(traced(moveaxis(wrap(value), 0, axis)), tuple(extents))
+
+
 @implements(np.concatenate)
 def concatenate(
     arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Value:
     """`numpy.concatenate`."""
+    whole = rows_of(arrays)
+    if whole is not None and whole.ndim > 1 and axis is not None:
+        return _side_by_side(whole, prims.normalize_axis(axis, whole.ndim - 1), dtype, casting)
     parts = _parts(arrays)
     if axis is None:
         parts, axis = [prims.reshape(part, (part.size,)) for part in parts], 0
@@ -78,6 +96,10 @@ def concatenate(
 @implements(np.stack)
 def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.stack`."""
+    whole = rows_of(arrays)
+    if whole is not None:
+        (value,) = _cast([whole._read()], dtype, casting)
+        return traced(moveaxis(wrap(value), 0, axis)) if axis else value
     parts = _parts(arrays)
     if any(part.shape != parts[0].shape for part in parts):
         raise ShapeError("all input arrays must have the same shape", source_location())
@@ -90,6 +112,11 @@ def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same
 @implements(np.vstack, *filter(None, [getattr(np, "row_stack", None)]))
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.vstack`."""
+    whole = rows_of(tup)
+    if whole is not None and whole.ndim < 3:
+        value = whole._read()
+        value = prims.reshape(value, (value.shape[0], 1)) if value.ndim == 1 else value
+        return _cast([value], dtype, casting)[0]
     parts = [traced(atleast_2d(part)) for part in tup]
     return concatenate(parts, 0, dtype=dtype, casting=casting)
 
@@ -97,6 +124,11 @@ def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Value:
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Value:
     """`numpy.hstack`."""
+    whole = rows_of(tup)
+    if whole is not None:
+        if whole.ndim == 1:
+            return _cast([whole._read()], dtype, casting)[0]
+        return _side_by_side(whole, int(whole.ndim > 2), dtype, casting)
     parts = [traced(atleast_1d(part)) for part in tup]
     axis = 0 if parts and parts[0].ndim == 1 else 1
     return concatenate(parts, axis, dtype=dtype, casting=casting)

@@ -305,9 +305,10 @@ class Scope:
 
     def sizes_in(self, value: Value) -> set[int]:
         """The arguments in `Trace.sizes` that a value is computed from; none if from others too."""
+        here = self.use(value)
         outer = {self._lifted_values[lifted.ssa]: lifted for lifted in self.lifted}
         found: set[int] = set()
-        for argument in arguments_of(self.use(value)):
+        for argument in arguments_of(here):
             number = self.trace.sizes.get(argument)
             if number is not None:
                 found.add(number)

@@ -428,7 +428,13 @@ class _Rewriter(ast.NodeTransformer):
                 found = _operator("negation", [found])
             return _at(found, node)
         if len(node.ops) == 1 or self._must_stay(node.comparators):
-            return self.generic_visit(node)
+            # `found == []` asks for the whole list.
+            is_list = _is_list(node.left, *node.comparators)
+            self.generic_visit(node)
+            if is_list:
+                node.left = _iterated(node.left)
+                node.comparators = [_iterated(part) for part in node.comparators]
+            return node
         arguments: list[ast.expr] = [self.visit(node.left)]
         for op, comparator in zip(node.ops, node.comparators, strict=True):
             compare = ast.Compare(_name("<left>"), [op], [_name("<right>")])
@@ -442,6 +448,34 @@ class _Rewriter(ast.NodeTransformer):
             return self.generic_visit(node)
         parts = [_later(self.visit(node.body)), _later(self.visit(node.orelse))]
         return _at(_operator("choose", [self.visit(node.test), *parts]), node)
+
+    def visit_List(self, node: ast.List) -> ast.AST:
+        """A new list: it belongs to the part that makes it."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        return _at(_operator("made", [node]), node)
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:
+        """A new dict."""
+        return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
+
+    def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
+        """A new list."""
+        return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
+
+    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
+        """What a comprehension goes through."""
+        self.generic_visit(node)
+        node.iter = _iterated(node.iter)
+        return node
+
+    def visit_Starred(self, node: ast.Starred) -> ast.AST:
+        """`*x`."""
+        self.generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.value = _iterated(node.value)
+        return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         """An f-string: what is traced becomes text when the compiled code runs."""
@@ -458,11 +492,17 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         """`"text" % values`."""
+        is_list = isinstance(node.op, ast.Add) and _is_list(node.left, node.right)
         self.generic_visit(node)
+        if is_list:
+            node.left, node.right = _iterated(node.left), _iterated(node.right)
         left = node.left
         is_text = isinstance(left, ast.Constant) and isinstance(left.value, str)
         if is_text and isinstance(node.op, ast.Mod):
             return _at(_operator("percent", [left, node.right]), node)
+        if isinstance(node.op, ast.Mult) and isinstance(left, ast.Call):
+            # `[0.0] * n` is a new list, too.
+            return _at(_operator("made", [node]), node)
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -491,6 +531,16 @@ class _Rewriter(ast.NodeTransformer):
         """Whether expressions bind names or suspend, and so cannot be lambdas."""
         kinds = (ast.NamedExpr, *_SUSPENDS)
         return any(isinstance(part, kinds) for node in nodes for part in ast.walk(node))
+
+
+def _is_list(*nodes: ast.expr) -> bool:
+    """Whether one of these makes a list."""
+    return any(isinstance(node, ast.List | ast.ListComp) for node in nodes)
+
+
+def _iterated(expression: ast.expr) -> ast.expr:
+    """An expression whose value is looked at as a whole."""
+    return _at(_operator("iterated", [expression]), expression)
 
 
 def _later(expression: ast.expr) -> ast.expr:
