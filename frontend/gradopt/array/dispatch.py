@@ -24,8 +24,8 @@ from gradopt.array.handle import (
     python_number,
     wrap,
 )
-from gradopt.array.operands import is_traced, listed, traced
-from gradopt.base.dtypes import BOOL, SUPPORTED, DType
+from gradopt.array.operands import is_traced, listed, promotion_kind, traced
+from gradopt.base.dtypes import BOOL, SUPPORTED, DType, supported
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
 from gradopt.ir import prims, sized
@@ -333,9 +333,7 @@ def call_ufunc(
                 outputs = (outputs,)
             if any(out is not None for out in outputs):
                 return _into(ufunc, inputs, outputs, kwargs)
-        if kwargs:
-            _refuse_keywords(ufunc, kwargs)
-        return apply_ufunc(ufunc, inputs)
+        return _with_keywords(ufunc, inputs, kwargs) if kwargs else apply_ufunc(ufunc, inputs)
     if method == "reduce" and ufunc in REDUCTIONS:
         # ufunc.reduce reduces axis 0 by default, numpy.sum all axes.
         return call_function(REDUCTIONS[ufunc], inputs, {"axis": 0, **kwargs})
@@ -348,6 +346,8 @@ def call_ufunc(
         return wrap(UFUNCS[ufunc](left, right))
     if method == "at" and not kwargs and ufunc in UFUNCS:
         return UFUNC_METHODS["at"](ufunc, *inputs)
+    if method in ("accumulate", "reduce", "reduceat") and ufunc in UFUNCS and ufunc.nin == 2:
+        return UFUNC_METHODS[method](ufunc, *inputs, **kwargs)
     raise unsupported(f"{name}.{method}", hint_for(method))
 
 
@@ -387,6 +387,58 @@ def _known_operands(inputs: tuple[Any, ...]) -> list[Any] | None:
             return None
         known.append(value)
     return known if any(isinstance(value, Handle) for value in inputs) else None
+
+
+def _with_keywords(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A ufunc with keywords that say in which dtype, where and in which order it is computed."""
+    where, order = kwargs.pop("where", True), kwargs.pop("order", "K")
+    inputs = _resolved(ufunc, inputs, kwargs)
+    _refuse_keywords(ufunc, kwargs)
+    if where is not True:
+        # What NumPy leaves undefined is 0.
+        mask = prims.convert(traced(where), BOOL)
+        inputs = tuple([harmless(ufunc, value, mask) for value in inputs])
+        value = ufunc_handler(ufunc)(*inputs)
+        if isinstance(value, tuple):
+            raise unsupported(f"where= of {_ufunc_name(ufunc)} without out=")
+        shape = prims.broadcast_shapes(value.shape, mask.shape)
+        value = prims.broadcast_to(value, shape)
+        result = wrap(prims.select(mask, value, prims.full(shape, 0, value.dtype)))
+    else:
+        result = apply_ufunc(ufunc, inputs)
+    if order != "K":
+        for part in result if isinstance(result, tuple) else (result,):
+            if isinstance(part, Handle) and part.ndim > 1:
+                part._storage.strides = None
+    return result
+
+
+def _resolved(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The inputs in the dtypes that dtype=, signature= and casting= ask for."""
+    names = ("dtype", "signature", "casting")
+    dtype, signature, casting = [kwargs.pop(name, None) for name in names]
+    if (dtype is None and signature is None and casting in (None, "same_kind")) or (
+        ufunc.signature is not None
+    ):
+        kwargs.update(
+            {n: v for n, v in zip(names, (dtype, signature, casting), strict=True) if v is not None}
+        )
+        return inputs
+    kinds = [promotion_kind(listed(value)) for value in inputs]
+    wanted = signature
+    if dtype is not None:
+        wanted = (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout)
+    found: Any = ufunc.resolve_dtypes(
+        (*kinds, *[None] * ufunc.nout),
+        **({} if wanted is None else {"signature": wanted}),
+        **({} if casting is None else {"casting": casting}),
+    )
+    return tuple(
+        [
+            wrap(prims.convert(traced(value), supported(target)))
+            for value, target in zip(inputs, found, strict=False)
+        ]
+    )
 
 
 def _refuse_keywords(ufunc: np.ufunc, kwargs: dict[str, Any]) -> None:

@@ -24,12 +24,15 @@ from gradopt.array.operators import (
     operators,
     unary,
 )
-from gradopt.base.dtypes import INT64, WEAK_TYPES, require_cast, supported
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError
 from gradopt.ir import prims
 from gradopt.ir.extents import is_extent, unknown_size
 from gradopt.ir.trace import leak_message
+
+# What Python's numbers are computed in.
+_PYTHONS = {"b": BOOL, "f": FLOAT64}
 
 # By these NumPy's arrays give their memory away.
 _MEMORY_PROTOCOLS = ("__array_interface__", "__array_struct__", "__dlpack__", "__dlpack_device__")
@@ -185,18 +188,34 @@ class Tracer(Handle):
         )
 
     def item(self, *args: Any) -> Any:
-        """Not possible while tracing, unless the value is known."""
+        """One element as a Python number."""
         known = self._known()
         if known is not None:
             return known.item(*args)
-        self._convert("a Python number", "use the array itself")
+        index = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
+        if not index and self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        flat = self.reshape(-1)
+        found = (
+            self[index] if len(index) > 1 or (index and self.ndim == 1) else flat[(*index, 0)[0]]
+        )
+        value = found._read()
+        return python_number(prims.convert(value, _PYTHONS.get(value.dtype.kind, INT64)))
 
     def tolist(self) -> Any:
-        """Not possible while tracing, unless the value is known."""
+        """The elements as Python numbers, in nested lists."""
         known = self._known()
         if known is not None:
             return known.tolist()
-        self._convert("a list", "iterate over the array, or use the array itself")
+        return [row.tolist() for row in self] if self.shape else self.item()
+
+    def is_integer(self) -> Any:
+        """As `float.is_integer`."""
+        if not hasattr(self.__class__, "is_integer"):
+            raise AttributeError(f"{self.__class__.__name__} has no attribute 'is_integer'")
+        return call_ufunc(
+            np.equal, "__call__", (call_ufunc(np.trunc, "__call__", (self,), {}), self), {}
+        )
 
     # -- Attributes ------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,19 +18,28 @@ import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, FUNCTIONS, UFUNCS
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import rows_of
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
 from gradopt.control.parts import CannotRollError
-from gradopt.control.sequences import enumerated, range_of, reversed_of, zipped
+from gradopt.control.sequences import (
+    enumerated,
+    ndenumerate_of,
+    ndindex_of,
+    product_of,
+    range_of,
+    reversed_of,
+    zipped,
+)
 from gradopt.control.text import by_method, formatted, is_put_off, text_by
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.rewrite.functions import REPLACED_BUILTINS, REPLACED_NAMES, is_users, rewritten
 from gradopt.transforms.branches import cond
+from gradopt.transforms.mapped import FromPyFunc, vectorized
 
 
 def is_unknown(value: Any) -> bool:
@@ -69,10 +79,29 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     enumerate: enumerated,
     zip: zipped,
     reversed: reversed_of,
+    itertools.product: product_of,
+    np.ndindex: ndindex_of,
+    np.ndenumerate: ndenumerate_of,
     np.ndarray: _uninitialized,
     **{getattr(np, name): getattr(gnp, name) for name in gnp.__all__},
 }
-REPLACED_NAMES.update((*gnp.__all__, "ndarray", "errstate", "seterr"))
+REPLACED_NAMES.update(
+    (
+        *gnp.__all__,
+        "ndarray",
+        "errstate",
+        "seterr",
+        "r_",
+        "c_",
+        "fromiter",
+        "vectorize",
+        "frompyfunc",
+        "float64",
+        "float32",
+        "int64",
+        "int32",
+    )
+)
 
 _math: dict[str, Any] = {
     "acos": np.arccos,
@@ -103,6 +132,21 @@ def _of_floats(function: Callable[..., Any]) -> Callable[..., Any]:
         return python_number(function(*floats)._read())
 
     return call
+
+
+def _of_sequences(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` of sequences of numbers."""
+
+    def call(*sequences: Any) -> Any:
+        floats = [[_float(v) if is_unknown(v) else float(v) for v in s] for s in sequences]
+        return python_number(function(*floats)._read())
+
+    return call
+
+
+def _foreign(name: str) -> Callable[..., Any]:
+    """A function that SciPy has as a ufunc, and `math` too."""
+    return lambda x: wrap(FOREIGN_UFUNCS[name](x))
 
 
 for _name, _ufunc in _math.items():
@@ -211,6 +255,57 @@ def _len(value: Any) -> Any:
     return len(value)  # pyright: ignore[reportArgumentType]
 
 
+def _as_numpys(kind: Any) -> Callable[..., Any]:
+    """A scalar type of NumPy's, called to convert."""
+
+    def call(value: Any) -> Any:
+        return _scalar_or_array(gnp.array(value), np.dtype(kind))
+
+    return call
+
+
+def _scalar_or_array(value: Any, dtype: Any) -> Any:
+    result = value.astype(dtype)
+    return result if result.shape else result[()]
+
+
+for _dtype in SUPPORTED:
+    _replacing(_dtype.type)(_as_numpys(_dtype.type))
+
+
+def _isclose(a: Any, b: Any, *, rel_tol: float = 1e-09, abs_tol: float = 0.0) -> Any:
+    """`math.isclose`."""
+    largest = np.maximum(np.absolute(a), np.absolute(b))
+    return (np.absolute(a - b) <= np.maximum(rel_tol * largest, abs_tol)) | (a == b)
+
+
+def _product(values: Any, *, start: Any = 1) -> Any:
+    """`math.prod`."""
+    return functools.reduce(lambda a, b: a * b, values, start)
+
+
+_replacing(math.isclose)(_isclose)
+_replacing(math.prod)(_product)
+_replacing(math.fsum)(_of_sequences(lambda values: sum(values, 0.0)))
+_replacing(math.dist)(
+    _of_sequences(lambda p, q: np.sqrt(sum([(a - b) ** 2 for a, b in zip(p, q, strict=True)], 0.0)))
+)
+_replacing(math.remainder)(_of_floats(lambda x, y: x - y * np.round(x / y)))
+_replacing(math.ldexp)(_of_floats(lambda x, i: x * np.exp2(i)))
+for _name in ("erf", "erfc"):
+    _replacing(getattr(math, _name))(_of_floats(_foreign(_name)))
+
+
+@_always(np.fromiter)
+def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
+    """`numpy.fromiter`."""
+    values = list(iter)
+    if not any(map(is_unknown, values)):
+        return np.fromiter(values, dtype, count, **kwargs)
+    return gnp.array(values if count < 0 else values[:count], dtype)
+
+
+_REPLACED[np.frompyfunc] = FromPyFunc
 _REPLACED[print] = print_later
 _REPLACED[warnings.warn] = warn_later
 
@@ -392,7 +487,11 @@ def callee(function: Any, package: str) -> Any:
     if found is not None:
         is_guarded = scope.in_part and found is not _len and are_elsewhere(scope)
         return _guarded(found) if is_guarded else found
+    if kind is np.vectorize:
+        return functools.partial(_vectorized, function)
     owner = getattr(function, "__self__", None)
+    if type(owner) is list and function.__name__ == "sort":
+        return functools.partial(_sort, owner)
     if scope.in_part and type(owner) in (list, dict, set) and kind is BuiltinFunctionType:
         return _method_of_container(function, owner)
     if type(owner) is str and function.__name__ == "format":
@@ -411,6 +510,13 @@ def callee(function: Any, package: str) -> Any:
             source_location(),
         )
     return _guarded(function) if scope.in_part or kind is type else function
+
+
+def _vectorized(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """A `numpy.vectorize` object."""
+    if not is_put_off((args, kwargs)) or function.pyfunc is np._NoValue:
+        return function(*args, **kwargs)
+    return vectorized(function, args, kwargs)
 
 
 def _has_own_init(cls: type) -> bool:
@@ -437,6 +543,12 @@ def _guarded(function: Any) -> Any:
         return made(result) if isinstance(function, type) or type(result) is list else result
 
     return call
+
+
+def _sort(items: list[Any], **kwargs: Any) -> None:
+    """`list.sort`."""
+    changes(items)
+    items[:] = _REPLACED[sorted](items, **kwargs)
 
 
 def _method_of_container(function: Any, owner: Any) -> Any:

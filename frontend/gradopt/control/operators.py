@@ -41,6 +41,7 @@ from gradopt.ir.current import current_scope
 from gradopt.ir.values import Value
 from gradopt.rewrite.names import NONE
 from gradopt.rewrite.sites import OPERATORS, Site
+from gradopt.transforms.mapped import Joined
 
 # Loops of fewer iterations are written down one by one.
 FEWEST_ITERATIONS = 8
@@ -407,6 +408,8 @@ class Operators:
             return _Concrete(container)
         if (kind is list or kind is tuple) and current_scope() is not None:
             return Indexed(container)
+        if container is np.r_ or container is np.c_:
+            return Joined(container)
         return container
 
     @staticmethod

@@ -6,6 +6,7 @@ A loop over one of these can be a loop of compiled code, whose counter says whic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -209,6 +210,68 @@ class _Reversed(Numbered):
         return iter(list(self.inner)[::-1])
 
 
+@dataclass(frozen=True)
+class _Product(Numbered):
+    """All combinations of elements, the last ones changing first.
+
+    Attributes:
+        parts: what the elements are of.
+    """
+
+    parts: Sequence[Numbered]
+
+    def length(self) -> int | Value:
+        total: Any = 1
+        for part in self.parts:
+            length = part.length()
+            if isinstance(length, Value):
+                none = prims.scalar(0, INT64)
+                length = python_number(prims.select(length < none, none, length))
+            total = total * length
+        return total._read() if isinstance(total, Handle) else total
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        found: list[Any] = []
+        rest = python_number(number)
+        for i, part in reversed(list(enumerate(self.parts))):
+            size = part.length()
+            count = python_number(size) if isinstance(size, Value) else size
+            place = rest % count if i else rest
+            value = prims.convert(place._read(), INT64)
+            if isinstance(size, int):
+                assume(value, 0, size - 1)
+            found.insert(0, part.item(value, size))
+            rest = rest // count
+        return tuple(found)
+
+    def __iter__(self) -> Iterator[Any]:
+        return itertools.product(*self.parts)
+
+
+@dataclass(frozen=True)
+class _NdEnumerated(Numbered):
+    """The indices of an array's elements, and the elements.
+
+    Attributes:
+        array: the array, concrete or traced.
+    """
+
+    array: Any
+
+    def _indices(self) -> _Product:
+        return _Product([TracedRange(0, size, 1) for size in self.array.shape])
+
+    def length(self) -> int | Value:
+        return self._indices().length()
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        index = self._indices().item(number, length)
+        return index, getitem(handle_of(self.array), index)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([(index, self.array[index]) for index in self._indices()])
+
+
 def numbered(value: Any) -> Numbered | None:
     """What a loop of compiled code could go through, or None."""
     if isinstance(value, Numbered):
@@ -263,6 +326,31 @@ def zipped(*iterables: Any, strict: bool = False) -> Any:
     if strict or not found or len(found) != len(parts):
         return zip(*iterables, strict=strict)
     return _Zipped(found)
+
+
+def product_of(*iterables: Any, repeat: int = 1) -> Any:
+    """As `itertools.product`."""
+    parts = [numbered(iterable) for iterable in iterables]
+    found = [part for part in parts if part is not None]
+    if not found or len(found) != len(parts) or type(repeat) is not int or repeat < 1:
+        return itertools.product(*iterables, repeat=repeat)
+    return _Product(found * repeat)
+
+
+def ndindex_of(*shape: Any) -> Any:
+    """As `numpy.ndindex`."""
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    ranges = [range_of(size) for size in sizes]
+    if not ranges or any(not isinstance(r, TracedRange) and not r for r in ranges):
+        return np.ndindex(*shape)
+    parts = [numbered(part) for part in ranges]
+    return _Product([part for part in parts if part is not None])
+
+
+def ndenumerate_of(arr: Any) -> Any:
+    """As `numpy.ndenumerate`."""
+    found = numbered(arr)
+    return np.ndenumerate(arr) if found is None else _NdEnumerated(arr)
 
 
 def reversed_of(sequence: Any) -> Any:

@@ -149,6 +149,38 @@ def linspace(
     return (result, step) if retstep else result
 
 
+@implements(np.logspace)
+def logspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: Any = 0,
+) -> Any:
+    """`numpy.logspace`, between traced exponents."""
+    exponents = np.linspace(start, stop, num, endpoint=endpoint, axis=axis)
+    result = np.power(base, exponents)
+    return result if dtype is None else result.astype(dtype)
+
+
+@implements(np.geomspace)
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    dtype: Any = None,
+    axis: Any = 0,
+) -> Any:
+    """`numpy.geomspace`, between traced bounds of one sign."""
+    sign = np.sign(start)
+    first, last = (np.log(np.abs(bound)) for bound in (start, stop))
+    result = sign * np.exp(np.linspace(first, last, num, endpoint=endpoint, axis=axis))
+    return result if dtype is None else result.astype(dtype)
+
+
 @implements(np.meshgrid)
 def meshgrid(
     *xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True

@@ -144,6 +144,8 @@ def _with_traced(function: Any) -> Any:
         if not _is_traced(*args, *kwargs.values()):
             return function(*args, **kwargs)
         if isinstance(function, _np.ufunc):
+            if len(args) > function.nin:
+                args, kwargs["out"] = args[: function.nin], args[function.nin :]
             return _call_ufunc(function, "__call__", args, kwargs)
         return _call_function(function, args, kwargs)
 

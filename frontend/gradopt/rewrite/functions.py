@@ -259,6 +259,8 @@ _CONTROL = frozenset(
     )
     or name.startswith("UNARY_NOT")
 )
+# A list in the function may be indexed.
+_INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], opcode.opmap.get("BINARY_SUBSCR", -1)}
 _SAFE_MODULES = ("numpy", "gradopt")
 
 
@@ -270,6 +272,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     """
     code = function.__code__
     if not hasattr(code, "co_positions") or not _CONTROL.isdisjoint(code.co_code[::2]):
+        return True
+    if set(code.co_code[::2]) >= _INDEXED_LISTS:
         return True
     names = function.__globals__
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
@@ -314,6 +318,8 @@ def _is_numpy_name(name: str) -> bool:
 
 def _may_call(value: Any) -> bool:
     """Whether a global value is a function that has something to rewrite."""
+    if isinstance(value, (list, tuple, np.vectorize)):
+        return True  # It may be indexed by, or called with, what is traced.
     if isinstance(value, ModuleType):
         return not value.__name__.startswith(_SAFE_MODULES)
     if not callable(value):

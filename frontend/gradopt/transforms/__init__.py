@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Derivatives of functions: requests to the compiler, and what checks them.
 
-Importing this package enters `ufunc.at`, which needs a loop, into `gradopt.array.dispatch`.
+Importing this package enters what needs loops or `vmap`, such as `ufunc.at` and
+`numpy.apply_along_axis`, into `gradopt.array.dispatch`.
 """
 
-from gradopt.transforms import ufunc_at
+from gradopt.transforms import mapped, ufunc_at, ufunc_methods
 
-__all__ = ["ufunc_at"]
+__all__ = ["mapped", "ufunc_at", "ufunc_methods"]

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""NumPy's functions that call a function for each element or row: as `vmap`, where it can be."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.handle import Handle, array_of
+from gradopt.array.operands import is_traced, traced
+from gradopt.base.location import source_location
+from gradopt.compilation.calling import rewritten_here
+from gradopt.errors import ShapeError
+from gradopt.ir import prims
+from gradopt.transforms.batching import vmap
+
+# The dimensions of one argument in a signature, as `(n,m)`.
+_PARTS = re.compile(r"\(([^)]*)\)")
+
+
+def mapped(
+    function: Callable[..., Any], arrays: Sequence[Any], core: Sequence[int] | None = None
+) -> Any:
+    """The function of all elements of arrays that are broadcast.
+
+    Args:
+        function: of scalars, or of arrays with so many dimensions as `core` says.
+        arrays: the arrays.
+        core: for each of them how many of its last dimensions the function gets at once.
+    """
+    values = [traced(array) for array in arrays]
+    cores = core or [0] * len(values)
+    loops = [v.shape[: v.ndim - n] for v, n in zip(values, cores, strict=True)]
+    shape: tuple[int, ...] = ()
+    for loop in loops:
+        shape = prims.broadcast_shapes(shape, loop)
+    size = prims.size_of(shape)
+    if size == 0:
+        raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
+    rows: list[Any] = []
+    for value, n in zip(values, cores, strict=True):
+        inner = value.shape[value.ndim - n :]
+        whole = prims.broadcast_to(value, (*shape, *inner))
+        rows.append(array_of(prims.reshape(whole, (size, *inner))))
+    results = vmap(function)(*rows)
+
+    def shaped(result: Any) -> Any:
+        return np.reshape(result, (*shape, *result.shape[1:]))
+
+    if type(results) in (tuple, list):
+        return tuple([shaped(result) for result in results])
+    if not isinstance(results, Handle):
+        raise unsupported("numpy.vectorize of a function that does not return arrays")
+    result = shaped(results)
+    return result if shape or result.shape else result[()]
+
+
+def vectorized(vectorize: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of a `numpy.vectorize` object with traced arguments."""
+    excluded: set[Any] = set(vectorize.excluded or ())
+    places = [i for i in range(len(args)) if i not in excluded]
+    names = [name for name in kwargs if name not in excluded]
+    function = rewritten_here(vectorize.pyfunc)
+
+    def call(*values: Any) -> Any:
+        full, named = list(args), dict(kwargs)
+        for i, value in zip(places, values, strict=False):
+            full[i] = value
+        named.update(zip(names, values[len(places) :], strict=True))
+        return function(*full, **named)
+
+    given = [*[args[i] for i in places], *[kwargs[name] for name in names]]
+    core = None
+    if vectorize.signature is not None:
+        inner = vectorize.signature.partition("->")[0]
+        core = [len([n for n in part.split(",") if n]) for part in _PARTS.findall(inner)]
+    result = mapped(call, given, core)
+    if vectorize.otypes is None:
+        return result
+    if not isinstance(result, tuple):
+        return result.astype(vectorize.otypes[0])
+    return tuple([r.astype(t) for r, t in zip(result, vectorize.otypes, strict=True)])
+
+
+class FromPyFunc:
+    """What `numpy.frompyfunc` gives in rewritten functions, for traced arguments too."""
+
+    def __init__(self, func: Callable[..., Any], nin: int, nout: int, **kwargs: Any) -> None:
+        self._function = func
+        self._ufunc = np.frompyfunc(func, nin, nout, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function of all elements."""
+        if not is_traced(*args) or kwargs:
+            return self._ufunc(*args, **kwargs)
+        return mapped(rewritten_here(self._function), args)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ufunc, name)
+
+
+@implements(np.apply_along_axis)
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """`numpy.apply_along_axis`."""
+    x = traced(arr)
+    place = prims.normalize_axis(axis, x.ndim)
+    last: Any = np.moveaxis(array_of(x), place, -1)
+    call = functools.partial(rewritten_here(func1d), **kwargs)
+    result = mapped(lambda row: call(row, *args), [last], [1])
+    others = x.ndim - 1
+    extra = list(range(others, result.ndim))
+    order = [*range(place), *extra, *range(place, others)]
+    return np.transpose(result, order)
+
+
+@implements(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """`numpy.apply_over_axes`."""
+    result: Any = array_of(traced(a))
+    count = result.ndim
+    for axis in np.atleast_1d(axes).tolist():
+        found = rewritten_here(func)(result, axis)
+        if found.ndim != count:
+            found = np.expand_dims(found, axis)
+        if found.ndim != count:
+            raise ShapeError(
+                "function is not returning an array of the correct shape", source_location()
+            )
+        result = found
+    return result
+
+
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """`numpy.piecewise`: functions of the elements where a condition holds."""
+    array: Any = array_of(traced(x))
+    is_one = not isinstance(condlist, (list, tuple)) and np.ndim(condlist) == array.ndim
+    conditions: list[Any] = [
+        c if is_traced(c) else np.asarray(c) for c in ([condlist] if is_one else condlist)
+    ]
+    functions = list(funclist)
+    if len(functions) == len(conditions) + 1:
+        rest = conditions[0]
+        for condition in conditions[1:]:
+            rest = rest | condition
+        conditions.append(~rest)
+    elif len(functions) != len(conditions):
+        count = len(conditions)
+        raise ValueError(
+            f"with {count} condition(s), either {count} or {count + 1} functions are expected"
+        )
+    result: Any = np.zeros_like(array)
+    for condition, function in zip(conditions, functions, strict=True):
+        if callable(function):
+            result[condition] = rewritten_here(function)(array[condition], *args, **kw)
+        else:
+            result[condition] = function
+    return result
+
+
+class Joined:
+    """`numpy.r_` and `numpy.c_` for traced arrays."""
+
+    def __init__(self, made: Any) -> None:
+        self._made = made
+        self._is_columns = made is np.c_
+
+    def __getitem__(self, key: Any) -> Any:
+        items = key if isinstance(key, tuple) else (key,)
+        if not is_traced(*items):
+            return self._made[key]
+        if isinstance(items[0], str):
+            raise unsupported("a text in numpy.r_ or c_", "use numpy.concatenate or stack")
+        return np.concatenate([self._part(item) for item in items], -1 if self._is_columns else 0)
+
+    def _part(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return array_of(traced(self._made[item]))
+        part: Any = array_of(traced(item))
+        if part.ndim == 0:
+            return part.reshape((1, 1) if self._is_columns else (1,))
+        return part.reshape((-1, 1)) if self._is_columns and part.ndim == 1 else part

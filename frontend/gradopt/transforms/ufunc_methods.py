@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`ufunc.accumulate`, `reduce` and `reduceat`, which are loops for most ufuncs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.dispatch import (
+    ACCUMULATIONS,
+    UFUNC_METHODS,
+    apply_ufunc,
+    implements,
+    store,
+    unsupported,
+)
+from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.array.operands import is_traced, traced
+from gradopt.base.dtypes import sum_dtype, supported
+from gradopt.base.location import source_location
+from gradopt.errors import ShapeError, TraceIndexError
+from gradopt.ir import prims
+from gradopt.ir.values import Value
+from gradopt.transforms.loops import scan
+
+
+def _name(ufunc: np.ufunc, method: str) -> str:
+    return f"numpy.{ufunc.__name__}.{method}"
+
+
+def _operand(ufunc: np.ufunc, a: Any, dtype: Any) -> Value:
+    """What a method works on: in the dtype that its results have."""
+    x = traced(a)
+    if dtype is not None:
+        return prims.convert(x, supported(dtype))
+    if ufunc in (np.add, np.multiply):
+        return prims.convert(x, sum_dtype(x.dtype))
+    return x
+
+
+def _first_axis(x: Value, axis: int) -> Any:
+    return np.moveaxis(array_of(x), axis, 0)
+
+
+def _applied(ufunc: np.ufunc, left: Any, right: Any, like: Any) -> Any:
+    """The ufunc's result, which must be of the operands' dtype."""
+    result = apply_ufunc(ufunc, (left, right))
+    if result.dtype != like.dtype:
+        raise unsupported(f"{_name(ufunc, 'accumulate')} of {like.dtype.name}", "use a loop")
+    return result
+
+
+def _accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """`ufunc.accumulate`, by a loop along the axis."""
+    x = _operand(ufunc, array, dtype)
+    if not x.ndim:
+        raise TypeError("cannot accumulate on a scalar")
+    rows: Any = _first_axis(x, prims.normalize_axis(axis, x.ndim))
+    if len(rows) < 2:
+        return wrap(x)
+
+    def step(total: Any, row: Any) -> tuple[Any, Any]:
+        total = _applied(ufunc, total, row, x)
+        return total, total
+
+    _, others = scan(step, rows[0], rows[1:])
+    return np.moveaxis(np.concatenate([rows[:1], others]), 0, axis)
+
+
+def _reduce(
+    ufunc: np.ufunc,
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = np._NoValue,
+) -> Any:
+    """`ufunc.reduce`, by a loop along the axes."""
+    x = _operand(ufunc, array, dtype)
+    axes = sorted(prims.normalize_axes(axis, x.ndim))
+    kept = [i for i in range(x.ndim) if i not in axes]
+    shape = tuple([x.shape[i] for i in kept])
+    rows: Any = array_of(
+        prims.reshape(prims.transpose(x, [*axes, *kept]), (_count(x, axes), *shape))
+    )
+    if len(rows) == 0 and initial is np._NoValue:
+        raise ShapeError(
+            f"zero-size array to reduction operation {ufunc.__name__} which has no identity",
+            source_location(),
+        )
+    total: Any = rows[0] if initial is np._NoValue else np.full_like(rows[0], initial)
+    rest = rows[1:] if initial is np._NoValue else rows
+
+    def step(total: Any, row: Any) -> tuple[Any, None]:
+        return _applied(ufunc, total, row, x), None
+
+    if len(rest):
+        total, _ = scan(step, total, rest)
+    if keepdims:
+        total = np.reshape(total, tuple([1 if i in axes else n for i, n in enumerate(x.shape)]))
+    return total
+
+
+def _count(x: Value, axes: Sequence[int]) -> int:
+    count = 1
+    for axis in axes:
+        count *= x.shape[axis]
+    return count
+
+
+def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """`ufunc.reduceat`: reductions of parts whose bounds are known while tracing."""
+    if is_traced(indices):
+        raise unsupported(f"{_name(ufunc, 'reduceat')} with traced indices", "use a loop")
+    x = _operand(ufunc, array, dtype)
+    places = np.asarray(indices, np.int64)
+    along = prims.normalize_axis(axis, x.ndim)
+    rows: Any = _first_axis(x, along)
+    for place in places:
+        if not 0 <= place < len(rows):
+            raise TraceIndexError(
+                f"index {place} out-of-bounds in {ufunc.__name__}.reduceat [0, {len(rows)})",
+                source_location(),
+            )
+    ends = [*places[1:], len(rows)]
+    parts = [
+        ufunc.reduce(rows[start:end], axis=0) if start < end else rows[start]
+        for start, end in zip(places, ends, strict=True)
+    ]
+    return np.moveaxis(np.stack(parts), 0, along)
+
+
+def _with_out(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which writes its result into `out` if that is given."""
+
+    def call(ufunc: np.ufunc, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        target = out[0] if isinstance(out, tuple) else out
+        known = {name for name, value in kwargs.items() if value is not np._NoValue}
+        for name in known - {"axis", "dtype", "keepdims", "initial"}:
+            if kwargs[name] is not True:
+                raise unsupported(f"keyword {name}= of numpy.{ufunc.__name__}.reduce")
+        result = method(ufunc, *args, **{name: kwargs[name] for name in known - {"where"}})
+        if target is None:
+            return result
+        if not isinstance(target, Handle):
+            raise unsupported(f"out= of a method of numpy.{ufunc.__name__} that is concrete")
+        store(target, traced(result), f"numpy.{ufunc.__name__}")
+        return target
+
+    return call
+
+
+UFUNC_METHODS["accumulate"] = _with_out(_accumulate)
+UFUNC_METHODS["reduce"] = _with_out(_reduce)
+UFUNC_METHODS["reduceat"] = _with_out(_reduceat)
+
+
+@implements(np.cumprod)
+def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """`numpy.cumprod`."""
+    x = traced(a)
+    if axis is None:
+        x, axis = prims.reshape(x, (x.size,)), 0
+    return _accumulate(np.multiply, wrap(x), axis, dtype)
+
+
+ACCUMULATIONS[np.multiply] = np.cumprod
