@@ -42,6 +42,7 @@ from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
 from gradopt.transforms.result_specs import ShapeDtypeStruct
 from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
+from gradopt.transforms.written import with_written
 
 if TYPE_CHECKING:
     from gradopt import jax as jax
@@ -112,6 +113,7 @@ __all__ = [
     "vjp",
     "vmap",
     "while_loop",
+    "with_written",
 ]
 
 

@@ -13,6 +13,7 @@ import gradopt as go
 from gradopt.errors import ArgumentError, MutationError, ReadOnlyError, UnsupportedError
 
 X = np.arange(1.0, 11.0)
+RNG = np.random.default_rng(3)
 
 
 def same_as_numpy(f: Callable[..., Any], *args: Any) -> None:
@@ -232,3 +233,76 @@ def test_sizes_that_depend_on_other_values() -> None:
         go.compile(f)(X, 3)
     with pytest.raises(go.errors.ConversionError, match=r"a size depends on p\['n'\]"):
         go.compile(lambda p: p["x"][: p["n"]])({"x": X, "n": 3})
+
+
+# -- Derivatives -------------------------------------------------------------------------------
+
+
+def advance(position, velocity, dt):
+    """Leaves its results in its arguments."""
+    for _ in range(10):
+        velocity -= dt * position
+        position += dt * velocity
+
+
+def test_functions_that_return_nothing_are_differentiated() -> None:
+    position, velocity = RNG.normal(size=3), RNG.normal(size=3)
+
+    def energy(position, velocity, dt):
+        advance(position, velocity, dt)
+        return np.sum(position**2 + velocity**2)
+
+    expected = energy(position.copy(), velocity.copy(), 0.1)
+    pure = go.with_written(advance)
+    result, (p, v) = pure(position, velocity, 0.1)
+    assert result is None
+    np.testing.assert_allclose(np.sum(p**2 + v**2), expected, rtol=1e-13)
+    value, grads = go.compile_value_and_grad(energy, argnums=(0, 1, 2))(position, velocity, 0.1)
+    np.testing.assert_allclose(value, expected, rtol=1e-13)
+    go.gradcheck(energy, (position, velocity, 0.1))
+    (_, (p, v)), pull = go.vjp(pure, position, velocity, 0.1)
+    for one, other in zip(pull((None, (2 * p, 2 * v))), grads, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    (_, (moved, _)) = go.jvp(pure, (position, velocity, 0.1), (np.ones(3), np.zeros(3), 0.0))[1]
+    eps = 1e-6
+    (_, (p, _)), (_, (q, _)) = (
+        pure(position + eps, velocity, 0.1),
+        pure(position - eps, velocity, 0.1),
+    )
+    np.testing.assert_allclose(moved, (p - q) / (2 * eps), rtol=1e-8)
+
+
+def test_written_arguments_are_in_the_order_of_the_call() -> None:
+    def f(a, b, c, *, d):
+        d["x"] += a
+        b[0] = 7.0
+        return a * c
+
+    a = np.ones(2)
+    result, written = go.with_written(f)(a, np.zeros(2), 3.0, d={"x": a, "y": a})
+    np.testing.assert_array_equal(result, 3 * np.ones(2))
+    np.testing.assert_array_equal(written[0], [7, 0])
+    np.testing.assert_array_equal(written[1]["x"], [2, 2])
+    np.testing.assert_array_equal(a, np.ones(2))
+    assert len(written) == 2
+
+
+def test_written_arguments_under_transforms_and_in_bundles(tmp_path: Any) -> None:
+    def f(x):
+        for i in range(1, len(x)):
+            if x[i] > 0:
+                x[i] += x[i - 1] ** 2
+
+    x = RNG.normal(size=(4, 9))
+    expected = x.copy()
+    for row in expected:
+        f(row)
+    pure = go.with_written(f)
+    np.testing.assert_allclose(go.vmap(pure)(x)[1][0], expected, rtol=1e-13)
+    go.gradcheck(lambda x: pure(x)[1][0], x[0])
+    compiled = go.compile(pure)
+    np.testing.assert_allclose(compiled(x[0])[1][0], expected[0], rtol=1e-13)
+    go.save(compiled, tmp_path / "f.bundle")
+    np.testing.assert_allclose(go.load(tmp_path / "f.bundle")(x[0])[1][0], expected[0], rtol=1e-13)
+    with pytest.raises(UnsupportedError, match=r"gradopt\.with_written\(f\)"):
+        go.save(go.compile(f).lower(x[0]), tmp_path / "g.bundle")

@@ -86,7 +86,8 @@ def save(
             if lowered.written:
                 raise UnsupportedError(
                     f"{name} writes to its argument {lowered.arguments[lowered.written[0]].path}, "
-                    "which saved functions cannot: return the new value instead",
+                    "which saved functions cannot: return the new value instead, or save "
+                    f"gradopt.with_written({name}), which returns what it has written",
                     function_source(lowered.function),
                 )
             on_cpu = [_level(level) for level in CPU_LEVELS] if CPU in places else []

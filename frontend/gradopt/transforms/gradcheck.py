@@ -21,7 +21,7 @@ from gradopt.compilation.calling import (
 )
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError, GradientCheckError
-from gradopt.ir.current import trace_count
+from gradopt.ir.current import current_scope, trace_count
 from gradopt.transforms.jacobian_products import jvp, vjp
 
 Array = np.ndarray[Any, Any]
@@ -204,6 +204,9 @@ def _flat_function(
         full = list(leaves)
         for position, value in zip(positions, values, strict=True):
             full[position] = value
+        if current_scope() is None:
+            # The function may write to its arguments.
+            full = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in full]
         results, _ = flatten(rewritten_here(function)(*tree.unflatten(full)))
         return [r for r in results if getattr(r, "dtype", np.dtype(type(r))).kind == "f"]
 
