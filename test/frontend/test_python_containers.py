@@ -170,6 +170,23 @@ def test_lists_from_outside_are_the_users() -> None:
     assert seen == list(range(12))
 
 
+def test_loops_over_lists_that_a_loop_has_filled() -> None:
+    def f(x):
+        numbers, scalars, arrays, s = [], [], [], 0.0
+        for i in range(len(x)):
+            numbers.append(i * 2)
+            scalars.append(x[i] ** 2)
+            arrays.append(x * x[i])
+        for n, v in zip(numbers, scalars, strict=False):
+            s = s * 0.5 + n * v
+        for row in arrays:
+            row[0] = s
+            s = s + row[1] * 0.1
+        return s * np.array(arrays)
+
+    agrees(f, X)
+
+
 def test_a_long_list_is_one_array() -> None:
     def f(x):
         ys, s = [], x

@@ -15,7 +15,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, python_number
 from gradopt.array.indexing import getitem
-from gradopt.array.operands import handle_of
+from gradopt.array.operands import handle_of, rows_of
 from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError
@@ -146,7 +146,9 @@ class _Rows(Numbered):
         return len(self.array)
 
     def item(self, number: Value, length: int | Value) -> Any:
-        return getitem(handle_of(self.array), python_number(number))
+        array = handle_of(self.array)
+        found = getitem(array, python_number(number))
+        return python_number(found._read()) if array._weak else found
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.array)
@@ -278,6 +280,10 @@ def numbered(value: Any) -> Numbered | None:
         return value
     if isinstance(value, Handle):
         return _Rows(value) if value.shape else None
+    if type(value) is list:
+        # One that a loop has filled.
+        whole = rows_of(value)
+        return None if whole is None else _Rows(whole)
     if type(value) is range:
         return TracedRange(value.start, value.stop, value.step)
     if type(value) is np.ndarray and value.ndim and value.dtype in SUPPORTED:
