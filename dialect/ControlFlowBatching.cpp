@@ -126,6 +126,8 @@ static Value choose(BatchContext &context, Location loc, Value condition,
 
 bool grad::hasBatches(Type type) {
   auto isElement = [](Type type) {
+    if (auto complex = dyn_cast<ComplexType>(type))
+      type = complex.getElementType();
     return type.isF32() || type.isF64() ||
            (type.isSignlessInteger(1) ||
             (isa<IntegerType>(type) && !type.isSignedInteger() &&

@@ -122,6 +122,52 @@ LogicalResult SelectOp::transpose(TransposeContext &context) {
   return success();
 }
 
+/// The tangent of a part, or zero.
+static Value tangentOrZero(LinearizeContext &context, Value part) {
+  Value tangent = context.getTangent(part);
+  return tangent ? tangent
+                 : createZero(context.primal, part.getLoc(), part.getType());
+}
+
+LogicalResult ComplexOp::linearize(LinearizeContext &context) {
+  context.setTangent(getResult(),
+                     ComplexOp::create(context.linear, getLoc(),
+                                       tangentOrZero(context, getRe()),
+                                       tangentOrZero(context, getIm())));
+  return success();
+}
+
+/// Of Re(ct (dx + i dy)), the coefficients of dx and dy.
+LogicalResult ComplexOp::transpose(TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  Value ct = context.getCotangent(getResult());
+  if (context.isLinear(getRe()))
+    context.addCotangent(getRe(),
+                         ConvertOp::create(builder, getLoc(), ct,
+                                           typeOf(getRe()).getElementType()));
+  if (context.isLinear(getIm()))
+    context.addCotangent(
+        getIm(), NegativeOp::create(builder, getLoc(),
+                                    ImagOp::create(builder, getLoc(), ct)));
+  return success(context.areTerms(getOperands()));
+}
+
+LogicalResult ImagOp::linearize(LinearizeContext &context) {
+  context.setTangent(getResult(), ImagOp::create(context.linear, getLoc(),
+                                                 context.getTangent(getX())));
+  return success();
+}
+
+/// ct dy is Re(-i ct (dx + i dy)).
+LogicalResult ImagOp::transpose(TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  Value ct =
+      NegativeOp::create(builder, getLoc(), context.getCotangent(getResult()));
+  Value zero = createZero(builder, getLoc(), ct.getType());
+  context.addCotangent(getX(), ComplexOp::create(builder, getLoc(), zero, ct));
+  return success();
+}
+
 LogicalResult ConvertOp::linearize(LinearizeContext &context) {
   if (isDifferentiable(getType()))
     context.setTangent(

@@ -8,6 +8,7 @@
 #include "dialect/Foreign.h"
 #include "dialect/Models.h"
 #include "dialect/Rules.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/InliningUtils.h"
 #include "llvm/Support/MathExtras.h"
@@ -64,7 +65,11 @@ Value grad::createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
                         double number) {
   Type element = type.getElementType();
   Attribute scalar;
-  if (isa<FloatType>(element))
+  if (auto complex = dyn_cast<ComplexType>(element)) {
+    Type part = complex.getElementType();
+    scalar = builder.getArrayAttr(
+        {builder.getFloatAttr(part, number), builder.getFloatAttr(part, 0)});
+  } else if (isa<FloatType>(element))
     scalar = builder.getFloatAttr(element, number);
   else
     scalar = builder.getIntegerAttr(element, static_cast<int64_t>(number));
@@ -116,5 +121,16 @@ bool grad::isZero(Value value) {
       break;
     value = op->getOperand(0);
   }
+  DenseElementsAttr elements;
+  if (matchPattern(value, m_Constant(&elements)) && elements.isSplat() &&
+      isa<ComplexType>(elements.getElementType())) {
+    auto number = elements.getSplatValue<std::complex<APFloat>>();
+    return number.real().isZero() && number.imag().isZero();
+  }
+  ArrayAttr parts;
+  if (matchPattern(value, m_Constant(&parts)))
+    return llvm::all_of(parts.getAsRange<FloatAttr>(), [](FloatAttr part) {
+      return part.getValue().isZero();
+    });
   return getSplat(value) == 0.0;
 }

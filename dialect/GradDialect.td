@@ -29,7 +29,8 @@ def Grad_Dialect : Dialect {
     Requests for derivatives and maps, `grad.vjp`, `grad.jvp` and `grad.vmap`,
     refer to functions by symbol and are expanded by `grad-expand-requests`.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::complex::ComplexDialect"];
   let hasConstantMaterializer = 1;
   let useDefaultAttributePrinterParser = 0;
 }
@@ -44,11 +45,14 @@ def Grad_Dialect : Dialect {
 
 defvar Grad_Floats = [F32, F64];
 defvar Grad_Integers = [I8, I16, I32, I64, UI8, UI16, UI32, UI64];
-defvar Grad_Numbers = !listconcat(Grad_Floats, Grad_Integers);
+defvar Grad_Complexes = [Complex<F32>, Complex<F64>];
+defvar Grad_Reals = !listconcat(Grad_Floats, Grad_Integers);
+defvar Grad_Numbers = !listconcat(Grad_Reals, Grad_Complexes);
 
-def Grad_Number : AnyTypeOf<Grad_Numbers, "f32, f64 or integer">;
+def Grad_Real : AnyTypeOf<Grad_Reals, "f32, f64 or integer">;
 def Grad_Element
-    : AnyTypeOf<!listconcat(Grad_Numbers, [I1]), "f32, f64, integer or bool">;
+    : AnyTypeOf<!listconcat(Grad_Numbers, [I1]),
+                "f32, f64, complex number of one of them, integer or bool">;
 
 /// A tensor that memory can hold row by row.
 class Grad_TensorOf<list<Type> elements, string names>
@@ -65,15 +69,30 @@ class Grad_SizedTensorOf<list<Type> elements, string names>
                    ", without encoding, of at most 2^48 elements">;
 
 def Grad_Tensor : Grad_TensorOf<!listconcat(Grad_Numbers, [I1]),
-                                "f32, f64, integers or bools">;
-def Grad_NumberTensor : Grad_TensorOf<Grad_Numbers, "f32, f64 or integers">;
+                                "f32, f64, complex numbers, integers or bools">;
+def Grad_NumberTensor : Grad_TensorOf<Grad_Numbers,
+                                      "f32, f64, complex numbers or integers">;
+/// Numbers that have an order.
+def Grad_RealTensor : Grad_TensorOf<Grad_Reals, "f32, f64 or integers">;
+/// Numbers that have derivatives.
+def Grad_InexactTensor : Grad_TensorOf<!listconcat(Grad_Floats, Grad_Complexes),
+                                       "f32, f64 or complex numbers">;
 def Grad_FloatTensor : Grad_TensorOf<Grad_Floats, "f32 or f64">;
 def Grad_IntegerTensor : Grad_TensorOf<Grad_Integers, "integers">;
 def Grad_BoolTensor : Grad_TensorOf<[I1], "bools">;
 
-def Grad_SizedTensor : Grad_SizedTensorOf<!listconcat(Grad_Numbers, [I1]),
-                                          "f32, f64, integers or bools">;
-def Grad_SizedNumberTensor : Grad_SizedTensorOf<Grad_Numbers, "f32, f64 or integers">;
+def Grad_SizedTensor
+    : Grad_SizedTensorOf<!listconcat(Grad_Numbers, [I1]),
+                         "f32, f64, complex numbers, integers or bools">;
+def Grad_SizedNumberTensor
+    : Grad_SizedTensorOf<Grad_Numbers, "f32, f64, complex numbers or integers">;
+def Grad_SizedRealTensor : Grad_SizedTensorOf<Grad_Reals, "f32, f64 or integers">;
+def Grad_SizedOrderedTensor
+    : Grad_SizedTensorOf<!listconcat(Grad_Reals, [I1]), "f32, f64, integers or bools">;
+def Grad_SizedInexactTensor
+    : Grad_SizedTensorOf<!listconcat(Grad_Floats, Grad_Complexes),
+                         "f32, f64 or complex numbers">;
+def Grad_SizedComplexTensor : Grad_SizedTensorOf<Grad_Complexes, "complex numbers">;
 def Grad_SizedFloatTensor : Grad_SizedTensorOf<Grad_Floats, "f32 or f64">;
 def Grad_SizedIntegerTensor : Grad_SizedTensorOf<Grad_Integers, "integers">;
 def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1], "bools">;
@@ -83,7 +102,7 @@ def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1], "bools">;
 def Grad_Value : Type<CPred<"!::llvm::isa<::mlir::BaseMemRefType>($_self)">,
                       "value that is no memory">;
 /// A tangent or cotangent.
-def Grad_Direction : AnyTypeOf<[Grad_FloatTensor, F32, F64]>;
+def Grad_Direction : AnyTypeOf<[Grad_InexactTensor, F32, F64]>;
 
 def Grad_IndexTensor : Grad_TensorOf<[I64], "i64">;
 def Grad_KeyTensor : Grad_TensorOf<[I32], "i32">;

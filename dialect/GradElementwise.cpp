@@ -51,6 +51,16 @@ Value Scalar::compare(arith::CmpFPredicate forFloat,
                       arith::CmpIPredicate forUnsigned) const {
   if (isFloat())
     return apply<arith::CmpFOp>(forFloat, operands[0], operands[1]);
+  if (isComplex()) {
+    auto ofParts = [&](auto part) {
+      return apply<arith::CmpFOp>(forFloat, part(operands[0]),
+                                  part(operands[1]));
+    };
+    Value re = ofParts([&](Value x) { return apply<complex::ReOp>(x); });
+    Value im = ofParts([&](Value x) { return apply<complex::ImOp>(x); });
+    return forFloat == arith::CmpFPredicate::OEQ ? apply<arith::AndIOp>(re, im)
+                                                 : apply<arith::OrIOp>(re, im);
+  }
   // A set i1 is -1 to a signed comparison.
   bool isUnsigned = areUnsigned || type().isInteger(1);
   return apply<arith::CmpIOp>(isUnsigned ? forUnsigned : forSigned, operands[0],
@@ -269,6 +279,20 @@ Value Scalar::truncateUnsigned(Type to) const {
                                 number);
 }
 
+Value Scalar::convertComplex(Type target) const {
+  auto part = [&](Value x, Type to) {
+    return Scalar{builder, loc, x}.convert(to);
+  };
+  if (target.isInteger(1))
+    return apply<arith::OrIOp>(part(real(), target), part(imag(), target));
+  auto complex = dyn_cast<ComplexType>(target);
+  if (!complex)
+    return part(real(), target);
+  Type element = complex.getElementType();
+  return Scalar{builder, loc, {part(real(), element), part(imag(), element)}}
+      .complex();
+}
+
 Value Scalar::convert(Type target) const {
   Value x = operands[0];
   Type from = type();
@@ -277,6 +301,13 @@ Value Scalar::convert(Type target) const {
                        : target;
   if (from == to)
     return x;
+  if (isComplex())
+    return convertComplex(target);
+  if (auto complex = dyn_cast<ComplexType>(to)) {
+    Value re = convert(complex.getElementType());
+    return Scalar{builder, loc, {re, Scalar{builder, loc, re}.constant(0)}}
+        .complex();
+  }
   bool isUnsigned = areUnsigned || from.isInteger(1);
   if (to.isInteger(1))
     return isFloat()
@@ -297,6 +328,28 @@ Value Scalar::convert(Type target) const {
     return apply<arith::TruncIOp>(to, x);
   return isUnsigned ? apply<arith::ExtUIOp>(to, x)
                     : apply<arith::ExtSIOp>(to, x);
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of complex numbers
+//===----------------------------------------------------------------------===//
+
+LogicalResult ComplexOp::inferReturnTypes(MLIRContext *,
+                                          std::optional<Location>,
+                                          Adaptor adaptor,
+                                          SmallVectorImpl<Type> &types) {
+  auto type = cast<ShapedType>(adaptor.getRe().getType());
+  types.push_back(type.clone(ComplexType::get(type.getElementType())));
+  return success();
+}
+
+LogicalResult ImagOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
+                                       Adaptor adaptor,
+                                       SmallVectorImpl<Type> &types) {
+  auto type = cast<ShapedType>(adaptor.getX().getType());
+  auto complex = cast<ComplexType>(type.getElementType());
+  types.push_back(type.clone(complex.getElementType()));
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -455,7 +508,17 @@ Expr grad::gaussian(const Expr &x) {
 // Conditions are of one operand where they can, so that they fold where it is
 // constant.
 
+/// Whether an expression is of complex numbers, which have no order.
+static bool isComplex(const Expr &x) {
+  return isa<ComplexType>(getElementTypeOrSelf(x.getContext()->type));
+}
+
 Expr grad::slopeOfPower(const Expr &base, const Expr &exponent, const Expr &y) {
+  if (isComplex(base)) {
+    Expr isConstant = equal(exponent, 0.0);
+    Expr r = select(isConstant, 1.0, exponent);
+    return select(isConstant, 0.0, r * power(base, r - 1.0));
+  }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   Expr atInfinity = select(equal(exponent, kInfinity), y,
                            select(equal(exponent, -kInfinity), y, 1.0));
@@ -481,6 +544,8 @@ Expr grad::growthOfPower(const Expr &base, const Expr &exponent,
                          const Expr &y) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   Expr vanishes = equal(y, 0.0);
+  if (isComplex(base))
+    return select(vanishes, 0.0, y * log(select(equal(base, 0.0), 1.0, base)));
   Expr atZero = select(less(exponent, 0.0), 0.0, 1.0);
   Expr atInfinity = select(vanishes, 1.0, base);
   Expr x = select(equal(base, 0.0), atZero,
@@ -495,6 +560,8 @@ static double dwarfsOne(const Expr &x) {
 }
 
 Expr grad::overOnePlusSquare(const Expr &x) {
+  if (isComplex(x))
+    return 1.0 / (1.0 + square(x));
   Expr isLarge = greater(absolute(x), dwarfsOne(x));
   Expr rest = select(isLarge, 1.0, x);
   Expr inverse = 1.0 / select(isLarge, x, 1.0 + square(rest));
@@ -502,12 +569,16 @@ Expr grad::overOnePlusSquare(const Expr &x) {
 }
 
 Expr grad::sqrtOfSquarePlusOne(const Expr &x) {
+  if (isComplex(x))
+    return sqrt(1.0 + square(x));
   Expr isLarge = greater(absolute(x), dwarfsOne(x));
   Expr rest = select(isLarge, 1.0, x);
   return select(isLarge, absolute(x), sqrt(1.0 + square(rest)));
 }
 
 Expr grad::sqrtOfSquareMinusOne(const Expr &x) {
+  if (isComplex(x))
+    return sqrt(x - 1.0) * sqrt(x + 1.0);
   Expr isLarge = greater(x, dwarfsOne(x));
   Expr rest = select(isLarge, 2.0, x);
   return select(isLarge, x, sqrt(rest - 1.0) * sqrt(rest + 1.0));

@@ -112,11 +112,31 @@ class Grad_FloatUnaryOp<string mnemonic, string scalar, string partial,
   let arguments = (ins Grad_SizedFloatTensor:$x);
 }
 
+/// A function of floats that is analytic, so that it is one of complex numbers,
+/// with the same derivative.
+class Grad_AnalyticOp<string mnemonic, string op, string partial,
+                      list<Trait> traits = []>
+    : Grad_UnaryOp<mnemonic, "s.analytic<" # op # ">()", partial, traits> {
+  let arguments = (ins Grad_SizedInexactTensor:$x);
+}
+
 class Grad_BinaryOp<string mnemonic, string scalar, list<string> partials,
                     list<Trait> traits = []>
     : Grad_DifferentiableOp<mnemonic, ["lhs", "rhs"], scalar, partials, traits> {
   let arguments = (ins Grad_SizedNumberTensor:$lhs, Grad_SizedNumberTensor:$rhs);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+class Grad_RealBinaryOp<string mnemonic, string scalar, list<string> partials,
+                        list<Trait> traits = []>
+    : Grad_BinaryOp<mnemonic, scalar, partials, traits> {
+  let arguments = (ins Grad_SizedRealTensor:$lhs, Grad_SizedRealTensor:$rhs);
+}
+
+class Grad_InexactBinaryOp<string mnemonic, string scalar, list<string> partials,
+                           list<Trait> traits = []>
+    : Grad_BinaryOp<mnemonic, scalar, partials, traits> {
+  let arguments = (ins Grad_SizedInexactTensor:$lhs, Grad_SizedInexactTensor:$rhs);
 }
 
 class Grad_FloatBinaryOp<string mnemonic, string scalar, list<string> partials,
@@ -130,7 +150,7 @@ class Grad_FloatBinaryOp<string mnemonic, string scalar, list<string> partials,
 //===----------------------------------------------------------------------===//
 
 def Grad_AddOp : Grad_BinaryOp<"add",
-    "s.op<arith::AddFOp, arith::AddIOp>()", ["1.0", "1.0"],
+    "s.sum()", ["1.0", "1.0"],
     [Commutative, DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "sum of two tensors";
   let hasFolder = 1;
@@ -138,7 +158,7 @@ def Grad_AddOp : Grad_BinaryOp<"add",
 }
 
 def Grad_SubtractOp : Grad_BinaryOp<"subtract",
-    "s.op<arith::SubFOp, arith::SubIOp>()", ["1.0", "-1.0"],
+    "s.difference()", ["1.0", "-1.0"],
     [DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "difference of two tensors";
   let hasFolder = 1;
@@ -146,33 +166,33 @@ def Grad_SubtractOp : Grad_BinaryOp<"subtract",
 }
 
 def Grad_MultiplyOp : Grad_BinaryOp<"multiply",
-    "s.op<arith::MulFOp, arith::MulIOp>()", ["rhs", "lhs"],
+    "s.product()", ["rhs", "lhs"],
     [Commutative, DeclareOpInterfaceMethods<TransposeOpInterface>]> {
   let summary = "product of two tensors, elementwise";
   let hasFolder = 1;
   let hasCanonicalizer = 1;
 }
 
-def Grad_DivideOp : Grad_FloatBinaryOp<"divide",
-    "s.op<arith::DivFOp>()", ["1.0 / rhs", "-(y / rhs)"],
+def Grad_DivideOp : Grad_InexactBinaryOp<"divide", "s.quotient()", ["1.0 / rhs", "-(y / rhs)"],
     [DeclareOpInterfaceMethods<TransposeOpInterface>]> {
-  let summary = "true quotient of two tensors of floats";
+  let summary = "true quotient of two tensors of floats or complex numbers";
   let hasFolder = 1;
 }
 
-def Grad_PowerOp : Grad_FloatBinaryOp<"power",
-    "s.op<math::PowFOp>()",
+def Grad_PowerOp : Grad_InexactBinaryOp<"power",
+    "s.analytic<math::PowFOp>()",
     ["slopeOfPower(lhs, rhs, y)", "growthOfPower(lhs, rhs, y)"]> {
-  let summary = "`lhs` raised to `rhs`, both floats";
+  let summary = "`lhs` raised to `rhs`, both floats or complex numbers";
   let description = [{
     Values as C's `pow`. At `rhs = 0` the partial in `lhs` is 0, and at
     `lhs = 0` the partial in `rhs` is 0, the limits from the right. At infinite
     exponents derivatives are the limits, 0 where the value is 0.
+    Of complex numbers it is exp(rhs * log(lhs)), and 1 where `rhs` is 0.
   }];
   let hasCanonicalizer = 1;
 }
 
-def Grad_MaximumOp : Grad_BinaryOp<"maximum",
+def Grad_MaximumOp : Grad_RealBinaryOp<"maximum",
     "s.op<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>()",
     ["share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))",
      "share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))"],
@@ -181,7 +201,7 @@ def Grad_MaximumOp : Grad_BinaryOp<"maximum",
   let description = "At a tie each operand gets half of the cotangent, at NaN both get NaN.";
 }
 
-def Grad_MinimumOp : Grad_BinaryOp<"minimum",
+def Grad_MinimumOp : Grad_RealBinaryOp<"minimum",
     "s.op<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>()",
     ["share(less(lhs, rhs), greater(lhs, rhs), equal(lhs, rhs))",
      "share(greater(lhs, rhs), less(lhs, rhs), equal(lhs, rhs))"],
@@ -210,22 +230,24 @@ def Grad_NegativeOp : Grad_UnaryOp<"negative", "s.negative()", "-1.0",
 def Grad_AbsoluteOp : Grad_UnaryOp<"absolute",
     "s.absolute()", "sign(x)"> {
   let summary = "absolute value; the derivative at 0 is 0";
+  let arguments = (ins Grad_SizedRealTensor:$x);
 }
 
 def Grad_SignOp : Grad_UnaryOp<"sign", "s.sign()", "zero"> {
   let summary = "-1, 0 or 1; NaN at NaN";
+  let arguments = (ins Grad_SizedRealTensor:$x);
 }
 
 def Grad_SquareOp : Grad_UnaryOp<"square", "s.square()", "2.0 * x"> {
   let summary = "square";
 }
 
-def Grad_ReciprocalOp : Grad_FloatUnaryOp<"reciprocal",
-    "s.divide(s.constant(1.0), s[0])", "-square(y)"> {
+def Grad_ReciprocalOp : Grad_UnaryOp<"reciprocal", "s.reciprocal()", "-square(y)"> {
   let summary = "1 / x";
+  let arguments = (ins Grad_SizedInexactTensor:$x);
 }
 
-def Grad_SqrtOp : Grad_FloatUnaryOp<"sqrt", "s.op<math::SqrtOp>()", "0.5 / y"> {
+def Grad_SqrtOp : Grad_AnalyticOp<"sqrt", "math::SqrtOp", "0.5 / y"> {
   let summary = "square root";
 }
 
@@ -243,34 +265,34 @@ def Grad_CbrtOp : Grad_FloatUnaryOp<"cbrt", "s.op<math::CbrtOp>()",
 // Exponentials and logarithms
 //===----------------------------------------------------------------------===//
 
-def Grad_ExpOp : Grad_FloatUnaryOp<"exp", "s.op<math::ExpOp>()", "y"> {
+def Grad_ExpOp : Grad_AnalyticOp<"exp", "math::ExpOp", "y"> {
   let summary = "e to the x";
 }
 
-def Grad_Exp2Op : Grad_FloatUnaryOp<"exp2", "s.op<math::Exp2Op>()",
+def Grad_Exp2Op : Grad_AnalyticOp<"exp2", "math::Exp2Op",
     "y * 0.693147180559945309417"> {
   let summary = "2 to the x";
 }
 
-def Grad_Expm1Op : Grad_FloatUnaryOp<"expm1", "s.op<math::ExpM1Op>()", "exp(x)"> {
+def Grad_Expm1Op : Grad_AnalyticOp<"expm1", "math::ExpM1Op", "exp(x)"> {
   let summary = "exp(x) - 1, accurate near 0";
 }
 
-def Grad_LogOp : Grad_FloatUnaryOp<"log", "s.op<math::LogOp>()", "1.0 / x"> {
+def Grad_LogOp : Grad_AnalyticOp<"log", "math::LogOp", "1.0 / x"> {
   let summary = "natural logarithm";
 }
 
-def Grad_Log2Op : Grad_FloatUnaryOp<"log2", "s.op<math::Log2Op>()",
+def Grad_Log2Op : Grad_AnalyticOp<"log2", "math::Log2Op",
     "1.44269504088896340736 / x"> {
   let summary = "logarithm to base 2";
 }
 
-def Grad_Log10Op : Grad_FloatUnaryOp<"log10", "s.op<math::Log10Op>()",
+def Grad_Log10Op : Grad_AnalyticOp<"log10", "math::Log10Op",
     "0.434294481903251827651 / x"> {
   let summary = "logarithm to base 10";
 }
 
-def Grad_Log1pOp : Grad_FloatUnaryOp<"log1p", "s.op<math::Log1pOp>()",
+def Grad_Log1pOp : Grad_AnalyticOp<"log1p", "math::Log1pOp",
     "1.0 / (1.0 + x)"> {
   let summary = "log(1 + x), accurate near 0";
 }
@@ -295,56 +317,56 @@ def Grad_LogisticOp : Grad_FloatUnaryOp<"logistic", "s.logistic()",
 // Trigonometric and hyperbolic functions
 //===----------------------------------------------------------------------===//
 
-def Grad_SinOp : Grad_FloatUnaryOp<"sin", "s.op<math::SinOp>()", "cos(x)"> {
+def Grad_SinOp : Grad_AnalyticOp<"sin", "math::SinOp", "cos(x)"> {
   let summary = "sine, of radians";
 }
 
-def Grad_CosOp : Grad_FloatUnaryOp<"cos", "s.op<math::CosOp>()", "-sin(x)"> {
+def Grad_CosOp : Grad_AnalyticOp<"cos", "math::CosOp", "-sin(x)"> {
   let summary = "cosine, of radians";
 }
 
-def Grad_TanOp : Grad_FloatUnaryOp<"tan", "s.op<math::TanOp>()", "1.0 + square(y)"> {
+def Grad_TanOp : Grad_AnalyticOp<"tan", "math::TanOp", "1.0 + square(y)"> {
   let summary = "tangent, of radians";
 }
 
-def Grad_ArcsinOp : Grad_FloatUnaryOp<"arcsin", "s.op<math::AsinOp>()",
+def Grad_ArcsinOp : Grad_AnalyticOp<"arcsin", "math::AsinOp",
     "1.0 / sqrt((1.0 - x) * (1.0 + x))"> {
   let summary = "inverse sine";
 }
 
-def Grad_ArccosOp : Grad_FloatUnaryOp<"arccos", "s.op<math::AcosOp>()",
+def Grad_ArccosOp : Grad_AnalyticOp<"arccos", "math::AcosOp",
     "-1.0 / sqrt((1.0 - x) * (1.0 + x))"> {
   let summary = "inverse cosine";
 }
 
-def Grad_ArctanOp : Grad_FloatUnaryOp<"arctan", "s.op<math::AtanOp>()",
+def Grad_ArctanOp : Grad_AnalyticOp<"arctan", "math::AtanOp",
     "overOnePlusSquare(x)"> {
   let summary = "inverse tangent";
 }
 
-def Grad_SinhOp : Grad_FloatUnaryOp<"sinh", "s.op<math::SinhOp>()", "cosh(x)"> {
+def Grad_SinhOp : Grad_AnalyticOp<"sinh", "math::SinhOp", "cosh(x)"> {
   let summary = "hyperbolic sine";
 }
 
-def Grad_CoshOp : Grad_FloatUnaryOp<"cosh", "s.op<math::CoshOp>()", "sinh(x)"> {
+def Grad_CoshOp : Grad_AnalyticOp<"cosh", "math::CoshOp", "sinh(x)"> {
   let summary = "hyperbolic cosine";
 }
 
-def Grad_TanhOp : Grad_FloatUnaryOp<"tanh", "s.op<math::TanhOp>()", "1.0 - y * y"> {
+def Grad_TanhOp : Grad_AnalyticOp<"tanh", "math::TanhOp", "1.0 - y * y"> {
   let summary = "hyperbolic tangent";
 }
 
-def Grad_ArcsinhOp : Grad_FloatUnaryOp<"arcsinh", "s.op<math::AsinhOp>()",
+def Grad_ArcsinhOp : Grad_AnalyticOp<"arcsinh", "math::AsinhOp",
     "1.0 / sqrtOfSquarePlusOne(x)"> {
   let summary = "inverse hyperbolic sine";
 }
 
-def Grad_ArccoshOp : Grad_FloatUnaryOp<"arccosh", "s.op<math::AcoshOp>()",
+def Grad_ArccoshOp : Grad_AnalyticOp<"arccosh", "math::AcoshOp",
     "1.0 / sqrtOfSquareMinusOne(x)"> {
   let summary = "inverse hyperbolic cosine";
 }
 
-def Grad_ArctanhOp : Grad_FloatUnaryOp<"arctanh", "s.op<math::AtanhOp>()",
+def Grad_ArctanhOp : Grad_AnalyticOp<"arctanh", "math::AtanhOp",
     "1.0 / ((1.0 - x) * (1.0 + x))"> {
   let summary = "inverse hyperbolic tangent";
 }
@@ -407,7 +429,7 @@ class Grad_CompareOp<string mnemonic, string floatPredicate, string signedPredic
         "s.compare(arith::CmpFPredicate::" # floatPredicate
         # ", arith::CmpIPredicate::" # signedPredicate
         # ", arith::CmpIPredicate::" # unsignedPredicate # ")", traits> {
-  let arguments = (ins Grad_SizedTensor:$lhs, Grad_SizedTensor:$rhs);
+  let arguments = (ins Grad_SizedOrderedTensor:$lhs, Grad_SizedOrderedTensor:$rhs);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
   let description = "False where an operand is NaN, except for not_equal. "
                     "Bools compare as 0 and 1.";
@@ -416,9 +438,11 @@ class Grad_CompareOp<string mnemonic, string floatPredicate, string signedPredic
 
 def Grad_EqualOp : Grad_CompareOp<"equal", "OEQ", "eq", "eq", [Commutative]> {
   let summary = "lhs == rhs";
+  let arguments = (ins Grad_SizedTensor:$lhs, Grad_SizedTensor:$rhs);
 }
 def Grad_NotEqualOp : Grad_CompareOp<"not_equal", "UNE", "ne", "ne", [Commutative]> {
   let summary = "lhs != rhs";
+  let arguments = (ins Grad_SizedTensor:$lhs, Grad_SizedTensor:$rhs);
 }
 def Grad_LessOp : Grad_CompareOp<"less", "OLT", "slt", "ult"> {
   let summary = "lhs < rhs";
@@ -435,9 +459,10 @@ def Grad_GreaterEqualOp : Grad_CompareOp<"greater_equal", "OGE", "sge", "uge"> {
 
 class Grad_TestOp<string mnemonic, string scalar>
     : Grad_PredicateOp<mnemonic, ["x"], scalar> {
-  let arguments = (ins Grad_SizedFloatTensor:$x);
+  let arguments = (ins Grad_SizedInexactTensor:$x);
   let assemblyFormat = "$x attr-dict `:` type($x)";
-  let description = "The result is a tensor of bools.";
+  let description = "The result is a tensor of bools. Of complex numbers, either part counts for NaN and "
+                    "infinity, both for finite.";
 }
 
 def Grad_IsnanOp : Grad_TestOp<"isnan", "s.isnan()"> {
@@ -537,6 +562,39 @@ def Grad_InvertOp
 }
 
 //===----------------------------------------------------------------------===//
+// Parts of complex numbers
+//===----------------------------------------------------------------------===//
+
+class Grad_PartsOp<string mnemonic, list<string> names, string scalar>
+    : Grad_ElementwiseBase<mnemonic, names, scalar,
+        [SameTypeOperands, SameOperandsAndResultShape, InferTypeOpAdaptor,
+         DeclareOpInterfaceMethods<LinearizeOpInterface>,
+         DeclareOpInterfaceMethods<TransposeOpInterface>]>;
+
+def Grad_ComplexOp : Grad_PartsOp<"complex", ["re", "im"], "s.complex()"> {
+  let summary = "complex numbers with these real and imaginary parts";
+  let description = [{
+    The real part of a complex number is `grad.convert`. Both are linear over the
+    real numbers only: their transposes are those in Re(cotangent * tangent).
+
+    ```mlir
+    %z = grad.complex %x, %y : tensor<3xf64>
+    ```
+  }];
+  let arguments = (ins Grad_SizedFloatTensor:$re, Grad_SizedFloatTensor:$im);
+  let results = (outs Grad_SizedComplexTensor:$result);
+  let assemblyFormat = "$re `,` $im attr-dict `:` type($re)";
+}
+
+def Grad_ImagOp : Grad_PartsOp<"imag", ["x"], "s.imag()"> {
+  let summary = "imaginary parts of complex numbers";
+  let arguments = (ins Grad_SizedComplexTensor:$x);
+  let results = (outs Grad_SizedFloatTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasFolder = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Select and convert: elementwise, with rules of their own
 //===----------------------------------------------------------------------===//
 
@@ -578,8 +636,9 @@ def Grad_ConvertOp
     narrower types, the low bits of the smallest i32, which is what NumPy has on
     x86-64. To ui32 and ui64, floats from 2^31 or 2^63 on are converted as their
     difference from that, to which it is added again. Between integers, what has
-    no place is taken modulo 2^n. Only a conversion between floats has a
-    derivative.
+    no place is taken modulo 2^n. A complex number becomes its real part, and is
+    made of one. Only conversions between floats and complex numbers have
+    derivatives.
   }];
   let arguments = (ins Grad_SizedTensor:$x, TypeAttrOf<Grad_Element>:$dtype);
   let results = (outs Grad_SizedTensor:$result);

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/CommonFolders.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -40,6 +41,10 @@ static bool isSigned(Type type) {
   return !type.isUnsignedInteger() && !type.isInteger(1);
 }
 
+static bool isComplex(Type type) {
+  return isa<ComplexType>(getElementTypeOrSelf(type));
+}
+
 /// Whether every element of the constant is `number`, in sign too.
 static bool isSplatOf(Value value, double number) {
   std::optional<double> splat = getSplat(value);
@@ -50,7 +55,7 @@ static bool isSplatOf(Value value, double number) {
 template <typename FloatFn, typename IntFn>
 static Attribute foldBinary(ArrayRef<Attribute> operands, Type type,
                             FloatFn onFloat, IntFn onInt) {
-  if (!isFoldable(operands))
+  if (!isFoldable(operands) || isComplex(type))
     return nullptr;
   if (isDifferentiable(type))
     return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(operands,
@@ -97,7 +102,7 @@ OpFoldResult DivideOp::fold(FoldAdaptor adaptor) {
   // x / 1 => x
   if (isSplatOf(getRhs(), 1.0))
     return getLhs();
-  if (!isFoldable(adaptor.getOperands()))
+  if (!isFoldable(adaptor.getOperands()) || isComplex(getType()))
     return nullptr;
   return constFoldBinaryOp<FloatAttr, FloatAttr::ValueType, void>(
       adaptor.getOperands(),
@@ -108,7 +113,7 @@ OpFoldResult NegativeOp::fold(FoldAdaptor adaptor) {
   // -(-x) => x
   if (auto inner = getX().getDefiningOp<NegativeOp>())
     return inner.getX();
-  if (!isFoldable(adaptor.getOperands()))
+  if (!isFoldable(adaptor.getOperands()) || isComplex(getType()))
     return nullptr;
   if (isFloat(getX()))
     return constFoldUnaryOp<FloatAttr, FloatAttr::ValueType, void>(
@@ -123,7 +128,7 @@ static Attribute foldComparison(ArrayRef<Attribute> operands, Value result,
                                 bool (*holds)(APFloat::cmpResult)) {
   auto lhs = dyn_cast_or_null<SplatElementsAttr>(operands[0]);
   auto rhs = dyn_cast_or_null<SplatElementsAttr>(operands[1]);
-  if (!lhs || !rhs)
+  if (!lhs || !rhs || isComplex(lhs.getType()))
     return nullptr;
   APFloat::cmpResult order;
   if (isa<FloatType>(lhs.getElementType())) {
@@ -202,7 +207,11 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
     return getX();
   auto elements = dyn_cast_or_null<DenseElementsAttr>(adaptor.getX());
   Type to = getDtype(), from = typeOf(getX()).getElementType();
-  if (!elements || !elements.isSplat())
+  // The real part of complex(x, y) is x.
+  if (auto made = getX().getDefiningOp<ComplexOp>())
+    if (made.getRe().getType() == getType())
+      return made.getRe();
+  if (!elements || !elements.isSplat() || isComplex(from) || isComplex(to))
     return nullptr;
   auto type = typeOf(getResult());
   if (auto target = dyn_cast<FloatType>(to)) {
@@ -235,6 +244,13 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
   return DenseElementsAttr::get(type, isSigned(from)
                                           ? number.sextOrTrunc(width)
                                           : number.zextOrTrunc(width));
+}
+
+OpFoldResult ImagOp::fold(FoldAdaptor) {
+  // The imaginary part of complex(x, y) is y.
+  if (auto made = getX().getDefiningOp<ComplexOp>())
+    return made.getIm();
+  return nullptr;
 }
 
 namespace {

@@ -53,8 +53,8 @@ def Grad_IotaOp : Grad_Op<"iota", [InferTypeOpAdaptor]> {
     ```
   }];
   let arguments = (ins I64Attr:$dimension, DenseI64ArrayAttr:$shape,
-                       TypeAttrOf<Grad_Number>:$dtype);
-  let results = (outs Grad_NumberTensor:$result);
+                       TypeAttrOf<Grad_Real>:$dtype);
+  let results = (outs Grad_RealTensor:$result);
   let assemblyFormat = "`dimension` `=` $dimension `,` `shape` `=` $shape `,` $dtype "
                        "attr-dict `:` type($result)";
 }
@@ -320,12 +320,12 @@ def Grad_ReduceProdOp : Grad_ReduceOp<"prod", Grad_SizedNumberTensor,
   let summary = "product over dimensions; 1 over nothing";
   let description = "The derivative is right where factors are zero, too.";
 }
-def Grad_ReduceMaxOp : Grad_ReduceOp<"max", Grad_NumberTensor,
+def Grad_ReduceMaxOp : Grad_ReduceOp<"max", Grad_RealTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "maximum over dimensions; NaN if any element is";
   let description = "Equal maxima share the derivative evenly.";
 }
-def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_NumberTensor,
+def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_RealTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "minimum over dimensions; NaN if any element is";
   let description = "Equal minima share the derivative evenly.";
@@ -341,7 +341,7 @@ def Grad_ReduceAllOp : Grad_ReduceOp<"all", Grad_SizedBoolTensor, []> {
 
 /// Position of the first extreme element along one dimension.
 class Grad_ArgReduceOp<string mnemonic> : Grad_StructuralOp<mnemonic> {
-  let arguments = (ins Grad_NumberTensor:$x, I64Attr:$dimension);
+  let arguments = (ins Grad_RealTensor:$x, I64Attr:$dimension);
   let results = (outs Grad_IndexTensor:$result);
   let assemblyFormat = "$x `,` `dimension` `=` $dimension attr-dict "
                        "`:` type($x) `->` type($result)";
@@ -455,11 +455,11 @@ def Grad_ConvolutionOp : Grad_StructuralOp<"convolution",
         : tensor<1x8x3x32x32xf64>, tensor<1x16x3x3x3xf64> -> tensor<1x8x16x16x16xf64>
     ```
   }];
-  let arguments = (ins Grad_NumberTensor:$x, Grad_NumberTensor:$kernel,
+  let arguments = (ins Grad_RealTensor:$x, Grad_RealTensor:$kernel,
                        DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$low,
                        DenseI64ArrayAttr:$high, DenseI64ArrayAttr:$x_dilation,
                        DenseI64ArrayAttr:$kernel_dilation);
-  let results = (outs Grad_NumberTensor:$result);
+  let results = (outs Grad_RealTensor:$result);
   let assemblyFormat = [{
     $x `,` $kernel `,` `strides` `=` $strides `,` `low` `=` $low `,` `high` `=` $high `,`
     `dilation` `=` $x_dilation `x` $kernel_dilation attr-dict

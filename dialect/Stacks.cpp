@@ -18,12 +18,15 @@ bool grad::isStorable(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return type.isIntOrIndexOrFloat();
+  Type element = tensor.getElementType();
   return tensor.hasStaticShape() && !tensor.getEncoding() &&
-         tensor.getElementType().isIntOrIndexOrFloat();
+         (element.isIntOrIndexOrFloat() || isa<ComplexType>(element));
 }
 
 int64_t grad::getBytes(Type type) {
   auto bytesOf = [](Type element) -> int64_t {
+    if (auto complex = dyn_cast<ComplexType>(element))
+      return 2 * (complex.getElementType().getIntOrFloatBitWidth() / 8);
     return element.isIndex() ? 8 : (element.getIntOrFloatBitWidth() + 7) / 8;
   };
   if (auto tensor = dyn_cast<RankedTensorType>(type))

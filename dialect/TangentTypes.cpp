@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Tensors of floats, and floats, are their own tangents. What accumulates
-// cotangents asks these models and names no op.
+// Tensors of floats and complex numbers, and these, are their own tangents.
+// What accumulates cotangents asks these models and names no op.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,6 +13,7 @@
 #include "dialect/Rules.h"
 #include "dialect/Uses.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -50,10 +51,29 @@ struct FloatTangent
   }
 };
 
+struct ComplexTangent
+    : TangentTypeInterface::ExternalModel<ComplexTangent, ComplexType> {
+  Type getTangentType(Type type) const {
+    Type part = cast<ComplexType>(type).getElementType();
+    return part.isF32() || part.isF64() ? type : Type();
+  }
+  Value createZero(Type type, OpBuilder &builder, Location loc) const {
+    auto complex = cast<ComplexType>(type);
+    Attribute zero = builder.getFloatAttr(complex.getElementType(), 0);
+    return complex::ConstantOp::create(builder, loc, complex,
+                                       builder.getArrayAttr({zero, zero}));
+  }
+  Value createSum(Type, OpBuilder &builder, Location loc, Value lhs,
+                  Value rhs) const {
+    return complex::AddOp::create(builder, loc, lhs, rhs);
+  }
+};
+
 } // namespace
 
 void grad::attachTangentTypes(MLIRContext *context) {
   RankedTensorType::attachInterface<TensorTangent>(*context);
+  ComplexType::attachInterface<ComplexTangent>(*context);
   Float32Type::attachInterface<FloatTangent<Float32Type>>(*context);
   Float64Type::attachInterface<FloatTangent<Float64Type>>(*context);
 }

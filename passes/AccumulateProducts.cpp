@@ -15,9 +15,11 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -41,7 +43,7 @@ static std::optional<std::pair<Value, Value>> matchSum(GenericOp op) {
     return std::nullopt;
   Operation *add = &op.getBody()->front();
   auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
-  if (!isa<arith::AddFOp, arith::AddIOp>(add) ||
+  if (!isa<arith::AddFOp, arith::AddIOp, complex::AddOp>(add) ||
       yield.getOperand(0) != add->getResult(0))
     return std::nullopt;
   auto tensorOf = [&](Value element) -> Value {
@@ -68,8 +70,7 @@ static GenericOp matchProduct(Value value, GenericOp sum) {
       product->getBlock() != sum->getBlock())
     return {};
   auto fill = product.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
-  if (!fill || !(matchPattern(fill.value(), m_AnyZeroFloat()) ||
-                 matchPattern(fill.value(), m_Zero())))
+  if (!fill || !isZero(fill.value()))
     return {};
   return product;
 }

@@ -207,9 +207,7 @@ LogicalResult grad::batchRequest(VmapOp op) {
              << i << ", whose axis is `none`, to be the same for the whole "
              << "batch, but it depends on a mapped input";
     if (axis != VmapOp::kNone && batcher.size == 0)
-      result = ConstantOp::create(builder, loc,
-                                  cast<DenseElementsAttr>(builder.getZeroAttr(
-                                      op.getResult(i).getType())));
+      result = createSplat(builder, loc, typeOf(op.getResult(i)), 0);
     else if (isBatched)
       result = moveDimension(builder, loc, result, 0, axis);
     else if (axis != VmapOp::kNone)

@@ -12,6 +12,19 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+static const char *getProductName(unsigned opcode) {
+  switch (opcode) {
+  case GRADOPT_GEMM_F64:
+    return "gemm f64 ";
+  case GRADOPT_GEMM_F32:
+    return "gemm f32 ";
+  case GRADOPT_GEMM_C128:
+    return "gemm c128 ";
+  default:
+    return "gemm c64 ";
+  }
+}
+
 namespace {
 
 class Describer {
@@ -123,7 +136,9 @@ void Describer::printCommand(llvm::raw_ostream &stream,
     break;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
-    stream << (command.opcode == GRADOPT_GEMM_F64 ? "gemm f64 " : "gemm f32 ");
+  case GRADOPT_GEMM_C128:
+  case GRADOPT_GEMM_C64:
+    stream << getProductName(command.opcode);
     if (isForDevice()) {
       stream << "or ";
       printKernel(stream, table.kernels[command.target]);

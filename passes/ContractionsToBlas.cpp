@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// `grad-contractions-to-blas`. For each contraction of f32 or f64 buffers:
+/// `grad-contractions-to-blas`. For each contraction of buffers of f32, f64
+/// or complex numbers of these:
 ///
 ///  1. The loops are grouped by the operands that they walk (batch, m, n, k).
 ///  2. Each operand gets a leading dimension and a transposition flag, from
@@ -21,7 +22,9 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Rules.h"
 #include "passes/BufferPlace.h"
+#include "passes/BufferSize.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
 #include "passes/TensorProduct.h"
@@ -135,6 +138,12 @@ static std::optional<MatrixProduct> divideRows(const MatrixProduct &product) {
   return std::nullopt;
 }
 
+/// The type of the parts of complex numbers; other types themselves.
+static Type partOf(Type element) {
+  auto complex = dyn_cast<ComplexType>(element);
+  return complex ? complex.getElementType() : element;
+}
+
 /// Describes `op` as a matrix product, if it is one that a BLAS can do.
 static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
@@ -142,7 +151,7 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
     return std::nullopt;
   Value result = op.getDpsInits()[0];
   Type element = getElementTypeOrSelf(result);
-  if (!isa<Float32Type, Float64Type>(element))
+  if (!isa<Float32Type, Float64Type>(partOf(element)))
     return std::nullopt;
 
   MatrixProduct product;
@@ -265,8 +274,7 @@ static linalg::FillOp findZeroFill(Value buffer, Operation *op) {
     if (!mayAccess(before, place))
       continue;
     auto fill = dyn_cast<linalg::FillOp>(before);
-    if (fill && fill.output() == buffer &&
-        matchPattern(fill.value(), m_AnyZeroFloat()))
+    if (fill && fill.output() == buffer && isZero(fill.value()))
       return fill;
     return {};
   }
@@ -321,8 +329,7 @@ private:
                                      builder.getI64IntegerAttr(value));
   }
   int64_t elementBytes() const {
-    return getElementTypeOrSelf(product.result.buffer).getIntOrFloatBitWidth() /
-           8;
+    return *getElementBytes(getElementTypeOrSelf(product.result.buffer));
   }
 
   /// Where the first element of `operand` is in memory.
@@ -370,13 +377,14 @@ private:
         integer(product.result.layout.leading),
         arith::ConstantOp::create(
             builder, loc,
-            builder.getFloatAttr(element, overwrite ? 0.0 : 1.0))};
+            builder.getFloatAttr(partOf(element), overwrite ? 0.0 : 1.0))};
     if (forDevice)
       for (int64_t number : {batch.size, batch.lhs, batch.rhs, batch.result})
         arguments.push_back(integer(number));
-    std::string name = ("gradopt_gemm_" + Twine(forDevice ? "batched_" : "") +
-                        (element.isF64() ? "f64" : "f32"))
-                           .str();
+    std::string name =
+        ("gradopt_gemm_" + Twine(forDevice ? "batched_" : "") +
+         (isa<ComplexType>(element) ? "c" : "f") + Twine(8 * elementBytes()))
+            .str();
     if (!module.lookupSymbol(name)) {
       OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
       func::FuncOp::create(

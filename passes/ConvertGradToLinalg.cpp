@@ -20,6 +20,7 @@
 
 #include "passes/AnyOrder.h"
 #include "passes/ConvertGradToLinalg.h"
+#include "dialect/Scalar.h"
 #include "passes/DeadOps.h"
 #include "passes/DropSigns.h"
 #include "passes/Passes.h"
@@ -28,6 +29,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/ReshapeOpsUtils.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/WalkPatternRewriteDriver.h"
 
 namespace mlir::grad {
@@ -57,6 +59,16 @@ static Value movedInput(linalg::GenericOp op) {
   return input;
 }
 
+/// The one element of a constant.
+static Value elementOf(OpBuilder &builder, Location loc,
+                       DenseElementsAttr splat) {
+  auto element = splat.getSplatValue<Attribute>();
+  if (auto parts = dyn_cast<ArrayAttr>(element))
+    return complex::ConstantOp::create(builder, loc, splat.getElementType(),
+                                       parts);
+  return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(element));
+}
+
 View mlir::grad::lookThrough(OpBuilder &builder, Value value,
                              bool permutationsOnly) {
   auto type = cast<RankedTensorType>(value.getType());
@@ -77,9 +89,7 @@ View mlir::grad::lookThrough(OpBuilder &builder, Value value,
     view.scalar = fill.value();
   } else if (DenseElementsAttr splat;
              matchPattern(view.source, m_Constant(&splat)) && splat.isSplat()) {
-    view.scalar = arith::ConstantOp::create(
-        builder, value.getLoc(),
-        cast<TypedAttr>(splat.getSplatValue<Attribute>()));
+    view.scalar = elementOf(builder, value.getLoc(), splat);
   }
   return view;
 }
@@ -106,9 +116,44 @@ Value mlir::grad::filled(OpBuilder &builder, Location loc, Type type,
 }
 
 Value mlir::grad::filled(OpBuilder &builder, Location loc, Type type,
-                         TypedAttr scalar) {
+                         double number) {
   return filled(builder, loc, type,
-                arith::ConstantOp::create(builder, loc, scalar).getResult());
+                numberOf(builder, loc, getElementTypeOrSelf(type), number));
+}
+
+Value mlir::grad::numberOf(OpBuilder &builder, Location loc, Type element,
+                           double number) {
+  if (auto complex = dyn_cast<ComplexType>(element)) {
+    Type part = complex.getElementType();
+    return complex::ConstantOp::create(
+        builder, loc, complex,
+        builder.getArrayAttr({builder.getFloatAttr(part, number),
+                              builder.getFloatAttr(part, 0)}));
+  }
+  if (isa<FloatType>(element))
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getFloatAttr(element, number));
+  return arith::ConstantOp::create(
+      builder, loc,
+      builder.getIntegerAttr(element, static_cast<int64_t>(number)));
+}
+
+Value mlir::grad::addNumbers(OpBuilder &builder, Location loc, Value lhs,
+                             Value rhs, arith::FastMathFlags flags) {
+  if (isa<ComplexType>(lhs.getType()))
+    return complex::AddOp::create(builder, loc, lhs, rhs, flags);
+  if (isa<FloatType>(lhs.getType()))
+    return arith::AddFOp::create(builder, loc, lhs, rhs, flags);
+  return arith::AddIOp::create(builder, loc, lhs, rhs);
+}
+
+Value mlir::grad::multiplyNumbers(OpBuilder &builder, Location loc, Value lhs,
+                                  Value rhs, arith::FastMathFlags flags) {
+  if (isa<ComplexType>(lhs.getType()))
+    return complex::MulOp::create(builder, loc, lhs, rhs, flags);
+  if (isa<FloatType>(lhs.getType()))
+    return arith::MulFOp::create(builder, loc, lhs, rhs, flags);
+  return arith::MulIOp::create(builder, loc, lhs, rhs);
 }
 
 SmallVector<utils::IteratorType>
@@ -222,10 +267,11 @@ struct LowerConstant : OpRewritePattern<ConstantOp> {
   LogicalResult matchAndRewrite(ConstantOp op,
                                 PatternRewriter &rewriter) const override {
     auto value = op.getValue();
-    if (value.isSplat())
-      rewriter.replaceOp(
-          op, filled(rewriter, op.getLoc(), op.getType(),
-                     cast<TypedAttr>(value.getSplatValue<Attribute>())));
+    auto elements = dyn_cast<DenseElementsAttr>(value);
+    if (elements && elements.isSplat())
+      rewriter.replaceOp(op,
+                         filled(rewriter, op.getLoc(), op.getType(),
+                                elementOf(rewriter, op.getLoc(), elements)));
     else
       rewriter.replaceOpWithNewOp<arith::ConstantOp>(op,
                                                      cast<TypedAttr>(value));
@@ -292,12 +338,9 @@ struct LowerIdentity : OpRewritePattern<IdentityOp> {
           if (!isOne)
             isOne = arith::ConstantOp::create(builder, loc,
                                               builder.getBoolAttr(true));
-          Type element = type.getElementType();
-          if (isa<FloatType>(element))
-            isOne = arith::UIToFPOp::create(builder, loc, element, isOne);
-          else if (element != isOne.getType())
-            isOne = arith::ExtUIOp::create(builder, loc, element, isOne);
-          linalg::YieldOp::create(builder, loc, isOne);
+          linalg::YieldOp::create(
+              builder, loc,
+              Scalar{builder, loc, isOne}.convert(type.getElementType()));
         });
     return success();
   }
@@ -438,6 +481,8 @@ struct ConvertGradToLinalg
   }
 
   void runOnOperation() override {
+    if (forDevice && failed(checkForDevice()))
+      return signalPassFailure();
     dropSigns(getOperation());
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
@@ -458,6 +503,20 @@ struct ConvertGradToLinalg
   }
 
 private:
+  LogicalResult checkForDevice() {
+    auto isComplex = [](Type type) {
+      return isa<ComplexType>(getElementTypeOrSelf(type));
+    };
+    WalkResult result = getOperation()->walk([&](Operation *op) {
+      if (llvm::none_of(op->getOperandTypes(), isComplex) &&
+          llvm::none_of(op->getResultTypes(), isComplex))
+        return WalkResult::advance();
+      op->emitOpError("complex numbers are not supported on devices");
+      return WalkResult::interrupt();
+    });
+    return failure(result.wasInterrupted());
+  }
+
   FrozenRewritePatternSet patterns;
 };
 

@@ -16,6 +16,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/PatternMatch.h"
@@ -66,6 +67,16 @@ struct MemoryOrder {
   SmallVector<int64_t> position;
 };
 
+/// The sum and the product of two numbers of one type; `flags` are for floats,
+/// and parts of complex numbers.
+Value addNumbers(OpBuilder &builder, Location loc, Value lhs, Value rhs,
+                 arith::FastMathFlags flags = arith::FastMathFlags::none);
+Value multiplyNumbers(OpBuilder &builder, Location loc, Value lhs, Value rhs,
+                      arith::FastMathFlags flags = arith::FastMathFlags::none);
+
+/// A number as a constant, of a type of elements.
+Value numberOf(OpBuilder &builder, Location loc, Type element, double number);
+
 /// The body of a sum of products: elements 0 and 1 multiplied, added to 2.
 void multiplyAdd(OpBuilder &builder, Location loc, ValueRange elements);
 
@@ -74,7 +85,7 @@ Value emptyLike(OpBuilder &builder, Location loc, Type type);
 
 /// A tensor of `type` with all elements `scalar`.
 Value filled(OpBuilder &builder, Location loc, Type type, Value scalar);
-Value filled(OpBuilder &builder, Location loc, Type type, TypedAttr scalar);
+Value filled(OpBuilder &builder, Location loc, Type type, double number);
 
 /// `count` parallel iterators, those in `reduced` turned into reductions.
 SmallVector<utils::IteratorType> iterators(int64_t count,

@@ -140,9 +140,7 @@ private:
   // Pieces of IR
   //===--------------------------------------------------------------------===//
 
-  Value zeros(RankedTensorType type) {
-    return filled(builder, loc, type, builder.getZeroAttr(element));
-  }
+  Value zeros(RankedTensorType type) { return filled(builder, loc, type, 0); }
 
   RankedTensorType tensor(ArrayRef<int64_t> sizes) const {
     return RankedTensorType::get(sizes, element);
@@ -463,9 +461,7 @@ struct LowerConvolution : OpRewritePattern<ConvolutionOp> {
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     if (hasNoElements(op.getX()) || hasNoElements(op.getKernel())) {
-      rewriter.replaceOp(
-          op, filled(rewriter, loc, op.getType(),
-                     rewriter.getZeroAttr(op.getType().getElementType())));
+      rewriter.replaceOp(op, filled(rewriter, loc, op.getType(), 0));
       return success();
     }
     Convolution whole{op.getX(),
@@ -485,8 +481,7 @@ struct LowerConvolution : OpRewritePattern<ConvolutionOp> {
           op, ConvolutionLowering(whole, loc, rewriter).lower(forDevice));
       return success();
     }
-    Value result = filled(rewriter, loc, whole.result,
-                          rewriter.getZeroAttr(whole.result.getElementType()));
+    Value result = filled(rewriter, loc, whole.result, 0);
     for (int64_t part = 0; part < parts; ++part) {
       Sizes remainders;
       int64_t rest = part;

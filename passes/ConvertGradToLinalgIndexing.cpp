@@ -162,12 +162,8 @@ template <typename Op> struct LowerAddSlice : OpRewritePattern<Op> {
         iterators(update.getRank()),
         [&](OpBuilder &builder, Location loc, ValueRange elements) {
           Value term = view.scalar ? view.scalar : elements.front();
-          Value sum;
-          if (isa<FloatType>(term.getType()))
-            sum = arith::AddFOp::create(builder, loc, elements.back(), term);
-          else
-            sum = arith::AddIOp::create(builder, loc, elements.back(), term);
-          linalg::YieldOp::create(builder, loc, sum);
+          linalg::YieldOp::create(
+              builder, loc, addNumbers(builder, loc, elements.back(), term));
         });
     rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
         op, sum.getResult(0), op.getX(), place.offsets, sizes, place.strides);
@@ -357,9 +353,7 @@ struct LowerGather : OpRewritePattern<GatherOp> {
     auto type = cast<RankedTensorType>(op.getType());
     auto from = cast<RankedTensorType>(op.getX().getType());
     if (hasNoElements(op.getX())) {
-      rewriter.replaceOp(op,
-                         filled(rewriter, loc, type,
-                                rewriter.getZeroAttr(type.getElementType())));
+      rewriter.replaceOp(op, filled(rewriter, loc, type, 0));
       return success();
     }
     auto indices = cast<RankedTensorType>(op.getIndices().getType());
@@ -421,10 +415,7 @@ template <typename Op> struct LowerScatter : OpRewritePattern<Op> {
           tensor::ExtractOp::create(builder, loc, op.getUpdates(), loops);
       if constexpr (std::is_same_v<Op, ScatterAddOp>) {
         Value old = tensor::ExtractOp::create(builder, loc, state[0], position);
-        if (isa<FloatType>(type.getElementType()))
-          update = arith::AddFOp::create(builder, loc, old, update);
-        else
-          update = arith::AddIOp::create(builder, loc, old, update);
+        update = addNumbers(builder, loc, old, update);
       }
       return {
           tensor::InsertOp::create(builder, loc, update, state[0], position)};

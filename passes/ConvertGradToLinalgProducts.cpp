@@ -19,18 +19,14 @@ using namespace mlir;
 using namespace mlir::grad;
 
 static Value summand(OpBuilder &builder, Location loc, ValueRange elements) {
-  if (isa<FloatType>(elements[0].getType()))
-    return arith::MulFOp::create(builder, loc, elements[0], elements[1],
-                                 arith::FastMathFlags::contract);
-  return arith::MulIOp::create(builder, loc, elements[0], elements[1]);
+  return multiplyNumbers(builder, loc, elements[0], elements[1],
+                         arith::FastMathFlags::contract);
 }
 
 static Value addTo(OpBuilder &builder, Location loc, Value sum, Value product) {
-  if (isa<FloatType>(sum.getType()))
-    return arith::AddFOp::create(builder, loc, sum, product,
-                                 arith::FastMathFlags::reassoc |
-                                     arith::FastMathFlags::contract);
-  return arith::AddIOp::create(builder, loc, sum, product);
+  return addNumbers(builder, loc, sum, product,
+                    arith::FastMathFlags::reassoc |
+                        arith::FastMathFlags::contract);
 }
 
 void mlir::grad::multiplyAdd(OpBuilder &builder, Location loc,
@@ -52,10 +48,7 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
                                 PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
-    auto zeros = [&] {
-      return filled(rewriter, loc, type,
-                    rewriter.getZeroAttr(type.getElementType()));
-    };
+    auto zeros = [&] { return filled(rewriter, loc, type, 0); };
     if (hasNoElements(op.getLhs())) {
       rewriter.replaceOp(op, zeros());
       return success();
@@ -236,12 +229,8 @@ private:
 
   /// Nothing is summed: an elementwise op of two broadcasts.
   static void multiply(OpBuilder &builder, Location loc, ValueRange elements) {
-    Value product;
-    if (isa<FloatType>(elements[0].getType()))
-      product = arith::MulFOp::create(builder, loc, elements[0], elements[1]);
-    else
-      product = arith::MulIOp::create(builder, loc, elements[0], elements[1]);
-    linalg::YieldOp::create(builder, loc, product);
+    linalg::YieldOp::create(
+        builder, loc, multiplyNumbers(builder, loc, elements[0], elements[1]));
   }
 };
 
@@ -313,7 +302,6 @@ private:
   static Value padded(OpBuilder &builder, CorrelateOp op, int64_t begin,
                       int64_t low, int64_t high) {
     Location loc = op.getLoc();
-    Type element = op.getType().getElementType();
     int64_t count = sizeOf(op.getKernel()) - 1;
     RankedTensorType partType = vectorsOf(op, count);
     SmallVector<OpFoldResult> offsets(partType.getRank(),
@@ -325,8 +313,7 @@ private:
         getAsIndexOpFoldResult(builder.getContext(), partType.getShape()),
         ones);
     return insert(builder, loc, part,
-                  filled(builder, loc, vectorsOf(op, low + count + high),
-                         builder.getZeroAttr(element)),
+                  filled(builder, loc, vectorsOf(op, low + count + high), 0),
                   low);
   }
 
@@ -354,8 +341,7 @@ private:
     auto body = [&](OpBuilder &builder, Location loc, ValueRange elements) {
       if (!range)
         return multiplyAdd(builder, loc, elements);
-      Value zero =
-          arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+      Value zero = numberOf(builder, loc, element, 0);
       Value position = arith::AddIOp::create(
           builder, loc, linalg::IndexOp::create(builder, loc, k),
           linalg::IndexOp::create(builder, loc, j));
@@ -372,8 +358,7 @@ private:
       kernel = {op.getKernel(), builder.getMultiDimIdentityMap(rank), {}};
     return linalg::GenericOp::create(
                builder, loc, TypeRange(type), ValueRange{x, kernel.source},
-               ValueRange(
-                   filled(builder, loc, type, builder.getZeroAttr(element))),
+               ValueRange(filled(builder, loc, type, 0)),
                ArrayRef<AffineMap>{map(result + place),
                                    kernel.map.compose(map(place)), map(result)},
                iterators(rank + 1, {j}), body)

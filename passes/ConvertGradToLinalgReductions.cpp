@@ -25,33 +25,28 @@ using namespace mlir::grad;
 // Neutral elements and combiners
 //===----------------------------------------------------------------------===//
 
-static TypedAttr number(Type type, double value) {
-  if (auto floatType = dyn_cast<FloatType>(type))
-    return FloatAttr::get(floatType, value);
-  return IntegerAttr::get(type, static_cast<int64_t>(value));
-}
-
 /// The least value of `type`, or the greatest.
-static TypedAttr extreme(Type type, bool least, bool isUnsigned) {
-  if (auto floatType = dyn_cast<FloatType>(type))
-    return FloatAttr::get(
-        floatType,
-        APFloat::getInf(floatType.getFloatSemantics(), /*Negative=*/least));
+static Value extreme(OpBuilder &builder, Location loc, Type type, bool least,
+                     bool isUnsigned) {
+  if (isa<FloatType>(type))
+    return numberOf(builder, loc, type,
+                    least ? -std::numeric_limits<double>::infinity()
+                          : std::numeric_limits<double>::infinity());
   unsigned width = type.getIntOrFloatBitWidth();
-  if (isUnsigned)
-    return IntegerAttr::get(type, least ? APInt::getMinValue(width)
-                                        : APInt::getMaxValue(width));
-  return IntegerAttr::get(type, least ? APInt::getSignedMinValue(width)
-                                      : APInt::getSignedMaxValue(width));
+  APInt value = isUnsigned ? (least ? APInt::getMinValue(width)
+                                    : APInt::getMaxValue(width))
+                           : (least ? APInt::getSignedMinValue(width)
+                                    : APInt::getSignedMaxValue(width));
+  return arith::ConstantOp::create(builder, loc, IntegerAttr::get(type, value));
 }
 
-template <typename FloatOp, typename IntOp>
-static Value reassociable(OpBuilder &builder, Location loc, Value lhs,
-                          Value rhs, bool) {
-  if (isa<FloatType>(lhs.getType()))
-    return FloatOp::create(builder, loc, lhs, rhs,
-                           arith::FastMathFlags::reassoc);
-  return IntOp::create(builder, loc, lhs, rhs);
+static Value addInAnyOrder(OpBuilder &builder, Location loc, Value lhs,
+                           Value rhs, bool) {
+  return addNumbers(builder, loc, lhs, rhs, arith::FastMathFlags::reassoc);
+}
+static Value multiplyInAnyOrder(OpBuilder &builder, Location loc, Value lhs,
+                                Value rhs, bool) {
+  return multiplyNumbers(builder, loc, lhs, rhs, arith::FastMathFlags::reassoc);
 }
 
 template <typename FloatOp, typename SignedOp, typename UnsignedOp>
@@ -69,30 +64,36 @@ namespace {
 template <typename ReduceOp> struct Reduction;
 
 template <> struct Reduction<ReduceSumOp> {
-  static TypedAttr neutral(Type type, bool) { return number(type, 0); }
-  static constexpr auto combine = reassociable<arith::AddFOp, arith::AddIOp>;
+  static Value neutral(OpBuilder &builder, Location loc, Type type, bool) {
+    return numberOf(builder, loc, type, 0);
+  }
+  static constexpr auto combine = addInAnyOrder;
 };
 template <> struct Reduction<ReduceProdOp> {
-  static TypedAttr neutral(Type type, bool) { return number(type, 1); }
-  static constexpr auto combine = reassociable<arith::MulFOp, arith::MulIOp>;
+  static Value neutral(OpBuilder &builder, Location loc, Type type, bool) {
+    return numberOf(builder, loc, type, 1);
+  }
+  static constexpr auto combine = multiplyInAnyOrder;
 };
 template <> struct Reduction<ReduceMaxOp> {
-  static TypedAttr neutral(Type type, bool isUnsigned) {
-    return extreme(type, /*least=*/true, isUnsigned);
+  static Value neutral(OpBuilder &builder, Location loc, Type type,
+                       bool isUnsigned) {
+    return extreme(builder, loc, type, /*least=*/true, isUnsigned);
   }
   static constexpr auto combine =
       either<arith::MaximumFOp, arith::MaxSIOp, arith::MaxUIOp>;
 };
 template <> struct Reduction<ReduceMinOp> {
-  static TypedAttr neutral(Type type, bool isUnsigned) {
-    return extreme(type, /*least=*/false, isUnsigned);
+  static Value neutral(OpBuilder &builder, Location loc, Type type,
+                       bool isUnsigned) {
+    return extreme(builder, loc, type, /*least=*/false, isUnsigned);
   }
   static constexpr auto combine =
       either<arith::MinimumFOp, arith::MinSIOp, arith::MinUIOp>;
 };
 template <> struct Reduction<ReduceAnyOp> {
-  static TypedAttr neutral(Type type, bool) {
-    return IntegerAttr::get(type, 0);
+  static Value neutral(OpBuilder &builder, Location loc, Type type, bool) {
+    return numberOf(builder, loc, type, 0);
   }
   static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs,
                        bool) {
@@ -100,8 +101,8 @@ template <> struct Reduction<ReduceAnyOp> {
   }
 };
 template <> struct Reduction<ReduceAllOp> {
-  static TypedAttr neutral(Type type, bool) {
-    return IntegerAttr::get(type, 1);
+  static Value neutral(OpBuilder &builder, Location loc, Type type, bool) {
+    return numberOf(builder, loc, type, 1);
   }
   static Value combine(OpBuilder &builder, Location loc, Value lhs, Value rhs,
                        bool) {
@@ -125,7 +126,8 @@ template <typename ReduceOp> struct LowerReduce : OpRewritePattern<ReduceOp> {
     bool isUnsigned = hadUnsignedOperands(op);
     Value init =
         filled(rewriter, op.getLoc(), type,
-               Reduction<ReduceOp>::neutral(type.getElementType(), isUnsigned));
+               Reduction<ReduceOp>::neutral(rewriter, op.getLoc(),
+                                            type.getElementType(), isUnsigned));
     auto generic = linalg::GenericOp::create(
         rewriter, op.getLoc(), TypeRange(type), ValueRange(x.source),
         ValueRange(init),
@@ -139,6 +141,55 @@ template <typename ReduceOp> struct LowerReduce : OpRewritePattern<ReduceOp> {
                                            elements[0], isUnsigned));
         });
     rewriter.replaceOp(op, generic);
+    return success();
+  }
+};
+
+/// grad.reduce_sum of complex numbers => sums of their parts, which vectorize,
+/// and numbers of them.
+struct LowerComplexSum : OpRewritePattern<ReduceSumOp> {
+  explicit LowerComplexSum(MLIRContext *context)
+      : OpRewritePattern(context, /*benefit=*/2) {}
+
+  LogicalResult matchAndRewrite(ReduceSumOp op,
+                                PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto type = cast<RankedTensorType>(op.getType());
+    auto complex = dyn_cast<ComplexType>(type.getElementType());
+    if (!complex || op.getDimensions().empty())
+      return rewriter.notifyMatchFailure(op, "not a sum of complex numbers");
+    RankedTensorType part = type.clone(complex.getElementType());
+    MemoryOrder x(rewriter, op.getX());
+    SmallVector<int64_t> kept = x.of(complement(x.rank(), op.getDimensions()));
+    AffineMap result = projection(op.getContext(), x.rank(), kept);
+    Value zeros[] = {filled(rewriter, loc, part, 0),
+                     filled(rewriter, loc, part, 0)};
+    auto sums = linalg::GenericOp::create(
+        rewriter, loc, TypeRange{part, part}, ValueRange(x.source),
+        ValueRange(zeros),
+        ArrayRef<AffineMap>{rewriter.getMultiDimIdentityMap(x.rank()), result,
+                            result},
+        iterators(x.rank(), x.of(op.getDimensions())),
+        [](OpBuilder &builder, Location loc, ValueRange elements) {
+          Value re = complex::ReOp::create(builder, loc, elements[0]);
+          Value im = complex::ImOp::create(builder, loc, elements[0]);
+          linalg::YieldOp::create(
+              builder, loc,
+              ValueRange{addInAnyOrder(builder, loc, elements[1], re, false),
+                         addInAnyOrder(builder, loc, elements[2], im, false)});
+        });
+    AffineMap identity = rewriter.getMultiDimIdentityMap(type.getRank());
+    auto numbers = linalg::GenericOp::create(
+        rewriter, loc, TypeRange(type), sums.getResults(),
+        ValueRange(emptyLike(rewriter, loc, type)),
+        ArrayRef<AffineMap>{identity, identity, identity},
+        iterators(type.getRank()),
+        [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          Value number = complex::CreateOp::create(builder, loc, complex,
+                                                   elements[0], elements[1]);
+          linalg::YieldOp::create(builder, loc, number);
+        });
+    rewriter.replaceOp(op, numbers);
     return success();
   }
 };
@@ -166,8 +217,9 @@ struct LowerArgReduce : OpRewritePattern<ArgOp> {
     bool isUnsigned = hadUnsignedOperands(op);
     auto best = linalg::GenericOp::create(
         rewriter, loc, TypeRange(bestType), ValueRange(x.source),
-        ValueRange(filled(rewriter, loc, bestType,
-                          Reduction<ExtremeOp>::neutral(element, isUnsigned))),
+        ValueRange(filled(
+            rewriter, loc, bestType,
+            Reduction<ExtremeOp>::neutral(rewriter, loc, element, isUnsigned))),
         ArrayRef<AffineMap>{all, keep}, iterators(x.rank(), position),
         [&](OpBuilder &builder, Location loc, ValueRange elements) {
           linalg::YieldOp::create(
@@ -268,11 +320,11 @@ private:
             before[dim] =
                 arith::SubIOp::create(builder, loc, last, before[dim]);
           }
-          Value sum = reassociable<arith::AddFOp, arith::AddIOp>(
+          Value sum = addNumbers(
               builder, loc,
               tensor::ExtractOp::create(builder, loc, state[0], before),
               tensor::ExtractOp::create(builder, loc, x, here),
-              /*isUnsigned=*/false);
+              arith::FastMathFlags::reassoc);
           return {tensor::InsertOp::create(builder, loc, sum, state[0], here)};
         });
     return nest.results[0];
@@ -282,10 +334,10 @@ private:
 } // namespace
 
 void mlir::grad::populateReductionsToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerReduce<ReduceSumOp>, LowerReduce<ReduceProdOp>,
-               LowerReduce<ReduceMaxOp>, LowerReduce<ReduceMinOp>,
-               LowerReduce<ReduceAnyOp>, LowerReduce<ReduceAllOp>,
-               LowerArgReduce<ArgmaxOp, ReduceMaxOp>,
+  patterns.add<LowerComplexSum, LowerReduce<ReduceSumOp>,
+               LowerReduce<ReduceProdOp>, LowerReduce<ReduceMaxOp>,
+               LowerReduce<ReduceMinOp>, LowerReduce<ReduceAnyOp>,
+               LowerReduce<ReduceAllOp>, LowerArgReduce<ArgmaxOp, ReduceMaxOp>,
                LowerArgReduce<ArgminOp, ReduceMinOp>, LowerCumsum>(
       patterns.getContext());
 }

@@ -24,6 +24,8 @@ using namespace mlir;
 using namespace mlir::grad;
 
 static int32_t getDtype(Type element, bool isUnsigned) {
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return complex.getElementType().isF32() ? GRADOPT_C64 : GRADOPT_C128;
   if (element.isF32())
     return GRADOPT_F32;
   if (element.isF64())
@@ -83,10 +85,12 @@ struct LowerCustomCallInto : ConvertOpToLLVMPattern<CustomCallIntoOp> {
 private:
   static bool isSupported(Type type) {
     auto buffer = dyn_cast<MemRefType>(type);
-    return buffer && buffer.hasStaticShape() &&
-           (buffer.getElementType().isF32() ||
-            buffer.getElementType().isF64() ||
-            buffer.getElementType().isSignlessInteger());
+    if (!buffer || !buffer.hasStaticShape())
+      return false;
+    Type element = buffer.getElementType();
+    if (auto complex = dyn_cast<ComplexType>(element))
+      element = complex.getElementType();
+    return element.isF32() || element.isF64() || element.isSignlessInteger();
   }
 
   /// The address of an array of `gradopt_buffer`; `areUnsigned` is empty if no

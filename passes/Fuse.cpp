@@ -29,6 +29,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -75,7 +76,14 @@ BodyCost mlir::grad::getBodyCost(GenericOp op) {
     bool isArith = isa_and_nonnull<arith::ArithDialect>(nested.getDialect()) &&
                    !isa<arith::DivFOp, arith::DivSIOp, arith::DivUIOp,
                         arith::RemFOp, arith::RemSIOp, arith::RemUIOp>(nested);
-    if ((!isArith && !isa<math::AbsFOp, math::CopySignOp>(nested)) ||
+    if (isa<complex::ReOp, complex::ImOp, complex::CreateOp,
+            complex::ConstantOp>(nested))
+      continue;
+    bool isComplex =
+        isa<complex::AddOp, complex::SubOp, complex::MulOp>(nested);
+    numOps += isComplex;
+    if ((!isArith && !isComplex &&
+         !isa<math::AbsFOp, math::CopySignOp>(nested)) ||
         ++numOps > kMaxCheapOps)
       return BodyCost::Expensive;
   }

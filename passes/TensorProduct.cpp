@@ -8,6 +8,7 @@
 #include "passes/ContractionLayout.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -16,19 +17,19 @@ bool mlir::grad::isMultiplyAdd(Block &body) {
   if (body.getNumArguments() != 3 || !llvm::hasNItems(body, 3))
     return false;
   auto yield = cast<linalg::YieldOp>(body.getTerminator());
-  auto add = yield.getOperand(0).getDefiningOp<arith::AddFOp>();
-  if (!add)
+  Operation *add = yield.getOperand(0).getDefiningOp();
+  if (!isa_and_nonnull<arith::AddFOp, complex::AddOp>(add))
     return false;
   Value accumulator = body.getArgument(2);
-  if (add.getLhs() != accumulator && add.getRhs() != accumulator)
+  if (!llvm::is_contained(add->getOperands(), accumulator))
     return false;
-  Value other = add.getLhs() == accumulator ? add.getRhs() : add.getLhs();
-  auto multiply = other.getDefiningOp<arith::MulFOp>();
-  if (!multiply)
+  Value other = add->getOperand(add->getOperand(0) == accumulator ? 1 : 0);
+  Operation *multiply = other.getDefiningOp();
+  if (!isa_and_nonnull<arith::MulFOp, complex::MulOp>(multiply))
     return false;
   Value a = body.getArgument(0), b = body.getArgument(1);
-  return (multiply.getLhs() == a && multiply.getRhs() == b) ||
-         (multiply.getLhs() == b && multiply.getRhs() == a);
+  Value lhs = multiply->getOperand(0), rhs = multiply->getOperand(1);
+  return (lhs == a && rhs == b) || (lhs == b && rhs == a);
 }
 
 /// Whether `expr` is a sum of multiples of loop counters.

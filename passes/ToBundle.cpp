@@ -41,6 +41,13 @@ static constexpr StringLiteral kMain = "main";
 
 /// The type of elements in memory.
 static std::optional<uint32_t> getDtype(Type type) {
+  if (auto complex = dyn_cast<ComplexType>(type)) {
+    if (complex.getElementType().isF64())
+      return GRADOPT_C128;
+    return complex.getElementType().isF32()
+               ? std::optional<uint32_t>(GRADOPT_C64)
+               : std::nullopt;
+  }
   if (type.isF64())
     return GRADOPT_F64;
   if (type.isF32())
@@ -74,7 +81,9 @@ static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
     return func.emitOpError("expected ")
            << kind << " #" << number
            << " to be a number, or a tensor of static shape, of type i1, i8, "
-              "i16, i32, i64, ui8, ui16, ui32, ui64, f32 or f64, but got "
+              "i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex "
+              "numbers "
+              "of these, but got "
            << type;
   NamedArray array = {std::move(name), *dtype, {}};
   if (tensor)

@@ -20,6 +20,7 @@
 #include <dlfcn.h>
 #include <limits>
 #include <new>
+#include <type_traits>
 
 using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;
@@ -31,35 +32,63 @@ namespace {
 enum Order : int { RowMajor = 101 };
 enum Transpose : int { NoTrans = 111, Trans = 112 };
 
+/// Complex numbers as the interface has them: `alpha` and `beta` by address.
+template <typename T> struct Complex {
+  T re, im;
+
+  Complex() = default;
+  Complex(T re, T im = 0) : re(re), im(im) {}
+  Complex operator+(Complex z) const { return {re + z.re, im + z.im}; }
+  Complex operator*(Complex z) const {
+    return {re * z.re - im * z.im, re * z.im + im * z.re};
+  }
+  Complex &operator+=(Complex z) { return *this = *this + z; }
+  Complex &operator*=(Complex z) { return *this = *this * z; }
+  bool operator==(Complex z) const { return re == z.re && im == z.im; }
+  bool operator!=(Complex z) const { return !(*this == z); }
+};
+
+template <typename T> struct Passed {
+  using Scalar = T;
+  static T pass(const T &number) { return number; }
+};
+template <typename T> struct Passed<Complex<T>> {
+  using Scalar = const Complex<T> *;
+  static Scalar pass(const Complex<T> &number) { return &number; }
+};
+template <typename T> using Scalar = typename Passed<T>::Scalar;
+
 template <typename T>
-using Gemm = void (*)(Order, Transpose, Transpose, int m, int n, int k, T alpha,
-                      const T *a, int lda, const T *b, int ldb, T beta, T *c,
-                      int ldc);
+using Gemm = void (*)(Order, Transpose, Transpose, int m, int n, int k,
+                      Scalar<T> alpha, const T *a, int lda, const T *b, int ldb,
+                      Scalar<T> beta, T *c, int ldc);
 template <typename T>
-using Gemv = void (*)(Order, Transpose, int rows, int columns, T alpha,
-                      const T *a, int lda, const T *x, int incx, T beta, T *y,
-                      int incy);
+using Gemv = void (*)(Order, Transpose, int rows, int columns, Scalar<T> alpha,
+                      const T *a, int lda, const T *x, int incx, Scalar<T> beta,
+                      T *y, int incy);
+template <typename T> struct Functions {
+  Gemm<T> gemm = nullptr;
+  Gemv<T> gemv = nullptr;
+};
 
 /// A loaded library. Libraries are never closed: calls may be running.
 struct Library {
   char *path = nullptr;
-  Gemm<double> dgemm = nullptr;
-  Gemm<float> sgemm = nullptr;
-  Gemv<double> dgemv = nullptr;
-  Gemv<float> sgemv = nullptr;
+  Functions<double> d;
+  Functions<float> s;
+  Functions<Complex<double>> z;
+  Functions<Complex<float>> c;
   void (*setThreads)(int) = nullptr;
 
-  template <typename T> auto gemm() const {
-    if constexpr (sizeof(T) == sizeof(double))
-      return dgemm;
+  template <typename T> const Functions<T> &of() const {
+    if constexpr (std::is_same_v<T, double>)
+      return d;
+    else if constexpr (std::is_same_v<T, float>)
+      return s;
+    else if constexpr (std::is_same_v<T, Complex<double>>)
+      return z;
     else
-      return sgemm;
-  }
-  template <typename T> auto gemv() const {
-    if constexpr (sizeof(T) == sizeof(double))
-      return dgemv;
-    else
-      return sgemv;
+      return c;
   }
 };
 
@@ -106,7 +135,7 @@ void loopGemm(int64_t m, int64_t n, int64_t k, View<T> a, View<T> b,
     }
     for (int64_t j = 0; j < n; ++j) {
       const T *bcolumn = b.data + j * b.column;
-      T sum = 0;
+      T sum(0);
       for (int64_t l = 0; l < k; ++l)
         sum += arow[l * a.column] * bcolumn[l * b.row];
       c[j] = beta == T(0) ? sum : sum + beta * c[j];
@@ -134,29 +163,34 @@ void multiply(bool transa, bool transb, int64_t m, int64_t n, int64_t k,
   // Each factor is at most 2^31 where the product is formed.
   bool fits = fitsInt(m, n, k, lda, ldb, ldc);
   bool tiny = fits && m * n <= kTinyProduct && m * n * k <= kTinyProduct;
-  if (!blas || !fits || tiny) {
+  bool isThere = blas && blas->of<T>().gemm && blas->of<T>().gemv;
+  if (!isThere || !fits || tiny) {
     loopGemm(m, n, k, View<T>(a, lda, transa), View<T>(b, ldb, transb), c, ldc,
              beta);
     return;
   }
   // OpenBLAS takes a lock for each product.
   BusySection section;
+  const Functions<T> &functions = blas->of<T>();
+  T one(1);
+  Scalar<T> passedOne = Passed<T>::pass(one),
+            passedBeta = Passed<T>::pass(beta);
   if (n == 1) {
     // c = op(A) b: the column of op(B) has stride ldb unless it is transposed.
-    blas->gemv<T>()(RowMajor, transa ? Trans : NoTrans, transa ? k : m,
-                    transa ? m : k, T(1), a, lda, b, transb ? 1 : ldb, beta, c,
-                    ldc);
+    functions.gemv(RowMajor, transa ? Trans : NoTrans, transa ? k : m,
+                   transa ? m : k, passedOne, a, lda, b, transb ? 1 : ldb,
+                   passedBeta, c, ldc);
     return;
   }
   if (m == 1) {
     // c^T = op(B)^T a^T.
-    blas->gemv<T>()(RowMajor, transb ? NoTrans : Trans, transb ? n : k,
-                    transb ? k : n, T(1), b, ldb, a, transa ? lda : 1, beta, c,
-                    1);
+    functions.gemv(RowMajor, transb ? NoTrans : Trans, transb ? n : k,
+                   transb ? k : n, passedOne, b, ldb, a, transa ? lda : 1,
+                   passedBeta, c, 1);
     return;
   }
-  blas->gemm<T>()(RowMajor, transa ? Trans : NoTrans, transb ? Trans : NoTrans,
-                  m, n, k, T(1), a, lda, b, ldb, beta, c, ldc);
+  functions.gemm(RowMajor, transa ? Trans : NoTrans, transb ? Trans : NoTrans,
+                 m, n, k, passedOne, a, lda, b, ldb, passedBeta, c, ldc);
 }
 
 /// Looks up a symbol under its name, or the one it has in SciPy's wheels.
@@ -188,16 +222,21 @@ gradopt_status gradopt_set_blas(const char *path) {
     return fail(GRADOPT_LIBRARY_ERROR, "cannot load the BLAS library: %s",
                 dlerror());
   Library found;
-  if (!find(handle, "cblas_dgemm", "scipy_cblas_dgemm", found.dgemm) ||
-      !find(handle, "cblas_sgemm", "scipy_cblas_sgemm", found.sgemm) ||
-      !find(handle, "cblas_dgemv", "scipy_cblas_dgemv", found.dgemv) ||
-      !find(handle, "cblas_sgemv", "scipy_cblas_sgemv", found.sgemv)) {
+  if (!find(handle, "cblas_dgemm", "scipy_cblas_dgemm", found.d.gemm) ||
+      !find(handle, "cblas_sgemm", "scipy_cblas_sgemm", found.s.gemm) ||
+      !find(handle, "cblas_dgemv", "scipy_cblas_dgemv", found.d.gemv) ||
+      !find(handle, "cblas_sgemv", "scipy_cblas_sgemv", found.s.gemv)) {
     dlclose(handle);
     return fail(GRADOPT_LIBRARY_ERROR,
                 "%s has no CBLAS interface (cblas_dgemm, cblas_sgemm, "
                 "cblas_dgemv, cblas_sgemv)",
                 path);
   }
+  // Without these, products of complex matrices are loops.
+  find(handle, "cblas_zgemm", "scipy_cblas_zgemm", found.z.gemm);
+  find(handle, "cblas_cgemm", "scipy_cblas_cgemm", found.c.gemm);
+  find(handle, "cblas_zgemv", "scipy_cblas_zgemv", found.z.gemv);
+  find(handle, "cblas_cgemv", "scipy_cblas_cgemv", found.c.gemv);
   find(handle, "openblas_set_num_threads", "scipy_openblas_set_num_threads",
        found.setThreads);
   found.path = strdup(path);
@@ -238,4 +277,22 @@ void gradopt_gemm_f32(int64_t transa, int64_t transb, int64_t m, int64_t n,
                       int64_t ldb, float *c, int64_t ldc, float beta) {
   multiply<float>(transa != 0, transb != 0, m, n, k, a, lda, b, ldb, c, ldc,
                   beta);
+}
+
+void gradopt_gemm_c128(int64_t transa, int64_t transb, int64_t m, int64_t n,
+                       int64_t k, const double *a, int64_t lda, const double *b,
+                       int64_t ldb, double *c, int64_t ldc, double beta) {
+  using T = Complex<double>;
+  multiply<T>(transa != 0, transb != 0, m, n, k, reinterpret_cast<const T *>(a),
+              lda, reinterpret_cast<const T *>(b), ldb,
+              reinterpret_cast<T *>(c), ldc, T(beta));
+}
+
+void gradopt_gemm_c64(int64_t transa, int64_t transb, int64_t m, int64_t n,
+                      int64_t k, const float *a, int64_t lda, const float *b,
+                      int64_t ldb, float *c, int64_t ldc, float beta) {
+  using T = Complex<float>;
+  multiply<T>(transa != 0, transb != 0, m, n, k, reinterpret_cast<const T *>(a),
+              lda, reinterpret_cast<const T *>(b), ldb,
+              reinterpret_cast<T *>(c), ldc, T(beta));
 }

@@ -136,7 +136,10 @@ size_t itemSize(uint32_t dtype) {
   case GRADOPT_I64:
   case GRADOPT_U64:
   case GRADOPT_F64:
+  case GRADOPT_C64:
     return 8;
+  case GRADOPT_C128:
+    return 16;
   }
   return 0;
 }

@@ -57,6 +57,10 @@ StringRef typeOf(const NamedArray &array) {
     return "uint64_t";
   case GRADOPT_F32:
     return "float";
+  case GRADOPT_C64:
+    return "gradopt_complex64";
+  case GRADOPT_C128:
+    return "gradopt_complex128";
   }
   return "double";
 }

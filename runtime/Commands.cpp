@@ -47,13 +47,15 @@ int64_t product(int64_t a, int64_t b) {
                               static_cast<uint64_t>(b));
 }
 
+/// With elements of `parts` numbers.
 template <typename T>
 void multiply(const int64_t *o,
               void (*gemm)(int64_t, int64_t, int64_t, int64_t, int64_t,
                            const T *, int64_t, const T *, int64_t, T *, int64_t,
-                           T)) {
-  auto at = [](int64_t first, int64_t number, int64_t distance) {
-    auto bytes = static_cast<int64_t>(sizeof(T));
+                           T),
+              int64_t parts = 1) {
+  auto bytes = parts * static_cast<int64_t>(sizeof(T));
+  auto at = [bytes](int64_t first, int64_t number, int64_t distance) {
     return pointer<T>(sum(first, product(product(number, distance), bytes)));
   };
   for (int64_t i = 0; i < o[12]; ++i)
@@ -133,6 +135,12 @@ int32_t runCommands(const gradopt_commands *table,
       break;
     case GRADOPT_GEMM_F32:
       multiply<float>(values, gradopt_gemm_f32);
+      break;
+    case GRADOPT_GEMM_C128:
+      multiply<double>(values, gradopt_gemm_c128, /*parts=*/2);
+      break;
+    case GRADOPT_GEMM_C64:
+      multiply<float>(values, gradopt_gemm_c64, /*parts=*/2);
       break;
     case GRADOPT_COPY:
       memcpy(pointer<void>(values[0]), pointer<const void>(values[1]),
@@ -216,6 +224,8 @@ bool findArity(uint16_t opcode, Arity &arity) {
     return true;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
+  case GRADOPT_GEMM_C128:
+  case GRADOPT_GEMM_C64:
     arity = {16, 16};
     return true;
   case GRADOPT_COPY:
@@ -387,6 +397,9 @@ const char *Checker::checkTarget(const gradopt_command &command,
     return place == Place::Cpu || command.target < numKernels
                ? nullptr
                : "no such kernel";
+  case GRADOPT_GEMM_C128:
+  case GRADOPT_GEMM_C64:
+    return place == Place::Cpu ? nullptr : "product of complex matrices";
   case GRADOPT_SET:
     written = command.num_operands;
     break;

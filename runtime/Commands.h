@@ -105,7 +105,11 @@ typedef enum gradopt_opcode {
   GRADOPT_READ = 9,
   /* words[target] = the lesser, or the greater, of two signed numbers */
   GRADOPT_MINIMUM = 10,
-  GRADOPT_MAXIMUM = 11
+  GRADOPT_MAXIMUM = 11,
+  /* The same as GRADOPT_GEMM_F64, with gradopt_gemm_c128 or gradopt_gemm_c64;
+     not on a device. */
+  GRADOPT_GEMM_C128 = 12,
+  GRADOPT_GEMM_C64 = 13
 } gradopt_opcode;
 
 typedef struct gradopt_command {

@@ -27,6 +27,8 @@ struct RuntimeFunction {
 const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_f64", reinterpret_cast<void *>(&gradopt_gemm_f64)},
     {"gradopt_gemm_f32", reinterpret_cast<void *>(&gradopt_gemm_f32)},
+    {"gradopt_gemm_c128", reinterpret_cast<void *>(&gradopt_gemm_c128)},
+    {"gradopt_gemm_c64", reinterpret_cast<void *>(&gradopt_gemm_c64)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
     {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };

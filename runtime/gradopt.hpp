@@ -27,6 +27,7 @@
 
 #include "gradopt_cuda.h"
 
+#include <complex>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -77,8 +78,11 @@ inline void check(gradopt_status status) {
 
 /// The gradopt_dtype of elements that are a T.
 template <typename T> constexpr gradopt_dtype dtype_of() {
-  static_assert(std::is_arithmetic_v<T>, "elements are numbers");
-  if constexpr (std::is_same_v<T, bool>) {
+  if constexpr (std::is_same_v<T, std::complex<float>>) {
+    return GRADOPT_C64;
+  } else if constexpr (std::is_same_v<T, std::complex<double>>) {
+    return GRADOPT_C128;
+  } else if constexpr (std::is_same_v<T, bool>) {
     return GRADOPT_BOOL;
   } else if constexpr (std::is_same_v<T, float>) {
     return GRADOPT_F32;
@@ -87,7 +91,7 @@ template <typename T> constexpr gradopt_dtype dtype_of() {
   } else {
     static_assert(std::is_integral_v<T> && sizeof(T) <= 8,
                   "arrays have elements of bool, integers of at most 64 bits, "
-                  "float or double");
+                  "float, double or std::complex of these");
     constexpr bool isSigned = std::is_signed_v<T>;
     return sizeof(T) == 1   ? (isSigned ? GRADOPT_I8 : GRADOPT_U8)
            : sizeof(T) == 2 ? (isSigned ? GRADOPT_I16 : GRADOPT_U16)
@@ -103,10 +107,11 @@ constexpr bool can_hold(gradopt_dtype array, gradopt_dtype dtype) {
 }
 
 inline const char *dtype_name(std::int32_t dtype) {
-  static const char *const names[] = {"bool",   "int8",    "int16",   "int32",
-                                      "int64",  "float32", "float64", "uint8",
-                                      "uint16", "uint32",  "uint64"};
-  return dtype >= 0 && dtype < 11 ? names[dtype] : "?";
+  static const char *const names[] = {
+      "bool",    "int8",      "int16",     "int32",  "int64",
+      "float32", "float64",   "uint8",     "uint16", "uint32",
+      "uint64",  "complex64", "complex128"};
+  return dtype >= 0 && dtype < 13 ? names[dtype] : "?";
 }
 
 /// Elements that lie side by side.
@@ -175,6 +180,10 @@ public:
   ArrayView(T &number) : ArrayView(&number, 1) {}
   template <typename T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
   ArrayView(const T &number) : ArrayView(&number, 1) {}
+  template <typename T>
+  ArrayView(std::complex<T> &number) : ArrayView(&number, 1) {}
+  template <typename T>
+  ArrayView(const std::complex<T> &number) : ArrayView(&number, 1) {}
   template <typename T, std::size_t N>
   ArrayView(T (&array)[N]) : ArrayView(array, N) {}
   template <typename C, typename = decltype(std::declval<C &>().data(),

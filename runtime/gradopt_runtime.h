@@ -116,10 +116,20 @@ typedef enum gradopt_dtype {
   GRADOPT_U8 = 7,
   GRADOPT_U16 = 8,
   GRADOPT_U32 = 9,
-  GRADOPT_U64 = 10
+  GRADOPT_U64 = 10,
+  GRADOPT_C64 = 11, /* two floats, the real part first */
+  GRADOPT_C128 = 12 /* two doubles */
 } gradopt_dtype;
 
-/* A row-major array, aligned to its elements. */
+/* Complex numbers, as C99, C++ and NumPy have them in memory. */
+typedef struct gradopt_complex64 {
+  float re, im;
+} gradopt_complex64;
+typedef struct gradopt_complex128 {
+  double re, im;
+} gradopt_complex128;
+
+/* A row-major array, aligned to its elements, or to their parts. */
 typedef struct gradopt_buffer {
   void *data;
   const int64_t *shape; /* `rank` numbers */
@@ -275,6 +285,17 @@ GRADOPT_EXPORT void gradopt_gemm_f64(int64_t transa, int64_t transb, int64_t m,
                                      int64_t lda, const double *b, int64_t ldb,
                                      double *c, int64_t ldc, double beta);
 GRADOPT_EXPORT void gradopt_gemm_f32(int64_t transa, int64_t transb, int64_t m,
+                                     int64_t n, int64_t k, const float *a,
+                                     int64_t lda, const float *b, int64_t ldb,
+                                     float *c, int64_t ldc, float beta);
+
+/* The same of complex matrices, whose elements are real parts followed by
+   imaginary ones; leading dimensions count elements. Nothing is conjugated. */
+GRADOPT_EXPORT void gradopt_gemm_c128(int64_t transa, int64_t transb, int64_t m,
+                                      int64_t n, int64_t k, const double *a,
+                                      int64_t lda, const double *b, int64_t ldb,
+                                      double *c, int64_t ldc, double beta);
+GRADOPT_EXPORT void gradopt_gemm_c64(int64_t transa, int64_t transb, int64_t m,
                                      int64_t n, int64_t k, const float *a,
                                      int64_t lda, const float *b, int64_t ldb,
                                      float *c, int64_t ldc, float beta);

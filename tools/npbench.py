@@ -4,7 +4,7 @@
     .venv/bin/python tools/npbench.py path/to/npbench [name ...]
 
 For each kernel: whether it compiles, whether results and arguments that it writes to are those of
-NumPy, and whether the gradient of the sum of all floats that it returns or writes is right in a
+NumPy, and whether the gradient of the sum of all numbers that it returns or writes is right in a
 random direction, by finite differences. Each runs in a process of its own. Sizes are small, so
 that kernels whose loops are unrolled take seconds; --preset takes those of the benchmark.
 """
@@ -172,7 +172,7 @@ def run(root: Path, name: str, preset: str) -> dict[str, Any]:
         [result, [given[i] for i in arrays]], [expected, [expected_args[i] for i in arrays]]
     )
     report["wide"] = all(args[i].dtype != np.float32 for i in arrays)
-    floats = [i for i in arrays if args[i].dtype.kind == "f"]
+    floats = [i for i in arrays if args[i].dtype.kind in "fc"]
     if floats:
         try:
             report["gradient"] = gradient_error(kernel, args, floats)
@@ -195,17 +195,26 @@ def gradient_error(kernel: Any, args: list[Any], floats: list[int]) -> float:
         parts = result if isinstance(result, (tuple, list)) else [result]
         total: Any = 0.0
         for part in [*parts, *[inner[i] for i in floats]]:
-            if getattr(part, "dtype", np.dtype(bool)).kind == "f":
+            kind = getattr(part, "dtype", np.dtype(bool)).kind
+            if kind == "f":
                 total = total + np.sum(part)
+            elif kind == "c":
+                # Both parts count.
+                total = total + np.sum(part.real) - 0.5 * np.sum(part.imag)
         return total
 
     rng = np.random.default_rng(0)
     values = [args[i] for i in floats]
-    directions = [rng.normal(size=v.shape).astype(v.dtype) for v in values]
+    directions = [
+        (
+            rng.normal(size=v.shape) + (1j * rng.normal(size=v.shape) if v.dtype.kind == "c" else 0)
+        ).astype(v.dtype)
+        for v in values
+    ]
     numbers = tuple(range(len(values)))
     gradients = go.grad(loss, argnums=numbers)(*values)
-    analytic = sum(float(np.sum(g * d)) for g, d in zip(gradients, directions, strict=True))
-    wide = values[0].dtype == np.float64
+    analytic = sum(float(np.sum(g * d).real) for g, d in zip(gradients, directions, strict=True))
+    wide = values[0].dtype in (np.float64, np.complex128)
     best = np.inf
     for step in (1e-5, 1e-6, 1e-7) if wide else (1e-2, 1e-3):
         up, down = (

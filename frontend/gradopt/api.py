@@ -57,26 +57,37 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
 
 @hide_frames
 def compile_grad(
-    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    **options: Any,
 ) -> Compiled:
     """Compiles the gradient of a scalar-valued function.
 
     Args:
-        function: as for `gradopt.grad`, with the next two.
+        function: as for `gradopt.grad`, with the next three.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the loss.
+        holomorphic: whether the function is holomorphic.
         options: as for `compile`.
 
     Returns:
         What `gradopt.grad` returns, compiled; it raises the same errors when called.
     """
     made = make_options(function, options)
-    return Compiled(grad(function, argnums, has_aux), made)
+    return Compiled(grad(function, argnums, has_aux, holomorphic), made)
 
 
 @hide_frames
 def compile_value_and_grad(
-    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    **options: Any,
 ) -> Compiled:
     """Compiles value and gradient of a scalar-valued function into one program.
 
@@ -84,7 +95,7 @@ def compile_value_and_grad(
     `((value, aux), gradient)` with `has_aux`.
     """
     made = make_options(function, options)
-    return Compiled(value_and_grad(function, argnums, has_aux), made)
+    return Compiled(value_and_grad(function, argnums, has_aux, holomorphic), made)
 
 
 @hide_frames
@@ -142,6 +153,7 @@ def compile_jacobian(
     *,
     has_aux: bool = False,
     mode: Mode = None,
+    holomorphic: bool = False,
     **options: Any,
 ) -> Compiled:
     """Compiles the Jacobian of a function.
@@ -151,6 +163,7 @@ def compile_jacobian(
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the result.
         mode: "fwd" as `jacfwd`, "rev" as `jacrev`; None for the one that takes fewer products.
+        holomorphic: whether arguments and results are complex, and the function holomorphic.
         options: as for `compile`.
 
     Returns:
@@ -160,12 +173,17 @@ def compile_jacobian(
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
     """
     made = make_options(function, options)
-    return Compiled(Jacobian(function, argnums, has_aux, mode), made)
+    return Compiled(Jacobian(function, argnums, has_aux, mode, holomorphic), made)
 
 
 @hide_frames
 def compile_hessian(
-    function: Callable[..., Any], argnums: ArgNums = 0, *, has_aux: bool = False, **options: Any
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    *,
+    has_aux: bool = False,
+    holomorphic: bool = False,
+    **options: Any,
 ) -> Compiled:
     """Compiles the matrix of second derivatives of a function.
 
@@ -173,6 +191,7 @@ def compile_hessian(
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the result.
+        holomorphic: whether arguments and results are complex, and the function holomorphic.
         options: as for `compile`.
 
     Returns:
@@ -182,4 +201,4 @@ def compile_hessian(
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
     """
     made = make_options(function, options)
-    return Compiled(hessian(function, argnums, has_aux), made)
+    return Compiled(hessian(function, argnums, has_aux, holomorphic), made)

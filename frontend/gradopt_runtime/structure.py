@@ -20,10 +20,15 @@ DTYPES = tuple(
     np.dtype(name)
     for name in (
         *("bool", "int8", "int16", "int32", "int64", "float32", "float64"),
-        *("uint8", "uint16", "uint32", "uint64"),
+        *("uint8", "uint16", "uint32", "uint64", "complex64", "complex128"),
     )
 )
-_WEAK = {bool: np.dtype(np.bool_), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+_WEAK = {
+    bool: np.dtype(np.bool_),
+    int: np.dtype(np.int64),
+    float: np.dtype(np.float64),
+    complex: np.dtype(np.complex128),
+}
 
 
 class Leaf:

@@ -29,6 +29,8 @@ LeafKind classifyLeaf(PyObject *object) {
     return LeafKind::Array;
   if (type == &PyFloat_Type)
     return LeafKind::WeakFloat;
+  if (PyComplex_CheckExact(object))
+    return LeafKind::WeakComplex;
   if (type == &PyLong_Type)
     return LeafKind::WeakInt;
   if (type == &PyBool_Type)
@@ -97,7 +99,10 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
   case LeafKind::WeakInt:
     return isScalar();
   case LeafKind::WeakFloat:
-    return isScalar() && getDescr()->kind == 'f';
+    return isScalar() &&
+           (getDescr()->kind == 'f' || getDescr()->kind == 'c');
+  case LeafKind::WeakComplex:
+    return isScalar() && getDescr()->kind == 'c';
   case LeafKind::Device:
   case LeafKind::Unsupported:
     return false;
@@ -165,6 +170,23 @@ static bool storeWeak(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell) {
     if (spec.code == typeCode('f', 4)) {
       float narrowed = static_cast<float>(value);
       std::memcpy(cell.bytes, &narrowed, sizeof(narrowed));
+      return true;
+    }
+  } else if (spec.getDescr()->kind == 'c') {
+    Py_complex number = PyComplex_AsCComplex(leaf);
+    if (number.real == -1.0 && PyErr_Occurred()) {
+      PyErr_Clear();
+      return setOutOfRange(leaf, spec);
+    }
+    if (spec.code == typeCode('c', 16)) {
+      double parts[] = {number.real, number.imag};
+      std::memcpy(cell.bytes, parts, sizeof(parts));
+      return true;
+    }
+    if (spec.code == typeCode('c', 8)) {
+      float parts[] = {static_cast<float>(number.real),
+                       static_cast<float>(number.imag)};
+      std::memcpy(cell.bytes, parts, sizeof(parts));
       return true;
     }
   } else if (PyLong_Check(leaf)) {
@@ -253,7 +275,8 @@ const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
     keepAlive.push_back(reinterpret_cast<PyObject *>(copy));
     return PyArray_DATA(copy);
   }
-  if (PyFloat_CheckExact(leaf) || PyLong_CheckExact(leaf) || PyBool_Check(leaf))
+  if (PyFloat_CheckExact(leaf) || PyLong_CheckExact(leaf) ||
+      PyBool_Check(leaf) || PyComplex_CheckExact(leaf))
     return storeWeak(leaf, spec, cell) ? cell.bytes : nullptr;
   PyArray_ScalarAsCtype(leaf, cell.bytes);
   return cell.bytes;

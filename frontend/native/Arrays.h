@@ -40,6 +40,7 @@ enum class LeafKind : uint8_t {
   WeakBool,
   WeakInt,
   WeakFloat,
+  WeakComplex,
   /// A `DeviceArray`.
   Device,
   Unsupported

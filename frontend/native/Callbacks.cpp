@@ -48,6 +48,10 @@ int typeNumber(int32_t dtype) {
     return NPY_UINT32;
   case GRADOPT_U64:
     return NPY_UINT64;
+  case GRADOPT_C64:
+    return NPY_COMPLEX64;
+  case GRADOPT_C128:
+    return NPY_COMPLEX128;
   case GRADOPT_F32:
     return NPY_FLOAT32;
   default:

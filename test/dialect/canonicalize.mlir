@@ -315,3 +315,29 @@ func.func @unsigned_constants() -> (tensor<i1>, tensor<f32>, tensor<ui16>, tenso
   %4 = grad.convert %huge to ui32 : tensor<f64>
   return %0, %1, %2, %3, %4 : tensor<i1>, tensor<f32>, tensor<ui16>, tensor<i16>, tensor<ui32>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @parts_of_complex_numbers
+// CHECK-SAME: %[[X:.*]]: tensor<3xf64>, %[[Y:.*]]: tensor<3xf64>
+func.func @parts_of_complex_numbers(%x: tensor<3xf64>, %y: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
+  // CHECK-NEXT: return %[[X]], %[[Y]]
+  %0 = grad.complex %x, %y : tensor<3xf64>
+  %1 = grad.convert %0 to f64 : tensor<3xcomplex<f64>>
+  %2 = grad.imag %0 : tensor<3xcomplex<f64>>
+  return %1, %2 : tensor<3xf64>, tensor<3xf64>
+}
+
+// -----
+
+// A product with 1 + 0i may change an infinity or the sign of a zero.
+
+// CHECK-LABEL: func.func @complex_constants_stay
+func.func @complex_constants_stay(%x: tensor<3xcomplex<f64>>) -> (tensor<3xcomplex<f64>>, tensor<3xcomplex<f64>>) {
+  %one = grad.constant dense<(1.0, 0.0)> : tensor<3xcomplex<f64>>
+  // CHECK: grad.multiply
+  %0 = grad.multiply %x, %one : tensor<3xcomplex<f64>>
+  // CHECK: grad.add
+  %1 = grad.add %one, %one : tensor<3xcomplex<f64>>
+  return %0, %1 : tensor<3xcomplex<f64>>, tensor<3xcomplex<f64>>
+}

@@ -55,6 +55,25 @@ func.func @integers(%x: tensor<3xui8>, %v: tensor<3xi16>) {
   return
 }
 
+// CHECK-LABEL: func.func @complex
+func.func @complex(%x: tensor<3xf64>, %m: tensor<3x4xcomplex<f32>>) {
+  // CHECK: %[[Z:.*]] = grad.complex %{{.*}}, %{{.*}} : tensor<3xf64>
+  %0 = grad.complex %x, %x : tensor<3xf64>
+  // CHECK: grad.exp %[[Z]] : tensor<3xcomplex<f64>>
+  %1 = grad.exp %0 : tensor<3xcomplex<f64>>
+  // CHECK: %[[IM:.*]] = grad.imag %[[Z]] : tensor<3xcomplex<f64>>
+  %2 = grad.imag %0 : tensor<3xcomplex<f64>>
+  // CHECK: grad.add %[[IM]], %{{.*}} : tensor<3xf64>
+  %3 = grad.add %2, %x : tensor<3xf64>
+  // CHECK: grad.convert %[[Z]] to f64 : tensor<3xcomplex<f64>>
+  %4 = grad.convert %0 to f64 : tensor<3xcomplex<f64>>
+  // CHECK: grad.constant dense<(1.000000e+00,-2.000000e+00)> : tensor<complex<f32>>
+  %5 = grad.constant dense<(1.0, -2.0)> : tensor<complex<f32>>
+  // CHECK: grad.reduce_sum %{{.*}}, dimensions = [0] : tensor<3x4xcomplex<f32>> -> tensor<4xcomplex<f32>>
+  %6 = grad.reduce_sum %m, dimensions = [0] : tensor<3x4xcomplex<f32>> -> tensor<4xcomplex<f32>>
+  return
+}
+
 // CHECK-LABEL: func.func @sources
 func.func @sources(%key: tensor<2xi32>, %first: tensor<i64>, %keys: tensor<4x2xi32>, %firsts: tensor<4xi64>) {
   // CHECK: grad.constant dense<1.000000e+00> : tensor<f64>

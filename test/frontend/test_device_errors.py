@@ -232,3 +232,16 @@ def test_a_forked_child_cannot_use_the_devices_of_its_parent(emulator: Emulator)
     said = message_of(statement, setup)
     assert said.startswith("DeviceError running step on cuda:0: ")
     assert "fork" in said
+
+
+def test_complex_numbers_are_refused_at_the_line() -> None:
+    def inner(x: Any) -> Any:
+        return np.exp(1j * x).real
+
+    for args, function in (((X,), inner), ((X + 1j,), abs)):
+        with pytest.raises(errors.UnsupportedError, match=r"complex128.* on devices"):
+            go.compile(function, device="cuda")(*args)
+    with pytest.raises(errors.UnsupportedError) as caught:
+        go.compile(inner, device="cuda")(X)
+    assert caught.value.location is not None
+    assert caught.value.location.function.endswith("inner")

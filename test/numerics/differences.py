@@ -35,9 +35,14 @@ def partial(f: Function, i: int, step: Array) -> Function:
     return difference
 
 
+def widened(a: Array) -> Array:
+    """Floats and complex numbers in extended precision."""
+    return a.astype({"f": "g", "c": "G"}.get(a.dtype.kind, a.dtype))
+
+
 def directional(f: Function, x: Sequence[Array], t: Sequence[Array], step: float = 2e-4) -> Array:
     """The derivative of `f` at `x` along `t`, in extended precision."""
-    wide = [(a.astype(np.longdouble), d.astype(np.longdouble)) for a, d in zip(x, t, strict=True)]
+    wide = [(widened(a), widened(d)) for a, d in zip(x, t, strict=True)]
 
     def at(k: int) -> Array:
         return np.asarray(f(*(a + k * np.longdouble(step) * d for a, d in wide)))

@@ -187,7 +187,7 @@ class Derivatives:
     ) -> None:
         self._build = build
         self._order = order
-        floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind == "f"]
+        floats = [i for i, a in enumerate(operands) if np.asarray(a).dtype.kind in "fc"]
         self.wrt = list(floats if wrt is None else wrt)
         self._specs = [(np.shape(a), np.asarray(a).dtype) for a in operands]
         with CONTEXT, ir.Location.unknown():

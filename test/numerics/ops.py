@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, nan
 from typing import Any
 
@@ -25,6 +25,7 @@ Box = tuple[Interval, ...]
 INTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 NUMBERS = FLOATS + INTS
 ALL = (*NUMBERS, "?")
+COMPLEX = ("c16", "c8")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class Elementwise:
         specials: derivatives at single points.
         smooth: the function in extended precision for differences, where `reference` has none.
         exact: the function in double precision, where `reference` is off by many ULP itself.
+        complex_ulp: how far values may be from the exact ones at complex points, in ULP of their
+            absolute values; None for a function of reals only. There it has the same derivatives.
+        cut: whether a point is so near to a branch cut or a pole that differences cross it.
     """
 
     op: str
@@ -72,6 +76,8 @@ class Elementwise:
     specials: Sequence[At] = ()
     smooth: Callable[..., Array] | None = None
     exact: Callable[..., Array] | None = None
+    complex_ulp: float | None = None
+    cut: Callable[..., Array] | None = None
 
     @property
     def arity(self) -> int:
@@ -419,6 +425,11 @@ TRIGONOMETRIC = [
 ROUNDING = [step_row(np.floor), step_row(np.ceil), step_row(np.rint, op="round")]
 
 
+def analytic(row: Elementwise, ulp: float, cut: Callable[..., Array] | None = None) -> Elementwise:
+    """The row of a function that is one of complex numbers, too."""
+    return replace(row, complex_ulp=ulp, cut=cut)
+
+
 def integer_row(function: Any, arity: int = 2) -> Elementwise:
     """A row of a function of integers only."""
     box = ((-1.0, 1.0),) * arity
@@ -433,19 +444,63 @@ INTEGERS = [
 ]
 
 PREDICATES = [
-    *(
-        predicate(f, 2)
-        for f in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
-    ),
-    *(predicate(f, 1, FLOATS) for f in (np.isnan, np.isinf, np.isfinite)),
+    *(predicate(f, 2) for f in (np.less, np.less_equal, np.greater, np.greater_equal)),
+    *(predicate(f, 2, (*ALL, *COMPLEX)) for f in (np.equal, np.not_equal)),
+    *(predicate(f, 1, (*FLOATS, *COMPLEX)) for f in (np.isnan, np.isinf, np.isfinite)),
     *(predicate(f, 2, "?") for f in (np.logical_and, np.logical_or, np.logical_xor)),
     predicate(np.logical_not, 1, "?"),
-    Elementwise("select", np.where, [(REAL, REAL)], dtypes=ALL, conditions=1, ulp=0.0),
+    Elementwise("select", np.where, [(REAL, REAL)], dtypes=(*ALL, *COMPLEX), conditions=1, ulp=0.0),
 ]
 
+
+def left_of(point: float) -> Callable[..., Array]:
+    """Whether a complex number is near to the real axis on the left of a point."""
+    return lambda z: (z.real < point + 0.2) & (abs(z.imag) < 0.2)
+
+
+def beyond_one(z: Array) -> Array:
+    """Whether a complex number is near to the real axis beyond 1 or -1."""
+    return (abs(z.real) > 0.8) & (abs(z.imag) < 0.2)
+
+
+# Errors of complex functions, and where differences would cross a branch cut.
+COMPLEX_FUNCTIONS: dict[str, tuple[float, Callable[..., Array] | None]] = {
+    "add": (1, None),
+    "subtract": (1, None),
+    "multiply": (2, None),
+    "divide": (4, lambda _, w: abs(w) < 0.3),
+    "power": (200, lambda z, _: left_of(0)(z)),
+    "negative": (0, None),
+    "square": (2, None),
+    "reciprocal": (4, lambda z: abs(z) < 0.3),
+    "sqrt": (4, left_of(0)),
+    "exp": (4, None),
+    "exp2": (64, None),  # The product of the angle with log(2) is rounded, as NumPy's is.
+    "expm1": (8, None),
+    "log": (4, left_of(0)),
+    "log2": (6, left_of(0)),
+    "log10": (6, left_of(0)),
+    "log1p": (6, left_of(-1)),
+    "sin": (4, None),
+    "cos": (4, None),
+    "tan": (8, lambda z: abs(np.cos(z)) < 0.3),
+    "arcsin": (16, beyond_one),
+    "arccos": (16, beyond_one),
+    "arctan": (16, lambda z: beyond_one(1j * z)),
+    "sinh": (4, None),
+    "cosh": (4, None),
+    "tanh": (8, lambda z: abs(np.cosh(z)) < 0.3),
+    "arcsinh": (16, lambda z: beyond_one(1j * z)),
+    "arccosh": (16, left_of(1)),
+    "arctanh": (16, beyond_one),
+}
+
 ELEMENTWISE: dict[str, Elementwise] = {
-    row.op: row
-    for row in (*ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC, *ROUNDING, *INTEGERS, *PREDICATES)
+    row.op: analytic(row, *COMPLEX_FUNCTIONS[row.op]) if row.op in COMPLEX_FUNCTIONS else row
+    for row in (
+        *(*ARITHMETIC, *EXPONENTIAL, *TRIGONOMETRIC),
+        *(*ROUNDING, *INTEGERS, *PREDICATES),
+    )
 }
 
 TABLE: dict[str, Elementwise | Structural] = {**ELEMENTWISE, **STRUCTURAL}

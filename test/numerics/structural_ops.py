@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from structural_functions import FUNCTIONS
+from structural_parts import PARTS
 from structural_products import PRODUCTS
 from structural_reductions import REDUCTIONS
 from structural_rows import Structural
@@ -12,6 +13,6 @@ from structural_sizes import SIZES
 
 STRUCTURAL: dict[str, Structural] = {
     row.op: row
-    for group in (SOURCES, SHAPES, REDUCTIONS, PRODUCTS, FUNCTIONS, SIZES)
+    for group in (SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FUNCTIONS, SIZES)
     for row in group
 }

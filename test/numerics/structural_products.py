@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from structural_rows import (
     NUMBERS,
+    REALS,
     Array,
     Case,
     Shape,
@@ -215,7 +216,7 @@ PRODUCTS = [
                 [(1, 2, 3, 4)],
             )
         ],
-        NUMBERS,
+        REALS,
         rounding=32,
     ),
     Structural(

@@ -14,7 +14,9 @@ Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 
 FLOATS = ("f8", "f4")
-NUMBERS = (*FLOATS, "i1", "i4", "i8", "u1", "u4", "u8")
+COMPLEX = ("c16", "c8")
+REALS = (*FLOATS, "i1", "i4", "i8", "u1", "u4", "u8")
+NUMBERS = (*REALS, *COMPLEX)
 ALL = (*NUMBERS, "?")
 
 

@@ -12,6 +12,7 @@ from mlir import ir
 from structural_rows import (
     ALL,
     NUMBERS,
+    REALS,
     Array,
     Case,
     Shape,
@@ -166,7 +167,7 @@ SOURCES = [
         "iota",
         [
             iota_case(shape, d, t)
-            for t in NUMBERS
+            for t in REALS
             for shape, d in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((0,), 0))
         ],
         order=0,

@@ -118,9 +118,7 @@ SIZES = [
                 dtypes=NUMBERS,
             ),
             case(  # Slices of what is computed, with a dimension of known size.
-                lambda x, i, n, one: total(
-                    rows(grad.multiply(*[rows(x, i, n)] * 2), one, one)
-                ),
+                lambda x, i, n, one: total(rows(grad.multiply(*[rows(x, i, n)] * 2), one, one)),
                 lambda x, i, n, one: np.sum(x[i + 1 : i + 2] ** 2, dtype=x.dtype),
                 (6, 3),
                 number(1),
@@ -158,9 +156,7 @@ SIZES = [
                 number(4),
             ),
             case(  # In place: each element from itself.
-                lambda x, i, n: put(
-                    x, grad.multiply(*[part(x, [i], [n], [0])] * 2), [i], [0]
-                ),
+                lambda x, i, n: put(x, grad.multiply(*[part(x, [i], [n], [0])] * 2), [i], [0]),
                 lambda x, i, n: replaced(x, slice(i, i + n), x[i : i + n] ** 2),
                 (7,),
                 number(1),
@@ -170,9 +166,7 @@ SIZES = [
             case(  # From others, which are read before they are written.
                 lambda x, i, n: put(
                     x,
-                    grad.add(
-                        part(x, [i], [n], [0]), grad.reverse(part(x, [i], [n], [0]), [0])
-                    ),
+                    grad.add(part(x, [i], [n], [0]), grad.reverse(part(x, [i], [n], [0]), [0])),
                     [i],
                     [0],
                 ),

@@ -126,9 +126,11 @@ def test_structural_ops_are_mapped(op: str) -> None:
                 want = np.stack(results, axis)
                 wanted.append(want if chosen else want.take([], axis))
                 limit: Any = 0.0
-                if row.rounding and want.dtype.kind == "f":
+                if row.rounding and want.dtype.kind in "fc":
                     scales = [
-                        quiet(case.reference, *(np.abs(a) if a.dtype.kind == "f" else a for a in e))
+                        quiet(
+                            case.reference, *(np.abs(a) if a.dtype.kind in "fc" else a for a in e)
+                        )
                         for e in (chosen or full[:1])
                     ]
                     limit = 2 * row.rounding * np.finfo(want.dtype).eps

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from budget import budget, generator
-from differences import Array, Function, directional
+from differences import Array, Function, directional, widened
 from harness import Build, Derivatives, Point, compile_main, constant, scalar_type
 from structural_ops import STRUCTURAL
 from structural_rows import Case, Structural
@@ -20,7 +20,7 @@ from gradopt.dialects import grad
 
 pytestmark = pytest.mark.random
 # The error of a difference in extended precision, and of arithmetic in the type.
-TOLERANCE = {"f8": 1e-12, "f4": 1e-5}
+TOLERANCE = {"f8": 1e-12, "f4": 1e-5, "c16": 1e-12, "c8": 1e-5}
 
 
 def operands(case: Case, dtype: str, seed: int = 5) -> list[Array]:
@@ -33,6 +33,9 @@ def operands(case: Case, dtype: str, seed: int = 5) -> list[Array]:
             # Away from zero and from each other, that max has no kink nearby.
             sizes = rng.permutation(np.linspace(0.5, 2, int(np.prod(shape))))
             return (sizes * rng.choice([-1, 1], sizes.size)).astype(dtype).reshape(shape)
+        if kind == "c":
+            parts = rng.uniform(-2, 2, (2, *shape))
+            return (parts[0] + 1j * parts[1]).astype(dtype)
         if kind == "b":
             return rng.integers(0, 2, shape).astype(dtype)
         return rng.integers(-100, 100, shape).astype(dtype)
@@ -81,19 +84,20 @@ def test_values_are_those_of_numpy(op: str) -> None:
         want = quiet(case.reference, *arrays)
         message = f"grad.{op} of {dtype}, operands {case.operands}"
         assert got.dtype == want.dtype, message
-        if row.rounding and got.dtype.kind == "f":
-            exact = case.reference(*(a.astype("g") if a.dtype.kind == "f" else a for a in arrays))
-            scale = case.reference(*(np.abs(a) if a.dtype.kind == "f" else a for a in arrays))
+        if row.rounding and got.dtype.kind in "fc":
+            exact = case.reference(*(widened(a) for a in arrays))
+            scale = case.reference(*(np.abs(a) if a.dtype.kind in "fc" else a for a in arrays))
             limit = row.rounding * np.finfo(got.dtype).eps * np.abs(scale)
             assert got.shape == want.shape, message
             assert (np.abs(got - exact) <= limit).all(), f"{message}: got\n{got}, expected\n{want}"
         else:
             np.testing.assert_array_equal(got, want, message, strict=True)
-            if got.dtype.kind == "f":
+            if got.dtype.kind in "fc":
                 real = ~np.isnan(want)
-                np.testing.assert_array_equal(
-                    np.signbit(got)[real], np.signbit(want)[real], message
-                )
+                for part in (np.real, np.imag):
+                    np.testing.assert_array_equal(
+                        np.signbit(part(got))[real], np.signbit(part(want))[real], message
+                    )
 
 
 def differentiable(row: Structural, dtype: str) -> list[Any]:
@@ -103,7 +107,7 @@ def differentiable(row: Structural, dtype: str) -> list[Any]:
         sampled = any(isinstance(a, tuple) for a in case.operands)
         if row.order and sampled and dtype in (case.dtypes or row.dtypes):
             found.append(pytest.param(case, dtype, id=f"{row.op}-{i}-{dtype}"))
-    return found if dtype == "f8" else found[:3]
+    return found if dtype in ("f8", "c16") else found[:3]
 
 
 CASES = [
@@ -115,9 +119,18 @@ CASES = [
 
 
 def inner(a: Sequence[Array], b: Sequence[Array]) -> np.longdouble:
+    """Of complex numbers Re(sum(a * b)), in which rules are transposed; nothing is conjugated."""
     return sum(
-        (np.sum(x.astype("g") * y.astype("g")) for x, y in zip(a, b, strict=True)), np.longdouble(0)
+        (np.sum(widened(x) * widened(y)).real for x, y in zip(a, b, strict=True)), np.longdouble(0)
     )
+
+
+def directions(rng: np.random.Generator, like: Array, dtype: Any) -> Array:
+    """Random numbers, complex ones in both parts."""
+    x = rng.uniform(-1, 1, np.shape(like))
+    if np.dtype(dtype).kind == "c":
+        x = x + 1j * rng.uniform(-1, 1, np.shape(like))
+    return np.asarray(x).astype(dtype)
 
 
 def check(name: str, got: Array, want: Array, scale: Array, tolerance: float) -> None:
@@ -131,7 +144,7 @@ def check(name: str, got: Array, want: Array, scale: Array, tolerance: float) ->
 @pytest.mark.parametrize(("case", "dtype"), CASES)
 def test_derivatives_are_limits_of_differences(case: Case, dtype: str) -> None:
     x = operands(case, dtype)
-    order = 2 if dtype == "f8" else 1
+    order = 2 if dtype in ("f8", "c16") else 1
     run = Derivatives(case.build, x, order=order)
     tolerance = max(TOLERANCE[dtype], TOLERANCE[run.result[1].str[1:]])
     floats = [x[i] for i in run.wrt]
@@ -144,8 +157,8 @@ def test_derivatives_are_limits_of_differences(case: Case, dtype: str) -> None:
 
     for seed in range(budget(2)):
         rng = generator(seed)
-        t, u = ([rng.uniform(-1, 1, a.shape).astype(a.dtype) for a in floats] for _ in range(2))
-        c = rng.uniform(-1, 1, run.result[0]).astype(run.result[1])
+        t, u = ([directions(rng, a, a.dtype) for a in floats] for _ in range(2))
+        c = directions(rng, np.empty(run.result[0]), run.result[1])
         at = run(x, t, c, u)
         check_first(at, f, floats, t, c, tolerance)
         if order == 2:

@@ -50,6 +50,9 @@ def special_values(dtype: Any) -> Array:
         return np.array(
             [info.min, info.min + 1, -3, -2, -1, 0, 1, 2, 3, info.max - 1, info.max], dtype
         )
+    if dtype.kind == "c":
+        parts = special_values(f"f{dtype.itemsize // 2}")[::3]
+        return np.array([complex(a, b) for a in parts for b in parts], dtype)
     info = np.finfo(dtype)
     subnormal = info.smallest_subnormal
     positive = [
@@ -77,6 +80,11 @@ def samples(
     dtype = np.dtype(dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, count).astype(dtype)
+    if dtype.kind == "c":
+        part = f"f{dtype.itemsize // 2}"
+        parts = [samples(part, ranges, count, rng) for _ in range(2)]
+        size = min(a.size for a in parts)
+        return np.stack([a[:size] for a in parts], -1).copy().view(dtype)[:, 0]
     bits = rng.integers(0, 2 ** (8 * dtype.itemsize), count, dtype=f"u{dtype.itemsize}").view(dtype)
     if dtype.kind in "iu":
         return np.concatenate([bits, rng.integers(-100, 100, count).astype(dtype)])

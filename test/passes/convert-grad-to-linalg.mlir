@@ -495,3 +495,38 @@ func.func @unsigned_foreign(%x: tensor<4xui8>, %y: tensor<4xi8>) -> tensor<ui16>
   %0 = grad.custom_call "f", target = 0, batching = "sequential" (%x, %y) : (tensor<4xui8>, tensor<4xi8>) -> tensor<ui16>
   return %0 : tensor<ui16>
 }
+
+// -----
+
+// Functions of complex numbers are expressions in their parts.
+
+// CHECK-LABEL: func.func @complex
+func.func @complex(%x: tensor<4xcomplex<f64>>) -> tensor<4xcomplex<f64>> {
+  // CHECK: ^bb0(%[[Z:[^:]+]]: complex<f64>
+  // CHECK-DAG: %[[RE:.*]] = complex.re %[[Z]]
+  // CHECK-DAG: %[[IM:.*]] = complex.im %[[Z]]
+  // CHECK-DAG: math.exp
+  // CHECK-DAG: math.cos %[[IM]]
+  // CHECK-DAG: math.sin %[[IM]]
+  // CHECK: complex.create
+  %0 = grad.exp %x : tensor<4xcomplex<f64>>
+  return %0 : tensor<4xcomplex<f64>>
+}
+
+// -----
+
+// A sum is one of real parts and one of imaginary parts, which become vectors.
+
+// CHECK-LABEL: func.func @complex_sum
+func.func @complex_sum(%x: tensor<4xcomplex<f64>>) -> tensor<complex<f64>> {
+  // CHECK: linalg.generic
+  // CHECK: ^bb0(%[[Z:[^:]+]]: complex<f64>, %[[A:.*]]: f64, %[[B:.*]]: f64):
+  // CHECK-DAG: %[[RE:.*]] = complex.re %[[Z]]
+  // CHECK-DAG: %[[IM:.*]] = complex.im %[[Z]]
+  // CHECK-DAG: %[[U:.*]] = arith.addf %[[A]], %[[RE]] fastmath<reassoc>
+  // CHECK-DAG: %[[V:.*]] = arith.addf %[[B]], %[[IM]] fastmath<reassoc>
+  // CHECK: linalg.yield %[[U]], %[[V]]
+  // CHECK: complex.create
+  %0 = grad.reduce_sum %x, dimensions = [0] : tensor<4xcomplex<f64>> -> tensor<complex<f64>>
+  return %0 : tensor<complex<f64>>
+}

@@ -311,3 +311,28 @@ func.func @a_fill_that_others_may_read_stays(%x: memref<8x8xf64>, %p: memref<8x8
   linalg.matmul ins(%x, %x : memref<8x8xf64>, memref<8x8xf64>) outs(%p : memref<8x8xf64>)
   return
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// CHECK: func private @gradopt_gemm_c128(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64)
+
+// CHECK-LABEL: func @complex_numbers
+func.func @complex_numbers(%a: memref<4x5xcomplex<f64>>, %b: memref<5x3xcomplex<f64>>, %c: memref<4x3xcomplex<f64>>) {
+  // CHECK-NOT: linalg
+  // CHECK: %[[BETA:.*]] = arith.constant 0.0{{.*}} : f64
+  // CHECK: call @gradopt_gemm_c128({{.*}}, %[[BETA]])
+  %zero = complex.constant [0.0, 0.0] : complex<f64>
+  linalg.fill ins(%zero : complex<f64>) outs(%c : memref<4x3xcomplex<f64>>)
+  linalg.generic {indexing_maps = [#mk, #kn, #mn], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x5xcomplex<f64>>, memref<5x3xcomplex<f64>>) outs(%c : memref<4x3xcomplex<f64>>) {
+  ^bb0(%x: complex<f64>, %y: complex<f64>, %z: complex<f64>):
+    %0 = complex.mul %x, %y : complex<f64>
+    %1 = complex.add %z, %0 : complex<f64>
+    linalg.yield %1 : complex<f64>
+  }
+  return
+}

@@ -179,3 +179,50 @@ func.func @added_to_itself(%g: tensor<5xf64>, %a: tensor<1xf64>, %i: tensor<i64>
   } : (tensor<5xf64>) -> tensor<5xf64>
   return %0 : tensor<5xf64>
 }
+
+// -----
+
+// In Re(cotangent * tangent): nothing is conjugated.
+
+// CHECK-LABEL: func.func @complex_product
+// CHECK-SAME: %[[G:.*]]: tensor<2xcomplex<f64>>, %[[W:.*]]: tensor<2xcomplex<f64>>
+func.func @complex_product(%g: tensor<2xcomplex<f64>>, %w: tensor<2xcomplex<f64>>) -> tensor<2xcomplex<f64>> {
+  // CHECK-NEXT: %[[P:.*]] = grad.multiply %[[G]], %[[W]]
+  // CHECK-NEXT: return %[[P]]
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xcomplex<f64>>):
+    %1 = grad.multiply %t, %w : tensor<2xcomplex<f64>>
+    grad.yield %1 : tensor<2xcomplex<f64>>
+  } : (tensor<2xcomplex<f64>>) -> tensor<2xcomplex<f64>>
+  return %0 : tensor<2xcomplex<f64>>
+}
+
+// CHECK-LABEL: func.func @complex_parts
+// CHECK-SAME: %[[G:.*]]: tensor<2xcomplex<f64>>
+func.func @complex_parts(%g: tensor<2xcomplex<f64>>) -> (tensor<2xf64>, tensor<2xf64>) {
+  // CHECK-DAG: %[[RE:.*]] = grad.convert %[[G]] to f64
+  // CHECK-DAG: %[[IM:.*]] = grad.imag %[[G]]
+  // CHECK-DAG: %[[MINUS:.*]] = grad.negative %[[IM]]
+  // CHECK: return %[[RE]], %[[MINUS]]
+  %0:2 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xf64>, %u: tensor<2xf64>):
+    %1 = grad.complex %t, %u : tensor<2xf64>
+    grad.yield %1 : tensor<2xcomplex<f64>>
+  } : (tensor<2xcomplex<f64>>) -> (tensor<2xf64>, tensor<2xf64>)
+  return %0#0, %0#1 : tensor<2xf64>, tensor<2xf64>
+}
+
+// CHECK-LABEL: func.func @imaginary_part
+// CHECK-SAME: %[[G:.*]]: tensor<2xf64>
+func.func @imaginary_part(%g: tensor<2xf64>) -> tensor<2xcomplex<f64>> {
+  // CHECK-DAG: %[[MINUS:.*]] = grad.negative %[[G]]
+  // CHECK-DAG: %[[ZERO:.*]] = grad.constant dense<0.000000e+00> : tensor<2xf64>
+  // CHECK: %[[Z:.*]] = grad.complex %[[ZERO]], %[[MINUS]]
+  // CHECK: return %[[Z]]
+  %0 = grad.transposed(%g) {
+  ^bb0(%t: tensor<2xcomplex<f64>>):
+    %1 = grad.imag %t : tensor<2xcomplex<f64>>
+    grad.yield %1 : tensor<2xf64>
+  } : (tensor<2xf64>) -> tensor<2xcomplex<f64>>
+  return %0 : tensor<2xcomplex<f64>>
+}

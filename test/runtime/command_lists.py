@@ -10,7 +10,7 @@ from typing import Any
 MAGIC, VERSION = 0x53444D43, 4
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
 END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
-READ, MINIMUM, MAXIMUM = range(9, 12)
+READ, MINIMUM, MAXIMUM, GEMM_C128, GEMM_C64 = range(9, 14)
 WORD = 8
 
 Operand = tuple[int, int, int]

@@ -27,6 +27,15 @@ SIZES = [
 ]  # fmt: skip
 
 
+# The name of the function, the type of its last argument, and errors.
+DTYPES = {
+    np.float64: ("f64", ctypes.c_double, 1e-12),
+    np.float32: ("f32", ctypes.c_float, 2e-4),
+    np.complex128: ("c128", ctypes.c_double, 1e-12),
+    np.complex64: ("c64", ctypes.c_float, 4e-4),
+}
+
+
 def openblas() -> str | None:
     found = importlib.util.find_spec("scipy_openblas32")
     if found is None or found.origin is None:
@@ -46,14 +55,16 @@ def check_all_products(path: str | None) -> int:
     random = np.random.default_rng(0)
     checked = 0
     for dtype, beta, transa, transb, (m, n, k), pad in itertools.product(
-        (np.float64, np.float32), (0.0, 1.0, -0.5), (0, 1), (0, 1), SIZES, (0, 3)
+        DTYPES, (0.0, 1.0, -0.5), (0, 1), (0, 1), SIZES, (0, 3)
     ):
-        real = ctypes.c_double if dtype is np.float64 else ctypes.c_float
-        function = library.gradopt_gemm_f64 if dtype is np.float64 else library.gradopt_gemm_f32
+        name, real, tolerance = DTYPES[dtype]
+        function = getattr(library, f"gradopt_gemm_{name}")
         function.restype = None
 
         def matrix(rows: int, columns: int, pad: int = pad, dtype: type = dtype) -> np.ndarray:
             full = random.normal(size=(rows, columns + pad)).astype(dtype)
+            if full.dtype.kind == "c":
+                full.imag = random.normal(size=full.shape)
             full[:, columns:] = np.nan  # reading or writing the padding shows
             return full[:, :columns]
 
@@ -69,7 +80,6 @@ def check_all_products(path: str | None) -> int:
             leading = max(array.shape[1] + pad, 1)
             args += [ctypes.c_void_p(array.ctypes.data), ctypes.c_int64(leading)]
         function(*args, real(beta))
-        tolerance = 1e-12 if dtype is np.float64 else 2e-4
         np.testing.assert_allclose(
             c, expected, rtol=tolerance, atol=tolerance,
             err_msg=f"{dtype.__name__} {transa=} {transb=} {m=} {n=} {k=} {pad=} {beta=}",
@@ -95,7 +105,7 @@ def test_all_products_agree_with_numpy(library):
     if library and path is None:
         pytest.skip("scipy-openblas32 is not installed")
     products = run(f"check_all_products({path!r})")
-    assert int(products) == 2 * 3 * 2 * 2 * len(SIZES) * 2
+    assert int(products) == 4 * 3 * 2 * 2 * len(SIZES) * 2
 
 
 def test_a_missing_library_is_an_error():

@@ -18,6 +18,8 @@ from command_lists import (
     END,
     EQUAL,
     FRAME,
+    GEMM_C64,
+    GEMM_C128,
     GEMM_F32,
     GEMM_F64,
     LAUNCH,
@@ -232,22 +234,32 @@ def test_products(dtype: type) -> None:
     np.testing.assert_allclose(c, expected, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+GEMM = {
+    np.float64: GEMM_F64,
+    np.float32: GEMM_F32,
+    np.complex128: GEMM_C128,
+    np.complex64: GEMM_C64,
+}
+
+
+@pytest.mark.parametrize("dtype", GEMM)
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_several_products(dtype: type, count: int) -> None:
     rng = np.random.default_rng(1)
     a = rng.normal(size=(count, 3, 5)).astype(dtype)
     b = rng.normal(size=(5, 4)).astype(dtype)  # The same for all.
+    if np.dtype(dtype).kind == "c":
+        a, b = a * dtype(1 + 2j), b * dtype(3 - 1j)
     c = np.full((count, 2, 3, 4), 7, dtype)  # Of which each second matrix stays.
     program = List([a.nbytes, b.nbytes, c.nbytes])
     sizes = [constant(n) for n in (0, 0, 3, 4, 5)]
     matrices = [program.buffer(0), constant(5), program.buffer(1), constant(4)]
     matrices += [program.buffer(2), constant(4), constant(0)]
-    opcode = GEMM_F64 if dtype == np.float64 else GEMM_F32
-    program.add(opcode, 0, *sizes, *matrices, *[constant(n) for n in (count, 15, 0, 24)])
+    program.add(GEMM[dtype], 0, *sizes, *matrices, *[constant(n) for n in (count, 15, 0, 24)])
     program.add(END, 0)
     program.run(a, b, c)
-    np.testing.assert_allclose(c[:, 0], a @ b, rtol=1e-5 if dtype == np.float32 else 1e-13)
+    single = dtype in (np.float32, np.complex64)
+    np.testing.assert_allclose(c[:, 0], a @ b, rtol=1e-5 if single else 1e-13)
     np.testing.assert_array_equal(c[:, 1], 7)
 
 

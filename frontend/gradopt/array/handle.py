@@ -325,6 +325,9 @@ class Handle:
         self.dtype = storage.dtype
         # The shape; it may be `Sizes`.
         self._extents = views[-1].shape if views else storage.shape
+        for view in views:
+            if view.dtype is not None:
+                self.dtype = view.dtype
         # What was read last, when the storage had this version.
         self._seen: Value | None = None
         self._version = -1

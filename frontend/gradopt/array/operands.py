@@ -9,7 +9,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, Row, Storage
 from gradopt.array.views import Range, Window
-from gradopt.base.dtypes import WEAK_TYPES, DType, result_type, supported
+from gradopt.base.dtypes import PYTHON_NUMBERS, WEAK_TYPES, DType, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError, UnsupportedError
 from gradopt.ir import prims
@@ -37,7 +37,7 @@ def promotion_kind(value: Any) -> Any:
     if value.__class__ is Value:
         return value.dtype
     kind = type(value)
-    if kind is float or kind is int or kind is bool:
+    if kind in PYTHON_NUMBERS:
         return kind
     return prims.concrete(value).dtype
 

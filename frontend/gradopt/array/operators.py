@@ -12,7 +12,7 @@ from gradopt.array.dispatch import apply_ufunc, call_function, call_ufunc, ufunc
 from gradopt.array.handle import Handle
 from gradopt.array.handle import python_number as number_of
 from gradopt.array.masks import MaskedElements
-from gradopt.base.dtypes import INT64
+from gradopt.base.dtypes import INT64, PYTHON_NUMBERS
 from gradopt.ir import prims
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def python_number(value: Any) -> Any:
 
 def is_weak(value: Any) -> bool:
     """Whether the value counts as a Python number in NumPy's promotion."""
-    return type(value) in (bool, int, float) or getattr(value, "_weak", False)
+    return type(value) in PYTHON_NUMBERS or getattr(value, "_weak", False)
 
 
 def inplace(ufunc: np.ufunc, symbol: str) -> Any:

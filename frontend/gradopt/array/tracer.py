@@ -241,12 +241,12 @@ class Tracer(Handle):
 
     @property
     def real(self) -> Tracer:
-        """The array itself."""
+        """A view of the real parts; the array itself where it is not complex."""
         return call_function(np.real, (self,), {})
 
     @property
     def imag(self) -> Tracer:
-        """Zeros."""
+        """A view of the imaginary parts; zeros where the array is not complex."""
         return call_function(np.imag, (self,), {})
 
     @property
@@ -311,7 +311,10 @@ class Tracer(Handle):
         require_cast(self.dtype, target, casting)
         if self.dtype == target and not copy and not self._weak:
             return self
-        value = prims.convert(self._read(), target)
+        value = self._read()
+        if self.dtype.kind == "c" and target.kind not in "bc":
+            value = prims.real(value)  # NumPy warns that this discards the imaginary parts.
+        value = prims.convert(value, target)
         if order != "K":
             return call_function(np.copy, (array_of(value), order), {})
         if not value.shape and not self._is_scalar:
@@ -390,8 +393,8 @@ class Tracer(Handle):
         call_function(np.put, (self, indices, values), {"mode": mode})
 
     def conj(self) -> Tracer:
-        """The array itself."""
-        return self
+        """The complex conjugates; the array itself where it is not complex."""
+        return unary(np.conjugate)(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradopt.base.dtypes import INT64
+from gradopt.base.dtypes import INT64, DType
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import Number, plus
 from gradopt.ir.extents import bounds_of, is_extent, shape_with
@@ -33,6 +33,9 @@ class View:
     """
 
     __slots__ = ("shape", "writable")
+
+    # That of the part, where it differs from that of the array below.
+    dtype: DType | None = None
 
     def __init__(self, shape: Shape, writable: bool = True) -> None:
         self.shape = shape
@@ -411,6 +414,39 @@ class Broadcast(View):
         missing = len(self.shape) - len(self.base)
         steps = zip(base, self.base, self.shape[missing:], strict=True)
         return (0,) * missing + tuple([0 if a != b else step for step, a, b in steps])
+
+
+class Part(View):
+    """The real or the imaginary parts of complex numbers.
+
+    Attributes:
+        imaginary: whether they are the imaginary ones.
+        dtype: of the parts.
+    """
+
+    __slots__ = ("dtype", "imaginary")
+
+    def __init__(self, shape: Shape, dtype: DType, imaginary: bool) -> None:
+        super().__init__(shape)
+        self.dtype = dtype
+        self.imaginary = imaginary
+
+    def _key(self) -> Any:
+        return self.shape, self.imaginary
+
+    def get(self, base: Value) -> Value:
+        return prims.imag(base) if self.imaginary else prims.real(base)
+
+    def put(self, base: Value, part: Value) -> Value:
+        if self.imaginary:
+            return prims.complex_(prims.real(base), part)
+        return prims.complex_(part, prims.imag(base))
+
+    def show(self, base: Array) -> Array | None:
+        return base.imag if self.imaginary else base.real
+
+    def strides(self, base: Strides) -> Strides:
+        return tuple([2 * step for step in base])
 
 
 # -- Memory order ------------------------------------------------------------------------------

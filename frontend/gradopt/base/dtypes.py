@@ -17,15 +17,36 @@ INT64: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
+COMPLEX128: DType = np.dtype(np.complex128)
 
 SUPPORTED: frozenset[DType] = frozenset(
-    np.dtype(t) for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
+    np.dtype(t)
+    for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "c8", "c16")
 )
-SUPPORTED_TEXT = "bool, integers from int8 to int64 and uint8 to uint64, float32 and float64"
+SUPPORTED_TEXT = (
+    "bool, integers from int8 to int64 and uint8 to uint64, float32, float64, complex64 and "
+    "complex128"
+)
 
 # The type that stands for a Python scalar in NumPy's promotion, by kind of its dtype.
-WEAK_TYPES: dict[str, type] = {"b": bool, "i": int, "f": float}
-WEAK_DTYPES: dict[type, DType] = {bool: BOOL, int: INT64, float: FLOAT64}
+WEAK_TYPES: dict[str, type] = {"b": bool, "i": int, "f": float, "c": complex}
+WEAK_DTYPES: dict[type, DType] = {bool: BOOL, int: INT64, float: FLOAT64, complex: COMPLEX128}
+PYTHON_NUMBERS = frozenset(WEAK_DTYPES)
+
+
+def is_inexact(dtype: DType) -> bool:
+    """Whether arrays of the dtype have derivatives: floats and complex numbers."""
+    return dtype.kind in "fc"
+
+
+def part_dtype(dtype: DType) -> DType:
+    """The dtype of the parts of complex numbers; other dtypes themselves."""
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+
+
+def complex_dtype(dtype: DType) -> DType:
+    """The dtype of complex numbers with parts of a dtype of floats."""
+    return np.dtype(f"c{dtype.itemsize * 2}")
 
 
 def supported(dtype: Any) -> DType:
@@ -57,7 +78,7 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
 
     Args:
         ufunc: the ufunc.
-        operands: for each input its dtype, or `bool`, `int`, `float` for a Python scalar.
+        operands: for each input its dtype, or the type of a Python scalar.
 
     Raises:
         DTypeError: NumPy has no loop for these.
@@ -77,12 +98,6 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
                 f"numpy.{ufunc.__name__} is not defined for {_names(operands)}", source_location()
             ) from None
         for dtype in result:
-            if dtype.kind == "c":
-                raise UnsupportedError(
-                    f"numpy.{ufunc.__name__} of {_names(operands)} is complex: complex numbers are "
-                    "not supported; compute with real and imaginary parts",
-                    source_location(),
-                )
             if dtype not in SUPPORTED:
                 raise UnsupportedError(
                     f"numpy.{ufunc.__name__} of {_names(operands)} computes in {dtype}, which is "
@@ -94,7 +109,7 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
 
 
 def result_type(*operands: Any) -> DType:
-    """`numpy.result_type` of dtypes and of `bool`, `int`, `float` for Python scalars."""
+    """`numpy.result_type` of dtypes and of the types of Python scalars."""
     key = ("result_type", *operands)
     result = _resolved.get(key)
     if result is None:

@@ -14,7 +14,7 @@ import numpy as np
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import listed
 from gradopt.base.donated import require_not_donated
-from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value, plain_leaf
@@ -61,7 +61,7 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
             raise
         result = listing if isinstance(listing, np.ndarray) else wrap(listing)
         kind = result.dtype.kind
-    elif type(value) in (bool, int, float):
+    elif type(value) in PYTHON_NUMBERS:
         result, kind = value, np.result_type(value).kind
     elif isinstance(value, (np.ndarray, np.generic)) or any(
         hasattr(value, protocol) for protocol in _PROTOCOLS
@@ -71,7 +71,7 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
         except GradoptError as error:
             error.location = error.location or source_location()
             raise
-        kind = np.result_type(result).kind if type(result) in (int, float) else result.dtype.kind
+        kind = np.result_type(result).kind if type(result) in PYTHON_NUMBERS else result.dtype.kind
         require_not_donated(result)
     else:
         result, kind = value, ""

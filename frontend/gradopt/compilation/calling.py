@@ -13,7 +13,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.base.device_arrays import adopt, require_on_host
-from gradopt.base.dtypes import SUPPORTED, SUPPORTED_TEXT
+from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source, innermost
 from gradopt.base.parameters import Parameters, parameters
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -209,11 +209,11 @@ def plain_leaf(leaf: Any, path: str, advice: str = _ARGUMENT_ADVICE) -> Any:
         PlacementError: it is on a device.
     """
     kind = type(leaf)
-    if kind is float or kind is int or kind is bool:
+    if kind in PYTHON_NUMBERS:
         return leaf
     if kind is not np.ndarray and not isinstance(leaf, np.generic):
         leaf = _foreign_array(leaf, path, advice)
-        if type(leaf) in (int, float):
+        if type(leaf) in PYTHON_NUMBERS:
             return leaf
     _check_dtype(leaf.dtype, path)
     return leaf
@@ -231,9 +231,7 @@ def _check_dtype(dtype: np.dtype[Any], path: str) -> None:
 
 def _foreign_array(leaf: Any, path: str, advice: str) -> Any:
     if isinstance(leaf, complex):
-        raise UnsupportedError(
-            f"{path} is complex, which is not supported; give its parts as two numbers"
-        )
+        return complex(leaf)
     if isinstance(leaf, (np.ma.MaskedArray, np.matrix)):
         raise ArgumentTypeError(f"{path} is a {type(leaf).__name__}; make it a plain numpy array")
     if isinstance(leaf, np.ndarray):

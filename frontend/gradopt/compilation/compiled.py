@@ -258,7 +258,7 @@ class Compiled(_gradopt.Dispatcher):
         arguments = [_argument(leaf, path) for leaf, path in zip(values, paths, strict=True)]
         device = device_of(values, paths, self.options.device, function_name(self._function))
         store = store_directory() if self.options.cache else ""
-        trace = Trace(store, rewrites=self.options.capture == "rewrite")
+        trace = Trace(store, self.options.capture == "rewrite", on_device=device != "cpu")
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:

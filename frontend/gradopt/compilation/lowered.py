@@ -18,6 +18,7 @@ from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
+from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options
@@ -479,7 +480,7 @@ class Lowered:
         device_of(values, paths, self.device, self.name)
         for value, leaf in zip(values, self.arguments, strict=True):
             if leaf.weak:
-                if type(value) not in (bool, int, float):
+                if type(value) not in PYTHON_NUMBERS:
                     raise ArgumentTypeError(f"expected a Python number at {leaf.path}")
                 continue
             array = value if type(value) is DeviceArray else np.asarray(value)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import gradopt.numpy as gnp
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, is_traced
@@ -53,6 +54,11 @@ _Part = Callable[..., Any]
 
 def _nothing() -> None:
     """A part without statements."""
+
+
+# Grids of NumPy, by what takes their place.
+_GRIDS: dict[Any, Any] = {np.mgrid: gnp.mgrid, np.ogrid: gnp.ogrid}
+_GRID_TYPES = frozenset(map(type, _GRIDS))
 
 
 class Operators:
@@ -410,7 +416,7 @@ class Operators:
             return Indexed(container)
         if container is np.r_ or container is np.c_:
             return Joined(container)
-        return container
+        return _GRIDS.get(container, container) if type(container) in _GRID_TYPES else container
 
     @staticmethod
     def made(container: Any) -> Any:

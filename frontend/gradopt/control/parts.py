@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage
-from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.errors import ArgumentTypeError, UnsupportedError
 from gradopt.ir import prims
@@ -235,7 +235,7 @@ def value_of(leaf: Any) -> Value:
 
 def is_carriable(leaf: Any) -> bool:
     """Whether compiled code can compute a value: an array or a number."""
-    if isinstance(leaf, Handle) or type(leaf) in (bool, int, float):
+    if isinstance(leaf, Handle) or type(leaf) in PYTHON_NUMBERS:
         return True
     return isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype in SUPPORTED
 
@@ -261,7 +261,7 @@ def is_same(x: Any, y: Any) -> bool:
         return False
     if type(x) in (bool, int, str):
         return x == y
-    if type(x) is float or isinstance(x, np.generic):
+    if type(x) in (float, complex) or isinstance(x, np.generic):
         return np.asarray(x).tobytes() == np.asarray(y).tobytes()
     return False
 

@@ -20,11 +20,11 @@ from gradopt.array.operands import (
     promotion_kind,
     traced,
 )
-from gradopt.base.dtypes import BOOL, FLOAT64, DType, resolve_ufunc, result_type
+from gradopt.base.dtypes import BOOL, FLOAT64, DType, is_inexact, resolve_ufunc, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.reductions import all_
-from gradopt.functions.ufuncs import to_bool
+from gradopt.functions.ufuncs import rounded, to_bool
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
@@ -122,11 +122,33 @@ def round_(a: Any, decimals: Any = 0) -> Value:
             "numpy.round of integers with negative decimals", "convert them with astype(float)"
         )
     if digits == 0:
-        return emit(grad.round, x)
+        return rounded(x)
     factor = scalar(10.0 ** abs(digits), x.dtype)
     if digits > 0:
-        return emit(grad.round, x * factor) / factor
-    return emit(grad.round, x / factor) * factor
+        return rounded(x * factor) / factor
+    return rounded(x / factor) * factor
+
+
+@implements(np.angle)
+def angle(z: Any, deg: bool = False) -> Value:
+    """`numpy.angle`; the derivative at 0 is 0."""
+    v = traced(z)
+    if not is_inexact(v.dtype):
+        v = prims.convert(v, FLOAT64)
+    result = emit(grad.arctan2, prims.imag(v), prims.real(v))
+    return result * scalar(180 / math.pi, result.dtype) if deg else result
+
+
+@implements(np.iscomplex)
+def iscomplex(x: Any) -> Value:
+    """`numpy.iscomplex`: whether the imaginary part is not zero."""
+    return prims.not_equal(prims.imag(traced(x)), 0)
+
+
+@implements(np.isreal)
+def isreal(x: Any) -> Value:
+    """`numpy.isreal`: whether the imaginary part is zero."""
+    return prims.equal(prims.imag(traced(x)), 0)
 
 
 @implements(np.fix)
@@ -139,10 +161,11 @@ def fix(x: Any) -> Value:
 def sinc(x: Any) -> Value:
     """`numpy.sinc`; the derivatives at 0 are those of 1 - (pi x)^2 / 6."""
     v = traced(x)
-    if v.dtype.kind != "f":
+    if not is_inexact(v.dtype):
         v = prims.convert(v, FLOAT64)
     angle = v * scalar(math.pi, v.dtype)
-    small = abs(angle) < scalar(1e-4 if v.dtype == FLOAT64 else 1e-2, v.dtype)
+    size = UFUNCS[np.absolute](angle)
+    small = size < scalar(1e-4 if size.dtype == FLOAT64 else 1e-2, size.dtype)
     safe = prims.select(small, scalar(1, v.dtype), angle)
     square = emit(grad.square, angle)
     series = 1 - square / 6 * (1 - square / 20)
@@ -156,11 +179,14 @@ def nan_to_num(
     """`numpy.nan_to_num`; in place if it is not to copy."""
     if not copy:
         h = handle_of(x)
-        if not h._is_scalar and h.dtype.kind == "f":
+        if not h._is_scalar and is_inexact(h.dtype):
             require_output(h, "numpy.nan_to_num")
             h._write(traced(nan_to_num(h, True, nan, posinf, neginf)))
         return h
     v = traced(x)
+    if v.dtype.kind == "c":
+        parts = prims.real(v), prims.imag(v)
+        return prims.complex_(*[nan_to_num(part, True, nan, posinf, neginf) for part in parts])
     if v.dtype.kind != "f":
         return v
     limits = np.finfo(v.dtype)
@@ -178,8 +204,9 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     # The second operand is a float in NumPy.
     dtype = resolve_ufunc(np.subtract, promotion_kind(x), result_type(promotion_kind(y), float))[0]
     u, v = traced(x, dtype), traced(y, dtype)
-    bound = UFUNCS[np.add](atol, UFUNCS[np.multiply](rtol, abs(v)))
-    close = UFUNCS[np.less_equal](abs(u - v), bound) & UFUNCS[np.isfinite](v)
+    size = UFUNCS[np.absolute]
+    bound = UFUNCS[np.add](atol, UFUNCS[np.multiply](rtol, size(v)))
+    close = UFUNCS[np.less_equal](size(u - v), bound) & UFUNCS[np.isfinite](v)
     result = close | prims.equal(u, v)
     if not equal_nan:
         return result

@@ -10,47 +10,46 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, implements, unsupported
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64
+from gradopt.base.dtypes import FLOAT64, is_inexact, part_dtype
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
-from gradopt.functions.reductions import max_, min_, root_of_sum, sum_
+from gradopt.functions.reductions import max_, min_, root_of_sum, square_of_size, sum_
 from gradopt.functions.shapes import squeeze
 from gradopt.ir import prims
-from gradopt.ir.values import Value, emit
-from gradopt.recording import grad
+from gradopt.ir.values import Value
 
 
 def _floating(value: Any) -> Value:
     x = traced(value)
-    return x if x.dtype.kind == "f" else prims.convert(x, FLOAT64)
+    return x if is_inexact(x.dtype) else prims.convert(x, FLOAT64)
 
 
 def _vector_norm(x: Value, order: Any, axis: Any, keepdims: bool) -> Value:
     if order is None or order == 2:
-        return root_of_sum(sum_(emit(grad.square, x), axis, keepdims=keepdims))
+        return root_of_sum(sum_(square_of_size(x), axis, keepdims=keepdims))
     if order == math.inf:
-        return max_(abs(x), axis, keepdims=keepdims)
+        return max_(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
     if order == -math.inf:
-        return min_(abs(x), axis, keepdims=keepdims)
+        return min_(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
     if order == 0:
-        nonzero = prims.convert(prims.not_equal(x, 0), x.dtype)
+        nonzero = prims.convert(prims.not_equal(x, 0), part_dtype(x.dtype))
         return sum_(nonzero, axis, keepdims=keepdims)
     if order == 1:
-        return sum_(abs(x), axis, keepdims=keepdims)
+        return sum_(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
     if isinstance(order, str):
         raise ShapeError(f"Invalid norm order '{order}' for vectors", source_location())
     power = UFUNCS[np.power]
-    total = sum_(power(abs(x), order), axis, keepdims=keepdims)
+    total = sum_(power(UFUNCS[np.absolute](x), order), axis, keepdims=keepdims)
     return root_of_sum(total, order) if order > 0 else power(total, 1.0 / order)
 
 
 def _matrix_norm(x: Value, order: Any, axes: tuple[int, int], keepdims: bool) -> Value:
     row, column = axes
     if order in (None, "fro", "f"):
-        return root_of_sum(sum_(emit(grad.square, x), axes, keepdims=keepdims))
+        return root_of_sum(sum_(square_of_size(x), axes, keepdims=keepdims))
     if order in (1, -1, math.inf, -math.inf):
         summed, other = (row, column) if abs(order) == 1 else (column, row)
-        sums = sum_(abs(x), summed, keepdims=True)
+        sums = sum_(UFUNCS[np.absolute](x), summed, keepdims=True)
         extreme = (max_ if order > 0 else min_)(sums, other, keepdims=True)
         return extreme if keepdims else traced(squeeze(extreme, axes))
     raise unsupported(f"ord={order!r} of numpy.linalg.norm", "it needs singular values")

@@ -85,7 +85,7 @@ def dot(a: Any, b: Any) -> Value:
 def vdot(a: Any, b: Any, /) -> Value:
     """`numpy.vdot`."""
     x, y = promoted(a, b)
-    return dot(prims.reshape(x, (x.size,)), prims.reshape(y, (y.size,)))
+    return dot(prims.conjugate(prims.reshape(x, (x.size,))), prims.reshape(y, (y.size,)))
 
 
 @implements(np.inner)
@@ -147,7 +147,7 @@ def _vecdot(x1: Any, x2: Any) -> Value:
     axes = tuple(range(len(shape) - 1))
     last = (len(shape) - 1,)
     x, y = prims.broadcast_to(x, shape), prims.broadcast_to(y, shape)
-    return prims.dot_general(x, y, (axes, axes), (last, last))
+    return prims.dot_general(prims.conjugate(x), y, (axes, axes), (last, last))
 
 
 if hasattr(np, "vecdot"):

@@ -15,6 +15,7 @@ from gradopt.base.dtypes import (
     FLOAT64,
     INT64,
     DType,
+    is_inexact,
     mean_dtype,
     result_type,
     sum_dtype,
@@ -22,7 +23,7 @@ from gradopt.base.dtypes import (
 )
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
-from gradopt.functions.ufuncs import to_bool
+from gradopt.functions.ufuncs import require_order, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_within
 from gradopt.ir.extents import Sizes, bounds_of
@@ -120,7 +121,7 @@ def _count(x: Value, axes: tuple[int, ...]) -> Any:
 def _float_dtype(name: str, x: Value, dtype: Any) -> DType:
     """What a mean or a variance is computed in."""
     target = supported(dtype) if dtype is not None else mean_dtype(x.dtype)
-    if target.kind != "f":
+    if not is_inexact(target) or (x.dtype.kind == "c") > (target.kind == "c"):
         raise UnsupportedError(
             f"numpy.{name} with dtype {target} is not supported", source_location()
         )
@@ -134,9 +135,11 @@ def _divide_by_count(total: Value, count: Any) -> Value:
     """
     dtype = total.dtype
     if not isinstance(count, Value):
-        if float(dtype.type(count)) == float(count):
+        if complex(dtype.type(count)) == complex(count):
             return total / scalar(count, dtype)
         count = scalar(count, FLOAT64)
+    if dtype.kind == "c":
+        return total / prims.convert(count, dtype)
     quotient = prims.convert(total, FLOAT64) / prims.convert(count, FLOAT64)
     return prims.convert(quotient, dtype)
 
@@ -169,7 +172,7 @@ def mean(
         chosen = prims.broadcast_to(to_bool(where), x.shape)
         # In float32, which is faster, if it holds every count.
         most = prims.size_of(bounds_of(x.shape))
-        exact = most <= 2 ** (np.finfo(target).nmant + 1)
+        exact = target.kind == "f" and most <= 2 ** (np.finfo(target).nmant + 1)
         counted = prims.convert(chosen, target if exact else INT64)
         return _mean_of(total, _reduce("sum", counted, axis, keepdims))
     return _mean_of(total, _count(x, prims.normalize_axes(axis, x.ndim)))
@@ -196,13 +199,20 @@ def var(
         mean = _divide_by_count(_reduce("sum", x, axes, True), count)
     if _given(correction):
         ddof = correction
-    squares = _reduce("sum", emit(grad.square, x - traced(mean, x.dtype)), axes, keepdims)
+    squares = _reduce("sum", square_of_size(x - traced(mean, x.dtype)), axes, keepdims)
     degrees: Any = count - ddof
     if isinstance(degrees, Value):
         degrees = emit(grad.maximum, degrees, scalar(0, degrees.dtype))
     else:
         degrees = max(degrees, 0)
     return _divide_by_count(squares, degrees)
+
+
+def square_of_size(x: Value) -> Value:
+    """The square of the absolute value, without a root."""
+    if x.dtype.kind != "c":
+        return emit(grad.square, x)
+    return emit(grad.square, prims.real(x)) + emit(grad.square, prims.imag(x))
 
 
 def root_of_sum(total: Value, order: Any = 2) -> Value:
@@ -245,6 +255,7 @@ def _highest(dtype: DType) -> Any:
 
 def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Value:
     x = traced(a)
+    require_order(f"numpy.{kind}", x)
     axes = _axes(axis, x)
     if _given(where) and where is not True:
         if not _given(initial):
@@ -291,6 +302,7 @@ def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Value:
 
 def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Value:
     x = traced(a)
+    require_order(f"numpy.{kind}", x)
     if x.dtype == BOOL:
         x = prims.convert(x, np.dtype(np.int8))
     shape = x.shape

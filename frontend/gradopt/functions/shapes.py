@@ -15,7 +15,8 @@ from gradopt.array.handle import python_number as number_of
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, known_order, promotion_kind, traced
 from gradopt.array.operators import is_weak, python_number
-from gradopt.array.views import Broadcast
+from gradopt.array.views import Broadcast, Part
+from gradopt.base.dtypes import PYTHON_NUMBERS, part_dtype
 from gradopt.base.dtypes import result_type as promote
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError
@@ -278,22 +279,30 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
 
 @implements(np.real)
 def real(val: Any) -> Any:
-    """`numpy.real`: the array, as complex numbers are not supported."""
+    """`numpy.real`: a view of the real parts; the array itself where it is not complex."""
+    return _part(val, imaginary=False)
+
+
+def _part(val: Any, imaginary: bool) -> Any:
     # Of a Python number it is its attribute: a Python number.
     if is_weak(val):
-        return number_of(traced(python_number(val)))
-    return handle_of(val)
+        number = traced(python_number(val))
+        return number_of(prims.imag(number) if imaginary else prims.real(number))
+    x = handle_of(val)
+    if x.dtype.kind == "c":
+        if x._is_scalar:
+            return prims.imag(x._read()) if imaginary else prims.real(x._read())
+        return x._view(Part(x.shape, part_dtype(x.dtype), imaginary))
+    if not imaginary:
+        return x
+    zeros = array_of(prims.full((), 0, x.dtype))
+    return zeros._read() if x._is_scalar else broadcast_to(zeros, x.shape)
 
 
 @implements(np.imag)
 def imag(val: Any) -> Any:
-    """`numpy.imag`: zeros that cannot be written to."""
-    if is_weak(val):
-        number = traced(python_number(val))
-        return number_of(prims.full((), 0, number.dtype))
-    x = handle_of(val)
-    zeros = array_of(prims.full((), 0, x.dtype))
-    return zeros._read() if x._is_scalar else broadcast_to(zeros, x.shape)
+    """`numpy.imag`: a view of the imaginary parts; else zeros that cannot be written to."""
+    return _part(val, imaginary=True)
 
 
 @implements(np.shape)
@@ -337,7 +346,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     kinds: list[Any] = []
     for value in arrays_and_dtypes:
         is_dtype = isinstance(value, (np.dtype, str)) or (
-            isinstance(value, type) and value not in (bool, int, float)
+            isinstance(value, type) and value not in PYTHON_NUMBERS
         )
         kinds.append(np.dtype(value) if is_dtype else promotion_kind(value))
     return promote(*kinds)

@@ -90,6 +90,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Value:
 def correlate(a: Any, v: Any, mode: str = "valid") -> Value:
     """`numpy.correlate`."""
     x, w = _vectors("numpy.correlate", a, v)
+    w = prims.conjugate(w)
     if x.size >= w.size:
         return _correlate("numpy.correlate", x, w, mode)
     return prims.reverse(_correlate("numpy.correlate", w, x, mode), [0])

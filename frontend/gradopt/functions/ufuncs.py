@@ -17,7 +17,7 @@ from gradopt.array.operands import (
     promotion_kind,
     traced,
 )
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, resolve_ufunc
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, is_inexact, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
@@ -82,7 +82,20 @@ for _name in [
     "arctanh",
 ]:
     UFUNCS[getattr(np, _name)] = _direct(getattr(np, _name), getattr(grad, _name))
-UFUNCS[np.rint] = _direct(np.rint, grad.round)
+
+
+@register(np.rint)
+def rint(x: Any) -> Value:
+    """`numpy.rint`: of complex numbers, of both parts."""
+    (operand,) = operands_of(np.rint, x)
+    return rounded(operand)
+
+
+def rounded(x: Value) -> Value:
+    """`grad.round`, of both parts of complex numbers."""
+    if x.dtype.kind != "c":
+        return emit(grad.round, x)
+    return prims.complex_(emit(grad.round, prims.real(x)), emit(grad.round, prims.imag(x)))
 
 
 def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
@@ -111,6 +124,8 @@ def _comparison(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
 def _compared(ufunc: np.ufunc, op: Callable[..., Any], x: Value, y: Value) -> Value:
     """The comparison of numbers of one dtype, or of int64 with uint64: their values count."""
     if x.dtype == y.dtype:
+        if ufunc not in (np.equal, np.not_equal):
+            require_order(f"numpy.{ufunc.__name__}", x)
         return emit(op, x, y)
     signed = x if x.dtype == INT64 else y
     result = emit(op, prims.convert(x, UINT64), prims.convert(y, UINT64))
@@ -133,11 +148,29 @@ for _name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_eq
     _comparison(getattr(np, _name), getattr(grad, _name))
 
 
-def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any]) -> None:
-    """A ufunc that is another op on bools."""
+def require_order(name: str, x: Value) -> None:
+    """Checks that the numbers have an order.
+
+    Raises:
+        UnsupportedError: they are complex, which NumPy orders by their real parts first.
+    """
+    if x.dtype.kind == "c":
+        raise UnsupportedError(
+            f"{name} of complex numbers, which have no order, is not supported; compare numpy.abs, "
+            "numpy.real or numpy.imag of them",
+            source_location(),
+        )
+
+
+def _bool_or(
+    ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any], ordered: bool = False
+) -> None:
+    """A ufunc that is another op on bools; with `ordered` not for complex numbers."""
 
     def handler(*inputs: Any) -> Value:
         operands = operands_of(ufunc, *inputs)
+        if ordered:
+            require_order(f"numpy.{ufunc.__name__}", operands[0])
         return emit(bool_op if operands[0].dtype == BOOL else op, *operands)
 
     UFUNCS[ufunc] = handler
@@ -145,8 +178,8 @@ def _bool_or(ufunc: np.ufunc, op: Callable[..., Any], bool_op: Callable[..., Any
 
 _bool_or(np.add, grad.add, grad.logical_or)
 _bool_or(np.multiply, grad.multiply, grad.logical_and)
-_bool_or(np.maximum, grad.maximum, grad.logical_or)
-_bool_or(np.minimum, grad.minimum, grad.logical_and)
+_bool_or(np.maximum, grad.maximum, grad.logical_or, ordered=True)
+_bool_or(np.minimum, grad.minimum, grad.logical_and, ordered=True)
 _bool_or(np.subtract, grad.subtract, grad.subtract)
 
 
@@ -161,13 +194,26 @@ def _identity_on_integers(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
 _identity_on_integers(np.floor, grad.floor)
 _identity_on_integers(np.ceil, grad.ceil)
 UFUNCS[np.negative] = _direct(np.negative, grad.negative)
-UFUNCS[np.sign] = _direct(np.sign, grad.sign)
+
+
+@register(np.sign)
+def sign(x: Any) -> Value:
+    """`numpy.sign`: of complex numbers, `x / abs(x)`."""
+    (operand,) = operands_of(np.sign, x)
+    if operand.dtype.kind != "c":
+        return emit(grad.sign, operand)
+    size = absolute(operand)
+    null = prims.equal(size, 0)
+    safe = prims.select(null, prims.full(size.shape, 1, size.dtype), size)
+    return operand / prims.convert(safe, operand.dtype)
 
 
 @register(np.absolute)
 def absolute(x: Any) -> Value:
     """`numpy.absolute`."""
     (operand,) = operands_of(np.absolute, x)
+    if operand.dtype.kind == "c":
+        return emit(grad.hypot, prims.real(operand), prims.imag(operand))
     return operand if operand.dtype == BOOL else emit(grad.absolute, operand)
 
 
@@ -182,15 +228,12 @@ def square(x: Any) -> Value:
 def reciprocal(x: Any) -> Value:
     """`numpy.reciprocal`, of floats."""
     (operand,) = operands_of(np.reciprocal, x)
-    return emit(grad.reciprocal, _floats("numpy.reciprocal", operand))
-
-
-def _floats(name: str, operand: Value) -> Value:
-    if operand.dtype.kind != "f":
+    if not is_inexact(operand.dtype):
         raise UnsupportedError(
-            f"{name} of {operand.dtype} is not supported; convert it to float64", source_location()
+            f"numpy.reciprocal of {operand.dtype} is not supported; convert it to float64",
+            source_location(),
         )
-    return operand
+    return emit(grad.reciprocal, operand)
 
 
 def _test(ufunc: np.ufunc, op: Callable[..., Any], otherwise: bool) -> None:
@@ -198,7 +241,7 @@ def _test(ufunc: np.ufunc, op: Callable[..., Any], otherwise: bool) -> None:
 
     def handler(x: Any) -> Value:
         operand = traced(x)
-        if operand.dtype.kind == "f":
+        if is_inexact(operand.dtype):
             return emit(op, operand)
         return prims.full(operand.shape, otherwise, BOOL)
 
@@ -240,6 +283,7 @@ def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
     def handler(x: Any) -> Value:
         operand = traced(x)
         if operand.dtype.kind != "f":
+            # An error for complex numbers.
             operand = prims.convert(operand, FLOAT64)
         return emit(op, operand)
 
@@ -262,12 +306,19 @@ _FLOAT_CHAIN_LIMIT = 8
 def power(base: Any, exponent: Any) -> Value:
     """`numpy.power`; small constant exponents become products, 0.5 a square root."""
     base, exponent = listed(base), listed(exponent)
+    if is_traced_integer(exponent) and array_kind(base).kind in "biu":
+        # As sizes are: the program is traced for each exponent.
+        known = exponent._known()
+        if known is None:
+            exponent._require_size()
+        else:
+            exponent = int(known)
     dtypes = resolve_ufunc(np.power, promotion_kind(base), promotion_kind(exponent))
     if not is_traced(exponent) and np.ndim(exponent) == 0:
-        chain = _constant_power(traced(base, dtypes[0]), float(exponent))
+        chain = _constant_power(traced(base, dtypes[0]), complex(exponent))
         if chain is not None:
             return chain
-    if dtypes[2].kind != "f":
+    if not is_inexact(dtypes[2]):
         raise UnsupportedError(
             "numpy.power of integers is supported for constant exponents from 0 to "
             f"{_CHAIN_LIMIT}; convert an operand to float64",
@@ -276,10 +327,13 @@ def power(base: Any, exponent: Any) -> Value:
     return emit(grad.power, traced(base, dtypes[0]), traced(exponent, dtypes[1]))
 
 
-def _constant_power(base: Value, exponent: float) -> Value | None:
-    if exponent == 0.5 and base.dtype.kind == "f":
+def _constant_power(base: Value, number: complex) -> Value | None:
+    if number.imag:
+        return None
+    exponent = number.real
+    if exponent == 0.5 and is_inexact(base.dtype):
         return emit(grad.sqrt, base)
-    if exponent == -1.0 and base.dtype.kind == "f":
+    if exponent == -1.0 and is_inexact(base.dtype):
         return emit(grad.reciprocal, base)
     limit = _FLOAT_CHAIN_LIMIT if base.dtype.kind == "f" else _CHAIN_LIMIT
     if not exponent.is_integer() or not 0 <= exponent <= limit:
@@ -315,5 +369,5 @@ def positive(x: Any) -> Value:
 
 @register(np.conjugate)
 def conjugate(x: Any) -> Value:
-    """`numpy.conjugate`: a copy, as complex numbers are not supported."""
-    return operands_of(np.conjugate, x)[0]
+    """`numpy.conjugate`; a copy of numbers that are not complex."""
+    return prims.conjugate(operands_of(np.conjugate, x)[0])

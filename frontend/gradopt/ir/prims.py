@@ -17,7 +17,15 @@ import numpy as np
 
 from gradopt.base.device_arrays import require_on_host
 from gradopt.base.donated import require_not_donated
-from gradopt.base.dtypes import BOOL, INT64, DType, supported
+from gradopt.base.dtypes import (
+    BOOL,
+    INT64,
+    PYTHON_NUMBERS,
+    DType,
+    complex_dtype,
+    part_dtype,
+    supported,
+)
 from gradopt.base.location import source_location
 from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir import sized
@@ -65,7 +73,7 @@ def as_value(value: Any, dtype: DType | None = None) -> Value:
     """A value, or a concrete operand as a constant, converted to `dtype` if given."""
     if isinstance(value, Value):
         return value if dtype is None else convert(value, dtype)
-    if dtype is not None and type(value) in (int, float, bool):
+    if dtype is not None and type(value) in PYTHON_NUMBERS:
         try:
             data = np.array(value, dtype)
         except OverflowError:
@@ -88,15 +96,48 @@ def full(shape: Shape, value: Any, dtype: DType) -> Value:
 
 
 def convert(x: Value, dtype: DType) -> Value:
-    """`grad.convert`."""
+    """`grad.convert`; of complex numbers, which have a part that others lack, `real` is."""
     if x.dtype == dtype:
         return x
+    if x.dtype.kind == "c" and dtype.kind not in "bc":
+        raise UnsupportedError(
+            "complex numbers are not supported here, where real ones are expected; use numpy.real, "
+            "numpy.imag or numpy.abs",
+            source_location(),
+        )
+    scope().require_possible(dtype)
     return of_shape(scope().emit(grad.convert, x, element_attribute(dtype)), x.shape)
 
 
 def _chosen(shape: Shape, axes: Iterable[int]) -> Shape:
     """The sizes of some dimensions."""
     return shape_with([shape[i] for i in axes]) if shape.__class__ is Sizes else ()
+
+
+def real(x: Value) -> Value:
+    """Real parts; of other numbers, the numbers."""
+    if x.dtype.kind != "c":
+        return x
+    part = scope().emit(grad.convert, x, element_attribute(part_dtype(x.dtype)))
+    return of_shape(part, x.shape)
+
+
+def imag(x: Value) -> Value:
+    """Imaginary parts; of other numbers, zeros."""
+    if x.dtype.kind != "c":
+        return full(x.shape, 0, x.dtype)
+    return of_shape(scope().emit(grad.imag, x), x.shape)
+
+
+def complex_(re: Value, im: Value) -> Value:
+    """Complex numbers with these parts, of one dtype and shape."""
+    scope().require_possible(complex_dtype(re.dtype))
+    return of_shape(scope().emit(grad.complex, re, im), re.shape)
+
+
+def conjugate(x: Value) -> Value:
+    """Complex conjugates; other numbers as they are."""
+    return complex_(real(x), -imag(x)) if x.dtype.kind == "c" else x
 
 
 def transpose(x: Value, permutation: Sequence[int]) -> Value:

@@ -21,7 +21,13 @@ from gradopt.base.location import (
     source_location,
     unrolled_at,
 )
-from gradopt.errors import CompilerError, LargeProgramWarning, LeakedTracerError, SourceLocation
+from gradopt.errors import (
+    CompilerError,
+    LargeProgramWarning,
+    LeakedTracerError,
+    SourceLocation,
+    UnsupportedError,
+)
 from gradopt.ir.current import state
 from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.locations import Locations, location_of
@@ -49,6 +55,7 @@ class Trace:
         store: the directory in which types are found and kept; "" for none.
         rewrites: whether functions of the user's are rewritten, so that control flow can depend on
             traced values.
+        on_device: whether the program is for a device.
 
     Attributes:
         has_sizes: whether there are arrays whose size is known at run time only.
@@ -59,8 +66,9 @@ class Trace:
         lost: why names have no value behind a traced statement that assigns them.
     """
 
-    def __init__(self, store: str = "", rewrites: bool = False) -> None:
+    def __init__(self, store: str = "", rewrites: bool = False, on_device: bool = False) -> None:
         state.traces += 1
+        self.on_device = on_device
         self._store = store
         inference.recall(store)
         self.rewrites = rewrites
@@ -257,11 +265,25 @@ class Scope:
 
     def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
+        self.require_possible(dtype)
         if shape.__class__ is Sizes:
             raise confined()
         location = ir.Location(path, self.location)
         value = self.block.add_argument(tensor_type(shape, dtype), location)
         return Value(self, value, location)
+
+    def require_possible(self, dtype: np.dtype[Any]) -> None:
+        """Checks that there are arrays of this dtype where the program runs.
+
+        Raises:
+            UnsupportedError: there are none, on a device.
+        """
+        if dtype.kind == "c" and self.trace.on_device:
+            raise UnsupportedError(
+                f"complex numbers ({dtype}) are not supported on devices yet; compute on the host, "
+                "or with real and imaginary parts",
+                source_location(),
+            )
 
     def use(self, value: Value) -> ir.Value:
         """The SSA value in this function.
@@ -381,6 +403,7 @@ class Scope:
 
     def constant(self, array: Array) -> Value:
         """A concrete array of a supported dtype as a traced value."""
+        self.require_possible(array.dtype)
         if array.size > 1 and is_uniform(array):
             scalar = self.constant(np.array(array.flat[0]))
             return self.emit(grad.broadcast, scalar, list(array.shape), [])
@@ -420,6 +443,8 @@ def _constant(attribute: ir.Attribute, *, loc: ir.Location, ip: ir.Block) -> ir.
 def is_uniform(array: Array) -> bool:
     """Whether all elements are the same, bit for bit."""
     first = array[(0,) * array.ndim]
+    if array.dtype.kind == "c":
+        return is_uniform(array.real) and is_uniform(array.imag)
     if array.dtype.kind != "f":
         return bool((array == first).all())
     return bool((array == first).all() and (np.signbit(array) == np.signbit(first)).all())

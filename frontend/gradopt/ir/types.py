@@ -22,6 +22,8 @@ _DTYPES: dict[str, DType] = {
     "ui64": np.dtype(np.uint64),
     "f32": np.dtype(np.float32),
     "f64": np.dtype(np.float64),
+    "complex<f32>": np.dtype(np.complex64),
+    "complex<f64>": np.dtype(np.complex128),
 }
 _ELEMENTS = {dtype: text for text, dtype in _DTYPES.items()}
 
@@ -40,8 +42,9 @@ def tensor_type(shape: tuple[int, ...], dtype: DType) -> str:
 @functools.lru_cache(maxsize=10_000)
 def shape_and_dtype(type_: str) -> tuple[tuple[int, ...], DType]:
     """The inverse of `tensor_type`; of a size that is not known, -1."""
-    *sizes, element = type_.removeprefix("tensor<").removesuffix(">").split("x")
-    return tuple([-1 if size == "?" else int(size) for size in sizes]), _DTYPES[element]
+    *sizes, element = type_.removeprefix("tensor<")[:-1].replace("complex<", "z").split("x")
+    dtype = _DTYPES[element.replace("z", "complex<")]
+    return tuple([-1 if size == "?" else int(size) for size in sizes]), dtype
 
 
 @functools.cache

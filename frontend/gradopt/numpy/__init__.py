@@ -41,6 +41,8 @@ __all__ = [
     "full",
     "identity",
     "linspace",
+    "mgrid",
+    "ogrid",
     "ones",
     "tri",
     "zeros",
@@ -89,6 +91,34 @@ eye = _creates(_np.eye)
 identity = _creates(_np.identity)
 tri = _creates(_np.tri)
 linspace = _creates(_np.linspace)
+
+
+class _Grid:
+    """`numpy.mgrid` or `ogrid`, whose bounds may depend on integers that are arguments."""
+
+    def __init__(self, grid: Any) -> None:
+        self._grid = grid
+
+    def __getitem__(self, key: Any) -> Any:
+        bounds = [(part.start, part.stop, part.step) for part in _parts(key)]
+        for bound in bounds:
+            _require_sizes(bound)
+        known = tuple([slice(*map(_number, bound)) for bound in bounds])
+        made = self._grid[known if isinstance(key, tuple) else known[0]]
+        return tuple(map(_new, made)) if isinstance(made, tuple) else _new(made)
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _number(bound: Any) -> Any:
+    known = bound._known() if isinstance(bound, _Handle) else None
+    return bound if known is None else known.item()
+
+
+mgrid = _Grid(_np.mgrid)
+ogrid = _Grid(_np.ogrid)
 
 
 def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of, python_number, wrap
-from gradopt.base.dtypes import INT64, WEAK_TYPES, DType, result_type
+from gradopt.base.dtypes import INT64, PYTHON_NUMBERS, WEAK_TYPES, DType, result_type
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_returned, function_name, returned_value
@@ -59,7 +59,7 @@ class Spec:
             raise confined()
         if isinstance(leaf, Handle):
             return Spec(value.shape, value.dtype, leaf._weak, leaf._is_scalar)
-        weak = type(leaf) in (bool, int, float)
+        weak = type(leaf) in PYTHON_NUMBERS
         return Spec(value.shape, value.dtype, weak, weak or isinstance(leaf, np.generic))
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle
-from gradopt.base.dtypes import WEAK_TYPES, DType
+from gradopt.base.dtypes import PYTHON_NUMBERS, WEAK_TYPES, DType
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
@@ -97,7 +97,7 @@ class Callback(Target):
             raise self._error(
                 f"returned a traced array at {path}; it gets and returns NumPy arrays"
             )
-        weak = type(leaf) in (bool, int, float)
+        weak = type(leaf) in PYTHON_NUMBERS
         try:
             value = plain_leaf(leaf, path)
         except GradoptError:

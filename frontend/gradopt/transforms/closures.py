@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.base.dtypes import is_inexact
 from gradopt.base.pytree import flatten, tree_map
 from gradopt.compilation.calling import call_user, result_value, rewritten_here
 from gradopt.ir import prims
@@ -36,10 +37,10 @@ class Closure:
     """
 
     def __init__(self, values: Sequence[Value]) -> None:
-        self._values = sorted(values, key=lambda value: value.dtype.kind != "f")
+        self._values = sorted(values, key=lambda value: not is_inexact(value.dtype))
         self.captured: Captured = ([], [])
         for value in self._values:
-            self.captured[value.dtype.kind != "f"].append(array_of(value))
+            self.captured[not is_inexact(value.dtype)].append(array_of(value))
 
     def call(self, captured: Captured, function: Callable[..., Any], *args: Any) -> Any:
         """Calls a function with what was captured, or stand-ins for it, where it uses the values.

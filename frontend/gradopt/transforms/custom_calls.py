@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, argument_array, array_of
-from gradopt.base.dtypes import INT64
+from gradopt.base.dtypes import INT64, is_inexact
 from gradopt.base.location import function_source
 from gradopt.base.pytree import ARRAY_PROTOCOLS, flatten, leaf_paths
 from gradopt.compilation.calling import (
@@ -103,7 +103,7 @@ class Arguments:
     @property
     def floats(self) -> list[int]:
         """The inputs that have tangents."""
-        return [i for i, leaf in enumerate(self.inputs) if leaf.dtype.kind == "f"]
+        return [i for i, leaf in enumerate(self.inputs) if is_inexact(leaf.dtype)]
 
     def primals(self, inputs: Sequence[Handle]) -> tuple[Any, ...]:
         """The arguments that have derivatives, with these inputs."""
@@ -126,7 +126,7 @@ class Arguments:
     @property
     def _is_perturbed(self) -> list[bool]:
         """For each leaf whether it is traced, and of floats."""
-        return [isinstance(leaf, Handle) and leaf.dtype.kind == "f" for leaf in self._leaves]
+        return [isinstance(leaf, Handle) and is_inexact(leaf.dtype) for leaf in self._leaves]
 
     def tangents(self, tangents: Sequence[Handle], symbolic: bool = False) -> tuple[Any, ...]:
         """Tangents as a rule gets them: zeros for integers, None for what is no array.
@@ -171,7 +171,7 @@ def _is_float(leaf: Any, path: str) -> bool:
         hasattr(type(leaf), protocol) for protocol in ARRAY_PROTOCOLS
     ):
         return False
-    return np.asarray(plain_leaf(leaf, path)).dtype.kind == "f"
+    return is_inexact(np.asarray(plain_leaf(leaf, path)).dtype)
 
 
 class _Part:

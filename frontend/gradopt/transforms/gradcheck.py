@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.dtypes import is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.calling import (
@@ -165,7 +166,7 @@ def make_problem(
     for i, child in enumerate(tree.children):
         span = range(start, start + child.leaf_count)
         start += child.leaf_count
-        floats = [k for k in span if arrays[k].dtype.kind == "f"]
+        floats = [k for k in span if is_inexact(arrays[k].dtype)]
         if i not in chosen:
             continue
         if argnums is not None and len(floats) != len(span):
@@ -186,29 +187,41 @@ def make_problem(
                 "difference to take around it"
             )
     flat = _flat_function(function, leaves, tree, positions)
+    parts: list[Array] = []
+    named: list[str] = []
+    for k in positions:
+        is_complex = arrays[k].dtype.kind == "c"
+        parts += [np.real(arrays[k]), np.imag(arrays[k])] if is_complex else [arrays[k]]
+        named += [f"{paths[k]}.real", f"{paths[k]}.imag"] if is_complex else [paths[k]]
     return Problem(
-        function_name(function),
-        flat,
-        [np.array(arrays[k]) for k in positions],
-        [paths[k] for k in positions],
-        *tolerances,
+        function_name(function), flat, [np.array(part) for part in parts], named, *tolerances
     )
 
 
 def _flat_function(
     function: Callable[..., Any], leaves: list[Any], tree: TreeDef, positions: list[int]
 ) -> Callable[..., list[Any]]:
-    """The function of the chosen leaves alone, with its float results in a list."""
+    """The function of the chosen leaves alone, with its float results in a list.
+
+    Complex leaves and results are two each: real and imaginary parts.
+    """
+    complexes = [np.asarray(leaves[position]).dtype.kind == "c" for position in positions]
 
     def flat(*values: Any) -> list[Any]:
         full = list(leaves)
-        for position, value in zip(positions, values, strict=True):
-            full[position] = value
+        rest = iter(values)
+        for position, is_complex in zip(positions, complexes, strict=True):
+            value = next(rest)
+            full[position] = value + 1j * next(rest) if is_complex else value
         if current_scope() is None:
             # The function may write to its arguments.
             full = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in full]
         results, _ = flatten(rewritten_here(function)(*tree.unflatten(full)))
-        return [r for r in results if getattr(r, "dtype", np.dtype(type(r))).kind == "f"]
+        floats: list[Any] = []
+        for r in results:
+            kind = getattr(r, "dtype", np.dtype(type(r))).kind
+            floats += [np.real(r), np.imag(r)] if kind == "c" else [r] if kind == "f" else []
+        return floats
 
     flat.__name__ = function_name(function)
     return flat

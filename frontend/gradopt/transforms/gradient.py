@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradopt.array.handle import Handle, python_number, wrap
+from gradopt.base.dtypes import is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import flatten, tree_map
@@ -30,11 +31,17 @@ class _Gradient(Transform):
     """What `grad` and `value_and_grad` return."""
 
     def __init__(
-        self, function: Callable[..., Any], argnums: ArgNums, has_aux: bool, with_value: bool
+        self,
+        function: Callable[..., Any],
+        argnums: ArgNums,
+        has_aux: bool,
+        holomorphic: bool,
+        with_value: bool,
     ) -> None:
         super().__init__(function)
         self._arguments = Arguments(argnums)
         self._has_aux = checked_flag(has_aux, "has_aux")
+        self._holomorphic = checked_flag(holomorphic, "holomorphic")
         self._with_value = with_value
 
     @property
@@ -43,10 +50,18 @@ class _Gradient(Transform):
         return "value_and_grad" if self._with_value else "grad"
 
     def _parameters(self) -> tuple[Any, ...]:
-        return self._function, self._arguments.given, self._has_aux, self._with_value
+        return (
+            self._function,
+            self._arguments.given,
+            self._has_aux,
+            self._holomorphic,
+            self._with_value,
+        )
 
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         selection = self._arguments.select(self._function, args)
+        if self._holomorphic:
+            selection.require_complex(self._function)
 
         def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
             result = call_user(self._function, selection.arguments(arguments), kwargs)
@@ -81,8 +96,15 @@ class _Gradient(Transform):
                 f"an array of shape {loss.shape}; reduce it, for example with numpy.sum, or use "
                 "vjp",
             )
-        if loss.dtype.kind != "f":
-            raise self._loss_error("a float", str(loss.dtype))
+        if self._holomorphic and loss.dtype.kind != "c":
+            raise self._loss_error("a complex (holomorphic=True)", str(loss.dtype))
+        if not self._holomorphic and loss.dtype.kind != "f":
+            hint = (
+                "; take numpy.real of it, or pass holomorphic=True if the function is holomorphic"
+                if loss.dtype.kind == "c"
+                else ""
+            )
+            raise self._loss_error("a float", f"{loss.dtype}{hint}")
         return loss
 
     def _loss_error(self, needed: str, got: str) -> NonScalarLossError:
@@ -95,7 +117,10 @@ class _Gradient(Transform):
 
 @hide_frames
 def grad(
-    function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The gradient of a scalar-valued function.
 
@@ -107,6 +132,9 @@ def grad(
         function: returns a float scalar; `(loss, aux)` with `has_aux`.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the loss.
+        holomorphic: whether the function is holomorphic: arguments and result are complex, and so
+            is the derivative. Without it, the gradient in a complex argument x + iy is
+            dL/dx - i dL/dy.
 
     Returns:
         A function of the same arguments. Its result has the structure, shapes and dtypes of the
@@ -116,15 +144,18 @@ def grad(
         NonScalarLossError: when called, if the result is not a float scalar.
         ArgumentTypeError: when called, if a selected argument is not of floats.
     """
-    return _Gradient(function, argnums, has_aux, with_value=False)
+    return _Gradient(function, argnums, has_aux, holomorphic, with_value=False)
 
 
 @hide_frames
 def value_and_grad(
-    function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """As `grad`, but the result is `(value, gradient)`, or `((value, aux), gradient)`."""
-    return _Gradient(function, argnums, has_aux, with_value=True)
+    return _Gradient(function, argnums, has_aux, holomorphic, with_value=True)
 
 
 def stop_gradient(tree: Any) -> Any:
@@ -135,7 +166,7 @@ def stop_gradient(tree: Any) -> Any:
     """
 
     def stop(leaf: Any) -> Any:
-        if isinstance(leaf, Handle) and leaf.dtype.kind == "f":
+        if isinstance(leaf, Handle) and is_inexact(leaf.dtype):
             stopped = prims.stop_gradient(leaf._read())
             return python_number(stopped) if leaf._weak else wrap(stopped)
         return leaf

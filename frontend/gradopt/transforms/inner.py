@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
+from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.calling import (
@@ -224,7 +225,7 @@ class Aux:
 
     def __init__(self, data: Any, function: Callable[..., Any]) -> None:
         leaves, self._tree = flatten(data)
-        self._numbers = [x if type(x) in (bool, int, float) else None for x in leaves]
+        self._numbers = [x if type(x) in PYTHON_NUMBERS else None for x in leaves]
         paths = leaf_paths(self._tree, "aux")
         self.values = [
             returned_value(leaf, path, function)
@@ -252,7 +253,7 @@ def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str
 
 def like(leaf: Any, value: Value) -> Handle:
     """The value as what `leaf`, traced or concrete, is: Python number, scalar or array."""
-    if leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float):
+    if leaf._weak if isinstance(leaf, Handle) else type(leaf) in PYTHON_NUMBERS:
         return python_number(value)
     if leaf._is_scalar if isinstance(leaf, Handle) else isinstance(leaf, np.generic):
         return wrap(value)

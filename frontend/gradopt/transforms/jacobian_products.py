@@ -14,6 +14,7 @@ from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import traced as value_of
 from gradopt.base.device_arrays import adopt, copy_on_device
+from gradopt.base.dtypes import PYTHON_NUMBERS, is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths, tree_map
@@ -58,7 +59,7 @@ def _directions(
     leaves = flatten_like(values, treedef, root)
     checked: list[Value | None] = []
     for leaf, primal, path in zip(leaves, primals, leaf_paths(treedef, root), strict=True):
-        if primal.dtype.kind != "f":
+        if not is_inexact(primal.dtype):
             if isinstance(leaf, Handle) or np.asarray(leaf).astype(bool).any():
                 raise ArgumentTypeError(
                     f"{path} belongs to a value of dtype {primal.dtype}, which has no derivative; "
@@ -66,7 +67,7 @@ def _directions(
                 )
             checked.append(None)
             continue
-        weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
+        weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in PYTHON_NUMBERS
         direction = value_of(leaf, primal.dtype) if weak else result_value(leaf, path)
         _check_direction(direction, primal.shape, primal.dtype, path)
         checked.append(direction)
@@ -102,11 +103,11 @@ def _linearize(
             for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
         ]
         beside = Aux(aux, function)
-        of = [i for i, value in enumerate(results) if value.dtype.kind == "f"]
+        of = [i for i, value in enumerate(results) if is_inexact(value.dtype)]
         return [*results, *beside.values], (tree, beside, of)
 
     inner, (out_tree, aux, of) = trace_inner(function, leaves, paths, body)
-    wrt = [i for i, leaf in enumerate(leaves) if leaf.dtype.kind == "f"]
+    wrt = [i for i, leaf in enumerate(leaves) if is_inexact(leaf.dtype)]
     return _Linearization(inner, leaves, in_tree, out_tree, aux, out_tree.leaf_count, of, wrt)
 
 
@@ -205,14 +206,14 @@ class _FloatLeaves:
                 taken.append(leaf)
                 continue
             given = argument_leaf(leaf, path, "give an array like the value it belongs to")
-            if dtype.kind != "f":
+            if not is_inexact(dtype):
                 if np.asarray(given).astype(bool).any():
                     raise ArgumentTypeError(
                         f"{path} belongs to a value of dtype {dtype}, which has no "
                         "derivative; it must be zero"
                     )
                 continue
-            if type(given) in (bool, int, float):
+            if type(given) in PYTHON_NUMBERS:
                 # A number, which may be passed beside arrays on a device.
                 given = dtype.type(given)
             _check_direction(given, shape, dtype, path)
@@ -226,14 +227,14 @@ class _FloatLeaves:
         return [
             np.zeros(*kind)[()] if adopt(leaf, path) is None else leaf
             for leaf, path, kind in zip(leaves, self._paths, self._kinds, strict=True)
-            if kind[1].kind == "f"
+            if is_inexact(kind[1])
         ]
 
     def put(self, floats: Sequence[Any]) -> Any:
         """The whole, from the leaves that belong to floats."""
         parts = iter(floats)
         return self._tree.unflatten(
-            [next(parts) if dtype.kind == "f" else np.int64(0) for _, dtype in self._kinds]
+            [next(parts) if is_inexact(dtype) else np.int64(0) for _, dtype in self._kinds]
         )
 
 
@@ -290,10 +291,10 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     traced_function = _linearize(function, primals, has_aux)
     paths = leaf_paths(traced_function.in_tree, "primals")
     for leaf, path in zip(traced_function.primals, paths, strict=True):
-        if leaf.dtype.kind != "f":
+        if not is_inexact(leaf.dtype):
             raise ArgumentTypeError(
                 f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: gradients "
-                "need float32 or float64",
+                "need float32, float64 or complex numbers",
                 function_source(function),
             )
     count, order = traced_function.out_count, prims.scope().order

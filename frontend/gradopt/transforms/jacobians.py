@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.base.dtypes import is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -38,7 +39,12 @@ class Jacobian(Transform):
     """What `jacfwd` and `jacrev` return; without a mode, what takes fewer products."""
 
     def __init__(
-        self, function: Callable[..., Any], argnums: ArgNums, has_aux: bool, mode: Mode
+        self,
+        function: Callable[..., Any],
+        argnums: ArgNums,
+        has_aux: bool,
+        mode: Mode,
+        holomorphic: bool = False,
     ) -> None:
         super().__init__(function)
         if mode not in ("fwd", "rev", None):
@@ -46,6 +52,7 @@ class Jacobian(Transform):
         self._argnums = Arguments(argnums)
         self._has_aux = checked_flag(has_aux, "has_aux")
         self._mode: Mode = mode
+        self._holomorphic = checked_flag(holomorphic, "holomorphic")
 
     @property
     def kind(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -53,10 +60,20 @@ class Jacobian(Transform):
         return {"fwd": "jacfwd", "rev": "jacrev", None: "jacobian"}[self._mode]
 
     def _parameters(self) -> tuple[Any, ...]:
-        return self._function, self._argnums.given, self._has_aux, self._mode
+        return (
+            self._function,
+            self._argnums.given,
+            self._has_aux,
+            self._mode,
+            self._holomorphic,
+        )
 
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         selection = self._argnums.select(self._function, args)
+        if self._holomorphic:
+            selection.require_complex(self._function)
+        else:
+            selection.require_real(self._function)
 
         def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
             out = call_user(self._function, selection.arguments(arguments), kwargs)
@@ -73,7 +90,8 @@ class Jacobian(Transform):
         count = out_tree.leaf_count
         outputs = [shape_and_dtype(kind) for kind in inner.results[:count]]
         inputs = [(leaf.shape, leaf.dtype) for leaf in selection.leaves]
-        if self._is_forward([s for s, _ in inputs], [s for s, _ in outputs]):
+        mixed = not self._holomorphic and any(dtype.kind == "c" for _, dtype in outputs)
+        if mixed or self._is_forward([s for s, _ in inputs], [s for s, _ in outputs]):
             columns = [self._columns(inner, i, inputs[i], outputs) for i in range(len(inputs))]
             rows = [[column[o] for column in columns] for o in range(count)]
         else:
@@ -88,10 +106,22 @@ class Jacobian(Transform):
         results: list[Value] = []
         for part, path in zip(parts, leaf_paths(tree, "result"), strict=True):
             value = returned_value(part, path, self._function)
-            if value.dtype.kind != "f":
+            if not is_inexact(value.dtype):
                 raise ArgumentTypeError(
                     f"{path} of {function_name(self._function)} has dtype {value.dtype}, which has "
                     "no derivative; convert it to float, or return it as aux with has_aux=True",
+                    function_source(self._function),
+                )
+            if self._holomorphic and value.dtype.kind != "c":
+                raise ArgumentTypeError(
+                    f"{path} of {function_name(self._function)} has dtype {value.dtype}, but with "
+                    "holomorphic=True results are complex",
+                    function_source(self._function),
+                )
+            if self._mode == "rev" and not self._holomorphic and value.dtype.kind == "c":
+                raise ArgumentTypeError(
+                    f"{path} of {function_name(self._function)} is complex, of real arguments: "
+                    "reverse mode gives the derivatives of real results; use jacfwd",
                     function_source(self._function),
                 )
             results.append(value)
@@ -151,7 +181,10 @@ class Jacobian(Transform):
 
 @hide_frames
 def jacfwd(
-    function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian, column by column, by forward mode: for few inputs and many results.
 
@@ -162,6 +195,7 @@ def jacfwd(
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the result.
+        holomorphic: whether arguments and results are complex, and the function holomorphic.
 
     Returns:
         A function of the same arguments. Its result has the structure of the function's result;
@@ -172,20 +206,26 @@ def jacfwd(
     Raises:
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
     """
-    return Jacobian(function, argnums, has_aux, "fwd")
+    return Jacobian(function, argnums, has_aux, "fwd", holomorphic)
 
 
 @hide_frames
 def jacrev(
-    function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """As `jacfwd`, row by row, by reverse mode: for many inputs and few results."""
-    return Jacobian(function, argnums, has_aux, "rev")
+    return Jacobian(function, argnums, has_aux, "rev", holomorphic)
 
 
 @hide_frames
 def hessian(
-    function: Callable[..., Any], argnums: ArgNums = 0, has_aux: bool = False
+    function: Callable[..., Any],
+    argnums: ArgNums = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The matrix of second derivatives: `jacfwd` of `jacrev`.
 
@@ -193,6 +233,7 @@ def hessian(
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the result.
+        holomorphic: whether arguments and results are complex, and the function holomorphic.
 
     Returns:
         A function of the same arguments. Its result is like that of `jacfwd`, with the structure of
@@ -202,7 +243,8 @@ def hessian(
     Raises:
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
     """
-    return jacfwd(jacrev(function, argnums, has_aux), argnums, has_aux)
+    inner = jacrev(function, argnums, has_aux, holomorphic)
+    return jacfwd(inner, argnums, has_aux, holomorphic)
 
 
 @hide_frames

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle
-from gradopt.base.dtypes import DType
+from gradopt.base.dtypes import PYTHON_NUMBERS, DType, is_inexact
 from gradopt.base.location import function_source, source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import function_name, plain_leaf
@@ -46,7 +46,7 @@ class Likeness:
             except GradoptError as error:
                 error.location = error.location or source_location()
                 raise
-            if dtype.kind != "f":
+            if not is_inexact(dtype):
                 raise ArgumentTypeError(
                     f"{path} must be of floats, but it is {_text(shape, dtype)}", source_location()
                 )
@@ -84,7 +84,7 @@ class Likeness:
             except GradoptError as error:
                 error.location = error.location or place
                 raise
-            adapts = weak or (convert and dtype.kind == "f")
+            adapts = weak or (convert and is_inexact(dtype))
             if shape != wanted[0] or (dtype != wanted[1] and not adapts):
                 cls = ArgumentError if shape != wanted[0] else ArgumentTypeError
                 raise cls(
@@ -101,7 +101,7 @@ def _kind(leaf: Any, path: str) -> tuple[tuple[int, ...], DType, bool]:
     if isinstance(leaf, Handle):
         return leaf.shape, leaf.dtype, leaf._weak
     array = np.asarray(plain_leaf(leaf, path, "arrays and numbers are expected"))
-    return array.shape, array.dtype, type(leaf) in (bool, int, float)
+    return array.shape, array.dtype, type(leaf) in PYTHON_NUMBERS
 
 
 def _text(shape: tuple[int, ...], dtype: DType) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.dtypes import is_inexact
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.calling import rewritten_here
 from gradopt.transforms.jacobian_products import vjp
@@ -44,5 +45,7 @@ def pullback_of(
 
 
 def is_float(value: Any) -> bool:
-    """Whether an array or a number is of floats."""
-    return isinstance(value, float) or np.dtype(getattr(value, "dtype", np.int64)).kind == "f"
+    """Whether an array or a number has derivatives."""
+    return isinstance(value, (float, complex)) or is_inexact(
+        np.dtype(getattr(value, "dtype", np.int64))
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of, wrap
-from gradopt.base.dtypes import DType, supported
+from gradopt.base.dtypes import PYTHON_NUMBERS, DType, supported
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.arguments import checked_integer
@@ -99,7 +99,7 @@ class ResultSpecs:
 def _spec_of(leaf: Any, path: str) -> tuple[Shape, DType]:
     if isinstance(leaf, Handle):
         return leaf.shape, leaf.dtype
-    if type(leaf) in (bool, int, float):
+    if type(leaf) in PYTHON_NUMBERS:
         leaf = np.asarray(leaf)
     shape, dtype = getattr(leaf, "shape", None), getattr(leaf, "dtype", None)
     if shape is None or dtype is None:

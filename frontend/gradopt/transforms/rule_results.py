@@ -11,7 +11,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import DType
+from gradopt.base.dtypes import PYTHON_NUMBERS, DType, is_inexact
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import (
@@ -48,7 +48,7 @@ class Result:
     @property
     def floats(self) -> list[int]:
         """The leaves that have tangents."""
-        return [i for i, value in enumerate(self.values) if value.dtype.kind == "f"]
+        return [i for i, value in enumerate(self.values) if is_inexact(value.dtype)]
 
 
 def result_of(returned: Any, function: Callable[..., Any]) -> Result:
@@ -111,7 +111,7 @@ class Checker:
         values: list[Value] = []
         for leaf, path, value in zip(leaves, paths, result.values, strict=True):
             whose = f"which belongs to a result that is {_describe(value)}"
-            if value.dtype.kind != "f":
+            if not is_inexact(value.dtype):
                 self._require_none(leaf, path, whose)
             else:
                 values.append(self._value(leaf, path, value.shape, value.dtype, whose))
@@ -137,7 +137,7 @@ class Checker:
     def cotangent(self, leaf: Any, path: str, argument: Handle) -> Value | None:
         """One cotangent; None where the argument has none."""
         whose = f"for the argument {path}, which is {describe_value(argument)}"
-        if argument.dtype.kind != "f":
+        if not is_inexact(argument.dtype):
             self._require_none(leaf, path, whose)
             return None
         # A Python number has no dtype of its own to keep.
@@ -162,7 +162,7 @@ class Checker:
     ) -> Value:
         if leaf is None or type(leaf) is SymbolicZero:
             return prims.full(shape, 0, dtype)
-        number = leaf._weak if isinstance(leaf, Handle) else type(leaf) in (bool, int, float)
+        number = leaf._weak if isinstance(leaf, Handle) else type(leaf) in PYTHON_NUMBERS
         place = f" at {path}" if path else ""
         try:
             value = traced(leaf, dtype) if number else returned_value(leaf, path, self.rule)

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.base.device_arrays import adopt
+from gradopt.base.dtypes import PYTHON_NUMBERS, is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pickling import global_name
@@ -108,7 +109,7 @@ def _signature(args: Any) -> Hashable | None:
         nodes += node.children
     for leaf in leaves:
         kind = type(leaf)
-        if kind in (bool, int, float):
+        if kind in PYTHON_NUMBERS:
             kinds.append(kind)
         elif kind is np.ndarray or isinstance(leaf, np.generic):
             kinds.append((kind is np.ndarray, leaf.shape, leaf.dtype.str))
@@ -205,10 +206,11 @@ class Arguments:
             paths += names
             trees.append(tree)
         for leaf, path in zip(leaves, paths, strict=True):
-            if leaf.dtype.kind != "f":
+            if not is_inexact(leaf.dtype):
                 raise ArgumentTypeError(
                     f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: "
-                    "gradients need float32 or float64; convert the argument to float",
+                    "gradients need float32, float64 or complex numbers; convert the argument to "
+                    "float",
                     function_source(function),
                 )
         return Selection(args, selected, leaves, paths, trees, self._single)
@@ -233,6 +235,26 @@ class Selection:
     paths: list[str]
     trees: list[TreeDef]
     single: bool
+
+    def require_complex(self, function: Callable[..., Any]) -> None:
+        """Checks that all are complex, as holomorphic functions take them."""
+        for leaf, path in zip(self.leaves, self.paths, strict=True):
+            if leaf.dtype.kind != "c":
+                raise ArgumentTypeError(
+                    f"{path} has dtype {leaf.dtype}, but with holomorphic=True arguments that are "
+                    "differentiated are complex",
+                    function_source(function),
+                )
+
+    def require_real(self, function: Callable[..., Any]) -> None:
+        """Checks that none is complex, as there would be more derivatives than a Jacobian has."""
+        for leaf, path in zip(self.leaves, self.paths, strict=True):
+            if leaf.dtype.kind == "c":
+                raise ArgumentTypeError(
+                    f"{path} is complex: pass holomorphic=True if the function is holomorphic, or "
+                    "use jvp, vjp or grad",
+                    function_source(function),
+                )
 
     def _structured(self, leaves: Sequence[Any]) -> list[Any]:
         parts = iter(leaves)
