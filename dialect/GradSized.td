@@ -97,7 +97,7 @@ def Grad_SizedIotaOp : Grad_SizedOp<"sized_iota"> {
     %0 = grad.sized_iota %n, bound = 8, f64 : tensor<?xf64>
     ```
   }];
-  let arguments = (ins Grad_Index:$extent, I64Attr:$bound, TypeAttrOf<Grad_Number>:$dtype);
+  let arguments = (ins Grad_Index:$extent, I64Attr:$bound, TypeAttrOf<Grad_Real>:$dtype);
   let assemblyFormat = "$extent `,` `bound` `=` $bound `,` $dtype attr-dict `:` type($result)";
 }
 
