@@ -344,9 +344,7 @@ LogicalResult PadOp::batch(BatchContext &context) {
   };
   Value x = context.getBatched(getX());
   auto type = RankedTensorType::get({}, typeOf(x).getElementType());
-  Value zero = ConstantOp::create(
-      builder, getLoc(),
-      DenseElementsAttr::get(type, builder.getZeroAttr(type.getElementType())));
+  Value zero = createSplat(builder, getLoc(), type, 0);
   Value inner = pad(x, zero);
   Value isInner =
       pad(constant(typeOf(x).getShape(), true), constant({}, false));

@@ -939,7 +939,7 @@ func.func @signs_differ(%x: tensor<2xui8>, %y: tensor<2xi8>) {
 // -----
 
 func.func @order_of_complex_numbers(%x: tensor<2xcomplex<f64>>) -> tensor<2xcomplex<f64>> {
-  // expected-error @+1 {{operand #0 must be statically shaped tensor of f32, f64 or integers}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64 or integers}}
   %0 = grad.maximum %x, %x : tensor<2xcomplex<f64>>
   return %0 : tensor<2xcomplex<f64>>
 }
@@ -947,7 +947,7 @@ func.func @order_of_complex_numbers(%x: tensor<2xcomplex<f64>>) -> tensor<2xcomp
 // -----
 
 func.func @complex_of_integers(%x: tensor<2xcomplex<i32>>) {
-  // expected-error @+1 {{operand #0 must be statically shaped tensor of f32, f64, complex numbers or integers}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64, complex numbers or integers}}
   %0 = grad.add %x, %x : tensor<2xcomplex<i32>>
   return
 }
@@ -955,7 +955,7 @@ func.func @complex_of_integers(%x: tensor<2xcomplex<i32>>) {
 // -----
 
 func.func @parts_of_integers(%x: tensor<2xi32>) {
-  // expected-error @+1 {{operand #0 must be statically shaped tensor of f32 or f64}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of f32 or f64}}
   %0 = grad.complex %x, %x : tensor<2xi32>
   return
 }
