@@ -160,3 +160,19 @@ def test_arguments_that_int64_does_not_hold(number: int) -> None:
             call()
         assert raised.value.location is not None
         assert raised.value.location.file == __file__
+
+
+def test_powers_and_grids_of_arguments() -> None:
+    """The program is made for each integer that a power, or the size of a grid, depends on."""
+
+    def f(x: Any, r: int, k: int) -> Any:
+        rows, columns = np.mgrid[0:r, 1 : r**k]
+        left = np.ogrid[0 : r + 1]
+        return x * (rows * columns).sum() + left.size, r**k
+
+    compiled = go.compile(f)
+    for r, k in ((2, 3), (3, 2), (2, 3)):
+        value, power = compiled(2.0, r, k)
+        assert power == r**k
+        np.testing.assert_allclose(value, f(2.0, r, k)[0])
+    assert go.compile_grad(lambda x: f(x, 2, 3)[0])(2.0) == 28

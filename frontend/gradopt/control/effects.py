@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of
-from gradopt.base.dtypes import FLOAT64
+from gradopt.base.dtypes import FLOAT64, is_inexact
 from gradopt.base.location import source_location, user_globals
 from gradopt.control.text import Later, filled
 from gradopt.ir import prims
@@ -70,7 +70,7 @@ def happens_later(function: Callable[..., Any], *args: Any, **kwargs: Any) -> No
         if scope.outcome is not None:
             failed = failed + prims.convert(scope.outcome[0], FLOAT64)
         scope = scope.parent if scope.is_part else None
-    inputs = [prims.stop_gradient(v) if v.dtype.kind == "f" else v for v in later.values]
+    inputs = [prims.stop_gradient(v) if is_inexact(v.dtype) else v for v in later.values]
     target = Effect(function, arguments)
     (done,) = emit_target_call(target, "sequential", [failed, *inputs], [((), FLOAT64)])
     state._write(done)
