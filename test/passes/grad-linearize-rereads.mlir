@@ -242,7 +242,7 @@ func.func private @positions(%start: tensor<10xf64>, %numbers: tensor<10xi64>) -
 }
 // CHECK-LABEL: func.func @counter(
 // CHECK: grad.transposed
-// CHECK: scf.for %[[I:.*]] =
+// CHECK: scf.for %[[I:[a-z0-9]+]] =
 // CHECK: %[[WORD:.*]] = arith.index_cast %[[I]]
 // CHECK: tensor.from_elements %[[WORD]]
 func.func @counter(%x: tensor<10xf64>, %k: tensor<10xi64>, %g: tensor<10xf64>) -> tensor<10xf64> {

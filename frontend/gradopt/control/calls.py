@@ -144,11 +144,6 @@ def _of_sequences(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _foreign(name: str) -> Callable[..., Any]:
-    """A function that SciPy has as a ufunc, and `math` too."""
-    return lambda x: wrap(FOREIGN_UFUNCS[name](x))
-
-
 for _name, _ufunc in _math.items():
     _replacing(getattr(math, _name))(_of_floats(_ufunc))
 
@@ -292,8 +287,6 @@ _replacing(math.dist)(
 )
 _replacing(math.remainder)(_of_floats(lambda x, y: x - y * np.round(x / y)))
 _replacing(math.ldexp)(_of_floats(lambda x, i: x * np.exp2(i)))
-for _name in ("erf", "erfc"):
-    _replacing(getattr(math, _name))(_of_floats(_foreign(_name)))
 
 
 @_always(np.fromiter)
