@@ -269,7 +269,7 @@ class Expressions:
             else f"{self.pick(*names[SINGLE])} + {x}",
             lambda: f"np.array([{self.number(2)}] * 3 + [0.5] * {SIZE - 3})",
             lambda: f"{self.row_vector()} @ {self.matrix(2)}",
-            lambda: f"np.vectorize({self.pick(*self.functions)})({x})",
+            lambda: f"np.vectorize({self.pick('bend', 'scaled')})({x})",
         )  # fmt: skip
 
     def row_vector(self) -> str:
