@@ -8,7 +8,7 @@ nothing is divided by what may be zero, and integers are reduced by `%`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,7 +58,7 @@ class Expressions:
         return f"{stem}{self._last}"
 
     @contextmanager
-    def block(self) -> Iterator[None]:
+    def block(self) -> Generator[None]:
         """Names that are made in it are gone behind it."""
         names, functions = self.names, self.functions
         self.names = {kind: list(found) for kind, found in names.items()}
