@@ -708,3 +708,25 @@ def test_a_view_of_an_outer_array_is_not_written_to(view: Any) -> None:
 
     with pytest.raises(errors.UnsupportedError, match="an array of an enclosing function"):
         go.compile(f)(np.arange(3.0))
+
+
+def test_iteration_sees_what_is_written_meanwhile() -> None:
+    def f(x: Any) -> Any:
+        u = x.copy()
+        total = x[0] * 0
+
+        def bump(value: Any) -> Any:
+            u[-2] += 0.5
+            return value
+
+        seen = [bump(value) for value in u]
+        for value in u[:4]:
+            u[3] += 1.0
+            total = total + value
+        for value in u.flat:
+            u[3] += 1.0
+            total = total + value
+        return gnp.stack(seen), total, u
+
+    for actual, expected in zip(go.compile(f)(V), f(V), strict=True):
+        np.testing.assert_allclose(actual, expected)

@@ -35,4 +35,4 @@ class Flat:
         return self._view.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([self[i] for i in range(len(self))])
+        return (self[i] for i in range(len(self)))

@@ -279,7 +279,8 @@ class Tracer(Handle):
             raise TypeError("iteration over a 0-d array")
         if is_extent(self._extents[0]):
             raise unknown_size("iteration")
-        return iter([self[i] for i in range(self.shape[0])])
+        # What is written meanwhile is seen, as NumPy's arrays show it.
+        return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> NoReturn:
         raise BranchError(
