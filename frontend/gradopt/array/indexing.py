@@ -359,7 +359,8 @@ class _Selection:
             adjacent = False
         # Slices and None first; the indexed dimensions stay whole.
         self._x = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
-        if self._x._extents.__class__ is Sizes:
+        indices = [part.shape for part in parts if isinstance(part, Value)]
+        if any(shape.__class__ is Sizes for shape in (self._x._extents, *indices)):
             raise unknown_size("an array as index")
         sizes = [self._x.shape[i] for i in places]
         rest = [i for i in range(self._x.ndim) if i not in places]
