@@ -9,27 +9,26 @@
 
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
-#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 
 static constexpr StringLiteral kUnsigned = "grad.unsigned";
 
+/// Whether it is one of the types of this dialect; numbers by themselves are of
+/// other dialects, and stay as they are.
 static bool isUnsigned(Type type) {
-  return getElementTypeOrSelf(type).isUnsignedInteger();
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getElementType().isUnsignedInteger();
 }
 
 /// The type without sign; the type itself where it has none.
 static Type withoutSign(Type type) {
   if (!isUnsigned(type))
     return type;
-  Type element = getElementTypeOrSelf(type);
-  Type plain =
-      IntegerType::get(type.getContext(), element.getIntOrFloatBitWidth());
-  if (auto shaped = dyn_cast<ShapedType>(type))
-    return shaped.clone(plain);
-  return plain;
+  auto tensor = cast<RankedTensorType>(type);
+  return tensor.clone(IntegerType::get(
+      type.getContext(), tensor.getElementType().getIntOrFloatBitWidth()));
 }
 
 /// A constant's attribute of the same bits; null where there is nothing to do.

@@ -864,6 +864,7 @@ func.func @position_for_each_dimension(%x: tensor<4x4xf64>, %i: tensor<i64>) {
 // -----
 
 func.func @slice_that_is_too_large(%x: tensor<4x4xf64>, %i: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{'grad.sized_slice' op expected a slice within dimension 0 of size 4, but got 5 elements}}
   %0 = grad.sized_slice %x[%i, %i], shape = [5, ?], dimensions = [0, 1] sizes(%i) : tensor<4x4xf64> -> tensor<5x?xf64>
   return
@@ -873,6 +874,7 @@ func.func @slice_that_is_too_large(%x: tensor<4x4xf64>, %i: tensor<i64>) {
 
 func.func @known_part_of_unknown_size(%x: tensor<4xf64>, %i: tensor<i64>) {
   %0 = grad.sized_slice %x[%i], shape = [?], dimensions = [0] sizes(%i) : tensor<4xf64> -> tensor<?xf64>
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{'grad.sized_slice' op expected a size that is known at run time along dimension 0, as that of the operand is, but got 2}}
   %1 = grad.sized_slice %0[%i], shape = [2], dimensions = [0] sizes() : tensor<?xf64> -> tensor<2xf64>
   return
@@ -898,6 +900,7 @@ func.func @update_that_is_too_large(%x: tensor<4xf64>, %u: tensor<5xf64>, %n: te
 // -----
 
 func.func @repetition_of_another_size(%x: tensor<4xf64>, %n: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{'grad.sized_broadcast' op expected dimension 1 of the result to have the size of dimension 0 of the operand}}
   %0 = grad.sized_broadcast %x, shape = [?, 3], dimensions = [1], bounds = [8] sizes(%n) : tensor<4xf64> -> tensor<?x3xf64>
   return
@@ -914,6 +917,7 @@ func.func @repetition_without_bound(%x: tensor<3xf64>, %n: tensor<i64>) {
 // -----
 
 func.func @negative_bound(%n: tensor<i64>) {
+  // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{'grad.sized_iota' op expected sizes of at least 0, but got -1}}
   %0 = grad.sized_iota %n, bound = -1, f64 : tensor<?xf64>
   return

@@ -102,9 +102,9 @@ func.func @rows_times_vector(%v: tensor<5xf64>, %a: tensor<9x5xf64>, %y: tensor<
 // CHECK-LABEL: func @vector_times_columns
 // CHECK-SAME: %[[V:[a-z0-9]+]]: tensor<5xf64>, %[[A:[a-z0-9]+]]: tensor<5x9xf64>, %[[Y:[a-z0-9]+]]: tensor<9xf64>, %[[N:[a-z0-9]+]]: tensor<i64>
 // CHECK: %[[ZEROS:.*]] = grad.constant dense<0.000000e+00> : tensor<9xf64>
-// CHECK: %[[END:.*]] = arith.index_cast %{{.*}} : i64 to index
 // CHECK: %[[SUMS:.*]] = scf.for {{.*}} to %c5 {{.*}} iter_args(%[[OUTER:.*]] = %[[ZEROS]]) -> (tensor<9xf64>) {
 // CHECK: %[[ROW:.*]] = tensor.from_elements
+// CHECK: %[[END:.*]] = arith.index_cast %{{.*}} : i64 to index
 // CHECK: scf.for {{.*}} to %[[END]] {{.*}} iter_args(%[[NOW:.*]] = %[[OUTER]]) -> (tensor<9xf64>) {
 // CHECK: %[[COLUMN:.*]] = tensor.from_elements
 // CHECK: grad.dynamic_slice %[[NOW]][%[[COLUMN]]]
