@@ -47,6 +47,7 @@ static Attribute withoutSign(ElementsAttr elements) {
 
 void mlir::grad::dropSigns(FunctionOpInterface function) {
   auto drop = [](Value value) { value.setType(withoutSign(value.getType())); };
+  bool isUsed = false;
   function->walk([&](Operation *op) {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()))
       return;
@@ -54,10 +55,15 @@ void mlir::grad::dropSigns(FunctionOpInterface function) {
         llvm::concat<Type>(SmallVector<Type>(op->getOperandTypes()),
                            SmallVector<Type>(op->getResultTypes())),
         isUnsigned);
-    if (llvm::is_contained(areUnsigned, true))
-      op->setAttr(kUnsigned,
-                  DenseBoolArrayAttr::get(op->getContext(), areUnsigned));
+    if (!llvm::is_contained(areUnsigned, true))
+      return;
+    isUsed = true;
+    op->setAttr(kUnsigned,
+                DenseBoolArrayAttr::get(op->getContext(), areUnsigned));
   });
+  // What is passed on may have any type.
+  if (!isUsed)
+    return;
   function->walk([&](Operation *op) {
     llvm::for_each(op->getResults(), drop);
     for (Region &region : op->getRegions())

@@ -300,7 +300,7 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
-        (with_command(12, 0), "unknown command"),
+        (with_command(14, 0), "unknown command"),
         (with_command(SET, REGISTER), "wrong number of operands"),
         (with_command(GEMM_F64, 0, *[constant(0)] * 12), "wrong number of operands"),
         (with_command(LAUNCH, 1, kernels=1), "no such kernel"),
