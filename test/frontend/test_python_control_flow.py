@@ -821,5 +821,5 @@ def test_effects_in_transforms_are_none_in_rolled_loops(name: str) -> None:
             x = x - 0.1 * transformed(x)
         return x
 
-    with pytest.raises(UnsupportedError, match="a list from outside"):
+    with pytest.raises(UnsupportedError, match="decides how often"):
         go.compile(f)(1.0)

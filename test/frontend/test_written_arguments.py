@@ -306,3 +306,48 @@ def test_written_arguments_under_transforms_and_in_bundles(tmp_path: Any) -> Non
     np.testing.assert_allclose(go.load(tmp_path / "f.bundle")(x[0])[1][0], expected[0], rtol=1e-13)
     with pytest.raises(UnsupportedError, match=r"gradopt\.with_written\(f\)"):
         go.save(go.compile(f).lower(x[0]), tmp_path / "g.bundle")
+
+
+def _differentiated(g: Any, u: Any) -> Any:
+    return go.grad(g)(u[0])
+
+
+def _mapped(g: Any, u: Any) -> Any:
+    return go.vmap(g)(u)
+
+
+def _along_an_axis(g: Any, u: Any) -> Any:
+    return np.apply_along_axis(lambda row: row * g(row[0]), 0, np.stack([u, u]))
+
+
+def _element_by_element(g: Any, u: Any) -> Any:
+    return np.vectorize(g)(u)
+
+
+@pytest.mark.parametrize("call", [_differentiated, _mapped, _along_an_axis, _element_by_element])
+def test_what_a_transformed_function_writes_around_it_is_not_lost(call: Any) -> None:
+    """Its own arguments are copies; arrays of the function around it are not."""
+
+    def f(u: Any) -> Any:
+        def g(x: Any) -> Any:
+            u[1] += x
+            return x * u[1]
+
+        return call(g, u)
+
+    with pytest.raises(UnsupportedError, match="an array of an enclosing function"):
+        go.compile(f)(np.linspace(0, 1, 5))
+
+
+def test_what_is_given_to_a_transformed_function_is_its_own() -> None:
+    def g(x: Any, u: Any) -> Any:
+        u[1] += x
+        return x * u[1]
+
+    def f(u: Any) -> Any:
+        return go.grad(g)(u[0], u), u
+
+    u = np.linspace(1, 2, 5)
+    slope, after = go.compile(f)(u)
+    np.testing.assert_allclose(slope, 2 * u[0] + u[1])
+    np.testing.assert_array_equal(after, np.linspace(1, 2, 5))

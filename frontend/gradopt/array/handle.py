@@ -549,7 +549,8 @@ class Handle:
         storage = self._storage
         owner, made_in = here.around_parts(), storage.made_in
         is_own = made_in is owner or (made_in is not None and made_in.is_part_of(owner))
-        if storage.argument is not None and owner.owns_arguments and not is_own:
+        is_given = any(given is storage for given in owner.given)
+        if storage.argument is not None and is_given and not is_own:
             # To a function that is differentiated, arguments are copies.
             before = storage.enter(None, owner)
             owner.at_end.append(lambda: storage.leave(before))

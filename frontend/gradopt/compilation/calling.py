@@ -92,6 +92,10 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
         TraceRecursionError: it calls itself without end.
     """
     before, trees = _parts(args, kwargs)
+    scope = current_scope()
+    if scope is not None and scope.owns_arguments:
+        given = [leaf for leaf in (*args, *kwargs.values(), *before) if isinstance(leaf, Handle)]
+        scope.given += [leaf._storage for leaf in given]
     try:
         result = rewritten_here(function)(*args, **kwargs)
     except NameError as error:

@@ -166,8 +166,9 @@ class Scope:
         is_part: whether it is a part of a statement of the enclosing function, which runs as often
             as that says: the variables and arrays of that function are its own.
         in_part: whether it is one, or lies in one.
-        owns_arguments: whether arrays that are arguments of functions around it are its own copies,
-            which it may write to: where it is differentiated or mapped.
+        owns_arguments: whether arrays that it is called with are its own copies, which it may write
+            to: where it is differentiated or mapped.
+        given: storages of functions around it that it is called with.
         effects: an array that the effects of its code write to, in their order; None without any.
         at_end: what to do when it is complete.
         intervals: of integers between which numbers they are, where that is known.
@@ -196,6 +197,7 @@ class Scope:
         self.is_part = is_part
         self.in_part = is_part or (parent is not None and parent.in_part)
         self.owns_arguments = False
+        self.given: list[Any] = []
         self.effects: Any = None
         self.at_end: list[Callable[[], None]] = []
         self.intervals: dict[ir.Value, tuple[int, int]] = {}
