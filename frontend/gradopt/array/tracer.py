@@ -279,8 +279,8 @@ class Tracer(Handle):
             raise TypeError("iteration over a 0-d array")
         if is_extent(self._extents[0]):
             raise unknown_size("iteration")
-        # What is written meanwhile is seen, as NumPy's arrays show it.
-        return (self[i] for i in range(self.shape[0]))
+        # As NumPy: each element is read when its turn comes, and what was written to it is seen.
+        return map(self.__getitem__, range(self.shape[0]))
 
     def __contains__(self, value: Any) -> NoReturn:
         raise BranchError(

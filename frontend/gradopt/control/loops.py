@@ -163,7 +163,14 @@ class Loop:
                 if error.home is not self._here:
                     raise
                 self._entries.add(error, self._site.place)
+                self._require_others(error.container)
         raise CannotRollError("what the loop carries changes without end", self._site.place)
+
+    def _require_others(self, changed: Any) -> None:
+        """Raises if what changes in the loop is a list that it goes through."""
+        lists = () if self._sequence is None else self._sequence.lists()
+        if any(found is changed for found in lists):
+            raise CannotRollError("the list that the loop goes through changes", self._site.place)
 
     # -- One attempt -----------------------------------------------------------------------
 

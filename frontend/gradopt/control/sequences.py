@@ -37,6 +37,10 @@ class Numbered:
         """The element of a traced number, in a loop over `length` elements."""
         raise NotImplementedError
 
+    def lists(self) -> Sequence[list[Any]]:
+        """The lists that it goes through."""
+        return ()
+
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
 
@@ -136,9 +140,14 @@ class _Rows(Numbered):
 
     Attributes:
         array: the array, concrete or traced.
+        source: the list that it is, where a loop has filled one.
     """
 
     array: Any
+    source: list[Any] | None = None
+
+    def lists(self) -> Sequence[list[Any]]:
+        return () if self.source is None else (self.source,)
 
     def length(self) -> int | Value:
         if isinstance(self.array, Handle):
@@ -151,13 +160,16 @@ class _Rows(Numbered):
         return python_number(found._read()) if array._weak else found
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.array)
+        return iter(self.array if self.source is None else self.source)
 
 
 @dataclass(frozen=True)
 class _Enumerated(Numbered):
     inner: Numbered
     start: int
+
+    def lists(self) -> Sequence[list[Any]]:
+        return self.inner.lists()
 
     def length(self) -> int | Value:
         return self.inner.length()
@@ -175,6 +187,9 @@ class _Enumerated(Numbered):
 @dataclass(frozen=True)
 class _Zipped(Numbered):
     parts: Sequence[Numbered]
+
+    def lists(self) -> Sequence[list[Any]]:
+        return [found for part in self.parts for found in part.lists()]
 
     def length(self) -> int | Value:
         lengths = [part.length() for part in self.parts]
@@ -198,6 +213,9 @@ class _Zipped(Numbered):
 class _Reversed(Numbered):
     inner: Numbered
 
+    def lists(self) -> Sequence[list[Any]]:
+        return self.inner.lists()
+
     def length(self) -> int | Value:
         return self.inner.length()
 
@@ -209,6 +227,9 @@ class _Reversed(Numbered):
         return self.inner.item(place, last)
 
     def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.inner, _Rows):
+            rows = self.inner
+            return iter(rows.array[::-1]) if rows.source is None else reversed(rows.source)
         return iter(list(self.inner)[::-1])
 
 
@@ -271,7 +292,7 @@ class _NdEnumerated(Numbered):
         return index, getitem(handle_of(self.array), index)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter([(index, self.array[index]) for index in self._indices()])
+        return ((index, self.array[index]) for index in self._indices())
 
 
 def numbered(value: Any) -> Numbered | None:
@@ -283,7 +304,7 @@ def numbered(value: Any) -> Numbered | None:
     if type(value) is list:
         # One that a loop has filled.
         whole = rows_of(value)
-        return None if whole is None else _Rows(whole)
+        return None if whole is None else _Rows(whole, value)
     if type(value) is range:
         return TracedRange(value.start, value.stop, value.step)
     if type(value) is np.ndarray and value.ndim and value.dtype in SUPPORTED:
@@ -336,11 +357,16 @@ def zipped(*iterables: Any, strict: bool = False) -> Any:
 
 def product_of(*iterables: Any, repeat: int = 1) -> Any:
     """As `itertools.product`."""
-    parts = [numbered(iterable) for iterable in iterables]
+    parts = [numbered(_held(iterable)) for iterable in iterables]
     found = [part for part in parts if part is not None]
     if not found or len(found) != len(parts) or type(repeat) is not int or repeat < 1:
         return itertools.product(*iterables, repeat=repeat)
     return _Product(found * repeat)
+
+
+def _held(iterable: Any) -> Any:
+    """What `itertools.product` keeps of something: numbers as they are now, but rows are views."""
+    return iterable.copy() if isinstance(iterable, Handle) and iterable.ndim == 1 else iterable
 
 
 def ndindex_of(*shape: Any) -> Any:
