@@ -102,7 +102,7 @@ def test_long_chains_are_not_repeated(length: int) -> None:
             results.append(x * total)
         return results
 
-    lowered = go.compile(chain).lower(np.ones(length))
+    lowered = go.compile(chain, capture="trace").lower(np.ones(length))
     before, after = (lowered.mlir(s).count("maximum") for s in ("simplified", "linalg"))
     assert before == length - 1
     # A copy repeats at most the 8 operations that count as cheap.
@@ -119,7 +119,7 @@ def test_cotangents_of_windows_are_not_repeated(length: int) -> None:
             h = np.tanh(h + x[t : t + 64])
         return np.sum(h)
 
-    lowered = go.compile_grad(loss).lower(np.ones(length + 64))
+    lowered = go.compile_grad(loss, capture="trace").lower(np.ones(length + 64))
     before, after = lowered.mlir("simplified"), lowered.mlir("linalg")
     assert before.count("grad.multiply") == 2 * length - 1
     assert after.count("arith.mulf") <= 2.5 * length
