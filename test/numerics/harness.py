@@ -137,6 +137,14 @@ def load_on_device(program: Program, args: Specs, results: Specs) -> Any:
 
 
 load = load_on_cpu
+# Kinds of dtypes that programs have no arrays of, where they run.
+missing_kinds = ""
+
+
+def is_possible(*arrays: Any) -> bool:
+    """Whether there are arrays like these, or of these dtypes, where programs run."""
+    dtypes = [np.dtype(a) if isinstance(a, str) else np.asarray(a).dtype for a in arrays]
+    return not any(dtype.kind in missing_kinds for dtype in dtypes)
 
 
 @dataclass(frozen=True)

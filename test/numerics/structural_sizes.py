@@ -186,9 +186,7 @@ SIZES = [
             ),
             *[rows_of_products(n) for n in (0, 1, 4)],
             case(  # A vector times columns.
-                lambda x, y, z, zero, one, n: put(
-                    z, dot(x, columns(y, zero, one, n)), [zero], [0]
-                ),
+                lambda x, y, z, zero, one, n: put(z, dot(x, columns(y, zero, one, n)), [zero], [0]),
                 lambda x, y, z, zero, one, n: replaced(z, slice(n), x @ y[:, 1 : 1 + n]),
                 (3,),
                 (3, 6),

@@ -23,6 +23,7 @@ from devices import any_cuda, cuda, emulator
 __all__ = ["any_cuda", "cuda", "emulator"]
 
 HOST_ONLY = ("custom_call", "custom_call_into")  # They call code of the host.
+COMPLEX_ONLY = ("complex", "imag")  # Devices have no complex numbers.
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,10 @@ def on_device(
     name = request.node.name
     if any(name.endswith(f"[{op}]") for op in HOST_ONLY):
         pytest.skip("a kernel of a GPU calls no code of the host")
+    if any(f"[{op}" in name for op in COMPLEX_ONLY) or name.endswith(("c16]", "c8]")):
+        pytest.skip("devices have no complex numbers")
     monkeypatch.setattr(harness, "load", harness.load_on_device)
+    monkeypatch.setattr(harness, "missing_kinds", "c")
     monkeypatch.setattr(scans, "DEVICE", "cuda")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from budget import budget, generator
 from differences import Array, Function, directional, widened
-from harness import Build, Derivatives, Point, compile_main, constant, scalar_type
+from harness import Build, Derivatives, Point, compile_main, constant, is_possible, scalar_type
 from structural_ops import STRUCTURAL
 from structural_rows import Case, Structural
 
@@ -79,6 +79,7 @@ def quiet(function: Callable[..., Any], *x: Array) -> Array:
 def test_values_are_those_of_numpy(op: str) -> None:
     row = STRUCTURAL[op]
     uses = [(c, d, operands(c, d)) for c in row.cases for d in dtypes(row, c)]
+    uses = [u for u in uses if is_possible(*u[2], quiet(u[0].reference, *u[2]))]
     results = run_each([(case.build, arrays) for case, _, arrays in uses])
     for (case, dtype, arrays), got in zip(uses, results, strict=True):
         want = quiet(case.reference, *arrays)
