@@ -27,10 +27,11 @@ from gradopt.array.handle import (
 from gradopt.array.operands import is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, SUPPORTED, DType, supported
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import UnknownSizeError, unknown_size
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
 from gradopt.ir import prims, sized
 from gradopt.ir.current import current_scope
-from gradopt.ir.extents import Sizes, UnknownSizeError, unknown_size
+from gradopt.ir.extents import Sizes
 from gradopt.ir.values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])

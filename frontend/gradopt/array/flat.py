@@ -9,7 +9,8 @@ from typing import Any
 from gradopt.array.handle import Handle, copy_of
 from gradopt.array.indexing import getitem, setitem
 from gradopt.array.views import Reshape
-from gradopt.ir.extents import Sizes, unknown_size
+from gradopt.base.unknown_sizes import unknown_size
+from gradopt.ir.extents import Sizes
 
 
 class Flat:

@@ -29,6 +29,7 @@ from gradopt.array.views import (
     whole,
 )
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import (
     LeakedTracerError,
     MutationError,
@@ -37,7 +38,7 @@ from gradopt.errors import (
     UnsupportedError,
 )
 from gradopt.ir import current, prims, sized
-from gradopt.ir.extents import Sizes, bounds_of, is_extent, unknown_size
+from gradopt.ir.extents import Sizes, bounds_of, is_extent
 from gradopt.ir.trace import Scope, leak_message, resume
 from gradopt.ir.values import Shape, Value
 

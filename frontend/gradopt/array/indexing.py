@@ -22,11 +22,12 @@ from gradopt.array.slices import checked_index, slice_range
 from gradopt.array.views import NEW_AXIS, Window
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import lies_within
 from gradopt.ir.checks import require_in_bounds
-from gradopt.ir.extents import Sizes, is_extent, unknown_size
+from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)

@@ -15,9 +15,9 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, TraceIndexError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.affine import Number, affine, between, plus
-from gradopt.ir.checks import require
 from gradopt.ir.extents import is_extent
 from gradopt.ir.intervals import assume
+from gradopt.ir.outcomes import require
 from gradopt.ir.sized import extent_of, number
 from gradopt.ir.values import Value
 

@@ -26,9 +26,10 @@ from gradopt.array.operators import (
 )
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError
 from gradopt.ir import prims
-from gradopt.ir.extents import is_extent, unknown_size
+from gradopt.ir.extents import is_extent
 from gradopt.ir.trace import leak_message
 
 # What Python's numbers are computed in.

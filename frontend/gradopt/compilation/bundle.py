@@ -25,7 +25,7 @@ from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.compiler import Program, object_code
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
-from gradopt.ir.checks import Check
+from gradopt.ir.outcomes import Check
 from gradopt.recording.native import compiler
 from gradopt_runtime import DTYPES
 

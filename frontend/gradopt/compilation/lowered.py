@@ -44,7 +44,8 @@ from gradopt.errors import (
     SourceLocation,
     UnsupportedError,
 )
-from gradopt.ir.checks import Check, raise_failure
+from gradopt.ir.checks import raise_failure
+from gradopt.ir.outcomes import Check
 from gradopt.ir.targets import Target
 from gradopt_runtime import blas_path, cublas_path
 

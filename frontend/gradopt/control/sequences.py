@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, python_number
+from gradopt.array.handle import Handle, array_of, python_number
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, rows_of
 from gradopt.base.dtypes import INT64, SUPPORTED
@@ -366,7 +366,9 @@ def product_of(*iterables: Any, repeat: int = 1) -> Any:
 
 def _held(iterable: Any) -> Any:
     """What `itertools.product` keeps of something: numbers as they are now, but rows are views."""
-    return iterable.copy() if isinstance(iterable, Handle) and iterable.ndim == 1 else iterable
+    if isinstance(iterable, Handle) and iterable.ndim == 1:
+        return array_of(iterable._read())
+    return iterable
 
 
 def ndindex_of(*shape: Any) -> Any:

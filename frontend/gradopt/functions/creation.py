@@ -16,8 +16,8 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.affine import Number, between, plus
-from gradopt.ir.checks import require
 from gradopt.ir.extents import is_extent, shape_with
+from gradopt.ir.outcomes import require
 from gradopt.ir.sized import extent_of, iota
 
 # What no array is meant to be as large as: so large a bound says nothing.

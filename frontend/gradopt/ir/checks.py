@@ -10,34 +10,17 @@ it. A function that is differentiated hands them to its caller; those of the out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from gradopt.base.dtypes import INT64, DType
 from gradopt.base.location import source_location
-from gradopt.errors import GradoptError, NumberRangeError, SourceLocation, TraceIndexError
+from gradopt.errors import GradoptError, NumberRangeError, TraceIndexError
 from gradopt.ir import prims
+from gradopt.ir.outcomes import Check, add_outcome
 from gradopt.ir.prims import scalar
 from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
-
-
-@dataclass(frozen=True)
-class Check:
-    """A check in the user's source.
-
-    Attributes:
-        message: what is wrong, with `{value}` for the value.
-        location: where.
-        error: what is raised.
-        exception: what the user's code raises, in place of that.
-    """
-
-    message: str
-    location: SourceLocation | None
-    error: type[GradoptError]
-    exception: BaseException | None = None
 
 
 def require_in_bounds(index: Value, size: int, axis: int) -> None:
@@ -96,20 +79,6 @@ def require_all(right: Value, message: str, error: type[GradoptError]) -> None:
     require_within(count, 0, 0, message, error)
 
 
-def require(right: Value, number: Value, message: str, error: type[GradoptError]) -> None:
-    """Checks that a bool is true.
-
-    Args:
-        right: shape ().
-        number: what is asked of it; an int64 of shape ().
-        message: what is wrong, with `{value}` for the number.
-        error: what is raised.
-    """
-    checks = prims.scope().trace.checks
-    checks.append(Check(message, source_location(), error))
-    add_outcome(prims.select(right, scalar(0, INT64), scalar(len(checks), INT64)), number)
-
-
 def fail(exception: BaseException, passed: Value | None = None) -> None:
     """A check that fails in a part of the program: there the user's code raises.
 
@@ -131,17 +100,6 @@ def outcome_of(scope: Scope) -> tuple[Value, ...]:
             scope.trace.checks.append(Check("an effect failed", None, GradoptError))
         add_outcome(prims.convert(scope.effects._read(), INT64), scalar(0, INT64))
     return scope.outcome or ()
-
-
-def add_outcome(number: Value, value: Value) -> None:
-    """Adds what came of checks to the current function's: the first failure counts."""
-    here = prims.scope()
-    if here.outcome is not None:
-        earlier, earlier_value = here.outcome
-        failed = prims.not_equal(earlier, 0)
-        number = prims.select(failed, earlier, number)
-        value = prims.select(failed, earlier_value, value)
-    here.outcome = number, value
 
 
 def add_outcomes(numbers: Value, values: Value) -> None:

@@ -7,9 +7,10 @@ the same number, and to no integer; all else that needs its value is an error.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ DYNAMIC = -(2**63)
 
 
 class Sizes(tuple[int, ...]):
-    """A shape with an `Extent` in it."""
+    """A shape with an `Extent` in it.
+
+    Attributes:
+        rules: how arrays of such shapes are broadcast; the module `sized`, which sets it.
+    """
 
     __slots__ = ()
+
+    rules: ClassVar[Any] = None
 
 
 def shape_with(sizes: Any) -> tuple[int, ...]:
@@ -42,20 +49,6 @@ def has_extents(shape: tuple[int, ...]) -> bool:
     if shape.__class__ is Sizes:
         return True
     return any(map(is_extent, shape))
-
-
-class UnknownSizeError(UnsupportedError):
-    """Something does not take an array whose size is known at run time only."""
-
-
-def unknown_size(what: str) -> UnknownSizeError:
-    """The error for what does not take such an array."""
-    return UnknownSizeError(
-        f"{what} is not supported on an array whose size is known at run time only, as that of "
-        "x[:n] for a traced n; compute with the whole array, and choose with numpy.where, or let "
-        "the bounds of the slice be Python integers",
-        source_location(),
-    )
 
 
 def confined(what: str = "an array", is_result: bool = False) -> UnsupportedError:

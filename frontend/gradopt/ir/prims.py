@@ -27,10 +27,11 @@ from gradopt.base.dtypes import (
     supported,
 )
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir import sized
 from gradopt.ir.current import scope as scope
-from gradopt.ir.extents import Sizes, shape_with, unknown_size
+from gradopt.ir.extents import Sizes, shape_with
 from gradopt.ir.types import element_attribute
 from gradopt.ir.values import Shape as Shape
 from gradopt.ir.values import Value, of_shape

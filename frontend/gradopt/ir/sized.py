@@ -6,6 +6,7 @@ Sizes of operands that are not known to be equal are compared when the compiled 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,19 +14,13 @@ import numpy as np
 
 from gradopt.base.dtypes import INT64, DType
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ShapeError
 from gradopt.ir import values as known
 from gradopt.ir.affine import Number, affine, between, number_of
 from gradopt.ir.current import scope
-from gradopt.ir.extents import (
-    DYNAMIC,
-    Extent,
-    Sizes,
-    bounds_of,
-    is_extent,
-    shape_with,
-    unknown_size,
-)
+from gradopt.ir.extents import DYNAMIC, Extent, Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.outcomes import require
 from gradopt.ir.types import element_attribute
 from gradopt.ir.values import Shape, Value, equal, of_shape, scalar
 from gradopt.recording import grad, ir
@@ -132,8 +127,6 @@ def require_same(x: Any, y: Any, what: str = "operands could not be broadcast to
         return
     if not (is_extent(x) or is_extent(y)):
         raise ShapeError(f"{what}: sizes {x} and {y}", source_location())
-    from gradopt.ir.checks import require  # It needs the ops that need this module.
-
     a, b = (scalar(n, INT64) if isinstance(n, int) else n for n in (number(x), number(y)))
     message = f"{what}: the size {{value}} of an array is not {_text(y)}"
     require(equal(a, b), a, message, ShapeError)
@@ -274,3 +267,6 @@ def aligned(x: Value, i: int, y: Value, j: int) -> tuple[Value, Value]:
     if is_extent(a):
         return x, resized(y, shape_with([*y.shape[:j], a, *y.shape[j + 1 :]]))
     return resized(x, shape_with([*x.shape[:i], b, *x.shape[i + 1 :]])), y
+
+
+Sizes.rules = sys.modules[__name__]

@@ -37,7 +37,7 @@ from gradopt.recording import grad, inference, ir
 from gradopt.recording.text import module_text
 
 if TYPE_CHECKING:
-    from gradopt.ir.checks import Check
+    from gradopt.ir.outcomes import Check
     from gradopt.ir.targets import Target
 
 CONSTANT_ELEMENTS = 16

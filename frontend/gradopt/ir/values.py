@@ -221,7 +221,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     if all(shape == first for shape in shapes):
         return first
     if any(map(has_extents, shapes)):
-        return _sized().common_shape(shapes)
+        return Sizes.rules.common_shape(shapes)
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -236,7 +236,7 @@ def broadcast_to(x: Value, shape: Shape) -> Value:
     if x.shape == shape:
         return x
     if x.shape.__class__ is Sizes or has_extents(shape):
-        return _sized().broadcast_to(x, shape)
+        return Sizes.rules.broadcast_to(x, shape)
     offset = len(shape) - len(x.shape)
     if offset < 0 or any(a not in (b, 1) for a, b in zip(x.shape, shape[offset:], strict=True)):
         raise ShapeError(f"cannot broadcast shape {x.shape} to shape {shape}", source_location())
@@ -250,12 +250,5 @@ def reshape(x: Value, shape: Shape) -> Value:
     if x.shape == shape:
         return x
     if x.shape.__class__ is Sizes or has_extents(shape):
-        return _sized().reshape(x, shape)
+        return Sizes.rules.reshape(x, shape)
     return scope().emit(grad.reshape, x, list(shape))
-
-
-def _sized() -> Any:
-    """What there is for sizes that are known at run time only; few programs need it."""
-    from gradopt.ir import sized
-
-    return sized

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradopt import _gradopt
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import CompilerError
-from gradopt.ir.extents import unknown_size
 from gradopt.recording.native import compiler
 
 if TYPE_CHECKING:

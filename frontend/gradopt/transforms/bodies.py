@@ -20,7 +20,7 @@ from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
 from gradopt.compilation.calling import describe_returned, function_name, returned_value
 from gradopt.errors import ArgumentError, ArgumentTypeError
-from gradopt.ir import checks, prims
+from gradopt.ir import outcomes, prims
 from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.prims import scalar
 from gradopt.ir.trace import Scope
@@ -317,4 +317,4 @@ class Outcome:
         """Hands the outcome to the enclosing function."""
         if self.any:
             number, value = results
-            checks.add_outcome(number, value)
+            outcomes.add_outcome(number, value)

@@ -29,7 +29,7 @@ from gradopt.compilation.calling import (
     result_value,
 )
 from gradopt.errors import UnsupportedError
-from gradopt.ir import checks, prims
+from gradopt.ir import outcomes, prims
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.values import Value, depends, used_by
 from gradopt.recording import grad as dialect
@@ -305,7 +305,7 @@ class _Call:
         )
         leaves = self._result.leaves
         if len(outputs) > len(leaves):
-            checks.add_outcome(*outputs[len(leaves) :])
+            outcomes.add_outcome(*outputs[len(leaves) :])
         return self._result.tree.unflatten(
             [like(leaf, value) for leaf, value in zip(leaves, outputs[: len(leaves)], strict=True)]
         )

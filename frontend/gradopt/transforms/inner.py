@@ -26,7 +26,7 @@ from gradopt.compilation.calling import (
     returned_value,
 )
 from gradopt.errors import ArgumentError
-from gradopt.ir import checks, prims
+from gradopt.ir import checks, outcomes, prims
 from gradopt.ir.extents import Sizes, confined
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.types import shape_and_dtype, tensor_type
@@ -136,7 +136,7 @@ def _emit(
     behind = count + len(inner.outcome)
     if inner.outcome:
         number, value = outputs[count:behind]
-        checks.add_outcome(number, value)
+        outcomes.add_outcome(number, value)
     return outputs[:count], outputs[behind:]
 
 
