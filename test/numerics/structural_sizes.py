@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from harness import constant
 from mlir import ir
-from structural_rows import ALL, NUMBERS, Array, Case, Structural
+from structural_rows import ALL, NUMBERS, REALS, Array, Case, Structural
 
 from gradopt.dialects import grad
 
@@ -258,11 +258,11 @@ SIZES = [
                 (6,),
                 number(0),
                 number(n),
-                dtypes=NUMBERS,
+                dtypes=REALS,
             )
             for n in (0, 1, 6)
         ],
-        NUMBERS,
+        REALS,
         rounding=16,
     ),
 ]
