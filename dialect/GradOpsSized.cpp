@@ -60,11 +60,11 @@ LogicalResult SizedSliceOp::inferReturnTypes(MLIRContext *, Location_ loc,
 }
 
 LogicalResult SizedSliceOp::verify() {
-  return success(succeeded(checkLength(getLoc(), "sized_slice", "indices",
-                                       getIndices().size(),
-                                       typeOf(getX()).getRank())) &&
-                 succeeded(checkCount(getLoc(), "sized_slice", "extents",
-                                      getShape(), getExtents().size())));
+  return success(
+      succeeded(checkLength(getLoc(), "sized_slice", "indices",
+                            getIndices().size(), typeOf(getX()).getRank())) &&
+      succeeded(checkCount(getLoc(), "sized_slice", "extents", getShape(),
+                           getExtents().size())));
 }
 
 LogicalResult SizedUpdateOp::inferReturnTypes(MLIRContext *, Location_ loc,
@@ -118,11 +118,10 @@ LogicalResult SizedBroadcastOp::inferReturnTypes(MLIRContext *, Location_ loc,
 }
 
 LogicalResult SizedBroadcastOp::verify() {
-  return success(
-      succeeded(checkCount(getLoc(), "sized_broadcast", "extents", getShape(),
-                           getExtents().size())) &&
-      succeeded(checkCount(getLoc(), "sized_broadcast", "bounds", getShape(),
-                           getBounds().size())));
+  return success(succeeded(checkCount(getLoc(), "sized_broadcast", "extents",
+                                      getShape(), getExtents().size())) &&
+                 succeeded(checkCount(getLoc(), "sized_broadcast", "bounds",
+                                      getShape(), getBounds().size())));
 }
 
 LogicalResult SizedIotaOp::inferReturnTypes(MLIRContext *, Location_ loc,

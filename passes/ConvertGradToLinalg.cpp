@@ -18,9 +18,9 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "passes/AnyOrder.h"
 #include "passes/ConvertGradToLinalg.h"
 #include "dialect/Scalar.h"
+#include "passes/AnyOrder.h"
 #include "passes/DeadOps.h"
 #include "passes/DropSigns.h"
 #include "passes/Passes.h"
@@ -245,10 +245,10 @@ struct LowerElementwise : OpInterfaceRewritePattern<ElementwiseOpInterface> {
               op.emitScalar(builder, loc, scalars, hadUnsignedOperands(op));
           if (op->hasAttr(kAnyOrder) && isa<FloatType>(scalar.getType()))
             scalar.getDefiningOp()->setAttr(
-                "fastmath", arith::FastMathFlagsAttr::get(
-                                builder.getContext(),
-                                arith::FastMathFlags::reassoc |
-                                    arith::FastMathFlags::contract));
+                "fastmath",
+                arith::FastMathFlagsAttr::get(
+                    builder.getContext(), arith::FastMathFlags::reassoc |
+                                              arith::FastMathFlags::contract));
           linalg::YieldOp::create(builder, loc, scalar);
         });
     rewriter.replaceOp(op, generic);

@@ -13,8 +13,8 @@ namespace mlir::grad {
 
 /// Gives all values of a function the integer types without sign that `arith`
 /// knows (ui8 => i8), and marks the ops of the dialect whose operands were
-/// unsigned. What was marked must be lowered before anyone else looks. A function
-/// without such ops stays as it is.
+/// unsigned. What was marked must be lowered before anyone else looks. A
+/// function without such ops stays as it is.
 void dropSigns(FunctionOpInterface function);
 
 /// Whether operands of an op were unsigned before `dropSigns`.

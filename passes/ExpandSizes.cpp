@@ -10,8 +10,8 @@
 ///
 ///  1. Such a tensor is not made: where an element of it is needed, that is
 ///     computed, from elements of what it was computed from. So one loop does
-///     what several ops say. An *element* is what is there at one position along
-///     the dimensions of unknown size: a tensor of the other dimensions.
+///     what several ops say. An *element* is what is there at one position
+///     along the dimensions of unknown size: a tensor of the other dimensions.
 ///  2. What would be computed several times is kept in a tensor of the largest
 ///     size that it can have, as is what is written over the elements that it
 ///     is computed from.
@@ -62,8 +62,7 @@ static SmallVector<int64_t> placesOf(ArrayRef<int64_t> dimensions,
 }
 
 /// The dimensions of the operand that the result of a reduction has.
-static SmallVector<int64_t> keptDimensions(Value x,
-                                           ArrayRef<int64_t> reduced) {
+static SmallVector<int64_t> keptDimensions(Value x, ArrayRef<int64_t> reduced) {
   return llvm::filter_to_vector(
       llvm::seq<int64_t>(typeOf(x).getRank()),
       [&](int64_t d) { return !llvm::is_contained(reduced, d); });
@@ -143,9 +142,7 @@ private:
   void write(SizedUpdateOp op);
 
   Carried loopOver(ArrayRef<Value> extents, ValueRange init, Body body);
-  Value add(Value x, Value y) {
-    return builder.createOrFold<AddOp>(loc, x, y);
-  }
+  Value add(Value x, Value y) { return builder.createOrFold<AddOp>(loc, x, y); }
   Value reshape(Value x, ArrayRef<int64_t> shape) {
     if (typeOf(x).getShape() == shape)
       return x;
@@ -454,22 +451,26 @@ Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
   auto combination = combinationOf(op);
   Value init = createSplat(builder, loc, elementType(op->getResult(0)),
                            combination.first);
-  return loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange sum) {
-    SmallVector<Value> below;
-    auto *outer = position.begin(), *inner = at.begin();
-    for (int64_t d : unknown)
-      below.push_back(llvm::is_contained(reduced, d) ? *inner++ : *outer++);
-    Value element = getElement(x, below);
-    if (!within.empty()) {
-      Operation *part = builder.clone(*op);
-      part->setOperands(element);
-      part->setAttr("dimensions", builder.getDenseI64ArrayAttr(within));
-      part->getResult(0).setType(elementType(op->getResult(0)));
-      element = part->getResult(0);
-    }
-    return Carried{inAnyOrder(
-        combination.second(builder, loc, sum.front(), element))};
-  }).front();
+  return loopOver(extents, init,
+                  [&](ArrayRef<Value> at, ValueRange sum) {
+                    SmallVector<Value> below;
+                    auto *outer = position.begin(), *inner = at.begin();
+                    for (int64_t d : unknown)
+                      below.push_back(
+                          llvm::is_contained(reduced, d) ? *inner++ : *outer++);
+                    Value element = getElement(x, below);
+                    if (!within.empty()) {
+                      Operation *part = builder.clone(*op);
+                      part->setOperands(element);
+                      part->setAttr("dimensions",
+                                    builder.getDenseI64ArrayAttr(within));
+                      part->getResult(0).setType(elementType(op->getResult(0)));
+                      element = part->getResult(0);
+                    }
+                    return Carried{inAnyOrder(combination.second(
+                        builder, loc, sum.front(), element))};
+                  })
+      .front();
 }
 
 Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
@@ -488,8 +489,7 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
   }
 
   SmallVector<Value> extents;
-  for (auto [l, r] :
-       llvm::zip_equal(op.getLhsContract(), op.getRhsContract()))
+  for (auto [l, r] : llvm::zip_equal(op.getLhsContract(), op.getRhsContract()))
     if (typeOf(op.getLhs()).isDynamicDim(l))
       extents.push_back(findExtent(op.getLhs(), l));
   RankedTensorType type = elementType(op);
@@ -500,18 +500,16 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
       if (typeOf(op.getLhs()).isDynamicDim(l))
         lhsAt[l] = rhsAt[r] = *next++;
     auto read = [&](Value operand, DenseMap<int64_t, Value> &places) {
-      return getElement(operand,
-                        llvm::map_to_vector(dimensionsOf(operand, true),
-                                            [&](int64_t d) {
-                                              return places.lookup(d);
-                                            }));
+      return getElement(
+          operand,
+          llvm::map_to_vector(dimensionsOf(operand, true),
+                              [&](int64_t d) { return places.lookup(d); }));
     };
     Value lhs = read(op.getLhs(), lhsAt), rhs = read(op.getRhs(), rhsAt);
     auto inner = [](Value operand, ArrayRef<int64_t> dimensions) {
       SmallVector<int64_t> known = dimensionsOf(operand, false);
       SmallVector<int64_t> left = llvm::filter_to_vector(
-          dimensions,
-          [&](int64_t d) { return llvm::is_contained(known, d); });
+          dimensions, [&](int64_t d) { return llvm::is_contained(known, d); });
       return placesOf(left, known);
     };
     if (typeOf(lhs).getRank() == 0 && typeOf(rhs).getRank() == 0)
@@ -525,10 +523,12 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
   if (extents.empty())
     return product({});
   Value init = createSplat(builder, loc, type, 0);
-  return loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange sum) {
-    return Carried{
-        inAnyOrder(AddOp::create(builder, loc, sum.front(), product(at)))};
-  }).front();
+  return loopOver(extents, init,
+                  [&](ArrayRef<Value> at, ValueRange sum) {
+                    return Carried{inAnyOrder(
+                        AddOp::create(builder, loc, sum.front(), product(at)))};
+                  })
+      .front();
 }
 
 //===----------------------------------------------------------------------===//
@@ -579,8 +579,8 @@ void Expander::keep(Value value) {
           one[d] = 1;
         }
         Value element = reshape(getElement(value, at), one);
-        auto update = DynamicUpdateSliceOp::create(
-            builder, loc, before.front(), element, start);
+        auto update = DynamicUpdateSliceOp::create(builder, loc, before.front(),
+                                                   element, start);
         update->setAttr(kInBounds, builder.getUnitAttr());
         return Carried{update};
       }).front();
@@ -606,24 +606,24 @@ bool Expander::keepByRows(DotGeneralOp op) {
   };
   SmallVector<Value> extents{number(vector.getDimSize(0)), findExtent(op, 0)};
   Value init = createSplat(builder, loc, type, 0);
-  kept[op] = loopOver(extents, init, [&](ArrayRef<Value> at,
-                                         ValueRange before) {
-    SmallVector<Value> start(rows.getIndices());
-    for (auto [d, place] : llvm::zip_equal(rows.getDimensions(), at))
-      start[d] = add(place, start[d]);
-    Value sum = readPart(before.front(), at[1], {1}, {}, true);
-    Value factor = readPart(op.getLhs(), at[0], {1}, {}, true);
-    Value element = readPart(rows.getX(), start,
-                             SmallVector<int64_t>(start.size(), 1), {},
-                             rows->hasAttr(kInBounds));
-    sum = inAnyOrder(AddOp::create(
-        builder, loc, sum,
-        inAnyOrder(MultiplyOp::create(builder, loc, factor, element))));
-    auto update = DynamicUpdateSliceOp::create(
-        builder, loc, before.front(), reshape(sum, {1}), at.drop_front());
-    update->setAttr(kInBounds, builder.getUnitAttr());
-    return Carried{update};
-  }).front();
+  kept[op] =
+      loopOver(extents, init, [&](ArrayRef<Value> at, ValueRange before) {
+        SmallVector<Value> start(rows.getIndices());
+        for (auto [d, place] : llvm::zip_equal(rows.getDimensions(), at))
+          start[d] = add(place, start[d]);
+        Value sum = readPart(before.front(), at[1], {1}, {}, true);
+        Value factor = readPart(op.getLhs(), at[0], {1}, {}, true);
+        Value element =
+            readPart(rows.getX(), start, SmallVector<int64_t>(start.size(), 1),
+                     {}, rows->hasAttr(kInBounds));
+        sum = inAnyOrder(AddOp::create(
+            builder, loc, sum,
+            inAnyOrder(MultiplyOp::create(builder, loc, factor, element))));
+        auto update = DynamicUpdateSliceOp::create(
+            builder, loc, before.front(), reshape(sum, {1}), at.drop_front());
+        update->setAttr(kInBounds, builder.getUnitAttr());
+        return Carried{update};
+      }).front();
   return true;
 }
 
@@ -656,8 +656,8 @@ void Expander::write(SizedUpdateOp op) {
   SmallVector<int64_t> unknown = dimensionsOf(update, true);
   SmallVector<Value> extents = llvm::map_to_vector(
       unknown, [&](int64_t d) { return findExtent(update, d); });
-  Value result = loopOver(
-      extents, op.getX(), [&](ArrayRef<Value> at, ValueRange before) {
+  Value result =
+      loopOver(extents, op.getX(), [&](ArrayRef<Value> at, ValueRange before) {
         SmallVector<Value> start(op.getIndices());
         SmallVector<int64_t> sizes(start.size(), 1);
         auto *next = at.begin();

@@ -99,8 +99,7 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
   case LeafKind::WeakInt:
     return isScalar();
   case LeafKind::WeakFloat:
-    return isScalar() &&
-           (getDescr()->kind == 'f' || getDescr()->kind == 'c');
+    return isScalar() && (getDescr()->kind == 'f' || getDescr()->kind == 'c');
   case LeafKind::WeakComplex:
     return isScalar() && getDescr()->kind == 'c';
   case LeafKind::Device:
