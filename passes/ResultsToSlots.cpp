@@ -80,8 +80,12 @@ struct GradResultsToSlots
     : grad::impl::GradResultsToSlotsBase<GradResultsToSlots> {
   void runOnOperation() override {
     SymbolTable symbols(getOperation());
-    for (auto list : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
-      if (list->hasAttr(kFrameAttr) && failed(runOn(list, symbols)))
+    // Kernels may be erased.
+    SmallVector<func::FuncOp> lists = llvm::filter_to_vector(
+        getOperation().getOps<func::FuncOp>(),
+        [](func::FuncOp function) { return function->hasAttr(kFrameAttr); });
+    for (func::FuncOp list : lists)
+      if (failed(runOn(list, symbols)))
         return signalPassFailure();
   }
 

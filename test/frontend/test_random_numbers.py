@@ -555,11 +555,6 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
         "minval must be numbers, but it is None",
         lambda: random.uniform(KEY, 3, minval=None),
     ),
-    "an unsigned bound": (
-        go.errors.UnsupportedError,
-        "maxval has dtype uint8.*convert it with astype",
-        lambda: random.uniform(KEY, 3, maxval=np.ones(3, np.uint8)),
-    ),
     "an axis with a fraction": (
         go.errors.IntegerError,
         "'float' object cannot be interpreted as an integer",

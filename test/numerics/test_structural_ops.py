@@ -145,6 +145,8 @@ def check(name: str, got: Array, want: Array, scale: Array, tolerance: float) ->
 @pytest.mark.parametrize(("case", "dtype"), CASES)
 def test_derivatives_are_limits_of_differences(case: Case, dtype: str) -> None:
     x = operands(case, dtype)
+    if not is_possible(*x, quiet(case.reference, *x)):
+        pytest.skip("devices have no complex numbers")
     order = 2 if dtype in ("f8", "c16") else 1
     run = Derivatives(case.build, x, order=order)
     tolerance = max(TOLERANCE[dtype], TOLERANCE[run.result[1].str[1:]])

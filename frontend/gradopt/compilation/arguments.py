@@ -75,7 +75,7 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
         require_not_donated(result)
     else:
         result, kind = value, ""
-    if kind not in tuple(kinds):
+    if kind.replace("u", "i") not in tuple(kinds):
         raise ArgumentTypeError(
             f"{name} must be {_WANTED[kinds]}, but it is {describe_value(value)}",
             source_location(),

@@ -473,6 +473,7 @@ def within(scope: Scope, body: Callable[[], T]) -> T:
         for action in reversed(scope.at_end):
             action()
         scope.at_end.clear()
+        scope.given.clear()
 
 
 def resume(scope: Scope, body: Callable[[], T]) -> T:
