@@ -115,7 +115,8 @@ private:
 
   // What is known of dimensions of unknown size.
   Value findExtent(Value value, int64_t dimension);
-  int64_t findBound(Value value, int64_t dimension);
+  void noteBounds(Value value);
+  unsigned findDepth(Operation *op);
   /// The same dimension of an operand; null if the op makes it.
   Origin findOrigin(Operation *op, int64_t dimension);
 
@@ -157,10 +158,17 @@ private:
     return RankedTensorType::get(shape, type.getElementType());
   }
 
+  /// Where an element takes more ops, elements on the way are kept.
+  static constexpr unsigned kDeepest = 64;
+
   OpBuilder builder;
   Location loc = builder.getUnknownLoc();
   /// Tensors of the largest size that hold values of unknown size.
   DenseMap<Value, Value> kept;
+  /// The largest sizes of values of unknown size.
+  DenseMap<Value, SmallVector<int64_t>> bounds;
+  /// How many ops compute an element of them.
+  DenseMap<Value, unsigned> depths;
   /// What a loop reads in place of a tensor that it writes to.
   DenseMap<Value, Value> written;
 };
@@ -202,32 +210,53 @@ static unsigned numberAmongUnknown(Value value, int64_t dimension) {
 }
 
 Value Expander::findExtent(Value value, int64_t dimension) {
-  Operation *op = value.getDefiningOp();
-  if (auto iota = dyn_cast<SizedIotaOp>(op))
-    return iota.getExtent();
-  unsigned number = numberAmongUnknown(value, dimension);
-  if (auto slice = dyn_cast<SizedSliceOp>(op))
-    return slice.getExtents()[number];
-  if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
-    return broadcast.getExtents()[number];
-  Origin origin = findOrigin(op, dimension);
-  return findExtent(origin.operand, origin.dimension);
+  while (true) {
+    Operation *op = value.getDefiningOp();
+    if (auto iota = dyn_cast<SizedIotaOp>(op))
+      return iota.getExtent();
+    unsigned number = numberAmongUnknown(value, dimension);
+    if (auto slice = dyn_cast<SizedSliceOp>(op))
+      return slice.getExtents()[number];
+    if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
+      return broadcast.getExtents()[number];
+    Origin origin = findOrigin(op, dimension);
+    value = origin.operand;
+    dimension = origin.dimension;
+  }
 }
 
-int64_t Expander::findBound(Value value, int64_t dimension) {
-  if (!typeOf(value).isDynamicDim(dimension))
-    return typeOf(value).getDimSize(dimension);
+/// Notes the bounds of a value, given those of operands.
+void Expander::noteBounds(Value value) {
   Operation *op = value.getDefiningOp();
-  if (auto iota = dyn_cast<SizedIotaOp>(op))
-    return iota.getBound();
-  if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
-    return broadcast.getBounds()[numberAmongUnknown(value, dimension)];
-  Origin origin = findOrigin(op, dimension);
-  int64_t bound = findBound(origin.operand, origin.dimension);
-  if (isa<ElementwiseOpInterface>(op))
-    for (Value operand : op->getOperands())
-      bound = std::min(bound, findBound(operand, dimension));
-  return bound;
+  auto boundOf = [&](int64_t dimension) -> int64_t {
+    if (!typeOf(value).isDynamicDim(dimension))
+      return typeOf(value).getDimSize(dimension);
+    if (auto iota = dyn_cast<SizedIotaOp>(op))
+      return iota.getBound();
+    if (auto broadcast = dyn_cast<SizedBroadcastOp>(op))
+      return broadcast.getBounds()[numberAmongUnknown(value, dimension)];
+    auto below = [&](Value operand, int64_t d) {
+      return isSized(operand) ? bounds[operand][d]
+                              : typeOf(operand).getDimSize(d);
+    };
+    Origin origin = findOrigin(op, dimension);
+    int64_t bound = below(origin.operand, origin.dimension);
+    if (isa<ElementwiseOpInterface>(op))
+      for (Value operand : op->getOperands())
+        bound = std::min(bound, below(operand, dimension));
+    return bound;
+  };
+  bounds[value] =
+      llvm::map_to_vector(llvm::seq<int64_t>(typeOf(value).getRank()), boundOf);
+}
+
+/// How many ops an element is computed by, one after the other.
+unsigned Expander::findDepth(Operation *op) {
+  unsigned depth = 0;
+  for (Value operand : op->getOperands())
+    if (!kept.contains(operand))
+      depth = std::max(depth, depths.lookup(operand));
+  return depth + 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -562,9 +591,8 @@ bool Expander::isRepeated(Value value) {
 
 /// Writes all elements to memory.
 void Expander::keep(Value value) {
-  SmallVector<int64_t> shape, unknown = dimensionsOf(value, true);
-  for (int64_t d : llvm::seq<int64_t>(typeOf(value).getRank()))
-    shape.push_back(findBound(value, d));
+  SmallVector<int64_t> shape = bounds[value],
+                       unknown = dimensionsOf(value, true);
   SmallVector<Value> extents = llvm::map_to_vector(
       unknown, [&](int64_t d) { return findExtent(value, d); });
   auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
@@ -598,8 +626,7 @@ bool Expander::keepByRows(DotGeneralOp op) {
       !ShapedType::isDynamic(rows.getShape()[1]) ||
       op.getLhsContract().size() != 1 || op.getRhsContract().front() != 0)
     return false;
-  auto type =
-      RankedTensorType::get({findBound(op, 0)}, vector.getElementType());
+  auto type = RankedTensorType::get(bounds[op], vector.getElementType());
   auto number = [&](int64_t value) {
     auto index = RankedTensorType::get({}, builder.getI64Type());
     return createSplat(builder, loc, index, value);
@@ -706,14 +733,21 @@ LogicalResult Expander::expand(Operation *op) {
                            "this dialect in the same function");
   loc = op->getLoc();
   builder.setInsertionPointAfter(op);
-  if (auto update = dyn_cast<SizedUpdateOp>(op))
+  Value result = op->getResult(0);
+  if (auto update = dyn_cast<SizedUpdateOp>(op)) {
     write(update);
-  else if (!makesSized)
-    op->getResult(0).replaceAllUsesWith(computeElement(op->getResult(0), {}));
-  else if (auto dot = dyn_cast<DotGeneralOp>(op); dot && keepByRows(dot))
     return success();
-  else if (isRepeated(op->getResult(0)))
-    keep(op->getResult(0));
+  }
+  if (!makesSized) {
+    result.replaceAllUsesWith(computeElement(result, {}));
+    return success();
+  }
+  noteBounds(result);
+  depths[result] = findDepth(op);
+  if (auto dot = dyn_cast<DotGeneralOp>(op); dot && keepByRows(dot))
+    return success();
+  if (isRepeated(result) || depths[result] == kDeepest)
+    keep(result);
   return success();
 }
 

@@ -6,6 +6,7 @@ Sizes are operands, so that they are not known while compiling; results have a k
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ def rows(x: Any, start: Any, count: Any) -> Any:
 def columns(x: Any, zero: Any, start: Any, count: Any) -> Any:
     """Some columns of three elements."""
     return grad.sized_slice(x, [zero, start], [count], [3, UNKNOWN], [0, 1])
+
+
+def applied(times: int, function: Callable[[Any], Any], x: Any) -> Any:
+    """A function of a function of and so on."""
+    return functools.reduce(lambda t, _: function(t), range(times), x)
 
 
 def total(x: Any) -> Any:
@@ -125,6 +131,24 @@ SIZES = [
                 number(4),
                 number(1),
                 dtypes=NUMBERS,
+            ),
+            case(  # Each value is used three times, and there are many: once each.
+                lambda x, i, n: total(
+                    applied(30, lambda t: grad.subtract(grad.add(t, t), t), part(x, [i], [n], [0]))
+                ),
+                lambda x, i, n: np.sum(x[i : i + n], dtype=x.dtype),
+                (7,),
+                number(2),
+                number(4),
+                dtypes=("f8",),
+            ),
+            case(  # More ops, one after the other, than elements are computed by in one place.
+                lambda x, i, n: total(applied(150, grad.negative, part(x, [i], [n], [0]))),
+                lambda x, i, n: np.sum(x[i : i + n], dtype=x.dtype),
+                (7,),
+                number(2),
+                number(4),
+                dtypes=("f8",),
             ),
             case(  # Turned around and back to front.
                 lambda x, i, n: total(
