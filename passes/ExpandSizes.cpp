@@ -78,7 +78,7 @@ static std::optional<ArrayRef<int64_t>> findReduced(Operation *op) {
 
 namespace {
 
-/// The operand and its dimension that a dimension of a product comes from.
+/// The operand, and its dimension, that a dimension of a result is that of.
 struct Origin {
   Value operand;
   int64_t dimension;
@@ -109,7 +109,7 @@ public:
   LogicalResult expand(Operation *op);
 
 private:
-  /// A value in memory, and how large it is at most.
+  /// What loops carry.
   using Carried = SmallVector<Value>;
   using Body = function_ref<Carried(ArrayRef<Value>, ValueRange)>;
 
@@ -117,7 +117,7 @@ private:
   Value findExtent(Value value, int64_t dimension);
   void noteBounds(Value value);
   unsigned findDepth(Operation *op);
-  /// The same dimension of an operand; null if the op makes it.
+  /// Of an op that states no sizes, but for a slice.
   Origin findOrigin(Operation *op, int64_t dimension);
 
   // Elements. `position` has one entry for each dimension of unknown size.
@@ -184,18 +184,10 @@ Origin Expander::findOrigin(Operation *op, int64_t dimension) {
       .Case([&](SizedSliceOp slice) -> Origin {
         return {slice.getX(), slice.getDimensions()[dimension]};
       })
-      .Case([&](SizedBroadcastOp broadcast) -> Origin {
-        ArrayRef<int64_t> dimensions = broadcast.getDimensions();
-        auto *at = llvm::find(dimensions, dimension);
-        if (at == dimensions.end())
-          return {};
-        return {broadcast.getX(), at - dimensions.begin()};
-      })
       .Case([&](TransposeOp transpose) -> Origin {
         return {transpose.getX(), transpose.getPermutation()[dimension]};
       })
       .Case([&](DotGeneralOp dot) { return findOrigins(dot)[dimension]; })
-      .Case([&](SizedIotaOp) { return Origin(); })
       .Default([&](Operation *other) -> Origin {
         Value x = other->getOperand(0);
         if (std::optional<ArrayRef<int64_t>> reduced = findReduced(other))
@@ -677,7 +669,7 @@ bool Expander::isReadElsewhere(SizedUpdateOp op) {
 
 void Expander::write(SizedUpdateOp op) {
   Value update = op.getUpdate();
-  bool isRepeated = kept.contains(update);
+  bool wasKept = kept.contains(update);
   if (isReadElsewhere(op))
     keep(update);
   SmallVector<int64_t> unknown = dimensionsOf(update, true);
@@ -702,7 +694,7 @@ void Expander::write(SizedUpdateOp op) {
           part->setAttr(kInBounds, builder.getUnitAttr());
         return Carried{part};
       }).front();
-  if (!isRepeated)
+  if (!wasKept)
     kept.erase(update); // Not there in blocks that this one is not in.
   op.replaceAllUsesWith(result);
 }
