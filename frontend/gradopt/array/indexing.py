@@ -17,7 +17,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, Storage, array_of, wrap
 from gradopt.array.masks import MaskedElements, MaskPlace
-from gradopt.array.operands import is_traced, listed, traced
+from gradopt.array.operands import is_known, is_traced, listed, traced
 from gradopt.array.slices import checked_index, slice_range
 from gradopt.array.views import NEW_AXIS, Window
 from gradopt.base.dtypes import BOOL, INT64
@@ -601,7 +601,7 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
     else:
         spread = place.spread(traced(value, x.dtype))
         if spread is None:
-            if is_traced(*entries) and not all(map(_is_known, entries)):
+            if is_traced(*entries) and not all(map(is_known, entries)):
                 raise ConversionError(
                     "the number of elements that a traced boolean mask selects is not known while "
                     "tracing, so they can only be assigned one value; use "
@@ -612,10 +612,6 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
         new = fit(spread, part._extents, part.dtype)
     part._write(prims.select(place.spread_mask(), new, part._read()))
     return True
-
-
-def _is_known(entry: Any) -> bool:
-    return not isinstance(entry, Handle) or entry._known() is not None
 
 
 def _is_mask(entry: Any) -> bool:

@@ -25,6 +25,11 @@ def is_traced(*values: Any) -> bool:
     )
 
 
+def is_known(value: Any) -> bool:
+    """Whether what a value holds is known while tracing."""
+    return not isinstance(value, Handle) or value._known() is not None
+
+
 def is_traced_integer(value: Any) -> bool:
     """Whether a value is a traced Python integer."""
     return isinstance(value, Handle) and value._weak and value.dtype.kind == "i"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from gradopt.array.handle import Handle
+from gradopt.array.operands import is_known
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, TraceIndexError, UnsupportedError
@@ -34,7 +34,7 @@ def slice_range(part: slice, extent: Any) -> tuple[Any, Any, int]:
     Returns:
         Integers, or a traced offset and an `Extent`.
     """
-    if extent.__class__ is int and not any(map(_is_traced, (part.start, part.stop, part.step))):
+    if extent.__class__ is int and all(map(is_known, (part.start, part.stop, part.step))):
         start, stop, step = part.indices(extent)
         size = len(range(start, stop, step))
         return (start, size, step) if size else (0, 0, 1)
@@ -54,12 +54,8 @@ def slice_range(part: slice, extent: Any) -> tuple[Any, Any, int]:
     return (0, 0, 1) if found == 0 else (first, found, step)
 
 
-def _is_traced(bound: Any) -> bool:
-    return isinstance(bound, Handle) and bound._known() is None
-
-
 def _step(step: Any) -> int:
-    if _is_traced(step):
+    if not is_known(step):
         step._require_size()
         raise ConversionError(
             "the step of a slice is traced; its value must be known while tracing",
@@ -80,7 +76,7 @@ def _step(step: Any) -> int:
 def _bound(bound: Any) -> Number | None:
     if bound is None:
         return None
-    if not _is_traced(bound):
+    if is_known(bound):
         return operator.index(bound)
     if bound.ndim or bound.dtype.kind not in "iu":
         raise TypeError("slice indices must be integers or None or have an __index__ method")
