@@ -18,31 +18,17 @@ from gradopt.api import (
     compile_value_and_grad,
     compile_vjp,
 )
-from gradopt.base.device_arrays import asarray
 from gradopt.base.devices import Device, devices
 from gradopt.base.pytree import register_pytree
-from gradopt.compilation.bundle import save
 from gradopt.compilation.compiled import Compiled
-from gradopt.compilation.loading import load
 from gradopt.compilation.lowered import Lowered, Memory
 from gradopt.errors import GradoptError
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.branches import cond, switch
-from gradopt.transforms.callbacks import pure_callback
-from gradopt.transforms.checkpointing import checkpoint
-from gradopt.transforms.custom import custom_jvp, custom_vjp
-from gradopt.transforms.custom_call import custom_call
-from gradopt.transforms.custom_check import check_custom
-from gradopt.transforms.gradcheck import gradcheck
 from gradopt.transforms.gradient import grad, stop_gradient, value_and_grad
-from gradopt.transforms.implicit import custom_linear_solve, custom_root, fixed_point
-from gradopt.transforms.integrate import odeint
 from gradopt.transforms.jacobian_products import jvp, linearize, vjp
 from gradopt.transforms.jacobians import hessian, hvp, jacfwd, jacrev
 from gradopt.transforms.loops import fori_loop, map, scan, while_loop
-from gradopt.transforms.result_specs import ShapeDtypeStruct
-from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
-from gradopt.transforms.written import with_written
 
 if TYPE_CHECKING:
     from gradopt import jax as jax
@@ -51,11 +37,42 @@ if TYPE_CHECKING:
     from gradopt import random as random
     from gradopt import scipy as scipy
     from gradopt import torch as torch
+    from gradopt.base.device_arrays import asarray
+    from gradopt.compilation.bundle import save
+    from gradopt.compilation.loading import load
+    from gradopt.transforms.callbacks import pure_callback
+    from gradopt.transforms.checkpointing import checkpoint
+    from gradopt.transforms.custom import custom_jvp, custom_vjp
+    from gradopt.transforms.custom_call import custom_call
+    from gradopt.transforms.custom_check import check_custom
+    from gradopt.transforms.gradcheck import gradcheck
+    from gradopt.transforms.implicit import custom_linear_solve, custom_root, fixed_point
+    from gradopt.transforms.integrate import odeint
+    from gradopt.transforms.result_specs import ShapeDtypeStruct
+    from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
+    from gradopt.transforms.written import with_written
 
 __version__ = "0.1.0"
 
-# Modules that are imported when they are first used: not every program needs them.
-_LAZY = ("jax", "nn", "optim", "random", "scipy", "torch")
+# What is imported when it is first used, as few programs need it: modules, and names by module.
+_LAZY_MODULES = ("jax", "nn", "optim", "random", "scipy", "torch")
+_LAZY_NAMES = {
+    "base.device_arrays": ("asarray",),
+    "compilation.bundle": ("save",),
+    "compilation.loading": ("load",),
+    "transforms.callbacks": ("pure_callback",),
+    "transforms.checkpointing": ("checkpoint",),
+    "transforms.custom": ("custom_jvp", "custom_vjp"),
+    "transforms.custom_call": ("custom_call",),
+    "transforms.custom_check": ("check_custom",),
+    "transforms.gradcheck": ("gradcheck",),
+    "transforms.implicit": ("custom_linear_solve", "custom_root", "fixed_point"),
+    "transforms.integrate": ("odeint",),
+    "transforms.result_specs": ("ShapeDtypeStruct",),
+    "transforms.symbolic_zeros": ("CustomVJPPrimal", "SymbolicZero"),
+    "transforms.written": ("with_written",),
+}
+_MODULE_OF = {name: module for module, names in _LAZY_NAMES.items() for name in names}
 
 __all__ = [
     "Compiled",
@@ -118,10 +135,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _LAZY_MODULES:
         return importlib.import_module(f"gradopt.{name}")
+    if name in _MODULE_OF:
+        value = getattr(importlib.import_module(f"gradopt.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY_MODULES, *_MODULE_OF})

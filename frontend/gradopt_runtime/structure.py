@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -283,6 +282,8 @@ def functions(
         make: makes a function of its name, its programs by number, and the numbers and names of its
             static arguments.
     """
+    import json  # Not every program reads one.
+
     decoded = _by_position(programs) if structure is None else json.loads(structure)
     made = {
         name: make(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
-import hashlib
 import math
 import operator
 from collections.abc import Callable, Hashable
@@ -191,6 +190,8 @@ class _Walk:
             raise _UnknownError
         content = array.tobytes()
         if len(content) > _DIGEST_BYTES:
+            import hashlib  # Few programs refer to arrays.
+
             content = hashlib.sha256(content).digest()
         return array.dtype.str, array.shape, array.strides, content
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 import threading
 from typing import Any
 
@@ -27,5 +28,12 @@ def compiler() -> Any:
     global _module
     if _module is None:
         with _importing:
-            _module = importlib.import_module("gradopt._compiler")
+            flags = sys.getdlopenflags()
+            # The addresses of functions of MLIR and LLVM are looked up when they are called: a
+            # program needs few of all, and the others take a fourth of the time to load them.
+            sys.setdlopenflags(os.RTLD_LAZY)
+            try:
+                _module = importlib.import_module("gradopt._compiler")
+            finally:
+                sys.setdlopenflags(flags)
     return _module
