@@ -7,8 +7,8 @@
 /// \file
 /// `grad-accumulate-products`. A contraction adds to its initial value. Where
 /// its result is added to something that dies there, this is the initial value:
-/// the gradient of a weight that is used in many steps is summed in place, by
-/// calls of a BLAS with beta = 1.
+/// the gradient of a weight that is used in many steps, or in the iterations of
+/// a loop, is summed in place, by calls of a BLAS with beta = 1.
 ///
 /// A sum with an elementwise value stays: grad-fuse computes it on the way to
 /// what reads the sum.
@@ -24,6 +24,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADACCUMULATEPRODUCTS
@@ -79,9 +80,13 @@ static GenericOp matchProduct(Value value, GenericOp sum) {
 static bool isAccumulator(Value value, GenericOp sum) {
   if (llvm::is_contained(sum.getDpsInits(), value))
     return true;
+  if (!value.hasOneUse() || value.getParentBlock() != sum->getBlock())
+    return false;
+  // What a loop carries has memory of its own.
+  if (isa<BlockArgument>(value))
+    return isa<LoopLikeOpInterface>(sum->getParentOp());
   Operation *def = value.getDefiningOp();
-  return value.hasOneUse() && def && def->getBlock() == sum->getBlock() &&
-         (isProduct(def) || isa<tensor::InsertSliceOp>(def));
+  return isProduct(def) || isa<tensor::InsertSliceOp>(def);
 }
 
 namespace {
