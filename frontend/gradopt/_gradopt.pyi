@@ -369,6 +369,8 @@ class Specialization:
         arg_leaves: Sequence[int] | None = None,
         unflatten: Callable[[list[Any]], Any] | None = None,
         on_failure: Callable[[int, int], None] | None = None,
+        written: Sequence[int] = (),
+        on_conflict: Callable[[tuple[Any, ...]], None] | None = None,
         payload: Any = None,
     ) -> None:
         """
@@ -380,6 +382,10 @@ class Specialization:
             unflatten: makes the result from the list of its leaves, for custom containers.
             on_failure: the last two results are not part of the result then: where the first of
                 them is not 0, it is called with both, to raise an error.
+            written: arguments that are written to. As many results, behind those of the result and
+                before these two, are what they hold after the call.
+            on_conflict: called before the code runs with all arguments where one of these is
+                read-only, or its memory may be shared with another; it may raise an error.
             payload: kept alive, returned as `.payload` (e.g. the Lowered).
         """
 

@@ -102,38 +102,30 @@ int Executable::traverse(visitproc visit, void *arg) const {
   return Runnable::traverse(visit, arg);
 }
 
-namespace {
-
-/// The bytes that the elements of an array lie between.
-std::pair<const char *, const char *> extentOf(PyArrayObject *array) {
-  const char *begin = PyArray_BYTES(array);
-  const char *end = begin + PyArray_ITEMSIZE(array);
-  for (int d = 0; d < PyArray_NDIM(array); ++d) {
-    npy_intp last = (PyArray_DIM(array, d) - 1) * PyArray_STRIDE(array, d);
-    (last < 0 ? begin : end) += last;
-  }
-  return {begin, end};
-}
-
-} // namespace
-
 /// Makes the arrays of the results that are in the memory of arguments, in the
 /// order of `donations`, and puts this memory into `buffers`, which have the
-/// addresses of the arguments. Where memory cannot be taken over, it is copied.
+/// addresses of the arguments. Where memory cannot be used, it is copied. That
+/// arrays that are written to share no memory is the caller's to see to.
 bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
                              Vector<PyObject *> &made) const {
   InlineVector<PyArrayObject *, kInlineLeaves> owners;
   InlineVector<Extent, kInlineLeaves> extents;
   InlineVector<bool, kInlineLeaves> isDonated(args.size(), false);
+  bool anyTaken = false;
   for (const Donation &donation : donations) {
     auto *array = reinterpret_cast<PyArrayObject *>(leaves[donation.argument]);
-    bool isInPlace = !donation.name.is_none() &&
-                     PyArray_CheckExact(leaves[donation.argument]) &&
+    bool isInPlace = PyArray_CheckExact(leaves[donation.argument]) &&
                      buffers[donation.argument] == PyArray_DATA(array);
-    owners.push_back(isInPlace ? findOwner(array) : nullptr);
-    isDonated[donation.argument] = owners.back();
+    PyArrayObject *owner = nullptr;
+    if (isInPlace && donation.isTaken())
+      owner = findOwner(array);
+    else if (isInPlace && donation.isWrite() && PyArray_ISCARRAY(array))
+      owner = array;
+    owners.push_back(owner);
+    isDonated[donation.argument] = owner && donation.isTaken();
+    anyTaken |= isDonated[donation.argument];
   }
-  for (size_t i = 0; i < args.size(); ++i) {
+  for (size_t i = 0; anyTaken && i < args.size(); ++i) {
     if (!PyArray_CheckExact(leaves[i]) || !args[i].bytes)
       continue;
     auto [begin, end] = extentOf(reinterpret_cast<PyArrayObject *>(leaves[i]));
@@ -148,7 +140,9 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
     PyArrayObject *owner = owners[i];
     const ArraySpec &spec = results[donation.result];
     PyObject *result;
-    if (owner) {
+    if (owner && donation.isWrite()) {
+      result = Py_NewRef(leaves[donation.argument]);
+    } else if (owner) {
       result =
           takeOver(reinterpret_cast<PyArrayObject *>(leaves[donation.argument]),
                    owner, spec, donation.name.ptr());

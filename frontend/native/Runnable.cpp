@@ -131,6 +131,16 @@ PyObject *makeArray(const ArraySpec &spec) {
                               nullptr, nullptr, 0, nullptr);
 }
 
+std::pair<const char *, const char *> extentOf(PyArrayObject *array) {
+  const char *begin = PyArray_BYTES(array);
+  const char *end = begin + PyArray_ITEMSIZE(array);
+  for (int d = 0; d < PyArray_NDIM(array); ++d) {
+    npy_intp last = (PyArray_DIM(array, d) - 1) * PyArray_STRIDE(array, d);
+    (last < 0 ? begin : end) += last;
+  }
+  return {begin, end};
+}
+
 //===----------------------------------------------------------------------===//
 // Errors in the use of donated arrays
 //===----------------------------------------------------------------------===//

@@ -42,10 +42,16 @@ public:
   virtual size_t arenaBytes() const = 0;
 
 protected:
-  /// A result in the memory of an argument; of a copy, if there is no name.
+  /// A result in the memory of an argument.
   struct Donation {
     size_t result, argument;
+    /// What the argument is donated as. True if it is an array that the result
+    /// is written to, and None if the memory is that of a copy; also where the
+    /// array's own cannot be used.
     nanobind::object name;
+
+    bool isWrite() const { return name.ptr() == Py_True; }
+    bool isTaken() const { return !name.is_none() && !isWrite(); }
   };
 
   /// The bytes that the elements of an argument lie between.
@@ -56,8 +62,8 @@ protected:
   };
 
   /// Throws nanobind::python_error. `donated` has for each result whose memory
-  /// is that of an argument a (result, argument, name) triple. `report` raises
-  /// the errors of calls.
+  /// is that of an argument a (result, argument, name) triple, see `Donation`.
+  /// `report` raises the errors of calls.
   Runnable(nanobind::handle argSpecs, nanobind::handle resultSpecs,
            nanobind::handle captured, nanobind::handle donated,
            nanobind::object report);
@@ -103,6 +109,9 @@ private:
 
 /// A new NumPy array; null if a Python error was set.
 PyObject *makeArray(const ArraySpec &spec);
+
+/// The bytes that the elements of an array lie between.
+std::pair<const char *, const char *> extentOf(PyArrayObject *array);
 
 /// References that are given back at the end of a scope.
 struct OwnedObjects : InlineVector<PyObject *, kInlineLeaves> {

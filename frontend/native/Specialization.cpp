@@ -14,14 +14,25 @@ namespace gradopt::native {
 
 Specialization::Specialization(nb::object executable, nb::handle resultTree,
                                nb::handle leafNumbers, nb::object unflatten,
-                               nb::object onFailure, nb::object payload)
+                               nb::object onFailure, nb::handle writtenNumbers,
+                               nb::object onConflict, nb::object payload)
     : executable(std::move(executable)), unflatten(std::move(unflatten)),
-      onFailure(std::move(onFailure)), payload(std::move(payload)) {
+      onFailure(std::move(onFailure)), onConflict(std::move(onConflict)),
+      payload(std::move(payload)) {
   code = nb::cast<const Runnable *>(this->executable);
-  if (!this->onFailure.is_none() && code->getResults().size() < 2)
+  size_t numResults = code->getResults().size();
+  size_t numOutcome = this->onFailure.is_none() ? 0 : 2;
+  if (numResults < numOutcome)
     throw nb::value_error("on_failure needs an executable with two results");
+  for (nb::handle number : writtenNumbers) {
+    written.push_back(nb::cast<size_t>(number));
+    if (written.back() >= code->getArgs().size())
+      throw nb::value_error("there is no such argument to write to");
+  }
+  if (numResults - numOutcome < written.size())
+    throw nb::value_error("each argument that is written to needs a result");
   if (this->unflatten.is_none())
-    tree.emplace(resultTree, code->getResults().size());
+    tree.emplace(resultTree, numResults);
   if (leafNumbers.is_none())
     return;
   argLeaves.emplace();
@@ -78,33 +89,87 @@ PyObject *Specialization::run(Span<PyObject *> leaves, PyObject *wrap) const {
       selected.push_back(leaves[number]);
     leaves = selected;
   }
+  if (!written.empty() && !mayWrite(leaves))
+    return nullptr;
   InlineVector<PyObject *, kInlineLeaves> results;
   if (!code->run(leaves, results))
     return nullptr;
   PyObject *result = nullptr;
   if (!wrap || wrapResults(results, wrap))
-    result = checkAndMakeResult(results);
+    result = finish(leaves, results);
   for (PyObject *array : results)
     Py_DECREF(array);
   return result;
 }
 
-PyObject *Specialization::checkAndMakeResult(Span<PyObject *> results) const {
-  if (onFailure.is_none())
-    return makeResult(results);
-  PyObject *number = results[results.size() - 2], *value = results.back();
-  int failed = PyObject_IsTrue(number);
-  if (failed == 0)
-    return makeResult(results.dropBack(2));
-  if (failed > 0) {
-    nb::object returned = nb::steal(callPython([&] {
-      return PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value,
-                                          nullptr);
-    }));
-    if (returned.is_valid())
-      PyErr_SetString(PyExc_RuntimeError, "on_failure raised nothing");
+static PyArrayObject *asArray(PyObject *object) {
+  return PyArray_Check(object) ? reinterpret_cast<PyArrayObject *>(object)
+                               : nullptr;
+}
+
+/// Whether all arrays can be written to; else a Python error is set.
+bool Specialization::mayWrite(Span<PyObject *> arguments) const {
+  auto isFree = [&](size_t number) {
+    PyArrayObject *array = asArray(arguments[number]);
+    if (!array || !PyArray_ISWRITEABLE(array))
+      return false;
+    auto [begin, end] = extentOf(array);
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      PyArrayObject *other = i == number ? nullptr : asArray(arguments[i]);
+      if (!other)
+        continue;
+      auto [otherBegin, otherEnd] = extentOf(other);
+      if (begin < otherEnd && otherBegin < end)
+        return false;
+    }
+    return true;
+  };
+  if (std::all_of(written.begin(), written.end(), isFree))
+    return true;
+  nb::object tuple = nb::steal(PyTuple_New(Py_ssize_t(arguments.size())));
+  if (!tuple.is_valid())
+    return false;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    PyTuple_SET_ITEM(tuple.ptr(), Py_ssize_t(i), Py_NewRef(arguments[i]));
+  return nb::steal(callPython([&] {
+           return PyObject_CallOneArg(onConflict.ptr(), tuple.ptr());
+         }))
+      .is_valid();
+}
+
+/// The result of a call, or null and a Python error if a check failed.
+PyObject *Specialization::finish(Span<PyObject *> arguments,
+                                 Span<PyObject *> results) const {
+  if (!onFailure.is_none()) {
+    PyObject *number = results[results.size() - 2], *value = results.back();
+    if (int failed = PyObject_IsTrue(number)) {
+      if (failed < 0)
+        return nullptr;
+      nb::object returned = nb::steal(callPython([&] {
+        return PyObject_CallFunctionObjArgs(onFailure.ptr(), number, value,
+                                            nullptr);
+      }));
+      if (returned.is_valid())
+        PyErr_SetString(PyExc_RuntimeError, "on_failure raised nothing");
+      return nullptr;
+    }
+    results = results.dropBack(2);
   }
-  return nullptr;
+  Span<PyObject *> returned = results.dropBack(written.size());
+  Span<PyObject *> values(returned.end(), written.size());
+  return write(arguments, values) ? makeResult(returned) : nullptr;
+}
+
+/// Copies to the arguments what was not computed in their memory.
+bool Specialization::write(Span<PyObject *> arguments,
+                           Span<PyObject *> values) const {
+  for (size_t i = 0; i < written.size(); ++i) {
+    PyObject *argument = arguments[written[i]];
+    if (argument != values[i] &&
+        PyArray_CopyObject(asArray(argument), values[i]) < 0)
+      return false;
+  }
+  return true;
 }
 
 PyObject *Specialization::makeResult(Span<PyObject *> results) const {
@@ -123,6 +188,7 @@ int Specialization::traverse(visitproc visit, void *arg) const {
   Py_VISIT(executable.ptr());
   Py_VISIT(unflatten.ptr());
   Py_VISIT(onFailure.ptr());
+  Py_VISIT(onConflict.ptr());
   Py_VISIT(payload.ptr());
   return tree ? tree->traverse(visit, arg) : 0;
 }
@@ -147,11 +213,12 @@ void bindSpecialization(nb::module_ &module) {
   nb::class_<Specialization>(module, "Specialization", nb::type_slots(slots),
                              "What a Dispatcher stores for one signature.")
       .def(nb::init<nb::object, nb::handle, nb::handle, nb::object, nb::object,
-                    nb::object>(),
+                    nb::handle, nb::object, nb::object>(),
            nb::arg("executable"), nb::arg("result_tree") = nb::none(),
            nb::kw_only(), nb::arg("arg_leaves") = nb::none(),
            nb::arg("unflatten") = nb::none(),
-           nb::arg("on_failure") = nb::none(), nb::arg("payload") = nb::none())
+           nb::arg("on_failure") = nb::none(), nb::arg("written") = nb::tuple(),
+           nb::arg("on_conflict") = nb::none(), nb::arg("payload") = nb::none())
       .def_prop_ro("executable", &Specialization::getExecutable)
       .def_prop_ro("payload", &Specialization::getPayload);
 }

@@ -20,7 +20,8 @@ class Specialization {
 public:
   Specialization(nanobind::object executable, nanobind::handle resultTree,
                  nanobind::handle argLeaves, nanobind::object unflatten,
-                 nanobind::object onFailure, nanobind::object payload);
+                 nanobind::object onFailure, nanobind::handle written,
+                 nanobind::object onConflict, nanobind::object payload);
 
   /// Whether a call with `leaves` fits; else a Python error is set.
   bool check(Span<PyObject *> leaves) const;
@@ -35,7 +36,9 @@ public:
   const nanobind::object &getPayload() const { return payload; }
 
 private:
-  PyObject *checkAndMakeResult(Span<PyObject *> results) const;
+  bool mayWrite(Span<PyObject *> arguments) const;
+  PyObject *finish(Span<PyObject *> arguments, Span<PyObject *> results) const;
+  bool write(Span<PyObject *> arguments, Span<PyObject *> values) const;
   PyObject *makeResult(Span<PyObject *> results) const;
 
   nanobind::object executable;
@@ -47,6 +50,12 @@ private:
   /// What to call if the outcome of the code's checks, its last two results,
   /// is a failure; None if it has no checks.
   nanobind::object onFailure;
+  /// The arguments that are written to. What they hold after the call are the
+  /// last results before the outcome of checks.
+  std::vector<size_t> written;
+  /// What to call with a tuple of the arguments where such an array is
+  /// read-only, or seems to share memory with another argument.
+  nanobind::object onConflict;
   nanobind::object payload;
 };
 

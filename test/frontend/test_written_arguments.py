@@ -351,3 +351,95 @@ def test_what_is_given_to_a_transformed_function_is_its_own() -> None:
     slope, after = go.compile(f)(u)
     np.testing.assert_allclose(slope, 2 * u[0] + u[1])
     np.testing.assert_array_equal(after, np.linspace(1, 2, 5))
+
+
+def test_arrays_are_written_to_where_they_are() -> None:
+    """No memory is taken for results, and none for temporaries."""
+
+    def step(x, v):
+        x += 0.1 * v
+        v -= 0.1 * x
+
+    lowered = go.compile(step).lower(X, X)
+    assert lowered.reused == {0: 0, 1: 1}
+    memory = lowered.memory()
+    assert (memory.outputs, memory.arena) == (0, 0)
+    same_as_numpy(step, X, X)
+
+
+def test_arrays_that_are_swapped() -> None:
+    def swap(x, y):
+        held = x.copy()
+        x[:] = y
+        y[:] = held
+
+    same_as_numpy(swap, X, X[::-1])
+
+
+@pytest.mark.parametrize("layout", ["strided", "swapped", "unaligned", "reversed", "Fortran"])
+def test_arrays_that_code_cannot_write_to_where_they_are(layout: str) -> None:
+    def f(x, y):
+        x[1:] += x[:-1] * y[1:]
+        return np.sum(x)
+
+    values = np.arange(12.0).reshape(4, 3)
+
+    def made() -> Any:
+        if layout == "strided":
+            array = np.zeros((8, 3))[::2]
+        elif layout == "swapped":
+            array = np.zeros((4, 3), ">f8")
+        elif layout == "unaligned":
+            array = np.zeros(97, np.uint8)[1:].view(np.float64).reshape(4, 3)
+        elif layout == "reversed":
+            array = np.zeros((4, 3))[::-1]
+        else:
+            array = np.zeros((4, 3), order="F")
+        array[...] = values
+        return array
+
+    compiled = go.compile(f)
+    for _ in range(2):
+        mine, theirs = made(), values.copy()
+        np.testing.assert_allclose(compiled(mine, values), f(theirs, values), rtol=1e-14)
+        np.testing.assert_allclose(mine, theirs, rtol=1e-14)
+
+
+def test_views_that_lie_between_each_other() -> None:
+    """They share a range of addresses, and no element."""
+
+    def f(x, y):
+        x += y
+        y *= 2
+
+    base, expected = np.arange(10.0), np.arange(10.0)
+    compiled = go.compile(f)
+    for _ in range(2):
+        compiled(base[::2], base[1::2])
+        f(expected[::2], expected[1::2])
+        np.testing.assert_array_equal(base, expected)
+
+
+def test_arrays_stay_as_they_are_where_a_check_fails() -> None:
+    def f(x, i):
+        x *= 2
+        return x[i]
+
+    compiled = go.compile(f)
+    x = X.copy()
+    assert compiled(x, np.int64(3)) == 8
+    with pytest.raises(IndexError, match="index 12 is out of bounds"):
+        compiled(x, np.int64(12))
+    np.testing.assert_array_equal(x, 2 * X)
+
+
+def test_an_array_without_elements_or_dimensions() -> None:
+    def f(x, y):
+        x += 1
+        y[...] = y * 3
+
+    compiled = go.compile(f)
+    for _ in range(2):
+        empty, number = np.zeros((0, 3)), np.array(2.0)
+        compiled(empty, number)
+        assert number == 6

@@ -35,7 +35,7 @@ from gradopt.compilation.calling import (
     rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, Written
+from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
@@ -128,22 +128,17 @@ class Compiled(_gradopt.Dispatcher):
     ) -> _gradopt.Specialization:
         before = self._dispatched
         lowered = self._take_ready(args, kwargs) or self._lower(args, dict(kwargs))
-        begins_to_write = bool(lowered.written) and not isinstance(self, _WritesArguments)
-        if self.options is before and not begins_to_write:
+        if self.options is before:
             return lowered.specialization()
-        # More arguments are static than the call was looked up by, or its result is not all that
-        # is to be done: this code is for the call alone, and calls are looked up anew.
+        # More arguments are static than the call was looked up by: this code is for the call alone,
+        # and calls are looked up anew.
         statics = before.static_argnums, before.static_argnames
         leaves, structure = flatten(separate_statics(args, kwargs, *statics, self._static))
         places = structure.unflatten(list(range(len(leaves))))
         numbers, _ = flatten(self._argument_trees(*places))
-        if begins_to_write:
-            self.__class__ = _writing(type(self))  # pyright: ignore[reportAttributeAccessIssue]
         self._ready = lowered
         self._dispatch()
-        return lowered.specialization(
-            numbers, lambda written: written.finish(self.leaves(args, kwargs))
-        )
+        return lowered.specialization(numbers)
 
     def _take_ready(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Lowered | None:
         """What was lowered for another call with such arguments and is not looked up yet."""
@@ -313,6 +308,11 @@ class Compiled(_gradopt.Dispatcher):
                 donated = donated_leaves(self.options, structure)
                 reused = pair_results(arguments, outputs, donated)
                 warn_of_unused(self._function, name, arguments, donated, reused)
+            # Where a check may fail, arrays stay as they are until all of them hold.
+            if scope.outcome is None:
+                places = enumerate(written, len(outputs))
+                reused.update({r: i for r, i in places if arguments[i].shape})
+            if reused:
                 scope.reuse_arguments(reused)
             outputs += [
                 Leaf(arguments[i].path, arguments[i].dtype, arguments[i].shape) for i in written
@@ -339,26 +339,6 @@ class Compiled(_gradopt.Dispatcher):
             trace.close()
 
 
-class _WritesArguments(Compiled):
-    """A compiled function that writes to arrays of its caller.
-
-    A function is found to be one when it is traced, and becomes one then.
-    """
-
-    @hide_frames
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = super().__call__(*args, **kwargs)
-        if type(result) is Written:
-            return result.finish(self.leaves(args, kwargs))
-        return result
-
-
-@functools.cache
-def _writing(cls: type[Compiled]) -> type[Compiled]:
-    """The class of such functions that are of this class."""
-    return type(cls.__name__, (_WritesArguments, cls), {"__module__": cls.__module__})
-
-
 class Fixed(Compiled):
     """A compiled function of one signature."""
 
@@ -370,15 +350,7 @@ class Fixed(Compiled):
     def _specialize(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
-        lowered = self._lowered
-        numbers = self._select(args, kwargs)[1]
-        if not lowered.written or isinstance(self, _WritesArguments):
-            return lowered.specialization(numbers)
-        self.__class__ = _writing(type(self))  # pyright: ignore[reportAttributeAccessIssue]
-        self._dispatch()
-        return lowered.specialization(
-            numbers, lambda written: written.finish(self.leaves(args, kwargs))
-        )
+        return self._lowered.specialization(self._select(args, kwargs)[1])
 
     def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The arguments of a call as the code takes them, one after the other."""

@@ -349,8 +349,11 @@ class Lowered:
             [*results, *(_OUTCOME if self.checks else ())],
         )
 
-    def _donations(self) -> list[tuple[int, int, str]]:
-        return [(r, i, f"{self.arguments[i].path} of {self.name}") for r, i in self.reused.items()]
+    def _donations(self) -> list[tuple[int, int, str | bool]]:
+        return [
+            (r, i, True if i in self.written else f"{self.arguments[i].path} of {self.name}")
+            for r, i in self.reused.items()
+        ]
 
     def _report(self) -> DonationReport:
         return DonationReport(self.name, tuple([leaf.path for leaf in self.arguments]))
@@ -409,32 +412,12 @@ class Lowered:
             place.line,
         )
 
-    def specialization(
-        self,
-        arg_leaves: Sequence[int] | None = None,
-        finish: Callable[[Written], Any] = lambda written: written,
-    ) -> _gradopt.Specialization:
+    def specialization(self, arg_leaves: Sequence[int] | None = None) -> _gradopt.Specialization:
         """What the call path keeps for this signature.
 
         Args:
             arg_leaves: for each argument the number of the call's leaf, if they differ.
-            finish: makes the result of a function that writes to its arguments.
         """
-        if self.written:
-            count = self.result_tree.leaf_count
-
-            def make(results: Sequence[Any]) -> Any:
-                result = self.result_tree.unflatten(list(results[:count]))
-                return finish(Written(self, result, results[count:]))
-
-            return _gradopt.Specialization(
-                self.executable,
-                None,
-                arg_leaves=arg_leaves,
-                unflatten=make,
-                on_failure=self._raise_failure if self.checks else None,
-                payload=self,
-            )
         tree = _plain_tree(self.result_tree)
         custom = tree is _CUSTOM
         return _gradopt.Specialization(
@@ -443,8 +426,31 @@ class Lowered:
             arg_leaves=arg_leaves,
             unflatten=self.result_tree.unflatten if custom else None,
             on_failure=self._raise_failure if self.checks else None,
+            written=self.written,
+            on_conflict=self._require_free,
             payload=self,
         )
+
+    @hide_frames
+    def _require_free(self, leaves: tuple[Any, ...]) -> None:
+        """Raises unless all arguments that are written to can be."""
+        paths = [leaf.path for leaf in self.arguments]
+        for number in self.written:
+            target = leaves[number]
+            for other, leaf in enumerate(leaves):
+                if other == number or not isinstance(leaf, np.ndarray):
+                    continue
+                if np.shares_memory(target, leaf):
+                    raise ArgumentError(
+                        f"{self.name} writes to its argument {paths[number]}, which shares "
+                        f"memory with {paths[other]}: pass a copy of one of them",
+                        function_source(self.function),
+                    )
+            if not target.flags.writeable:
+                raise ReadOnlyError(
+                    f"{self.name} writes to its argument {paths[number]}, which is read-only",
+                    function_source(self.function),
+                )
 
     @hide_frames
     def _raise_failure(self, number: int, value: int) -> None:
@@ -493,53 +499,6 @@ class Lowered:
                 raise ArgumentTypeError(
                     f"expected dtype {leaf.dtype} at {leaf.path}, but got {array.dtype}"
                 )
-
-
-@dataclass(frozen=True)
-class Written:
-    """What came of a call of a function that writes to its arguments.
-
-    Attributes:
-        lowered: the code.
-        result: what the function returns.
-        values: what the arguments in `lowered.written` hold now.
-    """
-
-    lowered: Lowered
-    result: Any
-    values: Sequence[Any]
-
-    def finish(self, leaves: Sequence[Any]) -> Any:
-        """Writes to the caller's arrays; gives the result.
-
-        Args:
-            leaves: the arguments as the code takes them.
-
-        Raises:
-            ArgumentError: another argument shares memory with an array that is written to.
-            ValueError: an array is read-only.
-        """
-        lowered = self.lowered
-        paths = [leaf.path for leaf in lowered.arguments]
-        for number in lowered.written:
-            target = leaves[number]
-            for other, leaf in enumerate(leaves):
-                if other == number or not isinstance(leaf, np.ndarray):
-                    continue
-                if np.may_share_memory(target, leaf) and np.shares_memory(target, leaf):
-                    raise ArgumentError(
-                        f"{lowered.name} writes to its argument {paths[number]}, which shares "
-                        f"memory with {paths[other]}: pass a copy of one of them",
-                        function_source(lowered.function),
-                    )
-            if not target.flags.writeable:
-                raise ReadOnlyError(
-                    f"{lowered.name} writes to its argument {paths[number]}, which is read-only",
-                    function_source(lowered.function),
-                )
-        for number, value in zip(lowered.written, self.values, strict=True):
-            np.copyto(leaves[number], value)
-        return self.result
 
 
 # Which check failed, if any did, and the value that it looked at.
