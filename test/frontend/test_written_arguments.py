@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -443,3 +444,21 @@ def test_an_array_without_elements_or_dimensions() -> None:
         empty, number = np.zeros((0, 3)), np.array(2.0)
         compiled(empty, number)
         assert number == 6
+
+def test_a_function_that_was_called_once_can_be_saved(tmp_path: Path) -> None:
+    """Its first call finds that it writes, or that an argument is a size."""
+
+    def writes(x):
+        x[0] = 3.0
+
+    def sized(x, n):
+        return x * np.zeros(n)
+
+    compiled = go.compile(writes)
+    compiled(np.ones(3))
+    with pytest.raises(UnsupportedError, match=r"writes to its argument x.*with_written"):
+        go.save(compiled, tmp_path / "writes")
+    compiled = go.compile(sized)
+    compiled(2.0, 3)
+    go.save(compiled, tmp_path / "sized")
+    np.testing.assert_array_equal(go.load(tmp_path / "sized")(2.0, 3), np.zeros(3))

@@ -139,7 +139,7 @@ def _all_lowered(name: str, function: Any) -> list[Lowered]:
     if isinstance(function, Lowered):
         return [function]
     _name_of(function)
-    found: list[Lowered] = [made.payload for made in function.cache_values()]
+    found: list[Lowered] = function.compiled()
     if not found:
         raise ArgumentError(
             f"{name} was not compiled for any arguments yet: call it, or save "

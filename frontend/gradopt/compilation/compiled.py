@@ -120,6 +120,11 @@ class Compiled(_gradopt.Dispatcher):
         """The function that runs what was lowered, for its signature alone."""
         return Fixed(self, lowered)
 
+    def compiled(self) -> list[Lowered]:
+        """What calls have compiled until now."""
+        found: list[Lowered] = [made.payload for made in self.cache_values()]
+        return found if self._ready is None else [*found, self._ready]
+
     # -- What the native call path asks for ------------------------------------------------
 
     @hide_frames
