@@ -395,3 +395,57 @@ def test_without_rewriting_conditions_are_errors() -> None:
 
     with pytest.raises(BranchError):
         go.compile(f, capture="trace")(X)
+
+
+def test_what_ends_exceptions_does_not_end_the_compilers_own() -> None:
+    """`finally` that leaves or raises, and context managers that suppress."""
+    seen: list[int] = []
+
+    def leaves(x, m):
+        while x > 0:
+            try:
+                m[0] += 0.5
+            finally:
+                break  # noqa: B012
+        return m * 1.0
+
+    def returns(x, m):
+        for _ in range(10):
+            if x > 0:
+                try:
+                    m[0] += 0.5
+                finally:
+                    x = x - 1
+        try:
+            m[1] += x
+        finally:
+            return m * 1.0  # noqa: B012
+
+    def suppresses(x, m):
+        for i in range(10):
+            with contextlib.suppress(Exception):
+                seen.append(i)
+                m[0] += x
+        while x > 0:
+            with contextlib.suppress(BaseException):
+                m[1] += 0.5
+            x = x - 1.0
+        return m * 1.0
+
+    for f in (leaves, returns, suppresses):
+        expected = f(2.0, np.zeros(2))
+        seen.clear()
+        np.testing.assert_allclose(go.compile(f)(2.0, np.zeros(2)), expected)
+    assert seen == list(range(10))
+
+
+def test_suppressed_exceptions_that_compiled_code_raises_are_refused() -> None:
+    def f(x):
+        with contextlib.suppress(ValueError):
+            if x > 0:
+                raise ValueError("no")
+            x = x * 2
+        return x
+
+    with pytest.raises(UnsupportedError, match=r"ValueError is raised where a traced.*handler"):
+        go.compile(f)(1.0)

@@ -327,19 +327,20 @@ def _format(value: Any, spec: Any = "") -> Any:
     return formatted(value, spec)
 
 
-@_replacing(any)
+@_always(any)
 def _any(values: Any) -> Any:
     """`any`, of traced elements too."""
     return _all_or_any(values, ends_on=True)
 
 
-@_replacing(all)
+@_always(all)
 def _all(values: Any) -> Any:
     """`all`, of traced elements too."""
     return _all_or_any(values, ends_on=False)
 
 
 def _all_or_any(values: Any, ends_on: bool) -> Any:
+    """Goes through the elements until one that is known decides, as Python does."""
     found: Any = not ends_on
     for value in values:
         condition = truth(value)

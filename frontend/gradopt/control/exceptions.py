@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""`raise` and `try`: exceptions of the user's, some of which only compiled code can raise."""
+"""`raise`, `try` and `with`: exceptions of the user's, some of which only compiled code raises."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from gradopt.array.handle import SizeNeededError, UncarriedWriteError
 from gradopt.base.location import source_location
+from gradopt.control.containers import UncarriedContainerError
 from gradopt.control.effects import happens_later, has_effects
 from gradopt.control.parts import Raised
 from gradopt.control.text import is_put_off
@@ -27,7 +29,7 @@ from gradopt.ir.trace import Trace
 
 # What handlers of the user's do not get: NumPy would not raise it.
 _OWN = (UnsupportedError, TracerError, CompilerError, DerivativeRuleError)
-_SIGNALS = (Raised, SizeNeededError, UncarriedWriteError)
+_SIGNALS = (Raised, SizeNeededError, UncarriedWriteError, UncarriedContainerError)
 _NUMPYS = (ReadOnlyError, UnboundNameError)
 
 
@@ -121,9 +123,43 @@ def own_error(caught: Callable[[], Any]) -> tuple[type[BaseException], ...]:
         caught: what the handlers name.
     """
     error = sys.exc_info()[1]
+    return () if error is None or not _is_own(error, caught) else (type(error),)
+
+
+def passes_by() -> bool:
+    """Whether an exception is on its way that no `finally` of the user's may replace."""
+    error = sys.exc_info()[1]
+    return error is not None and _is_own(error, lambda: ())
+
+
+def _is_own(error: BaseException, caught: Callable[[], Any]) -> bool:
     if isinstance(error, _SIGNALS):
-        return (type(error),)
+        return True
     if not isinstance(error, _OWN) or isinstance(error, _NUMPYS):
-        return ()
+        return False
     asked = any(issubclass(kind, GradoptError) for kind in _classes(caught))
-    return () if asked or current_scope() is None else (type(error),)
+    return not asked and current_scope() is not None
+
+
+class Managed:
+    """A context manager of the user's, which does not suppress what is the compiler's own.
+
+    Args:
+        manager: the manager.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        is_known = isinstance(manager, contextlib.suppress)
+        exceptions: Any = manager._exceptions if is_known else ()  # pyright: ignore
+        self._caught: Callable[[], Any] = lambda: (exceptions,)
+
+    def __enter__(self) -> Any:
+        entered = type(self._manager).__enter__(self._manager)
+        begins_try(self._caught)
+        return entered
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> Any:
+        ends_try()
+        suppressed = type(self._manager).__exit__(self._manager, kind, error, traceback)
+        return suppressed if error is None or not _is_own(error, self._caught) else False

@@ -7,21 +7,35 @@ Each of them decides when it runs: what is concrete takes Python's own path.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 import gradopt.numpy as gnp
-from gradopt.array.handle import Handle, wrap
+from gradopt.array.handle import Handle, UncarriedWriteError, wrap
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, is_traced
 from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, traced_branch, truth
 from gradopt.control.calls import callee, is_unknown
-from gradopt.control.containers import Indexed, changes, made, refuse_elsewhere
-from gradopt.control.exceptions import begins_try, ends_try, own_error, raised
+from gradopt.control.containers import (
+    Indexed,
+    UncarriedContainerError,
+    changes,
+    made,
+    refuse_elsewhere,
+)
+from gradopt.control.exceptions import (
+    Managed,
+    begins_try,
+    ends_try,
+    own_error,
+    passes_by,
+    raised,
+)
 from gradopt.control.loops import Loop
 from gradopt.control.parts import (
     BREAK,
@@ -31,14 +45,18 @@ from gradopt.control.parts import (
     UNBOUND,
     CannotRollError,
     Exit,
+    Part,
     Variables,
     exit_of,
+    parts_of,
+    shared_storages,
 )
 from gradopt.control.sequences import Numbered, numbered
 from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
+from gradopt.ir.trace import Scope
 from gradopt.ir.values import Value
 from gradopt.rewrite.names import NONE
 from gradopt.rewrite.sites import OPERATORS, Site
@@ -182,6 +200,96 @@ class Operators:
                 source_location(),
             )
 
+    def nested(self, number: int, iterable: Any, elements: Callable[[Any], list[Any]]) -> list[Any]:
+        """A comprehension of several `for`: each iteration of the first one gives lists."""
+        return self.collected(number, iterable, lambda item: _joined(elements(item)))
+
+    def collected(
+        self, number: int, iterable: Any, elements: Callable[[Any], list[Any]]
+    ) -> list[Any]:
+        """A comprehension.
+
+        Args:
+            number: of its site.
+            iterable: what it goes through.
+            elements: gives the elements that the list gets of one item.
+        """
+        site = self._sites[number]
+        result = made([])
+
+        def body(item: Any) -> None:
+            scope = current_scope()
+            for element in elements(item):
+                if scope is not None and scope.in_part:
+                    _require_own(element, scope)
+                callee(result.append, self._package)(element)
+
+        refuse_elsewhere(iterable, 1)
+        sequence = None if current_scope() is None else numbered(iterable)
+        if sequence is None:
+            for item in iterable:
+                body(item)
+            return result
+        length = sequence.length()
+        is_traced = isinstance(length, Value) or (
+            length >= FEWEST_ITERATIONS and self._finds_traced(site, sequence, elements)
+        )
+        if not is_traced or not self._try(site, sequence, body, Variables((), ()), length)[0]:
+            for item in sequence:
+                body(item)
+        return result
+
+    def consumed(
+        self,
+        function: Any,
+        is_nested: bool,
+        number: int,
+        iterable: Any,
+        elements: Callable[[Any], list[Any]],
+        generator: Callable[[Any], Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        """A call whose first argument is a generator expression.
+
+        Args:
+            function: what is called.
+            is_nested: whether there are several `for`.
+            number: as that of a comprehension.
+            iterable: the same.
+            elements: the same.
+            generator: makes the generator itself, of the iterable.
+            args: other arguments.
+            kwargs: the same.
+        """
+        if any(function is other for other in _CONSUMERS):
+            find = self.nested if is_nested else self.collected
+            items = find(number, iterable, elements)
+        else:
+            refuse_elsewhere(iterable, 1)
+            items = generator(iterable)
+        return callee(function, self._package)(items, *args, **kwargs)
+
+    @staticmethod
+    def _finds_traced(site: Site, sequence: Numbered, elements: Callable[[Any], list[Any]]) -> bool:
+        """Whether elements depend on what is traced; others are found while tracing.
+
+        One iteration is traced, and left out of the program.
+        """
+        part = Part(site, "body")
+        found: list[bool] = []
+
+        def call() -> None:
+            for element in elements(next(iter(sequence))):
+                found.append(any(map(is_unknown, (parts_of(element) or ([],))[0])))
+
+        try:
+            part.run(call, Variables((), ()), ())
+            part.scope.discard()
+        except (Exception, UncarriedWriteError, UncarriedContainerError):
+            return True  # The loop, or the iteration, says what it is.
+        return not found or any(found)
+
     def _try(
         self, site: Site, sequence: Numbered, body: _Part, variables: Variables, length: Any
     ) -> tuple[bool, Exit | None]:
@@ -293,6 +401,18 @@ class Operators:
     def own_error(caught: Callable[[], Any]) -> tuple[type[BaseException], ...]:
         """What no handler of the user's gets of the exception that is handled now."""
         return own_error(caught)
+
+    @staticmethod
+    def passes_by() -> bool:
+        """Whether an exception is on its way that no `finally` of the user's may replace."""
+        return passes_by()
+
+    @staticmethod
+    def managed(manager: Any) -> Any:
+        """What a `with` statement enters."""
+        if current_scope() is None or not hasattr(type(manager), "__exit__"):
+            return manager
+        return Managed(manager)
 
     def value(self, left: Exit | None) -> Any:
         """What a function returns."""
@@ -424,6 +544,23 @@ class Operators:
         return made(container)
 
     @staticmethod
+    def filters(test: Any) -> bool:
+        """Whether a comprehension takes an element.
+
+        Raises:
+            UnsupportedError: a traced condition tells.
+        """
+        condition = truth(test)
+        if not isinstance(condition, bool):
+            raise UnsupportedError(
+                "a traced condition tells which elements a comprehension takes, so that their "
+                "number would not be known; take all, and choose with numpy.where, or write a "
+                "loop with `if`",
+                source_location(),
+            )
+        return condition
+
+    @staticmethod
     def iterated(value: Any) -> Any:
         """What a comprehension, or `*`, goes through, or `==` compares."""
         refuse_elsewhere(value, 1)
@@ -454,6 +591,22 @@ class Operators:
         if not isinstance(container, Handle):
             changes(container)
         return container
+
+
+def _joined(lists: Sequence[list[Any]]) -> list[Any]:
+    return list(itertools.chain.from_iterable(lists))
+
+
+def _require_own(element: Any, scope: Scope) -> None:
+    """Raises for arrays of a list that others share: the list would hold copies."""
+    leaves = (parts_of(element) or ([],))[0]
+    for leaf, storage in zip(leaves, shared_storages(leaves), strict=True):
+        is_others = storage is not None and storage.made_in is not scope
+        if is_others or type(leaf) is np.ndarray:
+            raise CannotRollError(
+                "an element of the list is an array, or a view of one, that other names have, too",
+                source_location(),
+            )
 
 
 def _equality(one: Any, other: Any) -> Callable[[], Any]:
@@ -492,6 +645,8 @@ def _replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
 
 # What `+=` does not change, but makes a new one of.
 _UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, np.generic, type(None))
+# What goes through a whole generator before it does anything else.
+_CONSUMERS = (sum, min, max, sorted, list, tuple, math.fsum, math.prod, np.fromiter)
 # Iterators that loops make for themselves.
 _FRESH = (enumerate, zip, map, filter, reversed)
 

@@ -350,9 +350,15 @@ def zipped(*iterables: Any, strict: bool = False) -> Any:
     """As `zip`."""
     parts = [numbered(iterable) for iterable in iterables]
     found = [part for part in parts if part is not None]
-    if strict or not found or len(found) != len(parts):
+    if not found or len(found) != len(parts) or (strict and not _are_as_long(found)):
         return zip(*iterables, strict=strict)
     return _Zipped(found)
+
+
+def _are_as_long(parts: Sequence[Numbered]) -> bool:
+    """Whether lengths are known, and equal."""
+    lengths = [part.length() for part in parts]
+    return all(isinstance(length, int) and length == lengths[0] for length in lengths)
 
 
 def product_of(*iterables: Any, repeat: int = 1) -> Any:

@@ -220,7 +220,9 @@ class _Rewriter(ast.NodeTransformer):
         for field, value in ast.iter_fields(stmt):
             if field in ("body", "orelse", "finalbody"):
                 if value:
-                    setattr(stmt, field, self._block(value, is_part, is_tail=False))
+                    replaces = field == "finalbody" and _may_replace(value)
+                    block = self._block(value, is_part, is_tail=False)
+                    setattr(stmt, field, _unless_own(block) if replaces else block)
             elif field in ("handlers", "cases"):
                 for part in value:
                     part.body = self._block(part.body, is_part, is_tail=False)
@@ -372,8 +374,10 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
         """In functions whose statements stay Python's own."""
+        replaces = _may_replace(node.finalbody)
         self.generic_visit(node)
         self._guard(node)
+        node.finalbody = _unless_own(node.finalbody) if replaces else node.finalbody
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
@@ -388,6 +392,12 @@ class _Rewriter(ast.NodeTransformer):
         """A lambda."""
         self._visit_defaults(node.args)
         return _Rewriter(node, self._file, self._sites, self._qualname).function()
+
+    def visit_withitem(self, node: ast.withitem) -> ast.AST:
+        """What a `with` statement enters."""
+        self.generic_visit(node)
+        node.context_expr = _at(_operator("managed", [node.context_expr]), node.context_expr)
+        return node
 
     def _visit_defaults(self, args: ast.arguments) -> None:
         args.defaults = [self.visit(default) for default in args.defaults]
@@ -461,13 +471,77 @@ class _Rewriter(ast.NodeTransformer):
         return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
-        """A new list."""
+        """A new list, of which a loop may find the elements.
+
+        [f(x, y) for x in a if c(x) for y in b(x)]
+
+            =>  <gradopt>.nested(0, a, lambda <item>: [
+                    <gradopt>.collected(1, b(x), lambda <item>: [f(x, y) for y in (<item>,)])
+                    for x in (<item>,) if c(x)
+                ])
+        """
+        if self._is_loop(node):
+            return self._elements(node, node.generators)
         return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
 
+    def _is_loop(self, node: ast.ListComp | ast.GeneratorExp) -> bool:
+        """Whether its iterations can be functions: they bind no names that others see."""
+        parts = list(ast.walk(node))
+        calls = [part for part in parts if isinstance(part, ast.Call)]
+        consumed = {id(node), *[id(call.args[0]) for call in calls if call.args]}
+        return not (
+            self._keeps_statements
+            or self._shared
+            or any(generator.is_async for generator in node.generators)
+            or any(isinstance(part, (ast.Lambda, ast.NamedExpr, *_SUSPENDS)) for part in parts)
+            or any(isinstance(p, ast.GeneratorExp) and id(p) not in consumed for p in parts)
+        )
+
+    def _elements(
+        self, node: ast.ListComp | ast.GeneratorExp, generators: Sequence[ast.comprehension]
+    ) -> ast.AST:
+        name = "collected" if len(generators) == 1 else "nested"
+        return _at(_operator(name, self._loop(node, generators)), node)
+
+    def _loop(
+        self, node: ast.ListComp | ast.GeneratorExp, generators: Sequence[ast.comprehension]
+    ) -> list[ast.expr]:
+        """The site, what the first `for` goes through, and the elements of one item."""
+        first, *others = generators
+        place = SourceLocation(self._file, node.lineno, node.col_offset, -1, self._qualname)
+        self._sites.append(
+            Site("for", place, NONE, NONE, NONE, NONE, bound([first.target]), NONE, NONE)
+        )
+        number = ast.Constant(len(self._sites) - 1)
+        iterable = self.visit(first.iter)
+        element: Any = self._elements(node, others) if others else self.visit(node.elt)
+        items = ast.Tuple([_name(_ITEM)], ast.Load())
+        tests: list[ast.expr] = [_operator("filters", [self.visit(test)]) for test in first.ifs]
+        once = ast.ListComp(element, [ast.comprehension(first.target, items, tests, 0)])
+        return [number, iterable, ast.Lambda(_no_arguments([_ITEM]), once)]
+
+    def _consumed(self, node: ast.Call, generator: ast.GeneratorExp) -> ast.AST:
+        """`sum(f(x) for x in a)`: a list does where the whole generator is gone through.
+
+        <gradopt>.consumed(sum, False, 0, a, lambda <item>: [f(x) for x in (<item>,)],
+                           lambda <item>: (f(x) for x in <item>))
+        """
+        plain = copy.deepcopy(generator)
+        plain.generators[0].iter = ast.copy_location(_name(_ITEM), generator)
+        is_nested = ast.Constant(len(generator.generators) > 1)
+        function = self.visit(node.func)
+        elements = self._loop(generator, generator.generators)
+        lazily = ast.Lambda(_no_arguments([_ITEM]), self.generic_visit(plain))  # pyright: ignore
+        others = [self.visit(arg) for arg in node.args[1:]]
+        call = _operator("consumed", [function, is_nested, *elements, lazily, *others])
+        call.keywords = [self.visit(keyword) for keyword in node.keywords]
+        return _at(call, node)
+
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        """What a comprehension goes through."""
+        """What a comprehension goes through, and what it leaves out."""
         self.generic_visit(node)
         node.iter = _iterated(node.iter)
+        node.ifs = [_at(_operator("filters", [test]), test) for test in node.ifs]
         return node
 
     def visit_Starred(self, node: ast.Starred) -> ast.AST:
@@ -509,6 +583,9 @@ class _Rewriter(ast.NodeTransformer):
         """The function that is called is rewritten too, if it is the user's."""
         if isinstance(node.func, ast.Name) and node.func.id in _OF_THE_FRAME:
             return self.generic_visit(node)
+        first = node.args[0] if node.args else None
+        if isinstance(first, ast.GeneratorExp) and self._is_loop(first):
+            return self._consumed(node, first)
         self.generic_visit(node)
         node.func = _at(_operator("call", [node.func]), node.func)
         return node
@@ -541,6 +618,17 @@ def _is_list(*nodes: ast.expr) -> bool:
 def _iterated(expression: ast.expr) -> ast.expr:
     """An expression whose value is looked at as a whole."""
     return _at(_operator("iterated", [expression]), expression)
+
+
+def _may_replace(stmts: Sequence[ast.stmt]) -> bool:
+    """Whether a `finally` may end an exception: it leaves, or raises another one."""
+    return leaves(stmts) or any(isinstance(node, ast.Raise) for node in inside(stmts))
+
+
+def _unless_own(block: list[ast.stmt]) -> list[ast.stmt]:
+    """The block of such a `finally`, which an exception of the compiler's own passes by."""
+    is_free = ast.UnaryOp(ast.Not(), _operator("passes_by", []))
+    return [_at(ast.If(is_free, block, []), block[0])]
 
 
 def _later(expression: ast.expr) -> ast.expr:
