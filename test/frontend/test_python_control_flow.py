@@ -620,6 +620,74 @@ def test_decorators_and_nonlocals() -> None:
     agrees(f, -2.0)
 
 
+def test_variables_that_a_called_function_assigns() -> None:
+    """The loop, or branch, does not name them; they belong to a function around its own."""
+
+    def counts(x):
+        count, best = 0, -1.0
+
+        def note(v):
+            nonlocal count, best
+            count += 1
+            if v > best:
+                best = v
+            return v * 2
+
+        def total():
+            t = 0.0
+            for i in range(10):
+                t = t + note(x[i % 3] * i)
+            if x[0] > 0:
+                note(50 * x[1])
+            return t
+
+        t = total()
+        for _ in range(9):
+            t = t + note(x[2]) + total()
+        return t * count + best
+
+    def makes(x):
+        def adder():
+            n = 0.0
+
+            def add(v):
+                nonlocal n
+                n += v
+                return n
+
+            return add
+
+        t = 0.0
+        for _ in range(10):
+            add = adder()
+            for j in range(10):
+                t = t + add(x[0]) * j
+        return t
+
+    for f in (counts, makes):
+        agrees(f, X[-3:])
+        assert all(loop.is_rolled for loop in go.compile(f).lower(X[-3:]).loops())
+
+
+def test_variables_from_outside_that_a_called_function_assigns() -> None:
+    """They are the user's: Python's loop changes them."""
+    count = 0
+
+    def note(v):
+        nonlocal count
+        count += 1
+        return v
+
+    def f(x):
+        t = 0.0
+        for _ in range(10):
+            t = t + note(x)
+        return t
+
+    assert go.compile(f)(2.0) == 20.0
+    assert count == 10
+
+
 def test_names_are_found_as_before() -> None:
     """Comprehensions, `with`, `try`, walrus, unpacking and f-strings keep their meaning."""
 

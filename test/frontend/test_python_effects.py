@@ -449,3 +449,20 @@ def test_suppressed_exceptions_that_compiled_code_raises_are_refused() -> None:
 
     with pytest.raises(UnsupportedError, match=r"ValueError is raised where a traced.*handler"):
         go.compile(f)(1.0)
+
+
+def test_traced_values_in_messages_of_what_is_raised_while_tracing() -> None:
+    def handled(x):
+        try:
+            raise ValueError(f"not {x[0]}")
+        except ValueError:
+            return x * 2
+
+    def f(x):
+        if len(x) > 3:
+            raise ValueError(f"not {x[0]}")
+        return x
+
+    agrees(handled, X)
+    with pytest.raises(UnsupportedError, match=r"ValueError is raised while tracing.*leave them"):
+        go.compile(f)(X)

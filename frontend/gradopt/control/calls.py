@@ -37,7 +37,13 @@ from gradopt.control.text import by_method, formatted, is_put_off, text_by
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
-from gradopt.rewrite.functions import REPLACED_BUILTINS, REPLACED_NAMES, is_users, rewritten
+from gradopt.rewrite.functions import (
+    REPLACED_BUILTINS,
+    REPLACED_NAMES,
+    assigned_cells,
+    is_users,
+    rewritten,
+)
 from gradopt.transforms.branches import cond
 from gradopt.transforms.mapped import FromPyFunc, vectorized
 
@@ -476,6 +482,9 @@ def callee(function: Any, package: str) -> Any:
     if kind is FunctionType or kind is MethodType:
         inner = function.__func__ if kind is MethodType else function
         if type(inner) is FunctionType and is_users(inner, package):
+            if scope.in_part:
+                for cell in assigned_cells(inner):
+                    changes(cell)
             return rewritten(function)
     found = _replacement(function)
     if found is not None:

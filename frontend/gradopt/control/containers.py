@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import weakref
 from collections.abc import Callable, Generator, Sequence
+from types import CellType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -28,7 +29,13 @@ from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef
 from gradopt.base.statics import static
 from gradopt.compilation.calling import describe_value
-from gradopt.control.parts import CannotRollError, is_carriable, parts_of, value_of
+from gradopt.control.parts import (
+    CannotRollError,
+    container_notes,
+    is_carriable,
+    parts_of,
+    value_of,
+)
 from gradopt.errors import SourceLocation, TraceIndexError
 from gradopt.ir import checks, prims
 from gradopt.ir.affine import between
@@ -40,6 +47,8 @@ from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec
 
 _MISSING: Any = object()
+# The key of what a cell holds.
+_CELL = "cell"
 # Leaves of the elements of a list that becomes arrays.
 _MOST_LEAVES = 32
 # Of one statement: a part that makes a container each time seems to change ever more of them.
@@ -91,8 +100,7 @@ _Entered = dict[int, list[tuple[Scope, "Spread | None", bool]]]
 
 
 def _notes(trace: Trace) -> tuple[_Made, _Entered]:
-    """The containers that parts made; those that belong to parts, with how they do."""
-    return trace.notes.setdefault("containers", ({}, {}))
+    return container_notes(trace)
 
 
 def are_elsewhere(scope: Scope) -> bool:
@@ -116,6 +124,12 @@ def _owner(container: Any, scope: Scope) -> tuple[Scope, Spread | None]:
         return stack[-1][:2]
     entry = known.get(id(container))
     if entry is None:
+        if type(container) is CellType:
+            raise CannotRollError(
+                "a function assigns a variable of one around it, which is not being traced, where "
+                "a traced condition, or a loop of compiled code, decides how often that happens",
+                source_location(),
+            )
         kind = type(container).__name__
         raise CannotRollError(
             f"elements or attributes of a {kind} from outside are assigned where a traced "
@@ -179,11 +193,26 @@ def snapshot(container: Any) -> dict[Any, Any]:
     """What a container holds, by key, index or name."""
     if type(container) is list:
         return dict(enumerate(container))
+    if type(container) is CellType:
+        return _content_of(container)
     return dict(container if isinstance(container, dict) else vars(container))
+
+
+def _content_of(cell: CellType) -> dict[Any, Any]:
+    try:
+        return {_CELL: cell.cell_contents}
+    except ValueError:
+        return {}
 
 
 def restore(container: Any, content: dict[Any, Any]) -> None:
     """Gives a container what it held."""
+    if type(container) is CellType:
+        with contextlib.suppress(ValueError):
+            del container.cell_contents
+        for value in content.values():
+            container.cell_contents = value
+        return
     if type(container) is list:
         container[:] = content.values()
         return
@@ -194,7 +223,8 @@ def restore(container: Any, content: dict[Any, Any]) -> None:
 
 def can_change(container: Any) -> bool:
     """Whether what a container holds can be looked at and restored."""
-    return type(container) is list or isinstance(container, dict) or hasattr(container, "__dict__")
+    kinds = (list, CellType)
+    return type(container) in kinds or isinstance(container, dict) or hasattr(container, "__dict__")
 
 
 class EntryCell:
@@ -245,7 +275,7 @@ class Entries:
         self._is_loop = is_loop
         self.containers: list[Any] = []
         self.spreads: list[Spread] = []
-        self.cells: dict[str, EntryCell] = {}
+        self.cells: dict[str, Any] = {}
         self._keys: set[tuple[int, Any]] = set()
 
     def site(self, site: Site) -> Site:
@@ -363,9 +393,11 @@ class Entries:
                 kind = type(container).__name__
                 is_object = not is_list and not isinstance(container, dict)
                 name = f"the attribute {key} of a {kind}" if is_object else f"[{key!r}] of a {kind}"
+                is_cell = type(container) is CellType
+                name = "a variable of a function around" if is_cell else name
                 if name in self.cells:
                     name = f"{name} ({len(self.cells)})"
-                self.cells[name] = EntryCell(container, key)
+                self.cells[name] = container if is_cell else EntryCell(container, key)
         if found:
             raise NewEntryError
 

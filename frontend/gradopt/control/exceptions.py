@@ -49,10 +49,19 @@ def raised(error: Any, *cause: Any) -> BaseException:
     if cause:
         made.__cause__ = cause[0]() if isinstance(cause[0], type) else cause[0]
     scope = current_scope()
-    if scope is None or not scope.in_part:
+    if scope is None:
         return made
-    for other, caught in reversed(_tries(scope.trace)):
-        if issubclass(type(made), _classes(caught)):
+    is_handled = [issubclass(type(made), _classes(caught)) for _, caught in _tries(scope.trace)]
+    if not scope.in_part:
+        if not any(is_handled) and is_put_off((made.args, vars(made))):
+            raise UnsupportedError(
+                f"{type(made).__name__} is raised while tracing, whatever the arrays hold, with "
+                "traced values in its message, which are not known then; leave them out",
+                source_location(),
+            )
+        return made
+    for (other, _), handles in reversed(list(zip(_tries(scope.trace), is_handled, strict=True))):
+        if handles:
             if other is scope:
                 return made  # Python goes from one to the other.
             raise UnsupportedError(

@@ -539,6 +539,16 @@ class Operators:
         return _GRIDS.get(container, container) if type(container) in _GRID_TYPES else container
 
     @staticmethod
+    def owns(names: Any) -> None:
+        """Notes the variables of a function that those that it defines assign.
+
+        Args:
+            names: a function that uses them, and is not called.
+        """
+        for cell in names.__closure__ or ():
+            made(cell)
+
+    @staticmethod
     def made(container: Any) -> Any:
         """A list or dict that an expression makes."""
         return made(container)

@@ -21,7 +21,7 @@ from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.errors import ArgumentTypeError, UnsupportedError
 from gradopt.ir import prims
-from gradopt.ir.trace import Scope, resume
+from gradopt.ir.trace import Scope, Trace, resume
 from gradopt.ir.values import Value
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec
@@ -125,6 +125,14 @@ class Variables:
             self.set(name, value)
 
 
+def container_notes(trace: Trace) -> tuple[dict[int, Any], dict[int, list[Any]]]:
+    """The containers that parts made; those that belong to parts, with how they do.
+
+    The variable that a function shares with those that it defines is a container, too: its cell.
+    """
+    return trace.notes.setdefault("containers", ({}, {}))
+
+
 @contextlib.contextmanager
 def _no_containers(scope: Scope) -> Generator[Callable[[], None]]:
     yield lambda: None
@@ -172,6 +180,10 @@ class Part:
         """
         before = variables.values()
         entered: list[tuple[Storage, tuple[Any, ...]]] = []
+        cells = [cell for cell in variables.cells.values() if type(cell) is CellType]
+        owners = container_notes(self.scope.trace)[1]
+        for cell in cells:
+            owners.setdefault(id(cell), []).append((self.scope, None, False))
 
         def call() -> None:
             values = enter() or [None] * len(storages)
@@ -198,6 +210,8 @@ class Part:
             self.scope.discard()
             raise
         finally:
+            for cell in cells:
+                owners[id(cell)].pop()
             for storage, state in reversed(entered):
                 storage.leave(state)
             variables.update(before)

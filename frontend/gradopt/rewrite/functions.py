@@ -164,6 +164,28 @@ def _mangle(tree: ast.FunctionDef, owner: str) -> None:
             node.names = [full(name) for name in node.names]
 
 
+def assigned_cells(function: FunctionType) -> list[CellType]:
+    """The variables of functions around it that a function assigns, or one that it defines."""
+    code = function.__code__
+    if not code.co_freevars:
+        return []
+    names = _assigned_outside(code)
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    return [cell for name, cell in cells if name in names]
+
+
+@functools.lru_cache(4096)
+def _assigned_outside(code: CodeType) -> frozenset[str]:
+    found: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("STORE_DEREF", "DELETE_DEREF"):
+            found.add(instruction.argval)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found |= _assigned_outside(const)
+    return frozenset(found).intersection(code.co_freevars)
+
+
 _FACTORY = "<factory>"
 
 

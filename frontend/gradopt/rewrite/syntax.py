@@ -124,7 +124,7 @@ class _Rewriter(ast.NodeTransformer):
         self._live = Liveness(body)
         body = self._block(body, is_part=False, is_tail=True)
         missing = names - self._global - self._nonlocal - self._parameters
-        tree.body = [*self._bindings(missing), *body]
+        tree.body = [*self._bindings(missing), *self._owned(), *body]
         return tree
 
     def _bindings(self, names: Names) -> list[ast.stmt]:
@@ -133,6 +133,15 @@ class _Rewriter(ast.NodeTransformer):
             return []
         assign = ast.Assign([_name(name, store=True) for name in sorted(names)], ast.Constant(None))
         return [_at(ast.If(ast.Constant(False), [assign], []), self._tree)]
+
+    def _owned(self) -> list[ast.stmt]:
+        """Says which variables of this function others assign."""
+        own = sorted(self._shared - self._nonlocal - self._global)
+        if not own:
+            return []
+        names = ast.Tuple([_name(name) for name in own], ast.Load())
+        call = _operator("owns", [ast.Lambda(_no_arguments(), names)])
+        return [_at(ast.Expr(call), self._tree)]
 
     # -- Statements ------------------------------------------------------------------------
 
