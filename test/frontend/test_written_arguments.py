@@ -445,6 +445,7 @@ def test_an_array_without_elements_or_dimensions() -> None:
         compiled(empty, number)
         assert number == 6
 
+
 def test_a_function_that_was_called_once_can_be_saved(tmp_path: Path) -> None:
     """Its first call finds that it writes, or that an argument is a size."""
 
