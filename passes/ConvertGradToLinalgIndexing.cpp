@@ -111,7 +111,7 @@ template <typename Op> Place placeOf(OpBuilder &builder, Location loc, Op op) {
 }
 
 /// grad.update_slice, grad.dynamic_update_slice => tensor.insert_slice, at
-/// clamped offsets.
+/// clamped offsets. A number is written there, and to nowhere else before.
 template <typename Op> struct LowerUpdate : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
 
@@ -121,12 +121,23 @@ template <typename Op> struct LowerUpdate : OpRewritePattern<Op> {
       rewriter.replaceOp(op, op.getX());
       return success();
     }
-    auto update = cast<RankedTensorType>(op.getUpdate().getType());
-    Place place = placeOf(rewriter, op.getLoc(), op);
+    Location loc = op.getLoc();
+    Value update = op.getUpdate();
+    auto type = cast<RankedTensorType>(update.getType());
+    Place place = placeOf(rewriter, loc, op);
+    SmallVector<OpFoldResult> sizes =
+        getAsIndexOpFoldResult(rewriter.getContext(), type.getShape());
+    Value scalar = type.getNumElements() > 1
+                       ? lookThrough(rewriter, update).scalar
+                       : Value();
+    if (scalar) {
+      Value slice = tensor::ExtractSliceOp::create(
+          rewriter, loc, type, op.getX(), place.offsets, sizes, place.strides);
+      update =
+          linalg::FillOp::create(rewriter, loc, scalar, slice).getResult(0);
+    }
     rewriter.replaceOpWithNewOp<tensor::InsertSliceOp>(
-        op, op.getUpdate(), op.getX(), place.offsets,
-        getAsIndexOpFoldResult(rewriter.getContext(), update.getShape()),
-        place.strides);
+        op, update, op.getX(), place.offsets, sizes, place.strides);
     return success();
   }
 };
@@ -186,9 +197,9 @@ struct LowerPad : OpRewritePattern<PadOp> {
       scalar = tensor::ExtractOp::create(rewriter, loc, op.getValue());
     bool isContiguous =
         llvm::all_of(op.getInterior(), [](int64_t gap) { return gap == 0; });
-    Value result = isContiguous && type.getNumElements() >= kLarge
-                       ? withBorder(rewriter, op, scalar)
-                       : filled(rewriter, loc, op.getType(), scalar);
+    bool fillsBorder = isContiguous && type.getNumElements() >= kLarge;
+    Value result = fillsBorder ? emptyLike(rewriter, loc, op.getType())
+                               : filled(rewriter, loc, op.getType(), scalar);
     if (!hasNoElements(op.getX())) {
       SmallVector<OpFoldResult> strides;
       for (int64_t gap : op.getInterior())
@@ -198,19 +209,23 @@ struct LowerPad : OpRewritePattern<PadOp> {
           getAsIndexOpFoldResult(getContext(), op.getLow()),
           getAsIndexOpFoldResult(getContext(), type.getShape()), strides);
     }
+    // Behind the operand: pads that differ in it have nothing in common then,
+    // which would have to be copied.
+    if (fillsBorder)
+      result = withBorder(rewriter, op, result, scalar);
     rewriter.replaceOp(op, result);
     return success();
   }
 
 private:
-  /// A tensor that holds `scalar` in the border: in what lies before and behind
-  /// the operand in each dimension, and within it in the dimensions before.
-  static Value withBorder(PatternRewriter &rewriter, PadOp op, Value scalar) {
+  /// `result` with `scalar` in the border: in what lies before and behind the
+  /// operand in each dimension, and within it in the dimensions before.
+  static Value withBorder(PatternRewriter &rewriter, PadOp op, Value result,
+                          Value scalar) {
     Location loc = op.getLoc();
     auto type = cast<RankedTensorType>(op.getType());
     ArrayRef<int64_t> inner =
         cast<RankedTensorType>(op.getX().getType()).getShape();
-    Value result = emptyLike(rewriter, loc, type);
     SmallVector<int64_t> offsets(type.getRank(), 0), sizes(type.getShape());
     SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
     for (int64_t d = 0; d < type.getRank(); ++d) {

@@ -5,15 +5,16 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// `grad-place-slices`. Looks at whole chains of `grad.add_slice` that begin
-/// with zeros: what reverse mode makes of the slices of one value. Time is
-/// linear in the length of a chain, up to sorting.
+/// `grad-place-slices`. Looks at whole chains of `grad.add_slice`: what reverse
+/// mode makes of the slices of one value. Time is linear in the length of a
+/// chain, up to sorting.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "passes/Passes.h"
+#include "passes/ScaledValues.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -29,7 +30,11 @@ using namespace mlir::grad;
 /// Pads are whole tensors: no more than this many are summed.
 static constexpr size_t kMaxPads = 16;
 
-using Chain = SmallVector<AddSliceOp>;
+/// A pad is written and read. So many slices that share one, of what is not
+/// zero, take longer when each is added by itself.
+static constexpr size_t kMinSharedPads = 3;
+
+using Chain = ArrayRef<AddSliceOp>;
 
 static ArrayRef<int64_t> sizesOf(AddSliceOp op) {
   return cast<RankedTensorType>(op.getUpdate().getType()).getShape();
@@ -39,16 +44,14 @@ static int64_t lastOf(AddSliceOp op, int64_t d) {
   return op.getOffsets()[d] + (sizesOf(op)[d] - 1) * op.getStrides()[d];
 }
 
-/// The chain that ends with `last`, if it begins with zeros.
-static Chain collectChain(AddSliceOp last) {
-  Chain chain{last};
+/// The chain that ends with `last`.
+static SmallVector<AddSliceOp> collectChain(AddSliceOp last) {
+  SmallVector<AddSliceOp> chain{last};
   while (auto previous = chain.back().getX().getDefiningOp<AddSliceOp>()) {
     if (!previous->hasOneUse() || previous->getBlock() != last->getBlock())
-      return {};
+      break;
     chain.push_back(previous);
   }
-  if (!isZero(chain.back().getX()))
-    return {};
   std::reverse(chain.begin(), chain.end());
   return chain;
 }
@@ -117,26 +120,32 @@ struct GradPlaceSlices : grad::impl::GradPlaceSlicesBase<GradPlaceSlices> {
         lasts.push_back(op);
     });
     for (AddSliceOp last : lasts)
-      if (Chain chain = collectChain(last); !chain.empty())
-        place(chain);
+      place(collectChain(last));
     getOperation().walk([&](DynamicAddSliceOp op) { replaceZeros(op); });
   }
 
 private:
-  void place(Chain &chain) {
+  void place(Chain chain) {
     // Slices without elements add nothing; canonicalization erases them.
     if (llvm::any_of(chain, [](AddSliceOp op) {
           return llvm::is_contained(sizesOf(op), 0);
         }))
       return;
-    Chain sorted = chain;
+    AddSliceOp front = chain.front();
+    if (!isZero(front.getX())) {
+      if (chain.size() >= kMinSharedPads && isStencil(chain) &&
+          haveOneBase(chain))
+        pad(chain);
+      return;
+    }
+    SmallVector<AddSliceOp> sorted(chain);
     if (chain.size() == 1)
       return pad(chain);
     if (areDisjoint(sorted, 0)) {
       int64_t count = 0;
       for (AddSliceOp op : chain)
         count += *countElements(op.getUpdate());
-      if (count == countElements(chain.back().getResult()))
+      if (count == countElements(AddSliceOp(chain.back()).getResult()))
         dropZeros(chain.front());
       for (AddSliceOp op : chain)
         replace(op);
@@ -148,7 +157,7 @@ private:
   }
 
   /// Few slices of most of the value.
-  static bool isStencil(const Chain &chain) {
+  static bool isStencil(Chain chain) {
     auto isLarge = [](AddSliceOp op) {
       return *countElements(op.getUpdate()) >=
              *countElements(op.getResult()) / 2;
@@ -156,14 +165,27 @@ private:
     return chain.size() <= kMaxPads && llvm::all_of(chain, isLarge);
   }
 
-  void pad(const Chain &chain) {
+  /// Whether grad-share-pads will make one pad of theirs.
+  static bool haveOneBase(Chain chain) {
+    AddSliceOp front = chain.front();
+    Value base = getScaleBase(front.getUpdate());
+    return llvm::all_of(chain, [&](AddSliceOp op) {
+      return getScaleBase(op.getUpdate()) == base &&
+             op.getStrides() == front.getStrides();
+    });
+  }
+
+  /// Pads the slices, and adds them up and to what the chain begins with.
+  void pad(Chain chain) {
     OpBuilder builder(chain.back());
     Value sum;
     for (AddSliceOp op : chain) {
       Value term = createPad(builder, op);
       sum = sum ? createSum(builder, op.getLoc(), sum, term) : term;
     }
-    AddSliceOp last = chain.back();
+    AddSliceOp front = chain.front(), last = chain.back();
+    if (Value first = front.getX(); !isZero(first))
+      sum = createSum(builder, last.getLoc(), first, sum);
     last.getResult().replaceAllUsesWith(sum);
     for (AddSliceOp op : llvm::reverse(chain))
       op.erase();

@@ -18,11 +18,10 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "passes/Passes.h"
+#include "passes/ScaledValues.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
-
-#include <cmath>
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADSHAREPADS
@@ -44,21 +43,6 @@ struct ScaledPad {
 using Family = std::tuple<Value, Type, Attribute>;
 
 } // namespace
-
-/// The operand that `op` multiplies with a finite constant, -1 for `negative`.
-static Value getScaled(Operation *op) {
-  if (auto negative = dyn_cast_or_null<NegativeOp>(op))
-    return negative->getOperand(0);
-  auto product = dyn_cast_or_null<MultiplyOp>(op);
-  if (!product || !isa<FloatType>(getElementTypeOrSelf(product.getType())))
-    return nullptr;
-  for (unsigned i : {0, 1}) {
-    std::optional<double> factor = getSplat(product->getOperand(1 - i));
-    if (factor && std::isfinite(*factor))
-      return product->getOperand(i);
-  }
-  return nullptr;
-}
 
 /// `factor` applied to `value`, which has another shape than its operand.
 static Value applyFactor(OpBuilder &builder, Operation *factor, Value value) {

@@ -10,9 +10,9 @@
 include "mlir/Pass/PassBase.td"
 
 def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
-  let summary = "Choose how a sum of slices that begins with zeros is computed";
+  let summary = "Choose how a sum of slices is computed";
   let description = [{
-    The cotangents of slices of one value are a chain of `grad.add_slice` on
+    The cotangents of slices of one value are a chain of `grad.add_slice`, mostly on
     zeros. What is added to zeros takes their place if the slices are disjoint,
     and the zeros go where the slices cover all of the value:
 
@@ -28,8 +28,10 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
     %2 = grad.update_slice %1, %a, offsets = [0, 0], strides = [1, 1]
     ```
     A single slice, and few slices that overlap and cover most of the value,
-    become a sum of `grad.pad`, which is one loop (`grad-share-pads`). What is
-    left is added in place. A zero may change its sign.
+    become a sum of `grad.pad`, which is one loop (`grad-share-pads`). So do
+    three or more such slices of one value, up to constant factors, in a chain
+    that does not begin with zeros. What is left is added in place. A zero may
+    change its sign.
   }];
   let dependentDialects = ["::mlir::grad::GradDialect",
                            "::mlir::tensor::TensorDialect"];

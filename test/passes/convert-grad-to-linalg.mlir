@@ -296,14 +296,25 @@ func.func @pad_is_a_strided_insertion(%x: tensor<3xf64>, %v: tensor<f64>) -> ten
 // CHECK-LABEL: func @pad_of_much_fills_the_border
 func.func @pad_of_much_fills_the_border(%x: tensor<64x64xf64>, %v: tensor<f64>) -> tensor<66x65xf64> {
   // CHECK: %[[EMPTY:.*]] = tensor.empty() : tensor<66x65xf64>
+  // CHECK-NEXT: %[[INNER:.*]] = tensor.insert_slice %{{.*}} into %[[EMPTY]][2, 0] [64, 64] [1, 1]
   // CHECK: linalg.fill {{.*}} tensor<2x65xf64>
-  // CHECK-NEXT: %[[ABOVE:.*]] = tensor.insert_slice %{{.*}} into %[[EMPTY]][0, 0] [2, 65] [1, 1]
+  // CHECK-NEXT: %[[ABOVE:.*]] = tensor.insert_slice %{{.*}} into %[[INNER]][0, 0] [2, 65] [1, 1]
   // CHECK: linalg.fill {{.*}} tensor<64x1xf64>
   // CHECK-NEXT: %[[RIGHT:.*]] = tensor.insert_slice %{{.*}} into %[[ABOVE]][2, 64] [64, 1] [1, 1]
-  // CHECK-NEXT: %[[ALL:.*]] = tensor.insert_slice %{{.*}} into %[[RIGHT]][2, 0] [64, 64] [1, 1]
-  // CHECK-NEXT: return %[[ALL]]
+  // CHECK-NEXT: return %[[RIGHT]]
   %0 = grad.pad %x, %v, low = [2, 0], high = [0, 1], interior = [0, 0] : tensor<64x64xf64>, tensor<f64> -> tensor<66x65xf64>
   return %0 : tensor<66x65xf64>
+}
+
+// CHECK-LABEL: func @update_by_a_number_is_a_fill
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<4x3xf64>
+func.func @update_by_a_number_is_a_fill(%x: tensor<4x3xf64>) -> tensor<4x3xf64> {
+  // CHECK: %[[PART:.*]] = tensor.extract_slice %[[X]][1, 0] [2, 3] [1, 1]
+  // CHECK: %[[FILL:.*]] = linalg.fill ins(%{{.*}} : f64) outs(%[[PART]] : tensor<2x3xf64>)
+  // CHECK-NEXT: tensor.insert_slice %[[FILL]] into %[[X]][1, 0] [2, 3] [1, 1]
+  %0 = grad.constant dense<5.0> : tensor<2x3xf64>
+  %1 = grad.update_slice %x, %0, offsets = [1, 0], strides = [1, 1] : tensor<4x3xf64>, tensor<2x3xf64>
+  return %1 : tensor<4x3xf64>
 }
 
 // CHECK-LABEL: func @concatenate

@@ -112,7 +112,8 @@ func.func @at_run_time(%a: tensor<2xf64>, %i: tensor<i64>) -> tensor<7xf64> {
 
 // -----
 
-// What does not begin with zeros, and a sum that somebody else reads, stay.
+// Few slices of what does not begin with zeros, and a sum that somebody else
+// reads, stay.
 // CHECK-LABEL: func.func @others(
 // CHECK-COUNT-3: grad.add_slice
 func.func @others(%x: tensor<7xf64>, %a: tensor<2xf64>) -> (tensor<7xf64>, tensor<7xf64>, tensor<7xf64>) {
@@ -120,4 +121,41 @@ func.func @others(%x: tensor<7xf64>, %a: tensor<2xf64>) -> (tensor<7xf64>, tenso
   %1 = grad.add_slice %0, %a, offsets = [3], strides = [1] : tensor<7xf64>, tensor<2xf64>
   %2 = grad.add_slice %0, %a, offsets = [5], strides = [1] : tensor<7xf64>, tensor<2xf64>
   return %0, %1, %2 : tensor<7xf64>, tensor<7xf64>, tensor<7xf64>
+}
+
+// -----
+
+// A stencil of one value, up to factors, is added as a sum of its pads.
+// CHECK-LABEL: func.func @stencil_in_an_array(
+// CHECK-SAME: %[[X:.*]]: tensor<7xf64>, %[[A:.*]]: tensor<5xf64>
+// CHECK: %[[SCALED:.*]] = grad.multiply %[[A]]
+// CHECK: %[[P:.*]] = grad.pad %[[A]], {{.*}} low = [0], high = [2]
+// CHECK: %[[Q:.*]] = grad.pad %[[SCALED]], {{.*}} low = [1], high = [1]
+// CHECK: %[[PQ:.*]] = grad.add %[[P]], %[[Q]]
+// CHECK: %[[R:.*]] = grad.pad %[[A]], {{.*}} low = [2], high = [0]
+// CHECK: %[[PQR:.*]] = grad.add %[[PQ]], %[[R]]
+// CHECK: %[[SUM:.*]] = grad.add %[[X]], %[[PQR]]
+// CHECK: return %[[SUM]]
+func.func @stencil_in_an_array(%x: tensor<7xf64>, %a: tensor<5xf64>) -> tensor<7xf64> {
+  %c = grad.constant dense<-2.0> : tensor<5xf64>
+  %b = grad.multiply %a, %c : tensor<5xf64>
+  %0 = grad.add_slice %x, %a, offsets = [0], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  %1 = grad.add_slice %0, %b, offsets = [1], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  %2 = grad.add_slice %1, %a, offsets = [2], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  return %2 : tensor<7xf64>
+}
+
+// -----
+
+// Slices of several values are added one after the other, and so are small ones.
+// CHECK-LABEL: func.func @several(
+// CHECK-COUNT-6: grad.add_slice
+func.func @several(%x: tensor<7xf64>, %a: tensor<5xf64>, %b: tensor<5xf64>, %c: tensor<2xf64>) -> (tensor<7xf64>, tensor<7xf64>) {
+  %0 = grad.add_slice %x, %a, offsets = [0], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  %1 = grad.add_slice %0, %b, offsets = [1], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  %2 = grad.add_slice %1, %a, offsets = [2], strides = [1] : tensor<7xf64>, tensor<5xf64>
+  %3 = grad.add_slice %x, %c, offsets = [0], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  %4 = grad.add_slice %3, %c, offsets = [1], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  %5 = grad.add_slice %4, %c, offsets = [2], strides = [1] : tensor<7xf64>, tensor<2xf64>
+  return %2, %5 : tensor<7xf64>, tensor<7xf64>
 }
