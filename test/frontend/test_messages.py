@@ -134,7 +134,7 @@ def in_a_while_loop(x: Any) -> Any:
 
 
 def in_a_list(x: Any) -> Any:
-    return sum([x * i for i in range(200)])
+    return sum([x * i for i in [*range(200)]])
 
 
 def without_a_loop(x: Any) -> Any:

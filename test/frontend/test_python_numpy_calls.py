@@ -307,3 +307,20 @@ def test_private_names_of_classes() -> None:
         return Private(x[9]).value(x) + Private(x[0]).value(-x)
 
     agrees(f, X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.mean([x, x * 2]),
+        lambda x: np.max([x, x * 2], 0),
+        lambda x: np.mean((x, x * 2), axis=0),
+        lambda x: np.outer([np.sum(x), 1.0], x),
+        lambda x: np.sum([np.max(x), 2.0]),
+        lambda x: np.dot([x.sum(), 1.0], [2.0, 3.0]),
+    ],
+)
+def test_lists_of_traced_values_where_there_is_nothing_else_to_rewrite(f: Any) -> None:
+    x = np.array([3.0, 1.0, 2.5])
+    np.testing.assert_allclose(go.compile(f)(x), f(x), rtol=1e-14)
+    go.gradcheck(go.compile(lambda x: np.sum(f(x))), (x,))

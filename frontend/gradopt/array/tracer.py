@@ -441,8 +441,8 @@ class Tracer(Handle):
     __rpow__ = operator(np.power, reflected=True)
 
     def __round__(self, digits: int | None = None) -> Any:
-        if self.shape:
-            raise TypeError("an array has no __round__; use numpy.round")
+        if not self._is_scalar:
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
         if digits is None:
             # An integer of Python, of NumPy's scalars too.
             rounded = call_function(np.round, (self,), {})

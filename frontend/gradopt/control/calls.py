@@ -158,6 +158,8 @@ def _to_integer(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of `math` that rounds a number to an integer."""
 
     def call(value: Any) -> Any:
+        if function is np.trunc and not value._is_scalar:
+            raise TypeError("type numpy.ndarray doesn't define __trunc__ method")
         number = _float(value)
         return _scalar(function(number), INT64) if value.dtype.kind == "f" else _int(value)
 

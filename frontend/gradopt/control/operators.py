@@ -505,6 +505,14 @@ class Operators:
         return left.value
 
     @staticmethod
+    def is_sequence(value: Any, count: int, or_more: bool) -> bool:
+        """Whether a pattern of so many elements may match."""
+        if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
+            return False
+        refuse_elsewhere(value, 1)
+        return len(value) == count or (or_more and len(value) > count)
+
+    @staticmethod
     def text(pieces: Any) -> Any:
         """An f-string."""
         return joined(pieces)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dis
 import functools
+import itertools
 import opcode
 import os
 import sysconfig
@@ -283,7 +284,32 @@ _CONTROL = frozenset(
 )
 # A list in the function may be indexed.
 _INDEXED_LISTS = {opcode.opmap["BUILD_LIST"], opcode.opmap.get("BINARY_SUBSCR", -1)}
+_DISPLAYS = {opcode.opmap["BUILD_LIST"], opcode.opmap["BUILD_TUPLE"]}
+# What a tuple may be for, if it is no argument.
+_NOT_GIVEN = frozenset(
+    {"BINARY_SUBSCR", "STORE_SUBSCR", "RETURN_VALUE", "UNPACK_SEQUENCE", "BUILD_TUPLE"}
+)
 _SAFE_MODULES = ("numpy", "gradopt")
+# NumPy looks for traced values in what these get; or it is a shape.
+_LISTS_OR_SHAPES = (
+    "append block broadcast_to column_stack concatenate dstack empty full hstack moveaxis ones pad "
+    "permute_dims reshape resize roll row_stack stack take tile transpose vstack zeros"
+)
+_LOOKED_INTO = frozenset(_LISTS_OR_SHAPES.split())
+
+
+@functools.lru_cache(4096)
+def _gives_lists(code: CodeType) -> bool:
+    """Whether functions of NumPy may get lists in which it does not look for traced values."""
+    names = [name for name in code.co_names if callable(vars(np).get(name))]
+    if all(name in _LOOKED_INTO for name in names):
+        return False
+    instructions = list(dis.get_instructions(code))
+    return any(
+        first.opname == "BUILD_LIST"
+        or (first.opname == "BUILD_TUPLE" and second.opname not in _NOT_GIVEN)
+        for first, second in itertools.pairwise(instructions)
+    )
 
 
 def _has_control_flow(function: FunctionType) -> bool:
@@ -295,7 +321,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     code = function.__code__
     if not hasattr(code, "co_positions") or not _CONTROL.isdisjoint(code.co_code[::2]):
         return True
-    if set(code.co_code[::2]) >= _INDEXED_LISTS:
+    used = set(code.co_code[::2])
+    if used >= _INDEXED_LISTS or (used & _DISPLAYS and _gives_lists(code)):
         return True
     names = function.__globals__
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
