@@ -149,6 +149,10 @@ class ZeroWeightsError(GradoptError, ZeroDivisionError):
     """The weights of a mean sum to zero."""
 
 
+class ElementError(GradoptError, ValueError):
+    """Elements of an array have values that a function of NumPy does not take."""
+
+
 class TraceIndexError(GradoptError, IndexError):
     """An index is out of bounds or of a kind that cannot index."""
 

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""NumPy's functions that are compositions of others: values, dtypes and derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import ElementError, GradoptError, UnsupportedError
+
+RNG = np.random.default_rng(12)
+V = RNG.normal(size=6)
+W = RNG.normal(size=6)
+P = RNG.uniform(0.2, 2.0, size=6)
+M = RNG.normal(size=(4, 6))
+C = V + 1j * W
+HOLES = np.array([[1.5, np.nan, -2.0], [np.nan, 0.5, 3.0], [0.25, np.nan, np.nan]])
+KNOTS = np.sort(RNG.uniform(-2, 2, size=6))
+INTS = np.array([3, 1, 4, 1, 5, 9])
+
+
+def same(actual: Any, expected: Any) -> None:
+    """Same structure, shapes, dtypes and values."""
+    if isinstance(expected, (tuple, list)):
+        assert type(actual) is type(expected)
+        assert len(actual) == len(expected)
+        for a, e in zip(actual, expected, strict=True):
+            same(a, e)
+        return
+    assert np.shape(actual) == np.shape(expected)
+    assert np.asarray(actual).dtype == np.asarray(expected).dtype
+    single = np.asarray(expected).dtype in (np.float32, np.complex64)
+    tolerance = 2e-5 if single else 1e-12
+    np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+def total(result: Any) -> Any:
+    """A number that depends on all float results."""
+    if isinstance(result, (tuple, list)):
+        return sum(total(part) for part in result)
+    if result.dtype.kind == "c":
+        return total(np.real(result)) + total(np.imag(result))
+    return np.sum(np.sin(result)) if result.dtype.kind == "f" else 0.0
+
+
+def agrees(f: Callable[..., Any], *args: Any, order: int = 1) -> None:
+    """Values, those of single precision, and derivatives in all real arguments."""
+    with np.errstate(all="ignore"):
+        same(go.compile(f)(*args), f(*args))
+        if all(a.dtype == np.float64 for a in args if isinstance(a, np.ndarray)):
+            singles = [a.astype(np.float32) if isinstance(a, np.ndarray) else a for a in args]
+            same(go.compile(f)(*singles), f(*singles))
+    reals = [i for i, a in enumerate(args) if np.asarray(a).dtype == np.float64]
+    reals = [i for i in reals if np.isfinite(args[i]).all()]
+    if reals and order:
+        go.gradcheck(lambda *a: total(f(*a)), args, argnums=tuple(reals), order=order)
+
+
+# -- Statistics --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda m: np.cov(m),
+        lambda m: np.cov(m, rowvar=False, bias=True),
+        lambda m: np.cov(m, ddof=0),
+        lambda m: np.cov(m[0]),
+        lambda m: np.cov(m[0], m[1]),
+        lambda m: np.cov(m[:2], m[2:], ddof=2),
+        lambda m: np.cov(m, fweights=[1, 2, 3, 1, 1, 2]),
+        lambda m: np.cov(m, aweights=P),
+        lambda m: np.cov(m, aweights=m[0] ** 2, fweights=INTS),
+        lambda m: np.cov(m, aweights=P, ddof=0),
+        lambda m: np.corrcoef(m),
+        lambda m: np.corrcoef(m[0], m[1] * 2, rowvar=False),
+        lambda m: np.corrcoef(m[0]),
+    ],
+)
+def test_covariances(f: Any) -> None:
+    agrees(f, M)
+
+
+def test_covariances_of_integers_complex_numbers_and_too_few() -> None:
+    agrees(lambda m: np.cov(m), np.array([INTS, INTS[::-1]]))
+    agrees(lambda z: (np.cov(z, z * 2j), np.corrcoef(z, z[::-1])), C)
+    with pytest.warns(RuntimeWarning):
+        expected = np.cov(M[:, :1])
+    np.testing.assert_array_equal(go.compile(lambda m: np.cov(m))(M[:, :1]), expected)
+    with pytest.raises(GradoptError, match="more than 2 dimensions"):
+        go.compile(lambda m: np.cov(m))(np.ones((2, 2, 2)))
+
+
+@pytest.mark.parametrize(
+    "name", ["nanmax", "nanmin", "nanprod", "nansum", "nanmean", "nanvar", "nanstd"]
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_reductions_without_nan(name: str) -> None:
+    function = getattr(np, name)
+
+    def f(x):
+        return function(x), function(x, (0, 1), keepdims=True), function(x, 0), function(x, axis=1)
+
+    agrees(f, HOLES)
+    agrees(f, M[:, :3])
+    agrees(f, np.array([INTS, INTS]))
+    agrees(f, np.full((2, 2), np.nan))
+
+    def with_holes(x):
+        return total(f(np.where(np.isnan(HOLES), np.nan, x)))
+
+    go.gradcheck(with_holes, (RNG.normal(size=(3, 3)),), order=2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_reductions_without_nan_have_their_keywords() -> None:
+    agrees(lambda x: np.nanvar(x, 0, ddof=1), HOLES)
+    agrees(lambda x: np.nanstd(x, 1, ddof=1), HOLES)
+    agrees(lambda x: np.nanmax(x, initial=2.0), HOLES)
+    agrees(lambda x: np.nansum(x, 0, dtype=np.float32), HOLES)
+    agrees(lambda x: (np.nancumsum(x), np.nancumsum(x, 1), np.nancumprod(x, axis=0)), HOLES)
+    agrees(lambda x: (np.nanargmax(x, 1), np.nanargmin(x, 1), np.nanargmax(x)), HOLES)
+    with pytest.raises(ElementError, match="All-NaN slice"):
+        go.compile(lambda x: np.nanargmax(x, 0))(np.array([[np.nan, 1.0], [np.nan, 2.0]]))
+
+
+@pytest.mark.skipif(not hasattr(np, "cumulative_sum"), reason="since NumPy 2.1")
+def test_cumulative_sums_and_products() -> None:
+    agrees(lambda x: (np.cumulative_sum(x), np.cumulative_sum(x, include_initial=True)), V)
+    agrees(lambda m: np.cumulative_prod(m, axis=1, include_initial=True), M)
+    agrees(lambda m: np.cumulative_prod(m, axis=0), np.array([INTS, INTS], np.int32))
+    with pytest.raises(GradoptError, match="axis"):
+        go.compile(lambda m: np.cumulative_sum(m))(M)
+
+
+# -- Samples -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda m: np.gradient(m),
+        lambda m: np.gradient(m, 0.5),
+        lambda m: np.gradient(m, 0.5, 2.0, edge_order=2),
+        lambda m: np.gradient(m, axis=1),
+        lambda m: np.gradient(m, KNOTS, axis=1),
+        lambda m: np.gradient(m, np.cumsum(m[0] ** 2 + 1), axis=1, edge_order=2),
+        lambda m: np.gradient(m, m[0, 0], axis=0),
+        lambda m: np.gradient(m[0], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]),
+        lambda m: np.gradient(m, axis=(1, 0)),
+    ],
+)
+def test_gradient(f: Any) -> None:
+    agrees(f, M)
+
+
+def test_gradient_of_integers_and_of_too_few() -> None:
+    agrees(lambda x: np.gradient(x, INTS), INTS**2)
+    with pytest.raises(GradoptError, match="at least"):
+        go.compile(lambda x: np.gradient(x, edge_order=2))(np.ones(2))
+
+
+def test_interpolation() -> None:
+    x = np.concatenate([np.linspace(-3, 3, 9), (KNOTS[1:] + KNOTS[:-1]) / 2])
+    agrees(lambda x, p, y: np.interp(x, p, y), x, KNOTS, W, order=2)
+    agrees(lambda x, p, y: np.interp(x, p, y, left=x[0], right=-1.0), x, KNOTS, W)
+    agrees(lambda x, y: np.interp(x, KNOTS, y), x.reshape(2, 7), C, order=0)
+    agrees(lambda x, y: np.interp(x, [0.5, 3.0, 2.0, -1.0], y[:4], period=4), x + 0.1, W)
+    agrees(lambda x, y: np.interp(x[3], KNOTS, y), x, W)
+    agrees(lambda x: np.interp(x, [1], [2.0]), x, order=0)
+    agrees(lambda x, p, y: np.interp(x, p, y), KNOTS, KNOTS, W, order=0)
+    special = np.array([np.nan, np.inf, -np.inf, 0.5, 1.0])
+    agrees(lambda x: np.interp(x, [0.0, 1.0, 2.0], [np.inf, 1.0, 1.0]), special)
+    with pytest.raises(UnsupportedError, match=r"period=.*sorting"):
+        go.compile(lambda x, p: np.interp(x, p, p, period=1.0))(x, KNOTS)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8, 100])
+def test_places_in_sorted_arrays(side: Any, count: int) -> None:
+    table = np.sort(RNG.integers(0, 20, size=count)).astype(float)
+    values = np.concatenate([np.arange(-1.0, 21, 0.5), [np.nan, np.inf, -np.inf]])
+    agrees(lambda a, v: np.searchsorted(a, v, side), table, values)
+    agrees(lambda a, v: np.searchsorted(a, v, side), table.astype(np.int32), values)
+    if count:
+        table[-1] = np.nan
+        agrees(lambda a, v: np.searchsorted(a, v.reshape(-1, 1), side), table, values)
+    agrees(lambda v: np.searchsorted([3, 1, 2], v, side, sorter=[1, 2, 0]), values)
+
+
+def test_digitize() -> None:
+    x = np.array([-1.0, 0.0, 0.5, 1.0, 2.5, 9.0])
+    for right in (False, True):
+        agrees(lambda x, right=right: np.digitize(x, [0.0, 1.0, 2.5, 4.0], right), x)
+        agrees(lambda x, right=right: np.digitize(x, [4.0, 2.5, 1.0, 0.0], right=right), x)
+        agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS)
+        agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS[::-1].copy())
+    with pytest.raises(ElementError, match="monotonically"):
+        go.compile(lambda x, b: np.digitize(x, b))(x, np.array([1.0, 0.0, 2.0]))
+
+
+def test_differences_and_unwrapped_angles() -> None:
+    agrees(lambda x: (np.ediff1d(x), np.ediff1d(x.reshape(2, 3), x[0], [1.0, 2.0])), V)
+    agrees(lambda x: np.ediff1d(x, to_end=7), INTS)
+    angles = np.array([0.0, 3.1, -3.0, 2.5, 9.2, -9.0])
+    agrees(lambda x: (np.unwrap(x), np.unwrap(x, discont=4.0), np.unwrap(x, period=4)), angles)
+    agrees(lambda m: np.unwrap(m, axis=0), M * 5)
+    agrees(lambda x: (np.unwrap(x, period=4), np.unwrap(x, period=5)), INTS * 3)
