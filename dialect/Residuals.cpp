@@ -62,8 +62,7 @@ static bool isMovement(Operation *op) {
          });
 }
 
-/// Whether the op takes no more time for an element than to load it.
-static bool isArithmetic(Operation *op) {
+bool mlir::grad::isArithmetic(Operation *op) {
   return isa<AddOp, SubtractOp, MultiplyOp, NegativeOp, AbsoluteOp, SignOp,
              SquareOp, MaximumOp, MinimumOp, EqualOp, NotEqualOp, LessOp,
              LessEqualOp, GreaterOp, GreaterEqualOp, LogicalAndOp, LogicalOrOp,

@@ -14,6 +14,9 @@
 
 namespace mlir::grad {
 
+/// Whether the op takes no more time for an element than to load it.
+bool isArithmetic(Operation *op);
+
 /// The values of `primal`, a block of a loop or branch, that `linear`, the
 /// block of its linear part, and the ops in it use. Those of least bytes are
 /// stored from which the others follow by cheap ops: these are computed once

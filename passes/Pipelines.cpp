@@ -46,6 +46,8 @@ static void buildSimplified(OpPassManager &manager, const LoweringOptions &) {
   manager.addNestedPass<func::FuncOp>(createGradSharePads());
   manager.addNestedPass<func::FuncOp>(createGradStackProducts());
   buildSimplification(manager);
+  manager.addNestedPass<func::FuncOp>(createGradSliceOperands());
+  buildSimplification(manager);
 }
 
 void mlir::grad::buildDifferentiation(OpPassManager &manager,

@@ -67,6 +67,34 @@ def GradSharePads : Pass<"grad-share-pads", "::mlir::func::FuncOp"> {
   ];
 }
 
+def GradSliceOperands : Pass<"grad-slice-operands", "::mlir::func::FuncOp"> {
+  let summary = "Compute slices of what is cheap from slices of its operands";
+  let description = [{
+    What is read through slices is in memory. If it is large (1 MiB), nothing
+    else reads it, and to compute its elements for each slice anew takes few
+    ops more, the slices are computed instead, which are fused with what reads
+    them:
+
+    ```mlir
+    %s = grad.add %x, %y
+    %a = grad.slice %s, offsets = [1], sizes = [999999], strides = [1]
+    %b = grad.slice %s, offsets = [0], sizes = [999999], strides = [1]
+    %d = grad.subtract %a, %b
+    // becomes
+    %x1 = grad.slice %x, offsets = [1], sizes = [999999], strides = [1]
+    %y1 = grad.slice %y, offsets = [1], sizes = [999999], strides = [1]
+    %a = grad.add %x1, %y1
+    %x0 = grad.slice %x, offsets = [0], sizes = [999999], strides = [1]
+    %y0 = grad.slice %y, offsets = [0], sizes = [999999], strides = [1]
+    %b = grad.add %x0, %y0
+    %d = grad.subtract %a, %b
+    ```
+  }];
+  let statistics = [
+    Statistic<"numComputed", "num-computed", "Slices that are computed">
+  ];
+}
+
 def GradStackProducts : Pass<"grad-stack-products", "::mlir::func::FuncOp"> {
   let summary = "Make a sum of thin products one product of stacked factors";
   let description = [{
