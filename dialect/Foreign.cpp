@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Bufferization/IR/DstBufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Utils/StructuredOpsUtils.h"
+#include "runtime/Lapack.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
@@ -58,39 +60,65 @@ LogicalResult CustomCallOp::batch(BatchContext &context) {
   return success();
 }
 
-void CustomCallIntoOp::getEffects(
-    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>
-        &effects) {
-  for (OpOperand &input : getInputsMutable())
+LogicalResult LapackIntoOp::verify() {
+  const auto *name = llvm::find(gradopt::runtime::lapack::kNames, getRoutine());
+  if (name == std::end(gradopt::runtime::lapack::kNames))
+    return emitOpError("expected a routine that the runtime has, but got ")
+           << getRoutineAttr();
+  auto [inputs, outs] = gradopt::runtime::lapack::kCounts
+      [name - std::begin(gradopt::runtime::lapack::kNames)];
+  if (int64_t(getInputs().size()) != inputs ||
+      int64_t(getOuts().size()) != outs)
+    return emitOpError("expected ")
+           << inputs << " inputs and " << outs << " outs, but got "
+           << getInputs().size() << " and " << getOuts().size();
+  return success();
+}
+
+using Effects =
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
+
+template <typename CallOp>
+static void getEffectsOf(CallOp op, Effects &effects) {
+  for (OpOperand &input : op.getInputsMutable())
     if (isa<MemRefType>(input.get().getType()))
       effects.emplace_back(MemoryEffects::Read::get(), &input);
-  for (OpOperand &out : getOutsMutable())
+  for (OpOperand &out : op.getOutsMutable())
     if (isa<MemRefType>(out.get().getType()))
       effects.emplace_back(MemoryEffects::Write::get(), &out);
+}
+
+void CustomCallIntoOp::getEffects(Effects &effects) {
+  getEffectsOf(*this, effects);
+}
+
+void LapackIntoOp::getEffects(Effects &effects) {
+  getEffectsOf(*this, effects);
 }
 
 namespace {
 
 /// Foreign code knows row-major arrays only.
+template <typename CallOp>
 struct CallBufferization
-    : bufferization::DstBufferizableOpInterfaceExternalModel<CallBufferization,
-                                                             CustomCallIntoOp> {
+    : bufferization::DstBufferizableOpInterfaceExternalModel<
+          CallBufferization<CallOp>, CallOp> {
   bool bufferizesToMemoryRead(Operation *op, OpOperand &operand,
                               const bufferization::AnalysisState &) const {
-    return !cast<CustomCallIntoOp>(op).isDpsInit(&operand);
+    return !cast<CallOp>(op).isDpsInit(&operand);
   }
 
   LogicalResult bufferize(Operation *op, RewriterBase &rewriter,
                           const bufferization::BufferizationOptions &options,
                           bufferization::BufferizationState &state) const {
-    auto call = cast<CustomCallIntoOp>(op);
+    auto call = cast<CallOp>(op);
     if (call->getNumResults() == 0)
       return success();
     Location loc = call.getLoc();
     SmallVector<Value> inputs, outs, destinations;
     for (OpOperand &operand : call->getOpOperands()) {
       FailureOr<Value> buffer =
-          getBuffer(rewriter, operand.get(), options, state);
+          bufferization::getBuffer(rewriter, operand.get(), options, state);
       if (failed(buffer))
         return failure();
       Value dense = *buffer;
@@ -105,9 +133,8 @@ struct CallBufferization
         memref::CopyOp::create(rewriter, loc, *buffer, dense);
       inputs.push_back(dense);
     }
-    CustomCallIntoOp::create(rewriter, loc, TypeRange(), call.getName(),
-                             call.getTarget(), inputs, outs,
-                             call.getAreUnsignedAttr());
+    llvm::append_range(inputs, outs);
+    clone(rewriter, op, TypeRange(), inputs);
     for (auto [out, destination] : llvm::zip_equal(outs, destinations))
       if (out != destination)
         memref::CopyOp::create(rewriter, loc, out, destination);
@@ -141,6 +168,8 @@ private:
 
 void grad::registerForeignCallBufferization(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, GradDialect *) {
-    CustomCallIntoOp::attachInterface<CallBufferization>(*context);
+    CustomCallIntoOp::attachInterface<CallBufferization<CustomCallIntoOp>>(
+        *context);
+    LapackIntoOp::attachInterface<CallBufferization<LapackIntoOp>>(*context);
   });
 }

@@ -538,3 +538,61 @@ LogicalResult ScatterAddOp::batch(BatchContext &context) {
 LogicalResult StopGradientOp::batch(BatchContext &context) {
   return batchByItself(*this, context);
 }
+
+//===----------------------------------------------------------------------===//
+// Factorisations
+//===----------------------------------------------------------------------===//
+
+#define GRAD_BATCH_BY_ITSELF(OP)                                               \
+  LogicalResult OP::batch(BatchContext &context) {                             \
+    return batchByItself(*this, context);                                      \
+  }
+GRAD_BATCH_BY_ITSELF(CholeskyOp)
+GRAD_BATCH_BY_ITSELF(LuOp)
+GRAD_BATCH_BY_ITSELF(QrOp)
+GRAD_BATCH_BY_ITSELF(EighOp)
+GRAD_BATCH_BY_ITSELF(SvdOp)
+#undef GRAD_BATCH_BY_ITSELF
+
+/// The batching rule of systems of equations: with one matrix for all elements
+/// of the batch, these are right-hand sides beside each other.
+template <typename SolveOp>
+static LogicalResult batchSystem(SolveOp op, BatchContext &context, bool left) {
+  OpOperand *side = &op.getRhsMutable();
+  bool isOne = typeOf(op.getA()).getRank() == 2;
+  for (OpOperand &operand : op->getOpOperands())
+    if (&operand != side && context.isBatched(operand.get()))
+      isOne = false;
+  if (!isOne)
+    return batchByItself(op, context);
+  OpBuilder &builder = context.builder;
+  Location loc = op.getLoc();
+  Value rhs = context.get(op.getRhs());
+  Dimensions shape(typeOf(rhs).getShape()), merged = shape, order{1, 0, 2};
+  if (left) {
+    rhs = TransposeOp::create(builder, loc, rhs, order);
+    merged = {shape[1], shape[0] * shape[2]};
+    std::swap(shape[0], shape[1]);
+  } else {
+    merged = {shape[0] * shape[1], shape[2]};
+  }
+  rhs = ReshapeOp::create(builder, loc, rhs, merged);
+  auto copy = cast<SolveOp>(builder.clone(*op));
+  for (OpOperand &operand : copy->getOpOperands())
+    operand.set(context.get(operand.get()));
+  copy.getRhsMutable().assign(rhs);
+  copy.getX().setType(typeOf(rhs));
+  Value x = ReshapeOp::create(builder, loc, copy.getX(), shape);
+  if (left)
+    x = TransposeOp::create(builder, loc, x, order);
+  context.setBatched(op.getX(), x);
+  return success();
+}
+
+LogicalResult LuSolveOp::batch(BatchContext &context) {
+  return batchSystem(*this, context, /*left=*/true);
+}
+
+LogicalResult TriangularSolveOp::batch(BatchContext &context) {
+  return batchSystem(*this, context, getLeft());
+}

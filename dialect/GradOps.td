@@ -719,5 +719,6 @@ def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
 
 include "GradSized.td"
 include "GradForeign.td"
+include "GradFactorizations.td"
 
 #endif // GRAD_OPS_TD

@@ -195,7 +195,7 @@ struct LowerWithoutElements : RewritePattern {
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-        op->getNumResults() != 1 || isa<CustomCallIntoOp>(op) ||
+        op->getNumResults() != 1 || isa<CustomCallIntoOp, LapackIntoOp>(op) ||
         isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");
@@ -474,6 +474,7 @@ struct ConvertGradToLinalg
     populateConvolutionToLinalg(set, forDevice);
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
+    populateFactorizationsToLinalg(set);
     populateForeignCallsToLinalg(set);
     populateUpstreamToLinalg(set);
     patterns = std::move(set);
@@ -487,7 +488,7 @@ struct ConvertGradToLinalg
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-          isa<BarrierOp, CustomCallIntoOp>(op))
+          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp>(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "
@@ -508,6 +509,12 @@ private:
       return isa<ComplexType>(getElementTypeOrSelf(type));
     };
     WalkResult result = getOperation()->walk([&](Operation *op) {
+      if (isa<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp,
+              SvdOp>(op)) {
+        op->emitOpError("is a routine of LAPACK, which runs on the host: it is "
+                        "not supported on devices");
+        return WalkResult::interrupt();
+      }
       if (llvm::none_of(op->getOperandTypes(), isComplex) &&
           llvm::none_of(op->getResultTypes(), isComplex))
         return WalkResult::advance();

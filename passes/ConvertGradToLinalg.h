@@ -36,6 +36,8 @@ void populateConvolutionToLinalg(RewritePatternSet &patterns, bool forDevice);
 void populateIndexingToLinalg(RewritePatternSet &patterns);
 /// Random bits.
 void populateRandomToLinalg(RewritePatternSet &patterns);
+/// Factorisations of matrices.
+void populateFactorizationsToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.
 void populateForeignCallsToLinalg(RewritePatternSet &patterns);
 /// Ops of other dialects that later passes do not take as they are.

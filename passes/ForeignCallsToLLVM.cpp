@@ -5,13 +5,14 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A call is handed to the runtime, `gradopt_call_target`, with two tables of
-/// `gradopt_buffer`, which lie on the stack.
+/// A call is handed to the runtime, `gradopt_call_target` or `gradopt_lapack`,
+/// with two tables of `gradopt_buffer`, which lie on the stack.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ForeignCallsToLLVM.h"
 #include "dialect/GradDialect.h"
+#include "runtime/Lapack.h"
 #include "runtime/gradopt_runtime.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
@@ -46,28 +47,55 @@ static int32_t getDtype(Type element, bool isUnsigned) {
 
 namespace {
 
-struct LowerCustomCallInto : ConvertOpToLLVMPattern<CustomCallIntoOp> {
-  using ConvertOpToLLVMPattern::ConvertOpToLLVMPattern;
+/// What a call says to the runtime: of a function there, the number of what to
+/// do, and which buffers hold unsigned numbers; none if that is empty.
+struct Callee {
+  StringRef function;
+  int64_t number;
+  ArrayRef<bool> areUnsigned;
+};
+
+Callee getCallee(CustomCallIntoOp op) {
+  return {"gradopt_call_target", static_cast<int64_t>(op.getTarget()),
+          op.getAreUnsigned().value_or(ArrayRef<bool>())};
+}
+
+Callee getCallee(LapackIntoOp op) {
+  const auto *name =
+      llvm::find(gradopt::runtime::lapack::kNames, op.getRoutine());
+  auto routine = static_cast<gradopt::runtime::lapack::Routine>(
+      name - std::begin(gradopt::runtime::lapack::kNames));
+  return {"gradopt_lapack",
+          gradopt::runtime::lapack::encode(routine, op.getFlags()),
+          {}};
+}
+
+template <typename CallIntoOp>
+struct LowerCallInto : ConvertOpToLLVMPattern<CallIntoOp> {
+  using Base = ConvertOpToLLVMPattern<CallIntoOp>;
+  using Base::Base;
+  using Base::getContext;
+  using Base::getTypeConverter;
 
   LogicalResult
-  matchAndRewrite(CustomCallIntoOp op, OpAdaptor adaptor,
+  matchAndRewrite(CallIntoOp op, typename CallIntoOp::Adaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     if (!llvm::all_of(op->getOperandTypes(), isSupported))
       return rewriter.notifyMatchFailure(op, "not on buffers of static shape");
     Location loc = op.getLoc();
-    auto module = op->getParentOfType<ModuleOp>();
+    Callee callee = getCallee(op);
+    ModuleOp module = op->template getParentOfType<ModuleOp>();
     Type word = rewriter.getI64Type();
     auto pointer = LLVM::LLVMPointerType::get(getContext());
-    FailureOr<LLVM::LLVMFuncOp> function =
-        LLVM::lookupOrCreateFn(rewriter, module, "gradopt_call_target",
-                               {word, pointer, word, pointer, word},
-                               LLVM::LLVMVoidType::get(getContext()));
+    FailureOr<LLVM::LLVMFuncOp> function = LLVM::lookupOrCreateFn(
+        rewriter, module, callee.function, {word, pointer, word, pointer, word},
+        LLVM::LLVMVoidType::get(getContext()));
     if (failed(function))
       return failure();
     auto number = [&](int64_t value) {
       return LLVM::ConstantOp::create(rewriter, loc, word, value).getResult();
     };
-    ArrayRef<bool> areUnsigned = op.getAreUnsigned().value_or(ArrayRef<bool>());
+    ArrayRef<bool> areUnsigned = callee.areUnsigned;
     size_t numInputs = std::min(op.getInputs().size(), areUnsigned.size());
     Value inputs =
         createTable(rewriter, op, op.getInputs(), adaptor.getInputs(),
@@ -75,7 +103,7 @@ struct LowerCustomCallInto : ConvertOpToLLVMPattern<CustomCallIntoOp> {
     Value outs = createTable(rewriter, op, op.getOuts(), adaptor.getOuts(),
                              areUnsigned.drop_front(numInputs));
     LLVM::CallOp::create(rewriter, loc, *function,
-                         ValueRange{number(op.getTarget()), inputs,
+                         ValueRange{number(callee.number), inputs,
                                     number(op.getInputs().size()), outs,
                                     number(op.getOuts().size())});
     rewriter.eraseOp(op);
@@ -95,7 +123,7 @@ private:
 
   /// The address of an array of `gradopt_buffer`; `areUnsigned` is empty if no
   /// buffer is.
-  Value createTable(ConversionPatternRewriter &rewriter, CustomCallIntoOp op,
+  Value createTable(ConversionPatternRewriter &rewriter, CallIntoOp op,
                     ValueRange buffers, ValueRange descriptors,
                     ArrayRef<bool> areUnsigned) const {
     Location loc = op.getLoc();
@@ -109,7 +137,7 @@ private:
     {
       // Once for a run, not for an iteration.
       OpBuilder::InsertionGuard guard(rewriter);
-      auto function = op->getParentOfType<FunctionOpInterface>();
+      auto function = op->template getParentOfType<FunctionOpInterface>();
       rewriter.setInsertionPointToStart(&function.getFunctionBody().front());
       Value count = LLVM::ConstantOp::create(
           rewriter, loc, half, rewriter.getI32IntegerAttr(buffers.size()));
@@ -138,13 +166,13 @@ private:
   }
 
   /// The address of the extents, which the module has once.
-  Value getShape(ConversionPatternRewriter &rewriter, CustomCallIntoOp op,
+  Value getShape(ConversionPatternRewriter &rewriter, CallIntoOp op,
                  MemRefType type) const {
     Location loc = op.getLoc();
     auto pointer = LLVM::LLVMPointerType::get(getContext());
     if (type.getRank() == 0)
       return LLVM::ZeroOp::create(rewriter, loc, pointer);
-    auto module = op->getParentOfType<ModuleOp>();
+    ModuleOp module = op->template getParentOfType<ModuleOp>();
     std::string name =
         "gradopt_shape_" +
         llvm::join(llvm::map_range(
@@ -168,5 +196,6 @@ private:
 
 void mlir::grad::populateForeignCallsToLLVM(const LLVMTypeConverter &converter,
                                             RewritePatternSet &patterns) {
-  patterns.add<LowerCustomCallInto>(converter);
+  patterns.add<LowerCallInto<CustomCallIntoOp>, LowerCallInto<LapackIntoOp>>(
+      converter);
 }

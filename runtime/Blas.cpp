@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/BusySection.h"
+#include "runtime/Lapack.h"
 #include "runtime/Lock.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
@@ -237,6 +238,7 @@ gradopt_status gradopt_set_blas(const char *path) {
   find(handle, "cblas_cgemm", "scipy_cblas_cgemm", found.c.gemm);
   find(handle, "cblas_zgemv", "scipy_cblas_zgemv", found.z.gemv);
   find(handle, "cblas_cgemv", "scipy_cblas_cgemv", found.c.gemv);
+  gradopt::runtime::lapack::find(handle);
   find(handle, "openblas_set_num_threads", "scipy_openblas_set_num_threads",
        found.setThreads);
   found.path = strdup(path);

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Commands.h"
+#include "runtime/Lapack.h"
 #include "runtime/ObjectCode.h"
 #include "runtime/OldLibrary.h"
 
@@ -29,6 +30,7 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_f32", reinterpret_cast<void *>(&gradopt_gemm_f32)},
     {"gradopt_gemm_c128", reinterpret_cast<void *>(&gradopt_gemm_c128)},
     {"gradopt_gemm_c64", reinterpret_cast<void *>(&gradopt_gemm_c64)},
+    {"gradopt_lapack", reinterpret_cast<void *>(&gradopt_lapack)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
     {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };

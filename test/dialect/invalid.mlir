@@ -963,3 +963,122 @@ func.func @parts_of_integers(%x: tensor<2xi32>) {
   %0 = grad.complex %x, %x : tensor<2xi32>
   return
 }
+
+// -----
+
+func.func @cholesky_of_a_vector(%a: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a to be matrices, but got 'tensor<3xf64>'}}
+  %l, %s = grad.cholesky %a : tensor<3xf64> -> tensor<3xf64>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @cholesky_of_no_square(%a: tensor<3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected square matrices, but got 'tensor<3x2xf64>'}}
+  %l, %s = grad.cholesky %a : tensor<3x2xf64> -> tensor<3x2xf64>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @cholesky_of_complex_numbers(%a: tensor<2x2xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected real numbers, but got 'tensor<2x2xcomplex<f64>>'}}
+  %l, %s = grad.cholesky %a : tensor<2x2xcomplex<f64>> -> tensor<2x2xcomplex<f64>>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @lu_of_a_vector(%a: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a to be matrices, but got 'tensor<3xf64>'}}
+  %l, %p, %o, %s = grad.lu %a : tensor<3xf64> -> tensor<3xf64>, tensor<3xi32>, tensor<3xi64>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @triangular_solve_of_another_size(%a: tensor<3x3xf64>, %b: tensor<2x3xf64>) {
+  // expected-error @+1 {{expected right-hand sides of size 3, but got 2}}
+  %x = grad.triangular_solve %a, %b, left = true, lower = true, transpose = false, unit = false : tensor<3x3xf64>, tensor<2x3xf64>
+  return
+}
+
+// -----
+
+func.func @triangular_solve_of_another_type(%a: tensor<3x3xf64>, %b: tensor<3x3xf32>) {
+  // expected-error @+1 {{expected rhs to have element type 'f64', but got 'f32'}}
+  %x = grad.triangular_solve %a, %b, left = true, lower = true, transpose = false, unit = false : tensor<3x3xf64>, tensor<3x3xf32>
+  return
+}
+
+// -----
+
+func.func @triangular_solve_of_another_batch(%a: tensor<2x3x3xf64>, %b: tensor<3x3xf64>) {
+  // expected-error @+1 {{expected a right-hand side for each matrix, but got 'tensor<2x3x3xf64>' and 'tensor<3x3xf64>'}}
+  %x = grad.triangular_solve %a, %b, left = true, lower = true, transpose = false, unit = false : tensor<2x3x3xf64>, tensor<3x3xf64>
+  return
+}
+
+// -----
+
+func.func @lu_solve_with_other_factors(%a: tensor<3x3xf64>, %f: tensor<2x2xf64>, %p: tensor<3xi32>) {
+  // expected-error @+1 {{expected factors of type 'tensor<3x3xf64>', but got 'tensor<2x2xf64>'}}
+  %x = grad.lu_solve %a, %f, %p, %a, transpose = false : tensor<3x3xf64>, tensor<2x2xf64>, tensor<3xi32>, tensor<3x3xf64>
+  return
+}
+
+// -----
+
+func.func @lu_solve_with_other_pivots(%a: tensor<3x3xf64>, %p: tensor<2xi32>) {
+  // expected-error @+1 {{expected pivots of type 'tensor<3xi32>', but got 'tensor<2xi32>'}}
+  %x = grad.lu_solve %a, %a, %p, %a, transpose = false : tensor<3x3xf64>, tensor<3x3xf64>, tensor<2xi32>, tensor<3x3xf64>
+  return
+}
+
+// -----
+
+func.func @qr_of_complex_numbers(%a: tensor<2x2xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected real numbers, but got 'tensor<2x2xcomplex<f64>>'}}
+  %q, %r = grad.qr %a, full = false : tensor<2x2xcomplex<f64>> -> tensor<2x2xcomplex<f64>>, tensor<2x2xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @eigh_of_no_square(%a: tensor<3x2xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected square matrices, but got 'tensor<3x2xf64>'}}
+  %w, %v, %s = grad.eigh %a : tensor<3x2xf64> -> tensor<3xf64>, tensor<3x2xf64>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @svd_of_a_vector(%a: tensor<3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a to be matrices, but got 'tensor<3xf64>'}}
+  %u, %s, %v, %t = grad.svd %a, full = false : tensor<3xf64> -> tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @lapack_without_such_a_routine(%a: tensor<3x3xf64>) {
+  // expected-error @+1 {{expected a routine that the runtime has, but got "schur"}}
+  %0 = grad.lapack_into "schur", flags = 0 (%a) outs(%a) : (tensor<3x3xf64>, tensor<3x3xf64>) -> tensor<3x3xf64>
+  return
+}
+
+// -----
+
+func.func @lapack_without_a_status(%a: tensor<3x3xf64>) {
+  // expected-error @+1 {{expected 1 inputs and 2 outs, but got 1 and 1}}
+  %0 = grad.lapack_into "cholesky", flags = 0 (%a) outs(%a) : (tensor<3x3xf64>, tensor<3x3xf64>) -> tensor<3x3xf64>
+  return
+}

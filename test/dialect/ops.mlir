@@ -225,3 +225,24 @@ func.func @foreign(%x: tensor<3xf64>, %s: tensor<f32>) {
   %1 = grad.custom_call_into "scale", target = 2 (%s) outs(%x) : (tensor<f32>, tensor<3xf64>) -> tensor<3xf64>
   return
 }
+
+// CHECK-LABEL: func.func @factorizations
+func.func @factorizations(%a: tensor<2x3x3xf64>, %b: tensor<2x3x1xf64>, %t: tensor<5x3xf32>) {
+  // CHECK: grad.cholesky %{{.*}} : tensor<2x3x3xf64> -> tensor<2x3x3xf64>, tensor<2xi32>
+  %l, %0 = grad.cholesky %a : tensor<2x3x3xf64> -> tensor<2x3x3xf64>, tensor<2xi32>
+  // CHECK: grad.lu %{{.*}} : tensor<2x3x3xf64> -> tensor<2x3x3xf64>, tensor<2x3xi32>, tensor<2x3xi64>, tensor<2xi32>
+  %lu, %pivots, %order, %1 = grad.lu %a : tensor<2x3x3xf64> -> tensor<2x3x3xf64>, tensor<2x3xi32>, tensor<2x3xi64>, tensor<2xi32>
+  // CHECK: grad.lu_solve %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, transpose = true : tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2x3xi32>, tensor<2x3x1xf64>
+  %2 = grad.lu_solve %a, %lu, %pivots, %b, transpose = true : tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2x3xi32>, tensor<2x3x1xf64>
+  // CHECK: grad.triangular_solve %{{.*}}, %{{.*}}, left = true, lower = false, transpose = true, unit = false : tensor<2x3x3xf64>, tensor<2x3x1xf64>
+  %3 = grad.triangular_solve %a, %b, left = true, lower = false, transpose = true, unit = false : tensor<2x3x3xf64>, tensor<2x3x1xf64>
+  // CHECK: grad.qr %{{.*}}, full = true : tensor<5x3xf32> -> tensor<5x5xf32>, tensor<5x3xf32>
+  %q, %r = grad.qr %t, full = true : tensor<5x3xf32> -> tensor<5x5xf32>, tensor<5x3xf32>
+  // CHECK: grad.eigh %{{.*}} : tensor<2x3x3xf64> -> tensor<2x3xf64>, tensor<2x3x3xf64>, tensor<2xi32>
+  %w, %v, %4 = grad.eigh %a : tensor<2x3x3xf64> -> tensor<2x3xf64>, tensor<2x3x3xf64>, tensor<2xi32>
+  // CHECK: grad.svd %{{.*}}, full = false : tensor<5x3xf32> -> tensor<5x3xf32>, tensor<3xf32>, tensor<3x3xf32>, tensor<i32>
+  %u, %s, %vh, %5 = grad.svd %t, full = false : tensor<5x3xf32> -> tensor<5x3xf32>, tensor<3xf32>, tensor<3x3xf32>, tensor<i32>
+  // CHECK: grad.lapack_into "cholesky", flags = 0 (%{{.*}}) outs(%{{.*}}, %{{.*}}) : (tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2xi32>) -> (tensor<2x3x3xf64>, tensor<2xi32>)
+  %6:2 = grad.lapack_into "cholesky", flags = 0 (%a) outs(%l, %0) : (tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2xi32>) -> (tensor<2x3x3xf64>, tensor<2xi32>)
+  return
+}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from structural_factorizations import FACTORIZATIONS
 from structural_functions import FUNCTIONS
 from structural_parts import PARTS
 from structural_products import PRODUCTS
@@ -13,6 +14,8 @@ from structural_sizes import SIZES
 
 STRUCTURAL: dict[str, Structural] = {
     row.op: row
-    for group in (SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FUNCTIONS, SIZES)
+    for group in (
+        *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, FUNCTIONS, SIZES),
+    )
     for row in group
 }

@@ -5,3 +5,11 @@ func.func @complex_numbers(%x: tensor<4xcomplex<f64>>) -> tensor<4xcomplex<f64>>
   %0 = grad.exp %x : tensor<4xcomplex<f64>>
   return %0 : tensor<4xcomplex<f64>>
 }
+
+// -----
+
+func.func @factorization(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
+  // expected-error @+1 {{is a routine of LAPACK, which runs on the host: it is not supported on devices}}
+  %l, %s = grad.cholesky %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<i32>
+  return %l : tensor<3x3xf64>
+}

@@ -548,3 +548,35 @@ func.func @random(%keys: tensor<8x2xi32>, %first: tensor<i64>) -> tensor<8x5xi64
   %0 = grad.vmap @random_of_one(%keys, %first), in_axes = [0, none], out_axes = [0], size = 8 : (tensor<8x2xi32>, tensor<i64>) -> tensor<8x5xi64>
   return %0 : tensor<8x5xi64>
 }
+
+// Systems with one matrix are one system with more right-hand sides.
+
+// CHECK-LABEL: func.func @systems_with_one_matrix
+// CHECK-SAME: %[[A:.*]]: tensor<3x3xf64>, %[[B:.*]]: tensor<7x3x2xf64>
+// CHECK: %[[T:.*]] = grad.transpose %[[B]], permutation = [1, 0, 2]
+// CHECK: %[[R:.*]] = grad.reshape %[[T]], shape = [3, 14]
+// CHECK: %[[X:.*]] = grad.triangular_solve %[[A]], %[[R]], left = true
+// CHECK: %[[S:.*]] = grad.reshape %[[X]], shape = [3, 7, 2]
+// CHECK: %[[Y:.*]] = grad.transpose %[[S]], permutation = [1, 0, 2]
+// CHECK: return %[[Y]]
+func.func @systems_with_one_matrix(%a: tensor<3x3xf64>, %b: tensor<7x3x2xf64>) -> tensor<7x3x2xf64> {
+  %0 = grad.vmap @triangular(%a, %b), in_axes = [none, 0], out_axes = [0], size = 7
+      : (tensor<3x3xf64>, tensor<7x3x2xf64>) -> tensor<7x3x2xf64>
+  return %0 : tensor<7x3x2xf64>
+}
+func.func private @triangular(%a: tensor<3x3xf64>, %b: tensor<3x2xf64>) -> tensor<3x2xf64> {
+  %x = grad.triangular_solve %a, %b, left = true, lower = true, transpose = false, unit = false : tensor<3x3xf64>, tensor<3x2xf64>
+  return %x : tensor<3x2xf64>
+}
+
+// CHECK-LABEL: func.func @systems_with_a_matrix_each
+// CHECK: grad.triangular_solve %{{.*}}, %{{.*}}, left = true, {{.*}} : tensor<7x3x3xf64>, tensor<7x3x3xf64>
+func.func @systems_with_a_matrix_each(%a: tensor<7x3x3xf64>) -> tensor<7x3x3xf64> {
+  %0 = grad.vmap @triangular_of_each(%a), in_axes = [0], out_axes = [0], size = 7
+      : (tensor<7x3x3xf64>) -> tensor<7x3x3xf64>
+  return %0 : tensor<7x3x3xf64>
+}
+func.func private @triangular_of_each(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
+  %x = grad.triangular_solve %a, %a, left = true, lower = true, transpose = false, unit = false : tensor<3x3xf64>, tensor<3x3xf64>
+  return %x : tensor<3x3xf64>
+}

@@ -1,0 +1,124 @@
+//===- ConvertGradToLinalgFactorizations.cpp - Factorisations to LAPACK ---===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Each op becomes a call of a routine of the runtime, on new tensors. What a
+/// routine needs to work in is known here and a tensor, too: it lies in the
+/// arena in the end.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/ConvertGradToLinalg.h"
+#include "runtime/Lapack.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+namespace lapack = gradopt::runtime::lapack;
+
+namespace {
+
+struct Matrices {
+  explicit Matrices(Value a)
+      : rows(typeOf(a).getShape().end()[-2]),
+        columns(typeOf(a).getShape().back()) {}
+  int64_t rows, columns;
+};
+
+/// Puts the call in place of `op`. The outs are the results and `work`, the
+/// types of memory to work in.
+LogicalResult callRoutine(Operation *op, PatternRewriter &rewriter,
+                          lapack::Routine routine, int64_t flags,
+                          ValueRange inputs, ArrayRef<Type> work = {}) {
+  SmallVector<Type> types(op->getResultTypes());
+  llvm::append_range(types, work);
+  auto outs = llvm::map_to_vector(types, [&](Type type) {
+    return emptyLike(rewriter, op->getLoc(), type);
+  });
+  auto call =
+      LapackIntoOp::create(rewriter, op->getLoc(), types,
+                           lapack::kNames[routine], flags, inputs, outs);
+  rewriter.replaceOp(op, call.getResults().take_front(op->getNumResults()));
+  return success();
+}
+
+/// One dimension of `size` elements like those of `x`.
+Type workLike(Value x, int64_t size) {
+  return RankedTensorType::get({size}, typeOf(x).getElementType());
+}
+Type integers(PatternRewriter &rewriter, int64_t size) {
+  return RankedTensorType::get({size}, rewriter.getI32Type());
+}
+
+LogicalResult lower(CholeskyOp op, PatternRewriter &rewriter) {
+  return callRoutine(op, rewriter, lapack::Cholesky, 0, op.getA());
+}
+
+LogicalResult lower(LuOp op, PatternRewriter &rewriter) {
+  Matrices a(op.getA());
+  return callRoutine(op, rewriter, lapack::Lu, 0, op.getA(),
+                     workLike(op.getA(), a.rows * a.columns));
+}
+
+LogicalResult lower(LuSolveOp op, PatternRewriter &rewriter) {
+  return callRoutine(op, rewriter, lapack::LuSolve,
+                     op.getTransposed() ? lapack::IsTransposed : 0,
+                     {op.getFactors(), op.getPivots(), op.getRhs()});
+}
+
+LogicalResult lower(TriangularSolveOp op, PatternRewriter &rewriter) {
+  int64_t flags = (op.getTransposed() ? lapack::IsTransposed : 0) |
+                  (op.getLeft() ? lapack::IsLeft : 0) |
+                  (op.getLower() ? lapack::IsLower : 0) |
+                  (op.getUnit() ? lapack::IsUnit : 0);
+  return callRoutine(op, rewriter, lapack::TriangularSolve, flags,
+                     {op.getA(), op.getRhs()});
+}
+
+LogicalResult lower(QrOp op, PatternRewriter &rewriter) {
+  Matrices a(op.getA());
+  return callRoutine(op, rewriter, lapack::Qr, 0, op.getA(),
+                     workLike(op.getA(), lapack::getQrWork(a.rows, a.columns)));
+}
+
+LogicalResult lower(EighOp op, PatternRewriter &rewriter) {
+  int64_t n = Matrices(op.getA()).rows;
+  return callRoutine(op, rewriter, lapack::Eigh,
+                     op.getVectors().use_empty() ? 0 : lapack::HasVectors,
+                     op.getA(),
+                     {workLike(op.getA(), lapack::getEighWork(n)),
+                      integers(rewriter, lapack::getEighIntegers(n))});
+}
+
+LogicalResult lower(SvdOp op, PatternRewriter &rewriter) {
+  Matrices a(op.getA());
+  bool hasVectors = !op.getU().use_empty() || !op.getVh().use_empty();
+  int64_t work =
+      lapack::getSvdWork(a.rows, a.columns, Matrices(op.getU()).columns,
+                         Matrices(op.getVh()).rows);
+  return callRoutine(
+      op, rewriter, lapack::Svd, hasVectors ? lapack::HasVectors : 0, op.getA(),
+      {workLike(op.getA(), work),
+       integers(rewriter, lapack::getSvdIntegers(a.rows, a.columns))});
+}
+
+/// An op on matrices => grad.lapack_into.
+template <typename Op> struct Lower : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    return lower(op, rewriter);
+  }
+};
+
+} // namespace
+
+void mlir::grad::populateFactorizationsToLinalg(RewritePatternSet &patterns) {
+  patterns
+      .add<Lower<CholeskyOp>, Lower<LuOp>, Lower<LuSolveOp>,
+           Lower<TriangularSolveOp>, Lower<QrOp>, Lower<EighOp>, Lower<SvdOp>>(
+          patterns.getContext());
+}

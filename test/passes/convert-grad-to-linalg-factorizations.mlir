@@ -1,0 +1,41 @@
+// RUN: gradopt %s --convert-grad-to-linalg | FileCheck %s
+
+// What a routine works in is a tensor, too.
+// CHECK-LABEL: func.func @lu
+func.func @lu(%a: tensor<2x4x3xf64>) -> (tensor<2x4x3xf64>, tensor<2x3xi32>) {
+  // CHECK-DAG: %[[LU:.*]] = tensor.empty() : tensor<2x4x3xf64>
+  // CHECK-DAG: %[[PIVOTS:.*]] = tensor.empty() : tensor<2x3xi32>
+  // CHECK-DAG: %[[ORDER:.*]] = tensor.empty() : tensor<2x4xi64>
+  // CHECK-DAG: %[[STATUS:.*]] = tensor.empty() : tensor<2xi32>
+  // CHECK-DAG: %[[WORK:.*]] = tensor.empty() : tensor<12xf64>
+  // CHECK: %[[R:.*]]:5 = grad.lapack_into "lu", flags = 0 (%{{.*}}) outs(%[[LU]], %[[PIVOTS]], %[[ORDER]], %[[STATUS]], %[[WORK]])
+  // CHECK: return %[[R]]#0, %[[R]]#1
+  %lu, %pivots, %order, %status = grad.lu %a : tensor<2x4x3xf64> -> tensor<2x4x3xf64>, tensor<2x3xi32>, tensor<2x4xi64>, tensor<2xi32>
+  return %lu, %pivots : tensor<2x4x3xf64>, tensor<2x3xi32>
+}
+
+// CHECK-LABEL: func.func @triangular
+func.func @triangular(%a: tensor<3x3xf32>, %b: tensor<3x2xf32>) -> tensor<3x2xf32> {
+  // CHECK: grad.lapack_into "triangular_solve", flags = 15
+  %x = grad.triangular_solve %a, %b, left = true, lower = true, transpose = true, unit = true : tensor<3x3xf32>, tensor<3x2xf32>
+  return %x : tensor<3x2xf32>
+}
+
+// Vectors that nobody uses are not calculated.
+// CHECK-LABEL: func.func @values_alone
+func.func @values_alone(%a: tensor<3x3xf64>) -> (tensor<3xf64>, tensor<3xf64>) {
+  // CHECK: grad.lapack_into "eigh", flags = 0
+  %w, %v, %s = grad.eigh %a : tensor<3x3xf64> -> tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
+  // CHECK: grad.lapack_into "svd", flags = 0
+  %u, %d, %vh, %t = grad.svd %a, full = false : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
+  return %w, %d : tensor<3xf64>, tensor<3xf64>
+}
+
+// CHECK-LABEL: func.func @vectors
+func.func @vectors(%a: tensor<3x3xf64>) -> (tensor<3x3xf64>, tensor<3x3xf64>) {
+  // CHECK: grad.lapack_into "eigh", flags = 16
+  %w, %v, %s = grad.eigh %a : tensor<3x3xf64> -> tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
+  // CHECK: grad.lapack_into "svd", flags = 16
+  %u, %d, %vh, %t = grad.svd %a, full = false : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
+  return %v, %vh : tensor<3x3xf64>, tensor<3x3xf64>
+}
