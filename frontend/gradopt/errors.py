@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class SourceLocation:
@@ -179,6 +181,10 @@ class DeviceError(GradoptError, RuntimeError):
 
 class NonScalarLossError(GradoptError, TypeError, ValueError):
     """A gradient was asked for of a function whose result is not a real scalar."""
+
+
+class LinAlgError(GradoptError, np.linalg.LinAlgError):
+    """A matrix has no factorisation, such as a singular one, or is none."""
 
 
 class ConvergenceError(GradoptError, ArithmeticError):

@@ -30,6 +30,7 @@ ORDER = (
     "rewrite",
     "compilation",
     "transforms",
+    "linalg",
     "random",
     "scipy",
     "numpy",

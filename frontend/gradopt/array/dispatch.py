@@ -115,10 +115,7 @@ _HINTS = {
             "nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d trim_zeros"
         ),
         "it changes the shape in place; use numpy.reshape, or numpy.pad": "resize",
-        "factorisations are not supported yet": (
-            "solve inv det slogdet cholesky eig eigh eigvals eigvalsh svd svdvals qr lstsq pinv "
-            "matrix_rank cond tensorsolve tensorinv"
-        ),
+        "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
             "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"
         ),

@@ -13,6 +13,7 @@ from gradopt.errors import DTypeError, KeywordError, UnsupportedError
 DType = np.dtype[Any]
 
 BOOL: DType = np.dtype(np.bool_)
+INT32: DType = np.dtype(np.int32)
 INT64: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)
 FLOAT32: DType = np.dtype(np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Norms. Factorisations are not supported yet."""
+"""Norms."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, implements, unsupported
+from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64, is_inexact, part_dtype
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import max_, min_, root_of_sum, square_of_size, sum_
 from gradopt.functions.shapes import squeeze
-from gradopt.ir import prims
+from gradopt.ir import factorizations, prims
 from gradopt.ir.values import Value
 
 
@@ -52,12 +52,21 @@ def _matrix_norm(x: Value, order: Any, axes: tuple[int, int], keepdims: bool) ->
         sums = sum_(UFUNCS[np.absolute](x), summed, keepdims=True)
         extreme = (max_ if order > 0 else min_)(sums, other, keepdims=True)
         return extreme if keepdims else traced(squeeze(extreme, axes))
-    raise unsupported(f"ord={order!r} of numpy.linalg.norm", "it needs singular values")
+    if order in (2, -2, "nuc"):
+        others = [i for i in range(x.ndim) if i not in axes]
+        last = prims.transpose(x, [*others, row, column])
+        s = factorizations.svd(last, False, "numpy.linalg.norm")[1]
+        values = sum_(s, -1) if order == "nuc" else (max_ if order == 2 else min_)(s, -1)
+        if not keepdims:
+            return values
+        kept = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
+        return prims.reshape(values, kept)
+    raise ShapeError("Invalid norm order for matrices.", source_location())
 
 
 @implements(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Value:
-    """`numpy.linalg.norm`, except for singular values."""
+    """`numpy.linalg.norm`."""
     v = _floating(x)
     if axis is None:
         if ord is None:
@@ -82,6 +91,6 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Value:
-    """`numpy.linalg.matrix_norm`, except for singular values."""
+    """`numpy.linalg.matrix_norm`."""
     v = _floating(x)
     return _matrix_norm(v, ord, (v.ndim - 2, v.ndim - 1), keepdims)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, hint_for, implements, unsupported
+from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import Handle, as_array
 from gradopt.array.operands import array_kind, handle_of, listed, traced
 from gradopt.base.dtypes import BOOL, result_type
@@ -19,7 +19,7 @@ from gradopt.functions.contraction_order import chain_splits, einsum_steps
 from gradopt.functions.matrices import diagonal_view
 from gradopt.functions.shapes import moveaxis
 from gradopt.functions.ufuncs import operands_of
-from gradopt.ir import prims
+from gradopt.ir import factorizations, prims
 from gradopt.ir.extents import bounds_of, is_extent, shape_with
 from gradopt.ir.values import Value
 
@@ -374,7 +374,7 @@ def _chain_product(
 
 @implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: Any) -> Any:
-    """`numpy.linalg.matrix_power` for non-negative constant powers; the first is the array."""
+    """`numpy.linalg.matrix_power` for constant powers; the first is the array."""
     x = traced(a)
     count = operator.index(n)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
@@ -383,7 +383,9 @@ def matrix_power(a: Any, n: Any) -> Any:
             source_location(),
         )
     if count < 0:
-        raise unsupported("a negative power in numpy.linalg.matrix_power", hint_for("inv"))
+        x, count = factorizations.inverse(factorizations.inexact(x), "matrix_power"), -count
+        if count == 1:
+            return x
     if count == 1:
         return handle_of(a)
     result: Value | None = None

@@ -85,6 +85,11 @@ def integer(value: int, type_: str = "i64") -> Attribute:
     return Attribute(f"{int(value)} : {type_}", value)
 
 
+def boolean(value: bool) -> Attribute:
+    """A truth value."""
+    return Attribute("true" if value else "false", bool(value))
+
+
 def integers(value: Sequence[int], type_: str = "i64") -> Attribute:
     """An array of integers."""
     return _integers(tuple([int(number) for number in value]), type_)
@@ -112,6 +117,7 @@ def function_type(inputs: Sequence[str], results: Sequence[str]) -> Attribute:
 
 
 _BUILDERS: dict[str, Callable[..., Attribute]] = {
+    "BoolAttr": boolean,
     "DenseI64ArrayAttr": integers,
     "FlatSymbolRefAttr": symbol,
     "I64Attr": integer,
@@ -308,6 +314,12 @@ class OpView:
     def results(self) -> list[OpResult]:
         """All results."""
         return self.operation.results
+
+    @property
+    def result(self) -> OpResult:
+        """The only result."""
+        (result,) = self.operation.results
+        return result
 
     @property
     def regions(self) -> tuple[Block, ...]:
