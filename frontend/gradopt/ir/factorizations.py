@@ -64,8 +64,17 @@ def _require_real(x: Value, name: str) -> None:
         )
 
 
+def require_all_of(right: Value, message: str) -> None:
+    """Checks, at run time, that all of the bools are true.
+
+    Raises:
+        LinAlgError: at run time, one is not.
+    """
+    require_all(right, message, LinAlgError)
+
+
 def _require_success(status: Value, message: str) -> None:
-    require_all(prims.equal(status, scalar(0, INT32)), message, LinAlgError)
+    require_all_of(prims.equal(status, scalar(0, INT32)), message)
 
 
 def transposed(x: Value) -> Value:
