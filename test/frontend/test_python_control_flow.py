@@ -719,6 +719,18 @@ def test_transforms_see_control_flow() -> None:
     np.testing.assert_allclose(go.jvp(f, (2.0,), (1.0,))[1], 12.0)
 
 
+def test_loops_that_are_unrolled_for_a_branch_that_cannot_be_merged() -> None:
+    def f(x):
+        y = np.zeros(3)
+        for i in range(10):
+            y[:] = x if i else x[2]
+        return y * x
+
+    agrees(f, X[:3])
+    (loop,) = go.compile(f).lower(X[:3]).loops()
+    assert "must have the same" in loop.reason
+
+
 def test_loops_have_second_derivatives() -> None:
     def f(x):
         y = 1.0

@@ -198,7 +198,13 @@ def traced_branch(
                 entries.add(error, site.place)
             elif not isinstance(error, NewEntryError):
                 raise
-    return _merged(entries.site(site), condition, sides, variables, storages)
+    try:
+        return _merged(entries.site(site), condition, sides, variables, storages)
+    except BaseException:
+        for side in sides:
+            if side.scope.open:
+                side.scope.discard()
+        raise
 
 
 def _merged(

@@ -582,6 +582,7 @@ class Loop:
                 lambda scope: self._entries.entered(self._site.place, scope, usable=False),
             )
         if any(a is not b for a, b in zip(part.written, held, strict=True)):
+            part.scope.discard()
             raise CannotRollError(
                 "the condition of a while loop on traced values writes to an array",
                 self._site.place,
