@@ -432,7 +432,20 @@ def test_what_ends_exceptions_does_not_end_the_compilers_own() -> None:
             x = x - 1.0
         return m * 1.0
 
-    for f in (leaves, returns, suppresses):
+    def ends_the_users(x, m):
+        for i in range(10):
+            try:
+                if i > 3:
+                    raise ValueError("no more")
+                m[1] += x
+            except KeyError:
+                m[0] = 100
+            finally:
+                m[0] += 0.5
+                continue  # noqa: B012
+        return m * x
+
+    for f in (leaves, returns, ends_the_users, suppresses):
         expected = f(2.0, np.zeros(2))
         seen.clear()
         np.testing.assert_allclose(go.compile(f)(2.0, np.zeros(2)), expected)

@@ -226,12 +226,12 @@ class _Rewriter(ast.NodeTransformer):
             # A list that is added to changes.
             check = ast.Expr(_operator("update", [_name(stmt.target.id)]))
             before.append(_at(check, stmt))
+        replaces = False
         for field, value in ast.iter_fields(stmt):
             if field in ("body", "orelse", "finalbody"):
                 if value:
-                    replaces = field == "finalbody" and _may_replace(value)
-                    block = self._block(value, is_part, is_tail=False)
-                    setattr(stmt, field, _unless_own(block) if replaces else block)
+                    replaces |= field == "finalbody" and _may_replace(value)
+                    setattr(stmt, field, self._block(value, is_part, is_tail=False))
             elif field in ("handlers", "cases"):
                 for part in value:
                     part.body = self._block(part.body, is_part, is_tail=False)
@@ -247,6 +247,8 @@ class _Rewriter(ast.NodeTransformer):
                 )
         if isinstance(stmt, ast.Try) or hasattr(stmt, "handlers"):
             self._guard(stmt)
+        if replaces:
+            _ends_all(stmt)
         return [*before, stmt]
 
     @staticmethod
@@ -386,7 +388,8 @@ class _Rewriter(ast.NodeTransformer):
         replaces = _may_replace(node.finalbody)
         self.generic_visit(node)
         self._guard(node)
-        node.finalbody = _unless_own(node.finalbody) if replaces else node.finalbody
+        if replaces:
+            _ends_all(node)
         return node
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
@@ -634,14 +637,35 @@ def _may_replace(stmts: Sequence[ast.stmt]) -> bool:
     return leaves(stmts) or any(isinstance(node, ast.Raise) for node in inside(stmts))
 
 
-def _unless_own(block: list[ast.stmt]) -> list[ast.stmt]:
-    """The block of such a `finally`, which an exception of the compiler's own passes by."""
+def _ends_all(stmt: Any) -> None:
+    """Such a `finally` handles all exceptions, but for those of the compiler's own.
+
+    try:                try:
+        f()                 <gradopt>.begins_try(lambda: (None,))
+    finally:      =>        try:
+        break                   f()
+                            finally:
+                                <gradopt>.ends_try()
+                        finally:
+                            if not <gradopt>.passes_by():
+                                break
+    """
+    place = stmt.finalbody[0]
     is_free = ast.UnaryOp(ast.Not(), _operator("passes_by", []))
-    return [_at(ast.If(is_free, block, []), block[0])]
+    stmt.finalbody = [_at(ast.If(is_free, stmt.finalbody, []), place)]
+    everything = ast.Tuple([ast.Constant(None)], ast.Load())
+    begin, end = _operator("begins_try", [_later(everything)]), _operator("ends_try", [])
+    body = stmt.body
+    if stmt.handlers:
+        body = [ast.copy_location(ast.Try(body, stmt.handlers, stmt.orelse, []), stmt)]
+    inner = ast.Try(body, [], [], [_at(ast.Expr(end), place)])
+    stmt.body = [_at(ast.Expr(begin), place), _at(inner, place)]
+    stmt.handlers, stmt.orelse = [], []
 
 
 def _later(expression: ast.expr) -> ast.expr:
-    return ast.copy_location(ast.Lambda(_no_arguments(), expression), expression)
+    made = ast.Lambda(_no_arguments(), expression)
+    return ast.copy_location(made, expression) if hasattr(expression, "lineno") else made
 
 
 def _targets(node: ast.AST) -> list[ast.AST]:
