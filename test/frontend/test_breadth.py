@@ -210,3 +210,161 @@ def test_differences_and_unwrapped_angles() -> None:
     agrees(lambda x: (np.unwrap(x), np.unwrap(x, discont=4.0), np.unwrap(x, period=4)), angles)
     agrees(lambda m: np.unwrap(m, axis=0), M * 5)
     agrees(lambda x: (np.unwrap(x, period=4), np.unwrap(x, period=5)), INTS * 3)
+
+
+# -- Polynomials and windows -------------------------------------------------------------------
+
+
+def test_polynomials() -> None:
+    agrees(lambda p, q: (np.polyadd(p, q[:3]), np.polysub(p[:2], q), np.polymul(p, q[:4])), V, W)
+    agrees(lambda p: (np.polyder(p), np.polyder(p, 3), np.polyint(p)), V)
+    agrees(lambda p, k: (np.polyint(p, 2, k[:2]), np.polyint(p, 3, 2.0)), V, W)
+    agrees(lambda z: np.poly(z), V)
+    agrees(lambda z: np.poly(z), C)
+    agrees(lambda z: np.poly(z), INTS, order=0)
+    agrees(lambda p, x: np.polyval(p, x), V, W)
+
+
+def test_the_bessel_function_and_windows() -> None:
+    x = np.array([0.0, -0.5, 3.0, -7.9, 8.1, 20.0])
+    agrees(lambda x: np.log(np.i0(x)), x, order=2)
+    agrees(lambda x: np.i0(x), x, order=0)
+    np.testing.assert_allclose(go.grad(go.grad(lambda x: np.i0(x)))(0.0), 0.5, rtol=1e-12)
+    agrees(lambda x: np.i0(x), np.array([np.nan, np.inf]))
+    agrees(lambda b: np.kaiser(6, b[0] ** 2), np.array([1.5]))
+
+    def windows(x, n):
+        parts = [np.hanning(n), np.hamming(n), np.blackman(n), np.bartlett(n), np.kaiser(n, 2.0)]
+        return sum(x * w for w in parts) + np.indices((n, n))[1, 2] + x[np.tril_indices(n)[0][:n]]
+
+    same(go.compile(windows)(V, 6), windows(V, 6))
+
+
+# -- Elements that are put in, left out and chosen ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda m, v: np.delete(m, 1),
+        lambda m, v: np.delete(m, [0, -1], axis=1),
+        lambda m, v: np.delete(m, slice(None, None, 2), 0),
+        lambda m, v: np.insert(v, 2, 7.5),
+        lambda m, v: np.insert(v, [1, 1, -1], v[:3]),
+        lambda m, v: np.insert(m, 1, v, axis=0),
+        lambda m, v: np.insert(m, 2, m[:, 0], axis=1),
+        lambda m, v: np.insert(m, [2], m[:, :2], axis=1),
+        lambda m, v: np.insert(m, slice(0, 3), 0.5, axis=1),
+        lambda m, v: np.insert(m, 1, 9),
+        lambda m, v: np.resize(m, (3, 11)),
+        lambda m, v: np.resize(v, 4),
+        lambda m, v: np.choose([0, 1, 2, 1, 0, 2], [v, 2.0, m[0]]),
+        lambda m, v: np.choose((v > 0) * 1, [v, m]),
+        lambda m, v: np.choose([-1, 5, 1, 0, 2, 7], [v, m[0]], mode="wrap"),
+        lambda m, v: np.choose([-1, 5, 1, 0, 2, 7], [v, m[0]], mode="clip"),
+        lambda m, v: np.isin(m, v[:2]),
+        lambda m, v: np.isin(np.round(m), [[0, 1]], invert=True),
+        lambda m, v: m[np.tril_indices_from(m, -1)] * 2,
+        lambda m, v: m[:, :4][np.diag_indices_from(m[:, :4])],
+        lambda m, v: np.real_if_close(v) * np.array_equiv(m, m[0]),
+    ],
+)
+def test_elements(f: Any) -> None:
+    agrees(f, M, V)
+
+
+def test_elements_that_cannot_be() -> None:
+    with pytest.raises(UnsupportedError, match=r"traced index in numpy.delete"):
+        go.compile(lambda x, i: np.delete(x, i))(V, np.array([1]))
+    with pytest.raises(ElementError, match="invalid entry in choice array"):
+        go.compile(lambda i, x: np.choose(i, [x, x]))(np.array([0, 2]), V[:2])
+    with pytest.raises(UnsupportedError, match=r"numpy.trim_zeros.*depend on values"):
+        go.compile(lambda x: np.trim_zeros(x))(V)
+
+
+def test_indices() -> None:
+    i, j = np.array([0, 2, 1]), np.array([3, 0, 2])
+    agrees(lambda i, j: np.ravel_multi_index((i, j), (3, 4)), i, j)
+    agrees(lambda i, j: np.ravel_multi_index((i, j), (3, 4), order="F"), i, j)
+    agrees(lambda i, j: np.ravel_multi_index((i + 5, j - 9), (3, 4), ("wrap", "clip")), i, j)
+    agrees(lambda i: np.unravel_index(i * 5, (3, 4)), i)
+    agrees(lambda i: np.unravel_index(i * 5, (2, 3, 2), order="F"), i)
+    for f in (
+        lambda i: np.ravel_multi_index((i, i), (3, 2)),
+        lambda i: np.unravel_index(i, (2, 1)),
+    ):
+        with pytest.raises(ElementError):
+            go.compile(f)(i)
+
+
+@pytest.mark.parametrize("mode", ["linear_ramp", "maximum", "minimum", "mean"])
+def test_pad_modes(mode: Any) -> None:
+    agrees(lambda m: np.pad(m, ((2, 3), (1, 0)), mode), M)
+    agrees(lambda m: np.pad(m, 2, mode), np.array([INTS, INTS[::-1]]))
+    if mode == "linear_ramp":
+        agrees(lambda m: np.pad(m, 3, mode, end_values=((1, 2), (3, -4))), M)
+    else:
+        agrees(lambda m: np.pad(m, 2, mode, stat_length=((1, 2), (3, 90))), M)
+    with pytest.raises(UnsupportedError, match=r"median.*use constant"):
+        go.compile(lambda m: np.pad(m, 1, "median"))(M)
+
+
+# -- Parts of numbers --------------------------------------------------------------------------
+
+SPECIAL = (
+    *(0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 0.1, 1e300, -1e-300, 5e-324, -5e-324, 2.3e-308),
+    *(np.inf, -np.inf, np.nan, np.finfo(float).max, np.finfo(float).tiny, 1 - 2**-53),
+)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_mantissas_exponents_and_neighbours(dtype: Any) -> None:
+    x = np.concatenate([SPECIAL, RNG.normal(size=50) * 10.0 ** RNG.integers(-40, 38, 50)])
+    with np.errstate(all="ignore"):
+        x = x.astype(dtype)
+        x = np.concatenate([x, [np.finfo(dtype).smallest_subnormal * 3, np.finfo(dtype).max]])
+        x = x.astype(dtype)
+        finite = x[np.isfinite(x)]
+        got, want = go.compile(lambda x: np.frexp(x))(finite), np.frexp(finite)
+        for a, b in zip(got, want, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        shifts = np.array([0, 1, -1, 60, -60, 1000, -1000, 1070, -1070, 2100, -2100])
+        for f, args in (
+            (lambda x, i: np.ldexp(x, i), (x[:, None], shifts)),
+            (lambda x: np.spacing(x), (x,)),
+            (lambda x, y: np.nextafter(x, y), (x[:, None], x)),
+        ):
+            got, want = go.compile(f)(*args), f(*args)
+            assert got.dtype == want.dtype
+            np.testing.assert_array_equal(got, want)
+
+
+def test_derivatives_of_parts() -> None:
+    go.gradcheck(lambda x: total(np.ldexp(x, [1, -2, 3, 0, 5, 2])), (V,))
+    go.gradcheck(lambda x: total(np.frexp(x)[0]), (V * 3,))
+    assert go.grad(lambda x: np.nextafter(x, 2.0) * 3)(1.5) == 3.0
+    assert go.grad(lambda x: np.spacing(x) * x)(1.5) == np.spacing(1.5)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64, np.uint8, np.uint64])
+def test_divisors_and_bits(dtype: Any) -> None:
+    a = np.array([0, 0, 12, 18, 7, 100, 1, 96], dtype)
+    b = np.array([0, 5, 18, 12, 13, 75, 0, 36], dtype)
+    if np.issubdtype(dtype, np.signedinteger):
+        a = a * np.array([1, 1, -1, 1, -1, -1, 1, 1], dtype)
+    agrees(lambda a, b: (np.gcd(a, b), np.bitwise_count(a)), a, b)
+    agrees(lambda a, b: np.lcm(a, b), a // 4, b // 4)
+    agrees(lambda a: np.gcd(a, 6), a)
+
+
+@pytest.mark.skipif(not hasattr(np, "matvec"), reason="since NumPy 2.2")
+def test_products_of_matrices_and_vectors() -> None:
+    agrees(lambda m, v: (np.matvec(m, v), np.matvec(m[None], m)), M, V)
+    agrees(lambda m, v: np.vecmat(v[:4], m), M, V)
+    agrees(lambda z: np.vecmat(z, np.ones((6, 2)) * 1j), C, order=0)
+
+
+def test_arrays_of_other_kinds() -> None:
+    agrees(lambda x: np.asanyarray(x) + np.ascontiguousarray(x) + np.asfortranarray(x), V)
+    agrees(lambda x: np.ascontiguousarray(x[0]) * np.asanyarray([x[1], 2.0]), V)

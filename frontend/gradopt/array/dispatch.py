@@ -109,12 +109,11 @@ _HINTS = {
     for hint, names in {
         "it needs sorting, which is not supported yet": (
             "sort argsort partition argpartition lexsort median nanmedian percentile quantile "
-            "nanpercentile nanquantile searchsorted digitize histogram"
+            "nanpercentile nanquantile histogram"
         ),
         "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
             "nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d trim_zeros"
         ),
-        "it changes the shape in place; use numpy.reshape, or numpy.pad": "resize",
         "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
             "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"

@@ -5,10 +5,12 @@ Importing this package fills the tables of `gradopt.array.dispatch`.
 """
 
 from gradopt.functions import (
+    editing,
     elementwise,
     joining,
     linalg,
     matrices,
+    polynomials,
     products,
     reductions,
     sampling,
@@ -17,14 +19,17 @@ from gradopt.functions import (
     statistics,
     ufuncs,
     ufuncs_derived,
+    ufuncs_parts,
     writing,
 )
 
 __all__ = [
+    "editing",
     "elementwise",
     "joining",
     "linalg",
     "matrices",
+    "polynomials",
     "products",
     "reductions",
     "sampling",
@@ -33,5 +38,6 @@ __all__ = [
     "statistics",
     "ufuncs",
     "ufuncs_derived",
+    "ufuncs_parts",
     "writing",
 ]

@@ -300,8 +300,17 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 
 @implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Value:
-    """`numpy.pad`; mode constant, edge, reflect, symmetric or wrap."""
+def pad(
+    array: Any,
+    pad_width: Any,
+    mode: str = "constant",
+    *,
+    constant_values: Any = 0,
+    end_values: Any = 0,
+    reflect_type: str = "even",
+    stat_length: Any = None,
+) -> Value:
+    """`numpy.pad`; any mode but median and functions."""
     x = traced(array)
     if isinstance(pad_width, dict):
         table = [(0, 0)] * x.ndim
@@ -313,9 +322,17 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
     if any(n < 0 for pair in widths for n in pair):
         raise ShapeError("index can't contain negative values", source_location())
     if mode != "constant":
-        if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        if mode == "empty":
+            return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths])
+        if mode == "linear_ramp":
+            return _ramps(x, widths, end_values)
+        if mode in _STATISTICS:
+            return _with_statistics(x, widths, mode, stat_length)
+        if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
+            what = f"mode={mode!r}" if reflect_type == "even" else f"reflect_type={reflect_type!r}"
             raise unsupported(
-                f"mode={mode!r} of numpy.pad", "use constant, edge, reflect, symmetric or wrap"
+                f"{what} of numpy.pad",
+                "use constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, minimum, mean",
             )
         for axis, pair in enumerate(widths):
             if any(pair):
@@ -338,6 +355,58 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
     if not any(map(any, widths)):
         return x
     return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths], value=value)
+
+
+_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean}
+
+
+def _pairs(values: Any, count: int) -> list[list[Any]]:
+    """What is given for each axis in front and behind."""
+    return np.broadcast_to(values, (count, 2)).tolist()
+
+
+def _ramps(x: Value, widths: Sequence[tuple[int, int]], ends: Any) -> Value:
+    """From the edges to other values, in equal steps."""
+    for axis, ((low, high), (first, last)) in enumerate(
+        zip(widths, _pairs(ends, x.ndim), strict=True)
+    ):
+        size = x.shape[axis]
+        parts = [x]
+        for width, end, edge, is_front in ((low, first, 0, True), (high, last, size - 1, False)):
+            if not width:
+                continue
+            value = wrap(prims.take_range(x, axis, edge, edge + 1))
+            steps = np.arange(width) if is_front else np.arange(width)[::-1]
+            shape = [1] * x.ndim
+            shape[axis] = width
+            ramp = end + (value - end) * (steps.reshape(shape) / width)
+            if x.dtype.kind in "iu":
+                ramp = np.floor(ramp)
+            part = prims.convert(traced(ramp), x.dtype)
+            parts = [part, *parts] if is_front else [*parts, part]
+        x = prims.concatenate(parts, axis)
+    return x
+
+
+def _with_statistics(x: Value, widths: Sequence[tuple[int, int]], mode: str, length: Any) -> Value:
+    """An extreme or the mean of elements at each end, or of all."""
+    lengths = [[None, None]] * x.ndim if length is None else _pairs(length, x.ndim)
+    for axis, (pair, taken) in enumerate(zip(widths, lengths, strict=True)):
+        size = x.shape[axis]
+        parts = [x]
+        for width, count, is_front in zip(pair, taken, (True, False), strict=True):
+            if not width:
+                continue
+            count = size if count is None else min(int(count), size)
+            chosen = prims.take_range(x, axis, *((0, count) if is_front else (size - count, size)))
+            found = _STATISTICS[mode](wrap(chosen), axis=axis, keepdims=True)
+            if x.dtype.kind in "iu":
+                found = np.round(found)
+            shape = [n if i != axis else width for i, n in enumerate(x.shape)]
+            part = prims.broadcast_to(prims.convert(traced(found), x.dtype), tuple(shape))
+            parts = [part, *parts] if is_front else [*parts, part]
+        x = prims.concatenate(parts, axis)
+    return x
 
 
 def _pad_axis(x: Value, axis: int, pair: tuple[int, int], value: Any) -> Value:

@@ -35,16 +35,28 @@ from gradopt.ir.current import current_scope as _current_scope
 __all__ = [
     "arange",
     "array",
+    "asanyarray",
     "asarray",
+    "ascontiguousarray",
+    "asfortranarray",
+    "bartlett",
+    "blackman",
+    "diag_indices",
     "empty",
     "eye",
     "full",
+    "hamming",
+    "hanning",
     "identity",
+    "indices",
+    "kaiser",
     "linspace",
     "mgrid",
     "ogrid",
     "ones",
     "tri",
+    "tril_indices",
+    "triu_indices",
     "zeros",
 ]
 
@@ -66,12 +78,19 @@ def _require_sizes(values: Any) -> None:
             _require_sizes(value)
 
 
+# Arguments that may be traced, and are no sizes, by place and name.
+_FREE: dict[Any, tuple[Any, ...]] = {
+    _np.linspace: (0, 1, "start", "stop"),
+    _np.kaiser: (1, "beta"),
+}
+
+
 def _creates(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def create(*args: Any, **kwargs: Any) -> Any:
-        # The ends of `linspace` may be traced.
-        first = 2 if function is _np.linspace else 0
-        _require_sizes((*args[first:], *[v for k, v in kwargs.items() if k != "stop"]))
+        free = _FREE.get(function, ())
+        _require_sizes([v for n, v in enumerate(args) if n not in free])
+        _require_sizes([v for name, v in kwargs.items() if name not in free])
         if function in _CREATIONS and _is_traced(*args, *kwargs.values()):
             made = _CREATIONS[function](*args, **kwargs)
             if made is not None:
@@ -91,6 +110,15 @@ eye = _creates(_np.eye)
 identity = _creates(_np.identity)
 tri = _creates(_np.tri)
 linspace = _creates(_np.linspace)
+bartlett = _creates(_np.bartlett)
+blackman = _creates(_np.blackman)
+hamming = _creates(_np.hamming)
+hanning = _creates(_np.hanning)
+kaiser = _creates(_np.kaiser)
+indices = _creates(_np.indices)
+diag_indices = _creates(_np.diag_indices)
+tril_indices = _creates(_np.tril_indices)
+triu_indices = _creates(_np.triu_indices)
 
 
 class _Grid:
@@ -148,6 +176,21 @@ def asarray(a: Any, dtype: Any = None) -> Any:
         return array(a, dtype, copy=None)
     made = _np.asarray(a, dtype)
     return made if isinstance(a, _np.ndarray) else _new(made)
+
+
+def asanyarray(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """As `numpy.asanyarray`; the order in memory is that of the array."""
+    return asarray(a, dtype) if _is_traced(a) else _np.asanyarray(a, dtype, order)
+
+
+def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
+    """As `numpy.ascontiguousarray`: at least one dimension."""
+    return _np.atleast_1d(asarray(a, dtype)) if _is_traced(a) else _np.ascontiguousarray(a, dtype)
+
+
+def asfortranarray(a: Any, dtype: Any = None) -> Any:
+    """As `numpy.asfortranarray`; the order in memory is that of the array."""
+    return asarray(a, dtype) if _is_traced(a) else _np.asfortranarray(a, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
