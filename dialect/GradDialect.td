@@ -105,6 +105,7 @@ def Grad_Value : Type<CPred<"!::llvm::isa<::mlir::BaseMemRefType>($_self)">,
 def Grad_Direction : AnyTypeOf<[Grad_InexactTensor, F32, F64]>;
 
 def Grad_IndexTensor : Grad_TensorOf<[I64], "i64">;
+def Grad_SizedIndexTensor : Grad_SizedTensorOf<[I64], "i64">;
 def Grad_KeyTensor : Grad_TensorOf<[I32], "i32">;
 
 /// A position along a dimension: a 0-d tensor of i64.

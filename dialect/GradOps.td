@@ -320,15 +320,15 @@ def Grad_ReduceProdOp : Grad_ReduceOp<"prod", Grad_SizedNumberTensor,
   let summary = "product over dimensions; 1 over nothing";
   let description = "The derivative is right where factors are zero, too.";
 }
-def Grad_ReduceMaxOp : Grad_ReduceOp<"max", Grad_RealTensor,
+def Grad_ReduceMaxOp : Grad_ReduceOp<"max", Grad_SizedRealTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "maximum over dimensions; NaN if any element is";
-  let description = "Equal maxima share the derivative evenly.";
+  let description = "Equal maxima share the derivative, evenly where the sizes are known.";
 }
-def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_RealTensor,
+def Grad_ReduceMinOp : Grad_ReduceOp<"min", Grad_SizedRealTensor,
     [DeclareOpInterfaceMethods<LinearizeOpInterface>]> {
   let summary = "minimum over dimensions; NaN if any element is";
-  let description = "Equal minima share the derivative evenly.";
+  let description = "Equal minima share the derivative, evenly where the sizes are known.";
 }
 def Grad_ReduceAnyOp : Grad_ReduceOp<"any", Grad_SizedBoolTensor, []> {
   let summary = "whether any element holds";
@@ -481,9 +481,9 @@ def Grad_GatherOp : Grad_LinearOp<"gather"> {
     %2 = grad.gather %x, %j batch 1 : tensor<5x3xf64>, tensor<5x1xi64> -> tensor<5xf64>
     ```
   }];
-  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices,
+  let arguments = (ins Grad_SizedTensor:$x, Grad_SizedIndexTensor:$indices,
                        DefaultValuedAttr<I64Attr, "0">:$batch);
-  let results = (outs Grad_Tensor:$result);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `,` $indices (`batch` $batch^)? attr-dict "
                        "`:` type($x) `,` type($indices) `->` type($result)";
 }
@@ -501,8 +501,8 @@ def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
       : tensor<5xf64>, tensor<2x1xi64>, tensor<2xf64>
     ```
   }];
-  let arguments = (ins Grad_Tensor:$x, Grad_IndexTensor:$indices,
-                       Grad_Tensor:$updates, UnitAttr:$unique,
+  let arguments = (ins Grad_Tensor:$x, Grad_SizedIndexTensor:$indices,
+                       Grad_SizedTensor:$updates, UnitAttr:$unique,
                        DefaultValuedAttr<I64Attr, "0">:$batch);
   let results = (outs Grad_Tensor:$result);
   let assemblyFormat = "$x `,` $indices `,` $updates (`unique` $unique^)? "
@@ -516,8 +516,8 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
     `x` with `updates[i...]` added to the slice that row `i...` of `indices`
     points at, as in `grad.gather`; repeated positions add up.
   }];
-  let arguments = (ins Grad_NumberTensor:$x, Grad_IndexTensor:$indices,
-                       Grad_NumberTensor:$updates,
+  let arguments = (ins Grad_NumberTensor:$x, Grad_SizedIndexTensor:$indices,
+                       Grad_SizedNumberTensor:$updates,
                        DefaultValuedAttr<I64Attr, "0">:$batch);
   let results = (outs Grad_NumberTensor:$result);
   let assemblyFormat = "$x `,` $indices `,` $updates (`batch` $batch^)? attr-dict "
@@ -534,8 +534,8 @@ def Grad_StopGradientOp : Grad_Op<"stop_gradient",
      DeclareOpInterfaceMethods<BatchOpInterface>]> {
   let summary = "identity whose derivative is zero";
   let description = "What is computed from it is a constant to derivatives, in either mode.";
-  let arguments = (ins Grad_Tensor:$x);
-  let results = (outs Grad_Tensor:$result);
+  let arguments = (ins Grad_SizedTensor:$x);
+  let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($result)";
 }
 

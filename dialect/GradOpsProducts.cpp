@@ -176,7 +176,7 @@ static FailureOr<Shape> gatheredShape(Location_ loc, StringRef op,
     return failure();
   }
   int64_t k = indices.getShape().back();
-  if (k > type.getRank() - batch) {
+  if (ShapedType::isDynamic(k) || k > type.getRank() - batch) {
     (void)emitOptionalError(
         loc, "'grad.", op,
         "' op expected indices whose last dimension has at most "

@@ -32,6 +32,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <limits>
+
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADEXPANDSIZES
 #include "passes/Passes.h.inc"
@@ -71,12 +73,23 @@ static SmallVector<int64_t> keptDimensions(Value x, ArrayRef<int64_t> reduced) {
 /// The dimensions that a reduction sums up, or combines otherwise.
 static std::optional<ArrayRef<int64_t>> findReduced(Operation *op) {
   return llvm::TypeSwitch<Operation *, std::optional<ArrayRef<int64_t>>>(op)
-      .Case<ReduceSumOp, ReduceProdOp, ReduceAnyOp, ReduceAllOp>(
+      .Case<ReduceSumOp, ReduceProdOp, ReduceMaxOp, ReduceMinOp, ReduceAnyOp,
+            ReduceAllOp>(
           [](auto reduction) { return reduction.getDimensions(); })
       .Default(std::nullopt);
 }
 
 namespace {
+
+/// What is computed element by element.
+bool isPointwise(Operation *op) {
+  return isa<ElementwiseOpInterface, StopGradientOp>(op);
+}
+
+/// How many dimensions there are rows of indices along.
+int64_t countRowDimensions(GatherOp op) {
+  return typeOf(op.getIndices()).getRank() - 1;
+}
 
 /// The operand, and its dimension, that a dimension of a result is that of.
 struct Origin {
@@ -128,9 +141,11 @@ private:
   Value getElementOf(TransposeOp op, ArrayRef<Value> position);
   Value getElementOf(ReverseOp op, ArrayRef<Value> position);
   Value getElementOf(DotGeneralOp op, ArrayRef<Value> position);
+  Value getElementOf(GatherOp op, ArrayRef<Value> position);
   Value reduceElements(Operation *op, ArrayRef<int64_t> reduced,
                        ArrayRef<Value> position);
   Value computeElementwise(Operation *op, ArrayRef<Value> position);
+  SmallVector<Value> splitRow(Value row);
   Value readPart(Value x, ArrayRef<Value> start, ArrayRef<int64_t> sizes,
                  ArrayRef<int64_t> shape, bool isInBounds);
 
@@ -141,6 +156,7 @@ private:
   void keep(Value value);
   bool keepByRows(DotGeneralOp op);
   void write(SizedUpdateOp op);
+  template <typename Op> void writeRows(Op op);
 
   Carried loopOver(ArrayRef<Value> extents, ValueRange init, Body body);
   Value add(Value x, Value y) { return builder.createOrFold<AddOp>(loc, x, y); }
@@ -188,6 +204,13 @@ Origin Expander::findOrigin(Operation *op, int64_t dimension) {
         return {transpose.getX(), transpose.getPermutation()[dimension]};
       })
       .Case([&](DotGeneralOp dot) { return findOrigins(dot)[dimension]; })
+      .Case([&](GatherOp gather) -> Origin {
+        int64_t rows = countRowDimensions(gather),
+                indexed = typeOf(gather.getIndices()).getShape().back();
+        if (dimension < rows)
+          return {gather.getIndices(), dimension};
+        return {gather.getX(), dimension - rows + indexed};
+      })
       .Default([&](Operation *other) -> Origin {
         Value x = other->getOperand(0);
         if (std::optional<ArrayRef<int64_t>> reduced = findReduced(other))
@@ -233,7 +256,7 @@ void Expander::noteBounds(Value value) {
     };
     Origin origin = findOrigin(op, dimension);
     int64_t bound = below(origin.operand, origin.dimension);
-    if (isa<ElementwiseOpInterface>(op))
+    if (isPointwise(op))
       for (Value operand : op->getOperands())
         bound = std::min(bound, below(operand, dimension));
     return bound;
@@ -331,7 +354,7 @@ Value Expander::computeElement(Value value, ArrayRef<Value> position) {
     return reduceElements(op, *reduced, position);
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case<SizedSliceOp, SizedBroadcastOp, TransposeOp, ReverseOp,
-            DotGeneralOp>(
+            DotGeneralOp, GatherOp>(
           [&](auto known) { return getElementOf(known, position); })
       .Case([&](SizedIotaOp iota) -> Value {
         return ConvertOp::create(builder, loc, position.front(),
@@ -440,22 +463,54 @@ static Value inAnyOrder(Value value) {
   return value;
 }
 
-/// What nothing is reduced to, and two of what a reduction gives to one.
-static std::pair<double, Value (*)(OpBuilder &, Location, Value, Value)>
-combinationOf(Operation *reduction) {
-  auto with = [](auto type) {
-    using Op = decltype(type);
-    return [](OpBuilder &builder, Location loc, Value x, Value y) -> Value {
-      return Op::create(builder, loc, x, y);
-    };
-  };
-  if (isa<ReduceProdOp>(reduction))
-    return {1, with(MultiplyOp())};
-  if (isa<ReduceAnyOp>(reduction))
-    return {0, with(LogicalOrOp())};
-  if (isa<ReduceAllOp>(reduction))
-    return {1, with(LogicalAndOp())};
-  return {0, with(AddOp())};
+/// What two of what a reduction gives are reduced to.
+static Value combine(OpBuilder &builder, Location loc, Operation *reduction,
+                     Value x, Value y) {
+  return llvm::TypeSwitch<Operation *, Value>(reduction)
+      .Case([&](ReduceProdOp) -> Value {
+        return MultiplyOp::create(builder, loc, x, y);
+      })
+      .Case([&](ReduceMaxOp) -> Value {
+        return MaximumOp::create(builder, loc, x, y);
+      })
+      .Case([&](ReduceMinOp) -> Value {
+        return MinimumOp::create(builder, loc, x, y);
+      })
+      .Case([&](ReduceAnyOp) -> Value {
+        return LogicalOrOp::create(builder, loc, x, y);
+      })
+      .Case([&](ReduceAllOp) -> Value {
+        return LogicalAndOp::create(builder, loc, x, y);
+      })
+      .Default([&](Operation *) -> Value {
+        return AddOp::create(builder, loc, x, y);
+      });
+}
+
+/// The least or the greatest number of a type.
+static Value createExtreme(OpBuilder &builder, Location loc,
+                           RankedTensorType type, bool least) {
+  Type element = type.getElementType();
+  if (isa<FloatType>(element))
+    return createSplat(builder, loc, type,
+                       least ? -std::numeric_limits<double>::infinity()
+                             : std::numeric_limits<double>::infinity());
+  unsigned width = element.getIntOrFloatBitWidth();
+  bool isUnsigned = element.isUnsignedInteger();
+  APInt number = isUnsigned ? (least ? APInt::getMinValue(width)
+                                     : APInt::getMaxValue(width))
+                            : (least ? APInt::getSignedMinValue(width)
+                                     : APInt::getSignedMaxValue(width));
+  return ConstantOp::create(builder, loc, DenseElementsAttr::get(type, number));
+}
+
+/// What nothing is reduced to: a tensor of `type`.
+static Value neutralOf(OpBuilder &builder, Location loc, Operation *reduction,
+                       RankedTensorType type) {
+  if (isa<ReduceMaxOp, ReduceMinOp>(reduction))
+    return createExtreme(builder, loc, type, isa<ReduceMaxOp>(reduction));
+  return createSplat(builder, loc, type,
+                     isa<ReduceProdOp, ReduceAllOp>(reduction) ? 1 : 0);
 }
 
 Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
@@ -469,9 +524,7 @@ Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
       extents.push_back(findExtent(x, d));
     else
       within.push_back(placesOf(d, known).front());
-  auto combination = combinationOf(op);
-  Value init = createSplat(builder, loc, elementType(op->getResult(0)),
-                           combination.first);
+  Value init = neutralOf(builder, loc, op, elementType(op->getResult(0)));
   return loopOver(extents, init,
                   [&](ArrayRef<Value> at, ValueRange sum) {
                     SmallVector<Value> below;
@@ -488,8 +541,8 @@ Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
                       part->getResult(0).setType(elementType(op->getResult(0)));
                       element = part->getResult(0);
                     }
-                    return Carried{inAnyOrder(combination.second(
-                        builder, loc, sum.front(), element))};
+                    return Carried{inAnyOrder(
+                        combine(builder, loc, op, sum.front(), element))};
                   })
       .front();
 }
@@ -552,6 +605,46 @@ Value Expander::getElementOf(DotGeneralOp op, ArrayRef<Value> position) {
       .front();
 }
 
+/// The numbers of a row of indices, which has one dimension.
+SmallVector<Value> Expander::splitRow(Value row) {
+  auto index = RankedTensorType::get({}, builder.getI64Type());
+  return llvm::map_to_vector(
+      llvm::seq<int64_t>(typeOf(row).getDimSize(0)), [&](int64_t i) -> Value {
+        return readPart(row, createSplat(builder, loc, index, i), {1}, {},
+                        true);
+      });
+}
+
+Value Expander::getElementOf(GatherOp op, ArrayRef<Value> position) {
+  Value x = op.getX();
+  unsigned inRows = llvm::count_if(dimensionsOf(op, true), [&](int64_t d) {
+    return d < countRowDimensions(op);
+  });
+  Value row = getElement(op.getIndices(), position.take_front(inRows));
+  if (typeOf(row).getRank() > 1)
+    return GatherOp::create(builder, loc, x, row);
+
+  // One row of indices: one place in `x`.
+  SmallVector<Value> places = splitRow(row), outer, start;
+  SmallVector<int64_t> sizes;
+  auto *next = position.begin() + inRows;
+  Value zero;
+  for (auto [d, size] : llvm::enumerate(typeOf(x).getShape())) {
+    bool isIndexed = d < places.size();
+    if (ShapedType::isDynamic(size)) {
+      outer.push_back(isIndexed ? places[d] : *next++);
+      continue;
+    }
+    if (!isIndexed && !zero)
+      zero = createSplat(builder, loc,
+                         RankedTensorType::get({}, builder.getI64Type()), 0);
+    start.push_back(isIndexed ? places[d] : zero);
+    sizes.push_back(isIndexed ? 1 : size);
+  }
+  return readPart(getElement(x, outer), start, sizes,
+                  elementType(op).getShape(), false);
+}
+
 //===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
@@ -571,9 +664,11 @@ bool Expander::isRepeated(Value value) {
   if (isAccess(value))
     return false;
   return !value.hasOneUse() ||
-         llvm::any_of(value.getUsers(), [](Operation *user) {
+         llvm::any_of(value.getUsers(), [&](Operation *user) {
            if (auto dot = dyn_cast<DotGeneralOp>(user))
              return typeOf(dot).getRank() > 0;
+           if (auto gather = dyn_cast<GatherOp>(user))
+             return gather.getX() == value; // Any number of times.
            if (auto broadcast = dyn_cast<SizedBroadcastOp>(user))
              return typeOf(broadcast.getX()).getRank() <
                     typeOf(broadcast).getRank();
@@ -660,7 +755,7 @@ bool Expander::isReadElsewhere(SizedUpdateOp op) {
           (!isInPlace || slice.getDimensions() != op.getDimensions() ||
            slice.getIndices() != op.getIndices()))
         return true;
-    bool isStill = isInPlace && isa<ElementwiseOpInterface>(maker);
+    bool isStill = isInPlace && isPointwise(maker);
     for (Value operand : maker->getOperands())
       pending.push_back({operand, isStill});
   }
@@ -699,6 +794,35 @@ void Expander::write(SizedUpdateOp op) {
   op.replaceAllUsesWith(result);
 }
 
+/// `grad.scatter` and `grad.scatter_add` of a number of rows that is known at
+/// run time only: one after the other.
+template <typename Op> void Expander::writeRows(Op op) {
+  Value indices = op.getIndices(), updates = op.getUpdates();
+  SmallVector<int64_t> unknown = dimensionsOf(indices, true);
+  SmallVector<Value> extents = llvm::map_to_vector(
+      unknown, [&](int64_t d) { return findExtent(indices, d); });
+  Value result =
+      loopOver(extents, op.getX(), [&](ArrayRef<Value> at, ValueRange before) {
+        Value row = getElement(indices, at), update = getElement(updates, at);
+        if (typeOf(row).getRank() > 1)
+          return Carried{Op::create(builder, loc, before.front(), row, update)};
+        SmallVector<Value> start = splitRow(row);
+        SmallVector<int64_t> sizes(typeOf(op).getShape());
+        Value zero = createSplat(
+            builder, loc, RankedTensorType::get({}, builder.getI64Type()), 0);
+        std::fill_n(sizes.begin(), start.size(), 1);
+        start.resize(sizes.size(), zero);
+        update = reshape(update, sizes);
+        if (isa<ScatterAddOp>(op))
+          update = add(DynamicSliceOp::create(builder, loc, before.front(),
+                                              start, sizes),
+                       update);
+        return Carried{DynamicUpdateSliceOp::create(
+            builder, loc, before.front(), update, start)};
+      }).front();
+  op.replaceAllUsesWith(result);
+}
+
 //===----------------------------------------------------------------------===//
 // Ops
 //===----------------------------------------------------------------------===//
@@ -711,10 +835,10 @@ LogicalResult Expander::expand(Operation *op) {
     Operation *maker = operand.getDefiningOp();
     return maker && isa_and_nonnull<GradDialect>(maker->getDialect());
   };
-  bool isKnown =
-      isa<SizedSliceOp, SizedUpdateOp, SizedBroadcastOp, SizedIotaOp,
-          TransposeOp, ReverseOp, DotGeneralOp, ElementwiseOpInterface>(op) ||
-      findReduced(op);
+  bool isKnown = isa<SizedSliceOp, SizedUpdateOp, SizedBroadcastOp, SizedIotaOp,
+                     TransposeOp, ReverseOp, DotGeneralOp, GatherOp, ScatterOp,
+                     ScatterAddOp>(op) ||
+                 isPointwise(op) || findReduced(op);
   if ((operands.empty() && !makesSized) ||
       (!isKnown && llvm::none_of(operands, isStated)))
     return success(); // Other dialects have other uses for such tensors.
@@ -728,6 +852,14 @@ LogicalResult Expander::expand(Operation *op) {
   Value result = op->getResult(0);
   if (auto update = dyn_cast<SizedUpdateOp>(op)) {
     write(update);
+    return success();
+  }
+  if (auto scatter = dyn_cast<ScatterOp>(op)) {
+    writeRows(scatter);
+    return success();
+  }
+  if (auto scatter = dyn_cast<ScatterAddOp>(op)) {
+    writeRows(scatter);
     return success();
   }
   if (!makesSized) {

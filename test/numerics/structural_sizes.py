@@ -75,6 +75,18 @@ def replaced(x: Array, at: Any, update: Array) -> Array:
     return result
 
 
+def added(x: Array, at: Any, update: Array) -> Array:
+    result = x.copy()
+    np.add.at(result, at, update)
+    return result
+
+
+def rows_of_indices(i: Any, start: Any, count: Any) -> Any:
+    """Some rows of one index."""
+    zero = constant(number(0))
+    return grad.sized_slice(i, [start, zero], [count], [UNKNOWN, 1], [0, 1])
+
+
 def rows_of_products(n: int) -> Case:
     """A column of sums of products: a loop in a loop."""
     return case(
@@ -209,6 +221,74 @@ SIZES = [
                 number(5),
             ),
             *[rows_of_products(n) for n in (0, 1, 4)],
+            *[
+                case(  # Rows at indices, the last of them twice.
+                    lambda x, y, i, zero, n: put(
+                        x, grad.gather(y, rows_of_indices(i, zero, n)), [zero, zero], [0, 1]
+                    ),
+                    lambda x, y, i, zero, n: replaced(x, slice(n), y[i[:n, 0]]),
+                    (6, 3),
+                    (5, 3),
+                    np.array([[4], [0], [2], [2]]),
+                    number(0),
+                    number(n),
+                )
+                for n in (0, 1, 4)
+            ],
+            case(  # Of what is computed.
+                lambda x, y, i, zero, n: put(
+                    x,
+                    grad.gather(
+                        grad.multiply(*[rows(y, zero, n)] * 2), rows_of_indices(i, zero, n)
+                    ),
+                    [zero, zero],
+                    [0, 1],
+                ),
+                lambda x, y, i, zero, n: replaced(x, slice(n), y[i[:n, 0]] ** 2),
+                (6, 3),
+                (5, 3),
+                np.array([[2], [0], [1], [1]]),
+                number(0),
+                number(3),
+                dtypes=NUMBERS,
+            ),
+            case(
+                lambda x, y, i, zero, n: grad.scatter(
+                    x, rows_of_indices(i, zero, n), rows(y, zero, n)
+                ),
+                lambda x, y, i, zero, n: replaced(x, i[:n, 0], y[:n]),
+                (6, 3),
+                (5, 3),
+                np.array([[4], [0], [2], [2]]),
+                number(0),
+                number(4),
+            ),
+            *[
+                case(
+                    lambda x, y, i, zero, n: grad.scatter_add(
+                        x, rows_of_indices(i, zero, n), rows(y, zero, n)
+                    ),
+                    lambda x, y, i, zero, n: added(x, i[:n, 0], y[:n]),
+                    (6, 3),
+                    (5, 3),
+                    np.array([[4], [0], [2], [2]]),
+                    number(0),
+                    number(n),
+                    dtypes=NUMBERS,
+                )
+                for n in (0, 4)
+            ],
+            *[
+                case(
+                    lambda x, i, n, op=op: op(part(x, [i], [n], [0]), [0]),
+                    lambda x, i, n, reference=reference: reference(x[i : i + n]),
+                    (7,),
+                    number(2),
+                    number(4),
+                    dtypes=REALS,
+                )
+                for op, reference in ((grad.reduce_max, np.max), (grad.reduce_min, np.min))
+            ],
             case(  # A vector times columns.
                 lambda x, y, z, zero, one, n: put(z, dot(x, columns(y, zero, one, n)), [zero], [0]),
                 lambda x, y, z, zero, one, n: replaced(z, slice(n), x @ y[:, 1 : 1 + n]),

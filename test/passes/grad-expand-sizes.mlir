@@ -144,3 +144,84 @@ func.func @used_twice(%n: tensor<i64>) -> (tensor<f64>, tensor<f64>) {
   %p = grad.reduce_prod %e, dimensions = [0] : tensor<?xf64> -> tensor<f64>
   return %s, %p : tensor<f64>, tensor<f64>
 }
+
+// -----
+
+// Elements at indices: one place for each.
+// CHECK-LABEL: func @sparse_row
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<9xf64>, %[[C:[a-z0-9]+]]: tensor<20x1xi64>
+// CHECK: %[[SUM:.*]] = scf.for
+// CHECK: %[[ROW:.*]] = grad.dynamic_slice %[[C]]
+// CHECK: %[[INDEX:.*]] = grad.reshape %{{.*}} : tensor<1xi64> -> tensor<i64>
+// CHECK: grad.dynamic_slice %[[X]][%[[INDEX]]], sizes = [1]
+// CHECK: grad.add {{.*}} {grad.any_order}
+// CHECK-NOT: scf.for
+// CHECK: return %[[SUM]]
+func.func @sparse_row(%x: tensor<9xf64>, %c: tensor<20x1xi64>, %start: tensor<i64>, %n: tensor<i64>) -> tensor<f64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %i = grad.sized_slice %c[%start, %zero], shape = [?, 1], dimensions = [0, 1] sizes(%n)
+      : tensor<20x1xi64> -> tensor<?x1xi64>
+  %g = grad.gather %x, %i : tensor<9xf64>, tensor<?x1xi64> -> tensor<?xf64>
+  %s = grad.reduce_sum %g, dimensions = [0] : tensor<?xf64> -> tensor<f64>
+  return %s : tensor<f64>
+}
+
+// -----
+
+// Elements of what is computed, in any order: that is computed before.
+// CHECK-LABEL: func @elements_of_computed
+// CHECK: scf.for
+// CHECK: grad.exp
+// CHECK: scf.for
+// CHECK-NOT: grad.exp
+// CHECK: return
+func.func @elements_of_computed(%x: tensor<9x3xf64>, %i: tensor<5x1xi64>, %n: tensor<i64>) -> tensor<3xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %p = grad.sized_slice %x[%zero, %zero], shape = [?, 3], dimensions = [0, 1] sizes(%n)
+      : tensor<9x3xf64> -> tensor<?x3xf64>
+  %e = grad.exp %p : tensor<?x3xf64>
+  %j = grad.sized_slice %i[%zero, %zero], shape = [?, 1], dimensions = [0, 1] sizes(%n)
+      : tensor<5x1xi64> -> tensor<?x1xi64>
+  %g = grad.gather %e, %j : tensor<?x3xf64>, tensor<?x1xi64> -> tensor<?x3xf64>
+  %s = grad.reduce_sum %g, dimensions = [0] : tensor<?x3xf64> -> tensor<3xf64>
+  return %s : tensor<3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func @rows_added
+// CHECK-SAME: %[[X:[a-z0-9]+]]: tensor<9x3xf64>
+// CHECK: scf.for {{.*}} iter_args(%[[NOW:.*]] = %[[X]])
+// CHECK: %[[OLD:.*]] = grad.dynamic_slice %[[NOW]][%[[AT:.*]], %{{.*}}], sizes = [1, 3]
+// CHECK: %[[NEW:.*]] = grad.add %[[OLD]]
+// CHECK: grad.dynamic_update_slice %[[NOW]], %[[NEW]][%[[AT]]
+func.func @rows_added(%x: tensor<9x3xf64>, %u: tensor<5x3xf64>, %i: tensor<5x1xi64>, %n: tensor<i64>) -> tensor<9x3xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %p = grad.sized_slice %u[%zero, %zero], shape = [?, 3], dimensions = [0, 1] sizes(%n)
+      : tensor<5x3xf64> -> tensor<?x3xf64>
+  %j = grad.sized_slice %i[%zero, %zero], shape = [?, 1], dimensions = [0, 1] sizes(%n)
+      : tensor<5x1xi64> -> tensor<?x1xi64>
+  %r = grad.scatter_add %x, %j, %p : tensor<9x3xf64>, tensor<?x1xi64>, tensor<?x3xf64>
+  return %r : tensor<9x3xf64>
+}
+
+// -----
+
+// CHECK-LABEL: func @extremes
+// CHECK-DAG: %[[LEAST:.*]] = grad.constant dense<0xFFF0000000000000> : tensor<f64>
+// CHECK-DAG: %[[MOST:.*]] = grad.constant dense<127> : tensor<i8>
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[LEAST]])
+// CHECK: grad.maximum
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[MOST]])
+// CHECK: grad.minimum
+func.func @extremes(%x: tensor<9xf64>, %y: tensor<9xi8>, %n: tensor<i64>) -> (tensor<f64>, tensor<i8>) {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %p = grad.sized_slice %x[%zero], shape = [?], dimensions = [0] sizes(%n)
+      : tensor<9xf64> -> tensor<?xf64>
+  %q = grad.sized_slice %y[%zero], shape = [?], dimensions = [0] sizes(%n)
+      : tensor<9xi8> -> tensor<?xi8>
+  %s = grad.stop_gradient %p : tensor<?xf64>
+  %max = grad.reduce_max %s, dimensions = [0] : tensor<?xf64> -> tensor<f64>
+  %min = grad.reduce_min %q, dimensions = [0] : tensor<?xi8> -> tensor<i8>
+  return %max, %min : tensor<f64>, tensor<i8>
+}

@@ -197,7 +197,9 @@ _SIZED = frozenset(
             "tensordot einsum transpose swapaxes moveaxis rollaxis squeeze expand_dims atleast_1d "
             "atleast_2d atleast_3d flip fliplr flipud rot90 copy copyto shape ndim size "
             "iscomplexobj isrealobj result_type can_cast array_repr array_str zeros_like "
-            "empty_like ones_like full_like matrix_transpose permute_dims astype",
+            "empty_like ones_like full_like matrix_transpose permute_dims astype max min amax amin "
+            "ptp argmax argmin cumsum cumprod concatenate stack vstack hstack dstack column_stack "
+            "append reshape ravel take",
         ),
         (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
     )
@@ -321,7 +323,7 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Calls our implementation of a ufunc or of one of its methods, and gives what users get."""
-    if method in ("at", "reduceat"):
+    if method == "reduceat" or (method == "at" and ufunc is not np.add):
         _require_sizes(f"{_ufunc_name(ufunc)}.{method}", False, inputs)
     if method == "__call__":
         outputs = kwargs.pop("out", None) if kwargs else None

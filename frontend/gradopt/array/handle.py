@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradopt.array.views import (
+    Range,
     Reshape,
     Strides,
     View,
@@ -29,7 +30,6 @@ from gradopt.array.views import (
     whole,
 )
 from gradopt.base.location import source_location
-from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import (
     LeakedTracerError,
     MutationError,
@@ -443,9 +443,8 @@ class Handle:
         """A view in another shape where NumPy gives one, else a copy."""
         if shape == self._extents:
             return self._view()
-        if Sizes in (shape.__class__, self._extents.__class__):
-            raise unknown_size("numpy.reshape")
-        strides = self._strides()
+        is_sized = Sizes in (shape.__class__, self._extents.__class__)
+        strides = None if is_sized else self._strides()
         if strides is None:
             result = copy_of(self._read(), shape)
             self._storage.doubt(
@@ -646,7 +645,7 @@ def array_of_size(made: Callable[[Shape], Handle], shape: Shape) -> Handle:
 
 def _whole(shape: Shape) -> Window:
     if shape.__class__ is Sizes:
-        raise unknown_size("a slice of a slice with a step")
+        return Window(shape, tuple([Range(0, n) for n in shape]), tuple(range(len(shape))))
     return whole(shape)
 
 

@@ -19,7 +19,7 @@ from gradopt.array.handle import Handle, Storage, array_of, wrap
 from gradopt.array.masks import MaskedElements, MaskPlace
 from gradopt.array.operands import is_known, is_traced, listed, traced
 from gradopt.array.slices import checked_index, slice_range
-from gradopt.array.views import NEW_AXIS, Window
+from gradopt.array.views import NEW_AXIS, Every, Window
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
@@ -27,7 +27,8 @@ from gradopt.errors import ConversionError, ShapeError, TraceIndexError
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import lies_within
 from gradopt.ir.checks import require_in_bounds
-from gradopt.ir.extents import Sizes, is_extent
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.outcomes import require
 from gradopt.ir.values import Shape, Value
 
 _ALL = slice(None)
@@ -307,6 +308,9 @@ def _wrapped(index: Value, size: int, axis: int) -> Value:
 
 def _basic(x: Handle, parts: list[Any]) -> Handle:
     """Slices, integers and None: a view."""
+    steps = _traced_steps(x, parts)
+    if steps:
+        return _with_steps(x, parts, steps)
     views, window = x._window()
     below = window.axes
     ranges = list(window.ranges)
@@ -346,6 +350,40 @@ def _basic(x: Handle, parts: list[Any]) -> Handle:
     return x._through(views, Window(window.base, tuple(ranges), tuple(axes), window.writable))
 
 
+def _traced_steps(x: Handle, parts: list[Any]) -> dict[int, int]:
+    """The steps beside 1 and -1 of slices of which not all is known, by their entries."""
+    steps: dict[int, int] = {}
+    place = 0
+    for i, part in enumerate(parts):
+        if part is None:
+            continue
+        if part.__class__ is slice and part.step is not None and is_known(part.step):
+            step = operator.index(part.step)
+            is_static = not is_extent(x._extents[place]) and is_known(part.start)
+            if abs(step) > 1 and not (is_static and is_known(part.stop)):
+                steps[i] = step
+        place += 1
+    return steps
+
+
+def _with_steps(x: Handle, parts: list[Any], steps: dict[int, int]) -> Handle:
+    """`x[a:b:k]` as `x[a:b][::k]`."""
+    single = list(parts)
+    for i, step in steps.items():
+        single[i] = slice(parts[i].start, parts[i].stop, 1 if step > 0 else -1)
+    result = _basic(x, single)
+    for i, step in steps.items():
+        axis = sum(part is None or part.__class__ is slice for part in parts[:i])
+        if is_extent(result._extents[axis]):
+            result = result._view(Every(result._extents, axis, abs(step)))
+        else:
+            result = _basic(
+                result,
+                [_ALL] * axis + [slice(None, None, abs(step))] + [_ALL] * (result.ndim - axis - 1),
+            )
+    return result
+
+
 class _Selection:
     """Integer arrays, with slices, None and integers beside them.
 
@@ -360,13 +398,14 @@ class _Selection:
             adjacent = False
         # Slices and None first; the indexed dimensions stay whole.
         self._x = _basic(x, [_ALL if i in places else part for i, part in enumerate(parts)])
-        indices = [part.shape for part in parts if isinstance(part, Value)]
-        if any(shape.__class__ is Sizes for shape in (self._x._extents, *indices)):
-            raise unknown_size("an array as index")
-        sizes = [self._x.shape[i] for i in places]
+        sizes = [self._x._extents[i] for i in places]
         rest = [i for i in range(self._x.ndim) if i not in places]
         axes = [sum(part is not None for part in parts[:i]) for i in places]
-        rows = _index_rows([parts[i] for i in places], sizes, axes)
+        # Where sizes are not known, rows have one number.
+        shapes = [self._x._extents, *[part.shape for part in parts if isinstance(part, Value)]]
+        self._is_sized = any(shape.__class__ is Sizes for shape in shapes)
+        self._indexed = len(places)
+        rows = _index_rows([parts[i] for i in places], sizes, axes, self._is_sized)
         self._concrete = rows if isinstance(rows, np.ndarray) else None
         self._rows = prims.as_value(rows)
         self._to_front = [*places, *rest]
@@ -379,16 +418,22 @@ class _Selection:
     def get(self) -> Any:
         """The elements, copied."""
         front = self._front()
-        result = wrap(prims.transpose(prims.gather(front, self._rows), self._order))
+        found = prims.gather(front, self._rows)
+        if self._is_sized:
+            rest = self._x_front()[self._indexed :]
+            found = sized.resized(found, shape_with([*self._rows.shape[:-1], *rest]))
+        result = wrap(prims.transpose(found, self._order))
         if self._to_front != sorted(self._to_front) or not self._x._is_ordered():
             # NumPy lays it out as it comes.
             result._storage.strides = None
         return result
 
     def _updates(self, value: Any, dtype: Any) -> Value:
-        rest = [self._x.shape[i] for i in self._to_front[self._rows.shape[-1] :]]
+        rest = self._x_front()[self._indexed :]
+        if any(map(is_extent, rest)):
+            raise unknown_size("an assignment to elements beside an array as index")
         shape = (*self._rows.shape[:-1], *rest)
-        part = fit(value, tuple([shape[i] for i in self._order]), dtype)
+        part = fit(value, shape_with([shape[i] for i in self._order]), dtype)
         return prims.transpose(part, np.argsort(self._order).tolist())
 
     def put(self, value: Any) -> None:
@@ -463,10 +508,24 @@ class _Selection:
         last = int(turn.max())
         return [np.flatnonzero(turn == k) for k in range(last + 1)] if last < _ROUNDS else None
 
+    def _x_front(self) -> list[Any]:
+        """The sizes of the array's dimensions, the indexed ones first."""
+        return [self._x._extents[i] for i in self._to_front]
+
     def _front(self) -> Value:
-        return prims.transpose(self._x._read(), self._to_front)
+        front = prims.transpose(self._x._read(), self._to_front)
+        if not self._is_sized:
+            return front
+        # The indexed dimensions as one, of elements that are as many as there can be.
+        front = sized.padded(front)
+        count = prims.size_of(front.shape[: self._indexed])
+        return prims.reshape(front, (count, *front.shape[self._indexed :]))
 
     def _write(self, front: Value) -> None:
+        if self._is_sized:
+            shape = self._x_front()
+            front = prims.reshape(front, bounds_of(shape))
+            front = sized.resized(front, shape_with(shape))
         self._x._write(prims.transpose(front, np.argsort(self._to_front).tolist()))
 
 
@@ -505,12 +564,12 @@ def _with_row(x: Value, place: list[Value], row: Value) -> Value:
 def add_at(x: Handle, index: Any, value: Any) -> None:
     """Adds to the elements at `index`; where positions repeat, all values."""
     x, entries = _with_axes_for_bools(x, index if isinstance(index, tuple) else (index,))
-    parts, gap = _expand(x.shape, entries)
+    parts, gap = _expand(x._extents, entries)
     if _has_arrays(parts):
         _Selection(x, parts, gap).add(value)
     else:
         part = _basic(x, parts)
-        part._write(part._read() + fit(value, part.shape, part.dtype))
+        part._write(part._read() + fit(value, part._extents, part.dtype))
 
 
 def apply_at(
@@ -539,9 +598,19 @@ def apply_at(
     part._write(prims.convert(function(part, *others), part.dtype))
 
 
-def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Any:
-    """The rows of `grad.gather`: broadcast indices side by side, non-negative."""
-    shape = prims.broadcast_shapes(*[np.shape(entry) for entry in entries])
+def _index_rows(entries: list[Any], sizes: list[Any], axes: list[int], as_one: bool) -> Any:
+    """The rows of `grad.gather`: broadcast indices side by side, non-negative.
+
+    Args:
+        entries: the indices.
+        sizes: of the dimensions that they index.
+        axes: of which the errors speak.
+        as_one: whether they are one index into all of these dimensions, as many as there can be.
+    """
+    shapes = [entry.shape if isinstance(entry, Value) else np.shape(entry) for entry in entries]
+    shape = prims.broadcast_shapes(*shapes)
+    if as_one:
+        return _places(entries, sizes, axes, shape)
     columns: list[Any] = []
     for entry, size, axis in zip(entries, sizes, axes, strict=True):
         if isinstance(entry, Value):
@@ -560,6 +629,39 @@ def _index_rows(entries: list[Any], sizes: list[int], axes: list[int]) -> Any:
     return prims.concatenate(
         [prims.reshape(column, (*shape, 1)) for column in traced_columns], len(shape)
     )
+
+
+def _places(entries: list[Any], sizes: list[Any], axes: list[int], shape: Shape) -> Value:
+    """Rows of one index, into dimensions that are as large as they can be."""
+    place: Value | None = None
+    step = 1
+    for entry, size, axis in reversed(list(zip(entries, sizes, axes, strict=True))):
+        index = prims.as_value(entry, INT64)
+        if is_extent(size):
+            index = _wrapped_in(index, size, axis)
+        else:
+            if not size:
+                raise _error(f"index into axis {axis} with size 0")
+            index = _wrapped(index, size, axis)
+        part = index if step == 1 else index * step
+        place = part if place is None else place + part
+        step *= size.bound if is_extent(size) else size
+    assert place is not None
+    place = prims.broadcast_to(place, shape)
+    return prims.reshape(place, shape_with([*shape, 1]))
+
+
+def _wrapped_in(index: Value, size: Any, axis: int) -> Value:
+    """As `_wrapped`, in a dimension of unknown size."""
+    if not index.ndim:
+        return prims.as_value(checked_index(index, size, axis), INT64)
+    count = prims.broadcast_to(size.value, index.shape)
+    right = (index < count) & (index >= -count)
+    wrong = prims.select(right, prims.scalar(0, INT64), prims.scalar(1, INT64))
+    number = prims.reduce("sum", wrong, range(wrong.ndim))
+    message = f"{{value}} indices are out of bounds for axis {axis}"
+    require(prims.equal(number, 0), number, message, TraceIndexError)
+    return prims.select(index < 0, index + count, index)
 
 
 def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace] | None:

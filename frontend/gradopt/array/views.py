@@ -18,7 +18,7 @@ from gradopt.base.dtypes import INT64, DType
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import Number, plus
 from gradopt.ir.extents import bounds_of, is_extent, shape_with
-from gradopt.ir.values import Shape, Value
+from gradopt.ir.values import Shape, Value, of_shape
 
 Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
@@ -299,6 +299,42 @@ class Window(View):
 
     def strides(self, base: Strides) -> Strides:
         return tuple([0 if axis < 0 else base[axis] * self.ranges[axis].step for axis in self.axes])
+
+
+class Every(View):
+    """Each so many of the elements along a dimension of unknown size.
+
+    Attributes:
+        base: the shape below.
+        axis: which dimension.
+        step: from one to the next, at least 2.
+    """
+
+    __slots__ = ("axis", "base", "step")
+
+    def __init__(self, base: Shape, axis: int, step: int, writable: bool = True) -> None:
+        shape = [*base[:axis], sized.every_count(base[axis], step), *base[axis + 1 :]]
+        super().__init__(shape_with(shape), writable)
+        self.base = base
+        self.axis = axis
+        self.step = step
+
+    def _key(self) -> Any:
+        return self.base, self.axis, self.step
+
+    def get(self, base: Value) -> Value:
+        return of_shape(sized.every(base, self.axis, self.step), self.shape)
+
+    def put(self, base: Value, part: Value) -> Value:
+        return sized.with_every(base, part, self.axis, self.step)
+
+    def show(self, base: Array) -> Array | None:
+        return None
+
+    def strides(self, base: Strides) -> Strides:
+        steps = list(base)
+        steps[self.axis] *= self.step
+        return tuple(steps)
 
 
 @functools.cache

@@ -34,7 +34,7 @@ from gradopt.functions.shapes import (
     shape_of,
 )
 from gradopt.ir import prims
-from gradopt.ir.extents import Sizes
+from gradopt.ir.extents import Sizes, shape_with
 from gradopt.ir.values import Value
 
 
@@ -55,7 +55,10 @@ def _cast(parts: Sequence[Value], dtype: Any, casting: Any) -> list[Value]:
 
 
 def _check_joinable(parts: Sequence[Value], axis: int) -> None:
+    is_sized = any(part.shape.__class__ is Sizes for part in parts)
     for part in parts[1:]:
+        if is_sized and part.ndim == parts[0].ndim:
+            continue  # Sizes are compared when the parts are joined.
         if part.ndim != parts[0].ndim or any(
             i != axis and a != b
             for i, (a, b) in enumerate(zip(part.shape, parts[0].shape, strict=False))
@@ -101,11 +104,17 @@ def stack(arrays: Any, axis: Any = 0, *, dtype: Any = None, casting: str = "same
         (value,) = _cast([whole._read()], dtype, casting)
         return traced(moveaxis(wrap(value), 0, axis)) if axis else value
     parts = _parts(arrays)
-    if any(part.shape != parts[0].shape for part in parts):
+    is_sized = any(part.shape.__class__ is Sizes for part in parts)
+    first = parts[0]
+    if any(part.ndim != first.ndim for part in parts) or (
+        not is_sized and any(part.shape != first.shape for part in parts)
+    ):
         raise ShapeError("all input arrays must have the same shape", source_location())
-    place = prims.normalize_axis(axis, parts[0].ndim + 1)
-    shape = (*parts[0].shape[:place], 1, *parts[0].shape[place:])
-    parts = [prims.reshape(part, shape) for part in _cast(parts, dtype, casting)]
+    place = prims.normalize_axis(axis, first.ndim + 1)
+    parts = [
+        prims.reshape(part, shape_with([*part.shape[:place], 1, *part.shape[place:]]))
+        for part in _cast(parts, dtype, casting)
+    ]
     return prims.concatenate(parts, place)
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import ACCUMULATIONS, REDUCTIONS, UFUNCS, implements
+from gradopt.array.dispatch import (
+    ACCUMULATIONS,
+    REDUCTIONS,
+    UFUNC_METHODS,
+    UFUNCS,
+    implements,
+)
+from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import (
     BOOL,
@@ -26,7 +33,8 @@ from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
 from gradopt.functions.ufuncs import require_order, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_within
-from gradopt.ir.extents import Sizes, bounds_of
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.outcomes import require
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Shape, Value, emit
 from gradopt.recording import grad
@@ -50,7 +58,7 @@ def _flag(keepdims: Any) -> bool:
 
 
 def _keep(result: Value, x: Value, axes: tuple[int, ...]) -> Value:
-    shape = tuple([1 if i in axes else size for i, size in enumerate(x.shape)])
+    shape = shape_with([1 if i in axes else size for i, size in enumerate(x.shape)])
     return prims.reshape(result, shape)
 
 
@@ -261,12 +269,17 @@ def _extreme(kind: str, a: Any, axis: Any, keepdims: Any, initial: Any, where: A
         if not _given(initial):
             raise ShapeError(f"numpy.{kind} with where= needs initial=", source_location())
         x = _masked(x, where, _lowest(x.dtype) if kind == "max" else _highest(x.dtype))
-    if _count(x, axes) == 0 and not _given(initial):
+    count = _count(x, axes)
+    is_empty = not isinstance(count, Value) and count == 0
+    if isinstance(count, Value) and not _given(initial):
+        message = f"zero-size array to reduction operation {kind}imum which has no identity"
+        require(count > 0, count, message, ShapeError)
+    if is_empty and not _given(initial):
         raise ShapeError(
             f"zero-size array to reduction operation {kind}imum which has no identity",
             source_location(),
         )
-    if _count(x, axes) == 0:
+    if is_empty:
         # Nothing but the initial value: in front of it, an element that changes nothing.
         x = prims.full(
             tuple([1 if i in axes else n for i, n in enumerate(x.shape)]),
@@ -309,17 +322,40 @@ def _arg(kind: str, a: Any, axis: Any, keepdims: Any) -> Value:
     if axis is None:
         x = prims.reshape(x, (x.size,))
     dimension = 0 if axis is None else prims.normalize_axis(axis, x.ndim)
-    if not x.shape[dimension]:
+    if x.shape.__class__ is Sizes:
+        result = _arg_of_sized(kind, x, dimension)
+    elif not x.shape[dimension]:
         raise ShapeError(f"attempt to get {kind} of an empty sequence", source_location())
-    result = prims.argreduce(kind, x, dimension)
+    else:
+        result = prims.argreduce(kind, x, dimension)
     if _flag(keepdims):
         return prims.reshape(
             result,
             (1,) * len(shape)
             if axis is None
-            else tuple([1 if i == dimension else n for i, n in enumerate(shape)]),
+            else shape_with([1 if i == dimension else n for i, n in enumerate(shape)]),
         )
     return result
+
+
+def _arg_of_sized(kind: str, x: Value, axis: int) -> Value:
+    """The first place of the extreme, or of a NaN, along one dimension."""
+    size: Any = x.shape[axis]
+    if is_extent(size):
+        message = f"attempt to get {kind} of an empty sequence"
+        require(size.value > 0, size.value, message, ShapeError)
+        numbers = sized.iota(size, INT64)
+    else:
+        numbers = prims.iota((size,), 0, INT64)
+    best = prims.stop_gradient(prims.reduce(kind.removeprefix("arg"), x, [axis]))
+    found = prims.equal(x, prims.broadcast_to(_keep(best, x, (axis,)), x.shape))
+    if x.dtype.kind == "f":
+        found = found | emit(grad.isnan, x)
+    shape = shape_with([n if i == axis else 1 for i, n in enumerate(x.shape)])
+    numbers = prims.broadcast_to(prims.reshape(numbers, shape), x.shape)
+    most = bounds_of(x.shape)[axis]
+    places = prims.select(found, numbers, prims.scalar(most, INT64))
+    return prims.reduce("min", places, [axis])
 
 
 @implements(np.argmax)
@@ -359,6 +395,8 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None) -> Value:
     x = prims.convert(x, supported(dtype) if dtype is not None else sum_dtype(x.dtype))
     if axis is None:
         x = prims.reshape(x, (x.size,))
+    if x.shape.__class__ is Sizes:
+        return traced(UFUNC_METHODS["accumulate"](np.add, wrap(x), axis or 0))
     return prims.cumsum(x, 0 if axis is None else prims.normalize_axis(axis, x.ndim))
 
 

@@ -16,11 +16,13 @@ from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, known_order, promotion_kind, traced
 from gradopt.array.operators import is_weak, python_number
 from gradopt.array.views import Broadcast, Part
-from gradopt.base.dtypes import PYTHON_NUMBERS, part_dtype
+from gradopt.base.dtypes import INT64, PYTHON_NUMBERS, part_dtype
 from gradopt.base.dtypes import result_type as promote
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import KeywordError, ShapeError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
 from gradopt.ir.values import Value
 
 
@@ -39,6 +41,8 @@ def reshape(
     x = handle_of(a)
     if checked_order(order) == "K":
         raise KeywordError("order 'K' is not permitted for reshaping", source_location())
+    if x._extents.__class__ is Sizes:
+        return _sized_reshape(x, newshape if shape is None else shape, order)
     new = shape_of(newshape if shape is None else shape)
     if new.count(-1) > 1:
         raise ShapeError("can only specify one unknown dimension", source_location())
@@ -54,6 +58,30 @@ def reshape(
     if known_order(x.shape, order, "numpy.reshape") == "F":
         return _of_scalar(x, _reversed(_reversed(x)._reshaped(new[::-1])))
     return _of_scalar(x, x._reshaped(new))
+
+
+def _sized_reshape(x: Handle, shape: Any, order: str) -> Handle:
+    """`numpy.reshape` of an array whose size is known at run time only."""
+    if known_order(x._extents, order, "numpy.reshape") == "F":
+        raise unknown_size("numpy.reshape in the order of Fortran")
+    sizes = list(shape) if prims.is_sequence(shape) else [shape]
+    count = sized.size(x._extents)
+    sizes = [_size(size, bounds_of((count,))[0]) for size in sizes]
+    unknown = [i for i, size in enumerate(sizes) if not is_extent(size) and size == -1]
+    if len(unknown) > 1:
+        raise ShapeError("can only specify one unknown dimension", source_location())
+    if unknown:
+        others = sized.product([size for i, size in enumerate(sizes) if i not in unknown])
+        sizes[unknown[0]] = sized.quotient(count, others)
+    sized.require_same(count, sized.size(sizes), "cannot reshape")  # pyright: ignore
+    return x._reshaped(shape_with(sizes))
+
+
+def _size(size: Any, bound: int) -> Any:
+    """A size that an array is given: an integer or an `Extent`."""
+    if isinstance(size, Handle) and size._known() is None and size.dtype.kind in "iu":
+        return sized.extent_of(prims.convert(size._read(), INT64), bound)
+    return operator.index(size)  # pyright: ignore[reportArgumentType]
 
 
 def _of_scalar(x: Handle, made: Handle) -> Any:
@@ -77,6 +105,8 @@ def _no_reshape(x: Handle, shape: tuple[int, ...]) -> ShapeError:
 def ravel(a: Any, order: str = "C") -> Handle:
     """`numpy.ravel`: a view of what lies in memory without gaps, else a copy."""
     x = handle_of(a)
+    if x._extents.__class__ is Sizes:
+        return _sized_reshape(x, -1, order)
     flat = _reversed(x) if known_order(x.shape, order, "numpy.ravel") == "F" else x
     if flat._is_row_major() is False:
         return copy_of(flat._read(), (flat.size,))

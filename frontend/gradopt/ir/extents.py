@@ -95,6 +95,8 @@ class Extent:
     def __mul__(self, other: Any) -> Any:
         if other.__class__ is int and other in (0, 1):
             return self if other else 0
+        if other.__class__ is int or is_extent(other):
+            return Sizes.rules.size((self, other))
         return self._refuse()
 
     __rmul__ = __mul__

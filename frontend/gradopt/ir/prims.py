@@ -27,7 +27,6 @@ from gradopt.base.dtypes import (
     supported,
 )
 from gradopt.base.location import source_location
-from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
 from gradopt.ir import sized
 from gradopt.ir.current import scope as scope
@@ -220,6 +219,8 @@ def concatenate(parts: Sequence[Value], axis: int) -> Value:
     """`grad.concatenate`."""
     if len(parts) == 1:
         return parts[0]
+    if any(part.shape.__class__ is Sizes for part in parts):
+        return sized.concatenate(parts, axis)
     here = scope()
     return here.emit(grad.concatenate, [here.use(part) for part in parts], axis)
 
@@ -305,7 +306,11 @@ def convolution(
 
 def gather(x: Value, indices: Value) -> Value:
     """`grad.gather`."""
-    return scope().emit(grad.gather, x, indices)
+    result = scope().emit(grad.gather, x, indices)
+    if Sizes in (x.shape.__class__, indices.shape.__class__):
+        rest = x.shape[int(indices.shape[-1]) :]
+        return of_shape(result, shape_with([*indices.shape[:-1], *rest]))
+    return result
 
 
 _scatter_unique = functools.partial(grad.scatter, unique=True)
@@ -363,9 +368,7 @@ def argreduce(kind: str, x: Value, axis: int) -> Value:
 
 def stop_gradient(x: Value) -> Value:
     """`grad.stop_gradient`."""
-    if x.shape.__class__ is Sizes:
-        raise unknown_size("grad.stop_gradient")
-    return scope().emit(grad.stop_gradient, x)
+    return of_shape(scope().emit(grad.stop_gradient, x), x.shape)
 
 
 def normalize_axis(axis: Any, ndim: int) -> int:

@@ -6,6 +6,7 @@ Sizes of operands that are not known to be equal are compared when the compiled 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,12 +18,12 @@ from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ShapeError
 from gradopt.ir import values as known
-from gradopt.ir.affine import Number, affine, between, number_of
+from gradopt.ir.affine import Affine, Number, affine, between, number_of, plus
 from gradopt.ir.current import scope
 from gradopt.ir.extents import DYNAMIC, Extent, Sizes, bounds_of, is_extent, shape_with
 from gradopt.ir.outcomes import require
 from gradopt.ir.types import element_attribute
-from gradopt.ir.values import Shape, Value, equal, of_shape, scalar
+from gradopt.ir.values import Shape, Value, emit, equal, of_shape, scalar
 from gradopt.recording import grad, ir
 
 
@@ -66,9 +67,15 @@ def product(sizes: Sequence[Any]) -> Number:
 # -- Ops ---------------------------------------------------------------------------------------
 
 
+def _word(size: Any) -> Value:
+    """A size or a number as a value."""
+    known = number(size)
+    return scalar(known, INT64) if isinstance(known, int) else known
+
+
 def _words(numbers: Sequence[Number]) -> list[ir.Value]:
     here = scope()
-    return [here.use(scalar(n, INT64) if isinstance(n, int) else n) for n in numbers]
+    return [here.use(_word(n)) for n in numbers]
 
 
 def _extents(sizes: Sequence[Any]) -> list[ir.Value]:
@@ -114,6 +121,8 @@ def iota(size: Extent, dtype: DType) -> Value:
 
 def padded(x: Value) -> Value:
     """The elements of an array, and as many zeros as its sizes may be larger."""
+    if x.shape.__class__ is not Sizes:
+        return x
     zeros = scope().constant(np.zeros(bounds_of(x.shape), x.dtype))
     return update(zeros, x, [0] * x.ndim, range(x.ndim))
 
@@ -127,7 +136,7 @@ def require_same(x: Any, y: Any, what: str = "operands could not be broadcast to
         return
     if not (is_extent(x) or is_extent(y)):
         raise ShapeError(f"{what}: sizes {x} and {y}", source_location())
-    a, b = (scalar(n, INT64) if isinstance(n, int) else n for n in (number(x), number(y)))
+    a, b = _word(x), _word(y)
     message = f"{what}: the size {{value}} of an array is not {_text(y)}"
     require(equal(a, b), a, message, ShapeError)
 
@@ -218,11 +227,7 @@ def _broadcast(x: Value, shape: Sequence[Any], dimensions: Sequence[int]) -> Val
 
 
 def reshape(x: Value, shape: Shape) -> Value:
-    """Dimensions of size 1 taken away, and added.
-
-    Raises:
-        UnsupportedError: it is another reshape.
-    """
+    """The same elements in row-major order, as many of them, in another shape."""
     shape = shape_with(shape)
     if Sizes not in (x.shape.__class__, shape.__class__):
         return known.reshape(x, shape)
@@ -233,12 +238,184 @@ def reshape(x: Value, shape: Shape) -> Value:
     if len(kept) != len(places) or any(
         x.shape[i] != shape[place] for i, place in zip(kept, places, strict=True)
     ):
-        raise unknown_size("another shape")
+        return _arranged(x, shape)
     if len(kept) < x.ndim:
         x = slice_(x, [0] * x.ndim, [x.shape[i] for i in kept], kept)
     if len(places) == len(shape):
         return x
     return _broadcast(x, shape, places)
+
+
+def _is_along_rows(shape: Shape) -> bool:
+    """Whether the sizes behind the first one are known, so that rows are without gaps."""
+    return not any(map(is_extent, shape[1:]))
+
+
+def _arranged(x: Value, shape: Shape) -> Value:
+    """`reshape`, where dimensions are joined or parted."""
+    bounds = bounds_of(x.shape)
+    elements = known.reshape(padded(x), (math.prod(bounds),))
+    if not _is_along_rows(x.shape):
+        elements = _gathered(elements, _places(x.shape, bounds))
+        if shape == elements.shape:
+            return elements
+        elements = padded(elements)
+    if not _is_along_rows(shape):
+        return _gathered(elements, _counted(shape))
+    # All that there can be as rows of the new shape.
+    row = math.prod(shape[1:])
+    count = elements.shape[0]
+    rows = max(math.prod(bounds_of(shape[:1])), -(-count // row) if row else 0)
+    missing = rows * row - count
+    if missing:
+        zero = scope().constant(np.zeros((), x.dtype))
+        elements = scope().emit(grad.pad, elements, zero, [0], [missing], [0])
+    whole = known.reshape(elements, (rows, *shape[1:]))
+    return slice_(whole, [0] * len(shape), shape, range(len(shape)))
+
+
+def _gathered(elements: Value, places: Value) -> Value:
+    """The elements at places."""
+    rows = reshape(places, shape_with([*places.shape, 1]))
+    return of_shape(scope().emit(grad.gather, elements, rows), places.shape)
+
+
+def _counted(shape: Shape) -> Value:
+    """Which one each element is, in row-major order."""
+    result: Value | None = None
+    for i, size in enumerate(shape):
+        along = iota(size, INT64) if is_extent(size) else _numbers(size)  # pyright: ignore
+        step = product(shape[i + 1 :])
+        part = along if isinstance(step, int) and step == 1 else along * step
+        part = reshape(part, shape_with([size if k == i else 1 for k in range(len(shape))]))
+        part = broadcast_to(part, shape)
+        result = part if result is None else result + part
+    assert result is not None
+    return result
+
+
+def _numbers(count: int) -> Value:
+    return scope().emit(grad.iota, 0, [count], element_attribute(INT64))
+
+
+def _places(shape: Shape, bounds: Sequence[int]) -> Value:
+    """Where elements are, in row-major order, among as many as there can be."""
+    place = iota(size(shape), INT64)
+    result: Value | None = None
+    step = 1
+    for extent, bound in zip(reversed(shape), reversed(bounds), strict=True):
+        factor = _word(extent)
+        along = emit(grad.remainder, place, factor) * step
+        result = along if result is None else result + along
+        place = emit(grad.floor_divide, place, factor)
+        step *= bound
+    assert result is not None
+    return result
+
+
+def size(shape: Shape) -> Any:
+    """How many elements there are: an `Extent`, or an integer."""
+    return extent_of(product(shape), math.prod(bounds_of(shape)))
+
+
+def quotient(size: Any, by: Any) -> Any:
+    """A size divided by another one, which it must be a multiple of."""
+    if is_extent(size) and isinstance(by, int) and by > 0:
+        total: Affine = size.affine
+        counts = [total.constant, *[count for _, count in total.terms.values()]]
+        if not any(count % by for count in counts):
+            terms = {ssa: (value, count // by) for ssa, (value, count) in total.terms.items()}
+            exact = number_of(Affine(terms, total.constant // by))
+            return extent_of(exact, -(-size.bound // by))
+    count, divisor = _word(size), _word(by)
+    name = by if isinstance(by, int) else "another size"
+    rest = emit(grad.remainder, count, divisor)
+    require(equal(rest, 0), count, f"{{value}} elements are no multiple of {name}", ShapeError)
+    bound = size.bound if is_extent(size) else size
+    return extent_of(emit(grad.floor_divide, count, divisor), bound)
+
+
+def concatenate(parts: Sequence[Value], axis: int) -> Value:
+    """Arrays one behind the other; sizes of other dimensions are compared."""
+    first = parts[0]
+    others = common_sizes([part.shape for part in parts], axis)
+    bound = sum(bounds_of(part.shape)[axis] for part in parts)
+    shape = [*others[:axis], bound, *others[axis:]]
+    result = scope().constant(np.zeros(bounds_of(shape), first.dtype))
+    every = range(first.ndim)
+    start: Number = 0
+    for part in parts:
+        wanted = [*others[:axis], part.shape[axis], *others[axis:]]
+        starts: list[Number] = [0] * first.ndim
+        starts[axis] = start
+        part = resized(part, shape_with(wanted))
+        if part.shape.__class__ is Sizes:
+            result = update(result, part, starts, every)
+        else:
+            result = scope().emit(grad.dynamic_update_slice, result, part, _words(starts))
+            result.ssa.owner.discardable = {"grad.in_bounds": ir.UNIT}
+        start = plus(start, number(part.shape[axis]))
+    shape[axis] = extent_of(start, bound)
+    if not any(map(is_extent, shape)):
+        zeros, ones = [0] * first.ndim, [1] * first.ndim
+        return scope().emit(grad.slice, result, zeros, shape, ones)
+    return slice_(result, [0] * first.ndim, shape, every)
+
+
+def common_sizes(shapes: Sequence[Shape], axis: int) -> list[Any]:
+    """The sizes of all dimensions but one, which must agree."""
+    result: list[Any] = []
+    for i in range(len(shapes[0])):
+        if i == axis:
+            continue
+        found: Any = shapes[0][i]
+        for shape in shapes[1:]:
+            other: Any = shape[i]
+            if is_extent(found) and not is_extent(other):
+                found, other = other, found
+            require_same(other, found, "array dimensions except for the joined one must match")
+        result.append(found)
+    return result
+
+
+def every(x: Value, axis: int, step: int) -> Value:
+    """`x[::step]` along an axis of unknown size."""
+    count = every_count(x.shape[axis], step)
+    order = [axis, *[i for i in range(x.ndim) if i != axis]]
+    rows = reshape(iota(count, INT64) * step, shape_with([count, 1]))
+    front = _transposed(x, order)
+    part = of_shape(scope().emit(grad.gather, front, rows), shape_with([count, *front.shape[1:]]))
+    return _transposed(part, np.argsort(order).tolist())
+
+
+def with_every(x: Value, part: Value, axis: int, step: int) -> Value:
+    """`x` after `x[::step] = part` along an axis of unknown size."""
+    size: Any = x.shape[axis]
+    order = [axis, *[i for i in range(x.ndim) if i != axis]]
+    place = iota(size, INT64)
+    by = scalar(step, INT64)
+    rows = reshape(emit(grad.floor_divide, place, by), shape_with([size, 1]))
+    front = _transposed(part, order)
+    spread = of_shape(scope().emit(grad.gather, front, rows), shape_with([size, *front.shape[1:]]))
+    spread = _transposed(spread, np.argsort(order).tolist())
+    chosen = equal(emit(grad.remainder, place, by), 0)
+    shape = shape_with([size if i == axis else 1 for i in range(x.ndim)])
+    chosen = broadcast_to(reshape(chosen, shape), x.shape)
+    return of_shape(scope().emit(grad.select, chosen, spread, x), x.shape)
+
+
+def every_count(size: Any, step: int) -> Any:
+    """How many elements `[::step]` has."""
+    last = _word(plus(number(size), step - 1))
+    count = emit(grad.floor_divide, last, scalar(step, INT64))
+    return extent_of(count, -(-size.bound // step))
+
+
+def _transposed(x: Value, order: Sequence[int]) -> Value:
+    if list(order) == sorted(order):
+        return x
+    result = scope().emit(grad.transpose, x, list(order))
+    return of_shape(result, shape_with([x.shape[i] for i in order]))
 
 
 def fit(x: Value, shape: Shape) -> Value:

@@ -67,7 +67,9 @@ class Value:
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Number of elements; an int64 if that is known at run time only."""
+        if self.shape.__class__ is Sizes:
+            return Sizes.rules.size(self.shape)
         size = 1
         for extent in self.shape:
             size *= extent

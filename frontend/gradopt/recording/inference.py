@@ -65,13 +65,12 @@ _SIZED = frozenset(
     (
         *("grad.sized_slice", "grad.sized_update", "grad.sized_broadcast", "grad.transpose"),
         *("grad.reverse", "grad.reduce_sum", "grad.reduce_prod", "grad.reduce_any"),
-        *("grad.reduce_all", "grad.dot_general", "grad.convert", "grad.select"),
+        *("grad.reduce_all", "grad.reduce_max", "grad.reduce_min", "grad.dot_general"),
+        *("grad.convert", "grad.select", "grad.scatter"),
     )
 )
 # These have no attributes, as elementwise ops, and take none.
-_UNSIZED = frozenset(
-    ("grad.gather", "grad.scatter", "grad.scatter_add", "grad.dynamic_update_slice")
-)
+_UNSIZED = frozenset(("grad.dynamic_update_slice",))
 
 
 def _infer(

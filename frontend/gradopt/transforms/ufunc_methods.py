@@ -21,9 +21,10 @@ from gradopt.array.operands import is_traced, traced
 from gradopt.base.dtypes import sum_dtype, supported
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, TraceIndexError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes
 from gradopt.ir.values import Value
-from gradopt.transforms.loops import scan
+from gradopt.transforms.loops import fori_loop, scan
 
 
 def _name(ufunc: np.ufunc, method: str) -> str:
@@ -57,7 +58,10 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) -
     x = _operand(ufunc, array, dtype)
     if not x.ndim:
         raise TypeError("cannot accumulate on a scalar")
-    rows: Any = _first_axis(x, prims.normalize_axis(axis, x.ndim))
+    place = prims.normalize_axis(axis, x.ndim)
+    if x.shape.__class__ is Sizes:
+        return _accumulate_sized(ufunc, x, place)
+    rows: Any = _first_axis(x, place)
     if len(rows) < 2:
         return wrap(x)
 
@@ -67,6 +71,30 @@ def _accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None) -
 
     _, others = scan(step, rows[0], rows[1:])
     return np.moveaxis(np.concatenate([rows[:1], others]), 0, axis)
+
+
+def _accumulate_sized(ufunc: np.ufunc, x: Value, axis: int) -> Any:
+    """`ufunc.accumulate` of an array whose size is known at run time only."""
+    order = [axis, *[i for i in range(x.ndim) if i != axis]]
+    front = prims.transpose(x, order)
+    # What is behind the sizes is harmless, and stays behind them.
+    rows: Any = array_of(sized.padded(front))
+    count: Any = sized.number(front.shape[0])
+
+    def step(i: Any, carried: Any) -> Any:
+        total, sums = carried
+        total = _applied(ufunc, total, rows[i], x)
+        sums[i] = total
+        return total, sums
+
+    if len(rows) == 0:
+        return wrap(x)
+    number = count if isinstance(count, int) else array_of(count)
+    first = np.zeros_like(rows)
+    first[0] = rows[0]
+    _, sums = fori_loop(1, number, step, (rows[0].copy(), first))
+    result = sized.resized(sums._read(), front.shape)
+    return wrap(prims.transpose(result, np.argsort(order).tolist()))
 
 
 def _reduce(

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""NumPy's functions of arrays whose size is known at run time only, in loops that stay loops."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from test_run_time_sizes import A, N, X, differentiable, same
+
+import gradopt as go
+
+J = np.random.default_rng(5).integers(0, N, size=N)
+
+Function = Callable[[Any, Any, Any, Any], Any]
+
+SMOOTH: dict[str, Function] = {
+    "extremes": lambda x, a, j, i: np.max(x[: i + 1]) - x[: i + 1].min() + np.ptp(a[:, : i + 1]),
+    "extremes along an axis": lambda x, a, j, i: (
+        np.max(a[: i + 1, : i + 2], axis=1).sum()
+        + np.amin(a[:3, : i + 1], axis=0).sum()
+        + np.max(a[:i, :3], axis=1, keepdims=True).sum()
+    ),
+    "extremes with a start": lambda x, a, j, i: (
+        np.max(x[:i], initial=0.3) + np.min(x[:i], where=x[:i] > 0, initial=2.0)
+    ),
+    "variance": lambda x, a, j, i: np.var(x[: i + 2]) + np.std(a[: i + 1, : i + 2]),
+    "rows of a sparse matrix": lambda x, a, j, i: a[i, :i] @ x[j[:i]],
+    "elements at indices": lambda x, a, j, i: np.sum(x[j[:i]] ** 2) + np.take(x, j[i:]).sum(),
+    "rows and columns at indices": lambda x, a, j, i: (
+        np.sum(a[j[:i]] * x) + np.sum(a[:, j[:i]] ** 2) + np.sum(a[j[:i], j[:i]])
+    ),
+    "elements of slices at indices": lambda x, a, j, i: (
+        np.sum(x[: i + 1][np.minimum(j[:i], i)] * x[:i])
+        + np.sum(x[: i + 1][-1 - np.minimum(j, i)])
+        + np.sum(a[: i + 1, :i][np.minimum(j, i)] ** 2)
+    ),
+    "concatenation": lambda x, a, j, i: (
+        np.sum(np.concatenate([x[:i], x[i:] * 2, x]) ** 2 * np.arange(2 * N))
+        + np.sum(np.append(x[:i], 3.0) * 2)
+        + np.sum(np.hstack([x[:i], x[:2]]) ** 2)
+        + np.sum(np.concatenate([a[:i], a[:2, :], a[i:, ::-1][:2]]) ** 2)
+    ),
+    "stacks": lambda x, a, j, i: (
+        np.sum(np.stack([x[:i], 2 * x[:i]]) ** 2)
+        + np.sum(np.vstack([x[:i], 2 * x[:i]])[1])
+        + np.sum(np.column_stack([x[:i], 2 * x[:i]])[:, 1])
+    ),
+    "joined dimensions": lambda x, a, j, i: (
+        np.sum(a[:i].ravel() * np.arange(N * i))
+        + np.sum(a[:i].reshape(-1) * 2)
+        + np.sum(a[:i, :i].flatten() * np.arange(i * i))
+        + np.sum(a[:i, :i].reshape(i * i) ** 2)
+    ),
+    "parted dimensions": lambda x, a, j, i: (
+        np.sum(a[:i].ravel().reshape(-1, N) * x)
+        + np.sum(a[:i].reshape(N, -1).T * x)
+        + np.sum(a[:, :i].reshape(-1, N) * x)
+        + np.sum(a[:i].reshape(i, 3, 3)[:, 1] ** 2)
+    ),
+    "steps": lambda x, a, j, i: (
+        np.sum(x[:i:2] * x[:i][::2])
+        + np.sum(x[i::3])
+        + np.sum(x[i::-2] ** 2)
+        + np.sum(a[:i:2, ::3])
+    ),
+    "slices of steps": lambda x, a, j, i: (
+        np.sum(x[:i:2][1:])
+        + np.sum(x[1 : i + 1 : 2][::-1] * np.arange((i + 1) // 2))
+        + np.sum(x[-i:])
+    ),
+    "accumulation": lambda x, a, j, i: (
+        np.sum(np.cumsum(x[:i]) ** 2)
+        + np.sum(np.cumprod(x[:i]))
+        + np.sum(np.cumsum(a[:i, :i], axis=1) ** 2)
+        + np.sum(a[:i, :i].cumsum(axis=0) ** 2)
+        + np.sum(np.maximum.accumulate(x[:i]))
+    ),
+    "remainders": lambda x, a, j, i: np.sum(x[:i] % 0.3) + np.sum(np.fmod(x[:i], 0.7) * x[:i]),
+    "choices": lambda x, a, j, i: np.sum(np.where(x[:i] > 0, np.clip(x[:i], 0.1, 0.9), a[i, :i])),
+}
+OTHERS: dict[str, Function] = {
+    "places of extremes": lambda x, a, j, i: (
+        np.argmax(x[: i + 1])
+        + x[: i + 1].argmin() * 10.0
+        + np.argmax(a[: i + 1, : i + 1]) * 100.0
+        + np.argmax(a[:, : i + 1], axis=1).sum()
+        + np.argmin(a[: i + 1], axis=0, keepdims=True).sum()
+    ),
+    "places of the first of equal ones": lambda x, a, j, i: np.argmax(j[: i + 1] > 3) * 1.0,
+    "integers": lambda x, a, j, i: (
+        np.sum(j[:i] % 3) + np.sum(x[:i] // 0.3) + np.max(j[: i + 1]) + np.min(j[i:]) * 2.0
+    ),
+    "bytes": lambda x, a, j, i: (
+        np.max(j[: i + 1].astype(np.uint8)) + 1.0 * np.min(j[: i + 1].astype(np.uint16))
+    ),
+    "bools": lambda x, a, j, i: np.max(x[: i + 1] > 1) * 1.0 + np.min(x[: i + 1] > -1) * 2.0,
+}
+FUNCTIONS = {**SMOOTH, **OTHERS}
+
+
+def program(function: Function) -> Callable[[Any, Any, Any], Any]:
+    def f(x: Any, a: Any, j: Any) -> Any:
+        y = np.zeros(N)
+        for i in range(N):
+            y[i] = function(x, a, j, i)
+        return y
+
+    return f
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values(name: str) -> None:
+    same(program(FUNCTIONS[name]), X, A, J)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_derivatives(name: str) -> None:
+    f = program(SMOOTH[name])
+    differentiable(lambda x, a: f(x, a, J), X, A / 6)
+
+
+@pytest.mark.parametrize("name", ["rows of a sparse matrix", "concatenation", "steps"])
+def test_second_derivatives(name: str) -> None:
+    f = program(SMOOTH[name])
+    go.gradcheck(lambda x: np.sum(np.sin(f(x, A / 6, J))), (X,), order=2)
+
+
+@pytest.mark.parametrize("name", ["rows of a sparse matrix", "extremes", "accumulation"])
+def test_batches(name: str) -> None:
+    f = program(SMOOTH[name])
+    xs = np.stack([X, 2 * X, X[::-1]])
+    got = go.vmap(f, in_axes=(0, None, None))(xs, A, J)
+    np.testing.assert_allclose(got, np.stack([f(x, A, J) for x in xs]), rtol=1e-12)
+
+
+def test_writes_to_elements_with_a_step() -> None:
+    def f(x: Any, a: Any) -> Any:
+        for i in range(N):
+            x[:i:2] *= 1.5
+            x[i::-3] += a[i, i::-3]
+            a[:i:2, 1:i:3] -= x[0]
+            a[i, :i][::2] = x[:i:2]
+        return x, a
+
+    same(f, X, A)
+    differentiable(lambda x, a: f(x.copy(), a.copy())[0], X, A / 6)
+
+
+def test_writes_to_elements_at_indices() -> None:
+    def f(x: Any, a: Any, j: Any) -> Any:
+        for i in range(N):
+            x[j[:i]] = x[:i] * 1.5
+            a[j[:i], i] = x[i:][:1]
+            a[i, j[:i]] += 1.0
+            np.add.at(x, j[:i], a[i, :i])
+        return x, a
+
+    same(f, X, A, J)
+    differentiable(lambda x, a: f(x.copy(), a.copy(), J)[1], X, A / 6)
+
+
+def test_reductions_of_nothing_raise() -> None:
+    cases: list[tuple[Callable[[Any], Any], str]] = [
+        (np.max, "zero-size array to reduction operation maximum which has no identity"),
+        (np.min, "zero-size array to reduction operation minimum which has no identity"),
+        (np.argmax, "attempt to get argmax of an empty sequence"),
+    ]
+    for function, message in cases:
+        compiled = go.compile(lambda x, n, function=function: function(x[:n]))
+        np.testing.assert_allclose(compiled(X, np.int64(4)), function(X[:4]))
+        with pytest.raises(ValueError, match=message):
+            compiled(X, np.int64(0))
+
+
+def test_nan_is_an_extreme() -> None:
+    def f(x: Any, n: Any) -> Any:
+        return np.max(x[:n]), np.min(x[:n]), np.argmax(x[:n]), np.argmin(x[:n])
+
+    x = X.copy()
+    x[[3, 5]] = np.nan
+    compiled = go.compile(f)
+    for n in (3, 4, 9):
+        np.testing.assert_array_equal(compiled(x, np.int64(n)), f(x, n))
+
+
+def test_indices_beyond_a_slice_raise() -> None:
+    compiled = go.compile(lambda x, j, n: x[:n][j[:n]])
+    with pytest.raises(go.errors.UnsupportedError):
+        compiled(X, J, np.int64(3))
+    compiled = go.compile(lambda x, j, n: np.sum(x[:n][j]))
+    np.testing.assert_allclose(compiled(X, J, np.int64(N)), X[J].sum())
+    with pytest.raises(IndexError, match="out of bounds for axis 0"):
+        compiled(X, J, np.int64(2))
+
+
+def test_sizes_that_do_not_go_together_raise() -> None:
+    def split(x: Any, n: Any) -> Any:
+        return np.sum(x[:n].reshape(-1, 2)[:, 0])
+
+    compiled = go.compile(split)
+    np.testing.assert_allclose(compiled(X, np.int64(4)), X[0] + X[2])
+    with pytest.raises(ValueError, match="5 elements are no multiple of 2"):
+        compiled(X, np.int64(5))
+    stacked = go.compile(lambda x, n, m: np.sum(np.stack([x[:n], x[:m]])))
+    with pytest.raises(ValueError, match="must match"):
+        stacked(X, np.int64(3), np.int64(4))
+
+
+def test_whether_a_reshape_is_a_view_is_not_guessed() -> None:
+    def f(x: Any, n: Any) -> Any:
+        part = x[:n]
+        rows = part.reshape(-1, 1)
+        part += 1.0
+        return np.sum(rows)
+
+    with pytest.raises(go.errors.UnsupportedError, match="reshape"):
+        go.compile(f)(X, np.int64(3))
