@@ -255,7 +255,7 @@ class Executable(Runnable):
         arena_bytes: int = 0,
         captures: Sequence[NDArray[Any]] = (),
         targets: Sequence[tuple[int, Callable[..., Any]]] = (),
-        donated: Sequence[tuple[int, int, str]] = (),
+        donated: Sequence[tuple[int, int, str | bool]] = (),
         report: Any = None,
         entry: str = "gradopt_main",
     ) -> None:
@@ -270,7 +270,7 @@ class Executable(Runnable):
         `gradopt_function` at the address is, and the callable gets its status if that is not 0.
 
         `donated` has for each result that is in the memory of an argument their numbers and what
-        the argument is called. `report.donated(number, donated_as)` and
+        the argument is called; True if the result is written to the caller's array. `report.donated(number, donated_as)` and
         `report.shared(donated, other)` raise the errors in their use.
 
         Raises:
@@ -342,7 +342,7 @@ class DeviceExecutable(Runnable):
         arena_bytes: int = 0,
         num_checked: int = 0,
         captures: Sequence[NDArray[Any]] = (),
-        donated: Sequence[tuple[int, int, str]] = (),
+        donated: Sequence[tuple[int, int, str | bool]] = (),
         report: Any = None,
         name: str = "a program",
     ) -> None:

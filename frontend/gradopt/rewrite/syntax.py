@@ -655,7 +655,7 @@ def _ends_all(stmt: Any) -> None:
     stmt.finalbody = [_at(ast.If(is_free, stmt.finalbody, []), place)]
     everything = ast.Tuple([ast.Constant(None)], ast.Load())
     begin, end = _operator("begins_try", [_later(everything)]), _operator("ends_try", [])
-    body = stmt.body
+    body: list[ast.stmt] = stmt.body
     if stmt.handlers:
         body = [ast.copy_location(ast.Try(body, stmt.handlers, stmt.orelse, []), stmt)]
     inner = ast.Try(body, [], [], [_at(ast.Expr(end), place)])
