@@ -270,7 +270,8 @@ class Executable(Runnable):
         `gradopt_function` at the address is, and the callable gets its status if that is not 0.
 
         `donated` has for each result that is in the memory of an argument their numbers and what
-        the argument is called; True if the result is written to the caller's array. `report.donated(number, donated_as)` and
+        the argument is called; True if the result is written to the caller's array.
+        `report.donated(number, donated_as)` and
         `report.shared(donated, other)` raise the errors in their use.
 
         Raises:
