@@ -29,11 +29,12 @@ from typing import Any
 import numpy as np
 from cases import CASES, Case
 from loops import LOOPS
+from matrices import MATRICES
 from peers import PEERS, Call, Peer
 
 SAMPLE_SECONDS = 0.01
 LARGE_BLOCK = 65536
-EVERY = {**CASES, **LOOPS}
+EVERY = {**CASES, **LOOPS, **MATRICES}
 
 
 def arguments_of(case: Case) -> tuple[Any, ...]:
@@ -240,6 +241,7 @@ def main() -> int:
     )
     parser.add_argument("--case", nargs="+", choices=list(EVERY), default=list(CASES))
     parser.add_argument("--loops", nargs="*", metavar="PART", help="cases of loops.py named so")
+    parser.add_argument("--matrices", nargs="*", metavar="PART", help="of matrices.py, the same")
     parser.add_argument("--library", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--threads", type=int, default=1, help="for every library (default: 1)")
@@ -252,9 +254,9 @@ def main() -> int:
     if arguments.json and not arguments.json.parent.is_dir():
         parser.error(f"--json: there is no folder {arguments.json.parent}")
 
-    if arguments.loops is not None:
-        parts = arguments.loops or [""]
-        arguments.case = [name for name in LOOPS if any(part in name for part in parts)]
+    for parts, cases in ((arguments.loops, LOOPS), (arguments.matrices, MATRICES)):
+        if parts is not None:
+            arguments.case = [name for name in cases if any(p in name for p in parts or [""])]
 
     if arguments.worker_time:
         case, *names = arguments.worker_time
