@@ -179,7 +179,8 @@ template <typename T> void loopQr(T *a, int64_t m, int64_t n, T *tau, T *sums) {
     tau[k] = 0;
     if (rest == 0)
       continue;
-    T length = std::copysign(std::hypot(head, rest), -head);
+    T legs[] = {head, rest};
+    T length = std::copysign(lengthOf(legs, 2, 1), -head);
     T scale = 1 / (head - length);
     tau[k] = (length - head) / length;
     for (int64_t i = 0; i < m - k - 1; ++i)
@@ -213,8 +214,9 @@ template <typename T> struct Rotation {
 
   Rotation(T a, T b, T c) {
     T ratio = (c - a) / (2 * b);
-    T tangent = std::copysign(T(1), ratio) /
-                (std::fabs(ratio) + std::hypot(T(1), ratio));
+    T legs[] = {1, ratio};
+    T tangent =
+        std::copysign(T(1), ratio) / (std::fabs(ratio) + lengthOf(legs, 2, 1));
     cosine = 1 / std::sqrt(1 + tangent * tangent);
     sine = tangent * cosine;
   }
