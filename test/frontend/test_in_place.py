@@ -540,8 +540,6 @@ def test_concrete_arrays_are_not_changed() -> None:
         go.compile(added)(V)
     with pytest.raises(errors.MutationError, match="concrete array"):
         go.compile(lambda x: assign(np.atleast_1d(table, x)[0], 0, 1.0))(V)
-    with pytest.raises(errors.ConversionError, match="number of elements"):
-        go.compile(lambda x: assign(x * 1.0, x > 0, x[:2]))(V)
     np.testing.assert_array_equal(table, 0)
 
 
@@ -567,41 +565,6 @@ def test_arrays_of_gradopt_numpy_are_known_until_they_are_written() -> None:
     # Outside of a trace they are NumPy's.
     assert type(gnp.zeros(3)) is np.ndarray
     assert type(gnp.arange(3)) is np.ndarray
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda x, m: x[m],
-        lambda x, m: [x[m]],
-        lambda x, m: np.max(x[m]),
-        lambda x, m: x[m].sum(axis=0),
-        lambda x, m: x[m].shape,
-        lambda x, m: len(x[m]),
-        lambda x, m: list(x[m]),
-        lambda x, m: x[m][0],
-        lambda x, m: float(x[m]),
-        lambda x, m: 1.0 if x[m] else 0.0,
-        lambda x, m: x[m] @ x[m],
-        lambda x, m: x + x[m],
-        lambda x, m: np.multiply(x, x[m]),
-        lambda x, m: x[m] + x[x < 0],
-        lambda x, m: np.add.reduce(x[m]),
-        lambda x, m: np.where(m, x[m], 0.0),
-        lambda x, m: np.asarray(x[m]),
-        lambda x, m: gnp.array([x[m]]),
-        lambda x, m: assign(x * 1.0, 0, x[m]),
-        lambda x, m: assign(x * 1.0, x < 0, x[m]),
-        lambda x, m: (x * 1.0).__iadd__(x[m]),
-        lambda x, m: np.sin(x[m], out=x * 1.0),
-        lambda x, m: go.stop_gradient(x[m]),
-    ],
-)
-def test_what_depends_on_the_number_of_masked_elements_is_refused(use: Any) -> None:
-    with pytest.raises(errors.ConversionError, match=r"boolean mask.*numpy\.where") as info:
-        go.compile(lambda x: use(x, x > 0))(V)
-    assert info.value.location is not None
-    assert info.value.location.file == __file__
 
 
 @pytest.mark.parametrize("reduce", [np.sum, np.prod, np.mean])

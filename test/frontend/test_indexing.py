@@ -236,7 +236,5 @@ def test_errors_name_the_line() -> None:
         go.compile(lambda x: x[x[0, 0].astype(float)])(X)
     with pytest.raises(TraceIndexError, match="does not match the indexed shape"):
         go.compile(lambda x: x[np.array([True, False])])(X)
-    with pytest.raises(ConversionError, match=r"numpy\.where"):
-        go.compile(lambda x: x[x > 3])(X)
     with pytest.raises(ConversionError, match="step of a slice"):
         go.compile(lambda x, n: x[::n])(X, np.int64(2))

@@ -507,9 +507,6 @@ def test_a_loop_with_what_is_refused_is_written_down() -> None:
 
 
 def test_arrays_stay_where_they_were_made() -> None:
-    def returned(x: Any, n: Any) -> Any:
-        return {"part": x[:n]}
-
     def chosen(x: Any, n: Any) -> Any:
         part = x[:n] if x[0] > 0 else x[:n] * 2
         return np.sum(part)
@@ -523,7 +520,7 @@ def test_arrays_stay_where_they_were_made() -> None:
     def differentiated(x: Any, n: Any) -> Any:
         return np.sum(go.grad(lambda v: np.sum(v**2))(x[:n]))
 
-    for function in (returned, chosen, carried, differentiated):
+    for function in (chosen, carried, differentiated):
         with pytest.raises(go.errors.UnsupportedError, match="stays in the loop") as raised:
             go.compile(function)(X, np.int64(3))
         assert "test_run_time_sizes.py" in str(raised.value)

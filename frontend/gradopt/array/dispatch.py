@@ -60,6 +60,8 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
 # ufunc.at.
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
+# What is done for elements that a mask selected, beside; see `gradopt.array.masks`.
+MASKED: dict[str, Callable[..., Any]] = {}
 # ufunc.reduce and ufunc.accumulate, as the NumPy function they equal.
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {}
 ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -109,10 +111,10 @@ _HINTS = {
     for hint, names in {
         "it needs sorting, which is not supported yet": (
             "sort argsort partition argpartition lexsort median nanmedian percentile quantile "
-            "nanpercentile nanquantile histogram"
+            "nanpercentile nanquantile"
         ),
         "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
-            "nonzero argwhere flatnonzero unique union1d intersect1d setdiff1d trim_zeros"
+            "unique union1d intersect1d setdiff1d trim_zeros"
         ),
         "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
@@ -143,7 +145,11 @@ def call_function(
     if handler is None:
         name = qualified_name(function)
         raise unsupported(name, hint_for(name))
-    _require_sizes(handler.name, function in _SIZED, (args, kwargs))
+    if _may_have_sizes():
+        _require_sizes(handler.name, function in _SIZED, (args, kwargs))
+        reduced = MASKED["reduced"](function, args, kwargs)
+        if reduced is not None:
+            return reduced
     limit = handler.positional
     if limit is not None and len(args) > limit:
         args = _by_keyword(function, handler, args, kwargs)
@@ -199,7 +205,8 @@ _SIZED = frozenset(
             "iscomplexobj isrealobj result_type can_cast array_repr array_str zeros_like "
             "empty_like ones_like full_like matrix_transpose permute_dims astype max min amax amin "
             "ptp argmax argmin cumsum cumprod concatenate stack vstack hstack dstack column_stack "
-            "append reshape ravel take",
+            "append reshape ravel take nonzero flatnonzero argwhere compress extract bincount "
+            "histogram",
         ),
         (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
     )
@@ -210,11 +217,14 @@ _SIZED = frozenset(
 
 def _require_sizes(name: str, takes_sizes: bool, values: Any) -> None:
     """Raises if an array among the values has a size that is not known, and must have."""
-    scope = current_scope()
-    if takes_sizes or scope is None or not scope.trace.has_sizes:
-        return
-    if _has_sizes(values):
+    if not takes_sizes and _may_have_sizes() and _has_sizes(values):
         raise unknown_size(name)
+
+
+def _may_have_sizes() -> bool:
+    """Whether there are arrays of such sizes at all."""
+    scope = current_scope()
+    return scope is not None and scope.trace.has_sizes
 
 
 def _has_sizes(value: Any) -> bool:
@@ -372,7 +382,10 @@ def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         raise unknown_size(_ufunc_name(ufunc)) from None
     if ufunc.signature is not None:
         return _made_from(result, inputs)
-    return in_memory_order(result, inputs)
+    made = in_memory_order(result, inputs)
+    if _may_have_sizes():
+        MASKED["computed"](ufunc, inputs, made)
+    return made
 
 
 def _known_operands(inputs: tuple[Any, ...]) -> list[Any] | None:

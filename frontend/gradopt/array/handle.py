@@ -234,9 +234,10 @@ class SizedStorage(Storage):
 
     Attributes:
         window: the elements that there are.
+        selected: what they were selected from by a mask; see `gradopt.array.masks`.
     """
 
-    __slots__ = ("_held", "_scope", "_value", "window")
+    __slots__ = ("_held", "_scope", "_value", "selected", "window")
 
     def __init__(self, held: Value) -> None:
         self._held: Value | None = held
@@ -245,6 +246,7 @@ class SizedStorage(Storage):
         self.shape = bounds_of(held.shape)
         self.dtype = held.dtype
         self.window = first_ones(held.shape)
+        self.selected: Any = None
         self._start(None, scalar=False)
 
     @property

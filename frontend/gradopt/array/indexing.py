@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage, array_of, wrap
-from gradopt.array.masks import MaskedElements, MaskPlace
+from gradopt.array.masks import MaskPlace, nonzero, replace, select, selected_of
 from gradopt.array.operands import is_known, is_traced, listed, traced
 from gradopt.array.slices import checked_index, slice_range
 from gradopt.array.views import NEW_AXIS, Every, Window
@@ -39,7 +39,7 @@ Repeat = Callable[[int, int, Callable[[Any, Any], Any], Any], Any]
 
 
 def getitem(x: Handle, index: Any) -> Any:
-    """`x[index]`: a view, a scalar, or a copy, as NumPy's; `MaskedElements` for a traced mask.
+    """`x[index]`: a view, a scalar, or a copy, as NumPy's.
 
     Raises:
         TraceIndexError: a concrete index is out of bounds, or no index at all.
@@ -49,14 +49,12 @@ def getitem(x: Handle, index: Any) -> Any:
     parts, gap = _plain(x._extents, entries), None
     if parts is None:
         x, entries = _with_axes_for_bools(x, entries)
-        try:
-            parts, gap = _expand(x._extents, entries)
-        except ConversionError as error:
+        if not all(map(is_known, entries)):
             selected = _masked_part(x, entries)
-            if selected is None:
-                raise
-            part, place = selected
-            return MaskedElements(part._read(), place, error)
+            if selected is not None and not is_known(entries[_mask_number(entries)]):
+                part, place = selected
+                return select(part._read(), place)
+        parts, gap = _expand(x._extents, entries)
         if _has_arrays(parts):
             return _Selection(x, parts, gap).get()
     part = _basic(x, parts)
@@ -248,12 +246,7 @@ def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
         if known is not None:
             return _entry(known, shape, dimension)
         if entry.dtype == BOOL:
-            raise ConversionError(
-                "the shape of a selection by a traced boolean mask is not known while tracing; "
-                "use numpy.where(mask, x, value), and reductions with where=mask; elementwise "
-                "functions of x[mask] can be assigned to the elements of the same mask",
-                source_location(),
-            )
+            return _mask_entry(entry, shape, dimension)
         entry = entry._read()
     if isinstance(entry, Value):
         if entry.dtype.kind not in "iu":
@@ -284,6 +277,28 @@ def _entry(entry: Any, shape: Shape, dimension: int) -> list[Any]:
             "only integers, slices, ellipsis, None and integer or boolean arrays are valid "
             f"indices, not {type(entry).__name__}"
         ) from None
+
+
+def _mask_entry(mask: Handle, shape: Shape, dimension: int) -> list[Any]:
+    """A traced mask beside other indices: where it holds, one array for each dimension."""
+    if not mask.ndim:
+        raise ConversionError(
+            "whether a traced bool as index takes all elements or none is not known while "
+            "tracing; use numpy.where",
+            source_location(),
+        )
+    expected = shape[dimension : dimension + mask.ndim]
+    if mask._extents != expected:
+        raise _mask_error(mask._extents, expected)
+    indices = nonzero(mask._read())
+    for index, size in zip(indices, expected, strict=True):
+        if not is_extent(size):
+            prims.scope().wrapped[index.ssa, size] = index
+    return list(indices)
+
+
+def _mask_error(shape: Shape, expected: Shape) -> TraceIndexError:
+    return _error(f"boolean index of shape {shape} does not match the indexed shape {expected}")
 
 
 def _checked(value: int, size: int, axis: int) -> int:
@@ -666,10 +681,9 @@ def _wrapped_in(index: Value, size: Any, axis: int) -> Value:
 
 def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace] | None:
     """What one boolean array selects from, with slices beside it; None for another index."""
-    masks = [i for i, entry in enumerate(entries) if _is_mask(entry)]
-    if len(masks) != 1:
+    place = _mask_number(entries)
+    if place < 0:
         return None
-    place = masks[0]
     others = [*entries[:place], *entries[place + 1 :]]
     if not all(part is None or part is Ellipsis or isinstance(part, slice) for part in others):
         return None
@@ -683,10 +697,14 @@ def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace
     part = _basic(x, parts)
     expected = part._extents[first : first + mask.ndim]
     if mask.shape != expected:
-        raise _error(
-            f"boolean index of shape {mask.shape} does not match the indexed shape {expected}"
-        )
+        raise _mask_error(mask.shape, expected)
     return part, MaskPlace(mask, part._extents, first)
+
+
+def _mask_number(entries: tuple[Any, ...]) -> int:
+    """Which entry of an index is its only boolean array; -1 if there is no such."""
+    masks = [i for i, entry in enumerate(entries) if _is_mask(entry)]
+    return masks[0] if len(masks) == 1 else -1
 
 
 def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
@@ -698,19 +716,19 @@ def _assign_masked(x: Handle, entries: tuple[Any, ...], value: Any) -> bool:
     if selected is None:
         return False
     part, place = selected
-    if type(value) is MaskedElements:
-        new = prims.convert(value.values_for(place), x.dtype)
+    known = selected_of(value)
+    if known is not None and place.is_like(known.place):
+        new = prims.convert(known.value, x.dtype)
     else:
-        spread = place.spread(traced(value, x.dtype))
+        one = traced(value, x.dtype)
+        spread = None if one.shape.__class__ is Sizes else place.spread(one)
         if spread is None:
-            if is_traced(*entries) and not all(map(is_known, entries)):
-                raise ConversionError(
-                    "the number of elements that a traced boolean mask selects is not known while "
-                    "tracing, so they can only be assigned one value; use "
-                    "numpy.where(mask, values, x) with values of x's shape",
-                    source_location(),
-                )
-            return False
+            if all(map(is_known, entries)):
+                return False
+            part._write(
+                replace(part._read(), place, lambda shape: fit(array_of(one), shape, x.dtype))
+            )
+            return True
         new = fit(spread, part._extents, part.dtype)
     part._write(prims.select(place.spread_mask(), new, part._read()))
     return True

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Elements that a traced mask selects: how many there are is not known while tracing.
+"""Elements that a traced mask selects: how many there are is known at run time only.
 
-`x[mask]` stands for all elements of `x`, of which those in the mask count. Elementwise functions of
-it are computed everywhere, on harmless operands where the mask does not hold, and `x[mask] = y`
-takes the elements back. Sums and means of all of them are those with `where=mask`. Everything else
-that depends on the number of elements is refused.
+`x[mask]` is an array of such a size: the elements at the places where the mask holds. Beside them
+it remembers all elements of `x`. Elementwise functions compute both, the latter on harmless
+operands where the mask does not hold; `x[mask] = y` takes these back, and sums and means are those
+with `where=mask`. What nothing asks for is not computed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from gradopt.array.dispatch import call_function, cannot_cast, harmless, ufunc_handler
-from gradopt.array.handle import wrap
+from gradopt.array.dispatch import MASKED, call_function, harmless, ufunc_handler
+from gradopt.array.handle import Handle, SizedStorage, array_of, wrap
 from gradopt.array.operands import listed, traced
-from gradopt.errors import ConversionError
-from gradopt.ir import prims
-from gradopt.ir.values import Shape, Value, is_same
+from gradopt.base.dtypes import INT64
+from gradopt.base.unknown_sizes import unknown_size
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import bounds_of, is_extent, shape_with
+from gradopt.ir.values import Shape, Value, emit, is_same
+from gradopt.recording import grad
 
 
 @dataclass(frozen=True)
@@ -66,101 +69,181 @@ class MaskPlace:
         return prims.reshape(value, (*extents[:place], *ones, *extents[place + 1 :]))
 
 
+@dataclass(frozen=True)
+class Selected:
+    """What an array of selected elements was made of.
+
+    Attributes:
+        value: all elements, also those where the mask does not hold.
+        place: where those are that it has.
+        version: of the storage; afterwards it holds something else.
+    """
+
+    value: Value
+    place: MaskPlace
+    version: int
+
+
+def selected_of(x: Any) -> Selected | None:
+    """What an array was selected from, if it still holds that."""
+    if not isinstance(x, Handle) or x._storage.__class__ is not SizedStorage:
+        return None
+    storage: Any = x._storage
+    selected: Selected | None = storage.selected
+    if selected is None or selected.version != storage.version or x._views != (storage.window,):
+        return None
+    return selected if storage.spoiled is None else None
+
+
+# -- Places ------------------------------------------------------------------------------------
+
+
+def places_of(mask: Value) -> Value:
+    """The places where a mask of one dimension holds, in order: int64."""
+    known = prims.scope().wrapped
+    key = (mask.ssa, -1)
+    found = known.get(key)
+    if found is None:
+        found = known[key] = _places_of(mask)
+    return found
+
+
+def _places_of(mask: Value) -> Value:
+    whole = sized.padded(mask)
+    (size,) = whole.shape
+    if not size:
+        return prims.full((0,), 0, INT64)
+    holds = prims.convert(whole, INT64)
+    before = prims.cumsum(holds, 0) - 1
+    count = prims.reduce("sum", holds, [0])
+    # What does not hold goes behind the end.
+    slots = prims.select(whole, before, prims.scalar(size, INT64))
+    numbers = prims.iota((size,), 0, INT64)
+    zeros = prims.full((size + 1,), 0, INT64)
+    places = prims.scatter(zeros, prims.reshape(slots, (size, 1)), numbers)
+    return sized.slice_(places, [0], [sized.extent_of(count, size)], [0])
+
+
+def nonzero(mask: Value) -> list[Value]:
+    """The indices of the elements where a mask holds, one array for each dimension."""
+    place = places_of(prims.reshape(mask, (mask.size,)))
+    if mask.ndim == 1:
+        return [place]
+    result: list[Value] = []
+    for extent in reversed(mask.shape):
+        factor = sized.word(extent)
+        result.append(emit(grad.remainder, place, factor))
+        place = emit(grad.floor_divide, place, factor)
+    return result[::-1]
+
+
+def _front(x: Value, place: MaskPlace) -> Value:
+    """The elements, as many as there can be, the mask's dimensions first and as one."""
+    rank = place.mask.ndim
+    chosen = range(place.first, place.first + rank)
+    rest = [i for i in range(x.ndim) if i not in chosen]
+    front = sized.padded(prims.transpose(x, [*chosen, *rest]))
+    count = prims.size_of(front.shape[:rank])
+    return prims.reshape(front, (count, *front.shape[rank:]))
+
+
+def _rows(place: MaskPlace) -> tuple[Value, Any]:
+    """Where the mask holds, as rows of indices into `_front`, and how many there are."""
+    mask = sized.padded(place.mask)
+    places = places_of(prims.reshape(mask, (mask.size,)))
+    count: Any = places.shape[0]
+    return prims.reshape(places, shape_with([count, 1])), count
+
+
+def select(x: Value, place: MaskPlace) -> Any:
+    """`x[mask]`.
+
+    Args:
+        x: of the place's shape.
+        place: where the elements are.
+    """
+    rows, count = _rows(place)
+    found = prims.gather(_front(x, place), rows)
+    rest = [*place.shape[: place.first], *place.shape[place.first + place.mask.ndim :]]
+    found = sized.resized(found, shape_with([count, *rest]))
+    order = [*range(1, place.first + 1), 0, *range(place.first + 1, found.ndim)]
+    made = array_of(prims.transpose(found, order))
+    _remember(made, x, place)
+    return made
+
+
+def _remember(made: Handle, value: Value, place: MaskPlace) -> None:
+    storage: Any = made._storage
+    if storage.__class__ is SizedStorage:
+        storage.selected = Selected(value, place, storage.version)
+
+
+def replace(x: Value, place: MaskPlace, fitted: Callable[[Shape], Value]) -> Value:
+    """`x` after `x[mask] = values`.
+
+    Args:
+        x: of the place's shape.
+        place: where the elements are.
+        fitted: the values, given the shape of `x[mask]`.
+    """
+    rows, count = _rows(place)
+    first, rank = place.first, place.mask.ndim
+    rest = [*place.shape[:first], *place.shape[first + rank :]]
+    if any(map(is_extent, rest)):
+        raise unknown_size("an assignment to elements beside a mask")
+    values = fitted(shape_with([*rest[:first], count, *rest[first:]]))
+    values = prims.transpose(values, [first, *[i for i in range(values.ndim) if i != first]])
+    front = prims.scatter(_front(x, place), rows, values)
+    bounds = bounds_of(place.shape)
+    chosen = bounds[first : first + rank]
+    front = prims.reshape(front, (*chosen, *rest))
+    order = [*range(rank, rank + first), *range(rank), *range(rank + first, front.ndim)]
+    return sized.resized(prims.transpose(front, order), place.shape)
+
+
+# -- Elements everywhere -----------------------------------------------------------------------
+
 # Of all selected elements.
 _REDUCTIONS = frozenset({np.sum, np.prod, np.mean, np.any, np.all})
 
 
-def _reduction(function: Any) -> Any:
-    """The method that reduces all elements."""
+def _reduced(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A reduction of all selected elements as one with `where=`; None if it is another call."""
+    given = [v for v in kwargs.values() if v is not None and v is not np._NoValue]
+    if function not in _REDUCTIONS or len(args) != 1 or given:
+        return None
+    selected = selected_of(args[0])
+    if selected is None:
+        return None
+    mask = prims.broadcast_to(selected.place.spread_mask(), selected.value.shape)
+    return call_function(function, (wrap(selected.value),), {"where": wrap(mask)})
 
-    def reduce(elements: MaskedElements, *args: Any, **kwargs: Any) -> Any:
-        return elements.__array_function__(function, (), (elements, *args), kwargs)
 
-    return reduce
+def _computed(ufunc: np.ufunc, inputs: tuple[Any, ...], made: Any) -> None:
+    """Remembers what a ufunc of selected elements is everywhere."""
+    found = [selected for selected in map(selected_of, inputs) if selected is not None]
+    if not found or ufunc.signature is not None or ufunc.nout != 1 or not isinstance(made, Handle):
+        return
+    place = found[0].place
+    operands = [_operand(value, place) for value in inputs]
+    if any(operand is None for operand in operands):
+        return
+    mask = place.spread_mask()
+    result = ufunc_handler(ufunc)(*[harmless(ufunc, operand, mask) for operand in operands])
+    _remember(made, prims.broadcast_to(result, place.shape), place)
 
 
-class MaskedElements(NDArrayOperatorsMixin):
-    """What `x[mask]` is for a traced mask: to `isinstance` an array, as NumPy's.
+def _operand(value: Any, place: MaskPlace) -> Any:
+    """An operand of what was selected, for all elements; None if it is not known there."""
+    selected = selected_of(value)
+    if selected is not None:
+        return wrap(selected.value) if place.is_like(selected.place) else None
+    value = listed(value)
+    if not np.ndim(value):
+        return value
+    spread = place.spread(traced(value))
+    return None if spread is None else wrap(spread)
 
-    Everything but elementwise functions and sums of it raises the error that names the mask.
-    """
 
-    __slots__ = ("_error", "_place", "_value")
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
-
-    def __init__(self, value: Value, place: MaskPlace, error: ConversionError) -> None:
-        self._value = value
-        self._place = place
-        self._error = error
-
-    def values_for(self, place: MaskPlace) -> Value:
-        """The elements, to be put into the same places of an array.
-
-        Raises:
-            ConversionError: it is another mask.
-        """
-        if not place.is_like(self._place):
-            raise self._error
-        return self._value
-
-    def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raises the error that names the mask."""
-        raise self._error
-
-    def _operand(self, value: Any) -> Any:
-        if type(value) is MaskedElements:
-            return wrap(value.values_for(self._place))
-        value = listed(value)
-        if not np.ndim(value):
-            return value
-        spread = self._place.spread(traced(value))
-        if spread is None:
-            raise self._error
-        return wrap(spread)
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        out = kwargs.pop("out", None)
-        if method != "__call__" or kwargs or ufunc.signature is not None or ufunc.nout != 1:
-            raise self._error
-        mask = self._place.spread_mask()
-        operands = [harmless(ufunc, self._operand(value), mask) for value in inputs]
-        result = prims.broadcast_to(ufunc_handler(ufunc)(*operands), self._place.shape)
-        if out is None:
-            return MaskedElements(result, self._place, self._error)
-        if type(out[0]) is not MaskedElements:
-            raise self._error
-        return out[0]._update(result, ufunc)
-
-    def _update(self, result: Value, ufunc: np.ufunc) -> MaskedElements:
-        dtype = self._value.dtype
-        if not np.can_cast(result.dtype, dtype, "same_kind"):
-            raise cannot_cast(f"ufunc {ufunc.__name__!r} output", result.dtype, dtype, "same_kind")
-        self._value = prims.convert(result, dtype)
-        return self
-
-    def __array_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        given = [v for v in kwargs.values() if v is not None and v is not np._NoValue]
-        if function not in _REDUCTIONS or len(args) != 1 or args[0] is not self or given:
-            raise self._error
-        mask = prims.broadcast_to(self._place.spread_mask(), self._value.shape)
-        return call_function(function, (wrap(self._value),), {"where": wrap(mask)})
-
-    sum, prod, mean = _reduction(np.sum), _reduction(np.prod), _reduction(np.mean)
-    any, all = _reduction(np.any), _reduction(np.all)
-
-    def __repr__(self) -> str:
-        return f"MaskedElements<{self._value.dtype.name}>"
-
-    @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return np.ndarray
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise self._error
-
-    __array__ = __reduce_ex__ = __format__ = refuse
-    __bool__ = __int__ = __float__ = __complex__ = __index__ = __round__ = refuse
-    __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = refuse
+MASKED["reduced"] = _reduced
+MASKED["computed"] = _computed

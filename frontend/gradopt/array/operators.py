@@ -11,7 +11,6 @@ import numpy as np
 from gradopt.array.dispatch import apply_ufunc, call_function, call_ufunc, ufunc_handler
 from gradopt.array.handle import Handle
 from gradopt.array.handle import python_number as number_of
-from gradopt.array.masks import MaskedElements
 from gradopt.base.dtypes import INT64, PYTHON_NUMBERS
 from gradopt.ir import prims
 
@@ -32,8 +31,7 @@ def method(function: Callable[..., Any]) -> Any:
 
 def defers(other: Any) -> bool:
     """Whether the other operand wants to handle the operation itself."""
-    kind = type(other)
-    return kind is MaskedElements or getattr(kind, "__array_ufunc__", True) is None
+    return getattr(type(other), "__array_ufunc__", True) is None
 
 
 def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
@@ -96,8 +94,6 @@ def inplace(ufunc: np.ufunc, symbol: str) -> Any:
     advice = f"write `x = x {symbol} y` to make a new array"
 
     def apply(array: Tracer, other: Any) -> Any:
-        if type(other) is MaskedElements and not array._is_scalar:
-            other.refuse()
         if defers(other):
             return NotImplemented
         if array._is_scalar:

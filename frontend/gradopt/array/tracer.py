@@ -13,7 +13,6 @@ from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsuppor
 from gradopt.array.flat import Flat
 from gradopt.array.handle import Handle, array_of, in_memory_order, python_number, wrap
 from gradopt.array.indexing import assign, getitem, setitem
-from gradopt.array.masks import MaskedElements
 from gradopt.array.operands import checked_order
 from gradopt.array.operators import (
     apply_operator,
@@ -85,9 +84,6 @@ class Tracer(Handle):
     # -- NumPy's protocols -----------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        for value in inputs:
-            if type(value) is MaskedElements:
-                return NotImplemented
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     @property
@@ -382,6 +378,7 @@ class Tracer(Handle):
     squeeze = method(np.squeeze)
     swapaxes = method(np.swapaxes)
     take = method(np.take)
+    nonzero = method(np.nonzero)
     repeat = method(np.repeat)
     trace = method(np.trace)
     diagonal = method(np.diagonal)

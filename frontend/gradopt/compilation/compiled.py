@@ -38,6 +38,7 @@ from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_u
 from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
+from gradopt.compilation.sized_results import with_sizes
 from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
@@ -280,6 +281,8 @@ class Compiled(_gradopt.Dispatcher):
             ]
             positional, named = structure.unflatten(traced)
             result = call_user(self._function, positional, named)
+            if trace.has_sizes and device == CPU:
+                result = with_sizes(result)
             flat, result_tree = flatten(result)
             result_paths = leaf_paths(result_tree, "result")
             results = [

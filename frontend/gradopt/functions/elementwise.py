@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, hint_for, implements, require_output, unsupported
+from gradopt.array.dispatch import UFUNCS, call_function, implements, require_output, unsupported
 from gradopt.array.handle import Handle, as_array, python_number
 from gradopt.array.operands import (
     handle_of,
@@ -36,9 +36,11 @@ _WHERE_CHECKS_INTEGERS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
 
 @implements(np.where)
 def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
-    """`numpy.where` with three arguments."""
+    """`numpy.where`; with one argument, `numpy.nonzero`."""
+    if x is None and y is None:
+        return call_function(np.nonzero, (condition,), {})
     if x is None or y is None:
-        raise unsupported("numpy.where with one argument", hint_for("nonzero"))
+        raise ValueError("either both or neither of x and y should be given")
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
     choice = traced if _WHERE_CHECKS_INTEGERS else _choice

@@ -11,7 +11,7 @@ import numpy as np
 from gradopt.array.dispatch import call_function, call_ufunc, implements, unsupported
 from gradopt.array.handle import Handle
 from gradopt.array.indexing import elements
-from gradopt.array.operands import handle_of, is_traced, listed, traced
+from gradopt.array.operands import handle_of, listed, traced
 from gradopt.array.views import Diagonal
 from gradopt.base.dtypes import INT64, result_type
 from gradopt.base.location import source_location
@@ -175,19 +175,3 @@ def along_axis(indices: Any, shape: tuple[int, ...], place: int) -> tuple[Any, .
         for i, n in enumerate(shape)
     ]
     return (*beside[:place], indices, *beside[place + 1 :])
-
-
-@implements(np.compress)
-def compress(condition: Any, a: Any, axis: Any = None) -> Value:
-    """`numpy.compress` with a concrete condition."""
-    if is_traced(condition):
-        condition.__array__()
-    return take(a, np.flatnonzero(np.asarray(condition)), axis)
-
-
-@implements(np.extract)
-def extract(condition: Any, arr: Any) -> Value:
-    """`numpy.extract` with a concrete condition."""
-    if is_traced(condition):
-        condition.__array__()
-    return take(arr, np.flatnonzero(np.asarray(condition)))

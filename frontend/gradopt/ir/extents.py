@@ -60,8 +60,8 @@ def confined(what: str = "an array", is_result: bool = False) -> UnsupportedErro
     """
     return UnsupportedError(
         f"{what} whose size is known at run time only stays in the loop, branch or function that "
-        "made it: it cannot be carried, given or returned; write it to a part of an array of known "
-        "size, as in `y[:n] = x`",
+        "made it: it cannot be carried, or given to and returned by what is differentiated or "
+        "mapped; write it to a part of an array of known size, as in `y[:n] = x`",
         None if is_result else source_location(),
     )
 

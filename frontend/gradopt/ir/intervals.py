@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 Interval = tuple[int, int]
 
 
+# What has elements of the first operand alone.
+_MOVING = frozenset(
+    f"grad.{name}"
+    for name in (
+        *("broadcast", "gather", "reduce_max", "reduce_min", "reshape", "reverse", "slice"),
+        *("sized_slice", "transpose"),
+    )
+)
+
+
 @functools.cache
 def _limits(dtype: DType) -> Interval:
     """What a dtype of integers holds."""
@@ -44,9 +54,9 @@ def _of(value: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
     limits = _limits(dtype)
     if op.name == "grad.constant":
         number = op.attributes["value"].value
-        if number.size != 1:
+        if not number.size:
             return None
-        found = int(number), int(number)
+        found = int(number.min()), int(number.max())
     elif op.name in ("grad.add", "grad.subtract", "grad.multiply"):
         left, right = (_of(operand, known) for operand in op.operands)
         if left is None or right is None:
@@ -63,6 +73,8 @@ def _of(value: ir.Value, known: dict[ir.Value, Interval]) -> Interval | None:
         inner = _of(op.operands[0], known)
         count = _count(op.operands[0].type, value.type)
         found = None if inner is None or count is None else _combined("", inner, (0, count))
+    elif op.name in _MOVING:
+        found = _of(op.operands[0], known)
     elif op.name == "grad.negative":
         inner = _of(op.operands[0], known)
         found = None if inner is None else (-inner[1], -inner[0])

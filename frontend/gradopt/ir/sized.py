@@ -67,7 +67,7 @@ def product(sizes: Sequence[Any]) -> Number:
 # -- Ops ---------------------------------------------------------------------------------------
 
 
-def _word(size: Any) -> Value:
+def word(size: Any) -> Value:
     """A size or a number as a value."""
     known = number(size)
     return scalar(known, INT64) if isinstance(known, int) else known
@@ -75,7 +75,7 @@ def _word(size: Any) -> Value:
 
 def _words(numbers: Sequence[Number]) -> list[ir.Value]:
     here = scope()
-    return [here.use(_word(n)) for n in numbers]
+    return [here.use(word(n)) for n in numbers]
 
 
 def _extents(sizes: Sequence[Any]) -> list[ir.Value]:
@@ -136,7 +136,7 @@ def require_same(x: Any, y: Any, what: str = "operands could not be broadcast to
         return
     if not (is_extent(x) or is_extent(y)):
         raise ShapeError(f"{what}: sizes {x} and {y}", source_location())
-    a, b = _word(x), _word(y)
+    a, b = word(x), word(y)
     message = f"{what}: the size {{value}} of an array is not {_text(y)}"
     require(equal(a, b), a, message, ShapeError)
 
@@ -304,7 +304,7 @@ def _places(shape: Shape, bounds: Sequence[int]) -> Value:
     result: Value | None = None
     step = 1
     for extent, bound in zip(reversed(shape), reversed(bounds), strict=True):
-        factor = _word(extent)
+        factor = word(extent)
         along = emit(grad.remainder, place, factor) * step
         result = along if result is None else result + along
         place = emit(grad.floor_divide, place, factor)
@@ -327,7 +327,7 @@ def quotient(size: Any, by: Any) -> Any:
             terms = {ssa: (value, count // by) for ssa, (value, count) in total.terms.items()}
             exact = number_of(Affine(terms, total.constant // by))
             return extent_of(exact, -(-size.bound // by))
-    count, divisor = _word(size), _word(by)
+    count, divisor = word(size), word(by)
     name = by if isinstance(by, int) else "another size"
     rest = emit(grad.remainder, count, divisor)
     require(equal(rest, 0), count, f"{{value}} elements are no multiple of {name}", ShapeError)
@@ -406,7 +406,7 @@ def with_every(x: Value, part: Value, axis: int, step: int) -> Value:
 
 def every_count(size: Any, step: int) -> Any:
     """How many elements `[::step]` has."""
-    last = _word(plus(number(size), step - 1))
+    last = word(plus(number(size), step - 1))
     count = emit(grad.floor_divide, last, scalar(step, INT64))
     return extent_of(count, -(-size.bound // step))
 

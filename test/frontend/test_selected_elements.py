@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Elements that traced masks select, and what counts them: as many as the run finds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=9)
+A = RNG.normal(size=(4, 6))
+
+Function = Callable[[Any, Any], Any]
+
+
+def with_values(x: Any, mask: Any, values: Any) -> Any:
+    x = x.copy()
+    x[mask] = values
+    return x
+
+
+SMOOTH: dict[str, Function] = {
+    "elements": lambda x, a: np.sum(np.sin(x[x > 0]) * np.arange(len(x[x > 0]))),
+    "products": lambda x, a: np.dot(x[x > 0], x[x > 0]) + x[x > 0] @ np.sin(x[x > 0]),
+    "functions": lambda x, a: x[x > 0].max() + np.cumsum(x[x > 0])[-1] + x[x > 0][1],
+    "sums along an axis": lambda x, a: x[x > 0].sum(axis=0) + np.add.reduce(x[x < 0]),
+    "of a matrix": lambda x, a: np.sum(a[a > 0] ** 2 * np.arange(a[a > 0].size)),
+    "rows and columns": lambda x, a: (
+        np.sum(a[:, a[0] > 0] * np.arange(4)[:, None])
+        + np.sum(a[a[:, 0] > 0] ** 2)
+        + np.sum(a[1:][a[1:, 2] > 0, ::2] ** 3)
+    ),
+    "beside integers": lambda x, a: np.sum(a[a[:, 0] > 0, 2] ** 2) + np.sum(a[0, a[1] > 0]),
+    "of selected ones": lambda x, a: np.sum(x[x > -1][x[x > -1] < 0.5] ** 2),
+    "new ones": lambda x, a: (
+        np.sum(with_values(x, x > 0, np.cumsum(x[x > 0])) ** 2)
+        + np.sum(with_values(a, a > 0, np.flip(a[a > 0])) * a)
+        + np.sum(with_values(a, a[:, 0] > 0, 2 * a[a[:, 0] > 0][::-1]) * a)
+    ),
+    "the same ones": lambda x, a: np.sum(with_values(x, x > 0, x[x > 0] * 2) ** 3),
+    "one for all": lambda x, a: np.sum(with_values(x, x > 0, 3.0) ** 2),
+    "nonzero": lambda x, a: (
+        np.sum(x[np.nonzero(x > 0)] ** 2)
+        + np.sum(a[np.nonzero(a > 0)] * 2)
+        + np.sum(x[np.flatnonzero(x < 0)] ** 2)
+        + np.sum(x[(x < 0).nonzero()[0]])
+    ),
+    "where": lambda x, a: np.sum(x[np.where(x > 0)[0]]) + np.sum(a[np.where(a > 0)] ** 2),
+    "compress": lambda x, a: (
+        np.sum(np.compress(x > 0, x) * 2)
+        + np.sum(np.extract(x > 0, x) ** 2)
+        + np.sum(np.compress(a[0] > 0, a, axis=1) ** 2)
+        + np.sum(np.compress([True, False, True], a, axis=0))
+    ),
+    "joined": lambda x, a: np.sum(np.concatenate([x[x < 0], x[x >= 0]]) * np.arange(9)),
+    "histogram of weights": lambda x, a: np.histogram(x, 4, weights=x**2)[0] @ np.arange(4),
+    "counts of weights": lambda x, a: np.sum(
+        np.bincount(np.minimum(np.abs(3 * x).astype(int), 5), weights=x, minlength=3) ** 2
+    ),
+}
+OTHERS: dict[str, Function] = {
+    "places": lambda x, a: np.argwhere(a > 0).sum() + np.argwhere(x > 0)[0, 0],
+    "count": lambda x, a: len(x[x > 0]) + a[a > 0].size * 10 + x[x > 0].shape[0] * 100,
+    "histogram": lambda x, a: np.histogram(a, 5)[0],
+    "edges": lambda x, a: np.histogram(a, 5)[1],
+    "histogram in a range": lambda x, a: np.histogram(x, 4, range=(-0.5, 0.5))[0],
+    "density": lambda x, a: np.histogram(x, 3, density=True)[0],
+    "histogram of integers": lambda x, a: np.histogram((4 * a).astype(int), 3)[0],
+    "histogram of equal ones": lambda x, a: np.histogram(x * 0 + 1, 3)[0],
+    "counts": lambda x, a: np.bincount((x > 0) * 1, minlength=4).sum(),
+    "all of a mask": lambda x, a: np.any(x[x > 0] > 1) * 1 + np.all(x[x > 0] > 0) * 2,
+}
+FUNCTIONS = {**SMOOTH, **OTHERS}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_values(name: str) -> None:
+    compiled = go.compile(FUNCTIONS[name])
+    for x, a in ((X, A), (X[::-1].copy(), -A)):
+        want = FUNCTIONS[name](x, a)
+        got = compiled(x, a)
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+        assert np.asarray(got).dtype == np.asarray(want).dtype
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_derivatives(name: str) -> None:
+    compiled = go.compile(SMOOTH[name])
+    go.gradcheck(lambda x, a: np.sin(compiled(x, a)), (X, A))
+
+
+@pytest.mark.parametrize("name", ["elements", "new ones", "histogram of weights"])
+def test_second_derivatives_and_batches(name: str) -> None:
+    f = SMOOTH[name]
+    go.gradcheck(lambda x: np.sin(f(x, A)), (X,), order=2)
+    xs = np.stack([X, 2 * X, X[::-1]])
+    got = go.vmap(f, in_axes=(0, None))(xs, A)
+    np.testing.assert_allclose(got, [f(x, A) for x in xs], rtol=1e-12)
+
+
+def test_none_and_all() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x[x > 0] * np.arange(len(x[x > 0]))), x[x > 0].size, np.sum(np.nonzero(x > 0))
+
+    compiled = go.compile(f)
+    for x in (np.abs(X), -np.abs(X)):
+        np.testing.assert_allclose(compiled(x), f(x))
+
+
+def test_selections_in_loops() -> None:
+    def f(x: Any, a: Any) -> Any:
+        y = np.zeros(12)
+        for i in range(12):
+            part = x[x > 0.1 * i - 0.5]
+            y[i] = part @ np.arange(len(part)) + np.count_nonzero(a[:, 0] > 0.1 * i)
+            x[x > 1.0] -= 0.01 * x[x > 1.0]
+        return y
+
+    compiled = go.compile(f)
+    np.testing.assert_allclose(compiled(X.copy(), A), f(X.copy(), A), rtol=1e-12)
+    (loop,) = compiled.lower(X, A).loops()
+    assert loop.is_rolled
+    go.gradcheck(lambda x: np.sum(f(x.copy(), A) ** 2), (X,))
+
+
+def test_sizes_are_compared() -> None:
+    for use in (
+        lambda x, y: np.sum(x[x > 0] + y),
+        lambda x, y: np.sum(with_values(x, x > 0, y)),
+        lambda x, y: np.sum(x[x > 0] * x[y.sum() * x > 0]),
+    ):
+        count = int(np.sum(X > 0))
+        compiled = go.compile(use)
+        np.testing.assert_allclose(compiled(X, np.ones(count)), use(X, np.ones(count)))
+        with pytest.raises(ValueError, match="broadcast"):
+            compiled(X, -np.ones(count - 1))
+
+
+def test_a_mask_must_fit() -> None:
+    with pytest.raises(IndexError, match="boolean index"):
+        go.compile(lambda x, a: np.sum(x[a[0] > 0]))(X, A)
+    with pytest.raises(IndexError, match="boolean index"):
+        go.compile(lambda x, a: np.sum(a[a[0] > 0, 1]))(X, A)
+
+
+def test_counts_need_a_bound() -> None:
+    with pytest.raises(go.errors.ConversionError, match=r"numpy\.minimum"):
+        go.compile(lambda n: np.bincount(n).sum())(np.array([3, 1]))
+
+
+def test_a_selection_is_a_copy_with_a_type() -> None:
+    def f(x: Any) -> Any:
+        part = x[x > 0]
+        before = np.sum(x)
+        part *= 2.0
+        x += part.sum()
+        assert isinstance(part, np.ndarray)
+        return np.sum(part * np.arange(len(part))), before, x
+
+    for actual, expected in zip(go.compile(f)(X.copy()), f(X.copy()), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+# -- Results -----------------------------------------------------------------------------------
+
+
+def test_results_have_the_size_that_the_run_finds() -> None:
+    def f(x: Any, a: Any) -> Any:
+        parts = {"positive": x[x > 0], "places": (np.nonzero(a > 0), 1.0)}
+        return parts, a[:, a[0] > 0], a[a[:, 0] > 0, :3], x[: int(np.sum(x > 0))]
+
+    def leaves(result: Any) -> list[Any]:
+        parts, *others = result
+        return [parts["positive"], *parts["places"][0], *others]
+
+    compiled = go.compile(f)
+    for sign in (1, -1):
+        for x, a in ((sign * X, sign * A), (np.abs(X), -np.abs(A))):
+            want, got = f(x, a), compiled(x, a)
+            assert got[0]["places"][1] == 1.0
+            for expected, actual in zip(leaves(want), leaves(got), strict=True):
+                assert type(actual) is np.ndarray
+                assert actual.dtype == expected.dtype
+                np.testing.assert_array_equal(actual, expected)
+
+
+def test_derivatives_of_what_is_computed_from_such_results() -> None:
+    compiled = go.compile(lambda x: np.cumsum(x[x > 0]))
+    go.gradcheck(lambda x: np.sum(np.sin(compiled(x))), (X,))
+    np.testing.assert_allclose(compiled(X), np.cumsum(X[X > 0]))
+
+
+def test_results_beside_written_arguments() -> None:
+    def f(x: Any) -> Any:
+        x *= 2.0
+        return x[x > 0]
+
+    x, y = X.copy(), X.copy()
+    np.testing.assert_array_equal(go.compile(f)(x), f(y))
+    np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda f: go.vmap(f)(np.stack([X, X])),
+        lambda f: go.jacrev(f)(X),
+        lambda f: go.compile_vjp(f)((X,), X),
+    ],
+)
+def test_transforms_give_no_such_results(use: Any) -> None:
+    with pytest.raises(go.errors.UnsupportedError, match="known at run time only"):
+        use(lambda x: x[x > 0])
+
+
+def test_such_results_are_not_saved(tmp_path: Any) -> None:
+    compiled = go.compile(lambda x: x[x > 0])
+    compiled(X)
+    with pytest.raises(go.errors.UnsupportedError, match="cannot be saved"):
+        go.save(compiled, tmp_path / "f.bundle")
