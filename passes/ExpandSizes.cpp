@@ -24,6 +24,7 @@
 #include "passes/AnyOrder.h"
 #include "passes/DeadOps.h"
 #include "passes/Passes.h"
+#include "passes/SizedTensors.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -31,8 +32,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
-
-#include <limits>
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADEXPANDSIZES
@@ -42,77 +41,7 @@ namespace mlir::grad {
 using namespace mlir;
 using namespace mlir::grad;
 
-static bool isSized(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && !type.hasStaticShape();
-}
-
-/// Numbers of the dimensions of unknown size, or of the others.
-static SmallVector<int64_t> dimensionsOf(Value value, bool isUnknown) {
-  RankedTensorType type = typeOf(value);
-  return llvm::filter_to_vector(
-      llvm::seq<int64_t>(type.getRank()),
-      [&](int64_t d) { return type.isDynamicDim(d) == isUnknown; });
-}
-
-/// The place of each of `dimensions` among `all`.
-static SmallVector<int64_t> placesOf(ArrayRef<int64_t> dimensions,
-                                     ArrayRef<int64_t> all) {
-  return llvm::map_to_vector(dimensions, [&](int64_t d) -> int64_t {
-    return llvm::find(all, d) - all.begin();
-  });
-}
-
-/// The dimensions of the operand that the result of a reduction has.
-static SmallVector<int64_t> keptDimensions(Value x, ArrayRef<int64_t> reduced) {
-  return llvm::filter_to_vector(
-      llvm::seq<int64_t>(typeOf(x).getRank()),
-      [&](int64_t d) { return !llvm::is_contained(reduced, d); });
-}
-
-/// The dimensions that a reduction sums up, or combines otherwise.
-static std::optional<ArrayRef<int64_t>> findReduced(Operation *op) {
-  return llvm::TypeSwitch<Operation *, std::optional<ArrayRef<int64_t>>>(op)
-      .Case<ReduceSumOp, ReduceProdOp, ReduceMaxOp, ReduceMinOp, ReduceAnyOp,
-            ReduceAllOp>(
-          [](auto reduction) { return reduction.getDimensions(); })
-      .Default(std::nullopt);
-}
-
 namespace {
-
-/// What is computed element by element.
-bool isPointwise(Operation *op) {
-  return isa<ElementwiseOpInterface, StopGradientOp>(op);
-}
-
-/// How many dimensions there are rows of indices along.
-int64_t countRowDimensions(GatherOp op) {
-  return typeOf(op.getIndices()).getRank() - 1;
-}
-
-/// The operand, and its dimension, that a dimension of a result is that of.
-struct Origin {
-  Value operand;
-  int64_t dimension;
-};
-
-/// Where each dimension of the result of a product comes from; those of `lhs`
-/// alone for its batch dimensions.
-SmallVector<Origin> findOrigins(DotGeneralOp op) {
-  SmallVector<Origin> origins;
-  for (int64_t d : op.getLhsBatch())
-    origins.push_back({op.getLhs(), d});
-  auto addFree = [&](Value operand, ArrayRef<int64_t> batch,
-                     ArrayRef<int64_t> contract) {
-    for (int64_t d : llvm::seq<int64_t>(typeOf(operand).getRank()))
-      if (!llvm::is_contained(batch, d) && !llvm::is_contained(contract, d))
-        origins.push_back({operand, d});
-  };
-  addFree(op.getLhs(), op.getLhsBatch(), op.getLhsContract());
-  addFree(op.getRhs(), op.getRhsBatch(), op.getRhsContract());
-  return origins;
-}
 
 /// Writes loops for the ops of one function.
 class Expander {
@@ -130,8 +59,6 @@ private:
   Value findExtent(Value value, int64_t dimension);
   void noteBounds(Value value);
   unsigned findDepth(Operation *op);
-  /// Of an op that states no sizes, but for a slice.
-  Origin findOrigin(Operation *op, int64_t dimension);
 
   // Elements. `position` has one entry for each dimension of unknown size.
   Value getElement(Value value, ArrayRef<Value> position);
@@ -194,35 +121,6 @@ private:
 //===----------------------------------------------------------------------===//
 // Dimensions
 //===----------------------------------------------------------------------===//
-
-Origin Expander::findOrigin(Operation *op, int64_t dimension) {
-  return llvm::TypeSwitch<Operation *, Origin>(op)
-      .Case([&](SizedSliceOp slice) -> Origin {
-        return {slice.getX(), slice.getDimensions()[dimension]};
-      })
-      .Case([&](TransposeOp transpose) -> Origin {
-        return {transpose.getX(), transpose.getPermutation()[dimension]};
-      })
-      .Case([&](DotGeneralOp dot) { return findOrigins(dot)[dimension]; })
-      .Case([&](GatherOp gather) -> Origin {
-        int64_t rows = countRowDimensions(gather),
-                indexed = typeOf(gather.getIndices()).getShape().back();
-        if (dimension < rows)
-          return {gather.getIndices(), dimension};
-        return {gather.getX(), dimension - rows + indexed};
-      })
-      .Default([&](Operation *other) -> Origin {
-        Value x = other->getOperand(0);
-        if (std::optional<ArrayRef<int64_t>> reduced = findReduced(other))
-          return {x, keptDimensions(x, *reduced)[dimension]};
-        return {x, dimension};
-      });
-}
-
-/// The one of operands that belong to dimensions of unknown size.
-static unsigned numberAmongUnknown(Value value, int64_t dimension) {
-  return placesOf(dimension, dimensionsOf(value, true)).front();
-}
 
 Value Expander::findExtent(Value value, int64_t dimension) {
   while (true) {
@@ -461,56 +359,6 @@ static Value inAnyOrder(Value value) {
   if (isa<AddOp, MultiplyOp>(op) && isDifferentiable(value.getType()))
     op->setAttr(kAnyOrder, UnitAttr::get(op->getContext()));
   return value;
-}
-
-/// What two of what a reduction gives are reduced to.
-static Value combine(OpBuilder &builder, Location loc, Operation *reduction,
-                     Value x, Value y) {
-  return llvm::TypeSwitch<Operation *, Value>(reduction)
-      .Case([&](ReduceProdOp) -> Value {
-        return MultiplyOp::create(builder, loc, x, y);
-      })
-      .Case([&](ReduceMaxOp) -> Value {
-        return MaximumOp::create(builder, loc, x, y);
-      })
-      .Case([&](ReduceMinOp) -> Value {
-        return MinimumOp::create(builder, loc, x, y);
-      })
-      .Case([&](ReduceAnyOp) -> Value {
-        return LogicalOrOp::create(builder, loc, x, y);
-      })
-      .Case([&](ReduceAllOp) -> Value {
-        return LogicalAndOp::create(builder, loc, x, y);
-      })
-      .Default([&](Operation *) -> Value {
-        return AddOp::create(builder, loc, x, y);
-      });
-}
-
-/// The least or the greatest number of a type.
-static Value createExtreme(OpBuilder &builder, Location loc,
-                           RankedTensorType type, bool least) {
-  Type element = type.getElementType();
-  if (isa<FloatType>(element))
-    return createSplat(builder, loc, type,
-                       least ? -std::numeric_limits<double>::infinity()
-                             : std::numeric_limits<double>::infinity());
-  unsigned width = element.getIntOrFloatBitWidth();
-  bool isUnsigned = element.isUnsignedInteger();
-  APInt number = isUnsigned ? (least ? APInt::getMinValue(width)
-                                     : APInt::getMaxValue(width))
-                            : (least ? APInt::getSignedMinValue(width)
-                                     : APInt::getSignedMaxValue(width));
-  return ConstantOp::create(builder, loc, DenseElementsAttr::get(type, number));
-}
-
-/// What nothing is reduced to: a tensor of `type`.
-static Value neutralOf(OpBuilder &builder, Location loc, Operation *reduction,
-                       RankedTensorType type) {
-  if (isa<ReduceMaxOp, ReduceMinOp>(reduction))
-    return createExtreme(builder, loc, type, isa<ReduceMaxOp>(reduction));
-  return createSplat(builder, loc, type,
-                     isa<ReduceProdOp, ReduceAllOp>(reduction) ? 1 : 0);
 }
 
 Value Expander::reduceElements(Operation *op, ArrayRef<int64_t> reduced,
