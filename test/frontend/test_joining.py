@@ -104,3 +104,11 @@ def test_block() -> None:
     ):
         assert_as_numpy(f, a, b)
     assert go.gradcheck(lambda a: np.block([[a, a**2], [np.sin(a), 1.5 * np.ones((2, 2))]]), a)
+
+
+@pytest.mark.parametrize("name", ["concatenate", "stack", "vstack", "hstack", "dstack"])
+def test_an_array_is_a_sequence_of_its_rows(name: str) -> None:
+    function, m = getattr(np, name), np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(go.compile(lambda m: function(m))(m), function(m))
+    cube = np.arange(8.0).reshape(2, 2, 2)
+    np.testing.assert_array_equal(go.compile(lambda m: function(m))(cube), function(cube))

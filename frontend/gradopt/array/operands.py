@@ -125,7 +125,12 @@ def known_order(shape: Shape, order: Any, name: str) -> str:
 
 
 def rows_of(values: Any) -> Handle | None:
-    """The array whose consecutive elements along the first axis a list or tuple holds, if any."""
+    """The array whose consecutive elements along the first axis a list or tuple holds, if any.
+
+    An array given for a list is that itself.
+    """
+    if isinstance(values, Handle):
+        return values if values.ndim else None
     first = values[0] if values else None
     if not isinstance(first, Row):
         return None
