@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import dis
 import functools
+import hashlib
 import math
 import operator
 from collections.abc import Callable, Hashable
@@ -190,8 +191,6 @@ class _Walk:
             raise _UnknownError
         content = array.tobytes()
         if len(content) > _DIGEST_BYTES:
-            import hashlib  # Few programs refer to arrays.
-
             content = hashlib.sha256(content).digest()
         return array.dtype.str, array.shape, array.strides, content
 

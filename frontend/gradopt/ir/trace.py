@@ -9,6 +9,7 @@ value of an outer one gets it as an extra argument (`Scope.use`); a concrete arr
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -138,8 +139,6 @@ class Trace:
         Arrays with the same elements are one: the same array may come as several views, lists or
         conversions of it, and may have changed since it came before.
         """
-        import hashlib  # Few programs have captured arrays.
-
         digest = hashlib.sha256(np.ascontiguousarray(array).data.cast("B")).digest()
         key = (array.dtype.str, array.shape, digest)
         value = self._captured.get(key)
