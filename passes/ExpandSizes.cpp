@@ -103,6 +103,8 @@ private:
 
   /// Where an element takes more ops, elements on the way are kept.
   static constexpr unsigned kDeepest = 64;
+  /// Of how many ops an element may be made each time.
+  static constexpr unsigned kShallow = 5;
 
   OpBuilder builder;
   Location loc = builder.getUnknownLoc();
@@ -497,11 +499,17 @@ Value Expander::getElementOf(GatherOp op, ArrayRef<Value> position) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-/// Whether an element is read, not computed.
+/// Whether an element is read, not computed, or takes few ops on integers, as
+/// indices do: less than its memory would.
 bool Expander::isAccess(Value value) {
   if (!isSized(value) || kept.contains(value))
     return true;
   Operation *op = value.getDefiningOp();
+  if (isPointwise(op))
+    return isa<IntegerType>(typeOf(value).getElementType()) &&
+           depths.lookup(value) <= kShallow &&
+           llvm::all_of(op->getOperands(),
+                        [&](Value operand) { return isAccess(operand); });
   return isa<SizedIotaOp>(op) ||
          (isa<SizedSliceOp, SizedBroadcastOp, TransposeOp, ReverseOp>(op) &&
           isAccess(op->getOperand(0)));

@@ -213,3 +213,24 @@ def test_whether_a_reshape_is_a_view_is_not_guessed() -> None:
 
     with pytest.raises(go.errors.UnsupportedError, match="reshape"):
         go.compile(f)(X, np.int64(3))
+
+
+def test_a_sparse_product_takes_memory_for_its_elements_once() -> None:
+    def multiply(rows: Any, columns: Any, values: Any, x: Any) -> Any:
+        y = np.empty(rows.size - 1, values.dtype)
+        for i in range(rows.size - 1):
+            chosen = columns[rows[i] : rows[i + 1]]
+            y[i] = values[rows[i] : rows[i + 1]] @ x[chosen]
+        return y
+
+    count, each = 64, 8
+    rng = np.random.default_rng(0)
+    rows = (np.arange(count + 1) * each).astype(np.uint32)
+    columns = rng.integers(0, count, size=count * each).astype(np.uint32)
+    values, x = rng.normal(size=count * each), rng.normal(size=count)
+    same(multiply, rows, columns, values, x)
+    gradient = go.compile_grad(lambda v, x: np.sum(np.sin(multiply(rows, columns, v, x))), (0, 1))
+    assert gradient.lower(values, x).memory().arena < 8 * 4 * (count + count * each)
+    go.gradcheck(lambda v, x: np.sum(np.sin(multiply(rows, columns, v, x))), (values, x))
+    with pytest.raises(IndexError, match="out of bounds"):
+        go.compile(multiply)(rows, columns + np.uint32(1), values, x)

@@ -225,3 +225,25 @@ func.func @extremes(%x: tensor<9xf64>, %y: tensor<9xi8>, %n: tensor<i64>) -> (te
   %min = grad.reduce_min %q, dimensions = [0] : tensor<?xi8> -> tensor<i8>
   return %max, %min : tensor<f64>, tensor<i8>
 }
+
+// -----
+
+// Indices that few ops make are made each time that they are used.
+// CHECK-LABEL: func @shallow_indices
+// CHECK-NOT: tensor<20xi64>
+// CHECK: scf.for
+// CHECK: grad.convert
+// CHECK: grad.minimum
+// CHECK: scf.for
+// CHECK: grad.convert
+// CHECK: grad.maximum
+// CHECK: return
+func.func @shallow_indices(%c: tensor<20xi32>, %n: tensor<i64>) -> (tensor<i64>, tensor<i64>) {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %i = grad.sized_slice %c[%zero], shape = [?], dimensions = [0] sizes(%n)
+      : tensor<20xi32> -> tensor<?xi32>
+  %j = grad.convert %i to i64 : tensor<?xi32>
+  %min = grad.reduce_min %j, dimensions = [0] : tensor<?xi64> -> tensor<i64>
+  %max = grad.reduce_max %j, dimensions = [0] : tensor<?xi64> -> tensor<i64>
+  return %min, %max : tensor<i64>, tensor<i64>
+}
