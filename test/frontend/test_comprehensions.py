@@ -174,3 +174,27 @@ def test_in_traced_branches_and_loops() -> None:
         return total
 
     agrees(f, X, rolled=2)
+
+
+def test_any_and_all_of_elements_with_effects() -> None:
+    """None of them is computed behind the one that decides."""
+
+    def f(x, u):
+        def tested(v):
+            u[1] += 0.5 * v
+            return v > 0.2
+
+        first = any(tested(v) for v in x)
+        second = all(not tested(v) for v in x[:4])
+        u[0] += first * 2.0 + second
+        third = any(tested(v) for v in [x[0], x[9], x[8]])
+        pure = any(v > 5 for v in x) or all(v < 5 for v in x)
+        return u * (1.0 + third + pure)
+
+    u = np.ones(3)
+    compiled = go.compile(f)
+    for x in (X, -X, X * 0.1):
+        np.testing.assert_allclose(compiled(x, u.copy()), f(x, u.copy()), rtol=1e-13)
+    go.gradcheck(lambda x: np.sum(f(x, np.ones(3))), (X,))
+    with pytest.raises(UnsupportedError, match="several `for`"):
+        go.compile(lambda x: any(x.fill(v) or v > w for v in x * 2 for w in x * 3))(X)

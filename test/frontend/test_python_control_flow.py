@@ -905,6 +905,32 @@ def test_effects_in_transforms_are_none_in_rolled_loops(name: str) -> None:
         go.compile(f)(1.0)
 
 
+def test_short_loops_that_write_and_are_left() -> None:
+    """The other iterations are parts of branches, which read their elements themselves."""
+
+    def f(x, u):
+        for v in x[:4]:
+            u[1] += 0.5 * v
+            if v > 0.2:
+                break
+            x[3] = v + 0.1
+        for i, (a, b) in enumerate(zip(x[:3], u, strict=True)):
+            u[i] += a * b
+            if a * b > 0:
+                break
+        for v in reversed(x[5:9]):
+            if v < u[2]:
+                continue
+            u[2] -= v
+            if u[2] < -1:
+                return u * 2
+        return u * 1.0
+
+    for x in (X, -X, X * 0.2):
+        same = go.compile(f)(x.copy(), np.ones(3))
+        np.testing.assert_allclose(same, f(x.copy(), np.ones(3)), rtol=1e-13)
+
+
 # -- match -------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ Each of them decides when it runs: what is concrete takes Python's own path.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -169,10 +170,11 @@ class Operators:
         self, number: int, iterable: Any, body: _Part, orelse: _Part | None = None
     ) -> Exit | None:
         """`for`."""
+        return self._go_through(self._sites[number], iterable, body, orelse or _nothing)
+
+    def _go_through(self, site: Site, iterable: Any, body: _Part, orelse: _Part) -> Exit | None:
         items: Any = iterable
         refuse_elsewhere(iterable, 1)
-        site = self._sites[number]
-        orelse = orelse or _nothing
         scope = current_scope()
         sequence = None
         if scope is not None and scope.in_part and isinstance(iterable, Iterator):
@@ -188,7 +190,8 @@ class Operators:
                     return self._otherwise(site, left, orelse, variables)
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
-        return self._each(site, iter(items), body, orelse)
+        is_kept = isinstance(iterable, (Handle, Numbered))
+        return self._each(site, _Again(items) if is_kept else iter(items), body, orelse)
 
     @staticmethod
     def _require_fresh(iterator: Any) -> None:
@@ -262,6 +265,15 @@ class Operators:
             args: other arguments.
             kwargs: the same.
         """
+        is_decided = function is any or function is all
+        if is_decided and _has_effects(self._sites[number], iterable, elements):
+            if is_nested:
+                raise UnsupportedError(
+                    f"{function.__name__} of a generator with several `for`, whose elements have "
+                    "effects, is not supported; write loops that end with `break`",
+                    source_location(),
+                )
+            return self._decided(number, iterable, elements, function is any)
         if any(function is other for other in _CONSUMERS):
             find = self.nested if is_nested else self.collected
             items = find(number, iterable, elements)
@@ -269,6 +281,35 @@ class Operators:
             refuse_elsewhere(iterable, 1)
             items = generator(iterable)
         return callee(function, self._package)(items, *args, **kwargs)
+
+    def _decided(
+        self, number: int, iterable: Any, elements: Callable[[Any], list[Any]], ends_on: bool
+    ) -> Any:
+        """`any` or `all` of elements with effects: none is computed behind the one that decides."""
+        found: Any = not ends_on
+        names = frozenset({"found"})
+        site = dataclasses.replace(self._sites[number], assigned=names, after=names, head=names)
+
+        def decide() -> Exit:
+            nonlocal found
+            found = ends_on
+            return self.BREAK
+
+        def body(item: Any) -> Exit | None:
+            nonlocal found
+            for element in elements(item):
+                condition = truth(element)
+                if not isinstance(condition, bool):
+                    decides = condition if ends_on else ~to_bool(condition)
+                    variables = Variables(names, (decide,))
+                    return traced_branch(site, decides, (decide, _nothing), variables)
+                if condition is ends_on:
+                    found = ends_on
+                    return self.BREAK
+            return None
+
+        self._go_through(site, iterable, body, _nothing)
+        return found
 
     @staticmethod
     def _finds_traced(site: Site, sequence: Numbered, elements: Callable[[Any], list[Any]]) -> bool:
@@ -317,7 +358,7 @@ class Operators:
             if left is None or left is self.CONTINUE:
                 continue
             if len(left.codes) > 1:
-                others = _replayed(items)
+                others = items.rest() if isinstance(items, _Again) else _replayed(items)
                 return self._go_on(
                     site,
                     left,
@@ -611,6 +652,27 @@ class Operators:
         return container
 
 
+def _has_effects(site: Site, iterable: Any, elements: Callable[[Any], list[Any]]) -> bool:
+    """Whether the first element writes to arrays, prints and the like; it is left out again."""
+    scope = current_scope()
+    is_kept = numbered(iterable) is not None or isinstance(iterable, Sequence)
+    if scope is None or not is_kept:
+        return False
+    part = Part(site, "body")
+
+    def call() -> None:
+        elements(next(iter(iterable)))
+
+    try:
+        part.run(call, Variables((), ()), ())
+    except (UncarriedWriteError, UncarriedContainerError, CannotRollError):
+        return True
+    except Exception:
+        return False
+    part.scope.discard()
+    return False
+
+
 def _joined(lists: Sequence[list[Any]]) -> list[Any]:
     return list(itertools.chain.from_iterable(lists))
 
@@ -642,6 +704,29 @@ def _ended(left: Exit) -> Exit | None:
         prims.equal(left.code._read(), RETURN), prims.scalar(RETURN, INT64), prims.scalar(0, INT64)
     )
     return Exit(frozenset({0, RETURN}), wrap(code), left.value)
+
+
+class _Again(Iterator[Any]):
+    """Goes through an array and the like, whose elements are read where they are asked for.
+
+    Args:
+        whole: the array.
+        place: the first element.
+    """
+
+    def __init__(self, whole: Any, place: int = 0) -> None:
+        self._whole, self._place = whole, place
+        self._items = itertools.islice(iter(whole), place, None)
+
+    def __next__(self) -> Any:
+        item = next(self._items)
+        self._place += 1
+        return item
+
+    def rest(self) -> Callable[[], Iterator[Any]]:
+        """What is left, as often as it is asked for."""
+        whole, place = self._whole, self._place
+        return lambda: _Again(whole, place)
 
 
 def _replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
