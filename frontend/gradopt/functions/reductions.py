@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -232,21 +233,28 @@ def root_of_sum(total: Value, order: Any = 2) -> Value:
     return prims.select(null, zero, root)
 
 
-@implements(np.std)
-def std(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    *,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    mean: Any = None,
-    correction: Any = None,
-) -> Value:
-    """`numpy.std`."""
-    return root_of_sum(
-        var(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
-    )
+def deviation(variance: Callable[..., Value], name: str) -> Callable[..., Value]:
+    """The function of this name in NumPy, the root of a variance."""
+
+    def call(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        *,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        mean: Any = None,
+        correction: Any = None,
+    ) -> Value:
+        return root_of_sum(
+            variance(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
+        )
+
+    call.__doc__ = f"`numpy.{name}`."
+    return call
+
+
+implements(np.std)(deviation(var, "std"))
 
 
 def _lowest(dtype: DType) -> Any:

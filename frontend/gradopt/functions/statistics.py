@@ -21,10 +21,11 @@ from gradopt.functions.reductions import (
     argmin,
     average,
     cumsum,
+    deviation,
     max_,
     min_,
     prod,
-    root_of_sum,
+    square_of_size,
     sum_,
 )
 from gradopt.ir import prims
@@ -216,7 +217,7 @@ def nanvar(
         centre = sum_(clean, axis, keepdims=True) / safe
     centre = prims.convert(traced(centre), kind)
     distance = prims.select(missing, scalar(0, kind), traced(wrap(clean) - wrap(centre)))
-    total = sum_(_squares(distance), axis, keepdims=keepdims)
+    total = sum_(square_of_size(distance), axis, keepdims=keepdims)
     left = prims.reshape(count, total.shape) - scalar(degrees, count.dtype)
     left = prims.convert(left, total.dtype)
     none = ~(left > scalar(0, left.dtype))
@@ -224,29 +225,11 @@ def nanvar(
     return prims.select(none, scalar(math.nan, total.dtype), total / safe)
 
 
-def _squares(distance: Value) -> Value:
-    return traced(np.real(wrap(distance) * np.conj(wrap(distance))))
-
-
 def _given(mean: Any) -> Any:
     return None if mean is np._NoValue else mean
 
 
-@implements(np.nanstd)
-def nanstd(
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    *,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    mean: Any = None,
-    correction: Any = None,
-) -> Value:
-    """`numpy.nanstd`."""
-    return root_of_sum(
-        nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims, mean=mean, correction=correction)
-    )
+implements(np.nanstd)(deviation(nanvar, "nanstd"))
 
 
 # -- Accumulated -------------------------------------------------------------------------------
