@@ -16,6 +16,7 @@
 #include "runtime/Lapack.h"
 #include "runtime/BusySection.h"
 #include "runtime/FactorLoops.h"
+#include "runtime/OldLibrary.h"
 
 #include <atomic>
 #include <cstring>
