@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from budget import generator
 from devices import cuda, emulator
 from hypothesis import given
 from hypothesis import strategies as st
+from matrices import Array, normal, positive, regular
 
 import gradopt as go
 from gradopt import errors
@@ -19,22 +19,7 @@ from gradopt import errors
 __all__ = ["cuda", "emulator"]
 pytestmark = pytest.mark.random
 
-Array = np.ndarray[Any, Any]
 SIZES = (0, 1, 2, 5, 40)
-
-
-def normal(*shape: int, seed: int = 0) -> Array:
-    return generator(seed).normal(size=shape)
-
-
-def regular(*shape: int, seed: int = 0) -> Array:
-    """Matrices that are far from singular."""
-    return normal(*shape, seed=seed) + 2 * np.sqrt(shape[-1]) * np.eye(*shape[-2:])
-
-
-def positive(*shape: int, seed: int = 0) -> Array:
-    x = normal(*shape, seed=seed)
-    return x @ np.swapaxes(x, -1, -2) + shape[-1] * np.eye(shape[-1])
 
 
 def parts_of(result: Any) -> list[Any]:

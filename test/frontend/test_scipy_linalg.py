@@ -9,26 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from budget import generator
+from matrices import Array, normal, positive, regular
 
 import gradopt as go
 from gradopt.errors import ArgumentError, LinAlgError, ShapeError
 from gradopt.scipy import linalg
-
-Array = np.ndarray[Any, Any]
-
-
-def normal(*shape: int, seed: int = 0) -> Array:
-    return generator(seed).normal(size=shape)
-
-
-def regular(*shape: int, seed: int = 0) -> Array:
-    return normal(*shape, seed=seed) + 2 * np.sqrt(shape[-1]) * np.eye(*shape[-2:])
-
-
-def positive(*shape: int, seed: int = 0) -> Array:
-    x = normal(*shape, seed=seed)
-    return x @ np.swapaxes(x, -1, -2) + shape[-1] * np.eye(shape[-1])
 
 
 def check(got: Any, want: Any, rtol: float = 1e-10) -> None:
