@@ -519,6 +519,11 @@ static void insertAfterReads(Block &block) {
   auto ancestor = [&](Operation *op) {
     return block.findAncestorOpInBlock(*op);
   };
+  // What was moved has the position of the op that it stands before.
+  auto isBefore = [&](Operation *a, Operation *b) {
+    unsigned left = positions.at(a), right = positions.at(b);
+    return left == right ? a->isBeforeInBlock(b) : left < right;
+  };
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
     auto insertion = dyn_cast<tensor::InsertSliceOp>(op);
     if (!insertion || insertion->use_empty())
@@ -539,7 +544,7 @@ static void insertAfterReads(Block &block) {
       continue;
     Operation *first = nullptr;
     for (Operation *user : insertion->getUsers())
-      if (!first || positions.at(ancestor(user)) < positions.at(first))
+      if (!first || isBefore(ancestor(user), first))
         first = ancestor(user);
     insertion->moveBefore(first);
     positions[&op] = positions.at(first);

@@ -568,3 +568,29 @@ func.func @many_parts(%x: tensor<6xf64> {bufferization.writable = false}, %n: in
   }
   return %r : tensor<6xf64>
 }
+
+// -----
+
+// Insertions that wait for the same read keep their order.
+// CHECK-LABEL: func.func @chain_that_waits
+func.func @chain_that_waits(%x: tensor<6xf64>, %u: tensor<1xf64>, %n: index) -> tensor<6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[B:.*]] = tensor.insert_slice %{{.*}} into %{{.*}}[0] [1] [1]
+  // CHECK: %[[C:.*]] = tensor.insert_slice %{{.*}} into %[[B]][3] [1] [1]
+  // CHECK: linalg.add ins(%[[C]], %[[B]]
+  // BUFFER-LABEL: func.func @chain_that_waits
+  // BUFFER: scf.for
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<6xf64> {
+    %b = tensor.insert_slice %u into %a[0] [1] [1] : tensor<1xf64> into tensor<6xf64>
+    %c = tensor.insert_slice %u into %b[3] [1] [1] : tensor<1xf64> into tensor<6xf64>
+    %empty = tensor.empty() : tensor<6xf64>
+    %exp = linalg.exp ins(%a : tensor<6xf64>) outs(%empty : tensor<6xf64>) -> tensor<6xf64>
+    %sum = linalg.add ins(%c, %b : tensor<6xf64>, tensor<6xf64>) outs(%empty : tensor<6xf64>) -> tensor<6xf64>
+    %next = linalg.mul ins(%sum, %exp : tensor<6xf64>, tensor<6xf64>) outs(%empty : tensor<6xf64>) -> tensor<6xf64>
+    scf.yield %next : tensor<6xf64>
+  }
+  return %r : tensor<6xf64>
+}
