@@ -36,6 +36,8 @@ TESTS = [
     "test/runtime/test_fork.py",
     "test/runtime/test_exit.py",
     "test/frontend/test_threads.py",
+    "test/frontend/test_written_arguments.py",
+    "test/frontend/test_donation.py",
     "test/frontend/test_interrupts.py",
 ]
 # They look at memory of the whole process, much of which is the sanitizer's, or link a program that
