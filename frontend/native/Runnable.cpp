@@ -190,18 +190,18 @@ Runnable::findShared(Vector<Extent> &extents) {
       extents.begin(), extents.end(), [](const Extent &a, const Extent &b) {
         return std::pair(a.begin, a.argument) < std::pair(b.begin, b.argument);
       });
-  const Extent *any = nullptr, *donated = nullptr;
+  const Extent *any = nullptr, *changing = nullptr;
   for (const Extent &extent : extents) {
-    const Extent *other = extent.isDonated ? any : donated;
+    const Extent *other = extent.changes ? any : changing;
     if (other && extent.begin < other->end) {
-      if (extent.isDonated)
+      if (extent.changes)
         return std::pair(extent.argument, other->argument);
       return std::pair(other->argument, extent.argument);
     }
     if (!any || extent.end > any->end)
       any = &extent;
-    if (extent.isDonated && (!donated || extent.end > donated->end))
-      donated = &extent;
+    if (extent.changes && (!changing || extent.end > changing->end))
+      changing = &extent;
   }
   return std::nullopt;
 }

@@ -41,6 +41,19 @@ public:
   size_t captureBytes() const { return capturesBytes; }
   virtual size_t arenaBytes() const = 0;
 
+  /// The bytes that the elements of an argument lie between.
+  struct Extent {
+    const char *begin, *end;
+    size_t argument;
+    /// Whether its elements change, as it is donated or written to.
+    bool changes;
+  };
+
+  /// Two arguments that share memory, the first of which changes, if there are
+  /// any.
+  static std::optional<std::pair<size_t, size_t>>
+  findShared(Vector<Extent> &extents);
+
 protected:
   /// A result in the memory of an argument.
   struct Donation {
@@ -52,13 +65,6 @@ protected:
 
     bool isWrite() const { return name.ptr() == Py_True; }
     bool isTaken() const { return !name.is_none() && !isWrite(); }
-  };
-
-  /// The bytes that the elements of an argument lie between.
-  struct Extent {
-    const char *begin, *end;
-    size_t argument;
-    bool isDonated;
   };
 
   /// Throws nanobind::python_error. `donated` has for each result whose memory
@@ -85,10 +91,6 @@ protected:
   /// Whether none of the NumPy arrays was donated; else the Python error is
   /// set.
   bool checkLive(Span<PyObject *> leaves) const;
-
-  /// Two arguments that share memory, one of them donated, if there are any.
-  static std::optional<std::pair<size_t, size_t>>
-  findShared(Vector<Extent> &extents);
 
   std::vector<ArraySpec> args, results;
   /// Row-major arrays in memory of the host.

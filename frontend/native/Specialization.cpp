@@ -109,22 +109,22 @@ static PyArrayObject *asArray(PyObject *object) {
 
 /// Whether all arrays can be written to; else a Python error is set.
 bool Specialization::mayWrite(Span<PyObject *> arguments) const {
-  auto isFree = [&](size_t number) {
+  auto isWriteable = [&](size_t number) {
     PyArrayObject *array = asArray(arguments[number]);
-    if (!array || !PyArray_ISWRITEABLE(array))
-      return false;
-    auto [begin, end] = extentOf(array);
-    for (size_t i = 0; i < arguments.size(); ++i) {
-      PyArrayObject *other = i == number ? nullptr : asArray(arguments[i]);
-      if (!other)
-        continue;
-      auto [otherBegin, otherEnd] = extentOf(other);
-      if (begin < otherEnd && otherBegin < end)
-        return false;
-    }
-    return true;
+    return array && PyArray_ISWRITEABLE(array);
   };
-  if (std::all_of(written.begin(), written.end(), isFree))
+  InlineVector<Runnable::Extent, kInlineLeaves> extents;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    PyArrayObject *array = asArray(arguments[i]);
+    if (!array || !PyArray_SIZE(array))
+      continue;
+    bool changes =
+        std::find(written.begin(), written.end(), i) != written.end();
+    auto [begin, end] = extentOf(array);
+    extents.push_back({begin, end, i, changes});
+  }
+  if (std::all_of(written.begin(), written.end(), isWriteable) &&
+      !Runnable::findShared(extents))
     return true;
   nb::object tuple = nb::steal(PyTuple_New(Py_ssize_t(arguments.size())));
   if (!tuple.is_valid())

@@ -158,12 +158,6 @@ class Compiled(_gradopt.Dispatcher):
         is_like = structure == ready.structure and found == ready.arguments
         return ready if is_like else None
 
-    def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-        """The arguments of a call as the code takes them, one after the other."""
-        leaves, structure = flatten(self._argument_trees(args, kwargs))
-        paths = argument_paths(self._function, structure)
-        return [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
-
     @hide_frames
     def _flatten(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
