@@ -138,22 +138,26 @@ Value mlir::grad::numberOf(OpBuilder &builder, Location loc, Type element,
       builder.getIntegerAttr(element, static_cast<int64_t>(number)));
 }
 
-Value mlir::grad::addNumbers(OpBuilder &builder, Location loc, Value lhs,
+template <typename ComplexOp, typename FloatOp, typename IntegerOp>
+static Value createOnNumbers(OpBuilder &builder, Location loc, Value lhs,
                              Value rhs, arith::FastMathFlags flags) {
   if (isa<ComplexType>(lhs.getType()))
-    return complex::AddOp::create(builder, loc, lhs, rhs, flags);
+    return ComplexOp::create(builder, loc, lhs, rhs, flags);
   if (isa<FloatType>(lhs.getType()))
-    return arith::AddFOp::create(builder, loc, lhs, rhs, flags);
-  return arith::AddIOp::create(builder, loc, lhs, rhs);
+    return FloatOp::create(builder, loc, lhs, rhs, flags);
+  return IntegerOp::create(builder, loc, lhs, rhs);
+}
+
+Value mlir::grad::addNumbers(OpBuilder &builder, Location loc, Value lhs,
+                             Value rhs, arith::FastMathFlags flags) {
+  return createOnNumbers<complex::AddOp, arith::AddFOp, arith::AddIOp>(
+      builder, loc, lhs, rhs, flags);
 }
 
 Value mlir::grad::multiplyNumbers(OpBuilder &builder, Location loc, Value lhs,
                                   Value rhs, arith::FastMathFlags flags) {
-  if (isa<ComplexType>(lhs.getType()))
-    return complex::MulOp::create(builder, loc, lhs, rhs, flags);
-  if (isa<FloatType>(lhs.getType()))
-    return arith::MulFOp::create(builder, loc, lhs, rhs, flags);
-  return arith::MulIOp::create(builder, loc, lhs, rhs);
+  return createOnNumbers<complex::MulOp, arith::MulFOp, arith::MulIOp>(
+      builder, loc, lhs, rhs, flags);
 }
 
 SmallVector<utils::IteratorType>
