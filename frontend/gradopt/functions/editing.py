@@ -95,16 +95,7 @@ def choose(a: Any, choices: Sequence[Any], *, mode: str = "raise") -> Any:
     dtype = result_type(*[promotion_kind(option) for option in options])
     values = [traced(option, dtype) for option in options]
     last = len(values) - 1
-    index = prims.convert(index, INT64)
-    if mode == "raise":
-        inside = ~(index < scalar(0, INT64)) & ~(index > scalar(last, INT64))
-        require_all(inside, "invalid entry in choice array", ElementError)
-    elif mode == "wrap":
-        index = traced(np.remainder(wrap(index), last + 1))
-    elif mode == "clip":
-        index = traced(np.clip(wrap(index), 0, last))
-    else:
-        raise unsupported(f"mode={mode!r} of numpy.choose", "use raise, wrap or clip")
+    index = _placed("numpy.choose", index, len(values), mode, "invalid entry in choice array")
     shape = prims.broadcast_shapes(index.shape, *[value.shape for value in values])
     index = prims.broadcast_to(index, shape)
     result = prims.broadcast_to(values[-1], shape)
@@ -145,6 +136,19 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 # -- Indices -----------------------------------------------------------------------------------
 
 
+def _placed(name: str, index: Value, size: int, mode: str, message: str) -> Value:
+    """Indices as `mode` says: checked, or from 0 to `size` - 1 whatever they are."""
+    index = prims.convert(index, INT64)
+    if mode == "raise":
+        _require_inside(index, size, message)
+        return index
+    if mode == "wrap":
+        return traced(np.remainder(wrap(index), size))
+    if mode == "clip":
+        return traced(np.clip(wrap(index), 0, size - 1))
+    raise unsupported(f"mode={mode!r} of {name}", "use raise, wrap or clip")
+
+
 def _require_inside(index: Value, size: int, message: str) -> None:
     inside = ~(index < scalar(0, INT64)) & ~(index > scalar(size - 1, INT64))
     require_all(inside, message, ElementError)
@@ -163,15 +167,9 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
     steps = np.cumprod([1, *(sizes if order == "F" else sizes[::-1])])[:-1].tolist()
     steps = steps if order == "F" else steps[::-1]
     for part, size, step, how in zip(multi_index, sizes, steps, modes, strict=True):
-        index = prims.convert(traced(part), INT64)
-        if how == "raise":
-            _require_inside(index, size, "invalid entry in coordinates array")
-        h = wrap(index)
-        if how == "wrap":
-            h = np.remainder(h, size)
-        elif how == "clip":
-            h = np.clip(h, 0, size - 1)
-        total = total + h * step
+        message = "invalid entry in coordinates array"
+        index = _placed("numpy.ravel_multi_index", traced(part), size, how, message)
+        total = total + wrap(index) * step
     return traced(total)
 
 
