@@ -22,7 +22,7 @@ from gradopt.array.operands import (
 )
 from gradopt.base.dtypes import BOOL, FLOAT64, DType, is_inexact, resolve_ufunc, result_type
 from gradopt.base.location import source_location
-from gradopt.errors import DTypeError, ShapeError
+from gradopt.errors import ArgumentError, DTypeError, ShapeError
 from gradopt.functions.reductions import all_
 from gradopt.functions.ufuncs import rounded, to_bool
 from gradopt.ir import prims
@@ -40,7 +40,7 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None and y is None:
         return call_function(np.nonzero, (condition,), {})
     if x is None or y is None:
-        raise ValueError("either both or neither of x and y should be given")
+        raise ArgumentError("either both or neither of x and y should be given", source_location())
     x, y = listed(x), listed(y)
     dtype = result_type(promotion_kind(x), promotion_kind(y))
     choice = traced if _WHERE_CHECKS_INTEGERS else _choice
