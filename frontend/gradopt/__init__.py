@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from gradopt import control as control  # what rewritten functions call
 from gradopt import errors as errors
 from gradopt import functions as functions  # fills the tables of NumPy functions
-from gradopt import linalg as linalg  # and those of numpy.linalg
 from gradopt import numpy as numpy
 from gradopt._gradopt import DeviceArray
 from gradopt.api import (

@@ -7,10 +7,10 @@ What is not in a table, and each keyword that a function does not take, is an `U
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -37,8 +37,7 @@ from gradopt.ir.values import Value
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Handler:
+class Handler(NamedTuple):
     """How one NumPy function is traced.
 
     Attributes:
@@ -55,6 +54,8 @@ class Handler:
 
 
 FUNCTIONS: dict[Callable[..., Any], Handler] = {}
+# What fills that table further: our module for NumPy's, imported when one of its functions is used.
+FURTHER = {"numpy.linalg": "gradopt.linalg"}
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 # Ufuncs of other packages (scipy.special), by name.
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
@@ -96,6 +97,17 @@ def implements(*functions: Callable[..., Any]) -> Callable[[F], F]:
         return implementation
 
     return register
+
+
+def handler_of(function: Any) -> Handler | None:
+    """How NumPy's function is traced, if it can be."""
+    handler = FUNCTIONS.get(function)
+    if handler is None:
+        further = FURTHER.get(getattr(function, "__module__", None) or "")
+        if further is not None:
+            importlib.import_module(further)
+            return FUNCTIONS.get(function)
+    return handler
 
 
 def unsupported(name: str, hint: str = "") -> UnsupportedError:
@@ -141,7 +153,7 @@ def call_function(
     Raises:
         UnsupportedError: there is none, or it does not take one of the keywords.
     """
-    handler = FUNCTIONS.get(function)
+    handler = handler_of(function)
     if handler is None:
         name = qualified_name(function)
         raise unsupported(name, hint_for(name))

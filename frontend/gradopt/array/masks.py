@@ -10,8 +10,7 @@ with `where=mask`. What nothing asks for is not computed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +25,7 @@ from gradopt.ir.values import Shape, Value, emit, is_same
 from gradopt.recording import grad
 
 
-@dataclass(frozen=True)
-class MaskPlace:
+class MaskPlace(NamedTuple):
     """Where the elements are that a mask selects.
 
     Attributes:
@@ -69,8 +67,7 @@ class MaskPlace:
         return prims.reshape(value, (*extents[:place], *ones, *extents[place + 1 :]))
 
 
-@dataclass(frozen=True)
-class Selected:
+class Selected(NamedTuple):
     """What an array of selected elements was made of.
 
     Attributes:

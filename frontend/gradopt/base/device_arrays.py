@@ -6,8 +6,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +28,7 @@ _LEGACY_STREAM = 1
 _ON_HOST = (np.ndarray, np.generic, int, float, list, tuple)
 
 
-@dataclass(frozen=True)
-class _Library:
+class _Library(NamedTuple):
     """What we know of a library with arrays on devices.
 
     Attributes:

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Parameters:
+class Parameters(NamedTuple):
     """Names of parameters.
 
     Attributes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gradopt.base.instances import attributes, set_attributes
 from gradopt.base.statics import Static, static, static_key
@@ -25,8 +25,7 @@ T = TypeVar("T")
 Key = tuple[str, Any]  # How a path continues: text, and the child's index or key.
 
 
-@dataclasses.dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """How a container type is taken apart and put together."""
 
     flatten: Callable[[Any], tuple[Sequence[Any], Hashable]]

@@ -13,8 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gradopt import _gradopt
 from gradopt.errors import CacheWarning, CompilerError, SourceLocation
@@ -33,8 +32,7 @@ _POLL_SECONDS = 0.05
 _SILENT_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """A traced program, as the compiler takes it.
 
     Attributes:

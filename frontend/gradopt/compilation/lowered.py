@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -59,8 +58,7 @@ _USUAL_CHIP = "sm_90"
 LARGE_ARENA = 2 << 30
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """An argument or a result of compiled code.
 
     Attributes:
@@ -385,8 +383,8 @@ class Lowered:
         if self.device != CPU:
             raise UnsupportedError(f"profiles are of the CPU; {self.name} is for {self.device}")
         leaves = self._owner.fixed_to(self).leaves(args, kwargs)
-        program = dataclasses.replace(
-            self.program, pipeline_options=f"{self.program.pipeline_options} {PROFILE_OPTIONS}"
+        program = self.program._replace(
+            pipeline_options=f"{self.program.pipeline_options} {PROFILE_OPTIONS}"
         )
         done = compile_program(program, "object")
         executable = self._load(done.object_code, done.arena_bytes)

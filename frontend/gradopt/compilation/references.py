@@ -74,6 +74,7 @@ def _computing() -> dict[int, Any]:
     known += FUNCTIONS
     for module in (math, operator):
         known += [f for f in vars(module).values() if isinstance(f, BuiltinFunctionType)]
+    known += [f for f in vars(np.linalg).values() if callable(f)]
     return {id(value): value for value in known}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import gradopt.numpy as gnp
-from gradopt.array.dispatch import FOREIGN_UFUNCS, FUNCTIONS, UFUNCS
+from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import rows_of
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, SUPPORTED
@@ -584,7 +584,7 @@ def _method_of_container(function: Any, owner: Any) -> Any:
 def _replacement(function: Any) -> Callable[..., Any] | None:
     try:
         found = _REPLACED.get(function)
-        if found is None and (function in FUNCTIONS or function in UFUNCS):
+        if found is None and (handler_of(function) or function in UFUNCS):
             return gnp._with_traced(function)
         return found
     except TypeError:

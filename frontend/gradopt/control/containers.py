@@ -647,7 +647,7 @@ class Spread:
         self.container[first:] = items[first:]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False, repr=False)
 class _Packed:
     """A list of rows of one array, in an element of a list.
 

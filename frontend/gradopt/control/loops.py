@@ -61,7 +61,7 @@ from gradopt.transforms.loops import counted, repeated
 _MOST_ATTEMPTS = 100
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Notes:
     """What is known of a loop from having traced it before.
 
@@ -80,7 +80,7 @@ class _Notes:
     overwritten: list[Storage] = field(default_factory=list[Storage])
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Carried:
     """A name that a loop carries.
 
@@ -682,7 +682,7 @@ class Loop:
             count = len(self._specs)
             taken = [*given[: self._taken], *given[count : count + len(self._storages)]]
             inputs = [*first, *last, *taken, *inner.inputs]
-            results = emit_call(dataclasses.replace(inner, inputs=inputs))
+            results = emit_call(inner._replace(inputs=inputs))
             return [*results, *[number + 1 for number in last]]
 
         return part.finish(part.within(call))

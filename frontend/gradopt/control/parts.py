@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import CellType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +39,7 @@ UNBOUND: Any = _Unbound()
 BREAK, CONTINUE, RETURN = 1, 2, 3
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(NamedTuple):
     """How a part was left.
 
     Attributes:

@@ -55,7 +55,7 @@ def _number(value: Any) -> int | Value:
     return int(value)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class TracedRange(Numbered):
     """As `range`, of which a bound may be traced.
 
@@ -134,7 +134,7 @@ def _interval(bound: Any) -> tuple[int, int] | None:
     return between(_number(bound))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Rows(Numbered):
     """The elements of an array along its first axis.
 
@@ -163,7 +163,7 @@ class _Rows(Numbered):
         return iter(self.array if self.source is None else self.source)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Enumerated(Numbered):
     inner: Numbered
     start: int
@@ -184,7 +184,7 @@ class _Enumerated(Numbered):
         return iter(enumerate(self.inner, self.start))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Zipped(Numbered):
     parts: Sequence[Numbered]
 
@@ -209,7 +209,7 @@ class _Zipped(Numbered):
         return iter(zip(*self.parts, strict=False))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Reversed(Numbered):
     inner: Numbered
 
@@ -233,7 +233,7 @@ class _Reversed(Numbered):
         return iter(list(self.inner)[::-1])
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _Product(Numbered):
     """All combinations of elements, the last ones changing first.
 
@@ -271,7 +271,7 @@ class _Product(Numbered):
         return itertools.product(*self.parts)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, repr=False)
 class _NdEnumerated(Numbered):
     """The indices of an array's elements, and the elements.
 

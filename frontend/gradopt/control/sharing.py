@@ -8,8 +8,7 @@ here. So neither the copy nor what it may be a copy of can be written to afterwa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,8 +58,7 @@ def is_concrete(leaf: Any) -> bool:
     return isinstance(leaf, np.ndarray) and not isinstance(leaf, Handle)
 
 
-@dataclass(frozen=True)
-class Passed:
+class Passed(NamedTuple):
     """An array or a number that a loop carries for a name.
 
     Attributes:

@@ -6,7 +6,7 @@ A function has one outcome: the number of the first check that failed, 0 if none
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gradopt.base.dtypes import INT64
 from gradopt.base.location import source_location
@@ -16,8 +16,7 @@ from gradopt.ir.values import Value, not_equal, scalar
 from gradopt.recording import grad
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """A check in the user's source.
 
     Attributes:

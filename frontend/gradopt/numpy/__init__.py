@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as _np
 
-from gradopt.array.dispatch import FUNCTIONS as _FUNCTIONS
 from gradopt.array.dispatch import call_function as _call_function
 from gradopt.array.dispatch import call_ufunc as _call_ufunc
+from gradopt.array.dispatch import handler_of as _handler_of
 from gradopt.array.handle import Handle as _Handle
 from gradopt.array.handle import array_of as _array_of
 from gradopt.array.handle import known_array as _known_array
@@ -95,7 +95,7 @@ def _creates(function: Callable[..., Any]) -> Callable[..., Any]:
             made = _CREATIONS[function](*args, **kwargs)
             if made is not None:
                 return made
-        if _is_traced(*args, *kwargs.values()) and function in _FUNCTIONS:
+        if _is_traced(*args, *kwargs.values()) and _handler_of(function):
             return _call_function(function, args, kwargs)
         return _new(function(*args, **kwargs))
 
@@ -229,7 +229,7 @@ def _with_traced(function: Any) -> Any:
 def __getattr__(name: str) -> Any:
     attribute = getattr(_np, name)
     is_function = callable(attribute) and not isinstance(attribute, type)
-    if isinstance(attribute, _np.ufunc) or (is_function and attribute in _FUNCTIONS):
+    if isinstance(attribute, _np.ufunc) or (is_function and _handler_of(attribute)):
         return _with_traced(attribute)
     return attribute
 

@@ -14,9 +14,8 @@ import itertools
 import opcode
 import os
 import sysconfig
-from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +32,7 @@ _LIBRARIES = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """A code object that was rewritten.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Names = frozenset[str]
 NONE: Names = frozenset()
@@ -162,8 +162,7 @@ def absorb(stmts: Sequence[ast.stmt]) -> list[ast.stmt]:
 # -- Liveness ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Targets:
+class _Targets(NamedTuple):
     """What is live where `break`, `continue` and `return` lead to."""
 
     on_break: Names

@@ -15,7 +15,7 @@ from gradopt.errors import SourceLocation
 from gradopt.rewrite.names import Names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, repr=False)
 class Site:
     """A statement of the user's.
 

@@ -9,8 +9,7 @@ that is stored away in it cannot be used outside.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ from gradopt.transforms.inner import InnerFunction, trace_function, traced_leave
 Raw = ir.Value
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(NamedTuple):
     """What there is to know of an array but its elements.
 
     Attributes:
@@ -100,8 +98,7 @@ class Spec:
         return value if joined is None else prims.convert(value, joined.dtype)
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """A traced body.
 
     Attributes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +126,7 @@ def traced_once(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
         ):
             return rewritten_here(function)(*given)
         values = [leaf._read() for leaf in inputs]
-        results = emit_call(replace(traced, inputs=[*values, *traced.inputs]))
+        results = emit_call(traced._replace(inputs=[*values, *traced.inputs]))
         return structure.unflatten(
             [like(leaf, value) for leaf, value in zip(found, results, strict=True)]
         )

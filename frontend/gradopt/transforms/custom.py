@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +79,7 @@ class CustomFunction:
         """
         check_callable(fwd)
         check_callable(bwd)
-        self._rules = replace(self._rules, fwd=fwd, bwd=bwd, zeros_in_vjp=symbolic_zeros)
+        self._rules = self._rules._replace(fwd=fwd, bwd=bwd, zeros_in_vjp=symbolic_zeros)
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Defines the derivative in forward mode.
@@ -95,7 +94,7 @@ class CustomFunction:
             `jvp`, so that this can be a decorator.
         """
         check_callable(jvp)
-        self._rules = replace(self._rules, jvp=jvp, jvp_source=jvp, zeros_in_jvp=symbolic_zeros)
+        self._rules = self._rules._replace(jvp=jvp, jvp_source=jvp, zeros_in_jvp=symbolic_zeros)
         return jvp
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
@@ -119,7 +118,7 @@ class CustomFunction:
                 check_callable(jvp)
         source = next((jvp for jvp in jvps if jvp is not None), self._function)
         rule = functools.partial(_sum_of_jvps, self, jvps)
-        self._rules = replace(self._rules, jvp=rule, jvp_source=source, zeros_in_jvp=False)
+        self._rules = self._rules._replace(jvp=rule, jvp_source=source, zeros_in_jvp=False)
 
     @hide_frames
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -12,8 +12,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,8 +38,7 @@ from gradopt.transforms.rule_results import Checker, Result, result_of
 from gradopt.transforms.symbolic_zeros import CustomVJPPrimal, SymbolicZero
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """The derivatives that a user gave for a function.
 
     Attributes:

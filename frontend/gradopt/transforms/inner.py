@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +33,7 @@ from gradopt.ir.values import Value
 from gradopt.recording import grad as dialect
 
 
-@dataclass(frozen=True)
-class InnerFunction:
+class InnerFunction(NamedTuple):
     """A function of the module that was traced to be transformed.
 
     Attributes:
@@ -73,7 +71,7 @@ def trace_inner(
 
     inner, extra = trace_function(function, enter, body, derivatives=int(axes is None))
     inputs = [*[leaf._read() for leaf in leaves], *inner.inputs]
-    return replace(inner, inputs=inputs), extra
+    return inner._replace(inputs=inputs), extra
 
 
 def trace_function(

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,8 +73,7 @@ def _directions(
     return checked
 
 
-@dataclass(frozen=True)
-class _Linearization:
+class _Linearization(NamedTuple):
     """A traced function with the structures of what goes in and comes out."""
 
     inner: InnerFunction

@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,8 +30,7 @@ from gradopt.ir.values import Shape, Value
 from gradopt.transforms.symbolic_zeros import SymbolicZero
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What a function returned.
 
     Attributes:
@@ -62,8 +60,7 @@ def result_of(returned: Any, function: Callable[..., Any]) -> Result:
     )
 
 
-@dataclass(frozen=True)
-class Checker:
+class Checker(NamedTuple):
     """Checks what one rule returned; all errors are at the definition of the rule.
 
     Attributes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -216,8 +215,7 @@ class Arguments:
         return Selection(args, selected, leaves, paths, trees, self._single)
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Arguments of a call that are differentiated with respect to.
 
     Attributes:
