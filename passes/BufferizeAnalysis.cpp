@@ -63,6 +63,11 @@ bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
   return isUndefined(operand->get(), *this);
 }
 
+bool InPlaceState::areEquivalentBufferizedValues(Value a, Value b) const {
+  return a.getType() == b.getType() &&
+         OneShotAnalysisState::areEquivalentBufferizedValues(a, b);
+}
+
 /// Where a slice begins and ends in each dimension, a whole stride behind its
 /// last element, if that is known.
 static std::optional<SmallVector<std::pair<int64_t, int64_t>>>
@@ -154,13 +159,6 @@ private:
   bool isReplaced(OpOperand &write, OpOperand &read);
   SubsetOpInterface findSlice(Value value);
   bool areElsewhere(OpOperand &read, OpOperand &write);
-
-  /// Whether two values are one buffer, and the same offsets mean the same
-  /// elements: not so if one is a reshape of the other.
-  bool isSameView(Value a, Value b) const {
-    return a.getType() == b.getType() &&
-           state.areEquivalentBufferizedValues(a, b);
-  }
 
   /// Where in the block `op` stands, or what it is nested in, from 1 on.
   unsigned position(Operation *op) const {
@@ -254,8 +252,9 @@ bool BlockAnalysis::isPart(OpOperand &operand,
     if (!def)
       return false;
     if (isReplacedPart(value, insertion, [&](Value a, Value b) {
-          return isSameView(a, b) || (llvm::is_contained(versions, a) &&
-                                      llvm::is_contained(versions, b));
+          return state.areEquivalentBufferizedValues(a, b) ||
+                 (llvm::is_contained(versions, a) &&
+                  llvm::is_contained(versions, b));
         }))
       continue;
     AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
@@ -317,7 +316,7 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
   else
     to = findSlice(write.get());
   return from && to && areDisjoint(from, to, [&](Value a, Value b) {
-           return isSameView(a, b);
+           return state.areEquivalentBufferizedValues(a, b);
          });
 }
 

@@ -20,6 +20,11 @@ public:
   using OneShotAnalysisState::OneShotAnalysisState;
 
   bool hasUndefinedContents(OpOperand *operand) const override;
+
+  /// Whether two values are one buffer, and the same offsets mean the same
+  /// elements: not so if one is a reshape of the other. Upstream compares the
+  /// offsets of slices of what is the same by this.
+  bool areEquivalentBufferizedValues(Value a, Value b) const override;
 };
 
 /// Whether two operations access parts that have nothing in common, of tensors

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from budget import by_hypothesis
 from devices import cuda, emulator
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,6 @@ import gradopt as go
 from gradopt import errors
 
 __all__ = ["cuda", "emulator"]
-pytestmark = pytest.mark.random
 
 SIZES = (0, 1, 2, 5, 40)
 
@@ -420,12 +420,14 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 30)
 
 
+@by_hypothesis(20)
 @given(seeds, sizes, st.integers(1, 3))
 def test_a_solution_solves(seed: int, n: int, k: int) -> None:
     a, b = regular(n, n, seed=seed), normal(n, k, seed=seed)
     np.testing.assert_allclose(a @ go.compile(np.linalg.solve)(a, b), b, atol=1e-9)
 
 
+@by_hypothesis(20)
 @given(seeds, sizes, sizes)
 def test_factors_are_orthonormal(seed: int, m: int, n: int) -> None:
     a = normal(m, n, seed=seed)
@@ -438,6 +440,7 @@ def test_factors_are_orthonormal(seed: int, m: int, n: int) -> None:
     np.testing.assert_allclose(u * s @ vh, a, atol=1e-10)
 
 
+@by_hypothesis(20)
 @given(seeds, sizes)
 def test_the_gradient_of_a_logarithm_of_a_determinant_is_the_inverse(seed: int, n: int) -> None:
     a = regular(n, n, seed=seed)
