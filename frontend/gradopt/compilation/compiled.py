@@ -14,6 +14,7 @@ import numpy as np
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, SizeNeededError, argument_array
+from gradopt.array.unknown_sizes import apart
 from gradopt.base.device_arrays import wrapper_of
 from gradopt.base.devices import CPU
 from gradopt.base.dtypes import WEAK_DTYPES
@@ -38,7 +39,6 @@ from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_u
 from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
-from gradopt.compilation.sized_results import with_sizes
 from gradopt.compilation.store import store_directory
 from gradopt.errors import (
     ArgumentError,
@@ -276,7 +276,7 @@ class Compiled(_gradopt.Dispatcher):
             positional, named = structure.unflatten(traced)
             result = call_user(self._function, positional, named)
             if trace.has_sizes and device == CPU:
-                result = with_sizes(result)
+                result = apart(result, Handle._read)
             flat, result_tree = flatten(result)
             result_paths = leaf_paths(result_tree, "result")
             results = [

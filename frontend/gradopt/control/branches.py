@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage, UncarriedWriteError
+from gradopt.array.unknown_sizes import common_forms
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.calling import describe_value
 from gradopt.control.containers import (
@@ -27,7 +28,6 @@ from gradopt.control.parts import (
     Variables,
     is_carriable,
     is_same,
-    parts_of,
     shared_storages,
 )
 from gradopt.control.sharing import family, is_concrete, may_be, may_be_concrete
@@ -80,8 +80,11 @@ class _Merge:
         """
         if is_same(one, other):
             return lambda results: one
-        left = None if one is UNBOUND else parts_of(one)
-        right = None if other is UNBOUND else parts_of(other)
+        forms = None if one is UNBOUND or other is UNBOUND else common_forms(one, other)
+        left, right = (
+            None if value is UNBOUND else side.parts(value, forms)
+            for value, side in zip((one, other), self.sides, strict=True)
+        )
         tree = (left or right or ([], None))[1]
         if not isinstance(tree, TreeDef) or (left and right and left[1] != right[1]):
             return f"is {describe_value(one)} or {describe_value(other)}"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage, UncarriedWriteError, python_number, wrap
+from gradopt.array.unknown_sizes import Form, widened
 from gradopt.base.dtypes import INT64
 from gradopt.base.pytree import TreeDef, leaf_paths
 from gradopt.compilation.calling import describe_value
@@ -71,6 +72,7 @@ class _Notes:
         rebound: names of arrays that its body gives other arrays.
         specs: what carried numbers become, by name.
         overwritten: arrays that its body writes to, and gives their names to others.
+        forms: how arrays are taken apart whose size is known at run time only in the body, by name.
     """
 
     storages: list[Storage] = field(default_factory=list[Storage])
@@ -78,6 +80,7 @@ class _Notes:
     rebound: set[str] = field(default_factory=set[str])
     specs: dict[str, list[Spec]] = field(default_factory=dict[str, list[Spec]])
     overwritten: list[Storage] = field(default_factory=list[Storage])
+    forms: dict[str, list[Form | None]] = field(default_factory=dict[str, list[Form | None]])
 
 
 @dataclass(eq=False, repr=False)
@@ -206,7 +209,7 @@ class Loop:
                 and name not in self._notes.rebound
             ):
                 continue  # `x += y` writes to an array that stays the same.
-            parts = parts_of(value)
+            parts = parts_of(value, self._notes.forms.get(name))
             if parts is None or not any(map(is_carriable, parts[0])):
                 continue
             leaves, tree = parts
@@ -338,7 +341,8 @@ class Loop:
         if again:
             raise _Again
         for name, carried in self._carried.items():
-            final, inside = parts_of(body.finals[name]), parts_of(carried.inside)
+            forms = self._notes.forms.get(name)
+            final, inside = body.parts(body.finals[name], forms), body.parts(carried.inside, forms)
             assert final is not None
             assert inside is not None
             numbers: list[int] = []
@@ -359,7 +363,11 @@ class Loop:
 
     def _promote(self, body: Part, name: str, carried: _Carried, final: Any) -> bool:
         """Whether what is carried for a name must become something else."""
-        parts = None if final is UNBOUND else parts_of(final)
+        parts = None
+        if final is not UNBOUND:
+            if self._widen(name, carried, final):
+                return True
+            parts = body.parts(final, self._notes.forms.get(name))
         if parts is None or parts[1] != carried.tree:
             raise CannotRollError(
                 f"{name} is {describe_value(carried.entry)} before the loop, and "
@@ -396,6 +404,15 @@ class Loop:
             self._notes.specs[name] = specs  # pyright: ignore[reportArgumentType]
         return changed
 
+    def _widen(self, name: str, carried: _Carried, final: Any) -> bool:
+        """Whether arrays must be carried as ones whose size is known at run time only."""
+        forms = widened(carried.entry, final)
+        if forms is None or forms == self._notes.forms.get(name):
+            return False
+        self._notes.forms[name] = forms
+        self._notes.specs.pop(name, None)
+        return True
+
     def _made_inside(
         self, body: Part, results: list[Value], inits: list[Value], rebuild: list[_Rebuild]
     ) -> None:
@@ -406,7 +423,7 @@ class Loop:
             before, final = self._variables.get(name), body.finals[name]
             if final is UNBOUND or before is final or is_same(before, final):
                 continue
-            parts = parts_of(final)
+            parts = body.parts(final)
             if parts is None:
                 raise CannotRollError(f"{name} cannot be carried", self._site.place)
             earlier = None if before is UNBOUND else parts_of(before)
@@ -643,7 +660,7 @@ class Loop:
         """What a `return` in the body returns."""
         if RETURN not in body.exit.codes:
             return [], [], lambda results: UNBOUND
-        parts = parts_of(body.exit.value)
+        parts = body.parts(body.exit.value)
         if parts is None:
             raise CannotRollError("what the loop returns is no array", self._site.place)
         values: list[Value] = []

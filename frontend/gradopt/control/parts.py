@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.handle import Handle, Storage
+from gradopt.array.unknown_sizes import Form, apart
 from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.errors import ArgumentTypeError, UnsupportedError
@@ -25,6 +26,8 @@ from gradopt.ir.values import Value
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec
 from gradopt.transforms.inner import InnerFunction
+
+Forms = Sequence[Form | None] | None
 
 
 class _Unbound:
@@ -146,7 +149,7 @@ class Part:
         written: what arrays of the enclosing function hold at its end.
     """
 
-    __slots__ = ("_read", "exit", "finals", "scope", "written")
+    __slots__ = ("_parts", "_read", "exit", "finals", "scope", "written")
 
     def __init__(self, site: Site, kind: str) -> None:
         outer = prims.scope()
@@ -157,6 +160,7 @@ class Part:
         self.written: list[Value] = []
         # What handles on arrays of the enclosing function read at its end.
         self._read: dict[int, Value] = {}
+        self._parts: dict[Any, tuple[Any, Any]] = {}
 
     def run(
         self,
@@ -198,7 +202,7 @@ class Part:
                 storage.require_unspoiled()
             self.written = [storage.value for storage in storages]
             for value in (*self.finals.values(), self.exit.value):
-                for leaf in (parts_of(value) or ([],))[0]:
+                for leaf in (self._taken_apart(value) or ([],))[0]:
                     if isinstance(leaf, Handle) and leaf._storage in storages:
                         self._read[id(leaf)] = leaf._read()
 
@@ -217,6 +221,17 @@ class Part:
     def within(self, body: Callable[[], Any]) -> Any:
         """Adds to it."""
         return resume(self.scope, body)
+
+    def parts(self, value: Any, forms: Forms = None) -> tuple[list[Any], TreeDef] | None:
+        """The leaves and the structure of a value at its end; see `parts_of`."""
+        return self.within(lambda: self._taken_apart(value, forms))
+
+    def _taken_apart(self, value: Any, forms: Forms = None) -> tuple[list[Any], TreeDef] | None:
+        key = id(value), None if forms is None else tuple(forms)
+        if key not in self._parts:
+            # The value is kept with it, so that no other one gets its number.
+            self._parts[key] = parts_of(value, forms, self.value), value
+        return self._parts[key][0]
 
     def value(self, leaf: Any) -> Value:
         """The value that a leaf has at its end."""
@@ -252,10 +267,15 @@ def is_carriable(leaf: Any) -> bool:
     return isinstance(leaf, (np.ndarray, np.generic)) and leaf.dtype in SUPPORTED
 
 
-def parts_of(value: Any) -> tuple[list[Any], TreeDef] | None:
-    """The leaves and the structure of a value, if it has any."""
+def parts_of(
+    value: Any, forms: Forms = None, read: Callable[[Any], Value] = value_of
+) -> tuple[list[Any], TreeDef] | None:
+    """The leaves and the structure of a value, if it has any.
+
+    Arrays whose size is known at run time only are taken apart; see `gradopt.array.unknown_sizes`.
+    """
     try:
-        return flatten(value)
+        return flatten(apart(value, read, forms))
     except ArgumentTypeError:
         return None
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Arrays whose size is known at run time only, taken apart.
+
+Where such an array goes through loops, branches and calls, an array goes that is as large as it can
+be, and with it how many elements there are along some dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradopt.array.handle import Handle, array_of, python_number
+from gradopt.array.views import first_ones
+from gradopt.base.pytree import flatten, register_pytree
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.values import Value
+
+
+class UnknownSizeArray:
+    """A container of such an array's parts.
+
+    Attributes:
+        whole: as large as it can be.
+        counts: how many elements there are along some dimensions.
+        axes: these dimensions.
+    """
+
+    def __init__(self, whole: Any, counts: Sequence[Any], axes: tuple[int, ...]) -> None:
+        self.whole = whole
+        self.counts = counts
+        self.axes = axes
+
+    def __repr__(self) -> str:
+        return f"{self.whole}[:{', :'.join(map(str, self.counts))}]"
+
+
+def _joined(axes: tuple[int, ...], parts: Sequence[Any]) -> Any:
+    whole, *counts = parts
+    if isinstance(whole, Handle):
+        return _shown(whole, counts, axes)
+    if not isinstance(whole, np.ndarray):
+        return UnknownSizeArray(whole, counts, axes)
+    slices = [slice(None)] * whole.ndim
+    for axis, count in zip(axes, counts, strict=True):
+        slices[axis] = slice(int(count))
+    return whole[tuple(slices)]
+
+
+register_pytree(UnknownSizeArray, lambda part: ((part.whole, *part.counts), part.axes), _joined)
+
+
+def _shown(whole: Handle, counts: Sequence[Any], axes: tuple[int, ...]) -> Handle:
+    """The elements that there are, as a view."""
+    sizes: list[Any] = list(whole.shape)
+    for axis, count in zip(axes, counts, strict=True):
+        number = count._read() if isinstance(count, Handle) else int(count)
+        sizes[axis] = sized.extent_of(number, whole.shape[axis])
+    if tuple(sizes) == whole.shape:
+        return whole
+    return Handle.facade(whole._storage, (*whole._views, first_ones(shape_with(sizes))))
+
+
+class Form(NamedTuple):
+    """How an array is taken apart.
+
+    Attributes:
+        axes: the dimensions whose size is a part; none if it stays whole.
+        bounds: how large it can be.
+    """
+
+    axes: tuple[int, ...]
+    bounds: tuple[int, ...]
+
+
+def is_sized(leaf: Any) -> bool:
+    """Whether it is an array whose size is known at run time only."""
+    return isinstance(leaf, Handle) and leaf._extents.__class__ is Sizes
+
+
+def _form_of(leaf: Any) -> Form | None:
+    """How it is taken apart by itself; None if it is no array."""
+    if isinstance(leaf, Handle):
+        axes = [i for i, size in enumerate(leaf._extents) if is_extent(size)]
+        return Form(tuple(axes), bounds_of(leaf._extents))
+    return Form((), leaf.shape) if isinstance(leaf, np.ndarray) else None
+
+
+def common_forms(one: Any, other: Any) -> list[Form | None] | None:
+    """How the arrays in two values are taken apart in the same way; None if they cannot be."""
+    (first, tree), (second, other_tree) = flatten(one), flatten(other)
+    if tree != other_tree:
+        return None
+    forms: list[Form | None] = []
+    for a, b in zip(first, second, strict=True):
+        x, y = _form_of(a), _form_of(b)
+        if x is None or y is None or not (x.axes or y.axes):
+            forms.append(None)
+            continue
+        if len(x.bounds) != len(y.bounds):
+            return None
+        axes = tuple(sorted({*x.axes, *y.axes}))
+        bounds = [max(n, m) for n, m in zip(x.bounds, y.bounds, strict=True)]
+        if any(x.bounds[i] != y.bounds[i] for i in range(len(bounds)) if i not in axes):
+            return None
+        forms.append(Form(axes, tuple(bounds)))
+    return forms
+
+
+def widened(entry: Any, final: Any) -> list[Form | None] | None:
+    """How arrays are taken apart that become smaller; None where they are in any case, or cannot
+    be."""
+    forms = common_forms(entry, final)
+    if forms is None or forms == common_forms(entry, entry) == common_forms(final, final):
+        return None
+    for leaf, form in zip(flatten(entry)[0], forms, strict=True):
+        own = _form_of(leaf)
+        if form is not None and (own is None or own.bounds != form.bounds):
+            return None
+    return forms
+
+
+def apart(
+    value: Any, read: Callable[[Any], Value], forms: Sequence[Form | None] | None = None
+) -> Any:
+    """The value with the parts of arrays whose size is known at run time only.
+
+    Args:
+        value: arrays and numbers in containers.
+        read: gives what an array holds.
+        forms: how its arrays are taken apart, where that is not as they would be by themselves.
+    """
+    leaves, tree = flatten(value)
+    if forms is None and not any(map(is_sized, leaves)):
+        return value
+    forms = forms or [None] * len(leaves)
+    parts = [_parted(leaf, read, form) for leaf, form in zip(leaves, forms, strict=True)]
+    return tree.unflatten(parts)
+
+
+def _parted(leaf: Any, read: Callable[[Any], Value], form: Form | None) -> Any:
+    form = form or _form_of(leaf)
+    if form is None or not form.axes:
+        return leaf
+    sizes = leaf._extents if isinstance(leaf, Handle) else leaf.shape
+    counts = [
+        python_number(s.value) if is_extent(s) else s for s in map(sizes.__getitem__, form.axes)
+    ]
+    return UnknownSizeArray(_whole(leaf, sizes, read, form.bounds), counts, form.axes)
+
+
+def _whole(
+    leaf: Any, sizes: Sequence[Any], read: Callable[[Any], Value], bounds: tuple[int, ...]
+) -> Any:
+    """An array of this shape that the leaf shows the first elements of; the same memory, if it is
+    such a view."""
+    if tuple(sizes) == bounds:
+        return leaf
+    if isinstance(leaf, Handle) and leaf._storage.shape == bounds:
+        if leaf._views == (first_ones(leaf._extents),):
+            return Handle.facade(leaf._storage)
+    value = sized.padded(read(leaf))
+    if value.shape == bounds:
+        return array_of(value)
+    zeros = prims.as_value(np.zeros(bounds, value.dtype))
+    return array_of(prims.update_slice(zeros, value, [0] * value.ndim, [1] * value.ndim))
