@@ -75,6 +75,16 @@ LogicalResult LapackIntoOp::verify() {
   return success();
 }
 
+LogicalResult SortIntoOp::verify() {
+  if (getInputs().size() != 1)
+    return emitOpError("expected one input, but got ") << getInputs().size();
+  size_t expected = getHasValues() + getHasIndices() + 1;
+  if (getOuts().size() != expected)
+    return emitOpError("expected ")
+           << expected << " outs, but got " << getOuts().size();
+  return success();
+}
+
 using Effects =
     SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>>;
 
@@ -95,6 +105,8 @@ void CustomCallIntoOp::getEffects(Effects &effects) {
 void LapackIntoOp::getEffects(Effects &effects) {
   getEffectsOf(*this, effects);
 }
+
+void SortIntoOp::getEffects(Effects &effects) { getEffectsOf(*this, effects); }
 
 namespace {
 
@@ -171,5 +183,6 @@ void grad::registerForeignCallBufferization(DialectRegistry &registry) {
     CustomCallIntoOp::attachInterface<CallBufferization<CustomCallIntoOp>>(
         *context);
     LapackIntoOp::attachInterface<CallBufferization<LapackIntoOp>>(*context);
+    SortIntoOp::attachInterface<CallBufferization<SortIntoOp>>(*context);
   });
 }

@@ -540,7 +540,7 @@ LogicalResult StopGradientOp::batch(BatchContext &context) {
 }
 
 //===----------------------------------------------------------------------===//
-// Factorisations
+// Factorisations and order
 //===----------------------------------------------------------------------===//
 
 #define GRAD_BATCH_BY_ITSELF(OP)                                               \
@@ -552,6 +552,7 @@ GRAD_BATCH_BY_ITSELF(LuOp)
 GRAD_BATCH_BY_ITSELF(QrOp)
 GRAD_BATCH_BY_ITSELF(EighOp)
 GRAD_BATCH_BY_ITSELF(SvdOp)
+GRAD_BATCH_BY_ITSELF(SortOp)
 #undef GRAD_BATCH_BY_ITSELF
 
 /// The batching rule of systems of equations: with one matrix for all elements

@@ -486,6 +486,7 @@ def Grad_GatherOp : Grad_LinearOp<"gather"> {
   let results = (outs Grad_SizedTensor:$result);
   let assemblyFormat = "$x `,` $indices (`batch` $batch^)? attr-dict "
                        "`:` type($x) `,` type($indices) `->` type($result)";
+  let hasCanonicalizer = 1;
 }
 
 def Grad_ScatterOp : Grad_LinearOp<"scatter"> {
@@ -522,6 +523,7 @@ def Grad_ScatterAddOp : Grad_LinearOp<"scatter_add"> {
   let results = (outs Grad_NumberTensor:$result);
   let assemblyFormat = "$x `,` $indices `,` $updates (`batch` $batch^)? attr-dict "
                        "`:` type($x) `,` type($indices) `,` type($updates)";
+  let hasCanonicalizer = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -720,5 +722,6 @@ def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
 include "GradSized.td"
 include "GradForeign.td"
 include "GradFactorizations.td"
+include "GradSorting.td"
 
 #endif // GRAD_OPS_TD

@@ -199,7 +199,8 @@ struct LowerWithoutElements : RewritePattern {
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-        op->getNumResults() != 1 || isa<CustomCallIntoOp, LapackIntoOp>(op) ||
+        op->getNumResults() != 1 ||
+        isa<CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op) ||
         isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");
@@ -479,6 +480,7 @@ struct ConvertGradToLinalg
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
     populateFactorizationsToLinalg(set);
+    populateSortingToLinalg(set);
     populateForeignCallsToLinalg(set);
     populateUpstreamToLinalg(set);
     patterns = std::move(set);
@@ -492,7 +494,7 @@ struct ConvertGradToLinalg
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp>(op))
+          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "
@@ -517,6 +519,11 @@ private:
               SvdOp>(op)) {
         op->emitOpError("is a routine of LAPACK, which runs on the host: it is "
                         "not supported on devices");
+        return WalkResult::interrupt();
+      }
+      if (isa<SortOp>(op)) {
+        op->emitOpError("is sorted by the runtime, on the host: it is not "
+                        "supported on devices");
         return WalkResult::interrupt();
       }
       if (llvm::none_of(op->getOperandTypes(), isComplex) &&

@@ -38,6 +38,8 @@ void populateIndexingToLinalg(RewritePatternSet &patterns);
 void populateRandomToLinalg(RewritePatternSet &patterns);
 /// Factorisations of matrices.
 void populateFactorizationsToLinalg(RewritePatternSet &patterns);
+/// Sorting.
+void populateSortingToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.
 void populateForeignCallsToLinalg(RewritePatternSet &patterns);
 /// Ops of other dialects that later passes do not take as they are.

@@ -5,14 +5,15 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A call is handed to the runtime, `gradopt_call_target` or `gradopt_lapack`,
-/// with two tables of `gradopt_buffer`, which lie on the stack.
+/// A call is handed to the runtime, `gradopt_call_target`, `gradopt_lapack` or
+/// `gradopt_sort`, with two tables of `gradopt_buffer`, which lie on the stack.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ForeignCallsToLLVM.h"
 #include "dialect/GradDialect.h"
 #include "runtime/Lapack.h"
+#include "runtime/Sorting.h"
 #include "runtime/gradopt_runtime.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
@@ -67,6 +68,15 @@ Callee getCallee(LapackIntoOp op) {
       name - std::begin(gradopt::runtime::lapack::kNames));
   return {"gradopt_lapack",
           gradopt::runtime::lapack::encode(routine, op.getFlags()),
+          {}};
+}
+
+Callee getCallee(SortIntoOp op) {
+  using namespace gradopt::runtime::sorting;
+  return {"gradopt_sort",
+          (op.getHasValues() ? HasValues : 0) |
+              (op.getHasIndices() ? HasIndices : 0) |
+              (op.getIsUnsigned() ? IsUnsigned : 0),
           {}};
 }
 
@@ -196,6 +206,6 @@ private:
 
 void mlir::grad::populateForeignCallsToLLVM(const LLVMTypeConverter &converter,
                                             RewritePatternSet &patterns) {
-  patterns.add<LowerCallInto<CustomCallIntoOp>, LowerCallInto<LapackIntoOp>>(
-      converter);
+  patterns.add<LowerCallInto<CustomCallIntoOp>, LowerCallInto<LapackIntoOp>,
+               LowerCallInto<SortIntoOp>>(converter);
 }

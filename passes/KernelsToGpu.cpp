@@ -449,7 +449,7 @@ LogicalResult KernelWriter::writeOp(Operation *op) {
       (op->getNumRegions() == 0 && isMemoryEffectFree(op)))
     return success();
   return op->emitOpError(
-      isa<CustomCallIntoOp, LapackIntoOp>(op)
+      isa<CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op)
           ? "calls code of the host, which the kernel of a GPU cannot do"
           : "expected an op that the kernel of a GPU can have");
 }

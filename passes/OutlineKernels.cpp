@@ -46,7 +46,7 @@ using namespace mlir::grad;
 using linalg::LinalgOp;
 
 static bool isCall(Operation *op) {
-  return isa<func::CallOp, CustomCallIntoOp, LapackIntoOp>(op);
+  return isa<func::CallOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op);
 }
 
 static bool isNest(Operation *op) {

@@ -13,6 +13,7 @@
 #include "runtime/Lapack.h"
 #include "runtime/ObjectCode.h"
 #include "runtime/OldLibrary.h"
+#include "runtime/Sorting.h"
 
 #include <cstring>
 #include <dlfcn.h>
@@ -31,6 +32,7 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_c128", reinterpret_cast<void *>(&gradopt_gemm_c128)},
     {"gradopt_gemm_c64", reinterpret_cast<void *>(&gradopt_gemm_c64)},
     {"gradopt_lapack", reinterpret_cast<void *>(&gradopt_lapack)},
+    {"gradopt_sort", reinterpret_cast<void *>(&gradopt_sort)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
     {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };

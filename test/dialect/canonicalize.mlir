@@ -341,3 +341,30 @@ func.func @complex_constants_stay(%x: tensor<3xcomplex<f64>>) -> (tensor<3xcompl
   %1 = grad.add %one, %one : tensor<3xcomplex<f64>>
   return %0, %1 : tensor<3xcomplex<f64>>, tensor<3xcomplex<f64>>
 }
+
+// -----
+
+// CHECK-LABEL: func.func @sorts_of_one_element
+// CHECK-SAME: %[[X:.*]]: tensor<3x1xf64>, %[[Y:.*]]: tensor<2x0xi8>
+func.func @sorts_of_one_element(%x: tensor<3x1xf64>, %y: tensor<2x0xi8>) -> (tensor<3x1xf64>, tensor<3x1xi64>, tensor<2x0xi8>, tensor<2x0xi64>) {
+  // CHECK-DAG: %[[ZEROS:.*]] = grad.constant dense<0> : tensor<3x1xi64>
+  // CHECK-DAG: %[[NONE:.*]] = grad.constant dense<0> : tensor<2x0xi64>
+  // CHECK-NOT: grad.sort
+  // CHECK: return %[[X]], %[[ZEROS]], %[[Y]], %[[NONE]]
+  %0, %i = grad.sort %x : tensor<3x1xf64> -> tensor<3x1xf64>, tensor<3x1xi64>
+  %1, %j = grad.sort %y : tensor<2x0xi8> -> tensor<2x0xi8>, tensor<2x0xi64>
+  return %0, %i, %1, %j : tensor<3x1xf64>, tensor<3x1xi64>, tensor<2x0xi8>, tensor<2x0xi64>
+}
+
+// -----
+
+// CHECK-LABEL: func.func @sort_of_sorted
+func.func @sort_of_sorted(%x: tensor<3x5xf64>) -> (tensor<3x5xf64>, tensor<3x5xi64>) {
+  // CHECK-DAG: %[[V:.*]], %{{.*}} = grad.sort
+  // CHECK-DAG: %[[I:.*]] = grad.iota dimension = 1, shape = [3, 5], i64
+  // CHECK-NOT: grad.sort
+  // CHECK: return %[[V]], %[[I]]
+  %0, %i = grad.sort %x : tensor<3x5xf64> -> tensor<3x5xf64>, tensor<3x5xi64>
+  %1, %j = grad.sort %0 : tensor<3x5xf64> -> tensor<3x5xf64>, tensor<3x5xi64>
+  return %1, %j : tensor<3x5xf64>, tensor<3x5xi64>
+}

@@ -1082,3 +1082,28 @@ func.func @lapack_without_a_status(%a: tensor<3x3xf64>) {
   %0 = grad.lapack_into "cholesky", flags = 0 (%a) outs(%a) : (tensor<3x3xf64>, tensor<3x3xf64>) -> tensor<3x3xf64>
   return
 }
+
+// -----
+
+func.func @sort_of_a_number(%x: tensor<f64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected at least one dimension, but got 'tensor<f64>'}}
+  %0, %i = grad.sort %x : tensor<f64> -> tensor<f64>, tensor<i64>
+  return
+}
+
+// -----
+
+func.func @sort_into_nothing(%x: tensor<3xf64>) {
+  // expected-error @+1 {{expected 2 outs, but got 1}}
+  %0 = grad.sort_into values(%x) outs(%x) : (tensor<3xf64>, tensor<3xf64>) -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @sort_into_of_two(%x: tensor<3xf64>, %work: tensor<3xi64>) {
+  // expected-error @+1 {{expected one input, but got 2}}
+  %0:2 = grad.sort_into values(%x, %x) outs(%x, %work) : (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xi64>) -> (tensor<3xf64>, tensor<3xi64>)
+  return
+}

@@ -246,3 +246,18 @@ func.func @factorizations(%a: tensor<2x3x3xf64>, %b: tensor<2x3x1xf64>, %t: tens
   %6:2 = grad.lapack_into "cholesky", flags = 0 (%a) outs(%l, %0) : (tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2xi32>) -> (tensor<2x3x3xf64>, tensor<2xi32>)
   return
 }
+
+// CHECK-LABEL: func.func @order
+func.func @order(%x: tensor<2x3xf64>, %c: tensor<5xcomplex<f32>>, %m: tensor<4xi1>, %work: tensor<6xi64>) {
+  // CHECK: grad.sort %{{.*}} : tensor<2x3xf64> -> tensor<2x3xf64>, tensor<2x3xi64>
+  %0, %i = grad.sort %x : tensor<2x3xf64> -> tensor<2x3xf64>, tensor<2x3xi64>
+  // CHECK: grad.sort %{{.*}} : tensor<5xcomplex<f32>> -> tensor<5xcomplex<f32>>, tensor<5xi64>
+  %1, %j = grad.sort %c : tensor<5xcomplex<f32>> -> tensor<5xcomplex<f32>>, tensor<5xi64>
+  // CHECK: grad.sort %{{.*}} : tensor<4xi1> -> tensor<4xi1>, tensor<4xi64>
+  %2, %k = grad.sort %m : tensor<4xi1> -> tensor<4xi1>, tensor<4xi64>
+  // CHECK: grad.sort_into values indices(%{{.*}}) outs(%{{.*}}, %{{.*}}, %{{.*}}) : (tensor<2x3xf64>, tensor<2x3xf64>, tensor<2x3xi64>, tensor<6xi64>) -> (tensor<2x3xf64>, tensor<2x3xi64>, tensor<6xi64>)
+  %3:3 = grad.sort_into values indices(%x) outs(%0, %i, %work) : (tensor<2x3xf64>, tensor<2x3xf64>, tensor<2x3xi64>, tensor<6xi64>) -> (tensor<2x3xf64>, tensor<2x3xi64>, tensor<6xi64>)
+  // CHECK: grad.sort_into indices unsigned(%{{.*}}) outs(%{{.*}}, %{{.*}}) : (tensor<2x3xi64>, tensor<2x3xi64>, tensor<6xi64>) -> (tensor<2x3xi64>, tensor<6xi64>)
+  %4:2 = grad.sort_into indices unsigned(%i) outs(%i, %work) : (tensor<2x3xi64>, tensor<2x3xi64>, tensor<6xi64>) -> (tensor<2x3xi64>, tensor<6xi64>)
+  return
+}

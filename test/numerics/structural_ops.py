@@ -11,11 +11,12 @@ from structural_reductions import REDUCTIONS
 from structural_rows import Structural
 from structural_shapes import SHAPES, SOURCES
 from structural_sizes import SIZES
+from structural_sorting import SORTING
 
 STRUCTURAL: dict[str, Structural] = {
     row.op: row
     for group in (
-        *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, FUNCTIONS, SIZES),
+        *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, SORTING, FUNCTIONS, SIZES),
     )
     for row in group
 }

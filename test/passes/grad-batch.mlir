@@ -580,3 +580,19 @@ func.func private @triangular_of_each(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
   %x = grad.triangular_solve %a, %a, left = true, lower = true, transpose = false, unit = false : tensor<3x3xf64>, tensor<3x3xf64>
   return %x : tensor<3x3xf64>
 }
+
+// Rows of rows are rows.
+
+// CHECK-LABEL: func.func @sorts
+// CHECK-SAME: %[[X:.*]]: tensor<7x3xf64>
+// CHECK: %[[V:.*]], %[[I:.*]] = grad.sort %[[X]] : tensor<7x3xf64> -> tensor<7x3xf64>, tensor<7x3xi64>
+// CHECK: return %[[V]], %[[I]]
+func.func @sorts(%x: tensor<7x3xf64>) -> (tensor<7x3xf64>, tensor<7x3xi64>) {
+  %0:2 = grad.vmap @sort_of_one(%x), in_axes = [0], out_axes = [0, 0], size = 7
+      : (tensor<7x3xf64>) -> (tensor<7x3xf64>, tensor<7x3xi64>)
+  return %0#0, %0#1 : tensor<7x3xf64>, tensor<7x3xi64>
+}
+func.func private @sort_of_one(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xi64>) {
+  %0, %i = grad.sort %x : tensor<3xf64> -> tensor<3xf64>, tensor<3xi64>
+  return %0, %i : tensor<3xf64>, tensor<3xi64>
+}
