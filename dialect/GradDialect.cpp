@@ -41,6 +41,7 @@ void GradDialect::initialize() {
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"
       >();
+  addSpecialFunctions();
 }
 
 void grad::registerGradDialect(DialectRegistry &registry) {

@@ -216,7 +216,9 @@ struct LowerElementwise : OpInterfaceRewritePattern<ElementwiseOpInterface> {
 
   LogicalResult matchAndRewrite(ElementwiseOpInterface op,
                                 PatternRewriter &rewriter) const override {
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+    if (!type)
+      return rewriter.notifyMatchFailure(op, "is the scalar form already");
     SmallVector<View> views;
     SmallVector<Value> inputs;
     SmallVector<AffineMap> maps;
@@ -471,6 +473,12 @@ struct ConvertGradToLinalg
     : grad::impl::ConvertGradToLinalgBase<ConvertGradToLinalg> {
   using ConvertGradToLinalgBase::ConvertGradToLinalgBase;
 
+  /// Whether an op is one of numbers, which convert-math-to-gradopt replaces.
+  static bool isScalarFunction(Operation *op) {
+    return op->hasTrait<OpTrait::grad::SpecialFunction>() &&
+           isa<FloatType>(op->getResult(0).getType());
+  }
+
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     populateElementwiseToLinalg(set);
@@ -494,7 +502,8 @@ struct ConvertGradToLinalg
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op))
+          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op) ||
+          isScalarFunction(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "

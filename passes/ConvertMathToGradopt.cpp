@@ -5,9 +5,10 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// `convert-math-to-gradopt`: scalar operations of the math dialect become
-/// calls of the functions in runtime/math, whose bitcode code generation links
-/// in and inlines, for LLVM to vectorize the loops around them.
+/// `convert-math-to-gradopt`: scalar operations of the math dialect, and
+/// special functions of numbers, become calls of the functions in runtime/math,
+/// whose bitcode code generation links in and inlines, for LLVM to vectorize
+/// the loops around them, and in runtime/special.
 ///
 /// Operations with an exact LLVM intrinsic (sqrt, fma, floor, ceil, trunc,
 /// round, roundeven, absf, copysign, bit counts) are left to
@@ -15,6 +16,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/GradDialect.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -73,6 +75,8 @@ StringRef getFunctionName(Operation *op) {
       "log10", "log1p", "log2", "sin",   "sinh", "tan",   "tanh"};
   if (isa<math::PowFOp>(op))
     return "pow";
+  if (op->hasTrait<OpTrait::grad::SpecialFunction>())
+    return op->getName().stripDialect();
   StringRef mnemonic = op->getName().stripDialect();
   return functions.contains(mnemonic) ? mnemonic : StringRef();
 }
@@ -178,7 +182,8 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
 
 void MathToCalls::convert(Operation *op) {
   if (op->getNumOperands() == 0 ||
-      !isa_and_nonnull<math::MathDialect>(op->getDialect()))
+      (!isa_and_nonnull<math::MathDialect>(op->getDialect()) &&
+       !op->hasTrait<OpTrait::grad::SpecialFunction>()))
     return;
   // Floats the library does not know, such as f128, are not ours either.
   for (Type type : op->getOperandTypes())

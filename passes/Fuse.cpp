@@ -94,9 +94,11 @@ BodyCost mlir::grad::getBodyCost(GenericOp op) {
 static unsigned getBodySize(GenericOp op) {
   unsigned size = 0;
   for (Operation &nested : *op.getBody()) {
-    bool isCall = isa<math::MathDialect>(nested.getDialect()) &&
-                  !isa<math::AbsFOp, math::CopySignOp, math::SqrtOp,
-                       math::FloorOp, math::CeilOp, math::RoundEvenOp>(nested);
+    bool isCall =
+        nested.hasTrait<OpTrait::grad::SpecialFunction>() ||
+        (isa<math::MathDialect>(nested.getDialect()) &&
+         !isa<math::AbsFOp, math::CopySignOp, math::SqrtOp, math::FloorOp,
+              math::CeilOp, math::RoundEvenOp>(nested));
     size += isCall ? 24 : 1;
   }
   return size;

@@ -38,7 +38,8 @@ def ConvertMathToGradopt : Pass<"convert-math-to-gradopt"> {
   let summary = "Turn scalar elementary functions into calls";
   let description = [{
     The elementary functions of the math dialect, on scalars, become calls of
-    the library that code generation links in as bitcode and inlines:
+    the library that code generation links in as bitcode and inlines, and so do
+    the special functions of this dialect:
 
     ```mlir
     %0 = math.tanh %x : f64
