@@ -107,6 +107,9 @@ void LapackIntoOp::getEffects(Effects &effects) {
 }
 
 void SortIntoOp::getEffects(Effects &effects) { getEffectsOf(*this, effects); }
+void FourierIntoOp::getEffects(Effects &effects) {
+  getEffectsOf(*this, effects);
+}
 
 namespace {
 
@@ -178,11 +181,16 @@ private:
 
 } // namespace
 
+bool grad::isHostCall(Operation *op) {
+  return isa<CustomCallIntoOp, LapackIntoOp, SortIntoOp, FourierIntoOp>(op);
+}
+
 void grad::registerForeignCallBufferization(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, GradDialect *) {
     CustomCallIntoOp::attachInterface<CallBufferization<CustomCallIntoOp>>(
         *context);
     LapackIntoOp::attachInterface<CallBufferization<LapackIntoOp>>(*context);
     SortIntoOp::attachInterface<CallBufferization<SortIntoOp>>(*context);
+    FourierIntoOp::attachInterface<CallBufferization<FourierIntoOp>>(*context);
   });
 }

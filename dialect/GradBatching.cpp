@@ -540,6 +540,35 @@ LogicalResult StopGradientOp::batch(BatchContext &context) {
 }
 
 //===----------------------------------------------------------------------===//
+// Fourier transforms
+//===----------------------------------------------------------------------===//
+
+LogicalResult FftOp::batch(BatchContext &context) {
+  context.setBatched(getResult(), FftOp::create(context.builder, getLoc(),
+                                                context.getBatched(getX()),
+                                                shifted(getDimensions()),
+                                                getForward(), getNorm()));
+  return success();
+}
+
+LogicalResult RfftOp::batch(BatchContext &context) {
+  context.setBatched(getResult(), RfftOp::create(context.builder, getLoc(),
+                                                 context.getBatched(getX()),
+                                                 shifted(getDimensions()),
+                                                 getForward(), getNorm()));
+  return success();
+}
+
+LogicalResult IrfftOp::batch(BatchContext &context) {
+  context.setBatched(getResult(),
+                     IrfftOp::create(context.builder, getLoc(),
+                                     context.getBatched(getX()),
+                                     shifted(getDimensions()), getSize(),
+                                     getForward(), getNorm()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Factorisations and order
 //===----------------------------------------------------------------------===//
 

@@ -439,6 +439,13 @@ OpFoldResult ReverseOp::fold(FoldAdaptor adaptor) {
   return foldSplat(adaptor.getX(), getType());
 }
 
+OpFoldResult FftOp::fold(FoldAdaptor) {
+  bool isIdentity = llvm::all_of(getDimensions(), [&](int64_t d) {
+    return typeOf(getX()).getDimSize(d) == 1;
+  });
+  return isIdentity ? getX() : Value();
+}
+
 OpFoldResult ReduceSumOp::fold(FoldAdaptor) {
   return getDimensions().empty() ? getX() : Value();
 }

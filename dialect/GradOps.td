@@ -723,5 +723,6 @@ include "GradSized.td"
 include "GradForeign.td"
 include "GradFactorizations.td"
 include "GradSorting.td"
+include "GradFourier.td"
 
 #endif // GRAD_OPS_TD

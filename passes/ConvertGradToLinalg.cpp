@@ -19,6 +19,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
+#include "dialect/Foreign.h"
 #include "dialect/Scalar.h"
 #include "passes/AnyOrder.h"
 #include "passes/DeadOps.h"
@@ -200,7 +201,7 @@ struct LowerWithoutElements : RewritePattern {
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
         op->getNumResults() != 1 ||
-        isa<CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op) ||
+        isHostCall(op) ||
         isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");
@@ -489,6 +490,7 @@ struct ConvertGradToLinalg
     populateRandomToLinalg(set);
     populateFactorizationsToLinalg(set);
     populateSortingToLinalg(set);
+    populateFourierToLinalg(set);
     populateForeignCallsToLinalg(set);
     populateUpstreamToLinalg(set);
     patterns = std::move(set);
@@ -502,8 +504,7 @@ struct ConvertGradToLinalg
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-          isa<BarrierOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op) ||
-          isScalarFunction(op))
+          isa<BarrierOp>(op) || isHostCall(op) || isScalarFunction(op))
         return WalkResult::advance();
       if (isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op))
         op->emitOpError("has no lowering to linalg; run grad-differentiate "
@@ -533,6 +534,11 @@ private:
       if (isa<SortOp>(op)) {
         op->emitOpError("is sorted by the runtime, on the host: it is not "
                         "supported on devices");
+        return WalkResult::interrupt();
+      }
+      if (isa<FftOp, RfftOp, IrfftOp>(op)) {
+        op->emitOpError("is a Fourier transform, which runs on the host: it is "
+                        "not supported on devices");
         return WalkResult::interrupt();
       }
       if (llvm::none_of(op->getOperandTypes(), isComplex) &&

@@ -40,6 +40,8 @@ void populateRandomToLinalg(RewritePatternSet &patterns);
 void populateFactorizationsToLinalg(RewritePatternSet &patterns);
 /// Sorting.
 void populateSortingToLinalg(RewritePatternSet &patterns);
+/// Fourier transforms.
+void populateFourierToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.
 void populateForeignCallsToLinalg(RewritePatternSet &patterns);
 /// Ops of other dialects that later passes do not take as they are.

@@ -5,13 +5,15 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// A call is handed to the runtime, `gradopt_call_target`, `gradopt_lapack` or
-/// `gradopt_sort`, with two tables of `gradopt_buffer`, which lie on the stack.
+/// A call is handed to the runtime, `gradopt_call_target`, `gradopt_lapack`,
+/// `gradopt_sort` or `gradopt_fourier`, with two tables of `gradopt_buffer`,
+/// which lie on the stack.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "passes/ForeignCallsToLLVM.h"
 #include "dialect/GradDialect.h"
+#include "runtime/Fourier.h"
 #include "runtime/Lapack.h"
 #include "runtime/Sorting.h"
 #include "runtime/gradopt_runtime.h"
@@ -56,18 +58,30 @@ struct Callee {
   ArrayRef<bool> areUnsigned;
 };
 
+/// The place of a name that a verifier has found in `names`.
+template <size_t size>
+int64_t placeIn(const char *const (&names)[size], StringRef name) {
+  return llvm::find(names, name) - names;
+}
+
 Callee getCallee(CustomCallIntoOp op) {
   return {"gradopt_call_target", static_cast<int64_t>(op.getTarget()),
           op.getAreUnsigned().value_or(ArrayRef<bool>())};
 }
 
 Callee getCallee(LapackIntoOp op) {
-  const auto *name =
-      llvm::find(gradopt::runtime::lapack::kNames, op.getRoutine());
-  auto routine = static_cast<gradopt::runtime::lapack::Routine>(
-      name - std::begin(gradopt::runtime::lapack::kNames));
-  return {"gradopt_lapack",
-          gradopt::runtime::lapack::encode(routine, op.getFlags()),
+  namespace lapack = gradopt::runtime::lapack;
+  auto routine = lapack::Routine(placeIn(lapack::kNames, op.getRoutine()));
+  return {"gradopt_lapack", lapack::encode(routine, op.getFlags()), {}};
+}
+
+Callee getCallee(FourierIntoOp op) {
+  namespace fourier = gradopt::runtime::fourier;
+  return {"gradopt_fourier",
+          fourier::encode(
+              fourier::Transform(placeIn(fourier::kNames, op.getTransform())),
+              fourier::Norm(placeIn(fourier::kNorms, op.getNorm())),
+              op.getForward(), op.getDimensions()),
           {}};
 }
 
@@ -207,5 +221,6 @@ private:
 void mlir::grad::populateForeignCallsToLLVM(const LLVMTypeConverter &converter,
                                             RewritePatternSet &patterns) {
   patterns.add<LowerCallInto<CustomCallIntoOp>, LowerCallInto<LapackIntoOp>,
-               LowerCallInto<SortIntoOp>>(converter);
+               LowerCallInto<SortIntoOp>, LowerCallInto<FourierIntoOp>>(
+      converter);
 }

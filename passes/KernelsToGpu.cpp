@@ -17,6 +17,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Foreign.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
@@ -449,7 +450,7 @@ LogicalResult KernelWriter::writeOp(Operation *op) {
       (op->getNumRegions() == 0 && isMemoryEffectFree(op)))
     return success();
   return op->emitOpError(
-      isa<CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op)
+      isHostCall(op)
           ? "calls code of the host, which the kernel of a GPU cannot do"
           : "expected an op that the kernel of a GPU can have");
 }

@@ -22,6 +22,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/Foreign.h"
 #include "dialect/GradDialect.h"
 #include "passes/CommandList.h"
 #include "passes/Kernels.h"
@@ -46,7 +47,7 @@ using namespace mlir::grad;
 using linalg::LinalgOp;
 
 static bool isCall(Operation *op) {
-  return isa<func::CallOp, CustomCallIntoOp, LapackIntoOp, SortIntoOp>(op);
+  return isa<func::CallOp>(op) || isHostCall(op);
 }
 
 static bool isNest(Operation *op) {

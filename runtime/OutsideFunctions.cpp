@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Commands.h"
+#include "runtime/Fourier.h"
 #include "runtime/Lapack.h"
 #include "runtime/ObjectCode.h"
 #include "runtime/OldLibrary.h"
@@ -33,6 +34,7 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_c64", reinterpret_cast<void *>(&gradopt_gemm_c64)},
     {"gradopt_lapack", reinterpret_cast<void *>(&gradopt_lapack)},
     {"gradopt_sort", reinterpret_cast<void *>(&gradopt_sort)},
+    {"gradopt_fourier", reinterpret_cast<void *>(&gradopt_fourier)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
     {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };

@@ -368,3 +368,17 @@ func.func @sort_of_sorted(%x: tensor<3x5xf64>) -> (tensor<3x5xf64>, tensor<3x5xi
   %1, %j = grad.sort %0 : tensor<3x5xf64> -> tensor<3x5xf64>, tensor<3x5xi64>
   return %1, %j : tensor<3x5xf64>, tensor<3x5xi64>
 }
+
+// -----
+
+// One number is its own transform.
+// CHECK-LABEL: func.func @fft_of_one_number
+// CHECK-SAME: %[[X:.*]]: tensor<3x1xcomplex<f64>>, %[[Z:.*]]: tensor
+func.func @fft_of_one_number(%x: tensor<3x1xcomplex<f64>>, %z: tensor<3x2xcomplex<f64>>) -> (tensor<3x1xcomplex<f64>>, tensor<3x2xcomplex<f64>>, tensor<3x2xcomplex<f64>>) {
+  // CHECK: %[[Y:.*]] = grad.fft %[[Z]]
+  // CHECK: return %[[X]], %[[Y]], %[[Z]]
+  %0 = grad.fft %x, dimensions = [1], forward = true, norm = "size" : tensor<3x1xcomplex<f64>>
+  %1 = grad.fft %z, dimensions = [1], forward = true, norm = "none" : tensor<3x2xcomplex<f64>>
+  %2 = grad.fft %z, dimensions = [], forward = true, norm = "root" : tensor<3x2xcomplex<f64>>
+  return %0, %1, %2 : tensor<3x1xcomplex<f64>>, tensor<3x2xcomplex<f64>>, tensor<3x2xcomplex<f64>>
+}

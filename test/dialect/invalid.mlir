@@ -1107,3 +1107,72 @@ func.func @sort_into_of_two(%x: tensor<3xf64>, %work: tensor<3xi64>) {
   %0:2 = grad.sort_into values(%x, %x) outs(%x, %work) : (tensor<3xf64>, tensor<3xf64>, tensor<3xf64>, tensor<3xi64>) -> (tensor<3xf64>, tensor<3xi64>)
   return
 }
+
+// -----
+
+func.func @fft_along_a_dimension_twice(%x: tensor<2x4xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected distinct dimensions, but got [1, 1]}}
+  %0 = grad.fft %x, dimensions = [1, 1], forward = true, norm = "none" : tensor<2x4xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @fft_of_nothing(%x: tensor<2x0xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a dimension that is not empty, but dimension 1 has size 0}}
+  %0 = grad.fft %x, dimensions = [1], forward = true, norm = "none" : tensor<2x0xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @fft_with_another_norm(%x: tensor<4xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected norm to be "none", "size" or "root", but got "ortho"}}
+  %0 = grad.fft %x, dimensions = [0], forward = true, norm = "ortho" : tensor<4xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @fft_of_real_numbers(%x: tensor<4xf64>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor of complex numbers}}
+  %0 = grad.fft %x, dimensions = [0], forward = true, norm = "none" : tensor<4xf64>
+  return
+}
+
+// -----
+
+func.func @rfft_along_no_dimension(%x: tensor<4xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected at least one dimension}}
+  %0 = grad.rfft %x, dimensions = [], forward = true, norm = "none" : tensor<4xf64> -> tensor<4xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @irfft_of_another_size(%x: tensor<5xcomplex<f64>>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected size 8 or 9 for a dimension of size 5, but got 10}}
+  %0 = grad.irfft %x, dimensions = [0], size = 10, forward = false, norm = "none" : tensor<5xcomplex<f64>> -> tensor<10xf64>
+  return
+}
+
+// -----
+
+func.func @fourier_without_such_a_transform(%x: tensor<4xcomplex<f64>>) {
+  // expected-error @+1 {{expected a transform that the runtime has, but got "dct"}}
+  %0 = grad.fourier_into "dct", dimensions = [0], forward = true, norm = "none" (%x) outs(%x) : (tensor<4xcomplex<f64>>, tensor<4xcomplex<f64>>) -> tensor<4xcomplex<f64>>
+  return
+}
+
+// -----
+
+func.func @fourier_without_memory(%x: tensor<4xcomplex<f64>>) {
+  // expected-error @+1 {{expected 1 input and 2 outs, but got 1 and 1}}
+  %0 = grad.fourier_into "fft", dimensions = [0], forward = true, norm = "none" (%x) outs(%x) : (tensor<4xcomplex<f64>>, tensor<4xcomplex<f64>>) -> tensor<4xcomplex<f64>>
+  return
+}

@@ -261,3 +261,16 @@ func.func @order(%x: tensor<2x3xf64>, %c: tensor<5xcomplex<f32>>, %m: tensor<4xi
   %4:2 = grad.sort_into indices unsigned(%i) outs(%i, %work) : (tensor<2x3xi64>, tensor<2x3xi64>, tensor<6xi64>) -> (tensor<2x3xi64>, tensor<6xi64>)
   return
 }
+
+// CHECK-LABEL: func.func @fourier_transforms
+func.func @fourier_transforms(%x: tensor<2x8xf64>, %z: tensor<2x5xcomplex<f64>>, %w: tensor<52xf64>) {
+  // CHECK: grad.fft %{{.*}}, dimensions = [1, 0], forward = true, norm = "none" : tensor<2x5xcomplex<f64>>
+  %0 = grad.fft %z, dimensions = [1, 0], forward = true, norm = "none" : tensor<2x5xcomplex<f64>>
+  // CHECK: grad.rfft %{{.*}}, dimensions = [1], forward = false, norm = "root" : tensor<2x8xf64> -> tensor<2x5xcomplex<f64>>
+  %1 = grad.rfft %x, dimensions = [1], forward = false, norm = "root" : tensor<2x8xf64> -> tensor<2x5xcomplex<f64>>
+  // CHECK: grad.irfft %{{.*}}, dimensions = [0, 1], size = 9, forward = false, norm = "size" : tensor<2x5xcomplex<f64>> -> tensor<2x9xf64>
+  %2 = grad.irfft %z, dimensions = [0, 1], size = 9, forward = false, norm = "size" : tensor<2x5xcomplex<f64>> -> tensor<2x9xf64>
+  // CHECK: grad.fourier_into "fft", dimensions = [1], forward = true, norm = "none" (%{{.*}}) outs(%{{.*}}, %{{.*}}) : (tensor<2x5xcomplex<f64>>, tensor<2x5xcomplex<f64>>, tensor<52xf64>) -> (tensor<2x5xcomplex<f64>>, tensor<52xf64>)
+  %3:2 = grad.fourier_into "fft", dimensions = [1], forward = true, norm = "none" (%z) outs(%0, %w) : (tensor<2x5xcomplex<f64>>, tensor<2x5xcomplex<f64>>, tensor<52xf64>) -> (tensor<2x5xcomplex<f64>>, tensor<52xf64>)
+  return
+}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import pytest
 from op_table import DEVICES, TABLE, page, refusal
 
-ONLY_HOST = {"custom_call", "custom_call_into", "lapack_into", "sort_into"}
+ONLY_HOST = {"custom_call", "custom_call_into", "lapack_into", "sort_into", "fourier_into"}
 LAPACK = {"cholesky", "lu", "lu_solve", "triangular_solve", "qr", "eigh", "svd"}
 SORTS = {"sort"}
+FOURIER = {"fft", "rfft", "irfft"}
 ONLY_COMPLEX = {"complex", "imag"}
 
 
@@ -20,7 +21,7 @@ def test_each_op_compiles_for_cuda(op: str) -> None:
     said = refusal(op, DEVICES["CUDA"])
     if op in ONLY_HOST:
         assert "calls code of the host" in said
-    elif op in LAPACK:
+    elif op in LAPACK | FOURIER:
         assert "which runs on the host" in said
     elif op in SORTS:
         assert "on the host" in said

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from structural_factorizations import FACTORIZATIONS
+from structural_fourier import FOURIER
 from structural_functions import FUNCTIONS
 from structural_parts import PARTS
 from structural_products import PRODUCTS
@@ -16,7 +17,8 @@ from structural_sorting import SORTING
 STRUCTURAL: dict[str, Structural] = {
     row.op: row
     for group in (
-        *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, SORTING, FUNCTIONS, SIZES),
+        *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, SORTING, FOURIER),
+        *(FUNCTIONS, SIZES),
     )
     for row in group
 }
