@@ -200,8 +200,7 @@ struct LowerWithoutElements : RewritePattern {
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||
-        op->getNumResults() != 1 ||
-        isHostCall(op) ||
+        op->getNumResults() != 1 || isHostCall(op) ||
         isa<CallOp, VjpOp, JvpOp, VmapOp, CustomOp, TransposedOp>(op) ||
         !hasNoElements(op->getResult(0)))
       return rewriter.notifyMatchFailure(op, "not an op without elements");

@@ -696,9 +696,27 @@ def _masked_part(x: Handle, entries: tuple[Any, ...]) -> tuple[Handle, MaskPlace
         first += len(parts) - len(whole_index)
     part = _basic(x, parts)
     expected = part._extents[first : first + mask.ndim]
-    if mask.shape != expected:
-        raise _mask_error(mask.shape, expected)
-    return part, MaskPlace(mask, part._extents, first)
+    return part, MaskPlace(_fitting(mask, expected), part._extents, first)
+
+
+def _fitting(mask: Value, expected: Sequence[Any]) -> Value:
+    """A mask for dimensions of these sizes; those that are not known are compared at run time."""
+    shape = shape_with(expected)
+    if mask.shape == shape:
+        return mask
+    pairs = list(zip(mask.shape, shape, strict=False))
+    unequal = [pair for pair in pairs if pair[0] != pair[1]]
+    if mask.ndim != len(shape) or not all(any(map(is_extent, pair)) for pair in unequal):
+        raise _mask_error(mask.shape, shape)
+    for size, wanted in unequal:
+        count = sized.word(size)
+        require(
+            prims.equal(count, sized.word(wanted)),
+            count,
+            "boolean index of {value} elements does not match the indexed dimension",
+            TraceIndexError,
+        )
+    return sized.resized(mask, shape)
 
 
 def _mask_number(entries: tuple[Any, ...]) -> int:

@@ -26,7 +26,7 @@ from gradopt.array.operators import (
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.base.unknown_sizes import unknown_size
-from gradopt.errors import BranchError, ConversionError, LeakedTracerError
+from gradopt.errors import BranchError, ConversionError, LeakedTracerError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.extents import is_extent
 from gradopt.ir.trace import leak_message
@@ -340,6 +340,34 @@ class Tracer(Handle):
         """Sets all elements to a scalar."""
         self._require_writable("fill", "copy it first (`x = x.copy()`)")
         assign(self, value)
+
+    @Handle.shape.setter
+    def shape(self, shape: Any) -> None:
+        """The shape; when it is set, the array itself is seen in another one, as NumPy has it.
+
+        Raises:
+            UnsupportedError: the array is an argument, or the statement is in a loop or a branch of
+                compiled code.
+            AttributeError: the elements would have to be copied.
+        """
+        advice = "write `x = x.reshape(shape)`"
+        if self._storage.argument is not None and not self._views:
+            raise UnsupportedError(
+                f"the shape of {self._storage.argument} cannot be set: {advice}", source_location()
+            )
+        if prims.scope().in_part:
+            raise UnsupportedError(
+                f"the shape of an array cannot be set in a traced loop or branch: {advice}",
+                source_location(),
+            )
+        made = self.reshape(shape)
+        if made._storage is not self._storage:
+            raise AttributeError(
+                "Incompatible shape for in-place modification. Use `.reshape()` to make a copy "
+                "with the desired shape."
+            )
+        self._views, self._extents = made._views, made._extents
+        self._version = -1
 
     def reshape(self, *shape: Any, order: str = "C") -> Tracer:
         """As `numpy.reshape`; the shape as one tuple or several ints."""

@@ -111,16 +111,10 @@ def common_forms(one: Any, other: Any) -> list[Form | None] | None:
 
 
 def widened(entry: Any, final: Any) -> list[Form | None] | None:
-    """How arrays are taken apart that become smaller; None where they are in any case, or cannot
-    be."""
+    """How arrays are taken apart that get another size; None if none does, or they cannot be."""
     forms = common_forms(entry, final)
-    if forms is None or forms == common_forms(entry, entry) == common_forms(final, final):
-        return None
-    for leaf, form in zip(flatten(entry)[0], forms, strict=True):
-        own = _form_of(leaf)
-        if form is not None and (own is None or own.bounds != form.bounds):
-            return None
-    return forms
+    own = common_forms(entry, entry), common_forms(final, final)
+    return None if own == (forms, forms) else forms
 
 
 def apart(
@@ -159,9 +153,10 @@ def _whole(
     such a view."""
     if tuple(sizes) == bounds:
         return leaf
-    if isinstance(leaf, Handle) and leaf._storage.shape == bounds:
-        if leaf._views == (first_ones(leaf._extents),):
-            return Handle.facade(leaf._storage)
+    if isinstance(leaf, Handle) and leaf._views == (first_ones(leaf._extents),):
+        whole = Handle.facade(leaf._storage)
+        if whole.shape == bounds:
+            return whole
     value = sized.padded(read(leaf))
     if value.shape == bounds:
         return array_of(value)

@@ -59,9 +59,9 @@ def confined(what: str = "an array", is_result: bool = False) -> UnsupportedErro
         is_result: whether it is what a function returns, which has no line.
     """
     return UnsupportedError(
-        f"{what} whose size is known at run time only stays in the loop, branch or function that "
-        "made it: it cannot be carried, or given to and returned by what is differentiated or "
-        "mapped; write it to a part of an array of known size, as in `y[:n] = x`",
+        f"{what} whose size is known at run time only cannot be given to, or returned by, what is "
+        "differentiated, mapped, or called by a function of this package; write it to a part of an "
+        "array of known size, as in `y[:n] = x`",
         None if is_result else source_location(),
     )
 
