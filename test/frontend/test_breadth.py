@@ -368,3 +368,23 @@ def test_products_of_matrices_and_vectors() -> None:
 def test_arrays_of_other_kinds() -> None:
     agrees(lambda x: np.asanyarray(x) + np.ascontiguousarray(x) + np.asfortranarray(x), V)
     agrees(lambda x: np.ascontiguousarray(x[0]) * np.asanyarray([x[1], 2.0]), V)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_complex_numbers() -> None:
+    holes = np.where(np.isnan(HOLES), np.nan, HOLES * (1 + 2j))
+    for f in (np.nanvar, np.nanstd):
+        agrees(lambda z: f(z, 0, ddof=1), holes, order=0)  # noqa: B023
+        agrees(lambda x: f(x * (1 + 2j)), V, order=2)  # noqa: B023
+    agrees(lambda x, y: np.float_power(x + 1j * y, 2.5), P, V)
+    agrees(lambda z: np.float_power(z.astype(np.complex64), np.arange(6)), C, order=0)
+    assert go.compile(lambda z: (np.iscomplexobj(z), np.isrealobj(z)))(C) == (True, False)
+    assert go.compile(lambda x: (np.iscomplexobj(x), np.isrealobj(x)))(V) == (False, True)
+
+
+def test_traced_shifts() -> None:
+    agrees(lambda m, i: np.roll(m, i[0], 1), M, INTS)
+    agrees(lambda m, i: np.roll(m, -i[1] - 7), M, INTS)
+    agrees(lambda m, i: np.roll(m, (i[2], -i[4]), (0, 1)), M, INTS)
+    agrees(lambda m, i: np.roll(m, i[2], (0, 1)), M, INTS)
+    agrees(lambda m, i: np.roll(m[:0], i[0], 0), M, INTS, order=0)

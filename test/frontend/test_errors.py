@@ -98,7 +98,7 @@ def test_conversions() -> None:
     ):
         with raises(errors.ConversionError, text, "test_errors.py"):
             go.compile(function, capture="trace")(X)
-    with raises(errors.ConversionError, "gradopt.numpy", "full"):
+    with raises(errors.UnsupportedError, "gradopt.numpy", "full"):
         go.compile(lambda x: np.full(3, x[0]), capture="trace")(X)
 
 

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.interpolate
+import scipy.linalg
+import scipy.signal
 import scipy.stats
 
 import gradopt as go
@@ -44,17 +47,17 @@ def added(x: Any) -> Any:
 SIZES = "sizes and bounds must be known while tracing"
 CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: np.linalg.matrix_power(x, 2), errors.ShapeError, "the shape is (3,)"),
-    (lambda x: np.full_like(A, x[0]), errors.ConversionError, "gradopt.numpy.full_like"),
+    (lambda x: np.full_like(A, x[0]), errors.UnsupportedError, "use gradopt.numpy.full_like"),
+    (lambda x: np.max(A, initial=x[0]), errors.UnsupportedError, "numpy.max does not find traced"),
     (lambda x: np.random.normal(x, 1.0), errors.ConversionError, "mean + deviation * numpy.random"),  # noqa: NPY002
     (lambda x: RNG.permutation(x), errors.ConversionError, "random numbers are drawn"),
     (lambda x: np.int64(x), errors.ConversionError, "x.astype(numpy.int64)"),
     (lambda x: np.float32(x[0]), errors.ConversionError, "astype"),
     (lambda x: np.maximum(x * 1j, 1), errors.UnsupportedError, "numpy.abs"),
     (lambda x: sum(v for v in np.nditer(x)), errors.UnsupportedError, "iterate over x.ravel()"),
-    (lambda x: scipy.stats.norm.logpdf(x), errors.ConversionError, "scipy.stats.norm.logpdf of SciPy"),
-    (lambda x: np.r_[x, x], errors.ConversionError, "numpy.concatenate"),
-    (lambda x: np.c_[x, x], errors.ConversionError, "column_stack"),
-    (lambda x: np.full(3, x[0]), errors.ConversionError, "gradopt.numpy.array, asarray or full"),
+    (lambda x: np.r_[x, x], errors.UnsupportedError, "numpy.r_ is not supported on traced arrays: use numpy.concatenate"),
+    (lambda x: np.c_[x, x], errors.UnsupportedError, "column_stack"),
+    (lambda x: np.full(3, x[0]), errors.UnsupportedError, "gradopt.numpy.array, asarray or full"),
     (lambda x: np.array([x[0], 1.0]), errors.ConversionError, "gradopt.numpy.array"),
     (lambda x: np.asarray(x), errors.ConversionError, "gradopt.numpy.array"),
     (lambda x: np.zeros(x[0]), errors.ConversionError, "static_argnums"),
@@ -72,7 +75,7 @@ CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: [1, 2, 3][x[0]], errors.ConversionError, "index arrays with it (not lists)"),
     (lambda x: np.arange(3.0)[x.astype(int)], errors.ConversionError, "gradopt.numpy.take(a, index"),
     (lambda x: math.sin(x[0]), errors.ConversionError, "not those of math"),
-    (lambda x: np.vectorize(abs)(x), errors.ConversionError, "on whole arrays"),
+    (lambda x: np.vectorize(abs)(x), errors.UnsupportedError, "on whole arrays"),
     (lambda x: sorted(x), errors.BranchError, "sorting is not supported"),
     (lambda x: max(x[0], x[1]), errors.BranchError, "numpy.maximum"),
     (lambda x: x if x[0] > 0 else -x, errors.BranchError, "numpy.where to choose between values"),
@@ -94,6 +97,71 @@ def test_advice_fits_the_line(function: Any, kind: type[Exception], text: str) -
         assert "cond)" not in message
         assert "test_messages.py" in place
         assert isinstance(info.value, errors.GradoptError)
+
+
+def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedError) -> None:
+    """The message begins so, in rewritten code too, and the line is the user's."""
+    for capture in ("rewrite", "trace"):
+        with pytest.raises(kind) as info:
+            go.compile(function, capture=capture)(X)
+        message, _, place = str(info.value).partition("\n")
+        assert message.startswith(text), message
+        assert "test_messages.py" in place
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "advice"),
+    [
+        (lambda x: scipy.stats.gaussian_kde(x), "scipy.stats.gaussian_kde", "gradopt.pure_callback"),
+        (lambda x: scipy.stats.vonmises.pdf(x, 2.0), "scipy.stats.vonmises.pdf", "its formula"),
+        (lambda x: scipy.stats.kurtosis(x), "scipy.stats.kurtosis", "its formula"),
+        (lambda x: scipy.interpolate.CubicSpline(X, x), "scipy.interpolate.CubicSpline", "its formula"),
+        (lambda x: np.polynomial.Polynomial(x)(0.5), "numpy.polynomial.polynomial.Polynomial", "other functions"),
+        (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),
+        (lambda x: np.emath.sqrt(x), "numpy.emath.sqrt", "numpy.sqrt(x + 0j)"),
+        (lambda x: np.isfortran(x), "numpy.isfortran", "compute it before the call"),
+        (lambda x: np.lib.stride_tricks.as_strided(x, (2, 2), (8, 8)), "numpy.lib.stride_tricks.as_strided", "other functions"),
+        (lambda x: np.isnat(x), "numpy.isnat", "other functions"),
+    ],
+)  # fmt: skip
+def test_the_function_that_is_missing_is_named(function: Any, name: str, advice: str) -> None:
+    """Neither what it calls inside, nor what happens there."""
+    named(function, f"{name} is not supported on traced arrays: ")
+    with pytest.raises(errors.UnsupportedError) as info:
+        go.compile(function)(X)
+    assert advice in str(info.value)
+
+
+def test_what_takes_the_place_of_scipys_functions_is_named() -> None:
+    """Where code is not rewritten, which takes it by itself."""
+    for function, name in [
+        (lambda x: scipy.linalg.solve(A, x), "scipy.linalg.solve"),
+        (lambda x: scipy.signal.convolve(x, x), "scipy.signal.convolve"),
+    ]:
+        with pytest.raises(errors.UnsupportedError, match=f"^{name} is .* use gradopt.{name}"):
+            go.compile(function, capture="trace")(X)
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda x: np.ptp(x), "numpy.ptp of complex numbers, which have no order"),
+        (lambda x: np.fmax(x, 1.0), "numpy.fmax of complex numbers, which have no order"),
+        (lambda x: np.nanmin(x), "numpy.nanmin of complex numbers, which have no order"),
+        (lambda x: np.nanargmax(x), "numpy.nanargmax of complex numbers, which have no order"),
+        (lambda x: np.maximum.reduce(x), "numpy.maximum.reduce of complex numbers"),
+        (lambda x: x > 1, "numpy.greater of complex numbers, which have no order"),
+        (lambda x: np.logaddexp(x, 1.0), "numpy.logaddexp is not defined for complex128"),
+        (lambda x: x * np.clongdouble(1), "numpy.multiply of complex128, complex256 computes in complex256"),
+    ],
+)  # fmt: skip
+def test_complex_numbers_are_no_floats(function: Any, text: str) -> None:
+    """Nobody is told to convert them to floats."""
+    for capture in ("rewrite", "trace"):
+        with pytest.raises((errors.UnsupportedError, errors.DTypeError)) as info:
+            go.compile(lambda x: function(x * 1j), capture=capture)(X)
+        assert str(info.value).startswith(text)
+        assert "float64)" not in str(info.value)
 
 
 def test_errors_of_the_user_stay() -> None:

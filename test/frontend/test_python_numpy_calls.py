@@ -324,3 +324,24 @@ def test_lists_of_traced_values_where_there_is_nothing_else_to_rewrite(f: Any) -
     x = np.array([3.0, 1.0, 2.5])
     np.testing.assert_allclose(go.compile(f)(x), f(x), rtol=1e-14)
     go.gradcheck(go.compile(lambda x: np.sum(f(x))), (x,))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.full_like(A, x[0]),
+        lambda x: np.insert(A, 1, x[0], axis=0),
+        lambda x: np.interp(np.array([-1.0, 2.0]), np.arange(3.0), A[0, :3], left=x[0], right=x[1]),
+        lambda x: np.nan_to_num(np.array([np.nan, 1.0]), nan=x[0]),
+        lambda x: np.pad(A, 1, constant_values=x[0]),
+        lambda x: np.roll(A, (5 * x[0] + 0.3).astype(int), 1) * x[1],
+        lambda x: np.take(A, (2 * x - 0.1).astype(int), axis=1) * x,
+        lambda x: np.trapezoid(A, dx=x[0]),
+        lambda x: np.unwrap(9 * A, period=x[3] ** 2 + 1),
+        lambda x: complex(x[0], x[1]) * 1j + complex(x[2]) + complex(2),
+    ],
+)
+def test_concrete_arrays_with_traced_arguments(f: Any) -> None:
+    """NumPy looks for traced values in the array alone."""
+    agrees(f, P)
+    go.gradcheck(f, (P,), order=2)

@@ -7,11 +7,13 @@ Such a request does not say what it is for: the expression in the user's source 
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+from typing import Any
 
-from gradopt.base.location import called_package, source_location
+from gradopt.base.location import source_location
 
-_SIZES = (
+SIZES = (
     "sizes and bounds must be known while tracing: take them from shapes, or from an argument "
     "that is static (static_argnums)"
 )
@@ -28,20 +30,26 @@ _ADVICE = [
         r"\b(u?int(8|16|32|64)|float(16|32|64)|bool_|single|double|intp|longdouble)\($",
         "convert it with astype, as in x.astype(numpy.int64)",
     ),
-    (r"\b(r_|c_|s_)\[$", "use numpy.concatenate, stack or column_stack"),
+    (r"\b(r_|c_|s_)[\[(]$", "use numpy.concatenate, stack or column_stack"),
     (
         r"\b(full|array|asarray|asanyarray|ascontiguousarray|require)\($",
         "use gradopt.numpy.array, asarray or full, which take traced values",
     ),
+    (r"^numpy\.ma\.", "choose elements with numpy.where, or with where= of sums and the like"),
+    (
+        r"^numpy\.emath\.",
+        "the dtype of its result depends on values; use NumPy's function of complex numbers, as in "
+        "numpy.sqrt(x + 0j)",
+    ),
     (r"\bfull_like\($", "use gradopt.numpy.full_like, which takes traced values"),
     (
-        r"\b(mgrid|ogrid)\[$|\b(arange|zeros|ones|empty|eye|identity|tri|indices|linspace|range"
+        r"\b(mgrid|ogrid)[\[(]$|\b(arange|zeros|ones|empty|eye|identity|tri|indices|linspace|range"
         r"|logspace|geomspace|reshape|broadcast_to|repeat|tile)\($",
-        _SIZES,
+        SIZES,
     ),
     (r"\bmath\.\w+\($", "use NumPy's functions, not those of math"),
     (
-        r"\b(vectorize|frompyfunc)\(.*\)\($",
+        r"\b(vectorize|frompyfunc)\((.*\)\()?$",
         "write the function with NumPy's functions on whole arrays",
     ),
     (r"^sorted\($", "sorting is not supported yet"),
@@ -64,21 +72,32 @@ def called() -> str:
     return ast.unparse(node.value) + "[" if isinstance(node, ast.Subscript) else ""
 
 
-def advice_for(general: str) -> str:
+def advice_for(general: str, function: str | None = None) -> str:
     """What to do instead of what the user's line does.
 
     Args:
         general: what to do where the line does nothing that is known.
+        function: NumPy's or SciPy's function that cannot do it; by default what the line calls.
     """
-    name = called()
-    package = called_package()
-    if package is not None:
-        function = name[:-1] if name.endswith("(") else package
-        return (
-            f"{function} of SciPy works on NumPy arrays; write its formula with NumPy's functions "
-            "(of scipy.special, ufuncs such as erf and expit are supported)"
-        )
+    if function is not None and function.startswith("scipy."):
+        return _scipys(function)
+    name = called() if function is None else function + "("
     for pattern, advice in _ADVICE:
         if re.search(pattern, name):
             return advice
     return general
+
+
+def _scipys(function: str) -> str:
+    """What to do instead of calling one of SciPy's functions."""
+    _, package, *names = function.split(".")
+    try:
+        found: Any = importlib.import_module(f"gradopt.scipy.{package}")
+        for name in names:
+            found = getattr(found, name)
+        return f"use gradopt.{function}"
+    except (AttributeError, ModuleNotFoundError):
+        return (
+            "write its formula with NumPy's functions and the ufuncs of scipy.special, or call it "
+            "by gradopt.pure_callback"
+        )

@@ -25,6 +25,7 @@ from gradopt.array.handle import (
     wrap,
 )
 from gradopt.array.operands import is_traced, listed, promotion_kind, traced
+from gradopt.base.called import ENTRIES, library_function, qualified_name
 from gradopt.base.dtypes import BOOL, SUPPORTED, DType, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import UnknownSizeError, unknown_size
@@ -68,12 +69,6 @@ REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {}
 ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {}
 
 
-def qualified_name(function: Any) -> str:
-    """`numpy.linalg.norm` for the function."""
-    module = getattr(function, "__module__", None) or "numpy"
-    return f"{module}.{getattr(function, '__name__', function)}"
-
-
 def implements(*functions: Callable[..., Any]) -> Callable[[F], F]:
     """Registers the decorated function for these NumPy functions.
 
@@ -111,7 +106,19 @@ def handler_of(function: Any) -> Handler | None:
 
 
 def unsupported(name: str, hint: str = "") -> UnsupportedError:
-    """The error for a NumPy function or keyword without implementation."""
+    """The error for a NumPy function or keyword without implementation.
+
+    It names the function that the user called, if that is NumPy's or SciPy's code around this.
+    """
+    library = library_function()
+    if library in {handler.name for handler in FUNCTIONS.values()}:
+        return UnsupportedError(
+            f"{library} does not find traced values in this argument; use gradopt.{library}, which "
+            "finds them in all of its arguments",
+            source_location(),
+        )
+    if library is not None:
+        name, hint = library, advice_for(hint_for(library), library)
     return UnsupportedError(
         f"{name} is not supported on traced arrays{': ' + hint if hint else ''}",
         source_location(),
@@ -128,6 +135,7 @@ _HINTS = {
         "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
             "unique union1d intersect1d setdiff1d trim_zeros"
         ),
+        "choose between values with numpy.where": "piecewise",
         "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
             "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"
@@ -156,7 +164,7 @@ def call_function(
     handler = handler_of(function)
     if handler is None:
         name = qualified_name(function)
-        raise unsupported(name, hint_for(name))
+        raise unsupported(name, advice_for(hint_for(name), name))
     if _may_have_sizes():
         _require_sizes(handler.name, function in _SIZED, (args, kwargs))
         reduced = MASKED["reduced"](function, args, kwargs)
@@ -294,6 +302,8 @@ def cannot_cast(what: str, source: DType, target: DType, casting: str) -> DTypeE
 def require_output(out: Any, name: str) -> None:
     """Raises unless results can be written into `out`."""
     if not isinstance(out, Handle):
+        if library_function() is not None:
+            raise unsupported(name)
         raise ConversionError(
             f"the result of {name} is traced, and cannot be written into a concrete NumPy array; "
             + advice_for(
@@ -346,7 +356,7 @@ def call_ufunc(
 ) -> Any:
     """Calls our implementation of a ufunc or of one of its methods, and gives what users get."""
     if method == "reduceat" or (method == "at" and ufunc is not np.add):
-        _require_sizes(f"{_ufunc_name(ufunc)}.{method}", False, inputs)
+        _require_sizes(f"{qualified_name(ufunc)}.{method}", False, inputs)
     if method == "__call__":
         outputs = kwargs.pop("out", None) if kwargs else None
         if outputs is not None:
@@ -360,7 +370,7 @@ def call_ufunc(
         return call_function(REDUCTIONS[ufunc], inputs, {"axis": 0, **kwargs})
     if method == "accumulate" and ufunc in ACCUMULATIONS:
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
-    name = _ufunc_name(ufunc)
+    name = qualified_name(ufunc)
     if method == "outer" and not kwargs and ufunc in UFUNCS:
         left, right = traced(inputs[0]), traced(inputs[1])
         left = prims.reshape(left, left.shape + (1,) * right.ndim)
@@ -391,7 +401,7 @@ def apply_ufunc(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         result = ufunc_handler(ufunc)(*inputs)
     except UnknownSizeError:
         # An op of it does not take them.
-        raise unknown_size(_ufunc_name(ufunc)) from None
+        raise unknown_size(qualified_name(ufunc)) from None
     if ufunc.signature is not None:
         return _made_from(result, inputs)
     made = in_memory_order(result, inputs)
@@ -424,7 +434,7 @@ def _with_keywords(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, A
         inputs = tuple([harmless(ufunc, value, mask) for value in inputs])
         value = ufunc_handler(ufunc)(*inputs)
         if isinstance(value, tuple):
-            raise unsupported(f"where= of {_ufunc_name(ufunc)} without out=")
+            raise unsupported(f"where= of {qualified_name(ufunc)} without out=")
         shape = prims.broadcast_shapes(value.shape, mask.shape)
         value = prims.broadcast_to(value, shape)
         result = wrap(prims.select(mask, value, prims.full(shape, 0, value.dtype)))
@@ -469,7 +479,7 @@ def _refuse_keywords(ufunc: np.ufunc, kwargs: dict[str, Any]) -> None:
     for keyword, value in sorted(kwargs.items(), reverse=True):
         if not _is_default(keyword, value):
             raise unsupported(
-                f"keyword {keyword}= of {_ufunc_name(ufunc)}", _KEYWORD_HINTS.get(keyword, "")
+                f"keyword {keyword}= of {qualified_name(ufunc)}", _KEYWORD_HINTS.get(keyword, "")
             )
 
 
@@ -482,7 +492,7 @@ def _into(
     name = f"ufunc {ufunc.__name__!r}"
     given = [out for out in outputs if out is not None]
     for out in given:
-        require_output(out, _ufunc_name(ufunc))
+        require_output(out, qualified_name(ufunc))
     mask = None if where is True else prims.convert(traced(where), BOOL)
     if mask is not None:
         inputs = tuple([harmless(ufunc, value, mask) for value in inputs])
@@ -538,14 +548,10 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
     handler = UFUNCS.get(ufunc)
     if handler is None:
         handler = FOREIGN_UFUNCS.get(ufunc.__name__)
-        if handler is None or _is_numpys(ufunc):
-            raise unsupported(_ufunc_name(ufunc), hint_for(ufunc.__name__))
+        if handler is None or getattr(np, ufunc.__name__, None) is ufunc:
+            raise unsupported(qualified_name(ufunc), hint_for(ufunc.__name__))
     return handler
 
 
-def _is_numpys(ufunc: np.ufunc) -> bool:
-    return getattr(np, ufunc.__name__, None) is ufunc
-
-
-def _ufunc_name(ufunc: np.ufunc) -> str:
-    return f"numpy.{ufunc.__name__}" if _is_numpys(ufunc) else f"the ufunc {ufunc.__name__}"
+ENTRIES.update({call_function.__code__: "function", call_ufunc.__code__: "ufunc"})
+ENTRIES[apply_ufunc.__code__] = "ufunc"

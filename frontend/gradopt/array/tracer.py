@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from gradopt.array.advice import advice_for
+from gradopt.array.advice import SIZES, advice_for
 from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
 from gradopt.array.flat import Flat
 from gradopt.array.handle import Handle, array_of, in_memory_order, python_number, wrap
@@ -23,6 +23,7 @@ from gradopt.array.operators import (
     operators,
     unary,
 )
+from gradopt.base.called import library_function
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.base.unknown_sizes import unknown_size
@@ -117,11 +118,25 @@ class Tracer(Handle):
                 "the array that is assigned to with gradopt.numpy.zeros, empty, full or array",
                 source_location(),
             )
+        advice = self._advice(advice)
         raise ConversionError(
             f"a traced array {self._describe()} cannot become {target}: its value is known only "
-            f"when the compiled code runs; {advice_for(advice)}",
+            f"when the compiled code runs; {advice}",
             source_location(),
         )
+
+    def _advice(self, general: str) -> str:
+        """What to do instead of asking for the value.
+
+        Raises:
+            UnsupportedError: it is no line of the user's that asks, but NumPy's or SciPy's code,
+                and not for a size.
+        """
+        function = library_function()
+        advice = advice_for(general, function)
+        if function is not None and advice is not SIZES:
+            raise unsupported(function, advice)
+        return advice
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         known = self._known()
@@ -140,14 +155,13 @@ class Tracer(Handle):
         if known is not None:
             return bool(known)
         self._require_open()
+        advice = self._advice(
+            "use numpy.where to choose between values, or static_argnums for an argument that "
+            "selects code"
+        )
         raise BranchError(
             f"a Python branch depends on a traced array {self._describe()}, whose value is known "
-            "only when the compiled code runs; "
-            + advice_for(
-                "use numpy.where to choose between values, or static_argnums for an argument that "
-                "selects code"
-            )
-            + _why_it_must_be_known(),
+            f"only when the compiled code runs; {advice}{_why_it_must_be_known()}",
             source_location(),
         )
 
@@ -172,7 +186,7 @@ class Tracer(Handle):
         )
 
     def __complex__(self) -> NoReturn:
-        self._convert("a Python complex", "complex numbers are not supported")
+        self._convert("a Python complex", "use astype(complex)", assigning=True)
 
     def __index__(self) -> int:
         known = self._known()

@@ -100,9 +100,10 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
             ) from None
         for dtype in result:
             if dtype not in SUPPORTED:
+                wanted = "complex128" if dtype.kind == "c" else "float64"
                 raise UnsupportedError(
                     f"numpy.{ufunc.__name__} of {_names(operands)} computes in {dtype}, which is "
-                    f"not supported; convert an operand, for example with x.astype(np.float64)",
+                    f"not supported; convert an operand, for example with x.astype(np.{wanted})",
                     source_location(),
                 )
         _resolved[key] = result

@@ -15,7 +15,6 @@ from gradopt.errors import (
     ConversionError,
     GradoptError,
     IntegerError,
-    TracerError,
     UnsupportedError,
 )
 
@@ -41,7 +40,7 @@ def hide_frames(function: Callable[P, R]) -> Callable[P, R]:
         except ValueError as error:
             # NumPy hides our error where `a[i] = x` converts x.
             hidden = error.__cause__
-            if not isinstance(hidden, TracerError) or "array element" not in str(error):
+            if not isinstance(hidden, GradoptError) or "array element" not in str(error):
                 raise
             raise hidden.with_traceback(user_traceback(error.__traceback__)) from None
         except TypeError as error:

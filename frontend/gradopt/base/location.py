@@ -164,17 +164,6 @@ def innermost(traceback: TracebackType | None) -> SourceLocation | None:
     return found
 
 
-def called_package() -> str | None:
-    """The package that the user called and that has no part in tracing: SciPy's modules."""
-    frame: FrameType | None = sys._getframe(1)
-    found: FrameType | None = None
-    while frame is not None and _site(frame).internal:
-        if frame.f_code.co_filename.startswith(_SCIPY):
-            found = frame
-        frame = frame.f_back
-    return None if found is None else str(found.f_globals.get("__name__", "scipy"))
-
-
 def user_instruction() -> str | None:
     """The bytecode instruction that the user's frame executes, by name."""
     frame = _user_frame(sys._getframe(1))

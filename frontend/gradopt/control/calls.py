@@ -18,7 +18,7 @@ import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import rows_of
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, SUPPORTED
+from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
@@ -106,6 +106,9 @@ REPLACED_NAMES.update(
         "float32",
         "int64",
         "int32",
+        # They look for traced values in some of their arguments only.
+        *("full_like", "insert", "interp", "nan_to_num", "pad", "roll", "take", "trapezoid"),
+        "unwrap",
     )
 )
 
@@ -436,6 +439,18 @@ def _int(value: Any) -> Any:
 def _bool(value: Any) -> Any:
     """`bool` of one number."""
     return _scalar(value, BOOL) if value.size == 1 else bool(value)
+
+
+@_replacing(complex)
+def _complex(real: Any = 0, imag: Any = 0) -> Any:
+    """`complex` of one number, or of a real and an imaginary part."""
+    parts: list[Any] = []
+    for part in (real, imag):
+        if not isinstance(part, Handle) or part.size != 1:
+            parts.append(complex(part))  # pyright: ignore
+        else:
+            parts.append(_scalar(part, COMPLEX128 if part.dtype.kind == "c" else FLOAT64))
+    return parts[0] + 1j * parts[1]
 
 
 def _scalar(value: Any, dtype: Any) -> Any:

@@ -291,11 +291,17 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Value:
 
 @implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """`numpy.roll`."""
+    """`numpy.roll`, by traced numbers of places too."""
     x = traced(a)
     if axis is None:
         return as_array(prims.reshape(roll(prims.reshape(x, (x.size,)), shift, 0), x.shape))
     axes = prims.normalize_axes(axis, x.ndim)
+    if is_traced(shift):
+        shifts = np.broadcast_to(wrap(traced(shift)), len(axes))
+        for place, amount in zip(axes, shifts, strict=True):
+            size = x.shape[place]
+            x = take(x, (np.arange(size) - amount) % max(size, 1), axis=place)
+        return x
     for place, amount in np.broadcast(axes, shift):
         size = x.shape[place]
         amount = operator.index(amount) % size if size else 0

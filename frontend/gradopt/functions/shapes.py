@@ -360,14 +360,14 @@ def size(a: Any, axis: Any = None) -> int:
 
 @implements(np.iscomplexobj)
 def iscomplexobj(x: Any) -> bool:
-    """`numpy.iscomplexobj`: False."""
-    return False
+    """`numpy.iscomplexobj`: known while tracing."""
+    return handle_of(x).dtype.kind == "c"
 
 
 @implements(np.isrealobj)
 def isrealobj(x: Any) -> bool:
-    """`numpy.isrealobj`: True."""
-    return True
+    """`numpy.isrealobj`: known while tracing."""
+    return not iscomplexobj(x)
 
 
 @implements(np.result_type)

@@ -17,6 +17,7 @@ from gradopt.array.operands import (
     promotion_kind,
     traced,
 )
+from gradopt.base.called import called_function
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, is_inexact, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
@@ -156,8 +157,8 @@ def require_order(name: str, x: Value) -> None:
     """
     if x.dtype.kind == "c":
         raise UnsupportedError(
-            f"{name} of complex numbers, which have no order, is not supported; compare numpy.abs, "
-            "numpy.real or numpy.imag of them",
+            f"{called_function() or name} of complex numbers, which have no order, is not "
+            "supported; compare numpy.abs, numpy.real or numpy.imag of them",
             source_location(),
         )
 
@@ -354,10 +355,11 @@ def _constant_power(base: Value, number: complex) -> Value | None:
 
 @register(np.float_power)
 def float_power(base: Any, exponent: Any) -> Value:
-    """`numpy.float_power`: `power` in float64."""
+    """`numpy.float_power`: `power` in float64 or complex128."""
+    kinds = [promotion_kind(listed(value)) for value in (base, exponent)]
+    dtype = resolve_ufunc(np.float_power, *kinds)[0]
     return power(
-        traced(base, FLOAT64),
-        exponent if np.isscalar(exponent) else traced(exponent, FLOAT64),
+        traced(base, dtype), exponent if np.isscalar(exponent) else traced(exponent, dtype)
     )
 
 

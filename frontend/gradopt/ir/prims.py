@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.called import called_function
 from gradopt.base.device_arrays import require_on_host
 from gradopt.base.donated import require_not_donated
 from gradopt.base.dtypes import (
@@ -101,8 +102,8 @@ def convert(x: Value, dtype: DType) -> Value:
         return x
     if x.dtype.kind == "c" and dtype.kind not in "bc":
         raise UnsupportedError(
-            "complex numbers are not supported here, where real ones are expected; use numpy.real, "
-            "numpy.imag or numpy.abs",
+            f"complex numbers are not supported in {called_function() or 'this expression'}, where "
+            "real ones are expected; use numpy.real, numpy.imag or numpy.abs",
             source_location(),
         )
     scope().require_possible(dtype)
