@@ -91,6 +91,10 @@ def advice_for(general: str, function: str | None = None) -> str:
 def _scipys(function: str) -> str:
     """What to do instead of calling one of SciPy's functions."""
     _, package, *names = function.split(".")
+    if names[-1] == "rvs":
+        return (
+            "draw with gradopt.random, as in mean + deviation * gradopt.random.normal(key, shape)"
+        )
     try:
         found: Any = importlib.import_module(f"gradopt.scipy.{package}")
         for name in names:

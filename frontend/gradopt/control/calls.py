@@ -24,6 +24,7 @@ from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
 from gradopt.control.parts import CannotRollError
+from gradopt.control.scipy_calls import of_scipy
 from gradopt.control.sequences import (
     enumerated,
     ndenumerate_of,
@@ -601,7 +602,7 @@ def _replacement(function: Any) -> Callable[..., Any] | None:
         found = _REPLACED.get(function)
         if found is None and (handler_of(function) or function in UFUNCS):
             return gnp._with_traced(function)
-        return found
+        return of_scipy(function) if found is None else found
     except TypeError:
         return None  # It is not hashable.
 

@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""gradopt.scipy.stats against SciPy; derivatives against differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.special
+import scipy.stats
+
+import gradopt as go
+from gradopt.array.dispatch import FOREIGN_UFUNCS
+from gradopt.errors import ArgumentTypeError, LinAlgError, ShapeError, UnsupportedError
+from gradopt.scipy import stats
+
+# Parameters of shape.
+CONTINUOUS: dict[str, tuple[float, ...]] = {
+    "arcsine": (),
+    "beta": (2.2, 3.1),
+    "cauchy": (),
+    "chi": (2.5,),
+    "chi2": (3.5,),
+    "expon": (),
+    "f": (5.0, 7.0),
+    "fisk": (3.0,),
+    "gamma": (2.3,),
+    "gumbel_l": (),
+    "gumbel_r": (),
+    "halfcauchy": (),
+    "halfnorm": (),
+    "hypsecant": (),
+    "invgamma": (3.2,),
+    "invgauss": (1.4,),
+    "invweibull": (2.1,),
+    "laplace": (),
+    "levy": (),
+    "logistic": (),
+    "lognorm": (0.7,),
+    "lomax": (2.5,),
+    "maxwell": (),
+    "norm": (),
+    "pareto": (2.5,),
+    "powerlaw": (1.6,),
+    "rayleigh": (),
+    "t": (4.5,),
+    "triang": (0.3,),
+    "uniform": (),
+    "weibull_max": (1.3,),
+    "weibull_min": (1.7,),
+}
+DISCRETE: dict[str, tuple[float, ...]] = {
+    "bernoulli": (0.3,),
+    "binom": (7, 0.3),
+    "dlaplace": (0.8,),
+    "geom": (0.3,),
+    "hypergeom": (20, 7, 12),
+    "nbinom": (3.5, 0.4),
+    "poisson": (2.3,),
+    "randint": (-2, 5),
+}
+LOC, SCALE = 0.3, 1.7
+PLACES = ("pdf", "logpdf", "cdf", "logcdf", "sf", "logsf")
+QUANTILES = ("ppf", "isf")
+MOMENTS = ("mean", "var", "std", "entropy")
+# Where there is no formula.
+WITHOUT = {
+    *(("chi", "entropy"), ("f", "entropy"), ("poisson", "entropy"), ("binom", "entropy")),
+    *(("nbinom", "entropy"), ("hypergeom", "entropy"), ("invgauss", "entropy")),
+    *(("invgauss", "ppf"), ("invgauss", "isf")),
+    *(("hypergeom", name) for name in ("cdf", "logcdf", "sf", "logsf")),
+}
+# Here SciPy's own results have fewer digits (its cdf cancels near 1).
+LOOSE = {("fisk", "sf"), ("fisk", "logsf"), ("triang", "sf"), ("triang", "logsf"), ("f", "isf")}
+WITH_ENDS = [0.0, 1.0, -1.0, 2.0, np.nan]
+
+
+def calls(name: str, method: str) -> Callable[..., Any]:
+    """Our method; skips where the function of scipy.special that it needs is not there."""
+
+    def call(*args: Any) -> Any:
+        try:
+            return getattr(getattr(stats, name), method)(*args)
+        except UnsupportedError as error:
+            if "scipy.special." in error.message:
+                pytest.skip(error.message)
+            raise
+
+    return call
+
+
+def methods(name: str, of: tuple[str, ...]) -> list[str]:
+    return [method for method in of if (name, method) not in WITHOUT]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_values(name: str) -> None:
+    theirs, shapes = getattr(scipy.stats, name), CONTINUOUS[name]
+    q = np.array([1e-12, 1e-5, 0.1, 0.3, 0.5, 0.77, 0.99, 1 - 1e-6])
+    inner = theirs.ppf(q, *shapes)
+    places = LOC + SCALE * np.concatenate([inner, [-2.0, -0.5, 0.0, 0.5, 1.0, 1.7, 9.0, np.nan]])
+    for method in methods(name, PLACES):
+        got = calls(name, method)(places, *shapes, LOC, SCALE)
+        want = getattr(theirs, method)(places, *shapes, LOC, SCALE)
+        tolerance = 1e-5 if (name, method) in LOOSE else 1e-9
+        np.testing.assert_allclose(got, want, tolerance, 1e-300, err_msg=method)
+        assert got.dtype == want.dtype
+    for method in methods(name, QUANTILES):
+        chances = np.array([*q, *WITH_ENDS])
+        got = calls(name, method)(chances, *shapes, LOC, SCALE)
+        want = getattr(theirs, method)(chances, *shapes, LOC, SCALE)
+        tolerance = 1e-5 if (name, method) in LOOSE else 1e-8
+        np.testing.assert_allclose(got, want, tolerance, 1e-12, err_msg=method)
+
+
+@pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
+def test_moments(name: str) -> None:
+    is_discrete = name in DISCRETE
+    parameters = (*DISCRETE[name], 2) if is_discrete else (*CONTINUOUS[name], LOC, SCALE)
+    for method in methods(name, MOMENTS):
+        got = calls(name, method)(*parameters)
+        want = getattr(getattr(scipy.stats, name), method)(*parameters)
+        np.testing.assert_allclose(got, want, 1e-8, err_msg=method)
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_derivatives(name: str) -> None:
+    """In places and all parameters, of all functions."""
+    theirs, shapes = getattr(scipy.stats, name), CONTINUOUS[name]
+    places = theirs.ppf([0.12, 0.47, 0.81], *shapes, LOC, SCALE)
+    parameters = (*shapes, LOC, SCALE)
+    for of, x in ((PLACES, places), (QUANTILES, np.array([0.12, 0.47, 0.81]))):
+        functions = [calls(name, method) for method in methods(name, of)]
+        if functions:
+            go.gradcheck(lambda *args: [f(*args) for f in functions], (x, *parameters), order=2)  # noqa: B023
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_outside_of_the_support_and_of_parameters(name: str) -> None:
+    theirs, shapes = getattr(scipy.stats, name), CONTINUOUS[name]
+    pdf = calls(name, "pdf")
+    assert np.isnan(pdf(0.5, *shapes, 0.0, -1.0))
+    assert np.isnan(pdf(0.5, *shapes, 0.0, 0.0))
+    assert np.isnan(pdf(0.5, *shapes, np.nan, 1.0))
+    for place in range(len(shapes)):
+        for wrong in (-1.0, np.nan):
+            changed = [wrong if i == place else shape for i, shape in enumerate(shapes)]
+            assert np.isnan(pdf(0.5, *changed))
+    low, high = theirs.support(*shapes)
+    beyond = [end for end in (low - 1, high + 1) if np.isfinite(end)]
+    for outside in beyond:
+        for method in methods(name, PLACES):
+            slopes = go.grad(calls(name, method), argnums=tuple(range(len(shapes) + 3)))(
+                float(outside), *shapes, 0.0, 1.0
+            )
+            assert all(slope == 0 for slope in slopes), method
+
+
+@pytest.mark.parametrize("name", ["norm", "expon", "weibull_min", "laplace"])
+def test_shapes_and_dtypes(name: str) -> None:
+    theirs, ours, shapes = getattr(scipy.stats, name), getattr(stats, name), CONTINUOUS[name]
+    for x in (0.5, np.float32(0.5), np.ones((2, 1), np.float32), [1, 2], np.int8(2)):
+        got, want = ours.pdf(x, *shapes), theirs.pdf(x, *shapes)
+        assert type(got) is type(want)
+        assert np.asarray(got).dtype == np.asarray(want).dtype
+        np.testing.assert_allclose(got, want, 1e-12)
+    assert ours.logpdf(np.ones((2, 1)), *shapes, np.zeros(3), np.ones((4, 1, 1))).shape == (4, 2, 3)
+    assert ours.cdf(0.5, *shapes, loc=np.zeros((0, 3))).shape == (0, 3)
+    frozen = ours(*shapes, scale=2.0)
+    np.testing.assert_allclose(frozen.sf(0.7), theirs(*shapes, scale=2.0).sf(0.7), 1e-12)
+
+
+def test_tails() -> None:
+    """Where 1 - cdf has no digits left, the exact values (mpmath)."""
+    np.testing.assert_allclose(stats.norm.sf(20.0), 2.7536241186062336951e-89, 1e-13)
+    np.testing.assert_allclose(stats.expon.logcdf(1e-20), np.log(1e-20), 1e-14)
+    np.testing.assert_allclose(stats.gumbel_r.sf(50.0), 1.9287498479639177830e-22, 1e-13)
+    np.testing.assert_allclose(stats.logistic.sf(300.0), 5.1482002224120137e-131, 1e-12)
+    np.testing.assert_allclose(stats.cauchy.cdf(-1e30), 3.1830988618379067e-31, 1e-14)
+    np.testing.assert_allclose(stats.cauchy.logpdf(1e200), -922.1787670834677, 1e-14)
+    np.testing.assert_allclose(stats.cauchy.logsf(-1e12), np.log1p(-3.183098861837907e-13), 1e-14)
+    np.testing.assert_allclose(
+        stats.pareto.logpdf(1e120, 2.5), np.log(2.5) - 420 * np.log(10), 1e-14
+    )
+
+
+@pytest.mark.skipif("betainc" not in FOREIGN_UFUNCS, reason="needs scipy.special.betainc")
+def test_student_at_its_centre() -> None:
+    for df in (0.7, 4.5, 200.0):
+        go.gradcheck(lambda x, df: stats.t.cdf(x, df), (np.array([0.0, 1e-4, -2e-3]), df), order=2)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", DISCRETE)
+def test_discrete_values(name: str) -> None:
+    theirs, shapes = getattr(scipy.stats, name), DISCRETE[name]
+    k = np.array([*range(-4, 14), 1.5, np.nan])
+    for method in methods(name, ("pmf", "logpmf", "cdf", "logcdf", "sf", "logsf")):
+        for loc in (0, 2):
+            got = calls(name, method)(k, *shapes, loc)
+            want = getattr(theirs, method)(k, *shapes, loc)
+            np.testing.assert_allclose(got, want, 1e-9, 1e-300, err_msg=method)
+    wrong = [(-1.0,), (np.nan,), (1.5,)]
+    for value in wrong:
+        got = calls(name, "pmf")(0, *value * len(shapes))
+        np.testing.assert_allclose(got, theirs.pmf(0, *value * len(shapes)), 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "argnums"),
+    [
+        ("bernoulli", (np.array([0, 1, 1]), 0.3), 1),
+        ("binom", (np.array([0, 2, 7]), 7, 0.3), 2),
+        ("dlaplace", (np.array([-2, 0, 3]), 0.8), 1),
+        ("geom", (np.array([1, 2, 7]), 0.3), 1),
+        ("nbinom", (np.array([0, 2, 9]), 3.5, 0.4), (1, 2)),
+        ("poisson", (np.array([0, 2, 9]), 2.3), 1),
+    ],
+)
+def test_discrete_derivatives(name: str, args: Any, argnums: Any) -> None:
+    functions = [calls(name, method) for method in ("pmf", "logpmf", "cdf", "sf")]
+    go.gradcheck(lambda *args: [f(*args) for f in functions], args, argnums=argnums, order=2)
+
+
+# -- Vectors -----------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(3)
+ROOT = RNG.normal(size=(4, 4))
+COV = ROOT @ ROOT.T + np.eye(4)
+X = RNG.normal(size=(5, 4))
+MEAN = RNG.normal(size=4)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (X, MEAN, COV),
+        (X[0], MEAN, COV),
+        (X, None, COV),
+        (X, MEAN, 2.0),
+        (X, MEAN, np.arange(1.0, 5.0)),
+        (X[:, :1], 0.3, 2.0),
+        (X[0], 0.5, 2.0),
+        (0.7,),
+        (X.reshape(5, 2, 2), np.zeros(2), 2 * np.eye(2)),
+    ],
+)
+def test_multivariate_normal(args: Any) -> None:
+    for method in ("pdf", "logpdf"):
+        got = getattr(stats.multivariate_normal, method)(*args)
+        want = getattr(scipy.stats.multivariate_normal, method)(*args)
+        np.testing.assert_allclose(got, want, 1e-11)
+        assert np.shape(got) == np.shape(want)
+    if len(args) == 3 and args[1] is not None:
+        entropy = scipy.stats.multivariate_normal.entropy(*args[1:])
+        np.testing.assert_allclose(stats.multivariate_normal.entropy(*args[1:]), entropy, 1e-12)
+
+
+def test_multivariate_normal_derivatives() -> None:
+    def logpdf(x: Any, mean: Any, root: Any) -> Any:
+        return stats.multivariate_normal.logpdf(x, mean, root @ root.T + np.eye(4))
+
+    go.gradcheck(logpdf, (X[:2], MEAN, ROOT), order=2)
+    go.gradcheck(lambda c: stats.multivariate_normal.entropy(MEAN, c + c.T), (COV,), order=2)
+    singular = np.diag([1.0, 2.0, 0.0, 0.0])
+    place = np.concatenate([X[0, :2], MEAN[2:]])
+
+    def flat(x: Any, mean: Any) -> Any:
+        x = np.concatenate([x[:2], mean[2:]])
+        return stats.multivariate_normal.logpdf(x, mean, singular, allow_singular=True)
+
+    want = scipy.stats.multivariate_normal.logpdf(place, MEAN, singular, allow_singular=True)
+    np.testing.assert_allclose(flat(place, MEAN), want, 1e-12)
+    go.gradcheck(flat, (place, MEAN), order=2)
+
+
+@pytest.mark.skipif("gammaln" not in FOREIGN_UFUNCS, reason="needs scipy.special.gammaln")
+def test_dirichlet_and_multinomial() -> None:
+    alpha = np.array([1.3, 2.0, 0.7])
+    places = RNG.dirichlet(alpha, 5).T
+    for x in (places, places[:, 0], places[:2, 0]):
+        for method in ("pdf", "logpdf"):
+            want = getattr(scipy.stats.dirichlet, method)(x, alpha)
+            np.testing.assert_allclose(getattr(stats.dirichlet, method)(x, alpha), want, 1e-11)
+    np.testing.assert_allclose(
+        stats.dirichlet.entropy(alpha), scipy.stats.dirichlet.entropy(alpha), 1e-12
+    )
+    go.gradcheck(lambda a: stats.dirichlet.logpdf(places, a), (alpha,), order=2)
+    go.gradcheck(
+        lambda x, a: stats.dirichlet.pdf(x / np.sum(x, 0), a), (places[:, :2], alpha), order=2
+    )
+    counts, p = np.array([[1, 2, 3], [0, 6, 0], [1, 1, 1]]), np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(
+        stats.multinomial.logpmf(counts, 6, p), scipy.stats.multinomial.logpmf(counts, 6, p), 1e-12
+    )
+    go.gradcheck(lambda p: stats.multinomial.pmf(counts, 6, p / np.sum(p)), (p,), order=2)
+
+
+# -- Calls of SciPy's own ----------------------------------------------------------------------
+
+
+def likelihood(parameters: Any, x: Any) -> Any:
+    total = 0.0
+    for v in x:
+        total = total - scipy.stats.norm.logpdf(v, parameters[0], parameters[1])
+    return total
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: scipy.stats.norm.logpdf(x, 0.5, scale=2.0),
+        lambda x: scipy.stats.norm(0.3, 2.0).pdf(x),
+        lambda x: scipy.stats.norm(x, 2.0).cdf(0.7),
+        lambda x: scipy.stats.norm.pdf(0.5) * x,
+        lambda x: scipy.stats.expon.sf(x, scale=2.0),
+        lambda x: scipy.stats.laplace(loc=1.0).logcdf(x),
+        lambda x: scipy.stats.weibull_min.pdf(np.abs(x), c=1.5),
+        lambda x: scipy.stats.geom.logpmf(np.array([1, 2, 4]), 0.3 + 0.1 * np.tanh(x)),
+        lambda x: scipy.stats.multivariate_normal.logpdf(x, np.zeros(3), COV[:3, :3]),
+        lambda x: scipy.linalg.solve(COV[:3, :3], x),
+    ],
+)
+def test_users_call_scipy(f: Any) -> None:
+    x = np.array([0.3, 0.7, -0.5])
+    np.testing.assert_allclose(go.compile(f)(x), f(x), 1e-12)
+    go.gradcheck(f, (x,), order=2)
+
+
+def test_users_call_scipy_in_loops() -> None:
+    parameters, x = np.array([0.1, 1.2]), RNG.normal(size=20)
+    gradient = go.compile_grad(likelihood)
+    assert all(loop.is_rolled for loop in gradient.lower(parameters, x).loops())
+    residual = x - parameters[0]
+    want = [-np.sum(residual) / 1.44, 20 / 1.2 - np.sum(residual**2) / 1.2**3]
+    np.testing.assert_allclose(gradient(parameters, x), want, 1e-12)
+
+
+def test_what_is_another_distribution_stays_scipys() -> None:
+    class Narrow(scipy.stats.rv_continuous):
+        def _pdf(self, x: Any) -> Any:
+            return 2.0 + 0 * x
+
+    narrow = Narrow(a=0.0, b=0.5, name="norm")
+    half = type(scipy.stats.norm)(a=0.0, name="norm")
+    for distribution in (narrow, half, half(0.3)):
+        with pytest.raises(UnsupportedError, match="is not supported on traced arrays"):
+            go.compile(lambda x: distribution.pdf(x))(0.25)  # noqa: B023
+
+
+# -- Errors ------------------------------------------------------------------------------------
+
+
+def test_errors() -> None:
+    with pytest.raises(ArgumentTypeError, match=r"scipy\.stats\.norm takes loc, scale, once each"):
+        stats.norm.pdf(0.5, 0.0, 1.0, 2.0)
+    with pytest.raises(ArgumentTypeError, match="and loc"):
+        stats.norm.pdf(0.5, 0.0, loc=1.0)
+    with pytest.raises(ArgumentTypeError, match="and mu"):
+        stats.norm.pdf(0.5, mu=1.0)
+    with pytest.raises(ArgumentTypeError, match="weibull_min needs c"):
+        stats.weibull_min.pdf(0.5)
+    with pytest.raises(ArgumentTypeError, match="weibull_min needs c"):
+        stats.weibull_min()
+    with pytest.raises(UnsupportedError, match=r"scipy\.stats\.geom\.ppf"):
+        stats.geom.ppf(0.5, 0.3)
+    with pytest.raises(UnsupportedError, match=r"norm\.rvs .*gradopt\.random"):
+        go.compile(lambda x: scipy.stats.norm.rvs(x))(0.5)
+    with pytest.raises(LinAlgError, match="not positive definite"):
+        stats.multivariate_normal.logpdf(X, MEAN, -COV)
+    with pytest.raises(ShapeError, match=r"shape \(5, 3\), for vectors of 4"):
+        stats.multivariate_normal.logpdf(X[:, :3], MEAN, COV)
+    with pytest.raises(ShapeError, match=r"covariance has shape \(3, 3\), of vectors of 4"):
+        stats.multivariate_normal.logpdf(X, MEAN, COV[:3, :3])
