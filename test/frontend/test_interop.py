@@ -85,3 +85,28 @@ def test_jax() -> None:
         np.testing.assert_allclose(mapped, jax.vmap(lambda s: reference(p, s * x))(scales))
     single = go.jax.wrap(lambda x: np.sum(x * x))
     assert jax.grad(single)(X.astype("f4")).dtype == np.float32
+
+
+class Labelled(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of another library, which handles ufuncs itself."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        values = [v.data if isinstance(v, Labelled) else v for v in inputs]
+        return Labelled(getattr(ufunc, method)(*values, **kwargs))
+
+
+def test_containers_that_handle_ufuncs() -> None:
+    weights = np.array([0.5, 2.0, -1.0])
+
+    def f(x: Any) -> Any:
+        parts = [x * Labelled(weights), Labelled(weights) / x, np.hypot(x, Labelled(weights) * x)]
+        parts += [np.maximum(Labelled(x), 0.7), Labelled(x) - x, -(Labelled(x) ** 2)]
+        assert all(type(part) is Labelled for part in parts)
+        return sum(part.data for part in parts)
+
+    x = np.array([0.3, 0.9, 1.4])
+    np.testing.assert_allclose(go.compile(f)(x), f(x), 1e-14)
+    go.gradcheck(f, (x,), order=2)

@@ -34,12 +34,27 @@ def defers(other: Any) -> bool:
     return getattr(type(other), "__array_ufunc__", True) is None
 
 
+_NUMPYS = (np.ndarray.__array_ufunc__, None)
+
+
+def overrides(*operands: Any) -> bool:
+    """Whether an operand is of another library, and handles ufuncs itself, as `xarray` does."""
+    for operand in operands:
+        if not isinstance(operand, Handle):
+            method = getattr(type(operand), "__array_ufunc__", None)
+            if method not in _NUMPYS:
+                return True
+    return False
+
+
 def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
     """The binary operator of a ufunc; the reflected one has the array on the right."""
 
     def apply(array: Tracer, other: Any) -> Any:
         if defers(other):
             return NotImplemented
+        if overrides(other):
+            return ufunc(other, array) if reflected else ufunc(array, other)
         if reflected:
             return apply_operator(ufunc, other, array)
         return apply_operator(ufunc, array, other)

@@ -21,6 +21,7 @@ from gradopt.array.operators import (
     method,
     operator,
     operators,
+    overrides,
     unary,
 )
 from gradopt.base.called import library_function
@@ -85,6 +86,8 @@ class Tracer(Handle):
     # -- NumPy's protocols -----------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if overrides(*inputs):
+            return NotImplemented
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     @property

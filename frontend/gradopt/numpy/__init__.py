@@ -24,6 +24,7 @@ from gradopt.array.handle import known_array as _known_array
 from gradopt.array.operands import is_traced as _is_traced
 from gradopt.array.operands import nested as _nested
 from gradopt.array.operands import traced as _traced
+from gradopt.array.operators import overrides as _overrides
 from gradopt.base.dtypes import SUPPORTED as _SUPPORTED
 from gradopt.base.dtypes import supported as _supported
 from gradopt.functions.creation import CREATIONS as _CREATIONS
@@ -217,6 +218,8 @@ def _with_traced(function: Any) -> Any:
         if not _is_traced(*args, *kwargs.values()):
             return function(*args, **kwargs)
         if isinstance(function, _np.ufunc):
+            if _overrides(*args):
+                return function(*args, **kwargs)
             if len(args) > function.nin:
                 args, kwargs["out"] = args[: function.nin], args[function.nin :]
             return _call_ufunc(function, "__call__", args, kwargs)
