@@ -40,6 +40,10 @@ template <typename T> struct Block {
   bool isDense() const {
     return lanes >= kCount<T> && used == lanes && column + lanes <= axis.inner;
   }
+  /// Whether they are rows, and fill the block.
+  bool areWholeRows() const {
+    return lanes >= kCount<T> && used == lanes && axis.inner == 1;
+  }
   /// Where number j of transform b is, if there are `size` of them.
   int64_t at(int64_t j, int64_t b, int64_t size) const {
     int64_t place = column + b;
@@ -71,6 +75,20 @@ void readNumbers(const T *x, int64_t size, const Block<T> &block, Split<T> to) {
       }
     return;
   }
+  int64_t done = 0;
+  if (block.areWholeRows())
+    for (; done + kCount<T> <= size; done += kCount<T>)
+      for (int64_t b = 0; b < lanes; b += kCount<T>) {
+        Vector<T> re[kCount<T>], im[kCount<T>];
+        for (int64_t i = 0; i < kCount<T>; ++i)
+          loadPairs(x + 2 * block.at(done, b + i, size), re[i], im[i]);
+        transposeSquare<T>(re);
+        transposeSquare<T>(im);
+        for (int64_t i = 0; i < kCount<T>; ++i) {
+          store(re[i], to.re + (done + i) * lanes + b);
+          store(im[i], to.im + (done + i) * lanes + b);
+        }
+      }
   for (int64_t b = 0; b < lanes; ++b) {
     if (b >= block.used) {
       for (int64_t j = 0; j < size; ++j)
@@ -78,7 +96,7 @@ void readNumbers(const T *x, int64_t size, const Block<T> &block, Split<T> to) {
       continue;
     }
     const T *from = x + 2 * block.at(0, b, size);
-    int64_t j = 0;
+    int64_t j = done;
     if (lanes == 1 && step == 2)
       for (; j + kCount<T> <= size; j += kCount<T>) {
         Vector<T> re, im;
@@ -106,9 +124,23 @@ void writeNumbers(Split<T> from, T factorRe, T factorIm, T *y, int64_t size,
                       load(from.im + j * lanes + b) * factorIm, to + 2 * b);
     return;
   }
+  int64_t done = 0;
+  if (block.areWholeRows())
+    for (; done + kCount<T> <= size; done += kCount<T>)
+      for (int64_t b = 0; b < lanes; b += kCount<T>) {
+        Vector<T> re[kCount<T>], im[kCount<T>];
+        for (int64_t i = 0; i < kCount<T>; ++i) {
+          re[i] = load(from.re + (done + i) * lanes + b) * factorRe;
+          im[i] = load(from.im + (done + i) * lanes + b) * factorIm;
+        }
+        transposeSquare<T>(re);
+        transposeSquare<T>(im);
+        for (int64_t i = 0; i < kCount<T>; ++i)
+          storePairs<T>(re[i], im[i], y + 2 * block.at(done, b + i, size));
+      }
   for (int64_t b = 0; b < block.used; ++b) {
     T *to = y + 2 * block.at(0, b, size);
-    int64_t j = 0;
+    int64_t j = done;
     if (lanes == 1 && step == 2)
       for (; j + kCount<T> <= size; j += kCount<T>)
         storePairs<T>(load(from.re + j) * factorRe,
@@ -161,6 +193,25 @@ void writeReals(const T *from, T factor, T *y, int64_t size, int64_t offset,
     for (int64_t j = 0; j < count; ++j)
       to[j * step] = from[j * lanes + b] * factor;
   }
+}
+
+/// 2 * half real numbers of each transform, as complex ones. In rows, they are
+/// pairs.
+template <typename T>
+void readHalves(const T *x, int64_t half, const Block<T> &block, Split<T> to) {
+  if (block.axis.inner == 1)
+    return readNumbers(x, half, block, to);
+  readReals(x, 2 * half, 0, 2, half, block, to.re);
+  readReals(x, 2 * half, 1, 2, half, block, to.im);
+}
+
+template <typename T>
+void writeHalves(Split<T> from, T factor, T *y, int64_t half,
+                 const Block<T> &block) {
+  if (block.axis.inner == 1)
+    return writeNumbers(from, factor, factor, y, half, block);
+  writeReals(from.re, factor, y, 2 * half, 0, 2, half, block);
+  writeReals(from.im, factor, y, 2 * half, 1, 2, half, block);
 }
 
 //===----------------------------------------------------------------------===//
@@ -305,16 +356,32 @@ template <typename T> struct Task {
   T *work;
 };
 
+/// A plan for n points, and how many transforms are calculated together.
+template <typename T>
+const Plan<T> *findPlan(const Axis &axis, int64_t n, int64_t &lanes) {
+  const Plan<T> *known = getPlan<T>(n, kNoLanes);
+  if (!known)
+    return nullptr;
+  lanes = axis.lanes(known->points, sizeof(T) == 4);
+  return getPlan<T>(n, lanes);
+}
+
 template <typename T>
 bool transformNumbers(const Task<T> &task, const T *x, T *y) {
-  int64_t n = task.axis.n, lanes = task.axis.lanes(n, sizeof(T) == 4);
-  const Plan<T> *plan = getPlan<T>(n, lanes);
+  int64_t n = task.axis.n, lanes;
+  const Plan<T> *plan = findPlan<T>(task.axis, n, lanes);
   if (!plan)
     return false;
   Split<T> data = splitIn(task.work, n + 1, lanes);
   T *scratch = task.work + getSpan(n + 1, lanes);
   Block<T> block(task.axis, lanes);
   for (int64_t i = 0; i < task.axis.count(); i += lanes) {
+    if (plan->kind == Kind::Large && task.axis.inner == 1) {
+      bool other = !task.isForward;
+      transformLarge(*plan, PairSource<T>{x + 2 * n * i, other},
+                     PairSink<T>{y + 2 * n * i, other, task.factor}, scratch);
+      continue;
+    }
     block.setFirst(i);
     readNumbers(x, n, block, data);
     Split<T> z = task.isForward
@@ -327,10 +394,9 @@ bool transformNumbers(const Task<T> &task, const T *x, T *y) {
 
 template <typename T>
 bool transformReals(const Task<T> &task, const T *x, T *y) {
-  int64_t n = task.axis.n, half = n / 2, points = getPoints(R2c, n),
-          lanes = task.axis.lanes(points, sizeof(T) == 4);
-  const Plan<T> *plan = getPlan<T>(points, lanes),
-                *halfPlan = n % 2 == 0 ? getPlan<T>(n, 0) : plan;
+  int64_t n = task.axis.n, half = n / 2, points = getPoints(R2c, n), lanes;
+  const Plan<T> *plan = findPlan<T>(task.axis, points, lanes),
+                *halfPlan = n % 2 == 0 ? getPlan<T>(n, kHalfLanes) : plan;
   if (!plan || !halfPlan)
     return false;
   Split<T> data = splitIn(task.work, points + 1, lanes);
@@ -343,9 +409,14 @@ bool transformReals(const Task<T> &task, const T *x, T *y) {
   for (int64_t i = 0; i < task.axis.count(); i += step) {
     block.setFirst(i);
     if (n % 2 == 0) {
-      readReals(x, n, 0, 2, half, block, data.re);
-      readReals(x, n, 1, 2, half, block, data.im);
-      Split<T> z = transform(*plan, data, scratch);
+      Split<T> z = data;
+      if (plan->kind == Kind::Large && task.axis.inner == 1) {
+        transformLarge(*plan, PairSource<T>{x + n * i, false}, SplitSink<T>{z},
+                       scratch);
+      } else {
+        readHalves(x, half, block, data);
+        z = transform(*plan, data, scratch);
+      }
       splitEven(z, half, lanes, *halfPlan);
       writeNumbers(z, task.factor, factorIm, y, half + 1, block);
       continue;
@@ -364,10 +435,9 @@ bool transformReals(const Task<T> &task, const T *x, T *y) {
 
 template <typename T>
 bool transformToReals(const Task<T> &task, const T *x, T *y) {
-  int64_t n = task.axis.n, half = n / 2, points = getPoints(C2r, n),
-          lanes = task.axis.lanes(points, sizeof(T) == 4);
-  const Plan<T> *plan = getPlan<T>(points, lanes),
-                *halfPlan = n % 2 == 0 ? getPlan<T>(n, 0) : plan;
+  int64_t n = task.axis.n, half = n / 2, points = getPoints(C2r, n), lanes;
+  const Plan<T> *plan = findPlan<T>(task.axis, points, lanes),
+                *halfPlan = n % 2 == 0 ? getPlan<T>(n, kHalfLanes) : plan;
   if (!plan || !halfPlan)
     return false;
   Split<T> data = splitIn(task.work, points + 1, lanes);
@@ -392,10 +462,14 @@ bool transformToReals(const Task<T> &task, const T *x, T *y) {
       read(second, other);
       joinOdd(data, n, lanes, other);
     }
+    if (plan->kind == Kind::Large && task.axis.inner == 1 && n % 2 == 0) {
+      transformLarge(*plan, SplitSource<T>{data.exchanged()},
+                     PairSink<T>{y + n * i, true, task.factor}, scratch);
+      continue;
+    }
     Split<T> z = transform(*plan, data.exchanged(), scratch).exchanged();
     if (n % 2 == 0) {
-      writeReals(z.re, task.factor, y, n, 0, 2, half, block);
-      writeReals(z.im, task.factor, y, n, 1, 2, half, block);
+      writeHalves(z, task.factor, y, half, block);
     } else {
       writeReals(z.re, task.factor, y, n, 0, 1, n, block);
       writeReals(z.im, task.factor, y, n, 0, 1, n, second);

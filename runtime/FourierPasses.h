@@ -111,6 +111,11 @@ template <int R, int64_t S, typename T> inline void interleave(Vector<T> *all) {
   }
 }
 
+/// Turns rows of a square of numbers into columns.
+template <typename T> inline void transposeSquare(Vector<T> *rows) {
+  interleave<kCount<T>, 1, T>(rows);
+}
+
 //===----------------------------------------------------------------------===//
 // Small transforms
 //===----------------------------------------------------------------------===//
@@ -147,7 +152,7 @@ inline void transform4(Number<V> &a, Number<V> &b, Number<V> &c, Number<V> &d) {
 /// A transform of R numbers; `circle` are the cosines of 2 pi j / R, then
 /// sines.
 template <int R, typename T>
-inline void transform(Number<Vector<T>> *a, const T *circle) {
+inline void transform(Number<Vector<T>> *a, int radix, const T *circle) {
   using N = Number<Vector<T>>;
   if constexpr (R == 2) {
     transform2(a[0], a[1]);
@@ -168,27 +173,28 @@ inline void transform(Number<Vector<T>> *a, const T *circle) {
     for (int k = 0; k < 8; ++k)
       a[k] = all[k];
   } else {
-    constexpr int h = (R - 1) / 2;
-    N sum[h], difference[h], first = a[0], all = first;
-#pragma clang loop unroll(full)
+    // Odd; R is 0 for any of them.
+    constexpr int most = R ? R : kLargestRadix;
+    const int h = (radix - 1) / 2;
+    N sum[(most - 1) / 2], difference[(most - 1) / 2], first = a[0],
+                                                       all = first;
     for (int k = 1; k <= h; ++k) {
-      sum[k - 1] = a[k] + a[R - k];
-      difference[k - 1] = a[k] - a[R - k];
+      sum[k - 1] = a[k] + a[radix - k];
+      difference[k - 1] = a[k] - a[radix - k];
       all = all + sum[k - 1];
     }
     a[0] = all;
-#pragma clang loop unroll(full)
     for (int j = 1; j <= h; ++j) {
       N even = first, odd = {};
-#pragma clang loop unroll(full)
-      for (int k = 1; k <= h; ++k) {
-        T c = circle[j * k % R], s = circle[R + j * k % R];
+      for (int k = 1, place = j; k <= h; ++k) {
+        T c = circle[place], s = circle[radix + place];
         even = {even.re + c * sum[k - 1].re, even.im + c * sum[k - 1].im};
         odd = {odd.re + s * difference[k - 1].re,
                odd.im + s * difference[k - 1].im};
+        place += place + j < radix ? j : j - radix;
       }
       a[j] = even + odd.turned();
-      a[R - j] = even - odd.turned();
+      a[radix - j] = even - odd.turned();
     }
   }
 }
@@ -226,19 +232,18 @@ template <typename T> struct Pass {
 template <int R, typename T>
 inline void widePass(const Pass<T> &pass, Split<T> x, Split<T> y) {
   using N = Number<Vector<T>>;
+  const int radix = R ? R : int(pass.radix);
   int64_t s = pass.s, step = s * pass.m;
   const T *root = pass.roots;
-  for (int64_t p = 0; p < pass.m; ++p, root += 2 * (R - 1)) {
-    Split<T> from = x + s * p, to = y + s * R * p;
+  for (int64_t p = 0; p < pass.m; ++p, root += 2 * (radix - 1)) {
+    Split<T> from = x + s * p, to = y + s * radix * p;
     auto run = [&](auto scale) {
       for (int64_t q = 0; q < s; q += kCount<T>) {
-        N a[R];
-#pragma clang loop unroll(full)
-        for (int k = 0; k < R; ++k)
+        N a[R ? R : kLargestRadix];
+        for (int k = 0; k < radix; ++k)
           a[k] = {load(from.re + q + step * k), load(from.im + q + step * k)};
-        transform<R, T>(a, pass.circle);
-#pragma clang loop unroll(full)
-        for (int k = 0; k < R; ++k) {
+        transform<R, T>(a, radix, pass.circle);
+        for (int k = 0; k < radix; ++k) {
           N b = k == 0 ? a[k] : scale(a[k], k);
           store(b.re, to.re + q + s * k);
           store(b.im, to.im + q + s * k);
@@ -264,37 +269,36 @@ inline void flatPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
   constexpr int64_t count = kCount<T>;
   // Whether the results fill whole vectors.
   constexpr bool isEven = S != 0;
+  const int radix = R ? R : int(pass.radix);
   int64_t s = pass.s, step = s * pass.m, row = pass.rowSize();
   for (int64_t f = 0; f < step; f += count) {
     int64_t left = step - f < count ? step - f : count;
-    N a[R];
+    N a[R ? R : kLargestRadix];
     if (left == count) {
-#pragma clang loop unroll(full)
-      for (int k = 0; k < R; ++k)
+      for (int k = 0; k < radix; ++k)
         a[k] = {load(x.re + f + step * k), load(x.im + f + step * k)};
     } else {
-      for (int k = 0; k < R; ++k) {
+      for (int k = 0; k < radix; ++k) {
         a[k] = {};
         std::memcpy(&a[k].re, x.re + f + step * k, left * sizeof(T));
         std::memcpy(&a[k].im, x.im + f + step * k, left * sizeof(T));
       }
     }
-    transform<R, T>(a, pass.circle);
-#pragma clang loop unroll(full)
-    for (int k = 1; k < R; ++k) {
+    transform<R, T>(a, radix, pass.circle);
+    for (int k = 1; k < radix; ++k) {
       const T *root = pass.roots + 2 * row * (k - 1) + f;
       a[k] = a[k] * N{load(root), load(root + row)};
     }
     if (isEven && left == count) {
       if constexpr (isEven) {
         Vector<T> re[R], im[R];
-        for (int k = 0; k < R; ++k) {
+        for (int k = 0; k < radix; ++k) {
           re[k] = a[k].re;
           im[k] = a[k].im;
         }
         interleave<R, S, T>(re);
         interleave<R, S, T>(im);
-        for (int k = 0; k < R; ++k) {
+        for (int k = 0; k < radix; ++k) {
           store(re[k], y.re + R * f + count * k);
           store(im[k], y.im + R * f + count * k);
         }
@@ -303,9 +307,9 @@ inline void flatPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
     }
     int64_t p = f / s, q = f % s;
     for (int64_t i = 0; i < left; ++i) {
-      for (int k = 0; k < R; ++k) {
-        y.re[s * (R * p + k) + q] = a[k].re[i];
-        y.im[s * (R * p + k) + q] = a[k].im[i];
+      for (int k = 0; k < radix; ++k) {
+        y.re[s * (radix * p + k) + q] = a[k].re[i];
+        y.im[s * (radix * p + k) + q] = a[k].im[i];
       }
       if (++q == s) {
         q = 0;
@@ -319,7 +323,7 @@ template <int R, typename T>
 void runPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
   if (pass.isWide())
     return widePass<R>(pass, x, y);
-  if constexpr ((R & (R - 1)) == 0) {
+  if constexpr (R % 2 == 0 && R != 0) {
     if (pass.s == 1)
       return flatPass<R, 1>(pass, x, y);
     if constexpr (kCount<T> > 2)
@@ -350,12 +354,8 @@ void runAnyPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
     return runPass<7>(pass, x, y);
   case 8:
     return runPass<8>(pass, x, y);
-  case 11:
-    return runPass<11>(pass, x, y);
-  case 13:
-    return runPass<13>(pass, x, y);
   default:
-    return;
+    return runPass<0>(pass, x, y);
   }
 }
 

@@ -75,12 +75,17 @@ template <typename T> struct Tables {
   }
 };
 
-/// For transforms of n points, `lanes` of them side by side.
+/// For transforms of n points, `lanes` of them side by side; or, with one of
+/// these numbers instead, something else that is known of n.
+constexpr int64_t kNoLanes = 0, kHalfLanes = -1;
 template <typename T> struct Plan {
   int64_t n, lanes;
   Kind kind;
 
-  // Of no lanes, between n real numbers, n even, and n / 2 complex ones:
+  // Of kNoLanes.
+  Points points;
+
+  // Of kHalfLanes, between n real numbers, n even, and n / 2 complex ones:
   /// exp(-2 pi i k / n) for 0 <= k <= n / 4, real parts, then imaginary ones.
   const T *halfRoots;
 
@@ -261,8 +266,11 @@ template <typename T> void makeHalf(Plan<T> &plan, Tables<T> &tables) {
 }
 
 template <typename T> bool make(Plan<T> &plan, Tables<T> &tables) {
-  if (plan.lanes == 0) {
-    makeHalf(plan, tables);
+  if (plan.lanes <= 0) {
+    if (plan.lanes == kHalfLanes)
+      makeHalf(plan, tables);
+    else
+      plan.points = Points(plan.n);
     return true;
   }
   switch (plan.kind) {
@@ -281,7 +289,7 @@ template <typename T> Plan<T> *makePlan(int64_t n, int64_t lanes) {
   Plan<T> draft{};
   draft.n = n;
   draft.lanes = lanes;
-  draft.kind = kindOf(n);
+  draft.kind = kindOf(n, lanes, sizeof(T) == 4);
   Tables<T> tables;
   if (!make(draft, tables))
     return nullptr;
@@ -301,7 +309,7 @@ template <typename T> Plan<T> *makePlan(int64_t n, int64_t lanes) {
 template <typename T> const Plan<T> *getPlan(int64_t n, int64_t lanes) {
   constexpr int64_t count = 256;
   static std::atomic<Plan<T> *> plans[count];
-  std::atomic<Plan<T> *> &head = plans[(n * 5 + lanes) % count];
+  std::atomic<Plan<T> *> &head = plans[(n * 5 + lanes + 1) % count];
   auto find = [&](Plan<T> *plan) {
     while (plan && (plan->n != n || plan->lanes != lanes))
       plan = plan->next;

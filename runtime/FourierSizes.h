@@ -27,13 +27,19 @@
 namespace gradopt::runtime::fourier {
 
 /// The largest prime factor that has a pass of its own.
-constexpr int64_t kLargestRadix = 13;
+constexpr int64_t kLargestRadix = 61;
 /// More points than these are divided.
 constexpr int64_t kMaxDirect = 8192;
 /// With more points than these, one transform after the other is calculated.
-constexpr int64_t kMaxTogether = 2048;
+constexpr int64_t kMaxTogether = 8192;
 /// With at least so many points side by side, rows are calculated one by one.
 constexpr int64_t kMinRow = 128;
+/// Fewer points than these are not worth a division.
+constexpr int64_t kMinDivided = 64;
+
+/// How many transforms are calculated together: numbers of one place lie side
+/// by side, as many as fill the widest vectors.
+constexpr int64_t getLanes(bool isF32) { return isF32 ? 16 : 8; }
 
 enum class Kind { Direct, Large, Chirp };
 
@@ -44,10 +50,17 @@ inline bool hasSmallFactors(int64_t n) {
   return n == 1;
 }
 
-inline Kind kindOf(int64_t n) {
-  return !hasSmallFactors(n) ? Kind::Chirp
-         : n <= kMaxDirect   ? Kind::Direct
-                             : Kind::Large;
+/// Whether the first passes of a single transform fill vectors; else it is
+/// divided, since its columns do.
+constexpr bool fillsVectors(int64_t n, bool isF32) {
+  return n % getLanes(isF32) == 0;
+}
+
+inline Kind kindOf(int64_t n, int64_t lanes, bool isF32) {
+  if (!hasSmallFactors(n))
+    return Kind::Chirp;
+  bool isLarge = n > kMaxDirect || !fillsVectors(n, isF32);
+  return lanes == 1 && n >= kMinDivided && isLarge ? Kind::Large : Kind::Direct;
 }
 
 /// The size of the convolution of a chirp of n points: at least 2 n - 1, with
@@ -73,10 +86,6 @@ inline int64_t getColumnSize(int64_t n) {
   return best;
 }
 
-/// How many transforms are calculated together: numbers of one place lie side
-/// by side, as many as fill the widest vectors.
-constexpr int64_t getLanes(bool isF32) { return isF32 ? 16 : 8; }
-
 /// Between the real and the imaginary parts of numbers, so that both of one
 /// number do not compete for one place in the cache.
 constexpr int64_t kGap = 32;
@@ -89,7 +98,7 @@ constexpr int64_t getSpan(int64_t points, int64_t lanes) {
 /// The memory, in parts of numbers, that `lanes` transforms of n points need
 /// beside their data.
 inline int64_t getScratch(int64_t n, int64_t lanes, bool isF32) {
-  switch (kindOf(n)) {
+  switch (kindOf(n, lanes, isF32)) {
   case Kind::Direct:
     return getSpan(n + 1, lanes);
   case Kind::Large: {
@@ -105,6 +114,19 @@ inline int64_t getScratch(int64_t n, int64_t lanes, bool isF32) {
   return 0;
 }
 
+/// What is known of n points.
+struct Points {
+  Points() = default;
+  explicit Points(int64_t n)
+      : n(n), isChirp(!hasSmallFactors(n)),
+        longest(isChirp ? getChirpSize(n) : n) {}
+
+  int64_t n = 1;
+  bool isChirp = false;
+  /// The size of what is transformed in passes.
+  int64_t longest = 1;
+};
+
 /// Transforms along one dimension of an array: `outer` times `inner` of them,
 /// the numbers of each `inner` apart.
 struct Axis {
@@ -113,12 +135,12 @@ struct Axis {
   int64_t count() const { return outer * inner; }
 
   /// How many are calculated together.
-  int64_t lanes(int64_t points, bool isF32) const {
-    Kind kind = kindOf(points);
-    int64_t longest = kind == Kind::Chirp ? getChirpSize(points) : points;
-    bool areRows = inner == 1 && kind == Kind::Direct && points >= kMinRow;
-    return longest > kMaxTogether || areRows || count() < 2 ? 1
-                                                            : getLanes(isF32);
+  int64_t lanes(const Points &points, bool isF32) const {
+    bool areRows = inner == 1 && points.n >= kMinRow &&
+                   (points.isChirp || fillsVectors(points.n, isF32));
+    return points.longest > kMaxTogether || areRows || count() < 2
+               ? 1
+               : getLanes(isF32);
   }
 };
 
@@ -130,7 +152,7 @@ inline int64_t getPoints(Transform transform, int64_t n) {
 
 inline int64_t getAxisWork(Transform transform, const Axis &axis, bool isF32) {
   int64_t points = getPoints(transform, axis.n),
-          lanes = axis.lanes(points, isF32);
+          lanes = axis.lanes(Points(points), isF32);
   // Half a spectrum has one number more.
   return getSpan(points + 1, lanes) + getScratch(points, lanes, isF32);
 }

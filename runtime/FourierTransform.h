@@ -73,15 +73,98 @@ void scatterRows(const T *from, int64_t lanes, int64_t count, int64_t width,
 template <typename T>
 void gatherColumns(const T *from, int64_t step, int64_t count, int64_t width,
                    T *to, int64_t lanes) {
+  int64_t done = 0;
+  if (width == lanes)
+    for (; done + kCount<T> <= count; done += kCount<T>)
+      for (int64_t b = 0; b < lanes; b += kCount<T>) {
+        Vector<T> square[kCount<T>];
+        for (int64_t i = 0; i < kCount<T>; ++i)
+          square[i] = load(from + (b + i) * step + done);
+        transposeSquare<T>(square);
+        for (int64_t i = 0; i < kCount<T>; ++i)
+          store(square[i], to + (done + i) * lanes + b);
+      }
   for (int64_t b = 0; b < lanes; ++b)
-    for (int64_t j = 0; j < count; ++j)
+    for (int64_t j = done; j < count; ++j)
       to[j * lanes + b] = b < width ? from[b * step + j] : 0;
 }
 
+/// Where the numbers of a large transform come from: parts that lie apart, or
+/// an array of pairs, for the other direction with their parts exchanged.
+template <typename T> struct SplitSource {
+  Split<T> x;
+
+  /// `width` columns from number `first` on.
+  void gather(int64_t first, int64_t step, int64_t count, int64_t width,
+              Split<T> to, int64_t lanes) const {
+    gatherRows(x.re + first, step, count, width, to.re, lanes);
+    gatherRows(x.im + first, step, count, width, to.im, lanes);
+  }
+};
+template <typename T> struct PairSource {
+  const T *x;
+  bool isExchanged;
+
+  void gather(int64_t first, int64_t step, int64_t count, int64_t width,
+              Split<T> to, int64_t lanes) const {
+    if (isExchanged)
+      to = to.exchanged();
+    for (int64_t j = 0; j < count; ++j) {
+      const T *from = x + 2 * (first + j * step);
+      if (width == lanes)
+        for (int64_t b = 0; b < lanes; b += kCount<T>) {
+          Vector<T> re, im;
+          loadPairs(from + 2 * b, re, im);
+          store(re, to.re + j * lanes + b);
+          store(im, to.im + j * lanes + b);
+        }
+      else
+        for (int64_t b = 0; b < lanes; ++b) {
+          to.re[j * lanes + b] = b < width ? from[2 * b] : 0;
+          to.im[j * lanes + b] = b < width ? from[2 * b + 1] : 0;
+        }
+    }
+  }
+};
+
+/// And where they go.
+template <typename T> struct SplitSink {
+  Split<T> y;
+
+  void scatter(Split<T> from, int64_t lanes, int64_t first, int64_t step,
+               int64_t count, int64_t width) const {
+    scatterRows(from.re, lanes, count, width, y.re + first, step);
+    scatterRows(from.im, lanes, count, width, y.im + first, step);
+  }
+};
+template <typename T> struct PairSink {
+  T *y;
+  bool isExchanged;
+  T factor;
+
+  void scatter(Split<T> from, int64_t lanes, int64_t first, int64_t step,
+               int64_t count, int64_t width) const {
+    if (isExchanged)
+      from = from.exchanged();
+    for (int64_t j = 0; j < count; ++j) {
+      T *to = y + 2 * (first + j * step);
+      if (width == lanes)
+        for (int64_t b = 0; b < lanes; b += kCount<T>)
+          storePairs<T>(load(from.re + j * lanes + b) * factor,
+                        load(from.im + j * lanes + b) * factor, to + 2 * b);
+      else
+        for (int64_t b = 0; b < width; ++b) {
+          to[2 * b] = from.re[j * lanes + b] * factor;
+          to[2 * b + 1] = from.im[j * lanes + b] * factor;
+        }
+    }
+  }
+};
+
 /// With x[rows, columns]: along its columns, times w^(k j), along its rows,
-/// transposed.
-template <typename T>
-Split<T> transformLarge(const Plan<T> &plan, Split<T> x, T *scratch) {
+/// transposed. All of the source is read before the sink is written to.
+template <typename T, typename Source, typename Sink>
+void transformLarge(const Plan<T> &plan, Source source, Sink sink, T *scratch) {
   constexpr int64_t lanes = getLanes(sizeof(T) == 4);
   int64_t rows = plan.rows, columns = plan.columns;
   Split<T> between = splitIn(scratch, plan.n, 1);
@@ -90,8 +173,7 @@ Split<T> transformLarge(const Plan<T> &plan, Split<T> x, T *scratch) {
   scratch += getSpan(columns, lanes);
   for (int64_t j = 0; j < columns; j += lanes) {
     int64_t width = columns - j < lanes ? columns - j : lanes;
-    gatherRows(x.re + j, columns, rows, width, block.re, lanes);
-    gatherRows(x.im + j, columns, rows, width, block.im, lanes);
+    source.gather(j, columns, rows, width, block, lanes);
     Split<T> y = transform(*plan.ofColumns, block, scratch);
     const T *near = plan.near;
     for (int64_t k = 0; k < rows; ++k, near += 2 * lanes) {
@@ -106,8 +188,7 @@ Split<T> transformLarge(const Plan<T> &plan, Split<T> x, T *scratch) {
         store(number.im, im);
       }
     }
-    scatterRows(y.re, lanes, rows, width, between.re + j, columns);
-    scatterRows(y.im, lanes, rows, width, between.im + j, columns);
+    SplitSink<T>{between}.scatter(y, lanes, j, columns, rows, width);
   }
   for (int64_t k = 0; k < rows; k += lanes) {
     int64_t width = rows - k < lanes ? rows - k : lanes;
@@ -116,10 +197,8 @@ Split<T> transformLarge(const Plan<T> &plan, Split<T> x, T *scratch) {
     gatherColumns(between.im + k * columns, columns, columns, width, block.im,
                   lanes);
     Split<T> y = transform(*plan.ofRows, block, scratch);
-    scatterRows(y.re, lanes, columns, width, x.re + k, rows);
-    scatterRows(y.im, lanes, columns, width, x.im + k, rows);
+    sink.scatter(y, lanes, k, rows, columns, width);
   }
-  return x;
 }
 
 /// y[k] = conj(b[k]) sum_j x[j] conj(b[j]) b[k - j], where b[j] is
@@ -159,7 +238,8 @@ Split<T> transform(const Plan<T> &plan, Split<T> x, T *scratch) {
   case Kind::Direct:
     return transformDirect(plan, x, scratch);
   case Kind::Large:
-    return transformLarge(plan, x, scratch);
+    transformLarge(plan, SplitSource<T>{x}, SplitSink<T>{x}, scratch);
+    return x;
   case Kind::Chirp:
     return transformChirp(plan, x, scratch);
   }
