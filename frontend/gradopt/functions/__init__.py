@@ -7,6 +7,7 @@ Importing this package fills the tables of `gradopt.array.dispatch`.
 from gradopt.functions import (
     editing,
     elementwise,
+    fourier,
     joining,
     linalg,
     matrices,
@@ -27,6 +28,7 @@ from gradopt.functions import (
 __all__ = [
     "editing",
     "elementwise",
+    "fourier",
     "joining",
     "linalg",
     "matrices",

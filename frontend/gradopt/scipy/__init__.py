@@ -6,6 +6,6 @@ SciPy computes in code that cannot be traced. They have SciPy's names, parameter
 do not need SciPy. Outside of traces they are compiled at the first call.
 """
 
-from gradopt.scipy import linalg, signal, stats
+from gradopt.scipy import fft, linalg, signal, stats
 
-__all__ = ["linalg", "signal", "stats"]
+__all__ = ["fft", "linalg", "signal", "stats"]
