@@ -337,8 +337,8 @@ def test_transforms_are_mapped() -> None:
     x = numbers((4, 3, 5))
     check(go.vmap(np.fft.fft)(x), np.fft.fft(x))
     check(
-        go.vmap(lambda x: np.fft.rfft2(x.real), in_axes=1)(x),
-        np.fft.rfft2(np.moveaxis(x.real, 1, 0)),
+        go.vmap(lambda x: np.fft.rfft2(np.real(x)), in_axes=1)(x),
+        np.fft.rfft2(np.moveaxis(np.real(x), 1, 0)),
     )
     check(
         go.vmap(lambda x: np.fft.irfft(x, 6, axis=0), out_axes=1)(x),
