@@ -31,10 +31,11 @@ from cases import CASES, Case
 from loops import LOOPS
 from matrices import MATRICES
 from peers import PEERS, Call, Peer
+from transforms import TRANSFORMS
 
 SAMPLE_SECONDS = 0.01
 LARGE_BLOCK = 65536
-EVERY = {**CASES, **LOOPS, **MATRICES}
+EVERY = {**CASES, **LOOPS, **MATRICES, **TRANSFORMS}
 
 
 def arguments_of(case: Case) -> tuple[Any, ...]:
@@ -242,6 +243,9 @@ def main() -> int:
     parser.add_argument("--case", nargs="+", choices=list(EVERY), default=list(CASES))
     parser.add_argument("--loops", nargs="*", metavar="PART", help="cases of loops.py named so")
     parser.add_argument("--matrices", nargs="*", metavar="PART", help="of matrices.py, the same")
+    parser.add_argument(
+        "--transforms", nargs="*", metavar="PART", help="of transforms.py, the same"
+    )
     parser.add_argument("--library", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--threads", type=int, default=1, help="for every library (default: 1)")
@@ -254,7 +258,11 @@ def main() -> int:
     if arguments.json and not arguments.json.parent.is_dir():
         parser.error(f"--json: there is no folder {arguments.json.parent}")
 
-    for parts, cases in ((arguments.loops, LOOPS), (arguments.matrices, MATRICES)):
+    for parts, cases in (
+        (arguments.loops, LOOPS),
+        (arguments.matrices, MATRICES),
+        (arguments.transforms, TRANSFORMS),
+    ):
         if parts is not None:
             arguments.case = [name for name in cases if any(p in name for p in parts or [""])]
 
