@@ -12,11 +12,12 @@ import scipy.signal
 from budget import generator
 
 import gradopt as go
-from gradopt.errors import ArgumentError, ShapeError, UnsupportedError
+from gradopt.errors import ArgumentError, DTypeError, ShapeError
 from gradopt.scipy import signal
+from gradopt.scipy.signal import Mode
 
 RNG = generator(61)
-MODES = ("full", "same", "valid")
+MODES: tuple[Mode, ...] = ("full", "same", "valid")
 SHAPES = [
     ((), ()),
     ((1,), (1,)),
@@ -85,6 +86,86 @@ def test_derivatives_of_matrices(boundary: Any) -> None:
     go.gradcheck(lambda x, v: signal.correlate2d(x, y, fillvalue=v), (x, 0.7))
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+@pytest.mark.parametrize("method", ["direct", "fft"])
+def test_methods(name: str, mode: Mode, method: Any) -> None:
+    """Products of spectra, and complex numbers, of which a correlation takes the conjugate."""
+    for shapes, dtype in itertools.product(
+        SHAPES[1:], ["float64", "float32", "complex128", "int64"]
+    ):
+        x, y = arrays(shapes, "float64")
+        if dtype == "complex128":
+            x, y = x + 1j * arrays(shapes, "float64")[0], y - 1j * arrays(shapes, "float64")[1]
+        x, y = x.astype(dtype), y.astype(dtype)
+        try:
+            want = getattr(scipy.signal, name)(x, y, mode, method="direct")
+        except ValueError:
+            with pytest.raises(ShapeError, match="must hold the other"):
+                getattr(signal, name)(x, y, mode, method)
+            continue
+        got = getattr(signal, name)(x, y, mode, method)
+        tolerance = 1e-5 if dtype == "float32" else 1e-13
+        assert got.dtype == want.dtype
+        error = np.abs(got - want)
+        assert (error <= tolerance * np.max(np.abs(want))).all(), (shapes, dtype)
+
+
+def test_the_faster_method() -> None:
+    """Long arrays are multiplied as spectra, short ones and integers directly."""
+    for n, m, method in ((100_000, 5, "direct"), (100_000, 5000, "fft"), (64, 64, "direct")):
+        x, y = np.ones(n), np.ones(m)
+        assert signal.choose_conv_method(x, y) == method
+        program = go.compile(lambda x, y: signal.convolve(x, y, "same")).lower(x, y).mlir("grad")
+        assert ("grad.rfft" in program) == (method == "fft")
+        assert signal.choose_conv_method(x.astype(int), y) == method
+        assert signal.choose_conv_method(x.astype(int), y.astype(int)) == "direct"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["fftconvolve", "oaconvolve"])
+def test_products_of_spectra(name: str, mode: Mode) -> None:
+    uses: list[tuple[Any, Any]] = [(shapes, None) for shapes in SHAPES]
+    uses += [(((4, 5), (4, 3)), 1), (((4, 5), (1, 3)), (1,)), (((1, 5), (4, 3)), [-1])]
+    uses += [(((3, 4, 5), (2, 4, 3)), (2, 0)), (((0,), (3,)), None), (((6, 1), (2, 3)), None)]
+    for (shapes, axes), dtype in itertools.product(uses, ["float64", "float32", "int64"]):
+        x, y = arrays(shapes, dtype)
+        try:
+            want = getattr(scipy.signal, name)(x, y, mode, axes)
+        except ValueError:
+            with pytest.raises(ShapeError):
+                getattr(signal, name)(x, y, mode, axes)
+            continue
+        got = getattr(signal, name)(x, y, mode, axes)
+        assert np.shape(got) == np.shape(want), (shapes, axes)
+        assert np.asarray(got).dtype == np.asarray(want).dtype, (shapes, axes, dtype)
+        scale = np.max(np.abs(want), initial=1)
+        np.testing.assert_allclose(got, want, atol=(1e-6 if dtype == "float32" else 1e-14) * scale)
+
+
+def test_analytic_signals() -> None:
+    for shape, n, axis in itertools.product([(7,), (8,), (4, 6)], (None, 5, 12), (-1, 0)):
+        for dtype in ("float64", "float32"):
+            x = RNG.normal(size=shape).astype(dtype)
+            got, want = signal.hilbert(x, n, axis), scipy.signal.hilbert(x, n, axis)
+            assert got.dtype == want.dtype
+            np.testing.assert_allclose(got, want, atol=1e-6 if dtype == "float32" else 1e-14)
+    with pytest.raises(ValueError, match="x must be real"):
+        scipy.signal.hilbert(np.ones(3) * 1j)
+    with pytest.raises(DTypeError, match="x must be real"):
+        signal.hilbert(np.ones(3) * 1j)
+    with pytest.raises(ArgumentError, match="N must be positive"):
+        signal.hilbert(np.ones(3), 0)
+
+
+def test_derivatives_of_spectra() -> None:
+    x, y = RNG.normal(size=9), RNG.normal(size=4)
+    for mode in MODES:
+        go.gradcheck(lambda x, y: np.sin(signal.fftconvolve(x, y, mode)), (x, y), order=2)  # noqa: B023
+        go.gradcheck(lambda x, y: signal.correlate(x, y, mode, "fft") ** 2, (x, y))  # noqa: B023
+    go.gradcheck(lambda x: np.abs(signal.hilbert(x)), (x,), order=2)
+
+
 def test_bools() -> None:
     x, y = np.array([True, False, True, True]), np.array([True, False])
     np.testing.assert_array_equal(signal.convolve(x, y), np.convolve(x, y))
@@ -122,12 +203,12 @@ def test_errors() -> None:
         signal.correlation_lags(2, 3, mode)
     with pytest.raises(ArgumentError, match="boundary must"):
         signal.convolve2d(x, y, boundary=mode)
-    with pytest.raises(UnsupportedError, match="method='fft'"):
-        signal.convolve(x, y, method="fft")
+    with pytest.raises(ArgumentError, match='method must be "auto", "direct" or "fft"'):
+        signal.convolve(x, y, method="table")
     wrong: Any = ["full"]
     with pytest.raises(ArgumentError, match=r"mode must .* but it is \['full'\]"):
         signal.convolve(x, y, wrong)
     with pytest.raises(ArgumentError, match=r"boundary must .* but it is \['full'\]"):
         signal.correlate2d(x, y, boundary=wrong)
-    with pytest.raises(UnsupportedError, match=r"method=\['full'\]"):
+    with pytest.raises(ArgumentError, match=r"method must .* but it is \['full'\]"):
         signal.correlate(x, y, method=wrong)

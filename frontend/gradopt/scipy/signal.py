@@ -1,27 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""`scipy.signal`: convolutions and correlations of arrays of any rank.
+"""`scipy.signal`: convolutions and correlations of arrays of any rank, analytic signals.
 
-All are sums of products, as `method="direct"` is in SciPy; integers stay integers.
+A convolution is sums of products, or a product of spectra; integers stay integers.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any, Literal
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, unsupported
-from gradopt.base.dtypes import BOOL, INT64
+from gradopt.array.dispatch import UFUNCS
+from gradopt.array.operands import traced
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
-from gradopt.errors import ArgumentError, ShapeError
+from gradopt.errors import ArgumentError, DTypeError, ShapeError
 from gradopt.functions.joining import pad
 from gradopt.functions.products import promoted
-from gradopt.ir import prims
+from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
+from gradopt.scipy.fft import next_fast_len
 
-__all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "correlation_lags"]
+__all__ = [
+    "choose_conv_method",
+    "convolve",
+    "convolve2d",
+    "correlate",
+    "correlate2d",
+    "correlation_lags",
+    "fftconvolve",
+    "hilbert",
+    "oaconvolve",
+]
 
 Mode = Literal["full", "valid", "same"]
 Boundary = Literal["fill", "wrap", "symm"]
@@ -36,28 +50,104 @@ def convolve(in1: Any, in2: Any, mode: Mode = "full", method: str = "auto") -> A
         in2: array of the same rank.
         mode: "full", wherever the arrays overlap; "same", the middle of it, of the shape of
             `in1`; "valid", where one array lies within the other.
-        method: "direct" or "auto".
+        method: "direct", sums of products; "fft", a product of spectra, which takes less time for
+            long arrays, and whose rounding errors are relative to the largest element; or "auto",
+            whichever is faster, but "direct" for integers.
 
     Returns:
         An array of the arrays' common dtype.
 
     Raises:
         ShapeError: ranks differ, an array is empty, or no array holds the other in "valid" mode.
-        ArgumentError: there is no such mode.
-        UnsupportedError: another method.
+        ArgumentError: there is no such mode or method.
     """
     _check_options("convolve", mode, method)
-    return _convolved(in1, in2, name="convolve", mode=mode, flip=False)
+    return _convolved(in1, in2, name="convolve", mode=mode, flip=False, method=method)
 
 
 @hide_frames
 def correlate(in1: Any, in2: Any, mode: Mode = "full", method: str = "auto") -> Any:
-    """The correlation of two arrays: the convolution with `in2` reversed along all axes.
+    """The correlation of two arrays: the convolution with the conjugate of `in2` in reverse order.
 
     Parameters, result and errors are those of `convolve`.
     """
     _check_options("correlate", mode, method)
-    return _convolved(in1, in2, name="correlate", mode=mode, flip=True)
+    return _convolved(in1, in2, name="correlate", mode=mode, flip=True, method=method)
+
+
+def choose_conv_method(in1: Any, in2: Any, mode: Mode = "full", measure: bool = False) -> str:
+    """The method, "direct" or "fft", that `convolve` takes for two arrays.
+
+    Args:
+        in1: array.
+        in2: array of the same rank.
+        mode: as for `convolve`.
+        measure: means nothing: nothing is measured.
+
+    Raises:
+        ArgumentError: there is no such mode.
+    """
+    _check_mode("choose_conv_method", mode)
+    x, y = (array if hasattr(array, "dtype") else np.asarray(array) for array in (in1, in2))
+    return _method(np.result_type(x.dtype, y.dtype), np.shape(x), np.shape(y), mode)
+
+
+@hide_frames
+def fftconvolve(in1: Any, in2: Any, mode: Mode = "full", axes: Any = None) -> Any:
+    """The convolution of two arrays, by a product of their spectra.
+
+    Args:
+        in1: array.
+        in2: array of the same rank.
+        mode: as for `convolve`.
+        axes: those along which the arrays are convolved; None for all. Along the others they are
+            broadcast.
+
+    Returns:
+        An array of floats or complex numbers; empty, if an array is.
+
+    Raises:
+        ShapeError: ranks differ, no array holds the other in "valid" mode, or the other axes do
+            not go together.
+        AxisError: an axis is out of bounds.
+        ArgumentError: there is no such mode.
+    """
+    _check_mode("fftconvolve", mode)
+    return _by_spectra_along(in1, in2, name="fftconvolve", mode=mode, axes=_hashable(axes))
+
+
+@hide_frames
+def oaconvolve(in1: Any, in2: Any, mode: Mode = "full", axes: Any = None) -> Any:
+    """The convolution of two arrays, as `fftconvolve`.
+
+    SciPy's is faster where one array is much longer: it transforms parts of that. Here the sizes
+    decide what is faster, as in `convolve`, where all axes are convolved.
+    """
+    _check_mode("oaconvolve", mode)
+    return _by_spectra_along(in1, in2, name="oaconvolve", mode=mode, axes=_hashable(axes))
+
+
+@hide_frames
+def hilbert(x: Any, N: int | None = None, axis: int = -1) -> Any:
+    """The analytic signal: real numbers, and their Hilbert transform as imaginary parts.
+
+    Args:
+        x: array of real numbers.
+        N: the number of points along the axis: elements are cut off, or zeros put behind.
+        axis: what is transformed.
+
+    Returns:
+        An array of complex numbers.
+
+    Raises:
+        DTypeError: the numbers are complex.
+        ArgumentError: `N` is not positive.
+        AxisError: the axis is out of bounds.
+    """
+    size = None if N is None else operator.index(N)
+    if size is not None and size <= 0:
+        raise ArgumentError("N must be positive.", source_location())
+    return _analytic(x, size=size, axis=operator.index(axis))
 
 
 @hide_frames
@@ -133,8 +223,11 @@ def _check_mode(name: str, mode: Any) -> None:
 
 def _check_options(name: str, mode: Any, method: Any) -> None:
     _check_mode(name, mode)
-    if not isinstance(method, str) or method not in ("auto", "direct"):
-        raise unsupported(f"method={method!r} of {name}", 'use "direct"')
+    if not isinstance(method, str) or method not in ("auto", "direct", "fft"):
+        raise ArgumentError(
+            f'{name}: method must be "auto", "direct" or "fft", but it is {method!r}',
+            source_location(),
+        )
 
 
 def _check_boundary(name: str, mode: Any, boundary: Any) -> None:
@@ -153,7 +246,7 @@ def _error(name: str, what: str, x: Value, y: Value) -> ShapeError:
 
 
 @program
-def _convolved(in1: Any, in2: Any, *, name: str, mode: str, flip: bool) -> Value:
+def _convolved(in1: Any, in2: Any, *, name: str, mode: str, flip: bool, method: str) -> Value:
     x, y = promoted(in1, in2)
     if x.ndim != y.ndim:
         raise _error(name, "both arrays must have the same number of dimensions", x, y)
@@ -161,7 +254,138 @@ def _convolved(in1: Any, in2: Any, *, name: str, mode: str, flip: bool) -> Value
         return UFUNCS[np.multiply](x, y)
     if x.size == 0 or y.size == 0:
         raise _error(name, "both arrays must have elements", x, y)
-    return _in_mode(name, x, prims.reverse(y, range(y.ndim)) if flip else y, mode)
+    if flip:
+        y = prims.conjugate(prims.reverse(y, range(y.ndim)))
+    if method == "auto":
+        method = _method(x.dtype, x.shape, y.shape, mode)
+    if method == "direct":
+        return _in_mode(name, x, y, mode)
+    a, b = fourier.inexact(x), fourier.inexact(y)
+    found = _by_spectra(name, a, b, mode, tuple(range(x.ndim)))
+    if is_inexact(x.dtype):
+        return found
+    return prims.convert(UFUNCS[np.rint](found), x.dtype)
+
+
+# A transform of n numbers takes the time of so many products for each of n log2 n.
+_PRODUCTS = 10
+
+
+def _method(dtype: Any, shape: Shape, other: Shape, mode: str) -> str:
+    """What takes less time, of what is as exact as it has to be."""
+    if dtype.kind not in "fc" or 0 in (*shape, *other) or not shape:
+        return "direct"
+    full = math.prod([n + m - 1 for n, m in zip(shape, other, strict=True)])
+    results = full
+    if mode == "same":
+        results = math.prod(shape)
+    if mode == "valid":
+        results = math.prod([abs(n - m) + 1 for n, m in zip(shape, other, strict=True)])
+    direct = results * min(math.prod(shape), math.prod(other))
+    return "fft" if direct > _PRODUCTS * full * math.log2(full + 1) else "direct"
+
+
+@program
+def _by_spectra_along(in1: Any, in2: Any, *, name: str, mode: str, axes: Any) -> Value:
+    x, y = promoted(in1, in2)
+    if x.ndim != y.ndim:
+        raise _error(name, "both arrays must have the same number of dimensions", x, y)
+    if x.ndim == 0:
+        return UFUNCS[np.multiply](x, y)
+    places = prims.normalize_axes(axes, x.ndim)
+    if x.size == 0 or y.size == 0:
+        return prims.full((0,), 0, FLOAT64)
+    if any(1 not in (x.shape[axis], y.shape[axis]) for axis in places):
+        x, y = fourier.inexact(x), fourier.inexact(y)
+    if name == "oaconvolve" and len(places) == x.ndim and 1 not in (*x.shape, *y.shape):
+        method = _method(x.dtype, x.shape, y.shape, mode)
+        if method == "direct":
+            return _in_mode(name, x, y, mode)
+    return _by_spectra(name, x, y, mode, places)
+
+
+def _by_spectra(name: str, x: Value, y: Value, mode: str, axes: tuple[int, ...]) -> Value:
+    """The convolution along some axes of arrays with elements, which are broadcast along others."""
+    # Along an axis on which an array has one element, it is a factor.
+    axes = tuple([axis for axis in axes if x.shape[axis] != 1 and y.shape[axis] != 1])
+    others = [axis for axis in range(x.ndim) if axis not in axes]
+    if any(x.shape[i] != y.shape[i] and 1 not in (x.shape[i], y.shape[i]) for i in others):
+        raise _error(name, "sizes of axes that are not convolved must be the same, or 1", x, y)
+    pairs = [(x.shape[axis], y.shape[axis]) for axis in axes]
+    if mode == "valid" and not (all(n >= m for n, m in pairs) or all(n <= m for n, m in pairs)):
+        raise _error(name, 'in "valid" mode one array must hold the other in all dimensions', x, y)
+    shape = prims.broadcast_shapes(
+        tuple([1 if i in axes else n for i, n in enumerate(x.shape)]),
+        tuple([1 if i in axes else n for i, n in enumerate(y.shape)]),
+    )
+    if axes:
+        full = [n + m - 1 for n, m in pairs]
+        result = _product_of_spectra(name, x, y, axes, [_fast(size) for size in full])
+    else:
+        full = []
+        result = prims.broadcast_to(x, shape) * prims.broadcast_to(y, shape)
+    for axis, (n, m), size in zip(axes, pairs, full, strict=True):
+        count = size if mode == "full" else n if mode == "same" else abs(n - m) + 1
+        start = (size - count) // 2
+        result = prims.take_range(result, axis, start, start + count)
+    for axis in others if mode == "same" else ():
+        start = (result.shape[axis] - x.shape[axis]) // 2
+        result = prims.take_range(result, axis, start, start + x.shape[axis])
+    return result
+
+
+def _fast(size: int) -> int:
+    """A number of points that fills vectors, unless there are few."""
+    return next_fast_len(size, True) if size < 64 else 16 * next_fast_len(-(-size // 16), True)
+
+
+def _product_of_spectra(
+    name: str, x: Value, y: Value, axes: tuple[int, ...], sizes: list[int]
+) -> Value:
+    x, y = (_extended(value, axes, sizes) for value in (x, y))
+    name = f"scipy.signal.{name}"
+    if x.dtype.kind == "c":
+        a, b = (fourier.fft(value, axes, True, "none", name) for value in (x, y))
+    else:
+        a, b = (fourier.rfft(value, axes, True, "none", name) for value in (x, y))
+    shape = prims.broadcast_shapes(a.shape, b.shape)
+    product = prims.broadcast_to(a, shape) * prims.broadcast_to(b, shape)
+    if x.dtype.kind == "c":
+        return fourier.fft(product, axes, False, "size", name)
+    return fourier.irfft(product, axes, sizes[-1], False, "size", name)
+
+
+def _extended(x: Value, axes: tuple[int, ...], sizes: list[int]) -> Value:
+    for axis, size in zip(axes, sizes, strict=True):
+        x = fourier.resized(x, axis, size)
+    return x
+
+
+def _hashable(axes: Any) -> Any:
+    if axes is None or np.ndim(axes) == 0:
+        return axes if axes is None else (operator.index(axes),)
+    return tuple([operator.index(axis) for axis in axes])
+
+
+@program
+def _analytic(x: Any, *, size: int | None, axis: int) -> Value:
+    value = fourier.inexact(traced(x))
+    if value.dtype.kind == "c":
+        raise DTypeError("x must be real.", source_location())
+    place = prims.normalize_axis(axis, value.ndim)
+    n = fourier.require_points(value.shape[place] if size is None else size)
+    name = "scipy.signal.hilbert"
+    half = fourier.rfft(fourier.resized(value, place, n), [place], True, "none", name)
+    # Frequencies between the first and the middle one count twice, negative ones not at all.
+    factors = np.full(n // 2 + 1, 2.0)
+    factors[0] = 1
+    if n % 2 == 0:
+        factors[-1] = 1
+    shape = [1] * value.ndim
+    shape[place] = factors.size
+    scale = prims.as_value(factors.reshape(shape), half.dtype)
+    whole = fourier.resized(half * prims.broadcast_to(scale, half.shape), place, n)
+    return fourier.fft(whole, [place], False, "size", name)
 
 
 @program
@@ -217,6 +441,11 @@ def _correlated(x: Value, kernel: Value, padding: list[tuple[int, int]]) -> Valu
         return prims.convert(counts, BOOL)
     if x.ndim == 1 and min(padding[0]) >= 0:
         return prims.correlate(x, kernel, *padding[0])
+    if x.dtype.kind == "c":
+        parts = prims.real(x), prims.imag(x)
+        re, im = (_correlated(part, prims.real(kernel), padding) for part in parts)
+        turned_re, turned_im = (_correlated(part, prims.imag(kernel), padding) for part in parts)
+        return prims.complex_(re - turned_im, im + turned_re)
     ones = (1,) * x.ndim
     result = prims.convolution(
         prims.reshape(x, (1, 1, 1, *x.shape)),
