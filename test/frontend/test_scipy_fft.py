@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.fft
+import scipy.linalg
+import scipy.signal
 from budget import generator
+from scipy.fft import dct
 
 import gradopt as go
 import gradopt.scipy.fft as gfft
 from gradopt.errors import ArgumentError, DTypeError, ShapeError
 
 Array = np.ndarray[Any, Any]
+SCIPY: Any = scipy.fft
+of_cosines: Any = dct
 COSINES = ("dct", "dst", "idct", "idst")
 
 
@@ -147,6 +152,43 @@ DERIVATIVES: dict[str, Callable[..., Any]] = {
 def test_derivatives(name: str) -> None:
     transform = DERIVATIVES[name]
     go.gradcheck(lambda x: np.sum(np.sin(transform(x))), (numbers(4) / 4,), order=2)
+
+
+def test_scipys_own_functions() -> None:
+    """Those that are called by their names in a compiled function are ours there."""
+    x = numbers(12)
+
+    def use(x: Array) -> Any:
+        y = SCIPY.rfft(x, SCIPY.next_fast_len(x.size + 1))
+        window = scipy.signal.get_window("hann", x.size)
+        return (
+            np.abs(y),
+            of_cosines(x, norm="ortho"),
+            scipy.signal.fftconvolve(x, window, mode="same"),
+            scipy.linalg.solve(np.diag(x), x),
+            SCIPY.fftfreq(4, x[0]),
+        )
+
+    compiled = go.compile(use)
+    for got, want in zip(compiled(x), use(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+    with pytest.raises(ShapeError, match="axes must be unique") as caught:
+        go.compile(lambda x: SCIPY.fftn(x, axes=(0, 0)))(x)
+    assert caught.value.location is not None
+    assert caught.value.location.file == __file__
+    go.gradcheck(lambda x: sum(np.sum(y) for y in use(x)), (x,))
+
+
+def test_scipys_functions_in_a_loop() -> None:
+    def use(x: Array) -> Array:
+        for _ in range(50):
+            x = SCIPY.idct(0.9 * SCIPY.dct(x))
+        return x
+
+    x = numbers(8)
+    compiled = go.compile(use)
+    assert [loop.is_rolled for loop in compiled.lower(x).loops()] == [True]
+    np.testing.assert_allclose(compiled(x), use(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("real", [False, True])
