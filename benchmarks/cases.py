@@ -84,6 +84,15 @@ def _logsumexp(xp: Any) -> Function:
     return loss
 
 
+def _sort(xp: Any) -> Function:
+    def loss(x: Any, w: Any) -> Any:
+        ordered = xp.sort(x)
+        # torch.sort returns positions as well.
+        return xp.sum(w * (ordered[0] if xp.__name__ == "torch" else ordered))
+
+    return loss
+
+
 class _PythonLoops:
     """Loops for libraries without any: those of Python."""
 
@@ -222,6 +231,17 @@ CASES = {
     "chain": Case("elementwise chain, 10^6", _chain, lambda g: (g.normal(size=10**6),)),
     "logsumexp": Case(
         "log-sum-exp, 1000 x 1000", _logsumexp, lambda g: (g.normal(size=(1000, 1000)),)
+    ),
+    "sort": Case(
+        "sum of sorted elements with weights, 10^6",
+        _sort,
+        lambda g: (g.normal(size=10**6), g.normal(size=10**6)),
+    ),
+    "quantile": Case(
+        "three quantiles, 10^6",
+        lambda xp: lambda x, q: xp.sum(xp.quantile(x, q)),
+        lambda g: (g.normal(size=10**6), np.array([0.1, 0.5, 0.9])),
+        without=("autograd",),
     ),
     "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
     "conv-net": Case(

@@ -382,3 +382,40 @@ func.func @fft_of_one_number(%x: tensor<3x1xcomplex<f64>>, %z: tensor<3x2xcomple
   %2 = grad.fft %z, dimensions = [], forward = true, norm = "root" : tensor<3x2xcomplex<f64>>
   return %0, %1, %2 : tensor<3x1xcomplex<f64>>, tensor<3x2xcomplex<f64>>, tensor<3x2xcomplex<f64>>
 }
+
+// -----
+
+// Fewer rows of rows are rows at once, and so are what is added to them.
+
+// CHECK-LABEL: func.func @gathers_of_gathers
+// CHECK-SAME: %[[X:.*]]: tensor<2x9xf64>, %[[I:.*]]: tensor<2x9x1xi64>, %[[J:.*]]: tensor<2x3x1xi64>, %[[U:.*]]: tensor<2x3xf64>
+func.func @gathers_of_gathers(%x: tensor<2x9xf64>, %i: tensor<2x9x1xi64>, %j: tensor<2x3x1xi64>, %u: tensor<2x3xf64>) -> (tensor<2x3xf64>, tensor<2x9xf64>) {
+  // CHECK-DAG: %[[ZERO:.*]] = grad.constant dense<0.000000e+00>
+  // CHECK: %[[IJ:.*]] = grad.gather %[[I]], %[[J]] batch 1 : tensor<2x9x1xi64>, tensor<2x3x1xi64> -> tensor<2x3x1xi64>
+  // CHECK: %[[G:.*]] = grad.gather %[[X]], %[[IJ]] batch 1
+  // CHECK: %[[KL:.*]] = grad.gather %[[I]], %[[J]] batch 1
+  // CHECK: %[[S:.*]] = grad.scatter_add %[[ZERO]], %[[KL]], %[[U]] batch 1
+  // CHECK: return %[[G]], %[[S]]
+  %0 = grad.gather %x, %i batch 1 : tensor<2x9xf64>, tensor<2x9x1xi64> -> tensor<2x9xf64>
+  %1 = grad.gather %0, %j batch 1 : tensor<2x9xf64>, tensor<2x3x1xi64> -> tensor<2x3xf64>
+  %zero = grad.constant dense<0.0> : tensor<2x9xf64>
+  %2 = grad.scatter_add %zero, %j, %u batch 1 : tensor<2x9xf64>, tensor<2x3x1xi64>, tensor<2x3xf64>
+  %3 = grad.scatter_add %zero, %i, %2 batch 1 : tensor<2x9xf64>, tensor<2x9x1xi64>, tensor<2x9xf64>
+  return %1, %3 : tensor<2x3xf64>, tensor<2x9xf64>
+}
+
+// -----
+
+// A zero that is added may change the sign of one.
+
+// CHECK-LABEL: func.func @scatters_that_stay
+func.func @scatters_that_stay(%x: tensor<9xf64>, %i: tensor<9x1xi64>, %j: tensor<9x1xi64>, %k: tensor<3x1xi64>, %u: tensor<3xf64>) -> (tensor<9xf64>, tensor<9xf64>) {
+  // CHECK-COUNT-2: grad.scatter_add
+  %zero = grad.constant dense<0.0> : tensor<9xf64>
+  %0 = grad.scatter_add %zero, %k, %u : tensor<9xf64>, tensor<3x1xi64>, tensor<3xf64>
+  %1 = grad.scatter_add %x, %i, %0 : tensor<9xf64>, tensor<9x1xi64>, tensor<9xf64>
+  // CHECK-COUNT-2: grad.gather
+  %2 = grad.gather %1, %i : tensor<9xf64>, tensor<9x1xi64> -> tensor<9xf64>
+  %3 = grad.gather %2, %j : tensor<9xf64>, tensor<9x1xi64> -> tensor<9xf64>
+  return %1, %3 : tensor<9xf64>, tensor<9xf64>
+}

@@ -88,11 +88,8 @@ def test_masked_quotients() -> None:
 
 def test_unsupported_functions_come_with_advice() -> None:
     for function, text in (
-        (lambda x: np.sort(x), r"numpy\.sort .*: it needs sorting"),
-        (lambda x: x.argsort(), r"ndarray\.argsort .*: it needs sorting"),
+        (lambda x: x.tobytes(), r"ndarray\.tobytes .*: return the array"),
         (lambda x: np.linalg.eigvals(x), r"numpy\.linalg\.eigvals .*: use numpy\.linalg\.eigh"),
-        (lambda x: np.unique(x), "would depend on values"),
-        (lambda x: np.union1d(x, x), "would depend on values"),
         (lambda x: np.packbits(x > 0), "before the call"),
         (lambda x: np.isnat(x), "before the call"),
     ):

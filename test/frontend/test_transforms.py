@@ -167,7 +167,7 @@ def test_vjp() -> None:
 def test_errors_may_be_caught_while_tracing() -> None:
     def f(x: Any) -> Any:
         try:
-            return go.grad(lambda y: np.median(y * x))(x)
+            return go.grad(lambda y: np.isnat(y * x))(x)
         except go.errors.UnsupportedError:
             return go.grad(lambda y: np.sum(y * x))(x)
 

@@ -52,7 +52,7 @@ _ADVICE = [
         r"\b(vectorize|frompyfunc)\((.*\)\()?$",
         "write the function with NumPy's functions on whole arrays",
     ),
-    (r"^sorted\($", "sorting is not supported yet"),
+    (r"^sorted\($", "use numpy.sort"),
     (r"^(max|min)\($", "use numpy.maximum and minimum, or numpy.max and min of an array"),
     (r"^(any|all)\($", "use numpy.any and numpy.all"),
 ]

@@ -128,13 +128,6 @@ def unsupported(name: str, hint: str = "") -> UnsupportedError:
 _HINTS = {
     name: hint
     for hint, names in {
-        "it needs sorting, which is not supported yet": (
-            "sort argsort partition argpartition lexsort median nanmedian percentile quantile "
-            "nanpercentile nanquantile"
-        ),
-        "the shape of its result would depend on values; use numpy.where(mask, x, value)": (
-            "unique union1d intersect1d setdiff1d trim_zeros"
-        ),
         "choose between values with numpy.where": "piecewise",
         "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
@@ -226,7 +219,8 @@ _SIZED = frozenset(
             "empty_like ones_like full_like matrix_transpose permute_dims astype max min amax amin "
             "ptp argmax argmin cumsum cumprod concatenate stack vstack hstack dstack column_stack "
             "append reshape ravel take nonzero flatnonzero argwhere compress extract bincount "
-            "histogram",
+            "histogram sort argsort median nanmedian quantile percentile nanquantile "
+            "nanpercentile",
         ),
         (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
     )

@@ -424,6 +424,9 @@ class Tracer(Handle):
     swapaxes = method(np.swapaxes)
     take = method(np.take)
     nonzero = method(np.nonzero)
+    argsort = method(np.argsort)
+    argpartition = method(np.argpartition)
+    searchsorted = method(np.searchsorted)
     repeat = method(np.repeat)
     trace = method(np.trace)
     diagonal = method(np.diagonal)
@@ -431,6 +434,24 @@ class Tracer(Handle):
     def compress(self, condition: Any, axis: Any = None) -> Tracer:
         """As `numpy.compress`."""
         return call_function(np.compress, (condition, self, axis), {})
+
+    def sort(
+        self, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+    ) -> None:
+        """Sorts the array itself, as `numpy.sort`."""
+        self._reorder(np.sort, (axis, kind, order), {"stable": stable})
+
+    def partition(
+        self, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+    ) -> None:
+        """Sorts the array itself, as `numpy.partition`."""
+        self._reorder(np.partition, (kth, axis, kind, order), {})
+
+    def _reorder(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._require_writable(function.__name__, f"use numpy.{function.__name__}")
+        if args[-3] is None:
+            raise TypeError("'NoneType' object cannot be interpreted as an integer")
+        assign(self, call_function(function, (self, *args), kwargs))
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         """As `numpy.put`."""

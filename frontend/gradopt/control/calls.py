@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
-from gradopt.array.operands import rows_of
+from gradopt.array.operands import nested, rows_of
 from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
@@ -38,6 +38,7 @@ from gradopt.control.text import by_method, formatted, is_put_off, text_by
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
+from gradopt.ir.sorting import sort, take_along
 from gradopt.rewrite.functions import (
     REPLACED_BUILTINS,
     REPLACED_NAMES,
@@ -378,9 +379,11 @@ def _sum(values: Any, /, start: Any = 0) -> Any:
 
 @_replacing(sorted)
 def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> list[Any]:
-    """`sorted`: a network of comparisons."""
+    """`sorted`: of numbers of one kind at once, else by a network of comparisons."""
     rows = [(value if key is None else rewritten(key)(value), value) for value in values]
     count = len(rows)
+    if all(map(_are_numbers_alike, zip(*rows, strict=True))) and not prims.scope().trace.on_device:
+        return _sorted_numbers([key for key, _ in rows], [value for _, value in rows], reverse)
     # Neighbours change places where they are in the wrong order; equal ones stay.
     for turn in range(count):
         for i in range(turn % 2, count - 1, 2):
@@ -391,6 +394,27 @@ def _sorted(values: Any, /, *, key: Any = None, reverse: bool = False) -> list[A
             elif wrong:
                 rows[i], rows[i + 1] = (b, y), (a, x)
     return [value for _, value in rows]
+
+
+def _are_numbers_alike(values: Sequence[Any]) -> bool:
+    """Whether values are traced numbers of one kind, all of Python or all of NumPy."""
+    first = values[0]
+    return all(
+        isinstance(value, Handle)
+        and value._is_scalar
+        and (value.dtype, value._weak) == (first.dtype, first._weak)
+        and value.dtype.kind != "c"
+        for value in values
+    )
+
+
+def _sorted_numbers(keys: list[Any], numbers: list[Any], reverse: bool) -> list[Any]:
+    """Numbers in the order of their keys; of equal ones, the first one stays first."""
+    step = -1 if reverse else 1
+    order = sort(nested(keys[::step]), 0, "sorted")[1]
+    found = take_along(nested(numbers[::step]), order, 0)
+    parts = [prims.reshape(prims.take_range(found, 0, i, i + 1), ()) for i in range(len(keys))]
+    return [(python_number if numbers[0]._weak else wrap)(part) for part in parts[::step]]
 
 
 def _exchanged(wrong: Any, one: Any, other: Any) -> list[Any]:

@@ -105,23 +105,6 @@ def choose(a: Any, choices: Sequence[Any], *, mode: str = "raise") -> Any:
     return as_array(result)
 
 
-@implements(np.isin)
-def isin(
-    element: Any,
-    test_elements: Any,
-    assume_unique: bool = False,
-    invert: bool = False,
-    *,
-    kind: Any = None,
-) -> Value:
-    """`numpy.isin`: each element is compared with all."""
-    x, tests = traced(element), traced(test_elements)
-    apart = prims.reshape(x, (*x.shape, 1))
-    flat = prims.reshape(tests, (*[1] * x.ndim, tests.size))
-    found = prims.reduce("any", UFUNCS[np.equal](apart, flat), [x.ndim])
-    return ~found if invert else found
-
-
 @implements(np.array_equiv)
 def array_equiv(a1: Any, a2: Any) -> Any:
     """`numpy.array_equiv`, as a traced Python bool where the shapes agree."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, implements, unsupported
+from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import wrap
-from gradopt.array.operands import is_traced, listed, promotion_kind, traced
+from gradopt.array.operands import is_known, is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import FLOAT64, INT64, is_inexact, require_cast, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ElementError, ShapeError
@@ -247,17 +247,17 @@ def interp(
 
 def _periodic(values: Value, xp: Any, samples: Value, period: Any) -> tuple[Value, Value, Value]:
     """The values modulo the period; sample points in order, and one more at each end."""
-    if is_traced(xp, period):
-        raise unsupported(
-            "keyword period= of numpy.interp with traced sample points", "it needs sorting"
-        )
-    length = abs(float(period))
-    if not length:
+    length = np.absolute(listed(period))
+    if not is_known(period):
+        require_all(traced(length != 0), "period must be a non-zero value", ElementError)
+    elif not length:
         raise ElementError("period must be a non-zero value", source_location())
-    points = np.asarray(xp, float) % length
+    # Traced or not.
+    points = listed(xp)
+    points = np.remainder(np.asarray(points, float) if is_known(points) else points, length)
     order = np.argsort(points)
-    points = points[order]
+    points = np.take(points, order)
     points = np.concatenate([points[-1:] - length, points, points[:1] + length])
-    around = [order[-1], *order, order[0]]
+    around = np.concatenate([order[-1:], order, order[:1]])
     values = traced(np.remainder(wrap(values), length))
-    return values, prims.as_value(points), traced(np.take(wrap(samples), around))
+    return values, traced(points), traced(np.take(wrap(samples), around))

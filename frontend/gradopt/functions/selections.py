@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
+from gradopt.array.handle import wrap
 from gradopt.array.masks import nonzero as places
 from gradopt.array.operands import is_known, listed, traced
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, is_inexact, result_type
 from gradopt.base.location import source_location
-from gradopt.errors import ConversionError, DTypeError, ShapeError
+from gradopt.errors import ConversionError, DTypeError, ElementError, ShapeError
 from gradopt.functions.matrices import take
+from gradopt.functions.sampling import insertion_points
 from gradopt.functions.ufuncs import require_order, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import between
@@ -144,17 +146,47 @@ def counted(places: Value, weights: Any, size: int) -> Value:
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> tuple[Value, Value]:
-    """`numpy.histogram` with bins of one width: their number, and their range if it is given."""
+    """`numpy.histogram`, with bins of one width or with edges."""
     x = traced(a)
     require_order("numpy.histogram", x)
-    if isinstance(bins, str) or np.ndim(bins):
-        raise unsupported("numpy.histogram with edges or a rule", "give the number of bins")
-    count = operator.index(bins)
-    if count < 1:
-        raise ValueError("`bins` must be positive, when an integer")
+    if isinstance(bins, str):
+        raise unsupported(
+            "numpy.histogram with a rule for bins", "give the number of bins, or their edges"
+        )
     x = prims.reshape(x, (x.size,))
     if x.dtype == BOOL:
         x = prims.convert(x, np.dtype(np.uint8))
+    given = listed(bins)
+    if np.ndim(given):
+        edges, places, inside = _between_edges(x, given)
+    else:
+        edges, places, inside = _between_ends(x, operator.index(given), range)
+    return _histogram(edges, places, inside, weights, density)
+
+
+def _between_edges(x: Value, bins: Any) -> tuple[Value, Value, Value]:
+    """The edges, the bin of each value, and whether it is in one, for edges that increase."""
+    edges = traced(bins)
+    if edges.ndim != 1:
+        raise ShapeError("`bins` must be 1d, when an array", source_location())
+    table = wrap(prims.stop_gradient(edges))
+    require_all(
+        ~traced(table[:-1] > table[1:]),
+        "`bins` must increase monotonically, when an array",
+        ElementError,
+    )
+    values = wrap(prims.stop_gradient(x))
+    place = wrap(insertion_points(traced(table), traced(values), "right")) - 1
+    # The last bin has its upper edge, too.
+    place = np.where(values == table[-1], table.size - 2, place)
+    inside = (values >= table[0]) & (values <= table[-1])
+    return edges, traced(place), traced(inside)
+
+
+def _between_ends(x: Value, count: int, range: Any) -> tuple[Value, Value, Value]:
+    """The same for so many bins of one width."""
+    if count < 1:
+        raise ValueError("`bins` must be positive, when an integer")
     dtype = result_type(x.dtype, np.float32) if is_inexact(x.dtype) else FLOAT64
     values = prims.convert(x, dtype)
     low, high = _ends(values, range)
@@ -163,7 +195,14 @@ def histogram(
     half = scalar(0.5, dtype)
     low, high = prims.select(alike, low - half, low), prims.select(alike, high + half, high)
     edges = _edges(low, high, count)
-    places, inside = _bins(values, edges, low, high, count)
+    return edges, *_bins(values, edges, low, high, count)
+
+
+def _histogram(
+    edges: Value, places: Value, inside: Value, weights: Any, density: Any
+) -> tuple[Value, Value]:
+    """How much is in each bin, and the edges."""
+    count = edges.size - 1
     # What is in none goes behind the last one.
     places = prims.select(inside, places, scalar(count, INT64))
     each = None if weights is None else traced(weights)

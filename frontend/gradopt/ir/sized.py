@@ -119,12 +119,12 @@ def iota(size: Extent, dtype: DType) -> Value:
     return of_shape(result, Sizes((size,)))  # pyright: ignore[reportArgumentType]
 
 
-def padded(x: Value) -> Value:
-    """The elements of an array, and as many zeros as its sizes may be larger."""
+def padded(x: Value, filling: Any = 0) -> Value:
+    """The elements of an array, and as many of another value as its sizes may be larger."""
     if x.shape.__class__ is not Sizes:
         return x
-    zeros = scope().constant(np.zeros(bounds_of(x.shape), x.dtype))
-    return update(zeros, x, [0] * x.ndim, range(x.ndim))
+    whole = broadcast_to(scope().constant(np.array(filling, x.dtype)), bounds_of(x.shape))
+    return update(whole, x, [0] * x.ndim, range(x.ndim))
 
 
 # -- Shapes ------------------------------------------------------------------------------------
