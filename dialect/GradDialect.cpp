@@ -8,6 +8,7 @@
 #include "dialect/Foreign.h"
 #include "dialect/Models.h"
 #include "dialect/Rules.h"
+#include "dialect/SpecialFunction.h"
 #include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/InliningUtils.h"
@@ -41,7 +42,7 @@ void GradDialect::initialize() {
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"
       >();
-  addSpecialFunctions();
+  addSpecialFunctions(*this);
 }
 
 void grad::registerGradDialect(DialectRegistry &registry) {

@@ -33,10 +33,6 @@ namespace mlir::OpTrait::grad {
 template <typename ConcreteOp>
 class LocallyConstant : public TraitBase<ConcreteOp, LocallyConstant> {};
 
-/// An op that a function of its name in the math library computes.
-template <typename ConcreteOp>
-class SpecialFunction : public TraitBase<ConcreteOp, SpecialFunction> {};
-
 } // namespace mlir::OpTrait::grad
 
 #define GET_OP_CLASSES

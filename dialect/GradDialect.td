@@ -32,10 +32,6 @@ def Grad_Dialect : Dialect {
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::complex::ComplexDialect"];
   let hasConstantMaterializer = 1;
-  let extraClassDeclaration = [{
-    /// Adds the ops of GradSpecial.td.
-    void addSpecialFunctions();
-  }];
   let useDefaultAttributePrinterParser = 0;
 }
 

@@ -17,11 +17,15 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-void GradDialect::addSpecialFunctions() {
-  addOperations<
+template <typename... Ops> static void insertAll(Dialect &dialect) {
+  (RegisteredOperationName::insert<Ops>(dialect), ...);
+}
+
+void grad::addSpecialFunctions(Dialect &dialect) {
+  insertAll<
 #define GET_OP_LIST
 #include "dialect/GradSpecial.cpp.inc"
-      >();
+      >(dialect);
 }
 
 /// Fails if a derivative is asked for in an operand that has a name here: those

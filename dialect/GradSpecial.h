@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The ops of GradSpecial.td. Few files need them by name; others ask for the
-// trait SpecialFunction.
+// The ops of GradSpecial.td. Few files need them by name; others ask
+// SpecialFunction.h.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,6 +13,7 @@
 #define GRADOPT_DIALECT_GRADSPECIAL_H
 
 #include "dialect/GradDialect.h"
+#include "dialect/SpecialFunction.h"
 
 namespace mlir::grad {
 class Expr;

@@ -21,6 +21,7 @@
 #include "passes/ConvertGradToLinalg.h"
 #include "dialect/Foreign.h"
 #include "dialect/Scalar.h"
+#include "dialect/SpecialFunction.h"
 #include "passes/AnyOrder.h"
 #include "passes/DeadOps.h"
 #include "passes/DropSigns.h"
@@ -475,8 +476,7 @@ struct ConvertGradToLinalg
 
   /// Whether an op is one of numbers, which convert-math-to-gradopt replaces.
   static bool isScalarFunction(Operation *op) {
-    return op->hasTrait<OpTrait::grad::SpecialFunction>() &&
-           isa<FloatType>(op->getResult(0).getType());
+    return isSpecialFunction(op) && isa<FloatType>(op->getResult(0).getType());
   }
 
   LogicalResult initialize(MLIRContext *context) override {

@@ -16,7 +16,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "dialect/GradDialect.h"
+#include "dialect/SpecialFunction.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -75,7 +75,7 @@ StringRef getFunctionName(Operation *op) {
       "log10", "log1p", "log2", "sin",   "sinh", "tan",   "tanh"};
   if (isa<math::PowFOp>(op))
     return "pow";
-  if (op->hasTrait<OpTrait::grad::SpecialFunction>())
+  if (grad::isSpecialFunction(op))
     return op->getName().stripDialect();
   StringRef mnemonic = op->getName().stripDialect();
   return functions.contains(mnemonic) ? mnemonic : StringRef();
@@ -183,7 +183,7 @@ SmallVector<Value> MathToCalls::expand(Operation *op) {
 void MathToCalls::convert(Operation *op) {
   if (op->getNumOperands() == 0 ||
       (!isa_and_nonnull<math::MathDialect>(op->getDialect()) &&
-       !op->hasTrait<OpTrait::grad::SpecialFunction>()))
+       !grad::isSpecialFunction(op)))
     return;
   // Floats the library does not know, such as f128, are not ours either.
   for (Type type : op->getOperandTypes())

@@ -23,6 +23,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Fuse.h"
+#include "dialect/SpecialFunction.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Passes.h"
 #include "passes/TensorProduct.h"
@@ -95,7 +96,7 @@ static unsigned getBodySize(GenericOp op) {
   unsigned size = 0;
   for (Operation &nested : *op.getBody()) {
     bool isCall =
-        nested.hasTrait<OpTrait::grad::SpecialFunction>() ||
+        isSpecialFunction(&nested) ||
         (isa<math::MathDialect>(nested.getDialect()) &&
          !isa<math::AbsFOp, math::CopySignOp, math::SqrtOp, math::FloorOp,
               math::CeilOp, math::RoundEvenOp>(nested));

@@ -5,9 +5,11 @@
 //===----------------------------------------------------------------------===//
 //
 // translate -> link the needed math functions -> internalize -> always-inline
-// -> default<O2> -> emit. The math functions are ordinary LLVM bitcode embedded
-// in this library; inlining them before the loop vectorizer runs is what makes
-// exp, tanh, ... vector code.
+// -> default<O2> -> link the needed special functions -> emit. Both kinds of
+// functions are ordinary LLVM bitcode embedded in this library. Inlining the
+// math functions before the loop vectorizer runs is what makes exp, tanh, ...
+// vector code. The special functions are long, and were optimised when this
+// library was built: they are code to emit, and no more.
 //
 //===----------------------------------------------------------------------===//
 
@@ -49,6 +51,8 @@
 // Bitcode of the scalar math functions, compiled when this library was built.
 extern "C" const unsigned char gradopt_math_bitcode[];
 extern "C" const size_t gradopt_math_bitcode_size;
+extern "C" const unsigned char gradopt_special_bitcode[];
+extern "C" const size_t gradopt_special_bitcode_size;
 
 namespace mlir::grad {
 namespace {
@@ -129,7 +133,14 @@ public:
 
 private:
   llvm::Error createTargetMachine();
+  /// Whether the module calls functions of the runtime that it has not.
+  bool needsFunctions() const;
+  /// Links what is needed of the bitcode `size` bytes from `data`.
+  llvm::Error linkFunctions(const unsigned char *data, size_t size,
+                            const char *name);
   llvm::Error linkMathFunctions();
+  llvm::Error linkSpecialFunctions();
+  void internalize();
   void setTargetAttributes();
   void optimize();
 
@@ -194,10 +205,7 @@ llvm::Error Compilation::prepare() {
 
   if (llvm::Error error = linkMathFunctions())
     return error;
-  llvm::internalizeModule(*module, [&](const llvm::GlobalValue &value) {
-    return llvm::is_contained(entries, value.getName()) ||
-           gradopt::isOfCommands(value.getName());
-  });
+  internalize();
   setTargetAttributes();
 
   std::string message;
@@ -206,23 +214,36 @@ llvm::Error Compilation::prepare() {
     return codegenError("invalid LLVM IR: " + message);
 
   optimize();
-  return takeErrors("optimisation failed");
+  if (llvm::Error error = takeErrors("optimisation failed"))
+    return error;
+  return linkSpecialFunctions();
 }
 
-llvm::Error Compilation::linkMathFunctions() {
-  bool needed = llvm::any_of(*module, [](const llvm::Function &function) {
+void Compilation::internalize() {
+  llvm::internalizeModule(*module, [&](const llvm::GlobalValue &value) {
+    return llvm::is_contained(entries, value.getName()) ||
+           gradopt::isOfCommands(value.getName());
+  });
+}
+
+bool Compilation::needsFunctions() const {
+  return llvm::any_of(*module, [](const llvm::Function &function) {
     return function.isDeclaration() &&
            function.getName().starts_with(kRuntimePrefix);
   });
-  if (!needed)
-    return llvm::Error::success();
+}
 
-  llvm::StringRef bitcode(reinterpret_cast<const char *>(gradopt_math_bitcode),
-                          gradopt_math_bitcode_size);
-  auto library = llvm::getLazyBitcodeModule(
-      llvm::MemoryBufferRef(bitcode, "gradopt-math"), context);
+llvm::Error Compilation::linkFunctions(const unsigned char *data, size_t size,
+                                       const char *name) {
+  llvm::StringRef bitcode(reinterpret_cast<const char *>(data), size);
+  auto library =
+      llvm::getLazyBitcodeModule(llvm::MemoryBufferRef(bitcode, name), context);
   if (!library)
     return library.takeError();
+  // Those of headers, which call functions once to no purpose.
+  if (llvm::GlobalVariable *constructors =
+          (*library)->getNamedGlobal("llvm.global_ctors"))
+    constructors->eraseFromParent();
   // The functions are portable C; they take the target of their caller.
   (*library)->setDataLayout(module->getDataLayout());
   (*library)->setTargetTriple(module->getTargetTriple());
@@ -232,8 +253,29 @@ llvm::Error Compilation::linkMathFunctions() {
       return error;
     return codegenError("cannot link the math functions");
   }
+  return llvm::Error::success();
+}
+
+llvm::Error Compilation::linkMathFunctions() {
+  if (!needsFunctions())
+    return llvm::Error::success();
+  if (llvm::Error error = linkFunctions(
+          gradopt_math_bitcode, gradopt_math_bitcode_size, "gradopt-math"))
+    return error;
   if (!target.isGpu())
     declareVectorForms(*module);
+  return llvm::Error::success();
+}
+
+llvm::Error Compilation::linkSpecialFunctions() {
+  if (!needsFunctions())
+    return llvm::Error::success();
+  if (llvm::Error error =
+          linkFunctions(gradopt_special_bitcode, gradopt_special_bitcode_size,
+                        "gradopt-special"))
+    return error;
+  internalize();
+  setTargetAttributes();
   return llvm::Error::success();
 }
 

@@ -25,9 +25,12 @@
 #include "coefficients.h"
 
 // The linkage of the public functions: hidden in the bitcode, exported in the
-// library that the tests load.
+// library that the tests load; functions where special functions call them.
 #ifdef GRADOPT_MATH_EXPORT
 #define GRADOPT_MATH_VISIBILITY __attribute__((visibility("default")))
+#elif defined(GRADOPT_MATH_OUT_OF_LINE)
+#define GRADOPT_MATH_VISIBILITY                                                \
+  __attribute__((visibility("hidden"), noinline))
 #else
 #define GRADOPT_MATH_VISIBILITY                                                \
   __attribute__((visibility("hidden"), always_inline))

@@ -56,10 +56,11 @@ class Handler(NamedTuple):
 
 FUNCTIONS: dict[Callable[..., Any], Handler] = {}
 # What fills that table further: our module for NumPy's, imported when one of its functions is used.
-FURTHER = {"numpy.linalg": "gradopt.linalg"}
+FURTHER = {"numpy.linalg": "gradopt.linalg", "numpy.fft": "gradopt.functions.fourier"}
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-# Ufuncs of other packages (scipy.special), by name.
+# Ufuncs of other packages (scipy.special), by name; and the module that adds most of them.
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
+FURTHER_UFUNCS = "gradopt.functions.special"
 # ufunc.at.
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # What is done for elements that a mask selected, beside; see `gradopt.array.masks`.
@@ -541,10 +542,18 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
     """Our implementation of a ufunc."""
     handler = UFUNCS.get(ufunc)
     if handler is None:
-        handler = FOREIGN_UFUNCS.get(ufunc.__name__)
-        if handler is None or getattr(np, ufunc.__name__, None) is ufunc:
+        if getattr(np, ufunc.__name__, None) is not ufunc:
+            handler = foreign_handler(ufunc.__name__)
+        if handler is None:
             raise unsupported(qualified_name(ufunc), hint_for(ufunc.__name__))
     return handler
+
+
+def foreign_handler(name: str) -> Callable[..., Any] | None:
+    """Our implementation of a ufunc of another package."""
+    if name not in FOREIGN_UFUNCS:
+        importlib.import_module(FURTHER_UFUNCS)
+    return FOREIGN_UFUNCS.get(name)
 
 
 ENTRIES.update({call_function.__code__: "function", call_ufunc.__code__: "ufunc"})

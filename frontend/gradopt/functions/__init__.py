@@ -7,7 +7,6 @@ Importing this package fills the tables of `gradopt.array.dispatch`.
 from gradopt.functions import (
     editing,
     elementwise,
-    fourier,
     joining,
     linalg,
     matrices,
@@ -31,7 +30,6 @@ from gradopt.functions import (
 __all__ = [
     "editing",
     "elementwise",
-    "fourier",
     "joining",
     "linalg",
     "matrices",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import FOREIGN_UFUNCS, unsupported
+from gradopt.array.dispatch import foreign_handler, unsupported
 from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
 from gradopt.base.dtypes import FLOAT64
@@ -36,9 +36,10 @@ class _Special:
 
     def __getattr__(self, name: str) -> Formula:
         def call(*inputs: Any) -> Any:
-            if name not in FOREIGN_UFUNCS:
+            handler = foreign_handler(name)
+            if handler is None:
                 raise unsupported(f"scipy.special.{name}", "this distribution needs it")
-            return wrap(FOREIGN_UFUNCS[name](*inputs))
+            return wrap(handler(*inputs))
 
         return call
 

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Ufuncs of `scipy.special` that are ops of the dialect.
+
+They dispatch by their names: SciPy is not imported. The module is loaded when a ufunc is met that
+is not NumPy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradopt.array.dispatch import FOREIGN_UFUNCS
+from gradopt.array.operands import listed, promotion_kind, traced
+from gradopt.base.dtypes import FLOAT32, FLOAT64, result_type
+from gradopt.base.location import source_location
+from gradopt.errors import UnsupportedError
+from gradopt.ir import prims
+from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value, emit
+from gradopt.recording import special
+
+F = Callable[..., Any]
+
+
+def floats(name: str, *inputs: Any) -> list[Value]:
+    """Operands as SciPy's ufuncs promote them: to float32 or float64.
+
+    Raises:
+        UnsupportedError: one of them is complex.
+    """
+    operands = [listed(value) for value in inputs]
+    dtype = result_type(*[promotion_kind(value) for value in operands])
+    if dtype.kind == "c":
+        raise UnsupportedError(
+            f"scipy.special.{name} of complex numbers is not supported; it takes real ones",
+            source_location(),
+        )
+    if dtype.kind != "f":
+        dtype = FLOAT32 if dtype.itemsize < 4 else FLOAT64
+    elif dtype.itemsize < 4:
+        dtype = FLOAT32
+    # Not all have a conversion that is direct: a bool is a number first.
+    return [traced(value, dtype) for value in operands]
+
+
+def ufunc(*names: str) -> Callable[[F], F]:
+    """Registers a function of operands, which are floats, for ufuncs of these names."""
+
+    def register(function: F) -> F:
+        def handler(*inputs: Any) -> Any:
+            # SciPy passes out=None by position.
+            while inputs and inputs[-1] is None:
+                inputs = inputs[:-1]
+            return function(*floats(names[0].lstrip("_"), *inputs))
+
+        for name in names:
+            FOREIGN_UFUNCS[name] = handler
+        return function
+
+    return register
+
+
+# Ufuncs that are ops, under the name of the op; else under their own.
+_OPS = """
+    gamma gammaln psi gammainc gammaincc gammaincinv gammainccinv beta betaln betainc betaincc
+    betaincinv betainccinv erfcx erfcinv ndtr log_ndtr ndtri dawsn owens_t expi exp1 expn spence
+    ellipk ellipkm1 ellipe ellipkinc ellipeinc j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e jv yv iv
+    ive kv kve hyp0f1 hyp1f1
+"""
+_OTHER_NAMES = {
+    "digamma": "psi",
+    "jn": "jv",
+    "_zeta": "zeta",
+    "_riemann_zeta": "riemann_zeta",
+    "_spherical_jn": "spherical_jn",
+    "_spherical_yn": "spherical_yn",
+    "_spherical_in": "spherical_in",
+    "_spherical_kn": "spherical_kn",
+}
+
+
+def op(name: str) -> Callable[..., Value]:
+    """A special function of the dialect, of values."""
+    builder = getattr(special, name)
+
+    def call(*operands: Value) -> Value:
+        return emit(builder, *operands)
+
+    return call
+
+
+for _name in _OPS.split():
+    ufunc(_name)(op(_name))
+for _name, _op in _OTHER_NAMES.items():
+    ufunc(_name)(op(_op))
+
+
+def integral(x: Value) -> Value:
+    """An order, which the ufunc takes as an integer."""
+    return x
+
+
+@ufunc("yn")
+def yn(n: Value, x: Value) -> Value:
+    """`scipy.special.yn`: of an integer order."""
+    return emit(special.yv, n, x)
+
+
+@ufunc("kn")
+def kn(n: Value, x: Value) -> Value:
+    """`scipy.special.kn`: of an integer order."""
+    return emit(special.kv, n, x)
+
+
+@ufunc("sici")
+def sici(x: Value) -> tuple[Value, Value]:
+    """`scipy.special.sici`: sine and cosine integrals."""
+    return emit(special.si, x), emit(special.ci, x)
+
+
+@ufunc("shichi")
+def shichi(x: Value) -> tuple[Value, Value]:
+    """`scipy.special.shichi`: hyperbolic sine and cosine integrals."""
+    return emit(special.shi, x), emit(special.chi, x)
+
+
+@ufunc("fresnel")
+def fresnel(x: Value) -> tuple[Value, Value]:
+    """`scipy.special.fresnel`."""
+    return emit(special.fresnel_s, x), emit(special.fresnel_c, x)
+
+
+@ufunc("airy")
+def airy(x: Value) -> tuple[Value, Value, Value, Value]:
+    """`scipy.special.airy`: Ai, Ai', Bi, Bi'."""
+    return (
+        emit(special.airy_ai, x),
+        emit(special.airy_ai_dx, x),
+        emit(special.airy_bi, x),
+        emit(special.airy_bi_dx, x),
+    )
+
+
+def full(x: Value, number: float) -> Value:
+    """A constant of the shape and dtype of a value."""
+    return prims.full(x.shape, number, x.dtype)
+
+
+def number(x: Value, value: float) -> Value:
+    """A number of the dtype of a value."""
+    return scalar(value, x.dtype)

@@ -1,0 +1,138 @@
+//===- elliptic.cpp - Elliptic integrals ----------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// By Carlson's symmetric forms (DLMF 19.25), in which no digits cancel, for
+// every parameter m <= 1.
+//
+//===----------------------------------------------------------------------===//
+
+#include "special.h"
+
+#include <boost/math/special_functions/ellint_2.hpp>
+#include <boost/math/special_functions/ellint_rd.hpp>
+#include <boost/math/special_functions/ellint_rf.hpp>
+
+namespace gradopt::special {
+
+/// K(m) for m = 1 - p.
+static double ellipkm1(double p) {
+  if (!(p >= 0))
+    return kNaN;
+  if (p == kInfinity)
+    return 0;
+  return p == 0 ? kInfinity : bm::ellint_rf(0.0, p, 1.0);
+}
+
+static double ellipk(double m) { return ellipkm1(1 - m); }
+
+/// D(m) = (K(m) - E(m)) / m for m = 1 - p.
+static double ellipd(double p) {
+  if (!(p >= 0))
+    return kNaN;
+  if (p == kInfinity)
+    return 0;
+  return p == 0 ? kInfinity : bm::ellint_rd(0.0, p, 1.0) / 3;
+}
+
+static double ellipe(double m) {
+  if (!(m <= 1))
+    return kNaN;
+  if (m == -kInfinity)
+    return kInfinity;
+  return m >= 0 ? bm::ellint_2(std::sqrt(m))
+                : std::sqrt(1 - m) * bm::ellint_2(std::sqrt(m / (m - 1)));
+}
+
+/// An angle as a multiple of pi and a rest within half of that.
+struct Angle {
+  double turns, sine, cosine, rest;
+
+  explicit Angle(double phi) {
+    turns = std::floor(phi / kPi + 0.5);
+    // pi in two words.
+    rest = (phi - turns * kPi) - turns * 1.2246467991473531772e-16;
+    sine = std::sin(rest);
+    cosine = std::cos(rest);
+  }
+};
+
+static double ellipkinc(double phi, double m) {
+  if (isNaN(phi) || !(m <= 1))
+    return kNaN;
+  if (std::fabs(phi) == kInfinity)
+    return m == -kInfinity ? kNaN : phi;
+  if (m == -kInfinity)
+    return 0;
+  Angle a(phi);
+  if (m == 1)
+    return a.turns == 0 && std::fabs(phi) < kPi / 2
+               ? std::asinh(std::tan(phi))
+               : std::copysign(kInfinity, phi);
+  double first = a.sine * bm::ellint_rf(a.cosine * a.cosine,
+                                        1 - m * (a.sine * a.sine), 1.0);
+  return a.turns == 0 ? first : first + 2 * a.turns * ellipk(m);
+}
+
+static double ellipkinc_dm(double phi, double m) {
+  if (isNaN(phi) || !(m <= 1) || std::fabs(phi) == kInfinity || m == -kInfinity)
+    return kNaN;
+  Angle a(phi);
+  if (m == 1 && a.turns != 0)
+    return std::copysign(kInfinity, phi);
+  double s = a.sine, delta = 1 - m * (s * s);
+  double first =
+      delta <= 0
+          ? std::copysign(kInfinity, phi)
+          : s * s * s * bm::ellint_rd(a.cosine * a.cosine, 1.0, delta) / 6;
+  if (a.turns == 0)
+    return first;
+  double p = 1 - m;
+  return first + a.turns * (ellipkm1(p) - ellipd(p)) / p;
+}
+
+/// The integral of sin^2 / sqrt(1 - m sin^2).
+static double ellipdinc(double phi, double m) {
+  Angle a(phi);
+  double s = a.sine, delta = 1 - m * (s * s), square = a.cosine * a.cosine;
+  double first = square == 0 && delta <= 0
+                     ? std::copysign(kInfinity, phi)
+                     : s * s * s * bm::ellint_rd(square, delta, 1.0) / 3;
+  return a.turns == 0 ? first : first + 2 * a.turns * ellipd(1 - m);
+}
+
+static double ellipeinc(double phi, double m) {
+  if (isNaN(phi) || !(m <= 1))
+    return kNaN;
+  if (std::fabs(phi) == kInfinity)
+    return phi;
+  if (m == -kInfinity)
+    return phi == 0 ? phi : std::copysign(kInfinity, phi);
+  Angle a(phi);
+  double s = a.sine;
+  if (m == 1)
+    return s + 2 * a.turns;
+  double square = a.cosine * a.cosine, delta = 1 - m * (s * s);
+  double first = s * bm::ellint_rf(square, delta, 1.0) -
+                 m / 3 * (s * s * s * bm::ellint_rd(square, delta, 1.0));
+  return a.turns == 0 ? first : first + 2 * a.turns * ellipe(m);
+}
+
+static double ellipeinc_dm(double phi, double m) {
+  if (isNaN(phi) || !(m <= 1) || std::fabs(phi) == kInfinity || m == -kInfinity)
+    return kNaN;
+  return -0.5 * ellipdinc(phi, m);
+}
+
+} // namespace gradopt::special
+
+GRADOPT_SPECIAL_UNARY(ellipk, gradopt::special::ellipk)
+GRADOPT_SPECIAL_UNARY(ellipkm1, gradopt::special::ellipkm1)
+GRADOPT_SPECIAL_UNARY(ellipe, gradopt::special::ellipe)
+GRADOPT_SPECIAL_UNARY(ellipd, gradopt::special::ellipd)
+GRADOPT_SPECIAL_BINARY(ellipkinc, gradopt::special::ellipkinc)
+GRADOPT_SPECIAL_BINARY(ellipkinc_dm, gradopt::special::ellipkinc_dm)
+GRADOPT_SPECIAL_BINARY(ellipeinc, gradopt::special::ellipeinc)
+GRADOPT_SPECIAL_BINARY(ellipeinc_dm, gradopt::special::ellipeinc_dm)
