@@ -55,6 +55,23 @@ def test_in_loops_branches_and_functions() -> None:
     same_as_numpy(f, np.outer(X, X) / 10, X)
 
 
+def test_parts_of_the_flat_array_and_rows_in_branches() -> None:
+    def f(m: Any, u: Any, a: Any, k: Any) -> Any:
+        part = m.reshape(-1)[3:9]
+        part[:] = u[0] * 0.2
+        for i in range(9):
+            m[i % 4] = u
+        if a > 0.5:
+            u = u * 2
+        elif a > 0:
+            m[int(np.sum(u < a)) % 4] = m[min(9, k[6]) % 4] + part[0]
+        return u
+
+    m, u = np.arange(36.0).reshape(4, 9), np.linspace(-1, 1, 9)
+    for a in (0.3, 0.7, -1.0):
+        same_as_numpy(f, m, u, a, np.arange(9))
+
+
 def test_through_views_and_out() -> None:
     def f(x, m):
         np.exp(x, out=x)
