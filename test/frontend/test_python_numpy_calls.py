@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import gradopt as go
-from gradopt.errors import TraceIndexError, UnsupportedError
+from gradopt.errors import MutationError, TraceIndexError, UnsupportedError
 
 X = np.linspace(-1, 1.3, 10)
 P = np.abs(X) + 0.2
@@ -345,3 +345,24 @@ def test_concrete_arrays_with_traced_arguments(f: Any) -> None:
     """NumPy looks for traced values in the array alone."""
     agrees(f, P)
     go.gradcheck(f, (P,), order=2)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: A.dot(x[:4]),
+        lambda x: A.clip(x[0] - 1, x[1] + 0.1),
+        lambda x: A.take((2 * x - 0.1).astype(int), axis=1) * x,
+        lambda x: np.array([1, 0]).choose([x[:2], x[2:4]]),
+        lambda x: A.compress(x[:4] > 0.5, axis=1).sum() * x[0],
+        lambda x: X.searchsorted(x) * x,
+    ],
+)
+def test_methods_of_concrete_arrays_with_traced_arguments(f: Any) -> None:
+    agrees(f, P)
+    go.gradcheck(f, (P,), order=2)
+
+
+def test_concrete_arrays_are_not_written_to() -> None:
+    with pytest.raises(MutationError, match="changes a concrete array"):
+        go.compile(lambda x: A.put([0], x[0]))(P)

@@ -56,7 +56,14 @@ class Handler(NamedTuple):
 
 FUNCTIONS: dict[Callable[..., Any], Handler] = {}
 # What fills that table further: our module for NumPy's, imported when one of its functions is used.
-FURTHER = {"numpy.linalg": "gradopt.linalg", "numpy.fft": "gradopt.functions.fourier"}
+FURTHER = {
+    "numpy.linalg": "gradopt.linalg",
+    "numpy.fft": "gradopt.functions.fourier",
+    **{
+        f"numpy.polynomial.{series}": "gradopt.functions.series"
+        for series in "polynomial chebyshev legendre hermite hermite_e laguerre".split()
+    },
+}
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
 # Ufuncs of other packages (scipy.special), by name; and the module that adds most of them.
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}

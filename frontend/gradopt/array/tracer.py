@@ -239,6 +239,17 @@ class Tracer(Handle):
         return self.dtype.itemsize
 
     @property
+    def device(self) -> str:
+        """As NumPy's arrays say of themselves."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: None = None) -> Tracer:
+        """The array itself."""
+        if device != "cpu" or stream is not None:
+            raise ValueError(f'the device of an array is "cpu", not {device!r}, without streams')
+        return self
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
         return self.size * self.dtype.itemsize
@@ -416,6 +427,7 @@ class Tracer(Handle):
     any = method(np.any)
     all = method(np.all)
     cumsum = method(np.cumsum)
+    cumprod = method(np.cumprod)
     dot = method(np.dot)
     clip = method(np.clip)
     round = method(np.round)
@@ -428,6 +440,8 @@ class Tracer(Handle):
     argpartition = method(np.argpartition)
     searchsorted = method(np.searchsorted)
     repeat = method(np.repeat)
+    searchsorted = method(np.searchsorted)
+    choose = method(np.choose)
     trace = method(np.trace)
     diagonal = method(np.diagonal)
 

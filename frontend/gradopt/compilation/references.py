@@ -74,7 +74,8 @@ def _computing() -> dict[int, Any]:
     known += FUNCTIONS
     for module in (math, operator):
         known += [f for f in vars(module).values() if isinstance(f, BuiltinFunctionType)]
-    known += [f for f in vars(np.linalg).values() if callable(f)]
+    for module in (np.linalg, np.fft):
+        known += [f for f in vars(module).values() if callable(f)]
     return {id(value): value for value in known}
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
-from gradopt.array.operands import nested, rows_of
+from gradopt.array.operands import handle_of, nested, rows_of
 from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
@@ -537,6 +537,8 @@ def callee(function: Any, package: str) -> Any:
     owner = getattr(function, "__self__", None)
     if type(owner) is list and function.__name__ == "sort":
         return functools.partial(_sort, owner)
+    if type(owner) is np.ndarray and kind is BuiltinFunctionType:
+        return _method_of_array(function, owner)
     if scope.in_part and type(owner) in (list, dict, set) and kind is BuiltinFunctionType:
         return _method_of_container(function, owner)
     if type(owner) is str and function.__name__ == "format":
@@ -586,6 +588,17 @@ def _guarded(function: Any) -> Any:
         refuse_elsewhere(kwargs)
         result = function(*args, **kwargs)
         return made(result) if isinstance(function, type) or type(result) is list else result
+
+    return call
+
+
+def _method_of_array(function: Any, owner: Any) -> Callable[..., Any]:
+    """A method of a concrete array, in whose arguments NumPy does not look for traced values."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if is_put_off((args, kwargs)):
+            return getattr(handle_of(owner), function.__name__)(*args, **kwargs)
+        return function(*args, **kwargs)
 
     return call
 

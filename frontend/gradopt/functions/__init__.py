@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """NumPy's functions on traced arrays.
 
-Importing this package fills the tables of `gradopt.array.dispatch`.
+Importing this package fills the tables of `gradopt.array.dispatch`, but for `series`, which is
+imported where a function of `numpy.polynomial` is called.
 """
 
 from gradopt.functions import (
+    bits,
     editing,
     elementwise,
+    histograms,
     joining,
     linalg,
     matrices,
@@ -28,8 +31,10 @@ from gradopt.functions import (
 )
 
 __all__ = [
+    "bits",
     "editing",
     "elementwise",
+    "histograms",
     "joining",
     "linalg",
     "matrices",

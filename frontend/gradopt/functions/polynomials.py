@@ -104,6 +104,75 @@ def poly(seq_of_zeros: Any) -> Any:
     return result if zeros.shape[0] else 1.0
 
 
+@implements(np.polydiv)
+def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    """`numpy.polydiv`; how many coefficients the remainder has is known at run time."""
+    x, d = wrap(_coefficients(u)), wrap(_coefficients(v))
+    kind = result_type(x.dtype, d.dtype)
+    kind = kind if is_inexact(kind) else FLOAT64
+    x, d = x.astype(kind), d.astype(kind)
+    steps = len(x) - len(d) + 1
+    quotient: list[Any] = []
+    rest = x
+    for k in range(steps):
+        factor = rest[k] / d[0]
+        quotient.append(factor)
+        taken = np.pad(factor * d, (k, len(x) - k - len(d)))
+        rest = rest - taken
+    q = np.stack(quotient) if steps > 0 else np.zeros(1, kind)
+    # NumPy drops leading coefficients that are nearly zero, but for the last one.
+    large = ~np.isclose(rest, 0, rtol=1e-14)
+    first = np.where(np.any(large), np.argmax(large), len(x) - 1)
+    return q, rest[np.minimum(first, len(x) - 1) :]
+
+
+@implements(np.polyfit)
+def polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
+) -> Any:
+    """`numpy.polyfit`, by least squares of scaled powers."""
+    order = operator.index(deg) + 1
+    places, values = (wrap(traced(v)) + 0.0 for v in (x, y))
+    if order < 1:
+        raise ShapeError("expected deg >= 0", source_location())
+    if places.ndim != 1 or not places.size:
+        raise ShapeError("expected a non-empty 1D vector for x", source_location())
+    if values.ndim not in (1, 2) or len(values) != len(places):
+        raise ShapeError(
+            f"expected y of one or two dimensions as long as x: {values.shape}, {places.shape}",
+            source_location(),
+        )
+    if rcond is None:
+        rcond = len(places) * np.finfo(places.dtype).eps
+    powers = np.vander(places, order)
+    if w is not None:
+        weights = wrap(traced(w)) + 0.0
+        if weights.shape != places.shape:
+            raise ShapeError("expected weights of the shape of x", source_location())
+        powers = powers * weights[:, None]
+        values = values * (weights if values.ndim == 1 else weights[:, None])
+    scale = np.sqrt(np.sum(powers * powers, axis=0))
+    powers = powers / scale
+    solution, residuals, rank, singular = np.linalg.lstsq(powers, values, rcond)
+    coefficients = (solution.T / scale).T
+    if full:
+        return coefficients, residuals, rank, singular, rcond
+    if not cov:
+        return coefficients
+    base = np.linalg.inv(powers.T @ powers) / np.outer(scale, scale)
+    if isinstance(cov, str) and cov == "unscaled":
+        factor: Any = 1
+    else:
+        degrees = len(places) - order
+        if degrees <= 0:
+            raise ShapeError(
+                "the number of data points must exceed order to scale the covariance matrix",
+                source_location(),
+            )
+        factor = np.sum((values - powers @ solution) ** 2, axis=0) / degrees
+    return coefficients, base * factor if values.ndim == 1 else base[:, :, None] * factor
+
+
 # Chebyshev coefficients of exp(-x) i0(x) in [0, 8], and of exp(-x) sqrt(x) i0(x) beyond (Cephes).
 _BELOW_8 = (
     -4.41534164647933937950e-18, 3.33079451882223809783e-17, -2.43127984654795469359e-16,

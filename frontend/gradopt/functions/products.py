@@ -191,6 +191,19 @@ def cross(
     return traced(moveaxis(result, -1, axisc))
 
 
+if hasattr(np.linalg, "cross"):
+
+    @implements(np.linalg.cross)
+    def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Value:
+        """`numpy.linalg.cross`."""
+        return cross(x1, x2, axis=axis)
+
+    @implements(np.linalg.vecdot)
+    def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Value:
+        """`numpy.linalg.vecdot`."""
+        return _vecdot(*[traced(moveaxis(x, axis, -1)) for x in (x1, x2)])
+
+
 # -- Einstein summation ------------------------------------------------------------------------
 
 

@@ -25,7 +25,7 @@ from gradopt.functions.ufuncs import require_order, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.affine import between
 from gradopt.ir.checks import require_all
-from gradopt.ir.extents import Sizes, bounds_of
+from gradopt.ir.extents import Sizes, bounds_of, shape_with
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad
@@ -52,6 +52,23 @@ def flatnonzero(a: Any) -> Value:
     """`numpy.flatnonzero`."""
     x = to_bool(a)
     return places(prims.reshape(x, (x.size,)))[0]
+
+
+@implements(np.ix_)
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """`numpy.ix_`; of bools, arrays whose size is known at run time."""
+    found: list[Any] = []
+    for i, arg in enumerate(args):
+        x = traced(arg)
+        if x.ndim != 1:
+            raise ShapeError("Cross index must be 1 dimensional", source_location())
+        if x.dtype == BOOL:
+            x = flatnonzero(x)
+        elif x.shape[0] == 0:
+            x = prims.convert(x, INT64)
+        shape = (1,) * i + (x.shape[0],) + (1,) * (len(args) - i - 1)
+        found.append(prims.reshape(x, shape_with(shape)))
+    return tuple(found)
 
 
 @implements(np.argwhere)

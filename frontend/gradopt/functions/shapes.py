@@ -370,6 +370,12 @@ def isrealobj(x: Any) -> bool:
     return not iscomplexobj(x)
 
 
+@implements(np.common_type)
+def common_type(*arrays: Any) -> Any:
+    """`numpy.common_type`: known while tracing."""
+    return np.common_type(*[np.empty(0, handle_of(array).dtype) for array in arrays])
+
+
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     """`numpy.result_type`."""

@@ -11,7 +11,7 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import array_of, wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import INT64, part_dtype
+from gradopt.base.dtypes import INT32, INT64, part_dtype
 from gradopt.base.location import source_location
 from gradopt.errors import LinAlgError, ShapeError
 from gradopt.functions.linalg import norm
@@ -128,6 +128,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         residuals = prims.select(full, squares, prims.full((), math.nan, x.dtype))
     else:
         residuals = prims.full((0,), 0, x.dtype)
+    rank = prims.convert(traced(rank), INT32)
     return tuple(wrap(part) for part in (solution, residuals, rank, s))
 
 

@@ -324,8 +324,9 @@ def _has_control_flow(function: FunctionType) -> bool:
         return True
     names = function.__globals__
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    calls_methods = not _TAKING_ARRAYS.isdisjoint(code.co_names)
     for name in code.co_names:
-        if name in names and _may_call(names[name]):
+        if name in names and _may_call(names[name], calls_methods):
             return True
         is_known = hasattr(np.ndarray, name) or _is_numpy_name(name)
         if name in REPLACED_BUILTINS and name not in names:
@@ -334,7 +335,7 @@ def _has_control_flow(function: FunctionType) -> bool:
             return True
     for cell in cells.values():
         try:
-            if _may_call(cell.cell_contents):
+            if _may_call(cell.cell_contents, calls_methods):
                 return True
         except ValueError:
             return True
@@ -352,6 +353,10 @@ def _globals_of(code: CodeType) -> frozenset[str]:
 _EFFECTS = frozenset(
     {"add", "append", "fill", "insert", "partition", "put", "random", "resize", "sort", "copyto"}
 )
+# Methods of arrays that take arrays.
+_TAKING_ARRAYS = frozenset(
+    {"choose", "clip", "compress", "dot", "put", "repeat", "searchsorted", "take"}
+)
 # Functions that other ones take the place of in rewritten code.
 REPLACED_NAMES: set[str] = set()
 # The same of Python's functions: `max(x)` is rewritten, `np.max(x)` need not be.
@@ -363,8 +368,16 @@ def _is_numpy_name(name: str) -> bool:
     return name not in REPLACED_NAMES and (hasattr(np, name) or hasattr(np.linalg, name))
 
 
-def _may_call(value: Any) -> bool:
-    """Whether a global value is a function that has something to rewrite."""
+def _may_call(value: Any, calls_methods: bool) -> bool:
+    """Whether a global value is a function that has something to rewrite.
+
+    Args:
+        value: the value.
+        calls_methods: whether methods are called that take arrays, in which NumPy does not look for
+            traced values if the method is that of a concrete array.
+    """
+    if calls_methods and isinstance(value, np.ndarray):
+        return True
     if isinstance(value, (list, tuple, np.vectorize)):
         return True  # It may be indexed by, or called with, what is traced.
     if isinstance(value, ModuleType):
