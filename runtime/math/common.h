@@ -29,8 +29,7 @@
 #ifdef GRADOPT_MATH_EXPORT
 #define GRADOPT_MATH_VISIBILITY __attribute__((visibility("default")))
 #elif defined(GRADOPT_MATH_OUT_OF_LINE)
-#define GRADOPT_MATH_VISIBILITY                                                \
-  __attribute__((visibility("hidden"), noinline))
+#define GRADOPT_MATH_VISIBILITY __attribute__((visibility("hidden"), noinline))
 #else
 #define GRADOPT_MATH_VISIBILITY                                                \
   __attribute__((visibility("hidden"), always_inline))

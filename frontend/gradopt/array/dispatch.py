@@ -61,7 +61,7 @@ FURTHER = {
     "numpy.fft": "gradopt.functions.fourier",
     **{
         f"numpy.polynomial.{series}": "gradopt.functions.series"
-        for series in "polynomial chebyshev legendre hermite hermite_e laguerre".split()
+        for series in ["polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre"]
     },
 }
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}

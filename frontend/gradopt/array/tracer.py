@@ -440,7 +440,6 @@ class Tracer(Handle):
     argpartition = method(np.argpartition)
     searchsorted = method(np.searchsorted)
     repeat = method(np.repeat)
-    searchsorted = method(np.searchsorted)
     choose = method(np.choose)
     trace = method(np.trace)
     diagonal = method(np.diagonal)

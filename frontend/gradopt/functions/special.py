@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from gradopt.array.dispatch import FOREIGN_UFUNCS
 from gradopt.array.operands import listed, promotion_kind, traced
 from gradopt.base.dtypes import FLOAT32, FLOAT64, result_type
