@@ -12,12 +12,12 @@ using namespace gradopt::runtime::fourier;
 
 namespace {
 
-/// The code for the widest vectors that this CPU has.
-const Code &getCode() {
+/// The code for the widest vectors that this CPU has, and `most` allows.
+const Code &getCode([[maybe_unused]] Vectors most) {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("x86-64-v4"))
+  if (most >= OfV4 && __builtin_cpu_supports("x86-64-v4"))
     return codeForV4;
-  if (__builtin_cpu_supports("x86-64-v3"))
+  if (most >= OfV3 && __builtin_cpu_supports("x86-64-v3"))
     return codeForV3;
 #endif
   return codeForAll;
@@ -27,10 +27,13 @@ const Code &getCode() {
 
 void gradopt_fourier(int64_t number, const gradopt_buffer *inputs, int64_t,
                      const gradopt_buffer *outs, int64_t) {
-  static std::atomic<const Code *> found;
-  const Code *code = found.load(std::memory_order_relaxed);
+  static std::atomic<const Code *> widest;
+  auto most = static_cast<Vectors>(number >> kVectorsBit & 3);
+  const Code *code = widest.load(std::memory_order_relaxed);
   if (!code)
-    found.store(code = &getCode(), std::memory_order_relaxed);
+    widest.store(code = &getCode(OfV4), std::memory_order_relaxed);
+  if (most != Widest)
+    code = &getCode(most);
   Call call;
   call.transform = static_cast<Transform>(number & 3);
   call.norm = static_cast<Norm>(number >> 2 & 3);

@@ -36,9 +36,14 @@ constexpr const char *kNorms[] = {"none", "size", "root"};
 
 constexpr int64_t kMaxRank = 32;
 
+/// Vectors that are not to be exceeded. Compiled code takes the widest ones of
+/// the CPU; tests ask for the others.
+enum Vectors : int64_t { Widest, OfAll, OfV3, OfV4 };
+constexpr int64_t kVectorsBit = 5;
+
 /// The number that compiled code hands over: two bits each of transform and
-/// norm, the direction, the last one of the dimensions, and from bit 16 on one
-/// bit for each of them.
+/// norm, the direction, two bits of Vectors, the last one of the dimensions,
+/// and from bit 16 on one bit for each of them.
 template <typename Dimensions>
 int64_t encode(Transform transform, Norm norm, bool forward,
                const Dimensions &dimensions) {

@@ -279,7 +279,7 @@ inline void flatPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
         a[k] = {load(x.re + f + step * k), load(x.im + f + step * k)};
     } else {
       for (int k = 0; k < radix; ++k) {
-        a[k] = {};
+        a[k] = N();
         std::memcpy(&a[k].re, x.re + f + step * k, left * sizeof(T));
         std::memcpy(&a[k].im, x.im + f + step * k, left * sizeof(T));
       }
@@ -323,20 +323,17 @@ template <int R, typename T>
 void runPass(const Pass<T> &pass, Split<T> x, Split<T> y) {
   if (pass.isWide())
     return widePass<R>(pass, x, y);
-  if constexpr (R % 2 == 0 && R != 0) {
-    if (pass.s == 1)
-      return flatPass<R, 1>(pass, x, y);
-    if constexpr (kCount<T> > 2)
-      if (pass.s == 2)
-        return flatPass<R, 2>(pass, x, y);
-    if constexpr (kCount<T> > 4)
-      if (pass.s == 4)
-        return flatPass<R, 4>(pass, x, y);
-    if constexpr (kCount<T> > 8)
-      if (pass.s == 8)
-        return flatPass<R, 8>(pass, x, y);
-  }
-  flatPass<R, 0>(pass, x, y);
+  // Even radices come first, the smaller ones of them first, so that s is 1, 4
+  // or 8 here.
+  if constexpr (R % 2 == 1 || R == 0)
+    return flatPass<R, 0>(pass, x, y);
+  else if (pass.s == 1)
+    return flatPass<R, 1>(pass, x, y);
+  if constexpr (R == 8 && kCount<T> > 8)
+    if (pass.s == 8)
+      return flatPass<R, 8>(pass, x, y);
+  if constexpr ((R == 4 || R == 8) && kCount<T> > 4)
+    return flatPass<R, 4>(pass, x, y);
 }
 
 template <typename T>

@@ -13,6 +13,7 @@
 #define GRADOPT_RUNTIME_FOURIERPLAN_H
 
 #include "runtime/FourierPasses.h"
+#include "runtime/FourierRoots.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -20,41 +21,6 @@
 
 namespace gradopt::runtime::fourier {
 namespace GRADOPT_FOURIER_TARGET {
-
-//===----------------------------------------------------------------------===//
-// Roots of unity
-//===----------------------------------------------------------------------===//
-
-using Long = long double;
-
-struct LongNumber {
-  Long re, im;
-};
-
-/// exp(-2 pi i a / n), 0 <= a < n, from the first eighth of the circle.
-inline LongNumber getRoot(int64_t a, int64_t n) {
-  // In eighths of 1 / n of the circle, as integers: exact.
-  int64_t x = 8 * a;
-  bool isBelow = x > 4 * n;
-  if (isBelow)
-    x = 8 * n - x;
-  bool isLeft = x > 2 * n;
-  if (isLeft)
-    x = 4 * n - x;
-  bool isSteep = x > n;
-  if (isSteep)
-    x = 2 * n - x;
-  Long t = 0.785398163397448309615660845819875721L * Long(x) / Long(n);
-  Long square = t * t, cosine = 1, sine = 1;
-  for (int k = 20; k >= 2; k -= 2) {
-    cosine = 1 - square / Long(k * (k - 1)) * cosine;
-    sine = 1 - square / Long(k * (k + 1)) * sine;
-  }
-  sine *= t;
-  if (isSteep)
-    std::swap(cosine, sine);
-  return {isLeft ? -cosine : cosine, isBelow ? sine : -sine};
-}
 
 //===----------------------------------------------------------------------===//
 // Plans
@@ -107,8 +73,8 @@ template <typename T> struct Plan {
   // Chirp: by a convolution of `size` points.
   int64_t size;
   const Plan *ofChirp;
-  /// exp(-pi i j^2 / n), and the transform of the conjugates: parts of one
-  /// number after the other.
+  /// exp(-pi i j^2 / n), and the transform of the conjugates over `size`: real
+  /// parts, then imaginary ones.
   const T *chirp, *spectrum;
 
   /// The next one in a table of plans.
@@ -223,8 +189,8 @@ template <typename T> bool makeChirp(Plan<T> &plan, Tables<T> &tables) {
     for (int64_t j = 0, square = 0; j < n;
          square = (square + 2 * j + 1) % (2 * n), ++j) {
       LongNumber root = getRoot(square, 2 * n);
-      table[2 * j] = T(root.re);
-      table[2 * j + 1] = T(root.im);
+      table[j] = T(root.re);
+      table[n + j] = T(root.im);
     }
   });
   int64_t bytes = (getSpan(size + 1, 1) + getScratch(size, 1, sizeof(T) == 4)) *
@@ -240,14 +206,14 @@ template <typename T> bool makeChirp(Plan<T> &plan, Tables<T> &tables) {
       x.re[j] = x.im[j] = 0;
     for (int64_t j = 0; j < n; ++j) {
       int64_t other = j == 0 ? 0 : size - j;
-      x.re[j] = x.re[other] = plan.chirp[2 * j];
-      x.im[j] = x.im[other] = -plan.chirp[2 * j + 1];
+      x.re[j] = x.re[other] = plan.chirp[j];
+      x.im[j] = x.im[other] = -plan.chirp[n + j];
     }
     x = transform(*alone, x, work + getSpan(size + 1, 1));
     T factor = T(1) / T(size);
     for (int64_t j = 0; j < size; ++j) {
-      table[2 * j] = x.re[j] * factor;
-      table[2 * j + 1] = x.im[j] * factor;
+      table[j] = x.re[j] * factor;
+      table[size + j] = x.im[j] * factor;
     }
   });
   std::free(work);

@@ -201,34 +201,47 @@ void transformLarge(const Plan<T> &plan, Source source, Sink sink, T *scratch) {
   }
 }
 
+/// `count` numbers of each transform times `factors`, one for each place.
+template <typename T>
+void multiply(Split<T> from, const T *factors, int64_t count, int64_t lanes,
+              Split<T> to) {
+  auto at = [&](int64_t i, auto re, auto im) {
+    decltype(im) a, b;
+    std::memcpy(&a, from.re + i, sizeof(a));
+    std::memcpy(&b, from.im + i, sizeof(b));
+    auto x = a * re - b * im, y = a * im + b * re;
+    std::memcpy(to.re + i, &x, sizeof(x));
+    std::memcpy(to.im + i, &y, sizeof(y));
+  };
+  int64_t j = 0;
+  if (lanes == 1)
+    for (; j + kCount<T> <= count; j += kCount<T>)
+      at(j, load(factors + j), load(factors + count + j));
+  for (; j < count; ++j) {
+    if (lanes == 1)
+      at(j, factors[j], factors[count + j]);
+    else
+      for (int64_t b = 0; b < lanes; b += kCount<T>)
+        at(j * lanes + b, splat(factors[j]), splat(factors[count + j]));
+  }
+}
+
 /// y[k] = conj(b[k]) sum_j x[j] conj(b[j]) b[k - j], where b[j] is
 /// exp(pi i j^2 / n): the product j k is (j^2 + k^2 - (k - j)^2) / 2.
 template <typename T>
 Split<T> transformChirp(const Plan<T> &plan, Split<T> x, T *scratch) {
   int64_t n = plan.n, lanes = plan.lanes;
-  auto multiply = [lanes](Split<T> from, const T *factors, int64_t count,
-                          Split<T> to) {
-    for (int64_t j = 0; j < count; ++j) {
-      T re = factors[2 * j], im = factors[2 * j + 1];
-#pragma clang loop vectorize(enable)
-      for (int64_t b = j * lanes; b < (j + 1) * lanes; ++b) {
-        T a = from.re[b], c = from.im[b];
-        to.re[b] = a * re - c * im;
-        to.im[b] = a * im + c * re;
-      }
-    }
-  };
   Split<T> work = splitIn(scratch, plan.size + 1, lanes);
   scratch += getSpan(plan.size + 1, lanes);
-  multiply(x, plan.chirp, n, work);
+  multiply(x, plan.chirp, n, lanes, work);
   size_t rest = size_t((plan.size - n) * lanes) * sizeof(T);
   std::memset(work.re + n * lanes, 0, rest);
   std::memset(work.im + n * lanes, 0, rest);
   Split<T> y = transform(*plan.ofChirp, work, scratch);
   // The spectrum, transformed back in the memory that it does not lie in.
-  multiply(y, plan.spectrum, plan.size, work);
+  multiply(y, plan.spectrum, plan.size, lanes, work);
   y = transform(*plan.ofChirp, work.exchanged(), scratch).exchanged();
-  multiply(y, plan.chirp, n, x);
+  multiply(y, plan.chirp, n, lanes, x);
   return x;
 }
 

@@ -83,6 +83,10 @@ def count_allocations() -> dict[str, list[int]]:
         "demo": (go.compile_value_and_grad(loss), network(32, 64)),
         "large": (go.compile_value_and_grad(loss), network(300, 128)),
         "softmax": (go.compile(softmax), (x,)),
+        "transforms": (
+            go.compile_grad(lambda x: np.sum(np.abs(np.fft.fft2(x)) ** 3)),
+            (x[:101, :60].copy(),),
+        ),
         "scalar": (go.compile_grad(lambda a: np.sin(a) * a), (2.0,)),
         "second order": (
             go.compile_grad(lambda v: np.sum(go.grad(lambda u: np.sum(np.tanh(x @ u)))(v) ** 2)),
