@@ -488,7 +488,7 @@ struct ConvertGradToLinalg
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);
     populateFactorizationsToLinalg(set);
-    populateSortingToLinalg(set);
+    populateSortingToLinalg(set, forDevice);
     populateFourierToLinalg(set);
     populateForeignCallsToLinalg(set);
     populateUpstreamToLinalg(set);
@@ -528,11 +528,6 @@ private:
               SvdOp>(op)) {
         op->emitOpError("is a routine of LAPACK, which runs on the host: it is "
                         "not supported on devices");
-        return WalkResult::interrupt();
-      }
-      if (isa<SortOp>(op)) {
-        op->emitOpError("is sorted by the runtime, on the host: it is not "
-                        "supported on devices");
         return WalkResult::interrupt();
       }
       if (isa<FftOp, RfftOp, IrfftOp>(op)) {

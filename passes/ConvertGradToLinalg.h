@@ -38,8 +38,8 @@ void populateIndexingToLinalg(RewritePatternSet &patterns);
 void populateRandomToLinalg(RewritePatternSet &patterns);
 /// Factorisations of matrices.
 void populateFactorizationsToLinalg(RewritePatternSet &patterns);
-/// Sorting.
-void populateSortingToLinalg(RewritePatternSet &patterns);
+/// Sorting; for a GPU, by a network.
+void populateSortingToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Fourier transforms.
 void populateFourierToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.

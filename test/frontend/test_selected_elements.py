@@ -56,6 +56,20 @@ SMOOTH: dict[str, Function] = {
         + np.sum(np.compress([True, False, True], a, axis=0))
     ),
     "joined": lambda x, a: np.sum(np.concatenate([x[x < 0], x[x >= 0]]) * np.arange(9)),
+    "sorted": lambda x, a: (
+        np.sum(np.sort(x[x > 0] ** 2) * np.arange(len(x[x > 0])))
+        + np.sum(np.sort(a[:, a[0] > 0], axis=0)[1:] ** 2)
+        + np.sum(np.sort(a[a[:, 0] > 0], axis=1)[:, ::2] ** 2)
+    ),
+    "quantiles": lambda x, a: (
+        np.median(x[x > 0])
+        + np.nanmedian(np.where(x[x < 1] > 0, x[x < 1], np.nan)) ** 2
+        + np.sum(np.quantile(x[x > -1], [0.2, 0.75]) ** 2)
+        + np.percentile(a[a > 0], 30, method="hazen")
+    ),
+    "histogram with edges": lambda x, a: (
+        np.histogram(x, [-1.0, 0.1, 0.5, 1.0], weights=x**2)[0] @ np.arange(3)
+    ),
     "histogram of weights": lambda x, a: np.histogram(x, 4, weights=x**2)[0] @ np.arange(4),
     "counts of weights": lambda x, a: np.sum(
         np.bincount(np.minimum(np.abs(3 * x).astype(int), 5), weights=x, minlength=3) ** 2
@@ -67,6 +81,11 @@ OTHERS: dict[str, Function] = {
     "histogram": lambda x, a: np.histogram(a, 5)[0],
     "edges": lambda x, a: np.histogram(a, 5)[1],
     "histogram in a range": lambda x, a: np.histogram(x, 4, range=(-0.5, 0.5))[0],
+    "histogram with ends": lambda x, a: np.histogram(np.round(a), [-1.0, 0.0, 1.0])[0],
+    "density of edges": lambda x, a: np.histogram(x, np.sort(x[:4]), density=True)[0],
+    "order": lambda x, a: np.argsort(x[x > 0]) @ np.arange(len(x[x > 0])),
+    "median of integers": lambda x, a: np.median((9 * a[a > 0]).astype(int)),
+    "median of nothing": lambda x, a: np.median(x[x > 100]),
     "density": lambda x, a: np.histogram(x, 3, density=True)[0],
     "histogram of integers": lambda x, a: np.histogram((4 * a).astype(int), 3)[0],
     "histogram of equal ones": lambda x, a: np.histogram(x * 0 + 1, 3)[0],

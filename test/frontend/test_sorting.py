@@ -255,6 +255,26 @@ def test_errors(f: Any, kind: type[Exception], text: str) -> None:
         go.compile(f)(X)
 
 
-def test_devices_do_not_sort(cuda: None) -> None:
-    with pytest.raises(errors.UnsupportedError, match=r"numpy\.median is not .* on devices"):
-        go.compile(lambda x: np.median(x))(go.asarray(X, device="cuda"))
+@pytest.mark.parametrize("shape", [(9,), (700,), (3, 40), (5000,), (2, 1), (0, 3)])
+def test_devices_sort(cuda: None, shape: tuple[int, ...]) -> None:
+    """By a network, within one block of threads and across many."""
+    x = RNG.choice(np.array([*np.linspace(-1, 1, 50), NAN, INF, -INF, 0.0, -0.0]), shape)
+
+    def f(x: Any) -> Any:
+        return np.sort(x), np.argsort(x, kind="stable"), np.sort(x, 0)
+
+    got = [np.asarray(part) for part in go.compile(f)(go.asarray(x, device="cuda"))]
+    same(tuple(got), f(x))
+    assert (bits(got[0]) == bits(stable(x, -1)[0])).all()
+
+
+def test_devices_take_medians_and_gradients(cuda: None) -> None:
+    x = RNG.permutation(np.linspace(-1, 3, 600)).reshape(3, 200)
+
+    def f(x: Any) -> Any:
+        return np.sum(np.median(x, axis=1) ** 2) + np.quantile(x, 0.3) + np.sum(np.sort(x)[:, ::3])
+
+    value, gradient = go.compile_value_and_grad(f)(go.asarray(x, device="cuda"))
+    expected = go.compile_value_and_grad(f)(x)
+    np.testing.assert_allclose(np.asarray(value), expected[0], rtol=1e-13)
+    np.testing.assert_array_equal(np.asarray(gradient), expected[1])

@@ -11,7 +11,6 @@ from op_table import DEVICES, TABLE, page, refusal
 
 ONLY_HOST = {"custom_call", "custom_call_into", "lapack_into", "sort_into", "fourier_into"}
 LAPACK = {"cholesky", "lu", "lu_solve", "triangular_solve", "qr", "eigh", "svd"}
-SORTS = {"sort"}
 FOURIER = {"fft", "rfft", "irfft"}
 ONLY_COMPLEX = {"complex", "imag"}
 
@@ -23,8 +22,6 @@ def test_each_op_compiles_for_cuda(op: str) -> None:
         assert "calls code of the host" in said
     elif op in LAPACK | FOURIER:
         assert "which runs on the host" in said
-    elif op in SORTS:
-        assert "on the host" in said
     elif op in ONLY_COMPLEX:
         assert "complex numbers are not supported" in said or "numbers that there are not" in said
     else:

@@ -24,7 +24,7 @@ __all__ = ["any_cuda", "cuda", "emulator"]
 
 HOST_ONLY = (  # They call code of the host.
     *("custom_call", "custom_call_into", "lapack_into", "cholesky", "lu", "lu_solve"),
-    *("triangular_solve", "qr", "eigh", "svd", "sort", "sort_into"),
+    *("triangular_solve", "qr", "eigh", "svd", "sort_into"),
     *("fft", "rfft", "irfft", "fourier_into"),
 )
 COMPLEX_ONLY = ("complex", "imag")  # Devices have no complex numbers.

@@ -21,11 +21,3 @@ func.func @factorization(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
   %l, %s = grad.cholesky %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<i32>
   return %l : tensor<3x3xf64>
 }
-
-// -----
-
-func.func @order(%x: tensor<3xf64>) -> tensor<3xf64> {
-  // expected-error @+1 {{is sorted by the runtime, on the host: it is not supported on devices}}
-  %0, %i = grad.sort %x : tensor<3xf64> -> tensor<3xf64>, tensor<3xi64>
-  return %0 : tensor<3xf64>
-}

@@ -411,7 +411,7 @@ def _are_numbers_alike(values: Sequence[Any]) -> bool:
 def _sorted_numbers(keys: list[Any], numbers: list[Any], reverse: bool) -> list[Any]:
     """Numbers in the order of their keys; of equal ones, the first one stays first."""
     step = -1 if reverse else 1
-    order = sort(nested(keys[::step]), 0, "sorted")[1]
+    order = sort(nested(keys[::step]), 0)[1]
     found = take_along(nested(numbers[::step]), order, 0)
     parts = [prims.reshape(prims.take_range(found, 0, i, i + 1), ()) for i in range(len(keys))]
     return [(python_number if numbers[0]._weak else wrap)(part) for part in parts[::step]]

@@ -141,9 +141,9 @@ class _Ordered:
         n: how many elements of each count, an array of one integer, for all rows or for each.
     """
 
-    def __init__(self, rows: _Rows, name: str, skips_nan: bool) -> None:
+    def __init__(self, rows: _Rows, skips_nan: bool) -> None:
         self._last = rows.x.ndim - 1
-        self.values, self.order = sort(rows.x, self._last, name)
+        self.values, self.order = sort(rows.x, self._last)
         self.n = rows.n
         self._ends_with_nan = is_inexact(rows.x.dtype) and not skips_nan
         if skips_nan and is_inexact(rows.x.dtype):
@@ -186,12 +186,12 @@ def _isnan(x: Value) -> Value:
 # -- Medians -----------------------------------------------------------------------------------
 
 
-def _median(a: Any, axis: Any, keepdims: Any, name: str, skips_nan: bool) -> Value:
+def _median(a: Any, axis: Any, keepdims: Any, skips_nan: bool) -> Value:
     rows = _Rows(traced(a), axis, keepdims)
     dtype = mean_dtype(rows.x.dtype)
     if not rows.x.shape[-1]:
         return prims.full(rows.shape, math.nan, dtype)
-    ordered = _Ordered(rows, name, skips_nan)
+    ordered = _Ordered(rows, skips_nan)
     n = ordered.n
     low, high = (prims.convert(part, dtype) for part in ordered.at((n - 1) // 2, n // 2))
     middle = (low + high) / scalar(2, dtype)
@@ -206,7 +206,7 @@ def median(
     a: Any, axis: Any = None, *, overwrite_input: Any = False, keepdims: Any = False
 ) -> Value:
     """`numpy.median`: of an even number of elements, the mean of the two in the middle."""
-    return _median(a, axis, keepdims, "numpy.median", skips_nan=False)
+    return _median(a, axis, keepdims, skips_nan=False)
 
 
 @implements(np.nanmedian)
@@ -214,7 +214,7 @@ def nanmedian(
     a: Any, axis: Any = None, *, overwrite_input: Any = False, keepdims: Any = np._NoValue
 ) -> Value:
     """`numpy.nanmedian`; of NaN alone NaN, without a warning."""
-    return _median(a, axis, keepdims, "numpy.nanmedian", skips_nan=True)
+    return _median(a, axis, keepdims, skips_nan=True)
 
 
 # -- Quantiles ---------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def _quantile(
     scale: int,
 ) -> Value:
     """Quantiles, or percentiles where `scale` is 100; NaN counts as in NumPy's `function`."""
-    name, skips_nan = f"numpy.{function.__name__}", function in (np.nanquantile, np.nanpercentile)
+    skips_nan = function in (np.nanquantile, np.nanpercentile)
     whole = traced(a)
     if whole.dtype.kind == "c":
         raise DTypeError("a must be an array of real numbers", source_location())
@@ -275,7 +275,7 @@ def _quantile(
         message = "index -1 is out of bounds for axis 0 with size 0"
         require_all(traced(rows.n > 0), message, TraceIndexError)
     flat = np.reshape(q, (-1,))
-    ordered = _Ordered(rows, name, skips_nan)
+    ordered = _Ordered(rows, skips_nan)
     if weights is None or weights is np._NoValue:
         return rows.result(_found(ordered, flat, method, is_weak), shape)
     if method != "inverted_cdf":

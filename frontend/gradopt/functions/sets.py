@@ -96,7 +96,7 @@ def _unique_elements(x: Value, equal_nan: bool) -> Sequence[Callable[[], Value]]
     if not x.size:
         nothing = prims.full((0,), 0, INT64)
         return (lambda: x, *[lambda: nothing] * 3)
-    ordered, order = sort(x, 0, "numpy.unique")
+    ordered, order = sort(x, 0)
     firsts = _firsts(ordered, equal_nan)
     return (lambda: _taken(ordered, places_of(firsts)), *_unique_places(firsts, order))
 
@@ -125,7 +125,7 @@ def _unique_slices(x: Value, axis: int) -> Sequence[Callable[[], Value]]:
     order = prims.iota((count,), 0, INT64)
     for column in reversed(range(rows.shape[1])):
         keys = prims.reshape(prims.take_range(rows, 1, column, column + 1), (count,))
-        order = take_along(order, sort(take_along(keys, order, 0), 0, "numpy.unique")[1], 0)
+        order = take_along(order, sort(take_along(keys, order, 0), 0)[1], 0)
     if not count:
         return (lambda: x, *[lambda: order] * 3)
     ordered = _taken(rows, order)
@@ -172,8 +172,8 @@ def _is_in(x: Value, ordered: Value) -> tuple[Value, Value]:
     return prims.equal(_taken(ordered, place), x), place
 
 
-def _sorted(x: Value, name: str) -> Value:
-    return sort(x, 0, name)[0]
+def _sorted(x: Value) -> Value:
+    return sort(x, 0)[0]
 
 
 @implements(np.isin)
@@ -191,7 +191,7 @@ def isin(
             f"Invalid kind: {kind!r}. Please use None, 'sort' or 'table'.", source_location()
         )
     x, tests = _two(element, test_elements)
-    found = _is_in(x, _sorted(tests, "numpy.isin"))[0]
+    found = _is_in(x, _sorted(tests))[0]
     found = prims.reshape(found, traced(element).shape)
     return ~found if invert else found
 
@@ -208,8 +208,8 @@ def intersect1d(
 ) -> Any:
     """`numpy.intersect1d`."""
     x, y = _two(ar1, ar2)
-    first, order = sort(x, 0, "numpy.intersect1d")
-    second, other_order = sort(y, 0, "numpy.intersect1d")
+    first, order = sort(x, 0)
+    second, other_order = sort(y, 0)
     if not x.size:
         nothing = prims.full((0,), 0, INT64)
         return (x, nothing, nothing) if return_indices else x
@@ -230,10 +230,10 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Value:
     if not whole.size:
         return whole
     x, y = _two(ar1, ar2)
-    y = _sorted(y, "numpy.setdiff1d")
+    y = _sorted(y)
     if assume_unique:
         return _taken(whole, places_of(~_is_in(x, y)[0]))
-    ordered, order = sort(x, 0, "numpy.setdiff1d")
+    ordered, order = sort(x, 0)
     rest = _firsts(ordered, equal_nan=True) & ~_is_in(ordered, y)[0]
     return _taken(whole, _taken(order, places_of(rest)))
 
@@ -241,13 +241,13 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Value:
 @implements(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Value:
     """`numpy.setxor1d`."""
-    x, y = (_sorted(part, "numpy.setxor1d") for part in _two(ar1, ar2))
+    x, y = (_sorted(part) for part in _two(ar1, ar2))
     both = [part for part in ((x, y), (y, x)) if part[0].size]
     if not both:
         return x
     masks = [_firsts(one, equal_nan=True) & ~_is_in(one, other)[0] for one, other in both]
     whole = prims.concatenate([one for one, _ in both], 0)
-    ordered, order = sort(whole, 0, "numpy.setxor1d")
+    ordered, order = sort(whole, 0)
     kept = take_along(prims.concatenate(masks, 0), order, 0)
     return _taken(ordered, places_of(kept))
 

@@ -57,7 +57,7 @@ def sort(
 ) -> Value:
     """`numpy.sort`."""
     _check_kind(kind, order, stable)
-    return sort_along(*_along(a, axis), "numpy.sort")[0]
+    return sort_along(*_along(a, axis))[0]
 
 
 @implements(np.argsort)
@@ -66,7 +66,7 @@ def argsort(
 ) -> Value:
     """`numpy.argsort`."""
     _check_kind(kind, order, stable)
-    return sort_along(*_along(a, axis, least=0), "numpy.argsort")[1]
+    return sort_along(*_along(a, axis, least=0))[1]
 
 
 def _check_places(kth: Any, size: int) -> None:
@@ -83,7 +83,7 @@ def partition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Value:
     """`numpy.partition`: sorted, which is more than is asked for."""
-    return _partitioned(*_along(a, axis), kth, kind, order, "numpy.partition")[0]
+    return _partitioned(*_along(a, axis), kth, kind, order)[0]
 
 
 @implements(np.argpartition)
@@ -92,17 +92,15 @@ def argpartition(
 ) -> Value:
     """`numpy.argpartition`: the order that sorts."""
     place = _along(a, axis, least=0)
-    return _partitioned(*place, kth, kind, order, "numpy.argpartition")[1]
+    return _partitioned(*place, kth, kind, order)[1]
 
 
-def _partitioned(
-    x: Value, axis: int, kth: Any, kind: str, order: Any, name: str
-) -> tuple[Value, Value]:
+def _partitioned(x: Value, axis: int, kth: Any, kind: str, order: Any) -> tuple[Value, Value]:
     _check_kind(None, order)
     if kind != "introselect":
         raise KeywordError(f"select kind must be 'introselect' (got {kind!r})", source_location())
     _check_places(kth, x.shape[axis])
-    return sort_along(x, axis, name)
+    return sort_along(x, axis)
 
 
 @implements(np.lexsort)
@@ -116,9 +114,9 @@ def lexsort(keys: Any, axis: Any = -1) -> Value:
     if not parts[0].ndim:
         return prims.full((), 0, INT64)
     place = prims.normalize_axis(axis, parts[0].ndim)
-    found = sort_along(parts[0], place, "numpy.lexsort")[1]
+    found = sort_along(parts[0], place)[1]
     for part in parts[1:]:
-        order = sort_along(take_along(part, found, place), place, "numpy.lexsort")[1]
+        order = sort_along(take_along(part, found, place), place)[1]
         found = take_along(found, order, place)
     return found
 
@@ -126,7 +124,7 @@ def lexsort(keys: Any, axis: Any = -1) -> Value:
 @implements(np.sort_complex)
 def sort_complex(a: Any) -> Value:
     """`numpy.sort_complex`."""
-    values = sort_along(*_along(a, -1), "numpy.sort_complex")[0]
+    values = sort_along(*_along(a, -1))[0]
     if values.dtype.kind == "c":
         return values
     is_narrow = values.dtype.kind in "iu" and values.dtype.itemsize < 4

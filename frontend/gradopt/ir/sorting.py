@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from gradopt.base.dtypes import DType
-from gradopt.base.location import source_location
-from gradopt.errors import UnsupportedError
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes
 from gradopt.ir.prims import scope
@@ -18,24 +16,14 @@ from gradopt.ir.values import Value
 from gradopt.recording import grad
 
 
-def sort(x: Value, axis: int, name: str) -> tuple[Value, Value]:
+def sort(x: Value, axis: int) -> tuple[Value, Value]:
     """The elements along an axis in NumPy's order, and where they were (int64); stable.
 
     Args:
         x: of at least one dimension.
         axis: not negative.
-        name: of the user's function.
-
-    Raises:
-        UnsupportedError: the code is for a device.
     """
     here = scope()
-    if here.trace.on_device:
-        raise UnsupportedError(
-            f"{name} is not supported on devices yet: the runtime sorts on the host; call it "
-            "outside of the function, or compile for the CPU",
-            source_location(),
-        )
     shape = x.shape
     if shape.__class__ is Sizes:
         # What fills the rest stays behind: it is last in the order, and comes last.
