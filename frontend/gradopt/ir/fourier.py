@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradopt.base.dtypes import FLOAT64, complex_dtype, is_inexact
 from gradopt.base.location import source_location
@@ -13,7 +14,7 @@ from gradopt.ir.values import Value
 from gradopt.recording import grad
 
 # What the results of a transform in a direction are divided by, of the norms that NumPy names.
-_NORMS = {
+_NORMS: dict[Any, str] = {
     (None, True): "none",
     (None, False): "size",
     ("backward", True): "none",
@@ -25,7 +26,7 @@ _NORMS = {
 }
 
 
-def divisor(norm: str | None, forward: bool) -> str:
+def divisor(norm: Any, forward: bool) -> str:
     """`norm` of the dialect for NumPy's.
 
     Raises:
