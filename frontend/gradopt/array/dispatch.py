@@ -220,7 +220,7 @@ _SIZED = frozenset(
         (
             np,
             "sum prod mean var std any all count_nonzero nansum nanmean where select clip round "
-            "fix sinc nan_to_num isclose allclose isposinf isneginf real dot vdot inner outer "
+            "fix sinc nan_to_num isclose allclose isposinf isneginf real imag dot vdot inner outer "
             "tensordot einsum transpose swapaxes moveaxis rollaxis squeeze expand_dims atleast_1d "
             "atleast_2d atleast_3d flip fliplr flipud rot90 copy copyto shape ndim size "
             "iscomplexobj isrealobj result_type can_cast array_repr array_str zeros_like "

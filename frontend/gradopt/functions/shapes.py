@@ -325,6 +325,8 @@ def _part(val: Any, imaginary: bool) -> Any:
         return x._view(Part(x.shape, part_dtype(x.dtype), imaginary))
     if not imaginary:
         return x
+    if x._extents.__class__ is Sizes:
+        return prims.broadcast_to(prims.full((), 0, x.dtype), x._extents)
     zeros = array_of(prims.full((), 0, x.dtype))
     return zeros._read() if x._is_scalar else broadcast_to(zeros, x.shape)
 
