@@ -29,6 +29,12 @@ from gradopt.ir.values import Value
 from gradopt.linalg.factors import mirrored, square
 from gradopt.linalg.systems import beside, require_sides
 from gradopt.linalg.systems import solve as solve_general
+from gradopt.scipy.equations import (
+    solve_banded,
+    solve_continuous_lyapunov,
+    solve_discrete_lyapunov,
+    solve_sylvester,
+)
 from gradopt.transforms.loops import fori_loop
 
 __all__ = [
@@ -41,6 +47,10 @@ __all__ = [
     "lu_factor",
     "lu_solve",
     "solve",
+    "solve_banded",
+    "solve_continuous_lyapunov",
+    "solve_discrete_lyapunov",
+    "solve_sylvester",
     "solve_triangular",
     "toeplitz",
 ]
