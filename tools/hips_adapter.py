@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 import gradopt as go
 import gradopt.numpy as gnp
@@ -489,6 +490,11 @@ def install() -> None:
     # The suite calls two functions that HIPS' module has beside NumPy's.
     linalg = Mirror("autograd.numpy.linalg", np.linalg, _dot=np.matmul, T=np.matrix_transpose)
     stats = _scipy("stats")
+    for name, ours in vars(go.scipy.stats).items():
+        # What a distribution of ours lacks, SciPy's has: rvs.
+        theirs = getattr(scipy.stats, name, None)
+        if hasattr(theirs, "rvs"):
+            setattr(stats, name, Mirror(f"autograd.scipy.stats.{name}", ours, theirs))
     modules: dict[str, Any] = {
         "": Mirror("autograd", numpy=namespace, primitive=Primitive, **operators, **containers),
         ".builtins": Mirror("autograd.builtins", **containers),

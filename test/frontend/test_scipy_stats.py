@@ -376,3 +376,55 @@ def test_errors() -> None:
         stats.multivariate_normal.logpdf(X[:, :3], MEAN, COV)
     with pytest.raises(ShapeError, match=r"covariance has shape \(3, 3\), of vectors of 4"):
         stats.multivariate_normal.logpdf(X, MEAN, COV[:3, :3])
+
+
+# -- Samples -----------------------------------------------------------------------------------
+
+SAMPLE = RNG.normal(size=(7, 3))
+STATISTICS: dict[str, Callable[[Any, Any], Any]] = {
+    "zscore": lambda s, x: (s.zscore(x), s.zscore(x, 1, ddof=1), s.zscore(x, None)),
+    "zmap": lambda s, x: s.zmap(x[0], x),
+    "moment": lambda s, x: (s.moment(x, 3), s.moment(x, 2, 1, keepdims=True)),
+    "skew": lambda s, x: (s.skew(x), s.skew(x, 1, False), s.skew(x, None)),
+    "kurtosis": lambda s, x: (s.kurtosis(x), s.kurtosis(x, 0, False, False), s.kurtosis(x.T)),
+    "sem": lambda s, x: (s.sem(x), s.sem(x, None, 0), s.sem(x, 1, keepdims=True)),
+    "gmean": lambda s, x: (s.gmean(abs(x) + 0.1), s.gmean(abs(x) + 0.1, None)),
+    "hmean": lambda s, x: s.hmean(abs(x) + 0.1, 1),
+    "entropy": lambda s, x: (
+        s.entropy(abs(x)),
+        s.entropy(x**2, x[::-1] ** 2, base=2),
+        s.entropy(x**2, axis=1, keepdims=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STATISTICS)
+def test_statistics(name: str) -> None:
+    f = STATISTICS[name]
+    for x in (SAMPLE, SAMPLE.astype(np.float32), RNG.integers(1, 9, (7, 3))):
+        for got, want in zip(
+            np.atleast_1d(f(stats, x)) if name in ("zmap", "hmean") else f(stats, x),
+            np.atleast_1d(f(scipy.stats, x)) if name in ("zmap", "hmean") else f(scipy.stats, x),
+            strict=True,
+        ):
+            tolerance = 1e-5 if x.dtype == np.float32 else 1e-11
+            np.testing.assert_allclose(got, want, tolerance, tolerance)
+            assert np.shape(got) == np.shape(want)
+            assert np.asarray(got).dtype == np.asarray(want).dtype
+    go.gradcheck(lambda x: f(scipy.stats, x), (SAMPLE,), order=2)
+
+
+def test_entropy_of_what_is_not_there() -> None:
+    for p, q in [([0.5, 0, 0.5], [0.3, 0.2, 0.5]), ([0.5, 0.2, 0.3], [0.3, 0, 0.5])]:
+        np.testing.assert_allclose(stats.entropy(p, q), scipy.stats.entropy(p, q), 1e-14)
+
+
+@pytest.mark.skipif("betainc" not in FOREIGN_UFUNCS, reason="needs scipy.special.betainc")
+def test_correlation() -> None:
+    x, y = SAMPLE[:, 0], SAMPLE[:, 1]
+    for n in (2, 3, 7):
+        got, want = stats.pearsonr(x[:n], y[:n]), scipy.stats.pearsonr(x[:n], y[:n])
+        np.testing.assert_allclose(got, [want.statistic, want.pvalue], 1e-10)
+    go.gradcheck(lambda x, y: tuple(stats.pearsonr(x, y)), (x, y), order=2)
+    with pytest.raises(ShapeError, match=r"got \(7,\) and \(6,\)"):
+        stats.pearsonr(x, y[:6])
