@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""`scipy.signal`: convolutions and correlations of arrays of any rank, analytic signals.
+"""`scipy.signal`: convolutions and correlations of arrays of any rank, analytic signals, spectra.
 
 A convolution is sums of products, or a product of spectra; integers stay integers.
 """
@@ -24,17 +24,33 @@ from gradopt.functions.products import promoted
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
 from gradopt.scipy.fft import next_fast_len
+from gradopt.scipy.spectra import coherence as coherence
+from gradopt.scipy.spectra import csd as csd
+from gradopt.scipy.spectra import istft as istft
+from gradopt.scipy.spectra import periodogram as periodogram
+from gradopt.scipy.spectra import spectrogram as spectrogram
+from gradopt.scipy.spectra import stft as stft
+from gradopt.scipy.spectra import welch as welch
+from gradopt.scipy.windows import get_window as get_window
 
 __all__ = [
     "choose_conv_method",
+    "coherence",
     "convolve",
     "convolve2d",
     "correlate",
     "correlate2d",
     "correlation_lags",
+    "csd",
     "fftconvolve",
+    "get_window",
     "hilbert",
+    "istft",
     "oaconvolve",
+    "periodogram",
+    "spectrogram",
+    "stft",
+    "welch",
 ]
 
 Mode = Literal["full", "valid", "same"]
