@@ -162,6 +162,15 @@ DERIVATIVES: dict[str, Callable[..., Any]] = {
 }
 
 
+def test_a_window_is_an_argument() -> None:
+    x, window = numbers(20), np.hanning(8) + 0.1
+    check(
+        go.compile(lambda x, w: signal.welch(x, window=w))(x, window),
+        scipy.signal.welch(x, window=window),
+    )
+    go.gradcheck(lambda w: np.log(signal.welch(x, window=w)[1]), (window,), order=2)
+
+
 @pytest.mark.parametrize("name", DERIVATIVES)
 def test_derivatives(name: str) -> None:
     function = DERIVATIVES[name]

@@ -24,6 +24,11 @@ from gradopt.functions.products import promoted
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
 from gradopt.scipy.fft import next_fast_len
+from gradopt.scipy.filters import detrend as detrend
+from gradopt.scipy.filters import lfilter as lfilter
+from gradopt.scipy.filters import savgol_coeffs as savgol_coeffs
+from gradopt.scipy.filters import savgol_filter as savgol_filter
+from gradopt.scipy.filters import sosfilt as sosfilt
 from gradopt.scipy.spectra import coherence as coherence
 from gradopt.scipy.spectra import csd as csd
 from gradopt.scipy.spectra import istft as istft
@@ -42,12 +47,17 @@ __all__ = [
     "correlate2d",
     "correlation_lags",
     "csd",
+    "detrend",
     "fftconvolve",
     "get_window",
     "hilbert",
     "istft",
+    "lfilter",
     "oaconvolve",
     "periodogram",
+    "savgol_coeffs",
+    "savgol_filter",
+    "sosfilt",
     "spectrogram",
     "stft",
     "welch",

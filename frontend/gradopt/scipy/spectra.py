@@ -38,6 +38,7 @@ from gradopt.errors import ArgumentError, ShapeError
 from gradopt.functions.joining import pad
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Value
+from gradopt.scipy.filters import without_trend
 from gradopt.scipy.segments import overlapped, segments
 from gradopt.scipy.windows import get_window
 
@@ -154,34 +155,16 @@ def _moved(x: Value, place: int) -> Value:
     return prims.transpose(x, order)
 
 
-def _mean(x: Value, axis: int) -> Value:
-    """The mean along an axis, which stays."""
-    total = prims.reduce("sum", x, [axis])
-    shape = [1 if i == axis else n for i, n in enumerate(x.shape)]
-    return prims.reshape(total, tuple(shape)) * (1 / x.shape[axis])
-
-
 def _rows(values: Value, like: Value) -> Value:
     """A vector for each row, in the dtype of the rows."""
     return prims.broadcast_to(prims.convert(values, like.dtype), like.shape)
 
 
-def _without_trend(x: Value, detrend: str) -> Value:
-    if not detrend:
-        return x
-    last = x.ndim - 1
-    result = x - prims.broadcast_to(_mean(x, last), x.shape)
-    if detrend == "constant" or x.shape[last] == 1:
-        return result
-    line = np.arange(x.shape[last]) - (x.shape[last] - 1) / 2
-    line = _rows(prims.as_value(line / np.sqrt(np.sum(line**2))), x)
-    slope = _mean(result * line, last) * x.shape[last]
-    return result - prims.broadcast_to(slope, x.shape) * line
-
-
 def _transformed(x: Value, window: Value, options: _Options, one_sided: bool) -> Value:
     """The spectra of all segments, (..., segments, frequencies)."""
-    parts = _without_trend(segments(x, options.size, options.step), options.detrend)
+    parts = segments(x, options.size, options.step)
+    if options.detrend:
+        parts = without_trend(parts, options.detrend)
     last = parts.ndim - 1
     parts = fourier.resized(parts * _rows(window, parts), last, options.points)
     name = f"scipy.signal.{options.name}"
