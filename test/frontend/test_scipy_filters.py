@@ -69,8 +69,8 @@ def test_rational_filters(which: int) -> None:
         want = scipy.signal.lfilter(b, a, x, axis)
         check(signal.lfilter(b, a, x, axis), want, (shape, dtype))
         check(go.compile(lambda b, a, x: signal.lfilter(b, a, x, axis))(b, a, x), want)  # noqa: B023
-    single = [part.astype("f4") for part in (b, a, numbers(30))]
-    check(signal.lfilter(*single), scipy.signal.lfilter(*single))
+    b, a, x = (part.astype("f4") for part in (b, a, numbers(30)))
+    check(signal.lfilter(b, a, x), scipy.signal.lfilter(b, a, x))
 
 
 def test_what_is_in_the_delays() -> None:

@@ -163,7 +163,8 @@ DERIVATIVES: dict[str, Callable[..., Any]] = {
 
 
 def test_a_window_is_an_argument() -> None:
-    x, window = numbers(20), np.hanning(8) + 0.1
+    x = numbers(20)
+    window: Any = np.hanning(8) + 0.1
     check(
         go.compile(lambda x, w: signal.welch(x, window=w))(x, window),
         scipy.signal.welch(x, window=window),
