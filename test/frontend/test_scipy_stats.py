@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -172,6 +173,9 @@ def test_shapes_and_dtypes(name: str) -> None:
     assert ours.cdf(0.5, *shapes, loc=np.zeros((0, 3))).shape == (0, 3)
     frozen = ours(*shapes, scale=2.0)
     np.testing.assert_allclose(frozen.sf(0.7), theirs(*shapes, scale=2.0).sf(0.7), 1e-12)
+    np.testing.assert_array_equal(copy.copy(frozen).sf(0.7), frozen.sf(0.7))
+    with pytest.raises(AttributeError):
+        frozen.likelihood(0.7)
 
 
 def test_tails() -> None:

@@ -42,8 +42,10 @@ def qualified_name(function: object) -> str:
     """`numpy.linalg.norm` for the function; of a ufunc of another package, that it is one."""
     name = getattr(function, "__name__", str(function))
     if isinstance(function, np.ufunc):
-        is_numpys = getattr(np, name, None) is function
-        return f"numpy.{name}" if is_numpys else f"the ufunc {name}"
+        for module in ("numpy", "scipy.special"):
+            if getattr(sys.modules.get(module), name, None) is function:
+                return f"{module}.{name}"
+        return f"the ufunc {name}"
     return f"{_public(getattr(function, '__module__', None) or 'numpy')}.{name}"
 
 

@@ -418,6 +418,8 @@ class Frozen:
         return f"<gradopt.scipy.stats.{self.dist.name} with parameters>"
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name == "dist" or name.startswith("_"):
+            raise AttributeError(name)  # One that is not initialized, as copies are at first.
         method = getattr(self.dist, name)
 
         def call(*places: Any) -> Any:
