@@ -114,7 +114,7 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
     [
         (lambda x: scipy.stats.gaussian_kde(x), "scipy.stats.gaussian_kde", "gradopt.pure_callback"),
         (lambda x: scipy.stats.vonmises.pdf(x, 2.0), "scipy.stats.vonmises.pdf", "its formula"),
-        (lambda x: scipy.stats.kurtosis(x), "scipy.stats.kurtosis", "its formula"),
+        (lambda x: scipy.stats.rankdata(x), "scipy.stats.rankdata", "its formula"),
         (lambda x: scipy.interpolate.CubicSpline(X, x), "scipy.interpolate.CubicSpline", "its formula"),
         (lambda x: np.polynomial.Polynomial(x)(0.5), "numpy.polynomial.polynomial.Polynomial", "other functions"),
         (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),
