@@ -8,10 +8,10 @@
 // are so after some are flipped. With the index behind the key no two words are
 // equal, so that any method is stable. Short rows are merged, from runs of four
 // on, without branches; long ones are distributed by one byte of the key after
-// the other, from the lowest on.
+// the other, from the lowest on. Of keys of 64 bits, the upper half leaves
+// little for the lower one to decide.
 //
-// A key does not tell zeros and NaNs apart; these are read from the input
-// again.
+// A key does not tell zeros, or NaNs, apart; these are read from the input.
 //
 //===----------------------------------------------------------------------===//
 
@@ -87,7 +87,7 @@ template <typename Bits> Complex<Bits> encode(Complex<Bits> x) {
 // Words
 //===----------------------------------------------------------------------===//
 
-/// A key of at most 32 bits, above an index.
+/// 32 bits of a key, above an index.
 struct Packed {
   uint64_t bits;
 
@@ -279,7 +279,7 @@ template <typename Word> Word *sortWords(Word *x, Word *other, int64_t n) {
 // Rows
 //===----------------------------------------------------------------------===//
 
-/// The values alone, whose memory is worked in, too.
+/// The values alone, whose memory is worked in, too; faster for short keys.
 template <typename Kind>
 void sortValues(const typename Kind::Key *x, int64_t n,
                 typename Kind::Key *values, void *work) {
@@ -308,26 +308,66 @@ void sortValues(const typename Kind::Key *x, int64_t n,
           values[key == Kind::kZero ? zeros++ : nans++] = x[i];
 }
 
-/// The indices, and the values unless they are null.
-template <typename Kind, typename Word>
+/// Writes the indices of sorted words, and the values there; either may be
+/// null. The words may lie where these go.
+template <typename T, typename Word>
+void writeSorted(const T *x, int64_t n, const Word *sorted, T *values,
+                 int64_t *indices) {
+  for (int64_t i = 0; i < n; ++i) {
+    auto index = int64_t(sorted[i].index());
+    if (values)
+      values[i] = x[index];
+    if (indices)
+      indices[i] = index;
+  }
+}
+
+/// The upper 32 bits of a key, or all of it, and what is left.
+template <typename Key> uint64_t upper(Key key) {
+  return sizeof(Key) < 8 ? key : uint64_t(key) >> 32;
+}
+template <typename Key> uint64_t lower(Key key) {
+  return sizeof(Key) < 8 ? 0 : uint64_t(key) & UINT32_MAX;
+}
+
+/// Either may be null. First the upper 32 bits of the keys are sorted, and
+/// then, where these are equal, the lower ones.
+template <typename Kind>
 void sortPairs(const typename Kind::Key *x, int64_t n,
                typename Kind::Key *values, int64_t *indices, void *work) {
-  using Key = typename Kind::Key;
-  auto *words = static_cast<Word *>(work);
+  // Both have room for words, if there are no indices.
+  auto *words = indices ? reinterpret_cast<Packed *>(indices)
+                        : reinterpret_cast<Packed *>(values);
+  auto *other = static_cast<Packed *>(work);
   for (int64_t i = 0; i < n; ++i)
-    words[i] = Word::of(Kind::encode(x[i]), i);
-  const Word *sorted = sortWords(words, words + n, n);
-  for (int64_t i = 0; i < n; ++i)
-    indices[i] = int64_t(sorted[i].index());
-  if (!values)
-    return;
-  for (int64_t i = 0; i < n; ++i) {
-    auto key = static_cast<Key>(sorted[i].key());
-    values[i] = Kind::decode(key);
-    if constexpr (Kind::isFloat)
-      if (Kind::isVague(key))
-        values[i] = x[sorted[i].index()];
+    words[i] = Packed::of(upper(Kind::encode(x[i])), i);
+  Packed *sorted = sortWords(words, other, n);
+  other = sorted == words ? other : words;
+  for (int64_t begin = 0, end; sizeof(*x) == 8 && begin < n; begin = end) {
+    for (end = begin + 1; end < n; ++end)
+      if (sorted[end].key() != sorted[begin].key())
+        break;
+    if (end - begin == 1)
+      continue;
+    for (int64_t i = begin; i < end; ++i) {
+      auto index = int64_t(sorted[i].index());
+      sorted[i] = Packed::of(lower(Kind::encode(x[index])), index);
+    }
+    Packed *part = sortWords(sorted + begin, other + begin, end - begin);
+    if (part != sorted + begin)
+      std::memcpy(sorted + begin, part, size_t(end - begin) * sizeof(Packed));
   }
+  writeSorted(x, n, sorted, values, indices);
+}
+
+/// The same for rows of more elements than 32 bits can count.
+template <typename Kind>
+void sortManyPairs(const typename Kind::Key *x, int64_t n,
+                   typename Kind::Key *values, int64_t *indices, void *work) {
+  auto *words = static_cast<Wide *>(work);
+  for (int64_t i = 0; i < n; ++i)
+    words[i] = Wide::of(Kind::encode(x[i]), i);
+  writeSorted(x, n, sortWords(words, words + n, n), values, indices);
 }
 
 /// Complex numbers; either may be null.
@@ -342,13 +382,7 @@ void sortComplex(const Complex<Bits> *x, int64_t n, Complex<Bits> *values,
     else
       words[i] = {keys.re, keys.im, uint64_t(i)};
   }
-  const Word *sorted = sortWords(words, words + n, n);
-  for (int64_t i = 0; i < n; ++i) {
-    if (values)
-      values[i] = x[sorted[i].index()];
-    if (indices)
-      indices[i] = int64_t(sorted[i].index());
-  }
+  writeSorted(x, n, sortWords(words, words + n, n), values, indices);
 }
 
 /// The buffers of a call.
@@ -375,12 +409,12 @@ struct Call {
   template <typename Kind> void sortReal() const {
     using Key = typename Kind::Key;
     forEachRow<Key>([&](const Key *x, Key *values, int64_t *indices) {
-      if (!indices)
-        return sortValues<Kind>(x, n, values, work);
-      if constexpr (sizeof(Key) < 8)
-        if (isShort(n))
-          return sortPairs<Kind, Packed>(x, n, values, indices, work);
-      sortPairs<Kind, Wide>(x, n, values, indices, work);
+      if (isShort(n) && (indices || sizeof(Key) == 8))
+        sortPairs<Kind>(x, n, values, indices, work);
+      else if (indices)
+        sortManyPairs<Kind>(x, n, values, indices, work);
+      else
+        sortValues<Kind>(x, n, values, work);
     });
   }
   template <typename Bits, typename Word> void sortComplexes() const {

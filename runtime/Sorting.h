@@ -25,26 +25,20 @@ enum Flag : int64_t {
   IsUnsigned = 4, ///< the integers are
 };
 
-/// An index that takes 32 bits shares a word with a key of 32 bits.
+/// Indices of 32 bits share a word with as many bits of a key.
 constexpr bool isShort(int64_t size) { return size <= INT64_C(1) << 32; }
 
-/// The bytes of what is moved in place of an element: a key whose order as a
-/// number is that of the elements, and the index, if that is needed.
-constexpr int64_t getWordBytes(int64_t size, int64_t bits, bool isComplex,
-                               bool hasIndices) {
-  if (isComplex)
-    return bits == 32 ? 16 : 24;
-  if (!hasIndices)
-    return bits < 8 ? 1 : bits / 8;
-  return bits < 64 && isShort(size) ? 8 : 16;
-}
-
 /// The i64 to work in, for rows of so many elements whose parts have so many
-/// bits. Words of numbers alone have room in the values, too.
+/// bits: room for what is moved in place of an element. That is a key, whose
+/// order as a number is that of the elements, and the index, if it is needed.
+/// Words of no more than 64 bits are moved between it and an out.
 constexpr int64_t getWork(int64_t size, int64_t bits, bool isComplex,
                           bool hasIndices) {
-  int64_t bytes = getWordBytes(size, bits, isComplex, hasIndices) * size;
-  return ((isComplex || hasIndices ? 2 : 1) * bytes + 7) / 8;
+  if (isComplex)
+    return (bits == 32 ? 2 * 2 : 2 * 3) * size;
+  if (hasIndices)
+    return isShort(size) ? size : 2 * 2 * size;
+  return ((bits < 8 ? 1 : bits / 8) * size + 7) / 8;
 }
 
 } // namespace gradopt::runtime::sorting

@@ -107,6 +107,26 @@ def test_special_nan_stay_what_they_are() -> None:
     assert (bits(go.compile(lambda x: np.sort(x))(x)) == bits(values)).all()
 
 
+@pytest.mark.parametrize("size", [2, 5, 40, 700, 5000])
+def test_numbers_that_differ_in_their_last_bits(size: int) -> None:
+    """Alone, in groups of like numbers, and all of them alike in the first 32 bits."""
+    steps = RNG.integers(0, 50, (4, size))
+    steps[1] = RNG.integers(0, 2**31, size)
+    close = 1.0 + steps * 2.0**-52
+    close[2] += RNG.integers(-3, 3, size)
+    close[3, ::2] = -close[3, ::2]
+    large = steps + 2**40 * RNG.integers(-2, 3, (4, 1)) + 2**50 * (steps % 3)
+    for x in (close, large, large.astype(np.uint64)):
+        values, order = stable(x, -1)
+        alone, both = (
+            go.compile(lambda x: np.sort(x)),
+            go.compile(lambda x: (np.sort(x), np.argsort(x))),
+        )
+        np.testing.assert_array_equal(alone(x), values)
+        np.testing.assert_array_equal(both(x)[0], values)
+        np.testing.assert_array_equal(both(x)[1], order)
+
+
 def test_order_of_sorted_and_reversed_rows() -> None:
     rows = np.array([np.arange(900.0), np.arange(900.0)[::-1], np.ones(900)])
     same(go.compile(lambda x: (np.sort(x), np.argsort(x)))(rows), stable(rows, -1))

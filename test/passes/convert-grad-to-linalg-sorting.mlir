@@ -13,7 +13,7 @@ func.func @values(%x: tensor<2x5xf32>) -> tensor<2x5xf32> {
 
 // CHECK-LABEL: func.func @indices_of_unsigned
 func.func @indices_of_unsigned(%x: tensor<5xui64>) -> tensor<5xi64> {
-  // CHECK: %[[R:.*]]:2 = grad.sort_into indices unsigned(%{{.*}}) outs(%{{.*}}, %{{.*}}) : (tensor<5xi64>, tensor<5xi64>, tensor<20xi64>) -> (tensor<5xi64>, tensor<20xi64>)
+  // CHECK: %[[R:.*]]:2 = grad.sort_into indices unsigned(%{{.*}}) outs(%{{.*}}, %{{.*}}) : (tensor<5xi64>, tensor<5xi64>, tensor<5xi64>) -> (tensor<5xi64>, tensor<5xi64>)
   // CHECK: return %[[R]]#0
   %0, %i = grad.sort %x : tensor<5xui64> -> tensor<5xui64>, tensor<5xi64>
   return %i : tensor<5xi64>
