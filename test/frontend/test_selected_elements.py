@@ -67,6 +67,10 @@ SMOOTH: dict[str, Function] = {
         + np.sum(np.quantile(x[x > -1], [0.2, 0.75]) ** 2)
         + np.percentile(a[a > 0], 30, method="hazen")
     ),
+    "unique": lambda x, a: (
+        np.sum(np.unique(x[x > 0]) ** 2 * np.arange(len(x[x > 0])))
+        + np.sum(np.union1d(x[x > 0], x[x < 0.5]) ** 3)
+    ),
     "histogram with edges": lambda x, a: (
         np.histogram(x, [-1.0, 0.1, 0.5, 1.0], weights=x**2)[0] @ np.arange(3)
     ),
@@ -83,6 +87,13 @@ OTHERS: dict[str, Function] = {
     "histogram in a range": lambda x, a: np.histogram(x, 4, range=(-0.5, 0.5))[0],
     "histogram with ends": lambda x, a: np.histogram(np.round(a), [-1.0, 0.0, 1.0])[0],
     "density of edges": lambda x, a: np.histogram(x, np.sort(x[:4]), density=True)[0],
+    "unique integers": lambda x, a: np.unique((4 * a[a > 0]).astype(int)),
+    "counts of unique": lambda x, a: np.unique((4 * a[a > 0]).astype("u1"), return_counts=True)[1],
+    "first of unique": lambda x, a: np.unique(np.round(a[a > 0]), return_index=True)[1],
+    "places of unique": lambda x, a: np.unique(np.round(a[a > 0]), return_inverse=True)[1],
+    "unique of full words": lambda x, a: np.unique(
+        np.where(a[a > 0] > 0.5, 255, 3).astype("u1"), return_counts=True
+    )[1],
     "order": lambda x, a: np.argsort(x[x > 0]) @ np.arange(len(x[x > 0])),
     "median of integers": lambda x, a: np.median((9 * a[a > 0]).astype(int)),
     "median of nothing": lambda x, a: np.median(x[x > 100]),

@@ -230,7 +230,7 @@ _SIZED = frozenset(
             "ptp argmax argmin cumsum cumprod concatenate stack vstack hstack dstack column_stack "
             "append reshape ravel take nonzero flatnonzero argwhere compress extract bincount "
             "histogram sort argsort median nanmedian quantile percentile nanquantile "
-            "nanpercentile",
+            "nanpercentile unique unique_all unique_counts unique_inverse unique_values union1d",
         ),
         (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
     )

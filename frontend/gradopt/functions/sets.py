@@ -22,8 +22,9 @@ from gradopt.errors import KeywordError
 from gradopt.functions.sampling import insertion_points
 from gradopt.functions.selections import counted
 from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes
 from gradopt.ir.prims import scalar
-from gradopt.ir.sorting import sort, take_along
+from gradopt.ir.sorting import last_of, sort, take_along
 from gradopt.ir.values import Value
 
 
@@ -93,26 +94,40 @@ def unique(
 
 def _unique_elements(x: Value, equal_nan: bool) -> Sequence[Callable[[], Value]]:
     """What makes the elements, their first places, the inverse, and the counts."""
-    if not x.size:
+    whole = sized.padded(x, last_of(x.dtype))
+    if not whole.size:
         nothing = prims.full((0,), 0, INT64)
-        return (lambda: x, *[lambda: nothing] * 3)
-    ordered, order = sort(x, 0)
+        return (lambda: whole, *[lambda: nothing] * 3)
+    ordered, order = sort(whole, 0)
     firsts = _firsts(ordered, equal_nan)
-    return (lambda: _taken(ordered, places_of(firsts)), *_unique_places(firsts, order))
+    if x.shape.__class__ is Sizes:
+        # What fills the rest is behind all elements.
+        firsts = firsts & (prims.iota(whole.shape, 0, INT64) < sized.word(x.shape[0]))
+    places = _unique_places(firsts, order, x.shape[0])
+    return (lambda: _taken(ordered, places_of(firsts)), *places)
 
 
-def _unique_places(firsts: Value, order: Value) -> Sequence[Callable[[], Value]]:
-    """What makes the first places, the inverse and the counts of groups in sorted order."""
+def _unique_places(firsts: Value, order: Value, size: Any) -> Sequence[Callable[[], Value]]:
+    """What makes the first places, the inverse and the counts of groups in sorted order.
+
+    Args:
+        firsts: where groups begin.
+        order: of the elements, as many as there can be.
+        size: how many there are.
+    """
     numbers = prims.cumsum(prims.convert(firsts, INT64), 0) - 1
-    size = order.size
+    most = order.size
 
     def inverse() -> Value:
-        rows = prims.reshape(order, (size, 1))
-        return prims.scatter(prims.full((size,), 0, INT64), rows, numbers, unique=True)
+        rows = prims.reshape(order, (most, 1))
+        found = prims.scatter(prims.full((most,), 0, INT64), rows, numbers, unique=True)
+        return found if size == most else sized.slice_(found, [0], [size], [0])
 
     def counts() -> Value:
+        inside = prims.iota((most,), 0, INT64) < sized.word(size)
+        places = prims.select(inside, numbers, scalar(most, INT64))
         found = places_of(firsts).shape[0]
-        return sized.slice_(counted(numbers, None, size), [0], [found], [0])
+        return sized.slice_(counted(places, None, most + 1), [0], [found], [0])
 
     return lambda: _taken(order, places_of(firsts)), inverse, counts
 
@@ -138,7 +153,7 @@ def _unique_slices(x: Value, axis: int) -> Sequence[Callable[[], Value]]:
         found = _taken(prims.reshape(ordered, (count, *rest)), places_of(firsts))
         return prims.transpose(found, [*range(1, axis + 1), 0, *range(axis + 1, x.ndim)])
 
-    return slices, *_unique_places(firsts, order)
+    return slices, *_unique_places(firsts, order, count)
 
 
 def _unique_results(function: Any, **wanted: bool) -> None:
