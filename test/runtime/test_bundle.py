@@ -432,6 +432,22 @@ def test_lists_of_commands(path: Path, load: Any) -> None:
     same(load(path)(X), compiled(X))
 
 
+def test_sorts_are_calls_of_the_runtime(path: Path, load: Any) -> None:
+    """Alone, and in a list of commands."""
+
+    def f(x: Any) -> Any:
+        return np.sum(np.sort(x, 0)[::2] ** 2) * np.median(x)
+
+    def g(x: Any) -> Any:
+        return f(x) + leapfrog(np.sort(x)) + np.sum(np.unique(np.argsort(x)))
+
+    for function in (f, g):
+        compiled = go.compile_value_and_grad(function)
+        go.save(compiled.lower(X), path)
+        same(load(path)(X), compiled(X))
+        np.testing.assert_allclose(compiled(X)[0], function(X))
+
+
 def leapfrog(x: Any) -> Any:
     """A list of commands."""
     v = np.zeros_like(x)
