@@ -200,6 +200,8 @@ def test_digitize() -> None:
         agrees(lambda x, right=right: np.digitize(x, [4.0, 2.5, 1.0, 0.0], right=right), x)
         agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS)
         agrees(lambda x, b, right=right: np.digitize(x, b, right), x, KNOTS[::-1].copy())
+        for bins in ([1.0, 2.0, np.nan], [1.0, np.nan], [np.nan, np.nan], [1.0, 1.0]):
+            agrees(lambda x, b, right=right: np.digitize(x, b, right), x, np.array(bins), order=0)
     with pytest.raises(ElementError, match="monotonically"):
         go.compile(lambda x, b: np.digitize(x, b))(x, np.array([1.0, 0.0, 2.0]))
 

@@ -201,7 +201,11 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if edges.size < 2:
         return up
     table = wrap(edges)
-    is_up, is_down = np.all(table[1:] >= table[:-1]), np.all(table[1:] <= table[:-1])
+    before, later = table[:-1], table[1:]
+    # A NaN is on neither side of anything.
+    rises, falls = np.any(before < later), np.any(before > later)
+    is_up = ~falls & (rises | np.all(before == later))
+    is_down = ~rises
     if is_traced(bins):
         message = "bins must be monotonically increasing or decreasing"
         require_all(traced(is_up | is_down), message, ElementError)
