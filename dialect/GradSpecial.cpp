@@ -83,6 +83,37 @@ static Expr betaSlopeInOtherShape(const Expr &x, const Expr &p, const Expr &q,
   return y * (log1p(-safe) - PsiOp::of(q) + PsiOp::of(p + q));
 }
 
+/// The derivative in x of the same. At the ends it is one of densities of other
+/// shapes, where the factors of the usual form are 0 and infinite.
+static Expr slopeOfBetaDensity(const Expr &p, const Expr &q, const Expr &x,
+                               const Expr &y) {
+  auto atEnds = [&](const Expr &value, const Expr &otherwise) {
+    return select(equal(x, 0.0), value,
+                  select(equal(x, 1.0), value, otherwise));
+  };
+  Expr inner = atEnds(0.5, x);
+  Expr usual = y * ((p - 1.0) / inner - (q - 1.0) / (1.0 - inner));
+  Expr u = atEnds(p, 2.0), v = atEnds(q, 2.0);
+  Expr end = (u + v - 1.0) *
+             (BetaincDxOp::of(u - 1.0, v, x) - BetaincDxOp::of(u, v - 1.0, x));
+  return atEnds(end, usual);
+}
+
+/// The density of Student's t distribution.
+static Expr studentDensity(const Expr &df, const Expr &t) {
+  Expr half = 0.5 * df;
+  return exp(-(half + 0.5) * log1p(square(t) / df) - 0.5 * log(df) -
+             BetalnOp::of(half, 0.5));
+}
+
+/// The derivative of Student's distribution function in df.
+static Expr slopeOfStudentInShape(const Expr &df, const Expr &t) {
+  // It is 1 - betainc(df / 2, 1 / 2, x) / 2 above 0.
+  Expr x = df / (df + square(t));
+  return -0.25 * sign(t) * BetaincDpOp::of(0.5 * df, 0.5, x) -
+         0.5 * (t / df) * studentDensity(df, t);
+}
+
 //===----------------------------------------------------------------------===//
 // The error function's relatives
 //===----------------------------------------------------------------------===//

@@ -117,8 +117,10 @@ def Grad_ZetaOp : Grad_SpecialOp<"zeta", ["s", "x"],
     ["ZetaDsOp::of(s, x)", "-s * ZetaOp::of(s + 1.0, x)"],
     "Hurwitz's zeta function, the sum of (x + k)^-s from k = 0">;
 def Grad_ZetaDsOp : Grad_SpecialOp<"zeta_ds", ["s", "x"],
-    ["none", "-ZetaOp::of(s + 1.0, x) - s * ZetaDsOp::of(s + 1.0, x)"],
+    ["ZetaDssOp::of(s, x)", "-ZetaOp::of(s + 1.0, x) - s * ZetaDsOp::of(s + 1.0, x)"],
     "derivative of the zeta function in s">;
+def Grad_ZetaDssOp : Grad_SpecialOp<"zeta_dss", ["s", "x"], ["none", "none"],
+    "second derivative of the zeta function in s">;
 def Grad_RiemannZetaOp : Grad_SpecialUnaryOp<"riemann_zeta", "ZetaDsOp::of(x, 1.0)",
     "Riemann's zeta function">;
 
@@ -166,7 +168,7 @@ def Grad_BetainccinvOp : Grad_SpecialOp<"betainccinv", ["p", "q", "u"],
     "x such that betaincc(p, q, x) = u">;
 def Grad_BetaincDxOp : Grad_SpecialOp<"betainc_dx", ["p", "q", "x"],
     ["betaSlopeInShape(x, p, q, y)", "betaSlopeInOtherShape(x, p, q, y)",
-     "(p + q - 1.0) * (BetaincDxOp::of(p - 1.0, q, x) - BetaincDxOp::of(p, q - 1.0, x))"],
+     "slopeOfBetaDensity(p, q, x, y)"],
     "x^(p - 1) (1 - x)^(q - 1) / beta(p, q)">;
 def Grad_BetaincDpOp : Grad_SpecialOp<"betainc_dp", ["p", "q", "x"],
     ["BetaincDppOp::of(p, q, x)", "BetaincDpqOp::of(p, q, x)",
@@ -182,6 +184,14 @@ class Grad_BetaincSecondOp<string operands>
 def Grad_BetaincDppOp : Grad_BetaincSecondOp<"pp">;
 def Grad_BetaincDpqOp : Grad_BetaincSecondOp<"pq">;
 def Grad_BetaincDqqOp : Grad_BetaincSecondOp<"qq">;
+
+def Grad_StdtrOp : Grad_SpecialOp<"stdtr", ["df", "t"],
+    ["slopeOfStudentInShape(df, t)", "studentDensity(df, t)"],
+    "cumulative distribution function of Student's t distribution">;
+def Grad_StdtritOp : Grad_SpecialOp<"stdtrit", ["df", "p"],
+    ["-(slopeOfStudentInShape(df, y) / studentDensity(df, y))",
+     "1.0 / studentDensity(df, y)"],
+    "inverse of stdtr in t">;
 
 //===----------------------------------------------------------------------===//
 // The error function's relatives, and other integrals
@@ -347,8 +357,5 @@ def Grad_Hyp0f1Op : Grad_SpecialOp<"hyp0f1", ["v", "x"],
 def Grad_Hyp1f1Op : Grad_SpecialOp<"hyp1f1", ["p", "q", "x"],
     ["none", "none", "p / q * Hyp1f1Op::of(p + 1.0, q + 1.0, x)"],
     "confluent hypergeometric function 1F1">;
-def Grad_Hyp2f1Op : Grad_SpecialOp<"hyp2f1", ["p", "q", "r", "x"],
-    ["none", "none", "none", "p * q / r * Hyp2f1Op::of(p + 1.0, q + 1.0, r + 1.0, x)"],
-    "Gauss's hypergeometric function 2F1">;
 
 #endif // GRAD_SPECIAL_TD

@@ -254,6 +254,145 @@ template <> struct Table<double> {
       -0x1.39146c5145acfp-48,
       -0x1.069d02b105c32p-49,
   }; // error 2^-55.77
+  // (x + 2) e^(x^2) erfc(x) in t = (x - 2) / (x + 2), x >= 0
+  static constexpr double erfcx[28] = {
+      0x1.058671b52c776p+0,
+      -0x1.5fd386754eff8p-1,
+      0x1.1e2deea6b1166p-2,
+      -0x1.2a88e6107dc58p-5,
+      -0x1.606e415526889p-6,
+      0x1.a89eaff8f2015p-8,
+      0x1.9517bb6e3f595p-9,
+      -0x1.b6fbf9e366f67p-11,
+      -0x1.5ba437ea7acedp-11,
+      0x1.20543e125a787p-15,
+      0x1.2efa20bbad5a3p-13,
+      0x1.1e755a38c41c4p-15,
+      -0x1.6c007a6ac3dfep-16,
+      -0x1.0e705d56f8619p-16,
+      -0x1.2e17524a25dd4p-20,
+      0x1.e887c287f6079p-19,
+      0x1.0c9cf32041f98p-19,
+      0x1.440e8991a9656p-27,
+      -0x1.3239cc0e691ecp-21,
+      -0x1.66bd5c073adcdp-22,
+      -0x1.1673879048a8fp-28,
+      0x1.fef32e874ec90p-24,
+      0x1.f64e602774fffp-25,
+      -0x1.fe6dc5f01cca5p-27,
+      -0x1.512c86524252dp-26,
+      -0x1.de0289a32d71dp-30,
+      0x1.4e2a5da80e96bp-29,
+      0x1.39fcc123a7f0ap-31,
+  }; // error 2^-57.81
+  // erfcinv(y) / s in t = 1 / s - 0.1 (float: 0.17), s = sqrt(-log(y (2 - y))), 6 <= s <= 27.5 (float: 4, 10.5)
+  static constexpr double erfcinv_far[25] = {
+      0x1.fa6631285b421p-1,
+      -0x1.5a4a4c26c36b4p-3,
+      -0x1.663433a0e2fd6p-2,
+      0x1.a35505af3df1cp+0,
+      -0x1.0d02f4aa4ad7bp+2,
+      0x1.04b6790806e62p+4,
+      -0x1.4cc853cb7ff8cp+6,
+      0x1.ddd87296860f6p+8,
+      -0x1.7516ff23c5a34p+11,
+      0x1.36aa28c19554ep+14,
+      -0x1.0fc5693e24cdbp+17,
+      0x1.f055dd43cdbfcp+19,
+      -0x1.d0008ae46d450p+22,
+      0x1.a288a41e0018ap+25,
+      -0x1.a7934e27b4c6fp+28,
+      0x1.40625a424a853p+32,
+      -0x1.1ab0b8d9e79b3p+35,
+      -0x1.226d5a2c63f57p+38,
+      0x1.cdd0ac87973b1p+39,
+      0x1.ea5154ad43676p+46,
+      -0x1.88ffdb8a12eb4p+49,
+      -0x1.83538b31e0885p+53,
+      0x1.3ed3a30741f4bp+56,
+      0x1.c143329552d61p+59,
+      -0x1.a897898a88ea0p+62,
+  }; // error 2^-56.37
+  // log(gamma(x)) / ((x - 1) (x - 2)) in t = x - 2, |t| <= 1/2
+  static constexpr double gammaln[18] = {
+      0x1.b0ee6072093cep-2,
+      -0x1.9ae6509ea10a1p-4,
+      0x1.0e0c9df2933ecp-5,
+      -0x1.95ce223a9bcaap-7,
+      0x1.47974853edb76p-8,
+      -0x1.145121fa8f2a0p-9,
+      0x1.dfebcf3834e69p-11,
+      -0x1.a96a3f32f08d9p-12,
+      0x1.7ed74f3582db3p-13,
+      -0x1.5c86edb2f3536p-14,
+      0x1.402a247e54ef0p-15,
+      -0x1.28483191ec2adp-16,
+      0x1.1467c17fa9de6p-17,
+      -0x1.02e9537041269p-18,
+      0x1.d57acab1630f6p-20,
+      -0x1.b68c45e7c7394p-21,
+      0x1.19316e9b8b309p-21,
+      -0x1.13410c380393cp-22,
+  }; // error 2^-57.94
+  // x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in z = 1 / x^2, x >= 7
+  static constexpr double gammaln_far[7] = {
+      0x1.5555555555555p-4,
+      -0x1.6c16c16c0c3cdp-9,
+      0x1.a01a011fbcc00p-11,
+      -0x1.3812edda48b8ep-11,
+      0x1.b900b8772e3a6p-11,
+      -0x1.eb01ad4ba8d26p-10,
+      0x1.353b5f03a9ba4p-8,
+  }; // error 2^-57.83
+  // psi(x) / (x - x0) in t = x - 3/2, |t| <= 1/2, psi(x0) = 0
+  static constexpr double psi[23] = {
+      0x1.e6f0cbb873616p-1,
+      -0x1.b1cb63005ee98p-2,
+      0x1.eca189b8e6f8ap-3,
+      -0x1.2feeeb98a78ccp-3,
+      0x1.8512e59036c50p-4,
+      -0x1.fb44202a259bdp-5,
+      0x1.4de9aa18926d1p-5,
+      -0x1.b9f8b11b2e730p-6,
+      0x1.256471325ae84p-6,
+      -0x1.86356417c391cp-7,
+      0x1.03c0b7f09d19ap-7,
+      -0x1.5a06a230ba699p-8,
+      0x1.cd1e338440db6p-9,
+      -0x1.336dfa848a09ep-9,
+      0x1.99efe08c8e1bep-10,
+      -0x1.0fb11c027de7ap-10,
+      0x1.6932394001753p-11,
+      -0x1.fdad6dc0de6d8p-12,
+      0x1.59f261da49539p-12,
+      -0x1.2f3f7b42cd33dp-13,
+      0x1.6ac3387d9eb93p-14,
+      -0x1.7615295833b7bp-13,
+      0x1.08806c316fac8p-13,
+  }; // error 2^-58.49
+  // x^2 (log(x) - 1 / (2 x) - psi(x)) in z = 1 / x^2, x >= 6
+  static constexpr double psi_far[9] = {
+      0x1.5555555555555p-4,
+      -0x1.1111111110722p-7,
+      0x1.041040ff6921dp-8,
+      -0x1.11110a553154fp-8,
+      0x1.f07734fba7a37p-8,
+      -0x1.5913167d720d0p-6,
+      0x1.4d31f18e30874p-4,
+      -0x1.767af5322066cp-2,
+      0x1.37e615d0114bfp+0,
+  }; // error 2^-60.19
+  // x^3 (psi'(x) - 1 / x - 1 / (2 x^2)) in z = 1 / x^2, x >= 8
+  static constexpr double trigamma_far[8] = {
+      0x1.5555555555555p-3,
+      -0x1.1111111110012p-5,
+      0x1.8618617aebe8ap-6,
+      -0x1.111105d844479p-5,
+      0x1.364802d4d248bp-4,
+      -0x1.026e5908703d3p-2,
+      0x1.1bb91ba21cb9ep+0,
+      -0x1.2372972dfa131p+2,
+  }; // error 2^-57.91
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr double inverse_cbrt[5] = {
       0x1.dfe18a53a0fc2p+0,
@@ -394,6 +533,78 @@ template <> struct Table<float> {
       -0x1.0fa95e0000000p-12f,
       -0x1.ae69a80000000p-15f,
   }; // error 2^-26.79
+  // (x + 2) e^(x^2) erfc(x) in t = (x - 2) / (x + 2), x >= 0
+  static constexpr float erfcx[12] = {
+      0x1.0586720000000p+0f,
+      -0x1.5fd3860000000p-1f,
+      0x1.1e2dc60000000p-2f,
+      -0x1.2a8a900000000p-5f,
+      -0x1.604ffc0000000p-6f,
+      0x1.a902c80000000p-8f,
+      0x1.90ee0c0000000p-9f,
+      -0x1.c17cde0000000p-11f,
+      -0x1.3a3f580000000p-11f,
+      0x1.2233ae0000000p-14f,
+      0x1.62b3ec0000000p-14f,
+      0x1.880f5c0000000p-20f,
+  }; // error 2^-26.81
+  // erfcinv(y) / s in t = 1 / s - 0.1 (float: 0.17), s = sqrt(-log(y (2 - y))), 6 <= s <= 27.5 (float: 4, 10.5)
+  static constexpr float erfcinv_far[8] = {
+      0x1.f3b53a0000000p-1f,
+      -0x1.96418c0000000p-3f,
+      -0x1.7c089a0000000p-4f,
+      0x1.d9ad140000000p-1f,
+      -0x1.950bfa0000000p+0f,
+      0x1.8e25b40000000p+1f,
+      -0x1.5fb37c0000000p+3f,
+      0x1.5d81680000000p+5f,
+  }; // error 2^-29.71
+  // log(gamma(x)) / ((x - 1) (x - 2)) in t = x - 2, |t| <= 1/2
+  static constexpr float gammaln[9] = {
+      0x1.b0ee600000000p-2f,
+      -0x1.9ae64e0000000p-4f,
+      0x1.0e0c8e0000000p-5f,
+      -0x1.95d3ea0000000p-7f,
+      0x1.47a3fa0000000p-8f,
+      -0x1.1308960000000p-9f,
+      0x1.dc15aa0000000p-11f,
+      -0x1.deb3960000000p-12f,
+      0x1.bba6200000000p-13f,
+  }; // error 2^-30.32
+  // x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in z = 1 / x^2, x >= 7
+  static constexpr float gammaln_far[3] = {
+      0x1.5555560000000p-4f,
+      -0x1.6c121a0000000p-9f,
+      0x1.96adde0000000p-11f,
+  }; // error 2^-32.55
+  // psi(x) / (x - x0) in t = x - 3/2, |t| <= 1/2, psi(x0) = 0
+  static constexpr float psi[12] = {
+      0x1.e6f0cc0000000p-1f,
+      -0x1.b1cb620000000p-2f,
+      0x1.eca1a20000000p-3f,
+      -0x1.2fef2e0000000p-3f,
+      0x1.850a7c0000000p-4f,
+      -0x1.fb270a0000000p-5f,
+      0x1.4f02cc0000000p-5f,
+      -0x1.bcb61c0000000p-6f,
+      0x1.150a080000000p-6f,
+      -0x1.6633be0000000p-7f,
+      0x1.7014ac0000000p-7f,
+      -0x1.040fcc0000000p-7f,
+  }; // error 2^-30.52
+  // x^2 (log(x) - 1 / (2 x) - psi(x)) in z = 1 / x^2, x >= 6
+  static constexpr float psi_far[4] = {
+      0x1.5555560000000p-4f,
+      -0x1.1110c00000000p-7f,
+      0x1.039fee0000000p-8f,
+      -0x1.ef17e20000000p-9f,
+  }; // error 2^-34.83
+  // x^3 (psi'(x) - 1 / x - 1 / (2 x^2)) in z = 1 / x^2, x >= 8
+  static constexpr float trigamma_far[3] = {
+      0x1.5555540000000p-3f,
+      -0x1.1107b80000000p-5f,
+      0x1.79a0ac0000000p-6f,
+  }; // error 2^-27.94
   // m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess
   static constexpr float inverse_cbrt[4] = {
       0x1.bb10f60000000p+0f,

@@ -113,6 +113,32 @@ def far_inverse_erf(center):
     return lambda t: inverse_erf_ratio((t + mpf(center)) ** 2)
 
 
+def farthest_inverse_erf(center):
+    """The ratio over s = sqrt(w), as a function of 1 / s - center."""
+    return lambda t: inverse_erf_ratio(1 / (t + mpf(center)) ** 2) * (t + mpf(center))
+
+
+def stirling_rest(x):
+    """x times what Stirling's formula lacks of log(gamma(x))."""
+    with mp.workdps(120):
+        return +(x * (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2))
+
+
+def psi_rest(x):
+    """x^2 (log(x) - 1 / (2 x) - psi(x))."""
+    with mp.workdps(120):
+        return +(x * x * (mp.log(x) - 1 / (2 * x) - mp.psi(0, x)))
+
+
+def trigamma_rest(x):
+    """x^3 (psi'(x) - 1 / x - 1 / (2 x^2))."""
+    with mp.workdps(120):
+        return +(x**3 * (mp.psi(1, x) - 1 / x - 1 / (2 * x * x)))
+
+
+psi_root = mp.findroot(lambda x: mp.psi(0, x), mpf("1.4616321449683623"))
+
+
 def through_root(function):
     """Turns a function of x into one of z = x^2."""
     return lambda z: function(mp.sqrt(z))
@@ -264,6 +290,73 @@ FITS = {
         {"double": 1.76, "float": 0.75},
         29,
         9,
+    ),
+    "erfcx": (
+        "(x + 2) e^(x^2) erfc(x) in t = (x - 2) / (x + 2), x >= 0",
+        lambda t: scaled_erfc(t, mpf(2)),
+        one,
+        -1,
+        1,
+        28,
+        12,
+    ),
+    "erfcinv_far": (
+        "erfcinv(y) / s in t = 1 / s - 0.1 (float: 0.17), s = sqrt(-log(y (2 - y))), "
+        "6 <= s <= 27.5 (float: 4, 10.5)",
+        {"double": farthest_inverse_erf("0.1"), "float": farthest_inverse_erf("0.17")},
+        {
+            "double": lambda t: 1 / farthest_inverse_erf("0.1")(t),
+            "float": lambda t: 1 / farthest_inverse_erf("0.17")(t),
+        },
+        {"double": 1 / mpf(27.5) - mpf("0.1"), "float": 1 / mpf(10.5) - mpf("0.17")},
+        {"double": 1 / mpf(5.99) - mpf("0.1"), "float": 1 / mpf(3.99) - mpf("0.17")},
+        25,
+        8,
+    ),
+    "gammaln": (
+        "log(gamma(x)) / ((x - 1) (x - 2)) in t = x - 2, |t| <= 1/2",
+        series_safe(lambda t: mp.loggamma(2 + t) / ((1 + t) * t), 1 - mp.euler),
+        one,
+        -0.5,
+        0.5,
+        18,
+        9,
+    ),
+    "gammaln_far": (
+        "x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in z = 1 / x^2, x >= 7",
+        lambda z: stirling_rest(1 / mp.sqrt(z)) if z > mpf(10) ** -12 else mpf(1) / 12,
+        one,
+        0,
+        mpf(1) / 48,
+        7,
+        3,
+    ),
+    "psi": (
+        "psi(x) / (x - x0) in t = x - 3/2, |t| <= 1/2, psi(x0) = 0",
+        lambda t: mp.psi(0, t + mpf("1.5")) / (t + mpf("1.5") - psi_root),
+        one,
+        -0.5,
+        0.5,
+        23,
+        12,
+    ),
+    "psi_far": (
+        "x^2 (log(x) - 1 / (2 x) - psi(x)) in z = 1 / x^2, x >= 6",
+        lambda z: psi_rest(1 / mp.sqrt(z)) if z > mpf(10) ** -12 else mpf(1) / 12,
+        one,
+        0,
+        mpf(1) / 35,
+        9,
+        4,
+    ),
+    "trigamma_far": (
+        "x^3 (psi'(x) - 1 / x - 1 / (2 x^2)) in z = 1 / x^2, x >= 8",
+        lambda z: trigamma_rest(1 / mp.sqrt(z)) if z > mpf(10) ** -12 else mpf(1) / 6,
+        one,
+        0,
+        mpf(1) / 63,
+        8,
+        3,
     ),
     "inverse_cbrt": (
         "m^(-1/3), sqrt(1/2) <= m <= sqrt(2): the first guess",

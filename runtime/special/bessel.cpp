@@ -19,10 +19,11 @@ namespace gradopt::special {
 static bool isLarge(double v, double x) { return v * v + x * x > 700.0 * 700; }
 
 /// The expansion that is uniform in the order v >= 0 (DLMF 10.41), of which
-/// four terms are exact where v or x is large: exp(-x) I(v, x), or
-/// exp(x) K(v, x).
-static double uniform(double v, double x, bool isFirstKind) {
-  double length = std::sqrt(v * v + x * x);
+/// four terms are exact where v or x is large: exp(shift - x) I(v, x), or
+/// exp(shift + x) K(v, x).
+static double uniform(double v, double x, bool isFirstKind, double shift) {
+  double larger = v > x ? v : x, part = v > x ? x / v : v / x;
+  double length = larger * std::sqrt(1 + part * part);
   double t = 1 / length, p = v * t, z = p * p;
   double terms[] = {
       (3 - 5 * z) / 24, (81 + z * (-462 + z * 385)) / 1152,
@@ -36,12 +37,11 @@ static double uniform(double v, double x, bool isFirstKind) {
   // sqrt(v^2 + x^2) - v asinh(v / x) - x, without the difference of the large
   // terms.
   double ratio = v / x;
-  double exponent = v * v / (length + x) -
-                    v * (ratio < kInfinity ? std::asinh(ratio)
-                                           : std::log(2 * v) - std::log(x));
-  if (isFirstKind)
-    return std::exp(exponent) * std::sqrt(t / (2 * kPi)) * (1 + sum);
-  return std::exp(-exponent) * std::sqrt(t * kPi / 2) * (1 + sum);
+  double exponent = v * (v / (length + x) -
+                         (ratio < kInfinity ? std::asinh(ratio)
+                                            : std::log(2 * v) - std::log(x)));
+  double scale = isFirstKind ? t / (2 * kPi) : t * kPi / 2;
+  return std::exp(sign * exponent + shift) * std::sqrt(scale) * (1 + sum);
 }
 
 //===----------------------------------------------------------------------===//
@@ -72,7 +72,16 @@ static double yv(double v, double x) {
   return x == 0 ? -kInfinity : bm::cyl_neumann(v, x);
 }
 
-static double ive(double v, double x);
+/// exp(shift - |x|) I(v, x) where v or x is large.
+static double largeIv(double v, double x, double shift) {
+  double size = std::fabs(x);
+  double result = uniform(std::fabs(v), size, true, shift);
+  // I(-v) is I(v) and a multiple of K(v).
+  if (v < 0 && !isInteger(v))
+    result += 2 / kPi * std::sin(kPi * std::fmod(-v, 2)) *
+              uniform(-v, size, false, shift - 2 * size);
+  return x < 0 && isOdd(v) ? -result : result;
+}
 
 static double iv(double v, double x) {
   if (isNaN(v) || isNaN(x) || (x < 0 && !isInteger(v)))
@@ -81,11 +90,8 @@ static double iv(double v, double x) {
     return x < 0 && isOdd(v) ? -kInfinity : kInfinity;
   if (x == 0 && v < 0 && !isInteger(v))
     return std::copysign(kInfinity, isOdd(std::floor(v)) ? -1 : 1);
-  if (isLarge(v, x) && x != 0) {
-    double half = std::exp(std::fabs(x) / 2);
-    return ive(v, x) * half * half;
-  }
-  return bm::cyl_bessel_i(v, x);
+  return x != 0 && isLarge(v, x) ? largeIv(v, x, std::fabs(x))
+                                 : bm::cyl_bessel_i(v, x);
 }
 
 static double kv(double v, double x) {
@@ -96,7 +102,7 @@ static double kv(double v, double x) {
   if (x == 0)
     return kInfinity;
   if (isLarge(v, x))
-    return uniform(std::fabs(v), x, false) * std::exp(-x);
+    return uniform(std::fabs(v), x, false, -x);
   return bm::cyl_bessel_k(std::fabs(v), x);
 }
 
@@ -106,7 +112,7 @@ static double kve(double v, double x) {
   if (x == kInfinity)
     return 0;
   if (isLarge(v, x))
-    return uniform(std::fabs(v), x, false);
+    return uniform(std::fabs(v), x, false, 0);
   return kv(v, x) * std::exp(x);
 }
 
@@ -116,15 +122,8 @@ static double ive(double v, double x) {
   double size = std::fabs(x);
   if (size == kInfinity)
     return 0;
-  if (x == 0 || !isLarge(v, x))
-    return iv(v, x) * std::exp(-size);
-  double result = uniform(std::fabs(v), size, true);
-  // I(-v) is I(v) and a multiple of K(v), which is nothing beside it unless the
-  // order is as large as the argument.
-  if (v < 0 && !isInteger(v))
-    result += 2 / kPi * std::sin(kPi * std::fmod(-v, 2)) *
-              uniform(-v, size, false) * std::exp(-2 * size);
-  return x < 0 && isOdd(v) ? -result : result;
+  return x != 0 && isLarge(v, x) ? largeIv(v, x, 0)
+                                 : iv(v, x) * std::exp(-size);
 }
 
 //===----------------------------------------------------------------------===//
@@ -206,23 +205,64 @@ static double spherical_in(double n, double x) {
 }
 
 static double spherical_kn(double n, double x) {
-  if (!isOrder(n) || !(x >= 0))
+  if (!isOrder(n) || isNaN(x))
     return kNaN;
   if (x == 0)
     return kInfinity;
-  return x == kInfinity ? 0 : std::sqrt(kPi / (2 * x)) * kv(n + 0.5, x);
+  if (std::fabs(x) == kInfinity)
+    return x > 0 ? 0 : -kInfinity;
+  if (x > 0 && n > 20)
+    return std::sqrt(kPi / (2 * x)) * kv(n + 0.5, x);
+  // The sum of (n + k)! / (k! (n - k)!) (2 x)^-k ends (DLMF 10.49.12).
+  double term = 1, sum = 1;
+  for (double k = 1; k <= n; k += 1)
+    sum += term *= (n + k) * (n - k + 1) / k / (2 * x);
+  return kPi / 2 * std::exp(-x) / x * sum;
 }
 
 //===----------------------------------------------------------------------===//
 // Airy functions
 //===----------------------------------------------------------------------===//
 
-static double airy_ai(double x) { return isNaN(x) ? x : bm::airy_ai(x); }
+/// The two series at 0 that both functions are made of: f = 1 + x^3/6 + ...,
+/// g = x + x^4/12 + ..., and their derivatives.
+struct AirySeries {
+  double f, g, slopeOfF, slopeOfG;
+
+  explicit AirySeries(double x) {
+    double z = x * x * x;
+    f = 1 + z / 6 * (1 + z / 30 * (1 + z / 72));
+    g = x * (1 + z / 12 * (1 + z / 42 * (1 + z / 90)));
+    slopeOfF = x * x / 2 * (1 + z / 15 * (1 + z / 48));
+    slopeOfG = 1 + z / 3 * (1 + z / 24 * (1 + z / 63));
+  }
+};
+
+/// Ai(0), -Ai'(0), and the square root of 3.
+constexpr double kAi = 0.355028053887817239, kAiSlope = 0.258819403792806798,
+                 kRoot3 = 1.73205080756887729;
+
+static bool isSmall(double x) { return std::fabs(x) < 0.05; }
+
+static double airy_ai(double x) {
+  if (isSmall(x))
+    return kAi * AirySeries(x).f - kAiSlope * AirySeries(x).g;
+  return isNaN(x) ? x : bm::airy_ai(x);
+}
 static double airy_ai_dx(double x) {
+  if (isSmall(x))
+    return kAi * AirySeries(x).slopeOfF - kAiSlope * AirySeries(x).slopeOfG;
   return isNaN(x) ? x : bm::airy_ai_prime(x);
 }
-static double airy_bi(double x) { return isNaN(x) ? x : bm::airy_bi(x); }
+static double airy_bi(double x) {
+  if (isSmall(x))
+    return kRoot3 * (kAi * AirySeries(x).f + kAiSlope * AirySeries(x).g);
+  return isNaN(x) ? x : bm::airy_bi(x);
+}
 static double airy_bi_dx(double x) {
+  if (isSmall(x))
+    return kRoot3 *
+           (kAi * AirySeries(x).slopeOfF + kAiSlope * AirySeries(x).slopeOfG);
   return isNaN(x) ? x : bm::airy_bi_prime(x);
 }
 

@@ -15,6 +15,7 @@
 #include <boost/math/special_functions/beta.hpp>
 #undef ldexp
 #include <boost/math/special_functions/digamma.hpp>
+#include <boost/math/special_functions/erf.hpp>
 #include <boost/math/special_functions/trigamma.hpp>
 
 namespace gradopt::special {
@@ -172,7 +173,48 @@ static double betainc_dqq(double p, double q, double x) {
   return betaincOf(p, q, x).tt;
 }
 
+//===----------------------------------------------------------------------===//
+// Student's t distribution
+//===----------------------------------------------------------------------===//
+
+static double stdtr(double df, double t) {
+  if (!(df > 0) || isNaN(t))
+    return kNaN;
+  if (std::fabs(t) == kInfinity)
+    return t > 0;
+  if (df > 1e15)
+    return 0.5 * bm::erfc(-t / std::sqrt(2.0));
+  double square = t * t;
+  // The tail, by the one of two forms whose argument is not near to 1.
+  double tail = df > 2 * square
+                    ? 0.5 * bm::ibetac(0.5, df / 2, square / (df + square))
+                    : 0.5 * bm::ibeta(df / 2, 0.5, df / (df + square));
+  return t > 0 ? 1 - tail : tail;
+}
+
+static double stdtrit(double df, double p) {
+  if (!(df > 0) || !(p >= 0 && p <= 1))
+    return kNaN;
+  if (p == 0.5)
+    return 0;
+  double tail = p < 0.5 ? p : 1 - p, sign = p < 0.5 ? -1 : 1;
+  if (tail == 0)
+    return sign * kInfinity;
+  if (df > 1e15)
+    return sign * std::sqrt(2.0) * bm::erfc_inv(2 * tail);
+  // Where x = df / (df + t^2) is near to 1, 1 - x.
+  if (tail > 0.25) {
+    double rest = betainccinv(0.5, df / 2, 2 * tail);
+    return sign * std::sqrt(df * rest / (1 - rest));
+  }
+  double x = betaincinv(df / 2, 0.5, 2 * tail);
+  return sign * std::sqrt(df * (1 - x) / x);
+}
+
 } // namespace gradopt::special
+
+GRADOPT_SPECIAL_BINARY(stdtr, gradopt::special::stdtr)
+GRADOPT_SPECIAL_BINARY(stdtrit, gradopt::special::stdtrit)
 
 GRADOPT_SPECIAL_TERNARY(betainc, gradopt::special::betainc)
 GRADOPT_SPECIAL_TERNARY(betaincc, gradopt::special::betaincc)

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // The incomplete gamma functions, their inverses and their derivatives in the
-// shape; the gamma function and its logarithm's derivatives.
+// shape; the gamma and beta functions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -137,12 +137,6 @@ static double gammainc_daa(double a, double x) { return gammaincOf(a, x).ss; }
 
 static bool isPole(double x) { return x <= 0 && isInteger(x); }
 
-static double gammaln(double x) {
-  if (isPole(x) || std::fabs(x) == kInfinity)
-    return kInfinity;
-  return bm::lgamma(x);
-}
-
 static double gamma(double x) {
   if (x == 0)
     return std::copysign(kInfinity, x);
@@ -152,20 +146,6 @@ static double gamma(double x) {
     return x * kInfinity;
   // Half-way to the next pole, gamma is less than all numbers.
   return x < -190 ? (isOdd(std::floor(x)) ? -0.0 : 0.0) : bm::tgamma(x);
-}
-
-static double psi(double x) {
-  if (x == 0)
-    return std::copysign(kInfinity, -x);
-  if (x == kInfinity)
-    return x;
-  return isPole(x) ? kNaN : bm::digamma(x);
-}
-
-static double trigamma(double x) {
-  if (x == kInfinity)
-    return 0;
-  return isPole(x) ? kInfinity : bm::trigamma(x);
 }
 
 /// log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2 for x >= 100, by
@@ -234,8 +214,5 @@ GRADOPT_SPECIAL_BINARY(gammainc_dx, gradopt::special::density)
 GRADOPT_SPECIAL_BINARY(gammainc_da, gradopt::special::gammainc_da)
 GRADOPT_SPECIAL_BINARY(gammainc_daa, gradopt::special::gammainc_daa)
 GRADOPT_SPECIAL_UNARY(gamma, gradopt::special::gamma)
-GRADOPT_SPECIAL_UNARY(gammaln, gradopt::special::gammaln)
-GRADOPT_SPECIAL_UNARY(psi, gradopt::special::psi)
-GRADOPT_SPECIAL_UNARY(trigamma, gradopt::special::trigamma)
 GRADOPT_SPECIAL_BINARY(beta, gradopt::special::beta)
 GRADOPT_SPECIAL_BINARY(betaln, gradopt::special::betaln)

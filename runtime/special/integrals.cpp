@@ -122,9 +122,11 @@ static double si(double x) {
   return std::copysign(result, x);
 }
 
+/// Even, as the real part of the complex function is.
 static double ci(double x) {
-  if (!(x >= 0))
-    return kNaN;
+  x = std::fabs(x);
+  if (isNaN(x))
+    return x;
   if (x == 0)
     return -kInfinity;
   if (x <= kSeriesEnd)
@@ -147,8 +149,6 @@ static double chi(double x) {
     return size;
   if (x == 0)
     return -kInfinity;
-  if (x < 0)
-    return kNaN;
   if (size <= 18)
     return kEuler + std::log(size) + integralSeries(size, 2, 1);
   return 0.5 * bm::expint(size);

@@ -93,17 +93,17 @@ static double riemann_zeta(double s) {
   return s == -kInfinity || isNaN(s) ? kNaN : bm::zeta(s);
 }
 
-/// The derivative in s. Below 1 it is that of Riemann's function, x = 1, by the
-/// functional equation.
-static double zeta_ds(double s, double x) {
-  if (isNaN(s) || !(x > 0) || (s < 1 && x != 1))
-    return kNaN;
-  if (s == 1 || s == -kInfinity)
-    return s == 1 ? -kInfinity : kNaN;
+/// The function with its derivatives in s. Below 1 it is Riemann's, x = 1, by
+/// the functional equation.
+static Jet zetaOf(double s, double x) {
+  if (isNaN(s) || !(x > 0) || (s < 1 && x != 1) || s == -kInfinity)
+    return {kNaN, kNaN, 0, kNaN, 0, 0};
+  if (s == 1)
+    return {kInfinity, -kInfinity, 0, kInfinity, 0, 0};
   if (s == kInfinity || x == kInfinity)
     return 0;
   if (s > 0)
-    return hurwitz(Jet::first(s), x).s;
+    return hurwitz(Jet::first(s), x);
   // 2 (2 pi)^(s - 1) sin(pi s / 2) gamma(1 - s) zeta(1 - s)
   Jet t = Jet::first(s), rest = Jet(1) - t;
   Jet power = powerOf(2 * kPi, rest);
@@ -112,13 +112,18 @@ static double zeta_ds(double s, double x) {
   double g = bm::tgamma(1 - s), psi = bm::digamma(1 - s);
   Jet gamma = rest.map(g, g * psi, g * (psi * psi + bm::trigamma(1 - s)));
   if (s == 0)
-    return -0.918938533204672741780;
-  return (2 * power * sine * gamma * hurwitz(rest, 1)).s;
+    // The zero of the sine meets a pole.
+    return {-0.5, -0.918938533204672741780, 0, -2.00635645590858485122, 0, 0};
+  return 2 * power * sine * gamma * hurwitz(rest, 1);
 }
+
+static double zeta_ds(double s, double x) { return zetaOf(s, x).s; }
+static double zeta_dss(double s, double x) { return zetaOf(s, x).ss; }
 
 } // namespace gradopt::special
 
 GRADOPT_SPECIAL_BINARY(zeta, gradopt::special::zeta)
 GRADOPT_SPECIAL_BINARY(polygamma, gradopt::special::polygamma)
 GRADOPT_SPECIAL_BINARY(zeta_ds, gradopt::special::zeta_ds)
+GRADOPT_SPECIAL_BINARY(zeta_dss, gradopt::special::zeta_dss)
 GRADOPT_SPECIAL_UNARY(riemann_zeta, gradopt::special::riemann_zeta)
