@@ -7,6 +7,7 @@ What is not in a table, and each keyword that a function does not take, is an `U
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
@@ -65,9 +66,13 @@ FURTHER = {
     },
 }
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
-# Ufuncs of other packages (scipy.special), by name; and the module that adds most of them.
+# Ufuncs of other packages (scipy.special), by name; and the modules that add most of them.
 FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
-FURTHER_UFUNCS = "gradopt.functions.special"
+# The same, called with the ufunc as the first argument.
+TYPED_UFUNCS: dict[str, Callable[..., Any]] = {}
+FURTHER_UFUNCS = [
+    f"gradopt.functions.{name}" for name in ("special", "special_derived", "special_polynomials")
+]
 # ufunc.at.
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # What is done for elements that a mask selected, beside; see `gradopt.array.masks`.
@@ -553,15 +558,18 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
     if handler is None:
         if getattr(np, ufunc.__name__, None) is not ufunc:
             handler = foreign_handler(ufunc.__name__)
+            typed = TYPED_UFUNCS.get(ufunc.__name__)
+            handler = handler if typed is None else functools.partial(typed, ufunc)
         if handler is None:
             raise unsupported(qualified_name(ufunc), hint_for(ufunc.__name__))
     return handler
 
 
 def foreign_handler(name: str) -> Callable[..., Any] | None:
-    """Our implementation of a ufunc of another package."""
+    """Our implementation of a ufunc of another package, in the dtype of its operands."""
     if name not in FOREIGN_UFUNCS:
-        importlib.import_module(FURTHER_UFUNCS)
+        for module in FURTHER_UFUNCS:
+            importlib.import_module(module)
     return FOREIGN_UFUNCS.get(name)
 
 

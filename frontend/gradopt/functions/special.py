@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradopt.array.dispatch import FOREIGN_UFUNCS
+import numpy as np
+
+from gradopt.array.dispatch import FOREIGN_UFUNCS, TYPED_UFUNCS
 from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.base.dtypes import FLOAT32, FLOAT64, result_type
+from gradopt.base.dtypes import FLOAT64, DType, resolve_ufunc, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
@@ -24,38 +26,46 @@ F = Callable[..., Any]
 
 
 def floats(name: str, *inputs: Any) -> list[Value]:
-    """Operands as SciPy's ufuncs promote them: to float32 or float64.
+    """Operands of a function that is no ufunc: floats keep their dtype, integers are float64.
 
     Raises:
         UnsupportedError: one of them is complex.
     """
     operands = [listed(value) for value in inputs]
     dtype = result_type(*[promotion_kind(value) for value in operands])
+    return converted(name, operands, dtype if dtype.kind in "fc" else FLOAT64)
+
+
+def converted(name: str, operands: list[Any], dtype: DType) -> list[Value]:
+    """Operands in a dtype.
+
+    Raises:
+        UnsupportedError: it is complex.
+    """
     if dtype.kind == "c":
         raise UnsupportedError(
             f"scipy.special.{name} of complex numbers is not supported; it takes real ones",
             source_location(),
         )
-    if dtype.kind != "f":
-        dtype = FLOAT32 if dtype.itemsize < 4 else FLOAT64
-    elif dtype.itemsize < 4:
-        dtype = FLOAT32
-    # Not all have a conversion that is direct: a bool is a number first.
     return [traced(value, dtype) for value in operands]
 
 
 def ufunc(*names: str) -> Callable[[F], F]:
-    """Registers a function of operands, which are floats, for ufuncs of these names."""
+    """Registers a function of operands, in the dtype of the ufunc's loop, for these names."""
 
     def register(function: F) -> F:
-        def handler(*inputs: Any) -> Any:
+        def handler(called: np.ufunc, *inputs: Any) -> Any:
             # SciPy passes out=None by position.
-            while inputs and inputs[-1] is None:
-                inputs = inputs[:-1]
+            operands = [listed(value) for value in inputs[: called.nin]]
+            dtypes = resolve_ufunc(called, *[promotion_kind(value) for value in operands])
+            return function(*converted(called.__name__.lstrip("_"), operands, dtypes[-1]))
+
+        def by_name(*inputs: Any) -> Any:
             return function(*floats(names[0].lstrip("_"), *inputs))
 
         for name in names:
-            FOREIGN_UFUNCS[name] = handler
+            TYPED_UFUNCS[name] = handler
+            FOREIGN_UFUNCS[name] = by_name
         return function
 
     return register
@@ -71,6 +81,8 @@ _OPS = """
 _OTHER_NAMES = {
     "digamma": "psi",
     "jn": "jv",
+    "yn": "yv",
+    "kn": "kv",
     "_zeta": "zeta",
     "_riemann_zeta": "riemann_zeta",
     "_spherical_jn": "spherical_jn",
@@ -94,23 +106,6 @@ for _name in _OPS.split():
     ufunc(_name)(op(_name))
 for _name, _op in _OTHER_NAMES.items():
     ufunc(_name)(op(_op))
-
-
-def integral(x: Value) -> Value:
-    """An order, which the ufunc takes as an integer."""
-    return x
-
-
-@ufunc("yn")
-def yn(n: Value, x: Value) -> Value:
-    """`scipy.special.yn`: of an integer order."""
-    return emit(special.yv, n, x)
-
-
-@ufunc("kn")
-def kn(n: Value, x: Value) -> Value:
-    """`scipy.special.kn`: of an integer order."""
-    return emit(special.kv, n, x)
 
 
 @ufunc("sici")
