@@ -136,7 +136,16 @@ static Expr normalDensity(const Expr &x) {
 
 /// Beyond this, f' = 2 x f - c, in which nearly all cancels, is a series of
 /// inverse powers.
-static constexpr double kFarOut = 50;
+static constexpr double kFarOut = 12;
+
+/// The sum of sign^k (2 k + 1)!! (z / 2)^k, as far as it converges at
+/// 1 / kFarOut^2.
+static Expr asymptoticSlope(const Expr &z, double sign) {
+  SmallVector<double> series{1};
+  for (int k = 1; k < 13; ++k)
+    series.push_back(series.back() * sign * (k + 0.5));
+  return polynomial(z, series);
+}
 
 /// The derivative of y = exp(x^2) erfc(x).
 static Expr slopeOfErfcx(const Expr &x, const Expr &y) {
@@ -144,7 +153,7 @@ static Expr slopeOfErfcx(const Expr &x, const Expr &y) {
   Expr isFar = greater(x, kFarOut);
   Expr far = select(isFar, x, kFarOut), near = select(isFar, 0.0, x);
   Expr z = square(1.0 / far);
-  Expr series = polynomial(z, {1.0, -1.5, 3.75, -13.125, 59.0625});
+  Expr series = asymptoticSlope(z, -1);
   return select(isFar, -0.5 * kTwoOverRootPi * z * series,
                 2.0 * near * select(isFar, 0.0, y) - kTwoOverRootPi);
 }
@@ -154,7 +163,7 @@ static Expr slopeOfDawson(const Expr &x, const Expr &y) {
   Expr isFar = greater(absolute(x), kFarOut);
   Expr far = select(isFar, x, kFarOut), near = select(isFar, 0.0, x);
   Expr z = square(1.0 / far);
-  Expr series = polynomial(z, {1.0, 1.5, 3.75, 13.125, 59.0625});
+  Expr series = asymptoticSlope(z, 1);
   return select(isFar, -0.5 * z * series,
                 1.0 - 2.0 * near * select(isFar, 0.0, y));
 }
