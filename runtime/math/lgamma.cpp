@@ -41,6 +41,7 @@ template <typename T> GRADOPT_INLINE T gammalnOfPositive(T x) {
   T n = floor(near - T(1.5)), z = near - n, t = near - (n + 2);
   T product = select(n == -1, near, near * (near + 1));
   T rising = 1;
+#pragma unroll
   for (int i = 0; i < 5; ++i)
     rising = select(T(i) < n, rising * (z + i), rising);
   product = select(n < 0, product, rising);
@@ -83,6 +84,7 @@ template <typename T> GRADOPT_INLINE T psiOfPositive(T x) {
       ((z - psiZero<T>.high) - psiZero<T>.low) * horner(z - T(1.5), C::psi);
   // The sum of 1 / (z + i) as one fraction.
   T numerator = 0, denominator = 1;
+#pragma unroll
   for (int i = 0; i < 4; ++i) {
     T factor = z + i;
     T next = numerator * factor + denominator;
@@ -116,6 +118,7 @@ template <typename T> GRADOPT_INLINE T trigammaOfPositive(T x) {
   bool isFar = x >= 8;
   T near = select(isFar, T(1), x);
   T sum = 0;
+#pragma unroll
   for (int i = 0; i < 8; ++i) {
     T inverse = 1 / (near + i);
     sum = sum + inverse * inverse;
