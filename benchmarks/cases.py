@@ -93,6 +93,38 @@ def _sort(xp: Any) -> Function:
     return loss
 
 
+def _student(xp: Any) -> Function:
+    """The log-likelihood of Student's t distribution, with parameters for each observation."""
+    name = xp.__name__.partition(".")[0]
+    if name == "jax":
+        from jax.scipy.special import gammaln
+    elif name == "autograd":
+        from autograd.scipy.special import gammaln
+    elif name == "torch":
+        gammaln = xp.lgamma
+    else:
+        from scipy.special import gammaln
+
+    def loss(params: Any) -> Any:
+        x, df, scale = params
+        density = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * xp.log(np.pi * df)
+        tail = (df + 1) / 2 * xp.log1p((x / scale) ** 2 / df)
+        return xp.sum(density - xp.log(scale) - tail)
+
+    return loss
+
+
+def _student_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
+    size = 10**6
+    return (
+        [
+            generator.standard_t(4, size=size),
+            generator.uniform(2, 9, size=size),
+            generator.uniform(0.5, 2, size=size),
+        ],
+    )
+
+
 class _PythonLoops:
     """Loops for libraries without any: those of Python."""
 
@@ -243,6 +275,7 @@ CASES = {
         lambda g: (g.normal(size=10**6), np.array([0.1, 0.5, 0.9])),
         without=("autograd",),
     ),
+    "student": Case("log-likelihood of Student's t, 10^6", _student, _student_arguments),
     "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
     "conv-net": Case(
         "step of a convolutional network, 32 images of 28 x 28",

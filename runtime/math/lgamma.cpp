@@ -62,7 +62,8 @@ template <typename T> GRADOPT_INLINE T gammaln(T x) {
   T sine = sinPi(fromInteger(select(isBelow, x, T(0.5))));
   T below = -log(T(1 / pi) * sine) - value;
   T result = select(isBelow, below, value);
-  return select(x == -Format<T>::infinity, Format<T>::infinity, result);
+  // What SciPy has there.
+  return select(x == -Format<T>::infinity, x, result);
 }
 
 /// The zero of psi.

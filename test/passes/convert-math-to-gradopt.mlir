@@ -20,6 +20,16 @@ func.func @calls_by_name_and_type(%x: f64, %y: f32) -> (f64, f32, f64) {
   return %a, %b, %c : f64, f32, f64
 }
 
+// CHECK-LABEL: func.func @special_functions_of_numbers
+// CHECK-SAME: (%[[X:.*]]: f64, %[[Y:.*]]: f32)
+func.func @special_functions_of_numbers(%x: f64, %y: f32) -> (f64, f32) {
+  // CHECK: call @gradopt_gammaln_f64(%[[X]]) : (f64) -> f64
+  %0 = grad.gammaln %x : f64
+  // CHECK: call @gradopt_gammainc_f32(%[[Y]], %[[Y]]) : (f32, f32) -> f32
+  %1 = grad.gammainc %y, %y : f32
+  return %0, %1 : f64, f32
+}
+
 // CHECK-LABEL: func.func @two_arguments
 // CHECK-SAME: (%[[X:.*]]: f32, %[[Y:.*]]: f32, %[[U:.*]]: f64, %[[V:.*]]: f64)
 func.func @two_arguments(%x: f32, %y: f32, %u: f64, %v: f64) -> (f32, f64) {

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions of `scipy.special` in compiled functions: SciPy's values, and derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special as sp
+
+import gradopt as go
+import gradopt.scipy.special as gs
+from gradopt.errors import CompilerError, UnsupportedError
+
+X = np.array([0.5, 1.5, 3.2, 7.7])
+U = np.array([0.1, 0.3, 0.6, 0.95])
+S = np.array([-1.2, 0.01, 0.4, 2.0])
+
+# Ufuncs that are expressions of others, or several ops; those that are one op each have rows in
+# test/numerics/special_ops.py.
+NAMES: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(["exp2", "expm1", "cosm1", "exprel", "exp10"], (S,)),
+    **dict.fromkeys(["sindg", "cosdg", "tandg", "cotdg"], (X * 37,)),
+    **dict.fromkeys(["loggamma", "zetac", "erfi", "gammasgn", "entr", "log1p", "cbrt"], (X / 3,)),
+    **dict.fromkeys(["rgamma", "sici", "shichi", "fresnel", "airy"], (S - 0.1,)),
+    **dict.fromkeys(["rel_entr", "kl_div", "poch", "binom", "agm", "chdtri", "stdtrit"], (X, U)),
+    **dict.fromkeys(["chdtr", "chdtrc", "stdtr"], (X, X + 1)),
+    **dict.fromkeys(["gdtr", "gdtrc", "fdtr", "fdtrc"], (X, X + 1, X / 4)),
+    **dict.fromkeys(["gdtrix", "fdtri"], (X, X + 1, U)),
+    **dict.fromkeys(["boxcox", "boxcox1p", "powm1"], (X, S)),
+    **dict.fromkeys(["inv_boxcox", "inv_boxcox1p"], (U, S)),
+    "gdtria": (U, X, X),
+    "huber": (np.full(4, 1.1), S),
+    "pseudo_huber": (X, S),
+    "nrdtrimn": (U, X, X),
+    "nrdtrisd": (X, U, X + 1),
+    "radian": (X, U, S),
+}
+POLYNOMIALS = """
+    eval_legendre eval_sh_legendre eval_chebyt eval_chebyu eval_chebyc eval_chebys eval_sh_chebyt
+    eval_sh_chebyu eval_hermite eval_hermitenorm eval_laguerre
+"""
+FIXED: dict[str, tuple[Callable[..., Any], Any]] = {
+    "jn": (lambda x: sp.jn(3, x), X),
+    "yn": (lambda x: sp.yn(3, x), X),
+    "kn": (lambda x: sp.kn(3, x), X),
+    "expn of order 0": (lambda x: sp.expn(0, x), X),
+    "pdtr": (lambda m: sp.pdtr(3, m) + sp.pdtrc(2, m), X),
+    "pdtri": (lambda p: sp.pdtri(3, p), U),
+    "bdtr": (lambda p: sp.bdtr(3, 7, p) + sp.bdtrc(2, 7, p), U),
+    "bdtri": (lambda p: sp.bdtri(3, 7, p), U),
+    "nbdtr": (lambda p: sp.nbdtr(3, 7, p) + sp.nbdtrc(2, 7, p), U),
+    "nbdtri": (lambda p: sp.nbdtri(3, 7, p), U),
+    **{
+        f"{name} of degree {n}": (lambda x, name=name, n=n: getattr(sp, name)(n, x), S)
+        for name in POLYNOMIALS.split()
+        for n in (0, 1, 5)
+    },
+    "degrees": (lambda x: sp.eval_legendre(np.arange(4)[:, None], x), S),
+    "genlaguerre": (lambda x: sp.eval_genlaguerre(4, x + 2, x), S),
+    "gegenbauer": (lambda x: sp.eval_gegenbauer(4, x + 2, x / 2), S),
+    "jacobi": (lambda x: sp.eval_jacobi(4, x + 2, x + 3, x / 2), S),
+    "lpmv": (lambda x: sp.lpmv(1, 3, x) + sp.lpmv(-2, 3, x), U),
+    # Functions that are no ufuncs: they are called through ours in rewritten code.
+    "logsumexp": (lambda x: sp.logsumexp(x), S),
+    "logsumexp with factors": (lambda x: sp.logsumexp(x, b=X, keepdims=True), S),
+    "softmax": (lambda x: sp.softmax(x.reshape(2, 2), axis=1), S),
+    "log_softmax": (lambda x: sp.log_softmax(x), S),
+    "softplus": (lambda x: sp.softplus(x), S),
+    "polygamma": (lambda x: sp.polygamma(2, x), X),
+    "zeta": (lambda x: sp.zeta(x + 1), X),
+    "Hurwitz's zeta": (lambda x: sp.zeta(2.5, x), X),
+    "multigammaln": (lambda x: sp.multigammaln(x + 1, 3), X),
+    "comb": (lambda n: sp.comb(n + 2, 1.5), X),
+    "comb with repetition": (lambda n: sp.comb(n, 3, repetition=True), X),
+    "perm": (lambda n: sp.perm(n + 3, 2.5), X),
+    "factorial": (lambda n: sp.factorial(n / 2), X),
+    "lambertw": (lambda x: sp.lambertw(x), X),
+    "sph_harm_y": (lambda x: sp.sph_harm_y(3, 2, x / 3, x) + sp.sph_harm_y(3, -1, x / 3, x), X),
+    **{
+        f"spherical_{kind}n": (
+            lambda x, kind=kind: (
+                getattr(sp, f"spherical_{kind}n")(2, x)
+                + getattr(sp, f"spherical_{kind}n")(0, x, derivative=True)
+            ),
+            X,
+        )
+        for kind in "jyik"
+    },
+}
+CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    **{name: (getattr(sp, name), args) for name, args in NAMES.items()},
+    **{name: (function, (x,)) for name, (function, x) in FIXED.items()},
+}
+
+
+def parts(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_are_scipys(name: str) -> None:
+    function, args = CASES[name]
+    got = parts(go.compile(lambda *x: function(*x))(*args))
+    for value, want in zip(got, parts(function(*args)), strict=True):
+        assert np.asarray(value).dtype == np.asarray(want).dtype
+        np.testing.assert_allclose(value, want, 1e-10, 1e-14)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives_are_limits_of_differences(name: str) -> None:
+    function, args = CASES[name]
+
+    def loss(*x: Any) -> Any:
+        return sum(np.sum(np.tanh(part.real / 9)) for part in parts(function(*x)))
+
+    every = tuple(range(len(args)))
+    go.gradcheck(loss, args, argnums=every)
+    go.gradcheck(loss, args, argnums=every, order=2)
+
+
+def test_single_precision_stays() -> None:
+    x = X.astype(np.float32)
+    for name in ("gammaln", "psi", "i0", "boxcox", "expi", "gammainc"):
+        function, arity = getattr(sp, name), getattr(sp, name).nin
+        got = go.compile(lambda *x, f=function: f(*x))(*[x] * arity)
+        want = function(*[x] * arity)
+        assert got.dtype == want.dtype == np.float32
+        np.testing.assert_allclose(got, want, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["gammaln", "expi", "jv", "beta", "entr"])
+@pytest.mark.parametrize("dtype", ["i1", "i8", "?"])
+def test_integers_are_promoted_as_scipy_does(name: str, dtype: str) -> None:
+    x = np.array([1, 2, 3]).astype(dtype)
+    function = getattr(sp, name)
+    args = [x] * function.nin
+    got, want = go.compile(lambda *x: function(*x))(*args), function(*args)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, 1e-6)
+
+
+def test_outside_of_traces_they_are_functions() -> None:
+    np.testing.assert_allclose(gs.logsumexp(S), sp.logsumexp(S), 1e-14)
+    value, sign = gs.logsumexp(S, b=-X, return_sign=True)
+    want = sp.logsumexp(S, b=-X, return_sign=True)
+    np.testing.assert_allclose([value, sign], want, 1e-14)
+    np.testing.assert_allclose(gs.factorial2(np.arange(6.0)), [1, 1, 2, 3, 8, 15], 1e-14)
+
+
+def test_what_is_refused_says_why() -> None:
+    with pytest.raises(UnsupportedError, match="psi of complex numbers is not supported"):
+        go.compile(lambda x: sp.psi(x + 1j))(X)
+    with pytest.raises(UnsupportedError, match="degrees that are integers"):
+        go.compile(lambda n: sp.eval_legendre(n, 0.5))(X)
+    with pytest.raises(CompilerError, match="no derivative in operand `v`"):
+        go.compile_grad(lambda v: np.sum(sp.jv(v, 2.0)))(X)
+    with pytest.raises(UnsupportedError, match="exact=True"):
+        go.compile(lambda n: sp.comb(n, 2, exact=True))(X)
