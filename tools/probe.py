@@ -48,6 +48,8 @@ _FITTING: dict[str, tuple[Any, ...]] = {
     "arange": (5,),
     "array_split": (_X, 3),
     "astype": (_X, np.complex128),
+    # In the domain: of numbers of events and trials.
+    **{name: (2, 5, _X) for name in ("bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri")},
     "broadcast_shapes": ((4, 1), (1, 4)),
     "choose": ([0, 1, 0, 1], [_X, _Y]),
     "compress": (_HOT, _X),
@@ -204,7 +206,10 @@ def derivative(call: Callable[..., Any], start: Any) -> str:
         go.gradcheck(loss, (start.copy(),), modes=("rev",))
     except go.errors.GradientCheckError:
         return "wrong derivative"
-    except CompilerError:
+    except CompilerError as error:
+        # The dialect says so of operands such as the order of a Bessel function.
+        if "has no derivative in operand" in error.message:
+            return f"value, no gradient: {error.message.splitlines()[0]}"
         return "internal error in the gradient"
     except GradoptError as error:
         return f"value, no gradient: {error.message.splitlines()[0]}"

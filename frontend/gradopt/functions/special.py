@@ -20,7 +20,7 @@ from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
-from gradopt.recording import special
+from gradopt.recording import grad, special
 
 F = Callable[..., Any]
 
@@ -74,15 +74,13 @@ def ufunc(*names: str) -> Callable[[F], F]:
 # Ufuncs that are ops, under the name of the op; else under their own.
 _OPS = """
     gamma gammaln psi gammainc gammaincc gammaincinv gammainccinv beta betaln betainc betaincc
-    betaincinv betainccinv erfcx erfcinv ndtr log_ndtr ndtri dawsn owens_t expi exp1 expn spence
+    betaincinv betainccinv erfcx erfcinv ndtr log_ndtr ndtri dawsn owens_t expi exp1 spence
     ellipk ellipkm1 ellipe ellipkinc ellipeinc j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e jv yv iv
     ive kv kve hyp0f1 hyp1f1
 """
 _OTHER_NAMES = {
     "digamma": "psi",
     "jn": "jv",
-    "yn": "yv",
-    "kn": "kv",
     "_zeta": "zeta",
     "_riemann_zeta": "riemann_zeta",
     "_spherical_jn": "spherical_jn",
@@ -106,6 +104,20 @@ for _name in _OPS.split():
     ufunc(_name)(op(_name))
 for _name, _op in _OTHER_NAMES.items():
     ufunc(_name)(op(_op))
+
+
+def truncated(x: Value) -> Value:
+    """The integers that SciPy makes of orders."""
+    return prims.select(x < number(x, 0), emit(grad.ceil, x), emit(grad.floor, x))
+
+
+def _of_integer_order(name: str, builder: Callable[..., Any]) -> None:
+    ufunc(name)(lambda n, x: emit(builder, truncated(n), x))
+
+
+_of_integer_order("expn", special.expn)
+_of_integer_order("yn", special.yv)
+_of_integer_order("kn", special.kv)
 
 
 @ufunc("sici")

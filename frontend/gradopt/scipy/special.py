@@ -18,7 +18,7 @@ from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError
 from gradopt.functions.reductions import max_, sum_
-from gradopt.functions.special import floats, full, number, op
+from gradopt.functions.special import floats, full, number, op, truncated
 from gradopt.functions.special_derived import alike, binom, is_odd, poch
 from gradopt.functions.special_polynomials import associated_legendre, known_degree
 from gradopt.ir import prims
@@ -382,7 +382,7 @@ def spherical_kn(n: Any, z: Any, derivative: bool = False) -> Any:
 @program
 def _spherical(n: Any, z: Any, *, kind: str, derivative: bool) -> Value:
     (x,) = floats(f"spherical_{kind}", z)
-    order, x = alike(prims.convert(traced(n), x.dtype), x)
+    order, x = alike(truncated(prims.convert(traced(n), x.dtype)), x)
     function = op(f"spherical_{kind}")
     if not derivative:
         return function(order, x)
