@@ -49,7 +49,7 @@ _FITTING: dict[str, tuple[Any, ...]] = {
     "array_split": (_X, 3),
     "astype": (_X, np.complex128),
     # In the domain: of numbers of events and trials.
-    **{name: (2, 5, _X) for name in ("bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri")},
+    **dict.fromkeys(("bdtr", "bdtrc", "bdtri", "nbdtr", "nbdtrc", "nbdtri"), (2, 5, _X)),
     "broadcast_shapes": ((4, 1), (1, 4)),
     "choose": ([0, 1, 0, 1], [_X, _Y]),
     "compress": (_HOT, _X),

@@ -38,15 +38,14 @@ def known_degree(name: str, n: Any) -> np.ndarray[Any, Any]:
     found = listed(n)
     if isinstance(found, Handle):
         found = found._known()
-    degrees = None if found is None else np.asarray(found)
-    is_possible = degrees is not None and degrees.dtype.kind in "iuf"
-    if not is_possible or not np.all((degrees == np.floor(degrees)) & (abs(degrees) <= _MOST)):
+    degrees = np.asarray(math.nan if found is None else found)
+    is_number = degrees.dtype.kind in "iuf"
+    if not is_number or not np.all((degrees == np.floor(degrees)) & (abs(degrees) <= _MOST)):
         raise UnsupportedError(
             f"scipy.special.{name} is supported for degrees that are integers up to {_MOST}, known "
             "while tracing: make the degree a number, or a static argument (static_argnums)",
             source_location(),
         )
-    assert degrees is not None
     return degrees.astype(np.int64)
 
 
