@@ -11,7 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
-#include "runtime/FourierSizes.h"
+#include "runtime/Fourier.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -38,10 +38,14 @@ template <typename Op> struct LowerTransform : OpRewritePattern<Op> {
     Type element = to.getElementType();
     if (auto complex = dyn_cast<ComplexType>(element))
       element = complex.getElementType();
-    auto work = RankedTensorType::get(
-        {fourier::getWork(transform, shape.data(), from.getRank(),
-                          op.getDimensions(), element.isF32())},
-        element);
+    auto norm = fourier::Norm(llvm::find(fourier::kNorms, op.getNorm()) -
+                              fourier::kNorms);
+    int64_t numbers = gradopt_fourier_work(
+        fourier::encode(transform, norm, op.getForward(), op.getDimensions()),
+        shape.data(), from.getRank(), element.isF32());
+    if (numbers < 0)
+      return rewriter.notifyMatchFailure(op, "no memory for its tables");
+    auto work = RankedTensorType::get({numbers}, element);
     auto call = FourierIntoOp::create(
         rewriter, loc, TypeRange{to, work}, fourier::kNames[transform],
         op.getDimensions(), op.getForward(), op.getNorm(), op.getX(),

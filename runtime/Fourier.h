@@ -4,8 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What compiled code asks of `gradopt_fourier`, and how much memory that needs
-// to work in.
+// libGradOptFourier: what compiled code asks of `gradopt_fourier`, and how much
+// memory that needs to work in. The runtime loads it when it loads code with
+// transforms, so that other programs need neither this library nor that of C++.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +19,8 @@
 #include <cstdint>
 
 namespace gradopt::runtime::fourier {
+
+constexpr char kLibrary[] = "libGradOptFourier.so";
 
 enum Transform : int64_t {
   C2c, ///< complex numbers to complex numbers
@@ -36,14 +39,9 @@ constexpr const char *kNorms[] = {"none", "size", "root"};
 
 constexpr int64_t kMaxRank = 32;
 
-/// Vectors that are not to be exceeded. Compiled code takes the widest ones of
-/// the CPU; tests ask for the others.
-enum Vectors : int64_t { Widest, OfAll, OfV3, OfV4 };
-constexpr int64_t kVectorsBit = 5;
-
 /// The number that compiled code hands over: two bits each of transform and
-/// norm, the direction, two bits of Vectors, the last one of the dimensions,
-/// and from bit 16 on one bit for each of them.
+/// norm, the direction, the last one of the dimensions, and from bit 16 on one
+/// bit for each of them.
 template <typename Dimensions>
 int64_t encode(Transform transform, Norm norm, bool forward,
                const Dimensions &dimensions) {
@@ -57,12 +55,22 @@ int64_t encode(Transform transform, Norm norm, bool forward,
 
 } // namespace gradopt::runtime::fourier
 
+extern "C" {
+
 /// Transforms `inputs[0]` into `outs[0]`, with `outs[1]` to work in. Called by
-/// compiled code.
-extern "C" GRADOPT_EXPORT void gradopt_fourier(int64_t number,
-                                               const gradopt_buffer *inputs,
-                                               int64_t num_inputs,
-                                               const gradopt_buffer *outs,
-                                               int64_t num_outs);
+/// compiled code. Where there is no memory for its tables, all results are NaN.
+GRADOPT_EXPORT void gradopt_fourier(int64_t number,
+                                    const gradopt_buffer *inputs,
+                                    int64_t num_inputs,
+                                    const gradopt_buffer *outs,
+                                    int64_t num_outs);
+
+/// How many real numbers `outs[1]` has to have, on any CPU, for arrays that
+/// have `shape` on the side of the real numbers. If it has less, memory is
+/// allocated. Negative if there is no memory to find out.
+GRADOPT_EXPORT int64_t gradopt_fourier_work(int64_t number,
+                                            const int64_t *shape, int32_t rank,
+                                            bool is_f32);
+}
 
 #endif // GRADOPT_RUNTIME_FOURIER_H

@@ -316,10 +316,12 @@ gradopt_status Linker::resolveSymbols() {
       symbol.value = addressOf(sections[symbol.entry.st_shndx].place +
                                symbol.entry.st_value);
     } else if (symbol.isUsed) {
-      void *address = findOutsideFunction(symbol.name);
+      const char *hint = "";
+      void *address = findOutsideFunction(symbol.name, hint);
       if (!address && ELF64_ST_BIND(symbol.entry.st_info) != STB_WEAK)
         return fail(GRADOPT_MISSING_SYMBOL,
-                    "cannot link object code: there is no %s", symbol.name);
+                    "cannot link object code: there is no %s%s", symbol.name,
+                    hint);
       symbol.value = reinterpret_cast<uint64_t>(address);
       result.needsTargets |=
           std::strcmp(symbol.name, "gradopt_call_target") == 0;

@@ -16,9 +16,9 @@
 namespace gradopt::runtime {
 
 /// The address of a function that object code calls and does not define, or
-/// null. It is not defined beside the linker: who links decides what code may
-/// call.
-void *findOutsideFunction(const char *name);
+/// null, and then what to add to the message. It is not defined beside the
+/// linker: who links decides what code may call.
+void *findOutsideFunction(const char *name, const char *&hint);
 
 /// The functions and constants of one object file, ready to run. Memory is
 /// either executable or writable, never both.

@@ -16,8 +16,11 @@
 #include "runtime/OldLibrary.h"
 #include "runtime/Sorting.h"
 
+#include <climits>
 #include <cstring>
 #include <dlfcn.h>
+
+namespace fourier = gradopt::runtime::fourier;
 
 namespace {
 
@@ -34,17 +37,40 @@ const RuntimeFunction runtimeFunctions[] = {
     {"gradopt_gemm_c64", reinterpret_cast<void *>(&gradopt_gemm_c64)},
     {"gradopt_lapack", reinterpret_cast<void *>(&gradopt_lapack)},
     {"gradopt_sort", reinterpret_cast<void *>(&gradopt_sort)},
-    {"gradopt_fourier", reinterpret_cast<void *>(&gradopt_fourier)},
     {"gradopt_call_target", reinterpret_cast<void *>(&gradopt_call_target)},
     {"gradopt_run_commands", reinterpret_cast<void *>(&gradopt_run_commands)},
 };
 
+constexpr char kFourier[] = "gradopt_fourier";
+
+/// Loads the library that is beside this one. It stays loaded.
+void *findFourier() {
+  Dl_info here;
+  if (!dladdr(reinterpret_cast<void *>(&findFourier), &here))
+    return nullptr;
+  const char *slash = std::strrchr(here.dli_fname, '/');
+  size_t folder = slash ? size_t(slash - here.dli_fname) + 1 : 0;
+  char path[PATH_MAX];
+  if (folder + sizeof(fourier::kLibrary) > sizeof(path))
+    return nullptr;
+  std::memcpy(path, here.dli_fname, folder);
+  std::memcpy(path + folder, fourier::kLibrary, sizeof(fourier::kLibrary));
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  return library ? dlsym(library, kFourier) : nullptr;
+}
+
 } // namespace
 
-void *gradopt::runtime::findOutsideFunction(const char *name) {
+void *gradopt::runtime::findOutsideFunction(const char *name,
+                                            const char *&hint) {
   for (const RuntimeFunction &function : runtimeFunctions)
     if (std::strcmp(function.name, name) == 0)
       return function.address;
+  if (std::strcmp(name, kFourier) == 0) {
+    hint = ": libGradOptFourier.so has to lie beside libGradOptRuntime.so, and "
+           "needs the library of C++";
+    return findFourier();
+  }
   if (void *address = dlsym(RTLD_DEFAULT, name))
     return address;
   // The process may have been linked without it. It stays loaded.

@@ -14,7 +14,6 @@ Environment:
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -25,7 +24,9 @@ from steps import (
     PYTHON,
     ROOT,
     SetupError,
+    cache_folder,
     digest,
+    has_hash,
     is_done,
     mark_done,
     output_of,
@@ -48,25 +49,10 @@ BY_HAND = (
 )
 
 
-def cache_folder() -> Path:
-    """The folder for what is expensive to make again."""
-    parent = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(parent) / "gradopt"
-
-
-def has_good_hash(path: Path) -> bool:
-    """Whether the file is the source tarball of the release."""
-    result = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            result.update(block)
-    return result.hexdigest() == SHA256
-
-
 def fetch_tarball() -> Path:
     """Downloads the tarball from the mirrors that apt is configured with."""
     target = cache_folder() / TARBALL
-    if target.is_file() and has_good_hash(target):
+    if target.is_file() and has_hash(target, SHA256):
         return target
     uris = dict.fromkeys(output_of(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split())
     if not uris or not APT_HELPER.exists():
@@ -78,7 +64,7 @@ def fetch_tarball() -> Path:
             url = f"{uri.rstrip('/')}/{pool}/l/llvm-toolchain-22/{TARBALL}"
             # Downloads with apt's own settings and checks the hash.
             output_of([APT_HELPER, "download-file", url, target, f"SHA256:{SHA256}"])
-            if target.is_file() and has_good_hash(target):
+            if target.is_file() and has_hash(target, SHA256):
                 return target
             target.unlink(missing_ok=True)
             target.with_name(target.name + ".FAILED").unlink(missing_ok=True)
@@ -102,7 +88,7 @@ def build_wheel(mlir_dir: Path, folder: Path, verbose: bool) -> Path:
         given = os.environ.get("GRADOPT_LLVM_SOURCE")
         source = Path(given).expanduser() if given else fetch_tarball()
         if not source.is_dir():
-            if not source.is_file() or not has_good_hash(source):
+            if not source.is_file() or not has_hash(source, SHA256):
                 raise SetupError(f"{source} is not {TARBALL} (SHA-256 {SHA256})")
             unpacked = Path(scratch, "llvm")
             unpacked.mkdir()

@@ -198,6 +198,7 @@ COMPILED = [
     "passes",
     "runtime",
     "test/emulator",
+    "tools/ducc.py",
 ]
 
 

@@ -93,6 +93,21 @@ def digest(parts: Iterable[str | Path]) -> str:
     return result.hexdigest()
 
 
+def cache_folder() -> Path:
+    """The folder for what is expensive to make again."""
+    parent = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(parent) / "gradopt"
+
+
+def has_hash(path: Path, sha256: str) -> bool:
+    """Whether the contents of a file have this SHA-256."""
+    result = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            result.update(block)
+    return result.hexdigest() == sha256
+
+
 def is_done(step: str, key: str) -> bool:
     """Whether `step` was completed for the inputs that `key` stands for."""
     stamp = STAMPS / step

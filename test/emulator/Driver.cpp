@@ -241,7 +241,7 @@ gradopt_status gradopt::runtime::fail(gradopt_status status, const char *format,
   return status;
 }
 
-void *gradopt::runtime::findOutsideFunction(const char *name) {
+void *gradopt::runtime::findOutsideFunction(const char *name, const char *&) {
 #define FUNCTION(name)                                                         \
   {                                                                            \
     #name, reinterpret_cast<void *>(&name)                                     \
