@@ -50,7 +50,6 @@ from gradopt.transforms.branches import cond
 from gradopt.transforms.mapped import FromPyFunc, vectorized
 
 
-
 def is_unknown(value: Any) -> bool:
     """Whether a value is traced, and not known while tracing."""
     return isinstance(value, Handle) and value._known() is None
