@@ -308,13 +308,13 @@ def test_raise_from() -> None:
 def test_handlers_do_not_get_the_compilers_errors() -> None:
     def named(x):
         try:
-            return np.fft.fft(x).real
+            return np.isnat(x).real
         except Exception:
             return x * 0
 
     def bare(x):
         try:
-            y = np.fft.fft(x).real
+            y = np.isnat(x).real
         except:  # noqa: E722
             y = x * 0
         return y
@@ -326,7 +326,7 @@ def test_handlers_do_not_get_the_compilers_errors() -> None:
             return x * 0
 
     for f in (named, bare):
-        with pytest.raises(UnsupportedError, match="fft"):
+        with pytest.raises(UnsupportedError, match="isnat"):
             go.compile(f)(X)
     with pytest.raises(ConversionError, match="cannot become an index"):
         go.compile(branch)(X)
@@ -356,7 +356,7 @@ def test_handlers_get_what_numpy_raises() -> None:
 
     def asks_for_ours(x):
         try:
-            return np.fft.fft(x).real
+            return np.isnat(x).real
         except UnsupportedError:
             return x * 5
 

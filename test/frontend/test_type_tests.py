@@ -240,7 +240,6 @@ def test_what_cannot_be_answered_is_refused() -> None:
         "flags",
         "strides",
         "base",
-        "sort",
     ):
         assert hasattr(X, name)
         with pytest.raises(errors.GradoptError):

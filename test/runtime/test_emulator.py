@@ -181,7 +181,7 @@ def test_bytes_of_a_word_are_told_apart(cuda: Driver, module: Any) -> None:
         (100, 1, "1 bytes beyond the end of an allocation of 100"),
         (96, 8, "4 bytes beyond the end of an allocation of 100"),
         (-8, 8, "8 bytes before the beginning of an allocation of 100"),
-        (1 << 20, 8, "which is no memory of a device"),
+        (1 << 40, 8, "which is no memory of a device"),
         (4, 8, "which is not aligned"),
         (8, 16, "which is not aligned"),
     ],

@@ -107,7 +107,7 @@ def test_a_suite(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_vspaces.py").write_text("def test_one():\n    assert False\n")
     (tmp_path / "tests" / "test_broken.py").write_text("import autograd.nothing\n")
     command = [sys.executable, str(TOOL), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1].startswith("4 of 8 applicable tests pass (50.0 %); 1 not applicable"), lines
