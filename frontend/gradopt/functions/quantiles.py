@@ -23,6 +23,7 @@ from gradopt.base.dtypes import FLOAT64, INT64, DType, is_inexact, mean_dtype
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, ElementError, KeywordError, ShapeError, TraceIndexError
+from gradopt.functions.reductions import weights_along
 from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_all
 from gradopt.ir.extents import Sizes
@@ -340,15 +341,7 @@ def _spread_weights(w: Value, shape: Shape, axis: Any) -> Value:
         raise DTypeError(
             "Axis must be specified when shapes of a and weights differ.", source_location()
         )
-    axes = prims.normalize_axes(axis, len(shape))
-    if w.shape != tuple([shape[i] for i in axes]):
-        raise ShapeError(
-            "Shape of weights must be consistent with shape of a along specified axis.",
-            source_location(),
-        )
-    w = prims.transpose(w, np.argsort(axes).tolist())
-    sizes = tuple([n if i in axes else 1 for i, n in enumerate(shape)])
-    return prims.broadcast_to(prims.reshape(w, sizes), shape)
+    return weights_along(w, shape, prims.normalize_axes(axis, len(shape)))
 
 
 def _quantiles(function: Any, scale: int) -> None:

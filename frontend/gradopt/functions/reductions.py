@@ -421,7 +421,7 @@ def average(
         return (result, total) if returned else result
     w = traced(weights)
     if w.shape != x.shape:
-        w = _along_axes(w, x.shape, None if axis is None else axes)
+        w = weights_along(w, x.shape, None if axis is None else axes)
     dtype = result_type(mean_dtype(x.dtype), w.dtype)
     w = prims.convert(w, dtype)
     total = sum_(w, axis, keepdims=keepdims)
@@ -430,7 +430,7 @@ def average(
     return (result, total) if returned else result
 
 
-def _along_axes(weights: Value, shape: Shape, axes: tuple[int, ...] | None) -> Value:
+def weights_along(weights: Value, shape: Shape, axes: tuple[int, ...] | None) -> Value:
     """Weights of some axes, in their order, for an array of a shape."""
     if axes is None:
         raise ShapeError(

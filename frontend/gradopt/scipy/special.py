@@ -197,6 +197,11 @@ def _refuse_exact(name: str, exact: Any) -> None:
         raise unsupported(f"exact=True of scipy.special.{name}", "integers have no limit there")
 
 
+def _refuse_extension(name: str, extend: Any) -> None:
+    if extend != "zero":
+        raise unsupported(f"extend={extend!r} of scipy.special.{name}")
+
+
 @hide_frames
 def comb(N: Any, k: Any, *, exact: bool = False, repetition: bool = False) -> Any:
     """The number of combinations of N things taken k at a time, as a float.
@@ -247,8 +252,7 @@ def _perm(N: Any, k: Any) -> Value:
 def factorial(n: Any, exact: bool = False, extend: str = "zero") -> Any:
     """`gamma(n + 1)`, and 0 of negative numbers."""
     _refuse_exact("factorial", exact)
-    if extend != "zero":
-        raise unsupported(f"extend={extend!r} of scipy.special.factorial")
+    _refuse_extension("factorial", extend)
     return _factorial(n)
 
 
@@ -264,8 +268,7 @@ def _factorial(n: Any) -> Value:
 def factorial2(n: Any, exact: bool = False, extend: str = "zero") -> Any:
     """The double factorial `n (n - 2) (n - 4) ...` of integers, as a float."""
     _refuse_exact("factorial2", exact)
-    if extend != "zero":
-        raise unsupported(f"extend={extend!r} of scipy.special.factorial2")
+    _refuse_extension("factorial2", extend)
     return _factorial2(n)
 
 
