@@ -359,6 +359,24 @@ def test_divisors_and_bits(dtype: Any) -> None:
     agrees(lambda a: np.gcd(a, 6), a)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint32, np.uint64])
+def test_powers_of_integers(dtype: Any) -> None:
+    a = np.array([0, 0, 1, 2, 3, 7, 127, 5], dtype)
+    n = np.array([0, 5, 99, 7, 100, 63, 3, 1], dtype)
+    agrees(lambda a, n: (a**n, a[:, None] ** n, 2**n, a ** n[3], a**100), a, n)
+    agrees(lambda a, n: ((a > 0) ** (n > 0), a[:0] ** n[:0], a ** n.astype(np.int16)), a, n)
+    np.testing.assert_array_equal(
+        go.grad(lambda x, a, n: np.sum(x * a**n))(np.ones(8), a, n), (a**n).astype(float)
+    )
+
+
+def test_negative_powers_of_integers_are_errors() -> None:
+    message = "integers to negative integer powers are not allowed, but an exponent is -2"
+    for function in (lambda a, n: a**n, lambda a, n: a**-2, lambda a, n: a ** np.array([1, -2, 0])):
+        with pytest.raises(ValueError, match=message):
+            go.compile(function)(np.array([1, 2, 3]), np.array([0, -2, -1]))
+
+
 @pytest.mark.skipif(not hasattr(np, "matvec"), reason="since NumPy 2.2")
 def test_products_of_matrices_and_vectors() -> None:
     agrees(lambda m, v: (np.matvec(m, v), np.matvec(m[None], m)), M, V)

@@ -303,9 +303,11 @@ _CHAIN_LIMIT = 64
 _FLOAT_CHAIN_LIMIT = 8
 
 
-@register(np.power)
-def power(base: Any, exponent: Any) -> Value:
-    """`numpy.power`; small constant exponents become products, 0.5 a square root."""
+def simple_power(base: Any, exponent: Any) -> Value | None:
+    """`numpy.power` but of integers with exponents that are not small and constant.
+
+    Small constant exponents become products, 0.5 a square root.
+    """
     base, exponent = listed(base), listed(exponent)
     if is_traced_integer(exponent) and array_kind(base).kind in "biu":
         # As sizes are: the program is traced for each exponent.
@@ -320,11 +322,7 @@ def power(base: Any, exponent: Any) -> Value:
         if chain is not None:
             return chain
     if not is_inexact(dtypes[2]):
-        raise UnsupportedError(
-            "numpy.power of integers is supported for constant exponents from 0 to "
-            f"{_CHAIN_LIMIT}; convert an operand to float64",
-            source_location(),
-        )
+        return None
     return emit(grad.power, traced(base, dtypes[0]), traced(exponent, dtypes[1]))
 
 
@@ -358,9 +356,10 @@ def float_power(base: Any, exponent: Any) -> Value:
     """`numpy.float_power`: `power` in float64 or complex128."""
     kinds = [promotion_kind(listed(value)) for value in (base, exponent)]
     dtype = resolve_ufunc(np.float_power, *kinds)[0]
-    return power(
-        traced(base, dtype), exponent if np.isscalar(exponent) else traced(exponent, dtype)
-    )
+    number = exponent if np.isscalar(exponent) else traced(exponent, dtype)
+    found = simple_power(traced(base, dtype), number)
+    assert found is not None, "the numbers are inexact"
+    return found
 
 
 @register(np.positive)
