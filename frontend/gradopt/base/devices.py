@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradopt import _gradopt
 from gradopt.errors import ArgumentError, ArgumentTypeError, DeviceError
@@ -17,8 +16,7 @@ EMULATED = "emulated"
 _CUDA = re.compile(r"cuda(?::(0|[1-9]\d{0,3}))?")
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(NamedTuple):
     """A device that compiled code can run on.
 
     Attributes:

@@ -8,9 +8,9 @@ while a NaN makes the same code as itself.
 from __future__ import annotations
 
 import dataclasses
-import decimal
 import enum
 import struct
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -46,8 +46,11 @@ def _find_maker(cls: type) -> _Maker:
         return _array_key
     if issubclass(cls, enum.Enum) or cls.__eq__ is object.__eq__:
         return lambda value: (cls, value)
-    content = next((key for base, key in _CONTENTS.items() if issubclass(cls, base)), None)
-    if content is not None and cls in _CONTENTS:
+    contents = _CONTENTS
+    if decimal := sys.modules.get("decimal"):  # If it is not imported, it has no objects.
+        contents = {**contents, decimal.Decimal: str}
+    content = next((key for base, key in contents.items() if issubclass(cls, base)), None)
+    if content is not None and cls in contents:
         return lambda value: (cls, content(value))
     if content is None and not dataclasses.is_dataclass(cls):
         return _opaque_key
@@ -135,7 +138,6 @@ _CONTENTS: dict[type, _Maker] = {
     dict: _mapping,
     slice: _slice,
     range: _slice,
-    decimal.Decimal: str,
 }
 
 

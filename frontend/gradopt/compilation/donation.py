@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gradopt.base.donated import donated_error
 from gradopt.base.frames import hide_frames
@@ -92,8 +91,7 @@ def warn_of_unused(
     )
 
 
-@dataclass(frozen=True)
-class DonationReport:
+class DonationReport(NamedTuple):
     """Raises the errors in calls with donated arrays.
 
     Attributes:

@@ -8,7 +8,6 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -81,8 +80,7 @@ class Leaf(NamedTuple):
         return self.dtype.itemsize * math.prod(self.shape)
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """Memory of one call, in bytes, known before anything runs.
 
     Attributes:
@@ -104,8 +102,7 @@ class Memory:
         return self.arguments + self.captures + self.outputs + self.arena
 
 
-@dataclass(frozen=True)
-class LoopReport:
+class LoopReport(NamedTuple):
     """What became of a loop in Python.
 
     Attributes:

@@ -7,8 +7,7 @@ import linecache
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradopt import _gradopt
 
@@ -25,8 +24,7 @@ _PLACE = re.compile(r'"([^"]*)":(\d+):\d+')
 Place = tuple[str, int]
 
 
-@dataclass(frozen=True)
-class CommandTime:
+class CommandTime(NamedTuple):
     """What a command of a program takes in one call.
 
     Attributes:
@@ -43,8 +41,7 @@ class CommandTime:
     seconds: float
 
 
-@dataclass(frozen=True)
-class LineTime:
+class LineTime(NamedTuple):
     """What the commands of a line take in one call.
 
     Attributes:
@@ -66,8 +63,7 @@ class LineTime:
     others: tuple[Place, ...]
 
 
-@dataclass(frozen=True)
-class Profile:
+class Profile(NamedTuple):
     """What one call takes, on the average.
 
     Attributes:
@@ -97,9 +93,11 @@ class Profile:
             "name": self.name,
             "calls": self.calls,
             "seconds": self.seconds,
-            "lines": [vars(line) | {"others": [*map(list, line.others)]} for line in self.lines],
+            "lines": [
+                line._asdict() | {"others": [*map(list, line.others)]} for line in self.lines
+            ],
             "commands": [
-                vars(command) | {"places": [*map(list, command.places)]}
+                command._asdict() | {"places": [*map(list, command.places)]}
                 for command in self.commands
             ],
         }

@@ -16,6 +16,7 @@ import functools
 import hashlib
 import math
 import operator
+import sys
 from collections.abc import Callable, Hashable
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -49,7 +50,9 @@ _CREATION = (
     "result_type promote_types can_cast errstate floating integer number inexact signedinteger"
 )
 _PACKAGE = __name__.partition(".")[0]
-_MODULES = (np, np.linalg, np.fft, math, operator)
+_MODULES = ("numpy", "numpy.linalg", "numpy.fft", "math", "operator", "_operator")
+# NumPy imports them when they are used.
+_LAZY_MODULES = ("numpy.fft",)
 # Larger arrays are in the key as digests.
 _DIGEST_BYTES = 1024
 
@@ -61,9 +64,13 @@ PARTS: dict[type, _Parts] = {Compiled: lambda compiled: (compiled._function, com
 RUNNING: set[Callable[..., Any]] = set()
 
 
-@functools.cache
 def _computing() -> dict[int, Any]:
     """Functions and classes that do nothing but compute, by id."""
+    return _computing_of(tuple(name for name in _LAZY_MODULES if name in sys.modules))
+
+
+@functools.cache
+def _computing_of(modules: tuple[str, ...]) -> dict[int, Any]:
     known: list[Any] = [getattr(builtins, name) for name in _BUILTINS.split()]
     known += [
         c for c in vars(builtins).values() if isinstance(c, type) and issubclass(c, Exception)
@@ -74,7 +81,7 @@ def _computing() -> dict[int, Any]:
     known += FUNCTIONS
     for module in (math, operator):
         known += [f for f in vars(module).values() if isinstance(f, BuiltinFunctionType)]
-    for module in (np.linalg, np.fft):
+    for module in (np.linalg, *map(sys.modules.get, modules)):
         known += [f for f in vars(module).values() if callable(f)]
     return {id(value): value for value in known}
 
@@ -178,7 +185,7 @@ class _Walk:
         return tuple([(self._value(key), self._value(value)) for key, value in values.items()])
 
     def _module(self, module: ModuleType) -> Hashable:
-        if module not in _MODULES and module.__name__.partition(".")[0] != _PACKAGE:
+        if module.__name__ not in _MODULES and module.__name__.partition(".")[0] != _PACKAGE:
             raise _UnknownError
         used: list[Hashable] = [module]
         for name in sorted(self._attributes):

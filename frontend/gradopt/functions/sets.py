@@ -157,11 +157,12 @@ def _unique_slices(x: Value, axis: int) -> Sequence[Callable[[], Value]]:
 
 
 def _unique_results(function: Any, **wanted: bool) -> None:
-    result: Any = type(function(np.zeros(1)))
-
     def call(x: Any) -> Any:
         found = unique(x, **wanted, equal_nan=False)
-        return result(*map(wrap, found)) if wanted else found
+        if not wanted:
+            return found
+        # The class of the result has no public name.
+        return type(function(np.zeros(1)))(*map(wrap, found))
 
     call.__doc__ = f"`numpy.{function.__name__}`."
     implements(function)(call)
