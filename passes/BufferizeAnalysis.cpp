@@ -63,9 +63,15 @@ bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
   return isUndefined(operand->get(), *this);
 }
 
+bool InPlaceState::isInPlace(OpOperand &operand) const {
+  return OneShotAnalysisState::isInPlace(operand) ||
+         (outer && outer->isInPlace(operand));
+}
+
 bool InPlaceState::areEquivalentBufferizedValues(Value a, Value b) const {
   return a.getType() == b.getType() &&
-         OneShotAnalysisState::areEquivalentBufferizedValues(a, b);
+         (OneShotAnalysisState::areEquivalentBufferizedValues(a, b) ||
+          (outer && outer->areEquivalentBufferizedValues(a, b)));
 }
 
 /// Where a slice begins and ends in each dimension, a whole stride behind its
@@ -130,7 +136,8 @@ namespace {
 struct BufferClass {
   /// Members that operations further down may read, and others.
   SmallVector<Value, 2> members;
-  bool isWritable;
+  /// One that must not be written; none if all may be.
+  Value readOnly;
   /// What the last operation that wrote the buffer in place wrote it by.
   SmallVector<OpOperand *, 1> writes;
 };
@@ -148,6 +155,7 @@ public:
 private:
   LogicalResult decide(Operation *op);
   LogicalResult decideInside(Operation *op);
+  LogicalResult analyzeRegions(Operation *op, bool hasToBeInPlace);
   void readInPlace(Operation *op);
   void noteEquivalences(Operation *op);
 
@@ -190,7 +198,7 @@ private:
 void BlockAnalysis::addValue(Value value) {
   classIds[value] = classes.size();
   parents.push_back(classes.size());
-  classes.push_back({{value}, state.isWritable(value), {}});
+  classes.push_back({{value}, state.isWritable(value) ? Value() : value, {}});
 }
 
 unsigned BlockAnalysis::findClass(Value value) {
@@ -209,7 +217,8 @@ void BlockAnalysis::unite(Value a, Value b) {
   parents[from] = to;
   llvm::append_range(classes[to].members, classes[from].members);
   classes[from].members.clear();
-  classes[to].isWritable &= classes[from].isWritable;
+  if (!classes[to].readOnly)
+    classes[to].readOnly = classes[from].readOnly;
   llvm::append_range(classes[to].writes, classes[from].writes);
   classes[from].writes.clear();
 }
@@ -376,7 +385,7 @@ bool BlockAnalysis::canWrite(OpOperand &operand) {
   BufferClass &shared = classes[findClass(operand.get())];
   llvm::erase_if(shared.writes,
                  [&](OpOperand *write) { return write->getOwner() != op; });
-  if (!shared.isWritable || llvm::any_of(shared.writes, [&](OpOperand *write) {
+  if (shared.readOnly || llvm::any_of(shared.writes, [&](OpOperand *write) {
         return !areElsewhere(*write, operand);
       }))
     return false;
@@ -427,6 +436,84 @@ void BlockAnalysis::noteEquivalences(Operation *op) {
   }
 }
 
+/// Decides by upstream's rules what is in place in the regions of `op`. They
+/// compare all accesses of a buffer with each other, also those that lie before
+/// `op` and are done with: thus this is decided in a state of its own, where
+/// what comes from outside shares its buffer with those values alone that are
+/// still to be read.
+LogicalResult BlockAnalysis::analyzeRegions(Operation *op,
+                                            bool hasToBeInPlace) {
+  InPlaceState inner(
+      op, static_cast<const OneShotBufferizationOptions &>(state.getOptions()),
+      &state);
+  llvm::SetVector<Value> inside, outside;
+  op->walk([&](Operation *nested) {
+    inside.insert_range(
+        llvm::make_filter_range(nested->getResults(), isTensor));
+    for (Region &region : nested->getRegions())
+      for (Block &each : region)
+        inside.insert_range(
+            llvm::make_filter_range(each.getArguments(), isTensor));
+  });
+  getUsedValuesDefinedAbove(op->getRegions(), outside);
+  outside.insert_range(op->getOperands());
+  outside.remove_if([](Value value) { return !isTensor(value); });
+  unsigned here = position(op);
+  for (Value value : llvm::to_vector(outside)) {
+    BufferClass &shared = classes[findClass(value)];
+    llvm::erase_if(shared.members,
+                   [&](Value member) { return lastRead(member) < here; });
+    outside.insert_range(shared.members);
+    if (shared.readOnly)
+      outside.insert(shared.readOnly);
+  }
+  // The first value from outside in each class stands for the others.
+  llvm::SmallDenseMap<unsigned, Value> first;
+  for (Value value : outside) {
+    inner.createAliasInfoEntry(value);
+    Value other = first.try_emplace(findClass(value), value).first->second;
+    inner.unionAliasSets(value, other);
+    if (state.areEquivalentBufferizedValues(value, other))
+      inner.unionEquivalenceClasses(value, other);
+  }
+  for (Value value : inside)
+    state.applyOnAliases(value, [&](Value other) {
+      if (inside.contains(other))
+        inner.unionAliasSets(value, other);
+    });
+  for (OpOperand &operand : op->getOpOperands())
+    if (isTensor(operand.get()) && state.isInPlace(operand))
+      inner.bufferizeInPlace(operand);
+
+  // Upstream's check of what has to be in place compares, in vain, operands
+  // that were decided to be copied.
+  DominanceInfo dominance(op);
+  if (failed(hasToBeInPlace ? bufferization::analyzeOp(op, inner)
+                            : inner.analyzeOp(op, dominance)))
+    return failure();
+
+  op->walk([&](Operation *nested) {
+    for (OpOperand &operand : nested->getOpOperands())
+      if (isTensor(operand.get()) && inner.isInPlace(operand) &&
+          !state.isInPlace(operand))
+        state.bufferizeInPlace(operand);
+  });
+  llvm::DenseSet<Value> sameSeen, aliasesSeen;
+  for (Value value : inside) {
+    if (!sameSeen.contains(value))
+      inner.applyOnEquivalenceClass(value, [&](Value other) {
+        sameSeen.insert(other);
+        state.unionEquivalenceClasses(value, other);
+      });
+    if (!aliasesSeen.contains(value))
+      inner.applyOnAliases(value, [&](Value other) {
+        aliasesSeen.insert(other);
+        state.unionAliasSets(value, other);
+      });
+  }
+  return success();
+}
+
 /// Decides what is in place in the regions of `op`.
 LogicalResult BlockAnalysis::decideInside(Operation *op) {
   SmallVector<OpOperand *> operands;
@@ -446,16 +533,14 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
       }
       onlyReads &= llvm::none_of(nested->getResults(), isTensor);
     });
+  // What a switch yields comes out of it, though upstream does not know where.
+  onlyReads &= operands.empty() || llvm::none_of(op->getResults(), isTensor);
   if (onlyReads) {
     for (OpOperand *operand : operands)
       state.bufferizeInPlace(*operand);
     return success();
   }
-  // Upstream's check of what has to be in place compares, in vain, operands
-  // that were decided to be copied.
-  DominanceInfo dominance(op);
-  if (failed(hasToBeInPlace ? bufferization::analyzeOp(op, state)
-                            : state.analyzeOp(op, dominance)))
+  if (failed(analyzeRegions(op, hasToBeInPlace)))
     return failure();
   state.gatherUndefinedTensorUses(op);
   readInPlace(op);
