@@ -118,7 +118,7 @@ def test_several_axes(name: str, dtype: str) -> None:
 
 # Powers of two, small factors, primes with a pass of their own and without, what is divided.
 SIZES = [
-    *(*range(1, 68), 101, 128, 243, 251, 1000, 1009, 1024, 2187, 4099, 6000, 8192, 16384),
+    *(*range(1, 18), 30, 49, 64, 67, 121, 243, 251, 1000, 1009, 1024, 4099, 8192),
     *(2 * 8191, 3**9, 30030, 65536, 100003),
 ]
 
