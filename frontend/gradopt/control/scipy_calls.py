@@ -11,6 +11,7 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from types import CellType, FunctionType
 from typing import Any
 
 from gradopt.control.text import is_put_off
@@ -28,25 +29,67 @@ def of_scipy(function: Any) -> Callable[..., Any] | None:
         return None
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return (ours if is_put_off((args, kwargs)) else function)(*args, **kwargs)
+        values = (*args, *kwargs.values())
+        return (ours() if any(map(_is_put_off, values)) else function)(*args, **kwargs)
 
     return call
 
 
-def _ours(owner: Any, function: Any, module: str) -> Any:
-    """Our function, distribution, or method of a distribution, for one of SciPy's."""
-    package = module.split(".")[1]
-    mirror = _mirror(package)
-    if mirror is None:
-        return None
+def _is_put_off(value: Any) -> bool:
+    """Whether there is something in an argument that only a run knows; in what it refers to, too.
+
+    That is what a function to be integrated, for example, closes over.
+    """
+    if isinstance(value, FunctionType):
+        cells = value.__closure__ or ()
+        return any(_is_put_off(cell.cell_contents) for cell in cells if _is_filled(cell))
+    if isinstance(value, functools.partial):
+        return any(map(_is_put_off, (value.func, *value.args, *value.keywords.values())))
+    return is_put_off(value)
+
+
+def _is_filled(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
+
+
+def _ours(owner: Any, function: Any, module: str) -> Callable[[], Any] | None:
+    """What makes our function, object or method for one of SciPy's, if there is one."""
+    for package in _packages(module):
+        mirror = _mirror(package)
+        found = None if mirror is None else _of_package(mirror, package, owner)
+        if found is not None and owner is function:
+            return found
+        if found is not None and hasattr(found(), function.__name__):
+            return functools.partial(_method, found, function.__name__)
+    return None
+
+
+def _method(found: Callable[[], Any], name: str) -> Any:
+    return getattr(found(), name)
+
+
+def _packages(module: str) -> list[str]:
+    """The packages of SciPy's that a module of it may belong to, behind `scipy.`."""
+    parts = module.split(".")[1:]
+    public = [part for part in parts if not part.startswith("_")]
+    return list(dict.fromkeys([".".join(public), parts[0]]))
+
+
+def _of_package(mirror: Any, package: str, owner: Any) -> Callable[[], Any] | None:
+    """What makes our function, distribution or object for one of SciPy's."""
     if type(owner).__name__ in ("rv_continuous_frozen", "rv_discrete_frozen"):
         found = _named(mirror, package, owner.dist)
-        found = None if found is None else found(*owner.args, **owner.kwds)
-    else:
-        found = _named(mirror, package, owner)
-    if found is None or owner is function:
-        return found
-    return getattr(found, function.__name__, None)
+        return None if found is None else lambda: found(*owner.args, **owner.kwds)
+    # SciPy's objects, such as interpolants, that were made of known numbers.
+    made = getattr(mirror, "CONVERTED", {}).get(type(owner).__name__)
+    if made is not None:
+        theirs = getattr(sys.modules.get(f"scipy.{package}"), type(owner).__name__, None)
+        return functools.partial(made, owner) if theirs is type(owner) else None
+    found = _named(mirror, package, owner)
+    return None if found is None else lambda: found
 
 
 def _named(mirror: Any, package: str, value: Any) -> Any:

@@ -5,8 +5,36 @@ Ufuncs of `scipy.special` work as they are, and in rewritten functions so do its
 are here; the functions here take the place of those that SciPy computes in code that cannot be
 traced. They have SciPy's names, parameters and results, and
 do not need SciPy. Outside of traces they are compiled at the first call.
+
+A package is imported when it is first used.
 """
 
-from gradopt.scipy import fft, linalg, signal, special, stats
+from __future__ import annotations
 
-__all__ = ["fft", "linalg", "signal", "special", "stats"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradopt.scipy import (
+        fft,
+        integrate,
+        linalg,
+        signal,
+        special,
+        stats,
+    )
+
+__all__ = [
+    "fft",
+    "integrate",
+    "linalg",
+    "signal",
+    "special",
+    "stats",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return importlib.import_module(f"gradopt.scipy.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

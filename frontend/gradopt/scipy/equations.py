@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import unsupported
-from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, is_inexact, result_type
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, LinAlgError, ShapeError
-from gradopt.ir import prims
 from gradopt.ir.checks import require_all
+from gradopt.scipy.operands import inexact
 from gradopt.transforms.loops import scan
 
 # Unknowns of a matrix equation that are solved for as a vector.
@@ -59,17 +57,9 @@ def solve_banded(
     return _solve_banded(ab, b, below=below, above=above)
 
 
-def _common(*values: Any) -> list[Any]:
-    """The operands in one dtype of floats or complex numbers."""
-    parts = [traced(value) for value in values]
-    kind = result_type(*[part.dtype for part in parts])
-    kind = kind if is_inexact(kind) else FLOAT64
-    return [wrap(prims.convert(part, kind)) for part in parts]
-
-
 @program
 def _solve_banded(ab: Any, b: Any, *, below: int, above: int) -> Any:
-    bands, right = _common(ab, b)
+    bands, right = inexact(ab, b)
     width = below + above + 1
     if bands.ndim != 2 or bands.shape[0] != width:
         raise ShapeError(
@@ -154,7 +144,7 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
 
 @program
 def _solve_sylvester(a: Any, b: Any, q: Any) -> Any:
-    x, y, right = _common(a, b, q)
+    x, y, right = inexact(a, b, q)
     if x.ndim != 2 or y.ndim != 2 or right.shape != (len(x), len(y)):
         raise ShapeError(
             f"solve_sylvester: expected shapes (m, m), (n, n) and (m, n), got {x.shape}, "
@@ -188,7 +178,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
 
 @program
 def _solve_continuous_lyapunov(a: Any, q: Any) -> Any:
-    x, right = _common(a, q)
+    x, right = inexact(a, q)
     _require_like(x, right, "solve_continuous_lyapunov")
     return traced(_sylvester("solve_continuous_lyapunov", x, np.conj(x.T), right))
 
@@ -217,7 +207,7 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
 
 @program
 def _solve_discrete_lyapunov(a: Any, q: Any) -> Any:
-    x, right = _common(a, q)
+    x, right = inexact(a, q)
     _require_like(x, right, "solve_discrete_lyapunov")
     if right.size > _MOST_UNKNOWNS:
         raise unsupported(

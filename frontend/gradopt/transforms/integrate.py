@@ -36,36 +36,44 @@ from gradopt.transforms.convergence import (
     require_none,
 )
 from gradopt.transforms.custom import custom_jvp, custom_vjp
-from gradopt.transforms.dormand_prince import (
+from gradopt.transforms.dormand_prince import DORMAND_PRINCE
+from gradopt.transforms.gradient import stop_gradient
+from gradopt.transforms.jacobian_products import jvp, linearize, named_like, vjp
+from gradopt.transforms.likeness import Likeness
+from gradopt.transforms.loops import scan, while_loop
+from gradopt.transforms.policies import Checkpoint, check_policy
+from gradopt.transforms.runge_kutta import (
+    Method,
     Slope,
     State,
     Step,
     Tolerances,
     between,
     cast,
-    error_ratio,
     first_size,
     next_size,
-    step,
 )
-from gradopt.transforms.gradient import stop_gradient
-from gradopt.transforms.jacobian_products import jvp, linearize, named_like, vjp
-from gradopt.transforms.likeness import Likeness
-from gradopt.transforms.loops import scan, while_loop
-from gradopt.transforms.policies import Checkpoint, check_policy
 
 Gradient = Literal["steps", "adjoint"]
 
 
-class _Limits(NamedTuple):
-    """What the steps keep to: tolerances, their number between two times, the longest one.
+class Limits(NamedTuple):
+    """How a solution is found.
 
-    And what is kept of them for derivatives.
+    Attributes:
+        method: of the steps.
+        tolerances: that the error of each keeps to.
+        steps: how many there may be between two times.
+        size: of the longest one.
+        first: the size of the first one; None if it is estimated.
+        checkpoint: what is kept of them for derivatives.
     """
 
+    method: Method
     tolerances: Tolerances
     steps: int
     size: float
+    first: float | None
     checkpoint: Checkpoint
 
 
@@ -143,7 +151,7 @@ def odeint(
     """
     check_callable(f)
     like = Likeness.of(y0, "y0")
-    times = _times(t)
+    times = checked_times(t)
     dtypes = [dtype for _, dtype in like.kinds]
     default = math.sqrt(precision([*dtypes, times.dtype]))
     tolerances = Tolerances(
@@ -151,17 +159,54 @@ def odeint(
         checked_tolerance(default if atol is None else atol, "atol"),
     )
     check_policy(checkpoint, is_known=False)
-    limits = _Limits(
-        tolerances, checked_count(mxstep, "mxstep"), checked_tolerance(hmax, "hmax"), checkpoint
+    limits = Limits(
+        DORMAND_PRINCE,
+        tolerances,
+        checked_count(mxstep, "mxstep"),
+        checked_tolerance(hmax, "hmax"),
+        None,
+        checkpoint,
     )
     if gradient not in ("steps", "adjoint"):
         raise ArgumentError(
             f'gradient must be "steps" or "adjoint", but it is {gradient!r}', source_location()
         )
 
+    def slope(y: Any, t: Any) -> Any:
+        return call_user(f, (y, t, *args), {})
+
+    return solution(f, slope, y0, like, times, limits, gradient, "odeint")
+
+
+def solution(
+    f: Callable[..., Any],
+    rate: Callable[[Any, Any], Any],
+    y0: Any,
+    like: Likeness,
+    times: Any,
+    limits: Limits,
+    gradient: Gradient,
+    name: str,
+) -> Any:
+    """The states at the times, stacked.
+
+    Args:
+        f: the user's function, for messages.
+        rate: the slope, of the state and the time.
+        y0: the state at the first time.
+        like: what it is like.
+        times: as `checked_times` gives them.
+        limits: how the solution is found.
+        gradient: how derivatives in reverse mode are found.
+        name: of the function that the user called.
+
+    Raises:
+        ConvergenceError: a time is not reached.
+        ArgumentError: the slope is not like `y0`.
+    """
+
     def slope(y: State, t: Any) -> State:
-        value = call_user(f, (like.tree.unflatten(y), t, *args), {})
-        return flatten(like.fit(value, f, convert=True))[0]
+        return flatten(like.fit(rate(like.tree.unflatten(y), t), f, convert=True))[0]
 
     state = [_array(leaf) for leaf in flatten(y0)[0]]
     if current_scope() is not None:
@@ -173,8 +218,9 @@ def odeint(
     require_converged(
         stuck < 0,
         np.maximum(stuck, 0),
-        f"odeint did not get from t[{{value}}] to the next time: more than mxstep = {mxstep} steps "
-        "are needed, or steps that are too short, as f or y is no number, or has no limit",
+        f"{name} did not get from t[{{value}}] to the next time: more than mxstep = "
+        f"{limits.steps} steps are needed, or steps that are too short, as f or y is no number, "
+        "or has no limit",
     )
     return like.tree.unflatten(ys)
 
@@ -186,7 +232,7 @@ def _array(leaf: Any) -> Any:
     return np.asarray(leaf)[()]
 
 
-def _times(t: Any) -> Any:
+def checked_times(t: Any) -> Any:
     """The times, an array of floats that increases or decreases."""
     if is_traced(t) and not isinstance(t, Handle):
         t = np.stack(t)
@@ -218,7 +264,7 @@ def _direction(times: Any) -> Any:
     return stop_gradient(np.where(times[-1] >= times[0], 1, -1).astype(times.dtype))
 
 
-def _solve(slope: Slope, y0: State, times: Any, limits: _Limits) -> tuple[State, Any]:
+def _solve(slope: Slope, y0: State, times: Any, limits: Limits) -> tuple[State, Any]:
     """The states at the times, and the number of the first time that was not left, or -1.
 
     The states are stacked; behind that time they are NaN.
@@ -232,9 +278,14 @@ def _solve(slope: Slope, y0: State, times: Any, limits: _Limits) -> tuple[State,
         return [cast(way, rate) * rate for rate in slope(y, way * t)]
 
     rise = forward(y0, times[0])
-    size = first_size(forward, y0, rise, times[0], limits.tolerances)
-    begin = _Progress(times[0], times[0], Step(size, y0, rise, y0, y0, rise), size)
-    at = _dense_output(forward, y0, times)
+    method = limits.method
+    if limits.first is None:
+        size = first_size(forward, y0, rise, times[0], limits.tolerances, method.order)
+    else:
+        size = cast(np.float64(limits.first), times)
+    none = Step(size, y0, rise, [y0] * method.inner, y0, rise)
+    begin = _Progress(times[0], times[0], none, size)
+    at = _dense_output(method, forward, y0, times)
 
     def advance(state: Any, item: Any) -> Any:
         progress, stuck = state
@@ -250,17 +301,19 @@ def _solve(slope: Slope, y0: State, times: Any, limits: _Limits) -> tuple[State,
     return ys, stuck
 
 
-def _dense_output(slope: Slope, y0: State, times: Any) -> Callable[[Step, Any, Any], State]:
+def _dense_output(
+    method: Method, slope: Slope, y0: State, times: Any
+) -> Callable[[Step, Any, Any], State]:
     """The state at some time in or behind a step, of that time after its beginning.
 
     As `between`, but the derivative in the time is the slope: that of the polynomial is near it.
     """
     if not is_traced(times) or times._known() is not None or scope().order == 0:
-        return lambda made, elapsed, _: between(made, elapsed)
+        return lambda made, elapsed, _: between(method, made, elapsed)
     closure = closure_of(slope, (y0, times[0]), slope)
 
     def state(_captured: Captured, made: Step, elapsed: Any, _t: Any) -> State:
-        return between(made, elapsed)
+        return between(method, made, elapsed)
 
     output = custom_jvp(state)
 
@@ -269,16 +322,17 @@ def _dense_output(slope: Slope, y0: State, times: Any) -> Callable[[Step, Any, A
         captured, made, elapsed, t = primals
         _, moved, later, _ = tangents
         y = output(*primals)
-        _, changes = jvp(lambda made: between(made, elapsed), (made,), (moved,))
+        _, changes = jvp(lambda made: between(method, made, elapsed), (made,), (moved,))
         rates = closure.call(captured, slope, y, t)
         return y, [a + cast(later, a) * rate for a, rate in zip(changes, rates, strict=True)]
 
     return lambda made, elapsed, t: output(closure.captured, made, elapsed, t)
 
 
-def _reach(slope: Slope, progress: _Progress, target: Any, end: Any, limits: _Limits) -> _Progress:
+def _reach(slope: Slope, progress: _Progress, target: Any, end: Any, limits: Limits) -> _Progress:
     """Steps to the target or behind it, but not behind the end."""
     target, end = stop_gradient((target, end))
+    method = limits.method
 
     def goes_on(state: Any) -> Any:
         count, (_, t, _, size) = state
@@ -290,19 +344,20 @@ def _reach(slope: Slope, progress: _Progress, target: Any, end: Any, limits: _Li
         size = np.minimum(old.size, cast(np.float64(limits.size), now))
         is_last = size >= end - now
         size = np.where(is_last, end - now, size)
-        made, error = step(slope, old.made.end, old.made.fall, old.t, size)
-        ratio = error_ratio(made, error, limits.tolerances)
+        made, ratio = method.step(
+            slope, old.made.end, old.made.fall, old.t, size, limits.tolerances
+        )
         # The end itself where it is reached; the time moves as its beginning does in any case.
         t = np.where(is_last, end, now + size) + (old.t - now)
         new = _Progress(old.t, t, made, size)
         chosen = tree_map(lambda new, old: np.where(ratio <= 1, new, old), new, old)
-        return count + 1, chosen._replace(size=next_size(size, ratio))
+        return count + 1, chosen._replace(size=next_size(size, ratio, method.order))
 
     return while_loop(goes_on, attempt, (np.int64(0), progress), checkpoint=limits.checkpoint)[1]
 
 
 def _solve_with_adjoint(
-    f: Callable[..., Any], slope: Slope, y0: State, times: Any, limits: _Limits
+    f: Callable[..., Any], slope: Slope, y0: State, times: Any, limits: Limits
 ) -> tuple[State, Any]:
     """As `_solve`, with the derivative in reverse mode by the adjoint equation."""
     slope = traced_once(slope, y0, times[0])
@@ -368,7 +423,7 @@ def _solve_with_adjoint(
 
 
 def _solve_at_any_order(
-    f: Callable[..., Any], slope: Slope, y0: State, times: Any, limits: _Limits
+    f: Callable[..., Any], slope: Slope, y0: State, times: Any, limits: Limits
 ) -> tuple[State, Any]:
     solve = _solve if scope().order == 0 else functools.partial(_solve_with_adjoint, f)
     return solve(slope, y0, times, limits)

@@ -11,23 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, is_inexact
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ShapeError
-from gradopt.functions.ufuncs import require_order
 from gradopt.ir import prims
+from gradopt.scipy.operands import real
 from gradopt.scipy.stats.distribution import special
 
 
 def _sample(name: str, value: Any) -> Any:
     """Real numbers, in their dtype of floats."""
-    x = traced(value)
-    require_order(f"scipy.stats.{name}", x)
-    return wrap(x if is_inexact(x.dtype) else prims.convert(x, FLOAT64))
+    return real(f"stats.{name}", value)[0]
 
 
 def _count(x: Any, axis: Any) -> int:
