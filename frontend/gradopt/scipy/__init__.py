@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradopt.scipy import (
         fft,
         integrate,
+        interpolate,
         linalg,
         signal,
         special,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "fft",
     "integrate",
+    "interpolate",
     "linalg",
     "signal",
     "special",

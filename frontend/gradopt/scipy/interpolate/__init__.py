@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`scipy.interpolate`: functions through samples, as objects that are called.
+
+Objects of SciPy's that were made of known numbers are called with traced places, too, in functions
+that are rewritten.
+"""
+
+from gradopt.scipy.interpolate import bsplines, grids, lookup, piecewise
+from gradopt.scipy.interpolate.bsplines import BSpline, make_interp_spline, splev
+from gradopt.scipy.interpolate.cubics import (
+    Akima1DInterpolator,
+    CubicHermiteSpline,
+    CubicSpline,
+    PchipInterpolator,
+)
+from gradopt.scipy.interpolate.grids import RegularGridInterpolator, interpn
+from gradopt.scipy.interpolate.lookup import interp1d
+from gradopt.scipy.interpolate.piecewise import PPoly
+
+__all__ = [
+    "Akima1DInterpolator",
+    "BSpline",
+    "CubicHermiteSpline",
+    "CubicSpline",
+    "PPoly",
+    "PchipInterpolator",
+    "RegularGridInterpolator",
+    "interp1d",
+    "interpn",
+    "make_interp_spline",
+    "splev",
+]
+
+# What makes ours of SciPy's objects, by the names of their classes.
+CONVERTED = {
+    "Akima1DInterpolator": piecewise.converted,
+    "BSpline": bsplines.converted,
+    "CubicHermiteSpline": piecewise.converted,
+    "CubicSpline": piecewise.converted,
+    "PPoly": piecewise.converted,
+    "PchipInterpolator": piecewise.converted,
+    "RegularGridInterpolator": grids.converted,
+    "interp1d": lookup.converted,
+}
