@@ -20,7 +20,9 @@ if TYPE_CHECKING:
         integrate,
         interpolate,
         linalg,
+        ndimage,
         signal,
+        spatial,
         special,
         stats,
     )
@@ -30,7 +32,9 @@ __all__ = [
     "integrate",
     "interpolate",
     "linalg",
+    "ndimage",
     "signal",
+    "spatial",
     "special",
     "stats",
 ]
