@@ -266,4 +266,41 @@ def GradEraseAttributes : Pass<"grad-erase-attributes", "ModuleOp"> {
   }];
 }
 
+def GradFindSparsity : Pass<"grad-find-sparsity", "func::FuncOp"> {
+  let summary = "Find where the Jacobian of a function may be other than zero";
+  let description = [{
+    Each element of the results `of` gets the elements of the arguments `wrt` that
+    its derivative may depend on. Rows of the pattern are the results, columns the
+    arguments, flattened and one behind the other; `indices` has the columns of one
+    row after the other, and `offsets` says where each begins. For a function with
+    requests, this runs behind `grad-expand-requests`. `passes/Sparsity.h` says how.
+
+    With `coloring`, columns or rows get the colors of products from which all elements
+    can be read (`passes/Coloring.h`): "jacobian" for any matrix, "hessian" for one that
+    is symmetric, whose pattern is made so.
+
+    ```mlir
+    func.func @f(%x: tensor<3xf64>) -> tensor<2xf64> {
+      %a = grad.slice %x, offsets = [0], sizes = [2], strides = [1]
+      %b = grad.slice %x, offsets = [1], sizes = [2], strides = [1]
+      %y = grad.multiply %a, %b
+      return %y
+    }
+    ```
+    gets the attribute
+    ```mlir
+    grad.sparsity = {shape = array<i64: 2, 3>, offsets = array<i64: 0, 2, 4>,
+                     indices = array<i32: 0, 1, 1, 2>}
+    ```
+  }];
+  let options = [
+    ListOption<"wrt", "wrt", "int64_t",
+               "Arguments that columns stand for; all of floats if none is named">,
+    ListOption<"of", "of", "int64_t",
+               "Results that rows stand for; all of floats if none is named">,
+    Option<"coloring", "coloring", "std::string", "\"\"",
+           "Products to find colors for: jacobian or hessian">
+  ];
+}
+
 #endif // GRADOPT_PASSES_ADJOINT_PASSES_TD
