@@ -4,7 +4,7 @@
 Importing it loads MLIR and LLVM.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from mlir import ir
@@ -67,6 +67,10 @@ class Compilation:
         cpu: str = "",
         chip: str = "",
         key: bytes = b"",
+        wrt: Sequence[int] = ...,
+        of: Sequence[int] = ...,
+        symmetric: bool = False,
+        known: Mapping[int, bytes] = ...,
     ) -> None:
         """Starts the compilation.
 
@@ -75,7 +79,7 @@ class Compilation:
             target: a stage: "grad", "adjoint", "simplified", "linalg", "bufferized" or "llvm";
                 or what is made of the last one: "llvm_ir", "assembly" or "object". To a GPU, "gpu"
                 and "nvvm" follow "bufferized", then "assembly" is PTX, and "object" a program for
-                a device.
+                a device. "sparsity" is the pattern of the derivatives.
             source: the stage that the program is in.
             fast_math: floating-point arithmetic may be regrouped and contracted.
             options: options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form
@@ -87,6 +91,10 @@ class Compilation:
             chip: the GPU to generate code for, such as "sm_90", or "emulated"; "" for the CPU.
             key: SHA-256 of the program and options, under which object code is kept; b"" if it is
                 not.
+            wrt: for "sparsity", the arguments that columns of the pattern stand for.
+            of: the results that rows stand for.
+            symmetric: whether the matrix is.
+            known: int64 elements of arguments that are known, by their numbers.
 
         Raises:
             ValueError: no such stage, option, CPU or GPU.
@@ -109,6 +117,12 @@ class Compilation:
     @property
     def object_code(self) -> bytes:
         """Host object code (ELF)."""
+
+    @property
+    def sparsity(self) -> bytes:
+        """Six int64: rows, columns, elements, the direction of products (0: columns, 1: rows, 2:
+        columns of a symmetric matrix), colors, vertices; offsets of rows and places of elements in
+        the products (int64), then columns of the elements and colors (int32)."""
 
     @property
     def arena_bytes(self) -> int:

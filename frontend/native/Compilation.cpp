@@ -10,6 +10,7 @@
 
 #include "dialect/GradDialect.h"
 #include "passes/Pipelines.h"
+#include "passes/Sparsity.h"
 #include "runtime/BusySection.h"
 #include "runtime/DeviceCodegen.h"
 
@@ -45,6 +46,9 @@ constexpr const char *kReading = "grad";
 
 /// What follows the last stage.
 constexpr llvm::StringLiteral kGenerated[] = {"llvm_ir", "assembly", "object"};
+
+/// What is found out about a program of stage "adjoint".
+constexpr llvm::StringLiteral kSparsity = "sparsity";
 
 //===----------------------------------------------------------------------===//
 // Contexts
@@ -168,6 +172,7 @@ private:
   template <typename Emit>
   bool generateForDevice(mlir::ModuleOp module, Emit emit);
   bool generateObject(mlir::ModuleOp module);
+  void findSparsity(mlir::ModuleOp module);
   template <typename Output> bool take(llvm::Expected<Output> output);
   bool fail(std::string message) {
     result.error = std::move(message);
@@ -287,6 +292,10 @@ void Compilation::Work::compile(const std::shared_ptr<Work> &self,
     makeObject(self, *module);
     return;
   }
+  if (request.target == kSparsity) {
+    findSparsity(*module);
+    return;
+  }
   bool generates = llvm::is_contained(kGenerated, request.target);
   if (!lower(*module, generates ? lastStage() : request.target))
     return;
@@ -302,6 +311,48 @@ void Compilation::Work::compile(const std::shared_ptr<Work> &self,
     flags.enableDebugInfo(request.locations);
     result.output = print(*module, flags);
   }
+}
+
+/// The pattern of `main`, and its colors, as `Sparsity` of the front end reads
+/// them: numbers of 64 bits, then indices and colors of 32 bits.
+void Compilation::Work::findSparsity(mlir::ModuleOp module) {
+  if (!lower(module, "adjoint"))
+    return;
+  beginStep(kSparsity.data());
+  mlir::PassManager passes(module.getContext());
+  mlir::grad::buildSimplification(passes);
+  if (mlir::failed(passes.run(module))) {
+    fail("the passes of sparsity failed");
+    return;
+  }
+  auto main = module.lookupSymbol<mlir::func::FuncOp>("main");
+  auto found =
+      mlir::grad::findSparsity(main, request.wrt, request.of, request.known);
+  if (mlir::failed(found)) {
+    fail("the pattern of derivatives was not found");
+    return;
+  }
+  mlir::grad::SparsityPattern &pattern = *found;
+  if (request.isSymmetric)
+    pattern = pattern.symmetrized();
+  mlir::grad::Compression compression =
+      request.isSymmetric ? mlir::grad::compressSymmetric(pattern)
+                          : mlir::grad::compress(pattern);
+  const int64_t header[] = {pattern.rows,
+                            pattern.columns,
+                            int64_t(pattern.indices.size()),
+                            int64_t(compression.direction),
+                            int64_t(compression.colorCount),
+                            int64_t(compression.colors.size())};
+  auto write = [&](const auto &numbers) {
+    result.output.append(reinterpret_cast<const char *>(std::data(numbers)),
+                         std::size(numbers) * sizeof(*std::data(numbers)));
+  };
+  write(header);
+  write(pattern.offsets);
+  write(compression.sources);
+  write(pattern.indices);
+  write(compression.colors);
 }
 
 /// Keeps the code, and drops what was not used for long.
@@ -439,7 +490,7 @@ std::unique_ptr<Compilation> Compilation::start(CompilationRequest request,
   };
   if (!isKnown(request.source))
     message = "no such stage: " + request.source;
-  else if (!isKnown(request.target) &&
+  else if (!isKnown(request.target) && request.target != kSparsity &&
            (!llvm::is_contained(kGenerated, request.target) ||
             (isForDevice && request.target == "llvm_ir")))
     message = "no such stage: " + request.target;

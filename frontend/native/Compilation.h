@@ -16,6 +16,7 @@
 
 #include "Diagnostics.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,8 +30,14 @@ struct CompilationRequest {
   /// the machine and the compiler; if empty, it is not kept.
   std::string key;
   /// The stage that it is in, and the stage to bring it to; or "llvm_ir",
-  /// "assembly", "object" for what follows the last stage.
+  /// "assembly", "object" for what follows the last stage, or "sparsity".
   std::string source, target;
+  /// For "sparsity": the arguments and results that the columns and rows of
+  /// the pattern stand for, whether it is that of a symmetric matrix, and
+  /// integers of arguments that are known.
+  std::vector<int64_t> wrt, of;
+  bool isSymmetric = false;
+  std::map<int64_t, std::vector<int64_t>> known;
   bool fastMath = false;
   /// Options of `--grad-to-cpu` or `--grad-to-cuda` in their textual form.
   std::string options;
@@ -46,7 +53,8 @@ struct CompilationRequest {
 };
 
 struct CompilationResult {
-  /// MLIR, LLVM IR, assembly, object code or a program for a device.
+  /// MLIR, LLVM IR, assembly, object code or a program for a device; or a
+  /// pattern (`Sparsity`).
   std::string output;
   /// What a call needs, where the stage "bufferized" was passed.
   size_t arenaBytes = 0;

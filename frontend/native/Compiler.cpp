@@ -31,6 +31,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
+
 namespace nb = nanobind;
 
 namespace gradopt::native {
@@ -121,7 +123,9 @@ static Compilation *start(nb::object program, const std::string &target,
                           const std::string &source, bool fastMath,
                           const std::string &options, bool locations,
                           const std::string &store, const std::string &cpu,
-                          const std::string &chip, const nb::bytes &key) {
+                          const std::string &chip, const nb::bytes &key,
+                          std::vector<int64_t> wrt, std::vector<int64_t> of,
+                          bool isSymmetric, const nb::dict &known) {
   CompilationRequest request;
   if (nb::isinstance<nb::bytes>(program)) {
     auto bytes = nb::borrow<nb::bytes>(program);
@@ -138,6 +142,16 @@ static Compilation *start(nb::object program, const std::string &target,
   request.cpu = cpu;
   request.chip = chip;
   request.key.assign(key.c_str(), key.size());
+  request.wrt = std::move(wrt);
+  request.of = std::move(of);
+  request.isSymmetric = isSymmetric;
+  for (auto [number, bytes] : known) {
+    auto data = nb::cast<nb::bytes>(bytes);
+    std::vector<int64_t> &integers = request.known[nb::cast<int64_t>(number)];
+    integers.resize(data.size() / sizeof(int64_t));
+    std::memcpy(integers.data(), data.c_str(),
+                integers.size() * sizeof(int64_t));
+  }
   std::string message;
   std::unique_ptr<Compilation> made =
       Compilation::start(std::move(request), message);
@@ -216,13 +230,16 @@ NB_MODULE(_compiler, module) {
       .def(nb::new_(&start), arg("program"), arg("target"), nb::kw_only(),
            arg("source") = "grad", arg("fast_math") = false,
            arg("options") = "", arg("locations") = false, arg("store") = "",
-           arg("cpu") = "", arg("chip") = "", arg("key") = nb::bytes(""))
+           arg("cpu") = "", arg("chip") = "", arg("key") = nb::bytes(""),
+           arg("wrt") = nb::list(), arg("of") = nb::list(),
+           arg("symmetric") = false, arg("known") = nb::dict())
       .def("wait", &wait, arg("seconds"),
            "Waits for at most so long; whether it is done.")
       .def_prop_ro("stage", &Compilation::stage)
       .def_prop_ro("text",
                    [](Compilation &self) { return getResult(self).output; })
       .def_prop_ro("object_code", &objectCode)
+      .def_prop_ro("sparsity", &objectCode)
       .def_prop_ro("arena_bytes",
                    [](Compilation &self) { return getResult(self).arenaBytes; })
       .def_prop_ro(

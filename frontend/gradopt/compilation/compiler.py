@@ -12,8 +12,8 @@ import hashlib
 import sys
 import time
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradopt import _gradopt
 from gradopt.errors import CacheWarning, CompilerError, SourceLocation
@@ -95,17 +95,19 @@ def compile_program(
     locations: bool = False,
     cpu: str = "",
     chip: str = "",
+    asked: Mapping[str, Any] | None = None,
 ) -> _compiler.Compilation:
     """Compiles, and returns the compilation when it is done.
 
     Args:
         program: what to compile.
         target: one of `STAGES`, "llvm_ir", "assembly" or "object"; for a GPU one of
-            `DEVICE_STAGES`, "assembly" (PTX) or "object".
+            `DEVICE_STAGES`, "assembly" (PTX) or "object". Or "sparsity".
         source: the stage that the program is in.
         locations: whether MLIR text has source locations.
         cpu: the level of CPUs to generate code for, as in "x86-64-v3"; "" for this CPU.
         chip: the GPU to generate code for, as in "sm_90"; "" for the CPU.
+        asked: for "sparsity", which pattern: `wrt`, `of`, `symmetric` and `known` of `Compilation`.
 
     Raises:
         CompilerError: a pass or the code generation failed; at the user's line if it is known.
@@ -122,6 +124,7 @@ def compile_program(
         cpu=cpu,
         chip=chip,
         key=program.key(source, cpu, chip) if target == "object" else b"",
+        **(asked or {}),
     )
     start = time.monotonic()
     silent = _SILENT_SECONDS
