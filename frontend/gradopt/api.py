@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradopt.base.frames import hide_frames
 from gradopt.base.options import make_options
 from gradopt.compilation.compiled import Compiled
+from gradopt.errors import UnsupportedError
 from gradopt.transforms.gradient import grad, value_and_grad
 from gradopt.transforms.jacobian_products import jvp, named_like, vjp
 from gradopt.transforms.jacobians import Jacobian, Mode, hessian
@@ -154,9 +156,16 @@ def compile_jacobian(
     has_aux: bool = False,
     mode: Mode = None,
     holomorphic: bool = False,
+    sparse: bool = False,
     **options: Any,
 ) -> Compiled:
     """Compiles the Jacobian of a function.
+
+    With `sparse`, it is found from few products. The compiler derives from the program which
+    results may depend on which arguments: from shapes, slices, indices that are concrete and loops,
+    not from values. Columns without a common row get one color (Gebremedhin, Manne and Pothen,
+    SIAM Review 47, 2005), and one product each, or rows if there are fewer of them; memory and time
+    are those of the elements. Elements that the pattern has but that are zero are stored.
 
     Args:
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
@@ -164,14 +173,22 @@ def compile_jacobian(
         has_aux: whether the function returns auxiliary data beside the result.
         mode: "fwd" as `jacfwd`, "rev" as `jacrev`; None for the one that takes fewer products.
         holomorphic: whether arguments and results are complex, and the function holomorphic.
+        sparse: whether to compute `scipy.sparse.csr_array`s.
         options: as for `compile`.
 
     Returns:
-        A function of the same arguments, with the result of `jacfwd`.
+        A function of the same arguments, with the result of `jacfwd`. With `sparse`, a
+        `csr_array` of shape `(size of the result, size of the argument)`, both in row-major order,
+        is in the place of each array; it needs SciPy.
 
     Raises:
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
+        UnsupportedError: `sparse` with aux, a mode, or complex numbers.
     """
+    if sparse:
+        _require_plain("compile_jacobian", has_aux=has_aux, mode=mode, holomorphic=holomorphic)
+        transform = _sparsity().SparseJacobian(function, argnums)
+        return Compiled(transform, make_options(function, options))
     made = make_options(function, options)
     return Compiled(Jacobian(function, argnums, has_aux, mode, holomorphic), made)
 
@@ -183,22 +200,48 @@ def compile_hessian(
     *,
     has_aux: bool = False,
     holomorphic: bool = False,
+    sparse: bool = False,
     **options: Any,
 ) -> Compiled:
     """Compiles the matrix of second derivatives of a function.
+
+    With `sparse`, as for `compile_jacobian`, from products with the gradient's Jacobian: there is
+    one for each color of a star coloring of the pattern, which uses that it is symmetric.
 
     Args:
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.
         argnums: which positional arguments to differentiate with respect to.
         has_aux: whether the function returns auxiliary data beside the result.
         holomorphic: whether arguments and results are complex, and the function holomorphic.
+        sparse: whether to compute `scipy.sparse.csr_array`s, of a function that returns a scalar.
         options: as for `compile`.
 
     Returns:
-        A function of the same arguments, with the result of `hessian`.
+        A function of the same arguments, with the result of `hessian`. With `sparse`, a
+        `csr_array` of shape `(n, n)` for an argument of `n` elements, in row-major order.
 
     Raises:
         ArgumentTypeError: when called, if a selected argument or a result is not of floats.
+        NonScalarLossError: when called, with `sparse`, if the result is not a scalar.
+        UnsupportedError: `sparse` with aux or complex numbers.
     """
+    if sparse:
+        _require_plain("compile_hessian", has_aux=has_aux, holomorphic=holomorphic)
+        transform = _sparsity().SparseJacobian(function, argnums, is_hessian=True)
+        return Compiled(transform, make_options(function, options))
     made = make_options(function, options)
     return Compiled(hessian(function, argnums, has_aux, holomorphic), made)
+
+
+def _require_plain(name: str, **given: Any) -> None:
+    for keyword, value in given.items():
+        if value:
+            raise UnsupportedError(
+                f"{name} with sparse=True does not take {keyword}={value!r}; leave it out, or "
+                "compute the dense matrix"
+            )
+
+
+def _sparsity() -> Any:
+    """The module of sparse derivatives, which few programs need."""
+    return importlib.import_module("gradopt.transforms.sparsity")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +32,11 @@ class _Kind(NamedTuple):
     flatten: Callable[[Any], tuple[Sequence[Any], Hashable]]
     unflatten: Callable[[Hashable, Sequence[Any]], Any]
     path: Callable[[Hashable, int], str]
+    counts_as: type | None = None
 
+
+# Packages whose containers our module adds when the first one is met (`register_further`).
+_FURTHER = {"scipy.sparse": "gradopt.functions.sparse"}
 
 _registry: dict[type, _Kind] = {}
 
@@ -39,7 +44,8 @@ _registry: dict[type, _Kind] = {}
 def register_pytree(
     cls: type[T],
     flatten: Callable[[T], tuple[Iterable[Any], Hashable]],
-    unflatten: Callable[[Any, Sequence[Any]], T],
+    unflatten: Callable[[Any, Sequence[Any]], Any],
+    counts_as: type | None = None,
 ) -> None:
     """Registers a container class.
 
@@ -47,6 +53,8 @@ def register_pytree(
         cls: the class; subclasses are not included.
         flatten: gives the children and hashable data about the container.
         unflatten: makes the container from that data and new children.
+        counts_as: the class that stands for it in structures, which has the same data; its own if
+            None.
 
     Raises:
         ArgumentError: the class is registered already.
@@ -65,7 +73,7 @@ def register_pytree(
             ) from None
         return tuple(children), data
 
-    _registry[cls] = _Kind(flatten_children, unflatten, lambda _data, i: f"<{i}>")
+    _registry[cls] = _Kind(flatten_children, unflatten, lambda _data, i: f"<{i}>", counts_as)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,7 +208,11 @@ def _find_kind(cls: type) -> _Kind | None:
     elif hasattr(cls, "__dataclass_fields__"):
         kind = _dataclass_kind(cls)
     else:
-        return None
+        further = _FURTHER.pop(".".join(cls.__module__.split(".")[:2]), None)
+        if further is None:
+            return None
+        importlib.import_module(further).register_further()
+        return _registry.get(cls)
     _registry[cls] = kind
     return kind
 
@@ -245,7 +257,9 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         return _NONE
     children, data = kind.flatten(tree)
     key = None if data is None else static_key(data)
-    return TreeDef(cls, data, key, tuple([_flatten(child, leaves) for child in children]))
+    return TreeDef(
+        kind.counts_as or cls, data, key, tuple([_flatten(child, leaves) for child in children])
+    )
 
 
 def leaf_paths(treedef: TreeDef, root: str) -> list[str]:
@@ -291,7 +305,7 @@ def _add_leaves(
             raise ArgumentError(f"expected an array at {path}, but got {_describe(value)}")
         leaves.append(value)
         return
-    if type(value) is not node.cls:
+    if _class_of(value) is not node.cls:
         raise ArgumentError(f"expected {node.cls.__name__} at {path}, but got {_describe(value)}")
     kind = _kind(node.cls)
     children = _children_like(value, node, path)
@@ -330,7 +344,7 @@ def flatten_prefix(
             raise ArgumentError(
                 f"expected {expected} at {path}, as {place} is an array, but got {_describe(value)}"
             )
-        if type(value) is not node.cls:
+        if _class_of(value) is not node.cls:
             raise ArgumentError(
                 f"expected {expected} or a {node.cls.__name__} at {path}, as {place} is one, but "
                 f"got {_describe(value)}"
@@ -349,7 +363,7 @@ def flatten_prefix(
 def _children_like(value: Any, node: TreeDef, path: str) -> Sequence[Any]:
     """The children of a container of class `node.cls`, in the order of `node`."""
     assert node.cls is not None
-    children, data = _kind(node.cls).flatten(value)
+    children, data = _kind(type(value)).flatten(value)
     if issubclass(node.cls, dict):
         keys = node.data[len(node.data) - len(node.children) :]
         if {static_key(key) for key in keys} != {static_key(key) for key in value}:
@@ -362,6 +376,13 @@ def _children_like(value: Any, node: TreeDef, path: str) -> Sequence[Any]:
             f"expected {len(node.children)} elements at {path}, but got {len(children)}"
         )
     return children
+
+
+def _class_of(value: Any) -> type:
+    """The class that stands for it in structures."""
+    cls = type(value)
+    kind = _registry.get(cls) or _find_kind(cls)
+    return cls if kind is None else kind.counts_as or cls
 
 
 def _describe(value: Any) -> str:

@@ -52,6 +52,7 @@ from gradopt.control.parts import (
     parts_of,
     shared_storages,
 )
+from gradopt.control.scipy_calls import product
 from gradopt.control.sequences import Numbered, numbered
 from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
@@ -562,6 +563,11 @@ class Operators:
     def percent(text: str, values: Any) -> Any:
         """`text % values`."""
         return percent(text, values)
+
+    @staticmethod
+    def product(left: Any, right: Any) -> Any:
+        """`left @ right`."""
+        return product(left, right)
 
     def contains(self, item: Any, container: Any) -> Any:
         """`item in container`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What rewritten code calls in place of SciPy's functions, distributions and their methods.
+"""What rewritten code calls in place of SciPy's functions, and methods of its objects.
 
 SciPy's are found by their module and name; SciPy is not imported for that, nor is ours, until the
 user's code calls such a function.
@@ -35,6 +35,19 @@ def of_scipy(function: Any) -> Callable[..., Any] | None:
     return call
 
 
+def product(left: Any, right: Any) -> Any:
+    """`left @ right`, where one of them may be a sparse matrix of SciPy's."""
+    if _is_sparse(left) and is_put_off(right):
+        left = _mirror("sparse").as_traced(left)
+    elif _is_sparse(right) and is_put_off(left):
+        right = _mirror("sparse").as_traced(right)
+    return left @ right
+
+
+def _is_sparse(value: Any) -> bool:
+    return type(value).__module__.startswith("scipy.sparse.")
+
+
 def _is_put_off(value: Any) -> bool:
     """Whether there is something in an argument that only a run knows; in what it refers to, too.
 
@@ -59,6 +72,9 @@ def _ours(owner: Any, function: Any, module: str) -> Callable[[], Any] | None:
     """What makes our function, object or method for one of SciPy's, if there is one."""
     for package in _packages(module):
         mirror = _mirror(package)
+        if package == "sparse" and mirror.issparse(owner):
+            traced = functools.partial(mirror.as_traced, owner)
+            return functools.partial(_method, traced, function.__name__)
         found = None if mirror is None else _of_package(mirror, package, owner)
         if found is not None and owner is function:
             return found

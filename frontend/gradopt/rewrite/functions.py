@@ -380,6 +380,8 @@ def _may_call(value: Any, calls_methods: bool) -> bool:
         return True
     if isinstance(value, (list, tuple, np.vectorize)):
         return True  # It may be indexed by, or called with, what is traced.
+    if type(value).__module__.startswith("scipy.sparse."):
+        return True  # It may be multiplied with what is traced.
     if isinstance(value, ModuleType):
         return not value.__name__.startswith(_SAFE_MODULES)
     if not callable(value):

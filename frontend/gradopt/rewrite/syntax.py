@@ -577,7 +577,7 @@ class _Rewriter(ast.NodeTransformer):
         return ast.Tuple(parts, ast.Load())
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """`"text" % values`."""
+        """`"text" % values`, and `A @ x`, where `A` may be sparse."""
         is_list = isinstance(node.op, ast.Add) and _is_list(node.left, node.right)
         self.generic_visit(node)
         if is_list:
@@ -586,6 +586,8 @@ class _Rewriter(ast.NodeTransformer):
         is_text = isinstance(left, ast.Constant) and isinstance(left.value, str)
         if is_text and isinstance(node.op, ast.Mod):
             return _at(_operator("percent", [left, node.right]), node)
+        if isinstance(node.op, ast.MatMult):
+            return _at(_operator("product", [left, node.right]), node)
         if isinstance(node.op, ast.Mult) and isinstance(left, ast.Call):
             # `[0.0] * n` is a new list, too.
             return _at(_operator("made", [node]), node)

@@ -102,16 +102,8 @@ class Jacobian(Transform):
         return jacobian
 
     def _returned(self, out: Any) -> tuple[list[Value], TreeDef]:
-        parts, tree = flatten(out)
-        results: list[Value] = []
-        for part, path in zip(parts, leaf_paths(tree, "result"), strict=True):
-            value = returned_value(part, path, self._function)
-            if not is_inexact(value.dtype):
-                raise ArgumentTypeError(
-                    f"{path} of {function_name(self._function)} has dtype {value.dtype}, which has "
-                    "no derivative; convert it to float, or return it as aux with has_aux=True",
-                    function_source(self._function),
-                )
+        results, tree = checked_results(out, self._function)
+        for value, path in zip(results, leaf_paths(tree, "result"), strict=True):
             if self._holomorphic and value.dtype.kind != "c":
                 raise ArgumentTypeError(
                     f"{path} of {function_name(self._function)} has dtype {value.dtype}, but with "
@@ -124,7 +116,6 @@ class Jacobian(Transform):
                     "reverse mode gives the derivatives of real results; use jacfwd",
                     function_source(self._function),
                 )
-            results.append(value)
         return results, tree
 
     def _is_forward(
@@ -177,6 +168,26 @@ class Jacobian(Transform):
             self._function, [basis], ["basis"], lambda v: (product(v[0]._read()), None), [0]
         )
         return emit_vmap(mapped, [0], places, size)
+
+
+def checked_results(out: Any, function: Callable[..., Any]) -> tuple[list[Value], TreeDef]:
+    """What a function returned, as values that have derivatives, and its structure.
+
+    Raises:
+        ArgumentTypeError: one of them has none.
+    """
+    parts, tree = flatten(out)
+    results: list[Value] = []
+    for part, path in zip(parts, leaf_paths(tree, "result"), strict=True):
+        value = returned_value(part, path, function)
+        if not is_inexact(value.dtype):
+            raise ArgumentTypeError(
+                f"{path} of {function_name(function)} has dtype {value.dtype}, which has "
+                "no derivative; convert it to float, or return it as aux with has_aux=True",
+                function_source(function),
+            )
+        results.append(value)
+    return results, tree
 
 
 @hide_frames
