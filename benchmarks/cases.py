@@ -22,8 +22,8 @@ class Case:
         function: makes, from a library's namespace, the function of (parameters, *data).
         arguments: makes parameters, an array or a list of arrays, and data.
         wanted: "gradient", the value of a scalar function and its gradient in the parameters;
-            "jacobian" or "hessian", that in the parameters, an array; "result", that of the
-            function alone.
+            "jacobian" or "hessian", that in the parameters, an array; "tridiagonal", the elements
+            of a Hessian that is tridiagonal, row by row; "result", that of the function alone.
         without: the libraries that cannot do it.
         is_plain: whether it is loops on arrays alone, for compilers of these.
     """
@@ -123,6 +123,25 @@ def _student_arguments(generator: np.random.Generator) -> tuple[Any, ...]:
             generator.uniform(0.5, 2, size=size),
         ],
     )
+
+
+def _gaussian_process(xp: Any) -> Function:
+    """Minus the logarithm of the marginal likelihood of a Gaussian process."""
+    if xp.__name__ == "jax.numpy":
+        from jax.scipy.linalg import solve_triangular
+    else:
+        from scipy.linalg import solve_triangular
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        scaled = x * xp.exp(-params[:3])
+        squares = xp.sum(scaled * scaled, axis=1)
+        distances = squares[:, None] + squares[None, :] - 2 * scaled @ scaled.T
+        covariances = xp.exp(2 * params[3] - 0.5 * distances)
+        lower = xp.linalg.cholesky(covariances + xp.exp(2 * params[4]) * xp.eye(len(y)))
+        whitened = solve_triangular(lower, y, lower=True)
+        return 0.5 * xp.sum(whitened * whitened) + xp.sum(xp.log(xp.diagonal(lower)))
+
+    return loss
 
 
 class _PythonLoops:
@@ -276,6 +295,19 @@ CASES = {
         without=("autograd",),
     ),
     "student": Case("log-likelihood of Student's t, 10^6", _student, _student_arguments),
+    "gp": Case(
+        "marginal likelihood of a Gaussian process, n = 1,000",
+        _gaussian_process,
+        lambda g: (np.zeros(5) - 0.5, g.normal(size=(1000, 3)), g.normal(size=1000)),
+        without=("autograd", "torch"),
+    ),
+    "sparse-hessian": Case(
+        "sparse Hessian of Rosenbrock, n = 10^5",
+        _rosenbrock,
+        lambda g: (g.normal(size=10**5),),
+        wanted="tridiagonal",
+        without=("autograd", "torch"),
+    ),
     "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
     "conv-net": Case(
         "step of a convolutional network, 32 images of 28 x 28",

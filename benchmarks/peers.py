@@ -7,6 +7,7 @@ when it is complete in memory. All of them compute in float64.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -73,11 +74,14 @@ class GradoptPeer(Peer):
         compile_ = {
             "gradient": self.gradopt.compile_value_and_grad,
             "hessian": self.gradopt.compile_hessian,
+            "tridiagonal": functools.partial(self.gradopt.compile_hessian, sparse=True),
             "jacobian": self.gradopt.compile_jacobian,
             "result": self.gradopt.compile,
         }[case.wanted]
         compiled = compile_(case.function(np))
         self.lower = lambda: compiled.lower(*arguments)
+        if case.wanted == "tridiagonal":
+            return lambda: compiled(*arguments).data
         return lambda: compiled(*arguments)
 
     def planned_bytes(self) -> int:
@@ -139,11 +143,27 @@ class JaxPeer(Peer):
         transforms = {
             "gradient": jax.value_and_grad,
             "hessian": jax.hessian,
+            "tridiagonal": self._tridiagonal,
             "jacobian": jax.jacrev,
         }
         transform = transforms.get(case.wanted, lambda f: f)
         transformed = jax.jit(transform(case.function(jax.numpy)), static_argnums=sizes)
         return lambda: jax.block_until_ready(transformed(*arguments))
+
+    def _tridiagonal(self, function: Any) -> Any:
+        """By hand, as JAX has no sparse Hessians: products with three sums of unit vectors."""
+        jax = self.jax
+
+        def elements(x: Any) -> Any:
+            n = len(x)
+            rows = np.repeat(np.arange(n), 3)[1:-1]
+            columns = rows + np.tile([-1, 0, 1], n)[1:-1]
+            seeds = (np.arange(n) % 3 == np.arange(3)[:, None]).astype(x.dtype)
+            gradient = jax.grad(function)
+            products = jax.vmap(lambda seed: jax.jvp(gradient, (x,), (seed,))[1])(seeds)
+            return products[columns % 3, rows]
+
+        return elements
 
 
 class TorchPeer(Peer):

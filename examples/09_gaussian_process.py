@@ -3,22 +3,28 @@
 
 The terrain is the one that Matplotlib ships, around Jacksboro in Tennessee. How far heights are
 alike, in which direction, and how rough they are, are parameters of the process; they maximise
-the likelihood of the heights at the points. That takes a Cholesky factorisation, which is a
-`fori_loop` here, and its gradient, which is the gradient of a loop.
+the likelihood of the heights at the points, by one of SciPy's algorithms. That takes a Cholesky
+factorisation, and its gradient.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
-from shared import add_common_options, check_output, integer, new_figure, save_figure
+from scipy import linalg
+from shared import (
+    add_common_options,
+    check_output,
+    integer,
+    load_terrain,
+    new_figure,
+    save_figure,
+)
 
 import gradopt as go
 
@@ -28,30 +34,6 @@ REQUIRED_ERROR = 0.9
 REQUIRED_COVERAGE = (0.85, 0.99)
 # Logarithms: deviation of the heights, lengths to the east and north, deviation of a point alone.
 START = {"scale": 0.0, "lengths": np.zeros(2), "noise": -2.0}
-
-
-def cholesky(matrix: Array) -> Array:
-    """The lower triangular matrix whose product with its transpose is `matrix`, shape (n, n)."""
-    rows = np.arange(len(matrix))
-
-    def eliminate(j: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        lower, left = state
-        column = np.where(rows >= j, left[:, j] / np.sqrt(left[j, j]), 0)
-        lower[:, j] = column
-        left -= np.outer(column, column)
-        return lower, left
-
-    return go.fori_loop(0, len(matrix), eliminate, (np.zeros_like(matrix), matrix))[0]
-
-
-def solve(lower: Array, values: Array) -> Array:
-    """Solves `lower @ x = values` from the first row on; values have shape (n, m)."""
-
-    def substitute(i: Any, x: Array) -> Array:
-        x[i] = (values[i] - lower[i] @ x) / lower[i, i]
-        return x
-
-    return go.fori_loop(0, len(lower), substitute, np.zeros_like(values))
 
 
 def kernel(params: Any, x: Array, y: Array) -> Array:
@@ -65,8 +47,8 @@ def kernel(params: Any, x: Array, y: Array) -> Array:
 def factorised(params: Any, points: Array, heights: Array) -> tuple[Array, Array]:
     """The factor of the covariance of the heights, and the heights in its terms."""
     noise = np.exp(2 * params["noise"]) * np.eye(len(points))
-    lower = cholesky(kernel(params, points, points) + noise)
-    return lower, solve(lower, heights[:, None])[:, 0]
+    lower = np.linalg.cholesky(kernel(params, points, points) + noise)
+    return lower, linalg.solve_triangular(lower, heights, lower=True)
 
 
 def loss(params: Any, points: Array, heights: Array) -> Any:
@@ -80,59 +62,34 @@ def loss(params: Any, points: Array, heights: Array) -> Any:
 def predict(params: Any, points: Array, heights: Array, others: Array) -> tuple[Array, Array]:
     """Means and standard deviations of the heights at other points."""
     lower, whitened = factorised(params, points, heights)
-    weights = solve(lower, kernel(params, points, others))
+    weights = linalg.solve_triangular(lower, kernel(params, points, others), lower=True)
     variance = np.exp(2 * params["scale"]) + np.exp(2 * params["noise"])
     return weights.T @ whitened, np.sqrt(variance - np.sum(weights**2, axis=0))
-
-
-def load_terrain() -> tuple[Array, Array]:
-    """Heights in m, and the two coordinates of each in km, shapes (n, m) and (n, m, 2)."""
-    from matplotlib import cbook
-
-    data = cbook.get_sample_data("jacksboro_fault_dem.npz")
-    heights = data["elevation"][::3, ::3].astype(float)
-    degree = 111.2
-    north = np.linspace(0, abs(float(data["ymax"] - data["ymin"])), len(heights)) * degree
-    east = np.linspace(0, float(data["xmax"] - data["xmin"]), heights.shape[1])
-    east *= degree * np.cos(np.radians(36.6))
-    # Rows of the file go from north to south.
-    return heights[::-1], np.stack(np.meshgrid(east, north), axis=-1)
 
 
 def fit(points: Array, heights: Array, steps: int, quiet: bool) -> tuple[Any, list[float]]:
     """The parameters of the largest likelihood, and the loss at each step."""
     from tqdm import tqdm
 
-    value_and_grad = go.compile_value_and_grad(loss)
-    start = time.perf_counter()
-    value_and_grad(START, points, heights)
-    print(f"first call, from NumPy to machine code: {time.perf_counter() - start:.2f} s")
-
-    def params_of(theta: Array) -> Any:
-        return {"scale": theta[0], "lengths": theta[1:3], "noise": theta[3]}
-
-    def objective(theta: Array) -> tuple[float, Array]:
-        value, gradient = value_and_grad(params_of(theta), points, heights)
-        return float(value), np.hstack(list(gradient.values()))
-
     losses: list[float] = []
     progress = tqdm(total=steps, unit="step", disable=quiet)
+    value = go.compile(loss)
 
-    def report(intermediate_result: Any) -> None:
-        losses.append(float(intermediate_result.fun))
+    def report(params: Any) -> None:
+        losses.append(float(value(params, points, heights)))
         progress.set_postfix(loss=f"{losses[-1]:.4f}", refresh=False)
         progress.update()
 
-    found = optimize.minimize(
-        objective,
-        np.hstack(list(START.values())),
-        jac=True,
+    found = go.scipy.minimize(
+        loss,
+        START,
+        (points, heights),
         method="L-BFGS-B",
         callback=report,
         options={"maxiter": steps},
     )
     progress.close()
-    return params_of(found.x), losses
+    return found.x, losses
 
 
 def save_picture(maps: list[Array], places: Array, points: Array, path: Path) -> None:

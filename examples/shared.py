@@ -31,6 +31,20 @@ def load_digits(generator: np.random.Generator) -> tuple[Digits, Digits]:
     return (images[train], labels[train]), (images[held_out], labels[held_out])
 
 
+def load_terrain() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Heights in m, and the two coordinates of each in km, shapes (n, m) and (n, m, 2)."""
+    from matplotlib import cbook
+
+    data = cbook.get_sample_data("jacksboro_fault_dem.npz")
+    heights = data["elevation"][::3, ::3].astype(float)
+    degree = 111.2
+    north = np.linspace(0, abs(float(data["ymax"] - data["ymin"])), len(heights)) * degree
+    east = np.linspace(0, float(data["xmax"] - data["xmin"]), heights.shape[1])
+    east *= degree * np.cos(np.radians(36.6))
+    # Rows of the file go from north to south.
+    return heights[::-1], np.stack(np.meshgrid(east, north), axis=-1)
+
+
 # Those that a text is made of; others are question marks.
 CHARACTERS = "\n" + "".join(map(chr, range(32, 127)))
 

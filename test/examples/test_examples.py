@@ -103,6 +103,9 @@ MODELS: dict[str, tuple[str, float, float]] = {
     "22_gauss_seidel.py": (r"relative difference: ([\d.e-]+)", 0, 1e-6),
     "23_kalman.py": (r"at most ([\d.]+) standard errors", 0, 4),
     "24_options.py": (r"tree is off by ([\d.]+)", 0, 0.05),
+    "25_hidden_markov.py": (r"letters in the right state: ([\d.]+)%", 85, 100),
+    "26_word_counts.py": (r"held-out documents: ([\d.]+) nats", 0.5, 10),
+    "27_bayesian_optimisation.py": (r"higher places: ([\d.]+)%", 0, 0.5),
 }
 
 
