@@ -541,7 +541,9 @@ struct Indexing {
     indices = analysis.get(places);
   }
 
-  bool isKnown() const { return indices.numbers && indexed > 0; }
+  bool isKnown() const {
+    return depth == 0 || (indices.numbers && indexed > 0);
+  }
 
   /// The place of row `i` of batch `b` among the slices of the tensor.
   int64_t target(int64_t b, int64_t i) const {
@@ -719,6 +721,68 @@ static Elements visitCorrelate(CorrelateOp op, SparsityAnalysis &analysis) {
   return result;
 }
 
+/// An element depends on its window of all features of an image, and on the
+/// kernel of its feature.
+static Elements visitConvolution(ConvolutionOp op, SparsityAnalysis &analysis) {
+  ArrayRef<int64_t> shape = shapeOf(op.getX()),
+                    kernelShape = shapeOf(op.getKernel()),
+                    resultShape = shapeOf(op.getResult());
+  Elements x = analysis.get(op.getX()), kernel = analysis.get(op.getKernel());
+  Elements result;
+  if (!x.sets && !kernel.sets)
+    return result;
+  int64_t groups = shape[0], images = shape[1], features = shape[2],
+          outputs = resultShape[2];
+  View inside = whole(shape.drop_front(3)),
+       taps = whole(kernelShape.drop_front(3)),
+       windows = whole(resultShape.drop_front(3));
+  // Of the positions of windows and taps, the place in an image of one feature,
+  // or none.
+  auto placeOf = [&](int64_t window, int64_t tap) -> std::optional<int64_t> {
+    int64_t place = 0;
+    for (size_t d = 0; d < inside.shape.size(); ++d) {
+      int64_t p = window / windows.strides[d] % windows.shape[d],
+              k = tap / taps.strides[d] % taps.shape[d];
+      int64_t at = p * op.getStrides()[d] + k * op.getKernelDilation()[d] -
+                   op.getLow()[d];
+      int64_t apart = op.getXDilation()[d];
+      if (at < 0 || at % apart != 0 || at / apart >= inside.shape[d])
+        return std::nullopt;
+      place += at / apart * inside.strides[d];
+    }
+    return place;
+  };
+  int64_t size = inside.count(), width = taps.count(), count = windows.count();
+  analysis.count(groups * images * count * outputs * features * width);
+  auto sets =
+      std::make_shared<std::vector<Set>>(groups * images * outputs * count);
+  SmallVector<Set> group;
+  SmallVector<int64_t> used;
+  for (int64_t image = 0; image < groups * images; ++image)
+    for (int64_t p = 0; p < count; ++p) {
+      group.clear();
+      used.clear();
+      for (int64_t k = 0; k < width; ++k)
+        if (std::optional<int64_t> place = placeOf(p, k)) {
+          used.push_back(k);
+          for (int64_t c = 0; c < features; ++c)
+            group.push_back(x.set((image * features + c) * size + *place));
+        }
+      Set window = analysis.sets().unite(group);
+      for (int64_t o = 0; o < outputs; ++o) {
+        group = {window};
+        int64_t first = (image / images * outputs + o) * features;
+        for (int64_t c = 0; kernel.sets && c < features; ++c)
+          for (int64_t k : used)
+            group.push_back(kernel.set((first + c) * width + k));
+        (*sets)[(image * outputs + o) * count + p] =
+            analysis.sets().unite(group);
+      }
+    }
+  result.sets = std::move(sets);
+  return result;
+}
+
 /// What works on vectors or matrices along the last dimensions, each by itself:
 /// all of a result depends on all operands of that.
 static bool visitStacked(Operation *op, int64_t dimensions,
@@ -859,6 +923,8 @@ bool mlir::grad::applySparsityRule(Operation *op, SparsityAnalysis &analysis) {
       .Case([&](CumsumOp op) { return set(visitCumsum(op, analysis)); })
       .Case([&](DotGeneralOp op) { return set(visitDotGeneral(op, analysis)); })
       .Case([&](CorrelateOp op) { return set(visitCorrelate(op, analysis)); })
+      .Case(
+          [&](ConvolutionOp op) { return set(visitConvolution(op, analysis)); })
       .Case<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp,
             SvdOp>([&](auto op) { return visitStacked(op, 2, analysis); })
       .Case([&](SortOp op) { return visitStacked(op, 1, analysis); })

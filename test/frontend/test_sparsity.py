@@ -13,7 +13,7 @@ import scipy.sparse
 
 import gradopt as go
 from gradopt.errors import ArgumentTypeError, NonScalarLossError, UnsupportedError
-from gradopt.transforms.sparsity import find_sparsity
+from gradopt.transforms.sparsity import sparsity_of
 
 rng = np.random.default_rng(0)
 PERMUTATION = rng.permutation(300)
@@ -163,7 +163,7 @@ def test_jacobians_equal_dense_ones(name: str) -> None:
     assert found.nnz == elements
     if count is not None:
         lowered = go.compile(function).lower(x)
-        assert find_sparsity(lowered, [0], [0], False).color_count == count
+        assert sparsity_of(lowered, [0], [0]).color_count == count
 
 
 def test_pytrees_have_a_matrix_in_each_place() -> None:

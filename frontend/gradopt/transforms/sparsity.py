@@ -9,7 +9,7 @@ elements are then picked out of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from gradopt.base.pytree import flatten
 from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import call_user, function_name
 from gradopt.compilation.compiled import Compiled
-from gradopt.compilation.compiler import compile_program
+from gradopt.compilation.compiler import Program, compile_program
 from gradopt.compilation.lowered import Lowered
 from gradopt.errors import LeakedTracerError, UnsupportedError
 from gradopt.functions.sparse import SparseArray, Structure
@@ -67,18 +67,34 @@ class Sparsity(NamedTuple):
         return np.repeat(np.arange(self.shape[0]), np.diff(self.offsets))
 
 
-def find_sparsity(
-    lowered: Lowered, wrt: Sequence[int], of: Sequence[int], is_symmetric: bool
+def sparsity_of(
+    lowered: Lowered, wrt: Sequence[int], of: Sequence[int], is_symmetric: bool = False
 ) -> Sparsity:
-    """The pattern of the derivatives of results `of` in arguments `wrt`, by their numbers."""
+    """As `find_sparsity`, where integers that the function refers to are known."""
     count = len(lowered.arguments)
-    known = {
-        count + i: array.astype(np.int64).tobytes()
-        for i, array in enumerate(lowered.captures)
-        if array.dtype.kind in "biu"
-    }
+    known = {count + i: a for i, a in enumerate(lowered.captures) if a.dtype.kind in "biu"}
+    return find_sparsity(lowered.program, wrt, of, is_symmetric, known)
+
+
+def find_sparsity(
+    program: Program,
+    wrt: Sequence[int],
+    of: Sequence[int],
+    is_symmetric: bool = False,
+    integers: Mapping[int, Array] | None = None,
+) -> Sparsity:
+    """The pattern of derivatives.
+
+    Args:
+        program: what is differentiated.
+        wrt: numbers of the arguments.
+        of: numbers of the results.
+        is_symmetric: whether the matrix is symmetric.
+        integers: arguments that are known, by their numbers.
+    """
+    known = {i: array.astype(np.int64).tobytes() for i, array in (integers or {}).items()}
     asked = {"wrt": list(wrt), "of": list(of), "symmetric": is_symmetric, "known": known}
-    found = compile_program(lowered.program, "sparsity", asked=asked).sparsity
+    found = compile_program(program, "sparsity", asked=asked).sparsity
     rows, columns, elements, direction, colors, vertices = np.frombuffer(found, np.int64, 6)
     place = 6 * 8
 
@@ -171,7 +187,7 @@ class SparseJacobian(Transform):
             ) from None
         wrt = [traced.index(number) for number in numbers]
         of = [i for i in range(len(lowered.results)) if i < lowered.result_tree.leaf_count]
-        return find_sparsity(lowered, wrt, of, self._is_hessian)
+        return sparsity_of(lowered, wrt, of, self._is_hessian)
 
     def _products(
         self,
