@@ -19,6 +19,7 @@ from gradopt.api import (
     compile_vjp,
 )
 from gradopt.base.devices import Device, devices
+from gradopt.base.dims import Dim
 from gradopt.base.pytree import register_pytree
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.lowered import Lowered, Memory
@@ -79,6 +80,7 @@ __all__ = [
     "CustomVJPPrimal",
     "Device",
     "DeviceArray",
+    "Dim",
     "GradoptError",
     "Lowered",
     "Memory",

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-# One argument or result of an executable: NumPy dtype and shape.
-ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]]
+# One argument or result of an executable: NumPy dtype and shape. With a third entry, True, there
+# may be fewer rows.
+ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]] | tuple[DTypeLike, Sequence[int], bool]
 
 # An array of a bundle: path, number of the dtype in gradopt_dtype, shape, and for a result that is
 # computed in the memory of an argument the number of this argument, else -1.
@@ -412,11 +413,13 @@ class Dispatcher:
     Subclasses define:
         _specialize(args: tuple, kwargs: dict) -> Specialization
             makes the code for a signature that was not seen yet.
-        _flatten(args: tuple, kwargs: dict) -> tuple[Sequence[leaf], Hashable, wrap] | None
+        _flatten(args: tuple, kwargs: dict)
+            -> tuple[Sequence[leaf], Hashable, wrap[, Sequence[bool]]] | None
             called when the arguments hold anything else (custom containers, tracers, objects
             with __array_interface__, unsupported leaves): returns plain leaves, a hashable
             structure (statics left out of the leaves), and what the results on a device are to be
-            called with, None if nothing; or None: then the call is answered by
+            called with, None if nothing, and maybe for each leaf whether the number of its rows
+            makes no difference; or None: then the call is answered by
         _inline(args: tuple, kwargs: dict) -> Any
             (arguments with traced values), or raises the error for an unsupported argument.
     Static arguments are also given to all of these at their places in args/kwargs.
@@ -429,13 +432,15 @@ class Dispatcher:
         static_argnums: Sequence[int] = (),
         static_argnames: Sequence[str] = (),
         max_specializations: int | None = None,
+        is_foreign: bool = False,
     ) -> None:
         """Negative static_argnums count from the end of the positional arguments.
 
         A new signature takes the place of the least recently used one where there would be more
         than `max_specializations`.
 
-        A call with an unhashable static argument is handed to `_flatten`, which explains it."""
+        A call with an unhashable static argument is handed to `_flatten`, which explains it. With
+        `is_foreign` all calls are."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def cache_size(self) -> int:

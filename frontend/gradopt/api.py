@@ -24,6 +24,7 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
     Args:
         function: takes and returns pytrees of arrays and numbers.
         options: `static_argnums`, `static_argnames`, `donate_argnums`, `donate_argnames`,
+            `dynamic` (dimensions of arguments that may have another size in each call, see `Dim`),
             `device`, `fast_math`, `num_threads`, `max_specializations` (256: signatures whose
             code is kept, the least recently used dropped first) and `progress` (True: a compilation
             of more than two seconds says so on standard error).
@@ -50,7 +51,7 @@ def compile(function: Callable[..., Any], **options: Any) -> Compiled:
     Raises:
         ArgumentTypeError: no such option.
         ArgumentError: there is no such argument; when called, if a donated argument shares memory
-            with another argument.
+            with another argument, or sizes are not what `dynamic` says.
         DonatedArrayError: when called, with an array that was donated before.
         UnsupportedError: an option that is not supported yet.
     """

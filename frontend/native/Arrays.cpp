@@ -8,6 +8,7 @@
 #include "DeviceArray.h"
 #include "Gil.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <limits>
@@ -44,9 +45,9 @@ LeafKind classifyLeaf(PyObject *object) {
 // ArraySpec
 //===----------------------------------------------------------------------===//
 
-ArraySpec ArraySpec::parse(nb::handle pair) {
-  nb::object dtype = pair[0];
-  nb::object dims = pair[1];
+ArraySpec ArraySpec::parse(nb::handle parts) {
+  nb::object dtype = parts[0];
+  nb::object dims = parts[1];
   PyArray_Descr *descr = nullptr;
   if (!PyArray_DescrConverter(dtype.ptr(), &descr))
     throw nb::python_error();
@@ -78,6 +79,9 @@ ArraySpec ArraySpec::parse(nb::handle pair) {
   if (spec.shape.size() > NPY_MAXDIMS)
     throw nb::value_error("too many dimensions");
   spec.bytes = empty ? 0 : span;
+  spec.isSized = nb::len(parts) > 2 && nb::cast<bool>(parts[2]);
+  if (spec.isSized && spec.shape.empty())
+    throw nb::value_error("an array without dimensions has no size");
   return spec;
 }
 
@@ -85,9 +89,13 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
   switch (kind) {
   case LeafKind::Array: {
     auto *array = reinterpret_cast<PyArrayObject *>(leaf);
-    return typeCode(PyArray_DESCR(array)) == code &&
-           Span<npy_intp>(shape) ==
-               Span<npy_intp>(PyArray_DIMS(array), size_t(PyArray_NDIM(array)));
+    if (typeCode(PyArray_DESCR(array)) != code ||
+        size_t(PyArray_NDIM(array)) != shape.size())
+      return false;
+    const npy_intp *dims = PyArray_DIMS(array);
+    size_t first = isSized ? 1 : 0;
+    return std::equal(shape.begin() + first, shape.end(), dims + first) &&
+           (!isSized || dims[0] <= shape[0]);
   }
   case LeafKind::NumpyScalar: {
     nb::object type =
@@ -252,7 +260,7 @@ static PyArrayObject *stage(PyArrayObject *array, const ArraySpec &spec) {
   stagedCopies.fetch_add(1, std::memory_order_relaxed);
   if (spec.code == typeCode('b', 1)) {
     auto *bytes = reinterpret_cast<unsigned char *>(PyArray_BYTES(copy));
-    for (size_t i = 0; i < spec.bytes; ++i)
+    for (npy_intp i = 0; i < PyArray_NBYTES(copy); ++i)
       bytes[i] = bytes[i] != 0;
   }
   return copy;
@@ -266,7 +274,7 @@ const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
         (spec.code != typeCode('b', 1) ||
          isNormalizedBool(
              reinterpret_cast<unsigned char *>(PyArray_BYTES(array)),
-             spec.bytes)))
+             size_t(PyArray_NBYTES(array)))))
       return PyArray_DATA(array);
     PyArrayObject *copy = stage(array, spec);
     if (!copy)

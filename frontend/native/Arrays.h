@@ -55,9 +55,12 @@ struct ArraySpec {
   std::vector<npy_intp> shape;
   TypeCode code = 0;
   size_t bytes = 0;
+  /// Whether the first dimension may be smaller: the shape is the largest one.
+  bool isSized = false;
 
-  /// Reads a `(dtype, shape)` pair; throws nanobind::python_error.
-  static ArraySpec parse(nanobind::handle pair);
+  /// Reads a `(dtype, shape)` pair, or `(dtype, shape, is sized)`; throws
+  /// nanobind::python_error.
+  static ArraySpec parse(nanobind::handle parts);
 
   PyArray_Descr *getDescr() const {
     return reinterpret_cast<PyArray_Descr *>(descr.ptr());

@@ -35,6 +35,8 @@ struct MethodNames {
 /// The C++ part of a dispatcher.
 struct State {
   StaticArguments statics;
+  /// Whether Python code takes all arguments apart.
+  bool isForeign = false;
   /// Shared, so that a running lookup survives cache_clear().
   std::shared_ptr<SpecializationTable> table;
 };
@@ -101,6 +103,8 @@ nb::object Call::callMethod(PyObject *name) const {
 }
 
 PyObject *Call::run() {
+  if (cast(self)->state->isForeign)
+    return runForeign();
   switch (signature.flatten(args, positional, keywordNames,
                             cast(self)->state->statics)) {
   case FlattenStatus::Done:
@@ -119,15 +123,19 @@ PyObject *Call::runForeign() {
     return nullptr;
   if (flattened.is_none())
     return callMethod(methodNames().inlined).release().ptr();
-  if (!PyTuple_Check(flattened.ptr()) ||
-      PyTuple_GET_SIZE(flattened.ptr()) != 3) {
-    PyErr_SetString(PyExc_TypeError,
-                    "_flatten must return (leaves, structure, wrap) or None");
+  Py_ssize_t count =
+      PyTuple_Check(flattened.ptr()) ? PyTuple_GET_SIZE(flattened.ptr()) : 0;
+  if (count != 3 && count != 4) {
+    PyErr_SetString(
+        PyExc_TypeError,
+        "_flatten must return (leaves, structure, wrap[, sized]) or None");
     return nullptr;
   }
   if (!signature.assign(PyTuple_GET_ITEM(flattened.ptr(), 0),
                         PyTuple_GET_ITEM(flattened.ptr(), 1),
-                        PyTuple_GET_ITEM(flattened.ptr(), 2)))
+                        PyTuple_GET_ITEM(flattened.ptr(), 2),
+                        count == 4 ? PyTuple_GET_ITEM(flattened.ptr(), 3)
+                                   : nullptr))
     return nullptr;
   return runSignature();
 }
@@ -194,11 +202,13 @@ PyObject *construct(PyTypeObject *type, PyObject *, PyObject *) {
 
 int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
   static const char *keywords[] = {"static_argnums", "static_argnames",
-                                   "max_specializations", nullptr};
+                                   "max_specializations", "is_foreign",
+                                   nullptr};
   PyObject *positions = nullptr, *names = nullptr, *most = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO",
+  int isForeign = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOp",
                                    const_cast<char **>(keywords), &positions,
-                                   &names, &most))
+                                   &names, &most, &isForeign))
     return -1;
   size_t limit = std::numeric_limits<size_t>::max();
   if (most != Py_None) {
@@ -210,6 +220,7 @@ int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
   try {
     auto state = std::make_unique<State>();
     state->table = std::make_shared<SpecializationTable>(limit);
+    state->isForeign = isForeign != 0;
     if (positions)
       for (nb::handle position : nb::handle(positions))
         state->statics.positions.push_back(nb::cast<Py_ssize_t>(position));

@@ -216,7 +216,8 @@ void Signature::finish() {
     hash = mix(hash, token);
 }
 
-bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
+/// Adds a leaf; one that is sized is like others with more or fewer rows.
+bool Signature::addLeaf(PyObject *leaf, LeafKind kind, bool isSized) {
   uint64_t type = uint64_t(kind) << 40;
   switch (kind) {
   case LeafKind::Array: {
@@ -226,6 +227,8 @@ bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
     tokens.push_back(token(Tag::Leaf, type));
     const npy_intp *shape = PyArray_DIMS(array);
     tokens.append(shape, shape + rank);
+    if (isSized && rank)
+      tokens[tokens.size() - size_t(rank)] = ~uint64_t(0);
     break;
   }
   case LeafKind::NumpyScalar: {
@@ -350,7 +353,7 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
 }
 
 bool Signature::assign(PyObject *leafSequence, PyObject *structure,
-                       PyObject *newWrap) {
+                       PyObject *newWrap, PyObject *sized) {
   clear();
   wrap = newWrap == Py_None ? nb::object() : nb::borrow(newWrap);
   hash = 0;
@@ -361,6 +364,13 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
       leafSequence, "_flatten must return (leaves, structure, wrap)"));
   if (!items.is_valid())
     return false;
+  nb::object areSized;
+  if (sized) {
+    areSized = nb::steal(
+        PySequence_Fast(sized, "_flatten must say which leaves are sized"));
+    if (!areSized.is_valid())
+      return false;
+  }
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(items.ptr()); ++i) {
     PyObject *leaf = PySequence_Fast_GET_ITEM(items.ptr(), i);
     LeafKind kind = classifyLeaf(leaf);
@@ -370,7 +380,10 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
                    Py_TYPE(leaf)->tp_name);
       return false;
     }
-    if (!addLeaf(leaf, kind))
+    bool isSized = areSized.is_valid() &&
+                   i < PySequence_Fast_GET_SIZE(areSized.ptr()) &&
+                   PySequence_Fast_GET_ITEM(areSized.ptr(), i) == Py_True;
+    if (!addLeaf(leaf, kind, isSized))
       return false;
   }
   finish();

@@ -53,7 +53,8 @@ public:
 
   /// Takes leaves, structure and `wrap` as Python code found them. False if a
   /// Python error was set.
-  bool assign(PyObject *leaves, PyObject *structure, PyObject *wrap);
+  bool assign(PyObject *leaves, PyObject *structure, PyObject *wrap,
+              PyObject *sized = nullptr);
 
   Span<PyObject *> getLeaves() const { return leaves; }
   uint64_t getHash() const { return hash; }
@@ -66,7 +67,7 @@ private:
 
   void clear();
   FlattenStatus add(PyObject *value, int depth);
-  bool addLeaf(PyObject *leaf, LeafKind kind);
+  bool addLeaf(PyObject *leaf, LeafKind kind, bool isSized = false);
   FlattenStatus addForeign(PyObject *value);
   FlattenStatus addDict(PyObject *dict, int depth);
   bool addObject(PyObject *object);

@@ -506,14 +506,33 @@ def test_a_loop_with_what_is_refused_is_written_down() -> None:
     assert "numpy.diff is not supported on an array whose size is known" in loop.reason
 
 
-def test_transforms_do_not_take_such_arrays() -> None:
-    def differentiated(x: Any, n: Any) -> Any:
-        return np.sum(go.grad(lambda v: np.sum(v**2))(x[:n]))
+def test_derivatives_take_such_arrays() -> None:
+    def f(x: Any, n: Any) -> Any:
+        part = x[1:n]
+        gradient = go.grad(lambda v: np.sum(np.sin(v)))(part)
+        value, tangent = go.jvp(lambda v: v[1:] ** 2, (part,), (np.ones_like(part),))
+        _, pull = go.vjp(lambda v: v[v > 0] * 2, part)
+        return gradient, value, tangent, pull(part[part > 0])[0]
+
+    compiled = go.compile(f)
+    for n in (5, 0, 1, 2, N):
+        part = X[1:n]
+        want = (np.cos(part), part[1:] ** 2, 2 * part[1:], np.where(part > 0, 2 * part, 0))
+        for got, expected in zip(compiled(X, np.int64(n)), want, strict=True):
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected)
+    with pytest.raises(ValueError, match="cotangent must have the shape of its value"):
+        go.compile(lambda x, n: go.vjp(np.sin, x[:n])[1](x[1:n])[0])(X, np.int64(3))
+
+
+def test_other_transforms_do_not_take_such_arrays() -> None:
+    def mapped(x: Any, n: Any) -> Any:
+        return np.sum(go.vmap(np.sin)(x[:n]))
 
     def chosen(x: Any, n: Any) -> Any:
         return np.sum(go.cond(x[0] > 0, lambda: x[:n], lambda: x[:n] * 2))
 
-    for function in (differentiated, chosen):
+    for function in (mapped, chosen):
         with pytest.raises(go.errors.UnsupportedError, match="cannot be given to") as raised:
             go.compile(function)(X, np.int64(3))
         assert "test_run_time_sizes.py" in str(raised.value)

@@ -238,12 +238,31 @@ def test_results_beside_written_arguments() -> None:
     [
         lambda f: go.vmap(f)(np.stack([X, X])),
         lambda f: go.jacrev(f)(X),
-        lambda f: go.compile_vjp(f)((X,), X),
     ],
 )
 def test_transforms_give_no_such_results(use: Any) -> None:
     with pytest.raises(go.errors.UnsupportedError, match="known at run time only"):
         use(lambda x: x[x > 0])
+
+
+def test_products_with_derivatives_of_such_results() -> None:
+    def f(x: Any) -> Any:
+        return x[x > 0] ** 2
+
+    chosen = X > 0
+    cotangent = np.cos(f(X))
+    want = np.zeros_like(X)
+    want[chosen] = 2 * X[chosen] * cotangent
+    value, (gradient,) = go.compile_vjp(f)((X,), cotangent)
+    np.testing.assert_allclose(value, f(X))
+    np.testing.assert_allclose(gradient, want)
+    np.testing.assert_allclose(go.vjp(f, X)[1](cotangent)[0], want)
+    for function in (go.compile_jvp(f), lambda p, t: go.jvp(f, p, t)):
+        value, tangent = function((X,), (np.sin(X),))
+        np.testing.assert_allclose(value, f(X))
+        np.testing.assert_allclose(tangent, (2 * X * np.sin(X))[chosen])
+    with pytest.raises(ValueError, match="cotangent must have the shape of its value"):
+        go.compile_vjp(f)((X,), cotangent[1:])
 
 
 def test_such_results_are_not_saved(tmp_path: Any) -> None:

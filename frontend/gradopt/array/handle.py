@@ -237,10 +237,13 @@ class SizedStorage(Storage):
         selected: what they were selected from by a mask; see `gradopt.array.masks`.
     """
 
-    __slots__ = ("_held", "_scope", "_value", "selected", "window")
+    __slots__ = ("_first", "_held", "_scope", "_value", "_whole", "selected", "window")
 
-    def __init__(self, held: Value) -> None:
+    def __init__(self, held: Value, whole: Value | None = None) -> None:
         self._held: Value | None = held
+        # What it began with, and of which array that is the first elements.
+        self._first = held
+        self._whole = whole
         self._value: Value | None = None
         self._scope = held.scope
         self.shape = bounds_of(held.shape)
@@ -268,6 +271,11 @@ class SizedStorage(Storage):
         if held is not None and current.state.scope is self._scope and views[:1] == (self.window,):
             return held, views[1:]
         return self.value, views
+
+    def all_elements(self, views: tuple[View, ...]) -> Value | None:
+        """An array of which the views show the first elements, if there is one already."""
+        is_first = self._held is self._first and views == (self.window,)
+        return self._whole if is_first else None
 
     def replace(self, views: tuple[View, ...], new: Value) -> bool:
         """Holds new elements, if the views show just those that there are."""
@@ -517,7 +525,8 @@ class Handle:
             raise LeakedTracerError(leak_message(storage.value), where)
         storage.require_unspoiled()
         if storage.frozen:
-            through = " through a view" if self._views else ""
+            own = (storage.window,) if isinstance(storage, SizedStorage) else ()
+            through = " through a view" if self._views != own else ""
             raise MutationError(f"{action} changes {storage.argument}{through}; {advice}", where)
         if self._is_scalar:
             raise MutationError(

@@ -7,13 +7,14 @@ be, and with it how many elements there are along some dimensions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradopt.array.handle import Handle, array_of, python_number
+from gradopt.array.handle import Handle, SizedStorage, array_of, python_number
 from gradopt.array.views import first_ones
+from gradopt.base.dims import Dim
 from gradopt.base.pytree import flatten, register_pytree
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
@@ -62,6 +63,49 @@ def _shown(whole: Handle, counts: Sequence[Any], axes: tuple[int, ...]) -> Handl
     if tuple(sizes) == whole.shape:
         return whole
     return Handle.facade(whole._storage, (*whole._views, first_ones(shape_with(sizes))))
+
+
+def sized_argument(
+    whole: Value, path: str, sizes: Sequence[int | Dim], counts: Mapping[Dim, Value]
+) -> Handle:
+    """An argument with as many rows as a call has, which cannot be written to.
+
+    Args:
+        whole: the argument as large as it can be. Nothing reads more of it than there is.
+        path: how the user reaches it.
+        sizes: its sizes.
+        counts: how large those are that are not known.
+    """
+    shape = shape_with(
+        [
+            sized.extent_of(counts[size], size.max or 0) if isinstance(size, Dim) else size
+            for size in sizes
+        ]
+    )
+    handle = first_of(whole, shape)
+    handle._storage.argument = f"the argument {path}"
+    handle._storage.frozen = True
+    return handle
+
+
+def first_of(whole: Value, shape: Sequence[Any]) -> Handle:
+    """The first elements along each dimension, as many as a shape has, as an array."""
+    shape = shape_with(shape)
+    if shape.__class__ is not Sizes:
+        return array_of(whole)
+    first = sized.slice_(whole, [0] * whole.ndim, shape, range(whole.ndim))
+    storage = SizedStorage(first, whole)
+    return Handle.facade(storage, (storage.window,))
+
+
+def whole_of(leaf: Handle) -> Value:
+    """What the leaf shows; where its size is not known, an array of which it is the first
+    elements."""
+    if leaf._extents.__class__ is not Sizes:
+        return leaf._read()
+    storage = leaf._storage
+    found = storage.all_elements(leaf._views) if isinstance(storage, SizedStorage) else None
+    return sized.padded(leaf._read()) if found is None else found
 
 
 class Form(NamedTuple):
@@ -157,7 +201,8 @@ def _whole(
         whole = Handle.facade(leaf._storage)
         if whole.shape == bounds:
             return whole
-    value = sized.padded(read(leaf))
+    value = read(leaf)
+    value = whole_of(leaf) if is_sized(leaf) else sized.padded(value)
     if value.shape == bounds:
         return array_of(value)
     zeros = prims.as_value(np.zeros(bounds, value.dtype))

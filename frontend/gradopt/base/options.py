@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradopt.base.devices import checked_device
+from gradopt.base.dims import Dynamic, make_dynamic
 from gradopt.base.parameters import Parameters, parameters
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
@@ -30,6 +31,8 @@ class Options:
         donate_argnums: positional arguments whose arrays the caller gives up: results of the same
             shapes and dtypes are computed in their memory.
         donate_argnames: the same, by name.
+        dynamic: dimensions of arguments whose size may be another one in each call (see
+            `gradopt.Dim`): for all sizes there is one code.
         max_specializations: signatures whose code is kept, the least recently used dropped first;
             None for all.
         progress: whether a compilation that takes more than two seconds says so on standard error.
@@ -46,6 +49,7 @@ class Options:
     static_argnames: tuple[str, ...] = field(default=())
     donate_argnums: tuple[int, ...] = field(default=())
     donate_argnames: tuple[str, ...] = field(default=())
+    dynamic: Dynamic = field(default=Dynamic(()))
     max_specializations: int | None = 256
     progress: bool = True
     cache: bool = True
@@ -66,6 +70,18 @@ class Options:
         both = both or {*self.static_argnames} & {*self.donate_argnames}
         if both:
             raise ArgumentError(f"the argument {both.pop()!r} is static, and cannot be donated")
+        for number, name, _ in self.dynamic.arguments:
+            if number in self.static_argnums or name in self.static_argnames:
+                raise ArgumentError(
+                    f"the argument {name or number} is static: it has no dimensions"
+                )
+            if number in self.donate_argnums or name in self.donate_argnames:
+                raise UnsupportedError(
+                    f"the argument {name or number} cannot be donated: dynamic= names dimensions "
+                    "of it"
+                )
+        if self.dynamic.arguments and self.device not in (None, "cpu"):
+            raise UnsupportedError(f"dynamic= is not supported on devices ({self.device})")
 
 
 def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Options:
@@ -82,6 +98,7 @@ def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Optio
         if not isinstance(options.get(name, False), bool):
             raise ArgumentTypeError(f"{name} must be a bool, not {options[name]!r}")
     found = parameters(function)
+    options["dynamic"] = make_dynamic(options.get("dynamic"), found)
     for kind in ("static", "donate"):
         numbers, names = _select(
             kind,

@@ -83,6 +83,12 @@ def save(
         numbers[name] = []
         for lowered, places in _signatures(_all_lowered(name, function)):
             numbers[name].append(len(structures))
+            sized = next((leaf for leaf in lowered.arguments if leaf.sizes), None)
+            if sized is not None:
+                raise UnsupportedError(
+                    f"{name} cannot be saved: dynamic= names a dimension of {sized.path}",
+                    function_source(lowered.function),
+                )
             if lowered.written:
                 raise UnsupportedError(
                     f"{name} writes to its argument {lowered.arguments[lowered.written[0]].path}, "

@@ -6,18 +6,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, SizeNeededError, argument_array
-from gradopt.array.unknown_sizes import apart
+from gradopt.array.unknown_sizes import apart, sized_argument
 from gradopt.base.device_arrays import wrapper_of
 from gradopt.base.devices import CPU
-from gradopt.base.dtypes import WEAK_DTYPES
+from gradopt.base.dims import Dim, bounds, fit
+from gradopt.base.dtypes import INT64, WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.options import Options, make_options
@@ -46,9 +47,11 @@ from gradopt.errors import (
     ConversionError,
     LeakedTracerError,
     MutationError,
+    UnsupportedError,
 )
 from gradopt.ir.checks import outcome_of
 from gradopt.ir.current import current_scope
+from gradopt.ir.intervals import assume
 from gradopt.ir.trace import Scope, Trace, within
 from gradopt.ir.values import Value
 
@@ -75,6 +78,7 @@ class Compiled(_gradopt.Dispatcher):
             self.options.static_argnums,
             self.options.static_argnames,
             self.options.max_specializations,
+            bool(self.options.dynamic.arguments),
         )
 
     def __repr__(self) -> str:
@@ -142,6 +146,7 @@ class Compiled(_gradopt.Dispatcher):
         leaves, structure = flatten(separate_statics(args, kwargs, *statics, self._static))
         places = structure.unflatten(list(range(len(leaves))))
         numbers, _ = flatten(self._argument_trees(*places))
+        numbers += range(len(leaves), len(leaves) + len(lowered.arguments) - len(numbers))
         self._ready = lowered
         self._dispatch()
         return lowered.specialization(numbers)
@@ -152,16 +157,12 @@ class Compiled(_gradopt.Dispatcher):
         if ready is None:
             return None
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        paths = argument_paths(self._function, structure)
-        plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
-        found = tuple([_argument(x, path) for x, path in zip(plain, paths, strict=True)])
+        found = tuple(self._given(leaves, structure).arguments)
         is_like = structure == ready.structure and found == ready.arguments
         return ready if is_like else None
 
     @hide_frames
-    def _flatten(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable, Callable[[Any], Any] | None] | None:
+    def _flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
         trees = self._argument_trees(args, kwargs)
         leaves, structure = flatten(trees)
         if any(isinstance(leaf, Handle) for leaf in leaves):
@@ -169,10 +170,10 @@ class Compiled(_gradopt.Dispatcher):
             if current_scope() is not None or any(leaf is None for leaf in known):
                 return None
             leaves = known  # Made in a trace, and used by another thread.
-        paths = argument_paths(self._function, structure)
-        plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
-        on_device = any(type(leaf) is DeviceArray for leaf in plain)
-        return plain, structure, wrapper_of(leaves) if on_device else None
+        given = self._given(leaves, structure)
+        on_device = any(type(leaf) is DeviceArray for leaf in given.leaves)
+        wrapper = wrapper_of(leaves) if on_device else None
+        return given.leaves, structure, wrapper, given.are_sized
 
     @hide_frames
     def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -204,6 +205,25 @@ class Compiled(_gradopt.Dispatcher):
                 f"{type(value).__name__}, which is not hashable; use a tuple or a frozen dataclass",
                 function_source(self._function),
             ) from None
+
+    def _given(self, leaves: Sequence[Any], structure: TreeDef) -> _Given:
+        """What compiled code is called with, of the leaves of the arguments."""
+        paths = argument_paths(self._function, structure)
+        plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
+        if not self.options.dynamic.arguments:
+            arguments = [_argument(x, path) for x, path in zip(plain, paths, strict=True)]
+            return _Given(plain, arguments)
+        found = fit(plain, paths, self.options.dynamic.axes_of(structure))
+        arguments: list[Leaf] = []
+        for leaf, path, sizes in zip(found.leaves, paths, found.shapes, strict=True):
+            made = _argument(leaf, path)
+            if sizes is not None:
+                made = made._replace(shape=bounds(sizes), sizes=sizes)
+            arguments.append(made)
+        for dim in found.dims:
+            arguments.append(Leaf(f"the size {dim.name}", INT64, (), weak=True))
+        sizes = [found.sizes[dim.name] for dim in found.dims]
+        return _Given([*found.leaves, *sizes], arguments, found.are_sized, found.dims)
 
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         while True:
@@ -248,30 +268,42 @@ class Compiled(_gradopt.Dispatcher):
 
     def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        paths = argument_paths(self._function, structure)
-        values = [argument_leaf(leaf, path) for leaf, path in zip(leaves, paths, strict=True)]
-        arguments = [_argument(leaf, path) for leaf, path in zip(values, paths, strict=True)]
-        device = device_of(values, paths, self.options.device, function_name(self._function))
+        given = self._given(leaves, structure)
+        arguments = given.arguments
+        paths = [leaf.path for leaf in arguments]
+        device = device_of(given.leaves, paths, self.options.device, function_name(self._function))
+        if given.dims and device != CPU:
+            raise UnsupportedError(
+                f"dynamic= is not supported on devices, and {function_name(self._function)} is "
+                f"called with arrays on {device}",
+                function_source(self._function),
+            )
         store = store_directory() if self.options.cache else ""
         trace = Trace(store, self.options.capture == "rewrite", on_device=device != "cpu")
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
             inputs = [scope.add_argument(leaf.shape, leaf.dtype, leaf.path) for leaf in arguments]
+            own = arguments[: len(leaves)]
             if trace.rewrites:
-                for i, leaf in enumerate(arguments):
+                for i, leaf in enumerate(own):
                     if leaf.weak and leaf.dtype.kind == "i":
                         trace.sizes[inputs[i].ssa] = i
+            counts = dict(zip(given.dims, inputs[len(leaves) :], strict=True))
+            for dim, value in counts.items():
+                assume(value, 0, dim.max or 0)
             donated = donated_leaves(self.options, structure)
             traced = [
-                argument_array(
+                sized_argument(value, leaf.path, leaf.sizes, counts)
+                if leaf.sizes
+                else argument_array(
                     value,
                     leaf.path,
                     weak=leaf.weak,
                     scalar=leaf.scalar,
                     frozen=not trace.rewrites or is_donated,
                 )
-                for value, leaf, is_donated in zip(inputs, arguments, donated, strict=True)
+                for value, leaf, is_donated in zip(inputs[: len(leaves)], own, donated, strict=True)
             ]
             positional, named = structure.unflatten(traced)
             result = call_user(self._function, positional, named)
@@ -285,6 +317,8 @@ class Compiled(_gradopt.Dispatcher):
             ]
             for i, handle in enumerate(traced):
                 handle._storage.require_unspoiled()
+                if own[i].sizes:
+                    continue  # It cannot be written to.
                 held = handle._storage.value
                 if held is not inputs[i]:
                     written.append(i)
@@ -357,8 +391,7 @@ class Fixed(Compiled):
     def leaves(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
         """The arguments of a call as the code takes them, one after the other."""
         leaves, numbers = self._select(args, kwargs)
-        paths = [leaf.path for leaf in self._lowered.arguments]
-        return [argument_leaf(leaves[n], path) for n, path in zip(numbers, paths, strict=True)]
+        return [leaves[number] for number in numbers]
 
     def _select(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -382,8 +415,26 @@ class Fixed(Compiled):
             )
         for name, node in zip(expected_named.data, expected_named.children, strict=True):
             numbers += flatten_like(named[name], node, name)
-        self._lowered.check([leaves[number] for number in numbers])
-        return leaves, numbers
+        given = self._given(leaves, structure).leaves
+        numbers += range(len(leaves), len(given))
+        self._lowered.check([given[number] for number in numbers])
+        return given, numbers
+
+
+class _Given(NamedTuple):
+    """What compiled code is called with.
+
+    Attributes:
+        leaves: those of the arguments, and sizes that `dynamic=` names.
+        arguments: what they are like.
+        are_sized: which of them may have fewer rows; others may not.
+        dims: the names of the sizes.
+    """
+
+    leaves: list[Any]
+    arguments: list[Leaf]
+    are_sized: Sequence[bool] = ()
+    dims: Sequence[Dim] = ()
 
 
 def _argument(leaf: Any, path: str) -> Leaf:

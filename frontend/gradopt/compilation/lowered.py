@@ -16,6 +16,7 @@ from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
+from gradopt.base.dims import Dim
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
@@ -66,6 +67,8 @@ class Leaf(NamedTuple):
         shape: its shape.
         weak: whether it is a Python number.
         scalar: whether it is a NumPy scalar, and no 0-d array.
+        sizes: where dimensions are of a size that `dynamic=` names, all sizes, with `Dim`s among
+            them. `shape` is the largest one.
     """
 
     path: str
@@ -73,11 +76,20 @@ class Leaf(NamedTuple):
     shape: tuple[int, ...]
     weak: bool = False
     scalar: bool = False
+    sizes: tuple[int | Dim, ...] = ()
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its elements."""
+        """Bytes of its elements, at most."""
         return self.dtype.itemsize * math.prod(self.shape)
+
+    @property
+    def is_sized(self) -> bool:
+        """Whether it may have fewer rows."""
+        return isinstance(self.sizes[0] if self.sizes else None, Dim)
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}{[*(self.sizes or self.shape)]}"
 
 
 class Memory(NamedTuple):
@@ -189,7 +201,7 @@ class Lowered:
         )
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{leaf.dtype.name}{list(leaf.shape)}" for leaf in self.arguments)
+        arguments = ", ".join(map(str, self.arguments))
         where = "" if self.device == CPU else f" on {self.device}"
         return f"Lowered<{self.name}({arguments}){where}>"
 
@@ -340,7 +352,7 @@ class Lowered:
         """What arguments and results look like."""
         results = [(leaf.dtype, leaf.shape) for leaf in self.results]
         return (
-            [(leaf.dtype, leaf.shape) for leaf in self.arguments],
+            [(leaf.dtype, leaf.shape, leaf.is_sized) for leaf in self.arguments],
             [*results, *(_OUTCOME if self.checks else ())],
         )
 
@@ -486,7 +498,8 @@ class Lowered:
                     raise ArgumentTypeError(f"expected a Python number at {leaf.path}")
                 continue
             array = value if type(value) is DeviceArray else np.asarray(value)
-            if array.shape != leaf.shape:
+            first = int(leaf.is_sized)  # How many rows there are was looked at.
+            if array.shape[first:] != leaf.shape[first:] or array.ndim != len(leaf.shape):
                 raise ArgumentError(
                     f"expected shape {leaf.shape} at {leaf.path}, but got {array.shape}"
                 )

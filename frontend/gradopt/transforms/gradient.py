@@ -23,7 +23,7 @@ from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
-from gradopt.transforms.inner import Aux, emit_vjp, split_aux, trace_inner
+from gradopt.transforms.inner import Aux, emit_vjp, shown, split_aux, trace_inner
 from gradopt.transforms.transform import ArgNums, Arguments, Transform
 
 
@@ -59,7 +59,7 @@ class _Gradient(Transform):
         )
 
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        selection = self._arguments.select(self._function, args)
+        selection = self._arguments.select(self._function, args, with_sized=True)
         if self._holomorphic:
             selection.require_complex(self._function)
 
@@ -78,7 +78,8 @@ class _Gradient(Transform):
         seed = scalar(1, dtype)
         results, gradients = emit_vjp(inner, [seed], range(len(leaves)), [0])
         loss, *arrays = wrap(results)
-        grads = selection.like(wrap(gradients))
+        shapes = [leaf._extents for leaf in leaves]
+        grads = selection.like(shown(gradients, shapes))
         aux_value = aux.put(arrays)
         if self._with_value:
             return ((loss, aux_value), grads) if self._has_aux else (loss, grads)

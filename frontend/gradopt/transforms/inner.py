@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
+from gradopt.array.unknown_sizes import first_of, whole_of
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -26,10 +27,10 @@ from gradopt.compilation.calling import (
 )
 from gradopt.errors import ArgumentError
 from gradopt.ir import checks, outcomes, prims
-from gradopt.ir.extents import Sizes, confined
+from gradopt.ir.extents import Sizes, bounds_of, confined
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.types import shape_and_dtype, tensor_type
-from gradopt.ir.values import Value
+from gradopt.ir.values import Shape, Value
 from gradopt.recording import grad as dialect
 
 
@@ -70,7 +71,7 @@ def trace_inner(
         ]
 
     inner, extra = trace_function(function, enter, body, derivatives=int(axes is None))
-    inputs = [*[leaf._read() for leaf in leaves], *inner.inputs]
+    inputs = [*map(whole_of, leaves), *inner.inputs]
     return inner._replace(inputs=inputs), extra
 
 
@@ -115,6 +116,12 @@ def argument_like(
     inner: Scope, leaf: Handle, path: str, axis: int | None = None, frozen: bool = True
 ) -> Handle:
     """A new argument of the function: like a leaf, or like its elements along an axis."""
+    if leaf._extents.__class__ is Sizes:
+        whole = inner.add_argument(bounds_of(leaf._extents), leaf.dtype, path)
+        part = first_of(whole, leaf._extents)
+        part._storage.argument = f"the argument {path}"
+        part._storage.frozen = frozen
+        return part
     if axis is None:
         value = inner.add_argument(leaf.shape, leaf.dtype, path)
         weak, scalar = leaf._weak, leaf._is_scalar
@@ -237,16 +244,35 @@ class Aux:
         return self._tree.unflatten([next(rest) if n is None else n for n in self._numbers])
 
 
-def traced_leaves(tree: Any, root: str) -> tuple[list[Handle], TreeDef, list[str]]:
-    """The leaves of an argument as traced arrays, its structure, and their paths."""
+def traced_leaves(
+    tree: Any, root: str, with_sized: bool = False
+) -> tuple[list[Handle], TreeDef, list[str]]:
+    """The leaves of an argument as traced arrays, its structure, and their paths.
+
+    Args:
+        tree: the argument.
+        root: how the user reaches it.
+        with_sized: whether its arrays may be of a size that is known at run time only.
+    """
     leaves, treedef = flatten(tree)
     paths = leaf_paths(treedef, root)
     traced: list[Handle] = []
     for leaf, path in zip(leaves, paths, strict=True):
         if isinstance(leaf, Handle) and leaf._extents.__class__ is Sizes:
-            raise confined(f"{path}, an array")
+            if not with_sized:
+                raise confined(f"{path}, an array")
+            traced.append(leaf)
+            continue
         traced.append(like(leaf, result_value(leaf, path)))
     return traced, treedef, paths
+
+
+def shown(values: Sequence[Value], shapes: Sequence[Shape]) -> list[Any]:
+    """Results as users get them: of those as large as they can be, the elements that there are."""
+    return [
+        first_of(value, shape) if shape.__class__ is Sizes else wrap(value)
+        for value, shape in zip(values, shapes, strict=True)
+    ]
 
 
 def like(leaf: Any, value: Value) -> Handle:

@@ -12,6 +12,7 @@ import numpy as np
 from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import traced as value_of
+from gradopt.array.unknown_sizes import is_sized, whole_of
 from gradopt.base.device_arrays import adopt, copy_on_device
 from gradopt.base.dtypes import PYTHON_NUMBERS, is_inexact
 from gradopt.base.frames import hide_frames
@@ -26,15 +27,18 @@ from gradopt.compilation.calling import (
     returned_value,
 )
 from gradopt.errors import ArgumentError, ArgumentTypeError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.affine import Affine, number_of
 from gradopt.ir.current import current_scope
-from gradopt.ir.values import Value
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.values import Shape, Value
 from gradopt.transforms.inner import (
     Aux,
     InnerFunction,
     emit_call,
     emit_jvp,
     emit_vjp,
+    shown,
     split_aux,
     trace_inner,
     traced_leaves,
@@ -52,12 +56,18 @@ def _check_direction(direction: Any, shape: tuple[int, ...], dtype: Any, path: s
 
 
 def _directions(
-    values: Any, treedef: TreeDef, primals: Sequence[Handle | Value], root: str
+    values: Any,
+    treedef: TreeDef,
+    primals: Sequence[Handle | Value],
+    shapes: Sequence[Shape],
+    root: str,
 ) -> list[Value | None]:
-    """Tangents or cotangents checked against the values they belong to; None for non-floats."""
+    """Tangents or cotangents checked against the values they belong to, and as large as these can
+    be; None for non-floats."""
     leaves = flatten_like(values, treedef, root)
     checked: list[Value | None] = []
-    for leaf, primal, path in zip(leaves, primals, leaf_paths(treedef, root), strict=True):
+    paths = leaf_paths(treedef, root)
+    for leaf, primal, shape, path in zip(leaves, primals, shapes, paths, strict=True):
         if not is_inexact(primal.dtype):
             if isinstance(leaf, Handle) or np.asarray(leaf).astype(bool).any():
                 raise ArgumentTypeError(
@@ -67,29 +77,114 @@ def _directions(
             checked.append(None)
             continue
         weak = leaf._weak if isinstance(leaf, Handle) else type(leaf) in PYTHON_NUMBERS
-        direction = value_of(leaf, primal.dtype) if weak else result_value(leaf, path)
-        _check_direction(direction, primal.shape, primal.dtype, path)
+        if is_sized(leaf):
+            direction = leaf._read()
+        else:
+            direction = value_of(leaf, primal.dtype) if weak else result_value(leaf, path)
+        if Sizes in (direction.shape.__class__, shape.__class__):
+            # Sizes that are not known are compared when the code runs.
+            if direction.ndim == len(shape):
+                for size, wanted in zip(direction.shape, shape, strict=True):
+                    what = f"{path} must have the shape of its value"
+                    sized.require_same(size, wanted, what)
+                is_known = is_sized(leaf) and direction.shape == shape
+                direction = (
+                    whole_of(leaf) if is_known else sized.padded(sized.resized(direction, shape))
+                )
+            shape = bounds_of(shape)
+        _check_direction(direction, shape, primal.dtype, path)
         checked.append(direction)
     return checked
 
 
 class _Linearization(NamedTuple):
-    """A traced function with the structures of what goes in and comes out."""
+    """A traced function with the structures of what goes in and comes out.
+
+    Attributes:
+        inner: the function.
+        primals: its arguments.
+        in_tree: their structure.
+        out_tree: that of the results.
+        aux: what it returns beside them.
+        sizes: the shapes of the results, which are as large as they can be. Counts are results
+            behind them, and aux is behind these.
+        of: which results are differentiated.
+        wrt: with respect to which arguments.
+    """
 
     inner: InnerFunction
     primals: list[Handle]
     in_tree: TreeDef
     out_tree: TreeDef
     aux: Aux
-    out_count: int
+    sizes: list[list[Any]]
     of: list[int]
     wrt: list[int]
+
+    @property
+    def out_count(self) -> int:
+        """How many results there are."""
+        return self.out_tree.leaf_count
+
+    def shapes(self, results: Sequence[Value]) -> list[Shape]:
+        """The shapes of results."""
+        return [
+            shape_with(
+                [n.outside(results[self.out_count :]) if isinstance(n, _Size) else n for n in shape]
+            )
+            for shape in self.sizes
+        ]
+
+    def out(self, results: Sequence[Value], shapes: Sequence[Shape]) -> Any:
+        """What the function returned."""
+        return self.out_tree.unflatten(shown(results[: self.out_count], shapes))
+
+    def aux_of(self, results: Sequence[Value]) -> Any:
+        """What it returned beside that."""
+        return self.aux.put(wrap(list(results[len(results) - len(self.aux.values) :])))
+
+
+class _Size(NamedTuple):
+    """A size of a result that is known at run time only.
+
+    Attributes:
+        total: the size, if it is a sum of what is known outside of the function.
+        number: which of the counts behind the results it is, otherwise.
+        bound: how large it is at most.
+    """
+
+    total: Affine | None
+    number: int
+    bound: int
+
+    def outside(self, counts: Sequence[Value]) -> Any:
+        """The size where the function is called."""
+        found = counts[self.number] if self.total is None else number_of(self.total)
+        return sized.extent_of(found, self.bound)
+
+
+def _sizes_of(shape: Shape, counts: list[Value]) -> list[Any]:
+    """What is known of a shape outside of the current function; adds the counts that are not."""
+    here = prims.scope()
+    found: list[Any] = []
+    for size in shape:
+        if not is_extent(size):
+            found.append(size)
+            continue
+        extent: Any = size
+        total: Affine = extent.affine
+        if all(value.scope is not here for value, _ in total.terms.values()):
+            found.append(_Size(total, -1, extent.bound))
+            continue
+        found.append(_Size(None, len(counts), extent.bound))
+        counts.append(extent.value)
+    return found
 
 
 def _linearize(
     function: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool
 ) -> _Linearization:
-    leaves, in_tree, paths = traced_leaves(primals, "primals")
+    leaves, in_tree, paths = traced_leaves(primals, "primals", with_sized=True)
 
     def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
         out, aux = call_user(function, in_tree.unflatten(arguments), {}), None
@@ -97,16 +192,21 @@ def _linearize(
             out, aux = split_aux(out, "result", function)
         parts, tree = flatten(out)
         results = [
-            returned_value(part, path, function)
+            whole_of(part) if is_sized(part) else returned_value(part, path, function)
             for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
+        ]
+        counts: list[Value] = []
+        sizes = [
+            _sizes_of(part._extents if is_sized(part) else result.shape, counts)
+            for part, result in zip(parts, results, strict=True)
         ]
         beside = Aux(aux, function)
         of = [i for i, value in enumerate(results) if is_inexact(value.dtype)]
-        return [*results, *beside.values], (tree, beside, of)
+        return [*results, *counts, *beside.values], (tree, beside, sizes, of)
 
-    inner, (out_tree, aux, of) = trace_inner(function, leaves, paths, body)
+    inner, (out_tree, aux, sizes, of) = trace_inner(function, leaves, paths, body)
     wrt = [i for i, leaf in enumerate(leaves) if is_inexact(leaf.dtype)]
-    return _Linearization(inner, leaves, in_tree, out_tree, aux, out_tree.leaf_count, of, wrt)
+    return _Linearization(inner, leaves, in_tree, out_tree, aux, sizes, of, wrt)
 
 
 @hide_frames
@@ -140,20 +240,18 @@ def jvp(
     primals, tangents = tuple(primals), tuple(tangents)
     if current_scope() is None:
         return _jvp_concrete(function, primals, tangents, has_aux)
-    flat, tree = flatten(primals)
-    traced = [result_value(v, p) for v, p in zip(flat, leaf_paths(tree, "primals"), strict=True)]
-    directions = _directions(tangents, tree, traced, "tangents")
+    traced, tree, _ = traced_leaves(primals, "primals", with_sized=True)
+    directions = _directions(tangents, tree, traced, _shapes(traced), "tangents")
     traced_function = _linearize(function, primals, has_aux)
-    results, tangent = _push(traced_function, directions)
-    count = traced_function.out_count
-    out = traced_function.out_tree.unflatten(wrap(results[:count]))
-    if has_aux:
-        return out, tangent, traced_function.aux.put(wrap(results[count:]))
-    return out, tangent
+    results, shapes, tangent = _push(traced_function, directions)
+    out = traced_function.out(results, shapes)
+    return (out, tangent, traced_function.aux_of(results)) if has_aux else (out, tangent)
 
 
-def _push(function: _Linearization, directions: Sequence[Value | None]) -> tuple[list[Value], Any]:
-    """The results of the function, and the tangent of the result."""
+def _push(
+    function: _Linearization, directions: Sequence[Value | None]
+) -> tuple[list[Value], list[Shape], Any]:
+    """The results of the function, their shapes, and the tangent of the result."""
     chosen = [d for d in directions if d is not None]
     results, moved = emit_jvp(function.inner, chosen, function.wrt, function.of)
     by_result = dict(zip(function.of, moved, strict=True))
@@ -161,7 +259,12 @@ def _push(function: _Linearization, directions: Sequence[Value | None]) -> tuple
         by_result[i] if i in by_result else prims.full(r.shape, 0, r.dtype)
         for i, r in enumerate(results[: function.out_count])
     ]
-    return results, function.out_tree.unflatten(wrap(tangents))
+    shapes = function.shapes(results)
+    return results, shapes, function.out(tangents, shapes)
+
+
+def _shapes(leaves: Sequence[Handle]) -> list[Shape]:
+    return [leaf._extents for leaf in leaves]
 
 
 def _deep_enough(
@@ -295,21 +398,22 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
                 "need float32, float64 or complex numbers",
                 function_source(function),
             )
-    count, order = traced_function.out_count, prims.scope().order
+    order = prims.scope().order
     results = emit_call(traced_function.inner)
+    shapes = traced_function.shapes(results)
 
     @hide_frames
     def pullback(cotangent: Any) -> tuple[Any, ...]:
-        directions = _directions(cotangent, traced_function.out_tree, results[:count], "cotangent")
+        tree = traced_function.out_tree
+        values = results[: traced_function.out_count]
+        directions = _directions(cotangent, tree, values, shapes, "cotangent")
         chosen = [d for d in directions if d is not None]
         deep = _deep_enough(traced_function, function, has_aux, order)
         _, gradients = emit_vjp(deep.inner, chosen, deep.wrt, deep.of)
-        return traced_function.in_tree.unflatten(wrap(gradients))
+        return traced_function.in_tree.unflatten(shown(gradients, _shapes(deep.primals)))
 
-    out = traced_function.out_tree.unflatten(wrap(results[:count]))
-    if has_aux:
-        return out, pullback, traced_function.aux.put(wrap(results[count:]))
-    return out, pullback
+    out = traced_function.out(results, shapes)
+    return (out, pullback, traced_function.aux_of(results)) if has_aux else (out, pullback)
 
 
 def _kept(primals: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -380,19 +484,18 @@ def linearize(function: Callable[..., Any], *primals: Any, has_aux: bool = False
     if current_scope() is None:
         return _linearize_concrete(function, primals, has_aux)
     traced_function = _linearize(function, primals, has_aux)
-    count, order = traced_function.out_count, prims.scope().order
+    order = prims.scope().order
     results = emit_call(traced_function.inner)
+    shapes = traced_function.shapes(results)
 
     @hide_frames
     def pushforward(*tangents: Any) -> Any:
         tree, leaves = traced_function.in_tree, traced_function.primals
-        directions = _directions(tangents, tree, leaves, "tangents")
-        return _push(_deep_enough(traced_function, function, has_aux, order), directions)[1]
+        directions = _directions(tangents, tree, leaves, _shapes(leaves), "tangents")
+        return _push(_deep_enough(traced_function, function, has_aux, order), directions)[-1]
 
-    out = traced_function.out_tree.unflatten(wrap(results[:count]))
-    if has_aux:
-        return out, pushforward, traced_function.aux.put(wrap(results[count:]))
-    return out, pushforward
+    out = traced_function.out(results, shapes)
+    return (out, pushforward, traced_function.aux_of(results)) if has_aux else (out, pushforward)
 
 
 def _linearize_concrete(

@@ -176,8 +176,10 @@ class Arguments:
             raise ArgumentError("argnums is empty: name at least one argument")
         self._numbers = tuple(int(n) for n in numbers)
 
-    def select(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Selection:
-        """The leaves of the arguments in a call.
+    def select(
+        self, function: Callable[..., Any], args: tuple[Any, ...], with_sized: bool = False
+    ) -> Selection:
+        """The leaves of the arguments in a call; `with_sized` as for `traced_leaves`.
 
         Raises:
             ArgumentError: there is no such argument, or one is named twice.
@@ -200,7 +202,7 @@ class Arguments:
         trees: list[TreeDef] = []
         roots = argument_names(function, count)
         for number in selected:
-            some, tree, names = traced_leaves(args[number], roots[number])
+            some, tree, names = traced_leaves(args[number], roots[number], with_sized)
             leaves += some
             paths += names
             trees.append(tree)

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Sizes of arguments that are others from call to call: `Dim`, and what `dynamic=` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradopt._gradopt import DeviceArray
+from gradopt.base.parameters import Parameters
+from gradopt.base.pytree import TreeDef
+from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+
+
+class Dim:
+    """The size of dimensions of arguments, which may be another one in each call.
+
+        go.compile(f, dynamic={"x": {0: go.Dim("n", max=1000)}, "y": {0: "n"}})
+
+    All dimensions with the same name have the same size in a call.
+
+    Attributes:
+        name: what it is called, in errors too.
+        max: how large it is at most, which temporaries have room for. A `Dim` without one is that
+            with the same name in the same `dynamic=`.
+
+    Raises:
+        ArgumentTypeError: the name is no string, or max no integer.
+        ArgumentError: the name is empty, or max is less than 1.
+    """
+
+    __slots__ = ("max", "name")
+
+    def __init__(self, name: str, max: int | None = None) -> None:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(f"a Dim is named by a string, not by {name!r}")
+        if not name:
+            raise ArgumentError("the name of a Dim is empty")
+        if max is not None and (not isinstance(max, (int, np.integer)) or isinstance(max, bool)):
+            raise ArgumentTypeError(f"the max of Dim {name!r} must be an int, not {max!r}")
+        if max is not None and max < 1:
+            raise ArgumentError(f"the max of Dim {name!r} must be at least 1, not {max}")
+        self.name = name
+        self.max = None if max is None else int(max)
+
+    def __repr__(self) -> str:
+        return f"Dim({self.name!r}{'' if self.max is None else f', max={self.max}'})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dim) and (self.name, self.max) == (other.name, other.max)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.max))
+
+
+class Axes(NamedTuple):
+    """Dimensions of one array, or of each in a container, by number, with their sizes."""
+
+    dims: tuple[tuple[int, Dim], ...]
+
+
+class Entries(NamedTuple):
+    """What is said of entries of a container, by index or key."""
+
+    entries: tuple[tuple[Any, Any], ...]
+
+
+class Dynamic(NamedTuple):
+    """What `dynamic=` says of arguments: their positions, or -1; their names, or ""; and what."""
+
+    arguments: tuple[tuple[int, str, Any], ...]
+
+    def axes_of(self, structure: TreeDef) -> list[tuple[tuple[int, Dim], ...]]:
+        """For each leaf of positional and named arguments its dimensions of such sizes."""
+        positional, named = structure.children
+        by_number = {number: (name, said) for number, name, said in self.arguments}
+        by_name = {name: (name, said) for _, name, said in self.arguments}
+        found: list[tuple[tuple[int, Dim], ...]] = []
+        for number, child in enumerate(positional.children):
+            name, said = by_number.get(number, ("", None))
+            found += _axes_of(child, said, name or f"argument {number}")
+        for key, child in zip(named.data, named.children, strict=True):
+            name, said = by_name.get(key, (key, None))
+            found += _axes_of(child, said, name)
+        return found
+
+
+def _axes_of(node: TreeDef, said: Any, path: str) -> list[tuple[tuple[int, Dim], ...]]:
+    if said is None or isinstance(said, Axes):
+        return [() if said is None else said.dims] * node.leaf_count
+    if node.cls is not None and issubclass(node.cls, (tuple, list)):
+        keys: Sequence[Any] = range(len(node.children))
+    elif node.cls is not None and issubclass(node.cls, dict):
+        keys = list(node.data)
+    else:
+        what = "an array" if node.cls is None else f"a {node.cls.__name__}"
+        raise ArgumentError(
+            f"dynamic= names entries of {path}, which is {what}; for all arrays in it write "
+            f"{{axis: Dim}}"
+        )
+    entries = dict(said.entries)
+    for key in entries:
+        if key not in keys:
+            raise ArgumentError(f"dynamic= names {path}[{key!r}], which is not there")
+    found: list[tuple[tuple[int, Dim], ...]] = []
+    for key, child in zip(keys, node.children, strict=True):
+        found += _axes_of(child, entries.get(key), f"{path}[{key!r}]")
+    return found
+
+
+def make_dynamic(given: Any, found: Parameters | None) -> Dynamic:
+    """What the option says, of a function with these parameters.
+
+    Raises:
+        ArgumentTypeError: it is not made of dicts, lists, tuples, axes and sizes.
+        ArgumentError: the function has no such parameter, or a size has two largest values.
+        UnsupportedError: a size has no largest value.
+    """
+    if given is None:
+        return Dynamic(())
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(
+            'dynamic must be a dict from arguments to their dimensions, as in {"x": {0: '
+            f'gradopt.Dim("n", max=1000)}}}}, not {given!r}'
+        )
+    named: dict[str, Dim] = {}
+    _collect(given, named)
+    positional = list(found.positional) if found is not None else []
+    is_complete = found is not None and not found.rest and not found.others
+    arguments: dict[tuple[int, str], Any] = {}
+    for key, value in given.items():
+        if not isinstance(key, (int, str)) or isinstance(key, bool):
+            raise ArgumentTypeError(f"dynamic names arguments by name or position, not {key!r}")
+        number, name = (key, "") if isinstance(key, int) else (-1, key)
+        if isinstance(key, int):
+            number = number + len(positional) if number < 0 else number
+            name = positional[number] if 0 <= number < len(positional) else ""
+        elif key in positional:
+            number = positional.index(key)
+        known = name in positional or (found is not None and name in found.named)
+        if is_complete and not known:
+            what = f"positional parameter {key}" if isinstance(key, int) else f"parameter {key!r}"
+            raise ArgumentError(f"dynamic: the function has no {what}")
+        if (number, name) in arguments:
+            raise ArgumentError(f"dynamic names the argument {name or number} twice")
+        arguments[number, name] = _said(value, named)
+    return Dynamic(tuple([(*place, said) for place, said in arguments.items()]))
+
+
+def _collect(given: Any, named: dict[str, Dim]) -> None:
+    """Finds sizes with a largest value."""
+    if isinstance(given, Dim):
+        before = named.setdefault(given.name, given)
+        if before.max is None:
+            named[given.name] = given
+        elif given.max not in (None, before.max):
+            raise ArgumentError(
+                f"dynamic: the size {given.name!r} has two largest values, {before.max} and "
+                f"{given.max}"
+            )
+    elif isinstance(given, (Mapping, tuple, list)):
+        for value in given.values() if isinstance(given, Mapping) else given:  # pyright: ignore
+            _collect(value, named)
+
+
+def _said(given: Any, named: dict[str, Dim]) -> Any:
+    """What is said of an argument, or of an entry of one."""
+    if given is None:
+        return None
+    if isinstance(given, (tuple, list)):
+        return Entries(tuple([(i, _said(value, named)) for i, value in enumerate(given)]))
+    if not isinstance(given, Mapping):
+        raise ArgumentTypeError(
+            "dynamic gives dimensions as a dict from axes to sizes, as in {0: "
+            f'gradopt.Dim("n", max=1000)}}, not {given!r}'
+        )
+    if not all(isinstance(value, (str, Dim)) for value in given.values()):
+        return Entries(tuple([(key, _said(value, named)) for key, value in given.items()]))
+    axes: list[tuple[int, Dim]] = []
+    for axis, value in given.items():
+        if not isinstance(axis, int) or isinstance(axis, bool):
+            raise ArgumentTypeError(f"dynamic names dimensions by integers, not {axis!r}")
+        name = value if isinstance(value, str) else value.name
+        dim = named.get(name)
+        if dim is None or dim.max is None:
+            raise UnsupportedError(
+                f"dynamic: the size {name!r} needs a largest value, which temporaries have room "
+                f"for: write gradopt.Dim({name!r}, max=...)"
+            )
+        axes.append((axis, dim))
+    return Axes(tuple(axes))
+
+
+class Sized(NamedTuple):
+    """The leaves of a call.
+
+    Attributes:
+        leaves: as compiled code takes them: what has fewer rows as it is, and what is smaller
+            along other dimensions in a copy that is not.
+        are_sized: which of them may have fewer rows.
+        shapes: the largest shapes of arrays, with a name in place of each such size; None for
+            others.
+        sizes: the sizes of this call, by the names of dimensions.
+        dims: the dimensions, by their names.
+    """
+
+    leaves: list[Any]
+    are_sized: list[bool]
+    shapes: list[tuple[int | Dim, ...] | None]
+    sizes: dict[str, int]
+    dims: list[Dim]
+
+
+def fit(
+    leaves: Sequence[Any], paths: Sequence[str], axes: Sequence[tuple[tuple[int, Dim], ...]]
+) -> Sized:
+    """The leaves of a call, checked.
+
+    Raises:
+        ArgumentTypeError: what should have dimensions is no array.
+        ArgumentError: there is no such dimension, it is too large, or two are not of one size.
+        UnsupportedError: an array is on a device.
+    """
+    made = Sized([], [], [], {}, [])
+    where: dict[str, str] = {}
+    for leaf, path, own in zip(leaves, paths, axes, strict=True):
+        if not own:
+            made.leaves.append(leaf)
+            made.are_sized.append(False)
+            made.shapes.append(None)
+            continue
+        if type(leaf) is DeviceArray:
+            raise UnsupportedError(
+                f"{path} is on a device, and dynamic= names dimensions of it, which is supported "
+                "for arrays on the host only"
+            )
+        if not isinstance(leaf, np.ndarray):
+            raise ArgumentTypeError(f"dynamic= names dimensions of {path}, which is no array")
+        shape: list[int | Dim] = list(leaf.shape)
+        for axis, dim in own:
+            if not -leaf.ndim <= axis < leaf.ndim:
+                raise ArgumentError(
+                    f"dynamic= names dimension {axis} of {path}, which has shape {leaf.shape}"
+                )
+            size = leaf.shape[axis]
+            assert dim.max is not None
+            if size > dim.max:
+                raise ArgumentError(
+                    f"dimension {axis} of {path} is {size}, but the size {dim.name!r} is at most "
+                    f"{dim.max}"
+                )
+            here = f"dimension {axis} of {path}"
+            if dim.name not in made.sizes:
+                made.sizes[dim.name] = size
+                made.dims.append(dim)
+                where[dim.name] = here
+            elif made.sizes[dim.name] != size:
+                raise ArgumentError(
+                    f"{where[dim.name]} is {made.sizes[dim.name]} and {here} is {size}, but both "
+                    f"are of the size {dim.name!r}"
+                )
+            shape[axis] = dim
+        made.leaves.append(_with_room(leaf, shape))
+        made.are_sized.append(isinstance(shape[0], Dim))
+        made.shapes.append(tuple(shape))
+    made.dims.sort(key=lambda dim: dim.name)
+    return made
+
+
+def bounds(shape: Sequence[int | Dim]) -> tuple[int, ...]:
+    """The largest shape."""
+    return tuple([size.max or 0 if isinstance(size, Dim) else size for size in shape])
+
+
+def _with_room(array: np.ndarray[Any, Any], shape: Sequence[int | Dim]) -> np.ndarray[Any, Any]:
+    """The array with rows of the largest size."""
+    wanted = (*array.shape[:1], *bounds(shape[1:]))
+    if wanted == array.shape:
+        return array
+    room = np.zeros(wanted, array.dtype)
+    room[tuple([slice(size) for size in array.shape])] = array
+    return room

@@ -1,0 +1,472 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`dynamic=`: one code for all sizes of dimensions of arguments."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from page_end import at_page_end
+
+import gradopt as go
+from gradopt import _gradopt
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    MutationError,
+    ShapeError,
+    UnsupportedError,
+)
+from gradopt.ir.current import trace_count
+
+MAX = 12
+N = go.Dim("n", max=MAX)
+MATRIX = np.random.default_rng(3).normal(size=(3, 3)) / 2
+
+# Means and quotients of nothing.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Mean of empty slice"),
+    pytest.mark.filterwarnings("ignore:invalid value encountered"),
+    pytest.mark.filterwarnings("ignore:Degrees of freedom"),
+]
+
+
+def same(got: Any, want: Any, rtol: float = 1e-11, atol: float = 1e-13) -> None:
+    assert np.shape(got) == np.shape(want)
+    assert np.asarray(got).dtype == np.asarray(want).dtype
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=atol)
+
+
+# -- Values and derivatives --------------------------------------------------------------------
+# Functions of arrays with n rows.
+
+
+def mean_of_rows(x: Any) -> Any:
+    return np.mean(x, axis=0) + x.shape[0]
+
+
+def elementwise(x: Any) -> Any:
+    return np.sin(x) * 2 + x.shape[0] * x.size
+
+
+def gram(x: Any) -> Any:
+    return x.T @ x / max(len(x), 1)
+
+
+def all_products(x: Any) -> Any:
+    return np.tanh(x @ x.T)
+
+
+def distances(x: Any) -> Any:
+    return np.sqrt(np.sum((x[:, None, :] - x[None, :, :]) ** 2, axis=2) + 1)
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def deviation(x: Any) -> Any:
+    return np.sqrt(np.var(x, axis=0) + 1)
+
+
+def differences(x: Any) -> Any:
+    return x[1:] * x[:-1]
+
+
+def backwards(x: Any) -> Any:
+    return x[::-1] * np.arange(len(x))[:, None]
+
+
+def joined(x: Any) -> Any:
+    return np.concatenate([x, x * 2, np.ones((3, 3))])
+
+
+def ordered(x: Any) -> Any:
+    return np.sort(x[:, 1]) * np.cumsum(x[:, 0])
+
+
+def flattened(x: Any) -> Any:
+    return x.reshape(-1)[::2] * 3
+
+
+def changed(x: Any) -> Any:
+    """A copy that is written to."""
+    y = x.copy()
+    y += 1
+    y[0:2] *= 3
+    y[:, 1] = np.sin(y[:, 0])
+    return y
+
+
+def positive_ones(x: Any) -> Any:
+    """A size that is less than n."""
+    y = x[:, 0]
+    return np.sum(np.log1p(y[y > 0])) * y
+
+
+def recurrence(x: Any) -> Any:
+    """A loop over n."""
+    h = np.zeros(3)
+    for i in range(x.shape[0]):
+        h = np.tanh(MATRIX @ h + x[i])
+    return h
+
+
+def smoothed(x: Any) -> Any:
+    """A loop over n that writes to an array of this size."""
+    y = np.zeros(len(x))
+    for i in range(1, len(x)):
+        if x[i, 0] < 0:
+            continue
+        y[i] = 0.5 * y[i - 1] + x[i, 0]
+    return y
+
+
+def over_rows(x: Any) -> Any:
+    total = 0.0
+    for row in x:
+        total = total + np.sum(row) ** 3
+    return total
+
+
+PROGRAMS: list[Callable[..., Any]] = [
+    *(mean_of_rows, elementwise, gram, all_products, distances, softmax, deviation, differences),
+    *(backwards, joined, ordered, flattened, changed, positive_ones),
+    *(recurrence, smoothed, over_rows),
+]
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_values_and_derivatives_of_all_sizes(f: Callable[..., Any]) -> None:
+    """No array is read beyond its end."""
+
+    def loss(x: Any) -> Any:
+        return np.sum(np.sin(f(x)))
+
+    def everything(x: Any, t: Any) -> Any:
+        value, pull = go.vjp(f, x)
+        gradient, product = go.jvp(go.grad(loss), (x,), (t,))
+        return value, go.jvp(f, (x,), (t,))[1], pull(np.cos(value))[0], gradient, product
+
+    compiled = go.compile(everything, dynamic={"x": {0: N}, "t": {0: "n"}})
+    rng = np.random.default_rng(1)
+    before = 0
+    for n in (5, 0, 1, 2, MAX):
+        x, t = (at_page_end(rng.uniform(-1, 1, size=(n, 3))) for _ in range(2))
+        value, tangent, cotangent, gradient, product = compiled(x, t)
+        before = before or trace_count()
+        same(value, f(x))
+        # The cotangent is cos(value), as in the gradient of the loss.
+        same(cotangent, gradient)
+        if n:
+            eps = 1e-6
+            same(tangent, (f(x + eps * t) - f(x - eps * t)) / (2 * eps), 1e-6, 1e-8)
+            slope = (loss(x + eps * t) - loss(x - eps * t)) / (2 * eps)
+            np.testing.assert_allclose(np.sum(gradient * t), slope, rtol=1e-6, atol=1e-8)
+            ends = [compiled(x + s * t, t)[3] for s in (eps, -eps)]
+            same(product, (ends[0] - ends[1]) / (2 * eps), 1e-5, 1e-7)
+        assert gradient.shape == product.shape == x.shape
+    assert compiled.cache_size() == 1
+    assert trace_count() == before
+    assert all(loop.is_rolled for loop in compiled.lower(x, t).loops())
+
+
+def loss_of_layers(params: Any, x: Any, labels: Any) -> Any:
+    """Softmax cross entropy of a network with one hidden layer."""
+    hidden = np.maximum(x @ params["w"] + params["b"], 0)
+    scores = np.tanh(hidden @ params["v"] + params["c"])
+    highest = np.max(scores, axis=1, keepdims=True)
+    normal = np.log(np.sum(np.exp(scores - highest), axis=1)) + highest[:, 0]
+    return np.mean(normal - scores[np.arange(len(labels)), labels])
+
+
+def layers(rng: Any) -> dict[str, Any]:
+    return {
+        "w": rng.normal(size=(6, 8)),
+        "b": rng.normal(size=8),
+        "v": rng.normal(size=(8, 4)),
+        "c": rng.normal(size=4),
+    }
+
+
+def test_batches_of_a_network() -> None:
+    rng = np.random.default_rng(2)
+    params = layers(rng)
+    dims = {"x": {0: go.Dim("n", max=100)}, "labels": {0: "n"}}
+    step = go.compile_value_and_grad(loss_of_layers, argnums=(0, 1), dynamic=dims)
+    for n in (32, 1, 100, 77):
+        x, labels = at_page_end(rng.normal(size=(n, 6))), at_page_end(rng.integers(0, 4, size=n))
+        value, (grads, towards) = step(params, x, labels)
+        same(value, loss_of_layers(params, x, labels))
+        want, (want_grads, want_towards) = go.value_and_grad(loss_of_layers, (0, 1))(
+            params, x, labels
+        )
+        same(value, want)
+        same(towards, want_towards)
+        for name, grad in grads.items():
+            same(grad, want_grads[name])
+    assert step.cache_size() == 1
+    value, (grads, towards) = step(params, x[:0], labels[:0])
+    assert np.isnan(value)
+    assert towards.shape == (0, 6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.int32, np.uint8, np.bool_])
+def test_dtypes(dtype: Any) -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x, axis=0), x[1:] * 2, x.T @ np.ones(len(x))
+
+    compiled = go.compile(f, dynamic={0: {0: N}})
+    rng = np.random.default_rng(4)
+    for n in (3, 1, 0, MAX):
+        x = at_page_end((rng.normal(size=(n, 2)) * 3 > 0) * rng.integers(1, 99, (n, 2)))
+        x = at_page_end(x.astype(dtype))
+        for got, want in zip(compiled(x), f(x), strict=True):
+            same(got, want, 1e-6)
+    assert compiled.cache_size() == 1
+
+
+# -- Which dimensions --------------------------------------------------------------------------
+
+
+def test_other_axes_and_several_sizes() -> None:
+    def f(a: Any, b: Any) -> Any:
+        return a @ b * a.shape[1], np.sum(a, axis=1), len(b)
+
+    dims = {"a": {0: go.Dim("m", max=7), -1: go.Dim("k", max=9)}, "b": {0: "k", 1: go.Dim("n", 5)}}
+    compiled = go.compile(f, dynamic=dims)
+    gradient = go.compile_grad(
+        lambda a, b: np.sum(np.sin(f(a, b)[0])), dynamic={0: dims["a"], 1: dims["b"]}
+    )
+    rng = np.random.default_rng(5)
+    for m, k, n in [(2, 3, 4), (7, 9, 5), (0, 1, 1), (1, 0, 5), (6, 2, 0)]:
+        a, b = at_page_end(rng.normal(size=(m, k))), at_page_end(rng.normal(size=(k, n)))
+        for got, want in zip(compiled(a, b), f(a, b), strict=True):
+            same(got, want)
+        same(gradient(a, b), (np.cos(a @ b * k) * k) @ b.T)
+    assert compiled.cache_size() == gradient.cache_size() == 1
+
+
+def test_a_square() -> None:
+    """One size along both dimensions, which is known to be the same."""
+
+    def f(a: Any) -> Any:
+        return a + a.T @ a - np.eye(3)[0, 1]
+
+    compiled = go.compile(f, dynamic={"a": {0: N, 1: N}})
+    lowered = compiled.lower(MATRIX)
+    assert not lowered.checks
+    for n in (3, 1, MAX):
+        a = np.arange(float(n * n)).reshape(n, n)
+        same(compiled(a), f(a))
+    with pytest.raises(ArgumentError, match="dimension 0 of a is 2 and dimension 1 of a is 3"):
+        compiled(np.ones((2, 3)))
+
+
+def test_containers_and_names() -> None:
+    def f(batch: Any, scale: Any, *rest: Any, weights: Any) -> Any:
+        total = np.sum(batch["x"] @ batch["w"][0]) * scale + np.sum(weights * batch["x"][:, 0])
+        return total + np.sum(rest[0][0]) + rest[0][1]
+
+    dims = {"batch": {"x": {0: "n"}}, "weights": {0: N}, 2: [{0: go.Dim("k", max=3)}, None]}
+    compiled = go.compile(f, dynamic=dims)
+    for n, k in [(4, 2), (2, 3), (0, 0)]:
+        batch, weights = {"w": [np.ones(3)], "x": np.full((n, 3), 2.0)}, np.full(n, 3.0)
+        got = compiled(batch, 0.5, [np.ones(k), 1.5], weights=weights)
+        assert got == f(batch, 0.5, [np.ones(k), 1.5], weights=weights)
+    assert compiled.cache_size() == 1
+
+
+def test_all_arrays_of_an_argument() -> None:
+    def f(state: Any, t: int) -> Any:
+        return {name: x[:t] * 2 for name, x in state.items()}
+
+    compiled = go.compile(f, dynamic={0: {0: N}})
+    for n in (5, 3):
+        state = {"a": np.arange(float(n)), "b": np.ones((n, 2))}
+        # An integer that a size depends on selects code, beside them.
+        for t in (2, 4, 2):
+            got = compiled(state, t)
+            same(got["a"], state["a"][:t] * 2)
+            same(got["b"], state["b"][:t] * 2)
+    assert compiled.cache_size() == 2
+
+
+def test_layouts() -> None:
+    """Arrays that compiled code cannot read where they are."""
+    compiled = go.compile(lambda x: x * 2 + np.sum(x), dynamic={"x": {0: N}})
+    x = np.arange(48.0).reshape(8, 6)
+    swapped = x.astype(x.dtype.newbyteorder())
+    for view in (x[:, ::2], x[::3, :3], swapped[:4, :3], x[::-1, 3:], np.asfortranarray(x[:5, :3])):
+        same(compiled(view), (view * 2 + np.sum(view)).astype(float))
+    assert compiled.cache_size() == 1
+
+
+# -- One code ----------------------------------------------------------------------------------
+
+
+def test_calls_allocate_nothing_but_results() -> None:
+    rng = np.random.default_rng(6)
+    params = layers(rng)
+    dims = {"x": {0: go.Dim("n", max=64)}, "labels": {0: "n"}}
+    step = go.compile_value_and_grad(loss_of_layers, dynamic=dims)
+    x, labels = rng.normal(size=(64, 6)), rng.integers(0, 4, size=64)
+    memory = step.lower(params, x[:3], labels[:3]).memory()
+    assert memory == step.lower(params, x, labels).memory()
+    assert memory.arguments == sum(p.nbytes for p in params.values()) + x.nbytes + labels.nbytes + 8
+    assert memory.arena >= x.nbytes
+    step(params, x[:3], labels[:3])
+    traces, allocations = trace_count(), _gradopt.alloc_count()
+    copies = _gradopt.staged_copy_count()
+    for n in (64, 1, 40, 0, 17):
+        step(params, x[:n], labels[:n])
+    assert (trace_count(), _gradopt.alloc_count()) == (traces, allocations)
+    assert _gradopt.staged_copy_count() == copies
+
+
+def test_lowered_code_runs_for_all_sizes() -> None:
+    lowered = go.compile(recurrence, dynamic={"x": {0: N}}).lower(np.ones((2, 3)))
+    assert "float64[Dim('n', max=12), 3]" in repr(lowered)
+    run = lowered.compile()
+    for n in (4, 0):
+        x = np.full((n, 3), 0.25)
+        same(run(x), recurrence(x))
+    with pytest.raises(ArgumentError, match=r"expected shape \(12, 3\) at x, but got"):
+        run(np.ones((2, 4)))
+
+
+def test_other_differences_make_other_code() -> None:
+    compiled = go.compile(mean_of_rows, dynamic={"x": {0: N}})
+    for n in (2, 3):
+        for x in (np.ones((n, 3)), np.ones((n, 4)), np.ones((n, 3), np.float32), np.ones(n)):
+            same(compiled(x), mean_of_rows(x), 1e-6)
+    assert compiled.cache_size() == 4
+
+
+def test_pickled_functions_keep_it() -> None:
+    compiled = pickle.loads(pickle.dumps(go.compile(mean_of_rows, dynamic={"x": {0: N}})))
+    for n in (2, 3):
+        same(compiled(np.ones((n, 3))), np.full(3, 1.0 + n))
+    assert compiled.cache_size() == 1
+
+
+def test_within_other_functions() -> None:
+    """There the sizes of arrays are those of the caller's."""
+    inner = go.compile(np.sin, dynamic={0: {0: N}})
+    x = np.linspace(0, 1, 20)
+    same(go.compile(lambda x: inner(x) * 2)(x), np.sin(x) * 2)
+    same(go.vmap(inner)(x.reshape(4, 5)), np.sin(x.reshape(4, 5)))
+
+
+# -- Errors ------------------------------------------------------------------------------------
+
+
+def f_of_two(x: Any, y: Any) -> Any:
+    return np.sum(x) + np.sum(y)
+
+
+def test_sizes_that_do_not_fit() -> None:
+    compiled = go.compile(f_of_two, dynamic={"x": {0: N}, "y": {1: "n"}})
+    assert compiled(np.ones(3), np.ones((2, 3))) == 9
+    for _ in range(2):  # Whether there is code already or not.
+        with pytest.raises(
+            ArgumentError,
+            match="dimension 0 of x is 3 and dimension 1 of y is 4, but both are of the size 'n'",
+        ):
+            compiled(np.ones(3), np.ones((2, 4)))
+        with pytest.raises(
+            ArgumentError, match="dimension 0 of x is 13, but the size 'n' is at most 12"
+        ):
+            compiled(np.ones(13), np.ones((2, 13)))
+        compiled.cache_clear()
+    with pytest.raises(ArgumentError, match=r"dimension 1 of y, which has shape \(3,\)"):
+        compiled(np.ones(3), np.ones(3))
+    with pytest.raises(ArgumentTypeError, match="names dimensions of x, which is no array"):
+        compiled(2.0, np.ones((2, 3)))
+
+
+def test_sizes_that_differ_in_the_function() -> None:
+    """What is not known to be equal is looked at in the call."""
+    dims = {"x": {0: N}, "y": {0: go.Dim("m", max=MAX)}}
+    compiled = go.compile(lambda x, y: x * y, dynamic=dims)
+    same(compiled(np.ones(3), np.ones(3)), np.ones(3))
+    with pytest.raises(ShapeError, match="could not be broadcast together"):
+        compiled(np.ones(3), np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "kind", "message"),
+    [
+        ({"x": {0: "n"}}, UnsupportedError, r"the size 'n' needs a largest value.*max="),
+        ({"x": {0: go.Dim("n")}}, UnsupportedError, "needs a largest value"),
+        ({"z": {0: N}}, ArgumentError, "the function has no parameter 'z'"),
+        ({2: {0: N}}, ArgumentError, "the function has no positional parameter 2"),
+        ({"x": {0: N}, 0: {1: N}}, ArgumentError, "names the argument x twice"),
+        ({"x": {0: N}, "y": {0: go.Dim("n", 5)}}, ArgumentError, "two largest values, 12 and 5"),
+        ({"x": {0.5: N}}, ArgumentTypeError, "names dimensions by integers, not 0.5"),
+        ({"x": N}, ArgumentTypeError, "as a dict from axes to sizes"),
+        ([N], ArgumentTypeError, "dynamic must be a dict"),
+        ({None: {0: N}}, ArgumentTypeError, "by name or position, not None"),
+    ],
+)
+def test_options_that_say_nothing(dynamic: Any, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        go.compile(f_of_two, dynamic=dynamic)
+
+
+def test_dims() -> None:
+    assert repr(N) == "Dim('n', max=12)"
+    assert go.Dim("n", np.int64(12)) == N
+    for given in [(3,), ("n", 1.5), ("n", True)]:
+        with pytest.raises(ArgumentTypeError):
+            go.Dim(*given)
+    for given in [("",), ("n", 0)]:
+        with pytest.raises(ArgumentError):
+            go.Dim(*given)
+
+
+def test_entries_that_are_not_there() -> None:
+    ones = np.ones(3)
+    for said, value, message in [
+        ({"a": {0: N}}, {"b": ones}, r"names x\['a'\], which is not there"),
+        ([{0: N}], ones, "names entries of x, which is an array"),
+    ]:
+        with pytest.raises(ArgumentError, match=message):
+            go.compile(f_of_two, dynamic={"x": said})(value, ones)
+
+
+def test_what_is_not_supported(tmp_path: Path) -> None:
+    dims = {"x": {0: N}}
+    with pytest.raises(UnsupportedError, match="x cannot be donated"):
+        go.compile(f_of_two, dynamic=dims, donate_argnums=0)
+    with pytest.raises(ArgumentError, match="x is static"):
+        go.compile(f_of_two, dynamic=dims, static_argnums=0)
+    with pytest.raises(UnsupportedError, match="not supported on devices"):
+        go.compile(f_of_two, dynamic=dims, device="cuda")
+    compiled = go.compile(f_of_two, dynamic=dims)
+    compiled(np.ones(3), np.ones(3))
+    with pytest.raises(UnsupportedError, match="dynamic= names a dimension of x"):
+        go.save(compiled, tmp_path / "saved")
+    with pytest.raises(UnsupportedError, match="size is known at run time only"):
+        go.compile(go.vmap(np.sin), dynamic={0: {0: N}})(np.ones((3, 2)))
+
+
+def test_arguments_that_are_written_to() -> None:
+    def f(x: Any, y: Any) -> Any:
+        y[0] = len(x)
+        return np.sum(x)
+
+    x, y = np.ones(3), np.zeros(2)
+    compiled = go.compile(f, dynamic={"x": {0: N}})
+    assert compiled(x, y) == 3
+    assert y[0] == 3
+
+    def g(x: Any) -> Any:
+        x[0] = 1.0
+        return x
+
+    with pytest.raises(MutationError, match="changes the argument x; assign to a copy"):
+        go.compile(g, dynamic={"x": {0: N}})(x)
