@@ -432,12 +432,17 @@ class Dispatcher:
         static_argnums: Sequence[int] = (),
         static_argnames: Sequence[str] = (),
         max_specializations: int | None = None,
+        sized: tuple[Sequence[tuple[int, str, int]], Sequence[int]] | None = None,
         is_foreign: bool = False,
     ) -> None:
         """Negative static_argnums count from the end of the positional arguments.
 
         A new signature takes the place of the least recently used one where there would be more
         than `max_specializations`.
+
+        `sized` has arguments whose arrays may have other numbers of rows in each call, by position
+        or -1, name or "", and number of their size, and how large each size is at most. The sizes
+        are leaves behind those of all arguments; for what does not fit, see the next.
 
         A call with an unhashable static argument is handed to `_flatten`, which explains it. With
         `is_foreign` all calls are."""

@@ -35,6 +35,7 @@ struct MethodNames {
 /// The C++ part of a dispatcher.
 struct State {
   StaticArguments statics;
+  SizedArguments sized;
   /// Whether Python code takes all arguments apart.
   bool isForeign = false;
   /// Shared, so that a running lookup survives cache_clear().
@@ -106,7 +107,8 @@ PyObject *Call::run() {
   if (cast(self)->state->isForeign)
     return runForeign();
   switch (signature.flatten(args, positional, keywordNames,
-                            cast(self)->state->statics)) {
+                            cast(self)->state->statics,
+                            cast(self)->state->sized)) {
   case FlattenStatus::Done:
     return runSignature();
   case FlattenStatus::Foreign:
@@ -201,14 +203,15 @@ PyObject *construct(PyTypeObject *type, PyObject *, PyObject *) {
 }
 
 int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
-  static const char *keywords[] = {"static_argnums", "static_argnames",
-                                   "max_specializations", "is_foreign",
-                                   nullptr};
-  PyObject *positions = nullptr, *names = nullptr, *most = Py_None;
+  static const char *keywords[] = {"static_argnums",      "static_argnames",
+                                   "max_specializations", "sized",
+                                   "is_foreign",          nullptr};
+  PyObject *positions = nullptr, *names = nullptr, *most = Py_None,
+           *sized = Py_None;
   int isForeign = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOp",
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOOp",
                                    const_cast<char **>(keywords), &positions,
-                                   &names, &most, &isForeign))
+                                   &names, &most, &sized, &isForeign))
     return -1;
   size_t limit = std::numeric_limits<size_t>::max();
   if (most != Py_None) {
@@ -221,6 +224,8 @@ int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
     auto state = std::make_unique<State>();
     state->table = std::make_shared<SpecializationTable>(limit);
     state->isForeign = isForeign != 0;
+    if (sized != Py_None)
+      state->sized = SizedArguments::parse(sized);
     if (positions)
       for (nb::handle position : nb::handle(positions))
         state->statics.positions.push_back(nb::cast<Py_ssize_t>(position));
@@ -237,7 +242,8 @@ int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
   } catch (nb::python_error &error) {
     error.restore();
   } catch (const nb::cast_error &) {
-    PyErr_SetString(PyExc_TypeError, "static_argnums must be integers");
+    PyErr_SetString(PyExc_TypeError,
+                    "static_argnums and sizes must be integers");
   } catch (const std::exception &error) {
     PyErr_SetString(PyExc_TypeError, error.what());
   }

@@ -66,6 +66,38 @@ bool StaticArguments::contains(PyObject *name) const {
 }
 
 //===----------------------------------------------------------------------===//
+// SizedArguments
+//===----------------------------------------------------------------------===//
+
+SizedArguments SizedArguments::parse(nb::handle parts) {
+  SizedArguments made;
+  for (nb::handle part : parts[0])
+    made.arguments.push_back(
+        {nb::cast<Py_ssize_t>(part[0]), part[1], nb::cast<size_t>(part[2])});
+  for (nb::handle most : parts[1])
+    made.most.push_back(nb::cast<npy_intp>(most));
+  for (const Argument &argument : made.arguments)
+    if (argument.size >= made.most.size())
+      throw nb::value_error("there is no such size");
+  return made;
+}
+
+int SizedArguments::find(Py_ssize_t position) const {
+  for (const Argument &argument : arguments)
+    if (argument.position == position)
+      return int(argument.size);
+  return -1;
+}
+
+int SizedArguments::find(PyObject *name) const {
+  for (const Argument &argument : arguments)
+    if (argument.name.ptr() == name ||
+        PyUnicode_Compare(argument.name.ptr(), name) == 0)
+      return int(argument.size);
+  return -1;
+}
+
+//===----------------------------------------------------------------------===//
 // Signature
 //===----------------------------------------------------------------------===//
 
@@ -273,9 +305,37 @@ FlattenStatus Signature::addDict(PyObject *dict, int depth) {
   return FlattenStatus::Done;
 }
 
+/// Adds an array with as many rows as its size says. What does not fit is left
+/// to Python code, which explains it.
+FlattenStatus Signature::addSized(PyObject *leaf) {
+  auto *array = reinterpret_cast<PyArrayObject *>(leaf);
+  if (Py_TYPE(leaf) != &PyArray_Type || PyArray_NDIM(array) == 0)
+    return FlattenStatus::Foreign;
+  npy_intp rows = PyArray_DIM(array, 0);
+  npy_intp &known = sizes[size_t(size)];
+  if (rows > sized->most[size_t(size)] || (known >= 0 && known != rows))
+    return FlattenStatus::Foreign;
+  known = rows;
+  return addLeaf(leaf, LeafKind::Array, /*isSized=*/true)
+             ? FlattenStatus::Done
+             : FlattenStatus::Failed;
+}
+
+/// Adds the sizes as numbers, behind all arguments.
+FlattenStatus Signature::addSizes() {
+  for (npy_intp known : sizes) {
+    if (known < 0)
+      return FlattenStatus::Foreign;
+    nb::object number = nb::steal(PyLong_FromSsize_t(known));
+    if (!number.is_valid() || !addLeaf(number.ptr(), LeafKind::WeakInt))
+      return FlattenStatus::Failed;
+  }
+  return FlattenStatus::Done;
+}
+
 FlattenStatus Signature::add(PyObject *value, int depth) {
   PyTypeObject *type = Py_TYPE(value);
-  if (type == &PyArray_Type)
+  if (type == &PyArray_Type && size < 0)
     return addLeaf(value, LeafKind::Array), FlattenStatus::Done;
   if (value == Py_None) {
     tokens.push_back(token(Tag::None));
@@ -298,6 +358,8 @@ FlattenStatus Signature::add(PyObject *value, int depth) {
     }
     return FlattenStatus::Done;
   }
+  if (size >= 0)
+    return addSized(value);
   LeafKind kind = classifyLeaf(value);
   if (kind == LeafKind::Unsupported)
     return addForeign(value);
@@ -316,8 +378,13 @@ FlattenStatus Signature::addForeign(PyObject *value) {
 
 FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
                                  PyObject *keywordNames,
-                                 const StaticArguments &statics) {
-  auto addArgument = [&](PyObject *value, bool isStatic) {
+                                 const StaticArguments &statics,
+                                 const SizedArguments &sizedArguments) {
+  sized = &sizedArguments;
+  for (size_t i = 0; i < sized->most.size(); ++i)
+    sizes.push_back(-1);
+  auto addArgument = [&](PyObject *value, bool isStatic, int itsSize) {
+    size = itsSize;
     if (!isStatic)
       return add(value, 0);
     tokens.push_back(token(Tag::Static));
@@ -333,7 +400,7 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
   tokens.push_back(token(Tag::Tuple, uint64_t(positional)));
   for (Py_ssize_t i = 0; i < positional; ++i) {
     FlattenStatus status =
-        addArgument(args[i], statics.contains(i, positional));
+        addArgument(args[i], statics.contains(i, positional), sized->find(i));
     if (status != FlattenStatus::Done)
       return status;
   }
@@ -343,11 +410,13 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
     PyObject *name = PyTuple_GET_ITEM(keywordNames, i);
     if (!addObject(name))
       return FlattenStatus::Failed;
-    FlattenStatus status =
-        addArgument(args[positional + i], statics.contains(name));
+    FlattenStatus status = addArgument(
+        args[positional + i], statics.contains(name), sized->find(name));
     if (status != FlattenStatus::Done)
       return status;
   }
+  if (FlattenStatus status = addSizes(); status != FlattenStatus::Done)
+    return status;
   finish();
   return FlattenStatus::Done;
 }

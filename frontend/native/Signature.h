@@ -32,6 +32,28 @@ struct StaticArguments {
   bool contains(PyObject *name) const;
 };
 
+/// Arguments whose arrays may have another number of rows in each call.
+struct SizedArguments {
+  struct Argument {
+    Py_ssize_t position;
+    nanobind::object name;
+    /// The number of the size that it has.
+    size_t size;
+  };
+
+  std::vector<Argument> arguments;
+  /// How large each size is at most.
+  std::vector<npy_intp> most;
+
+  /// Reads `([(position, name, size), ...], [most, ...])`; throws
+  /// nanobind::python_error or a cast error.
+  static SizedArguments parse(nanobind::handle parts);
+
+  /// The size of an argument, or -1.
+  int find(Py_ssize_t position) const;
+  int find(PyObject *name) const;
+};
+
 enum class FlattenStatus {
   Done,
   /// An argument is none of the containers and leaves known here.
@@ -49,7 +71,8 @@ public:
 
   /// Flattens the arguments of a vectorcall.
   FlattenStatus flatten(PyObject *const *args, Py_ssize_t positional,
-                        PyObject *keywordNames, const StaticArguments &statics);
+                        PyObject *keywordNames, const StaticArguments &statics,
+                        const SizedArguments &sized);
 
   /// Takes leaves, structure and `wrap` as Python code found them. False if a
   /// Python error was set.
@@ -67,6 +90,8 @@ private:
 
   void clear();
   FlattenStatus add(PyObject *value, int depth);
+  FlattenStatus addSized(PyObject *leaf);
+  FlattenStatus addSizes();
   bool addLeaf(PyObject *leaf, LeafKind kind, bool isSized = false);
   FlattenStatus addForeign(PyObject *value);
   FlattenStatus addDict(PyObject *dict, int depth);
@@ -84,6 +109,11 @@ private:
   InlineVector<PyObject *, kInlineLeaves> objects;
   nanobind::object wrap;
   uint64_t hash = 0;
+
+  /// What is known of sizes, and that of the argument that is flattened, or -1.
+  const SizedArguments *sized = nullptr;
+  InlineVector<npy_intp, 8> sizes;
+  int size = -1;
 };
 
 /// A signature that stays.

@@ -72,6 +72,22 @@ class Dynamic(NamedTuple):
 
     arguments: tuple[tuple[int, str, Any], ...]
 
+    def of_rows(self) -> tuple[list[tuple[int, str, int]], list[int]] | None:
+        """Arguments with the numbers of their sizes, and the largest values of these, if all it
+        says is how many rows the arrays of arguments have."""
+        dims: set[Dim] = set()
+        for _, _, said in self.arguments:
+            if not isinstance(said, Axes) or [axis for axis, _ in said.dims] != [0]:
+                return None
+            dims.add(said.dims[0][1])
+        if not dims:
+            return None
+        ordered = sorted(dims, key=lambda dim: dim.name)
+        arguments = [
+            (number, name, ordered.index(said.dims[0][1])) for number, name, said in self.arguments
+        ]
+        return arguments, [dim.max or 0 for dim in ordered]
+
     def axes_of(self, structure: TreeDef) -> list[tuple[tuple[int, Dim], ...]]:
         """For each leaf of positional and named arguments its dimensions of such sizes."""
         positional, named = structure.children

@@ -74,11 +74,13 @@ class Compiled(_gradopt.Dispatcher):
     def _dispatch(self) -> None:
         """Begins to look up code by arguments, of which those that are static now are compared."""
         self._dispatched = self.options
+        sized = self.options.dynamic.of_rows()
         super().__init__(
             self.options.static_argnums,
             self.options.static_argnames,
             self.options.max_specializations,
-            bool(self.options.dynamic.arguments),
+            sized,
+            bool(self.options.dynamic.arguments) and sized is None,
         )
 
     def __repr__(self) -> str:
