@@ -268,8 +268,11 @@ class SizedStorage(Storage):
     def shown(self, views: tuple[View, ...]) -> tuple[Value, tuple[View, ...]]:
         """From where to read through views, and through which of them."""
         held = self._held
-        if held is not None and current.state.scope is self._scope and views[:1] == (self.window,):
-            return held, views[1:]
+        if held is not None and views[:1] == (self.window,):
+            if current.state.scope is self._scope:
+                return held, views[1:]
+            if self._whole is not None and held is self._first:
+                return self._whole, views
         return self.value, views
 
     def all_elements(self, views: tuple[View, ...]) -> Value | None:
