@@ -247,3 +247,31 @@ func.func @shallow_indices(%c: tensor<20xi32>, %n: tensor<i64>) -> (tensor<i64>,
   %max = grad.reduce_max %j, dimensions = [0] : tensor<?xi64> -> tensor<i64>
   return %min, %max : tensor<i64>, tensor<i64>
 }
+
+// Products of matrices: 32 rows at once, and the rest one by one.
+// CHECK-LABEL: func @tiles_of_rows
+// CHECK: %[[LAST:.*]] = arith.muli %[[COUNT:.*]], %{{.*}} : index
+// CHECK: %[[MOST:.*]] = scf.for %{{.*}} = %{{.*}} to %[[COUNT]]
+// CHECK: grad.dynamic_slice %arg0[{{.*}}], sizes = [32, 4] {grad.in_bounds}
+// CHECK: grad.dot_general {{.*}} : tensor<32x4xf64>, tensor<4x5xf64> -> tensor<32x5xf64>
+// CHECK: grad.tanh {{.*}} : tensor<32x5xf64>
+// CHECK: grad.dynamic_update_slice {{.*}} : tensor<100x5xf64>, tensor<32x5xf64>
+// CHECK: {grad.max_trip_count = 3 : i64}
+// CHECK: scf.for %{{.*}} = %[[LAST]] to %{{.*}} iter_args({{.*}} = %[[MOST]])
+// CHECK: grad.dot_general {{.*}} : tensor<1x4xf64>, tensor<4x5xf64> -> tensor<1x5xf64>
+// CHECK: {grad.max_trip_count = 31 : i64}
+// CHECK: scf.for
+// CHECK: grad.dot_general {{.*}} contract = [0] x [0] : tensor<32x4xf64>, tensor<32x5xf64> -> tensor<4x5xf64>
+// CHECK: scf.for
+// CHECK: grad.dot_general {{.*}} contract = [0] x [0] : tensor<1x4xf64>, tensor<1x5xf64> -> tensor<4x5xf64>
+func.func @tiles_of_rows(%x: tensor<100x4xf64>, %w: tensor<4x5xf64>, %n: tensor<i64>) -> tensor<4x5xf64> {
+  %zero = grad.constant dense<0> : tensor<i64>
+  %0 = grad.sized_slice %x[%zero, %zero], shape = [?, 4], dimensions = [0, 1] sizes(%n) {grad.in_bounds}
+      : tensor<100x4xf64> -> tensor<?x4xf64>
+  %1 = grad.dot_general %0, %w, batch = [] x [], contract = [1] x [0]
+      : tensor<?x4xf64>, tensor<4x5xf64> -> tensor<?x5xf64>
+  %2 = grad.tanh %1 : tensor<?x5xf64>
+  %3 = grad.dot_general %0, %2, batch = [] x [], contract = [0] x [0]
+      : tensor<?x4xf64>, tensor<?x5xf64> -> tensor<4x5xf64>
+  return %3 : tensor<4x5xf64>
+}
