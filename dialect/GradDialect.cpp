@@ -6,6 +6,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Foreign.h"
+#include "dialect/GradSpectra.h"
 #include "dialect/Models.h"
 #include "dialect/Rules.h"
 #include "dialect/SpecialFunction.h"
@@ -43,6 +44,7 @@ void GradDialect::initialize() {
 #include "dialect/GradOps.cpp.inc"
       >();
   addSpecialFunctions(*this);
+  addSpectra(*this);
 }
 
 void grad::registerGradDialect(DialectRegistry &registry) {

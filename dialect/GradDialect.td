@@ -78,6 +78,7 @@ def Grad_RealTensor : Grad_TensorOf<Grad_Reals, "f32, f64 or integers">;
 def Grad_InexactTensor : Grad_TensorOf<!listconcat(Grad_Floats, Grad_Complexes),
                                        "f32, f64 or complex numbers">;
 def Grad_FloatTensor : Grad_TensorOf<Grad_Floats, "f32 or f64">;
+def Grad_ComplexTensor : Grad_TensorOf<Grad_Complexes, "complex numbers">;
 def Grad_IntegerTensor : Grad_TensorOf<Grad_Integers, "integers">;
 def Grad_BoolTensor : Grad_TensorOf<[I1], "bools">;
 

@@ -19,13 +19,6 @@
 
 include "GradForeign.td"
 
-def Grad_I32Tensor : Grad_TensorOf<[I32], "i32">;
-
-/// An op on stacks of matrices.
-class Grad_MatrixOp<string mnemonic, list<Trait> traits = []>
-    : Grad_StructuralOp<mnemonic,
-        !listconcat([DeclareOpInterfaceMethods<LinearizeOpInterface>], traits)>;
-
 def Grad_CholeskyOp : Grad_MatrixOp<"cholesky"> {
   let summary = "lower triangular factor of a positive definite matrix";
   let description = [{

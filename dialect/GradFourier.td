@@ -24,8 +24,6 @@
 
 include "GradForeign.td"
 
-def Grad_ComplexTensor : Grad_TensorOf<Grad_Complexes, "complex numbers">;
-
 def Grad_FftOp : Grad_LinearOp<"fft"> {
   let summary = "Fourier transform of complex numbers";
   let description = [{

@@ -8,14 +8,10 @@
 #define GRAD_OPS_TD
 
 include "GradElementwise.td"
+include "GradStructuralBase.td"
 include "mlir/IR/SymbolInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
-
-/// An op with an inferred result type and rules of its own.
-class Grad_StructuralOp<string mnemonic, list<Trait> traits = []>
-    : Grad_Op<mnemonic, !listconcat([InferTypeOpAdaptor,
-                                     DeclareOpInterfaceMethods<BatchOpInterface>], traits)>;
 
 /// A structural op that is linear in all its float operands, jointly: its
 /// tangent is the op itself applied to the tangents.

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialect/GradDialect.h"
+#include "dialect/GradSpectra.h"
 #include "dialect/Rules.h"
 #include "dialect/TypeChecks.h"
 
@@ -30,6 +30,12 @@ struct Stack {
   }
   RankedTensorType with(ArrayRef<int64_t> sizes) const {
     return with(sizes, type.getElementType());
+  }
+  /// The element type, or that of its parts.
+  Type part() const {
+    Type element = type.getElementType();
+    auto complex = dyn_cast<ComplexType>(element);
+    return complex ? complex.getElementType() : element;
   }
   RankedTensorType status() const {
     return with({}, IntegerType::get(type.getContext(), 32));
@@ -60,13 +66,6 @@ static LogicalResult checkSquare(Location_ loc, StringRef op, Value x) {
                            x.getType());
 }
 
-static LogicalResult checkReal(Location_ loc, StringRef op, Value x) {
-  if (!isa<ComplexType>(typeOf(x).getElementType()))
-    return success();
-  return emitOptionalError(loc, "'grad.", op,
-                           "' op expected real numbers, but got ", x.getType());
-}
-
 /// The sides of systems of equations, with one matrix of each for one of the
 /// other; the matrix of the system has as many rows as `rhs` has in `dim`.
 static LogicalResult checkSystem(Location_ loc, StringRef op, Value a,
@@ -91,8 +90,7 @@ static LogicalResult checkSystem(Location_ loc, StringRef op, Value a,
 
 LogicalResult CholeskyOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                            Adaptor adaptor, Types &types) {
-  if (failed(checkSquare(loc, "cholesky", adaptor.getA())) ||
-      failed(checkReal(loc, "cholesky", adaptor.getA())))
+  if (failed(checkSquare(loc, "cholesky", adaptor.getA())))
     return failure();
   Stack matrices(adaptor.getA());
   types.append({matrices.type, matrices.status()});
@@ -143,8 +141,7 @@ LogicalResult TriangularSolveOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult QrOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                      Adaptor adaptor, Types &types) {
-  if (failed(checkMatrices(loc, "qr", "a", adaptor.getA())) ||
-      failed(checkReal(loc, "qr", adaptor.getA())))
+  if (failed(checkMatrices(loc, "qr", "a", adaptor.getA())))
     return failure();
   Stack a(adaptor.getA());
   int64_t columns = adaptor.getFull() ? a.rows : a.smaller();
@@ -154,23 +151,70 @@ LogicalResult QrOp::inferReturnTypes(MLIRContext *, Location_ loc,
 
 LogicalResult EighOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                        Adaptor adaptor, Types &types) {
-  if (failed(checkSquare(loc, "eigh", adaptor.getA())) ||
-      failed(checkReal(loc, "eigh", adaptor.getA())))
+  if (failed(checkSquare(loc, "eigh", adaptor.getA())))
     return failure();
   Stack a(adaptor.getA());
-  types.append({a.with({a.rows}), a.type, a.status()});
+  types.append({a.with({a.rows}, a.part()), a.type, a.status()});
   return success();
 }
 
 LogicalResult SvdOp::inferReturnTypes(MLIRContext *, Location_ loc,
                                       Adaptor adaptor, Types &types) {
-  if (failed(checkMatrices(loc, "svd", "a", adaptor.getA())) ||
-      failed(checkReal(loc, "svd", adaptor.getA())))
+  if (failed(checkMatrices(loc, "svd", "a", adaptor.getA())))
     return failure();
   Stack a(adaptor.getA());
   bool full = adaptor.getFull();
-  types.append(
-      {a.with({a.rows, full ? a.rows : a.smaller()}), a.with({a.smaller()}),
-       a.with({full ? a.columns : a.smaller(), a.columns}), a.status()});
+  types.append({a.with({a.rows, full ? a.rows : a.smaller()}),
+                a.with({a.smaller()}, a.part()),
+                a.with({full ? a.columns : a.smaller(), a.columns}),
+                a.status()});
+  return success();
+}
+
+LogicalResult EigOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                      Adaptor adaptor, Types &types) {
+  if (failed(checkSquare(loc, "eig", adaptor.getA())))
+    return failure();
+  Stack a(adaptor.getA());
+  Type element = ComplexType::get(a.part());
+  types.append({a.with({a.rows}, element), a.with({a.rows, a.columns}, element),
+                a.status()});
+  return success();
+}
+
+LogicalResult SchurOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                        Adaptor adaptor, Types &types) {
+  if (failed(checkSquare(loc, "schur", adaptor.getA())))
+    return failure();
+  Stack a(adaptor.getA());
+  types.append({a.type, a.type, a.status()});
+  return success();
+}
+
+LogicalResult TriangularSylvesterOp::inferReturnTypes(MLIRContext *,
+                                                      Location_ loc,
+                                                      Adaptor adaptor,
+                                                      Types &types) {
+  StringRef name = "triangular_sylvester";
+  if (failed(checkSystem(loc, name, adaptor.getA(), adaptor.getRhs(), -2)) ||
+      failed(checkSystem(loc, name, adaptor.getB(), adaptor.getRhs(), -1)))
+    return failure();
+  if (adaptor.getBelow() &&
+      adaptor.getA().getType() != adaptor.getB().getType())
+    return emitOptionalError(
+        loc, "'grad.", name,
+        "' op expected a and b of one type, as it is about what is below, but "
+        "got ",
+        adaptor.getA().getType(), " and ", adaptor.getB().getType());
+  types.push_back(adaptor.getRhs().getType());
+  return success();
+}
+
+LogicalResult TriangularSqrtOp::inferReturnTypes(MLIRContext *, Location_ loc,
+                                                 Adaptor adaptor,
+                                                 Types &types) {
+  if (failed(checkSquare(loc, "triangular_sqrt", adaptor.getA())))
+    return failure();
+  types.push_back(adaptor.getA().getType());
   return success();
 }

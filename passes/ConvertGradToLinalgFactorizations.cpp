@@ -11,6 +11,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/GradSpectra.h"
 #include "passes/ConvertGradToLinalg.h"
 #include "runtime/Lapack.h"
 
@@ -48,6 +49,7 @@ LogicalResult callRoutine(Operation *op, PatternRewriter &rewriter,
 Type workLike(Value x, int64_t size) {
   return RankedTensorType::get({size}, typeOf(x).getElementType());
 }
+bool isComplex(Value x) { return isa<ComplexType>(typeOf(x).getElementType()); }
 Type integers(PatternRewriter &rewriter, int64_t size) {
   return RankedTensorType::get({size}, rewriter.getI32Type());
 }
@@ -85,11 +87,11 @@ LogicalResult lower(QrOp op, PatternRewriter &rewriter) {
 
 LogicalResult lower(EighOp op, PatternRewriter &rewriter) {
   int64_t n = Matrices(op.getA()).rows;
-  return callRoutine(op, rewriter, lapack::Eigh,
-                     op.getVectors().use_empty() ? 0 : lapack::HasVectors,
-                     op.getA(),
-                     {workLike(op.getA(), lapack::getEighWork(n)),
-                      integers(rewriter, lapack::getEighIntegers(n))});
+  return callRoutine(
+      op, rewriter, lapack::Eigh,
+      op.getVectors().use_empty() ? 0 : lapack::HasVectors, op.getA(),
+      {workLike(op.getA(), lapack::getEighWork(n, isComplex(op.getA()))),
+       integers(rewriter, lapack::getEighIntegers(n))});
 }
 
 LogicalResult lower(SvdOp op, PatternRewriter &rewriter) {
@@ -97,11 +99,35 @@ LogicalResult lower(SvdOp op, PatternRewriter &rewriter) {
   bool hasVectors = !op.getU().use_empty() || !op.getVh().use_empty();
   int64_t work =
       lapack::getSvdWork(a.rows, a.columns, Matrices(op.getU()).columns,
-                         Matrices(op.getVh()).rows);
+                         Matrices(op.getVh()).rows, isComplex(op.getA()));
   return callRoutine(
       op, rewriter, lapack::Svd, hasVectors ? lapack::HasVectors : 0, op.getA(),
       {workLike(op.getA(), work),
        integers(rewriter, lapack::getSvdIntegers(a.rows, a.columns))});
+}
+
+LogicalResult lower(EigOp op, PatternRewriter &rewriter) {
+  int64_t work = lapack::getSpectrumWork(Matrices(op.getA()).rows);
+  return callRoutine(op, rewriter, lapack::Eig,
+                     op.getVectors().use_empty() ? 0 : lapack::HasVectors,
+                     op.getA(), workLike(op.getA(), work));
+}
+
+LogicalResult lower(SchurOp op, PatternRewriter &rewriter) {
+  int64_t work = lapack::getSpectrumWork(Matrices(op.getA()).rows);
+  return callRoutine(op, rewriter, lapack::Schur, 0, op.getA(),
+                     workLike(op.getA(), work));
+}
+
+LogicalResult lower(TriangularSylvesterOp op, PatternRewriter &rewriter) {
+  int64_t flags = (op.getTransposed() ? lapack::IsTransposed : 0) |
+                  (op.getBelow() ? lapack::IsBelow : 0);
+  return callRoutine(op, rewriter, lapack::TriangularSylvester, flags,
+                     {op.getA(), op.getB(), op.getRhs()});
+}
+
+LogicalResult lower(TriangularSqrtOp op, PatternRewriter &rewriter) {
+  return callRoutine(op, rewriter, lapack::TriangularSqrt, 0, op.getA());
 }
 
 /// An op on matrices => grad.lapack_into.
@@ -117,8 +143,9 @@ template <typename Op> struct Lower : OpRewritePattern<Op> {
 } // namespace
 
 void mlir::grad::populateFactorizationsToLinalg(RewritePatternSet &patterns) {
-  patterns
-      .add<Lower<CholeskyOp>, Lower<LuOp>, Lower<LuSolveOp>,
-           Lower<TriangularSolveOp>, Lower<QrOp>, Lower<EighOp>, Lower<SvdOp>>(
-          patterns.getContext());
+  patterns.add<Lower<CholeskyOp>, Lower<LuOp>, Lower<LuSolveOp>,
+               Lower<TriangularSolveOp>, Lower<QrOp>, Lower<EighOp>,
+               Lower<SvdOp>, Lower<EigOp>, Lower<SchurOp>,
+               Lower<TriangularSylvesterOp>, Lower<TriangularSqrtOp>>(
+      patterns.getContext());
 }

@@ -41,11 +41,13 @@ template <typename R> struct Complex {
     R ratio = z.re / z.im, length = z.re * ratio + z.im;
     return {(re * ratio + im) / length, (im * ratio - re) / length};
   }
-  Complex &operator-=(Complex z) {
-    re -= z.re;
-    im -= z.im;
-    return *this;
-  }
+  Complex operator+(Complex z) const { return {re + z.re, im + z.im}; }
+  Complex operator-(Complex z) const { return {re - z.re, im - z.im}; }
+  Complex operator-() const { return {-re, -im}; }
+  Complex &operator+=(Complex z) { return *this = *this + z; }
+  Complex &operator-=(Complex z) { return *this = *this - z; }
+  Complex &operator*=(Complex z) { return *this = *this * z; }
+  bool operator==(Complex z) const { return re == z.re && im == z.im; }
 };
 
 template <typename T> struct PartOf {
@@ -55,6 +57,22 @@ template <typename R> struct PartOf<Complex<R>> {
   using Type = R;
 };
 template <typename T> using Part = typename PartOf<T>::Type;
+template <typename T> constexpr bool kIsComplex = sizeof(T) != sizeof(Part<T>);
+
+template <typename R> R conjugate(R x) { return x; }
+template <typename R> Complex<R> conjugate(Complex<R> x) {
+  return {x.re, -x.im};
+}
+template <typename R> R realOf(R x) { return x; }
+template <typename R> R realOf(Complex<R> x) { return x.re; }
+template <typename R> R lengthOf(R x) { return std::fabs(x); }
+template <typename R> R lengthOf(Complex<R> x) {
+  return std::hypot(x.re, x.im);
+}
+template <typename R> bool isFinite(R x) { return std::isfinite(x); }
+template <typename R> bool isFinite(Complex<R> x) {
+  return std::isfinite(x.re) && std::isfinite(x.im);
+}
 
 /// What pivots are chosen by, as LAPACK does.
 template <typename R> R sizeOf(R x) { return std::fabs(x); }
@@ -82,14 +100,14 @@ template <typename T> int loopCholesky(T *l, int64_t n) {
       const T *other = l + j * n;
       T sum = row[j];
       for (int64_t k = 0; k < j; ++k)
-        sum -= row[k] * other[k];
+        sum -= row[k] * conjugate(other[k]);
       if (j < i) {
         row[j] = sum / other[j];
         continue;
       }
-      if (!(sum > 0))
+      if (!(realOf(sum) > 0))
         return static_cast<int>(i + 1);
-      row[i] = std::sqrt(sum);
+      row[i] = std::sqrt(realOf(sum));
     }
   }
   return 0;
@@ -130,35 +148,37 @@ template <typename T> int loopLu(T *a, int64_t m, int64_t n, int32_t *pivots) {
 }
 
 /// The length of x[0], x[stride], ..., without overflow.
-template <typename T> T lengthOf(const T *x, int64_t count, int64_t stride) {
-  T largest = 0;
+template <typename T>
+Part<T> lengthOf(const T *x, int64_t count, int64_t stride) {
+  using R = Part<T>;
+  R largest = 0;
   for (int64_t i = 0; i < count; ++i) {
-    T size = std::fabs(x[i * stride]);
+    R size = lengthOf(x[i * stride]);
     largest = size > largest || size != size ? size : largest;
   }
   if (!(largest > 0) || std::isinf(largest))
     return largest;
-  T sum = 0;
+  R sum = 0;
   for (int64_t i = 0; i < count; ++i) {
-    T part = x[i * stride] / largest;
+    R part = lengthOf(x[i * stride]) / largest;
     sum += part * part;
   }
   return largest * std::sqrt(sum);
 }
 
-/// x -= tau v (v^T x) for the columns of x from `begin` on, where v is column k
+/// x -= tau v (v^H x) for the columns of x from `begin` on, where v is column k
 /// of `a` from row k on, with a one in front. `sums` has room for a row.
 template <typename T>
 void reflect(const T *a, int64_t n, int64_t k, int64_t m, T tau, T *x,
              int64_t columns, int64_t begin, T *__restrict sums) {
-  if (tau == 0)
+  if (tau == T(0))
     return;
   const T *first = x + k * columns;
   for (int64_t j = begin; j < columns; ++j)
     sums[j] = first[j];
   for (int64_t i = k + 1; i < m; ++i) {
     const T *__restrict row = x + i * columns;
-    T factor = a[i * n + k];
+    T factor = conjugate(a[i * n + k]);
     for (int64_t j = begin; j < columns; ++j)
       sums[j] += factor * row[j];
   }
@@ -177,16 +197,17 @@ template <typename T> void loopQr(T *a, int64_t m, int64_t n, T *tau, T *sums) {
     T *below = a + (k + 1) * n + k;
     T rest = lengthOf(below, m - k - 1, n), &head = a[k * n + k];
     tau[k] = 0;
-    if (rest == 0)
+    // The diagonal becomes real.
+    if (rest == T(0) && conjugate(head) == head)
       continue;
     T legs[] = {head, rest};
-    T length = std::copysign(lengthOf(legs, 2, 1), -head);
-    T scale = 1 / (head - length);
+    T length = std::copysign(lengthOf(legs, 2, 1), -realOf(head));
+    T scale = T(1) / (head - length);
     tau[k] = (length - head) / length;
     for (int64_t i = 0; i < m - k - 1; ++i)
       below[i * n] *= scale;
     head = length;
-    reflect(a, n, k, m, tau[k], a, n, k + 1, sums);
+    reflect(a, n, k, m, conjugate(tau[k]), a, n, k + 1, sums);
   }
 }
 
@@ -197,12 +218,12 @@ void loopQrVectors(T *q, int64_t m, int64_t c, int64_t k, const T *tau,
                    T *sums) {
   for (int64_t j = k; j < c; ++j)
     for (int64_t i = 0; i < m; ++i)
-      q[i * c + j] = i == j;
+      q[i * c + j] = Part<T>(i == j);
   for (int64_t j = k - 1; j >= 0; --j) {
     reflect(q, c, j, m, tau[j], q, c, j + 1, sums);
     for (int64_t i = 0; i < m; ++i)
       q[i * c + j] = i < j    ? T(0)
-                     : i == j ? 1 - tau[j]
+                     : i == j ? T(1) - tau[j]
                               : -tau[j] * q[i * c + j];
   }
 }
@@ -220,21 +241,41 @@ template <typename T> struct Rotation {
     cosine = 1 / std::sqrt(1 + tangent * tangent);
     sine = tangent * cosine;
   }
-  void apply(T *x, T *y, int64_t count, int64_t stride = 1) const {
+  template <typename Number>
+  void apply(Number *x, Number *y, int64_t count, int64_t stride = 1) const {
+    Number c(cosine), s(sine);
     for (int64_t i = 0; i < count * stride; i += stride) {
-      T other = x[i];
-      x[i] = cosine * other - sine * y[i];
-      y[i] = sine * other + cosine * y[i];
+      Number other = x[i];
+      x[i] = c * other - s * y[i];
+      y[i] = s * other + c * y[i];
     }
   }
 };
+
+/// Multiplies by the phase that makes `between`, of a Hermitian matrix or of
+/// products of rows, real: the row, or column, that is the second one of it.
+template <typename T>
+void turnPhase(T between, T *row, int64_t count, int64_t stride = 1) {
+  if constexpr (kIsComplex<T>) {
+    T phase = between / T(lengthOf(between));
+    for (int64_t i = 0; i < count * stride; i += stride)
+      row[i] *= phase;
+  }
+}
+/// What is left of `between` then.
+template <typename T> Part<T> withoutPhase(T between) {
+  if constexpr (kIsComplex<T>)
+    return lengthOf(between);
+  else
+    return between;
+}
 
 /// So many times all pairs are looked at; about seven are enough.
 constexpr int kSweeps = 60;
 
 template <typename T> void fillIdentity(T *x, int64_t n) {
   for (int64_t i = 0; i < n * n; ++i)
-    x[i] = i % (n + 1) == 0;
+    x[i] = Part<T>(i % (n + 1) == 0);
 }
 
 /// The order in which `numbers` increase, or decrease.
@@ -254,29 +295,37 @@ void sortIndices(const T *numbers, int64_t n, bool decreasing, int32_t *order) {
 
 /// Jacobi's method. `work` has room for two matrices, `order` for n numbers.
 template <typename T>
-int loopEigh(const T *a, int64_t n, T *values, T *vectors, T *work,
+int loopEigh(const T *a, int64_t n, Part<T> *values, T *vectors, T *work,
              int32_t *order) {
-  T *rest = work, *rows = work + n * n, largest = 0;
+  using R = Part<T>;
+  T *rest = work, *rows = work + n * n;
+  R largest = 0;
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j <= i; ++j) {
-      rest[i * n + j] = rest[j * n + i] = a[i * n + j];
-      T size = std::fabs(a[i * n + j]);
+      T element = j < i ? a[i * n + j] : T(realOf(a[i * n + j]));
+      rest[i * n + j] = element;
+      rest[j * n + i] = conjugate(element);
+      R size = lengthOf(element);
       if (!std::isfinite(size))
         return 1;
       largest = size > largest ? size : largest;
     }
   fillIdentity(rows, n);
-  T negligible = largest * std::numeric_limits<T>::epsilon() / 16;
+  R negligible = largest * std::numeric_limits<R>::epsilon() / 16;
   bool isDone = false;
   for (int sweep = 0; sweep < kSweeps && !isDone; ++sweep) {
     isDone = true;
     for (int64_t i = 1; i < n; ++i)
       for (int64_t j = 0; j < i; ++j) {
         T between = rest[j * n + i];
-        if (std::fabs(between) <= negligible)
+        if (lengthOf(between) <= negligible)
           continue;
         isDone = false;
-        Rotation<T> turn(rest[j * n + j], between, rest[i * n + i]);
+        turnPhase(between, rest + i * n, n);
+        turnPhase(conjugate(between), rest + i, n, n);
+        turnPhase(between, rows + i * n, n);
+        Rotation<R> turn(realOf(rest[j * n + j]), withoutPhase(between),
+                         realOf(rest[i * n + i]));
         turn.apply(rest + j * n, rest + i * n, n);
         turn.apply(rest + j, rest + i, n, n);
         turn.apply(rows + j * n, rows + i * n, n);
@@ -286,14 +335,14 @@ int loopEigh(const T *a, int64_t n, T *values, T *vectors, T *work,
   if (!isDone)
     return 1;
   // `values` in their places as they are found, then sorted.
-  T *found = rest;
+  R *found = reinterpret_cast<R *>(rest);
   for (int64_t i = 0; i < n; ++i)
-    found[i] = rest[i * n + i];
+    found[i] = realOf(rest[i * n + i]);
   sortIndices(found, n, /*decreasing=*/false, order);
   for (int64_t j = 0; j < n; ++j) {
     values[j] = found[order[j]];
     for (int64_t i = 0; i < n; ++i)
-      vectors[i * n + j] = rows[order[j] * n + i];
+      vectors[i * n + j] = conjugate(rows[order[j] * n + i]);
   }
   return 0;
 }
@@ -304,26 +353,26 @@ void completeRows(T *rows, int64_t have, int64_t count, int64_t length,
                   T *trial) {
   for (; have < count; ++have) {
     T *row = rows + have * length;
-    T best = -1;
+    Part<T> best = 0;
     // Of the unit vectors, one is at least as far from the rows as the mean.
     for (int64_t unit = 0; unit < length && !(best * best * length >= 0.5);
          ++unit) {
       for (int64_t i = 0; i < length; ++i)
-        trial[i] = i == unit;
+        trial[i] = Part<T>(i == unit);
       for (int64_t k = 0; k < 2 * have; ++k) {
         const T *known = rows + k % have * length;
         T along = 0;
         for (int64_t i = 0; i < length; ++i)
-          along += known[i] * trial[i];
+          along += conjugate(known[i]) * trial[i];
         for (int64_t i = 0; i < length; ++i)
           trial[i] -= along * known[i];
       }
-      T size = lengthOf(trial, length, 1);
+      Part<T> size = lengthOf(trial, length, 1);
       if (size <= best)
         continue;
       best = size;
       for (int64_t i = 0; i < length; ++i)
-        row[i] = trial[i] / size;
+        row[i] = trial[i] / T(size);
     }
   }
 }
@@ -333,17 +382,18 @@ void completeRows(T *rows, int64_t have, int64_t count, int64_t length,
 /// Singular vectors of the long side, `numLong` of them, become the rows of
 /// `longRows`, those of the other side the rows of `turns`.
 template <typename T>
-int loopSvd(T *x, int64_t k, int64_t length, T *s, T *longRows, int64_t numLong,
-            T *turns, T *work, int32_t *order) {
-  T largest = 0;
+int loopSvd(T *x, int64_t k, int64_t length, Part<T> *s, T *longRows,
+            int64_t numLong, T *turns, T *work, int32_t *order) {
+  using R = Part<T>;
+  R largest = 0;
   for (int64_t i = 0; i < k * length; ++i) {
-    T size = std::fabs(x[i]);
+    R size = lengthOf(x[i]);
     if (!std::isfinite(size))
       return 1;
     largest = size > largest ? size : largest;
   }
   for (int64_t i = 0; largest > 0 && i < k * length; ++i)
-    x[i] /= largest;
+    x[i] = x[i] / T(largest);
   T *rows = turns + k * k;
   fillIdentity(rows, k);
   bool isDone = false;
@@ -351,36 +401,40 @@ int loopSvd(T *x, int64_t k, int64_t length, T *s, T *longRows, int64_t numLong,
     isDone = true;
     for (int64_t i = 1; i < k; ++i)
       for (int64_t j = 0; j < i; ++j) {
-        T *one = x + j * length, *two = x + i * length, a = 0, b = 0, c = 0;
+        T *one = x + j * length, *two = x + i * length, b = 0;
+        R a = 0, c = 0;
         for (int64_t l = 0; l < length; ++l) {
-          a += one[l] * one[l];
-          b += one[l] * two[l];
-          c += two[l] * two[l];
+          a += realOf(one[l] * conjugate(one[l]));
+          b += one[l] * conjugate(two[l]);
+          c += realOf(two[l] * conjugate(two[l]));
         }
-        T limit =
-            std::numeric_limits<T>::epsilon() * std::sqrt(a) * std::sqrt(c);
-        if (!(std::fabs(b) > limit))
+        R limit =
+            std::numeric_limits<R>::epsilon() * std::sqrt(a) * std::sqrt(c);
+        if (!(lengthOf(b) > limit))
           continue;
         isDone = false;
-        Rotation<T> turn(a, b, c);
+        turnPhase(b, two, length);
+        turnPhase(b, rows + i * k, k);
+        Rotation<R> turn(a, withoutPhase(b), c);
         turn.apply(one, two, length);
         turn.apply(rows + j * k, rows + i * k, k);
       }
   }
   if (!isDone)
     return 1;
+  R *sizes = reinterpret_cast<R *>(work);
   for (int64_t i = 0; i < k; ++i)
-    work[i] = lengthOf(x + i * length, length, 1);
-  sortIndices(work, k, /*decreasing=*/true, order);
+    sizes[i] = lengthOf(x + i * length, length, 1);
+  sortIndices(sizes, k, /*decreasing=*/true, order);
   int64_t have = 0;
   for (int64_t i = 0; i < k; ++i) {
     const T *from = x + order[i] * length;
-    T size = work[order[i]];
+    R size = sizes[order[i]];
     // What is left of rows that depend on others has no direction.
-    bool isNothing = size <= std::numeric_limits<T>::min();
+    bool isNothing = size <= std::numeric_limits<R>::min();
     s[i] = size * largest;
     for (int64_t l = 0; !isNothing && l < length; ++l)
-      longRows[i * length + l] = from[l] / size;
+      longRows[i * length + l] = from[l] / T(size);
     have += !isNothing;
     std::memcpy(turns + i * k, rows + order[i] * k, size_t(k) * sizeof(T));
   }

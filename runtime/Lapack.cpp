@@ -9,7 +9,8 @@
 // of a symmetric matrix is an upper one, and the QR factorisation is an LQ one.
 // Else they are transposed on the way, so that signs and orders are NumPy's.
 //
-// Small matrices, and all where there is no library, are factored by loops.
+// Small matrices, and all where there is no library, are factored by loops; for
+// eigenvalues of general matrices there is the library only.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +18,7 @@
 #include "runtime/BusySection.h"
 #include "runtime/FactorLoops.h"
 #include "runtime/OldLibrary.h"
+#include "runtime/SylvesterLoops.h"
 
 #include <atomic>
 #include <cstring>
@@ -63,6 +65,10 @@ template <typename T> struct Functions {
                 T *work, const int *lwork, int *info);
   void (*orglq)(const int *m, const int *n, const int *k, T *a, const int *lda,
                 const T *tau, T *work, const int *lwork, int *info);
+};
+
+/// `Functions`, and those that take other arguments for complex matrices.
+template <typename T> struct AllFunctions : Functions<T> {
   void (*syevd)(const char *job, const char *triangle, const int *n, T *a,
                 const int *lda, T *values, T *work, const int *lwork,
                 int *integers, const int *numIntegers, int *info, size_t,
@@ -71,24 +77,52 @@ template <typename T> struct Functions {
                 const int *lda, T *s, T *u, const int *ldu, T *vh,
                 const int *ldvh, T *work, const int *lwork, int *integers,
                 int *info, size_t);
+  void (*geev)(const char *left, const char *right, const int *n, T *a,
+               const int *lda, T *re, T *im, T *vl, const int *ldvl, T *vr,
+               const int *ldvr, T *work, const int *lwork, int *info, size_t,
+               size_t);
+  void (*gees)(const char *job, const char *sort, const void *select,
+               const int *n, T *a, const int *lda, int *numSelected, T *re,
+               T *im, T *vectors, const int *ldv, T *work, const int *lwork,
+               int *selected, int *info, size_t, size_t);
+};
+template <typename R> struct AllFunctions<Complex<R>> : Functions<Complex<R>> {
+  using T = Complex<R>;
+
+  void (*syevd)(const char *job, const char *triangle, const int *n, T *a,
+                const int *lda, R *values, T *work, const int *lwork, R *parts,
+                const int *numParts, int *integers, const int *numIntegers,
+                int *info, size_t, size_t);
+  void (*gesdd)(const char *job, const int *m, const int *n, T *a,
+                const int *lda, R *s, T *u, const int *ldu, T *vh,
+                const int *ldvh, T *work, const int *lwork, R *parts,
+                int *integers, int *info, size_t);
+  void (*geev)(const char *left, const char *right, const int *n, T *a,
+               const int *lda, T *values, T *vl, const int *ldvl, T *vr,
+               const int *ldvr, T *work, const int *lwork, R *parts, int *info,
+               size_t, size_t);
+  void (*gees)(const char *job, const char *sort, const void *select,
+               const int *n, T *a, const int *lda, int *numSelected, T *values,
+               T *vectors, const int *ldv, T *work, const int *lwork, R *parts,
+               int *selected, int *info, size_t, size_t);
 };
 
 struct Library {
-  Functions<double> d;
-  Functions<float> s;
-  Functions<Complex<double>> z;
-  Functions<Complex<float>> c;
+  AllFunctions<double> d;
+  AllFunctions<float> s;
+  AllFunctions<Complex<double>> z;
+  AllFunctions<Complex<float>> c;
 
-  const Functions<double> &of(double) const { return d; }
-  const Functions<float> &of(float) const { return s; }
-  const Functions<Complex<double>> &of(Complex<double>) const { return z; }
-  const Functions<Complex<float>> &of(Complex<float>) const { return c; }
+  const AllFunctions<double> &of(double) const { return d; }
+  const AllFunctions<float> &of(float) const { return s; }
+  const AllFunctions<Complex<double>> &of(Complex<double>) const { return z; }
+  const AllFunctions<Complex<float>> &of(Complex<float>) const { return c; }
 };
 
 Library library;
 std::atomic<bool> isThere = false;
 
-template <typename T> const Functions<T> *functions() {
+template <typename T> const AllFunctions<T> *functions() {
   return isThere.load(std::memory_order_acquire) ? &library.of(T()) : nullptr;
 }
 
@@ -108,8 +142,7 @@ void *findFunction(void *handle, const char *prefix, char type,
 }
 
 template <typename T>
-bool findAll(void *handle, char type, Functions<T> &found) {
-  bool isComplex = sizeof(T) != sizeof(Part<T>);
+bool findAll(void *handle, char type, AllFunctions<T> &found) {
   auto get = [&](auto &function, const char *name) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
         findFunction(handle, "", type, name, "_"));
@@ -117,17 +150,19 @@ bool findAll(void *handle, char type, Functions<T> &found) {
   };
   found.trsm = reinterpret_cast<decltype(found.trsm)>(
       findFunction(handle, "cblas_", type, "trsm", ""));
-  if (!found.trsm || !get(found.potrf, "potrf") || !get(found.getrf, "getrf"))
-    return false;
-  return isComplex || (get(found.gelqf, "gelqf") && get(found.orglq, "orglq") &&
-                       get(found.syevd, "syevd") && get(found.gesdd, "gesdd"));
+  return found.trsm && get(found.potrf, "potrf") && get(found.getrf, "getrf") &&
+         get(found.gelqf, "gelqf") &&
+         get(found.orglq, kIsComplex<T> ? "unglq" : "orglq") &&
+         get(found.syevd, kIsComplex<T> ? "heevd" : "syevd") &&
+         get(found.gesdd, "gesdd") && get(found.geev, "geev") &&
+         get(found.gees, "gees");
 }
 
 /// Matrices with fewer rows take longer in a library than in a loop.
 constexpr int64_t kSmall = 24;
 
 /// The functions to use for matrices of this size, or null.
-template <typename T> const Functions<T> *functionsFor(int64_t size) {
+template <typename T> const AllFunctions<T> *functionsFor(int64_t size) {
   return size < kSmall || size > std::numeric_limits<int>::max() / 4
              ? nullptr
              : functions<T>();
@@ -141,7 +176,7 @@ template <typename T>
 void solveTriangular(const T *a, int64_t n, T *x, int64_t rows, int64_t columns,
                      int64_t flags) {
   bool left = flags & IsLeft;
-  const Functions<T> *found = functionsFor<T>(n);
+  const AllFunctions<T> *found = functionsFor<T>(n);
   if (!found || larger(rows, columns) > std::numeric_limits<int>::max()) {
     TriangularView<T> view(a, n, flags);
     return left ? loopSolveLeft(view, x, columns)
@@ -162,7 +197,7 @@ template <typename T> int factorCholesky(const T *a, int64_t n, T *l) {
     for (int64_t j = 0; j < n; ++j)
       l[i * n + j] = j <= i ? a[i * n + j] : T(0);
   int status = 0;
-  if (const Functions<T> *found = functionsFor<T>(n)) {
+  if (const AllFunctions<T> *found = functionsFor<T>(n)) {
     int size = int(n);
     found->potrf("U", &size, l, &size, &status, 1);
   } else {
@@ -177,7 +212,7 @@ template <typename T>
 int factorLu(const T *a, int64_t m, int64_t n, T *lu, int32_t *pivots,
              int64_t *permutation, T *work) {
   int status = 0;
-  const Functions<T> *found = functionsFor<T>(smaller(m, n));
+  const AllFunctions<T> *found = functionsFor<T>(smaller(m, n));
   if (found && larger(m, n) <= std::numeric_limits<int>::max()) {
     transposeInto(a, m, n, work);
     int rows = int(m), columns = int(n);
@@ -235,7 +270,7 @@ void factorQr(const T *a, int64_t m, int64_t n, T *q, int64_t c, T *r,
   T *tau = work + lwork;
   T *reflections = c == n ? q : r;
   std::memcpy(reflections, a, size_t(m * n) * sizeof(T));
-  const Functions<T> *found = functionsFor<T>(k);
+  const AllFunctions<T> *found = functionsFor<T>(k);
   int rows = int(m), columns = int(n), count = int(k), size = int(lwork),
       status = 0;
   if (found)
@@ -265,17 +300,25 @@ void factorQr(const T *a, int64_t m, int64_t n, T *q, int64_t c, T *r,
 }
 
 template <typename T>
-int factorEigh(const T *a, int64_t n, T *values, T *vectors, T *work,
+int factorEigh(const T *a, int64_t n, Part<T> *values, T *vectors, T *work,
                int32_t *integers, bool hasVectors) {
-  const Functions<T> *found = functions<T>();
-  int size = int(n), numWork = int(getEighWork(n)),
+  const AllFunctions<T> *found = functions<T>();
+  int size = int(n), numWork = int(getEighRoutineWork(n, kIsComplex<T>)),
       numIntegers = int(getEighIntegers(n)), status = 0;
+  const char *job = hasVectors ? "V" : "N";
   if (n == 0)
     return 0;
   if (found) {
     transposeInto(a, n, n, vectors);
-    found->syevd(hasVectors ? "V" : "N", "L", &size, vectors, &size, values,
-                 work, &numWork, integers, &numIntegers, &status, 1, 1);
+    if constexpr (kIsComplex<T>) {
+      auto *parts = reinterpret_cast<Part<T> *>(work + numWork);
+      int numParts = int(getEighParts(n));
+      found->syevd(job, "L", &size, vectors, &size, values, work, &numWork,
+                   parts, &numParts, integers, &numIntegers, &status, 1, 1);
+    } else {
+      found->syevd(job, "L", &size, vectors, &size, values, work, &numWork,
+                   integers, &numIntegers, &status, 1, 1);
+    }
     transposeSquare(vectors, n);
   } else {
     status = loopEigh(a, n, values, vectors, work, integers);
@@ -289,8 +332,8 @@ int factorEigh(const T *a, int64_t n, T *values, T *vectors, T *work,
 
 /// The matrices of LAPACK lie in `work`, first a, then u and vh.
 template <typename T>
-int factorSvd(const T *a, int64_t m, int64_t n, T *u, int64_t c, T *s, T *vh,
-              int64_t d, T *work, int32_t *integers, bool hasVectors) {
+int factorSvd(const T *a, int64_t m, int64_t n, T *u, int64_t c, Part<T> *s,
+              T *vh, int64_t d, T *work, int32_t *integers, bool hasVectors) {
   int64_t k = smaller(m, n);
   T *copy = work, *otherU = copy + m * n, *otherVh = otherU + m * c,
     *rest = otherVh + d * n;
@@ -298,13 +341,19 @@ int factorSvd(const T *a, int64_t m, int64_t n, T *u, int64_t c, T *s, T *vh,
   if (k == 0) {
     fillIdentity(u, c);
     fillIdentity(vh, d);
-  } else if (const Functions<T> *found = functions<T>()) {
+  } else if (const AllFunctions<T> *found = functions<T>()) {
     int rows = int(m), columns = int(n), heightOfVh = int(d),
         numWork = int(getSvdRoutineWork(m, n));
     transposeInto(a, m, n, copy);
     const char *job = !hasVectors ? "N" : c > k || d > k ? "A" : "S";
-    found->gesdd(job, &rows, &columns, copy, &rows, s, otherU, &rows, otherVh,
-                 &heightOfVh, rest, &numWork, integers, &status, 1);
+    if constexpr (kIsComplex<T>) {
+      auto *parts = reinterpret_cast<Part<T> *>(rest + numWork);
+      found->gesdd(job, &rows, &columns, copy, &rows, s, otherU, &rows, otherVh,
+                   &heightOfVh, rest, &numWork, parts, integers, &status, 1);
+    } else {
+      found->gesdd(job, &rows, &columns, copy, &rows, s, otherU, &rows, otherVh,
+                   &heightOfVh, rest, &numWork, integers, &status, 1);
+    }
     if (hasVectors) {
       transposeInto(otherU, c, m, u);
       transposeInto(otherVh, n, d, vh);
@@ -314,17 +363,95 @@ int factorSvd(const T *a, int64_t m, int64_t n, T *u, int64_t c, T *s, T *vh,
     T *turns = rest, *vectors = rest + 2 * k * k;
     status = loopSvd(copy, k, m, s, otherU, c, turns, vectors, integers);
     transposeInto(otherU, c, m, u);
-    std::memcpy(vh, turns, size_t(k * k) * sizeof(T));
+    for (int64_t i = 0; i < k * k; ++i)
+      vh[i] = conjugate(turns[i]);
   } else {
     std::memcpy(copy, a, size_t(m * n) * sizeof(T));
     T *turns = rest, *vectors = rest + 2 * k * k;
     status = loopSvd(copy, k, n, s, vh, d, turns, vectors, integers);
     transposeInto(turns, k, k, u);
+    for (int64_t i = 0; i < k * k; ++i)
+      u[i] = conjugate(u[i]);
   }
   if (status != 0) {
     fillNan(s, k);
     fillNan(u, m * c);
     fillNan(vh, d * n);
+  }
+  return status;
+}
+
+/// Why there is no spectrum of a matrix: not all of it is finite, or there is
+/// no library.
+template <typename T> int checkSpectrum(const T *a, int64_t n) {
+  for (int64_t i = 0; i < n * n; ++i)
+    if (!isFinite(a[i]))
+      return 1;
+  return n > 0 && !functions<T>() ? kNoLibrary : 0;
+}
+
+/// In `work`: the transpose of a, the vectors, and the parts of the values.
+template <typename T>
+int factorEig(const T *a, int64_t n, Complex<Part<T>> *values,
+              Complex<Part<T>> *vectors, T *work, bool hasVectors) {
+  int status = checkSpectrum(a, n);
+  if (status == 0 && n > 0) {
+    const AllFunctions<T> *found = functions<T>();
+    T *copy = work, *columns = copy + n * n, *re = columns + n * n,
+      *im = re + n, *rest = im + n;
+    int size = int(n), numWork = int(getSpectrumRoutineWork(n));
+    const char *job = hasVectors ? "V" : "N";
+    transposeInto(a, n, n, copy);
+    if constexpr (kIsComplex<T>) {
+      found->geev("N", job, &size, copy, &size, values, nullptr, &size, columns,
+                  &size, rest, &numWork, reinterpret_cast<Part<T> *>(re),
+                  &status, 1, 1);
+      transposeInto(columns, n, n, vectors);
+    } else {
+      found->geev("N", job, &size, copy, &size, re, im, nullptr, &size, columns,
+                  &size, rest, &numWork, &status, 1, 1);
+      for (int64_t j = 0; j < n; ++j)
+        values[j] = {re[j], im[j]};
+      // Of a pair, the columns are the parts of one vector.
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t i = 0; i < n; ++i) {
+          T one = columns[j * n + i];
+          vectors[i * n + j] = im[j] == 0 ? Complex<T>(one)
+                               : im[j] > 0
+                                   ? Complex<T>(one, columns[(j + 1) * n + i])
+                                   : Complex<T>(columns[(j - 1) * n + i], -one);
+        }
+    }
+  }
+  if (status != 0) {
+    fillNan(values, n);
+    fillNan(vectors, n * n);
+  }
+  return status;
+}
+
+template <typename T>
+int factorSchur(const T *a, int64_t n, T *form, T *vectors, T *work) {
+  int status = checkSpectrum(a, n);
+  if (status == 0 && n > 0) {
+    const AllFunctions<T> *found = functions<T>();
+    T *re = work, *im = re + n, *rest = im + n;
+    int size = int(n), numWork = int(getSpectrumRoutineWork(n)),
+        numSelected = 0;
+    transposeInto(a, n, n, form);
+    if constexpr (kIsComplex<T>)
+      found->gees("V", "N", nullptr, &size, form, &size, &numSelected, re,
+                  vectors, &size, rest, &numWork,
+                  reinterpret_cast<Part<T> *>(im), nullptr, &status, 1, 1);
+    else
+      found->gees("V", "N", nullptr, &size, form, &size, &numSelected, re, im,
+                  vectors, &size, rest, &numWork, nullptr, &status, 1, 1);
+    transposeSquare(form, n);
+    transposeSquare(vectors, n);
+  }
+  if (status != 0) {
+    fillNan(form, n * n);
+    fillNan(vectors, n * n);
   }
   return status;
 }
@@ -373,10 +500,9 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
   switch (routine) {
   case Cholesky: {
     Stack factor(outs[0], 2), status(outs[1], 0);
-    if constexpr (sizeof(T) == sizeof(Part<T>))
-      for (int64_t i = 0; i < count; ++i)
-        *status.at<int32_t>(i) =
-            factorCholesky(a.at<const T>(i), n, factor.at<T>(i));
+    for (int64_t i = 0; i < count; ++i)
+      *status.at<int32_t>(i) =
+          factorCholesky(a.at<const T>(i), n, factor.at<T>(i));
     return;
   }
   case Lu: {
@@ -404,39 +530,63 @@ void run(Routine routine, int64_t flags, const gradopt_buffer *inputs,
                       flags);
     return;
   }
-  default:
-    break;
+  case Qr: {
+    Stack q(outs[0], 2), r(outs[1], 2);
+    for (int64_t i = 0; i < count; ++i)
+      factorQr(a.at<const T>(i), m, n, q.at<T>(i), q.sizes[1], r.at<T>(i),
+               static_cast<T *>(outs[2].data));
+    return;
   }
-  if constexpr (sizeof(T) == sizeof(Part<T>)) {
-    switch (routine) {
-    case Qr: {
-      Stack q(outs[0], 2), r(outs[1], 2);
-      for (int64_t i = 0; i < count; ++i)
-        factorQr(a.at<const T>(i), m, n, q.at<T>(i), q.sizes[1], r.at<T>(i),
-                 static_cast<T *>(outs[2].data));
-      return;
-    }
-    case Eigh: {
-      Stack values(outs[0], 1), vectors(outs[1], 2), status(outs[2], 0);
-      for (int64_t i = 0; i < count; ++i)
-        *status.at<int32_t>(i) = factorEigh(
-            a.at<const T>(i), n, values.at<T>(i), vectors.at<T>(i),
-            static_cast<T *>(outs[3].data),
-            static_cast<int32_t *>(outs[4].data), flags & HasVectors);
-      return;
-    }
-    case Svd: {
-      Stack u(outs[0], 2), s(outs[1], 1), vh(outs[2], 2), status(outs[3], 0);
-      for (int64_t i = 0; i < count; ++i)
-        *status.at<int32_t>(i) = factorSvd(
-            a.at<const T>(i), m, n, u.at<T>(i), u.sizes[1], s.at<T>(i),
-            vh.at<T>(i), vh.sizes[0], static_cast<T *>(outs[4].data),
-            static_cast<int32_t *>(outs[5].data), flags & HasVectors);
-      return;
-    }
-    default:
-      return;
-    }
+  case Eigh: {
+    Stack values(outs[0], 1), vectors(outs[1], 2), status(outs[2], 0);
+    for (int64_t i = 0; i < count; ++i)
+      *status.at<int32_t>(i) =
+          factorEigh(a.at<const T>(i), n, values.at<Part<T>>(i),
+                     vectors.at<T>(i), static_cast<T *>(outs[3].data),
+                     static_cast<int32_t *>(outs[4].data), flags & HasVectors);
+    return;
+  }
+  case Svd: {
+    Stack u(outs[0], 2), s(outs[1], 1), vh(outs[2], 2), status(outs[3], 0);
+    for (int64_t i = 0; i < count; ++i)
+      *status.at<int32_t>(i) = factorSvd(
+          a.at<const T>(i), m, n, u.at<T>(i), u.sizes[1], s.at<Part<T>>(i),
+          vh.at<T>(i), vh.sizes[0], static_cast<T *>(outs[4].data),
+          static_cast<int32_t *>(outs[5].data), flags & HasVectors);
+    return;
+  }
+  case Eig: {
+    using C = Complex<Part<T>>;
+    Stack values(outs[0], 1), vectors(outs[1], 2), status(outs[2], 0);
+    for (int64_t i = 0; i < count; ++i)
+      *status.at<int32_t>(i) =
+          factorEig(a.at<const T>(i), n, values.at<C>(i), vectors.at<C>(i),
+                    static_cast<T *>(outs[3].data), flags & HasVectors);
+    return;
+  }
+  case Schur: {
+    Stack form(outs[0], 2), vectors(outs[1], 2), status(outs[2], 0);
+    for (int64_t i = 0; i < count; ++i)
+      *status.at<int32_t>(i) =
+          factorSchur(a.at<const T>(i), n, form.at<T>(i), vectors.at<T>(i),
+                      static_cast<T *>(outs[3].data));
+    return;
+  }
+  case TriangularSylvester: {
+    Stack b(inputs[1], 2), x(outs[0], 2);
+    copyInto<T>(inputs[2], outs[0]);
+    for (int64_t i = 0; i < count; ++i)
+      loopSylvester(a.at<const T>(i), m, b.at<const T>(i), b.sizes[0],
+                    x.at<T>(i), flags & IsTransposed, flags & IsBelow);
+    return;
+  }
+  case TriangularSqrt: {
+    Stack root(outs[0], 2);
+    copyInto<T>(inputs[0], outs[0]);
+    for (int64_t i = 0; i < count; ++i)
+      loopRoot(root.at<T>(i), n);
+    return;
+  }
   }
 }
 

@@ -6,7 +6,8 @@
 //
 // What compiled code asks of `gradopt_lapack`. The inputs and outs of a routine
 // are stacks of matrices, vectors or numbers: the dimensions in front number
-// them. T is the type of the elements, R that of their parts.
+// them. T is the type of the elements, R that of their parts, C the complex
+// one.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,27 +31,46 @@ enum Routine : int64_t {
                    ///< T work[...], i32 integers[...]
   Svd,             ///< T a[m, n] -> T u[m, c], R s[k], T vh[d, n], i32 status,
                    ///< T work[...], i32 integers[...]
+  Eig,   ///< T a[n, n] -> C values[n], C vectors[n, n], i32 status, T work[...]
+  Schur, ///< T a[n, n] -> T form[n, n], T vectors[n, n], i32 status,
+         ///< T work[...]
+  TriangularSylvester, ///< T a[m, m], T b[n, n], T c[m, n] -> T x[m, n]
+  TriangularSqrt,      ///< T a[n, n] -> T root[n, n]
 };
-constexpr int64_t kNumRoutines = Svd + 1;
+constexpr int64_t kNumRoutines = TriangularSqrt + 1;
 
-constexpr const char *kNames[kNumRoutines] = {
-    "cholesky", "lu", "lu_solve", "triangular_solve", "qr", "eigh", "svd"};
+constexpr const char *kNames[kNumRoutines] = {"cholesky",
+                                              "lu",
+                                              "lu_solve",
+                                              "triangular_solve",
+                                              "qr",
+                                              "eigh",
+                                              "svd",
+                                              "eig",
+                                              "schur",
+                                              "triangular_sylvester",
+                                              "triangular_sqrt"};
 
 /// How many inputs and outs a routine has.
 struct Counts {
   int64_t inputs, outs;
 };
 constexpr Counts kCounts[kNumRoutines] = {{1, 2}, {1, 5}, {3, 1}, {2, 1},
-                                          {1, 3}, {1, 5}, {1, 6}};
+                                          {1, 3}, {1, 5}, {1, 6}, {1, 4},
+                                          {1, 4}, {3, 1}, {1, 1}};
 
 /// Flags, each of the routines that it says.
 enum Flag : int64_t {
-  IsTransposed = 1, ///< LuSolve, TriangularSolve
+  IsTransposed = 1, ///< LuSolve, TriangularSolve, TriangularSylvester
   IsLeft = 2,       ///< TriangularSolve
   IsLower = 4,      ///< TriangularSolve
   IsUnit = 8,       ///< TriangularSolve
-  HasVectors = 16,  ///< Eigh, Svd: the vectors are asked for
+  HasVectors = 16,  ///< Eigh, Svd, Eig: the vectors are asked for
+  IsBelow = 32,     ///< TriangularSylvester
 };
+
+/// The status of a routine that there are no loops for, without a library.
+constexpr int32_t kNoLibrary = -1;
 
 /// The number that compiled code hands over.
 constexpr int64_t encode(Routine routine, int64_t flags) {
@@ -67,8 +87,16 @@ constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 constexpr int64_t getQrWork(int64_t m, int64_t n) {
   return smaller(m, n) + kBlock * larger(larger(m, n), 1);
 }
-constexpr int64_t getEighWork(int64_t n) {
-  return larger(1 + 6 * n + 2 * n * n, 2 * n + kBlock * n);
+constexpr int64_t getEighRoutineWork(int64_t n, bool isComplex) {
+  return isComplex ? 2 * n + n * n + kBlock * n
+                   : larger(1 + 6 * n + 2 * n * n, 2 * n + kBlock * n);
+}
+/// The real numbers that routines for complex matrices need.
+constexpr int64_t getEighParts(int64_t n) { return 1 + 5 * n + 2 * n * n; }
+/// As many complex elements as that, and no loop needs more.
+constexpr int64_t getEighWork(int64_t n, bool isComplex) {
+  return getEighRoutineWork(n, isComplex) +
+         (isComplex ? getEighParts(n) / 2 + 1 : 0);
 }
 constexpr int64_t getEighIntegers(int64_t n) { return 3 + 5 * n; }
 
@@ -77,12 +105,26 @@ constexpr int64_t getSvdRoutineWork(int64_t m, int64_t n) {
   int64_t k = smaller(m, n);
   return 4 * k * k + 7 * k + larger(m, n) + kBlock * (m + n) + 1;
 }
+constexpr int64_t getSvdParts(int64_t m, int64_t n) {
+  int64_t k = smaller(m, n);
+  return k * (5 * k + 7) + 2 * larger(m, n) * k + 2 * k * k + k + 1;
+}
 constexpr int64_t getSvdWork(int64_t m, int64_t n, int64_t columnsOfU,
-                             int64_t rowsOfVh) {
-  return m * n + m * columnsOfU + rowsOfVh * n + getSvdRoutineWork(m, n);
+                             int64_t rowsOfVh, bool isComplex) {
+  return m * n + m * columnsOfU + rowsOfVh * n + getSvdRoutineWork(m, n) +
+         (isComplex ? getSvdParts(m, n) / 2 + 1 : 0);
 }
 constexpr int64_t getSvdIntegers(int64_t m, int64_t n) {
   return larger(8 * smaller(m, n), 1);
+}
+
+/// What `geev` and `gees` need, behind copies of a and the vectors and the
+/// eigenvalues, by parts.
+constexpr int64_t getSpectrumRoutineWork(int64_t n) {
+  return larger((4 + kBlock) * n, 1);
+}
+constexpr int64_t getSpectrumWork(int64_t n) {
+  return 2 * n * n + 2 * n + getSpectrumRoutineWork(n);
 }
 
 /// Looks for the functions of LAPACK in a loaded library.

@@ -984,10 +984,34 @@ func.func @cholesky_of_no_square(%a: tensor<3x2xf64>) {
 
 // -----
 
-func.func @cholesky_of_complex_numbers(%a: tensor<2x2xcomplex<f64>>) {
+func.func @complex_values_of_a_hermitian_matrix(%a: tensor<2x2xcomplex<f64>>) {
+  // expected-error @+1 {{result #0 must be statically shaped tensor of f32 or f64}}
+  %w, %v, %s = grad.eigh %a : tensor<2x2xcomplex<f64>> -> tensor<2xcomplex<f64>>, tensor<2x2xcomplex<f64>>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @eig_of_no_square(%a: tensor<3x2xf64>) {
   // expected-error @+2 {{failed to infer returned types}}
-  // expected-error @+1 {{expected real numbers, but got 'tensor<2x2xcomplex<f64>>'}}
-  %l, %s = grad.cholesky %a : tensor<2x2xcomplex<f64>> -> tensor<2x2xcomplex<f64>>, tensor<i32>
+  // expected-error @+1 {{expected square matrices, but got 'tensor<3x2xf64>'}}
+  %w, %v, %s = grad.eig %a : tensor<3x2xf64> -> tensor<3xcomplex<f64>>, tensor<3x2xcomplex<f64>>, tensor<i32>
+  return
+}
+
+// -----
+
+func.func @sylvester_of_other_columns(%a: tensor<3x3xf64>, %b: tensor<2x2xf64>) {
+  // expected-error @+1 {{expected right-hand sides of size 2, but got 3}}
+  %x = grad.triangular_sylvester %a, %b, %a, transpose = false, below = false : tensor<3x3xf64>, tensor<2x2xf64>, tensor<3x3xf64>
+  return
+}
+
+// -----
+
+func.func @below_what(%a: tensor<3x3xf64>, %b: tensor<2x2xf64>, %c: tensor<3x2xf64>) {
+  // expected-error @+1 {{expected a and b of one type, as it is about what is below, but got 'tensor<3x3xf64>' and 'tensor<2x2xf64>'}}
+  %x = grad.triangular_sylvester %a, %b, %c, transpose = false, below = true : tensor<3x3xf64>, tensor<2x2xf64>, tensor<3x2xf64>
   return
 }
 
@@ -1042,15 +1066,6 @@ func.func @lu_solve_with_other_pivots(%a: tensor<3x3xf64>, %p: tensor<2xi32>) {
 
 // -----
 
-func.func @qr_of_complex_numbers(%a: tensor<2x2xcomplex<f64>>) {
-  // expected-error @+2 {{failed to infer returned types}}
-  // expected-error @+1 {{expected real numbers, but got 'tensor<2x2xcomplex<f64>>'}}
-  %q, %r = grad.qr %a, full = false : tensor<2x2xcomplex<f64>> -> tensor<2x2xcomplex<f64>>, tensor<2x2xcomplex<f64>>
-  return
-}
-
-// -----
-
 func.func @eigh_of_no_square(%a: tensor<3x2xf64>) {
   // expected-error @+2 {{failed to infer returned types}}
   // expected-error @+1 {{expected square matrices, but got 'tensor<3x2xf64>'}}
@@ -1070,8 +1085,8 @@ func.func @svd_of_a_vector(%a: tensor<3xf64>) {
 // -----
 
 func.func @lapack_without_such_a_routine(%a: tensor<3x3xf64>) {
-  // expected-error @+1 {{expected a routine that the runtime has, but got "schur"}}
-  %0 = grad.lapack_into "schur", flags = 0 (%a) outs(%a) : (tensor<3x3xf64>, tensor<3x3xf64>) -> tensor<3x3xf64>
+  // expected-error @+1 {{expected a routine that the runtime has, but got "jordan"}}
+  %0 = grad.lapack_into "jordan", flags = 0 (%a) outs(%a) : (tensor<3x3xf64>, tensor<3x3xf64>) -> tensor<3x3xf64>
   return
 }
 

@@ -247,6 +247,21 @@ func.func @factorizations(%a: tensor<2x3x3xf64>, %b: tensor<2x3x1xf64>, %t: tens
   return
 }
 
+// CHECK-LABEL: func.func @spectra
+func.func @spectra(%a: tensor<2x3x3xf64>, %z: tensor<3x3xcomplex<f32>>, %c: tensor<2x3x3xf64>) {
+  // CHECK: grad.eig %{{.*}} : tensor<2x3x3xf64> -> tensor<2x3xcomplex<f64>>, tensor<2x3x3xcomplex<f64>>, tensor<2xi32>
+  %w, %v, %0 = grad.eig %a : tensor<2x3x3xf64> -> tensor<2x3xcomplex<f64>>, tensor<2x3x3xcomplex<f64>>, tensor<2xi32>
+  // CHECK: grad.schur %{{.*}} : tensor<3x3xcomplex<f32>> -> tensor<3x3xcomplex<f32>>, tensor<3x3xcomplex<f32>>, tensor<i32>
+  %t, %u, %1 = grad.schur %z : tensor<3x3xcomplex<f32>> -> tensor<3x3xcomplex<f32>>, tensor<3x3xcomplex<f32>>, tensor<i32>
+  // CHECK: grad.triangular_sylvester %{{.*}}, %{{.*}}, %{{.*}}, transpose = true, below = false : tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2x3x3xf64>
+  %2 = grad.triangular_sylvester %a, %a, %c, transpose = true, below = false : tensor<2x3x3xf64>, tensor<2x3x3xf64>, tensor<2x3x3xf64>
+  // CHECK: grad.triangular_sqrt %{{.*}} : tensor<3x3xcomplex<f32>>
+  %3 = grad.triangular_sqrt %t : tensor<3x3xcomplex<f32>>
+  // CHECK: grad.svd %{{.*}}, full = true : tensor<3x3xcomplex<f32>> -> tensor<3x3xcomplex<f32>>, tensor<3xf32>, tensor<3x3xcomplex<f32>>, tensor<i32>
+  %x, %s, %vh, %4 = grad.svd %z, full = true : tensor<3x3xcomplex<f32>> -> tensor<3x3xcomplex<f32>>, tensor<3xf32>, tensor<3x3xcomplex<f32>>, tensor<i32>
+  return
+}
+
 // CHECK-LABEL: func.func @order
 func.func @order(%x: tensor<2x3xf64>, %c: tensor<5xcomplex<f32>>, %m: tensor<4xi1>, %work: tensor<6xi64>) {
   // CHECK: grad.sort %{{.*}} : tensor<2x3xf64> -> tensor<2x3xf64>, tensor<2x3xi64>

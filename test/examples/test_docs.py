@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gradopt.dialects import _grad_ops_gen, _grad_special_ops_gen
+from gradopt.dialects import _grad_ops_gen, _grad_special_ops_gen, _grad_spectra_ops_gen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,7 +67,7 @@ def test_files_exist(page: Path) -> None:
 def test_the_page_of_the_dialect_names_every_op() -> None:
     table = re.findall(r"^\| [^|]+ \| (.*) \|$", (ROOT / "docs/dialect.md").read_text(), re.M)
     named = {op for group in table for op in re.sub(r"[`,]", " ", group).split()}
-    modules = (_grad_ops_gen, _grad_special_ops_gen)
+    modules = (_grad_ops_gen, _grad_special_ops_gen, _grad_spectra_ops_gen)
     values = [value for module in modules for value in vars(module).values()]
     classes = [kind for kind in values if hasattr(kind, "OPERATION_NAME")]
     ops = {kind.OPERATION_NAME.removeprefix("grad.") for kind in classes}

@@ -11,7 +11,8 @@ from harness import constant
 from mlir import ir
 from structural_rows import COMPLEX, FLOATS, Array, Case, Shape, Structural
 
-from gradopt.dialects import grad
+from gradopt.compilation.lowered import load_blas
+from gradopt.dialects import grad, spectra
 
 # -- References ------------------------------------------------------------------------------
 
@@ -211,6 +212,102 @@ def lu_solve_case(shape: Shape, sides: Shape, transpose: bool) -> Case:
     return Case(build, of_regular(lambda a, b: solve(a.T if transpose else a, b)), [shape, sides])
 
 
+def inverse(x: ir.Value) -> ir.Value:
+    parts = grad.LuOp(x)
+    kind = ir.RankedTensorType(x.type)
+    eye = np.broadcast_to(np.eye(kind.shape[-1]), kind.shape)
+    identity = constant(eye.astype(numpy_dtype(kind.element_type)))
+    return grad.lu_solve(x, parts.factors, parts.pivots, identity)
+
+
+def square_by_eigenvalues(x: ir.Value) -> ir.Value:
+    """The real part of v diag(w)^2 inverse(v), which needs all of eig, and depends on no choice."""
+    load_blas()  # There are no loops for it.
+    parts = spectra.EigOp(regular(x))
+    kind = ir.RankedTensorType(parts.vectors.type)
+    rank = kind.rank
+    rows = grad.broadcast(parts.values, kind.shape, [*range(rank - 2), rank - 1])
+    scaled = grad.multiply(parts.vectors, grad.multiply(rows, rows))
+    result = product(scaled, inverse(parts.vectors), transpose=False)
+    return grad.convert(result, ir.TypeAttr.get(ir.RankedTensorType(x.type).element_type))
+
+
+def square_by_schur(x: ir.Value) -> ir.Value:
+    load_blas()
+    parts = spectra.SchurOp(regular(x))
+    form = product(parts.form, parts.form, transpose=False)
+    return product(product(parts.vectors, form, transpose=False), parts.vectors, transpose=True)
+
+
+def root(a: Array) -> Array:
+    """Of an upper triangular matrix, column by column."""
+    result = np.zeros_like(a)
+    for j in range(len(a)):
+        result[j, j] = np.sqrt(a[j, j])
+        for i in range(j - 1, -1, -1):
+            inside = result[i, i + 1 : j] @ result[i + 1 : j, j]
+            result[i, j] = (a[i, j] - inside) / (result[i, i] + result[j, j])
+    return result
+
+
+def kronecker_case(shape: Shape, columns: int, transpose: bool, below: bool) -> Case:
+    """A system for all elements, or for those below the diagonal."""
+
+    def build(a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        a, b = regular(a), regular(b)
+        b = grad.negative(b) if below else b
+        return spectra.triangular_sylvester(a, b, c, transpose, below)
+
+    def solved(a: Array, b: Array, c: Array) -> Array:
+        a = np.triu(a + diagonal(a.shape, a.dtype))
+        b = np.triu(b + diagonal(b.shape, b.dtype)) * (-1 if below else 1)
+        a, b = (a.T, b.T) if transpose else (a, b)
+        eyes = [np.eye(len(x), dtype=x.dtype) for x in (a, b)]
+        system = np.kron(a, eyes[1]) + np.kron(eyes[0], b.T)
+        known = np.tri(*c.shape, -1, dtype=bool).ravel() if below else np.ones(c.size, bool)
+        result = np.zeros_like(c).ravel()
+        inside = system[known][:, known]
+        result[known] = solve(inside, c.reshape(-1, 1)[known])[:, 0]
+        return result.reshape(c.shape)
+
+    other = (*shape[:-2], columns, columns)
+    # Below the diagonal, there may be blocks of two rows: nothing here.
+    return Case(
+        lambda a, b, c: build(upper(a), upper(b), c),
+        each(solved),
+        [shape, other, (*shape[:-1], columns)],
+    )
+
+
+# Forms with blocks of two rows, for pairs of eigenvalues.
+PAIRS = np.array([[2.0, 1.0, 0.5, 0.2], [-1.0, 2.0, 0.3, 0.7], [0, 0, 3.0, 0.4], [0, 0, 0, 1.0]])
+OTHER_PAIRS = np.array([[1.0, 0.3, 0.4], [0, 4.0, -2.0], [0, 0.5, 4.0]])
+
+READ, OTHER_READ = (np.triu(np.ones_like(x)) + (np.tril(x, -1) != 0) for x in (PAIRS, OTHER_PAIRS))
+
+
+def pairs_case(transpose: bool) -> Case:
+    def solved(a: Array, b: Array, c: Array) -> Array:
+        # What is below the blocks is not read.
+        a, b = a * READ, b * OTHER_READ
+        a, b = (a.T, b.T) if transpose else (a, b)
+        system = np.kron(a, np.eye(len(b))) + np.kron(np.eye(len(a)), b.T)
+        return solve(system.astype(c.dtype), c.reshape(-1, 1)).reshape(c.shape)
+
+    return Case(
+        lambda a, b, c: spectra.triangular_sylvester(a, b, c, transpose, False),
+        solved,
+        [PAIRS, OTHER_PAIRS, (4, 3)],
+        dtypes=("f8",),
+    )
+
+
+def upper(x: ir.Value) -> ir.Value:
+    kind = ir.RankedTensorType(x.type)
+    mask = np.broadcast_to(np.triu(np.ones(kind.shape[-2:])), kind.shape)
+    return grad.multiply(x, constant(mask.astype(numpy_dtype(kind.element_type))))
+
+
 def cholesky_into(x: ir.Value) -> ir.Value:
     kind = ir.RankedTensorType(x.type)
     status = ir.RankedTensorType.get(kind.shape[:-2], ir.IntegerType.get_signless(32))
@@ -316,6 +413,47 @@ FACTORIZATIONS = [
             *[case for shape in ((5, 3), (3, 5)) for case in svd_case(shape, full=True)],
         ],
         FLOATS,
+        rounding=4000,
+    ),
+    Structural(
+        "eig",
+        [Case(square_by_eigenvalues, of_regular(lambda a: a @ a), [shape]) for shape in SQUARES],
+        FLOATS,
+        rounding=4000,
+    ),
+    Structural(
+        "schur",
+        [Case(square_by_schur, of_regular(lambda a: a @ a), [shape]) for shape in SQUARES],
+        FLOATS,
+        rounding=4000,
+    ),
+    Structural(
+        "triangular_sylvester",
+        [
+            kronecker_case(shape, columns, transpose, below)
+            for shape, columns, below in [
+                ((1, 1), 2, False),
+                ((3, 3), 2, False),
+                ((2, 2, 2), 1, False),
+                ((4, 4), 4, True),
+            ]
+            for transpose in (False, True)
+        ]
+        + [pairs_case(transpose) for transpose in (False, True)],
+        (*FLOATS, *COMPLEX),
+        rounding=4000,
+    ),
+    Structural(
+        "triangular_sqrt",
+        [
+            Case(
+                lambda x: spectra.triangular_sqrt(upper(regular(x))),
+                of_regular(lambda a: root(np.triu(a))),
+                [shape],
+            )
+            for shape in SQUARES
+        ],
+        (*FLOATS, *COMPLEX),
         rounding=4000,
     ),
     Structural(

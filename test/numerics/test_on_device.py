@@ -25,6 +25,7 @@ __all__ = ["any_cuda", "cuda", "emulator"]
 HOST_ONLY = (  # They call code of the host.
     *("custom_call", "custom_call_into", "lapack_into", "cholesky", "lu", "lu_solve"),
     *("triangular_solve", "qr", "eigh", "svd", "sort_into"),
+    *("eig", "schur", "triangular_sylvester", "triangular_sqrt"),
     *("fft", "rfft", "irfft", "fourier_into"),
 )
 COMPLEX_ONLY = ("complex", "imag")  # Devices have no complex numbers.

@@ -8,12 +8,13 @@ import inspect
 from mlir import ir
 from ops import ELEMENTWISE, STRUCTURAL, TABLE
 
-from gradopt.dialects import _grad_ops_gen
+from gradopt.dialects import _grad_ops_gen, _grad_spectra_ops_gen
 
 
 def ops_of_the_dialect() -> set[str]:
-    """The mnemonics that mlir-tblgen generated op classes for, from dialect/GradOps.td."""
-    classes = inspect.getmembers(_grad_ops_gen, inspect.isclass)
+    """The mnemonics that mlir-tblgen generated op classes for, but for special functions."""
+    modules = (_grad_ops_gen, _grad_spectra_ops_gen)
+    classes = [pair for module in modules for pair in inspect.getmembers(module, inspect.isclass)]
     views = [kind for _, kind in classes if issubclass(kind, ir.OpView)]
     return {kind.OPERATION_NAME.removeprefix("grad.") for kind in views}
 

@@ -39,3 +39,24 @@ func.func @vectors(%a: tensor<3x3xf64>) -> (tensor<3x3xf64>, tensor<3x3xf64>) {
   %u, %d, %vh, %t = grad.svd %a, full = false : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
   return %v, %vh : tensor<3x3xf64>, tensor<3x3xf64>
 }
+
+// Complex matrices need more to work in; the values of a Hermitian one are real.
+// CHECK-LABEL: func.func @hermitian
+func.func @hermitian(%a: tensor<2x2xcomplex<f64>>) -> tensor<2xf64> {
+  // CHECK: grad.lapack_into "eigh", flags = 0 (%{{.*}}) outs(%{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}) : {{.*}} -> (tensor<2xf64>, tensor<2x2xcomplex<f64>>, tensor<i32>, tensor<82xcomplex<f64>>, tensor<13xi32>)
+  %w, %v, %s = grad.eigh %a : tensor<2x2xcomplex<f64>> -> tensor<2xf64>, tensor<2x2xcomplex<f64>>, tensor<i32>
+  return %w : tensor<2xf64>
+}
+
+// CHECK-LABEL: func.func @spectra
+func.func @spectra(%a: tensor<3x3xf64>) -> (tensor<3xcomplex<f64>>, tensor<3x3xf64>) {
+  // CHECK: grad.lapack_into "eig", flags = 0
+  %w, %v, %s = grad.eig %a : tensor<3x3xf64> -> tensor<3xcomplex<f64>>, tensor<3x3xcomplex<f64>>, tensor<i32>
+  // CHECK: %[[SCHUR:.*]]:4 = grad.lapack_into "schur", flags = 0
+  %t, %z, %u = grad.schur %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3x3xf64>, tensor<i32>
+  // CHECK: %[[ROOT:.*]] = grad.lapack_into "triangular_sqrt", flags = 0 (%[[SCHUR]]#0)
+  %r = grad.triangular_sqrt %t : tensor<3x3xf64>
+  // CHECK: grad.lapack_into "triangular_sylvester", flags = 33 (%[[ROOT]], %[[ROOT]], %{{.*}})
+  %x = grad.triangular_sylvester %r, %r, %a, transpose = true, below = true : tensor<3x3xf64>, tensor<3x3xf64>, tensor<3x3xf64>
+  return %w, %x : tensor<3xcomplex<f64>>, tensor<3x3xf64>
+}
