@@ -207,7 +207,8 @@ def compile_hessian(
     """Compiles the matrix of second derivatives of a function.
 
     With `sparse`, as for `compile_jacobian`, from products with the gradient's Jacobian: there is
-    one for each color of a star coloring of the pattern, which uses that it is symmetric.
+    one for each color of a star coloring of the pattern, which uses that it is symmetric. (Rules of
+    custom derivatives can make a matrix that is not; do without `sparse` then.)
 
     Args:
         function: returns a pytree of float arrays; `(result, aux)` with `has_aux`.

@@ -255,3 +255,20 @@ def test_what_is_refused() -> None:
 
     with pytest.raises(UnsupportedError, match="pass it as an argument"):
         go.compile(around)(np.ones(3), 2.0)
+
+
+def test_rules_of_the_user_are_followed() -> None:
+    """A derivative where the function has none, in elements that it does not read."""
+
+    @go.custom_jvp
+    def rounded(x: Any) -> Any:
+        return np.round(x)
+
+    rounded.defjvp(lambda primals, tangents: (rounded(primals[0]), tangents[0][::-1]))
+    x = rng.normal(size=5)
+    found = go.compile_jacobian(rounded, sparse=True)(x)
+    np.testing.assert_array_equal(found.toarray(), np.eye(5)[::-1])
+    found = go.compile_hessian(lambda x: np.sum(rounded(x) ** 2), sparse=True)(x)
+    dense = go.compile_hessian(lambda x: np.sum(rounded(x) ** 2))(x)
+    np.testing.assert_array_equal(found.toarray(), dense)
+    assert found.nnz == 5

@@ -148,6 +148,8 @@ def _say(program: Program, stage: str, seconds: float) -> None:
     place = program.location
     where = f" ({place.file}:{place.line})" if place is not None else ""
     doing = f"stage {stage}" if stage in _ALL_STAGES else f"code generation ({stage})"
+    if stage == "sparsity":
+        doing = "the pattern of its derivatives"
     # Standard error may be closed, or None.
     with contextlib.suppress(Exception):
         print(

@@ -78,8 +78,9 @@ class Structure:
         """That of the transpose, with the same elements in the same order."""
         kind = self.name.partition("_")[2]
         turned = {"csr": "csc", "csc": "csr", "coo": "coo"}[self.format]
-        parts = self.parts[::-1] if self.format == "coo" else self.parts
-        return Structure(f"{turned}_{kind}", self.shape[::-1], parts)
+        (rows, columns), (first, second) = self.shape, self.parts
+        parts = (second, first) if self.format == "coo" else (first, second)
+        return Structure(f"{turned}_{kind}", (columns, rows), parts)
 
     def of_scipy(self, data: Array) -> Any:
         """SciPy's array with these elements; it shares nothing with other ones."""
@@ -179,7 +180,7 @@ class SparseArray:
 
     def __rmatmul__(self, other: Any) -> Any:
         rows, columns = self._structure.coordinates
-        x = handle_of(_dense(other))
+        x: Any = handle_of(_dense(other))
         if x.ndim > 2:
             raise _not_a_matrix(x.shape)
         turned = self._product(x.T, columns, rows, self.shape[::-1])

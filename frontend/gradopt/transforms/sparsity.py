@@ -18,7 +18,7 @@ from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.array.operands import handle_of
 from gradopt.base.dtypes import result_type
 from gradopt.base.location import function_source
-from gradopt.base.pytree import flatten
+from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import call_user, function_name
 from gradopt.compilation.compiled import Compiled
@@ -144,40 +144,52 @@ class SparseJacobian(Transform):
         selection = self._argnums.select(self._function, args)
         selection.require_real(self._function)
         sparsity = self._sparsity(args, kwargs, selection)
-
-        def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
-            out = call_user(self._of, selection.arguments(arguments), kwargs)
-            return checked_results(out, self._function)
-
-        inner, out_tree = trace_inner(self._function, selection.leaves, selection.paths, body)
+        inner, out_tree = self._traced(selection, kwargs)
         outputs = [shape_and_dtype(kind) for kind in inner.results]
         inputs = [(leaf.shape, leaf.dtype) for leaf in selection.leaves]
         products = self._products(inner, sparsity, inputs, outputs)
         blocks = _blocks(sparsity, products, inputs, outputs)
         return out_tree.unflatten([selection.like(row) for row in blocks])
 
+    def _traced(
+        self, selection: Selection, kwargs: dict[str, Any]
+    ) -> tuple[InnerFunction, TreeDef]:
+        """What is differentiated, as a function of the selected leaves."""
+
+        def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
+            out = call_user(self._of, selection.arguments(arguments), kwargs)
+            return checked_results(out, self._function)
+
+        return trace_inner(self._function, selection.leaves, selection.paths, body)
+
     def _sparsity(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], selection: Selection
     ) -> Sparsity:
-        """The pattern, of the function traced by itself."""
+        """The pattern: which tangents of results depend on which tangents of arguments.
+
+        That of the function itself would not do, since rules of the user's may say otherwise.
+        """
         leaves, tree = flatten((args, kwargs))
         numbers = _leaf_numbers(args, selection.numbers)
         traced = [
             i for i, leaf in enumerate(leaves) if isinstance(leaf, Handle) or i in set(numbers)
         ]
 
-        def alone(*values: Any) -> Any:
+        def tangents(*values: Any) -> Any:
             filled = list(leaves)
-            for i, value in zip(traced, values, strict=True):
+            for i, value in zip(traced, values[: len(traced)], strict=True):
                 filled[i] = value
             positional, named = tree.unflatten(filled)
-            results, _ = checked_results(call_user(self._of, positional, named), self._function)
-            return [array_of(result) for result in results]
+            inner, _ = self._traced(self._argnums.select(self._function, positional), named)
+            given = [handle_of(value)._read() for value in values[len(traced) :]]
+            of = range(len(inner.results))
+            return [array_of(v) for v in emit_jvp(inner, given, range(len(given)), of)[1]]
 
         examples = [_example(leaves[i]) for i in traced]
-        alone.__name__ = function_name(self._function)
+        directions = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in selection.leaves]
+        tangents.__name__ = function_name(self._function)
         try:
-            lowered = Compiled(alone).lower(*examples)
+            lowered = Compiled(tangents).lower(*examples, *directions)
         except LeakedTracerError:
             raise UnsupportedError(
                 f"{function_name(self._function)} refers to a traced array of the function around "
@@ -185,9 +197,8 @@ class SparseJacobian(Transform):
                 "the function alone",
                 function_source(self._function),
             ) from None
-        wrt = [traced.index(number) for number in numbers]
-        of = [i for i in range(len(lowered.results)) if i < lowered.result_tree.leaf_count]
-        return sparsity_of(lowered, wrt, of, self._is_hessian)
+        wrt = range(len(traced), len(traced) + len(directions))
+        return sparsity_of(lowered, wrt, range(lowered.result_tree.leaf_count), self._is_hessian)
 
     def _products(
         self,
@@ -195,17 +206,17 @@ class SparseJacobian(Transform):
         sparsity: Sparsity,
         inputs: Sequence[Any],
         outputs: Sequence[Any],
-    ) -> Handle:
+    ) -> Any:
         """The products, of shape (colors, rows), or (colors, columns) for sums of rows."""
         by_rows = sparsity.direction == _ROWS
         seeded, found = (outputs, inputs) if by_rows else (inputs, outputs)
         count = sparsity.color_count
         dtype = result_type(*[dtype for _, dtype in (*inputs, *outputs)])
-        colors = wrap(prims.as_value(np.array(sparsity.colors)))
-        seeds: list[Handle] = []
+        colors: Any = handle_of(wrap(prims.as_value(np.array(sparsity.colors))))
+        seeds: list[Any] = []
         place = 0
         for shape, kind in seeded:
-            part = handle_of(colors)[place : place + prims.size_of(shape)]
+            part = colors[place : place + prims.size_of(shape)]
             chosen = np.equal(part[None, :], np.arange(count, dtype=np.int32)[:, None])
             seeds.append(chosen.astype(kind).reshape((count, *shape)))
             place += prims.size_of(shape)
@@ -245,7 +256,7 @@ def _example(leaf: Any) -> Any:
 
 
 def _blocks(
-    sparsity: Sparsity, products: Handle, inputs: Sequence[Any], outputs: Sequence[Any]
+    sparsity: Sparsity, products: Any, inputs: Sequence[Any], outputs: Sequence[Any]
 ) -> list[list[SparseArray]]:
     """For each result and each argument their part of the matrix."""
     flat = products.reshape(-1)
