@@ -155,6 +155,14 @@ def test_what_is_refused() -> None:
         go.compile(lambda x: CONSTANT @ x)(x)
     with pytest.raises(UnsupportedError, match="product of two sparse"):
         go.compile(lambda a, x: (a @ CONSTANT) @ x)(CONSTANT.T, x[:4])
+    with pytest.raises(UnsupportedError, match=r"use A\.toarray\(\) \+ x"):
+        go.compile(lambda a, x: x + a)(CONSTANT, x[:4])
+    with pytest.raises(UnsupportedError, match="indexing of a sparse matrix"):
+        go.compile(lambda a: a[0])(CONSTANT)
+    with pytest.raises(ArgumentTypeError, match=r"lil_array cannot be an argument.* tocsr"):
+        go.compile(lambda a: a.sum())(scipy.sparse.lil_array(DENSE))
+    with pytest.raises(ArgumentTypeError, match=r"a\.data of dtype int64"):
+        go.compile_grad(lambda a: a.sum())(scipy.sparse.csr_array(np.eye(2, dtype=int)))
     with pytest.raises(UnsupportedError, match="no tolil"):
         go.compile(lambda a: a.tolil())(CONSTANT)
     with pytest.raises(UnsupportedError, match="same places"):

@@ -192,6 +192,15 @@ def test_hessians_of_several_arguments() -> None:
     assert found[0][0].nnz == found[0][1].nnz == 5
 
 
+def test_integers_that_sizes_depend_on() -> None:
+    def function(x: Any, n: Any) -> Any:
+        return np.ones(n) * x**2
+
+    x = rng.normal(size=3)
+    found = go.compile_jacobian(function, sparse=True)(x, 3)
+    np.testing.assert_allclose(found.toarray(), np.diag(2 * x))
+
+
 def test_single_precision_stays() -> None:
     x = rng.normal(size=6).astype(np.float32)
     found = go.compile_hessian(chain, sparse=True)(x)

@@ -44,8 +44,7 @@ _registry: dict[type, _Kind] = {}
 def register_pytree(
     cls: type[T],
     flatten: Callable[[T], tuple[Iterable[Any], Hashable]],
-    unflatten: Callable[[Any, Sequence[Any]], Any],
-    counts_as: type | None = None,
+    unflatten: Callable[[Any, Sequence[Any]], T],
 ) -> None:
     """Registers a container class.
 
@@ -53,14 +52,32 @@ def register_pytree(
         cls: the class; subclasses are not included.
         flatten: gives the children and hashable data about the container.
         unflatten: makes the container from that data and new children.
-        counts_as: the class that stands for it in structures, which has the same data; its own if
-            None.
 
     Raises:
         ArgumentError: the class is registered already.
     """
     if cls in _registry or cls in (tuple, list, dict, type(None)):
         raise ArgumentError(f"{cls.__name__} is registered as a pytree already")
+    add_container(cls, flatten, unflatten, lambda _data, i: f"<{i}>")
+
+
+def add_container(
+    cls: type[T],
+    flatten: Callable[[T], tuple[Iterable[Any], Hashable]],
+    unflatten: Callable[[Any, Sequence[Any]], Any],
+    path: Callable[[Hashable, int], str],
+    counts_as: type | None = None,
+) -> None:
+    """Adds a container class, as `register_pytree`.
+
+    Args:
+        cls: the class.
+        flatten: gives children and data.
+        unflatten: makes the container.
+        path: gives for data and the number of a child how a path to it goes on.
+        counts_as: the class that stands for it in structures, which has the same data; its own if
+            None.
+    """
 
     def flatten_children(value: T) -> tuple[Sequence[Any], Hashable]:
         children, data = flatten(value)
@@ -73,7 +90,7 @@ def register_pytree(
             ) from None
         return tuple(children), data
 
-    _registry[cls] = _Kind(flatten_children, unflatten, lambda _data, i: f"<{i}>", counts_as)
+    _registry[cls] = _Kind(flatten_children, unflatten, path, counts_as)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,13 +20,14 @@ from gradopt.array.handle import array_of
 from gradopt.array.operands import handle_of, is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import INT64, result_type
 from gradopt.base.location import source_location
-from gradopt.base.pytree import register_pytree
-from gradopt.errors import ShapeError, UnsupportedError
+from gradopt.base.pytree import add_container
+from gradopt.errors import ArgumentTypeError, ShapeError, UnsupportedError
 from gradopt.ir import prims
 
 Array = np.ndarray[Any, Any]
 
 FORMATS = ("csr", "csc", "coo")
+_OTHER_FORMATS = ("bsr", "dia", "dok", "lil")
 
 
 class Structure:
@@ -230,6 +231,18 @@ class SparseArray:
     def __sub__(self, other: Any) -> Any:
         return self._with(self.data - self._like(other, "-"))
 
+    def __radd__(self, other: Any) -> NoReturn:
+        self._refuse("+", "use A.toarray() + x")
+
+    def __rsub__(self, other: Any) -> NoReturn:
+        self._refuse("-", "use x - A.toarray()")
+
+    def __pow__(self, other: Any) -> NoReturn:
+        self._refuse("**", "make a matrix of A.data ** n (gradopt.scipy.sparse)")
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        self._refuse("indexing", "use A.data, A.diagonal() or A.toarray()")
+
     def _like(self, other: Any, symbol: str) -> Any:
         """The elements of a matrix that has them in the same places."""
         other = as_traced(other)
@@ -342,15 +355,26 @@ def _unflatten(structure: Structure, children: Sequence[Any]) -> Any:
     return SparseArray(data, structure)
 
 
-register_pytree(SparseArray, lambda a: ((a.data,), a._structure), _unflatten)
+def _add(cls: type, flatten: Callable[[Any], tuple[tuple[Any, ...], Structure]]) -> None:
+    add_container(cls, flatten, _unflatten, lambda _data, _i: ".data", SparseArray)
+
+
+_add(SparseArray, lambda array: ((array.data,), array._structure))
 
 
 def register_further() -> None:
     """Makes pytrees of SciPy's classes; in structures they are `SparseArray`s."""
     module = importlib.import_module("scipy.sparse")
-    for format_ in FORMATS:
-        for kind in ("array", "matrix"):
+    for kind in ("array", "matrix"):
+        for format_ in FORMATS:
             cls = getattr(module, f"{format_}_{kind}")
-            register_pytree(
-                cls, lambda a: ((a.data,), _structure_of(a)), _unflatten, counts_as=SparseArray
-            )
+            _add(cls, lambda array: ((array.data,), _structure_of(array)))
+        for format_ in _OTHER_FORMATS:
+            _add(getattr(module, f"{format_}_{kind}"), _refuse_format)
+
+
+def _refuse_format(array: Any) -> NoReturn:
+    raise ArgumentTypeError(
+        f"a {type(array).__name__} cannot be an argument of compiled code: convert it to another "
+        "format, by tocsr(), tocsc() or tocoo()"
+    )

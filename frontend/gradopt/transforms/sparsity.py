@@ -143,8 +143,9 @@ class SparseJacobian(Transform):
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         selection = self._argnums.select(self._function, args)
         selection.require_real(self._function)
-        sparsity = self._sparsity(args, kwargs, selection)
+        # First, as it says which integers have to be known.
         inner, out_tree = self._traced(selection, kwargs)
+        sparsity = self._sparsity(args, kwargs, selection)
         outputs = [shape_and_dtype(kind) for kind in inner.results]
         inputs = [(leaf.shape, leaf.dtype) for leaf in selection.leaves]
         products = self._products(inner, sparsity, inputs, outputs)
