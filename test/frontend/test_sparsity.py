@@ -281,3 +281,49 @@ def test_rules_of_the_user_are_followed() -> None:
     dense = go.compile_hessian(lambda x: np.sum(rounded(x) ** 2))(x)
     np.testing.assert_array_equal(found.toarray(), dense)
     assert found.nnz == 5
+
+
+def _graphs() -> list[tuple[str, Any]]:
+    """Patterns of symmetric matrices, with diagonals and without."""
+    path = scipy.sparse.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(30, 30))
+    hub = np.zeros((30, 30))
+    hub[7] = hub[:, 7] = 1
+    grid = scipy.sparse.kronsum(path.tocsr()[:5, :5], path.tocsr()[:6, :6])
+    wheel = path.toarray() + hub
+    sides = np.kron(1 - np.eye(2), np.ones((4, 5)))[:8, :8]
+    random = [
+        scipy.sparse.random_array((60, 60), density=d, rng=np.random.default_rng(seed))
+        for seed in range(6)
+        for d in (0.01, 0.03, 0.1)
+    ]
+    named = {"path": path, "hub": hub, "grid": grid, "wheel": wheel, "bipartite": sides @ sides.T}
+    return [*named.items(), *((f"random {i}", m) for i, m in enumerate(random))]
+
+
+@pytest.mark.parametrize("is_symmetric", [False, True])
+def test_all_elements_are_found_in_the_products(is_symmetric: bool) -> None:
+    """Of random numbers in these patterns, from products with the sums that the colors say."""
+    counts: dict[str, int] = {}
+    for name, pattern in _graphs():
+        places = scipy.sparse.csr_array(pattern != 0)
+        if is_symmetric:
+            places = scipy.sparse.csr_array(places + places.T)
+        matrix = scipy.sparse.csr_array(
+            (rng.normal(size=places.nnz), places.indices, places.indptr), shape=places.shape
+        )
+        if is_symmetric:
+            matrix = scipy.sparse.csr_array(matrix + matrix.T)
+        lowered = go.compile(lambda x, a=matrix: a @ x).lower(np.ones(matrix.shape[1]))
+        found = sparsity_of(lowered, [0], [0], is_symmetric)
+        np.testing.assert_array_equal(found.indices, matrix.indices)
+        np.testing.assert_array_equal(found.offsets, matrix.indptr)
+        seeds = (found.colors == np.arange(found.color_count)[:, None]).astype(float)
+        products = seeds @ matrix if found.direction == 1 else (matrix @ seeds.T).T
+        np.testing.assert_allclose(products.ravel()[found.sources], matrix.data, rtol=1e-12)
+        counts[name] = found.color_count
+    # The fewest there can be: for a star coloring, of a star, of a path, of a grid at most 5.
+    assert counts["path"] == (3 if is_symmetric else 2)
+    if is_symmetric:
+        assert counts["hub"] == 2
+        assert counts["grid"] <= 6
+        assert counts["wheel"] <= 5

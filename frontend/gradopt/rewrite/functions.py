@@ -322,6 +322,8 @@ def _has_control_flow(function: FunctionType) -> bool:
     used = set(code.co_code[::2])
     if used >= _INDEXED_LISTS or (used & _DISPLAYS and _gives_lists(code)):
         return True
+    if any(map(_is_sparse, function.__defaults__ or ())):
+        return True
     names = function.__globals__
     cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
     calls_methods = not _TAKING_ARRAYS.isdisjoint(code.co_names)
@@ -368,6 +370,10 @@ def _is_numpy_name(name: str) -> bool:
     return name not in REPLACED_NAMES and (hasattr(np, name) or hasattr(np.linalg, name))
 
 
+def _is_sparse(value: Any) -> bool:
+    return type(value).__module__.startswith("scipy.sparse.")
+
+
 def _may_call(value: Any, calls_methods: bool) -> bool:
     """Whether a global value is a function that has something to rewrite.
 
@@ -380,7 +386,7 @@ def _may_call(value: Any, calls_methods: bool) -> bool:
         return True
     if isinstance(value, (list, tuple, np.vectorize)):
         return True  # It may be indexed by, or called with, what is traced.
-    if type(value).__module__.startswith("scipy.sparse."):
+    if _is_sparse(value):
         return True  # It may be multiplied with what is traced.
     if isinstance(value, ModuleType):
         return not value.__name__.startswith(_SAFE_MODULES)
