@@ -55,22 +55,25 @@ def changes(case: Case, arrays: list[Array], wrt: list[int]) -> Array:
     return np.array(columns, bool).reshape(len(columns), before.size).T
 
 
-@pytest.mark.parametrize("op", STRUCTURAL)
+REAL = [op for op, row in STRUCTURAL.items() if row.order and "f8" in row.dtypes]
+
+
+# Some references convert what is too large.
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("op", REAL)
 def test_patterns_hold_what_changes(op: str) -> None:
     row = STRUCTURAL[op]
     tried = 0
     for case in row.cases:
-        kinds = [kind for kind in dtypes(row, case) if kind == "f8"]
-        arrays = operands(case, "f8") if kinds else []
+        arrays = operands(case, "f8") if "f8" in dtypes(row, case) else []
         wrt = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
-        if not row.order or not wrt or sum(arrays[i].size for i in wrt) > 300:
+        if not wrt or sum(arrays[i].size for i in wrt) > 300:
             continue
-        if np.asarray(case.reference(*arrays)).dtype.kind != "f":
+        if np.asarray(case.reference(*arrays)).dtype.kind not in "fc":
             continue
         tried += 1
         found, expected = pattern(case, arrays, wrt), changes(case, arrays, wrt)
         assert not (expected & ~found).any(), f"{op}: elements are missing in {found}"
         if op not in LARGER:
             np.testing.assert_array_equal(found, expected, err_msg=op)
-    if row.order and not tried:
-        pytest.skip("no case of float64")
+    assert tried
