@@ -3,8 +3,6 @@
 // Headers that most sources of libGradOpt include, compiled once. To read the
 // classes of the dialect's operations anew for each source took half of the
 // time of a build.
-#include "dialect/GradDialect.h"
-#include "passes/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -27,3 +25,6 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#include "dialect/GradDialect.h"
+#include "passes/Passes.h"
