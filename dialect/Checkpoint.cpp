@@ -67,12 +67,13 @@ static bool isKept(Operation *op, Policy policy) {
 }
 
 /// Whether what ops in the regions of `op` compute can be kept, too: if it is
-/// known how much that is, and the op is not itself replaced by others.
+/// known how much that is, or the loop keeps other values on tapes, and the op
+/// is not itself replaced by others.
 static bool mayHoldKept(Operation *op) {
   if (!isMemoryEffectFree(op))
     return false;
   if (auto loop = dyn_cast<scf::ForOp>(op))
-    return getMaxTripCount(loop) && !op->hasAttr(kCheckpoint);
+    return getMaxTripCount(loop) ? !op->hasAttr(kCheckpoint) : keepsTapes(op);
   return isa<scf::IfOp, scf::IndexSwitchOp>(op);
 }
 
@@ -200,9 +201,10 @@ static Value yieldFrom(Operation *root, Value value) {
        (parent = value.getParentBlock()->getParentOp()) != root;) {
     OpBuilder builder(parent);
     if (auto loop = dyn_cast<scf::ForOp>(parent)) {
-      int64_t length = std::max<int64_t>(*getMaxTripCount(loop), 1);
-      loop =
-          carryMore(loop, createStack(builder, loc, value.getType(), length));
+      std::optional<int64_t> trips = getMaxTripCount(loop);
+      loop = carryMore(loop, trips ? createStack(builder, loc, value.getType(),
+                                                 std::max<int64_t>(*trips, 1))
+                                   : createTape(builder, loc, value.getType()));
       Operation *yield = loop.getBody()->getTerminator();
       builder.setInsertionPoint(yield);
       Value number = createNumber(builder, loop, loop.getInductionVar());

@@ -58,6 +58,17 @@ LogicalResult replayFor(scf::ForOp op, ArrayRef<unsigned> active,
 LogicalResult replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
                           LinearizeContext &context);
 
+/// In reverse mode, where residuals of all iterations are kept: of at most
+/// `length`, or if that is 0, of as many as there turn out to be, on tapes
+/// (Stacks.h). Returns the primal loop.
+FailureOr<scf::ForOp> linearizeKept(scf::ForOp op, ArrayRef<unsigned> active,
+                                    int64_t length, LinearizeContext &context);
+/// The same of a loop with a condition, which is rotated (Tapes.cpp).
+LogicalResult linearizeOnTapes(scf::WhileOp op, ArrayRef<unsigned> active,
+                               LinearizeContext &context);
+/// Whether a loop without a known bound keeps residuals of all iterations.
+bool keepsTapes(Operation *loop);
+
 /// Evaluates the condition of each loop in `root` with a condition at the end
 /// of the body, and once before the loop: the condition is carried, last, and
 /// the region before the body passes on the rest.
@@ -111,9 +122,9 @@ Value orZeros(Value tangent, OpBuilder &builder, Value primal);
 Value createMirror(OpBuilder &builder, scf::ForOp op);
 
 /// Stores what linear code needs of the body of a loop: one stack of `length`
-/// places for each value. `linear` is the block for the iteration in which the
-/// induction variable is `number`, and `restorer` has written code to it.
-/// Returns the primal loop that does so.
+/// places for each value, or a tape if that is 0. `linear` is the block for the
+/// iteration in which the induction variable is `number`, and `restorer` has
+/// written code to it. Returns the primal loop that does so.
 FailureOr<scf::ForOp> stackResiduals(scf::ForOp primal, Block &linear,
                                      Value number, int64_t length,
                                      const Restorer &restorer,

@@ -13,6 +13,7 @@
 #include "dialect/Uses.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
@@ -21,8 +22,7 @@ using namespace mlir::grad;
 using Positions = SmallVector<unsigned>;
 
 Value grad::orZeros(Value tangent, OpBuilder &builder, Value primal) {
-  return tangent ? tangent
-                 : createZero(builder, primal.getLoc(), primal.getType());
+  return tangent ? tangent : createZeroTangent(builder, primal);
 }
 
 /// Which of `values` have tangents.
@@ -140,7 +140,8 @@ Value grad::findPushed(scf::ForOp loop, BlockArgument argument) {
   auto reshape = push.getUpdate().getDefiningOp<ReshapeOp>();
   auto stack = cast<RankedTensorType>(argument.getType());
   SmallVector<int64_t> shape(stack.getShape());
-  if (getMaxTripCount(loop).value_or(shape.front() + 1) > shape.front())
+  if (!isTape(stack) &&
+      getMaxTripCount(loop).value_or(shape.front() + 1) > shape.front())
     return nullptr;
   shape.front() = 1;
   if (!reshape || push.getUpdate().getType().getShape() != ArrayRef(shape) ||
@@ -194,16 +195,22 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
   unsigned before = primal.getNumResults();
-  SmallVector<Value> stacks = createStacks(builder, loc, stored, length);
+  // A pair has one place more.
+  auto create = [&](ValueRange values, int64_t more) {
+    if (length > 0)
+      return createStacks(builder, loc, values, length + more);
+    return llvm::map_to_vector(values, [&](Value value) {
+      return createTape(builder, loc, value.getType());
+    });
+  };
+  SmallVector<Value> stacks = create(stored, 0);
   if (!first.empty()) {
     SmallVector<Value> inits = llvm::map_to_vector(first, [&](Value value) {
       return primal.getTiedLoopInit(cast<BlockArgument>(value))->get();
     });
     Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
     llvm::append_range(stacks,
-                       pushAll(builder, loc,
-                               createStacks(builder, loc, first, length + 1),
-                               inits, zero));
+                       pushAll(builder, loc, create(first, 1), inits, zero));
   }
   if (!stacks.empty()) {
     auto tangents = context.takeTangents(primal.getResults());
@@ -246,8 +253,20 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   return primal;
 }
 
+static bool keepsAll(Operation *loop) {
+  auto policy = loop->getAttrOfType<StringAttr>(kCheckpoint);
+  return policy && policy.getValue() == "all";
+}
+
+// In another loop, tapes would be values of each iteration of that.
+bool grad::keepsTapes(Operation *loop) {
+  Operation *around = loop->getParentOp();
+  while (isa<scf::ExecuteRegionOp>(around))
+    around = around->getParentOp();
+  return keepsAll(loop) && isa<FunctionOpInterface>(around);
+}
+
 LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
-  Location loc = op.getLoc();
   Positions active =
       findActive(context, op.getRegionIterArgs(), op.getResults());
 
@@ -271,13 +290,19 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
     return success();
   }
 
-  DenseSet<Value> tangents = findTangentsUsed(op, context);
   std::optional<int64_t> trips = getMaxTripCount(op);
-  auto checkpoint = op->getAttrOfType<StringAttr>(kCheckpoint);
-  bool keepsAll =
-      checkpoint ? checkpoint.getValue() == "all" : !op->hasAttr(kCheckpoint);
-  if (!trips || !keepsAll)
+  if (trips ? op->hasAttr(kCheckpoint) && !keepsAll(op) : !keepsTapes(op))
     return replayFor(op, active, context);
+  int64_t length = trips ? std::max<int64_t>(*trips, 1) : 0;
+  return success(succeeded(linearizeKept(op, active, length, context)));
+}
+
+FailureOr<scf::ForOp> grad::linearizeKept(scf::ForOp op,
+                                          ArrayRef<unsigned> active,
+                                          int64_t length,
+                                          LinearizeContext &context) {
+  Location loc = op.getLoc();
+  DenseSet<Value> tangents = findTangentsUsed(op, context);
   auto linear = scf::ForOp::create(
       context.linear, loc, op.getLowerBound(), op.getUpperBound(), op.getStep(),
       tangentsAt(context, context.primal, op.getInitArgs(), active), nullptr,
@@ -297,7 +322,7 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
   }
   if (!usesAny(linear, [&](Value v) { return tangents.contains(v); })) {
     linear.erase();
-    return success();
+    return op;
   }
   SmallVector<unsigned> stackOf;
   Restorer restorer(context);
@@ -308,14 +333,14 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
     return failure();
   linear = *restoring;
   FailureOr<scf::ForOp> storing =
-      stackResiduals(op, *linear.getBody(), linear.getInductionVar(),
-                     std::max<int64_t>(*trips, 1), restorer, context);
+      stackResiduals(op, *linear.getBody(), linear.getInductionVar(), length,
+                     restorer, context);
   if (failed(storing))
     return failure();
   for (auto [i, tangent] :
        llvm::zip_equal(active, linear.getResults().take_front(active.size())))
     context.setTangent(storing->getResult(i), tangent);
-  return success();
+  return storing;
 }
 
 //===----------------------------------------------------------------------===//
@@ -329,7 +354,8 @@ LogicalResult grad::linearizeWhile(scf::WhileOp op, LinearizeContext &context) {
       findActive(context, op.getAfterArguments(), op.getResults());
 
   if (!context.isForward())
-    return replayWhile(op, passed, context);
+    return keepsTapes(op) ? linearizeOnTapes(op, passed, context)
+                          : replayWhile(op, passed, context);
 
   OpBuilder builder(op);
   SmallVector<Value> inits(op.getInits());

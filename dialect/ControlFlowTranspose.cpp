@@ -8,6 +8,7 @@
 #include "dialect/GradDialect.h"
 #include "dialect/Restore.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "dialect/Updates.h"
 
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -103,6 +104,18 @@ Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {
   return builder.createOrFold<arith::AddIOp>(loc, last, begin);
 }
 
+/// The cotangents of `values` in front of the loop.
+static SmallVector<Value> cotangentsBefore(scf::ForOp op, ValueRange values,
+                                           TransposeContext &context) {
+  OpBuilder &builder = context.builder;
+  return llvm::map_to_vector(values, [&](Value value) {
+    Value cotangent = context.getCotangent(value);
+    if (!cotangent && isTape(value.getType()))
+      return createZeroTape(builder, op, value.getType());
+    return orZeros(cotangent, builder, value);
+  });
+}
+
 LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   Location loc = op.getLoc();
   OpBuilder &builder = context.builder;
@@ -122,8 +135,8 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   // Cotangents of what the loop carries, and of values from outside so far; and
   // what is restored.
   SmallVector<Value> inits =
-      cotangentsOf(op.getResults().take_front(count), context);
-  llvm::append_range(inits, cotangentsOf(outside, context));
+      cotangentsBefore(op, op.getResults().take_front(count), context);
+  llvm::append_range(inits, cotangentsBefore(op, outside, context));
   llvm::append_range(inits, op.getInitArgs().take_back(backward));
   Value mirror = createMirror(builder, op);
   auto reversed =

@@ -12,6 +12,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "dialect/Uses.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -63,6 +64,13 @@ Value BatchContext::getBatched(Value value) {
         builder, loc, RankedTensorType::get({}, result.getType()), result);
   }
   RankedTensorType type = typeOf(result);
+  // Nothing may go over all of a tape, and nothing has to be done for what has
+  // no values.
+  if (result.getDefiningOp<tensor::EmptyOp>())
+    return createUndefined(builder, result.getLoc(), getBatchedType(value));
+  if (auto loop = result.getDefiningOp<scf::ForOp>())
+    if (loop->hasAttr(kZeros))
+      return createZeroTape(builder, loop, getBatchedType(value));
   return BroadcastOp::create(builder, result.getLoc(), result,
                              prepend(size, type.getShape()),
                              range(1, type.getRank() + 1));

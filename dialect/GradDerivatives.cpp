@@ -12,6 +12,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
@@ -27,8 +28,7 @@ LogicalResult grad::linearizeByItself(Operation *op,
     if (Value tangent = context.getTangent(operand))
       operands.push_back(tangent);
     else if (isDifferentiable(operand.getType()))
-      operands.push_back(
-          createZero(context.primal, op->getLoc(), operand.getType()));
+      operands.push_back(createZeroTangent(context.primal, operand));
     else
       operands.push_back(operand);
   }

@@ -6,9 +6,11 @@
 
 #include "dialect/Stacks.h"
 
+#include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "runtime/Tapes.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
@@ -54,17 +56,72 @@ Value grad::createStack(OpBuilder &builder, Location loc, Type type,
   return tensor::EmptyOp::create(builder, loc, shape, element);
 }
 
-/// The indices of the slice that holds the value in place `index`.
+/// The indices of the slice that holds the value in place `index`, in a stack
+/// whose places are dimension `places`.
 static SmallVector<Value> indicesOf(OpBuilder &builder, Location loc,
-                                    Value stack, Value index) {
+                                    Value stack, Value index,
+                                    int64_t places = 0) {
   auto position = RankedTensorType::get({}, builder.getI64Type());
   index = arith::IndexCastOp::create(builder, loc, builder.getI64Type(), index);
-  SmallVector<Value> indices = {
-      tensor::FromElementsOp::create(builder, loc, position, index)};
+  index = tensor::FromElementsOp::create(builder, loc, position, index);
   int64_t rank = cast<RankedTensorType>(stack.getType()).getRank();
-  if (rank > 1)
-    indices.append(rank - 1, createZero(builder, loc, position));
+  Value zero = rank > 1 ? createZero(builder, loc, position) : nullptr;
+  SmallVector<Value> indices(rank, zero);
+  indices[places] = index;
   return indices;
+}
+
+bool grad::isTape(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && isStorable(type) && tensor.getRank() > 0 &&
+         getBytes(type) > gradopt::kTapeBytes / 2;
+}
+
+Value grad::createTape(OpBuilder &builder, Location loc, Type type) {
+  int64_t bytes = std::max<int64_t>(getBytes(type), 1);
+  return createStack(builder, loc, type, gradopt::kTapeBytes / bytes);
+}
+
+Value grad::createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
+  Location loc = like.getLoc();
+  // Of a batch, places are not the first dimension.
+  SmallVector<int64_t> shape(cast<RankedTensorType>(tape).getShape());
+  int64_t *places = llvm::max_element(shape);
+  *places = 1;
+  Value zeros =
+      createZero(builder, loc, cast<RankedTensorType>(tape).clone(shape));
+  Value empty = createUndefined(builder, loc, tape);
+  Value begin = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+  Value count = createNumber(builder, like, like.getUpperBound());
+  count = arith::AddIOp::create(builder, loc, count, one);
+  auto loop = scf::ForOp::create(
+      builder, loc, begin, count, one, empty,
+      [&](OpBuilder &nested, Location loc, Value number, ValueRange carried) {
+        Value next = DynamicUpdateSliceOp::create(
+            nested, loc, carried[0], zeros,
+            indicesOf(nested, loc, carried[0], number, places - shape.begin()));
+        scf::YieldOp::create(nested, loc, next);
+      });
+  // Each tape is written to: to take two for one would mean to copy it.
+  loop->setAttr(kZeros, DistinctAttr::create(builder.getUnitAttr()));
+  return loop.getResult(0);
+}
+
+Value grad::createZeroTangent(OpBuilder &builder, Value primal) {
+  Location loc = primal.getLoc();
+  if (isTape(primal.getType())) {
+    if (primal.getDefiningOp<tensor::EmptyOp>())
+      return createUndefined(builder, loc, primal.getType());
+    if (auto push = primal.getDefiningOp<DynamicUpdateSliceOp>())
+      return DynamicUpdateSliceOp::create(
+          builder, push.getLoc(), createZeroTangent(builder, push.getX()),
+          createZero(builder, push.getLoc(), push.getUpdate().getType()),
+          push.getIndices());
+    if (auto loop = primal.getDefiningOp<scf::ForOp>())
+      return createZeroTape(builder, loop, primal.getType());
+  }
+  return createZero(builder, loc, primal.getType());
 }
 
 Value grad::createPush(OpBuilder &builder, Location loc, Value stack,

@@ -7,11 +7,18 @@
 // A stack is a tensor of one dimension more than the values in it, which may be
 // scalars, too. A loop carries it and writes to it in place.
 //
+// Where no bound on the iterations is known, a stack may be a *tape*: a tensor
+// of about kTapeBytes, for which the arena has addresses only. Memory comes
+// with the first access to a page (runtime/Arena.cpp), so that a tape takes
+// what its loops have written to it; and as no machine with as much memory runs
+// such a program, memory ends before a tape does.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_DIALECT_STACKS_H
 #define GRADOPT_DIALECT_STACKS_H
 
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Builders.h"
 
 namespace mlir::grad {
@@ -28,6 +35,25 @@ Value createUndefined(OpBuilder &builder, Location loc, Type type);
 
 /// A stack for `length` values of `type`, with nothing in it.
 Value createStack(OpBuilder &builder, Location loc, Type type, int64_t length);
+
+/// Whether a value of the type is a stack without bound, a *tape*: it has more
+/// places than there is memory for. Nothing may go over all of it.
+bool isTape(Type type);
+
+/// A tape for values of `type`, with nothing in it.
+Value createTape(OpBuilder &builder, Location loc, Type type);
+
+/// The attribute of a loop that writes zeros to a tape, and does nothing else.
+constexpr llvm::StringLiteral kZeros = "grad.zeros";
+
+/// A tape of zeros, in as many places as a loop like `like` uses: the loops
+/// that use a tape have the same number of iterations, and there may be one
+/// value more.
+Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape);
+
+/// The tangent of a value that has none: zeros, but where nobody has written to
+/// a tape.
+Value createZeroTangent(OpBuilder &builder, Value primal);
 
 /// `stack` with `value` in place `index`.
 Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,

@@ -644,7 +644,14 @@ void GradKernelsToGpu::runOnOperation() {
   llvm::MapVector<Operation *, SmallVector<func::CallOp>> calls, callsOf;
   SmallVector<func::CallOp> products;
   llvm::MapVector<Operation *, Launches> launches;
-  for (auto list : module.getOps<func::FuncOp>())
+  for (auto list : module.getOps<func::FuncOp>()) {
+    if (list->hasAttr("grad.tape_bytes")) {
+      list.emitError(
+          "a loop with checkpoint=\"all\" and an unknown number of "
+          "iterations takes memory as it runs, which code for devices "
+          "cannot: leave the policy out, or use another one");
+      return signalPassFailure();
+    }
     if (list->hasAttr(kFrameAttr))
       list.walk([&](func::CallOp call) {
         if (isProduct(call)) {
@@ -658,6 +665,7 @@ void GradKernelsToGpu::runOnOperation() {
         callsOf[function].push_back(call);
         launches[function];
       });
+  }
   if (launches.empty() && products.empty())
     return;
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());

@@ -214,11 +214,20 @@ ArrayRef<StringRef> mlir::grad::getStageNames(bool forDevice) {
   return forDevice ? device : cpu;
 }
 
-int64_t mlir::grad::getArenaBytes(ModuleOp module) {
+/// What a pass has noted of the program; 0 if nothing.
+static int64_t getNumber(ModuleOp module, StringRef name) {
   for (Operation &op : module.getOps())
-    if (auto bytes = op.getAttrOfType<IntegerAttr>("grad.arena_bytes"))
-      return bytes.getInt();
+    if (auto number = op.getAttrOfType<IntegerAttr>(name))
+      return number.getInt();
   return 0;
+}
+
+int64_t mlir::grad::getArenaBytes(ModuleOp module) {
+  return getNumber(module, "grad.arena_bytes");
+}
+
+int64_t mlir::grad::getTapeBytes(ModuleOp module) {
+  return getNumber(module, "grad.tape_bytes");
 }
 
 void mlir::grad::buildStagePipeline(OpPassManager &manager, StringRef stage,

@@ -77,6 +77,8 @@ ArrayRef<StringRef> getStageNames(bool forDevice = false);
 
 /// The bytes that a call of a module of stage "bufferized" needs.
 int64_t getArenaBytes(ModuleOp module);
+/// The bytes that its loops write to tapes in an iteration.
+int64_t getTapeBytes(ModuleOp module);
 
 /// Adds the passes that lead from the stage before `stage` to `stage`, which is
 /// one of getStageNames().

@@ -19,6 +19,9 @@
 ///     wins.
 ///  3. Rewrite: allocations become `memref.view` at constant offsets.
 ///
+/// Tapes (dialect/Stacks.h) come before all else, at multiples of kTapeBytes.
+/// They must not be copied or filled, as that would take all of these bytes.
+///
 /// Invariant: two buffers whose lifetimes overlap occupy disjoint bytes, unless
 /// they occupy the same bytes and one is written in place of the other.
 ///
@@ -28,12 +31,16 @@
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
 #include "passes/SymbolUses.h"
+#include "runtime/Tapes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <map>
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADPLANMEMORY
@@ -57,9 +64,18 @@ struct Buffer {
 };
 
 struct Plan {
-  SmallVector<Buffer> buffers;
+  SmallVector<Buffer> buffers, tapes;
   int64_t arenaBytes = 0;
+  /// What is written to tapes in an iteration of their loops.
+  int64_t tapeBytes = 0;
 };
+
+/// Whether a buffer is a tape.
+bool isTape(Type type) {
+  auto buffer = dyn_cast<MemRefType>(type);
+  return buffer && buffer.getRank() > 0 &&
+         getByteSize(buffer).value_or(0) > gradopt::kTapeBytes / 2;
+}
 
 /// Bytes of the arena that are taken for a while.
 struct Slot {
@@ -191,17 +207,17 @@ int64_t SlotList::findGap(const Buffer &buffer) const {
 }
 
 /// Gives every buffer an offset, in the given order. Returns the arena's size.
-static int64_t placeInOrder(Plan &plan, ArrayRef<unsigned> order,
-                            int64_t alignment) {
+static int64_t placeInOrder(MutableArrayRef<Buffer> buffers,
+                            ArrayRef<unsigned> order, int64_t alignment) {
   int64_t arenaBytes = 0;
   SlotList slots(alignment);
-  llvm::BitVector isPlaced(plan.buffers.size());
+  llvm::BitVector isPlaced(buffers.size());
   for (unsigned i : order) {
-    Buffer &buffer = plan.buffers[i];
+    Buffer &buffer = buffers[i];
     // In place of another buffer if possible, else the smallest gap that fits.
     std::optional<int64_t> offset;
     for (unsigned sharer : buffer.sharers) {
-      int64_t candidate = plan.buffers[sharer].offset;
+      int64_t candidate = buffers[sharer].offset;
       if (isPlaced[sharer] && (!offset || candidate > *offset) &&
           slots.isFree(buffer, candidate))
         offset = candidate;
@@ -215,9 +231,9 @@ static int64_t placeInOrder(Plan &plan, ArrayRef<unsigned> order,
   return arenaBytes;
 }
 
-/// Tries several orders and keeps the offsets of the smallest arena.
-static void place(Plan &plan, int64_t alignment) {
-  auto &buffers = plan.buffers;
+/// Tries several orders and keeps the offsets of the smallest arena. Returns
+/// its size.
+static int64_t place(MutableArrayRef<Buffer> buffers, int64_t alignment) {
   using Key = std::pair<int64_t, int64_t>;
   std::function<Key(const Buffer &)> keys[] = {
       [](const Buffer &b) { return Key(-b.size, b.live.begin); },
@@ -234,7 +250,7 @@ static void place(Plan &plan, int64_t alignment) {
     llvm::sort(order, [&](unsigned a, unsigned b) {
       return std::pair(key(buffers[a]), a) < std::pair(key(buffers[b]), b);
     });
-    int64_t arenaBytes = placeInOrder(plan, order, alignment);
+    int64_t arenaBytes = placeInOrder(buffers, order, alignment);
     if (best && arenaBytes >= *best)
       continue;
     best = arenaBytes;
@@ -243,7 +259,25 @@ static void place(Plan &plan, int64_t alignment) {
   }
   for (auto [i, buffer] : llvm::enumerate(buffers))
     buffer.offset = bestOffsets[i];
-  plan.arenaBytes = best.value_or(0);
+  return best.value_or(0);
+}
+
+/// Places all buffers of the plan.
+static void place(Plan &plan, int64_t alignment) {
+  int64_t begin = place(plan.tapes, alignment);
+  std::map<int64_t, int64_t> bytes;
+  for (const Buffer &tape : plan.tapes) {
+    auto type = cast<MemRefType>(tape.alloc->getResult(0).getType());
+    int64_t &most = bytes[tape.offset];
+    // Of a batch, places are not the first dimension.
+    int64_t places = *llvm::max_element(type.getShape());
+    most = std::max(most, *getByteSize(type) / places);
+  }
+  for (auto [offset, most] : bytes)
+    plan.tapeBytes += most;
+  plan.arenaBytes = begin + place(plan.buffers, alignment);
+  for (Buffer &buffer : plan.buffers)
+    buffer.offset += begin;
 }
 
 //===----------------------------------------------------------------------===//
@@ -315,7 +349,12 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
     if (failed(live))
       return WalkResult::interrupt();
     auto type = cast<MemRefType>(op->getResult(0).getType());
-    plan.buffers.push_back({op, *getByteSize(type), *live});
+    if (isTape(type))
+      plan.tapes.push_back(
+          {op, int64_t(llvm::alignTo(*getByteSize(type), gradopt::kTapeBytes)),
+           *live});
+    else
+      plan.buffers.push_back({op, *getByteSize(type), *live});
     return WalkResult::advance();
   });
   if (result.wasInterrupted())
@@ -358,10 +397,13 @@ void GradPlanMemory::rewrite(func::FuncOp func, const Plan &plan) {
                             func.getLoc());
   BlockArgument arena = func.getArgument(position);
   func->setAttr("grad.arena_bytes", builder.getI64IntegerAttr(plan.arenaBytes));
+  if (!plan.tapes.empty())
+    func->setAttr("grad.tape_bytes", builder.getI64IntegerAttr(plan.tapeBytes));
 
   func.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
   llvm::DenseMap<int64_t, Value> offsets;
-  for (const Buffer &buffer : plan.buffers) {
+  for (const Buffer &buffer :
+       llvm::concat<const Buffer>(plan.tapes, plan.buffers)) {
     Location loc = buffer.alloc->getLoc();
     if (remarks)
       emitRemark(loc) << "arena offset " << buffer.offset << ", size "
@@ -381,9 +423,22 @@ void GradPlanMemory::rewrite(func::FuncOp func, const Plan &plan) {
   }
 }
 
+/// Refuses an op that goes over all of a tape.
+static LogicalResult checkTapes(Operation *op) {
+  if (isa<linalg::LinalgOp, memref::CopyOp>(op) &&
+      llvm::any_of(op->getOperandTypes(), isTape))
+    return op->emitOpError(
+        "would go over all places of what a loop with checkpoint=\"all\" and "
+        "an "
+        "unknown number of iterations keeps: leave the policy out, or use "
+        "another one");
+  return success();
+}
+
 LogicalResult GradPlanMemory::planFunction(func::FuncOp func) {
   WalkResult result = func.walk([&](Operation *op) {
-    bool isBad = isAllocation(op) && failed(checkAllocation(op));
+    bool isBad = failed(checkTapes(op)) ||
+                 (isAllocation(op) && failed(checkAllocation(op)));
     return isBad ? WalkResult::interrupt() : WalkResult::advance();
   });
   if (result.wasInterrupted())

@@ -7,12 +7,14 @@
 #include "runtime/Arena.h"
 #include "runtime/Interface.h"
 #include "runtime/Lock.h"
+#include "runtime/Tapes.h"
 #include "runtime/gradopt_runtime.h"
 
 #include <atomic>
 #include <cstdlib>
 #include <new>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <utility>
 
 namespace gradopt::runtime {
@@ -21,7 +23,24 @@ static constexpr size_t kHugePage = size_t(2) << 20;
 
 static std::atomic<uint64_t> allocations = 0;
 
+static bool hasTapes(size_t bytes) { return bytes >= size_t(kTapeBytes); }
+
+size_t memoryOfMachine() {
+  struct sysinfo info;
+  if (sysinfo(&info) != 0)
+    return 0;
+  return (size_t(info.totalram) + info.totalswap) * info.mem_unit;
+}
+
 void *allocate(size_t bytes) {
+  if (hasTapes(bytes)) {
+    void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+      return nullptr;
+    allocations.fetch_add(1, std::memory_order_relaxed);
+    return memory;
+  }
   size_t alignment = bytes >= kHugePage ? kHugePage : kArenaAlignment;
   size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   if (rounded < bytes)
@@ -37,7 +56,12 @@ void *allocate(size_t bytes) {
   return memory;
 }
 
-void deallocate(void *memory) { std::free(memory); }
+void deallocate(void *memory, size_t bytes) {
+  if (hasTapes(bytes))
+    munmap(memory, bytes);
+  else
+    std::free(memory);
+}
 
 /// It has no destructor: calls may still run in other threads when static
 /// objects are destroyed.
@@ -85,8 +109,10 @@ ArenaPool::Idle *ArenaPool::cut(Idle **link) {
 }
 
 void ArenaPool::free(Idle *list) {
-  while (list)
-    deallocate(std::exchange(list, list->next));
+  while (list) {
+    Idle *arena = std::exchange(list, list->next);
+    deallocate(arena, arena->bytes);
+  }
 }
 
 Arena ArenaPool::acquire(size_t bytes) {
@@ -134,7 +160,7 @@ void ArenaPool::release(Arena arena) {
     }
     held -= arena.bytes;
   }
-  deallocate(arena.memory);
+  deallocate(arena.memory, arena.bytes);
 }
 
 size_t ArenaPool::bytesHeld() {

@@ -12,9 +12,14 @@
 
 namespace gradopt::runtime {
 
-/// Memory aligned to a cache line, counted; null if there is none left.
+/// Memory aligned to a cache line, counted; null if there is none left. What
+/// has room for tapes (Tapes.h) are addresses: memory comes with the first
+/// access to a page, and stays.
 void *allocate(size_t bytes);
-void deallocate(void *memory);
+void deallocate(void *memory, size_t bytes);
+
+/// The memory of the machine, swap space included.
+size_t memoryOfMachine();
 
 /// The scratch memory of one call.
 struct Arena {

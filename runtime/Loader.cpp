@@ -11,12 +11,14 @@
 #include "runtime/Interface.h"
 #include "runtime/ObjectCode.h"
 #include "runtime/RuntimeError.h"
+#include "runtime/Tapes.h"
 #include "runtime/Targets.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
+using gradopt::kTapeBytes;
 using gradopt::runtime::Arena;
 using gradopt::runtime::ArenaPool;
 using gradopt::runtime::ArenaUser;
@@ -25,6 +27,7 @@ using gradopt::runtime::commandsOf;
 using gradopt::runtime::countPlaces;
 using gradopt::runtime::Entry;
 using gradopt::runtime::fail;
+using gradopt::runtime::memoryOfMachine;
 using gradopt::runtime::ObjectCode;
 using gradopt::runtime::RunEnd;
 using gradopt::runtime::runWithTargets;
@@ -109,6 +112,13 @@ gradopt_status gradopt_module_load(const void *object, size_t size,
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_module_load: null object or result pointer");
   *out = nullptr;
+  size_t present = memoryOfMachine();
+  if (arena_bytes >= size_t(kTapeBytes) && present >= size_t(kTapeBytes))
+    return fail(GRADOPT_OUT_OF_MEMORY,
+                "a loop keeps what it needs of each iteration, for which there "
+                "are addresses for %zu bytes, but the machine has memory for "
+                "%zu: it has to be compiled with another checkpoint policy",
+                size_t(kTapeBytes), present);
   BusySection section;
   void *memory = std::malloc(sizeof(gradopt_module));
   if (!memory)
@@ -172,7 +182,13 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
     arena = ArenaPool::get().acquire(module->arena.bytes);
     if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
-                  "cannot allocate an arena of %zu bytes", module->arena.bytes);
+                  "cannot allocate an arena of %zu bytes%s",
+                  module->arena.bytes,
+                  module->arena.bytes < size_t(kTapeBytes)
+                      ? ""
+                      : ", most of which are addresses for what loops keep: "
+                        "is there a limit on the process (ulimit -v, "
+                        "vm.overcommit_memory=2)?");
     buffers[arena_slot] = arena.memory;
   } else {
     buffers[arena_slot] = small;

@@ -129,6 +129,10 @@ class Compilation:
         """Bytes of temporaries; 0 if the stage "bufferized" was not passed."""
 
     @property
+    def tape_bytes(self) -> int:
+        """Bytes an iteration of what loops without a bound keep; 0 if the code was found."""
+
+    @property
     def diagnostics(self) -> list[Diagnostic]:
         """Warnings and remarks."""
 

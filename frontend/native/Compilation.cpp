@@ -429,8 +429,10 @@ bool Compilation::Work::lower(mlir::ModuleOp module, llvm::StringRef target) {
       return fail("the passes of stage " + stage.str() + " failed");
     if (!checkpoint())
       return fail("cancelled");
-    if (stage == "bufferized")
+    if (stage == "bufferized") {
       result.arenaBytes = mlir::grad::getArenaBytes(module);
+      result.tapeBytes = mlir::grad::getTapeBytes(module);
+    }
     if (stage == target)
       break;
   }

@@ -58,6 +58,8 @@ struct CompilationResult {
   std::string output;
   /// What a call needs, where the stage "bufferized" was passed.
   size_t arenaBytes = 0;
+  /// Only where the program was lowered.
+  size_t tapeBytes = 0;
   std::vector<Diagnostic> diagnostics;
   /// The steps that were taken, by the names that stage() gives them.
   std::vector<std::pair<const char *, double>> seconds;

@@ -242,6 +242,8 @@ NB_MODULE(_compiler, module) {
       .def_prop_ro("sparsity", &objectCode)
       .def_prop_ro("arena_bytes",
                    [](Compilation &self) { return getResult(self).arenaBytes; })
+      .def_prop_ro("tape_bytes",
+                   [](Compilation &self) { return getResult(self).tapeBytes; })
       .def_prop_ro(
           "diagnostics",
           [](Compilation &self) { return getResult(self).diagnostics; })

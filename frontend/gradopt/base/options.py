@@ -10,6 +10,7 @@ from typing import Any
 from gradopt.base.devices import checked_device
 from gradopt.base.dims import Dynamic, make_dynamic
 from gradopt.base.parameters import Parameters, parameters
+from gradopt.base.policies import Checkpoint, check_policy
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 
 
@@ -40,6 +41,8 @@ class Options:
             the variable GRADOPT_CACHE says.
         capture: "rewrite": Python's `if`, `while`, `for` and so on may depend on traced values;
             "trace": they may not, and each iteration of a loop is written down.
+        checkpoint: what loops in Python (`while`, `for`) that become loops of compiled code keep
+            for derivatives in reverse mode (`gradopt.base.policies`).
     """
 
     device: str | None = None
@@ -54,6 +57,7 @@ class Options:
     progress: bool = True
     cache: bool = True
     capture: str = "rewrite"
+    checkpoint: Checkpoint = None
 
     def __post_init__(self) -> None:
         checked_device(self.device)
@@ -63,6 +67,7 @@ class Options:
             )
         if self.capture not in ("rewrite", "trace"):
             raise ArgumentError(f'capture must be "rewrite" or "trace", not {self.capture!r}')
+        check_policy(self.checkpoint)
         most = self.max_specializations
         if most is not None and (type(most) is not int or most < 1):
             raise ArgumentError(f"max_specializations must be a positive int or None, not {most!r}")

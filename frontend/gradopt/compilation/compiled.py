@@ -281,7 +281,12 @@ class Compiled(_gradopt.Dispatcher):
                 function_source(self._function),
             )
         store = store_directory() if self.options.cache else ""
-        trace = Trace(store, self.options.capture == "rewrite", on_device=device != "cpu")
+        trace = Trace(
+            store,
+            self.options.capture == "rewrite",
+            on_device=device != "cpu",
+            checkpoint=self.options.checkpoint,
+        )
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:

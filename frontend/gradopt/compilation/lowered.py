@@ -57,6 +57,9 @@ _USUAL_CHIP = "sm_90"
 # Temporaries that are worth a warning, in bytes.
 LARGE_ARENA = 2 << 30
 
+# The addresses that an arena has for each tape (runtime/Tapes.h), before all else.
+_TAPE = 1 << 40
+
 
 class Leaf(NamedTuple):
     """An argument or a result of compiled code.
@@ -99,18 +102,21 @@ class Memory(NamedTuple):
         arguments: the caller's arrays.
         captures: concrete arrays that the function refers to.
         outputs: the arrays the call returns, but those in the memory of donated arguments.
-        arena: all temporaries, which share one block.
-        peak: the sum, the most that is live at any time.
+        arena: all temporaries, which share one block, but tapes.
+        tape: what each iteration adds of loops with checkpoint="all" whose number of iterations
+            only the run tells (`gradopt.base.policies`): of all of these loops together.
+        peak: the sum but for tapes, the most that is live at any time.
     """
 
     arguments: int
     captures: int
     outputs: int
     arena: int
+    tape: int = 0
 
     @property
     def peak(self) -> int:
-        """Bytes live at most: all of the others."""
+        """Bytes live at most: all of the others, but tapes."""
         return self.arguments + self.captures + self.outputs + self.arena
 
 
@@ -189,6 +195,7 @@ class Lowered:
         self._loops = tuple(loops)
         self.written = tuple(written)
         self._arena_bytes: int | None = None
+        self._tape_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
         self.program = Program(
             code,
@@ -291,15 +298,15 @@ class Lowered:
 
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
-        if self._arena_bytes is None:
-            self._arena_bytes = compile_program(
-                self.program, "bufferized", chip=self._text_chip()
-            ).arena_bytes
+        if self._arena_bytes is None or (self._tape_bytes is None and self._arena_bytes >= _TAPE):
+            done = compile_program(self.program, "bufferized", chip=self._text_chip())
+            self._arena_bytes, self._tape_bytes = done.arena_bytes, done.tape_bytes
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
             sum(array.nbytes for array in self.captures),
             sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self.reused),
-            self._arena_bytes,
+            self._arena_bytes % _TAPE,
+            self._tape_bytes or 0,
         )
 
     @property
@@ -345,7 +352,7 @@ class Lowered:
     def _object_code(self, chip: str = "") -> tuple[bytes, int]:
         """The code, and the bytes of temporaries."""
         code, self._arena_bytes = object_code(self.program, chip=chip)
-        self._warn_of(self._arena_bytes)
+        self._warn_of(self._arena_bytes % _TAPE)
         return code, self._arena_bytes
 
     def _specs(self) -> tuple[list[_gradopt.ArraySpec], list[_gradopt.ArraySpec]]:

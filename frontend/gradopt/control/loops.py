@@ -508,9 +508,10 @@ class Loop:
     # -- The loop --------------------------------------------------------------------------
 
     def _emit(self, inner: InnerFunction, inits: Sequence[Value]) -> list[Value]:
+        policy = self._here.trace.checkpoint
         if self._sequence is not None:
-            return counted(self._length, inner, inits, first=0)[0]
-        return repeated(self._condition(inits), inner, inits)
+            return counted(self._length, inner, inits, first=0, checkpoint=policy)[0]
+        return repeated(self._condition(inits), inner, inits, policy)
 
     def _leave(self, rebuild: Sequence[_Rebuild], values: Sequence[Value]) -> list[Any]:
         """Gives names and arrays their values behind the loop."""
@@ -627,7 +628,8 @@ class Loop:
         if self._sequence is not None:
             state.append(prims.as_value(np.int64(0)))
         step = self._step(body.finish([*results, *body.written, code, *returned]), state, True)
-        values = repeated(self._condition(state, self._goes_on), step, state)
+        policy = self._here.trace.checkpoint
+        values = repeated(self._condition(state, self._goes_on), step, state, policy)
         self._leave(rebuild, values)
         codes = frozenset({0} | (body.exit.codes & {BREAK, RETURN}))
         wrapped = [spec.wrap(v) for spec, v in zip(specs, values[count + 1 :], strict=False)]

@@ -21,6 +21,7 @@ from gradopt.base.location import (
     source_location,
     unrolled_at,
 )
+from gradopt.base.policies import Checkpoint
 from gradopt.errors import (
     CompilerError,
     LargeProgramWarning,
@@ -58,6 +59,7 @@ class Trace:
         on_device: whether the program is for a device.
 
     Attributes:
+        checkpoint: what loops in Python keep for derivatives.
         has_sizes: whether there are arrays whose size is known at run time only.
         loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
         notes: what rewritten statements remember from one trace of them to the next.
@@ -66,8 +68,15 @@ class Trace:
         lost: why names have no value behind a traced statement that assigns them.
     """
 
-    def __init__(self, store: str = "", rewrites: bool = False, on_device: bool = False) -> None:
+    def __init__(
+        self,
+        store: str = "",
+        rewrites: bool = False,
+        on_device: bool = False,
+        checkpoint: Checkpoint = None,
+    ) -> None:
         state.traces += 1
+        self.checkpoint: Checkpoint = checkpoint
         self.on_device = on_device
         self._store = store
         inference.recall(store)

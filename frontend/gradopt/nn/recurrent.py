@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.base.location import source_location
+from gradopt.base.policies import Checkpoint
 from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.calling import describe_value
 from gradopt.errors import ArgumentTypeError
@@ -28,7 +29,6 @@ from gradopt.nn.checks import (
     shape_of,
 )
 from gradopt.transforms.loops import scan
-from gradopt.transforms.policies import Checkpoint
 
 Params = dict[str, Any]
 Cell = Callable[[Params, Any, Any], tuple[Any, Any]]

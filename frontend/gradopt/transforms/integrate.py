@@ -22,6 +22,7 @@ from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import is_traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.base.policies import Checkpoint, check_policy
 from gradopt.base.pytree import flatten, tree_map
 from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.calling import call_user, check_callable
@@ -134,7 +135,7 @@ def odeint(
         mxstep: how many steps there may be between two of the times.
         hmax: longest step.
         gradient: how derivatives in reverse mode are found.
-        checkpoint: what "steps" keep between two of the times (`gradopt.transforms.policies`), each
+        checkpoint: what "steps" keep between two of the times (`gradopt.base.policies`), each
             five arrays like `y0`. The steps are made again from there: where there are many of them
             between two times, more states make derivatives faster, 64 ten times for 2,500 steps;
             where there are one or two, 2 states are as fast, with a third of the memory.
@@ -158,7 +159,7 @@ def odeint(
         checked_tolerance(default if rtol is None else rtol, "rtol"),
         checked_tolerance(default if atol is None else atol, "atol"),
     )
-    check_policy(checkpoint, is_known=False)
+    check_policy(checkpoint)
     limits = Limits(
         DORMAND_PRINCE,
         tolerances,

@@ -17,6 +17,7 @@ from gradopt.array.operands import is_traced
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source, source_location
+from gradopt.base.policies import Checkpoint, check_policy
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths, tree_map
 from gradopt.compilation.arguments import checked_integer
 from gradopt.compilation.calling import (
@@ -48,7 +49,6 @@ from gradopt.transforms.bodies import (
     traced_specs,
 )
 from gradopt.transforms.inner import InnerFunction
-from gradopt.transforms.policies import Checkpoint, check_policy, set_policy
 
 _INDEX = Spec((), INT64, weak=True, is_scalar=True)
 
@@ -91,7 +91,7 @@ def counted(
         reverse: whether slices are taken and results stacked from the end.
         checkpoint: what is kept for derivatives in reverse mode.
     """
-    check_policy(checkpoint, isinstance(trips, int))
+    check_policy(checkpoint)
     here = prims.scope()
     count = len(inits)
     if isinstance(trips, int) and trips == 0:  # There are no slices to write down.
@@ -137,7 +137,7 @@ def counted(
             following.append(region.add(grad.dynamic_update_slice, stack, row, indices))
         following += outcome.merge(region, state[count + kinds :], results[count + kinds :])
         region.leave(following)
-        set_policy(loop, checkpoint)
+        _set_policy(loop, checkpoint)
         return loop
 
     results = here.emit_many(build)
@@ -179,7 +179,7 @@ def fori_loop(
         init_val: pytree of what the loop carries at first.
         unroll: how many iterations are written down one after the other, in one of the compiled
             loop; True or 0 for all.
-        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.base.policies`).
 
     Returns:
         What the loop carries in the end.
@@ -274,7 +274,7 @@ def scan(
         reverse: whether to begin at the end of `xs`; the results keep the order of `xs`.
         unroll: how many iterations are written down one after the other, in one of the compiled
             loop; True or 0 for all.
-        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.base.policies`).
 
     Returns:
         The last state, and the results, stacked along a new first axis.
@@ -494,7 +494,7 @@ def while_loop(
         body_fun: function of the same; returns what is carried to the next iteration, of the same
             structure, shapes and dtypes. It may write to the arrays that it gets.
         init_val: pytree of what the loop carries at first.
-        checkpoint: what is kept for derivatives in reverse mode (`gradopt.transforms.policies`).
+        checkpoint: what is kept for derivatives in reverse mode (`gradopt.base.policies`).
 
     Returns:
         What the loop carries in the end.
@@ -510,7 +510,7 @@ def while_loop(
         while cond_fun(value):
             value = body_fun(value)
         return value
-    check_policy(checkpoint, is_known=False)
+    check_policy(checkpoint)
     specs, values, tree = traced_specs(init_val, "init_val")
 
     def call(state: Any) -> tuple[Any, Any]:
@@ -561,12 +561,19 @@ def repeated(
         results = region.call(body, state[:count], lifted[1])
         failures = outcome.merge(region, state[count:], results[count:])
         region.leave([*results[:count], *failures])
-        set_policy(loop, checkpoint)
+        _set_policy(loop, checkpoint)
         return loop
 
     results = here.emit_many(build)
     outcome.leave(results[count:])
     return results[:count]
+
+
+def _set_policy(loop: ir.Operation, checkpoint: Checkpoint) -> None:
+    """Notes the policy of a loop in the IR."""
+    if checkpoint is not None:
+        make = ir.string if isinstance(checkpoint, str) else ir.integer
+        loop.discardable = {"grad.checkpoint": make(checkpoint)}  # pyright: ignore
 
 
 def check_predicate(condition: Body, function: Callable[..., Any]) -> None:

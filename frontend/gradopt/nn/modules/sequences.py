@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gradopt.base.policies import Checkpoint
 from gradopt.nn.attention import multi_head_attention
 from gradopt.nn.checks import require
 from gradopt.nn.modules.initial import drawn
 from gradopt.nn.modules.layer import layer
 from gradopt.nn.recurrent import Params, gru, lstm, rnn
 from gradopt.random import split, uniform
-from gradopt.transforms.policies import Checkpoint
 
 
 @layer

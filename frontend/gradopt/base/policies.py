@@ -5,7 +5,9 @@ How the memory for that grows with the number n of iterations, and the time:
 
     None        "all" if n is known while tracing. Else a fixed number of states, from which the
                 loop is run again; their distance grows with n
-    "all"       what the derivative needs of each iteration: as n, which must be known
+    "all"       what the derivative needs of each iteration: as n. Where n is not known, memory
+                is taken while the loop runs, and kept for the next call; not on devices. In loops
+                and branches of others, as None then
     "sqrt"      about sqrt(n) states, and sqrt(n) iterations at a time; the loop is run once more.
                 As None if n is not known
     "binomial"  a few states on each of log(n) levels; the loop is run once more for each level
@@ -19,20 +21,18 @@ from typing import Any, Literal
 
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentError
-from gradopt.recording import ir
 
 Checkpoint = Literal["all", "none", "sqrt", "binomial"] | int | None
 
 
-def check_policy(checkpoint: Any, is_known: bool) -> None:
+def check_policy(checkpoint: Any) -> None:
     """Checks a policy for a loop.
 
     Args:
         checkpoint: what the user gave.
-        is_known: whether the number of iterations is known while tracing.
 
     Raises:
-        ArgumentError: there is no such policy, or not for such a loop.
+        ArgumentError: there is no such policy.
     """
     is_int = isinstance(checkpoint, int) and not isinstance(checkpoint, bool)
     if checkpoint is None or (is_int and 0 < checkpoint < 2**63):
@@ -43,16 +43,3 @@ def check_policy(checkpoint: Any, is_known: bool) -> None:
             f"not {checkpoint!r}",
             source_location(),
         )
-    if checkpoint == "all" and not is_known:
-        raise ArgumentError(
-            "checkpoint='all' needs a number of iterations that is known while tracing: leave it "
-            "out, or use 'sqrt' or a number of states",
-            source_location(),
-        )
-
-
-def set_policy(loop: ir.Operation, checkpoint: Checkpoint) -> None:
-    """Notes the policy of a loop in the IR."""
-    if checkpoint is not None:
-        make = ir.string if isinstance(checkpoint, str) else ir.integer
-        loop.discardable = {"grad.checkpoint": make(checkpoint)}  # pyright: ignore

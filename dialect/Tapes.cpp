@@ -1,0 +1,123 @@
+//===- Tapes.cpp - Loops with a condition that keep all they need ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A loop with a condition whose residuals are kept, of each iteration, on tapes
+// (Stacks.h). The rule is that of a loop with a counter, which stands in for
+// it:
+//
+//     while (go) body    =>    for (i = 0; i < ?; ++i) { body; tapes[i] = ... }
+//                        =>    while (go) { body; tapes[n] = ...; ++n }
+//
+// The linear part is a loop of n iterations, which is turned round by the
+// transpose as any other.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialect/ControlFlow.h"
+#include "dialect/Recording.h"
+
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+/// Replaces what counts the iterations, in a loop that came of this rule, by
+/// the induction variable: what is stored at these places is a stack of the
+/// loop.
+static void findCounters(scf::ForOp loop) {
+  for (auto [argument, init, next] :
+       llvm::zip_equal(loop.getRegionIterArgs(), loop.getInitArgs(),
+                       loop.getYieldedValues())) {
+    auto add = next.getDefiningOp<arith::AddIOp>();
+    if (add && argument.getType().isIndex() && matchPattern(init, m_Zero()) &&
+        add.getLhs() == argument && matchPattern(add.getRhs(), m_One()))
+      argument.replaceAllUsesWith(loop.getInductionVar());
+  }
+}
+
+/// The loop with a counter that stands in for `op`. It carries the condition
+/// behind the state.
+static scf::ForOp createStandIn(scf::WhileOp op, Value trips) {
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  scf::ForOp loop = createLoop(builder, loc, zero, trips, op.getInits());
+  loop->setDiscardableAttrs(op->getDiscardableAttrDictionary());
+  Body body = takeBody(op);
+  for (auto [from, to] :
+       llvm::zip_first(body->getArguments(), loop.getBody()->getArguments()))
+    from.replaceAllUsesWith(to);
+  loop.getBody()->getOperations().splice(loop.getBody()->end(),
+                                         body->getOperations());
+  findCounters(loop);
+  return loop;
+}
+
+/// The loop with a condition that `loop` stands in for: it carries the number
+/// of the iteration behind the condition, and passes on all but the latter.
+static scf::WhileOp createLike(scf::ForOp loop, unsigned states,
+                               Attribute policy) {
+  OpBuilder builder(loop);
+  Location loc = loop.getLoc();
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  SmallVector<Value> inits(loop.getInitArgs());
+  inits.insert(inits.begin() + states + 1, zero);
+  Block &body = *loop.getBody();
+  auto created = createWhile(
+      builder, loc, states, inits, /*limit=*/nullptr,
+      [&](ValueRange state, ValueRange more) {
+        // It is called where the loop goes on.
+        Value go = arith::ConstantIntOp::create(builder, loc, /*value=*/1, 1);
+        SmallVector<Value> known = {more.front()};
+        llvm::append_range(known, state);
+        known.push_back(go);
+        llvm::append_range(known, more.drop_front());
+        for (auto [from, to] : llvm::zip_equal(body.getArguments(), known))
+          from.replaceAllUsesWith(to);
+        Operation *yield = body.getTerminator();
+        builder.getInsertionBlock()->getOperations().splice(
+            builder.getInsertionPoint(), body.getOperations(), body.begin(),
+            yield->getIterator());
+        SmallVector<Value> next(yield->getOperands());
+        Value one = arith::ConstantIndexOp::create(builder, loc, 1);
+        next.insert(next.begin() + states + 1,
+                    arith::AddIOp::create(builder, loc, more.front(), one));
+        return next;
+      });
+  created->setAttr(kCheckpoint, policy);
+  return created;
+}
+
+LogicalResult grad::linearizeOnTapes(scf::WhileOp op, ArrayRef<unsigned> active,
+                                     LinearizeContext &context) {
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  unsigned states = op.getNumResults();
+  Attribute policy = op->getAttr(kCheckpoint);
+  auto unknown = UnrealizedConversionCastOp::create(
+      builder, loc, TypeRange(builder.getIndexType()), ValueRange());
+  FailureOr<scf::ForOp> kept = linearizeKept(
+      createStandIn(op, unknown.getResult(0)), active, /*length=*/0, context);
+  if (failed(kept))
+    return failure();
+  scf::WhileOp loop = createLike(*kept, states, policy);
+  ValueRange results = loop.getResults();
+  context.setTangents(
+      results.take_front(states),
+      context.takeTangents(kept->getResults().take_front(states)));
+  op.replaceAllUsesWith(results.take_front(states));
+  kept->getResults().take_front(states).replaceAllUsesWith(
+      results.take_front(states));
+  kept->getResults()
+      .drop_front(states + 1)
+      .replaceAllUsesWith(results.drop_front(states + 1));
+  unknown.getResult(0).replaceAllUsesWith(results[states]);
+  kept->erase();
+  unknown.erase();
+  op.erase();
+  return success();
+}
