@@ -719,8 +719,13 @@ void Expander::keep(Value value) {
                        unknown = dimensionsOf(value, true);
   SmallVector<Value> extents = llvm::map_to_vector(
       unknown, [&](int64_t d) { return findExtent(value, d); });
-  auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
-  Value init = createSplat(builder, loc, type, 0);
+  // What is behind the elements that there are is not read, unless a check of
+  // sizes fails; it is no index then.
+  Type type = typeOf(value).getElementType();
+  Value init =
+      isa<IntegerType>(type)
+          ? createSplat(builder, loc, RankedTensorType::get(shape, type), 0)
+          : tensor::EmptyOp::create(builder, loc, shape, type).getResult();
   Value zero = createSplat(builder, loc, typeOf(extents.front()), 0);
   int64_t first = unknown.front();
   if (unknown.size() == 1 && hasMatrixProduct(value) &&
