@@ -240,14 +240,17 @@ def test_other_axes_and_several_sizes() -> None:
     dims = {"a": {0: go.Dim("m", max=7), -1: go.Dim("k", max=9)}, "b": {0: "k", 1: go.Dim("n", 5)}}
     compiled = go.compile(f, dynamic=dims)
     gradient = go.compile_grad(
-        lambda a, b: np.sum(np.sin(f(a, b)[0])), dynamic={0: dims["a"], 1: dims["b"]}
+        lambda a, b: np.sum(np.sin(f(a, b)[0])), (0, 1), dynamic={0: dims["a"], 1: dims["b"]}
     )
     rng = np.random.default_rng(5)
     for m, k, n in [(2, 3, 4), (7, 9, 5), (0, 1, 1), (1, 0, 5), (6, 2, 0)]:
         a, b = at_page_end(rng.normal(size=(m, k))), at_page_end(rng.normal(size=(k, n)))
         for got, want in zip(compiled(a, b), f(a, b), strict=True):
             same(got, want)
-        same(gradient(a, b), (np.cos(a @ b * k) * k) @ b.T)
+        to_a, to_b = gradient(a, b)
+        slope = np.cos(a @ b * k) * k
+        same(to_a, slope @ b.T)
+        same(to_b, a.T @ slope)
     assert compiled.cache_size() == gradient.cache_size() == 1
 
 
@@ -405,6 +408,7 @@ def test_sizes_that_differ_in_the_function() -> None:
         ({"x": {0: go.Dim("n")}}, UnsupportedError, "needs a largest value"),
         ({"z": {0: N}}, ArgumentError, "the function has no parameter 'z'"),
         ({2: {0: N}}, ArgumentError, "the function has no positional parameter 2"),
+        ({-3: {0: N}}, ArgumentError, "the function has no positional parameter -3"),
         ({"x": {0: N}, 0: {1: N}}, ArgumentError, "names the argument x twice"),
         ({"x": {0: N}, "y": {0: go.Dim("n", 5)}}, ArgumentError, "two largest values, 12 and 5"),
         ({"x": {0.5: N}}, ArgumentTypeError, "names dimensions by integers, not 0.5"),
@@ -421,10 +425,12 @@ def test_options_that_say_nothing(dynamic: Any, kind: type[Exception], message: 
 def test_dims() -> None:
     assert repr(N) == "Dim('n', max=12)"
     assert go.Dim("n", np.int64(12)) == N
-    for given in [(3,), ("n", 1.5), ("n", True)]:
+    wrong: list[Any] = [(3,), ("n", 1.5), ("n", True)]
+    for given in wrong:
         with pytest.raises(ArgumentTypeError):
             go.Dim(*given)
-    for given in [("",), ("n", 0)]:
+    wrong = [("",), ("n", 0)]
+    for given in wrong:
         with pytest.raises(ArgumentError):
             go.Dim(*given)
 
@@ -471,3 +477,37 @@ def test_arguments_that_are_written_to() -> None:
 
     with pytest.raises(MutationError, match="changes the argument x; assign to a copy"):
         go.compile(g, dynamic={"x": {0: N}})(x)
+
+
+# -- Compiled transforms -----------------------------------------------------------------------
+
+
+def test_compiled_products() -> None:
+    def f(x: Any, w: Any) -> Any:
+        return np.tanh(x @ w)
+
+    rng = np.random.default_rng(7)
+    w, v = rng.normal(size=(3, 2)), rng.normal(size=(3, 2))
+    pull = go.compile_vjp(f, dynamic={"primals": [{0: N}, None], "cotangent": {0: "n"}})
+    push = go.compile_jvp(f, dynamic={"primals": [{0: N}], "tangents": ({0: "n"}, None)})
+    for n in (4, 0, 1):
+        x, t, c = (rng.normal(size=shape) for shape in ((n, 3), (n, 3), (n, 2)))
+        slope = 1 - f(x, w) ** 2
+        value, (to_x, to_w) = pull((x, w), c)
+        same(value, f(x, w))
+        same(to_x, (c * slope) @ w.T)
+        same(to_w, x.T @ (c * slope))
+        value, tangent = push((x, w), (t, v))
+        same(value, f(x, w))
+        same(tangent, slope * (t @ w + x @ v))
+    assert pull.cache_size() == push.cache_size() == 1
+    with pytest.raises(ArgumentError, match="both are of the size 'n'"):
+        pull((np.ones((3, 3)), w), np.ones((2, 2)))
+
+
+def test_matrices_of_derivatives() -> None:
+    """Their number of columns would be another one in each call."""
+    for compile_ in (go.compile_jacobian, go.compile_hessian):
+        compiled = compile_(lambda x: np.sum(np.sin(x)), dynamic={"x": {0: N}})
+        with pytest.raises(UnsupportedError, match="x, an array whose size is known at run time"):
+            compiled(np.ones(3))

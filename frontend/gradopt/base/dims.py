@@ -33,17 +33,9 @@ class Dim:
 
     __slots__ = ("max", "name")
 
-    def __init__(self, name: str, max: int | None = None) -> None:
-        if not isinstance(name, str):
-            raise ArgumentTypeError(f"a Dim is named by a string, not by {name!r}")
-        if not name:
-            raise ArgumentError("the name of a Dim is empty")
-        if max is not None and (not isinstance(max, (int, np.integer)) or isinstance(max, bool)):
-            raise ArgumentTypeError(f"the max of Dim {name!r} must be an int, not {max!r}")
-        if max is not None and max < 1:
-            raise ArgumentError(f"the max of Dim {name!r} must be at least 1, not {max}")
-        self.name = name
-        self.max = None if max is None else int(max)
+    def __init__(self, name: str, max: int | np.integer[Any] | None = None) -> None:
+        self.name = _checked_name(name)
+        self.max = None if max is None else _checked_max(max, name)
 
     def __repr__(self) -> str:
         return f"Dim({self.name!r}{'' if self.max is None else f', max={self.max}'})"
@@ -53,6 +45,22 @@ class Dim:
 
     def __hash__(self) -> int:
         return hash((self.name, self.max))
+
+
+def _checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"a Dim is named by a string, not by {name!r}")
+    if not name:
+        raise ArgumentError("the name of a Dim is empty")
+    return name
+
+
+def _checked_max(most: Any, name: str) -> int:
+    if not isinstance(most, (int, np.integer)) or isinstance(most, bool):
+        raise ArgumentTypeError(f"the max of Dim {name!r} must be an int, not {most!r}")
+    if most < 1:
+        raise ArgumentError(f"the max of Dim {name!r} must be at least 1, not {most}")
+    return int(most)
 
 
 class Axes(NamedTuple):
@@ -156,7 +164,7 @@ def make_dynamic(given: Any, found: Parameters | None) -> Dynamic:
         elif key in positional:
             number = positional.index(key)
         known = name in positional or (found is not None and name in found.named)
-        if is_complete and not known:
+        if (is_complete and not known) or (isinstance(key, int) and number < 0):
             what = f"positional parameter {key}" if isinstance(key, int) else f"parameter {key!r}"
             raise ArgumentError(f"dynamic: the function has no {what}")
         if (number, name) in arguments:

@@ -65,9 +65,16 @@ def trace_inner(
 
     def enter(inner: Scope) -> list[Handle]:
         inner.owns_arguments = inner.trace.rewrites
+        frozen = not inner.owns_arguments
+        along = axes or [None] * len(leaves)
+        # All arguments come before the sizes of some, which are values of outer functions.
+        values = [
+            _add_like(inner, leaf, path, axis)
+            for leaf, path, axis in zip(leaves, paths, along, strict=True)
+        ]
         return [
-            argument_like(inner, leaf, path, axis, frozen=not inner.owns_arguments)
-            for leaf, path, axis in zip(leaves, paths, axes or [None] * len(leaves), strict=True)
+            _argument_of(value, leaf, path, axis, frozen)
+            for value, leaf, path, axis in zip(values, leaves, paths, along, strict=True)
         ]
 
     inner, extra = trace_function(function, enter, body, derivatives=int(axes is None))
@@ -116,19 +123,26 @@ def argument_like(
     inner: Scope, leaf: Handle, path: str, axis: int | None = None, frozen: bool = True
 ) -> Handle:
     """A new argument of the function: like a leaf, or like its elements along an axis."""
+    return _argument_of(_add_like(inner, leaf, path, axis), leaf, path, axis, frozen)
+
+
+def _add_like(inner: Scope, leaf: Handle, path: str, axis: int | None) -> Value:
+    shape = bounds_of(leaf._extents)
+    if axis is not None:
+        shape = shape[:axis] + shape[axis + 1 :]
+    return inner.add_argument(shape, leaf.dtype, path)
+
+
+def _argument_of(value: Value, leaf: Handle, path: str, axis: int | None, frozen: bool) -> Handle:
     if leaf._extents.__class__ is Sizes:
-        whole = inner.add_argument(bounds_of(leaf._extents), leaf.dtype, path)
-        part = first_of(whole, leaf._extents)
+        part = first_of(value, leaf._extents)
         part._storage.argument = f"the argument {path}"
         part._storage.frozen = frozen
         return part
     if axis is None:
-        value = inner.add_argument(leaf.shape, leaf.dtype, path)
         weak, scalar = leaf._weak, leaf._is_scalar
         return argument_array(value, path, weak=weak, scalar=scalar, frozen=frozen)
-    shape = leaf.shape[:axis] + leaf.shape[axis + 1 :]
-    value = inner.add_argument(shape, leaf.dtype, path)
-    return argument_array(value, path, scalar=not shape, frozen=frozen)
+    return argument_array(value, path, scalar=not value.shape, frozen=frozen)
 
 
 def _emit(
