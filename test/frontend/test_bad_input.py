@@ -89,7 +89,6 @@ def test_masked_quotients() -> None:
 def test_unsupported_functions_come_with_advice() -> None:
     for function, text in (
         (lambda x: x.tobytes(), r"ndarray\.tobytes .*: return the array"),
-        (lambda x: np.linalg.eigvals(x), r"numpy\.linalg\.eigvals .*: use numpy\.linalg\.eigh"),
         (lambda x: np.isnat(x), "before the call"),
     ):
         with pytest.raises(errors.UnsupportedError, match=text) as info:

@@ -402,13 +402,6 @@ def test_shapes_that_do_not_fit(
         go.compile(function)(*args)
 
 
-def test_complex_matrices_without_factorisation() -> None:
-    for function in (np.linalg.cholesky, np.linalg.eigh, np.linalg.svd, np.linalg.qr):
-        name = f"numpy.linalg.{function.__name__} of complex matrices is not supported"
-        with pytest.raises(errors.UnsupportedError, match=name):
-            go.compile(function)(np.eye(2) * 1j)
-
-
 def test_devices_have_no_lapack(cuda: None) -> None:
     with pytest.raises(errors.UnsupportedError, match=r"numpy.linalg.cholesky .* on devices"):
         go.compile(np.linalg.cholesky)(go.asarray(np.eye(3), device="cuda"))

@@ -142,9 +142,6 @@ _HINTS = {
     name: hint
     for hint, names in {
         "choose between values with numpy.where": "piecewise",
-        "it needs eigenvalues of a matrix that is not symmetric; find a root with "
-        "gradopt.custom_root, or compute the roots before the call": "roots",
-        "use numpy.linalg.eigh or eigvalsh, if the matrix is symmetric": "eig eigvals",
         "return the array, and look at it after the call": (
             "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"
         ),

@@ -13,12 +13,20 @@ from gradopt.ir import prims
 from gradopt.ir.checks import require_all
 from gradopt.ir.prims import scalar, scope
 from gradopt.ir.values import Value
-from gradopt.recording import grad
+from gradopt.recording import grad, spectra
 
 NOT_POSITIVE = "Matrix is not positive definite"
 SINGULAR = "Singular matrix"
 NO_VALUES = "Eigenvalues did not converge"
 NO_SINGULAR_VALUES = "SVD did not converge"
+NO_FORM = "Schur form not found. Possibly ill-conditioned."
+NOT_FINITE = "Array must not contain infs or NaNs"
+NO_LIBRARY = (
+    "eigenvalues of general matrices are calculated by LAPACK, and no library that has it was "
+    "found: install the package scipy-openblas32"
+)
+# The status of a routine without a library (`runtime/Lapack.h`).
+_NO_LIBRARY_STATUS = -1
 
 
 def inexact(x: Value) -> Value:
@@ -54,16 +62,6 @@ def _require_host(name: str) -> None:
         )
 
 
-def _require_real(x: Value, name: str) -> None:
-    _require_host(name)
-    if x.dtype.kind == "c":
-        raise UnsupportedError(
-            f"{name} of complex matrices is not supported on traced arrays; write it with the "
-            "real and imaginary parts, as numpy.block([[a.real, -a.imag], [a.imag, a.real]])",
-            source_location(),
-        )
-
-
 def require_all_of(right: Value, message: str) -> None:
     """Checks, at run time, that all of the bools are true.
 
@@ -77,21 +75,35 @@ def _require_success(status: Value, message: str) -> None:
     require_all_of(prims.equal(status, scalar(0, INT32)), message)
 
 
+def _require_spectrum(a: Value, status: Value, message: str) -> None:
+    """Checks what came of a routine for general matrices, for which there is only LAPACK's."""
+    parts = [prims.real(a), prims.imag(a)] if a.dtype.kind == "c" else [a]
+    for part in parts:
+        require_all_of(scope().emit(grad.isfinite, part), NOT_FINITE)
+    require_all_of(prims.not_equal(status, scalar(_NO_LIBRARY_STATUS, INT32)), NO_LIBRARY)
+    _require_success(status, message)
+
+
 def transposed(x: Value) -> Value:
     """The matrices with rows and columns exchanged."""
     axes = list(range(x.ndim))
     return prims.transpose(x, [*axes[:-2], axes[-1], axes[-2]])
 
 
+def adjoint(x: Value) -> Value:
+    """The conjugate transposes of the matrices."""
+    return prims.conjugate(transposed(x))
+
+
 def cholesky(a: Value, name: str, message: str = NOT_POSITIVE) -> Value:
-    """The lower factor of square real matrices, of which the lower triangle is read.
+    """The lower factor of square matrices, of which the lower triangle is read.
 
     Args:
         a: the matrices.
         name: of the user's function.
         message: of the error where one is not positive definite.
     """
-    _require_real(a, name)
+    _require_host(name)
     here = scope()
     factor, status = here.emit_many(grad.CholeskyOp, here.use(a))
     _require_success(status, message)
@@ -150,15 +162,15 @@ def triangular_solve(
 
 def qr(a: Value, full: bool, name: str) -> tuple[Value, Value]:
     """Orthonormal columns, as many as rows if `full`, and the upper triangular matrix."""
-    _require_real(a, name)
+    _require_host(name)
     here = scope()
     q, r = here.emit_many(grad.QrOp, here.use(a), full)
     return q, r
 
 
 def eigh(a: Value, name: str) -> tuple[Value, Value]:
-    """Values and vectors of square real matrices, of which the lower triangle is read."""
-    _require_real(a, name)
+    """Values and vectors of square matrices, of which the lower triangle is read."""
+    _require_host(name)
     here = scope()
     values, vectors, status = here.emit_many(grad.EighOp, here.use(a))
     _require_success(status, NO_VALUES)
@@ -166,9 +178,43 @@ def eigh(a: Value, name: str) -> tuple[Value, Value]:
 
 
 def svd(a: Value, full: bool, name: str) -> tuple[Value, Value, Value]:
-    """u, the singular values, and the transpose of v."""
-    _require_real(a, name)
+    """u, the singular values, and the adjoint of v."""
+    _require_host(name)
     here = scope()
     u, s, vh, status = here.emit_many(grad.SvdOp, here.use(a), full)
     _require_success(status, NO_SINGULAR_VALUES)
     return u, s, vh
+
+
+def eig(a: Value, name: str) -> tuple[Value, Value]:
+    """Values and vectors of square matrices, complex ones."""
+    _require_host(name)
+    here = scope()
+    values, vectors, status = here.emit_many(spectra.EigOp, here.use(a))
+    _require_spectrum(a, status, NO_VALUES)
+    return values, vectors
+
+
+def schur(a: Value, name: str) -> tuple[Value, Value]:
+    """Triangular forms of square matrices, of real ones with blocks, and orthonormal columns."""
+    form, vectors, status = unchecked_schur(a, name)
+    _require_spectrum(a, status, NO_FORM)
+    return form, vectors
+
+
+def unchecked_schur(a: Value, name: str) -> tuple[Value, Value, Value]:
+    """As `schur`, and the status: all is NaN where it is not zero. Rules of cotangents need it."""
+    _require_host(name)
+    here = scope()
+    form, vectors, status = here.emit_many(spectra.SchurOp, here.use(a))
+    return form, vectors, status
+
+
+def triangular_sylvester(a: Value, b: Value, rhs: Value) -> Value:
+    """The solution of `a x + x b = rhs`, for forms of `schur`."""
+    return scope().emit(spectra.triangular_sylvester, a, b, rhs, False, False)
+
+
+def triangular_sqrt(a: Value) -> Value:
+    """The principal square roots of forms of `schur`; NaN where there is no real one."""
+    return scope().emit(spectra.triangular_sqrt, a)

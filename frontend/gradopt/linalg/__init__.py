@@ -4,6 +4,6 @@
 Importing this package fills the tables of `gradopt.array.dispatch`.
 """
 
-from gradopt.linalg import factors, pseudo, systems
+from gradopt.linalg import factors, pseudo, spectra, systems
 
-__all__ = ["factors", "pseudo", "systems"]
+__all__ = ["factors", "pseudo", "spectra", "systems"]

@@ -13,8 +13,8 @@ from gradopt.array.operands import traced
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError
 from gradopt.functions.matrices import tril
-from gradopt.ir import factorizations
-from gradopt.ir.factorizations import inexact, require_square, transposed
+from gradopt.ir import factorizations, prims
+from gradopt.ir.factorizations import adjoint, inexact, require_square
 from gradopt.ir.values import Value
 
 
@@ -38,8 +38,8 @@ def named(function: Any, *parts: Value) -> Any:
 def cholesky(a: Any, /, *, upper: bool = False) -> Value:
     """`numpy.linalg.cholesky`; one triangle is read, and the derivative in the other is zero."""
     x = square(a)
-    factor = factorizations.cholesky(transposed(x) if upper else x, "numpy.linalg.cholesky")
-    return transposed(factor) if upper else factor
+    factor = factorizations.cholesky(adjoint(x) if upper else x, "numpy.linalg.cholesky")
+    return adjoint(factor) if upper else factor
 
 
 @implements(np.linalg.qr)
@@ -59,7 +59,7 @@ def _symmetric(a: Any, uplo: Any) -> Value:
     if side not in ("L", "U"):
         raise KeywordError("UPLO argument must be 'L' or 'U'", source_location())
     x = square(a)
-    return x if side == "L" else transposed(x)
+    return x if side == "L" else adjoint(x)
 
 
 @implements(np.linalg.eigh)
@@ -75,8 +75,11 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Value:
 
 
 def mirrored(x: Value) -> Value:
-    """The symmetric matrices with these lower triangles."""
-    return tril(x) + transposed(tril(x, -1))
+    """The Hermitian matrices with these lower triangles; of diagonals, the real parts."""
+    below = tril(x, -1)
+    if x.dtype.kind != "c":
+        return tril(x) + adjoint(below)
+    return below + adjoint(below) + prims.convert(prims.real(tril(x) - below), x.dtype)
 
 
 def singular(a: Any, hermitian: bool, full: bool, name: str) -> tuple[Value, Value, Value]:

@@ -16,9 +16,9 @@ from gradopt.base.location import source_location
 from gradopt.errors import LinAlgError, ShapeError
 from gradopt.functions.linalg import norm
 from gradopt.functions.products import matmul, promoted
-from gradopt.functions.reductions import any_, count_nonzero, max_, sum_
+from gradopt.functions.reductions import any_, count_nonzero, max_, square_of_size, sum_
 from gradopt.ir import factorizations, prims
-from gradopt.ir.factorizations import inexact, transposed
+from gradopt.ir.factorizations import adjoint, inexact
 from gradopt.ir.values import Value
 from gradopt.linalg.factors import mirrored, singular, square
 from gradopt.transforms.custom import custom_jvp
@@ -45,8 +45,9 @@ def _pseudo_inverse(a: Any, tolerance: Any) -> Any:
     counts = s > _cutoff(s, tolerance)
     one, zero = prims.full((), 1, s.dtype), prims.full((), 0, s.dtype)
     inverse = prims.select(counts, 1.0 / prims.select(counts, s, one), zero)
-    scaled = transposed(vh) * prims.reshape(inverse, (*s.shape[:-1], 1, s.shape[-1]))
-    return array_of(matmul(scaled, transposed(u)))
+    inverse = prims.convert(inverse, x.dtype)
+    scaled = adjoint(vh) * prims.reshape(inverse, (*s.shape[:-1], 1, s.shape[-1]))
+    return array_of(matmul(scaled, adjoint(u)))
 
 
 @_pseudo_inverse.defjvp
@@ -58,11 +59,11 @@ def _pseudo_inverse_rule(primals: Any, tangents: Any) -> Any:
     a, tolerance = primals
     p = _pseudo_inverse(a, tolerance)
     da = tangents[0]
-    pt, dat = np.matrix_transpose(p), np.matrix_transpose(da)
+    ph, dah = np.conj(np.matrix_transpose(p)), np.conj(np.matrix_transpose(da))
     rows, columns = a.shape[-2:]
     within = -p @ da @ p
-    left = p @ (pt @ dat)
-    right = (dat @ pt) @ p
+    left = p @ (ph @ dah)
+    right = (dah @ ph) @ p
     beyond = left @ (np.eye(rows, dtype=a.dtype) - a @ p)
     before = (np.eye(columns, dtype=a.dtype) - p @ a) @ right
     return p, within + beyond + before
@@ -72,9 +73,6 @@ def _pseudo_inverse_rule(primals: Any, tangents: Any) -> Any:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
     """`numpy.linalg.pinv`; the derivative is that of a rank that does not change."""
     x = square(a) if hermitian else inexact(traced(a))
-    if x.dtype.kind == "c":
-        # The error names the function.
-        factorizations.svd(x, False, "numpy.linalg.pinv")
     if rcond is None:
         rcond = 1e-15 if isinstance(rtol, _Missing) else rtol
         if rcond is None:
@@ -84,7 +82,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
     if x.size == 0:
         return prims.full((*x.shape[:-2], x.shape[-1], x.shape[-2]), 0, x.dtype)
     x = mirrored(x) if hermitian else x
-    return _pseudo_inverse(array_of(x), array_of(traced(rcond, x.dtype)))
+    return _pseudo_inverse(array_of(x), array_of(traced(rcond, part_dtype(x.dtype))))
 
 
 @implements(np.linalg.lstsq)
@@ -118,16 +116,16 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     if x.size == 0:
         solution = prims.full((n, *y.shape[1:]), 0, x.dtype)
     else:
-        p = _pseudo_inverse(array_of(x), array_of(traced(rcond, x.dtype)))
+        p = _pseudo_inverse(array_of(x), array_of(traced(rcond, part_dtype(x.dtype))))
         solution = matmul(p, y)
     if m > n:
         rest = y - matmul(x, solution)
-        squares = sum_(rest * rest, 0)
+        squares = sum_(square_of_size(rest), 0)
         squares = prims.reshape(squares, (squares.size,))
         full = prims.equal(traced(rank), prims.scalar(k, INT64))
-        residuals = prims.select(full, squares, prims.full((), math.nan, x.dtype))
+        residuals = prims.select(full, squares, prims.full((), math.nan, squares.dtype))
     else:
-        residuals = prims.full((0,), 0, x.dtype)
+        residuals = prims.full((0,), 0, part_dtype(x.dtype))
     rank = prims.convert(traced(rank), INT32)
     return tuple(wrap(part) for part in (solution, residuals, rank, s))
 

@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import unsupported
+from gradopt.array.handle import array_of
 from gradopt.array.operands import traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, LinAlgError, ShapeError
+from gradopt.functions.products import matmul
+from gradopt.ir import factorizations
 from gradopt.ir.checks import require_all
 from gradopt.scipy.operands import inexact
+from gradopt.transforms.custom import custom_vjp
 from gradopt.transforms.loops import scan
 
 # Unknowns of a matrix equation that are solved for as a vector.
 _MOST_UNKNOWNS = 4096
+# Rows from which SciPy solves a discrete equation as a continuous one.
+_FEWEST_BILINEAR = 10
 
 
 @hide_frames
@@ -121,10 +127,9 @@ def _solve_banded(ab: Any, b: Any, *, below: int, above: int) -> Any:
 
 @hide_frames
 def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
-    """The solution x of `a x + x b = q`.
+    """The solution x of `a x + x b = q` (Bartels, Stewart: Solution of the matrix equation, 1972).
 
-    It is solved as a system for all elements of x, so that there must not be many: SciPy's Schur
-    decompositions have no counterpart here yet.
+    The derivatives are solutions of such equations, too: of `a dx + dx b = dq - da x - x db`.
 
     Args:
         a: of shape (m, m).
@@ -135,9 +140,8 @@ def solve_sylvester(a: Any, b: Any, q: Any) -> Any:
         A matrix of shape (m, n).
 
     Raises:
-        LinAlgError: there is no single solution: eigenvalues of `a` and `-b` are equal.
+        LinAlgError: there is no single solution: an eigenvalue of `a` is one of `-b`.
         ShapeError: the shapes do not go together.
-        UnsupportedError: x has more than 4096 elements.
     """
     return _solve_sylvester(a, b, q)
 
@@ -156,23 +160,60 @@ def _solve_sylvester(a: Any, b: Any, q: Any) -> Any:
             f"solve_sylvester: a and b must be square, got {x.shape} and {y.shape}",
             source_location(),
         )
-    return traced(_sylvester("solve_sylvester", x, y, right))
+    return traced(checked_sylvester("solve_sylvester", x, y, right))
 
 
-def _sylvester(name: str, a: Any, b: Any, q: Any) -> Any:
-    if q.size > _MOST_UNKNOWNS:
-        raise unsupported(
-            f"scipy.linalg.{name} for a matrix of {q.size} elements",
-            f"at most {_MOST_UNKNOWNS} are solved for at once; reduce a and b to triangular form "
-            "before the call",
+def checked_sylvester(name: str, a: Any, b: Any, q: Any) -> Any:
+    """The solution, of which all is finite, for SciPy's function of that name."""
+    for matrix in (a, b):
+        # The same that `sylvester` calculates: here it is checked.
+        factorizations.schur(traced(matrix), f"scipy.linalg.{name}")
+    x = sylvester(a, b, q)
+    parts = [x.real, x.imag] if np.iscomplexobj(x) else [x]
+    for part in parts:
+        require_all(
+            traced(np.isfinite(part)), f"{name}: the equation has no single solution", LinAlgError
         )
-    system = np.kron(a, np.eye(len(b))) + np.kron(np.eye(len(a)), b.T)
-    return np.linalg.solve(system.astype(q.dtype), np.ravel(q)).reshape(q.shape)
+    return x
+
+
+@custom_vjp
+def sylvester(a: Any, b: Any, q: Any) -> Any:
+    """The solution of `a x + x b = q`, for stacks of matrices of one dtype and batch: unchecked."""
+    name = "a Sylvester equation"
+    form, left, _ = factorizations.unchecked_schur(traced(a), name)
+    other, right, _ = factorizations.unchecked_schur(traced(b), name)
+    inside = matmul(matmul(factorizations.adjoint(left), traced(q)), right)
+    x = factorizations.triangular_sylvester(form, other, inside)
+    return array_of(matmul(matmul(left, x), factorizations.adjoint(right)))
+
+
+@sylvester.defjvp
+def _sylvester_tangent(primals: Any, tangents: Any) -> Any:
+    a, b, _ = primals
+    da, db, dq = tangents
+    x = sylvester(*primals)
+    return x, sylvester(a, b, dq - da @ x - x @ db)
+
+
+def _sylvester_forwards(a: Any, b: Any, q: Any) -> Any:
+    x = sylvester(a, b, q)
+    return x, (a, b, x)
+
+
+def _sylvester_backwards(residuals: Any, cotangent: Any) -> Any:
+    a, b, x = residuals
+    y = sylvester(np.matrix_transpose(a), np.matrix_transpose(b), cotangent)
+    xt = np.matrix_transpose(x)
+    return -(y @ xt), -(xt @ y), y
+
+
+sylvester.defvjp(_sylvester_forwards, _sylvester_backwards)
 
 
 @hide_frames
 def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
-    """The solution x of `a x + x a^H = q`; limits and errors are those of `solve_sylvester`."""
+    """The solution x of `a x + x a^H = q`; errors are those of `solve_sylvester`."""
     return _solve_continuous_lyapunov(a, q)
 
 
@@ -180,7 +221,7 @@ def solve_continuous_lyapunov(a: Any, q: Any) -> Any:
 def _solve_continuous_lyapunov(a: Any, q: Any) -> Any:
     x, right = inexact(a, q)
     _require_like(x, right, "solve_continuous_lyapunov")
-    return traced(_sylvester("solve_continuous_lyapunov", x, np.conj(x.T), right))
+    return traced(checked_sylvester("solve_continuous_lyapunov", x, np.conj(x.T), right))
 
 
 @hide_frames
@@ -190,29 +231,39 @@ def solve_discrete_lyapunov(a: Any, q: Any, method: str | None = None) -> Any:
     Args:
         a: of shape (n, n).
         q: of the same shape.
-        method: None or "direct".
+        method: "direct": a system for all elements, of which there must be at most 4096;
+            "bilinear": a continuous equation, for which -1 must not be an eigenvalue of `a`; None:
+            the first one for less than 10 rows, as in SciPy.
 
     Returns:
-        A matrix of that shape; limits and errors are those of `solve_sylvester`.
+        A matrix of that shape; errors are those of `solve_sylvester`.
 
     Raises:
-        UnsupportedError: another method.
+        ArgumentError: another method.
+        UnsupportedError: a direct system has too many elements.
     """
-    if method not in (None, "direct"):
-        raise unsupported(
-            f"method={method!r} of scipy.linalg.solve_discrete_lyapunov", "use direct"
-        )
-    return _solve_discrete_lyapunov(a, q)
+    if method not in (None, "direct", "bilinear"):
+        raise ArgumentError(f"solve_discrete_lyapunov: unknown method {method!r}")
+    return _solve_discrete_lyapunov(a, q, method=method)
 
 
 @program
-def _solve_discrete_lyapunov(a: Any, q: Any) -> Any:
+def _solve_discrete_lyapunov(a: Any, q: Any, *, method: str | None) -> Any:
     x, right = inexact(a, q)
     _require_like(x, right, "solve_discrete_lyapunov")
+    if method is None:
+        method = "direct" if len(x) < _FEWEST_BILINEAR else "bilinear"
+    if method == "bilinear":
+        # Of (a - 1) / (a + 1), which maps the inside of the circle to the left half-plane.
+        eye = np.eye(len(x), dtype=x.dtype)
+        inverse = np.linalg.inv(np.conj(x.T) + eye)
+        b = (np.conj(x.T) - eye) @ inverse
+        c = 2 * np.linalg.inv(x + eye) @ right @ inverse
+        return traced(checked_sylvester("solve_discrete_lyapunov", np.conj(b.T), b, -c))
     if right.size > _MOST_UNKNOWNS:
         raise unsupported(
-            f"scipy.linalg.solve_discrete_lyapunov for a matrix of {right.size} elements",
-            f"at most {_MOST_UNKNOWNS} are solved for at once",
+            f"method='direct' of scipy.linalg.solve_discrete_lyapunov for {right.size} elements",
+            f"at most {_MOST_UNKNOWNS} are solved for at once; use bilinear",
         )
     system = np.eye(right.size) - np.kron(x, np.conj(x))
     return traced(np.linalg.solve(system, np.ravel(right)).reshape(right.shape))

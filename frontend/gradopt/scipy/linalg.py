@@ -24,7 +24,7 @@ from gradopt.functions.matrices import tril, triu
 from gradopt.functions.products import matmul, promoted
 from gradopt.functions.reductions import max_, sum_
 from gradopt.ir import factorizations, prims
-from gradopt.ir.factorizations import inexact, transposed
+from gradopt.ir.factorizations import adjoint, inexact, transposed
 from gradopt.ir.values import Value
 from gradopt.linalg.factors import mirrored, square
 from gradopt.linalg.systems import beside, require_sides
@@ -35,6 +35,7 @@ from gradopt.scipy.equations import (
     solve_discrete_lyapunov,
     solve_sylvester,
 )
+from gradopt.scipy.matrix_functions import logm, schur, sqrtm
 from gradopt.transforms.loops import fori_loop
 
 __all__ = [
@@ -43,15 +44,18 @@ __all__ = [
     "cho_solve",
     "cholesky",
     "expm",
+    "logm",
     "lu",
     "lu_factor",
     "lu_solve",
+    "schur",
     "solve",
     "solve_banded",
     "solve_continuous_lyapunov",
     "solve_discrete_lyapunov",
     "solve_sylvester",
     "solve_triangular",
+    "sqrtm",
     "toeplitz",
 ]
 
@@ -63,9 +67,9 @@ def cholesky(
     """The triangular factor of positive definite matrices.
 
     Args:
-        a: matrices of real numbers; the triangle that `lower` names is read, and the derivative in
-            the other one is zero.
-        lower: whether the factor is l, of `a = l l^T`, or u, of `a = u^T u`.
+        a: matrices; the triangle that `lower` names is read, and the derivative in the other one is
+            zero.
+        lower: whether the factor is l, of `a = l l^H`, or u, of `a = u^H u`.
         overwrite_a: means nothing.
         check_finite: means nothing.
 
@@ -82,10 +86,8 @@ def cholesky(
 def _cholesky(a: Any, *, lower: bool) -> Value:
     x = square(a)
     message = "The matrix is not positive definite"
-    factor = factorizations.cholesky(
-        x if lower else transposed(x), "scipy.linalg.cholesky", message
-    )
-    return factor if lower else transposed(factor)
+    factor = factorizations.cholesky(x if lower else adjoint(x), "scipy.linalg.cholesky", message)
+    return factor if lower else adjoint(factor)
 
 
 @hide_frames
@@ -129,8 +131,9 @@ def cho_solve(
 def _cho_solve(factor: Any, b: Any, *, lower: bool) -> Value:
     def solve_both(c: Value, y: Value) -> Value:
         name = "scipy.linalg.cho_solve"
-        y = factorizations.triangular_solve(c, y, name, lower=lower, transpose=not lower)
-        return factorizations.triangular_solve(c, y, name, lower=lower, transpose=lower)
+        first, second = (c, prims.conjugate(c)) if lower else (prims.conjugate(c), c)
+        y = factorizations.triangular_solve(first, y, name, lower=lower, transpose=not lower)
+        return factorizations.triangular_solve(second, y, name, lower=lower, transpose=lower)
 
     return _system("cho_solve", factor, b, solve_both)
 
@@ -368,7 +371,8 @@ def _lu(a: Any, *, permute_l: bool, p_indices: bool) -> Any:
 
 _ASSUMPTIONS = {
     **dict.fromkeys((None, "gen", "general"), "general"),
-    **dict.fromkeys(("sym", "symmetric", "her", "hermitian"), "symmetric"),
+    **dict.fromkeys(("sym", "symmetric"), "symmetric"),
+    **dict.fromkeys(("her", "hermitian"), "hermitian"),
     **dict.fromkeys(("pos", "positive definite"), "positive"),
     **dict.fromkeys(("lower triangular", "upper triangular"), "triangular"),
     "diagonal": "diagonal",
@@ -395,8 +399,8 @@ def solve(
         overwrite_a: means nothing.
         overwrite_b: means nothing.
         check_finite: means nothing.
-        assume_a: None or "gen", "sym", "pos", "lower triangular", "upper triangular", "diagonal",
-            or a longer form of these.
+        assume_a: None or "gen", "sym", "her", "pos", "lower triangular", "upper triangular",
+            "diagonal", or a longer form of these.
         transposed: whether to solve `a^T x = b`.
 
     Returns:
@@ -426,8 +430,12 @@ def _solve(a: Any, b: Any, *, kind: str, lower: bool, turned: bool) -> Value:
         if y.ndim > 1:
             diagonal = prims.reshape(diagonal, (*diagonal.shape, 1))
         return UFUNCS[np.divide](y, diagonal)
-    if kind in ("symmetric", "positive"):
+    if kind == "symmetric":
         x = x if lower else transposed(x)
+        return solve_general(tril(x) + transposed(tril(x, -1)), b)
+    if kind in ("hermitian", "positive"):
+        x = x if lower else adjoint(x)
+        x = prims.conjugate(x) if turned else x
         if kind == "positive":
             factor = factorizations.cholesky(
                 x, "scipy.linalg.solve", "The matrix is not positive definite"
