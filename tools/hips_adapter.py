@@ -466,6 +466,11 @@ def _scipy(name: str, **names: Any) -> Mirror:
     return Mirror(f"autograd.scipy.{name}", *sources, **names)
 
 
+def sqrtm(a: Any) -> Any:
+    """SciPy's root of a real matrix is complex if that needs to be; ours is what the matrix is."""
+    return go.scipy.linalg.sqrtm(a + 0j)
+
+
 def install() -> None:
     """Puts the modules of HIPS autograd among those that are imported."""
     operators = {
@@ -515,7 +520,7 @@ def install() -> None:
         ".numpy.random": np.random,
         ".scipy": Mirror("autograd.scipy"),
         ".scipy.integrate": _scipy("integrate", odeint=odeint),
-        ".scipy.linalg": _scipy("linalg"),
+        ".scipy.linalg": _scipy("linalg", sqrtm=sqrtm),
         ".scipy.signal": _scipy("signal"),
         ".scipy.special": _scipy("special"),
         ".scipy.stats": stats,
