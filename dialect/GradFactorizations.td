@@ -8,6 +8,9 @@
 // them. What may fail has a `status` for each matrix: 0 where all went well. Where
 // it did not, the floats of the other results are NaN.
 //
+// The adjoint of a matrix is its conjugate transpose, and Hermitian is what is its
+// own adjoint: of real matrices, the transpose, and symmetric.
+//
 // The tangents are those of Giles (Collected matrix derivative results for forward
 // and reverse mode algorithmic differentiation, 2008) and Murray (Differentiation
 // of the Cholesky decomposition, 2016), as products and triangular systems.
@@ -22,10 +25,11 @@ include "GradForeign.td"
 def Grad_CholeskyOp : Grad_MatrixOp<"cholesky"> {
   let summary = "lower triangular factor of a positive definite matrix";
   let description = [{
-    `a = factor * transpose(factor)`. Of `a`, the lower triangle is read: the
-    matrix is taken to be symmetric, and the derivative in an element above the
-    diagonal is zero. `status` is the order of the first leading minor that is not
-    positive.
+    `a = factor * adjoint(factor)`, where the adjoint is the conjugate transpose. Of
+    `a`, the lower triangle is read, and of its diagonal the real part: the matrix is
+    taken to be Hermitian, symmetric if it is real, and the derivative in an element
+    above the diagonal is zero. `status` is the order of the first leading minor that
+    is not positive.
 
     ```mlir
     %factor, %status = grad.cholesky %a : tensor<5x5xf64> -> tensor<5x5xf64>, tensor<i32>
@@ -106,10 +110,10 @@ def Grad_TriangularSolveOp : Grad_MatrixOp<"triangular_solve",
 def Grad_QrOp : Grad_MatrixOp<"qr"> {
   let summary = "orthonormal columns and an upper triangular matrix";
   let description = [{
-    `a = q * r`. Of an `m x n` matrix, `q` has `min(m, n)` columns; if `full`, `m`,
-    of which the last ones, beside `a`, turn as little as they can when `a` changes:
-    their derivative is orthogonal to them. The derivative needs the first
-    `min(m, n)` columns of `a` to be linearly independent.
+    `a = q * r`, where the diagonal of `r` is real. Of an `m x n` matrix, `q` has
+    `min(m, n)` columns; if `full`, `m`, of which the last ones, beside `a`, turn as
+    little as they can when `a` changes: their derivative is orthogonal to them. The
+    derivative needs the first `min(m, n)` columns of `a` to be linearly independent.
 
     ```mlir
     %q, %r = grad.qr %a, full = false : tensor<5x3xf64> -> tensor<5x3xf64>, tensor<3x3xf64>
@@ -122,13 +126,15 @@ def Grad_QrOp : Grad_MatrixOp<"qr"> {
 }
 
 def Grad_EighOp : Grad_MatrixOp<"eigh"> {
-  let summary = "eigenvalues and eigenvectors of a symmetric matrix";
+  let summary = "eigenvalues and eigenvectors of a Hermitian matrix";
   let description = [{
     `a * vectors = vectors * diag(values)`, with values that increase. Of `a`, the
-    lower triangle is read: the matrix is taken to be symmetric, and the derivative
-    in an element above the diagonal is zero. Vectors of one and the same value are
-    any orthonormal ones; they have no derivative into each other, which is taken to
-    be zero. `status` is not 0 if the calculation did not converge.
+    lower triangle is read, and of its diagonal the real part: the matrix is taken to
+    be Hermitian, symmetric if it is real, and the derivative in an element above the
+    diagonal is zero. Vectors of one and the same value are any orthonormal ones, and
+    the phase of a complex vector is any: these have no derivative into each other, the
+    phase has none, and both are taken to be zero. `status` is not 0 if the calculation
+    did not converge.
 
     ```mlir
     %values, %vectors, %status = grad.eigh %a : tensor<5x5xf64>
@@ -148,8 +154,9 @@ def Grad_SvdOp : Grad_MatrixOp<"svd"> {
     `a = u * diag(s) * vh`, with values that decrease and are not negative. `u` has
     `min(m, n)` columns, `vh` as many rows; if `full`, both are square. What was said
     of equal values of `grad.eigh` and of further columns of `grad.qr` holds here,
-    too; vectors of a value that is zero have no derivative, which is taken to be
-    zero in the directions in which there is none. `status` is not 0 if the
+    too; the phase of a column of a complex `u` is any, and does not turn, and the row
+    of `vh` follows it. Vectors of a value that is zero have no derivative, which is
+    taken to be zero in the directions in which there is none. `status` is not 0 if the
     calculation did not converge.
 
     ```mlir
