@@ -20,6 +20,7 @@
 
 #include "passes/ConvertGradToLinalg.h"
 #include "dialect/Foreign.h"
+#include "dialect/GradSpectra.h"
 #include "dialect/Scalar.h"
 #include "dialect/SpecialFunction.h"
 #include "passes/AnyOrder.h"
@@ -525,7 +526,8 @@ private:
     };
     WalkResult result = getOperation()->walk([&](Operation *op) {
       if (isa<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp,
-              SvdOp>(op)) {
+              SvdOp, EigOp, SchurOp, TriangularSylvesterOp, TriangularSqrtOp>(
+              op)) {
         op->emitOpError("is a routine of LAPACK, which runs on the host: it is "
                         "not supported on devices");
         return WalkResult::interrupt();

@@ -10,9 +10,12 @@ import pytest
 from op_table import DEVICES, TABLE, page, refusal
 
 ONLY_HOST = {"custom_call", "custom_call_into", "lapack_into", "sort_into"}
-LAPACK = {"cholesky", "lu", "lu_solve", "triangular_solve", "qr", "eigh", "svd"}
+LAPACK = {
+    *("cholesky", "lu", "lu_solve", "triangular_solve", "qr", "eigh", "svd", "schur"),
+    *("triangular_sylvester", "triangular_sqrt"),
+}
 FOURIER = {"fft", "rfft", "irfft", "fourier_into"}
-ONLY_COMPLEX = {"complex", "imag"} | FOURIER
+ONLY_COMPLEX = {"complex", "imag", "eig"} | FOURIER
 
 
 @pytest.mark.parametrize("op", sorted(TABLE))

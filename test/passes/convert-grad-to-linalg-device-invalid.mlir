@@ -21,3 +21,11 @@ func.func @factorization(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
   %l, %s = grad.cholesky %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<i32>
   return %l : tensor<3x3xf64>
 }
+
+// -----
+
+func.func @eigenvalues(%a: tensor<3x3xf64>) -> tensor<3x3xf64> {
+  // expected-error @+1 {{is a routine of LAPACK, which runs on the host: it is not supported on devices}}
+  %t, %z, %s = grad.schur %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3x3xf64>, tensor<i32>
+  return %t : tensor<3x3xf64>
+}
