@@ -42,7 +42,6 @@ from gradopt.transforms.gradient import stop_gradient
 from gradopt.transforms.jacobian_products import jvp, linearize, named_like, vjp
 from gradopt.transforms.likeness import Likeness
 from gradopt.transforms.loops import scan, while_loop
-from gradopt.transforms.policies import Checkpoint, check_policy
 from gradopt.transforms.runge_kutta import (
     Method,
     Slope,

@@ -18,6 +18,7 @@ from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
+from gradopt.base.policies import Checkpoint, check_policy
 from gradopt.compilation.calling import call_user, check_callable
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, ShapeError
@@ -30,7 +31,6 @@ from gradopt.transforms.convergence import checked_count, checked_tolerance
 from gradopt.transforms.dormand_prince import DORMAND_PRINCE
 from gradopt.transforms.integrate import Gradient, Limits, checked_times, solution
 from gradopt.transforms.likeness import Likeness
-from gradopt.transforms.policies import Checkpoint, check_policy
 from gradopt.transforms.runge_kutta import Tolerances
 
 _METHODS = {"RK45": DORMAND_PRINCE, "RK23": BOGACKI_SHAMPINE, "DOP853": DOP853, "Radau": RADAU}
@@ -149,7 +149,7 @@ def _limits(
     checkpoint: Checkpoint,
 ) -> Limits:
     least = _LEAST_RELATIVE * float(np.finfo(np.float64).eps)
-    check_policy(checkpoint, is_known=False)
+    check_policy(checkpoint)
     return Limits(
         _METHODS[method],
         Tolerances(max(checked_tolerance(rtol, "rtol"), least), checked_tolerance(atol, "atol")),
