@@ -392,13 +392,61 @@ def test_sizes_that_do_not_fit() -> None:
         compiled(2.0, np.ones((2, 3)))
 
 
-def test_sizes_that_differ_in_the_function() -> None:
-    """What is not known to be equal is looked at in the call."""
-    dims = {"x": {0: N}, "y": {0: go.Dim("m", max=MAX)}}
-    compiled = go.compile(lambda x, y: x * y, dynamic=dims)
-    same(compiled(np.ones(3), np.ones(3)), np.ones(3))
-    with pytest.raises(ShapeError, match="could not be broadcast together"):
-        compiled(np.ones(3), np.ones(2))
+def products(x: Any, y: Any) -> Any:
+    return x * y
+
+
+def chosen_ones(x: Any, y: Any) -> Any:
+    return np.sum(np.where(x > 0, x, y))
+
+
+def transposed_product(x: Any, y: Any) -> Any:
+    return x.T @ y
+
+
+def written_part(x: Any, y: Any) -> Any:
+    z = y.copy()
+    z[:] = x
+    return z
+
+
+def beside(x: Any, y: Any) -> Any:
+    return np.concatenate([x, y], axis=1)
+
+
+def looked_up(x: Any, y: Any) -> Any:
+    return np.arange(7.0)[(x[:, 0] + y[:, 0]).astype(int)]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [products, chosen_ones, transposed_product, written_part, beside, looked_up],
+    ids=lambda f: f.__name__,
+)
+def test_sizes_that_differ_in_the_function(f: Callable[..., Any]) -> None:
+    """What is not known to be equal is compared in the call, in which the smaller one is not read
+    beyond its end."""
+    dims = {"x": {0: go.Dim("n", max=1000)}, "y": {0: go.Dim("m", max=1000)}}
+    compiled = go.compile(f, dynamic=dims)
+    # Of several pages.
+    long, short = at_page_end(np.ones((50, 400))), at_page_end(np.ones((3, 400)))
+    same(compiled(short, short), f(short, short))
+    for args in ((long, short), (short, long), (long, short[:0])):
+        with pytest.raises(ShapeError):
+            compiled(*args)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_indices_out_of_bounds(n: int) -> None:
+    x = at_page_end(np.ones((n, 400)))
+    for f, index in [
+        (lambda x, k: x[k], 900),
+        (lambda x, k: x[k], np.array([0, 900])),
+        (lambda x, k: sum(np.sum(x[i]) for i in range(k)), 900),
+        (lambda x, k: x[5] * k, 1),
+    ]:
+        with pytest.raises(IndexError, match="out of bounds"):
+            go.compile(f, dynamic={"x": {0: go.Dim("n", max=1000)}})(x, index)
 
 
 @pytest.mark.parametrize(

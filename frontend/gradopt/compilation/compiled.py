@@ -287,6 +287,7 @@ class Compiled(_gradopt.Dispatcher):
             on_device=device != "cpu",
             checkpoint=self.options.checkpoint,
         )
+        trace.has_dims = bool(given.dims)
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:

@@ -180,8 +180,13 @@ def resized(x: Value, shape: Shape) -> Value:
         return x
     zeros, every = [0] * x.ndim, range(x.ndim)
     pairs = list(zip(x.shape, shape, strict=True))
-    if any(is_extent(size) and not is_extent(wanted) for size, wanted in pairs):
-        # Such a size ends where an array of known size is written to.
+    ends = scope().trace.has_dims
+    if any(
+        is_extent(size) and (not is_extent(wanted) or (ends and size != wanted))
+        for size, wanted in pairs
+    ):
+        # Such a size ends where an array of known size is written to, and where the memory of an
+        # argument does.
         sizes = [_smaller(size, wanted) for size, wanted in pairs]
         part = slice_(x, zeros, sizes, every, in_bounds=False)
         whole = scope().constant(np.zeros(bounds_of(shape), x.dtype))
@@ -191,14 +196,13 @@ def resized(x: Value, shape: Shape) -> Value:
 
 
 def _smaller(size: Any, wanted: Any) -> Any:
-    """The size, or the known one that is wanted if that is smaller."""
-    if is_extent(wanted) or not is_extent(size):
+    """The size, or the one that is wanted if that is smaller."""
+    if not is_extent(size) or size == wanted:
         return wanted
-    if size.bound <= wanted:
+    if not is_extent(wanted) and size.bound <= wanted:
         return size
-    limit = scalar(wanted, INT64)
-    found = scope().emit(grad.minimum, size.value, limit)
-    return Extent(found, affine(found), wanted)
+    found = scope().emit(grad.minimum, size.value, word(wanted))
+    return Extent(found, affine(found), min(bounds_of((size, wanted))))
 
 
 def broadcast_to(x: Value, shape: Shape) -> Value:

@@ -61,6 +61,7 @@ class Trace:
     Attributes:
         checkpoint: what loops in Python keep for derivatives.
         has_sizes: whether there are arrays whose size is known at run time only.
+        has_dims: whether there are arguments with such sizes, behind which is no memory.
         loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
         notes: what rewritten statements remember from one trace of them to the next.
         sizes: integers among the arguments of the outermost function, by their numbers: a program
@@ -81,7 +82,7 @@ class Trace:
         self._store = store
         inference.recall(store)
         self.rewrites = rewrites
-        self.has_sizes = False
+        self.has_sizes = self.has_dims = False
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}
         self.sizes: dict[ir.Value, int] = {}
