@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradopt.array.dispatch import unsupported
+from gradopt.array.handle import Handle
 from gradopt.array.operands import traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
-from gradopt.errors import ShapeError
+from gradopt.errors import ArgumentError, ShapeError
 from gradopt.ir import prims
 from gradopt.scipy.operands import real
 from gradopt.scipy.stats.distribution import special
@@ -173,6 +175,166 @@ def _entropy(pk: Any, *others: Any, base: float | None, axis: int, keepdims: boo
         terms = np.where(p > 0, -terms - p * np.log(np.where(p > 0, q, 1.0)), 0.0)
     result = np.sum(terms, axis=axis, keepdims=keepdims)
     return traced(result if base is None else result / math.log(base))
+
+
+@hide_frames
+def gstd(a: Any, axis: int | None = 0, ddof: int = 1, *, keepdims: bool = False) -> Any:
+    """The geometric standard deviation."""
+    return _gstd(a, axis=axis, ddof=ddof, keepdims=bool(keepdims))
+
+
+@program
+def _gstd(a: Any, *, axis: int | None, ddof: int, keepdims: bool) -> Any:
+    logs = np.log(_sample("gstd", a))
+    return traced(np.exp(np.std(logs, axis=axis, ddof=ddof, keepdims=keepdims)))
+
+
+@hide_frames
+def gzscore(a: Any, *, axis: int | None = 0, ddof: int = 0) -> Any:
+    """The `zscore` of logarithms."""
+    return _gzscore(a, axis=axis, ddof=ddof)
+
+
+@program
+def _gzscore(a: Any, *, axis: int | None, ddof: int) -> Any:
+    logs = np.log(_sample("gzscore", a))
+    return traced(_zmap(logs, logs, axis=axis, ddof=ddof))
+
+
+@hide_frames
+def variation(a: Any, axis: int | None = 0, ddof: int = 0, *, keepdims: bool = False) -> Any:
+    """The standard deviation by the mean."""
+    return _variation(a, axis=axis, ddof=ddof, keepdims=bool(keepdims))
+
+
+@program
+def _variation(a: Any, *, axis: int | None, ddof: int, keepdims: bool) -> Any:
+    x = _sample("variation", a)
+    deviation = np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return traced(deviation / np.mean(x, axis=axis, keepdims=keepdims))
+
+
+@hide_frames
+def pmean(a: Any, p: Any, *, axis: int | None = 0, keepdims: bool = False) -> Any:
+    """The power mean of an exponent; the geometric one if it is known to be 0."""
+    if not isinstance(p, Handle) and p == 0:
+        return gmean(a, axis, keepdims=keepdims)
+    return _pmean(a, p, axis=axis, keepdims=bool(keepdims))
+
+
+@program
+def _pmean(a: Any, p: Any, *, axis: int | None, keepdims: bool) -> Any:
+    x, power = real("stats.pmean", a, p)
+    return traced(np.mean(x**power, axis=axis, keepdims=keepdims) ** (1 / power))
+
+
+@hide_frames
+def iqr(
+    x: Any,
+    axis: int | None = None,
+    rng: Any = (25, 75),
+    scale: Any = 1.0,
+    nan_policy: str = "propagate",
+    interpolation: str = "linear",
+    keepdims: bool = False,
+) -> Any:
+    """The distance of two percentiles, divided by `scale`, a number or "normal".
+
+    Raises:
+        UnsupportedError: another `nan_policy` than "propagate".
+    """
+    if nan_policy != "propagate":
+        raise unsupported(f"nan_policy={nan_policy!r} of scipy.stats.iqr", "leave NaN out before")
+    # The distance of the quartiles of a normal distribution.
+    divisor = 1.3489795003921634 if isinstance(scale, str) and scale == "normal" else scale
+    low, high = rng
+    return _iqr(
+        x, divisor, axis=axis, low=low, high=high, method=interpolation, keepdims=bool(keepdims)
+    )
+
+
+@program
+def _iqr(
+    x: Any, scale: Any, *, axis: int | None, low: float, high: float, method: Any, keepdims: bool
+) -> Any:
+    v, divisor = real("stats.iqr", x, scale)
+    ends = np.percentile(v, np.array([low, high]), axis=axis, method=method, keepdims=keepdims)
+    return traced((ends[1] - ends[0]) / divisor)
+
+
+@hide_frames
+def trim_mean(a: Any, proportiontocut: float, axis: int | None = 0) -> Any:
+    """The mean without a part of the smallest and of the largest numbers each.
+
+    Raises:
+        ArgumentError: nothing is left.
+    """
+    return _trim_mean(a, part=float(proportiontocut), axis=axis)
+
+
+@program
+def _trim_mean(a: Any, *, part: float, axis: int | None) -> Any:
+    x = _sample("trim_mean", a)
+    x = np.ravel(x) if axis is None else np.moveaxis(x, axis, 0)
+    cut = int(part * x.shape[0])
+    if 2 * cut >= x.shape[0]:
+        raise ArgumentError("Proportion too big.", source_location())
+    return traced(np.mean(np.sort(x, axis=0)[cut : x.shape[0] - cut], axis=0))
+
+
+def _circular(x: Any, high: float, low: float, axis: int | None) -> tuple[Any, Any]:
+    """The means of sines and cosines of numbers that go round from low to high."""
+    angles = (x - low) * (2 * math.pi / (high - low))
+    return np.mean(np.sin(angles), axis=axis), np.mean(np.cos(angles), axis=axis)
+
+
+@hide_frames
+def circmean(
+    samples: Any, high: float = 2 * math.pi, low: float = 0, axis: int | None = None
+) -> Any:
+    """The mean of angles, or of what goes round from `low` to `high`."""
+    return _circmean(samples, high=float(high), low=float(low), axis=axis)
+
+
+@program
+def _circmean(samples: Any, *, high: float, low: float, axis: int | None) -> Any:
+    sine, cosine = _circular(_sample("circmean", samples), high, low, axis)
+    angle = np.mod(np.arctan2(sine, cosine), 2 * math.pi)
+    return traced(angle * ((high - low) / (2 * math.pi)) + low)
+
+
+@hide_frames
+def circvar(
+    samples: Any, high: float = 2 * math.pi, low: float = 0, axis: int | None = None
+) -> Any:
+    """One less the length of the mean of directions."""
+    return _circvar(samples, high=float(high), low=float(low), axis=axis)
+
+
+@program
+def _circvar(samples: Any, *, high: float, low: float, axis: int | None) -> Any:
+    sine, cosine = _circular(_sample("circvar", samples), high, low, axis)
+    return traced(1 - np.minimum(np.sqrt(sine**2 + cosine**2), 1.0))
+
+
+@hide_frames
+def circstd(
+    samples: Any,
+    high: float = 2 * math.pi,
+    low: float = 0,
+    axis: int | None = None,
+    *,
+    normalize: bool = False,
+) -> Any:
+    """The standard deviation of angles, or of what goes round from `low` to `high`."""
+    scale = 1.0 if normalize else (float(high) - float(low)) / (2 * math.pi)
+    return _circstd(samples, high=float(high), low=float(low), axis=axis, scale=scale)
+
+
+@program
+def _circstd(samples: Any, *, high: float, low: float, axis: int | None, scale: float) -> Any:
+    sine, cosine = _circular(_sample("circstd", samples), high, low, axis)
+    return traced(scale * np.sqrt(-np.log(sine**2 + cosine**2)))
 
 
 class Correlation(NamedTuple):

@@ -98,6 +98,12 @@ def _log_density(x: Any, mean: Any, cov: Any, *, singular: bool) -> Any:
 
 
 def _log_density_of(x: Any, mean: Any, cov: Any, singular: bool) -> Any:
+    distance, log_det, rank = _distances(x, mean, cov, singular)
+    return traced(-0.5 * (rank * _LOG_2_PI + log_det + distance))
+
+
+def _distances(x: Any, mean: Any, cov: Any, singular: bool) -> tuple[Any, Any, Any]:
+    """Squares of distances in standard deviations; log of the determinant; and the rank."""
     size = _size(mean, _floats(cov))
     covariance = _covariance(cov, size)
     if size == 1 and x.ndim < 2:
@@ -108,8 +114,7 @@ def _log_density_of(x: Any, mean: Any, cov: Any, singular: bool) -> Any:
         )
     deviation = x - np.broadcast_to(mean, (size,))
     whiten, log_det, rank = _whitening(covariance, singular)
-    distance = np.sum((deviation @ whiten) ** 2, axis=-1)
-    return traced(-0.5 * (rank * _LOG_2_PI + log_det + distance))
+    return np.sum((deviation @ whiten) ** 2, axis=-1), log_det, rank
 
 
 def _whitening(covariance: Any, singular: bool) -> tuple[Any, Any, Any]:
@@ -236,6 +241,98 @@ def _multinomial_log(x: Any, n: Any, p: Any) -> Any:
     return traced(np.where(possible, value, -math.inf))
 
 
+class MultivariateT:
+    """`scipy.stats.multivariate_t`, with a shape matrix that is positive definite."""
+
+    def __repr__(self) -> str:
+        return "<gradopt.scipy.stats.multivariate_t>"
+
+    @hide_frames
+    def logpdf(self, x: Any, loc: Any = None, shape: Any = 1, df: Any = 1) -> Any:
+        """The logarithm of the density, at each place.
+
+        Args:
+            x: places; the last axis has n elements.
+            loc: the middle, of shape (n,) or (); 0 by default.
+            shape: a matrix of shape (n, n), of which the lower triangle is read; its diagonal, or
+                one number.
+            df: degrees of freedom, a number.
+
+        Raises:
+            LinAlgError: `shape` is not positive definite.
+            ShapeError: shapes do not fit.
+        """
+        return _log_density_t(x, 0.0 if loc is None else loc, shape, df)
+
+    @hide_frames
+    def pdf(self, x: Any, loc: Any = None, shape: Any = 1, df: Any = 1) -> Any:
+        """The density, at each place; errors are those of `logpdf`."""
+        return np.exp(self.logpdf(x, loc, shape, df))
+
+
+@program
+def _log_density_t(x: Any, loc: Any, shape: Any, df: Any) -> Any:
+    place, mean, freedom = _floats(x), _floats(loc), _floats(df)
+    distance, log_det, size = _distances(place, mean, shape, False)
+    half = (freedom + size) / 2
+    constant = special.gammaln(half) - special.gammaln(freedom / 2)
+    constant = constant - size / 2 * np.log(freedom * math.pi) - log_det / 2
+    return traced(constant - half * np.log1p(distance / freedom))
+
+
+class Wishart:
+    """`scipy.stats.wishart`: of positive definite matrices."""
+
+    def __repr__(self) -> str:
+        return "<gradopt.scipy.stats.wishart>"
+
+    @hide_frames
+    def logpdf(self, x: Any, df: Any, scale: Any) -> Any:
+        """The logarithm of the density, at each place.
+
+        Args:
+            x: matrices, of shape (n, n), or (n, n, m), m of them. The lower triangle is read.
+            df: degrees of freedom, more than n - 1.
+            scale: a matrix of shape (n, n), of which the lower triangle is read.
+
+        Raises:
+            LinAlgError: a matrix is not positive definite.
+            ShapeError: shapes do not fit.
+        """
+        return _log_density_wishart(x, df, scale)
+
+    @hide_frames
+    def pdf(self, x: Any, df: Any, scale: Any) -> Any:
+        """The density, at each place; errors are those of `logpdf`."""
+        return np.exp(self.logpdf(x, df, scale))
+
+
+@program
+def _log_density_wishart(x: Any, df: Any, scale: Any) -> Any:
+    places, freedom, covariance = _floats(x), _floats(df), np.atleast_2d(_floats(scale))
+    size = covariance.shape[0]
+    places = np.reshape(places, (1, 1, *places.shape)) if places.ndim < 2 else places
+    if covariance.shape != (size, size) or places.shape[:2] != (size, size) or places.ndim > 3:
+        raise ShapeError(
+            f"wishart: the scale has shape {covariance.shape}, and the places {np.shape(x)}",
+            source_location(),
+        )
+    name, message = "scipy.stats.wishart", "The matrix is not positive definite"
+    front = np.moveaxis(places, -1, 0) if places.ndim == 3 else places
+    root = factorizations.cholesky(traced(front), name, message)
+    whiten, log_det, _ = _whitening(covariance, False)
+    # The trace of the inverse of the scale and the place, by both roots.
+    trace = np.sum((whiten.T @ wrap(root)) ** 2, axis=(-2, -1))
+    log_det_x = 2 * np.sum(np.log(np.diagonal(wrap(root), axis1=-2, axis2=-1)), axis=-1)
+    gamma = size * (size - 1) / 4 * math.log(math.pi)
+    for k in range(size):
+        gamma = gamma + special.gammaln((freedom - k) / 2)
+    constant = freedom * (size * math.log(2) + log_det) / 2 + gamma
+    return traced((freedom - size - 1) / 2 * log_det_x - trace / 2 - constant)
+
+
 multivariate_normal = MultivariateNormal()
+multivariate_t = MultivariateT()
+wishart = Wishart()
 dirichlet = Dirichlet()
 multinomial = Multinomial()
