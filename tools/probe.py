@@ -1,32 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Calls every public function of NumPy's namespaces and of scipy.special; what came of it.
+"""Calls every public function of NumPy's and SciPy's namespaces; what came of it.
 
     .venv/bin/python tools/probe.py                 # a summary
     .venv/bin/python tools/probe.py --table         # each function, too
     .venv/bin/python tools/probe.py numpy.linalg    # of one namespace
+    .venv/bin/python tools/probe.py --docs          # writes these to docs/functions.md
 
 A function is called with the first of some simple arguments that NumPy takes, in a compiled
 function, whose result is compared with NumPy's, and in its gradient, which is compared with
 a difference. Functions of which NumPy takes none of the arguments are not counted, nor are those
-that take sizes alone.
+that take sizes alone. Distributions are called for their densities, and classes of interpolants at
+some places. For the table, derivatives of second order and the code for a GPU are tried, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.linalg
+import scipy.stats
+from scipy.stats._distr_params import distcont, distdiscrete
 
 import gradopt as go
 from gradopt.errors import CompilerError, GradoptError
 
-NAMESPACES = ("numpy", "numpy.linalg", "numpy.fft", "scipy.special")
+NAMESPACES = (
+    *("numpy", "numpy.linalg", "numpy.fft", "scipy.fft", "scipy.integrate", "scipy.interpolate"),
+    *("scipy.linalg", "scipy.ndimage", "scipy.signal", "scipy.spatial.distance", "scipy.special"),
+    "scipy.stats",
+)
+_PAGE = Path(__file__).resolve().parent.parent / "docs" / "functions.md"
 
 _X = np.array([0.7, 0.2, 0.9, 0.4])
 _Y = np.array([0.13, 0.3, 0.62, 0.85])
@@ -82,6 +94,80 @@ _FITTING: dict[str, tuple[Any, ...]] = {
     "where": (_HOT, _X, _Y),
     "zeros": (4,),
 }
+_FLOAT = np.dtype(np.float64)
+_Q = np.array([0.41, 0.33, 0.52, 0.18, 0.77])
+_GRID = np.array([0.0, 0.3, 0.7, 1.1, 1.6])
+_SOS = np.array([[0.2, 0.3, 0.1, 1.0, -0.4, 0.1]])
+_BOOLEANS = ("dice", "rogerstanimoto", "russellrao", "sokalsneath", "yule")
+
+
+def _decay(_: Any, y: Any) -> Any:
+    return -y
+
+
+# Of functions whose names others have, too.
+_FITTING_THERE: dict[str, tuple[Any, ...]] = {
+    "scipy.integrate.fixed_quad": (np.sin, 0.3, 1.4),
+    "scipy.integrate.odeint": (lambda y, _: -y, _X, np.array([0.0, 0.5, 1.0])),
+    "scipy.integrate.romb": (_Q,),
+    "scipy.integrate.solve_ivp": (_decay, (0.0, 1.0), _X, "RK45", np.array([0.5, 1.0])),
+    "scipy.interpolate.BSpline": (np.arange(9.0), _Q, 3, _Y + 3.5),
+    "scipy.interpolate.CubicHermiteSpline": (_GRID, _Q, _Q + 1, _Y + 0.05),
+    "scipy.interpolate.PPoly": (_Q[:4].reshape(2, 2), _GRID[:3], _Y * 0.7),
+    "scipy.interpolate.RegularGridInterpolator": ((_GRID,), _Q, _Y),
+    "scipy.interpolate.interpn": ((_GRID,), _Q, _Y),
+    "scipy.interpolate.make_interp_spline": (_GRID, _Q, 3, _Y + 0.05),
+    "scipy.interpolate.splev": (_Y, (np.arange(9.0), _Q, 3)),
+    "scipy.linalg.cho_solve": ((np.linalg.cholesky(_S), True), _X[:3]),
+    "scipy.linalg.lu_factor": (_S,),
+    "scipy.linalg.lu_solve": (scipy.linalg.lu_factor(_S), _X[:3]),
+    "scipy.linalg.solve_banded": ((1, 1), np.array([_X, _X + 3, _Y]), _Y),
+    "scipy.linalg.solve_sylvester": (_S, _S, _S),
+    "scipy.ndimage.affine_transform": (_S, np.array([[0.9, 0.1], [0.2, 0.8]]), 0.1),
+    "scipy.ndimage.convolve": (_S, _S),
+    "scipy.ndimage.correlate": (_S, _S),
+    "scipy.ndimage.gaussian_filter": (_S, 1.0),
+    "scipy.ndimage.gaussian_filter1d": (_S, 1.0),
+    "scipy.ndimage.gaussian_gradient_magnitude": (_S, 1.0),
+    "scipy.ndimage.gaussian_laplace": (_S, 1.0),
+    "scipy.ndimage.map_coordinates": (_X, _Y[None] * 3),
+    "scipy.ndimage.rotate": (_S, 31.0),
+    "scipy.ndimage.shift": (_S, 0.3),
+    "scipy.ndimage.zoom": (_S, 1.7),
+    "scipy.signal.lfilter": ([0.2, 0.3], [1.0, -0.4], _X),
+    "scipy.signal.savgol_filter": (_Q, 3, 1),
+    "scipy.signal.correlation_lags": (5, 3),
+    "scipy.signal.get_window": ("hann", 8),
+    "scipy.signal.savgol_coeffs": (5, 2),
+    # The first coefficient of the denominator must stay 1.
+    "scipy.signal.sosfilt": (tuple(map(tuple, _SOS)), _X),
+    "scipy.spatial.distance.cdist": (_S, _S[:2] + 0.4),
+    "scipy.spatial.distance.mahalanobis": (_X[:3], _Y[:3], _S),
+    "scipy.spatial.distance.squareform": (np.array([0.4, 0.7, 0.9]),),
+    **{f"scipy.spatial.distance.{name}": (_HOT, ~_HOT | (_Y > 0.8)) for name in _BOOLEANS},
+    "scipy.special.sph_harm_y": (2, 1, _X, _Y),
+    # The places must stay on the simplex.
+    "scipy.stats.dirichlet": ((0.2, 0.3, 0.5), np.array([1.4, 2.1, 0.9])),
+    "scipy.stats.f_oneway": (_X, _Y, _Q),
+    "scipy.stats.gaussian_kde": (_X, _Y),
+    "scipy.stats.multinomial": (np.array([1, 2, 2]), 5, np.array([0.2, 0.3, 0.5])),
+    "scipy.stats.multivariate_normal": (_X[:3], _Y[:3], _S),
+    "scipy.stats.multivariate_t": (_X[:3], _Y[:3], _S, 3.5),
+    "scipy.stats.trim_mean": (_X, 0.3),
+    # Of matrices, ours reads one triangle.
+    "scipy.stats.wishart": (tuple(map(tuple, _S)), 4.5, tuple(map(tuple, _S))),
+    **{
+        f"scipy.interpolate.{name}": (_GRID, _Q, _Y + 0.05)
+        for name in ("Akima1DInterpolator", "CubicSpline", "PchipInterpolator", "interp1d")
+    },
+}
+# Of classes, and of what makes objects, these are called with the last argument.
+_CALLED = frozenset(
+    name.rpartition(".")[2]
+    for name in _FITTING_THERE
+    if name.rpartition(".")[2][0].isupper()
+    or name.endswith(("interp1d", "gaussian_kde", "make_interp_spline"))
+)
 _IN_PLACE = frozenset({"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"})
 # They print, read and write files, or are about NumPy itself, dates, memory and types.
 _NAMES = """
@@ -103,13 +189,23 @@ def functions(namespace: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     names = getattr(module, "__all__", dir(module))
     for name in sorted(names):
         value = getattr(module, name)
-        is_function = callable(value) and not isinstance(value, type)
+        is_function = callable(value) and (not isinstance(value, type) or name in _CALLED)
         if is_function and not name.startswith("_") and name not in _NO_NUMERICS:
             yield name, value
 
 
 def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function; where it writes to its first argument, one that returns that."""
+    """The function; where it writes to its first argument, one that returns that.
+
+    Of a distribution its density, and of a class what its object is, called with the last argument.
+    """
+    for density in ("logpdf", "logpmf"):
+        if not isinstance(function, type) and hasattr(function, density):
+            return getattr(function, density)
+    if isinstance(function, type) or name in _CALLED:
+        return lambda *args: function(*args[:-1])(args[-1])
+    if name == "cho_factor":
+        return lambda a: np.triu(function(a)[0])  # What is below is anything.
     if name not in _IN_PLACE:
         return function
 
@@ -121,9 +217,26 @@ def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def call_of(name: str, function: Callable[..., Any]) -> tuple[tuple[Any, ...], Any] | None:
+def fitting(namespace: str, name: str) -> Sequence[tuple[Any, ...]]:
+    """What a function is tried with."""
+    there = _FITTING_THERE.get(f"{namespace}.{name}")
+    if there is not None:
+        return (there,)
+    if namespace == "scipy.stats":
+        for known, shapes in (*distcont, *distdiscrete):
+            if known == name:
+                distribution = getattr(scipy.stats, name)
+                # Of continuous ones, within their support.
+                is_discrete = hasattr(distribution, "pmf")
+                return ((_I if is_discrete else distribution.ppf(_Y, *shapes), *shapes),)
+    return (_FITTING[name],) if name in _FITTING and namespace != "scipy.stats" else _ARGUMENTS
+
+
+def call_of(
+    namespace: str, name: str, function: Callable[..., Any]
+) -> tuple[tuple[Any, ...], Any] | None:
     """Arguments that NumPy takes, and what it makes of them."""
-    for args in (_FITTING[name],) if name in _FITTING else _ARGUMENTS:
+    for args in fitting(namespace, name):
         try:
             copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
             result = function(*copies)
@@ -136,6 +249,8 @@ def call_of(name: str, function: Callable[..., Any]) -> tuple[tuple[Any, ...], A
 
 def leaves(result: Any) -> list[np.ndarray[Any, Any]]:
     """The arrays and numbers in a result."""
+    if hasattr(result, "t") and hasattr(result, "y"):
+        return leaves((result.t, result.y))  # Of solve_ivp.
     if isinstance(result, (tuple, list)):
         return [leaf for part in result for leaf in leaves(part)]  # pyright: ignore
     if isinstance(result, (np.ndarray, np.generic, bool, int, float, complex)):
@@ -157,53 +272,72 @@ def place_of(args: Sequence[Any]) -> int | None:
     return found[0] if found else None
 
 
-def outcome(function: Callable[..., Any], args: tuple[Any, ...], expected: Any) -> str:
+class Probe:
+    """A call with one argument that is traced.
+
+    Attributes:
+        call: what is called: it gives all arrays of the result.
+        start: the argument; an array or a number.
+        is_constant: whether nothing can be traced.
+        is_solver: whether the result keeps to a tolerance only.
+    """
+
+    def __init__(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        found = place_of(args)
+        self.is_constant = found is None
+        place = len(args) if found is None else found
+
+        def call(x: Any) -> Any:
+            middle = [] if found is None else [x]
+            return tuple(leaves_of(function(*args[:place], *middle, *args[place + 1 :])))
+
+        self.call = call
+        # Steps that keep to a tolerance end elsewhere.
+        self.is_solver = getattr(function, "__name__", "") in ("odeint", "solve_ivp")
+        start = 1.0 if found is None else args[place]
+        self.start: Any = start.copy() if isinstance(start, np.ndarray) else start
+
+    def loss(self, x: Any) -> Any:
+        """A number that depends on all floats of the result."""
+        parts = [part for part in self.call(x) if getattr(part, "dtype", _FLOAT).kind in "fc"]
+        return sum(np.sum(np.sin(np.real(part)) + np.sin(np.imag(part))) for part in parts)
+
+
+def outcome(probe: Probe, expected: Any) -> str:
     """What comes of a call in compiled code."""
-    found = place_of(args)
-    place = len(args) if found is None else found
-
-    def call(x: Any) -> Any:
-        return function(*args[:place], *([] if found is None else [x]), *args[place + 1 :])
-
-    def listed(x: Any) -> Any:
-        return tuple(leaves_of(call(x)))
-
-    start = 1.0 if found is None else args[place]
-    start = start.copy() if isinstance(start, np.ndarray) else start
     try:
-        got = go.compile(listed)(start)
+        got = go.compile(probe.call)(probe.start)
     except CompilerError:
         return "internal error"
     except GradoptError as error:
         return f"refused: {error.message.splitlines()[0]}"
     except Exception as error:
         return f"internal error: {type(error).__name__}: {str(error)[:80]}"
-    for a, b in zip(got, leaves(expected), strict=True):
-        if np.shape(a) != b.shape or not np.allclose(a, b, rtol=1e-9, atol=1e-9, equal_nan=True):
+    for a, b in zip(got, leaves(expected), strict=False):
+        tolerance = 1e-5 if probe.is_solver else 1e-9
+        if np.shape(a) != b.shape or not np.allclose(a, b, tolerance, tolerance, equal_nan=True):
             return "wrong value"
-    return "made of constants" if found is None else derivative(listed, start)
+    return "made of constants" if probe.is_constant else derivative(probe)
 
 
 def leaves_of(result: Any) -> list[Any]:
     """The arrays in a result, traced ones too."""
+    if hasattr(result, "t") and hasattr(result, "y"):
+        return leaves_of((result.t, result.y))
     if isinstance(result, (tuple, list)):
         return [leaf for part in result for leaf in leaves_of(part)]  # pyright: ignore
     return [result]
 
 
-def derivative(call: Callable[..., Any], start: Any) -> str:
+def derivative(probe: Probe) -> str:
     """What comes of the gradient of a call that is compiled."""
+    start = probe.start
     if not isinstance(start, np.ndarray) or start.dtype.kind != "f":
         return "value"
-    if not any(np.asarray(part).dtype.kind in "fc" for part in call(start.copy())):
+    if not any(np.asarray(part).dtype.kind in "fc" for part in probe.call(start.copy())):
         return "value"
-
-    def loss(x: Any) -> Any:
-        parts = [part for part in call(x) if part.dtype.kind in "fc"]
-        return sum(np.sum(np.sin(np.real(part)) + np.sin(np.imag(part))) for part in parts)
-
     try:
-        go.gradcheck(loss, (start.copy(),), modes=("rev",))
+        go.gradcheck(probe.loss, (start.copy(),), modes=("rev",))
     except go.errors.GradientCheckError:
         return "wrong derivative"
     except CompilerError as error:
@@ -218,34 +352,123 @@ def derivative(call: Callable[..., Any], start: Any) -> str:
     return "value and gradient"
 
 
+# -- The page ----------------------------------------------------------------------------------
+
+
+def agrees(probe: Probe, **how: Any) -> bool:
+    """Whether derivatives are those of differences."""
+    try:
+        go.gradcheck(probe.loss, (probe.start.copy(),), **how)
+    except Exception:
+        return False
+    return True
+
+
+def device_code(probe: Probe, is_differentiable: bool) -> bool:
+    """Whether there is code for a GPU, of the gradient where there is one."""
+    try:
+        if is_differentiable:
+            go.compile_grad(probe.loss, device="cuda").lower(probe.start).ptx()
+        else:
+            go.compile(probe.call, device="cuda").lower(probe.start).ptx()
+    except Exception:
+        return False
+    return True
+
+
+def row(name: str, probe: Probe, result: str) -> str:
+    """A row of the page, of a function that is supported."""
+    reverse = result == "value and gradient"
+    second = reverse and agrees(probe, order=2)
+    forward = reverse and (second or agrees(probe, modes=("fwd",)))
+    cuda = device_code(probe, reverse)
+    note = {"value": "no floats", "made of constants": "no arrays"}.get(
+        result, result.partition(": ")[2].replace("|", "or")
+    )
+    marks = ["yes" if good else "" for good in (reverse, forward, second, cuda)]
+    return f"| `{name}` | {' | '.join(marks)} | {note} |"
+
+
+_HEAD = """<!-- Written by tools/probe.py --docs. -->
+
+# Functions
+
+What `tools/probe.py` found of the functions of NumPy {numpy} and SciPy {scipy}, called with one set
+of simple arguments each. Values are those of NumPy and SciPy; "reverse" and "forward" say that
+the derivative of first order in the first array agrees with differences, "second order"
+that its derivative does, too; "CUDA", that there is code for a GPU, of the gradient where there is
+one. Names of SciPy's work in functions that are rewritten, and as `gradopt.scipy`'s. Functions of
+which no argument that was tried fits are not listed.
+"""
+
+
+def sections_of(text: str) -> dict[str, str]:
+    """The sections of the page, by the namespaces that they are of."""
+    parts = re.split(r"^## ", text, flags=re.M)[1:]
+    return {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts}
+
+
+def write_page(sections: dict[str, str]) -> None:
+    """Writes these sections to the page, which keeps others that it has."""
+    old = sections_of(_PAGE.read_text()) if _PAGE.exists() else {}
+    every = {**old, **sections}
+    head = _HEAD.format(numpy=np.__version__, scipy=scipy.__version__)
+    parts = [f"## {name}\n\n{every[name]}\n" for name in NAMESPACES if name in every]
+    _PAGE.write_text("\n".join([head, *parts]))
+
+
+def section(rows: Sequence[str], missing: Sequence[str], summary: str) -> str:
+    """The part of a namespace."""
+    lines = [summary, ""]
+    if rows:
+        lines += ["| function | reverse | forward | second order | CUDA | |"]
+        lines += ["| --- | --- | --- | --- | --- | --- |", *rows, ""]
+    if missing:
+        lines += ["Not supported: " + ", ".join(f"`{name}`" for name in missing) + ".", ""]
+    return "\n".join(lines).strip()
+
+
 def main() -> int:
     """Probes the namespaces of the command line; the status says whether there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("namespaces", nargs="*", default=NAMESPACES)
     parser.add_argument("--table", action="store_true", help="print what came of each function")
+    parser.add_argument("--docs", action="store_true", help="write docs/functions.md")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     is_faulty = False
+    sections: dict[str, str] = {}
     for namespace in arguments.namespaces:
         counts: Counter[str] = Counter()
+        rows: list[str] = []
+        missing: list[str] = []
         for name, function in functions(namespace):
             function = returning(name, function)
-            found = call_of(name, function)
+            found = call_of(namespace, name, function)
             if found is None:
                 counts["no arguments"] += 1
                 result = "no arguments"
             else:
-                result = outcome(function, *found)
+                args, expected = found
+                probe = Probe(function, args)
+                result = outcome(probe, expected)
                 counts[result.partition(":")[0]] += 1
+                if result.startswith(("value", "made")):
+                    rows += [row(name, probe, result)] if arguments.docs else []
+                else:
+                    missing.append(name)
             is_fault = result.startswith(("internal", "wrong"))
             is_faulty |= is_fault
             if arguments.table or is_fault:
                 print(f"{namespace}.{name:24} {result}", flush=True)
         known = sum(counts.values()) - counts["no arguments"] - counts["made of constants"]
-        good = counts["value"] + counts["value and gradient"]
-        print(
-            f"{namespace}: {good} of {known} ({100 * good / max(known, 1):.0f} %): {dict(counts)}"
-        )
+        good = counts["value"] + counts["value and gradient"] + counts["value, no gradient"]
+        summary = f"{good} of {known} ({100 * good / max(known, 1):.0f} %)"
+        print(f"{namespace}: {summary}: {dict(counts)}", flush=True)
+        text = f"{summary} are supported, {counts['value and gradient']} with derivatives."
+        sections[namespace] = section(rows, missing, text)
+    if arguments.docs:
+        write_page(sections)
     return int(is_faulty)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import gradopt.scipy
 from gradopt.dialects import _grad_ops_gen, _grad_special_ops_gen, _grad_spectra_ops_gen
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -72,3 +74,16 @@ def test_the_page_of_the_dialect_names_every_op() -> None:
     classes = [kind for kind in values if hasattr(kind, "OPERATION_NAME")]
     ops = {kind.OPERATION_NAME.removeprefix("grad.") for kind in classes}
     assert not ops - named, "not in docs/dialect.md"
+
+
+@pytest.mark.parametrize(
+    "package", sorted({*gradopt.scipy.__all__, "spatial.distance"} - {"spatial"})
+)
+def test_the_page_of_functions_names_all_of_ours(package: str) -> None:
+    """As supported: in a row of the table of its namespace."""
+    page = (ROOT / "docs/functions.md").read_text()
+    (section,) = re.findall(rf"^## scipy\.{re.escape(package)}$(.*?)(?=^## |\Z)", page, re.M | re.S)
+    rows = set(re.findall(r"^\| `(\w+)` \|", section, re.M))
+    ours = importlib.import_module(f"gradopt.scipy.{package}").__all__
+    # What gives a text has no values to compare.
+    assert not set(ours) - rows - {"choose_conv_method"}

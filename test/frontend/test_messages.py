@@ -112,10 +112,10 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
 @pytest.mark.parametrize(
     ("function", "name", "advice"),
     [
-        (lambda x: scipy.stats.gaussian_kde(x), "scipy.stats.gaussian_kde", "gradopt.pure_callback"),
+        (lambda x: scipy.stats.probplot(x), "scipy.stats.probplot", "gradopt.pure_callback"),
         (lambda x: scipy.stats.vonmises.pdf(x, 2.0), "scipy.stats.vonmises.pdf", "its formula"),
-        (lambda x: scipy.stats.rankdata(x), "scipy.stats.rankdata", "its formula"),
-        (lambda x: scipy.interpolate.CubicSpline(X, x), "scipy.interpolate.CubicSpline", "its formula"),
+        (lambda x: scipy.stats.fisher_exact(x), "scipy.stats.fisher_exact", "its formula"),
+        (lambda x: scipy.interpolate.splprep([x, x]), "scipy.interpolate.splprep", "its formula"),
         (lambda x: np.polynomial.Polynomial(x)(0.5), "numpy.polynomial.polynomial.Polynomial", "other functions"),
         (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),
         (lambda x: np.emath.sqrt(x), "numpy.emath.sqrt", "numpy.sqrt(x + 0j)"),

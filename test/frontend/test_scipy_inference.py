@@ -161,6 +161,12 @@ def test_in_the_users_code() -> None:
         agrees(got, want)
 
 
+def test_code_of_scipys_that_fails_is_named() -> None:
+    """Not what fails inside of it."""
+    with pytest.raises(UnsupportedError, match=r"^scipy\.stats\.shapiro is not supported"):
+        go.compile(lambda x: THEIRS.shapiro(x))(X[:, 0])
+
+
 def test_errors() -> None:
     x, text = X[:, 0], "other"
     other: Any = text

@@ -24,7 +24,7 @@ from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
 from gradopt.control.parts import CannotRollError
-from gradopt.control.scipy_calls import of_scipy
+from gradopt.control.scipy_calls import naming_itself, of_scipy
 from gradopt.control.sequences import (
     enumerated,
     ndenumerate_of,
@@ -556,7 +556,7 @@ def callee(function: Any, package: str) -> Any:
             "often that happens; it may have effects that compiled code does not have",
             source_location(),
         )
-    return _guarded(function) if scope.in_part or kind is type else function
+    return _guarded(function) if scope.in_part or kind is type else naming_itself(function)
 
 
 def _vectorized(function: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from types import CellType, FunctionType
 from typing import Any
 
+from gradopt.array.advice import advice_for
+from gradopt.array.dispatch import hint_for, unsupported
 from gradopt.control.text import is_put_off
+from gradopt.errors import GradoptError
 
 
 def of_scipy(function: Any) -> Callable[..., Any] | None:
@@ -46,6 +49,30 @@ def product(left: Any, right: Any) -> Any:
 
 def _is_sparse(value: Any) -> bool:
     return type(value).__module__.startswith("scipy.sparse.")
+
+
+def naming_itself(function: Any) -> Any:
+    """A function of SciPy's own code, which names itself where it cannot do with traced values.
+
+    Others are as they are.
+    """
+    module = getattr(function, "__module__", None)
+    if type(function) is not FunctionType or not str(module).startswith("scipy."):
+        return function
+
+    @functools.wraps(function)
+    def tried(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (AttributeError, IndexError, TypeError) as error:
+            known = not any(map(is_put_off, (*args, *kwargs.values())))
+            if known or isinstance(error, GradoptError):
+                raise
+            public = [part for part in str(module).split(".") if not part.startswith("_")]
+            name = ".".join([*public, function.__name__])
+            raise unsupported(name, advice_for(hint_for(name), name)) from error
+
+    return tried
 
 
 def _is_put_off(value: Any) -> bool:
