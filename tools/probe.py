@@ -145,7 +145,21 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.spatial.distance.mahalanobis": (_X[:3], _Y[:3], _S),
     "scipy.spatial.distance.squareform": (np.array([0.4, 0.7, 0.9]),),
     **{f"scipy.spatial.distance.{name}": (_HOT, ~_HOT | (_Y > 0.8)) for name in _BOOLEANS},
+    # Degrees are known while tracing.
+    "scipy.special.eval_gegenbauer": (2, 0.7, _X),
+    "scipy.special.eval_genlaguerre": (2, 0.7, _X),
+    "scipy.special.eval_jacobi": (2, 0.7, 0.4, _X),
+    "scipy.special.eval_sh_jacobi": (2, 1.7, 1.4, _X),
+    "scipy.special.lpmv": (1, 2, _X),
     "scipy.special.sph_harm_y": (2, 1, _X, _Y),
+    **{
+        f"scipy.special.{name}": (2, _X)
+        for name in (
+            *("eval_chebyc", "eval_chebys", "eval_chebyt", "eval_chebyu", "eval_hermite"),
+            *("eval_hermitenorm", "eval_laguerre", "eval_legendre", "eval_sh_chebyt"),
+            *("eval_sh_chebyu", "eval_sh_legendre", "ivp", "jvp", "kvp", "yvp"),
+        )
+    },
     # The places must stay on the simplex.
     "scipy.stats.dirichlet": ((0.2, 0.3, 0.5), np.array([1.4, 2.1, 0.9])),
     "scipy.stats.f_oneway": (_X, _Y, _Q),

@@ -46,6 +46,13 @@ FIXED: dict[str, tuple[Callable[..., Any], Any]] = {
     "jn": (lambda x: sp.jn(3, x), X),
     "yn": (lambda x: sp.yn(3, x), X),
     "kn": (lambda x: sp.kn(3, x), X),
+    **{
+        f"{name} of order {n}": (lambda x, f=name, n=n: getattr(sp, f)(1.3, x, n), X)
+        for name in ("jvp", "yvp", "ivp", "kvp")
+        for n in (0, 1, 3)
+    },
+    "jvp of an integer": (lambda x: sp.jvp(0, x), X),
+    "eval_sh_jacobi": (lambda x: sp.eval_sh_jacobi(3, x + 3, x + 1.5, x / 2), X),
     "expn of order 0": (lambda x: sp.expn(0, x), X),
     "pdtr": (lambda m: sp.pdtr(3, m) + sp.pdtrc(2, m), X),
     "pdtri": (lambda p: sp.pdtri(3, p), U),

@@ -169,12 +169,31 @@ def _eval_laguerre(n: Any, x: Any, out: None = None) -> Value:
     return evaluate("eval_laguerre", n, _laguerre, [full(v, 0), v])
 
 
+def _eval_sh_jacobi(n: Any, p: Any, q: Any, x: Any, out: None = None) -> Value:
+    operands = floats("eval_sh_jacobi", p, q, x)
+    shape = broadcast_shapes(*[v.shape for v in operands])
+    first, second, place = [broadcast_to(v, shape) for v in operands]
+    degrees = known_degree("eval_sh_jacobi", n)
+    if degrees.ndim:
+        raise UnsupportedError(
+            "scipy.special.eval_sh_jacobi is supported for one degree", source_location()
+        )
+    parameters = [first - second, second - number(place, 1), _shifted(place)]
+    value = evaluate("eval_sh_jacobi", n, _jacobi, parameters)
+    # The binomial coefficient of 2 n + p - 1 and n.
+    for k in range(int(degrees)):
+        factor = first + number(place, 2 * int(degrees) - 1 - k)
+        value = value / (factor * number(place, 1 / (k + 1)))
+    return value
+
+
 def _eval_chebyc(n: Any, x: Any, out: None = None) -> Value:
     (v,) = floats("eval_chebyc", x)
     return _times(evaluate("eval_chebyc", n, _chebyshev_first, [_halved(v)]), 2)
 
 
 FOREIGN_UFUNCS["eval_laguerre"] = _eval_laguerre
+FOREIGN_UFUNCS["eval_sh_jacobi"] = _eval_sh_jacobi
 FOREIGN_UFUNCS["eval_chebyc"] = _eval_chebyc
 
 

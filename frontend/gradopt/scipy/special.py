@@ -7,6 +7,7 @@ Its ufuncs work as they are. In rewritten code, these functions are called under
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ __all__ = [
     "comb",
     "factorial",
     "factorial2",
+    "ivp",
+    "jvp",
+    "kvp",
     "lambertw",
     "log_softmax",
     "logsumexp",
@@ -42,6 +46,7 @@ __all__ = [
     "spherical_jn",
     "spherical_kn",
     "spherical_yn",
+    "yvp",
     "zeta",
 ]
 
@@ -350,6 +355,61 @@ def _sph_harm_y(theta: Any, phi: Any, *, n: int, m: int) -> Value:
     size = associated_legendre(order, n, cosine, sine) * number(polar, scale)
     angle = azimuth * number(azimuth, m)
     return prims.complex_(size * emit(grad.cos, angle), size * emit(grad.sin, angle))
+
+
+@hide_frames
+def jvp(v: Any, z: Any, n: int = 1) -> Any:
+    """The derivative of order n of the Bessel function of the first kind, in z.
+
+    Args:
+        v: orders, real numbers.
+        z: real numbers.
+        n: the order of the derivative, from 0 up.
+
+    Raises:
+        ArgumentError: n is negative.
+    """
+    return _bessel_derivative(v, z, name="jv", order=_derivative_order("jvp", n))
+
+
+@hide_frames
+def yvp(v: Any, z: Any, n: int = 1) -> Any:
+    """The derivative of that of the second kind, with the parameters of `jvp`."""
+    return _bessel_derivative(v, z, name="yv", order=_derivative_order("yvp", n))
+
+
+@hide_frames
+def ivp(v: Any, z: Any, n: int = 1) -> Any:
+    """The derivative of the modified one of the first kind, with the parameters of `jvp`."""
+    return _bessel_derivative(v, z, name="iv", order=_derivative_order("ivp", n))
+
+
+@hide_frames
+def kvp(v: Any, z: Any, n: int = 1) -> Any:
+    """The derivative of the modified one of the second kind, with the parameters of `jvp`."""
+    return _bessel_derivative(v, z, name="kv", order=_derivative_order("kvp", n))
+
+
+def _derivative_order(name: str, n: Any) -> int:
+    order = operator.index(n)
+    if order < 0:
+        raise ArgumentError(f"{name}: n must be from 0 up, but it is {n}", source_location())
+    return order
+
+
+@program
+def _bessel_derivative(v: Any, z: Any, *, name: str, order: int) -> Value:
+    """By orders from v - n to v + n (Abramowitz and Stegun, 9.1.31 and 9.6.29)."""
+    degree, x = alike(*floats(f"{name}p", v, z))
+    function = op(name)
+    total: Value | None = None
+    for k in range(order + 1):
+        sign = (-1) ** k if name in ("jv", "yv") else (-1) ** (order * (name == "kv"))
+        factor = sign * math.comb(order, k) / 2**order
+        term = function(degree + number(x, 2 * k - order), x) * number(x, factor)
+        total = term if total is None else total + term
+    assert total is not None
+    return total
 
 
 @hide_frames
