@@ -179,7 +179,7 @@ template <> struct llvm::DenseMapInfo<Computation> {
   static unsigned getHashValue(Computation key) {
     return OperationEquivalence::computeHash(
         key.op,
-        [&](Value value) {
+        [&](mlir::Value value) {
           return hash_value(key.leaders->lookup_or(value, value));
         },
         OperationEquivalence::ignoreHashValue,
@@ -190,7 +190,7 @@ template <> struct llvm::DenseMapInfo<Computation> {
       return lhs.op == rhs.op;
     return OperationEquivalence::isEquivalentTo(
         lhs.op, rhs.op,
-        [&](Value a, Value b) {
+        [&](mlir::Value a, mlir::Value b) {
           return success(lhs.leaders->lookup_or(a, a) ==
                          rhs.leaders->lookup_or(b, b));
         },
