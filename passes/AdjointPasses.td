@@ -55,9 +55,10 @@ def GradExpandSizes : Pass<"grad-expand-sizes", "func::FuncOp"> {
   let summary = "Turn what has sizes known at run time into loops";
   let description = [{
     Tensors with dimensions of unknown size are not made: loops over these
-    dimensions compute what is needed of them, element by element. So all passes
-    behind this one see known sizes, and derivatives are those of loops. What
-    would be computed several times is kept in a tensor of the largest size.
+    dimensions compute what is needed of them, element by element, and products
+    of matrices by tiles of 32 positions. So all passes behind this one see
+    known sizes, and derivatives are those of loops. What would be computed
+    several times is kept in a tensor of the largest size.
 
     ```mlir
     %row = grad.sized_slice %a[%i, %zero], shape = [?], dimensions = [1] sizes(%n)
