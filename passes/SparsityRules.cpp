@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/GradSpectra.h"
 #include "passes/SparsityViews.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -561,8 +562,9 @@ bool mlir::grad::applySparsityRule(Operation *op, SparsityAnalysis &analysis) {
       .Case([&](CorrelateOp op) { return set(visitCorrelate(op, analysis)); })
       .Case(
           [&](ConvolutionOp op) { return set(visitConvolution(op, analysis)); })
-      .Case<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp,
-            SvdOp>([&](auto op) { return visitStacked(op, 2, analysis); })
+      .Case<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp, SvdOp,
+            EigOp, SchurOp, TriangularSylvesterOp, TriangularSqrtOp>(
+          [&](auto op) { return visitStacked(op, 2, analysis); })
       .Case([&](SortOp op) { return visitStacked(op, 1, analysis); })
       .Case<FftOp, RfftOp, IrfftOp>([&](auto op) {
         return set(visitFourier(op, op.getDimensions(), analysis));

@@ -66,8 +66,15 @@ template <typename R> Complex<R> conjugate(Complex<R> x) {
 template <typename R> R realOf(R x) { return x; }
 template <typename R> R realOf(Complex<R> x) { return x.re; }
 template <typename R> R lengthOf(R x) { return std::fabs(x); }
+/// Not by std::hypot, which old C libraries have under another version.
 template <typename R> R lengthOf(Complex<R> x) {
-  return std::hypot(x.re, x.im);
+  R a = std::fabs(x.re), b = std::fabs(x.im);
+  if (std::isinf(a) || std::isinf(b))
+    return std::numeric_limits<R>::infinity();
+  R large = std::fmax(a, b), ratio = std::fmin(a, b) / large;
+  return large == 0       ? R(0)
+         : a + b != a + b ? a + b
+                          : large * std::sqrt(1 + ratio * ratio);
 }
 template <typename R> bool isFinite(R x) { return std::isfinite(x); }
 template <typename R> bool isFinite(Complex<R> x) {

@@ -125,7 +125,7 @@ void loopSylvester(const T *a, int64_t m, const T *b, int64_t n, T *x,
 /// The root with a real part that is not negative.
 template <typename R> R rootOf(R x) { return std::sqrt(x); }
 template <typename R> Complex<R> rootOf(Complex<R> z) {
-  R size = std::hypot(z.re, z.im);
+  R size = lengthOf(z);
   if (size == 0)
     return {0, z.im};
   R large = std::sqrt(std::fabs(z.re) / 2 + size / 2);

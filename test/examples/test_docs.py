@@ -76,9 +76,11 @@ def test_the_page_of_the_dialect_names_every_op() -> None:
     assert not ops - named, "not in docs/dialect.md"
 
 
-@pytest.mark.parametrize(
-    "package", sorted({*gradopt.scipy.__all__, "spatial.distance"} - {"spatial"})
-)
+# Optimisers take functions, and sparse matrices are no arrays: the probe has no arguments for them.
+UNTABLED = {"spatial", "optimize", "minimize", "root", "least_squares", "sparse"}
+
+
+@pytest.mark.parametrize("package", sorted({*gradopt.scipy.__all__, "spatial.distance"} - UNTABLED))
 def test_the_page_of_functions_names_all_of_ours(package: str) -> None:
     """As supported: in a row of the table of its namespace."""
     page = (ROOT / "docs/functions.md").read_text()

@@ -77,9 +77,10 @@ def test_gradient_of_medians() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 10, 20])
 def test_methods(method: str, size: int) -> None:
     x = X.ravel()[:size]
-    for q in (LEVELS, *LEVELS.tolist(), 0, 1, [[0.1, 0.9]], LEVELS.astype("f")):
-        agrees(lambda x, q=q: np.quantile(x, q, method=method), x, order=0)
-        agrees(lambda x, q=q: np.percentile(x, np.multiply(q, 100), method=method), x, order=0)
+    levels = (LEVELS, *LEVELS.tolist(), 0, 1, [[0.1, 0.9]], LEVELS.astype("f"))
+    agrees(lambda x: tuple([np.quantile(x, q, method=method) for q in levels]), x, order=0)
+    percents = [np.multiply(q, 100) for q in levels]
+    agrees(lambda x: tuple([np.percentile(x, q, method=method) for q in percents]), x, order=0)
     # Levels that are known at run time only.
     agrees(lambda x, q: np.quantile(x, q, method=method), x, LEVELS, order=0)
     agrees(lambda x, q: np.quantile(x, q, method=method), x, 0.3, order=0)
@@ -106,14 +107,20 @@ def test_nan(method: str) -> None:
     for x in (HOLES, HOLES[0], HOLES[:1, 0, :1], np.full(3, np.nan)):
         # Of NaN alone, NumPy's results have another dtype.
         for q in (0.4, [0.0, 0.35, 1.0]) if x.size > 10 else (0.4, 0.7):
-            agrees(lambda x, q=q: np.quantile(x, q, axis=0, method=method), x, order=0)
-            agrees(lambda x, q=q: np.nanquantile(x, q, axis=-1, method=method), x, order=0)
-            agrees(lambda x, q=q: np.nanpercentile(x, q, method=method), x, order=0)
 
-            def f(x: Any, q: Any) -> Any:
-                return np.nanquantile(x, q, axis=0, method=method)
+            def f(x: Any, q: Any = q) -> Any:
+                return (
+                    np.quantile(x, q, axis=0, method=method),
+                    np.nanquantile(x, q, axis=-1, method=method),
+                    np.nanpercentile(x, q, method=method),
+                )
 
-            same(go.compile(f)(x, np.array(q)), f(x, np.array(q)))
+            agrees(f, x, order=0)
+            levels = np.array(q)
+            same(
+                go.compile(lambda x, q: np.nanquantile(x, q, axis=0, method=method))(x, levels),
+                np.nanquantile(x, levels, axis=0, method=method),
+            )
 
 
 def test_derivatives() -> None:

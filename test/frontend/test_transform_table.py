@@ -258,7 +258,7 @@ def test_first_order(case: Case) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::gradopt.errors.LargeProgramWarning")
-@by_hypothesis(25)
+@by_hypothesis(15)
 @given(cases)
 def test_second_order(case: Case) -> None:
     gradient = go.grad(case.loss)

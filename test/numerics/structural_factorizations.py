@@ -286,20 +286,26 @@ OTHER_PAIRS = np.array([[1.0, 0.3, 0.4], [0, 4.0, -2.0], [0, 0.5, 4.0]])
 READ, OTHER_READ = (np.triu(np.ones_like(x)) + (np.tril(x, -1) != 0) for x in (PAIRS, OTHER_PAIRS))
 
 
+def near(x: ir.Value, form: Array, read: Array) -> ir.Value:
+    """A matrix with the blocks of `form`; what is further below is not read."""
+    kind = ir.RankedTensorType(x.type)
+    whole = [np.broadcast_to(a, kind.shape) for a in (0.1 * (read + np.tril(read + 1, -2)), form)]
+    scale, shift = [constant(a.astype(numpy_dtype(kind.element_type))) for a in whole]
+    return grad.add(grad.multiply(x, scale), shift)
+
+
 def pairs_case(transpose: bool) -> Case:
     def solved(a: Array, b: Array, c: Array) -> Array:
-        # What is below the blocks is not read.
-        a, b = a * READ, b * OTHER_READ
+        a, b = (0.1 * a * READ + PAIRS, 0.1 * b * OTHER_READ + OTHER_PAIRS)
         a, b = (a.T, b.T) if transpose else (a, b)
         system = np.kron(a, np.eye(len(b))) + np.kron(np.eye(len(a)), b.T)
         return solve(system.astype(c.dtype), c.reshape(-1, 1)).reshape(c.shape)
 
-    return Case(
-        lambda a, b, c: spectra.triangular_sylvester(a, b, c, transpose, False),
-        solved,
-        [PAIRS, OTHER_PAIRS, (4, 3)],
-        dtypes=("f8",),
-    )
+    def build(a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        a, b = near(a, PAIRS, READ), near(b, OTHER_PAIRS, OTHER_READ)
+        return spectra.triangular_sylvester(a, b, c, transpose, False)
+
+    return Case(build, solved, [(4, 4), (3, 3), (4, 3)], dtypes=("f8",))
 
 
 def upper(x: ir.Value) -> ir.Value:

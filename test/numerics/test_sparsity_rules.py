@@ -23,7 +23,8 @@ Array = np.ndarray[Any, Any]
 # known at run time, loops are made.
 LARGER = {
     *("reduce_max", "reduce_min", "sort", "cholesky", "lu", "lu_solve", "triangular_solve", "qr"),
-    *("eigh", "svd", "convert", "sized_update", "sized_iota"),
+    *("eigh", "svd", "eig", "schur", "triangular_sylvester", "triangular_sqrt"),
+    *("convert", "sized_update", "sized_iota"),
 }
 
 

@@ -552,20 +552,15 @@ def _rotated(
     places = list(grid)
     for k, axis in enumerate(plane):
         places[axis] = turn[k, 0] * centered[0] + turn[k, 1] * centered[1] + (x.shape[axis] - 1) / 2
-    # Planes that are not turned are taken as they are, also of splines.
-    kept = [axis for axis in range(x.ndim) if axis not in plane]
+    # Each plane is turned by itself; across them splines would change nothing.
     x = np.moveaxis(x, plane, (0, 1))
     rest = x.shape[2:]
     flattened: Any = np.reshape(x, (*x.shape[:2], -1))
     first = tuple([slice(None) if axis in plane else 0 for axis in range(len(shape))])
     flat = [places[axis][first] for axis in plane]
     constant = wrap(traced(cval, x.dtype))
-    planes = [
-        _at(flattened[..., k], flat, order, mode, constant, prefilter) for k in range(x.shape[2])
-    ]
+    count = math.prod(rest)
+    planes = [_at(flattened[..., k], flat, order, mode, constant, prefilter) for k in range(count)]
     made = np.reshape(np.stack(planes, axis=-1), (*flat[0].shape, *rest))
-    return (
-        _rounded(np.moveaxis(made, (0, 1), plane), dtype)
-        if kept
-        else _rounded(np.reshape(made, shape), dtype)
-    )
+    made = np.moveaxis(made, (0, 1), plane) if rest else np.reshape(made, shape)
+    return _rounded(made, dtype)
