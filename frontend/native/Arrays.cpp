@@ -89,13 +89,13 @@ bool ArraySpec::accepts(PyObject *leaf, LeafKind kind) const {
   switch (kind) {
   case LeafKind::Array: {
     auto *array = reinterpret_cast<PyArrayObject *>(leaf);
-    if (typeCode(PyArray_DESCR(array)) != code ||
-        size_t(PyArray_NDIM(array)) != shape.size())
+    Span<npy_intp> found(PyArray_DIMS(array), size_t(PyArray_NDIM(array)));
+    if (typeCode(PyArray_DESCR(array)) != code)
       return false;
-    const npy_intp *dims = PyArray_DIMS(array);
-    size_t first = isSized ? 1 : 0;
-    return std::equal(shape.begin() + first, shape.end(), dims + first) &&
-           (!isSized || dims[0] <= shape[0]);
+    if (!isSized)
+      return Span<npy_intp>(shape) == found;
+    return found.size() == shape.size() && found[0] <= shape[0] &&
+           std::equal(shape.begin() + 1, shape.end(), found.begin() + 1);
   }
   case LeafKind::NumpyScalar: {
     nb::object type =

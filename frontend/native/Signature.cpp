@@ -82,14 +82,14 @@ SizedArguments SizedArguments::parse(nb::handle parts) {
   return made;
 }
 
-int SizedArguments::find(Py_ssize_t position) const {
+int SizedArguments::findAmong(Py_ssize_t position) const {
   for (const Argument &argument : arguments)
     if (argument.position == position)
       return int(argument.size);
   return -1;
 }
 
-int SizedArguments::find(PyObject *name) const {
+int SizedArguments::findAmong(PyObject *name) const {
   for (const Argument &argument : arguments)
     if (argument.name.ptr() == name ||
         PyUnicode_Compare(argument.name.ptr(), name) == 0)
@@ -248,21 +248,28 @@ void Signature::finish() {
     hash = mix(hash, token);
 }
 
-/// Adds a leaf; one that is sized is like others with more or fewer rows.
-bool Signature::addLeaf(PyObject *leaf, LeafKind kind, bool isSized) {
+/// Adds an array; one that is sized is like others with more or fewer rows.
+inline void Signature::addArray(PyArrayObject *array, bool isSized) {
+  int rank = PyArray_NDIM(array);
+  uint64_t type =
+      uint64_t(rank) << 48 | uint64_t(typeCode(PyArray_DESCR(array)));
+  tokens.push_back(token(Tag::Leaf, type));
+  const npy_intp *shape = PyArray_DIMS(array);
+  if (isSized && rank) {
+    tokens.push_back(~uint64_t(0));
+    tokens.append(shape + 1, shape + rank);
+  } else {
+    tokens.append(shape, shape + rank);
+  }
+  leaves.push_back(Py_NewRef(reinterpret_cast<PyObject *>(array)));
+}
+
+bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
   uint64_t type = uint64_t(kind) << 40;
   switch (kind) {
-  case LeafKind::Array: {
-    auto *array = reinterpret_cast<PyArrayObject *>(leaf);
-    int rank = PyArray_NDIM(array);
-    type = uint64_t(rank) << 48 | uint64_t(typeCode(PyArray_DESCR(array)));
-    tokens.push_back(token(Tag::Leaf, type));
-    const npy_intp *shape = PyArray_DIMS(array);
-    tokens.append(shape, shape + rank);
-    if (isSized && rank)
-      tokens[tokens.size() - size_t(rank)] = ~uint64_t(0);
-    break;
-  }
+  case LeafKind::Array:
+    addArray(reinterpret_cast<PyArrayObject *>(leaf));
+    return true;
   case LeafKind::NumpyScalar: {
     // Run by code for 0-d arrays, but no array: functions may ask what it is.
     PyArray_Descr *descr = PyArray_DescrFromScalar(leaf);
@@ -316,9 +323,8 @@ FlattenStatus Signature::addSized(PyObject *leaf) {
   if (rows > sized->most[size_t(size)] || (known >= 0 && known != rows))
     return FlattenStatus::Foreign;
   known = rows;
-  return addLeaf(leaf, LeafKind::Array, /*isSized=*/true)
-             ? FlattenStatus::Done
-             : FlattenStatus::Failed;
+  addArray(array, /*isSized=*/true);
+  return FlattenStatus::Done;
 }
 
 /// Adds the sizes as numbers, behind all arguments.
@@ -336,7 +342,8 @@ FlattenStatus Signature::addSizes() {
 FlattenStatus Signature::add(PyObject *value, int depth) {
   PyTypeObject *type = Py_TYPE(value);
   if (type == &PyArray_Type && size < 0)
-    return addLeaf(value, LeafKind::Array), FlattenStatus::Done;
+    return addArray(reinterpret_cast<PyArrayObject *>(value)),
+           FlattenStatus::Done;
   if (value == Py_None) {
     tokens.push_back(token(Tag::None));
     return FlattenStatus::Done;
@@ -415,8 +422,9 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
     if (status != FlattenStatus::Done)
       return status;
   }
-  if (FlattenStatus status = addSizes(); status != FlattenStatus::Done)
-    return status;
+  if (!sized->most.empty())
+    if (FlattenStatus status = addSizes(); status != FlattenStatus::Done)
+      return status;
   finish();
   return FlattenStatus::Done;
 }
@@ -452,7 +460,9 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
     bool isSized = areSized.is_valid() &&
                    i < PySequence_Fast_GET_SIZE(areSized.ptr()) &&
                    PySequence_Fast_GET_ITEM(areSized.ptr(), i) == Py_True;
-    if (!addLeaf(leaf, kind, isSized))
+    if (kind == LeafKind::Array)
+      addArray(reinterpret_cast<PyArrayObject *>(leaf), isSized);
+    else if (!addLeaf(leaf, kind))
       return false;
   }
   finish();

@@ -49,9 +49,15 @@ struct SizedArguments {
   /// nanobind::python_error or a cast error.
   static SizedArguments parse(nanobind::handle parts);
 
-  /// The size of an argument, or -1.
-  int find(Py_ssize_t position) const;
-  int find(PyObject *name) const;
+  /// The size of an argument, or -1. Most functions have none: that is found
+  /// out without a call.
+  template <typename Key> int find(Key key) const {
+    return arguments.empty() ? -1 : findAmong(key);
+  }
+
+private:
+  int findAmong(Py_ssize_t position) const;
+  int findAmong(PyObject *name) const;
 };
 
 enum class FlattenStatus {
@@ -92,7 +98,8 @@ private:
   FlattenStatus add(PyObject *value, int depth);
   FlattenStatus addSized(PyObject *leaf);
   FlattenStatus addSizes();
-  bool addLeaf(PyObject *leaf, LeafKind kind, bool isSized = false);
+  bool addLeaf(PyObject *leaf, LeafKind kind);
+  void addArray(PyArrayObject *array, bool isSized = false);
   FlattenStatus addForeign(PyObject *value);
   FlattenStatus addDict(PyObject *dict, int depth);
   bool addObject(PyObject *object);
