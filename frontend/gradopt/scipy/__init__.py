@@ -3,9 +3,8 @@
 
 Ufuncs of `scipy.special` work as they are, and in rewritten functions so do its other ones that
 are here; the functions here take the place of those that SciPy computes in code that cannot be
-traced. They have SciPy's names, parameters and results, and
-do not need SciPy, except for `optimize` and `sparse`. Outside of traces they are compiled at the
-first call.
+traced. They have SciPy's names, parameters and results, and do not need SciPy, except for
+`optimize` and `sparse`. Outside of traces they are compiled at the first call.
 
 A package is imported when it is first used.
 """

@@ -14,26 +14,24 @@ from gradopt.transforms.runge_kutta import (
     Slope,
     State,
     Step,
+    Tableau,
     Tolerances,
-    cast,
-    error_ratio,
     moved,
     quartic,
-    stages,
-    weighted,
 )
 
-_NODES = (1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0)
-_STAGES = (
-    (1 / 5,),
-    (3 / 40, 9 / 40),
-    (44 / 45, -56 / 15, 32 / 9),
-    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+_TABLEAU = Tableau(
+    nodes=(1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0),
+    rows=(
+        (1 / 5,),
+        (3 / 40, 9 / 40),
+        (44 / 45, -56 / 15, 32 / 9),
+        (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+        (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    ),
+    weights=(35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+    error=(71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40),
 )
-_WEIGHTS = (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84)
-# The weights less those of order 4.
-_ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
 _MIDDLE = (
     6025192743 / 60171106304,
     0.0,
@@ -48,13 +46,9 @@ _MIDDLE = (
 def _step(
     slope: Slope, y: State, rise: State, t: Any, size: Any, tolerances: Tolerances
 ) -> tuple[Step, Any]:
-    slopes = stages(slope, y, rise, t, size, _NODES, _STAGES)
-    end = moved(y, size, _WEIGHTS, slopes)
-    slopes.append(slope(end, t + size))
+    slopes, end, ratio = _TABLEAU.step(slope, y, rise, t, size, tolerances)
     middle = moved(y, size, _MIDDLE, slopes)
-    error = [cast(size, y[i]) * weighted(_ERROR, [s[i] for s in slopes]) for i in range(len(y))]
-    made = Step(size, y, rise, [middle], end, slopes[-1])
-    return made, error_ratio(y, end, error, tolerances)
+    return Step(size, y, rise, [middle], end, slopes[-1]), ratio
 
 
 DORMAND_PRINCE = Method(order=4, inner=1, step=_step, at=quartic)

@@ -68,7 +68,7 @@ def power(base: Any, exponent: Any) -> Value:
     x, n = operands_of(np.power, base, exponent)
     shape = prims.broadcast_shapes(x.shape, n.shape)
     x, n = prims.broadcast_to(x, shape), prims.broadcast_to(n, shape)
-    if n.dtype.kind == "i":
+    if n.dtype.kind == "i" and is_traced(exponent):
         largest = np.iinfo(np.int64).max
         require_within(prims.convert(n, INT64), 0, largest, _NEGATIVE, ArgumentError)
         n = prims.select(n > 0, n, prims.full(shape, 0, n.dtype))

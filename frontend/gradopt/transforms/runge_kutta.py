@@ -127,6 +127,34 @@ def scale_of(start: State, end: State, tolerances: Tolerances) -> State:
     ]
 
 
+class Tableau(NamedTuple):
+    """The numbers of an explicit method whose last slope is the first one of the next step.
+
+    Attributes:
+        nodes, rows: as those of `stages`.
+        weights: of the slopes, for the end.
+        error: of the slopes and of that at the end: the weights less those of lower order.
+    """
+
+    nodes: tuple[float, ...]
+    rows: tuple[tuple[float, ...], ...]
+    weights: tuple[float, ...]
+    error: tuple[float, ...]
+
+    def step(
+        self, slope: Slope, y: State, rise: State, t: Any, size: Any, tolerances: Tolerances
+    ) -> tuple[list[State], State, Any]:
+        """The slopes, that at the end among them; the end; and the ratio of its error."""
+        slopes = stages(slope, y, rise, t, size, self.nodes, self.rows)
+        end = moved(y, size, self.weights, slopes)
+        slopes.append(slope(end, t + size))
+        error = [
+            cast(size, part) * weighted(self.error, [s[i] for s in slopes])
+            for i, part in enumerate(y)
+        ]
+        return slopes, end, error_ratio(y, end, error, tolerances)
+
+
 def error_ratio(start: State, end: State, error: State, tolerances: Tolerances) -> Any:
     """The error of a step by what it may be; NaN if something is no number."""
     start, end, error = stop_gradient((start, end, error))

@@ -13,29 +13,23 @@ from gradopt.transforms.runge_kutta import (
     Slope,
     State,
     Step,
+    Tableau,
     Tolerances,
-    cast,
-    error_ratio,
-    moved,
-    stages,
-    weighted,
 )
 
-_NODES = (1 / 2, 3 / 4)
-_STAGES = ((1 / 2,), (0.0, 3 / 4))
-_WEIGHTS = (2 / 9, 1 / 3, 4 / 9)
-# The weights less those of order 2.
-_ERROR = (5 / 72, -1 / 12, -1 / 9, 1 / 8)
+_TABLEAU = Tableau(
+    nodes=(1 / 2, 3 / 4),
+    rows=((1 / 2,), (0.0, 3 / 4)),
+    weights=(2 / 9, 1 / 3, 4 / 9),
+    error=(5 / 72, -1 / 12, -1 / 9, 1 / 8),
+)
 
 
 def _step(
     slope: Slope, y: State, rise: State, t: Any, size: Any, tolerances: Tolerances
 ) -> tuple[Step, Any]:
-    slopes = stages(slope, y, rise, t, size, _NODES, _STAGES)
-    end = moved(y, size, _WEIGHTS, slopes)
-    slopes.append(slope(end, t + size))
-    error = [cast(size, y[i]) * weighted(_ERROR, [s[i] for s in slopes]) for i in range(len(y))]
-    return Step(size, y, rise, [], end, slopes[-1]), error_ratio(y, end, error, tolerances)
+    slopes, end, ratio = _TABLEAU.step(slope, y, rise, t, size, tolerances)
+    return Step(size, y, rise, [], end, slopes[-1]), ratio
 
 
 def _at(x: Any, size: Any, start: Any, rise: Any, end: Any, fall: Any) -> Any:

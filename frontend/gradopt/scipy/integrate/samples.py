@@ -60,6 +60,11 @@ def _require_samples(name: str, y: Any) -> None:
         raise ShapeError(f"{name}: there must be a sample or more along axis", source_location())
 
 
+def _operands(y: Any, x: Any, dx: Any) -> tuple[Any, ...]:
+    """Those of a program: samples, their distance, and their places if they are given."""
+    return (y, dx) if x is None else (y, dx, x)
+
+
 @hide_frames
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral by the trapezoidal rule: that of straight lines between the samples.
@@ -76,8 +81,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     Raises:
         ShapeError: the shapes do not go together.
     """
-    operands = (y, dx) if x is None else (y, dx, x)
-    return _trapezoid(*operands, axis=operator.index(axis))
+    return _trapezoid(*_operands(y, x, dx), axis=operator.index(axis))
 
 
 @program
@@ -102,8 +106,8 @@ def cumulative_trapezoid(
     """
     if initial is not None and initial != 0:
         raise ArgumentError("`initial` must be `None` or `0`.", source_location())
-    operands = (y, dx) if x is None else (y, dx, x)
-    return _cumulative_trapezoid(*operands, axis=operator.index(axis), starts=initial is not None)
+    given = _operands(y, x, dx)
+    return _cumulative_trapezoid(*given, axis=operator.index(axis), starts=initial is not None)
 
 
 @program
@@ -166,8 +170,7 @@ def simpson(y: Any, x: Any = None, *, dx: Any = 1.0, axis: int = -1) -> Any:
     Raises:
         ShapeError: the shapes do not go together.
     """
-    operands = (y, dx) if x is None else (y, dx, x)
-    return _simpson(*operands, axis=operator.index(axis))
+    return _simpson(*_operands(y, x, dx), axis=operator.index(axis))
 
 
 @program

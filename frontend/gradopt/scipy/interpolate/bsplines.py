@@ -21,6 +21,7 @@ from gradopt.errors import ArgumentError, ShapeError
 from gradopt.scipy.interpolate.piecewise import (
     Extrapolation,
     along,
+    axis_of,
     interval,
     require,
     samples,
@@ -133,7 +134,7 @@ class BSpline:
         self.k = operator.index(k)
         if self.k < 0:
             raise ArgumentError("Spline order cannot be negative.", source_location())
-        self.axis = operator.index(axis) % max(np.ndim(c), 1)
+        self.axis = axis_of(axis, c)
         knots, count = np.shape(t), np.shape(t)[0] - self.k - 1 if np.ndim(t) == 1 else 0
         if count <= self.k or np.ndim(c) == 0 or np.shape(c)[self.axis] < count:
             raise ShapeError(
@@ -286,7 +287,7 @@ def make_interp_spline(
     degree = operator.index(k)
     if degree < 0:
         raise ArgumentError("Expect non-negative k.", source_location())
-    place = operator.index(axis) % max(np.ndim(y), 1)
+    place = axis_of(axis, y)
     knots, c = _through(x, y, *(() if t is None else (t,)), k=degree, axis=place)
     made = BSpline(knots, c, degree)
     made.axis = place

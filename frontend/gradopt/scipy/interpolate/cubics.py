@@ -7,7 +7,6 @@ continuous, and are the solution of a system with a band matrix; the others are 
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from gradopt.scipy.interpolate.piecewise import (
     Extrapolation,
     PPoly,
     along,
+    axis_of,
     hermite,
     require,
     samples,
@@ -209,7 +209,7 @@ class CubicSpline(PPoly):
         extrapolate: Extrapolation = None,
     ) -> None:
         kinds, ends = _conditions(bc_type)
-        place = operator.index(axis) % max(np.ndim(y), 1)
+        place = axis_of(axis, y)
         c = _spline(x, y, *ends, axis=place, kinds=(kinds[0], kinds[1]))
         if extrapolate is None:
             extrapolate = "periodic" if kinds[0] == "periodic" else True
@@ -241,7 +241,7 @@ class CubicHermiteSpline(PPoly):
     def __init__(
         self, x: Any, y: Any, dydx: Any, axis: int = 0, extrapolate: Extrapolation = None
     ) -> None:
-        place = operator.index(axis) % max(np.ndim(y), 1)
+        place = axis_of(axis, y)
         c = _hermite(x, y, dydx, axis=place)
         self._fill(c, _kept(x), True if extrapolate is None else extrapolate, place)
 
@@ -280,7 +280,7 @@ class PchipInterpolator(PPoly):
 
     @hide_frames
     def __init__(self, x: Any, y: Any, axis: int = 0, extrapolate: Extrapolation = None) -> None:
-        place = operator.index(axis) % max(np.ndim(y), 1)
+        place = axis_of(axis, y)
         c = _pchip(x, y, axis=place)
         self._fill(c, _kept(x), True if extrapolate is None else extrapolate, place)
 
@@ -331,7 +331,7 @@ class Akima1DInterpolator(PPoly):
             raise ArgumentError(
                 f"`method`={method} is unsupported: use akima or makima", source_location()
             )
-        place = operator.index(axis) % max(np.ndim(y), 1)
+        place = axis_of(axis, y)
         c = _akima(x, y, axis=place, modified=method == "makima")
-        self._fill(c, _kept(x), bool(extrapolate) if extrapolate != "periodic" else extrapolate,
-                   place)  # fmt: skip
+        kept = extrapolate if extrapolate == "periodic" else bool(extrapolate)
+        self._fill(c, _kept(x), kept, place)

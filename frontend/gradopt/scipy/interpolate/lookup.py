@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError, ShapeError
 from gradopt.scipy.interpolate.bsplines import spline_through
 from gradopt.scipy.interpolate.cubics import CubicSpline
-from gradopt.scipy.interpolate.piecewise import along, interval, require, with_axis
+from gradopt.scipy.interpolate.piecewise import along, axis_of, interval, require, with_axis
 from gradopt.scipy.operands import inexact, real
 
 _SPLINES = {"quadratic": 2, "cubic": 3}
@@ -68,7 +67,7 @@ class interp1d:
         if extrapolates and bounds_error:
             raise ArgumentError("Cannot extrapolate and raise at the same time.", source_location())
         is_default = isinstance(fill_value, float) and np.isnan(fill_value)
-        self.axis = operator.index(axis) % max(np.ndim(y), 1)
+        self.axis = axis_of(axis, y)
         self._kind = kind
         self._raises = is_default if bounds_error is None else bool(bounds_error)
         self._extrapolates = extrapolates

@@ -73,6 +73,11 @@ def interval(edges: Any, places: Any, low: int, high: int) -> Any:
     return np.clip(np.searchsorted(edges, places, side="right") - 1, low, high)
 
 
+def axis_of(axis: Any, samples: Any) -> int:
+    """Which axis an interpolant's argument names, counted round as by SciPy's."""
+    return operator.index(axis) % max(np.ndim(samples), 1)
+
+
 def with_axis(result: Any, places: Any, axis: int) -> Any:
     """A result with the axes of places first, as SciPy orders them: in place of an axis."""
     if axis == 0:

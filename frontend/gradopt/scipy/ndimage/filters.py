@@ -627,6 +627,11 @@ def _extreme(
     return traced(x)
 
 
+def _require_size(name: str, size: Any, footprint: Any) -> None:
+    if footprint is not None or size is None:
+        raise unsupported(f"footprint= of scipy.ndimage.{name}", "give a size")
+
+
 def _shifted(x: Any, axis: int, start: int, count: int) -> Any:
     kept = [slice(None)] * x.ndim
     kept[axis] = slice(start, start + count)
@@ -666,8 +671,7 @@ def _order_filters(name: str, what: str) -> tuple[Callable[..., Any], Callable[.
         axes: Any = None,
     ) -> Any:
         no_output(f"{name}_filter", output)
-        if footprint is not None or size is None:
-            raise unsupported(f"footprint= of scipy.ndimage.{name}_filter", "give a size")
+        _require_size(f"{name}_filter", size, footprint)
         windows = _windows(f"{name}_filter", input, size, mode, origin, axes)
         return _extreme(input, cval, **windows, largest=is_largest)
 
@@ -702,8 +706,7 @@ def median_filter(
     of `uniform_filter`; a `footprint` is not supported.
     """
     no_output("median_filter", output)
-    if footprint is not None or size is None:
-        raise unsupported("footprint= of scipy.ndimage.median_filter", "give a size")
+    _require_size("median_filter", size, footprint)
     return _median(input, cval, **_windows("median_filter", input, size, mode, origin, axes))
 
 

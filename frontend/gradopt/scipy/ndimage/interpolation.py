@@ -295,8 +295,14 @@ def _mapped(
             source_location(),
         )
     parts = [places[axis] for axis in range(x.ndim)]
-    result = _at(x, parts, order, mode, wrap(traced(cval, x.dtype)), prefilter)
-    return _rounded(result, dtype)
+    return _moved(x, dtype, parts, cval, order, mode, prefilter)
+
+
+def _moved(
+    x: Any, dtype: Any, places: list[Any], cval: Any, order: int, mode: str, prefilter: bool
+) -> Any:
+    """The array of floats at places, in a dtype."""
+    return _rounded(_at(x, places, order, mode, wrap(traced(cval, x.dtype)), prefilter), dtype)
 
 
 def _rounded(result: Any, dtype: Any) -> Any:
@@ -339,8 +345,7 @@ def _shifted(input: Any, shift: Any, cval: Any, *, order: int, mode: str, prefil
     (x, dtype), (by,) = floats(input), real("ndimage.shift", shift)
     by = np.broadcast_to(by, (x.ndim,))
     places = [axis - by[k] for k, axis in enumerate(_grid(x.shape))]
-    constant = wrap(traced(cval, x.dtype))
-    return _rounded(_at(x, places, order, mode, constant, prefilter), dtype)
+    return _moved(x, dtype, places, cval, order, mode, prefilter)
 
 
 @hide_frames
@@ -406,8 +411,7 @@ def _zoomed(
             places.append((axis + 0.5) * (old / new if new else 1) - 0.5)
         else:
             places.append(axis * ((old - 1) / (new - 1) if new > 1 else 1))
-    constant = wrap(traced(cval, x.dtype))
-    return _rounded(_at(x, places, order, mode, constant, prefilter), dtype)
+    return _moved(x, dtype, places, cval, order, mode, prefilter)
 
 
 @hide_frames
@@ -472,8 +476,7 @@ def _transformed(
         row = [(m[k] if k == j else None) if m.ndim == 1 else m[k, j] for j in range(n)]
         terms = [axis * part for axis, part in zip(grid, row, strict=True) if part is not None]
         places.append(sum(terms, by[k]))
-    constant = wrap(traced(cval, x.dtype))
-    return _rounded(_at(x, places, order, mode, constant, prefilter), dtype)
+    return _moved(x, dtype, places, cval, order, mode, prefilter)
 
 
 @hide_frames
