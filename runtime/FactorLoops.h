@@ -68,13 +68,13 @@ template <typename R> R realOf(Complex<R> x) { return x.re; }
 template <typename R> R lengthOf(R x) { return std::fabs(x); }
 /// Not by std::hypot, which old C libraries have under another version.
 template <typename R> R lengthOf(Complex<R> x) {
-  R a = std::fabs(x.re), b = std::fabs(x.im);
-  if (std::isinf(a) || std::isinf(b))
-    return std::numeric_limits<R>::infinity();
-  R large = std::fmax(a, b), ratio = std::fmin(a, b) / large;
-  return large == 0       ? R(0)
-         : a + b != a + b ? a + b
-                          : large * std::sqrt(1 + ratio * ratio);
+  R a = std::fabs(x.re), b = std::fabs(x.im), large = std::fmax(a, b);
+  if (std::isinf(large))
+    return large;
+  if (std::isnan(a + b) || large == 0)
+    return a + b;
+  R ratio = std::fmin(a, b) / large;
+  return large * std::sqrt(1 + ratio * ratio);
 }
 template <typename R> bool isFinite(R x) { return std::isfinite(x); }
 template <typename R> bool isFinite(Complex<R> x) {

@@ -63,6 +63,9 @@ def blas_path() -> str | None:
 def set_blas_threads(count: int) -> None:
     """Limits the threads of the loaded BLAS, where it has such a function."""
 
+TAPE_BYTES: int
+"""The addresses that an arena has for each tape, before all else."""
+
 def alloc_count() -> int:
     """Heap allocations made by calls of compiled code so far: the arenas (not the results)."""
 

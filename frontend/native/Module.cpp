@@ -18,6 +18,7 @@
 #include "Specialization.h"
 
 #include "runtime/BusySection.h"
+#include "runtime/Tapes.h"
 
 #include <nanobind/stl/string.h>
 
@@ -32,6 +33,7 @@ static void check(gradopt_status status) {
 }
 
 static void bindRuntime(nb::module_ &module) {
+  module.attr("TAPE_BYTES") = gradopt::kTapeBytes;
   module.def(
       "set_blas",
       [](const std::string &path) { check(gradopt_set_blas(path.c_str())); },

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gradopt import _gradopt
-from gradopt._gradopt import DeviceArray
+from gradopt._gradopt import TAPE_BYTES, DeviceArray
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
 from gradopt.base.dims import Dim
@@ -56,9 +56,6 @@ _USUAL_CHIP = "sm_90"
 
 # Temporaries that are worth a warning, in bytes.
 LARGE_ARENA = 2 << 30
-
-# The addresses that an arena has for each tape (runtime/Tapes.h), before all else.
-_TAPE = 1 << 40
 
 
 class Leaf(NamedTuple):
@@ -298,14 +295,16 @@ class Lowered:
 
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
-        if self._arena_bytes is None or (self._tape_bytes is None and self._arena_bytes >= _TAPE):
+        if self._arena_bytes is None or (
+            self._tape_bytes is None and self._arena_bytes >= TAPE_BYTES
+        ):
             done = compile_program(self.program, "bufferized", chip=self._text_chip())
             self._arena_bytes, self._tape_bytes = done.arena_bytes, done.tape_bytes
         return Memory(
             sum(leaf.nbytes for leaf in self.arguments),
             sum(array.nbytes for array in self.captures),
             sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self.reused),
-            self._arena_bytes % _TAPE,
+            self._arena_bytes % TAPE_BYTES,
             self._tape_bytes or 0,
         )
 
@@ -352,7 +351,7 @@ class Lowered:
     def _object_code(self, chip: str = "") -> tuple[bytes, int]:
         """The code, and the bytes of temporaries."""
         code, self._arena_bytes = object_code(self.program, chip=chip)
-        self._warn_of(self._arena_bytes % _TAPE)
+        self._warn_of(self._arena_bytes % TAPE_BYTES)
         return code, self._arena_bytes
 
     def _specs(self) -> tuple[list[_gradopt.ArraySpec], list[_gradopt.ArraySpec]]:
