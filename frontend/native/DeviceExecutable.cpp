@@ -407,8 +407,10 @@ bool DeviceExecutable::Call::makeResults(Vector<PyObject *> &out) {
 }
 
 bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
-  if (!code.checkLive(leaves) || !lookAtArguments() || !takeDonated() ||
-      !prepareResults())
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (!code.checkLive(i, leaves[i]))
+      return false;
+  if (!lookAtArguments() || !takeDonated() || !prepareResults())
     return false;
   if (code.captured)
     code.captured->addUser(stream);

@@ -38,8 +38,7 @@ struct State {
   SizedArguments sized;
   /// Whether Python code takes all arguments apart.
   bool isForeign = false;
-  /// Shared, so that a running lookup survives cache_clear().
-  std::shared_ptr<SpecializationTable> table;
+  SpecializationTable table;
 };
 
 struct Dispatcher {
@@ -67,7 +66,8 @@ public:
   Call(PyObject *self, PyObject *const *args, Py_ssize_t positional,
        PyObject *keywordNames)
       : self(self), args(args), positional(positional),
-        keywordNames(keywordNames), table(cast(self)->state->table) {}
+        keywordNames(keywordNames), state(*cast(self)->state),
+        age(state.table.getAge()) {}
 
   PyObject *run();
 
@@ -81,7 +81,8 @@ private:
   PyObject *const *args;
   Py_ssize_t positional;
   PyObject *keywordNames;
-  std::shared_ptr<SpecializationTable> table;
+  State &state;
+  uint64_t age;
   Signature signature;
 };
 
@@ -104,11 +105,10 @@ nb::object Call::callMethod(PyObject *name) const {
 }
 
 PyObject *Call::run() {
-  if (cast(self)->state->isForeign)
+  if (state.isForeign)
     return runForeign();
-  switch (signature.flatten(args, positional, keywordNames,
-                            cast(self)->state->statics,
-                            cast(self)->state->sized)) {
+  switch (signature.flatten(args, positional, keywordNames, state.statics,
+                            state.sized)) {
   case FlattenStatus::Done:
     return runSignature();
   case FlattenStatus::Foreign:
@@ -144,7 +144,7 @@ PyObject *Call::runForeign() {
 
 PyObject *Call::runSignature() {
   // This reference keeps the code while it runs: it may be evicted meanwhile.
-  nb::object code = table->find(signature);
+  nb::object code = state.table.find(signature);
   if (!code.is_valid()) {
     if (PyErr_Occurred())
       return nullptr;
@@ -159,7 +159,7 @@ PyObject *Call::runSignature() {
     }
     if (!nb::inst_ptr<Specialization>(code)->check(signature.getLeaves()))
       return nullptr;
-    table->insert(signature, code);
+    state.table.insert(signature, code, age);
     if (PyErr_Occurred())
       return nullptr;
   }
@@ -221,23 +221,30 @@ int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
     limit = std::max(limit, size_t(1));
   }
   try {
-    auto state = std::make_unique<State>();
-    state->table = std::make_shared<SpecializationTable>(limit);
-    state->isForeign = isForeign != 0;
-    if (sized != Py_None)
-      state->sized = SizedArguments::parse(sized);
+    StaticArguments statics;
     if (positions)
       for (nb::handle position : nb::handle(positions))
-        state->statics.positions.push_back(nb::cast<Py_ssize_t>(position));
+        statics.positions.push_back(nb::cast<Py_ssize_t>(position));
     nb::object tuple =
         nb::steal(names ? PySequence_Tuple(names) : PyTuple_New(0));
     if (!tuple.is_valid())
       return -1;
-    state->statics.names = nb::borrow<nb::tuple>(tuple);
-    for (nb::handle name : state->statics.names)
+    statics.names = nb::borrow<nb::tuple>(tuple);
+    for (nb::handle name : statics.names)
       if (!PyUnicode_Check(name.ptr()))
         throw nb::type_error("static_argnames must be strings");
-    delete std::exchange(cast(self)->state, state.release());
+    SizedArguments sizes;
+    if (sized != Py_None)
+      sizes = SizedArguments::parse(sized);
+    // A call that runs now goes on with the state that there is.
+    State *&state = cast(self)->state;
+    if (!state)
+      state = new State;
+    std::swap(state->statics, statics);
+    std::swap(state->sized, sizes);
+    state->isForeign = isForeign != 0;
+    state->table.setLimit(limit);
+    state->table.clear();
     return 0;
   } catch (nb::python_error &error) {
     error.restore();
@@ -256,14 +263,12 @@ int traverse(PyObject *self, visitproc visit, void *arg) {
   if (!state)
     return 0;
   Py_VISIT(state->statics.names.ptr());
-  return state->table->traverse(visit, arg);
+  return state->table.traverse(visit, arg);
 }
 
 int clear(PyObject *self) {
   if (State *state = cast(self)->state)
-    auto dropped = std::exchange(
-        state->table,
-        std::make_shared<SpecializationTable>(state->table->getLimit()));
+    state->table.clear();
   return 0;
 }
 
@@ -283,7 +288,7 @@ PyObject *bind(PyObject *self, PyObject *object, PyObject *) {
 
 PyObject *cacheSize(PyObject *self, PyObject *) {
   const State *state = cast(self)->state;
-  return PyLong_FromSize_t(state ? state->table->size() : 0);
+  return PyLong_FromSize_t(state ? state->table.size() : 0);
 }
 
 PyObject *cacheClear(PyObject *self, PyObject *) {
@@ -293,7 +298,7 @@ PyObject *cacheClear(PyObject *self, PyObject *) {
 
 PyObject *cacheValues(PyObject *self, PyObject *) {
   const State *state = cast(self)->state;
-  return state ? state->table->values().release().ptr() : PyList_New(0);
+  return state ? state->table.values().release().ptr() : PyList_New(0);
 }
 
 PyMethodDef methods[] = {

@@ -106,7 +106,7 @@ int Executable::traverse(visitproc visit, void *arg) const {
 /// order of `donations`, and puts this memory into `buffers`, which have the
 /// addresses of the arguments. Where memory cannot be used, it is copied. That
 /// arrays that are written to share no memory is the caller's to see to.
-bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
+bool Executable::makeDonated(Span<PyObject *> leaves, void **buffers,
                              Vector<PyObject *> &made) const {
   InlineVector<PyArrayObject *, kInlineLeaves> owners;
   InlineVector<Extent, kInlineLeaves> extents;
@@ -162,100 +162,128 @@ bool Executable::makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
 }
 
 /// Calls the code with the addresses of arguments, captures and results that
-/// have memory of their own; the last of the buffers is for the arena.
-gradopt_status Executable::callCode(Vector<void *> &buffers) const {
-  size_t arena = buffers.size() - 1;
-  if (times && module) {
-    times->places.resize(gradopt_module_num_places(module.get()));
-    uint64_t begin = gradopt_ticks();
-    gradopt_status status =
-        times->places.empty()
-            ? gradopt_call(module.get(), buffers.data(), arena)
-            : gradopt_call_timed(module.get(), buffers.data(), arena,
-                                 times->places.data());
-    times->ticks += std::max(gradopt_ticks(), begin) - begin;
-    ++times->calls;
-    return status;
-  }
-  if (!program)
-    return gradopt_call(module.get(), buffers.data(), arena);
+/// have memory of their own, behind which `end` is for the arena's.
+gradopt_status Executable::callCode(void **buffers, void **end) const {
+  if (program)
+    return callProgram(buffers);
+  if (times)
+    return callTimed(buffers, end);
+  return gradopt_call(module.get(), buffers, size_t(end - buffers));
+}
+
+gradopt_status Executable::callTimed(void **buffers, void **end) const {
+  auto arena = size_t(end - buffers);
+  times->places.resize(gradopt_module_num_places(module.get()));
+  uint64_t begin = gradopt_ticks();
+  gradopt_status status = times->places.empty()
+                              ? gradopt_call(module.get(), buffers, arena)
+                              : gradopt_call_timed(module.get(), buffers, arena,
+                                                   times->places.data());
+  times->ticks += std::max(gradopt_ticks(), begin) - begin;
+  ++times->calls;
+  return status;
+}
+
+gradopt_status Executable::callProgram(void **buffers) const {
   InlineVector<void *, kInlineLeaves> places;
-  void **next = buffers.begin() + args.size();
+  void **next = buffers + args.size();
   for (size_t i = 0; i < results.size(); ++i)
     places.push_back(donationOf[i] >= 0 ? nullptr : *next++);
-  return gradopt_program_call(program, buffers.data(), places.data());
+  return gradopt_program_call(program, buffers, places.data());
+}
+
+namespace {
+
+/// The results that a call appends: they are taken back unless it keeps them.
+class NewResults {
+public:
+  explicit NewResults(Vector<PyObject *> &out) : out(out), begin(out.size()) {}
+  ~NewResults() {
+    while (!isKept && out.size() > begin)
+      Py_XDECREF(out.takeBack());
+  }
+
+  PyObject *&operator[](size_t i) { return out[begin + i]; }
+  void keep() { isKept = true; }
+
+private:
+  Vector<PyObject *> &out;
+  size_t begin;
+  bool isKept = false;
+};
+
+} // namespace
+
+/// Sets the Python error for a call that failed.
+void Executable::raise(gradopt_status status) const {
+  if (program)
+    raiseProgramError(status);
+  else if (status == GRADOPT_TARGET_ERROR)
+    raiseTargetError();
+  else
+    setExecutionError();
 }
 
 bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
-  if (!checkLive(leaves))
-    return false;
-  InlineVector<void *, 2 * kInlineLeaves> buffers;
-  InlineVector<ScalarCell, 2 * kInlineLeaves> cells(args.size() +
-                                                    results.size());
+  Span<ArraySpec> argSpecs = args, resultSpecs = results;
+  size_t numCells = argSpecs.size() + resultSpecs.size();
+  Scratch<void *, 2 * kInlineLeaves> buffers(numCells + captures.size() + 1);
+  Scratch<ScalarCell, 2 * kInlineLeaves> cells(numCells);
+  void **buffer = buffers.data();
   ScalarCell *cell = cells.data();
-  OwnedObjects keepAlive, donated, made;
+  OwnedObjects keepAlive, donated;
 
-  for (size_t i = 0; i < args.size(); ++i) {
-    const void *address = leafAddress(leaves[i], args[i], *cell++, keepAlive);
+  for (size_t i = 0; i < argSpecs.size(); ++i) {
+    if (!checkLive(i, leaves[i]))
+      return false;
+    const void *address =
+        leafAddress(leaves[i], argSpecs[i], *cell++, keepAlive);
     if (!address)
       return false;
     // The code stores to no arguments but those that are donated.
-    buffers.push_back(const_cast<void *>(address));
+    *buffer++ = const_cast<void *>(address);
   }
-  if (!donations.empty() && !makeDonated(leaves, buffers, donated))
+  if (!donations.empty() && !makeDonated(leaves, buffers.data(), donated))
     return false;
   for (const nb::object &capture : captures)
-    buffers.push_back(
-        PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr())));
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (donationOf[i] >= 0)
-      continue;
-    if (results[i].isScalar()) {
-      buffers.push_back(cell++->bytes);
-      continue;
+    *buffer++ = PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr()));
+  NewResults made(out);
+  ScalarCell *scalar = cell;
+  for (size_t i = 0; i < resultSpecs.size(); ++i) {
+    if (donationOf[i] >= 0) {
+      out.push_back(Py_NewRef(donated[size_t(donationOf[i])]));
+    } else if (resultSpecs[i].isScalar()) {
+      out.push_back(nullptr);
+      *buffer++ = cell++->bytes;
+    } else {
+      PyObject *array = makeArray(resultSpecs[i]);
+      if (!array)
+        return false;
+      out.push_back(array);
+      *buffer++ = PyArray_DATA(reinterpret_cast<PyArrayObject *>(array));
     }
-    PyObject *array = makeArray(results[i]);
-    if (!array)
-      return false;
-    made.push_back(array);
-    buffers.push_back(PyArray_DATA(reinterpret_cast<PyArrayObject *>(array)));
   }
-  buffers.push_back(nullptr);
 
-  gradopt_status status;
-  if (releasesGil) {
-    GilRelease release;
-    status = callCode(buffers);
-  } else {
-    status = callCode(buffers);
-  }
+  std::optional<GilRelease> release;
+  if (releasesGil)
+    release.emplace();
+  gradopt_status status = callCode(buffers.data(), buffer);
+  release.reset();
   if (status != GRADOPT_OK) {
-    if (program)
-      raiseProgramError(status);
-    else if (status == GRADOPT_TARGET_ERROR)
-      raiseTargetError();
-    else
-      setExecutionError();
+    raise(status);
     return false;
   }
-
-  size_t begin = out.size();
-  cell = cells.data() + args.size();
-  PyObject **array = made.begin();
-  for (size_t i = 0; i < results.size(); ++i) {
-    PyObject *result =
-        donationOf[i] >= 0 ? PyArray_Return(reinterpret_cast<PyArrayObject *>(
-                                 Py_NewRef(donated[donationOf[i]])))
-        : results[i].isScalar()
-            ? PyArray_Scalar(cell++->bytes, results[i].getDescr(), nullptr)
-            : Py_NewRef(*array++);
-    if (!result) {
-      while (out.size() > begin)
-        Py_DECREF(out.takeBack());
+  for (size_t i = 0; i < resultSpecs.size(); ++i) {
+    PyObject *&result = made[i];
+    if (!resultSpecs[i].isScalar())
+      continue;
+    result = result ? PyArray_Return(reinterpret_cast<PyArrayObject *>(result))
+                    : PyArray_Scalar(scalar++->bytes, resultSpecs[i].getDescr(),
+                                     nullptr);
+    if (!result)
       return false;
-    }
-    out.push_back(result);
   }
+  made.keep();
   return true;
 }
 

@@ -57,8 +57,11 @@ private:
   void setTargets(nanobind::handle pairs);
   void raiseTargetError() const;
   void chooseGil();
-  gradopt_status callCode(Vector<void *> &buffers) const;
-  bool makeDonated(Span<PyObject *> leaves, Vector<void *> &buffers,
+  gradopt_status callCode(void **buffers, void **end) const;
+  gradopt_status callTimed(void **buffers, void **end) const;
+  gradopt_status callProgram(void **buffers) const;
+  void raise(gradopt_status status) const;
+  bool makeDonated(Span<PyObject *> leaves, void **buffers,
                    Vector<PyObject *> &made) const;
 
   struct Unload {

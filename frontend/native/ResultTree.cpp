@@ -67,7 +67,9 @@ PyObject *ResultTree::build(const Node *&cursor,
     Py_ssize_t size = Py_ssize_t(node.value);
     PyObject *made = isTuple ? PyTuple_New(size) : PyList_New(size);
     for (Py_ssize_t i = 0; made && i < size; ++i) {
-      PyObject *child = build(cursor, results);
+      PyObject *child = cursor->kind == Kind::Result
+                            ? Py_NewRef(results[cursor++->value])
+                            : build(cursor, results);
       if (!child)
         Py_CLEAR(made);
       else if (isTuple)

@@ -169,19 +169,11 @@ void Runnable::raiseShared(std::pair<size_t, size_t> arguments) const {
     }));
 }
 
-bool Runnable::checkLive(Span<PyObject *> leaves) const {
-  for (size_t i = 0; i < args.size(); ++i) {
-    if (!PyArray_CheckExact(leaves[i]))
-      continue;
-    auto *array = reinterpret_cast<PyArrayObject *>(leaves[i]);
-    // Few arrays have a base.
-    PyObject *name = PyArray_BASE(array) ? donatedAs(array) : nullptr;
-    if (!name)
-      continue;
+bool Runnable::checkBase(size_t i, PyArrayObject *array) const {
+  PyObject *name = donatedAs(array);
+  if (name)
     raiseDonated(i, name);
-    return false;
-  }
-  return true;
+  return !name;
 }
 
 std::optional<std::pair<size_t, size_t>>

@@ -88,9 +88,13 @@ protected:
   void raiseDonated(size_t argument, PyObject *name) const;
   void raiseShared(std::pair<size_t, size_t> arguments) const;
 
-  /// Whether none of the NumPy arrays was donated; else the Python error is
-  /// set.
-  bool checkLive(Span<PyObject *> leaves) const;
+  /// Whether argument number `i` is no NumPy array that was donated; else the
+  /// Python error is set. Few arrays have a base.
+  bool checkLive(size_t i, PyObject *leaf) const {
+    return !PyArray_CheckExact(leaf) ||
+           !PyArray_BASE(reinterpret_cast<PyArrayObject *>(leaf)) ||
+           checkBase(i, reinterpret_cast<PyArrayObject *>(leaf));
+  }
 
   std::vector<ArraySpec> args, results;
   /// Row-major arrays in memory of the host.
@@ -103,6 +107,7 @@ protected:
   nanobind::object report;
 
 private:
+  bool checkBase(size_t i, PyArrayObject *array) const;
   static size_t totalBytes(Span<ArraySpec> specs);
   void setDonations(nanobind::handle triples);
 

@@ -104,6 +104,32 @@ private:
   alignas(T) unsigned char bytes[N * sizeof(T)];
 };
 
+/// Room for as many objects as are asked for at once, up to N of them in
+/// itself.
+template <typename T, size_t N> class Scratch {
+  static_assert(std::is_trivial_v<T>);
+
+public:
+  explicit Scratch(size_t size)
+      : first(size <= N ? room
+                        : static_cast<T *>(std::malloc(size * sizeof(T)))) {
+    if (!first)
+      throw std::bad_alloc();
+  }
+  ~Scratch() {
+    if (first != room)
+      std::free(first);
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+
+  T *data() { return first; }
+
+private:
+  T *const first;
+  T room[N];
+};
+
 /// The elements of an array or vector that somebody else owns.
 template <typename T> class Span {
 public:

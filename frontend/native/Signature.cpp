@@ -101,6 +101,13 @@ int SizedArguments::findAmong(PyObject *name) const {
 // Signature
 //===----------------------------------------------------------------------===//
 
+uint64_t Signature::getHash() const {
+  uint64_t hash = hashOfObjects;
+  for (uint64_t token : tokens)
+    hash = mix(hash, token);
+  return hash;
+}
+
 void Signature::clear() {
   for (PyObject *leaf : leaves)
     Py_DECREF(leaf);
@@ -121,7 +128,7 @@ bool Signature::addObject(PyObject *object) {
   uint64_t objectHash;
   if (hashConstant(object, /*onlyPlain=*/false, objectHash) != HashStatus::Done)
     return false;
-  hash = mix(hash, objectHash);
+  hashOfObjects = mix(hashOfObjects, objectHash);
   return true;
 }
 
@@ -202,7 +209,7 @@ FlattenStatus Signature::addConstant(PyObject *value, int depth) {
   if (plain == HashStatus::Done) {
     tokens.push_back(token(Tag::Plain));
     objects.push_back(Py_NewRef(value));
-    hash = mix(hash, valueHash);
+    hashOfObjects = mix(hashOfObjects, valueHash);
     return FlattenStatus::Done;
   }
   if (depth >= kMaxDepth)
@@ -242,11 +249,6 @@ FlattenStatus Signature::addConstant(PyObject *value, int depth) {
 //===----------------------------------------------------------------------===//
 // Flattening
 //===----------------------------------------------------------------------===//
-
-void Signature::finish() {
-  for (uint64_t token : tokens)
-    hash = mix(hash, token);
-}
 
 /// Adds an array; one that is sized is like others with more or fewer rows.
 inline void Signature::addArray(PyArrayObject *array, bool isSized) {
@@ -425,7 +427,6 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
   if (!sized->most.empty())
     if (FlattenStatus status = addSizes(); status != FlattenStatus::Done)
       return status;
-  finish();
   return FlattenStatus::Done;
 }
 
@@ -433,7 +434,7 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
                        PyObject *newWrap, PyObject *sized) {
   clear();
   wrap = newWrap == Py_None ? nb::object() : nb::borrow(newWrap);
-  hash = 0;
+  hashOfObjects = 0;
   tokens.push_back(token(Tag::Foreign));
   if (!addObject(structure))
     return false;
@@ -465,7 +466,6 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
     else if (!addLeaf(leaf, kind))
       return false;
   }
-  finish();
   return true;
 }
 
@@ -474,17 +474,30 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
 //===----------------------------------------------------------------------===//
 
 StoredSignature::StoredSignature(const Signature &signature)
-    : hash(signature.hash),
+    : hash(signature.getHash()), hashOfObjects(signature.hashOfObjects),
       tokens(signature.tokens.begin(), signature.tokens.end()) {
   for (PyObject *object : signature.objects)
     objects.push_back(nb::borrow(object));
 }
 
+bool StoredSignature::hasTokensOf(const Signature &signature) const {
+  return tokens.size() == signature.tokens.size() &&
+         objects.size() == signature.objects.size() &&
+         std::memcmp(tokens.data(), signature.tokens.data(),
+                     tokens.size() * sizeof(uint64_t)) == 0;
+}
+
+bool StoredSignature::isIdentical(const Signature &signature) const {
+  if (hashOfObjects != signature.hashOfObjects || !hasTokensOf(signature))
+    return false;
+  for (size_t i = 0; i < objects.size(); ++i)
+    if (objects[i].ptr() != signature.objects[i])
+      return false;
+  return true;
+}
+
 int StoredSignature::equals(const Signature &signature) const {
-  if (hash != signature.hash || tokens.size() != signature.tokens.size() ||
-      objects.size() != signature.objects.size() ||
-      std::memcmp(tokens.data(), signature.tokens.data(),
-                  tokens.size() * sizeof(uint64_t)) != 0)
+  if (!hasTokensOf(signature))
     return 0;
   for (size_t i = 0; i < objects.size(); ++i) {
     int same = isSameConstant(objects[i].ptr(), signature.objects[i]);

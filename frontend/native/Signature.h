@@ -86,7 +86,9 @@ public:
               PyObject *sized = nullptr);
 
   Span<PyObject *> getLeaves() const { return leaves; }
-  uint64_t getHash() const { return hash; }
+  /// Of all that there is. A call that finds its code without it does not
+  /// compute it.
+  uint64_t getHash() const;
   /// What makes arrays of another library from results on a device, because
   /// some of the leaves are of this library; null if none are.
   PyObject *getWrap() const { return wrap.ptr(); }
@@ -108,14 +110,13 @@ private:
                               int depth);
   FlattenStatus addNumpyNumber(PyObject *value);
   FlattenStatus addType(PyObject *value);
-  void finish();
 
   InlineVector<uint64_t, 4 * kInlineLeaves> tokens;
   /// New references: containers could drop theirs while the call runs.
   InlineVector<PyObject *, kInlineLeaves> leaves;
   InlineVector<PyObject *, kInlineLeaves> objects;
   nanobind::object wrap;
-  uint64_t hash = 0;
+  uint64_t hashOfObjects = 0;
 
   /// What is known of sizes, and that of the argument that is flattened, or -1.
   const SizedArguments *sized = nullptr;
@@ -130,13 +131,19 @@ public:
 
   uint64_t getHash() const { return hash; }
 
+  /// Whether the numbers are equal and the objects the same ones, as they
+  /// were. Runs no Python code.
+  bool isIdentical(const Signature &signature) const;
+
   /// 1 if equal, 0 if not, -1 if a Python error was set by a comparison.
   int equals(const Signature &signature) const;
 
   int traverse(visitproc visit, void *arg) const;
 
 private:
-  uint64_t hash;
+  bool hasTokensOf(const Signature &signature) const;
+
+  uint64_t hash, hashOfObjects;
   std::vector<uint64_t> tokens;
   std::vector<nanobind::object> objects;
 };

@@ -7,33 +7,45 @@
 #include "SpecializationTable.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace nb = nanobind;
 
 namespace gradopt::native {
 
 nb::object SpecializationTable::find(const Signature &signature) {
-  nb::object found;
+  if (last && last->signature.isIdentical(signature)) {
+    last->lastUse = ++clock;
+    return last->specialization;
+  }
+  Entry *found = nullptr;
+  nb::object specialization;
+  uint64_t hash = signature.getHash();
   ++lookups;
   // The size is read again in each step: a comparison may have added entries,
   // which then at worst hide one.
-  for (size_t i = signature.getHash();; ++i) {
+  for (size_t i = hash;; ++i) {
     Entry *entry = buckets[i & (buckets.size() - 1)];
     if (!entry)
       break;
-    int equal = entry->signature.equals(signature);
+    int equal = entry->signature.getHash() == hash
+                    ? entry->signature.equals(signature)
+                    : 0;
     if (equal > 0) {
-      entry->lastUse = ++clock;
-      found = entry->specialization;
+      found = entry;
+      found->lastUse = ++clock;
+      specialization = found->specialization;
     }
     if (equal)
       break;
   }
+  // An entry that is retired is none that a call may find.
+  last = retired.empty() ? found : nullptr;
   if (--lookups == 0 && !retired.empty()) {
     // What goes with an entry may run Python code that comes back here.
     std::vector<OwnedEntry> dropped = std::exchange(retired, {});
   }
-  return found;
+  return specialization;
 }
 
 void SpecializationTable::place(Entry *entry) {
@@ -54,9 +66,10 @@ SpecializationTable::OwnedEntry SpecializationTable::evict() {
 }
 
 void SpecializationTable::insert(const Signature &signature,
-                                 nb::object specialization) {
-  if (find(signature).is_valid() || PyErr_Occurred())
+                                 nb::object specialization, uint64_t since) {
+  if (find(signature).is_valid() || PyErr_Occurred() || since != age)
     return;
+  last = nullptr;
   std::vector<OwnedEntry> dropped;
   while (entries.size() >= limit)
     (lookups ? retired : dropped).push_back(evict());
@@ -69,6 +82,15 @@ void SpecializationTable::insert(const Signature &signature,
   buckets.assign(size, nullptr);
   for (const OwnedEntry &entry : entries)
     place(entry.get());
+}
+
+void SpecializationTable::clear() {
+  ++age;
+  last = nullptr;
+  std::vector<OwnedEntry> dropped = std::exchange(entries, {});
+  buckets.assign(buckets.size(), nullptr);
+  if (lookups)
+    std::move(dropped.begin(), dropped.end(), std::back_inserter(retired));
 }
 
 nb::object SpecializationTable::values() const {

@@ -17,17 +17,22 @@ namespace gradopt::native {
 /// a new one where there are too many.
 class SpecializationTable {
 public:
-  explicit SpecializationTable(size_t limit) : limit(limit) {}
-
-  size_t getLimit() const { return limit; }
+  /// At most so many entries; 1 or more.
+  void setLimit(size_t number) { limit = number; }
 
   /// The specialization for an equal signature, or nothing. May set a Python
   /// error.
   nanobind::object find(const Signature &signature);
 
-  /// Adds one, unless there is one for an equal signature. May set a Python
-  /// error.
-  void insert(const Signature &signature, nanobind::object specialization);
+  /// Adds one, unless there is one for an equal signature, or the table was
+  /// cleared since its age was `since`. May set a Python error.
+  void insert(const Signature &signature, nanobind::object specialization,
+              uint64_t since);
+
+  /// How often it was cleared.
+  uint64_t getAge() const { return age; }
+
+  void clear();
 
   size_t size() const { return entries.size(); }
 
@@ -51,12 +56,14 @@ private:
   /// Takes the least recently used entry out.
   OwnedEntry evict();
 
-  const size_t limit;
+  size_t limit = 1;
   /// Oldest first.
   std::vector<OwnedEntry> entries;
   /// A power of two, at most half full.
   std::vector<Entry *> buckets = std::vector<Entry *>(8);
-  uint64_t clock = 0;
+  uint64_t clock = 0, age = 0;
+  /// What the last lookup found: most calls are like the one before.
+  Entry *last = nullptr;
   /// Lookups that have not come to their end, and entries that they may look
   /// at although they were taken out.
   unsigned lookups = 0;

@@ -247,6 +247,43 @@ def test_clearing_the_cache_during_a_comparison_is_safe():
     assert f(Clearing()) == 2
 
 
+def test_a_static_argument_that_changed_is_another_one():
+    class Changing:
+        value = 1
+
+        def __hash__(self):
+            return self.value
+
+        def __eq__(self, other):
+            return self.value == other.value
+
+    f = Counter(static_argnums=(0,))
+    changing = Changing()
+    assert [f(changing), f(changing)] == [1, 1]
+    changing.value = 2
+    assert [f(changing), f(changing)] == [2, 2]
+
+
+def test_code_made_for_what_the_cache_held_before_is_not_kept():
+    class Changed(Counter):
+        def _specialize(self, args, kwargs):
+            self.change()
+            return super()._specialize(args, kwargs)
+
+    def start_again():
+        Dispatcher.__init__(f, (0,))
+
+    f = Changed()
+    for change in (f.cache_clear, start_again):
+        f.change = change
+        f(1)
+        assert f.cache_size() == 0
+    f.change = lambda: None
+    # Compared by value since it was initialized again.
+    before = f(1)
+    assert [f(2), f(1), f(2)] == [before + 1, before, before + 1]
+
+
 # -- Hooks -----------------------------------------------------------------------------------
 
 
