@@ -499,6 +499,68 @@ struct SumOfBroadcast : OpRewritePattern<ReduceSumOp> {
   }
 };
 
+/// reduce_sum(-x) => -reduce_sum(x)
+struct SumOfNegative : OpRewritePattern<ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceSumOp op,
+                                PatternRewriter &rewriter) const override {
+    auto negative = op.getX().getDefiningOp<NegativeOp>();
+    if (!negative || !isDifferentiable(op.getType()))
+      return rewriter.notifyMatchFailure(op, "operand is not negated");
+    Value sum = ReduceSumOp::create(rewriter, op.getLoc(), negative.getX(),
+                                    op.getDimensions());
+    rewriter.replaceOpWithNewOp<NegativeOp>(op, sum);
+    return success();
+  }
+};
+
+/// reduce_sum(broadcast(x) * y) over new dimensions => x * reduce_sum(y), if
+/// this sum is there already: the one of derivatives of softmax and logsumexp.
+/// As a sum of its own it could overflow where that of the products does not.
+struct SumOfProduct : OpRewritePattern<ReduceSumOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceSumOp op,
+                                PatternRewriter &rewriter) const override {
+    auto product = op.getX().getDefiningOp<MultiplyOp>();
+    if (!product || !isDifferentiable(op.getType()))
+      return rewriter.notifyMatchFailure(op, "operand is not a product");
+    for (unsigned i : {0, 1}) {
+      auto broadcast = product->getOperand(i).getDefiningOp<BroadcastOp>();
+      Value y = product->getOperand(1 - i);
+      if (!broadcast || !hasSum(y, op) ||
+          llvm::any_of(broadcast.getDimensions(), [&](int64_t d) {
+            return llvm::is_contained(op.getDimensions(), d);
+          }))
+        continue;
+      Value sum =
+          ReduceSumOp::create(rewriter, op.getLoc(), y, op.getDimensions());
+      SmallVector<int64_t> dimensions;
+      for (int64_t d : broadcast.getDimensions())
+        dimensions.push_back(
+            d - llvm::count_if(op.getDimensions(),
+                               [&](int64_t summed) { return summed < d; }));
+      Value x = BroadcastOp::create(rewriter, op.getLoc(), broadcast.getX(),
+                                    typeOf(sum).getShape(), dimensions);
+      rewriter.replaceOpWithNewOp<MultiplyOp>(op, x, sum);
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no factor of a known sum");
+  }
+
+  /// Whether the block has a sum like `op` of `y`, among its last users.
+  static bool hasSum(Value y, ReduceSumOp op) {
+    for (auto [i, user] : llvm::enumerate(y.getUsers())) {
+      auto sum = dyn_cast<ReduceSumOp>(user);
+      if (sum && sum->getBlock() == op->getBlock() &&
+          sum.getDimensions() == op.getDimensions())
+        return true;
+      if (i == 16)
+        break;
+    }
+    return false;
+  }
+};
+
 /// dot_general(transpose(x), v) => dot_general(x, v) with x's dimensions, where
 /// the free dimensions keep their order.
 struct DotOfTranspose : OpRewritePattern<DotGeneralOp> {
@@ -690,7 +752,7 @@ void AddSliceOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 }
 void ReduceSumOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
-  patterns.add<SumOfBroadcast>(context);
+  patterns.add<SumOfBroadcast, SumOfNegative, SumOfProduct>(context);
 }
 void DotGeneralOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                                MLIRContext *context) {

@@ -141,6 +141,45 @@ func.func @sum_of_repetition(%x: tensor<3xf64>) -> tensor<3xf64> {
 
 // -----
 
+// As in the derivative of softmax: the sum of the terms without their common
+// factor is there.
+// CHECK-LABEL: func.func @sum_with_a_common_factor
+// CHECK-SAME: %[[X:.*]]: tensor<5x3xf64>, %[[Y:.*]]: tensor<5x4x3xf64>
+func.func @sum_with_a_common_factor(%x: tensor<5x3xf64>, %y: tensor<5x4x3xf64>) -> (tensor<5x3xf64>, tensor<5x3xf64>) {
+  // CHECK: %[[S:.*]] = grad.reduce_sum %[[Y]], dimensions = [1]
+  // CHECK: %[[SAME:.*]] = grad.reduce_sum %[[Y]], dimensions = [1]
+  // CHECK: %[[P:.*]] = grad.multiply %[[X]], %[[SAME]]
+  // CHECK: %[[N:.*]] = grad.negative %[[P]]
+  // CHECK: return %[[S]], %[[N]]
+  %0 = grad.reduce_sum %y, dimensions = [1] : tensor<5x4x3xf64> -> tensor<5x3xf64>
+  %1 = grad.broadcast %x, shape = [5, 4, 3], dimensions = [0, 2] : tensor<5x3xf64> -> tensor<5x4x3xf64>
+  %2 = grad.multiply %1, %y : tensor<5x4x3xf64>
+  %3 = grad.negative %2 : tensor<5x4x3xf64>
+  %4 = grad.reduce_sum %3, dimensions = [1] : tensor<5x4x3xf64> -> tensor<5x3xf64>
+  return %0, %4 : tensor<5x3xf64>, tensor<5x3xf64>
+}
+
+// -----
+
+// A sum of its own could overflow; and a factor that differs is no common one.
+// CHECK-LABEL: func.func @sums_that_stay
+func.func @sums_that_stay(%x: tensor<5x4xf64>, %y: tensor<5x4x3xf64>, %z: tensor<5x4x3xf64>) -> (tensor<5x3xf64>, tensor<5x3xf64>, tensor<5x4xf64>) {
+  // CHECK: %[[B:.*]] = grad.broadcast
+  // CHECK: %[[P:.*]] = grad.multiply %[[B]], %{{.*}} : tensor<5x4x3xf64>
+  // CHECK: grad.reduce_sum %[[P]], dimensions = [1]
+  // CHECK: %[[Q:.*]] = grad.multiply %[[B]], %{{.*}} : tensor<5x4x3xf64>
+  // CHECK: grad.reduce_sum %[[Q]], dimensions = [2]
+  %0 = grad.reduce_sum %y, dimensions = [1] : tensor<5x4x3xf64> -> tensor<5x3xf64>
+  %1 = grad.broadcast %x, shape = [5, 4, 3], dimensions = [0, 1] : tensor<5x4xf64> -> tensor<5x4x3xf64>
+  %2 = grad.multiply %1, %y : tensor<5x4x3xf64>
+  %3 = grad.reduce_sum %2, dimensions = [1] : tensor<5x4x3xf64> -> tensor<5x3xf64>
+  %4 = grad.multiply %1, %z : tensor<5x4x3xf64>
+  %5 = grad.reduce_sum %4, dimensions = [2] : tensor<5x4x3xf64> -> tensor<5x4xf64>
+  return %0, %3, %5 : tensor<5x3xf64>, tensor<5x3xf64>, tensor<5x4xf64>
+}
+
+// -----
+
 // CHECK-LABEL: func.func @transposes_of_a_product
 // CHECK-SAME: %[[A:.*]]: tensor<3x2xf64>, %[[C:.*]]: tensor<4x3xf64>
 func.func @transposes_of_a_product(%a: tensor<3x2xf64>, %c: tensor<4x3xf64>) -> tensor<4x2xf64> {
