@@ -241,6 +241,31 @@ static void fixTypes(ModuleOp module, InPlaceState &state) {
   });
 }
 
+/// Gives buffers of their own to operations whose destination, a slice, cannot
+/// be written in place. Upstream does the same, but follows what the slice is
+/// made from to the function's argument each time. Returns the slices.
+static SmallVector<Operation *> replaceDestinations(ModuleOp module,
+                                                    InPlaceState &state) {
+  SmallVector<Operation *> replaced;
+  module.walk([&](DestinationStyleOpInterface op) {
+    OpBuilder builder(op);
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      auto slice = init.get().getDefiningOp<tensor::ExtractSliceOp>();
+      if (!slice || !slice.getType().hasStaticShape() ||
+          state.isInPlace(init) || !state.canOmitTensorCopy(init))
+        continue;
+      RankedTensorType type = slice.getType();
+      Value empty = tensor::EmptyOp::create(
+          builder, op.getLoc(), type.getShape(), type.getElementType());
+      state.createAliasInfoEntry(empty);
+      state.bufferizeInPlace(init);
+      init.set(empty);
+      replaced.push_back(slice);
+    }
+  });
+  return replaced;
+}
+
 namespace {
 
 struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
@@ -255,14 +280,20 @@ struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
     bufferization::BufferizationState buffers;
     if (failed(computeInDestinations(module)))
       return signalPassFailure();
+    SmallVector<Operation *> replaced;
     {
       InPlaceState state(module, options);
       if (failed(analyze(module, state)))
         return signalPassFailure();
       fixTypes(module, state);
+      replaced = replaceDestinations(module, state);
       if (failed(bufferization::insertTensorCopies(module, state, buffers)))
         return signalPassFailure();
     }
+    // What is decided of operations is known by their addresses.
+    for (Operation *slice : replaced)
+      if (slice->use_empty())
+        slice->erase();
     // Upstream would remove these one by one.
     for (auto func : module.getOps<func::FuncOp>())
       updateArgumentAttrs(func, [](unsigned, NamedAttrList &attrs) {

@@ -268,3 +268,25 @@ func.func @switch(%x: tensor<4xf64> {bufferization.writable = false}, %y: tensor
   }
   return %r : tensor<4xf64>
 }
+
+// The place of %q in %x is read behind it as it was: %q gets a buffer of its
+// own, and nothing is left of the attempt to compute it there.
+// CHECK-LABEL: func.func @destination_in_use
+// CHECK-SAME: %[[X:[^:]+]]: memref<2xf64>
+func.func @destination_in_use(%x: tensor<2xf64> {bufferization.writable = false}) -> tensor<2xf64> {
+  // CHECK: %[[A:.*]] = memref.subview %[[X]][0] [1] [1]
+  // CHECK: %[[B:.*]] = memref.subview %[[X]][1] [1] [1]
+  // CHECK-NOT: memref.subview
+  // CHECK: %[[Q:.*]] = memref.alloc() : memref<f64>
+  // CHECK: linalg.generic {{.*}} outs(%[[Q]]
+  %a = tensor.extract_slice %x[0] [1] [1] : tensor<2xf64> to tensor<f64>
+  %b = tensor.extract_slice %x[1] [1] [1] : tensor<2xf64> to tensor<f64>
+  %e = tensor.empty() : tensor<f64>
+  %q = linalg.generic {indexing_maps = [affine_map<() -> ()>, affine_map<() -> ()>, affine_map<() -> ()>], iterator_types = []} ins(%a, %b : tensor<f64>, tensor<f64>) outs(%e : tensor<f64>) {
+  ^bb0(%i: f64, %j: f64, %o: f64):
+    %s = arith.divf %i, %j : f64
+    linalg.yield %s : f64
+  } -> tensor<f64>
+  %r = tensor.insert_slice %q into %x[0] [1] [1] : tensor<f64> into tensor<2xf64>
+  return %r : tensor<2xf64>
+}
