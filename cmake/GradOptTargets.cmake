@@ -119,7 +119,9 @@ function(gradopt_embed_bitcode target symbol)
     VERBATIM)
   set(source "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c")
   configure_file("${PROJECT_SOURCE_DIR}/cmake/EmbedFile.c.in" "${source}" @ONLY)
-  set_source_files_properties("${source}" PROPERTIES OBJECT_DEPENDS "${bitcode}")
+  # Properties of sources are those of a directory: that of the target counts.
+  set_source_files_properties("${source}" TARGET_DIRECTORY ${target}
+    PROPERTIES OBJECT_DEPENDS "${bitcode}")
   target_sources(${target} PRIVATE "${source}")
   # The object's dependency and the rule meet in one directory or through this.
   add_custom_target(${target}-${symbol} DEPENDS "${bitcode}")

@@ -252,6 +252,22 @@ static Expr slopeOfEllipd(const Expr &x) {
                 -0.5 * (rest / (far * (1.0 - far))));
 }
 
+/// sqrt(1 - m sin^2) of the amplitude, the derivative of the amplitude.
+static Expr deltaOfAmplitude(const Expr &phi, const Expr &m) {
+  return sqrt((1.0 - m) + m * square(cos(phi)));
+}
+
+/// (x / 2)^v / (sqrt(pi) gamma(v + 3 / 2)); 0 at the poles.
+static Expr struveTerm(const Expr &v, const Expr &x) {
+  constexpr double kInverseRootPi = 0.564189583547756286948;
+  Expr shifted = v + 1.5;
+  Expr isPole = select(greater(shifted, 0.5), 0.0,
+                       select(equal(round(shifted), shifted), 1.0, 0.0));
+  Expr regular = select(greater(isPole, 0.5), 1.0, shifted);
+  Expr term = kInverseRootPi * power(0.5 * x, v) / GammaOp::of(regular);
+  return select(greater(isPole, 0.5), 0.0, term);
+}
+
 /// n - 1, and for n = 0, where what has this order counts for nothing, 0.
 static Expr orderBelow(const Expr &n) {
   return select(greater(n, 0.5), n - 1.0, 0.0);

@@ -265,6 +265,9 @@ def Grad_EllipeincOp : Grad_SpecialOp<"ellipeinc", ["phi", "m"],
 def Grad_EllipeincDmOp : Grad_SpecialOp<"ellipeinc_dm", ["phi", "m"],
     ["-0.5 * (square(sin(phi)) / sqrt(1.0 - m * square(sin(phi))))", "none"],
     "derivative of ellipeinc in m">;
+def Grad_JacobiAmOp : Grad_SpecialOp<"jacobi_am", ["u", "m"],
+    ["deltaOfAmplitude(y, m)", "-(deltaOfAmplitude(y, m) * EllipkincDmOp::of(y, m))"],
+    "Jacobi's amplitude: phi such that ellipkinc(phi, m) = u; NaN for m outside of [0, 1]">;
 
 //===----------------------------------------------------------------------===//
 // Bessel functions
@@ -334,6 +337,13 @@ def Grad_SphericalKnOp : Grad_SphericalOp<"k",
     "-(n * SphericalKnOp::of(orderBelow(n), x) + (n + 1.0) * SphericalKnOp::of(n + 1.0, x))",
     "modified spherical Bessel function of the second kind">;
 
+def Grad_StruveOp : Grad_BesselOp<"struve",
+    "0.5 * (StruveOp::of(v - 1.0, x) - StruveOp::of(v + 1.0, x) + struveTerm(v, x))",
+    "Struve function of the real order v">;
+def Grad_ModstruveOp : Grad_BesselOp<"modstruve",
+    "0.5 * (ModstruveOp::of(v - 1.0, x) + ModstruveOp::of(v + 1.0, x) + struveTerm(v, x))",
+    "modified Struve function of the real order v">;
+
 def Grad_AiryAiOp : Grad_SpecialUnaryOp<"airy_ai", "AiryAiDxOp::of(x)",
     "Airy function Ai">;
 def Grad_AiryAiDxOp : Grad_SpecialUnaryOp<"airy_ai_dx", "x * AiryAiOp::of(x)",
@@ -357,5 +367,8 @@ def Grad_Hyp0f1Op : Grad_SpecialOp<"hyp0f1", ["v", "x"],
 def Grad_Hyp1f1Op : Grad_SpecialOp<"hyp1f1", ["p", "q", "x"],
     ["none", "none", "p / q * Hyp1f1Op::of(p + 1.0, q + 1.0, x)"],
     "confluent hypergeometric function 1F1">;
+def Grad_Hyp2f1Op : Grad_SpecialOp<"hyp2f1", ["p", "q", "r", "x"],
+    ["none", "none", "none", "p * q / r * Hyp2f1Op::of(p + 1.0, q + 1.0, r + 1.0, x)"],
+    "Gauss's hypergeometric function 2F1">;
 
 #endif // GRAD_SPECIAL_TD

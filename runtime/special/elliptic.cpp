@@ -126,6 +126,30 @@ static double ellipeinc_dm(double phi, double m) {
   return -0.5 * ellipdinc(phi, m);
 }
 
+/// Jacobi's amplitude, by descending Landen transformations (DLMF 22.20.2).
+static double jacobi_am(double u, double m) {
+  if (isNaN(u) || !(m >= 0 && m <= 1) || std::fabs(u) == kInfinity)
+    return kNaN;
+  if (m == 1)
+    return std::atan(std::sinh(u));
+  // Each halves the digits that c lacks: few are needed.
+  constexpr int kMost = 12;
+  double ratios[kMost];
+  double a = 1, b = std::sqrt(1 - m), c = std::sqrt(m);
+  int n = 0;
+  while (n < kMost && std::fabs(c) > 0.5 * kEpsilon * a) {
+    double mean = 0.5 * (a + b);
+    c = 0.5 * (a - b);
+    b = std::sqrt(a * b);
+    a = mean;
+    ratios[n++] = c / a;
+  }
+  double phi = std::ldexp(a, n) * u;
+  while (n > 0)
+    phi = 0.5 * (phi + std::asin(ratios[--n] * std::sin(phi)));
+  return phi;
+}
+
 } // namespace gradopt::special
 
 GRADOPT_SPECIAL_UNARY(ellipk, gradopt::special::ellipk)
@@ -136,3 +160,4 @@ GRADOPT_SPECIAL_BINARY(ellipkinc, gradopt::special::ellipkinc)
 GRADOPT_SPECIAL_BINARY(ellipkinc_dm, gradopt::special::ellipkinc_dm)
 GRADOPT_SPECIAL_BINARY(ellipeinc, gradopt::special::ellipeinc)
 GRADOPT_SPECIAL_BINARY(ellipeinc_dm, gradopt::special::ellipeinc_dm)
+GRADOPT_SPECIAL_BINARY(jacobi_am, gradopt::special::jacobi_am)

@@ -120,5 +120,13 @@ inline bool isOdd(double integer) {
   extern "C" float gradopt_##name##_f32(float x, float y, float z) {           \
     return static_cast<float>(implementation(x, y, z));                        \
   }
+#define GRADOPT_SPECIAL_QUATERNARY(name, implementation)                       \
+  extern "C" double gradopt_##name##_f64(double x, double y, double z,         \
+                                         double w) {                           \
+    return implementation(x, y, z, w);                                         \
+  }                                                                            \
+  extern "C" float gradopt_##name##_f32(float x, float y, float z, float w) {  \
+    return static_cast<float>(implementation(x, y, z, w));                     \
+  }
 
 #endif // GRADOPT_RUNTIME_SPECIAL_SPECIAL_H

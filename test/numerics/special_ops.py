@@ -118,6 +118,11 @@ def ellip_d(x: Number) -> Number:
     return (mp.ellipk(1 - x) - mp.ellipe(1 - x)) / (1 - x)
 
 
+def amplitude(u: Number, m: Number) -> Number:
+    # Newton's method from afar may end at another root of a steep function.
+    return mp.findroot(lambda phi: mp.ellipf(phi, m) - u, float(sp.ellipj(float(u), float(m))[3]))
+
+
 def student(df: Number, t: Number) -> Number:
     tail = beta_below(df / 2, mp.mpf(1) / 2, df / (df + t * t)) / 2
     return 1 - tail if t > 0 else tail
@@ -366,6 +371,15 @@ ELLIPTIC = [
     Special(
         "ellipeinc_dm", derivative(mp.ellipe, 0, 1), [(0.5, 0.3), (4.0, 0.6)], fixed=[1], order=1
     ),
+    Special(
+        "jacobi_am",
+        amplitude,
+        [(0.5, 0.3), (2.7, 0.9), (-6.0, 0.6), (1.2, 1e-9)],
+        lambda u, m: sp.ellipj(u, m)[3],
+        [(-9, 9), (0, 0.999)],
+        order=1,
+        rtol=5e-13,
+    ),
 ]
 
 BESSEL = [
@@ -399,6 +413,8 @@ BESSEL = [
     bessel("ive", scaled(mp.besseli, -1), sp.ive),
     bessel("kv", mp.besselk, sp.kv),
     bessel("kve", scaled(mp.besselk, 1), sp.kve),
+    bessel("struve", mp.struveh, sp.struve),
+    bessel("modstruve", mp.struvel, sp.modstruve),
     spherical_row("j", sp.spherical_jn),
     spherical_row("y", sp.spherical_yn),
     spherical_row("i", sp.spherical_in),
@@ -440,6 +456,19 @@ OTHERS = [
         [(0.5, 10), (0.5, 10), (-5, 20)],
         fixed=[0, 1],
         rtol=1e-11,
+    ),
+    Special(
+        "hyp2f1",
+        mp.hyp2f1,
+        [
+            *((0.7, 1.2, 1.5, 0.5), (3.0, 2.5, 0.8, -4.0), (1.5, -1.2, 2.3, 0.96875)),
+            # Differences of parameters are integers, and digits of the series cancel.
+            *((2.0, 1.0, 3.0, 0.9990234375), (-7.0, 9.5, 1.5, 0.875), (8.5, -9.25, 1.5, 0.75)),
+        ],
+        sp.hyp2f1,
+        [(0.2, 5), (-3, 5), (0.5, 5), (-20, 1)],
+        fixed=[0, 1, 2],
+        rtol=2e-13,
     ),
 ]
 

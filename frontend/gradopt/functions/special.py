@@ -76,11 +76,14 @@ _OPS = """
     gamma gammaln psi gammainc gammaincc gammaincinv gammainccinv beta betaln betainc betaincc
     betaincinv betainccinv erfcx erfcinv ndtr log_ndtr ndtri dawsn owens_t expi exp1 spence
     ellipk ellipkm1 ellipe ellipkinc ellipeinc j0 j1 y0 y1 i0 i0e i1 i1e k0 k0e k1 k1e jv yv iv
-    ive kv kve hyp0f1 hyp1f1
+    ive kv kve struve modstruve hyp0f1 hyp1f1 hyp2f1
 """
 _OTHER_NAMES = {
     "digamma": "psi",
     "jn": "jv",
+    # Scaled by the imaginary part, which real numbers have none of.
+    "jve": "jv",
+    "yve": "yv",
     "_zeta": "zeta",
     "_riemann_zeta": "riemann_zeta",
     "_spherical_jn": "spherical_jn",
@@ -136,6 +139,16 @@ def shichi(x: Value) -> tuple[Value, Value]:
 def fresnel(x: Value) -> tuple[Value, Value]:
     """`scipy.special.fresnel`."""
     return emit(special.fresnel_s, x), emit(special.fresnel_c, x)
+
+
+@ufunc("ellipj")
+def ellipj(u: Value, m: Value) -> tuple[Value, Value, Value, Value]:
+    """`scipy.special.ellipj`: Jacobi's sn, cn, dn, and the amplitude."""
+    amplitude = emit(special.jacobi_am, u, m)
+    sine, cosine = emit(grad.sin, amplitude), emit(grad.cos, amplitude)
+    # 1 - m sin^2, of which nothing cancels.
+    delta = emit(grad.sqrt, (number(m, 1) - m) + m * emit(grad.square, cosine))
+    return sine, cosine, delta, amplitude
 
 
 @ufunc("airy")
