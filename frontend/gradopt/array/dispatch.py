@@ -60,6 +60,7 @@ FUNCTIONS: dict[Callable[..., Any], Handler] = {}
 FURTHER = {
     "numpy.linalg": "gradopt.linalg",
     "numpy.fft": "gradopt.functions.fourier",
+    "numpy.roots": "gradopt.linalg",
     **{
         f"numpy.polynomial.{series}": "gradopt.functions.series"
         for series in ["polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre"]
@@ -111,7 +112,8 @@ def handler_of(function: Any) -> Handler | None:
     """How NumPy's function is traced, if it can be."""
     handler = FUNCTIONS.get(function)
     if handler is None:
-        further = FURTHER.get(getattr(function, "__module__", None) or "")
+        module = getattr(function, "__module__", None) or ""
+        further = FURTHER.get(module) or FURTHER.get(f"{module}.{function.__name__}")
         if further is not None:
             importlib.import_module(further)
             return FUNCTIONS.get(function)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 
 import numpy as np
 
@@ -88,11 +88,22 @@ def _name_in_library(frame: FrameType) -> str | None:
     owner = frame.f_locals.get("self")
     if owner is not None:
         return _name_of_method(owner, name)
-    function = frame.f_globals.get(name)
+    function = _wrapped(frame) or frame.f_globals.get(name)
+    name = getattr(function, "__name__", name)
     if name.startswith("_") or not callable(function):
         return None
     module = getattr(function, "__module__", None) or frame.f_globals["__name__"]
-    return f"{_public(module)}.{name}"
+    # What is in scipy._lib is for SciPy's own use.
+    return None if module.startswith("scipy._lib") else f"{_public(module)}.{name}"
+
+
+def _wrapped(frame: FrameType) -> FunctionType | None:
+    """The public function that this frame's, one of a decorator's, calls."""
+    for variable in frame.f_code.co_freevars:
+        value = frame.f_locals.get(variable)
+        if isinstance(value, FunctionType) and not value.__name__.startswith("_"):
+            return value
+    return None
 
 
 def _name_of_method(owner: object, method: str) -> str:

@@ -29,6 +29,23 @@ from gradopt.ir.values import Value
 from gradopt.linalg.factors import mirrored, square
 from gradopt.linalg.systems import beside, require_sides
 from gradopt.linalg.systems import solve as solve_general
+from gradopt.scipy.decompositions import (
+    det,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    inv,
+    lstsq,
+    norm,
+    orthogonal_procrustes,
+    pinv,
+    pinvh,
+    polar,
+    qr,
+    svd,
+    svdvals,
+)
 from gradopt.scipy.equations import (
     solve_banded,
     solve_continuous_lyapunov,
@@ -36,6 +53,15 @@ from gradopt.scipy.equations import (
     solve_sylvester,
 )
 from gradopt.scipy.matrix_functions import logm, schur, sqrtm
+from gradopt.scipy.special_matrices import (
+    block_diag,
+    circulant,
+    companion,
+    convolution_matrix,
+    hankel,
+    khatri_rao,
+    toeplitz,
+)
 from gradopt.transforms.loops import fori_loop
 
 __all__ = [
@@ -43,12 +69,34 @@ __all__ = [
     "cho_factor",
     "cho_solve",
     "cholesky",
+    "circulant",
+    "companion",
+    "convolution_matrix",
+    "coshm",
+    "cosm",
+    "det",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
     "expm",
+    "hankel",
+    "inv",
+    "khatri_rao",
     "logm",
+    "lstsq",
     "lu",
     "lu_factor",
     "lu_solve",
+    "norm",
+    "orthogonal_procrustes",
+    "pinv",
+    "pinvh",
+    "polar",
+    "qr",
     "schur",
+    "sinhm",
+    "sinm",
     "solve",
     "solve_banded",
     "solve_continuous_lyapunov",
@@ -56,6 +104,10 @@ __all__ = [
     "solve_sylvester",
     "solve_triangular",
     "sqrtm",
+    "svd",
+    "svdvals",
+    "tanhm",
+    "tanm",
     "toeplitz",
 ]
 
@@ -507,74 +559,63 @@ def _pade(x: Value) -> Value:
     return solve_general(even - odd, even + odd)
 
 
-@hide_frames
-def block_diag(*arrs: Any) -> Any:
-    """The matrix with these matrices along its diagonal, and zeros elsewhere.
-
-    Args:
-        arrs: matrices; vectors and numbers count as rows.
-
-    Returns:
-        A matrix of the arrays' common dtype.
-
-    Raises:
-        ShapeError: an array has more than two dimensions.
-    """
-    return _block_diag(*(arrs or (np.zeros((1, 0)),)))
+def _hyperbolic(a: Any) -> tuple[Any, Any]:
+    """The hyperbolic cosine and sine of matrices."""
+    x = square(a)
+    up, down = wrap(traced(_expm(x))), wrap(traced(_expm(-x)))
+    return (up + down) / 2, (up - down) / 2
 
 
-@program
-def _block_diag(*arrays: Any) -> Value:
-    blocks = promoted(*arrays)
-    for block in blocks:
-        if block.ndim > 2:
-            raise ShapeError(
-                f"block_diag: arrays must have at most two dimensions, not {block.ndim}",
-                source_location(),
-            )
-    blocks = [x if x.ndim == 2 else prims.reshape(x, (1, x.size)) for x in blocks]
-    width = sum(x.shape[1] for x in blocks)
-    rows: list[Value] = []
-    place = 0
-    for block in blocks:
-        behind = width - place - block.shape[1]
-        rows.append(prims.pad(block, [0, place], [0, behind], [0, 0]))
-        place += block.shape[1]
-    return prims.concatenate(rows, 0)
-
-
-@hide_frames
-def toeplitz(c: Any, r: Any = None) -> Any:
-    """The matrix that is constant along its diagonals.
-
-    Args:
-        c: vector: the first column.
-        r: vector: the first row, whose first element is not used; the conjugate of `c` if None.
-
-    Returns:
-        A matrix of the vectors' common dtype.
-
-    Raises:
-        ShapeError: they are no vectors.
-    """
-    return _toeplitz(c) if r is None else _toeplitz(c, r)
+def _circular(a: Any) -> tuple[Any, Any]:
+    """The cosine and sine of matrices."""
+    x = square(a)
+    i = prims.convert(x, np.result_type(x.dtype, np.complex64)) * 1j
+    up = wrap(traced(_expm(i)))
+    if x.dtype.kind != "c":
+        return np.real(up), np.imag(up)
+    down = wrap(traced(_expm(-i)))
+    return (up + down) / 2, (up - down) / 2j
 
 
 @program
-def _toeplitz(c: Any, r: Any = None) -> Value:
-    column = traced(c)
-    row = prims.conjugate(column) if r is None else traced(r)
-    column, row = promoted(column, row)
-    if column.ndim != 1 or row.ndim != 1:
-        raise ShapeError(
-            f"toeplitz: the column and the row must be vectors, but their shapes are "
-            f"{column.shape} and {row.shape}",
-            source_location(),
-        )
-    if column.size == 0 or row.size == 0:
-        return prims.full((column.size, row.size), 0, column.dtype)
-    rest = prims.take_range(row, 0, 1, row.size)
-    line = prims.concatenate([prims.reverse(column, [0]), rest], 0)
-    i = np.arange(column.size)[:, None]
-    places = column.size - 1 - i + np.arange(row.size)
-    return prims.gather(line, prims.as_value(places[..., None]))
+def _trigonometric(a: Any, *, name: str) -> Value:
+    cosine, sine = (_hyperbolic if name.endswith("h") else _circular)(a)
+    if name.startswith("tan"):
+        return traced(np.linalg.solve(cosine, sine))
+    return traced(cosine if name.startswith("cos") else sine)
+
+
+@hide_frames
+def cosm(A: Any) -> Any:
+    """The cosines of square matrices, by their exponentials."""
+    return _trigonometric(A, name="cos")
+
+
+@hide_frames
+def sinm(A: Any) -> Any:
+    """The sines of square matrices, by their exponentials."""
+    return _trigonometric(A, name="sin")
+
+
+@hide_frames
+def tanm(A: Any) -> Any:
+    """The tangents of square matrices, by their exponentials."""
+    return _trigonometric(A, name="tan")
+
+
+@hide_frames
+def coshm(A: Any) -> Any:
+    """The hyperbolic cosines of square matrices, by their exponentials."""
+    return _trigonometric(A, name="cosh")
+
+
+@hide_frames
+def sinhm(A: Any) -> Any:
+    """The hyperbolic sines of square matrices, by their exponentials."""
+    return _trigonometric(A, name="sinh")
+
+
+@hide_frames
+def tanhm(A: Any) -> Any:
+    """The hyperbolic tangents of square matrices, by their exponentials."""
+    return _trigonometric(A, name="tanh")
