@@ -106,6 +106,9 @@ MODELS: dict[str, tuple[str, float, float]] = {
     "25_hidden_markov.py": (r"letters in the right state: ([\d.]+)%", 85, 100),
     "26_word_counts.py": (r"held-out documents: ([\d.]+) nats", 0.5, 10),
     "27_bayesian_optimisation.py": (r"higher places: ([\d.]+)%", 0, 0.5),
+    "28_latent_digits.py": (r"that is ([\d.]+)% of them", 0, 50),
+    "29_learnt_dynamics.py": (r"off by ([\d.]+)% of their size", 0, 10),
+    "30_smoke.py": (r"([\d.]+)% of it is left", 0, 20),
 }
 
 
@@ -197,7 +200,11 @@ def test_newtons_steps_square_the_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("08_newton.py", "more steps?"), ("09_gaussian_process.py", "or more steps?")],
+    [
+        ("08_newton.py", "more steps?"),
+        ("09_gaussian_process.py", "or more steps?"),
+        ("29_learnt_dynamics.py", "the pendulum was not learnt"),
+    ],
 )
 def test_fits_that_end_too_early_are_a_failure(name: str, message: str, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
