@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """`scipy.integrate`: integrals of samples and functions, and differential equations."""
 
+from gradopt.scipy.integrate.double_exponential import quad, quad_vec
 from gradopt.scipy.integrate.initial_value import odeint, solve_ivp
 from gradopt.scipy.integrate.quadrature import fixed_quad
 from gradopt.scipy.integrate.samples import (
@@ -16,6 +17,8 @@ __all__ = [
     "cumulative_trapezoid",
     "fixed_quad",
     "odeint",
+    "quad",
+    "quad_vec",
     "romb",
     "simpson",
     "solve_ivp",
