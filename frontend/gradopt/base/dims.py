@@ -24,7 +24,8 @@ class Dim:
     Attributes:
         name: what it is called, in errors too.
         max: how large it is at most, which temporaries have room for. A `Dim` without one is that
-            with the same name in the same `dynamic=`.
+            with the same name in the same `dynamic=`. If that has none either, there is room for
+            the next power of two, and code is compiled anew when a call needs more.
 
     Raises:
         ArgumentTypeError: the name is no string, or max no integer.
@@ -80,9 +81,11 @@ class Dynamic(NamedTuple):
 
     arguments: tuple[tuple[int, str, Any], ...]
 
-    def of_rows(self) -> tuple[list[tuple[int, str, int]], list[int]] | None:
+    def of_rows(
+        self, room: Mapping[str, int]
+    ) -> tuple[list[tuple[int, str, int]], list[int]] | None:
         """Arguments with the numbers of their sizes, and the largest values of these, if all it
-        says is how many rows the arrays of arguments have."""
+        says is how many rows the arrays of arguments have; `room` has those of sizes without."""
         dims: set[Dim] = set()
         for _, _, said in self.arguments:
             if not isinstance(said, Axes) or [axis for axis, _ in said.dims] != [0]:
@@ -94,7 +97,7 @@ class Dynamic(NamedTuple):
         arguments = [
             (number, name, ordered.index(said.dims[0][1])) for number, name, said in self.arguments
         ]
-        return arguments, [dim.max or 0 for dim in ordered]
+        return arguments, [dim.max or room.get(dim.name, 0) for dim in ordered]
 
     def axes_of(self, structure: TreeDef) -> list[tuple[tuple[int, Dim], ...]]:
         """For each leaf of positional and named arguments its dimensions of such sizes."""
@@ -140,7 +143,6 @@ def make_dynamic(given: Any, found: Parameters | None) -> Dynamic:
     Raises:
         ArgumentTypeError: it is not made of dicts, lists, tuples, axes and sizes.
         ArgumentError: the function has no such parameter, or a size has two largest values.
-        UnsupportedError: a size has no largest value.
     """
     if given is None:
         return Dynamic(())
@@ -206,13 +208,8 @@ def _said(given: Any, named: dict[str, Dim]) -> Any:
     for axis, value in given.items():
         if not isinstance(axis, int) or isinstance(axis, bool):
             raise ArgumentTypeError(f"dynamic names dimensions by integers, not {axis!r}")
-        name = value if isinstance(value, str) else value.name
-        dim = named.get(name)
-        if dim is None or dim.max is None:
-            raise UnsupportedError(
-                f"dynamic: the size {name!r} needs a largest value, which temporaries have room "
-                f"for: write gradopt.Dim({name!r}, max=...)"
-            )
+        dim = Dim(value) if isinstance(value, str) else value
+        dim = named.get(dim.name, dim)
         axes.append((axis, dim))
     return Axes(tuple(axes))
 
@@ -238,59 +235,83 @@ class Sized(NamedTuple):
 
 
 def fit(
-    leaves: Sequence[Any], paths: Sequence[str], axes: Sequence[tuple[tuple[int, Dim], ...]]
+    leaves: Sequence[Any],
+    paths: Sequence[str],
+    axes: Sequence[tuple[tuple[int, Dim], ...]],
+    room: dict[str, int],
+    *,
+    grows: bool = True,
 ) -> Sized:
     """The leaves of a call, checked.
+
+    Args:
+        leaves: the leaves.
+        paths: how the user reaches them.
+        axes: for each its dimensions of such sizes.
+        room: how large sizes without a largest value can be; it grows with those of the call.
+        grows: whether it does, or what is larger is an error.
 
     Raises:
         ArgumentTypeError: what should have dimensions is no array.
         ArgumentError: there is no such dimension, it is too large, or two are not of one size.
         UnsupportedError: an array is on a device.
     """
-    made = Sized([], [], [], {}, [])
+    sizes: dict[str, int] = {}
+    dims: dict[str, Dim] = {}
     where: dict[str, str] = {}
     for leaf, path, own in zip(leaves, paths, axes, strict=True):
-        if not own:
-            made.leaves.append(leaf)
-            made.are_sized.append(False)
-            made.shapes.append(None)
-            continue
-        if type(leaf) is DeviceArray:
+        if own and type(leaf) is DeviceArray:
             raise UnsupportedError(
                 f"{path} is on a device, and dynamic= names dimensions of it, which is supported "
                 "for arrays on the host only"
             )
-        if not isinstance(leaf, np.ndarray):
+        if own and not isinstance(leaf, np.ndarray):
             raise ArgumentTypeError(f"dynamic= names dimensions of {path}, which is no array")
-        shape: list[int | Dim] = list(leaf.shape)
         for axis, dim in own:
             if not -leaf.ndim <= axis < leaf.ndim:
                 raise ArgumentError(
                     f"dynamic= names dimension {axis} of {path}, which has shape {leaf.shape}"
                 )
             size = leaf.shape[axis]
-            assert dim.max is not None
-            if size > dim.max:
-                raise ArgumentError(
-                    f"dimension {axis} of {path} is {size}, but the size {dim.name!r} is at most "
-                    f"{dim.max}"
-                )
             here = f"dimension {axis} of {path}"
-            if dim.name not in made.sizes:
-                made.sizes[dim.name] = size
-                made.dims.append(dim)
+            known = dims.get(dim.name)
+            if known is None:
+                most = dim.max or room.get(dim.name, 0)
+                if dim.max is None and grows and (size > most or not most):
+                    most = room[dim.name] = _room_for(size)
+                if size > most:
+                    raise ArgumentError(
+                        f"{here} is {size}, but the size {dim.name!r} is at most {most}"
+                    )
+                dims[dim.name] = Dim(dim.name, most)
+                sizes[dim.name] = size
                 where[dim.name] = here
-            elif made.sizes[dim.name] != size:
+            elif sizes[dim.name] != size:
                 raise ArgumentError(
-                    f"{where[dim.name]} is {made.sizes[dim.name]} and {here} is {size}, but both "
+                    f"{where[dim.name]} is {sizes[dim.name]} and {here} is {size}, but both "
                     f"are of the size {dim.name!r}"
                 )
-            shape[axis] = dim
+    made = Sized([], [], [], sizes, sorted(dims.values(), key=lambda dim: dim.name))
+    for leaf, own in zip(leaves, axes, strict=True):
+        if not own:
+            made.leaves.append(leaf)
+            made.are_sized.append(False)
+            made.shapes.append(None)
+            continue
+        shape: list[int | Dim] = list(leaf.shape)
+        for axis, dim in own:
+            shape[axis] = dims[dim.name]
         made.leaves.append(_with_room(leaf, shape))
         made.are_sized.append(isinstance(shape[0], Dim))
         made.shapes.append(tuple(shape))
-    made.dims.sort(key=lambda dim: dim.name)
     return made
+
+
+def _room_for(size: int) -> int:
+    """How large a size can be that has no largest value, when code is compiled for this one: code
+    for all sizes up to n is compiled about log2(n / 64) times at most, and has room for twice as
+    much as it needs, or for few."""
+    return max(64, 1 << max(size - 1, 0).bit_length())
 
 
 def bounds(shape: Sequence[int | Dim]) -> tuple[int, ...]:

@@ -63,18 +63,24 @@ class Compiled(_gradopt.Dispatcher):
     and static arguments. Called with traced values it becomes part of the enclosing trace.
     """
 
+    # Whether code is compiled for sizes that are larger than those before.
+    _grows = True
+
     def __init__(self, function: Callable[..., Any], options: Options | None = None) -> None:
         check_callable(function)
         self._function = function
         self.options = options if options is not None else make_options(function, {})
         self._ready: Lowered | None = None
+        # How large sizes can be that have no largest value; what code is looked up for.
+        self._room: dict[str, int] = {}
         self._dispatch()
         functools.update_wrapper(self, function, updated=())
 
     def _dispatch(self) -> None:
         """Begins to look up code by arguments, of which those that are static now are compared."""
         self._dispatched = self.options
-        sized = self.options.dynamic.of_rows()
+        self._dispatched_room = dict(self._room)
+        sized = self.options.dynamic.of_rows(self._room)
         super().__init__(
             self.options.static_argnums,
             self.options.static_argnames,
@@ -141,6 +147,10 @@ class Compiled(_gradopt.Dispatcher):
         before = self._dispatched
         lowered = self._take_ready(args, kwargs) or self._lower(args, dict(kwargs))
         if self.options is before:
+            if self._room != self._dispatched_room:
+                # There is code for smaller sizes only, which is given up.
+                self._ready = lowered
+                self._dispatch()
             return lowered.specialization()
         # More arguments are static than the call was looked up by: this code is for the call alone,
         # and calls are looked up anew.
@@ -175,7 +185,9 @@ class Compiled(_gradopt.Dispatcher):
         given = self._given(leaves, structure)
         on_device = any(type(leaf) is DeviceArray for leaf in given.leaves)
         wrapper = wrapper_of(leaves) if on_device else None
-        return given.leaves, structure, wrapper, given.are_sized
+        # Code for smaller sizes does not do.
+        key = (structure, *given.dims) if given.dims else structure
+        return given.leaves, key, wrapper, given.are_sized
 
     @hide_frames
     def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -215,7 +227,8 @@ class Compiled(_gradopt.Dispatcher):
         if not self.options.dynamic.arguments:
             arguments = [_argument(x, path) for x, path in zip(plain, paths, strict=True)]
             return _Given(plain, arguments)
-        found = fit(plain, paths, self.options.dynamic.axes_of(structure))
+        axes = self.options.dynamic.axes_of(structure)
+        found = fit(plain, paths, axes, self._room, grows=self._grows)
         arguments: list[Leaf] = []
         for leaf, path, sizes in zip(found.leaves, paths, found.shapes, strict=True):
             made = _argument(leaf, path)
@@ -386,9 +399,14 @@ class Compiled(_gradopt.Dispatcher):
 class Fixed(Compiled):
     """A compiled function of one signature."""
 
+    _grows = False
+
     def __init__(self, owner: Compiled, lowered: Lowered) -> None:
         super().__init__(owner._function, owner.options)
         self._lowered = lowered
+        for leaf in lowered.arguments:
+            dims = [size for size in leaf.sizes or () if isinstance(size, Dim)]
+            self._room.update({dim.name: dim.max or 0 for dim in dims})
 
     @hide_frames
     def _specialize(
