@@ -25,9 +25,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
+#include "dialect/DeadOps.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
 #include "dialect/Stacks.h"
+#include "dialect/StoreResiduals.h"
 #include "dialect/Uses.h"
 
 #include "mlir/IR/Matchers.h"
@@ -86,9 +88,12 @@ namespace {
 /// The copies of ops of a region of which results may be kept.
 class Copies {
 public:
-  Copies(Block &primal, const IRMapping &copies, Policy policy)
+  /// Of ops that are missing among `live`, nothing is kept.
+  Copies(Block &primal, const IRMapping &copies, Block &live, Policy policy)
       : primal(primal) {
-    number(primal, kOutside, copies, policy);
+    DenseSet<Operation *> alive;
+    live.walk([&](Operation *op) { alive.insert(op); });
+    number(primal, kOutside, copies, alive, policy);
   }
 
   /// The same result of the copy; null if nothing is kept of the op.
@@ -112,11 +117,12 @@ private:
   }
 
   void number(Block &block, int64_t parent, const IRMapping &copies,
-              Policy policy) {
+              const DenseSet<Operation *> &alive, Policy policy) {
     Builder builder(block.getParentOp()->getContext());
     for (Operation &op : block.without_terminator()) {
       bool isAround = policy != Policy::Nothing && mayHoldKept(&op);
-      if (!isAround && !isKept(&op, policy))
+      if ((!isAround && !isKept(&op, policy)) ||
+          !alive.contains(copies.lookup(&op)))
         continue;
       int64_t place = numbered.size();
       op.setAttr(kCopy, builder.getIndexAttr(place));
@@ -124,7 +130,7 @@ private:
       if (isAround)
         for (Region &region : op.getRegions())
           if (!region.empty())
-            number(region.front(), place, copies, policy);
+            number(region.front(), place, copies, alive, policy);
     }
   }
 
@@ -254,37 +260,29 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
     return op.emitOpError("expected a region of one block to differentiate, "
                           "but it has ")
            << llvm::range_size(op.getRegion());
+  return linearizeBranch(op, context);
+}
+
+LogicalResult grad::storeRegion(scf::ExecuteRegionOp op, Operation *linear,
+                                ResidualStore &store) {
   std::optional<Policy> policy = getPolicy(op);
-  if (context.isForward() || !policy)
-    return linearizeBranch(op, context);
+  if (!policy)
+    return storeBranch(op, linear, store);
 
   OpBuilder builder(op);
   IRMapping mapping;
   Operation *kept = builder.clone(*op, mapping);
-  Block &primal = op.getRegion().front();
-  Copies copies(primal, mapping, *policy);
-  Operation *linear = createBranchLike(context.linear, op, {});
-  Block &block = linear->getRegion(0).front();
+  // What is computed for the linear part alone.
+  eraseDeadOps(kept->getRegion(0).front());
+  Block &primal = op.getRegion().front(), &block = linear->getRegion(0).front();
+  Copies copies(primal, mapping, kept->getRegion(0).front(), *policy);
+  if (failed(store.storeBlock(primal)))
+    return failure();
   Operation *yield = primal.getTerminator();
-  SmallVector<OpResult> active;
-  {
-    OpBuilder::InsertionGuard guard(context.linear);
-    context.linear.setInsertionPointToEnd(&block);
-    if (failed(context.linearizeBlock(primal)))
-      return failure();
-    SmallVector<Value> tangents;
-    for (OpResult result : op.getResults())
-      if (Value value = yield->getOperand(result.getResultNumber());
-          context.isActive(result) && context.getTangent(value)) {
-        active.push_back(result);
-        tangents.push_back(context.getTangent(value));
-      }
-    scf::YieldOp::create(context.linear, op.getLoc(), tangents);
-  }
 
   // What is stored takes the place of the ops that compute it.
   SmallVector<Value> stored = findKept(primal, block, copies);
-  if (failed(context.noteStored(op, stored)))
+  if (failed(store.noteStored(op, stored)))
     return failure();
   unsigned before = kept->getNumResults();
   SmallVector<Value> more = llvm::map_to_vector(
@@ -307,14 +305,8 @@ LogicalResult grad::linearizeRegion(scf::ExecuteRegionOp op,
   }
   block.getOperations().splice(block.begin(), primal.getOperations());
   for (Operation &nested : llvm::make_early_inc_range(llvm::reverse(block)))
-    if (isOpTriviallyDead(&nested)) {
-      context.takeTangents(nested.getResults());
+    if (isOpTriviallyDead(&nested))
       nested.erase();
-    }
-
-  linear = takeBranch(linear, block.getTerminator()->getOperandTypes());
-  for (auto [result, tangent] : llvm::zip_equal(active, linear->getResults()))
-    context.setTangent(kept->getResult(result.getResultNumber()), tangent);
   op->replaceAllUsesWith(kept->getResults().take_front(before));
   op->erase();
   return success();

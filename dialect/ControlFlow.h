@@ -10,10 +10,10 @@
 //
 // In forward mode a loop or branch carries tangents beside the primal values.
 // In reverse mode the linear part is a loop or branch of its own, and what it
-// needs of the primal one are results of that: the *residuals*. The linear loop
-// carries tangents alone. All coefficients in it depend on the number of the
-// iteration and on values from outside, so that the transpose can run it
-// backwards.
+// needs of the primal one are the *residuals*, which get there in a step of
+// their own (StoreResiduals.h). The linear loop carries tangents alone. After
+// that step, all coefficients in it depend on the number of the iteration and
+// on values from outside, so that the transpose can run it backwards.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,8 +26,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
 namespace mlir::grad {
-
-class Restorer;
 
 /// The attribute that says what is kept for a derivative in reverse mode. Of a
 /// loop: residuals of "all" iterations, or states, as many as it says or
@@ -50,24 +48,6 @@ LogicalResult linearizeRegion(scf::ExecuteRegionOp op,
                               LinearizeContext &context);
 /// What small branches become.
 LogicalResult linearizeSelect(arith::SelectOp op, LinearizeContext &context);
-
-/// In reverse mode, where residuals are not kept (Replay.cpp). The carried
-/// values at `active` have tangents. The loop with a condition is rotated.
-LogicalResult replayFor(scf::ForOp op, ArrayRef<unsigned> active,
-                        LinearizeContext &context);
-LogicalResult replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
-                          LinearizeContext &context);
-
-/// In reverse mode, where residuals of all iterations are kept: of at most
-/// `length`, or if that is 0, of as many as there turn out to be, on tapes
-/// (Stacks.h). Returns the primal loop.
-FailureOr<scf::ForOp> linearizeKept(scf::ForOp op, ArrayRef<unsigned> active,
-                                    int64_t length, LinearizeContext &context);
-/// The same of a loop with a condition, which is rotated (Tapes.cpp).
-LogicalResult linearizeOnTapes(scf::WhileOp op, ArrayRef<unsigned> active,
-                               LinearizeContext &context);
-/// Whether a loop without a known bound keeps residuals of all iterations.
-bool keepsTapes(Operation *loop);
 
 /// Evaluates the condition of each loop in `root` with a condition at the end
 /// of the body, and once before the loop: the condition is carried, last, and
@@ -99,11 +79,6 @@ Operation *yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields);
 /// `types`, which its blocks are to yield.
 Operation *takeBranch(Operation *op, TypeRange types);
 
-/// The tangents of what the op uses: linear code that uses none of them
-/// computes nothing but zeros.
-DenseSet<Value> findTangentsUsed(Operation *op,
-                                 const LinearizeContext &context);
-
 /// Lets what is computed in `block`, which is to hold the transpose of `op`,
 /// wait for cotangents if `op` is a checkpointed region.
 void delayCoefficients(Operation *op, Block &block, TransposeContext &context);
@@ -120,21 +95,6 @@ Value orZeros(Value tangent, OpBuilder &builder, Value primal);
 /// The values of the induction variable in reverse order: what to subtract each
 /// one from.
 Value createMirror(OpBuilder &builder, scf::ForOp op);
-
-/// Stores what linear code needs of the body of a loop: one stack of `length`
-/// places for each value, or a tape if that is 0. `linear` is the block for the
-/// iteration in which the induction variable is `number`, and `restorer` has
-/// written code to it. Returns the primal loop that does so.
-FailureOr<scf::ForOp> stackResiduals(scf::ForOp primal, Block &linear,
-                                     Value number, int64_t length,
-                                     const Restorer &restorer,
-                                     LinearizeContext &context);
-
-/// Lets the linear branch use what the primal one computes; `restorers` have
-/// written code to its blocks. Returns the primal branch that yields it.
-FailureOr<Operation *> yieldResiduals(Operation *primal, Operation *linear,
-                                      ArrayRef<Restorer> restorers,
-                                      LinearizeContext &context);
 
 /// The number of the iteration in which the induction variable of `loop` is
 /// `number`, counted from 0: an index.

@@ -6,14 +6,12 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
-#include "dialect/Residuals.h"
-#include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "dialect/Stacks.h"
+#include "dialect/StoreResiduals.h"
 #include "dialect/Uses.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
@@ -65,8 +63,10 @@ static void replaceByPrefix(Operation *op, ValueRange results) {
   op->erase();
 }
 
-DenseSet<Value> grad::findTangentsUsed(Operation *op,
-                                       const LinearizeContext &context) {
+/// The tangents of what the op uses: linear code that uses none of them
+/// computes nothing but zeros.
+static DenseSet<Value> findTangentsUsed(Operation *op,
+                                        const LinearizeContext &context) {
   DenseSet<Value> tangents;
   forEachUsed(op, [&](Value value) {
     if (Value tangent = context.getTangent(value))
@@ -150,120 +150,35 @@ Value grad::findPushed(scf::ForOp loop, BlockArgument argument) {
   return reshape.getX();
 }
 
-/// What the linear part of a loop has without that anything is stored for it.
-/// `stackOf` gets the position of the stack in which the loop stores a value
-/// for other purposes.
-static Residuals::Given describe(scf::ForOp primal, Value number,
-                                 SmallVector<unsigned> &stackOf) {
-  Residuals::Given given;
-  given.known.map(primal.getInductionVar(), number);
-  for (auto [i, argument, init, next] :
-       llvm::enumerate(primal.getRegionIterArgs(), primal.getInitArgs(),
-                       primal.getYieldedValues())) {
-    if (next == argument)
-      given.known.map(argument, init);
-    else
-      given.carried.push_back({argument, next});
-    if (Value pushed = findPushed(primal, argument)) {
-      given.stored.push_back(pushed);
-      stackOf.push_back(i);
-    }
+/// Fills the body of `linear`, the linear part of the loop `op`: its arguments
+/// are the tangents of those at `active`. If it uses none of the tangents that
+/// are `used` outside, there is nothing to compute.
+static LogicalResult linearizeApart(Operation *op, ValueRange arguments,
+                                    Block &body, Operation *linear,
+                                    ValueRange tangents, Block &linearBody,
+                                    ArrayRef<unsigned> active,
+                                    const DenseSet<Value> &used,
+                                    LinearizeContext &context) {
+  for (auto [i, tangent] : llvm::zip_equal(active, tangents))
+    context.setTangent(arguments[i], tangent);
+  {
+    OpBuilder::InsertionGuard guard(context.linear);
+    context.linear.setInsertionPointToEnd(&linearBody);
+    if (failed(context.linearizeBlock(body)))
+      return failure();
+    scf::YieldOp::create(context.linear, op->getLoc(),
+                         tangentsAt(context, context.linear,
+                                    body.getTerminator()->getOperands(),
+                                    active));
   }
-  return given;
-}
-
-FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
-                                           Value inductionVar, int64_t length,
-                                           const Restorer &restorer,
-                                           LinearizeContext &context) {
-  SmallVector<unsigned> stackOf;
-  Residuals::Given given = describe(primal, inductionVar, stackOf);
-  restorer.describe(given);
-  Residuals residuals(*primal.getBody(), linear, given);
-  SmallVector<Value> stored(residuals.getStored());
-  // A pair is one stack with one more place: the value, and from the second
-  // place on the one that follows.
-  SmallVector<Value> first, second;
-  for (auto [value, next] : residuals.getCarried()) {
-    first.push_back(value);
-    second.push_back(next);
+  if (!usesAny(linear, [&](Value value) { return used.contains(value); })) {
+    linear->erase();
+    return success();
   }
-  if (failed(context.noteStored(primal, stored)) ||
-      failed(context.noteStored(primal, first)))
-    return failure();
-
-  Location loc = primal.getLoc();
-  OpBuilder builder(primal);
-  unsigned before = primal.getNumResults();
-  // A pair has one place more.
-  auto create = [&](ValueRange values, int64_t more) {
-    if (length > 0)
-      return createStacks(builder, loc, values, length + more);
-    return llvm::map_to_vector(values, [&](Value value) {
-      return createTape(builder, loc, value.getType());
-    });
-  };
-  SmallVector<Value> stacks = create(stored, 0);
-  if (!first.empty()) {
-    SmallVector<Value> inits = llvm::map_to_vector(first, [&](Value value) {
-      return primal.getTiedLoopInit(cast<BlockArgument>(value))->get();
-    });
-    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-    llvm::append_range(stacks,
-                       pushAll(builder, loc, create(first, 1), inits, zero));
-  }
-  if (!stacks.empty()) {
-    auto tangents = context.takeTangents(primal.getResults());
-    primal = carryMore(primal, stacks);
-    context.setTangents(primal.getResults(), tangents);
-  }
-  // The stacks of single values and of pairs, inside of the loop or behind it.
-  auto split = [&](ValueRange values) {
-    values = values.drop_front(before);
-    return std::pair(values.take_front(stored.size()),
-                     values.drop_front(stored.size()));
-  };
-  auto nextOf = [&](Value number) -> Value {
-    if (first.empty())
-      return number;
-    Value one = arith::ConstantIndexOp::create(builder, loc, 1);
-    return arith::AddIOp::create(builder, loc, number, one);
-  };
-
-  Operation *yield = primal.getBody()->getTerminator();
-  builder.setInsertionPoint(yield);
-  Value number = createNumber(builder, primal, primal.getInductionVar());
-  auto [single, paired] = split(primal.getRegionIterArgs());
-  appendOperands(yield, pushAll(builder, loc, single, stored, number));
-  appendOperands(yield, pushAll(builder, loc, paired, second, nextOf(number)));
-
-  builder.setInsertionPointAfterValue(inductionVar);
-  number = createNumber(builder, primal, inductionVar);
-  auto provide = [&](ValueRange values, ValueRange from, Value place) {
-    residuals.provide(values,
-                      peekAll(builder, loc, from, values.getTypes(), place));
-  };
-  std::tie(single, paired) = split(primal.getResults());
-  provide(stored, single, number);
-  provide(first, paired, number);
-  provide(second, paired, nextOf(number));
-  for (unsigned i : residuals.getShared())
-    provide(given.stored[i], primal.getResult(stackOf[i]), number);
-  residuals.supply(builder);
-  return primal;
-}
-
-static bool keepsAll(Operation *loop) {
-  auto policy = loop->getAttrOfType<StringAttr>(kCheckpoint);
-  return policy && policy.getValue() == "all";
-}
-
-// In another loop, tapes would be values of each iteration of that.
-bool grad::keepsTapes(Operation *loop) {
-  Operation *around = loop->getParentOp();
-  while (isa<scf::ExecuteRegionOp>(around))
-    around = around->getParentOp();
-  return keepsAll(loop) && isa<FunctionOpInterface>(around);
+  setLinearPart(op, linear);
+  for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
+    context.setTangent(op->getResult(i), tangent);
+  return success();
 }
 
 LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
@@ -290,62 +205,41 @@ LogicalResult grad::linearizeFor(scf::ForOp op, LinearizeContext &context) {
     return success();
   }
 
-  std::optional<int64_t> trips = getMaxTripCount(op);
-  if (trips ? op->hasAttr(kCheckpoint) && !keepsAll(op) : !keepsTapes(op))
-    return replayFor(op, active, context);
-  int64_t length = trips ? std::max<int64_t>(*trips, 1) : 0;
-  return success(succeeded(linearizeKept(op, active, length, context)));
-}
-
-FailureOr<scf::ForOp> grad::linearizeKept(scf::ForOp op,
-                                          ArrayRef<unsigned> active,
-                                          int64_t length,
-                                          LinearizeContext &context) {
   Location loc = op.getLoc();
-  DenseSet<Value> tangents = findTangentsUsed(op, context);
+  DenseSet<Value> used = findTangentsUsed(op, context);
   auto linear = scf::ForOp::create(
       context.linear, loc, op.getLowerBound(), op.getUpperBound(), op.getStep(),
       tangentsAt(context, context.primal, op.getInitArgs(), active), nullptr,
       op.getUnsignedCmp());
   linear->setDiscardableAttrs(op->getDiscardableAttrDictionary());
-  for (auto [i, tangent] : llvm::zip_equal(active, linear.getRegionIterArgs()))
-    context.setTangent(op.getRegionIterArg(i), tangent);
-  Operation *yield = op.getBody()->getTerminator();
-  {
-    OpBuilder::InsertionGuard guard(context.linear);
-    context.linear.setInsertionPointToEnd(linear.getBody());
-    if (failed(context.linearizeBlock(*op.getBody())))
-      return failure();
-    scf::YieldOp::create(
-        context.linear, loc,
-        tangentsAt(context, context.linear, yield->getOperands(), active));
-  }
-  if (!usesAny(linear, [&](Value v) { return tangents.contains(v); })) {
-    linear.erase();
-    return op;
-  }
-  SmallVector<unsigned> stackOf;
-  Restorer restorer(context);
-  FailureOr<scf::ForOp> restoring = restoreArrays(
-      op, linear, describe(op, linear.getInductionVar(), stackOf), restorer,
-      /*isReplay=*/false);
-  if (failed(restoring))
-    return failure();
-  linear = *restoring;
-  FailureOr<scf::ForOp> storing =
-      stackResiduals(op, *linear.getBody(), linear.getInductionVar(), length,
-                     restorer, context);
-  if (failed(storing))
-    return failure();
-  for (auto [i, tangent] :
-       llvm::zip_equal(active, linear.getResults().take_front(active.size())))
-    context.setTangent(storing->getResult(i), tangent);
-  return storing;
+  return linearizeApart(op, op.getRegionIterArgs(), *op.getBody(), linear,
+                        linear.getRegionIterArgs(), *linear.getBody(), active,
+                        used, context);
 }
 
 //===----------------------------------------------------------------------===//
 // Loops with a condition
 //===----------------------------------------------------------------------===//
+
+/// In reverse mode: the linear part goes on as long as the loop does, which is
+/// rotated. The carried values at `active` have tangents.
+static LogicalResult linearizeRotated(scf::WhileOp op,
+                                      ArrayRef<unsigned> active,
+                                      LinearizeContext &context) {
+  DenseSet<Value> used = findTangentsUsed(op, context);
+  SmallVector<Value> inits =
+      tangentsAt(context, context.primal, op.getInits(), active);
+  auto linear = scf::WhileOp::create(
+      context.linear, op.getLoc(), ValueRange(inits).getTypes(), inits,
+      [&](OpBuilder &builder, Location loc, ValueRange tangents) {
+        scf::ConditionOp::create(builder, loc,
+                                 op.getConditionOp().getCondition(), tangents);
+      },
+      nullptr);
+  return linearizeApart(op, op.getAfterArguments(), *op.getAfterBody(), linear,
+                        linear.getAfterArguments(), *linear.getAfterBody(),
+                        active, used, context);
+}
 
 LogicalResult grad::linearizeWhile(scf::WhileOp op, LinearizeContext &context) {
   Location loc = op.getLoc();
@@ -354,8 +248,7 @@ LogicalResult grad::linearizeWhile(scf::WhileOp op, LinearizeContext &context) {
       findActive(context, op.getAfterArguments(), op.getResults());
 
   if (!context.isForward())
-    return keepsTapes(op) ? linearizeOnTapes(op, passed, context)
-                          : replayWhile(op, passed, context);
+    return linearizeRotated(op, passed, context);
 
   OpBuilder builder(op);
   SmallVector<Value> inits(op.getInits());
@@ -429,68 +322,6 @@ Operation *grad::yieldMore(Operation *op, ArrayRef<SmallVector<Value>> yields) {
   return branch;
 }
 
-// Each residual is a result: one that the branch has anyway, or else one that
-// residuals of other blocks share if they have its type, and which is undefined
-// where a block has none for it.
-FailureOr<Operation *> grad::yieldResiduals(Operation *primal,
-                                            Operation *linear,
-                                            ArrayRef<Restorer> restorers,
-                                            LinearizeContext &context) {
-  SmallVector<Residuals, 2> residuals;
-  SmallVector<Type> types;
-  DenseMap<Type, SmallVector<unsigned>> placesOf;
-  SmallVector<SmallVector<unsigned>> places;
-  for (auto [i, from, to] :
-       llvm::enumerate(primal->getRegions(), linear->getRegions())) {
-    Residuals::Given given;
-    llvm::append_range(given.stored,
-                       from.front().getTerminator()->getOperands());
-    if (!restorers.empty())
-      restorers[i].describe(given);
-    Residuals &some =
-        residuals.emplace_back(from.front(), to.front(), std::move(given));
-    if (failed(context.noteStored(primal, some.getStored())))
-      return failure();
-    DenseMap<Type, unsigned> taken;
-    SmallVector<unsigned> &own = places.emplace_back();
-    for (Value value : some.getStored()) {
-      SmallVector<unsigned> &alike = placesOf[value.getType()];
-      unsigned &next = taken[value.getType()];
-      if (next == alike.size()) {
-        alike.push_back(types.size());
-        types.push_back(value.getType());
-      }
-      own.push_back(alike[next++]);
-    }
-  }
-  SmallVector<SmallVector<Value>> yields;
-  for (auto [some, own, region] :
-       llvm::zip_equal(residuals, places, primal->getRegions())) {
-    auto &yielded = yields.emplace_back(types.size());
-    for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
-      yielded[place] = value;
-    OpBuilder atEnd(region.front().getTerminator());
-    for (auto [value, type] : llvm::zip_equal(yielded, types))
-      if (!value)
-        value = createUndefined(atEnd, primal->getLoc(), type);
-  }
-  unsigned before = primal->getNumResults();
-  auto tangents = context.takeTangents(primal->getResults());
-  primal = yieldMore(primal, yields);
-  context.setTangents(primal->getResults(), tangents);
-  for (auto [some, own, from, to] : llvm::zip_equal(
-           residuals, places, primal->getRegions(), linear->getRegions())) {
-    for (auto [value, place] : llvm::zip_equal(some.getStored(), own))
-      some.provide(value, primal->getResult(before + place));
-    for (unsigned i : some.getShared())
-      some.provide(from.front().getTerminator()->getOperand(i),
-                   primal->getResult(i));
-    OpBuilder builder = OpBuilder::atBlockBegin(&to.front());
-    some.supply(builder);
-  }
-  return primal;
-}
-
 Operation *grad::takeBranch(Operation *op, TypeRange types) {
   OpBuilder builder(op);
   Operation *branch = createBranchLike(builder, op, types);
@@ -544,11 +375,9 @@ LogicalResult grad::linearizeBranch(Operation *op, LinearizeContext &context) {
     return success();
   }
   linear = takeBranch(linear, ValueRange(tangents.front()).getTypes());
-  FailureOr<Operation *> yielding = yieldResiduals(op, linear, {}, context);
-  if (failed(yielding))
-    return failure();
+  setLinearPart(op, linear);
   for (auto [i, tangent] : llvm::zip_equal(active, linear->getResults()))
-    context.setTangent((*yielding)->getResult(i), tangent);
+    context.setTangent(op->getResult(i), tangent);
   return success();
 }
 

@@ -715,6 +715,36 @@ def Grad_YieldOp : Grad_Op<"yield", [Terminator, HasParent<"TransposedOp">]> {
   let assemblyFormat = "($tangents^ `:` type($tangents))? attr-dict";
 }
 
+def Grad_KeepOp : Op<Grad_Dialect, "keep", [MemoryEffects<[MemWrite]>]> {
+  let summary = "value of a loop or branch that linear code of it uses";
+  let description = [{
+    Stands in primal code. In the linear part of the same loop or branch,
+    `grad.kept` with the same key is the value, of the same iteration.
+    `grad-linearize` makes such pairs where linear code cannot see what it uses;
+    `grad-store-residuals` decides how it gets that, and leaves none of them.
+
+    ```mlir
+    grad.keep[distinct[0]<>] %c : tensor<f64>
+    ```
+  }];
+  let arguments = (ins AnyType:$value, AnyAttr:$key);
+  let assemblyFormat = "`[` $key `]` $value attr-dict `:` type($value)";
+}
+
+def Grad_KeptOp : Op<Grad_Dialect, "kept", [MemoryEffects<[MemRead]>]> {
+  let summary = "what primal code keeps for linear code";
+  let description = [{
+    The value of the `grad.keep` with the same key.
+
+    ```mlir
+    %c = grad.kept[distinct[0]<>] : tensor<f64>
+    ```
+  }];
+  let arguments = (ins AnyAttr:$key);
+  let results = (outs AnyType:$value);
+  let assemblyFormat = "`[` $key `]` attr-dict `:` type($value)";
+}
+
 include "GradSized.td"
 include "GradForeign.td"
 include "GradFactorizations.td"

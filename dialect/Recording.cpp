@@ -22,6 +22,13 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+void grad::moveBody(Block &body, ValueRange arguments, scf::ForOp loop) {
+  for (auto [from, to] : llvm::zip_equal(arguments, loop.getRegionIterArgs()))
+    from.replaceAllUsesWith(to);
+  Block &into = *loop.getBody();
+  into.getOperations().splice(into.end(), body.getOperations());
+}
+
 SmallVector<Value> grad::cloneBody(Block &body, OpBuilder &builder,
                                    Value number, ValueRange carried) {
   IRMapping mapping;

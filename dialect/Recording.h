@@ -82,6 +82,10 @@ struct Plan {
 Body takeBody(scf::ForOp op);
 Body takeBody(scf::WhileOp op);
 
+/// Moves all ops of `body` into the loop, which has none: `arguments`, of the
+/// body, become what the loop carries.
+void moveBody(Block &body, ValueRange arguments, scf::ForOp loop);
+
 /// Copies the ops of the body; returns what it yields.
 SmallVector<Value> cloneBody(Block &body, OpBuilder &builder, Value number,
                              ValueRange carried);

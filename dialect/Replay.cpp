@@ -36,11 +36,12 @@
 
 #include "dialect/CarriedNeeds.h"
 #include "dialect/ControlFlow.h"
+#include "dialect/DeadOps.h"
 #include "dialect/Recording.h"
 #include "dialect/Residuals.h"
 #include "dialect/Restore.h"
 #include "dialect/Stacks.h"
-#include "dialect/Uses.h"
+#include "dialect/StoreResiduals.h"
 
 #include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -48,7 +49,7 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-/// A copy of the body.
+/// A copy of the body, without what it computes for its linear part alone.
 static Body copyBody(Block &body) {
   auto copy = std::make_unique<Block>();
   for (BlockArgument argument : body.getArguments())
@@ -59,6 +60,7 @@ static Body copyBody(Block &body) {
   scf::YieldOp::create(builder, loc,
                        cloneBody(body, builder, copy->getArgument(0),
                                  copy->getArguments().drop_front()));
+  eraseDeadOps(*copy);
   return copy;
 }
 
@@ -78,9 +80,7 @@ static Body restrictBody(Block &body, ArrayRef<unsigned> carried) {
       value = createUndefined(builder, loc, argument.getType());
   scf::YieldOp::create(builder, loc,
                        pick(cloneBody(body, builder, number, all), carried));
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*copy)))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  eraseDeadOps(*copy);
   return copy;
 }
 
@@ -122,9 +122,9 @@ struct Kernel {
 /// Builds the linear part of a loop that is run again.
 class Replay {
 public:
-  Replay(LinearizeContext &context, Location loc, Kernel &kernel, Block &body,
+  Replay(OpBuilder &linear, Location loc, Kernel &kernel, Block &body,
          const Plan &plan)
-      : linear(context.linear), loc(loc), kernel(kernel), body(body),
+      : linear(linear), loc(loc), kernel(kernel), body(body),
         types(ValueRange(kernel.state).getTypes()), plan(plan),
         math(linear, loc) {}
 
@@ -220,21 +220,18 @@ private:
 } // namespace
 
 /// Moves the body into a loop `again`, in `place`, and its linear part into
-/// another one. What is carried at `active` has tangents.
-static FailureOr<Kernel> linearizeBody(Block &body, TypeRange carried,
-                                       ArrayRef<unsigned> active, Plan &plan,
-                                       scf::ForOp place,
-                                       LinearizeContext &context) {
-  OpBuilder &linear = context.linear;
-  OpBuilder::InsertionGuard guard(linear);
-  linear.setInsertionPoint(place.getBody()->getTerminator());
+/// another one, with `tangents` for arguments.
+static FailureOr<Kernel> moveBodies(Block &body, TypeRange carried,
+                                    Block &linearBody, ValueRange tangents,
+                                    Plan &plan, scf::ForOp place,
+                                    ResidualStore &store) {
+  OpBuilder linear(place.getBody()->getTerminator());
   Location loc = place.getLoc();
   IndexMath math(linear, loc);
   Kernel kernel;
   SmallVector<Type> types(3, linear.getIndexType());
   llvm::append_range(types, carried);
-  for (unsigned i : active)
-    types.push_back(carried[i]);
+  llvm::append_range(types, tangents.getTypes());
   kernel.unknown =
       UnrealizedConversionCastOp::create(linear, loc, types, ValueRange());
   ValueRange unknown = kernel.unknown.getResults();
@@ -257,19 +254,13 @@ static FailureOr<Kernel> linearizeBody(Block &body, TypeRange carried,
   yield->setOperands(yield->getOperands().take_front(carried.size()));
   linear.setInsertionPointToEnd(steps.getBody());
   Value number = math.add(kernel.first, steps.getInductionVar());
-  for (auto [i, tangent] : llvm::zip_equal(active, steps.getRegionIterArgs()))
-    context.setTangent(again.getRegionIterArg(i), tangent);
-  if (failed(context.linearizeBlock(primal)))
+  moveBody(linearBody, tangents, steps);
+  if (failed(store.storeBlock(primal)))
     return failure();
-  SmallVector<Value> yielded = llvm::map_to_vector(active, [&](unsigned i) {
-    Value value = yield->getOperand(i);
-    return orZeros(context.getTangent(value), linear, value);
-  });
-  scf::YieldOp::create(linear, loc, yielded);
 
   Residuals::Given given;
   given.known.map(again.getInductionVar(), number);
-  Restorer restorer(context);
+  Restorer restorer(store);
   FailureOr<scf::ForOp> restoring =
       restoreArrays(again, steps, given, restorer, /*isReplay=*/true);
   if (failed(restoring))
@@ -278,7 +269,7 @@ static FailureOr<Kernel> linearizeBody(Block &body, TypeRange carried,
   restorer.describe(given);
   Residuals residuals(primal, *steps.getBody(), std::move(given));
   SmallVector<Value> stored(residuals.getStored());
-  if (failed(context.noteStored(again, stored)))
+  if (failed(store.noteStored(again, stored)))
     return failure();
   TypeRange storedTypes = ValueRange(stored).getTypes();
   if (plan.length == 0)
@@ -367,50 +358,49 @@ static int64_t chooseStates(const Plan &plan, Operation *op, TypeRange types) {
   return states;
 }
 
-/// The rule of either kind of loop. `Op` is a loop that carries `inits`; those
-/// at `active` have tangents.
+/// Either kind of loop: `op` carries `inits`, and `linear` has the body
+/// `linearBody` with `arguments` for the tangents.
 template <typename Op>
-static LogicalResult replay(Op op, ValueRange inits, ArrayRef<unsigned> active,
+static LogicalResult replay(Op op, ValueRange inits, Op linear,
+                            Block &linearBody, ValueRange arguments,
                             std::optional<int64_t> trips,
-                            LinearizeContext &context) {
+                            ResidualStore &store) {
   Location loc = op.getLoc();
-  DenseSet<Value> used = findTangentsUsed(op, context);
   Plan plan = choosePlan(op, trips);
   if (plan.length == 0)
     trips = std::nullopt;
-  SmallVector<Value> tangents = llvm::map_to_vector(active, [&](unsigned i) {
-    return orZeros(context.getTangent(inits[i]), context.primal, inits[i]);
-  });
+  SmallVector<Value> tangents(linear.getInits());
   Body body = takeBody(op), primal = copyBody(*body);
-  Value zero = arith::ConstantIndexOp::create(context.linear, loc, 0);
-  auto place = scf::ForOp::create(context.linear, loc, zero, zero, zero);
-  FailureOr<Kernel> kernel =
-      linearizeBody(*body, inits.getTypes(), active, plan, place, context);
+  OpBuilder builder(linear);
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  auto place = scf::ForOp::create(builder, loc, zero, zero, zero);
+  FailureOr<Kernel> kernel = moveBodies(*body, inits.getTypes(), linearBody,
+                                        arguments, plan, place, store);
   if (failed(kernel))
     return failure();
   SmallVector<Value> state = pick(inits, kernel->needed);
   plan.states = chooseStates(plan, op, ValueRange(state).getTypes());
   Recording recording = record(op, *primal, kernel->needed, plan, trips);
   Body restricted = restrictBody(*primal, kernel->needed);
-  ValueRange results = Replay(context, loc, *kernel, *restricted, plan)
+  ValueRange results = Replay(builder, loc, *kernel, *restricted, plan)
                            .segments(recording, zero, recording.trips, state,
                                      tangents, plan.levels, trips);
   place.erase();
-  auto isUsed = [&](Value value) { return used.contains(value); };
-  if (!results.empty() && usesAny(results.front().getDefiningOp(), isUsed))
-    for (auto [i, tangent] : llvm::zip_equal(active, results))
-      context.setTangent(recording.results[i], tangent);
+  linear.replaceAllUsesWith(results);
+  linear.erase();
   op.replaceAllUsesWith(recording.results);
   op.erase();
   return success();
 }
 
-LogicalResult grad::replayFor(scf::ForOp op, ArrayRef<unsigned> active,
-                              LinearizeContext &context) {
-  return replay(op, op.getInitArgs(), active, getMaxTripCount(op), context);
+LogicalResult grad::replayFor(scf::ForOp op, scf::ForOp linear,
+                              ResidualStore &store) {
+  return replay(op, op.getInitArgs(), linear, *linear.getBody(),
+                linear.getRegionIterArgs(), getMaxTripCount(op), store);
 }
 
-LogicalResult grad::replayWhile(scf::WhileOp op, ArrayRef<unsigned> active,
-                                LinearizeContext &context) {
-  return replay(op, op.getInits().drop_back(), active, std::nullopt, context);
+LogicalResult grad::replayWhile(scf::WhileOp op, scf::WhileOp linear,
+                                ResidualStore &store) {
+  return replay(op, op.getInits().drop_back(), linear, *linear.getAfterBody(),
+                linear.getAfterArguments(), std::nullopt, store);
 }

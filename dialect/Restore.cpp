@@ -92,7 +92,7 @@ FailureOr<Value> Restorer::undoLoop(OpBuilder &builder, scf::ForOp loop,
   auto inside = OpBuilder::atBlockEnd(backwards.getBody());
   Value number =
       arith::SubIOp::create(inside, loc, mirror, backwards.getInductionVar());
-  Restorer inner(context);
+  Restorer inner(store);
   FailureOr<Value> restored = inner.restore(inside, loop.getRegionIterArg(i),
                                             loop.getBody()->getTerminator(), i,
                                             backwards.getRegionIterArg(0));
@@ -100,7 +100,7 @@ FailureOr<Value> Restorer::undoLoop(OpBuilder &builder, scf::ForOp loop,
     return failure();
   scf::YieldOp::create(inside, loc, *restored);
   if (failed(stackResiduals(loop, *backwards.getBody(), number, trips, inner,
-                            context)))
+                            store)))
     return failure();
   return backwards.getResult(0);
 }
@@ -113,13 +113,13 @@ FailureOr<Value> Restorer::undoBranch(OpBuilder &builder, Operation *op,
   for (auto [from, to] :
        llvm::zip_equal(op->getRegions(), backwards->getRegions())) {
     auto inside = OpBuilder::atBlockEnd(&to.front());
-    FailureOr<Value> restored = inner.emplace_back(context).restore(
+    FailureOr<Value> restored = inner.emplace_back(store).restore(
         inside, before, from.front().getTerminator(), i, now);
     if (failed(restored))
       return failure();
     scf::YieldOp::create(inside, op->getLoc(), *restored);
   }
-  if (failed(yieldResiduals(op, backwards, inner, context)))
+  if (failed(yieldResiduals(op, backwards, inner, store)))
     return failure();
   return backwards->getResult(0);
 }

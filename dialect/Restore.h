@@ -24,6 +24,7 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/Residuals.h"
+#include "dialect/StoreResiduals.h"
 
 namespace mlir::grad {
 
@@ -36,7 +37,7 @@ unsigned countBackward(scf::ForOp loop);
 /// are replaced by others with more results.
 class Restorer {
 public:
-  explicit Restorer(LinearizeContext &context) : context(context) {}
+  explicit Restorer(const ResidualStore &store) : store(store) {}
 
   /// Restores, where `builder` stands, what an array was `before` the updates
   /// that lead to operand `i` of the primal block's terminator, given what it
@@ -62,7 +63,7 @@ private:
     SmallVector<Value> restored; ///< From the last version to the first.
   };
 
-  LinearizeContext &context;
+  const ResidualStore &store;
   SmallVector<Array> arrays;
   SmallVector<Value> overwritten;
   /// Values that were put into arrays, as read from these.

@@ -73,12 +73,6 @@ public:
   virtual std::unique_ptr<LinearizeContext>
   inForwardMode(OpBuilder &builder) = 0;
 
-  /// Called with what a loop, branch or region stores for its linear part.
-  /// Fails for values that cannot be stored.
-  virtual LogicalResult noteStored(Operation *, ValueRange) const {
-    return success();
-  }
-
   /// The body of a function, which ends with a return. The code that is being
   /// linearized need not stand in the module that has the function.
   virtual FailureOr<Block *> getBody(FlatSymbolRefAttr function) = 0;

@@ -18,6 +18,7 @@
 
 #include "dialect/ControlFlow.h"
 #include "dialect/Recording.h"
+#include "dialect/StoreResiduals.h"
 
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SmallVectorExtras.h"
@@ -92,31 +93,34 @@ static scf::WhileOp createLike(scf::ForOp loop, unsigned states,
   return created;
 }
 
-LogicalResult grad::linearizeOnTapes(scf::WhileOp op, ArrayRef<unsigned> active,
-                                     LinearizeContext &context) {
-  OpBuilder builder(op);
+LogicalResult grad::storeOnTapes(scf::WhileOp op, scf::WhileOp linear,
+                                 ResidualStore &store) {
+  OpBuilder builder(op), atLinear(linear);
   Location loc = op.getLoc();
   unsigned states = op.getNumResults();
   Attribute policy = op->getAttr(kCheckpoint);
   auto unknown = UnrealizedConversionCastOp::create(
       builder, loc, TypeRange(builder.getIndexType()), ValueRange());
-  FailureOr<scf::ForOp> kept = linearizeKept(
-      createStandIn(op, unknown.getResult(0)), active, /*length=*/0, context);
-  if (failed(kept))
+  scf::ForOp standIn = createStandIn(op, unknown.getResult(0));
+  scf::ForOp steps = createLoop(atLinear, loc, standIn.getLowerBound(),
+                                standIn.getUpperBound(), linear.getInits());
+  steps->setDiscardableAttrs(standIn->getDiscardableAttrDictionary());
+  moveBody(*linear.getAfterBody(), linear.getAfterArguments(), steps);
+  linear.replaceAllUsesWith(steps.getResults());
+  linear.erase();
+  FailureOr<scf::ForOp> stored = storeAll(standIn, steps, /*length=*/0, store);
+  if (failed(stored))
     return failure();
-  scf::WhileOp loop = createLike(*kept, states, policy);
+  scf::WhileOp loop = createLike(*stored, states, policy);
   ValueRange results = loop.getResults();
-  context.setTangents(
-      results.take_front(states),
-      context.takeTangents(kept->getResults().take_front(states)));
   op.replaceAllUsesWith(results.take_front(states));
-  kept->getResults().take_front(states).replaceAllUsesWith(
+  stored->getResults().take_front(states).replaceAllUsesWith(
       results.take_front(states));
-  kept->getResults()
+  stored->getResults()
       .drop_front(states + 1)
       .replaceAllUsesWith(results.drop_front(states + 1));
   unknown.getResult(0).replaceAllUsesWith(results[states]);
-  kept->erase();
+  stored->erase();
   unknown.erase();
   op.erase();
   return success();

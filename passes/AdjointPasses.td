@@ -131,11 +131,57 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
     for `grad-transpose`.
 
     Loops and branches of the scf dialect carry tangents in a `grad.jvp`. In a
-    `grad.vjp` the linear code has loops and branches of its own. A loop with
-    a known bound on its iterations stores what the linear one needs of it, in
-    arrays with one place for each iteration. Other loops store some of the
-    states that they go through, and run again from there, for one block of
-    iterations after the other.
+    `grad.vjp` the linear code has loops and branches of its own. What they use
+    of the primal ones is not visible there: `grad.keep` and `grad.kept` say
+    which values these are. `grad.linear_part` of a primal loop or branch and
+    `grad.part_of` of the linear one are the same key. How the values get there
+    is decided by `grad-store-residuals`.
+
+    ```mlir
+    %y = scf.for %i ... iter_args(%a = %x) {
+      %b = grad.sin %a
+      %c = grad.cos %a
+      grad.keep[distinct[1]<>] %c
+      scf.yield %b
+    } {grad.linear_part = distinct[0]<>}
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = scf.for %i ... iter_args(%s = %t) {
+        %c = grad.kept[distinct[1]<>]
+        %1 = grad.multiply %s, %c
+        scf.yield %1
+      } {grad.part_of = distinct[0]<>}
+      grad.yield %0
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def GradStoreResiduals : Pass<"grad-store-residuals", "ModuleOp"> {
+  let summary = "Choose and store what linear code needs of loops and branches";
+  let description = [{
+    Replaces the pairs of `grad.keep` and `grad.kept` that `grad-linearize`
+    leaves, from the innermost loops and branches outwards. A loop with a known
+    bound on its iterations stores what the linear one needs of it, in arrays
+    with one place for each iteration. Other loops store some of the states that
+    they go through, and run again from there, for one block of iterations after
+    the other. The attribute `grad.checkpoint` of a loop asks for other policies.
+
+    ```mlir
+    %y:2 = scf.for %i ... iter_args(%a = %x, %states = %empty) {
+      %next = grad.dynamic_update_slice %states, %a[%i]
+      %b = grad.sin %a
+      scf.yield %b, %next
+    }
+    %dx = grad.transposed(%g) {
+    ^bb0(%t: tensor<f64>):
+      %0 = scf.for %i ... iter_args(%s = %t) {
+        %c = grad.dynamic_slice %y#1[%i]
+        ...
+    ```
 
     What is stored is a minimum cut in the graph of the body: those values of
     least bytes from which arithmetic and movement of data lead to what the
@@ -167,9 +213,8 @@ def GradLinearize : Pass<"grad-linearize", "ModuleOp"> {
   }];
   let options = [Option<"remarks", "remarks", "bool", /*default=*/"false",
                         "report what is stored for linear code">];
-  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::linalg::LinalgDialect",
-                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def GradTranspose : Pass<"grad-transpose", "ModuleOp"> {

@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "dialect/Rules.h"
-#include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 

@@ -21,9 +21,9 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "dialect/Rules.h"
 #include "passes/BufferPlace.h"
-#include "passes/DeadOps.h"
 #include "passes/OperandPlaces.h"
 #include "passes/Passes.h"
 

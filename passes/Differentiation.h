@@ -17,9 +17,8 @@ namespace mlir::grad {
 inline bool isRequest(Operation *op) { return isa<VjpOp, JvpOp, VmapOp>(op); }
 
 /// Replaces a `grad.vjp` or `grad.jvp` by the linearized body of its callee,
-/// which must be free of requests, calls and `grad.transposed`. `remarks`: says
-/// what is stored for linear code.
-LogicalResult linearizeRequest(Operation *request, bool remarks = false);
+/// which must be free of requests, calls and `grad.transposed`.
+LogicalResult linearizeRequest(Operation *request);
 
 /// Replaces each `grad.transposed` in `root` by the transpose of its region,
 /// outer ones first: what is transposed twice is not transposed at all.

@@ -16,7 +16,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
-#include "passes/DeadOps.h"
+#include "dialect/DeadOps.h"
+#include "dialect/StoreResiduals.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
@@ -84,7 +85,8 @@ private:
       if (failed(vmap ? batchRequest(vmap) : linearizeRequest(request)))
         return failure();
     }
-    if (failed(transposeLinear(function)))
+    if (failed(ResidualStore(/*remarks=*/false).run(function)) ||
+        failed(transposeLinear(function)))
       return failure();
     eraseDeadOps(function);
     if (requests.empty() || !function.isPrivate())

@@ -22,8 +22,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
+#include "dialect/DeadOps.h"
 #include "dialect/Updates.h"
-#include "passes/DeadOps.h"
 #include "passes/Passes.h"
 #include "passes/SizeExpander.h"
 

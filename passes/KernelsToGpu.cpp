@@ -17,11 +17,11 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "dialect/Foreign.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
-#include "passes/DeadOps.h"
 #include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"

@@ -14,7 +14,7 @@
 #include "dialect/ControlFlow.h"
 #include "dialect/Positions.h"
 #include "dialect/Rules.h"
-#include "dialect/Stacks.h"
+#include "dialect/StoreResiduals.h"
 #include "dialect/Structured.h"
 #include "dialect/Uses.h"
 #include "passes/Activity.h"
@@ -43,9 +43,9 @@ class Linearizer : public LinearizeContext {
 public:
   /// Without `activity`, all values are active.
   Linearizer(OpBuilder &primal, OpBuilder &linear, const Activity *activity,
-             Operation *request, bool remarks)
-      : LinearizeContext(primal, linear), activity(activity), request(request),
-        remarks(remarks) {}
+             Operation *request)
+      : LinearizeContext(primal, linear), activity(activity), request(request) {
+  }
 
   LogicalResult linearizeBlock(Block &block) override {
     // Not those that rules add: they may lie in memory where active ops were.
@@ -64,21 +64,7 @@ public:
   }
 
   std::unique_ptr<LinearizeContext> inForwardMode(OpBuilder &builder) override {
-    return std::make_unique<Linearizer>(builder, builder, nullptr, request,
-                                        remarks);
-  }
-
-  LogicalResult noteStored(Operation *op, ValueRange values) const override {
-    for (Value value : values)
-      if (!isStorable(value.getType()))
-        return op->emitOpError("expected numbers or tensors of static shape to "
-                               "store for its derivative, but got ")
-               << value.getType();
-    if (remarks)
-      for (Value value : values)
-        emitRemark(value.getLoc()) << "stored for the derivative of "
-                                   << op->getName() << ": " << value.getType();
-    return success();
+    return std::make_unique<Linearizer>(builder, builder, nullptr, request);
   }
 
   FailureOr<Block *> getBody(FlatSymbolRefAttr function) override {
@@ -142,7 +128,6 @@ private:
 
   const Activity *activity;
   Operation *request;
-  bool remarks;
 };
 
 } // namespace
@@ -171,7 +156,7 @@ static bool decomposeActive(func::FuncOp function, const Activity &activity) {
   return changed;
 }
 
-LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
+LogicalResult grad::linearizeRequest(Operation *op) {
   FailureOr<func::FuncOp> callee = getCallee(op);
   if (failed(callee))
     return failure();
@@ -202,8 +187,7 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
   OpBuilder inRegion(op->getContext());
   inRegion.setInsertionPointToEnd(region.get());
   auto jvp = dyn_cast<JvpOp>(op);
-  Linearizer linearizer(primal, jvp ? primal : inRegion, &activity, op,
-                        remarks);
+  Linearizer linearizer(primal, jvp ? primal : inRegion, &activity, op);
   for (auto [position, i] : llvm::enumerate(request.wrt)) {
     Value input = body.getArgument(i);
     linearizer.setTangent(input,
@@ -230,6 +214,7 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
         TransposedOp::create(primal, loc, region->getArgumentTypes(),
                              cast<VjpOp>(op).getCotangents());
     transposed.getBody().push_back(region.release());
+    keepResiduals(transposed.getBody().front());
     llvm::append_range(results, transposed.getResults());
   }
 
@@ -250,10 +235,8 @@ LogicalResult grad::linearizeRequest(Operation *op, bool remarks) {
 namespace {
 
 struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
-  using GradLinearizeBase::GradLinearizeBase;
-
   void runOnOperation() override {
-    auto expand = [this](func::FuncOp function) -> LogicalResult {
+    auto expand = [](func::FuncOp function) -> LogicalResult {
       SmallVector<Operation *> requests;
       function.walk([&](Operation *op) {
         if (isa<VjpOp, JvpOp>(op))
@@ -263,7 +246,7 @@ struct GradLinearize : grad::impl::GradLinearizeBase<GradLinearize> {
         FailureOr<func::FuncOp> callee = getCallee(request);
         if (failed(callee))
           return failure();
-        if (isExpanded(*callee) && failed(linearizeRequest(request, remarks)))
+        if (isExpanded(*callee) && failed(linearizeRequest(request)))
           return failure();
       }
       return success();

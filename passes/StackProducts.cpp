@@ -16,9 +16,9 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
-#include "passes/DeadOps.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -12,9 +12,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "dialect/Restore.h"
 #include "dialect/Rules.h"
-#include "passes/DeadOps.h"
 #include "passes/Differentiation.h"
 #include "passes/Passes.h"
 
@@ -89,6 +89,13 @@ private:
 
 static LogicalResult transposeRegion(TransposedOp op) {
   Block &body = op.getBody().front();
+  WalkResult open = body.walk([](KeptOp kept) {
+    kept.emitOpError("has to be stored before linear code is transposed: run "
+                     "grad-store-residuals first");
+    return WalkResult::interrupt();
+  });
+  if (open.wasInterrupted())
+    return failure();
   OpBuilder builder(op);
   Transposer transposer(builder, op);
   for (Value argument : body.getArguments())

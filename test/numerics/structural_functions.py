@@ -97,6 +97,16 @@ def transpose_of_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
     return op.results[0]
 
 
+def transpose_of_kept_scaling(c: ir.Value, x: ir.Value) -> ir.Value:
+    key = ir.Attribute.parse("distinct[0]<>")
+    grad.KeepOp(x, key)
+    op = grad.TransposedOp([c.type], [c])
+    body = op.body.blocks.append(c.type)
+    with ir.InsertionPoint(body):
+        grad.yield_([grad.multiply(body.arguments[0], grad.KeptOp(x.type, key).value)])
+    return op.results[0]
+
+
 FUNCTIONS = [
     Structural(
         "stop_gradient",
@@ -159,6 +169,20 @@ FUNCTIONS = [
     Structural(
         "yield",
         [Case(transpose_of_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
+    Structural(
+        "keep",
+        [Case(transpose_of_kept_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
+        FLOATS,
+        order=0,
+        rounding=4,
+    ),
+    Structural(
+        "kept",
+        [Case(transpose_of_kept_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
         FLOATS,
         order=0,
         rounding=4,

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize=remarks -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals=remarks -split-input-file -verify-diagnostics | FileCheck %s
 
 // How many iterations a loop has at most is known where each of them accesses a
 // part of an array that is said to be there: it stores what it needs of each.

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize --canonicalize | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals --canonicalize | FileCheck %s
 
 func.func private @solution(%a: tensor<3x3xf64>, %b: tensor<3x2xf64>) -> tensor<3x2xf64> {
   %lu, %pivots, %order, %status = grad.lu %a : tensor<3x3xf64> -> tensor<3x3xf64>, tensor<3xi32>, tensor<3xi64>, tensor<i32>

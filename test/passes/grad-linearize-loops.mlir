@@ -1,4 +1,5 @@
-// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s --check-prefix=OPEN
 
 // Forward: one loop carries values and tangents.
 func.func private @power(%x: tensor<f64>) -> tensor<f64> {
@@ -25,7 +26,19 @@ func.func @forward(%x: tensor<f64>, %t: tensor<f64>) -> (tensor<f64>, tensor<f64
   %0:2 = grad.jvp @power(%x), tangents(%t), wrt = [0], of = [0] : (tensor<f64>, tensor<f64>) -> (tensor<f64>, tensor<f64>)
   return %0#0, %0#1 : tensor<f64>, tensor<f64>
 }
-// Reverse: the loop stores what the linear loop needs.
+// Reverse: linear code says what it needs of the loop, which then stores that.
+// OPEN-LABEL: func.func @reverse
+// OPEN-SAME: %[[X:.*]]: tensor<f64>, %[[G:.*]]: tensor<f64>
+// OPEN: scf.for {{.*}} iter_args(%[[Y:.*]] = %{{.*}})
+// OPEN: grad.keep[distinct[[VALUE:.*]]<>] %[[Y]]
+// OPEN: grad.linear_part = distinct[[LOOP:.*]]<>
+// OPEN: grad.transposed(%[[G]])
+// OPEN-NEXT: ^bb0(%[[T:.*]]: tensor<f64>):
+// OPEN-NEXT: scf.for {{.*}} iter_args(%[[D:.*]] = %{{.*}})
+// OPEN: %[[Y0:.*]] = grad.kept[distinct[[VALUE]]<>]
+// OPEN: grad.multiply %[[D]], %[[X]]
+// OPEN: grad.multiply %[[T]], %[[Y0]]
+// OPEN: grad.part_of = distinct[[LOOP]]<>
 // CHECK-LABEL: func.func @reverse
 // CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[G:.*]]: tensor<f64>
 func.func @reverse(%x: tensor<f64>, %g: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
@@ -176,4 +189,35 @@ func.func private @sum_of_sines(%x: tensor<4xf64>, %n: index) -> tensor<8xf64> {
 func.func @keeps_what_is_needed(%x: tensor<4xf64>, %n: index, %g: tensor<8xf64>) -> (tensor<8xf64>, tensor<4xf64>) {
   %0:2 = grad.vjp @sum_of_sines(%x, %n), cotangents(%g), wrt = [0], of = [0] : (tensor<4xf64>, index, tensor<8xf64>) -> (tensor<8xf64>, tensor<4xf64>)
   return %0#0, %0#1 : tensor<8xf64>, tensor<4xf64>
+}
+
+// -----
+
+// The linear part of a loop with a condition goes on as long as the loop does.
+func.func private @doubled(%x: f64, %limit: f64) -> f64 {
+  %r = scf.while (%y = %x) : (f64) -> f64 {
+    %go = arith.cmpf olt, %y, %limit : f64
+    scf.condition(%go) %y : f64
+  } do {
+  ^bb0(%y: f64):
+    %next = arith.mulf %y, %y : f64
+    scf.yield %next : f64
+  }
+  return %r : f64
+}
+// OPEN-LABEL: func.func @while(
+// OPEN: scf.while (%[[Y:.*]] = %{{.*}}, %[[GO:.*]] = %{{.*}})
+// OPEN: grad.keep[distinct[[CONDITION:.*]]<>] %[[GO]]
+// OPEN: grad.transposed
+// OPEN: scf.while (%[[T:.*]] = %{{.*}}) : (f64) -> f64
+// OPEN: %[[KEPT:.*]] = grad.kept[distinct[[CONDITION]]<>] : i1
+// OPEN: scf.condition(%[[KEPT]]) %[[T]]
+// CHECK-LABEL: func.func @while(
+// CHECK-NOT: grad.kept
+// CHECK: grad.transposed
+// CHECK-NOT: scf.while
+// CHECK: return
+func.func @while(%x: f64, %limit: f64, %g: f64) -> f64 {
+  %0:2 = grad.vjp @doubled(%x, %limit), cotangents(%g), wrt = [0], of = [0] : (f64, f64, f64) -> (f64, f64)
+  return %0#1 : f64
 }

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize --canonicalize | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals --canonicalize | FileCheck %s
 
 func.func private @sorted(%x: tensor<2x3xf64>) -> tensor<2x3xf64> {
   %0, %i = grad.sort %x : tensor<2x3xf64> -> tensor<2x3xf64>, tensor<2x3xi64>

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize --cse -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals --cse -split-input-file | FileCheck %s
 
 // Scalars: the partial derivatives of the grad ops, in their scalar forms.
 func.func private @scalar(%x: f64, %n: index) -> f64 {

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals -split-input-file | FileCheck %s
 
 func.func private @f(%x: tensor<f64>) -> tensor<f64> {
   %0 = grad.sin %x : tensor<f64>

@@ -47,7 +47,7 @@ func.func @main(%start: {array}, %a: {array}, %first: {one}, %g: {one}) -> {arra
 
 def stored(text: str) -> dict[str, int]:
     """How many values of each type are stored."""
-    command = [str(TOOL), "--grad-linearize=remarks", "-o", os.devnull]
+    command = [str(TOOL), "--grad-linearize", "--grad-store-residuals=remarks", "-o", os.devnull]
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, check=True, timeout=60
     )

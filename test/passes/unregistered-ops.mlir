@@ -1,6 +1,6 @@
 // Ops of dialects that nobody registered pass through every pass that can leave
 // them alone.
-// RUN: gradopt %s --allow-unregistered-dialect -grad-inline-calls -grad-linearize -grad-transpose \
+// RUN: gradopt %s --allow-unregistered-dialect -grad-inline-calls -grad-linearize -grad-store-residuals -grad-transpose \
 // RUN:   -grad-differentiate -grad-share-pads -convert-grad-to-linalg -grad-fuse -grad-block-loops \
 // RUN:   -grad-plan-memory -grad-contractions-to-blas -grad-outline-kernels=min-nests=1 \
 // RUN:   -grad-buffers-to-loops -convert-math-to-gradopt | FileCheck %s

@@ -4,15 +4,23 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GRADOPT_PASSES_DEADOPS_H
-#define GRADOPT_PASSES_DEADOPS_H
+#ifndef GRADOPT_DIALECT_DEADOPS_H
+#define GRADOPT_DIALECT_DEADOPS_H
 
 #include "mlir/IR/Iterators.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace mlir::grad {
 
-/// Erases what has no effect and no use inside of `root`, uses first.
+/// Erases what has no effect and no use inside of `block`, uses first.
+inline void eraseDeadOps(Block &block) {
+  block.walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+    if (isOpTriviallyDead(op))
+      op->erase();
+  });
+}
+
+/// The same inside of `root`.
 inline void eraseDeadOps(Operation *root) {
   root->walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
     if (op != root && isOpTriviallyDead(op))
@@ -22,4 +30,4 @@ inline void eraseDeadOps(Operation *root) {
 
 } // namespace mlir::grad
 
-#endif // GRADOPT_PASSES_DEADOPS_H
+#endif // GRADOPT_DIALECT_DEADOPS_H

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals -split-input-file | FileCheck %s
 
 // Loops that come of a policy have bounds, and policies: the next derivative
 // keeps no more of them than the first does.

@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize=remarks -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals=remarks -split-input-file -verify-diagnostics | FileCheck %s
 
 // What loops and branches store for their linear parts.
 

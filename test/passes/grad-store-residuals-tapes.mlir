@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals -split-input-file | FileCheck %s
 
 // A loop whose number of iterations is not known keeps its residuals on tapes if
 // that is asked for: tensors for which there are addresses only. Each iteration

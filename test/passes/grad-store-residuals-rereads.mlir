@@ -1,4 +1,4 @@
-// RUN: gradopt %s --grad-linearize=remarks --canonicalize -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals=remarks --canonicalize -split-input-file -verify-diagnostics | FileCheck %s
 
 // What an iteration reads of an array that the loop updates may be there before
 // the loop or behind it: then it is not stored.

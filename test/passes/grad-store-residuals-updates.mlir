@@ -1,5 +1,5 @@
-// RUN: gradopt %s --grad-linearize=remarks -split-input-file -verify-diagnostics | FileCheck %s
-// RUN: gradopt %s --grad-linearize=remarks --grad-transpose --canonicalize -split-input-file -verify-diagnostics | FileCheck %s --check-prefix=REVERSE
+// RUN: gradopt %s --grad-linearize --grad-store-residuals=remarks -split-input-file -verify-diagnostics | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals=remarks --grad-transpose --canonicalize -split-input-file -verify-diagnostics | FileCheck %s --check-prefix=REVERSE
 
 // Arrays that loops update in place: what is overwritten is stored, and put back
 // in the direction of the transpose.

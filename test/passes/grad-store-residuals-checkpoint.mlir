@@ -1,5 +1,5 @@
-// RUN: gradopt %s --grad-linearize -split-input-file | FileCheck %s
-// RUN: gradopt %s --grad-linearize --grad-transpose -split-input-file | FileCheck %s --check-prefix=ADJOINT
+// RUN: gradopt %s --grad-linearize --grad-store-residuals -split-input-file | FileCheck %s
+// RUN: gradopt %s --grad-linearize --grad-store-residuals --grad-transpose -split-input-file | FileCheck %s --check-prefix=ADJOINT
 // RUN: gradopt %s --grad-to-adjoint --grad-to-simplified -split-input-file | FileCheck %s --check-prefix=SIMPLE
 
 // The linear part has a copy of what the region computes; its transpose begins
