@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 import scipy.interpolate
 import scipy.linalg
+import scipy.optimize
 import scipy.signal
+import scipy.spatial
+import scipy.special
 import scipy.stats
 
 import gradopt as go
@@ -56,6 +59,13 @@ CASES: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: np.maximum(x * 1j, 1), errors.UnsupportedError, "numpy.abs"),
     (lambda x: sum(v for v in np.nditer(x)), errors.UnsupportedError, "iterate over x.ravel()"),
     (lambda x: np.r_[x, x], errors.UnsupportedError, "numpy.r_ is not supported on traced arrays: use numpy.concatenate"),
+    # Through decorators, compiled code, classes and what they call, the user's own call is named.
+    (lambda x: scipy.stats.norm.fit(x), errors.UnsupportedError, "scipy.stats.norm.fit is not supported on traced arrays: fit outside"),
+    (lambda x: scipy.optimize.linprog(x), errors.UnsupportedError, "scipy.optimize.linprog is not supported on traced arrays: call it outside"),
+    (lambda x: scipy.linalg.null_space(x[:, None] * A), errors.UnsupportedError, "scipy.linalg.null_space is not supported"),
+    (lambda x: scipy.special.obl_cv(1, 2, x), errors.UnsupportedError, "scipy.special.obl_cv is not supported on traced arrays: write its formula"),
+    (lambda x: np.ma.masked_array(x, x > 0.5), errors.UnsupportedError, "numpy.ma.MaskedArray is not supported on traced arrays: choose elements"),
+    (lambda x: np.poly1d(x)(2.0), errors.UnsupportedError, "numpy.poly1d is not supported"),
     (lambda x: np.c_[x, x], errors.UnsupportedError, "column_stack"),
     (lambda x: np.full(3, x[0]), errors.UnsupportedError, "gradopt.numpy.array, asarray or full"),
     (lambda x: np.array([x[0], 1.0]), errors.ConversionError, "gradopt.numpy.array"),
@@ -99,6 +109,24 @@ def test_advice_fits_the_line(function: Any, kind: type[Exception], text: str) -
         assert isinstance(info.value, errors.GradoptError)
 
 
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (lambda x: scipy.spatial.ConvexHull(x[:, None] * A), "scipy.spatial.ConvexHull is not"),
+        (
+            lambda x: scipy.optimize.linear_sum_assignment(x[:, None] * A),
+            "scipy.optimize.linear_sum_assignment is not supported on traced arrays: call it",
+        ),
+    ],
+)
+def test_compiled_code_of_scipys_is_named(function: Any, text: str) -> None:
+    """It has no frames that would tell; rewritten code knows what it calls."""
+    with pytest.raises(errors.UnsupportedError) as info:
+        go.compile(function)(X)
+    assert str(info.value).startswith(text)
+    assert "test_messages.py" in str(info.value)
+
+
 def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedError) -> None:
     """The message begins so, in rewritten code too, and the line is the user's."""
     for capture in ("rewrite", "trace"):
@@ -113,7 +141,7 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
     ("function", "name", "advice"),
     [
         (lambda x: scipy.stats.probplot(x), "scipy.stats.probplot", "gradopt.pure_callback"),
-        (lambda x: scipy.stats.vonmises.pdf(x, 2.0), "scipy.stats.vonmises.pdf", "its formula"),
+        (lambda x: scipy.stats.levy_stable.pdf(x, 1.3, 0.2), "scipy.stats.levy_stable.pdf", "its formula"),
         (lambda x: scipy.stats.fisher_exact(x), "scipy.stats.fisher_exact", "its formula"),
         (lambda x: scipy.interpolate.splprep([x, x]), "scipy.interpolate.splprep", "its formula"),
         (lambda x: np.polynomial.Polynomial(x)(0.5), "numpy.polynomial.polynomial.Polynomial", "other functions"),

@@ -88,13 +88,45 @@ def advice_for(general: str, function: str | None = None) -> str:
     return general
 
 
+# By the ends of names of SciPy's functions.
+_INSTEAD = [
+    (
+        r"\.rvs$",
+        "draw with gradopt.random, as in mean + deviation * gradopt.random.normal(key, shape)",
+    ),
+    (
+        r"\.stats\.\w+\.fit$|\.(curve_fit|nnls|lsq_linear|isotonic_regression)$",
+        "fit outside of compiled functions, with gradopt.scipy.minimize or least_squares, which "
+        "take the derivatives; to differentiate a fit, use gradopt.custom_root",
+    ),
+    (
+        r"\.optimize\.\w+$",
+        "call it outside of compiled functions, on compiled ones; to differentiate a solution, use "
+        "gradopt.custom_root or gradopt.fixed_point",
+    ),
+    (
+        r"\.(dblquad|tplquad|nquad)$",
+        "use scipy.integrate.quad of a function that calls scipy.integrate.quad",
+    ),
+    (
+        r"\.sparse\.linalg\.\w+$",
+        "use numpy.linalg of the dense matrix, or solve it by gradopt.custom_root",
+    ),
+    (
+        r"\.sparse\.(\w+\.)?(diags|diags_array|eye_array|identity|kron|block_array|hstack|vstack"
+        r"|coo_array|coo_matrix|bsr_array|dia_array|lil_array|dok_array)$",
+        "make the pattern before the call, and gradopt.scipy.sparse.csr_array of it and of traced "
+        "data",
+    ),
+]
+
+
 def _scipys(function: str) -> str:
     """What to do instead of calling one of SciPy's functions."""
     _, package, *names = function.split(".")
-    if names[-1] == "rvs":
-        return (
-            "draw with gradopt.random, as in mean + deviation * gradopt.random.normal(key, shape)"
-        )
+    for pattern, advice in _INSTEAD:
+        if re.search(pattern, function):
+            return advice
     try:
         found: Any = importlib.import_module(f"gradopt.scipy.{package}")
         for name in names:

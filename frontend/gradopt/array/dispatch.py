@@ -560,7 +560,8 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
             typed = TYPED_UFUNCS.get(ufunc.__name__)
             handler = handler if typed is None else functools.partial(typed, ufunc)
         if handler is None:
-            raise unsupported(qualified_name(ufunc), hint_for(ufunc.__name__))
+            name = qualified_name(ufunc)
+            raise unsupported(name, advice_for(hint_for(name), name))
     return handler
 
 

@@ -296,6 +296,8 @@ class Tracer(Handle):
         if not self.shape:
             raise TypeError("len() of unsized object")
         if is_extent(self._extents[0]):
+            if library_function() is not None:
+                raise unsupported("len()")
             raise unknown_size("len(), which is called in code that is not rewritten,")
         return self._extents[0]
 

@@ -87,7 +87,10 @@ def _name_in_library(frame: FrameType) -> str | None:
     name = frame.f_code.co_name
     owner = frame.f_locals.get("self")
     if owner is not None:
-        return _name_of_method(owner, name)
+        return _name_of_method(owner, getattr(_wrapped(frame), "__name__", name))
+    if name == "__new__":
+        made = frame.f_locals[frame.f_code.co_varnames[0]]
+        return f"{_public(made.__module__)}.{made.__name__}"
     function = _wrapped(frame) or frame.f_globals.get(name)
     name = getattr(function, "__name__", name)
     if name.startswith("_") or not callable(function):
@@ -111,6 +114,8 @@ def _name_of_method(owner: object, method: str) -> str:
     kind = type(owner)
     if kind.__name__ in _SUBSCRIPTED:
         return _SUBSCRIPTED[kind.__name__]
+    if kind.__name__ == "MultiUFunc":
+        return f"scipy.special.{getattr(owner, '__name__', method)}"
     distribution = getattr(owner, "name", None)
     module = _public(kind.__module__)
     is_distribution = module == "scipy.stats" and isinstance(distribution, str)

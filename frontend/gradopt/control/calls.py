@@ -556,7 +556,9 @@ def callee(function: Any, package: str) -> Any:
             "often that happens; it may have effects that compiled code does not have",
             source_location(),
         )
-    return _guarded(function) if scope.in_part or kind is type else naming_itself(function)
+    if scope.in_part or kind is type:
+        return naming_itself(function, _guarded(function))
+    return naming_itself(function)
 
 
 def _vectorized(function: Any, *args: Any, **kwargs: Any) -> Any:

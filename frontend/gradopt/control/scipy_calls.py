@@ -11,13 +11,14 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
-from types import CellType, FunctionType
+from types import BuiltinFunctionType, CellType, FunctionType
 from typing import Any
 
 from gradopt.array.advice import advice_for
 from gradopt.array.dispatch import hint_for, unsupported
+from gradopt.base.location import source_location
 from gradopt.control.text import is_put_off
-from gradopt.errors import GradoptError
+from gradopt.errors import ConversionError, GradoptError
 
 
 def of_scipy(function: Any) -> Callable[..., Any] | None:
@@ -51,28 +52,39 @@ def _is_sparse(value: Any) -> bool:
     return type(value).__module__.startswith("scipy.sparse.")
 
 
-def naming_itself(function: Any) -> Any:
+def naming_itself(function: Any, called: Callable[..., Any] | None = None) -> Any:
     """A function of SciPy's own code, which names itself where it cannot do with traced values.
 
-    Others are as they are.
+    Args:
+        function: SciPy's function or class, or a class of masked arrays; others are as they are.
+        called: what is called in its place, if it is not the function.
     """
-    module = getattr(function, "__module__", None)
-    if type(function) is not FunctionType or not str(module).startswith("scipy."):
-        return function
+    call = function if called is None else called
+    module = str(getattr(function, "__module__", None))
+    kinds = (FunctionType, BuiltinFunctionType, type)
+    if type(function) not in kinds or not module.startswith(("scipy.", "numpy.ma")):
+        return call
+    # Compiled code has no frames that would say who asks for the value.
+    is_compiled = type(function) is not FunctionType
 
-    @functools.wraps(function)
+    @functools.wraps(function, updated=())
     def tried(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            return call(*args, **kwargs)
         except (AttributeError, IndexError, TypeError) as error:
             known = not any(map(is_put_off, (*args, *kwargs.values())))
-            if known or isinstance(error, GradoptError):
+            if known or (isinstance(error, GradoptError) and not _asks(error, is_compiled)):
                 raise
-            public = [part for part in str(module).split(".") if not part.startswith("_")]
+            public = [part for part in module.split(".") if not part.startswith("_")]
             name = ".".join([*public, function.__name__])
             raise unsupported(name, advice_for(hint_for(name), name)) from error
 
     return tried
+
+
+def _asks(error: GradoptError, is_compiled: bool) -> bool:
+    """Whether compiled code, called on the user's line, asked for the value of a traced array."""
+    return is_compiled and type(error) is ConversionError and error.location == source_location()
 
 
 def _is_put_off(value: Any) -> bool:
