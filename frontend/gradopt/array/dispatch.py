@@ -113,7 +113,8 @@ def handler_of(function: Any) -> Handler | None:
     handler = FUNCTIONS.get(function)
     if handler is None:
         module = getattr(function, "__module__", None) or ""
-        further = FURTHER.get(module) or FURTHER.get(f"{module}.{function.__name__}")
+        name = f"{module}.{getattr(function, '__name__', '')}"
+        further = FURTHER.get(module) or FURTHER.get(name)
         if further is not None:
             importlib.import_module(further)
             return FUNCTIONS.get(function)
