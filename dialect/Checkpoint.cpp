@@ -71,11 +71,12 @@ static bool isKept(Operation *op, Policy policy) {
 /// Whether what ops in the regions of `op` compute can be kept, too: if it is
 /// known how much that is, or the loop keeps other values on tapes, and the op
 /// is not itself replaced by others.
-static bool mayHoldKept(Operation *op) {
+static bool mayHoldKept(Operation *op, const ResidualStore &store) {
   if (!isMemoryEffectFree(op))
     return false;
   if (auto loop = dyn_cast<scf::ForOp>(op))
-    return getMaxTripCount(loop) ? !op->hasAttr(kCheckpoint) : keepsTapes(op);
+    return getMaxTripCount(loop) ? !op->hasAttr(kCheckpoint)
+                                 : store.keepsTapes(op);
   return isa<scf::IfOp, scf::IndexSwitchOp>(op);
 }
 
@@ -89,8 +90,9 @@ namespace {
 class Copies {
 public:
   /// Of ops that are missing among `live`, nothing is kept.
-  Copies(Block &primal, const IRMapping &copies, Block &live, Policy policy)
-      : primal(primal) {
+  Copies(Block &primal, const IRMapping &copies, Block &live, Policy policy,
+         const ResidualStore &store)
+      : primal(primal), store(store) {
     DenseSet<Operation *> alive;
     live.walk([&](Operation *op) { alive.insert(op); });
     number(primal, kOutside, copies, alive, policy);
@@ -120,7 +122,7 @@ private:
               const DenseSet<Operation *> &alive, Policy policy) {
     Builder builder(block.getParentOp()->getContext());
     for (Operation &op : block.without_terminator()) {
-      bool isAround = policy != Policy::Nothing && mayHoldKept(&op);
+      bool isAround = policy != Policy::Nothing && mayHoldKept(&op, store);
       if ((!isAround && !isKept(&op, policy)) ||
           !alive.contains(copies.lookup(&op)))
         continue;
@@ -149,6 +151,7 @@ private:
     int64_t parent;
   };
   Block &primal;
+  const ResidualStore &store;
   SmallVector<Numbered> numbered;
 };
 
@@ -199,8 +202,18 @@ static SmallVector<Value> findKept(Block &primal, Block &linear,
   return kept.takeVector();
 }
 
+/// The blocks of loops and branches around `loop`, outer ones first, up to the
+/// region of `root`.
+static SmallVector<Block *> findBlocksAround(Operation *root, Operation *loop) {
+  SmallVector<Block *> around;
+  for (Block *block = loop->getBlock(); block->getParentOp() != root;
+       block = block->getParentOp()->getBlock())
+    around.insert(around.begin(), block);
+  return around;
+}
+
 /// Lets the loops and branches around `value`, in the region of `root`, yield
-/// it: loops a stack of the values of all iterations.
+/// it: loops a stack of the values of all iterations, or one tape for all runs.
 static Value yieldFrom(Operation *root, Value value) {
   Location loc = value.getLoc();
   for (Operation *parent;
@@ -208,17 +221,27 @@ static Value yieldFrom(Operation *root, Value value) {
     OpBuilder builder(parent);
     if (auto loop = dyn_cast<scf::ForOp>(parent)) {
       std::optional<int64_t> trips = getMaxTripCount(loop);
-      loop = carryMore(loop, trips ? createStack(builder, loc, value.getType(),
-                                                 std::max<int64_t>(*trips, 1))
-                                   : createTape(builder, loc, value.getType()));
+      std::optional<NestedTapes> tapes;
+      SmallVector<Block *> around;
+      if (!trips) {
+        around = findBlocksAround(root, loop);
+        tapes.emplace(around, loop, value.getType());
+      }
+      loop = carryMore(loop, tapes ? tapes->getTapes().front()
+                                   : createStack(builder, loc, value.getType(),
+                                                 std::max<int64_t>(*trips, 1)));
       Operation *yield = loop.getBody()->getTerminator();
       builder.setInsertionPoint(yield);
       Value number = createNumber(builder, loop, loop.getInductionVar());
+      if (tapes)
+        number = tapes->placeOf(builder, number);
       yield->insertOperands(yield->getNumOperands(),
                             createPush(builder, loc,
                                        loop.getRegionIterArgs().back(), value,
                                        number));
       value = loop.getResults().back();
+      if (tapes)
+        return tapes->leave(loop, value).front();
       continue;
     }
     SmallVector<SmallVector<Value>> yields;
@@ -243,14 +266,28 @@ static Value readKept(Value kept, Operation *op, Type type, Block &primal) {
       loops.push_back(loop);
   }
   OpBuilder builder(op);
-  for (auto [i, loop] : llvm::enumerate(llvm::reverse(loops))) {
+  auto peek = [&](Value place, bool isLast) {
     auto stack = cast<RankedTensorType>(kept.getType());
     Type inside = RankedTensorType::get(stack.getShape().drop_front(),
                                         stack.getElementType());
-    kept = createPeek(builder, op->getLoc(), kept,
-                      i + 1 == loops.size() ? type : inside,
-                      createNumber(builder, loop, loop.getInductionVar()));
+    kept =
+        createPeek(builder, op->getLoc(), kept, isLast ? type : inside, place);
+  };
+  // One tape is for all runs of its loop.
+  auto onTape = llvm::find_if(
+      loops, [](scf::ForOp loop) { return !getMaxTripCount(loop); });
+  if (onTape != loops.end()) {
+    Operation *root = primal.getParentOp();
+    SmallVector<Block *> around = findBlocksAround(root, *onTape);
+    NestedTapes places(around, *onTape, {});
+    Value number = createNumber(builder, *onTape, onTape->getInductionVar());
+    peek(places.placeOf(builder, number), onTape == loops.begin());
+    places.leave(*onTape, {});
+    loops.erase(onTape, loops.end());
   }
+  for (auto [i, loop] : llvm::enumerate(llvm::reverse(loops)))
+    peek(createNumber(builder, loop, loop.getInductionVar()),
+         i + 1 == loops.size());
   return kept;
 }
 
@@ -268,6 +305,8 @@ LogicalResult grad::storeRegion(scf::ExecuteRegionOp op, Operation *linear,
   std::optional<Policy> policy = getPolicy(op);
   if (!policy)
     return storeBranch(op, linear, store);
+  // What a region in a loop keeps on tapes would be kept for each iteration.
+  bool isOutermost = store.getBlocksAround().empty();
 
   OpBuilder builder(op);
   IRMapping mapping;
@@ -275,8 +314,8 @@ LogicalResult grad::storeRegion(scf::ExecuteRegionOp op, Operation *linear,
   // What is computed for the linear part alone.
   eraseDeadOps(kept->getRegion(0).front());
   Block &primal = op.getRegion().front(), &block = linear->getRegion(0).front();
-  Copies copies(primal, mapping, kept->getRegion(0).front(), *policy);
-  if (failed(store.storeBlock(primal)))
+  Copies copies(primal, mapping, kept->getRegion(0).front(), *policy, store);
+  if (failed(store.storeBlockApart(primal, /*bounded=*/!isOutermost)))
     return failure();
   Operation *yield = primal.getTerminator();
 

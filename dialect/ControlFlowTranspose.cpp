@@ -104,18 +104,6 @@ Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {
   return builder.createOrFold<arith::AddIOp>(loc, last, begin);
 }
 
-/// The cotangents of `values` in front of the loop.
-static SmallVector<Value> cotangentsBefore(scf::ForOp op, ValueRange values,
-                                           TransposeContext &context) {
-  OpBuilder &builder = context.builder;
-  return llvm::map_to_vector(values, [&](Value value) {
-    Value cotangent = context.getCotangent(value);
-    if (!cotangent && isTape(value.getType()))
-      return createZeroTape(builder, op, value.getType());
-    return orZeros(cotangent, builder, value);
-  });
-}
-
 LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   Location loc = op.getLoc();
   OpBuilder &builder = context.builder;
@@ -135,8 +123,8 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
   // Cotangents of what the loop carries, and of values from outside so far; and
   // what is restored.
   SmallVector<Value> inits =
-      cotangentsBefore(op, op.getResults().take_front(count), context);
-  llvm::append_range(inits, cotangentsBefore(op, outside, context));
+      cotangentsOf(op.getResults().take_front(count), context);
+  llvm::append_range(inits, cotangentsOf(outside, context));
   llvm::append_range(inits, op.getInitArgs().take_back(backward));
   Value mirror = createMirror(builder, op);
   auto reversed =
@@ -188,8 +176,17 @@ LogicalResult grad::transposeBranch(Operation *op, TransposeContext &context) {
   for (Region &region : op->getRegions())
     context.markLinear(region.front());
   SmallVector<Value> outside = findLinearUses(op, context);
-  SmallVector<Value> before = llvm::map_to_vector(
-      outside, [&](Value value) { return context.getCotangent(value); });
+  SmallVector<Value> before = llvm::map_to_vector(outside, [&](Value value) {
+    Value cotangent = context.getCotangent(value);
+    // A tape that only some of the blocks read: there are no zeros for it in
+    // the others. One that they fill is what they yield.
+    bool isRead = llvm::any_of(value.getUsers(), [&](Operation *user) {
+      return isa<DynamicSliceOp>(user) && op->isAncestor(user);
+    });
+    return !cotangent && isRead && isTape(value.getType())
+               ? createZeroTangent(builder, value)
+               : cotangent;
+  });
   Operation *branch =
       createBranchLike(builder, op, ValueRange(outside).getTypes());
   for (auto [from, to] :

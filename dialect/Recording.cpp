@@ -101,7 +101,7 @@ Body grad::takeBody(scf::ForOp op) {
   return body;
 }
 
-static Value countTrips(OpBuilder &builder, scf::ForOp op) {
+Value grad::countTrips(OpBuilder &builder, scf::ForOp op) {
   Location loc = op.getLoc();
   IndexMath math(builder, loc);
   Value range = math.sub(op.getUpperBound(), op.getLowerBound());

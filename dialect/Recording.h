@@ -86,6 +86,9 @@ Body takeBody(scf::WhileOp op);
 /// body, become what the loop carries.
 void moveBody(Block &body, ValueRange arguments, scf::ForOp loop);
 
+/// How many iterations the loop has, an index.
+Value countTrips(OpBuilder &builder, scf::ForOp op);
+
 /// Copies the ops of the body; returns what it yields.
 SmallVector<Value> cloneBody(Block &body, OpBuilder &builder, Value number,
                              ValueRange carried);

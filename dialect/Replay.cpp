@@ -255,7 +255,7 @@ static FailureOr<Kernel> moveBodies(Block &body, TypeRange carried,
   linear.setInsertionPointToEnd(steps.getBody());
   Value number = math.add(kernel.first, steps.getInductionVar());
   moveBody(linearBody, tangents, steps);
-  if (failed(store.storeBlock(primal)))
+  if (failed(store.storeBlockApart(primal, /*bounded=*/true)))
     return failure();
 
   Residuals::Given given;

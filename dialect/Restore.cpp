@@ -34,6 +34,8 @@ static constexpr StringLiteral kBackward = "grad.backward";
 /// How many of the last values that a loop carries are arrays that it restores,
 /// while that is of interest.
 static constexpr StringLiteral kRestored = "grad.restored";
+/// What is taken for the number of iterations where that is not known.
+static constexpr int64_t kManyTrips = 64;
 
 unsigned grad::countBackward(scf::ForOp loop) {
   auto count = loop->getAttrOfType<IntegerAttr>(kBackward);
@@ -204,9 +206,11 @@ FailureOr<scf::ForOp> grad::restoreArrays(scf::ForOp primal, scf::ForOp linear,
     if (bytes >= getBytes(before.getType()))
       continue;
     // What the array is in the end may have to be stored.
-    if (!isReplay && !isRestorable(primal.getResults()[i]))
+    if (!isReplay && !isRestorable(primal.getResults()[i])) {
+      int64_t trips = getMaxTripCount(primal).value_or(kManyTrips);
       bytes += llvm::divideCeil(getBytes(before.getType()),
-                                std::max<int64_t>(*getMaxTripCount(primal), 1));
+                                std::max<int64_t>(trips, 1));
+    }
     positions.push_back(i);
     arrays.push_back({std::move(versions), bytes});
   }

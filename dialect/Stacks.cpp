@@ -6,8 +6,11 @@
 
 #include "dialect/Stacks.h"
 
+#include "dialect/CarriedNeeds.h"
 #include "dialect/ControlFlow.h"
+#include "dialect/DeadOps.h"
 #include "dialect/GradDialect.h"
+#include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "runtime/Tapes.h"
@@ -15,6 +18,9 @@
 
 using namespace mlir;
 using namespace mlir::grad;
+
+/// The same of a loop in which others write zeros to a tape.
+static constexpr StringLiteral kNestedZeros = "grad.nested_zeros";
 
 bool grad::isStorable(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -108,6 +114,85 @@ Value grad::createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
   return loop.getResult(0);
 }
 
+/// Whether the body of the loop itself puts values on the tape that is result
+/// `i`, one in each iteration.
+static bool pushesItself(scf::ForOp loop, unsigned i) {
+  auto push = loop.getYieldedValues()[i].getDefiningOp<DynamicUpdateSliceOp>();
+  return push && push.getX() == loop.getRegionIterArg(i);
+}
+
+static OpResult leaveZeros(Operation *op, unsigned i);
+
+/// Puts zeros where values are put on a tape, of which `tape` is the last
+/// version in a block.
+static void pushZeros(OpOperand &tape) {
+  Operation *op = tape.get().getDefiningOp();
+  if (auto push = dyn_cast_or_null<DynamicUpdateSliceOp>(op)) {
+    OpBuilder builder(push);
+    push.getUpdateMutable().assign(
+        createZero(builder, push.getLoc(), push.getUpdate().getType()));
+    pushZeros(push.getXMutable());
+  } else if (isa_and_nonnull<scf::ForOp, scf::IfOp, scf::IndexSwitchOp>(op)) {
+    OpResult zeros =
+        leaveZeros(op, cast<OpResult>(tape.get()).getResultNumber());
+    if (auto loop = dyn_cast<scf::ForOp>(zeros.getOwner()))
+      pushZeros(loop.getInitArgsMutable()[0]);
+  }
+}
+
+/// Leaves of a loop or branch nothing but result `i`, a tape, and that with
+/// zeros on it.
+static OpResult leaveZeros(Operation *op, unsigned i) {
+  OpBuilder builder(op);
+  for (OpResult result : op->getResults())
+    if (result.getResultNumber() != i && !result.use_empty())
+      result.replaceAllUsesWith(
+          createUndefined(builder, op->getLoc(), result.getType()));
+  if (auto loop = dyn_cast<scf::ForOp>(op)) {
+    loop = carryOnly(loop, {i});
+    pushZeros(loop.getBody()->getTerminator()->getOpOperand(0));
+    return cast<OpResult>(loop.getResult(0));
+  }
+  Operation *branch = createBranchLike(builder, op, op->getResult(i).getType());
+  op->getResult(i).replaceAllUsesWith(branch->getResult(0));
+  for (auto [from, to] :
+       llvm::zip_equal(op->getRegions(), branch->getRegions())) {
+    to.takeBody(from);
+    Operation *yield = to.front().getTerminator();
+    yield->setOperands(yield->getOperand(i));
+    pushZeros(yield->getOpOperand(0));
+  }
+  op->erase();
+  return branch->getResult(0);
+}
+
+/// Whether some loop carries arrays backwards: places may follow from these,
+/// which a copy that runs forwards does not have.
+static bool hasBackward(Operation *op) {
+  return op
+      ->walk([](scf::ForOp loop) {
+        return countBackward(loop) ? WalkResult::interrupt()
+                                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// A tape of zeros in the places where loops in a loop or branch have put
+/// values: which these are takes a copy of it to know.
+static Value createNestedZeros(OpBuilder &builder, OpResult tape) {
+  OpResult zeros =
+      leaveZeros(builder.clone(*tape.getOwner()), tape.getResultNumber());
+  Operation *op = zeros.getOwner();
+  eraseDeadOps(op);
+  if (auto loop = dyn_cast<scf::ForOp>(op)) {
+    OpBuilder before(op);
+    loop.getInitArgsMutable()[0].assign(
+        createZeroTangent(before, loop.getInitArgs()[0]));
+  }
+  op->setAttr(kNestedZeros, DistinctAttr::create(builder.getUnitAttr()));
+  return zeros;
+}
+
 Value grad::createZeroTangent(OpBuilder &builder, Value primal) {
   Location loc = primal.getLoc();
   if (isTape(primal.getType())) {
@@ -118,8 +203,14 @@ Value grad::createZeroTangent(OpBuilder &builder, Value primal) {
           builder, push.getLoc(), createZeroTangent(builder, push.getX()),
           createZero(builder, push.getLoc(), push.getUpdate().getType()),
           push.getIndices());
-    if (auto loop = primal.getDefiningOp<scf::ForOp>())
+    auto result = dyn_cast<OpResult>(primal);
+    auto loop = primal.getDefiningOp<scf::ForOp>();
+    if (loop && pushesItself(loop, result.getResultNumber()))
       return createZeroTape(builder, loop, primal.getType());
+    if (result &&
+        isa<scf::ForOp, scf::IfOp, scf::IndexSwitchOp>(result.getOwner()) &&
+        !hasBackward(result.getOwner()))
+      return createNestedZeros(builder, result);
   }
   return createZero(builder, loc, primal.getType());
 }

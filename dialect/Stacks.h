@@ -51,8 +51,8 @@ constexpr llvm::StringLiteral kZeros = "grad.zeros";
 /// value more.
 Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape);
 
-/// The tangent of a value that has none: zeros, but where nobody has written to
-/// a tape.
+/// The tangent of a value that has none, or the cotangent: zeros, but where
+/// nobody has written to a tape.
 Value createZeroTangent(OpBuilder &builder, Value primal);
 
 /// `stack` with `value` in place `index`.

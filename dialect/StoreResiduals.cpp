@@ -21,9 +21,9 @@
 #include "dialect/Stacks.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -129,6 +129,19 @@ LogicalResult ResidualStore::run(Operation *root) {
 }
 
 LogicalResult ResidualStore::storeBlock(Block &block) {
+  around.push_back(&block);
+  LogicalResult result = storeOps(block);
+  around.pop_back();
+  return result;
+}
+
+LogicalResult ResidualStore::storeBlockApart(Block &block, bool bounded) {
+  llvm::SaveAndRestore blocks(around, {});
+  llvm::SaveAndRestore bound(isBounded, isBounded || bounded);
+  return storeOps(block);
+}
+
+LogicalResult ResidualStore::storeOps(Block &block) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     if (linearOf.contains(&op))
@@ -256,28 +269,33 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   Location loc = primal.getLoc();
   OpBuilder builder(primal);
   unsigned before = primal.getNumResults();
-  // A pair has one place more.
-  auto create = [&](ValueRange values, int64_t more) {
-    if (length > 0)
-      return createStacks(builder, loc, values, length + more);
-    return llvm::map_to_vector(values, [&](Value value) {
-      return createTape(builder, loc, value.getType());
-    });
+  SmallVector<Value> stacks;
+  std::optional<NestedTapes> tapes;
+  if (length > 0) {
+    stacks = createStacks(builder, loc, stored, length);
+    // A pair has one place more.
+    llvm::append_range(stacks, createStacks(builder, loc, first, length + 1));
+  } else if (!stored.empty() || !first.empty()) {
+    SmallVector<Type> types(ValueRange(stored).getTypes());
+    llvm::append_range(types, ValueRange(first).getTypes());
+    tapes.emplace(store.getBlocksAround(), primal, types);
+    llvm::append_range(stacks, tapes->getTapes());
+  }
+  auto placeOf = [&](Value number) {
+    return tapes ? tapes->placeOf(builder, number) : number;
   };
-  SmallVector<Value> stacks = create(stored, 0);
   if (!first.empty()) {
     SmallVector<Value> inits = llvm::map_to_vector(first, [&](Value value) {
       return primal.getTiedLoopInit(cast<BlockArgument>(value))->get();
     });
-    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-    llvm::append_range(stacks,
-                       pushAll(builder, loc, create(first, 1), inits, zero));
+    Value start = placeOf(arith::ConstantIndexOp::create(builder, loc, 0));
+    auto begun = MutableArrayRef(stacks).drop_front(stored.size());
+    llvm::copy(pushAll(builder, loc, begun, inits, start), begun.begin());
   }
   if (!stacks.empty())
     primal = carryMore(primal, stacks);
   // The stacks of single values and of pairs, inside of the loop or behind it.
   auto split = [&](ValueRange values) {
-    values = values.drop_front(before);
     return std::pair(values.take_front(stored.size()),
                      values.drop_front(stored.size()));
   };
@@ -291,25 +309,31 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   Operation *yield = primal.getBody()->getTerminator();
   builder.setInsertionPoint(yield);
   Value number = createNumber(builder, primal, primal.getInductionVar());
-  auto [single, paired] = split(primal.getRegionIterArgs());
+  number = placeOf(number);
+  auto [single, paired] = split(primal.getRegionIterArgs().drop_front(before));
   auto yieldToo = [&](ValueRange values) {
     yield->insertOperands(yield->getNumOperands(), values);
   };
   yieldToo(pushAll(builder, loc, single, stored, number));
   yieldToo(pushAll(builder, loc, paired, second, nextOf(number)));
 
+  SmallVector<Value> filled(primal.getResults().drop_front(before));
+  if (tapes)
+    filled = tapes->leave(primal, filled, /*more=*/first.empty() ? 0 : 1);
+
   builder.setInsertionPointAfterValue(inductionVar);
-  number = createNumber(builder, primal, inductionVar);
+  Value shared = createNumber(builder, primal, inductionVar);
+  number = placeOf(shared);
   auto provide = [&](ValueRange values, ValueRange from, Value place) {
     residuals.provide(values,
                       peekAll(builder, loc, from, values.getTypes(), place));
   };
-  std::tie(single, paired) = split(primal.getResults());
+  std::tie(single, paired) = split(filled);
   provide(stored, single, number);
   provide(first, paired, number);
   provide(second, paired, nextOf(number));
   for (unsigned i : residuals.getShared())
-    provide(given.stored[i], primal.getResult(stackOf[i]), number);
+    provide(given.stored[i], primal.getResult(stackOf[i]), shared);
   residuals.supply(builder);
   return primal;
 }
@@ -319,18 +343,16 @@ static bool keepsAll(Operation *loop) {
   return policy && policy.getValue() == "all";
 }
 
-// In another loop, tapes would be values of each iteration of that.
-bool grad::keepsTapes(Operation *loop) {
-  Operation *around = loop->getParentOp();
-  while (isa<scf::ExecuteRegionOp>(around))
-    around = around->getParentOp();
-  return keepsAll(loop) && isa<FunctionOpInterface>(around);
+// Where memory is to have a bound, other loops around it are run again for
+// that.
+bool ResidualStore::keepsTapes(Operation *loop) const {
+  return keepsAll(loop) && !isBounded;
 }
 
 LogicalResult grad::storeFor(scf::ForOp op, scf::ForOp linear,
                              ResidualStore &store) {
   std::optional<int64_t> trips = getMaxTripCount(op);
-  if (trips ? op->hasAttr(kCheckpoint) && !keepsAll(op) : !keepsTapes(op))
+  if (trips ? op->hasAttr(kCheckpoint) && !keepsAll(op) : !store.keepsTapes(op))
     return replayFor(op, linear, store);
   int64_t length = trips ? std::max<int64_t>(*trips, 1) : 0;
   return success(succeeded(storeAll(op, linear, length, store)));
@@ -338,14 +360,16 @@ LogicalResult grad::storeFor(scf::ForOp op, scf::ForOp linear,
 
 LogicalResult grad::storeWhile(scf::WhileOp op, scf::WhileOp linear,
                                ResidualStore &store) {
-  return keepsTapes(op) ? storeOnTapes(op, linear, store)
-                        : replayWhile(op, linear, store);
+  return store.keepsTapes(op) ? storeOnTapes(op, linear, store)
+                              : replayWhile(op, linear, store);
 }
 
 FailureOr<scf::ForOp> grad::storeAll(scf::ForOp op, scf::ForOp linear,
                                      int64_t length, ResidualStore &store) {
-  if (failed(store.storeBlock(*op.getBody())))
+  Block *body = op.getBody();
+  if (failed(store.storeBlock(*body)))
     return failure();
+  op = cast<scf::ForOp>(body->getParentOp());
   SmallVector<unsigned> stackOf;
   Restorer restorer(store);
   FailureOr<scf::ForOp> restoring = restoreArrays(
@@ -363,9 +387,12 @@ FailureOr<scf::ForOp> grad::storeAll(scf::ForOp op, scf::ForOp linear,
 
 LogicalResult grad::storeBranch(Operation *op, Operation *linear,
                                 ResidualStore &store) {
-  for (Region &region : op->getRegions())
-    if (failed(store.storeBlock(region.front())))
+  auto blocks = llvm::map_to_vector(
+      op->getRegions(), [](Region &region) { return &region.front(); });
+  for (Block *block : blocks)
+    if (failed(store.storeBlock(*block)))
       return failure();
+  op = blocks.front()->getParentOp();
   return success(succeeded(yieldResiduals(op, linear, {}, store)));
 }
 

@@ -38,8 +38,17 @@ public:
   LogicalResult run(Operation *root);
 
   /// Stores for the loops and branches of a block that have linear parts. They
-  /// may be replaced.
+  /// may be replaced, and the op around the block as well.
   LogicalResult storeBlock(Block &block);
+
+  /// The same for a block that linear code runs again, each time with what it
+  /// stores for itself.
+  LogicalResult storeBlockApart(Block &block, bool bounded);
+
+  /// Whether a loop without a known bound keeps residuals of all iterations.
+  bool keepsTapes(Operation *loop) const;
+  /// The blocks around which tapes are made, outer ones first.
+  ArrayRef<Block *> getBlocksAround() const { return around; }
 
   /// Called with what a loop, branch or region stores for its linear part.
   /// Fails for values that cannot be stored.
@@ -47,9 +56,13 @@ public:
 
 private:
   LogicalResult joinEnds(Operation *root);
+  LogicalResult storeOps(Block &block);
   LogicalResult store(Operation *op);
 
   bool remarks;
+  SmallVector<Block *> around;
+  /// Whether the memory for what is stored is to have a bound.
+  bool isBounded = false;
   DenseMap<Operation *, Operation *> linearOf;
 };
 
@@ -77,8 +90,29 @@ FailureOr<scf::ForOp> storeAll(scf::ForOp op, scf::ForOp linear, int64_t length,
 /// The same of a loop with a condition, which is rotated (Tapes.cpp).
 LogicalResult storeOnTapes(scf::WhileOp op, scf::WhileOp linear,
                            ResidualStore &store);
-/// Whether a loop without a known bound keeps residuals of all iterations.
-bool keepsTapes(Operation *loop);
+/// Tapes for a loop in others: they are made in front of the outermost one, and
+/// carried by all, with the next free place.
+class NestedTapes {
+public:
+  NestedTapes(ArrayRef<Block *> around, scf::ForOp loop, TypeRange types);
+
+  /// The tapes, where the loop is.
+  ArrayRef<Value> getTapes() const { return tapes; }
+  /// The place of what is the `number`th in a run of the loop.
+  Value placeOf(OpBuilder &builder, Value number) const;
+
+  /// Takes the tapes as the loop leaves them, with as many places more than it
+  /// has iterations as `more` says. Returns the tapes behind all loops.
+  SmallVector<Value> leave(scf::ForOp loop, ValueRange left, int64_t more = 0);
+
+private:
+  ArrayRef<Block *> around;
+  SmallVector<Value> tapes;
+  /// The first free place; null if that is the first of all.
+  Value place;
+  /// What reaches each block: tapes and place.
+  SmallVector<SmallVector<Value>> reaching;
+};
 
 /// Stores what linear code needs of the body of a loop: one stack of `length`
 /// places for each value, or a tape if that is 0. `linear` is the block for the

@@ -11,9 +11,11 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "dialect/Stacks.h"
 #include "dialect/Uses.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Complex/IR/Complex.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -93,8 +95,10 @@ Value grad::createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs) {
 }
 
 bool TransposeContext::areTerms(ValueRange values) const {
-  return llvm::all_of(values,
-                      [&](Value v) { return isLinear(v) || isZero(v); });
+  // What is undefined may be zeros.
+  return llvm::all_of(values, [&](Value v) {
+    return isLinear(v) || isZero(v) || v.getDefiningOp<tensor::EmptyOp>();
+  });
 }
 
 bool TransposeContext::usesLinear(Operation &op) const {
@@ -114,5 +118,5 @@ void TransposeContext::updateCotangent(Value value,
   if (!isLinear(value))
     return;
   Value &sum = cotangents[value];
-  sum = add(sum ? sum : createZero(builder, value.getLoc(), value.getType()));
+  sum = add(sum ? sum : createZeroTangent(builder, value));
 }

@@ -14,10 +14,15 @@
 // The linear part is a loop of n iterations, which is turned round by the
 // transpose as any other.
 //
+// A loop in other loops and branches that keep all they need, too, goes on
+// where the tapes end: these are carried by all loops, from one run of it to
+// the next. Each run has one number more to be stored, its first place.
+//
 //===----------------------------------------------------------------------===//
 
 #include "dialect/ControlFlow.h"
 #include "dialect/Recording.h"
+#include "dialect/Stacks.h"
 #include "dialect/StoreResiduals.h"
 
 #include "mlir/IR/Matchers.h"
@@ -92,6 +97,75 @@ static scf::WhileOp createLike(scf::ForOp loop, unsigned states,
   created->setAttr(kCheckpoint, policy);
   return created;
 }
+
+//===----------------------------------------------------------------------===//
+// Loops in others
+//===----------------------------------------------------------------------===//
+
+NestedTapes::NestedTapes(ArrayRef<Block *> around, scf::ForOp loop,
+                         TypeRange types)
+    : around(around) {
+  Location loc = loop.getLoc();
+  OpBuilder builder(around.empty() ? loop : around.front()->getParentOp());
+  for (Type type : types)
+    tapes.push_back(createTape(builder, loc, type));
+  if (around.empty())
+    return;
+  place = arith::ConstantIndexOp::create(builder, loc, 0);
+  for (Block *block : around) {
+    SmallVector<Value> &values = reaching.emplace_back(tapes);
+    values.push_back(place);
+    if (auto outer = dyn_cast<scf::ForOp>(block->getParentOp())) {
+      outer = carryMore(outer, values);
+      ValueRange inside =
+          ValueRange(outer.getRegionIterArgs()).take_back(values.size());
+      tapes = llvm::to_vector(inside.drop_back());
+      place = inside.back();
+    }
+  }
+}
+
+Value NestedTapes::placeOf(OpBuilder &builder, Value number) const {
+  if (!place)
+    return number;
+  return arith::AddIOp::create(builder, number.getLoc(), place, number);
+}
+
+SmallVector<Value> NestedTapes::leave(scf::ForOp loop, ValueRange left,
+                                      int64_t more) {
+  SmallVector<Value> values(left);
+  if (around.empty())
+    return values;
+  OpBuilder builder(loop.getContext());
+  builder.setInsertionPointAfter(loop);
+  Value count = countTrips(builder, loop);
+  if (more)
+    count = arith::AddIOp::create(
+        builder, loop.getLoc(), count,
+        arith::ConstantIndexOp::create(builder, loop.getLoc(), more));
+  values.push_back(placeOf(builder, count));
+  for (auto [block, before] :
+       llvm::reverse(llvm::zip_equal(around, reaching))) {
+    Operation *op = block->getParentOp();
+    if (isa<scf::ForOp>(op)) {
+      Operation *yield = block->getTerminator();
+      yield->insertOperands(yield->getNumOperands(), values);
+    } else {
+      SmallVector<SmallVector<Value>> yields;
+      for (Region &region : op->getRegions())
+        yields.push_back(&region.front() == block ? values : before);
+      op = yieldMore(op, yields);
+    }
+    values =
+        llvm::to_vector_of<Value>(op->getResults().take_back(values.size()));
+  }
+  values.pop_back();
+  return values;
+}
+
+//===----------------------------------------------------------------------===//
+// The rule
+//===----------------------------------------------------------------------===//
 
 LogicalResult grad::storeOnTapes(scf::WhileOp op, scf::WhileOp linear,
                                  ResidualStore &store) {

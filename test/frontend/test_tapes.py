@@ -107,6 +107,106 @@ def nested(x: Any, n: Any) -> Any:
     return np.sum(go.while_loop(lambda s: s[1] < n, step, (x, 0), checkpoint="all")[0])
 
 
+def in_counted(x: Any, n: Any) -> Any:
+    """In a loop with a bound, in one of two branches."""
+
+    def body(i: Any, y: Any) -> Any:
+        def inner(j: Any, y: Any) -> Any:
+            return np.sin(y) + 0.1 * j * x
+
+        run = lambda y: go.fori_loop(0, n + i, inner, y, checkpoint="all")  # noqa: E731
+        return go.cond(i == 2, lambda y: y * x, run, y) + x
+
+    return np.sum(go.fori_loop(0, 4, body, x))
+
+
+def threefold(x: Any, n: Any) -> Any:
+    """Loops in loops in loops, the inner ones often without an iteration."""
+
+    def inner(y: Any, count: Any) -> Any:
+        step = lambda s: (np.sin(s[0] * s[0] + x), s[1] + 1)  # noqa: E731
+        return go.while_loop(lambda s: s[1] < count, step, (y, 0), checkpoint="all")[0]
+
+    def middle(i: Any, y: Any) -> Any:
+        return go.fori_loop(i, n, lambda j, y: inner(y, i + j) * x, y, checkpoint="all")
+
+    return np.sum(go.fori_loop(0, n, middle, x, checkpoint="all"))
+
+
+def one_after_the_other(x: Any, n: Any) -> Any:
+    """Two loops in one, which fill arrays in place."""
+
+    def first(state: Any) -> Any:
+        table, j = state
+        table[j + 1] = np.sin(table[j]) * x[j] + table[0] ** 2
+        return table, j + 1
+
+    def step(state: Any) -> Any:
+        table, i = state
+        table, _ = go.while_loop(lambda s: s[1] < i, first, (table, 0), checkpoint="all")
+        second = lambda s: (np.cos(s[0] * x[1]), s[1] + 1)  # noqa: E731
+        table, _ = go.while_loop(lambda s: s[1] < n - i, second, (table, 0), checkpoint="all")
+        return table * x[0], i + 1
+
+    table = np.zeros(6) + x[2]
+    return np.sum(go.while_loop(lambda s: s[1] < n, step, (table, 0), checkpoint="all")[0])
+
+
+def in_a_loop_that_runs_again(x: Any, n: Any) -> Any:
+    """The outer loop has no policy: its memory has a bound, and the inner one's, too."""
+
+    def step(state: Any) -> Any:
+        y, i = state
+        inner = lambda s: (np.sin(s[0]) * x, s[1] + 1)  # noqa: E731
+        y, _ = go.while_loop(lambda s: s[1] < i, inner, (y, 0), checkpoint="all")
+        return y + x, i + 1
+
+    return np.sum(go.while_loop(lambda s: s[1] < n, step, (x, 0))[0])
+
+
+@pytest.mark.parametrize(
+    "f", [nested, in_counted, threefold, one_after_the_other, in_a_loop_that_runs_again]
+)
+def test_loops_in_loops(f: Any) -> None:
+    """A tape is carried through all loops; the number of iterations is one of each run."""
+    run, value = go.compile_value_and_grad(f), go.compile(f)
+    h = 1e-5
+    for n in (0, 1, 2, 5):
+        numeric = [(value(X + s, n) - value(X - s, n)) / (2 * h) for s in h * np.eye(5)]
+        result, gradient = run(X, n)
+        np.testing.assert_allclose(result, value(X, n), rtol=1e-12)
+        np.testing.assert_allclose(gradient, numeric, rtol=1e-7, atol=1e-8)
+    memory = run.lower(X, 3).memory()
+    if f is in_a_loop_that_runs_again:
+        assert memory.tape == 0
+    else:
+        assert memory.tape > 0
+        assert memory.arena < 4096
+
+
+def test_memory_of_loops_in_loops() -> None:
+    """Is that of the iterations of the inner loop, in all of its runs."""
+    x = np.linspace(0.1, 1, 1000)
+
+    def f(x: Any, n: Any, m: Any) -> Any:
+        inner = lambda j, y: np.sin(y * x)  # noqa: E731
+        outer = lambda i, y: go.fori_loop(0, m, inner, y, checkpoint="all")  # noqa: E731
+        return np.sum(go.fori_loop(0, n, outer, x, checkpoint="all"))
+
+    run = go.compile_value_and_grad(f)
+    run(x, 2, 2)
+    before, allocations = resident(), _gradopt.alloc_count()
+    run(x, 100, 100)
+    grown = resident() - before
+    assert 0.9 * 10_000 * x.nbytes < grown < 1.2 * 2 * 10_000 * x.nbytes
+    value, gradient = run(x, 10, 1_000)
+    assert resident() - before < grown + (1 << 20)
+    plain = go.compile_value_and_grad(lambda x: f(x, 1, 10_000))
+    np.testing.assert_allclose(value, plain(x)[0], rtol=1e-12)
+    np.testing.assert_allclose(gradient, plain(x)[1], rtol=1e-9)
+    assert _gradopt.alloc_count() == allocations
+
+
 @pytest.mark.parametrize(
     ("f", "args", "argnums"),
     [
@@ -115,6 +215,10 @@ def nested(x: Any, n: Any) -> Any:
         (newton, (np.array([2.0, 3.0]), np.array([0.3, 0.4])), (0, 1)),
         (grid, (np.linspace(0.1, 1, 12), 9), 0),
         (nested, (X, 4), 0),
+        (in_counted, (X, 2), 0),
+        (threefold, (X, 3), 0),
+        (threefold, (X, 1), 0),
+        (one_after_the_other, (X, 3), 0),
     ],
 )
 def test_second_derivatives(f: Any, args: Any, argnums: Any) -> None:
@@ -226,6 +330,30 @@ def test_products_of_a_checkpointed_function_are_kept() -> None:
         for a, b in zip(kept(w, x, n)[1], plain(w, x, n)[1], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
     products = [f.lower(w, x, 7).mlir("adjoint").count("grad.dot_general") for f in (kept, plain)]
+    assert products[0] < products[1]
+
+
+def test_products_in_loops_in_loops_are_kept() -> None:
+    """On one tape for all runs of the inner loop."""
+    w = np.random.default_rng(0).normal(size=(5, 5)) / 3
+
+    def layers(policy: Any) -> Any:
+        def part(x: Any, n: Any) -> Any:
+            def body(i: Any, y: Any) -> Any:
+                inner = lambda j, y: np.tanh(w @ np.sin(y) + x)  # noqa: E731
+                return go.fori_loop(0, i + 1, inner, y, checkpoint=policy) * x
+
+            return go.fori_loop(0, n, body, x, checkpoint=policy)
+
+        part = go.checkpoint(part, policy="dots")
+        return lambda x, n: np.sum(part(x, n) ** 2)
+
+    kept, plain = (go.compile_value_and_grad(layers(p)) for p in ("all", None))
+    for n in (0, 1, 5):
+        for a, b in zip(kept(X, n), plain(X, n), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+    go.gradcheck(layers("all"), (X, 3), argnums=0)
+    products = [f.lower(X, 3).mlir("adjoint").count("grad.dot_general") for f in (kept, plain)]
     assert products[0] < products[1]
 
 

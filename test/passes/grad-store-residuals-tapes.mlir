@@ -60,7 +60,8 @@ func.func @of_for(%x: tensor<f32>, %n: index, %g: tensor<f32>) -> tensor<f32> {
 
 // -----
 
-// In another loop it keeps nothing of that kind.
+// In another loop, each run goes on where the last one ended: the place where it
+// does is kept for each of them.
 func.func private @inside(%x: tensor<f32>, %n: index) -> tensor<f32> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
@@ -75,7 +76,20 @@ func.func private @inside(%x: tensor<f32>, %n: index) -> tensor<f32> {
   return %r : tensor<f32>
 }
 // CHECK-LABEL: func.func @of_inside(
-// CHECK-NOT: tensor<274877906944xf32>
+// CHECK: %[[EMPTY:.*]] = tensor.empty() : tensor<274877906944xf32>
+// CHECK: %[[OUTER:.*]]:4 = scf.for {{.*}} iter_args({{.*}}, %[[T:[a-z0-9]+]] = %[[EMPTY]], %[[PLACE:[a-z0-9]+]] = %{{.*}}, {{.*}})
+// CHECK: %[[INNER:.*]]:2 = scf.for {{.*}} iter_args({{.*}}, %[[FILLED:[a-z0-9]+]] = %[[T]])
+// CHECK: %[[AT:.*]] = arith.addi %[[PLACE]], %{{.*}} : index
+// CHECK: %[[WORD:.*]] = arith.index_cast %[[AT]]
+// CHECK: %[[INDEX:.*]] = tensor.from_elements %[[WORD]]
+// CHECK: %[[PUSHED:.*]] = grad.dynamic_update_slice %[[FILLED]], %{{.*}}[%[[INDEX]]]
+// CHECK: scf.yield %{{.*}}, %[[PUSHED]]
+// CHECK: %[[NEXT:.*]] = arith.addi %[[PLACE]], %{{.*}} : index
+// CHECK: scf.yield %[[INNER]]#0, %[[INNER]]#1, %[[NEXT]], %{{.*}}
+// CHECK: grad.transposed
+// CHECK: %[[PLACES:.*]] = grad.dynamic_slice %[[OUTER]]#3
+// CHECK: scf.for
+// CHECK: grad.dynamic_slice %[[OUTER]]#1
 func.func @of_inside(%x: tensor<f32>, %n: index, %g: tensor<f32>) -> tensor<f32> {
   %0:2 = grad.vjp @inside(%x, %n), cotangents(%g), wrt = [0], of = [0] : (tensor<f32>, index, tensor<f32>) -> (tensor<f32>, tensor<f32>)
   return %0#1 : tensor<f32>
