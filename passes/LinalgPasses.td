@@ -9,6 +9,61 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GradFillAccessed : Pass<"grad-fill-accessed", "::mlir::func::FuncOp"> {
+  let summary = "Fill arrays as far as loops access them";
+  let description = [{
+    An array of one number in all places, of which loops with bounds that are known
+    at run time access parts, is filled as far as they do:
+
+    ```mlir
+    %zeros = grad.constant dense<0.0> : tensor<1000x3xf64>
+    %1 = scf.for %i = %c0 to %n step %c1 iter_args(%m = %zeros) -> (tensor<1000x3xf64>) {
+      ...
+      %2 = grad.dynamic_add_slice %m, %row[%i, %zero] : tensor<1000x3xf64>, tensor<1x3xf64>
+      scf.yield %2
+    }
+    // becomes
+    %room = tensor.empty() : tensor<1000x3xf64>
+    %zeros = scf.for %i = %c0 to %end step %c1 iter_args(%m = %room) -> (tensor<1000x3xf64>) {
+      %2 = grad.dynamic_update_slice %m, %row_of_zeros[%i, %zero] : tensor<1000x3xf64>, tensor<1x3xf64>
+      scf.yield %2
+    }
+    ```
+    with `%end` as the maximum of 1 and `%n`, but 1000 at most. The attribute `grad.result_sizes` of a
+    function says of which results another one is the size; nobody looks at more of these.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numFilled", "num-filled", "Arrays that are not filled as a whole">
+  ];
+}
+
+def GradReadLastVersions : Pass<"grad-read-last-versions", "::mlir::func::FuncOp"> {
+  let summary = "Read arrays where loops have updated other parts of them";
+  let description = [{
+    A loop that updates an array does that in place, if nobody reads behind it what
+    the array was before. Who reads a part that the loop does not write to reads
+    what it makes of the array:
+
+    ```mlir
+    %1 = scf.for %i = %m to %n step %c1 iter_args(%a = %0) -> (tensor<9xf64>) {
+      ...
+      %2 = grad.dynamic_update_slice %a, %x[%i] {grad.in_bounds}
+      scf.yield %2
+    }
+    scf.for %j = %c0 to %m step %c1 {
+      %3 = grad.dynamic_slice %0[%j], sizes = [1] {grad.in_bounds}
+      // becomes
+      %3 = grad.dynamic_slice %1[%j], sizes = [1] {grad.in_bounds}
+    ```
+  }];
+  let statistics = [
+    Statistic<"numMoved", "num-moved", "Arrays that are read behind a loop">
+  ];
+}
+
 def ConvertGradToLinalg : Pass<"convert-grad-to-linalg", "::mlir::func::FuncOp"> {
   let summary = "Lower the grad dialect to linalg on tensors";
   let description = [{

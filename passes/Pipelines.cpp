@@ -76,6 +76,9 @@ void mlir::grad::buildDifferentiation(OpPassManager &manager,
 static void buildLinalg(OpPassManager &manager,
                         const LoweringOptions &options) {
   OpPassManager &functions = manager.nest<func::FuncOp>();
+  functions.addPass(createGradReadLastVersions());
+  if (!options.isForDevice())
+    functions.addPass(createGradFillAccessed());
   ConvertGradToLinalgOptions convert;
   convert.forDevice = options.isForDevice();
   functions.addPass(createConvertGradToLinalg(convert));

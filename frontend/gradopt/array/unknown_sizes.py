@@ -15,7 +15,7 @@ import numpy as np
 from gradopt.array.handle import Handle, SizedStorage, array_of, python_number
 from gradopt.array.views import first_ones
 from gradopt.base.dims import Dim
-from gradopt.base.pytree import flatten, register_pytree
+from gradopt.base.pytree import TreeDef, flatten, register_pytree
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
 from gradopt.ir.values import Value
@@ -177,6 +177,23 @@ def apart(
     forms = forms or [None] * len(leaves)
     parts = [_parted(leaf, read, form) for leaf, form in zip(leaves, forms, strict=True)]
     return tree.unflatten(parts)
+
+
+def sizes_among(tree: TreeDef) -> list[tuple[int, int, int]]:
+    """For each such dimension of an array in a structure, with the parts of arrays: the number of
+    the leaf that is the array, the dimension, and the number of the leaf that is its size."""
+    found: list[tuple[int, int, int]] = []
+    start = 0
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if node.cls is UnknownSizeArray:
+            found += [(start, axis, start + 1 + i) for i, axis in enumerate(node.data)]
+        if node.cls is None or node.cls is UnknownSizeArray:
+            start += node.leaf_count
+        else:
+            pending += reversed(node.children)
+    return found
 
 
 def _parted(leaf: Any, read: Callable[[Any], Value], form: Form | None) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.array.handle import Handle, SizeNeededError, argument_array
-from gradopt.array.unknown_sizes import apart, sized_argument
+from gradopt.array.unknown_sizes import apart, sized_argument, sizes_among
 from gradopt.base.device_arrays import wrapper_of
 from gradopt.base.devices import CPU
 from gradopt.base.dims import Dim, bounds, fit
@@ -331,6 +331,8 @@ class Compiled(_gradopt.Dispatcher):
             if trace.has_sizes and device == CPU:
                 result = apart(result, Handle._read)
             flat, result_tree = flatten(result)
+            if sizes := sizes_among(result_tree):
+                scope.state_sizes(sizes)
             result_paths = leaf_paths(result_tree, "result")
             results = [
                 returned_value(leaf, path, self._function)

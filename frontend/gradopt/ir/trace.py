@@ -439,6 +439,12 @@ class Scope:
         self.function.attributes["function_type"] = ir.function_type(inputs, types)
         return types
 
+    def state_sizes(self, sizes: Sequence[tuple[int, int, int]]) -> None:
+        """Says of a function which results are as large as they can be: such a result, one of its
+        dimensions, and the result that is the size, by their numbers."""
+        numbers = [number for triple in sizes for number in triple]
+        self.function.discardable = {"grad.result_sizes": ir.integers(numbers)}
+
     def reuse_arguments(self, reused: Mapping[int, int]) -> None:
         """Says of a finished function which results are in the memory of which arguments."""
         dictionaries: list[dict[str, ir.Attribute]] = [{} for _ in self.block.arguments]
