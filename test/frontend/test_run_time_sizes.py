@@ -527,12 +527,12 @@ def test_derivatives_take_such_arrays() -> None:
 
 def test_other_transforms_do_not_take_such_arrays() -> None:
     def mapped(x: Any, n: Any) -> Any:
-        return np.sum(go.vmap(np.sin)(x[:n]))
+        return np.sum(go.vmap(lambda row: row * x[:n])(np.ones(4)))
 
-    def chosen(x: Any, n: Any) -> Any:
-        return np.sum(go.cond(x[0] > 0, lambda: x[:n], lambda: x[:n] * 2))
+    def stacked(x: Any, n: Any) -> Any:
+        return np.sum(go.scan(lambda total, row: (total, x[:n] * row), 0.0, x)[1])
 
-    for function in (mapped, chosen):
+    for function in (mapped, stacked):
         with pytest.raises(go.errors.UnsupportedError, match="cannot be given to") as raised:
             go.compile(function)(X, np.int64(3))
         assert "test_run_time_sizes.py" in str(raised.value)

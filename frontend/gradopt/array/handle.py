@@ -374,7 +374,12 @@ class Handle:
         """The value now."""
         storage = self._storage
         seen = self._seen
-        if seen is not None and self._version == storage.version:
+        if (
+            seen is not None
+            and self._version == storage.version
+            # One of unknown size is no argument of an inner function.
+            and (seen.shape.__class__ is not Sizes or seen.scope is current.state.scope)
+        ):
             return seen
         if storage.spoiled is not None:
             storage.require_unspoiled()

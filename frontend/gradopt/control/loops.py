@@ -55,8 +55,9 @@ from gradopt.ir.values import Value
 from gradopt.rewrite.names import NONE
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.bodies import Spec
+from gradopt.transforms.counted import counted
 from gradopt.transforms.inner import InnerFunction, emit_call
-from gradopt.transforms.loops import counted, repeated
+from gradopt.transforms.loops import repeated
 
 # Each of them finds a name or an array that the loop carries, or what a number becomes.
 _MOST_ATTEMPTS = 100

@@ -339,6 +339,12 @@ def quotient(size: Any, by: Any) -> Any:
     return extent_of(emit(grad.floor_divide, count, divisor), bound)
 
 
+def quotient_below(size: Extent, by: int) -> Extent:
+    """How often a number is contained in a size."""
+    count = emit(grad.floor_divide, size.value, scalar(by, INT64))
+    return Extent(count, affine(count), size.bound // by)
+
+
 def concatenate(parts: Sequence[Value], axis: int) -> Value:
     """Arrays one behind the other; sizes of other dimensions are compared."""
     first = parts[0]
@@ -385,11 +391,39 @@ def common_sizes(shapes: Sequence[Shape], axis: int) -> list[Any]:
 def every(x: Value, axis: int, step: int) -> Value:
     """`x[::step]` along an axis of unknown size."""
     count = every_count(x.shape[axis], step)
+    return picked(x, axis, iota(count, INT64) * step)
+
+
+def picked(x: Value, axis: int, places: Value) -> Value:
+    """The elements at places along an axis, at least one of which has a size that is not known."""
     order = [axis, *[i for i in range(x.ndim) if i != axis]]
-    rows = reshape(iota(count, INT64) * step, shape_with([count, 1]))
     front = _transposed(x, order)
-    part = of_shape(scope().emit(grad.gather, front, rows), shape_with([count, *front.shape[1:]]))
+    rows = reshape(places, shape_with([*places.shape, 1]))
+    part = of_shape(
+        scope().emit(grad.gather, front, rows), shape_with([*places.shape, *front.shape[1:]])
+    )
     return _transposed(part, np.argsort(order).tolist())
+
+
+def _none_of(x: Value, axis: int) -> Value:
+    shape = [0 if i == axis else size for i, size in enumerate(x.shape)]
+    return broadcast_to(scope().constant(np.zeros((), x.dtype)), shape_with(shape))
+
+
+def repeated(x: Value, axis: int, count: int) -> Value:
+    """Each element along an axis of unknown size as often."""
+    total: Any = x.shape[axis]
+    if not count:
+        return _none_of(x, axis)
+    return picked(x, axis, emit(grad.floor_divide, iota(total * count, INT64), word(count)))
+
+
+def tiled(x: Value, axis: int, count: int) -> Value:
+    """All elements along an axis of unknown size as often."""
+    total: Any = x.shape[axis]
+    if not count:
+        return _none_of(x, axis)
+    return picked(x, axis, emit(grad.remainder, iota(total * count, INT64), word(total)))
 
 
 def with_every(x: Value, part: Value, axis: int, step: int) -> Value:

@@ -3,20 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, wrap
+from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_prefix, leaf_paths
 from gradopt.compilation.calling import argument_names, call_user, function_name, returned_value
-from gradopt.errors import ArgumentError, ArgumentTypeError
-from gradopt.ir.values import Value, depends
+from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
+from gradopt.ir import sized
+from gradopt.ir.extents import Extent, Sizes, confined, has_extents, is_extent, shape_with
+from gradopt.ir.values import Shape, Value, depends
+from gradopt.transforms.bodies import Body, trace_body
+from gradopt.transforms.counted import (
+    counted,
+    empty_rows,
+    row_spec,
+    rows_of,
+    shown_row,
+    stacked_rows,
+)
 from gradopt.transforms.inner import emit_vmap, trace_inner, traced_leaves
 from gradopt.transforms.transform import Transform
+
+# How many elements are mapped at once where their number is known at run time only.
+TILE = 32
 
 
 def _is_axis(value: Any) -> bool:
@@ -55,6 +69,14 @@ class _Mapped(Transform):
             )
         leaves, tree, paths, axes = self._arguments(args, kwargs)
         size = self._size(leaves, paths, axes)
+        if is_extent(size):
+            return self._in_tiles(leaves, tree, axes, size)
+        for i, (leaf, path, axis) in enumerate(zip(leaves, paths, axes, strict=True)):
+            if axis is not None and is_extent(leaf._extents[axis]):
+                wanted = [*leaf._extents[:axis], size, *leaf._extents[axis + 1 :]]
+                leaf = leaves[i] = array_of(sized.resized(leaf._read(), shape_with(wanted)))
+            if leaf._extents.__class__ is Sizes:
+                raise confined(f"{path}, an array")
 
         def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
             positional, named = tree.unflatten(arguments)
@@ -65,7 +87,7 @@ class _Mapped(Transform):
                 returned_value(part, name, function)
                 for part, name in zip(parts, names, strict=True)
             ]
-            out_axes = self._result_axes(out_tree, results, names)
+            out_axes = self._result_axes(out_tree, [value.shape for value in results], names)
             mapped = [
                 argument._read()
                 for argument, axis in zip(arguments, axes, strict=True)
@@ -82,6 +104,85 @@ class _Mapped(Transform):
         inner, (out_tree, out_axes) = trace_inner(function, leaves, paths, body, axes)
         return out_tree.unflatten(wrap(emit_vmap(inner, axes, out_axes, size)))
 
+    def _in_tiles(
+        self, leaves: list[Handle], tree: TreeDef, axes: list[int | None], size: Extent
+    ) -> Any:
+        """Loops over so many elements: over tiles of several of them, and over those left."""
+        function = self._function
+        mapped = [
+            np.moveaxis(leaf, axis, 0)  # pyright: ignore
+            for leaf, axis in zip(leaves, axes, strict=True)
+            if axis is not None
+        ]
+        whole = [rows_of(leaf, size) for leaf in mapped]
+        trees: list[TreeDef] = []
+
+        def of_one(*rows: Any) -> Any:
+            rest = iter(rows)
+            parts = [
+                leaf if axis is None else next(rest)
+                for leaf, axis in zip(leaves, axes, strict=True)
+            ]
+            positional, named = tree.unflatten(parts)
+            return call_user(function, positional, named)
+
+        def traced_body(width: int) -> Body:
+            def call(parts: Any) -> Any:
+                rows = [shown_row(part, leaf) for part, leaf in zip(parts, mapped, strict=True)]
+                result = _Mapped(of_one, 0, 0, None)(*rows) if width > 1 else of_one(*rows)
+                trees.append(flatten(result)[1])
+                return result
+
+            return trace_body(function, [row_spec(leaf, width) for leaf in mapped], call)
+
+        one = traced_body(1)
+        out_axes = self._out_axes_of(one)
+        start, left, onto = None, size.value, None
+        is_tiled = not any(has_extents(leaf._extents[1:]) for leaf in mapped)
+        if is_tiled and size.bound >= TILE:
+            tile = traced_body(TILE)
+            tiles = sized.quotient_below(size, TILE)
+            _, onto = counted(
+                tiles.value,
+                tile.inner,
+                [],
+                stacked=tile.specs,
+                sliced=whole,
+                most=size.bound // TILE,
+                width=TILE,
+                onto=empty_rows(one.specs, size.bound),
+            )
+            start = tiles.value * TILE
+            left = size.value - start
+        _, stacks = counted(
+            left,
+            one.inner,
+            [],
+            stacked=one.specs,
+            sliced=whole,
+            most=min(size.bound, TILE - 1) if start is not None else size.bound,
+            start=start,
+            onto=onto if onto is not None else empty_rows(one.specs, size.bound),
+        )
+        results = [
+            np.moveaxis(stacked_rows(stack, size), 0, axis)
+            for stack, axis in zip(stacks, out_axes, strict=True)
+        ]
+        return trees[0].unflatten(results)
+
+    def _out_axes_of(self, body: Body) -> list[int]:
+        """Along which axes elements are put together whose number is known at run time only."""
+        paths = leaf_paths(body.tree, "result")
+        given = self._result_axes(body.tree, [spec.shape for spec in body.specs], paths)
+        found = [axis for axis in given if axis is not None]
+        if len(found) < len(given):
+            raise UnsupportedError(
+                "out_axes of vmap is None for a result, and the number of elements is known at run "
+                f"time only: compute the result outside of {function_name(self._function)}",
+                function_source(self._function),
+            )
+        return found
+
     def _error(self, message: str) -> ArgumentError:
         return ArgumentError(message, function_source(self._function))
 
@@ -94,7 +195,7 @@ class _Mapped(Transform):
         given: list[Any] = []
         roots = argument_names(self._function, len(args))
         for i, (value, root) in enumerate(zip(args, roots, strict=True)):
-            some, tree, names = traced_leaves(value, root)
+            some, tree, names = traced_leaves(value, root, with_sized=True)
             leaves += some
             paths += names
             if isinstance(self._in_axes, tuple):
@@ -103,7 +204,7 @@ class _Mapped(Transform):
                 prefix, place = self._in_axes, "in_axes"
             given += flatten_prefix(prefix, tree, _is_axis, "an int or None", place, root)
         for name, value in kwargs.items():
-            some, _, names = traced_leaves(value, name)
+            some, _, names = traced_leaves(value, name, with_sized=True)
             leaves += some
             paths += names
             given += [0] * len(some)
@@ -116,16 +217,21 @@ class _Mapped(Transform):
             axes.append(None if axis is None else int(axis) % leaf.ndim)
         return leaves, flatten((args, kwargs))[1], paths, axes
 
-    def _size(self, leaves: list[Handle], paths: list[str], axes: list[int | None]) -> int:
-        """The size of the mapped axes."""
-        size, first = self._axis_size, "axis_size"
+    def _size(self, leaves: list[Handle], paths: list[str], axes: list[int | None]) -> Any:
+        """The size of the mapped axes: an integer, or an `Extent` if that of none is known."""
+        size: Any = self._axis_size
+        first = "axis_size"
         for leaf, path, axis in zip(leaves, paths, axes, strict=True):
             if axis is None:
                 continue
-            here = f"{path} has size {leaf.shape[axis]} along axis {axis}"
+            own: Any = leaf._extents[axis]
+            here = f"{path} has size {own} along axis {axis}"
             if size is None:
-                size, first = leaf.shape[axis], here
-            elif leaf.shape[axis] != size:
+                size, first = own, here
+            elif is_extent(own) or is_extent(size):
+                sized.require_same(own, size, "vmap maps axes of different sizes")
+                size = size if is_extent(own) else own
+            elif own != size:
                 if first == "axis_size":
                     first = f"axis_size is {size}"
                 raise self._error(f"vmap maps axes of different sizes: {first}, but {here}")
@@ -137,19 +243,19 @@ class _Mapped(Transform):
         return size
 
     def _result_axes(
-        self, tree: TreeDef, results: list[Value], paths: list[str]
+        self, tree: TreeDef, shapes: Sequence[Shape], paths: list[str]
     ) -> list[int | None]:
         given = flatten_prefix(
             self._out_axes, tree, _is_axis, "an int or None", "out_axes", "result"
         )
         axes: list[int | None] = []
-        for value, path, axis in zip(results, paths, given, strict=True):
-            ndim = value.ndim + 1
+        for shape, path, axis in zip(shapes, paths, given, strict=True):
+            ndim = len(shape) + 1
             if axis is not None and not -ndim <= axis < ndim:
                 raise self._error(
                     f"out_axes of vmap puts {path} along axis {axis}, but what is put together "
                     f"has {ndim} dimension{'s' if ndim > 1 else ''}, as each {path} has shape "
-                    f"{value.shape}"
+                    f"{shape}"
                 )
             axes.append(None if axis is None else int(axis) % ndim)
         return axes
@@ -167,7 +273,8 @@ def vmap(
 
     Nothing is looped over: each operation works on the whole batch, and what does not depend on a
     mapped argument is computed once. Usable inside traced code and nested with all transforms;
-    called outside a trace, it compiles as `grad` does.
+    called outside a trace, it compiles as `grad` does. An axis whose size is known at run time only
+    is gone through by tiles of 32 elements, and those left one by one.
 
     Args:
         function: takes and returns pytrees of arrays.

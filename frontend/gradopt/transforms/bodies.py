@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.handle import Handle, array_of, python_number, wrap
+from gradopt.array.unknown_sizes import apart
 from gradopt.base.dtypes import INT64, PYTHON_NUMBERS, WEAK_TYPES, DType, result_type
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
@@ -192,7 +193,7 @@ def trace_carry(
                     f"{describe_returned(following)}: {error.message}",
                     place,
                 ) from None
-            return tree.unflatten(leaves), rest
+            return apart(tree.unflatten(leaves), Handle._read), rest
 
         body = trace_body(function, [*others, *carried], enter, carried)
         changed = False

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle
+from gradopt.array.unknown_sizes import apart
 from gradopt.base.dtypes import INT64
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source, source_location
@@ -177,13 +178,15 @@ def _branch(
         operands: theirs.
         first: number of the region of the first function; that of the last one stands before it.
     """
-    inputs, values, tree = traced_specs(operands, "operands")
+    inputs, values, tree = traced_specs(apart(operands, Handle._read), "operands")
 
     def trace(function: Callable[..., Any], wanted: Sequence[Spec]) -> Body:
         return trace_body(
             function,
             inputs,
-            lambda arguments: call_user(function, tree.unflatten(arguments), {}),
+            lambda arguments: apart(
+                call_user(function, tree.unflatten(arguments), {}), Handle._read
+            ),
             wanted,
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced
+from gradopt.array.unknown_sizes import apart
 from gradopt.base.dtypes import BOOL, INT64
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source, source_location
@@ -29,26 +30,31 @@ from gradopt.compilation.calling import (
 )
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentError, ArgumentTypeError
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
 from gradopt.ir.current import current_scope
-from gradopt.ir.prims import scalar
-from gradopt.ir.types import tensor_type
+from gradopt.ir.extents import is_extent
 from gradopt.ir.values import Value
-from gradopt.recording import grad, ir
+from gradopt.recording import ir
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.bodies import (
     Body,
     Outcome,
-    Raw,
     Region,
     Spec,
     adapted,
-    index_of,
     trace_body,
     trace_carry,
     traced_specs,
 )
-from gradopt.transforms.inner import InnerFunction
+from gradopt.transforms.counted import (
+    counted,
+    row_spec,
+    rows_of,
+    set_policy,
+    shown_row,
+    stacked_rows,
+)
+from gradopt.transforms.inner import InnerFunction, traced_leaves
 
 _INDEX = Spec((), INT64, weak=True, is_scalar=True)
 
@@ -65,89 +71,6 @@ def _integer(value: Any, name: str) -> Value | int:
             return int(known)
         return prims.convert(value._read(), INT64)
     return checked_integer(value, name)
-
-
-def counted(
-    trips: Value | int,
-    body: InnerFunction,
-    inits: Sequence[Value],
-    *,
-    stacked: Sequence[Spec] = (),
-    first: Value | int | None = None,
-    sliced: Sequence[Value] = (),
-    reverse: bool = False,
-    checkpoint: Checkpoint = None,
-) -> tuple[list[Value], list[Value]]:
-    """Adds a loop with a counter: what it carried in the end, and the stacked other results.
-
-    Args:
-        trips: number of iterations.
-        body: gets the counter (if `first` is given), a slice of each of `sliced`, and what is
-            carried.
-        inits: initial values of that.
-        stacked: of other results of the body.
-        first: what the counter starts from.
-        sliced: arrays that the body gets a slice of, along the first axis.
-        reverse: whether slices are taken and results stacked from the end.
-        checkpoint: what is kept for derivatives in reverse mode.
-    """
-    check_policy(checkpoint)
-    here = prims.scope()
-    count = len(inits)
-    if isinstance(trips, int) and trips == 0:  # There are no slices to write down.
-        nothing = [np.zeros((0, *spec.shape), spec.dtype) for spec in stacked]
-        return list(inits), [prims.as_value(array) for array in nothing]
-    outcome = Outcome(here, [body])
-    lifted = [here.use(value) for value in body.inputs]
-    arrays = [here.use(value) for value in sliced]
-    offset = None
-    if first is not None and not (isinstance(first, int) and first == 0):
-        offset = here.use(scalar(first, INT64) if isinstance(first, int) else first)
-    zero = here.use(scalar(0, INT64))
-    length = trips if isinstance(trips, int) else 0  # Stacks need a number that is known.
-    last = here.use(scalar(length - 1, INT64)) if reverse else None
-    stacks = [here.emit(_empty, tensor_type((length, *spec.shape), spec.dtype)) for spec in stacked]
-    carried = [here.use(v) for v in (*inits, *stacks)] + outcome.inits
-    begin, end, step = (index_of(here, bound) for bound in (0, trips, 1))
-
-    def build(*, loc: ir.Location, ip: ir.Block) -> ir.Operation:
-        types = [value.type for value in carried]
-        loop = ir.Operation("scf.for", [begin, end, step, *carried], types, {}, 1, loc, ip)
-        (block,) = loop.regions
-        counter, *state = [block.add_argument(type_, loc) for type_ in ("index", *types)]
-        region = Region(here, block)
-        number = region.position(counter)
-        arguments: list[Raw] = []
-        if first is not None:
-            arguments.append(number if offset is None else region.add(grad.add, number, offset))
-        place = number if last is None else region.add(grad.subtract, last, number)
-        for array, value in zip(arrays, sliced, strict=True):
-            shape = value.shape[1:]
-            indices = [place] + [zero] * len(shape)
-            part = region.add(grad.dynamic_slice, array, indices, [1, *shape])
-            arguments.append(region.add(grad.reshape, part, list(shape)))
-        results = region.call(body, [*arguments, *state[:count]], lifted)
-        following = results[:count]
-        kinds = len(stacked)
-        for spec, stack, result in zip(
-            stacked, state[count : count + kinds], results[count : count + kinds], strict=True
-        ):
-            row = region.add(grad.reshape, result, [1, *spec.shape])
-            indices = [place] + [zero] * len(spec.shape)
-            following.append(region.add(grad.dynamic_update_slice, stack, row, indices))
-        following += outcome.merge(region, state[count + kinds :], results[count + kinds :])
-        region.leave(following)
-        _set_policy(loop, checkpoint)
-        return loop
-
-    results = here.emit_many(build)
-    behind = count + len(stacked)
-    outcome.leave(results[behind:])
-    return results[:count], results[count:behind]
-
-
-def _empty(type_: str, *, loc: ir.Location, ip: ir.Block) -> ir.Value:
-    return ir.Operation("tensor.empty", [], [type_], {}, 0, loc, ip).results[0]
 
 
 @hide_frames
@@ -208,10 +131,10 @@ def fori_loop(
 
         value = fori_loop(0, whole, several, init_val, checkpoint=checkpoint)
         return fori_loop(first + whole * times, end, body_fun, value, checkpoint=checkpoint)
-    specs, values, tree = traced_specs(init_val, "init_val")
+    specs, values, tree = _carried(init_val, "init_val")
 
     def call(state: Any, index: Any) -> tuple[Any, Any]:
-        return call_user(body_fun, (index, state), {}), None
+        return apart(call_user(body_fun, (index, state), {}), Handle._read), None
 
     body, specs = trace_carry(body_fun, specs, tree, call, [_INDEX], "fori_loop")
     if known is None:
@@ -288,17 +211,17 @@ def scan(
     if current_scope() is None:
         _unrolled(unroll, 0)
         return _scan_in_python(f, init, xs, length, reverse)
-    slices, arrays, xs_tree = traced_specs(xs, "xs")
-    count = _common_length([a.shape for a in arrays], leaf_paths(xs_tree, "xs"), length)
-    times = _unrolled(unroll, count)
+    leaves, xs_tree, paths = traced_leaves(xs, "xs", with_sized=True)
+    count = _common_length([leaf._extents for leaf in leaves], paths, length)
+    times = _unrolled(unroll, None if is_extent(count) else count)
     if times > 1:
         return _scan_unrolled(f, init, xs, count, reverse, times, checkpoint)
-    specs, values, tree = traced_specs(init, "init")
-    slices = [Spec(s.shape[1:], s.dtype, weak=False, is_scalar=s.shape[1:] == ()) for s in slices]
+    specs, values, tree = _carried(init, "init")
     y_trees: list[TreeDef] = []
 
     def call(state: Any, *parts: Any) -> tuple[Any, Any]:
-        result = call_user(f, (state, xs_tree.unflatten(parts)), {})
+        rows = [shown_row(part, leaf) for part, leaf in zip(parts, leaves, strict=True)]
+        result = call_user(f, (state, xs_tree.unflatten(rows)), {})
         if type(result) is not tuple or len(result) != 2:
             raise ArgumentError(
                 f"{function_name(f)} must return (carry, y), but it returned "
@@ -306,19 +229,21 @@ def scan(
                 function_source(f),
             )
         y_trees.append(flatten(result[1])[1])
-        return result
+        return apart(result[0], Handle._read), result[1]
 
-    body, specs = trace_carry(f, specs, tree, call, slices, "scan")
+    rows = [row_spec(leaf) for leaf in leaves]
+    body, specs = trace_carry(f, specs, tree, call, rows, "scan")
     results, stacked = counted(
-        count,
+        count.value if is_extent(count) else count,
         body.inner,
         adapted(values, specs),
         stacked=body.specs[len(specs) :],
-        sliced=arrays,
+        sliced=[rows_of(leaf, count) for leaf in leaves],
         reverse=reverse,
         checkpoint=checkpoint,
+        most=count.bound if is_extent(count) else None,
     )
-    ys = y_trees[-1].unflatten([_array(value) for value in stacked])
+    ys = y_trees[-1].unflatten([stacked_rows(value, count) for value in stacked])
     return _rebuild(tree, specs, results), ys
 
 
@@ -365,16 +290,23 @@ def _grouped(x: Any, size: int) -> Any:
     return np.reshape(x, (x.shape[0] // size, size, *x.shape[1:]))
 
 
-def _array(value: Value) -> Any:
-    return Spec(value.shape, value.dtype, weak=False, is_scalar=False).wrap(value)
+def _carried(tree: Any, root: str) -> tuple[list[Spec], list[Value], TreeDef]:
+    """As `traced_specs`, with the parts of arrays whose size is known at run time only."""
+    return traced_specs(apart(tree, Handle._read), root)
 
 
-def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], length: Any) -> int:
+def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], length: Any) -> Any:
+    """An integer, or an `Extent`."""
     if length is not None and not isinstance(length, Handle):
         length = checked_integer(length, "length")
     for shape, path in zip(shapes, paths, strict=True):
         if not shape:
             raise ArgumentError(f"{path} has no first axis to loop over", source_location())
+        if is_extent(shape[0]) or is_extent(length):
+            if length is not None:
+                sized.require_same(shape[0], length, f"the first axis of {path} has another length")
+            length = shape[0] if length is None or not is_extent(shape[0]) else length
+            continue
         if length is not None and shape[0] != length:
             raise ArgumentError(
                 f"expected length {length} of the first axis of {path}, but it has shape {shape}",
@@ -385,6 +317,8 @@ def _common_length(shapes: Sequence[tuple[int, ...]], paths: Sequence[str], leng
         raise ArgumentError(
             "scan needs length, the number of iterations, where xs has no arrays", source_location()
         )
+    if is_extent(length):
+        return length
     if isinstance(length, Handle) or length < 0:
         raise ArgumentTypeError(
             "length must be an integer that is known and not negative, but it is "
@@ -451,8 +385,10 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
 
     if size is None or current_scope() is None:
         return scan(step, None, xs)[1]
-    shapes = [np.shape(x) for x in flatten(xs)[0]]
+    shapes = [x._extents if isinstance(x, Handle) else np.shape(x) for x in flatten(xs)[0]]
     count = _common_length(shapes, leaf_paths(flatten(xs)[1], "xs"), None)
+    if is_extent(count):
+        return vmap(f)(xs)
     size = min(size or count, count)
     if size == count:
         return vmap(f)(xs) if count else scan(step, None, xs)[1]
@@ -511,10 +447,10 @@ def while_loop(
             value = body_fun(value)
         return value
     check_policy(checkpoint)
-    specs, values, tree = traced_specs(init_val, "init_val")
+    specs, values, tree = _carried(init_val, "init_val")
 
     def call(state: Any) -> tuple[Any, Any]:
-        return call_user(body_fun, (state,), {}), None
+        return apart(call_user(body_fun, (state,), {}), Handle._read), None
 
     body, specs = trace_carry(body_fun, specs, tree, call, [], "while_loop")
     condition = trace_body(
@@ -561,19 +497,12 @@ def repeated(
         results = region.call(body, state[:count], lifted[1])
         failures = outcome.merge(region, state[count:], results[count:])
         region.leave([*results[:count], *failures])
-        _set_policy(loop, checkpoint)
+        set_policy(loop, checkpoint)
         return loop
 
     results = here.emit_many(build)
     outcome.leave(results[count:])
     return results[:count]
-
-
-def _set_policy(loop: ir.Operation, checkpoint: Checkpoint) -> None:
-    """Notes the policy of a loop in the IR."""
-    if checkpoint is not None:
-        make = ir.string if isinstance(checkpoint, str) else ir.integer
-        loop.discardable = {"grad.checkpoint": make(checkpoint)}  # pyright: ignore
 
 
 def check_predicate(condition: Body, function: Callable[..., Any]) -> None:
