@@ -234,3 +234,88 @@ def test_a_sparse_product_takes_memory_for_its_elements_once() -> None:
     go.gradcheck(lambda v, x: np.sum(np.sin(multiply(rows, columns, v, x))), (values, x))
     with pytest.raises(IndexError, match="out of bounds"):
         go.compile(multiply)(rows, columns + np.uint32(1), values, x)
+
+
+# -- Repetitions, differences and sets ---------------------------------------------------------
+
+
+def smooth_arrays(x: Any) -> dict[str, Any]:
+    columns = x[:, None] * np.arange(1.0, 4.0)
+    copy = x.copy()
+    copy.flat[1:3] = 7.0
+    total = 0.0
+    for value in x.flat:
+        total = total + value**2
+    return {
+        "diff": np.diff(x),
+        "second differences of rows": np.diff(columns, n=2, axis=0),
+        "differences of columns": np.diff(columns, axis=1),
+        "diff with ends": np.diff(x, prepend=0.5, append=x[:2]),
+        "ediff1d": np.ediff1d(x, to_begin=1.0),
+        "repeat": np.repeat(x, 3),
+        "repeated rows": np.repeat(columns, 2, axis=0),
+        "repeated columns": np.repeat(columns, 2, axis=1),
+        "repeated never": np.repeat(x, 0),
+        "tile": np.tile(x, 3),
+        "tiled both ways": np.tile(columns, (2, 3)),
+        "tiled with a new dimension": np.tile(x, (2, 2)),
+        "tiled never": np.tile(x, (0, 2)),
+        "flat": x.flat[1:] * 2,
+        "written through flat": copy * x,
+        "loop over flat": np.ones(2) * total,
+        "differences of sets": np.setdiff1d(x, x[:2]),
+        "differences of unique sets": np.setdiff1d(x, x[:2], assume_unique=True),
+    }
+
+
+def chosen_arrays(x: Any) -> dict[str, Any]:
+    whole = np.round(x * 2)
+    return {
+        "isin": np.isin(whole, np.array([1.0, 3.0, np.inf])),
+        "isin of both": np.isin(whole[::2], whole[:3]),
+        "isin, inverted": np.isin(np.arange(5.0), whole, invert=True),
+        "isin of nothing": np.isin(np.array([np.inf, 1.0]), whole[:0]),
+        "isin of rows": np.isin(whole[:, None] * np.arange(2.0), whole[1:]),
+        "setdiff1d": np.setdiff1d(whole, np.array([1.0, 2.0])),
+        "setdiff1d of a known array": np.setdiff1d(np.arange(9), whole.astype(int)),
+        "differences of bools": np.diff(whole > 2),
+        "differences of unsigned integers": np.diff(whole.astype(np.uint8)),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_repetitions_differences_and_sets() -> None:
+    def loss(x: Any) -> Any:
+        total = 0.0
+        for array in smooth_arrays(x).values():
+            total = total + np.sum(np.sin(array))
+        return total
+
+    dims = {"x": {0: go.Dim("n", max=20)}, "t": {0: "n"}}
+    compiled = go.compile(
+        lambda x, t: (smooth_arrays(x), chosen_arrays(x), go.jvp(go.grad(loss), (x,), (t,))),
+        dynamic=dims,
+    )
+    rng = np.random.default_rng(5)
+    for n in (7, 0, 1, 2, 20):
+        # No two are close.
+        x, t = rng.permutation(np.arange(n) / 4 + 0.1), rng.normal(size=n)
+        smooth, chosen, (gradient, product) = compiled(x, t)
+        for found, wanted in ((smooth, smooth_arrays(x)), (chosen, chosen_arrays(x))):
+            for name, want in wanted.items():
+                assert found[name].dtype == want.dtype, name
+                np.testing.assert_allclose(found[name], want, rtol=1e-13, err_msg=name)
+        slope = (loss(x + 1e-6 * t) - loss(x - 1e-6 * t)) / 2e-6
+        np.testing.assert_allclose(np.sum(gradient * t), slope, rtol=1e-6, atol=1e-7)
+        ends = [compiled(x + s * t, t)[2][0] for s in (1e-6, -1e-6)]
+        np.testing.assert_allclose(product, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-5)
+    assert compiled.cache_size() == 1
+
+
+def test_repetitions_that_are_refused() -> None:
+    for function, name in [
+        (lambda x, n: np.repeat(x[:n], [1, 2, 3]), "numpy.repeat with a number for each"),
+        (lambda x, n: np.outer(x[:n], x[:n]).flat[0], "ndarray.flat of several dimensions"),
+    ]:
+        with pytest.raises(go.errors.UnsupportedError, match=name):
+            go.compile(function)(X, np.int64(3))

@@ -235,7 +235,8 @@ _SIZED = frozenset(
             "ptp argmax argmin cumsum cumprod concatenate stack vstack hstack dstack column_stack "
             "append reshape ravel take nonzero flatnonzero argwhere compress extract bincount "
             "histogram sort argsort median nanmedian quantile percentile nanquantile "
-            "nanpercentile unique unique_all unique_counts unique_inverse unique_values union1d",
+            "nanpercentile unique unique_all unique_counts unique_inverse unique_values union1d "
+            "isin setdiff1d diff ediff1d repeat tile",
         ),
         (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
     )

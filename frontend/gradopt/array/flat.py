@@ -14,26 +14,33 @@ from gradopt.ir.extents import Sizes
 
 
 class Flat:
-    """The elements in row-major order: reading copies them, assignment writes to the array."""
+    """The elements in row-major order: reading copies them, assignment writes to the array.
 
-    __slots__ = ("_view",)
+    Attributes:
+        elements: a view of the array with one dimension.
+    """
+
+    __slots__ = ("elements",)
 
     def __init__(self, array: Handle) -> None:
         if array._extents.__class__ is Sizes:
-            raise unknown_size("ndarray.flat")
-        self._view = array._view(Reshape(array.shape, (array.size,), (1,)))
+            if array.ndim != 1:
+                raise unknown_size("ndarray.flat of several dimensions")
+            self.elements = array
+            return
+        self.elements = array._view(Reshape(array.shape, (array.size,), (1,)))
 
     def __getitem__(self, index: Any) -> Any:
-        part = getitem(self._view, index)
-        if isinstance(part, Handle) and part.shape:
-            return copy_of(part._read(), part.shape)
+        part = getitem(self.elements, index)
+        if isinstance(part, Handle) and part.ndim:
+            return copy_of(part._read(), part._extents)
         return part
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        setitem(self._view, index, value)
+        setitem(self.elements, index, value)
 
     def __len__(self) -> int:
-        return self._view.shape[0]
+        return len(self.elements)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
+        return iter(self.elements)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.array.flat import Flat
 from gradopt.array.handle import Handle, array_of, python_number
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, rows_of
@@ -299,6 +300,8 @@ def numbered(value: Any) -> Numbered | None:
     """What a loop of compiled code could go through, or None."""
     if isinstance(value, Numbered):
         return value
+    if isinstance(value, Flat):
+        return _Rows(value.elements)
     if isinstance(value, Handle):
         return _Rows(value) if value.shape else None
     if type(value) is list:

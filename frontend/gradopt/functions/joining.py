@@ -23,6 +23,7 @@ from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, is_traced, rows_of, traced
 from gradopt.base.dtypes import require_cast, result_type, supported
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, ShapeError
 from gradopt.functions.matrices import take
 from gradopt.functions.shapes import (
@@ -33,8 +34,8 @@ from gradopt.functions.shapes import (
     moveaxis,
     shape_of,
 )
-from gradopt.ir import prims
-from gradopt.ir.extents import Sizes, shape_with
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes, is_extent, shape_with
 from gradopt.ir.values import Value
 
 
@@ -258,12 +259,24 @@ def tile(A: Any, reps: Any) -> Value:
     counts = shape_of(reps)
     rank = max(x.ndim, len(counts))
     counts = (1,) * (rank - len(counts)) + counts
-    shape = (1,) * (rank - x.ndim) + x.shape
+    shape = shape_with((1,) * (rank - x.ndim) + x.shape)
+    if shape.__class__ is Sizes:
+        return _tiled(prims.reshape(x, shape), counts)
     apart = prims.reshape(x, tuple([n for size in shape for n in (1, size)]))
     repeated = prims.broadcast_to(
         apart, tuple([n for count, size in zip(counts, shape, strict=True) for n in (count, size)])
     )
     return prims.reshape(repeated, tuple([a * b for a, b in zip(counts, shape, strict=True)]))
+
+
+def _tiled(x: Value, counts: Sequence[int]) -> Value:
+    """`numpy.tile` of an array whose size is known at run time only."""
+    for axis, count in enumerate(counts):
+        if count == 0 or is_extent(x.shape[axis]):
+            x = sized.tiled(x, axis, count) if count != 1 else x
+        elif count > 1:
+            x = sized.concatenate([x] * count, axis)
+    return x
 
 
 @implements(np.repeat)
@@ -282,10 +295,14 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Value:
         raise ShapeError("repeats may not contain negative values.", source_location())
     if counts.size == 1:
         count = int(counts.reshape(()))
+        if is_extent(x.shape[place]):
+            return sized.repeated(x, place, count)
         before, after = x.shape[: place + 1], x.shape[place + 1 :]
         apart = prims.reshape(x, (*before, 1, *after))
         repeated = prims.broadcast_to(apart, (*before, count, *after))
         return prims.reshape(repeated, (*before[:-1], before[-1] * count, *after))
+    if is_extent(x.shape[place]):
+        raise unknown_size("numpy.repeat with a number for each element")
     return take(x, np.repeat(np.arange(x.shape[place]), counts), axis=place)
 
 

@@ -22,7 +22,7 @@ from gradopt.errors import KeywordError
 from gradopt.functions.sampling import insertion_points
 from gradopt.functions.selections import counted
 from gradopt.ir import prims, sized
-from gradopt.ir.extents import Sizes
+from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.prims import scalar
 from gradopt.ir.sorting import last_of, sort, take_along
 from gradopt.ir.values import Value
@@ -177,19 +177,30 @@ _unique_results(np.unique_values)
 # -- Sets --------------------------------------------------------------------------------------
 
 
-def _is_in(x: Value, ordered: Value) -> tuple[Value, Value]:
-    """Whether each element of `x` is in a sorted array, and the first place where it may be."""
+def _is_in(x: Value, ordered: Value, count: Any = None) -> tuple[Value, Value]:
+    """Whether each element of `x` is in a sorted array, and the first place where it may be.
+
+    Args:
+        x: the elements.
+        ordered: the array.
+        count: how many elements it has, where that is known at run time only.
+    """
     if not ordered.size:
         return prims.full(x.shape, False, BOOL), prims.full(x.shape, 0, INT64)
     x, ordered = prims.stop_gradient(x), prims.stop_gradient(ordered)
     place = insertion_points(ordered, x, "left")
-    last = scalar(ordered.size - 1, INT64)
-    place = prims.select(place > last, last, place)
-    return prims.equal(_taken(ordered, place), x), place
+    if not is_extent(count):
+        last = scalar(ordered.size - 1, INT64)
+        place = prims.select(place > last, last, place)
+        return prims.equal(_taken(ordered, place), x), place
+    last = sized.word(count) - 1
+    place = prims.select(place > last, last, place)  # -1, which is clamped, if there are none.
+    return prims.equal(_taken(ordered, place), x) & (last > -1), place
 
 
 def _sorted(x: Value) -> Value:
-    return sort(x, 0)[0]
+    """Sorted; where its size is known at run time only, with the largest numbers behind."""
+    return sort(sized.padded(x, last_of(x.dtype)), 0)[0]
 
 
 @implements(np.isin)
@@ -207,7 +218,7 @@ def isin(
             f"Invalid kind: {kind!r}. Please use None, 'sort' or 'table'.", source_location()
         )
     x, tests = _two(element, test_elements)
-    found = _is_in(x, _sorted(tests))[0]
+    found = _is_in(x, _sorted(tests), tests.shape[0])[0]
     found = prims.reshape(found, traced(element).shape)
     return ~found if invert else found
 
@@ -243,14 +254,16 @@ def intersect1d(
 def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Value:
     """`numpy.setdiff1d`; of elements that are unique, in the order in which they are."""
     whole = _flat(ar1)
-    if not whole.size:
+    if whole.shape == (0,):
         return whole
     x, y = _two(ar1, ar2)
-    y = _sorted(y)
+    count, tests = y.shape[0], _sorted(y)
     if assume_unique:
-        return _taken(whole, places_of(~_is_in(x, y)[0]))
-    ordered, order = sort(x, 0)
-    rest = _firsts(ordered, equal_nan=True) & ~_is_in(ordered, y)[0]
+        return _taken(whole, places_of(~_is_in(x, tests, count)[0]))
+    ordered, order = sort(sized.padded(x, last_of(x.dtype)), 0)
+    rest = _firsts(ordered, equal_nan=True) & ~_is_in(ordered, tests, count)[0]
+    if is_extent(x.shape[0]):
+        rest = rest & (prims.iota(ordered.shape, 0, INT64) < sized.word(x.shape[0]))
     return _taken(whole, _taken(order, places_of(rest)))
 
 

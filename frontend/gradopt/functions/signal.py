@@ -12,17 +12,36 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS, implements, unsupported
 from gradopt.array.handle import Handle
 from gradopt.array.operands import handle_of, listed, promotion_kind, traced
-from gradopt.base.dtypes import BOOL, result_type, supported
+from gradopt.base.dtypes import BOOL, INT64, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.joining import concatenate
 from gradopt.functions.products import promoted
 from gradopt.functions.reductions import sum_
 from gradopt.functions.shapes import broadcast_arrays, moveaxis
-from gradopt.ir import prims
+from gradopt.ir import prims, sized
+from gradopt.ir.extents import Sizes, is_extent, shape_with
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value, emit
 from gradopt.recording import grad
+
+
+def _neighbours(x: Value, axis: int) -> tuple[Value, Value]:
+    """All elements along the axis but the first one, and all but the last one."""
+    size: Any = x.shape[axis]
+    if x.shape.__class__ is not Sizes:
+        upper = prims.take_range(x, axis, min(1, size), size)
+        return upper, prims.take_range(x, axis, 0, max(size - 1, 0))
+    starts = [0] * x.ndim
+    shape = list(x.shape)
+    if is_extent(size):
+        less = emit(grad.maximum, size.value - 1, scalar(0, INT64))
+        shape[axis] = sized.extent_of(less, max(size.bound - 1, 0))
+    else:
+        shape[axis] = max(size - 1, 0)
+    lower = sized.slice_(x, starts, shape, range(x.ndim))
+    starts[axis] = 1
+    return sized.slice_(x, starts, shape, range(x.ndim)), lower
 
 
 @implements(np.diff)
@@ -36,7 +55,7 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
     def extend(value: Any) -> Value:
         part = traced(value)
         if part.ndim == 0:
-            shape = tuple([1 if i == place else size for i, size in enumerate(x.shape)])
+            shape = shape_with([1 if i == place else size for i, size in enumerate(x.shape)])
             part = prims.broadcast_to(part, shape)
         return part
 
@@ -47,9 +66,7 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
     if operator.index(n) < 0:
         raise ShapeError(f"order must be non-negative but got {n}", source_location())
     for _ in range(operator.index(n)):
-        size = x.shape[place]
-        upper = prims.take_range(x, place, min(1, size), size)
-        lower = prims.take_range(x, place, 0, max(size - 1, 0))
+        upper, lower = _neighbours(x, place)
         x = prims.not_equal(upper, lower) if x.dtype == BOOL else upper - lower
     return x
 
