@@ -23,6 +23,7 @@ from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
+from gradopt.control.nditer import nditer_of
 from gradopt.control.parts import CannotRollError
 from gradopt.control.scipy_calls import naming_itself, of_scipy
 from gradopt.control.sequences import (
@@ -90,6 +91,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     itertools.product: product_of,
     np.ndindex: ndindex_of,
     np.ndenumerate: ndenumerate_of,
+    np.nditer: nditer_of,
     np.ndarray: _uninitialized,
     **{getattr(np, name): getattr(gnp, name) for name in gnp.__all__},
 }
@@ -97,6 +99,7 @@ REPLACED_NAMES.update(
     (
         *gnp.__all__,
         "ndarray",
+        "nditer",
         "errstate",
         "seterr",
         "r_",

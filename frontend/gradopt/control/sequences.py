@@ -235,7 +235,7 @@ class _Reversed(Numbered):
 
 
 @dataclass(eq=False, repr=False)
-class _Product(Numbered):
+class Product(Numbered):
     """All combinations of elements, the last ones changing first.
 
     Attributes:
@@ -282,8 +282,8 @@ class _NdEnumerated(Numbered):
 
     array: Any
 
-    def _indices(self) -> _Product:
-        return _Product([TracedRange(0, size, 1) for size in self.array.shape])
+    def _indices(self) -> Product:
+        return Product([TracedRange(0, size, 1) for size in self.array.shape])
 
     def length(self) -> int | Value:
         return self._indices().length()
@@ -370,7 +370,7 @@ def product_of(*iterables: Any, repeat: int = 1) -> Any:
     found = [part for part in parts if part is not None]
     if not found or len(found) != len(parts) or type(repeat) is not int or repeat < 1:
         return itertools.product(*iterables, repeat=repeat)
-    return _Product(found * repeat)
+    return Product(found * repeat)
 
 
 def _held(iterable: Any) -> Any:
@@ -387,7 +387,7 @@ def ndindex_of(*shape: Any) -> Any:
     if not ranges or any(not isinstance(r, TracedRange) and not r for r in ranges):
         return np.ndindex(*shape)
     parts = [numbered(part) for part in ranges]
-    return _Product([part for part in parts if part is not None])
+    return Product([part for part in parts if part is not None])
 
 
 def ndenumerate_of(arr: Any) -> Any:
