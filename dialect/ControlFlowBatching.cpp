@@ -128,7 +128,7 @@ bool grad::hasBatches(Type type) {
   auto isElement = [](Type type) {
     if (auto complex = dyn_cast<ComplexType>(type))
       type = complex.getElementType();
-    return type.isF32() || type.isF64() ||
+    return isNarrowFloat(type) || type.isF32() || type.isF64() ||
            (type.isSignlessInteger(1) ||
             (isa<IntegerType>(type) && !type.isSignedInteger() &&
              llvm::is_contained({8, 16, 32, 64},

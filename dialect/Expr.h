@@ -52,6 +52,8 @@ struct ExprBuilder {
     type = value.getType();
     return Expr(*this, value);
   }
+  /// The result of an op, rounded to the type in which it is kept (kStoredAs).
+  Expr useResult(Operation *op);
 };
 
 /// Sets the tangent of the result of `op` to the sum of `tangent_i *

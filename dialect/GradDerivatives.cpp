@@ -170,9 +170,9 @@ LogicalResult ImagOp::transpose(TransposeContext &context) {
 
 LogicalResult ConvertOp::linearize(LinearizeContext &context) {
   if (isDifferentiable(getType()))
-    context.setTangent(
-        getResult(), ConvertOp::create(context.linear, getLoc(),
-                                       context.getTangent(getX()), getDtype()));
+    context.setTangent(getResult(), convertDirection(context.linear, getLoc(),
+                                                     context.getTangent(getX()),
+                                                     getDtype()));
   return success();
 }
 
@@ -181,9 +181,9 @@ LogicalResult ConvertOp::transpose(TransposeContext &context) {
   if (!isDifferentiable(getX().getType()) || !isDifferentiable(getType()))
     return failure();
   context.addCotangent(getX(),
-                       ConvertOp::create(context.builder, getLoc(),
-                                         context.getCotangent(getResult()),
-                                         typeOf(getX()).getElementType()));
+                       convertDirection(context.builder, getLoc(),
+                                        context.getCotangent(getResult()),
+                                        typeOf(getX()).getElementType()));
   return success();
 }
 

@@ -43,16 +43,20 @@ def Grad_Dialect : Dialect {
 // so on unsigned ones. The types say it, not the ops, so that a sign cannot be
 // forgotten; from linalg on, ops say it, as those of arith do.
 
-defvar Grad_Floats = [F32, F64];
+// Narrow floats (f16, bf16) are a form of storage: grad-widen-floats lets f32
+// calculate. What has no form in f32 takes wide floats only.
+
+defvar Grad_WideFloats = [F32, F64];
+defvar Grad_Floats = !listconcat([F16, BF16], Grad_WideFloats);
 defvar Grad_Integers = [I8, I16, I32, I64, UI8, UI16, UI32, UI64];
 defvar Grad_Complexes = [Complex<F32>, Complex<F64>];
 defvar Grad_Reals = !listconcat(Grad_Floats, Grad_Integers);
 defvar Grad_Numbers = !listconcat(Grad_Reals, Grad_Complexes);
 
-def Grad_Real : AnyTypeOf<Grad_Reals, "f32, f64 or integer">;
+def Grad_Real : AnyTypeOf<Grad_Reals, "float or integer">;
 def Grad_Element
     : AnyTypeOf<!listconcat(Grad_Numbers, [I1]),
-                "f32, f64, complex number of one of them, integer or bool">;
+                "float, integer, complex number of f32 or f64, or bool">;
 
 /// A tensor that memory can hold row by row.
 class Grad_TensorOf<list<Type> elements, string names>
@@ -69,32 +73,37 @@ class Grad_SizedTensorOf<list<Type> elements, string names>
                    ", without encoding, of at most 2^48 elements">;
 
 def Grad_Tensor : Grad_TensorOf<!listconcat(Grad_Numbers, [I1]),
-                                "f32, f64, complex numbers, integers or bools">;
+                                "floats, complex numbers, integers or bools">;
 def Grad_NumberTensor : Grad_TensorOf<Grad_Numbers,
-                                      "f32, f64, complex numbers or integers">;
+                                      "floats, complex numbers or integers">;
 /// Numbers that have an order.
-def Grad_RealTensor : Grad_TensorOf<Grad_Reals, "f32, f64 or integers">;
+def Grad_RealTensor : Grad_TensorOf<Grad_Reals, "floats or integers">;
 /// Numbers that have derivatives.
 def Grad_InexactTensor : Grad_TensorOf<!listconcat(Grad_Floats, Grad_Complexes),
-                                       "f32, f64 or complex numbers">;
-def Grad_FloatTensor : Grad_TensorOf<Grad_Floats, "f32 or f64">;
+                                       "floats or complex numbers">;
+def Grad_WideInexactTensor
+    : Grad_TensorOf<!listconcat(Grad_WideFloats, Grad_Complexes),
+                    "f32, f64 or complex numbers">;
+def Grad_WideFloatTensor : Grad_TensorOf<Grad_WideFloats, "f32 or f64">;
+def Grad_FloatTensor : Grad_TensorOf<Grad_Floats, "floats">;
 def Grad_ComplexTensor : Grad_TensorOf<Grad_Complexes, "complex numbers">;
 def Grad_IntegerTensor : Grad_TensorOf<Grad_Integers, "integers">;
 def Grad_BoolTensor : Grad_TensorOf<[I1], "bools">;
 
 def Grad_SizedTensor
     : Grad_SizedTensorOf<!listconcat(Grad_Numbers, [I1]),
-                         "f32, f64, complex numbers, integers or bools">;
+                         "floats, complex numbers, integers or bools">;
 def Grad_SizedNumberTensor
-    : Grad_SizedTensorOf<Grad_Numbers, "f32, f64, complex numbers or integers">;
-def Grad_SizedRealTensor : Grad_SizedTensorOf<Grad_Reals, "f32, f64 or integers">;
+    : Grad_SizedTensorOf<Grad_Numbers, "floats, complex numbers or integers">;
+def Grad_SizedRealTensor : Grad_SizedTensorOf<Grad_Reals, "floats or integers">;
 def Grad_SizedOrderedTensor
-    : Grad_SizedTensorOf<!listconcat(Grad_Reals, [I1]), "f32, f64, integers or bools">;
+    : Grad_SizedTensorOf<!listconcat(Grad_Reals, [I1]), "floats, integers or bools">;
 def Grad_SizedInexactTensor
     : Grad_SizedTensorOf<!listconcat(Grad_Floats, Grad_Complexes),
-                         "f32, f64 or complex numbers">;
+                         "floats or complex numbers">;
 def Grad_SizedComplexTensor : Grad_SizedTensorOf<Grad_Complexes, "complex numbers">;
-def Grad_SizedFloatTensor : Grad_SizedTensorOf<Grad_Floats, "f32 or f64">;
+def Grad_SizedWideFloatTensor : Grad_SizedTensorOf<Grad_WideFloats, "f32 or f64">;
+def Grad_SizedFloatTensor : Grad_SizedTensorOf<Grad_Floats, "floats">;
 def Grad_SizedIntegerTensor : Grad_SizedTensorOf<Grad_Integers, "integers">;
 def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1], "bools">;
 
@@ -103,7 +112,7 @@ def Grad_SizedBoolTensor : Grad_SizedTensorOf<[I1], "bools">;
 def Grad_Value : Type<CPred<"!::llvm::isa<::mlir::BaseMemRefType>($_self)">,
                       "value that is no memory">;
 /// A tangent or cotangent.
-def Grad_Direction : AnyTypeOf<[Grad_InexactTensor, F32, F64]>;
+def Grad_Direction : AnyTypeOf<!listconcat([Grad_InexactTensor], Grad_Floats)>;
 
 def Grad_IndexTensor : Grad_TensorOf<[I64], "i64">;
 def Grad_SizedIndexTensor : Grad_SizedTensorOf<[I64], "i64">;

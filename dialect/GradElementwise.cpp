@@ -308,6 +308,10 @@ Value Scalar::convert(Type target) const {
     return Scalar{builder, loc, {re, Scalar{builder, loc, re}.constant(0)}}
         .complex();
   }
+  // Narrow floats become other types, and integers narrow floats, through f32.
+  Type f32 = builder.getF32Type();
+  if ((isNarrowFloat(from) && to != f32) || (isNarrowFloat(to) && !isFloat()))
+    return Scalar{builder, loc, convert(f32)}.convert(target);
   bool isUnsigned = areUnsigned || from.isInteger(1);
   if (to.isInteger(1))
     return isFloat()
@@ -355,6 +359,16 @@ LogicalResult ImagOp::inferReturnTypes(MLIRContext *, std::optional<Location>,
 //===----------------------------------------------------------------------===//
 // Expressions of derivative rules
 //===----------------------------------------------------------------------===//
+
+Expr ExprBuilder::useResult(Operation *op) {
+  Value result = op->getResult(0);
+  if (auto narrow = op->getAttrOfType<TypeAttr>(kStoredAs)) {
+    Value stored = ConvertOp::create(builder, loc, result, narrow.getValue());
+    result = ConvertOp::create(builder, loc, stored,
+                               getElementTypeOrSelf(result.getType()));
+  }
+  return use(result);
+}
 
 Value Expr::materialize(ExprBuilder &context) const {
   if (value)

@@ -507,7 +507,7 @@ def Grad_ComplexOp : Grad_PartsOp<"complex", ["re", "im"], "s.complex()"> {
     %z = grad.complex %x, %y : tensor<3xf64>
     ```
   }];
-  let arguments = (ins Grad_SizedFloatTensor:$re, Grad_SizedFloatTensor:$im);
+  let arguments = (ins Grad_SizedWideFloatTensor:$re, Grad_SizedWideFloatTensor:$im);
   let results = (outs Grad_SizedComplexTensor:$result);
   let assemblyFormat = "$re `,` $im attr-dict `:` type($re)";
 }
@@ -515,7 +515,7 @@ def Grad_ComplexOp : Grad_PartsOp<"complex", ["re", "im"], "s.complex()"> {
 def Grad_ImagOp : Grad_PartsOp<"imag", ["x"], "s.imag()"> {
   let summary = "imaginary parts of complex numbers";
   let arguments = (ins Grad_SizedComplexTensor:$x);
-  let results = (outs Grad_SizedFloatTensor:$result);
+  let results = (outs Grad_SizedWideFloatTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x)";
   let hasFolder = 1;
 }
@@ -562,7 +562,8 @@ def Grad_ConvertOp
     narrower types, the low bits of the smallest i32, which is what NumPy has on
     x86-64. To ui32 and ui64, floats from 2^31 or 2^63 on are converted as their
     difference from that, to which it is added again. Between integers, what has
-    no place is taken modulo 2^n. A complex number becomes its real part, and is
+    no place is taken modulo 2^n. Floats are rounded once, to nearest even, but
+    that integers become narrow floats through f32. A complex number becomes its real part, and is
     made of one. Only conversions between floats and complex numbers have
     derivatives.
   }];

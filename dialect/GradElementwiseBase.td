@@ -72,7 +72,7 @@ class Grad_DifferentiableOp<string mnemonic, list<string> names, string scalar,
                                    LinearizeContext &context) {
       ExprBuilder e{context.primal, op->getLoc()};
       [[maybe_unused]] const Expr zero(0.0);
-      [[maybe_unused]] Expr y = e.use(op->getResult(0));
+      [[maybe_unused]] Expr y = e.useResult(op);
       }] # !interleave(!foreach(i, !range(!size(names)),
            "[[maybe_unused]] Expr " # names[i] # " = e.use(op->getOperand("
            # i # "));"), "\n      ") # [{

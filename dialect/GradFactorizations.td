@@ -35,8 +35,8 @@ def Grad_CholeskyOp : Grad_MatrixOp<"cholesky"> {
     %factor, %status = grad.cholesky %a : tensor<5x5xf64> -> tensor<5x5xf64>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
-  let results = (outs Grad_InexactTensor:$factor, Grad_I32Tensor:$status);
+  let arguments = (ins Grad_WideInexactTensor:$a);
+  let results = (outs Grad_WideInexactTensor:$factor, Grad_I32Tensor:$status);
   let assemblyFormat = "$a attr-dict `:` type($a) `->` type($factor) `,` type($status)";
 }
 
@@ -54,8 +54,8 @@ def Grad_LuOp : Grad_MatrixOp<"lu"> {
         -> tensor<5x5xf64>, tensor<5xi32>, tensor<5xi64>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
-  let results = (outs Grad_InexactTensor:$factors, Grad_I32Tensor:$pivots,
+  let arguments = (ins Grad_WideInexactTensor:$a);
+  let results = (outs Grad_WideInexactTensor:$factors, Grad_I32Tensor:$pivots,
                       Grad_IndexTensor:$permutation, Grad_I32Tensor:$status);
   let assemblyFormat = "$a attr-dict `:` type($a) `->` type($factors) `,` type($pivots) `,` "
                        "type($permutation) `,` type($status)";
@@ -74,10 +74,10 @@ def Grad_LuSolveOp : Grad_MatrixOp<"lu_solve",
         : tensor<5x5xf64>, tensor<5x5xf64>, tensor<5xi32>, tensor<5x2xf64>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a, Grad_InexactTensor:$factors,
-                       Grad_I32Tensor:$pivots, Grad_InexactTensor:$rhs,
+  let arguments = (ins Grad_WideInexactTensor:$a, Grad_WideInexactTensor:$factors,
+                       Grad_I32Tensor:$pivots, Grad_WideInexactTensor:$rhs,
                        DefaultValuedAttr<BoolAttr, "false">:$transposed);
-  let results = (outs Grad_InexactTensor:$x);
+  let results = (outs Grad_WideInexactTensor:$x);
   let assemblyFormat = [{
     $a `,` $factors `,` $pivots `,` $rhs `,` `transpose` `=` $transposed attr-dict
     `:` type($a) `,` type($factors) `,` type($pivots) `,` type($rhs)
@@ -98,9 +98,9 @@ def Grad_TriangularSolveOp : Grad_MatrixOp<"triangular_solve",
            unit = false : tensor<5x5xf64>, tensor<5x2xf64>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a, Grad_InexactTensor:$rhs, BoolAttr:$left,
+  let arguments = (ins Grad_WideInexactTensor:$a, Grad_WideInexactTensor:$rhs, BoolAttr:$left,
                        BoolAttr:$lower, BoolAttr:$transposed, BoolAttr:$unit);
-  let results = (outs Grad_InexactTensor:$x);
+  let results = (outs Grad_WideInexactTensor:$x);
   let assemblyFormat = [{
     $a `,` $rhs `,` `left` `=` $left `,` `lower` `=` $lower `,` `transpose` `=` $transposed `,`
     `unit` `=` $unit attr-dict `:` type($a) `,` type($rhs)
@@ -119,8 +119,8 @@ def Grad_QrOp : Grad_MatrixOp<"qr"> {
     %q, %r = grad.qr %a, full = false : tensor<5x3xf64> -> tensor<5x3xf64>, tensor<3x3xf64>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a, BoolAttr:$full);
-  let results = (outs Grad_InexactTensor:$q, Grad_InexactTensor:$r);
+  let arguments = (ins Grad_WideInexactTensor:$a, BoolAttr:$full);
+  let results = (outs Grad_WideInexactTensor:$q, Grad_WideInexactTensor:$r);
   let assemblyFormat = "$a `,` `full` `=` $full attr-dict "
                        "`:` type($a) `->` type($q) `,` type($r)";
 }
@@ -141,8 +141,8 @@ def Grad_EighOp : Grad_MatrixOp<"eigh"> {
         -> tensor<5xf64>, tensor<5x5xf64>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
-  let results = (outs Grad_FloatTensor:$values, Grad_InexactTensor:$vectors,
+  let arguments = (ins Grad_WideInexactTensor:$a);
+  let results = (outs Grad_WideFloatTensor:$values, Grad_WideInexactTensor:$vectors,
                       Grad_I32Tensor:$status);
   let assemblyFormat = "$a attr-dict `:` type($a) `->` type($values) `,` type($vectors) `,` "
                        "type($status)";
@@ -164,9 +164,9 @@ def Grad_SvdOp : Grad_MatrixOp<"svd"> {
         -> tensor<5x3xf64>, tensor<3xf64>, tensor<3x3xf64>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a, BoolAttr:$full);
-  let results = (outs Grad_InexactTensor:$u, Grad_FloatTensor:$s,
-                      Grad_InexactTensor:$vh, Grad_I32Tensor:$status);
+  let arguments = (ins Grad_WideInexactTensor:$a, BoolAttr:$full);
+  let results = (outs Grad_WideInexactTensor:$u, Grad_WideFloatTensor:$s,
+                      Grad_WideInexactTensor:$vh, Grad_I32Tensor:$status);
   let assemblyFormat = "$a `,` `full` `=` $full attr-dict `:` type($a) `->` type($u) `,` "
                        "type($s) `,` type($vh) `,` type($status)";
 }

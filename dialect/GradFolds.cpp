@@ -216,17 +216,18 @@ OpFoldResult ConvertOp::fold(FoldAdaptor adaptor) {
   auto type = typeOf(getResult());
   if (auto target = dyn_cast<FloatType>(to)) {
     APFloat number(0.0);
-    bool lost;
     if (isa<FloatType>(from)) {
       number = elements.getSplatValue<APFloat>();
-      number.convert(target.getFloatSemantics(), APFloat::rmNearestTiesToEven,
-                     &lost);
     } else {
-      number = APFloat(target.getFloatSemantics());
+      number = APFloat(isNarrowFloat(to) ? APFloat::IEEEsingle()
+                                         : target.getFloatSemantics());
       number.convertFromAPInt(elements.getSplatValue<APInt>(),
                               /*IsSigned=*/isSigned(from),
                               APFloat::rmNearestTiesToEven);
     }
+    bool lost;
+    number.convert(target.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                   &lost);
     return DenseElementsAttr::get(type, number);
   }
   if (to.isInteger(1))

@@ -52,7 +52,7 @@ def Grad_RfftOp : Grad_LinearOp<"rfft"> {
         : tensor<2x8xf64> -> tensor<2x5xcomplex<f64>>
     ```
   }];
-  let arguments = (ins Grad_FloatTensor:$x, DenseI64ArrayAttr:$dimensions,
+  let arguments = (ins Grad_WideFloatTensor:$x, DenseI64ArrayAttr:$dimensions,
                        BoolAttr:$forward, StrAttr:$norm);
   let results = (outs Grad_ComplexTensor:$result);
   let assemblyFormat = "$x `,` `dimensions` `=` $dimensions `,` `forward` `=` $forward `,` "
@@ -74,7 +74,7 @@ def Grad_IrfftOp : Grad_LinearOp<"irfft"> {
   }];
   let arguments = (ins Grad_ComplexTensor:$x, DenseI64ArrayAttr:$dimensions,
                        I64Attr:$size, BoolAttr:$forward, StrAttr:$norm);
-  let results = (outs Grad_FloatTensor:$result);
+  let results = (outs Grad_WideFloatTensor:$result);
   let assemblyFormat = "$x `,` `dimensions` `=` $dimensions `,` `size` `=` $size `,` "
                        "`forward` `=` $forward `,` `norm` `=` $norm attr-dict "
                        "`:` type($x) `->` type($result)";

@@ -77,7 +77,7 @@ class Grad_SpecialOp<string mnemonic, list<string> names, list<string> partials,
         return ::mlir::failure();
       ExprBuilder e{context.primal, getLoc()};
       [[maybe_unused]] const Expr none(0.0);
-      [[maybe_unused]] Expr y = e.use((*this)->getResult(0));
+      [[maybe_unused]] Expr y = e.useResult(*this);
       }] # !interleave(!foreach(i, !range(!size(names)),
            "[[maybe_unused]] Expr " # names[i] # " = e.use((*this)->getOperand("
            # i # "));"), "\n      ") # [{

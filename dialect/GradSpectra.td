@@ -31,7 +31,7 @@ def Grad_EigOp : Grad_MatrixOp<"eig"> {
         -> tensor<5xcomplex<f64>>, tensor<5x5xcomplex<f64>>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
+  let arguments = (ins Grad_WideInexactTensor:$a);
   let results = (outs Grad_ComplexTensor:$values, Grad_ComplexTensor:$vectors,
                       Grad_I32Tensor:$status);
   let assemblyFormat = "$a attr-dict `:` type($a) `->` type($values) `,` type($vectors) `,` "
@@ -53,8 +53,8 @@ def Grad_SchurOp : Grad_MatrixOp<"schur"> {
         -> tensor<5x5xf64>, tensor<5x5xf64>, tensor<i32>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
-  let results = (outs Grad_InexactTensor:$form, Grad_InexactTensor:$vectors,
+  let arguments = (ins Grad_WideInexactTensor:$a);
+  let results = (outs Grad_WideInexactTensor:$form, Grad_WideInexactTensor:$vectors,
                       Grad_I32Tensor:$status);
   let assemblyFormat = "$a attr-dict `:` type($a) `->` type($form) `,` type($vectors) `,` "
                        "type($status)";
@@ -77,9 +77,9 @@ def Grad_TriangularSylvesterOp : Grad_MatrixOp<"triangular_sylvester",
         : tensor<5x5xf64>, tensor<3x3xf64>, tensor<5x3xf64>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a, Grad_InexactTensor:$b,
-                       Grad_InexactTensor:$rhs, BoolAttr:$transposed, BoolAttr:$below);
-  let results = (outs Grad_InexactTensor:$x);
+  let arguments = (ins Grad_WideInexactTensor:$a, Grad_WideInexactTensor:$b,
+                       Grad_WideInexactTensor:$rhs, BoolAttr:$transposed, BoolAttr:$below);
+  let results = (outs Grad_WideInexactTensor:$x);
   let assemblyFormat = [{
     $a `,` $b `,` $rhs `,` `transpose` `=` $transposed `,` `below` `=` $below attr-dict
     `:` type($a) `,` type($b) `,` type($rhs)
@@ -102,8 +102,8 @@ def Grad_TriangularSqrtOp : Grad_MatrixOp<"triangular_sqrt"> {
     %root = grad.triangular_sqrt %a : tensor<5x5xcomplex<f64>>
     ```
   }];
-  let arguments = (ins Grad_InexactTensor:$a);
-  let results = (outs Grad_InexactTensor:$root);
+  let arguments = (ins Grad_WideInexactTensor:$a);
+  let results = (outs Grad_WideInexactTensor:$root);
   let assemblyFormat = "$a attr-dict `:` type($a)";
 }
 

@@ -19,7 +19,22 @@ Value createSplat(OpBuilder &builder, Location loc, RankedTensorType type,
 /// The zero among the tangents of values of `type`, which have some.
 Value createZero(OpBuilder &builder, Location loc, Type type);
 
-/// The sum of two tangents of one type.
+/// Whether it is a float, or has elements, of less than 32 bits: f16 or bf16.
+bool isNarrowFloat(Type type);
+
+/// An attribute of elementwise ops in f32 that stand for one in a narrow type:
+/// the type to which the result is rounded and in which it lies in memory. What
+/// a derivative needs of the result it takes from there.
+inline constexpr llvm::StringLiteral kStoredAs = "grad.stored_as";
+
+/// A tangent or cotangent in another type. The rounding to a narrow type is
+/// left out on the way back from it: derivatives are those of exact functions,
+/// and small ones do not vanish where the function is rounded.
+Value convertDirection(OpBuilder &builder, Location loc, Value direction,
+                       Type element);
+
+/// The sum of two tangents of one type. Of narrow ones, it is that of the f32
+/// numbers that they were rounded from, and is rounded once.
 Value createSum(OpBuilder &builder, Location loc, Value lhs, Value rhs);
 
 /// The cotangent times a coefficient, or divided by one, as `scale` says. Where

@@ -16,6 +16,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -26,8 +27,10 @@ struct TensorTangent
     : TangentTypeInterface::ExternalModel<TensorTangent, RankedTensorType> {
   Type getTangentType(Type type) const {
     auto tensor = cast<RankedTensorType>(type);
-    bool isKnown = tensor.hasStaticShape() && isRepresentable(type) &&
-                   isDifferentiable(tensor.getElementType());
+    // Numbers by themselves are of other dialects, which know no wider ones.
+    bool isKnown =
+        tensor.hasStaticShape() && isRepresentable(type) &&
+        (isNarrowFloat(type) || isDifferentiable(tensor.getElementType()));
     return isKnown ? type : Type();
   }
   Value createZero(Type type, OpBuilder &builder, Location loc) const {
@@ -35,7 +38,14 @@ struct TensorTangent
   }
   Value createSum(Type, OpBuilder &builder, Location loc, Value lhs,
                   Value rhs) const {
-    return AddOp::create(builder, loc, lhs, rhs);
+    Type element = typeOf(lhs).getElementType();
+    if (!isNarrowFloat(element))
+      return AddOp::create(builder, loc, lhs, rhs);
+    auto widen = [&](Value term) {
+      return convertDirection(builder, loc, term, builder.getF32Type());
+    };
+    Value sum = AddOp::create(builder, loc, widen(lhs), widen(rhs));
+    return ConvertOp::create(builder, loc, sum, element);
   }
 };
 
@@ -80,9 +90,22 @@ void grad::attachTangentTypes(MLIRContext *context) {
   Float64Type::attachInterface<FloatTangent<Float64Type>>(*context);
 }
 
+bool grad::isNarrowFloat(Type type) {
+  return isa<Float16Type, BFloat16Type>(getElementTypeOrSelf(type));
+}
+
 bool grad::isDifferentiable(Type type) {
   auto tangent = dyn_cast<TangentTypeInterface>(type);
   return tangent && tangent.getTangentType();
+}
+
+Value grad::convertDirection(OpBuilder &builder, Location loc, Value direction,
+                             Type element) {
+  if (auto rounded = direction.getDefiningOp<ConvertOp>())
+    if (isNarrowFloat(rounded.getDtype()) &&
+        typeOf(rounded.getX()).getElementType() == element)
+      return rounded.getX();
+  return ConvertOp::create(builder, loc, direction, element);
 }
 
 Value grad::createZero(OpBuilder &builder, Location loc, Type type) {

@@ -51,6 +51,37 @@ def GradRequestDerivative : Pass<"grad-request-derivative", "ModuleOp"> {
   let dependentDialects = ["::mlir::grad::GradDialect", "::mlir::func::FuncDialect"];
 }
 
+def GradWidenFloats : Pass<"grad-widen-floats", "func::FuncOp"> {
+  let summary = "Let f32 calculate with narrow floats";
+  let description = [{
+    What calculates with f16 or bf16 becomes the same op on f32, whose results are
+    rounded to nearest even, once for each op, as NumPy does it. What moves numbers
+    moves the narrow ones. So sums, products of matrices and the library's functions
+    have f32 numbers in between, and no op behind this pass knows narrow arithmetic.
+    A rounding and the conversion back to f32 behind it are both kept: results do not
+    depend on what becomes one loop.
+
+    It runs before derivatives are made, so that rules calculate in f32, too. They
+    read the result of an elementwise op as it is kept, which `grad.stored_as`
+    says, so that no f32 copy of it has to stay.
+
+    ```mlir
+    %1 = grad.tanh %0 : tensor<4xbf16>
+    %2 = grad.reduce_sum %1, dimensions = [0] : tensor<4xbf16> -> tensor<bf16>
+    ```
+    =>
+    ```mlir
+    %a = grad.convert %0 to f32 : tensor<4xbf16>
+    %b = grad.tanh %a {grad.stored_as = bf16} : tensor<4xf32>
+    %1 = grad.convert %b to bf16 : tensor<4xf32>
+    %c = grad.convert %1 to f32 : tensor<4xbf16>
+    %d = grad.reduce_sum %c, dimensions = [0] : tensor<4xf32> -> tensor<f32>
+    %2 = grad.convert %d to bf16 : tensor<f32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+}
+
 def GradExpandSizes : Pass<"grad-expand-sizes", "func::FuncOp"> {
   let summary = "Turn what has sizes known at run time into loops";
   let description = [{

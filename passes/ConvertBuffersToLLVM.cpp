@@ -19,6 +19,7 @@
 #include "passes/ControlFlowToBlocks.h"
 #include "passes/DeviceKernels.h"
 #include "passes/ForeignCallsToLLVM.h"
+#include "passes/NarrowFloats.h"
 #include "passes/Passes.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -152,6 +153,7 @@ struct ConvertBuffersToLLVM
         annotateArguments(func);
     if (fastMath)
       relaxArithmetic(module);
+    expandNarrowConversions(module);
 
     AliasScopes scopes = computeAliasScopes(module);
     if (failed(controlFlowToBlocks(module)))

@@ -153,6 +153,13 @@ static Value createOnNumbers(OpBuilder &builder, Location loc, Value lhs,
 
 Value mlir::grad::addNumbers(OpBuilder &builder, Location loc, Value lhs,
                              Value rhs, arith::FastMathFlags flags) {
+  if (isNarrowFloat(lhs.getType())) {
+    auto widen = [&](Value x) {
+      return arith::ExtFOp::create(builder, loc, builder.getF32Type(), x);
+    };
+    Value sum = arith::AddFOp::create(builder, loc, widen(lhs), widen(rhs));
+    return arith::TruncFOp::create(builder, loc, lhs.getType(), sum);
+  }
   return createOnNumbers<complex::AddOp, arith::AddFOp, arith::AddIOp>(
       builder, loc, lhs, rhs, flags);
 }

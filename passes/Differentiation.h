@@ -28,6 +28,9 @@ LogicalResult transposeLinear(Operation *root);
 /// requests, calls and `grad.transposed`.
 LogicalResult batchRequest(VmapOp op);
 
+/// Lets f32 calculate where `function` says f16 or bf16.
+void widenFloats(func::FuncOp function);
+
 /// Whether `function` has no request and no `grad.transposed` left to expand.
 bool isExpanded(func::FuncOp function);
 

@@ -88,6 +88,8 @@ private:
     if (failed(ResidualStore(/*remarks=*/false).run(function)) ||
         failed(transposeLinear(function)))
       return failure();
+    // Transposes of what moves narrow floats add them up.
+    widenFloats(function);
     eraseDeadOps(function);
     if (requests.empty() || !function.isPrivate())
       return success();

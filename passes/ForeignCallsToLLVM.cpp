@@ -34,6 +34,10 @@ static int32_t getDtype(Type element, bool isUnsigned) {
     return GRADOPT_F32;
   if (element.isF64())
     return GRADOPT_F64;
+  if (element.isF16())
+    return GRADOPT_F16;
+  if (element.isBF16())
+    return GRADOPT_BF16;
   switch (element.getIntOrFloatBitWidth()) {
   case 1:
     return GRADOPT_BOOL;
@@ -142,7 +146,8 @@ private:
     Type element = buffer.getElementType();
     if (auto complex = dyn_cast<ComplexType>(element))
       element = complex.getElementType();
-    return element.isF32() || element.isF64() || element.isSignlessInteger();
+    return isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element) ||
+           element.isSignlessInteger();
   }
 
   /// The address of an array of `gradopt_buffer`; `areUnsigned` is empty if no

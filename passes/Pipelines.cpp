@@ -36,6 +36,7 @@ void mlir::grad::buildSimplification(OpPassManager &manager) {
 static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {
   // What is computed once has one cotangent.
   manager.addPass(createCSEPass());
+  manager.addNestedPass<func::FuncOp>(createGradWidenFloats());
   manager.addNestedPass<func::FuncOp>(createGradExpandSizes());
   manager.addPass(createGradExpandRequests());
 }
@@ -47,6 +48,8 @@ static void buildSimplified(OpPassManager &manager, const LoweringOptions &) {
   manager.addNestedPass<func::FuncOp>(createGradStackProducts());
   buildSimplification(manager);
   manager.addNestedPass<func::FuncOp>(createGradSliceOperands());
+  // Patterns have made sums of what was added to parts of arrays.
+  manager.addNestedPass<func::FuncOp>(createGradWidenFloats());
   buildSimplification(manager);
 }
 

@@ -52,6 +52,10 @@ static std::optional<uint32_t> getDtype(Type type) {
     return GRADOPT_F64;
   if (type.isF32())
     return GRADOPT_F32;
+  if (type.isF16())
+    return GRADOPT_F16;
+  if (type.isBF16())
+    return GRADOPT_BF16;
   if (type.isIndex())
     return GRADOPT_I64;
   if (!type.isSignlessInteger() && !type.isUnsignedInteger())
@@ -81,9 +85,8 @@ static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
     return func.emitOpError("expected ")
            << kind << " #" << number
            << " to be a number, or a tensor of static shape, of type i1, i8, "
-              "i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex "
-              "numbers "
-              "of these, but got "
+              "i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 "
+              "or complex numbers of the last two, but got "
            << type;
   NamedArray array = {std::move(name), *dtype, {}};
   if (tensor)

@@ -128,6 +128,8 @@ size_t itemSize(uint32_t dtype) {
     return 1;
   case GRADOPT_I16:
   case GRADOPT_U16:
+  case GRADOPT_F16:
+  case GRADOPT_BF16:
     return 2;
   case GRADOPT_I32:
   case GRADOPT_U32:

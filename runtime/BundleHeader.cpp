@@ -50,6 +50,8 @@ StringRef typeOf(const NamedArray &array) {
   case GRADOPT_I64:
     return "int64_t";
   case GRADOPT_U16:
+  case GRADOPT_F16:
+  case GRADOPT_BF16:
     return "uint16_t";
   case GRADOPT_U32:
     return "uint32_t";

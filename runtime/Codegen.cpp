@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Codegen.h"
+#include "runtime/HalfConversions.h"
 #include "runtime/Interface.h"
 #include "runtime/PtxComparisons.h"
 #include "runtime/math/VectorForms.h"
@@ -37,6 +38,7 @@
 #include "llvm/IR/OptBisect.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
@@ -207,6 +209,8 @@ llvm::Error Compilation::prepare() {
     return error;
   internalize();
   setTargetAttributes();
+  if (!target.isGpu() && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+    expandHalfConversions(*module);
 
   std::string message;
   llvm::raw_string_ostream stream(message);

@@ -101,17 +101,20 @@ template <typename T> constexpr gradopt_dtype dtype_of() {
 }
 
 /// Whether elements of `dtype` lie in an array of `array`. A bool is a byte, 0
-/// or 1, and may lie in one of std::uint8_t.
+/// or 1, and may lie in one of std::uint8_t; of floats with 16 bits the bits may
+/// lie in one of std::uint16_t.
 constexpr bool can_hold(gradopt_dtype array, gradopt_dtype dtype) {
-  return array == dtype || (array == GRADOPT_U8 && dtype == GRADOPT_BOOL);
+  return array == dtype || (array == GRADOPT_U8 && dtype == GRADOPT_BOOL) ||
+         (array == GRADOPT_U16 &&
+          (dtype == GRADOPT_F16 || dtype == GRADOPT_BF16));
 }
 
 inline const char *dtype_name(std::int32_t dtype) {
   static const char *const names[] = {
       "bool",    "int8",      "int16",     "int32",  "int64",
       "float32", "float64",   "uint8",     "uint16", "uint32",
-      "uint64",  "complex64", "complex128"};
-  return dtype >= 0 && dtype < 13 ? names[dtype] : "?";
+      "uint64",  "complex64", "complex128", "float16", "bfloat16"};
+  return dtype >= 0 && dtype < 15 ? names[dtype] : "?";
 }
 
 /// Elements that lie side by side.

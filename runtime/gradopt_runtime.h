@@ -117,8 +117,10 @@ typedef enum gradopt_dtype {
   GRADOPT_U16 = 8,
   GRADOPT_U32 = 9,
   GRADOPT_U64 = 10,
-  GRADOPT_C64 = 11, /* two floats, the real part first */
-  GRADOPT_C128 = 12 /* two doubles */
+  GRADOPT_C64 = 11,  /* two floats, the real part first */
+  GRADOPT_C128 = 12, /* two doubles */
+  GRADOPT_F16 = 13,  /* IEEE 754's binary16 */
+  GRADOPT_BF16 = 14  /* the upper half of a float */
 } gradopt_dtype;
 
 /* Complex numbers, as C99, C++ and NumPy have them in memory. */

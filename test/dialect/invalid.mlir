@@ -9,7 +9,7 @@ func.func @dynamic_shape(%x: tensor<?xf64>) {
 // -----
 
 func.func @float_function_of_integers(%x: tensor<2xi64>) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64 or complex numbers}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of floats or complex numbers}}
   %0 = grad.exp %x : tensor<2xi64>
   return
 }
@@ -497,7 +497,7 @@ func.func @transposed_cotangents(%g: tensor<2xf64>) {
 // -----
 
 func.func @encoded(%x: tensor<4xf64, "rows">) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64 or complex numbers, without encoding, of at most 2^48 elements}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of floats or complex numbers, without encoding, of at most 2^48 elements}}
   %0 = grad.tanh %x : tensor<4xf64, "rows">
   return
 }
@@ -943,7 +943,7 @@ func.func @signs_differ(%x: tensor<2xui8>, %y: tensor<2xi8>) {
 // -----
 
 func.func @order_of_complex_numbers(%x: tensor<2xcomplex<f64>>) -> tensor<2xcomplex<f64>> {
-  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64 or integers}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of floats or integers}}
   %0 = grad.maximum %x, %x : tensor<2xcomplex<f64>>
   return %0 : tensor<2xcomplex<f64>>
 }
@@ -951,7 +951,7 @@ func.func @order_of_complex_numbers(%x: tensor<2xcomplex<f64>>) -> tensor<2xcomp
 // -----
 
 func.func @complex_of_integers(%x: tensor<2xcomplex<i32>>) {
-  // expected-error @+1 {{operand #0 must be ranked tensor of f32, f64, complex numbers or integers}}
+  // expected-error @+1 {{operand #0 must be ranked tensor of floats, complex numbers or integers}}
   %0 = grad.add %x, %x : tensor<2xcomplex<i32>>
   return
 }
@@ -961,6 +961,14 @@ func.func @complex_of_integers(%x: tensor<2xcomplex<i32>>) {
 func.func @parts_of_integers(%x: tensor<2xi32>) {
   // expected-error @+1 {{operand #0 must be ranked tensor of f32 or f64}}
   %0 = grad.complex %x, %x : tensor<2xi32>
+  return
+}
+
+// -----
+
+func.func @narrow_factorization(%a: tensor<2x2xf16>) {
+  // expected-error @+1 {{operand #0 must be statically shaped tensor of f32, f64 or complex numbers}}
+  %l, %s = grad.cholesky %a : tensor<2x2xf16> -> tensor<2x2xf16>, tensor<i32>
   return
 }
 

@@ -48,3 +48,34 @@ func.func private @private(memref<4xf64>)
 func.func @any_element(%x: memref<4xindex>, %y: memref<4xcomplex<f64>>, %z: memref<4xi24>, %w: memref<2305843009213693952xf64>) {
   return
 }
+
+// What LLVM would call a function for is arithmetic on bits; f16 and f32 are
+// converted by instructions of the CPU, or by runtime/HalfConversions.cpp.
+// CHECK-LABEL: llvm.func @narrow_floats
+func.func @narrow_floats(%x: memref<f16>, %y: memref<bf16>, %z: memref<f64>) {
+  // CHECK: %[[X:.*]] = llvm.load %{{.*}} : !llvm.ptr -> f16
+  // CHECK: %[[A:.*]] = llvm.fpext %[[X]] : f16 to f32
+  // CHECK: llvm.fpext %[[A]] : f32 to f64
+  %0 = memref.load %x[] : memref<f16>
+  %1 = arith.extf %0 : f16 to f64
+  memref.store %1, %z[] : memref<f64>
+  // CHECK: %[[Y:.*]] = llvm.load %{{.*}} : !llvm.ptr -> bf16
+  // CHECK: %[[B:.*]] = llvm.bitcast %[[Y]] : bf16 to i16
+  // CHECK-NOT: llvm.fpext
+  // CHECK: llvm.shl
+  // CHECK-NOT: llvm.fptrunc
+  // CHECK: llvm.bitcast %{{.*}} : i16 to bf16
+  // CHECK: llvm.store %{{.*}} : bf16
+  %2 = memref.load %y[] : memref<bf16>
+  %3 = arith.extf %2 : bf16 to f32
+  %4 = arith.addf %3, %3 : f32
+  %5 = arith.truncf %4 : f32 to bf16
+  memref.store %5, %y[] : memref<bf16>
+  // CHECK: %[[Z:.*]] = llvm.load %{{.*}} : !llvm.ptr -> f64
+  // CHECK: llvm.fptrunc %[[Z]] : f64 to f32
+  // CHECK: llvm.fptrunc %{{.*}} : f32 to f16
+  %6 = memref.load %z[] : memref<f64>
+  %7 = arith.truncf %6 : f64 to f16
+  memref.store %7, %x[] : memref<f16>
+  return
+}

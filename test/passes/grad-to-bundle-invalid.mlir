@@ -1,28 +1,28 @@
 // RUN: gradopt %s --grad-to-bundle="output=%t.bundle" -split-input-file -verify-diagnostics
 // RUN: not ls %t.bundle
 
-// expected-error @below {{'func.func' op expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex numbers of these, but got 'tensor<?xf64>'}}
+// expected-error @below {{'func.func' op expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 or complex numbers of the last two, but got 'tensor<?xf64>'}}
 func.func @main(%x: tensor<?xf64>) {
   return
 }
 
 // -----
 
-// expected-error @below {{expected argument #1 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex numbers of these, but got 'f16'}}
-func.func @main(%x: f32, %y: f16) {
+// expected-error @below {{expected argument #1 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 or complex numbers of the last two, but got 'f80'}}
+func.func @main(%x: f32, %y: f80) {
   return
 }
 
 // -----
 
-// expected-error @below {{expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex numbers of these, but got 'vector<4xf32>'}}
+// expected-error @below {{expected argument #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 or complex numbers of the last two, but got 'vector<4xf32>'}}
 func.func @main(%x: vector<4xf32>) {
   return
 }
 
 // -----
 
-// expected-error @below {{expected result #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f32, f64 or complex numbers of these, but got 'tensor<*xf32>'}}
+// expected-error @below {{expected result #0 to be a number, or a tensor of static shape, of type i1, i8, i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 or complex numbers of the last two, but got 'tensor<*xf32>'}}
 func.func @main(%x: tensor<4xf32>) -> tensor<*xf32> {
   %y = tensor.cast %x : tensor<4xf32> to tensor<*xf32>
   return %y : tensor<*xf32>

@@ -1,0 +1,79 @@
+//===- HalfConversions.cpp - f16 where the CPU has none -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Exponents are 5 bits with the bias 15 in f16, 8 bits with the bias 127 in
+// f32; fractions have 10 and 23 bits.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/HalfConversions.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/Module.h"
+
+using llvm::Value;
+
+/// The bits of an f16, moved to the places that they have in an f32, are a
+/// number that is smaller by 2^112, subnormal or not.
+static Value *widen(llvm::IRBuilder<> &b, Value *half) {
+  Value *bits =
+      b.CreateZExt(b.CreateBitCast(half, b.getInt16Ty()), b.getInt32Ty());
+  Value *magnitude = b.CreateShl(b.CreateAnd(bits, 0x7fff), 13);
+  Value *scaled = b.CreateFMul(b.CreateBitCast(magnitude, b.getFloatTy()),
+                               llvm::ConstantFP::get(b.getFloatTy(), 0x1p112));
+  Value *isFinite = b.CreateICmpULT(magnitude, b.getInt32(0x7c00 << 13));
+  Value *number =
+      b.CreateSelect(isFinite, b.CreateBitCast(scaled, b.getInt32Ty()),
+                     b.CreateOr(magnitude, 0x7f800000));
+  Value *sign = b.CreateShl(b.CreateAnd(bits, 0x8000), 16);
+  return b.CreateBitCast(b.CreateOr(number, sign), b.getFloatTy());
+}
+
+/// Rounds to nearest even.
+static Value *narrow(llvm::IRBuilder<> &b, Value *x) {
+  Value *bits = b.CreateBitCast(x, b.getInt32Ty());
+  Value *magnitude = b.CreateAnd(bits, 0x7fffffff);
+  // Too large, infinite, NaN.
+  Value *isNaN = b.CreateICmpUGT(magnitude, b.getInt32(0x7f800000));
+  Value *large = b.CreateSelect(isNaN, b.getInt32(0x7e00), b.getInt32(0x7c00));
+  Value *isLarge = b.CreateICmpUGE(magnitude, b.getInt32(143u << 23));
+  // Subnormal: the sum with 1/2 has the last place of f16.
+  Value *sum = b.CreateFAdd(b.CreateBitCast(magnitude, b.getFloatTy()),
+                            llvm::ConstantFP::get(b.getFloatTy(), 0.5));
+  Value *small =
+      b.CreateSub(b.CreateBitCast(sum, b.getInt32Ty()), b.getInt32(126u << 23));
+  Value *isSmall = b.CreateICmpULT(magnitude, b.getInt32(113u << 23));
+  Value *odd = b.CreateAnd(b.CreateLShr(magnitude, 13), 1);
+  Value *moved = b.CreateAdd(magnitude, b.getInt32(0xfff - (112u << 23)));
+  Value *normal = b.CreateLShr(b.CreateAdd(moved, odd), 13);
+  Value *number =
+      b.CreateSelect(isLarge, large, b.CreateSelect(isSmall, small, normal));
+  Value *sign = b.CreateAnd(b.CreateLShr(bits, 16), 0x8000);
+  return b.CreateBitCast(
+      b.CreateTrunc(b.CreateOr(number, sign), b.getInt16Ty()), b.getHalfTy());
+}
+
+void mlir::grad::expandHalfConversions(llvm::Module &module) {
+  llvm::SmallVector<llvm::CastInst *> conversions;
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *cast = llvm::dyn_cast<llvm::CastInst>(&instruction))
+        if ((cast->getSrcTy()->isHalfTy() && cast->getDestTy()->isFloatTy() &&
+             llvm::isa<llvm::FPExtInst>(cast)) ||
+            (cast->getSrcTy()->isFloatTy() && cast->getDestTy()->isHalfTy() &&
+             llvm::isa<llvm::FPTruncInst>(cast)))
+          conversions.push_back(cast);
+  for (llvm::CastInst *cast : conversions) {
+    llvm::IRBuilder<> builder(cast);
+    llvm::Value *x = cast->getOperand(0);
+    cast->replaceAllUsesWith(cast->getSrcTy()->isHalfTy() ? widen(builder, x)
+                                                          : narrow(builder, x));
+    cast->eraseFromParent();
+  }
+}
