@@ -19,9 +19,30 @@ DTYPES = tuple(
     np.dtype(name)
     for name in (
         *("bool", "int8", "int16", "int32", "int64", "float32", "float64"),
-        *("uint8", "uint16", "uint32", "uint64", "complex64", "complex128"),
+        *("uint8", "uint16", "uint32", "uint64", "complex64", "complex128", "float16"),
     )
 )
+
+
+def number_of(dtype: np.dtype[Any]) -> int:
+    """The number of a dtype of programs."""
+    return len(DTYPES) if dtype.name == "bfloat16" else DTYPES.index(dtype)
+
+
+def dtype_of(number: int) -> np.dtype[Any]:
+    """The dtype of a number of gradopt_dtype.
+
+    Raises:
+        BundleError: it is bfloat16, and the package that has it is missing.
+    """
+    if number < len(DTYPES):
+        return DTYPES[number]
+    try:
+        return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+    except ImportError:
+        raise BundleError("arrays of bfloat16 need the package ml_dtypes") from None
+
+
 _WEAK = {
     bool: np.dtype(np.bool_),
     int: np.dtype(np.int64),
@@ -42,7 +63,7 @@ class Leaf:
 
     def __init__(self, path: str, dtype: int, shape: Sequence[int], reused: int) -> None:
         self.path = path
-        self.dtype = DTYPES[dtype]
+        self.dtype = dtype_of(dtype)
         self.shape = tuple(shape)
         self.reused = reused
 

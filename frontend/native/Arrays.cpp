@@ -7,6 +7,7 @@
 #include "Arrays.h"
 #include "DeviceArray.h"
 #include "Gil.h"
+#include "gradopt_runtime.h"
 
 #include <algorithm>
 #include <atomic>
@@ -24,6 +25,37 @@ uint64_t stagedCopyCount() {
   return stagedCopies.load(std::memory_order_relaxed);
 }
 
+PyArray_Descr *newDescr(int32_t dtype) {
+  static const int types[] = {
+      NPY_BOOL,    NPY_INT8,      NPY_INT16,      NPY_INT32,  NPY_INT64,
+      NPY_FLOAT32, NPY_FLOAT64,   NPY_UINT8,      NPY_UINT16, NPY_UINT32,
+      NPY_UINT64,  NPY_COMPLEX64, NPY_COMPLEX128, NPY_FLOAT16};
+  if (dtype != GRADOPT_BF16)
+    return PyArray_DescrFromType(types[dtype]);
+  nb::object package = nb::steal(PyImport_ImportModule("ml_dtypes"));
+  if (!package.is_valid()) {
+    PyErr_SetString(PyExc_TypeError,
+                    "arrays of bfloat16 need the package ml_dtypes");
+    return nullptr;
+  }
+  nb::object type =
+      nb::steal(PyObject_GetAttrString(package.ptr(), "bfloat16"));
+  PyArray_Descr *descr = nullptr;
+  if (type.is_valid())
+    PyArray_DescrConverter(type.ptr(), &descr);
+  return descr;
+}
+
+/// Whether it is a scalar of a dtype that a package brings.
+static bool isOfUserType(PyObject *object) {
+  if (!PyArray_IsScalar(object, Generic))
+    return false;
+  PyArray_Descr *descr = PyArray_DescrFromScalar(object);
+  bool isOfUser = descr && PyDataType_ISUSERDEF(descr);
+  Py_XDECREF(descr);
+  return isOfUser;
+}
+
 LeafKind classifyLeaf(PyObject *object) {
   PyTypeObject *type = Py_TYPE(object);
   if (type == &PyArray_Type)
@@ -36,7 +68,8 @@ LeafKind classifyLeaf(PyObject *object) {
     return LeafKind::WeakInt;
   if (type == &PyBool_Type)
     return LeafKind::WeakBool;
-  if (PyArray_IsScalar(object, Number) || PyArray_IsScalar(object, Bool))
+  if (PyArray_IsScalar(object, Number) || PyArray_IsScalar(object, Bool) ||
+      isOfUserType(object))
     return LeafKind::NumpyScalar;
   return DeviceArray::get(object) ? LeafKind::Device : LeafKind::Unsupported;
 }
@@ -285,6 +318,13 @@ const void *leafAddress(PyObject *leaf, const ArraySpec &spec, ScalarCell &cell,
   if (PyFloat_CheckExact(leaf) || PyLong_CheckExact(leaf) ||
       PyBool_Check(leaf) || PyComplex_CheckExact(leaf))
     return storeWeak(leaf, spec, cell) ? cell.bytes : nullptr;
+  if (PyDataType_ISUSERDEF(spec.getDescr())) {
+    // NumPy tells where the scalar has its bytes.
+    void *bytes;
+    PyArray_ScalarAsCtype(leaf, &bytes);
+    std::memcpy(cell.bytes, bytes, PyDataType_ELSIZE(spec.getDescr()));
+    return cell.bytes;
+  }
   PyArray_ScalarAsCtype(leaf, cell.bytes);
   return cell.bytes;
 }

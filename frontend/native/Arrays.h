@@ -29,6 +29,9 @@ inline TypeCode typeCode(PyArray_Descr *descr) {
   return typeCode(descr->kind, int(PyDataType_ELSIZE(descr)));
 }
 
+/// The dtype of a number of gradopt_dtype; null if a Python error was set.
+PyArray_Descr *newDescr(int32_t dtype);
+
 /// A call with at most so many arguments and so many results allocates nothing
 /// but the results.
 constexpr unsigned kInlineLeaves = 64;

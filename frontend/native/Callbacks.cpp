@@ -28,44 +28,15 @@ private:
   PyGILState_STATE state;
 };
 
-int typeNumber(int32_t dtype) {
-  switch (dtype) {
-  case GRADOPT_BOOL:
-    return NPY_BOOL;
-  case GRADOPT_I8:
-    return NPY_INT8;
-  case GRADOPT_I16:
-    return NPY_INT16;
-  case GRADOPT_I32:
-    return NPY_INT32;
-  case GRADOPT_I64:
-    return NPY_INT64;
-  case GRADOPT_U8:
-    return NPY_UINT8;
-  case GRADOPT_U16:
-    return NPY_UINT16;
-  case GRADOPT_U32:
-    return NPY_UINT32;
-  case GRADOPT_U64:
-    return NPY_UINT64;
-  case GRADOPT_C64:
-    return NPY_COMPLEX64;
-  case GRADOPT_C128:
-    return NPY_COMPLEX128;
-  case GRADOPT_F32:
-    return NPY_FLOAT32;
-  default:
-    return NPY_FLOAT64;
-  }
-}
-
 std::vector<npy_intp> shapeOf(const gradopt_buffer &buffer) {
   return {buffer.shape, buffer.shape + buffer.rank};
 }
 
 /// The contents of a buffer as an array, or as a scalar where it is 0-d.
 nb::object copyIn(const gradopt_buffer &buffer) {
-  PyArray_Descr *descr = PyArray_DescrFromType(typeNumber(buffer.dtype));
+  PyArray_Descr *descr = newDescr(buffer.dtype);
+  if (!descr)
+    return nb::object();
   if (buffer.rank == 0) {
     nb::object scalar =
         nb::steal(PyArray_Scalar(buffer.data, descr, /*base=*/nullptr));
@@ -93,8 +64,13 @@ nb::object shapeTuple(const gradopt_buffer &buffer) {
 bool copyOut(PyObject *value, const gradopt_buffer &buffer) {
   auto *array = reinterpret_cast<PyArrayObject *>(value);
   std::vector<npy_intp> shape = shapeOf(buffer);
+  nb::object descr =
+      nb::steal(reinterpret_cast<PyObject *>(newDescr(buffer.dtype)));
+  if (!descr.is_valid())
+    return false;
   if (!PyArray_Check(value) ||
-      PyArray_TYPE(array) != typeNumber(buffer.dtype) ||
+      typeCode(PyArray_DESCR(array)) !=
+          typeCode(reinterpret_cast<PyArray_Descr *>(descr.ptr())) ||
       Span<npy_intp>(shape) !=
           Span<npy_intp>(PyArray_DIMS(array), size_t(PyArray_NDIM(array))) ||
       !PyArray_ISCARRAY_RO(array)) {

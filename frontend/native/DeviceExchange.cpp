@@ -20,16 +20,6 @@ namespace gradopt::native {
 // Data types
 //===----------------------------------------------------------------------===//
 
-/// The NumPy dtype of this name in the package ml_dtypes.
-static nb::object extensionType(const char *name) {
-  try {
-    return nb::module_::import_("numpy").attr("dtype")(
-        nb::module_::import_("ml_dtypes").attr(name));
-  } catch (nb::python_error &) {
-    throw nb::type_error("arrays of bfloat16 need the package ml_dtypes");
-  }
-}
-
 static nb::object numpyType(dlpack::DataType dtype) {
   const char *kind = nullptr;
   switch (dtype.code) {
@@ -49,7 +39,9 @@ static nb::object numpyType(dlpack::DataType dtype) {
     kind = "c";
     break;
   case dlpack::kBfloat:
-    return extensionType("bfloat16");
+    if (PyArray_Descr *descr = newDescr(GRADOPT_BF16))
+      return nb::steal(reinterpret_cast<PyObject *>(descr));
+    throw nb::python_error();
   }
   if (!kind || dtype.lanes != 1 || dtype.bits % 8)
     throw nb::type_error("NumPy has no dtype for its elements");

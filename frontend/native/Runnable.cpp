@@ -41,13 +41,10 @@ Runnable::Runnable(nb::handle argSpecs, nb::handle resultSpecs,
 
 /// The type and shape of an array in a bundle.
 static ArraySpec specOf(const gradopt_array_info &info) {
-  // By the numbers of gradopt_dtype.
-  static const int types[] = {
-      NPY_BOOL,    NPY_INT8,      NPY_INT16,     NPY_INT32,  NPY_INT64,
-      NPY_FLOAT32, NPY_FLOAT64,   NPY_UINT8,     NPY_UINT16, NPY_UINT32,
-      NPY_UINT64,  NPY_COMPLEX64, NPY_COMPLEX128};
-  nb::object descr = nb::steal(
-      reinterpret_cast<PyObject *>(PyArray_DescrFromType(types[info.dtype])));
+  nb::object descr =
+      nb::steal(reinterpret_cast<PyObject *>(newDescr(info.dtype)));
+  if (!descr.is_valid())
+    throw nb::python_error();
   nb::list shape;
   for (int32_t d = 0; d < info.rank; ++d)
     shape.append(info.shape[d]);

@@ -239,7 +239,7 @@ def test_shapes_and_dtypes() -> None:
         (np.array([1, None]), errors.ArgumentTypeError, "p['a'] is an array of objects"),
         ("text", errors.ArgumentTypeError, "p['a'] is of type str"),
         (object(), errors.ArgumentTypeError, "p['a'] is of type object"),
-        (np.zeros(2, np.float16), errors.UnsupportedError, "p['a'] has dtype float16"),
+        (np.zeros(2, np.longdouble), errors.UnsupportedError, "p['a'] has dtype float128"),
         (np.zeros(2, np.clongdouble), errors.UnsupportedError, "p['a'] has dtype complex256"),
         (np.ma.masked_array([1.0]), errors.ArgumentTypeError, "MaskedArray"),
         (np.array(["x"]), errors.UnsupportedError, "dtype <U1"),

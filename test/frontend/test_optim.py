@@ -549,12 +549,12 @@ def update(grads: Any, params: Any = PARAMS, optimizer: Any = None) -> Any:
         (
             lambda: update({"w": np.zeros((2, 3)), "b": [np.zeros(3, int)]}),
             go.errors.ArgumentTypeError,
-            r"floats of 32 or 64 bits at grads\['b'\]\[0\], but got int64",
+            r"floats of 16 to 64 bits at grads\['b'\]\[0\], but got int64",
         ),
         (
             lambda: optim.adam(0.1).init({"w": [np.zeros(3), np.zeros(2, np.int32)]}),
             go.errors.ArgumentTypeError,
-            r"floats of 32 or 64 bits at params\['w'\]\[1\], but got int32",
+            r"floats of 16 to 64 bits at params\['w'\]\[1\], but got int32",
         ),
         (
             lambda: optim.apply_updates(PARAMS, {"w": np.zeros((3, 2)), "b": [np.zeros(3)]}),

@@ -447,7 +447,7 @@ BAD: dict[str, tuple[type[Exception], str, Callable[[], Any]]] = {
     ),
     "half precision": (
         go.errors.UnsupportedError,
-        "dtype float16 is not supported",
+        "of dtype float16 are not supported; draw them as float32",
         lambda: random.normal(KEY, 3, np.float16),
     ),
     "bounds of another shape": (

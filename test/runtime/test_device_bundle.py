@@ -329,7 +329,7 @@ def test_asarray() -> None:
         (X, "gpu", ValueError, '"cuda" or "cuda:N", not \'gpu\''),
         (made, "cuda:0", ValueError, "is on cuda:1, not on cuda:0"),
         (X, "cuda:7", gradopt_runtime.BundleError, "needed GPU number 7, but there are only 2"),
-        (X.astype(np.float16), "cuda", TypeError, "no arrays of float16"),
+        (X.astype(np.longdouble), "cuda", TypeError, "no arrays of float128"),
     ]:
         with pytest.raises(error, match=message):
             there(value, device)

@@ -27,7 +27,7 @@ from gradopt.array.handle import (
 )
 from gradopt.array.operands import is_traced, listed, promotion_kind, traced
 from gradopt.base.called import ENTRIES, library_function, qualified_name
-from gradopt.base.dtypes import BOOL, SUPPORTED, DType, supported
+from gradopt.base.dtypes import BOOL, SUPPORTED, DType, kind_of, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import UnknownSizeError, unknown_size
 from gradopt.errors import ConversionError, DTypeError, ShapeError, UnsupportedError
@@ -547,7 +547,7 @@ def harmless(ufunc: np.ufunc, operand: Any, mask: Value) -> Any:
     if not isinstance(operand, (Handle, Value)) and np.ndim(operand) == 0:
         return operand
     value = traced(operand)
-    inside = 2 if ufunc is np.arccosh or value.dtype.kind != "f" else 0.5
+    inside = 2 if ufunc is np.arccosh or kind_of(value.dtype) != "f" else 0.5
     chosen = prims.select(mask, value, prims.scalar(inside, value.dtype))
     # In promotion it counts as before.
     return python_number(chosen) if getattr(operand, "_weak", False) else wrap(chosen)

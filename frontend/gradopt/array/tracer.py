@@ -25,7 +25,7 @@ from gradopt.array.operators import (
     unary,
 )
 from gradopt.base.called import library_function
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, require_cast, supported
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, kind_of, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError, UnsupportedError
@@ -214,7 +214,7 @@ class Tracer(Handle):
             self[index] if len(index) > 1 or (index and self.ndim == 1) else flat[(*index, 0)[0]]
         )
         value = found._read()
-        return python_number(prims.convert(value, _PYTHONS.get(value.dtype.kind, INT64)))
+        return python_number(prims.convert(value, _PYTHONS.get(kind_of(value.dtype), INT64)))
 
     def tolist(self) -> Any:
         """The elements as Python numbers, in nested lists."""

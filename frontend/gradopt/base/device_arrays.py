@@ -13,7 +13,7 @@ import numpy as np
 from gradopt import _gradopt
 from gradopt._gradopt import DeviceArray
 from gradopt.base.devices import CPU, checked_device, device_number
-from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.dtypes import SUPPORTED, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentTypeError, DeviceError, GradoptError, PlacementError
@@ -274,7 +274,7 @@ def asarray(x: Any, device: str | None = None) -> Any:
         raise ArgumentTypeError(
             f"a {type(x).__name__} cannot become a numpy array: {error}"
         ) from error
-    if host.dtype.kind not in "biufc":
+    if kind_of(host.dtype) not in "biufc":
         raise ArgumentTypeError(f"expected an array of numbers, but got one of dtype {host.dtype}")
     if device is None or device == CPU:
         return host

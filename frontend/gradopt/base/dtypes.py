@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,32 @@ BOOL: DType = np.dtype(np.bool_)
 INT32: DType = np.dtype(np.int32)
 INT64: DType = np.dtype(np.int64)
 UINT64: DType = np.dtype(np.uint64)
+FLOAT16: DType = np.dtype(np.float16)
 FLOAT32: DType = np.dtype(np.float32)
 FLOAT64: DType = np.dtype(np.float64)
 COMPLEX128: DType = np.dtype(np.complex128)
 
-SUPPORTED: frozenset[DType] = frozenset(
+
+class _Supported(frozenset[DType]):
+    """Dtypes by themselves, and bfloat16, which is there once its package is imported."""
+
+    def __contains__(self, dtype: object) -> bool:
+        return super().__contains__(dtype) or is_bfloat16(dtype)
+
+
+def is_bfloat16(dtype: Any) -> bool:
+    """Whether it is `ml_dtypes.bfloat16`."""
+    package = sys.modules.get("ml_dtypes")
+    return package is not None and dtype == package.bfloat16
+
+
+SUPPORTED = _Supported(
     np.dtype(t)
-    for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", "c8", "c16")
+    for t in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
 )
 SUPPORTED_TEXT = (
-    "bool, integers from int8 to int64 and uint8 to uint64, float32, float64, complex64 and "
-    "complex128"
+    "bool, integers from int8 to int64 and uint8 to uint64, float16, bfloat16, float32, float64, "
+    "complex64 and complex128"
 )
 
 # The type that stands for a Python scalar in NumPy's promotion, by kind of its dtype.
@@ -35,9 +51,30 @@ WEAK_DTYPES: dict[type, DType] = {bool: BOOL, int: INT64, float: FLOAT64, comple
 PYTHON_NUMBERS = frozenset(WEAK_DTYPES)
 
 
+def kind_of(dtype: DType) -> str:
+    """NumPy's character for the kind of a dtype; bfloat16, for which it has none, is a float."""
+    kind = dtype.kind
+    return "f" if kind == "V" and is_bfloat16(dtype) else kind
+
+
 def is_inexact(dtype: DType) -> bool:
     """Whether arrays of the dtype have derivatives: floats and complex numbers."""
-    return dtype.kind in "fc"
+    return kind_of(dtype) in "fc"
+
+
+def is_narrow(dtype: DType) -> bool:
+    """Whether float32 calculates for the dtype: float16 and bfloat16."""
+    return dtype.itemsize == 2 and kind_of(dtype) == "f"
+
+
+def wide_dtype(dtype: DType) -> DType:
+    """What is calculated in where several operations make up one: float32 for narrow floats."""
+    return FLOAT32 if is_narrow(dtype) else dtype
+
+
+def float_limits(dtype: DType) -> Any:
+    """`numpy.finfo` of a dtype of floats or complex numbers, bfloat16 too."""
+    return sys.modules["ml_dtypes"].finfo(dtype) if dtype.kind == "V" else np.finfo(dtype)
 
 
 def part_dtype(dtype: DType) -> DType:
@@ -46,8 +83,8 @@ def part_dtype(dtype: DType) -> DType:
 
 
 def complex_dtype(dtype: DType) -> DType:
-    """The dtype of complex numbers with parts of a dtype of floats."""
-    return np.dtype(f"c{dtype.itemsize * 2}")
+    """The dtype of complex numbers that holds a dtype of floats."""
+    return np.dtype(f"c{max(8, dtype.itemsize * 2)}")
 
 
 def supported(dtype: Any) -> DType:
@@ -111,12 +148,24 @@ def resolve_ufunc(ufunc: np.ufunc, *operands: Any) -> tuple[DType, ...]:
 
 
 def result_type(*operands: Any) -> DType:
-    """`numpy.result_type` of dtypes and of the types of Python scalars."""
+    """`numpy.result_type` of dtypes and of the types of Python scalars.
+
+    Raises:
+        DTypeError: they have no common dtype.
+        UnsupportedError: it is not supported.
+    """
     key = ("result_type", *operands)
     result = _resolved.get(key)
     if result is None:
         values = [kind(0) if isinstance(kind, type) else kind for kind in operands]
-        result = _resolved[key] = (supported(np.result_type(*values)),)
+        try:
+            found = np.result_type(*values)
+        except TypeError:
+            raise DTypeError(
+                f"NumPy has no common dtype of {_names(operands)}; convert one with astype",
+                source_location(),
+            ) from None
+        result = _resolved[key] = (supported(found),)
     return result[0]
 
 

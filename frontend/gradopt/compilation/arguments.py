@@ -14,7 +14,7 @@ import numpy as np
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import listed
 from gradopt.base.donated import require_not_donated
-from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
+from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import describe_value, plain_leaf
@@ -49,10 +49,10 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
         ShapeError: it is a list of lists of different lengths.
     """
     if isinstance(value, Handle):
-        result, kind = value, value.dtype.kind
+        result, kind = value, kind_of(value.dtype)
     elif type(value) is np.ndarray and value.dtype in SUPPORTED:
         require_not_donated(value)
-        result, kind = value, value.dtype.kind
+        result, kind = value, kind_of(value.dtype)
     elif type(value) in (list, tuple):
         try:
             listing = listed(value)
@@ -60,9 +60,9 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
             error.message = f"{name}: {error.message}"
             raise
         result = listing if isinstance(listing, np.ndarray) else wrap(listing)
-        kind = result.dtype.kind
+        kind = kind_of(result.dtype)
     elif type(value) in PYTHON_NUMBERS:
-        result, kind = value, np.result_type(value).kind
+        result, kind = value, kind_of(np.result_type(value))
     elif isinstance(value, (np.ndarray, np.generic)) or any(
         hasattr(value, protocol) for protocol in _PROTOCOLS
     ):
@@ -71,7 +71,7 @@ def checked_array(value: Any, name: str, kinds: str = "fib") -> Any:
         except GradoptError as error:
             error.location = error.location or source_location()
             raise
-        kind = np.result_type(result).kind if type(result) in PYTHON_NUMBERS else result.dtype.kind
+        kind = kind_of(np.result_type(result))
         require_not_donated(result)
     else:
         result, kind = value, ""

@@ -27,7 +27,7 @@ from gradopt.compilation.lowered import Lowered
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.outcomes import Check
 from gradopt.recording.native import compiler
-from gradopt_runtime import DTYPES
+from gradopt_runtime.structure import number_of
 
 if TYPE_CHECKING:
     from gradopt import _compiler
@@ -198,10 +198,10 @@ def program_code(
     return compiler().BundleProgram(
         name,
         arena,
-        [(leaf.path, DTYPES.index(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
-        [(DTYPES.index(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
+        [(leaf.path, number_of(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
+        [(number_of(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
         [
-            (leaf.path, DTYPES.index(leaf.dtype), leaf.shape, lowered.reused.get(i, -1))
+            (leaf.path, number_of(leaf.dtype), leaf.shape, lowered.reused.get(i, -1))
             for i, leaf in enumerate(lowered.results)
         ],
         [_check(check) for check in lowered.checks],

@@ -18,7 +18,7 @@ import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import handle_of, nested, rows_of
-from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED
+from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED, kind_of
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
@@ -169,7 +169,7 @@ def _to_integer(function: Callable[..., Any]) -> Callable[..., Any]:
         if function is np.trunc and not value._is_scalar:
             raise TypeError("type numpy.ndarray doesn't define __trunc__ method")
         number = _float(value)
-        return _scalar(function(number), INT64) if value.dtype.kind == "f" else _int(value)
+        return _scalar(function(number), INT64) if kind_of(value.dtype) == "f" else _int(value)
 
     return call
 

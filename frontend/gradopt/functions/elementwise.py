@@ -20,7 +20,17 @@ from gradopt.array.operands import (
     promotion_kind,
     traced,
 )
-from gradopt.base.dtypes import BOOL, FLOAT64, DType, is_inexact, resolve_ufunc, result_type
+from gradopt.base.dtypes import (
+    BOOL,
+    FLOAT16,
+    FLOAT64,
+    DType,
+    float_limits,
+    is_inexact,
+    kind_of,
+    resolve_ufunc,
+    result_type,
+)
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentError, DTypeError, ShapeError
 from gradopt.functions.reductions import all_
@@ -115,7 +125,7 @@ def round_(a: Any, decimals: Any = 0) -> Value:
     """`numpy.round`: half to even; decimals by scaling, as NumPy does."""
     x = traced(a)
     if x.dtype == BOOL:
-        raise unsupported("numpy.round of bools", "NumPy makes them float16")
+        x = prims.convert(x, FLOAT16)
     digits = operator.index(decimals)
     if x.dtype.kind in "iu":
         if digits >= 0:
@@ -189,9 +199,9 @@ def nan_to_num(
     if v.dtype.kind == "c":
         parts = prims.real(v), prims.imag(v)
         return prims.complex_(*[nan_to_num(part, True, nan, posinf, neginf) for part in parts])
-    if v.dtype.kind != "f":
+    if kind_of(v.dtype) != "f":
         return v
-    limits = np.finfo(v.dtype)
+    limits = float_limits(v.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
     v = prims.select(emit(grad.isnan, v), traced(nan, v.dtype), v)

@@ -12,7 +12,7 @@ import numpy as np
 from gradopt.array.dispatch import implements
 from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, is_inexact, result_type
+from gradopt.base.dtypes import FLOAT64, float_limits, is_inexact, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.signal import convolve
@@ -143,7 +143,7 @@ def polyfit(
             source_location(),
         )
     if rcond is None:
-        rcond = len(places) * np.finfo(places.dtype).eps
+        rcond = len(places) * float_limits(places.dtype).eps
     powers = np.vander(places, order)
     if w is not None:
         weights = wrap(traced(w)) + 0.0

@@ -19,7 +19,7 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import wrap
 from gradopt.array.operands import is_known, is_traced, listed, traced
-from gradopt.base.dtypes import FLOAT64, INT64, DType, is_inexact, mean_dtype
+from gradopt.base.dtypes import FLOAT64, INT64, DType, is_inexact, kind_of, mean_dtype
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, ElementError, KeywordError, ShapeError, TraceIndexError
@@ -292,7 +292,7 @@ def _quantile(
 def _found(ordered: _Ordered, q: Any, method: str, is_weak: bool) -> Value:
     """The quantiles of rows."""
     dtype = traced(q).dtype
-    n = ordered.n_of(dtype if dtype.kind == "f" else INT64)
+    n = ordered.n_of(dtype if kind_of(dtype) == "f" else INT64)
     if method in _CHOSEN:
         return ordered.at(_CHOSEN[method](n, q))[0]
     place = _BETWEEN[method](n, q)
@@ -324,7 +324,7 @@ def _weighted(ordered: _Ordered, x: Value, q: Any, w: Value, skips_nan: bool) ->
     require_all(traced(right), "Weights included NaN, inf or were all zero.", ElementError)
     share = sums / prims.broadcast_to(total, sums.shape)
     kind = traced(q).dtype
-    if kind.kind == "f":
+    if kind_of(kind) == "f":
         share = prims.convert(share, kind)
     # Elements without weight in front are not the first ones for q = 0.
     share = prims.select(prims.equal(share, 0), scalar(-1, share.dtype), share)

@@ -23,11 +23,14 @@ from gradopt.base.dtypes import (
     FLOAT64,
     INT64,
     DType,
+    float_limits,
     is_inexact,
+    kind_of,
     mean_dtype,
     result_type,
     sum_dtype,
     supported,
+    wide_dtype,
 )
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
@@ -175,13 +178,17 @@ def mean(
     """`numpy.mean`."""
     x = traced(a)
     target = _float_dtype("mean", x, dtype)
+    return prims.convert(_mean_in(wide_dtype(target), x, axis, keepdims, where), target)
+
+
+def _mean_in(target: DType, x: Value, axis: Any, keepdims: Any, where: Any) -> Value:
     x = prims.convert(x, target)
     total = _reduce("sum", _masked(x, where, 0), axis, keepdims)
     if _given(where) and where is not True:
         chosen = prims.broadcast_to(to_bool(where), x.shape)
         # In float32, which is faster, if it holds every count.
         most = prims.size_of(bounds_of(x.shape))
-        exact = target.kind == "f" and most <= 2 ** (np.finfo(target).nmant + 1)
+        exact = kind_of(target) == "f" and most <= 2 ** (float_limits(target).nmant + 1)
         counted = prims.convert(chosen, target if exact else INT64)
         return _mean_of(total, _reduce("sum", counted, axis, keepdims))
     return _mean_of(total, _count(x, prims.normalize_axes(axis, x.ndim)))
@@ -201,7 +208,7 @@ def var(
     """`numpy.var`, two passes as NumPy's."""
     x = traced(a)
     target = _float_dtype("var", x, dtype)
-    x = prims.convert(x, target)
+    x = prims.convert(x, wide_dtype(target))
     axes = prims.normalize_axes(axis, x.ndim)
     count = _count(x, axes)
     if not _given(mean):
@@ -214,7 +221,7 @@ def var(
         degrees = emit(grad.maximum, degrees, scalar(0, degrees.dtype))
     else:
         degrees = max(degrees, 0)
-    return _divide_by_count(squares, degrees)
+    return prims.convert(_divide_by_count(squares, degrees), target)
 
 
 def square_of_size(x: Value) -> Value:
@@ -258,13 +265,13 @@ implements(np.std)(deviation(var, "std"))
 
 
 def _lowest(dtype: DType) -> Any:
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return -math.inf
     return False if dtype == BOOL else np.iinfo(dtype).min
 
 
 def _highest(dtype: DType) -> Any:
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return math.inf
     return True if dtype == BOOL else np.iinfo(dtype).max
 
@@ -357,7 +364,7 @@ def _arg_of_sized(kind: str, x: Value, axis: int) -> Value:
         numbers = prims.iota((size,), 0, INT64)
     best = prims.stop_gradient(prims.reduce(kind.removeprefix("arg"), x, [axis]))
     found = prims.equal(x, prims.broadcast_to(_keep(best, x, (axis,)), x.shape))
-    if x.dtype.kind == "f":
+    if kind_of(x.dtype) == "f":
         found = found | emit(grad.isnan, x)
     shape = shape_with([n if i == axis else 1 for i, n in enumerate(x.shape)])
     numbers = prims.broadcast_to(prims.reshape(numbers, shape), x.shape)

@@ -12,7 +12,7 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import wrap
 from gradopt.array.operands import is_known, is_traced, listed, promotion_kind, traced
-from gradopt.base.dtypes import FLOAT64, INT64, is_inexact, require_cast, result_type
+from gradopt.base.dtypes import FLOAT64, INT64, is_inexact, kind_of, require_cast, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import ElementError, ShapeError
 from gradopt.functions.ufuncs import require_order
@@ -154,7 +154,7 @@ def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 2 * mat
 def _before(a: Any, b: Any) -> Value:
     """Whether `a` comes before `b` where arrays are sorted: NaN is behind everything."""
     less = UFUNCS[np.less](a, b)
-    if a.dtype.kind != "f":
+    if kind_of(a.dtype) != "f":
         return less
     return less | (UFUNCS[np.isnan](b) & ~UFUNCS[np.isnan](a))
 

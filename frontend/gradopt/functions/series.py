@@ -17,7 +17,7 @@ import numpy as np
 from gradopt.array.dispatch import implements, unsupported
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, PYTHON_NUMBERS, is_inexact
+from gradopt.base.dtypes import FLOAT64, PYTHON_NUMBERS, float_limits, is_inexact
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.ir import prims
@@ -138,7 +138,7 @@ def _fit(family: Family) -> Callable[..., Any]:
             matrix = matrix * weights[:, None]
             values = values * (weights if values.ndim == 1 else weights[:, None])
         if rcond is None:
-            rcond = len(places) * np.finfo(places.dtype).eps
+            rcond = len(places) * float_limits(places.dtype).eps
         scale = np.sqrt(np.sum(np.square(matrix), axis=0))
         scale = np.where(scale == 0, 1.0, scale)
         solution, residuals, rank, singular = np.linalg.lstsq(matrix / scale, values, rcond)

@@ -16,7 +16,7 @@ from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import wrap
 from gradopt.array.masks import places_of
 from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.base.dtypes import BOOL, INT64, result_type
+from gradopt.base.dtypes import BOOL, INT64, kind_of, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError
 from gradopt.functions.sampling import insertion_points
@@ -49,7 +49,7 @@ def _firsts(ordered: Value, equal_nan: bool) -> Value:
     size = ordered.size
     later, before = prims.take_range(ordered, 0, 1, size), prims.take_range(ordered, 0, 0, size - 1)
     differs = prims.not_equal(later, before)
-    if equal_nan and ordered.dtype.kind in "fc":
+    if equal_nan and kind_of(ordered.dtype) in "fc":
         differs = differs & ~(_isnan(later) & _isnan(before))
     first = prims.full((1,), True, BOOL)
     return prims.concatenate([first, differs], 0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, TYPED_UFUNCS
 from gradopt.array.operands import listed, promotion_kind, traced
-from gradopt.base.dtypes import FLOAT64, DType, resolve_ufunc, result_type
+from gradopt.base.dtypes import FLOAT64, DType, kind_of, resolve_ufunc, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
@@ -33,7 +33,7 @@ def floats(name: str, *inputs: Any) -> list[Value]:
     """
     operands = [listed(value) for value in inputs]
     dtype = result_type(*[promotion_kind(value) for value in operands])
-    return converted(name, operands, dtype if dtype.kind in "fc" else FLOAT64)
+    return converted(name, operands, dtype if kind_of(dtype) in "fc" else FLOAT64)
 
 
 def converted(name: str, operands: list[Any], dtype: DType) -> list[Value]:

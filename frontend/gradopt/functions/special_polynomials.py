@@ -16,7 +16,7 @@ import numpy as np
 from gradopt.array.dispatch import FOREIGN_UFUNCS
 from gradopt.array.handle import Handle
 from gradopt.array.operands import listed
-from gradopt.base.dtypes import BOOL
+from gradopt.base.dtypes import BOOL, kind_of
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.functions.special import floats, full, number
@@ -39,7 +39,7 @@ def known_degree(name: str, n: Any) -> np.ndarray[Any, Any]:
     if isinstance(found, Handle):
         found = found._known()
     degrees = np.asarray(math.nan if found is None else found)
-    is_number = degrees.dtype.kind in "iuf"
+    is_number = kind_of(degrees.dtype) in "iuf"
     if not is_number or not np.all((degrees == np.floor(degrees)) & (abs(degrees) <= _MOST)):
         raise UnsupportedError(
             f"scipy.special.{name} is supported for degrees that are integers up to {_MOST}, known "

@@ -12,7 +12,7 @@ import numpy as np
 from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import as_array, wrap
 from gradopt.array.operands import is_traced, traced
-from gradopt.base.dtypes import FLOAT64, result_type, supported
+from gradopt.base.dtypes import FLOAT64, kind_of, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.errors import ElementError, ShapeError
 from gradopt.functions.reductions import (
@@ -125,7 +125,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) ->
 def _split(a: Any) -> tuple[Value, Value | None]:
     """The array, and where it is NaN; None where it cannot be."""
     x = traced(a)
-    return x, UFUNCS[np.isnan](x) if x.dtype.kind in "fc" else None
+    return x, UFUNCS[np.isnan](x) if kind_of(x.dtype) in "fc" else None
 
 
 def _without(a: Any, number: float) -> tuple[Value, Value | None]:

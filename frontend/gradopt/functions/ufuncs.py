@@ -18,7 +18,7 @@ from gradopt.array.operands import (
     traced,
 )
 from gradopt.base.called import called_function
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, is_inexact, resolve_ufunc
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, UINT64, is_inexact, kind_of, resolve_ufunc
 from gradopt.base.location import source_location
 from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
@@ -187,7 +187,7 @@ _bool_or(np.subtract, grad.subtract, grad.subtract)
 def _identity_on_integers(ufunc: np.ufunc, op: Callable[..., Any]) -> None:
     def handler(x: Any) -> Value:
         (operand,) = operands_of(ufunc, x)
-        return emit(op, operand) if operand.dtype.kind == "f" else operand
+        return emit(op, operand) if kind_of(operand.dtype) == "f" else operand
 
     UFUNCS[ufunc] = handler
 
@@ -283,7 +283,7 @@ def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
 
     def handler(x: Any) -> Value:
         operand = traced(x)
-        if operand.dtype.kind != "f":
+        if kind_of(operand.dtype) != "f":
             # An error for complex numbers.
             operand = prims.convert(operand, FLOAT64)
         return emit(op, operand)
@@ -334,7 +334,7 @@ def _constant_power(base: Value, number: complex) -> Value | None:
         return emit(grad.sqrt, base)
     if exponent == -1.0 and is_inexact(base.dtype):
         return emit(grad.reciprocal, base)
-    limit = _FLOAT_CHAIN_LIMIT if base.dtype.kind == "f" else _CHAIN_LIMIT
+    limit = _FLOAT_CHAIN_LIMIT if kind_of(base.dtype) == "f" else _CHAIN_LIMIT
     if not exponent.is_integer() or not 0 <= exponent <= limit:
         return None
     count = int(exponent)

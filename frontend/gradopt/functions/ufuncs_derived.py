@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
-from gradopt.base.dtypes import FLOAT64
+from gradopt.base.dtypes import FLOAT64, kind_of
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -30,7 +30,7 @@ def trunc(x: Any) -> Value:
 
 
 def _trunc(v: Value) -> Value:
-    if v.dtype.kind != "f":
+    if kind_of(v.dtype) != "f":
         return v
     return prims.select(v < scalar(0, v.dtype), emit(grad.ceil, v), emit(grad.floor, v))
 
@@ -83,7 +83,7 @@ _log_add(np.logaddexp2, 2.0)
 def _ignoring_nan(ufunc: np.ufunc, base: np.ufunc) -> None:
     def handler(x: Any, y: Any) -> Value:
         u, v = _same_shape(*operands_of(ufunc, x, y))
-        if u.dtype.kind != "f":
+        if kind_of(u.dtype) != "f":
             return UFUNCS[base](u, v)
         # Of a NaN and a number, the number twice: at a tie it has the whole derivative.
         a = prims.select(emit(grad.isnan, u), v, u)
@@ -178,7 +178,7 @@ def _float_divmod(x: Value, y: Value, toward_zero: bool) -> tuple[Value, Value]:
 
 def _divmod(ufunc: np.ufunc, x: Any, y: Any) -> tuple[Value, Value]:
     u, v = operands_of(ufunc, x, y)
-    if u.dtype.kind == "f":
+    if kind_of(u.dtype) == "f":
         return _float_divmod(u, v, toward_zero=False)
     return emit(grad.floor_divide, u, v), emit(grad.remainder, u, v)
 
@@ -199,7 +199,7 @@ def remainder(x: Any, y: Any) -> Value:
 def fmod(x: Any, y: Any) -> Value:
     """`numpy.fmod`: the sign of the dividend; of integers 0 for division by 0."""
     u, v = operands_of(np.fmod, x, y)
-    if u.dtype.kind == "f":
+    if kind_of(u.dtype) == "f":
         return _float_divmod(u, v, toward_zero=True)[1]
     return emit(grad.fmod, u, v)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import INT64, UINT64, DType
+from gradopt.base.dtypes import INT64, UINT64, DType, float_limits
 from gradopt.functions.ufuncs import operands_of, register
 from gradopt.ir import prims
 from gradopt.ir.prims import scalar
@@ -30,7 +30,7 @@ def _all(x: Value, number: Any) -> Value:
 
 def _scaled(x: Value, exponent: Value) -> Value:
     """`x` times a power of two, rounded once."""
-    limits = np.finfo(x.dtype)
+    limits = float_limits(x.dtype)
     low, high = int(limits.minexp), int(limits.maxexp) - 1
     # The last factor alone can lead to numbers that are rounded.
     last = _clipped(exponent, low, high)
@@ -53,7 +53,7 @@ def ldexp(x: Any, i: Any) -> Value:
 def _exponent(x: Value) -> Value:
     """The exponent of numbers whose mantissa is in [1/2, 1); 0 of zeros and what is not finite."""
     size = abs(prims.stop_gradient(x))
-    limits = np.finfo(x.dtype)
+    limits = float_limits(x.dtype)
     shift = limits.nmant + 2
     is_tiny = size < scalar(float(limits.smallest_normal), x.dtype)
     raised = prims.select(is_tiny, size * scalar(2.0**shift, x.dtype), size)
@@ -78,7 +78,7 @@ def frexp(x: Any) -> tuple[Value, Value]:
 
 def _unit(exponent: Value, dtype: DType) -> Value:
     """The distance of numbers with this exponent from the next larger one."""
-    limits = np.finfo(dtype)
+    limits = float_limits(dtype)
     lowest = int(limits.minexp) - int(limits.nmant)
     digits = scalar(int(limits.nmant) + 1, INT64)
     place = emit(grad.maximum, exponent - digits, _all(exponent, lowest))
@@ -86,7 +86,7 @@ def _unit(exponent: Value, dtype: DType) -> Value:
 
 
 def _smallest(dtype: DType) -> Value:
-    return scalar(float(np.finfo(dtype).smallest_subnormal), dtype)
+    return scalar(float(float_limits(dtype).smallest_subnormal), dtype)
 
 
 @register(np.spacing)
@@ -97,7 +97,7 @@ def spacing(x: Any) -> Value:
     zero = scalar(0, v.dtype)
     unit = _unit(_exponent(v), v.dtype)
     unit = prims.select(prims.equal(v, 0), _smallest(v.dtype), unit)
-    at_end = emit(grad.equal, abs(v), _all(v, np.finfo(v.dtype).max))
+    at_end = emit(grad.equal, abs(v), _all(v, float_limits(v.dtype).max))
     unit = prims.select(at_end, scalar(math.inf, v.dtype), unit)
     signed = prims.select(v < zero, -unit, unit)
     return prims.select(emit(grad.isfinite, v), signed, scalar(math.nan, v.dtype))
@@ -120,7 +120,7 @@ def nextafter(x: Any, y: Any) -> Value:
     unit = prims.select(prims.equal(u, 0), _smallest(dtype), _unit(below, dtype))
     step = prims.select(up, unit, -unit)
     next_ = u + step
-    largest = scalar(float(np.finfo(dtype).max), dtype)
+    largest = scalar(float(float_limits(dtype).max), dtype)
     at_end = prims.select(u > zero, largest, -largest)
     next_ = prims.select(emit(grad.isinf, u), at_end, next_)
     # A zero keeps the sign of the number that it is next to.

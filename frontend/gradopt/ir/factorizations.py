@@ -6,9 +6,9 @@ What may fail is checked, with the error that NumPy raises.
 
 from __future__ import annotations
 
-from gradopt.base.dtypes import FLOAT64, INT32, is_inexact
+from gradopt.base.dtypes import FLOAT64, INT32, is_inexact, is_narrow
 from gradopt.base.location import source_location
-from gradopt.errors import LinAlgError, UnsupportedError
+from gradopt.errors import DTypeError, LinAlgError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all
 from gradopt.ir.prims import scalar, scope
@@ -33,8 +33,14 @@ def inexact(x: Value) -> Value:
     """Matrices of a dtype that has factorisations; integers become float64.
 
     Raises:
+        DTypeError: it is float16 or bfloat16, of which NumPy has none either.
         LinAlgError: it has less than two dimensions.
     """
+    if is_narrow(x.dtype):
+        raise DTypeError(
+            f"array type {x.dtype} is unsupported in linalg; convert it with x.astype(np.float32)",
+            source_location(),
+        )
     if x.ndim < 2:
         raise LinAlgError(
             f"{x.ndim}-dimensional array given. Array must be at least two-dimensional",

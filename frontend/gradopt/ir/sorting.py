@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.base.dtypes import DType
+from gradopt.base.dtypes import DType, kind_of
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes
 from gradopt.ir.prims import scope
@@ -65,6 +65,6 @@ def last_of(dtype: DType) -> Any:
     """A number that no other one comes behind."""
     if dtype.kind == "c":
         return complex(np.nan, np.nan)
-    if dtype.kind == "f":
+    if kind_of(dtype) == "f":
         return np.nan
     return True if dtype.kind == "b" else np.iinfo(dtype).max

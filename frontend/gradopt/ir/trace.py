@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from gradopt.base.dtypes import kind_of
 from gradopt.base.location import (
     function_source,
     source_location,
@@ -463,7 +464,7 @@ def is_uniform(array: Array) -> bool:
     first = array[(0,) * array.ndim]
     if array.dtype.kind == "c":
         return is_uniform(array.real) and is_uniform(array.imag)
-    if array.dtype.kind != "f":
+    if kind_of(array.dtype) != "f":
         return bool((array == first).all())
     return bool((array == first).all() and (np.signbit(array) == np.signbit(first)).all())
 

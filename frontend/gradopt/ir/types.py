@@ -4,28 +4,48 @@
 from __future__ import annotations
 
 import functools
+import importlib
 
 import numpy as np
 
-from gradopt.base.dtypes import DType
+from gradopt.base.dtypes import DType, is_bfloat16
 from gradopt.recording.ir import Attribute
 
-_DTYPES: dict[str, DType] = {
-    "i1": np.dtype(np.bool_),
-    "i8": np.dtype(np.int8),
-    "i16": np.dtype(np.int16),
-    "i32": np.dtype(np.int32),
-    "i64": np.dtype(np.int64),
-    "ui8": np.dtype(np.uint8),
-    "ui16": np.dtype(np.uint16),
-    "ui32": np.dtype(np.uint32),
-    "ui64": np.dtype(np.uint64),
-    "f32": np.dtype(np.float32),
-    "f64": np.dtype(np.float64),
-    "complex<f32>": np.dtype(np.complex64),
-    "complex<f64>": np.dtype(np.complex128),
-}
-_ELEMENTS = {dtype: text for text, dtype in _DTYPES.items()}
+
+class _Dtypes(dict[str, DType]):
+    def __missing__(self, element: str) -> DType:
+        """The one type of a package that is imported where it is used."""
+        if element != "bf16":
+            raise KeyError(element)
+        return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
+
+
+class _Elements(dict[DType, str]):
+    def __missing__(self, dtype: DType) -> str:
+        if not is_bfloat16(dtype):
+            raise KeyError(dtype)
+        return "bf16"
+
+
+_DTYPES = _Dtypes(
+    {
+        "i1": np.dtype(np.bool_),
+        "i8": np.dtype(np.int8),
+        "i16": np.dtype(np.int16),
+        "i32": np.dtype(np.int32),
+        "i64": np.dtype(np.int64),
+        "ui8": np.dtype(np.uint8),
+        "ui16": np.dtype(np.uint16),
+        "ui32": np.dtype(np.uint32),
+        "ui64": np.dtype(np.uint64),
+        "f16": np.dtype(np.float16),
+        "f32": np.dtype(np.float32),
+        "f64": np.dtype(np.float64),
+        "complex<f32>": np.dtype(np.complex64),
+        "complex<f64>": np.dtype(np.complex128),
+    }
+)
+_ELEMENTS = _Elements({dtype: text for text, dtype in _DTYPES.items()})
 
 
 def element_type(dtype: DType) -> str:

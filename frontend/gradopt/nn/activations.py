@@ -16,6 +16,7 @@ import numpy as np
 
 from gradopt.array.dispatch import FOREIGN_UFUNCS
 from gradopt.array.handle import Handle, wrap
+from gradopt.base.dtypes import kind_of
 from gradopt.nn.checks import public
 from gradopt.transforms.gradient import stop_gradient
 
@@ -25,7 +26,7 @@ Axis = int | tuple[int, ...]
 def as_floats(x: Any) -> Any:
     """An array of floats, as it is; of the rest in float64."""
     array: Any = x if isinstance(x, Handle) else np.asarray(x)
-    return array if array.dtype.kind == "f" else array.astype(np.float64)
+    return array if kind_of(array.dtype) == "f" else array.astype(np.float64)
 
 
 def _special(name: str, concrete: Callable[[Any], Any]) -> Callable[[Any], Any]:

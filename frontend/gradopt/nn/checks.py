@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.dtypes import kind_of
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import (
     checked_array,
@@ -134,7 +135,7 @@ def require_bools(x: Any, name: str) -> None:
 
 def _require_kind(x: Any, name: str, kinds: str, text: str) -> None:
     dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
-    if dtype.kind not in kinds:
+    if kind_of(dtype) not in kinds:
         raise ArgumentTypeError(f"expected {name} of {text}, but got {dtype}", source_location())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradopt import numpy as gnp
+from gradopt.base.dtypes import kind_of
 from gradopt.nn.activations import as_floats, log_softmax, softplus
 from gradopt.nn.checks import (
     public,
@@ -120,7 +121,7 @@ def cross_entropy_loss(
     )
     scores = log_softmax(logits)
     targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
-    if targets.dtype.kind == "f":
+    if kind_of(targets.dtype) == "f":
         require_same_shape(logits, "logits", targets, "targets")
         targets = targets.astype(scores.dtype)
         losses = -np.sum(targets * np.where(targets == 0, 0, scores), axis=-1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS
 from gradopt.array.operands import traced
+from gradopt.base.dtypes import kind_of
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import DTypeError, ShapeError
@@ -103,7 +104,7 @@ def _pooled(
     padding: Padding,
 ) -> Value:
     images = traced(x)
-    if images.dtype.kind != "f":
+    if kind_of(images.dtype) != "f":
         raise DTypeError(
             f"{name}: x must be of floats, but is of {images.dtype}", source_location()
         )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradopt.base.dtypes import SUPPORTED
+from gradopt.base.dtypes import SUPPORTED, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, flatten_like, leaf_paths
@@ -60,10 +60,10 @@ def float_leaves(tree: Any, root: str) -> tuple[list[Any], TreeDef]:
 def _floats(leaves: list[Any], treedef: TreeDef, root: str) -> list[Any]:
     arrays = [as_array(leaf) for leaf in leaves]
     for i, array in enumerate(arrays):
-        is_plain = array.dtype.kind == "f" and array.dtype.newbyteorder("=") in SUPPORTED
+        is_plain = kind_of(array.dtype) == "f" and array.dtype.newbyteorder("=") in SUPPORTED
         if not is_plain or isinstance(array, np.ma.MaskedArray):
             raise ArgumentTypeError(
-                f"expected floats of 32 or 64 bits at {leaf_paths(treedef, root)[i]}, but got "
+                f"expected floats of 16 to 64 bits at {leaf_paths(treedef, root)[i]}, but got "
                 f"{describe_value(leaves[i])}",
                 source_location(),
             )

@@ -10,11 +10,27 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.array.operands import promotion_kind
-from gradopt.base.dtypes import FLOAT64, INT64, DType, result_type, supported
+from gradopt.base.dtypes import (
+    FLOAT64,
+    INT64,
+    DType,
+    is_narrow,
+    kind_of,
+    result_type,
+    supported,
+    wide_dtype,
+)
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import checked_array
 from gradopt.compilation.calling import describe_value
-from gradopt.errors import ArgumentError, ArgumentTypeError, DTypeError, GradoptError, ShapeError
+from gradopt.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DTypeError,
+    GradoptError,
+    ShapeError,
+    UnsupportedError,
+)
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
 
@@ -81,6 +97,12 @@ def checked_dtype(dtype: Any, kinds: str, what: str) -> DType:
         UnsupportedError: it is not supported.
     """
     result = supported(dtype)
+    if is_narrow(result):
+        raise UnsupportedError(
+            f"random numbers of dtype {result} are not supported; draw them as float32 and "
+            "convert them with astype",
+            source_location(),
+        )
     if result.kind not in kinds:
         raise DTypeError(f"dtype must be of {what}, but it is {result}", source_location())
     return result
@@ -93,7 +115,7 @@ def dtype_of(*values: Any) -> DType:
     arrays.
     """
     found = result_type(*[promotion_kind(value) for value in values])
-    return found if found.kind == "f" else FLOAT64
+    return wide_dtype(found) if kind_of(found) == "f" else FLOAT64
 
 
 def broadcast(value: Value, shape: Shape, name: str) -> Value:

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradopt.array.handle import array_of
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, is_inexact, result_type
+from gradopt.base.dtypes import FLOAT64, is_inexact, kind_of, result_type
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
@@ -172,7 +172,7 @@ def _rational(b: Any, a: Any, x: Any, zi: Any, *, axis: int, starts: bool) -> tu
     first = prims.take_range(denominator, 0, 0, 1)
     numerator = numerator / prims.broadcast_to(first, numerator.shape)
     rest = denominator / prims.broadcast_to(first, denominator.shape)
-    if denominator.size == 1 and not starts and signal.dtype.kind == "f" and signal.size:
+    if denominator.size == 1 and not starts and kind_of(signal.dtype) == "f" and signal.size:
         rows = prims.transpose(samples, [*range(1, samples.ndim), 0])
         kernel = prims.reverse(numerator, [0])
         y = windows_product(rows, kernel, (numerator.size - 1, 0))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.operands import is_traced
-from gradopt.base.dtypes import FLOAT64
+from gradopt.base.dtypes import FLOAT64, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -74,11 +74,11 @@ def _unknowns(name: str, x0: Any) -> _Unknowns:
     arrays: list[np.ndarray[Any, Any]] = []
     for leaf, path in zip(leaves, leaf_paths(tree, "x0"), strict=True):
         array = np.asarray(leaf)
-        if array.dtype.kind not in "fiu":
+        if kind_of(array.dtype) not in "fiu":
             raise ArgumentTypeError(
                 f"expected real numbers at {path}, but got dtype {array.dtype}", source_location()
             )
-        arrays.append(array if array.dtype.kind == "f" else array.astype(FLOAT64))
+        arrays.append(array if kind_of(array.dtype) == "f" else array.astype(FLOAT64))
     if not arrays:
         raise ArgumentError("x0 has no numbers to vary", source_location())
     return _Unknowns(

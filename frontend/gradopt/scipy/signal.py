@@ -14,7 +14,7 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import BOOL, FLOAT64, INT64, is_inexact
+from gradopt.base.dtypes import BOOL, FLOAT64, INT64, is_inexact, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
@@ -299,7 +299,7 @@ _PRODUCTS = 10
 
 def _method(dtype: Any, shape: Shape, other: Shape, mode: str) -> str:
     """What takes less time, of what is as exact as it has to be."""
-    if dtype.kind not in "fc" or 0 in (*shape, *other) or not shape:
+    if kind_of(dtype) not in "fc" or 0 in (*shape, *other) or not shape:
         return "direct"
     full = math.prod([n + m - 1 for n, m in zip(shape, other, strict=True)])
     results = full

@@ -30,7 +30,7 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, unsupported
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import FLOAT64, part_dtype
+from gradopt.base.dtypes import FLOAT64, kind_of, part_dtype
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
@@ -220,7 +220,7 @@ def _powers(
 ) -> tuple[Value, bool]:
     """Power, or that of two signals together, of each segment; whether it is one-sided."""
     one_sided = options.one_sided and all(
-        signal.dtype.kind == "f" for signal in (x, y) if signal is not None
+        kind_of(signal.dtype) == "f" for signal in (x, y) if signal is not None
     )
     spectrum = _transformed(x, window, options, one_sided)
     if y is None:
@@ -283,7 +283,7 @@ def _short_spectra(
     if mode == "psd":
         result, one_sided = _powers(signal, None, w, rate, options)
     else:
-        one_sided = options.one_sided and signal.dtype.kind == "f"
+        one_sided = options.one_sided and kind_of(signal.dtype) == "f"
         root = UFUNCS[np.sqrt](_scale(w, rate, options.density))
         result = _scaled(_transformed(signal, w, options, one_sided), root)
         if mode == "magnitude":

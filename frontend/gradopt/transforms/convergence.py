@@ -10,7 +10,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle
 from gradopt.array.operands import is_traced, traced
-from gradopt.base.dtypes import INT64
+from gradopt.base.dtypes import INT64, float_limits
 from gradopt.base.location import source_location
 from gradopt.compilation.arguments import checked_integer
 from gradopt.compilation.calling import describe_value
@@ -89,4 +89,4 @@ def require_none(wrong: Any, message: str) -> None:
 
 def precision(dtypes: Any) -> float:
     """The largest distance from 1 to the next float of one of the dtypes."""
-    return max([float(np.finfo(dtype).eps) for dtype in dtypes], default=math.inf)
+    return max([float(float_limits(dtype).eps) for dtype in dtypes], default=math.inf)

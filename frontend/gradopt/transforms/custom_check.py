@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.dtypes import kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import flatten, leaf_paths, tree_map
 from gradopt.compilation.calling import argument_names, describe_value, function_name
@@ -149,7 +150,7 @@ class _Bound:
                 flatten(Compiled(run)(*self.arguments))[0], expected, paths, strict=True
             ):
                 got, want = np.asarray(got), np.asarray(want)
-                dtype = want.dtype if want.dtype.kind == "f" else np.dtype(np.float64)
+                dtype = want.dtype if kind_of(want.dtype) == "f" else np.dtype(np.float64)
                 wrong = differs(got, want, *problem.tolerances(dtype))
                 if wrong.any():
                     index = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(wrong)))

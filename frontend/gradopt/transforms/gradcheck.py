@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.base.dtypes import is_inexact
+from gradopt.base.dtypes import is_inexact, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
 from gradopt.compilation.calling import (
@@ -30,8 +30,10 @@ Array = np.ndarray[Any, Any]
 # Per dtype: first step relative to max(1, |x|), relative and absolute tolerance. The error of the
 # extrapolated difference is about step^6 + eps / step, of values of order 1.
 DEFAULTS = {
-    np.dtype(np.float64): (2e-3, 1e-6, 1e-8),
-    np.dtype(np.float32): (5e-2, 1e-2, 2e-3),
+    "float64": (2e-3, 1e-6, 1e-8),
+    "float32": (5e-2, 1e-2, 2e-3),
+    "float16": (3e-1, 5e-2, 2e-2),
+    "bfloat16": (5e-1, 2e-1, 1e-1),
 }
 _LEVELS = 3
 _TRIALS = 4
@@ -59,7 +61,7 @@ class Problem:
 
     def tolerances(self, dtype: np.dtype[Any]) -> tuple[float, float]:
         """Relative and absolute tolerance for derivatives in an argument of this dtype."""
-        _, rtol, atol = DEFAULTS[dtype]
+        _, rtol, atol = DEFAULTS[dtype.name]
         return (
             self.rtol if self.rtol is not None else rtol,
             self.atol if self.atol is not None else atol,
@@ -219,7 +221,7 @@ def _flat_function(
         results, _ = flatten(rewritten_here(function)(*tree.unflatten(full)))
         floats: list[Any] = []
         for r in results:
-            kind = getattr(r, "dtype", np.dtype(type(r))).kind
+            kind = kind_of(getattr(r, "dtype", np.dtype(type(r))))
             floats += [np.real(r), np.imag(r)] if kind == "c" else [r] if kind == "f" else []
         return floats
 
@@ -293,10 +295,10 @@ def _difference(
     """Derivatives of all results in one element, extrapolated; float64."""
     leaf = problem.leaves[number]
     center = leaf[index]
-    relative = problem.eps if problem.eps is not None else DEFAULTS[leaf.dtype][0]
+    relative = problem.eps if problem.eps is not None else DEFAULTS[leaf.dtype.name][0]
     step = relative * max(1.0, abs(float(center)))
     finite = [np.isfinite(r) for r in base]
-    tolerance = 1e-2 * DEFAULTS[leaf.dtype][1]
+    tolerance = 1e-2 * DEFAULTS[leaf.dtype.name][1]
 
     def evaluate(offset: float) -> tuple[list[Array], float]:
         moved = list(problem.leaves)

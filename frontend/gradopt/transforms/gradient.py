@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradopt.array.handle import Handle, python_number, wrap
-from gradopt.base.dtypes import is_inexact
+from gradopt.base.dtypes import is_inexact, kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import flatten, tree_map
@@ -99,7 +99,7 @@ class _Gradient(Transform):
             )
         if self._holomorphic and loss.dtype.kind != "c":
             raise self._loss_error("a complex (holomorphic=True)", str(loss.dtype))
-        if not self._holomorphic and loss.dtype.kind != "f":
+        if not self._holomorphic and kind_of(loss.dtype) != "f":
             hint = (
                 "; take numpy.real of it, or pass holomorphic=True if the function is holomorphic"
                 if loss.dtype.kind == "c"

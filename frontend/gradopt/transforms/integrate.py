@@ -20,6 +20,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import is_traced
+from gradopt.base.dtypes import kind_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.base.policies import Checkpoint, check_policy
@@ -239,7 +240,7 @@ def checked_times(t: Any) -> Any:
     given = checked_array(t, "t") if isinstance(t, (list, tuple)) else t
     times: Any = given if isinstance(given, Handle) else np.asarray(given)
     text = f"{times.dtype}{list(times.shape)}"
-    if times.dtype.kind not in "fi":
+    if kind_of(times.dtype) not in "fi":
         raise ArgumentTypeError(f"t must be of floats, but it is {text}", source_location())
     if times.ndim != 1 or not times.shape[0]:
         raise ArgumentError(

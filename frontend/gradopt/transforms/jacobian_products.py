@@ -395,7 +395,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         if not is_inexact(leaf.dtype):
             raise ArgumentTypeError(
                 f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: gradients "
-                "need float32, float64 or complex numbers",
+                "need floats or complex numbers",
                 function_source(function),
             )
     order = prims.scope().order

@@ -210,7 +210,7 @@ class Arguments:
             if not is_inexact(leaf.dtype):
                 raise ArgumentTypeError(
                     f"cannot differentiate with respect to {path} of dtype {leaf.dtype}: "
-                    "gradients need float32, float64 or complex numbers; convert the argument to "
+                    "gradients need floats or complex numbers; convert the argument to "
                     "float",
                     function_source(function),
                 )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""float16 and bfloat16 on a device: an emulated one, or a GPU with `make test-gpu`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import test_narrow_floats as narrow
+from devices import any_cuda, cuda, emulator
+
+import gradopt as go
+
+__all__ = ["any_cuda", "cuda", "emulator"]
+
+pytestmark = pytest.mark.usefixtures("any_cuda")
+
+
+def on_host(array: Any) -> Any:
+    return array.numpy() if isinstance(array, go.DeviceArray) else np.asarray(array)
+
+
+@narrow.both
+def test_values(dtype: Any) -> None:
+    """Conversions of all numbers, and what one operation rounds, have the same bits as elsewhere."""
+    numbers = narrow.patterns(dtype)
+    wide = np.concatenate([numbers.astype("f8"), [1 + 2.0**-11, 1 + 2.0**-8 + 2.0**-40, 65520.0]])
+
+    def every(x: Any, wide: Any) -> Any:
+        parts = [x.astype("f4"), wide.astype(dtype), wide.astype("f4").astype(dtype)]
+        return [*parts, x + x, x * x, np.sqrt(x), x < x[0], x[::-1], np.where(x < x[0], x, x[3])]
+
+    with np.errstate(all="ignore"):
+        expected = every(numbers, wide)
+        expected[1] = narrow.rounded(wide, dtype)
+        for k, (got, true) in enumerate(
+            zip(go.compile(every, device="cuda")(numbers, wide), expected, strict=True)
+        ):
+            narrow.assert_same(on_host(got), true, str(k))
+
+
+@narrow.both
+def test_gradients(dtype: Any) -> None:
+    rng = np.random.default_rng(4)
+    shapes = {"w": (6, 8), "b": (8,), "v": (8,)}
+    params = {k: rng.normal(size=s, scale=0.5).astype(dtype) for k, s in shapes.items()}
+    x, y = rng.normal(size=(64, 6)).astype(dtype), rng.normal(size=64).astype(dtype)
+    true = narrow.slopes(
+        {k: p.astype("f8") for k, p in params.items()}, x.astype("f8"), y.astype("f8")
+    )
+    _, gradient = go.compile_value_and_grad(narrow.layers, device="cuda")(params, x, y)
+    for key, found in gradient.items():
+        assert found.dtype == dtype
+        narrow.assert_close(on_host(found), true[key], dtype, 8)
+    rows = go.compile(lambda x: (np.sum(x, axis=0), np.cumsum(x[:, 0])), device="cuda")(x)
+    narrow.assert_close(on_host(rows[0]), x.astype("f8").sum(0), dtype)
+    narrow.assert_close(on_host(rows[1]), np.cumsum(x[:, 0].astype("f8")), dtype)
