@@ -80,6 +80,7 @@ _FITTING: dict[str, tuple[Any, ...]] = {
     "ones": (4,),
     "piecewise": (_X, [_HOT], [1.0, 2.0]),
     "place": (_X, _HOT, [1.0]),
+    "polyfit": (_X, _Y, 2),
     "put": (_X, [1, 2], [5.0, 6.0]),
     "put_along_axis": (_S, np.array([[0], [1], [2]]), 0.5, 1),
     "putmask": (_X, _HOT, _Y),
@@ -109,6 +110,8 @@ def _decay(_: Any, y: Any) -> Any:
 _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.integrate.fixed_quad": (np.sin, 0.3, 1.4),
     "scipy.integrate.odeint": (lambda y, _: -y, _X, np.array([0.0, 0.5, 1.0])),
+    "scipy.integrate.quad": (np.sin, 0.3, 1.4),
+    "scipy.integrate.quad_vec": (np.sin, 0.3, 1.4),
     "scipy.integrate.romb": (_Q,),
     "scipy.integrate.solve_ivp": (_decay, (0.0, 1.0), _X, "RK45", np.array([0.5, 1.0])),
     "scipy.interpolate.BSpline": (np.arange(9.0), _Q, 3, _Y + 3.5),
@@ -150,6 +153,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.special.eval_genlaguerre": (2, 0.7, _X),
     "scipy.special.eval_jacobi": (2, 0.7, 0.4, _X),
     "scipy.special.eval_sh_jacobi": (2, 1.7, 1.4, _X),
+    "scipy.special.hyp2f1": (2, 1, 3, _X),
     "scipy.special.lpmv": (1, 2, _X),
     "scipy.special.sph_harm_y": (2, 1, _X, _Y),
     **{
@@ -158,12 +162,15 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
             *("eval_chebyc", "eval_chebys", "eval_chebyt", "eval_chebyu", "eval_hermite"),
             *("eval_hermitenorm", "eval_laguerre", "eval_legendre", "eval_sh_chebyt"),
             *("eval_sh_chebyu", "eval_sh_legendre", "ivp", "jvp", "kvp", "yvp"),
+            *("struve", "modstruve"),
         )
     },
     # The places must stay on the simplex.
     "scipy.stats.dirichlet": ((0.2, 0.3, 0.5), np.array([1.4, 2.1, 0.9])),
     "scipy.stats.f_oneway": (_X, _Y, _Q),
     "scipy.stats.gaussian_kde": (_X, _Y),
+    # Of those of four values, two are the median.
+    "scipy.stats.median_abs_deviation": (_Q,),
     "scipy.stats.multinomial": (np.array([1, 2, 2]), 5, np.array([0.2, 0.3, 0.5])),
     "scipy.stats.multivariate_normal": (_X[:3], _Y[:3], _S),
     "scipy.stats.multivariate_t": (_X[:3], _Y[:3], _S, 3.5),

@@ -139,3 +139,13 @@ def test_modules_that_are_imported_when_used() -> None:
         assert not hasattr(gradopt, "missing")
     """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_functions_of_rooms_that_are_loaded_late_are_found() -> None:
+    """In a process in which nothing has used their room."""
+    code = """if True:
+        import numpy as np, gradopt
+        roots = gradopt.compile(np.roots)(np.array([1.0, -3.0, 2.0]))
+        np.testing.assert_allclose(np.sort(roots.real), [1.0, 2.0])
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -434,7 +434,7 @@ def lstsq(
 @program
 def _lstsq(a: Any, b: Any, *, cond: float | None) -> Any:
     x = wrap(inexact(traced(a)))
-    limit = np.finfo(x.dtype).eps if cond is None else cond
+    limit = float(np.finfo(x.dtype).eps) if cond is None else cond
     return tuple(map(traced, np.linalg.lstsq(x, wrap(traced(b)), limit)))
 
 

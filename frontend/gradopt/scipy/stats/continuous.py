@@ -14,19 +14,19 @@ import numpy as np
 
 from gradopt.scipy.stats.distribution import Continuous, Formulas, special
 
-_LOG_2 = math.log(2)
+LOG_2 = math.log(2)
 _LOG_PI = math.log(math.pi)
-_HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
+HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _ROOT_2 = math.sqrt(2)
 _EULER = 0.57721566490153286061
 
 
-def _normal_log(x: Any) -> Any:
+def normal_log(x: Any) -> Any:
     """The logarithm of the normal density."""
-    return -0.5 * x * x - _HALF_LOG_2_PI
+    return -0.5 * x * x - HALF_LOG_2_PI
 
 
-def _below(x: Any) -> Any:
+def below(x: Any) -> Any:
     """The probability that a normal number is below `x`."""
     return 0.5 * special.erfc(x * (-1 / _ROOT_2))
 
@@ -36,29 +36,29 @@ def _below(x: Any) -> Any:
 norm = Continuous(
     "norm",
     Formulas(
-        log_density=_normal_log,
-        cdf=_below,
-        sf=lambda x: _below(-x),
+        log_density=normal_log,
+        cdf=below,
+        sf=lambda x: below(-x),
         logcdf=special.log_ndtr,
         logsf=lambda x: special.log_ndtr(-x),
         ppf=special.ndtri,
         isf=lambda q: -special.ndtri(q),
         mean=lambda: 0.0,
         variance=lambda: 1.0,
-        entropy=lambda: 0.5 + _HALF_LOG_2_PI,
+        entropy=lambda: 0.5 + HALF_LOG_2_PI,
     ),
 )
 halfnorm = Continuous(
     "halfnorm",
     Formulas(
         low=0.0,
-        log_density=lambda x: _normal_log(x) + _LOG_2,
+        log_density=lambda x: normal_log(x) + LOG_2,
         cdf=lambda x: special.erf(x * (1 / _ROOT_2)),
-        sf=lambda x: 2 * _below(-x),
+        sf=lambda x: 2 * below(-x),
         logsf=lambda x: np.where(
             x < 1,
             np.log1p(-special.erf(np.where(x < 1, x, 0.0) * (1 / _ROOT_2))),
-            _LOG_2 + special.log_ndtr(-x),
+            LOG_2 + special.log_ndtr(-x),
         ),
         ppf=lambda q: np.where(
             q < 0.5,
@@ -87,7 +87,7 @@ expon = Continuous(
 laplace = Continuous(
     "laplace",
     Formulas(
-        log_density=lambda x: -np.abs(x) - _LOG_2,
+        log_density=lambda x: -np.abs(x) - LOG_2,
         cdf=lambda x: np.exp(_laplace_log(x)),
         sf=lambda x: np.exp(_laplace_log(-x)),
         logcdf=lambda x: _laplace_log(x),
@@ -96,7 +96,7 @@ laplace = Continuous(
         isf=lambda q: -_laplace_quantile(q),
         mean=lambda: 0.0,
         variance=lambda: 2.0,
-        entropy=lambda: 1 + _LOG_2,
+        entropy=lambda: 1 + LOG_2,
     ),
 )
 cauchy = Continuous(
@@ -159,7 +159,7 @@ logistic = Continuous(
 hypsecant = Continuous(
     "hypsecant",
     Formulas(
-        log_density=lambda x: _LOG_2 - _LOG_PI - np.logaddexp(x, -x),
+        log_density=lambda x: LOG_2 - _LOG_PI - np.logaddexp(x, -x),
         cdf=lambda x: 2 / math.pi * np.arctan(np.exp(x)),
         sf=lambda x: 2 / math.pi * np.arctan(np.exp(-x)),
         ppf=lambda q: _odd(q, _log_tan),
@@ -204,14 +204,14 @@ rayleigh = Continuous(
         isf=lambda q: np.sqrt(-2 * np.log(q)),
         mean=lambda: math.sqrt(math.pi / 2),
         variance=lambda: 2 - math.pi / 2,
-        entropy=lambda: 1 + 0.5 * _EULER - 0.5 * _LOG_2,
+        entropy=lambda: 1 + 0.5 * _EULER - 0.5 * LOG_2,
     ),
 )
 maxwell = Continuous(
     "maxwell",
     Formulas(
         low=0.0,
-        log_density=lambda x: _LOG_2 - _HALF_LOG_2_PI + 2 * np.log(x) - 0.5 * x * x,
+        log_density=lambda x: LOG_2 - HALF_LOG_2_PI + 2 * np.log(x) - 0.5 * x * x,
         density=lambda x: math.sqrt(2 / math.pi) * x * x * np.exp(-0.5 * x * x),
         cdf=lambda x: special.gammainc(1.5, 0.5 * x * x),
         sf=lambda x: special.gammaincc(1.5, 0.5 * x * x),
@@ -242,7 +242,7 @@ levy = Continuous(
     Formulas(
         low=0.0,
         has_ends=False,
-        log_density=lambda x: -_HALF_LOG_2_PI - 1.5 * np.log(x) - 0.5 / x,
+        log_density=lambda x: -HALF_LOG_2_PI - 1.5 * np.log(x) - 0.5 / x,
         cdf=lambda x: special.erfc(np.sqrt(0.5 / x)),
         sf=lambda x: special.erf(np.sqrt(0.5 / x)),
         ppf=lambda q: 1 / special.ndtri(0.5 * q) ** 2,
@@ -258,7 +258,7 @@ def _laplace_log(x: Any) -> Any:
     """The logarithm of the probability below `x`; each branch of what it can take."""
     down = np.where(x < 0, x, 0.0)
     up = np.where(x < 0, 0.0, x)
-    return np.where(x < 0, down - _LOG_2, np.log1p(-0.5 * np.exp(-up)))
+    return np.where(x < 0, down - LOG_2, np.log1p(-0.5 * np.exp(-up)))
 
 
 def _odd(q: Any, function: Any) -> Any:
@@ -291,16 +291,16 @@ lognorm = Continuous(
         shapes=("s",),
         low=0.0,
         has_ends=False,
-        log_density=lambda x, s: _normal_log(np.log(x) / s) - np.log(s * x),
-        cdf=lambda x, s: _below(np.log(x) / s),
-        sf=lambda x, s: _below(-np.log(x) / s),
+        log_density=lambda x, s: normal_log(np.log(x) / s) - np.log(s * x),
+        cdf=lambda x, s: below(np.log(x) / s),
+        sf=lambda x, s: below(-np.log(x) / s),
         logcdf=lambda x, s: special.log_ndtr(np.log(x) / s),
         logsf=lambda x, s: special.log_ndtr(-np.log(x) / s),
         ppf=lambda q, s: np.exp(s * special.ndtri(q)),
         isf=lambda q, s: np.exp(-s * special.ndtri(q)),
         mean=lambda s: np.exp(0.5 * s * s),
         variance=lambda s: np.expm1(s * s) * np.exp(s * s),
-        entropy=lambda s: 0.5 + _HALF_LOG_2_PI + np.log(s),
+        entropy=lambda s: 0.5 + HALF_LOG_2_PI + np.log(s),
     ),
 )
 weibull_min = Continuous(
@@ -429,7 +429,7 @@ triang = Continuous(
         ),
         mean=lambda c: (1 + c) / 3,
         variance=lambda c: (1 - c + c * c) / 18,
-        entropy=lambda c: 0.5 - _LOG_2 + 0 * c,
+        entropy=lambda c: 0.5 - LOG_2 + 0 * c,
     ),
 )
 invgauss = Continuous(
@@ -438,9 +438,7 @@ invgauss = Continuous(
         shapes=("mu",),
         low=0.0,
         has_ends=False,
-        log_density=lambda x, mu: (
-            -_HALF_LOG_2_PI - 1.5 * np.log(x) - ((x - mu) / mu) ** 2 / (2 * x)
-        ),
+        log_density=lambda x, mu: -HALF_LOG_2_PI - 1.5 * np.log(x) - ((x - mu) / mu) ** 2 / (2 * x),
         logcdf=lambda x, mu: _wald(x, mu, 1),
         cdf=lambda x, mu: np.exp(_wald(x, mu, 1)),
         logsf=lambda x, mu: _wald(x, mu, -1),
@@ -503,7 +501,7 @@ chi2 = Continuous(
         shapes=("df",),
         low=0.0,
         log_density=lambda x, df: (
-            special.xlogy(df / 2 - 1, x) - x / 2 - special.gammaln(df / 2) - df / 2 * _LOG_2
+            special.xlogy(df / 2 - 1, x) - x / 2 - special.gammaln(df / 2) - df / 2 * LOG_2
         ),
         cdf=lambda x, df: special.gammainc(df / 2, x / 2),
         sf=lambda x, df: special.gammaincc(df / 2, x / 2),
@@ -512,7 +510,7 @@ chi2 = Continuous(
         mean=lambda df: df,
         variance=lambda df: 2 * df,
         entropy=lambda df: (
-            df / 2 + _LOG_2 + special.gammaln(df / 2) + (1 - df / 2) * special.psi(df / 2)
+            df / 2 + LOG_2 + special.gammaln(df / 2) + (1 - df / 2) * special.psi(df / 2)
         ),
     ),
 )
@@ -522,7 +520,7 @@ chi = Continuous(
         shapes=("df",),
         low=0.0,
         log_density=lambda x, df: (
-            (1 - df / 2) * _LOG_2 - special.gammaln(df / 2) + special.xlogy(df - 1, x) - x * x / 2
+            (1 - df / 2) * LOG_2 - special.gammaln(df / 2) + special.xlogy(df - 1, x) - x * x / 2
         ),
         cdf=lambda x, df: special.gammainc(df / 2, x * x / 2),
         sf=lambda x, df: special.gammaincc(df / 2, x * x / 2),
@@ -583,8 +581,8 @@ f = Continuous(
         ),
         cdf=lambda x, m, n: special.betainc(m / 2, n / 2, m * x / (n + m * x)),
         sf=lambda x, m, n: special.betainc(n / 2, m / 2, n / (n + m * x)),
-        ppf=lambda q, m, n: _odds(special.betaincinv(m / 2, n / 2, q)) * n / m,
-        isf=lambda q, m, n: n / m / _odds(special.betaincinv(n / 2, m / 2, q)),
+        ppf=lambda q, m, n: odds(special.betaincinv(m / 2, n / 2, q)) * n / m,
+        isf=lambda q, m, n: n / m / odds(special.betaincinv(n / 2, m / 2, q)),
         mean=lambda m, n: _where_above(n, 2, lambda n: n / (n - 2)),
         variance=lambda m, n: _where_above(
             n, 4, lambda n: 2 * n * n * (m + n - 2) / (m * (n - 2) ** 2 * (n - 4))
@@ -617,7 +615,7 @@ def _chi_mean(df: Any) -> Any:
     return _ROOT_2 * np.exp(special.gammaln((df + 1) / 2) - special.gammaln(df / 2))
 
 
-def _odds(p: Any) -> Any:
+def odds(p: Any) -> Any:
     return p / (1 - p)
 
 
@@ -647,6 +645,6 @@ def _student_quantile(q: Any, df: Any) -> Any:
     far = tail < 0.5
     outer = special.betaincinv(df / 2, 0.5, np.where(far, tail, 0.5))
     inner = special.betaincinv(0.5, df / 2, np.where(far | (tail == 1), 0.5, 1 - tail))
-    size = np.sqrt(df * np.where(far, 1 / _odds(outer), _odds(inner)))
+    size = np.sqrt(df * np.where(far, 1 / odds(outer), odds(inner)))
     size = np.where(tail == 1, 0.0, size)
     return np.where(q < 0.5, -size, size)

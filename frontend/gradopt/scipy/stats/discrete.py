@@ -161,6 +161,116 @@ hypergeom = Discrete(
     ),
 )
 
+planck = Discrete(
+    "planck",
+    Formulas(
+        shapes=("lambda_",),
+        low=0.0,
+        inner=0.0,
+        log_density=lambda k, rate: np.log(-np.expm1(-rate)) - rate * k,
+        logsf=lambda k, rate: -rate * (k + 1),
+        mean=lambda rate: 1 / np.expm1(rate),
+        variance=lambda rate: np.exp(-rate) / np.expm1(-rate) ** 2,
+    ),
+)
+boltzmann = Discrete(
+    "boltzmann",
+    Formulas(
+        shapes=("lambda_", "N"),
+        low=0.0,
+        high=lambda rate, n: n - 1,
+        inner=0.0,
+        valid=lambda rate, n: (rate > 0) & _is_count(n) & (n > 0),
+        log_density=lambda k, rate, n: (
+            np.log(-np.expm1(-rate)) - rate * k - np.log(-np.expm1(-rate * n))
+        ),
+        cdf=lambda k, rate, n: np.expm1(-rate * (k + 1)) / np.expm1(-rate * n),
+        sf=lambda k, rate, n: (
+            np.exp(-rate * (k + 1)) * np.expm1(-rate * (n - 1 - k)) / np.expm1(-rate * n)
+        ),
+    ),
+)
+logser = Discrete(
+    "logser",
+    Formulas(
+        shapes=("p",),
+        low=1.0,
+        inner=1.0,
+        valid=lambda p: (p > 0) & (p < 1),
+        log_density=lambda k, p: k * np.log(p) - np.log(k) - np.log(-np.log1p(-p)),
+        mean=lambda p: p / (p - 1) / np.log1p(-p),
+    ),
+)
+zipf = Discrete(
+    "zipf",
+    Formulas(
+        shapes=("a",),
+        low=1.0,
+        inner=1.0,
+        valid=lambda a: a > 1,
+        log_density=lambda k, a: -a * np.log(k) - np.log(special._zeta(a, 1.0)),
+        sf=lambda k, a: special._zeta(a, k + 1) / special._zeta(a, 1.0),
+    ),
+)
+yulesimon = Discrete(
+    "yulesimon",
+    Formulas(
+        shapes=("alpha",),
+        low=1.0,
+        inner=1.0,
+        log_density=lambda k, a: np.log(a) + special.betaln(k, a + 1),
+        # At 0, below the support, it is 1.
+        sf=lambda k, a: np.where(
+            k < 1, 1.0, np.maximum(k, 1.0) * special.beta(np.maximum(k, 1.0), a + 1)
+        ),
+        mean=lambda a: np.where(a > 1, a / np.where(a > 1, a - 1, 1.0), np.inf),
+    ),
+)
+betabinom = Discrete(
+    "betabinom",
+    Formulas(
+        shapes=("n", "a", "b"),
+        low=0.0,
+        high=lambda n, a, b: n,
+        inner=0.0,
+        valid=lambda n, a, b: _is_count(n) & (a > 0) & (b > 0),
+        log_density=lambda k, n, a, b: (
+            _log_binomial(n, k) + special.betaln(k + a, n - k + b) - special.betaln(a, b)
+        ),
+        mean=lambda n, a, b: n * a / (a + b),
+        variance=lambda n, a, b: n * a * b * (a + b + n) / ((a + b) ** 2 * (a + b + 1)),
+    ),
+)
+betanbinom = Discrete(
+    "betanbinom",
+    Formulas(
+        shapes=("n", "a", "b"),
+        low=0.0,
+        inner=0.0,
+        valid=lambda n, a, b: _is_count(n) & (a > 0) & (b > 0),
+        log_density=lambda k, n, a, b: (
+            special.betaln(a + n, b + k)
+            - special.betaln(a, b)
+            - np.log(n + k)
+            - special.betaln(n, k + 1)
+        ),
+    ),
+)
+skellam = Discrete(
+    "skellam",
+    Formulas(
+        shapes=("mu1", "mu2"),
+        inner=0.0,
+        log_density=lambda k, m, n: (
+            0.5 * k * np.log(m / n)
+            - (np.sqrt(m) - np.sqrt(n)) ** 2
+            + np.log(special.ive(np.abs(k), 2 * np.sqrt(m * n)))
+        ),
+        mean=lambda m, n: m - n,
+        variance=lambda m, n: m + n,
+    ),
+)
+
 
 def _two_sided(k: Any, a: Any) -> Any:
     """The probability of at most `k` of the discrete Laplace distribution."""

@@ -161,7 +161,7 @@ class Distribution:
 
     def __init__(self, name: str, formulas: Formulas) -> None:
         self.name = name
-        self._formulas = formulas
+        self.formulas = formulas
         self._names = (*formulas.shapes, *self._last)
         self.__doc__ = f"`scipy.stats.{name}({', '.join(self._names)})`."
 
@@ -206,12 +206,12 @@ class Distribution:
 
     def _ends(self, shapes: Sequence[Any]) -> tuple[Any, Any]:
         """The ends of the support of the standard form."""
-        formulas = self._formulas
+        formulas = self.formulas
         ends = [e(*shapes) if callable(e) else e for e in (formulas.low, formulas.high)]
         return ends[0], ends[1]
 
     def _inner(self, shapes: Sequence[Any]) -> Any:
-        inner = self._formulas.inner
+        inner = self.formulas.inner
         return inner(*shapes) if callable(inner) else inner
 
     def _accumulated(self, method: str, y: Any, shapes: Sequence[Any], low: Any, high: Any) -> Any:
@@ -220,7 +220,7 @@ class Distribution:
         Raises:
             UnsupportedError: there is no formula for it.
         """
-        formulas = self._formulas
+        formulas = self.formulas
         if (formulas.cdf or formulas.sf or formulas.logcdf or formulas.logsf) is None:
             raise unsupported(f"scipy.stats.{self.name}.{method}", "add up the probabilities")
         inside = (y > low) & (y < high)
@@ -239,7 +239,7 @@ class Distribution:
         Raises:
             UnsupportedError: there is no formula for it.
         """
-        formula = getattr(self._formulas, "variance" if method in ("var", "std") else method)
+        formula = getattr(self.formulas, "variance" if method in ("var", "std") else method)
         if formula is None:
             raise unsupported(f"scipy.stats.{self.name}.{method}", "compute it before the call")
         return formula(*shapes)
@@ -306,10 +306,10 @@ class Continuous(Distribution):
         return self.ppf(half, *args, **kwds), self.isf(half, *args, **kwds)
 
     def _method(self, method: str, values: list[Any]) -> Any:
-        count = len(self._formulas.shapes)
+        count = len(self.formulas.shapes)
         places, shapes = values[: -count - 2], values[-count - 2 : -2]
         loc, scale = values[-2:]
-        valid = self._formulas.valid(*shapes) & (scale > 0)
+        valid = self.formulas.valid(*shapes) & (scale > 0)
         # What is not possible is computed of something else, so that no derivative is NaN times 0.
         shapes = [np.where(valid, shape, 1.0) for shape in shapes]
         scale = np.where(valid, scale, 1.0)
@@ -328,25 +328,25 @@ class Continuous(Distribution):
         if method not in ("pdf", "logpdf"):
             return self._accumulated(method, y, shapes, low, high)
         inside = (y > low) & (y < high)
-        if self._formulas.has_ends:
+        if self.formulas.has_ends:
             inside = inside | (((y == low) | (y == high)) & np.isfinite(y))
         place = np.where(inside, y, self._inner(shapes))
         if method == "pdf":
-            return np.where(inside, self._formulas.value("density", place, shapes) / scale, 0.0)
-        value = self._formulas.value("log_density", place, shapes) - np.log(scale)
+            return np.where(inside, self.formulas.value("density", place, shapes) / scale, 0.0)
+        value = self.formulas.value("log_density", place, shapes) - np.log(scale)
         return np.where(inside, value, -math.inf)
 
     def _quantile(self, method: str, q: Any, shapes: Sequence[Any], loc: Any, scale: Any) -> Any:
         inside = (q > 0) & (q < 1)
-        value = self._formulas.inverse(method, np.where(inside, q, 0.5), shapes)
+        value = self.formulas.inverse(method, np.where(inside, q, 0.5), shapes)
         if value is None:
             raise unsupported(
                 f"scipy.stats.{self.name}.{method}", "solve cdf(x) = q with gradopt.custom_root"
             )
-        ends = [
-            end if isinstance(end, float) and math.isinf(end) else end * scale + loc
-            for end in self._ends(shapes)
-        ]
+        ends: list[Any] = []
+        for end in self._ends(shapes):
+            finite = np.isfinite(end)
+            ends.append(np.where(finite, np.where(finite, end, 0.0) * scale + loc, end))
         at_zero, at_one = ends if method == "ppf" else ends[::-1]
         beyond = np.where(q == 0, at_zero, np.where(q == 1, at_one, math.nan))
         return np.where(inside, value * scale + loc, beyond)
@@ -380,10 +380,10 @@ class Discrete(Distribution):
     isf = ppf
 
     def _method(self, method: str, values: list[Any]) -> Any:
-        count = len(self._formulas.shapes)
+        count = len(self.formulas.shapes)
         places, shapes = values[: -count - 1], values[-count - 1 : -1]
         loc = values[-1]
-        valid = self._formulas.valid(*shapes)
+        valid = self.formulas.valid(*shapes)
         inner = [np.where(valid, shape, 1.0) for shape in shapes]
         if not places:
             result = self._moment(method, inner)
@@ -396,7 +396,7 @@ class Discrete(Distribution):
             place = np.where(inside, k, self._inner(inner))
             name = "density" if method == "pmf" else "log_density"
             outside = 0.0 if method == "pmf" else -math.inf
-            result = np.where(inside, self._formulas.value(name, place, inner), outside)
+            result = np.where(inside, self.formulas.value(name, place, inner), outside)
         else:
             # From the lowest number on, where SciPy's formulas hold; all is below the highest.
             k = np.floor(k)

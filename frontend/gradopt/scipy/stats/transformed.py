@@ -1,0 +1,811 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Continuous distributions of `scipy.stats` that are transformed normal, exponential, logistic,
+gamma and beta variables; one row each.
+
+Formulas are those of Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions (1994,
+1995), in SciPy's parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gradopt.scipy.stats.continuous import (
+    HALF_LOG_2_PI,
+    LOG_2,
+    below,
+    gamma,
+    invgauss,
+    levy,
+    normal_log,
+    odds,
+)
+from gradopt.scipy.stats.distribution import Continuous, Formulas, log_of_rest, special
+
+
+def _log1p_quotient(t: Any) -> Any:
+    """`log1p(t) / t`, around 0 by its series."""
+    near = np.abs(t) < 0.05
+    far = np.where(near, 1.0, t)
+    small = np.where(near, t, 0.0)
+    series: Any = 0.0
+    for k in range(14, 0, -1):
+        series = (-1) ** (k - 1) / k + small * series
+    return np.where(near, series, np.log1p(far) / far)
+
+
+def _bounded(c: Any) -> Any:
+    """1 / c of a positive c, and infinity of others."""
+    return np.where(c > 0, 1 / np.where(c > 0, c, 1.0), math.inf)
+
+
+# -- Of normal variables -----------------------------------------------------------------------
+
+fatiguelife = Continuous(
+    "fatiguelife",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, c: (
+            np.log1p(x)
+            - (x - 1) ** 2 / (2 * x * c * c)
+            - np.log(2 * c)
+            - HALF_LOG_2_PI
+            - 1.5 * np.log(x)
+        ),
+        cdf=lambda x, c: below((x - 1) / (c * np.sqrt(x))),
+        sf=lambda x, c: below((1 - x) / (c * np.sqrt(x))),
+        ppf=lambda q, c: _half_square(c * special.ndtri(q)),
+        isf=lambda q, c: _half_square(-c * special.ndtri(q)),
+        mean=lambda c: 1 + c * c / 2,
+        variance=lambda c: c * c * (1 + 1.25 * c * c),
+    ),
+)
+foldnorm = Continuous(
+    "foldnorm",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        valid=lambda c: c >= 0,
+        log_density=lambda x, c: np.logaddexp(normal_log(x - c), normal_log(x + c)),
+        cdf=lambda x, c: (
+            0.5 * (special.erf((x - c) * math.sqrt(0.5)) + special.erf((x + c) * math.sqrt(0.5)))
+        ),
+        sf=lambda x, c: below(c - x) + below(-c - x),
+    ),
+)
+gibrat = Continuous(
+    "gibrat",
+    Formulas(
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x: normal_log(np.log(x)) - np.log(x),
+        cdf=lambda x: below(np.log(x)),
+        sf=lambda x: below(-np.log(x)),
+        ppf=lambda q: np.exp(special.ndtri(q)),
+        isf=lambda q: np.exp(-special.ndtri(q)),
+        mean=lambda: math.exp(0.5),
+        variance=lambda: math.e * (math.e - 1),
+        entropy=lambda: 0.5 + HALF_LOG_2_PI,
+    ),
+)
+johnsonsb = Continuous(
+    "johnsonsb",
+    Formulas(
+        shapes=("a", "b"),
+        low=0.0,
+        high=1.0,
+        has_ends=False,
+        valid=lambda a, b: (b > 0) & np.isfinite(a),
+        log_density=lambda x, a, b: (
+            np.log(b) - np.log(x) - np.log1p(-x) + normal_log(a + b * special.logit(x))
+        ),
+        cdf=lambda x, a, b: below(a + b * special.logit(x)),
+        sf=lambda x, a, b: below(-a - b * special.logit(x)),
+        ppf=lambda q, a, b: special.expit((special.ndtri(q) - a) / b),
+        isf=lambda q, a, b: special.expit((-special.ndtri(q) - a) / b),
+    ),
+)
+johnsonsu = Continuous(
+    "johnsonsu",
+    Formulas(
+        shapes=("a", "b"),
+        valid=lambda a, b: (b > 0) & np.isfinite(a),
+        log_density=lambda x, a, b: (
+            np.log(b) - np.log(np.hypot(1.0, x)) + normal_log(a + b * np.arcsinh(x))
+        ),
+        cdf=lambda x, a, b: below(a + b * np.arcsinh(x)),
+        sf=lambda x, a, b: below(-a - b * np.arcsinh(x)),
+        ppf=lambda q, a, b: np.sinh((special.ndtri(q) - a) / b),
+        isf=lambda q, a, b: np.sinh((-special.ndtri(q) - a) / b),
+    ),
+)
+powernorm = Continuous(
+    "powernorm",
+    Formulas(
+        shapes=("c",),
+        log_density=lambda x, c: np.log(c) + normal_log(x) + (c - 1) * special.log_ndtr(-x),
+        logsf=lambda x, c: c * special.log_ndtr(-x),
+        ppf=lambda q, c: -special.ndtri(np.exp(np.log1p(-q) / c)),
+        isf=lambda q, c: -special.ndtri(q ** (1 / c)),
+    ),
+)
+powerlognorm = Continuous(
+    "powerlognorm",
+    Formulas(
+        shapes=("c", "s"),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, c, s: (
+            np.log(c)
+            - np.log(x * s)
+            + normal_log(np.log(x) / s)
+            + (c - 1) * special.log_ndtr(-np.log(x) / s)
+        ),
+        logsf=lambda x, c, s: c * special.log_ndtr(-np.log(x) / s),
+        ppf=lambda q, c, s: np.exp(-s * special.ndtri(np.exp(np.log1p(-q) / c))),
+        isf=lambda q, c, s: np.exp(-s * special.ndtri(q ** (1 / c))),
+    ),
+)
+skewnorm = Continuous(
+    "skewnorm",
+    Formulas(
+        shapes=("a",),
+        valid=np.isfinite,
+        log_density=lambda x, a: LOG_2 + normal_log(x) + special.log_ndtr(a * x),
+        cdf=lambda x, a: below(x) - 2 * special.owens_t(x, a),
+        sf=lambda x, a: below(-x) + 2 * special.owens_t(x, a),
+        mean=lambda a: math.sqrt(2 / math.pi) * a / np.sqrt(1 + a * a),
+        variance=lambda a: 1 - 2 / math.pi * a * a / (1 + a * a),
+    ),
+)
+truncnorm = Continuous(
+    "truncnorm",
+    Formulas(
+        shapes=("a", "b"),
+        low=lambda a, b: a,
+        high=lambda a, b: b,
+        inner=lambda a, b: np.clip(0.0, a, b),
+        valid=lambda a, b: a < b,
+        log_density=lambda x, a, b: normal_log(x) - _log_mass(a, b),
+        logcdf=lambda x, a, b: _log_mass(a, x) - _log_mass(a, b),
+        logsf=lambda x, a, b: _log_mass(x, b) - _log_mass(a, b),
+    ),
+)
+exponnorm = Continuous(
+    "exponnorm",
+    Formulas(
+        shapes=("K",),
+        log_density=lambda x, k: -np.log(k) + _tail_of_sum(x, k),
+        cdf=lambda x, k: below(x) - np.exp(_tail_of_sum(x, k)),
+        sf=lambda x, k: below(-x) + np.exp(_tail_of_sum(x, k)),
+        mean=lambda k: k,
+        variance=lambda k: 1 + k * k,
+    ),
+)
+moyal = Continuous(
+    "moyal",
+    Formulas(
+        log_density=lambda x: -0.5 * (x + np.exp(-x)) - HALF_LOG_2_PI,
+        cdf=lambda x: special.erfc(np.exp(-0.5 * x) * math.sqrt(0.5)),
+        sf=lambda x: special.erf(np.exp(-0.5 * x) * math.sqrt(0.5)),
+        ppf=lambda q: -2 * np.log(-special.ndtri(0.5 * q)),
+        isf=lambda q: -2 * np.log(special.erfinv(q)) - LOG_2,
+        mean=lambda: 0.57721566490153286061 + LOG_2,
+        variance=lambda: math.pi**2 / 2,
+    ),
+)
+
+
+def _half_square(t: Any) -> Any:
+    return 0.25 * (t + np.sqrt(t * t + 4)) ** 2
+
+
+def _log_mass(a: Any, b: Any) -> Any:
+    """The logarithm of the probability that a normal number is between two, where they are near."""
+    right, left = a > 0, b < 0
+    # To the right of 0 as to the left of it; in between as what is left of 1.
+    low, high = np.where(right, -b, a), np.where(right, -a, b)
+    one_side = right | left
+    near, far = np.where(one_side, high, -1.0), np.where(one_side, low, -2.0)
+    log_near = special.log_ndtr(near)
+    outside = log_near + np.log1p(-np.exp(special.log_ndtr(far) - log_near))
+    around = np.log1p(-below(np.where(one_side, -1.0, a)) - below(np.where(one_side, -1.0, -b)))
+    return np.where(one_side, outside, around)
+
+
+def _tail_of_sum(x: Any, k: Any) -> Any:
+    return (0.5 / k - x) / k + special.log_ndtr(x - 1 / k)
+
+
+# -- Of exponential and logistic variables -----------------------------------------------------
+
+exponpow = Continuous(
+    "exponpow",
+    Formulas(
+        shapes=("b",),
+        low=0.0,
+        log_density=lambda x, b: 1 + np.log(b) + special.xlogy(b - 1, x) + x**b - np.exp(x**b),
+        logsf=lambda x, b: -np.expm1(x**b),
+        ppf=lambda q, b: np.log1p(-np.log1p(-q)) ** (1 / b),
+        isf=lambda q, b: np.log1p(-np.log(q)) ** (1 / b),
+    ),
+)
+exponweib = Continuous(
+    "exponweib",
+    Formulas(
+        shapes=("a", "c"),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, a, c: (
+            np.log(a * c) + (a - 1) * log_of_rest(x**c) - x**c + (c - 1) * np.log(x)
+        ),
+        logcdf=lambda x, a, c: a * log_of_rest(x**c),
+        ppf=lambda q, a, c: (-np.log1p(-(q ** (1 / a)))) ** (1 / c),
+    ),
+)
+genextreme = Continuous(
+    "genextreme",
+    Formulas(
+        shapes=("c",),
+        low=lambda c: -_bounded(-c),
+        high=_bounded,
+        has_ends=False,
+        inner=0.0,
+        valid=np.isfinite,
+        log_density=lambda x, c: (c - 1) * _extreme(x, c) - np.exp(-_extreme(x, c)),
+        logcdf=lambda x, c: -np.exp(-_extreme(x, c)),
+        ppf=lambda q, c: _extreme_inverse(-np.log(-np.log(q)), c),
+        isf=lambda q, c: _extreme_inverse(-np.log(-np.log1p(-q)), c),
+    ),
+)
+genpareto = Continuous(
+    "genpareto",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        high=lambda c: _bounded(-c),
+        inner=lambda c: np.where(c < 0, -0.5 / np.where(c < 0, c, -1.0), 0.5),
+        valid=np.isfinite,
+        log_density=lambda x, c: -(1 + c) * _extreme(x, -c),
+        logsf=lambda x, c: -_extreme(x, -c),
+        ppf=lambda q, c: _extreme_inverse(-np.log1p(-q), -c),
+        isf=lambda q, c: _extreme_inverse(-np.log(q), -c),
+        entropy=lambda c: 1 + c,
+    ),
+)
+genhalflogistic = Continuous(
+    "genhalflogistic",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        high=lambda c: 1 / c,
+        inner=lambda c: 0.5 / c,
+        log_density=lambda x, c: (
+            LOG_2 + (c - 1) * _extreme(x, c) - 2 * np.logaddexp(0.0, -_extreme(x, c))
+        ),
+        cdf=lambda x, c: np.tanh(0.5 * _extreme(x, c)),
+        sf=lambda x, c: 2 * special.expit(-_extreme(x, c)),
+        ppf=lambda q, c: _extreme_inverse(np.log1p(q) - np.log1p(-q), c),
+        isf=lambda q, c: _extreme_inverse(np.log(2 - q) - np.log(q), c),
+    ),
+)
+halflogistic = Continuous(
+    "halflogistic",
+    Formulas(
+        low=0.0,
+        log_density=lambda x: LOG_2 - x - 2 * np.log1p(np.exp(-x)),
+        cdf=lambda x: np.tanh(0.5 * x),
+        sf=lambda x: 2 * special.expit(-x),
+        ppf=lambda q: 2 * np.arctanh(q),
+        isf=lambda q: np.log(2 - q) - np.log(q),
+        mean=lambda: 2 * LOG_2,
+        variance=lambda: math.pi**2 / 3 - 4 * LOG_2**2,
+        entropy=lambda: 2 - LOG_2,
+    ),
+)
+genlogistic = Continuous(
+    "genlogistic",
+    Formulas(
+        shapes=("c",),
+        log_density=lambda x, c: np.log(c) - x + (c + 1) * special.log_expit(x),
+        logcdf=lambda x, c: c * special.log_expit(x),
+        ppf=lambda q, c: -np.log(np.expm1(-np.log(q) / c)),
+        isf=lambda q, c: -np.log(np.expm1(-np.log1p(-q) / c)),
+        mean=lambda c: 0.57721566490153286061 + special.psi(c),
+        variance=lambda c: math.pi**2 / 6 + special._zeta(2.0, c),
+    ),
+)
+gompertz = Continuous(
+    "gompertz",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        log_density=lambda x, c: np.log(c) + x - c * np.expm1(x),
+        logsf=lambda x, c: -c * np.expm1(x),
+        ppf=lambda q, c: np.log1p(-np.log1p(-q) / c),
+        isf=lambda q, c: np.log1p(-np.log(q) / c),
+    ),
+)
+dweibull = Continuous(
+    "dweibull",
+    Formulas(
+        shapes=("c",),
+        has_ends=False,
+        log_density=lambda x, c: (
+            np.log(c) - LOG_2 + special.xlogy(c - 1, np.abs(x)) - np.abs(x) ** c
+        ),
+        cdf=lambda x, c: _two_sided(x, 0.5 * np.exp(-(np.abs(x) ** c))),
+        sf=lambda x, c: _two_sided(-x, 0.5 * np.exp(-(np.abs(x) ** c))),
+        mean=lambda c: 0 * c,
+        variance=lambda c: special.gamma(1 + 2 / c),
+    ),
+)
+laplace_asymmetric = Continuous(
+    "laplace_asymmetric",
+    Formulas(
+        shapes=("kappa",),
+        log_density=lambda x, k: -np.abs(x) * np.where(x < 0, 1 / k, k) - np.log(k + 1 / k),
+        cdf=lambda x, k: _one_or_other(
+            x, np.exp(np.minimum(x, 0.0) / k) * k * k, -np.expm1(-np.maximum(x, 0.0) * k), k
+        ),
+        sf=lambda x, k: _one_or_other(
+            -x, np.exp(-np.maximum(x, 0.0) * k) / k**2, -np.expm1(np.minimum(x, 0.0) / k), 1 / k
+        ),
+        mean=lambda k: 1 / k - k,
+        variance=lambda k: 1 / k**2 + k * k,
+        entropy=lambda k: 1 + np.log(k + 1 / k),
+    ),
+)
+loglaplace = Continuous(
+    "loglaplace",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, c: np.log(0.5 * c) - np.log(x) - c * np.abs(np.log(x)),
+        cdf=lambda x, c: _two_sided(np.log(x), 0.5 * np.exp(-c * np.abs(np.log(x)))),
+        sf=lambda x, c: _two_sided(-np.log(x), 0.5 * np.exp(-c * np.abs(np.log(x)))),
+        ppf=lambda q, c: np.where(
+            q < 0.5, (2 * np.minimum(q, 0.5)) ** (1 / c), (2 - 2 * np.maximum(q, 0.5)) ** (-1 / c)
+        ),
+    ),
+)
+truncexpon = Continuous(
+    "truncexpon",
+    Formulas(
+        shapes=("b",),
+        low=0.0,
+        high=lambda b: b,
+        inner=lambda b: 0.5 * b,
+        log_density=lambda x, b: -x - np.log(-np.expm1(-b)),
+        cdf=lambda x, b: np.expm1(-x) / np.expm1(-b),
+        sf=lambda x, b: -np.exp(-x) * np.expm1(x - b) / -np.expm1(-b),
+        ppf=lambda q, b: -np.log1p(q * np.expm1(-b)),
+    ),
+)
+kappa3 = Continuous(
+    "kappa3",
+    Formulas(
+        shapes=("a",),
+        low=0.0,
+        log_density=lambda x, a: np.log(a) - (1 + 1 / a) * np.log(a + x**a),
+        logcdf=lambda x, a: np.log(x) - np.log(a + x**a) / a,
+        ppf=lambda q, a: (a / np.expm1(-a * np.log(q))) ** (1 / a),
+        isf=lambda q, a: (a / np.expm1(-a * np.log1p(-q))) ** (1 / a),
+    ),
+)
+
+
+def _extreme(x: Any, c: Any) -> Any:
+    """`-log1p(-c x) / c`, which is `x` for c = 0."""
+    return x * _log1p_quotient(-c * x)
+
+
+def _extreme_inverse(z: Any, c: Any) -> Any:
+    """The `x` that `_extreme` makes `z` of."""
+    return z * special.exprel(-c * z)
+
+
+def _two_sided(x: Any, tail: Any) -> Any:
+    """The probability below `x`, of a symmetric distribution with this in the tail beyond `|x|`."""
+    return np.where(x < 0, tail, 1 - tail)
+
+
+def _one_or_other(x: Any, before: Any, risen: Any, k: Any) -> Any:
+    """The probability below `x`, from what there is before 0, of k^2, and the rise behind it."""
+    return np.where(x < 0, before, k * k + risen) / (1 + k * k)
+
+
+# -- Of gamma and beta variables ---------------------------------------------------------------
+
+betaprime = Continuous(
+    "betaprime",
+    Formulas(
+        shapes=("a", "b"),
+        low=0.0,
+        log_density=lambda x, a, b: (
+            special.xlogy(a - 1, x) - (a + b) * np.log1p(x) - special.betaln(a, b)
+        ),
+        cdf=lambda x, a, b: special.betainc(a, b, x / (1 + x)),
+        sf=lambda x, a, b: special.betainc(b, a, 1 / (1 + x)),
+        ppf=lambda q, a, b: odds(special.betaincinv(a, b, q)),
+        isf=lambda q, a, b: 1 / odds(special.betaincinv(b, a, q)),
+    ),
+)
+dgamma = Continuous(
+    "dgamma",
+    Formulas(
+        shapes=("a",),
+        has_ends=False,
+        log_density=lambda x, a: (
+            special.xlogy(a - 1, np.abs(x)) - np.abs(x) - special.gammaln(a) - LOG_2
+        ),
+        cdf=lambda x, a: _two_sided(x, 0.5 * special.gammaincc(a, np.abs(x))),
+        sf=lambda x, a: _two_sided(-x, 0.5 * special.gammaincc(a, np.abs(x))),
+        mean=lambda a: 0 * a,
+        variance=lambda a: a * (a + 1),
+    ),
+)
+gengamma = Continuous(
+    "gengamma",
+    Formulas(
+        shapes=("a", "c"),
+        low=0.0,
+        has_ends=False,
+        valid=lambda a, c: (a > 0) & (np.abs(c) > 0),
+        log_density=lambda x, a, c: (
+            np.log(np.abs(c)) + (c * a - 1) * np.log(x) - x**c - special.gammaln(a)
+        ),
+        cdf=lambda x, a, c: np.where(c > 0, special.gammainc(a, x**c), special.gammaincc(a, x**c)),
+        sf=lambda x, a, c: np.where(c > 0, special.gammaincc(a, x**c), special.gammainc(a, x**c)),
+        ppf=lambda q, a, c: (
+            np.where(c > 0, special.gammaincinv(a, q), special.gammainccinv(a, q)) ** (1 / c)
+        ),
+        isf=lambda q, a, c: (
+            np.where(c > 0, special.gammainccinv(a, q), special.gammaincinv(a, q)) ** (1 / c)
+        ),
+    ),
+)
+gennorm = Continuous(
+    "gennorm",
+    Formulas(
+        shapes=("beta",),
+        log_density=lambda x, b: np.log(0.5 * b) - special.gammaln(1 / b) - np.abs(x) ** b,
+        cdf=lambda x, b: _two_sided(x, 0.5 * special.gammaincc(1 / b, np.abs(x) ** b)),
+        sf=lambda x, b: _two_sided(-x, 0.5 * special.gammaincc(1 / b, np.abs(x) ** b)),
+        mean=lambda b: 0 * b,
+        variance=lambda b: np.exp(special.gammaln(3 / b) - special.gammaln(1 / b)),
+        entropy=lambda b: 1 / b - np.log(0.5 * b) + special.gammaln(1 / b),
+    ),
+)
+halfgennorm = Continuous(
+    "halfgennorm",
+    Formulas(
+        shapes=("beta",),
+        low=0.0,
+        log_density=lambda x, b: np.log(b) - special.gammaln(1 / b) - x**b,
+        cdf=lambda x, b: special.gammainc(1 / b, x**b),
+        sf=lambda x, b: special.gammaincc(1 / b, x**b),
+        ppf=lambda q, b: special.gammaincinv(1 / b, q) ** (1 / b),
+        isf=lambda q, b: special.gammainccinv(1 / b, q) ** (1 / b),
+        entropy=lambda b: 1 / b - np.log(b) + special.gammaln(1 / b),
+    ),
+)
+loggamma = Continuous(
+    "loggamma",
+    Formulas(
+        shapes=("c",),
+        log_density=lambda x, c: c * x - np.exp(x) - special.gammaln(c),
+        cdf=lambda x, c: special.gammainc(c, np.exp(x)),
+        sf=lambda x, c: special.gammaincc(c, np.exp(x)),
+        ppf=lambda q, c: np.log(special.gammaincinv(c, q)),
+        isf=lambda q, c: np.log(special.gammainccinv(c, q)),
+        mean=special.psi,
+        variance=lambda c: special._zeta(2.0, c),
+    ),
+)
+nakagami = Continuous(
+    "nakagami",
+    Formulas(
+        shapes=("nu",),
+        low=0.0,
+        log_density=lambda x, nu: (
+            LOG_2
+            + special.xlogy(nu, nu)
+            - special.gammaln(nu)
+            + special.xlogy(2 * nu - 1, x)
+            - nu * x * x
+        ),
+        cdf=lambda x, nu: special.gammainc(nu, nu * x * x),
+        sf=lambda x, nu: special.gammaincc(nu, nu * x * x),
+        ppf=lambda q, nu: np.sqrt(special.gammaincinv(nu, q) / nu),
+        isf=lambda q, nu: np.sqrt(special.gammainccinv(nu, q) / nu),
+    ),
+)
+rdist = Continuous(
+    "rdist",
+    Formulas(
+        shapes=("c",),
+        low=-1.0,
+        high=1.0,
+        log_density=lambda x, c: (
+            special.xlog1py(c / 2 - 1, x)
+            + special.xlog1py(c / 2 - 1, -x)
+            - special.betaln(0.5, c / 2)
+        ),
+        cdf=lambda x, c: special.betainc(c / 2, c / 2, 0.5 * (1 + x)),
+        sf=lambda x, c: special.betainc(c / 2, c / 2, 0.5 * (1 - x)),
+        ppf=lambda q, c: 2 * special.betaincinv(c / 2, c / 2, q) - 1,
+        mean=lambda c: 0 * c,
+        variance=lambda c: 1 / (1 + c),
+    ),
+)
+erlang = Continuous("erlang", gamma.formulas)
+wald = Continuous(
+    "wald",
+    Formulas(
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x: invgauss.formulas.value("log_density", x, (1.0,)),
+        logcdf=lambda x: invgauss.formulas.value("logcdf", x, (1.0,)),
+        logsf=lambda x: invgauss.formulas.value("logsf", x, (1.0,)),
+        mean=lambda: 1.0,
+        variance=lambda: 1.0,
+    ),
+)
+levy_l = Continuous(
+    "levy_l",
+    Formulas(
+        high=0.0,
+        inner=-0.5,
+        has_ends=False,
+        log_density=lambda x: levy.formulas.value("log_density", -x, ()),
+        cdf=lambda x: levy.formulas.value("sf", -x, ()),
+        sf=lambda x: levy.formulas.value("cdf", -x, ()),
+        ppf=lambda q: -0.5 / special.erfinv(q) ** 2,
+        isf=lambda q: -1 / special.ndtri(0.5 * q) ** 2,
+    ),
+)
+
+
+# -- Of powers, angles and others --------------------------------------------------------------
+
+alpha = Continuous(
+    "alpha",
+    Formulas(
+        shapes=("a",),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, a: -2 * np.log(x) + normal_log(a - 1 / x) - special.log_ndtr(a),
+        logcdf=lambda x, a: special.log_ndtr(a - 1 / x) - special.log_ndtr(a),
+        ppf=lambda q, a: 1 / (a - special.ndtri(q * special.ndtr(a))),
+    ),
+)
+anglit = Continuous(
+    "anglit",
+    Formulas(
+        low=-math.pi / 4,
+        high=math.pi / 4,
+        inner=0.0,
+        density=lambda x: np.cos(2 * x),
+        cdf=lambda x: np.sin(x + math.pi / 4) ** 2,
+        sf=lambda x: np.cos(x + math.pi / 4) ** 2,
+        ppf=lambda q: np.arcsin(np.sqrt(q)) - math.pi / 4,
+        mean=lambda: 0.0,
+        variance=lambda: math.pi**2 / 16 - 0.5,
+        entropy=lambda: 1 - LOG_2,
+    ),
+)
+bradford = Continuous(
+    "bradford",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        high=1.0,
+        log_density=lambda x, c: np.log(c) - np.log(np.log1p(c)) - np.log1p(c * x),
+        cdf=lambda x, c: np.log1p(c * x) / np.log1p(c),
+        sf=lambda x, c: np.log1p(c * (1 - x) / (1 + c * x)) / np.log1p(c),
+        ppf=lambda q, c: np.expm1(q * np.log1p(c)) / c,
+    ),
+)
+burr = Continuous(
+    "burr",
+    Formulas(
+        shapes=("c", "d"),
+        low=0.0,
+        has_ends=False,
+        log_density=lambda x, c, d: np.log(c * d) - (c + 1) * np.log(x) - (d + 1) * np.log1p(x**-c),
+        logcdf=lambda x, c, d: -d * np.log1p(x**-c),
+        ppf=lambda q, c, d: np.expm1(-np.log(q) / d) ** (-1 / c),
+        isf=lambda q, c, d: np.expm1(-np.log1p(-q) / d) ** (-1 / c),
+    ),
+)
+burr12 = Continuous(
+    "burr12",
+    Formulas(
+        shapes=("c", "d"),
+        low=0.0,
+        log_density=lambda x, c, d: (
+            np.log(c * d) + special.xlogy(c - 1, x) - (d + 1) * np.log1p(x**c)
+        ),
+        logsf=lambda x, c, d: -d * np.log1p(x**c),
+        ppf=lambda q, c, d: np.expm1(-np.log1p(-q) / d) ** (1 / c),
+        isf=lambda q, c, d: np.expm1(-np.log(q) / d) ** (1 / c),
+    ),
+)
+mielke = Continuous(
+    "mielke",
+    Formulas(
+        shapes=("k", "s"),
+        low=0.0,
+        log_density=lambda x, k, s: (
+            np.log(k) + special.xlogy(k - 1, x) - (1 + k / s) * np.log1p(x**s)
+        ),
+        logcdf=lambda x, k, s: k * (np.log(x) - np.log1p(x**s) / s),
+        ppf=lambda q, k, s: np.expm1(-np.log(q) * s / k) ** (-1 / s),
+        isf=lambda q, k, s: np.expm1(-np.log1p(-q) * s / k) ** (-1 / s),
+    ),
+)
+cosine = Continuous(
+    "cosine",
+    Formulas(
+        low=-math.pi,
+        high=math.pi,
+        has_ends=False,
+        density=lambda x: np.cos(0.5 * x) ** 2 / math.pi,
+        cdf=lambda x: _under_cosine(x),
+        sf=lambda x: _under_cosine(-x),
+        mean=lambda: 0.0,
+        variance=lambda: math.pi**2 / 3 - 2,
+        entropy=lambda: math.log(4 * math.pi) - 1,
+    ),
+)
+semicircular = Continuous(
+    "semicircular",
+    Formulas(
+        low=-1.0,
+        high=1.0,
+        has_ends=False,
+        log_density=lambda x: math.log(2 / math.pi) + 0.5 * (np.log1p(x) + np.log1p(-x)),
+        cdf=lambda x: 0.5 + (x * np.sqrt((1 - x) * (1 + x)) + np.arcsin(x)) / math.pi,
+        sf=lambda x: 0.5 - (x * np.sqrt((1 - x) * (1 + x)) + np.arcsin(x)) / math.pi,
+        mean=lambda: 0.0,
+        variance=lambda: 0.25,
+        entropy=lambda: 0.64472988584940017414,
+    ),
+)
+foldcauchy = Continuous(
+    "foldcauchy",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        valid=lambda c: c >= 0,
+        density=lambda x, c: (1 / (1 + (x - c) ** 2) + 1 / (1 + (x + c) ** 2)) / math.pi,
+        cdf=lambda x, c: (np.arctan(x - c) + np.arctan(x + c)) / math.pi,
+        sf=lambda x, c: (np.arctan2(1.0, x - c) + np.arctan2(1.0, x + c)) / math.pi,
+        mean=lambda c: math.inf + 0 * c,
+        variance=lambda c: math.inf + 0 * c,
+    ),
+)
+skewcauchy = Continuous(
+    "skewcauchy",
+    Formulas(
+        shapes=("a",),
+        valid=lambda a: np.abs(a) < 1,
+        log_density=lambda x, a: (
+            -math.log(math.pi) - np.log1p((x / np.where(x < 0, 1 - a, 1 + a)) ** 2)
+        ),
+        cdf=lambda x, a: _skewed(x, a),
+        sf=lambda x, a: _skewed(-x, -a),
+    ),
+)
+loguniform = Continuous(
+    "loguniform",
+    Formulas(
+        shapes=("a", "b"),
+        low=lambda a, b: a,
+        high=lambda a, b: b,
+        inner=lambda a, b: np.sqrt(a * b),
+        valid=lambda a, b: (a > 0) & (b > a),
+        log_density=lambda x, a, b: -np.log(x) - np.log(np.log(b / a)),
+        cdf=lambda x, a, b: np.log(x / a) / np.log(b / a),
+        sf=lambda x, a, b: np.log(b / x) / np.log(b / a),
+        ppf=lambda q, a, b: a * (b / a) ** q,
+        mean=lambda a, b: (b - a) / np.log(b / a),
+        entropy=lambda a, b: 0.5 * np.log(a * b) + np.log(np.log(b / a)),
+    ),
+)
+reciprocal = Continuous("reciprocal", loguniform.formulas)
+truncpareto = Continuous(
+    "truncpareto",
+    Formulas(
+        shapes=("b", "c"),
+        low=1.0,
+        high=lambda b, c: c,
+        inner=lambda b, c: np.sqrt(c),
+        valid=lambda b, c: (np.abs(b) > 0) & (c > 1),
+        log_density=lambda x, b, c: np.log(b / -np.expm1(-b * np.log(c))) - (b + 1) * np.log(x),
+        cdf=lambda x, b, c: np.expm1(-b * np.log(x)) / np.expm1(-b * np.log(c)),
+        sf=lambda x, b, c: x**-b * np.expm1(-b * np.log(c / x)) / np.expm1(-b * np.log(c)),
+        ppf=lambda q, b, c: np.exp(-np.log1p(q * np.expm1(-b * np.log(c))) / b),
+    ),
+)
+vonmises = Continuous(
+    "vonmises",
+    Formulas(
+        shapes=("kappa",),
+        valid=lambda k: k >= 0,
+        log_density=lambda x, k: (
+            -2 * k * np.sin(0.5 * x) ** 2 - math.log(2 * math.pi) - np.log(special.i0e(k))
+        ),
+    ),
+)
+vonmises_line = Continuous(
+    "vonmises_line",
+    Formulas(
+        shapes=("kappa",),
+        low=-math.pi,
+        high=math.pi,
+        valid=lambda k: k >= 0,
+        log_density=lambda x, k: vonmises.formulas.value("log_density", x, (k,)),
+    ),
+)
+wrapcauchy = Continuous(
+    "wrapcauchy",
+    Formulas(
+        shapes=("c",),
+        low=0.0,
+        high=2 * math.pi,
+        valid=lambda c: (c > 0) & (c < 1),
+        # 1 + c^2 - 2 c cos x, of which nothing cancels.
+        log_density=lambda x, c: (
+            np.log1p(-c * c)
+            - math.log(2 * math.pi)
+            - np.log((1 - c) ** 2 + 4 * c * np.sin(0.5 * x) ** 2)
+        ),
+        cdf=lambda x, c: _around(x, c),
+        sf=lambda x, c: _around(2 * math.pi - x, c),
+    ),
+)
+rice = Continuous(
+    "rice",
+    Formulas(
+        shapes=("b",),
+        low=0.0,
+        valid=lambda b: b >= 0,
+        log_density=lambda x, b: np.log(x) - 0.5 * (x - b) ** 2 + np.log(special.i0e(x * b)),
+        density=lambda x, b: x * np.exp(-0.5 * (x - b) ** 2) * special.i0e(x * b),
+    ),
+)
+
+
+def _under_cosine(x: Any) -> Any:
+    """The probability below `x`; near the end by the series of what cancels."""
+    y = x + math.pi
+    near = y < 0.3
+    small = np.where(near, y, 0.0)
+    square = small * small
+    series = 1 / 6 - square * (1 / 120 - square * (1 / 5040 - square / 362880))
+    far = np.where(near, 1.0, y)
+    return np.where(near, small * square * series, far - np.sin(far)) / (2 * math.pi)
+
+
+def _skewed(x: Any, a: Any) -> Any:
+    """The probability below `x` of Cauchy's distribution with different widths on both sides."""
+    down = (1 - a) * np.arctan2(1.0, -np.minimum(x, 0.0) / (1 - a))
+    up = math.pi - (1 + a) * np.arctan2(1.0, np.maximum(x, 0.0) / (1 + a))
+    return np.where(x < 0, down, up) / math.pi
+
+
+def _around(x: Any, c: Any) -> Any:
+    """The probability between 0 and an angle of at most a whole turn."""
+    ratio = (1 + c) / (1 - c)
+    first = x < math.pi
+    half = np.where(first, x, 2 * math.pi - x) / 2
+    below = np.arctan2(ratio * np.sin(half), np.cos(half)) / math.pi
+    return np.where(first, below, 1 - below)
