@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,7 @@ class Flat:
         setitem(self.elements, index, value)
 
     def __len__(self) -> int:
-        return len(self.elements)
+        return operator.index(self.elements.shape[0])
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.elements)
+        return (self[i] for i in range(len(self)))
