@@ -227,6 +227,8 @@ def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args: function(*args[:-1])(args[-1])
     if name == "cho_factor":
         return lambda a: np.triu(function(a)[0])  # What is below is anything.
+    if name == "eigh":
+        return lambda a: (function(a)[0], np.abs(function(a)[1]))  # Signs are free.
     if name not in _IN_PLACE:
         return function
 
