@@ -386,6 +386,19 @@ def test_what_loops_add_up(dtype: Any) -> None:
     assert_close(gradient, (X * (1 - np.tanh(W * X) ** 2)).sum(), dtype, 2)
 
 
+def test_what_is_kept_for_derivatives_is_narrow() -> None:
+    """A loop keeps its states, and results that rules read, in half the memory of float32."""
+
+    def loss(x: Any) -> Any:
+        return np.sum(go.fori_loop(0, 50, lambda _, h: np.tanh(h + x), x))
+
+    sizes = [
+        go.compile_grad(loss).lower(np.zeros(1000, kind)).memory().arena
+        for kind in (F16, BF16, np.float32)
+    ]
+    assert sizes[0] == sizes[1] <= 0.55 * sizes[2], sizes
+
+
 @both
 def test_states_of_loops_and_branches(dtype: Any) -> None:
     """What a loop carries is stored narrow, and rounded in each iteration."""
@@ -498,6 +511,14 @@ def test_long_programs() -> None:
     for got, expected in zip(go.compile(f)(x), f(x), strict=True):
         assert got.dtype == F16
         assert_close(got, expected, F16, 40)
+
+
+@both
+def test_fourier_transforms_are_complex64(dtype: Any) -> None:
+    x = np.arange(6).astype(dtype)
+    for got in go.compile(lambda x: (np.fft.fft(x), np.fft.rfft(x)))(x):
+        assert got.dtype == np.complex64
+        np.testing.assert_allclose(got, np.fft.fft(np.arange(6.0))[: len(got)], atol=1e-5)
 
 
 def test_what_numpy_has_not_in_narrow_types() -> None:

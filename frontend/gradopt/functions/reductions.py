@@ -27,6 +27,7 @@ from gradopt.base.dtypes import (
     is_inexact,
     kind_of,
     mean_dtype,
+    part_dtype,
     result_type,
     sum_dtype,
     supported,
@@ -221,7 +222,7 @@ def var(
         degrees = emit(grad.maximum, degrees, scalar(0, degrees.dtype))
     else:
         degrees = max(degrees, 0)
-    return prims.convert(_divide_by_count(squares, degrees), target)
+    return prims.convert(_divide_by_count(squares, degrees), part_dtype(target))
 
 
 def square_of_size(x: Value) -> Value:

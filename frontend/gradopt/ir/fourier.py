@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradopt.base.dtypes import FLOAT64, complex_dtype, is_inexact
+from gradopt.base.dtypes import FLOAT64, complex_dtype, is_inexact, wide_dtype
 from gradopt.base.location import source_location
 from gradopt.errors import ArgumentError, DTypeError, UnsupportedError
 from gradopt.ir import prims
@@ -55,8 +55,8 @@ def require_points(n: int) -> int:
 
 
 def inexact(x: Value) -> Value:
-    """Floats or complex numbers; other numbers become float64."""
-    return x if is_inexact(x.dtype) else prims.convert(x, FLOAT64)
+    """Floats or complex numbers; narrow floats become float32, other numbers float64."""
+    return prims.convert(x, wide_dtype(x.dtype) if is_inexact(x.dtype) else FLOAT64)
 
 
 def as_complex(x: Value) -> Value:
