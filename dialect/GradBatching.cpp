@@ -66,11 +66,8 @@ Value BatchContext::getBatched(Value value) {
   RankedTensorType type = typeOf(result);
   // Nothing may go over all of a tape, and nothing has to be done for what has
   // no values.
-  if (result.getDefiningOp<tensor::EmptyOp>())
-    return createUndefined(builder, result.getLoc(), getBatchedType(value));
-  if (auto loop = result.getDefiningOp<scf::ForOp>())
-    if (loop->hasAttr(kZeros))
-      return createZeroTape(builder, loop, getBatchedType(value));
+  if (Value zeros = createBatchOfZeros(builder, result, getBatchedType(value)))
+    return zeros;
   return BroadcastOp::create(builder, result.getLoc(), result,
                              prepend(size, type.getShape()),
                              range(1, type.getRank() + 1));

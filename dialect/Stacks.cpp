@@ -19,7 +19,9 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-/// The same of a loop in which others write zeros to a tape.
+/// The attribute of a loop that writes zeros to a tape, and does nothing else.
+static constexpr StringLiteral kZeros = "grad.zeros";
+/// The same of a loop or branch in which others do that.
 static constexpr StringLiteral kNestedZeros = "grad.nested_zeros";
 
 bool grad::isStorable(Type type) {
@@ -88,7 +90,10 @@ Value grad::createTape(OpBuilder &builder, Location loc, Type type) {
   return createStack(builder, loc, type, gradopt::kTapeBytes / bytes);
 }
 
-Value grad::createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
+/// A tape of zeros, in as many places as a loop like `like` uses: the loops
+/// that use a tape have the same number of iterations, and there may be one
+/// value more.
+static Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape) {
   Location loc = like.getLoc();
   // Of a batch, places are not the first dimension.
   SmallVector<int64_t> shape(cast<RankedTensorType>(tape).getShape());
@@ -191,6 +196,69 @@ static Value createNestedZeros(OpBuilder &builder, OpResult tape) {
   }
   op->setAttr(kNestedZeros, DistinctAttr::create(builder.getUnitAttr()));
   return zeros;
+}
+
+/// Changes the type of a tape in the loop or branch that writes zeros to it.
+static void replaceTapeType(Operation *op, Type from, RankedTensorType to) {
+  auto replace = [&](auto values) {
+    for (Value value : values)
+      if (value.getType() == from)
+        value.setType(to);
+  };
+  op->walk([&](Operation *nested) {
+    replace(nested->getResults());
+    for (Region &region : nested->getRegions())
+      replace(region.getArguments());
+    auto push = dyn_cast<DynamicUpdateSliceOp>(nested);
+    if (!push || push.getType() != to)
+      return;
+    OpBuilder builder(push);
+    SmallVector<int64_t> shape(push.getUpdate().getType().getShape());
+    shape.insert(shape.begin(), to.getShape().front());
+    push.getUpdateMutable().assign(createZero(
+        builder, push.getLoc(), push.getUpdate().getType().clone(shape)));
+    Value first =
+        createZero(builder, push.getLoc(), push.getIndices().front().getType());
+    push.getIndicesMutable().assign([&] {
+      SmallVector<Value> indices(push.getIndices());
+      indices.insert(indices.begin(), first);
+      return indices;
+    }());
+  });
+}
+
+Value grad::createBatchOfZeros(OpBuilder &builder, Value tape, Type type) {
+  auto batch = cast<RankedTensorType>(type);
+  if (tape.getDefiningOp<tensor::EmptyOp>())
+    return createUndefined(builder, tape.getLoc(), type);
+  auto result = dyn_cast<OpResult>(tape);
+  if (!result || !isTape(tape.getType()))
+    return nullptr;
+  Operation *op = result.getOwner();
+  if (op->hasAttr(kZeros))
+    return createZeroTape(builder, cast<scf::ForOp>(op), type);
+  if (!op->hasAttr(kNestedZeros))
+    return nullptr;
+  Operation *copy = builder.clone(*op);
+  replaceTapeType(copy, tape.getType(), batch);
+  OpBuilder before(copy);
+  WalkResult found = copy->walk([&](Operation *nested) {
+    for (OpOperand &operand : nested->getOpOperands()) {
+      if (operand.get().getType() != tape.getType())
+        continue;
+      Value init = createBatchOfZeros(before, operand.get(), type);
+      if (!init)
+        return WalkResult::interrupt();
+      operand.set(init);
+    }
+    return WalkResult::advance();
+  });
+  if (found.wasInterrupted()) {
+    copy->erase();
+    return nullptr;
+  }
+  copy->setAttr(kNestedZeros, DistinctAttr::create(builder.getUnitAttr()));
+  return copy->getResult(0);
 }
 
 Value grad::createZeroTangent(OpBuilder &builder, Value primal) {

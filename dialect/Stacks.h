@@ -43,17 +43,13 @@ bool isTape(Type type);
 /// A tape for values of `type`, with nothing in it.
 Value createTape(OpBuilder &builder, Location loc, Type type);
 
-/// The attribute of a loop that writes zeros to a tape, and does nothing else.
-constexpr llvm::StringLiteral kZeros = "grad.zeros";
-
-/// A tape of zeros, in as many places as a loop like `like` uses: the loops
-/// that use a tape have the same number of iterations, and there may be one
-/// value more.
-Value createZeroTape(OpBuilder &builder, scf::ForOp like, Type tape);
-
 /// The tangent of a value that has none, or the cotangent: zeros, but where
 /// nobody has written to a tape.
 Value createZeroTangent(OpBuilder &builder, Value primal);
+
+/// A batch of what `tape` is, of type `type`, if that is undefined or zeros
+/// that are written by loops; else null.
+Value createBatchOfZeros(OpBuilder &builder, Value tape, Type type);
 
 /// `stack` with `value` in place `index`.
 Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,

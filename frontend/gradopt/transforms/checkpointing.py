@@ -76,7 +76,8 @@ def checkpoint(function: Callable[..., Any], *, policy: Policy = "nothing") -> C
             without `checkpoint`; of products of arrays (`@`, `einsum`, convolutions) those results
             that the derivative needs or follows from, "dots", or of those without batch dimensions,
             "dots_with_no_batch_dims". Those in loops are kept of each iteration, if the number of
-            iterations is known while tracing; other loops are computed once more as a whole.
+            iterations is known while tracing, or the loop is a `fori_loop` with
+            checkpoint="all"; other loops are computed once more as a whole.
 
     Returns:
         A function of the same arguments, with the same result.
