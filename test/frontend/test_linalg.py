@@ -439,3 +439,21 @@ def test_the_gradient_of_a_logarithm_of_a_determinant_is_the_inverse(seed: int, 
     a = regular(n, n, seed=seed)
     gradient = go.compile_grad(lambda a: np.linalg.slogdet(a)[1])(a)
     np.testing.assert_allclose(gradient, np.linalg.inv(a).T, atol=1e-9)
+
+
+def test_pseudo_inverses_that_leave_out_more_than_zeros_have_no_derivative() -> None:
+    """Golub and Pereyra's rule knows matrices of one rank."""
+    a = np.random.default_rng(4).normal(size=(4, 3))
+
+    def f(a: Any, rcond: float) -> Any:
+        return np.sum(np.linalg.pinv(a, rcond=rcond) ** 2)
+
+    np.testing.assert_allclose(go.compile(f)(a, 0.9), f(a, 0.9), rtol=1e-12)
+    with pytest.raises(errors.LinAlgError, match="leaves out singular values which are not 0"):
+        go.compile_grad(f)(a, 0.9)
+    # What rounding has left of zeros is left out, too.
+    b = a @ np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    step = a @ np.array([[0.3, -0.1, 0.2], [0.5, 0.2, 0.7], [0.0, 0.0, 0.0]])
+    low, high = (f(b + t * step, 1e-8) for t in (-1e-6, 1e-6))
+    slope = np.sum(go.compile_grad(f)(b, 1e-8) * step)
+    np.testing.assert_allclose(slope, (high - low) / 2e-6, rtol=1e-6)

@@ -50,13 +50,29 @@ def _pseudo_inverse(a: Any, tolerance: Any) -> Any:
     return array_of(matmul(scaled, adjoint(u)))
 
 
+def _require_rank(x: Value, tolerance: Any) -> None:
+    s = factorizations.svd(x, False, "numpy.linalg.pinv")[1]
+    counts = s > _cutoff(s, tolerance)
+    factorizations.require_all_of(
+        counts | (s <= _cutoff(s, _precision(x))),
+        "the derivative of a pseudo-inverse that leaves out singular values which are not 0 is not "
+        "supported: choose a smaller rcond, or leave them out of the matrix before",
+    )
+
+
 @_pseudo_inverse.defjvp
 def _pseudo_inverse_rule(primals: Any, tangents: Any) -> Any:
     """Golub, Pereyra: *The differentiation of pseudo-inverses …*, SIAM J. Numer. Anal. 10 (1973).
 
-    Of matrices whose rank does not change. Equal singular values do no harm.
+    Of matrices whose rank does not change. Equal singular values do no harm. Those that are left
+    out have to be zeros but for rounding: with others, the matrix that is inverted changes in more
+    ways than the rule knows.
+
+    Raises:
+        LinAlgError: when the compiled code runs, if they are not.
     """
     a, tolerance = primals
+    _require_rank(traced(a), tolerance)
     p = _pseudo_inverse(a, tolerance)
     da = tangents[0]
     ph, dah = np.conj(np.matrix_transpose(p)), np.conj(np.matrix_transpose(da))
