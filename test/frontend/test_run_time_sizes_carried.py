@@ -203,6 +203,20 @@ def test_what_grows_without_end_is_written_down() -> None:
 # -- The shape of an array ---------------------------------------------------------------------
 
 
+def test_parts_put_together_again_have_no_bound() -> None:
+    """Each part has as many elements as all at most: their sum is found to be larger by tracing."""
+
+    def turned(x: Any) -> Any:
+        for k in range(9):
+            x = np.concatenate([np.sin(x[k % 7 :]), x[: k % 7]])
+        return x
+
+    compiled = go.compile(turned)
+    np.testing.assert_allclose(compiled(X), turned(X), rtol=1e-14)
+    (loop,) = compiled.lower(X).loops()
+    assert "x can be larger behind each iteration" in str(loop)
+
+
 def test_the_shape_can_be_set() -> None:
     def f(x: Any) -> Any:
         y, z = x * 2, np.zeros((3, 4))

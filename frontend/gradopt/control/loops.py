@@ -61,6 +61,9 @@ from gradopt.transforms.loops import repeated
 
 # Each of them finds a name or an array that the loop carries, or what a number becomes.
 _MOST_ATTEMPTS = 100
+# How often the room for an array of unknown size may grow: arrays that a body hands from name to
+# name end that, those that are longer behind each iteration do not.
+_MOST_GROWTHS = 8
 
 
 @dataclass(eq=False, repr=False)
@@ -74,6 +77,7 @@ class _Notes:
         specs: what carried numbers become, by name.
         overwritten: arrays that its body writes to, and gives their names to others.
         forms: how arrays are taken apart whose size is known at run time only in the body, by name.
+        growths: how often that changed, by name.
     """
 
     storages: list[Storage] = field(default_factory=list[Storage])
@@ -82,6 +86,7 @@ class _Notes:
     specs: dict[str, list[Spec]] = field(default_factory=dict[str, list[Spec]])
     overwritten: list[Storage] = field(default_factory=list[Storage])
     forms: dict[str, list[Form | None]] = field(default_factory=dict[str, list[Form | None]])
+    growths: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(eq=False, repr=False)
@@ -410,6 +415,13 @@ class Loop:
         forms = widened(carried.entry, final)
         if forms is None or forms == self._notes.forms.get(name):
             return False
+        growths = self._notes.growths[name] = self._notes.growths.get(name, 0) + 1
+        if growths > _MOST_GROWTHS:
+            raise CannotRollError(
+                f"{name} can be larger behind each iteration, and no size is known that it does "
+                "not exceed",
+                self._site.place,
+            )
         self._notes.forms[name] = forms
         self._notes.specs.pop(name, None)
         return True
