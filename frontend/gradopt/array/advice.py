@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from gradopt.base.location import source_location
+from gradopt.base.syntax import parse
 
 SIZES = (
     "sizes and bounds must be known while tracing: take them from shapes, or from an argument "
@@ -64,7 +65,7 @@ def called() -> str:
     if location is None:
         return ""
     try:
-        node = ast.parse(location.text().strip(), mode="eval").body
+        node = parse(location.text().strip(), mode="eval").body
     except SyntaxError:
         return ""
     if isinstance(node, ast.Call):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.base.syntax import parse
 from gradopt.errors import SourceLocation
 
 _SCIPY = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep
@@ -136,7 +137,7 @@ def unrolled_at() -> tuple[SourceLocation | None, str]:
 def _loop_around(place: SourceLocation, first_line: int) -> SourceLocation | None:
     """The innermost loop around a line, in the function that begins at `first_line`."""
     try:
-        tree = ast.parse("".join(linecache.getlines(place.file)))
+        tree = parse("".join(linecache.getlines(place.file)))
     except SyntaxError:
         return None
     found: SourceLocation | None = None

@@ -10,6 +10,8 @@ import functools
 import linecache
 from types import CodeType, FunctionType
 
+from gradopt.base.syntax import parse
+
 Function = ast.FunctionDef | ast.Lambda
 
 # Flags of code objects that change what the source means.
@@ -58,7 +60,7 @@ def _definition(code: CodeType, lines: list[str]) -> ast.FunctionDef | None:
     last = max(_last_line(code), first + 1)
     for end in (last, *range(last + 1, min(last + 40, len(lines)) + 1)):
         try:
-            tree = ast.parse(before + "".join(lines[first:end]))
+            tree = parse(before + "".join(lines[first:end]))
         except SyntaxError:
             continue
         node = tree.body[0]
@@ -133,4 +135,4 @@ def _is_body(body: ast.expr, code: CodeType) -> bool:
 
 @functools.lru_cache(16)
 def _parsed(text: str) -> ast.Module:
-    return ast.parse(text)
+    return parse(text)
