@@ -173,18 +173,14 @@ FUNCTIONS = [
         order=0,
         rounding=4,
     ),
-    Structural(
-        "keep",
-        [Case(transpose_of_kept_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
-        FLOATS,
-        order=0,
-        rounding=4,
-    ),
-    Structural(
-        "kept",
-        [Case(transpose_of_kept_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
-        FLOATS,
-        order=0,
-        rounding=4,
-    ),
+    *[
+        Structural(
+            name,
+            [Case(transpose_of_kept_scaling, lambda c, x: c * x, [(2, 2), (2, 2)])],
+            FLOATS,
+            order=0,
+            rounding=4,
+        )
+        for name in ("keep", "kept")
+    ],
 ]
