@@ -33,8 +33,11 @@ from scipy.stats._distr_params import distcont, distdiscrete
 import gradopt as go
 from gradopt.errors import CompilerError, GradoptError
 
+_SERIES = ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
 NAMESPACES = (
-    *("numpy", "numpy.linalg", "numpy.fft", "scipy.fft", "scipy.integrate", "scipy.interpolate"),
+    *("numpy", "numpy.linalg", "numpy.fft", "numpy.lib.stride_tricks"),
+    *(f"numpy.polynomial.{name}" for name in _SERIES),
+    *("scipy.fft", "scipy.integrate", "scipy.interpolate"),
     *("scipy.linalg", "scipy.ndimage", "scipy.signal", "scipy.spatial.distance", "scipy.special"),
     "scipy.stats",
 )
@@ -95,6 +98,11 @@ _FITTING: dict[str, tuple[Any, ...]] = {
     "where": (_HOT, _X, _Y),
     "zeros": (4,),
 }
+for _prefix in ("poly", "cheb", "leg", "herm", "herme", "lag"):
+    _FITTING[f"{_prefix}line"] = (0.5, 2.0)
+    _FITTING[f"{_prefix}fit"] = (_X, _Y, 2)
+    _FITTING[f"{_prefix}vander2d"] = (_X, _Y, (2, 1))
+    _FITTING[f"{_prefix}vander3d"] = (_X, _Y, _X, (1, 1, 1))
 _FLOAT = np.dtype(np.float64)
 _Q = np.array([0.41, 0.33, 0.52, 0.18, 0.77])
 _GRID = np.array([0.0, 0.3, 0.7, 1.1, 1.6])

@@ -145,8 +145,8 @@ class NumberRangeError(GradoptError, OverflowError):
     """A Python number does not fit the dtype that NumPy computes in."""
 
 
-class ZeroWeightsError(GradoptError, ZeroDivisionError):
-    """The weights of a mean sum to zero."""
+class ZeroDivisorError(GradoptError, ZeroDivisionError):
+    """The weights of a mean sum to zero, or the leading coefficient of a divisor is zero."""
 
 
 class ElementError(GradoptError, ValueError):

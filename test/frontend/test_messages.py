@@ -144,7 +144,7 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
         (lambda x: scipy.stats.levy_stable.pdf(x, 1.3, 0.2), "scipy.stats.levy_stable.pdf", "its formula"),
         (lambda x: scipy.stats.fisher_exact(x), "scipy.stats.fisher_exact", "its formula"),
         (lambda x: scipy.interpolate.splprep([x, x]), "scipy.interpolate.splprep", "its formula"),
-        (lambda x: np.polynomial.Polynomial(x)(0.5), "numpy.polynomial.polynomial.Polynomial", "other functions"),
+        (lambda x: np.rec.fromarrays([x]), "numpy.rec.fromarrays", "other functions"),
         (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),
         (lambda x: np.emath.sqrt(x), "numpy.emath.sqrt", "numpy.sqrt(x + 0j)"),
         (lambda x: np.isfortran(x), "numpy.isfortran", "compute it before the call"),

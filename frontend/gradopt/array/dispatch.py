@@ -61,9 +61,21 @@ FURTHER = {
     "numpy.linalg": "gradopt.linalg",
     "numpy.fft": "gradopt.functions.fourier",
     "numpy.roots": "gradopt.linalg",
+    "numpy.poly1d": "gradopt.functions.poly1d",
     **{
-        f"numpy.polynomial.{series}": "gradopt.functions.series"
-        for series in ["polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre"]
+        f"numpy.polynomial.{module}": "gradopt.functions.series_classes"
+        for module in (
+            [
+                "polynomial",
+                "chebyshev",
+                "legendre",
+                "hermite",
+                "hermite_e",
+                "laguerre",
+                "polyutils",
+                "_polybase",
+            ]
+        )
     },
 }
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -145,6 +157,7 @@ _HINTS = {
     name: hint
     for hint, names in {
         "choose between values with numpy.where": "piecewise",
+        "use slices, reshape, or sliding_window_view": "as_strided",
         "return the array, and look at it after the call": (
             "array2string save savez savetxt tobytes tofile dump dumps flags strides base data"
         ),

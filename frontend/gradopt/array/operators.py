@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
+import operator as python
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradopt.array.dispatch import apply_ufunc, call_function, call_ufunc, ufunc_handler
+from gradopt.array.dispatch import (
+    apply_ufunc,
+    call_function,
+    call_ufunc,
+    handler_of,
+    ufunc_handler,
+)
 from gradopt.array.handle import Handle
 from gradopt.array.handle import python_number as number_of
 from gradopt.base.dtypes import INT64, PYTHON_NUMBERS
@@ -34,6 +41,16 @@ def defers(other: Any) -> bool:
     return getattr(type(other), "__array_ufunc__", True) is None
 
 
+# What is done with a series of `numpy.polynomial`, which finds no traced values.
+_PYTHONS: dict[Any, Callable[[Any, Any], Any]] = {
+    np.add: python.add,
+    np.subtract: python.sub,
+    np.multiply: python.mul,
+    np.divide: python.truediv,
+    np.floor_divide: python.floordiv,
+    np.remainder: python.mod,
+    np.divmod: divmod,
+}
 _NUMPYS = (np.ndarray.__array_ufunc__, None)
 
 
@@ -52,7 +69,12 @@ def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
 
     def apply(array: Tracer, other: Any) -> Any:
         if defers(other):
-            return NotImplemented
+            series = handler_of(type(other))
+            if series is None or ufunc not in _PYTHONS:
+                return NotImplemented
+            ours: Any = series.function
+            operands = ours.of(other), array
+            return _PYTHONS[ufunc](*(operands if reflected else reversed(operands)))
         if overrides(other):
             return ufunc(other, array) if reflected else ufunc(array, other)
         if reflected:

@@ -35,8 +35,13 @@ class _Kind(NamedTuple):
     counts_as: type | None = None
 
 
-# Packages whose containers our module adds when the first one is met (`register_further`).
-_FURTHER = {"scipy.sparse": "gradopt.functions.sparse"}
+# Packages, or classes, whose containers our module adds when the first one is met
+# (`register_further`).
+_FURTHER = {
+    "scipy.sparse": "gradopt.functions.sparse",
+    "numpy.polynomial": "gradopt.functions.series_classes",
+    "numpy.poly1d": "gradopt.functions.poly1d",
+}
 
 _registry: dict[type, _Kind] = {}
 
@@ -225,7 +230,8 @@ def _find_kind(cls: type) -> _Kind | None:
     elif hasattr(cls, "__dataclass_fields__"):
         kind = _dataclass_kind(cls)
     else:
-        further = _FURTHER.pop(".".join(cls.__module__.split(".")[:2]), None)
+        package = ".".join(f"{cls.__module__}.{cls.__qualname__}".split(".")[:2])
+        further = _FURTHER.pop(package, None)
         if further is None:
             return None
         importlib.import_module(further).register_further()

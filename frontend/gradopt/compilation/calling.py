@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import reprlib
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.array.dispatch import call_function, handler_of
 from gradopt.array.handle import Handle
+from gradopt.array.operands import is_traced
 from gradopt.base.device_arrays import adopt, require_on_host
 from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source, innermost
@@ -132,7 +135,18 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 def rewritten_here(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as the current trace calls it: its control flow may depend on traced values."""
     scope = current_scope()
-    return function if scope is None or not scope.trace.rewrites else rewritten(function)
+    if scope is None or not scope.trace.rewrites:
+        return function
+    if (getattr(function, "__module__", None) or "").startswith("numpy.polynomial."):
+        return functools.partial(_call_numpys, function)
+    return rewritten(function)
+
+
+def _call_numpys(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A function of NumPy's that does not look for traced values."""
+    if is_traced(*args, *kwargs.values()) and handler_of(function):
+        return call_function(function, args, kwargs)
+    return function(*args, **kwargs)
 
 
 def _lost(error: NameError) -> BranchError | None:

@@ -111,6 +111,7 @@ REPLACED_NAMES.update(
         "float32",
         "int64",
         "int32",
+        "poly1d",
         # They look for traced values in some of their arguments only.
         *("full_like", "insert", "interp", "nan_to_num", "pad", "roll", "take", "trapezoid"),
         "unwrap",
@@ -537,6 +538,8 @@ def callee(function: Any, package: str) -> Any:
         return _guarded(found) if is_guarded else found
     if kind is np.vectorize:
         return functools.partial(_vectorized, function)
+    if kind.__module__.startswith("numpy.polynomial.") and handler_of(kind.__call__):
+        return functools.partial(gnp._with_traced(kind.__call__), function)
     owner = getattr(function, "__self__", None)
     if type(owner) is list and function.__name__ == "sort":
         return functools.partial(_sort, owner)

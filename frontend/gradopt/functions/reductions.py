@@ -34,7 +34,7 @@ from gradopt.base.dtypes import (
     wide_dtype,
 )
 from gradopt.base.location import source_location
-from gradopt.errors import ShapeError, UnsupportedError, ZeroWeightsError
+from gradopt.errors import ShapeError, UnsupportedError, ZeroDivisorError
 from gradopt.functions.ufuncs import require_order, to_bool
 from gradopt.ir import prims, sized
 from gradopt.ir.checks import require_within
@@ -458,15 +458,15 @@ def _require_weights(total: Value, count: int) -> None:
     """Checks that no sum of `count` weights is zero.
 
     Raises:
-        ZeroWeightsError: a sum is, now if there are no weights, else in the compiled function.
+        ZeroDivisorError: a sum is, now if there are no weights, else in the compiled function.
     """
     message = "Weights sum to zero, can't be normalized"
     if not total.size:
         return
     if not count:
-        raise ZeroWeightsError(message, source_location())
+        raise ZeroDivisorError(message, source_location())
     zeros = prims.convert(prims.equal(total, 0), INT64)
-    require_within(zeros, 0, 0, message, ZeroWeightsError)
+    require_within(zeros, 0, 0, message, ZeroDivisorError)
 
 
 @implements(np.nansum)

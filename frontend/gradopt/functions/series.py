@@ -37,7 +37,7 @@ class Family(NamedTuple):
     step: Callable[[int], tuple[float, float, float]]
 
 
-_FAMILIES = (
+FAMILIES = (
     Family("poly", np.polynomial.polynomial, lambda k: (1, 0, 0)),
     Family("cheb", np.polynomial.chebyshev, lambda k: (2 if k else 1, 0, 1)),
     Family("leg", np.polynomial.legendre, lambda k: ((2 * k + 1) / (k + 1), 0, k / (k + 1))),
@@ -51,7 +51,8 @@ _FAMILIES = (
 )
 
 
-def _inexact(value: Any) -> Any:
+def inexact(value: Any) -> Any:
+    """An array that is traced, integers as float64."""
     v = traced(value)
     return wrap(v if is_inexact(v.dtype) else prims.convert(v, FLOAT64))
 
@@ -67,7 +68,7 @@ def _series(family: Family, x: Any, c: Any) -> Any:
     return c[0] + (a * x + b) * first - family.step(1)[2] * second + 0.0 * x
 
 
-def _basis(family: Family, x: Any, degree: Any) -> list[Any]:
+def basis(family: Family, x: Any, degree: Any) -> list[Any]:
     """The values of the polynomials up to a degree."""
     count = operator.index(degree)
     if count < 0:
@@ -80,9 +81,9 @@ def _basis(family: Family, x: Any, degree: Any) -> list[Any]:
     return columns
 
 
-def _values(family: Family) -> Callable[..., Any]:
+def values_of(family: Family) -> Callable[..., Any]:
     def call(x: Any, c: Any, tensor: bool = True) -> Any:
-        coefficients = np.atleast_1d(_inexact(c))
+        coefficients = np.atleast_1d(inexact(c))
         # A number of Python's does not widen single precision.
         is_ready = type(x) in PYTHON_NUMBERS or isinstance(x, Handle)
         places: Any = x if is_ready else wrap(traced(x))
@@ -99,8 +100,8 @@ def _values_on(family: Family, count: int, is_grid: bool) -> Callable[..., Any]:
 
     def call(*args: Any) -> Any:
         *places, c = args
-        result = _inexact(c)
-        points = [_inexact(place) for place in places]
+        result = inexact(c)
+        points = [inexact(place) for place in places]
         if not is_grid and any(p.shape != points[0].shape for p in points):
             raise ShapeError("x, y, z are incompatible", source_location())
         for i, x in enumerate(points):
@@ -115,26 +116,26 @@ def _values_on(family: Family, count: int, is_grid: bool) -> Callable[..., Any]:
 
 def _matrix(family: Family) -> Callable[..., Any]:
     def call(x: Any, deg: Any) -> Any:
-        places = np.atleast_1d(_inexact(x))
-        return np.stack(_basis(family, places, deg), axis=-1)
+        places = np.atleast_1d(inexact(x))
+        return np.stack(basis(family, places, deg), axis=-1)
 
     call.__doc__ = f"`numpy.polynomial` {family.name}vander."
     return call
 
 
-def _fit(family: Family) -> Callable[..., Any]:
+def fit_of(family: Family) -> Callable[..., Any]:
     def call(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None) -> Any:
         if np.ndim(deg):
             raise unsupported(f"a list of degrees of {family.name}fit", "give the highest degree")
-        places, values = _inexact(x), _inexact(y)
+        places, values = inexact(x), inexact(y)
         if places.ndim != 1 or not places.size or len(values) != len(places):
             raise ShapeError(
                 f"expected x and y of the same length: {places.shape} and {values.shape}",
                 source_location(),
             )
-        matrix = np.stack(_basis(family, places, deg), axis=-1)
+        matrix = np.stack(basis(family, places, deg), axis=-1)
         if w is not None:
-            weights = _inexact(w)
+            weights = inexact(w)
             matrix = matrix * weights[:, None]
             values = values * (weights if values.ndim == 1 else weights[:, None])
         if rcond is None:
@@ -149,8 +150,8 @@ def _fit(family: Family) -> Callable[..., Any]:
     return call
 
 
-for _family in _FAMILIES:
-    _functions = {"val": _values(_family), "vander": _matrix(_family), "fit": _fit(_family)}
+for _family in FAMILIES:
+    _functions = {"val": values_of(_family), "vander": _matrix(_family), "fit": fit_of(_family)}
     for _count in (2, 3):
         _functions[f"val{_count}d"] = _values_on(_family, _count, is_grid=False)
         _functions[f"grid{_count}d"] = _values_on(_family, _count, is_grid=True)

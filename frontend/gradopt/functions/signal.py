@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Differences, integrals, convolutions and grids."""
+"""Differences, integrals, convolutions, windows and grids."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, implements, unsupported
-from gradopt.array.handle import Handle
+from gradopt.array.handle import Handle, wrap
 from gradopt.array.operands import handle_of, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, INT64, result_type, supported
 from gradopt.base.location import source_location
@@ -129,6 +129,40 @@ def _correlate(name: str, x: Value, kernel: Value, mode: str) -> Value:
     if overhang is None:
         raise unsupported(f"mode={mode!r} of {name}", "use full, same or valid")
     return prims.correlate(x, kernel, *overhang)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, writeable: bool = False
+) -> Any:
+    """`numpy.lib.stride_tricks.sliding_window_view`, as an array of its own."""
+    if writeable:
+        raise unsupported(
+            "writeable=True of numpy.lib.stride_tricks.sliding_window_view", "write to the array"
+        )
+    value = traced(x)
+    windows = [operator.index(w) for w in np.atleast_1d(window_shape)]
+    axes = range(value.ndim) if axis is None else [axis] if np.ndim(axis) == 0 else axis
+    if len(axes) != len(windows):
+        raise ShapeError(
+            f"Must provide matching length window_shape and axis; got {len(windows)} window_shape "
+            f"elements and {len(axes)} axes elements.",
+            source_location(),
+        )
+    for place, window in zip(
+        [prims.normalize_axis(a, value.ndim) for a in axes], windows, strict=True
+    ):
+        count = value.shape[place] - window + 1
+        if window < 0:
+            raise ShapeError("`window_shape` cannot contain negative values", source_location())
+        if count < 1:
+            raise ShapeError(
+                "window shape cannot be larger than input array shape", source_location()
+            )
+        places = np.arange(count)[:, None] + np.arange(window)
+        taken: Any = np.take(wrap(value), places, place)
+        value = traced(moveaxis(taken, place + 1, -1))
+    return value
 
 
 @implements(np.linspace)

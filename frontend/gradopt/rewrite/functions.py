@@ -366,8 +366,13 @@ REPLACED_BUILTINS: set[str] = set()
 
 
 @functools.cache
+def _numpys_names() -> frozenset[str]:
+    # Not by `hasattr`: NumPy warns of some names.
+    return frozenset((*dir(np), *dir(np.linalg)))
+
+
 def _is_numpy_name(name: str) -> bool:
-    return name not in REPLACED_NAMES and (hasattr(np, name) or hasattr(np.linalg, name))
+    return name not in REPLACED_NAMES and name in _numpys_names()
 
 
 def _is_sparse(value: Any) -> bool:
@@ -389,8 +394,12 @@ def _may_call(value: Any, calls_methods: bool) -> bool:
     if _is_sparse(value):
         return True  # It may be multiplied with what is traced.
     if isinstance(value, ModuleType):
-        return not value.__name__.startswith(_SAFE_MODULES)
+        return _is_unsafe(value.__name__)
     if not callable(value):
         return False
-    module = getattr(value, "__module__", None) or ""
-    return not module.startswith(_SAFE_MODULES)
+    return _is_unsafe(getattr(value, "__module__", None) or "")
+
+
+def _is_unsafe(module: str) -> bool:
+    """Whether functions of a module may get traced values without knowing it."""
+    return not module.startswith(_SAFE_MODULES) or module.startswith("numpy.polynomial")
