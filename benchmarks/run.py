@@ -240,7 +240,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--case", nargs="+", choices=list(EVERY), default=list(CASES))
+    parser.add_argument(
+        "--case",
+        nargs="+",
+        metavar="CASE",
+        choices=list(EVERY),
+        default=list(CASES),
+        help="names of cases; the answer to a name that is none lists all",
+    )
     parser.add_argument("--loops", nargs="*", metavar="PART", help="cases of loops.py named so")
     parser.add_argument("--matrices", nargs="*", metavar="PART", help="of matrices.py, the same")
     parser.add_argument(
