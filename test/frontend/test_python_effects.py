@@ -46,6 +46,79 @@ def agrees(f: Callable[..., Any], *args: Any) -> None:
 # -- print -------------------------------------------------------------------------------------
 
 
+def speaking() -> Any:
+    """sin with rules that say when they run."""
+
+    def sin(x: Any) -> Any:
+        print(f"f {x:.4f}")
+        return np.sin(x)
+
+    def fwd(x: Any) -> Any:
+        print(f"fwd {x:.4f}")
+        return np.sin(x), np.cos(x)
+
+    def bwd(slope: Any, g: Any) -> Any:
+        print(f"bwd {slope:.4f} times {g:.4f}")
+        return (g * slope,)
+
+    f = go.custom_vjp(sin)
+    f.defvjp(fwd, bwd)
+    return f
+
+
+ONCE = "fwd 1.0000\nbwd 0.5403 times 1.0000\n"
+TWICE = "fwd 1.0000\nfwd 0.8415\n"
+TWICE_BACK = "bwd 0.6664 times 1.0000\nbwd 0.5403 times 0.6664\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda f: f, "f 1.0000\n"),
+        (lambda f: go.grad(f), ONCE),
+        (lambda f: go.grad(go.checkpoint(f)), ONCE),
+        (lambda f: go.grad(lambda x: f(f(x))), TWICE + TWICE_BACK),
+        # What is run again, for the residuals, is fwd, and so it is where they are thrown away.
+        (
+            lambda f: go.grad(lambda x: go.fori_loop(0, 2, lambda _, x: f(x), x, checkpoint="all")),
+            TWICE + TWICE_BACK,
+        ),
+        (
+            lambda f: go.grad(
+                go.checkpoint(lambda x: go.scan(lambda x, _: (f(x), None), x, None, length=2)[0])
+            ),
+            TWICE + TWICE + TWICE_BACK,
+        ),
+    ],
+)
+def test_functions_with_rules(make: Any, expected: str) -> None:
+    """Where a derivative is asked for, fwd runs in place of the function, as in JAX."""
+    run = go.compile(make(speaking()))
+    for _ in range(2):
+        assert effects(run, 1.0) == (None, expected, [])
+
+
+def test_rules_for_forward_mode() -> None:
+    sin = go.custom_jvp(np.sin)
+
+    @sin.defjvp
+    def rule(primals, tangents):
+        (x,), (t,) = primals, tangents
+        print("rule", x)
+        return np.sin(x), np.cos(x) * t
+
+    for f in (go.grad(sin), lambda x: go.jvp(sin, (x,), (1.0,))[1]):
+        assert effects(go.compile(f), 1.0) == (None, "rule 1.0\n", [])
+
+    @sin.defjvp
+    def of_tangents(primals, tangents):
+        print(tangents[0])
+        return np.sin(primals[0]), np.cos(primals[0]) * tangents[0]
+
+    with pytest.raises(UnsupportedError, match="depend on tangents, or prints"):
+        go.compile(go.grad(sin))(1.0)
+
+
 def test_print_of_all_that_is_traced() -> None:
     def f(x):
         y = np.array([x[0], 1.0])

@@ -28,7 +28,7 @@ from gradopt.compilation.calling import (
     result_value,
 )
 from gradopt.errors import UnsupportedError
-from gradopt.ir import outcomes, prims
+from gradopt.ir import checks, outcomes, prims
 from gradopt.ir.trace import Scope, within
 from gradopt.ir.values import Value, depends, used_by
 from gradopt.recording import grad as dialect
@@ -208,7 +208,14 @@ class _Part:
         """Adds the code: `body` gives the results, and what stands behind them."""
         if self._before is not None:
             self.capture(self._before.scope.lifted)
-        results, further = within(self.scope, body)
+
+        def run() -> tuple[list[Value], list[Value]]:
+            found = body()
+            # Effects are among what came of checks.
+            checks.outcome_of(self.scope)
+            return found
+
+        results, further = within(self.scope, run)
         self._results = [*results, *further]
         self._count = len(results)
 
@@ -218,7 +225,7 @@ class _Part:
         within(self.scope, body)
 
     def require_checks_without(self, forbidden: Sequence[Handle], what: str, owner: str) -> None:
-        """Raises where a check in the code depends on one of the arguments.
+        """Raises where a check or an effect of the code depends on one of the arguments.
 
         Raises:
             UnsupportedError: at the definition of the rule.
@@ -228,7 +235,8 @@ class _Part:
         if depends(self.scope.outcome, [leaf._storage.value for leaf in forbidden]):
             raise UnsupportedError(
                 f"the rule {function_name(self._source)} of {owner} checks indices that depend on "
-                f"{what}, which is not supported; indices may depend on arguments and residuals",
+                f"{what}, or prints or warns of such values, which is not supported; these may "
+                "depend on arguments and residuals",
                 function_source(self._source),
             )
 
@@ -259,6 +267,19 @@ class _Part:
         if not self._finished:
             with contextlib.suppress(Exception):
                 self.scope.finish([])
+
+
+def _behind_effects(scope: Scope, values: Sequence[Value]) -> list[Value]:
+    """The same numbers, from when on the effects of the code have happened: these leave 0 behind.
+
+    For cotangents, which have no outcome beside them.
+    """
+    if scope.effects is None:
+        return [*values]
+    one, scope.effects = scope.effects._read() + 1.0, None
+    return [
+        value * prims.broadcast_to(prims.convert(one, value.dtype), value.shape) for value in values
+    ]
 
 
 class _CircularError(Exception):
@@ -407,7 +428,8 @@ class _Call:
 
         def body() -> tuple[list[Value], list[Value]]:
             returned = call(tree.unflatten(kept), result.tree.unflatten(cotangent))
-            return arguments.cotangents(returned, Checker(self._name, "bwd", rule)), []
+            cotangents = arguments.cotangents(returned, Checker(self._name, "bwd", rule))
+            return _behind_effects(part.scope, cotangents), []
 
         part.trace(body)
         if part.scope.outcome is None:
