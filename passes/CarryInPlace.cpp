@@ -127,23 +127,24 @@ static void moveUp(Operation *op) {
     op->moveBefore(&op->getBlock()->front());
 }
 
-/// Lets copies of parts of `first` be read instead of the parts, as few as make
-/// `next` an update of it in place; none if there are none, or if they have as
-/// many elements as the tensor.
-static void readCopies(Value next, Value first) {
+/// Whether the user only reads the tensor, or is a branch that passes it on.
+static bool onlyReads(OpOperand &use) {
+  Operation *user = use.getOwner();
+  if (auto op = dyn_cast<DestinationStyleOpInterface>(user))
+    return op.isDpsInput(&use);
+  return isa<scf::YieldOp>(user) && isBranch(user->getParentOp());
+}
+
+/// Lets copies of parts of `first` be used instead of the parts, where
+/// `canUseCopy`, as few as make `next` an update of it in place; none if there
+/// are none, or if they have as many elements as the tensor.
+static void useCopies(Value next, Value first,
+                      function_ref<bool(OpOperand &)> canUseCopy) {
   auto type = cast<RankedTensorType>(first.getType());
-  if (!type.hasStaticShape())
-    return;
   SmallVector<std::pair<Value, Value>> copies;
-  auto canReadCopy = [](OpOperand &use) {
-    Operation *user = use.getOwner();
-    if (auto op = dyn_cast<DestinationStyleOpInterface>(user))
-      return op.isDpsInput(&use);
-    return isa<scf::YieldOp>(user) && isBranch(user->getParentOp());
-  };
   auto replace = [&](Value from, Value to) {
     from.replaceUsesWithIf(to, [&](OpOperand &use) {
-      return use.getOwner() != to.getDefiningOp() && canReadCopy(use);
+      return use.getOwner() != to.getDefiningOp() && canUseCopy(use);
     });
   };
   for (tensor::ExtractSliceOp part : findPartsRead(next, first)) {
@@ -168,6 +169,16 @@ static void readCopies(Value next, Value first) {
     if (copy.use_empty())
       copy.getDefiningOp()->erase();
   }
+}
+
+/// The same: copies of parts are read, or, if that is not enough, are what a
+/// loop begins with or whatever else is done with a part.
+static void readCopies(Value next, Value first) {
+  if (!cast<RankedTensorType>(first.getType()).hasStaticShape())
+    return;
+  useCopies(next, first, onlyReads);
+  if (!isUpdateInPlace(next, first))
+    useCopies(next, first, [](OpOperand &) { return true; });
 }
 
 /// Writes what `yield` passes on to the next iteration to the tensors that the

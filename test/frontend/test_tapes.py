@@ -152,6 +152,17 @@ def one_after_the_other(x: Any, n: Any) -> Any:
     return np.sum(go.while_loop(lambda s: s[1] < n, step, (table, 0), checkpoint="all")[0])
 
 
+def reread(x: Any, n: Any) -> Any:
+    """What the inner loop reads in each iteration has a cotangent that is a loop's beginning."""
+
+    def step(i: Any, y: Any) -> Any:
+        z = y * x[0]
+        inner = lambda j, w: 0.8 * w + 0.7 * np.tanh(z)  # noqa: E731
+        return 0.8 * y - 0.5 * np.tanh(go.fori_loop(0, i, inner, z, checkpoint="all"))
+
+    return np.sum(go.fori_loop(0, n, step, x, checkpoint="all"))
+
+
 def in_a_loop_that_runs_again(x: Any, n: Any) -> Any:
     """The outer loop has no policy: its memory has a bound, and the inner one's, too."""
 
@@ -165,7 +176,7 @@ def in_a_loop_that_runs_again(x: Any, n: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "f", [nested, in_counted, threefold, one_after_the_other, in_a_loop_that_runs_again]
+    "f", [nested, in_counted, threefold, one_after_the_other, reread, in_a_loop_that_runs_again]
 )
 def test_loops_in_loops(f: Any) -> None:
     """A tape is carried through all loops; the number of iterations is one of each run."""
@@ -219,6 +230,7 @@ def test_memory_of_loops_in_loops() -> None:
         (threefold, (X, 3), 0),
         (threefold, (X, 1), 0),
         (one_after_the_other, (X, 3), 0),
+        (reread, (X, 3), 0),
     ],
 )
 def test_second_derivatives(f: Any, args: Any, argnums: Any) -> None:
