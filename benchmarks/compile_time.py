@@ -131,6 +131,19 @@ def gather(n: int) -> tuple[str, float]:
     return traced(f, np.ones((50, 16)), np.arange(steps) % 50)
 
 
+def table(n: int) -> tuple[str, float]:
+    """Rows of a table, several at once, at indices of each step's own."""
+    indices = np.arange(4 * (n // 3)).reshape(-1, 4) % 50
+
+    def f(table: Any) -> Any:
+        h = np.zeros((4, 16))
+        for row in indices:
+            h = np.tanh(h + table[row])
+        return np.sum(h)
+
+    return traced(f, np.ones((50, 16)))
+
+
 def elements(n: int) -> tuple[str, float]:
     """Elements of one array, one by one."""
 
@@ -220,7 +233,8 @@ def lu(n: int) -> tuple[str, float]:
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
-        chain, matvec, gemm, parameters, logsumexp, lstm, gather, elements, shifts, updates, lu,
+        chain, matvec, gemm, parameters, logsumexp, lstm, gather, table, elements, shifts, updates,
+        lu,
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@
 /// \file
 /// The stages as lists of passes. No CSE between grad-fuse and bufferization:
 /// it would merge initial values that grad-fuse keeps apart, and cost copies.
+/// Values are merged by grad-cse, reads of memory behind it by upstream's cse.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -22,20 +23,21 @@ using namespace mlir;
 using namespace mlir::grad;
 
 /// Folds and local patterns only: blocks are simple, no region needs work.
-static std::unique_ptr<Pass> createCanonicalize() {
+static std::unique_ptr<Pass> createCanonicalize(bool topDown = false) {
   GreedyRewriteConfig config;
+  config.setUseTopDownTraversal(topDown);
   config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
   return createCanonicalizerPass(config);
 }
 
 void mlir::grad::buildSimplification(OpPassManager &manager) {
-  manager.addPass(createCSEPass());
+  manager.addPass(createGradCse());
   manager.addPass(createCanonicalize());
 }
 
 static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {
   // What is computed once has one cotangent.
-  manager.addPass(createCSEPass());
+  manager.addPass(createGradCse());
   manager.addNestedPass<func::FuncOp>(createGradWidenFloats());
   manager.addNestedPass<func::FuncOp>(createGradExpandSizes());
   manager.addPass(createGradExpandRequests());
@@ -85,7 +87,7 @@ static void buildLinalg(OpPassManager &manager,
   ConvertGradToLinalgOptions convert;
   convert.forDevice = options.isForDevice();
   functions.addPass(createConvertGradToLinalg(convert));
-  functions.addPass(createCSEPass());
+  functions.addPass(createGradCse());
   functions.addPass(createGradAccumulateProducts());
   functions.addPass(createGradScalarsToRegisters());
   GradFuseOptions fuse;
@@ -100,9 +102,11 @@ static void buildBufferized(OpPassManager &manager,
   manager.addPass(createGradResultsToDestinations());
   manager.addNestedPass<func::FuncOp>(createGradCarryInPlace());
   manager.addPass(createGradBufferize());
-  manager.addPass(createCanonicalize());
+  // Loops in a row pass a buffer on. From the last one on, what uses it would
+  // go back to where it comes from step by step.
+  manager.addPass(createCanonicalize(/*topDown=*/true));
   manager.addPass(createCSEPass());
-  manager.addPass(createCanonicalize());
+  manager.addPass(createCanonicalize(/*topDown=*/true));
   manager.addNestedPass<func::FuncOp>(createGradSwapBuffers());
   GradBlockLoopsOptions block;
   block.forDevice = options.isForDevice();

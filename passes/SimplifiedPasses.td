@@ -9,6 +9,31 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GradCse : Pass<"grad-cse"> {
+  let summary = "Compute equal values once";
+  let description = [{
+    An op without effects whose equal is known, in its block or one around it,
+    is replaced by that; what nobody uses is erased:
+
+    ```mlir
+    %0 = grad.sin %x
+    %1 = grad.sin %x
+    %2 = grad.multiply %0, %1
+    // becomes
+    %0 = grad.sin %x
+    %2 = grad.multiply %0, %0
+    ```
+
+    This is upstream's `cse` for values, with time linear in the number of ops
+    whose bodies differ only in what they read from outside of them, such as
+    gathers and loops. Reads of memory are left to `cse`.
+  }];
+  let statistics = [
+    Statistic<"numMerged", "num-merged", "Ops replaced by equal ones">,
+    Statistic<"numErased", "num-erased", "Ops without uses">
+  ];
+}
+
 def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
   let summary = "Choose how a sum of slices is computed";
   let description = [{
