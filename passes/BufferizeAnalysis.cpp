@@ -524,7 +524,10 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
         if (!isTensor(operand.get()))
           continue;
         operands.push_back(&operand);
-        onlyReads &= !state.bufferizesToMemoryWrite(operand) &&
+        // What a switch yields comes out of it, though upstream does not know
+        // where.
+        onlyReads &= !nested->hasTrait<OpTrait::IsTerminator>() &&
+                     !state.bufferizesToMemoryWrite(operand) &&
                      state.getAliasingValues(operand).getNumAliases() == 0;
         auto bufferizable = state.getOptions().dynCastBufferizableOp(nested);
         hasToBeInPlace |= bufferizable &&
@@ -533,8 +536,6 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
       }
       onlyReads &= llvm::none_of(nested->getResults(), isTensor);
     });
-  // What a switch yields comes out of it, though upstream does not know where.
-  onlyReads &= operands.empty() || llvm::none_of(op->getResults(), isTensor);
   if (onlyReads) {
     for (OpOperand *operand : operands)
       state.bufferizeInPlace(*operand);
