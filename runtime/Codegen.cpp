@@ -5,17 +5,18 @@
 //===----------------------------------------------------------------------===//
 //
 // translate -> link the needed math functions -> internalize -> always-inline
-// -> default<O2> -> link the needed special functions -> emit. Both kinds of
-// functions are ordinary LLVM bitcode embedded in this library. Inlining the
-// math functions before the loop vectorizer runs is what makes exp, tanh, ...
-// vector code. The special functions are long, and were optimised when this
-// library was built: they are code to emit, and no more.
+// -> default<O2> -> hide long sums -> link the needed special functions ->
+// emit. Both kinds of functions are ordinary LLVM bitcode embedded in this
+// library. Inlining the math functions before the loop vectorizer runs is what
+// makes exp, tanh, ... vector code. The special functions are long, and were
+// optimised when this library was built: they are code to emit, and no more.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Codegen.h"
 #include "runtime/HalfConversions.h"
 #include "runtime/Interface.h"
+#include "runtime/LongSums.h"
 #include "runtime/PtxComparisons.h"
 #include "runtime/math/VectorForms.h"
 
@@ -328,6 +329,8 @@ void Compilation::optimize() {
   passes.run(*module, modules);
   if (target.isGpu())
     spellOutComparisons(*module);
+  else
+    hideLongSums(*module);
 }
 
 llvm::Error Compilation::emit(llvm::CodeGenFileType type,

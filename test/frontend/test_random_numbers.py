@@ -169,6 +169,14 @@ def test_numbers_are_made_where_they_are_used() -> None:
     assert lowered.mlir("linalg").count("linalg.generic") == 1
 
 
+def test_code_generation_sees_short_sums_only() -> None:
+    """The rounds of the generator are sums of the counter of a loop: see runtime/LongSums.h."""
+
+    draw = go.compile(lambda key: random.gamma(key, np.ones(5))).lower(KEY)
+    assert "freeze i32" in draw.llvm_ir()
+    assert "freeze" not in go.compile(lambda x: np.sum(x[1:] * x[:-1])).lower(np.ones(9)).llvm_ir()
+
+
 # -- Distributions -------------------------------------------------------------------------------
 
 CONTINUOUS = {
