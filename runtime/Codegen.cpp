@@ -273,7 +273,9 @@ llvm::Error Compilation::linkMathFunctions() {
 }
 
 llvm::Error Compilation::linkSpecialFunctions() {
-  if (!needsFunctions())
+  // Kernels find nothing outside of them, emulated ones neither.
+  bool isProgram = entries.data() == kHostEntries;
+  if (!needsFunctions() || (isProgram && target.hasSpecialFunctions))
     return llvm::Error::success();
   if (llvm::Error error =
           linkFunctions(gradopt_special_bitcode, gradopt_special_bitcode_size,
@@ -346,6 +348,11 @@ llvm::Error Compilation::emit(llvm::CodeGenFileType type,
 
 } // namespace
 
+/// What x86-64-v3 has, which libGradOptSpecial is compiled for, beyond its
+/// predecessor, by the names of LLVM.
+constexpr llvm::StringRef kLevel3[] = {"avx",  "avx2", "bmi",   "bmi2",
+                                       "f16c", "fma",  "lzcnt", "movbe"};
+
 const CodeTarget &CodeTarget::host() {
   static const CodeTarget host = [] {
     llvm::InitializeNativeTarget();
@@ -355,9 +362,11 @@ const CodeTarget &CodeTarget::host() {
     for (const auto &feature : features)
       list.push_back((feature.second ? "+" : "-") + feature.first().str());
     llvm::sort(list);
+    bool isLevel3 = llvm::all_of(
+        kLevel3, [&](llvm::StringRef name) { return features.lookup(name); });
     return CodeTarget{llvm::sys::getProcessTriple(),
                       llvm::sys::getHostCPUName().str(), llvm::join(list, ","),
-                      widestVector(features)};
+                      widestVector(features), isLevel3};
   }();
   return host;
 }

@@ -37,6 +37,8 @@ struct CodeTarget {
   std::string features;
   /// Width in bits of the widest vector register of the CPU.
   unsigned vectorWidth;
+  /// Whether programs find the special functions in libGradOptSpecial.
+  bool hasSpecialFunctions = false;
 
   /// This machine; determined once for the process.
   static const CodeTarget &host();

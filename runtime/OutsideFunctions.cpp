@@ -42,21 +42,25 @@ const RuntimeFunction runtimeFunctions[] = {
 };
 
 constexpr char kFourier[] = "gradopt_fourier";
+constexpr char kSpecialLibrary[] = "libGradOptSpecial.so";
+/// All names of special functions start with it.
+constexpr char kPrefix[] = "gradopt_";
 
-/// Loads the library that is beside this one. It stays loaded.
-void *findFourier() {
+/// Finds a function of a library that is beside this one, and stays loaded.
+void *findBeside(const char *file, const char *function) {
   Dl_info here;
-  if (!dladdr(reinterpret_cast<void *>(&findFourier), &here))
+  if (!dladdr(reinterpret_cast<void *>(&findBeside), &here))
     return nullptr;
   const char *slash = std::strrchr(here.dli_fname, '/');
   size_t folder = slash ? size_t(slash - here.dli_fname) + 1 : 0;
+  size_t length = std::strlen(file) + 1;
   char path[PATH_MAX];
-  if (folder + sizeof(fourier::kLibrary) > sizeof(path))
+  if (folder + length > sizeof(path))
     return nullptr;
   std::memcpy(path, here.dli_fname, folder);
-  std::memcpy(path + folder, fourier::kLibrary, sizeof(fourier::kLibrary));
+  std::memcpy(path + folder, file, length);
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  return library ? dlsym(library, kFourier) : nullptr;
+  return library ? dlsym(library, function) : nullptr;
 }
 
 } // namespace
@@ -69,10 +73,15 @@ void *gradopt::runtime::findOutsideFunction(const char *name,
   if (std::strcmp(name, kFourier) == 0) {
     hint = ": libGradOptFourier.so has to lie beside libGradOptRuntime.so, and "
            "needs the library of C++";
-    return findFourier();
+    return findBeside(fourier::kLibrary, kFourier);
   }
   if (void *address = dlsym(RTLD_DEFAULT, name))
     return address;
+  if (std::strncmp(name, kPrefix, std::strlen(kPrefix)) == 0) {
+    hint = ": special functions are in libGradOptSpecial.so, which has to lie "
+           "beside libGradOptRuntime.so";
+    return findBeside(kSpecialLibrary, name);
+  }
   // The process may have been linked without it. It stays loaded.
   void *math = dlopen("libm.so.6", RTLD_LAZY | RTLD_LOCAL);
   return math ? dlsym(math, name) : nullptr;

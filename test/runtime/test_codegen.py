@@ -2,6 +2,7 @@
 """From modules to object code, and what is said when that fails."""
 
 import re
+from pathlib import Path
 
 import llvm_modules as modules
 import numpy as np
@@ -43,6 +44,33 @@ def test_math_functions_are_inlined_and_vectorised(type, dtype):
     x = np.linspace(-80, 80, 1000, dtype=dtype)
     (y,) = executable(x)
     np.testing.assert_array_max_ulp(y, np.exp(x), maxulp=4)
+
+
+# What Linux calls the features of x86-64-v3.
+LEVEL_3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"}
+NAME = "gradopt_gammainc_f64"
+SPECIAL = modules.elementwise(
+    4,
+    2,
+    [f"%r0 = llvm.call @{NAME}(%x0, %x1) : (f64, f64) -> f64"],
+    declarations=f"llvm.func @{NAME}(f64, f64) -> f64",
+)
+
+
+@pytest.mark.parametrize("cpu", ["", "x86-64-v2", "x86-64-v3"])
+def test_special_functions_are_those_of_the_library_or_linked_in(cpu):
+    program = compiler.Program(SPECIAL, "main")
+    text = compiler.compile_program(program, "llvm_ir", source="llvm", cpu=cpu).text
+    # Code for other machines carries them with it; this one, if it is new enough, has them.
+    is_linked = re.search(rf"define .*@{NAME}", text) is not None
+    flags = re.search(r"^flags.*", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    is_level_3 = flags is not None and set(flags[0].split()) >= LEVEL_3
+    assert is_linked == (bool(cpu) or not is_level_3)
+    done = compiler.compile_program(program, "object", source="llvm", cpu=cpu)
+    spec = (np.float64, (4,))
+    a, x = np.full(4, 2.0), np.array([0.1, 0.5, 1.5, 7.0])
+    (y,) = _gradopt.Executable(done.object_code, [spec, spec], [spec])(a, x)
+    np.testing.assert_allclose(y, -np.expm1(-x) - x * np.exp(-x), 1e-13)
 
 
 def test_missing_entry_is_a_compilation_error():
