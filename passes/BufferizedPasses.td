@@ -146,7 +146,8 @@ def GradBlockLoops : Pass<"grad-block-loops", "::mlir::func::FuncOp"> {
     ```
     Matrix products stay whole.
 
-    With `for-device`, blocks are small and run at once, `grad.parallel`.
+    With `for-device`, blocks are small and run at once, `grad.parallel`. There,
+    as many of the outermost loops as `grad.row_loops` says become this one loop.
   }];
   let options = [
     Option<"forDevice", "for-device", "bool", /*default=*/"false",

@@ -53,6 +53,9 @@ def GradKernelsToGpu : Pass<"grad-kernels-to-gpu", "::mlir::ModuleOp"> {
       * A nest of loops by itself is divided among all threads. Neighbours access
         neighbouring elements; large elementwise nests several each. The threads
         that share a reduction add up in a fixed order.
+      * Of a loop whose iterations may run at once, each is for a block. Where it
+        has nests over rows (`grad.row_loops`), a thread keeps the same columns
+        of a row in all nests, in registers.
       * Of other kernels, one block goes through the ops together, divides each
         nest, and waits after each; a kernel without nests is for one thread.
 

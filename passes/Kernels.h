@@ -25,6 +25,9 @@ namespace mlir::grad {
 
 /// Of a loop whose iterations may run at once.
 inline constexpr llvm::StringLiteral kParallelAttr = "grad.parallel";
+/// Of such a loop: how many of the outermost loops of each linalg op in it are
+/// for the rows of a block, of which it has several of the last loop only.
+inline constexpr llvm::StringLiteral kRowLoopsAttr = "grad.row_loops";
 
 /// Adjacent ops that become one function.
 struct Kernel {

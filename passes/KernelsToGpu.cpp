@@ -10,10 +10,11 @@
 /// blocks as there is work for (ThreadedNest.h, TransposedNest.h), and so are
 /// loops that scatter (ScatterLoops.h), or combine each element with the next
 /// (ScanLoops.h); of a product, each block calculates a tile (TiledNest.h). Of
-/// a loop whose iterations may run at once, each is for a block. The threads of
-/// one block go through any other kernel together: they all calculate what it
-/// does with numbers, and take the same branches; nests are divided among them;
-/// one of them stores numbers. They wait for each other behind all that writes.
+/// a loop whose iterations may run at once, each is for a block, which may keep
+/// rows in registers (RowKernel.h). The threads of one block go through any
+/// other kernel together: they all calculate what it does with numbers, and
+/// take the same branches; nests are divided among them; one of them stores
+/// numbers. They wait for each other behind all that writes.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +26,7 @@
 #include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
+#include "passes/RowKernel.h"
 #include "passes/ScanLoops.h"
 #include "passes/ScatterLoops.h"
 #include "passes/ThreadedNest.h"
@@ -157,7 +159,10 @@ static void prepare(RewriterBase &rewriter, gpu::GPUFuncOp kernel) {
   for (LinalgOp nest : nests)
     if (llvm::is_contained(nest.getStaticLoopRanges(), 0))
       rewriter.eraseOp(nest);
-  // What a block of threads has for itself is memory that it shares.
+}
+
+/// What a block of threads has for itself becomes memory that it shares.
+static void shareTemporaries(RewriterBase &rewriter, gpu::GPUFuncOp kernel) {
   SmallVector<memref::AllocOp> temporaries;
   kernel.walk([&](memref::AllocOp op) {
     if (gpu::GPUDialect::hasWorkgroupMemoryAddressSpace(op.getType()))
@@ -474,8 +479,14 @@ LogicalResult KernelWriter::write() {
   Operation *only = findOnlyOp();
   if (writeScan(only) || writeScatter(only))
     return success();
-  chooseTeam();
   auto loop = dyn_cast_or_null<scf::ForOp>(only);
+  auto rows = loop ? RowKernel::match(loop) : std::nullopt;
+  if (rows) {
+    team.numThreads = rows->getNumThreads();
+  } else {
+    shareTemporaries(rewriter, team.kernel);
+    chooseTeam();
+  }
   if (!loop || !loop->hasAttr(kParallelAttr)) {
     identifyThreads(/*hasBlocks=*/false);
     return writeBlock(team.kernel.getBody().front());
@@ -495,6 +506,10 @@ LogicalResult KernelWriter::write() {
   rewriter.eraseOp(loop.getBody()->getTerminator());
   rewriter.inlineBlockBefore(loop.getBody(), loop, first);
   rewriter.eraseOp(loop);
+  if (rows) {
+    rows->write(rewriter, team);
+    return success();
+  }
   return writeBlock(team.kernel.getBody().front());
 }
 

@@ -65,20 +65,15 @@ void ThreadedNest::findAccumulators() {
     if (hasAll && (numReduced == 1 || map.isProjectedPermutation()))
       continue;
     if (isAccumulated(&output) && llvm::none_of(reduced, depends))
-      accumulators.push_back({&output, findCombiner(&output)});
+      accumulators.push_back({&output, findCombiner(op, &output)});
     else
       isStandard = false;
   }
 }
 
-/// The op that combines the element of `output` with a value that does not
-/// depend on it, and has no other use.
-Operation *ThreadedNest::findCombiner(OpOperand *output) {
-  Block *body = op.getBlock();
+Operation *mlir::grad::findCombiner(linalg::LinalgOp op, OpOperand *output) {
   BlockArgument element = op.getMatchingBlockArgument(output);
-  Operation *terminator = body->getTerminator();
-  Operation *combiner =
-      terminator->getOperand(yieldIndex(op, output)).getDefiningOp();
+  Operation *combiner = op.getMatchingYieldValue(output)->get().getDefiningOp();
   if (!combiner || !element.hasOneUse() || *element.user_begin() != combiner ||
       !combiner->hasOneUse() || combiner->getNumOperands() != 2)
     return nullptr;

@@ -27,6 +27,10 @@
 
 namespace mlir::grad {
 
+/// The op that combines the element of `output` with a value that does not
+/// depend on it, and has no other use; null if that is not a single op.
+Operation *findCombiner(linalg::LinalgOp op, OpOperand *output);
+
 /// The threads that work together.
 struct ThreadTeam {
   explicit ThreadTeam(gpu::GPUFuncOp kernel) : kernel(kernel) {}
@@ -90,7 +94,6 @@ private:
   /// Whether `output` begins with the value that it has.
   bool isAccumulated(OpOperand *output);
   void findAccumulators();
-  Operation *findCombiner(OpOperand *output);
   void chooseOrder();
   /// Divides `threads` into groups of lanes.
   void chooseLanes(int64_t threads, bool isAlone);
