@@ -98,10 +98,11 @@ endmacro()
 function(gradopt_embed_bitcode target symbol)
   cmake_parse_arguments(ARG "" "" "SOURCES;OPTIONS" ${ARGN})
   set(modules)
+  file(MAKE_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}/${symbol}")
   foreach(source IN LISTS ARG_SOURCES)
     cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
     cmake_path(GET source STEM stem)
-    set(module "${CMAKE_CURRENT_BINARY_DIR}/${stem}.bc")
+    set(module "${CMAKE_CURRENT_BINARY_DIR}/${symbol}/${stem}.bc")
     add_custom_command(OUTPUT "${module}"
       COMMAND "${GRADOPT_CLANG}" -c -emit-llvm -MD -MF "${module}.d"
               -Wall -Wextra -Werror ${ARG_OPTIONS} "${source}" -o "${module}"

@@ -54,6 +54,8 @@
 // Bitcode of the scalar math functions, compiled when this library was built.
 extern "C" const unsigned char gradopt_math_bitcode[];
 extern "C" const size_t gradopt_math_bitcode_size;
+extern "C" const unsigned char gradopt_device_math_bitcode[];
+extern "C" const size_t gradopt_device_math_bitcode_size;
 extern "C" const unsigned char gradopt_special_bitcode[];
 extern "C" const size_t gradopt_special_bitcode_size;
 
@@ -264,8 +266,12 @@ llvm::Error Compilation::linkFunctions(const unsigned char *data, size_t size,
 llvm::Error Compilation::linkMathFunctions() {
   if (!needsFunctions())
     return llvm::Error::success();
-  if (llvm::Error error = linkFunctions(
-          gradopt_math_bitcode, gradopt_math_bitcode_size, "gradopt-math"))
+  if (llvm::Error error =
+          target.isGpu()
+              ? linkFunctions(gradopt_device_math_bitcode,
+                              gradopt_device_math_bitcode_size, "gradopt-math")
+              : linkFunctions(gradopt_math_bitcode, gradopt_math_bitcode_size,
+                              "gradopt-math"))
     return error;
   if (!target.isGpu())
     declareVectorForms(*module);

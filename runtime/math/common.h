@@ -137,6 +137,41 @@ template <typename T> GRADOPT_INLINE T clampBelow(T x, T limit) {
   return select(x < limit, limit, x);
 }
 
+/// a / b, rounded as the operator does, from a reciprocal of b that is known to
+/// some digits: Newton's iteration, and the quotient corrected by the rest that
+/// it leaves.
+GRADOPT_INLINE float divideFrom(float reciprocal, float a, float b) {
+  reciprocal = fma(reciprocal, fma(-b, reciprocal, 1.0f), reciprocal);
+  float quotient = a * reciprocal;
+  quotient = fma(fma(-b, quotient, a), reciprocal, quotient);
+  return fma(fma(-b, quotient, a), reciprocal, quotient);
+}
+GRADOPT_INLINE double divideFrom(double reciprocal, double a, double b) {
+  double error = fma(-b, reciprocal, 1.0);
+  reciprocal = fma(reciprocal, fma(error, error, error), reciprocal);
+  reciprocal = fma(reciprocal, fma(-b, reciprocal, 1.0), reciprocal);
+  double quotient = a * reciprocal;
+  return fma(fma(-b, quotient, a), reciprocal, quotient);
+}
+
+/// a / b where both and the quotient are far from overflow, and b and a
+/// quotient that is not exact from underflow. A GPU has no instruction for
+/// that: what it does in place of one has branches for other numbers.
+GRADOPT_INLINE float divideOrdinary(float a, float b) {
+#ifdef __NVPTX__
+  return divideFrom(__nvvm_rcp_approx_ftz_f(b), a, b);
+#else
+  return a / b;
+#endif
+}
+GRADOPT_INLINE double divideOrdinary(double a, double b) {
+#ifdef __NVPTX__
+  return divideFrom(__nvvm_rcp_approx_ftz_d(b), a, b);
+#else
+  return a / b;
+#endif
+}
+
 /// x with its sign bit flipped where `sign` has it set.
 template <typename T> GRADOPT_INLINE T flipSign(T x, BitsOf<T> sign) {
   return fromBits<T>(toBits(x) ^ sign);

@@ -58,7 +58,7 @@ template <typename T> GRADOPT_INLINE T expTail(T r) {
 
 /// e^r - 1.
 template <typename T> GRADOPT_INLINE T expm1Reduced(T r) {
-  return expTail(r) + r;
+  return r * r * horner(r, coefficients::Table<T>::exp) + r;
 }
 
 /// mantissa * 2^n for a mantissa in [2^-7, 2) and any n for which the result is

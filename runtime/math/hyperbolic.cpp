@@ -67,7 +67,8 @@ template <typename T> GRADOPT_INLINE T cosh(T x) {
   return 2 * (sum + (sum * coshMinusOne + difference * sinhR));
 }
 
-/// (e^(2x) - 1) / (e^(2x) + 1), both from e^r - 1.
+/// (e^(2x) - 1) / (e^(2x) + 1), both from e^r - 1. For tiny x this is 2x / 2,
+/// exactly.
 template <typename T> GRADOPT_INLINE T tanh(T x) {
   auto [n, r] =
       reduceExp(clampAbove(2 * abs(x), HyperbolicConstants<T>::tanhSaturates));
@@ -75,8 +76,7 @@ template <typename T> GRADOPT_INLINE T tanh(T x) {
   T grown = expm1Reduced(r);
   T numerator = power * grown + (power - 1);
   T denominator = power * grown + (power + 1);
-  return select(abs(x) < Format<T>::tiny, x,
-                copysign(numerator / denominator, x));
+  return copysign(divideOrdinary(numerator, denominator), x);
 }
 
 /// log1p(argument), or log(2 x) where x is so large that its square may

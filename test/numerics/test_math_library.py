@@ -247,6 +247,20 @@ def test_powers_of_the_base_have_exact_logarithms(call, suffix):
     np.testing.assert_array_equal(call("cbrt", suffix, cubes**3), cubes)
 
 
+@pytest.mark.parametrize("suffix", TYPES)
+def test_quotients_from_a_reciprocal_are_rounded_correctly(math_library, suffix):
+    """A GPU divides so. Its reciprocals have 23 digits, and for f64 some 20, in base two."""
+    rng, dtype, count = generator(5), TYPES[suffix], budget(100000)
+    b = 2 * np.exp(rng.uniform(0, 40 if suffix == "f64" else 20, count)).astype(dtype)
+    a = (b * np.exp2(-60 * rng.uniform(0, 1, count) ** 4) * rng.uniform(0, 1, count)).astype(dtype)
+    most = 2 if suffix == "f32" else 1 << 33
+    wrong, quotients = rng.integers(-most, most, count, endpoint=True), np.empty_like(a)
+    divide = getattr(math_library, f"gradopt_test_divide_{suffix}")
+    pointers = (ctypes.c_void_p(v.ctypes.data) for v in (a, b, wrong, quotients))
+    divide(*pointers, ctypes.c_ulong(count))
+    np.testing.assert_array_equal(quotients, a / b)
+
+
 def test_integer_power_wraps_and_truncates(math_library):
     power = math_library.gradopt_ipow_i64
     power.argtypes, power.restype = [ctypes.c_int64] * 2, ctypes.c_int64
