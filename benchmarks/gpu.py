@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cases
+import ml_dtypes  # noqa: F401 (registers bfloat16 with NumPy)
 import networks
 import numpy as np
 
@@ -82,6 +83,21 @@ def _mlp(xp: Any) -> Any:
     return f
 
 
+def _narrow_mlp(xp: Any) -> Any:
+    """The same with layers that are as narrow as what they get, and a loss that is not."""
+
+    def layer(x: Any, w: Any) -> Any:
+        y = x @ w  # NumPy and JAX may have wider sums.
+        return xp.tanh(y.astype(x.dtype) if hasattr(y, "astype") else y)
+
+    def f(weights: Any, x: Any) -> Any:
+        for w in weights[:-1]:
+            x = layer(x, w)
+        return xp.mean((x @ weights[-1]) ** 2)
+
+    return f
+
+
 def _mlp_arguments(batch: int) -> Callable[[np.random.Generator], tuple[Any, ...]]:
     def arguments(generator: np.random.Generator) -> tuple[Any, ...]:
         weights = [generator.normal(size=(1024, 1024)) / 32 for _ in range(4)]
@@ -126,9 +142,18 @@ def _cases(scale: int) -> dict[str, Case]:
         ),
         "product": Case("matrix product, f32", _product, square, flops=flops),
         "product-f64": Case("matrix product, f64", _product, square, "float64", flops=flops),
+        "product-f16": Case("matrix product, f16", _product, square, "float16", flops=flops),
+        "product-bf16": Case("matrix product, bf16", _product, square, "bfloat16", flops=flops),
         "products": Case("64 matrix products, f32", _product, batched, flops=64 * flops // 512),
         "launch": Case("sum of 16 numbers: a launch", lambda xp: _sum(xp, None), _arrays((16,))),
         "mlp": Case("step of a network of 4 x 1024", _mlp, _mlp_arguments(4096 // scale), **steps),
+        "mlp-bf16": Case(
+            "step of a network of 4 x 1024, bf16",
+            _narrow_mlp,
+            _mlp_arguments(4096 // scale),
+            "bfloat16",
+            gradient=True,
+        ),
         "conv-net": Case(
             "step of a convolutional network, 1024 images of 28 x 28",
             networks.conv_net,
@@ -181,7 +206,14 @@ def _torch(case: Case, arguments: Any, compiles: bool) -> tuple[Run, Run]:
     torch = sys.modules["torch"]
     torch.backends.cudnn.allow_tf32 = False
     function = case.function(torch)
-    placed = _map(lambda a: torch.from_numpy(a).cuda(), arguments)
+
+    def place(a: Any) -> Any:
+        # It takes no bfloat16 from NumPy.
+        if a.dtype == "bfloat16":
+            return torch.from_numpy(a.astype("float32")).to(torch.bfloat16).cuda()
+        return torch.from_numpy(a).cuda()
+
+    placed = _map(place, arguments)
 
     def step(parameters: Any, *data: Any) -> Any:
         if not case.gradient:

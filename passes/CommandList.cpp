@@ -68,6 +68,8 @@ static std::optional<gradopt_opcode> getProduct(Operation *op) {
   return llvm::StringSwitch<std::optional<gradopt_opcode>>(call.getCallee())
       .Cases({"gradopt_gemm_f64", "gradopt_gemm_batched_f64"}, GRADOPT_GEMM_F64)
       .Cases({"gradopt_gemm_f32", "gradopt_gemm_batched_f32"}, GRADOPT_GEMM_F32)
+      .Case("gradopt_gemm_batched_f16", GRADOPT_GEMM_F16)
+      .Case("gradopt_gemm_batched_bf16", GRADOPT_GEMM_BF16)
       .Case("gradopt_gemm_c128", GRADOPT_GEMM_C128)
       .Case("gradopt_gemm_c64", GRADOPT_GEMM_C64)
       .Default(std::nullopt);

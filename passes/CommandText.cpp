@@ -18,6 +18,10 @@ static const char *getProductName(unsigned opcode) {
     return "gemm f64 ";
   case GRADOPT_GEMM_F32:
     return "gemm f32 ";
+  case GRADOPT_GEMM_F16:
+    return "gemm f16 ";
+  case GRADOPT_GEMM_BF16:
+    return "gemm bf16 ";
   case GRADOPT_GEMM_C128:
     return "gemm c128 ";
   default:
@@ -138,6 +142,8 @@ void Describer::printCommand(llvm::raw_ostream &stream,
   case GRADOPT_GEMM_F32:
   case GRADOPT_GEMM_C128:
   case GRADOPT_GEMM_C64:
+  case GRADOPT_GEMM_F16:
+  case GRADOPT_GEMM_BF16:
     stream << getProductName(command.opcode);
     if (isForDevice()) {
       stream << "or ";

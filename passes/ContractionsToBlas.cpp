@@ -6,7 +6,7 @@
 ///
 /// \file
 /// `grad-contractions-to-blas`. For each contraction of buffers of f32, f64
-/// or complex numbers of these:
+/// or complex numbers of these, for a device of f16 or bf16 to f32, too:
 ///
 ///  1. The loops are grouped by the operands that they walk (batch, m, n, k).
 ///  2. Each operand gets a leading dimension and a transposition flag, from
@@ -145,7 +145,8 @@ static Type partOf(Type element) {
 }
 
 /// Describes `op` as a matrix product, if it is one that a BLAS can do.
-static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
+static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op,
+                                                 bool forDevice) {
   if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
       !op.hasPureBufferSemantics() || !isMultiplyAdd(*op.getBlock()))
     return std::nullopt;
@@ -163,11 +164,16 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op) {
        llvm::zip_equal(operands, op->getOperands(), maps)) {
     std::optional<SmallVector<int64_t>> strides = staticStrides(value);
     if (!strides || !map.isProjectedPermutation() ||
-        getElementTypeOrSelf(value) != element)
+        (getElementTypeOrSelf(value) != element &&
+         (!forDevice || value == result)))
       return std::nullopt;
     operand->buffer = value;
     operand->strides = loopStrides(map, *strides, count);
   }
+
+  if (getElementTypeOrSelf(product.lhs.buffer) !=
+      getElementTypeOrSelf(product.rhs.buffer))
+    return std::nullopt;
 
   Contraction &loops = product.loops;
   SmallVector<utils::IteratorType> kinds = op.getIteratorTypesArray();
@@ -328,8 +334,8 @@ private:
     return arith::ConstantOp::create(builder, loc,
                                      builder.getI64IntegerAttr(value));
   }
-  int64_t elementBytes() const {
-    return *getElementBytes(getElementTypeOrSelf(product.result.buffer));
+  static int64_t elementBytes(const Operand &operand) {
+    return *getElementBytes(getElementTypeOrSelf(operand.buffer));
   }
 
   /// Where the first element of `operand` is in memory.
@@ -345,7 +351,7 @@ private:
                                builder, loc, operand.buffer)
                                .getOffset()
                          : index(offset);
-    return advance(base, elements, elementBytes());
+    return advance(base, elements, elementBytes(operand));
   }
 
   Value advance(Value base, Value steps, int64_t bytes) {
@@ -353,12 +359,23 @@ private:
     return arith::AddIOp::create(builder, loc, base, distance);
   }
 
-  /// `base` at a position of the loops.
-  Value at(Value base, int64_t Batch::*stride, ValueRange position) {
+  /// `base` of `operand` at a position of the loops.
+  Value at(Value base, const Operand &operand, int64_t Batch::*stride,
+           ValueRange position) {
     for (auto [loop, step] : llvm::zip_equal(loops, position))
       if (loop.*stride)
-        base = advance(base, step, loop.*stride * elementBytes());
+        base = advance(base, step, loop.*stride * elementBytes(operand));
     return base;
+  }
+
+  /// What the functions for these elements are called.
+  std::string elementName() const {
+    Type element = getElementTypeOrSelf(product.lhs.buffer);
+    if (element.isBF16())
+      return "bf16";
+    return ((isa<ComplexType>(element) ? "c" : "f") +
+            Twine(8 * elementBytes(product.lhs)))
+        .str();
   }
 
   void call(ValueRange position, bool overwrite) {
@@ -369,11 +386,11 @@ private:
         integer(product.result.layout.rows),
         integer(product.result.layout.columns),
         integer(product.lhs.layout.columns),
-        at(lhs, &Batch::lhs, position),
+        at(lhs, product.lhs, &Batch::lhs, position),
         integer(product.lhs.layout.leading),
-        at(rhs, &Batch::rhs, position),
+        at(rhs, product.rhs, &Batch::rhs, position),
         integer(product.rhs.layout.leading),
-        at(result, &Batch::result, position),
+        at(result, product.result, &Batch::result, position),
         integer(product.result.layout.leading),
         arith::ConstantOp::create(
             builder, loc,
@@ -382,8 +399,7 @@ private:
       for (int64_t number : {batch.size, batch.lhs, batch.rhs, batch.result})
         arguments.push_back(integer(number));
     std::string name =
-        ("gradopt_gemm_" + Twine(forDevice ? "batched_" : "") +
-         (isa<ComplexType>(element) ? "c" : "f") + Twine(8 * elementBytes()))
+        ("gradopt_gemm_" + Twine(forDevice ? "batched_" : "") + elementName())
             .str();
     if (!module.lookupSymbol(name)) {
       OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
@@ -413,7 +429,7 @@ struct GradContractionsToBlas
     SmallVector<linalg::LinalgOp> candidates;
     getOperation().walk([&](linalg::LinalgOp op) { candidates.push_back(op); });
     for (linalg::LinalgOp op : candidates) {
-      std::optional<MatrixProduct> product = matchProduct(op);
+      std::optional<MatrixProduct> product = matchProduct(op, forDevice);
       if (!product || !isWorthACall(product->loops))
         continue;
       linalg::FillOp fill = findZeroFill(product->result.buffer, op);

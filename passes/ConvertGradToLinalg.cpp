@@ -491,7 +491,7 @@ struct ConvertGradToLinalg
     RewritePatternSet set(context);
     populateElementwiseToLinalg(set);
     populateReductionsToLinalg(set);
-    populateProductsToLinalg(set);
+    populateProductsToLinalg(set, forDevice);
     populateConvolutionToLinalg(set, forDevice);
     populateIndexingToLinalg(set);
     populateRandomToLinalg(set);

@@ -28,8 +28,8 @@ namespace mlir::grad {
 void populateElementwiseToLinalg(RewritePatternSet &patterns);
 /// Reductions and cumulative sums.
 void populateReductionsToLinalg(RewritePatternSet &patterns);
-/// Products of tensors.
-void populateProductsToLinalg(RewritePatternSet &patterns);
+/// Products of tensors; for a GPU, of narrow floats as such.
+void populateProductsToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Convolutions; for a GPU, each as one nest.
 void populateConvolutionToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Slices, pad, concatenate, reverse, gather, scatter.

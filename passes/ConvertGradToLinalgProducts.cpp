@@ -40,9 +40,11 @@ namespace {
 
 /// grad.dot_general => linalg.generic, a contraction in the layouts of the
 /// operands, or elementwise if it contracts nothing; with transposed copies
-/// where no BLAS call could read these.
+/// where no BLAS call could read these. For a device, operands that are widened
+/// are read as they are, and widened one by one: it multiplies such faster.
 struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
-  using OpRewritePattern::OpRewritePattern;
+  LowerDotGeneral(MLIRContext *context, bool forDevice)
+      : OpRewritePattern(context), forDevice(forDevice) {}
 
   LogicalResult matchAndRewrite(DotGeneralOp op,
                                 PatternRewriter &rewriter) const override {
@@ -56,16 +58,17 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
 
     Contraction form = contractionOf(op);
     bool isOuter = form.k.empty();
-    View lhs = viewOf(rewriter, op.getLhs(), op.getLhsBatch());
-    View rhs = viewOf(rewriter, op.getRhs(), op.getRhsBatch());
+    auto [left, right] = operandsOf(op);
+    View lhs = viewOf(rewriter, left, op.getLhsBatch());
+    View rhs = viewOf(rewriter, right, op.getRhsBatch());
     // A loop of the result is one of an operand.
     if (llvm::any_of(form.batch, [&](int64_t loop) {
           return !lhs.map.compose(form.lhs).isFunctionOfDim(loop) &&
                  !rhs.map.compose(form.rhs).isFunctionOfDim(loop);
         }))
-      lhs = lookThrough(rewriter, op.getLhs(), /*permutationsOnly=*/true);
-    chooseLayout(rewriter, form, lhs, op.getLhs(), form.lhs);
-    chooseLayout(rewriter, form, rhs, op.getRhs(), form.rhs);
+      lhs = lookThrough(rewriter, left, /*permutationsOnly=*/true);
+    chooseLayout(rewriter, form, lhs, left, form.lhs);
+    chooseLayout(rewriter, form, rhs, right, form.rhs);
     SmallVector<int64_t> order = loopOrder(form, lhs, rhs);
     SmallVector<int64_t> positionOf(order.size());
     for (auto [position, loop] : llvm::enumerate(order))
@@ -75,18 +78,57 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
     SmallVector<utils::IteratorType> kinds = iterators(order.size());
     for (int64_t loop : form.k)
       kinds[positionOf[loop]] = utils::IteratorType::reduction;
+    auto widened = [&, left = left](OpBuilder &builder, Location loc,
+                                    ValueRange elements) {
+      SmallVector<Value> wide(elements);
+      if (getElementTypeOrSelf(left) != type.getElementType())
+        for (Value &element : MutableArrayRef(wide).take_front(2))
+          element = arith::ExtFOp::create(builder, loc, type.getElementType(),
+                                          element);
+      multiplyAdd(builder, loc, wide);
+    };
     auto generic = linalg::GenericOp::create(
         rewriter, loc, TypeRange(type), ValueRange{lhs.source, rhs.source},
         ValueRange(isOuter ? emptyLike(rewriter, loc, type) : zeros()),
         ArrayRef<AffineMap>{lhs.map.compose(form.lhs).compose(reorder),
                             rhs.map.compose(form.rhs).compose(reorder),
                             form.result.compose(reorder)},
-        kinds, isOuter ? multiply : multiplyAdd);
+        kinds, [&](OpBuilder &builder, Location loc, ValueRange elements) {
+          isOuter ? multiply(builder, loc, elements)
+                  : widened(builder, loc, elements);
+        });
     rewriter.replaceOp(op, generic);
     return success();
   }
 
 private:
+  /// The array of narrow floats that `operand` has the numbers of, each
+  /// widened, which is lowered before; null if there is none.
+  static Value narrowSource(Value operand) {
+    auto op = operand.getDefiningOp<linalg::GenericOp>();
+    if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
+        !llvm::all_of(op.getIndexingMapsArray(),
+                      [](AffineMap map) { return map.isIdentity(); }))
+      return {};
+    auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
+    auto wide = yield.getOperand(0).getDefiningOp<arith::ExtFOp>();
+    if (!wide || wide.getIn() != op.getBody()->getArgument(0) ||
+        !isNarrowFloat(wide.getIn().getType()))
+      return {};
+    return op.getDpsInputOperand(0)->get();
+  }
+
+  /// What is multiplied: narrow floats if both operands are such, widened.
+  std::pair<Value, Value> operandsOf(DotGeneralOp op) const {
+    if (forDevice && !op.getLhsContract().empty() &&
+        op.getType().getElementType().isF32()) {
+      Value lhs = narrowSource(op.getLhs()), rhs = narrowSource(op.getRhs());
+      if (lhs && rhs && getElementTypeOrSelf(lhs) == getElementTypeOrSelf(rhs))
+        return {lhs, rhs};
+    }
+    return {op.getLhs(), op.getRhs()};
+  }
+
   /// The loops of `op` in the order batch, m, n, k.
   static Contraction contractionOf(DotGeneralOp op) {
     auto lhs = cast<RankedTensorType>(op.getLhs().getType());
@@ -232,6 +274,8 @@ private:
     linalg::YieldOp::create(
         builder, loc, multiplyNumbers(builder, loc, elements[0], elements[1]));
   }
+
+  bool forDevice;
 };
 
 /// grad.correlate => linalg.generic over results and elements of the kernel;
@@ -368,6 +412,8 @@ private:
 
 } // namespace
 
-void mlir::grad::populateProductsToLinalg(RewritePatternSet &patterns) {
-  patterns.add<LowerDotGeneral, LowerCorrelate>(patterns.getContext());
+void mlir::grad::populateProductsToLinalg(RewritePatternSet &patterns,
+                                          bool forDevice) {
+  patterns.add<LowerDotGeneral>(patterns.getContext(), forDevice);
+  patterns.add<LowerCorrelate>(patterns.getContext());
 }

@@ -635,10 +635,14 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
   auto constant = [&](unsigned operand) {
     return getConstantIntValue(call.getOperand(operand)).value_or(1);
   };
-  Type element = call.getOperand(11).getType();
+  Type sum = call.getOperand(11).getType(), element = sum;
+  if (call.getCallee().ends_with("_bf16"))
+    element = BFloat16Type::get(&getContext());
+  else if (call.getCallee().ends_with("_f16"))
+    element = Float16Type::get(&getContext());
   int64_t rows = constant(2), columns = constant(3);
   MatrixProduct product{element, constant(0) != 0, constant(1) != 0,
-                        TileShape::choose(element, rows, columns)};
+                        TileShape::choose(sum, rows, columns)};
   std::string name = product.getName();
   if (!kernels.lookupSymbol(name)) {
     OpBuilder builder = OpBuilder::atBlockEnd(kernels.getBody());

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/MatrixProductKernel.h"
+#include "dialect/Rules.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -20,8 +21,14 @@
 using namespace mlir;
 using namespace mlir::grad;
 
+Type MatrixProduct::getSum() const {
+  return isNarrowFloat(element) ? Float32Type::get(element.getContext())
+                                : element;
+}
+
 std::string MatrixProduct::getName() const {
-  return ("gemm_f" + Twine(element.getIntOrFloatBitWidth()) + "_" +
+  return ("gemm_" + Twine(element.isBF16() ? "bf" : "f") +
+          Twine(element.getIntOrFloatBitWidth()) + "_" +
           (transposesA ? "t" : "n") + (transposesB ? "t" : "n") + "_" +
           Twine(shape.rows) + "x" + Twine(shape.columns))
       .str();
@@ -103,11 +110,12 @@ private:
 
 Value Writer::getElements(Parameter pointer, Parameter stride, Value leading,
                           Value length) {
+  Value matrix = kernel.getArgument(pointer);
   auto type = MemRefType::get(
-      ShapedType::kDynamic, product.element,
+      ShapedType::kDynamic, getElementTypeOrSelf(matrix),
       StridedLayoutAttr::get(builder.getContext(), ShapedType::kDynamic, {1}));
   return memref::ReinterpretCastOp::create(
-      builder, loc, type, kernel.getArgument(pointer),
+      builder, loc, type, matrix,
       OpFoldResult(multiply(number, toIndex(stride))),
       {OpFoldResult(multiply(length, leading))},
       {OpFoldResult(builder.getIndexAttr(1))});
@@ -137,11 +145,11 @@ ProductFactor Writer::createFactor(Parameter pointer, Parameter leading,
 void Writer::store(Value elements, Value at, Value sum) {
   Value beta = kernel.getArgument(Beta);
   Value zero = arith::ConstantOp::create(builder, loc,
-                                         builder.getZeroAttr(product.element));
+                                         builder.getZeroAttr(product.getSum()));
   Value isAdded = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNE,
                                         beta, zero);
   // What is not added may be anything, NaN too.
-  auto before = scf::IfOp::create(builder, loc, product.element, isAdded,
+  auto before = scf::IfOp::create(builder, loc, product.getSum(), isAdded,
                                   /*withElseRegion=*/true);
   {
     OpBuilder::InsertionGuard guard(builder);
@@ -176,7 +184,7 @@ void Writer::write() {
   ProductFactor b = createFactor(B, LdB, StrideB, n, k, product.transposesB);
   Value distance = toIndex(LdC);
   Value result = getElements(C, StrideC, distance, m);
-  ProductTile(builder, loc, kernel, thread, product.element, shape)
+  ProductTile(builder, loc, kernel, thread, product.getSum(), shape)
       .write(a, b, row, column, index(0), k,
              [&](Value atRow, Value atColumn, Value sum) {
                Value at = arith::AddIOp::create(
@@ -190,9 +198,10 @@ gpu::GPUFuncOp MatrixProduct::createKernel(OpBuilder &builder,
                                            Location loc) const {
   Type integer = builder.getI64Type();
   Type matrix = MemRefType::get(1, element);
+  Type result = MemRefType::get(1, getSum());
   auto type = builder.getFunctionType(
       {integer, integer, integer, integer, integer, matrix, integer, matrix,
-       integer, matrix, integer, element, integer, integer, integer, integer},
+       integer, result, integer, getSum(), integer, integer, integer, integer},
       {});
   auto kernel = gpu::GPUFuncOp::create(builder, loc, getName(), type);
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),

@@ -14,9 +14,12 @@ namespace mlir::grad {
 /// A product of matrices of f32 or f64: which of them are transposed, and the
 /// tile that a block calculates.
 struct MatrixProduct {
-  Type element;
+  Type element; ///< Of what is multiplied.
   bool transposesA, transposesB;
   TileShape shape;
+
+  /// The type of sums: narrow floats are added up as f32.
+  Type getSum() const;
 
   /// The name of its kernel.
   std::string getName() const;

@@ -153,8 +153,11 @@ SmallVector<Value> ProductTile::load(const Loader &loader, Value begin,
           if (!at.getType().isIndex())
             at = arith::IndexCastUIOp::create(builder, loc,
                                               builder.getIndexType(), at);
-          return memref::LoadOp::create(builder, loc, loader.factor->elements,
-                                        at);
+          Value loaded =
+              memref::LoadOp::create(builder, loc, loader.factor->elements, at);
+          if (loaded.getType() == element)
+            return loaded;
+          return arith::ExtFOp::create(builder, loc, element, loaded);
         });
     scf::YieldOp::create(builder, loc, loaded);
     builder.setInsertionPointToStart(inside.elseBlock());

@@ -9,8 +9,9 @@
 /// step by step along the sum. For a step, they load a tile of both factors to
 /// shared memory, so that neighbours load neighbouring elements; then each adds
 /// to a square of results in its registers. What the next step needs is loaded
-/// meanwhile. Numbers of 64 bits are multiplied by tensor cores, which round as
-/// all others do: what is of a warp is calculated by its threads together.
+/// meanwhile. Narrow floats are widened when they are loaded. Numbers of 64
+/// bits are multiplied by tensor cores, which round as all others do: what is
+/// of a warp is calculated by its threads together.
 ///
 /// Where elements are in memory is for others to say: in a matrix, or in a
 /// tensor whose windows are what is multiplied.

@@ -14,7 +14,7 @@ using namespace mlir;
 using namespace mlir::grad;
 
 bool mlir::grad::isMultiplyAdd(Block &body) {
-  if (body.getNumArguments() != 3 || !llvm::hasNItems(body, 3))
+  if (body.getNumArguments() != 3)
     return false;
   auto yield = cast<linalg::YieldOp>(body.getTerminator());
   Operation *add = yield.getOperand(0).getDefiningOp();
@@ -29,7 +29,15 @@ bool mlir::grad::isMultiplyAdd(Block &body) {
     return false;
   Value a = body.getArgument(0), b = body.getArgument(1);
   Value lhs = multiply->getOperand(0), rhs = multiply->getOperand(1);
-  return (lhs == a && rhs == b) || (lhs == b && rhs == a);
+  auto left = lhs.getDefiningOp<arith::ExtFOp>();
+  auto right = rhs.getDefiningOp<arith::ExtFOp>();
+  bool isNarrow = left && right;
+  if (isNarrow) {
+    lhs = left.getIn();
+    rhs = right.getIn();
+  }
+  return llvm::hasNItems(body, isNarrow ? 5 : 3) &&
+         ((lhs == a && rhs == b) || (lhs == b && rhs == a));
 }
 
 /// Whether `expr` is a sum of multiples of loop counters.

@@ -226,6 +226,8 @@ bool findArity(uint16_t opcode, Arity &arity) {
   case GRADOPT_GEMM_F32:
   case GRADOPT_GEMM_C128:
   case GRADOPT_GEMM_C64:
+  case GRADOPT_GEMM_F16:
+  case GRADOPT_GEMM_BF16:
     arity = {16, 16};
     return true;
   case GRADOPT_COPY:
@@ -397,6 +399,11 @@ const char *Checker::checkTarget(const gradopt_command &command,
     return place == Place::Cpu || command.target < numKernels
                ? nullptr
                : "no such kernel";
+  case GRADOPT_GEMM_F16:
+  case GRADOPT_GEMM_BF16:
+    if (place == Place::Cpu)
+      return "product of narrow floats";
+    return command.target < numKernels ? nullptr : "no such kernel";
   case GRADOPT_GEMM_C128:
   case GRADOPT_GEMM_C64:
     return place == Place::Cpu ? nullptr : "product of complex matrices";

@@ -109,7 +109,11 @@ typedef enum gradopt_opcode {
   /* The same as GRADOPT_GEMM_F64, with gradopt_gemm_c128 or gradopt_gemm_c64;
      not on a device. */
   GRADOPT_GEMM_C128 = 12,
-  GRADOPT_GEMM_C64 = 13
+  GRADOPT_GEMM_C64 = 13,
+  /* The same as GRADOPT_GEMM_F32, of A and B in f16 or bf16; only on a device.
+   */
+  GRADOPT_GEMM_F16 = 14,
+  GRADOPT_GEMM_BF16 = 15
 } gradopt_opcode;
 
 typedef struct gradopt_command {

@@ -182,7 +182,29 @@ cublasStatus_t Blas::run(Gemm gemm, BatchedGemm batchedGemm,
                      p.stridea, &beta, c, p.ldc, p.stridec, p.count);
 }
 
-gradopt_status Blas::multiply(bool isDouble, const int64_t *parameters,
+cublasStatus_t Blas::runNarrow(cudaDataType_t type,
+                               const int64_t *parameters) const {
+  Product p(parameters);
+  auto operation = [](bool transposes) {
+    return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
+  };
+  float one = 1, beta = number<float>(p.beta);
+  auto *a = reinterpret_cast<const void *>(p.a);
+  auto *b = reinterpret_cast<const void *>(p.b);
+  auto *c = reinterpret_cast<void *>(p.c);
+  if (p.count == 1)
+    return library->cublasGemmEx_64(
+        handle->handle, operation(p.transb), operation(p.transa), p.n, p.m, p.k,
+        &one, b, type, p.ldb, a, type, p.lda, &beta, c, CUDA_R_32F, p.ldc,
+        CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+  return library->cublasGemmStridedBatchedEx_64(
+      handle->handle, operation(p.transb), operation(p.transa), p.n, p.m, p.k,
+      &one, b, type, p.ldb, p.strideb, a, type, p.lda, p.stridea, &beta, c,
+      CUDA_R_32F, p.ldc, p.stridec, p.count, CUBLAS_COMPUTE_32F,
+      CUBLAS_GEMM_DEFAULT);
+}
+
+gradopt_status Blas::multiply(gradopt_opcode opcode, const int64_t *parameters,
                               bool &isDone) {
   Product product(parameters);
   isDone = product.isEmpty();
@@ -191,11 +213,16 @@ gradopt_status Blas::multiply(bool isDouble, const int64_t *parameters,
   gradopt_status status;
   if (!prepare(status))
     return status;
-  cublasStatus_t error =
-      isDouble ? run<double>(library->cublasDgemm_v2_64,
-                             library->cublasDgemmStridedBatched_64, parameters)
-               : run<float>(library->cublasSgemm_v2_64,
-                            library->cublasSgemmStridedBatched_64, parameters);
+  cublasStatus_t error;
+  if (opcode == GRADOPT_GEMM_F64)
+    error = run<double>(library->cublasDgemm_v2_64,
+                        library->cublasDgemmStridedBatched_64, parameters);
+  else if (opcode == GRADOPT_GEMM_F32)
+    error = run<float>(library->cublasSgemm_v2_64,
+                       library->cublasSgemmStridedBatched_64, parameters);
+  else
+    error = runNarrow(opcode == GRADOPT_GEMM_F16 ? CUDA_R_16F : CUDA_R_16BF,
+                      parameters);
   isDone = error == CUBLAS_STATUS_SUCCESS;
   if (isDone)
     return GRADOPT_OK;

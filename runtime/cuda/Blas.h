@@ -7,6 +7,8 @@
 #ifndef GRADOPT_RUNTIME_CUDA_BLAS_H
 #define GRADOPT_RUNTIME_CUDA_BLAS_H
 
+#include "runtime/Commands.h"
+#include "runtime/cuda/BlasApi.h"
 #include "runtime/cuda/Device.h"
 
 namespace gradopt::cuda {
@@ -24,7 +26,7 @@ public:
 
   /// Does a command of matrix products, which has these operands. `isDone` is
   /// false if the library cannot do it, or there is none.
-  gradopt_status multiply(bool isDouble, const int64_t *parameters,
+  gradopt_status multiply(gradopt_opcode opcode, const int64_t *parameters,
                           bool &isDone);
 
 private:
@@ -36,6 +38,10 @@ private:
   Device &device;
   Lane &lane;
   CUstream stream;
+  /// Products of narrow floats, whose sums are f32.
+  cublasStatus_t runNarrow(cudaDataType_t type,
+                           const int64_t *parameters) const;
+
   const BlasLibrary *library = nullptr;
   BlasHandle *handle = nullptr;
 };

@@ -28,6 +28,12 @@ enum cublasStatus_t : int {
 
 enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
 
+enum cudaDataType_t : int { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_16BF = 14 };
+
+enum cublasComputeType_t : int { CUBLAS_COMPUTE_32F = 68 };
+
+enum cublasGemmAlgo_t : int { CUBLAS_GEMM_DEFAULT = -1 };
+
 } // extern "C"
 
 /// The parameters of a product of matrices that lie column by column.
@@ -43,6 +49,22 @@ enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
    long long stridea, const T *b, int64_t ldb, long long strideb,              \
    const T *beta, T *c, int64_t ldc, long long stridec, int64_t count)
 
+/// The same of matrices whose types are parameters.
+#define GRADOPT_BLAS_GEMM_EX                                                   \
+  (cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
+   int64_t m, int64_t n, int64_t k, const void *alpha, const void *a,          \
+   cudaDataType_t typea, int64_t lda, const void *b, cudaDataType_t typeb,     \
+   int64_t ldb, const void *beta, void *c, cudaDataType_t typec, int64_t ldc,  \
+   cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
+
+#define GRADOPT_BLAS_GEMM_EX_BATCHED                                           \
+  (cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,  \
+   int64_t m, int64_t n, int64_t k, const void *alpha, const void *a,          \
+   cudaDataType_t typea, int64_t lda, long long stridea, const void *b,        \
+   cudaDataType_t typeb, int64_t ldb, long long strideb, const void *beta,     \
+   void *c, cudaDataType_t typec, int64_t ldc, long long stridec,              \
+   int64_t count, cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
+
 /// F(name, parameters) for each function, all of which return a status.
 #define GRADOPT_BLAS_FUNCTIONS(F)                                              \
   F(cublasCreate_v2, (cublasHandle_t * handle))                                \
@@ -53,6 +75,8 @@ enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
   F(cublasDgemm_v2_64, GRADOPT_BLAS_GEMM(double))                              \
   F(cublasSgemm_v2_64, GRADOPT_BLAS_GEMM(float))                               \
   F(cublasDgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(double))           \
-  F(cublasSgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(float))
+  F(cublasSgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(float))            \
+  F(cublasGemmEx_64, GRADOPT_BLAS_GEMM_EX)                                     \
+  F(cublasGemmStridedBatchedEx_64, GRADOPT_BLAS_GEMM_EX_BATCHED)
 
 #endif // GRADOPT_RUNTIME_CUDA_BLASAPI_H

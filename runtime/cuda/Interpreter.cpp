@@ -80,6 +80,8 @@ gradopt_status Interpreter::run(void *const *buffers) {
       break;
     case GRADOPT_GEMM_F64:
     case GRADOPT_GEMM_F32:
+    case GRADOPT_GEMM_F16:
+    case GRADOPT_GEMM_BF16:
       status = multiply(*command);
       break;
     case GRADOPT_COPY:
@@ -139,7 +141,7 @@ gradopt_status Interpreter::launch(uint32_t kernel, size_t numOperands) {
 gradopt_status Interpreter::multiply(const gradopt_command &command) {
   bool isDone = false;
   gradopt_status status =
-      blas.multiply(command.opcode == GRADOPT_GEMM_F64, values, isDone);
+      blas.multiply(gradopt_opcode(command.opcode), values, isDone);
   ++numActions;
   return isDone || status != GRADOPT_OK
              ? status

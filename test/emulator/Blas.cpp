@@ -71,12 +71,27 @@ struct Batch {
   int64_t count = 1;
 };
 
-template <typename T>
+/// Numbers of 16 bits as they lie in memory.
+struct Half {
+  uint16_t bits;
+  explicit operator float() const {
+    return float(__builtin_bit_cast(_Float16, bits));
+  }
+};
+
+struct Brain {
+  uint16_t bits;
+  explicit operator float() const {
+    return __builtin_bit_cast(float, uint32_t(bits) << 16);
+  }
+};
+
+template <typename T, typename From>
 cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
                         bool transb, int64_t m, int64_t n, int64_t k,
-                        const T *alpha, const T *a, int64_t lda, const T *b,
-                        int64_t ldb, const T *beta, T *c, int64_t ldc,
-                        Batch batch = {}) {
+                        const T *alpha, const From *a, int64_t lda,
+                        const From *b, int64_t ldb, const T *beta, T *c,
+                        int64_t ldc, Batch batch = {}) {
   Call call(name, std::to_string(m) + " " + std::to_string(n) + " " +
                       std::to_string(k) + " " + std::to_string(batch.count));
   CUstream stream;
@@ -93,23 +108,24 @@ cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
   auto run = [=, alpha = *alpha, beta = *beta]() -> Error {
     Memory &memory = Memory::get();
     int device = stream->context->device;
-    auto check = [&](const View &view, int64_t rows, int64_t columns) {
+    auto check = [&](const View &view, int64_t rows, int64_t columns,
+                     size_t bytes) {
       if (rows == 0 || columns == 0)
         return std::string();
       return memory.checkRange(
-          view.data, (view.at(rows - 1, columns - 1) + 1) * sizeof(T), device);
+          view.data, (view.at(rows - 1, columns - 1) + 1) * bytes, device);
     };
     for (int64_t number = 0; number < batch.count; ++number) {
-      const T *fromA = a + number * batch.stridea;
-      const T *fromB = b + number * batch.strideb;
+      const From *fromA = a + number * batch.stridea;
+      const From *fromB = b + number * batch.strideb;
       T *to = c + number * batch.stridec;
       View va{uint64_t(fromA), lda, transa}, vb{uint64_t(fromB), ldb, transb},
           vc{uint64_t(to), ldc, false};
-      std::string problem = check(va, m, k);
+      std::string problem = check(va, m, k, sizeof(From));
       if (problem.empty())
-        problem = check(vb, k, n);
+        problem = check(vb, k, n, sizeof(From));
       if (problem.empty())
-        problem = check(vc, m, n);
+        problem = check(vc, m, n, sizeof(T));
       if (!problem.empty())
         return {CUDA_ERROR_ILLEGAL_ADDRESS,
                 "a matrix of a product, " + problem};
@@ -117,7 +133,7 @@ cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
         for (int64_t i = 0; i < m; ++i) {
           T sum = 0;
           for (int64_t l = 0; l < k; ++l)
-            sum += fromA[va.at(i, l)] * fromB[vb.at(l, j)];
+            sum += T(fromA[va.at(i, l)]) * T(fromB[vb.at(l, j)]);
           T &element = to[vc.at(i, j)];
           element = beta == T(0) ? alpha * sum : alpha * sum + beta * element;
         }
@@ -126,6 +142,32 @@ cublasStatus_t multiply(const char *name, cublasHandle_t handle, bool transa,
   };
   enqueue(stream, Action{"kernel", std::string("run ") + name, std::move(run)});
   return CUBLAS_STATUS_SUCCESS;
+}
+
+/// Of narrow floats, to f32: the only form of these that is in use.
+cublasStatus_t multiplyNarrow(const char *name, cublasHandle_t handle,
+                              bool transa, bool transb, int64_t m, int64_t n,
+                              int64_t k, const void *alpha, const void *a,
+                              cudaDataType_t typea, int64_t lda, const void *b,
+                              cudaDataType_t typeb, int64_t ldb,
+                              const void *beta, void *c, cudaDataType_t typec,
+                              int64_t ldc, cublasComputeType_t compute,
+                              Batch batch = {}) {
+  if (typea != typeb || typec != CUDA_R_32F || compute != CUBLAS_COMPUTE_32F)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  auto run = [&](auto *from) {
+    using From = std::remove_pointer_t<decltype(from)>;
+    return multiply(
+        name, handle, transa, transb, m, n, k,
+        static_cast<const float *>(alpha), static_cast<const From *>(a), lda,
+        static_cast<const From *>(b), ldb, static_cast<const float *>(beta),
+        static_cast<float *>(c), ldc, batch);
+  };
+  if (typea == CUDA_R_16F)
+    return run(static_cast<Half *>(nullptr));
+  if (typea == CUDA_R_16BF)
+    return run(static_cast<Brain *>(nullptr));
+  return CUBLAS_STATUS_INVALID_VALUE;
 }
 
 } // namespace
@@ -170,4 +212,29 @@ BLAS cublasSgemmStridedBatched_64(
   return multiply("cublasSgemmStridedBatched_64", handle, transa == CUBLAS_OP_T,
                   transb == CUBLAS_OP_T, m, n, k, alpha, a, lda, b, ldb, beta,
                   c, ldc, Batch{stridea, strideb, stridec, count});
+}
+
+BLAS cublasGemmEx_64(cublasHandle_t handle, cublasOperation_t transa,
+                     cublasOperation_t transb, int64_t m, int64_t n, int64_t k,
+                     const void *alpha, const void *a, cudaDataType_t typea,
+                     int64_t lda, const void *b, cudaDataType_t typeb,
+                     int64_t ldb, const void *beta, void *c,
+                     cudaDataType_t typec, int64_t ldc,
+                     cublasComputeType_t compute, cublasGemmAlgo_t) {
+  return multiplyNarrow("cublasGemmEx_64", handle, transa == CUBLAS_OP_T,
+                        transb == CUBLAS_OP_T, m, n, k, alpha, a, typea, lda, b,
+                        typeb, ldb, beta, c, typec, ldc, compute);
+}
+
+BLAS cublasGemmStridedBatchedEx_64(
+    cublasHandle_t handle, cublasOperation_t transa, cublasOperation_t transb,
+    int64_t m, int64_t n, int64_t k, const void *alpha, const void *a,
+    cudaDataType_t typea, int64_t lda, long long stridea, const void *b,
+    cudaDataType_t typeb, int64_t ldb, long long strideb, const void *beta,
+    void *c, cudaDataType_t typec, int64_t ldc, long long stridec,
+    int64_t count, cublasComputeType_t compute, cublasGemmAlgo_t) {
+  return multiplyNarrow("cublasGemmStridedBatchedEx_64", handle,
+                        transa == CUBLAS_OP_T, transb == CUBLAS_OP_T, m, n, k,
+                        alpha, a, typea, lda, b, typeb, ldb, beta, c, typec,
+                        ldc, compute, Batch{stridea, strideb, stridec, count});
 }

@@ -56,3 +56,31 @@ def test_gradients(dtype: Any) -> None:
     rows = go.compile(lambda x: (np.sum(x, axis=0), np.cumsum(x[:, 0])), device="cuda")(x)
     narrow.assert_close(on_host(rows[0]), x.astype("f8").sum(0), dtype)
     narrow.assert_close(on_host(rows[1]), np.cumsum(x[:, 0].astype("f8")), dtype)
+
+
+@narrow.both
+@pytest.mark.parametrize(
+    ("lhs", "rhs", "subscripts"),
+    [
+        ((70, 90), (90, 80), "mk,kn->mn"),
+        ((90, 33), (80, 90), "km,nk->mn"),
+        ((3, 2, 40, 50), (3, 2, 50, 60), "abmk,abkn->abmn"),
+        ((5, 3), (3, 2), "mk,kn->mn"),
+    ],
+)
+def test_products_read_narrow_numbers(
+    dtype: Any, lhs: tuple[int, ...], rhs: tuple[int, ...], subscripts: str
+) -> None:
+    """Products of two numbers are exact in float32, and so is how they are added up."""
+    rng = np.random.default_rng(5)
+    a, b = (rng.normal(size=shape).astype(dtype) for shape in (lhs, rhs))
+    compiled = go.compile(lambda a, b: np.einsum(subscripts, a, b), device="cuda")
+    text = compiled.lower(a, b).mlir("bufferized")
+    assert "arith.extf" not in text or "arith.mulf" in text, "nothing is widened by itself"
+    if a.size > 1000:
+        assert f"@gradopt_gemm_batched_{'f16' if dtype == np.float16 else 'bf16'}" in text
+    true = np.einsum(subscripts, a.astype("f8"), b.astype("f8"))
+    got = on_host(compiled(a, b))
+    # One rounding of the result, which NumPy has in dtype, and those of the sums.
+    eps = float(np.finfo("f4").eps) if got.dtype == np.float32 else narrow.eps(dtype)
+    np.testing.assert_allclose(got.astype("f8"), true, rtol=eps, atol=1e-4)

@@ -83,3 +83,52 @@ func.func @what_is_the_same_for_all_has_a_distance_of_zero(%a: memref<6x4x5xf32>
   }
   return
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// Narrow floats are added up as f32.
+
+// CHECK: func private @gradopt_gemm_batched_bf16(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f32, i64, i64, i64, i64)
+
+// CHECK-LABEL: func @narrow
+func.func @narrow(%a: memref<4x5xbf16>, %b: memref<3x5xbf16>, %c: memref<4x3xf32>) {
+  // CHECK: call @gradopt_gemm_batched_bf16(
+  linalg.generic {indexing_maps = [#mk, #nk, #mn], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x5xbf16>, memref<3x5xbf16>) outs(%c : memref<4x3xf32>) {
+  ^bb0(%x: bf16, %y: bf16, %z: f32):
+    %0 = arith.extf %x : bf16 to f32
+    %1 = arith.extf %y : bf16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %z, %2 : f32
+    linalg.yield %3 : f32
+  }
+  return
+}
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// No library multiplies numbers of two types.
+
+// CHECK-LABEL: func @mixed
+func.func @mixed(%a: memref<4x5xbf16>, %b: memref<3x5xf16>, %c: memref<4x3xf32>) {
+  // CHECK-NOT: call
+  // CHECK: linalg.generic
+  linalg.generic {indexing_maps = [#mk, #nk, #mn], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%a, %b : memref<4x5xbf16>, memref<3x5xf16>) outs(%c : memref<4x3xf32>) {
+  ^bb0(%x: bf16, %y: f16, %z: f32):
+    %0 = arith.extf %x : bf16 to f32
+    %1 = arith.extf %y : f16 to f32
+    %2 = arith.mulf %0, %1 : f32
+    %3 = arith.addf %z, %2 : f32
+    linalg.yield %3 : f32
+  }
+  return
+}

@@ -18,6 +18,7 @@ from command_lists import (
     END,
     EQUAL,
     FRAME,
+    GEMM_BF16,
     GEMM_C64,
     GEMM_C128,
     GEMM_F32,
@@ -300,7 +301,8 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
-        (with_command(14, 0), "unknown command"),
+        (with_command(16, 0), "unknown command"),
+        (with_command(GEMM_BF16, 0, *[constant(0)] * 16), "product of narrow floats"),
         (with_command(SET, REGISTER), "wrong number of operands"),
         (with_command(GEMM_F64, 0, *[constant(0)] * 12), "wrong number of operands"),
         (with_command(LAUNCH, 1, kernels=1), "no such kernel"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import device_programs as programs
+import ml_dtypes
 import numpy as np
 import pytest
 from command_lists import (
@@ -17,6 +18,8 @@ from command_lists import (
     COPY,
     END,
     EQUAL,
+    GEMM_BF16,
+    GEMM_F16,
     GEMM_F32,
     GEMM_F64,
     LESS,
@@ -263,6 +266,15 @@ def test_the_caller_s_context_stays(
 # -- Matrix products ------------------------------------------------------------------------
 
 
+BFLOAT16 = ml_dtypes.bfloat16
+GEMM = {
+    np.float64: GEMM_F64,
+    np.float32: GEMM_F32,
+    np.float16: GEMM_F16,
+    BFLOAT16: GEMM_BF16,
+}
+
+
 def multiplication(
     dtype: type,
     shape: tuple[int, int, int],
@@ -273,16 +285,18 @@ def multiplication(
     """c = op(a) op(b) + beta c, for so many a and c, and one b"""
     size = np.dtype(dtype).itemsize
     m, n, k = shape
-    program = CommandList([size * count * m * k, size * k * n, size * count * m * n])
+    total = np.float32 if size == 2 else dtype
+    sizes = [size * count * m * k, size * k * n, np.dtype(total).itemsize * count * m * n]
+    program = CommandList(sizes)
     program.kernels.append(("product", 1, 32))
-    half = np.zeros(8 // size, dtype)
+    half = np.zeros(8 // np.dtype(total).itemsize, total)
     half[0] = beta
     operands: list[Operand] = [constant(v) for v in (*transposed, m, n, k)]
     operands += [program.buffer(0), constant(m if transposed[0] else k)]
     operands += [program.buffer(1), constant(k if transposed[1] else n)]
     operands += [program.buffer(2), constant(n), constant(int(half.view(np.int64)[0]))]
     operands += [constant(v) for v in (count, m * k, 0, m * n)]
-    program.add(GEMM_F64 if size == 8 else GEMM_F32, 0, *operands)
+    program.add(GEMM[dtype], 0, *operands)
     program.launch(("nothing", 1, 1))
     program.add(END, 0)
     return program
@@ -301,20 +315,25 @@ def check_product(
     m, n, k = shape
     a = rng.normal(size=(count, *((k, m) if transposed[0] else (m, k)))).astype(dtype)
     b = rng.normal(size=(n, k) if transposed[1] else (k, n)).astype(dtype)
-    c = rng.normal(size=(count, m, n)).astype(dtype)
+    # Narrow floats are added up as float32.
+    total = np.float64 if dtype == np.float64 else np.float32
+    c = rng.normal(size=(count, m, n)).astype(total)
     if beta == 0:
         c[:] = np.nan
-    expected = (a.swapaxes(1, 2) if transposed[0] else a) @ (b.T if transposed[1] else b)
+    left, right = a.astype(total), b.astype(total)
+    expected = (left.swapaxes(1, 2) if transposed[0] else left) @ (
+        right.T if transposed[1] else right
+    )
     program = multiplication(dtype, shape, transposed, beta, count)
     module = cuda.load(device_program(program, [image]))
     at = [cuda.upload(array) for array in (a, b, c)]
-    tolerance = 1e-5 if dtype == np.float32 else 1e-13
+    tolerance = 1e-5 if total == np.float32 else 1e-13
     for _ in range(3):
-        expected = expected + dtype(beta) * c if beta else expected
+        expected = expected + total(beta) * c if beta else expected
         cuda.run(module, *at)
         c = cuda.download(at[2], c)
         np.testing.assert_allclose(c, expected, rtol=tolerance, atol=tolerance)
-        expected = expected - dtype(beta) * c if beta else expected
+        expected = expected - total(beta) * c if beta else expected
         if beta:
             break
     cuda.unload(module)
@@ -353,6 +372,23 @@ def test_several_products_by_the_library(
 ) -> None:
     check_product(cuda, image, dtype, (3, 4, 5), transposed, beta, count=4)
     name = f"cublas{'S' if dtype == np.float32 else 'D'}gemmStridedBatched_64"
+    assert any(f"run {name}" in line for line in emulator.done())
+    assert not any("run product" in line for line in emulator.done())
+
+
+@pytest.mark.parametrize("dtype", [np.float16, BFLOAT16])
+@pytest.mark.parametrize("transposed", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("count", [1, 4])
+def test_products_of_narrow_floats_by_the_library(
+    cuda: Runtime,
+    emulator: Emulator,
+    image: programs.Image,
+    dtype: type,
+    transposed: tuple[int, int],
+    count: int,
+) -> None:
+    check_product(cuda, image, dtype, (3, 4, 5), transposed, 0.5 if count > 1 else 0.0, count)
+    name = "cublasGemmStridedBatchedEx_64" if count > 1 else "cublasGemmEx_64"
     assert any(f"run {name}" in line for line in emulator.done())
     assert not any("run product" in line for line in emulator.done())
 
