@@ -13,6 +13,7 @@
 #include "dialect/Restore.h"
 #include "dialect/Rules.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/Tapes.h"
 #include "llvm/ADT/SmallVectorExtras.h"
 
@@ -82,6 +83,7 @@ static SmallVector<Value> indicesOf(OpBuilder &builder, Location loc,
 bool grad::isTape(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && isStorable(type) && tensor.getRank() > 0 &&
+         llvm::none_of(tensor.getShape(), gradopt::findOpenSize) &&
          getBytes(type) > gradopt::kTapeBytes / 2;
 }
 

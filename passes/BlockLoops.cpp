@@ -38,6 +38,7 @@
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
 #include "passes/TensorProduct.h"
+#include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -161,6 +162,11 @@ static unsigned blockableDepth(LinalgOp op, unsigned most) {
           dim == kOther || (dim >= 0 && isView))
         depth = loop;
   }
+  // How many blocks of these there are is known in the call only.
+  if (op->getParentOfType<func::FuncOp>()->hasAttr(gradopt::kOpenSizesAttr))
+    for (auto [loop, size] : llvm::enumerate(op.getStaticLoopRanges()))
+      if (gradopt::isOpen(size))
+        depth = std::min<unsigned>(depth, loop);
   return depth;
 }
 

@@ -26,6 +26,8 @@ static ViewLikeOpInterface getView(Value buffer) {
 
 /// The bytes of its operand that `op` shows, if they are known.
 static std::optional<ByteRange> getBytes(memref::ViewOp op) {
+  if (auto stated = op->getAttrOfType<DenseI64ArrayAttr>(kBytesAttr))
+    return ByteRange(stated[0], stated[1]);
   std::optional<int64_t> begin = getConstantIntValue(op.getByteShift());
   std::optional<int64_t> size = getByteSize(op.getType());
   if (!begin || !size)

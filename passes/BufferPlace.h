@@ -15,6 +15,7 @@
 #define GRADOPT_PASSES_BUFFERPLACE_H
 
 #include "mlir/IR/Value.h"
+#include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
 #include <optional>
@@ -28,6 +29,11 @@ using ByteRange = std::pair<int64_t, int64_t>;
 inline bool overlap(ByteRange a, ByteRange b) {
   return a.first < b.second && b.first < a.second;
 }
+
+/// An attribute of a `memref.view` whose shift is computed in the call: bytes
+/// that have no byte in common with those of others, as far as buffers have
+/// none.
+inline constexpr llvm::StringLiteral kBytesAttr = "grad.bytes";
 
 /// Where a buffer lies, as far as this is known. A view lies within what it is
 /// a view of.

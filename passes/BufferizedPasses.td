@@ -205,6 +205,47 @@ def GradPlanMemory : Pass<"grad-plan-memory", "::mlir::ModuleOp"> {
   ];
 }
 
+def GradResolveOpenSizes : Pass<"grad-resolve-open-sizes", "::mlir::func::FuncOp"> {
+  let summary = "Replace the number that stands for open sizes by those of the call";
+  let description = [{
+    A function with the attribute `grad.open_sizes` was compiled for arrays with
+    any number of rows: a number, 1061851424, stands for how many there is room
+    for. The attribute names arguments, integers that are numbers of rows. The
+    room is the largest of them, and `grad.least_room`, as a multiple of 64. What
+    was computed of the number is now computed of the room, with the same result
+    as if that had been the number:
+
+    ```mlir
+    func.func @main(%n: memref<i64>, %arena: memref<4398046511104xi8>)
+        attributes {grad.arena_bytes = 4398046511104, grad.open_sizes = array<i64: 0>} {
+      %c2199023255552 = arith.constant 2199023255552 : index
+      %a = memref.view %arena[%c2199023255552][] : memref<4398046511104xi8> to memref<1061851424xf64>
+      linalg.fill ins(%zero : f64) outs(%a : memref<1061851424xf64>)
+    }
+    // becomes
+    func.func @main(%n: memref<i64>, %arena: memref<1024xi8>) {
+      %room = ...
+      %begin = arith.muli %room, %c8 : index
+      %a = memref.view %arena[%begin][] : memref<1024xi8> to memref<1061851424xf64>
+      scf.for %i = %c0 to %room step %c64 {
+        %rows = memref.subview %a[%i] [64] [1]
+        linalg.fill ins(%zero : f64) outs(%rows)
+      }
+    }
+    ```
+
+    Only the outermost dimension of a buffer can be open, and one of it. Anything
+    else, and calls on such buffers, are errors.
+  }];
+  let statistics = [
+    Statistic<"numLoops", "num-loops", "Loops over all rows of a buffer made">
+  ];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::scf::SCFDialect"
+  ];
+}
+
 def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
   let summary = "Turn matrix products on buffers into BLAS calls";
   let description = [{

@@ -19,6 +19,7 @@
 #include "passes/BufferSize.h"
 #include "runtime/Commands.h"
 #include "runtime/Interface.h"
+#include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -764,25 +765,36 @@ FailureOr<CommandTable> mlir::grad::encodeCommands(func::FuncOp list,
 int64_t mlir::grad::growArena(func::FuncOp list, int64_t bytes) {
   Builder builder(list.getContext());
   auto planned = list->getAttrOfType<IntegerAttr>("grad.arena_bytes").getInt();
-  int64_t begin = llvm::alignTo(planned, gradopt::kArenaAlignment);
   BlockArgument arena = list.getArguments().back();
   auto type = cast<MemRefType>(arena.getType());
-  arena.setType(MemRefType::get({begin + bytes}, builder.getI8Type()));
+  OpBuilder atStart = OpBuilder::atBlockBegin(arena.getOwner());
+  // Where the arena ends that grows with open sizes is known in the call only:
+  // there, all that it has moves.
+  bool isOpen = list->hasAttr(gradopt::kOpenSizesAttr);
+  int64_t moved = isOpen ? llvm::alignTo(bytes, gradopt::kArenaAlignment) : 0,
+          begin = isOpen ? 0 : llvm::alignTo(planned, gradopt::kArenaAlignment),
+          size = isOpen ? type.getDimSize(0) + moved : begin + bytes;
+  arena.setType(MemRefType::get({size}, builder.getI8Type()));
   // Kernels that get all of it do not get what is new.
-  Value part;
+  Value part, distance;
   for (OpOperand &use : llvm::make_early_inc_range(arena.getUses())) {
+    if (!distance)
+      distance = arith::ConstantIndexOp::create(atStart, arena.getLoc(), moved);
+    if (auto view = dyn_cast<memref::ViewOp>(use.getOwner()); view && isOpen) {
+      OpBuilder before(view);
+      view.getByteShiftMutable().assign(before.createOrFold<arith::AddIOp>(
+          view.getLoc(), view.getByteShift(), distance));
+    }
     if (!isa<func::CallOp>(use.getOwner()))
       continue;
-    if (!part) {
-      OpBuilder atStart = OpBuilder::atBlockBegin(arena.getOwner());
-      Value zero = arith::ConstantIndexOp::create(atStart, arena.getLoc(), 0);
-      part = memref::ViewOp::create(atStart, arena.getLoc(), type, arena, zero,
-                                    ValueRange());
-    }
+    if (!part)
+      part = memref::ViewOp::create(atStart, arena.getLoc(), type, arena,
+                                    distance, ValueRange());
     use.set(part);
   }
   list.setType(builder.getFunctionType(list.getBody().getArgumentTypes(), {}));
-  list->setAttr("grad.arena_bytes", builder.getI64IntegerAttr(begin + bytes));
+  list->setAttr("grad.arena_bytes",
+                builder.getI64IntegerAttr(isOpen ? planned + moved : size));
   return begin;
 }
 
@@ -791,6 +803,11 @@ void mlir::grad::reserveFrame(func::FuncOp list) {
   if (failed(table))
     return;
   int64_t frame = growArena(list, table->frameBytes);
+  // Where buffers have moved, addresses are computed of more.
+  if (FailureOr<CommandTable> moved = encodeCommands(list, frame);
+      list->hasAttr(gradopt::kOpenSizesAttr) && succeeded(moved) &&
+      moved->frameBytes > table->frameBytes)
+    frame = growArena(list, moved->frameBytes);
   list->setAttr(
       kFrameAttr,
       IntegerAttr::get(IntegerType::get(list.getContext(), 64), frame));

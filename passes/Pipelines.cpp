@@ -114,6 +114,7 @@ static void buildBufferized(OpPassManager &manager,
   GradPlanMemoryOptions plan;
   plan.remarks = options.planRemarks;
   manager.addPass(createGradPlanMemory(plan));
+  manager.addNestedPass<func::FuncOp>(createGradResolveOpenSizes());
   GradContractionsToBlasOptions blas;
   blas.threshold = options.blasThreshold;
   blas.forDevice = options.isForDevice();

@@ -22,6 +22,10 @@
 /// Tapes (dialect/Stacks.h) come before all else, at multiples of kTapeBytes.
 /// They must not be copied or filled, as that would take all of these bytes.
 ///
+/// Buffers of open sizes (runtime/OpenSizes.h) come behind all others. They are
+/// placed by how many bytes they take for each part of the room: what is
+/// disjoint for one is so for any number of them.
+///
 /// Invariant: two buffers whose lifetimes overlap occupy disjoint bytes, unless
 /// they occupy the same bytes and one is written in place of the other.
 ///
@@ -31,6 +35,7 @@
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
 #include "passes/SymbolUses.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/Tapes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -65,6 +70,9 @@ struct Buffer {
 
 struct Plan {
   SmallVector<Buffer> buffers, tapes;
+  /// Sizes and offsets of these are bytes for each part of the room, until all
+  /// are placed.
+  SmallVector<Buffer> open;
   int64_t arenaBytes = 0;
   /// What is written to tapes in an iteration of their loops.
   int64_t tapeBytes = 0;
@@ -74,7 +82,33 @@ struct Plan {
 bool isTape(Type type) {
   auto buffer = dyn_cast<MemRefType>(type);
   return buffer && buffer.getRank() > 0 &&
+         llvm::none_of(buffer.getShape(), gradopt::findOpenSize) &&
          getByteSize(buffer).value_or(0) > gradopt::kTapeBytes / 2;
+}
+
+/// The bytes that a buffer takes for each part of the room; none if its size is
+/// known, or no such number.
+std::optional<int64_t> getBytesPerPart(MemRefType type) {
+  std::optional<int64_t> bytes = getElementBytes(type.getElementType());
+  std::optional<gradopt::OpenSize> open;
+  for (int64_t size : type.getShape()) {
+    if (!gradopt::isOpen(size)) {
+      if (llvm::MulOverflow(*bytes, size, *bytes))
+        return std::nullopt;
+      continue;
+    }
+    if (open)
+      return std::nullopt;
+    open = gradopt::findOpenSize(size);
+    if (!open)
+      return std::nullopt;
+  }
+  if (!open)
+    return std::nullopt;
+  // There are the parts of one step at least.
+  int64_t more = std::max<int64_t>(open->more, 0),
+          parts = gradopt::kRoomStep / gradopt::kRoomParts;
+  return (open->parts + int64_t(llvm::divideCeil(more, parts))) * *bytes;
 }
 
 /// Bytes of the arena that are taken for a while.
@@ -262,8 +296,9 @@ static int64_t place(MutableArrayRef<Buffer> buffers, int64_t alignment) {
   return best.value_or(0);
 }
 
-/// Places all buffers of the plan.
-static void place(Plan &plan, int64_t alignment) {
+/// Places all buffers of the plan; fails if that is no arena that is computed
+/// of the room.
+static LogicalResult place(Plan &plan, int64_t alignment) {
   int64_t begin = place(plan.tapes, alignment);
   std::map<int64_t, int64_t> bytes;
   for (const Buffer &tape : plan.tapes) {
@@ -278,6 +313,17 @@ static void place(Plan &plan, int64_t alignment) {
   plan.arenaBytes = begin + place(plan.buffers, alignment);
   for (Buffer &buffer : plan.buffers)
     buffer.offset += begin;
+  if (plan.open.empty())
+    return success();
+  begin = llvm::alignTo(plan.arenaBytes, alignment);
+  if (begin >= gradopt::OpenArena::kUnit)
+    return failure();
+  // The number of parts is even, so that offsets are aligned.
+  int64_t half = std::max<int64_t>(alignment / 2, 1);
+  plan.arenaBytes = begin + place(plan.open, half) * gradopt::OpenArena::kUnit;
+  for (Buffer &buffer : plan.open)
+    buffer.offset = begin + buffer.offset * gradopt::OpenArena::kUnit;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -304,6 +350,7 @@ struct GradPlanMemory : grad::impl::GradPlanMemoryBase<GradPlanMemory> {
 private:
   LogicalResult planFunction(func::FuncOp func);
   LogicalResult checkAllocation(Operation *alloc);
+  LogicalResult checkOpen(func::FuncOp func, const Plan &plan);
   FailureOr<Plan> analyze(func::FuncOp func);
   void rewrite(func::FuncOp func, const Plan &plan);
 };
@@ -339,9 +386,48 @@ LogicalResult GradPlanMemory::checkAllocation(Operation *alloc) {
   return success();
 }
 
+/// Finds which buffers are written in place of another one, in the operation
+/// where the latter dies.
+static void
+findSharers(MutableArrayRef<Buffer> buffers,
+            const llvm::DenseMap<unsigned, Operation *> &operationAt) {
+  llvm::DenseMap<unsigned, SmallVector<unsigned>> begins;
+  for (auto [i, buffer] : llvm::enumerate(buffers))
+    begins[buffer.live.begin].push_back(i);
+  for (auto [i, last] : llvm::enumerate(buffers)) {
+    Operation *op = operationAt.lookup(last.live.end);
+    if (!op)
+      continue;
+    for (unsigned j : begins.lookup(last.live.end)) {
+      Buffer &next = buffers[j];
+      if (i == j || next.size != last.size ||
+          !isElementwiseUpdate(op, last.alloc->getResult(0),
+                               next.alloc->getResult(0)))
+        continue;
+      last.sharers.push_back(j);
+      next.sharers.push_back(i);
+    }
+  }
+}
+
+/// What has open sizes and cannot be computed of the room.
+LogicalResult GradPlanMemory::checkOpen(func::FuncOp func, const Plan &plan) {
+  if (!plan.tapes.empty())
+    return func.emitOpError("expected no tapes beside open sizes");
+  for (const Buffer &buffer : plan.buffers) {
+    auto type = cast<MemRefType>(buffer.alloc->getResult(0).getType());
+    if (llvm::any_of(type.getShape(), gradopt::isOpen))
+      return buffer.alloc->emitOpError("expected one open size, of as many "
+                                       "rows as there is room for, but got ")
+             << type;
+  }
+  return success();
+}
+
 FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
   Plan plan;
   BufferLiveness liveness(func);
+  bool hasOpen = func->hasAttr(gradopt::kOpenSizesAttr);
   WalkResult result = func.walk([&](Operation *op) {
     if (!isAllocation(op))
       return WalkResult::advance();
@@ -353,11 +439,13 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
       plan.tapes.push_back(
           {op, int64_t(llvm::alignTo(*getByteSize(type), gradopt::kTapeBytes)),
            *live});
+    else if (auto bytes = getBytesPerPart(type); hasOpen && bytes)
+      plan.open.push_back({op, *bytes, *live});
     else
       plan.buffers.push_back({op, *getByteSize(type), *live});
     return WalkResult::advance();
   });
-  if (result.wasInterrupted())
+  if (result.wasInterrupted() || (hasOpen && failed(checkOpen(func, plan))))
     return failure();
 
   if (!inPlace)
@@ -365,25 +453,8 @@ FailureOr<Plan> GradPlanMemory::analyze(func::FuncOp func) {
   llvm::DenseMap<unsigned, Operation *> operationAt;
   func.walk(
       [&](linalg::LinalgOp op) { operationAt[liveness.range(op).begin] = op; });
-  llvm::DenseMap<unsigned, SmallVector<unsigned>> begins;
-  for (auto [i, buffer] : llvm::enumerate(plan.buffers))
-    begins[buffer.live.begin].push_back(i);
-  // Which buffers are written in place of another one, in the operation where
-  // the latter dies.
-  for (auto [i, last] : llvm::enumerate(plan.buffers)) {
-    Operation *op = operationAt.lookup(last.live.end);
-    if (!op)
-      continue;
-    for (unsigned j : begins.lookup(last.live.end)) {
-      Buffer &next = plan.buffers[j];
-      if (i == j || next.size != last.size ||
-          !isElementwiseUpdate(op, last.alloc->getResult(0),
-                               next.alloc->getResult(0)))
-        continue;
-      last.sharers.push_back(j);
-      next.sharers.push_back(i);
-    }
-  }
+  findSharers(plan.buffers, operationAt);
+  findSharers(plan.open, operationAt);
   return plan;
 }
 
@@ -403,7 +474,7 @@ void GradPlanMemory::rewrite(func::FuncOp func, const Plan &plan) {
   func.walk([](memref::DeallocOp dealloc) { dealloc.erase(); });
   llvm::DenseMap<int64_t, Value> offsets;
   for (const Buffer &buffer :
-       llvm::concat<const Buffer>(plan.tapes, plan.buffers)) {
+       llvm::concat<const Buffer>(plan.tapes, plan.buffers, plan.open)) {
     Location loc = buffer.alloc->getLoc();
     if (remarks)
       emitRemark(loc) << "arena offset " << buffer.offset << ", size "
@@ -453,7 +524,10 @@ LogicalResult GradPlanMemory::planFunction(func::FuncOp func) {
   FailureOr<Plan> plan = analyze(func);
   if (failed(plan))
     return failure();
-  place(*plan, alignment);
+  if (failed(place(*plan, alignment)))
+    return func.emitOpError("expected temporaries of known size to be less "
+                            "than ")
+           << gradopt::OpenArena::kUnit << " bytes beside open sizes";
   for (const Buffer &buffer : plan->buffers)
     temporaryBytes += buffer.size;
   arenaBytes += plan->arenaBytes;

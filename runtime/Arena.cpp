@@ -69,8 +69,7 @@ static ArenaPool pool;
 
 ArenaPool &ArenaPool::get() { return pool; }
 
-void ArenaPool::add(ArenaUser &user) {
-  Lock lock(mutex);
+void ArenaPool::link(ArenaUser &user) {
   ArenaUser *larger = nullptr, **link = &users;
   while (*link && (*link)->bytes > user.bytes) {
     larger = *link;
@@ -81,15 +80,37 @@ void ArenaPool::add(ArenaUser &user) {
   if (user.smaller)
     user.smaller->larger = &user;
   *link = &user;
+  user.isAdded = true;
+}
+
+void ArenaPool::unlink(ArenaUser &user) {
+  (user.larger ? user.larger->smaller : users) = user.smaller;
+  if (user.smaller)
+    user.smaller->larger = user.larger;
+  user.isAdded = false;
+}
+
+void ArenaPool::add(ArenaUser &user) {
+  Lock lock(mutex);
+  link(user);
+}
+
+void ArenaPool::enlarge(ArenaUser &user, size_t bytes) {
+  Lock lock(mutex);
+  // Another call may have been first.
+  if (bytes <= user.bytes)
+    return;
+  if (user.isAdded)
+    unlink(user);
+  user.bytes = bytes;
+  link(user);
 }
 
 void ArenaPool::remove(ArenaUser &user) {
   Idle *unneeded;
   {
     Lock lock(mutex);
-    (user.larger ? user.larger->smaller : users) = user.smaller;
-    if (user.smaller)
-      user.smaller->larger = user.larger;
+    unlink(user);
     unneeded = cut(find(largestNeeded() + 1));
   }
   free(unneeded);

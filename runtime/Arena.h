@@ -7,6 +7,7 @@
 #ifndef GRADOPT_RUNTIME_ARENA_H
 #define GRADOPT_RUNTIME_ARENA_H
 
+#include <atomic>
 #include <cstddef>
 #include <pthread.h>
 
@@ -29,8 +30,10 @@ struct Arena {
 
 /// A loaded program that needs arenas.
 struct ArenaUser {
-  size_t bytes = 0;
+  /// Changes under the lock of the pool; it only grows.
+  std::atomic<size_t> bytes = 0;
   ArenaUser *larger = nullptr, *smaller = nullptr;
+  bool isAdded = false;
 };
 
 /// The arenas of all programs in the process. There are at most as many as
@@ -45,6 +48,9 @@ public:
   /// A program was loaded, or is to be unloaded.
   void add(ArenaUser &user);
   void remove(ArenaUser &user);
+  /// A program, added or not, needs arenas of at least so many bytes from now
+  /// on.
+  void enlarge(ArenaUser &user, size_t bytes);
 
   /// An arena of at least `bytes` bytes that nobody else uses; without memory
   /// if there is none left.
@@ -59,6 +65,9 @@ public:
   void unlock() { pthread_mutex_unlock(&mutex); }
 
 private:
+  void link(ArenaUser &user);
+  void unlink(ArenaUser &user);
+
   /// A list of unused arenas that is kept in their own memory, the smallest
   /// first.
   struct Idle {
@@ -73,7 +82,7 @@ private:
   Idle *cut(Idle **link);
   /// Frees a list.
   void free(Idle *list);
-  size_t largestNeeded() const { return users ? users->bytes : 0; }
+  size_t largestNeeded() const { return users ? users->bytes.load() : 0; }
 
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
   Idle *idle = nullptr;

@@ -41,16 +41,19 @@ static constexpr size_t kStackArena = 2048;
 
 struct gradopt_module {
   explicit gradopt_module(size_t arenaBytes) : arena{arenaBytes} {
-    if (needsPool())
+    if (arenaBytes > kStackArena)
       ArenaPool::get().add(arena);
   }
   ~gradopt_module() {
-    if (needsPool())
+    if (arena.isAdded)
       ArenaPool::get().remove(arena);
     std::free(targets);
   }
 
-  bool needsPool() const { return arena.bytes > kStackArena; }
+  /// What a call needs now.
+  size_t arenaBytes() const {
+    return arena.bytes.load(std::memory_order_relaxed);
+  }
 
   ObjectCode code;
   Entry entry = nullptr;
@@ -146,7 +149,12 @@ void gradopt_module_unload(gradopt_module *module) {
 }
 
 size_t gradopt_module_arena_bytes(const gradopt_module *module) {
-  return module->arena.bytes;
+  return module->arenaBytes();
+}
+
+void gradopt_module_enlarge_arena(gradopt_module *module, size_t arena_bytes) {
+  if (arena_bytes > module->arenaBytes())
+    ArenaPool::get().enlarge(module->arena, arena_bytes);
 }
 
 gradopt_status gradopt_module_set_targets(gradopt_module *module,
@@ -178,13 +186,13 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
     return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_call: null module/buffers");
   Arena arena;
   alignas(gradopt::kArenaAlignment) char small[kStackArena];
-  if (module->needsPool()) {
-    arena = ArenaPool::get().acquire(module->arena.bytes);
+  size_t bytes = module->arenaBytes();
+  if (bytes > kStackArena) {
+    arena = ArenaPool::get().acquire(bytes);
     if (!arena.memory)
       return fail(GRADOPT_OUT_OF_MEMORY,
-                  "cannot allocate an arena of %zu bytes%s",
-                  module->arena.bytes,
-                  module->arena.bytes < size_t(kTapeBytes)
+                  "cannot allocate an arena of %zu bytes%s", bytes,
+                  bytes < size_t(kTapeBytes)
                       ? ""
                       : ", most of which are addresses for what loops keep: "
                         "is there a limit on the process (ulimit -v, "

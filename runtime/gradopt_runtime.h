@@ -73,6 +73,11 @@ GRADOPT_EXPORT void gradopt_module_unload(gradopt_module *module);
 /* The number of bytes a call of the module needs as its arena. */
 GRADOPT_EXPORT size_t gradopt_module_arena_bytes(const gradopt_module *module);
 
+/* From now on a call needs an arena of so many bytes, if it needed fewer: what
+   it needs depends on sizes that it gets. */
+GRADOPT_EXPORT void gradopt_module_enlarge_arena(gradopt_module *module,
+                                                 size_t arena_bytes);
+
 /* Runs the code. `buffers` has one slot more than arguments and results: the
    call puts the arena at `buffers[arena_slot]`. */
 GRADOPT_EXPORT gradopt_status gradopt_call(gradopt_module *module,

@@ -66,6 +66,19 @@ def set_blas_threads(count: int) -> None:
 TAPE_BYTES: int
 """The addresses that an arena has for each tape, before all else."""
 
+OPEN_SIZE: int
+"""The number that stands for how many rows there is room for, in code for any number."""
+
+OPEN_ARENA: int
+"""What an arena of such code is divided by for the bytes that it takes for each part of the room;
+the rest are bytes that it takes in any case."""
+
+ROOM_PARTS: int
+"""How many parts the room has: a size is a number of them and some more."""
+
+ROOM_STEP: int
+"""The room of each call is a multiple of so many rows."""
+
 def alloc_count() -> int:
     """Heap allocations made by calls of compiled code so far: the arenas (not the results)."""
 
@@ -262,8 +275,13 @@ class Executable(Runnable):
         donated: Sequence[tuple[int, int, str | bool]] = (),
         report: Any = None,
         entry: str = "gradopt_main",
+        open: tuple[int, int, int, Sequence[int]] | None = None,
     ) -> None:
         """Loads `code`.
+
+        `open` is for code with `OPEN_SIZE` in shapes of arguments and results: bytes of temporaries
+        in any case, bytes for each part of the room, the least room, and which arguments are
+        numbers of rows. `arena_bytes` are those for the least room then.
 
         `captures` are arrays the code reads besides its arguments: kept alive, never written;
         one that is not C-contiguous is copied here.

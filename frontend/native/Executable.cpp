@@ -9,8 +9,10 @@
 #include "Donation.h"
 #include "Gil.h"
 #include "runtime/Interface.h"
+#include "runtime/OpenSizes.h"
 
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <cstring>
 #include <utility>
@@ -34,11 +36,33 @@ void setExecutionError() {
     PyErr_SetObject(executionError, message.ptr());
 }
 
+OpenSizes OpenSizes::parse(nb::handle parts, size_t numArguments) {
+  OpenSizes made;
+  made.knownBytes = nb::cast<int64_t>(parts[0]);
+  made.bytesPerPart = nb::cast<int64_t>(parts[1]);
+  made.least = nb::cast<int64_t>(parts[2]);
+  made.arguments = nb::cast<std::vector<size_t>>(parts[3]);
+  for (size_t number : made.arguments)
+    if (number >= numArguments)
+      throw nb::value_error("no argument has the number of a size");
+  return made;
+}
+
+int64_t OpenSizes::room(void *const *buffers) const {
+  int64_t rows = 0;
+  for (size_t number : arguments) {
+    int64_t size;
+    std::memcpy(&size, buffers[number], sizeof(size));
+    rows = std::max(rows, size);
+  }
+  return findRoom(rows, least);
+}
+
 Executable::Executable(nb::bytes code, nb::handle argSpecs,
                        nb::handle resultSpecs, size_t arenaBytes,
                        nb::handle captured, nb::handle targetPairs,
                        nb::handle donated, nb::object report,
-                       const std::string &entry)
+                       const std::string &entry, nb::handle openSizes)
     : Runnable(argSpecs, resultSpecs, captured, donated, std::move(report)) {
   gradopt_module *loaded = nullptr;
   gradopt_status status = gradopt_module_load(
@@ -49,6 +73,8 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
   }
   module.reset(loaded);
   setTargets(targetPairs);
+  if (!openSizes.is_none())
+    open = OpenSizes::parse(openSizes, args.size());
   chooseGil();
 }
 
@@ -62,6 +88,13 @@ void Executable::chooseGil() {
   releasesGil =
       argumentBytes() + resultBytes() + captureBytes() + arenaBytes() >
       kGilThreshold;
+}
+
+/// Whether a call of such a room touches little memory.
+bool Executable::needsGil(int64_t room) const {
+  auto rows = int64_t((argumentBytes() + resultBytes()) / kOpenSize);
+  return size_t(rows * room + open.arenaBytes(room)) + captureBytes() <=
+         kGilThreshold;
 }
 
 void Executable::setTargets(nb::handle pairs) {
@@ -224,6 +257,18 @@ void Executable::raise(gradopt_status status) const {
     setExecutionError();
 }
 
+/// A new NumPy array with as many rows as there is room for.
+static PyObject *makeArray(const ArraySpec &spec, int64_t room) {
+  InlineVector<npy_intp, NPY_MAXDIMS> shape;
+  for (npy_intp size : spec.shape) {
+    auto known = isOpen(size) ? findOpenSize(size) : std::nullopt;
+    shape.push_back(known ? npy_intp(known->at(room)) : size);
+  }
+  Py_INCREF(spec.getDescr());
+  return PyArray_NewFromDescr(&PyArray_Type, spec.getDescr(), int(shape.size()),
+                              shape.data(), nullptr, nullptr, 0, nullptr);
+}
+
 bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   Span<ArraySpec> argSpecs = args, resultSpecs = results;
   size_t numCells = argSpecs.size() + resultSpecs.size();
@@ -245,6 +290,11 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   }
   if (!donations.empty() && !makeDonated(leaves, buffers.data(), donated))
     return false;
+  int64_t room = 0;
+  if (open) {
+    room = open.room(buffers.data());
+    gradopt_module_enlarge_arena(module.get(), size_t(open.arenaBytes(room)));
+  }
   for (const nb::object &capture : captures)
     *buffer++ = PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr()));
   NewResults made(out);
@@ -256,7 +306,8 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
       out.push_back(nullptr);
       *buffer++ = cell++->bytes;
     } else {
-      PyObject *array = makeArray(resultSpecs[i]);
+      PyObject *array = open ? makeArray(resultSpecs[i], room)
+                             : native::makeArray(resultSpecs[i]);
       if (!array)
         return false;
       out.push_back(array);
@@ -265,7 +316,7 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   }
 
   std::optional<GilRelease> release;
-  if (releasesGil)
+  if (releasesGil && (!open || !needsGil(room)))
     release.emplace();
   gradopt_status status = callCode(buffers.data(), buffer);
   release.reset();
@@ -311,12 +362,13 @@ void bindExecutable(nb::module_ &module) {
                                    nb::type_slots(runnableSlots),
                                    "Loaded object code for the CPU.")
       .def(nb::init<nb::bytes, nb::handle, nb::handle, size_t, nb::handle,
-                    nb::handle, nb::handle, nb::object, const std::string &>(),
+                    nb::handle, nb::handle, nb::object, const std::string &,
+                    nb::handle>(),
            nb::arg("code"), nb::arg("args"), nb::arg("results"),
            nb::arg("arena_bytes") = 0, nb::arg("captures") = nb::tuple(),
            nb::arg("targets") = nb::tuple(), nb::arg("donated") = nb::tuple(),
            nb::arg("report") = nb::none(),
-           nb::arg("entry") = gradopt::kEntryName)
+           nb::arg("entry") = gradopt::kEntryName, nb::arg("open") = nb::none())
       .def("time_calls", &Executable::timeCalls, nb::arg("times"),
            nb::keep_alive<1, 2>());
 }

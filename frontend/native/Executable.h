@@ -9,6 +9,7 @@
 
 #include "Runnable.h"
 
+#include "runtime/OpenSizes.h"
 #include "runtime/gradopt_runtime.h"
 
 #include <memory>
@@ -22,19 +23,42 @@ struct CommandTimes {
   std::vector<gradopt_command_time> places;
 };
 
+/// What code for arrays with any number of rows needs to know in a call
+/// (runtime/OpenSizes.h).
+struct OpenSizes {
+  /// Bytes of temporaries in any case, and for each part of the room; what
+  /// there is room for at least.
+  int64_t knownBytes = 0, bytesPerPart = 0, least = 0;
+  /// Arguments that are numbers of rows; none if all sizes are known.
+  std::vector<size_t> arguments;
+
+  /// Reads a tuple of these; throws nanobind::python_error.
+  static OpenSizes parse(nanobind::handle parts, size_t numArguments);
+
+  explicit operator bool() const { return !arguments.empty(); }
+
+  int64_t arenaBytes(int64_t room) const {
+    return knownBytes + bytesPerPart * (room / kRoomParts);
+  }
+
+  /// The room of a call with arguments at these addresses.
+  int64_t room(void *const *buffers) const;
+};
+
 /// Object code for the CPU, the C++ part of a Python `Executable`.
 class Executable : public Runnable {
 public:
   /// Loads the code; throws nanobind::python_error. `targets` has an (address,
   /// callable) pair for each function that the code calls. Address 0 stands for
   /// the callable, see callPythonTarget(); else that gets what the function at
-  /// the address returned, if this is not 0, and raises. For the rest see
-  /// `Runnable`.
+  /// the address returned, if this is not 0, and raises. `open` is a tuple,
+  /// see `OpenSizes`, or None; `arenaBytes` are for the least room then. For
+  /// the rest see `Runnable`.
   Executable(nanobind::bytes code, nanobind::handle args,
              nanobind::handle results, size_t arenaBytes,
              nanobind::handle captures, nanobind::handle targets,
              nanobind::handle donated, nanobind::object report,
-             const std::string &entry);
+             const std::string &entry, nanobind::handle open);
 
   /// Takes a program of a bundle, see `Runnable`.
   Executable(gradopt_program *program, nanobind::object owner,
@@ -57,6 +81,7 @@ private:
   void setTargets(nanobind::handle pairs);
   void raiseTargetError() const;
   void chooseGil();
+  bool needsGil(int64_t room) const;
   gradopt_status callCode(void **buffers, void **end) const;
   gradopt_status callTimed(void **buffers, void **end) const;
   gradopt_status callProgram(void **buffers) const;
@@ -72,6 +97,7 @@ private:
 
   std::vector<nanobind::object> targets;
   bool releasesGil;
+  OpenSizes open;
   CommandTimes *times = nullptr;
   /// One of them is null.
   std::unique_ptr<gradopt_module, Unload> module;

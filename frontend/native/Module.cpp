@@ -18,6 +18,7 @@
 #include "Specialization.h"
 
 #include "runtime/BusySection.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/Tapes.h"
 
 #include <nanobind/stl/string.h>
@@ -34,6 +35,10 @@ static void check(gradopt_status status) {
 
 static void bindRuntime(nb::module_ &module) {
   module.attr("TAPE_BYTES") = gradopt::kTapeBytes;
+  module.attr("OPEN_SIZE") = gradopt::kOpenSize;
+  module.attr("OPEN_ARENA") = gradopt::OpenArena::kUnit;
+  module.attr("ROOM_PARTS") = gradopt::kRoomParts;
+  module.attr("ROOM_STEP") = gradopt::kRoomStep;
   module.def(
       "set_blas",
       [](const std::string &path) { check(gradopt_set_blas(path.c_str())); },

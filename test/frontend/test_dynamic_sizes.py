@@ -139,8 +139,16 @@ PROGRAMS: list[Callable[..., Any]] = [
 ]
 
 
-@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
-def test_values_and_derivatives_of_all_sizes(f: Callable[..., Any]) -> None:
+# What has n columns, and what works on all rows at once, needs to know a largest size.
+BOUNDED = {all_products, distances, ordered}
+
+
+@pytest.mark.parametrize(
+    ("f", "most"),
+    [*[(f, 70) for f in PROGRAMS], *[(f, None) for f in PROGRAMS if f not in BOUNDED]],
+    ids=lambda part: getattr(part, "__name__", str(part)),
+)
+def test_values_and_derivatives_of_all_sizes(f: Callable[..., Any], most: int | None) -> None:
     """Fewer rows than a tile of a product has, and more. No array is read beyond its end."""
 
     def loss(x: Any) -> Any:
@@ -151,11 +159,11 @@ def test_values_and_derivatives_of_all_sizes(f: Callable[..., Any]) -> None:
         gradient, product = go.jvp(go.grad(loss), (x,), (t,))
         return value, go.jvp(f, (x,), (t,))[1], pull(np.cos(value))[0], gradient, product
 
-    dims = {"x": {0: go.Dim("n", max=70)}, "t": {0: "n"}}
+    dims = {"x": {0: go.Dim("n", max=most)}, "t": {0: "n"}}
     compiled = go.compile(everything, dynamic=dims)
     rng = np.random.default_rng(1)
     before = 0
-    for n in (5, 0, 1, 2, 33, 70):
+    for n in (5, 0, 1, 2, 33, 70) if most else (5, 0, 1, 33, 64, 65):
         x, t = (at_page_end(rng.uniform(-1, 1, size=(n, 3))) for _ in range(2))
         compiled(*[np.full((70, 3), np.nan)] * 2)  # What it leaves in memory is not read.
         value, tangent, cotangent, gradient, product = compiled(x, t)
@@ -173,6 +181,7 @@ def test_values_and_derivatives_of_all_sizes(f: Callable[..., Any]) -> None:
         assert gradient.shape == product.shape == x.shape
     assert compiled.cache_size() == 1
     assert trace_count() == before
+    assert (compiled.compiled()[0].open_sizes is None) == (most is not None)
     assert all(loop.is_rolled for loop in compiled.lower(x, t).loops())
 
 
@@ -333,7 +342,7 @@ def test_calls_allocate_nothing_but_results() -> None:
 
 
 def test_sizes_without_a_largest_value() -> None:
-    """Code has room for a power of two, and is made again where a call needs more."""
+    """One code has room for any number of rows."""
     rng = np.random.default_rng(8)
     params = layers(rng)
     step = go.compile_value_and_grad(
@@ -355,7 +364,7 @@ def test_sizes_without_a_largest_value() -> None:
         same(towards, want_towards)
         for name, grad in grads.items():
             same(grad, want_grads[name])
-    assert traces == [1, 0, 0, 1, 0, 0, 1, 0, 0]
+    assert traces == [1, 0, 0, 0, 0, 0, 0, 0, 0]
     before = trace_count(), _gradopt.alloc_count()
     for n in (512, 1, 300):
         step(params, np.ones((n, 6)), np.zeros(n, int))
@@ -363,6 +372,107 @@ def test_sizes_without_a_largest_value() -> None:
     assert step.cache_size() == 1
     again = pickle.loads(pickle.dumps(step))
     same(again(params, x, labels)[0], value)
+
+
+def test_memory_is_a_function_of_sizes() -> None:
+    """The arena's bytes, those of arguments, and of results."""
+    f = go.compile(lambda x: go.grad(lambda y: np.sum(np.tanh(y @ MATRIX) ** 2))(x), dynamic=ROWS)
+    sizes = [f.lower(np.ones((n, 3))).memory() for n in (1, 64, 65, 6400)]
+    assert sizes[0] == sizes[1]
+    known, step = sizes[1].arena, sizes[2].arena - sizes[1].arena
+    assert 64 * 3 * 8 <= step < 10 * 64 * 3 * 8
+    assert sizes[3].arena == known + 99 * step
+    # And a number of rows.
+    assert [m.outputs - 8 for m in sizes] == [64 * 24, 64 * 24, 128 * 24, 6400 * 24]
+    result = f(np.ones((5, 3)))
+    assert result.shape == (5, 3)
+    assert result.base is None or result.base.shape == (64, 3)
+    # What one call needs stays for smaller ones; a larger one gets another.
+    f(np.ones((6400, 3)))
+    held, count = _gradopt.arena_bytes(), _gradopt.alloc_count()
+    assert held >= sizes[3].arena
+    f(np.ones((5, 3)))
+    f(np.ones((6400, 3)))
+    assert (_gradopt.arena_bytes(), _gradopt.alloc_count()) == (held, count)
+    f(np.ones((64000, 3)))
+    assert _gradopt.arena_bytes() >= 9 * held
+    assert _gradopt.alloc_count() == count + 1
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
+def test_sizes_that_are_made_of_others(n: int) -> None:
+    """Larger and smaller ones, sums and parts of open sizes; each compiled once."""
+    x, y = np.random.default_rng(n).normal(size=(2, n, 3))
+    y = y[: n // 2]
+    for f, args in MADE.items():
+        same(f(at_page_end(x), at_page_end(y)), args(x, y))
+        assert f.cache_size() == 1
+        assert f.compiled()[0].open_sizes is not None
+
+
+def at_least_a_hundred(x: Any, y: Any) -> Any:
+    z = np.ones(np.maximum(len(x), 100))
+    z[: len(x)] = x[:, 0]
+    return np.cumsum(z)
+
+
+def of_two_sizes(x: Any, y: Any) -> Any:
+    z = np.zeros(np.maximum(len(x), len(y) + 200))
+    z[: len(y)] += np.sum(y, axis=1)
+    z[: len(x)] *= np.sum(x, axis=1)
+    return z
+
+
+def behind_each_other(x: Any, y: Any) -> Any:
+    return np.concatenate([np.tanh(x), y, x, np.ones((2, 3))])
+
+
+def thirds(x: Any, y: Any) -> Any:
+    return np.sin(x[::3]).sum(axis=1) + x[::3, 0]
+
+
+def tiles(x: Any, y: Any) -> Any:
+    return go.vmap(lambda r: np.sum(np.sin(r)) * r)(x)
+
+
+def selected(x: Any, y: Any) -> Any:
+    z = x[:, 0]
+    return z[z > 0] * np.argmax(np.append(z, 9.0))
+
+
+ROWS: Any = {"x": {0: "n"}}
+MADE: dict[Any, Any] = {
+    go.compile(f, dynamic={"x": {0: "n"}, "y": {0: "m"}}): f
+    for f in (at_least_a_hundred, of_two_sizes, behind_each_other, thirds, selected)
+}
+
+
+@pytest.mark.parametrize("number", [_gradopt.OPEN_SIZE, 3 * _gradopt.OPEN_SIZE // 32 + 1])
+def test_numbers_that_stand_for_room(number: int) -> None:
+    """They mean what they say where the user wrote them."""
+
+    def f(x: Any) -> Any:
+        return x[:number] * np.minimum(number, 7), np.arange(3) + number
+
+    compiled = go.compile(f, dynamic=ROWS)
+    x = np.arange(100.0)
+    for got, want in zip(compiled(x), f(x), strict=True):
+        same(got, want)
+    assert compiled.compiled()[0].open_sizes is None
+
+
+def test_what_needs_a_largest_size() -> None:
+    """Code has room for a power of two, and is made again where a call needs more."""
+    for f in BOUNDED:
+        compiled = go.compile(f, dynamic=ROWS)
+        traces: list[int] = []
+        for n in (1, 64, 65, 2, 128, 200):
+            x = at_page_end(np.random.default_rng(n).normal(size=(n, 3)))
+            before = trace_count()
+            same(compiled(x), f(x))
+            traces.append(trace_count() - before)
+        assert traces == [2, 0, 1, 0, 0, 1]
+        assert compiled.cache_size() <= 1
 
 
 def test_growth_along_other_axes_and_in_lists() -> None:

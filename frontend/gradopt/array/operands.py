@@ -14,6 +14,7 @@ from gradopt.base.location import source_location
 from gradopt.errors import KeywordError, ShapeError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_in_range
+from gradopt.ir.extents import require_plain
 from gradopt.ir.values import Shape, Value
 
 
@@ -78,7 +79,7 @@ def traced(value: Any, dtype: DType | None = None) -> Value:
         return prims.convert(read, dtype)
     if type(value) in (list, tuple):
         value = listed(value)
-    return prims.as_value(value, dtype)
+    return prims.as_value(require_plain(value), dtype)
 
 
 def handle_of(value: Any) -> Handle:

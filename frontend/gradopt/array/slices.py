@@ -15,7 +15,7 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, TraceIndexError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.affine import Number, affine, between, plus
-from gradopt.ir.extents import is_extent
+from gradopt.ir.extents import is_extent, larger, require_plain
 from gradopt.ir.intervals import assume
 from gradopt.ir.outcomes import require
 from gradopt.ir.sized import extent_of, number
@@ -77,7 +77,7 @@ def _bound(bound: Any) -> Number | None:
     if bound is None:
         return None
     if is_known(bound):
-        return operator.index(bound)
+        return require_plain(operator.index(bound))
     if bound.ndim or bound.dtype.kind not in "iu":
         raise TypeError("slice indices must be integers or None or have an __index__ method")
     bound._require_size()
@@ -97,7 +97,7 @@ def _from_front(place: Number, size: Number, least: int) -> Number:
     key = ("from front", affine(place).key(), affine(size).key(), least)
     ends = between(behind)
     is_known = known is not None and ends is not None
-    most = max(known[1], ends[1]) if is_known else _MOST  # pyright: ignore
+    most = larger(known[1], ends[1]) if is_known else _MOST  # pyright: ignore
     return _chosen(key, place < 0, behind, place, (least, most))
 
 
@@ -106,7 +106,7 @@ def _at_least(value: Number, least: int) -> Number:
     if isinstance(value, int) or (known is not None and known[0] >= least):
         return max(value, least) if isinstance(value, int) else value
     key = ("at least", affine(value).key(), least)
-    most = _MOST if known is None else max(known[1], least)
+    most = _MOST if known is None else larger(known[1], least)
     return _chosen(key, value < least, least, value, (least, most))
 
 

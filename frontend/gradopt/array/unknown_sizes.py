@@ -17,7 +17,7 @@ from gradopt.array.views import first_ones
 from gradopt.base.dims import Dim
 from gradopt.base.pytree import TreeDef, flatten, register_pytree
 from gradopt.ir import prims, sized
-from gradopt.ir.extents import Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.extents import Sizes, bounds_of, is_extent, larger, shape_with
 from gradopt.ir.values import Value
 
 
@@ -147,7 +147,7 @@ def common_forms(one: Any, other: Any) -> list[Form | None] | None:
         if len(x.bounds) != len(y.bounds):
             return None
         axes = tuple(sorted({*x.axes, *y.axes}))
-        bounds = [max(n, m) for n, m in zip(x.bounds, y.bounds, strict=True)]
+        bounds = [larger(n, m) for n, m in zip(x.bounds, y.bounds, strict=True)]
         if any(x.bounds[i] != y.bounds[i] for i in range(len(bounds)) if i not in axes):
             return None
         forms.append(Form(axes, tuple(bounds)))
@@ -222,5 +222,5 @@ def _whole(
     value = whole_of(leaf) if is_sized(leaf) else sized.padded(value)
     if value.shape == bounds:
         return array_of(value)
-    zeros = prims.as_value(np.zeros(bounds, value.dtype))
+    zeros = sized.filled_with_zeros(bounds, value.dtype)
     return array_of(prims.update_slice(zeros, value, [0] * value.ndim, [1] * value.ndim))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradopt._gradopt import DeviceArray
+from gradopt._gradopt import OPEN_SIZE, DeviceArray
 from gradopt.base.parameters import Parameters
 from gradopt.base.pytree import TreeDef
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
@@ -25,7 +25,8 @@ class Dim:
         name: what it is called, in errors too.
         max: how large it is at most, which temporaries have room for. A `Dim` without one is that
             with the same name in the same `dynamic=`. If that has none either, there is room for
-            the next power of two, and code is compiled anew when a call needs more.
+            as many as a call has, or, where that cannot be, for the next power of two, and code is
+            compiled anew when a call needs more.
 
     Raises:
         ArgumentTypeError: the name is no string, or max no integer.
@@ -39,7 +40,8 @@ class Dim:
         self.max = None if max is None else _checked_max(max, name)
 
     def __repr__(self) -> str:
-        return f"Dim({self.name!r}{'' if self.max is None else f', max={self.max}'})"
+        most = "" if self.max in (None, OPEN_SIZE) else f", max={self.max}"
+        return f"Dim({self.name!r}{most})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Dim) and (self.name, self.max) == (other.name, other.max)
@@ -99,6 +101,13 @@ class Dynamic(NamedTuple):
         ]
         return arguments, [dim.max or room.get(dim.name, 0) for dim in ordered]
 
+    def open_names(self) -> frozenset[str]:
+        """The names of sizes that have no largest value, and are numbers of rows only."""
+        places: dict[str, set[int]] = {}
+        for _, _, said in self.arguments:
+            _collect_axes(said, places)
+        return frozenset([name for name, axes in places.items() if axes == {0}])
+
     def axes_of(self, structure: TreeDef) -> list[tuple[tuple[int, Dim], ...]]:
         """For each leaf of positional and named arguments its dimensions of such sizes."""
         positional, named = structure.children
@@ -112,6 +121,17 @@ class Dynamic(NamedTuple):
             name, said = by_name.get(key, (key, None))
             found += _axes_of(child, said, name)
         return found
+
+
+def _collect_axes(said: Any, places: dict[str, set[int]]) -> None:
+    """Finds along which axes sizes are that have no largest value."""
+    if isinstance(said, Axes):
+        for axis, dim in said.dims:
+            if dim.max is None:
+                places.setdefault(dim.name, set()).add(axis)
+    elif isinstance(said, Entries):
+        for _, value in said.entries:
+            _collect_axes(value, places)
 
 
 def _axes_of(node: TreeDef, said: Any, path: str) -> list[tuple[tuple[int, Dim], ...]]:

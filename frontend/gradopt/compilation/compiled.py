@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt import _gradopt
-from gradopt._gradopt import DeviceArray
+from gradopt._gradopt import OPEN_SIZE, DeviceArray
 from gradopt.array.handle import Handle, SizeNeededError, argument_array
 from gradopt.array.unknown_sizes import apart, sized_argument, sizes_among
 from gradopt.base.device_arrays import wrapper_of
@@ -21,6 +21,7 @@ from gradopt.base.dims import Dim, bounds, fit
 from gradopt.base.dtypes import INT64, WEAK_DTYPES
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
+from gradopt.base.open_sizes import is_open, room_for
 from gradopt.base.options import Options, make_options
 from gradopt.base.parameters import parameters
 from gradopt.base.pickling import global_name
@@ -37,7 +38,7 @@ from gradopt.compilation.calling import (
     rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, LoopReport, Lowered
+from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, OpenSizes
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
@@ -71,8 +72,9 @@ class Compiled(_gradopt.Dispatcher):
         self._function = function
         self.options = options if options is not None else make_options(function, {})
         self._ready: Lowered | None = None
-        # How large sizes can be that have no largest value; what code is looked up for.
-        self._room: dict[str, int] = {}
+        # How large sizes can be that have no largest value; what code is looked up for. At first
+        # that is any number of rows.
+        self._room: dict[str, int] = dict.fromkeys(self.options.dynamic.open_names(), OPEN_SIZE)
         self._dispatch()
         functools.update_wrapper(self, function, updated=())
 
@@ -241,6 +243,22 @@ class Compiled(_gradopt.Dispatcher):
         return _Given([*found.leaves, *sizes], arguments, found.are_sized, found.dims)
 
     def _lower(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
+        if OPEN_SIZE not in self._room.values():
+            return self._lower_for_room(args, kwargs)
+        try:
+            lowered = self._lower_for_room(args, kwargs)
+            lowered.require_open()
+            return lowered
+        except Exception:
+            # Code for sizes with a bound, which is compiled anew for larger ones, if that can be.
+            before, self._room = self._room, {}
+            try:
+                return self._lower_for_room(args, kwargs)
+            except BaseException:
+                self._room = before
+                raise
+
+    def _lower_for_room(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
         while True:
             try:
                 return self._trace(args, kwargs)
@@ -301,6 +319,10 @@ class Compiled(_gradopt.Dispatcher):
             checkpoint=self.options.checkpoint,
         )
         trace.has_dims = bool(given.dims)
+        open_sizes = [
+            number for number, dim in enumerate(given.dims, len(leaves)) if dim.max == OPEN_SIZE
+        ]
+        trace.is_open = bool(open_sizes)
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
@@ -346,6 +368,13 @@ class Compiled(_gradopt.Dispatcher):
                 if held is not inputs[i]:
                     written.append(i)
                     results.append(held)
+            if open_sizes:
+                shapes = [leaf.sizes or leaf.shape for leaf in own]
+                shapes += [array.shape for array in trace.captures]
+                known = [size for shape in shapes for size in shape if isinstance(size, int)]
+                if any(map(is_open, known)):
+                    raise UnsupportedError(f"an array of {name} is too large")
+                scope.state_room(open_sizes)
             scope.finish([*results, *outcome_of(scope)])
             return results, result_tree, result_paths
 
@@ -393,6 +422,13 @@ class Compiled(_gradopt.Dispatcher):
                 structure,
                 [LoopReport(p, not r, r) for p, r in trace.loops.items()],
                 written,
+                OpenSizes(
+                    tuple(open_sizes),
+                    trace.least_room,
+                    room_for([given.leaves[i] for i in open_sizes], trace.least_room),
+                )
+                if open_sizes
+                else None,
             )
         finally:
             trace.close()
@@ -406,9 +442,9 @@ class Fixed(Compiled):
     def __init__(self, owner: Compiled, lowered: Lowered) -> None:
         super().__init__(owner._function, owner.options)
         self._lowered = lowered
-        for leaf in lowered.arguments:
-            dims = [size for size in leaf.sizes or () if isinstance(size, Dim)]
-            self._room.update({dim.name: dim.max or 0 for dim in dims})
+        dims = [size for leaf in lowered.arguments for size in leaf.sizes if isinstance(size, Dim)]
+        self._room = {dim.name: dim.max or 0 for dim in dims}
+        self._dispatch()
 
     @hide_frames
     def _specialize(

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from gradopt import _gradopt
-from gradopt._gradopt import TAPE_BYTES, DeviceArray
+from gradopt._gradopt import OPEN_SIZE, TAPE_BYTES, DeviceArray
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
 from gradopt.base.dims import Dim
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
+from gradopt.base.open_sizes import arena_at, arena_parts, room_for, shape_at
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.compiler import (
@@ -81,7 +82,20 @@ class Leaf(NamedTuple):
     @property
     def nbytes(self) -> int:
         """Bytes of its elements, at most."""
-        return self.dtype.itemsize * math.prod(self.shape)
+        return self.nbytes_at(0)
+
+    def nbytes_at(self, room: int) -> int:
+        """Bytes of its elements, where there is room for so many rows; at most if that is 0."""
+        return self.dtype.itemsize * math.prod(shape_at(self.shape, room))
+
+    def shape_text(self) -> str:
+        """The shape, with the names of sizes that may be any number."""
+        names = [
+            size.name if isinstance(size, Dim) and size.max == OPEN_SIZE else None
+            for size in self.sizes or self.shape
+        ]
+        parts = [name or str(size) for name, size in zip(names, self.shape, strict=True)]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     @property
     def is_sized(self) -> bool:
@@ -90,6 +104,20 @@ class Leaf(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.dtype.name}{[*(self.sizes or self.shape)]}"
+
+
+class OpenSizes(NamedTuple):
+    """What code for any number of rows needs to know.
+
+    Attributes:
+        arguments: those that are numbers of rows, by number.
+        least: how many rows there must be room for in each call.
+        room: how many there is room for in a call like that it was lowered for.
+    """
+
+    arguments: tuple[int, ...]
+    least: int
+    room: int
 
 
 class Memory(NamedTuple):
@@ -155,6 +183,7 @@ class Lowered:
         reused: for results in the memory of arguments, the number of the argument.
         written: arguments that the function writes to, by number: what they hold afterwards are
             results behind those that it returns.
+        open_sizes: of code for any number of rows.
     """
 
     def __init__(
@@ -176,6 +205,7 @@ class Lowered:
         structure: TreeDef,
         loops: Sequence[LoopReport],
         written: Sequence[int],
+        open_sizes: OpenSizes | None = None,
     ) -> None:
         self.name = name
         self.arguments = tuple(arguments)
@@ -191,6 +221,7 @@ class Lowered:
         self._structure = structure
         self._loops = tuple(loops)
         self.written = tuple(written)
+        self.open_sizes = open_sizes
         self._arena_bytes: int | None = None
         self._tape_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
@@ -296,17 +327,33 @@ class Lowered:
     def memory(self) -> Memory:
         """Bytes of arguments, outputs and temporaries; nothing has to run for it."""
         if self._arena_bytes is None or (
-            self._tape_bytes is None and self._arena_bytes >= TAPE_BYTES
+            self._tape_bytes is None and self.open_sizes is None and self._arena_bytes >= TAPE_BYTES
         ):
             done = compile_program(self.program, "bufferized", chip=self._text_chip())
             self._arena_bytes, self._tape_bytes = done.arena_bytes, done.tape_bytes
+        room = self.open_sizes.room if self.open_sizes else 0
+        results = [leaf for i, leaf in enumerate(self.results) if i not in self.reused]
         return Memory(
-            sum(leaf.nbytes for leaf in self.arguments),
+            sum(leaf.nbytes_at(room) for leaf in self.arguments),
             sum(array.nbytes for array in self.captures),
-            sum(leaf.nbytes for i, leaf in enumerate(self.results) if i not in self.reused),
-            self._arena_bytes % TAPE_BYTES,
+            sum(leaf.nbytes_at(room) for leaf in results),
+            self._known_arena(self._arena_bytes),
             self._tape_bytes or 0,
         )
+
+    def _known_arena(self, arena: int) -> int:
+        """Bytes of all temporaries of a call like that it was lowered for, but tapes."""
+        if self.open_sizes is None:
+            return arena % TAPE_BYTES
+        return arena_at(arena, self.open_sizes.room)
+
+    def require_open(self) -> None:
+        """Raises unless there is code for any number of rows.
+
+        Raises:
+            CompilerError: what depends on their number is not a number of rows alone.
+        """
+        assert self.executable is not None
 
     @property
     def executable(self) -> _gradopt.Runnable:
@@ -321,6 +368,11 @@ class Lowered:
 
     def _load(self, code: bytes, arena: int) -> _gradopt.Executable:
         load_blas()
+        open_sizes = None
+        if self.open_sizes is not None:
+            least = room_for((), self.open_sizes.least)
+            open_sizes = *arena_parts(arena), least, self.open_sizes.arguments
+            arena = arena_at(arena, least)
         return _gradopt.Executable(
             code,
             *self._specs(),
@@ -329,6 +381,7 @@ class Lowered:
             [(target.address, target.handler) for target in self.targets],
             self._donations(),
             self._report(),
+            open=open_sizes,
         )
 
     def _load_on_device(self) -> _gradopt.DeviceExecutable:
@@ -351,7 +404,7 @@ class Lowered:
     def _object_code(self, chip: str = "") -> tuple[bytes, int]:
         """The code, and the bytes of temporaries."""
         code, self._arena_bytes = object_code(self.program, chip=chip)
-        self._warn_of(self._arena_bytes % TAPE_BYTES)
+        self._warn_of(self._known_arena(self._arena_bytes))
         return code, self._arena_bytes
 
     def _specs(self) -> tuple[list[_gradopt.ArraySpec], list[_gradopt.ArraySpec]]:
@@ -507,7 +560,7 @@ class Lowered:
             first = int(leaf.is_sized)  # How many rows there are was looked at.
             if array.shape[first:] != leaf.shape[first:] or array.ndim != len(leaf.shape):
                 raise ArgumentError(
-                    f"expected shape {leaf.shape} at {leaf.path}, but got {array.shape}"
+                    f"expected shape {leaf.shape_text()} at {leaf.path}, but got {array.shape}"
                 )
             if array.dtype.newbyteorder("=") != leaf.dtype:
                 raise ArgumentTypeError(

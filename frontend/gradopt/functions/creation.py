@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +17,14 @@ from gradopt.base.location import source_location
 from gradopt.errors import ConversionError, ShapeError
 from gradopt.ir import prims
 from gradopt.ir.affine import Number, between, plus
-from gradopt.ir.extents import is_extent, shape_with
+from gradopt.ir.extents import bounds_of, has_extents, is_extent, require_plain, shape_with
 from gradopt.ir.outcomes import require
 from gradopt.ir.sized import extent_of, iota
 
 # What no array is meant to be as large as: so large a bound says nothing.
 _LARGEST = 2**31
+# Of larger arrays no elements are known while tracing.
+_MOST_KNOWN = 2**22
 
 
 def _is_unknown(value: Any) -> bool:
@@ -31,7 +34,7 @@ def _is_unknown(value: Any) -> bool:
 def _number(value: Any) -> Number:
     if _is_unknown(value):
         return prims.convert(value._read(), INT64)
-    return operator.index(value)
+    return require_plain(operator.index(value))
 
 
 def _size(name: str, number: Number) -> Any:
@@ -81,6 +84,9 @@ def _constant(make: Callable[..., Any]) -> Callable[..., Any]:
         if sizes is None:
             return None
         kind = supported(dtype)
+        if math.prod(bounds_of(sizes)) > _MOST_KNOWN and has_extents(sizes):
+            one = prims.as_value(make((), kind))
+            return array_of_size(lambda n: array_of(prims.broadcast_to(one, n)), sizes)
         return array_of_size(lambda n: known_array(make(n, kind)), sizes)
 
     return create

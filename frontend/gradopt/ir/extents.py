@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+import numpy as np
+
+from gradopt._gradopt import ROOM_PARTS
 from gradopt.base.location import source_location
+from gradopt.base.open_sizes import LARGEST_KNOWN, apart, is_open, rounded
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import UnsupportedError
+from gradopt.ir.current import current_scope, scope
 
 if TYPE_CHECKING:
     from gradopt.ir.affine import Affine
@@ -82,7 +87,9 @@ class Extent:
     def __init__(self, value: Value, affine: Affine, bound: int) -> None:
         self.value = value
         self.affine = affine
-        self.bound = bound
+        self.bound = (
+            bound if bound <= LARGEST_KNOWN or not scope().trace.is_open else rounded(bound)
+        )
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -108,6 +115,36 @@ class Extent:
     __mod__ = __rmod__ = __truediv__ = __rtruediv__ = __neg__ = __divmod__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __index__ = __int__ = __float__ = __bool__ = _refuse
+
+
+def require_plain(numbers: Any) -> Any:
+    """The integers of a user; refused where one happens to stand for the room."""
+    here = current_scope()
+    if here is not None and here.trace.is_open:
+        given = np.asarray(numbers)
+        if given.dtype.kind in "iu" and given.size and np.abs(given).max() > LARGEST_KNOWN:
+            for number in given.flat:
+                if apart(int(number)) is not None:
+                    raise unknown_size(f"the number {number}")
+    return numbers
+
+
+def larger(one: int, other: int) -> int:
+    """The larger one of how large two sizes are at most. Where that is known in the call only,
+    there must be room enough."""
+    least, most = sorted((one, other))
+    if is_open(most) and scope().trace.is_open:
+        (parts, more), (less_parts, less_more) = (
+            apart(most) or (0, most),
+            apart(least) or (0, least),
+        )
+        if parts > less_parts and less_more > more:
+            trace = scope().trace
+            needed = -(-(less_more - more) // (parts - less_parts)) * ROOM_PARTS
+            if needed > LARGEST_KNOWN:
+                raise unknown_size("an array that is as large as the larger one of two sizes")
+            trace.least_room = max(trace.least_room, needed)
+    return most
 
 
 def bounds_of(shape: Any) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradopt.base.dtypes import DType
 from gradopt.ir.current import state
+from gradopt.ir.extents import larger
 from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
 from gradopt.recording import ir
@@ -96,9 +97,10 @@ def _combined(name: str, left: Interval, right: Interval) -> Interval:
 
 def _extreme(name: str, operands: list[Interval]) -> Interval:
     """Of the smaller or larger one of two numbers."""
-    choose = min if name == "grad.minimum" else max
     lows, highs = zip(*operands, strict=True)
-    return choose(lows), choose(highs)
+    if name == "grad.minimum":
+        return min(lows), min(highs)
+    return max(lows), larger(*highs)
 
 
 def _quotient(name: str, number: Interval | None, by: Interval | None) -> Interval | None:

@@ -20,7 +20,15 @@ from gradopt.errors import ShapeError
 from gradopt.ir import values as known
 from gradopt.ir.affine import Affine, Number, affine, between, number_of, plus
 from gradopt.ir.current import scope
-from gradopt.ir.extents import DYNAMIC, Extent, Sizes, bounds_of, is_extent, shape_with
+from gradopt.ir.extents import (
+    DYNAMIC,
+    Extent,
+    Sizes,
+    bounds_of,
+    is_extent,
+    larger,
+    shape_with,
+)
 from gradopt.ir.outcomes import require
 from gradopt.ir.types import element_attribute
 from gradopt.ir.values import Shape, Value, emit, equal, of_shape, scalar
@@ -119,6 +127,11 @@ def iota(size: Extent, dtype: DType) -> Value:
     return of_shape(result, Sizes((size,)))  # pyright: ignore[reportArgumentType]
 
 
+def filled_with_zeros(shape: Shape, dtype: DType) -> Value:
+    """Zeros; of as many as there may be room for no array is made here."""
+    return broadcast_to(scope().constant(np.zeros((), dtype)), shape)
+
+
 def padded(x: Value, filling: Any = 0) -> Value:
     """The elements of an array, and as many of another value as its sizes may be larger."""
     if x.shape.__class__ is not Sizes:
@@ -189,7 +202,7 @@ def resized(x: Value, shape: Shape) -> Value:
         # argument does.
         sizes = [_smaller(size, wanted) for size, wanted in pairs]
         part = slice_(x, zeros, sizes, every, in_bounds=False)
-        whole = scope().constant(np.zeros(bounds_of(shape), x.dtype))
+        whole = filled_with_zeros(bounds_of(shape), x.dtype)
         x = update(whole, part, zeros, every)
         return x if shape.__class__ is not Sizes else slice_(x, zeros, shape, every)
     return slice_(x, zeros, shape, every, in_bounds=False)
@@ -269,7 +282,7 @@ def _arranged(x: Value, shape: Shape) -> Value:
     # All that there can be as rows of the new shape.
     row = math.prod(shape[1:])
     count = elements.shape[0]
-    rows = max(math.prod(bounds_of(shape[:1])), -(-count // row) if row else 0)
+    rows = larger(math.prod(bounds_of(shape[:1])), -(-count // row) if row else 0)
     missing = rows * row - count
     if missing:
         zero = scope().constant(np.zeros((), x.dtype))
@@ -351,7 +364,7 @@ def concatenate(parts: Sequence[Value], axis: int) -> Value:
     others = common_sizes([part.shape for part in parts], axis)
     bound = sum(bounds_of(part.shape)[axis] for part in parts)
     shape = [*others[:axis], bound, *others[axis:]]
-    result = scope().constant(np.zeros(bounds_of(shape), first.dtype))
+    result = filled_with_zeros(bounds_of(shape), first.dtype)
     every = range(first.ndim)
     start: Number = 0
     for part in parts:

@@ -63,6 +63,8 @@ class Trace:
         checkpoint: what loops in Python keep for derivatives.
         has_sizes: whether there are arrays whose size is known at run time only.
         has_dims: whether there are arguments with such sizes, behind which is no memory.
+        is_open: whether it is for arrays with any number of rows (`base.open_sizes`).
+        least_room: how many rows there must be room for in each call then.
         loops: for loops in Python, by their places, why they are unrolled; "" if they are not.
         notes: what rewritten statements remember from one trace of them to the next.
         sizes: integers among the arguments of the outermost function, by their numbers: a program
@@ -83,7 +85,8 @@ class Trace:
         self._store = store
         inference.recall(store)
         self.rewrites = rewrites
-        self.has_sizes = self.has_dims = False
+        self.has_sizes = self.has_dims = self.is_open = False
+        self.least_room = 0
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}
         self.sizes: dict[ir.Value, int] = {}
@@ -444,7 +447,15 @@ class Scope:
         """Says of a function which results are as large as they can be: such a result, one of its
         dimensions, and the result that is the size, by their numbers."""
         numbers = [number for triple in sizes for number in triple]
-        self.function.discardable = {"grad.result_sizes": ir.integers(numbers)}
+        self._state("grad.result_sizes", ir.integers(numbers))
+
+    def state_room(self, sizes: Sequence[int]) -> None:
+        """Says of a function which arguments are numbers of rows that there has to be room for."""
+        self._state("grad.open_sizes", ir.integers(sizes))
+        self._state("grad.least_room", ir.integer(self.trace.least_room))
+
+    def _state(self, name: str, attribute: ir.Attribute) -> None:
+        self.function.discardable = {**(self.function.discardable or {}), name: attribute}
 
     def reuse_arguments(self, reused: Mapping[int, int]) -> None:
         """Says of a finished function which results are in the memory of which arguments."""
