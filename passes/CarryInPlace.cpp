@@ -582,6 +582,7 @@ namespace {
 
 struct GradCarryInPlace : grad::impl::GradCarryInPlaceBase<GradCarryInPlace> {
   void runOnOperation() override {
+    separateFills(getOperation());
     separateEmpties(getOperation());
     getOperation().walk([](Block *block) {
       Operation *parent = block->getParentOp();

@@ -318,3 +318,27 @@ void mlir::grad::separateEmpties(Operation *root) {
     }
   }
 }
+
+void mlir::grad::separateFills(Operation *root) {
+  SmallVector<linalg::FillOp> fills;
+  root->walk([&](linalg::FillOp op) {
+    if (op->getNumResults() == 1 &&
+        op.getOutputs().front().getDefiningOp<tensor::EmptyOp>())
+      fills.push_back(op);
+  });
+  for (linalg::FillOp op : fills) {
+    SmallVector<OpOperand *> begins;
+    for (OpOperand &use : op->getUses())
+      if (isa<LoopLikeOpInterface>(use.getOwner()))
+        begins.push_back(&use);
+    if (begins.size() < 2)
+      continue;
+    OpBuilder builder(op.getContext());
+    for (OpOperand *use : begins) {
+      builder.setInsertionPoint(use->getOwner());
+      use->set(builder.clone(*op)->getResult(0));
+    }
+    if (op->use_empty())
+      op.erase();
+  }
+}

@@ -86,6 +86,11 @@ Value createWrite(OpBuilder &builder, Location loc, Value source,
 /// one of several: two loops that fill it may both be read afterwards.
 void separateEmpties(Operation *root);
 
+/// Gives each loop inside `root` that begins with a fill of its own, where
+/// several begin with one: all but one would copy it, and be compared with all
+/// others to find that out.
+void separateFills(Operation *root);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_PASSES_TENSORUPDATES_H

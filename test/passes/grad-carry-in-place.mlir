@@ -344,6 +344,35 @@ func.func @nested(%x: tensor<4xf64> {bufferization.writable = false}, %k: index)
   return %r#0, %r#1 : tensor<4xf64>, f64
 }
 
+// Loops that CSE gave one filled tensor fill one each, instead of copying it.
+// CHECK-LABEL: func.func @filled
+// BUFFER-LABEL: func.func @filled
+// BUFFER-NOT: memref.copy
+// BUFFER: return
+func.func @filled(%x: tensor<4xf64> {bufferization.writable = false}) -> (tensor<4xf64>, tensor<4xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  // CHECK: %[[A:.*]] = linalg.fill
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[A]])
+  // CHECK: %[[B:.*]] = linalg.fill
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[B]])
+  %e = tensor.empty() : tensor<4xf64>
+  %zeros = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %a = scf.for %i = %c0 to %c4 step %c1 iter_args(%s = %zeros) -> tensor<4xf64> {
+    %v = tensor.extract %x[%i] : tensor<4xf64>
+    %next = tensor.insert %v into %s[%c1] : tensor<4xf64>
+    scf.yield %next : tensor<4xf64>
+  }
+  %b = scf.for %i = %c0 to %c4 step %c1 iter_args(%s = %zeros) -> tensor<4xf64> {
+    %v = tensor.extract %x[%i] : tensor<4xf64>
+    %next = tensor.insert %v into %s[%c0] : tensor<4xf64>
+    scf.yield %next : tensor<4xf64>
+  }
+  return %a, %b : tensor<4xf64>, tensor<4xf64>
+}
+
 // An insertion waits for the reads of what it overwrites.
 // CHECK-LABEL: func.func @transposed
 func.func @transposed(%x: tensor<4xf64> {bufferization.writable = false}, %n: index) -> tensor<4xf64> {
