@@ -128,28 +128,36 @@ static bool pushesItself(scf::ForOp loop, unsigned i) {
   return push && push.getX() == loop.getRegionIterArg(i);
 }
 
-static OpResult leaveZeros(Operation *op, unsigned i);
+static OpResult leaveZeros(Operation *op, unsigned i, Block *around);
 
 /// Puts zeros where values are put on a tape, of which `tape` is the last
-/// version in a block.
-static void pushZeros(OpOperand &tape) {
+/// version in a block of a copy, which stands in `around`. What comes from
+/// outside of the copy is the program's, and stays as it is.
+static void pushZeros(OpOperand &tape, Block *around) {
+  Block *block = tape.get().getParentBlock();
+  Operation *copy = around->findAncestorOpInBlock(*tape.getOwner());
+  if (!copy->isAncestor(block->getParentOp())) {
+    OpBuilder before(copy);
+    tape.set(createZeroTangent(before, tape.get()));
+    return;
+  }
   Operation *op = tape.get().getDefiningOp();
   if (auto push = dyn_cast_or_null<DynamicUpdateSliceOp>(op)) {
     OpBuilder builder(push);
     push.getUpdateMutable().assign(
         createZero(builder, push.getLoc(), push.getUpdate().getType()));
-    pushZeros(push.getXMutable());
+    pushZeros(push.getXMutable(), around);
   } else if (isa_and_nonnull<scf::ForOp, scf::IfOp, scf::IndexSwitchOp>(op)) {
     OpResult zeros =
-        leaveZeros(op, cast<OpResult>(tape.get()).getResultNumber());
+        leaveZeros(op, cast<OpResult>(tape.get()).getResultNumber(), around);
     if (auto loop = dyn_cast<scf::ForOp>(zeros.getOwner()))
-      pushZeros(loop.getInitArgsMutable()[0]);
+      pushZeros(loop.getInitArgsMutable()[0], around);
   }
 }
 
 /// Leaves of a loop or branch nothing but result `i`, a tape, and that with
-/// zeros on it.
-static OpResult leaveZeros(Operation *op, unsigned i) {
+/// zeros on it. It is a copy that stands in `around`, or lies in that.
+static OpResult leaveZeros(Operation *op, unsigned i, Block *around) {
   OpBuilder builder(op);
   for (OpResult result : op->getResults())
     if (result.getResultNumber() != i && !result.use_empty())
@@ -157,7 +165,7 @@ static OpResult leaveZeros(Operation *op, unsigned i) {
           createUndefined(builder, op->getLoc(), result.getType()));
   if (auto loop = dyn_cast<scf::ForOp>(op)) {
     loop = carryOnly(loop, {i});
-    pushZeros(loop.getBody()->getTerminator()->getOpOperand(0));
+    pushZeros(loop.getBody()->getTerminator()->getOpOperand(0), around);
     return cast<OpResult>(loop.getResult(0));
   }
   Operation *branch = createBranchLike(builder, op, op->getResult(i).getType());
@@ -167,7 +175,7 @@ static OpResult leaveZeros(Operation *op, unsigned i) {
     to.takeBody(from);
     Operation *yield = to.front().getTerminator();
     yield->setOperands(yield->getOperand(i));
-    pushZeros(yield->getOpOperand(0));
+    pushZeros(yield->getOpOperand(0), around);
   }
   op->erase();
   return branch->getResult(0);
@@ -187,8 +195,8 @@ static bool hasBackward(Operation *op) {
 /// A tape of zeros in the places where loops in a loop or branch have put
 /// values: which these are takes a copy of it to know.
 static Value createNestedZeros(OpBuilder &builder, OpResult tape) {
-  OpResult zeros =
-      leaveZeros(builder.clone(*tape.getOwner()), tape.getResultNumber());
+  Operation *copy = builder.clone(*tape.getOwner());
+  OpResult zeros = leaveZeros(copy, tape.getResultNumber(), copy->getBlock());
   Operation *op = zeros.getOwner();
   eraseDeadOps(op);
   if (auto loop = dyn_cast<scf::ForOp>(op)) {

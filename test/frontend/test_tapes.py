@@ -163,6 +163,16 @@ def reread(x: Any, n: Any) -> Any:
     return np.sum(go.fori_loop(0, n, step, x, checkpoint="all"))
 
 
+def in_a_branch(x: Any, n: Any) -> Any:
+    """What a branch gives, with a loop or without, is used in a non-linear function."""
+
+    def run(x: Any) -> Any:
+        step = lambda s: (0.8 * s[0] - 0.3 * np.tanh(s[0]), s[1] + 1)  # noqa: E731
+        return go.while_loop(lambda s: s[1] < n, step, (x, 0), checkpoint="all")[0]
+
+    return np.sum(np.tanh(go.cond(n > 1, run, lambda x: x, x)))
+
+
 def in_a_loop_that_runs_again(x: Any, n: Any) -> Any:
     """The outer loop has no policy: its memory has a bound, and the inner one's, too."""
 
@@ -176,7 +186,16 @@ def in_a_loop_that_runs_again(x: Any, n: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "f", [nested, in_counted, threefold, one_after_the_other, reread, in_a_loop_that_runs_again]
+    "f",
+    [
+        nested,
+        in_counted,
+        threefold,
+        one_after_the_other,
+        reread,
+        in_a_branch,
+        in_a_loop_that_runs_again,
+    ],
 )
 def test_loops_in_loops(f: Any) -> None:
     """A tape is carried through all loops; the number of iterations is one of each run."""
@@ -231,6 +250,8 @@ def test_memory_of_loops_in_loops() -> None:
         (threefold, (X, 1), 0),
         (one_after_the_other, (X, 3), 0),
         (reread, (X, 3), 0),
+        (in_a_branch, (X, 3), 0),
+        (in_a_branch, (X, 1), 0),
     ],
 )
 def test_second_derivatives(f: Any, args: Any, argnums: Any) -> None:
