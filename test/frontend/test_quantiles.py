@@ -74,13 +74,14 @@ def test_gradient_of_medians() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 10, 20])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 20])
 def test_methods(method: str, size: int) -> None:
     x = X.ravel()[:size]
     levels = (LEVELS, *LEVELS.tolist(), 0, 1, [[0.1, 0.9]], LEVELS.astype("f"))
     agrees(lambda x: tuple([np.quantile(x, q, method=method) for q in levels]), x, order=0)
-    percents = [np.multiply(q, 100) for q in levels]
-    agrees(lambda x: tuple([np.percentile(x, q, method=method) for q in percents]), x, order=0)
+    if size == 20:
+        percents = [np.multiply(q, 100) for q in levels]
+        agrees(lambda x: tuple([np.percentile(x, q, method=method) for q in percents]), x, order=0)
     # Levels that are known at run time only.
     agrees(lambda x, q: np.quantile(x, q, method=method), x, LEVELS, order=0)
     agrees(lambda x, q: np.quantile(x, q, method=method), x, 0.3, order=0)
