@@ -263,25 +263,25 @@ def _check(problem: Problem, modes: Sequence[str], order: int) -> None:
         raise ArgumentError(f"{problem.name} has no float result to differentiate")
     weights = weights_for(base)
 
-    def forward(values: list[Any], tangents: list[Any]) -> Any:
-        return jvp(problem.function, values, tangents)[1]
+    # One program: what both modes compute of the function is there once.
+    def derivatives(values: list[Any], tangents: list[Any], cotangents: list[Any]) -> Any:
+        row = vjp(problem.function, *values)[1](cotangents) if "rev" in modes else ()
+        column = jvp(problem.function, values, tangents)[1] if "fwd" in modes else []
+        return row, column
 
-    def reverse(values: list[Any], cotangents: list[Any]) -> Any:
-        return vjp(problem.function, *values)[1](cotangents)
-
-    forward_compiled = Compiled(forward) if "fwd" in modes else None
-    gradients = Compiled(reverse)(problem.leaves, weights) if "rev" in modes else None
+    compiled = Compiled(derivatives)
+    gradients: Any = None
     for number, leaf in enumerate(problem.leaves):
         for index in np.ndindex(leaf.shape):
             numeric = _difference(problem, number, index, base)
             place = (problem, order, number, index)
-            if forward_compiled is not None:
+            if gradients is None or "fwd" in modes:
                 tangents = [np.zeros_like(v) for v in problem.leaves]
                 tangents[number][index] = 1
-                column = forward_compiled(problem.leaves, tangents)
-                for analytic, expected in zip(column, numeric, strict=True):
+                gradients, column = compiled(problem.leaves, tangents, weights)
+                for analytic, expected in zip(column, numeric, strict="fwd" in modes):
                     _compare("fwd", place, np.asarray(analytic), expected)
-            if gradients is not None:
+            if "rev" in modes:
                 expected = sum(
                     float(np.sum(w.astype(np.float64) * n))
                     for w, n in zip(weights, numeric, strict=True)
