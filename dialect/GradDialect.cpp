@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
+#include "dialect/CanonicalPatterns.h"
 #include "dialect/Foreign.h"
 #include "dialect/GradSpectra.h"
 #include "dialect/Models.h"
@@ -38,7 +39,7 @@ struct GradInliner : DialectInlinerInterface {
 
 void GradDialect::initialize() {
   attachTangentTypes(getContext());
-  addInterfaces<GradInliner>();
+  addInterfaces<GradInliner, CanonicalPatterns>();
   addOperations<
 #define GET_OP_LIST
 #include "dialect/GradOps.cpp.inc"

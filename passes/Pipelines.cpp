@@ -22,17 +22,16 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-/// Folds and local patterns only: blocks are simple, no region needs work.
-static std::unique_ptr<Pass> createCanonicalize(bool topDown = false) {
-  GreedyRewriteConfig config;
-  config.setUseTopDownTraversal(topDown);
-  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
-  return createCanonicalizerPass(config);
+/// From the last op on, or from the first one.
+static std::unique_ptr<Pass> createCanonicalize(bool topDown) {
+  GradCanonicalizeOptions options;
+  options.topDown = topDown;
+  return createGradCanonicalize(options);
 }
 
 void mlir::grad::buildSimplification(OpPassManager &manager) {
   manager.addPass(createGradCse());
-  manager.addPass(createCanonicalize());
+  manager.addPass(createGradCanonicalize());
 }
 
 static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {
@@ -94,7 +93,7 @@ static void buildLinalg(OpPassManager &manager,
   fuse.separateReductions = options.isForDevice();
   functions.addPass(createGradFuse(fuse));
   functions.addPass(createGradDropBarriers());
-  functions.addPass(createCanonicalize());
+  functions.addPass(createGradCanonicalize());
 }
 
 static void buildBufferized(OpPassManager &manager,
@@ -139,7 +138,7 @@ static void buildGpu(OpPassManager &manager, const LoweringOptions &) {
   manager.addPass(createGradKernelsToGpu());
   // What is left of lists is in the form that commands have.
   OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
-  kernels.addPass(createCanonicalize());
+  kernels.addPass(createGradCanonicalize());
   kernels.addPass(createCSEPass());
 }
 
@@ -151,7 +150,7 @@ static void buildEmulated(OpPassManager &manager,
   ConvertBuffersToLLVMOptions convert;
   convert.fastMath = options.fastMath;
   manager.addPass(createConvertBuffersToLLVM(convert));
-  manager.addPass(createCanonicalize());
+  manager.addPass(createGradCanonicalize());
   manager.addPass(createGradFinishKernels());
 }
 
@@ -164,7 +163,7 @@ static void buildNvvm(OpPassManager &manager, const LoweringOptions &options) {
   kernels.addPass(createConvertMathToGradopt());
   kernels.addPass(createConvertKernelsToNvvm());
   kernels.addPass(createGradFinishKernels());
-  kernels.addPass(createCanonicalize());
+  kernels.addPass(createGradCanonicalize());
   kernels.addPass(createCSEPass());
 }
 
@@ -175,7 +174,7 @@ static void buildLLVM(OpPassManager &manager, const LoweringOptions &options) {
   ConvertBuffersToLLVMOptions convert;
   convert.fastMath = options.fastMath;
   manager.addPass(createConvertBuffersToLLVM(convert));
-  manager.addPass(createCanonicalize());
+  manager.addPass(createGradCanonicalize());
   manager.addPass(createGradEmitEntry());
 }
 

@@ -34,6 +34,20 @@ def GradCse : Pass<"grad-cse"> {
   ];
 }
 
+def GradCanonicalize : Pass<"grad-canonicalize"> {
+  let summary = "Apply folds and the canonicalization patterns of all dialects";
+  let description = [{
+    What `canonicalize` does, without simplification of regions. The patterns
+    are collected once for a context, and not by each pass anew, which is a
+    tenth of the time to compile a small program.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let options = [
+    Option<"topDown", "top-down", "bool", /*default=*/"false",
+           "Begin with the first op, not with the last one">
+  ];
+}
+
 def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
   let summary = "Choose how a sum of slices is computed";
   let description = [{
