@@ -235,7 +235,7 @@ def GradResolveOpenSizes : Pass<"grad-resolve-open-sizes", "::mlir::func::FuncOp
     ```
 
     Only the outermost dimension of a buffer can be open, and one of it. Anything
-    else, and calls on such buffers, are errors.
+    else, and calls on such buffers but `grad.sort_into`, are errors.
   }];
   let statistics = [
     Statistic<"numLoops", "num-loops", "Loops over all rows of a buffer made">

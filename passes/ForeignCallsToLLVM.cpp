@@ -109,7 +109,7 @@ struct LowerCallInto : ConvertOpToLLVMPattern<CallIntoOp> {
   matchAndRewrite(CallIntoOp op, typename CallIntoOp::Adaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     if (!llvm::all_of(op->getOperandTypes(), isSupported))
-      return rewriter.notifyMatchFailure(op, "not on buffers of static shape");
+      return rewriter.notifyMatchFailure(op, "not on contiguous buffers");
     Location loc = op.getLoc();
     Callee callee = getCallee(op);
     ModuleOp module = op->template getParentOfType<ModuleOp>();
@@ -141,7 +141,8 @@ struct LowerCallInto : ConvertOpToLLVMPattern<CallIntoOp> {
 private:
   static bool isSupported(Type type) {
     auto buffer = dyn_cast<MemRefType>(type);
-    if (!buffer || !buffer.hasStaticShape())
+    if (!buffer ||
+        (!buffer.hasStaticShape() && !buffer.getLayout().isIdentity()))
       return false;
     Type element = buffer.getElementType();
     if (auto complex = dyn_cast<ComplexType>(element))
@@ -183,7 +184,9 @@ private:
       store(MemRefDescriptor(descriptor)
                 .bufferPtr(rewriter, loc, *getTypeConverter(), type),
             0);
-      store(getShape(rewriter, op, type), 1);
+      store(type.hasStaticShape() ? getShape(rewriter, op, type)
+                                  : getSizes(rewriter, op, type, descriptor),
+            1);
       store(LLVM::ConstantOp::create(rewriter, loc, half, type.getRank()), 2);
       bool isUnsigned = i < areUnsigned.size() && areUnsigned[i];
       store(
@@ -192,6 +195,30 @@ private:
           3);
     }
     return table;
+  }
+
+  /// The address of extents that are known in the run only.
+  Value getSizes(ConversionPatternRewriter &rewriter, CallIntoOp op,
+                 MemRefType type, Value descriptor) const {
+    Location loc = op.getLoc();
+    auto pointer = LLVM::LLVMPointerType::get(getContext());
+    Type word = rewriter.getI64Type();
+    Value sizes;
+    {
+      OpBuilder::InsertionGuard guard(rewriter);
+      auto function = op->template getParentOfType<FunctionOpInterface>();
+      rewriter.setInsertionPointToStart(&function.getFunctionBody().front());
+      Value count =
+          LLVM::ConstantOp::create(rewriter, loc, word, type.getRank());
+      sizes = LLVM::AllocaOp::create(rewriter, loc, pointer, word, count);
+    }
+    for (int32_t d = 0, e = type.getRank(); d < e; ++d) {
+      Value size = MemRefDescriptor(descriptor).size(rewriter, loc, d);
+      Value place = LLVM::GEPOp::create(rewriter, loc, pointer, word, sizes,
+                                        ArrayRef<LLVM::GEPArg>{d});
+      LLVM::StoreOp::create(rewriter, loc, size, place);
+    }
+    return sizes;
   }
 
   /// The address of the extents, which the module has once.

@@ -14,6 +14,7 @@
 ///     arguments, as the caller does who has to provide the memory.
 ///  2. What goes over all rows that there is room for becomes a loop over some
 ///     of them at once, so that their number is no part of types.
+///     What sorts gets buffers of as many rows as there is room for.
 ///  3. Constants of which the room is a part are computed.
 ///  4. Views of the arena begin where the buffers before them end.
 ///
@@ -23,6 +24,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/GradDialect.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
@@ -95,8 +97,10 @@ struct GradResolveOpenSizes
         func->getAttrOfType<DenseI64ArrayAttr>(gradopt::kOpenSizesAttr);
     if (!numbers || func.isExternal())
       return;
-    if (failed(makeLoops(func)) || failed(check(func)) ||
-        failed(computeRoom(func, numbers.asArrayRef())))
+    if (failed(makeLoops(func)))
+      return signalPassFailure();
+    passSizes(func);
+    if (failed(check(func)) || failed(computeRoom(func, numbers.asArrayRef())))
       return signalPassFailure();
     moveViews(func);
     shrinkArena(func);
@@ -107,6 +111,7 @@ private:
   LogicalResult makeLoops(func::FuncOp func);
   FailureOr<linalg::LinalgOp> makeLoop(linalg::LinalgOp op, unsigned dim);
   LogicalResult makeLoop(memref::CopyOp op);
+  void passSizes(func::FuncOp func);
   LogicalResult check(func::FuncOp func);
   LogicalResult computeRoom(func::FuncOp func, ArrayRef<int64_t> numbers);
   int64_t findLeast();
@@ -246,6 +251,33 @@ LogicalResult GradResolveOpenSizes::makeLoops(func::FuncOp func) {
   return success();
 }
 
+/// sort of all rows => sort of memref<?x...>
+void GradResolveOpenSizes::passSizes(func::FuncOp func) {
+  func.walk([](SortIntoOp op) {
+    OpBuilder builder(op);
+    Location loc = op.getLoc();
+    for (OpOperand &operand : op->getOpOperands()) {
+      MemRefType type = openType(operand.get().getType());
+      if (!type || !hasKnownStrides(type) || !type.getLayout().isIdentity())
+        continue;
+      size_t dim = *findOpenDim(type.getShape());
+      SmallVector<OpFoldResult> offsets(type.getRank(),
+                                        builder.getIndexAttr(0)),
+          strides(type.getRank(), builder.getIndexAttr(1)), sizes;
+      for (int64_t extent : type.getShape())
+        sizes.push_back(builder.getIndexAttr(extent));
+      sizes[dim] =
+          arith::ConstantIndexOp::create(builder, loc, type.getDimSize(dim))
+              .getResult();
+      SmallVector<int64_t> shape(type.getShape());
+      shape[dim] = ShapedType::kDynamic;
+      auto rows = MemRefType::get(shape, type.getElementType());
+      operand.set(memref::SubViewOp::create(builder, loc, rows, operand.get(),
+                                            offsets, sizes, strides));
+    }
+  });
+}
+
 //===----------------------------------------------------------------------===//
 // What is refused
 //===----------------------------------------------------------------------===//
@@ -259,8 +291,12 @@ static bool isInAnyRoom(memref::SubViewOp op, int64_t least) {
   int64_t offset = op.getStaticOffsets()[*dim],
           size = op.getStaticSizes()[*dim],
           stride = op.getStaticStrides()[*dim];
-  if (ShapedType::isDynamic(size) || stride != 1)
+  if (stride != 1)
     return false;
+  // All rows of what sorts.
+  if (ShapedType::isDynamic(size))
+    return offset == 0 &&
+           llvm::all_of(op->getUsers(), llvm::IsaPred<SortIntoOp>);
   if (isOpen(size))
     return !isOpen(offset);
   return size + (ShapedType::isDynamic(offset) ? 0 : offset) <= least;

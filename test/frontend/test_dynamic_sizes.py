@@ -3,6 +3,7 @@
 
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,8 @@ PROGRAMS: list[Callable[..., Any]] = [
 ]
 
 
-# What has n columns, and what works on all rows at once, needs to know a largest size.
-BOUNDED = {all_products, distances, ordered}
+# What has n columns needs to know a largest size.
+BOUNDED = {all_products, distances}
 
 
 @pytest.mark.parametrize(
@@ -399,6 +400,23 @@ def test_memory_is_a_function_of_sizes() -> None:
     assert _gradopt.alloc_count() == count + 1
 
 
+def test_threads_with_arrays_of_their_own_sizes() -> None:
+    """Each makes the arena larger, while others compute in theirs."""
+    f = go.compile(lambda x: go.grad(lambda y: np.sum(np.tanh(y @ MATRIX) ** 2))(x), dynamic=ROWS)
+    f(np.ones((1, 3)))
+
+    def run(seed: int) -> None:
+        for n in range(seed, 4000, 397):
+            x = np.random.default_rng(n).normal(size=(n, 3))
+            y = np.tanh(x @ MATRIX)
+            same(f(x), (2 * y * (1 - y**2)) @ MATRIX.T)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(run, seed) for seed in (1, 64, 100, 300)]:
+            done.result()
+    assert f.cache_size() == 1
+
+
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 1000])
 def test_sizes_that_are_made_of_others(n: int) -> None:
     """Larger and smaller ones, sums and parts of open sizes; each compiled once."""
@@ -440,10 +458,21 @@ def selected(x: Any, y: Any) -> Any:
     return z[z > 0] * np.argmax(np.append(z, 9.0))
 
 
+def different_ones(x: Any, y: Any) -> Any:
+    return np.unique(np.round(np.concatenate([x, y]), 1)) + np.median(np.append(x[:, 0], 1.0))
+
+
+def order_of_rows(x: Any, y: Any) -> Any:
+    return np.argsort(x, axis=1) + np.argsort(x[:, 1])[:, None]
+
+
 ROWS: Any = {"x": {0: "n"}}
 MADE: dict[Any, Any] = {
     go.compile(f, dynamic={"x": {0: "n"}, "y": {0: "m"}}): f
-    for f in (at_least_a_hundred, of_two_sizes, behind_each_other, thirds, selected)
+    for f in (
+        *(at_least_a_hundred, of_two_sizes, behind_each_other, thirds, tiles, selected),
+        *(different_ones, order_of_rows),
+    )
 }
 
 
@@ -463,7 +492,7 @@ def test_numbers_that_stand_for_room(number: int) -> None:
 
 def test_what_needs_a_largest_size() -> None:
     """Code has room for a power of two, and is made again where a call needs more."""
-    for f in BOUNDED:
+    for f in (*BOUNDED, lambda x: np.sort(x, axis=0)):
         compiled = go.compile(f, dynamic=ROWS)
         traces: list[int] = []
         for n in (1, 64, 65, 2, 128, 200):

@@ -90,6 +90,22 @@ func.func @positions(%n: memref<i64>, %out: memref<1061851424xindex>)
 
 // -----
 
+// What sorts is given as many rows as there is room for.
+// CHECK-LABEL: func.func @sort
+// CHECK-SAME: %{{[a-z0-9]*}}: memref<i64>, %[[X:[a-z0-9]*]]: memref<1061851424x3xf64>
+// CHECK: %[[ROOM:.*]] = arith.muli %{{.*}}, %c64
+// CHECK: %[[ROWS:.*]] = memref.subview %[[X]][0, 0] [%[[ROOM]], 3] [1, 1] : {{.*}} to memref<?x3xf64>
+// CHECK: grad.sort_into values(%[[ROWS]])
+func.func @sort(%n: memref<i64>, %x: memref<1061851424x3xf64>,
+                %out: memref<1061851424x3xf64>, %work: memref<3xi64>)
+    attributes {grad.open_sizes = array<i64: 0>} {
+  grad.sort_into values (%x) outs(%out, %work)
+      : (memref<1061851424x3xf64>, memref<1061851424x3xf64>, memref<3xi64>) -> ()
+  return
+}
+
+// -----
+
 // Without the attribute it is a number like others.
 // CHECK-LABEL: func.func @known
 // CHECK: arith.constant 1061851424 : index

@@ -46,6 +46,23 @@ def test_loads_calls_and_unloads(runtime):
     runtime.gradopt_module_unload(module)
 
 
+def test_an_arena_that_is_made_larger(runtime):
+    """From the stack to the pool, which gives it back when nobody needs it."""
+    held = _gradopt.arena_bytes()
+    status, module = load(runtime, modules.compile_text(modules.copy(3, "f64")), arena=100)
+    assert status == OK
+    arrays = [np.arange(3.0), np.empty(3)]
+    for size, needed in ((64, 100), (1 << 30, 1 << 30), (1 << 20, 1 << 30)):
+        runtime.gradopt_module_enlarge_arena(module, ctypes.c_size_t(size))
+        assert runtime.gradopt_module_arena_bytes(module) == needed
+        buffers = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in arrays))
+        assert runtime.gradopt_call(module, buffers, ctypes.c_size_t(2)) == OK
+        np.testing.assert_array_equal(arrays[1], arrays[0])
+        assert needed == 100 or _gradopt.arena_bytes() >= needed
+    runtime.gradopt_module_unload(module)
+    assert _gradopt.arena_bytes() <= max(held, 1 << 29)
+
+
 def test_null_pointers_are_invalid_arguments(runtime):
     assert load(runtime, None)[0] == INVALID_ARGUMENT
     assert b"null" in runtime.gradopt_last_error()
