@@ -312,6 +312,96 @@ def test_repetitions_differences_and_sets() -> None:
     assert compiled.cache_size() == 1
 
 
+def moved_arrays(x: Any) -> dict[str, Any]:
+    """Of n > 2 numbers: n + 2 rows of three, and more."""
+    rows = np.concatenate([x, x[:2] * 2])[:, None] * np.arange(1.0, 4.0)
+    return {
+        "rolled": np.roll(x, 2),
+        "rolled back": np.roll(rows, -3, axis=0),
+        "rolled by more than there are": np.roll(x, 1001),
+        "rolled along both axes": np.roll(rows, (1, 2), axis=(0, 1)),
+        "rolled elements": np.roll(rows, 4),
+        "rolled by a traced number": np.roll(x, len(x) - 2),
+        "padded": np.pad(x, 2),
+        "padded with other numbers": np.pad(
+            rows, ((0, 1), (2, 0)), constant_values=((1, 2), (3, 4))
+        ),
+        "edges": np.pad(x, (1, 3), mode="edge"),
+        "reflected": np.pad(x, (7, 9), mode="reflect"),
+        "symmetric": np.pad(rows, ((8, 7), (1, 0)), mode="symmetric"),
+        "wrapped": np.pad(x, (6, 7), mode="wrap"),
+        "gradient": np.gradient(x, 0.5),
+        "gradients": np.gradient(rows, 0.5, 2.0)[1],
+        "gradient of second order": np.gradient(rows, axis=0, edge_order=2),
+        "integral": np.trapezoid(rows, dx=0.3, axis=0),
+        "integral over points": np.trapezoid(x**2, x),
+        "trace": np.trace(rows),
+        "trace beside": np.trace(rows, 1) + rows[:3].T.trace(-1),
+        "diagonal": np.outer(x, x).diagonal(),
+        "diagonals": np.diagonal(rows[:, None] * x[:, None], 2, 0, 1),
+        "no diagonal": rows.diagonal(5),
+    }
+
+
+def test_elements_that_are_moved() -> None:
+    def loss(x: Any) -> Any:
+        total = 0.0
+        for array in moved_arrays(x).values():
+            total = total + np.sum(np.sin(array))
+        return total
+
+    compiled = go.compile(
+        lambda x, t: (moved_arrays(x), go.jvp(go.grad(loss), (x,), (t,))),
+        dynamic={"x": {0: go.Dim("n", max=70)}, "t": {0: "n"}},
+    )
+    rng = np.random.default_rng(6)
+    for n in (7, 3, 5, 70):
+        x, t = np.sort(rng.normal(size=n)), rng.normal(size=n)
+        found, (gradient, product) = compiled(x, t)
+        for name, want in moved_arrays(x).items():
+            assert found[name].shape == want.shape, name
+            np.testing.assert_allclose(found[name], want, rtol=1e-12, atol=1e-14, err_msg=name)
+        slope = (loss(x + 1e-6 * t) - loss(x - 1e-6 * t)) / 2e-6
+        np.testing.assert_allclose(np.sum(gradient * t), slope, rtol=1e-6, atol=1e-6)
+        ends = [compiled(x + s * t, t)[1][0] for s in (1e-6, -1e-6)]
+        np.testing.assert_allclose(product, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-4)
+
+
+def test_moved_elements_of_small_arrays() -> None:
+    """One element, and none; what NumPy refuses is an error of the call."""
+    modes = ("edge", "reflect", "symmetric", "wrap")
+    padded = go.compile(
+        lambda x: [np.pad(x, 2, mode=mode) for mode in modes], dynamic={0: {0: "n"}}
+    )
+    for got, mode in zip(padded(np.array([3.0])), modes, strict=True):
+        np.testing.assert_array_equal(got, np.pad(np.array([3.0]), 2, mode=mode))  # pyright: ignore
+    with pytest.raises(go.errors.ShapeError, match="cannot extend the empty axis 0"):
+        padded(np.ones(0))
+    rolled = go.compile(
+        lambda x: (np.roll(x, 3), np.pad(x, 1), np.trapezoid(x)), dynamic={0: {0: "n"}}
+    )
+    for n in (0, 1):
+        x = np.arange(n) + 2.0
+        for got, want in zip(
+            rolled(x), (np.roll(x, 3), np.pad(x, 1), np.trapezoid(x)), strict=True
+        ):
+            np.testing.assert_array_equal(got, want)
+    slopes = go.compile(np.gradient, dynamic={0: {0: "n"}})
+    np.testing.assert_array_equal(slopes(np.array([1.0, 4.0])), [3.0, 3.0])
+    with pytest.raises(go.errors.ShapeError, match="Shape of array too small"):
+        slopes(np.ones(1))
+
+
+def test_what_is_refused_of_moved_elements() -> None:
+    for function, name in [
+        (lambda x, n: np.pad(x[:n], 1, mode="mean"), "numpy.pad with mode='mean'"),
+        (lambda x, n: np.gradient(x[:n], x[:n]), "numpy.gradient with a distance for each"),
+        (lambda x, n: np.diagonal(np.ones((2, 2, 9))[:, :, :n]), "numpy.diagonal beside"),
+    ]:
+        with pytest.raises(go.errors.UnsupportedError, match=name):
+            go.compile(function)(np.arange(9.0), np.int64(3))
+
+
 def test_repetitions_that_are_refused() -> None:
     for function, name in [
         (lambda x, n: np.repeat(x[:n], [1, 2, 3]), "numpy.repeat with a number for each"),

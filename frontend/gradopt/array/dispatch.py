@@ -249,9 +249,12 @@ _SIZED = frozenset(
             "append reshape ravel take nonzero flatnonzero argwhere compress extract bincount "
             "histogram sort argsort median nanmedian quantile percentile nanquantile "
             "nanpercentile unique unique_all unique_counts unique_inverse unique_values union1d "
-            "isin setdiff1d diff ediff1d repeat tile",
+            "isin setdiff1d diff ediff1d repeat tile roll pad gradient trapezoid diagonal trace",
         ),
-        (np.linalg, "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose"),
+        (
+            np.linalg,
+            "norm vector_norm matrix_norm outer matmul tensordot matrix_transpose diagonal trace",
+        ),
     )
     for name in names.split()
     if hasattr(module, name)

@@ -21,7 +21,7 @@ from gradopt.array.handle import (
 )
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, is_traced, rows_of, traced
-from gradopt.base.dtypes import require_cast, result_type, supported
+from gradopt.base.dtypes import INT64, require_cast, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, ShapeError
@@ -34,8 +34,9 @@ from gradopt.functions.shapes import (
     moveaxis,
     shape_of,
 )
-from gradopt.ir import prims, sized
+from gradopt.ir import places, prims, sized
 from gradopt.ir.extents import Sizes, is_extent, shape_with
+from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 
 
@@ -316,11 +317,17 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     if is_traced(shift):
         shifts = np.broadcast_to(wrap(traced(shift)), len(axes))
         for place, amount in zip(axes, shifts, strict=True):
-            size = x.shape[place]
+            size: Any = x.shape[place]
+            if is_extent(size):
+                x = places.rolled(x, place, traced(amount, INT64))
+                continue
             x = take(x, (np.arange(size) - amount) % max(size, 1), axis=place)
         return x
     for place, amount in np.broadcast(axes, shift):
         size = x.shape[place]
+        if is_extent(size):
+            x = places.rolled(x, place, operator.index(amount))
+            continue
         amount = operator.index(amount) % size if size else 0
         if amount:
             parts = [
@@ -355,7 +362,9 @@ def pad(
         raise ShapeError("index can't contain negative values", source_location())
     if mode != "constant":
         if mode == "empty":
-            return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths])
+            return _with_constant(x, widths, scalar(0, x.dtype))
+        if mode in ("linear_ramp", *_STATISTICS) and x.shape.__class__ is Sizes:
+            raise unknown_size(f"numpy.pad with mode={mode!r}")
         if mode == "linear_ramp":
             return _ramps(x, widths, end_values)
         if mode in _STATISTICS:
@@ -368,6 +377,9 @@ def pad(
             )
         for axis, pair in enumerate(widths):
             if any(pair):
+                if is_extent(x.shape[axis]):
+                    x = places.extended(x, axis, *pair, mode)
+                    continue
                 if not x.shape[axis]:
                     raise ShapeError(
                         f"numpy.pad cannot extend the empty axis {axis} with mode={mode!r}",
@@ -386,7 +398,21 @@ def pad(
     value = traced(constant_values, x.dtype)
     if not any(map(any, widths)):
         return x
-    return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths], value=value)
+    return _with_constant(x, widths, value)
+
+
+def _with_constant(x: Value, widths: Sequence[tuple[int, int]], value: Value) -> Value:
+    """One value in front and behind."""
+    if x.shape.__class__ is not Sizes:
+        return prims.pad(x, [p[0] for p in widths], [p[1] for p in widths], value=value)
+    for axis, pair in enumerate(widths):
+        ends = [
+            prims.broadcast_to(value, shape_with([*x.shape[:axis], width, *x.shape[axis + 1 :]]))
+            for width in pair
+        ]
+        if any(pair):
+            x = prims.concatenate([ends[0], x, ends[1]], axis)
+    return x
 
 
 _STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean}
@@ -442,9 +468,8 @@ def _with_statistics(x: Value, widths: Sequence[tuple[int, int]], mode: str, len
 
 
 def _pad_axis(x: Value, axis: int, pair: tuple[int, int], value: Any) -> Value:
-    low, high = [0] * x.ndim, [0] * x.ndim
-    low[axis], high[axis] = pair
-    return prims.pad(x, low, high, value=traced(value, x.dtype)) if any(pair) else x
+    widths = [pair if i == axis else (0, 0) for i in range(x.ndim)]
+    return _with_constant(x, widths, traced(value, x.dtype)) if any(pair) else x
 
 
 def _like(a: Any, value: Any, dtype: Any, order: Any, shape: Any) -> Any:

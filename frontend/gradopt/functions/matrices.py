@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import call_function, call_ufunc, implements, unsupported
-from gradopt.array.handle import Handle
+from gradopt.array.handle import Handle, array_of
 from gradopt.array.indexing import elements
 from gradopt.array.operands import handle_of, listed, traced
 from gradopt.array.views import Diagonal
 from gradopt.base.dtypes import INT64, result_type
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ShapeError
 from gradopt.functions.reductions import sum_
-from gradopt.ir import prims
+from gradopt.ir import places, prims
+from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.values import Value
 
 
@@ -27,19 +29,32 @@ def diagonal_view(x: Handle, offset: int, axis1: int, axis2: int, writable: bool
     Raises:
         ShapeError: there are less than two dimensions.
     """
+    i, j = _diagonal_axes(x, axis1, axis2)
+    x = x._with_axes([*[k for k in range(x.ndim) if k not in (i, j)], i, j])
+    return x._view(Diagonal(x.shape, operator.index(offset), writable))
+
+
+def _diagonal_axes(x: Handle, axis1: int, axis2: int) -> tuple[int, int]:
     if x.ndim < 2:
         raise ShapeError("diag requires an array of at least two dimensions", source_location())
     i, j = prims.normalize_axis(axis1, x.ndim), prims.normalize_axis(axis2, x.ndim)
     if i == j:
         raise ShapeError("axis1 and axis2 cannot be the same", source_location())
-    x = x._with_axes([*[k for k in range(x.ndim) if k not in (i, j)], i, j])
-    return x._view(Diagonal(x.shape, operator.index(offset), writable))
+    return i, j
 
 
 @implements(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Handle:
     """`numpy.diagonal`: a view that cannot be written to."""
-    return diagonal_view(handle_of(a), offset, axis1, axis2, writable=False)
+    x = handle_of(a)
+    if x._extents.__class__ is not Sizes:
+        return diagonal_view(x, offset, axis1, axis2, writable=False)
+    i, j = _diagonal_axes(x, axis1, axis2)
+    order = [*[k for k in range(x.ndim) if k not in (i, j)], i, j]
+    moved = prims.transpose(x._read(), order)
+    if not any(map(is_extent, moved.shape[-2:])):
+        raise unknown_size("numpy.diagonal beside a dimension")
+    return array_of(places.diagonal(moved, operator.index(offset)))
 
 
 @implements(np.linalg.diagonal)

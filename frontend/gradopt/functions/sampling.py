@@ -14,14 +14,23 @@ from gradopt.array.handle import wrap
 from gradopt.array.operands import is_known, is_traced, listed, promotion_kind, traced
 from gradopt.base.dtypes import FLOAT64, INT64, is_inexact, kind_of, require_cast, result_type
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ElementError, ShapeError
 from gradopt.functions.ufuncs import require_order
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all
+from gradopt.ir.extents import is_extent
+from gradopt.ir.outcomes import require
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 
 # -- Gradients ---------------------------------------------------------------------------------
+
+
+_TOO_SMALL = (
+    "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) "
+    "elements are required."
+)
 
 
 @implements(np.gradient)
@@ -36,12 +45,11 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
         x = prims.convert(x, FLOAT64)
     found: list[Any] = []
     for place, spacing in zip(axes, spacings, strict=True):
-        if x.shape[place] < edge_order + 1:
-            raise ShapeError(
-                "Shape of array too small to calculate a numerical gradient, at least "
-                "(edge_order + 1) elements are required.",
-                source_location(),
-            )
+        size: Any = x.shape[place]
+        if is_extent(size):
+            require(size.value > edge_order, size.value, _TOO_SMALL, ShapeError)
+        elif size < edge_order + 1:
+            raise ShapeError(_TOO_SMALL, source_location())
         rows = np.moveaxis(wrap(x), place, 0)
         slope = _slope(rows, spacing, edge_order)
         found.append(prims.convert(traced(np.moveaxis(slope, 0, place)), x.dtype))
@@ -64,6 +72,8 @@ def _spacings(given: Sequence[Any], axes: Sequence[int], x: Value) -> list[Any]:
             continue
         if np.ndim(value) != 1:
             raise ShapeError("distances must be either scalars or 1d", source_location())
+        if is_extent(x.shape[place]):
+            raise unknown_size("numpy.gradient with a distance for each element")
         if len(value) != x.shape[place]:
             raise ShapeError(
                 "when 1d, distances must match the length of the corresponding dimension",

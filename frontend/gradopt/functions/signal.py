@@ -76,9 +76,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Value:
     """`numpy.trapezoid`."""
     v = traced(y)
     place = prims.normalize_axis(axis, v.ndim)
-    size = v.shape[place]
-    upper = prims.take_range(v, place, min(1, size), size)
-    lower = prims.take_range(v, place, 0, max(size - 1, 0))
+    upper, lower = _neighbours(v, place)
     if x is None:
         width = dx
     else:
@@ -86,8 +84,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Value:
         if points.ndim == 1:
             width = traced(diff(points))
             shape = [1] * v.ndim
-            shape[place] = width.size
-            width = prims.reshape(width, tuple(shape))
+            shape[place] = width.shape[0]
+            width = prims.reshape(width, shape_with(shape))
         else:
             width = diff(points, axis=place)
     add, multiply, divide = UFUNCS[np.add], UFUNCS[np.multiply], UFUNCS[np.divide]

@@ -157,9 +157,11 @@ def slice_(x: Value, offsets: Sequence[int], sizes: Sequence[int], strides: Sequ
 
 
 def take_range(x: Value, axis: int, start: int, stop: int) -> Value:
-    """`x[start:stop]` along an axis, bounds non-negative."""
+    """`x[start:stop]` along an axis of known size, bounds non-negative."""
     offsets, sizes = [0] * x.ndim, list(x.shape)
     offsets[axis], sizes[axis] = start, stop - start
+    if x.shape.__class__ is Sizes:
+        return sized.slice_(x, offsets, sizes, range(x.ndim))
     return slice_(x, offsets, sizes, [1] * x.ndim)
 
 

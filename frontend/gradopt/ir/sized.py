@@ -301,7 +301,7 @@ def _counted(shape: Shape) -> Value:
     """Which one each element is, in row-major order."""
     result: Value | None = None
     for i, size in enumerate(shape):
-        along = iota(size, INT64) if is_extent(size) else _numbers(size)  # pyright: ignore
+        along = places_along(size)
         step = product(shape[i + 1 :])
         part = along if isinstance(step, int) and step == 1 else along * step
         part = reshape(part, shape_with([size if k == i else 1 for k in range(len(shape))]))
@@ -311,8 +311,11 @@ def _counted(shape: Shape) -> Value:
     return result
 
 
-def _numbers(count: int) -> Value:
-    return scope().emit(grad.iota, 0, [count], element_attribute(INT64))
+def places_along(size: Any) -> Value:
+    """The numbers of elements along a dimension."""
+    if is_extent(size):
+        return iota(size, INT64)
+    return scope().emit(grad.iota, 0, [size], element_attribute(INT64))
 
 
 def _places(shape: Shape, bounds: Sequence[int]) -> Value:
