@@ -234,8 +234,9 @@ def GradResolveOpenSizes : Pass<"grad-resolve-open-sizes", "::mlir::func::FuncOp
     }
     ```
 
-    Only the outermost dimension of a buffer can be open, and one of it. Anything
-    else, and calls on such buffers but `grad.sort_into`, are errors.
+    One dimension of a buffer can be open. If that is not the outermost one, strides
+    are computed (`memref.reinterpret_cast`). Anything else, and calls on such
+    buffers but `grad.sort_into`, are errors.
   }];
   let statistics = [
     Statistic<"numLoops", "num-loops", "Loops over all rows of a buffer made">

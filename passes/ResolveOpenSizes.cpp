@@ -18,9 +18,9 @@
 ///  3. Constants of which the room is a part are computed.
 ///  4. Views of the arena begin where the buffers before them end.
 ///
-/// Types keep the number: rows are the outermost dimension, so that no other
-/// stride depends on how many there are. Anything else is refused, and code for
-/// such a program is compiled for sizes with a bound.
+/// Shapes of types keep the number, of which nobody computes any more; strides
+/// and offsets that are made of it become unknown ones. Anything else is
+/// refused, and code for such a program is compiled for sizes with a bound.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -70,19 +70,38 @@ static Value findArena(func::FuncOp func) {
                                            : Value();
 }
 
-/// Whether addresses in a buffer do not depend on how many rows there are.
-static bool hasKnownStrides(MemRefType type) {
+/// Whether there is one open size in the shape of a buffer.
+static bool hasOneOpenDim(MemRefType type) {
   size_t dim = *findOpenDim(type.getShape());
+  return findOpenSize(type.getDimSize(dim)) &&
+         llvm::none_of(type.getShape().drop_front(dim + 1), isOpen);
+}
+
+/// The type of a buffer, in which numbers that depend on how many rows there
+/// are are not known.
+static MemRefType withUnknownStrides(MemRefType type) {
   SmallVector<int64_t> strides;
   int64_t offset;
-  if (failed(type.getStridesAndOffset(strides, offset)) ||
-      (!ShapedType::isDynamic(offset) && isOpen(offset)) ||
-      !findOpenSize(type.getDimSize(dim)))
-    return false;
-  for (auto [i, size] : llvm::enumerate(type.getShape()))
-    if (size != 1 && !ShapedType::isDynamic(strides[i]) && isOpen(strides[i]))
-      return false;
-  return llvm::none_of(type.getShape().drop_front(dim + 1), isOpen);
+  if (failed(type.getStridesAndOffset(strides, offset)))
+    return type;
+  bool isKnown = true;
+  auto forget = [&](int64_t &number) {
+    if (ShapedType::isDynamic(number) || !isOpen(number))
+      return;
+    number = ShapedType::kDynamic;
+    isKnown = false;
+  };
+  forget(offset);
+  llvm::for_each(strides, forget);
+  if (isKnown)
+    return type;
+  return MemRefType::Builder(type).setLayout(
+      StridedLayoutAttr::get(type.getContext(), offset, strides));
+}
+
+/// Whether addresses in a buffer do not depend on how many rows there are.
+static bool hasKnownStrides(MemRefType type) {
+  return withUnknownStrides(type) == type;
 }
 
 namespace {
@@ -103,6 +122,7 @@ struct GradResolveOpenSizes
     if (failed(check(func)) || failed(computeRoom(func, numbers.asArrayRef())))
       return signalPassFailure();
     moveViews(func);
+    forgetStrides(func);
     shrinkArena(func);
     replaceConstants(func);
   }
@@ -116,6 +136,8 @@ private:
   LogicalResult computeRoom(func::FuncOp func, ArrayRef<int64_t> numbers);
   int64_t findLeast();
   void moveViews(func::FuncOp func);
+  void forgetStrides(func::FuncOp func);
+  void computeStrides(Value buffer);
   void shrinkArena(func::FuncOp func);
   void replaceConstants(func::FuncOp func);
   Value compute(OpBuilder &builder, Location loc, int64_t parts, int64_t more);
@@ -258,7 +280,8 @@ void GradResolveOpenSizes::passSizes(func::FuncOp func) {
     Location loc = op.getLoc();
     for (OpOperand &operand : op->getOpOperands()) {
       MemRefType type = openType(operand.get().getType());
-      if (!type || !hasKnownStrides(type) || !type.getLayout().isIdentity())
+      if (!type || !hasOneOpenDim(type) || !hasKnownStrides(type) ||
+          !type.getLayout().isIdentity())
         continue;
       size_t dim = *findOpenDim(type.getShape());
       SmallVector<OpFoldResult> offsets(type.getRank(),
@@ -343,7 +366,9 @@ LogicalResult GradResolveOpenSizes::check(func::FuncOp func) {
                memref::StoreOp, memref::CollapseShapeOp, memref::ExpandShapeOp,
                scf::ForOp, scf::WhileOp, scf::IfOp, scf::IndexSwitchOp,
                scf::YieldOp, scf::ConditionOp, arith::SelectOp>(op) ||
-          !hasKnownStrides(open))
+          !hasOneOpenDim(open) ||
+          (isa<memref::CollapseShapeOp, memref::ExpandShapeOp>(op) &&
+           !hasKnownStrides(open)))
         return refuse(op, type);
     }
     auto part = dyn_cast<memref::SubViewOp>(op);
@@ -429,6 +454,64 @@ void GradResolveOpenSizes::moveViews(func::FuncOp func) {
                     builder.getDenseI64ArrayAttr({*shift, *shift + *size}));
     view.getByteShiftMutable().assign(
         compute(builder, view.getLoc(), before.perPart, before.known));
+  });
+}
+
+/// Gives a buffer that begins in the arena, or is the caller's, the strides
+/// that it has in the call.
+void GradResolveOpenSizes::computeStrides(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  if (hasKnownStrides(type))
+    return;
+  Location loc = buffer.getLoc();
+  OpBuilder builder(buffer.getContext());
+  size_t dim = *findOpenDim(type.getShape());
+  OpenSize open = *findOpenSize(type.getDimSize(dim));
+  Value size = compute(builder, loc, open.parts, open.more);
+  builder.setInsertionPointAfterValue(isa<BlockArgument>(buffer) ? size
+                                                                 : buffer);
+  SmallVector<OpFoldResult> sizes, strides(type.getRank());
+  for (int64_t extent : type.getShape())
+    sizes.push_back(builder.getIndexAttr(extent));
+  int64_t step = 1;
+  for (int64_t d = type.getRank() - 1; d >= 0; --d) {
+    strides[d] = builder.getIndexAttr(step);
+    if (d < int64_t(dim))
+      strides[d] = arith::MulIOp::create(
+                       builder, loc, size,
+                       arith::ConstantIndexOp::create(builder, loc, step))
+                       .getResult();
+    if (d != int64_t(dim))
+      step *= type.getDimSize(d);
+  }
+  auto shown = memref::ReinterpretCastOp::create(
+      builder, loc, withUnknownStrides(type), buffer, builder.getIndexAttr(0),
+      sizes, strides);
+  buffer.replaceAllUsesExcept(shown, shown);
+}
+
+/// Parts of buffers have the strides of these.
+void GradResolveOpenSizes::forgetStrides(func::FuncOp func) {
+  SmallVector<Value> buffers;
+  for (BlockArgument argument : func.getArguments())
+    if (openType(argument.getType()) && argument != findArena(func))
+      buffers.push_back(argument);
+  func.walk([&](memref::ViewOp view) {
+    if (openType(view.getType()))
+      buffers.push_back(view);
+  });
+  llvm::for_each(buffers, [&](Value buffer) { computeStrides(buffer); });
+  auto forget = [](Value value) {
+    if (auto type = dyn_cast<MemRefType>(value.getType()))
+      value.setType(withUnknownStrides(type));
+  };
+  func.walk([&](Operation *op) {
+    if (op == func || isa<memref::ViewOp>(op))
+      return;
+    llvm::for_each(op->getResults(), forget);
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        llvm::for_each(block.getArguments(), forget);
   });
 }
 

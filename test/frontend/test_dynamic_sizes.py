@@ -126,6 +126,12 @@ def smoothed(x: Any) -> Any:
     return y
 
 
+def columns(x: Any) -> Any:
+    """Arrays with n columns."""
+    scores = np.cumsum(MATRIX @ x.T, axis=1)
+    return np.concatenate([scores / (1 + np.sum(scores**2, axis=0)), x.T[:2].copy()])
+
+
 def over_rows(x: Any) -> Any:
     total = 0.0
     for row in x:
@@ -136,11 +142,11 @@ def over_rows(x: Any) -> Any:
 PROGRAMS: list[Callable[..., Any]] = [
     *(mean_of_rows, elementwise, gram, all_products, distances, softmax, deviation, differences),
     *(backwards, joined, ordered, flattened, changed, positive_ones),
-    *(recurrence, smoothed, over_rows),
+    *(recurrence, smoothed, columns, over_rows),
 ]
 
 
-# What has n columns needs to know a largest size.
+# What has n rows and n columns needs to know a largest size.
 BOUNDED = {all_products, distances}
 
 
@@ -458,6 +464,15 @@ def selected(x: Any, y: Any) -> Any:
     return z[z > 0] * np.argmax(np.append(z, 9.0))
 
 
+def second_derivatives(x: Any, y: Any) -> Any:
+    return go.hessian(lambda w: np.sum(np.tanh(x @ w) ** 2))(MATRIX[0])
+
+
+def their_formula(x: Any, y: Any) -> Any:
+    t = np.tanh(x @ MATRIX[0])
+    return x.T @ ((2 - 8 * t**2 + 6 * t**4)[:, None] * x)
+
+
 def different_ones(x: Any, y: Any) -> Any:
     return np.unique(np.round(np.concatenate([x, y]), 1)) + np.median(np.append(x[:, 0], 1.0))
 
@@ -474,6 +489,7 @@ MADE: dict[Any, Any] = {
         *(different_ones, order_of_rows),
     )
 }
+MADE[go.compile(second_derivatives, dynamic={"x": {0: "n"}, "y": {0: "m"}})] = their_formula
 
 
 @pytest.mark.parametrize("number", [_gradopt.OPEN_SIZE, 3 * _gradopt.OPEN_SIZE // 32 + 1])

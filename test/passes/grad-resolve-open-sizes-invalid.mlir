@@ -1,10 +1,23 @@
 // RUN: gradopt %s --grad-resolve-open-sizes -split-input-file -verify-diagnostics
 
-func.func @columns(%n: memref<i64>, %x: memref<3x1061851424xf64>, %out: memref<f64>)
+func.func @square(%n: memref<i64>, %x: memref<33182857x33182857xf64>, %out: memref<f64>)
+    attributes {grad.open_sizes = array<i64: 0>} {
+  %c0 = arith.constant 0 : index
+  // expected-error@+1 {{expected what works on some rows of an array, but got 'memref<33182857x33182857xf64>'}}
+  %0 = memref.load %x[%c0, %c0] : memref<33182857x33182857xf64>
+  memref.store %0, %out[] : memref<f64>
+  return
+}
+
+// -----
+
+// Which dimensions of columns are joined is not known.
+func.func @joined(%n: memref<i64>, %x: memref<3x1061851424xf64>, %out: memref<f64>)
     attributes {grad.open_sizes = array<i64: 0>} {
   %c0 = arith.constant 0 : index
   // expected-error@+1 {{expected what works on some rows of an array, but got 'memref<3x1061851424xf64>'}}
-  %0 = memref.load %x[%c0, %c0] : memref<3x1061851424xf64>
+  %all = memref.collapse_shape %x [[0, 1]] : memref<3x1061851424xf64> into memref<3185554272xf64>
+  %0 = memref.load %all[%c0] : memref<3185554272xf64>
   memref.store %0, %out[] : memref<f64>
   return
 }

@@ -90,6 +90,31 @@ func.func @positions(%n: memref<i64>, %out: memref<1061851424xindex>)
 
 // -----
 
+// Where rows are columns, distances are computed: three times as many rows as
+// there is room for and two more, times four.
+// CHECK-LABEL: func.func @columns
+// CHECK-SAME: %{{[a-z0-9]*}}: memref<i64>, %[[X:[a-z0-9]*]]: memref<5x3185554274x4xf64>
+// CHECK: %[[ROOM:.*]] = arith.muli %{{.*}}, %c64
+// CHECK: %[[THRICE:.*]] = arith.muli %[[ROOM]], %c3
+// CHECK: %[[SIZE:.*]] = arith.addi %[[THRICE]], %c2
+// CHECK: %[[STRIDE:.*]] = arith.muli %[[SIZE]], %c4
+// CHECK: %[[COLUMNS:.*]] = memref.reinterpret_cast %[[X]]
+// CHECK-SAME: sizes: [5, 3185554274, 4], strides: [%[[STRIDE]], 4, 1]
+// CHECK: %[[PART:.*]] = memref.subview %[[COLUMNS]][1, 0, 0] [1, 1, 4] [1, 1, 1]
+// CHECK-SAME: to memref<4xf64, strided<[1], offset: ?>>
+// CHECK: memref.load %[[PART]]
+func.func @columns(%n: memref<i64>, %x: memref<5x3185554274x4xf64>, %out: memref<f64>)
+    attributes {grad.open_sizes = array<i64: 0>} {
+  %c0 = arith.constant 0 : index
+  %part = memref.subview %x[1, 0, 0] [1, 1, 4] [1, 1, 1]
+      : memref<5x3185554274x4xf64> to memref<4xf64, strided<[1], offset: 12742217096>>
+  %0 = memref.load %part[%c0] : memref<4xf64, strided<[1], offset: 12742217096>>
+  memref.store %0, %out[] : memref<f64>
+  return
+}
+
+// -----
+
 // What sorts is given as many rows as there is room for.
 // CHECK-LABEL: func.func @sort
 // CHECK-SAME: %{{[a-z0-9]*}}: memref<i64>, %[[X:[a-z0-9]*]]: memref<1061851424x3xf64>
