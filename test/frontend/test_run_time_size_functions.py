@@ -367,6 +367,37 @@ def test_elements_that_are_moved() -> None:
         np.testing.assert_allclose(product, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-4)
 
 
+def read_through_flat(x: Any) -> Any:
+    """Of rows whose number is not known, also when they have changed."""
+    rows = x[:, None] * np.arange(1.0, 4.0)
+    total = 0.0
+    for i, element in enumerate(rows.flat):
+        total = total + element**2 / (i + 1)
+    flat, more = rows.flat, rows[:, :2].flat[3]
+    rows[0] += 1.0
+    return flat[2::5] * more + flat[-1] + total
+
+
+def test_elements_in_row_major_order() -> None:
+    def loss(x: Any) -> Any:
+        return np.sum(np.sin(read_through_flat(x)))
+
+    compiled = go.compile(
+        lambda x, t: (read_through_flat(x), go.jvp(go.grad(loss), (x,), (t,))),
+        dynamic={"x": {0: go.Dim("n")}, "t": {0: "n"}},
+    )
+    rng = np.random.default_rng(7)
+    for n in (7, 2, 65):
+        x, t = rng.normal(size=n), rng.normal(size=n)
+        found, (gradient, product) = compiled(x, t)
+        np.testing.assert_allclose(found, read_through_flat(x), rtol=1e-12)
+        slope = (loss(x + 1e-6 * t) - loss(x - 1e-6 * t)) / 2e-6
+        np.testing.assert_allclose(np.sum(gradient * t), slope, rtol=1e-6, atol=1e-6)
+        ends = [compiled(x + s * t, t)[1][0] for s in (1e-6, -1e-6)]
+        np.testing.assert_allclose(product, (ends[0] - ends[1]) / 2e-6, rtol=1e-5, atol=1e-4)
+    assert compiled.cache_size() == 1
+
+
 def test_moved_elements_of_small_arrays() -> None:
     """One element, and none; what NumPy refuses is an error of the call."""
     modes = ("edge", "reflect", "symmetric", "wrap")
@@ -402,10 +433,16 @@ def test_what_is_refused_of_moved_elements() -> None:
             go.compile(function)(np.arange(9.0), np.int64(3))
 
 
+def written_through_flat(x: Any, n: Any) -> Any:
+    rows = np.outer(x[:n], x[:n])
+    rows.flat[0] = 1.0
+    return rows
+
+
 def test_repetitions_that_are_refused() -> None:
     for function, name in [
         (lambda x, n: np.repeat(x[:n], [1, 2, 3]), "numpy.repeat with a number for each"),
-        (lambda x, n: np.outer(x[:n], x[:n]).flat[0], "ndarray.flat of several dimensions"),
+        (written_through_flat, "an assignment to ndarray.flat of several dimensions"),
     ]:
         with pytest.raises(go.errors.UnsupportedError, match=name):
             go.compile(function)(X, np.int64(3))
