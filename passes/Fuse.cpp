@@ -449,6 +449,47 @@ struct DropUnitDimsOfWrite : OpRewritePattern<tensor::InsertSliceOp> {
   }
 };
 
+/// transpose(product(fill)) => product(fill), which writes each element where
+/// the transpose would, if rows or columns of the matrices stay contiguous.
+struct WriteTransposed : OpRewritePattern<GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(GenericOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!isTranspose(op))
+      return failure();
+    auto product = op.getDpsInputs()[0].getDefiningOp<GenericOp>();
+    if (!product || product.getNumResults() != 1 || !product->hasOneUse() ||
+        !isContraction(product))
+      return failure();
+    auto fill = product.getDpsInits()[0].getDefiningOp<linalg::FillOp>();
+    auto dims = linalg::inferContractionDims(product);
+    if (!fill || failed(dims))
+      return failure();
+    SmallVector<AffineMap> places = op.getIndexingMapsArray();
+    SmallVector<AffineMap> maps = product.getIndexingMapsArray();
+    maps.back() =
+        places[1].compose(inversePermutation(places[0])).compose(maps.back());
+    auto last = dyn_cast<AffineDimExpr>(maps.back().getResults().back());
+    if (!last || llvm::is_contained(dims->batch, last.getPosition()))
+      return failure();
+    auto type = cast<RankedTensorType>(op.getResult(0).getType());
+    rewriter.setInsertionPoint(product);
+    Value empty = tensor::EmptyOp::create(
+        rewriter, op.getLoc(), type.getShape(), type.getElementType());
+    Value zeros =
+        linalg::FillOp::create(rewriter, op.getLoc(), fill.value(), empty)
+            .getResult(0);
+    auto transposed = GenericOp::create(
+        rewriter, product.getLoc(), TypeRange(type), product.getDpsInputs(),
+        ValueRange(zeros), maps, product.getIteratorTypesArray());
+    rewriter.inlineRegionBefore(product.getRegion(), transposed.getRegion(),
+                                transposed.getRegion().end());
+    rewriter.replaceOp(op, transposed);
+    rewriter.eraseOp(product);
+    return success();
+  }
+};
+
 } // namespace
 
 //===----------------------------------------------------------------------===//
@@ -477,6 +518,8 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
     linalg::FillOp::getCanonicalizationPatterns(set, context);
     tensor::populateFoldTensorEmptyPatterns(set);
     set.add<DropUnitDimsOfRead, DropUnitDimsOfWrite>(context);
+    if (writeTransposed)
+      set.add<WriteTransposed>(context);
     patterns = std::move(set);
     return success();
   }

@@ -185,7 +185,9 @@ def GradFuse : Pass<"grad-fuse", "::mlir::func::FuncOp"> {
     Option<"separateReductions", "separate-reductions", "bool",
            /*default=*/"false",
            "keep reductions along different loops apart, so that threads can "
-           "share each">
+           "share each">,
+    Option<"writeTransposed", "write-transposed", "bool", /*default=*/"false",
+           "let products write their results transposed">
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];

@@ -91,6 +91,7 @@ static void buildLinalg(OpPassManager &manager,
   functions.addPass(createGradScalarsToRegisters());
   GradFuseOptions fuse;
   fuse.separateReductions = options.isForDevice();
+  fuse.writeTransposed = options.isForDevice();
   functions.addPass(createGradFuse(fuse));
   functions.addPass(createGradDropBarriers());
   functions.addPass(createGradCanonicalize());

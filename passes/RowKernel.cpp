@@ -66,9 +66,30 @@ std::optional<RowKernel> RowKernel::match(scf::ForOp loop) {
       numOps += op.getBlock()->getOperations().size();
   if (kernel.getNumThreads() > kMostThreads ||
       kernel.getNumElements() > kMostElements ||
-      numOps * kernel.getNumElements() > kMostOps)
+      numOps * kernel.getNumElements() > kMostOps || !kernel.fitsRegisters())
     return std::nullopt;
   return kernel;
+}
+
+/// Whether threads have registers for all rows that several ops access.
+bool RowKernel::fitsRegisters() const {
+  constexpr int64_t kAllRegisters = 1 << 16, kOtherRegisters = 24;
+  constexpr int64_t kMostRegisters = 255, kRegisterBytes = 4;
+  llvm::SmallDenseMap<Place, unsigned> counts;
+  for (LinalgOp op : members)
+    for (OpOperand &operand : op->getOpOperands())
+      if (isa<MemRefType>(operand.get().getType()) && hasColumns(op) &&
+          getAccess(op, operand) == Access::Columns)
+        ++counts[getPlace(op, operand)];
+  int64_t numRegisters = kOtherRegisters;
+  for (auto &[place, count] : counts)
+    if (count > 1)
+      numRegisters += llvm::divideCeil(
+          getNumElements() *
+              *getElementBytes(getElementTypeOrSelf(place.first)),
+          kRegisterBytes);
+  return numRegisters <=
+         std::min(kMostRegisters, kAllRegisters / getNumThreads());
 }
 
 bool RowKernel::hasColumns(LinalgOp op) const {

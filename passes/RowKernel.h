@@ -48,6 +48,7 @@ private:
   bool checkMember(linalg::LinalgOp op);
   bool checkBuffers();
   void chooseLanes();
+  bool fitsRegisters() const;
 
   /// Whether `op` has loops for columns.
   bool hasColumns(linalg::LinalgOp op) const;

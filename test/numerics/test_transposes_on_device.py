@@ -57,3 +57,15 @@ def test_gradients_are_those_of_the_cpu() -> None:
     got = go.compile_grad(loss, (0, 1), device="cuda")(*arrays)
     for a, b in zip(got, wanted, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1, 3), (0, 3, 1, 2), (0, 1, 3, 2)])
+def test_products_write_what_is_transposed(axes: tuple[int, ...]) -> None:
+    arrays = _arrays([(2, 3, 33, 20), (2, 3, 20, 40)], "float64")
+    compiled = go.compile(lambda a, b: np.transpose(a @ b, axes), device="cuda")
+    text = compiled.lower(*arrays).mlir("bufferized")
+    assert "@gradopt_gemm_batched_f64" in text
+    assert "call @kernel" not in text
+    np.testing.assert_allclose(
+        compiled(*arrays), np.transpose(arrays[0] @ arrays[1], axes), rtol=1e-12, atol=1e-12
+    )
