@@ -378,7 +378,7 @@ def pad(
         for axis, pair in enumerate(widths):
             if any(pair):
                 if is_extent(x.shape[axis]):
-                    x = places.extended(x, axis, *pair, mode)
+                    x = places.extended(x, axis, pair[0], pair[1], mode)
                     continue
                 if not x.shape[axis]:
                     raise ShapeError(
