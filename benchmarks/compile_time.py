@@ -144,6 +144,17 @@ def table(n: int) -> tuple[str, float]:
     return traced(f, np.ones((50, 16)))
 
 
+def choices(n: int) -> tuple[str, float]:
+    """One of two functions of each element, again and again."""
+
+    def f(x: Any) -> Any:
+        for i in range(n // 12):
+            x = np.where(x > 0.1 * i, np.sin(x), x * 1.01)
+        return np.sum(x)
+
+    return traced(f, np.linspace(0.0, 1.0, 64))
+
+
 def elements(n: int) -> tuple[str, float]:
     """Elements of one array, one by one."""
 
@@ -233,8 +244,8 @@ def lu(n: int) -> tuple[str, float]:
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
-        chain, matvec, gemm, parameters, logsumexp, lstm, gather, table, elements, shifts, updates,
-        lu,
+        chain, matvec, gemm, parameters, logsumexp, lstm, gather, table, choices, elements, shifts,
+        updates, lu,
     )
 }  # fmt: skip
 

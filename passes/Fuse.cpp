@@ -297,9 +297,10 @@ static bool runsWithItsUsers(GenericOp producer) {
 /// free producers wherever they can be inlined, cheap ones if this makes their
 /// result disappear and takes fewer reads and writes than storing it.
 /// Adds the copies and what uses them to `touched`.
-static void duplicateProducers(RewriterBase &rewriter, Block &block,
+static void duplicateProducers(RewriterBase &rewriter,
+                               ArrayRef<GenericOp> producers,
                                llvm::SetVector<Operation *> &touched) {
-  for (auto producer : llvm::make_early_inc_range(block.getOps<GenericOp>())) {
+  for (GenericOp producer : producers) {
     // What reads a new copy is to be fused with it before its cost is known.
     if (producer->getNumResults() != 1 || touched.contains(producer))
       continue;
@@ -346,6 +347,50 @@ static void duplicateProducers(RewriterBase &rewriter, Block &block,
       rewriter.eraseOp(producer);
   }
 }
+
+namespace {
+
+/// Knows which linalg operations patterns have made.
+class MadeOps : public RewriterBase::Listener {
+public:
+  void notifyOperationInserted(Operation *op, OpBuilder::InsertPoint) override {
+    if (isa<GenericOp>(op) && existing.insert(op).second)
+      made.push_back(op);
+  }
+  void notifyOperationErased(Operation *op) override { existing.erase(op); }
+
+  /// These, and the producers of what they read, in program order in each
+  /// block. Forgets them.
+  SmallVector<GenericOp> takeWithProducers() {
+    llvm::SetVector<Operation *> found;
+    for (Operation *op : made) {
+      if (!existing.contains(op))
+        continue;
+      found.insert(op);
+      for (Value operand : op->getOperands())
+        if (Operation *def = operand.getDefiningOp<GenericOp>())
+          found.insert(def);
+    }
+    made.clear();
+    existing.clear();
+    llvm::MapVector<Block *, SmallVector<GenericOp>> byBlock;
+    for (Operation *op : found)
+      byBlock[op->getBlock()].push_back(cast<GenericOp>(op));
+    SmallVector<GenericOp> all;
+    for (auto &[block, ops] : byBlock) {
+      llvm::sort(
+          ops, [](GenericOp a, GenericOp b) { return a->isBeforeInBlock(b); });
+      llvm::append_range(all, ops);
+    }
+    return all;
+  }
+
+private:
+  SmallVector<Operation *> made;
+  llvm::DenseSet<Operation *> existing;
+};
+
+} // namespace
 
 /// A loop is a reduction exactly if some result does not depend on it.
 static void updateIterators(GenericOp op) {
@@ -542,13 +587,7 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
              ++numRounds < kMaxRounds)
         ;
       changed = false;
-      llvm::SetVector<Operation *> touched;
-      do {
-        touched.clear();
-        for (Block *block : getBlocks(func))
-          duplicateProducers(rewriter, *block, touched);
-        (void)applyOpPatternsGreedily(touched.getArrayRef(), patterns, config);
-      } while (!touched.empty());
+      duplicate(rewriter, func);
       for (Block *block : getBlocks(func)) {
         unsigned merged = mergeLoopNests(rewriter, *block, separateReductions);
         numMerged += merged;
@@ -571,6 +610,27 @@ struct GradFuse : grad::impl::GradFuseBase<GradFuse> {
   }
 
 private:
+  /// Duplicates producers, and fuses, until there is nothing left to. One that
+  /// is fused may let the next one of a chain be: these are looked at before
+  /// all others are looked at again.
+  void duplicate(RewriterBase &rewriter, func::FuncOp func) {
+    MadeOps made;
+    GreedyRewriteConfig config;
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    config.setListener(&made);
+    while (true) {
+      llvm::SetVector<Operation *> touched;
+      duplicateProducers(rewriter, made.takeWithProducers(), touched);
+      if (touched.empty())
+        for (Block *block : getBlocks(func))
+          duplicateProducers(
+              rewriter, llvm::to_vector(block->getOps<GenericOp>()), touched);
+      if (touched.empty())
+        return;
+      (void)applyOpPatternsGreedily(touched.getArrayRef(), patterns, config);
+    }
+  }
+
   /// The blocks of the function, without bodies of linalg ops. Patterns may
   /// erase dead ops with their regions.
   static SmallVector<Block *> getBlocks(func::FuncOp func) {
