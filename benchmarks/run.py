@@ -163,15 +163,13 @@ def worker(arguments: list[str], threads: int) -> Any:
     }
     if arguments[0] == "--worker-time":
         del environment["MALLOC_MMAP_THRESHOLD_"], environment["MALLOC_TRIM_THRESHOLD_"]
-    if threads == 1:
-        environment["XLA_FLAGS"] = (
-            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-        )
     process = subprocess.run(
         [sys.executable, __file__, "--threads", count, *arguments],
         env=environment,
         text=True,
         stdout=subprocess.PIPE,
+        # XLA's pools have as many threads as there are CPUs, whatever its flags say.
+        preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads]),
     )
     if process.returncode != 0:
         raise RuntimeError(f"worker {' '.join(arguments)} failed")
