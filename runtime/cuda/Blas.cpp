@@ -163,13 +163,14 @@ bool Blas::prepare(gradopt_status &status) {
   return status == GRADOPT_OK;
 }
 
+static cublasOperation_t operation(bool transposes) {
+  return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
+}
+
 template <typename T, typename Gemm, typename BatchedGemm>
 cublasStatus_t Blas::run(Gemm gemm, BatchedGemm batchedGemm,
                          const int64_t *parameters) const {
   Product p(parameters);
-  auto operation = [](bool transposes) {
-    return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
-  };
   T one = 1, beta = number<T>(p.beta);
   auto *a = reinterpret_cast<const T *>(p.a);
   auto *b = reinterpret_cast<const T *>(p.b);
@@ -185,9 +186,6 @@ cublasStatus_t Blas::run(Gemm gemm, BatchedGemm batchedGemm,
 cublasStatus_t Blas::runNarrow(cudaDataType_t type,
                                const int64_t *parameters) const {
   Product p(parameters);
-  auto operation = [](bool transposes) {
-    return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
-  };
   float one = 1, beta = number<float>(p.beta);
   auto *a = reinterpret_cast<const void *>(p.a);
   auto *b = reinterpret_cast<const void *>(p.b);
