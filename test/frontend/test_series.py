@@ -198,6 +198,18 @@ def test_names_alone_do_not_tell() -> None:
     """A function that calls nothing but what looks like NumPy's own is rewritten, too."""
     same(go.compile(lambda c: P.polynomial.polymul(c, c))(C), P.polynomial.polymul(C, C))
     same(go.compile(P.legendre.legmul)(C, D), P.legendre.legmul(C, D))
+    same(go.compile(P.Legendre(C))(X), P.Legendre(C)(X))
+
+
+def test_without_rewriting_messages_do_not_depend_on_what_was_called_before() -> None:
+    """`gradopt.numpy` has no classes, and no functions of numpy.polynomial, to be advised."""
+    for f, name in [
+        (lambda c: np.poly1d(c)(2.0), "numpy.poly1d"),
+        (lambda c: P.polynomial.polymul(c, c), "numpy.polynomial.polynomial.polymul"),
+    ]:
+        go.compile(f)(C)
+        with pytest.raises(UnsupportedError, match=f"^{name} is not supported on traced arrays"):
+            go.compile(f, capture="trace")(C)
 
 
 @pytest.mark.parametrize(

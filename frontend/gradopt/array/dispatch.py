@@ -26,7 +26,7 @@ from gradopt.array.handle import (
     wrap,
 )
 from gradopt.array.operands import is_traced, listed, promotion_kind, traced
-from gradopt.base.called import ENTRIES, library_function, qualified_name
+from gradopt.base.called import ENTRIES, is_undispatched, library_function, qualified_name
 from gradopt.base.dtypes import BOOL, SUPPORTED, DType, kind_of, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import UnknownSizeError, unknown_size
@@ -64,18 +64,16 @@ FURTHER = {
     "numpy.poly1d": "gradopt.functions.poly1d",
     **{
         f"numpy.polynomial.{module}": "gradopt.functions.series_classes"
-        for module in (
-            [
-                "polynomial",
-                "chebyshev",
-                "legendre",
-                "hermite",
-                "hermite_e",
-                "laguerre",
-                "polyutils",
-                "_polybase",
-            ]
-        )
+        for module in [
+            "polynomial",
+            "chebyshev",
+            "legendre",
+            "hermite",
+            "hermite_e",
+            "laguerre",
+            "polyutils",
+            "_polybase",
+        ]
     },
 }
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -133,13 +131,18 @@ def handler_of(function: Any) -> Handler | None:
     return handler
 
 
+def _is_ours(function: Any) -> bool:
+    """Whether `gradopt.numpy` has a function that takes the place of NumPy's."""
+    return not isinstance(function, type) and not is_undispatched(function)
+
+
 def unsupported(name: str, hint: str = "") -> UnsupportedError:
     """The error for a NumPy function or keyword without implementation.
 
     It names the function that the user called, if that is NumPy's or SciPy's code around this.
     """
     library = library_function()
-    if library in {handler.name for handler in FUNCTIONS.values()}:
+    if library in {handler.name for function, handler in FUNCTIONS.items() if _is_ours(function)}:
         return UnsupportedError(
             f"{library} does not find traced values in this argument; use gradopt.{library}, which "
             "finds them in all of its arguments",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator as python
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from gradopt.array.dispatch import (
 )
 from gradopt.array.handle import Handle
 from gradopt.array.handle import python_number as number_of
+from gradopt.array.operands import is_traced
+from gradopt.base.called import is_undispatched
 from gradopt.base.dtypes import INT64, PYTHON_NUMBERS
 from gradopt.ir import prims
 
@@ -62,6 +65,38 @@ def overrides(*operands: Any) -> bool:
             if method not in _NUMPYS:
                 return True
     return False
+
+
+@functools.cache
+def with_traced(function: Any) -> Any:
+    """A function of NumPy that finds traced values in all its arguments, in lists, too."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not is_traced(*args, *kwargs.values()):
+            return function(*args, **kwargs)
+        if isinstance(function, np.ufunc):
+            if overrides(*args):
+                return function(*args, **kwargs)
+            if len(args) > function.nin:
+                args, kwargs["out"] = args[: function.nin], args[function.nin :]
+            return call_ufunc(function, "__call__", args, kwargs)
+        return call_function(function, args, kwargs)
+
+    return wrapper
+
+
+def in_place_of(function: Any) -> Callable[..., Any] | None:
+    """What finds traced values in place of a function, class or series of NumPy's that does not;
+    None if it is none, or not supported."""
+    if not is_undispatched(function):
+        return None
+    kind = type(function)
+    if is_undispatched(kind):
+        # A series, which is called.
+        call = kind.__call__
+        return functools.partial(with_traced(call), function) if handler_of(call) else None
+    return with_traced(function) if handler_of(function) else None
 
 
 def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType, FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,13 @@ _ALIASES = {
     "numpy.ma.core": "numpy.ma",
     "numpy.ma.extras": "numpy.ma",
 }
+
+
+def is_undispatched(value: Any) -> bool:
+    """Whether a function, class or module is NumPy's, and does not look for traced values."""
+    module = getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+    return (module or "").startswith("numpy.polynomial")
+
 
 # Functions through which NumPy's calls reach ours, and their parameter that holds NumPy's function.
 ENTRIES: dict[CodeType, str] = {}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import reprlib
@@ -12,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import call_function, handler_of
 from gradopt.array.handle import Handle
-from gradopt.array.operands import is_traced
+from gradopt.array.operators import in_place_of
 from gradopt.base.device_arrays import adopt, require_on_host
 from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED, SUPPORTED_TEXT
 from gradopt.base.location import function_source, innermost
@@ -137,16 +135,7 @@ def rewritten_here(function: Callable[..., Any]) -> Callable[..., Any]:
     scope = current_scope()
     if scope is None or not scope.trace.rewrites:
         return function
-    if (getattr(function, "__module__", None) or "").startswith("numpy.polynomial."):
-        return functools.partial(_call_numpys, function)
-    return rewritten(function)
-
-
-def _call_numpys(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A function of NumPy's that does not look for traced values."""
-    if is_traced(*args, *kwargs.values()) and handler_of(function):
-        return call_function(function, args, kwargs)
-    return function(*args, **kwargs)
+    return in_place_of(function) or rewritten(function)
 
 
 def _lost(error: NameError) -> BranchError | None:

@@ -18,6 +18,7 @@ import gradopt.numpy as gnp
 from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import handle_of, nested, rows_of
+from gradopt.array.operators import in_place_of, with_traced
 from gradopt.base.dtypes import BOOL, COMPLEX128, FLOAT64, INT64, SUPPORTED, kind_of
 from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
@@ -538,8 +539,9 @@ def callee(function: Any, package: str) -> Any:
         return _guarded(found) if is_guarded else found
     if kind is np.vectorize:
         return functools.partial(_vectorized, function)
-    if kind.__module__.startswith("numpy.polynomial.") and handler_of(kind.__call__):
-        return functools.partial(gnp._with_traced(kind.__call__), function)
+    found = in_place_of(function)
+    if found is not None:
+        return found
     owner = getattr(function, "__self__", None)
     if type(owner) is list and function.__name__ == "sort":
         return functools.partial(_sort, owner)
@@ -646,7 +648,7 @@ def _replacement(function: Any) -> Callable[..., Any] | None:
     try:
         found = _REPLACED.get(function)
         if found is None and (handler_of(function) or function in UFUNCS):
-            return gnp._with_traced(function)
+            return with_traced(function)
         return of_scipy(function) if found is None else found
     except TypeError:
         return None  # It is not hashable.

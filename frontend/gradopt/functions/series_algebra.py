@@ -101,20 +101,13 @@ def _unit(c: Any, k: int, size: int) -> Any:
     return _padded(c[k : k + 1], size)
 
 
-def _add(family: Family) -> Callable[..., Any]:
+def _of_both(operation: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """`polyadd` and `polysub`, which are the same for all families."""
+
     def call(c1: Any, c2: Any) -> Any:
         p, q = _pair(c1, c2)
         size = max(len(p), len(q))
-        return _padded(p, size) + _padded(q, size)
-
-    return call
-
-
-def _subtract(family: Family) -> Callable[..., Any]:
-    def call(c1: Any, c2: Any) -> Any:
-        p, q = _pair(c1, c2)
-        size = max(len(p), len(q))
-        return _padded(p, size) - _padded(q, size)
+        return operation(_padded(p, size), _padded(q, size))
 
     return call
 
@@ -430,8 +423,8 @@ _LIMITS = {"cheb": 16, "leg": 16, "herm": 16, "herme": 16, "lag": 16}
 def functions_of(family: Family) -> dict[str, Callable[..., Any]]:
     """Ours by NumPy's names, without the prefix."""
     return {
-        "add": _add(family),
-        "sub": _subtract(family),
+        "add": _of_both(operator.add),
+        "sub": _of_both(operator.sub),
         "mulx": _multiply_by_x(family),
         "mul": _multiply(family),
         "div": _divide(family),

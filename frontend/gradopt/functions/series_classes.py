@@ -35,6 +35,7 @@ from gradopt.functions.series_algebra import (
     getdomain,
     mapdomain,
     mapparms,
+    trimcoef,
 )
 
 _CLASSES = (
@@ -66,6 +67,7 @@ class _Series:
     window: Any
     symbol: str
     _pow: Callable[..., Any]
+    _roots: Callable[..., Any]
 
     def __init__(
         self, coef: Any, domain: Any = None, window: Any = None, symbol: str = "x"
@@ -140,7 +142,7 @@ class _Series:
 
     def roots(self) -> Any:
         """As NumPy's method."""
-        return mapdomain(functions_of(self.family)["roots"](self.coef), self.window, self.domain)
+        return mapdomain(self._roots(self.coef), self.window, self.domain)
 
     def copy(self) -> Any:
         """As NumPy's method."""
@@ -148,7 +150,7 @@ class _Series:
 
     def trim(self, tol: Any = 0) -> Any:
         """Refused: how many coefficients are left depends on their values."""
-        raise unsupported("trim", "use truncate or cutdeg")
+        return self._with(trimcoef(self.coef, tol))
 
     def __eq__(self, other: object) -> Any:
         try:
@@ -243,7 +245,7 @@ def _identity(cls: Any, domain: Any, window: Any, symbol: str) -> Any:
     """The series that is x."""
     ours = _class_of(cls)
     offset, slope = mapparms(window, domain)
-    return ours(functions_of(ours.family)["line"](offset, slope), domain, window, symbol)
+    return ours(ours._line(offset, slope), domain, window, symbol)
 
 
 def _fit(ours: Any) -> Callable[..., Any]:

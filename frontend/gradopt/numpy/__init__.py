@@ -16,7 +16,6 @@ from typing import Any
 import numpy as _np
 
 from gradopt.array.dispatch import call_function as _call_function
-from gradopt.array.dispatch import call_ufunc as _call_ufunc
 from gradopt.array.dispatch import handler_of as _handler_of
 from gradopt.array.handle import Handle as _Handle
 from gradopt.array.handle import array_of as _array_of
@@ -24,7 +23,7 @@ from gradopt.array.handle import known_array as _known_array
 from gradopt.array.operands import is_traced as _is_traced
 from gradopt.array.operands import nested as _nested
 from gradopt.array.operands import traced as _traced
-from gradopt.array.operators import overrides as _overrides
+from gradopt.array.operators import with_traced as _with_traced
 from gradopt.base.dtypes import SUPPORTED as _SUPPORTED
 from gradopt.base.dtypes import supported as _supported
 from gradopt.functions.creation import CREATIONS as _CREATIONS
@@ -207,25 +206,6 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     if dtype is not None:
         value = _prims.convert(value, _supported(dtype))
     return _array_of(_prims.broadcast_to(value, _shape_of(shape)))
-
-
-@functools.cache
-def _with_traced(function: Any) -> Any:
-    """A function of NumPy that finds traced values in all its arguments, in lists, too."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if not _is_traced(*args, *kwargs.values()):
-            return function(*args, **kwargs)
-        if isinstance(function, _np.ufunc):
-            if _overrides(*args):
-                return function(*args, **kwargs)
-            if len(args) > function.nin:
-                args, kwargs["out"] = args[: function.nin], args[function.nin :]
-            return _call_ufunc(function, "__call__", args, kwargs)
-        return _call_function(function, args, kwargs)
-
-    return wrapper
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradopt.base.called import is_undispatched
 from gradopt.base.location import is_internal_file, unrewritten
 from gradopt.rewrite.sites import OPERATORS
 from gradopt.rewrite.source import NoSourceError, function_tree, future_flags, parameters
@@ -393,13 +394,11 @@ def _may_call(value: Any, calls_methods: bool) -> bool:
         return True  # It may be indexed by, or called with, what is traced.
     if _is_sparse(value):
         return True  # It may be multiplied with what is traced.
+    if is_undispatched(value):
+        return True
     if isinstance(value, ModuleType):
-        return _is_unsafe(value.__name__)
+        return not value.__name__.startswith(_SAFE_MODULES)
     if not callable(value):
         return False
-    return _is_unsafe(getattr(value, "__module__", None) or "")
-
-
-def _is_unsafe(module: str) -> bool:
-    """Whether functions of a module may get traced values without knowing it."""
-    return not module.startswith(_SAFE_MODULES) or module.startswith("numpy.polynomial")
+    module = getattr(value, "__module__", None) or ""
+    return not module.startswith(_SAFE_MODULES)
