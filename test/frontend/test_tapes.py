@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,9 @@ def resident() -> int:
 
 def test_memory_grows_with_the_iterations() -> None:
     """And stays: what a call has taken, the next one does not take again."""
+    # Else a larger program of another test may be unloaded in between, and its arena with it, which
+    # calls here had been given.
+    gc.collect()
     x = np.linspace(0, 1, 1000)
     run = go.compile_value_and_grad(chained)
     run(x, 10)
