@@ -73,8 +73,11 @@ public:
   }
 
   LLVM::LLVMFuncOp write() {
-    // It is called here alone. What is known of its pointers becomes metadata.
+    // It is called here alone, and inlined before anything else is done to it,
+    // so that it is optimised once. What is known of its pointers becomes
+    // metadata.
     kernel.removePassthroughAttr();
+    kernel.setAlwaysInline(true);
     SmallVector<Value> arguments;
     for (Type type : kernel.getArgumentTypes())
       arguments.push_back(fromWord(builder, loc, loadNext(), type));
