@@ -3,8 +3,8 @@
 
     python benchmarks/run.py --loops
 
-times the result of each, also with Numba, and the gradient of the sum of its squares. JAX has loops
-of its own for those that can be written so; the others have none in it.
+times the result of each, also with Numba, and the gradient of the sum of its squares. JAX and
+PyTorch have versions of their own, with loops as these libraries want them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import loops_jax
+import loops_torch
 import numpy as np
 from cases import Case
 
@@ -388,20 +389,22 @@ PROGRAMS: dict[Callable[..., Any], Maker] = {
 
 def _case(program: Callable[..., Any], make: Maker, size: str, wanted: str) -> Case:
     name = program.__name__
-    in_jax = getattr(loops_jax, name, None)
+    versions = {
+        "jax.numpy": getattr(loops_jax, name),
+        "torch": getattr(loops_torch, name),
+    }
 
     def arguments(rng: np.random.Generator) -> tuple[Any, ...]:
         return make(rng, size == "M")
 
     def function(xp: Any) -> Callable[..., Any]:
-        called = in_jax if xp.__name__ == "jax.numpy" else program
+        called = versions.get(xp.__name__, program)
         if wanted == "result":
             return called
         return lambda *args: xp.sum(called(*args) ** 2)
 
-    without = ["autograd", "torch"] + ([] if in_jax else ["jax"])
     title = f"{name}, {size}: {wanted}"
-    return Case(title, function, arguments, wanted, tuple(without), wanted == "result")
+    return Case(title, function, arguments, wanted, ("autograd",), wanted == "result")
 
 
 LOOPS: dict[str, Case] = {

@@ -9,10 +9,10 @@ from typing import Any
 Array = Any
 
 
-def _repeat(steps: int, body: Callable[[Any, Any], Any], state: Any) -> Any:
+def _repeat(steps: int, body: Callable[[Any, Any], Any], state: Any, start: int = 0) -> Any:
     import jax
 
-    return jax.lax.fori_loop(0, steps, body, state)
+    return jax.lax.fori_loop(start, steps, body, state)
 
 
 def jacobi_2d(a: Array, steps: int) -> Array:
@@ -151,6 +151,135 @@ def vadv(u: Array, wcon: Array, utens: Array) -> Array:
     return jnp.moveaxis(jnp.concatenate([found, last[None]]), 0, 2)
 
 
+def cavity_flow(u: Array, v: Array, steps: int, inner: int) -> Array:
+    import jax.numpy as jnp
+
+    n = len(u)
+    dx, dt, rho, nu = 2.0 / (n - 1), 0.0005, 1.0, 0.1
+
+    def step(_: Any, state: Any) -> Any:
+        u, v, p = state
+        across = (u[1:-1, 2:] - u[1:-1, :-2]) / (2 * dx)
+        along = (v[2:, 1:-1] - v[:-2, 1:-1]) / (2 * dx)
+        mixed = (u[2:, 1:-1] - u[:-2, 1:-1]) * (v[1:-1, 2:] - v[1:-1, :-2]) / (4 * dx * dx)
+        b = rho * ((across + along) / dt - across**2 - 2 * mixed - along**2)
+
+        def relax(_: Any, p: Array) -> Array:
+            around = p[1:-1, 2:] + p[1:-1, :-2] + p[2:, 1:-1] + p[:-2, 1:-1]
+            p = p.at[1:-1, 1:-1].set(around / 4 - dx * dx / 4 * b)
+            p = p.at[:, -1].set(p[:, -2])
+            p = p.at[0, :].set(p[1, :])
+            p = p.at[:, 0].set(p[:, 1])
+            return p.at[-1, :].set(0.0)
+
+        p = _repeat(inner, relax, p)
+        inside = u[1:-1, 1:-1]
+        new_u = (
+            inside
+            - inside * dt / dx * (inside - u[1:-1, :-2])
+            - v[1:-1, 1:-1] * dt / dx * (inside - u[:-2, 1:-1])
+            - dt / (2 * rho * dx) * (p[1:-1, 2:] - p[1:-1, :-2])
+            + nu * dt / dx**2
+            * (u[1:-1, 2:] + u[1:-1, :-2] + u[2:, 1:-1] + u[:-2, 1:-1] - 4 * inside)
+        )  # fmt: skip
+        inside = v[1:-1, 1:-1]
+        new_v = (
+            inside
+            - u[1:-1, 1:-1] * dt / dx * (inside - v[1:-1, :-2])
+            - inside * dt / dx * (inside - v[:-2, 1:-1])
+            - dt / (2 * rho * dx) * (p[2:, 1:-1] - p[:-2, 1:-1])
+            + nu * dt / dx**2
+            * (v[1:-1, 2:] + v[1:-1, :-2] + v[2:, 1:-1] + v[:-2, 1:-1] - 4 * inside)
+        )  # fmt: skip
+        return jnp.pad(new_u, 1).at[-1, :].set(1.0), jnp.pad(new_v, 1), p
+
+    return _repeat(steps, step, (u, v, jnp.zeros((n, n))))[0]
+
+
+def lu(a: Array) -> Array:
+    """By outer products, with masks: parts have no sizes that are known at run time alone."""
+    import jax.numpy as jnp
+
+    n = len(a)
+    places = jnp.arange(n)
+
+    def step(k: Any, a: Array) -> Array:
+        factors = jnp.where(places > k, a[:, k] / a[k, k], 0.0)
+        a = a.at[:, k].set(jnp.where(places > k, factors, a[:, k]))
+        return a - factors[:, None] * jnp.where(places > k, a[k], 0.0)
+
+    return _repeat(n, step, a)
+
+
+def cholesky(a: Array) -> Array:
+    import jax.numpy as jnp
+
+    n = len(a)
+    places = jnp.arange(n)
+
+    def step(j: Any, a: Array) -> Array:
+        before = jnp.where(places < j, a[j], 0.0)
+        column = a[:, j] - a @ before
+        column = column / jnp.sqrt(column[j])
+        return a.at[:, j].set(jnp.where(places >= j, column, a[:, j]))
+
+    return _repeat(n, step, a)
+
+
+def gramschmidt(a: Array) -> Array:
+    import jax
+    import jax.numpy as jnp
+
+    n = a.shape[1]
+    places = jnp.arange(n)
+
+    def step(a: Array, k: Any) -> tuple[Array, Array]:
+        q = a[:, k] / jnp.sqrt(a[:, k] @ a[:, k])
+        return a - q[:, None] * jnp.where(places > k, q @ a, 0.0), q
+
+    return jax.lax.scan(step, a, places)[1].T
+
+
+def durbin(r: Array) -> Array:
+    import jax.numpy as jnp
+
+    n = len(r)
+    places = jnp.arange(n)
+
+    def step(k: Any, state: Any) -> Any:
+        y, alpha, beta = state
+        beta = beta * (1.0 - alpha * alpha)
+        turned = jnp.where(places < k, jnp.roll(y[::-1], k), 0.0)
+        alpha = -(r[k] + r @ turned) / beta
+        return (y + alpha * turned).at[k].set(alpha), alpha, beta
+
+    start = jnp.zeros(n).at[0].set(-r[0]), -r[0], 1.0
+    return _repeat(n, step, start, start=1)[0]
+
+
+def trmm(a: Array, b: Array) -> Array:
+    import jax.numpy as jnp
+
+    places = jnp.arange(len(b))
+
+    def row(i: Any, b: Array) -> Array:
+        return b.at[i].add(jnp.where(places > i, a[:, i], 0.0) @ b)
+
+    return 1.5 * _repeat(len(b), row, b)
+
+
+def syr2k(a: Array, b: Array, c: Array) -> Array:
+    import jax.numpy as jnp
+
+    places = jnp.arange(len(c))
+
+    def row(i: Any, c: Array) -> Array:
+        new = 1.2 * c[i] + 1.5 * (a @ b[i] + b @ a[i])
+        return c.at[i].set(jnp.where(places <= i, new, c[i]))
+
+    return _repeat(len(c), row, c)
+
+
 def nbody(position: Array, velocity: Array, mass: Array, steps: int) -> Array:
     def step(_: Any, state: Any) -> Any:
         position, velocity = state
@@ -200,3 +329,15 @@ def mlp(x: Array, w1: Array, w2: Array, w3: Array) -> Array:
     h = jnp.maximum(h @ w2, 0.0)
     h = jnp.exp(h @ w3 * 0.1)
     return h / jnp.sum(h, axis=1, keepdims=True)
+
+
+def lenet(x: Array, w1: Array, w2: Array, w3: Array, w4: Array) -> Array:
+    import jax.numpy as jnp
+
+    h = x
+    for w in (w1, w2):
+        h = jnp.maximum(conv2d(h, w), 0.0)
+        count, rows, columns, channels = h.shape
+        parts = h[:, : rows // 2 * 2, : columns // 2 * 2]
+        h = parts.reshape(count, rows // 2, 2, columns // 2, 2, channels).max(axis=(2, 4))
+    return jnp.maximum(h.reshape(h.shape[0], -1) @ w3, 0.0) @ w4

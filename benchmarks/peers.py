@@ -188,7 +188,7 @@ class TorchPeer(Peer):
         leaves = [
             torch.tensor(p, requires_grad=True) for p in (parameters if many else [parameters])
         ]
-        data = [torch.tensor(array) for array in rest]
+        data = [self._tensor(array) for array in rest]
 
         def call() -> Any:
             value = function(leaves if many else leaves[0], *data)
@@ -197,9 +197,12 @@ class TorchPeer(Peer):
 
         return call
 
+    def _tensor(self, argument: Any) -> Any:
+        return argument if type(argument) is int else self.torch.tensor(argument)
+
     def _prepare_other(self, wanted: str, function: Any, arguments: tuple[Any, ...]) -> Call:
         torch = self.torch
-        tensors = torch.utils._pytree.tree_map(torch.tensor, arguments)
+        tensors = torch.utils._pytree.tree_map(self._tensor, arguments)
         if wanted == "result":
             return lambda: function(*tensors)
         transform = getattr(torch.func, {"jacobian": "jacrev"}.get(wanted, wanted))
