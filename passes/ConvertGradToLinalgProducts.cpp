@@ -36,6 +36,22 @@ void mlir::grad::multiplyAdd(OpBuilder &builder, Location loc,
                           addTo(builder, loc, elements[2], product));
 }
 
+/// An array of this shape with the elements of `source` that `map` tells.
+static Value moved(OpBuilder &builder, Location loc, Value source,
+                   AffineMap map, ArrayRef<int64_t> shape) {
+  auto type = RankedTensorType::get(shape, getElementTypeOrSelf(source));
+  return linalg::GenericOp::create(
+             builder, loc, TypeRange(type), ValueRange(source),
+             ValueRange(emptyLike(builder, loc, type)),
+             ArrayRef<AffineMap>{
+                 map, builder.getMultiDimIdentityMap(type.getRank())},
+             iterators(type.getRank()),
+             [](OpBuilder &builder, Location loc, ValueRange elements) {
+               linalg::YieldOp::create(builder, loc, elements[0]);
+             })
+      .getResult(0);
+}
+
 namespace {
 
 /// grad.dot_general => linalg.generic, a contraction in the layouts of the
@@ -58,7 +74,7 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
 
     Contraction form = contractionOf(op);
     bool isOuter = form.k.empty();
-    auto [left, right] = operandsOf(op);
+    auto [left, right] = operandsOf(rewriter, op);
     View lhs = viewOf(rewriter, left, op.getLhsBatch());
     View rhs = viewOf(rewriter, right, op.getRhsBatch());
     // A loop of the result is one of an operand.
@@ -102,30 +118,43 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
   }
 
 private:
-  /// The array of narrow floats that `operand` has the numbers of, each
-  /// widened, which is lowered before; null if there is none.
-  static Value narrowSource(Value operand) {
+  /// Whether `operand` has the numbers of an array of narrow floats, each
+  /// widened, which is lowered before.
+  static bool isWidened(Value operand) {
     auto op = operand.getDefiningOp<linalg::GenericOp>();
     if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
-        !llvm::all_of(op.getIndexingMapsArray(),
-                      [](AffineMap map) { return map.isIdentity(); }))
-      return {};
+        op.getNumReductionLoops() != 0 ||
+        !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
+      return false;
     auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
     auto wide = yield.getOperand(0).getDefiningOp<arith::ExtFOp>();
-    if (!wide || wide.getIn() != op.getBody()->getArgument(0) ||
-        !isNarrowFloat(wide.getIn().getType()))
-      return {};
-    return op.getDpsInputOperand(0)->get();
+    return wide && wide.getIn() == op.getBody()->getArgument(0) &&
+           isNarrowFloat(wide.getIn().getType());
+  }
+
+  /// The numbers of `operand` as they were before, where it has them.
+  static Value narrowed(OpBuilder &builder, Value operand) {
+    auto op = operand.getDefiningOp<linalg::GenericOp>();
+    OpOperand *input = op.getDpsInputOperand(0);
+    AffineMap map = op.getMatchingIndexingMap(input);
+    if (map.isIdentity())
+      return input->get();
+    return moved(builder, op.getLoc(), input->get(), map,
+                 cast<RankedTensorType>(operand.getType()).getShape());
   }
 
   /// What is multiplied: narrow floats if both operands are such, widened.
-  std::pair<Value, Value> operandsOf(DotGeneralOp op) const {
+  std::pair<Value, Value> operandsOf(OpBuilder &builder,
+                                     DotGeneralOp op) const {
+    auto element = [](Value operand) {
+      return getElementTypeOrSelf(operand.getDefiningOp<linalg::GenericOp>()
+                                      .getDpsInputOperand(0)
+                                      ->get());
+    };
     if (forDevice && !op.getLhsContract().empty() &&
-        op.getType().getElementType().isF32()) {
-      Value lhs = narrowSource(op.getLhs()), rhs = narrowSource(op.getRhs());
-      if (lhs && rhs && getElementTypeOrSelf(lhs) == getElementTypeOrSelf(rhs))
-        return {lhs, rhs};
-    }
+        op.getType().getElementType().isF32() && isWidened(op.getLhs()) &&
+        isWidened(op.getRhs()) && element(op.getLhs()) == element(op.getRhs()))
+      return {narrowed(builder, op.getLhs()), narrowed(builder, op.getRhs())};
     return {op.getLhs(), op.getRhs()};
   }
 
@@ -216,17 +245,9 @@ private:
       }
     AffineMap permute =
         projection(builder.getContext(), type.getRank(), permutation);
-    auto copyType = RankedTensorType::get(shape, type.getElementType());
-    auto copy = linalg::GenericOp::create(
-        builder, operand.getLoc(), TypeRange(copyType), ValueRange(view.source),
-        ValueRange(emptyLike(builder, operand.getLoc(), copyType)),
-        ArrayRef<AffineMap>{view.map.compose(inversePermutation(permute)),
-                            identity},
-        iterators(type.getRank()),
-        [](OpBuilder &builder, Location loc, ValueRange elements) {
-          linalg::YieldOp::create(builder, loc, elements[0]);
-        });
-    view = View{copy.getResult(0), permute, {}};
+    Value copy = moved(builder, operand.getLoc(), view.source,
+                       view.map.compose(inversePermutation(permute)), shape);
+    view = View{copy, permute, {}};
   }
 
   static SmallVector<int64_t> stridesOf(const Contraction &form,

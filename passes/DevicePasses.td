@@ -95,7 +95,7 @@ def GradEmulateKernels : Pass<"grad-emulate-kernels", "::mlir::ModuleOp"> {
       func.call @gradopt_emulated_barrier() : () -> ()
     ```
     The last parameter is the memory that the threads of a block share. So is
-    `nvvm.mma.sync` of f64 a call, of all threads of a warp.
+    `nvvm.mma.sync` of f64, or of narrow floats, a call of all threads of a warp.
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",

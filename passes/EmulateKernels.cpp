@@ -44,6 +44,7 @@ private:
   LogicalResult emulate(gpu::GPUFuncOp kernel);
   LogicalResult replace(Operation *op);
   LogicalResult replaceProduct(NVVM::MmaOp op);
+  SmallVector<Value> multiplyNarrow(OpBuilder &builder, NVVM::MmaOp op);
 };
 
 } // namespace
@@ -152,9 +153,14 @@ LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
     BlockArgument memory = body.getArgument(numArguments + i);
     auto type = cast<MemRefType>(memory.getType());
     Value offset = arith::ConstantIndexOp::create(inside, loc, offsets[i]);
+    auto withoutSpace = [](MemRefType type) {
+      return MemRefType::get(type.getShape(), type.getElementType());
+    };
+    for (Operation *user : memory.getUsers())
+      if (auto view = dyn_cast<memref::ViewOp>(user))
+        view.getResult().setType(withoutSpace(view.getType()));
     memory.replaceAllUsesWith(memref::ViewOp::create(
-        inside, loc, MemRefType::get(type.getShape(), type.getElementType()),
-        all, offset, ValueRange()));
+        inside, loc, withoutSpace(type), all, offset, ValueRange()));
   }
   body.eraseArguments(numArguments, numShared);
 
@@ -180,16 +186,34 @@ LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
   return success();
 }
 
+/// Whether `op` multiplies matrices of narrow floats, and adds f32.
+static bool isNarrowProduct(NVVM::MmaOp op) {
+  auto type = op.getMultiplicandAPtxType();
+  bool isNarrow = type == NVVM::MMATypes::f16 || type == NVVM::MMATypes::bf16;
+  auto shape = op.getShape();
+  return isNarrow && op.getMultiplicandBPtxType() == type &&
+         shape.getM() == 16 && shape.getN() == 8 && shape.getK() == 16 &&
+         llvm::all_of(op.getOperandC().getTypes(),
+                      [](Type type) { return type.isF32(); });
+}
+
 /// The threads of a warp bring elements of two matrices, and get elements of
 /// their product.
 LogicalResult GradEmulateKernels::replaceProduct(NVVM::MmaOp op) {
   OpBuilder builder(op);
-  Type f64 = builder.getF64Type();
-  if (llvm::any_of(op.getOperandTypes(),
-                   [&](Type type) { return type != f64; }))
-    return op.emitOpError("expected matrices of f64");
-  ValueRange results = call(builder, op.getLoc(), "gradopt_emulated_multiply",
-                            {f64, f64}, op.getOperands());
+  Location loc = op.getLoc();
+  SmallVector<Value> results;
+  if (isNarrowProduct(op)) {
+    results = multiplyNarrow(builder, op);
+  } else {
+    Type f64 = builder.getF64Type();
+    if (llvm::any_of(op.getOperandTypes(),
+                     [&](Type type) { return type != f64; }))
+      return op.emitOpError(
+          "expected matrices of f64, or of 16 x 8 x 16 f16 or bf16");
+    llvm::append_range(results, call(builder, loc, "gradopt_emulated_multiply",
+                                     {f64, f64}, op.getOperands()));
+  }
   for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
     auto part = dyn_cast<LLVM::ExtractValueOp>(user);
     if (!part)
@@ -199,6 +223,43 @@ LogicalResult GradEmulateKernels::replaceProduct(NVVM::MmaOp op) {
   }
   op.erase();
   return success();
+}
+
+/// Registers of 32 bits go to the emulator, and come from it, two in a word.
+SmallVector<Value> GradEmulateKernels::multiplyNarrow(OpBuilder &builder,
+                                                      NVVM::MmaOp op) {
+  Location loc = op.getLoc();
+  Type half = builder.getI32Type(), word = builder.getI64Type();
+  Value shift =
+      arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(32));
+  auto toWord = [&](Value value) -> Value {
+    if (value.getType() != half)
+      value = LLVM::BitcastOp::create(builder, loc, half, value);
+    return arith::ExtUIOp::create(builder, loc, word, value);
+  };
+  SmallVector<Value> words;
+  OperandRange operands = op.getOperands();
+  for (size_t i = 0; i < operands.size(); i += 2) {
+    Value high =
+        arith::ShLIOp::create(builder, loc, toWord(operands[i + 1]), shift);
+    words.push_back(
+        arith::OrIOp::create(builder, loc, toWord(operands[i]), high));
+  }
+  bool isBrain = op.getMultiplicandAPtxType() == NVVM::MMATypes::bf16;
+  words.push_back(arith::ConstantOp::create(
+      builder, loc, builder.getI32IntegerAttr(isBrain)));
+  SmallVector<Value> results;
+  for (Value both : call(builder, loc, "gradopt_emulated_multiply_narrow",
+                         {word, word}, words))
+    for (bool isHigh : {false, true}) {
+      Value part = both;
+      if (isHigh)
+        part = arith::ShRUIOp::create(builder, loc, both, shift);
+      part = arith::TruncIOp::create(builder, loc, half, part);
+      results.push_back(
+          arith::BitcastOp::create(builder, loc, builder.getF32Type(), part));
+    }
+  return results;
 }
 
 void GradEmulateKernels::runOnOperation() {

@@ -642,7 +642,7 @@ void GradKernelsToGpu::createProduct(func::CallOp call,
     element = Float16Type::get(&getContext());
   int64_t rows = constant(2), columns = constant(3);
   MatrixProduct product{element, constant(0) != 0, constant(1) != 0,
-                        TileShape::choose(sum, rows, columns)};
+                        TileShape::choose(element, rows, columns)};
   std::string name = product.getName();
   if (!kernels.lookupSymbol(name)) {
     OpBuilder builder = OpBuilder::atBlockEnd(kernels.getBody());

@@ -184,7 +184,8 @@ void Writer::write() {
   ProductFactor b = createFactor(B, LdB, StrideB, n, k, product.transposesB);
   Value distance = toIndex(LdC);
   Value result = getElements(C, StrideC, distance, m);
-  ProductTile(builder, loc, kernel, thread, product.getSum(), shape)
+  ProductTile(builder, loc, kernel, thread, product.element, product.getSum(),
+              shape)
       .write(a, b, row, column, index(0), k,
              [&](Value atRow, Value atColumn, Value sum) {
                Value at = arith::AddIOp::create(

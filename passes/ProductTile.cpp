@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ProductTile.h"
+#include "dialect/Rules.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -59,7 +60,8 @@ TileShape TileShape::choose(Type element, int64_t rows, int64_t columns,
   // Both tiles have to fit shared memory, twice.
   int64_t fitting = element.isF32() ? kMedium : kSmallest;
   bool isLong = std::max(shape.rows, shape.columns) >= kLarge;
-  bool fits = !isLong || std::min(shape.rows, shape.columns) <= fitting;
+  bool fits = !isLong || std::min(shape.rows, shape.columns) <= fitting ||
+              isNarrowFloat(element);
   shape.depth = fits ? 16 : 8;
   return shape;
 }
@@ -72,8 +74,8 @@ Value ProductTile::index(int64_t value) {
   return arith::ConstantIndexOp::create(builder, loc, value);
 }
 
-Value ProductTile::zero() {
-  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(element));
+Value ProductTile::zero(Type type) {
+  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
 }
 
 Value ProductTile::add(Value a, Value b) {
@@ -121,18 +123,40 @@ ProductTile::Loader ProductTile::createLoader(const ProductFactor &factor,
   for (int64_t at = 0; at < shape.depth; at += steps)
     loader.along.push_back(add(step, index(at)));
 
+  loader.isBySum =
+      isNarrow() || (usesTensorCores() && factor.isContiguousAlongSum);
+  allocateTile(loader, count);
+  return loader;
+}
+
+void ProductTile::allocateTile(Loader &loader, int64_t count) {
   auto space = gpu::AddressSpaceAttr::get(
       builder.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
+  auto getType = [&](ArrayRef<int64_t> sizes, Type type) {
+    return MemRefType::get(sizes, type, MemRefLayoutAttrInterface(), space);
+  };
   // Rows that are a little longer are in different banks.
-  constexpr int64_t kMore = 4;
-  loader.isBySum = usesTensorCores() && factor.isContiguousAlongSum;
-  SmallVector<int64_t> sizes = {2, shape.depth, count + kMore};
+  int64_t more = isNarrow() ? 8 : 4;
+  SmallVector<int64_t> sizes = {2, shape.depth, count + more};
   if (loader.isBySum)
-    sizes = {2, count, shape.depth + kMore};
-  auto type =
-      MemRefType::get(sizes, element, MemRefLayoutAttrInterface(), space);
-  loader.tile = kernel.addWorkgroupAttribution(type, loc);
-  return loader;
+    sizes = {2, count, shape.depth + more};
+  if (!isNarrow()) {
+    loader.tile = kernel.addWorkgroupAttribution(getType(sizes, element), loc);
+    return;
+  }
+  int64_t bytes = ShapedType::getNumElements(sizes) * 2;
+  Value memory =
+      kernel.addWorkgroupAttribution(getType(bytes, builder.getI8Type()), loc);
+  kernel.setWorkgroupAttributionAttr(kernel.getNumWorkgroupAttributions() - 1,
+                                     LLVM::LLVMDialect::getAlignAttrName(),
+                                     builder.getI64IntegerAttr(16));
+  auto view = [&](Type type) {
+    return memref::ViewOp::create(builder, loc, getType(sizes, type), memory,
+                                  index(0), ValueRange());
+  };
+  loader.tile = view(element);
+  sizes.back() /= 2;
+  loader.pairs = view(builder.getI32Type());
 }
 
 /// The elements of a step; those from `end` on are zero.
@@ -153,16 +177,13 @@ SmallVector<Value> ProductTile::load(const Loader &loader, Value begin,
           if (!at.getType().isIndex())
             at = arith::IndexCastUIOp::create(builder, loc,
                                               builder.getIndexType(), at);
-          Value loaded =
-              memref::LoadOp::create(builder, loc, loader.factor->elements, at);
-          if (loaded.getType() == element)
-            return loaded;
-          return arith::ExtFOp::create(builder, loc, element, loaded);
+          return memref::LoadOp::create(builder, loc, loader.factor->elements,
+                                        at);
         });
     scf::YieldOp::create(builder, loc, loaded);
     builder.setInsertionPointToStart(inside.elseBlock());
     scf::YieldOp::create(builder, loc,
-                         SmallVector<Value>(loader.at.size(), zero()));
+                         SmallVector<Value>(loader.at.size(), zero(element)));
     llvm::append_range(elements, inside.getResults());
   }
   return elements;
@@ -193,7 +214,11 @@ void ProductTile::storeTile(const Loader &loader, Value buffer,
 /// each group has a row, and each of its threads two columns of that. What they
 /// bring are the elements of the row, and of the column with the number of the
 /// group, at 4 positions along the sum.
+///
+/// Of narrow floats, each group has a second row, 8 rows below, and threads
+/// bring pairs at 4 positions, and at the 4 that follow.
 static constexpr int64_t kFragment = 8, kFragmentDepth = 4;
+static constexpr int64_t kNarrowRows = 16, kNarrowDepth = 16;
 
 SmallVector<Value> ProductTile::getSquare(Value number, int64_t count,
                                           int64_t each) {
@@ -227,6 +252,8 @@ void ProductTile::chooseMine() {
     return;
   }
   int64_t across = shape.rows < shape.columns ? 4 : 2;
+  if (isNarrow())
+    across = std::max(across, kNumWarps * kNarrowRows / shape.rows);
   int64_t warpRows = shape.rows / (kNumWarps / across);
   int64_t warpColumns = shape.columns / across;
   auto [warpRow, warpColumn] = divide(warp, across);
@@ -247,8 +274,14 @@ void ProductTile::chooseMine() {
 SmallVector<Value> ProductTile::read(const Loader &loader, Value buffer,
                                      ValueRange at, Value along) {
   return llvm::map_to_vector(at, [&](Value each) -> Value {
-    return memref::LoadOp::create(builder, loc, loader.tile,
-                                  getPlace(loader, buffer, each, along));
+    Value tile = loader.pairs ? loader.pairs : loader.tile;
+    Value read = memref::LoadOp::create(builder, loc, tile,
+                                        getPlace(loader, buffer, each, along));
+    // Pairs of bfloat16 are words.
+    if (element.isF16())
+      read = LLVM::BitcastOp::create(builder, loc, VectorType::get(2, element),
+                                     read);
+    return read;
   });
 }
 
@@ -296,6 +329,42 @@ SmallVector<Value> ProductTile::addFragments(const Loader &a, const Loader &b,
   return next;
 }
 
+SmallVector<Value> ProductTile::addNarrowFragments(const Loader &a,
+                                                   const Loader &b,
+                                                   Value buffer,
+                                                   ValueRange sums) {
+  SmallVector<Value> next(sums);
+  Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(),
+                                               SmallVector<Type>(4, sum));
+  auto type = element.isF16() ? NVVM::MMATypes::f16 : NVVM::MMATypes::bf16;
+  size_t width = columns.size();
+  for (int64_t depth = 0; depth < shape.depth; depth += kNarrowDepth) {
+    SmallVector<Value> left[2], right[2];
+    for (int64_t half : {0, 1}) {
+      Value along =
+          add(broughtAlong, index((depth + half * kNarrowDepth / 2) / 2));
+      left[half] = read(a, buffer, rows, along);
+      right[half] = read(b, buffer, broughtColumns, along);
+    }
+    for (size_t i = 0; i < rows.size(); i += 2)
+      for (size_t j = 0; j < width; j += 2) {
+        Value *upper = &next[i * width + j], *lower = upper + width;
+        auto product = NVVM::MmaOp::create(
+            builder, loc, four,
+            ValueRange{left[0][i], left[0][i + 1], left[1][i], left[1][i + 1]},
+            ValueRange{right[0][j / 2], right[1][j / 2]},
+            ValueRange{upper[0], upper[1], lower[0], lower[1]},
+            {kNarrowRows, kFragment, kNarrowDepth}, std::nullopt, std::nullopt,
+            std::array{type, type},
+            std::array{NVVM::MMALayout::row, NVVM::MMALayout::col});
+        int64_t part = 0;
+        for (Value *place : {upper, upper + 1, lower, lower + 1})
+          *place = LLVM::ExtractValueOp::create(builder, loc, product, part++);
+      }
+  }
+  return next;
+}
+
 void ProductTile::write(
     const ProductFactor &a, const ProductFactor &b, Value row, Value column,
     Value begin, Value end,
@@ -308,7 +377,7 @@ void ProductTile::write(
   gpu::BarrierOp::create(builder, loc);
 
   // One tile is read while the next one is loaded and stored beside it.
-  SmallVector<Value> carried(rows.size() * columns.size(), zero());
+  SmallVector<Value> carried(rows.size() * columns.size(), zero(sum));
   carried.push_back(index(0));
   auto steps =
       scf::ForOp::create(builder, loc, begin, end, index(shape.depth), carried);
@@ -320,9 +389,10 @@ void ProductTile::write(
     SmallVector<Value> nextA = load(loaderA, nextStep, end);
     SmallVector<Value> nextB = load(loaderB, nextStep, end);
     ValueRange sums = steps.getRegionIterArgs().drop_back();
-    SmallVector<Value> next = usesTensorCores()
-                                  ? addFragments(loaderA, loaderB, buffer, sums)
-                                  : addSquares(loaderA, loaderB, buffer, sums);
+    auto addStep = isNarrow()          ? &ProductTile::addNarrowFragments
+                   : usesTensorCores() ? &ProductTile::addFragments
+                                       : &ProductTile::addSquares;
+    SmallVector<Value> next = (this->*addStep)(loaderA, loaderB, buffer, sums);
     Value other = arith::SubIOp::create(builder, loc, index(1), buffer);
     storeTile(loaderA, other, nextA);
     storeTile(loaderB, other, nextB);

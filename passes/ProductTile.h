@@ -9,9 +9,9 @@
 /// step by step along the sum. For a step, they load a tile of both factors to
 /// shared memory, so that neighbours load neighbouring elements; then each adds
 /// to a square of results in its registers. What the next step needs is loaded
-/// meanwhile. Narrow floats are widened when they are loaded. Numbers of 64
-/// bits are multiplied by tensor cores, which round as all others do: what is
-/// of a warp is calculated by its threads together.
+/// meanwhile. Numbers of 64 bits are multiplied by tensor cores, which round as
+/// all others do: what is of a warp is calculated by its threads together. So
+/// are narrow floats, whose products are exact and whose sums are of 32 bits.
 ///
 /// Where elements are in memory is for others to say: in a matrix, or in a
 /// tensor whose windows are what is multiplied.
@@ -33,8 +33,8 @@ struct TileShape {
   int64_t depth; ///< Of a step.
 
   static constexpr int64_t kNumThreads = 256;
-  /// One for a product of this size, whose sum may be divided among as many
-  /// blocks as there are `chunks`.
+  /// One for a product of this size of numbers of type `element`, whose sum may
+  /// be divided among as many blocks as there are `chunks`.
   static TileShape choose(Type element, int64_t rows, int64_t columns,
                           int64_t chunks = 1);
   /// How many of them the product consists of.
@@ -56,10 +56,12 @@ struct ProductFactor {
 /// Writes what a thread does for a tile of a product.
 class ProductTile {
 public:
+  /// One of numbers of type `element`, which are narrow floats, or of that of
+  /// their sums.
   ProductTile(OpBuilder &builder, Location loc, gpu::GPUFuncOp kernel,
-              Value thread, Type element, TileShape shape)
+              Value thread, Type element, Type sum, TileShape shape)
       : builder(builder), loc(loc), kernel(kernel), thread(thread),
-        element(element), shape(shape) {}
+        element(element), sum(sum), shape(shape) {}
 
   /// Adds up products from `begin` to below `end`, for the tile from `row` and
   /// `column` on, and calls `store`, in code for elements that are in the
@@ -73,6 +75,7 @@ private:
   struct Loader {
     const ProductFactor *factor;
     Value tile;                ///< In shared memory: two tiles, one a step.
+    Value pairs;               ///< The same, by two narrow floats.
     bool isBySum;              ///< Neighbours in a tile are along the sum.
     SmallVector<Value> at;     ///< Rows, or columns, in the tile.
     SmallVector<Value> places; ///< Of these.
@@ -80,7 +83,7 @@ private:
   };
 
   Value index(int64_t value);
-  Value zero();
+  Value zero(Type type);
   Value add(Value a, Value b);
   Value multiply(Value value, int64_t factor);
   Value isLess(Value a, Value b);
@@ -91,10 +94,13 @@ private:
   SmallVector<Value> load(const Loader &loader, Value begin, Value end);
   void storeTile(const Loader &loader, Value buffer, ValueRange elements);
 
-  bool usesTensorCores() const { return element.isF64(); }
+  bool isNarrow() const { return element != sum; }
+  bool usesTensorCores() const { return isNarrow() || element.isF64(); }
+  void allocateTile(Loader &loader, int64_t count);
   SmallVector<Value> getPlace(const Loader &loader, Value buffer, Value at,
                               Value along);
-  /// Elements of a tile at a position in the step.
+  /// Elements of a tile at a position in the step; pairs at the position of
+  /// one, if floats are narrow.
   SmallVector<Value> read(const Loader &loader, Value buffer, ValueRange at,
                           Value along);
   /// Finds the rows and columns of the thread.
@@ -104,18 +110,21 @@ private:
   /// Adds the products of a step to `sums`, by rows.
   SmallVector<Value> addSquares(const Loader &a, const Loader &b, Value buffer,
                                 ValueRange sums);
+  /// The same by tensor cores: of fragments of 8 x 8 x 4, or 16 x 8 x 16.
   SmallVector<Value> addFragments(const Loader &a, const Loader &b,
                                   Value buffer, ValueRange sums);
+  SmallVector<Value> addNarrowFragments(const Loader &a, const Loader &b,
+                                        Value buffer, ValueRange sums);
 
   OpBuilder &builder;
   Location loc;
   gpu::GPUFuncOp kernel;
   Value thread;
-  Type element;
+  Type element, sum;
   TileShape shape;
   SmallVector<Value> rows, columns; ///< In the tile, those of the thread.
   /// For tensor cores: the columns that the thread brings of the second factor,
-  /// and its position along the sum.
+  /// and its position, or that of its pair, along the sum.
   SmallVector<Value> broughtColumns;
   Value broughtAlong;
 };

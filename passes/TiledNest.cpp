@@ -280,8 +280,8 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
   }
   Value first = places.get(batch, product.batch, target.strides);
   Value elements = flatten(builder, loc, target.buffer);
-  ProductTile(builder, loc, team.kernel, team.thread,
-              getElementTypeOrSelf(target.buffer), shape)
+  Type element = getElementTypeOrSelf(target.buffer);
+  ProductTile(builder, loc, team.kernel, team.thread, element, element, shape)
       .write(a, b, multiply(tileRow, shape.rows),
              multiply(tileColumn, shape.columns), begin, end,
              [&](Value row, Value column, Value sum) {

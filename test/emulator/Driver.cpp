@@ -257,6 +257,7 @@ void *gradopt::runtime::findOutsideFunction(const char *name, const char *&) {
       FUNCTION(gradopt_emulated_barrier),
       FUNCTION(gradopt_emulated_shuffle),
       FUNCTION(gradopt_emulated_multiply),
+      FUNCTION(gradopt_emulated_multiply_narrow),
       FUNCTION(gradopt_emulated_shared),
       FUNCTION(gradopt_emulated_load),
       FUNCTION(gradopt_emulated_store),

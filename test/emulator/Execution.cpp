@@ -18,6 +18,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <sys/mman.h>
 
 #ifndef __x86_64__
@@ -83,6 +84,20 @@ private:
   std::vector<char *> idle;
 };
 
+/// What a thread brings to a product of matrices of narrow floats, by pairs,
+/// and gets.
+struct NarrowFragments {
+  uint32_t a[4], b[2];
+  float sums[4];
+};
+
+/// The value of a float16, or bfloat16, in the low bits.
+float widen(uint32_t bits, bool isBrain) {
+  if (isBrain)
+    return __builtin_bit_cast(float, bits << 16);
+  return float(__builtin_bit_cast(_Float16, uint16_t(bits)));
+}
+
 enum class State { New, Ready, AtBarrier, AtShuffle, Ended };
 
 struct Thread {
@@ -94,10 +109,11 @@ struct Thread {
   /// What it brings to a product of matrices, and gets.
   double a = 0, b = 0;
   gradopt_emulated_pair sums = {};
+  NarrowFragments narrow = {};
 };
 
-/// The kind of an exchange that is a product of matrices, and no shuffle.
-constexpr int32_t kProduct = 4;
+/// The kinds of an exchange that is a product of matrices, and no shuffle.
+constexpr int32_t kProduct = 4, kNarrowProduct = 5, kBrainProduct = 6;
 
 class Execution {
 public:
@@ -122,6 +138,7 @@ public:
   int64_t shuffle(int64_t value, int32_t operand, int32_t kind);
   gradopt_emulated_pair multiply(double a, double b,
                                  gradopt_emulated_pair sums);
+  NarrowFragments multiply(const NarrowFragments &brought, bool isBrain);
   void *shared(int64_t bytes);
   template <bool isStore> void access(const void *address, int64_t bytes);
   template <bool isStore>
@@ -139,6 +156,7 @@ private:
   void runWarp(unsigned first);
   void exchange(unsigned first, unsigned end);
   void multiplyFragments(unsigned first);
+  void multiplyNarrowFragments(unsigned first, bool isBrain);
   void describeStuck();
   std::string where(unsigned number) const {
     return "kernel " + launch.name + ", block " + std::to_string(block) +
@@ -225,13 +243,18 @@ void Execution::runWarp(unsigned first) {
     }
     if (!allShuffle)
       return;
-    unsigned numProducts = 0;
-    for (unsigned i = first; i < end; ++i)
-      numProducts += threads[i].kind == kProduct;
-    if (numProducts == kWarp) {
-      multiplyFragments(first);
-    } else if (numProducts == 0) {
+    unsigned numProducts = 0, numLike = 0;
+    int32_t kind = threads[first].kind;
+    for (unsigned i = first; i < end; ++i) {
+      numProducts += threads[i].kind >= kProduct;
+      numLike += threads[i].kind == kind;
+    }
+    if (numProducts == 0) {
       exchange(first, end);
+    } else if (numLike == kWarp && kind == kProduct) {
+      multiplyFragments(first);
+    } else if (numLike == kWarp) {
+      multiplyNarrowFragments(first, kind == kBrainProduct);
     } else {
       error = {CUDA_ERROR_LAUNCH_FAILED,
                where(first) +
@@ -342,6 +365,43 @@ void Execution::multiplyFragments(unsigned first) {
     sums = {add(sums.first, column), add(sums.second, column + 1)};
     threads[first + i].state = State::Ready;
   }
+}
+
+void Execution::multiplyNarrowFragments(unsigned first, bool isBrain) {
+  constexpr unsigned kRows = 16, kColumns = 8, kDepth = 16;
+  float a[kRows][kDepth], b[kDepth][kColumns];
+  for (unsigned i = 0; i < kWarp; ++i) {
+    const NarrowFragments &brought = threads[first + i].narrow;
+    unsigned group = i / 4, pair = i % 4 * 2;
+    for (unsigned k : {0u, 1u})
+      for (unsigned part = 0; part < 4; ++part) {
+        a[group + part % 2 * 8][pair + part / 2 * 8 + k] =
+            widen(brought.a[part] >> k * 16, isBrain);
+        if (part < 2)
+          b[pair + part * 8 + k][group] =
+              widen(brought.b[part] >> k * 16, isBrain);
+      }
+  }
+  for (unsigned i = 0; i < kWarp; ++i) {
+    float *sums = threads[first + i].narrow.sums;
+    for (unsigned part = 0; part < 4; ++part) {
+      unsigned row = i / 4 + part / 2 * 8, column = i % 4 * 2 + part % 2;
+      double sum = sums[part];
+      for (unsigned k = 0; k < kDepth; ++k)
+        sum += double(a[row][k]) * double(b[k][column]);
+      sums[part] = float(sum);
+    }
+    threads[first + i].state = State::Ready;
+  }
+}
+
+NarrowFragments Execution::multiply(const NarrowFragments &brought,
+                                    bool isBrain) {
+  Thread &mine = threads[thread];
+  mine.narrow = brought;
+  mine.kind = isBrain ? kBrainProduct : kNarrowProduct;
+  wait(State::AtShuffle);
+  return mine.narrow;
 }
 
 gradopt_emulated_pair Execution::multiply(double a, double b,
@@ -457,6 +517,22 @@ int64_t gradopt_emulated_shuffle(int64_t value, int32_t operand, int32_t kind) {
 gradopt_emulated_pair gradopt_emulated_multiply(double a, double b, double c0,
                                                 double c1) {
   return Execution::current->multiply(a, b, {c0, c1});
+}
+
+gradopt_emulated_words
+gradopt_emulated_multiply_narrow(int64_t a01, int64_t a23, int64_t b01,
+                                 int64_t c01, int64_t c23, int32_t is_brain) {
+  gradopt::emulator::NarrowFragments brought;
+  memcpy(&brought.a[0], &a01, sizeof(a01));
+  memcpy(&brought.a[2], &a23, sizeof(a23));
+  memcpy(&brought.b[0], &b01, sizeof(b01));
+  memcpy(&brought.sums[0], &c01, sizeof(c01));
+  memcpy(&brought.sums[2], &c23, sizeof(c23));
+  auto found = Execution::current->multiply(brought, is_brain != 0);
+  gradopt_emulated_words sums;
+  memcpy(&sums.first, &found.sums[0], sizeof(sums.first));
+  memcpy(&sums.second, &found.sums[2], sizeof(sums.second));
+  return sums;
 }
 
 void *gradopt_emulated_shared(int64_t bytes) {

@@ -73,6 +73,22 @@ struct gradopt_emulated_pair {
 struct gradopt_emulated_pair gradopt_emulated_multiply(double a, double b,
                                                        double c0, double c1);
 
+/* What `mma.sync.m16n8k16` does with float16, or bfloat16 if `is_brain`, and
+   sums of float32: all 32 threads of a warp come. Words hold two registers of
+   32 bits, the first one in the low bits. In its four registers of the first
+   matrix, of 16 rows and 16 columns, thread `t` brings columns `t % 4 * 2` and
+   the next one of rows `t / 4` and `t / 4 + 8`, then the same 8 columns on; in
+   its two of the second matrix, of 16 rows and 8 columns, rows `t % 4 * 2` and
+   the next one of column `t / 4`, then the same 8 rows on. It gets columns `t %
+   4 * 2` and the next one of rows `t / 4` and `t / 4 + 8`. How a tensor core
+   rounds its sums is not specified: here, they are rounded once. */
+struct gradopt_emulated_words {
+  int64_t first, second;
+};
+struct gradopt_emulated_words
+gradopt_emulated_multiply_narrow(int64_t a01, int64_t a23, int64_t b01,
+                                 int64_t c01, int64_t c23, int32_t is_brain);
+
 /* The shared memory of the block, aligned to 256 bytes. All threads ask for the
    same number of bytes, at most 48 KiB. */
 void *gradopt_emulated_shared(int64_t bytes);

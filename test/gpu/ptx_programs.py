@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from harness import CONTEXT, define, tensor
 from mlir import ir
@@ -166,6 +167,8 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     ),
     "products f32": functools.partial(products, np.float32),
     "products f64": functools.partial(products, np.float64),
+    "products f16": functools.partial(products, np.float16),
+    "products bf16": functools.partial(products, ml_dtypes.bfloat16),
     "batched product": functools.partial(
         traced, lambda a, b: a @ b, ones((8, 64, 96)), ones((8, 96, 64))
     ),

@@ -99,18 +99,25 @@ def test_bytes_and_halves_of_16_bytes_are_loaded_at_once() -> None:
     assert sorted(loads) in (["b32", "v4.b32"], ["v4.b32", "v4.b8"])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_products_are_added_up_by_fused_operations(dtype: type) -> None:
-    kernels = entries(ptx(f"products {np.dtype(dtype).name.replace('float', 'f')}"))
-    bits = 8 * np.dtype(dtype).itemsize
-    products = {name.rsplit("_", 1)[0] for name in kernels}
-    assert products == {f"gemm_f{bits}_{a}{b}" for a in "nt" for b in "nt"}
-    # For numbers of 64 bits, tensor cores do what 32 threads would do 8 x 8 x 4 times.
-    fused = r"fma\.rn\.f32" if bits == 32 else r"mma\.sync\.\S+\.m8n8k4\.row\.col\.f64"
-    for body in kernels.values():
-        assert len(re.findall(fused, body)) >= (16 * 16 if bits == 32 else 4 * 8)
-        assert "bar.sync" in body
-        assert ".shared" in body
+@pytest.mark.parametrize(
+    ("name", "fused", "count"),
+    [
+        ("f32", r"fma\.rn\.f32", 16 * 16),
+        # Tensor cores do what 32 threads would do 8 x 8 x 4, or 16 x 8 x 16 times.
+        ("f64", r"mma\.sync\.\S+\.m8n8k4\.row\.col\.f64", 4 * 8),
+        ("f16", r"mma\.sync\.\S+\.m16n8k16\.row\.col\.f32\.f16\.f16\.f32", 4),
+        ("bf16", r"mma\.sync\.\S+\.m16n8k16\.row\.col\.f32\.bf16\.bf16\.f32", 4),
+    ],
+)
+def test_products_are_added_up_by_fused_operations(name: str, fused: str, count: int) -> None:
+    kernels = entries(ptx(f"products {name}"))
+    products = {kernel.rsplit("_", 1)[0] for kernel in kernels if kernel.startswith("gemm")}
+    assert products == {f"gemm_{name}_{a}{b}" for a in "nt" for b in "nt"}
+    for kernel, body in kernels.items():
+        if kernel.startswith("gemm"):
+            assert len(re.findall(fused, body)) >= count
+            assert "bar.sync" in body
+            assert ".shared" in body
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,9 @@ def test_gradients(dtype: Any) -> None:
         ((90, 33), (80, 90), "km,nk->mn"),
         ((3, 2, 40, 50), (3, 2, 50, 60), "abmk,abkn->abmn"),
         ((5, 3), (3, 2), "mk,kn->mn"),
+        ((17, 60), (60, 200), "mk,kn->mn"),
+        ((40, 150), (20, 40), "km,nk->mn"),
+        ((30, 129), (129, 31), "mk,kn->mn"),
     ],
 )
 def test_products_read_narrow_numbers(

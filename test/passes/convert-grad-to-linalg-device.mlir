@@ -54,3 +54,24 @@ func.func @kernel_gradient(%x: tensor<1x8x3x9xf64>, %ct: tensor<1x8x4x8xf64>) ->
   %3 = grad.transpose %2, permutation = [0, 2, 1, 3] : tensor<1x3x4x2xf64> -> tensor<1x4x3x2xf64>
   return %3 : tensor<1x4x3x2xf64>
 }
+
+// -----
+
+// A product of narrow floats reads them as they lie in memory, also through transposes, and widens
+// them one by one.
+
+// CHECK: #[[$LEFT:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK: #[[$RIGHT:.*]] = affine_map<(d0, d1, d2) -> (d1, d2)>
+// CHECK-LABEL: func @narrow_product
+// CHECK-SAME: %[[X:.*]]: tensor<4x5xf16>)
+func.func @narrow_product(%x: tensor<4x5xf16>) -> tensor<4x4xf32> {
+  // CHECK: linalg.generic {indexing_maps = [#[[$LEFT]], #[[$RIGHT]], #{{.*}}], iterator_types = ["parallel", "parallel", "reduction"]} ins(%[[X]], %[[X]] : tensor<4x5xf16>, tensor<4x5xf16>)
+  // CHECK: arith.extf
+  // CHECK: arith.extf
+  // CHECK: arith.mulf
+  %0 = grad.convert %x to f32 : tensor<4x5xf16>
+  %1 = grad.transpose %x, permutation = [1, 0] : tensor<4x5xf16> -> tensor<5x4xf16>
+  %2 = grad.convert %1 to f32 : tensor<5x4xf16>
+  %3 = grad.dot_general %0, %2, batch = [] x [], contract = [1] x [0] : tensor<4x5xf32>, tensor<5x4xf32> -> tensor<4x4xf32>
+  return %3 : tensor<4x4xf32>
+}

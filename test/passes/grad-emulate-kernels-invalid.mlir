@@ -59,7 +59,7 @@ gpu.module @kernels {
 gpu.module @kernels {
   gpu.func @integers(%x: memref<i32>) kernel {
     %0 = memref.load %x[] : memref<i32>
-    // expected-error @below {{expected matrices of f64}}
+    // expected-error @below {{expected matrices of f64, or of 16 x 8 x 16 f16 or bf16}}
     %1 = nvvm.mma.sync A[%0] B[%0] C[%0, %0]
         {intOverflowBehavior = #nvvm.mma_int_overflow<wrapped>, layoutA = #nvvm.mma_layout<row>,
          layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<s8>,

@@ -86,3 +86,42 @@ gpu.module @kernels {
     gpu.return
   }
 }
+
+// -----
+
+// Of narrow floats, registers go and come by two. Views of shared memory lose
+// its space.
+// CHECK-LABEL: func.func private @narrow
+// CHECK: %[[SHARED:.*]] = memref.view %{{.*}} : memref<64xi8> to memref<64xi8>
+// CHECK: memref.view %[[SHARED]]{{.*}} : memref<64xi8> to memref<16xi32>
+// CHECK: %[[A:.*]] = llvm.bitcast %{{.*}} : vector<2xf16> to i32
+// CHECK: %[[LOW:.*]] = arith.extui %{{.*}} : i32 to i64
+// CHECK: %[[UPPER:.*]] = arith.shli %[[LOW]], %c32
+// CHECK: arith.ori %{{.*}}, %[[UPPER]]
+// CHECK: %[[SUMS:.*]]:2 = call @gradopt_emulated_multiply_narrow(%{{.*}}, %c0_i32{{.*}}) : (i64, i64, i64, i64, i64, i32) -> (i64, i64)
+// CHECK: %[[HIGH:.*]] = arith.shrui %[[SUMS]]#1, %c32
+// CHECK: %[[BITS:.*]] = arith.trunci %[[HIGH]] : i64 to i32
+// CHECK: %[[LAST:.*]] = arith.bitcast %[[BITS]] : i32 to f32
+// CHECK: memref.store %[[LAST]]
+// CHECK: call @gradopt_emulated_multiply_narrow(%{{.*}}, %c1_i32{{.*}})
+gpu.module @kernels {
+  gpu.func @narrow(%x: memref<f32>) workgroup(%all: memref<64xi8, #gpu.address_space<workgroup>>) kernel {
+    %c0 = arith.constant 0 : index
+    %words = memref.view %all[%c0][] : memref<64xi8, #gpu.address_space<workgroup>> to memref<16xi32, #gpu.address_space<workgroup>>
+    %b = memref.load %words[%c0] : memref<16xi32, #gpu.address_space<workgroup>>
+    %a = llvm.bitcast %b : i32 to vector<2xf16>
+    %c = memref.load %x[] : memref<f32>
+    %0 = nvvm.mma.sync A[%a, %a, %a, %a] B[%a, %a] C[%c, %c, %c, %c]
+        {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}
+        : (vector<2xf16>, vector<2xf16>, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+    %1 = llvm.extractvalue %0[3] : !llvm.struct<(f32, f32, f32, f32)>
+    memref.store %1, %x[] : memref<f32>
+    %2 = nvvm.mma.sync A[%b, %b, %b, %b] B[%b, %b] C[%c, %c, %c, %c]
+        {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>,
+         multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}
+        : (i32, i32, f32) -> !llvm.struct<(f32, f32, f32, f32)>
+    %3 = llvm.extractvalue %2[0] : !llvm.struct<(f32, f32, f32, f32)>
+    memref.store %3, %x[] : memref<f32>
+    gpu.return
+  }
+}

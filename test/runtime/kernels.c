@@ -76,6 +76,18 @@ void multiply(const int64_t *p) {
   store(y + 1, sums.second);
 }
 
+// The same of narrow floats, for which each thread brings 4 registers of a, 2
+// of b and 4 of y; p[3] tells which they are.
+void multiply_narrow(const int64_t *p) {
+  const int64_t *a = (const int64_t *)p[0] + 2 * position();
+  const int64_t *b = (const int64_t *)p[1] + position();
+  int64_t *y = (int64_t *)p[2] + 2 * position();
+  struct gradopt_emulated_words sums = gradopt_emulated_multiply_narrow(
+      a[0], a[1], b[0], y[0], y[1], (int32_t)p[3]);
+  y[0] = sums.first;
+  y[1] = sums.second;
+}
+
 // A product for which the first p[0] threads bring something; others shuffle.
 void some_multiply(const int64_t *p) {
   if (thread() < p[0])

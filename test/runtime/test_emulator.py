@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import emulated_cuda
+import ml_dtypes
 import numpy as np
 import pytest
 from c_compiler import HERE, compile_c
@@ -101,6 +102,28 @@ def test_products_of_matrices(cuda: Driver, module: Any) -> None:
     buffers = [cuda.upload(np.ascontiguousarray(each)) for each in (a, columns, c)]
     cuda.launch(module, "multiply", 2, 64, *buffers)
     np.testing.assert_array_equal(cuda.download(buffers[2], c), a @ b + c)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_products_of_matrices_of_narrow_floats(cuda: Driver, module: Any, dtype: type) -> None:
+    """One warp, with the fragments of mma.sync.m16n8k16, as the PTX manual has them."""
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(-9, 9, shape).astype(dtype) for shape in ((16, 16), (16, 8)))
+    c = rng.integers(-9, 9, (16, 8)).astype("f4")
+    lane = np.arange(32)[:, None]
+    group, member = lane // 4, lane % 4
+    i, k = np.arange(8), np.arange(4)
+    # For ai, i = 0 ... 7: row = groupID where i < 2 or 4 <= i < 6, else groupID + 8; column =
+    # threadID_in_group * 2 + (i & 1) where i < 4, and 8 more elsewhere.
+    in_a = a[group + i // 2 % 2 * 8, member * 2 + i % 2 + i // 4 * 8]
+    # For bi, i = 0 ... 3: row = threadID_in_group * 2 + (i & 1) where i < 2, and 8 more elsewhere.
+    in_b = b[member * 2 + k % 2 + k // 2 * 8, group]
+    # For ci: row = groupID where i < 2, else groupID + 8; column = that pair.
+    of_c = group + k // 2 * 8, member * 2 + k % 2
+    buffers = [cuda.upload(np.ascontiguousarray(each)) for each in (in_a, in_b, c[of_c])]
+    cuda.launch(module, "multiply_narrow", 1, 32, *buffers, int(dtype != np.float16))
+    expected = a.astype("f4") @ b.astype("f4") + c
+    np.testing.assert_array_equal(cuda.download(buffers[2], c[of_c]), expected[of_c])
 
 
 def test_barriers_on_deep_stacks(cuda: Driver, module: Any) -> None:
