@@ -21,6 +21,7 @@
 #include "passes/BufferizeAnalysis.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
@@ -333,6 +334,21 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
 // Conflicts
 //===----------------------------------------------------------------------===//
 
+/// Whether `op` reads each element just where it writes it. Of structured
+/// operations upstream asks for parallel loops, too, which a loss and the step
+/// that lowers it do not have when one loop computes both.
+static bool accessesElementwise(Operation *op, OpOperand &read,
+                                OpOperand &write, const AnalysisState &state) {
+  if (auto structured = dyn_cast<linalg::LinalgOp>(op)) {
+    AffineMap map = structured.getMatchingIndexingMap(&write);
+    return map.isPermutation() &&
+           structured.getMatchingIndexingMap(&read) == map;
+  }
+  auto bufferizable = state.getOptions().dynCastBufferizableOp(op);
+  return bufferizable &&
+         bufferizable.bufferizesToElementwiseAccess(state, {&read, &write});
+}
+
 /// Whether `read`, in the operation of `write` or later, reads what it should
 /// if the latter, of the same buffer, is in place.
 bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
@@ -352,9 +368,7 @@ bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
     return true;
   if (areElsewhere(read, write))
     return true;
-  auto bufferizable = options.dynCastBufferizableOp(reader);
-  if (reader == writer && bufferizable &&
-      bufferizable.bufferizesToElementwiseAccess(state, {&read, &write}) &&
+  if (reader == writer && accessesElementwise(reader, read, write, state) &&
       read.get().getType() == write.get().getType() &&
       state.areEquivalentBufferizedValues(read.get(), write.get()))
     return true;

@@ -248,6 +248,23 @@ def test_adam_over_fifty_arrays_copies_no_parameter() -> None:
     assert value < want[0]
 
 
+def test_a_step_in_one_loop_with_its_loss_is_in_place() -> None:
+    """The loss sums up in the loop that replaces the elements it reads."""
+
+    def train(w: Any) -> Any:
+        value, grads = go.value_and_grad(lambda w: np.sum((np.tanh(w) - 0.5) ** 2))(w)
+        return value, w - 0.1 * grads
+
+    f = go.compile(train, donate_argnums=0)
+    w = np.linspace(-1, 1, 12).reshape(3, 4)
+    want, place = train(w.copy()), address(w)
+    assert f.lower(w).memory().arena < 3 * 4 * 8
+    value, w = f(w)
+    np.testing.assert_allclose(value, want[0], rtol=1e-14)
+    np.testing.assert_allclose(w, want[1], rtol=1e-14)
+    assert address(w) == place
+
+
 def test_gradients_in_the_memory_of_parameters() -> None:
     f = go.compile_grad(lambda w: np.sum(np.sin(w)), donate_argnums=0)
     (w,) = arrays()

@@ -87,6 +87,51 @@ func.func @reused(%x: tensor<4xf64> {grad.reused_for = 1}) -> (tensor<4xf64>, te
   return %old, %y : tensor<4xf64>, tensor<4xf64>
 }
 
+// So is one in a loop that also sums up what it had: each iteration reads the
+// element that it writes. Where another one reads it too, nothing is in place.
+// BUFFERS-LABEL: func.func @reused_and_summed
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4x3xf64>, %[[SUM:[^:]+]]: memref<f64> {grad.result}
+// BUFFERS-NOT: memref.alloc
+// BUFFERS: linalg.generic {{.*}} ins(%[[X]] : memref<4x3xf64>) outs(%[[SUM]], %[[X]] : memref<f64>, memref<4x3xf64>)
+// BUFFERS: return
+#sum = affine_map<(i, j) -> ()>
+#all = affine_map<(i, j) -> (i, j)>
+func.func @reused_and_summed(%x: tensor<4x3xf64> {grad.reused_for = 1}) -> (tensor<f64>, tensor<4x3xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %s = tensor.empty() : tensor<f64>
+  %e = tensor.empty() : tensor<4x3xf64>
+  %start = linalg.fill ins(%zero : f64) outs(%s : tensor<f64>) -> tensor<f64>
+  %r:2 = linalg.generic {indexing_maps = [#all, #sum, #all], iterator_types = ["reduction", "reduction"]}
+      ins(%x : tensor<4x3xf64>) outs(%start, %e : tensor<f64>, tensor<4x3xf64>) {
+  ^bb0(%a: f64, %sum: f64, %out: f64):
+    %next = arith.addf %sum, %a : f64
+    %half = arith.divf %a, %sum : f64
+    linalg.yield %next, %half : f64, f64
+  } -> (tensor<f64>, tensor<4x3xf64>)
+  return %r#0, %r#1 : tensor<f64>, tensor<4x3xf64>
+}
+
+// BUFFERS-LABEL: func.func @reused_transposed
+// BUFFERS-SAME: %[[X:[^:]+]]: memref<4x4xf64>, %[[SUM:[^:]+]]: memref<f64> {grad.result}
+// BUFFERS: %[[NEW:.*]] = memref.alloc
+// BUFFERS: linalg.generic {{.*}} outs(%[[SUM]], %[[NEW]] :
+// BUFFERS: memref.copy %[[NEW]], %[[X]]
+#turned = affine_map<(i, j) -> (j, i)>
+func.func @reused_transposed(%x: tensor<4x4xf64> {grad.reused_for = 1}) -> (tensor<f64>, tensor<4x4xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %s = tensor.empty() : tensor<f64>
+  %e = tensor.empty() : tensor<4x4xf64>
+  %start = linalg.fill ins(%zero : f64) outs(%s : tensor<f64>) -> tensor<f64>
+  %r:2 = linalg.generic {indexing_maps = [#all, #turned, #sum, #all], iterator_types = ["reduction", "reduction"]}
+      ins(%x, %x : tensor<4x4xf64>, tensor<4x4xf64>) outs(%start, %e : tensor<f64>, tensor<4x4xf64>) {
+  ^bb0(%a: f64, %b: f64, %sum: f64, %out: f64):
+    %next = arith.addf %sum, %a : f64
+    %difference = arith.subf %a, %b : f64
+    linalg.yield %next, %difference : f64, f64
+  } -> (tensor<f64>, tensor<4x4xf64>)
+  return %r#0, %r#1 : tensor<f64>, tensor<4x4xf64>
+}
+
 // Two arguments that change places need memory for one of them.
 // CHECK-LABEL: func.func @swapped
 // CHECK-SAME: %[[X:[^:]+]]: tensor<4xf64> {bufferization.writable = true}, %[[Y:[^:]+]]: tensor<4xf64>
