@@ -81,3 +81,104 @@ def test_descending_steps_keep_row_major_order() -> None:
         for strides in itertools.product((-4, 0, 1, 2, 4), repeat=3):
             kept = kept_order(shape, [(shape, strides)])
             assert is_descending(shape, strides) == is_row_major(shape, kept), (shape, strides)
+
+
+# Arrays of which NumPy fixes the order in memory, made of a traced array of shape (2, 3).
+MADE: dict[str, Callable[[Any], Any]] = {
+    "zeros": lambda x: np.zeros((2, 3), order="F"),
+    "empty": lambda x: np.empty((2, 3), float, "F") * 0,
+    "full": lambda x: np.full((2, 3), 1.0, order="F"),
+    "full of a traced number": lambda x: np.full((2, 3), x[0, 1], order="F"),
+    "eye": lambda x: np.eye(3, order="F"),
+    "ones_like": lambda x: np.ones_like(np.asfortranarray(x * 1)),
+    "linspace along axis 1": lambda x: np.linspace(np.zeros(3), x[0], 4, axis=1),
+    "indices": lambda x: np.indices((2, 3)).T * 1.0,
+    "array of a known transpose": lambda x: np.array(np.zeros((2, 3)).T),
+    "array of a transpose": lambda x: np.array((x * 1).T),
+    "array of another dtype": lambda x: np.array((x * 1).T, np.float32),
+    "array in column-major order": lambda x: np.array(x * 1, order="F"),
+    "array of a list": lambda x: np.array([x[0], x[1]], order="F"),
+    "asarray": lambda x: np.asarray((x * 1).T),
+    "asarray of another dtype": lambda x: np.asarray((x * 1).T, dtype=np.float32),
+    "asarray in row-major order": lambda x: np.asarray((x * 1).T, order="C"),
+    "asarray that copies": lambda x: np.asarray(x * 1, copy=True, device="cpu"),
+    "asanyarray": lambda x: np.asanyarray(x * 1, order="F"),
+    "asfortranarray": lambda x: np.asfortranarray(x * 1),
+    "asfortranarray of zeros": lambda x: np.asfortranarray(np.zeros((2, 3))),
+    "ascontiguousarray": lambda x: np.ascontiguousarray((x * 1).T),
+    "astype": lambda x: (x * 1).astype(float, order="F", copy=False),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_reshapes_are_views_where_numpys_are(name: str) -> None:
+    def f(x: Any) -> Any:
+        found: list[Any] = []
+        for flat in (np.ravel, lambda y: y.ravel("F"), lambda y: y.T.reshape(-1)):
+            made = MADE[name](x)
+            view = flat(made)
+            view[1] = 77
+            found += [made * 1, view * 1]
+        return found
+
+    x = np.arange(6.0).reshape(2, 3)
+    for got, expected in zip(go.compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda y: np.asfortranarray(y),
+        lambda y: np.ascontiguousarray(y),
+        lambda y: np.ascontiguousarray(y.T),
+        lambda y: np.asfortranarray(y.T),
+        lambda y: np.asarray(y[:, ::2], order="C"),
+        lambda y: np.asanyarray(y, order="F", copy=None),
+        lambda y: np.array(y, copy=None, order="A", subok=True),
+        lambda y: y.astype(float, order="F", copy=False),
+        lambda y: y.astype(float, order="C", copy=False),
+    ],
+)
+def test_conversions_share_memory_where_numpys_do(convert: Callable[[Any], Any]) -> None:
+    def f(x: Any) -> Any:
+        made = x * 1.0
+        converted = convert(made)
+        converted[0, 0] = 50
+        return made, converted * 1
+
+    x = np.arange(6.0).reshape(2, 3)
+    for got, expected in zip(go.compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_copies_that_must_not_be() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    for f in (
+        lambda x: np.asarray(x, np.float32, copy=False),
+        lambda x: np.asarray(x, order="F", copy=False),
+        lambda x: np.array(x[0, 0], copy=False),
+    ):
+        with pytest.raises(ValueError, match="copy"):
+            f(x)
+        with pytest.raises(errors.KeywordError, match="copy=False"):
+            go.compile(f)(x)
+
+
+def test_an_order_that_is_not_known() -> None:
+    def f(x: Any) -> Any:
+        made = np.ascontiguousarray(x.T @ x)
+        made[0, 0] = 5
+        return made
+
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(go.compile(f)(x), f(x))
+
+    def both(x: Any) -> Any:
+        product = x.T @ x
+        made = np.asfortranarray(product)
+        made[0, 0] = 5
+        return product, made
+
+    with pytest.raises(errors.UnsupportedError, match="memory order that is not known"):
+        go.compile(both)(x)

@@ -48,6 +48,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "swapaxes": (lambda x: np.swapaxes(x, 0, 2), T),
     "moveaxis": (lambda x: np.moveaxis(x, 0, -1), T),
     "rollaxis": (lambda x: np.rollaxis(x, 2), T),
+    "trim_zeros": (lambda x: np.trim_zeros(x), V),
     "reshape": (lambda x: np.reshape(x, (2, 6)), M),
     "reshape to a vector": (lambda x: x.reshape(-1), M),
     "reshape of a transpose": (lambda x: x.T.reshape(-1), M),

@@ -194,6 +194,8 @@ class KnownStorage(Storage):
         self.shape = constant.shape
         self.dtype = constant.dtype
         self._start(None, scalar)
+        if not constant.flags.c_contiguous:
+            self.strides = tuple([step // constant.itemsize for step in constant.strides])
 
     @property
     def value(self) -> Value:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -30,7 +30,7 @@ from gradopt.base.location import source_location, unrewritten, user_code, user_
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import BranchError, ConversionError, LeakedTracerError, UnsupportedError
 from gradopt.ir import prims
-from gradopt.ir.extents import is_extent
+from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.trace import leak_message
 
 # What Python's numbers are computed in.
@@ -338,7 +338,7 @@ class Tracer(Handle):
         target = supported(dtype)
         require_cast(self.dtype, target, casting)
         if self.dtype == target and not copy and not self._weak:
-            return self
+            return self._in_order(order)
         value = self._read()
         if self.dtype.kind == "c" and target.kind not in "bc":
             value = prims.real(value)  # NumPy warns that this discards the imaginary parts.
@@ -348,6 +348,26 @@ class Tracer(Handle):
         if not value.shape and not self._is_scalar:
             return array_of(value)
         return in_memory_order(value, (self,))
+
+    def _in_order(self, order: str) -> Tracer:
+        """The array itself if its elements lie in memory in this order, else a copy."""
+        order = checked_order(order)
+        if order in ("A", "K"):
+            return self
+        lies_so: bool | None = None
+        if self._extents.__class__ is not Sizes:
+            turned = self if order == "C" else self._with_axes(range(self.ndim)[::-1])
+            lies_so = turned._is_row_major()
+        if lies_so:
+            return self
+        copied = call_function(np.copy, (self, order), {})
+        if lies_so is None:
+            self._storage.doubt(
+                copied._storage,
+                f"whether NumPy makes a copy for order={order!r} depends on a memory order that "
+                "is not known here; use .copy() before",
+            )
+        return copied
 
     def copy(self, order: str = "C") -> Tracer:
         """An array that does not share memory; of a scalar, a scalar."""

@@ -79,8 +79,8 @@ def filled(name: str, value: Any, shape: Any, dtype: Any = None) -> Any:
 
 
 def _constant(make: Callable[..., Any]) -> Callable[..., Any]:
-    def create(shape: Any, dtype: Any = float, **others: Any) -> Any:
-        sizes = None if others else _shape(f"numpy.{make.__name__}", shape)
+    def create(shape: Any, dtype: Any = float, *order: Any, **others: Any) -> Any:
+        sizes = None if order or others else _shape(f"numpy.{make.__name__}", shape)
         if sizes is None:
             return None
         kind = supported(dtype)

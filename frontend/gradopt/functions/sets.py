@@ -14,8 +14,9 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, implements
 from gradopt.array.handle import wrap
+from gradopt.array.indexing import getitem
 from gradopt.array.masks import places_of
-from gradopt.array.operands import listed, promotion_kind, traced
+from gradopt.array.operands import handle_of, listed, promotion_kind, traced
 from gradopt.base.dtypes import BOOL, INT64, kind_of, result_type
 from gradopt.base.location import source_location
 from gradopt.errors import KeywordError
@@ -282,14 +283,14 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Value:
 
 
 @implements(np.trim_zeros)
-def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Value:
-    """`numpy.trim_zeros`."""
+def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
+    """`numpy.trim_zeros`: a view."""
     kinds = str(trim).lower()
     if kinds not in ("f", "b", "fb", "bf"):
         raise KeywordError(f"unexpected character(s) in `trim`: {trim!r}", source_location())
-    x = traced(filt)
-    starts: list[Any] = [0] * x.ndim
-    sizes: list[Any] = list(x.shape)
+    whole = handle_of(filt)
+    x = whole._read()
+    parts = [slice(None)] * x.ndim
     holds = prims.not_equal(x, 0) if x.dtype != BOOL else x
     for place in prims.normalize_axes(axis, x.ndim):
         size = x.shape[place]
@@ -303,6 +304,5 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Value:
         start = first if "f" in kinds else scalar(0, INT64)
         stop = last + 1 if "b" in kinds else scalar(size, INT64)
         # Nothing is left of zeros alone.
-        starts[place] = start * any_
-        sizes[place] = sized.extent_of((stop - start) * any_, size)
-    return sized.slice_(x, starts, sizes, range(x.ndim))
+        parts[place] = slice(wrap(start * any_), wrap(stop * any_))
+    return getitem(whole, tuple(parts))

@@ -190,13 +190,13 @@ def linspace(
     if endpoint and count > 1:
         end = prims.broadcast_to(last, (1, *shape))
         result = prims.concatenate([prims.take_range(result, 0, 0, count - 1), end], 0)
-    result = traced(moveaxis(result, 0, axis))
     if dtype is not None:
         target = supported(dtype)
         if target.kind in "iu":
             result = emit(grad.floor, result)
         result = prims.convert(result, target)
-    return (result, step) if retstep else result
+    along = moveaxis(result, 0, axis)
+    return (along, step) if retstep else along
 
 
 @implements(np.logspace)

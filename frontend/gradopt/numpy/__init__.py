@@ -17,6 +17,7 @@ import numpy as _np
 
 from gradopt.array.dispatch import call_function as _call_function
 from gradopt.array.dispatch import handler_of as _handler_of
+from gradopt.array.dispatch import unsupported as _unsupported
 from gradopt.array.handle import Handle as _Handle
 from gradopt.array.handle import array_of as _array_of
 from gradopt.array.handle import known_array as _known_array
@@ -26,8 +27,11 @@ from gradopt.array.operands import traced as _traced
 from gradopt.array.operators import with_traced as _with_traced
 from gradopt.base.dtypes import SUPPORTED as _SUPPORTED
 from gradopt.base.dtypes import supported as _supported
+from gradopt.base.location import source_location as _source_location
+from gradopt.errors import KeywordError as _KeywordError
 from gradopt.functions.creation import CREATIONS as _CREATIONS
 from gradopt.functions.creation import filled as _filled
+from gradopt.functions.shapes import arranged as _arranged
 from gradopt.functions.shapes import shape_of as _shape_of
 from gradopt.ir import prims as _prims
 from gradopt.ir.current import current_scope as _current_scope
@@ -149,63 +153,121 @@ mgrid = _Grid(_np.mgrid)
 ogrid = _Grid(_np.ogrid)
 
 
-def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0) -> Any:
+def _refuse(name: str, **keywords: Any) -> None:
+    for keyword, value in keywords.items():
+        if value:
+            raise _unsupported(f"{keyword} of numpy.{name}")
+
+
+def _as_array(x: Any, dtype: Any, copy: bool | None, order: Any) -> Any:
+    """The array itself, or a copy if there has to be one."""
+    order = "K" if order is None else order
+    converts = dtype is not None and _supported(dtype) != x.dtype
+    if copy or converts or x._is_scalar:
+        value = x._read() if dtype is None else _traced(x, _supported(dtype))
+        made = _arranged(value, x, order)
+        is_copy = True
+    else:
+        made = x._in_order(order)
+        is_copy = made is not x
+    if is_copy and copy is False:
+        raise _KeywordError(
+            "unable to avoid a copy, which copy=False forbids: use copy=None or numpy.asarray",
+            _source_location(),
+        )
+    return made
+
+
+def array(
+    object: Any,
+    dtype: Any = None,
+    *,
+    copy: bool | None = True,
+    order: Any = "K",
+    subok: bool = False,
+    ndmin: int = 0,
+    ndmax: int = 0,
+    like: Any = None,
+) -> Any:
     """As `numpy.array`, of nested lists with traced elements too.
 
     Raises:
+        KeywordError: there has to be a copy, but `copy` is False.
         ShapeError: the list is ragged.
     """
     if not _is_traced(object):
-        made = _np.array(object, dtype, copy=copy, ndmin=ndmin)
+        others = {"subok": subok, "ndmin": ndmin, "like": like}
+        if ndmax:
+            others["ndmax"] = ndmax
+        made = _np.array(object, dtype, copy=copy, order=order, **others)
         return made if made is object else _new(made)
-    if isinstance(object, _Handle):
-        result = object
-        if copy or dtype is not None or object._is_scalar:
-            value = object._read() if dtype is None else _traced(object, _supported(dtype))
-            if copy or object._is_scalar or value.dtype != object.dtype:
-                result = _array_of(value)
-    else:
-        result = _array_of(_nested(object, dtype))
+    _refuse("array", ndmax=ndmax, like=like is not None)
+    if not isinstance(object, _Handle):
+        object, copy = _array_of(_nested(object, dtype)), None if copy else copy
+    result = _as_array(object, dtype, copy, order)
     missing = max(0, ndmin - result.ndim)
     return result._with_axes([*[-1] * missing, *range(result.ndim)]) if missing else result
 
 
-def asarray(a: Any, dtype: Any = None) -> Any:
+def asarray(
+    a: Any,
+    dtype: Any = None,
+    order: Any = None,
+    *,
+    device: Any = None,
+    copy: bool | None = None,
+    like: Any = None,
+) -> Any:
     """As `numpy.asarray`, of traced arrays and nested lists with traced elements too."""
     if _is_traced(a):
-        return array(a, dtype, copy=None)
-    made = _np.asarray(a, dtype)
-    return made if isinstance(a, _np.ndarray) else _new(made)
+        _refuse("asarray", device=device not in (None, "cpu"), like=like is not None)
+        return array(a, dtype, copy=copy, order=order)
+    made = _np.asarray(a, dtype, order, device=device, copy=copy, like=like)
+    return made if made is a else _new(made)
 
 
-def asanyarray(a: Any, dtype: Any = None, order: Any = None) -> Any:
-    """As `numpy.asanyarray`; the order in memory is that of the array."""
-    return asarray(a, dtype) if _is_traced(a) else _np.asanyarray(a, dtype, order)
+def asanyarray(a: Any, dtype: Any = None, order: Any = None, **others: Any) -> Any:
+    """As `numpy.asanyarray`; there are no subclasses of traced arrays."""
+    if _is_traced(a):
+        return asarray(a, dtype, order, **others)
+    made = _np.asanyarray(a, dtype, order, **others)
+    return made if made is a else _new(made)
 
 
-def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """As `numpy.ascontiguousarray`: at least one dimension."""
-    return _np.atleast_1d(asarray(a, dtype)) if _is_traced(a) else _np.ascontiguousarray(a, dtype)
+    return _np.atleast_1d(asarray(a, dtype, "C", like=like))
 
 
-def asfortranarray(a: Any, dtype: Any = None) -> Any:
-    """As `numpy.asfortranarray`; the order in memory is that of the array."""
-    return asarray(a, dtype) if _is_traced(a) else _np.asfortranarray(a, dtype)
+def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    """As `numpy.asfortranarray`."""
+    return asarray(a, dtype, "F", like=like)
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+def full(
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "C",
+    *,
+    device: Any = None,
+    like: Any = None,
+) -> Any:
     """As `numpy.full`, with a traced fill value too."""
     _require_sizes((shape,))
+    traced = _is_traced(shape) or _is_traced(fill_value)
+    if not traced:
+        return _new(_np.full(shape, fill_value, dtype, order, device=device, like=like))
+    _refuse("full", device=device not in (None, "cpu"), like=like is not None)
     if _is_traced(shape):
         made = _filled("numpy.full", fill_value, shape, dtype)
         if made is not None:
-            return made
-    if not _is_traced(fill_value):
-        return _new(_np.full(shape, fill_value, dtype))
+            return made._in_order(order)
     value = _traced(fill_value)
     if dtype is not None:
         value = _prims.convert(value, _supported(dtype))
-    return _array_of(_prims.broadcast_to(value, _shape_of(shape)))
+    made = _array_of(_prims.broadcast_to(value, _shape_of(shape)))
+    return made if order == "C" else _arranged(made._read(), made, order)
 
 
 @functools.cache
