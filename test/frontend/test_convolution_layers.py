@@ -407,3 +407,54 @@ def test_images_of_bytes() -> None:
     with pytest.raises(errors.DTypeError, match="x must be of floats, but is of uint8") as raised:
         nn.max_pool2d(image, 2)
     assert __file__ in str(raised.value)
+
+
+# -- Batches whose size is known at run time only ----------------------------------------------
+
+
+def test_any_number_of_images() -> None:
+    """One code for batches of all sizes: of no tile of 32 images, of some, of one and more."""
+    rng = generator(11)
+    w, b, v = (rng.normal(size=shape) for shape in ((4, 2, 3, 2), 4, (4, 2, 2, 2)))
+    pads = ((1, 0), (0, 1))
+
+    def f(x: Any, w: Any) -> Any:
+        y = nn.conv2d(x, w, b, stride=(2, 1), padding=pads)
+        y = nn.max_pool2d(np.tanh(y), 2, stride=1)
+        return nn.conv_transpose2d(nn.avg_pool2d(y, (1, 2)), v, stride=2)
+
+    def by_places(x: Any, w: Any) -> Any:
+        y = np.tanh(by_loops(x, w, b, (2, 1), pads, (1, 1), 1))
+        y = np.maximum(y[:, :, 1:], y[:, :, :-1])
+        y = np.maximum(y[..., 1:], y[..., :-1])
+        y = (y[..., :-1:2] + y[..., 1::2]) / 2
+        result = np.zeros((len(x), 2, 2 * y.shape[2], 2 * y.shape[3]))
+        for i, j in np.ndindex(2, 2):
+            result[:, :, i::2, j::2] = np.einsum("nchw,co->nohw", y, v[:, :, i, j])
+        return result
+
+    def loss(x: Any, w: Any) -> Any:
+        return np.sum(np.sin(f(x, w)))
+
+    compiled = go.compile(f, dynamic={"x": {0: "n"}})
+    gradient = go.compile_grad(loss, argnums=(0, 1), dynamic={"x": {0: "n"}})
+    for n in (3, 32, 70):
+        x = rng.normal(size=(n, 2, 7, 6))
+        np.testing.assert_allclose(compiled(x, w), by_places(x, w), rtol=1e-11, atol=1e-12)
+        dx, dw = rng.normal(size=x.shape), rng.normal(size=w.shape)
+        slope = sum(np.sum(g * d) for g, d in zip(gradient(x, w), (dx, dw), strict=True))
+        step = 1e-6
+        ends = [np.sum(np.sin(by_places(x + s * dx, w + s * dw))) for s in (step, -step)]
+        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), rtol=1e-5)
+    assert compiled.cache_size() == gradient.cache_size() == 1
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: nn.conv2d(x, W), lambda x: nn.max_pool2d(x, 2)], ids=["conv", "pool"]
+)
+def test_images_of_unknown_height_are_refused(function: Callable[..., Any]) -> None:
+    compiled = go.compile(function, dynamic={"x": {2: "n"}})
+    with pytest.raises(errors.UnsupportedError, match=r"nn\.\w+2d is not supported on") as caught:
+        compiled(X)
+    assert caught.value.location is not None
+    assert caught.value.location.file == __file__

@@ -21,7 +21,8 @@ from gradopt.errors import SourceLocation
 
 _SCIPY = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep
 _INTERNAL_PREFIXES = (
-    os.path.dirname(os.path.dirname(__file__)) + os.sep,
+    # What the build makes is elsewhere where the package is installed for development.
+    *[os.path.join(path, "") for path in sys.modules["gradopt"].__path__],
     os.path.dirname(np.__file__) + os.sep,
     _SCIPY,
     # Decorated functions: contextlib, functools.

@@ -15,7 +15,7 @@ from gradopt.functions.products import promoted
 from gradopt.ir import prims
 from gradopt.ir.values import Shape, Value
 from gradopt.nn.checks import public
-from gradopt.nn.windows import Padding, each, integer, padding_of, resolved
+from gradopt.nn.windows import Padding, each, integer, of_images, padding_of, resolved
 
 
 @public()
@@ -130,16 +130,13 @@ def _direct(
     dilation: Any,
     groups: int,
 ) -> Any:
-    return _convolution(
-        x,
-        w,
-        b,
-        name=name,
-        stride=each(name, "stride", stride, spatial, 1),
-        padding=padding_of(name, padding, spatial),
-        dilation=each(name, "dilation", dilation, spatial, 1),
-        groups=integer(name, "groups", groups, 1),
-    )
+    options: dict[str, Any] = {
+        "stride": each(name, "stride", stride, spatial, 1),
+        "padding": padding_of(name, padding, spatial),
+        "dilation": each(name, "dilation", dilation, spatial, 1),
+        "groups": integer(name, "groups", groups, 1),
+    }
+    return of_images(name, lambda x: _convolution(x, w, b, name=name, **options), x)
 
 
 def _transpose(
@@ -154,17 +151,14 @@ def _transpose(
     groups: int,
     dilation: Any,
 ) -> Any:
-    return _transposed(
-        x,
-        w,
-        b,
-        name=name,
-        stride=each(name, "stride", stride, spatial, 1),
-        padding=padding_of(name, padding, spatial),
-        output_padding=each(name, "output_padding", output_padding, spatial, 0),
-        groups=integer(name, "groups", groups, 1),
-        dilation=each(name, "dilation", dilation, spatial, 1),
-    )
+    options: dict[str, Any] = {
+        "stride": each(name, "stride", stride, spatial, 1),
+        "padding": padding_of(name, padding, spatial),
+        "output_padding": each(name, "output_padding", output_padding, spatial, 0),
+        "groups": integer(name, "groups", groups, 1),
+        "dilation": each(name, "dilation", dilation, spatial, 1),
+    }
+    return of_images(name, lambda x: _transposed(x, w, b, name=name, **options), x)
 
 
 def _values(name: str, spatial: int, x: Any, w: Any, b: Any) -> tuple[Value, Value, Value | None]:

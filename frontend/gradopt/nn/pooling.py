@@ -22,7 +22,7 @@ from gradopt.ir import prims
 from gradopt.ir.prims import scalar
 from gradopt.ir.values import Value
 from gradopt.nn.checks import public
-from gradopt.nn.windows import Padding, each, padding_of, resolved
+from gradopt.nn.windows import Padding, each, of_images, padding_of, resolved
 
 
 @public()
@@ -83,14 +83,12 @@ def avg_pool2d(x: Any, window: Any, stride: Any = None, padding: Any = 0) -> Any
 def _pool(
     name: str, spatial: int, ufunc: np.ufunc, x: Any, window: Any, stride: Any, padding: Any
 ) -> Any:
-    return _pooled(
-        x,
-        name=name,
-        ufunc=ufunc,
-        window=each(name, "window", window, spatial, 1),
-        stride=each(name, "stride", window if stride is None else stride, spatial, 1),
-        padding=padding_of(name, padding, spatial),
-    )
+    options: dict[str, Any] = {
+        "window": each(name, "window", window, spatial, 1),
+        "stride": each(name, "stride", window if stride is None else stride, spatial, 1),
+        "padding": padding_of(name, padding, spatial),
+    }
+    return of_images(name, lambda x: _pooled(x, name=name, ufunc=ufunc, **options), x)
 
 
 @program

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Where windows lie: strides, dilations and padding as users give them."""
+"""Where windows lie: strides, dilations and padding as users give them. Images one by one."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
+from gradopt.array.handle import Handle
 from gradopt.base.location import source_location
+from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.ir.extents import has_extents
 from gradopt.ir.values import Shape
+from gradopt.transforms.batching import vmap
 
 Padding = str | tuple[tuple[int, int], ...]
 
@@ -85,3 +90,21 @@ def resolved(
         missing = max((-(-size // stride) - 1) * stride + extent - size, 0)
         pads.append((missing // 2, missing - missing // 2))
     return tuple(pads)
+
+
+def of_images(name: str, call: Callable[[Any], Any], x: Any) -> Any:
+    """What is computed of each image by itself.
+
+    Args:
+        name: of the function.
+        call: the function of an array of shape (n, ...), for any n.
+        x: the images; how many there are may be known at run time only.
+
+    Raises:
+        UnknownSizeError: another dimension is known at run time only.
+    """
+    if not isinstance(x, Handle) or not has_extents(x._extents):
+        return call(x)
+    if has_extents(x._extents[1:]):
+        raise unknown_size(f"gradopt.nn.{name}")
+    return vmap(lambda image: call(image[None])[0])(x)
