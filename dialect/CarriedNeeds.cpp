@@ -6,6 +6,7 @@
 
 #include "dialect/CarriedNeeds.h"
 
+#include "dialect/GradDialect.h"
 #include "dialect/Stacks.h"
 #include "dialect/Uses.h"
 
@@ -19,29 +20,38 @@ using namespace mlir::grad;
 
 namespace {
 
-/// The values in a loop that some of its results follow from. Of loops and
-/// branches in it, other results are not looked at.
+/// The values in the body of a loop that some of what it carries follows from.
+/// Of loops and branches in it, other results are not looked at.
 class Needs {
 public:
-  explicit Needs(scf::ForOp root) : root(root), needed(root.getNumResults()) {}
+  explicit Needs(Block &root)
+      : root(root), needed(root.getTerminator()->getNumOperands()) {}
 
-  /// Adds what the result is computed from, in all iterations.
+  /// Adds what is carried is computed from, in all iterations.
   void addResult(unsigned i) {
     if (needed.test(i))
       return;
     needed.set(i);
-    add(root.getYieldedValues()[i]);
+    add(root.getTerminator()->getOperand(i));
     while (!pending.empty())
       visit(pending.pop_back_val());
   }
 
   const llvm::BitVector &getNeeded() const { return needed; }
+  bool isNeeded(Value value) const { return visited.contains(value); }
 
 private:
+  bool isInside(Value value) {
+    Block *block = value.getParentBlock();
+    while (block && block != &root) {
+      Operation *parent = block->getParentOp();
+      block = parent ? parent->getBlock() : nullptr;
+    }
+    return block;
+  }
+
   void add(Value value) {
-    Region *region = value.getParentRegion();
-    if (region && root.getRegion().isAncestor(region) &&
-        visited.insert(value).second)
+    if (isInside(value) && visited.insert(value).second)
       pending.push_back(value);
   }
 
@@ -73,15 +83,19 @@ private:
   }
 
   void visitArgument(BlockArgument argument) {
+    if (argument.getOwner() == &root) {
+      if (unsigned i = argument.getArgNumber()) {
+        needed.set(i - 1);
+        add(root.getTerminator()->getOperand(i - 1));
+      }
+      return;
+    }
     Operation *op = argument.getOwner()->getParentOp();
     if (auto loop = dyn_cast<scf::ForOp>(op)) {
       if (argument == loop.getInductionVar())
         return;
       unsigned i = argument.getArgNumber() - 1;
-      if (loop == root)
-        needed.set(i);
-      else
-        add(loop.getInitArgs()[i]);
+      add(loop.getInitArgs()[i]);
       add(loop.getYieldedValues()[i]);
       return;
     }
@@ -95,7 +109,7 @@ private:
     add(loop.getYieldOp().getResults()[i]);
   }
 
-  scf::ForOp root;
+  Block &root;
   llvm::BitVector needed;
   llvm::DenseSet<Value> visited;
   SmallVector<Value> pending;
@@ -104,7 +118,7 @@ private:
 } // namespace
 
 SmallVector<unsigned> grad::findNeeded(scf::ForOp loop) {
-  Needs needs(loop);
+  Needs needs(*loop.getBody());
   // An undefined integer may be one that is divided by.
   for (auto [i, result] : llvm::enumerate(loop.getResults()))
     if (!result.use_empty() ||
@@ -139,4 +153,22 @@ scf::ForOp grad::carryOnly(scf::ForOp op, ArrayRef<unsigned> needed) {
   }
   op.erase();
   return loop;
+}
+
+void grad::eraseUnneededCalls(Block &body) {
+  Needs needs(body);
+  for (unsigned i = 0, e = body.getTerminator()->getNumOperands(); i < e; ++i)
+    needs.addResult(i);
+  body.walk([&](CustomCallOp call) {
+    // An undefined integer may be one that is divided by.
+    for (Value result : call.getResults())
+      if (needs.isNeeded(result) ||
+          !isa<FloatType>(getElementTypeOrSelf(result.getType())))
+        return;
+    OpBuilder builder(call);
+    for (Value result : call.getResults())
+      result.replaceAllUsesWith(
+          createUndefined(builder, call.getLoc(), result.getType()));
+    call.erase();
+  });
 }

@@ -19,6 +19,12 @@ SmallVector<unsigned> findNeeded(scf::ForOp loop);
 /// computes is undefined.
 scf::ForOp carryOnly(scf::ForOp loop, ArrayRef<unsigned> needed);
 
+/// Erases the calls that nothing that the body of a loop yields follows from,
+/// also in loops in it that carry what they return: they were made when the
+/// loop ran for the first time, and are not to be made again. The first
+/// argument of the block is the number of the iteration.
+void eraseUnneededCalls(Block &body);
+
 } // namespace mlir::grad
 
 #endif // GRADOPT_DIALECT_CARRIEDNEEDS_H

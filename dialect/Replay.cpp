@@ -80,6 +80,7 @@ static Body restrictBody(Block &body, ArrayRef<unsigned> carried) {
       value = createUndefined(builder, loc, argument.getType());
   scf::YieldOp::create(builder, loc,
                        pick(cloneBody(body, builder, number, all), carried));
+  eraseUnneededCalls(*copy);
   eraseDeadOps(*copy);
   return copy;
 }
@@ -294,6 +295,7 @@ static FailureOr<Kernel> moveBodies(Block &body, TypeRange carried,
 
   SmallVector<unsigned> needed = findNeeded(again);
   kernel.again = carryOnly(again, needed);
+  eraseUnneededCalls(*kernel.again.getBody());
   kernel.steps = steps;
   for (unsigned i : needed)
     if (i < carried.size()) {

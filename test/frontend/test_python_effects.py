@@ -186,6 +186,28 @@ def test_print_in_a_while() -> None:
         assert effects(compiled, 2.0) == expected
 
 
+def test_effects_happen_once_in_derivatives_of_derivatives() -> None:
+    """Also those of a loop whose states a derivative keeps, which is run again for the next one."""
+
+    def f(x):
+        n = 0
+        while x < 30.0:
+            print(n, x > 3)
+            if x > 9:
+                warnings.warn(f"{n} is late", RuntimeWarning, stacklevel=1)
+            x = x * 1.5 + np.sin(x)
+            n += 1
+        return x
+
+    expected = effects(f, 1.0)
+    for of_second_order in (
+        go.grad(go.grad(f)),
+        lambda x: go.jvp(go.grad(f), (x,), (1.0,)),
+        go.grad(lambda x: go.jvp(f, (x,), (1.0,))[1]),
+    ):
+        assert effects(go.compile(of_second_order), 1.0) == expected
+
+
 def test_prints_of_mapped_functions() -> None:
     def f(x):
         if x > 0:
