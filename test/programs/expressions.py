@@ -191,7 +191,7 @@ class Expressions:
             lambda: f"abs({x})",
             lambda: f"int({self.number(2)} * 3)",
             lambda: f"({x} if {self.condition(2)} else {y})",
-            lambda: self.pick(f"min({x}, {y})", f"max({x}, {y})", f"round({self.number(2)})"),
+            lambda: self.pick(f"min({x}, {y})", f"max({x}, {y})", f"round(+{self.number(2)})"),
             lambda: f"({self.number(2)} > {self.number(2)}) + {x}",
             lambda: f"int(np.sum({self.mask()}))",
             lambda: f"int(np.argmax({self.vector(2)}))",
