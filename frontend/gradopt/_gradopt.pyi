@@ -69,15 +69,24 @@ TAPE_BYTES: int
 OPEN_SIZE: int
 """The number that stands for how many rows there is room for, in code for any number."""
 
-OPEN_ARENA: int
-"""What an arena of such code is divided by for the bytes that it takes for each part of the room;
-the rest are bytes that it takes in any case."""
-
 ROOM_PARTS: int
 """How many parts the room has: a size is a number of them and some more."""
 
-ROOM_STEP: int
-"""The room of each call is a multiple of so many rows."""
+def open_size(number: int) -> tuple[int, int] | None:
+    """How many parts of the room a number stands for, and how much more; None if it is known, or
+    stands for nothing."""
+
+def is_open_size(number: int) -> bool:
+    """Whether a number is no size that is known."""
+
+def open_size_at(number: int, room: int) -> int:
+    """A size in a call of such a room."""
+
+def find_room(rows: int, least: int) -> int:
+    """How many rows there is room for in a call with so many, and at least so many."""
+
+def open_arena_at(arena: int, room: int) -> int:
+    """Bytes of temporaries in a call of such a room, of what the compiler says of an arena."""
 
 def alloc_count() -> int:
     """Heap allocations made by calls of compiled code so far: the arenas (not the results)."""
@@ -275,13 +284,13 @@ class Executable(Runnable):
         donated: Sequence[tuple[int, int, str | bool]] = (),
         report: Any = None,
         entry: str = "gradopt_main",
-        open: tuple[int, int, int, Sequence[int]] | None = None,
+        open: tuple[int, int, Sequence[int]] | None = None,
     ) -> None:
         """Loads `code`.
 
-        `open` is for code with `OPEN_SIZE` in shapes of arguments and results: bytes of temporaries
-        in any case, bytes for each part of the room, the least room, and which arguments are
-        numbers of rows. `arena_bytes` are those for the least room then.
+        `open` is for code with `OPEN_SIZE` in shapes of arguments and results: what the compiler
+        says of the arena, the least room, and which arguments are numbers of rows. `arena_bytes`
+        are those for the least room then.
 
         `captures` are arrays the code reads besides its arguments: kept alive, never written;
         one that is not C-contiguous is copied here.

@@ -38,10 +38,9 @@ void setExecutionError() {
 
 OpenSizes OpenSizes::parse(nb::handle parts, size_t numArguments) {
   OpenSizes made;
-  made.knownBytes = nb::cast<int64_t>(parts[0]);
-  made.bytesPerPart = nb::cast<int64_t>(parts[1]);
-  made.least = nb::cast<int64_t>(parts[2]);
-  made.arguments = nb::cast<std::vector<size_t>>(parts[3]);
+  made.arena = OpenArena(nb::cast<int64_t>(parts[0]));
+  made.least = nb::cast<int64_t>(parts[1]);
+  made.arguments = nb::cast<std::vector<size_t>>(parts[2]);
   for (size_t number : made.arguments)
     if (number >= numArguments)
       throw nb::value_error("no argument has the number of a size");
@@ -93,7 +92,7 @@ void Executable::chooseGil() {
 /// Whether a call of such a room touches little memory.
 bool Executable::needsGil(int64_t room) const {
   auto rows = int64_t((argumentBytes() + resultBytes()) / kOpenSize);
-  return size_t(rows * room + open.arenaBytes(room)) + captureBytes() <=
+  return size_t(rows * room + open.arena.at(room)) + captureBytes() <=
          kGilThreshold;
 }
 
@@ -293,7 +292,7 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   int64_t room = 0;
   if (open) {
     room = open.room(buffers.data());
-    gradopt_module_enlarge_arena(module.get(), size_t(open.arenaBytes(room)));
+    gradopt_module_enlarge_arena(module.get(), size_t(open.arena.at(room)));
   }
   for (const nb::object &capture : captures)
     *buffer++ = PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr()));

@@ -26,9 +26,9 @@ struct CommandTimes {
 /// What code for arrays with any number of rows needs to know in a call
 /// (runtime/OpenSizes.h).
 struct OpenSizes {
-  /// Bytes of temporaries in any case, and for each part of the room; what
-  /// there is room for at least.
-  int64_t knownBytes = 0, bytesPerPart = 0, least = 0;
+  OpenArena arena{0};
+  /// What there is room for at least.
+  int64_t least = 0;
   /// Arguments that are numbers of rows; none if all sizes are known.
   std::vector<size_t> arguments;
 
@@ -36,10 +36,6 @@ struct OpenSizes {
   static OpenSizes parse(nanobind::handle parts, size_t numArguments);
 
   explicit operator bool() const { return !arguments.empty(); }
-
-  int64_t arenaBytes(int64_t room) const {
-    return knownBytes + bytesPerPart * (room / kRoomParts);
-  }
 
   /// The room of a call with arguments at these addresses.
   int64_t room(void *const *buffers) const;

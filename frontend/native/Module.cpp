@@ -21,6 +21,8 @@
 #include "runtime/OpenSizes.h"
 #include "runtime/Tapes.h"
 
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 
 namespace nb = nanobind;
@@ -35,10 +37,6 @@ static void check(gradopt_status status) {
 
 static void bindRuntime(nb::module_ &module) {
   module.attr("TAPE_BYTES") = gradopt::kTapeBytes;
-  module.attr("OPEN_SIZE") = gradopt::kOpenSize;
-  module.attr("OPEN_ARENA") = gradopt::OpenArena::kUnit;
-  module.attr("ROOM_PARTS") = gradopt::kRoomParts;
-  module.attr("ROOM_STEP") = gradopt::kRoomStep;
   module.def(
       "set_blas",
       [](const std::string &path) { check(gradopt_set_blas(path.c_str())); },
@@ -57,6 +55,39 @@ static void bindRuntime(nb::module_ &module) {
              "Arguments that had to be copied so far.");
 }
 
+static void bindOpenSizes(nb::module_ &module) {
+  module.attr("OPEN_SIZE") = gradopt::kOpenSize;
+  module.attr("ROOM_PARTS") = gradopt::kRoomParts;
+  module.def(
+      "open_size",
+      [](int64_t number) -> std::optional<std::pair<int64_t, int64_t>> {
+        auto size = gradopt::findOpenSize(number);
+        if (!size)
+          return std::nullopt;
+        return std::pair(size->parts, size->more);
+      },
+      nb::arg("number"),
+      "How many parts of the room a number stands for, and how much more.");
+  module.def("is_open_size", &gradopt::isOpen, nb::arg("number"),
+             "Whether a number is no size that is known.");
+  module.def(
+      "open_size_at",
+      [](int64_t number, int64_t room) {
+        auto size = gradopt::findOpenSize(number);
+        return size ? size->at(room) : number;
+      },
+      nb::arg("number"), nb::arg("room"), "A size in a call of such a room.");
+  module.def("find_room", &gradopt::findRoom, nb::arg("rows"), nb::arg("least"),
+             "How many rows there is room for.");
+  module.def(
+      "open_arena_at",
+      [](int64_t arena, int64_t room) {
+        return gradopt::OpenArena(arena).at(room);
+      },
+      nb::arg("arena"), nb::arg("room"),
+      "Bytes of temporaries in a call of such a room.");
+}
+
 NB_MODULE(_gradopt, module) {
   module.doc() = "Native core of gradopt: executables and the call path.";
   if (PyArray_ImportNumPyAPI() < 0)
@@ -67,6 +98,7 @@ NB_MODULE(_gradopt, module) {
       nb::cpp_function(&gradopt::runtime::stopSectionsAtExit));
   bindCodeLookup(module);
   bindRuntime(module);
+  bindOpenSizes(module);
   bindDonation(module);
   bindRunnable(module);
   bindExecutable(module);

@@ -9,26 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gradopt._gradopt import OPEN_ARENA, OPEN_SIZE, ROOM_PARTS, ROOM_STEP
+from gradopt._gradopt import (
+    OPEN_SIZE,
+    find_room,
+    is_open_size,
+    open_arena_at,
+    open_size,
+    open_size_at,
+)
 
 # Integers that no size which is known is larger than, in such code.
 LARGEST_KNOWN = 1 << 22
 
-_PART = OPEN_SIZE // ROOM_PARTS
+# Products of sizes may be larger than any integer of the runtime: these are of no size.
+_MOST = (1 << 63) - 1
 
 
 def apart(number: int) -> tuple[int, int] | None:
     """How many parts of the room a size is, and how much more; None if it is known, or nothing of
     that kind."""
-    parts = (number + _PART // 2) // _PART
-    more = number - parts * _PART
-    most = 64 if parts % ROOM_PARTS else 1 << 16
-    return None if not parts or abs(more) > most else (parts, more)
+    return open_size(number) if number <= _MOST else None
 
 
 def is_open(number: int) -> bool:
     """Whether a size is not known."""
-    return number >= OPEN_SIZE // 2 or apart(number) is not None
+    return number > _MOST or is_open_size(number)
 
 
 def rounded(number: int) -> int:
@@ -41,27 +46,14 @@ def rounded(number: int) -> int:
 
 def room_for(rows: Iterable[int], least: int) -> int:
     """How many rows there is room for in a call with arrays of so many."""
-    return max(-(-max([*rows, least]) // ROOM_STEP), 1) * ROOM_STEP
+    return find_room(max(rows, default=0), least)
 
 
 def shape_at(shape: Sequence[int], room: int) -> tuple[int, ...]:
     """A shape where the room is known; 0 where all sizes are."""
-    if not room:
-        return tuple(shape)
-    found: list[int] = []
-    for size in shape:
-        parts, more = apart(size) or (0, size)
-        found.append(parts * (room // ROOM_PARTS) + more)
-    return tuple(found)
-
-
-def arena_parts(arena: int) -> tuple[int, int]:
-    """Bytes of temporaries in any case, and for each part of the room."""
-    per_part, known = divmod(arena, OPEN_ARENA)
-    return known, per_part
+    return tuple([open_size_at(size, room) for size in shape]) if room else tuple(shape)
 
 
 def arena_at(arena: int, room: int) -> int:
     """Bytes of temporaries where there is room for so many rows."""
-    known, per_part = arena_parts(arena)
-    return known + per_part * (room // ROOM_PARTS)
+    return open_arena_at(arena, room)

@@ -20,7 +20,7 @@ from gradopt.base.dims import Dim
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
-from gradopt.base.open_sizes import arena_at, arena_parts, room_for, shape_at
+from gradopt.base.open_sizes import arena_at, room_for, shape_at
 from gradopt.base.options import Options
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.compiler import (
@@ -371,7 +371,7 @@ class Lowered:
         open_sizes = None
         if self.open_sizes is not None:
             least = room_for((), self.open_sizes.least)
-            open_sizes = *arena_parts(arena), least, self.open_sizes.arguments
+            open_sizes = arena, least, self.open_sizes.arguments
             arena = arena_at(arena, least)
         return _gradopt.Executable(
             code,

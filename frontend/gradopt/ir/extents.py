@@ -124,7 +124,7 @@ def require_plain(numbers: Any) -> Any:
         given = np.asarray(numbers)
         if given.dtype.kind in "iu" and given.size and np.abs(given).max() > LARGEST_KNOWN:
             for number in given.flat:
-                if apart(int(number)) is not None:
+                if apart(abs(int(number))) is not None:
                     raise unknown_size(f"the number {number}")
     return numbers
 
