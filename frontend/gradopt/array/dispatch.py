@@ -88,6 +88,8 @@ FURTHER_UFUNCS = [
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # What is done for elements that a mask selected, beside; see `gradopt.array.masks`.
 MASKED: dict[str, Callable[..., Any]] = {}
+# Functions of each row of arrays of unknown size; see `gradopt.transforms.by_rows`.
+BY_ROWS: dict[str, Callable[..., Any]] = {}
 # ufunc.reduce and ufunc.accumulate, as the NumPy function they equal.
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {}
 ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {}
@@ -190,6 +192,10 @@ def call_function(
         name = qualified_name(function)
         raise unsupported(name, advice_for(hint_for(name), name))
     if _may_have_sizes():
+        if _has_sizes((args, kwargs)):
+            by_rows = BY_ROWS["call"](function, args, kwargs)
+            if by_rows is not None:
+                return by_rows[0]
         _require_sizes(handler.name, function in _SIZED, (args, kwargs))
         reduced = MASKED["reduced"](function, args, kwargs)
         if reduced is not None:

@@ -322,7 +322,7 @@ def _part(val: Any, imaginary: bool) -> Any:
     if x.dtype.kind == "c":
         if x._is_scalar:
             return prims.imag(x._read()) if imaginary else prims.real(x._read())
-        return x._view(Part(x.shape, part_dtype(x.dtype), imaginary))
+        return x._view(Part(x._extents, part_dtype(x.dtype), imaginary))
     if not imaginary:
         return x
     if x._extents.__class__ is Sizes:

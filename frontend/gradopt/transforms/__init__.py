@@ -5,6 +5,6 @@ Importing this package enters what needs loops or `vmap`, such as `ufunc.at` and
 `numpy.apply_along_axis`, into `gradopt.array.dispatch`.
 """
 
-from gradopt.transforms import integers, mapped, ufunc_at, ufunc_methods
+from gradopt.transforms import by_rows, integers, mapped, ufunc_at, ufunc_methods
 
-__all__ = ["integers", "mapped", "ufunc_at", "ufunc_methods"]
+__all__ = ["by_rows", "integers", "mapped", "ufunc_at", "ufunc_methods"]
