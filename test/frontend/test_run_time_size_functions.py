@@ -446,3 +446,38 @@ def test_repetitions_that_are_refused() -> None:
     ]:
         with pytest.raises(go.errors.UnsupportedError, match=name):
             go.compile(function)(X, np.int64(3))
+
+
+def test_parts_of_complex_numbers_are_returned() -> None:
+    """They are views of an array that is not as large as it could be."""
+
+    def f(x: Any) -> Any:
+        z = np.exp(1j * x[x > 0])
+        return z.real, z.imag, z[::-1].real[1:]
+
+    x = np.array([0.5, -1.0, 2.0, 3.0])
+    for got, want in zip(go.compile(f)(x), f(x), strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-15)
+
+
+def test_auxiliary_arrays_of_a_derivative() -> None:
+    def loss(x: Any) -> Any:
+        y = x[x > 0]
+        return np.sum(y**3), {"positive": y, "sizes": (len(y), 3), "first": y[:1] * x[0]}
+
+    x = np.array([0.5, -1.0, 2.0, 3.0])
+    (value, aux), gradient = go.compile_value_and_grad(loss, has_aux=True)(x)
+    want, expected = loss(x)
+    np.testing.assert_allclose(value, want)
+    np.testing.assert_allclose(gradient, np.where(x > 0, 3 * x**2, 0))
+    np.testing.assert_array_equal(aux["positive"], expected["positive"])
+    np.testing.assert_array_equal(aux["first"], expected["first"])
+    assert aux["sizes"] == (3, 3)
+
+    def of_aux(x: Any) -> Any:
+        slope, aux = go.grad(loss, has_aux=True)(x)
+        return np.sum(slope) + np.sum(np.sin(aux["positive"]))
+
+    second = go.compile_grad(of_aux)(x)
+    np.testing.assert_allclose(second, np.where(x > 0, 6 * x + np.cos(x), 0), rtol=1e-14)

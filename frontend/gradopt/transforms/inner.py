@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
-from gradopt.array.unknown_sizes import first_of, whole_of
+from gradopt.array.unknown_sizes import apart, first_of, whole_of
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -235,15 +235,15 @@ def split_aux(result: Any, name: str, function: Callable[..., Any]) -> tuple[Any
 
 
 class Aux:
-    """Auxiliary data that a function returned: its arrays are results of the traced function, and
-    Python's numbers stay what they are.
+    """Auxiliary data that a function returned: its arrays, and the parts of those whose size is
+    known at run time only, are results of the traced function. Python's numbers stay what they are.
 
     Attributes:
         values: the arrays.
     """
 
     def __init__(self, data: Any, function: Callable[..., Any]) -> None:
-        leaves, self._tree = flatten(data)
+        leaves, self._tree = flatten(apart(data, Handle._read))
         self._numbers = [x if type(x) in PYTHON_NUMBERS else None for x in leaves]
         paths = leaf_paths(self._tree, "aux")
         self.values = [
