@@ -155,6 +155,8 @@ def difference(got: Run, want: Run, tolerance: float) -> tuple[str, str] | None:
             continue
         if isinstance(w, (bool, int)) and x.dtype == np.float64 and x.shape == ():
             y = y.astype(np.float64)  # Numbers adapt where a traced condition chooses one.
+        if type(w) is float and x.dtype == np.float32 and x.shape == ():
+            y = y.astype(np.float32)  # To one of single precision, too.
         if x.dtype != y.dtype or x.shape != y.shape:
             return f"{kind} dtype", f"{x!r} instead of {y!r}"
         scale = 1 + np.max(np.abs(y), initial=0, where=np.isfinite(y)) if y.dtype.kind == "f" else 0
