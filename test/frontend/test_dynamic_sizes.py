@@ -776,11 +776,3 @@ def test_compiled_products() -> None:
     assert pull.cache_size() == push.cache_size() == 1
     with pytest.raises(ArgumentError, match="both are of the size 'n'"):
         pull((np.ones((3, 3)), w), np.ones((2, 2)))
-
-
-def test_matrices_of_derivatives() -> None:
-    """Their number of columns would be another one in each call."""
-    for compile_ in (go.compile_jacobian, go.compile_hessian):
-        compiled = compile_(lambda x: np.sum(np.sin(x)), dynamic={"x": {0: N}})
-        with pytest.raises(UnsupportedError, match="x, an array whose size is known at run time"):
-            compiled(np.ones(3))

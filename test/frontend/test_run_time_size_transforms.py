@@ -262,3 +262,86 @@ def test_what_is_refused() -> None:
         with pytest.raises(kind, match=message) as raised:
             go.compile(function, dynamic={"x": {0: go.Dim("n", max=9)}})(np.ones((2, 3)))
         assert "test_run_time_size_transforms.py" in str(raised.value)
+
+
+# -- Matrices of derivatives -------------------------------------------------------------------
+
+
+def recurrence(x: Any) -> Any:
+    y, state = np.zeros(len(x)), 0.0
+    for i in range(len(x)):
+        state = np.tanh(state + x[i])
+        y[i] = state
+    return y
+
+
+def differences(f: Callable[[Any], Any], x: Any) -> Any:
+    """The Jacobian of a NumPy function."""
+    step = 1e-6
+    made = np.zeros((*np.shape(f(x)), *x.shape))
+    for at in np.ndindex(x.shape):
+        by = np.zeros_like(x)
+        by[at] = step
+        made[(..., *at)] = (f(x + by) - f(x - by)) / (2 * step)
+    return made
+
+
+MAPS: dict[str, tuple[Callable[[Any], Any], int | None]] = {
+    "elementwise": (lambda x: np.sin(x) * x[::-1], None),
+    "to a number": (lambda x: np.sum(x**3) * np.sum(x), None),
+    "of matrices": (lambda x: np.tanh(x @ MATRIX) * np.sum(x), 3),
+    "to rows": (lambda x: np.sum(x**3, axis=0), 3),
+    "to what a mask selects": (lambda x: x[x > 0] ** 2 * np.sum(x), None),
+    "a loop": (recurrence, None),
+}
+
+
+@pytest.mark.parametrize("mode", [go.jacfwd, go.jacrev])
+@pytest.mark.parametrize("name", MAPS)
+def test_jacobians(name: str, mode: Callable[..., Any]) -> None:
+    """Without a largest size, and made anew for a call that needs more."""
+    f, columns = MAPS[name]
+    compiled = go.compile(mode(f), dynamic={"x": {0: "n"}})
+    for n in (3, 1, 5) if columns else (3, 1, 70):
+        x = np.random.default_rng(n).normal(size=(n, columns) if columns else n)
+        got, want = compiled(x), differences(f, x)
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)
+
+
+def test_compiled_jacobians_and_hessians() -> None:
+    dynamic = {"x": {0: go.Dim("n", max=9)}}
+    jacobian = go.compile_jacobian(lambda x, p: (recurrence(x) * p, x[:2] * p), dynamic=dynamic)
+    hessian = go.compile_hessian(lambda x: np.sum(recurrence(x) ** 2), dynamic=dynamic)
+    for n in (0, 1, 6, 9):
+        x = np.random.default_rng(n).normal(size=n)
+        parts = jacobian(x, 1.5)
+        for got, f in zip(parts, (recurrence, lambda x: x[:2]), strict=True):
+            assert got.shape == (len(f(x)), n)
+            np.testing.assert_allclose(got, differences(f, x) * 1.5, rtol=1e-6, atol=1e-6)
+
+        def slope(x: Any) -> Any:
+            """The adjoint of the recurrence, by hand."""
+            y, above, made = recurrence(x), 0.0, np.zeros(len(x))
+            for i in reversed(range(len(x))):
+                above = made[i] = (2 * y[i] + above) * (1 - y[i] ** 2)
+            return made
+
+        np.testing.assert_allclose(hessian(x), differences(slope, x), rtol=1e-6, atol=1e-6)
+    assert jacobian.cache_size() == hessian.cache_size() == 1
+
+
+def test_derivatives_of_jacobians() -> None:
+    def f(x: Any) -> Any:
+        y = x[x > 0]
+        jacobian, aux = go.jacrev(lambda y: (np.sin(y) * np.sum(y), y * 2), has_aux=True)(y)
+        return np.sum(jacobian**2) + np.sum(aux)
+
+    def by_hand(x: Any) -> Any:
+        y = x[x > 0]
+        return np.sum((np.diag(np.cos(y) * np.sum(y)) + np.sin(y)[:, None]) ** 2) + np.sum(2 * y)
+
+    x = np.random.default_rng(3).normal(size=8)
+    value, gradient = go.compile_value_and_grad(f)(x)
+    np.testing.assert_allclose(value, by_hand(x), rtol=1e-12)
+    np.testing.assert_allclose(gradient, differences(by_hand, x), rtol=1e-6, atol=1e-6)

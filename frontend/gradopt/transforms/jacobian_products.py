@@ -128,12 +128,7 @@ class _Linearization(NamedTuple):
 
     def shapes(self, results: Sequence[Value]) -> list[Shape]:
         """The shapes of results."""
-        return [
-            shape_with(
-                [n.outside(results[self.out_count :]) if isinstance(n, _Size) else n for n in shape]
-            )
-            for shape in self.sizes
-        ]
+        return shapes_outside(self.sizes, results[self.out_count :])
 
     def out(self, results: Sequence[Value], shapes: Sequence[Shape]) -> Any:
         """What the function returned."""
@@ -144,7 +139,7 @@ class _Linearization(NamedTuple):
         return self.aux.put(wrap(list(results[len(results) - len(self.aux.values) :])))
 
 
-class _Size(NamedTuple):
+class Size(NamedTuple):
     """A size of a result that is known at run time only.
 
     Attributes:
@@ -174,11 +169,41 @@ def _sizes_of(shape: Shape, counts: list[Value]) -> list[Any]:
         extent: Any = size
         total: Affine = extent.affine
         if all(value.scope is not here for value, _ in total.terms.values()):
-            found.append(_Size(total, -1, extent.bound))
+            found.append(Size(total, -1, extent.bound))
             continue
-        found.append(_Size(None, len(counts), extent.bound))
+        found.append(Size(None, len(counts), extent.bound))
         counts.append(extent.value)
     return found
+
+
+def whole_results(
+    out: Any, function: Callable[..., Any]
+) -> tuple[list[Value], TreeDef, list[list[Any]], list[Value]]:
+    """What a function returned, as large as it can be.
+
+    Returns:
+        The results, their structure, what is known of their shapes outside of the function, and
+        the sizes that are not, which are to be results, too.
+    """
+    parts, tree = flatten(out)
+    results = [
+        whole_of(part) if is_sized(part) else returned_value(part, path, function)
+        for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
+    ]
+    counts: list[Value] = []
+    sizes = [
+        _sizes_of(part._extents if is_sized(part) else result.shape, counts)
+        for part, result in zip(parts, results, strict=True)
+    ]
+    return results, tree, sizes, counts
+
+
+def shapes_outside(sizes: Sequence[Sequence[Any]], counts: Sequence[Value]) -> list[Shape]:
+    """Shapes where the function is called, of what `whole_results` said of them."""
+    return [
+        shape_with([n.outside(counts) if isinstance(n, Size) else n for n in shape])
+        for shape in sizes
+    ]
 
 
 def _linearize(
@@ -190,16 +215,7 @@ def _linearize(
         out, aux = call_user(function, in_tree.unflatten(arguments), {}), None
         if has_aux:
             out, aux = split_aux(out, "result", function)
-        parts, tree = flatten(out)
-        results = [
-            whole_of(part) if is_sized(part) else returned_value(part, path, function)
-            for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
-        ]
-        counts: list[Value] = []
-        sizes = [
-            _sizes_of(part._extents if is_sized(part) else result.shape, counts)
-            for part, result in zip(parts, results, strict=True)
-        ]
+        results, tree, sizes, counts = whole_results(out, function)
         beside = Aux(aux, function)
         of = [i for i, value in enumerate(results) if is_inexact(value.dtype)]
         return [*results, *counts, *beside.values], (tree, beside, sizes, of)

@@ -15,6 +15,7 @@ from gradopt.compilation.arguments import checked_flag
 from gradopt.compilation.calling import call_user, function_name, returned_value
 from gradopt.errors import ArgumentError, ArgumentTypeError
 from gradopt.ir import prims
+from gradopt.ir.extents import bounds_of, shape_with
 from gradopt.ir.prims import scalar
 from gradopt.ir.types import shape_and_dtype
 from gradopt.ir.values import Value
@@ -26,10 +27,11 @@ from gradopt.transforms.inner import (
     emit_jvp,
     emit_vjp,
     emit_vmap,
+    shown,
     split_aux,
     trace_inner,
 )
-from gradopt.transforms.jacobian_products import jvp
+from gradopt.transforms.jacobian_products import Size, jvp, shapes_outside, whole_results
 from gradopt.transforms.transform import ArgNums, Arguments, Transform
 
 Mode = Literal["fwd", "rev"] | None
@@ -69,7 +71,7 @@ class Jacobian(Transform):
         )
 
     def _emit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        selection = self._argnums.select(self._function, args)
+        selection = self._argnums.select(self._function, args, with_sized=True)
         if self._holomorphic:
             selection.require_complex(self._function)
         else:
@@ -80,30 +82,41 @@ class Jacobian(Transform):
             aux: Any = None
             if self._has_aux:
                 out, aux = split_aux(out, "result", self._function)
-            results, out_tree = self._returned(out)
+            results, out_tree, sizes, counts = whole_results(out, self._function)
+            self._check(results, leaf_paths(out_tree, "result"))
             beside = Aux(aux, self._function)
-            return [*results, *beside.values], (out_tree, beside)
+            return [*results, *counts, *beside.values], (out_tree, beside, sizes)
 
-        inner, (out_tree, aux) = trace_inner(
+        inner, (out_tree, aux, sizes) = trace_inner(
             self._function, selection.leaves, selection.paths, body
         )
         count = out_tree.leaf_count
+        # Of arrays whose size is known at run time only, for as many elements as there can be.
         outputs = [shape_and_dtype(kind) for kind in inner.results[:count]]
-        inputs = [(leaf.shape, leaf.dtype) for leaf in selection.leaves]
+        inputs = [(bounds_of(leaf._extents), leaf.dtype) for leaf in selection.leaves]
         mixed = not self._holomorphic and any(dtype.kind == "c" for _, dtype in outputs)
         if mixed or self._is_forward([s for s, _ in inputs], [s for s, _ in outputs]):
             columns = [self._columns(inner, i, inputs[i], outputs) for i in range(len(inputs))]
             rows = [[column[o] for column in columns] for o in range(count)]
         else:
             rows = [self._rows(inner, o, outputs[o], inputs) for o in range(count)]
-        jacobian = out_tree.unflatten([selection.like(wrap(row)) for row in rows])
+        has_counts = any(isinstance(n, Size) and n.total is None for shape in sizes for n in shape)
+        beside = emit_call(inner)[count:] if self._has_aux or has_counts else []
+        blocks = [
+            [
+                shown([value], [shape_with([*shape, *leaf._extents])])[0]
+                for value, leaf in zip(row, selection.leaves, strict=True)
+            ]
+            for row, shape in zip(rows, shapes_outside(sizes, beside), strict=True)
+        ]
+        jacobian = out_tree.unflatten([selection.like(row) for row in blocks])
         if self._has_aux:
-            return jacobian, aux.put(wrap(emit_call(inner)[count:]))
+            return jacobian, aux.put(wrap(beside[len(beside) - len(aux.values) :]))
         return jacobian
 
-    def _returned(self, out: Any) -> tuple[list[Value], TreeDef]:
-        results, tree = checked_results(out, self._function)
-        for value, path in zip(results, leaf_paths(tree, "result"), strict=True):
+    def _check(self, results: Sequence[Value], paths: Sequence[str]) -> None:
+        require_inexact(results, paths, self._function)
+        for value, path in zip(results, paths, strict=True):
             if self._holomorphic and value.dtype.kind != "c":
                 raise ArgumentTypeError(
                     f"{path} of {function_name(self._function)} has dtype {value.dtype}, but with "
@@ -116,7 +129,6 @@ class Jacobian(Transform):
                     "reverse mode gives the derivatives of real results; use jacfwd",
                     function_source(self._function),
                 )
-        return results, tree
 
     def _is_forward(
         self, inputs: Sequence[tuple[int, ...]], outputs: Sequence[tuple[int, ...]]
@@ -177,17 +189,25 @@ def checked_results(out: Any, function: Callable[..., Any]) -> tuple[list[Value]
         ArgumentTypeError: one of them has none.
     """
     parts, tree = flatten(out)
-    results: list[Value] = []
-    for part, path in zip(parts, leaf_paths(tree, "result"), strict=True):
-        value = returned_value(part, path, function)
+    paths = leaf_paths(tree, "result")
+    results = [
+        returned_value(part, path, function) for part, path in zip(parts, paths, strict=True)
+    ]
+    require_inexact(results, paths, function)
+    return results, tree
+
+
+def require_inexact(
+    results: Sequence[Value], paths: Sequence[str], function: Callable[..., Any]
+) -> None:
+    """Raises an ArgumentTypeError if a result has no derivative."""
+    for value, path in zip(results, paths, strict=True):
         if not is_inexact(value.dtype):
             raise ArgumentTypeError(
                 f"{path} of {function_name(function)} has dtype {value.dtype}, which has "
                 "no derivative; convert it to float, or return it as aux with has_aux=True",
                 function_source(function),
             )
-        results.append(value)
-    return results, tree
 
 
 @hide_frames
