@@ -345,3 +345,55 @@ def test_derivatives_of_jacobians() -> None:
     value, gradient = go.compile_value_and_grad(f)(x)
     np.testing.assert_allclose(value, by_hand(x), rtol=1e-12)
     np.testing.assert_allclose(gradient, differences(by_hand, x), rtol=1e-6, atol=1e-6)
+
+
+# -- What mapped functions return --------------------------------------------------------------
+
+
+def test_results_of_one_size_for_all_elements() -> None:
+    """A size that does not depend on what is mapped is that of an axis of the result."""
+    x, n, a = RNG.normal(size=7), np.int64(3), RNG.normal(size=4)
+
+    def maps(x: Any, n: Any, a: Any) -> Any:
+        chosen = x[x > 0]
+        return (
+            go.vmap(lambda t: t * x[:n])(a),
+            go.vmap(lambda t: np.sin(t * x[: n // 2 + 1]), out_axes=1)(a),
+            go.vmap(lambda t: (t * 2, chosen, np.outer(chosen, x[:n]) * t), (0,), (0, None, 2))(a),
+            go.vmap(lambda t: go.grad(lambda y: np.sum(np.sin(y) * t))(chosen))(a),
+        )
+
+    def by_hand(x: Any, n: Any, a: Any) -> Any:
+        chosen = x[x > 0]
+        return (
+            a[:, None] * x[:n],
+            np.sin(a * x[: n // 2 + 1, None]),
+            (a * 2, chosen, np.outer(chosen, x[:n])[:, :, None] * a),
+            a[:, None] * np.cos(chosen),
+        )
+
+    for got, want in zip(
+        flatten(go.compile(maps)(x, n, a))[0], flatten(by_hand(x, n, a))[0], strict=True
+    ):
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+    def loss(x: Any, a: Any) -> Any:
+        return sum(np.sum(np.sin(part)) for part in flatten(maps(x, n, a))[0])
+
+    def of_numpy(x: Any) -> Any:
+        return sum(np.sum(np.sin(part)) for part in flatten(by_hand(x, n, a))[0])
+
+    slopes = go.compile_grad(loss)(x, a)
+    np.testing.assert_allclose(slopes, differences(of_numpy, x), rtol=1e-6, atol=1e-6)
+    assert go.gradcheck(lambda a: loss(x, a), (a,), order=2)
+
+
+def test_maps_of_functions_of_all_rows() -> None:
+    compiled = go.compile(lambda a, x: go.vmap(lambda t: x * t)(a), dynamic={"x": {0: "n"}})
+    for n in (5, 1, 200):
+        x = RNG.normal(size=(n, 2))
+        np.testing.assert_array_equal(
+            compiled(np.arange(3.0), x), x * np.arange(3.0)[:, None, None]
+        )
+    assert compiled.cache_size() == 1

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, array_of, wrap
+from gradopt.array.handle import Handle, array_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_prefix, leaf_paths
-from gradopt.compilation.calling import argument_names, call_user, function_name, returned_value
+from gradopt.compilation.calling import argument_names, call_user, function_name
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir import sized
 from gradopt.ir.extents import Extent, Sizes, confined, has_extents, is_extent, shape_with
@@ -26,7 +26,8 @@ from gradopt.transforms.counted import (
     shown_row,
     stacked_rows,
 )
-from gradopt.transforms.inner import emit_vmap, trace_inner, traced_leaves
+from gradopt.transforms.inner import emit_vmap, shown, trace_inner, traced_leaves
+from gradopt.transforms.jacobian_products import shapes_outside, whole_results
 from gradopt.transforms.transform import Transform
 
 # How many elements are mapped at once where their number is known at run time only.
@@ -81,12 +82,8 @@ class _Mapped(Transform):
         def body(arguments: list[Handle]) -> tuple[list[Value], Any]:
             positional, named = tree.unflatten(arguments)
             result = call_user(function, positional, named)
-            parts, out_tree = flatten(result)
+            results, out_tree, sizes, counts = whole_results(result, function)
             names = leaf_paths(out_tree, "result")
-            results = [
-                returned_value(part, name, function)
-                for part, name in zip(parts, names, strict=True)
-            ]
             out_axes = self._result_axes(out_tree, [value.shape for value in results], names)
             mapped = [
                 argument._read()
@@ -99,10 +96,24 @@ class _Mapped(Transform):
                         f"out_axes of vmap is None for {name} of {function_name(function)}, which "
                         "depends on a mapped argument; give the axis to put its elements along"
                     )
-            return results, (out_tree, out_axes)
+            if depends(counts, mapped):
+                raise UnsupportedError(
+                    f"what {function_name(function)} returns may have another size for each "
+                    "element that vmap maps; write it to a part of an array of known size, as in "
+                    "`y[:n] = x`, and return n with it",
+                    function_source(function),
+                )
+            return [*results, *counts], (out_tree, out_axes, sizes)
 
-        inner, (out_tree, out_axes) = trace_inner(function, leaves, paths, body, axes)
-        return out_tree.unflatten(wrap(emit_vmap(inner, axes, out_axes, size)))
+        inner, (out_tree, out_axes, sizes) = trace_inner(function, leaves, paths, body, axes)
+        count = len(out_axes)
+        same = [None] * (len(inner.results) - count)
+        results = emit_vmap(inner, axes, [*out_axes, *same], size)
+        shapes = [
+            shape if axis is None else shape_with([*shape[:axis], size, *shape[axis:]])
+            for shape, axis in zip(shapes_outside(sizes, results[count:]), out_axes, strict=True)
+        ]
+        return out_tree.unflatten(shown(results[:count], shapes))
 
     def _in_tiles(
         self, leaves: list[Handle], tree: TreeDef, axes: list[int | None], size: Extent
