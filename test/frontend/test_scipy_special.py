@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -149,6 +150,70 @@ def test_integers_are_promoted_as_scipy_does(name: str, dtype: str) -> None:
     got, want = go.compile(lambda *x: function(*x))(*args), function(*args)
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want, 1e-6)
+
+
+def carlsons(x: Any, y: Any, z: Any, p: Any) -> Any:
+    return np.stack(
+        [
+            *(sp.elliprf(x, y, z), sp.elliprd(x, y, z), sp.elliprg(x, y, z)),
+            *(sp.elliprc(x, p), sp.elliprj(x, y, z, p)),
+        ]
+    )
+
+
+def test_carlsons_integrals() -> None:
+    ends = [0.0, 1e-5, 0.3, 1.0, 1.05, 2.0, 50.0, np.inf, np.nan, -1.0]
+    x, y, z, p = np.array(list(itertools.product(ends, repeat=4))).T
+    with np.errstate(all="ignore"):
+        want = carlsons(x, y, z, p)
+    got = go.compile(carlsons)(x, y, z, p)
+    for row in range(3):
+        np.testing.assert_allclose(got[row], want[row], 2e-15)
+    # NaN of a NaN, and infinity at a pole, of which SciPy says other things.
+    known = np.isfinite(want + x + y + z + p)
+    np.testing.assert_allclose(got[3:][known[3:]], want[3:][known[3:]], 5e-13)
+    assert np.isnan(got[:, np.isnan(x)]).all()
+    single = [(k + np.arange(1, 9)).astype(np.float32) for k in range(4)]
+    with np.errstate(all="ignore"):
+        want = carlsons(*single)
+    got = go.compile(carlsons)(*single)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, 3e-6)
+
+
+third = go.compile(lambda x, y, z, p: sp.elliprj(x, y, z, p))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "z", "p", "want"),
+    [
+        # With mpmath 1.3; SciPy's are off by a thousandth, or NaN.
+        (1e-300, 1e-300, 0.3, 2.0, 944.7834146897143),
+        (1.05, 2.0, 1e300, 1e5, 1.6674430906037802e-154),
+        (1e-300, 1e-300, 1e-300, 1.05, 2.857142857142857e150),
+        (0.0, 1e-8, 1e-8, 1e-300, 4.71238898038469e158),
+    ],
+)
+def test_carlsons_integrals_of_numbers_far_apart(
+    x: float, y: float, z: float, p: float, want: float
+) -> None:
+    assert third(x, y, z, p) == pytest.approx(want, rel=1e-14)
+
+
+def test_carlsons_integrals_have_derivatives() -> None:
+    x = np.array([0.5, 1.5, 1.5, 0.4])
+    p = np.array([0.7, 2.1, -1.3, -0.4])
+    args = (x, 1.7 * x, 0.6 * x, p)
+
+    def loss(*args: Any) -> Any:
+        return np.sum(np.tanh(carlsons(*args) / 2))
+
+    go.gradcheck(loss, args, argnums=(0, 1, 2, 3))
+    # Equal arguments, in all orders.
+    ones = (np.ones(1),) * 3
+    go.gradcheck(lambda *x: np.sum(sp.elliprf(*x) ** 2), ones, argnums=(0, 1, 2), order=2)
+    found = go.compile_grad(lambda x: np.sum(sp.elliprf(x, 1.0, 2.0)))(np.zeros(1))
+    assert found[0] == -np.inf
 
 
 def test_outside_of_traces_they_are_functions() -> None:

@@ -82,7 +82,11 @@ FOREIGN_UFUNCS: dict[str, Callable[..., Any]] = {}
 # The same, called with the ufunc as the first argument.
 TYPED_UFUNCS: dict[str, Callable[..., Any]] = {}
 FURTHER_UFUNCS = [
-    f"gradopt.functions.{name}" for name in ("special", "special_derived", "special_polynomials")
+    *(
+        f"gradopt.functions.{name}"
+        for name in ("special", "special_derived", "special_polynomials")
+    ),
+    "gradopt.scipy.carlson",
 ]
 # ufunc.at.
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
