@@ -176,6 +176,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     # The places must stay on the simplex.
     "scipy.stats.dirichlet": ((0.2, 0.3, 0.5), np.array([1.4, 2.1, 0.9])),
     "scipy.stats.f_oneway": (_X, _Y, _Q),
+    "scipy.stats.kendalltau": (_X, _Y),
     "scipy.stats.gaussian_kde": (_X, _Y),
     # Of those of four values, two are the median.
     "scipy.stats.median_abs_deviation": (_Q,),

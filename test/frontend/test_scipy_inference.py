@@ -48,6 +48,10 @@ def test_tests(alternative: Any) -> None:
         ("ttest_ind", (X, Y[:5]), {"equal_var": False}),
         ("spearmanr", (X[:, 0], Y[:, 0]), {}),
         ("spearmanr", (X[:, 0], X[:, 0] ** 3), {}),
+        ("kendalltau", (X[:, 0], Y[:, 0][: X.shape[0]]), {}),
+        ("kendalltau", (X[:, 0], Y[:, 0][: X.shape[0]]), {"method": "asymptotic"}),
+        ("kendalltau", (np.round(X[:, 0]), np.round(X[:, 1])), {}),
+        ("kendalltau", (np.round(X[:, 0]), X[:, 1]), {"variant": "c"}),
         ("linregress", (X[:, 0], Y[:, 0]), {}),
     ):
         got = getattr(stats, name)(*args, **further, **rest)

@@ -78,6 +78,7 @@ from gradopt.scipy.stats.discrete import (
 from gradopt.scipy.stats.inference import (
     energy_distance,
     f_oneway,
+    kendalltau,
     linregress,
     rankdata,
     spearmanr,
@@ -86,6 +87,7 @@ from gradopt.scipy.stats.inference import (
     ttest_rel,
     wasserstein_distance,
 )
+from gradopt.scipy.stats.mixtures import ncf, ncx2, rice
 from gradopt.scipy.stats.multivariate import (
     dirichlet,
     multinomial,
@@ -114,7 +116,6 @@ from gradopt.scipy.stats.powers import (
     nakagami,
     rdist,
     reciprocal,
-    rice,
     semicircular,
     skewcauchy,
     truncpareto,
@@ -218,6 +219,7 @@ __all__ = [
     "johnsonsb",
     "johnsonsu",
     "kappa3",
+    "kendalltau",
     "kurtosis",
     "laplace",
     "laplace_asymmetric",
@@ -240,6 +242,8 @@ __all__ = [
     "multivariate_t",
     "nakagami",
     "nbinom",
+    "ncf",
+    "ncx2",
     "norm",
     "pareto",
     "pearsonr",

@@ -18,7 +18,7 @@ LOG_2 = math.log(2)
 _LOG_PI = math.log(math.pi)
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _ROOT_2 = math.sqrt(2)
-_EULER = 0.57721566490153286061
+EULER = 0.57721566490153286061
 
 
 def normal_log(x: Any) -> Any:
@@ -176,9 +176,9 @@ gumbel_r = Continuous(
         logcdf=lambda x: -np.exp(-x),
         ppf=lambda q: -np.log(-np.log(q)),
         isf=lambda q: -np.log(-np.log1p(-q)),
-        mean=lambda: _EULER,
+        mean=lambda: EULER,
         variance=lambda: math.pi**2 / 6,
-        entropy=lambda: 1 + _EULER,
+        entropy=lambda: 1 + EULER,
     ),
 )
 gumbel_l = Continuous(
@@ -188,9 +188,9 @@ gumbel_l = Continuous(
         logsf=lambda x: -np.exp(x),
         ppf=lambda q: np.log(-np.log1p(-q)),
         isf=lambda q: np.log(-np.log(q)),
-        mean=lambda: -_EULER,
+        mean=lambda: -EULER,
         variance=lambda: math.pi**2 / 6,
-        entropy=lambda: 1 + _EULER,
+        entropy=lambda: 1 + EULER,
     ),
 )
 rayleigh = Continuous(
@@ -204,7 +204,7 @@ rayleigh = Continuous(
         isf=lambda q: np.sqrt(-2 * np.log(q)),
         mean=lambda: math.sqrt(math.pi / 2),
         variance=lambda: 2 - math.pi / 2,
-        entropy=lambda: 1 + 0.5 * _EULER - 0.5 * LOG_2,
+        entropy=lambda: 1 + 0.5 * EULER - 0.5 * LOG_2,
     ),
 )
 maxwell = Continuous(
@@ -219,7 +219,7 @@ maxwell = Continuous(
         isf=lambda q: np.sqrt(2 * special.gammainccinv(1.5, q)),
         mean=lambda: 2 * math.sqrt(2 / math.pi),
         variance=lambda: 3 - 8 / math.pi,
-        entropy=lambda: _EULER + 0.5 * math.log(2 * math.pi) - 0.5,
+        entropy=lambda: EULER + 0.5 * math.log(2 * math.pi) - 0.5,
     ),
 )
 arcsine = Continuous(
@@ -249,7 +249,7 @@ levy = Continuous(
         isf=lambda q: 0.5 / special.erfinv(q) ** 2,
         mean=lambda: math.inf,
         variance=lambda: math.inf,
-        entropy=lambda: 0.5 * (1 + 3 * _EULER + math.log(16 * math.pi)),
+        entropy=lambda: 0.5 * (1 + 3 * EULER + math.log(16 * math.pi)),
     ),
 )
 
@@ -314,7 +314,7 @@ weibull_min = Continuous(
         isf=lambda q, c: (-np.log(q)) ** (1 / c),
         mean=lambda c: special.gamma(1 + 1 / c),
         variance=lambda c: special.gamma(1 + 2 / c) - special.gamma(1 + 1 / c) ** 2,
-        entropy=lambda c: _EULER * (1 - 1 / c) - np.log(c) + 1,
+        entropy=lambda c: EULER * (1 - 1 / c) - np.log(c) + 1,
     ),
 )
 weibull_max = Continuous(
@@ -329,7 +329,7 @@ weibull_max = Continuous(
         isf=lambda q, c: -((-np.log1p(-q)) ** (1 / c)),
         mean=lambda c: -special.gamma(1 + 1 / c),
         variance=lambda c: special.gamma(1 + 2 / c) - special.gamma(1 + 1 / c) ** 2,
-        entropy=lambda c: _EULER * (1 - 1 / c) - np.log(c) + 1,
+        entropy=lambda c: EULER * (1 - 1 / c) - np.log(c) + 1,
     ),
 )
 invweibull = Continuous(
@@ -342,11 +342,11 @@ invweibull = Continuous(
         logcdf=lambda x, c: -(x**-c),
         ppf=lambda q, c: (-np.log(q)) ** (-1 / c),
         isf=lambda q, c: (-np.log1p(-q)) ** (-1 / c),
-        mean=lambda c: _where_above(c, 1, lambda c: special.gamma(1 - 1 / c)),
-        variance=lambda c: _where_above(
+        mean=lambda c: where_above(c, 1, lambda c: special.gamma(1 - 1 / c)),
+        variance=lambda c: where_above(
             c, 2, lambda c: special.gamma(1 - 2 / c) - special.gamma(1 - 1 / c) ** 2
         ),
-        entropy=lambda c: 1 + _EULER + _EULER / c - np.log(c),
+        entropy=lambda c: 1 + EULER + EULER / c - np.log(c),
     ),
 )
 pareto = Continuous(
@@ -359,8 +359,8 @@ pareto = Continuous(
         logsf=lambda x, b: -b * np.log(x),
         ppf=lambda q, b: np.exp(-np.log1p(-q) / b),
         isf=lambda q, b: q ** (-1 / b),
-        mean=lambda b: _where_above(b, 1, lambda b: b / (b - 1)),
-        variance=lambda b: _where_above(b, 2, lambda b: b / (b - 2) / (b - 1) ** 2),
+        mean=lambda b: where_above(b, 1, lambda b: b / (b - 1)),
+        variance=lambda b: where_above(b, 2, lambda b: b / (b - 2) / (b - 1) ** 2),
         entropy=lambda b: 1 + 1 / b - np.log(b),
     ),
 )
@@ -373,8 +373,8 @@ lomax = Continuous(
         logsf=lambda x, c: -c * np.log1p(x),
         ppf=lambda q, c: np.expm1(-np.log1p(-q) / c),
         isf=lambda q, c: np.expm1(-np.log(q) / c),
-        mean=lambda c: _where_above(c, 1, lambda c: 1 / (c - 1)),
-        variance=lambda c: _where_above(c, 2, lambda c: c / (c - 2) / (c - 1) ** 2),
+        mean=lambda c: where_above(c, 1, lambda c: 1 / (c - 1)),
+        variance=lambda c: where_above(c, 2, lambda c: c / (c - 2) / (c - 1) ** 2),
         entropy=lambda c: 1 + 1 / c - np.log(c),
     ),
 )
@@ -407,8 +407,8 @@ fisk = Continuous(
         logsf=lambda x, c: special.log_expit(-c * np.log(x)),
         ppf=lambda q, c: np.exp(special.logit(q) / c),
         isf=lambda q, c: np.exp(-special.logit(q) / c),
-        mean=lambda c: _where_above(c, 1, lambda c: math.pi / c / np.sin(math.pi / c)),
-        variance=lambda c: _where_above(c, 2, _fisk_variance),
+        mean=lambda c: where_above(c, 1, lambda c: math.pi / c / np.sin(math.pi / c)),
+        variance=lambda c: where_above(c, 2, _fisk_variance),
         entropy=lambda c: 2 - np.log(c),
     ),
 )
@@ -445,11 +445,25 @@ invgauss = Continuous(
         sf=lambda x, mu: np.exp(_wald(x, mu, -1)),
         mean=lambda mu: mu,
         variance=lambda mu: mu**3,
+        entropy=lambda mu: (
+            0.5 + HALF_LOG_2_PI + 1.5 * (np.log(mu) - _scaled_exponential_integral(2 / mu))
+        ),
     ),
 )
 
 
-def _where_above(x: Any, bound: float, moment: Any) -> Any:
+def _scaled_exponential_integral(x: Any) -> Any:
+    """`exp(x) E1(x)`, of a large x by its asymptotic series."""
+    far = x > 100
+    near = np.where(far, 1.0, x)
+    inverse = 1 / np.where(far, x, 100.0)
+    series: Any = 1.0
+    for k in range(16, 0, -1):
+        series = 1 - k * inverse * series
+    return np.where(far, inverse * series, np.exp(near) * special.exp1(near))
+
+
+def where_above(x: Any, bound: float, moment: Any) -> Any:
     """A moment, which is infinite where a shape is not above a bound."""
     finite = x > bound
     return np.where(finite, moment(np.where(finite, x, bound + 1.0)), math.inf)
@@ -528,6 +542,9 @@ chi = Continuous(
         isf=lambda q, df: np.sqrt(2 * special.gammainccinv(df / 2, q)),
         mean=lambda df: _chi_mean(df),
         variance=lambda df: df - _chi_mean(df) ** 2,
+        entropy=lambda df: (
+            special.gammaln(df / 2) + 0.5 * (df - LOG_2 - (df - 1) * special.psi(df / 2))
+        ),
     ),
 )
 invgamma = Continuous(
@@ -541,8 +558,8 @@ invgamma = Continuous(
         sf=lambda x, a: special.gammainc(a, 1 / x),
         ppf=lambda q, a: 1 / special.gammainccinv(a, q),
         isf=lambda q, a: 1 / special.gammaincinv(a, q),
-        mean=lambda a: _where_above(a, 1, lambda a: 1 / (a - 1)),
-        variance=lambda a: _where_above(a, 2, lambda a: 1 / (a - 2) / (a - 1) ** 2),
+        mean=lambda a: where_above(a, 1, lambda a: 1 / (a - 1)),
+        variance=lambda a: where_above(a, 2, lambda a: 1 / (a - 2) / (a - 1) ** 2),
         entropy=lambda a: a - (a + 1) * special.psi(a) + special.gammaln(a),
     ),
 )
@@ -583,9 +600,16 @@ f = Continuous(
         sf=lambda x, m, n: special.betainc(n / 2, m / 2, n / (n + m * x)),
         ppf=lambda q, m, n: odds(special.betaincinv(m / 2, n / 2, q)) * n / m,
         isf=lambda q, m, n: n / m / odds(special.betaincinv(n / 2, m / 2, q)),
-        mean=lambda m, n: _where_above(n, 2, lambda n: n / (n - 2)),
-        variance=lambda m, n: _where_above(
+        mean=lambda m, n: where_above(n, 2, lambda n: n / (n - 2)),
+        variance=lambda m, n: where_above(
             n, 4, lambda n: 2 * n * n * (m + n - 2) / (m * (n - 2) ** 2 * (n - 4))
+        ),
+        entropy=lambda m, n: (
+            np.log(n / m)
+            + special.betaln(m / 2, n / 2)
+            + (1 - m / 2) * special.psi(m / 2)
+            - (1 + n / 2) * special.psi(n / 2)
+            + (m + n) / 2 * special.psi((m + n) / 2)
         ),
     ),
 )
@@ -600,7 +624,7 @@ t = Continuous(
         isf=lambda q, df: -_student_quantile(q, df),
         mean=lambda df: np.where(df > 1, 0.0, math.inf),
         variance=lambda df: np.where(
-            df > 1, _where_above(df, 2, lambda df: df / (df - 2)), math.nan
+            df > 1, where_above(df, 2, lambda df: df / (df - 2)), math.nan
         ),
         entropy=lambda df: (
             (df + 1) / 2 * (special.psi((df + 1) / 2) - special.psi(df / 2))

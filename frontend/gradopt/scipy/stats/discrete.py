@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gradopt.scipy.stats.continuous import where_above
 from gradopt.scipy.stats.distribution import Discrete, Formulas, special
+from gradopt.scipy.stats.mixtures import noncentral_square
 
 
 def _is_probability(p: Any) -> Any:
@@ -210,6 +212,10 @@ zipf = Discrete(
         valid=lambda a: a > 1,
         log_density=lambda k, a: -a * np.log(k) - np.log(special._zeta(a, 1.0)),
         sf=lambda k, a: special._zeta(a, k + 1) / special._zeta(a, 1.0),
+        mean=lambda a: where_above(
+            a, 2, lambda a: special._zeta(a - 1, 1.0) / special._zeta(a, 1.0)
+        ),
+        variance=lambda a: where_above(a, 3, _zipf_variance),
     ),
 )
 yulesimon = Discrete(
@@ -266,10 +272,29 @@ skellam = Discrete(
             - (np.sqrt(m) - np.sqrt(n)) ** 2
             + np.log(special.ive(np.abs(k), 2 * np.sqrt(m * n)))
         ),
+        cdf=lambda k, m, n: _difference_below(k, m, n),
+        sf=lambda k, m, n: _difference_below(-k - 1, n, m),
         mean=lambda m, n: m - n,
         variance=lambda m, n: m + n,
     ),
 )
+
+
+def _zipf_variance(a: Any) -> Any:
+    total, first, second = [special._zeta(a - k, 1.0) for k in range(3)]
+    return second / total - (first / total) ** 2
+
+
+def _difference_below(k: Any, m: Any, n: Any) -> Any:
+    """The probability that a Poisson number less another is at most `k`.
+
+    By the noncentral chi-squared distribution (Johnson, 1959).
+    """
+    negative = k < 0
+    down, up = np.where(negative, -k, 1.0), np.where(negative, 0.0, k)
+    below = noncentral_square(2 * n, 2 * down, 2 * m, special.gammainc)
+    above = noncentral_square(2 * m, 2 * (up + 1), 2 * n, special.gammaincc)
+    return np.where(negative, below, above)
 
 
 def _two_sided(k: Any, a: Any) -> Any:

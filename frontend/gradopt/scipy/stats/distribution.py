@@ -25,6 +25,7 @@ from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentTypeError
 from gradopt.ir import prims
+from gradopt.scipy.stats.quantiles import continuous, discrete, summed
 
 Formula = Callable[..., Any]
 # An end of a support: a number, or a function of the shapes.
@@ -132,6 +133,12 @@ class Formulas:
         return None
 
 
+def _scaled(end: Any, loc: Any, scale: Any) -> Any:
+    """An end of a support at its place."""
+    finite = np.isfinite(end)
+    return np.where(finite, np.where(finite, end, 0.0) * scale + loc, end)
+
+
 def log_of(p: Any, rest: Any) -> Any:
     """`log(p)`, where `rest` is 1 - p: of what is near 1 by the rest."""
     small = p < 0.5
@@ -220,11 +227,8 @@ class Distribution:
         Raises:
             UnsupportedError: there is no formula for it.
         """
-        formulas = self.formulas
-        if (formulas.cdf or formulas.sf or formulas.logcdf or formulas.logsf) is None:
-            raise unsupported(f"scipy.stats.{self.name}.{method}", "add up the probabilities")
         inside = (y > low) & (y < high)
-        value = formulas.value(method, np.where(inside, y, self._inner(shapes)), shapes)
+        value = self._probability(method, np.where(inside, y, self._inner(shapes)), shapes)
         below, above = {
             "cdf": (0.0, 1.0),
             "sf": (1.0, 0.0),
@@ -232,6 +236,21 @@ class Distribution:
             "logsf": (0.0, -math.inf),
         }[method]
         return np.where(inside, value, np.where(y >= high, above, below))
+
+    def _probability(self, method: str, y: Any, shapes: Sequence[Any]) -> Any:
+        """`cdf` and its like, at places inside of the support."""
+        self._require_probabilities(method)
+        return self.formulas.value(method, y, shapes)
+
+    def _require_probabilities(self, method: str) -> None:
+        """Checks that there is a formula for a probability.
+
+        Raises:
+            UnsupportedError: there is none.
+        """
+        formulas = self.formulas
+        if (formulas.cdf or formulas.sf or formulas.logcdf or formulas.logsf) is None:
+            raise unsupported(f"scipy.stats.{self.name}.{method}", "add up the probabilities")
 
     def _moment(self, method: str, shapes: Sequence[Any]) -> Any:
         """A number of the standard form.
@@ -260,6 +279,30 @@ class Distribution:
         """The logarithm of `sf`."""
         return self._evaluate("logsf", (x,), args, kwds)
 
+    def ppf(self, q: Any, *args: Any, **kwds: Any) -> Any:
+        """The inverse function of `cdf`; NaN of what is no probability.
+
+        Of a discrete distribution, the first integer where `cdf` is as large; derivatives are zero.
+        """
+        return self._evaluate("ppf", (q,), args, kwds)
+
+    def isf(self, q: Any, *args: Any, **kwds: Any) -> Any:
+        """The inverse function of `sf`, as `ppf`."""
+        return self._evaluate("isf", (q,), args, kwds)
+
+    def median(self, *args: Any, **kwds: Any) -> Any:
+        """The median."""
+        return self.ppf(0.5, *args, **kwds)
+
+    def interval(self, confidence: Any, *args: Any, **kwds: Any) -> tuple[Any, Any]:
+        """The ends of what has a probability, as much on both sides of the median."""
+        half = (1 - confidence) / 2
+        return self.ppf(half, *args, **kwds), self.isf(half, *args, **kwds)
+
+    def support(self, *args: Any, **kwds: Any) -> tuple[Any, Any]:
+        """The ends of the support."""
+        return self._evaluate("low", (), args, kwds), self._evaluate("high", (), args, kwds)
+
     def mean(self, *args: Any, **kwds: Any) -> Any:
         """The mean."""
         return self._evaluate("mean", (), args, kwds)
@@ -287,23 +330,6 @@ class Continuous(Distribution):
     def logpdf(self, x: Any, *args: Any, **kwds: Any) -> Any:
         """The logarithm of the density."""
         return self._evaluate("logpdf", (x,), args, kwds)
-
-    def ppf(self, q: Any, *args: Any, **kwds: Any) -> Any:
-        """The inverse function of `cdf`; NaN of what is no probability."""
-        return self._evaluate("ppf", (q,), args, kwds)
-
-    def isf(self, q: Any, *args: Any, **kwds: Any) -> Any:
-        """The inverse function of `sf`; NaN of what is no probability."""
-        return self._evaluate("isf", (q,), args, kwds)
-
-    def median(self, *args: Any, **kwds: Any) -> Any:
-        """The median."""
-        return self.ppf(0.5, *args, **kwds)
-
-    def interval(self, confidence: Any, *args: Any, **kwds: Any) -> tuple[Any, Any]:
-        """The ends of what has a probability, as much on both sides of the median."""
-        half = (1 - confidence) / 2
-        return self.ppf(half, *args, **kwds), self.isf(half, *args, **kwds)
 
     def _method(self, method: str, values: list[Any]) -> Any:
         count = len(self.formulas.shapes)
@@ -340,18 +366,29 @@ class Continuous(Distribution):
         inside = (q > 0) & (q < 1)
         value = self.formulas.inverse(method, np.where(inside, q, 0.5), shapes)
         if value is None:
-            raise unsupported(
-                f"scipy.stats.{self.name}.{method}", "solve cdf(x) = q with gradopt.custom_root"
-            )
-        ends: list[Any] = []
-        for end in self._ends(shapes):
-            finite = np.isfinite(end)
-            ends.append(np.where(finite, np.where(finite, end, 0.0) * scale + loc, end))
+            value = self._searched(method, np.where(inside, q, 0.5), shapes)
+        ends = [_scaled(end, loc, scale) for end in self._ends(shapes)]
         at_zero, at_one = ends if method == "ppf" else ends[::-1]
         beyond = np.where(q == 0, at_zero, np.where(q == 1, at_one, math.nan))
         return np.where(inside, value * scale + loc, beyond)
 
+    def _searched(self, method: str, q: Any, shapes: Sequence[Any]) -> Any:
+        """The place of a probability of the standard form, by a search."""
+        self._require_probabilities(method)
+        low, high = self._ends(shapes)
+        shape = np.broadcast_shapes(*[np.shape(v) for v in (q, low, high, *shapes)])
+        name = "logcdf" if method == "ppf" else "logsf"
+
+        def probability(x: Any) -> Any:
+            return self.formulas.value(name, x, shapes)
+
+        return continuous(
+            probability, np.broadcast_to(np.log(q), shape), low, high, method == "ppf"
+        )
+
     def _scaled_moment(self, method: str, shapes: Sequence[Any], loc: Any, scale: Any) -> Any:
+        if method in ("low", "high"):
+            return _scaled(self._ends(shapes)[method == "high"], loc, scale)
         value = self._moment(method, shapes)
         if method == "mean":
             return value * scale + loc
@@ -373,24 +410,22 @@ class Discrete(Distribution):
         """The logarithm of the probability of `k`."""
         return self._evaluate("logpmf", (k,), args, kwds)
 
-    def ppf(self, q: Any, *args: Any, **kwds: Any) -> Any:
-        """Not supported: it jumps, and has no derivative."""
-        raise unsupported(f"scipy.stats.{self.name}.ppf", "compute it before the call")
-
-    isf = ppf
-
     def _method(self, method: str, values: list[Any]) -> Any:
         count = len(self.formulas.shapes)
         places, shapes = values[: -count - 1], values[-count - 1 : -1]
         loc = values[-1]
         valid = self.formulas.valid(*shapes)
         inner = [np.where(valid, shape, 1.0) for shape in shapes]
+        low, high = self._ends(inner)
         if not places:
+            if method in ("low", "high"):
+                return np.where(valid, (low if method == "low" else high) + loc, math.nan)
             result = self._moment(method, inner)
             result = result + loc if method == "mean" else result
             return np.where(valid, np.sqrt(result) if method == "std" else result, math.nan)
+        if method in ("ppf", "isf"):
+            return np.where(valid, self._quantile(method, places[0], inner) + loc, math.nan)
         k = places[0] - loc
-        low, high = self._ends(inner)
         if method in ("pmf", "logpmf"):
             inside = (k >= low) & (k <= high) & (k == np.floor(k)) & np.isfinite(k)
             place = np.where(inside, k, self._inner(inner))
@@ -402,6 +437,46 @@ class Discrete(Distribution):
             k = np.floor(k)
             result = self._accumulated(method, k, inner, low - 1, high)
         return np.where(valid & ~np.isnan(k), result, math.nan)
+
+    def _probability(self, method: str, y: Any, shapes: Sequence[Any]) -> Any:
+        """By a formula, or the sum of all probabilities from the end of the support on."""
+        formulas = self.formulas
+        if formulas.cdf or formulas.sf or formulas.logcdf or formulas.logsf:
+            return formulas.value(method, y, shapes)
+        if method.startswith("log"):
+            other = "sf" if method == "logcdf" else "cdf"
+            mine = self._probability(method[3:], y, shapes)
+            return log_of(mine, self._probability(other, y, shapes))
+        low, high = self._ends(shapes)
+        shape = np.broadcast_shapes(*[np.shape(v) for v in (y, low, high, *shapes)])
+
+        def probability(k: Any) -> Any:
+            return formulas.value("density", k, shapes)
+
+        if method == "cdf":
+            return summed(probability, low, np.minimum(y, high), shape)
+        if formulas.high == math.inf:
+            return 1 - summed(probability, low, y, shape)
+        return summed(probability, np.maximum(y + 1, low), high, shape)
+
+    def _quantile(self, method: str, q: Any, shapes: Sequence[Any]) -> Any:
+        """The first integer where the probability is reached; one below the support at 0."""
+        low, high = self._ends(shapes)
+        inside = (q > 0) & (q < 1)
+        shape = np.broadcast_shapes(*[np.shape(v) for v in (q, low, high, *shapes)])
+        wanted = np.broadcast_to(np.where(inside, q, 0.5), shape)
+        is_low = method == "ppf"
+        name = "cdf" if is_low else "sf"
+        found = discrete(
+            lambda k: self._accumulated(name, k, shapes, low - 1, high),
+            lambda p: p >= wanted if is_low else p <= wanted,
+            wanted,
+            low,
+            high,
+        )
+        ends = (low - 1.0, high) if is_low else (high, low - 1.0)
+        beyond = np.where(q == 0, ends[0], np.where(q == 1, ends[1], math.nan))
+        return np.where(inside, found, beyond)
 
 
 class Frozen:

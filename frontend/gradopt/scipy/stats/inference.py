@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradopt.array.dispatch import unsupported
+from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
@@ -22,6 +23,7 @@ from gradopt.errors import ArgumentError, ShapeError
 from gradopt.ir import prims
 from gradopt.scipy.operands import real
 from gradopt.scipy.stats.continuous import f as f_distribution
+from gradopt.scipy.stats.continuous import norm as normal
 from gradopt.scipy.stats.continuous import t as student
 from gradopt.transforms.batching import vmap
 
@@ -178,6 +180,106 @@ class LinregressResult(_Line):
     """
 
     intercept_stderr: Any
+
+
+@hide_frames
+def kendalltau(
+    x: Any,
+    y: Any,
+    *,
+    nan_policy: str = "propagate",
+    method: str = "auto",
+    variant: str = "b",
+    alternative: str = "two-sided",
+) -> TestResult:
+    """Kendall's rank correlation: by how many pairs have the same order in both samples.
+
+    Args:
+        x: real numbers.
+        y: as many, at least 2.
+        nan_policy: "propagate".
+        method: of the p-value: "exact", where there are no ties; "asymptotic"; or "auto", exact
+            without ties of up to 33 numbers.
+        variant: "b" or "c": what the difference is divided by where there are ties.
+        alternative: "two-sided", "less" or "greater".
+
+    Raises:
+        ShapeError: there are not as many in both.
+        ArgumentError: there is no such method, variant or alternative.
+        UnsupportedError: another `nan_policy`, or "exact" of more than 170 numbers.
+    """
+    kind = _check_alternative("kendalltau", alternative)
+    if nan_policy != "propagate":
+        raise unsupported(f"nan_policy={nan_policy!r} of scipy.stats.kendalltau")
+    if method not in ("auto", "exact", "asymptotic"):
+        raise ArgumentError(f"Unknown method {method} specified", source_location())
+    if variant not in ("b", "c"):
+        raise ArgumentError(f"Unknown variant {variant} specified", source_location())
+    return TestResult(*_kendalltau(x, y, method=method, variant=variant, alternative=kind))
+
+
+@program
+def _kendalltau(x: Any, y: Any, *, method: str, variant: str, alternative: str) -> Any:
+    x, y = [np.ravel(value) for value in real("stats.kendalltau", x, y)]
+    a, b = _pair("kendalltau", x, y, 2)
+    size = a.shape[0]
+    left, right = [np.sign(value[:, None] - value) for value in (a, b)]
+    # Each pair is counted twice.
+    difference = 0.5 * np.sum(left * right)
+    total = size * (size - 1) / 2
+    ties = [np.sum(signs == 0, axis=1).astype(np.float64) for signs in (left, right)]
+    tied = [0.5 * np.sum(count - 1) for count in ties]
+    if variant == "b":
+        tau = difference / np.sqrt(total - tied[0]) / np.sqrt(total - tied[1])
+    else:
+        classes = np.minimum(*[np.round(np.sum(1 / count)) for count in ties])
+        tau = 2 * difference / (size**2 * (classes - 1) / classes)
+    tau = np.clip(tau, -1.0, 1.0)
+    p = _kendall_asymptotic(difference, size, ties, tied, alternative)
+    if method == "exact" or (method == "auto" and size <= _MOST_EXACT):
+        if size > _LONGEST_EXACT:
+            raise unsupported(f"method='exact' of scipy.stats.kendalltau of {size} numbers")
+        exact = _kendall_exact((total - difference) / 2, size, alternative)
+        p = np.where((tied[0] == 0) & (tied[1] == 0), exact, math.nan if method == "exact" else p)
+    good = np.isfinite(tau) & ~np.any(np.isnan(a) | np.isnan(b))
+    results = [np.where(good, value, math.nan) for value in (tau, p)]
+    return tuple([prims.stop_gradient(traced(value)) for value in results])
+
+
+# Sizes up to which p-values are exact without being asked for, and where factorials end.
+_MOST_EXACT, _LONGEST_EXACT = 33, 170
+
+
+def _kendall_asymptotic(
+    difference: Any, size: int, ties: list[Any], tied: list[Any], alternative: str
+) -> Any:
+    """The p-value by a normal distribution of the variance that there is with ties."""
+    pairs = size * (size - 1.0)
+    third = [np.sum((count - 1) * (count - 2)) for count in ties]
+    wide = [np.sum((count - 1) * (2 * count + 5)) for count in ties]
+    variance = (pairs * (2 * size + 5) - wide[0] - wide[1]) / 18
+    variance = variance + 2 * tied[0] * tied[1] / pairs
+    if size > 2:
+        variance = variance + third[0] * third[1] / (9 * pairs * (size - 2))
+    z = difference / np.sqrt(variance)
+    if alternative == "two-sided":
+        return 2 * normal.sf(np.abs(z))
+    return normal.cdf(z) if alternative == "less" else normal.sf(z)
+
+
+def _kendall_exact(discordant: Any, size: int, alternative: str) -> Any:
+    """The p-value by the number of permutations with as many inversions (Kendall, 1970)."""
+    chances = np.ones(1)
+    for k in range(2, size + 1):
+        chances = np.convolve(chances, np.full(k, 1 / k))
+    below = np.minimum(np.cumsum(chances), 1.0)
+    most = below.size - 1
+    count = np.round(np.where(np.isfinite(discordant), discordant, 0.0)).astype(np.int64)
+    table = prims.as_value(below)
+    if alternative == "two-sided":
+        least = np.minimum(count, most - count)
+        return np.minimum(2 * np.take(wrap(table), least), 1.0)
+    return np.take(wrap(table), count if alternative == "greater" else most - count)
 
 
 @hide_frames

@@ -20,8 +20,10 @@ from gradopt.scipy.stats.continuous import (
     levy,
     normal_log,
     odds,
+    where_above,
 )
 from gradopt.scipy.stats.distribution import Continuous, Formulas, special
+from gradopt.scipy.stats.quantiles import continuous
 from gradopt.scipy.stats.transformed import two_sided
 
 # -- Of gamma and beta variables ---------------------------------------------------------------
@@ -38,6 +40,16 @@ betaprime = Continuous(
         sf=lambda x, a, b: special.betainc(b, a, 1 / (1 + x)),
         ppf=lambda q, a, b: odds(special.betaincinv(a, b, q)),
         isf=lambda q, a, b: 1 / odds(special.betaincinv(b, a, q)),
+        mean=lambda a, b: where_above(b, 1, lambda b: a / (b - 1)),
+        variance=lambda a, b: where_above(
+            b, 2, lambda b: a * (a + b - 1) / ((b - 2) * (b - 1) ** 2)
+        ),
+        entropy=lambda a, b: (
+            special.betaln(a, b)
+            - (a - 1) * special.psi(a)
+            - (b + 1) * special.psi(b)
+            + (a + b) * special.psi(a + b)
+        ),
     ),
 )
 dgamma = Continuous(
@@ -110,6 +122,7 @@ loggamma = Continuous(
         isf=lambda q, c: np.log(special.gammainccinv(c, q)),
         mean=special.psi,
         variance=lambda c: special._zeta(2.0, c),
+        entropy=lambda c: special.gammaln(c) - c * special.psi(c) + c,
     ),
 )
 nakagami = Continuous(
@@ -128,6 +141,11 @@ nakagami = Continuous(
         sf=lambda x, nu: special.gammaincc(nu, nu * x * x),
         ppf=lambda q, nu: np.sqrt(special.gammaincinv(nu, q) / nu),
         isf=lambda q, nu: np.sqrt(special.gammainccinv(nu, q) / nu),
+        mean=lambda nu: special.poch(nu, 0.5) / np.sqrt(nu),
+        variance=lambda nu: 1 - special.poch(nu, 0.5) ** 2 / nu,
+        entropy=lambda nu: (
+            special.gammaln(nu) + nu - (nu - 0.5) * special.psi(nu) - 0.5 * np.log(nu) - LOG_2
+        ),
     ),
 )
 rdist = Continuous(
@@ -226,6 +244,15 @@ burr = Continuous(
         logcdf=lambda x, c, d: -d * np.log1p(x**-c),
         ppf=lambda q, c, d: np.expm1(-np.log(q) / d) ** (-1 / c),
         isf=lambda q, c, d: np.expm1(-np.log1p(-q) / d) ** (-1 / c),
+        mean=lambda c, d: where_above(c, 1, lambda c: d * special.beta(d + 1 / c, 1 - 1 / c)),
+        variance=lambda c, d: where_above(
+            c,
+            2,
+            lambda c: (
+                d * special.beta(d + 2 / c, 1 - 2 / c)
+                - (d * special.beta(d + 1 / c, 1 - 1 / c)) ** 2
+            ),
+        ),
     ),
 )
 burr12 = Continuous(
@@ -239,8 +266,19 @@ burr12 = Continuous(
         logsf=lambda x, c, d: -d * np.log1p(x**c),
         ppf=lambda q, c, d: np.expm1(-np.log1p(-q) / d) ** (1 / c),
         isf=lambda q, c, d: np.expm1(-np.log(q) / d) ** (1 / c),
+        mean=lambda c, d: _burr12_moment(c, d, 1),
+        variance=lambda c, d: _burr12_moment(c, d, 2) - _burr12_moment(c, d, 1) ** 2,
     ),
 )
+
+
+def _burr12_moment(c: Any, d: Any, n: int) -> Any:
+    """The mean of the nth power, which is infinite where `c d` is not above n."""
+    finite = c * d > n
+    safe = np.where(finite, d, 1 + n / c)
+    return np.where(finite, safe * special.beta(safe - n / c, 1 + n / c), math.inf)
+
+
 mielke = Continuous(
     "mielke",
     Formulas(
@@ -346,6 +384,16 @@ vonmises = Continuous(
         log_density=lambda x, k: (
             -2 * k * np.sin(0.5 * x) ** 2 - math.log(2 * math.pi) - np.log(special.i0e(k))
         ),
+        cdf=lambda x, k: _over_turns(x, k, 1),
+        sf=lambda x, k: _over_turns(x, k, -1),
+        ppf=lambda q, k: _angle(q, k),
+        isf=lambda q, k: -_angle(q, k),
+        mean=lambda k: 0 * k,
+        entropy=lambda k: (
+            math.log(2 * math.pi)
+            + np.log(special.i0e(k))
+            + k * (1 - special.i1e(k) / special.i0e(k))
+        ),
     ),
 )
 vonmises_line = Continuous(
@@ -356,6 +404,11 @@ vonmises_line = Continuous(
         high=math.pi,
         valid=lambda k: k >= 0,
         log_density=lambda x, k: vonmises.formulas.value("log_density", x, (k,)),
+        cdf=lambda x, k: _turned(x, k + 0 * x),
+        sf=lambda x, k: _turned(-x, k + 0 * x),
+        ppf=lambda q, k: _angle(q, k),
+        isf=lambda q, k: -_angle(q, k),
+        mean=lambda k: 0 * k,
     ),
 )
 wrapcauchy = Continuous(
@@ -373,16 +426,6 @@ wrapcauchy = Continuous(
         ),
         cdf=lambda x, c: _around(x, c),
         sf=lambda x, c: _around(2 * math.pi - x, c),
-    ),
-)
-rice = Continuous(
-    "rice",
-    Formulas(
-        shapes=("b",),
-        low=0.0,
-        valid=lambda b: b >= 0,
-        log_density=lambda x, b: np.log(x) - 0.5 * (x - b) ** 2 + np.log(special.i0e(x * b)),
-        density=lambda x, b: x * np.exp(-0.5 * (x - b) ** 2) * special.i0e(x * b),
     ),
 )
 
@@ -403,6 +446,38 @@ def _skewed(x: Any, a: Any) -> Any:
     down = (1 - a) * np.arctan2(1.0, -np.minimum(x, 0.0) / (1 - a))
     up = math.pi - (1 + a) * np.arctan2(1.0, np.maximum(x, 0.0) / (1 + a))
     return np.where(x < 0, down, up) / math.pi
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+
+
+def _turned(x: Any, k: Any) -> Any:
+    """The probability below an angle between -pi and pi, of von Mises' distribution.
+
+    The integral of the density by Gauss's rule, over what counts of it below -|x|.
+    """
+    place = np.where(x < 0, x, -x)
+    # Where the density is less by e^-45, on its slope or as that of a normal number.
+    width = np.minimum(math.pi + place, 13 / np.sqrt(np.maximum(k, 1e-3)))
+    width = np.minimum(width, 45 / np.maximum(k * np.sin(-place), 1e-3))
+    angles = place[..., None] - 0.5 * width[..., None] * (1 + _NODES)
+    log_density = vonmises.formulas.value("log_density", angles, (k[..., None],))
+    tail = 0.5 * width * np.sum(_WEIGHTS * np.exp(log_density), axis=-1)
+    return np.where(x < 0, tail, 1 - tail)
+
+
+def _over_turns(x: Any, k: Any, sign: int) -> Any:
+    """As `_turned`, of any angle: each turn adds 1, as SciPy has it."""
+    turns = np.round(x / (2 * math.pi))
+    rest, whole = x - turns * (2 * math.pi), sign * turns
+    return whole + _turned(sign * rest, k + 0 * rest)
+
+
+def _angle(q: Any, k: Any) -> Any:
+    """The angle between -pi and pi that `_turned` has this value of."""
+    shape = np.broadcast_shapes(np.shape(q), np.shape(k))
+    wanted = np.broadcast_to(np.log(q), shape)
+    return continuous(lambda x: np.log(_turned(x, k + 0 * x)), wanted, -math.pi, math.pi, True)
 
 
 def _around(x: Any, c: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.scipy.stats.continuous import (
+    EULER,
     HALF_LOG_2_PI,
     LOG_2,
     below,
@@ -37,6 +38,17 @@ def _bounded(c: Any) -> Any:
     """1 / c of a positive c, and infinity of others."""
     return np.where(c > 0, 1 / np.where(c > 0, c, 1.0), math.inf)
 
+
+# Riemann's zeta function, by Euler and Maclaurin's sum.
+_ZETA = {
+    k: sum(n**-k for n in range(1, 12))
+    + 12 ** (1 - k) / (k - 1)
+    + 0.5 * 12**-k
+    + k * 12 ** (-k - 1) / 12
+    - k * (k + 1) * (k + 2) * 12 ** (-k - 3) / 720
+    + k * (k + 1) * (k + 2) * (k + 3) * (k + 4) * 12 ** (-k - 5) / 30240
+    for k in range(2, 25)
+}
 
 # -- Of normal variables -----------------------------------------------------------------------
 
@@ -170,6 +182,7 @@ truncnorm = Continuous(
         log_density=lambda x, a, b: normal_log(x) - _log_mass(a, b),
         logcdf=lambda x, a, b: _log_mass(a, x) - _log_mass(a, b),
         logsf=lambda x, a, b: _log_mass(x, b) - _log_mass(a, b),
+        mean=lambda a, b: _relative_height(a, a, b) - _relative_height(b, a, b),
     ),
 )
 exponnorm = Continuous(
@@ -191,7 +204,7 @@ moyal = Continuous(
         sf=lambda x: special.erf(np.exp(-0.5 * x) * math.sqrt(0.5)),
         ppf=lambda q: -2 * np.log(-special.ndtri(0.5 * q)),
         isf=lambda q: -2 * np.log(special.erfinv(q)) - LOG_2,
-        mean=lambda: 0.57721566490153286061 + LOG_2,
+        mean=lambda: EULER + LOG_2,
         variance=lambda: math.pi**2 / 2,
     ),
 )
@@ -212,6 +225,13 @@ def _log_mass(a: Any, b: Any) -> Any:
     outside = log_near + np.log1p(-np.exp(special.log_ndtr(far) - log_near))
     around = np.log1p(-below(np.where(one_side, -1.0, a)) - below(np.where(one_side, -1.0, -b)))
     return np.where(one_side, outside, around)
+
+
+def _relative_height(x: Any, a: Any, b: Any) -> Any:
+    """The density at an end, which may be infinite."""
+    finite = np.isfinite(x)
+    height = normal_log(np.where(finite, x, 0.0)) - _log_mass(a, b)
+    return np.where(finite, np.exp(np.where(finite, height, 0.0)), 0.0)
 
 
 def _tail_of_sum(x: Any, k: Any) -> Any:
@@ -257,6 +277,9 @@ genextreme = Continuous(
         logcdf=lambda x, c: -np.exp(-_extreme(x, c)),
         ppf=lambda q, c: _extreme_inverse(-np.log(-np.log(q)), c),
         isf=lambda q, c: _extreme_inverse(-np.log(-np.log1p(-q)), c),
+        mean=lambda c: _defined_above(c, -1.0, _extreme_mean),
+        variance=lambda c: _defined_above(c, -0.5, _extreme_variance),
+        entropy=lambda c: EULER * (1 - c) + 1,
     ),
 )
 genpareto = Continuous(
@@ -271,6 +294,8 @@ genpareto = Continuous(
         logsf=lambda x, c: -_extreme(x, -c),
         ppf=lambda q, c: _extreme_inverse(-np.log1p(-q), -c),
         isf=lambda q, c: _extreme_inverse(-np.log(q), -c),
+        mean=lambda c: _defined_above(-c, -1.0, lambda d: 1 / (1 + d)),
+        variance=lambda c: _defined_above(-c, -0.5, lambda d: 1 / ((1 + d) ** 2 * (1 + 2 * d))),
         entropy=lambda c: 1 + c,
     ),
 )
@@ -312,7 +337,7 @@ genlogistic = Continuous(
         logcdf=lambda x, c: c * special.log_expit(x),
         ppf=lambda q, c: -np.log(np.expm1(-np.log(q) / c)),
         isf=lambda q, c: -np.log(np.expm1(-np.log1p(-q) / c)),
-        mean=lambda c: 0.57721566490153286061 + special.psi(c),
+        mean=lambda c: EULER + special.psi(c),
         variance=lambda c: math.pi**2 / 6 + special._zeta(2.0, c),
     ),
 )
@@ -405,6 +430,39 @@ def _extreme(x: Any, c: Any) -> Any:
 def _extreme_inverse(z: Any, c: Any) -> Any:
     """The `x` that `_extreme` makes `z` of."""
     return z * special.exprel(-c * z)
+
+
+def _defined_above(c: Any, bound: float, moment: Any) -> Any:
+    """A moment that is infinite for parameters not above a bound."""
+    finite = c > bound
+    return np.where(finite, moment(np.where(finite, c, 1.0)), math.inf)
+
+
+def _series(c: Any, factor: Any) -> Any:
+    """The sum over k from 2 of `factor(k) zeta(k) (-c)^k / (k c^2)`, for small c."""
+    total: Any = 0.0
+    for k in range(24, 1, -1):
+        total = factor(k) * _ZETA[k] * (-1) ** k / k + c * total
+    return total
+
+
+def _extreme_mean(c: Any) -> Any:
+    """`(1 - gamma(1 + c)) / c`."""
+    near = np.abs(c) < 0.2
+    small, far = np.where(near, c, 0.0), np.where(near, 1.0, c)
+    slope = small * _series(small, lambda _: 1.0) - EULER
+    value = -slope * special.exprel(small * slope)
+    return np.where(near, value, -np.expm1(special.gammaln(1 + far)) / far)
+
+
+def _extreme_variance(c: Any) -> Any:
+    """`(gamma(1 + 2 c) - gamma(1 + c)^2) / c^2`."""
+    near = np.abs(c) < 0.2
+    small, far = np.where(near, c, 0.0), np.where(near, 1.0, c)
+    curvature = _series(small, lambda k: 2.0**k - 2)
+    square = np.exp(2 * special.gammaln(1 + c))
+    value = square * curvature * special.exprel(small * small * curvature)
+    return np.where(near, value, (special.gamma(1 + 2 * far) - square) / (far * far))
 
 
 def two_sided(x: Any, tail: Any) -> Any:
