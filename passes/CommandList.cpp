@@ -16,7 +16,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/CommandList.h"
+#include "dialect/Foreign.h"
 #include "passes/BufferSize.h"
+#include "passes/HostCalls.h"
 #include "runtime/Commands.h"
 #include "runtime/Interface.h"
 #include "runtime/OpenSizes.h"
@@ -190,6 +192,8 @@ private:
   LogicalResult encodeCall(func::CallOp op);
   LogicalResult encodeLaunch(gpu::LaunchFuncOp op);
   LogicalResult encodeRead(memref::LoadOp op);
+  LogicalResult encodeHostCall(Operation *op);
+  bool isScratch(Value out);
   LogicalResult encodeExtremum(Operation *op, gradopt_opcode opcode);
   uint32_t getKernel(Attribute kernel);
   LogicalResult encodeCopy(memref::CopyOp op);
@@ -205,6 +209,7 @@ private:
   std::vector<int64_t> commands;
   uint32_t numWords = 0, numBuffers = 0, maxOperands = 0;
   bool isTooLong = false;
+  std::optional<bool> onlyPartsAreUsed; ///< Of the arena.
   llvm::DenseMap<Value, uint32_t> wordOf;
   llvm::DenseMap<Attribute, uint32_t> kernelOf;
   llvm::DenseMap<Attribute, int64_t> globalOffsets;
@@ -506,7 +511,9 @@ LogicalResult Encoder::encodeOp(Operation &op) {
       .Case([&](scf::WhileOp op) { return encodeWhile(op); })
       .Case([&](scf::IfOp op) { return encodeIf(op); })
       .Case([&](scf::IndexSwitchOp op) { return encodeSwitch(op); })
-      .Default([](Operation *) { return failure(); });
+      .Default([&](Operation *op) {
+        return isHostCall(op) ? encodeHostCall(op) : failure();
+      });
 }
 
 LogicalResult Encoder::encodeCall(func::CallOp op) {
@@ -562,6 +569,46 @@ LogicalResult Encoder::encodeRead(memref::LoadOp op) {
     return failure();
   emit(op.getLoc(), GRADOPT_READ, *place,
        {makeOperand(op.getLoc(), *address), {0, 0, *size}});
+  return success();
+}
+
+/// Whether nobody reads what a call of the host leaves in `out`: it is a part
+/// of the arena, of which nothing but parts are in use.
+bool Encoder::isScratch(Value out) {
+  Value arena = list.getArguments().back();
+  auto view = out.getDefiningOp<memref::ViewOp>();
+  if (!view || view.getSource() != arena || !out.hasOneUse())
+    return false;
+  if (!onlyPartsAreUsed)
+    onlyPartsAreUsed =
+        llvm::all_of(arena.getUsers(), llvm::IsaPred<memref::ViewOp>);
+  return *onlyPartsAreUsed;
+}
+
+LogicalResult Encoder::encodeHostCall(Operation *op) {
+  HostCallee callee = getHostCallee(op);
+  auto numOuts = cast<DestinationStyleOpInterface>(op).getNumDpsInits();
+  int64_t numInputs = op->getNumOperands() - numOuts;
+  auto number = [](int64_t value) { return gradopt_operand{0, 0, value}; };
+  SmallVector<gradopt_operand> operands = {number(callee.number),
+                                           number(numInputs)};
+  for (auto [i, buffer] : llvm::enumerate(op->getOperands())) {
+    auto type = dyn_cast<MemRefType>(buffer.getType());
+    if (!type || !type.hasStaticShape() ||
+        type.getRank() > GRADOPT_HOST_MAX_RANK)
+      return failure();
+    FailureOr<Sum> address = evaluateAddress(buffer);
+    if (failed(address))
+      return failure();
+    int32_t kind = getDtype(type.getElementType(), callee.isUnsigned(i));
+    if (int64_t(i) >= numInputs && isScratch(buffer))
+      kind |= GRADOPT_HOST_SCRATCH;
+    operands.push_back(makeOperand(op->getLoc(), *address));
+    operands.push_back(number(kind));
+    operands.push_back(number(type.getRank()));
+    llvm::append_range(operands, llvm::map_range(type.getShape(), number));
+  }
+  emit(op->getLoc(), GRADOPT_HOST_CALL, callee.kind, operands);
   return success();
 }
 

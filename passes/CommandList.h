@@ -10,6 +10,7 @@
 ///
 ///   * calls of kernels and of `gradopt_gemm_*`, also the `_batched_` ones of
 ///     devices, copies of blocks of memory;
+///   * of a device, calls of functions of the host;
 ///   * loops and branches that are lists themselves;
 ///   * what says where buffers are: views, and sums of numbers.
 ///

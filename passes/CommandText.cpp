@@ -29,6 +29,20 @@ static const char *getProductName(unsigned opcode) {
   }
 }
 
+static const char *getHostFunctionName(unsigned function) {
+  switch (static_cast<gradopt_host_function>(function)) {
+  case GRADOPT_HOST_TARGET:
+    return "target ";
+  case GRADOPT_HOST_LAPACK:
+    return "lapack ";
+  case GRADOPT_HOST_SORT:
+    return "sort ";
+  case GRADOPT_HOST_FOURIER:
+    return "fourier ";
+  }
+  return "";
+}
+
 namespace {
 
 class Describer {
@@ -150,6 +164,11 @@ void Describer::printCommand(llvm::raw_ostream &stream,
       printKernel(stream, table.kernels[command.target]);
     }
     stream << '(';
+    printOperands(stream, operands);
+    stream << ')';
+    break;
+  case GRADOPT_HOST_CALL:
+    stream << "call " << getHostFunctionName(command.target) << '(';
     printOperands(stream, operands);
     stream << ')';
     break;

@@ -152,7 +152,7 @@ static std::optional<MatrixProduct> matchProduct(linalg::LinalgOp op,
     return std::nullopt;
   Value result = op.getDpsInits()[0];
   Type element = getElementTypeOrSelf(result);
-  if (!isa<Float32Type, Float64Type>(partOf(element)))
+  if (!isa<Float32Type, Float64Type>(forDevice ? element : partOf(element)))
     return std::nullopt;
 
   MatrixProduct product;

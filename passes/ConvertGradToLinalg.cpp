@@ -505,8 +505,6 @@ struct ConvertGradToLinalg
   }
 
   void runOnOperation() override {
-    if (forDevice && failed(checkForDevice()))
-      return signalPassFailure();
     dropSigns(getOperation());
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
@@ -527,32 +525,6 @@ struct ConvertGradToLinalg
   }
 
 private:
-  LogicalResult checkForDevice() {
-    auto isComplex = [](Type type) {
-      return isa<ComplexType>(getElementTypeOrSelf(type));
-    };
-    WalkResult result = getOperation()->walk([&](Operation *op) {
-      if (isa<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp,
-              SvdOp, EigOp, SchurOp, TriangularSylvesterOp, TriangularSqrtOp>(
-              op)) {
-        op->emitOpError("is a routine of LAPACK, which runs on the host: it is "
-                        "not supported on devices");
-        return WalkResult::interrupt();
-      }
-      if (isa<FftOp, RfftOp, IrfftOp>(op)) {
-        op->emitOpError("is a Fourier transform, which runs on the host: it is "
-                        "not supported on devices");
-        return WalkResult::interrupt();
-      }
-      if (llvm::none_of(op->getOperandTypes(), isComplex) &&
-          llvm::none_of(op->getResultTypes(), isComplex))
-        return WalkResult::advance();
-      op->emitOpError("complex numbers are not supported on devices");
-      return WalkResult::interrupt();
-    });
-    return failure(result.wasInterrupted());
-  }
-
   FrozenRewritePatternSet patterns;
 };
 

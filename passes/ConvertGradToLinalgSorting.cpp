@@ -93,9 +93,19 @@ struct Network {
   Value select(Value condition, Value a, Value b) const {
     return arith::SelectOp::create(builder, loc, condition, a, b);
   }
+  Value compare(arith::CmpFPredicate predicate, Value a, Value b) const {
+    return arith::CmpFOp::create(builder, loc, predicate, a, b);
+  }
 
   /// What is behind all elements, or like the last ones.
   Value last() const {
+    if (auto complex = dyn_cast<ComplexType>(element)) {
+      auto part = cast<FloatType>(complex.getElementType());
+      Attribute nan =
+          builder.getFloatAttr(part, APFloat::getNaN(part.getFloatSemantics()));
+      return complex::ConstantOp::create(builder, loc, element,
+                                         builder.getArrayAttr({nan, nan}));
+    }
     if (auto floatType = dyn_cast<FloatType>(element))
       return arith::ConstantOp::create(
           builder, loc,
@@ -112,18 +122,42 @@ struct Network {
   /// behind all else.
   Value isLess(Value a, Value b) const {
     using arith::CmpFPredicate, arith::CmpIPredicate;
+    if (isa<ComplexType>(element))
+      return isComplexLess(a, b);
     if (!isa<FloatType>(element))
       return arith::CmpIOp::create(builder, loc,
                                    isUnsigned || element.isInteger(1)
                                        ? CmpIPredicate::ult
                                        : CmpIPredicate::slt,
                                    a, b);
-    auto compare = [&](CmpFPredicate predicate, Value x, Value y) -> Value {
-      return arith::CmpFOp::create(builder, loc, predicate, x, y);
-    };
     return orOf(compare(CmpFPredicate::OLT, a, b),
                 andOf(compare(CmpFPredicate::UNO, b, b),
                       compare(CmpFPredicate::ORD, a, a)));
+  }
+
+  /// The same for complex numbers: those without a NaN come first, then those
+  /// with one in the imaginary part, in the real part, and in both.
+  Value isComplexLess(Value a, Value b) const {
+    using arith::CmpFPredicate;
+    Value aRe = complex::ReOp::create(builder, loc, a),
+          aIm = complex::ImOp::create(builder, loc, a),
+          bRe = complex::ReOp::create(builder, loc, b),
+          bIm = complex::ImOp::create(builder, loc, b);
+    auto isNaN = [&](Value x) { return compare(CmpFPredicate::UNO, x, x); };
+    auto isEqual = [&](Value x, Value y) -> Value {
+      return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, x,
+                                   y);
+    };
+    Value aReNaN = isNaN(aRe), aImNaN = isNaN(aIm), bReNaN = isNaN(bRe),
+          bImNaN = isNaN(bIm);
+    Value sameRe = isEqual(aReNaN, bReNaN), sameIm = isEqual(aImNaN, bImNaN);
+    Value isKindLess = orOf(andOf(notOf(aReNaN), bReNaN),
+                            andOf(sameRe, andOf(notOf(aImNaN), bImNaN)));
+    Value arePartsLess =
+        orOf(compare(CmpFPredicate::OLT, aRe, bRe),
+             andOf(notOf(compare(CmpFPredicate::OLT, bRe, aRe)),
+                   compare(CmpFPredicate::OLT, aIm, bIm)));
+    return orOf(isKindLess, andOf(andOf(sameRe, sameIm), arePartsLess));
   }
 
   /// The elements and their indices, with as many behind them as it takes.

@@ -13,10 +13,7 @@
 
 #include "passes/ForeignCallsToLLVM.h"
 #include "dialect/GradDialect.h"
-#include "runtime/Fourier.h"
-#include "runtime/Lapack.h"
-#include "runtime/Sorting.h"
-#include "runtime/gradopt_runtime.h"
+#include "passes/HostCalls.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
 #include "mlir/Dialect/LLVMIR/FunctionCallUtils.h"
@@ -27,76 +24,7 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-static int32_t getDtype(Type element, bool isUnsigned) {
-  if (auto complex = dyn_cast<ComplexType>(element))
-    return complex.getElementType().isF32() ? GRADOPT_C64 : GRADOPT_C128;
-  if (element.isF32())
-    return GRADOPT_F32;
-  if (element.isF64())
-    return GRADOPT_F64;
-  if (element.isF16())
-    return GRADOPT_F16;
-  if (element.isBF16())
-    return GRADOPT_BF16;
-  switch (element.getIntOrFloatBitWidth()) {
-  case 1:
-    return GRADOPT_BOOL;
-  case 8:
-    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
-  case 16:
-    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
-  case 32:
-    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
-  default:
-    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
-  }
-}
-
 namespace {
-
-/// What a call says to the runtime: of a function there, the number of what to
-/// do, and which buffers hold unsigned numbers; none if that is empty.
-struct Callee {
-  StringRef function;
-  int64_t number;
-  ArrayRef<bool> areUnsigned;
-};
-
-/// The place of a name that a verifier has found in `names`.
-template <size_t size>
-int64_t placeIn(const char *const (&names)[size], StringRef name) {
-  return llvm::find(names, name) - names;
-}
-
-Callee getCallee(CustomCallIntoOp op) {
-  return {"gradopt_call_target", static_cast<int64_t>(op.getTarget()),
-          op.getAreUnsigned().value_or(ArrayRef<bool>())};
-}
-
-Callee getCallee(LapackIntoOp op) {
-  namespace lapack = gradopt::runtime::lapack;
-  auto routine = lapack::Routine(placeIn(lapack::kNames, op.getRoutine()));
-  return {"gradopt_lapack", lapack::encode(routine, op.getFlags()), {}};
-}
-
-Callee getCallee(FourierIntoOp op) {
-  namespace fourier = gradopt::runtime::fourier;
-  return {"gradopt_fourier",
-          fourier::encode(
-              fourier::Transform(placeIn(fourier::kNames, op.getTransform())),
-              fourier::Norm(placeIn(fourier::kNorms, op.getNorm())),
-              op.getForward(), op.getDimensions()),
-          {}};
-}
-
-Callee getCallee(SortIntoOp op) {
-  using namespace gradopt::runtime::sorting;
-  return {"gradopt_sort",
-          (op.getHasValues() ? HasValues : 0) |
-              (op.getHasIndices() ? HasIndices : 0) |
-              (op.getIsUnsigned() ? IsUnsigned : 0),
-          {}};
-}
 
 template <typename CallIntoOp>
 struct LowerCallInto : ConvertOpToLLVMPattern<CallIntoOp> {
@@ -111,7 +39,7 @@ struct LowerCallInto : ConvertOpToLLVMPattern<CallIntoOp> {
     if (!llvm::all_of(op->getOperandTypes(), isSupported))
       return rewriter.notifyMatchFailure(op, "not on contiguous buffers");
     Location loc = op.getLoc();
-    Callee callee = getCallee(op);
+    HostCallee callee = getHostCallee(op);
     ModuleOp module = op->template getParentOfType<ModuleOp>();
     Type word = rewriter.getI64Type();
     auto pointer = LLVM::LLVMPointerType::get(getContext());

@@ -45,8 +45,9 @@ namespace {
 
 class Analysis {
 public:
-  Analysis(Kernel &kernel)
-      : kernel(kernel), inside(llvm::from_range, kernel.ops) {}
+  Analysis(Kernel &kernel, bool forDevice)
+      : kernel(kernel), forDevice(forDevice),
+        inside(llvm::from_range, kernel.ops) {}
 
   LogicalResult run() {
     llvm::SetVector<Value> captured;
@@ -69,7 +70,12 @@ private:
   LogicalResult captureBuffer(Value value, MemRefType type);
   LogicalResult findResults();
 
+  bool isNumber(Type type) const {
+    return type.isIntOrIndexOrFloat() || (forDevice && isa<ComplexType>(type));
+  }
+
   Kernel &kernel;
+  bool forDevice;
   llvm::SmallPtrSet<Operation *, 8> inside;
   /// What an op would not accept with another layout.
   llvm::DenseSet<Value> asTheyAre;
@@ -87,7 +93,7 @@ LogicalResult Analysis::capture(Value value) {
   }
   if (auto type = dyn_cast<MemRefType>(value.getType()))
     return captureBuffer(value, type);
-  if (!value.getType().isIntOrIndexOrFloat())
+  if (!isNumber(value.getType()))
     return failure();
   kernel.scalars.insert(value);
   return success();
@@ -145,7 +151,7 @@ LogicalResult Analysis::findResults() {
         continue;
       auto type = dyn_cast<MemRefType>(result.getType());
       if (type ? !type.hasStaticShape() || !type.getLayout().isIdentity()
-               : !result.getType().isIntOrIndexOrFloat())
+               : !isNumber(result.getType()))
         return failure();
       kernel.results.push_back(result);
     }
@@ -154,11 +160,12 @@ LogicalResult Analysis::findResults() {
 }
 
 std::optional<Kernel> mlir::grad::analyzeKernel(ArrayRef<Operation *> ops,
-                                                ArrayRef<Operation *> shared) {
+                                                ArrayRef<Operation *> shared,
+                                                bool forDevice) {
   Kernel kernel;
   kernel.ops = llvm::to_vector(ops);
   kernel.shared.insert_range(shared);
-  if (failed(Analysis(kernel).run()))
+  if (failed(Analysis(kernel, forDevice).run()))
     return std::nullopt;
   return kernel;
 }

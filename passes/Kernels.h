@@ -52,9 +52,11 @@ struct Kernel {
 };
 
 /// Sorts what `ops` use and what others use of them; `shared` are those of them
-/// that stay. Fails where a function could not get or return it.
+/// that stay. Fails where a function could not get or return it. Complex
+/// numbers a kernel of a device can: it does so through memory.
 std::optional<Kernel> analyzeKernel(ArrayRef<Operation *> ops,
-                                    ArrayRef<Operation *> shared = {});
+                                    ArrayRef<Operation *> shared,
+                                    bool forDevice);
 
 /// Functions of kernels, equal ones once.
 class KernelFunctions {

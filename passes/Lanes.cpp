@@ -7,6 +7,7 @@
 #include "passes/Lanes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -17,10 +18,12 @@ bool mlir::grad::isCombiner(Operation *op) {
   return isa<arith::AddFOp, arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp,
              arith::MaxNumFOp, arith::MinNumFOp, arith::AddIOp, arith::MulIOp,
              arith::AndIOp, arith::OrIOp, arith::XOrIOp, arith::MaxSIOp,
-             arith::MinSIOp, arith::MaxUIOp, arith::MinUIOp>(op);
+             arith::MinSIOp, arith::MaxUIOp, arith::MinUIOp, complex::AddOp>(
+      op);
 }
 
-TypedAttr mlir::grad::getNeutral(Operation *combiner, Type type) {
+/// What changes nothing when a combiner combines real numbers with it.
+static TypedAttr getNeutral(Operation *combiner, Type type) {
   auto floating = [&](double value) -> TypedAttr {
     return FloatAttr::get(type, value);
   };
@@ -31,7 +34,7 @@ TypedAttr mlir::grad::getNeutral(Operation *combiner, Type type) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   return llvm::TypeSwitch<Operation *, TypedAttr>(combiner)
-      .Case<arith::AddFOp>([&](auto) { return floating(-0.0); })
+      .Case<arith::AddFOp, complex::AddOp>([&](auto) { return floating(-0.0); })
       .Case<arith::MulFOp>([&](auto) { return floating(1); })
       .Case<arith::MaximumFOp>([&](auto) { return floating(-kInfinity); })
       .Case<arith::MinimumFOp>([&](auto) { return floating(kInfinity); })
@@ -45,6 +48,16 @@ TypedAttr mlir::grad::getNeutral(Operation *combiner, Type type) {
       .Case<arith::MinSIOp>(
           [&](auto) { return integer(APInt::getSignedMaxValue(width)); })
       .Default([&](auto) { return integer(APInt::getZero(width)); });
+}
+
+Value mlir::grad::createNeutral(OpBuilder &builder, Location loc,
+                                Operation *combiner, Type type) {
+  auto complex = dyn_cast<ComplexType>(type);
+  if (!complex)
+    return arith::ConstantOp::create(builder, loc, getNeutral(combiner, type));
+  TypedAttr part = getNeutral(combiner, complex.getElementType());
+  return complex::ConstantOp::create(builder, loc, type,
+                                     builder.getArrayAttr({part, part}));
 }
 
 Value mlir::grad::combine(OpBuilder &builder, Operation *combiner, Value a,
@@ -71,6 +84,13 @@ Value mlir::grad::shuffle(OpBuilder &builder, Location loc, Value value,
                                   number(kWarp), mode)
         .getShuffleResult();
   };
+  if (isa<ComplexType>(type)) {
+    Value re = complex::ReOp::create(builder, loc, value);
+    Value im = complex::ImOp::create(builder, loc, value);
+    re = shuffle(builder, loc, re, mode, operand);
+    im = shuffle(builder, loc, im, mode, operand);
+    return complex::CreateOp::create(builder, loc, type, re, im);
+  }
   if (type.isIndex()) {
     Value number =
         arith::IndexCastOp::create(builder, loc, builder.getI64Type(), value);

@@ -23,8 +23,9 @@ inline constexpr int64_t kWarp = 32;
 /// any grouping, but for the rounding of floats.
 bool isCombiner(Operation *op);
 
-/// What changes nothing when a combiner combines it with a value.
-TypedAttr getNeutral(Operation *combiner, Type type);
+/// What changes nothing when a combiner combines it with a value, a constant.
+Value createNeutral(OpBuilder &builder, Location loc, Operation *combiner,
+                    Type type);
 
 /// Another op that combines these values as `combiner` does.
 Value combine(OpBuilder &builder, Operation *combiner, Value a, Value b);

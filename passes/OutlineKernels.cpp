@@ -154,6 +154,11 @@ private:
     return !fills.empty() && !isForOneBlock(fills.front());
   }
 
+  /// For a device, nothing but a list can call the host.
+  bool isCommand(Operation &op) const {
+    return grad::isCommand(&op) || (forDevice && isHostCall(&op));
+  }
+
   bool isList(Operation &op) const {
     if (!forDevice)
       return isControlFlow(&op) && countWork(&op) >= minWork;
@@ -172,7 +177,7 @@ private:
 } // namespace
 
 void Outliner::add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared) {
-  if (auto kernel = analyzeKernel(ops, shared))
+  if (auto kernel = analyzeKernel(ops, shared, forDevice))
     kernels.push_back(std::move(*kernel));
   else
     failed = true;
@@ -267,10 +272,11 @@ LogicalResult Outliner::collectAll(Block &block) {
       continue;
     }
     bool isList = this->isList(op);
+    bool isCommand = this->isCommand(op);
     bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op) &&
-                   (!isCommand(&op) || usesScalars(op));
+                   (!isCommand || usesScalars(op));
     bool isForBlock = forDevice && !isList && isForOneBlock(&op) &&
-                      (!isCommand(&op) || usesScalars(op));
+                      (!isCommand || usesScalars(op));
     if (forDevice && isForBlock && isa<linalg::FillOp>(op)) {
       fills.push_back(&op);
       continue;
@@ -279,8 +285,8 @@ LogicalResult Outliner::collectAll(Block &block) {
       addToBlock(&op);
       continue;
     }
-    if (forDevice && (isCommand(&op) || isList ||
-                      (isa<linalg::FillOp>(op) && !hasLargeFills())))
+    if (forDevice &&
+        (isCommand || isList || (isa<linalg::FillOp>(op) && !hasLargeFills())))
       addToBlock(nullptr);
     if (isPlain) {
       flushFills(nullptr);
@@ -290,7 +296,7 @@ LogicalResult Outliner::collectAll(Block &block) {
     flushScalars();
     if (isa<linalg::FillOp>(op)) {
       fills.push_back(&op);
-    } else if (isCommand(&op) || isList) {
+    } else if (isCommand || isList) {
       flushFills(nullptr);
       for (Region &region : op.getRegions())
         for (Block &nested : region)

@@ -88,7 +88,11 @@ static void buildLinalg(OpPassManager &manager,
   functions.addPass(createConvertGradToLinalg(convert));
   functions.addPass(createGradCse());
   functions.addPass(createGradAccumulateProducts());
-  functions.addPass(createGradScalarsToRegisters());
+  std::unique_ptr<Pass> scalars = createGradScalarsToRegisters();
+  if (options.isForDevice())
+    (void)scalars->initializeOptions("for-device=1",
+                                     [](const Twine &) { return failure(); });
+  functions.addPass(std::move(scalars));
   GradFuseOptions fuse;
   fuse.separateReductions = options.isForDevice();
   fuse.writeTransposed = options.isForDevice();

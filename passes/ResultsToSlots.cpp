@@ -30,6 +30,15 @@ using namespace mlir::grad;
 
 static MemRefType slotType(Type number) { return MemRefType::get({}, number); }
 
+/// Where the slot of a number begins, which `end` is moved behind.
+static int64_t addSlot(Type number, int64_t &end) {
+  constexpr int64_t kWord = 8;
+  int64_t bytes = isa<ComplexType>(number) ? 2 * kWord : kWord;
+  int64_t begin = llvm::alignTo(end, bytes);
+  end = begin + bytes;
+  return begin;
+}
+
 /// Notes that nothing else lies in the slots that `kernel` gets.
 static void setAlone(func::FuncOp kernel, unsigned slot) {
   kernel.setArgAttr(slot, LLVM::LLVMDialect::getNoAliasAttrName(),
@@ -98,24 +107,24 @@ private:
 LogicalResult GradResultsToSlots::runOn(func::FuncOp list,
                                         SymbolTable &symbols) {
   SmallVector<func::CallOp> calls;
-  int64_t numResults = 0;
+  int64_t numBytes = 0;
   list.walk([&](func::CallOp call) {
     auto kernel = symbols.lookup<func::FuncOp>(call.getCallee());
     if (!kernel || kernel.isExternal())
       return;
     calls.push_back(call);
-    numResults += call.getNumResults();
+    for (Type type : call.getResultTypes())
+      (void)addSlot(type, numBytes);
   });
-  if (numResults == 0)
+  if (numBytes == 0)
     return success();
   for (func::CallOp call : calls)
     for (Type type : call.getResultTypes())
-      if (!type.isIntOrIndexOrFloat())
+      if (!type.isIntOrIndexOrFloat() && !isa<ComplexType>(type))
         return call.emitOpError("expected a kernel to return numbers, but got ")
                << type;
 
-  constexpr int64_t kSlotBytes = 8;
-  int64_t offset = growArena(list, numResults * kSlotBytes);
+  int64_t first = growArena(list, numBytes), end = 0;
   Value arena = list.getArguments().back();
   llvm::DenseSet<Value> slots;
   llvm::SmallPtrSet<Operation *, 8> changed;
@@ -127,10 +136,10 @@ LogicalResult GradResultsToSlots::runOn(func::FuncOp list,
     SmallVector<Value> created;
     OpBuilder atStart = OpBuilder::atBlockBegin(&list.getBody().front());
     for (Value result : call.getResults()) {
-      Value at = arith::ConstantIndexOp::create(atStart, loc, offset);
+      Value at = arith::ConstantIndexOp::create(
+          atStart, loc, first + addSlot(result.getType(), end));
       created.push_back(memref::ViewOp::create(
           atStart, loc, slotType(result.getType()), arena, at, ValueRange()));
-      offset += kSlotBytes;
     }
     llvm::append_range(operands, created);
     auto kernel = symbols.lookup<func::FuncOp>(call.getCallee());

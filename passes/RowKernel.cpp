@@ -353,9 +353,8 @@ void RowKernel::writeColumns(LinalgOp op) {
     Operation *combiner = findCombiner(op, &output);
     sumOf[&output] = sums.size();
     combiners.push_back(combiner);
-    sums.push_back(arith::ConstantOp::create(
-        *rewriter, loc,
-        getNeutral(combiner, getElementTypeOrSelf(output.get()))));
+    sums.push_back(createNeutral(*rewriter, loc, combiner,
+                                 getElementTypeOrSelf(output.get())));
   }
   // Loads are on their way together.
   for (OpOperand &operand : op->getOpOperands())

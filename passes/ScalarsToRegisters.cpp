@@ -98,16 +98,29 @@ namespace {
 
 struct GradScalarsToRegisters
     : grad::impl::GradScalarsToRegistersBase<GradScalarsToRegisters> {
+  GradScalarsToRegisters() = default;
+  GradScalarsToRegisters(const GradScalarsToRegisters &other)
+      : GradScalarsToRegistersBase(other) {} // Options are copied behind it.
+
   void runOnOperation() override;
 
 private:
   Value toScalar(Value tensor);
   void pass(Operation *op);
+  /// Whether `value` is a tensor that becomes a scalar where it is carried.
+  bool isCarried(Value value) const {
+    return isZeroDim(value) &&
+           !(forDevice && isa<ComplexType>(getElementTypeOrSelf(value)));
+  }
   void carryScalars(Operation *op);
   bool computeScalars(linalg::GenericOp op);
   void fillScalar(linalg::FillOp op);
   void replace(Operation *op, ValueRange results);
 
+  Option<bool> forDevice{*this, "for-device",
+                         llvm::cl::desc("Carry no complex numbers, for which "
+                                        "lists of commands have no registers"),
+                         llvm::cl::init(false)};
   /// Elements of tensors without dimensions that have been read.
   llvm::DenseMap<Value, Value> scalars;
 };
@@ -157,7 +170,7 @@ static void becomeScalar(OpBuilder &builder, Value value) {
 /// Gives `op` scalars for operands that are tensors without dimensions.
 void GradScalarsToRegisters::pass(Operation *op) {
   for (OpOperand &operand : op->getOpOperands())
-    if (isZeroDim(operand.get()))
+    if (isCarried(operand.get()))
       operand.set(toScalar(operand.get()));
 }
 
@@ -171,14 +184,14 @@ void GradScalarsToRegisters::carryScalars(Operation *op) {
     for (Block &block : region) {
       builder.setInsertionPointToStart(&block);
       for (BlockArgument argument : block.getArguments())
-        if (isZeroDim(argument))
+        if (isCarried(argument))
           becomeScalar(builder, argument);
       if (isa<scf::YieldOp, scf::ConditionOp>(block.getTerminator()))
         pass(block.getTerminator());
     }
   builder.setInsertionPointAfter(op);
   for (OpResult result : op->getResults())
-    if (isZeroDim(result))
+    if (isCarried(result))
       becomeScalar(builder, result);
 }
 

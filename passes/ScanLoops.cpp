@@ -9,6 +9,7 @@
 #include "passes/Lanes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Complex/IR/Complex.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -50,7 +51,7 @@ static std::optional<Place> findLinearPlace(Value index,
 static bool mayBeRegrouped(Operation *combiner) {
   if (!isCombiner(combiner))
     return false;
-  if (!isa<arith::AddFOp, arith::MulFOp>(combiner))
+  if (!isa<arith::AddFOp, arith::MulFOp, complex::AddOp>(combiner))
     return true;
   auto flags =
       cast<arith::ArithFastMathInterface>(combiner).getFastMathFlagsAttr();
@@ -255,8 +256,7 @@ private:
     return combine(rewriter, scan.combiner, a, b);
   }
   Value neutral() {
-    return arith::ConstantOp::create(rewriter, loc,
-                                     getNeutral(scan.combiner, scan.getType()));
+    return createNeutral(rewriter, loc, scan.combiner, scan.getType());
   }
   /// The results of `write`, in which the insertion point is, or of
   /// `otherwise`.

@@ -295,10 +295,8 @@ SmallVector<Value> ThreadedNest::writeBody(ValueRange carried) {
 //===----------------------------------------------------------------------===//
 
 Value ThreadedNest::neutral(const Accumulator &accumulator) {
-  return arith::ConstantOp::create(
-      *rewriter, op.getLoc(),
-      getNeutral(accumulator.combiner,
-                 getElementTypeOrSelf(accumulator.output->get())));
+  return createNeutral(*rewriter, op.getLoc(), accumulator.combiner,
+                       getElementTypeOrSelf(accumulator.output->get()));
 }
 
 Value ThreadedNest::combine(const Accumulator &accumulator, Value a, Value b) {
@@ -360,8 +358,15 @@ SmallVector<Value> ThreadedNest::writeReduction(Value lane) {
 /// of them at a time, for several loads to be on their way.
 SmallVector<Value> ThreadedNest::writeSteps(Value begin, Value end,
                                             ArrayRef<Value> neutral) {
-  constexpr int64_t kAtOnce = 4, kManySteps = 8;
+  constexpr int64_t kManySteps = 8;
   constexpr size_t kFewAccumulators = 4, kShortBody = 32;
+  // Complex numbers take twice the registers.
+  int64_t atOnce = llvm::any_of(neutral,
+                                [](Value value) {
+                                  return isa<ComplexType>(value.getType());
+                                })
+                       ? 2
+                       : 4;
   Location loc = op.getLoc();
   size_t count = accumulators.size();
   // A loop that takes steps of as many iterations as it has sets of `carried`.
@@ -387,20 +392,20 @@ SmallVector<Value> ThreadedNest::writeSteps(Value begin, Value end,
       op.getBlock()->getOperations().size() > kShortBody)
     return writeLoop(begin, end, neutral);
   SmallVector<Value> sets;
-  for (int64_t i = 0; i < kAtOnce; ++i)
+  for (int64_t i = 0; i < atOnce; ++i)
     llvm::append_range(sets, neutral);
   // To where all of them are there.
   Value size =
       arith::MaxSIOp::create(*rewriter, loc, index(0),
                              arith::SubIOp::create(*rewriter, loc, end, begin));
-  Value step = index(numLanes * kAtOnce);
+  Value step = index(numLanes * atOnce);
   Value whole = arith::MulIOp::create(
       *rewriter, loc, arith::DivUIOp::create(*rewriter, loc, size, step), step);
   Value middle = arith::AddIOp::create(*rewriter, loc, begin, whole);
   SmallVector<Value> found = writeLoop(begin, middle, sets);
   SmallVector<Value> rest =
       writeLoop(middle, end, ArrayRef(found).take_front(count));
-  for (int64_t set = 1; set < kAtOnce; ++set)
+  for (int64_t set = 1; set < atOnce; ++set)
     for (auto [i, accumulator] : llvm::enumerate(accumulators))
       rest[i] = combine(accumulator, rest[i], found[set * count + i]);
   return rest;

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Bundle.h"
+#include "runtime/HostBuffers.h"
 #include "runtime/Loader.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/Sha256.h"
@@ -26,6 +27,7 @@
 
 using gradopt::runtime::Array;
 using gradopt::runtime::fail;
+using gradopt::runtime::itemSize;
 using namespace gradopt::bundle;
 
 namespace {
@@ -118,33 +120,6 @@ private:
   const char *path;
   gradopt_bundle &bundle;
 };
-
-/// Bytes of an element; 0 if there is no such type.
-size_t itemSize(uint32_t dtype) {
-  switch (dtype) {
-  case GRADOPT_BOOL:
-  case GRADOPT_I8:
-  case GRADOPT_U8:
-    return 1;
-  case GRADOPT_I16:
-  case GRADOPT_U16:
-  case GRADOPT_F16:
-  case GRADOPT_BF16:
-    return 2;
-  case GRADOPT_I32:
-  case GRADOPT_U32:
-  case GRADOPT_F32:
-    return 4;
-  case GRADOPT_I64:
-  case GRADOPT_U64:
-  case GRADOPT_F64:
-  case GRADOPT_C64:
-    return 8;
-  case GRADOPT_C128:
-    return 16;
-  }
-  return 0;
-}
 
 /// The highest level of x86-64 that this CPU has.
 uint32_t cpuLevel() {

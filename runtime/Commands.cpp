@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/CommandTimes.h"
+#include "runtime/HostBuffers.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +20,8 @@ static_assert(sizeof(void *) == sizeof(int64_t), "a word holds an address");
 static_assert(sizeof(gradopt_commands) == 40 && sizeof(gradopt_operand) == 16 &&
                   sizeof(gradopt_command) == 8,
               "the format has no padding");
+
+using gradopt::runtime::HostBufferType;
 
 namespace {
 
@@ -222,6 +225,9 @@ bool findArity(uint16_t opcode, Arity &arity) {
   case GRADOPT_LAUNCH:
     arity = {0, UINT16_MAX};
     return true;
+  case GRADOPT_HOST_CALL:
+    arity = {2, UINT16_MAX};
+    return true;
   case GRADOPT_GEMM_F64:
   case GRADOPT_GEMM_F32:
   case GRADOPT_GEMM_C128:
@@ -276,6 +282,9 @@ private:
   const char *checkCommand(size_t numKernels) const;
   const char *checkOperand(const gradopt_operand &operand) const;
   const char *checkRead(const gradopt_operand *operands) const;
+  const char *checkHostCall(const gradopt_operand *operands,
+                            uint32_t count) const;
+  bool isOutside(const gradopt_operand &address, int64_t bytes) const;
   const char *checkTarget(const gradopt_command &command,
                           size_t numKernels) const;
   size_t unit(const char *at) const { return (at - first) / sizeof(int64_t); }
@@ -349,6 +358,9 @@ const char *Checker::checkCommand(size_t numKernels) const {
   if (command().opcode == GRADOPT_READ)
     if (const char *problem = checkRead(operands))
       return problem;
+  if (command().opcode == GRADOPT_HOST_CALL)
+    if (const char *problem = checkHostCall(operands, count))
+      return problem;
   return checkTarget(command(), numKernels);
 }
 
@@ -357,13 +369,44 @@ const char *Checker::checkRead(const gradopt_operand *operands) const {
   if (!isNumber(operands[1]) ||
       (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8))
     return "expected to read 1, 2, 4 or 8 bytes";
-  auto [base, index, offset] = operands[0];
-  if (index == GRADOPT_WORD_ZERO && base >= GRADOPT_WORD_CONSTANTS &&
-      base < firstRegister() &&
-      gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS] - offset <
-          bytes)
-    return "address outside of its buffer";
-  return nullptr;
+  return isOutside(operands[0], bytes) ? "address outside of its buffer"
+                                       : nullptr;
+}
+
+/// Whether so many bytes from an address that is known are not all in its
+/// buffer.
+bool Checker::isOutside(const gradopt_operand &address, int64_t bytes) const {
+  auto [base, index, offset] = address;
+  return index == GRADOPT_WORD_ZERO && base >= GRADOPT_WORD_CONSTANTS &&
+         base < firstRegister() &&
+         gradopt_buffer_sizes(table)[base - GRADOPT_WORD_CONSTANTS] - offset <
+             bytes;
+}
+
+/// What the buffers of a call have to be like is known to the function alone.
+const char *Checker::checkHostCall(const gradopt_operand *operands,
+                                   uint32_t count) const {
+  if (!isNumber(operands[0]) || !isNumber(operands[1]))
+    return "expected numbers";
+  int64_t numBuffers = 0;
+  for (uint32_t i = 2; i < count; ++numBuffers) {
+    HostBufferType type;
+    uint32_t next = i + 1;
+    auto take = [&](int64_t &number) {
+      if (next >= count || !isNumber(operands[next]))
+        return false;
+      number = operands[next++].offset;
+      return true;
+    };
+    if (!type.read(take))
+      return "expected a type and a shape";
+    if (isOutside(operands[i], type.bytes))
+      return "address outside of its buffer";
+    i = next;
+  }
+  int64_t numInputs = operands[1].offset;
+  return numInputs < 0 || numInputs > numBuffers ? "wrong number of inputs"
+                                                 : nullptr;
 }
 
 const char *Checker::checkOperand(const gradopt_operand &operand) const {
@@ -407,6 +450,11 @@ const char *Checker::checkTarget(const gradopt_command &command,
   case GRADOPT_GEMM_C128:
   case GRADOPT_GEMM_C64:
     return place == Place::Cpu ? nullptr : "product of complex matrices";
+  case GRADOPT_HOST_CALL:
+    if (place == Place::Cpu)
+      return "call of the host";
+    return command.target < GRADOPT_NUM_HOST_FUNCTIONS ? nullptr
+                                                       : "no such function";
   case GRADOPT_SET:
     written = command.num_operands;
     break;

@@ -113,8 +113,30 @@ typedef enum gradopt_opcode {
   /* The same as GRADOPT_GEMM_F32, of A and B in f16 or bf16; only on a device.
    */
   GRADOPT_GEMM_F16 = 14,
-  GRADOPT_GEMM_BF16 = 15
+  GRADOPT_GEMM_BF16 = 15,
+  /* Only on a device: calls `target`, a gradopt_host_function, on copies of
+     buffers in memory of the host, as compiled code calls it on those of the
+     CPU. The operands are the number that it gets, how many of the buffers are
+     inputs, and for each buffer its address, gradopt_dtype, rank and extents;
+     the other ones are its outs. All of them but addresses are known.
+     Everything before the call is waited for. */
+  GRADOPT_HOST_CALL = 16
 } gradopt_opcode;
+
+typedef enum gradopt_host_function {
+  GRADOPT_HOST_TARGET = 0, /* gradopt_call_target */
+  GRADOPT_HOST_LAPACK = 1,
+  GRADOPT_HOST_SORT = 2,
+  GRADOPT_HOST_FOURIER = 3
+} gradopt_host_function;
+#define GRADOPT_NUM_HOST_FUNCTIONS 4u
+
+/* Added to the dtype of an out that is memory to work in: nobody reads what the
+   call leaves there, and it is not copied back. */
+#define GRADOPT_HOST_SCRATCH 0x100
+
+/* What a buffer of a host call may have at most. */
+#define GRADOPT_HOST_MAX_RANK 64
 
 typedef struct gradopt_command {
   uint16_t opcode;

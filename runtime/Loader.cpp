@@ -210,16 +210,8 @@ gradopt_status gradopt_call(gradopt_module *module, void **buffers,
     status = module->entry(buffers);
   if (arena.memory)
     ArenaPool::get().release(arena);
-  if (end == RunEnd::NoTarget)
-    return fail(GRADOPT_INVALID_ARGUMENT,
-                "the code calls target %zu, but gradopt_module_set_targets set "
-                "%zu",
-                gradopt_failed_target(nullptr), module->numTargets);
-  if (end == RunEnd::TargetFailed) {
-    size_t target = gradopt_failed_target(&status);
-    return fail(GRADOPT_TARGET_ERROR, "target %zu returned status %d", target,
-                status);
-  }
+  if (end != RunEnd::Returned)
+    return reportEnd(end, module->numTargets);
   if (status != 0)
     return fail(GRADOPT_CODE_ERROR, "compiled code returned status %d", status);
   return GRADOPT_OK;

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Targets.h"
+#include "runtime/RuntimeError.h"
 
 #include <csetjmp>
 
@@ -50,6 +51,17 @@ RunEnd runWithTargets(Entry entry, void **buffers, Targets targets,
     status = entry(buffers);
   innermost = frame.outer;
   return static_cast<RunEnd>(end);
+}
+
+gradopt_status reportEnd(RunEnd end, size_t numTargets) {
+  if (end == RunEnd::Returned)
+    return GRADOPT_OK;
+  if (end == RunEnd::NoTarget)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "the code calls target %zu, but its caller set %zu",
+                lastFailure.target, numTargets);
+  return fail(GRADOPT_TARGET_ERROR, "target %zu returned status %d",
+              lastFailure.target, lastFailure.status);
 }
 
 } // namespace gradopt::runtime

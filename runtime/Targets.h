@@ -30,6 +30,10 @@ enum class RunEnd { Returned, TargetFailed, NoTarget };
 RunEnd runWithTargets(Entry entry, void **buffers, Targets targets,
                       int32_t &status);
 
+/// Keeps the message of a run that did not return by itself; `numTargets` is
+/// how many there were.
+gradopt_status reportEnd(RunEnd end, size_t numTargets);
+
 } // namespace gradopt::runtime
 
 #endif // GRADOPT_RUNTIME_TARGETS_H

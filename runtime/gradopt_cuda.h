@@ -73,7 +73,8 @@ gradopt_cuda_module_load(const void *program, size_t size, int32_t device,
  */
 GRADOPT_EXPORT void gradopt_cuda_module_unload(gradopt_cuda_module *module);
 
-/* Runs the program, asynchronously unless it has to read numbers on its way.
+/* Runs the program, asynchronously unless it has to read numbers on its way,
+   or calls functions of the host, such as those of LAPACK.
    `buffers` has the device addresses of all arguments, then of all results:
    row-major arrays that are aligned to GRADOPT_DEVICE_ALIGNMENT bytes, or less
    where the program needs no more. What is written does not overlap anything
@@ -81,12 +82,20 @@ GRADOPT_EXPORT void gradopt_cuda_module_unload(gradopt_cuda_module *module);
 
    A program that is called again with the same buffers is captured as a graph
    and replayed. While `stream` is being captured by somebody else, the program
-   becomes part of what is captured, unless it has to read numbers; the memory
-   that it needs there is kept until the module is unloaded. */
+   becomes part of what is captured, unless it has to wait; the memory that it
+   needs there is kept until the module is unloaded. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
                                                 void *const *buffers,
                                                 size_t num_buffers,
                                                 void *stream);
+
+/* The same for a program that calls functions of its caller by their numbers,
+   on copies of buffers in memory of the host. It returns when all is done, and
+   fails with GRADOPT_TARGET_ERROR if one of them did (gradopt_failed_target());
+   the results are not complete then. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_call_with_targets(
+    gradopt_cuda_module *module, void *const *buffers, size_t num_buffers,
+    const gradopt_target *targets, size_t num_targets, void *stream);
 
 /*===----------------------------------------------------------------------===*\
 |* Programs of bundles                                                        *|

@@ -6,6 +6,7 @@
 
 #include "Callbacks.h"
 #include "Arrays.h"
+#include "Executable.h"
 #include "Gil.h"
 
 #include <cstring>
@@ -142,6 +143,37 @@ int32_t callPythonTarget(void *callable, const gradopt_buffer *inputs,
               numOutputs)
              ? 0
              : 1;
+}
+
+void Targets::set(nb::handle pairs) {
+  for (nb::handle pair : pairs) {
+    callables.push_back(nb::borrow(pair[1]));
+    auto address = nb::cast<uintptr_t>(pair[0]);
+    if (address)
+      table.push_back(
+          {reinterpret_cast<gradopt_function>(address), nullptr, nullptr});
+    else
+      table.push_back({nullptr, &callPythonTarget, callables.back().ptr()});
+  }
+}
+
+void Targets::raise() const {
+  // The callable's own.
+  if (PyErr_Occurred())
+    return;
+  int32_t status;
+  size_t number = gradopt_failed_target(&status);
+  nb::object returned = nb::steal(callPython([&] {
+    return PyObject_CallFunction(callables[number].ptr(), "i", int(status));
+  }));
+  if (returned.is_valid())
+    setExecutionError();
+}
+
+int Targets::traverse(visitproc visit, void *arg) const {
+  for (const nb::object &callable : callables)
+    Py_VISIT(callable.ptr());
+  return 0;
 }
 
 } // namespace gradopt::native

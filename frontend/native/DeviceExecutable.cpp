@@ -40,13 +40,15 @@ DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
                                    nb::handle argSpecs, nb::handle resultSpecs,
                                    size_t arenaBytes, size_t numChecked,
                                    nb::handle captureArrays, nb::handle donated,
-                                   nb::object report, const std::string &name)
+                                   nb::object report, const std::string &name,
+                                   nb::handle targetPairs)
     : Runnable(argSpecs, resultSpecs, captureArrays, donated,
                std::move(report)),
       device(device), arena(arenaBytes), numChecked(numChecked),
       name(std::make_shared<const std::string>(name)) {
   if (numChecked > results.size())
     throw nb::value_error("there are not so many results to check");
+  targets.set(targetPairs);
   gradopt_cuda_module *loaded = nullptr;
   gradopt_status status;
   {
@@ -100,6 +102,12 @@ DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
   else
     setDeviceError("loading " + name + " on " + deviceName(device));
   throw nb::python_error();
+}
+
+int DeviceExecutable::traverse(visitproc visit, void *arg) const {
+  if (int result = targets.traverse(visit, arg))
+    return result;
+  return Runnable::traverse(visit, arg);
 }
 
 bool DeviceExecutable::accepts(size_t i, PyObject *leaf) const {
@@ -375,8 +383,10 @@ gradopt_status DeviceExecutable::Call::launch() {
   for (size_t i = 0; i < code.results.size(); ++i)
     if (code.donationOf[i] < 0)
       buffers.push_back(resultAddresses[i]);
-  status = gradopt_cuda_call(code.module.get(), buffers.data(), buffers.size(),
-                             stream);
+  const std::vector<gradopt_target> &targets = code.targets.getTable();
+  status = gradopt_cuda_call_with_targets(code.module.get(), buffers.data(),
+                                          buffers.size(), targets.data(),
+                                          targets.size(), stream);
   return status == GRADOPT_OK ? readBack() : status;
 }
 
@@ -428,6 +438,10 @@ bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
     code.raiseProgramError(status);
     return false;
   }
+  if (status == GRADOPT_TARGET_ERROR) {
+    code.targets.raise();
+    return false;
+  }
   if (status != GRADOPT_OK || !isDone)
     return fail("running ");
   return makeResults(out);
@@ -447,12 +461,13 @@ void bindDeviceExecutable(nb::module_ &module) {
                                          nb::type_slots(runnableSlots),
                                          "A loaded program for a device.")
       .def(nb::init<nb::bytes, int32_t, nb::handle, nb::handle, size_t, size_t,
-                    nb::handle, nb::handle, nb::object, const std::string &>(),
+                    nb::handle, nb::handle, nb::object, const std::string &,
+                    nb::handle>(),
            nb::arg("program"), nb::arg("device"), nb::arg("args"),
            nb::arg("results"), nb::arg("arena_bytes") = 0,
            nb::arg("num_checked") = 0, nb::arg("captures") = nb::tuple(),
            nb::arg("donated") = nb::tuple(), nb::arg("report") = nb::none(),
-           nb::arg("name") = "a program")
+           nb::arg("name") = "a program", nb::arg("targets") = nb::tuple())
       .def_prop_ro("device", &DeviceExecutable::getDevice);
 }
 

@@ -13,6 +13,7 @@
 #ifndef GRADOPT_NATIVE_DEVICEEXECUTABLE_H
 #define GRADOPT_NATIVE_DEVICEEXECUTABLE_H
 
+#include "Callbacks.h"
 #include "DeviceArray.h"
 #include "Runnable.h"
 
@@ -23,12 +24,14 @@ class DeviceExecutable : public Runnable {
 public:
   /// Loads the program; throws nanobind::python_error. The last `numChecked`
   /// results are numbers that are read back in each call. `name` is that of the
-  /// user's function. For the rest see `Runnable`.
+  /// user's function; `targets` are described in Callbacks.h. For the rest see
+  /// `Runnable`.
   DeviceExecutable(nanobind::bytes program, int32_t device,
                    nanobind::handle args, nanobind::handle results,
                    size_t arenaBytes, size_t numChecked,
                    nanobind::handle captures, nanobind::handle donated,
-                   nanobind::object report, const std::string &name);
+                   nanobind::object report, const std::string &name,
+                   nanobind::handle targets);
 
   /// Takes a program of a bundle, see `Runnable`, and loads it.
   DeviceExecutable(gradopt_program *program, int32_t device,
@@ -38,6 +41,7 @@ public:
   bool accepts(size_t i, PyObject *leaf) const override;
   bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const override;
   size_t arenaBytes() const override { return arena; }
+  int traverse(visitproc visit, void *arg) const override;
   int32_t getDevice() const { return device; }
 
 private:
@@ -57,6 +61,7 @@ private:
   /// On the device.
   std::shared_ptr<DeviceMemory> captured;
   std::vector<void *> captureAddresses;
+  Targets targets;
   std::unique_ptr<gradopt_cuda_module, Unload> module;
 };
 

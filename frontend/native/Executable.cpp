@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Executable.h"
-#include "Callbacks.h"
 #include "Donation.h"
 #include "Gil.h"
 #include "runtime/Interface.h"
@@ -97,16 +96,8 @@ bool Executable::needsGil(int64_t room) const {
 }
 
 void Executable::setTargets(nb::handle pairs) {
-  std::vector<gradopt_target> table;
-  for (nb::handle pair : pairs) {
-    targets.push_back(nb::borrow(pair[1]));
-    auto address = nb::cast<uintptr_t>(pair[0]);
-    if (address)
-      table.push_back(
-          {reinterpret_cast<gradopt_function>(address), nullptr, nullptr});
-    else
-      table.push_back({nullptr, &callPythonTarget, targets.back().ptr()});
-  }
+  targets.set(pairs);
+  const std::vector<gradopt_target> &table = targets.getTable();
   if (gradopt_module_set_targets(module.get(), table.data(), table.size()) !=
       GRADOPT_OK) {
     setExecutionError();
@@ -114,23 +105,9 @@ void Executable::setTargets(nb::handle pairs) {
   }
 }
 
-/// Sets the Python error for a call that a target ended.
-void Executable::raiseTargetError() const {
-  // The callable's own.
-  if (PyErr_Occurred())
-    return;
-  int32_t status;
-  size_t number = gradopt_failed_target(&status);
-  nb::object returned = nb::steal(callPython([&] {
-    return PyObject_CallFunction(targets[number].ptr(), "i", int(status));
-  }));
-  if (returned.is_valid())
-    setExecutionError();
-}
-
 int Executable::traverse(visitproc visit, void *arg) const {
-  for (const nb::object &target : targets)
-    Py_VISIT(target.ptr());
+  if (int result = targets.traverse(visit, arg))
+    return result;
   return Runnable::traverse(visit, arg);
 }
 
@@ -251,7 +228,7 @@ void Executable::raise(gradopt_status status) const {
   if (program)
     raiseProgramError(status);
   else if (status == GRADOPT_TARGET_ERROR)
-    raiseTargetError();
+    targets.raise();
   else
     setExecutionError();
 }

@@ -7,6 +7,7 @@
 #ifndef GRADOPT_NATIVE_EXECUTABLE_H
 #define GRADOPT_NATIVE_EXECUTABLE_H
 
+#include "Callbacks.h"
 #include "Runnable.h"
 
 #include "runtime/OpenSizes.h"
@@ -44,12 +45,9 @@ struct OpenSizes {
 /// Object code for the CPU, the C++ part of a Python `Executable`.
 class Executable : public Runnable {
 public:
-  /// Loads the code; throws nanobind::python_error. `targets` has an (address,
-  /// callable) pair for each function that the code calls. Address 0 stands for
-  /// the callable, see callPythonTarget(); else that gets what the function at
-  /// the address returned, if this is not 0, and raises. `open` is a tuple,
-  /// see `OpenSizes`, or None; `arenaBytes` are for the least room then. For
-  /// the rest see `Runnable`.
+  /// Loads the code; throws nanobind::python_error. `targets` are described in
+  /// Callbacks.h. `open` is a tuple, see `OpenSizes`, or None; `arenaBytes` are
+  /// for the least room then. For the rest see `Runnable`.
   Executable(nanobind::bytes code, nanobind::handle args,
              nanobind::handle results, size_t arenaBytes,
              nanobind::handle captures, nanobind::handle targets,
@@ -75,7 +73,6 @@ public:
 
 private:
   void setTargets(nanobind::handle pairs);
-  void raiseTargetError() const;
   void chooseGil();
   bool needsGil(int64_t room) const;
   gradopt_status callCode(void **buffers, void **end) const;
@@ -91,7 +88,7 @@ private:
     }
   };
 
-  std::vector<nanobind::object> targets;
+  Targets targets;
   bool releasesGil;
   OpenSizes open;
   CommandTimes *times = nullptr;

@@ -11,6 +11,7 @@
 using namespace gradopt::cuda;
 using gradopt::runtime::fail;
 using gradopt::runtime::Lock;
+namespace runtime = gradopt::runtime;
 
 namespace {
 
@@ -41,15 +42,16 @@ private:
 class ProgramCall {
 public:
   ProgramCall(gradopt_cuda_module &module, void *const *buffers,
-              CUstream stream)
+              runtime::Targets targets, CUstream stream)
       : module(module), device(module.device), driver(device.driver),
-        buffers(buffers), stream(stream) {}
+        buffers(buffers), targets(targets), stream(stream) {}
 
   gradopt_status run();
 
 private:
   gradopt_status runOn(Lane &lane);
   gradopt_status runCaptured();
+  gradopt_status runAlone();
   gradopt_status prepare(Lane &lane);
   bool replay(Lane &lane, gradopt_status &status);
   CUgraph capture(Lane &lane);
@@ -58,6 +60,7 @@ private:
   Device &device;
   const Driver &driver;
   void *const *buffers;
+  runtime::Targets targets;
   CUstream stream;
 };
 
@@ -67,6 +70,8 @@ gradopt_status ProgramCall::run() {
     return failed(driver, context.error, "cannot use cuda:%d", device.number);
   if (isCaptured(driver, stream))
     return runCaptured();
+  if (module.callsTargets())
+    return runAlone();
   LaneOf of(device, stream);
   if (of.status != GRADOPT_OK)
     return of.status;
@@ -84,8 +89,10 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
   if (status == GRADOPT_OK)
     status = device.reserveWords(lane, size_t(program.commands().num_words) +
                                            program.commands().max_operands);
-  if (status == GRADOPT_OK && module.reads)
+  if (status == GRADOPT_OK && module.waits)
     status = device.reservePinned(lane);
+  if (status == GRADOPT_OK)
+    status = device.reserveStaging(lane, module.stagingBytes, stream);
   return status;
 }
 
@@ -93,8 +100,8 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
 gradopt_status ProgramCall::runOn(Lane &lane) {
   size_t numActions;
   gradopt_status status =
-      runCommands(module, lane, buffers, stream, numActions);
-  if (status != GRADOPT_OK || module.reads)
+      runCommands(module, lane, buffers, targets, stream, numActions);
+  if (status != GRADOPT_OK || module.waits)
     return status;
   Lock lock(module.graphs.mutex);
   if (numActions < kMinActions || numActions > kMaxActions)
@@ -107,7 +114,7 @@ gradopt_status ProgramCall::runOn(Lane &lane) {
 
 /// Launches the graph of this call, if there was a call like it before.
 bool ProgramCall::replay(Lane &lane, gradopt_status &status) {
-  if (module.reads)
+  if (module.waits)
     return false;
   Lock lock(module.graphs.mutex);
   if (module.graphs.isOff)
@@ -140,8 +147,8 @@ CUgraph ProgramCall::capture(Lane &lane) {
           CUDA_SUCCESS)
     return nullptr;
   size_t numActions;
-  gradopt_status status =
-      runCommands(module, lane, buffers, lane.captureStream, numActions);
+  gradopt_status status = runCommands(module, lane, buffers, targets,
+                                      lane.captureStream, numActions);
   CUgraph graph = nullptr;
   CUresult error = driver.cuStreamEndCapture(lane.captureStream, &graph);
   if (status == GRADOPT_OK && error == CUDA_SUCCESS)
@@ -153,10 +160,11 @@ CUgraph ProgramCall::capture(Lane &lane) {
 
 /// Becomes part of what somebody captures, with memory that is kept for it.
 gradopt_status ProgramCall::runCaptured() {
-  if (module.reads)
+  if (module.waits)
     return fail(GRADOPT_DEVICE_ERROR,
-                "the program reads numbers from the GPU on its way, and cannot "
-                "be captured as part of a graph");
+                "the program reads numbers from the GPU on its way, or calls "
+                "functions of the host, and cannot be captured as part of a "
+                "graph");
   RelaxedCapture relaxed(driver);
   Lane *lane = device.makeLane();
   if (!lane)
@@ -170,7 +178,35 @@ gradopt_status ProgramCall::runCaptured() {
   if (gradopt_status status = prepare(*lane); status != GRADOPT_OK)
     return status;
   size_t numActions;
-  return runCommands(module, *lane, buffers, stream, numActions);
+  return runCommands(module, *lane, buffers, targets, stream, numActions);
+}
+
+/// Calls targets, which may call programs on the same stream, or wait for
+/// threads that do: no lane of the stream is held meanwhile. The memory that is
+/// used instead is nobody's again when the call is done.
+gradopt_status ProgramCall::runAlone() {
+  Lane *lane;
+  {
+    Lock lock(module.graphs.mutex);
+    lane = module.idle;
+    if (lane)
+      module.idle = lane->next;
+  }
+  if (!lane)
+    lane = device.makeLane();
+  if (!lane)
+    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+  size_t numActions;
+  gradopt_status status = prepare(*lane);
+  if (status == GRADOPT_OK)
+    status = runCommands(module, *lane, buffers, targets, stream, numActions);
+  CUresult error = driver.cuStreamSynchronize(stream);
+  if (error != CUDA_SUCCESS && status == GRADOPT_OK)
+    status = failed(driver, error, "cannot use cuda:%d", device.number);
+  Lock lock(module.graphs.mutex);
+  lane->next = module.idle;
+  module.idle = lane;
+  return status;
 }
 
 } // namespace
@@ -178,6 +214,13 @@ gradopt_status ProgramCall::runCaptured() {
 gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
                                  void *const *buffers, size_t num_buffers,
                                  void *stream) {
+  return gradopt_cuda_call_with_targets(module, buffers, num_buffers, nullptr,
+                                        0, stream);
+}
+
+gradopt_status gradopt_cuda_call_with_targets(
+    gradopt_cuda_module *module, void *const *buffers, size_t num_buffers,
+    const gradopt_target *targets, size_t num_targets, void *stream) {
   const Driver *driver;
   if (gradopt_status status = Driver::get(driver); status != GRADOPT_OK)
     return status;
@@ -188,5 +231,7 @@ gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_cuda_call: expected %zu buffers, but got %zu",
                 module->numBuffers(), num_buffers);
-  return ProgramCall(*module, buffers, static_cast<CUstream>(stream)).run();
+  return ProgramCall(*module, buffers, {targets, num_targets},
+                     static_cast<CUstream>(stream))
+      .run();
 }

@@ -211,6 +211,8 @@ void Device::destroy(Lane *lane) {
     driver.cuStreamDestroy_v2(lane->captureStream);
   if (lane->pinned)
     driver.cuMemFreeHost(lane->pinned);
+  if (lane->staging)
+    driver.cuMemFreeHost(lane->staging);
   std::free(lane->words);
   std::free(lane);
 }
@@ -312,6 +314,29 @@ gradopt_status Device::reservePinned(Lane &lane) {
   return error == CUDA_SUCCESS
              ? GRADOPT_OK
              : failed(driver, error, "cannot allocate page-locked memory");
+}
+
+gradopt_status Device::reserveStaging(Lane &lane, size_t bytes,
+                                      CUstream stream) {
+  if (bytes <= lane.stagingBytes)
+    return GRADOPT_OK;
+  lane.stagingBytes = 0;
+  CUresult error = CUDA_SUCCESS;
+  if (char *old = std::exchange(lane.staging, nullptr)) {
+    // What was copied back from it may be on its way.
+    error = driver.cuStreamSynchronize(stream);
+    if (error == CUDA_SUCCESS)
+      error = driver.cuMemFreeHost(old);
+  }
+  void *made = nullptr;
+  if (error == CUDA_SUCCESS)
+    error = driver.cuMemAllocHost_v2(&made, bytes);
+  if (error != CUDA_SUCCESS)
+    return failed(driver, error,
+                  "cannot allocate %zu bytes of page-locked memory", bytes);
+  lane.staging = static_cast<char *>(made);
+  lane.stagingBytes = bytes;
+  return GRADOPT_OK;
 }
 
 gradopt_status Device::reserveCaptureStream(Lane &lane) {

@@ -45,8 +45,11 @@ struct Lane {
 
   /// A stream to capture graphs on.
   CUstream captureStream = nullptr;
-  /// Page-locked memory of the host, for a number of the device.
+  /// Page-locked memory of the host, for a number of the device, and for what
+  /// functions of the host work on.
   void *pinned = nullptr;
+  char *staging = nullptr;
+  size_t stagingBytes = 0;
   /// Memory of the host: the words of a table, and the values of operands.
   int64_t *words = nullptr;
   size_t numWords = 0;
@@ -81,6 +84,7 @@ struct Device {
   gradopt_status reserveWorkspace(Lane &lane, CUstream stream, size_t &bytes);
   gradopt_status reserveWords(Lane &lane, size_t count);
   gradopt_status reservePinned(Lane &lane);
+  gradopt_status reserveStaging(Lane &lane, size_t bytes, CUstream stream);
   gradopt_status reserveCaptureStream(Lane &lane);
 
   const Driver &driver;

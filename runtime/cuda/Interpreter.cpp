@@ -25,9 +25,11 @@ int64_t product(int64_t a, int64_t b) {
 
 class Interpreter {
 public:
-  Interpreter(gradopt_cuda_module &module, Lane &lane, CUstream stream)
+  Interpreter(gradopt_cuda_module &module, Lane &lane, CUstream stream,
+              runtime::Targets targets)
       : module(module), device(module.device), driver(device.driver),
-        lane(lane), stream(stream), blas(device, lane, stream) {}
+        lane(lane), stream(stream), targets(targets),
+        blas(device, lane, stream) {}
 
   gradopt_status run(void *const *buffers);
 
@@ -44,6 +46,7 @@ private:
   const Driver &driver;
   Lane &lane;
   CUstream stream;
+  runtime::Targets targets;
   Blas blas;
   /// Of the command that is run.
   int64_t *values = nullptr;
@@ -89,6 +92,11 @@ gradopt_status Interpreter::run(void *const *buffers) {
       break;
     case GRADOPT_READ:
       status = read(words[command->target]);
+      break;
+    case GRADOPT_HOST_CALL:
+      status =
+          callHost(device, lane, stream, module.host.functions[command->target],
+                   values, count, targets);
       break;
     case GRADOPT_SET:
       std::memcpy(words + command->target, values, count * sizeof(int64_t));
@@ -178,9 +186,9 @@ gradopt_status Interpreter::read(int64_t &word) {
 } // namespace
 
 gradopt_status runCommands(gradopt_cuda_module &module, Lane &lane,
-                           void *const *buffers, CUstream stream,
-                           size_t &numActions) {
-  Interpreter interpreter(module, lane, stream);
+                           void *const *buffers, runtime::Targets targets,
+                           CUstream stream, size_t &numActions) {
+  Interpreter interpreter(module, lane, stream, targets);
   gradopt_status status = interpreter.run(buffers);
   numActions = interpreter.numActions;
   return status;

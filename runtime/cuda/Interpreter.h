@@ -14,8 +14,8 @@ namespace gradopt::cuda {
 /// Puts what a call of a program does on a stream. The lane has all that the
 /// call needs. `numActions` is how many kernels, copies and products that were.
 gradopt_status runCommands(gradopt_cuda_module &module, Lane &lane,
-                           void *const *buffers, CUstream stream,
-                           size_t &numActions);
+                           void *const *buffers, runtime::Targets targets,
+                           CUstream stream, size_t &numActions);
 
 } // namespace gradopt::cuda
 

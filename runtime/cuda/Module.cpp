@@ -9,6 +9,7 @@
 #include "runtime/Lock.h"
 #include "runtime/RuntimeError.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -37,10 +38,10 @@ gradopt_status gradopt_cuda_module::load(const void *bytes, size_t size) {
   RelaxedCapture relaxed(device.driver);
   for (auto step :
        {&gradopt_cuda_module::loadCode, &gradopt_cuda_module::loadFunctions,
-        &gradopt_cuda_module::loadConstants})
+        &gradopt_cuda_module::loadConstants,
+        &gradopt_cuda_module::readCommands})
     if (gradopt_status status = (this->*step)(); status != GRADOPT_OK)
       return status;
-  readCommands();
   return GRADOPT_OK;
 }
 
@@ -101,15 +102,25 @@ gradopt_status gradopt_cuda_module::loadConstants() {
                       device.number);
 }
 
-void gradopt_cuda_module::readCommands() {
+gradopt_status gradopt_cuda_module::readCommands() {
   const int64_t *first = &program.table[0] +
                          sizeof(gradopt_commands) / sizeof(int64_t) + 1 +
                          program.commands().num_buffers;
   for (const int64_t *next = first; next != program.table.end();) {
     auto *command = reinterpret_cast<const gradopt_command *>(next);
-    reads |= command->opcode == GRADOPT_READ;
-    next += 1 + 2 * command->num_operands;
+    auto *operands = reinterpret_cast<const gradopt_operand *>(command + 1);
+    size_t count = command->num_operands;
+    next += 1 + 2 * count;
+    waits |= command->opcode == GRADOPT_READ;
+    if (command->opcode != GRADOPT_HOST_CALL)
+      continue;
+    waits = true;
+    stagingBytes = std::max(stagingBytes, countStaging(operands, count));
+    if (gradopt_status status = host.find(command->target);
+        status != GRADOPT_OK)
+      return status;
   }
+  return GRADOPT_OK;
 }
 
 void gradopt_cuda_module::unload() {
@@ -118,12 +129,13 @@ void gradopt_cuda_module::unload() {
   RelaxedCapture relaxed(driver);
   graphs.clear(driver);
   // After an error of the device nothing can be freed, nor need it be.
-  if (code || constants || detached)
+  if (code || constants || detached || idle)
     driver.cuCtxSynchronize();
-  while (Lane *lane = detached) {
-    detached = lane->next;
-    device.destroy(lane);
-  }
+  for (Lane *lanes : {detached, idle})
+    while (Lane *lane = lanes) {
+      lanes = lane->next;
+      device.destroy(lane);
+    }
   if (constants)
     device.free(constants, device.loader);
   if (code)

@@ -10,6 +10,7 @@
 #include "runtime/Sha256.h"
 #include "runtime/cuda/Device.h"
 #include "runtime/cuda/Graphs.h"
+#include "runtime/cuda/HostCalls.h"
 #include "runtime/cuda/Program.h"
 
 /// A program on a device.
@@ -34,18 +35,29 @@ struct gradopt_cuda_module {
   gradopt::runtime::Array<CUfunction> functions;
   CUdeviceptr constants = 0;
 
-  /// Whether it waits for the device on its way.
-  bool reads = false;
+  /// Whether it waits for the device on its way, as it reads numbers or calls
+  /// functions of the host.
+  bool waits = false;
+  gradopt::cuda::HostFunctions host;
+  /// What these functions work on, the most at once.
+  size_t stagingBytes = 0;
   gradopt::cuda::Graphs graphs;
   /// Of calls that became part of graphs of others; guarded by the mutex of
   /// the graphs.
   gradopt::cuda::Lane *detached = nullptr;
+  /// Of calls that are over of a program that calls targets; guarded as well.
+  gradopt::cuda::Lane *idle = nullptr;
+
+  /// Whether it calls functions of its caller, which may do anything.
+  bool callsTargets() const {
+    return host.functions[GRADOPT_HOST_TARGET] != nullptr;
+  }
 
 private:
   gradopt_status loadCode();
   gradopt_status loadFunctions();
   gradopt_status loadConstants();
-  void readCommands();
+  gradopt_status readCommands();
 };
 
 #endif // GRADOPT_RUNTIME_CUDA_MODULE_H

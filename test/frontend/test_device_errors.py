@@ -88,14 +88,6 @@ def test_an_array_on_a_device_is_no_constant(wrapped: Any) -> None:
                 go.compile(function)(argument)
 
 
-def test_functions_on_the_host_are_not_called_from_a_device() -> None:
-    def f(x: Any) -> Any:
-        return go.pure_callback(np.sin, x, x)
-
-    with pytest.raises(errors.UnsupportedError, match=r"f calls .* on the host .*cuda:0"):
-        go.compile(f)(on_device(X))
-
-
 def test_dtypes_without_code() -> None:
     with pytest.raises(errors.UnsupportedError, match="x has dtype float128"):
         go.compile(lambda x: x)(on_device(X.astype(np.longdouble)))
@@ -232,16 +224,3 @@ def test_a_forked_child_cannot_use_the_devices_of_its_parent(emulator: Emulator)
     said = message_of(statement, setup)
     assert said.startswith("DeviceError running step on cuda:0: ")
     assert "fork" in said
-
-
-def test_complex_numbers_are_refused_at_the_line() -> None:
-    def inner(x: Any) -> Any:
-        return np.exp(1j * x).real
-
-    for args, function in (((X,), inner), ((X + 1j,), abs)):
-        with pytest.raises(errors.UnsupportedError, match=r"complex128.* on devices"):
-            go.compile(function, device="cuda")(*args)
-    with pytest.raises(errors.UnsupportedError) as caught:
-        go.compile(inner, device="cuda")(X)
-    assert caught.value.location is not None
-    assert caught.value.location.function.endswith("inner")

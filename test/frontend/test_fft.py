@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from budget import by_hypothesis, generator
-from devices import cuda, emulator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +20,8 @@ from gradopt.errors import (
     DTypeError,
     GradoptError,
     ShapeError,
-    UnsupportedError,
 )
 
-__all__ = ["cuda", "emulator"]
 Array = np.ndarray[Any, Any]
 UNIT: Any = "unit"
 DTYPES = ("f8", "f4", "c16", "c8", "i4", "?")
@@ -273,11 +270,6 @@ def test_what_numpy_raises_is_raised() -> None:
         for run in (function, go.compile(function)):
             with pytest.raises(ValueError, match="Invalid"):
                 run(np.ones(3))
-
-
-def test_devices_have_no_transforms(cuda: None) -> None:
-    with pytest.raises(UnsupportedError, match=r"numpy.fft.rfft is not supported on devices yet"):
-        go.compile(np.fft.rfft)(go.asarray(np.ones(4), device="cuda"))
 
 
 # -- Derivatives -----------------------------------------------------------------------------

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from budget import by_hypothesis
-from devices import cuda, emulator
 from hypothesis import given
 from hypothesis import strategies as st
 from matrices import Array, normal, positive, regular
 
 import gradopt as go
 from gradopt import errors
-
-__all__ = ["cuda", "emulator"]
 
 SIZES = (0, 1, 2, 5, 40)
 
@@ -400,11 +397,6 @@ def test_shapes_that_do_not_fit(
         function(*args)
     with pytest.raises(errors.LinAlgError, match=message):
         go.compile(function)(*args)
-
-
-def test_devices_have_no_lapack(cuda: None) -> None:
-    with pytest.raises(errors.UnsupportedError, match=r"numpy.linalg.cholesky .* on devices"):
-        go.compile(np.linalg.cholesky)(go.asarray(np.eye(3), device="cuda"))
 
 
 # -- Properties ------------------------------------------------------------------------------

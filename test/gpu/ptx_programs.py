@@ -198,9 +198,16 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "many buffers": functools.partial(
         traced, many_buffers, [ones(3 + i // 20) for i in range(1000)]
     ),
+    "complex sums": functools.partial(
+        traced, lambda x: (x.sum(0), x.sum(1), x.sum(), np.cumsum(x, 1)), ones((4096, 256), "c16")
+    ),
+    "complex products": functools.partial(products, np.complex64),
+    "complex sort": functools.partial(traced, lambda x: np.sort(x), ones((64, 512), "c8")),
     "random": functools.partial(traced, dropout, go.random.key(0), ones((64, 512))),
     "ops f32": functools.partial(each_op, "f4"),
     "ops f64": functools.partial(each_op, "f8"),
+    "ops c64": functools.partial(each_op, "c8"),
+    "ops c128": functools.partial(each_op, "c16"),
     "ops i32": functools.partial(each_op, "i4"),
     "ops i64": functools.partial(each_op, "i8"),
     "ops i1": functools.partial(each_op, "?"),

@@ -22,7 +22,7 @@ import gradopt_runtime
 Array = np.ndarray[Any, Any]
 
 # Relative to the largest number of an array: sums have another order than on the CPU.
-TOLERANCES = {"float64": 1e-9, "float32": 2e-4}
+TOLERANCES = {"float64": 1e-9, "float32": 2e-4, "complex128": 1e-9, "complex64": 2e-4}
 
 
 def read_calls(path: Path) -> dict[str, list[tuple[list[Array], list[Array]]]]:

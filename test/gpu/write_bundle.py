@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 from collections.abc import Generator
@@ -38,6 +39,11 @@ from gradopt_runtime import DTYPES  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 Call = tuple[list[Array], list[Array]]
+# What the host computes is tested here: it would be the other host's, with its libraries.
+ON_HOST = re.compile(
+    r"grad\.(custom_call|(lapack|sort|fourier)_into|cholesky|lu|lu_solve|triangular_\w+|qr|eigh|svd"
+    r"|eig|schur|fft|rfft|irfft)\b"
+)
 
 
 @dataclass
@@ -72,6 +78,8 @@ class Recorder:
     def load(self, program: Program, args: harness.Specs, results: harness.Specs) -> Any:
         """The program on the CPU, which remembers its calls."""
         executable = harness.load_on_cpu(program, args, results)
+        if ON_HOST.search(str(program.code)):
+            return executable
         recorded = Recorded(
             f"{len(self.found)}_{self.test}",
             lambda: self._program(recorded.name, program, args, results),

@@ -133,18 +133,14 @@ class Repeated:
 def load_on_device(program: Program, args: Specs, results: Specs) -> Any:
     """The program on the first device, a GPU or one that is emulated."""
     done = compile_program(program, "object", chip=chip_of(0))
-    return Repeated(_gradopt.DeviceExecutable(done.object_code, 0, args, results, done.arena_bytes))
+    return Repeated(
+        _gradopt.DeviceExecutable(
+            done.object_code, 0, args, results, done.arena_bytes, targets=[(0, square)]
+        )
+    )
 
 
 load = load_on_cpu
-# Kinds of dtypes that programs have no arrays of, where they run.
-missing_kinds = ""
-
-
-def is_possible(*arrays: Any) -> bool:
-    """Whether there are arrays like these, or of these dtypes, where programs run."""
-    dtypes = [np.dtype(a) if isinstance(a, str) else np.asarray(a).dtype for a in arrays]
-    return not any(dtype.kind in missing_kinds for dtype in dtypes)
 
 
 @dataclass(frozen=True)

@@ -22,27 +22,11 @@ from devices import any_cuda, cuda, emulator
 
 __all__ = ["any_cuda", "cuda", "emulator"]
 
-HOST_ONLY = (  # They call code of the host.
-    *("custom_call", "custom_call_into", "lapack_into", "cholesky", "lu", "lu_solve"),
-    *("triangular_solve", "qr", "eigh", "svd", "sort_into"),
-    *("eig", "schur", "triangular_sylvester", "triangular_sqrt"),
-    *("fft", "rfft", "irfft", "fourier_into"),
-)
-COMPLEX_ONLY = ("complex", "imag")  # Devices have no complex numbers.
-
 
 @pytest.fixture(autouse=True)
-def on_device(
-    request: pytest.FixtureRequest, any_cuda: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def on_device(any_cuda: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loads all programs on a device."""
-    name = request.node.name
-    if any(f"[{op}]" in name or f"[{op}-" in name for op in HOST_ONLY):
-        pytest.skip("a kernel of a GPU calls no code of the host")
-    if any(f"[{op}" in name for op in COMPLEX_ONLY) or name.endswith(("c16]", "c8]")):
-        pytest.skip("devices have no complex numbers")
     monkeypatch.setattr(harness, "load", harness.load_on_device)
-    monkeypatch.setattr(harness, "missing_kinds", "c")
     monkeypatch.setattr(scans, "DEVICE", "cuda")
 
 

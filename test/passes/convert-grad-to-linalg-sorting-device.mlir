@@ -20,6 +20,19 @@ func.func @network(%x: tensor<2x5xf32>) -> (tensor<2x5xf32>, tensor<2x5xi64>) {
   return %0, %i : tensor<2x5xf32>, tensor<2x5xi64>
 }
 
+// Complex numbers are compared by their parts; NaN is behind all else in both.
+// CHECK-LABEL: func.func @complex_numbers
+func.func @complex_numbers(%x: tensor<3xcomplex<f32>>) -> tensor<3xcomplex<f32>> {
+  // CHECK: complex.constant [0x7FC00000 : f32, 0x7FC00000 : f32] : complex<f32>
+  // CHECK: scf.for
+  // CHECK-DAG: complex.re
+  // CHECK-DAG: complex.im
+  // CHECK: arith.cmpf uno
+  // CHECK: arith.select %{{.*}} : complex<f32>
+  %0, %i = grad.sort %x : tensor<3xcomplex<f32>> -> tensor<3xcomplex<f32>>, tensor<3xi64>
+  return %0 : tensor<3xcomplex<f32>>
+}
+
 // CHECK-LABEL: func.func @unsigned
 func.func @unsigned(%x: tensor<4xui8>) -> tensor<4xi64> {
   // CHECK: arith.constant -1 : i8

@@ -194,3 +194,26 @@ func.func @branches(%x: memref<16xf64>, %y: memref<8192xf64>, %flag: memref<i1>,
   }
   return
 }
+
+// -----
+
+// A call of the host is a command, between kernels; a loop with one is a list.
+
+// CHECK-LABEL: func.func @host_calls(
+// CHECK: call @kernel
+// CHECK: scf.for
+// CHECK-NEXT: grad.custom_call_into
+// CHECK-NEXT: call @kernel
+// CHECK: return
+func.func @host_calls(%x: memref<16xf64>, %y: memref<16xf64>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64} {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c9 = arith.constant 9 : index
+  linalg.exp ins(%x : memref<16xf64>) outs(%x : memref<16xf64>)
+  scf.for %i = %c0 to %c9 step %c1 {
+    grad.custom_call_into "f", target = 0 (%x) outs(%y) : (memref<16xf64>, memref<16xf64>) -> ()
+    linalg.exp ins(%y : memref<16xf64>) outs(%x : memref<16xf64>)
+  }
+  return
+}

@@ -136,3 +136,31 @@ func.func private @number() -> f64 {
   %x = arith.constant 1.0 : f64
   return %x : f64
 }
+
+// -----
+
+// A complex number has a slot of 16 bytes, at a multiple of them, which kernels load.
+
+// CHECK-LABEL: func.func @main(
+// CHECK-SAME: memref<96xi8>
+// CHECK-DAG: %[[N:.*]] = memref.view %{{.*}}[%c64][] : memref<96xi8> to memref<f32>
+// CHECK-DAG: %[[X:.*]] = memref.view %{{.*}}[%c80][] : memref<96xi8> to memref<complex<f64>>
+// CHECK: call @number(%[[N]], %[[X]])
+// CHECK: call @[[USER:use[_0-9]*]](%[[X]]) : (memref<complex<f64>>) -> ()
+func.func @main(%arena: memref<16xi8>)
+    attributes {grad.arena_bytes = 16 : i64, grad.command_frame = 0 : i64} {
+  %n, %x = func.call @number() : () -> (f32, complex<f64>)
+  func.call @use(%x) : (complex<f64>) -> ()
+  return
+}
+func.func private @number() -> (f32, complex<f64>) {
+  %x = complex.constant [1.0, 2.0] : complex<f64>
+  %n = arith.constant 1.0 : f32
+  return %n, %x : f32, complex<f64>
+}
+// CHECK: func.func private @[[USER]](%[[SLOT:.*]]: memref<complex<f64>>
+// CHECK-NEXT: memref.load %[[SLOT]][]
+func.func private @use(%x: complex<f64>) {
+  %re = complex.re %x : complex<f64>
+  return
+}

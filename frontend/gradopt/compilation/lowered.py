@@ -385,9 +385,9 @@ class Lowered:
         )
 
     def _load_on_device(self) -> _gradopt.DeviceExecutable:
-        self._require_no_targets()
         number = device_number(self.device) or 0
         code, arena = self._object_code(chip_of(number))
+        load_blas()  # For what the host computes.
         load_cublas(_gradopt.device_info(number).driver_version)
         return _gradopt.DeviceExecutable(
             code,
@@ -399,6 +399,7 @@ class Lowered:
             self._donations(),
             self._report(),
             self.name,
+            [(target.address, target.handler) for target in self.targets],
         )
 
     def _object_code(self, chip: str = "") -> tuple[bytes, int]:
@@ -423,14 +424,6 @@ class Lowered:
 
     def _report(self) -> DonationReport:
         return DonationReport(self.name, tuple([leaf.path for leaf in self.arguments]))
-
-    def _require_no_targets(self) -> None:
-        if self.targets:
-            raise UnsupportedError(
-                f"{self.name} calls {self.targets[0].name}, which runs on the host (pure_callback, "
-                f"custom_call): code for {self.device} cannot call it",
-                function_source(self._owner._function),
-            )
 
     @hide_frames
     def profile(self, *args: Any, **kwargs: Any) -> Profile:

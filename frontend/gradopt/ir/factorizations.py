@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gradopt.base.dtypes import FLOAT64, INT32, is_inexact, is_narrow
 from gradopt.base.location import source_location
-from gradopt.errors import DTypeError, LinAlgError, UnsupportedError
+from gradopt.errors import DTypeError, LinAlgError
 from gradopt.ir import prims
 from gradopt.ir.checks import require_all
 from gradopt.ir.prims import scalar, scope
@@ -59,15 +59,6 @@ def require_square(x: Value) -> None:
         raise LinAlgError("Last 2 dimensions of the array must be square", source_location())
 
 
-def _require_host(name: str) -> None:
-    if scope().trace.on_device:
-        raise UnsupportedError(
-            f"{name} is not supported on devices yet: it is a routine of LAPACK, which runs on the "
-            "host; call it outside of the function, or compile for the CPU",
-            source_location(),
-        )
-
-
 def require_all_of(right: Value, message: str) -> None:
     """Checks, at run time, that all of the bools are true.
 
@@ -109,7 +100,6 @@ def cholesky(a: Value, name: str, message: str = NOT_POSITIVE) -> Value:
         name: of the user's function.
         message: of the error where one is not positive definite.
     """
-    _require_host(name)
     here = scope()
     factor, status = here.emit_many(grad.CholeskyOp, here.use(a))
     _require_success(status, message)
@@ -118,7 +108,6 @@ def cholesky(a: Value, name: str, message: str = NOT_POSITIVE) -> Value:
 
 def lu(a: Value, name: str) -> tuple[Value, Value, Value, Value]:
     """Packed factors, pivots (int32), permutation (int64), and status (int32): not checked."""
-    _require_host(name)
     here = scope()
     factors, pivots, permutation, status = here.emit_many(grad.LuOp, here.use(a))
     return factors, pivots, permutation, status
@@ -162,13 +151,11 @@ def triangular_solve(
     unit: bool = False,
 ) -> Value:
     """`grad.triangular_solve`, for the user's function of that name."""
-    _require_host(name)
     return scope().emit(grad.triangular_solve, a, rhs, left, lower, transpose, unit)
 
 
 def qr(a: Value, full: bool, name: str) -> tuple[Value, Value]:
     """Orthonormal columns, as many as rows if `full`, and the upper triangular matrix."""
-    _require_host(name)
     here = scope()
     q, r = here.emit_many(grad.QrOp, here.use(a), full)
     return q, r
@@ -176,7 +163,6 @@ def qr(a: Value, full: bool, name: str) -> tuple[Value, Value]:
 
 def eigh(a: Value, name: str) -> tuple[Value, Value]:
     """Values and vectors of square matrices, of which the lower triangle is read."""
-    _require_host(name)
     here = scope()
     values, vectors, status = here.emit_many(grad.EighOp, here.use(a))
     _require_success(status, NO_VALUES)
@@ -185,7 +171,6 @@ def eigh(a: Value, name: str) -> tuple[Value, Value]:
 
 def svd(a: Value, full: bool, name: str) -> tuple[Value, Value, Value]:
     """u, the singular values, and the adjoint of v."""
-    _require_host(name)
     here = scope()
     u, s, vh, status = here.emit_many(grad.SvdOp, here.use(a), full)
     _require_success(status, NO_SINGULAR_VALUES)
@@ -194,7 +179,6 @@ def svd(a: Value, full: bool, name: str) -> tuple[Value, Value, Value]:
 
 def eig(a: Value, name: str) -> tuple[Value, Value]:
     """Values and vectors of square matrices, complex ones."""
-    _require_host(name)
     here = scope()
     values, vectors, status = here.emit_many(spectra.EigOp, here.use(a))
     _require_spectrum(a, status, NO_VALUES)
@@ -210,7 +194,6 @@ def schur(a: Value, name: str) -> tuple[Value, Value]:
 
 def unchecked_schur(a: Value, name: str) -> tuple[Value, Value, Value]:
     """As `schur`, and the status: all is NaN where it is not zero. Rules of cotangents need it."""
-    _require_host(name)
     here = scope()
     form, vectors, status = here.emit_many(spectra.SchurOp, here.use(a))
     return form, vectors, status

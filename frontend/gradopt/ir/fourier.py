@@ -8,7 +8,7 @@ from typing import Any
 
 from gradopt.base.dtypes import FLOAT64, complex_dtype, is_inexact, wide_dtype
 from gradopt.base.location import source_location
-from gradopt.errors import ArgumentError, DTypeError, UnsupportedError
+from gradopt.errors import ArgumentError, DTypeError
 from gradopt.ir import prims
 from gradopt.ir.values import Value
 from gradopt.recording import grad
@@ -75,15 +75,6 @@ def resized(x: Value, axis: int, size: int) -> Value:
     return prims.pad(x, [0] * x.ndim, high)
 
 
-def _require_host(name: str) -> None:
-    if prims.scope().trace.on_device:
-        raise UnsupportedError(
-            f"{name} is not supported on devices yet: Fourier transforms run on the host; call it "
-            "outside of the function, or compile for the CPU",
-            source_location(),
-        )
-
-
 def fft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> Value:
     """`grad.fft` along different axes.
 
@@ -94,7 +85,6 @@ def fft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> V
         norm: "none", "size" or "root".
         name: what to call it in messages.
     """
-    _require_host(name)
     return prims.scope().emit(grad.fft, as_complex(x), list(axes), forward, norm)
 
 
@@ -104,7 +94,6 @@ def rfft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> 
     Raises:
         DTypeError: the numbers are complex.
     """
-    _require_host(name)
     x = inexact(x)
     if x.dtype.kind == "c":
         raise DTypeError(
@@ -116,5 +105,4 @@ def rfft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> 
 
 def irfft(x: Value, axes: Sequence[int], size: int, forward: bool, norm: str, name: str) -> Value:
     """`grad.irfft` to `size` real numbers along the last one of `axes`."""
-    _require_host(name)
     return prims.scope().emit(grad.irfft, as_complex(x), list(axes), size, forward, norm)

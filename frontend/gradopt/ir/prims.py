@@ -23,7 +23,6 @@ from gradopt.base.dtypes import (
     INT64,
     PYTHON_NUMBERS,
     DType,
-    complex_dtype,
     part_dtype,
     supported,
 )
@@ -106,7 +105,6 @@ def convert(x: Value, dtype: DType) -> Value:
             "real ones are expected; use numpy.real, numpy.imag or numpy.abs",
             source_location(),
         )
-    scope().require_possible(dtype)
     return of_shape(scope().emit(grad.convert, x, element_attribute(dtype)), x.shape)
 
 
@@ -132,7 +130,6 @@ def imag(x: Value) -> Value:
 
 def complex_(re: Value, im: Value) -> Value:
     """Complex numbers with these parts, of one dtype and shape."""
-    scope().require_possible(complex_dtype(re.dtype))
     return of_shape(scope().emit(grad.complex, re, im), re.shape)
 
 

@@ -28,7 +28,6 @@ from gradopt.errors import (
     LargeProgramWarning,
     LeakedTracerError,
     SourceLocation,
-    UnsupportedError,
 )
 from gradopt.ir.current import state
 from gradopt.ir.extents import Sizes, confined
@@ -281,25 +280,11 @@ class Scope:
 
     def add_argument(self, shape: tuple[int, ...], dtype: np.dtype[Any], path: str) -> Value:
         """A new argument of the function; `path` names it in the IR's locations."""
-        self.require_possible(dtype)
         if shape.__class__ is Sizes:
             raise confined()
         location = ir.Location(path, self.location)
         value = self.block.add_argument(tensor_type(shape, dtype), location)
         return Value(self, value, location)
-
-    def require_possible(self, dtype: np.dtype[Any]) -> None:
-        """Checks that there are arrays of this dtype where the program runs.
-
-        Raises:
-            UnsupportedError: there are none, on a device.
-        """
-        if dtype.kind == "c" and self.trace.on_device:
-            raise UnsupportedError(
-                f"complex numbers ({dtype}) are not supported on devices yet; compute on the host, "
-                "or with real and imaginary parts",
-                source_location(),
-            )
 
     def use(self, value: Value) -> ir.Value:
         """The SSA value in this function.
@@ -419,7 +404,6 @@ class Scope:
 
     def constant(self, array: Array) -> Value:
         """A concrete array of a supported dtype as a traced value."""
-        self.require_possible(array.dtype)
         if array.size > 1 and is_uniform(array):
             scalar = self.constant(np.array(array.flat[0]))
             return self.emit(grad.broadcast, scalar, list(array.shape), [])

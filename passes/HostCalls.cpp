@@ -1,0 +1,93 @@
+//===- HostCalls.cpp - What calls of the host say to the runtime  ---------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/HostCalls.h"
+#include "dialect/Foreign.h"
+#include "dialect/GradDialect.h"
+#include "runtime/Fourier.h"
+#include "runtime/Lapack.h"
+#include "runtime/Sorting.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::grad;
+
+int32_t mlir::grad::getDtype(Type element, bool isUnsigned) {
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return complex.getElementType().isF32() ? GRADOPT_C64 : GRADOPT_C128;
+  if (element.isF32())
+    return GRADOPT_F32;
+  if (element.isF64())
+    return GRADOPT_F64;
+  if (element.isF16())
+    return GRADOPT_F16;
+  if (element.isBF16())
+    return GRADOPT_BF16;
+  switch (element.getIntOrFloatBitWidth()) {
+  case 1:
+    return GRADOPT_BOOL;
+  case 8:
+    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
+  case 16:
+    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
+  case 32:
+    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
+  default:
+    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
+  }
+}
+
+/// The place of a name that a verifier has found in `names`.
+template <size_t size>
+static int64_t placeIn(const char *const (&names)[size], StringRef name) {
+  return llvm::find(names, name) - names;
+}
+
+static HostCallee getCallee(CustomCallIntoOp op) {
+  return {GRADOPT_HOST_TARGET, "gradopt_call_target",
+          static_cast<int64_t>(op.getTarget()),
+          op.getAreUnsigned().value_or(ArrayRef<bool>())};
+}
+
+static HostCallee getCallee(LapackIntoOp op) {
+  namespace lapack = gradopt::runtime::lapack;
+  auto routine = lapack::Routine(placeIn(lapack::kNames, op.getRoutine()));
+  return {GRADOPT_HOST_LAPACK,
+          "gradopt_lapack",
+          lapack::encode(routine, op.getFlags()),
+          {}};
+}
+
+static HostCallee getCallee(FourierIntoOp op) {
+  namespace fourier = gradopt::runtime::fourier;
+  return {GRADOPT_HOST_FOURIER,
+          "gradopt_fourier",
+          fourier::encode(
+              fourier::Transform(placeIn(fourier::kNames, op.getTransform())),
+              fourier::Norm(placeIn(fourier::kNorms, op.getNorm())),
+              op.getForward(), op.getDimensions()),
+          {}};
+}
+
+static HostCallee getCallee(SortIntoOp op) {
+  using namespace gradopt::runtime::sorting;
+  return {GRADOPT_HOST_SORT,
+          "gradopt_sort",
+          (op.getHasValues() ? HasValues : 0) |
+              (op.getHasIndices() ? HasIndices : 0) |
+              (op.getIsUnsigned() ? IsUnsigned : 0),
+          {}};
+}
+
+HostCallee mlir::grad::getHostCallee(Operation *op) {
+  assert(isHostCall(op) && "expected a call of the host");
+  return llvm::TypeSwitch<Operation *, HostCallee>(op)
+      .Case<CustomCallIntoOp, LapackIntoOp, FourierIntoOp>(
+          [](auto call) { return getCallee(call); })
+      .Default([](Operation *op) { return getCallee(cast<SortIntoOp>(op)); });
+}
