@@ -151,8 +151,14 @@ def GradScalarsToRegisters : Pass<"grad-scalars-to-registers", "::mlir::func::Fu
     }
     %r = tensor.from_elements %s1 : tensor<f64>
     ```
-    Code outside of loops and branches stays as it is.
+    Code outside of loops and branches stays as it is. With `for-device`, complex
+    numbers are not carried as scalars: lists of commands have no registers for
+    them.
   }];
+  let options = [
+    Option<"forDevice", "for-device", "bool", /*default=*/"false",
+           "Whether the program is for a GPU">
+  ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"];
 }
 

@@ -88,11 +88,9 @@ static void buildLinalg(OpPassManager &manager,
   functions.addPass(createConvertGradToLinalg(convert));
   functions.addPass(createGradCse());
   functions.addPass(createGradAccumulateProducts());
-  std::unique_ptr<Pass> scalars = createGradScalarsToRegisters();
-  if (options.isForDevice())
-    (void)scalars->initializeOptions("for-device=1",
-                                     [](const Twine &) { return failure(); });
-  functions.addPass(std::move(scalars));
+  GradScalarsToRegistersOptions scalars;
+  scalars.forDevice = options.isForDevice();
+  functions.addPass(createGradScalarsToRegisters(scalars));
   GradFuseOptions fuse;
   fuse.separateReductions = options.isForDevice();
   fuse.writeTransposed = options.isForDevice();

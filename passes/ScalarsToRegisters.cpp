@@ -98,9 +98,7 @@ namespace {
 
 struct GradScalarsToRegisters
     : grad::impl::GradScalarsToRegistersBase<GradScalarsToRegisters> {
-  GradScalarsToRegisters() = default;
-  GradScalarsToRegisters(const GradScalarsToRegisters &other)
-      : GradScalarsToRegistersBase(other) {} // Options are copied behind it.
+  using GradScalarsToRegistersBase::GradScalarsToRegistersBase;
 
   void runOnOperation() override;
 
@@ -117,10 +115,6 @@ private:
   void fillScalar(linalg::FillOp op);
   void replace(Operation *op, ValueRange results);
 
-  Option<bool> forDevice{*this, "for-device",
-                         llvm::cl::desc("Carry no complex numbers, for which "
-                                        "lists of commands have no registers"),
-                         llvm::cl::init(false)};
   /// Elements of tensors without dimensions that have been read.
   llvm::DenseMap<Value, Value> scalars;
 };
