@@ -3,8 +3,8 @@
 
     python benchmarks/run.py --loops
 
-times the result of each, also with Numba, and the gradient of the sum of its squares. JAX and
-PyTorch have versions of their own, with loops as these libraries want them.
+times the result of each, also with Numba, and the gradient of the sum of its cubes: that of squares
+is 0 for some. JAX and PyTorch have versions of their own, with loops as these libraries want them.
 """
 
 from __future__ import annotations
@@ -401,7 +401,7 @@ def _case(program: Callable[..., Any], make: Maker, size: str, wanted: str) -> C
         called = versions.get(xp.__name__, program)
         if wanted == "result":
             return called
-        return lambda *args: xp.sum(called(*args) ** 2)
+        return lambda *args: xp.sum(called(*args) ** 3)
 
     title = f"{name}, {size}: {wanted}"
     return Case(title, function, arguments, wanted, ("autograd",), wanted == "result")
