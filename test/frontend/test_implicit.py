@@ -273,6 +273,29 @@ def test_a_linear_system_without_a_transposed_solver(has_aux: bool) -> None:
     np.testing.assert_allclose(go.jacrev(f)(B), np.linalg.inv(MATRIX), rtol=1e-10)
 
 
+def test_the_derivative_is_linear_for_forward_mode_of_a_rule() -> None:
+    """Also where a check in the solver decides whether it is NaN."""
+
+    def solved(x: Any) -> Any:
+        return go.custom_linear_solve(
+            lambda v: MATRIX @ v,
+            np.sin(x),
+            lambda _, b: np.linalg.solve(MATRIX, b),
+            lambda _, b: np.linalg.solve(MATRIX.T, b),
+        )
+
+    @go.custom_vjp
+    def f(x: Any) -> Any:
+        return solved(x)
+
+    f.defvjp(lambda x: (solved(x), x), lambda x, g: go.vjp(solved, x)[1](g))
+    direction = RNG.normal(size=4)
+    for g in (lambda x: x, go.vmap):
+        x, t = (B, direction) if g is not go.vmap else (np.stack([B, -B]), np.ones((2, 4)))
+        got = go.jvp(g(f), (x,), (t,))[1]
+        np.testing.assert_allclose(got, go.jvp(g(solved), (x,), (t,))[1], rtol=1e-12)
+
+
 def test_auxiliary_results_of_linear_solvers() -> None:
     def f(b: Any) -> Any:
         def solve(g: Any, y: Any) -> Any:
