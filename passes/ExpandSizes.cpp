@@ -142,6 +142,12 @@ Value Expander::readPart(Value x, ArrayRef<Value> start,
                          bool isInBounds) {
   if (start.empty())
     return x;
+  // An array without elements is read in no iteration, whatever the type says.
+  for (auto [extent, size] : llvm::zip_equal(typeOf(x).getShape(), sizes))
+    if (extent < size)
+      return createSplat(
+          builder, loc,
+          RankedTensorType::get(shape, typeOf(x).getElementType()), 0);
   auto part = DynamicSliceOp::create(builder, loc, x, start, sizes);
   if (isInBounds)
     part->setAttr(kInBounds, builder.getUnitAttr());

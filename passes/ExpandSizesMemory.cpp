@@ -162,7 +162,14 @@ bool Expander::isReadElsewhere(SizedUpdateOp op) {
   return false;
 }
 
+/// Whether it has no elements that could be written.
+static bool isEmpty(Value x) {
+  return llvm::is_contained(cast<RankedTensorType>(x.getType()).getShape(), 0);
+}
+
 void Expander::write(SizedUpdateOp op) {
+  if (isEmpty(op.getX()))
+    return op.replaceAllUsesWith(op.getX());
   Value update = op.getUpdate();
   bool wasKept = kept.contains(update);
   if (isReadElsewhere(op))
@@ -197,6 +204,8 @@ void Expander::write(SizedUpdateOp op) {
 /// `grad.scatter` and `grad.scatter_add` of a number of rows that is known at
 /// run time only: one after the other.
 template <typename Op> void Expander::writeRows(Op op) {
+  if (isEmpty(op.getX()))
+    return op.replaceAllUsesWith(op.getX());
   Value indices = op.getIndices(), updates = op.getUpdates();
   SmallVector<int64_t> unknown = dimensionsOf(indices, true);
   SmallVector<Value> extents = llvm::map_to_vector(

@@ -693,3 +693,34 @@ def test_iteration_sees_what_is_written_meanwhile() -> None:
 
     for actual, expected in zip(go.compile(f)(V), f(V), strict=True):
         np.testing.assert_allclose(actual, expected)
+
+
+def test_nothing_is_assigned_where_a_mask_is_false() -> None:
+    """A mask that selects nothing takes an array of no values, and no other."""
+
+    def f(x: Any, values: Any) -> Any:
+        y = x.copy()
+        y[x > 5] = values
+        np.add.at(y, np.flatnonzero(x > 5), 1.0)
+        return y
+
+    x = np.arange(4.0)
+    for values in (np.zeros(0), x[:0]):
+        np.testing.assert_array_equal(go.compile(f)(x, values), x)
+        np.testing.assert_array_equal(go.jacrev(f)(x, values), np.eye(4))
+        np.testing.assert_array_equal(go.vmap(f, (0, None))(np.stack([x, -x]), values)[1], -x)
+        with pytest.raises(ValueError, match="0"):
+            go.compile(f)(x + 3, values)
+    np.testing.assert_array_equal(go.compile(f)(x[:0], x[:0]), x[:0])
+
+
+def test_a_slice_that_the_run_finds_empty_takes_nothing() -> None:
+    def f(x: Any, i: Any) -> Any:
+        y = x.copy()
+        y[i[0] : i[1]] = x[:0]
+        return y
+
+    x = np.arange(4.0)
+    np.testing.assert_array_equal(go.compile(f)(x, np.array([2, 2])), x)
+    with pytest.raises(ValueError, match="0"):
+        go.compile(f)(x, np.array([1, 2]))

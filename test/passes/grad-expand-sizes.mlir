@@ -275,3 +275,18 @@ func.func @tiles_of_rows(%x: tensor<100x4xf64>, %w: tensor<4x5xf64>, %n: tensor<
       : tensor<?x4xf64>, tensor<?x5xf64> -> tensor<4x5xf64>
   return %3 : tensor<4x5xf64>
 }
+
+// From an array without elements nothing is read, and nothing is written to it.
+// CHECK-LABEL: func @of_no_elements
+// CHECK-NOT: grad.dynamic_slice
+// CHECK: %[[Y:.*]] = scf.for
+// CHECK: grad.dynamic_update_slice
+// CHECK: return %[[Y]], %arg1 : tensor<4xf64>, tensor<0xf64>
+func.func @of_no_elements(%x: tensor<4xf64>, %none: tensor<0xf64>, %i: tensor<i64>, %n: tensor<i64>)
+    -> (tensor<4xf64>, tensor<0xf64>) {
+  %0 = grad.sized_slice %none[%i], shape = [?], dimensions = [0] sizes(%n) : tensor<0xf64> -> tensor<?xf64>
+  %1 = grad.sized_update %x, %0[%i], dimensions = [0] : tensor<4xf64>, tensor<?xf64>
+  %2 = grad.sized_slice %x[%i], shape = [?], dimensions = [0] sizes(%n) : tensor<4xf64> -> tensor<?xf64>
+  %3 = grad.sized_update %none, %2[%i], dimensions = [0] : tensor<0xf64>, tensor<?xf64>
+  return %1, %3 : tensor<4xf64>, tensor<0xf64>
+}
