@@ -695,6 +695,30 @@ def test_iteration_sees_what_is_written_meanwhile() -> None:
         np.testing.assert_allclose(actual, expected)
 
 
+@pytest.mark.parametrize("write", [np.putmask, np.place])
+def test_arrays_of_larger_dtypes_are_not_converted(write: Any) -> None:
+    """As by NumPy, which converts numbers and lists here."""
+    chosen = np.array([True, False, True])
+
+    def f(y: Any, values: Any) -> Any:
+        y = y.copy()
+        write(y, chosen, values)
+        return y
+
+    for dtype in (np.int64, np.int8, np.float32):
+        y = np.zeros(3, dtype)
+        for values in (np.float64(1.5), np.array([1.5]), np.array([3]), np.array([3], np.int8)):
+            try:
+                expected = f(y, values)
+            except TypeError:
+                with pytest.raises(errors.DTypeError, match="according to the rule 'safe'"):
+                    go.compile(f)(y, values)
+                continue
+            got = go.compile(f)(y, values)
+            np.testing.assert_array_equal(got, expected)
+            assert got.dtype == expected.dtype
+
+
 def test_nothing_is_assigned_where_a_mask_is_false() -> None:
     """A mask that selects nothing takes an array of no values, and no other."""
 

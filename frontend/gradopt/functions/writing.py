@@ -19,6 +19,7 @@ from gradopt.array.handle import Handle, array_of
 from gradopt.array.indexing import fit, getitem, setitem
 from gradopt.array.operands import array_kind, is_traced, listed, traced
 from gradopt.array.views import Diagonal, Reshape
+from gradopt.base.dtypes import require_cast
 from gradopt.base.location import source_location
 from gradopt.errors import ShapeError
 from gradopt.functions.matrices import along_axis
@@ -88,6 +89,13 @@ def _repeated(values: Any, count: int) -> Any:
     return prims.take_range(values, 0, 0, count)
 
 
+def _require_safe(values: Any, x: Handle) -> None:
+    """Numbers and lists are converted to any dtype, arrays to one that holds all of theirs."""
+    is_array = isinstance(values, Handle) and not values._is_scalar
+    if is_array or isinstance(values, np.ndarray):
+        require_cast(values.dtype, x.dtype, "safe")
+
+
 @implements(np.putmask)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """`numpy.putmask`: values are repeated to the size of the array."""
@@ -95,6 +103,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
     chosen = to_bool(mask)
     if chosen.size != x.size:
         raise ShapeError("putmask: mask and data must be the same size", source_location())
+    _require_safe(values, x)
     new = traced(values, x.dtype)
     if not new.size:
         return
@@ -107,6 +116,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """`numpy.place`: the first values where a concrete mask holds; one for a traced mask."""
     x = _writable(arr, "numpy.place")
+    _require_safe(vals, x)
     values = traced(vals, x.dtype)
     if is_traced(mask) and (not isinstance(mask, Handle) or mask._known() is None):
         if values.size != 1:
