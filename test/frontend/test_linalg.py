@@ -93,6 +93,13 @@ def test_functions_of_any_matrices(name: str, shape: tuple[int, ...]) -> None:
     check_values({**ANY, **NORMS}[name], normal(*shape))
 
 
+@pytest.mark.parametrize("order", [np.inf, 1, 2])
+def test_norms_of_nothing(order: Any) -> None:
+    check_values(lambda a: np.linalg.norm(a, order), np.zeros(0))
+    for shape in ((0, 0), (0, 3), (3, 0)):
+        check_values(lambda a: np.linalg.norm(a, order, axis=(0, 1)), np.zeros(shape))
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (2, 0, 3)])
 @pytest.mark.parametrize("name", ANY)
 def test_functions_of_empty_matrices(name: str, shape: tuple[int, ...]) -> None:

@@ -24,11 +24,17 @@ def _floating(value: Any) -> Value:
     return x if is_inexact(x.dtype) else prims.convert(x, FLOAT64)
 
 
+def _largest(x: Value, axis: Any, keepdims: bool = False) -> Value:
+    """The largest of what is not negative; 0 of nothing."""
+    is_empty = any(type(size) is int and size == 0 for size in x.shape)
+    return max_(x, axis, keepdims=keepdims, initial=0 if is_empty else None)
+
+
 def _vector_norm(x: Value, order: Any, axis: Any, keepdims: bool) -> Value:
     if order is None or order == 2:
         return root_of_sum(sum_(square_of_size(x), axis, keepdims=keepdims))
     if order == math.inf:
-        return max_(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
+        return _largest(UFUNCS[np.absolute](x), axis, keepdims)
     if order == -math.inf:
         return min_(UFUNCS[np.absolute](x), axis, keepdims=keepdims)
     if order == 0:
@@ -50,13 +56,13 @@ def _matrix_norm(x: Value, order: Any, axes: tuple[int, int], keepdims: bool) ->
     if order in (1, -1, math.inf, -math.inf):
         summed, other = (row, column) if abs(order) == 1 else (column, row)
         sums = sum_(UFUNCS[np.absolute](x), summed, keepdims=True)
-        extreme = (max_ if order > 0 else min_)(sums, other, keepdims=True)
+        extreme = (_largest if order > 0 else min_)(sums, other, keepdims=True)
         return extreme if keepdims else traced(squeeze(extreme, axes))
     if order in (2, -2, "nuc"):
         others = [i for i in range(x.ndim) if i not in axes]
         last = prims.transpose(x, [*others, row, column])
         s = factorizations.svd(last, False, "numpy.linalg.norm")[1]
-        values = sum_(s, -1) if order == "nuc" else (max_ if order == 2 else min_)(s, -1)
+        values = sum_(s, -1) if order == "nuc" else (_largest if order == 2 else min_)(s, -1)
         if not keepdims:
             return values
         kept = tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
