@@ -397,3 +397,34 @@ def test_maps_of_functions_of_all_rows() -> None:
             compiled(np.arange(3.0), x), x * np.arange(3.0)[:, None, None]
         )
     assert compiled.cache_size() == 1
+
+
+def test_stacked_results_of_one_size() -> None:
+    x, n = RNG.normal(size=6), np.int64(4)
+
+    def stack(x: Any, n: Any) -> Any:
+        chosen = x[x > 0]
+        return go.scan(lambda s, r: (0.5 * s + r, (chosen * s, np.outer(x[:n], x[:2]) * r)), 0.0, x)
+
+    def by_hand(x: Any, n: Any) -> Any:
+        state, rows, blocks = 0.0, [], []
+        for r in x:
+            rows.append(x[x > 0] * state)
+            blocks.append(np.outer(x[:n], x[:2]) * r)
+            state = 0.5 * state + r
+        return state, (np.stack(rows), np.stack(blocks))
+
+    for got, want in zip(
+        flatten(go.compile(stack)(x, n))[0], flatten(by_hand(x, n))[0], strict=True
+    ):
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    slopes = go.compile_grad(lambda x: sum(np.sum(np.sin(p)) for p in flatten(stack(x, n))[0]))(x)
+    wanted = differences(lambda x: sum(np.sum(np.sin(p)) for p in flatten(by_hand(x, n))[0]), x)
+    np.testing.assert_allclose(slopes, wanted, rtol=1e-6, atol=1e-6)
+    of_rows = go.compile(
+        lambda x: go.scan(lambda s, r: (s + r, x * r), 0.0, x)[1], dynamic={"x": {0: "n"}}
+    )
+    for size in (2, 0, 5, 70):
+        x = RNG.normal(size=size)
+        np.testing.assert_allclose(of_rows(x), np.outer(x, x))

@@ -529,11 +529,18 @@ def test_other_transforms_do_not_take_such_arrays() -> None:
         return go.vmap(lambda row: x[x > row * n])(np.ones(4))
 
     def stacked(x: Any, n: Any) -> Any:
-        return np.sum(go.scan(lambda total, row: (total, x[:n] * row), 0.0, x)[1])
+        return np.sum(go.scan(lambda total, row: (total, x[x > total]), 0.0, x)[1])
+
+    twice = go.custom_vjp(lambda y: y * 2)
+    twice.defvjp(lambda y: (y * 2, None), lambda _, g: (g * 2,))
+
+    def chosen(x: Any, n: Any) -> Any:
+        return twice(x[:n])
 
     for function, message in [
         (mapped, "may have another size for each element that vmap maps"),
-        (stacked, "cannot be given to"),
+        (stacked, "may have another size in each iteration"),
+        (chosen, "cannot be given to"),
     ]:
         with pytest.raises(go.errors.UnsupportedError, match=message) as raised:
             go.compile(function)(X, np.int64(3))

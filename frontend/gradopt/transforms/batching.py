@@ -176,7 +176,7 @@ class _Mapped(Transform):
             onto=onto if onto is not None else empty_rows(one.specs, size.bound),
         )
         results = [
-            np.moveaxis(stacked_rows(stack, size), 0, axis)
+            np.moveaxis(stacked_rows(stack, [size, *stack.shape[1:]]), 0, axis)
             for stack, axis in zip(stacks, out_axes, strict=True)
         ]
         return trees[0].unflatten(results)

@@ -169,6 +169,6 @@ def shown_row(part: Any, leaf: Handle) -> Any:
     return first_of(part._read(), sizes) if sizes.__class__ is Sizes else part
 
 
-def stacked_rows(value: Value, count: Any) -> Any:
-    """Rows that were put together, of which there are so many."""
-    return first_of(value, [count, *value.shape[1:]])
+def stacked_rows(value: Value, shape: Sequence[Any]) -> Any:
+    """Rows that were put together, as many and as large as they are."""
+    return first_of(value, shape)

@@ -177,9 +177,14 @@ def _sizes_of(shape: Shape, counts: list[Value]) -> list[Any]:
 
 
 def whole_results(
-    out: Any, function: Callable[..., Any]
+    out: Any, function: Callable[..., Any], root: str = "result"
 ) -> tuple[list[Value], TreeDef, list[list[Any]], list[Value]]:
     """What a function returned, as large as it can be.
+
+    Args:
+        out: it.
+        function: the function.
+        root: how the user reaches it.
 
     Returns:
         The results, their structure, what is known of their shapes outside of the function, and
@@ -188,7 +193,7 @@ def whole_results(
     parts, tree = flatten(out)
     results = [
         whole_of(part) if is_sized(part) else returned_value(part, path, function)
-        for part, path in zip(parts, leaf_paths(tree, "result"), strict=True)
+        for part, path in zip(parts, leaf_paths(tree, root), strict=True)
     ]
     counts: list[Value] = []
     sizes = [

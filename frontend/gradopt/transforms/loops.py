@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle
+from gradopt.array.handle import Handle, array_of
 from gradopt.array.operands import is_traced
 from gradopt.array.unknown_sizes import apart
 from gradopt.base.dtypes import BOOL, INT64
@@ -29,11 +29,12 @@ from gradopt.compilation.calling import (
     function_name,
 )
 from gradopt.compilation.compiled import Compiled
-from gradopt.errors import ArgumentError, ArgumentTypeError
+from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir import prims, sized
 from gradopt.ir.current import current_scope
 from gradopt.ir.extents import is_extent
-from gradopt.ir.values import Value
+from gradopt.ir.prims import scalar
+from gradopt.ir.values import Value, depends
 from gradopt.recording import ir
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.bodies import (
@@ -55,6 +56,7 @@ from gradopt.transforms.counted import (
     stacked_rows,
 )
 from gradopt.transforms.inner import InnerFunction, traced_leaves
+from gradopt.transforms.jacobian_products import shapes_outside, whole_results
 
 _INDEX = Spec((), INT64, weak=True, is_scalar=True)
 
@@ -217,9 +219,10 @@ def scan(
     if times > 1:
         return _scan_unrolled(f, init, xs, count, reverse, times, checkpoint)
     specs, values, tree = _carried(init, "init")
-    y_trees: list[TreeDef] = []
+    found: list[tuple[TreeDef, list[list[Any]]]] = []
 
     def call(state: Any, *parts: Any) -> tuple[Any, Any]:
+        arguments = [leaf._read() for leaf in (*parts, *flatten(apart(state, Handle._read))[0])]
         rows = [shown_row(part, leaf) for part, leaf in zip(parts, leaves, strict=True)]
         result = call_user(f, (state, xs_tree.unflatten(rows)), {})
         if type(result) is not tuple or len(result) != 2:
@@ -228,8 +231,16 @@ def scan(
                 f"{describe_returned(result)}",
                 function_source(f),
             )
-        y_trees.append(flatten(result[1])[1])
-        return apart(result[0], Handle._read), result[1]
+        ys, y_tree, sizes, counts = whole_results(result[1], f, "result[1]")
+        if depends(counts, arguments):
+            raise UnsupportedError(
+                f"what {function_name(f)} returns beside the state may have another size in each "
+                "iteration; write it to a part of an array of known size, as in `y[:n] = x`, and "
+                "return n with it",
+                function_source(f),
+            )
+        found.append((y_tree, sizes))
+        return apart(result[0], Handle._read), [array_of(value) for value in (*ys, *counts)]
 
     rows = [row_spec(leaf) for leaf in leaves]
     body, specs = trace_carry(f, specs, tree, call, rows, "scan")
@@ -243,8 +254,19 @@ def scan(
         checkpoint=checkpoint,
         most=count.bound if is_extent(count) else None,
     )
-    ys = y_trees[-1].unflatten([stacked_rows(value, count) for value in stacked])
-    return _rebuild(tree, specs, results), ys
+    y_tree, sizes = found[-1]
+    counts = [_of_any(stack, count) for stack in stacked[len(sizes) :]]
+    shapes = shapes_outside(sizes, counts)
+    ys = [stacked_rows(stacked[i], [count, *shape]) for i, shape in enumerate(shapes)]
+    return _rebuild(tree, specs, results), y_tree.unflatten(ys)
+
+
+def _of_any(stack: Value, count: Any) -> Value:
+    """A number that was the same in all iterations; 0 if there were none."""
+    if not stack.shape[0]:
+        return scalar(0, INT64)
+    first: Any = array_of(stack)[0]
+    return (np.where(array_of(count.value) > 0, first, 0) if is_extent(count) else first)._read()
 
 
 def _scan_unrolled(
