@@ -141,13 +141,43 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.ndimage.gaussian_filter1d": (_S, 1.0),
     "scipy.ndimage.gaussian_gradient_magnitude": (_S, 1.0),
     "scipy.ndimage.gaussian_laplace": (_S, 1.0),
+    **{
+        f"scipy.ndimage.{name}": (_S, 2)
+        for name in (
+            *("grey_closing", "grey_dilation", "grey_erosion", "grey_opening", "white_tophat"),
+            *("black_tophat", "morphological_gradient", "morphological_laplace"),
+        )
+    },
+    # Of equal elements, differences see both sides.
+    "scipy.ndimage.percentile_filter": (np.sin(np.arange(9.0)).reshape(3, 3), 30, 2),
+    "scipy.ndimage.rank_filter": (np.sin(np.arange(9.0)).reshape(3, 3), 1, 2),
     "scipy.ndimage.map_coordinates": (_X, _Y[None] * 3),
     "scipy.ndimage.rotate": (_S, 31.0),
     "scipy.ndimage.shift": (_S, 0.3),
     "scipy.ndimage.zoom": (_S, 1.7),
+    # Orders and ripples are known while tracing.
+    "scipy.signal.butter": (2, np.array([0.2, 0.5]), "bandpass"),
+    "scipy.signal.cheby1": (2, 1, np.array([0.2, 0.5]), "bandpass"),
+    "scipy.signal.cheby2": (2, 30, np.array([0.2, 0.5]), "bandstop"),
+    "scipy.signal.filtfilt": ([0.2, 0.3], [1.0, -0.4], np.arange(12.0) % 5),
+    "scipy.signal.firwin": (7, np.array([0.2, 0.5])),
+    "scipy.signal.iirnotch": (0.3, 20.0),
+    "scipy.signal.iirpeak": (0.3, 20.0),
+    "scipy.signal.sosfilt_zi": (_SOS,),
+    "scipy.signal.sosfiltfilt": (tuple(map(tuple, _SOS)), np.arange(12.0) % 5),
+    "scipy.signal.sos2tf": (_SOS,),
+    "scipy.signal.freqz_sos": (tuple(map(tuple, _SOS)), _X),
+    "scipy.signal.sosfreqz": (tuple(map(tuple, _SOS)), _X),
+    "scipy.signal.freqz": (_X, _Y, 5),
+    "scipy.signal.freqz_zpk": (_X, _Y, 0.5, 5),
+    "scipy.signal.freqs": (_X, _Y, _X),
+    "scipy.signal.freqs_zpk": (_X, _Y, 0.5, _X),
+    "scipy.signal.group_delay": ([_X, _Y], 5),
     "scipy.signal.lfilter": ([0.2, 0.3], [1.0, -0.4], _X),
     "scipy.signal.savgol_filter": (_Q, 3, 1),
+    "scipy.ndimage.generate_binary_structure": (2, 1),
     "scipy.signal.correlation_lags": (5, 3),
+    "scipy.signal.unit_impulse": ((4,),),
     "scipy.signal.get_window": ("hann", 8),
     "scipy.signal.savgol_coeffs": (5, 2),
     # The first coefficient of the denominator must stay 1.

@@ -24,11 +24,27 @@ from gradopt.functions.products import promoted
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
 from gradopt.scipy.fft import next_fast_len
+from gradopt.scipy.filter_design import butter as butter
+from gradopt.scipy.filter_design import cheby1 as cheby1
+from gradopt.scipy.filter_design import cheby2 as cheby2
+from gradopt.scipy.filter_design import firwin as firwin
+from gradopt.scipy.filter_design import iirnotch as iirnotch
+from gradopt.scipy.filter_design import iirpeak as iirpeak
 from gradopt.scipy.filters import detrend as detrend
 from gradopt.scipy.filters import lfilter as lfilter
 from gradopt.scipy.filters import savgol_coeffs as savgol_coeffs
 from gradopt.scipy.filters import savgol_filter as savgol_filter
 from gradopt.scipy.filters import sosfilt as sosfilt
+from gradopt.scipy.responses import freqs as freqs
+from gradopt.scipy.responses import freqs_zpk as freqs_zpk
+from gradopt.scipy.responses import freqz as freqz
+from gradopt.scipy.responses import freqz_sos as freqz_sos
+from gradopt.scipy.responses import freqz_zpk as freqz_zpk
+from gradopt.scipy.responses import group_delay as group_delay
+from gradopt.scipy.responses import sos2tf as sos2tf
+from gradopt.scipy.responses import sosfreqz as sosfreqz
+from gradopt.scipy.responses import tf2zpk as tf2zpk
+from gradopt.scipy.responses import zpk2tf as zpk2tf
 from gradopt.scipy.spectra import coherence as coherence
 from gradopt.scipy.spectra import csd as csd
 from gradopt.scipy.spectra import istft as istft
@@ -36,9 +52,22 @@ from gradopt.scipy.spectra import periodogram as periodogram
 from gradopt.scipy.spectra import spectrogram as spectrogram
 from gradopt.scipy.spectra import stft as stft
 from gradopt.scipy.spectra import welch as welch
+from gradopt.scipy.two_way import deconvolve as deconvolve
+from gradopt.scipy.two_way import filtfilt as filtfilt
+from gradopt.scipy.two_way import lfilter_zi as lfilter_zi
+from gradopt.scipy.two_way import resample as resample
+from gradopt.scipy.two_way import sawtooth as sawtooth
+from gradopt.scipy.two_way import sosfilt_zi as sosfilt_zi
+from gradopt.scipy.two_way import sosfiltfilt as sosfiltfilt
+from gradopt.scipy.two_way import square as square
+from gradopt.scipy.two_way import unit_impulse as unit_impulse
+from gradopt.scipy.two_way import upfirdn as upfirdn
 from gradopt.scipy.windows import get_window as get_window
 
 __all__ = [
+    "butter",
+    "cheby1",
+    "cheby2",
     "choose_conv_method",
     "coherence",
     "convolve",
@@ -47,20 +76,43 @@ __all__ = [
     "correlate2d",
     "correlation_lags",
     "csd",
+    "deconvolve",
     "detrend",
     "fftconvolve",
+    "filtfilt",
+    "firwin",
+    "freqs",
+    "freqs_zpk",
+    "freqz",
+    "freqz_sos",
+    "freqz_zpk",
     "get_window",
+    "group_delay",
     "hilbert",
+    "iirnotch",
+    "iirpeak",
     "istft",
     "lfilter",
+    "lfilter_zi",
     "oaconvolve",
     "periodogram",
+    "resample",
     "savgol_coeffs",
     "savgol_filter",
+    "sawtooth",
+    "sos2tf",
     "sosfilt",
+    "sosfilt_zi",
+    "sosfiltfilt",
+    "sosfreqz",
     "spectrogram",
+    "square",
     "stft",
+    "tf2zpk",
+    "unit_impulse",
+    "upfirdn",
     "welch",
+    "zpk2tf",
 ]
 
 Mode = Literal["full", "valid", "same"]

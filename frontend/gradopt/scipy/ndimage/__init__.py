@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""`scipy.ndimage`: filters of arrays, arrays between their elements, and sums of their parts."""
+"""`scipy.ndimage`: filters and morphology of arrays, arrays between their
+elements, and sums of their parts."""
 
 from gradopt.scipy.ndimage.filters import (
     convolve,
@@ -38,9 +39,35 @@ from gradopt.scipy.ndimage.measurements import (
     sum_labels,
     variance,
 )
+from gradopt.scipy.ndimage.morphology import (
+    binary_closing,
+    binary_dilation,
+    binary_erosion,
+    binary_fill_holes,
+    binary_opening,
+    binary_propagation,
+    black_tophat,
+    generate_binary_structure,
+    grey_closing,
+    grey_dilation,
+    grey_erosion,
+    grey_opening,
+    morphological_gradient,
+    morphological_laplace,
+    percentile_filter,
+    rank_filter,
+    white_tophat,
+)
 
 __all__ = [
     "affine_transform",
+    "binary_closing",
+    "binary_dilation",
+    "binary_erosion",
+    "binary_fill_holes",
+    "binary_opening",
+    "binary_propagation",
+    "black_tophat",
     "center_of_mass",
     "convolve",
     "convolve1d",
@@ -50,6 +77,11 @@ __all__ = [
     "gaussian_filter1d",
     "gaussian_gradient_magnitude",
     "gaussian_laplace",
+    "generate_binary_structure",
+    "grey_closing",
+    "grey_dilation",
+    "grey_erosion",
+    "grey_opening",
     "laplace",
     "map_coordinates",
     "maximum_filter",
@@ -58,7 +90,11 @@ __all__ = [
     "median_filter",
     "minimum_filter",
     "minimum_filter1d",
+    "morphological_gradient",
+    "morphological_laplace",
+    "percentile_filter",
     "prewitt",
+    "rank_filter",
     "rotate",
     "shift",
     "sobel",
@@ -70,5 +106,6 @@ __all__ = [
     "uniform_filter",
     "uniform_filter1d",
     "variance",
+    "white_tophat",
     "zoom",
 ]
