@@ -216,6 +216,56 @@ def test_carlsons_integrals_have_derivatives() -> None:
     assert found[0] == -np.inf
 
 
+FADDEEVAS = ("wofz", "erf", "erfc", "erfcx", "erfi", "dawsn")
+
+
+def faddeevas(z: Any) -> Any:
+    return np.stack([getattr(sp, name)(z) for name in FADDEEVAS])
+
+
+def test_error_functions_of_complex_numbers() -> None:
+    parts = [-30.0, -6.5, -3.2, -1.1, -0.4, -1e-5, 0.0, 1e-9, 0.2, 0.8, 1.5, 4.1, 9.0]
+    x, y = (grid.ravel() for grid in np.meshgrid(parts, parts))
+    z = x + 1j * y
+    got, want = go.compile(faddeevas)(z), faddeevas(z)
+    known = np.isfinite(want)
+    assert known.sum() > 900
+    # In size: SciPy's parts are as accurate each.
+    got, want = got[known], want[known]
+    assert np.all(np.abs(got - want) <= 3e-14 * np.abs(want))
+    single = z[20:25].astype(np.complex64)
+    assert go.compile(lambda z: sp.erf(z))(single).dtype == sp.erf(single).dtype
+    assert go.compile(lambda x: sp.wofz(x))(x).dtype == np.complex128
+    assert go.compile(lambda z: sp.erf(z))(np.zeros((0, 2), complex)).shape == (0, 2)
+
+
+def test_error_functions_of_complex_numbers_have_derivatives() -> None:
+    x, y = np.array([0.3, -0.7, 1.6, -2.1]), np.array([0.2, 0.9, -0.8, -0.1])
+
+    def parts_of(x: Any, y: Any) -> Any:
+        values = faddeevas(x + 1j * y)
+        return np.real(values), np.imag(values)
+
+    go.gradcheck(parts_of, (x, y), argnums=(0, 1))
+    go.gradcheck(lambda x, y: np.real(sp.wofz(x + 1j * y)), (x, y), argnums=(0, 1), order=2)
+    # Holomorphic: the derivative is the one of the equation.
+    slope = go.compile(lambda z: go.jvp(sp.erf, (z,), (np.ones_like(z),))[1])(x + 1j * y)
+    np.testing.assert_allclose(slope, 2 / np.sqrt(np.pi) * np.exp(-((x + 1j * y) ** 2)), 1e-13)
+
+
+def test_voigt_profile() -> None:
+    x = np.array([0.0, 0.3, -2.0, 5.0])
+
+    def profile(x: Any, sigma: Any, gamma: Any) -> Any:
+        return sp.voigt_profile(x, sigma, gamma)
+
+    for widths in ((1.0, 0.5), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (1e-3, 1e-3)):
+        np.testing.assert_allclose(
+            go.compile(profile)(x, *widths), sp.voigt_profile(x, *widths), 1e-13
+        )
+    go.gradcheck(profile, (x, 1.2, 0.5), argnums=(0, 1, 2))
+
+
 def test_outside_of_traces_they_are_functions() -> None:
     np.testing.assert_allclose(gs.logsumexp(S), sp.logsumexp(S), 1e-14)
     value, sign = gs.logsumexp(S, b=-X, return_sign=True)

@@ -87,7 +87,11 @@ FURTHER_UFUNCS = [
         for name in ("special", "special_derived", "special_polynomials")
     ),
     "gradopt.scipy.carlson",
+    "gradopt.scipy.faddeeva",
 ]
+# Those that take complex numbers, of one operand; and the module that adds them.
+COMPLEX_UFUNCS: dict[str, Callable[[Value], Value]] = {}
+_OF_COMPLEX = "gradopt.scipy.faddeeva"
 # ufunc.at.
 UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # What is done for elements that a mask selected, beside; see `gradopt.array.masks`.
@@ -594,6 +598,12 @@ def ufunc_handler(ufunc: np.ufunc) -> Callable[..., Any]:
             name = qualified_name(ufunc)
             raise unsupported(name, advice_for(hint_for(name), name))
     return handler
+
+
+def complex_handler(name: str) -> Callable[[Value], Value] | None:
+    """Our implementation of a ufunc of another package, of complex numbers."""
+    importlib.import_module(_OF_COMPLEX)
+    return COMPLEX_UFUNCS.get(name)
 
 
 def foreign_handler(name: str) -> Callable[..., Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import FOREIGN_UFUNCS, TYPED_UFUNCS
+from gradopt.array.dispatch import FOREIGN_UFUNCS, TYPED_UFUNCS, complex_handler
 from gradopt.array.operands import listed, promotion_kind, traced
 from gradopt.base.dtypes import FLOAT64, DType, kind_of, resolve_ufunc, result_type
 from gradopt.base.location import source_location
@@ -58,7 +58,11 @@ def ufunc(*names: str) -> Callable[[F], F]:
             # SciPy passes out=None by position.
             operands = [listed(value) for value in inputs[: called.nin]]
             dtypes = resolve_ufunc(called, *[promotion_kind(value) for value in operands])
-            return function(*converted(called.__name__.lstrip("_"), operands, dtypes[-1]))
+            name = called.__name__.lstrip("_")
+            of_complex = complex_handler(name) if dtypes[-1].kind == "c" else None
+            if of_complex is not None:
+                return of_complex(traced(operands[0], dtypes[-1]))
+            return function(*converted(name, operands, dtypes[-1]))
 
         def by_name(*inputs: Any) -> Any:
             return function(*floats(names[0].lstrip("_"), *inputs))

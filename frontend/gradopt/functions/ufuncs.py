@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS
+from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, complex_handler
 from gradopt.array.operands import (
     array_kind,
     is_traced,
@@ -278,11 +278,14 @@ UFUNCS[np.left_shift] = _direct(np.left_shift, grad.left_shift)
 UFUNCS[np.right_shift] = _direct(np.right_shift, grad.right_shift)
 
 
-def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
+def _foreign(name: str, op: Callable[..., Any]) -> Callable[..., Value]:
     """A ufunc of scipy.special: floats keep their dtype, the rest becomes float64."""
 
     def handler(x: Any) -> Value:
         operand = traced(x)
+        of_complex = complex_handler(name) if operand.dtype.kind == "c" else None
+        if of_complex is not None:
+            return of_complex(operand)
         if kind_of(operand.dtype) != "f":
             # An error for complex numbers.
             operand = prims.convert(operand, FLOAT64)
@@ -291,10 +294,10 @@ def _foreign(op: Callable[..., Any]) -> Callable[..., Value]:
     return handler
 
 
-FOREIGN_UFUNCS["erf"] = _foreign(grad.erf)
-FOREIGN_UFUNCS["erfc"] = _foreign(grad.erfc)
-FOREIGN_UFUNCS["erfinv"] = _foreign(grad.erfinv)
-FOREIGN_UFUNCS["expit"] = _foreign(grad.logistic)
+FOREIGN_UFUNCS["erf"] = _foreign("erf", grad.erf)
+FOREIGN_UFUNCS["erfc"] = _foreign("erfc", grad.erfc)
+FOREIGN_UFUNCS["erfinv"] = _foreign("erfinv", grad.erfinv)
+FOREIGN_UFUNCS["expit"] = _foreign("expit", grad.logistic)
 
 
 # The largest integer exponent that becomes a chain of products.
