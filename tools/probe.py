@@ -191,6 +191,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.special.eval_genlaguerre": (2, 0.7, _X),
     "scipy.special.eval_jacobi": (2, 0.7, 0.4, _X),
     "scipy.special.eval_sh_jacobi": (2, 1.7, 1.4, _X),
+    "scipy.special.diric": (_X, 3),
     "scipy.special.hyp2f1": (2, 1, 3, _X),
     "scipy.special.lpmv": (1, 2, _X),
     "scipy.special.sph_harm_y": (2, 1, _X, _Y),

@@ -115,7 +115,7 @@ def test_advice_fits_the_line(function: Any, kind: type[Exception], text: str) -
         (lambda x: scipy.spatial.ConvexHull(x[:, None] * A), "scipy.spatial.ConvexHull is not"),
         (
             lambda x: scipy.optimize.linear_sum_assignment(x[:, None] * A),
-            "scipy.optimize.linear_sum_assignment is not supported on traced arrays: call it",
+            "scipy.optimize.linear_sum_assignment is not supported on traced arrays: its result jumps",
         ),
     ],
 )
@@ -144,6 +144,8 @@ def named(function: Any, text: str, kind: type[Exception] = errors.UnsupportedEr
         (lambda x: scipy.stats.levy_stable.pdf(x, 1.3, 0.2), "scipy.stats.levy_stable.pdf", "its formula"),
         (lambda x: scipy.stats.fisher_exact(x), "scipy.stats.fisher_exact", "its formula"),
         (lambda x: scipy.interpolate.splprep([x, x]), "scipy.interpolate.splprep", "its formula"),
+        (lambda x: scipy.signal.find_peaks(x), "scipy.signal.find_peaks", "its result jumps"),
+        (lambda x: scipy.signal.firls(3, [0, 1], x[:2]), "scipy.signal.firls", "that are known"),
         (lambda x: np.rec.fromarrays([x]), "numpy.rec.fromarrays", "other functions"),
         (lambda x: np.ma.array(x), "numpy.ma.array", "choose elements with numpy.where"),
         (lambda x: np.emath.sqrt(x), "numpy.emath.sqrt", "numpy.sqrt(x + 0j)"),

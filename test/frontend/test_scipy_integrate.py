@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.special
 from budget import generator
 
 import gradopt as go
@@ -198,6 +199,43 @@ def test_odeint() -> None:
     got = integrate.odeint(lambda y, t: -y * t, 1.5, t)
     np.testing.assert_allclose(got, 1.5 * np.exp(-(t**2) / 2)[:, None], rtol=1e-6)
     go.gradcheck(lambda y: integrate.odeint(lambda y, t: -y * t, y, t), (1.5,), rtol=1e-4)
+
+
+def test_dense_output() -> None:
+    rest: dict[str, Any] = {"t_eval": [1.5], "args": (PENDULUM,), "dense_output": True}
+    for span in ((0, 1.5), (1.5, 0)):
+        rest["t_eval"] = [span[1]]
+        found = integrate.solve_ivp(pendulum, span, START, **rest)
+        want = scipy.integrate.solve_ivp(pendulum, span, START, **rest)
+        times = np.array([0.7, 0.1, 1.5, 0.7])
+        assert found.sol is not None
+        assert found.sol(0.7).shape == (2,)
+        np.testing.assert_allclose(found.sol(times), want.sol(times), rtol=2e-3, atol=1e-3)
+
+    def when(length: Any) -> Any:
+        """The time at which the pendulum hangs down, as a root of the solution."""
+
+        def fun(t: Any, y: Any) -> Any:
+            return [y[1], -9.81 / length * np.sin(y[0])]
+
+        rest: dict[str, Any] = {"t_eval": [1.0], "rtol": 1e-10, "atol": 1e-10}
+        sol = integrate.solve_ivp(fun, (0, 1.0), [0.4, 0.0], dense_output=True, **rest).sol
+        assert sol is not None
+
+        def solve(f: Any, guess: Any) -> Any:
+            def halve(_: Any, ends: Any) -> Any:
+                low, high = ends
+                middle = 0.5 * (low + high)
+                above = f(middle) > 0
+                return np.where(above, middle, low), np.where(above, high, middle)
+
+            return go.fori_loop(0, 40, halve, (0 * guess, guess))[0]
+
+        return go.custom_root(lambda t: sol(t)[0], 1.0, solve, lambda g, y: y / g(1.0))
+
+    quarter = 0.25 * 4 * scipy.special.ellipk(np.sin(0.2) ** 2) * np.sqrt(1 / 9.81)
+    time, slope = go.value_and_grad(when)(1.0)
+    np.testing.assert_allclose([time, slope], [quarter, quarter / 2], 1e-7)
 
 
 def test_in_the_users_code() -> None:

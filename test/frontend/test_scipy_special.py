@@ -52,6 +52,8 @@ FIXED: dict[str, tuple[Callable[..., Any], Any]] = {
         for name in ("jvp", "yvp", "ivp", "kvp")
         for n in (0, 1, 3)
     },
+    "hankel": (lambda x: np.abs(sp.hankel1(1.5, x) + sp.hankel2e(0.5, x)), X),
+    "diric": (lambda x: sp.diric(x, 4) + sp.diric(x * 2, 3), X),
     "ellipj": (lambda u: sp.ellipj(u, U), X),
     "jve": (lambda x: sp.jve(1.5, x) + sp.yve(1.5, x), X),
     "jvp of an integer": (lambda x: sp.jvp(0, x), X),
@@ -251,6 +253,18 @@ def test_error_functions_of_complex_numbers_have_derivatives() -> None:
     # Holomorphic: the derivative is the one of the equation.
     slope = go.compile(lambda z: go.jvp(sp.erf, (z,), (np.ones_like(z),))[1])(x + 1j * y)
     np.testing.assert_allclose(slope, 2 / np.sqrt(np.pi) * np.exp(-((x + 1j * y) ** 2)), 1e-13)
+
+
+def test_hankels_functions() -> None:
+    for name in ("hankel1", "hankel2", "hankel1e", "hankel2e"):
+        function = getattr(sp, name)
+        got, want = go.compile(lambda x, f=function: f(1.5, x))(X), function(1.5, X)
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, 1e-12)
+    turns = np.array([0.0, 2.0, -4.0, 1.0]) * np.pi
+    for n in (1, 2, 5):
+        np.testing.assert_allclose(gs.diric(turns, n), sp.diric(turns, n), 1e-12, 1e-12)
+    assert np.isnan(gs.diric(X, 0)).all()
 
 
 def test_voigt_profile() -> None:

@@ -101,6 +101,21 @@ _INSTEAD = [
         "take the derivatives; to differentiate a fit, use gradopt.custom_root",
     ),
     (
+        r"\.optimize\.linear_sum_assignment$|\.ndimage\.(label|find_objects|watershed_ift"
+        r"|distance_transform_\w+)$|\.signal\.(find_peaks\w*|peak_\w+|argrel\w+)$",
+        "its result jumps, and has no derivative: compute it before the call, or by "
+        "gradopt.pure_callback, and take elements by it",
+    ),
+    (
+        r"\.signal\.(ellip|bessel|iir\w+|firls|remez|firwin\w*)$",
+        "design the filter before the call, with frequencies that are known; butter, cheby1, "
+        "cheby2, firwin, iirnotch and iirpeak take traced ones",
+    ),
+    (
+        r"\.interpolate\.(RectBivariateSpline|SmoothBivariateSpline|bisplrep|interp2d)$",
+        "use scipy.interpolate.RegularGridInterpolator",
+    ),
+    (
         r"\.optimize\.\w+$",
         "call it outside of compiled functions, on compiled ones; to differentiate a solution, use "
         "gradopt.custom_root or gradopt.fixed_point",

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from gradopt.functions.special import full, number, op, ufunc
+from gradopt.array.dispatch import FOREIGN_UFUNCS
+from gradopt.base.dtypes import COMPLEX128
+from gradopt.functions.special import floats, full, number, op, ufunc
 from gradopt.ir import prims
 from gradopt.ir.values import Value, broadcast_shapes, broadcast_to, emit
 from gradopt.recording import grad, special
@@ -349,6 +352,35 @@ def erfi(x: Value) -> Value:
     """`scipy.special.erfi`, by Dawson's integral."""
     factor = number(x, 2 / math.sqrt(math.pi))
     return factor * exp(x * x) * emit(special.dawsn, x)
+
+
+# -- Hankel's functions ------------------------------------------------------------------------
+
+
+def _hankel(name: str, sign: int, *, scaled: bool) -> None:
+    """Of real numbers: `jv + sign i yv`, scaled by `exp(-sign i x)`."""
+
+    def handler(v: Value, x: Value) -> Value:
+        v, x = alike(v, x)
+        first, second = emit(special.jv, v, x), emit(special.yv, v, x)
+        second = second if sign > 0 else -second
+        if not scaled:
+            return prims.complex_(first, second)
+        cosine, sine = emit(grad.cos, x), emit(grad.sin, x)
+        sine = -sine if sign > 0 else sine
+        return prims.complex_(first * cosine - second * sine, first * sine + second * cosine)
+
+    def by_name(v: Any, x: Any, out: None = None) -> Value:
+        found = handler(*floats(name, v, x))
+        # SciPy's are of double precision where operands are real.
+        return prims.convert(found, COMPLEX128)
+
+    FOREIGN_UFUNCS[name] = by_name
+
+
+for _kind, _sign in ((1, 1), (2, -1)):
+    _hankel(f"hankel{_kind}", _sign, scaled=False)
+    _hankel(f"hankel{_kind}e", _sign, scaled=True)
 
 
 # -- Distributions -----------------------------------------------------------------------------

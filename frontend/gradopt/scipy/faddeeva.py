@@ -18,14 +18,13 @@ import numpy as np
 from gradopt.array.dispatch import COMPLEX_UFUNCS, FOREIGN_UFUNCS
 from gradopt.array.handle import wrap
 from gradopt.array.operands import traced
-from gradopt.base.dtypes import COMPLEX128, FLOAT64, DType
+from gradopt.base.dtypes import COMPLEX128, FLOAT64
 from gradopt.functions.special import ufunc
 from gradopt.functions.special_derived import alike
 from gradopt.ir import prims
 from gradopt.ir.values import Value
 from gradopt.transforms.custom import custom_jvp
 
-_COMPLEX64: DType = np.dtype(np.complex64)
 _COUNT = 12
 _STEP = math.sqrt(math.pi / _COUNT)
 _MIDDLES = (np.arange(_COUNT) + 0.5) * _STEP
@@ -149,8 +148,8 @@ _holomorphic("dawsn", _dawson, lambda z, d: 1 - 2 * z * d)
 def _wofz(z: Any, out: None = None) -> Value:
     """`scipy.special.wofz`: of real numbers, too, it is complex."""
     operand = traced(z)
-    is_single = operand.dtype.name in ("float16", "float32", "complex64")
-    return COMPLEX_UFUNCS["wofz"](prims.convert(operand, _COMPLEX64 if is_single else COMPLEX128))
+    is_complex = operand.dtype.kind == "c"
+    return COMPLEX_UFUNCS["wofz"](operand if is_complex else prims.convert(operand, COMPLEX128))
 
 
 FOREIGN_UFUNCS["wofz"] = _wofz

@@ -28,6 +28,7 @@ from gradopt.recording import grad
 
 __all__ = [
     "comb",
+    "diric",
     "factorial",
     "factorial2",
     "ivp",
@@ -388,6 +389,33 @@ def ivp(v: Any, z: Any, n: int = 1) -> Any:
 def kvp(v: Any, z: Any, n: int = 1) -> Any:
     """The derivative of the modified one of the second kind, with the parameters of `jvp`."""
     return _bessel_derivative(v, z, name="kv", order=_derivative_order("kvp", n))
+
+
+@hide_frames
+def diric(x: Any, n: int) -> Any:
+    """Dirichlet's function, `sin(n x / 2) / (n sin(x / 2))`, with its limits at whole turns.
+
+    Args:
+        x: angles.
+        n: an integer from 1 up; of others, the function is NaN.
+    """
+    return _diric(x, n=operator.index(n))
+
+
+@program
+def _diric(x: Any, *, n: int) -> Value:
+    (v,) = floats("diric", x)
+    if n < 1:
+        return full(v, math.nan)
+    # A sum of cosines of (n - 1 - 2 k) x / 2, which has no pole.
+    total: Value | None = None
+    for k in range(n // 2):
+        term = emit(grad.cos, v * number(v, (n - 1) / 2 - k)) * number(v, 2.0)
+        total = term if total is None else total + term
+    if n % 2:
+        total = full(v, 1) if total is None else total + number(v, 1.0)
+    assert total is not None
+    return total * number(v, 1 / n)
 
 
 def _derivative_order(name: str, n: Any) -> int:

@@ -47,6 +47,7 @@ class OdeResult(NamedTuple):
         status: 0, as in SciPy: the end was reached; what is not reached raises.
         success: True.
         message: what SciPy says of it.
+        sol: with `dense_output`, the solution as a function of the time; else None.
     """
 
     t: Any
@@ -54,6 +55,7 @@ class OdeResult(NamedTuple):
     status: int = 0
     success: bool = True
     message: str = "The solver successfully reached the end of the integration interval."
+    sol: Callable[[Any], Any] | None = None
 
 
 @hide_frames
@@ -90,7 +92,8 @@ def solve_ivp(
             solves a system of 3 n unknowns by elimination, with a Jacobian that is exact.
         t_eval: times within `t_span`, in its order. It is needed: how many steps are made is not
             known while tracing.
-        dense_output: not supported.
+        dense_output: whether `sol` is there: a function of a time, or of several in any order,
+            whose derivatives in times are slopes. It makes the steps again, where it is called.
         events: not supported.
         vectorized: means nothing.
         args: passed on.
@@ -118,10 +121,11 @@ def solve_ivp(
     if method not in _METHODS:
         hint = "use one of " + ", ".join(_METHODS) + ("; Radau is for stiff equations, too")
         raise unsupported(f"method={method!r} of scipy.integrate.solve_ivp", hint)
-    if events is not None or dense_output:
-        name = "dense_output=" if dense_output else "events="
+    if events is not None:
         raise unsupported(
-            f"keyword {name} of scipy.integrate.solve_ivp", "ask for the times with t_eval"
+            "keyword events= of scipy.integrate.solve_ivp",
+            "find the time of an event as a root of the solution, with dense_output=True and "
+            "gradopt.custom_root",
         )
     if t_eval is None:
         raise unsupported(
@@ -131,12 +135,26 @@ def solve_ivp(
         )
     start, end = t_span
     extra = () if args is None else tuple(args) if isinstance(args, (list, tuple)) else (args,)
-    t, ys = _solved(
-        y0, start, end, t_eval, extra,
-        fun=fun, method=method, first=True, name="solve_ivp", gradient=gradient,
-        limits=_limits(method, rtol, atol, mxstep, max_step, first_step, checkpoint),
-    )  # fmt: skip
-    return OdeResult(t, ys.T)
+    limits = _limits(method, rtol, atol, mxstep, max_step, first_step, checkpoint)
+
+    def states(times: Any) -> tuple[Any, Any]:
+        return _solved(
+            y0, start, end, times, extra,
+            fun=fun, method=method, first=True, name="solve_ivp", gradient=gradient, limits=limits,
+        )  # fmt: skip
+
+    @hide_frames
+    def solution_at(t: Any) -> Any:
+        """The states at a time, or at times: of shape (n,) or (n, m)."""
+        times = np.reshape(t if isinstance(t, Handle) else np.asarray(t, float), -1)
+        # The solver takes them in the order in which they come.
+        order = np.argsort(np.where(end < start, -times, times), stable=True)
+        found = states(np.take(times, order))[1]
+        found = np.take(found, np.argsort(order, stable=True), axis=0).T
+        return found[:, 0] if np.ndim(t) == 0 else found
+
+    t, ys = states(t_eval)
+    return OdeResult(t, ys.T, sol=solution_at if dense_output else None)
 
 
 def _limits(
