@@ -125,6 +125,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.interpolate.BSpline": (np.arange(9.0), _Q, 3, _Y + 3.5),
     "scipy.interpolate.CubicHermiteSpline": (_GRID, _Q, _Q + 1, _Y + 0.05),
     "scipy.interpolate.PPoly": (_Q[:4].reshape(2, 2), _GRID[:3], _Y * 0.7),
+    "scipy.interpolate.RectBivariateSpline": (_GRID, _GRID, np.outer(_Q, _Q + 1), _Y, _X),
     "scipy.interpolate.RegularGridInterpolator": ((_GRID,), _Q, _Y),
     "scipy.interpolate.interpn": ((_GRID,), _Q, _Y),
     "scipy.interpolate.make_interp_spline": (_GRID, _Q, 3, _Y + 0.05),
@@ -263,6 +264,8 @@ def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     for density in ("logpdf", "logpmf"):
         if not isinstance(function, type) and hasattr(function, density):
             return getattr(function, density)
+    if name == "RectBivariateSpline":
+        return lambda x, y, z, u, v: function(x, y, z).ev(u, v)
     if isinstance(function, type) or name in _CALLED:
         return lambda *args: function(*args[:-1])(args[-1])
     if name == "cho_factor":

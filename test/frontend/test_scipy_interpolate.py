@@ -327,3 +327,31 @@ def test_errors() -> None:
     compiled(1.5)
     with pytest.raises(ArgumentError, match="outside of the interpolation range"):
         compiled(3.5)
+
+
+def test_surfaces() -> None:
+    x, y = np.cumsum(RNG.uniform(0.3, 1, size=6)), np.cumsum(RNG.uniform(0.3, 1, size=5))
+    z = RNG.normal(size=(6, 5))
+    u, v = np.linspace(x[0] - 0.2, x[-1] + 0.2, 7), np.linspace(y[0], y[-1], 4)
+    for degrees in ((3, 3),):
+        rest: dict[str, Any] = dict(zip(("kx", "ky"), degrees, strict=True))
+        ours = interpolate.RectBivariateSpline(x, y, z, **rest)
+        theirs = scipy.interpolate.RectBivariateSpline(x, y, z, **rest)
+        agrees(ours(u, v), theirs(u, v))
+        agrees(ours.ev(u[:, None], v), theirs.ev(u[:, None], v))
+        agrees(ours(u[1:-1], v, dx=2), theirs(u[1:-1], v, dx=2))
+        agrees(ours(0.5 * (x[0] + x[1]), y[1], grid=False), theirs.ev(0.5 * (x[0] + x[1]), y[1]))
+        got = go.compile(lambda p: theirs.ev(p, v[1]))(u)  # noqa: B023
+        agrees(got, theirs.ev(u, v[1]))
+
+    def at(z: Any, u: Any, v: Any) -> Any:
+        return scipy.interpolate.RectBivariateSpline(x, y, z).ev(u, v)
+
+    # In the middle: at an edge, differences see both sides.
+    go.gradcheck(at, (z, u[2:4], v[1:3]), argnums=(0, 1, 2))
+    smooth = interpolate.RectBivariateSpline(x, y, z)
+    go.gradcheck(smooth.ev, (u[2:4], v[1:3]), argnums=(0, 1), order=2)
+    with pytest.raises(UnsupportedError, match="keyword s="):
+        interpolate.RectBivariateSpline(x, y, z, s=0.5)
+    with pytest.raises(ShapeError, match=r"z must have shape \(6, 5\)"):
+        interpolate.RectBivariateSpline(x, y, z.T)

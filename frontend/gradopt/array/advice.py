@@ -112,8 +112,8 @@ _INSTEAD = [
         "cheby2, firwin, iirnotch and iirpeak take traced ones",
     ),
     (
-        r"\.interpolate\.(RectBivariateSpline|SmoothBivariateSpline|bisplrep|interp2d)$",
-        "use scipy.interpolate.RegularGridInterpolator",
+        r"\.interpolate\.(SmoothBivariateSpline|LSQBivariateSpline|bisplrep|interp2d)$",
+        "use scipy.interpolate.RectBivariateSpline or RegularGridInterpolator",
     ),
     (
         r"\.optimize\.\w+$",

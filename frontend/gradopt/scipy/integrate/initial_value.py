@@ -146,12 +146,13 @@ def solve_ivp(
     @hide_frames
     def solution_at(t: Any) -> Any:
         """The states at a time, or at times: of shape (n,) or (n, m)."""
-        times = np.reshape(t if isinstance(t, Handle) else np.asarray(t, float), -1)
+        given: Any = t if isinstance(t, Handle) else np.asarray(t, float)
+        times = np.reshape(given, -1)
         # The solver takes them in the order in which they come.
         order = np.argsort(np.where(end < start, -times, times), stable=True)
         found = states(np.take(times, order))[1]
         found = np.take(found, np.argsort(order, stable=True), axis=0).T
-        return found[:, 0] if np.ndim(t) == 0 else found
+        return found[:, 0] if given.ndim == 0 else found
 
     t, ys = states(t_eval)
     return OdeResult(t, ys.T, sol=solution_at if dense_output else None)

@@ -5,7 +5,7 @@ Objects of SciPy's that were made of known numbers are called with traced places
 that are rewritten.
 """
 
-from gradopt.scipy.interpolate import bsplines, grids, lookup, piecewise
+from gradopt.scipy.interpolate import bsplines, grids, lookup, piecewise, surfaces
 from gradopt.scipy.interpolate.bsplines import BSpline, make_interp_spline, splev
 from gradopt.scipy.interpolate.cubics import (
     Akima1DInterpolator,
@@ -16,6 +16,7 @@ from gradopt.scipy.interpolate.cubics import (
 from gradopt.scipy.interpolate.grids import RegularGridInterpolator, interpn
 from gradopt.scipy.interpolate.lookup import interp1d
 from gradopt.scipy.interpolate.piecewise import PPoly
+from gradopt.scipy.interpolate.surfaces import RectBivariateSpline
 
 __all__ = [
     "Akima1DInterpolator",
@@ -24,6 +25,7 @@ __all__ = [
     "CubicSpline",
     "PPoly",
     "PchipInterpolator",
+    "RectBivariateSpline",
     "RegularGridInterpolator",
     "interp1d",
     "interpn",
@@ -39,6 +41,7 @@ CONVERTED = {
     "CubicSpline": piecewise.converted,
     "PPoly": piecewise.converted,
     "PchipInterpolator": piecewise.converted,
+    "RectBivariateSpline": surfaces.converted,
     "RegularGridInterpolator": grids.converted,
     "interp1d": lookup.converted,
 }
