@@ -377,6 +377,7 @@ class DeviceExecutable(Runnable):
         donated: Sequence[tuple[int, int, str | bool]] = (),
         report: Any = None,
         name: str = "a program",
+        targets: Sequence[tuple[int, Callable[..., Any]]] = (),
     ) -> None:
         """Loads `program`, a device program of the compiler's; `captures` are copied to the device.
 
