@@ -19,13 +19,13 @@ from gradopt.ir.fourier import divisor, require_points, resized
 from gradopt.ir.values import Value
 
 
-def _complex_1d(name: str, forward: bool) -> Callable[..., Value]:
+def _complex_1d(forward: bool) -> Callable[..., Value]:
     def transform(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Value:
         x = traced(a)
         place = prims.normalize_axis(axis, x.ndim)
         size = require_points(x.shape[place] if n is None else operator.index(n))
         factor = divisor(norm, forward)
-        return fourier.fft(resized(x, place, size), [place], forward, factor, name)
+        return fourier.fft(resized(x, place, size), [place], forward, factor)
 
     return transform
 
@@ -41,23 +41,23 @@ def _real_1d(name: str, forward: bool) -> Callable[..., Value]:
     return transform
 
 
-def _to_real_1d(name: str, forward: bool) -> Callable[..., Value]:
+def _to_real_1d(forward: bool) -> Callable[..., Value]:
     def transform(a: Any, n: Any = None, axis: Any = -1, norm: Any = None) -> Value:
         x = traced(a)
         place = prims.normalize_axis(axis, x.ndim)
         size = require_points(2 * (x.shape[place] - 1) if n is None else operator.index(n))
         x = resized(x, place, size // 2 + 1)
-        return fourier.irfft(x, [place], size, forward, divisor(norm, forward), name)
+        return fourier.irfft(x, [place], size, forward, divisor(norm, forward))
 
     return transform
 
 
-implements(np.fft.fft)(_complex_1d("numpy.fft.fft", forward=True))
-implements(np.fft.ifft)(_complex_1d("numpy.fft.ifft", forward=False))
+implements(np.fft.fft)(_complex_1d(forward=True))
+implements(np.fft.ifft)(_complex_1d(forward=False))
 implements(np.fft.rfft)(_real_1d("numpy.fft.rfft", forward=True))
-implements(np.fft.irfft)(_to_real_1d("numpy.fft.irfft", forward=False))
+implements(np.fft.irfft)(_to_real_1d(forward=False))
 # The transforms of what has a real spectrum: as the others, in the other direction.
-implements(np.fft.hfft)(_to_real_1d("numpy.fft.hfft", forward=True))
+implements(np.fft.hfft)(_to_real_1d(forward=True))
 implements(np.fft.ihfft)(_real_1d("numpy.fft.ihfft", forward=False))
 
 
@@ -114,16 +114,16 @@ def _require_axes(axes: Sequence[int], name: str) -> None:
         raise ShapeError(f"{name}: at least one axis must be transformed", source_location())
 
 
-def along_axes(x: Value, s: Any, axes: Any, forward: bool, norm: Any, name: str) -> Value:
+def along_axes(x: Value, s: Any, axes: Any, forward: bool, norm: Any) -> Value:
     """The transform along several axes; one that stands there twice is transformed twice."""
     sizes, places = sizes_and_axes(x, s, axes)
     factor = divisor(norm, forward)
     if not places:
         return x
     if len(set(places)) == len(places):
-        return fourier.fft(_resized_all(x, sizes, places), places, forward, factor, name)
+        return fourier.fft(_resized_all(x, sizes, places), places, forward, factor)
     for size, place in reversed(list(zip(sizes, places, strict=True))):
-        x = fourier.fft(resized(x, place, size), [place], forward, factor, name)
+        x = fourier.fft(resized(x, place, size), [place], forward, factor)
     return x
 
 
@@ -135,7 +135,7 @@ def along_axes_of_reals(x: Value, s: Any, axes: Any, forward: bool, norm: Any, n
     if len(set(places)) == len(places):
         return fourier.rfft(_resized_all(x, sizes, places), places, forward, factor, name)
     last = fourier.rfft(resized(x, places[-1], sizes[-1]), places[-1:], forward, factor, name)
-    return along_axes(last, sizes[:-1], places[:-1], forward, norm, name)
+    return along_axes(last, sizes[:-1], places[:-1], forward, norm)
 
 
 def along_axes_to_reals(x: Value, s: Any, axes: Any, forward: bool, norm: Any, name: str) -> Value:
@@ -146,35 +146,35 @@ def along_axes_to_reals(x: Value, s: Any, axes: Any, forward: bool, norm: Any, n
     half = [*sizes[:-1], sizes[-1] // 2 + 1]
     if len(set(places)) == len(places):
         x = _resized_all(x, half, places)
-        return fourier.irfft(x, places, sizes[-1], forward, factor, name)
+        return fourier.irfft(x, places, sizes[-1], forward, factor)
     for size, place in zip(sizes[:-1], places[:-1], strict=True):
-        x = fourier.fft(resized(x, place, size), [place], forward, factor, name)
+        x = fourier.fft(resized(x, place, size), [place], forward, factor)
     x = resized(x, places[-1], half[-1])
-    return fourier.irfft(x, places[-1:], sizes[-1], forward, factor, name)
+    return fourier.irfft(x, places[-1:], sizes[-1], forward, factor)
 
 
 @implements(np.fft.fftn)
 def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Value:
     """`numpy.fft.fftn`."""
-    return along_axes(traced(a), s, axes, True, norm, "numpy.fft.fftn")
+    return along_axes(traced(a), s, axes, True, norm)
 
 
 @implements(np.fft.ifftn)
 def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Value:
     """`numpy.fft.ifftn`."""
-    return along_axes(traced(a), s, axes, False, norm, "numpy.fft.ifftn")
+    return along_axes(traced(a), s, axes, False, norm)
 
 
 @implements(np.fft.fft2)
 def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Value:
     """`numpy.fft.fft2`."""
-    return along_axes(traced(a), s, axes, True, norm, "numpy.fft.fft2")
+    return along_axes(traced(a), s, axes, True, norm)
 
 
 @implements(np.fft.ifft2)
 def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Value:
     """`numpy.fft.ifft2`."""
-    return along_axes(traced(a), s, axes, False, norm, "numpy.fft.ifft2")
+    return along_axes(traced(a), s, axes, False, norm)
 
 
 @implements(np.fft.rfftn)

@@ -396,7 +396,7 @@ def matrix_power(a: Any, n: Any) -> Any:
             source_location(),
         )
     if count < 0:
-        x, count = factorizations.inverse(factorizations.inexact(x), "matrix_power"), -count
+        x, count = factorizations.inverse(factorizations.inexact(x)), -count
         if count == 1:
             return x
     if count == 1:

@@ -92,12 +92,11 @@ def adjoint(x: Value) -> Value:
     return prims.conjugate(transposed(x))
 
 
-def cholesky(a: Value, name: str, message: str = NOT_POSITIVE) -> Value:
+def cholesky(a: Value, message: str = NOT_POSITIVE) -> Value:
     """The lower factor of square matrices, of which the lower triangle is read.
 
     Args:
         a: the matrices.
-        name: of the user's function.
         message: of the error where one is not positive definite.
     """
     here = scope()
@@ -106,7 +105,7 @@ def cholesky(a: Value, name: str, message: str = NOT_POSITIVE) -> Value:
     return factor
 
 
-def lu(a: Value, name: str) -> tuple[Value, Value, Value, Value]:
+def lu(a: Value) -> tuple[Value, Value, Value, Value]:
     """Packed factors, pivots (int32), permutation (int64), and status (int32): not checked."""
     here = scope()
     factors, pivots, permutation, status = here.emit_many(grad.LuOp, here.use(a))
@@ -129,13 +128,13 @@ def identities(a: Value) -> Value:
     return prims.broadcast_to(prims.identity((n,), a.dtype), a.shape)
 
 
-def inverse(a: Value, name: str) -> Value:
+def inverse(a: Value) -> Value:
     """The inverses of square matrices.
 
     Raises:
         LinAlgError: at run time, one is singular.
     """
-    factors, pivots, _, status = lu(a, name)
+    factors, pivots, _, status = lu(a)
     require_regular(status)
     return lu_solve(a, factors, pivots, identities(a))
 
@@ -143,25 +142,24 @@ def inverse(a: Value, name: str) -> Value:
 def triangular_solve(
     a: Value,
     rhs: Value,
-    name: str,
     *,
     lower: bool,
     left: bool = True,
     transpose: bool = False,
     unit: bool = False,
 ) -> Value:
-    """`grad.triangular_solve`, for the user's function of that name."""
+    """`grad.triangular_solve`."""
     return scope().emit(grad.triangular_solve, a, rhs, left, lower, transpose, unit)
 
 
-def qr(a: Value, full: bool, name: str) -> tuple[Value, Value]:
+def qr(a: Value, full: bool) -> tuple[Value, Value]:
     """Orthonormal columns, as many as rows if `full`, and the upper triangular matrix."""
     here = scope()
     q, r = here.emit_many(grad.QrOp, here.use(a), full)
     return q, r
 
 
-def eigh(a: Value, name: str) -> tuple[Value, Value]:
+def eigh(a: Value) -> tuple[Value, Value]:
     """Values and vectors of square matrices, of which the lower triangle is read."""
     here = scope()
     values, vectors, status = here.emit_many(grad.EighOp, here.use(a))
@@ -169,7 +167,7 @@ def eigh(a: Value, name: str) -> tuple[Value, Value]:
     return values, vectors
 
 
-def svd(a: Value, full: bool, name: str) -> tuple[Value, Value, Value]:
+def svd(a: Value, full: bool) -> tuple[Value, Value, Value]:
     """u, the singular values, and the adjoint of v."""
     here = scope()
     u, s, vh, status = here.emit_many(grad.SvdOp, here.use(a), full)
@@ -177,7 +175,7 @@ def svd(a: Value, full: bool, name: str) -> tuple[Value, Value, Value]:
     return u, s, vh
 
 
-def eig(a: Value, name: str) -> tuple[Value, Value]:
+def eig(a: Value) -> tuple[Value, Value]:
     """Values and vectors of square matrices, complex ones."""
     here = scope()
     values, vectors, status = here.emit_many(spectra.EigOp, here.use(a))
@@ -185,14 +183,14 @@ def eig(a: Value, name: str) -> tuple[Value, Value]:
     return values, vectors
 
 
-def schur(a: Value, name: str) -> tuple[Value, Value]:
+def schur(a: Value) -> tuple[Value, Value]:
     """Triangular forms of square matrices, of real ones with blocks, and orthonormal columns."""
-    form, vectors, status = unchecked_schur(a, name)
+    form, vectors, status = unchecked_schur(a)
     _require_spectrum(a, status, NO_FORM)
     return form, vectors
 
 
-def unchecked_schur(a: Value, name: str) -> tuple[Value, Value, Value]:
+def unchecked_schur(a: Value) -> tuple[Value, Value, Value]:
     """As `schur`, and the status: all is NaN where it is not zero. Rules of cotangents need it."""
     here = scope()
     form, vectors, status = here.emit_many(spectra.SchurOp, here.use(a))

@@ -75,7 +75,7 @@ def resized(x: Value, axis: int, size: int) -> Value:
     return prims.pad(x, [0] * x.ndim, high)
 
 
-def fft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> Value:
+def fft(x: Value, axes: Sequence[int], forward: bool, norm: str) -> Value:
     """`grad.fft` along different axes.
 
     Args:
@@ -83,7 +83,6 @@ def fft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> V
         axes: what is transformed; not empty dimensions.
         forward: the direction.
         norm: "none", "size" or "root".
-        name: what to call it in messages.
     """
     return prims.scope().emit(grad.fft, as_complex(x), list(axes), forward, norm)
 
@@ -103,6 +102,6 @@ def rfft(x: Value, axes: Sequence[int], forward: bool, norm: str, name: str) -> 
     return prims.scope().emit(grad.rfft, x, list(axes), forward, norm)
 
 
-def irfft(x: Value, axes: Sequence[int], size: int, forward: bool, norm: str, name: str) -> Value:
+def irfft(x: Value, axes: Sequence[int], size: int, forward: bool, norm: str) -> Value:
     """`grad.irfft` to `size` real numbers along the last one of `axes`."""
     return prims.scope().emit(grad.irfft, as_complex(x), list(axes), size, forward, norm)

@@ -38,7 +38,7 @@ def named(function: Any, *parts: Value) -> Any:
 def cholesky(a: Any, /, *, upper: bool = False) -> Value:
     """`numpy.linalg.cholesky`; one triangle is read, and the derivative in the other is zero."""
     x = square(a)
-    factor = factorizations.cholesky(adjoint(x) if upper else x, "numpy.linalg.cholesky")
+    factor = factorizations.cholesky(adjoint(x) if upper else x)
     return adjoint(factor) if upper else factor
 
 
@@ -50,7 +50,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         if mode == "raw":
             raise unsupported(f"mode='raw' of {name}", "use mode='reduced'")
         raise KeywordError(f"Unrecognized mode '{mode}'", source_location())
-    q, r = factorizations.qr(inexact(traced(a)), mode == "complete", name)
+    q, r = factorizations.qr(inexact(traced(a)), mode == "complete")
     return r if mode == "r" else named(np.linalg.qr, q, r)
 
 
@@ -65,13 +65,13 @@ def _symmetric(a: Any, uplo: Any) -> Value:
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """`numpy.linalg.eigh`; one triangle is read, and the derivative in the other is zero."""
-    return named(np.linalg.eigh, *factorizations.eigh(_symmetric(a, UPLO), "numpy.linalg.eigh"))
+    return named(np.linalg.eigh, *factorizations.eigh(_symmetric(a, UPLO)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Value:
     """`numpy.linalg.eigvalsh`."""
-    return factorizations.eigh(_symmetric(a, UPLO), "numpy.linalg.eigvalsh")[0]
+    return factorizations.eigh(_symmetric(a, UPLO))[0]
 
 
 def mirrored(x: Value) -> Value:
@@ -82,10 +82,10 @@ def mirrored(x: Value) -> Value:
     return below + adjoint(below) + prims.convert(prims.real(tril(x) - below), x.dtype)
 
 
-def singular(a: Any, hermitian: bool, full: bool, name: str) -> tuple[Value, Value, Value]:
+def singular(a: Any, hermitian: bool, full: bool) -> tuple[Value, Value, Value]:
     """The singular value decomposition; of `hermitian` matrices, the lower triangle is read."""
     x = square(a) if hermitian else inexact(traced(a))
-    return factorizations.svd(mirrored(x) if hermitian else x, full, name)
+    return factorizations.svd(mirrored(x) if hermitian else x, full)
 
 
 @implements(np.linalg.svd)
@@ -93,11 +93,11 @@ def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
     """`numpy.linalg.svd`."""
-    parts = singular(a, hermitian, bool(full_matrices and compute_uv), "numpy.linalg.svd")
+    parts = singular(a, hermitian, bool(full_matrices and compute_uv))
     return named(np.linalg.svd, *parts) if compute_uv else parts[1]
 
 
 @implements(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Value:
     """`numpy.linalg.svdvals`."""
-    return singular(x, hermitian=False, full=False, name="numpy.linalg.svdvals")[1]
+    return singular(x, hermitian=False, full=False)[1]

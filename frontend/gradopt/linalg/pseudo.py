@@ -41,7 +41,7 @@ def _cutoff(s: Value, tolerance: Any) -> Value:
 @custom_jvp
 def _pseudo_inverse(a: Any, tolerance: Any) -> Any:
     x = traced(a)
-    u, s, vh = factorizations.svd(x, False, "numpy.linalg.pinv")
+    u, s, vh = factorizations.svd(x, False)
     counts = s > _cutoff(s, tolerance)
     one, zero = prims.full((), 1, s.dtype), prims.full((), 0, s.dtype)
     inverse = prims.select(counts, 1.0 / prims.select(counts, s, one), zero)
@@ -51,7 +51,7 @@ def _pseudo_inverse(a: Any, tolerance: Any) -> Any:
 
 
 def _require_rank(x: Value, tolerance: Any) -> None:
-    s = factorizations.svd(x, False, "numpy.linalg.pinv")[1]
+    s = factorizations.svd(x, False)[1]
     counts = s > _cutoff(s, tolerance)
     factorizations.require_all_of(
         counts | (s <= _cutoff(s, _precision(x))),
@@ -127,7 +127,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         rcond = _precision(x)
     elif not isinstance(rcond, Value) and np.ndim(rcond) == 0 and _is_negative(rcond):
         rcond = float(np.finfo(x.dtype).eps)
-    s = factorizations.svd(x, False, "numpy.linalg.lstsq")[1]
+    s = factorizations.svd(x, False)[1]
     rank = count_nonzero(wrap(s > _cutoff(s, rcond)))
     if x.size == 0:
         solution = prims.full((n, *y.shape[1:]), 0, x.dtype)
@@ -156,7 +156,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     x = traced(A)
     if x.ndim < 2:
         return prims.convert(any_(wrap(prims.not_equal(x, 0))), INT64)
-    s = singular(x, hermitian, full=False, name="numpy.linalg.matrix_rank")[1]
+    s = singular(x, hermitian, full=False)[1]
     if tol is not None:
         limit = traced(tol, s.dtype)
         limit = prims.reshape(limit, (*limit.shape, 1))
@@ -172,7 +172,7 @@ def cond(x: Any, p: Any = None) -> Any:
     if a.size == 0 and 0 in a.shape[-2:]:
         raise LinAlgError("cond is not defined on empty arrays", source_location())
     if p in (None, 2, -2):
-        s = singular(a, hermitian=False, full=False, name="numpy.linalg.cond")[1]
+        s = singular(a, hermitian=False, full=False)[1]
         count = s.shape[-1]
         ends = [
             prims.reshape(prims.take_range(s, s.ndim - 1, i, i + 1), s.shape[:-1])
@@ -181,7 +181,7 @@ def cond(x: Any, p: Any = None) -> Any:
         ratio = ends[1] / ends[0] if p == -2 else ends[0] / ends[1]
     else:
         a = square(a)
-        factors, pivots, _, _ = factorizations.lu(a, "numpy.linalg.cond")
+        factors, pivots, _, _ = factorizations.lu(a)
         inverse = factorizations.lu_solve(a, factors, pivots, factorizations.identities(a))
         ratio = norm(a, p, (-2, -1)) * norm(inverse, p, (-2, -1))
     is_nan = UFUNCS[np.isnan]

@@ -25,13 +25,13 @@ from gradopt.linalg.factors import named, square
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
     """`numpy.linalg.eig`; the derivative of the vectors needs values that differ."""
-    return named(np.linalg.eig, *factorizations.eig(square(a), "numpy.linalg.eig"))
+    return named(np.linalg.eig, *factorizations.eig(square(a)))
 
 
 @implements(np.linalg.eigvals)
 def eigvals(a: Any) -> Value:
     """`numpy.linalg.eigvals`."""
-    return factorizations.eig(square(a), "numpy.linalg.eigvals")[0]
+    return factorizations.eig(square(a))[0]
 
 
 @implements(np.roots)

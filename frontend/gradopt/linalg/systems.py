@@ -52,7 +52,7 @@ def beside(a: Value, b: Value, solve: Any) -> Value:
 
 
 def _solved(a: Value, b: Value) -> Value:
-    factors, pivots, _, status = factorizations.lu(a, "numpy.linalg.solve")
+    factors, pivots, _, status = factorizations.lu(a)
     factorizations.require_regular(status)
     return factorizations.lu_solve(a, factors, pivots, b)
 
@@ -77,12 +77,12 @@ def solve(a: Any, b: Any) -> Value:
 @implements(np.linalg.inv)
 def inv(a: Any) -> Value:
     """`numpy.linalg.inv`."""
-    return factorizations.inverse(square(a), "numpy.linalg.inv")
+    return factorizations.inverse(square(a))
 
 
 def _sign_and_log(a: Value) -> tuple[Value, Value, Value, Value]:
     """Sign and logarithm of the size of the determinant, the factors and the pivots."""
-    factors, pivots, _, _ = factorizations.lu(a, "a determinant by numpy.linalg")
+    factors, pivots, _, _ = factorizations.lu(a)
     diagonals = traced(diagonal(factors, 0, -2, -1))
     unmoved = prims.iota(pivots.shape, pivots.ndim - 1, pivots.dtype)
     minus, one = prims.full((), -1, a.dtype), prims.full((), 1, a.dtype)

@@ -148,8 +148,8 @@ def _cosines(x: Value, kind: int, name: str) -> Value:
     if kind == 2:
         return _second(x, name)
     if kind == 3:
-        return _third(x, name)
-    return _fourth(x, name)
+        return _third(x)
+    return _fourth(x)
 
 
 def _second(x: Value, name: str) -> Value:
@@ -161,7 +161,7 @@ def _second(x: Value, name: str) -> Value:
     return _joined(prims.real(turned), behind)
 
 
-def _third(x: Value, name: str) -> Value:
+def _third(x: Value) -> Value:
     n = x.shape[-1]
     count = n // 2 + 1
     # x[k] - i x[n - k], where x[n] is 0.
@@ -169,24 +169,24 @@ def _third(x: Value, name: str) -> Value:
     half = _turned(
         prims.complex_(_range(x, 0, count), -mirrored), np.pi / (2 * n) * np.arange(count)
     )
-    shuffled = fourier.irfft(half, [_last(x)], n, False, "none", name)
+    shuffled = fourier.irfft(half, [_last(x)], n, False, "none")
     middle = (n + 1) // 2
     return _interleaved(_range(shuffled, 0, middle), _reversed(_range(shuffled, middle, n)))
 
 
-def _fourth(x: Value, name: str) -> Value:
+def _fourth(x: Value) -> Value:
     n = x.shape[-1]
     if n % 2 == 1:
         # sum_j (x[j] w^j) w^(2 j k), turned, with w = exp(-pi i / 2 n): half of 2 n points.
         numbers = _turned(fourier.as_complex(x), -np.pi / (2 * n) * np.arange(n))
         whole = fourier.resized(numbers, _last(x), 2 * n)
-        sums = _range(fourier.fft(whole, [_last(x)], True, "none", name), 0, n)
+        sums = _range(fourier.fft(whole, [_last(x)], True, "none"), 0, n)
         return prims.real(_turned(sums, -np.pi / (4 * n) * (2 * np.arange(n) + 1), 2))
     # (4 j + 1) (4 k + 1) is 16 j k + (4 j + 1) + 4 k.
     places = np.arange(n // 2)
     numbers = prims.complex_(_every(x, 0, 2), _reversed(_every(x, 1, 2)))
     numbers = _turned(numbers, -np.pi / (4 * n) * (4 * places + 1))
-    sums = fourier.fft(numbers, [_last(x)], True, "none", name)
+    sums = fourier.fft(numbers, [_last(x)], True, "none")
     turned = _turned(sums, -np.pi / n * places, 2)
     return _interleaved(prims.real(turned), -_reversed(prims.imag(turned)))
 

@@ -167,7 +167,7 @@ def checked_sylvester(name: str, a: Any, b: Any, q: Any) -> Any:
     """The solution, of which all is finite, for SciPy's function of that name."""
     for matrix in (a, b):
         # The same that `sylvester` calculates: here it is checked.
-        factorizations.schur(traced(matrix), f"scipy.linalg.{name}")
+        factorizations.schur(traced(matrix))
     x = sylvester(a, b, q)
     parts = [x.real, x.imag] if np.iscomplexobj(x) else [x]
     for part in parts:
@@ -180,9 +180,8 @@ def checked_sylvester(name: str, a: Any, b: Any, q: Any) -> Any:
 @custom_vjp
 def sylvester(a: Any, b: Any, q: Any) -> Any:
     """The solution of `a x + x b = q`, for stacks of matrices of one dtype and batch: unchecked."""
-    name = "a Sylvester equation"
-    form, left, _ = factorizations.unchecked_schur(traced(a), name)
-    other, right, _ = factorizations.unchecked_schur(traced(b), name)
+    form, left, _ = factorizations.unchecked_schur(traced(a))
+    other, right, _ = factorizations.unchecked_schur(traced(b))
     inside = matmul(matmul(factorizations.adjoint(left), traced(q)), right)
     x = factorizations.triangular_sylvester(form, other, inside)
     return array_of(matmul(matmul(left, x), factorizations.adjoint(right)))

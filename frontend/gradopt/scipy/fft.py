@@ -149,7 +149,6 @@ def _described(function: Callable[..., Any], name: str, text: str) -> Callable[.
 
 
 _ALONG = {
-    "complex": transforms.along_axes,
     "half": transforms.along_axes_of_reals,
     "real": transforms.along_axes_to_reals,
 }
@@ -158,7 +157,7 @@ _ALONG = {
 def _along(x: Value, kind: str, s: Any, axes: Any, forward: bool, norm: Any, name: str) -> Value:
     _require_different(axes, x.ndim)
     if kind == "complex":
-        x = fourier.as_complex(x)
+        return transforms.along_axes(fourier.as_complex(x), s, axes, forward, norm)
     return _ALONG[kind](x, s, axes, forward, norm, f"scipy.fft.{name}")
 
 

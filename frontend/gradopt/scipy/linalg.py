@@ -138,7 +138,7 @@ def cholesky(
 def _cholesky(a: Any, *, lower: bool) -> Value:
     x = square(a)
     message = "The matrix is not positive definite"
-    factor = factorizations.cholesky(x if lower else adjoint(x), "scipy.linalg.cholesky", message)
+    factor = factorizations.cholesky(x if lower else adjoint(x), message)
     return factor if lower else adjoint(factor)
 
 
@@ -182,10 +182,9 @@ def cho_solve(
 @program
 def _cho_solve(factor: Any, b: Any, *, lower: bool) -> Value:
     def solve_both(c: Value, y: Value) -> Value:
-        name = "scipy.linalg.cho_solve"
         first, second = (c, prims.conjugate(c)) if lower else (prims.conjugate(c), c)
-        y = factorizations.triangular_solve(first, y, name, lower=lower, transpose=not lower)
-        return factorizations.triangular_solve(second, y, name, lower=lower, transpose=lower)
+        y = factorizations.triangular_solve(first, y, lower=lower, transpose=not lower)
+        return factorizations.triangular_solve(second, y, lower=lower, transpose=lower)
 
     return _system("cho_solve", factor, b, solve_both)
 
@@ -264,9 +263,7 @@ def _solve_triangular(a: Any, b: Any, *, trans: int, lower: bool, unit: bool) ->
         )
 
     def solve_one(c: Value, y: Value) -> Value:
-        return factorizations.triangular_solve(
-            c, y, "scipy.linalg.solve_triangular", lower=lower, transpose=trans != 0, unit=unit
-        )
+        return factorizations.triangular_solve(c, y, lower=lower, transpose=trans != 0, unit=unit)
 
     return _system("solve_triangular", x, b, solve_one)
 
@@ -293,7 +290,7 @@ def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> t
 
 @program
 def _lu_factor(a: Any) -> Any:
-    factors, pivots, _, _ = factorizations.lu(inexact(traced(a)), "scipy.linalg.lu_factor")
+    factors, pivots, _, _ = factorizations.lu(inexact(traced(a)))
     return factors, pivots
 
 
@@ -340,7 +337,7 @@ def _lu_solve(factors: Any, pivots: Any, b: Any, *, trans: int) -> Value:
             y = prims.gather(y, prims.reshape(order, (order.size, 1)))
         steps = [{"lower": True, "unit": True}, {"lower": False, "unit": False}]
         for step in reversed(steps) if trans else steps:
-            y = factorizations.triangular_solve(c, y, name, transpose=trans != 0, **step)
+            y = factorizations.triangular_solve(c, y, transpose=trans != 0, **step)
         if trans:
             places = prims.reshape(order, (order.size, 1))
             y = prims.scatter(prims.full(y.shape, 0, y.dtype), places, y, unique=True)
@@ -393,7 +390,7 @@ def lu(
 @program
 def _lu(a: Any, *, permute_l: bool, p_indices: bool) -> Any:
     x = inexact(traced(a))
-    factors, _, order, _ = factorizations.lu(x, "scipy.linalg.lu")
+    factors, _, order, _ = factorizations.lu(x)
     rows, columns = x.shape[-2:]
     count = min(rows, columns)
     left = tril(prims.take_range(factors, x.ndim - 1, 0, count), -1)
@@ -489,9 +486,7 @@ def _solve(a: Any, b: Any, *, kind: str, lower: bool, turned: bool) -> Value:
         x = x if lower else adjoint(x)
         x = prims.conjugate(x) if turned else x
         if kind == "positive":
-            factor = factorizations.cholesky(
-                x, "scipy.linalg.solve", "The matrix is not positive definite"
-            )
+            factor = factorizations.cholesky(x, "The matrix is not positive definite")
             return traced(_cho_solve(factor, b, lower=True))
         return solve_general(mirrored(x), b)
     return solve_general(transposed(x) if turned else x, b)

@@ -81,7 +81,7 @@ def _schur(a: Any, *, to_complex: bool) -> Any:
     x = square(a)
     if to_complex and x.dtype.kind != "c":
         x = prims.convert(x, complex_dtype(x.dtype))
-    return factorizations.schur(x, "scipy.linalg.schur")
+    return factorizations.schur(x)
 
 
 def _require_finite(x: Value, message: str) -> None:
@@ -132,7 +132,7 @@ def _no_result(name: str, x: Value) -> str:
 def _checked_root(a: Any) -> Value:
     x = square(a)
     # The same that `_root` calculates: here it is checked.
-    factorizations.schur(x, "scipy.linalg.sqrtm")
+    factorizations.schur(x)
     root = traced(_root(array_of(x)))
     _require_finite(root, _no_result("sqrtm", x))
     return root
@@ -140,7 +140,7 @@ def _checked_root(a: Any) -> Value:
 
 @custom_vjp
 def _root(a: Any) -> Any:
-    form, z, _ = factorizations.unchecked_schur(traced(a), "scipy.linalg.sqrtm")
+    form, z, _ = factorizations.unchecked_schur(traced(a))
     root = factorizations.triangular_sqrt(form)
     return array_of(matmul(matmul(z, root), adjoint(z)))
 
@@ -194,7 +194,7 @@ def _checked_logarithm(a: Any) -> Value:
     x = square(a)
     if x.size == 0:
         return x
-    factorizations.schur(x, "scipy.linalg.logm")
+    factorizations.schur(x)
     result = traced(_logarithm(array_of(x)))
     _require_finite(result, _no_result("logm", x))
     return result
@@ -203,7 +203,7 @@ def _checked_logarithm(a: Any) -> Value:
 @custom_vjp
 def _logarithm(a: Any) -> Any:
     x = traced(a)
-    form, z, _ = factorizations.unchecked_schur(x, "scipy.linalg.logm")
+    form, z, _ = factorizations.unchecked_schur(x)
     eye = factorizations.identities(x)
 
     def distance(t: Value) -> Value:
@@ -224,7 +224,7 @@ def _logarithm(a: Any) -> Any:
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         system = eye + rest * float(node)
         # Not singular, where the rest is that small: unchecked, as rules of cotangents need it.
-        factors, pivots, _, _ = factorizations.lu(system, "scipy.linalg.logm")
+        factors, pivots, _, _ = factorizations.lu(system)
         term = factorizations.lu_solve(system, factors, pivots, rest) * float(weight)
         total = term if total is None else total + term
     assert total is not None

@@ -423,14 +423,14 @@ def _product_of_spectra(
     x, y = (_extended(value, axes, sizes) for value in (x, y))
     name = f"scipy.signal.{name}"
     if x.dtype.kind == "c":
-        a, b = (fourier.fft(value, axes, True, "none", name) for value in (x, y))
+        a, b = (fourier.fft(value, axes, True, "none") for value in (x, y))
     else:
         a, b = (fourier.rfft(value, axes, True, "none", name) for value in (x, y))
     shape = prims.broadcast_shapes(a.shape, b.shape)
     product = prims.broadcast_to(a, shape) * prims.broadcast_to(b, shape)
     if x.dtype.kind == "c":
-        return fourier.fft(product, axes, False, "size", name)
-    return fourier.irfft(product, axes, sizes[-1], False, "size", name)
+        return fourier.fft(product, axes, False, "size")
+    return fourier.irfft(product, axes, sizes[-1], False, "size")
 
 
 def _extended(x: Value, axes: tuple[int, ...], sizes: list[int]) -> Value:
@@ -463,7 +463,7 @@ def _analytic(x: Any, *, size: int | None, axis: int) -> Value:
     shape[place] = factors.size
     scale = prims.as_value(factors.reshape(shape), half.dtype)
     whole = fourier.resized(half * prims.broadcast_to(scale, half.shape), place, n)
-    return fourier.fft(whole, [place], False, "size", name)
+    return fourier.fft(whole, [place], False, "size")
 
 
 @program

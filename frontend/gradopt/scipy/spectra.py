@@ -170,7 +170,7 @@ def _transformed(x: Value, window: Value, options: _Options, one_sided: bool) ->
     name = f"scipy.signal.{options.name}"
     if one_sided:
         return fourier.rfft(parts, [last], True, "none", name)
-    return fourier.fft(parts, [last], True, "none", name)
+    return fourier.fft(parts, [last], True, "none")
 
 
 def _scale(window: Value, fs: Value, density: bool) -> Value:
@@ -555,12 +555,12 @@ def _signal(
     rate, z = _sampling(fs), fourier.as_complex(traced(spectra))
     others = [i for i in range(z.ndim) if i not in (options.axis, frequencies)]
     z = prims.transpose(z, [*others, options.axis, frequencies])
-    last, name = z.ndim - 1, "scipy.signal.istft"
+    last = z.ndim - 1
     if options.one_sided:
         half = fourier.resized(z, last, options.points // 2 + 1)
-        parts = fourier.irfft(half, [last], options.points, False, "size", name)
+        parts = fourier.irfft(half, [last], options.points, False, "size")
     else:
-        parts = fourier.fft(fourier.resized(z, last, options.points), [last], False, "size", name)
+        parts = fourier.fft(fourier.resized(z, last, options.points), [last], False, "size")
     parts = prims.take_range(parts, last, 0, options.size)
     kind = part_dtype(parts.dtype)
     w = prims.convert(traced(window), kind)

@@ -110,11 +110,10 @@ def _log_density(dataset: Any, weights: Any, factor: Any, points: Any) -> Any:
         )
     deviation = x - np.sum(w * x, axis=1, keepdims=True)
     covariance = (deviation * w) @ deviation.T / (1 - np.sum(w * w))
-    name = "scipy.stats.gaussian_kde"
     message = "The data appears to lie in a lower-dimensional subspace of the space in which it is "
-    root = factorizations.cholesky(traced(covariance * size**2), name, message + "expressed.")
+    root = factorizations.cholesky(traced(covariance * size**2), message + "expressed.")
     both = np.concatenate([x, places], axis=1)
-    scaled = wrap(factorizations.triangular_solve(root, traced(both), name, lower=True))
+    scaled = wrap(factorizations.triangular_solve(root, traced(both), lower=True))
     ours, theirs = scaled[:, :n], scaled[:, n:]
     distance = np.sum((theirs[:, :, None] - ours[:, None, :]) ** 2, axis=0)
     log_norm = np.sum(np.log(np.diagonal(wrap(root)))) + d / 2 * math.log(2 * math.pi)

@@ -121,11 +121,11 @@ def _whitening(covariance: Any, singular: bool) -> tuple[Any, Any, Any]:
     """What makes deviations of variance 1, the logarithm of the determinant, and the rank."""
     size = covariance.shape[0]
     if not singular:
-        name, message = "scipy.stats.multivariate_normal", "The covariance is not positive definite"
-        factor = factorizations.cholesky(traced(covariance), name, message)
+        message = "The covariance is not positive definite"
+        factor = factorizations.cholesky(traced(covariance), message)
         log_det = 2 * np.sum(np.log(np.diagonal(wrap(factor))))
         identity = prims.identity((size,), FLOAT64)
-        inverse = factorizations.triangular_solve(factor, identity, name, lower=True)
+        inverse = factorizations.triangular_solve(factor, identity, lower=True)
         return wrap(inverse).T, log_det, size
     values, vectors = np.linalg.eigh(wrap(prims.stop_gradient(traced(covariance))))
     # SciPy's bound: what is smaller counts as zero.
@@ -317,9 +317,9 @@ def _log_density_wishart(x: Any, df: Any, scale: Any) -> Any:
             f"wishart: the scale has shape {covariance.shape}, and the places {np.shape(x)}",
             source_location(),
         )
-    name, message = "scipy.stats.wishart", "The matrix is not positive definite"
+    message = "The matrix is not positive definite"
     front = np.moveaxis(places, -1, 0) if places.ndim == 3 else places
-    root = factorizations.cholesky(traced(front), name, message)
+    root = factorizations.cholesky(traced(front), message)
     whiten, log_det, _ = _whitening(covariance, False)
     # The trace of the inverse of the scale and the place, by both roots.
     trace = np.sum((whiten.T @ wrap(root)) ** 2, axis=(-2, -1))
