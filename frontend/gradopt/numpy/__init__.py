@@ -196,7 +196,7 @@ def array(
         ShapeError: the list is ragged.
     """
     if not _is_traced(object):
-        others = {"subok": subok, "ndmin": ndmin, "like": like}
+        others: dict[str, Any] = {"subok": subok, "ndmin": ndmin, "like": like}
         if ndmax:
             others["ndmax"] = ndmax
         made = _np.array(object, dtype, copy=copy, order=order, **others)

@@ -265,8 +265,10 @@ def _of_any(stack: Value, count: Any) -> Value:
     """A number that was the same in all iterations; 0 if there were none."""
     if not stack.shape[0]:
         return scalar(0, INT64)
-    first: Any = array_of(stack)[0]
-    return (np.where(array_of(count.value) > 0, first, 0) if is_extent(count) else first)._read()
+    number: Any = array_of(stack)[0]
+    if is_extent(count):
+        number = np.where(array_of(count.value) > 0, number, 0)
+    return number._read()
 
 
 def _scan_unrolled(
