@@ -398,3 +398,18 @@ def test_weights_of_another_shape(axis: Any) -> None:
     with pytest.raises(go.errors.ShapeError) as ours:
         go.compile(lambda x, w: np.average(x, axis, weights=w))(x, w)
     assert ours.value.args[0].startswith(str(numpys.value))
+
+
+def test_casts_that_a_ufunc_may_not_make() -> None:
+    x: Any = np.arange(3.0)
+    functions: list[Any] = [
+        lambda x: np.add(x, 1, dtype=int),
+        lambda x: np.sqrt(x, dtype=np.int64),
+        lambda x: np.multiply(x, 2, casting="no", dtype=np.float32),
+    ]
+    for f in functions:
+        with pytest.raises(TypeError):
+            f(x)
+        with pytest.raises(go.errors.DTypeError) as caught:
+            go.compile(f)(x)
+        assert caught.value.location is not None

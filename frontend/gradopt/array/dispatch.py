@@ -505,11 +505,14 @@ def _resolved(ufunc: np.ufunc, inputs: tuple[Any, ...], kwargs: dict[str, Any]) 
     wanted = signature
     if dtype is not None:
         wanted = (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout)
-    found: Any = ufunc.resolve_dtypes(
-        (*kinds, *[None] * ufunc.nout),
-        **({} if wanted is None else {"signature": wanted}),
-        **({} if casting is None else {"casting": casting}),
-    )
+    try:
+        found: Any = ufunc.resolve_dtypes(
+            (*kinds, *[None] * ufunc.nout),
+            **({} if wanted is None else {"signature": wanted}),
+            **({} if casting is None else {"casting": casting}),
+        )
+    except TypeError as error:
+        raise DTypeError(str(error), source_location()) from None
     return tuple(
         [
             wrap(prims.convert(traced(value), supported(target)))

@@ -409,7 +409,11 @@ def _class_of(value: Any) -> type:
 
 
 def _describe(value: Any) -> str:
-    return "None" if value is None else type(value).__name__
+    if value is None:
+        return "None"
+    # Users do not know the class of traced arrays.
+    is_traced = type(value).__module__.startswith("gradopt.array.")
+    return "an array" if is_traced else type(value).__name__
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

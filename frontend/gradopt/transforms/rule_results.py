@@ -107,7 +107,7 @@ class Checker(NamedTuple):
         paths = leaf_paths(result.tree, "tangent")
         values: list[Value] = []
         for leaf, path, value in zip(leaves, paths, result.values, strict=True):
-            whose = f"which belongs to a result that is {_describe(value)}"
+            whose = f"for a result that is {_describe(value)}"
             if not is_inexact(value.dtype):
                 self._require_none(leaf, path, whose)
             else:
