@@ -10,8 +10,8 @@
 /// would run through memory. Three steps:
 ///
 ///  1. What loops carry and branches yield of such tensors becomes scalars.
-///  2. In loops and branches, operations on such tensors become operations on
-///     scalars.
+///  2. In loops and branches, operations on tensors of one element become
+///     operations on scalars.
 ///  3. Elements that are read or written through slices of one element are
 ///     accessed directly.
 ///
@@ -44,9 +44,10 @@ static bool isZeroDim(Value value) {
   return type && type.getRank() == 0 && !type.getEncoding();
 }
 
-static Value toTensor(OpBuilder &builder, Location loc, Value scalar) {
+static Value toTensor(OpBuilder &builder, Location loc, Value scalar,
+                      ArrayRef<int64_t> shape = {}) {
   return tensor::FromElementsOp::create(
-      builder, loc, RankedTensorType::get({}, scalar.getType()), scalar);
+      builder, loc, RankedTensorType::get(shape, scalar.getType()), scalar);
 }
 
 //===----------------------------------------------------------------------===//
@@ -54,6 +55,13 @@ static Value toTensor(OpBuilder &builder, Location loc, Value scalar) {
 //===----------------------------------------------------------------------===//
 
 static bool hasOneElement(Value tensor) { return countElements(tensor) == 1; }
+
+/// Whether `value` is a tensor of one element, and nothing else.
+static bool isOneElement(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && !type.getEncoding() && type.hasStaticShape() &&
+         type.getNumElements() == 1;
+}
 
 /// Looks through reshapes of one element.
 static Value skipReshapes(Value tensor) {
@@ -121,16 +129,21 @@ private:
 
 } // namespace
 
-/// The element of `tensor`, which has no dimensions. It is read where the
-/// tensor is made, not in every iteration of a loop that comes later.
+/// The one element of `tensor`. It is read where the tensor is made, not in
+/// every iteration of a loop that comes later.
 Value GradScalarsToRegisters::toScalar(Value tensor) {
-  if (auto made = tensor.getDefiningOp<tensor::FromElementsOp>())
+  if (auto made = skipReshapes(tensor).getDefiningOp<tensor::FromElementsOp>())
     return made.getElements().front();
   Value &scalar = scalars[tensor];
   if (!scalar) {
     OpBuilder builder(tensor.getContext());
     builder.setInsertionPointAfterValue(tensor);
-    auto read = tensor::ExtractOp::create(builder, tensor.getLoc(), tensor);
+    SmallVector<Value> position(
+        cast<RankedTensorType>(tensor.getType()).getRank());
+    for (Value &place : position)
+      place = arith::ConstantIndexOp::create(builder, tensor.getLoc(), 0);
+    auto read =
+        tensor::ExtractOp::create(builder, tensor.getLoc(), tensor, position);
     readElement(read);
     scalar = read;
   }
@@ -193,11 +206,11 @@ void GradScalarsToRegisters::carryScalars(Operation *op) {
 // Operations
 //===----------------------------------------------------------------------===//
 
-/// An operation without loops on tensors without dimensions => its body.
+/// An operation on tensors of one element => its body.
 bool GradScalarsToRegisters::computeScalars(linalg::GenericOp op) {
-  if (!op.hasPureTensorSemantics() || op.getNumLoops() != 0 ||
+  if (!op.hasPureTensorSemantics() || op.hasIndexSemantics() ||
       !llvm::all_of(op->getOperands(), [](Value operand) {
-        return isZeroDim(operand) || !isa<ShapedType>(operand.getType());
+        return !isa<ShapedType>(operand.getType()) || isOneElement(operand);
       }))
     return false;
   OpBuilder builder(op);
@@ -205,17 +218,19 @@ bool GradScalarsToRegisters::computeScalars(linalg::GenericOp op) {
   for (OpOperand &operand : op->getOpOperands()) {
     BlockArgument element = op.getMatchingBlockArgument(&operand);
     if (!element.use_empty())
-      mapping.map(element, isZeroDim(operand.get()) ? toScalar(operand.get())
-                                                    : operand.get());
+      mapping.map(element, isa<ShapedType>(operand.get().getType())
+                               ? toScalar(operand.get())
+                               : operand.get());
   }
   for (Operation &nested : op.getBody()->without_terminator())
     builder.clone(nested, mapping);
-  replace(op, llvm::map_to_vector(op.getBody()->getTerminator()->getOperands(),
-                                  [&](Value yielded) {
-                                    return toTensor(
-                                        builder, op.getLoc(),
-                                        mapping.lookupOrDefault(yielded));
-                                  }));
+  SmallVector<Value> results;
+  for (auto [result, yielded] : llvm::zip_equal(
+           op.getResults(), op.getBody()->getTerminator()->getOperands()))
+    results.push_back(toTensor(builder, op.getLoc(),
+                               mapping.lookupOrDefault(yielded),
+                               cast<ShapedType>(result.getType()).getShape()));
+  replace(op, results);
   return true;
 }
 

@@ -163,3 +163,31 @@ func.func @outside(%x: tensor<f64>) -> tensor<f64> {
   } -> tensor<f64>
   return %0 : tensor<f64>
 }
+
+// -----
+
+// What is added to one element of a tensor is read and written directly, whatever
+// dimensions of one element the operation has.
+// CHECK-LABEL: func.func @one_element
+// CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+// CHECK-NEXT: %[[OLD:.*]] = tensor.extract %[[A]][%c3]
+// CHECK-NEXT: %[[SUM:.*]] = arith.addf %[[OLD]], %{{.*}}
+// CHECK-NEXT: %[[NEW:.*]] = tensor.insert %[[SUM]] into %[[A]][%c3]
+// CHECK-NEXT: scf.yield %[[NEW]]
+func.func @one_element(%x: tensor<4xf64>, %y: f64, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %0 = tensor.from_elements %y : tensor<f64>
+    %1 = tensor.expand_shape %0 [] output_shape [1] : tensor<f64> into tensor<1xf64>
+    %2 = tensor.extract_slice %a[3] [1] [1] : tensor<4xf64> to tensor<1xf64>
+    %3 = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]} ins(%1 : tensor<1xf64>) outs(%2 : tensor<1xf64>) {
+    ^bb0(%p: f64, %o: f64):
+      %4 = arith.addf %o, %p : f64
+      linalg.yield %4 : f64
+    } -> tensor<1xf64>
+    %5 = tensor.insert_slice %3 into %a[3] [1] [1] : tensor<1xf64> into tensor<4xf64>
+    scf.yield %5 : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
