@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -212,6 +213,9 @@ gpu::GPUFuncOp MatrixProduct::createKernel(OpBuilder &builder,
                       builder.getUnitAttr());
   kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
       {static_cast<int32_t>(TileShape::kNumThreads), 1, 1}));
+  if (isNarrowFloat(element))
+    kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                    builder.getI32IntegerAttr(shape.getNumBlocks()));
   OpBuilder::InsertionGuard guard(builder);
   Writer(builder, loc, *this, kernel).write();
   return kernel;

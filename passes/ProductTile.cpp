@@ -32,6 +32,12 @@ int64_t TileShape::getNumTiles(int64_t numRows, int64_t numColumns) const {
          llvm::divideCeil(numColumns, columns);
 }
 
+int64_t TileShape::getNumBlocks() const {
+  constexpr int64_t kRegisters = 1 << 16, kBesideSums = 48;
+  int64_t sums = rows * columns / kNumThreads;
+  return kRegisters / (kNumThreads * (sums + kBesideSums));
+}
+
 TileShape TileShape::choose(Type element, int64_t rows, int64_t columns,
                             int64_t chunks) {
   constexpr int64_t kMultiprocessors = 132, kSmallest = 16, kSmall = 32,

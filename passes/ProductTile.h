@@ -39,6 +39,10 @@ struct TileShape {
                           int64_t chunks = 1);
   /// How many of them the product consists of.
   int64_t getNumTiles(int64_t rows, int64_t columns) const;
+  /// How many blocks a multiprocessor has registers for, if tensor cores
+  /// multiply. Without being told, ptxas prefers one more block to the last
+  /// values.
+  int64_t getNumBlocks() const;
 };
 
 /// A matrix that is multiplied: the rows of the first one, or the columns of

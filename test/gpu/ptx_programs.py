@@ -125,8 +125,8 @@ def dropout(key: Any, x: Any) -> Any:
     return x * go.random.bernoulli(key, 0.5, x.shape) + go.random.normal(key, x.shape)
 
 
-def products(dtype: Any) -> Code:
-    a, b = ones((200, 300), dtype), ones((300, 200), dtype)
+def products(dtype: Any, shape: tuple[int, int] = (200, 300)) -> Code:
+    a, b = ones(shape, dtype), ones(shape[::-1], dtype)
     return traced(lambda a, b: (a @ b, a @ a.T, a.T @ a, a.T @ b.T), a, b)
 
 
@@ -169,6 +169,8 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "products f64": functools.partial(products, np.float64),
     "products f16": functools.partial(products, np.float16),
     "products bf16": functools.partial(products, ml_dtypes.bfloat16),
+    "large f16": functools.partial(products, np.float16, (4096, 2048)),
+    "long bf16": functools.partial(products, ml_dtypes.bfloat16, (20, 9000)),
     "batched product": functools.partial(
         traced, lambda a, b: a @ b, ones((8, 64, 96)), ones((8, 96, 64))
     ),

@@ -7,6 +7,7 @@
 // CHECK: call @gradopt_gemm_batched_bf16({{.*}}) {grad.kernel = ["gemm_bf16_nn_32x64", 2, 256]}
 // CHECK: gpu.func @gemm_bf16_nn_32x64(
 // CHECK-SAME: workgroup(%[[A:.*]] : memref<3072xi8, #gpu.address_space<workgroup>> {llvm.align = 16 : i64}, %[[B:.*]] : memref<6144xi8, #gpu.address_space<workgroup>> {llvm.align = 16 : i64})
+// CHECK-SAME: nvvm.minctasm = 4 : i32
 // CHECK-DAG: %[[A_ONES:.*]] = memref.view %[[A]]{{.*}} to memref<2x32x24xbf16,
 // CHECK-DAG: %[[A_PAIRS:.*]] = memref.view %[[A]]{{.*}} to memref<2x32x12xi32,
 // CHECK-DAG: %[[B_ONES:.*]] = memref.view %[[B]]{{.*}} to memref<2x64x24xbf16,
