@@ -15,11 +15,8 @@ def _repeat(steps: int, body: Callable[[Any, Any], Any], state: Any, start: int 
     return jax.lax.fori_loop(start, steps, body, state)
 
 
-def jacobi_2d(a: Array, steps: int) -> Array:
-    def half(a: Array, b: Array) -> Array:
-        return b.at[1:-1, 1:-1].set(
-            0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
-        )
+def _to_and_fro(half: Callable[[Array, Array], Array], a: Array, steps: int) -> Array:
+    """Makes each of two arrays of the other one, in turns."""
 
     def step(_: Any, state: Any) -> Any:
         a, b = state
@@ -27,6 +24,15 @@ def jacobi_2d(a: Array, steps: int) -> Array:
         return half(b, a), b
 
     return _repeat(steps, step, (a, a))[0]
+
+
+def jacobi_2d(a: Array, steps: int) -> Array:
+    def half(a: Array, b: Array) -> Array:
+        return b.at[1:-1, 1:-1].set(
+            0.2 * (a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1])
+        )
+
+    return _to_and_fro(half, a, steps)
 
 
 def seidel_2d(a: Array, steps: int) -> Array:
@@ -62,12 +68,7 @@ def heat_3d(a: Array, steps: int) -> Array:
         around = around + a[inner, :-2, inner] + a[inner, inner, 2:] + a[inner, inner, :-2]
         return b.at[inner, inner, inner].set(0.125 * (around - 6 * here) + here)
 
-    def step(_: Any, state: Any) -> Any:
-        a, b = state
-        b = half(a, b)
-        return half(b, a), b
-
-    return _repeat(steps, step, (a, a))[0]
+    return _to_and_fro(half, a, steps)
 
 
 def adi(u: Array, steps: int) -> Array:
@@ -96,12 +97,7 @@ def adi(u: Array, steps: int) -> Array:
         found = jax.lax.scan(backward, ones, rows, reverse=True)[1]
         return target.at[0, :].set(1.0).at[-1, :].set(1.0).at[1:-1, 1:-1].set(found)
 
-    def step(_: Any, state: Any) -> Any:
-        u, v = state
-        v = sweep(u, v)
-        return sweep(v, u), v
-
-    return _repeat(steps, step, (u, u))[0]
+    return _to_and_fro(sweep, u, steps)
 
 
 def hdiff(field: Array, coefficient: Array) -> Array:
@@ -151,6 +147,31 @@ def vadv(u: Array, wcon: Array, utens: Array) -> Array:
     return jnp.moveaxis(jnp.concatenate([found, last[None]]), 0, 2)
 
 
+def next_speeds(
+    u: Array, v: Array, p: Array, dx: float, dt: float, rho: float, nu: float
+) -> tuple[Array, Array]:
+    """Those of the inside of the box, of any library."""
+    inside = u[1:-1, 1:-1]
+    new_u = (
+        inside
+        - inside * dt / dx * (inside - u[1:-1, :-2])
+        - v[1:-1, 1:-1] * dt / dx * (inside - u[:-2, 1:-1])
+        - dt / (2 * rho * dx) * (p[1:-1, 2:] - p[1:-1, :-2])
+        + nu * dt / dx**2
+        * (u[1:-1, 2:] + u[1:-1, :-2] + u[2:, 1:-1] + u[:-2, 1:-1] - 4 * inside)
+    )  # fmt: skip
+    inside = v[1:-1, 1:-1]
+    new_v = (
+        inside
+        - u[1:-1, 1:-1] * dt / dx * (inside - v[1:-1, :-2])
+        - inside * dt / dx * (inside - v[:-2, 1:-1])
+        - dt / (2 * rho * dx) * (p[2:, 1:-1] - p[:-2, 1:-1])
+        + nu * dt / dx**2
+        * (v[1:-1, 2:] + v[1:-1, :-2] + v[2:, 1:-1] + v[:-2, 1:-1] - 4 * inside)
+    )  # fmt: skip
+    return new_u, new_v
+
+
 def cavity_flow(u: Array, v: Array, steps: int, inner: int) -> Array:
     import jax.numpy as jnp
 
@@ -173,24 +194,7 @@ def cavity_flow(u: Array, v: Array, steps: int, inner: int) -> Array:
             return p.at[-1, :].set(0.0)
 
         p = _repeat(inner, relax, p)
-        inside = u[1:-1, 1:-1]
-        new_u = (
-            inside
-            - inside * dt / dx * (inside - u[1:-1, :-2])
-            - v[1:-1, 1:-1] * dt / dx * (inside - u[:-2, 1:-1])
-            - dt / (2 * rho * dx) * (p[1:-1, 2:] - p[1:-1, :-2])
-            + nu * dt / dx**2
-            * (u[1:-1, 2:] + u[1:-1, :-2] + u[2:, 1:-1] + u[:-2, 1:-1] - 4 * inside)
-        )  # fmt: skip
-        inside = v[1:-1, 1:-1]
-        new_v = (
-            inside
-            - u[1:-1, 1:-1] * dt / dx * (inside - v[1:-1, :-2])
-            - inside * dt / dx * (inside - v[:-2, 1:-1])
-            - dt / (2 * rho * dx) * (p[2:, 1:-1] - p[:-2, 1:-1])
-            + nu * dt / dx**2
-            * (v[1:-1, 2:] + v[1:-1, :-2] + v[2:, 1:-1] + v[:-2, 1:-1] - 4 * inside)
-        )  # fmt: skip
+        new_u, new_v = next_speeds(u, v, p, dx, dt, rho, nu)
         return jnp.pad(new_u, 1).at[-1, :].set(1.0), jnp.pad(new_v, 1), p
 
     return _repeat(steps, step, (u, v, jnp.zeros((n, n))))[0]

@@ -7,7 +7,10 @@ together instead, so that autograd has what it needs. What PyTorch has as one fu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from loops_jax import next_speeds
 
 Tensor = Any
 
@@ -21,16 +24,21 @@ def _within(inside: Tensor, around: Tensor) -> Tensor:
     return new
 
 
-def jacobi_2d(a: Tensor, steps: int) -> Tensor:
-    def half(a: Tensor, b: Tensor) -> Tensor:
-        around = a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1]
-        return _within(0.2 * around, b)
-
+def _to_and_fro(half: Callable[[Tensor, Tensor], Tensor], a: Tensor, steps: int) -> Tensor:
+    """Makes each of two arrays of the other one, in turns."""
     b = a
     for _ in range(steps):
         b = half(a, b)
         a = half(b, a)
     return a
+
+
+def jacobi_2d(a: Tensor, steps: int) -> Tensor:
+    def half(a: Tensor, b: Tensor) -> Tensor:
+        around = a[1:-1, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:] + a[2:, 1:-1] + a[:-2, 1:-1]
+        return _within(0.2 * around, b)
+
+    return _to_and_fro(half, a, steps)
 
 
 def seidel_2d(a: Tensor, steps: int) -> Tensor:
@@ -62,11 +70,7 @@ def heat_3d(a: Tensor, steps: int) -> Tensor:
         around = around + a[inner, :-2, inner] + a[inner, inner, 2:] + a[inner, inner, :-2]
         return _within(0.125 * (around - 6 * here) + here, b)
 
-    b = a
-    for _ in range(steps):
-        b = half(a, b)
-        a = half(b, a)
-    return a
+    return _to_and_fro(half, a, steps)
 
 
 def adi(u: Tensor, steps: int) -> Tensor:
@@ -91,11 +95,7 @@ def adi(u: Tensor, steps: int) -> Tensor:
             rows.append(torch.cat([target[j, :1], p * rows[-1][1:-1] + q, target[j, -1:]]))
         return torch.stack([border, *reversed(rows)])
 
-    v = u
-    for _ in range(steps):
-        v = sweep(u, v)
-        u = sweep(v, u)
-    return u
+    return _to_and_fro(sweep, u, steps)
 
 
 def hdiff(field: Tensor, coefficient: Tensor) -> Tensor:
@@ -152,24 +152,7 @@ def cavity_flow(u: Tensor, v: Tensor, steps: int, inner: int) -> Tensor:
             inside = around / 4 - dx * dx / 4 * b
             wide = torch.cat([inside[:, :1], inside, inside[:, -1:]], dim=1)
             p = torch.cat([wide[:1], wide, torch.zeros_like(p[:1])])
-        inside = u[1:-1, 1:-1]
-        new_u = (
-            inside
-            - inside * dt / dx * (inside - u[1:-1, :-2])
-            - v[1:-1, 1:-1] * dt / dx * (inside - u[:-2, 1:-1])
-            - dt / (2 * rho * dx) * (p[1:-1, 2:] - p[1:-1, :-2])
-            + nu * dt / dx**2
-            * (u[1:-1, 2:] + u[1:-1, :-2] + u[2:, 1:-1] + u[:-2, 1:-1] - 4 * inside)
-        )  # fmt: skip
-        inside = v[1:-1, 1:-1]
-        new_v = (
-            inside
-            - u[1:-1, 1:-1] * dt / dx * (inside - v[1:-1, :-2])
-            - inside * dt / dx * (inside - v[:-2, 1:-1])
-            - dt / (2 * rho * dx) * (p[2:, 1:-1] - p[:-2, 1:-1])
-            + nu * dt / dx**2
-            * (v[1:-1, 2:] + v[1:-1, :-2] + v[2:, 1:-1] + v[:-2, 1:-1] - 4 * inside)
-        )  # fmt: skip
+        new_u, new_v = next_speeds(u, v, p, dx, dt, rho, nu)
         u = torch.cat([pad(new_u, (1, 1, 1, 0)), torch.ones_like(u[:1])])
         v = pad(new_v, (1, 1, 1, 1))
     return u

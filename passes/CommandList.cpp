@@ -18,6 +18,7 @@
 #include "passes/CommandList.h"
 #include "dialect/Foreign.h"
 #include "passes/BufferSize.h"
+#include "passes/ElementTypes.h"
 #include "passes/HostCalls.h"
 #include "runtime/Commands.h"
 #include "runtime/Interface.h"
@@ -598,9 +599,11 @@ LogicalResult Encoder::encodeHostCall(Operation *op) {
         type.getRank() > GRADOPT_HOST_MAX_RANK)
       return failure();
     FailureOr<Sum> address = evaluateAddress(buffer);
-    if (failed(address))
+    std::optional<gradopt_dtype> dtype =
+        findDtype(type.getElementType(), callee.isUnsigned(i));
+    if (failed(address) || !dtype)
       return failure();
-    int32_t kind = getDtype(type.getElementType(), callee.isUnsigned(i));
+    int32_t kind = *dtype;
     if (int64_t(i) >= numInputs && isScratch(buffer))
       kind |= GRADOPT_HOST_SCRATCH;
     operands.push_back(makeOperand(op->getLoc(), *address));

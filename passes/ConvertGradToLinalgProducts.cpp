@@ -118,43 +118,44 @@ struct LowerDotGeneral : OpRewritePattern<DotGeneralOp> {
   }
 
 private:
-  /// Whether `operand` has the numbers of an array of narrow floats, each
-  /// widened, which is lowered before.
-  static bool isWidened(Value operand) {
+  /// The op, lowered before, that widens the numbers of an array of narrow
+  /// floats, each by itself, to make `operand`; null if there is none.
+  static linalg::GenericOp findWidening(Value operand) {
     auto op = operand.getDefiningOp<linalg::GenericOp>();
     if (!op || op.getNumDpsInputs() != 1 || op.getNumDpsInits() != 1 ||
         op.getNumReductionLoops() != 0 ||
         !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
-      return false;
+      return {};
     auto yield = cast<linalg::YieldOp>(op.getBody()->getTerminator());
     auto wide = yield.getOperand(0).getDefiningOp<arith::ExtFOp>();
-    return wide && wide.getIn() == op.getBody()->getArgument(0) &&
-           isNarrowFloat(wide.getIn().getType());
+    if (!wide || wide.getIn() != op.getBody()->getArgument(0) ||
+        !isNarrowFloat(wide.getIn().getType()))
+      return {};
+    return op;
   }
 
-  /// The numbers of `operand` as they were before, where it has them.
-  static Value narrowed(OpBuilder &builder, Value operand) {
-    auto op = operand.getDefiningOp<linalg::GenericOp>();
-    OpOperand *input = op.getDpsInputOperand(0);
-    AffineMap map = op.getMatchingIndexingMap(input);
+  /// What `widening` makes, as it was before.
+  static Value narrowed(OpBuilder &builder, linalg::GenericOp widening) {
+    OpOperand *input = widening.getDpsInputOperand(0);
+    AffineMap map = widening.getMatchingIndexingMap(input);
     if (map.isIdentity())
       return input->get();
-    return moved(builder, op.getLoc(), input->get(), map,
-                 cast<RankedTensorType>(operand.getType()).getShape());
+    return moved(builder, widening.getLoc(), input->get(), map,
+                 cast<RankedTensorType>(widening.getType(0)).getShape());
   }
 
   /// What is multiplied: narrow floats if both operands are such, widened.
   std::pair<Value, Value> operandsOf(OpBuilder &builder,
                                      DotGeneralOp op) const {
-    auto element = [](Value operand) {
-      return getElementTypeOrSelf(operand.getDefiningOp<linalg::GenericOp>()
-                                      .getDpsInputOperand(0)
-                                      ->get());
-    };
     if (forDevice && !op.getLhsContract().empty() &&
-        op.getType().getElementType().isF32() && isWidened(op.getLhs()) &&
-        isWidened(op.getRhs()) && element(op.getLhs()) == element(op.getRhs()))
-      return {narrowed(builder, op.getLhs()), narrowed(builder, op.getRhs())};
+        op.getType().getElementType().isF32()) {
+      linalg::GenericOp lhs = findWidening(op.getLhs()),
+                        rhs = findWidening(op.getRhs());
+      if (lhs && rhs &&
+          getElementTypeOrSelf(lhs.getDpsInputs()[0]) ==
+              getElementTypeOrSelf(rhs.getDpsInputs()[0]))
+        return {narrowed(builder, lhs), narrowed(builder, rhs)};
+    }
     return {op.getLhs(), op.getRhs()};
   }
 

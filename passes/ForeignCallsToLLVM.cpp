@@ -13,6 +13,7 @@
 
 #include "passes/ForeignCallsToLLVM.h"
 #include "dialect/GradDialect.h"
+#include "passes/ElementTypes.h"
 #include "passes/HostCalls.h"
 
 #include "mlir/Conversion/LLVMCommon/Pattern.h"
@@ -72,11 +73,10 @@ private:
     if (!buffer ||
         (!buffer.hasStaticShape() && !buffer.getLayout().isIdentity()))
       return false;
+    // Types have no signs any more.
     Type element = buffer.getElementType();
-    if (auto complex = dyn_cast<ComplexType>(element))
-      element = complex.getElementType();
-    return isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element) ||
-           element.isSignlessInteger();
+    return !element.isIndex() && !element.isUnsignedInteger() &&
+           findDtype(element);
   }
 
   /// The address of an array of `gradopt_buffer`; `areUnsigned` is empty if no
@@ -117,10 +117,8 @@ private:
             1);
       store(LLVM::ConstantOp::create(rewriter, loc, half, type.getRank()), 2);
       bool isUnsigned = i < areUnsigned.size() && areUnsigned[i];
-      store(
-          LLVM::ConstantOp::create(rewriter, loc, half,
-                                   getDtype(type.getElementType(), isUnsigned)),
-          3);
+      gradopt_dtype dtype = *findDtype(type.getElementType(), isUnsigned);
+      store(LLVM::ConstantOp::create(rewriter, loc, half, int32_t(dtype)), 3);
     }
     return table;
   }

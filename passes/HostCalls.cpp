@@ -17,31 +17,6 @@
 using namespace mlir;
 using namespace mlir::grad;
 
-int32_t mlir::grad::getDtype(Type element, bool isUnsigned) {
-  if (auto complex = dyn_cast<ComplexType>(element))
-    return complex.getElementType().isF32() ? GRADOPT_C64 : GRADOPT_C128;
-  if (element.isF32())
-    return GRADOPT_F32;
-  if (element.isF64())
-    return GRADOPT_F64;
-  if (element.isF16())
-    return GRADOPT_F16;
-  if (element.isBF16())
-    return GRADOPT_BF16;
-  switch (element.getIntOrFloatBitWidth()) {
-  case 1:
-    return GRADOPT_BOOL;
-  case 8:
-    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
-  case 16:
-    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
-  case 32:
-    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
-  default:
-    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
-  }
-}
-
 /// The place of a name that a verifier has found in `names`.
 template <size_t size>
 static int64_t placeIn(const char *const (&names)[size], StringRef name) {

@@ -28,9 +28,6 @@ struct HostCallee {
 /// What `op`, for which isHostCall() is true, calls.
 HostCallee getHostCallee(Operation *op);
 
-/// The gradopt_dtype of elements.
-int32_t getDtype(Type element, bool isUnsigned);
-
 } // namespace mlir::grad
 
 #endif // GRADOPT_PASSES_HOSTCALLS_H

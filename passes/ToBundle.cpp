@@ -10,6 +10,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "passes/ElementTypes.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
 #include "runtime/BundleWriter.h"
@@ -39,48 +40,11 @@ static constexpr StringLiteral kMain = "main";
 // Descriptions
 //===----------------------------------------------------------------------===//
 
-/// The type of elements in memory.
-static std::optional<uint32_t> getDtype(Type type) {
-  if (auto complex = dyn_cast<ComplexType>(type)) {
-    if (complex.getElementType().isF64())
-      return GRADOPT_C128;
-    return complex.getElementType().isF32()
-               ? std::optional<uint32_t>(GRADOPT_C64)
-               : std::nullopt;
-  }
-  if (type.isF64())
-    return GRADOPT_F64;
-  if (type.isF32())
-    return GRADOPT_F32;
-  if (type.isF16())
-    return GRADOPT_F16;
-  if (type.isBF16())
-    return GRADOPT_BF16;
-  if (type.isIndex())
-    return GRADOPT_I64;
-  if (!type.isSignlessInteger() && !type.isUnsignedInteger())
-    return std::nullopt;
-  bool isUnsigned = type.isUnsignedInteger();
-  switch (type.getIntOrFloatBitWidth()) {
-  case 1:
-    return GRADOPT_BOOL;
-  case 8:
-    return isUnsigned ? GRADOPT_U8 : GRADOPT_I8;
-  case 16:
-    return isUnsigned ? GRADOPT_U16 : GRADOPT_I16;
-  case 32:
-    return isUnsigned ? GRADOPT_U32 : GRADOPT_I32;
-  case 64:
-    return isUnsigned ? GRADOPT_U64 : GRADOPT_I64;
-  }
-  return std::nullopt;
-}
-
 static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
                                       unsigned number, Type type,
                                       std::string name) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  std::optional<uint32_t> dtype = getDtype(getElementTypeOrSelf(type));
+  std::optional<gradopt_dtype> dtype = findDtype(getElementTypeOrSelf(type));
   if (!dtype || (tensor ? !tensor.hasStaticShape() : isa<ShapedType>(type)))
     return func.emitOpError("expected ")
            << kind << " #" << number
@@ -88,7 +52,7 @@ static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
               "i16, i32, i64, ui8, ui16, ui32, ui64, f16, bf16, f32, f64 "
               "or complex numbers of the last two, but got "
            << type;
-  NamedArray array = {std::move(name), *dtype, {}};
+  NamedArray array = {std::move(name), uint32_t(*dtype), {}};
   if (tensor)
     array.shape = tensor.getShape().vec();
   return array;

@@ -6,6 +6,7 @@
 
 #include "runtime/cuda/BlasApi.h"
 #include "test/emulator/Driver.h"
+#include "test/emulator/NarrowFloats.h"
 
 using namespace gradopt::emulator;
 
@@ -69,21 +70,6 @@ struct View {
 struct Batch {
   long long stridea = 0, strideb = 0, stridec = 0;
   int64_t count = 1;
-};
-
-/// Numbers of 16 bits as they lie in memory.
-struct Half {
-  uint16_t bits;
-  explicit operator float() const {
-    return float(__builtin_bit_cast(_Float16, bits));
-  }
-};
-
-struct Brain {
-  uint16_t bits;
-  explicit operator float() const {
-    return __builtin_bit_cast(float, uint32_t(bits) << 16);
-  }
 };
 
 template <typename T, typename From>

@@ -13,6 +13,7 @@
 
 #include "test/emulator/Execution.h"
 #include "test/emulator/Memory.h"
+#include "test/emulator/NarrowFloats.h"
 #include "test/emulator/gradopt_emulator.h"
 
 #include <cmath>
@@ -93,9 +94,8 @@ struct NarrowFragments {
 
 /// The value of a float16, or bfloat16, in the low bits.
 float widen(uint32_t bits, bool isBrain) {
-  if (isBrain)
-    return __builtin_bit_cast(float, bits << 16);
-  return float(__builtin_bit_cast(_Float16, uint16_t(bits)));
+  auto narrow = uint16_t(bits);
+  return isBrain ? float(Brain{narrow}) : float(Half{narrow});
 }
 
 enum class State { New, Ready, AtBarrier, AtShuffle, Ended };
