@@ -167,6 +167,23 @@ def elements(n: int) -> tuple[str, float]:
     return traced(f, np.ones(n // 4))
 
 
+def body(n: int) -> tuple[str, float]:
+    """Elements of an array, written one by one in the body of a loop."""
+
+    def f(x: Any) -> Any:
+        import gradopt as go
+
+        def step(a: Any) -> Any:
+            a = a.copy()
+            for i in range(n // 4):
+                a[i] = 1.01 * a[i] + np.sin(a[(i + 1) % (n // 4)])
+            return a
+
+        return np.sum(go.while_loop(lambda a: np.sum(a) < 100.0, step, x) ** 2)
+
+    return traced(f, np.linspace(0.1, 1.0, n // 4))
+
+
 def shifts(n: int) -> tuple[str, float]:
     """An array and its neighbours, again and again."""
 
@@ -244,8 +261,8 @@ def lu(n: int) -> tuple[str, float]:
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
-        chain, matvec, gemm, parameters, logsumexp, lstm, gather, table, choices, elements, shifts,
-        updates, lu,
+        chain, matvec, gemm, parameters, logsumexp, lstm, gather, table, choices, elements, body,
+        shifts, updates, lu,
     )
 }  # fmt: skip
 
@@ -267,7 +284,14 @@ def measure(case: str, n: int) -> dict[str, Any]:
     _compiler.load_dialects(context)
     module = ir.Module.parse(text, context)
     functions = list(module.body.operations)
-    count = sum(len(list(f.regions[0].blocks[0].operations)) for f in functions)
+    count = 0
+
+    def count_one(_: ir.Operation) -> ir.WalkResult:
+        nonlocal count
+        count += 1
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(count_one)
     main = next(f for f in functions if ir.StringAttr(f.attributes["sym_name"]).value == "main")
     function = ir.FunctionType(ir.TypeAttr(main.attributes["function_type"]).value)
 

@@ -258,8 +258,8 @@ static SmallVector<Operation *> replaceDestinations(ModuleOp module,
       Value empty = tensor::EmptyOp::create(
           builder, op.getLoc(), type.getShape(), type.getElementType());
       state.createAliasInfoEntry(empty);
-      state.bufferizeInPlace(init);
       init.set(empty);
+      state.bufferizeInPlace(init);
       replaced.push_back(slice);
     }
   });

@@ -13,28 +13,28 @@
 /// alone that are still to be read.
 ///
 /// An operation with regions counts as one access, at its place in the block,
-/// to all that it reads inside. What happens inside is upstream's to decide,
-/// afterwards.
+/// to all that it reads inside. Its blocks get a pass each. A branch may write
+/// what comes from outside of it if nobody reads that afterwards; anything else
+/// may not, as it may run again and would read what it wrote. What a loop
+/// yields has to be in the buffer that the iteration began with: whatever else
+/// would be in this buffer when it is written for that gets another one.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "passes/BufferizeAnalysis.h"
+#include "passes/TensorUpdates.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/IR/Dominance.h"
 #include "mlir/Interfaces/SubsetOpInterface.h"
-#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 using namespace mlir::bufferization;
-
-static bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
 
 /// Whether nobody wrote what `value` holds.
 static bool isUndefined(Value value, const AnalysisState &state) {
@@ -64,15 +64,9 @@ bool InPlaceState::hasUndefinedContents(OpOperand *operand) const {
   return isUndefined(operand->get(), *this);
 }
 
-bool InPlaceState::isInPlace(OpOperand &operand) const {
-  return OneShotAnalysisState::isInPlace(operand) ||
-         (outer && outer->isInPlace(operand));
-}
-
 bool InPlaceState::areEquivalentBufferizedValues(Value a, Value b) const {
   return a.getType() == b.getType() &&
-         (OneShotAnalysisState::areEquivalentBufferizedValues(a, b) ||
-          (outer && outer->areEquivalentBufferizedValues(a, b)));
+         OneShotAnalysisState::areEquivalentBufferizedValues(a, b);
 }
 
 /// Where a slice begins and ends in each dimension, a whole stride behind its
@@ -128,6 +122,14 @@ static bool isReplacedPart(Value value, SubsetInsertionOpInterface insertion,
          isSame(from.getSource(), to.getDest());
 }
 
+/// What comes out of a branch if `use` yields it.
+static Value getResultOf(OpOperand &use) {
+  Operation *parent = use.getOwner()->getParentOp();
+  return isBranch(parent) && use.getOwner()->hasTrait<OpTrait::IsTerminator>()
+             ? parent->getResult(use.getOperandNumber())
+             : Value();
+}
+
 /// How far chains of insertions and views are followed.
 static constexpr unsigned kMaxInsertions = 64;
 
@@ -141,26 +143,33 @@ struct BufferClass {
   Value readOnly;
   /// What the last operation that wrote the buffer in place wrote it by.
   SmallVector<OpOperand *, 1> writes;
+  /// Of each class around the block that is a part of this one, a member.
+  SmallVector<Value, 1> outside;
+  /// What loops around begin their iterations with.
+  SmallVector<Value, 1> carried;
 };
 
 class BlockAnalysis {
 public:
-  BlockAnalysis(Block &block, InPlaceState &state)
-      : block(block), state(state) {
-    for (auto [i, op] : llvm::enumerate(block))
-      positions[&op] = i + 1;
-  }
+  /// `outer` is that of the block which the operation around `block` is in.
+  BlockAnalysis(Block &block, InPlaceState &state,
+                BlockAnalysis *outer = nullptr);
 
   LogicalResult run();
 
 private:
   LogicalResult decide(Operation *op);
   LogicalResult decideInside(Operation *op);
-  LogicalResult analyzeRegions(Operation *op, bool hasToBeInPlace);
-  void readInPlace(Operation *op);
+  void collectCarriedWrites();
+  void passResults();
   void noteEquivalences(Operation *op);
 
   bool canWrite(OpOperand &operand);
+  bool outlasts(Value value, OpOperand &write);
+  bool outlastsCarried(Value value, OpOperand &operand, Value carried);
+  bool isOverwritten(OpOperand &operand);
+  OpOperand *findWrite(Value value);
+  bool isOverwrittenSlice(tensor::ExtractSliceOp op);
   bool isSafe(Value member, OpOperand &write);
   bool isSafe(OpOperand &read, OpOperand &write);
   bool isPart(OpOperand &operand, SubsetInsertionOpInterface insertion,
@@ -173,17 +182,28 @@ private:
   unsigned position(Operation *op) const {
     return positions.at(block.findAncestorOpInBlock(*op));
   }
+  bool isOutside(Value value) const {
+    return !block.getParent()->isAncestor(value.getParentRegion());
+  }
   bool isRead(OpOperand &use) const;
   unsigned lastRead(Value value);
 
+  unsigned addClass(BufferClass added);
   void addValue(Value value);
   void unite(Value a, Value b);
   unsigned findClass(Value value);
 
   Block &block;
   InPlaceState &state;
+  BlockAnalysis *outer;
   llvm::DenseMap<Operation *, unsigned> positions;
+  /// The uses in a branch of what comes from outside of it.
+  llvm::DenseMap<Value, SmallVector<OpOperand *, 2>> captured;
   llvm::DenseMap<Value, unsigned> lastReads;
+  llvm::DenseMap<Value, OpOperand *> firstWrites;
+  /// By which operands that which an iteration begins with becomes what it
+  /// yields, in order.
+  llvm::DenseMap<Value, SmallVector<OpOperand *>> carriedWrites;
   /// Classes, and the forest that says which one stands for which.
   llvm::DenseMap<Value, unsigned> classIds;
   std::vector<unsigned> parents;
@@ -192,18 +212,65 @@ private:
 
 } // namespace
 
+BlockAnalysis::BlockAnalysis(Block &block, InPlaceState &state,
+                             BlockAnalysis *outer)
+    : block(block), state(state), outer(outer) {
+  for (auto [i, op] : llvm::enumerate(block))
+    positions[&op] = i + 1;
+  if (outer && isBranch(block.getParentOp()))
+    block.walk([&](Operation *op) {
+      for (OpOperand &operand : op->getOpOperands())
+        if (isTensor(operand.get()) && isOutside(operand.get()))
+          captured[operand.get()].push_back(&operand);
+    });
+}
+
 //===----------------------------------------------------------------------===//
 // Classes
 //===----------------------------------------------------------------------===//
 
-void BlockAnalysis::addValue(Value value) {
-  classIds[value] = classes.size();
-  parents.push_back(classes.size());
-  classes.push_back({{value}, state.isWritable(value) ? Value() : value, {}});
+unsigned BlockAnalysis::addClass(BufferClass added) {
+  unsigned id = classes.size();
+  for (Value member : added.members)
+    classIds[member] = id;
+  parents.push_back(id);
+  classes.push_back(std::move(added));
+  return id;
 }
 
+void BlockAnalysis::addValue(Value value) {
+  BufferClass added;
+  added.members = {value};
+  if (!state.isWritable(value))
+    added.readOnly = value;
+  addClass(std::move(added));
+}
+
+/// What comes from outside is added when it is first met: to a branch with all
+/// that shares its buffer and is still to be read.
 unsigned BlockAnalysis::findClass(Value value) {
-  unsigned id = classIds.at(value);
+  auto it = classIds.find(value);
+  if (it == classIds.end()) {
+    BufferClass added;
+    if (!isBranch(block.getParentOp())) {
+      added.members = {value};
+      added.readOnly = value;
+      return addClass(std::move(added));
+    }
+    BufferClass &shared = outer->classes[outer->findClass(value)];
+    unsigned here = outer->position(block.getParentOp());
+    llvm::erase_if(shared.members, [&](Value member) {
+      return outer->lastRead(member) < here;
+    });
+    added.members = shared.members;
+    if (!llvm::is_contained(added.members, value))
+      added.members.push_back(value);
+    added.readOnly = shared.readOnly;
+    added.outside = {value};
+    added.carried = shared.carried;
+    return addClass(std::move(added));
+  }
+  unsigned id = it->second;
   while (parents[id] != id)
     id = parents[id] = parents[parents[id]];
   return id;
@@ -222,6 +289,10 @@ void BlockAnalysis::unite(Value a, Value b) {
     classes[to].readOnly = classes[from].readOnly;
   llvm::append_range(classes[to].writes, classes[from].writes);
   classes[from].writes.clear();
+  llvm::append_range(classes[to].outside, classes[from].outside);
+  classes[from].outside.clear();
+  llvm::append_range(classes[to].carried, classes[from].carried);
+  classes[from].carried.clear();
 }
 
 //===----------------------------------------------------------------------===//
@@ -236,14 +307,28 @@ bool BlockAnalysis::isRead(OpOperand &use) const {
           state.getAliasingValues(use).getNumAliases() != 0);
 }
 
-/// The last position at which `value` is read; 0 if it is not.
+/// The last position at which `value` is read, or the result of a branch that
+/// may be it; 0 if there is none, the greatest number if it is behind the
+/// block.
 unsigned BlockAnalysis::lastRead(Value value) {
-  auto [it, isNew] = lastReads.try_emplace(value, 0);
-  if (isNew)
-    for (OpOperand &use : value.getUses())
-      if (isRead(use))
-        it->second = std::max(it->second, position(use.getOwner()));
-  return it->second;
+  if (auto it = lastReads.find(value); it != lastReads.end())
+    return it->second;
+  unsigned last = 0;
+  auto look = [&](OpOperand &use) {
+    if (!isRead(use))
+      return;
+    last = std::max(last, position(use.getOwner()));
+    if (use.getOwner() != block.getTerminator())
+      if (Value result = getResultOf(use))
+        last = std::max(last, lastRead(result));
+  };
+  if (!isOutside(value))
+    llvm::for_each(value.getUses(), look);
+  else if (outer->lastRead(value) > outer->position(block.getParentOp()))
+    last = std::numeric_limits<unsigned>::max();
+  else if (auto it = captured.find(value); it != captured.end())
+    llvm::for_each(llvm::make_pointee_range(it->second), look);
+  return lastReads[value] = last;
 }
 
 /// Whether `operand` is, or is computed in, the part of the destination of
@@ -383,14 +468,23 @@ bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
          (reader != writer && isNotConflicting(writer));
 }
 
-/// Whether all reads of `member` read what they should if `write`, of the same
-/// buffer, is in place.
+/// Whether all reads of `member` from `write` on read what they should if the
+/// latter, of the same buffer, is in place. Of the blocks of a branch that it
+/// is in, no other one runs.
 bool BlockAnalysis::isSafe(Value member, OpOperand &write) {
-  unsigned here = position(write.getOwner());
-  return llvm::all_of(member.getUses(), [&](OpOperand &use) {
-    return &use == &write || position(use.getOwner()) < here || !isRead(use) ||
-           isSafe(use, write);
-  });
+  Operation *inside = block.findAncestorOpInBlock(*write.getOwner());
+  unsigned here = positions.at(inside);
+  auto isSafeUse = [&](OpOperand &use) {
+    unsigned there = position(use.getOwner());
+    bool isBefore = inside == write.getOwner() ? there < here : there <= here;
+    return &use == &write || isBefore || !isRead(use) || isSafe(use, write);
+  };
+  if (!isOutside(member))
+    return llvm::all_of(member.getUses(), isSafeUse);
+  auto it = captured.find(member);
+  return (it == captured.end() ||
+          llvm::all_of(llvm::make_pointee_range(it->second), isSafeUse)) &&
+         outer->isSafe(member, write);
 }
 
 /// Whether `operand`, which is written, can be written in place.
@@ -414,6 +508,116 @@ bool BlockAnalysis::canWrite(OpOperand &operand) {
     }
   }
   return true;
+}
+
+/// Whether something reads `value`, which an operation in the block makes,
+/// after `write` overwrote it, were they one buffer. What a branch yields,
+/// those read who read its result.
+bool BlockAnalysis::outlasts(Value value, OpOperand &write) {
+  Operation *place = block.findAncestorOpInBlock(*write.getOwner());
+  return llvm::any_of(value.getUses(), [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    Value result = getResultOf(use);
+    if (!isRead(use))
+      return false;
+    if (result && user != block.getTerminator())
+      return outlasts(result, write);
+    if (place)
+      return position(user) >= positions.at(place) && !isSafe(use, write);
+    return result && !user->getParentOp()->isAncestor(write.getOwner()) &&
+           outer->outlasts(result, write);
+  });
+}
+
+/// Whether something reads `value`, which `operand` gets the buffer of
+/// `carried`, after what is to be yielded was written there.
+bool BlockAnalysis::outlastsCarried(Value value, OpOperand &operand,
+                                    Value carried) {
+  BlockAnalysis *loop = this;
+  while (&loop->block != carried.getParentBlock())
+    loop = loop->outer;
+  ArrayRef<OpOperand *> writes = loop->carriedWrites[carried];
+  Operation *op = operand.getOwner();
+  unsigned here = loop->position(op);
+  auto isBefore = [&](OpOperand *write, unsigned place) {
+    return loop->position(write->getOwner()) < place;
+  };
+  bool staysInside = llvm::none_of(value.getUses(), [&](OpOperand &use) {
+    return use.getOwner() == block.getTerminator();
+  });
+  for (const auto *it = llvm::lower_bound(writes, here, isBefore);
+       it != writes.end(); ++it) {
+    OpOperand &write = **it;
+    if (&write == &operand)
+      return false;
+    Operation *place = block.findAncestorOpInBlock(*write.getOwner());
+    if (place ? positions.at(place) > lastRead(value) : staysInside)
+      return false;
+    bool isLater = place ? position(op) < positions.at(place)
+                         : here < loop->position(write.getOwner());
+    if (isLater && outlasts(value, write))
+      return true;
+  }
+  return false;
+}
+
+/// The first operand in the block, if there is one, by which `value` is
+/// written.
+OpOperand *BlockAnalysis::findWrite(Value value) {
+  auto [it, isNew] = firstWrites.try_emplace(value, nullptr);
+  if (isNew)
+    for (OpOperand &use : value.getUses())
+      if (use.getOwner()->getBlock() == &block &&
+          (!it->second ||
+           position(use.getOwner()) < position(it->second->getOwner())) &&
+          state.bufferizesToMemoryWrite(use))
+        it->second = &use;
+  return it->second;
+}
+
+/// Whether the slice is still read when an update of what it is taken from
+/// overwrites it, which could be in place otherwise: a copy of the slice is
+/// less than one of the whole.
+bool BlockAnalysis::isOverwrittenSlice(tensor::ExtractSliceOp op) {
+  RankedTensorType type = op.getType(), wholeType = op.getSourceType();
+  if (type.hasStaticShape() && wholeType.hasStaticShape() &&
+      type.getNumElements() == wholeType.getNumElements())
+    return false;
+  unsigned last = lastRead(op.getResult());
+  Value version = op.getSource();
+  for (unsigned i = 0; i < kMaxInsertions; ++i) {
+    OpOperand *write = findWrite(version);
+    if (!write || position(write->getOwner()) <= position(op) ||
+        position(write->getOwner()) >= last)
+      return false;
+    if (!areElsewhere(op.getSourceMutable(), *write)) {
+      const BufferClass &shared = classes[findClass(op.getSource())];
+      return !shared.readOnly && outlasts(op.getResult(), *write) &&
+             llvm::all_of(shared.members,
+                          [&](Value member) { return isSafe(member, *write); });
+    }
+    AliasingValueList updated = state.getAliasingValues(*write);
+    if (updated.getNumAliases() != 1)
+      return false;
+    version = updated.begin()->value;
+  }
+  return false;
+}
+
+/// Whether what `operand` shares its buffer with is read after a write that is
+/// worth more than to leave `operand` in place.
+bool BlockAnalysis::isOverwritten(OpOperand &operand) {
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(operand.getOwner());
+      slice && isOverwrittenSlice(slice))
+    return true;
+  AliasingValueList values = state.getAliasingValues(operand);
+  return llvm::any_of(values, [&](const AliasingValue &alias) {
+    return alias.value.getDefiningOp() == operand.getOwner() &&
+           llvm::any_of(classes[findClass(operand.get())].carried,
+                        [&](Value carried) {
+                          return outlastsCarried(alias.value, operand, carried);
+                        });
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -450,103 +654,19 @@ void BlockAnalysis::noteEquivalences(Operation *op) {
   }
 }
 
-/// Decides by upstream's rules what is in place in the regions of `op`. They
-/// compare all accesses of a buffer with each other, also those that lie before
-/// `op` and are done with: thus this is decided in a state of its own, where
-/// what comes from outside shares its buffer with those values alone that are
-/// still to be read.
-LogicalResult BlockAnalysis::analyzeRegions(Operation *op,
-                                            bool hasToBeInPlace) {
-  InPlaceState inner(
-      op, static_cast<const OneShotBufferizationOptions &>(state.getOptions()),
-      &state);
-  llvm::SetVector<Value> inside, outside;
-  op->walk([&](Operation *nested) {
-    inside.insert_range(
-        llvm::make_filter_range(nested->getResults(), isTensor));
-    for (Region &region : nested->getRegions())
-      for (Block &each : region)
-        inside.insert_range(
-            llvm::make_filter_range(each.getArguments(), isTensor));
-  });
-  getUsedValuesDefinedAbove(op->getRegions(), outside);
-  outside.insert_range(op->getOperands());
-  outside.remove_if([](Value value) { return !isTensor(value); });
-  unsigned here = position(op);
-  for (Value value : llvm::to_vector(outside)) {
-    BufferClass &shared = classes[findClass(value)];
-    llvm::erase_if(shared.members,
-                   [&](Value member) { return lastRead(member) < here; });
-    outside.insert_range(shared.members);
-    if (shared.readOnly)
-      outside.insert(shared.readOnly);
-  }
-  // The first value from outside in each class stands for the others.
-  llvm::SmallDenseMap<unsigned, Value> first;
-  for (Value value : outside) {
-    inner.createAliasInfoEntry(value);
-    Value other = first.try_emplace(findClass(value), value).first->second;
-    inner.unionAliasSets(value, other);
-    if (state.areEquivalentBufferizedValues(value, other))
-      inner.unionEquivalenceClasses(value, other);
-  }
-  for (Value value : inside)
-    state.applyOnAliases(value, [&](Value other) {
-      if (inside.contains(other))
-        inner.unionAliasSets(value, other);
-    });
-  for (OpOperand &operand : op->getOpOperands())
-    if (isTensor(operand.get()) && state.isInPlace(operand))
-      inner.bufferizeInPlace(operand);
-
-  // Upstream's check of what has to be in place compares, in vain, operands
-  // that were decided to be copied.
-  DominanceInfo dominance(op);
-  if (failed(hasToBeInPlace ? bufferization::analyzeOp(op, inner)
-                            : inner.analyzeOp(op, dominance)))
-    return failure();
-
-  op->walk([&](Operation *nested) {
-    for (OpOperand &operand : nested->getOpOperands())
-      if (isTensor(operand.get()) && inner.isInPlace(operand) &&
-          !state.isInPlace(operand))
-        state.bufferizeInPlace(operand);
-  });
-  llvm::DenseSet<Value> sameSeen, aliasesSeen;
-  for (Value value : inside) {
-    if (!sameSeen.contains(value))
-      inner.applyOnEquivalenceClass(value, [&](Value other) {
-        sameSeen.insert(other);
-        state.unionEquivalenceClasses(value, other);
-      });
-    if (!aliasesSeen.contains(value))
-      inner.applyOnAliases(value, [&](Value other) {
-        aliasesSeen.insert(other);
-        state.unionAliasSets(value, other);
-      });
-  }
-  return success();
-}
-
 /// Decides what is in place in the regions of `op`.
 LogicalResult BlockAnalysis::decideInside(Operation *op) {
   SmallVector<OpOperand *> operands;
-  bool onlyReads = true, hasToBeInPlace = false;
+  bool onlyReads = true;
   for (Region &region : op->getRegions())
     region.walk([&](Operation *nested) {
       for (OpOperand &operand : nested->getOpOperands()) {
         if (!isTensor(operand.get()))
           continue;
         operands.push_back(&operand);
-        // What a switch yields comes out of it, though upstream does not know
-        // where.
         onlyReads &= !nested->hasTrait<OpTrait::IsTerminator>() &&
                      !state.bufferizesToMemoryWrite(operand) &&
                      state.getAliasingValues(operand).getNumAliases() == 0;
-        auto bufferizable = state.getOptions().dynCastBufferizableOp(nested);
-        hasToBeInPlace |= bufferizable &&
-                          !nested->hasTrait<OpTrait::IsTerminator>() &&
-                          bufferizable.mustBufferizeInPlace(operand, state);
       }
       onlyReads &= llvm::none_of(nested->getResults(), isTensor);
     });
@@ -555,49 +675,71 @@ LogicalResult BlockAnalysis::decideInside(Operation *op) {
       state.bufferizeInPlace(*operand);
     return success();
   }
-  if (failed(analyzeRegions(op, hasToBeInPlace)))
-    return failure();
-  state.gatherUndefinedTensorUses(op);
-  readInPlace(op);
-  // What comes out may be what went in.
-  llvm::SetVector<Value> sources;
-  getUsedValuesDefinedAbove(op->getRegions(), sources);
-  sources.insert_range(op->getOperands());
-  for (Value result : op->getResults())
-    for (Value source : sources)
-      if (isTensor(result) && isTensor(source) &&
-          state.areAliasingBufferizedValues(result, source))
-        unite(result, source);
+  SmallVector<std::unique_ptr<BlockAnalysis>> blocks;
+  for (Region &region : op->getRegions())
+    for (Block &inner : region) {
+      blocks.push_back(std::make_unique<BlockAnalysis>(inner, state, this));
+      if (failed(blocks.back()->run()))
+        return failure();
+    }
+  if (isBranch(op))
+    for (const std::unique_ptr<BlockAnalysis> &inner : blocks)
+      inner->passResults();
   return success();
 }
 
-/// Reads in the regions of `op` what comes from outside of it where it is, if
-/// nothing writes it inside. Upstream makes a copy for each such read, in each
-/// iteration, if it sees a conflict among the operations that lie before `op`,
-/// which it has no part in, and which may be none by our rules.
-void BlockAnalysis::readInPlace(Operation *op) {
-  SmallVector<OpOperand *> copied;
-  SmallVector<Value> written;
-  for (Region &region : op->getRegions())
-    region.walk([&](Operation *nested) {
-      for (OpOperand &operand : nested->getOpOperands()) {
-        if (!isTensor(operand.get()))
-          continue;
-        bool isWritten = state.bufferizesToMemoryWrite(operand);
-        bool isFromOutside =
-            !op->isAncestor(operand.get().getParentRegion()->getParentOp());
-        if (isWritten && state.isInPlace(operand))
-          written.push_back(operand.get());
-        else if (!isWritten && !state.isInPlace(operand) && isFromOutside &&
-                 state.getAliasingValues(operand).getNumAliases() == 0)
-          copied.push_back(&operand);
-      }
+/// Adds to `writes`, last ones first, how `from` becomes `value`.
+static void collectWrites(Value value, Value from,
+                          SmallVectorImpl<OpOperand *> &writes) {
+  while (value && value != from) {
+    auto result = dyn_cast<OpResult>(value);
+    if (!result)
+      return;
+    Value previous = getPrevious(value);
+    if (OpOperand *tied = getTied(result))
+      writes.push_back(tied);
+    else if (isBranch(result.getOwner()) && previous)
+      for (Value yielded : getYielded(result))
+        collectWrites(yielded, previous, writes);
+    value = previous;
+  }
+}
+
+void BlockAnalysis::collectCarriedWrites() {
+  OperandRange yielded = block.getTerminator()->getOperands();
+  if (isa<scf::ConditionOp>(block.getTerminator()))
+    yielded = yielded.drop_front();
+  auto arguments = block.getArguments().drop_front(
+      isa<scf::ForOp>(block.getParentOp()) ? 1 : 0);
+  for (auto [argument, value] : llvm::zip(arguments, yielded)) {
+    if (!isTensor(argument))
+      continue;
+    SmallVector<OpOperand *> &writes = carriedWrites[argument];
+    collectWrites(value, argument, writes);
+    llvm::erase_if(writes, [&](OpOperand *write) {
+      return !state.bufferizesToMemoryWrite(*write);
     });
-  for (OpOperand *operand : copied)
-    if (llvm::none_of(written, [&](Value value) {
-          return state.areAliasingBufferizedValues(value, operand->get());
-        }))
-      state.bufferizeInPlace(*operand);
+    std::reverse(writes.begin(), writes.end());
+    classes[findClass(argument)].carried = {argument};
+  }
+}
+
+/// What a branch yields comes out of it.
+void BlockAnalysis::passResults() {
+  Operation *op = block.getParentOp();
+  llvm::SmallDenseMap<unsigned, Value> first;
+  for (auto [result, yielded] : llvm::zip_equal(
+           op->getResults(), block.getTerminator()->getOperands())) {
+    if (!isTensor(result))
+      continue;
+    unsigned id = findClass(yielded);
+    for (Value value : classes[id].outside)
+      outer->unite(result, value);
+    outer->unite(result, first.try_emplace(id, result).first->second);
+    BufferClass &shared = outer->classes[outer->findClass(result)];
+    if (!shared.readOnly)
+      shared.readOnly = classes[id].readOnly;
+  }
 }
 
 LogicalResult BlockAnalysis::decide(Operation *op) {
@@ -621,6 +763,10 @@ LogicalResult BlockAnalysis::decide(Operation *op) {
       state.bufferizeOutOfPlace(operand);
       continue;
     }
+    if (!state.isInPlace(operand) && isOverwritten(operand)) {
+      state.bufferizeOutOfPlace(operand);
+      continue;
+    }
     state.bufferizeInPlace(operand);
     for (const AliasingValue &alias : state.getAliasingValues(operand))
       if (alias.value.getDefiningOp() == op)
@@ -638,6 +784,8 @@ LogicalResult BlockAnalysis::run() {
   for (BlockArgument argument : block.getArguments())
     if (isTensor(argument))
       addValue(argument);
+  if (outer && isa<scf::ForOp, scf::WhileOp>(block.getParentOp()))
+    collectCarriedWrites();
   for (Operation &op : block)
     if (failed(decide(&op)))
       return failure();

@@ -17,13 +17,7 @@ namespace mlir::grad {
 /// beginning of the program from each view.
 class InPlaceState : public bufferization::OneShotAnalysisState {
 public:
-  /// Of `op`. What was decided outside of it, `outer` knows.
-  InPlaceState(Operation *op,
-               const bufferization::OneShotBufferizationOptions &options,
-               const InPlaceState *outer = nullptr)
-      : OneShotAnalysisState(op, options), outer(outer) {}
-
-  bool isInPlace(OpOperand &operand) const override;
+  using OneShotAnalysisState::OneShotAnalysisState;
 
   bool hasUndefinedContents(OpOperand *operand) const override;
 
@@ -31,9 +25,6 @@ public:
   /// elements: not so if one is a reshape of the other. Upstream compares the
   /// offsets of slices of what is the same by this.
   bool areEquivalentBufferizedValues(Value a, Value b) const override;
-
-private:
-  const InPlaceState *outer;
 };
 
 /// Whether two operations access parts that have nothing in common, of tensors

@@ -305,14 +305,16 @@ void mlir::grad::separateEmpties(Operation *root) {
   SmallVector<tensor::EmptyOp> empties;
   root->walk([&](tensor::EmptyOp op) { empties.push_back(op); });
   for (tensor::EmptyOp op : empties) {
-    if (op->use_empty())
-      continue;
     OpBuilder builder(op.getContext());
-    for (OpOperand &use :
-         llvm::make_early_inc_range(llvm::drop_begin(op->getUses(), 1))) {
+    bool isTaken = false;
+    for (OpOperand &use : llvm::make_early_inc_range(op->getUses())) {
       Operation *user = use.getOwner();
       if (user->hasTrait<OpTrait::IsTerminator>())
         continue;
+      if (!isTaken && user->getBlock() == op->getBlock()) {
+        isTaken = true;
+        continue;
+      }
       builder.setInsertionPoint(user);
       use.set(builder.clone(*op)->getResult(0));
     }

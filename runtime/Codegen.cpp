@@ -311,6 +311,19 @@ void Compilation::setTargetAttributes() {
   }
 }
 
+/// Whether a pass would compare too many accesses of memory in pairs: those of
+/// one long block, for what the next iteration loads again.
+static bool isTooSlow(llvm::StringRef pass, const llvm::Any &ir) {
+  constexpr unsigned kMaxAccesses = 256;
+  const auto *function = llvm::any_cast<const llvm::Function *>(&ir);
+  return pass == "LoopLoadEliminationPass" && function &&
+         llvm::any_of(**function, [](const llvm::BasicBlock &block) {
+           return llvm::count_if(block, [](const llvm::Instruction &op) {
+                    return op.mayReadOrWriteMemory();
+                  }) > kMaxAccesses;
+         });
+}
+
 void Compilation::optimize() {
   observer.beginStep("optimize");
   llvm::LoopAnalysisManager loops;
@@ -319,7 +332,9 @@ void Compilation::optimize() {
   llvm::ModuleAnalysisManager modules;
   llvm::PassInstrumentationCallbacks callbacks;
   callbacks.registerShouldRunOptionalPassCallback(
-      [&](llvm::StringRef, llvm::Any) { return gate.checkpoint(); });
+      [&](llvm::StringRef pass, const llvm::Any &ir) {
+        return gate.checkpoint() && !isTooSlow(pass, ir);
+      });
   llvm::PassBuilder builder(machine.get(), llvm::PipelineTuningOptions(),
                             std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);

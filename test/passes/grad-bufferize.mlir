@@ -54,15 +54,15 @@ func.func private @branches(%x: tensor<2xf64>) -> (tensor<4xf64>, tensor<4xf64>)
 // CHECK: %[[A:.*]] = memref.alloc
 // CHECK: %[[B:.*]] = memref.alloc
 // CHECK: memref.copy %[[A]], %[[B]]
-func.func private @view(%x: tensor<1xf64>) -> (tensor<4xf64>, tensor<2xf64>) {
+func.func private @view(%x: tensor<1xf64>) -> (tensor<4xf64>, tensor<2x2xf64>) {
   %zero = arith.constant 0.0 : f64
   %e = tensor.empty() : tensor<4xf64>
   %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
-  %s = tensor.extract_slice %0[0] [2] [1] : tensor<4xf64> to tensor<2xf64>
+  %s = tensor.expand_shape %0 [[0, 1]] output_shape [2, 2] : tensor<4xf64> into tensor<2x2xf64>
   %1 = tensor.insert_slice %x into %0[1] [1] [1] : tensor<1xf64> into tensor<4xf64>
-  %u = tensor.empty() : tensor<2xf64>
-  %2 = linalg.exp ins(%s : tensor<2xf64>) outs(%u : tensor<2xf64>) -> tensor<2xf64>
-  return %1, %2 : tensor<4xf64>, tensor<2xf64>
+  %u = tensor.empty() : tensor<2x2xf64>
+  %2 = linalg.exp ins(%s : tensor<2x2xf64>) outs(%u : tensor<2x2xf64>) -> tensor<2x2xf64>
+  return %1, %2 : tensor<4xf64>, tensor<2x2xf64>
 }
 
 // -----
@@ -289,4 +289,92 @@ func.func @destination_in_use(%x: tensor<2xf64> {bufferization.writable = false}
   } -> tensor<f64>
   %r = tensor.insert_slice %q into %x[0] [1] [1] : tensor<f64> into tensor<2xf64>
   return %r : tensor<2xf64>
+}
+
+// -----
+
+// A row is read after it was overwritten: it is copied, not the whole.
+// CHECK-LABEL: func.func private @old_row
+// CHECK: %[[A:.*]] = memref.alloc() {{.*}}memref<64x4xf64>
+// CHECK: %[[ROW:.*]] = memref.alloc() {{.*}}memref<1x4xf64>
+// CHECK: memref.copy %{{.*}}, %[[ROW]]
+// CHECK-NOT: memref.alloc
+// CHECK: return %[[A]]
+func.func private @old_row(%x: tensor<1x4xf64>) -> tensor<64x4xf64> {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<64x4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<64x4xf64>) -> tensor<64x4xf64>
+  %old = tensor.extract_slice %0[3, 0] [1, 4] [1, 1] : tensor<64x4xf64> to tensor<1x4xf64>
+  %1 = tensor.insert_slice %x into %0[5, 0] [1, 4] [1, 1] : tensor<1x4xf64> into tensor<64x4xf64>
+  %2 = tensor.insert_slice %x into %1[3, 0] [1, 4] [1, 1] : tensor<1x4xf64> into tensor<64x4xf64>
+  %3 = tensor.insert_slice %old into %2[7, 0] [1, 4] [1, 1] : tensor<1x4xf64> into tensor<64x4xf64>
+  return %3 : tensor<64x4xf64>
+}
+
+// -----
+
+// What a loop yields is in the buffer that the iteration began with, though a
+// value from before lies closer at hand for that and is read later.
+// CHECK-LABEL: func.func private @carried
+// CHECK: %[[A:.*]] = memref.alloc() {{.*}}memref<4xf64>
+// CHECK: scf.for {{.*}} iter_args(%[[ACC:.*]] = %{{.*}}, %[[OTHER:.*]] = %{{.*}})
+// CHECK: %[[OWN:.*]] = memref.alloc() {{.*}}memref<4xf64>
+// CHECK: linalg.add {{.*}} outs(%[[OWN]]
+// CHECK: linalg.fill {{.*}} outs(%[[ACC]]
+// CHECK: linalg.add ins(%[[OWN]], %[[OTHER]] {{.*}} outs(%[[OTHER]]
+// CHECK: scf.yield %[[ACC]], %[[OTHER]]
+func.func private @carried(%x: tensor<4xf64>) -> (tensor<4xf64>, tensor<4xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %1:2 = scf.for %i = %c0 to %c4 step %c1 iter_args(%acc = %0, %other = %0) -> (tensor<4xf64>, tensor<4xf64>) {
+    %sum = linalg.add ins(%acc, %x : tensor<4xf64>, tensor<4xf64>) outs(%acc : tensor<4xf64>) -> tensor<4xf64>
+    %next = linalg.fill ins(%zero : f64) outs(%acc : tensor<4xf64>) -> tensor<4xf64>
+    %last = linalg.add ins(%sum, %other : tensor<4xf64>, tensor<4xf64>) outs(%other : tensor<4xf64>) -> tensor<4xf64>
+    scf.yield %next, %last : tensor<4xf64>, tensor<4xf64>
+  }
+  return %1#0, %1#1 : tensor<4xf64>, tensor<4xf64>
+}
+
+// -----
+
+// A branch writes what nobody reads later, whichever way is taken; a loop does
+// not write what comes from outside of it, which the next iteration reads.
+// CHECK-LABEL: func.func private @from_outside
+// CHECK: %[[A:.*]] = memref.alloc() {{.*}}memref<4xf64>
+// CHECK: %[[R:.*]] = scf.if
+// CHECK-NOT: memref.alloc
+// CHECK: memref.store %{{.*}}, %[[A]]
+// CHECK: scf.yield %[[A]]
+// CHECK: memref.store %{{.*}}, %[[A]]
+// CHECK: scf.yield %[[A]]
+// CHECK: scf.for
+// CHECK: %[[COPY:.*]] = memref.alloc() {{.*}}memref<4xf64>
+// CHECK: memref.copy %[[R]], %[[COPY]]
+// CHECK: memref.store %{{.*}}, %[[COPY]]
+func.func private @from_outside(%x: f64, %c: i1) -> f64 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %1 = scf.if %c -> tensor<4xf64> {
+    %2 = tensor.insert %x into %0[%c0] : tensor<4xf64>
+    scf.yield %2 : tensor<4xf64>
+  } else {
+    %2 = tensor.insert %x into %0[%c1] : tensor<4xf64>
+    scf.yield %2 : tensor<4xf64>
+  }
+  %3 = scf.for %i = %c0 to %c4 step %c1 iter_args(%s = %zero) -> f64 {
+    %4 = tensor.insert %s into %1[%i] : tensor<4xf64>
+    %5 = tensor.extract %4[%c0] : tensor<4xf64>
+    %6 = tensor.extract %4[%c1] : tensor<4xf64>
+    %7 = arith.addf %5, %6 : f64
+    scf.yield %7 : f64
+  }
+  return %3 : f64
 }
