@@ -27,6 +27,7 @@
 #include "dialect/Updates.h"
 #include "passes/BufferSize.h"
 #include "passes/Passes.h"
+#include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -56,9 +57,6 @@ static constexpr unsigned kMostTerms = 16;
 static constexpr unsigned kDeepest = 64;
 /// More ends are not compared each time.
 static constexpr size_t kMostSums = 16;
-/// An attribute of functions with results that are as large as they can be:
-/// numbers of such a result, a dimension, and the result that is its size.
-static constexpr llvm::StringLiteral kResultSizes = "grad.result_sizes";
 
 //===----------------------------------------------------------------------===//
 // Ends
@@ -298,7 +296,8 @@ void Filling::addPart(const Part &part) {
 /// The result that says how many elements another one has along a dimension.
 static std::optional<unsigned> findCount(func::FuncOp function, unsigned result,
                                          unsigned dimension) {
-  auto sizes = function->getAttrOfType<DenseI64ArrayAttr>(kResultSizes);
+  auto sizes =
+      function->getAttrOfType<DenseI64ArrayAttr>(gradopt::kResultSizesAttr);
   for (size_t i = 0; sizes && i + 3 <= size_t(sizes.size()); i += 3)
     if (sizes[i] == result && sizes[i + 1] == dimension && sizes[i + 2] >= 0)
       return sizes[i + 2];

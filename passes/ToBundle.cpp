@@ -17,6 +17,7 @@
 #include "runtime/Codegen.h"
 #include "runtime/DeviceAssembler.h"
 #include "runtime/DeviceCodegen.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/gradopt_runtime.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -58,6 +59,35 @@ static FailureOr<NamedArray> describe(func::FuncOp func, StringRef kind,
   return array;
 }
 
+/// Reads which sizes are others in each call, from an attribute of the
+/// function.
+static LogicalResult describeSizes(func::FuncOp func, StringRef name,
+                                   std::vector<NamedArray> &arrays) {
+  auto stated = func->getAttrOfType<DenseI64ArrayAttr>(name);
+  if (!stated)
+    return success();
+  ArrayRef<int64_t> numbers = stated;
+  auto isNumber = [&](int64_t i) {
+    return i >= 0 && i < int64_t(arrays.size()) && arrays[i].shape.empty() &&
+           arrays[i].dtype == GRADOPT_I64;
+  };
+  bool isRight = numbers.size() % 3 == 0;
+  for (; isRight && !numbers.empty(); numbers = numbers.drop_front(3)) {
+    int64_t array = numbers[0], dim = numbers[1], size = numbers[2];
+    isRight = array >= 0 && array < int64_t(arrays.size()) && dim >= 0 &&
+              dim < int64_t(arrays[array].shape.size()) && isNumber(size);
+    if (isRight)
+      arrays[array].sizes.emplace_back(uint32_t(dim), size);
+  }
+  if (!isRight)
+    return func.emitOpError("expected ")
+           << name
+           << " to be triples of the number of an array, a dimension, and the "
+              "number of an i64 that is its size, but got "
+           << stated;
+  return success();
+}
+
 static LogicalResult describeArrays(func::FuncOp func,
                                     CompiledProgram &program) {
   for (BlockArgument argument : func.getArguments()) {
@@ -79,6 +109,13 @@ static LogicalResult describeArrays(func::FuncOp func,
       return failure();
     program.results.push_back(std::move(*array));
   }
+  if (failed(describeSizes(func, gradopt::kArgumentSizesAttr,
+                           program.arguments)) ||
+      failed(describeSizes(func, gradopt::kResultSizesAttr, program.results)))
+    return failure();
+  program.isOpen = func->hasAttr(gradopt::kOpenSizesAttr);
+  if (auto least = func->getAttrOfType<IntegerAttr>(gradopt::kLeastRoomAttr))
+    program.leastRoom = least.getInt();
   // `grad-results-to-destinations` verifies them.
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     if (auto result = func.getArgAttrOfType<IntegerAttr>(i, "grad.reused_for"))
@@ -280,6 +317,12 @@ LogicalResult GradToBundle::compile(ModuleOp module, func::FuncOp func,
   program.name = func.getName().str();
   if (failed(describeArrays(func, program)))
     return failure();
+  bool isSized = llvm::any_of(program.arguments, [](const NamedArray &array) {
+    return !array.sizes.empty();
+  });
+  if (isSized && forDevice.isForDevice())
+    return func.emitOpError("has arguments of another size in each call, which "
+                            "code for GPUs cannot have");
   OwningOpRef<ModuleOp> main = extractProgram(module, func.getName());
   if (!main)
     return func.emitOpError("cannot be the main function of a program");

@@ -50,6 +50,7 @@ struct gradopt_bundle {
       gradopt_module_unload(program.module);
       unloadFromDevices(program);
       std::free(program.arrays);
+      std::free(program.most);
       std::free(program.constants);
     }
     if (file)
@@ -114,12 +115,33 @@ private:
   gradopt_status readProgram(uint32_t number);
   gradopt_status readArrays(uint32_t number, const ProgramRecord &record,
                             const ArrayRecord *arrays, const int64_t *extents);
+  gradopt_status readSizes(gradopt_program &program, size_t i);
   gradopt_status readDeviceCode(uint32_t number);
   gradopt_status loadCode(uint32_t number);
 
   const char *path;
   gradopt_bundle &bundle;
 };
+
+/// Whether a result can be where an argument is.
+bool isInMemoryOf(const gradopt_array_info &result,
+                  const gradopt_array_info &argument) {
+  bool isKnown = true;
+  for (const gradopt_array_info *array : {&result, &argument})
+    for (int32_t d = 0; d < array->rank; ++d)
+      isKnown &= array->sizes[d] < 0 && array->extents_of_part[d] == 0;
+  return isKnown && result.bytes == argument.bytes;
+}
+
+/// The bytes of an array where sizes without a largest value are those that
+/// stand for them in the IR, which the sizes of commands are made of.
+size_t bytesInCommands(const gradopt_array_info &array) {
+  size_t bytes = itemSize(array.dtype);
+  for (int32_t d = 0; d < array.rank; ++d)
+    bytes *=
+        size_t(array.shape[d] + array.extents_of_part[d] * gradopt::kOpenPart);
+  return bytes;
+}
 
 /// The highest level of x86-64 that this CPU has.
 uint32_t cpuLevel() {
@@ -217,7 +239,8 @@ gradopt_status Opener::readProgram(uint32_t number) {
   auto *arrays = reinterpret_cast<const ArrayRecord *>(&record + 1);
   auto *checks = reinterpret_cast<const CheckRecord *>(arrays + numArrays);
   auto *extents = reinterpret_cast<const int64_t *>(checks + record.numChecks);
-  auto *text = reinterpret_cast<const char *>(extents + record.numExtents);
+  auto *text = reinterpret_cast<const char *>(
+      extents + uint64_t(NumDimensionFields) * record.numExtents);
   // None of the numbers is large enough for an overflow.
   if (uint64_t(text - begin) + record.textSize != section->size)
     return invalid("a record has another size");
@@ -231,6 +254,8 @@ gradopt_status Opener::readProgram(uint32_t number) {
   program.name = text + record.name;
   program.text = text;
   program.arenaBytes = record.arenaBytes;
+  program.arenaBytesPerPart = record.arenaBytesPerPart;
+  program.leastRoom = record.leastRoom;
   program.numArguments = record.numArguments;
   program.numConstants = record.numConstants;
   program.numResults = record.numResults;
@@ -257,22 +282,47 @@ gradopt_status Opener::readArrays(uint32_t number, const ProgramRecord &record,
       std::calloc(count ? count : 1, sizeof(gradopt_array_info)));
   program.constants = static_cast<const void **>(std::calloc(
       program.numConstants ? program.numConstants : 1, sizeof(void *)));
-  if (!program.arrays || !program.constants)
+  program.most = static_cast<int64_t *>(std::calloc(
+      program.numArguments ? program.numArguments : 1, sizeof(int64_t)));
+  if (!program.arrays || !program.constants || !program.most)
     return outOfMemory();
+  for (size_t i = 0; i < program.numArguments; ++i)
+    program.most[i] = -1;
   const Section *constants = find(Constants, number);
   if (record.numConstants && !constants)
     return invalid("a program has no constants");
   for (size_t i = 0; i < count; ++i) {
     const ArrayRecord &array = arrays[i];
     gradopt_array_info &info = program.arrays[i];
-    info = {program.text + array.name, int32_t(array.dtype),
-            int32_t(array.rank),       extents + array.firstExtent,
-            itemSize(array.dtype),     -1};
-    for (uint32_t d = 0; d < array.rank; ++d)
-      if (info.shape[d] < 0 ||
-          __builtin_mul_overflow(info.bytes, size_t(info.shape[d]),
-                                 &info.bytes))
-        return invalid("an array is too large");
+    const int64_t *shape = extents + array.firstExtent;
+    info = {program.text + array.name,
+            int32_t(array.dtype),
+            int32_t(array.rank),
+            shape,
+            /*bytes=*/0,
+            -1,
+            shape + ExtentOfPart * uint64_t(record.numExtents),
+            shape + SizeOfCall * uint64_t(record.numExtents)};
+  }
+  for (size_t i = 0; i < count; ++i)
+    if (gradopt_status status = readSizes(program, i); status != GRADOPT_OK)
+      return status;
+  // Nothing of a call is larger than the address space, however large it is.
+  constexpr int64_t kMostBytes = int64_t(1) << 47;
+  if (program.isOpen &&
+      (program.leastRoom < 0 || program.leastRoom > kMostElements ||
+       program.arenaBytes > kMostBytes ||
+       program.arenaBytesPerPart > kMostBytes))
+    return invalid("the room of calls is not described");
+  if (!program.isOpen && (program.leastRoom || program.arenaBytesPerPart))
+    return invalid("there is room for no size");
+  int64_t least = program.isOpen ? gradopt::findRoom(0, program.leastRoom) : 0;
+  for (size_t i = 0; i < count; ++i) {
+    const ArrayRecord &array = arrays[i];
+    gradopt_array_info &info = program.arrays[i];
+    info.bytes = gradopt_array_bytes(&info, least);
+    if (info.bytes == SIZE_MAX)
+      return invalid("an array is too large");
     if (i < program.numArguments)
       continue;
     if (i < program.numArguments + program.numConstants) {
@@ -285,9 +335,44 @@ gradopt_status Opener::readArrays(uint32_t number, const ProgramRecord &record,
       continue;
     }
     if (array.place < -1 || array.place >= int64_t(program.numArguments) ||
-        (array.place >= 0 && program.arrays[array.place].bytes != info.bytes))
+        (array.place >= 0 && !isInMemoryOf(info, program.arrays[array.place])))
       return invalid("a result is in no argument's memory");
     info.reused = array.place;
+  }
+  return GRADOPT_OK;
+}
+
+/// Checks the sizes of calls among the extents of an array.
+gradopt_status Opener::readSizes(gradopt_program &program, size_t i) {
+  bool isArgument = i < program.numArguments;
+  bool isResult = i >= program.numArguments + program.numConstants;
+  const gradopt_array_info &info = program.arrays[i];
+  const gradopt_array_info *numbers =
+      isArgument ? program.arguments() : program.results();
+  int64_t numNumbers =
+      isArgument ? int64_t(program.numArguments) : int64_t(program.numResults);
+  for (int32_t d = 0; d < info.rank; ++d) {
+    int64_t extent = info.shape[d], ofPart = info.extents_of_part[d],
+            size = info.sizes[d];
+    if (extent >= kMostElements || extent < (ofPart ? -kMostElements : 0) ||
+        ofPart < 0 || ofPart > kMostOfPart)
+      return invalid("an extent is too large");
+    bool hasSize = size >= 0 && size < numNumbers && (isArgument || isResult);
+    if (size != -1 && (!hasSize || numbers[size].rank != 0 ||
+                       numbers[size].dtype != GRADOPT_I64))
+      return invalid("a size is no number");
+    if (ofPart && !isResult && !(isArgument && hasSize))
+      return invalid("an extent is computed of no size");
+    if (!isArgument || !hasSize)
+      continue;
+    // Without a largest value it is a number of rows.
+    if (ofPart && (d != 0 || extent != 0 || ofPart != gradopt::kRoomParts))
+      return invalid("an argument has room for no number of rows");
+    int64_t most = ofPart ? kMostElements : extent;
+    if (program.most[size] >= 0 && program.most[size] != most)
+      return invalid("a size has two largest values");
+    program.most[size] = most;
+    program.isOpen |= ofPart != 0;
   }
   return GRADOPT_OK;
 }
@@ -327,9 +412,10 @@ gradopt_status Opener::loadCode(uint32_t number) {
                 "cannot load %s: expected a CPU of level x86-64-v%u, but this "
                 "one has x86-64-v%u",
                 path, least, level);
+  int64_t room = program.isOpen ? gradopt::findRoom(0, program.leastRoom) : 0;
   gradopt_status status =
       gradopt_module_load(bundle.bytes() + best->offset, best->size, nullptr,
-                          program.arenaBytes, &program.module);
+                          program.arenaAt(room), &program.module);
   if (status != GRADOPT_OK)
     return status;
   const gradopt_commands *commands =
@@ -351,10 +437,48 @@ bool gradopt_program::fits(const gradopt_commands &commands) const {
   };
   bool fits = true;
   for (size_t i = 0; i < numArrays(); ++i)
-    fits &= arrays[i].reused >= 0 || takeNext(arrays[i].bytes);
+    fits &= arrays[i].reused >= 0 || takeNext(bytesInCommands(arrays[i]));
   for (size_t i = 0; numChecks && i < kOutcomes; ++i)
     fits &= takeNext(sizeof(int64_t));
   return fits && sizes == arena;
+}
+
+gradopt_status gradopt_program::findRoom(void *const *arguments,
+                                         int64_t &room) const {
+  int64_t rows = 0;
+  for (size_t i = 0; i < numArguments; ++i) {
+    if (most[i] < 0)
+      continue;
+    int64_t size;
+    std::memcpy(&size, arguments[i], sizeof(size));
+    if (size < 0 || size > most[i])
+      return fail(GRADOPT_INVALID_ARGUMENT,
+                  "%s of %s is %lld, but it is at least 0 and at most %lld",
+                  arrays[i].name, name, static_cast<long long>(size),
+                  static_cast<long long>(most[i]));
+    if (most[i] == kMostElements && size > rows)
+      rows = size;
+  }
+  room = isOpen ? gradopt::findRoom(rows, leastRoom) : 0;
+  size_t bytes;
+  if (__builtin_mul_overflow(arenaBytesPerPart,
+                             size_t(room / gradopt::kRoomParts), &bytes) ||
+      bytes > SIZE_MAX - arenaBytes)
+    return fail(GRADOPT_OUT_OF_MEMORY, "%s: out of memory", name);
+  return GRADOPT_OK;
+}
+
+size_t gradopt_program::bytesOf(const gradopt_array_info &array, int64_t room,
+                                void *const *arguments) const {
+  bool isArgument = &array < captures();
+  if (!isArgument || array.rank == 0 || array.sizes[0] < 0)
+    return gradopt_array_bytes(&array, room);
+  int64_t rows;
+  std::memcpy(&rows, arguments[array.sizes[0]], sizeof(rows));
+  size_t bytes = itemSize(uint32_t(array.dtype)) * size_t(rows);
+  for (int32_t d = 1; d < array.rank; ++d)
+    bytes *= size_t(array.shape[d]);
+  return bytes;
 }
 
 static thread_local const char *failedCheck = "";
@@ -454,8 +578,31 @@ const gradopt_array_info *gradopt_program_result(const gradopt_program *program,
   return number < program->numResults ? program->results() + number : nullptr;
 }
 
-size_t gradopt_program_arena_bytes(const gradopt_program *program) {
-  return program->arenaBytes;
+size_t gradopt_program_arena_bytes(const gradopt_program *program,
+                                   int64_t room) {
+  return program->arenaAt(
+      program->isOpen ? gradopt::findRoom(room, program->leastRoom) : 0);
+}
+
+gradopt_status gradopt_program_room(const gradopt_program *program,
+                                    void *const *arguments, int64_t *room) {
+  if (!program || !room || (!arguments && program->numArguments))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_program_room: null program, arguments or result");
+  return program->findRoom(arguments, *room);
+}
+
+size_t gradopt_array_bytes(const gradopt_array_info *array, int64_t room) {
+  size_t product = itemSize(uint32_t(array->dtype));
+  for (int32_t d = 0; d < array->rank; ++d) {
+    int64_t extent;
+    if (__builtin_mul_overflow(array->extents_of_part[d],
+                               room / gradopt::kRoomParts, &extent) ||
+        __builtin_add_overflow(extent, array->shape[d], &extent) ||
+        extent < 0 || __builtin_mul_overflow(product, size_t(extent), &product))
+      return SIZE_MAX;
+  }
+  return product;
 }
 
 int32_t gradopt_program_has_cpu_code(const gradopt_program *program) {
@@ -471,8 +618,13 @@ gradopt_status gradopt_program_call(gradopt_program *program,
       (!results && program->numResults))
     return fail(GRADOPT_INVALID_ARGUMENT,
                 "gradopt_program_call: null program, arguments or results");
+  int64_t room;
+  if (gradopt_status status = program->findRoom(arguments, room);
+      status != GRADOPT_OK)
+    return status;
   if (!program->module)
     return callOnDevice(*program, arguments, results);
+  gradopt_module_enlarge_arena(program->module, program->arenaAt(room));
   int64_t outcome[kOutcomes] = {};
   size_t most = program->numArrays() + kOutcomes + 1;
   auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));

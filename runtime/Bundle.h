@@ -10,6 +10,7 @@
 #include "runtime/Array.h"
 #include "runtime/BundleFormat.h"
 #include "runtime/Commands.h"
+#include "runtime/OpenSizes.h"
 
 #include <atomic>
 #include <pthread.h>
@@ -37,11 +38,31 @@ struct gradopt_program {
   /// Whether commands are for arrays like its own.
   bool fits(const gradopt_commands &commands) const;
 
+  /// The room that a call with arguments at these addresses needs, 0 if there
+  /// is none to speak of. Fails where a size is larger than it may be.
+  gradopt_status findRoom(void *const *arguments, int64_t &room) const;
+
+  /// Bytes of temporaries of such a call.
+  size_t arenaAt(int64_t room) const {
+    return arenaBytes + arenaBytesPerPart * size_t(room / gradopt::kRoomParts);
+  }
+
+  /// Bytes of an array in such a call. An argument has memory for as many rows
+  /// as the call has.
+  size_t bytesOf(const gradopt_array_info &array, int64_t room,
+                 void *const *arguments) const;
+
   /// What a call is told whose outcome this is.
   gradopt_status finish(const int64_t *outcome) const;
 
   const char *name = nullptr;
-  size_t arenaBytes = 0;
+  /// For each part of the room some more.
+  size_t arenaBytes = 0, arenaBytesPerPart = 0;
+  int64_t leastRoom = 0;
+  /// Whether there are sizes that have no largest value.
+  bool isOpen = false;
+  /// Of each argument that is a size: how large it can be; -1 of others.
+  int64_t *most = nullptr;
   size_t numArguments = 0, numConstants = 0, numResults = 0;
   /// Arguments, constants, results.
   gradopt_array_info *arrays = nullptr;

@@ -8,7 +8,7 @@
 // little-endian, and everything is aligned as C aligns it. Each program has
 //
 //   Program    a record, then its arrays (arguments, constants, results), its
-//              checks, the extents of all shapes, and a text of strings that
+//              checks, the dimensions of all arrays, and a text of strings that
 //              end in null bytes
 //   Code       object files for x86-64, one for each level of the CPU (the
 //              x86-64 psABI calls them x86-64-v2, -v3, -v4); the best one that
@@ -22,6 +22,13 @@
 // Without it, each program takes its arrays by position. The writer is
 // BundleWriter.cpp.
 //
+// Sizes may be others in each call. Such a size is an argument of the program,
+// a number, and results of such sizes have their number beside them. If it has
+// a largest value, there is room for so many: shapes are the largest ones. If
+// not, what a call needs is computed of the room (OpenSizes.h) that is rounded
+// up from its numbers of rows: extents, and the bytes of temporaries, are some,
+// and some for each part of it.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef GRADOPT_RUNTIME_BUNDLEFORMAT_H
@@ -32,7 +39,7 @@
 namespace gradopt::bundle {
 
 inline constexpr char kMagic[8] = {'G', 'R', 'A', 'D', 'O', 'P', 'T', '\x1a'};
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 inline constexpr uint64_t kAlignment = 64;
 /// More arguments, constants or results than this do not go on a stack.
 inline constexpr uint32_t kMaxArrays = 1 << 14;
@@ -68,12 +75,14 @@ static_assert(sizeof(Section) == 32);
 
 struct ProgramRecord {
   uint64_t arenaBytes; ///< On the CPU, or if it has no code for it, on a GPU.
-  uint32_t name;       ///< A place in the text, as are the other names.
+  uint64_t arenaBytesPerPart; ///< So many more for each part of the room.
+  int64_t leastRoom;          ///< Of each call, where it has one.
+  uint32_t name;              ///< A place in the text, as are the other names.
   uint32_t numArguments, numConstants, numResults, numChecks;
   uint32_t numExtents, textSize;
   uint32_t unused;
 };
-static_assert(sizeof(ProgramRecord) == 40);
+static_assert(sizeof(ProgramRecord) == 56);
 
 struct ArrayRecord {
   uint32_t name;
@@ -85,6 +94,21 @@ struct ArrayRecord {
   int64_t place;
 };
 static_assert(sizeof(ArrayRecord) == 24);
+
+/// What is said of each dimension. All of the first are in one block, as shapes
+/// of the C API, then all of the second, and of the third.
+enum DimensionField : uint32_t {
+  Extent,       ///< How many elements there are along it, or at most.
+  ExtentOfPart, ///< So many more for each part of the room.
+  SizeOfCall,   ///< The number of the argument, or of the result, that is the
+                ///< size in a call; -1 where it is the same in each.
+  NumDimensionFields
+};
+
+/// No size of a call, and no extent, is larger.
+inline constexpr int64_t kMostElements = int64_t(1) << 48;
+/// An extent has no more for each part of the room.
+inline constexpr int64_t kMostOfPart = int64_t(1) << 27;
 
 /// Programs with checks have two more results, numbers: that of the first check
 /// that failed, counted from 1, or 0, and the value that failed it.

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/BundleWriter.h"
+#include "runtime/OpenSizes.h"
 #include "runtime/gradopt_runtime.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -18,6 +19,7 @@
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/raw_ostream.h"
 
+using llvm::ArrayRef;
 using llvm::StringRef;
 
 namespace gradopt::bundle {
@@ -34,7 +36,7 @@ constexpr StringRef kTaken =
     "requires restrict return short signed sizeof static static_assert "
     "static_cast struct switch template this thread_local throw true try "
     "typedef typeid typename union unsigned using virtual void volatile "
-    "wchar_t while xor xor_eq arguments results bundle device stream";
+    "wchar_t while xor xor_eq arguments results bundle device stream room";
 
 StringRef typeOf(const NamedArray &array) {
   switch (array.dtype) {
@@ -108,12 +110,37 @@ std::string inComment(StringRef text) {
   return result;
 }
 
+/// An extent, where the room of a call may be a part of it.
+std::string inTermsOfRoom(int64_t extent, bool isOpen) {
+  std::optional<OpenSize> open =
+      isOpen ? findOpenSize(extent) : std::optional<OpenSize>();
+  if (!open)
+    return std::to_string(extent);
+  bool isWhole = open->parts % kRoomParts == 0;
+  int64_t times = isWhole ? open->parts / kRoomParts : open->parts;
+  std::string text = isWhole ? "room" : "room / " + std::to_string(kRoomParts);
+  if (times != 1)
+    text += " * " + std::to_string(times);
+  if (open->more)
+    text += (open->more < 0 ? " - " : " + ") +
+            std::to_string(open->more < 0 ? -open->more : open->more);
+  return text;
+}
+
 class FunctionPrinter {
 public:
   FunctionPrinter(llvm::raw_ostream &stream, const CompiledProgram &program)
-      : stream(stream), program(program) {
+      : stream(stream), program(program),
+        isSize(program.arguments.size(), false) {
     for (const NamedArray &array : program.arguments)
-      arguments.push_back(names.take(array.name));
+      for (auto [dim, number] : array.sizes)
+        isSize[number] = true;
+    for (auto [array, isSize] : llvm::zip_equal(program.arguments, isSize)) {
+      StringRef name = array.name;
+      if (isSize)
+        name.consume_front("the size ");
+      arguments.push_back(names.take(name));
+    }
     for (const NamedArray &array : program.results)
       results.push_back(names.take(array.name));
   }
@@ -121,23 +148,47 @@ public:
   /// A function for arrays on the host, and one for those on a GPU.
   void print(StringRef name, size_t number);
   void printForDevice(StringRef name, size_t number);
+  /// A function for the room of a call.
+  void printRoom(StringRef name, size_t number);
 
 private:
   void printReused();
-  void printParameters(StringRef name);
-  void printArrays();
-  void printParameter(const NamedArray &array, StringRef name, bool isConst) {
-    stream << ",\n    " << (isConst ? "const " : "") << typeOf(array) << " *"
-           << name << " /* " << inComment(array.name) << ", shape (";
-    llvm::interleaveComma(array.shape, stream);
-    stream << ") */";
-  }
+  void printParameters(StringRef name, bool onHost);
+  void printArrays(bool onHost);
+  void printParameter(const NamedArray &array, StringRef name, bool isConst,
+                      ArrayRef<std::string> numbers);
 
   llvm::raw_ostream &stream;
   const CompiledProgram &program;
   Names names;
   std::vector<std::string> arguments, results;
+  /// Whether an argument is the size of others.
+  std::vector<bool> isSize;
 };
+
+/// `numbers` are what arguments, or results, are called, whose sizes are among
+/// them.
+void FunctionPrinter::printParameter(const NamedArray &array, StringRef name,
+                                     bool isConst,
+                                     ArrayRef<std::string> numbers) {
+  stream << ",\n    " << (isConst ? "const " : "") << typeOf(array) << " *"
+         << name << " /* " << inComment(array.name) << ", shape (";
+  bool isArgument = numbers.data() == arguments.data();
+  std::string counts;
+  llvm::interleaveComma(llvm::enumerate(array.shape), stream, [&](auto item) {
+    auto [dim, extent] = item;
+    int64_t size = array.sizeAlong(dim);
+    if (isArgument && size >= 0 && dim == 0) {
+      stream << numbers[size];
+      return;
+    }
+    stream << inTermsOfRoom(extent, program.isOpen);
+    if (size >= 0)
+      counts += ", the first " + numbers[size] + " along dimension " +
+                std::to_string(dim);
+  });
+  stream << ')' << counts << " */";
+}
 
 void FunctionPrinter::printReused() {
   bool isFirst = true;
@@ -154,7 +205,7 @@ void FunctionPrinter::printReused() {
     stream << "*/\n";
 }
 
-void FunctionPrinter::printParameters(StringRef name) {
+void FunctionPrinter::printParameters(StringRef name, bool onHost) {
   printReused();
   stream << "static inline gradopt_status " << name
          << "(\n    gradopt_bundle *bundle";
@@ -163,18 +214,23 @@ void FunctionPrinter::printParameters(StringRef name) {
         llvm::any_of(program.results, [i = i](const NamedArray &result) {
           return result.reused == int64_t(i);
         });
-    printParameter(array, arguments[i], /*isConst=*/!isWritten);
+    if (isSize[i] && onHost)
+      stream << ",\n    int64_t " << arguments[i];
+    else
+      printParameter(array, arguments[i], /*isConst=*/!isWritten, arguments);
   }
   for (auto [array, own] : llvm::zip_equal(program.results, results))
     if (array.reused < 0)
-      printParameter(array, own, /*isConst=*/false);
+      printParameter(array, own, /*isConst=*/false, results);
 }
 
-void FunctionPrinter::printArrays() {
+void FunctionPrinter::printArrays(bool onHost) {
   stream << ") {\n  void *arguments[] = {";
-  llvm::interleaveComma(arguments, stream, [&](const std::string &argument) {
-    stream << "(void *)" << argument;
-  });
+  llvm::interleaveComma(
+      llvm::zip_equal(arguments, isSize), stream, [&](auto pair) {
+        auto [argument, isSize] = pair;
+        stream << "(void *)" << (isSize && onHost ? "&" : "") << argument;
+      });
   stream << (arguments.empty() ? "0" : "") << "};\n  void *results[] = {";
   llvm::interleaveComma(
       llvm::zip_equal(program.results, results), stream, [&](auto pair) {
@@ -185,22 +241,39 @@ void FunctionPrinter::printArrays() {
 }
 
 void FunctionPrinter::print(StringRef name, size_t number) {
-  printParameters(name);
-  printArrays();
+  printParameters(name, /*onHost=*/true);
+  printArrays(/*onHost=*/true);
   stream << "  return gradopt_program_call(gradopt_bundle_program(bundle, "
          << number << "), arguments,\n                              results);\n"
          << "}\n\n";
 }
 
 void FunctionPrinter::printForDevice(StringRef name, size_t number) {
-  printParameters(name);
+  printParameters(name, /*onHost=*/false);
   stream << ",\n    int32_t device, void *stream";
-  printArrays();
+  printArrays(/*onHost=*/false);
   stream
       << "  return gradopt_program_call_cuda(gradopt_bundle_program(bundle, "
       << number
       << "), device,\n                                   arguments, results, "
          "stream);\n}\n\n";
+}
+
+void FunctionPrinter::printRoom(StringRef name, size_t number) {
+  stream << "/* The `room` in shapes. */\nstatic inline gradopt_status " << name
+         << "(\n    gradopt_bundle *bundle";
+  for (auto [argument, isSize] : llvm::zip_equal(arguments, isSize))
+    if (isSize)
+      stream << ", int64_t " << argument;
+  stream << ", int64_t *room) {\n  void *arguments[] = {";
+  llvm::interleaveComma(llvm::zip_equal(arguments, isSize), stream,
+                        [&](auto pair) {
+                          auto [argument, isSize] = pair;
+                          stream << (isSize ? "&" + argument : "0");
+                        });
+  stream << "};\n  return gradopt_program_room(gradopt_bundle_program(bundle, "
+         << number << "), arguments,\n                              room);\n"
+         << "}\n\n";
 }
 
 } // namespace
@@ -235,6 +308,8 @@ std::string makeHeader(StringRef name,
   for (auto [number, program] : llvm::enumerate(programs)) {
     FunctionPrinter printer(stream, program);
     printer.print(names.take(program.name), number);
+    if (program.isOpen)
+      printer.printRoom(names.take(program.name + "_room"), number);
     if (!program.deviceCode.empty())
       printer.printForDevice(names.take(program.name + "_cuda"), number);
   }

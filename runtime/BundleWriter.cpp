@@ -6,6 +6,7 @@
 
 #include "runtime/BundleWriter.h"
 #include "runtime/BundleFormat.h"
+#include "runtime/OpenSizes.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
@@ -21,6 +22,14 @@ using llvm::ArrayRef;
 using llvm::StringRef;
 
 namespace gradopt::bundle {
+
+int64_t NamedArray::sizeAlong(size_t dim) const {
+  for (auto [own, number] : sizes)
+    if (own == dim)
+      return number;
+  return -1;
+}
+
 namespace {
 
 template <typename T> void append(std::string &bytes, const T &value) {
@@ -64,20 +73,33 @@ private:
     append(arrays,
            ArrayRecord{text.place(array.name), array.dtype,
                        uint32_t(array.shape.size()), numExtents, place});
-    for (int64_t extent : array.shape)
-      append(extents, extent);
+    for (auto [dim, extent] : llvm::enumerate(array.shape)) {
+      OpenSize open{0, extent};
+      if (std::optional<OpenSize> found =
+              program.isOpen ? findOpenSize(extent) : std::nullopt)
+        open = *found;
+      append(dimensions[Extent], open.more);
+      append(dimensions[ExtentOfPart], open.parts);
+      append(dimensions[SizeOfCall], array.sizeAlong(dim));
+    }
     numExtents += array.shape.size();
   }
 
   const CompiledProgram &program;
   Text text;
-  std::string arrays, extents;
+  std::string arrays, dimensions[NumDimensionFields];
   uint32_t numExtents = 0;
 };
 
 std::string RecordWriter::write() {
   ProgramRecord record = {};
   record.arenaBytes = program.arenaBytes;
+  if (program.isOpen) {
+    OpenArena arena(int64_t(program.arenaBytes));
+    record.arenaBytes = arena.known;
+    record.arenaBytesPerPart = arena.perPart;
+    record.leastRoom = program.leastRoom;
+  }
   record.name = text.place(program.name);
   record.numArguments = program.arguments.size();
   record.numConstants = program.constants.size();
@@ -101,7 +123,10 @@ std::string RecordWriter::write() {
   record.textSize = text.contents.size();
   std::string bytes;
   append(bytes, record);
-  return bytes + arrays + checks + extents + text.contents;
+  bytes += arrays + checks;
+  for (const std::string &field : dimensions)
+    bytes += field;
+  return bytes + text.contents;
 }
 
 /// A file name beside `path` that nothing else has.

@@ -25,11 +25,19 @@ namespace gradopt::bundle {
 struct NamedArray {
   std::string name;
   uint32_t dtype; ///< A gradopt_dtype.
+  /// The largest one, or with the number that stands for the room of a call
+  /// (OpenSizes.h).
   std::vector<int64_t> shape;
   /// Of a result: the number of the argument in whose memory it is, or -1.
   int64_t reused = -1;
   /// Of a constant: its elements. They have to stay where they are.
   llvm::StringRef elements = {};
+  /// Dimensions whose size is another one in each call, with the number of the
+  /// argument, and for a result of the result, that is this size.
+  std::vector<std::pair<uint32_t, int64_t>> sizes = {};
+
+  /// The number of the size along a dimension, or -1.
+  int64_t sizeAlong(size_t dim) const;
 };
 
 struct NamedCheck {
@@ -45,7 +53,11 @@ struct LevelCode {
 
 struct CompiledProgram {
   std::string name;
+  /// As the IR states it (OpenArena) where there is no largest size.
   uint64_t arenaBytes = 0;
+  /// Whether that is so, and the room that there is at least.
+  bool isOpen = false;
+  int64_t leastRoom = 0;
   std::vector<NamedArray> arguments, constants, results;
   std::vector<NamedCheck> checks;
   std::vector<LevelCode> code;

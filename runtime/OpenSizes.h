@@ -32,6 +32,11 @@ inline constexpr int64_t kRoomStep = 2 * kRoomParts;
 inline constexpr char kOpenSizesAttr[] = "grad.open_sizes";
 /// There is room for so many rows at least.
 inline constexpr char kLeastRoomAttr[] = "grad.least_room";
+/// Functions with arrays whose size along some dimension is another one in each
+/// call have these: triples of the number of such an argument or result, the
+/// dimension, and the number of the argument or result that is its size.
+inline constexpr char kArgumentSizesAttr[] = "grad.argument_sizes";
+inline constexpr char kResultSizesAttr[] = "grad.result_sizes";
 
 /// A size in terms of the room: so many 32nds of it, and `more`.
 struct OpenSize {

@@ -150,11 +150,17 @@ public:
   Span<const std::int64_t> shape() const {
     return {info->shape, static_cast<std::size_t>(info->rank)};
   }
-  /// The number of elements.
-  std::size_t size() const {
+  /// For each dimension the number of the argument, or of the result, that is
+  /// the size along it in a call, or -1 (see gradopt_array_info).
+  Span<const std::int64_t> sizes() const {
+    return {info->sizes, static_cast<std::size_t>(info->rank)};
+  }
+  /// The number of elements that there is memory for in a call with this room.
+  std::size_t size(std::int64_t room = 0) const {
     std::size_t product = 1;
-    for (std::int64_t extent : shape())
-      product *= static_cast<std::size_t>(extent);
+    for (std::size_t i = 0; i < shape().size(); ++i)
+      product *= static_cast<std::size_t>(
+          shape()[i] + room / 32 * info->extents_of_part[i]);
     return product;
   }
   std::size_t bytes() const { return info->bytes; }
@@ -167,7 +173,8 @@ public:
   std::string description() const {
     std::string text = std::string(dtype_name(info->dtype)) + "[";
     for (std::size_t i = 0; i < shape().size(); ++i)
-      text += (i ? ", " : "") + std::to_string(shape()[i]);
+      text += (i ? ", " : "") +
+              (info->extents_of_part[i] ? "?" : std::to_string(shape()[i]));
     return text + "]";
   }
 
@@ -234,20 +241,39 @@ public:
   ArrayInfo result(std::size_t number) const {
     return info(gradopt_program_result(program, number), "result");
   }
-  /// Bytes of temporaries of a call.
-  std::size_t arena_bytes() const {
-    return gradopt_program_arena_bytes(program);
+  /// Bytes of temporaries of a call with this room.
+  std::size_t arena_bytes(std::int64_t room = 0) const {
+    return gradopt_program_arena_bytes(program, room);
+  }
+  /// The room that a call has for its rows, if there may be any number of them;
+  /// else 0. Throws Error where a size is larger than it may be.
+  std::int64_t room(Span<const ArrayView> arguments) const {
+    requireCount("arguments", num_arguments(), arguments.size());
+    std::vector<void *> addresses;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      for (std::int64_t number : argument(i).sizes())
+        if (number >= 0)
+          requireLike("argument", argument(number), arguments[number], 1);
+      addresses.push_back(arguments[i].data());
+    }
+    std::int64_t found = 0;
+    check(gradopt_program_room(program, addresses.data(), &found));
+    return found;
+  }
+  std::int64_t room(std::initializer_list<ArrayView> arguments) const {
+    return room({arguments.begin(), arguments.size()});
   }
   /// Whether it has code for this CPU, and for GPUs; there is one of them.
   bool has_cpu_code() const { return gradopt_program_has_cpu_code(program); }
   bool has_cuda_code() const { return gradopt_program_has_cuda_code(program); }
-  /// Memory for a result. (A std::vector<bool> has no elements that lie side by
-  /// side: ask for std::uint8_t.)
-  template <typename T> std::vector<T> make_result(std::size_t number) const {
+  /// Memory for a result of a call with this room. (A std::vector<bool> has no
+  /// elements that lie side by side: ask for std::uint8_t.)
+  template <typename T>
+  std::vector<T> make_result(std::size_t number, std::int64_t room = 0) const {
     ArrayInfo info = result(number);
     require(can_hold(dtype_of<T>(), info.dtype()), "result", info,
             dtype_name(dtype_of<T>()));
-    return std::vector<T>(info.size());
+    return std::vector<T>(info.size(room));
   }
 
   /// Calls it with all arguments, and all results but those that are computed
@@ -293,10 +319,19 @@ private:
   /// The addresses of arrays that are the program's.
   Addresses checkArrays(Span<const ArrayView> arguments,
                         Span<const ArrayView> results) const {
-    requireCount("arguments", num_arguments(), arguments.size());
+    std::int64_t rowsOf = room(arguments);
     Addresses addresses;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
-      requireLike("argument", argument(i), arguments[i]);
+      ArrayInfo info = argument(i);
+      std::size_t count = info.size(rowsOf);
+      if (info.sizes().size() && info.sizes()[0] >= 0) {
+        auto rows = *static_cast<const std::int64_t *>(
+            arguments[info.sizes()[0]].data());
+        count = static_cast<std::size_t>(rows);
+        for (std::size_t d = 1; d < info.shape().size(); ++d)
+          count *= static_cast<std::size_t>(info.shape()[d]);
+      }
+      requireLike("argument", info, arguments[i], count);
       addresses.arguments.push_back(arguments[i].data());
     }
     std::size_t own = 0;
@@ -308,7 +343,7 @@ private:
       ArrayInfo info = result(i);
       const ArrayView &array =
           info.reused() ? arguments[*info.reused()] : *next++;
-      requireLike("result", info, array);
+      requireLike("result", info, array, info.size(rowsOf));
       require(array.is_writable(), "result", info, "memory that is const");
       addresses.results.push_back(array.data());
     }
@@ -328,9 +363,8 @@ private:
                                   ", but got " + got);
   }
   void requireLike(const char *what, const ArrayInfo &info,
-                   const ArrayView &array) const {
-    require(can_hold(array.dtype(), info.dtype()) &&
-                array.size() == info.size(),
+                   const ArrayView &array, std::size_t size) const {
+    require(can_hold(array.dtype(), info.dtype()) && array.size() == size,
             what, info,
             std::to_string(array.size()) + " elements of " +
                 dtype_name(array.dtype()));

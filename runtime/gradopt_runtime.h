@@ -200,6 +200,15 @@ typedef struct gradopt_array_info {
   /* Of a result: the number of the argument in whose memory it is computed, or
      -1. */
   int64_t reused;
+  /* For each dimension: how many more elements there are along it for each 32nd
+     of the room of a call (see gradopt_program_room); 0 if there are always as
+     many. */
+  const int64_t *extents_of_part;
+  /* For each dimension: -1, or the number of the argument, and for a result of
+     the result, that is the size along it in a call. An argument has as many
+     rows as that says. Along other dimensions, and of a result, `shape` says
+     what there is memory for, of which the first elements count. */
+  const int64_t *sizes;
 } gradopt_array_info;
 
 /* Opens a bundle and loads its programs. Nothing of it is run before all of the
@@ -236,9 +245,22 @@ gradopt_program_argument(const gradopt_program *program, size_t number);
 GRADOPT_EXPORT const gradopt_array_info *
 gradopt_program_result(const gradopt_program *program, size_t number);
 
-/* Bytes of temporaries of a call. */
+/* Where arguments have any number of rows, what a call needs memory for follows
+   from the room that it has for them: this many, for the arguments at these
+   addresses, of which those that are sizes are read, and no others. 0 where all
+   sizes are known, or have a largest value. Fails where one is larger. */
+GRADOPT_EXPORT gradopt_status gradopt_program_room(
+    const gradopt_program *program, void *const *arguments, int64_t *room);
+
+/* The bytes of an array in a call with this room: along dimension d there are
+   shape[d] + room / 32 * extents_of_part[d] elements. SIZE_MAX if there cannot
+   be so many. `bytes` are those for no rows. */
+GRADOPT_EXPORT size_t gradopt_array_bytes(const gradopt_array_info *array,
+                                          int64_t room);
+
+/* Bytes of temporaries of such a call. */
 GRADOPT_EXPORT size_t
-gradopt_program_arena_bytes(const gradopt_program *program);
+gradopt_program_arena_bytes(const gradopt_program *program, int64_t room);
 
 /* Whether it has code for this CPU. If not, it has code for GPUs. */
 GRADOPT_EXPORT int32_t

@@ -162,20 +162,23 @@ class BundleProgram:
         self,
         name: str,
         arena_bytes: int,
-        arguments: Sequence[tuple[str, int, Sequence[int]]],
+        arguments: Sequence[tuple[str, int, Sequence[int], Sequence[tuple[int, int]]]],
         constants: Sequence[tuple[int, Sequence[int], bytes]],
-        results: Sequence[tuple[str, int, Sequence[int], int]],
+        results: Sequence[tuple[str, int, Sequence[int], int, Sequence[tuple[int, int]]]],
         checks: Sequence[tuple[str, str, str, int]],
         code: Sequence[tuple[int, bytes]],
         device_code: bytes = b"",
+        least_room: int | None = None,
     ) -> None:
         """
         Args:
             name: what it is found by.
             arena_bytes: what a call needs besides.
-            arguments: path, dtype and shape of each.
+            arguments: path, dtype and shape of each; dimensions of a size that is another one in
+                each call, with the numbers of the arguments that are these sizes.
             constants: dtype, shape and elements of each.
-            results: path, dtype, shape; the number of the argument in whose memory it is, or -1.
+            results: path, dtype, shape; the number of the argument in whose memory it is, or -1;
+                dimensions of such sizes, with the numbers of the results that are these.
             checks: message, the Python exception, file and line of each.
             code: level of x86-64 CPUs, 2, 3 or 4, and object code.
         """

@@ -12,8 +12,10 @@ from numpy.typing import DTypeLike, NDArray
 ArraySpec: TypeAlias = tuple[DTypeLike, Sequence[int]] | tuple[DTypeLike, Sequence[int], bool]
 
 # An array of a bundle: path, number of the dtype in gradopt_dtype, shape, and for a result that is
-# computed in the memory of an argument the number of this argument, else -1.
-BundleArray: TypeAlias = tuple[str, int, tuple[int, ...], int]
+# computed in the memory of an argument the number of this argument, else -1. For each dimension:
+# how many more elements there are along it for each part of the room of a call; and -1, or the
+# number of the argument or result that is the size along it in a call.
+BundleArray: TypeAlias = tuple[str, int, tuple[int, ...], int, tuple[int, ...], tuple[int, ...]]
 
 # A result structure: result numbers (int) inside nested exact tuple, list and dict; None is None.
 # E.g. `(0, [1, 2], {"a": 3, "b": None})`; a bare `0` returns the array itself.

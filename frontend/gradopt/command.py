@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.api import compile, compile_grad, compile_value_and_grad
+from gradopt.base.dims import Dim
 from gradopt.base.dtypes import SUPPORTED
 from gradopt.compilation.bundle import CHIPS, CPU_LEVELS, save
 from gradopt.compilation.lowered import Lowered
@@ -27,8 +28,9 @@ a compiler, from Python (gradopt_runtime) and C (gradopt_runtime.h).
 """
 _EPILOG = """\
 A specification says what an argument is: float64[100, 3] is an array, float64 one without
-dimensions, float, int and bool are Python numbers; tuples, lists and dicts hold others. It is one
-Python expression, so quote it:
+dimensions, float, int and bool are Python numbers; tuples, lists and dicts hold others. A name is
+a size that may be another one in each call, as in float64[n, 3], or float64[n <= 1000, 3] if it has
+a largest value. A specification is one Python expression, so quote it:
 
     gradopt-compile model.py:loss "{'w': float64[5, 3], 'b': float64[3]}" "float64[7, 5]" \\
         --value-and-grad -o loss.bundle --header loss.h
@@ -81,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     function, name = find_function(options.function)
-    given = [parse_specification(text) for text in options.specification]
+    parsed = [parse_specification(text) for text in options.specification]
+    given = [value for value, _ in parsed]
+    dynamic = {i: said for i, (_, said) in enumerate(parsed) if said is not None}
     try:
         inspect.signature(function).bind(*given)
     except TypeError as error:
@@ -89,7 +93,11 @@ def _run(options: argparse.Namespace) -> None:
             f"{name}{inspect.signature(function)} cannot be called with {len(given)} arguments: "
             f"{error}"
         ) from None
-    settings: dict[str, Any] = {"fast_math": options.fast_math, "device": options.device}
+    settings: dict[str, Any] = {
+        "fast_math": options.fast_math,
+        "device": options.device,
+        "dynamic": dynamic or None,
+    }
     if options.grad or options.value_and_grad:
         make = compile_grad if options.grad else compile_value_and_grad
         numbers = options.argnums
@@ -143,8 +151,9 @@ def find_function(place: str) -> tuple[Callable[..., Any], str]:
     return found, path.rpartition(".")[2]
 
 
-def parse_specification(text: str) -> Any:
-    """An argument like the one that a specification describes.
+def parse_specification(text: str) -> tuple[Any, Any]:
+    """An argument like the one that a specification describes, and what `dynamic=` says of it;
+    None if nothing.
 
     Raises:
         ArgumentError: it is not a specification.
@@ -154,22 +163,28 @@ def parse_specification(text: str) -> Any:
     except SyntaxError:
         raise ArgumentError(f"cannot read the specification {text!r}") from None
 
-    def make(node: ast.expr) -> Any:
-        if isinstance(node, ast.Tuple):
-            return tuple(make(part) for part in node.elts)
-        if isinstance(node, ast.List):
-            return [make(part) for part in node.elts]
+    def make_all(nodes: Sequence[ast.expr]) -> tuple[list[Any], list[Any]]:
+        made = [make(node) for node in nodes]
+        return [value for value, _ in made], [said for _, said in made]
+
+    def make(node: ast.expr) -> tuple[Any, Any]:
+        if isinstance(node, (ast.Tuple, ast.List)):
+            values, said = make_all(node.elts)
+            found = said if any(part is not None for part in said) else None
+            return (tuple(values) if isinstance(node, ast.Tuple) else values), found
         if isinstance(node, ast.Dict) and None not in node.keys:
             keys = [ast.literal_eval(key) for key in node.keys if key is not None]
-            return dict(zip(keys, [make(value) for value in node.values], strict=True))
+            values, said = make_all(node.values)
+            found = {k: part for k, part in zip(keys, said, strict=True) if part is not None}
+            return dict(zip(keys, values, strict=True)), found or None
         if isinstance(node, ast.Constant) and node.value is None:
-            return None
+            return None, None
         if isinstance(node, ast.Name) and node.id in _NUMBERS:
-            return _NUMBERS[node.id]
-        shape: tuple[Any, ...] = ()
+            return _NUMBERS[node.id], None
+        extents: list[Any] = []
         if isinstance(node, ast.Subscript):
-            extents = ast.literal_eval(node.slice)
-            shape = extents if isinstance(extents, tuple) else (extents,)
+            several = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            extents = [_extent(extent) for extent in several]
             node = node.value
         if not isinstance(node, ast.Name) or node.id not in _DTYPES:
             names = ", ".join([*_DTYPES, *_NUMBERS])
@@ -177,10 +192,12 @@ def parse_specification(text: str) -> Any:
                 f"{ast.unparse(node)!r} in the specification {text!r} is not a type: types are "
                 f"{names}"
             )
+        dims = {i: extent for i, extent in enumerate(extents) if isinstance(extent, Dim)}
+        shape = [min(x.max or 2, 2) if isinstance(x, Dim) else x for x in extents]
         if not all(type(extent) is int and extent >= 0 for extent in shape):
             raise ArgumentError(f"{text!r} has extents that are no sizes")
         # One element, seen many times.
-        return np.broadcast_to(np.zeros((), _DTYPES[node.id]), shape)
+        return np.broadcast_to(np.zeros((), _DTYPES[node.id]), shape), dims or None
 
     try:
         return make(tree)
@@ -188,6 +205,19 @@ def parse_specification(text: str) -> Any:
         raise
     except (ValueError, TypeError):
         raise ArgumentError(f"cannot read the specification {text!r}") from None
+
+
+def _extent(node: ast.expr) -> Any:
+    """A size in a specification: a number, `n`, or `n <= 1000`."""
+    if isinstance(node, ast.Name):
+        return Dim(node.id)
+    if (
+        isinstance(node, ast.Compare)
+        and isinstance(node.left, ast.Name)
+        and [type(op) for op in node.ops] == [ast.LtE]
+    ):
+        return Dim(node.left.id, ast.literal_eval(node.comparators[0]))
+    return ast.literal_eval(node)
 
 
 if __name__ == "__main__":

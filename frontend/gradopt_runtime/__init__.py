@@ -54,7 +54,11 @@ __all__ = [
 
 def _leaf(info: ArrayInfo) -> Leaf:
     path = info.name.decode(errors="replace")
-    return Leaf(path, info.dtype, info.shape[: info.rank], int(info.reused))
+    rank = info.rank
+    return Leaf(
+        *(path, info.dtype, info.shape[:rank], int(info.reused)),
+        *(info.extents_of_part[:rank], info.sizes[:rank]),
+    )
 
 
 def set_driver(path: str | os.PathLike[str]) -> None:
@@ -115,16 +119,26 @@ class _Program:
             return self._run_on_device(name, arguments)
         if not self._has_cpu_code:
             choose_cublas()
+        room = self._room(arguments)
         results: list[Array] = []
         for leaf in self.signature.results:
             if leaf.reused >= 0:
                 arguments[leaf.reused] = arguments[leaf.reused].copy()
                 results.append(arguments[leaf.reused])
             else:
-                results.append(np.empty(leaf.shape, leaf.dtype))
+                results.append(np.empty(leaf.shape_at(room), leaf.dtype))
         self._check(self._call(self._handle, _addresses(arguments), _addresses(results)))
         # NumPy's scalars for arrays without dimensions, as from a compiled function.
         return [a if a.ndim else a[()] for a in results]
+
+    def _room(self, arguments: list[Any]) -> int:
+        """What there is room for in a call, where that is not known before."""
+        if not self.signature.sizes:
+            return 0
+        room = ctypes.c_int64()
+        find = self._bundle.library.gradopt_program_room
+        check(find(self._handle, _addresses(arguments), ctypes.byref(room)))
+        return room.value
 
     def _run_on_device(self, name: str, arguments: list[Any]) -> list[Any]:
         signature = self.signature
@@ -148,8 +162,8 @@ class _Program:
 
     @property
     def arena_bytes(self) -> int:
-        """Bytes of temporaries of a call."""
-        return self._bundle.library.gradopt_program_arena_bytes(self._handle)
+        """Bytes of temporaries of a call; of one with no rows where there may be any number."""
+        return self._bundle.library.gradopt_program_arena_bytes(self._handle, 0)
 
 
 def exception(name: str) -> type[Exception]:

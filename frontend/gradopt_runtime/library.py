@@ -30,6 +30,8 @@ class ArrayInfo(ctypes.Structure):
         ("shape", ctypes.POINTER(ctypes.c_int64)),
         ("bytes", ctypes.c_size_t),
         ("reused", ctypes.c_int64),
+        ("extents_of_part", ctypes.POINTER(ctypes.c_int64)),
+        ("sizes", ctypes.POINTER(ctypes.c_int64)),
     ]
 
 
@@ -90,7 +92,8 @@ def runtime() -> ctypes.CDLL:
                 "program_num_results": (size, [pointer]),
                 "program_argument": (info, [pointer, size]),
                 "program_result": (info, [pointer, size]),
-                "program_arena_bytes": (size, [pointer]),
+                "program_room": (status, [pointer, pointer, ctypes.POINTER(ctypes.c_int64)]),
+                "program_arena_bytes": (size, [pointer, ctypes.c_int64]),
                 "program_call": (status, [pointer, pointer, pointer]),
                 "program_has_cpu_code": (number, [pointer]),
                 "program_has_cuda_code": (number, [pointer]),

@@ -51,24 +51,53 @@ _WEAK = {
 }
 
 
+# What there is room for in a call has so many parts.
+_ROOM_PARTS = 32
+
+
 class Leaf:
     """An argument or a result of a program.
 
     Attributes:
         path: how the user reaches it.
         dtype: its dtype.
-        shape: its shape.
+        shape: its shape, the largest one where sizes are others in each call.
         reused: of a result, the number of the argument in whose memory it is computed, or -1.
+        of_part: how many more elements there are along each dimension for each part of the room of
+            a call.
+        sizes: for each dimension -1, or the number of the argument, and for a result of the
+            result, that is the size along it in a call.
     """
 
-    def __init__(self, path: str, dtype: int, shape: Sequence[int], reused: int) -> None:
+    def __init__(
+        self,
+        path: str,
+        dtype: int,
+        shape: Sequence[int],
+        reused: int,
+        of_part: Sequence[int],
+        sizes: Sequence[int],
+    ) -> None:
         self.path = path
         self.dtype = dtype_of(dtype)
         self.shape = tuple(shape)
         self.reused = reused
+        self.of_part = tuple(of_part)
+        self.sizes = tuple(sizes)
 
-    def __str__(self) -> str:
-        return f"{self.dtype}{list(self.shape)}"
+    def shape_at(self, room: int) -> tuple[int, ...]:
+        """The shape that there is memory for in a call with this room."""
+        parts = room // _ROOM_PARTS
+        return tuple([n + m * parts for n, m in zip(self.shape, self.of_part, strict=True)])
+
+    def text(self, names: Callable[[int], str]) -> str:
+        """Its dtype and shape, with names of the sizes with these numbers."""
+        return f"{self.dtype}[{', '.join(self.extents(names))}]"
+
+    def extents(self, names: Callable[[int], str]) -> list[str]:
+        """Its shape, with names of the sizes with these numbers."""
+        sizes = zip(self.shape, self.sizes, strict=True)
+        return [str(extent) if size < 0 else names(size) for extent, size in sizes]
 
 
 # -- Structures ----------------------------------------------------------------------------------
@@ -143,6 +172,21 @@ class _Dict:
         return {key: child.unflatten(leaves) for key, child in self._children.items()}
 
 
+class _Rows:
+    """A result that has memory for more than there is along some dimensions, and how many there are
+    along them."""
+
+    def __init__(self, axes: Sequence[int], children: list[Any]) -> None:
+        self._axes, self._children = axes, children
+
+    def unflatten(self, leaves: Iterator[Any]) -> Any:
+        whole, *counts = [child.unflatten(leaves) for child in self._children]
+        slices = [slice(None)] * whole.ndim
+        for axis, count in zip(self._axes, counts, strict=True):
+            slices[axis] = slice(int(count))
+        return whole[tuple(slices)]
+
+
 class _Record:
     """A named tuple or a dataclass."""
 
@@ -191,9 +235,18 @@ def _node(encoded: Any) -> Any:
         return _Value(ast.literal_eval(encoded["value"]))
     if kind == "dict":
         return _Dict([ast.literal_eval(key) for key in encoded["keys"]], children)
+    if kind == "rows":
+        return _Rows(encoded["axes"], children)
     if kind in ("tuple", "list"):
         return _Sequence({"tuple": tuple, "list": list}[kind], children)
     return _Record(encoded, children)
+
+
+def _leaf_count(encoded: Any) -> int:
+    """How many arrays a structure has."""
+    if isinstance(encoded, str):
+        return int(encoded == "*")
+    return sum(map(_leaf_count, encoded["children"]))
 
 
 def _kind_name(value: Any) -> str:
@@ -210,6 +263,8 @@ class Signature:
         arguments: the arrays that it takes.
         results: those that it returns.
         result: the structure of the result, as it is in the file.
+        sizes: the numbers of arguments that are sizes of others.
+        given: the arguments that a call has, all but these.
     """
 
     def __init__(
@@ -221,10 +276,45 @@ class Signature:
         self._positional = [(path, _node(tree)) for path, tree in structure["positional"]]
         self._keywords = {name: _node(tree) for name, tree in structure["keywords"].items()}
         self._result = _node(self.result)
+        # Arguments by position or by name, and how many arrays each has.
+        self._counts = [
+            (i, "", _leaf_count(tree)) for i, (_, tree) in enumerate(structure["positional"])
+        ]
+        self._counts += [
+            (-1, name, _leaf_count(tree)) for name, tree in structure["keywords"].items()
+        ]
         self._weak = frozenset(structure["weak"])
+        sizes = {size for leaf in self.arguments for size in leaf.sizes}
+        self.sizes = tuple(sorted(sizes - {-1}))
+        self.given = tuple([x for i, x in enumerate(self.arguments) if i not in sizes])
 
     def __str__(self) -> str:
-        return "(" + ", ".join(f"{leaf.path}: {leaf}" for leaf in self.arguments) + ")"
+        parts = [f"{leaf.path}: {leaf.text(self._size_name)}" for leaf in self.given]
+        return f"({', '.join(parts)})"
+
+    def _size_name(self, number: int) -> str:
+        return self.arguments[number].path.removeprefix("the size ")
+
+    def rows(self) -> tuple[list[tuple[int, str, int]], list[int | None]] | None:
+        """If all sizes are numbers of rows, each of all arrays of an argument: such arguments by
+        position, or by name, with the numbers of their sizes; and how large these are at most, if
+        that is said."""
+        count = len(self.given)
+        if not self.sizes or self.sizes != tuple(range(count, len(self.arguments))):
+            return None
+        leaves = iter(self.given)
+        found: list[tuple[int, str, int]] = []
+        most: list[int | None] = [None] * len(self.sizes)
+        for position, name, length in self._counts:
+            mine = [next(leaves) for _ in range(length)]
+            sizes = {leaf.sizes[:1] for leaf in mine}
+            if any(size >= 0 for leaf in mine for size in leaf.sizes[1:]) or len(sizes) > 1:
+                return None
+            number = next(iter(sizes), ()) or (-1,)
+            if number[0] >= 0:
+                found.append((position, name, number[0] - count))
+                most[number[0] - count] = None if mine[0].of_part[0] else mine[0].shape[0]
+        return found, most
 
     def unflatten(self, results: Iterable[Any]) -> Any:
         """The result that is made of these arrays."""
@@ -262,28 +352,72 @@ class Signature:
             TypeError: another dtype than the program's.
             ValueError: another shape.
         """
-        return [
-            self._array(value, leaf, i in self._weak, adopt)
-            for i, (value, leaf) in enumerate(zip(leaves, self.arguments, strict=True))
+        found: dict[int, tuple[int, str]] = {}
+        given = iter(leaves)
+        made = [
+            None
+            if i in self.sizes
+            else self._array(next(given), leaf, i in self._weak, adopt, found)
+            for i, leaf in enumerate(self.arguments)
         ]
+        for number, (size, _) in found.items():
+            made[number] = np.array(size, np.int64)
+        return made
 
-    def _array(self, value: Any, leaf: Leaf, weak: bool, adopt: Callable[[Any, str], Any]) -> Any:
+    def _shape(self, array: Any, leaf: Leaf, found: dict[int, tuple[int, str]]) -> tuple[int, ...]:
+        """The shape that the program takes such an array with; `found` are sizes of the call, and
+        where they were found."""
+        own = zip(array.shape, leaf.shape, leaf.sizes, strict=False)
+        if array.ndim != len(leaf.shape) or any(n != m for n, m, size in own if size < 0):
+            extents = leaf.extents(self._size_name)
+            shape = f"({', '.join(extents)}{',' if len(extents) == 1 else ''})"
+            raise ValueError(f"expected shape {shape} at {leaf.path}, but got {array.shape}")
+        for axis, (size, number) in enumerate(zip(array.shape, leaf.sizes, strict=True)):
+            if number < 0:
+                continue
+            here = f"dimension {axis} of {leaf.path}"
+            name = self._size_name(number)
+            if not leaf.of_part[axis] and size > leaf.shape[axis]:
+                raise ValueError(
+                    f"{here} is {size}, but the size {name!r} is at most {leaf.shape[axis]}"
+                )
+            known, where = found.setdefault(number, (size, here))
+            if known != size:
+                raise ValueError(
+                    f"{where} is {known} and {here} is {size}, but both are of the size {name!r}"
+                )
+        if leaf.sizes and leaf.sizes[0] >= 0:
+            return (*array.shape[:1], *leaf.shape[1:])
+        return leaf.shape
+
+    def _array(
+        self,
+        value: Any,
+        leaf: Leaf,
+        weak: bool,
+        adopt: Callable[[Any, str], Any],
+        found: dict[int, tuple[int, str]],
+    ) -> Any:
         kind = _WEAK.get(type(value))
         # NumPy takes None for a dtype.
         if weak and kind is not None and kind == leaf.dtype:
             return np.array(value, leaf.dtype)
         if value is None or isinstance(value, (tuple, list, dict)):
-            raise TypeError(f"expected {leaf} at {leaf.path}, but got {_kind_name(value)}")
+            expected = leaf.text(self._size_name)
+            raise TypeError(f"expected {expected} at {leaf.path}, but got {_kind_name(value)}")
         there = adopt(value, leaf.path)
         array = np.asarray(value) if there is None else there
         if array.dtype.newbyteorder("=") != leaf.dtype or weak:
-            expected = f"a Python {leaf.dtype.name}" if weak else str(leaf)
+            expected = f"a Python {leaf.dtype.name}" if weak else leaf.text(self._size_name)
             got = f"{array.dtype}{list(array.shape)}"
             raise TypeError(f"expected {expected} at {leaf.path}, but got {got}")
-        if array.shape != leaf.shape:
-            raise ValueError(f"expected shape {leaf.shape} at {leaf.path}, but got {array.shape}")
+        shape = self._shape(array, leaf, found)
         if there is not None:
             return there
+        if shape != array.shape:
+            whole = np.zeros(shape, leaf.dtype)
+            whole[tuple([slice(size) for size in array.shape])] = array
+            return whole
         flags = array.flags
         if flags.c_contiguous and flags.aligned and array.dtype.isnative:
             return array
@@ -317,18 +451,38 @@ def functions(
     return next(iter(made.values())) if decoded["single"] else made
 
 
+def _results_by_position(results: Sequence[Leaf]) -> list[Any]:
+    """One node for each result; one that its sizes come behind becomes an array of these."""
+    parts: list[Any] = []
+    number = 0
+    while number < len(results):
+        axes = [axis for axis, size in enumerate(results[number].sizes) if size >= 0]
+        behind = range(number + 1, number + 1 + len(axes))
+        number += 1
+        if axes and [results[number - 1].sizes[axis] for axis in axes] == [*behind]:
+            children = ["*"] * (1 + len(axes))
+            parts.append({"kind": "rows", "axes": axes, "children": children})
+            number += len(axes)
+        else:
+            parts.append("*")
+    return parts
+
+
 def _by_position(programs: Sequence[tuple[str, Sequence[Leaf], Sequence[Leaf]]]) -> Any:
     """The structure of programs that were no Python functions: they take and return arrays."""
     numbers: dict[str, list[int]] = {}
     structures: list[Any] = []
     for number, (name, arguments, results) in enumerate(programs):
         numbers.setdefault(name, []).append(number)
-        several = {"kind": "tuple", "children": ["*"] * len(results)}
+        sizes = {size for leaf in arguments for size in leaf.sizes}
+        parts = _results_by_position(results)
         structures.append(
             {
-                "positional": [[leaf.path, "*"] for leaf in arguments],
+                "positional": [
+                    [leaf.path, "*"] for i, leaf in enumerate(arguments) if i not in sizes
+                ],
                 "keywords": {},
-                "result": "*" if len(results) == 1 else several,
+                "result": parts[0] if len(parts) == 1 else {"kind": "tuple", "children": parts},
                 "weak": [],
             }
         )

@@ -65,11 +65,14 @@ nb::object decode(const char *text) {
 }
 
 nb::object describe(const gradopt_array_info &info) {
-  nb::list shape;
-  for (int32_t d = 0; d < info.rank; ++d)
+  nb::list shape, ofPart, sizes;
+  for (int32_t d = 0; d < info.rank; ++d) {
     shape.append(info.shape[d]);
+    ofPart.append(info.extents_of_part[d]);
+    sizes.append(info.sizes[d]);
+  }
   return nb::make_tuple(decode(info.name), info.dtype, nb::tuple(shape),
-                        info.reused);
+                        info.reused, nb::tuple(ofPart), nb::tuple(sizes));
 }
 
 nb::object describeProgram(const Bundle &self, size_t number) {
@@ -116,7 +119,8 @@ void bindBundle(nb::module_ &module) {
       .def("describe", &describeProgram, nb::arg("number"))
       .def("arena_bytes",
            [](const Bundle &self, size_t number) {
-             return gradopt_program_arena_bytes(self.program(number));
+             return gradopt_program_arena_bytes(self.program(number),
+                                                /*room=*/0);
            })
       .def("has_cpu_code",
            [](const Bundle &self, size_t number) {

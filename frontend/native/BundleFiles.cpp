@@ -10,6 +10,8 @@
 #include "runtime/BundleWriter.h"
 #include "runtime/DeviceAssembler.h"
 
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -21,8 +23,11 @@ namespace gradopt::native {
 namespace {
 
 using Shape = std::vector<int64_t>;
-using Argument = std::tuple<std::string, uint32_t, Shape>;
-using Result = std::tuple<std::string, uint32_t, Shape, int64_t>;
+/// Dimensions, and the numbers of the arguments or results that are their
+/// sizes.
+using Sizes = std::vector<std::pair<uint32_t, int64_t>>;
+using Argument = std::tuple<std::string, uint32_t, Shape, Sizes>;
+using Result = std::tuple<std::string, uint32_t, Shape, int64_t, Sizes>;
 using Constant = std::tuple<uint32_t, Shape, nb::bytes>;
 using CheckTuple = std::tuple<std::string, std::string, std::string, uint32_t>;
 using CodeTuple = std::tuple<uint32_t, nb::bytes>;
@@ -43,21 +48,32 @@ BundleProgram *makeProgram(const std::string &name, uint64_t arenaBytes,
                            const std::vector<Result> &results,
                            const std::vector<CheckTuple> &checks,
                            const std::vector<CodeTuple> &code,
-                           const nb::bytes &deviceCode) {
+                           const nb::bytes &deviceCode,
+                           std::optional<int64_t> leastRoom) {
   auto made = std::make_unique<BundleProgram>();
   CompiledProgram &program = made->program;
   program.name = name;
   program.arenaBytes = arenaBytes;
-  for (auto &[path, dtype, shape] : arguments)
-    program.arguments.push_back({path, dtype, shape});
+  program.isOpen = leastRoom.has_value();
+  program.leastRoom = leastRoom.value_or(0);
+  auto check = [](const Sizes &sizes, size_t count) {
+    for (auto [dim, number] : sizes)
+      if (number < 0 || size_t(number) >= count)
+        throw nb::value_error("a size has no such number");
+  };
+  for (auto &[path, dtype, shape, sizes] : arguments) {
+    check(sizes, arguments.size());
+    program.arguments.push_back({path, dtype, shape, -1, {}, sizes});
+  }
   for (auto &[dtype, shape, elements] : constants) {
     made->elements.push_back(elements);
     program.constants.push_back({"constant", dtype, shape, -1, view(elements)});
   }
-  for (auto &[path, dtype, shape, reused] : results) {
+  for (auto &[path, dtype, shape, reused, sizes] : results) {
+    check(sizes, results.size());
     if (reused < -1 || reused >= int64_t(arguments.size()))
       throw nb::value_error("a result is in the memory of no argument");
-    program.results.push_back({path, dtype, shape, reused});
+    program.results.push_back({path, dtype, shape, reused, {}, sizes});
   }
   for (auto &[message, error, file, line] : checks)
     program.checks.push_back({message, error, file, line});
@@ -123,7 +139,8 @@ void bindBundleFiles(nb::module_ &module) {
                             "A compiled program, to be written to a bundle.")
       .def(nb::new_(&makeProgram), arg("name"), arg("arena_bytes"),
            arg("arguments"), arg("constants"), arg("results"), arg("checks"),
-           arg("code"), arg("device_code") = nb::bytes(""));
+           arg("code"), arg("device_code") = nb::bytes(""),
+           arg("least_room") = nb::none());
   module.def("assemble", &assembleProgram, arg("program"), arg("assembler"),
              "A program for GPUs with machine code.");
   module.def("write_bundle", &writeBundle, arg("path"), arg("programs"),

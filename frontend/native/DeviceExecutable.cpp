@@ -88,7 +88,7 @@ DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
                                    nb::object owner, nb::object report,
                                    const std::string &name)
     : Runnable(program, std::move(owner), std::move(report)), device(device),
-      arena(gradopt_program_arena_bytes(program)), numChecked(0),
+      arena(gradopt_program_arena_bytes(program, /*room=*/0)), numChecked(0),
       name(std::make_shared<const std::string>(name)), program(program) {
   gradopt_status status;
   {

@@ -73,12 +73,15 @@ Executable::Executable(nb::bytes code, nb::handle argSpecs,
   setTargets(targetPairs);
   if (!openSizes.is_none())
     open = OpenSizes::parse(openSizes, args.size());
+  hasRoom = bool(open);
   chooseGil();
 }
 
 Executable::Executable(gradopt_program *program, nb::object owner,
                        nb::object report)
     : Runnable(program, std::move(owner), std::move(report)), program(program) {
+  for (const ArraySpec &spec : args)
+    hasRoom |= spec.isSized && isOpen(spec.shape[0]);
   chooseGil();
 }
 
@@ -91,8 +94,28 @@ void Executable::chooseGil() {
 /// Whether a call of such a room touches little memory.
 bool Executable::needsGil(int64_t room) const {
   auto rows = int64_t((argumentBytes() + resultBytes()) / kOpenSize);
-  return size_t(rows * room + open.arena.at(room)) + captureBytes() <=
+  return size_t(rows * room) + arenaBytesAt(room) + captureBytes() <=
          kGilThreshold;
+}
+
+/// Bytes of temporaries of a call of such a room.
+size_t Executable::arenaBytesAt(int64_t room) const {
+  return program ? gradopt_program_arena_bytes(program, room)
+                 : size_t(open.arena.at(room));
+}
+
+/// Finds the room of a call, and makes the arena large enough. False if a
+/// Python error was set.
+bool Executable::makeRoom(void *const *buffers, int64_t &room) const {
+  if (program) {
+    gradopt_status status = gradopt_program_room(program, buffers, &room);
+    if (status != GRADOPT_OK)
+      raise(status);
+    return status == GRADOPT_OK;
+  }
+  room = open.room(buffers);
+  gradopt_module_enlarge_arena(module.get(), arenaBytesAt(room));
+  return true;
 }
 
 void Executable::setTargets(nb::handle pairs) {
@@ -267,10 +290,8 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   if (!donations.empty() && !makeDonated(leaves, buffers.data(), donated))
     return false;
   int64_t room = 0;
-  if (open) {
-    room = open.room(buffers.data());
-    gradopt_module_enlarge_arena(module.get(), size_t(open.arena.at(room)));
-  }
+  if (hasRoom && !makeRoom(buffers.data(), room))
+    return false;
   for (const nb::object &capture : captures)
     *buffer++ = PyArray_DATA(reinterpret_cast<PyArrayObject *>(capture.ptr()));
   NewResults made(out);
@@ -282,8 +303,8 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
       out.push_back(nullptr);
       *buffer++ = cell++->bytes;
     } else {
-      PyObject *array = open ? makeArray(resultSpecs[i], room)
-                             : native::makeArray(resultSpecs[i]);
+      PyObject *array = hasRoom ? makeArray(resultSpecs[i], room)
+                                : native::makeArray(resultSpecs[i]);
       if (!array)
         return false;
       out.push_back(array);
@@ -292,7 +313,7 @@ bool Executable::run(Span<PyObject *> leaves, Vector<PyObject *> &out) const {
   }
 
   std::optional<GilRelease> release;
-  if (releasesGil && (!open || !needsGil(room)))
+  if (releasesGil && (!hasRoom || !needsGil(room)))
     release.emplace();
   gradopt_status status = callCode(buffers.data(), buffer);
   release.reset();

@@ -64,7 +64,7 @@ public:
   bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const override;
   int traverse(visitproc visit, void *arg) const override;
   size_t arenaBytes() const override {
-    return program ? gradopt_program_arena_bytes(program)
+    return program ? gradopt_program_arena_bytes(program, /*room=*/0)
                    : gradopt_module_arena_bytes(module.get());
   }
 
@@ -79,6 +79,8 @@ private:
   gradopt_status callTimed(void **buffers, void **end) const;
   gradopt_status callProgram(void **buffers) const;
   void raise(gradopt_status status) const;
+  size_t arenaBytesAt(int64_t room) const;
+  bool makeRoom(void *const *buffers, int64_t &room) const;
   bool makeDonated(Span<PyObject *> leaves, void **buffers,
                    Vector<PyObject *> &made) const;
 
@@ -91,6 +93,8 @@ private:
   Targets targets;
   bool releasesGil;
   OpenSizes open;
+  /// Whether a call has room for as many rows as it has.
+  bool hasRoom = false;
   CommandTimes *times = nullptr;
   /// One of them is null.
   std::unique_ptr<gradopt_module, Unload> module;

@@ -8,6 +8,7 @@
 #include "Donation.h"
 #include "Executable.h"
 #include "Gil.h"
+#include "runtime/OpenSizes.h"
 
 #include <algorithm>
 
@@ -39,23 +40,26 @@ Runnable::Runnable(nb::handle argSpecs, nb::handle resultSpecs,
   }
 }
 
-/// The type and shape of an array in a bundle.
-static ArraySpec specOf(const gradopt_array_info &info) {
+/// The type and shape of an array in a bundle. `isSized` if it may have fewer
+/// rows.
+static ArraySpec specOf(const gradopt_array_info &info, bool isSized = false) {
   nb::object descr =
       nb::steal(reinterpret_cast<PyObject *>(newDescr(info.dtype)));
   if (!descr.is_valid())
     throw nb::python_error();
   nb::list shape;
   for (int32_t d = 0; d < info.rank; ++d)
-    shape.append(info.shape[d]);
-  return ArraySpec::parse(nb::make_tuple(descr, shape));
+    shape.append(info.shape[d] + info.extents_of_part[d] * kOpenPart);
+  return ArraySpec::parse(nb::make_tuple(descr, shape, isSized));
 }
 
 Runnable::Runnable(const gradopt_program *program, nb::object owner,
                    nb::object report)
     : report(std::move(report)), owner(std::move(owner)) {
-  for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i)
-    args.push_back(specOf(*gradopt_program_argument(program, i)));
+  for (size_t i = 0; i < gradopt_program_num_arguments(program); ++i) {
+    const gradopt_array_info &info = *gradopt_program_argument(program, i);
+    args.push_back(specOf(info, info.rank > 0 && info.sizes[0] >= 0));
+  }
   for (size_t i = 0; i < gradopt_program_num_results(program); ++i) {
     const gradopt_array_info &info = *gradopt_program_result(program, i);
     results.push_back(specOf(info));

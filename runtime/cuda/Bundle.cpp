@@ -207,9 +207,12 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   if (gradopt_status status = get(program, /*device=*/0, loaded);
       status != GRADOPT_OK)
     return status;
+  auto sizeOf = [&](const gradopt_array_info &array) {
+    return program.bytesOf(array, /*room=*/0, arguments);
+  };
   size_t bytes = 0;
   for (size_t i = 0; i < program.numArguments; ++i)
-    bytes += aligned(program.arguments()[i].bytes);
+    bytes += aligned(sizeOf(program.arguments()[i]));
   for (size_t i = 0; i < program.numResults; ++i)
     if (program.results()[i].reused < 0)
       bytes += aligned(program.results()[i].bytes);
@@ -229,8 +232,9 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   auto **there = static_cast<void **>(alloca((count + 1) * sizeof(void *)));
   void **resultsThere = there + program.numArguments;
   for (size_t i = 0; i < program.numArguments; ++i) {
-    there[i] = take(program.arguments()[i].bytes);
-    copy(there[i], arguments[i], program.arguments()[i].bytes);
+    size_t size = sizeOf(program.arguments()[i]);
+    there[i] = take(size);
+    copy(there[i], arguments[i], size);
   }
   for (size_t i = 0; i < program.numResults; ++i) {
     int64_t reused = program.results()[i].reused;

@@ -107,7 +107,8 @@ def test_as_a_program(folder: Path) -> None:
         (["model.py:loss", "x", "x", "x"], "'x' in the specification 'x' is not a type: types are"),
         (["model.py:loss", "float64[-1]"], "extents that are no sizes"),
         (["model.py:loss", "float64["], r"cannot read the specification 'float64\['"),
-        (["model.py:loss", "float64[n]"], "cannot read the specification"),
+        (["model.py:loss", "float64[n < 3]"], "cannot read the specification"),
+        (["model.py:loss", "float64[n <= 0]"], "the max of Dim 'n' must be at least 1, not 0"),
         (["model.py:Holder.double", "float64", "-o", "none/a"], "No such file"),
         (["model.py:Holder.double", "float64", "--chips", "sm_1"], "no such GPU: sm_1"),
         (
@@ -127,13 +128,17 @@ def test_wrong_input(
 
 
 def test_specifications() -> None:
-    made = parse_specification("({'a': [float32[2], None], 1: (int64, bool)}, float)")
+    made, said = parse_specification("({'a': [float32[2], None], 1: (int64, bool)}, float)")
+    assert said is None
     (first, number) = made
     assert number == 0.0
     assert type(number) is float
     assert list(first) == ["a", 1]
     assert (first["a"][0].dtype, first["a"][0].shape, first["a"][1]) == (np.float32, (2,), None)
     assert (first[1][0].dtype, first[1][0].shape, first[1][1]) == (np.int64, (), False)
-    assert parse_specification("float64[1000000, 1000000]").shape == (10**6, 10**6)
+    assert parse_specification("float64[1000000, 1000000]")[0].shape == (10**6, 10**6)
+    made, said = parse_specification("({'a': float32[n, 3, m <= 1], 1: bool}, [int8[n]])")
+    assert (made[0]["a"].shape, made[1][0].shape) == ((2, 3, 1), (2,))
+    assert said == [{"a": {0: go.Dim("n"), 2: go.Dim("m", max=1)}}, [{0: go.Dim("n")}]]
     with pytest.raises(ArgumentError, match="not a type"):
         parse_specification("__import__('os').system('false')")

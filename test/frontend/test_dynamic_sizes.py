@@ -4,7 +4,6 @@
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -402,7 +401,7 @@ def test_memory_is_a_function_of_sizes() -> None:
     f(np.ones((6400, 3)))
     assert (_gradopt.arena_bytes(), _gradopt.alloc_count()) == (held, count)
     f(np.ones((64000, 3)))
-    assert _gradopt.arena_bytes() >= 9 * held
+    assert _gradopt.arena_bytes() >= 9 * sizes[3].arena
     assert _gradopt.alloc_count() == count + 1
 
 
@@ -720,7 +719,7 @@ def test_entries_that_are_not_there() -> None:
             go.compile(f_of_two, dynamic={"x": said})(value, ones)
 
 
-def test_what_is_not_supported(tmp_path: Path) -> None:
+def test_what_is_not_supported() -> None:
     dims = {"x": {0: N}}
     with pytest.raises(UnsupportedError, match="x cannot be donated"):
         go.compile(f_of_two, dynamic=dims, donate_argnums=0)
@@ -728,10 +727,6 @@ def test_what_is_not_supported(tmp_path: Path) -> None:
         go.compile(f_of_two, dynamic=dims, static_argnums=0)
     with pytest.raises(UnsupportedError, match="not supported on devices"):
         go.compile(f_of_two, dynamic=dims, device="cuda")
-    compiled = go.compile(f_of_two, dynamic=dims)
-    compiled(np.ones(3), np.ones(3))
-    with pytest.raises(UnsupportedError, match="dynamic= names a dimension of x"):
-        go.save(compiled, tmp_path / "saved")
 
 
 def test_arguments_that_are_written_to() -> None:

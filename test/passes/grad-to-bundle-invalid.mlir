@@ -43,3 +43,19 @@ func.func @main(%x: tensor<3xf64>) -> tensor<3xf64> {
 func.func @main(%x: tensor<3xf64> {grad.reused_for = 7 : i64}) -> tensor<3xf64> {
   return %x : tensor<3xf64>
 }
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.argument_sizes to be triples of the number of an array, a dimension, and the number of an i64 that is its size, but got array<i64: 0, 1, 1>}}
+func.func @main(%x: tensor<4xf64>, %n: tensor<i64>) -> tensor<4xf64>
+    attributes {grad.argument_sizes = array<i64: 0, 1, 1>} {
+  return %x : tensor<4xf64>
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.result_sizes to be triples of the number of an array, a dimension, and the number of an i64 that is its size, but got array<i64: 0, 0>}}
+func.func @main(%x: tensor<4xf64>, %n: tensor<i64>) -> tensor<4xf64>
+    attributes {grad.result_sizes = array<i64: 0, 0>} {
+  return %x : tensor<4xf64>
+}

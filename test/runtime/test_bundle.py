@@ -398,7 +398,9 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path, load: Any) -> Non
     go.save(go.compile_grad(loss).lower(PARAMS, X, T), path)
     whole = path.read_bytes()
     newer = bytearray(whole)
-    newer[8:12] = struct.pack("<I", 3)
+    newer[8:12] = struct.pack("<I", 4)
+    older = bytearray(whole)
+    older[8:12] = struct.pack("<I", 2)
     begin = next(i for i in range(64, 1000, 32) if whole[i] == 2)
     level_5 = bytearray(whole)
     for i in range(begin, begin + 3 * 32, 32):
@@ -408,7 +410,8 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path, load: Any) -> Non
         (b"x" * 1000, "not a bundle"),
         (whole[:-1], "bytes, but got"),
         (whole + b"x", "bytes, but got"),
-        (bytes(newer), "expected version 2 of the format, but got 3"),
+        (bytes(newer), "expected version 3 of the format, but got 4"),
+        (bytes(older), "expected version 3 of the format, but got 2"),
         (whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "damaged"),
         (rehashed(level_5), "expected a CPU of level x86-64-v9"),
     ]:

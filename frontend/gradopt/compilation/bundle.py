@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gradopt.array.unknown_sizes import UnknownSizeArray, sizes_among
 from gradopt.base.devices import CPU
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef
@@ -23,7 +24,7 @@ from gradopt.base.statics import Static
 from gradopt.compilation.calling import argument_names
 from gradopt.compilation.compiled import Compiled
 from gradopt.compilation.compiler import Program, object_code
-from gradopt.compilation.lowered import Lowered
+from gradopt.compilation.lowered import Lowered, argument_sizes
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir.outcomes import Check
 from gradopt.recording.native import compiler
@@ -83,12 +84,6 @@ def save(
         numbers[name] = []
         for lowered, places in _signatures(_all_lowered(name, function)):
             numbers[name].append(len(structures))
-            sized = next((leaf for leaf in lowered.arguments if leaf.sizes), None)
-            if sized is not None:
-                raise UnsupportedError(
-                    f"{name} cannot be saved: dynamic= names a dimension of {sized.path}",
-                    function_source(lowered.function),
-                )
             if lowered.written:
                 raise UnsupportedError(
                     f"{name} writes to its argument {lowered.arguments[lowered.written[0]].path}, "
@@ -185,6 +180,13 @@ def program_code(
             f"{name} calls {lowered.targets[0].name}, which is outside of the program: it cannot "
             "be saved"
         )
+    sizes = argument_sizes(lowered.arguments)
+    if chips and sizes:
+        path = lowered.arguments[sizes[0][0]].path
+        raise UnsupportedError(
+            f"{name} cannot be saved for GPUs: dynamic= names a dimension of {path}",
+            function_source(lowered.function),
+        )
     arena, device_code = 0, b""
     if chips:
         try:
@@ -195,19 +197,43 @@ def program_code(
     for level in levels:
         content, arena = object_code(lowered.program, cpu=f"x86-64-v{level}")
         code.append((level, content))
+    result_sizes = sizes_among(lowered.result_tree)
+    paths = _result_paths(lowered, result_sizes)
     return compiler().BundleProgram(
         name,
         arena,
-        [(leaf.path, number_of(leaf.dtype), leaf.shape) for leaf in lowered.arguments],
+        [
+            (leaf.path, number_of(leaf.dtype), leaf.shape, _sizes_of(i, sizes))
+            for i, leaf in enumerate(lowered.arguments)
+        ],
         [(number_of(a.dtype), a.shape, a.tobytes()) for a in lowered.captures],
         [
-            (leaf.path, number_of(leaf.dtype), leaf.shape, lowered.reused.get(i, -1))
+            (
+                *(paths[i], number_of(leaf.dtype), leaf.shape, lowered.reused.get(i, -1)),
+                _sizes_of(i, result_sizes),
+            )
             for i, leaf in enumerate(lowered.results)
         ],
         [_check(check) for check in lowered.checks],
         code,
         device_code,
+        None if lowered.open_sizes is None else lowered.open_sizes.least,
     )
+
+
+def _result_paths(lowered: Lowered, sizes: Sequence[tuple[int, int, int]]) -> list[str]:
+    """How the caller reaches results: arrays and their sizes."""
+    paths = [leaf.path for leaf in lowered.results]
+    for result in {result for result, _, _ in sizes}:
+        paths[result] = paths[result].removesuffix("<0>")
+    for result, axis, count in sizes:
+        paths[count] = f"{paths[result]}.shape[{axis}]"
+    return paths
+
+
+def _sizes_of(number: int, sizes: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """The dimensions of an array with sizes of the call, with the numbers of these."""
+    return [(axis, size) for array, axis, size in sizes if array == number]
 
 
 def device_program(program: Program, chips: Sequence[str], assembler: str) -> tuple[bytes, int]:
@@ -256,6 +282,8 @@ def _tree(node: TreeDef) -> Any:
     if cls is dict:
         keys = [_literal(key, "the key") for key in node.data]
         return {"kind": "dict", "keys": keys, "children": children}
+    if cls is UnknownSizeArray:
+        return {"kind": "rows", "axes": list(node.data), "children": children}
     if cls is Static:
         value = _literal(node.data.value, "the static value")
         return {"kind": "static", "value": value, "children": []}

@@ -38,7 +38,7 @@ from gradopt.compilation.calling import (
     rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, OpenSizes
+from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, OpenSizes, argument_sizes
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
@@ -353,6 +353,8 @@ class Compiled(_gradopt.Dispatcher):
             if trace.has_sizes and device == CPU:
                 result = apart(result, Handle._read)
             flat, result_tree = flatten(result)
+            if sizes := argument_sizes(arguments):
+                scope.state_argument_sizes(sizes)
             if sizes := sizes_among(result_tree):
                 scope.state_sizes(sizes)
             result_paths = leaf_paths(result_tree, "result")

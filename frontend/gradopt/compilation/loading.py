@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from gradopt import _gradopt
-from gradopt._gradopt import DeviceArray
+from gradopt._gradopt import OPEN_SIZE, DeviceArray
 from gradopt.array.handle import Handle
 from gradopt.base.device_arrays import adopt, wrapper_of
 from gradopt.base.devices import CPU, device_number
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
-from gradopt.base.pytree import flatten
+from gradopt.base.pytree import TreeDef, flatten
 from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import argument_leaf
 from gradopt.compilation.donation import DonationReport
@@ -69,7 +69,16 @@ class LoadedFunction(_gradopt.Dispatcher):
         self, bundle: _gradopt.Bundle, name: str, programs: dict[int, Signature], statics: Any
     ) -> None:
         self._static_argnums, self._static_argnames = statics
-        super().__init__(self._static_argnums, self._static_argnames, _MAX_SPECIALIZATIONS)
+        signatures = list(programs.values())
+        rows = _rows_of(signatures)
+        self._is_sized = any(signature.sizes for signature in signatures)
+        super().__init__(
+            self._static_argnums,
+            self._static_argnames,
+            _MAX_SPECIALIZATIONS,
+            rows,
+            self._is_sized and rows is None,
+        )
         self.__name__ = name
         self._programs = [
             _Program(bundle, name, number, signature) for number, signature in programs.items()
@@ -95,29 +104,29 @@ class LoadedFunction(_gradopt.Dispatcher):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> _gradopt.Specialization:
         leaves, structure = flatten(self._argument_trees(args, kwargs))
-        program = self._match(args, kwargs)
+        program, _ = self._match(args, kwargs)
         signature = program.signature
         executable = program.executable(signature.flatten(args, dict(kwargs)))
-        # Dicts may have another order than when it was saved.
-        order = signature.flatten(*structure.unflatten(range(len(leaves))))
+        order = _order_of(signature, structure, len(leaves))
         tree = _plain_tree(signature.result, iter(range(len(signature.results))))
         custom = tree is _CUSTOM
         return _gradopt.Specialization(
             executable,
             None if custom else tree,
-            arg_leaves=None if order == list(range(len(leaves))) else order,
+            arg_leaves=None if order == list(range(len(order))) else order,
             unflatten=signature.unflatten if custom else None,
         )
 
     @hide_frames
-    def _flatten(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Sequence[Any], Hashable, Callable[[Any], Any] | None] | None:
+    def _flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
         try:
             leaves, structure = flatten(self._argument_trees(args, kwargs))
             if any(isinstance(leaf, Handle) for leaf in leaves):
                 return None
             values = [argument_leaf(leaf, "an argument") for leaf in leaves]
+            if self._is_sized:
+                program, arrays = self._match(args, kwargs)
+                return _in_order(program.signature, structure, arrays)
             on_device = any(type(value) is DeviceArray for value in values)
             return values, structure, wrapper_of(leaves) if on_device else None
         except ArgumentTypeError:
@@ -132,17 +141,19 @@ class LoadedFunction(_gradopt.Dispatcher):
             source_location(),
         )
 
-    def _match(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Program:
-        """The program for these arguments."""
+    def _match(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[_Program, list[Any]]:
+        """The program for these arguments, and what it takes."""
         errors: list[Exception] = []
         for program in self._programs:
             signature = program.signature
             try:
-                signature.arrays(signature.flatten(args, dict(kwargs)), adopt)
+                arrays = signature.arrays(signature.flatten(args, dict(kwargs)), adopt)
             except (TypeError, ValueError) as error:
                 errors.append(error)
                 continue
-            return program
+            return program, arrays
         raise_mismatch(self.__name__, self.signatures, errors)
 
     def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -155,7 +166,8 @@ class _Program:
 
     Attributes:
         signature: what it takes and returns.
-        arena_bytes: bytes of temporaries of a call.
+        arena_bytes: bytes of temporaries of a call; of one with no rows where there may be any
+            number.
     """
 
     def __init__(
@@ -174,7 +186,7 @@ class _Program:
             DeviceError: the device cannot be used.
             BundleError: the code is for other GPUs.
         """
-        paths = [leaf.path for leaf in self.signature.arguments]
+        paths = [leaf.path for leaf in self.signature.given]
         adopted = [adopt(value, path) for value, path in zip(arguments, paths, strict=True)]
         values = [
             value if there is None else there
@@ -197,6 +209,37 @@ class _Program:
         on = device_number(device) or 0
         load_cublas(_gradopt.device_info(on).driver_version)
         return bundle.device_executable(number, on, self._report, self._name)
+
+
+def _rows_of(signatures: Sequence[Signature]) -> tuple[Any, Any] | None:
+    """Arguments with the numbers of their sizes, and the largest values of these, if all programs
+    differ in the numbers of rows of these alone (`Dynamic.of_rows`)."""
+    found = [signature.rows() for signature in signatures]
+    if found[0] is None or any(rows != found[0] for rows in found):
+        return None
+    arguments, most = found[0]
+    return arguments, [OPEN_SIZE if size is None else size for size in most]
+
+
+def _order_of(signature: Signature, structure: TreeDef, count: int) -> list[int]:
+    """For each argument of a program the number of the leaf that it is: sizes are behind those of
+    the call. Dicts may have another order than when it was saved."""
+    given = iter(signature.flatten(*structure.unflatten(range(count))))
+    sizes = {size: count + i for i, size in enumerate(signature.sizes)}
+    return [sizes[i] if i in sizes else next(given) for i in range(len(signature.arguments))]
+
+
+def _in_order(
+    signature: Signature, structure: TreeDef, arrays: Sequence[Any]
+) -> tuple[list[Any], TreeDef, None, list[bool]]:
+    """What `_flatten` returns of the arrays that a program takes."""
+    leaves: list[Any] = [None] * len(arrays)
+    are_sized = [False] * len(arrays)
+    order = _order_of(signature, structure, len(signature.given))
+    for place, array, leaf in zip(order, arrays, signature.arguments, strict=True):
+        leaves[place] = array
+        are_sized[place] = bool(leaf.sizes) and leaf.sizes[0] >= 0
+    return leaves, structure, None, are_sized
 
 
 def _make_static(value: Any, place: int | str) -> Static:

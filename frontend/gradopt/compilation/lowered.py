@@ -106,6 +106,20 @@ class Leaf(NamedTuple):
         return f"{self.dtype.name}{[*(self.sizes or self.shape)]}"
 
 
+def argument_sizes(arguments: Sequence[Leaf]) -> list[tuple[int, int, int]]:
+    """For each dimension of a size that `dynamic=` names: the number of the argument, the
+    dimension, and the number of the argument that is the size. Sizes are behind all others."""
+    dims = {size for leaf in arguments for size in leaf.sizes if isinstance(size, Dim)}
+    first = len(arguments) - len(dims)
+    numbers = {dim: first + i for i, dim in enumerate(sorted(dims, key=lambda dim: dim.name))}
+    return [
+        (number, axis, numbers[size])
+        for number, leaf in enumerate(arguments)
+        for axis, size in enumerate(leaf.sizes)
+        if isinstance(size, Dim)
+    ]
+
+
 class OpenSizes(NamedTuple):
     """What code for any number of rows needs to know.
 

@@ -427,11 +427,18 @@ class Scope:
         self.function.attributes["function_type"] = ir.function_type(inputs, types)
         return types
 
+    def state_argument_sizes(self, sizes: Sequence[tuple[int, int, int]]) -> None:
+        """Says of a function which arguments have another size in each call: such an argument, one
+        of its dimensions, and the argument that is the size, by their numbers."""
+        self._state_triples("grad.argument_sizes", sizes)
+
     def state_sizes(self, sizes: Sequence[tuple[int, int, int]]) -> None:
         """Says of a function which results are as large as they can be: such a result, one of its
         dimensions, and the result that is the size, by their numbers."""
-        numbers = [number for triple in sizes for number in triple]
-        self._state("grad.result_sizes", ir.integers(numbers))
+        self._state_triples("grad.result_sizes", sizes)
+
+    def _state_triples(self, name: str, sizes: Sequence[tuple[int, int, int]]) -> None:
+        self._state(name, ir.integers([number for triple in sizes for number in triple]))
 
     def state_room(self, sizes: Sequence[int]) -> None:
         """Says of a function which arguments are numbers of rows that there has to be room for."""

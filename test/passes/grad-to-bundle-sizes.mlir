@@ -1,0 +1,40 @@
+// RUN: gradopt %s --grad-to-bundle="output=%t.bundle levels=x86-64-v2 header=%t.h" -o /dev/null
+// RUN: FileCheck %s < %t.h
+// RUN: gradopt %s --grad-to-bundle="output=%t.bundle functions=most chips=sm_80" -o /dev/null -split-input-file -verify-diagnostics
+
+// Sizes that are others in each call are numbers of the C functions. Results
+// have memory for the largest one, or for the room of the call.
+
+// CHECK: static inline gradopt_status most(
+// CHECK-NEXT: gradopt_bundle *bundle,
+// CHECK-NEXT: const double *x /* x, shape (n, 3) */,
+// CHECK-NEXT: int64_t n,
+// CHECK-NEXT: double *result0 /* result0, shape (40, 3), the first result1 along dimension 0 */,
+// CHECK-NEXT: int64_t *result1 /* result1, shape () */) {
+// CHECK-NEXT: void *arguments[] = {(void *)x, (void *)&n};
+// CHECK-NOT: most_room
+// CHECK: static inline gradopt_status any(
+// CHECK-NEXT: gradopt_bundle *bundle,
+// CHECK-NEXT: const double *arg0 /* arg0, shape (arg1) */,
+// CHECK-NEXT: int64_t arg1,
+// CHECK-NEXT: double *result0 /* result0, shape (room), the first result1 along dimension 0 */,
+// CHECK-NEXT: int64_t *result1 /* result1, shape () */) {
+// CHECK: static inline gradopt_status any_room(
+// CHECK-NEXT: gradopt_bundle *bundle, int64_t arg1, int64_t *room) {
+// CHECK-NEXT: void *arguments[] = {0, &arg1};
+// CHECK-NEXT: return gradopt_program_room(gradopt_bundle_program(bundle, 1), arguments,
+// CHECK-NEXT: room);
+
+// expected-error @below {{'func.func' op has arguments of another size in each call, which code for GPUs cannot have}}
+func.func @most(%x: tensor<40x3xf64> loc("x"), %n: tensor<i64> loc("the size n")) -> (tensor<40x3xf64>, tensor<i64>)
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1>, grad.result_sizes = array<i64: 0, 0, 1>} {
+  %y = grad.sin %x : tensor<40x3xf64>
+  return %y, %n : tensor<40x3xf64>, tensor<i64>
+}
+
+func.func @any(%x: tensor<1061851424xf64>, %n: tensor<i64>) -> (tensor<1061851424xf64>, tensor<i64>)
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1>, grad.result_sizes = array<i64: 0, 0, 1>,
+                grad.open_sizes = array<i64: 1>, grad.least_room = 0} {
+  %y = grad.sin %x : tensor<1061851424xf64>
+  return %y, %n : tensor<1061851424xf64>, tensor<i64>
+}
