@@ -19,6 +19,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace mlir::grad {
 #define GEN_PASS_DEF_GRADRESULTSTOSLOTS
@@ -104,8 +105,21 @@ private:
 
 } // namespace
 
+/// Erases what computes of numbers what nobody needs: they would be read back.
+static void eraseUnneeded(func::FuncOp list) {
+  SmallVector<Operation *> ops;
+  list.walk([&](Operation *op) {
+    if (op->getNumRegions() == 0)
+      ops.push_back(op);
+  });
+  for (Operation *op : llvm::reverse(ops))
+    if (isOpTriviallyDead(op))
+      op->erase();
+}
+
 LogicalResult GradResultsToSlots::runOn(func::FuncOp list,
                                         SymbolTable &symbols) {
+  eraseUnneeded(list);
   SmallVector<func::CallOp> calls;
   int64_t numBytes = 0;
   list.walk([&](func::CallOp call) {

@@ -380,11 +380,12 @@ class DeviceExecutable(Runnable):
         report: Any = None,
         name: str = "a program",
         targets: Sequence[tuple[int, Callable[..., Any]]] = (),
+        cuts: Sequence[tuple[int, int, int, int]] = (),
     ) -> None:
         """Loads `program`, a device program of the compiler's; `captures` are copied to the device.
 
-        The last `num_checked` results come to the host in each call. The rest is as for
-        `Executable`.
+        The last `num_checked` results come to the host in each call. `cuts` are those of `Lowered`:
+        results have the sizes of the call. The rest is as for `Executable`.
 
         Raises:
             gradopt.errors.DeviceError: the device is missing, or refuses it.

@@ -9,6 +9,9 @@
 
 #include <nanobind/stl/string.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace nb = nanobind;
 
 namespace gradopt::native {
@@ -41,7 +44,7 @@ DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
                                    size_t arenaBytes, size_t numChecked,
                                    nb::handle captureArrays, nb::handle donated,
                                    nb::object report, const std::string &name,
-                                   nb::handle targetPairs)
+                                   nb::handle targetPairs, nb::handle cutTuples)
     : Runnable(argSpecs, resultSpecs, captureArrays, donated,
                std::move(report)),
       device(device), arena(arenaBytes), numChecked(numChecked),
@@ -49,6 +52,18 @@ DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
   if (numChecked > results.size())
     throw nb::value_error("there are not so many results to check");
   targets.set(targetPairs);
+  for (nb::handle parts : cutTuples) {
+    cuts.push_back({nb::cast<size_t>(parts[0]), nb::cast<size_t>(parts[1]),
+                    nb::cast<size_t>(parts[2]),
+                    nb::cast<Py_ssize_t>(parts[3])});
+    const Cut &cut = cuts.back();
+    if (cut.result >= results.size() || cut.count >= results.size() ||
+        cut.axis >= results[cut.result].shape.size() ||
+        !results[cut.count].isScalar() ||
+        results[cut.count].bytes != sizeof(int64_t) ||
+        cut.argument >= Py_ssize_t(args.size()))
+      throw nb::value_error("there is no such size of a result");
+  }
   gradopt_cuda_module *loaded = nullptr;
   gradopt_status status;
   {
@@ -110,11 +125,20 @@ int DeviceExecutable::traverse(visitproc visit, void *arg) const {
   return Runnable::traverse(visit, arg);
 }
 
+/// Whether an array of this shape can be such an argument.
+static bool fitsShape(const ArraySpec &spec,
+                      const std::vector<npy_intp> &shape) {
+  if (!spec.isSized)
+    return shape == spec.shape;
+  return shape.size() == spec.shape.size() && shape[0] <= spec.shape[0] &&
+         std::equal(shape.begin() + 1, shape.end(), spec.shape.begin() + 1);
+}
+
 bool DeviceExecutable::accepts(size_t i, PyObject *leaf) const {
   if (const DeviceArray *array = DeviceArray::get(leaf))
     return array->getDevice() == device &&
            array->getSpec().code == args[i].code &&
-           array->getSpec().shape == args[i].shape;
+           fitsShape(args[i], array->getSpec().shape);
   return args[i].accepts(leaf, classifyLeaf(leaf));
 }
 
@@ -150,6 +174,11 @@ private:
   gradopt_status copyDonated();
   gradopt_status allocateResults();
   gradopt_status readBack();
+  gradopt_status readCounts();
+  bool findCounts();
+  std::vector<npy_intp> shapeOf(size_t i) const;
+  PyObject *makeOnHost(size_t i) const;
+  nb::object makeOnDevice(size_t i);
   bool makeResults(Vector<PyObject *> &out);
 
   std::shared_ptr<DeviceMemory> allocate(size_t bytes) {
@@ -158,6 +187,14 @@ private:
   gradopt_status copy(void *to, const void *from, size_t bytes) {
     return bytes ? gradopt_cuda_copy(code.device, to, from, bytes, stream)
                  : GRADOPT_OK;
+  }
+  /// Bytes of an argument, which may have fewer rows than it can have.
+  size_t bytesOf(size_t i) const {
+    if (!code.args[i].isSized)
+      return code.args[i].bytes;
+    const DeviceArray *array = DeviceArray::get(leaves[i]);
+    return array ? array->getSpec().bytes
+                 : size_t(PyArray_NBYTES(asArray(leaves[i])));
   }
   /// The results in front of those that are read back in each call.
   size_t numReturned() const { return code.results.size() - code.numChecked; }
@@ -185,6 +222,8 @@ private:
   std::shared_ptr<DeviceMemory> hostResults;
   /// NumPy arrays for results that do not stay, or null.
   OwnedObjects hostArrays;
+  /// How many elements there are, for each cut.
+  std::vector<int64_t> counts;
 };
 
 bool DeviceExecutable::Call::addHostArgument(size_t i) {
@@ -196,7 +235,7 @@ bool DeviceExecutable::Call::addHostArgument(size_t i) {
   bool isNumber = from == cell.bytes;
   if (isNumber)
     cells.push_back(cell);
-  staged.push_back({i, isNumber ? nullptr : from, spec.bytes, 0});
+  staged.push_back({i, isNumber ? nullptr : from, bytesOf(i), 0});
   return true;
 }
 
@@ -225,7 +264,7 @@ bool DeviceExecutable::Call::lookAtArguments() {
       return fail("waiting for an argument of ");
     addresses[i] = array->getAddress();
     if (reinterpret_cast<uintptr_t>(addresses[i]) % kArgumentAlignment)
-      staged.push_back({i, addresses[i], code.args[i].bytes, 0});
+      staged.push_back({i, addresses[i], bytesOf(i), 0});
   }
   return true;
 }
@@ -244,7 +283,7 @@ bool DeviceExecutable::Call::takeDonated() {
   for (size_t i = 0; i < code.args.size(); ++i)
     if (DeviceArray::get(leaves[i]) && code.args[i].bytes) {
       auto *begin = static_cast<const char *>(addresses[i]);
-      extents.push_back({begin, begin + code.args[i].bytes, i, isTaken[i]});
+      extents.push_back({begin, begin + bytesOf(i), i, isTaken[i]});
     }
   if (auto shared = findShared(extents)) {
     code.raiseShared(*shared);
@@ -351,7 +390,7 @@ gradopt_status DeviceExecutable::Call::allocateResults() {
 /// Copies the results that do not stay, and waits for them.
 gradopt_status DeviceExecutable::Call::readBack() {
   if (hostArrays.empty())
-    return GRADOPT_OK;
+    return readCounts();
   size_t first = code.results.size() - hostArrays.size();
   for (size_t i = 0; i < hostArrays.size(); ++i) {
     gradopt_status status =
@@ -360,7 +399,39 @@ gradopt_status DeviceExecutable::Call::readBack() {
     if (status != GRADOPT_OK)
       return status;
   }
-  return gradopt_cuda_synchronize(code.device, stream);
+  gradopt_status status = gradopt_cuda_synchronize(code.device, stream);
+  return status == GRADOPT_OK ? readCounts() : status;
+}
+
+/// Reads how many elements results have that stay, where no argument tells.
+gradopt_status DeviceExecutable::Call::readCounts() {
+  bool isRead = false;
+  for (size_t i = 0; i < code.cuts.size(); ++i) {
+    const Cut &cut = code.cuts[i];
+    if (!onDevice || cut.argument >= 0)
+      continue;
+    gradopt_status status =
+        copy(&counts[i], resultAddresses[cut.count], sizeof(int64_t));
+    if (status != GRADOPT_OK)
+      return status;
+    isRead = true;
+  }
+  return isRead ? gradopt_cuda_synchronize(code.device, stream) : GRADOPT_OK;
+}
+
+/// Finds how many elements there are along dimensions of results, but for what
+/// only the run tells of those that stay.
+bool DeviceExecutable::Call::findCounts() {
+  for (const Cut &cut : code.cuts) {
+    counts.push_back(0);
+    if (cut.argument < 0)
+      continue;
+    counts.back() =
+        PyNumber_AsSsize_t(leaves[size_t(cut.argument)], PyExc_OverflowError);
+    if (counts.back() == -1 && PyErr_Occurred())
+      return false;
+  }
+  return true;
 }
 
 gradopt_status DeviceExecutable::Call::launch() {
@@ -390,22 +461,96 @@ gradopt_status DeviceExecutable::Call::launch() {
   return status == GRADOPT_OK ? readBack() : status;
 }
 
+/// The shape that a result has in this call.
+std::vector<npy_intp> DeviceExecutable::Call::shapeOf(size_t i) const {
+  std::vector<npy_intp> shape = code.results[i].shape;
+  for (size_t number = 0; number < code.cuts.size(); ++number) {
+    const Cut &cut = code.cuts[number];
+    if (cut.result != i)
+      continue;
+    int64_t count = counts[number];
+    if (!onDevice)
+      std::memcpy(&count, PyArray_DATA(asArray(hostArrays[cut.count])),
+                  sizeof(count));
+    npy_intp &extent = shape[cut.axis];
+    extent = std::clamp(npy_intp(count), npy_intp(0), extent);
+  }
+  return shape;
+}
+
+/// A result that was brought to the host; a NumPy scalar if it has no
+/// dimensions.
+PyObject *DeviceExecutable::Call::makeOnHost(size_t i) const {
+  size_t first = code.results.size() - hostArrays.size();
+  PyObject *whole = hostArrays[i - first];
+  const std::vector<npy_intp> &largest = code.results[i].shape;
+  std::vector<npy_intp> shape = shapeOf(i);
+  if (shape == largest)
+    return PyArray_Return(asArray(Py_NewRef(whole)));
+  nb::list slices;
+  for (npy_intp extent : shape)
+    slices.append(nb::slice(nb::none(), nb::int_(extent), nb::none()));
+  return PyObject_GetItem(whole, nb::tuple(slices).ptr());
+}
+
+/// A result that stays on the device: the same memory where the elements that
+/// there are lie one after the other, else a copy of them. Null if a Python
+/// error was set.
+nb::object DeviceExecutable::Call::makeOnDevice(size_t i) {
+  std::shared_ptr<DeviceMemory> memory = std::move(resultMemory[i]);
+  void *address = resultAddresses[i];
+  ArraySpec spec = code.results[i];
+  const std::vector<npy_intp> &largest = code.results[i].shape;
+  spec.shape = shapeOf(i);
+  size_t rank = spec.shape.size();
+  // Behind the last dimension that is cut, elements are side by side; in front
+  // of it, each index has a block of its own.
+  size_t last = rank;
+  while (last > 0 && spec.shape[last - 1] == largest[last - 1])
+    --last;
+  if (last == 0) {
+    memory->setMaker(code.name);
+    return DeviceArray::make(std::move(spec), std::move(memory), address);
+  }
+  size_t block = size_t(PyDataType_ELSIZE(spec.getDescr()));
+  for (size_t d = last; d < rank; ++d)
+    block *= size_t(largest[d]);
+  size_t step = block * size_t(largest[last - 1]);
+  block *= size_t(spec.shape[last - 1]);
+  size_t numBlocks = 1;
+  for (size_t d = 0; d + 1 < last; ++d)
+    numBlocks *= size_t(spec.shape[d]);
+  spec.bytes = block * numBlocks;
+  if (last > 1 && spec.bytes) {
+    std::shared_ptr<DeviceMemory> copied = allocate(spec.bytes);
+    std::vector<npy_intp> index(last - 1, 0);
+    for (size_t number = 0; number < numBlocks; ++number) {
+      size_t from = 0;
+      for (size_t d = 0; d + 1 < last; ++d)
+        from = from * size_t(largest[d]) + size_t(index[d]);
+      if (!copied ||
+          copy(static_cast<char *>(copied->getAddress()) + number * block,
+               static_cast<char *>(address) + from * step,
+               block) != GRADOPT_OK) {
+        fail("copying a result of ");
+        return nb::object();
+      }
+      for (size_t d = last - 1; d-- > 0 && ++index[d] == spec.shape[d];)
+        index[d] = 0;
+    }
+    memory = std::move(copied);
+    address = memory->getAddress();
+  }
+  memory->setMaker(code.name);
+  return DeviceArray::make(std::move(spec), std::move(memory), address);
+}
+
 bool DeviceExecutable::Call::makeResults(Vector<PyObject *> &out) {
   size_t begin = out.size();
   size_t first = code.results.size() - hostArrays.size();
   for (size_t i = 0; i < code.results.size(); ++i) {
-    PyObject *result;
-    if (i >= first) {
-      // A NumPy scalar if it has no dimensions.
-      result = PyArray_Return(asArray(Py_NewRef(hostArrays[i - first])));
-    } else {
-      resultMemory[i]->setMaker(code.name);
-      void *address = resultAddresses[i];
-      result = DeviceArray::make(code.results[i], std::move(resultMemory[i]),
-                                 address)
-                   .release()
-                   .ptr();
-    }
+    PyObject *result =
+        i >= first ? makeOnHost(i) : makeOnDevice(i).release().ptr();
     if (!result) {
       while (out.size() > begin)
         Py_DECREF(out.takeBack());
@@ -420,7 +565,8 @@ bool DeviceExecutable::Call::run(Vector<PyObject *> &out) {
   for (size_t i = 0; i < leaves.size(); ++i)
     if (!code.checkLive(i, leaves[i]))
       return false;
-  if (!lookAtArguments() || !takeDonated() || !prepareResults())
+  if (!lookAtArguments() || !takeDonated() || !prepareResults() ||
+      !findCounts())
     return false;
   if (code.captured)
     code.captured->addUser(stream);
@@ -462,12 +608,13 @@ void bindDeviceExecutable(nb::module_ &module) {
                                          "A loaded program for a device.")
       .def(nb::init<nb::bytes, int32_t, nb::handle, nb::handle, size_t, size_t,
                     nb::handle, nb::handle, nb::object, const std::string &,
-                    nb::handle>(),
+                    nb::handle, nb::handle>(),
            nb::arg("program"), nb::arg("device"), nb::arg("args"),
            nb::arg("results"), nb::arg("arena_bytes") = 0,
            nb::arg("num_checked") = 0, nb::arg("captures") = nb::tuple(),
            nb::arg("donated") = nb::tuple(), nb::arg("report") = nb::none(),
-           nb::arg("name") = "a program", nb::arg("targets") = nb::tuple())
+           nb::arg("name") = "a program", nb::arg("targets") = nb::tuple(),
+           nb::arg("cuts") = nb::tuple())
       .def_prop_ro("device", &DeviceExecutable::getDevice);
 }
 

@@ -24,14 +24,15 @@ class DeviceExecutable : public Runnable {
 public:
   /// Loads the program; throws nanobind::python_error. The last `numChecked`
   /// results are numbers that are read back in each call. `name` is that of the
-  /// user's function; `targets` are described in Callbacks.h. For the rest see
-  /// `Runnable`.
+  /// user's function; `targets` are described in Callbacks.h; `cuts` has for
+  /// each dimension of results that may have fewer elements a `Cut`. For the
+  /// rest see `Runnable`.
   DeviceExecutable(nanobind::bytes program, int32_t device,
                    nanobind::handle args, nanobind::handle results,
                    size_t arenaBytes, size_t numChecked,
                    nanobind::handle captures, nanobind::handle donated,
                    nanobind::object report, const std::string &name,
-                   nanobind::handle targets);
+                   nanobind::handle targets, nanobind::handle cuts);
 
   /// Takes a program of a bundle, see `Runnable`, and loads it.
   DeviceExecutable(gradopt_program *program, int32_t device,
@@ -46,6 +47,14 @@ public:
 
 private:
   class Call;
+
+  /// A result that is as large as it can be, a dimension, and how many elements
+  /// there are along it: another result, or, if that is not negative, an
+  /// argument.
+  struct Cut {
+    size_t result, axis, count;
+    Py_ssize_t argument;
+  };
 
   struct Unload {
     void operator()(gradopt_cuda_module *module) const {
@@ -62,6 +71,8 @@ private:
   std::shared_ptr<DeviceMemory> captured;
   std::vector<void *> captureAddresses;
   Targets targets;
+  /// In the order of their results.
+  std::vector<Cut> cuts;
   std::unique_ptr<gradopt_cuda_module, Unload> module;
 };
 

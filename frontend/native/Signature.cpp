@@ -266,7 +266,7 @@ inline void Signature::addArray(PyArrayObject *array, bool isSized) {
   leaves.push_back(Py_NewRef(reinterpret_cast<PyObject *>(array)));
 }
 
-bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
+bool Signature::addLeaf(PyObject *leaf, LeafKind kind, bool isSized) {
   uint64_t type = uint64_t(kind) << 40;
   switch (kind) {
   case LeafKind::Array:
@@ -287,7 +287,11 @@ bool Signature::addLeaf(PyObject *leaf, LeafKind kind) {
     type |= uint64_t(spec.shape.size()) << 48 | uint64_t(spec.code);
     tokens.push_back(token(Tag::Leaf, type));
     tokens.push_back(uint64_t(array.getDevice()));
+    size_t begin = tokens.size();
     tokens.append(spec.shape.begin(), spec.shape.end());
+    // No array has so many rows.
+    if (isSized && !spec.shape.empty())
+      tokens[begin] = ~uint64_t(0);
     break;
   }
   default:
@@ -463,7 +467,7 @@ bool Signature::assign(PyObject *leafSequence, PyObject *structure,
                    PySequence_Fast_GET_ITEM(areSized.ptr(), i) == Py_True;
     if (kind == LeafKind::Array)
       addArray(reinterpret_cast<PyArrayObject *>(leaf), isSized);
-    else if (!addLeaf(leaf, kind))
+    else if (!addLeaf(leaf, kind, isSized))
       return false;
   }
   return true;

@@ -100,7 +100,7 @@ private:
   FlattenStatus add(PyObject *value, int depth);
   FlattenStatus addSized(PyObject *leaf);
   FlattenStatus addSizes();
-  bool addLeaf(PyObject *leaf, LeafKind kind);
+  bool addLeaf(PyObject *leaf, LeafKind kind, bool isSized = false);
   void addArray(PyArrayObject *array, bool isSized = false);
   FlattenStatus addForeign(PyObject *value);
   FlattenStatus addDict(PyObject *dict, int depth);

@@ -725,8 +725,6 @@ def test_what_is_not_supported() -> None:
         go.compile(f_of_two, dynamic=dims, donate_argnums=0)
     with pytest.raises(ArgumentError, match="x is static"):
         go.compile(f_of_two, dynamic=dims, static_argnums=0)
-    with pytest.raises(UnsupportedError, match="not supported on devices"):
-        go.compile(f_of_two, dynamic=dims, device="cuda")
 
 
 def test_arguments_that_are_written_to() -> None:

@@ -164,3 +164,21 @@ func.func private @use(%x: complex<f64>) {
   %re = complex.re %x : complex<f64>
   return
 }
+
+// -----
+
+// What nobody needs is not read back.
+
+// CHECK-LABEL: func.func @main(
+// CHECK: call @number(
+// CHECK-NEXT: return
+func.func @main(%a: memref<4xf64>, %arena: memref<512xi8>)
+    attributes {grad.arena_bytes = 512 : i64, grad.command_frame = 0 : i64} {
+  %n = func.call @number(%a) : (memref<4xf64>) -> i64
+  %m = arith.index_cast %n : i64 to index
+  return
+}
+func.func private @number(%a: memref<4xf64>) -> i64 {
+  %c3 = arith.constant 3 : i64
+  return %c3 : i64
+}

@@ -274,18 +274,13 @@ def fit(
     Raises:
         ArgumentTypeError: what should have dimensions is no array.
         ArgumentError: there is no such dimension, it is too large, or two are not of one size.
-        UnsupportedError: an array is on a device.
+        UnsupportedError: an array on a device is smaller along another dimension than the first.
     """
     sizes: dict[str, int] = {}
     dims: dict[str, Dim] = {}
     where: dict[str, str] = {}
     for leaf, path, own in zip(leaves, paths, axes, strict=True):
-        if own and type(leaf) is DeviceArray:
-            raise UnsupportedError(
-                f"{path} is on a device, and dynamic= names dimensions of it, which is supported "
-                "for arrays on the host only"
-            )
-        if own and not isinstance(leaf, np.ndarray):
+        if own and not isinstance(leaf, (np.ndarray, DeviceArray)):
             raise ArgumentTypeError(f"dynamic= names dimensions of {path}, which is no array")
         for axis, dim in own:
             if not -leaf.ndim <= axis < leaf.ndim:
@@ -312,7 +307,7 @@ def fit(
                     f"are of the size {dim.name!r}"
                 )
     made = Sized([], [], [], sizes, sorted(dims.values(), key=lambda dim: dim.name))
-    for leaf, own in zip(leaves, axes, strict=True):
+    for leaf, path, own in zip(leaves, paths, axes, strict=True):
         if not own:
             made.leaves.append(leaf)
             made.are_sized.append(False)
@@ -321,7 +316,7 @@ def fit(
         shape: list[int | Dim] = list(leaf.shape)
         for axis, dim in own:
             shape[axis] = dims[dim.name]
-        made.leaves.append(_with_room(leaf, shape))
+        made.leaves.append(_with_room(leaf, path, shape))
         made.are_sized.append(isinstance(shape[0], Dim))
         made.shapes.append(tuple(shape))
     return made
@@ -339,11 +334,18 @@ def bounds(shape: Sequence[int | Dim]) -> tuple[int, ...]:
     return tuple([size.max or 0 if isinstance(size, Dim) else size for size in shape])
 
 
-def _with_room(array: np.ndarray[Any, Any], shape: Sequence[int | Dim]) -> np.ndarray[Any, Any]:
+def _with_room(
+    array: np.ndarray[Any, Any] | DeviceArray, path: str, shape: Sequence[int | Dim]
+) -> np.ndarray[Any, Any] | DeviceArray:
     """The array with rows of the largest size."""
     wanted = (*array.shape[:1], *bounds(shape[1:]))
     if wanted == array.shape:
         return array
+    if isinstance(array, DeviceArray):
+        raise UnsupportedError(
+            f"{path} is on a device, and has shape {array.shape}; of what dynamic= names, only the "
+            f"first dimension may be smaller there, as of an array of shape {wanted}"
+        )
     room = np.zeros(wanted, array.dtype)
     room[tuple([slice(size) for size in array.shape])] = array
     return room

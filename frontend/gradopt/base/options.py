@@ -85,8 +85,6 @@ class Options:
                     f"the argument {name or number} cannot be donated: dynamic= names dimensions "
                     "of it"
                 )
-        if self.dynamic.arguments and self.device not in (None, "cpu"):
-            raise UnsupportedError(f"dynamic= is not supported on devices ({self.device})")
 
 
 def make_options(function: Callable[..., Any], options: dict[str, Any]) -> Options:

@@ -305,12 +305,6 @@ class Compiled(_gradopt.Dispatcher):
         arguments = given.arguments
         paths = [leaf.path for leaf in arguments]
         device = device_of(given.leaves, paths, self.options.device, function_name(self._function))
-        if given.dims and device != CPU:
-            raise UnsupportedError(
-                f"dynamic= is not supported on devices, and {function_name(self._function)} is "
-                f"called with arrays on {device}",
-                function_source(self._function),
-            )
         store = store_directory() if self.options.cache else ""
         trace = Trace(
             store,
@@ -322,11 +316,15 @@ class Compiled(_gradopt.Dispatcher):
         open_sizes = [
             number for number, dim in enumerate(given.dims, len(leaves)) if dim.max == OPEN_SIZE
         ]
+        if open_sizes and device != CPU:
+            # `_lower` goes on with a largest value.
+            raise UnsupportedError(f"code for {device} has room for a number of rows that is known")
         trace.is_open = bool(open_sizes)
         scope = Scope(trace, None, "main", self._function)
 
         def build() -> tuple[list[Value], TreeDef, list[str]]:
             inputs = [scope.add_argument(leaf.shape, leaf.dtype, leaf.path) for leaf in arguments]
+            known.update({inputs[i].ssa: i for i in range(len(leaves), len(inputs))})
             own = arguments[: len(leaves)]
             if trace.rewrites:
                 for i, leaf in enumerate(own):
@@ -350,7 +348,7 @@ class Compiled(_gradopt.Dispatcher):
             ]
             positional, named = structure.unflatten(traced)
             result = call_user(self._function, positional, named)
-            if trace.has_sizes and device == CPU:
+            if trace.has_sizes:
                 result = apart(result, Handle._read)
             flat, result_tree = flatten(result)
             if sizes := argument_sizes(arguments):
@@ -373,14 +371,14 @@ class Compiled(_gradopt.Dispatcher):
             if open_sizes:
                 shapes = [leaf.sizes or leaf.shape for leaf in own]
                 shapes += [array.shape for array in trace.captures]
-                known = [size for shape in shapes for size in shape if isinstance(size, int)]
-                if any(map(is_open, known)):
+                if any(is_open(n) for shape in shapes for n in shape if isinstance(n, int)):
                     raise UnsupportedError(f"an array of {name} is too large")
                 scope.state_room(open_sizes)
             scope.finish([*results, *outcome_of(scope)])
             return results, result_tree, result_paths
 
         written: list[int] = []
+        known: dict[Any, int] = {}  # Sizes that are arguments.
         name = function_name(self._function)
         try:
             results, result_tree, result_paths = within(scope, build)
@@ -431,6 +429,10 @@ class Compiled(_gradopt.Dispatcher):
                 )
                 if open_sizes
                 else None,
+                [
+                    (result, axis, count, known.get(results[count].ssa, -1))
+                    for result, axis, count in sizes_among(result_tree)
+                ],
             )
         finally:
             trace.close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 import warnings
@@ -14,6 +15,7 @@ import numpy as np
 
 from gradopt import _gradopt
 from gradopt._gradopt import OPEN_SIZE, TAPE_BYTES, DeviceArray
+from gradopt.array.unknown_sizes import UnknownSizeArray
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
 from gradopt.base.dims import Dim
@@ -198,6 +200,9 @@ class Lowered:
         written: arguments that the function writes to, by number: what they hold afterwards are
             results behind those that it returns.
         open_sizes: of code for any number of rows.
+        cuts: for each dimension of results that may have fewer elements than memory: the number of
+            the result, the dimension, the number of the result that is how many, and of the
+            argument that it is, or -1.
     """
 
     def __init__(
@@ -220,6 +225,7 @@ class Lowered:
         loops: Sequence[LoopReport],
         written: Sequence[int],
         open_sizes: OpenSizes | None = None,
+        cuts: Sequence[tuple[int, int, int, int]] = (),
     ) -> None:
         self.name = name
         self.arguments = tuple(arguments)
@@ -236,6 +242,7 @@ class Lowered:
         self._loops = tuple(loops)
         self.written = tuple(written)
         self.open_sizes = open_sizes
+        self.cuts = tuple(cuts)
         self._arena_bytes: int | None = None
         self._tape_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
@@ -414,6 +421,7 @@ class Lowered:
             self._report(),
             self.name,
             [(target.address, target.handler) for target in self.targets],
+            self.cuts,
         )
 
     def _object_code(self, chip: str = "") -> tuple[bytes, int]:
@@ -492,12 +500,21 @@ class Lowered:
             arg_leaves: for each argument the number of the call's leaf, if they differ.
         """
         tree = _plain_tree(self.result_tree)
+        unflatten = self.result_tree.unflatten
+        if self.cuts and self.device != CPU:
+            # There, results have the sizes of the call.
+            whole, numbers = _without_sizes(self.result_tree)
+            tree = _plain_tree(whole, numbers)
+
+            def unflatten(leaves: Sequence[Any]) -> Any:
+                return whole.unflatten([leaves[number] for number in numbers])
+
         custom = tree is _CUSTOM
         return _gradopt.Specialization(
             self.executable,
             None if custom else tree,
             arg_leaves=arg_leaves,
-            unflatten=self.result_tree.unflatten if custom else None,
+            unflatten=unflatten if custom else None,
             on_failure=self._raise_failure if self.checks else None,
             written=self.written,
             on_conflict=self._require_free,
@@ -581,9 +598,29 @@ _OUTCOME = ((np.dtype(np.int64), ()),) * 2
 _CUSTOM = object()
 
 
-def _plain_tree(tree: TreeDef) -> Any:
-    """Result numbers in exact tuples, lists and dicts; `_CUSTOM` if there are other containers."""
+def _without_sizes(tree: TreeDef) -> tuple[TreeDef, list[int]]:
+    """The structure with arrays in place of such with their sizes, and the numbers of the leaves
+    that are these arrays."""
     counter = iter(range(tree.leaf_count))
+    numbers: list[int] = []
+
+    def build(node: TreeDef) -> TreeDef:
+        if node.cls is None or node.cls is UnknownSizeArray:
+            numbers.append(next(counter))
+            for _ in range(node.leaf_count - 1):
+                next(counter)
+            return _LEAF
+        return dataclasses.replace(node, children=tuple(map(build, node.children)))
+
+    return build(tree), numbers
+
+
+_LEAF = TreeDef(None)
+
+
+def _plain_tree(tree: TreeDef, numbers: Sequence[int] | None = None) -> Any:
+    """Result numbers in exact tuples, lists and dicts; `_CUSTOM` if there are other containers."""
+    counter = iter(range(tree.leaf_count) if numbers is None else numbers)
 
     def build(node: TreeDef) -> Any:
         if node.cls is None:
