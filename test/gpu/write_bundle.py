@@ -104,9 +104,12 @@ class Recorder:
         return _compiler.BundleProgram(
             name,
             arena,
-            [(f"x{i}", DTYPES.index(dtype), shape) for i, (dtype, shape) in enumerate(args)],
+            [(f"x{i}", DTYPES.index(dtype), shape, ()) for i, (dtype, shape) in enumerate(args)],
             [],
-            [(f"r{i}", DTYPES.index(dtype), shape, -1) for i, (dtype, shape) in enumerate(results)],
+            [
+                (f"r{i}", DTYPES.index(dtype), shape, -1, ())
+                for i, (dtype, shape) in enumerate(results)
+            ],
             [],
             [],
             code,
