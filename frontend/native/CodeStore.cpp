@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // One file for each program, under the SHA-256 of the program, the machine and
-// the version of the dialect:
+// the version of the dialect, in one of 64 directories, as its first bits say:
 //
 //   the SHA-256 of the rest, the arena's size and the size of what follows
 //   (8 bytes each), the libraries that made it, the object file
@@ -13,12 +13,14 @@
 // Nothing here needs LLVM, which a process that finds all of its code does not
 // load. So the version of LLVM is among the libraries.
 //
-// LLVM's pruneCache() removes files that were not used for longest; it looks at
-// the times of access, and at names that begin as here.
+// Each of these directories has its part of all bytes that are kept, so whoever
+// adds a file looks at no more than the files beside it, some 1,000 if the
+// store is full.
 //
 //===----------------------------------------------------------------------===//
 
 #include "CodeStore.h"
+#include "StorePruning.h"
 
 #include "runtime/Sha256.h"
 
@@ -36,7 +38,11 @@ namespace gradopt::native {
 
 static constexpr size_t kDigestSize = runtime::kSha256Size;
 /// Kinds of files.
-static constexpr const char *kCode = "", *kNotes = "notes-";
+static constexpr const char *kCode = "code-", *kNotes = "notes-";
+
+/// Bytes of the whole store, and in how many directories they are.
+static constexpr off_t kMostBytes = off_t(1) << 30;
+static constexpr unsigned kNumBuckets = 64;
 
 /// Notes of more bytes are begun anew.
 static constexpr off_t kMostNotes = off_t(1) << 20;
@@ -195,16 +201,20 @@ uint64_t numberAt(const std::string &bytes, size_t offset) {
   return number;
 }
 
-} // namespace
-
-std::string CodeStore::fileName(const char *kind,
-                                const std::string &name) const {
-  std::string text = std::string("llvmcache-") + kind;
-  for (unsigned char byte : digest(name + identity))
-    for (int digit : {byte >> 4, byte & 15})
-      text += "0123456789abcdef"[digit];
-  return text;
+/// Two digits.
+std::string hexadecimal(uint8_t byte) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  return {kDigits[byte >> 4], kDigits[byte & 15]};
 }
+
+/// Whether a directory is this user's, and nobody else can write to it.
+bool isOwn(int directory) {
+  struct stat status;
+  return fstat(directory, &status) == 0 && status.st_uid == geteuid() &&
+         !(status.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+} // namespace
 
 CodeStore::~CodeStore() { close(directory); }
 
@@ -216,22 +226,52 @@ std::unique_ptr<CodeStore> CodeStore::open(const std::string &path,
   if (directory < 0)
     return nullptr;
   std::unique_ptr<CodeStore> store(new CodeStore(directory, thisIdentity()));
-  struct stat status;
-  if (fstat(directory, &status) != 0)
-    return nullptr;
-  if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH))) {
-    message = "the cache " + path +
-              " is not used: expected a directory that only its owner, this "
-              "user, can write to";
-    return nullptr;
+  if (isOwn(directory))
+    return store;
+  message = "the cache " + path +
+            " is not used: expected a directory that only its owner, this "
+            "user, can write to";
+  return nullptr;
+}
+
+/// A directory of the store, and the name of a file in it, which may be there.
+struct CodeStore::Place {
+  Place(int bucket, std::string name) : bucket(bucket), name(std::move(name)) {}
+
+  File open(int flags) const { return openAs(name, flags); }
+  File openAs(const std::string &other, int flags) const {
+    return File(bucket.descriptor < 0 ? -1
+                                      : openat(bucket.descriptor, other.c_str(),
+                                               flags | O_NOFOLLOW | O_CLOEXEC,
+                                               S_IRUSR | S_IWUSR));
   }
-  return store;
+
+  const File bucket;
+  const std::string name;
+};
+
+CodeStore::Place CodeStore::placeOf(const char *kind, const std::string &name,
+                                    bool makesBucket) const {
+  std::string text = digest(name + identity);
+  std::string bucket = hexadecimal(uint8_t(text[0]) % kNumBuckets);
+  if (makesBucket)
+    mkdirat(directory, bucket.c_str(), S_IRWXU);
+  int descriptor = openat(directory, bucket.c_str(),
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor >= 0 && !isOwn(descriptor)) {
+    close(descriptor);
+    descriptor = -1;
+  }
+  std::string file = kind;
+  for (char byte : text)
+    file += hexadecimal(uint8_t(byte));
+  return Place(descriptor, std::move(file));
 }
 
 std::shared_ptr<const ObjectCode>
 CodeStore::find(const std::string &program) const {
-  std::string name = fileName(kCode, program);
-  File file(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  Place place = placeOf(kCode, program, /*makesBucket=*/false);
+  File file = place.open(O_RDONLY);
   off_t size = file.ownSize();
   if (size < 0)
     return nullptr;
@@ -242,7 +282,7 @@ CodeStore::find(const std::string &program) const {
       digest(content.data() + kDigestSize, content.size() - kDigestSize) ==
           content.substr(0, kDigestSize);
   if (!isWhole) {
-    unlinkat(directory, name.c_str(), 0);
+    unlinkat(place.bucket.descriptor, place.name.c_str(), 0);
     return nullptr;
   }
   auto made = std::make_shared<ObjectCode>();
@@ -265,22 +305,24 @@ void CodeStore::add(const std::string &program, const ObjectCode &code,
     lines += versionOf(fileOf(address));
   std::string rest =
       bytesOf(code.arenaBytes) + bytesOf(lines.size()) + lines + code.object;
-  std::string name = fileName(kCode, program);
-  std::string temporary = name + "." + std::to_string(getpid()) + "." +
+  Place place = placeOf(kCode, program, /*makesBucket=*/true);
+  int bucket = place.bucket.descriptor;
+  std::string temporary = place.name + "." + std::to_string(getpid()) + "." +
                           std::to_string(reinterpret_cast<uintptr_t>(&code));
-  File file(openat(directory, temporary.c_str(),
-                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                   S_IRUSR | S_IWUSR));
-  if (file.descriptor < 0)
-    return;
-  if (!file.write(digest(rest)) || !file.write(rest) ||
-      renameat(directory, temporary.c_str(), directory, name.c_str()) != 0)
-    unlinkat(directory, temporary.c_str(), 0);
+  {
+    File file = place.openAs(temporary, O_WRONLY | O_CREAT | O_EXCL);
+    if (file.descriptor < 0)
+      return;
+    if (!file.write(digest(rest)) || !file.write(rest) ||
+        renameat(bucket, temporary.c_str(), bucket, place.name.c_str()) != 0)
+      unlinkat(bucket, temporary.c_str(), 0);
+  }
+  if (pruneDirectory(bucket, kMostBytes / kNumBuckets))
+    pruneOldLayout(directory);
 }
 
 std::string CodeStore::notes(const std::string &name) const {
-  File file(openat(directory, fileName(kNotes, name).c_str(),
-                   O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  File file = placeOf(kNotes, name, /*makesBucket=*/false).open(O_RDONLY);
   off_t size = file.ownSize();
   std::string text(size_t(std::max(size, off_t(0))), '\0');
   return file.read(text.data(), text.size()) ? text : "";
@@ -288,9 +330,8 @@ std::string CodeStore::notes(const std::string &name) const {
 
 void CodeStore::addNotes(const std::string &name,
                          const std::string &text) const {
-  File file(openat(directory, fileName(kNotes, name).c_str(),
-                   O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                   S_IRUSR | S_IWUSR));
+  File file = placeOf(kNotes, name, /*makesBucket=*/true)
+                  .open(O_WRONLY | O_APPEND | O_CREAT);
   off_t size = file.ownSize();
   if (size < 0 || (size > kMostNotes && ftruncate(file.descriptor, 0) != 0))
     return;

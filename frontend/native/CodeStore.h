@@ -38,7 +38,8 @@ public:
 
   /// Keeps the code for as long as the libraries that made it stay as they are,
   /// which is told by addresses in them. Without room for it, or a right to,
-  /// nothing happens.
+  /// nothing happens. Of what was kept before, some that was not used for long
+  /// is dropped.
   void add(const std::string &program, const ObjectCode &code,
            std::initializer_list<const void *> libraries) const;
 
@@ -48,7 +49,9 @@ public:
   void addNotes(const std::string &name, const std::string &text) const;
 
 private:
-  std::string fileName(const char *kind, const std::string &name) const;
+  struct Place;
+  Place placeOf(const char *kind, const std::string &name,
+                bool makesBucket) const;
 
   CodeStore(int directory, std::string identity)
       : directory(directory), identity(std::move(identity)) {}

@@ -20,7 +20,6 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/Support/CachePruning.h"
 
 #include <atomic>
 #include <chrono>
@@ -355,20 +354,15 @@ void Compilation::Work::findSparsity(mlir::ModuleOp module) {
   write(compression.colors);
 }
 
-/// Keeps the code, and drops what was not used for long.
-static void addTo(const CodeStore &store, const std::string &path,
-                  const std::string &key, const ObjectCode &code) {
+/// Keeps the code.
+static void addTo(const CodeStore &store, const std::string &key,
+                  const ObjectCode &code) {
   // In this extension, in libGradOpt, in libMLIR and in libLLVM.
   store.add(key, code,
             {reinterpret_cast<const void *>(&addTo),
              reinterpret_cast<const void *>(&mlir::grad::emitObject),
              reinterpret_cast<const void *>(&mlir::verify),
-             reinterpret_cast<const void *>(&llvm::pruneCache)});
-  llvm::CachePruningPolicy policy;
-  policy.Interval = std::chrono::seconds(60);
-  policy.Expiration = std::chrono::hours(24 * 90);
-  policy.MaxSizeBytes = uint64_t(1) << 30;
-  llvm::pruneCache(path, policy);
+             reinterpret_cast<const void *>(&llvm::errs)});
 }
 
 void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
@@ -402,7 +396,7 @@ void Compilation::Work::makeObject(const std::shared_ptr<Work> &self,
     code = std::make_shared<const ObjectCode>(
         ObjectCode{std::move(result.output), result.arenaBytes});
     if (store)
-      addTo(*store, request.store, key, *code);
+      addTo(*store, key, *code);
   }
   if (maker == self)
     cache.finish(key, this, code);

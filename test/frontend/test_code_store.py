@@ -36,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def entries(store: Path) -> list[Path]:
-    return sorted(path for path in store.glob("llvmcache-[0-9a-f]*"))
+    return sorted(store.glob("*/code-*"))
 
 
 def run(factor: float = 2.0, **options: Any) -> bool:
@@ -137,17 +137,81 @@ def test_no_directory_is_no_problem(
         assert run()
 
 
+def aged(path: Path, size: int, age: float) -> Path:
+    """A file that takes no room on disk and was last used so many seconds ago."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
 def test_its_size_is_bounded(store: Path) -> None:
-    store.mkdir(mode=0o700)
-    old = [store / f"llvmcache-{i}" for i in range(4)]
-    for age, path in enumerate(old):
-        with path.open("wb") as file:
-            file.truncate(400 << 20)  # Takes no room.
-        used = time.time() - 1000 * (age + 1)
-        os.utime(path, (used, used))
     assert run()
+    (entry,) = entries(store)
+    mark = entry.parent / ".pruned"
+    old = [aged(entry.parent / f"code-{i}", 6 << 20, 1000 * (i + 1)) for i in range(4)]
+    elsewhere = [aged(store / f"{i:02x}" / "code-old", 100 << 20, 1e9) for i in range(64)]
+
+    def add() -> None:
+        entry.unlink()
+        assert run()
+        assert entry.exists()
+
+    add()
+    assert all(path.exists() for path in old)  # It was looked at less than a minute ago.
+    os.utime(mark, (time.time() - 61,) * 2)
+    add()
+    # A 64th of 1 GB is kept, and nobody else's part is looked at.
     assert [path.exists() for path in old] == [True, True, False, False]
+    assert [path.exists() for path in elsewhere].count(False) == 1
+    # What is used last is kept, though it be alone.
+    for path in old[:2]:
+        aged(path, 17 << 20, 1000)
+    os.utime(mark, (time.time() + 1000,) * 2)
+    add()
+    assert not any(path.exists() for path in old)
     assert not run()
+
+
+def test_what_was_not_used_for_months_is_dropped(store: Path) -> None:
+    assert run()
+    (entry,) = entries(store)
+    days = 24 * 60 * 60
+    stays, goes = (aged(entry.parent / f"code-{n}", 1, n * days) for n in (89, 91))
+    (entry.parent / ".pruned").unlink()
+    entry.unlink()
+    assert run()
+    assert stays.exists()
+    assert not goes.exists()
+
+
+def test_what_earlier_versions_left_goes_little_by_little(store: Path) -> None:
+    store.mkdir(mode=0o700)
+    for i in range(300):
+        (store / f"llvmcache-{i}").touch()
+    kept = store / "llvm-toolchain.tar"
+    kept.touch()
+    for left in (300 - 256, 0):
+        assert run()
+        assert len(list(store.glob("llvmcache*"))) == left
+        (entry,) = entries(store)
+        entry.unlink()
+        (entry.parent / ".pruned").unlink()
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702])
+def test_a_part_that_others_can_write_to_is_not_used(store: Path, mode: int) -> None:
+    assert run()
+    (entry,) = entries(store)
+    entry.parent.chmod(mode)
+    assert run()
+    entry.parent.chmod(0o700)
+    assert not run()
+    moved = entry.parent.rename(store / "elsewhere")
+    entry.parent.symlink_to(moved)
+    assert run()
 
 
 CHILD = """
