@@ -13,6 +13,7 @@
 
 #include "passes/Pipelines.h"
 #include "passes/Passes.h"
+#include "runtime/DeviceCodegen.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -32,6 +33,14 @@ static std::unique_ptr<Pass> createCanonicalize(bool topDown) {
 void mlir::grad::buildSimplification(OpPassManager &manager) {
   manager.addPass(createGradCse());
   manager.addPass(createGradCanonicalize());
+}
+
+bool ChipParser::parse(llvm::cl::Option &option, StringRef, StringRef text,
+                       std::string &chip) {
+  if (!text.empty() && !areDeviceChips(text))
+    return option.error("expected a GPU, as sm_90, but got '" + text + "'");
+  chip = text.str();
+  return false;
 }
 
 static void buildAdjoint(OpPassManager &manager, const LoweringOptions &) {

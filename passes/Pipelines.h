@@ -30,6 +30,13 @@
 
 namespace mlir::grad {
 
+/// Reads names of GPUs, and refuses others.
+struct ChipParser : llvm::cl::parser<std::string> {
+  using llvm::cl::parser<std::string>::parser;
+  bool parse(llvm::cl::Option &option, StringRef name, StringRef text,
+             std::string &chip);
+};
+
 struct LoweringOptions : PassPipelineOptions<LoweringOptions> {
   Option<bool> fastMath{
       *this, "fast-math", llvm::cl::init(false),
@@ -47,7 +54,7 @@ struct LoweringOptions : PassPipelineOptions<LoweringOptions> {
                      "becomes a list of commands")};
   Option<bool> commandRemarks{*this, "command-remarks", llvm::cl::init(false),
                               llvm::cl::desc("Print commands as remarks")};
-  Option<std::string> chip{
+  Option<std::string, ChipParser> chip{
       *this, "chip", llvm::cl::init(""),
       llvm::cl::desc("The GPU: sm_90 and the like, or emulated; the CPU if "
                      "empty")};

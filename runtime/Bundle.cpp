@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <initializer_list>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using gradopt::runtime::Array;
@@ -156,8 +157,14 @@ uint32_t cpuLevel() {
 } // namespace
 
 gradopt_status Opener::map() {
-  Descriptor file(open(path, O_RDONLY | O_CLOEXEC));
-  off_t size = file.number < 0 ? -1 : lseek(file.number, 0, SEEK_END);
+  // What is no file is not waited for.
+  Descriptor file(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status;
+  if (file.number < 0 || fstat(file.number, &status) != 0)
+    return invalid(std::strerror(errno));
+  if (!S_ISREG(status.st_mode))
+    return invalid("expected a file");
+  off_t size = status.st_size;
   void *memory = MAP_FAILED;
   if (size > 0)
     memory = mmap(nullptr, size_t(size), PROT_READ, MAP_PRIVATE, file.number,

@@ -187,7 +187,7 @@ def parse_specification(text: str) -> tuple[Any, Any]:
             extents = [_extent(extent) for extent in several]
             node = node.value
         if not isinstance(node, ast.Name) or node.id not in _DTYPES:
-            names = ", ".join([*_DTYPES, *_NUMBERS])
+            names = ", ".join([*sorted(_DTYPES), *_NUMBERS])
             raise ArgumentError(
                 f"{ast.unparse(node)!r} in the specification {text!r} is not a type: types are "
                 f"{names}"

@@ -169,11 +169,11 @@ struct File {
     return true;
   }
 
-  /// Its size, if it is of this user; else negative.
+  /// Its size, if it is a file of this user; else negative.
   off_t ownSize() const {
     struct stat status;
     if (descriptor < 0 || fstat(descriptor, &status) != 0 ||
-        status.st_uid != geteuid())
+        !S_ISREG(status.st_mode) || status.st_uid != geteuid())
       return -1;
     return status.st_size;
   }
@@ -240,10 +240,11 @@ struct CodeStore::Place {
 
   File open(int flags) const { return openAs(name, flags); }
   File openAs(const std::string &other, int flags) const {
+    // What is no file is not waited for.
+    flags |= O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     return File(bucket.descriptor < 0 ? -1
                                       : openat(bucket.descriptor, other.c_str(),
-                                               flags | O_NOFOLLOW | O_CLOEXEC,
-                                               S_IRUSR | S_IWUSR));
+                                               flags, S_IRUSR | S_IWUSR));
   }
 
   const File bucket;

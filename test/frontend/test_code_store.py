@@ -114,6 +114,13 @@ def test_damaged_code_is_not_run(store: Path) -> None:
     entry.unlink()
     entry.symlink_to(store / "elsewhere")
     assert run()
+    entry.unlink()
+    os.mkfifo(entry)  # To open one is to wait for who writes to it.
+    assert run()
+    assert not run()
+    entry.unlink()
+    entry.mkdir()
+    assert run()
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])

@@ -3,6 +3,11 @@
 // RUN: gradopt %s --grad-to-adjoint --grad-to-simplified --grad-to-linalg --grad-to-bufferized=chip=sm_90 --grad-to-gpu=chip=sm_90 --grad-to-nvvm=chip=sm_90 | FileCheck %s
 // RUN: gradopt %s --grad-to-cuda=chip=emulated | FileCheck %s --check-prefix=EMULATED
 // RUN: gradopt --grad-to-cuda="chip=sm_90 blas-threshold=100" --dump-pass-pipeline %s 2>&1 >/dev/null | FileCheck %s --check-prefix=PASSES
+// RUN: not gradopt %s --grad-to-cuda=chip=sm_x 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: not gradopt %s --grad-to-gpu=chip=sm_10 2>&1 | FileCheck %s --check-prefix=OLD
+
+// UNKNOWN: expected a GPU, as sm_90, but got 'sm_x'
+// OLD: expected a GPU, as sm_90, but got 'sm_10'
 
 func.func private @square(%x: tensor<10000xf64>) -> tensor<f64> {
   %0 = grad.multiply %x, %x : tensor<10000xf64>

@@ -418,7 +418,12 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path, load: Any) -> Non
         path.write_bytes(content)
         with pytest.raises(gradopt_runtime.BundleError, match=message):
             load(path)
-    for other, message in [(tmp_path / "none", "No such file"), (tmp_path, "cannot load")]:
+    os.mkfifo(tmp_path / "fifo")
+    for other, message in [
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "expected a file"),
+        (tmp_path / "fifo", "expected a file"),
+    ]:
         with pytest.raises(gradopt_runtime.BundleError, match=message):
             load(other)
 
