@@ -85,6 +85,9 @@ void complete(const WorkPtr &last) {
   for (const WorkPtr &next : needed) {
     perform(*next);
     next->isDone = true;
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    next->time = int64_t(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
     next->actions.clear();
     next->after.clear();
   }

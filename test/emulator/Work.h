@@ -45,6 +45,8 @@ struct Work {
   std::vector<Action> actions;
   std::vector<std::shared_ptr<Work>> after;
   bool isDone = false;
+  /// When, in nanoseconds.
+  int64_t time = 0;
 };
 using WorkPtr = std::shared_ptr<Work>;
 
@@ -79,6 +81,7 @@ struct CUstream_st {
 
 struct CUevent_st {
   CUcontext context = nullptr;
+  unsigned flags = 0;
   gradopt::emulator::WorkPtr work;
   /// The stream that it was recorded on while that was captured.
   CUstream captured = nullptr;

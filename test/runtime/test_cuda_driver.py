@@ -233,7 +233,7 @@ error(cuda.free, at)
 @pytest.mark.parametrize("blas", ["", "/no/such/libcublas.so", "libm.so.6"])
 def test_products_without_a_library(tmp_path: Path, blas: str) -> None:
     script = f"""
-from test_cuda import check_product
+from test_cuda_products import check_product
 cuda.set_blas({blas!r})
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
 for transposed in (0, 0), (0, 1), (1, 0), (1, 1):
@@ -246,7 +246,8 @@ print("done")
 def test_a_library_that_is_found_late(tmp_path: Path) -> None:
     """One can be chosen as long as none is in use."""
     script = f"""
-from test_cuda import Emulator, check_product
+from emulated_cuda import Emulator
+from test_cuda_products import check_product
 emulator = Emulator()
 emulator.record()
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
@@ -266,7 +267,7 @@ error(cuda.set_blas, "/no/such/libcublas.so")
 
 def test_a_library_that_does_not_work(tmp_path: Path) -> None:
     script = f"""
-from test_cuda import check_product
+from test_cuda_products import check_product
 cuda.set_blas(os.environ["DRIVER"])
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
 check_product(cuda, image, np.float64, (3, 4, 5), (0, 0), 0.5)
@@ -292,7 +293,7 @@ def in_child(function):
 def test_a_child_of_a_process_that_used_a_device(tmp_path: Path) -> None:
     """Each function says so, and what the parent has stays the parent's."""
     script = f"""
-from test_cuda import chain_bytes, X, BYTES
+from emulated_runtime import chain_bytes, X, BYTES
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
 module = cuda.load(chain_bytes(image))
 x, y = cuda.upload(X), cuda.allocate(BYTES)
@@ -332,7 +333,7 @@ print(cuda.count())
 def test_forks_while_threads_use_devices(tmp_path: Path) -> None:
     script = f"""
 import signal, threading
-from test_cuda import chain_bytes, X, BYTES
+from emulated_runtime import chain_bytes, X, BYTES
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
 stop = threading.Event()
 done = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import device_programs as programs
@@ -14,36 +14,14 @@ import pytest
 from command_lists import END, HOST_CALL, ZERO, CommandList, Operand, constant
 from device_programs import INVALID_ARGUMENT, CudaError, Runtime, device_program
 from emulated_cuda import Driver, Emulator
+from emulated_runtime import BYTES, N, cuda, emulator, image
 
-N = 8
-BYTES = 8 * N
+__all__ = ["cuda", "emulator", "image"]
+
 X = np.array([3.0, -1, 7, 0, 2, 2, -5, 4])
 TARGET, _, SORT, _ = range(4)
 F64, I64, SCRATCH = 6, 4, 0x100
 TARGET_ERROR = 7
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Emulator:
-    return Emulator()
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> programs.Image:
-    return 0, programs.HOST, programs.kernel_object(tmp_path_factory.mktemp("kernels"))
-
-
-@pytest.fixture
-def cuda(emulator: Emulator) -> Iterator[Runtime]:
-    runtime = Runtime()
-    runtime.set_driver(emulator.path)
-    runtime.count()
-    emulator.recover()
-    emulator.record()
-    yield runtime
-    emulator.recover()
-    with Driver(emulator) as driver:
-        driver.library.cuCtxSynchronize()
 
 
 def array(address: Operand, dtype: int = F64, size: int = N) -> list[Operand]:
