@@ -9,6 +9,39 @@
 
 include "mlir/Pass/PassBase.td"
 
+def GradSplitComplexProducts
+    : Pass<"grad-split-complex-products", "::mlir::func::FuncOp"> {
+  let summary = "Multiply large complex matrices by products of their parts";
+  let description = [{
+    For a GPU, which has libraries, and kernels with tiles in shared memory, for
+    products of real numbers:
+
+    ```mlir
+    %c = grad.dot_general %a, %b, batch = [] x [], contract = [1] x [0]
+        : tensor<128x128xcomplex<f64>>, tensor<128x128xcomplex<f64>> -> tensor<128x128xcomplex<f64>>
+    ```
+    =>
+    ```mlir
+    %ar = grad.convert %a to f64 : tensor<128x128xcomplex<f64>>
+    %ai = grad.imag %a : tensor<128x128xcomplex<f64>> -> tensor<128x128xf64>
+    ...
+    %re = grad.add %ar_br, %minus_ai_bi : tensor<128x128xf64>
+    %im = grad.add %ar_bi, %ai_br : tensor<128x128xf64>
+    %c = grad.complex %re, %im : tensor<128x128xf64>
+    ```
+    Smaller products stay what they are, loops of one kernel: their parts would
+    be several.
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect"];
+  let options = [
+    Option<"threshold", "threshold", "int64_t", /*default=*/"1 << 20",
+           "Fewest multiplications of complex numbers that are divided">
+  ];
+  let statistics = [
+    Statistic<"numSplit", "num-split", "Products that were divided">
+  ];
+}
+
 def GradResultsToSlots : Pass<"grad-results-to-slots", "::mlir::ModuleOp"> {
   let summary = "Let kernels return numbers through memory";
   let description = [{

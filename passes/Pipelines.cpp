@@ -92,6 +92,8 @@ static void buildLinalg(OpPassManager &manager,
   functions.addPass(createGradReadLastVersions());
   if (!options.isForDevice())
     functions.addPass(createGradFillAccessed());
+  if (options.isForDevice())
+    functions.addPass(createGradSplitComplexProducts());
   ConvertGradToLinalgOptions convert;
   convert.forDevice = options.isForDevice();
   functions.addPass(createConvertGradToLinalg(convert));

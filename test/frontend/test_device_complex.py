@@ -92,3 +92,20 @@ def test_arrays_of_other_libraries() -> None:
     f = go.compile(lambda z: z * 1j)
     for wrap in (DlpackArray, InterfaceArray):
         np.testing.assert_array_equal(f(wrap(go.asarray(z, device="cuda"))).numpy(), z * 1j)
+
+
+def test_large_products_are_those_of_their_parts() -> None:
+    """By tiles of blocks, as real products, also where an operand is a transpose or a conjugate."""
+    z, w = numbers(32, 40), numbers(26, 2600)
+
+    def products(z: Any, w: Any) -> Any:
+        gram = w @ np.conj(w).T
+        return z[:26, :26] @ gram, np.einsum("ij,kj->ik", w, w)
+
+    compiled = go.compile(products, device="cuda")
+    kernels = compiled.lower(z, w).mlir("gpu")
+    assert "gemm_f64" in kernels
+    for got, want in zip(compiled(z, w), products(z, w), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-11)
+    z[0, 0] = complex(np.inf, np.nan)
+    assert np.isnan(compiled(z, w)[0][0, 0])
