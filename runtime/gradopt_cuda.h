@@ -97,6 +97,18 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_call_with_targets(
     gradopt_cuda_module *module, void *const *buffers, size_t num_buffers,
     const gradopt_target *targets, size_t num_targets, void *stream);
 
+/* Commands of the program are at some of so many places. */
+GRADOPT_EXPORT size_t
+gradopt_cuda_module_num_places(const gradopt_cuda_module *module);
+
+/* As gradopt_cuda_call_with_targets(), but waits for the program, of which no
+   graph is made, and adds what each command took, in nanoseconds, to the time
+   at its place. `times` has gradopt_cuda_module_num_places() elements. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_call_timed(
+    gradopt_cuda_module *module, void *const *buffers, size_t num_buffers,
+    const gradopt_target *targets, size_t num_targets, void *stream,
+    gradopt_command_time *times, uint64_t *nanoseconds);
+
 /*===----------------------------------------------------------------------===*\
 |* Programs of bundles                                                        *|
 \*===----------------------------------------------------------------------===*/

@@ -393,6 +393,8 @@ class DeviceExecutable(Runnable):
 
     @property
     def device(self) -> int: ...
+    def time_calls(self, times: CommandTimes) -> None:
+        """As that of `Executable`, but ticks are nanoseconds, and calls wait for the device."""
 
 class Specialization:
     """What a Dispatcher stores for one signature."""

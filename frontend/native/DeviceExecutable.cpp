@@ -455,9 +455,19 @@ gradopt_status DeviceExecutable::Call::launch() {
     if (code.donationOf[i] < 0)
       buffers.push_back(resultAddresses[i]);
   const std::vector<gradopt_target> &targets = code.targets.getTable();
-  status = gradopt_cuda_call_with_targets(code.module.get(), buffers.data(),
-                                          buffers.size(), targets.data(),
-                                          targets.size(), stream);
+  if (CommandTimes *times = code.times) {
+    times->places.resize(gradopt_cuda_module_num_places(code.module.get()));
+    uint64_t nanoseconds = 0;
+    status = gradopt_cuda_call_timed(
+        code.module.get(), buffers.data(), buffers.size(), targets.data(),
+        targets.size(), stream, times->places.data(), &nanoseconds);
+    times->ticks += nanoseconds;
+    ++times->calls;
+  } else {
+    status = gradopt_cuda_call_with_targets(code.module.get(), buffers.data(),
+                                            buffers.size(), targets.data(),
+                                            targets.size(), stream);
+  }
   return status == GRADOPT_OK ? readBack() : status;
 }
 
@@ -615,7 +625,9 @@ void bindDeviceExecutable(nb::module_ &module) {
            nb::arg("donated") = nb::tuple(), nb::arg("report") = nb::none(),
            nb::arg("name") = "a program", nb::arg("targets") = nb::tuple(),
            nb::arg("cuts") = nb::tuple())
-      .def_prop_ro("device", &DeviceExecutable::getDevice);
+      .def_prop_ro("device", &DeviceExecutable::getDevice)
+      .def("time_calls", &DeviceExecutable::timeCalls, nb::arg("times"),
+           nb::keep_alive<1, 2>());
 }
 
 } // namespace gradopt::native

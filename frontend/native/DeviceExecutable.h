@@ -15,6 +15,7 @@
 
 #include "Callbacks.h"
 #include "DeviceArray.h"
+#include "Executable.h"
 #include "Runnable.h"
 
 namespace gradopt::native {
@@ -44,6 +45,8 @@ public:
   size_t arenaBytes() const override { return arena; }
   int traverse(visitproc visit, void *arg) const override;
   int32_t getDevice() const { return device; }
+  /// Adds what calls take to `out` from now on, in nanoseconds.
+  void timeCalls(CommandTimes &out) { times = &out; }
 
 private:
   class Call;
@@ -74,6 +77,7 @@ private:
   /// In the order of their results.
   std::vector<Cut> cuts;
   std::unique_ptr<gradopt_cuda_module, Unload> module;
+  CommandTimes *times = nullptr;
 };
 
 /// Adds `DeviceExecutable` to the module.

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "runtime/CommandTimes.h"
 #include "runtime/Lock.h"
 #include "runtime/RuntimeError.h"
 #include "runtime/cuda/Interpreter.h"
@@ -42,9 +43,9 @@ private:
 class ProgramCall {
 public:
   ProgramCall(gradopt_cuda_module &module, void *const *buffers,
-              runtime::Targets targets, CUstream stream)
+              runtime::Targets targets, CUstream stream, Timer *timer = nullptr)
       : module(module), device(module.device), driver(device.driver),
-        buffers(buffers), targets(targets), stream(stream) {}
+        buffers(buffers), targets(targets), stream(stream), timer(timer) {}
 
   gradopt_status run();
 
@@ -62,6 +63,8 @@ private:
   void *const *buffers;
   runtime::Targets targets;
   CUstream stream;
+  /// Times single commands, for which none of them is in a graph.
+  Timer *timer;
 };
 
 gradopt_status ProgramCall::run() {
@@ -100,8 +103,8 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
 gradopt_status ProgramCall::runOn(Lane &lane) {
   size_t numActions;
   gradopt_status status =
-      runCommands(module, lane, buffers, targets, stream, numActions);
-  if (status != GRADOPT_OK || module.waits)
+      runCommands(module, lane, buffers, targets, stream, numActions, timer);
+  if (status != GRADOPT_OK || module.waits || timer)
     return status;
   Lock lock(module.graphs.mutex);
   if (numActions < kMinActions || numActions > kMaxActions)
@@ -114,7 +117,7 @@ gradopt_status ProgramCall::runOn(Lane &lane) {
 
 /// Launches the graph of this call, if there was a call like it before.
 bool ProgramCall::replay(Lane &lane, gradopt_status &status) {
-  if (module.waits)
+  if (module.waits || timer)
     return false;
   Lock lock(module.graphs.mutex);
   if (module.graphs.isOff)
@@ -160,6 +163,10 @@ CUgraph ProgramCall::capture(Lane &lane) {
 
 /// Becomes part of what somebody captures, with memory that is kept for it.
 gradopt_status ProgramCall::runCaptured() {
+  if (timer)
+    return fail(GRADOPT_DEVICE_ERROR,
+                "the program is timed, and cannot be captured as part of a "
+                "graph");
   if (module.waits)
     return fail(GRADOPT_DEVICE_ERROR,
                 "the program reads numbers from the GPU on its way, or calls "
@@ -199,7 +206,8 @@ gradopt_status ProgramCall::runAlone() {
   size_t numActions;
   gradopt_status status = prepare(*lane);
   if (status == GRADOPT_OK)
-    status = runCommands(module, *lane, buffers, targets, stream, numActions);
+    status =
+        runCommands(module, *lane, buffers, targets, stream, numActions, timer);
   CUresult error = driver.cuStreamSynchronize(stream);
   if (error != CUDA_SUCCESS && status == GRADOPT_OK)
     status = failed(driver, error, "cannot use cuda:%d", device.number);
@@ -218,20 +226,60 @@ gradopt_status gradopt_cuda_call(gradopt_cuda_module *module,
                                         0, stream);
 }
 
+/// Whether a call can be made.
+static gradopt_status check(const gradopt_cuda_module *module,
+                            void *const *buffers, size_t numBuffers,
+                            const Driver *&driver) {
+  if (gradopt_status status = Driver::get(driver); status != GRADOPT_OK)
+    return status;
+  if (!module || (!buffers && numBuffers))
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_call: null module or buffers");
+  if (numBuffers != module->numBuffers())
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_call: expected %zu buffers, but got %zu",
+                module->numBuffers(), numBuffers);
+  return GRADOPT_OK;
+}
+
 gradopt_status gradopt_cuda_call_with_targets(
     gradopt_cuda_module *module, void *const *buffers, size_t num_buffers,
     const gradopt_target *targets, size_t num_targets, void *stream) {
   const Driver *driver;
-  if (gradopt_status status = Driver::get(driver); status != GRADOPT_OK)
+  gradopt_status status = check(module, buffers, num_buffers, driver);
+  return status == GRADOPT_OK
+             ? ProgramCall(*module, buffers, {targets, num_targets},
+                           static_cast<CUstream>(stream))
+                   .run()
+             : status;
+}
+
+size_t gradopt_cuda_module_num_places(const gradopt_cuda_module *module) {
+  return module ? runtime::countPlaces(&module->program.commands()) : 0;
+}
+
+gradopt_status gradopt_cuda_call_timed(gradopt_cuda_module *module,
+                                       void *const *buffers, size_t num_buffers,
+                                       const gradopt_target *targets,
+                                       size_t num_targets, void *stream,
+                                       gradopt_command_time *times,
+                                       uint64_t *nanoseconds) {
+  const Driver *driver;
+  gradopt_status status = check(module, buffers, num_buffers, driver);
+  if (status != GRADOPT_OK)
     return status;
-  if (!module || (!buffers && num_buffers))
+  if (!times || !nanoseconds)
     return fail(GRADOPT_INVALID_ARGUMENT,
-                "gradopt_cuda_call: null module or buffers");
-  if (num_buffers != module->numBuffers())
-    return fail(GRADOPT_INVALID_ARGUMENT,
-                "gradopt_cuda_call: expected %zu buffers, but got %zu",
-                module->numBuffers(), num_buffers);
-  return ProgramCall(*module, buffers, {targets, num_targets},
-                     static_cast<CUstream>(stream))
-      .run();
+                "gradopt_cuda_call_timed: null times");
+  InContext context(module->device);
+  if (context.error != CUDA_SUCCESS)
+    return failed(*driver, context.error, "cannot use cuda:%d",
+                  module->device.number);
+  // Its events are the context's.
+  Timer timer(*driver, static_cast<CUstream>(stream), times);
+  status = ProgramCall(*module, buffers, {targets, num_targets},
+                       static_cast<CUstream>(stream), &timer)
+               .run();
+  *nanoseconds = timer.total;
+  return status;
 }

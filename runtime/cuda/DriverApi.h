@@ -130,7 +130,7 @@ struct CUgraphExecUpdateResultInfo {
 
 inline constexpr unsigned CU_STREAM_DEFAULT = 0;
 inline constexpr unsigned CU_STREAM_NON_BLOCKING = 1;
-inline constexpr unsigned CU_EVENT_DISABLE_TIMING = 2;
+inline constexpr unsigned CU_EVENT_DEFAULT = 0, CU_EVENT_DISABLE_TIMING = 2;
 
 /// Streams that are always there, beside null, which is the first one.
 inline CUstream const CU_STREAM_LEGACY = reinterpret_cast<CUstream>(1);
@@ -187,6 +187,7 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   F(cuEventCreate, (CUevent * event, unsigned flags))                          \
   F(cuEventRecord, (CUevent event, CUstream stream))                           \
   F(cuEventQuery, (CUevent event))                                             \
+  F(cuEventElapsedTime, (float *milliseconds, CUevent start, CUevent end))     \
   F(cuEventDestroy_v2, (CUevent event))                                        \
   F(cuMemPoolCreate, (CUmemoryPool * pool, const CUmemPoolProps *properties))  \
   F(cuMemPoolSetAttribute,                                                     \

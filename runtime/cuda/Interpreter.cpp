@@ -23,12 +23,29 @@ int64_t product(int64_t a, int64_t b) {
                               static_cast<uint64_t>(b));
 }
 
+/// Whether a command puts something on the stream.
+bool isOnDevice(const gradopt_command &command) {
+  switch (command.opcode) {
+  case GRADOPT_LAUNCH:
+  case GRADOPT_GEMM_F64:
+  case GRADOPT_GEMM_F32:
+  case GRADOPT_GEMM_F16:
+  case GRADOPT_GEMM_BF16:
+  case GRADOPT_COPY:
+  case GRADOPT_READ:
+  case GRADOPT_HOST_CALL:
+    return true;
+  default:
+    return false;
+  }
+}
+
 class Interpreter {
 public:
   Interpreter(gradopt_cuda_module &module, Lane &lane, CUstream stream,
-              runtime::Targets targets)
+              runtime::Targets targets, Timer *timer)
       : module(module), device(module.device), driver(device.driver),
-        lane(lane), stream(stream), targets(targets),
+        lane(lane), stream(stream), targets(targets), timer(timer),
         blas(device, lane, stream) {}
 
   gradopt_status run(void *const *buffers);
@@ -40,6 +57,7 @@ private:
   gradopt_status multiply(const gradopt_command &command);
   gradopt_status copy();
   gradopt_status read(int64_t &word);
+  gradopt_status checkTime(CUresult error) const;
 
   gradopt_cuda_module &module;
   Device &device;
@@ -47,6 +65,7 @@ private:
   Lane &lane;
   CUstream stream;
   runtime::Targets targets;
+  Timer *timer;
   Blas blas;
   /// Of the command that is run.
   int64_t *values = nullptr;
@@ -68,10 +87,15 @@ gradopt_status Interpreter::run(void *const *buffers) {
   auto *first =
       reinterpret_cast<const int64_t *>(&table + 1) + 1 + table.num_buffers;
   const int64_t *next = first;
+  if (timer)
+    if (gradopt_status status = checkTime(timer->begin()); status != GRADOPT_OK)
+      return status;
   while (true) {
     auto *command = reinterpret_cast<const gradopt_command *>(next);
     auto *operands = reinterpret_cast<const gradopt_operand *>(command + 1);
-    size_t count = command->num_operands;
+    size_t count = command->num_operands, place = size_t(next - first);
+    if (timer)
+      timer->count(place);
     next = reinterpret_cast<const int64_t *>(operands + count);
     for (size_t i = 0; i < count; ++i)
       values[i] = sum(sum(words[operands[i].base], words[operands[i].index]),
@@ -119,11 +143,20 @@ gradopt_status Interpreter::run(void *const *buffers) {
         next = first + command->target;
       break;
     default: // GRADOPT_END
-      return GRADOPT_OK;
+      return timer ? checkTime(timer->finish()) : GRADOPT_OK;
     }
+    if (status == GRADOPT_OK && timer && isOnDevice(*command))
+      status = checkTime(timer->mark(place));
     if (status != GRADOPT_OK)
       return status;
   }
+}
+
+gradopt_status Interpreter::checkTime(CUresult error) const {
+  return error == CUDA_SUCCESS
+             ? GRADOPT_OK
+             : failed(driver, error, "cannot time a program on cuda:%d",
+                      device.number);
 }
 
 gradopt_status Interpreter::launch(uint32_t kernel, size_t numOperands) {
@@ -187,8 +220,8 @@ gradopt_status Interpreter::read(int64_t &word) {
 
 gradopt_status runCommands(gradopt_cuda_module &module, Lane &lane,
                            void *const *buffers, runtime::Targets targets,
-                           CUstream stream, size_t &numActions) {
-  Interpreter interpreter(module, lane, stream, targets);
+                           CUstream stream, size_t &numActions, Timer *timer) {
+  Interpreter interpreter(module, lane, stream, targets, timer);
   gradopt_status status = interpreter.run(buffers);
   numActions = interpreter.numActions;
   return status;

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from devices import cuda, emulator
+from emulated_cuda import OUT_OF_MEMORY, Driver, Emulator
 
 import gradopt as go
 from gradopt.compilation.profile import Profile
-from gradopt.errors import ArgumentError, TraceIndexError
+from gradopt.errors import ArgumentError, DeviceError, TraceIndexError
+
+__all__ = ["cuda", "emulator"]
 
 RANDOM = np.random.default_rng(0)
 W, X = RANDOM.normal(size=(5, 4)), RANDOM.normal(size=(64, 5))
@@ -186,3 +190,49 @@ def test_other_calls_are_not_timed() -> None:
     second = compiled.profile(W, X)
     assert [c.text for c in first.commands] == [c.text for c in second.commands]
     assert [c.runs for c in first.commands] == [c.runs for c in second.commands]
+
+
+def test_programs_on_a_device(cuda: Driver) -> None:
+    """Trips are counted, and commands that wait for the device or the host are timed, too."""
+
+    def step(x: Any) -> Any:
+        return np.cumsum(x, axis=0) @ (x.T @ x) + 1
+
+    def f(x: Any, n: Any) -> Any:
+        x = go.while_loop(lambda x: np.sum(x) < n, step, x)
+        return x + np.linalg.inv(x.T @ x + np.eye(16))[0], np.sum(x)
+
+    x = np.full((20, 16), 0.01)
+    trips, y = 0, x
+    while np.sum(y) < 1e4:
+        trips, y = trips + 1, step(y)
+    compiled = go.compile(f, donate_argnums=0)
+    there = go.asarray(x, device="cuda")
+    profile = compiled.profile(there, 1e4)
+    consistent(profile)
+    assert runs(profile, "gemm")[line_of(step, "np.cumsum")] == 2 * trips > 2
+    (reads,) = [c.runs for c in profile.commands if " = read " in c.text]
+    assert reads == trips + 1
+    assert sum(runs(profile, "call lapack").values()) == 2
+    # The caller's array is still there, and calls that are not timed are as before.
+    np.testing.assert_array_equal(there.numpy(), x)
+    got, total = compiled(there, 1e4)
+    expected = f(x, 1e4)
+    np.testing.assert_allclose(got.numpy(), expected[0], rtol=1e-10)
+    np.testing.assert_allclose(total.numpy(), expected[1], rtol=1e-10)
+    with pytest.raises(TraceIndexError, match="index 5 is out of bounds"):
+        go.compile(lambda x, i: np.cumsum(x)[i]).profile(go.asarray(X[0], device="cuda"), 5)
+    consistent(go.compile(lambda x: np.cumsum(x, axis=0), device="cuda").profile(X))
+
+
+def test_the_driver_fails_while_it_is_timed(cuda: Driver, emulator: Emulator) -> None:
+    compiled = go.compile(lambda x: np.cumsum(x, axis=0) @ x.T)
+    there = go.asarray(X, device="cuda")
+    for function in ("cuEventCreate", "cuEventRecord", "cuEventElapsedTime"):
+        for skip in range(3):
+            emulator.fail(function, OUT_OF_MEMORY, skip)
+            with pytest.raises(DeviceError, match="CUDA_ERROR_OUT_OF_MEMORY"):
+                compiled.profile(there)
+            emulator.recover()
+    assert len(emulator.calls("cuEventCreate")) - len(emulator.calls("cuEventDestroy_v2")) <= 6
+    np.testing.assert_allclose(compiled(there).numpy(), np.cumsum(X, axis=0) @ X.T)

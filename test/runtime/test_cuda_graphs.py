@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 import device_programs as programs
 import numpy as np
@@ -188,4 +189,59 @@ def test_reads_are_no_part_of_a_graph(cuda: Runtime, driver: Driver, image: prog
             cuda.run(module, x, stream=stream)
         driver.end_capture(stream)
     cuda.run(module, x, stream=stream)
+    cuda.unload(module)
+
+
+# -- Times of commands ----------------------------------------------------------------------
+
+
+class Time(ctypes.Structure):
+    """gradopt_command_time."""
+
+    _fields_ = (("runs", ctypes.c_uint64), ("ticks", ctypes.c_uint64))
+
+
+def run_timed(
+    cuda: Runtime, module: ctypes.c_void_p, *buffers: int, stream: Any = None
+) -> tuple[list[tuple[int, int]], int]:
+    """Runs and nanoseconds of the commands that ran, and of all."""
+    places = cuda.library.gradopt_cuda_module_num_places
+    places.restype = ctypes.c_size_t
+    times = (Time * places(module))()
+    total = ctypes.c_uint64()
+    array = (ctypes.c_void_p * len(buffers))(*buffers)
+    count, none = ctypes.c_size_t(len(buffers)), ctypes.c_size_t(0)
+    arguments = (module, array, count, None, none, stream, times, ctypes.byref(total))
+    cuda.call("call_timed", *arguments)
+    return [(time.runs, time.ticks) for time in times if time.runs], total.value
+
+
+def test_timed_commands_are_no_graph(
+    cuda: Runtime, driver: Driver, emulator: Emulator, image: programs.Image
+) -> None:
+    """More of them than there are events at once."""
+    length = 600
+    stream = stream_of(driver)
+    module = cuda.load(chain_bytes(image, length))
+    x, y = cuda.upload(X, stream), cuda.allocate(BYTES, stream)
+    for _ in range(3):
+        emulator.record()
+        times, total = run_timed(cuda, module, x, y, stream=stream)
+        assert [runs for runs, _ in times] == [1] * (length + 1)  # The last one is the end.
+        assert all(ticks > 0 for _, ticks in times[:-1])
+        assert sum(ticks for _, ticks in times) == total
+        assert not emulator.calls("cuGraphLaunch")
+        created = len(emulator.calls("cuEventCreate"))
+        assert created == len(emulator.calls("cuEventDestroy_v2")) == length + 1
+        np.testing.assert_array_equal(cuda.download(y, X, stream), X + length)
+    with driver:
+        driver.call("cuStreamBeginCapture_v2", stream, 0)
+        with pytest.raises(CudaError, match="timed, and cannot be captured"):
+            run_timed(cuda, module, x, y, stream=stream)
+        driver.end_capture(stream)
+    with pytest.raises(CudaError, match="expected 2 buffers, but got 1"):
+        run_timed(cuda, module, x)
+    buffers, two, none = (ctypes.c_void_p * 2)(x, y), ctypes.c_size_t(2), ctypes.c_size_t(0)
+    with pytest.raises(CudaError, match="null times"):
+        cuda.call("call_timed", module, buffers, two, None, none, None, None, None)
     cuda.unload(module)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import math
@@ -44,7 +45,6 @@ from gradopt.errors import (
     LargeProgramWarning,
     ReadOnlyError,
     SourceLocation,
-    UnsupportedError,
 )
 from gradopt.ir.checks import raise_failure
 from gradopt.ir.outcomes import Check
@@ -406,8 +406,10 @@ class Lowered:
         )
 
     def _load_on_device(self) -> _gradopt.DeviceExecutable:
+        return self._load_for_device(*self._object_code(chip_of(device_number(self.device) or 0)))
+
+    def _load_for_device(self, code: bytes, arena: int) -> _gradopt.DeviceExecutable:
         number = device_number(self.device) or 0
-        code, arena = self._object_code(chip_of(number))
         load_blas()  # For what the host computes.
         load_cublas(_gradopt.device_info(number).driver_version)
         return _gradopt.DeviceExecutable(
@@ -453,7 +455,8 @@ class Lowered:
 
         The program is compiled anew, as a list of commands that are timed one by one: loop nests,
         matrix products, copies. What is one nest counts for the first of its lines, after loops
-        were fused. Donated arguments are copied, not taken.
+        were fused. On a GPU, commands run one after the other, by no graph, and times are those
+        between events on the stream. Donated arguments are copied, not taken.
 
         Args:
             args: the arguments of calls, of the signature that it was lowered for.
@@ -461,20 +464,20 @@ class Lowered:
 
         Raises:
             ArgumentError: another structure or shape; the message names the path.
-            UnsupportedError: the function is compiled for a device.
+            DeviceError: the function is for a device, and that is not there.
         """
-        if self.device != CPU:
-            raise UnsupportedError(f"profiles are of the CPU; {self.name} is for {self.device}")
         leaves = self._owner.fixed_to(self).leaves(args, kwargs)
         program = self.program._replace(
             pipeline_options=f"{self.program.pipeline_options} {PROFILE_OPTIONS}"
         )
-        done = compile_program(program, "object")
-        executable = self._load(done.object_code, done.arena_bytes)
+        chip = "" if self.device == CPU else chip_of(device_number(self.device) or 0)
+        done = compile_program(program, "object", chip=chip)
+        load = self._load if self.device == CPU else self._load_for_device
+        executable = load(done.object_code, done.arena_bytes)
         donated = set(self.reused.values())
 
         def arguments() -> list[Any]:
-            return [leaf.copy() if i in donated else leaf for i, leaf in enumerate(leaves)]
+            return [copy.deepcopy(leaf) if i in donated else leaf for i, leaf in enumerate(leaves)]
 
         *_, failed, value = (0, 0, *executable(*arguments()))
         if self.checks and failed:

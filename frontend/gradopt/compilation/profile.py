@@ -138,7 +138,7 @@ class Profile(NamedTuple):
 
 def measure(
     name: str,
-    executable: _gradopt.Executable,
+    executable: _gradopt.Executable | _gradopt.DeviceExecutable,
     arguments: Callable[[], Sequence[Any]],
     diagnostics: Sequence[Diagnostic],
 ) -> Profile:
@@ -163,7 +163,10 @@ def measure(
             time.sleep(_SECONDS - elapsed)
             elapsed = time.perf_counter() - start
             break
-    second = times.calls * (_gradopt.ticks() - ticks) / elapsed
+    if isinstance(executable, _gradopt.DeviceExecutable):
+        second = times.calls * 1e9
+    else:
+        second = times.calls * (_gradopt.ticks() - ticks) / elapsed
     known = {
         int(match[1]): (match[2], tuple(dict.fromkeys(_places(diagnostic))))
         for diagnostic in diagnostics
