@@ -421,8 +421,8 @@ def test_files_that_are_no_bundles(path: Path, tmp_path: Path, load: Any) -> Non
     os.mkfifo(tmp_path / "fifo")
     for other, message in [
         (tmp_path / "none", "No such file"),
-        (tmp_path, "expected a file"),
-        (tmp_path / "fifo", "expected a file"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / "fifo", "Illegal seek"),
     ]:
         with pytest.raises(gradopt_runtime.BundleError, match=message):
             load(other)
