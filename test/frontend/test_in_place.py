@@ -748,3 +748,57 @@ def test_a_slice_that_the_run_finds_empty_takes_nothing() -> None:
     np.testing.assert_array_equal(go.compile(f)(x, np.array([2, 2])), x)
     with pytest.raises(ValueError, match="0"):
         go.compile(f)(x, np.array([1, 2]))
+
+
+def test_parts_of_complex_numbers_are_assigned() -> None:
+    def f(z, x):
+        z.real = x
+        z.imag += x[::-1]
+        z.imag[1:3] = 2.0
+        x.real *= 3.0
+        return z * 1j
+
+    z, x = np.array([1 + 2j, 3 - 1j, 0.5j, 2.0]), np.array([0.5, -1.0, 2.0, 4.0])
+    ours, theirs = (z.copy(), x.copy()), (z.copy(), x.copy())
+    np.testing.assert_array_equal(go.compile(f)(*ours), f(*theirs))
+    for mine, wanted in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(mine, wanted)
+
+    def wrong(x):
+        x.imag = 2.0
+        return x
+
+    with pytest.raises(TypeError, match="does not have imaginary part"):
+        go.compile(wrong)(x)
+
+
+def test_a_view_of_the_whole_array_shares_its_memory() -> None:
+    def f(x):
+        view = x.view()
+        view[1] = 5.0
+        return x.sum()
+
+    x = np.array([0.5, -1.0, 2.0])
+    assert go.compile(f)(x) == 6.5 + 1.0
+    with pytest.raises(go.errors.UnsupportedError, match="astype"):
+        go.compile(lambda x: x.view(np.int64))(x)
+
+
+def test_backward_slices_that_begin_at_a_traced_place() -> None:
+    """Of a known size: read, written, and added to, with derivatives."""
+
+    def f(x):
+        x = x.copy()
+        y = x[::-1]
+        total = 0.0
+        for i in range(8):
+            total += np.sum(y[i : i + 2] ** 2)
+            x[i : i + 2] += 0.5 * y[i : i + 2]
+            y[i : i + 2] *= 0.9
+        return total + np.sum(x * np.arange(9.0))
+
+    x = np.linspace(-1, 1.3, 9)
+    compiled = go.compile(f)
+    assert compiled.lower(x).loops()[0].is_rolled
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-13)
+    go.gradcheck(compiled, (x,))

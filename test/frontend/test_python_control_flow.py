@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import functools
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from as_numpy import agrees, rolled
 
 import gradopt as go
 from gradopt.errors import BranchError, GradoptError, UnboundNameError, UnsupportedError
@@ -19,22 +19,6 @@ RNG = np.random.default_rng(3)
 X = RNG.normal(size=12)
 M = RNG.normal(size=(9, 9))
 SPD = M @ M.T + 9 * np.eye(9)
-
-
-def agrees(f: Callable[..., Any], *args: Any, derivative: bool = True) -> Any:
-    """Values are NumPy's, and derivatives those of finite differences."""
-    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    want = f(*copies)
-    compiled = go.compile(f)
-    got = compiled(*args)
-    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
-    if derivative:
-        go.gradcheck(lambda *values: np.sum(compiled(*values)), args)
-    return compiled.lower(*args)
-
-
-def rolled(lowered: Any) -> list[bool]:
-    return [loop.is_rolled for loop in sorted(lowered.loops(), key=lambda loop: loop.place.line)]
 
 
 # -- if ----------------------------------------------------------------------------------------
@@ -551,212 +535,6 @@ def test_what_a_loop_overwrites_is_not_silently_old() -> None:
         go.compile(f)(X)
 
 
-# -- Functions ---------------------------------------------------------------------------------
-
-
-def test_closures_defaults_methods_and_partials() -> None:
-    scale = 2.0
-
-    class Model:
-        bias = 0.5
-
-        def __call__(self, v, shift=1.0, *, power=2):
-            if v > 0:
-                return scale * v**power + shift
-            return self.bias * v
-
-    model = Model()
-
-    def f(x):
-        def inner(v):
-            if v > 1:
-                return v
-            return v * x[0]
-
-        choose = lambda a, b: a if a > b else b  # noqa: E731
-        half = functools.partial(model, shift=0.25)
-        return inner(x[1]) + choose(x[2], x[3]) + model(x[4], power=3) + half(x[5])
-
-    for seed in range(6):
-        agrees(f, np.random.default_rng(seed).normal(size=6))
-    agrees(model, 1.5)
-
-
-def helper(x: Any) -> Any:
-    if x > 0:
-        return x * 3
-    return -x
-
-
-def test_functions_of_the_module_are_rewritten_where_they_are_called() -> None:
-    agrees(lambda x: helper(x) + 1, 2.0)
-    agrees(lambda x: helper(x) + 1, -2.0)
-    assert helper(2.0) == 6.0
-
-
-def test_decorators_and_nonlocals() -> None:
-    def twice(function):
-        @functools.wraps(function)
-        def wrapper(x):
-            return function(function(x))
-
-        return wrapper
-
-    @twice
-    def f(x):
-        count = 0.0
-
-        def add(v):
-            nonlocal count
-            count += v
-
-        if x > 0:
-            add(x)
-        else:
-            add(-2 * x)
-        return count + x
-
-    agrees(f, 2.0)
-    agrees(f, -2.0)
-
-
-def test_variables_that_a_called_function_assigns() -> None:
-    """The loop, or branch, does not name them; they belong to a function around its own."""
-
-    def counts(x):
-        count, best = 0, -1.0
-
-        def note(v):
-            nonlocal count, best
-            count += 1
-            if v > best:
-                best = v
-            return v * 2
-
-        def total():
-            t = 0.0
-            for i in range(10):
-                t = t + note(x[i % 3] * i)
-            if x[0] > 0:
-                note(50 * x[1])
-            return t
-
-        t = total()
-        for _ in range(9):
-            t = t + note(x[2]) + total()
-        return t * count + best
-
-    def makes(x):
-        def adder():
-            n = 0.0
-
-            def add(v):
-                nonlocal n
-                n += v
-                return n
-
-            return add
-
-        t = 0.0
-        for _ in range(10):
-            add = adder()
-            for j in range(10):
-                t = t + add(x[0]) * j
-        return t
-
-    for f in (counts, makes):
-        agrees(f, X[-3:])
-        assert all(loop.is_rolled for loop in go.compile(f).lower(X[-3:]).loops())
-
-
-def test_variables_from_outside_that_a_called_function_assigns() -> None:
-    """They are the user's: Python's loop changes them."""
-    count = 0
-
-    def note(v):
-        nonlocal count
-        count += 1
-        return v
-
-    def f(x):
-        t = 0.0
-        for _ in range(10):
-            t = t + note(x)
-        return t
-
-    assert go.compile(f)(2.0) == 20.0
-    assert count == 10
-
-
-def test_names_are_found_as_before() -> None:
-    """Comprehensions, `with`, `try`, walrus, unpacking and f-strings keep their meaning."""
-
-    def f(x):
-        squares = [v * v for v in x if v is not None]
-        text = f"{len(squares)}"
-        with np.errstate(all="ignore"):
-            first, *rest = squares
-        try:
-            total = sum(rest)
-        finally:
-            text += "!"
-        if (n := len(text)) > 1:
-            total = total + n
-        return total * first if total > 0 else first
-
-    agrees(f, X)
-
-
-def test_transforms_see_control_flow() -> None:
-    def f(x):
-        if x > 0:
-            return x**3
-        return -(x**2)
-
-    np.testing.assert_allclose(go.grad(go.grad(f))(2.0), 12.0)
-    np.testing.assert_allclose(go.vmap(f)(np.array([2.0, -3.0])), [8.0, -9.0])
-    np.testing.assert_allclose(go.vmap(go.grad(f))(np.array([2.0, -3.0])), [12.0, 6.0])
-    np.testing.assert_allclose(go.jvp(f, (2.0,), (1.0,))[1], 12.0)
-
-
-def test_loops_that_are_unrolled_for_a_branch_that_cannot_be_merged() -> None:
-    def f(x):
-        y = np.zeros(3)
-        for i in range(10):
-            y[:] = x if i else x[2]
-        return y * x
-
-    agrees(f, X[:3])
-    (loop,) = go.compile(f).lower(X[:3]).loops()
-    assert "must have the same" in loop.reason
-
-
-def test_loops_have_second_derivatives() -> None:
-    def f(x):
-        y = 1.0
-        for i in range(10):
-            y = y * x[i] + np.sin(y)
-        return y
-
-    go.gradcheck(f, (X[:10],), order=2)
-
-
-@pytest.mark.parametrize("a", [0.3, 0.7])
-def test_conditions_on_what_a_branch_overwrites(a: float) -> None:
-    """To undo the inner branch backwards takes its condition, which what it undoes has changed."""
-
-    def f(a, x):
-        y = x.copy()
-        for i in range(9):
-            if a < 0.5:
-                y[i] = y[i - 1] * a
-            elif y[i - 1] > 0.1:
-                y[i - 1] += a * y[i - 1] ** 2
-        return np.sum(y**2)
-
-    agrees(f, a, X[:9])
-
-
 # -- Errors ------------------------------------------------------------------------------------
 
 
@@ -775,6 +553,27 @@ def test_a_name_that_one_branch_does_not_assign() -> None:
     text = message(f, X)
     assert "y is assigned in only one branch" in text
     assert "return y * x" in text
+
+
+def test_a_name_that_loses_its_value_in_a_loop() -> None:
+    def first(x):
+        found = None
+        for i in range(10):
+            if x[i] > 0.5:
+                found = i
+                break
+        return -1 if found is None else found
+
+    def last(x):
+        found = ()
+        for i in range(10):
+            if x[i] > 0.5:
+                found = (i, x[i])
+        return found[1] if found else 0.0
+
+    for f, text in ((first, "found is 0 or None behind"), (last, r"found is a tuple of 2 or a")):
+        with pytest.raises(BranchError, match=text):
+            go.compile(f)(X)
 
 
 def test_branches_of_different_shapes() -> None:
@@ -929,67 +728,3 @@ def test_short_loops_that_write_and_are_left() -> None:
     for x in (X, -X, X * 0.2):
         same = go.compile(f)(x.copy(), np.ones(3))
         np.testing.assert_allclose(same, f(x.copy(), np.ones(3)), rtol=1e-13)
-
-
-# -- match -------------------------------------------------------------------------------------
-
-
-def test_match_on_sequences() -> None:
-    def f(x):
-        t = 0.0
-        for k in range(10):
-            match (x[k % 3], x[1], k):
-                case (a, 1.0, _) if a > 2:
-                    t = t + a * 3
-                case [a, b, int(n)] if a * n > b:
-                    t = t + a * b
-                case (a, *rest):
-                    t = t - a + len(rest) * rest[0]
-        match [x[0], "name"]:
-            case [0.0 | 3.0 as v, str()]:
-                t = t * 2 + v
-            case [v]:
-                t = t * 7
-            case None:
-                t = t * 11
-            case _:
-                t = t * 13
-        return t
-
-    for x in (np.array([3.0, 1.0, 2.0]), np.array([0.0, 1.5, 2.0]), np.array([0.5, 1.0, 2.5])):
-        np.testing.assert_allclose(go.compile(f)(x), f(x), rtol=1e-13)
-
-
-def test_match_looks_at_what_python_would() -> None:
-    def kind(p):
-        match p:
-            case str() | bytes():
-                return 1
-            case [1, 2]:
-                return 2
-            case [x, *_, y] if x == y:
-                return 3
-            case [[x, 0], *rest] if rest:
-                return 4
-            case None | True:
-                return 5
-            case []:
-                return 6
-            case float(x) if x > 1:
-                return 7
-        return 8
-
-    subjects = ["ab", [1, 2], (3, 0, 3), [(5, 0), 1], [(5, 0)], None, True, 1, [], 2.0, 0.5]
-    for subject in (*subjects, np.ones(2), {1: 2}, range(2)):
-        assert go.compile(lambda x, p=subject: x * kind(p))(1.0) == kind(subject)
-
-
-def test_a_match_that_is_left_to_python_says_what_it_cannot() -> None:
-    def f(x):
-        match {"k": x}:
-            case {"k": 1.0}:
-                return x
-        return -x
-
-    with pytest.raises(BranchError):
-        go.compile(f)(1.0)

@@ -176,3 +176,55 @@ def test_powers_and_grids_of_arguments() -> None:
         assert power == r**k
         np.testing.assert_allclose(value, f(2.0, r, k)[0])
     assert go.compile_grad(lambda x: f(x, 2, 3)[0])(2.0) == 28
+
+
+def test_integers_repeat_sequences() -> None:
+    """They are no factors of their elements; the function is compiled for each value."""
+
+    def repeated(n, x):
+        total = [0.0, x[0]] * n + [x[1]] * (n - 1)
+        return np.array(total), (1.0, 2.0) * n, len("ab" * n), n * [x[2]]
+
+    x = np.array([0.5, -1.5, 2.0])
+    compiled = go.compile(repeated)
+    for n in (3, 1, 3):
+        wanted, found = repeated(n, x), compiled(n, x)
+        for want, got in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(got, want)
+    assert compiled.cache_size() == 2
+
+    def extended(n):
+        items = [1.0, 2.0]
+        same = items
+        items *= n
+        return len(same)
+
+    assert go.compile(extended)(3) == 6
+    # NumPy multiplies the elements where the factor is an array.
+    factor = np.array([2])
+    np.testing.assert_array_equal(go.compile(lambda k: [1, 2] * k)(factor), [1, 2] * factor)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: [1.0] * np.argmax(x),
+        lambda x: (1.0,) * int(x[0]),
+        lambda x: len([1.0] * x[0]),
+        lambda x: {1: 2.0}[int(x[0])],
+        lambda x: len({x[0], x[1]}),
+    ],
+)
+def test_numbers_of_the_run_are_no_sizes_and_no_keys(f: Callable[[Any], Any]) -> None:
+    with pytest.raises(errors.ConversionError, match=r"test_python_integers\.py"):
+        go.compile(f)(np.array([1.0, 2.0]))
+
+
+def test_integers_as_keys() -> None:
+    def chosen(n, x):
+        scales = {1: 0.5, 2: 3.0}
+        return scales[n] * x if n in scales else x
+
+    compiled = go.compile(chosen)
+    for n in (1, 2, 7):
+        assert compiled(n, 1.5) == chosen(n, 1.5)

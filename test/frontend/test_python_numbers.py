@@ -87,3 +87,22 @@ def test_what_rounds_gives_integers(x: float) -> None:
     for got, want in zip(go.compile(f)(x, 3, SINGLES), f(x, 3, SINGLES), strict=True):
         assert np.asarray(got).dtype == np.asarray(want).dtype
         np.testing.assert_array_equal(got, want)
+
+
+def test_parts_of_floats_and_divisors() -> None:
+    def f(x):
+        fraction, whole = math.modf(x)
+        mantissa, exponent = math.frexp(x)
+        return fraction, whole, mantissa, exponent, math.gcd(int(x), 12, 18)
+
+    compiled = go.compile(f)
+    for x in (6.75, -30.5, 0.0):
+        assert compiled(x) == f(x)
+
+
+def test_gamma_functions_of_math() -> None:
+    def f(x):
+        return math.gamma(x) + math.lgamma(x + 1)
+
+    np.testing.assert_allclose(go.compile(f)(2.3), f(2.3), rtol=1e-14)
+    go.gradcheck(f, (2.3,))

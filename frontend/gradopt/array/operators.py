@@ -103,6 +103,8 @@ def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
     """The binary operator of a ufunc; the reflected one has the array on the right."""
 
     def apply(array: Tracer, other: Any) -> Any:
+        if ufunc is np.multiply and array._is_scalar and isinstance(other, _SEQUENCES):
+            return NotImplemented  # Python repeats it as often as the number says.
         if defers(other):
             series = handler_of(type(other))
             if series is None or ufunc not in _PYTHONS:
@@ -117,6 +119,10 @@ def operator(ufunc: np.ufunc, *, reflected: bool = False) -> Any:
         return apply_operator(ufunc, array, other)
 
     return apply
+
+
+# Numbers repeat them, and are not multiplied with their elements.
+_SEQUENCES = (list, tuple, str, bytes)
 
 
 def operators(ufunc: np.ufunc) -> tuple[Any, Any]:
@@ -166,7 +172,7 @@ def inplace(ufunc: np.ufunc, symbol: str) -> Any:
     advice = f"write `x = x {symbol} y` to make a new array"
 
     def apply(array: Tracer, other: Any) -> Any:
-        if defers(other):
+        if defers(other) or (array._is_scalar and isinstance(other, _SEQUENCES)):
             return NotImplemented
         if array._is_scalar:
             return apply_operator(ufunc, array, other)

@@ -62,7 +62,6 @@ class Tracer(Handle):
     __slots__ = ()
 
     __array_priority__ = 1000.0
-    __hash__ = None  # pyright: ignore[reportAssignmentType]
 
     @property
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -201,6 +200,15 @@ class Tracer(Handle):
             "index arrays with it (not lists), and make sizes static (static_argnums)",
         )
 
+    def __hash__(self) -> int:
+        if not self._is_scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        known = self._known()
+        if known is not None:
+            return hash(known.item() if self._weak else known[()])
+        self._require_size()
+        self._convert("a key of a dict, or an element of a set", "use arrays, and numpy.where")
+
     def item(self, *args: Any) -> Any:
         """One element as a Python number."""
         known = self._known()
@@ -269,10 +277,20 @@ class Tracer(Handle):
         """A view of the real parts; the array itself where it is not complex."""
         return call_function(np.real, (self,), {})
 
+    @real.setter
+    def real(self, value: Any) -> None:
+        setitem(self.real, ..., value)
+
     @property
     def imag(self) -> Tracer:
         """A view of the imaginary parts; zeros where the array is not complex."""
         return call_function(np.imag, (self,), {})
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        if self.dtype.kind != "c":
+            raise TypeError("array does not have imaginary part to set")
+        setitem(self.imag, ..., value)
 
     @property
     def flat(self) -> Flat:
@@ -433,9 +451,11 @@ class Tracer(Handle):
         """A copy with one dimension."""
         return call_function(np.ravel, (self.copy(), order), {})
 
-    def view(self, *args: Any) -> NoReturn:
-        """Not supported."""
-        raise unsupported("ndarray.view", "use astype to convert elements")
+    def view(self, *args: Any, **kwargs: Any) -> Tracer:
+        """A view of the whole array; other dtypes and classes are not supported."""
+        if args or kwargs:
+            raise unsupported("ndarray.view", "use astype to convert elements")
+        return getitem(self, ...)
 
     sum = method(np.sum)
     prod = method(np.prod)

@@ -104,6 +104,9 @@ def call_user(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     except TraceRecursionError:
         raise
     except RecursionError:
+        for argument in (*args, *kwargs.values()):
+            if isinstance(argument, Handle):
+                argument._require_size()  # The depth may depend on it.
         raise TraceRecursionError(
             f"{function_name(function)} calls itself without end while it is traced: a condition "
             "that would end the recursion cannot depend on traced values; make the argument that "

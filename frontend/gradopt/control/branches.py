@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,7 +181,7 @@ def traced_branch(
     def enter(scope: Scope) -> contextlib.AbstractContextManager[Callable[[], None]]:
         return entries.entered(site.place, scope)
 
-    own = variables
+    own, lost = variables, dict(here.trace.lost)
     while True:
         sides: list[Part] = []
         variables = own.and_cells(entries.cells)
@@ -202,7 +202,7 @@ def traced_branch(
             elif not isinstance(error, NewEntryError):
                 raise
     try:
-        return _merged(entries.site(site), condition, sides, variables, storages)
+        return _merged(entries.site(site), condition, sides, variables, storages, lost)
     except BaseException:
         for side in sides:
             if side.scope.open:
@@ -216,6 +216,7 @@ def _merged(
     sides: Sequence[Part],
     variables: Variables,
     storages: Sequence[Storage],
+    lost: Mapping[str, str],
 ) -> Exit | None:
     here = prims.scope()
     merge = _Merge(sides)
@@ -237,7 +238,10 @@ def _merged(
             )
     names: dict[str, Any] = {}
     for name in variables.cells:
-        names[name] = _merged_name(site, merge, name)
+        is_new = here.trace.lost.get(name) is not lost.get(name)
+        names[name] = _merged_name(
+            site, merge, name, not is_new and variables.get(name) is not UNBOUND
+        )
     changed = [
         (storage, [side.written[i] for side in sides])
         for i, storage in enumerate(storages)
@@ -270,7 +274,9 @@ def _code(exit_: Exit) -> Any:
     return np.int64(exit_.code) if isinstance(exit_.code, int) else exit_.code
 
 
-def _merged_name(site: Site, merge: _Merge, name: str) -> Callable[[Sequence[Any]], Any] | None:
+def _merged_name(
+    site: Site, merge: _Merge, name: str, had_value: bool
+) -> Callable[[Sequence[Any]], Any] | None:
     """What makes the value of a name of the results; None where it has none."""
     # Nobody asks for names where the function is left.
     dont_care = [not side.exit.codes - {RETURN} for side in merge.sides]
@@ -287,7 +293,8 @@ def _merged_name(site: Site, merge: _Merge, name: str) -> Callable[[Sequence[Any
             raise BranchError(
                 f"{name} is assigned in only one branch; assign it before", site.place
             )
-        lost[name] = f"{name} is assigned in only one branch of {line}; assign it before"
+        if had_value or name not in lost:  # Else it was lost before, or in a branch.
+            lost[name] = f"{name} is assigned in only one branch of {line}; assign it before"
         return None
     made = merge.add(*[UNBOUND if d else v for v, d in zip(values, dont_care, strict=True)])
     if isinstance(made, str) and not name.isidentifier():

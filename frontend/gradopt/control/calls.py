@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import gradopt.numpy as gnp
-from gradopt.array.dispatch import FOREIGN_UFUNCS, UFUNCS, handler_of
+from gradopt.array.dispatch import UFUNCS, foreign_handler, handler_of
 from gradopt.array.handle import Handle, python_number, wrap
 from gradopt.array.operands import handle_of, nested, rows_of
 from gradopt.array.operators import in_place_of, with_traced
@@ -119,6 +119,14 @@ REPLACED_NAMES.update(
     )
 )
 
+
+def _special(name: str) -> Callable[..., Any]:
+    """A function of `scipy.special`."""
+    found = foreign_handler(name)
+    assert found is not None
+    return found
+
+
 _math: dict[str, Any] = {
     "acos": np.arccos,
     "acosh": np.arccosh,
@@ -127,9 +135,11 @@ _math: dict[str, Any] = {
     "atan": np.arctan,
     "atan2": np.arctan2,
     "atanh": np.arctanh,
-    "erf": lambda x: wrap(FOREIGN_UFUNCS["erf"](x)),
-    "erfc": lambda x: wrap(FOREIGN_UFUNCS["erfc"](x)),
+    "erf": lambda x: wrap(_special("erf")(x)),
+    "erfc": lambda x: wrap(_special("erfc")(x)),
+    "gamma": lambda x: wrap(_special("gamma")(x)),
     "hypot": lambda *sides: functools.reduce(np.hypot, sides, 0.0),
+    "lgamma": lambda x: wrap(_special("gammaln")(x)),
     "log": lambda x, *base: np.log(x) / np.log(base[0]) if base else np.log(x),
     "pow": np.power,
 }
@@ -303,6 +313,9 @@ _replacing(math.fsum)(_of_sequences(lambda values: sum(values, 0.0)))
 _replacing(math.dist)(
     _of_sequences(lambda p, q: np.sqrt(sum([(a - b) ** 2 for a, b in zip(p, q, strict=True)], 0.0)))
 )
+_replacing(math.modf)(lambda x: tuple(map(_float, np.modf(_float(x)))))
+_replacing(math.frexp)(lambda x: tuple([python_number(v._read()) for v in np.frexp(_float(x))]))
+_replacing(math.gcd)(lambda *numbers: functools.reduce(lambda a, b: _int(np.gcd(a, b)), numbers, 0))
 _replacing(math.remainder)(_of_floats(lambda x, y: x - y * np.round(x / y)))
 _replacing(math.ldexp)(_of_floats(lambda x, i: x * np.exp2(i)))
 

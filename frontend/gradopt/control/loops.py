@@ -329,9 +329,12 @@ class Loop:
                 continue
             again |= self._promote(body, name, carried, final)
         for name in self._variables.cells:
-            if name in self._carried or body.finals[name] is UNBOUND:
+            if name in self._carried:
                 continue
             before, final = self._variables.get(name), body.finals[name]
+            if final is UNBOUND:
+                self._require_kept(name, before)
+                continue
             if before is final or (is_same(before, final) and before is not UNBOUND):
                 continue
             if name in self._site.head and before is not UNBOUND:
@@ -366,6 +369,12 @@ class Loop:
         self._made_inside(body, results, inits, rebuild)
         self._check_sharing(body)
         return results, inits, rebuild
+
+    def _require_kept(self, name: str, before: Any) -> None:
+        """Raises if a name is asked for that has lost its value in the body."""
+        if before is not UNBOUND and not self._is_dead(name):
+            reason = self._here.trace.lost.get(name, f"{name} has no value behind the body")
+            raise CannotRollError(reason, self._site.place)
 
     def _promote(self, body: Part, name: str, carried: _Carried, final: Any) -> bool:
         """Whether what is carried for a name must become something else."""

@@ -581,6 +581,16 @@ class Operators:
         """What is called in place of a function."""
         return callee(function, self._package)
 
+    def attribute(self, owner: Any, name: str) -> Any:
+        """`owner.name`: the function of a property is rewritten."""
+        for kind in type(owner).__mro__:
+            found = vars(kind).get(name)
+            if found is not None:
+                if type(found) is property and found.fget is not None:
+                    return callee(found.fget, self._package)(owner)
+                break
+        return getattr(owner, name)
+
     @staticmethod
     def load(container: Any) -> Any:
         """What elements are read of: concrete arrays take traced indices."""

@@ -102,22 +102,40 @@ def slice_(
     dimensions: Sequence[int],
     in_bounds: bool = True,
 ) -> Value:
-    """`grad.sized_slice`; `in_bounds` if the call raises an error where it is not."""
+    """`grad.sized_slice`; `in_bounds` if the call raises an error where it is not.
+
+    Where all sizes are known, `grad.dynamic_slice`.
+    """
+    if x.shape.__class__ is not Sizes and not any(map(is_extent, sizes)):
+        whole = [1] * x.ndim
+        for size, dimension in zip(sizes, dimensions, strict=True):
+            whole[dimension] = size
+        part = _noted(scope().emit(grad.dynamic_slice, x, _words(starts), whole), in_bounds)
+        return known.reshape(part, tuple(sizes))
     result = scope().emit(
         grad.sized_slice, x, _words(starts), _extents(sizes), _sizes(sizes), list(dimensions)
     )
+    return of_shape(_noted(result, in_bounds), shape_with(sizes))
+
+
+def _noted(result: Value, in_bounds: bool) -> Value:
     if in_bounds:
         result.ssa.owner.discardable = {"grad.in_bounds": ir.UNIT}
-    return of_shape(result, shape_with(sizes))
+    return result
 
 
 def update(x: Value, part: Value, starts: Sequence[Number], dimensions: Sequence[int]) -> Value:
     """`grad.sized_update` of an array of known size, within bounds."""
     if x.shape.__class__ is Sizes:
         raise unknown_size("an assignment to elements of a view")
+    if part.shape.__class__ is not Sizes:
+        whole = [1] * x.ndim
+        for size, dimension in zip(part.shape, dimensions, strict=True):
+            whole[dimension] = size
+        part = known.reshape(part, tuple(whole))
+        return _noted(scope().emit(grad.dynamic_update_slice, x, part, _words(starts)), True)
     result = scope().emit(grad.sized_update, x, part, _words(starts), list(dimensions))
-    result.ssa.owner.discardable = {"grad.in_bounds": ir.UNIT}
-    return result
+    return _noted(result, True)
 
 
 def iota(size: Extent, dtype: DType) -> Value:

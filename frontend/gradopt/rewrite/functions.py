@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import dis
 import functools
+import inspect
 import itertools
 import opcode
 import os
@@ -227,12 +228,13 @@ def _compiled(tree: ast.FunctionDef | ast.Lambda, original: CodeType) -> CodeTyp
 def _renamed(code: CodeType, name: str, qualname: str) -> CodeType:
     """The code with the names that the user gave: parts of a function are called like it."""
     consts: list[Any] = []
+    before = qualname if _is_class(code) else f"{qualname}.<locals>"
     for const in code.co_consts:
         if isinstance(const, CodeType):
             if _is_part(const):
                 const = _renamed(const, name, qualname)
             else:
-                inner = f"{qualname}.<locals>.{const.co_name}"
+                inner = f"{before}.{const.co_name}"
                 const = _renamed(const, const.co_name, inner)
         consts.append(const)
     names: dict[str, Any] = {"co_name": name, "co_consts": tuple(consts)}
@@ -246,10 +248,16 @@ def _is_part(code: CodeType) -> bool:
     return name.startswith("<") and name[-2:-1].isdigit()
 
 
+def _is_class(code: CodeType) -> bool:
+    """Whether it is the body of a class."""
+    return not code.co_flags & inspect.CO_OPTIMIZED
+
+
 def _note(code: CodeType) -> None:
     _made[id(code)] = code
     for const in code.co_consts:
-        if isinstance(const, CodeType):
+        # The methods of a class that is defined in the function stay what they are here.
+        if isinstance(const, CodeType) and not _is_class(const):
             _note(const)
 
 

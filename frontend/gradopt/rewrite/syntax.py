@@ -25,6 +25,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from gradopt.errors import SourceLocation
 from gradopt.rewrite.desugar import desugared
 from gradopt.rewrite.names import (
@@ -50,6 +52,10 @@ _ITEM, _EXIT = "<item>", "<exit>"
 # These look at the frame that calls them.
 _OF_THE_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
 _SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
+
+# What most attributes are: no properties of the user's.
+_NUMPYS_ATTRIBUTES = frozenset(dir(np.ndarray))
+_MODULES = frozenset({"np", "numpy", "math", "scipy"})
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -100,10 +106,12 @@ class _Rewriter(ast.NodeTransformer):
             n.func.id for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         }
         # Parts that are functions would give another answer.
-        self._keeps_statements = self._suspends or bool((called & _OF_THE_FRAME) - {"super"})
+        self._keeps_statements = bool((called & _OF_THE_FRAME) - {"super"})
         self._global = declared(body, ast.Global)
         self._nonlocal = declared(body, ast.Nonlocal)
         self._parameters = frozenset(arg.arg for arg in parameters(tree))
+        first = [*tree.args.posonlyargs, *tree.args.args][:1]
+        self._first = first[0].arg if first else ""
         self._shared = NONE
         self._functions = 0
         self._live: Liveness | None = None
@@ -155,7 +163,8 @@ class _Rewriter(ast.NodeTransformer):
         """
         result: list[ast.stmt] = []
         for i, stmt in enumerate(stmts):
-            if not isinstance(stmt, (ast.If, ast.While, ast.For)):
+            is_control = isinstance(stmt, (ast.If, ast.While, ast.For))
+            if not is_control or (self._suspends and not is_part and _suspends(stmt)):
                 result += self._plain(stmt, is_part)
                 continue
             may_leave = leaves([stmt])
@@ -197,6 +206,8 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(stmt, ast.Return) and is_part:
             value = ast.Constant(None) if stmt.value is None else self.visit(stmt.value)
             return [_at(ast.Return(_operator("leave", [value])), stmt)]
+        if isinstance(stmt, (ast.Break, ast.Continue)) and not is_part:
+            return [stmt]  # Of a loop that stays Python's own.
         if isinstance(stmt, (ast.Break, ast.Continue)):
             kind = "BREAK" if isinstance(stmt, ast.Break) else "CONTINUE"
             value = ast.Attribute(_name(OPERATORS_NAME), kind, ast.Load())
@@ -503,6 +514,7 @@ class _Rewriter(ast.NodeTransformer):
         consumed = {id(node), *[id(call.args[0]) for call in calls if call.args]}
         return not (
             self._keeps_statements
+            or self._suspends
             or self._shared
             or any(generator.is_async for generator in node.generators)
             or any(isinstance(part, (ast.Lambda, ast.NamedExpr, *_SUSPENDS)) for part in parts)
@@ -596,11 +608,21 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """The function that is called is rewritten too, if it is the user's."""
         if isinstance(node.func, ast.Name) and node.func.id in _OF_THE_FRAME:
-            return self.generic_visit(node)
+            self.generic_visit(node)
+            if node.func.id == "super" and not node.args and self._first:
+                # In a part of a statement, Python would not find them.
+                node.args = [_at(_name(name), node) for name in ("__class__", self._first)]
+            return node
         first = node.args[0] if node.args else None
         if isinstance(first, ast.GeneratorExp) and self._is_loop(first):
             return self._consumed(node, first)
-        self.generic_visit(node)
+        function = node.func
+        if isinstance(function, ast.Attribute):
+            function.value = self.visit(function.value)  # A method is no property.
+        else:
+            node.func = self.visit(function)
+        node.args = [self.visit(argument) for argument in node.args]
+        node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = _at(_operator("call", [node.func]), node.func)
         return node
 
@@ -612,11 +634,16 @@ class _Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Attributes are not written to in traced parts."""
+        """Attributes are not written to in traced parts; those that are properties are called."""
         self.generic_visit(node)
         if not isinstance(node.ctx, ast.Load):
             node.value = _at(_operator("store", [node.value]), node.value)
-        return node
+            return node
+        if node.attr.startswith("__") or node.attr in _NUMPYS_ATTRIBUTES:
+            return node
+        if isinstance(node.value, ast.Name) and node.value.id in _MODULES:
+            return node
+        return _at(_operator("attribute", [node.value, ast.Constant(node.attr)]), node)
 
     def _must_stay(self, nodes: Sequence[ast.expr]) -> bool:
         """Whether expressions bind names or suspend, and so cannot be lambdas."""
@@ -632,6 +659,11 @@ def _is_list(*nodes: ast.expr) -> bool:
 def _iterated(expression: ast.expr) -> ast.expr:
     """An expression whose value is looked at as a whole."""
     return _at(_operator("iterated", [expression]), expression)
+
+
+def _suspends(stmt: ast.stmt) -> bool:
+    """Whether a statement of a generator stays Python's own: no part of it can be a function."""
+    return leaves([stmt]) or any(isinstance(node, _SUSPENDS) for node in inside([stmt]))
 
 
 def _may_replace(stmts: Sequence[ast.stmt]) -> bool:
