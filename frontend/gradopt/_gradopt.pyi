@@ -470,6 +470,7 @@ class Dispatcher:
         max_specializations: int | None = None,
         sized: tuple[Sequence[tuple[int, str, int]], Sequence[int]] | None = None,
         is_foreign: bool = False,
+        has_strides: bool = False,
     ) -> None:
         """Negative static_argnums count from the end of the positional arguments.
 
@@ -481,7 +482,8 @@ class Dispatcher:
         are leaves behind those of all arguments; for what does not fit, see the next.
 
         A call with an unhashable static argument is handed to `_flatten`, which explains it. With
-        `is_foreign` all calls are."""
+        `is_foreign` all calls are. With `has_strides` arrays that are not in row-major order
+        without gaps differ by their strides."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def cache_size(self) -> int:

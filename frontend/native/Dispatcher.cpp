@@ -38,6 +38,8 @@ struct State {
   SizedArguments sized;
   /// Whether Python code takes all arguments apart.
   bool isForeign = false;
+  /// Whether code depends on how arguments lie in memory.
+  bool hasStrides = false;
   SpecializationTable table;
 };
 
@@ -67,7 +69,10 @@ public:
        PyObject *keywordNames)
       : self(self), args(args), positional(positional),
         keywordNames(keywordNames), state(*cast(self)->state),
-        age(state.table.getAge()) {}
+        age(state.table.getAge()) {
+    if (state.hasStrides)
+      signature.compareStrides();
+  }
 
   PyObject *run();
 
@@ -203,15 +208,16 @@ PyObject *construct(PyTypeObject *type, PyObject *, PyObject *) {
 }
 
 int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
-  static const char *keywords[] = {"static_argnums",      "static_argnames",
-                                   "max_specializations", "sized",
-                                   "is_foreign",          nullptr};
+  static const char *keywords[] = {
+      "static_argnums", "static_argnames", "max_specializations",
+      "sized",          "is_foreign",      "has_strides",
+      nullptr};
   PyObject *positions = nullptr, *names = nullptr, *most = Py_None,
            *sized = Py_None;
-  int isForeign = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOOOp",
-                                   const_cast<char **>(keywords), &positions,
-                                   &names, &most, &sized, &isForeign))
+  int isForeign = 0, hasStrides = 0;
+  if (!PyArg_ParseTupleAndKeywords(
+          args, kwargs, "|OOOOpp", const_cast<char **>(keywords), &positions,
+          &names, &most, &sized, &isForeign, &hasStrides))
     return -1;
   size_t limit = std::numeric_limits<size_t>::max();
   if (most != Py_None) {
@@ -243,6 +249,7 @@ int initialize(PyObject *self, PyObject *args, PyObject *kwargs) {
     std::swap(state->statics, statics);
     std::swap(state->sized, sizes);
     state->isForeign = isForeign != 0;
+    state->hasStrides = hasStrides != 0;
     state->table.setLimit(limit);
     state->table.clear();
     return 0;

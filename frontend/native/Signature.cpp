@@ -255,7 +255,10 @@ inline void Signature::addArray(PyArrayObject *array, bool isSized) {
   int rank = PyArray_NDIM(array);
   uint64_t type =
       uint64_t(rank) << 48 | uint64_t(typeCode(PyArray_DESCR(array)));
-  tokens.push_back(token(Tag::Leaf, type));
+  bool isStrided = hasStrides && !PyArray_IS_C_CONTIGUOUS(array);
+  tokens.push_back(token(Tag::Leaf, type | uint64_t(isStrided) << 46));
+  if (isStrided)
+    tokens.append(PyArray_STRIDES(array), PyArray_STRIDES(array) + rank);
   const npy_intp *shape = PyArray_DIMS(array);
   if (isSized && rank) {
     tokens.push_back(~uint64_t(0));

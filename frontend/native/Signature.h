@@ -75,6 +75,10 @@ public:
   Signature &operator=(const Signature &) = delete;
   ~Signature() { clear(); }
 
+  /// From now on, arrays whose elements are not in row-major order without gaps
+  /// differ by their strides.
+  void compareStrides() { hasStrides = true; }
+
   /// Flattens the arguments of a vectorcall.
   FlattenStatus flatten(PyObject *const *args, Py_ssize_t positional,
                         PyObject *keywordNames, const StaticArguments &statics,
@@ -117,6 +121,7 @@ private:
   InlineVector<PyObject *, kInlineLeaves> objects;
   nanobind::object wrap;
   uint64_t hashOfObjects = 0;
+  bool hasStrides = false;
 
   /// What is known of sizes, and that of the argument that is flattened, or -1.
   const SizedArguments *sized = nullptr;

@@ -182,3 +182,83 @@ def test_an_order_that_is_not_known() -> None:
 
     with pytest.raises(errors.UnsupportedError, match="memory order that is not known"):
         go.compile(both)(x)
+
+
+# -- Arguments ---------------------------------------------------------------------------------
+
+
+def written_through_reshape(x: Any) -> Any:
+    x.reshape(-1)[1] = 9.0
+    return x.sum()
+
+
+def written_under_a_reshape(x: Any) -> Any:
+    y = x.ravel()
+    x[0, 1] = 3.0
+    return y[1] + y.sum()
+
+
+def written_in_a_copy_or_none(x: Any) -> Any:
+    y = np.ascontiguousarray(x.T)
+    y[0, 1] = 9.0
+    return (x * x).sum()
+
+
+def written_in_results(x: Any) -> Any:
+    y, z = x + 1.0, np.zeros_like(x)
+    y.reshape(-1)[1] = 9.0
+    z.reshape(-1)[2] = 5.0
+    return (y * y).sum() + (z * x).sum()
+
+
+GRID = np.random.default_rng(8).normal(size=(8, 12))
+ORDERS: list[Callable[[Any], Any]] = [
+    lambda x: x,
+    np.asfortranarray,
+    lambda x: np.repeat(np.repeat(x, 2, 0), 2, 1)[::2, ::2],
+    lambda x: x[::-1].copy()[::-1],
+]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        written_through_reshape,
+        written_under_a_reshape,
+        written_in_a_copy_or_none,
+        written_in_results,
+    ],
+)
+def test_what_is_a_view_depends_on_how_an_argument_lies_in_memory(f: Callable[[Any], Any]) -> None:
+    compiled, gradient = go.compile(f), go.compile_grad(f)
+    step = 1e-6 * np.random.default_rng(9).normal(size=(4, 6))
+    for order in (*ORDERS, ORDERS[0]):
+        ours, theirs = order(GRID[::2, ::2].copy()), order(GRID[::2, ::2].copy())
+        np.testing.assert_allclose(compiled(ours), f(theirs), rtol=1e-13)
+        np.testing.assert_array_equal(ours, theirs)
+        x = order(GRID[::2, ::2].copy())
+        found = np.sum(gradient(x) * step)
+        above, below = order(x + step), order(x - step)
+        np.testing.assert_allclose(found, (f(above) - f(below)) / 2, rtol=1e-7, atol=1e-13)
+    assert compiled.cache_size() == len(ORDERS)
+
+
+def test_other_functions_have_one_code_for_all_orders() -> None:
+    def f(x):
+        x[0] = x[1] + 1.0
+        return x.sum()
+
+    compiled = go.compile(f)
+    for order in ORDERS:
+        ours, theirs = order(GRID[::2, ::2].copy()), order(GRID[::2, ::2].copy())
+        np.testing.assert_allclose(compiled(ours), f(theirs), rtol=1e-13)
+        np.testing.assert_array_equal(ours, theirs)
+    assert compiled.cache_size() == 1
+
+
+def test_code_for_one_order_refuses_others() -> None:
+    x = GRID[:4, :6].copy()
+    fixed = go.compile(written_through_reshape).lower(x).compile()
+    fixed(x)
+    with pytest.raises(go.errors.ArgumentError, match="strides of row-major order"):
+        fixed(np.asfortranarray(x))

@@ -464,6 +464,7 @@ class Handle:
         if shape == self._extents:
             return self._view()
         is_sized = Sizes in (shape.__class__, self._extents.__class__)
+        _note_order()
         strides = None if is_sized else self._strides()
         if strides is None:
             result = copy_of(self._read(), shape)
@@ -499,6 +500,7 @@ class Handle:
 
     def _is_row_major(self) -> bool | None:
         """Whether the elements lie in row-major order without gaps; None if that is not known."""
+        _note_order()
         if not self._views and self._storage.strides == ():
             return True
         strides = self._strides()
@@ -581,6 +583,9 @@ class Handle:
     def _write(self, new: Value) -> None:
         """Replaces all elements; shape and dtype are those of the array."""
         storage = self._storage
+        scope = current.state.scope
+        if scope is not None:
+            scope.trace.has_writes = True
         seen = new
         if storage.__class__ is SizedStorage and storage.replace(  # pyright: ignore
             self._views, new
@@ -603,6 +608,13 @@ class Handle:
             and other._views == self._views
             and not other._is_scalar
         )
+
+
+def _note_order() -> None:
+    """Notes that code depends on how an array lies in memory."""
+    scope = current.state.scope
+    if scope is not None:
+        scope.trace.asks_order = True
 
 
 class Row:
@@ -676,7 +688,13 @@ def as_array(value: Value) -> Any:
 
 
 def argument_array(
-    value: Value, path: str, *, weak: bool = False, scalar: bool = False, frozen: bool = True
+    value: Value,
+    path: str,
+    *,
+    weak: bool = False,
+    scalar: bool = False,
+    frozen: bool = True,
+    strides: Strides | None = (),
 ) -> Handle:
     """An argument of the traced function.
 
@@ -686,9 +704,11 @@ def argument_array(
         weak: whether it is a Python number.
         scalar: whether it is a NumPy scalar.
         frozen: whether it must not be written to.
+        strides: as those of `Storage`.
     """
     storage = Storage(value, f"the argument {path}", scalar=scalar)
     storage.frozen = frozen
+    storage.strides = strides
     return Handle.facade(storage, weak=weak)
 
 

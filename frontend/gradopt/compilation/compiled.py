@@ -38,7 +38,14 @@ from gradopt.compilation.calling import (
     rewritten_here,
 )
 from gradopt.compilation.donation import donated_leaves, pair_results, warn_of_unused
-from gradopt.compilation.lowered import Leaf, LoopReport, Lowered, OpenSizes, argument_sizes
+from gradopt.compilation.lowered import (
+    Leaf,
+    LoopReport,
+    Lowered,
+    OpenSizes,
+    argument_sizes,
+    strides_of,
+)
 from gradopt.compilation.placement import device_of
 from gradopt.compilation.profile import Profile
 from gradopt.compilation.store import store_directory
@@ -75,6 +82,8 @@ class Compiled(_gradopt.Dispatcher):
         # How large sizes can be that have no largest value; what code is looked up for. At first
         # that is any number of rows.
         self._room: dict[str, int] = dict.fromkeys(self.options.dynamic.open_names(), OPEN_SIZE)
+        # Whether code depends on how arguments lie in memory.
+        self._has_strides = False
         self._dispatch()
         functools.update_wrapper(self, function, updated=())
 
@@ -82,6 +91,7 @@ class Compiled(_gradopt.Dispatcher):
         """Begins to look up code by arguments, of which those that are static now are compared."""
         self._dispatched = self.options
         self._dispatched_room = dict(self._room)
+        self._dispatched_strides = self._has_strides
         sized = self.options.dynamic.of_rows(self._room)
         super().__init__(
             self.options.static_argnums,
@@ -89,6 +99,7 @@ class Compiled(_gradopt.Dispatcher):
             self.options.max_specializations,
             sized,
             bool(self.options.dynamic.arguments) and sized is None,
+            self._has_strides,
         )
 
     def __repr__(self) -> str:
@@ -149,8 +160,9 @@ class Compiled(_gradopt.Dispatcher):
         before = self._dispatched
         lowered = self._take_ready(args, kwargs) or self._lower(args, dict(kwargs))
         if self.options is before:
-            if self._room != self._dispatched_room:
-                # There is code for smaller sizes only, which is given up.
+            is_new = self._has_strides != self._dispatched_strides
+            if is_new or self._room != self._dispatched_room:
+                # There is code for smaller sizes only, or for any order, which is given up.
                 self._ready = lowered
                 self._dispatch()
             return lowered.specialization()
@@ -227,13 +239,15 @@ class Compiled(_gradopt.Dispatcher):
         paths = argument_paths(self._function, structure)
         plain = [argument_leaf(x, path) for x, path in zip(leaves, paths, strict=True)]
         if not self.options.dynamic.arguments:
-            arguments = [_argument(x, path) for x, path in zip(plain, paths, strict=True)]
+            arguments = [
+                _argument(x, path, self._has_strides) for x, path in zip(plain, paths, strict=True)
+            ]
             return _Given(plain, arguments)
         axes = self.options.dynamic.axes_of(structure)
         found = fit(plain, paths, axes, self._room, grows=self._grows)
         arguments: list[Leaf] = []
         for leaf, path, sizes in zip(found.leaves, paths, found.shapes, strict=True):
-            made = _argument(leaf, path)
+            made = _argument(leaf, path, self._has_strides and sizes is None)
             if sizes is not None:
                 made = made._replace(shape=bounds(sizes), sizes=sizes)
             arguments.append(made)
@@ -264,6 +278,8 @@ class Compiled(_gradopt.Dispatcher):
                 return self._trace(args, kwargs)
             except SizeNeededError as needed:
                 self._make_static(needed.arguments, args, kwargs)
+            except _OrderNeeded:
+                continue
 
     def _make_static(
         self, arguments: set[int], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -343,6 +359,7 @@ class Compiled(_gradopt.Dispatcher):
                     weak=leaf.weak,
                     scalar=leaf.scalar,
                     frozen=not trace.rewrites or is_donated,
+                    strides=_steps(leaf),
                 )
                 for value, leaf, is_donated in zip(inputs[: len(leaves)], own, donated, strict=True)
             ]
@@ -368,6 +385,10 @@ class Compiled(_gradopt.Dispatcher):
                 if held is not inputs[i]:
                     written.append(i)
                     results.append(held)
+            if trace.asks_order and trace.has_writes and not self._has_strides:
+                self._has_strides = True
+                if any(map(strides_of, leaves)):
+                    raise _OrderNeeded
             if open_sizes:
                 shapes = [leaf.sizes or leaf.shape for leaf in own]
                 shapes += [array.shape for array in trace.captures]
@@ -433,6 +454,7 @@ class Compiled(_gradopt.Dispatcher):
                     (result, axis, count, known.get(results[count].ssa, -1))
                     for result, axis, count in sizes_among(result_tree)
                 ],
+                trace.asks_order and trace.has_writes,
             )
         finally:
             trace.close()
@@ -448,6 +470,7 @@ class Fixed(Compiled):
         self._lowered = lowered
         dims = [size for leaf in lowered.arguments for size in leaf.sizes if isinstance(size, Dim)]
         self._room = {dim.name: dim.max or 0 for dim in dims}
+        self._has_strides = lowered.has_strides
         self._dispatch()
 
     @hide_frames
@@ -505,9 +528,22 @@ class _Given(NamedTuple):
     dims: Sequence[Dim] = ()
 
 
-def _argument(leaf: Any, path: str) -> Leaf:
+class _OrderNeeded(Exception):
+    """Code depends on how arguments lie in memory, which is not in row-major order."""
+
+
+def _steps(leaf: Leaf) -> tuple[int, ...] | None:
+    """How an argument lies in memory, in elements, as `Storage.strides` has it."""
+    size = leaf.dtype.itemsize
+    if any(step % size for step in leaf.strides):
+        return None
+    return tuple([step // size for step in leaf.strides])
+
+
+def _argument(leaf: Any, path: str, has_strides: bool = False) -> Leaf:
     weak = WEAK_DTYPES.get(type(leaf))
     if weak is not None:
         return Leaf(path, weak, (), weak=True)
     scalar = isinstance(leaf, np.generic)
-    return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape, scalar=scalar)
+    strides = strides_of(leaf) if has_strides else ()
+    return Leaf(path, leaf.dtype.newbyteorder("="), leaf.shape, scalar=scalar, strides=strides)

@@ -61,6 +61,11 @@ _USUAL_CHIP = "sm_90"
 LARGE_ARENA = 2 << 30
 
 
+def strides_of(leaf: Any) -> tuple[int, ...]:
+    """The strides of an array in bytes; none for row-major order without gaps."""
+    return leaf.strides if type(leaf) is np.ndarray and not leaf.flags.c_contiguous else ()
+
+
 class Leaf(NamedTuple):
     """An argument or a result of compiled code.
 
@@ -72,6 +77,8 @@ class Leaf(NamedTuple):
         scalar: whether it is a NumPy scalar, and no 0-d array.
         sizes: where dimensions are of a size that `dynamic=` names, all sizes, with `Dim`s among
             them. `shape` is the largest one.
+        strides: where code depends on how arguments lie in memory, steps in bytes; none for
+            row-major order without gaps.
     """
 
     path: str
@@ -80,6 +87,7 @@ class Leaf(NamedTuple):
     weak: bool = False
     scalar: bool = False
     sizes: tuple[int | Dim, ...] = ()
+    strides: tuple[int, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -226,6 +234,7 @@ class Lowered:
         written: Sequence[int],
         open_sizes: OpenSizes | None = None,
         cuts: Sequence[tuple[int, int, int, int]] = (),
+        has_strides: bool = False,
     ) -> None:
         self.name = name
         self.arguments = tuple(arguments)
@@ -243,6 +252,7 @@ class Lowered:
         self.written = tuple(written)
         self.open_sizes = open_sizes
         self.cuts = tuple(cuts)
+        self.has_strides = has_strides
         self._arena_bytes: int | None = None
         self._tape_bytes: int | None = None
         self._executable: _gradopt.Runnable | None = None
@@ -592,6 +602,11 @@ class Lowered:
             if array.dtype.newbyteorder("=") != leaf.dtype:
                 raise ArgumentTypeError(
                     f"expected dtype {leaf.dtype} at {leaf.path}, but got {array.dtype}"
+                )
+            if self.has_strides and strides_of(array) != leaf.strides:
+                raise ArgumentError(
+                    f"expected an array with strides {leaf.strides or 'of row-major order'} at "
+                    f"{leaf.path}, but got one with {array.strides}"
                 )
 
 

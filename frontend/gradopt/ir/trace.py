@@ -69,6 +69,8 @@ class Trace:
         sizes: integers among the arguments of the outermost function, by their numbers: a program
             can be traced for each value of them.
         lost: why names have no value behind a traced statement that assigns them.
+        asks_order: whether something depends on how an array lies in memory: what is a view of it.
+        has_writes: whether the elements of an array were assigned.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Trace:
         inference.recall(store)
         self.rewrites = rewrites
         self.has_sizes = self.has_dims = self.is_open = False
+        self.asks_order = self.has_writes = False
         self.least_room = 0
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}

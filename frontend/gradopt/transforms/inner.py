@@ -16,6 +16,7 @@ import numpy as np
 
 from gradopt.array.handle import Handle, argument_array, array_of, python_number, wrap
 from gradopt.array.unknown_sizes import apart, first_of, whole_of
+from gradopt.array.views import Strides, is_row_major
 from gradopt.base.dtypes import PYTHON_NUMBERS
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, leaf_paths
@@ -141,7 +142,8 @@ def _argument_of(value: Value, leaf: Handle, path: str, axis: int | None, frozen
         return part
     if axis is None:
         weak, scalar = leaf._weak, leaf._is_scalar
-        return argument_array(value, path, weak=weak, scalar=scalar, frozen=frozen)
+        strides = _memory_order(leaf) if leaf._extents else ()
+        return argument_array(value, path, weak=weak, scalar=scalar, frozen=frozen, strides=strides)
     return argument_array(value, path, scalar=not value.shape, frozen=frozen)
 
 
@@ -277,8 +279,23 @@ def traced_leaves(
                 raise confined(f"{path}, an array")
             traced.append(leaf)
             continue
-        traced.append(like(leaf, result_value(leaf, path)))
+        made = like(leaf, result_value(leaf, path))
+        if made._extents:
+            made._storage.strides = _memory_order(leaf)
+        traced.append(made)
     return traced, treedef, paths
+
+
+def _memory_order(array: Any) -> Strides | None:
+    """How an array lies in memory, as `Storage.strides` has it."""
+    if isinstance(array, Handle):
+        strides = array._strides()
+        is_plain = strides is not None and is_row_major(array.shape, strides)
+        return () if is_plain else strides
+    if array.flags.c_contiguous:
+        return ()
+    size = array.itemsize
+    return None if any(s % size for s in array.strides) else tuple(s // size for s in array.strides)
 
 
 def shown(values: Sequence[Value], shapes: Sequence[Shape]) -> list[Any]:
