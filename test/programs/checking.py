@@ -215,8 +215,8 @@ def check(program: Program, *, trace: bool | None = None) -> Outcome:
             want = Run.of(f, args)
     except Endless:
         return Outcome("invalid", "it does not end")
-    if str(want.error) == "math domain error":
-        return Outcome("raises")  # NaN, as by the rules of NumPy, which Python's numbers follow.
+    if str(want.error) in _NUMPYS_RULES:
+        return Outcome("raises")  # Python's numbers follow NumPy's rules.
     try:
         outcome = _check_values(f, name, text, args, want)
         if outcome.kind == "compiled":
@@ -230,6 +230,12 @@ def check(program: Program, *, trace: bool | None = None) -> Outcome:
     return outcome
 
 
+# What Python raises where NumPy gives NaN, or the integer that NaN is cast to.
+_NUMPYS_RULES = (
+    "math domain error",
+    "cannot convert float NaN to integer",
+    "cannot convert float infinity to integer",
+)
 _NUMERIC = ("result", "written", "gradient", "modes", "exception", "no exception")
 
 

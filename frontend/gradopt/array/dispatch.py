@@ -227,8 +227,8 @@ def call_function(
     out = out[0] if type(out) is tuple else out
     require_output(out, handler.name)
     if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
-        # What is summed is converted first, as NumPy's ufuncs reduce.
-        kwargs["dtype"] = _common_cast(handler.name, args[0], out)
+        # What it is computed in, as NumPy's ufuncs reduce.
+        kwargs["dtype"] = np.result_type(traced(args[0]).dtype, out.dtype)
     value = traced(handler.function(*args, **kwargs))
     if value.shape != out._extents:
         if Sizes not in (value.shape.__class__, out._extents.__class__):
@@ -238,7 +238,8 @@ def call_function(
                 source_location(),
             )
         value = sized.fit(value, out._extents)
-    store(out, value, handler.name)
+    _require_cast(function, handler.name, value, out)
+    store(out, value, handler.name, "unsafe")
     return out
 
 
@@ -298,14 +299,37 @@ def _has_sizes(value: Any) -> bool:
     return type(value) is dict and any(map(_has_sizes, value.values()))
 
 
-_ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum})
+_ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum, np.cumprod})
+# Their results are cast to any real dtype.
+_CASTING = _ACCUMULATE_IN_OUT | {np.max, np.min, np.any, np.all}
+# Their outputs are cast to the dtype of results, and back.
+_CASTING_BACK = frozenset({np.take, np.compress, np.argmax, np.argmin})
 
 
-def _common_cast(name: str, operand: Any, out: Handle) -> DType:
-    dtype = traced(operand).dtype
-    if not np.can_cast(dtype, out.dtype, "same_kind"):
-        raise cannot_cast(f"{name} input", dtype, out.dtype, "same_kind")
-    return out.dtype
+def _require_cast(function: Any, name: str, value: Value, out: Handle) -> None:
+    """Raises if NumPy's function does not write such a result into an output of this dtype."""
+    source, target = value.dtype, out.dtype
+    if function in _CASTING_BACK:
+        if not np.can_cast(target, source, "safe"):
+            raise DTypeError(
+                f"Cannot cast array data from {target!r} to {source!r} according to the rule "
+                "'safe'",
+                source_location(),
+            )
+        return
+    if function is np.dot:
+        if source != target or not out._is_row_major():
+            raise ShapeError(
+                "output array is not acceptable (must have the right datatype, number of "
+                "dimensions, and be a C-Array)",
+                source_location(),
+            )
+        return
+    if function in _CASTING and not (source.kind == "c" and target.kind != "c"):
+        return
+    casting = "safe" if function is np.einsum else "same_kind"
+    if not np.can_cast(source, target, casting):
+        raise cannot_cast(f"{name} output", source, target, casting)
 
 
 def _by_keyword(
@@ -414,9 +438,11 @@ def call_ufunc(
     if method == "accumulate" and ufunc in ACCUMULATIONS:
         return call_function(ACCUMULATIONS[ufunc], inputs, {"axis": 0, **kwargs})
     name = qualified_name(ufunc)
-    if method == "outer" and not kwargs and ufunc in UFUNCS:
+    if method == "outer" and not kwargs.keys() - {"out"} and ufunc in UFUNCS:
         left, right = traced(inputs[0]), traced(inputs[1])
         left = prims.reshape(left, left.shape + (1,) * right.ndim)
+        if "out" in kwargs:
+            return call_ufunc(ufunc, "__call__", (wrap(left), wrap(right)), kwargs)
         return wrap(UFUNCS[ufunc](left, right))
     if method == "at" and not kwargs and ufunc in UFUNCS:
         return UFUNC_METHODS["at"](ufunc, *inputs)

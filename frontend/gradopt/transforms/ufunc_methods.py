@@ -20,7 +20,7 @@ from gradopt.array.handle import Handle, array_of, wrap
 from gradopt.array.operands import is_traced, traced
 from gradopt.base.dtypes import sum_dtype, supported
 from gradopt.base.location import source_location
-from gradopt.errors import ShapeError, TraceIndexError
+from gradopt.errors import DTypeError, ShapeError, TraceIndexError
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes
 from gradopt.ir.values import Value
@@ -113,13 +113,16 @@ def _reduce(
     rows: Any = array_of(
         prims.reshape(prims.transpose(x, [*axes, *kept]), (_count(x, axes), *shape))
     )
+    if len(rows) == 0 and initial is np._NoValue and ufunc.identity is not None:
+        initial = ufunc.identity
     if len(rows) == 0 and initial is np._NoValue:
         raise ShapeError(
             f"zero-size array to reduction operation {ufunc.__name__} which has no identity",
             source_location(),
         )
-    total: Any = rows[0] if initial is np._NoValue else np.full_like(rows[0], initial)
-    rest = rows[1:] if initial is np._NoValue else rows
+    has_first = initial is np._NoValue
+    total: Any = rows[0] if has_first else np.full(shape, initial, x.dtype)
+    rest = rows[1:] if has_first else rows
 
     def step(total: Any, row: Any) -> tuple[Any, None]:
         return _applied(ufunc, total, row, x), None
@@ -140,11 +143,21 @@ def _count(x: Value, axes: Sequence[int]) -> int:
 
 def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
     """`ufunc.reduceat`: reductions of parts whose bounds are known while tracing."""
+    known = indices._known() if isinstance(indices, Handle) else None
+    indices = indices if known is None else known
     if is_traced(indices):
         raise unsupported(f"{_name(ufunc, 'reduceat')} with traced indices", "use a loop")
     x = _operand(ufunc, array, dtype)
-    places = np.asarray(indices, np.int64)
+    if isinstance(indices, np.ndarray) and not np.can_cast(indices.dtype, np.int64):
+        raise DTypeError(
+            f"Cannot cast array data from {indices.dtype!r} to dtype('int64') according to the "
+            "rule 'safe'",
+            source_location(),
+        )
+    places = np.asarray(indices).astype(np.int64)
     along = prims.normalize_axis(axis, x.ndim)
+    if not places.size:
+        return np.zeros((*x.shape[:along], 0, *x.shape[along + 1 :]), x.dtype)
     rows: Any = _first_axis(x, along)
     for place in places:
         if not 0 <= place < len(rows):

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`out=` of functions of NumPy that are no ufuncs: which dtypes it may have, and what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+
+X = np.array([0.3, -1.2, 2.0, 0.75, -0.4, 1.5])
+A = X.reshape(2, 3)
+FUNCTIONS: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[int, ...]]] = {
+    "take": (lambda x, a, o: np.take(x, [1, 3, 0], out=o), (3,)),
+    "compress": (lambda x, a, o: np.compress(np.arange(6) < 2, x, out=o), (2,)),
+    "argmax": (lambda x, a, o: np.argmax(a, axis=1, out=o), (2,)),
+    "argmin": (lambda x, a, o: a.argmin(axis=0, out=o), (3,)),
+    "dot": (lambda x, a, o: np.dot(a, a.T, out=o), (2, 2)),
+    "einsum": (lambda x, a, o: np.einsum("ij,kj->ik", a, a, out=o), (2, 2)),
+    "sum": (lambda x, a, o: np.sum(a, axis=0, out=o), (3,)),
+    "add.reduce": (lambda x, a, o: np.add.reduce(a, axis=0, out=o), (3,)),
+    "prod": (lambda x, a, o: np.prod(a, axis=1, out=o), (2,)),
+    "max": (lambda x, a, o: np.max(a, axis=0, out=o), (3,)),
+    "any": (lambda x, a, o: np.any(a > 0, axis=0, out=o), (3,)),
+    "cumsum": (lambda x, a, o: np.cumsum(x, out=o), (6,)),
+    "cumprod": (lambda x, a, o: np.cumprod(x, out=o), (6,)),
+    "add.accumulate": (lambda x, a, o: np.add.accumulate(x, out=o), (6,)),
+    "add.outer": (lambda x, a, o: np.add.outer(x, x, out=o), (6, 6)),
+    "concatenate": (lambda x, a, o: np.concatenate([x, x], out=o), (12,)),
+    "clip": (lambda x, a, o: np.clip(x, 0, 1, out=o), (6,)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_outputs_are_numpys(name: str) -> None:
+    f, shape = FUNCTIONS[name]
+    compiled = go.compile(f)
+    for dtype in (np.float64, np.float32, np.int32, np.bool_, np.complex128):
+        ours, theirs = np.zeros(shape, dtype), np.zeros(shape, dtype)
+        try:
+            wanted = f(X, A, theirs)
+        except (TypeError, ValueError) as error:
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            with pytest.raises(kind, match=r"(?s)(annot cast|could not be|acceptable).*\.py"):
+                compiled(X, A, ours)
+            continue
+        np.testing.assert_allclose(compiled(X, A, ours), wanted, rtol=1e-6)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_sums_are_computed_in_the_wider_dtype() -> None:
+    """And are rounded once."""
+    x = np.full(1000, 0.1)
+    ours, theirs = np.zeros((), np.float32), np.zeros((), np.float32)
+    np.sum(x, out=theirs)
+    go.compile(lambda x, o: np.sum(x, out=o))(x, ours)
+    assert ours == theirs
+
+
+REDUCED: dict[str, Callable[[Any, Any], Any]] = {
+    "no parts": lambda x, a: np.add.reduceat(x, []),
+    "no parts of an array": lambda x, a: np.add.reduceat(x, np.zeros(0, int)),
+    "no parts of rows": lambda x, a: np.maximum.reduceat(a, [], axis=1),
+    "no elements": lambda x, a: np.logaddexp.reduce(x[:0]),
+    "no rows": lambda x, a: np.logaddexp.reduce(a[:0]),
+    "no rows, kept": lambda x, a: np.hypot.reduce(a[:0], keepdims=True),
+    "no elements and a first": lambda x, a: np.logaddexp.reduce(x[:0], initial=2.0),
+}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_reductions_of_nothing(name: str) -> None:
+    f = REDUCED[name]
+    found, wanted = go.compile(f)(X, A), f(X, A)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_parts_that_reduceat_refuses() -> None:
+    with pytest.raises(TypeError, match="Cannot cast array data"):
+        go.compile(lambda x: np.add.reduceat(x, np.array([0.0])))(X)
+    with pytest.raises(ValueError, match="no identity"):
+        go.compile(lambda x: np.arctan2.reduce(x[:0]))(X)
