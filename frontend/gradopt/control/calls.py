@@ -391,8 +391,13 @@ def _sum(values: Any, /, start: Any = 0) -> Any:
     whole = rows_of(values) if type(values) is list else None
     if whole is None:
         return sum(values, start)
-    total = prims.reduce("sum", whole._read(), [0])
+    total = prims.reduce("sum", _as_summed(whole._read()), [0])
     return start + (python_number(total) if whole._weak else wrap(total))
+
+
+def _as_summed(value: Any) -> Any:
+    """Bools count."""
+    return prims.convert(value, INT64) if value.dtype.kind == "b" else value
 
 
 @_replacing(sorted)

@@ -595,6 +595,7 @@ class Loop:
         answer: list[Value] = []
         held: list[Value] = []
         rest: list[Value] = []
+        before: dict[str, Any] = {}
 
         def enter() -> Sequence[Value]:
             given = [part.scope.add_argument(v.shape, v.dtype, "carried") for v in state]
@@ -608,6 +609,7 @@ class Loop:
             count = len(self._specs)
             held.extend(given[count : count + len(self._storages)])
             rest.extend(given[count + len(self._storages) :])
+            before.update(self._variables.values())
             return held
 
         def call() -> None:
@@ -620,6 +622,14 @@ class Loop:
                 self._storages,
                 enter,
                 lambda scope: self._entries.entered(self._site.place, scope, usable=False),
+            )
+        changed = [name for name, value in part.finals.items() if before[name] is not value]
+        if changed:
+            part.scope.discard()
+            raise CannotRollError(
+                f"the condition of a while loop on traced values changes {changed[0]}; write "
+                "`while True`, and `if not condition: break`",
+                self._site.place,
             )
         if any(a is not b for a, b in zip(part.written, held, strict=True)):
             part.scope.discard()
@@ -667,7 +677,7 @@ class Loop:
             dataclasses.replace(self._site, assigned=NONE, after=NONE),
             running,
             [lambda: Exit.by(RETURN, wrap(self._ask())), lambda: Exit.by(RETURN, False)],
-            Variables((), ()),
+            Variables((), [self._test] if self._test else []),
         )
         assert found is not None
         return value_of(found.value)

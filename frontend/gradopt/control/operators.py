@@ -238,7 +238,10 @@ class Operators:
         is_traced = isinstance(length, Value) or (
             length >= FEWEST_ITERATIONS and self._finds_traced(site, sequence, elements)
         )
-        if not is_traced or not self._try(site, sequence, body, Variables((), ()), length)[0]:
+        if (
+            not is_traced
+            or not self._try(site, sequence, body, Variables((), [elements]), length)[0]
+        ):
             for item in sequence:
                 body(item)
         return result
@@ -326,7 +329,7 @@ class Operators:
                 found.append(any(map(is_unknown, (parts_of(element) or ([],))[0])))
 
         try:
-            part.run(call, Variables((), ()), ())
+            part.run(call, Variables((), [elements]), ())
             part.scope.discard()
         except (Exception, UncarriedWriteError, UncarriedContainerError):
             return True  # The loop, or the iteration, says what it is.
@@ -543,7 +546,7 @@ class Operators:
         assert place is not None
         site = Site("if", place, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
         parts = (lambda: Exit.by(RETURN, body()), lambda: Exit.by(RETURN, orelse()))
-        left = exit_of(traced_branch(site, condition, parts, Variables((), ())))
+        left = exit_of(traced_branch(site, condition, parts, Variables((), parts)))
         return left.value
 
     @staticmethod
@@ -680,7 +683,7 @@ def _has_effects(site: Site, iterable: Any, elements: Callable[[Any], list[Any]]
         elements(next(iter(iterable)))
 
     try:
-        part.run(call, Variables((), ()), ())
+        part.run(call, Variables((), [elements]), ())
     except (UncarriedWriteError, UncarriedContainerError, CannotRollError):
         return True
     except Exception:

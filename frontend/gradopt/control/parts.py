@@ -19,6 +19,7 @@ from gradopt.array.handle import Handle, Storage
 from gradopt.array.unknown_sizes import Form, apart
 from gradopt.base.dtypes import PYTHON_NUMBERS, SUPPORTED
 from gradopt.base.pytree import TreeDef, flatten
+from gradopt.control.unnoticed import none_unnoticed
 from gradopt.errors import ArgumentTypeError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.trace import Scope, Trace, resume
@@ -83,11 +84,17 @@ def exit_of(result: Exit | None) -> Exit:
 
 
 class Variables:
-    """The cells of names that a statement assigns."""
+    """The cells of names that a statement assigns.
+
+    Attributes:
+        cells: by names.
+        functions: the parts of the statement.
+    """
 
     def __init__(self, names: Iterable[str], functions: Sequence[Callable[..., Any]]) -> None:
         wanted = frozenset(names)
         self.cells: dict[str, CellType] = {}
+        self.functions = functions
         for function in functions:
             code, closure = function.__code__, function.__closure__ or ()
             for name, cell in zip(code.co_freevars, closure, strict=True):
@@ -97,6 +104,7 @@ class Variables:
     def and_cells(self, cells: Mapping[str, Any]) -> Variables:
         """The same, and other cells."""
         made = Variables((), ())
+        made.functions = self.functions
         made.cells = {**self.cells, **cells}
         return made
 
@@ -191,7 +199,8 @@ class Part:
             values = enter() or [None] * len(storages)
             for storage, value in zip(storages, values, strict=True):
                 entered.append((storage, storage.enter(value)))
-            with (containers or _no_containers)(self.scope) as look:
+            unnoticed = none_unnoticed(variables.functions, CannotRollError)
+            with unnoticed, (containers or _no_containers)(self.scope) as look:
                 try:
                     self.exit = exit_of(part())
                 except Raised:

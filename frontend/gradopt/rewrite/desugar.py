@@ -10,8 +10,13 @@ from collections.abc import Sequence
 from gradopt.rewrite.names import SCOPES
 
 
-def desugared(stmts: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The same statements, in which `if` and `while` stand for what they can stand for."""
+def desugared(stmts: Sequence[ast.stmt], calls_assign: bool = False) -> list[ast.stmt]:
+    """The same statements, in which `if` and `while` stand for what they can stand for.
+
+    Args:
+        stmts: the statements.
+        calls_assign: whether functions that are called may assign names of this one.
+    """
     result: list[ast.stmt] = []
     for stmt in stmts:
         if isinstance(stmt, SCOPES):
@@ -19,11 +24,11 @@ def desugared(stmts: Sequence[ast.stmt]) -> list[ast.stmt]:
             continue
         for field in ("body", "orelse", "finalbody"):
             if getattr(stmt, field, None):
-                setattr(stmt, field, desugared(getattr(stmt, field)))
+                setattr(stmt, field, desugared(getattr(stmt, field), calls_assign))
         for part in (*getattr(stmt, "handlers", ()), *getattr(stmt, "cases", ())):
-            part.body = desugared(part.body)
+            part.body = desugared(part.body, calls_assign)
         if isinstance(stmt, ast.While):
-            result.append(_with_test_inside(stmt))
+            result.append(_with_test_inside(stmt, calls_assign))
         elif isinstance(stmt, ast.Match):
             result += _as_branches(stmt) or [stmt]
         else:
@@ -31,9 +36,10 @@ def desugared(stmts: Sequence[ast.stmt]) -> list[ast.stmt]:
     return result
 
 
-def _with_test_inside(stmt: ast.While) -> ast.stmt:
+def _with_test_inside(stmt: ast.While, calls_assign: bool) -> ast.stmt:
     """`while (x := f()): g(x)` is `while True`, `if not (x := f()): break`, `g(x)`."""
-    if stmt.orelse or not any(isinstance(node, ast.NamedExpr) for node in ast.walk(stmt.test)):
+    assigning = (ast.NamedExpr, ast.Call) if calls_assign else ast.NamedExpr
+    if stmt.orelse or not any(isinstance(node, assigning) for node in ast.walk(stmt.test)):
         return stmt
     leave = ast.If(ast.UnaryOp(ast.Not(), stmt.test), [ast.Break()], [])
     test = ast.Constant(True)

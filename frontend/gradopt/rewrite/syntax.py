@@ -125,7 +125,7 @@ class _Rewriter(ast.NodeTransformer):
         if self._keeps_statements:
             tree.body = [self.visit(stmt) for stmt in tree.body]
             return tree
-        tree.body = desugared(tree.body)
+        tree.body = desugared(tree.body, bool(shared(tree.body)))
         names = bound(tree.body)
         self._shared = shared(tree.body) & (names | self._nonlocal | self._parameters)
         body = absorb(tree.body)
