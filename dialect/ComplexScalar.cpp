@@ -128,6 +128,9 @@ Condition isFinite(const Real &x) {
 Condition isInfinite(const Real &x) {
   return abs(x) == std::numeric_limits<double>::infinity();
 }
+Condition isNan(const Real &x) {
+  return compare(arith::CmpFPredicate::UNO, x, x);
+}
 /// x * y; 0 of the right sign where x is 0 and y an infinity.
 Real timesOverflow(const Real &x, const Real &y) {
   return select(x == 0, copysign(x, x * copysign(y.number(1), y)), x * y);
@@ -315,8 +318,10 @@ template <> Value grad::onComplex<math::PowFOp>(const Scalar &s) {
 //===----------------------------------------------------------------------===//
 
 static Complex sinhOf(const Complex &z) {
-  return {timesOverflow(cos(z.im), sinh(z.re)),
-          timesOverflow(sin(z.im), cosh(z.re))};
+  Real re = timesOverflow(cos(z.im), sinh(z.re));
+  // On the imaginary axis the real part is zero, of no angle, too.
+  Condition hasNoAngle = isNan(re) & (z.re == 0);
+  return {select(hasNoAngle, z.re, re), timesOverflow(sin(z.im), cosh(z.re))};
 }
 
 static Complex coshOf(const Complex &z) {
@@ -338,6 +343,8 @@ static Complex tanhOf(const Complex &z) {
   // Where the tangent has a pole.
   Condition isPole = isInfinite(t);
   near.re = select(isPole, sqrt(1.0 + s * s) / s, near.re);
+  // On the imaginary axis, also where there is no angle.
+  near.re = select(z.re == 0, z.re, near.re);
   Complex far = {copysign(one, z.re),
                  4.0 * sin(z.im) * cos(z.im) * exp(-2.0 * abs(z.re))};
   far.im = select(isFinite(z.im), far.im, one.number(0));
@@ -391,8 +398,13 @@ static Real imOfConjugateProduct(const Complex &a, const Complex &b) {
 
 static Complex asinOf(const Complex &z) {
   auto [below, above] = rootsAround(z);
-  return {atan2(z.re, reOfProduct(below, above)),
-          asinh(imOfConjugateProduct(below, above))};
+  Complex w = {atan2(z.re, reOfProduct(below, above)),
+               asinh(imOfConjugateProduct(below, above))};
+  // Of infinities, the angle alone counts.
+  Real infinity = z.re.number(std::numeric_limits<double>::infinity());
+  Complex far = {copysign(atan2(abs(z.re), abs(z.im)), z.re),
+                 copysign(infinity, z.im)};
+  return select(isInfinite(z.re) | isInfinite(z.im), far, w);
 }
 
 static Complex acosOf(const Complex &z) {
@@ -405,7 +417,15 @@ static Complex atanhOf(const Complex &z) {
   Real size = abs(z.re), distance = 1.0 - size;
   Real re = 0.25 * log1p(4.0 * size / (distance * distance + z.im * z.im));
   Real im = 0.5 * atan2(2.0 * z.im, distance * (1.0 + size) - z.im * z.im);
-  return {copysign(re, z.re), im};
+  // Where squares overflow, it is 1 / z on the side of the cut that z is on.
+  double limit = z.re.isF32() ? 0x1p40 : 0x1p300;
+  Condition isFar = (size > limit) | (abs(z.im) > limit);
+  Real length = hypot(z);
+  Condition isEnd = isInfinite(z.re) | isInfinite(z.im);
+  Real farRe = select(isEnd, z.re.number(0), size / length / length);
+  constexpr double kHalfPi = 1.57079632679489661923;
+  Real farIm = select(isNan(z.im), z.im, copysign(z.im.number(kHalfPi), z.im));
+  return {copysign(select(isFar, farRe, re), z.re), select(isFar, farIm, im)};
 }
 
 template <> Value grad::onComplex<math::AsinOp>(const Scalar &s) {

@@ -146,3 +146,32 @@ def test_derivatives_are_those_of_holomorphic_functions(op: str, dtype: str) -> 
         scale = 4 * (1 + abs(c)) * size
         check(f"forward over reverse {i}", at.forward_reverse[i], along_t, scale)
         check(f"reverse over forward {i}", at.reverse_forward[i], along_t, scale)
+
+
+ENDS = [complex(a, b) for a in (np.inf, -np.inf, 1.0, 0.0) for b in (np.inf, -np.inf, 1.0, 0.0)]
+FAR = [1e200 + 1e200j, -1e200 + 1e-3j, 1e160j]
+
+
+@pytest.mark.parametrize("op", ["arcsin", "arcsinh", "arctan", "arctanh"])
+def test_inverse_functions_of_infinities_are_those_of_numpy(op: str) -> None:
+    row = ELEMENTWISE[op]
+    z = np.array([a for a in ENDS if np.isinf(a)] + FAR)
+    (got,) = compile_main([(z.shape, z.dtype)], lambda v: [getattr(grad, op)(v)])(z)
+    with np.errstate(all="ignore"):
+        want = row.reference(z)
+    for part in ("real", "imag"):
+        one, other = getattr(got, part), getattr(want, part)
+        np.testing.assert_allclose(one, other, 1e-14, err_msg=f"{op}: {part}")
+        np.testing.assert_array_equal(np.signbit(one), np.signbit(other), f"{op}: {part}")
+
+
+@pytest.mark.parametrize("op", ["sinh", "tanh", "sin", "tan"])
+def test_axes_without_an_angle_are_those_of_numpy(op: str) -> None:
+    """Where one part is zero, it stays so beside an infinity."""
+    row = ELEMENTWISE[op]
+    z = np.array([complex(0, np.inf), complex(np.inf, 0), complex(0, -np.inf)])
+    (got,) = compile_main([(z.shape, z.dtype)], lambda v: [getattr(grad, op)(v)])(z)
+    with np.errstate(all="ignore"):
+        want = row.reference(z)
+    np.testing.assert_array_equal(got.real, want.real, op)
+    np.testing.assert_array_equal(got.imag, want.imag, op)

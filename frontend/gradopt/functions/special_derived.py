@@ -351,7 +351,9 @@ def agm(a: Value, b: Value) -> Value:
 def erfi(x: Value) -> Value:
     """`scipy.special.erfi`, by Dawson's integral."""
     factor = number(x, 2 / math.sqrt(math.pi))
-    return factor * exp(x * x) * emit(special.dawsn, x)
+    # There Dawson's integral is 0, and the product is no number.
+    is_end = equal(emit(grad.absolute, x), math.inf)
+    return prims.select(is_end, x, factor * exp(x * x) * emit(special.dawsn, x))
 
 
 # -- Hankel's functions ------------------------------------------------------------------------
