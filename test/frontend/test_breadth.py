@@ -298,7 +298,7 @@ def test_indices() -> None:
             go.compile(f)(i)
 
 
-@pytest.mark.parametrize("mode", ["linear_ramp", "maximum", "minimum", "mean"])
+@pytest.mark.parametrize("mode", ["linear_ramp", "maximum", "minimum", "mean", "median"])
 def test_pad_modes(mode: Any) -> None:
     agrees(lambda m: np.pad(m, ((2, 3), (1, 0)), mode), M)
     agrees(lambda m: np.pad(m, 2, mode), np.array([INTS, INTS[::-1]]))
@@ -306,8 +306,19 @@ def test_pad_modes(mode: Any) -> None:
         agrees(lambda m: np.pad(m, 3, mode, end_values=((1, 2), (3, -4))), M)
     else:
         agrees(lambda m: np.pad(m, 2, mode, stat_length=((1, 2), (3, 90))), M)
-    with pytest.raises(UnsupportedError, match=r"median.*use constant"):
-        go.compile(lambda m: np.pad(m, 1, "median"))(M)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric"])
+def test_pad_reflects_values_too(mode: Any) -> None:
+    def padded(m: Any) -> Any:
+        # Further than the array is long, so that what is reflected has been so before.
+        return np.pad(m, ((2, 9), (1, 0)), mode, reflect_type="odd")
+
+    agrees(padded, M)
+    agrees(padded, np.array([INTS, INTS[::-1]]))
+    agrees(lambda m: np.pad(m, 3, mode, reflect_type="odd"), M[:1, :2])
+    with pytest.raises(UnsupportedError, match=r"reflect_type='odd' of numpy.pad of booleans"):
+        go.compile(lambda m: np.pad(m > 0, 1, mode, reflect_type="odd"))(M)
 
 
 # -- Parts of numbers --------------------------------------------------------------------------

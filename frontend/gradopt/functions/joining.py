@@ -21,7 +21,7 @@ from gradopt.array.handle import (
 )
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, is_traced, rows_of, traced
-from gradopt.base.dtypes import INT64, require_cast, result_type, supported
+from gradopt.base.dtypes import BOOL, INT64, require_cast, result_type, supported
 from gradopt.base.location import source_location
 from gradopt.base.unknown_sizes import unknown_size
 from gradopt.errors import DTypeError, ShapeError
@@ -349,7 +349,7 @@ def pad(
     reflect_type: str = "even",
     stat_length: Any = None,
 ) -> Value:
-    """`numpy.pad`; any mode but median and functions."""
+    """`numpy.pad`; any mode but functions."""
     x = traced(array)
     if isinstance(pad_width, dict):
         table = [(0, 0)] * x.ndim
@@ -369,12 +369,16 @@ def pad(
             return _ramps(x, widths, end_values)
         if mode in _STATISTICS:
             return _with_statistics(x, widths, mode, stat_length)
-        if mode not in ("edge", "reflect", "symmetric", "wrap") or reflect_type != "even":
-            what = f"mode={mode!r}" if reflect_type == "even" else f"reflect_type={reflect_type!r}"
+        if mode not in ("edge", "reflect", "symmetric", "wrap"):
             raise unsupported(
-                f"{what} of numpy.pad",
-                "use constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, minimum, mean",
+                f"mode={mode!r} of numpy.pad",
+                "use constant, edge, reflect, symmetric, wrap, linear_ramp, maximum, minimum, "
+                "mean, median",
             )
+        is_odd = reflect_type == "odd" and mode in ("reflect", "symmetric")
+        if is_odd and (x.dtype == BOOL or x.shape.__class__ is Sizes):
+            what = "of booleans" if x.dtype == BOOL else "along axes of run-time size"
+            raise unsupported(f"reflect_type='odd' of numpy.pad {what}", "use reflect_type='even'")
         for axis, pair in enumerate(widths):
             if any(pair):
                 if is_extent(x.shape[axis]):
@@ -386,7 +390,8 @@ def pad(
                         source_location(),
                     )
                 index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
-                x = take(x, index, axis=axis)
+                taken = take(x, index, axis=axis)
+                x = _odd(x, axis, pair, mode, index, taken) if is_odd else taken
         return x
     if not is_traced(constant_values) and np.ndim(constant_values):
         values = np.broadcast_to(constant_values, (x.ndim, 2))
@@ -399,6 +404,27 @@ def pad(
     if not any(map(any, widths)):
         return x
     return _with_constant(x, widths, value)
+
+
+def _odd(x: Value, axis: int, pair: tuple[int, int], mode: str, index: Any, taken: Value) -> Value:
+    """Reflected about the ends in value, too: twice an end less what is reflected, and so on.
+
+    Each element is a sum of the one that is reflected and of multiples of both ends, which are
+    those of the sequences that have a 1 at one end.
+    """
+    size = x.shape[axis]
+    places = np.arange(size)
+    first, last = [
+        np.pad((places == end).astype(np.int64), pair, mode, reflect_type="odd")  # pyright: ignore
+        for end in (0, size - 1)
+    ]
+    last = last if size > 1 else np.zeros_like(last)
+    inner = np.where((index > 0) & (index < size - 1), 1 - first - last, 0)
+    shape = [1] * x.ndim
+    shape[axis] = len(index)
+    factors = [factor.astype(x.dtype).reshape(shape) for factor in (inner, first, last)]
+    front, back = [wrap(prims.take_range(x, axis, n, n + 1)) for n in (0, size - 1)]
+    return traced(wrap(taken) * factors[0] + front * factors[1] + back * factors[2])
 
 
 def _with_constant(x: Value, widths: Sequence[tuple[int, int]], value: Value) -> Value:
@@ -415,7 +441,7 @@ def _with_constant(x: Value, widths: Sequence[tuple[int, int]], value: Value) ->
     return x
 
 
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean}
+_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
 def _pairs(values: Any, count: int) -> list[list[Any]]:
