@@ -254,6 +254,9 @@ def test_in_the_users_code() -> None:
     np.testing.assert_allclose(got, want, rtol=1e-4)
     area = go.compile(lambda y: scipy.integrate.trapezoid(y, dx=0.5))
     agrees(area(START), scipy.integrate.trapezoid(START, dx=0.5))
+    single = START.astype(np.float32)
+    assert area(single).dtype == integrate.cumulative_trapezoid(single, dx=0.5).dtype == np.float32
+    assert integrate.trapezoid(single, dx=np.float64(0.5)).dtype == np.float64
 
 
 def test_errors() -> None:

@@ -297,3 +297,12 @@ def test_what_is_refused_says_why() -> None:
         go.compile_grad(lambda v: np.sum(sp.jv(v, 2.0)))(X)
     with pytest.raises(UnsupportedError, match="exact=True"):
         go.compile(lambda n: sp.comb(n, 2, exact=True))(X)
+
+
+def test_ufuncs_are_there_under_both_names() -> None:
+    assert gs.gammaln is sp.gammaln
+    assert gs.poch is sp.poch
+    with pytest.raises(AttributeError, match="has no attribute 'errstate'"):
+        _ = gs.errstate
+    ends = np.array([np.inf, -np.inf, 0.0])
+    np.testing.assert_array_equal(go.compile(sp.erfi)(ends), ends)

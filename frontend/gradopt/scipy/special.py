@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """`scipy.special`: the functions that are no ufuncs.
 
-Its ufuncs work as they are. In rewritten code, these functions are called under SciPy's names, too.
+Its ufuncs work as they are, and are SciPy's own here. In rewritten code, these functions are called
+under SciPy's names, too.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from typing import Any
@@ -20,7 +22,9 @@ from gradopt.compilation.programs import program
 from gradopt.errors import ArgumentError
 from gradopt.functions.reductions import max_, sum_
 from gradopt.functions.special import floats, full, number, op, truncated
-from gradopt.functions.special_derived import alike, binom, is_odd, poch
+from gradopt.functions.special_derived import alike, is_odd
+from gradopt.functions.special_derived import binom as _binom
+from gradopt.functions.special_derived import poch as _poch
 from gradopt.functions.special_polynomials import associated_legendre, known_degree
 from gradopt.ir import prims
 from gradopt.ir.values import Value, emit
@@ -52,6 +56,15 @@ __all__ = [
 ]
 
 Axis = int | tuple[int, ...] | None
+
+
+def __getattr__(name: str) -> Any:
+    """SciPy's ufuncs, which need SciPy."""
+    if not name.startswith("_"):
+        found = getattr(importlib.import_module("scipy.special"), name, None)
+        if isinstance(found, np.ufunc):
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _axis(axis: Any) -> Axis:
@@ -235,7 +248,7 @@ def _comb(N: Any, k: Any, *, repetition: bool) -> Value:
     else:
         outside = (m > n) | (n < zero) | (m < zero)
     safe = prims.select(outside, zero, m)
-    return prims.select(outside, zero, binom(prims.select(outside, full(n, 1), n), safe))
+    return prims.select(outside, zero, _binom(prims.select(outside, full(n, 1), n), safe))
 
 
 @hide_frames
@@ -251,7 +264,7 @@ def _perm(N: Any, k: Any) -> Value:
     zero = full(n, 0)
     outside = (m > n) | (n < zero) | (m < zero)
     first = prims.select(outside, full(n, 1), n - m + number(n, 1))
-    return prims.select(outside, zero, poch(first, prims.select(outside, zero, m)))
+    return prims.select(outside, zero, _poch(first, prims.select(outside, zero, m)))
 
 
 @hide_frames

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from collections.abc import Callable
@@ -44,6 +45,9 @@ def get_window(window: Any, Nx: int, fftbins: bool = True) -> Array:
             name, is_periodic = name.removesuffix(suffix), periodic
     made = _WINDOWS.get(_SHORT.get(name, name) if isinstance(name, str) else name)
     if made is None:
+        found = _of_scipy(window, size, fftbins)
+        if found is not None:
+            return found
         raise ArgumentError(
             f"get_window: there is no window {window!r}; there are {', '.join(sorted(_WINDOWS))}, "
             "and any other one as an array",
@@ -58,6 +62,14 @@ def get_window(window: Any, Nx: int, fftbins: bool = True) -> Array:
             f"get_window: the parameters of {window!r} are not those of {name}", source_location()
         ) from None
     return values[:size]
+
+
+def _of_scipy(window: Any, size: int, is_periodic: bool) -> Array | None:
+    """One of the windows that SciPy alone has, where it is installed."""
+    try:
+        return importlib.import_module("scipy.signal").get_window(window, size, is_periodic)
+    except (ImportError, TypeError, ValueError):
+        return None
 
 
 def _cosines(*coefficients: float) -> Callable[[int], Array]:

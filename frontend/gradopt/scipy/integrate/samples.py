@@ -81,13 +81,23 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     Raises:
         ShapeError: the shapes do not go together.
     """
-    return _trapezoid(*_operands(y, x, dx), axis=operator.index(axis))
+    given = _operands(y, x, dx)
+    return _trapezoid(*given, axis=operator.index(axis), weak=_is_weak(dx))
+
+
+def _is_weak(dx: Any) -> bool:
+    """Whether a distance is a number of Python's, which has the precision of the samples."""
+    return isinstance(dx, (int, float)) and not isinstance(dx, np.generic)
+
+
+def _distance(dx: Any, values: Any, weak: bool) -> Any:
+    return wrap(prims.convert(traced(dx), values.dtype) if weak else traced(dx))
 
 
 @program
-def _trapezoid(y: Any, dx: Any, *x: Any, axis: int) -> Any:
+def _trapezoid(y: Any, dx: Any, *x: Any, axis: int, weak: bool) -> Any:
     values, *places = inexact(y, *x)
-    return traced(trapezoids(values, *places, dx=wrap(traced(dx)), axis=axis))
+    return traced(trapezoids(values, *places, dx=_distance(dx, values, weak), axis=axis))
 
 
 @hide_frames
@@ -107,14 +117,17 @@ def cumulative_trapezoid(
     if initial is not None and initial != 0:
         raise ArgumentError("`initial` must be `None` or `0`.", source_location())
     given = _operands(y, x, dx)
-    return _cumulative_trapezoid(*given, axis=operator.index(axis), starts=initial is not None)
+    return _cumulative_trapezoid(
+        *given, axis=operator.index(axis), starts=initial is not None, weak=_is_weak(dx)
+    )
 
 
 @program
-def _cumulative_trapezoid(y: Any, dx: Any, *x: Any, axis: int, starts: bool) -> Any:
+def _cumulative_trapezoid(y: Any, dx: Any, *x: Any, axis: int, starts: bool, weak: bool) -> Any:
     values, steps = _along_last("cumulative_trapezoid", y, x, axis)
     _require_samples("cumulative_trapezoid", values)
-    return traced(_cumulated(_trapezoids(values, dx if steps is None else steps), starts, axis))
+    steps = _distance(dx, values, weak) if steps is None else steps
+    return traced(_cumulated(_trapezoids(values, steps), starts, axis))
 
 
 def _trapezoids(values: Any, steps: Any) -> Any:
