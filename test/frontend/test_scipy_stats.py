@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,7 @@ TRANSFORMED: dict[str, tuple[float, ...]] = {
     "loguniform": (0.3, 2.5),
     "mielke": (2.4, 1.6),
     "ncf": (5.2, 7.1, 1.4),
+    "nct": (4.5, 0.7),
     "ncx2": (3.2, 4.1),
     "moyal": (),
     "nakagami": (1.7,),
@@ -158,7 +160,7 @@ LOOSE |= dict.fromkeys([("skewnorm", name) for name in ("cdf", "logcdf", "sf", "
 # What is no parameter of these; -1 is none of the others.
 WRONG = dict.fromkeys(
     ["genextreme", "genpareto", "gengamma", "skewnorm", "truncnorm", "truncpareto", "johnsonsb",
-     "johnsonsu"],
+     "johnsonsu", "nct"],
     np.nan,
 )  # fmt: skip
 # Functions of places whose derivatives outside of the support are looked at.
@@ -384,6 +386,25 @@ def test_noncentral_distributions_far_out() -> None:
     assert np.isnan(stats.ncx2.cdf(3.0, 2.0, 1e9))
 
 
+def test_noncentral_t_of_both_signs() -> None:
+    shapes = (2.3, 6.0), (14.0, -1.2), (1.1, -0.4), (1e3, 30.0)
+    for df, nc in shapes:
+        x = scipy.stats.nct.ppf([0.02, 0.4, 0.6, 0.97], df, nc)
+        for method in ("cdf", "sf"):
+            want = getattr(scipy.stats.nct, method)(x, df, nc)
+            np.testing.assert_allclose(getattr(stats.nct, method)(x, df, nc), want, 1e-9)
+    # The density is an integral, SciPy's a difference: of Student's its formula, and at 0.
+    x = np.array([-40.0, -0.3, 0.0, 1e-9, 2.0, 1e5])
+    np.testing.assert_allclose(stats.nct.pdf(x, 0.4, 0.0), scipy.stats.t.pdf(x, 0.4), 1e-13)
+    at_zero = math.gamma(1.6) / math.gamma(1.1) / math.sqrt(2.2 * math.pi) * math.exp(-0.5)
+    np.testing.assert_allclose(stats.nct.pdf(0.0, 2.2, 1.0), at_zero, 1e-13)
+    slope, bend = go.grad(stats.nct.cdf), go.grad(go.grad(stats.nct.cdf))
+    np.testing.assert_allclose(slope(0.0, 2.2, 1.0), at_zero, 1e-11)
+    np.testing.assert_allclose(bend(0.0, 2.2, 1.0), go.grad(stats.nct.pdf)(0.0, 2.2, 1.0), 1e-11)
+    # Far out, where squares overflow.
+    np.testing.assert_allclose(stats.nct.cdf(1e200, 2.2, 1.0), 1.0, 1e-15)
+
+
 def test_von_mises_of_narrow_distributions() -> None:
     # Sums of 10^5 heights of the density, which is analytic and periodic.
     for kappa in (2.1, 200.0):
@@ -491,6 +512,12 @@ def test_dirichlet_and_multinomial() -> None:
         stats.multinomial.logpmf(counts, 6, p), scipy.stats.multinomial.logpmf(counts, 6, p), 1e-12
     )
     go.gradcheck(lambda p: stats.multinomial.pmf(counts, 6, p / np.sum(p)), (p,), order=2)
+    # A categorical variable is a multinomial one of one trial.
+    one = np.eye(3)
+    got = stats.multinomial.logpmf(one, 1, p)
+    np.testing.assert_allclose(got, np.log(p), 1e-14)
+    np.testing.assert_allclose(got, scipy.stats.multinomial.logpmf(one, 1, p), 1e-14)
+    go.gradcheck(lambda p: stats.multinomial.logpmf(one[1], 1, p / np.sum(p)), (p,), order=2)
 
 
 # -- Calls of SciPy's own ----------------------------------------------------------------------

@@ -87,7 +87,7 @@ from gradopt.scipy.stats.inference import (
     ttest_rel,
     wasserstein_distance,
 )
-from gradopt.scipy.stats.mixtures import ncf, ncx2, rice
+from gradopt.scipy.stats.mixtures import ncf, nct, ncx2, rice
 from gradopt.scipy.stats.multivariate import (
     dirichlet,
     multinomial,
@@ -243,6 +243,7 @@ __all__ = [
     "nakagami",
     "nbinom",
     "ncf",
+    "nct",
     "ncx2",
     "norm",
     "pareto",
