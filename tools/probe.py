@@ -160,6 +160,21 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.signal.butter": (2, np.array([0.2, 0.5]), "bandpass"),
     "scipy.signal.cheby1": (2, 1, np.array([0.2, 0.5]), "bandpass"),
     "scipy.signal.cheby2": (2, 30, np.array([0.2, 0.5]), "bandstop"),
+    "scipy.signal.bessel": (2, np.array([0.2, 0.5]), "bandpass"),
+    "scipy.signal.ellip": (2, 1, 30, np.array([0.2, 0.5]), "bandstop"),
+    "scipy.signal.iirfilter": (2, np.array([0.2, 0.5])),
+    "scipy.signal.decimate": (np.arange(40.0) % 5, 2),
+    "scipy.signal.resample_poly": (_Q, 3, 2),
+    "scipy.signal.medfilt": (_Q, 3),
+    "scipy.signal.medfilt2d": (np.sin(np.arange(9.0)).reshape(3, 3), 3),
+    "scipy.signal.wiener": (np.sin(np.arange(9.0)).reshape(3, 3),),
+    **{
+        f"scipy.signal.{name}": (_X, _Y, 0.5, *rest)
+        for name, rest in (
+            *(("lp2lp_zpk", (1.7,)), ("lp2hp_zpk", (1.7,)), ("bilinear_zpk", (2.0,))),
+            *(("lp2bp_zpk", (1.7, 0.4)), ("lp2bs_zpk", (1.7, 0.4))),
+        )
+    },
     "scipy.signal.filtfilt": ([0.2, 0.3], [1.0, -0.4], np.arange(12.0) % 5),
     "scipy.signal.firwin": (7, np.array([0.2, 0.5])),
     "scipy.signal.iirnotch": (0.3, 20.0),

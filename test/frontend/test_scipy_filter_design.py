@@ -17,7 +17,8 @@ from gradopt.scipy import signal
 BANDS: tuple[tuple[str, Any], ...] = (
     ("low", 0.2), ("low", 0.8), ("high", 0.3), ("bandpass", (0.2, 0.5)), ("bandstop", [0.3, 0.6]),
 )  # fmt: skip
-RIPPLES: dict[str, tuple[float, ...]] = {"butter": (), "cheby1": (1.2,), "cheby2": (30.0,)}
+RIPPLES: dict[str, tuple[float, ...]] = {"butter": (), "cheby1": (1.2,), "cheby2": (30.0,),
+                                      "ellip": (1.2, 30.0)}  # fmt: skip
 B, A = scipy.signal.butter(3, 0.3)
 SECTIONS = scipy.signal.butter(4, 0.3, output="sos")
 X = np.random.default_rng(0).normal(size=(3, 40))
@@ -47,6 +48,50 @@ def test_recursive_filters(name: str) -> None:
             np.testing.assert_allclose(by_size(one), by_size(other), 1e-6, 1e-6)
         np.testing.assert_allclose(k, factor, 1e-9)
     agrees(ours(3, *ripple, 30.0, fs=100), theirs(3, *ripple, 30.0, fs=100))
+
+
+@pytest.mark.parametrize("kind", ["phase", "delay", "mag"])
+def test_bessel(kind: str) -> None:
+    for order, (band, edge) in ((0, BANDS[0]), (3, BANDS[2]), (4, BANDS[3]), (2, BANDS[4])):
+        args = (order, edge, band, order == 3)
+        agrees(signal.bessel(*args, norm=kind), scipy.signal.bessel(*args, norm=kind), 1e-8)
+    edge = np.array(0.3)
+    agrees(
+        signal.bessel(4, edge, output="sos", norm=kind),
+        scipy.signal.bessel(4, edge, output="sos", norm=kind),
+    )
+
+
+def test_filters_by_their_names() -> None:
+    for name in ("butter", "cheby1", "Chebyshev2", "cauer", "bessel", "bessel_mag"):
+        args = (3, [0.2, 0.5], 1.1, 35.0)
+        want = scipy.signal.iirfilter(*args, ftype=name.lower())
+        agrees(signal.iirfilter(*args, ftype=name), want, 1e-8)
+    with pytest.raises(ArgumentError, match="ellip needs ripples"):
+        signal.iirfilter(3, 0.2, 1.0, btype="low", ftype="ellip")
+    with pytest.raises(ArgumentError, match="not a valid basic IIR filter"):
+        signal.iirfilter(3, 0.2, btype="low", ftype="other")
+
+
+def test_changes_of_prototypes() -> None:
+    prototype = scipy.signal.ellip(3, 1, 40, 1.1, analog=True, output="zpk")
+    for name, args in (
+        ("lp2lp_zpk", (1.7,)), ("lp2hp_zpk", (1.7,)), ("lp2bp_zpk", (1.7, 0.4)),
+        ("lp2bs_zpk", (1.7, 0.4)), ("bilinear_zpk", (2.0,)),
+    ):  # fmt: skip
+        *got, k = getattr(signal, name)(*prototype, *args)
+        *want, factor = getattr(scipy.signal, name)(*prototype, *args)
+        for one, other in zip(got, want, strict=True):
+            np.testing.assert_allclose(by_size(one), by_size(other), 1e-6, 1e-6)
+        np.testing.assert_allclose(k, factor, 1e-11)
+    with pytest.raises(ArgumentError, match="as many poles as zeros"):
+        signal.lp2lp_zpk([1.0, 2.0], [1.0], 1.0)
+
+    def gain(frequency: Any, width: Any) -> Any:
+        z, p, k = scipy.signal.lp2bp_zpk(*prototype, frequency, width)
+        return k * np.abs(np.prod(0.3j - z) / np.prod(0.3j - p))
+
+    assert go.gradcheck(gain, (1.7, 0.4), argnums=(0, 1))
 
 
 @pytest.mark.parametrize("name", ["butter", "cheby1"])
@@ -170,8 +215,6 @@ def test_errors() -> None:
         signal.butter(2, (0.2, 0.5), "bandpass", output="sos")
     with pytest.raises(ConversionError, match="rp must be known while tracing"):
         go.compile(lambda rp: signal.cheby1(2, rp, 0.3)[0])(1.0)
-    with pytest.raises(UnsupportedError, match=r"scipy\.signal\.ellip is not supported"):
-        go.compile(lambda w: scipy.signal.ellip(3, 1.0, 40.0, w)[0])(0.3)
     with pytest.raises(ArgumentError, match="must be greater than padlen"):
         signal.filtfilt(B, A, X[0, :5])
     with pytest.raises(UnsupportedError, match="gust"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Design of filters: `scipy.signal`'s butter, cheby1, cheby2, firwin, iirnotch and iirpeak.
+"""Design of filters: `scipy.signal`'s bessel, butter, cheby1, cheby2, ellip, firwin, iirnotch ...
 
 The order, the kind and the ripples are known while tracing, and with them the zeros and poles of
 the prototype; its frequencies may be traced, and coefficients have derivatives in them. Formulas
@@ -9,6 +9,7 @@ Filter Design, in SciPy's conventions.
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from typing import Any, NamedTuple
@@ -89,6 +90,20 @@ def _chebyshev_second(order: int, attenuation: float) -> Roots:
     circle: Any = -np.exp(1j * np.pi * angles / (2 * order))
     poles = 1 / (math.sinh(spread) * circle.real + 1j * math.cosh(spread) * circle.imag)
     return Roots(zeros, poles, float((np.prod(-poles) / np.prod(-zeros)).real))
+
+
+def _of_scipy(name: str, *args: Any) -> Roots:
+    """A prototype that SciPy computes: by searches, of numbers that are known while tracing.
+
+    Raises:
+        ArgumentError: there is none.
+    """
+    try:
+        found = getattr(importlib.import_module("scipy.signal"), name)(*args)
+    except ValueError as error:
+        raise ArgumentError(str(error), source_location()) from None
+    zeros, poles, factor = found
+    return Roots(np.ravel(zeros), np.ravel(poles), float(factor))
 
 
 # -- Changes of frequencies --------------------------------------------------------------------
@@ -295,6 +310,135 @@ def cheby2(
     """
     prototype = _chebyshev_second(_order("cheby2", N), _known("cheby2", "rs", rs))
     return _designed("cheby2", prototype, Wn, btype, analog, output, fs)
+
+
+@hide_frames
+def ellip(
+    N: int,
+    rp: float,
+    rs: float,
+    Wn: Any,
+    btype: str = "low",
+    analog: bool = False,
+    output: str = "ba",
+    fs: Any = None,
+) -> Any:
+    """Cauer's filter: a ripple of at most `rp` decibels in the band, and `rs` less beyond it.
+
+    Other parameters, results and errors are those of `butter`. It needs SciPy.
+    """
+    ripples = _known("ellip", "rp", rp), _known("ellip", "rs", rs)
+    prototype = _of_scipy("ellipap", _order("ellip", N), *ripples)
+    return _designed("ellip", prototype, Wn, btype, analog, output, fs)
+
+
+@hide_frames
+def bessel(
+    N: int,
+    Wn: Any,
+    btype: str = "low",
+    analog: bool = False,
+    output: str = "ba",
+    norm: str = "phase",
+    fs: Any = None,
+) -> Any:
+    """Bessel's filter, whose group delay is flat.
+
+    Args:
+        norm: what `Wn` is: "phase", where the phase is in the middle, "delay", the reciprocal of
+            the delay, or "mag", where the gain is 1 / sqrt(2).
+
+    Other parameters, results and errors are those of `butter`. It needs SciPy.
+    """
+    prototype = _of_scipy("besselap", _order("bessel", N), norm)
+    return _designed("bessel", prototype, Wn, btype, analog, output, fs)
+
+
+@hide_frames
+def iirfilter(
+    N: int,
+    Wn: Any,
+    rp: float | None = None,
+    rs: float | None = None,
+    btype: str = "band",
+    analog: bool = False,
+    ftype: str = "butter",
+    output: str = "ba",
+    fs: Any = None,
+) -> Any:
+    """One of these filters: `ftype` is "butter", "cheby1", "cheby2", "ellip" or "bessel".
+
+    Parameters, results and errors are those of `ellip`; a "bessel" one is normalized by its phase,
+    and "bessel_delay" and "bessel_mag" are the others.
+
+    Raises:
+        ArgumentError: there is no such filter, or a ripple is missing.
+    """
+    kind = str(ftype).lower()
+    names = {"butterworth": "butter", "chebyshev1": "cheby1", "chebyshev2": "cheby2",
+             "chebyi": "cheby1", "chebyii": "cheby2", "cauer": "ellip", "elliptic": "ellip",
+             "bessel_phase": "bessel"}  # fmt: skip
+    kind = names.get(kind, kind)
+    given = {"cheby1": (rp,), "cheby2": (rs,), "ellip": (rp, rs)}.get(kind, ())
+    if any(value is None for value in given):
+        raise ArgumentError(f"iirfilter: {kind} needs ripples, rp= or rs=", source_location())
+    rest = (btype, analog, output)
+    if kind in ("bessel", "bessel_delay", "bessel_mag"):
+        return bessel(N, Wn, *rest, kind.partition("_")[2] or "phase", fs)
+    makers: dict[str, Any] = {"butter": butter, "cheby1": cheby1, "cheby2": cheby2, "ellip": ellip}
+    if kind not in makers:
+        raise ArgumentError(f"'{ftype}' is not a valid basic IIR filter.", source_location())
+    return makers[kind](N, *given, Wn, *rest, fs)
+
+
+# -- Changes of prototypes ---------------------------------------------------------------------
+
+
+def _roots(z: Any, p: Any, k: Any) -> Roots:
+    """What may be a list of numbers.
+
+    Raises:
+        ArgumentError: there are more zeros than poles.
+    """
+    zeros, poles = [v if is_traced(v) and not isinstance(v, list) else np.asarray(v) + 0j
+                    for v in (z, p)]  # fmt: skip
+    roots = Roots(zeros, poles, k)
+    if _degree(roots) < 0:
+        raise ArgumentError(
+            "Improper transfer function. Must have at least as many poles as zeros.",
+            source_location(),
+        )
+    return roots
+
+
+@hide_frames
+def lp2lp_zpk(z: Any, p: Any, k: Any, wo: Any = 1.0) -> tuple[Any, Any, Any]:
+    """An analog low-pass filter with another frequency, by zeros, poles and factor."""
+    return tuple(_to_low(_roots(z, p, k), wo))
+
+
+@hide_frames
+def lp2hp_zpk(z: Any, p: Any, k: Any, wo: Any = 1.0) -> tuple[Any, Any, Any]:
+    """The high-pass filter of an analog low-pass filter, as `lp2lp_zpk`."""
+    return tuple(_to_high(_roots(z, p, k), wo))
+
+
+@hide_frames
+def lp2bp_zpk(z: Any, p: Any, k: Any, wo: Any = 1.0, bw: Any = 1.0) -> tuple[Any, Any, Any]:
+    """The filter of a band around `wo` and `bw` wide, as `lp2lp_zpk`."""
+    return tuple(_to_band(_roots(z, p, k), wo, bw))
+
+
+@hide_frames
+def lp2bs_zpk(z: Any, p: Any, k: Any, wo: Any = 1.0, bw: Any = 1.0) -> tuple[Any, Any, Any]:
+    """The filter that stops a band around `wo` and `bw` wide, as `lp2lp_zpk`."""
+    return tuple(_to_gap(_roots(z, p, k), wo, bw))
+
+
+@hide_frames
+def bilinear_zpk(z: Any, p: Any, k: Any, fs: float) -> tuple[Any, Any, Any]:
+    """The digital filter of an analog one, by the bilinear transformation, as `lp2lp_zpk`."""
+    return tuple(_to_digital(_roots(z, p, k), fs))
 
 
 # -- Notches and peaks -------------------------------------------------------------------------

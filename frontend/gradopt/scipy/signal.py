@@ -24,17 +24,30 @@ from gradopt.functions.products import promoted
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
 from gradopt.scipy.fft import next_fast_len
+from gradopt.scipy.filter_design import bessel as bessel
+from gradopt.scipy.filter_design import bilinear_zpk as bilinear_zpk
 from gradopt.scipy.filter_design import butter as butter
 from gradopt.scipy.filter_design import cheby1 as cheby1
 from gradopt.scipy.filter_design import cheby2 as cheby2
+from gradopt.scipy.filter_design import ellip as ellip
 from gradopt.scipy.filter_design import firwin as firwin
+from gradopt.scipy.filter_design import iirfilter as iirfilter
 from gradopt.scipy.filter_design import iirnotch as iirnotch
 from gradopt.scipy.filter_design import iirpeak as iirpeak
+from gradopt.scipy.filter_design import lp2bp_zpk as lp2bp_zpk
+from gradopt.scipy.filter_design import lp2bs_zpk as lp2bs_zpk
+from gradopt.scipy.filter_design import lp2hp_zpk as lp2hp_zpk
+from gradopt.scipy.filter_design import lp2lp_zpk as lp2lp_zpk
 from gradopt.scipy.filters import detrend as detrend
 from gradopt.scipy.filters import lfilter as lfilter
 from gradopt.scipy.filters import savgol_coeffs as savgol_coeffs
 from gradopt.scipy.filters import savgol_filter as savgol_filter
 from gradopt.scipy.filters import sosfilt as sosfilt
+from gradopt.scipy.rates import decimate as decimate
+from gradopt.scipy.rates import medfilt as medfilt
+from gradopt.scipy.rates import medfilt2d as medfilt2d
+from gradopt.scipy.rates import resample_poly as resample_poly
+from gradopt.scipy.rates import wiener as wiener
 from gradopt.scipy.responses import freqs as freqs
 from gradopt.scipy.responses import freqs_zpk as freqs_zpk
 from gradopt.scipy.responses import freqz as freqz
@@ -65,6 +78,8 @@ from gradopt.scipy.two_way import upfirdn as upfirdn
 from gradopt.scipy.windows import get_window as get_window
 
 __all__ = [
+    "bessel",
+    "bilinear_zpk",
     "butter",
     "cheby1",
     "cheby2",
@@ -76,8 +91,10 @@ __all__ = [
     "correlate2d",
     "correlation_lags",
     "csd",
+    "decimate",
     "deconvolve",
     "detrend",
+    "ellip",
     "fftconvolve",
     "filtfilt",
     "firwin",
@@ -89,14 +106,22 @@ __all__ = [
     "get_window",
     "group_delay",
     "hilbert",
+    "iirfilter",
     "iirnotch",
     "iirpeak",
     "istft",
     "lfilter",
     "lfilter_zi",
+    "lp2bp_zpk",
+    "lp2bs_zpk",
+    "lp2hp_zpk",
+    "lp2lp_zpk",
+    "medfilt",
+    "medfilt2d",
     "oaconvolve",
     "periodogram",
     "resample",
+    "resample_poly",
     "savgol_coeffs",
     "savgol_filter",
     "sawtooth",
@@ -112,6 +137,7 @@ __all__ = [
     "unit_impulse",
     "upfirdn",
     "welch",
+    "wiener",
     "zpk2tf",
 ]
 
