@@ -2,7 +2,8 @@
 """The implicit method Radau IIA of order 5, for stiff equations, with its error and dense output.
 
 The states at three places of a step are the root of an equation, which Newton's method solves with
-one Jacobian for all iterations; derivatives are those of the root, whatever the iterations were.
+one Jacobian for all iterations, by a real and a complex system of the size of the state;
+derivatives are those of the root, whatever the iterations were.
 
 Hairer and Wanner, Solving ordinary differential equations II, sections IV.5 and IV.8.
 """
@@ -38,6 +39,11 @@ _STAGES = np.array(
         [(16 - _ROOT) / 36, (16 + _ROOT) / 36, 1 / 9],
     ]
 )
+# Eigenvalues and eigenvectors of the stages: a real one, and one of a complex pair.
+_VALUES, _VECTORS = np.linalg.eig(_STAGES)
+_ORDER = np.argsort(np.abs(_VALUES.imag) - _VALUES.imag * 1e-3)[:2]
+_INVERSE = np.linalg.inv(_VECTORS)[_ORDER]
+_VALUES, _VECTORS = _VALUES[_ORDER], _VECTORS[:, _ORDER]
 # The real eigenvalue of the inverse of the stages, and what the error is estimated with.
 _EIGENVALUE = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
 _ERROR = np.array([-13 - 7 * _ROOT, -13 + 7 * _ROOT, -1]) / 3
@@ -57,8 +63,7 @@ def _step(
     fixed, now, fixed_size = stop_gradient((start, t, h))
     jacobian = stop_gradient(jacfwd(lambda y: slope([y], now)[0])(fixed))
     scale = scale_of([fixed], [fixed], tolerances)
-    matrix = np.eye(3 * count, dtype=dtype) - fixed_size * np.kron(stages, jacobian)
-    factors = lu_factor(matrix)
+    iterated = _newton(jacobian, fixed_size)
     enough = max(10 * float(np.finfo(dtype).eps) / max(tolerances.relative, 1e-300), 1e-9)
 
     def residual(changes: Any) -> Any:
@@ -72,8 +77,7 @@ def _step(
 
         def iterate(state: Any) -> Any:
             number, changes, _ = state
-            change = lu_solve(factors, np.ravel(residual(changes)))
-            change = np.reshape(change, (3, count))
+            change = iterated(residual(changes))
             return number + 1, changes - change, norm([change], [scale[0][None]])
 
         _, changes, change = while_loop(goes_on, iterate, (np.int64(0), changes, np.float64(1)))
@@ -90,6 +94,28 @@ def _step(
     powers = _POWERS.astype(dtype) @ changes
     ratio = _error_ratio(begin, changes, jacobian, size.astype(dtype), y, [end], tolerances)
     return Step(size, y, rise, [[powers[k]] for k in range(3)], [end], [fall]), ratio
+
+
+def _newton(jacobian: Any, h: Any) -> Any:
+    """The solution of `x - h (stages (x) jacobian) x = y`, as a function of y of shape (3, n).
+
+    In eigenvectors of the stages these are three systems, one of them the conjugate of another.
+    """
+    dtype = jacobian.dtype
+    paired = np.result_type(dtype, np.complex64)
+    eye = np.eye(jacobian.shape[0], dtype=dtype)
+    value, pair = dtype.type(_VALUES[0].real), paired.type(_VALUES[1])
+    single = lu_factor(eye - (h * value) * jacobian)
+    double = lu_factor(eye - (h * pair) * jacobian)
+    rows = [_INVERSE[0].real.astype(dtype), _INVERSE[1].astype(paired)]
+    columns = [_VECTORS[:, 0].real.astype(dtype), 2 * _VECTORS[:, 1].astype(paired)]
+
+    def solved(y: Any) -> Any:
+        x = lu_solve(single, rows[0] @ y)
+        z = lu_solve(double, rows[1] @ y.astype(paired))
+        return columns[0][:, None] * x + np.real(columns[1][:, None] * z)
+
+    return solved
 
 
 def _error_ratio(
