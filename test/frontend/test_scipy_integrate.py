@@ -278,7 +278,6 @@ def test_errors() -> None:
         (lambda: solve(fun, (0, 1), y), UnsupportedError, "without t_eval.*linspace"),
         (lambda: solve(fun, (0, 1), y, "BDF", [1.0]), UnsupportedError, "method='BDF'.*Radau"),
         (lambda: solve(fun, (0, 1), y, other, [1.0]), UnsupportedError, "use one of RK45"),
-        (lambda: solve(fun, (0, 1), y, t_eval=[1.0], events=fun), UnsupportedError, "events="),
         (lambda: solve(fun, (0, 1), y, t_eval=[2.0]), ArgumentError, "not within `t_span`"),
         (lambda: solve(fun, (0, 1), [[1.0]], t_eval=[1.0]), ShapeError, "must be a vector"),
         (lambda: solve(lambda t, y: y[:2], (0, 1), y, t_eval=[1.0]), ArgumentError, "like y0"),

@@ -25,6 +25,7 @@ from gradopt.errors import ArgumentError, ShapeError
 from gradopt.ir import checks
 from gradopt.scipy.integrate.bogacki_shampine import BOGACKI_SHAMPINE
 from gradopt.scipy.integrate.dop853 import DOP853
+from gradopt.scipy.integrate.events import Event, checked_events, find
 from gradopt.scipy.integrate.radau import RADAU
 from gradopt.scipy.operands import inexact
 from gradopt.transforms.convergence import checked_count, checked_tolerance
@@ -42,20 +43,25 @@ class OdeResult(NamedTuple):
     """What `solve_ivp` returns.
 
     Attributes:
-        t: the times, of shape (m,).
+        t: the times, of shape (m,); up to the event where the solution ends, if there is one.
         y: the states there, of shape (n, m).
-        status: 0, as in SciPy: the end was reached; what is not reached raises.
+        status: 0, as in SciPy, if the end was reached; 1 if an event ended the solution. What is
+            not reached raises.
         success: True.
-        message: what SciPy says of it.
+        message: what SciPy says of an end that was reached.
         sol: with `dense_output`, the solution as a function of the time; else None.
+        t_events: with `events`, a list of their times, as many as there are of each.
+        y_events: the states there, of shape (k, n).
     """
 
     t: Any
     y: Any
-    status: int = 0
+    status: Any = 0
     success: bool = True
     message: str = "The solver successfully reached the end of the integration interval."
     sol: Callable[[Any], Any] | None = None
+    t_events: list[Any] | None = None
+    y_events: list[Any] | None = None
 
 
 @hide_frames
@@ -94,7 +100,12 @@ def solve_ivp(
             known while tracing.
         dense_output: whether `sol` is there: a function of a time, or of several in any order,
             whose derivatives in times are slopes. It makes the steps again, where it is called.
-        events: not supported.
+        events: a function of the time, the state and `args` that returns a number, or a list of
+            them: times are looked for where these change their sign, between sixteen places in each
+            interval between the start, the times `t_eval`, and the end. As in SciPy, the attribute
+            `direction` of a function says which sign changes count, and `terminal` whether, or at
+            which of its events, the solution ends. There are derivatives in what it depends on.
+            What follows such an end is computed, too, and must be there.
         vectorized: means nothing.
         args: passed on.
         rtol: relative tolerance; the root mean square of estimated errors, each divided by
@@ -121,12 +132,6 @@ def solve_ivp(
     if method not in _METHODS:
         hint = "use one of " + ", ".join(_METHODS) + ("; Radau is for stiff equations, too")
         raise unsupported(f"method={method!r} of scipy.integrate.solve_ivp", hint)
-    if events is not None:
-        raise unsupported(
-            "keyword events= of scipy.integrate.solve_ivp",
-            "find the time of an event as a root of the solution, with dense_output=True and "
-            "gradopt.custom_root",
-        )
     if t_eval is None:
         raise unsupported(
             "scipy.integrate.solve_ivp without t_eval",
@@ -154,8 +159,16 @@ def solve_ivp(
         found = np.take(found, np.argsort(order, stable=True), axis=0).T
         return found[:, 0] if given.ndim == 0 else found
 
-    t, ys = states(t_eval)
-    return OdeResult(t, ys.T, sol=solution_at if dense_output else None)
+    sol = solution_at if dense_output else None
+    if events is None:
+        t, ys = states(t_eval)
+        return OdeResult(t, ys.T, sol=sol)
+    known = checked_events(events)
+    t, ys, status, times, places = _solved_with_events(
+        y0, start, end, t_eval, extra,
+        fun=fun, events=known, method=method, gradient=gradient, limits=limits,
+    )  # fmt: skip
+    return OdeResult(t, ys.T, status, sol=sol, t_events=list(times), y_events=list(places))
 
 
 def _limits(
@@ -234,6 +247,41 @@ def _solved(
 
     ys = solution(fun, rate, y, like, checked_times(whole), limits, gradient, name)
     return traced(times), traced(ys if start is None else ys[1:])
+
+
+@program
+def _solved_with_events(
+    y0: Any,
+    start: Any,
+    end: Any,
+    t_eval: Any,
+    args: tuple[Any, ...],
+    *,
+    fun: Callable[..., Any],
+    events: tuple[Event, ...],
+    method: str,
+    gradient: Gradient,
+    limits: Limits,
+) -> Any:
+    """The times and the states there, the status, and times and states of events."""
+    (y,) = inexact(y0)
+    start, end, times = inexact(start, end, t_eval)
+    _require_within(times, start, end)
+
+    def solve(start: Any, y: Any, times: Any) -> Any:
+        return _solved(
+            y, None, None, np.concatenate([np.reshape(start, 1), times]), args,
+            fun=fun, method=method, first=True, name="solve_ivp", gradient=gradient, limits=limits,
+        )[1][1:]  # fmt: skip
+
+    ys, found, last = find(events, solve, y, start, times, end, args)
+    status: Any = 0
+    if any(event.most for event in events):
+        kept = np.where(end < start, times >= last, times <= last)
+        times, ys = times[kept], ys[kept]
+        status = np.isfinite(last).astype(np.int64)
+    chosen = [(one.times[one.is_one], one.states[one.is_one]) for one in found]
+    return times, ys, status, tuple([t for t, _ in chosen]), tuple([y for _, y in chosen])
 
 
 @hide_frames

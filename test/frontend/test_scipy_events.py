@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Events of solve_ivp against SciPy's, and derivatives of their times and states."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.integrate
+
+import gradopt as go
+from gradopt.errors import ArgumentError, ShapeError
+from gradopt.scipy import integrate
+
+TIGHT = {"rtol": 1e-9, "atol": 1e-9}
+START = np.array([1.0, 0.2])
+
+
+def oscillator(_: Any, y: Any) -> Any:
+    return [y[1], -y[0]]
+
+
+def event(function: Callable[..., Any], terminal: Any = None, direction: float = 0) -> Any:
+    # Functions of their own, whose attributes are not shared.
+    def made(*args: Any) -> Any:
+        return function(*args)
+
+    setattr(made, "terminal", terminal)  # noqa: B010
+    setattr(made, "direction", direction)  # noqa: B010
+    return made
+
+
+def crossing(t: Any, y: Any) -> Any:
+    return y[0] - 0.3 * np.sin(t)
+
+
+@pytest.mark.parametrize("span", [(0.0, 20.0), (20.0, 0.0)])
+@pytest.mark.parametrize("method", ["DOP853", "RK45"])
+def test_against_scipy(span: tuple[float, float], method: str) -> None:
+    times = np.linspace(*span, 11)
+    cases = (
+        [event(crossing), event(crossing, direction=1), event(lambda _, y: y[1], direction=-1)],
+        [event(crossing, 4), event(lambda _, y: y[1])],
+        [event(crossing, True, -1), event(lambda _, y: y[1], 2)],
+        event(lambda _, y: y[0] + 9, True),
+    )
+    for events in cases[: 2 if method == "RK45" else None]:
+        args = (span, START, method, times)
+        got = integrate.solve_ivp(oscillator, *args, events=events, **TIGHT)
+        want = scipy.integrate.solve_ivp(oscillator, *args, events=events, **TIGHT)
+        assert got.status == want.status
+        np.testing.assert_array_equal(got.t, want.t)
+        np.testing.assert_allclose(got.y, want.y, 1e-7, 1e-8)
+        assert got.t_events is not None
+        assert got.y_events is not None
+        for ours, theirs in ((got.t_events, want.t_events), (got.y_events, want.y_events)):
+            assert len(ours) == len(theirs)
+            for one, other in zip(ours, theirs, strict=True):
+                assert len(one) == len(other)
+                np.testing.assert_allclose(one, np.reshape(other, one.shape), 1e-7, 2e-8)
+
+
+def test_derivatives_of_a_throw() -> None:
+    """Of a body that is thrown up and falls down again, all is known."""
+
+    def hit(_: Any, y: Any, __: Any) -> Any:
+        return y[0]
+
+    ground = event(hit, True, -1)
+    times = np.array([0.5, 1.0, 9.0])
+
+    def throw(speed: Any, gravity: Any) -> Any:
+        found = scipy.integrate.solve_ivp(
+            lambda _, y, g: [y[1], -g],
+            (0, 10.0),
+            np.stack([1 + 0 * speed, speed]),
+            t_eval=times,
+            events=ground,
+            args=(gravity,),
+            **TIGHT,
+        )
+        return found.t_events[0][0], found.y_events[0][0, 1], np.sum(found.y[0]), found.status
+
+    def exact(speed: Any, gravity: Any) -> Any:
+        root = np.sqrt(speed * speed + 2 * gravity)
+        heights = [1 + speed * t - gravity * t * t / 2 for t in times[:2]]
+        return (speed + root) / gravity, -root, heights[0] + heights[1], 1
+
+    args = (10.0, 9.81)
+    np.testing.assert_allclose(go.compile(throw)(*args), exact(*args), 1e-9)
+    for k in range(3):
+        for transform in (go.jacrev, go.jacfwd):
+            got = transform(lambda *a, k=k: throw(*a)[k], (0, 1))(*args)
+            np.testing.assert_allclose(got, go.jacfwd(lambda *a, k=k: exact(*a)[k], (0, 1))(*args),
+                                       1e-8)  # fmt: skip
+    got = go.hessian(lambda *a: throw(*a)[0], (0, 1))(*args)
+    want = go.hessian(lambda *a: exact(*a)[0], (0, 1))(*args)
+    np.testing.assert_allclose(got, want, 1e-6)
+
+
+def test_events_know_what_they_close_over() -> None:
+    def when(level: Any) -> Any:
+        found = scipy.integrate.solve_ivp(
+            lambda _, y: -y, (0, 3.0), [1.0], "Radau", [3.0],
+            events=lambda _, y: y - level, rtol=1e-7, atol=1e-9,
+        )  # fmt: skip
+        return found.t_events[0][0]
+
+    value, slope = go.value_and_grad(when)(0.3)
+    np.testing.assert_allclose([value, slope], [-math.log(0.3), -1 / 0.3], 1e-5)
+    mapped = go.compile(lambda levels: go.map(when, levels))(np.array([0.3, 0.5]))
+    np.testing.assert_allclose(mapped, -np.log([0.3, 0.5]), 1e-5)
+
+
+def test_errors() -> None:
+    with pytest.raises(ArgumentError, match="must be a boolean or positive integer"):
+        integrate.solve_ivp(oscillator, (0, 1), START, t_eval=[1.0], events=event(crossing, -1))
+    with pytest.raises(ShapeError, match=r"an event must return a number, but its shape is \(2,\)"):
+        integrate.solve_ivp(oscillator, (0, 1), START, t_eval=[1.0], events=event(lambda _, y: y))
