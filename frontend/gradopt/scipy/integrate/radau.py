@@ -39,11 +39,18 @@ _STAGES = np.array(
         [(16 - _ROOT) / 36, (16 + _ROOT) / 36, 1 / 9],
     ]
 )
-# Eigenvalues and eigenvectors of the stages: a real one, and one of a complex pair.
-_VALUES, _VECTORS = np.linalg.eig(_STAGES)
-_ORDER = np.argsort(np.abs(_VALUES.imag) - _VALUES.imag * 1e-3)[:2]
-_INVERSE = np.linalg.inv(_VECTORS)[_ORDER]
-_VALUES, _VECTORS = _VALUES[_ORDER], _VECTORS[:, _ORDER]
+
+
+def _eigenvectors() -> tuple[Any, Any, Any]:
+    """Of the stages, the real eigenvalue and one of the pair, their vectors, and those from left."""
+    values, vectors = np.linalg.eig(_STAGES)
+    real = np.argmin(np.abs(np.imag(values)))
+    pair = np.argmax(np.imag(values))
+    inverse = np.linalg.inv(vectors)
+    return values[[real, pair]], vectors[:, [real, pair]], inverse[[real, pair]]
+
+
+_VALUES, _VECTORS, _INVERSE = _eigenvectors()
 # The real eigenvalue of the inverse of the stages, and what the error is estimated with.
 _EIGENVALUE = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
 _ERROR = np.array([-13 - 7 * _ROOT, -13 + 7 * _ROOT, -1]) / 3
