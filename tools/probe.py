@@ -131,6 +131,16 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.interpolate.make_interp_spline": (_GRID, _Q, 3, _Y + 0.05),
     "scipy.interpolate.splev": (_Y, (np.arange(9.0), _Q, 3)),
     "scipy.linalg.cho_solve": ((np.linalg.cholesky(_S), True), _X[:3]),
+    "scipy.linalg.cho_solve_banded": ((np.array([[0, 0.2, 0.3], [2.0, 1.5, 1.0]]), False), _X[:3]),
+    "scipy.linalg.cholesky_banded": (np.array([[0, 0.2, 0.3], [2.0, 1.5, 1.0]]),),
+    "scipy.linalg.eig_banded": (np.array([[0, 0.2, 0.3], [2.0, 1.5, 1.0]]), False, True),
+    "scipy.linalg.eigvals_banded": (np.array([[0, 0.2, 0.3], [2.0, 1.5, 1.0]]),),
+    "scipy.linalg.expm_frechet": (_S, _S + 1),
+    "scipy.linalg.fractional_matrix_power": (_S, 0.4),
+    "scipy.linalg.solve_circulant": (_X, _Y),
+    "scipy.linalg.solve_toeplitz": (_X + 1, _Y),
+    "scipy.linalg.solveh_banded": (np.array([[0, 0.2, 0.3], [2.0, 1.5, 1.0]]), _X[:3]),
+    "scipy.linalg.subspace_angles": (_S[:, :1], _S[:, 1:2]),
     "scipy.linalg.lu_factor": (_S,),
     "scipy.linalg.lu_solve": (scipy.linalg.lu_factor(_S), _X[:3]),
     "scipy.linalg.solve_banded": ((1, 1), np.array([_X, _X + 3, _Y]), _Y),
@@ -287,6 +297,8 @@ def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda a: np.triu(function(a)[0])  # What is below is anything.
     if name == "eigh":
         return lambda a: (function(a)[0], np.abs(function(a)[1]))  # Signs are free.
+    if name == "rq":
+        return lambda a: tuple(np.abs(part) for part in function(a))  # Signs are free.
     if name not in _IN_PLACE:
         return function
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradopt.array.dispatch import UFUNCS, unsupported
 from gradopt.array.handle import array_of, wrap
-from gradopt.array.operands import traced
+from gradopt.array.operands import is_traced, traced
 from gradopt.base.dtypes import INT32, INT64, part_dtype
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
@@ -62,13 +62,33 @@ from gradopt.scipy.special_matrices import (
     khatri_rao,
     toeplitz,
 )
+from gradopt.scipy.structured import (
+    bandwidth,
+    cho_solve_banded,
+    cholesky_banded,
+    eig_banded,
+    eigvals_banded,
+    fiedler,
+    ishermitian,
+    issymmetric,
+    matmul_toeplitz,
+    rq,
+    solve_circulant,
+    solve_toeplitz,
+    solveh_banded,
+    subspace_angles,
+)
+from gradopt.transforms.jacobian_products import jvp
 from gradopt.transforms.loops import fori_loop
 
 __all__ = [
+    "bandwidth",
     "block_diag",
     "cho_factor",
     "cho_solve",
+    "cho_solve_banded",
     "cholesky",
+    "cholesky_banded",
     "circulant",
     "companion",
     "convolution_matrix",
@@ -76,34 +96,47 @@ __all__ = [
     "cosm",
     "det",
     "eig",
+    "eig_banded",
     "eigh",
     "eigvals",
+    "eigvals_banded",
     "eigvalsh",
     "expm",
+    "expm_frechet",
+    "fiedler",
+    "fractional_matrix_power",
     "hankel",
     "inv",
+    "ishermitian",
+    "issymmetric",
     "khatri_rao",
     "logm",
     "lstsq",
     "lu",
     "lu_factor",
     "lu_solve",
+    "matmul_toeplitz",
     "norm",
     "orthogonal_procrustes",
     "pinv",
     "pinvh",
     "polar",
     "qr",
+    "rq",
     "schur",
     "sinhm",
     "sinm",
     "solve",
     "solve_banded",
+    "solve_circulant",
     "solve_continuous_lyapunov",
     "solve_discrete_lyapunov",
     "solve_sylvester",
+    "solve_toeplitz",
     "solve_triangular",
+    "solveh_banded",
     "sqrtm",
+    "subspace_angles",
     "svd",
     "svdvals",
     "tanhm",
@@ -518,6 +551,53 @@ def expm(A: Any) -> Any:
         LinAlgError: it has less than two dimensions, or the matrices are not square.
     """
     return _expm(A)
+
+
+@hide_frames
+def expm_frechet(
+    A: Any, E: Any, method: str | None = None, compute_expm: bool = True, check_finite: bool = True
+) -> Any:
+    """The exponential of a matrix, and its derivative in the direction `E`.
+
+    Args:
+        A: square matrix.
+        E: matrix of its shape.
+        compute_expm: whether the exponential is returned, too.
+        method, check_finite: mean nothing.
+
+    Raises:
+        ShapeError: the shapes are not the same.
+        LinAlgError: the matrix is not square.
+    """
+    value, change = _expm_tangent(A, E)
+    return (value, change) if compute_expm else change
+
+
+@program
+def _expm_tangent(A: Any, E: Any) -> Any:
+    a, e = [array_of(x) for x in promoted(*map(inexact, map(traced, (A, E))))]
+    if a.shape != e.shape:
+        raise ShapeError("expected A and E to be the same shape", source_location())
+    return jvp(expm, (a,), (e,))
+
+
+@hide_frames
+def fractional_matrix_power(A: Any, t: Any) -> Any:
+    """The power of a matrix: `expm(t logm(A))`, or a product of matrices if t is an integer.
+
+    Args:
+        A: square matrix; of a t that is no integer, one that has a logarithm: not singular.
+        t: number; may be traced.
+
+    Returns:
+        A matrix of the dtype of `A`.
+
+    Raises:
+        LinAlgError: the matrix is not square, or has no real logarithm and is not complex.
+    """
+    if not is_traced(t) and float(t).is_integer():
+        return np.linalg.matrix_power(A, int(t))
+    return expm(logm(A) * t)
 
 
 @program
