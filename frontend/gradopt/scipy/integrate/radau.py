@@ -42,7 +42,7 @@ _STAGES = np.array(
 
 
 def _eigenvectors() -> tuple[Any, Any, Any]:
-    """Of the stages, the real eigenvalue and one of the pair, their vectors, and those from left."""
+    """Of the stages, the real eigenvalue and one of the pair, and vectors from right and left."""
     values, vectors = np.linalg.eig(_STAGES)
     real = np.argmin(np.abs(np.imag(values)))
     pair = np.argmax(np.imag(values))
