@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.interpolate
+import scipy.sparse.linalg
 from budget import generator
 
 import gradopt as go
@@ -254,6 +255,31 @@ def test_derivatives_of_grids() -> None:
         return np.sin(interpolate.RegularGridInterpolator((x, y), values)(places))
 
     go.gradcheck(f, (*grid, values, places), order=2, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["slinear", "cubic", "quintic"])
+def test_splines_on_grids(method: Any) -> None:
+    edges = np.array([0, 0.3, 0.7, 1.1, 1.6, 2.2])
+    grid = (edges, np.sqrt(edges), edges**2)
+    values = RNG.normal(size=(6, 6, 6, 2))
+    places = np.array([[0.1, 0.4, 2.0], [1.2, 1.3, 0.2], [2.3, 0.5, 0.1]])
+    # By itself, SciPy iterates to a tolerance.
+    exact = scipy.sparse.linalg.spsolve
+    for fill in (0.5, None):
+        rest: dict[str, Any] = {"method": method, "bounds_error": False, "fill_value": fill}
+        got = interpolate.RegularGridInterpolator(grid, values, **rest)(places)
+        theirs = scipy.interpolate.RegularGridInterpolator(grid, values, solver=exact, **rest)
+        np.testing.assert_allclose(got, theirs(places), 1e-8, 1e-9)
+
+    def f(x: Any, values: Any, places: Any) -> Any:
+        made = interpolate.RegularGridInterpolator((x, grid[1]), values, method=method)
+        return np.sum(np.sin(made(places)))
+
+    assert go.gradcheck(f, (edges, values[..., 0, 0], places[:2, :2]), argnums=(0, 1, 2))
+    with pytest.raises(ShapeError, match=f"method '{method}' needs . places or more"):
+        interpolate.RegularGridInterpolator((edges[:1],), edges[:1], method="nearest")(
+            [[0]], method
+        )
 
 
 # -- SciPy's own objects -----------------------------------------------------------------------

@@ -228,6 +228,16 @@ def _knots(x: Any, k: int) -> Any:
     return np.concatenate([np.repeat(x[:1], k + 1), inner, np.repeat(x[-1:], k + 1)])
 
 
+def cardinal(x: Any, k: int, v: Any) -> Any:
+    """At places v, the splines of degree k that are 1 at one of the places x and 0 at the others.
+
+    Returns:
+        An array of shape (places, splines).
+    """
+    t = _knots(x, k)
+    return np.linalg.solve(_basis(t, k, x).T, _basis(t, k, v).T).T
+
+
 @program
 def _through(x: Any, y: Any, *knots: Any, k: int, axis: int) -> tuple[Any, Any]:
     places, values = samples("make_interp_spline", x, y, axis, max(k + 1, 2))

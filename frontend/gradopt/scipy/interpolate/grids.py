@@ -14,28 +14,39 @@ from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
 from gradopt.compilation.programs import program
 from gradopt.errors import ShapeError
+from gradopt.scipy.interpolate.bsplines import cardinal
 from gradopt.scipy.interpolate.piecewise import along, interval, require
 from gradopt.scipy.operands import inexact, real
 
-_METHODS = ("linear", "nearest")
+# The degrees of splines.
+_DEGREES = {"slinear": 1, "cubic": 3, "quintic": 5}
+_METHODS = ("linear", "nearest", *_DEGREES)
 
 
 def _require_method(name: str, method: str) -> None:
     if method not in _METHODS:
         raise unsupported(
-            f"method={method!r} of scipy.interpolate.{name}", "use 'linear' or 'nearest'"
+            f"method={method!r} of scipy.interpolate.{name}",
+            "use one of " + ", ".join(map(repr, _METHODS)),
         )
+
+
+def _least(method: str) -> int:
+    """How many places an axis needs."""
+    return {"linear": 2, "nearest": 1}.get(method, _DEGREES.get(method, 0) + 1)
 
 
 class RegularGridInterpolator:
     """`scipy.interpolate.RegularGridInterpolator`: a function through the values on a grid.
 
-    There are derivatives in the values, and with "linear" in the places and the grid, too.
+    There are derivatives in the values and, unless it is "nearest", in the places and the grid,
+    too. Splines are products of splines along the axes, whose coefficients are exact, where SciPy's
+    are iterated; a place costs as much as there are values.
 
     Args:
         points: for each dimension the places of the grid, which increase.
         values: of the shape of the grid, and any behind.
-        method: "linear" or "nearest".
+        method: "linear", "nearest", or a spline: "slinear", "cubic", "quintic".
         bounds_error: whether a place outside raises.
         fill_value: what is there otherwise; None to extrapolate.
         solver, solver_args: of other methods; they mean nothing.
@@ -67,7 +78,7 @@ class RegularGridInterpolator:
         shape = np.shape(values)
         sizes = [np.shape(axis) for axis in self.grid]
         wanted = [(n,) for n in shape[: len(sizes)]]
-        if sizes != wanted or any(n < (2 if method == "linear" else 1) for (n,) in sizes):
+        if sizes != wanted or any(n < _least(method) for (n,) in sizes):
             raise ShapeError(
                 f"RegularGridInterpolator: the grid has axes of shapes {sizes}, and the values "
                 f"have shape {shape}",
@@ -91,6 +102,12 @@ class RegularGridInterpolator:
         """
         chosen = self.method if method is None else method
         _require_method("RegularGridInterpolator", chosen)
+        if any(np.shape(axis)[0] < _least(chosen) for axis in self.grid):
+            raise ShapeError(
+                f"RegularGridInterpolator: method {chosen!r} needs {_least(chosen)} places or more "
+                "along each axis",
+                source_location(),
+            )
         if nu is not None:
             raise unsupported(
                 "keyword nu= of scipy.interpolate.RegularGridInterpolator",
@@ -122,6 +139,7 @@ def _at(grid: Any, values: Any, xi: Any, *fill: Any, method: str, raises: bool) 
         )
     shape = places[0].shape
     inside: Any = True
+    splines: list[Any] = []
     numbers: list[list[Any]] = []
     weights: list[list[Any]] = []
     for axis, (edges, place) in enumerate(zip(grid, places, strict=True)):
@@ -135,6 +153,9 @@ def _at(grid: Any, values: Any, xi: Any, *fill: Any, method: str, raises: bool) 
             message = f"One of the requested xi is out of bounds in dimension {axis}"
             require(within | np.isnan(flat), message)
         inside = inside & within
+        if method in _DEGREES:
+            splines.append(cardinal(edges, _DEGREES[method], flat))
+            continue
         low = interval(edges, flat, 0, max(edges.shape[0] - 2, 0))
         high = np.minimum(low + 1, edges.shape[0] - 1)
         part = (flat - edges[low]) / np.where(high > low, edges[high] - edges[low], 1)
@@ -144,12 +165,7 @@ def _at(grid: Any, values: Any, xi: Any, *fill: Any, method: str, raises: bool) 
         else:
             numbers.append([low, high])
             weights.append([1 - part, part])
-    result: Any = None
-    for corner in itertools.product(*[range(len(part)) for part in numbers]):
-        term = v[tuple([part[i] for part, i in zip(numbers, corner, strict=True)])]
-        for part, i in zip(weights, corner, strict=True):
-            term = term * along(part[i], term) if part else term
-        result = term if result is None else result + term
+    result = _combined(v, splines) if splines else _at_corners(v, numbers, weights)
     if fill:
         beyond = inexact(fill[0])[0].astype(result.dtype)
         result = np.where(along(inside, result), result, beyond)
@@ -158,6 +174,27 @@ def _at(grid: Any, values: Any, xi: Any, *fill: Any, method: str, raises: bool) 
         is_nan = is_nan | np.isnan(np.ravel(place))
     result = np.where(along(is_nan, result), np.nan, result)
     return traced(np.reshape(result, (*shape, *result.shape[1:])))
+
+
+def _at_corners(values: Any, numbers: list[list[Any]], weights: list[list[Any]]) -> Any:
+    """The sums of the values at the corners around each place."""
+    result: Any = None
+    for corner in itertools.product(*[range(len(part)) for part in numbers]):
+        term = values[tuple([part[i] for part, i in zip(numbers, corner, strict=True)])]
+        for part, i in zip(weights, corner, strict=True):
+            term = term * along(part[i], term) if part else term
+        result = term if result is None else result + term
+    return result
+
+
+def _combined(values: Any, weights: list[Any]) -> Any:
+    """The sums of values with the weights of each place, axis by axis."""
+    first, *others = weights
+    result = np.tensordot(first, values, 1)
+    for part in others:
+        shape = (*part.shape, *[1] * (result.ndim - 2))
+        result = np.sum(np.reshape(part, shape) * result, axis=1)
+    return result
 
 
 @hide_frames
