@@ -162,6 +162,11 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     # Of equal elements, differences see both sides.
     "scipy.ndimage.percentile_filter": (np.sin(np.arange(9.0)).reshape(3, 3), 30, 2),
     "scipy.ndimage.rank_filter": (np.sin(np.arange(9.0)).reshape(3, 3), 1, 2),
+    **{
+        f"scipy.ndimage.{name}": (np.sin(np.arange(9.0)).reshape(3, 3), 1.3)
+        for name in ("fourier_gaussian", "fourier_shift", "fourier_uniform")
+    },
+    "scipy.ndimage.median": (_Q,),
     "scipy.ndimage.map_coordinates": (_X, _Y[None] * 3),
     "scipy.ndimage.rotate": (_S, 31.0),
     "scipy.ndimage.shift": (_S, 0.3),

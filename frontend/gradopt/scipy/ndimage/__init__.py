@@ -22,6 +22,7 @@ from gradopt.scipy.ndimage.filters import (
     uniform_filter,
     uniform_filter1d,
 )
+from gradopt.scipy.ndimage.fourier import fourier_gaussian, fourier_shift, fourier_uniform
 from gradopt.scipy.ndimage.interpolation import (
     affine_transform,
     map_coordinates,
@@ -33,7 +34,10 @@ from gradopt.scipy.ndimage.interpolation import (
 )
 from gradopt.scipy.ndimage.measurements import (
     center_of_mass,
+    maximum,
     mean,
+    median,
+    minimum,
     standard_deviation,
     sum,
     sum_labels,
@@ -73,6 +77,9 @@ __all__ = [
     "convolve1d",
     "correlate",
     "correlate1d",
+    "fourier_gaussian",
+    "fourier_shift",
+    "fourier_uniform",
     "gaussian_filter",
     "gaussian_filter1d",
     "gaussian_gradient_magnitude",
@@ -84,10 +91,13 @@ __all__ = [
     "grey_opening",
     "laplace",
     "map_coordinates",
+    "maximum",
     "maximum_filter",
     "maximum_filter1d",
     "mean",
+    "median",
     "median_filter",
+    "minimum",
     "minimum_filter",
     "minimum_filter1d",
     "morphological_gradient",

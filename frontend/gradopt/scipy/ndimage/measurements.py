@@ -128,3 +128,47 @@ def _center(input: Any, *labels: Any, is_listed: bool) -> Any:
         places = np.reshape(places, [-1 if k == axis else 1 for k in range(x.ndim)])
         parts.append(_sums(x * places, weights, shape) / total)
     return prims.convert(traced(np.stack(parts, axis=-1)), x.dtype)
+
+
+@program
+def _order_statistics(input: Any, *labels: Any, is_listed: bool, name: str) -> Any:
+    x = wrap(traced(input))
+    if name == "median":
+        (x,) = inexact(input)
+    reduced = {"minimum": np.min, "maximum": np.max, "median": np.median}[name]
+    weights, shape = _weights(inexact(input)[0], labels, is_listed)
+    if weights is None:
+        return traced(reduced(x))
+    belongs = weights != 0
+    rows = np.broadcast_to(np.reshape(x, (1, -1)), belongs.shape)
+    found: Any
+    if name == "median":
+        found = np.nanmedian(np.where(belongs, rows, np.nan), axis=1)
+    else:
+        # What does not belong is an element that does: the first one.
+        first = np.argmax(belongs, axis=1)
+        one = np.take_along_axis(rows, first[:, None], axis=1)
+        found = reduced(np.where(belongs, rows, one), axis=1)
+    found = np.where(np.any(belongs, axis=1), found, 0)
+    return traced(np.reshape(found.astype(x.dtype), shape))
+
+
+@hide_frames
+def minimum(input: Any, labels: Any = None, index: Any = None) -> Any:
+    """The smallest element of each part, with the parameters of `mean`; 0 of a part of nothing."""
+    operands, selection = _operands(input, labels, index)
+    return _order_statistics(*operands, name="minimum", **selection)
+
+
+@hide_frames
+def maximum(input: Any, labels: Any = None, index: Any = None) -> Any:
+    """The largest element of each part, with the parameters of `mean`; 0 of a part of nothing."""
+    operands, selection = _operands(input, labels, index)
+    return _order_statistics(*operands, name="maximum", **selection)
+
+
+@hide_frames
+def median(input: Any, labels: Any = None, index: Any = None) -> Any:
+    """The median of each part, with the parameters of `mean`; 0 of a part of nothing."""
+    operands, selection = _operands(input, labels, index)
+    return _order_statistics(*operands, name="median", **selection)
