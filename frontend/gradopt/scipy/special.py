@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.dispatch import UFUNCS, unsupported
+from gradopt.array.dispatch import UFUNCS, foreign_handler, unsupported
 from gradopt.array.operands import traced
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import source_location
@@ -59,8 +59,8 @@ Axis = int | tuple[int, ...] | None
 
 
 def __getattr__(name: str) -> Any:
-    """SciPy's ufuncs, which need SciPy."""
-    if not name.startswith("_"):
+    """SciPy's ufuncs, those that can be traced; they need SciPy."""
+    if not name.startswith("_") and foreign_handler(name) is not None:
         found = getattr(importlib.import_module("scipy.special"), name, None)
         if isinstance(found, np.ufunc):
             return found
