@@ -199,6 +199,8 @@ private:
   llvm::DenseMap<Operation *, unsigned> positions;
   /// The uses in a branch of what comes from outside of it.
   llvm::DenseMap<Value, SmallVector<OpOperand *, 2>> captured;
+  /// Of each class around a branch that it uses, the first value that it met.
+  llvm::DenseMap<unsigned, Value> imported;
   llvm::DenseMap<Value, unsigned> lastReads;
   llvm::DenseMap<Value, OpOperand *> firstWrites;
   /// By which operands that which an iteration begins with becomes what it
@@ -250,30 +252,38 @@ void BlockAnalysis::addValue(Value value) {
 /// that shares its buffer and is still to be read.
 unsigned BlockAnalysis::findClass(Value value) {
   auto it = classIds.find(value);
-  if (it == classIds.end()) {
+  if (it != classIds.end()) {
+    unsigned id = it->second;
+    while (parents[id] != id)
+      id = parents[id] = parents[parents[id]];
+    return id;
+  }
+  if (!isBranch(block.getParentOp())) {
     BufferClass added;
-    if (!isBranch(block.getParentOp())) {
-      added.members = {value};
-      added.readOnly = value;
-      return addClass(std::move(added));
-    }
-    BufferClass &shared = outer->classes[outer->findClass(value)];
-    unsigned here = outer->position(block.getParentOp());
-    llvm::erase_if(shared.members, [&](Value member) {
-      return outer->lastRead(member) < here;
-    });
-    added.members = shared.members;
-    if (!llvm::is_contained(added.members, value))
-      added.members.push_back(value);
-    added.readOnly = shared.readOnly;
-    added.outside = {value};
-    added.carried = shared.carried;
+    added.members = {value};
+    added.readOnly = value;
     return addClass(std::move(added));
   }
-  unsigned id = it->second;
-  while (parents[id] != id)
-    id = parents[id] = parents[parents[id]];
-  return id;
+  unsigned outerId = outer->findClass(value);
+  auto [known, isNew] = imported.try_emplace(outerId, value);
+  if (!isNew) {
+    unsigned id = findClass(known->second);
+    classIds[value] = id;
+    classes[id].members.push_back(value);
+    return id;
+  }
+  BufferClass &shared = outer->classes[outerId];
+  unsigned here = outer->position(block.getParentOp());
+  llvm::erase_if(shared.members,
+                 [&](Value member) { return outer->lastRead(member) < here; });
+  BufferClass added;
+  added.members = shared.members;
+  if (!llvm::is_contained(added.members, value))
+    added.members.push_back(value);
+  added.readOnly = shared.readOnly;
+  added.outside = {value};
+  added.carried = shared.carried;
+  return addClass(std::move(added));
 }
 
 void BlockAnalysis::unite(Value a, Value b) {

@@ -378,3 +378,34 @@ func.func private @from_outside(%x: f64, %c: i1) -> f64 {
   }
   return %3 : f64
 }
+
+// -----
+
+// Two values from outside of a branch that are one buffer: whoever overwrites
+// the one overwrites the other, and views of it.
+// CHECK-LABEL: func.func private @same_outside
+// CHECK: %[[A:.*]] = memref.alloc() {{.*}}memref<4xf64>
+// CHECK: linalg.exp {{.*}} outs(%[[A]]
+// CHECK: scf.if
+// CHECK-NOT: outs(%[[A]] :
+// CHECK: linalg.add
+// CHECK: } else {
+func.func private @same_outside(%c: i1) -> (tensor<2xf64>, tensor<4xf64>) {
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<4xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<4xf64>) -> tensor<4xf64>
+  %1 = linalg.exp ins(%0 : tensor<4xf64>) outs(%0 : tensor<4xf64>) -> tensor<4xf64>
+  %d = tensor.empty() : tensor<2xf64>
+  %2:2 = scf.if %c -> (tensor<2xf64>, tensor<4xf64>) {
+    %view = tensor.extract_slice %1[1] [2] [1] : tensor<4xf64> to tensor<2xf64>
+    %fill = linalg.fill ins(%zero : f64) outs(%0 : tensor<4xf64>) -> tensor<4xf64>
+    %sum = linalg.add ins(%view, %view : tensor<2xf64>, tensor<2xf64>) outs(%d : tensor<2xf64>) -> tensor<2xf64>
+    scf.yield %sum, %fill : tensor<2xf64>, tensor<4xf64>
+  } else {
+    %3 = linalg.fill ins(%zero : f64) outs(%d : tensor<2xf64>) -> tensor<2xf64>
+    %own = tensor.empty() : tensor<4xf64>
+    %4 = linalg.fill ins(%zero : f64) outs(%own : tensor<4xf64>) -> tensor<4xf64>
+    scf.yield %3, %4 : tensor<2xf64>, tensor<4xf64>
+  }
+  return %2#0, %2#1 : tensor<2xf64>, tensor<4xf64>
+}
