@@ -7,31 +7,11 @@
 #ifndef GRADOPT_PASSES_BUFFERIZEANALYSIS_H
 #define GRADOPT_PASSES_BUFFERIZEANALYSIS_H
 
-#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "passes/InPlaceState.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Interfaces/SubsetOpInterface.h"
 
 namespace mlir::grad {
-
-/// Upstream's state, which finds undefined contents without walking to the
-/// beginning of the program from each view.
-class InPlaceState : public bufferization::OneShotAnalysisState {
-public:
-  using OneShotAnalysisState::OneShotAnalysisState;
-
-  bool hasUndefinedContents(OpOperand *operand) const override;
-
-  /// Whether two values are one buffer, and the same offsets mean the same
-  /// elements: not so if one is a reshape of the other. Upstream compares the
-  /// offsets of slices of what is the same by this.
-  bool areEquivalentBufferizedValues(Value a, Value b) const override;
-};
-
-/// Whether two operations access parts that have nothing in common, of tensors
-/// that are the same buffer according to `isSame`. As upstream's method, which
-/// asks a solver of linear inequalities also for offsets that are numbers.
-bool areDisjoint(SubsetOpInterface a, SubsetOpInterface b,
-                 llvm::function_ref<bool(Value, Value)> isSame);
 
 /// Decides for each tensor operand in `func`, which has one block, whether it
 /// is bufferized in place, and records that in `state`. Fails with a diagnostic

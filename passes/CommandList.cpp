@@ -3,36 +3,20 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-///
-/// \file
-/// Values of a list are sums of words, with factors: a buffer is a word and an
-/// offset, a view of it at position %i of a loop is that and a multiple of the
-/// register of %i. What an operand cannot express, two words and an offset, is
-/// calculated by commands before, once in a block.
-///
-/// Each number and buffer that a kernel returns or a loop carries has a
-/// register of its own.
-///
-//===----------------------------------------------------------------------===//
 
-#include "passes/CommandList.h"
 #include "dialect/Foreign.h"
 #include "passes/BufferSize.h"
+#include "passes/CommandEncoder.h"
 #include "passes/ElementTypes.h"
 #include "passes/HostCalls.h"
-#include "runtime/Commands.h"
 #include "runtime/Interface.h"
 #include "runtime/OpenSizes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/MemRef/Utils/MemRefUtils.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -45,9 +29,6 @@ using namespace mlir::grad;
 //===----------------------------------------------------------------------===//
 // What is in a list
 //===----------------------------------------------------------------------===//
-
-/// Numbers that are whole words, so that sums wrap as words do.
-static bool isWord(Type type) { return type.isIndex() || type.isInteger(64); }
 
 bool mlir::grad::isAddress(Operation *op) {
   if (op->hasTrait<OpTrait::ConstantLike>() ||
@@ -123,332 +104,12 @@ DeviceKernel DeviceKernel::from(Attribute attribute) {
 }
 
 //===----------------------------------------------------------------------===//
-// Encoding
-//===----------------------------------------------------------------------===//
-
-namespace {
-
-/// A sum of multiples of words and a constant.
-struct Sum {
-  llvm::SmallMapVector<uint32_t, int64_t, 2> terms;
-  int64_t constant = 0;
-
-  static Sum ofWord(uint32_t word) {
-    Sum sum;
-    sum.terms[word] = 1;
-    return sum;
-  }
-  static Sum ofConstant(int64_t constant) {
-    Sum sum;
-    sum.constant = constant;
-    return sum;
-  }
-  /// Adds `other` so many times.
-  void add(const Sum &other, int64_t factor = 1) {
-    for (auto [word, coefficient] : other.terms)
-      terms[word] += coefficient * factor;
-    constant += other.constant * factor;
-  }
-};
-
-class Encoder {
-public:
-  explicit Encoder(func::FuncOp list) : list(list) {}
-
-  FailureOr<CommandTable> encode(int64_t frame);
-
-private:
-  // Values.
-  FailureOr<Sum> evaluate(Value value);
-  FailureOr<Sum> evaluate(OpFoldResult value);
-  FailureOr<Sum> evaluateNumber(Operation *op, Value value);
-  FailureOr<Sum> evaluatePointer(Value buffer);
-  FailureOr<Sum> evaluateOffset(Value buffer);
-  FailureOr<Sum> evaluateAddress(Value buffer);
-  FailureOr<Sum> evaluateGlobal(memref::GetGlobalOp op);
-  /// Makes an operand of a sum, with commands for what is too much for one.
-  gradopt_operand makeOperand(Location loc, const Sum &sum);
-  FailureOr<SmallVector<gradopt_operand>> makeOperands(Location loc,
-                                                       ValueRange values);
-
-  // Words.
-  uint32_t addWords(size_t count) {
-    uint32_t first = numWords;
-    numWords += count;
-    return first;
-  }
-  /// Gives `values` registers in a row, and returns the first one.
-  FailureOr<uint32_t> addRegisters(ValueRange values);
-
-  // Commands.
-  size_t emit(Location loc, gradopt_opcode opcode, uint32_t target,
-              ArrayRef<gradopt_operand> operands);
-  size_t emitJump(Location loc);
-  /// Lets the branch that was emitted there go to the next command.
-  void land(size_t branch);
-  uint32_t here() const { return commands.size(); }
-
-  LogicalResult encodeBlock(Block &block);
-  LogicalResult encodeOp(Operation &op);
-  LogicalResult encodeCall(func::CallOp op);
-  LogicalResult encodeLaunch(gpu::LaunchFuncOp op);
-  LogicalResult encodeRead(memref::LoadOp op);
-  LogicalResult encodeHostCall(Operation *op);
-  bool isScratch(Value out);
-  LogicalResult encodeExtremum(Operation *op, gradopt_opcode opcode);
-  uint32_t getKernel(Attribute kernel);
-  LogicalResult encodeCopy(memref::CopyOp op);
-  LogicalResult encodeFor(scf::ForOp op);
-  LogicalResult encodeWhile(scf::WhileOp op);
-  LogicalResult encodeIf(scf::IfOp op);
-  LogicalResult encodeSwitch(scf::IndexSwitchOp op);
-  LogicalResult encodeCase(Region &region, uint32_t results);
-  LogicalResult assign(Location loc, uint32_t first, ValueRange values);
-
-  func::FuncOp list;
-  CommandTable table;
-  std::vector<int64_t> commands;
-  uint32_t numWords = 0, numBuffers = 0, maxOperands = 0;
-  bool isTooLong = false;
-  std::optional<bool> onlyPartsAreUsed; ///< Of the arena.
-  llvm::DenseMap<Value, uint32_t> wordOf;
-  llvm::DenseMap<Attribute, uint32_t> kernelOf;
-  llvm::DenseMap<Attribute, int64_t> globalOffsets;
-  /// A multiple of a word.
-  using Multiple = std::pair<uint32_t, int64_t>;
-  /// Registers of those that this block calculated, or one around it.
-  llvm::DenseMap<Multiple, uint32_t> multiples;
-  SmallVector<Multiple> order;
-
-  /// What is calculated meanwhile is not known afterwards.
-  struct Scope {
-    explicit Scope(Encoder &encoder)
-        : encoder(encoder), size(encoder.order.size()) {}
-    ~Scope() {
-      while (encoder.order.size() > size)
-        encoder.multiples.erase(encoder.order.pop_back_val());
-    }
-    Encoder &encoder;
-    size_t size;
-  };
-};
-
-} // namespace
-
-//===----------------------------------------------------------------------===//
-// Values
-//===----------------------------------------------------------------------===//
-
-FailureOr<Sum> Encoder::evaluate(OpFoldResult value) {
-  if (std::optional<int64_t> constant = getConstantIntValue(value))
-    return Sum::ofConstant(*constant);
-  return evaluate(cast<Value>(value));
-}
-
-FailureOr<Sum> Encoder::evaluate(Value value) {
-  if (isa<MemRefType>(value.getType()))
-    return evaluatePointer(value);
-  if (auto it = wordOf.find(value); it != wordOf.end())
-    return Sum::ofWord(it->second);
-  Attribute constant;
-  if (matchPattern(value, m_Constant(&constant))) {
-    if (auto integer = dyn_cast<IntegerAttr>(constant))
-      return Sum::ofConstant(isWord(integer.getType())
-                                 ? integer.getValue().getSExtValue()
-                                 : integer.getValue().getZExtValue());
-    if (auto number = dyn_cast<FloatAttr>(constant))
-      return Sum::ofConstant(static_cast<int64_t>(
-          number.getValue().bitcastToAPInt().getZExtValue()));
-    return failure();
-  }
-  if (Operation *op = value.getDefiningOp())
-    return evaluateNumber(op, value);
-  return failure();
-}
-
-FailureOr<Sum> Encoder::evaluateNumber(Operation *op, Value value) {
-  if (auto pointer = dyn_cast<memref::ExtractAlignedPointerAsIndexOp>(op))
-    return evaluatePointer(pointer.getSource());
-  if (auto metadata = dyn_cast<memref::ExtractStridedMetadataOp>(op))
-    return value == metadata.getOffset() ? evaluateOffset(metadata.getSource())
-                                         : FailureOr<Sum>(failure());
-  if (!isAddress(op))
-    return failure();
-  FailureOr<Sum> first = evaluate(op->getOperand(0));
-  if (failed(first) || isa<arith::IndexCastOp>(op))
-    return first;
-  FailureOr<Sum> second = evaluate(op->getOperand(1));
-  if (failed(second))
-    return failure();
-  Sum sum;
-  if (!isa<arith::MulIOp>(op)) {
-    sum = std::move(*first);
-    sum.add(*second, isa<arith::SubIOp>(op) ? -1 : 1);
-  } else if (second->terms.empty()) {
-    sum.add(*first, second->constant);
-  } else if (first->terms.empty()) {
-    sum.add(*second, first->constant);
-  } else {
-    return failure();
-  }
-  return sum;
-}
-
-/// The pointer that code has of `buffer`, to which the offset of its type is
-/// added in an access.
-FailureOr<Sum> Encoder::evaluatePointer(Value buffer) {
-  if (auto it = wordOf.find(buffer); it != wordOf.end())
-    return Sum::ofWord(it->second);
-  if (auto global = buffer.getDefiningOp<memref::GetGlobalOp>())
-    return evaluateGlobal(global);
-  auto view = buffer.getDefiningOp<ViewLikeOpInterface>();
-  if (!view || !isa<MemRefType>(view.getViewSource().getType()))
-    return failure();
-  FailureOr<Sum> pointer = evaluatePointer(view.getViewSource());
-  auto bytes = dyn_cast<memref::ViewOp>(view.getOperation());
-  if (failed(pointer) || !bytes)
-    return pointer;
-  FailureOr<Sum> shift = evaluate(bytes.getByteShift());
-  if (failed(shift))
-    return failure();
-  pointer->add(*shift);
-  return pointer;
-}
-
-FailureOr<Sum> Encoder::evaluateOffset(Value buffer) {
-  auto type = cast<MemRefType>(buffer.getType());
-  SmallVector<int64_t> strides;
-  int64_t offset;
-  if (failed(type.getStridesAndOffset(strides, offset)))
-    return failure();
-  if (!ShapedType::isDynamic(offset))
-    return Sum::ofConstant(offset);
-  Operation *def = buffer.getDefiningOp();
-  if (auto cast = dyn_cast_or_null<memref::ReinterpretCastOp>(def))
-    return evaluate(cast.getMixedOffsets().front());
-  auto view = dyn_cast_or_null<ViewLikeOpInterface>(def);
-  if (!view || !isa<MemRefType>(view.getViewSource().getType()) ||
-      wordOf.contains(buffer))
-    return failure();
-  FailureOr<Sum> sum = evaluateOffset(view.getViewSource());
-  auto part = dyn_cast<memref::SubViewOp>(def);
-  if (failed(sum) || !part)
-    return sum;
-  auto [sourceStrides, sourceOffset] =
-      part.getSourceType().getStridesAndOffset();
-  for (auto [position, stride] :
-       llvm::zip_equal(part.getMixedOffsets(), sourceStrides)) {
-    FailureOr<Sum> steps = evaluate(position);
-    if (failed(steps) || ShapedType::isDynamic(stride))
-      return failure();
-    sum->add(*steps, stride);
-  }
-  return sum;
-}
-
-FailureOr<Sum> Encoder::evaluateAddress(Value buffer) {
-  FailureOr<Sum> address = evaluatePointer(buffer);
-  FailureOr<Sum> offset = evaluateOffset(buffer);
-  std::optional<int64_t> size =
-      getElementBytes(cast<MemRefType>(buffer.getType()).getElementType());
-  if (failed(address) || failed(offset) || !size)
-    return failure();
-  address->add(*offset, *size);
-  return address;
-}
-
-/// Puts the value of a global to the constants.
-FailureOr<Sum> Encoder::evaluateGlobal(memref::GetGlobalOp op) {
-  auto [it, isNew] = globalOffsets.try_emplace(op.getNameAttr(), 0);
-  if (isNew) {
-    auto global = SymbolTable::lookupNearestSymbolFrom<memref::GlobalOp>(
-        op, op.getNameAttr());
-    auto value = dyn_cast_or_null<DenseElementsAttr>(
-        global && global.getConstant() ? global.getInitialValueAttr()
-                                       : Attribute());
-    if (!value)
-      return failure();
-    table.constants.resize(
-        llvm::alignTo(table.constants.size(), gradopt::kArenaAlignment));
-    it->second = table.constants.size();
-    if (value.getElementType().isInteger(1)) {
-      for (bool element : value.getValues<bool>())
-        table.constants.push_back(element);
-    } else {
-      ArrayRef<char> raw = value.getRawData();
-      int64_t copies = value.isSplat() ? value.getNumElements() : 1;
-      for (int64_t i = 0; i < copies; ++i)
-        table.constants.insert(table.constants.end(), raw.begin(), raw.end());
-    }
-  }
-  Sum sum = Sum::ofWord(GRADOPT_WORD_CONSTANTS);
-  sum.constant = it->second;
-  return sum;
-}
-
-gradopt_operand Encoder::makeOperand(Location loc, const Sum &sum) {
-  SmallVector<uint32_t, 2> words;
-  for (auto [word, factor] : sum.terms) {
-    if (factor == 0)
-      continue;
-    if (factor == 1) {
-      words.push_back(word);
-      continue;
-    }
-    auto [it, isNew] = multiples.try_emplace(Multiple(word, factor), 0);
-    if (isNew) {
-      it->second = addWords(1);
-      order.emplace_back(word, factor);
-      emit(loc, GRADOPT_MULTIPLY_ADD, it->second,
-           {{0, 0, 0}, {word, 0, 0}, {0, 0, factor}});
-    }
-    words.push_back(it->second);
-  }
-  // Buffers have lower numbers than registers.
-  llvm::sort(words);
-  while (words.size() > 2) {
-    uint32_t last = words.pop_back_val();
-    uint32_t first = words.pop_back_val();
-    uint32_t both = addWords(1);
-    emit(loc, GRADOPT_SET, both, {{first, last, 0}});
-    words.push_back(both);
-  }
-  words.resize(2, GRADOPT_WORD_ZERO);
-  return {words[0], words[1], sum.constant};
-}
-
-FailureOr<SmallVector<gradopt_operand>>
-Encoder::makeOperands(Location loc, ValueRange values) {
-  SmallVector<gradopt_operand> operands;
-  for (Value value : values) {
-    FailureOr<Sum> sum = evaluate(value);
-    if (failed(sum))
-      return failure();
-    operands.push_back(makeOperand(loc, *sum));
-  }
-  return operands;
-}
-
-FailureOr<uint32_t> Encoder::addRegisters(ValueRange values) {
-  uint32_t first = addWords(values.size());
-  for (auto [i, value] : llvm::enumerate(values)) {
-    auto type = dyn_cast<MemRefType>(value.getType());
-    if (type ? !type.hasStaticShape() : !value.getType().isIntOrIndexOrFloat())
-      return failure();
-    if (!type && !value.getType().isIndex() &&
-        value.getType().getIntOrFloatBitWidth() > 64)
-      return failure();
-    wordOf[value] = first + i;
-  }
-  return first;
-}
-
-//===----------------------------------------------------------------------===//
 // Commands
 //===----------------------------------------------------------------------===//
 
-size_t Encoder::emit(Location loc, gradopt_opcode opcode, uint32_t target,
-                     ArrayRef<gradopt_operand> operands) {
+size_t CommandEncoder::emit(Location loc, gradopt_opcode opcode,
+                            uint32_t target,
+                            ArrayRef<gradopt_operand> operands) {
   size_t position = commands.size();
   if (operands.size() > std::numeric_limits<uint16_t>::max())
     isTooLong = true;
@@ -467,18 +128,19 @@ size_t Encoder::emit(Location loc, gradopt_opcode opcode, uint32_t target,
   return position;
 }
 
-size_t Encoder::emitJump(Location loc) {
+size_t CommandEncoder::emitJump(Location loc) {
   return emit(loc, GRADOPT_BRANCH_EQUAL, 0, {{0, 0, 0}, {0, 0, 0}});
 }
 
-void Encoder::land(size_t branch) {
+void CommandEncoder::land(size_t branch) {
   gradopt_command command;
   memcpy(&command, &commands[branch], sizeof(command));
   command.target = here();
   memcpy(&commands[branch], &command, sizeof(command));
 }
 
-LogicalResult Encoder::assign(Location loc, uint32_t first, ValueRange values) {
+LogicalResult CommandEncoder::assign(Location loc, uint32_t first,
+                                     ValueRange values) {
   if (values.empty())
     return success();
   auto operands = makeOperands(loc, values);
@@ -489,14 +151,14 @@ LogicalResult Encoder::assign(Location loc, uint32_t first, ValueRange values) {
 }
 
 /// All but the terminator, which is for whoever knows where it leads.
-LogicalResult Encoder::encodeBlock(Block &block) {
+LogicalResult CommandEncoder::encodeBlock(Block &block) {
   for (Operation &op : block.without_terminator())
     if (!isAddress(&op) && failed(encodeOp(op)))
       return failure();
   return success();
 }
 
-LogicalResult Encoder::encodeOp(Operation &op) {
+LogicalResult CommandEncoder::encodeOp(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](func::CallOp op) { return encodeCall(op); })
       .Case([&](gpu::LaunchFuncOp op) { return encodeLaunch(op); })
@@ -517,7 +179,7 @@ LogicalResult Encoder::encodeOp(Operation &op) {
       });
 }
 
-LogicalResult Encoder::encodeCall(func::CallOp op) {
+LogicalResult CommandEncoder::encodeCall(func::CallOp op) {
   auto operands = makeOperands(op.getLoc(), op.getOperands());
   if (failed(operands))
     return failure();
@@ -543,7 +205,7 @@ LogicalResult Encoder::encodeCall(func::CallOp op) {
   return success();
 }
 
-uint32_t Encoder::getKernel(Attribute kernel) {
+uint32_t CommandEncoder::getKernel(Attribute kernel) {
   auto [it, isNew] = kernelOf.try_emplace(kernel, table.kernels.size());
   if (isNew)
     table.kernels.push_back(kernel);
@@ -551,7 +213,7 @@ uint32_t Encoder::getKernel(Attribute kernel) {
 }
 
 /// A kernel of a device is known with the size of its grid.
-LogicalResult Encoder::encodeLaunch(gpu::LaunchFuncOp op) {
+LogicalResult CommandEncoder::encodeLaunch(gpu::LaunchFuncOp op) {
   auto operands = makeOperands(op.getLoc(), op.getKernelOperands());
   std::optional<DeviceKernel> kernel = DeviceKernel::of(op);
   if (failed(operands) || !kernel)
@@ -562,7 +224,7 @@ LogicalResult Encoder::encodeLaunch(gpu::LaunchFuncOp op) {
 }
 
 /// A number that the list needs and a kernel has stored.
-LogicalResult Encoder::encodeRead(memref::LoadOp op) {
+LogicalResult CommandEncoder::encodeRead(memref::LoadOp op) {
   std::optional<int64_t> size = getElementBytes(op.getType());
   FailureOr<Sum> address = evaluateAddress(op.getMemRef());
   auto place = addRegisters(op.getResult());
@@ -575,7 +237,7 @@ LogicalResult Encoder::encodeRead(memref::LoadOp op) {
 
 /// Whether nobody reads what a call of the host leaves in `out`: it is a part
 /// of the arena, of which nothing but parts are in use.
-bool Encoder::isScratch(Value out) {
+bool CommandEncoder::isScratch(Value out) {
   Value arena = list.getArguments().back();
   auto view = out.getDefiningOp<memref::ViewOp>();
   if (!view || view.getSource() != arena || !out.hasOneUse())
@@ -586,7 +248,7 @@ bool Encoder::isScratch(Value out) {
   return *onlyPartsAreUsed;
 }
 
-LogicalResult Encoder::encodeHostCall(Operation *op) {
+LogicalResult CommandEncoder::encodeHostCall(Operation *op) {
   HostCallee callee = getHostCallee(op);
   auto numOuts = cast<DestinationStyleOpInterface>(op).getNumDpsInits();
   int64_t numInputs = op->getNumOperands() - numOuts;
@@ -615,7 +277,8 @@ LogicalResult Encoder::encodeHostCall(Operation *op) {
   return success();
 }
 
-LogicalResult Encoder::encodeExtremum(Operation *op, gradopt_opcode opcode) {
+LogicalResult CommandEncoder::encodeExtremum(Operation *op,
+                                             gradopt_opcode opcode) {
   auto operands = makeOperands(op->getLoc(), op->getOperands());
   auto place = addRegisters(op->getResults());
   if (failed(operands) || failed(place))
@@ -624,7 +287,7 @@ LogicalResult Encoder::encodeExtremum(Operation *op, gradopt_opcode opcode) {
   return success();
 }
 
-LogicalResult Encoder::encodeCopy(memref::CopyOp op) {
+LogicalResult CommandEncoder::encodeCopy(memref::CopyOp op) {
   if (!isCommand(op))
     return failure();
   FailureOr<Sum> to = evaluateAddress(op.getTarget());
@@ -644,7 +307,7 @@ LogicalResult Encoder::encodeCopy(memref::CopyOp op) {
 // Loops and branches
 //===----------------------------------------------------------------------===//
 
-LogicalResult Encoder::encodeFor(scf::ForOp op) {
+LogicalResult CommandEncoder::encodeFor(scf::ForOp op) {
   Location loc = op.getLoc();
   if (op.getUnsignedCmp() || !isWord(op.getInductionVar().getType()))
     return failure();
@@ -681,7 +344,7 @@ LogicalResult Encoder::encodeFor(scf::ForOp op) {
   return success();
 }
 
-LogicalResult Encoder::encodeWhile(scf::WhileOp op) {
+LogicalResult CommandEncoder::encodeWhile(scf::WhileOp op) {
   Location loc = op.getLoc();
   auto before = addRegisters(op.getBeforeArguments());
   auto results = addRegisters(op.getResults());
@@ -709,7 +372,7 @@ LogicalResult Encoder::encodeWhile(scf::WhileOp op) {
 
 /// One of several regions, of which each leaves its results in the same
 /// registers.
-LogicalResult Encoder::encodeCase(Region &region, uint32_t results) {
+LogicalResult CommandEncoder::encodeCase(Region &region, uint32_t results) {
   if (region.empty())
     return success();
   Scope scope(*this);
@@ -719,7 +382,7 @@ LogicalResult Encoder::encodeCase(Region &region, uint32_t results) {
   return assign(yield->getLoc(), results, yield->getOperands());
 }
 
-LogicalResult Encoder::encodeIf(scf::IfOp op) {
+LogicalResult CommandEncoder::encodeIf(scf::IfOp op) {
   Location loc = op.getLoc();
   auto flag = makeOperands(loc, op.getCondition());
   auto results = addRegisters(op.getResults());
@@ -741,7 +404,7 @@ LogicalResult Encoder::encodeIf(scf::IfOp op) {
   return success();
 }
 
-LogicalResult Encoder::encodeSwitch(scf::IndexSwitchOp op) {
+LogicalResult CommandEncoder::encodeSwitch(scf::IndexSwitchOp op) {
   Location loc = op.getLoc();
   auto flag = makeOperands(loc, op.getArg());
   auto results = addRegisters(op.getResults());
@@ -768,7 +431,7 @@ LogicalResult Encoder::encodeSwitch(scf::IndexSwitchOp op) {
 // Tables
 //===----------------------------------------------------------------------===//
 
-FailureOr<CommandTable> Encoder::encode(int64_t frame) {
+FailureOr<CommandTable> CommandEncoder::encode(int64_t frame) {
   numBuffers = list.getNumArguments();
   addWords(GRADOPT_WORD_BUFFERS);
   if (failed(addRegisters(list.getArguments())))
@@ -809,7 +472,7 @@ FailureOr<CommandTable> Encoder::encode(int64_t frame) {
 
 FailureOr<CommandTable> mlir::grad::encodeCommands(func::FuncOp list,
                                                    int64_t frame) {
-  return Encoder(list).encode(frame);
+  return CommandEncoder(list).encode(frame);
 }
 
 int64_t mlir::grad::growArena(func::FuncOp list, int64_t bytes) {
