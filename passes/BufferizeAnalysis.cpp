@@ -442,7 +442,7 @@ bool BlockAnalysis::outlasts(Value value, OpOperand &write) {
   return llvm::any_of(value.getUses(), [&](OpOperand &use) {
     Operation *user = use.getOwner();
     Value result = getResultOf(use);
-    if (!isRead(use))
+    if (&use == &write || !isRead(use))
       return false;
     if (result && user != block.getTerminator())
       return outlasts(result, write);
