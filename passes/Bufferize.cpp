@@ -14,7 +14,6 @@
 ///     elimination of `tensor.empty`).
 ///  2. In program order, each write gets the buffer of the value that it
 ///     updates, if nothing reads this buffer later (BufferizeAnalysis.cpp).
-///     Decisions inside of loops and branches are upstream's.
 ///  3. Other writes get a copy, and tensors become buffers (upstream).
 ///
 //===----------------------------------------------------------------------===//

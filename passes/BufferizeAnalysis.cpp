@@ -31,6 +31,7 @@
 #include "mlir/Interfaces/SubsetOpInterface.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -79,6 +80,7 @@ private:
   void noteEquivalences(Operation *op);
 
   bool canWrite(OpOperand &operand);
+  void forEachReader(Value value, function_ref<void(OpOperand &)> visit);
   bool outlasts(Value value, OpOperand &write);
   bool outlastsCarried(Value value, OpOperand &operand, Value carried);
   bool isOverwritten(OpOperand &operand);
@@ -231,20 +233,15 @@ bool BlockAnalysis::isRead(OpOperand &use) const {
           state.getAliasingValues(use).getNumAliases() != 0);
 }
 
-/// The last position at which `value` is read, or the result of a branch that
-/// may be it; 0 if there is none, the greatest number if it is behind the
-/// block.
+/// The last position at which `value` is read; 0 if it is not, the greatest
+/// number if it is read behind the block.
 unsigned BlockAnalysis::lastRead(Value value) {
   if (auto it = lastReads.find(value); it != lastReads.end())
     return it->second;
   unsigned last = 0;
   auto look = [&](OpOperand &use) {
-    if (!isRead(use))
-      return;
-    last = std::max(last, position(use.getOwner()));
-    if (use.getOwner() != block.getTerminator())
-      if (Value result = getResultOf(use))
-        last = std::max(last, lastRead(result));
+    if (isRead(use))
+      last = std::max(last, position(use.getOwner()));
   };
   if (!isOutside(value))
     llvm::for_each(value.getUses(), look);
@@ -434,23 +431,43 @@ bool BlockAnalysis::canWrite(OpOperand &operand) {
   return true;
 }
 
+/// Calls `visit` with whoever reads `value`, which an operation in the block
+/// makes, or what a branch in it that yields `value` results in.
+void BlockAnalysis::forEachReader(Value value,
+                                  function_ref<void(OpOperand &)> visit) {
+  llvm::SmallSetVector<Value, 4> values;
+  values.insert(value);
+  for (unsigned i = 0; i < values.size(); ++i)
+    for (OpOperand &use : values[i].getUses()) {
+      Value result = getResultOf(use);
+      if (!isRead(use))
+        continue;
+      if (result && use.getOwner() != block.getTerminator())
+        values.insert(result);
+      else
+        visit(use);
+    }
+}
+
 /// Whether something reads `value`, which an operation in the block makes,
-/// after `write` overwrote it, were they one buffer. What a branch yields,
-/// those read who read its result.
+/// after `write` overwrote it, were they one buffer.
 bool BlockAnalysis::outlasts(Value value, OpOperand &write) {
   Operation *place = block.findAncestorOpInBlock(*write.getOwner());
-  return llvm::any_of(value.getUses(), [&](OpOperand &use) {
+  llvm::SmallSetVector<Value, 4> outerValues;
+  bool isReadLater = false;
+  forEachReader(value, [&](OpOperand &use) {
     Operation *user = use.getOwner();
     Value result = getResultOf(use);
-    if (&use == &write || !isRead(use))
-      return false;
-    if (result && user != block.getTerminator())
-      return outlasts(result, write);
-    if (place)
-      return position(user) >= positions.at(place) && !isSafe(use, write);
-    return result && !user->getParentOp()->isAncestor(write.getOwner()) &&
-           outer->outlasts(result, write);
+    if (place && &use != &write)
+      isReadLater |=
+          position(user) >= positions.at(place) && !isSafe(use, write);
+    else if (!place && result &&
+             !user->getParentOp()->isAncestor(write.getOwner()))
+      outerValues.insert(result);
   });
+  return isReadLater || llvm::any_of(outerValues, [&](Value result) {
+           return outer->outlasts(result, write);
+         });
 }
 
 /// Whether something reads `value`, which `operand` gets the buffer of
@@ -466,8 +483,11 @@ bool BlockAnalysis::outlastsCarried(Value value, OpOperand &operand,
   auto isBefore = [&](OpOperand *write, unsigned place) {
     return loop->position(write->getOwner()) < place;
   };
-  bool staysInside = llvm::none_of(value.getUses(), [&](OpOperand &use) {
-    return use.getOwner() == block.getTerminator();
+  unsigned last = 0;
+  bool staysInside = true;
+  forEachReader(value, [&](OpOperand &use) {
+    last = std::max(last, position(use.getOwner()));
+    staysInside &= use.getOwner() != block.getTerminator();
   });
   for (const auto *it = llvm::lower_bound(writes, here, isBefore);
        it != writes.end(); ++it) {
@@ -475,7 +495,7 @@ bool BlockAnalysis::outlastsCarried(Value value, OpOperand &operand,
     if (&write == &operand)
       return false;
     Operation *place = block.findAncestorOpInBlock(*write.getOwner());
-    if (place ? positions.at(place) > lastRead(value) : staysInside)
+    if (place ? positions.at(place) > last : staysInside)
       return false;
     bool isLater = place ? position(op) < positions.at(place)
                          : here < loop->position(write.getOwner());

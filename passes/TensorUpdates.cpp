@@ -209,7 +209,8 @@ private:
       }
       if (isBranch(op)) {
         Value origin = getPrevious(value);
-        Operands all;
+        // Regions that only pass on what comes in lead to the same writes.
+        llvm::SmallSetVector<OpOperand *, 4> all;
         for (Region &region : op->getRegions()) {
           OpOperand &yielded = region.front().getTerminator()->getOpOperand(
               result.getResultNumber());
@@ -218,10 +219,10 @@ private:
               origin ? walk(yielded.get(), origin, writes) : std::nullopt;
           if (!some)
             return std::nullopt;
-          all.append(*some);
+          all.insert_range(*some);
         }
         value = origin;
-        writes = all;
+        writes.assign(all.begin(), all.end());
         continue;
       }
       OpOperand *tied = getTied(result);

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import runpy
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -728,3 +729,20 @@ def test_short_loops_that_write_and_are_left() -> None:
     for x in (X, -X, X * 0.2):
         same = go.compile(f)(x.copy(), np.ones(3))
         np.testing.assert_allclose(same, f(x.copy(), np.ones(3)), rtol=1e-13)
+
+
+def test_many_branches_that_pass_an_array_on(tmp_path: Path) -> None:
+    """Each may leave the array as it is: there are 2^60 ways, none of which is looked at."""
+    source = "def f(x):\n    a, b = x * 1.0, x * 2.0\n    for i in range(40):\n" + "".join(
+        f"        if a[{k % 5}] > {k}.5: a[{k % 5}] = a[{k % 5}] * 0.5\n"
+        f"        elif a[{(k + 1) % 5}] > 3.0: b[{k % 5}] += i\n"
+        for k in range(60)
+    )
+    file = tmp_path / "branches.py"
+    file.write_text(f"import numpy as np\n{source}    return np.sum(a * b)\n")
+    f = runpy.run_path(str(file))["f"]
+    x = np.linspace(0.1, 40.0, 5)
+    compiled = go.compile(f)
+    np.testing.assert_allclose(compiled(x), f(x), rtol=1e-13)
+    assert rolled(compiled.lower(x)) == [True]
+    go.gradcheck(compiled, (x,))

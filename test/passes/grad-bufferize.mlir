@@ -409,3 +409,30 @@ func.func private @same_outside(%c: i1) -> (tensor<2xf64>, tensor<4xf64>) {
   }
   return %2#0, %2#1 : tensor<2xf64>, tensor<4xf64>
 }
+
+// -----
+
+// An update of a part of a reshaped tensor is the last one of an iteration.
+// CHECK-LABEL: func.func private @carried_view
+// CHECK: scf.for {{.*}} iter_args(%[[ACC:.*]] = %{{.*}})
+// CHECK-NOT: memref.alloc
+// CHECK-NOT: memref.copy
+// CHECK: %[[VIEW:.*]] = memref.expand_shape %[[ACC]]
+// CHECK: memref.store %{{.*}}, %[[VIEW]]
+// CHECK: %[[NEXT:.*]] = memref.collapse_shape %[[VIEW]]
+// CHECK: scf.yield %[[NEXT]]
+func.func private @carried_view(%x: f64) -> tensor<6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %zero = arith.constant 0.0 : f64
+  %e = tensor.empty() : tensor<6xf64>
+  %0 = linalg.fill ins(%zero : f64) outs(%e : tensor<6xf64>) -> tensor<6xf64>
+  %1 = scf.for %i = %c0 to %c3 step %c1 iter_args(%acc = %0) -> tensor<6xf64> {
+    %view = tensor.expand_shape %acc [[0, 1]] output_shape [2, 3] : tensor<6xf64> into tensor<2x3xf64>
+    %new = tensor.insert %x into %view[%c1, %i] : tensor<2x3xf64>
+    %next = tensor.collapse_shape %new [[0, 1]] : tensor<2x3xf64> into tensor<6xf64>
+    scf.yield %next : tensor<6xf64>
+  }
+  return %1 : tensor<6xf64>
+}
