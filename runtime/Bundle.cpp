@@ -392,7 +392,13 @@ gradopt_status Opener::readDeviceCode(uint32_t number) {
     program.deviceCode = bundle.bytes() + section.offset;
     program.deviceCodeBytes = section.size;
   }
-  return program.deviceCode ? checkDeviceCode(program) : GRADOPT_OK;
+  if (!program.deviceCode)
+    return GRADOPT_OK;
+  // Nothing of a call on a GPU reads sizes, which are in its memory.
+  for (size_t i = 0; i < program.numArguments; ++i)
+    if (program.most[i] >= 0)
+      return invalid("a program with sizes of calls has code for GPUs");
+  return checkDeviceCode(program);
 }
 
 gradopt_status Opener::loadCode(uint32_t number) {
@@ -470,19 +476,6 @@ gradopt_status gradopt_program::findRoom(void *const *arguments,
       bytes > SIZE_MAX - arenaBytes)
     return fail(GRADOPT_OUT_OF_MEMORY, "%s: out of memory", name);
   return GRADOPT_OK;
-}
-
-size_t gradopt_program::bytesOf(const gradopt_array_info &array, int64_t room,
-                                void *const *arguments) const {
-  bool isArgument = &array < captures();
-  if (!isArgument || array.rank == 0 || array.sizes[0] < 0)
-    return gradopt_array_bytes(&array, room);
-  int64_t rows;
-  std::memcpy(&rows, arguments[array.sizes[0]], sizeof(rows));
-  size_t bytes = itemSize(uint32_t(array.dtype)) * size_t(rows);
-  for (int32_t d = 1; d < array.rank; ++d)
-    bytes *= size_t(array.shape[d]);
-  return bytes;
 }
 
 static thread_local const char *failedCheck = "";

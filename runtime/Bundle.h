@@ -47,11 +47,6 @@ struct gradopt_program {
     return arenaBytes + arenaBytesPerPart * size_t(room / gradopt::kRoomParts);
   }
 
-  /// Bytes of an array in such a call. An argument has memory for as many rows
-  /// as the call has.
-  size_t bytesOf(const gradopt_array_info &array, int64_t room,
-                 void *const *arguments) const;
-
   /// What a call is told whose outcome this is.
   gradopt_status finish(const int64_t *outcome) const;
 
@@ -75,7 +70,8 @@ struct gradopt_program {
   /// Null if there is no code for this CPU.
   gradopt_module *module = nullptr;
 
-  /// The code for GPUs, as DeviceProgram.h has it; null if there is none.
+  /// The code for GPUs, as DeviceProgram.h has it; null if there is none, as
+  /// where arguments have other sizes in each call.
   const char *deviceCode = nullptr;
   size_t deviceCodeBytes = 0;
   /// Where it was loaded; it is added to while `loading` is locked.

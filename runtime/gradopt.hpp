@@ -306,6 +306,8 @@ public:
 
   void call_cuda(Span<const ArrayView> arguments, Span<const ArrayView> results,
                  void *stream = nullptr, std::int32_t device = 0) const {
+    // Sizes are read, which code for GPUs has none of.
+    check(gradopt_program_load_cuda(program, device));
     Addresses addresses = checkArrays(arguments, results);
     check(gradopt_program_call_cuda(program, device, addresses.arguments.data(),
                                     addresses.results.data(), stream));

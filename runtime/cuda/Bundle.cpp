@@ -207,12 +207,9 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   if (gradopt_status status = get(program, /*device=*/0, loaded);
       status != GRADOPT_OK)
     return status;
-  auto sizeOf = [&](const gradopt_array_info &array) {
-    return program.bytesOf(array, /*room=*/0, arguments);
-  };
   size_t bytes = 0;
   for (size_t i = 0; i < program.numArguments; ++i)
-    bytes += aligned(sizeOf(program.arguments()[i]));
+    bytes += aligned(program.arguments()[i].bytes);
   for (size_t i = 0; i < program.numResults; ++i)
     if (program.results()[i].reused < 0)
       bytes += aligned(program.results()[i].bytes);
@@ -232,7 +229,7 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   auto **there = static_cast<void **>(alloca((count + 1) * sizeof(void *)));
   void **resultsThere = there + program.numArguments;
   for (size_t i = 0; i < program.numArguments; ++i) {
-    size_t size = sizeOf(program.arguments()[i]);
+    size_t size = program.arguments()[i].bytes;
     there[i] = take(size);
     copy(there[i], arguments[i], size);
   }

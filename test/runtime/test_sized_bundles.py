@@ -228,6 +228,14 @@ int main(int, char **argv) {
     std::vector<double> again(dx.size());
     if (CALL != GRADOPT_OK || rows != n || again != dx)
       std::puts(gradopt_last_error());
+    try {
+      /* Nothing of a device is read here. */
+      gradopt::Span<double> there(reinterpret_cast<double *>(64), 3);
+      gradopt::Span<std::int64_t> count(reinterpret_cast<std::int64_t *>(64), 1);
+      slope.call_cuda({there, there, count}, {});
+    } catch (const gradopt::Error &error) {
+      std::printf("%s\n", error.what());
+    }
     slope({x, y, n + 1}, {value, dx, rows, dy, rows_of_y});
   } catch (const std::exception &error) {
     std::printf("%s\n", error.what());
@@ -269,9 +277,10 @@ def test_a_program_in_c_and_cpp(tmp_path: Path, dims: Any) -> None:
         total = np.sum(dx.ravel() * (np.arange(3 * n) % 5))
         np.testing.assert_allclose([float(part) for part in numbers], [value, total], rtol=1e-12)
         # One more row than there are elements, or than there may be.
-        assert len(lines) == 2
+        assert len(lines) == 3
+        assert lines[1] == "slope has no code for GPUs"
         wanted = "expected float64" if n < 70 or dims is ROWS else "at most 70"
-        assert wanted in lines[1]
+        assert wanted in lines[2]
 
 
 # -- Damage ------------------------------------------------------------------------------------
@@ -323,6 +332,21 @@ def test_sizes_are_checked_before_anything_runs(path: Path, load: Any) -> None:
         path.write_bytes(rehashed(content))
         with pytest.raises(gradopt_runtime.BundleError, match=message):
             load(path)
+
+
+def test_sizes_beside_code_for_gpus_are_refused(path: Path, load: Any) -> None:
+    lowered = go.compile(lambda x, n: x * n).lower(np.ones((7, 3)), np.int64(1))
+    go.save(lowered, path, cpu=LEVEL, chips=["sm_80"])
+    content = bytearray(path.read_bytes())
+    text = record_of(content)[2]
+    # x and the result have two dimensions each; the last block is the sizes.
+    assert struct.unpack_from("4q", content, text - 32) == (-1,) * 4
+    load(path)
+    struct.pack_into("q", content, text - 32, 1)
+    path.write_bytes(rehashed(content))
+    message = "a program with sizes of calls has code for GPUs"
+    with pytest.raises(gradopt_runtime.BundleError, match=message):
+        load(path)
 
 
 @pytest.mark.parametrize("dims", [MOST, ROWS], ids=["most", "any"])
