@@ -470,10 +470,7 @@ gradopt_status gradopt_program::findRoom(void *const *arguments,
       rows = size;
   }
   room = isOpen ? gradopt::findRoom(rows, leastRoom) : 0;
-  size_t bytes;
-  if (__builtin_mul_overflow(arenaBytesPerPart,
-                             size_t(room / gradopt::kRoomParts), &bytes) ||
-      bytes > SIZE_MAX - arenaBytes)
+  if (arenaAt(room) == SIZE_MAX)
     return fail(GRADOPT_OUT_OF_MEMORY, "%s: out of memory", name);
   return GRADOPT_OK;
 }
@@ -577,8 +574,12 @@ const gradopt_array_info *gradopt_program_result(const gradopt_program *program,
 
 size_t gradopt_program_arena_bytes(const gradopt_program *program,
                                    int64_t room) {
-  return program->arenaAt(
-      program->isOpen ? gradopt::findRoom(room, program->leastRoom) : 0);
+  if (!program->isOpen)
+    return program->arenaAt(0);
+  // No call has more rows.
+  return room > kMostElements
+             ? SIZE_MAX
+             : program->arenaAt(gradopt::findRoom(room, program->leastRoom));
 }
 
 gradopt_status gradopt_program_room(const gradopt_program *program,

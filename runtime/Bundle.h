@@ -42,9 +42,14 @@ struct gradopt_program {
   /// is none to speak of. Fails where a size is larger than it may be.
   gradopt_status findRoom(void *const *arguments, int64_t &room) const;
 
-  /// Bytes of temporaries of such a call.
+  /// Bytes of temporaries of such a call; SIZE_MAX if there cannot be so many.
   size_t arenaAt(int64_t room) const {
-    return arenaBytes + arenaBytesPerPart * size_t(room / gradopt::kRoomParts);
+    size_t bytes;
+    if (__builtin_mul_overflow(arenaBytesPerPart,
+                               size_t(room / gradopt::kRoomParts), &bytes) ||
+        __builtin_add_overflow(bytes, arenaBytes, &bytes))
+      return SIZE_MAX;
+    return bytes;
   }
 
   /// What a call is told whose outcome this is.

@@ -258,7 +258,7 @@ GRADOPT_EXPORT gradopt_status gradopt_program_room(
 GRADOPT_EXPORT size_t gradopt_array_bytes(const gradopt_array_info *array,
                                           int64_t room);
 
-/* Bytes of temporaries of such a call. */
+/* Bytes of temporaries of such a call. SIZE_MAX if there cannot be so many. */
 GRADOPT_EXPORT size_t
 gradopt_program_arena_bytes(const gradopt_program *program, int64_t room);
 

@@ -166,6 +166,19 @@ def test_code_for_gpus_is_refused(path: Path) -> None:
         go.save(lowered, path, chips=["sm_80"])
 
 
+def test_rooms_that_no_call_has(path: Path) -> None:
+    go.save(go.compile(parts, dynamic=ROWS).lower(*given(2)), path, cpu=LEVEL)
+    library, handle = runtime(), ctypes.c_void_p()
+    assert library.gradopt_bundle_open(os.fsencode(path), ctypes.byref(handle)) == 0
+    program = library.gradopt_bundle_program(handle, 0)
+    arena = [library.gradopt_program_arena_bytes(program, 64 * n) for n in range(1, 4)]
+    assert arena[2] - arena[1] == arena[1] - arena[0] > 0
+    assert [library.gradopt_program_arena_bytes(program, n) for n in (0, -1)] == arena[:1] * 2
+    for room in (2**48 + 1, 2**62, 2**63 - 64, 2**63 - 1):
+        assert library.gradopt_program_arena_bytes(program, room) == 2**64 - 1
+    library.gradopt_bundle_close(handle)
+
+
 # -- From elsewhere ----------------------------------------------------------------------------
 
 
