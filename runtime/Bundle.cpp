@@ -459,6 +459,9 @@ gradopt_status gradopt_program::findRoom(void *const *arguments,
   for (size_t i = 0; i < numArguments; ++i) {
     if (most[i] < 0)
       continue;
+    if (!arguments[i])
+      return fail(GRADOPT_INVALID_ARGUMENT, "%s of %s is null", arrays[i].name,
+                  name);
     int64_t size;
     std::memcpy(&size, arguments[i], sizeof(size));
     if (size < 0 || size > most[i])

@@ -179,6 +179,24 @@ def test_rooms_that_no_call_has(path: Path) -> None:
     library.gradopt_bundle_close(handle)
 
 
+def test_addresses_of_sizes_that_are_null(saved: Any) -> None:
+    library, handle, room = runtime(), ctypes.c_void_p(), ctypes.c_int64()
+    assert library.gradopt_bundle_open(os.fsencode(saved[0]), ctypes.byref(handle)) == 0
+    program = library.gradopt_bundle_find(handle, b"parts")
+    rows, addresses = np.array(3, np.int64), (ctypes.c_void_p * 3)()
+    results = (ctypes.c_void_p * library.gradopt_program_num_results(program))()
+    for status in (
+        library.gradopt_program_room(program, addresses, ctypes.byref(room)),
+        library.gradopt_program_call(program, addresses, results),
+    ):
+        assert status == 1
+        assert library.gradopt_last_error() == b"the size n of parts is null"
+    # Of others it needs none.
+    addresses[2] = rows.ctypes.data
+    assert library.gradopt_program_room(program, addresses, ctypes.byref(room)) == 0
+    library.gradopt_bundle_close(handle)
+
+
 # -- From elsewhere ----------------------------------------------------------------------------
 
 
