@@ -62,14 +62,17 @@ template <typename Visit> void forEachEntry(int directory, Visit visit) {
 /// Whether the last time was so long ago that it is to be done again, which is
 /// noted.
 bool isDue(int directory) {
+  // What is no file is not waited for.
   int descriptor =
-      openat(directory, ".pruned", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+      openat(directory, ".pruned",
+             O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
              S_IRUSR | S_IWUSR);
   if (descriptor < 0)
     return false;
   struct stat status;
   bool isDue = false;
-  if (fstat(descriptor, &status) == 0) {
+  if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+      status.st_uid == geteuid()) {
     time_t now = time(nullptr);
     // A file without bytes was made just now, and a time to come is a mistake.
     isDue = status.st_size == 0 || status.st_mtim.tv_sec > now ||

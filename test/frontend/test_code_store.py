@@ -181,6 +181,23 @@ def test_its_size_is_bounded(store: Path) -> None:
     assert not run()
 
 
+def test_what_is_no_file_is_not_waited_for(store: Path) -> None:
+    assert run()
+    (entry,) = entries(store)
+    mark = entry.parent / ".pruned"
+    mark.unlink()
+    os.mkfifo(mark)
+    entry.unlink()
+    assert run()
+    assert entry.exists()
+    # Nor written to, though somebody reads.
+    reader = os.open(mark, os.O_RDONLY | os.O_NONBLOCK)
+    entry.unlink()
+    assert run()
+    assert os.read(reader, 10) == b""
+    os.close(reader)
+
+
 def test_what_was_not_used_for_months_is_dropped(store: Path) -> None:
     assert run()
     (entry,) = entries(store)
