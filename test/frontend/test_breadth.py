@@ -320,6 +320,21 @@ def test_pad_reflects_values_too(mode: Any) -> None:
     with pytest.raises(UnsupportedError, match=r"reflect_type='odd' of numpy.pad of booleans"):
         go.compile(lambda m: np.pad(m > 0, 1, mode, reflect_type="odd"))(M)
 
+    # What is not reflected about an infinity does not know of it, and zeros keep their signs.
+    def widened(row: Any) -> Any:
+        widths: Any = ((0, 1), (2, 0), (1, 3), (9, 8))
+        return [np.pad(row, width, mode, reflect_type="odd") for width in widths]
+
+    compiled = go.compile(widened)
+    for values in ([np.inf, 1, -0.0, 3], [0.0, -0.0, 2, -np.inf], [-0.0, np.nan, 1, np.nan]):
+        row = np.array(values)
+        with np.errstate(invalid="ignore"):
+            wanted = widened(row)
+        for got, want in zip(compiled(row), wanted, strict=True):
+            np.testing.assert_array_equal(got, want)
+            np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+    agrees(padded, np.array([[200, 7, 255], [0, 1, 3], [9, 8, 7]], np.uint8))
+
 
 # -- Parts of numbers --------------------------------------------------------------------------
 

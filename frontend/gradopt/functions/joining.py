@@ -389,9 +389,11 @@ def pad(
                         f"numpy.pad cannot extend the empty axis {axis} with mode={mode!r}",
                         source_location(),
                     )
+                if is_odd and x.shape[axis] > 1:
+                    x = _odd(x, axis, pair, mode)
+                    continue
                 index = np.pad(np.arange(x.shape[axis]), pair, mode)  # pyright: ignore
-                taken = take(x, index, axis=axis)
-                x = _odd(x, axis, pair, mode, index, taken) if is_odd else taken
+                x = take(x, index, axis=axis)
         return x
     if not is_traced(constant_values) and np.ndim(constant_values):
         values = np.broadcast_to(constant_values, (x.ndim, 2))
@@ -406,25 +408,32 @@ def pad(
     return _with_constant(x, widths, value)
 
 
-def _odd(x: Value, axis: int, pair: tuple[int, int], mode: str, index: Any, taken: Value) -> Value:
-    """Reflected about the ends in value, too: twice an end less what is reflected, and so on.
+def _odd(x: Value, axis: int, pair: tuple[int, int], mode: str) -> Value:
+    """Reflected about the ends in value, too: twice an end less what is reflected.
 
-    Each element is a sum of the one that is reflected and of multiples of both ends, which are
-    those of the sequences that have a 1 at one end.
+    What is padded widely is made in turns, as by NumPy: each reflects whole periods of what is
+    there about the ends that it has.
     """
-    size = x.shape[axis]
-    places = np.arange(size)
-    first, last = [
-        np.pad((places == end).astype(np.int64), pair, mode, reflect_type="odd")  # pyright: ignore
-        for end in (0, size - 1)
-    ]
-    last = last if size > 1 else np.zeros_like(last)
-    inner = np.where((index > 0) & (index < size - 1), 1 - first - last, 0)
-    shape = [1] * x.ndim
-    shape[axis] = len(index)
-    factors = [factor.astype(x.dtype).reshape(shape) for factor in (inner, first, last)]
-    front, back = [wrap(prims.take_range(x, axis, n, n + 1)) for n in (0, size - 1)]
-    return traced(wrap(taken) * factors[0] + front * factors[1] + back * factors[2])
+    to_front, to_back = pair
+    skipped = int(mode == "reflect")  # An end that is not repeated.
+    period = x.shape[axis] - skipped
+
+    def reflected(edge: int, start: int, stop: int) -> Value:
+        end = wrap(prims.take_range(x, axis, edge, edge + 1))
+        return traced(2 * end - np.flip(wrap(prims.take_range(x, axis, start, stop)), axis))
+
+    while to_front or to_back:
+        most = (x.shape[axis] - skipped) // period * period
+        if to_front:
+            width = min(most, to_front)
+            x = prims.concatenate([reflected(0, skipped, skipped + width), x], axis)
+            to_front -= width
+        if to_back:
+            width, last = min(most, to_back), x.shape[axis] - 1
+            end = last + 1 - skipped
+            x = prims.concatenate([x, reflected(last, end - width, end)], axis)
+            to_back -= width
+    return x
 
 
 def _with_constant(x: Value, widths: Sequence[tuple[int, int]], value: Value) -> Value:
