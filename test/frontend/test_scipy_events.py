@@ -63,6 +63,57 @@ def test_against_scipy(span: tuple[float, float], method: str) -> None:
                 np.testing.assert_allclose(one, np.reshape(other, one.shape), 1e-7, 2e-8)
 
 
+@pytest.mark.parametrize("span", [(0.0, 1.0), (1.0, 0.0)])
+def test_an_event_at_one_of_the_times_is_one(span: tuple[float, float]) -> None:
+    """Signs are looked at there: a zero ends one interval and begins another one."""
+
+    def product(t: Any, _: Any) -> Any:
+        return (t - 0.125) * (t - 0.5) * (t - 0.75)
+
+    begun, ended = (lambda t, _: (t - span[0]) * 3), (lambda t, _: t - span[1])
+    events = [
+        *[event(product, None, direction) for direction in (0, 1, -1)],
+        *[event(f, None, direction) for f in (begun, ended) for direction in (0, 1, -1)],
+        event(product, 3),
+    ]
+    times = np.sort([0.0, 0.125, 0.25, 0.5, 0.75, 1.0])[:: 1 if span[0] == 0 else -1]
+
+    def rate(_: Any, y: Any) -> Any:
+        return 0 * y
+
+    for chosen in (events, [event(product, 2)], [event(product, 1, -1)], [event(begun, True)]):
+        for at in (times, times[1:-1]):
+            args: Any = (rate, span, [1.0], "RK45", at)
+            got = integrate.solve_ivp(*args, events=chosen)
+            # SciPy's looks at signs where its steps end.
+            want = scipy.integrate.solve_ivp(*args, events=chosen, max_step=0.07)
+            assert got.status == want.status
+            assert got.message == want.message
+            # Where SciPy's finds no time before the end, it has no states, not none of them.
+            np.testing.assert_allclose(got.t, np.reshape(want.t, -1), atol=1e-12)
+            assert got.t_events is not None
+            for ours, theirs in zip(got.t_events, want.t_events, strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+def test_the_message_is_that_of_the_status() -> None:
+    said = []
+
+    def status(level: Any) -> Any:
+        found = integrate.solve_ivp(
+            oscillator, (0, 3.0), START, t_eval=[3.0], events=event(lambda _, y: y[0] - level, True)
+        )
+        said.append(found.message)
+        return found.status
+
+    assert [status(level) for level in (0.5, 2.0)] == [1, 0]
+    assert [go.compile(status)(level) for level in (0.5, 2.0)] == [1, 0]
+    assert said[0] == "A termination event occurred."
+    assert said[1] == "The solver successfully reached the end of the integration interval."
+    assert all(text.endswith("interval, or a termination event occurred.") for text in said[2:])
+    assert len(said) > 2
+
+
 def test_derivatives_of_a_throw() -> None:
     """Of a body that is thrown up and falls down again, all is known."""
 

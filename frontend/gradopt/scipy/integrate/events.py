@@ -147,7 +147,10 @@ def _find(
 
     values = stop_gradient(vmap(value)(places, coarse))
     before, after = values[:-1], values[1:]
-    rises, falls = (before <= 0) & (after >= 0), (before >= 0) & (after <= 0)
+    # A zero belongs to the interval that ends there, and one at the start to the first.
+    is_first = (before == 0) & (places[:-1] == places[0])
+    rises = ((before < 0) | is_first) & (after >= 0)
+    falls = ((before > 0) | is_first) & (after <= 0)
     changes = {1: rises, -1: falls, 0: rises | falls}[event.direction]
     changes = changes & (places[1:] != places[:-1])
 
@@ -163,8 +166,9 @@ def _find(
                 is_before = np.sign(here) == np.sign(first)
             return np.where(is_before, middle, low), np.where(is_before, high, middle)
 
-        low, high = fori_loop(0, _HALVINGS, halve, (left, right))
-        return 0.5 * (low + high)
+        # The later end: where the interval ends, if the zero is there.
+        _, high = fori_loop(0, _HALVINGS, halve, (left, right))
+        return np.where(first == 0, left, high)
 
     def look(count: Any, item: Any) -> Any:
         is_one, *interval = item

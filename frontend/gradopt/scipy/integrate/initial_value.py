@@ -37,6 +37,15 @@ from gradopt.transforms.runge_kutta import Tolerances
 _METHODS = {"RK45": DORMAND_PRINCE, "RK23": BOGACKI_SHAMPINE, "DOP853": DOP853, "Radau": RADAU}
 # Smaller tolerances than 100 times the rounding error cannot be kept to.
 _LEAST_RELATIVE = 100
+_MESSAGES = (
+    "The solver successfully reached the end of the integration interval.",
+    "A termination event occurred.",
+)
+# Of a status that the run finds.
+_EITHER_MESSAGE = (
+    "The solver successfully reached the end of the integration interval, or a termination event "
+    "occurred."
+)
 
 
 class OdeResult(NamedTuple):
@@ -48,7 +57,7 @@ class OdeResult(NamedTuple):
         status: 0, as in SciPy, if the end was reached; 1 if an event ended the solution. What is
             not reached raises.
         success: True.
-        message: what SciPy says of an end that was reached.
+        message: what SciPy says of this status; of both, where the status is traced.
         sol: with `dense_output`, the solution as a function of the time; else None.
         t_events: with `events`, a list of their times, as many as there are of each.
         y_events: the states there, of shape (k, n).
@@ -58,7 +67,7 @@ class OdeResult(NamedTuple):
     y: Any
     status: Any = 0
     success: bool = True
-    message: str = "The solver successfully reached the end of the integration interval."
+    message: str = _MESSAGES[0]
     sol: Callable[[Any], Any] | None = None
     t_events: list[Any] | None = None
     y_events: list[Any] | None = None
@@ -168,7 +177,11 @@ def solve_ivp(
         y0, start, end, t_eval, extra,
         fun=fun, events=known, method=method, gradient=gradient, limits=limits,
     )  # fmt: skip
-    return OdeResult(t, ys.T, status, sol=sol, t_events=list(times), y_events=list(places))
+    known_status = status._known() if isinstance(status, Handle) else status
+    message = _EITHER_MESSAGE if known_status is None else _MESSAGES[int(known_status)]
+    return OdeResult(
+        t, ys.T, status, message=message, sol=sol, t_events=list(times), y_events=list(places)
+    )
 
 
 def _limits(
