@@ -77,6 +77,16 @@ def test_errors() -> None:
         signal.resample_poly(X, 0, 2)
     with pytest.raises(ArgumentError, match="should be odd"):
         signal.medfilt(X, 4)
+    for size in (-1, [3, -3], 0):
+        with pytest.raises(ArgumentError, match=r"medfilt: sizes must be positive, but are \["):
+            signal.medfilt(IMAGE, size)
+    with pytest.raises(ArgumentError, match=r"wiener: sizes must be positive, but are \[-2, -2\]"):
+        signal.wiener(IMAGE, -2)
+    for values in (IMAGE + 1j, IMAGE > 0, IMAGE.astype(np.complex64)):
+        for of in (scipy.signal, signal):
+            for function in (of.medfilt, of.medfilt2d):
+                with pytest.raises(ValueError, match=f"{values.dtype} is not supported by medfilt"):
+                    function(values)
     with pytest.raises(ArgumentError, match="3 sizes are given for 2 axes"):
         signal.wiener(IMAGE, [1, 2, 3])
     with pytest.raises(ShapeError, match="must have two dimensions, but has 1"):

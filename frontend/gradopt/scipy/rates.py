@@ -170,6 +170,10 @@ def _sizes(name: str, size: Any, rank: int) -> tuple[int, ...]:
         raise ArgumentError(
             f"{name}: {len(found)} sizes are given for {rank} axes", source_location()
         )
+    if any(size < 1 for size in found):
+        raise ArgumentError(
+            f"{name}: sizes must be positive, but are {list(found)}", source_location()
+        )
     return found
 
 
@@ -178,11 +182,11 @@ def medfilt(volume: Any, kernel_size: Any = None) -> Any:
     """The median of the elements around each, and of zeros beyond the ends.
 
     Args:
-        volume: array of integers or floats.
+        volume: array of integers, float32 or float64.
         kernel_size: how many elements along all axes, or each, an odd number; 3 by default.
 
     Raises:
-        ArgumentError: a size is even.
+        ArgumentError: a size is even or not positive, or elements are of another dtype.
     """
     rank = max(np.ndim(volume), 1)
     sizes = _sizes("medfilt", kernel_size, rank)
@@ -194,6 +198,8 @@ def medfilt(volume: Any, kernel_size: Any = None) -> Any:
 @program
 def _medians(volume: Any, *, sizes: tuple[int, ...]) -> Any:
     x = wrap(traced(volume))
+    if x.dtype.kind not in "iu" and x.dtype not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype={x.dtype} is not supported by medfilt", source_location())
     around = _around(x, sizes)
     count = math.prod(sizes)
     rows = np.sort(np.reshape(around, (*x.shape, count)), axis=-1)
@@ -213,6 +219,7 @@ def medfilt2d(input: Any, kernel_size: Any = 3) -> Any:
 
     Raises:
         ShapeError: it has others.
+        ArgumentError: as there.
     """
     if np.ndim(input) != 2:
         raise ShapeError(
