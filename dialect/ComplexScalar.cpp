@@ -417,6 +417,8 @@ static Complex atanhOf(const Complex &z) {
   Real size = abs(z.re), distance = 1.0 - size;
   Real re = 0.25 * log1p(4.0 * size / (distance * distance + z.im * z.im));
   Real im = 0.5 * atan2(2.0 * z.im, distance * (1.0 + size) - z.im * z.im);
+  // On the imaginary axis it stays there, beside what is no number, too.
+  re = select(z.re == 0, z.re, re);
   // Where squares overflow, it is 1 / z on the side of the cut that z is on.
   double limit = z.re.isF32() ? 0x1p40 : 0x1p300;
   Condition isFar = (size > limit) | (abs(z.im) > limit);
@@ -424,7 +426,10 @@ static Complex atanhOf(const Complex &z) {
   Condition isEnd = isInfinite(z.re) | isInfinite(z.im);
   Real farRe = select(isEnd, z.re.number(0), size / length / length);
   constexpr double kHalfPi = 1.57079632679489661923;
-  Real farIm = select(isNan(z.im), z.im, copysign(z.im.number(kHalfPi), z.im));
+  Real farIm = copysign(z.im.number(kHalfPi), z.im);
+  // An infinity has its angle beside a real part that is no number, too.
+  farIm = select(isNan(z.re) & isFinite(z.im), z.re, farIm);
+  farIm = select(isNan(z.im), z.im, farIm);
   return {copysign(select(isFar, farRe, re), z.re), select(isFar, farIm, im)};
 }
 

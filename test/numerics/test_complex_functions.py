@@ -165,6 +165,20 @@ def test_inverse_functions_of_infinities_are_those_of_numpy(op: str) -> None:
         np.testing.assert_array_equal(np.signbit(one), np.signbit(other), f"{op}: {part}")
 
 
+@pytest.mark.parametrize("op", ["arctan", "arctanh"])
+@pytest.mark.parametrize("dtype", COMPLEX)
+def test_inverse_tangents_of_what_is_no_number_are_those_of_numpy(op: str, dtype: str) -> None:
+    row = ELEMENTWISE[op]
+    largest = float(np.finfo(part_of(dtype)).max)
+    others = (0.0, -0.5, 2.0, largest / 8, -largest, np.inf, -np.inf, np.nan)
+    z = np.array([w for x in others for w in (complex(np.nan, x), complex(x, np.nan))], dtype)
+    (got,) = compile_main([(z.shape, z.dtype)], lambda v: [getattr(grad, op)(v)])(z)
+    with np.errstate(all="ignore"):
+        want = row.reference(z)
+    np.testing.assert_array_equal(got.real, want.real, op)
+    np.testing.assert_array_equal(got.imag, want.imag, op)
+
+
 @pytest.mark.parametrize("op", ["sinh", "tanh", "sin", "tan"])
 def test_axes_without_an_angle_are_those_of_numpy(op: str) -> None:
     """Where one part is zero, it stays so beside an infinity."""
