@@ -262,8 +262,13 @@ def test_products_with_derivatives_of_such_results() -> None:
         go.compile_vjp(f)((X,), cotangent[1:])
 
 
-def test_such_results_are_not_saved(tmp_path: Any) -> None:
+def test_such_results_are_saved(tmp_path: Any) -> None:
     compiled = go.compile(lambda x: x[x > 0])
     compiled(X)
-    with pytest.raises(go.errors.UnsupportedError, match="cannot be saved"):
-        go.save(compiled, tmp_path / "f.bundle")
+    go.save(compiled, tmp_path / "f.bundle")
+    loaded = go.load(tmp_path / "f.bundle")
+    for x in (X, -X, np.abs(X), -np.abs(X), np.where(X > 1, X, -1.0)):
+        got = loaded(x)
+        assert type(got) is np.ndarray
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, x[x > 0])
