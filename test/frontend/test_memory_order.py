@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -241,6 +242,46 @@ def test_what_is_a_view_depends_on_how_an_argument_lies_in_memory(f: Callable[[A
         above, below = order(x + step), order(x - step)
         np.testing.assert_allclose(found, (f(above) - f(below)) / 2, rtol=1e-7, atol=1e-13)
     assert compiled.cache_size() == len(ORDERS)
+
+
+class Holder:
+    """Not an array, but has one."""
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return self.held
+
+
+class Subclass(np.ndarray):
+    """An array of a class of the user's."""
+
+
+def mapped(x: Any, folder: Path) -> Any:
+    order: Any = "F" if x.flags.f_contiguous else "C"
+    made = np.memmap(folder / "grid", x.dtype, "w+", shape=x.shape, order=order)
+    made[:] = x
+    return made
+
+
+FOREIGN: dict[str, Callable[[Any, Path], Any]] = {
+    "memmap": mapped,
+    "subclass": lambda x, folder: x.view(Subclass),
+    "__array__": lambda x, folder: Holder(x),
+}
+
+
+@pytest.mark.parametrize("first", ["F", "C"])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_becomes_an_array_keeps_its_order(name: str, first: Any, tmp_path: Path) -> None:
+    compiled = go.compile(written_in_a_copy_or_none)
+    for order in (first, "C", "F"):
+        ours, theirs = (np.array(GRID[:4, :6], order=order) for _ in range(2))
+        given = FOREIGN[name](ours, tmp_path)
+        expected = written_in_a_copy_or_none(theirs)
+        np.testing.assert_allclose(compiled(given), expected, rtol=1e-13)
+        np.testing.assert_array_equal(np.asarray(given), theirs)
 
 
 def test_other_functions_have_one_code_for_all_orders() -> None:

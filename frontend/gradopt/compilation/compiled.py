@@ -387,7 +387,7 @@ class Compiled(_gradopt.Dispatcher):
                     results.append(held)
             if trace.asks_order and trace.has_writes and not self._has_strides:
                 self._has_strides = True
-                if any(map(strides_of, leaves)):
+                if any(map(strides_of, given.leaves)):
                     raise _OrderNeeded
             if open_sizes:
                 shapes = [leaf.sizes or leaf.shape for leaf in own]
