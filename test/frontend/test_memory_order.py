@@ -284,6 +284,71 @@ def test_what_becomes_an_array_keeps_its_order(name: str, first: Any, tmp_path: 
         np.testing.assert_array_equal(np.asarray(given), theirs)
 
 
+def written_in_a_copy(x: Any) -> Any:
+    y = np.ascontiguousarray(x)
+    y[0, 0] = 9.0
+    return x.sum()
+
+
+def written_in_what_may_be_a_row(x: Any) -> Any:
+    y = np.asfortranarray(x[0])
+    y[0, 1] = 9.0
+    return (x * x).sum()
+
+
+def written_in_a_result(x: Any) -> Any:
+    y = (x * 2.0)[0] + 1.0
+    z = y.T.reshape(-1)
+    z[1] = 7.0
+    return (y * y).sum() + x.sum()
+
+
+def written_in_a_row_of_a_result(x: Any) -> Any:
+    y = x * 2.0
+    z = np.asfortranarray(y[0])
+    z[0, 1] = 7.0
+    return (y * y).sum()
+
+
+def only_read(x: Any) -> Any:
+    return (x * 2.0 + np.ascontiguousarray(x)).reshape(-1, 4).sum()
+
+
+SIZED = np.random.default_rng(11).normal(size=(5, 3, 4))
+
+
+@pytest.mark.parametrize("axes", [{0: "n"}, {0: "n", 2: go.Dim("m", max=6)}])
+@pytest.mark.parametrize(
+    "f",
+    [
+        written_in_a_copy,
+        written_in_what_may_be_a_row,
+        written_in_a_result,
+        written_in_a_row_of_a_result,
+        only_read,
+    ],
+)
+def test_orders_of_arguments_of_named_sizes_are_numpys_or_refused(
+    f: Callable[[Any], Any], axes: Any
+) -> None:
+    compiled = go.compile(f, dynamic={"x": axes})
+    first_in_column_major = go.compile(f, dynamic={"x": axes})
+    known = 0
+    for order in ("C", "F", "C", "F"):
+        for sizes in (5, 3):
+            for function in (first_in_column_major, compiled)[order == "C" :]:
+                ours, theirs = (np.array(SIZED[:sizes], order=order) for _ in range(2))
+                try:
+                    found = function(ours)
+                except (errors.UnsupportedError, errors.MutationError):
+                    continue
+                known += 1
+                np.testing.assert_allclose(found, f(theirs), rtol=1e-13)
+                np.testing.assert_array_equal(ours, theirs)
+    if f is only_read:
+        assert known == 12
+
+
 def test_other_functions_have_one_code_for_all_orders() -> None:
     def f(x):
         x[0] = x[1] + 1.0

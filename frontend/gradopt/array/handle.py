@@ -727,7 +727,10 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
     if isinstance(value, tuple):
         return tuple([in_memory_order(part, operands) for part in value])
     if value.shape.__class__ is Sizes:
-        return _sized_array(value)
+        result = _sized_array(value)
+        if len(value.shape) > 1 and any(map(_is_of_unknown_order, operands)):
+            result._storage.strides = None
+        return result
     result = Handle.facade(Storage(value))
     if len(value.shape) < 2:
         return result
@@ -750,6 +753,10 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
     if not is_row_major(value.shape, strides):
         result._storage.strides = strides
     return result
+
+
+def _is_of_unknown_order(operand: Any) -> bool:
+    return isinstance(operand, Handle) and operand._storage.strides is None
 
 
 def is_ordered(operand: Any) -> bool:

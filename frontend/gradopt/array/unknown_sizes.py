@@ -66,7 +66,12 @@ def _shown(whole: Handle, counts: Sequence[Any], axes: tuple[int, ...]) -> Handl
 
 
 def sized_argument(
-    whole: Value, path: str, sizes: Sequence[int | Dim], counts: Mapping[Dim, Value]
+    whole: Value,
+    path: str,
+    sizes: Sequence[int | Dim],
+    counts: Mapping[Dim, Value],
+    *,
+    is_ordered: bool = True,
 ) -> Handle:
     """An argument with as many rows as a call has, which cannot be written to.
 
@@ -75,6 +80,8 @@ def sized_argument(
         path: how the user reaches it.
         sizes: its sizes.
         counts: how large those are that are not known.
+        is_ordered: whether its dimensions lie in memory from the outermost to the innermost. What
+            NumPy lets share memory with others is not known, and not written to.
     """
     shape = shape_with(
         [
@@ -85,6 +92,8 @@ def sized_argument(
     handle = first_of(whole, shape)
     handle._storage.argument = f"the argument {path}"
     handle._storage.frozen = True
+    if not is_ordered:
+        handle._storage.strides = None
     return handle
 
 

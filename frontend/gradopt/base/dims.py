@@ -346,6 +346,7 @@ def _with_room(
             f"{path} is on a device, and has shape {array.shape}; of what dynamic= names, only the "
             f"first dimension may be smaller there, as of an array of shape {wanted}"
         )
-    room = np.zeros(wanted, array.dtype)
+    # Its dimensions lie in memory as they did.
+    room = np.zeros_like(array, order="K", subok=False, shape=wanted)
     room[tuple([slice(size) for size in array.shape])] = array
     return room

@@ -44,6 +44,7 @@ from gradopt.compilation.lowered import (
     Lowered,
     OpenSizes,
     argument_sizes,
+    sized_strides,
     strides_of,
 )
 from gradopt.compilation.placement import device_of
@@ -247,9 +248,10 @@ class Compiled(_gradopt.Dispatcher):
         found = fit(plain, paths, axes, self._room, grows=self._grows)
         arguments: list[Leaf] = []
         for leaf, path, sizes in zip(found.leaves, paths, found.shapes, strict=True):
-            made = _argument(leaf, path, self._has_strides and sizes is None)
+            made = _argument(leaf, path, self._has_strides)
             if sizes is not None:
-                made = made._replace(shape=bounds(sizes), sizes=sizes)
+                strides = sized_strides(leaf) if made.strides else ()
+                made = made._replace(shape=bounds(sizes), sizes=sizes, strides=strides)
             arguments.append(made)
         for dim in found.dims:
             arguments.append(Leaf(f"the size {dim.name}", INT64, (), weak=True))
@@ -351,7 +353,9 @@ class Compiled(_gradopt.Dispatcher):
                 assume(value, 0, dim.max or 0)
             donated = donated_leaves(self.options, structure)
             traced = [
-                sized_argument(value, leaf.path, leaf.sizes, counts)
+                sized_argument(
+                    value, leaf.path, leaf.sizes, counts, is_ordered=not any(leaf.strides)
+                )
                 if leaf.sizes
                 else argument_array(
                     value,

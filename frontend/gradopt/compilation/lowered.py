@@ -17,6 +17,7 @@ import numpy as np
 from gradopt import _gradopt
 from gradopt._gradopt import OPEN_SIZE, TAPE_BYTES, DeviceArray
 from gradopt.array.unknown_sizes import UnknownSizeArray
+from gradopt.array.views import is_descending
 from gradopt.base.device_arrays import adopt
 from gradopt.base.devices import CPU, EMULATED, chip_of, device_number
 from gradopt.base.dims import Dim
@@ -66,6 +67,13 @@ def strides_of(leaf: Any) -> tuple[int, ...]:
     return leaf.strides if type(leaf) is np.ndarray and not leaf.flags.c_contiguous else ()
 
 
+def sized_strides(leaf: Any) -> tuple[int, ...]:
+    """What stands for the strides of an array with sizes that are named, whatever these are: none
+    where its dimensions lie from the outermost to the innermost, with gaps or not; else ones."""
+    strides = strides_of(leaf)
+    return (1,) * leaf.ndim if strides and not is_descending(leaf.shape, strides) else ()
+
+
 class Leaf(NamedTuple):
     """An argument or a result of compiled code.
 
@@ -78,7 +86,7 @@ class Leaf(NamedTuple):
         sizes: where dimensions are of a size that `dynamic=` names, all sizes, with `Dim`s among
             them. `shape` is the largest one.
         strides: where code depends on how arguments lie in memory, steps in bytes; none for
-            row-major order without gaps.
+            row-major order without gaps. With `sizes`, see `sized_strides`.
     """
 
     path: str
@@ -603,10 +611,14 @@ class Lowered:
                 raise ArgumentTypeError(
                     f"expected dtype {leaf.dtype} at {leaf.path}, but got {array.dtype}"
                 )
-            if self.has_strides and strides_of(array) != leaf.strides:
+            find = sized_strides if leaf.sizes else strides_of
+            if self.has_strides and find(array) != leaf.strides:
+                wanted = leaf.strides or "of row-major order"
+                if leaf.sizes and leaf.strides:
+                    wanted = "of another order"
                 raise ArgumentError(
-                    f"expected an array with strides {leaf.strides or 'of row-major order'} at "
-                    f"{leaf.path}, but got one with {array.strides}"
+                    f"expected an array with strides {wanted} at {leaf.path}, but got one with "
+                    f"{array.strides}"
                 )
 
 
