@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 // One file for each program, under the SHA-256 of the program, the machine and
-// the version of the dialect, in one of 64 directories, as its first bits say:
+// the version of the dialect, in one of 16 directories, as its first bits say:
 //
 //   the SHA-256 of the rest, the arena's size and the size of what follows
 //   (8 bytes each), the libraries that made it, the object file
@@ -14,8 +14,9 @@
 // load. So the version of LLVM is among the libraries.
 //
 // Each of these directories has its part of all bytes that are kept, so whoever
-// adds a file looks at no more than the files beside it, some 1,000 if the
-// store is full.
+// adds a file looks at no more than the files beside it, some 4,000 if the
+// store is full. A part is some times as large as the largest programs, which
+// would drive out all others.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,7 +43,7 @@ static constexpr const char *kCode = "code-", *kNotes = "notes-";
 
 /// Bytes of the whole store, and in how many directories they are.
 static constexpr off_t kMostBytes = off_t(1) << 30;
-static constexpr unsigned kNumBuckets = 64;
+static constexpr unsigned kNumBuckets = 16;
 
 /// Notes of more bytes are begun anew.
 static constexpr off_t kMostNotes = off_t(1) << 20;

@@ -28,7 +28,7 @@ namespace {
 constexpr time_t kInterval = 60, kLongestUnused = time_t(90) * 24 * 60 * 60;
 
 /// Removing a file takes some ten microseconds.
-constexpr int kMostOldFiles = 256;
+constexpr size_t kMostOldFiles = 256;
 
 struct StoredFile {
   std::string name;
@@ -84,6 +84,32 @@ bool isDue(int directory) {
   return isDue;
 }
 
+/// There were 64 parts, of which the first 16 are still used.
+bool isOldPart(const char *name) {
+  return std::strlen(name) == 2 && name[0] >= '1' && name[0] <= '3' &&
+         std::strchr("0123456789abcdef", name[1]);
+}
+
+/// Removes at most so many files of a part of the store, and the part if it had
+/// no more. Returns how many.
+size_t removePart(int directory, const char *part, size_t most) {
+  int descriptor =
+      openat(directory, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0)
+    return 0;
+  std::vector<std::string> names;
+  forEachEntry(descriptor, [&](const char *name) {
+    if (std::strcmp(name, ".") != 0 && std::strcmp(name, "..") != 0)
+      names.emplace_back(name);
+    return names.size() < most;
+  });
+  for (const std::string &name : names)
+    unlinkat(descriptor, name.c_str(), 0);
+  close(descriptor);
+  unlinkat(directory, part, AT_REMOVEDIR);
+  return names.size();
+}
+
 } // namespace
 
 bool pruneDirectory(int directory, off_t limit) {
@@ -114,14 +140,20 @@ bool pruneDirectory(int directory, off_t limit) {
 void pruneOldLayout(int directory) {
   constexpr char kPrefix[] = "llvmcache";
   // What is removed while entries are read may let others be left out.
-  std::vector<std::string> names;
+  std::vector<std::string> names, parts;
   forEachEntry(directory, [&](const char *name) {
     if (std::strncmp(name, kPrefix, sizeof(kPrefix) - 1) == 0)
       names.emplace_back(name);
+    else if (isOldPart(name))
+      parts.emplace_back(name);
     return names.size() < kMostOldFiles;
   });
   for (const std::string &name : names)
     unlinkat(directory, name.c_str(), 0);
+  size_t most = kMostOldFiles - names.size();
+  for (const std::string &part : parts)
+    if (most)
+      most -= removePart(directory, part.c_str(), most);
 }
 
 } // namespace gradopt::native

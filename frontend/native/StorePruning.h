@@ -18,7 +18,8 @@ namespace gradopt::native {
 /// dot are no part of it.
 bool pruneDirectory(int directory, off_t limit);
 
-/// Removes some files of earlier versions, which lay in the store itself.
+/// Removes some files of earlier versions, which lay in the store itself or in
+/// more directories than there are.
 void pruneOldLayout(int directory);
 
 } // namespace gradopt::native

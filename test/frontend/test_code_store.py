@@ -157,8 +157,8 @@ def test_its_size_is_bounded(store: Path) -> None:
     assert run()
     (entry,) = entries(store)
     mark = entry.parent / ".pruned"
-    old = [aged(entry.parent / f"code-{i}", 6 << 20, 1000 * (i + 1)) for i in range(4)]
-    elsewhere = [aged(store / f"{i:02x}" / "code-old", 100 << 20, 1e9) for i in range(64)]
+    old = [aged(entry.parent / f"code-{i}", 25 << 20, 1000 * (i + 1)) for i in range(4)]
+    elsewhere = [aged(store / f"{i:02x}" / "code-old", 100 << 20, 1e9) for i in range(16)]
 
     def add() -> None:
         entry.unlink()
@@ -169,12 +169,12 @@ def test_its_size_is_bounded(store: Path) -> None:
     assert all(path.exists() for path in old)  # It was looked at less than a minute ago.
     os.utime(mark, (time.time() - 61,) * 2)
     add()
-    # A 64th of 1 GB is kept, and nobody else's part is looked at.
+    # A 16th of 1 GB is kept, and nobody else's part is looked at.
     assert [path.exists() for path in old] == [True, True, False, False]
     assert [path.exists() for path in elsewhere].count(False) == 1
     # What is used last is kept, though it be alone.
     for path in old[:2]:
-        aged(path, 17 << 20, 1000)
+        aged(path, 65 << 20, 1000)
     os.utime(mark, (time.time() + 1000,) * 2)
     add()
     assert not any(path.exists() for path in old)
@@ -214,15 +214,20 @@ def test_what_earlier_versions_left_goes_little_by_little(store: Path) -> None:
     store.mkdir(mode=0o700)
     for i in range(300):
         (store / f"llvmcache-{i}").touch()
-    kept = store / "llvm-toolchain.tar"
-    kept.touch()
-    for left in (300 - 256, 0):
+    for i in range(16, 64):
+        aged(store / f"{i:02x}" / "notes-old", 1, 1)
+        aged(store / f"{i:02x}" / ".pruned", 1, 1)
+    kept = [store / name for name in ("llvm-toolchain.tar", "40", "1g", "110")]
+    for path in kept:
+        path.touch()
+    for left, parts in ((300 - 256, 48), (0, 0)):
         assert run()
         assert len(list(store.glob("llvmcache*"))) == left
+        assert len(list(store.glob("[123][0-9a-f]"))) == parts
         (entry,) = entries(store)
         entry.unlink()
         (entry.parent / ".pruned").unlink()
-    assert kept.exists()
+    assert all(path.exists() for path in kept)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702])
