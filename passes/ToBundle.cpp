@@ -13,6 +13,7 @@
 #include "passes/ElementTypes.h"
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
+#include "runtime/BundleFormat.h"
 #include "runtime/BundleWriter.h"
 #include "runtime/Codegen.h"
 #include "runtime/DeviceAssembler.h"
@@ -76,8 +77,13 @@ static LogicalResult describeSizes(func::FuncOp func, StringRef name,
     int64_t array = numbers[0], dim = numbers[1], size = numbers[2];
     isRight = array >= 0 && array < int64_t(arrays.size()) && dim >= 0 &&
               dim < int64_t(arrays[array].shape.size()) && isNumber(size);
-    if (isRight)
-      arrays[array].sizes.emplace_back(uint32_t(dim), size);
+    if (!isRight)
+      break;
+    if (int64_t other = arrays[array].sizeAlong(dim); other >= 0)
+      return func.emitOpError("expected ")
+             << name << " to state one size along dimension " << dim << " of #"
+             << array << ", but got #" << other << " and #" << size;
+    arrays[array].sizes.emplace_back(uint32_t(dim), size);
   }
   if (!isRight)
     return func.emitOpError("expected ")
@@ -85,6 +91,41 @@ static LogicalResult describeSizes(func::FuncOp func, StringRef name,
            << " to be triples of the number of an array, a dimension, and the "
               "number of an i64 that is its size, but got "
            << stated;
+  return success();
+}
+
+/// Reads which sizes have no largest value, and so need room in each call.
+static LogicalResult describeRoom(func::FuncOp func, CompiledProgram &program) {
+  auto stated = func->getAttrOfType<DenseI64ArrayAttr>(gradopt::kOpenSizesAttr);
+  auto least = func->getAttrOfType<IntegerAttr>(gradopt::kLeastRoomAttr);
+  if (!stated) {
+    if (least)
+      return func.emitOpError("expected ")
+             << gradopt::kOpenSizesAttr << " beside "
+             << gradopt::kLeastRoomAttr;
+    return success();
+  }
+  for (int64_t number : ArrayRef<int64_t>(stated)) {
+    auto isRowsOf = [&](const NamedArray &array) {
+      return array.sizeAlong(0) == number &&
+             array.shape[0] == gradopt::kOpenSize;
+    };
+    if (!llvm::any_of(program.arguments, isRowsOf))
+      return func.emitOpError("expected ")
+             << gradopt::kOpenSizesAttr << " to name sizes that "
+             << gradopt::kArgumentSizesAttr
+             << " states along dimension 0 of an argument with room for "
+                "any number of rows, but got "
+             << number;
+  }
+  program.isOpen = !stated.empty();
+  program.leastRoom = least ? least.getInt() : 0;
+  if (program.leastRoom < 0 ||
+      program.leastRoom > gradopt::bundle::kMostElements)
+    return func.emitOpError("expected ")
+           << gradopt::kLeastRoomAttr << " to be at least 0 and at most "
+           << gradopt::bundle::kMostElements << ", but got "
+           << program.leastRoom;
   return success();
 }
 
@@ -111,11 +152,9 @@ static LogicalResult describeArrays(func::FuncOp func,
   }
   if (failed(describeSizes(func, gradopt::kArgumentSizesAttr,
                            program.arguments)) ||
-      failed(describeSizes(func, gradopt::kResultSizesAttr, program.results)))
+      failed(describeSizes(func, gradopt::kResultSizesAttr, program.results)) ||
+      failed(describeRoom(func, program)))
     return failure();
-  program.isOpen = func->hasAttr(gradopt::kOpenSizesAttr);
-  if (auto least = func->getAttrOfType<IntegerAttr>(gradopt::kLeastRoomAttr))
-    program.leastRoom = least.getInt();
   // `grad-results-to-destinations` verifies them.
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     if (auto result = func.getArgAttrOfType<IntegerAttr>(i, "grad.reused_for"))

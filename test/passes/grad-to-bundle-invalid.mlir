@@ -59,3 +59,45 @@ func.func @main(%x: tensor<4xf64>, %n: tensor<i64>) -> tensor<4xf64>
     attributes {grad.result_sizes = array<i64: 0, 0>} {
   return %x : tensor<4xf64>
 }
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.argument_sizes to state one size along dimension 0 of #0, but got #1 and #2}}
+func.func @main(%x: tensor<4xf64>, %n: tensor<i64>, %m: i64) -> tensor<4xf64>
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1, 0, 0, 2>} {
+  return %x : tensor<4xf64>
+}
+
+// -----
+
+// The second one has a largest value.
+// expected-error @below {{'func.func' op expected grad.open_sizes to name sizes that grad.argument_sizes states along dimension 0 of an argument with room for any number of rows, but got 3}}
+func.func @main(%x: tensor<1061851424xf64>, %n: tensor<i64>, %y: tensor<4xf64>, %m: tensor<i64>) -> tensor<4xf64>
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1, 2, 0, 3>, grad.open_sizes = array<i64: 1, 3>} {
+  return %y : tensor<4xf64>
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.open_sizes to name sizes that grad.argument_sizes states along dimension 0 of an argument with room for any number of rows, but got 1}}
+func.func @main(%x: tensor<1061851424xf64>, %n: tensor<i64>) -> tensor<1061851424xf64>
+    attributes {grad.open_sizes = array<i64: 1>, grad.least_room = 0} {
+  return %x : tensor<1061851424xf64>
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.open_sizes beside grad.least_room}}
+func.func @main(%x: tensor<4xf64>, %n: tensor<i64>) -> tensor<4xf64>
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1>, grad.least_room = 64} {
+  return %x : tensor<4xf64>
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expected grad.least_room to be at least 0 and at most 281474976710656, but got -1}}
+func.func @main(%x: tensor<1061851424xf64>, %n: tensor<i64>) -> tensor<1061851424xf64>
+    attributes {grad.argument_sizes = array<i64: 0, 0, 1>, grad.open_sizes = array<i64: 1>,
+                grad.least_room = -1} {
+  return %x : tensor<1061851424xf64>
+}
