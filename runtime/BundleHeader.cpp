@@ -156,7 +156,7 @@ private:
   void printParameters(StringRef name, bool onHost);
   void printArrays(bool onHost);
   void printParameter(const NamedArray &array, StringRef name, bool isConst,
-                      ArrayRef<std::string> numbers);
+                      bool isArgument);
 
   llvm::raw_ostream &stream;
   const CompiledProgram &program;
@@ -166,14 +166,12 @@ private:
   std::vector<bool> isSize;
 };
 
-/// `numbers` are what arguments, or results, are called, whose sizes are among
-/// them.
 void FunctionPrinter::printParameter(const NamedArray &array, StringRef name,
-                                     bool isConst,
-                                     ArrayRef<std::string> numbers) {
+                                     bool isConst, bool isArgument) {
   stream << ",\n    " << (isConst ? "const " : "") << typeOf(array) << " *"
          << name << " /* " << inComment(array.name) << ", shape (";
-  bool isArgument = numbers.data() == arguments.data();
+  // Sizes of arguments are arguments, and those of results are results.
+  ArrayRef<std::string> numbers = isArgument ? arguments : results;
   std::string counts;
   llvm::interleaveComma(llvm::enumerate(array.shape), stream, [&](auto item) {
     auto [dim, extent] = item;
@@ -217,11 +215,12 @@ void FunctionPrinter::printParameters(StringRef name, bool onHost) {
     if (isSize[i] && onHost)
       stream << ",\n    int64_t " << arguments[i];
     else
-      printParameter(array, arguments[i], /*isConst=*/!isWritten, arguments);
+      printParameter(array, arguments[i], /*isConst=*/!isWritten,
+                     /*isArgument=*/true);
   }
   for (auto [array, own] : llvm::zip_equal(program.results, results))
     if (array.reused < 0)
-      printParameter(array, own, /*isConst=*/false, results);
+      printParameter(array, own, /*isConst=*/false, /*isArgument=*/false);
 }
 
 void FunctionPrinter::printArrays(bool onHost) {
