@@ -155,14 +155,18 @@ public:
   Span<const std::int64_t> sizes() const {
     return {info->sizes, static_cast<std::size_t>(info->rank)};
   }
-  /// The number of elements that there is memory for in a call with this room.
-  std::size_t size(std::int64_t room = 0) const {
-    std::size_t product = 1;
-    for (std::size_t i = 0; i < shape().size(); ++i)
-      product *= static_cast<std::size_t>(
-          shape()[i] + room / 32 * info->extents_of_part[i]);
-    return product;
+  /// The number of elements that there is memory for in a call with this room;
+  /// without one, in a call with no rows. Throws std::invalid_argument if it is
+  /// the room of no call.
+  std::size_t size(std::int64_t room) const {
+    std::size_t bytes = gradopt_array_bytes(info, room);
+    if (bytes == static_cast<std::size_t>(-1))
+      throw std::invalid_argument(name() + ": expected the room of a call, but "
+                                           "got " +
+                                  std::to_string(room));
+    return bytes / itemsize();
   }
+  std::size_t size() const { return bytes() / itemsize(); }
   std::size_t bytes() const { return info->bytes; }
   /// Of a result: the argument in whose memory it is computed, if it is.
   std::optional<std::size_t> reused() const {
@@ -179,6 +183,13 @@ public:
   }
 
 private:
+  /// The bytes of an element: of an array without dimensions.
+  std::size_t itemsize() const {
+    gradopt_array_info element = *info;
+    element.rank = 0;
+    return gradopt_array_bytes(&element, 0);
+  }
+
   const gradopt_array_info *info;
 };
 
@@ -266,14 +277,15 @@ public:
   /// Whether it has code for this CPU, and for GPUs; there is one of them.
   bool has_cpu_code() const { return gradopt_program_has_cpu_code(program); }
   bool has_cuda_code() const { return gradopt_program_has_cuda_code(program); }
-  /// Memory for a result of a call with this room. (A std::vector<bool> has no
-  /// elements that lie side by side: ask for std::uint8_t.)
+  /// Memory for a result of a call with this room, or with no rows. (A
+  /// std::vector<bool> has no elements that lie side by side: ask for
+  /// std::uint8_t.)
   template <typename T>
-  std::vector<T> make_result(std::size_t number, std::int64_t room = 0) const {
-    ArrayInfo info = result(number);
-    require(can_hold(dtype_of<T>(), info.dtype()), "result", info,
-            dtype_name(dtype_of<T>()));
-    return std::vector<T>(info.size(room));
+  std::vector<T> make_result(std::size_t number, std::int64_t room) const {
+    return std::vector<T>(resultFor<T>(number).size(room));
+  }
+  template <typename T> std::vector<T> make_result(std::size_t number) const {
+    return std::vector<T>(resultFor<T>(number).size());
   }
 
   /// Calls it with all arguments, and all results but those that are computed
@@ -350,6 +362,14 @@ private:
       addresses.results.push_back(array.data());
     }
     return addresses;
+  }
+
+  /// A result that lies in an array of T.
+  template <typename T> ArrayInfo resultFor(std::size_t number) const {
+    ArrayInfo info = result(number);
+    require(can_hold(dtype_of<T>(), info.dtype()), "result", info,
+            dtype_name(dtype_of<T>()));
+    return info;
   }
 
   static ArrayInfo info(const gradopt_array_info *found, const char *what) {

@@ -314,6 +314,37 @@ def test_a_program_in_c_and_cpp(tmp_path: Path, dims: Any) -> None:
         assert wanted in lines[2]
 
 
+SIZES = r"""
+#include "gradopt.hpp"
+#include <cstdio>
+
+int main() {
+  gradopt::Bundle bundle("a.bundle");
+  gradopt::Program f = bundle["f"];
+  gradopt::ArrayInfo info = f.result(0);
+  std::printf("%zu %zu %zu %zu\n", info.bytes(), info.size(), f.make_result<double>(0).size(),
+              info.size(128));
+  try {
+    f.make_result<double>(0, 0);
+  } catch (const std::invalid_argument &error) {
+    std::printf("%s\n", error.what());
+  }
+}
+"""
+
+
+def test_memory_of_results_with_fewer_rows_in_cpp(tmp_path: Path) -> None:
+    lowered = go.compile(lambda x: x[1:], dynamic={"x": {0: "n"}}).lower(np.ones((2, 3)))
+    go.save({"f": lowered}, tmp_path / "a.bundle", cpu=LEVEL)
+    (tmp_path / "sizes.cpp").write_text(SIZES)
+    build(tmp_path / "sizes.cpp", tmp_path / "sizes")
+    # There is room for 64 rows at least, and one is left out.
+    assert run(tmp_path / "sizes", folder=tmp_path).splitlines() == [
+        f"{8 * 63 * 3} {63 * 3} {63 * 3} {127 * 3}",
+        "result: expected the room of a call, but got 0",
+    ]
+
+
 # -- Damage ------------------------------------------------------------------------------------
 
 
