@@ -42,7 +42,8 @@ struct Parts {
 } // namespace
 
 /// The parts of `x`; of a transpose, transposes, which products read where they
-/// are.
+/// are. Those that several products have are made for each, and merged by
+/// grad-cse behind.
 static Parts partsOf(const Algebra &algebra, Value x) {
   if (auto op = x.getDefiningOp<ComplexOp>())
     return {op.getRe(), op.getIm()};

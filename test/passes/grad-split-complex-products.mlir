@@ -1,5 +1,6 @@
 // RUN: gradopt %s --grad-split-complex-products=threshold=60 --split-input-file | FileCheck %s
 // RUN: gradopt %s --grad-split-complex-products --split-input-file | FileCheck %s --check-prefix=SMALL
+// RUN: gradopt %s --pass-pipeline='builtin.module(func.func(grad-split-complex-products{threshold=60},convert-grad-to-linalg{for-device=true},grad-cse))' --split-input-file | FileCheck %s --check-prefix=MERGED
 
 // SMALL-NOT: grad.imag
 
@@ -55,4 +56,25 @@ func.func @others_stay(%a: tensor<50x50xcomplex<f64>>, %x: tensor<50xcomplex<f64
   %2 = grad.dot_general %x, %x, batch = [] x [], contract = [] x []
       : tensor<50xcomplex<f64>>, tensor<50xcomplex<f64>> -> tensor<50x50xcomplex<f64>>
   return %0, %1, %2 : tensor<50xcomplex<f64>>, tensor<50x50xf64>, tensor<50x50xcomplex<f64>>
+}
+
+// -----
+
+// Parts that several products have are taken and negated once in the stage that has the pass.
+
+// CHECK-LABEL: func @shared_parts
+// CHECK: grad.imag
+// MERGED-LABEL: func @shared_parts
+// MERGED: complex.re
+// MERGED-NOT: complex.re
+// MERGED: complex.im
+// MERGED: arith.negf
+// MERGED-NOT: {{complex.re |complex.im |arith.negf}}
+// MERGED: return
+func.func @shared_parts(%a: tensor<8x8xcomplex<f64>>) -> (tensor<8x8xcomplex<f64>>, tensor<8x8xcomplex<f64>>) {
+  %0 = grad.dot_general %a, %a, batch = [] x [], contract = [1] x [0]
+      : tensor<8x8xcomplex<f64>>, tensor<8x8xcomplex<f64>> -> tensor<8x8xcomplex<f64>>
+  %1 = grad.dot_general %a, %a, batch = [] x [], contract = [0] x [0]
+      : tensor<8x8xcomplex<f64>>, tensor<8x8xcomplex<f64>> -> tensor<8x8xcomplex<f64>>
+  return %0, %1 : tensor<8x8xcomplex<f64>>, tensor<8x8xcomplex<f64>>
 }
