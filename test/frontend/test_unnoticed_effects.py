@@ -81,7 +81,22 @@ def by_global_names(counter: Any, v: Any) -> Any:
     return v * -SHARED
 
 
+def under_a_known_condition(counter: Any, v: Any) -> Any:
+    if counter is not None:
+        v = v * -SHARED
+    return v
+
+
+def in_a_lambda(counter: Any, v: Any) -> Any:
+    return (lambda w: w * -SHARED)(v)
+
+
+def in_a_generator_expression(counter: Any, v: Any) -> Any:
+    return v * sum(-SHARED for _ in range(1))
+
+
 CHANGES = [by_operators, by_lists, by_with, by_in, by_global_names]
+CHANGES += [under_a_known_condition, in_a_lambda, in_a_generator_expression]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -108,6 +123,20 @@ def test_branches_are_refused(change: Callable[[Any, Any], Any]) -> None:
 
     with pytest.raises(UnsupportedError, match=r"Counter|list"):
         go.compile(f)(X)
+
+
+def test_statements_under_known_conditions_in_loops() -> None:
+    flag = True
+
+    def f(x):
+        SHARED.count = 0
+        total = 0.0
+        for i in range(10):
+            if flag:
+                total = total + x[i] * -SHARED
+        return np.array([total, SHARED.count])
+
+    assert rolled(agrees(f, X, derivative=False)) == [False]
 
 
 def test_what_setters_change_is_carried() -> None:

@@ -9,8 +9,9 @@ Objects that a part can reach are therefore compared before and after it.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable
-from types import FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,18 @@ def _used_by(function: FunctionType) -> Generator[Any]:
     for cell in function.__closure__ or ():
         with contextlib.suppress(ValueError):
             yield cell.cell_contents
-    names, known = function.__code__.co_names, function.__globals__
-    yield from [known[name] for name in names if name in known]
+    known = function.__globals__
+    yield from [known[name] for name in _names(function.__code__) if name in known]
+
+
+@functools.lru_cache(4096)
+def _names(code: CodeType) -> tuple[str, ...]:
+    """The names that code uses, or that of a function, lambda or statement in it."""
+    found = dict.fromkeys(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found.update(dict.fromkeys(_names(const)))
+    return tuple(found)
 
 
 def _is_of_user(kind: type) -> bool:
