@@ -259,6 +259,40 @@ def test_properties_branch_on_traced_values() -> None:
     assert rolled(agrees(f, X)) == [True]
 
 
+class Lazy:
+    """What its properties do not find is computed from the name."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @property
+    def absent(self) -> Any:
+        raise AttributeError("absent")
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "absent":
+            raise AttributeError(name)
+        return self.value * len(name) if self.value > 0 else self.value
+
+
+def test_properties_that_raise_fall_back_on_getattr() -> None:
+    def f(x):
+        total = 0.0
+        for value in x:
+            total += Lazy(value).absent + 2 * Lazy(value).absent
+        return total
+
+    assert rolled(agrees(f, X)) == [True]
+    with pytest.raises(AttributeError, match="absent"):
+        go.compile(lambda x: Absent().absent if len(x) else x)(X)
+
+
+class Absent:
+    @property
+    def absent(self) -> Any:
+        raise AttributeError("absent")
+
+
 def test_super_is_found_in_parts_of_statements() -> None:
     agrees(lambda x: Doubled(x[0]).scaled(x[1]) + Doubled(-x[0]).scaled(x[1]), X)
 

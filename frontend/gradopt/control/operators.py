@@ -590,9 +590,31 @@ class Operators:
             found = vars(kind).get(name)
             if found is not None:
                 if type(found) is property and found.fget is not None:
-                    return callee(found.fget, self._package)(owner)
+                    return self._property(owner, name, found.fget)
                 break
         return getattr(owner, name)
+
+    def _property(self, owner: Any, name: str, read: Callable[[Any], Any]) -> Any:
+        kind: Any = type(owner)
+        if kind.__getattribute__ is not object.__getattribute__:
+            return getattr(owner, name)
+        read = callee(read, self._package)
+        if not hasattr(kind, "__getattr__"):
+            return read(owner)
+
+        def caught() -> tuple[type[BaseException]]:
+            return (AttributeError,)
+
+        try:
+            begins_try(caught)
+            try:
+                return read(owner)
+            finally:
+                ends_try()
+        except own_error(caught):
+            raise
+        except AttributeError:
+            return callee(kind.__getattr__, self._package)(owner, name)
 
     @staticmethod
     def load(container: Any) -> Any:
