@@ -182,7 +182,7 @@ def test_rooms_that_no_call_has(path: Path) -> None:
 def test_addresses_of_sizes_that_are_null(saved: Any) -> None:
     library, handle, room = runtime(), ctypes.c_void_p(), ctypes.c_int64()
     assert library.gradopt_bundle_open(os.fsencode(saved[0]), ctypes.byref(handle)) == 0
-    program = library.gradopt_bundle_find(handle, b"parts")
+    program = library.gradopt_bundle_program(handle, 0)
     rows, addresses = np.array(3, np.int64), (ctypes.c_void_p * 3)()
     results = (ctypes.c_void_p * library.gradopt_program_num_results(program))()
     for status in (
