@@ -11,8 +11,11 @@ from pathlib import Path
 import device_programs as programs
 import pytest
 from command_lists import CONSTANTS, COPY, END, FRAME, GEMM_F64, READ, ZERO, CommandList, constant
-from device_programs import HOST, PTX, CudaError, Runtime, device_program
+from device_programs import PTX, CudaError, Runtime, device_program
 from emulated_cuda import Emulator
+from emulated_runtime import image
+
+__all__ = ["image"]
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +29,6 @@ def cuda(emulator: Emulator) -> Runtime:
     runtime.set_driver(emulator.path)
     runtime.info()
     return runtime
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> programs.Image:
-    return 0, HOST, programs.kernel_object(tmp_path_factory.mktemp("kernels"))
 
 
 def example(constants: int = 16) -> CommandList:

@@ -53,7 +53,7 @@ from gradopt.control.parts import (
     shared_storages,
 )
 from gradopt.control.scipy_calls import product
-from gradopt.control.sequences import Numbered, numbered
+from gradopt.control.sequences import Again, Numbered, numbered, replayed
 from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
 from gradopt.ir import prims
@@ -192,7 +192,7 @@ class Operators:
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
         is_kept = isinstance(iterable, (Handle, Numbered))
-        return self._each(site, _Again(items) if is_kept else iter(items), body, orelse)
+        return self._each(site, Again(items) if is_kept else iter(items), body, orelse)
 
     @staticmethod
     def _require_fresh(iterator: Any) -> None:
@@ -362,7 +362,7 @@ class Operators:
             if left is None or left is self.CONTINUE:
                 continue
             if len(left.codes) > 1:
-                others = items.rest() if isinstance(items, _Again) else _replayed(items)
+                others = items.rest() if isinstance(items, Again) else replayed(items)
                 return self._go_on(
                     site,
                     left,
@@ -745,46 +745,6 @@ def _ended(left: Exit) -> Exit | None:
         prims.equal(left.code._read(), RETURN), prims.scalar(RETURN, INT64), prims.scalar(0, INT64)
     )
     return Exit(frozenset({0, RETURN}), wrap(code), left.value)
-
-
-class _Again(Iterator[Any]):
-    """Goes through an array and the like, whose elements are read where they are asked for.
-
-    Args:
-        whole: the array.
-        place: the first element.
-    """
-
-    def __init__(self, whole: Any, place: int = 0) -> None:
-        self._whole, self._place = whole, place
-        self._items = itertools.islice(iter(whole), place, None)
-
-    def __next__(self) -> Any:
-        item = next(self._items)
-        self._place += 1
-        return item
-
-    def rest(self) -> Callable[[], Iterator[Any]]:
-        """What is left, as often as it is asked for."""
-        whole, place = self._whole, self._place
-        return lambda: _Again(whole, place)
-
-
-def _replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
-    """The rest of an iterator, as often as it is asked for: a part may be traced several times."""
-    seen: list[Any] = []
-
-    def again() -> Iterator[Any]:
-        for number in itertools.count():
-            if number == len(seen):
-                for item in items:
-                    seen.append(item)
-                    break
-                else:
-                    return
-            yield seen[number]
-
-    return again
 
 
 # What `+=` does not change, but makes a new one of.

@@ -7,7 +7,7 @@ A loop over one of these can be a loop of compiled code, whose counter says whic
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -400,3 +400,46 @@ def reversed_of(sequence: Any) -> Any:
     """As `reversed`."""
     inner = numbered(sequence)
     return reversed(sequence) if inner is None else _Reversed(inner)
+
+
+# -- What is gone through more than once -------------------------------------------------------
+
+
+class Again(Iterator[Any]):
+    """Goes through an array and the like, whose elements are read where they are asked for.
+
+    Args:
+        whole: the array.
+        place: the first element.
+    """
+
+    def __init__(self, whole: Any, place: int = 0) -> None:
+        self._whole, self._place = whole, place
+        self._items = itertools.islice(iter(whole), place, None)
+
+    def __next__(self) -> Any:
+        item = next(self._items)
+        self._place += 1
+        return item
+
+    def rest(self) -> Callable[[], Iterator[Any]]:
+        """What is left, as often as it is asked for."""
+        whole, place = self._whole, self._place
+        return lambda: Again(whole, place)
+
+
+def replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:
+    """The rest of an iterator, as often as it is asked for: a part may be traced several times."""
+    seen: list[Any] = []
+
+    def again() -> Iterator[Any]:
+        for place in itertools.count():
+            if place == len(seen):
+                for item in items:
+                    seen.append(item)
+                    break
+                else:
+                    return
+            yield seen[place]
+
+    return again
