@@ -74,20 +74,24 @@ def adi(u, steps):
     v, p, q = u.copy(), np.empty((n, n)), np.empty((n, n))
     mul = steps * (1.0 / n) ** -2 / 1000.0
     a, b, c = -mul / 2.0, 1.0 + mul, -mul / 2.0
+
+    def sweep(source, target):
+        target[0, :] = 1.0
+        p[:, 0] = 0.0
+        q[:, 0] = 1.0
+        for j in range(1, n - 1):
+            p[1:-1, j] = -c / (a * p[1:-1, j - 1] + b)
+            q[1:-1, j] = (
+                -a * source[j, :-2] + (1.0 + 2.0 * a) * source[j, 1:-1] - c * source[j, 2:]
+                - a * q[1:-1, j - 1]
+            ) / (a * p[1:-1, j - 1] + b)  # fmt: skip
+        target[-1, :] = 1.0
+        for j in range(n - 2, 0, -1):
+            target[j, 1:-1] = p[1:-1, j] * target[j + 1, 1:-1] + q[1:-1, j]
+
     for _ in range(steps):
-        for source, target in ((u, v), (v, u)):
-            target[0, :] = 1.0
-            p[:, 0] = 0.0
-            q[:, 0] = 1.0
-            for j in range(1, n - 1):
-                p[1:-1, j] = -c / (a * p[1:-1, j - 1] + b)
-                q[1:-1, j] = (
-                    -a * source[j, :-2] + (1.0 + 2.0 * a) * source[j, 1:-1] - c * source[j, 2:]
-                    - a * q[1:-1, j - 1]
-                ) / (a * p[1:-1, j - 1] + b)  # fmt: skip
-            target[-1, :] = 1.0
-            for j in range(n - 2, 0, -1):
-                target[j, 1:-1] = p[1:-1, j] * target[j + 1, 1:-1] + q[1:-1, j]
+        sweep(u, v)
+        sweep(v.T, u.T)
     return u
 
 

@@ -97,7 +97,12 @@ def adi(u: Array, steps: int) -> Array:
         found = jax.lax.scan(backward, ones, rows, reverse=True)[1]
         return target.at[0, :].set(1.0).at[-1, :].set(1.0).at[1:-1, 1:-1].set(found)
 
-    return _to_and_fro(sweep, u, steps)
+    def step(_: Any, state: Any) -> Any:
+        u, v = state
+        v = sweep(u, v)
+        return sweep(v.T, u.T).T, v
+
+    return _repeat(steps, step, (u, u))[0]
 
 
 def hdiff(field: Array, coefficient: Array) -> Array:

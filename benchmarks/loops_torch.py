@@ -95,7 +95,11 @@ def adi(u: Tensor, steps: int) -> Tensor:
             rows.append(torch.cat([target[j, :1], p * rows[-1][1:-1] + q, target[j, -1:]]))
         return torch.stack([border, *reversed(rows)])
 
-    return _to_and_fro(sweep, u, steps)
+    v = u
+    for _ in range(steps):
+        v = sweep(u, v)
+        u = sweep(v.T, u.T).T
+    return u
 
 
 def hdiff(field: Tensor, coefficient: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def check(name: str, result: list[Any], expected: list[Any], has_all: bool) -> N
     for position, (ours, theirs) in enumerate(zip(expected, result, strict=True)):
         if theirs.dtype != np.float64:
             sys.exit(f"{name} computed in {theirs.dtype}")
+        if not np.all(np.isfinite(ours)):
+            sys.exit(f"result {position} of this case is not finite")
         scale = np.max(np.abs(ours), initial=1e-300)
         if not np.allclose(ours, theirs, rtol=1e-9, atol=1e-11 * scale):
             sys.exit(f"{name} and gradopt disagree on result {position} of this case")
