@@ -308,6 +308,43 @@ void Positions::addAccesses(Block &block) {
   }
 }
 
+bool grad::areApart(const Part &a, const Part &b) {
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(a.array.getType()).getShape();
+  for (size_t d = 0; d < shape.size(); ++d) {
+    Positions positions;
+    auto find = [&](const Part &part) {
+      OpFoldResult offset = part.offsets[d];
+      if (auto value = dyn_cast<Value>(offset))
+        return positions.get(value);
+      return Sum{*getConstantIntValue(offset), {}};
+    };
+    // Positions are within the array, or else moved.
+    auto isKnown = [&](const Part &part, const Sum &begin) {
+      Sum last{shape[d] - part.sizes[d], {}};
+      if (part.isClamped)
+        return positions.isAtLeast(begin, Sum()) &&
+               positions.isAtLeast(last, begin);
+      positions.addAtLeast(begin, Sum());
+      positions.addAtLeast(last, begin);
+      return true;
+    };
+    Sum begin = find(a), other = find(b);
+    if (isKnown(b, other) && isKnown(a, begin) &&
+        (positions.isAtLeast(begin, other + b.sizes[d]) ||
+         positions.isAtLeast(other, begin + a.sizes[d])))
+      return true;
+  }
+  return false;
+}
+
+bool grad::isWithin(Value offset, int64_t size, int64_t extent) {
+  Positions positions;
+  Sum begin = positions.get(offset);
+  return positions.isAtLeast(begin, Sum()) &&
+         positions.isAtLeast(Sum{extent - size, {}}, begin);
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers of iterations
 //===----------------------------------------------------------------------===//

@@ -22,6 +22,8 @@
 
 namespace mlir::grad {
 
+struct Part;
+
 class Positions {
 public:
   /// Of which run of some code a value is.
@@ -71,6 +73,14 @@ private:
 Positions::Sum operator+(const Positions::Sum &lhs, const Positions::Sum &rhs);
 Positions::Sum operator-(const Positions::Sum &lhs, const Positions::Sum &rhs);
 Positions::Sum operator+(const Positions::Sum &lhs, int64_t rhs);
+
+/// Whether two parts, of arrays of one shape, have no element in common, where
+/// both are accessed in one iteration of the loops around them.
+bool areApart(const Part &a, const Part &b);
+
+/// Whether a part of `size` elements from `offset` on, an integer, is one of a
+/// dimension of `extent`, without being moved.
+bool isWithin(Value offset, int64_t size, int64_t extent);
 
 /// Notes how many iterations loops in `root` have at most, where that follows
 /// from bounds of loops around them or from what they access. Loops that update

@@ -93,6 +93,7 @@ private:
   bool isReplaced(OpOperand &write, OpOperand &read);
   SubsetOpInterface findSlice(Value value);
   bool areElsewhere(OpOperand &read, OpOperand &write);
+  bool areInLine(Value a, Value b);
 
   /// Where in the block `op` stands, or what it is nested in, from 1 on.
   unsigned position(Operation *op) const {
@@ -336,6 +337,15 @@ bool BlockAnalysis::areElsewhere(OpOperand &read, OpOperand &write) {
          });
 }
 
+/// Whether an element of one is that of the other in the same place, or none of
+/// the other's.
+bool BlockAnalysis::areInLine(Value a, Value b) {
+  SubsetOpInterface slice = findSlice(a), other = findSlice(b);
+  return slice && other && areAligned(slice, other, [&](Value a, Value b) {
+           return state.areEquivalentBufferizedValues(a, b);
+         });
+}
+
 //===----------------------------------------------------------------------===//
 // Conflicts
 //===----------------------------------------------------------------------===//
@@ -376,7 +386,8 @@ bool BlockAnalysis::isSafe(OpOperand &read, OpOperand &write) {
     return true;
   if (reader == writer && accessesElementwise(reader, read, write, state) &&
       read.get().getType() == write.get().getType() &&
-      state.areEquivalentBufferizedValues(read.get(), write.get()))
+      (state.areEquivalentBufferizedValues(read.get(), write.get()) ||
+       areInLine(read.get(), write.get())))
     return true;
   // Upstream's rules for insertions are the ones above, but take offsets in a
   // reshaped buffer for the same elements.

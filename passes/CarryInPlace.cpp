@@ -511,7 +511,8 @@ static void placeInserted(tensor::InsertSliceOp insertion) {
     bool isFree = allUses(version, [&](OpOperand &use) {
       Operation *at = block->findAncestorOpInBlock(*use.getOwner());
       return !at || at == insertion || at->isBeforeInBlock(begin) ||
-             insertion->isBeforeInBlock(at) || isSlice(use);
+             insertion->isBeforeInBlock(at) || isSlice(use) ||
+             readsOtherPart(use, insertion, *computation.empty->use_begin());
     });
     if (!isFree)
       return computation.separate();

@@ -506,6 +506,7 @@ struct ConvertGradToLinalg
 
   void runOnOperation() override {
     dropSigns(getOperation());
+    notePositionsWithin(getOperation());
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||

@@ -34,6 +34,9 @@ void populateProductsToLinalg(RewritePatternSet &patterns, bool forDevice);
 void populateConvolutionToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Slices, pad, concatenate, reverse, gather, scatter.
 void populateIndexingToLinalg(RewritePatternSet &patterns);
+/// Before the walk: which positions of slices are within bounds, whatever the
+/// program is called with.
+void notePositionsWithin(Operation *root);
 /// Random bits.
 void populateRandomToLinalg(RewritePatternSet &patterns);
 /// Factorisations of matrices.

@@ -13,8 +13,11 @@
 
 #include "passes/ConvertGradToLinalg.h"
 
+#include "dialect/Positions.h"
+
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -36,18 +39,36 @@ static Value constantIndex(OpBuilder &builder, Location loc, int64_t value) {
   return arith::ConstantIndexOp::create(builder, loc, value);
 }
 
-/// The offsets of a dynamic slice of `sizes` elements, clamped.
-static SmallVector<OpFoldResult>
-clampedOffsets(OpBuilder &builder, Location loc, ValueRange indices,
-               ArrayRef<int64_t> shape, ArrayRef<int64_t> sizes) {
+/// An attribute of slices at positions known at run time: none is moved. It is
+/// there while operations are replaced, as what positions are made of goes.
+static constexpr llvm::StringLiteral kIsWithin = "grad.is_within";
+
+template <typename Op> static ArrayRef<int64_t> getPartShape(Op op) {
+  if constexpr (std::is_same_v<Op, DynamicSliceOp>)
+    return op.getSizes();
+  else
+    return cast<ShapedType>(op.getUpdate().getType()).getShape();
+}
+
+/// The offsets of a dynamic slice, clamped where that may be needed.
+template <typename Op>
+static SmallVector<OpFoldResult> offsetsOf(OpBuilder &builder, Location loc,
+                                           Op op) {
   SmallVector<OpFoldResult> offsets;
-  for (auto [index, extent, size] : llvm::zip_equal(indices, shape, sizes)) {
-    if (extent == size)
+  for (auto [index, extent, size] : llvm::zip_equal(
+           op.getIndices(), cast<ShapedType>(op.getX().getType()).getShape(),
+           getPartShape(op))) {
+    if (extent == size) {
       offsets.push_back(builder.getIndexAttr(0));
-    else
-      offsets.push_back(clampedIndex(
-          builder, loc, tensor::ExtractOp::create(builder, loc, index),
-          extent - size));
+      continue;
+    }
+    Value position = tensor::ExtractOp::create(builder, loc, index);
+    offsets.push_back(
+        op->hasAttr(kIsWithin)
+            ? arith::IndexCastOp::create(builder, loc, builder.getIndexType(),
+                                         position)
+                  .getResult()
+            : clampedIndex(builder, loc, position, extent - size));
   }
   return offsets;
 }
@@ -73,7 +94,7 @@ struct LowerSlice : OpRewritePattern<SliceOp> {
   }
 };
 
-/// grad.dynamic_slice => tensor.extract_slice at clamped offsets.
+/// grad.dynamic_slice => tensor.extract_slice.
 struct LowerDynamicSlice : OpRewritePattern<DynamicSliceOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -82,9 +103,7 @@ struct LowerDynamicSlice : OpRewritePattern<DynamicSliceOp> {
     auto type = cast<RankedTensorType>(op.getX().getType());
     SmallVector<OpFoldResult> ones(type.getRank(), rewriter.getIndexAttr(1));
     rewriter.replaceOpWithNewOp<tensor::ExtractSliceOp>(
-        op, op.getX(),
-        clampedOffsets(rewriter, op.getLoc(), op.getIndices(), type.getShape(),
-                       op.getSizes()),
+        op, op.getX(), offsetsOf(rewriter, op.getLoc(), op),
         getAsIndexOpFoldResult(getContext(), op.getSizes()), ones);
     return success();
   }
@@ -104,10 +123,9 @@ Place placeOf(OpBuilder &builder, Location, AddSliceOp op) {
           getAsIndexOpFoldResult(builder.getContext(), op.getStrides())};
 }
 template <typename Op> Place placeOf(OpBuilder &builder, Location loc, Op op) {
-  ArrayRef<int64_t> shape = cast<ShapedType>(op.getX().getType()).getShape();
-  return {clampedOffsets(builder, loc, op.getIndices(), shape,
-                         cast<ShapedType>(op.getUpdate().getType()).getShape()),
-          SmallVector<OpFoldResult>(shape.size(), builder.getIndexAttr(1))};
+  return {offsetsOf(builder, loc, op),
+          SmallVector<OpFoldResult>(op.getIndices().size(),
+                                    builder.getIndexAttr(1))};
 }
 
 /// grad.update_slice, grad.dynamic_update_slice => tensor.insert_slice, at
@@ -443,6 +461,22 @@ template <typename Op> struct LowerScatter : OpRewritePattern<Op> {
 };
 
 } // namespace
+
+void mlir::grad::notePositionsWithin(Operation *root) {
+  auto note = [](auto op) {
+    ArrayRef<int64_t> shape = cast<ShapedType>(op.getX().getType()).getShape();
+    if (llvm::all_of(llvm::zip_equal(op.getIndices(), shape, getPartShape(op)),
+                     [](auto dimension) {
+                       auto [index, extent, size] = dimension;
+                       return extent == size || isWithin(index, size, extent);
+                     }))
+      op->setAttr(kIsWithin, UnitAttr::get(op->getContext()));
+  };
+  root->walk([&](Operation *op) {
+    llvm::TypeSwitch<Operation *>(op)
+        .Case<DynamicSliceOp, DynamicUpdateSliceOp, DynamicAddSliceOp>(note);
+  });
+}
 
 void mlir::grad::populateIndexingToLinalg(RewritePatternSet &patterns) {
   patterns.add<LowerSlice, LowerDynamicSlice, LowerUpdate<UpdateSliceOp>,

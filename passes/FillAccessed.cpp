@@ -26,6 +26,7 @@
 #include "dialect/Rules.h"
 #include "dialect/Updates.h"
 #include "passes/BufferSize.h"
+#include "passes/IntegerSums.h"
 #include "passes/Passes.h"
 #include "runtime/OpenSizes.h"
 
@@ -34,7 +35,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Dominance.h"
-#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -49,12 +49,6 @@ using namespace mlir::grad;
 
 /// Less is filled at once.
 static constexpr int64_t kFewBytes = 512;
-/// Positions are sums of few integers of less than 2^31, by factors of less
-/// than 2^20, so that nothing overflows: else the whole array is filled.
-static constexpr int64_t kLargest = int64_t(1) << 31;
-static constexpr int64_t kLargestFactor = int64_t(1) << 20;
-static constexpr unsigned kMostTerms = 16;
-static constexpr unsigned kDeepest = 64;
 /// More ends are not compared each time.
 static constexpr size_t kMostSums = 16;
 
@@ -62,91 +56,9 @@ static constexpr size_t kMostSums = 16;
 // Ends
 //===----------------------------------------------------------------------===//
 
-namespace {
-
-/// A constant and multiples of integers.
-struct Sum {
-  int64_t constant = 0;
-  llvm::SmallMapVector<Value, int64_t, 4> terms;
-
-  void add(const Sum &other, int64_t factor) {
-    constant += factor * other.constant;
-    for (auto [value, times] : other.terms)
-      terms[value] += factor * times;
-    terms.remove_if([](const auto &term) { return term.second == 0; });
-  }
-  bool isSmall() const {
-    return std::abs(constant) < kLargest && terms.size() <= kMostTerms &&
-           llvm::all_of(
-               terms,
-               [](const auto &term) {
-                 return std::abs(term.second) < kLargestFactor;
-               });
-  }
-};
-
-} // namespace
-
-/// An index, an integer, or a tensor of one; none where it is of other types or
-/// numbers are large.
-static std::optional<Sum> findSum(Value value, unsigned depth = 0) {
-  auto isInteger = [](Value value) {
-    auto tensor = dyn_cast<RankedTensorType>(value.getType());
-    Type type = tensor ? tensor.getElementType() : value.getType();
-    return (type.isIndex() || type.isSignlessInteger(64)) &&
-           (!tensor || tensor.getRank() == 0);
-  };
-  if (!isInteger(value) || depth > kDeepest)
-    return std::nullopt;
-  APInt constant;
-  if (matchPattern(value, m_ConstantInt(&constant)))
-    return constant.isSignedIntN(31)
-               ? std::optional(Sum{constant.getSExtValue(), {}})
-               : std::nullopt;
-  Sum self;
-  self.terms[value] = 1;
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return self;
-  auto combine = [&](int64_t factor) -> std::optional<Sum> {
-    std::optional<Sum> lhs = findSum(op->getOperand(0), depth + 1),
-                       rhs = findSum(op->getOperand(1), depth + 1);
-    if (!lhs || !rhs)
-      return std::nullopt;
-    lhs->add(*rhs, factor);
-    return lhs;
-  };
-  auto multiply = [&]() -> std::optional<Sum> {
-    std::optional<Sum> lhs = findSum(op->getOperand(0), depth + 1),
-                       rhs = findSum(op->getOperand(1), depth + 1);
-    if (!lhs || !rhs)
-      return std::nullopt;
-    if (!rhs->terms.empty())
-      std::swap(lhs, rhs);
-    if (!rhs->terms.empty() || std::abs(rhs->constant) >= kLargestFactor)
-      return self;
-    Sum product;
-    product.add(*lhs, rhs->constant);
-    return product;
-  };
-  auto found =
-      llvm::TypeSwitch<Operation *, std::optional<Sum>>(op)
-          .Case<AddOp, arith::AddIOp>([&](auto) { return combine(1); })
-          .Case<SubtractOp, arith::SubIOp>([&](auto) { return combine(-1); })
-          .Case<MultiplyOp, arith::MulIOp>([&](auto) { return multiply(); })
-          .Case<ReshapeOp, arith::IndexCastOp, tensor::FromElementsOp,
-                tensor::ExtractOp>([&](auto) -> std::optional<Sum> {
-            if (!isInteger(op->getOperand(0)))
-              return self;
-            return findSum(op->getOperand(0), depth + 1);
-          })
-          .Default([&](Operation *) { return self; });
-  return found && found->isSmall() ? found : std::nullopt;
-}
-
 /// The most that a sum is, in terms of what is known before `place`.
-static std::optional<Sum> findMost(Sum sum, Operation *place,
-                                   DominanceInfo &dominance) {
+static std::optional<IntegerSum> findMost(IntegerSum sum, Operation *place,
+                                          DominanceInfo &dominance) {
   while (true) {
     // The innermost loop, whose bounds depend on those around it.
     Value variable;
@@ -168,7 +80,7 @@ static std::optional<Sum> findMost(Sum sum, Operation *place,
     if (!inner)
       return sum;
     int64_t factor = sum.terms.lookup(variable);
-    std::optional<Sum> end =
+    std::optional<IntegerSum> end =
         findSum(factor > 0 ? inner.getUpperBound() : inner.getLowerBound());
     if (!end)
       return std::nullopt;
@@ -204,7 +116,7 @@ private:
   /// Ends along a dimension: a constant, and sums; or that of the array.
   struct End {
     int64_t least = 0;
-    SmallVector<Sum> sums;
+    SmallVector<IntegerSum> sums;
     bool isWhole = false;
   };
 
@@ -212,7 +124,7 @@ private:
   bool followUses(Value version);
   void addPart(const Part &part);
   bool addResult(OpOperand &use);
-  void addEnd(unsigned dimension, std::optional<Sum> sum);
+  void addEnd(unsigned dimension, std::optional<IntegerSum> sum);
   Value computeEnd(OpBuilder &builder, unsigned dimension);
 
   OpOperand &use;
@@ -278,11 +190,11 @@ bool Filling::follow(OpOperand &use) {
 
 void Filling::addPart(const Part &part) {
   for (unsigned d = 0; d < ends.size(); ++d) {
-    std::optional<Sum> sum;
+    std::optional<IntegerSum> sum;
     if (auto offset = dyn_cast<Value>(part.offsets[d]))
       sum = findSum(offset);
     else if (auto number = getConstantIntValue(part.offsets[d]))
-      sum = Sum{*number, {}};
+      sum = IntegerSum{*number, {}};
     if (sum)
       sum = findMost(*sum, place, dominance);
     // Where positions are clamped, negative ones are 0.
@@ -314,7 +226,7 @@ bool Filling::addResult(OpOperand &use) {
   for (unsigned d = 0; d < ends.size(); ++d) {
     std::optional<unsigned> count =
         findCount(function, use.getOperandNumber(), d);
-    std::optional<Sum> sum;
+    std::optional<IntegerSum> sum;
     if (count && *count < op->getNumOperands())
       sum = findSum(op->getOperand(*count));
     addEnd(d, sum ? findMost(*sum, place, dominance) : std::nullopt);
@@ -322,11 +234,11 @@ bool Filling::addResult(OpOperand &use) {
   return true;
 }
 
-void Filling::addEnd(unsigned dimension, std::optional<Sum> sum) {
+void Filling::addEnd(unsigned dimension, std::optional<IntegerSum> sum) {
   End &end = ends[dimension];
   if (sum && sum->terms.empty())
     end.least = std::max(end.least, sum->constant);
-  else if (sum && llvm::none_of(end.sums, [&](const Sum &other) {
+  else if (sum && llvm::none_of(end.sums, [&](const IntegerSum &other) {
              return other.constant == sum->constant &&
                     llvm::equal(other.terms, sum->terms);
            }))
@@ -355,14 +267,14 @@ Value Filling::computeEnd(OpBuilder &builder, unsigned dimension) {
   };
   Value size = number(type.getDimSize(dimension));
   Value result = number(ends[dimension].least);
-  for (const Sum &sum : ends[dimension].sums) {
+  for (const IntegerSum &sum : ends[dimension].sums) {
     Value end = number(sum.constant), isLarge;
     for (auto [value, factor] : sum.terms) {
       Value term = read(value);
       Value beyond = arith::CmpIOp::create(
           builder, loc, arith::CmpIPredicate::ugt,
-          arith::AddIOp::create(builder, loc, term, number(kLargest)),
-          number(2 * kLargest));
+          arith::AddIOp::create(builder, loc, term, number(kLargestInteger)),
+          number(2 * kLargestInteger));
       isLarge = isLarge ? arith::OrIOp::create(builder, loc, isLarge, beyond)
                         : beyond;
       if (factor != 1)

@@ -6,6 +6,8 @@
 
 #include "passes/InPlaceState.h"
 
+#include "passes/IntegerSums.h"
+
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -72,17 +74,68 @@ static Value getWhole(SubsetOpInterface op) {
   return cast<SubsetExtractionOpInterface>(*op).getSourceOperand().get();
 }
 
+/// `a` - `b`, if that is a constant.
+static std::optional<int64_t> getDistance(OpFoldResult a, OpFoldResult b) {
+  std::optional<int64_t> number = getConstantIntValue(a),
+                         other = getConstantIntValue(b);
+  if (number && other)
+    return *number - *other;
+  if (number || other)
+    return std::nullopt;
+  return findDifference(cast<Value>(a), cast<Value>(b));
+}
+
+/// The sizes, if they and the strides are known and the same for both, and one
+/// has an offset for each of the other's.
+static std::optional<ArrayRef<int64_t>>
+getOneShape(OffsetSizeAndStrideOpInterface a,
+            OffsetSizeAndStrideOpInterface b) {
+  if (!a || !b || !a.getSizes().empty() || !a.getStrides().empty() ||
+      a.getStaticSizes() != b.getStaticSizes() ||
+      a.getStaticStrides() != b.getStaticStrides())
+    return std::nullopt;
+  return a.getStaticSizes();
+}
+
 bool mlir::grad::areDisjoint(SubsetOpInterface a, SubsetOpInterface b,
                              function_ref<bool(Value, Value)> isSame) {
   auto aRanges = getStaticRanges(a), bRanges = getStaticRanges(b);
-  if (!aRanges || !bRanges)
-    return a.operatesOnDisjointSubset(b, isSame);
-  if (aRanges->size() != bRanges->size() || !isSame(getWhole(a), getWhole(b)))
-    return false;
-  return llvm::any_of(llvm::zip(*aRanges, *bRanges), [](auto pair) {
-    auto [x, y] = pair;
-    return x.second <= y.first || y.second <= x.first;
-  });
+  if (aRanges && bRanges)
+    return aRanges->size() == bRanges->size() &&
+           isSame(getWhole(a), getWhole(b)) &&
+           llvm::any_of(llvm::zip(*aRanges, *bRanges), [](auto pair) {
+             auto [x, y] = pair;
+             return x.second <= y.first || y.second <= x.first;
+           });
+  auto from = dyn_cast<OffsetSizeAndStrideOpInterface>(a.getOperation());
+  auto to = dyn_cast<OffsetSizeAndStrideOpInterface>(b.getOperation());
+  if (std::optional<ArrayRef<int64_t>> sizes = getOneShape(from, to);
+      sizes && isSame(getWhole(a), getWhole(b)) &&
+      llvm::any_of(llvm::zip_equal(from.getMixedOffsets(), to.getMixedOffsets(),
+                                   *sizes, from.getStaticStrides()),
+                   [](auto dimension) {
+                     auto [offset, other, size, stride] = dimension;
+                     std::optional<int64_t> difference =
+                         getDistance(offset, other);
+                     return difference &&
+                            std::abs(*difference) >= size * std::abs(stride);
+                   }))
+    return true;
+  return a.operatesOnDisjointSubset(b, isSame);
+}
+
+bool mlir::grad::areAligned(SubsetOpInterface a, SubsetOpInterface b,
+                            function_ref<bool(Value, Value)> isSame) {
+  auto from = dyn_cast<OffsetSizeAndStrideOpInterface>(a.getOperation());
+  auto to = dyn_cast<OffsetSizeAndStrideOpInterface>(b.getOperation());
+  std::optional<ArrayRef<int64_t>> sizes = getOneShape(from, to);
+  return sizes && isSame(getWhole(a), getWhole(b)) &&
+         llvm::all_of(llvm::zip_equal(from.getMixedOffsets(),
+                                      to.getMixedOffsets(), *sizes),
+                      [](auto dimension) {
+                        auto [offset, other, size] = dimension;
+                        return size == 1 || getDistance(offset, other) == 0;
+                      });
 }
 
 bool mlir::grad::isReplacedPart(Value value,

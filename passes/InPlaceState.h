@@ -35,6 +35,11 @@ bool isUndefined(Value value, const bufferization::AnalysisState &state);
 bool areDisjoint(SubsetOpInterface a, SubsetOpInterface b,
                  llvm::function_ref<bool(Value, Value)> isSame);
 
+/// Whether two operations access parts of which each element is also the same
+/// one of the other part, or none of it: [1:9, i] and [1:9, j].
+bool areAligned(SubsetOpInterface a, SubsetOpInterface b,
+                llvm::function_ref<bool(Value, Value)> isSame);
+
 /// Whether `value` is the part of a tensor that `insertion` replaces. As above,
 /// for numbers.
 bool isReplacedPart(Value value, SubsetInsertionOpInterface insertion,

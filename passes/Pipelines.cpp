@@ -60,6 +60,7 @@ static void buildSimplified(OpPassManager &manager, const LoweringOptions &) {
   manager.addNestedPass<func::FuncOp>(createGradSliceOperands());
   // Patterns have made sums of what was added to parts of arrays.
   manager.addNestedPass<func::FuncOp>(createGradWidenFloats());
+  manager.addNestedPass<func::FuncOp>(createGradChooseLayouts());
   buildSimplification(manager);
 }
 

@@ -12,7 +12,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradDialect.h"
+#include "dialect/Positions.h"
 #include "dialect/Rules.h"
+#include "dialect/Updates.h"
 #include "passes/Passes.h"
 #include "passes/ScaledValues.h"
 
@@ -122,6 +124,7 @@ struct GradPlaceSlices : grad::impl::GradPlaceSlicesBase<GradPlaceSlices> {
     for (AddSliceOp last : lasts)
       place(collectChain(last));
     getOperation().walk([&](DynamicAddSliceOp op) { replaceZeros(op); });
+    getOperation().walk([&](DynamicAddSliceOp op) { addFirst(op); });
   }
 
 private:
@@ -222,6 +225,21 @@ private:
     op.getResult().replaceAllUsesWith(result);
     op.erase();
     ++numReplaced;
+  }
+
+  /// Zeros put into another part wait until `op` has added, in case that is
+  /// made of what they replace, as for x[i] = f(x[i - 1]): that need not be
+  /// kept then.
+  void addFirst(DynamicAddSliceOp op) {
+    auto zeros = op.getX().getDefiningOp<DynamicUpdateSliceOp>();
+    if (!zeros || !zeros->hasOneUse() || zeros.getX().hasOneUse() ||
+        zeros->getBlock() != op->getBlock() || !isZero(zeros.getUpdate()) ||
+        !areApart(*getPartWritten(op), *getPartWritten(zeros)))
+      return;
+    op.getXMutable().assign(zeros.getX());
+    zeros->moveAfter(op);
+    op.getResult().replaceAllUsesExcept(zeros.getResult(), zeros);
+    zeros.getXMutable().assign(op.getResult());
   }
 };
 

@@ -32,46 +32,6 @@ using namespace mlir::grad;
 // Of long programs no more is looked at, so that it stays quick.
 static constexpr unsigned kMostLoops = 8, kMostUses = 64;
 
-/// Whether what is read has no element in common with what is written, where
-/// that happens.
-static bool areApart(const Part &read, const Part &written) {
-  ArrayRef<int64_t> shape =
-      cast<RankedTensorType>(read.array.getType()).getShape();
-  for (size_t d = 0; d < shape.size(); ++d) {
-    int64_t extent = shape[d];
-    Positions positions;
-    auto find = [&](const Part &part) {
-      OpFoldResult offset = part.offsets[d];
-      if (auto value = dyn_cast<Value>(offset))
-        return positions.get(value);
-      return Positions::Sum{*getConstantIntValue(offset), {}};
-    };
-    Positions::Sum begin = find(read), other = find(written),
-                   zero = Positions::Sum(),
-                   last = Positions::Sum{extent - read.sizes[d], {}},
-                   otherLast = Positions::Sum{extent - written.sizes[d], {}};
-    // Positions are within the array, or else moved.
-    if (!written.isClamped) {
-      positions.addAtLeast(other, zero);
-      positions.addAtLeast(otherLast, other);
-    } else if (!positions.isAtLeast(other, zero) ||
-               !positions.isAtLeast(otherLast, other)) {
-      continue;
-    }
-    if (!read.isClamped) {
-      positions.addAtLeast(begin, zero);
-      positions.addAtLeast(last, begin);
-    } else if (!positions.isAtLeast(begin, zero) ||
-               !positions.isAtLeast(last, begin)) {
-      continue;
-    }
-    if (positions.isAtLeast(begin, other + written.sizes[d]) ||
-        positions.isAtLeast(other, begin + read.sizes[d]))
-      return true;
-  }
-  return false;
-}
-
 /// What loops make of the array that is read, one after the other, as long as
 /// the read, which is behind them, would find the same there.
 static Value findLast(Part read, Operation *reader, DominanceInfo &dominance) {

@@ -71,6 +71,22 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
     three or more such slices of one value, up to constant factors, in a chain
     that does not begin with zeros. What is left is added in place. A zero may
     change its sign.
+
+    The cotangents of `x[i] = f(x[i - 1])` in a loop are a slice, zeros in its
+    place, and a sum in another one. The zeros come last, so that the slice is
+    read where it is:
+
+    ```mlir
+    %a = grad.dynamic_slice %x[%i]
+    %b = grad.multiply %a, %f
+    %0 = grad.dynamic_update_slice %x, %zeros[%i]
+    %1 = grad.dynamic_add_slice %0, %b[%i_1]
+    ```
+    =>
+    ```mlir
+    %0 = grad.dynamic_add_slice %x, %b[%i_1]
+    %1 = grad.dynamic_update_slice %0, %zeros[%i]
+    ```
   }];
   let dependentDialects = ["::mlir::grad::GradDialect",
                            "::mlir::tensor::TensorDialect"];
@@ -131,6 +147,36 @@ def GradSliceOperands : Pass<"grad-slice-operands", "::mlir::func::FuncOp"> {
   }];
   let statistics = [
     Statistic<"numComputed", "num-computed", "Slices that are computed">
+  ];
+}
+
+def GradChooseLayouts : Pass<"grad-choose-layouts", "::mlir::func::FuncOp"> {
+  let summary = "Store arrays so that loops go along their last dimension";
+  let description = [{
+    A loop that reads and writes columns of an array touches as many cache lines
+    as there are elements. If that outweighs the copies that are needed where
+    something else makes the array or reads it as a whole, another dimension
+    becomes the last one, in all that loops, branches, updates and stacks pass
+    on:
+
+    ```mlir
+    %p = scf.for %j = ... iter_args(%a = %zeros) -> (tensor<200x100xf64>) {
+      %c = grad.dynamic_slice %a[%0, %i], sizes = [200, 1]
+      ...
+      %b = grad.dynamic_update_slice %a, %d[%0, %j]
+    ```
+    =>
+    ```mlir
+    %p = scf.for %j = ... iter_args(%a = %zeros) -> (tensor<100x200xf64>) {
+      %c = grad.dynamic_slice %a[%i, %0], sizes = [1, 200]
+      ...
+      %b = grad.dynamic_update_slice %a, %d[%j, %0]
+    ```
+  }];
+  let dependentDialects = ["::mlir::grad::GradDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let statistics = [
+    Statistic<"numExchanged", "num-exchanged", "Arrays that are stored otherwise">
   ];
 }
 

@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/TensorUpdates.h"
+
 #include "dialect/Rules.h"
+#include "passes/InPlaceState.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -162,6 +164,39 @@ bool mlir::grad::readsWrittenElements(OpOperand &use, OpOperand &write) {
          op.getMatchingIndexingMap(&use).isIdentity();
 }
 
+bool mlir::grad::readsOtherPart(OpOperand &use, Operation *part,
+                                OpOperand &write) {
+  auto from = use.get().getDefiningOp<tensor::ExtractSliceOp>();
+  if (!from || mayReturn(use))
+    return false;
+  auto slice = dyn_cast<tensor::ExtractSliceOp>(part);
+  RankedTensorType whole = slice ? slice.getSourceType()
+                                 : cast<tensor::InsertSliceOp>(part).getType();
+  // Else one may be a slice of a slice, with offsets in that.
+  if (from.getSourceType() != whole || !whole.hasStaticShape())
+    return false;
+  auto isSame = [](Value, Value) { return true; };
+  auto read = cast<SubsetOpInterface>(*from),
+       written = cast<SubsetOpInterface>(part);
+  return areDisjoint(read, written, isSame) ||
+         (readsWrittenElements(use, write) &&
+          areAligned(read, written, isSame));
+}
+
+/// The operation that tells which part of a tensor `write` writes; null if it
+/// may be all of it.
+static Operation *getPartWritten(OpOperand &write) {
+  if (auto insertion = dyn_cast<tensor::InsertSliceOp>(write.getOwner()))
+    return &write == &insertion.getDestMutable() ? insertion.getOperation()
+                                                 : nullptr;
+  return write.get().getDefiningOp<tensor::ExtractSliceOp>();
+}
+
+static bool readsOtherPart(OpOperand &use, OpOperand &write) {
+  Operation *part = getPartWritten(write);
+  return part && mlir::grad::readsOtherPart(use, part, write);
+}
+
 /// The part of what `insertion` updates that its source is made from, if that
 /// is the part that is written; null otherwise.
 static Value sliceUpdatedBy(tensor::InsertSliceOp insertion) {
@@ -255,7 +290,8 @@ private:
       return own.contains(&use) || llvm::all_of(writes, [&](OpOperand *write) {
                return isDoneBefore(use, write->getOwner()) ||
                       (use.get() == write->get() &&
-                       readsWrittenElements(use, *write));
+                       readsWrittenElements(use, *write)) ||
+                      readsOtherPart(use, *write);
              });
     });
   }

@@ -66,6 +66,11 @@ bool isDoneBefore(OpOperand &use, Operation *write);
 /// can tell this for identity maps.
 bool readsWrittenElements(OpOperand &use, OpOperand &write);
 
+/// Whether `use` is the read of a slice that shares no element with `part`, an
+/// extraction or insertion of the same tensor, which is what `write` writes; or
+/// of one whose elements one op reads no later than it writes them.
+bool readsOtherPart(OpOperand &use, Operation *part, OpOperand &write);
+
 /// Whether `value` is `first`, updated in place: nobody reads what was
 /// overwritten.
 bool isUpdateInPlace(Value value, Value first);

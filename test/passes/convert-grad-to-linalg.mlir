@@ -255,6 +255,40 @@ func.func @slices(%x: tensor<4xf64>, %u: tensor<2xf64>, %i: tensor<i64>) -> (ten
   return %0, %1, %2, %3 : tensor<2xf64>, tensor<4xf64>, tensor<2xf64>, tensor<4xf64>
 }
 
+// Positions that a loop keeps within bounds are not moved.
+// CHECK-LABEL: func @slices_in_loop
+// CHECK: scf.for
+// CHECK-NOT: arith.maxsi
+// CHECK: tensor.extract_slice
+// CHECK-NOT: arith.maxsi
+// CHECK: tensor.insert_slice
+// CHECK: scf.for
+// CHECK: arith.maxsi
+func.func @slices_in_loop(%x: tensor<5xf64>) -> (tensor<5xf64>, tensor<5xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c4 = arith.constant 4 : index
+  %c5 = arith.constant 5 : index
+  %one = grad.constant dense<1> : tensor<i64>
+  %0 = scf.for %n = %c0 to %c4 step %c1 iter_args(%a = %x) -> tensor<5xf64> {
+    %number = arith.index_cast %n : index to i64
+    %i = tensor.from_elements %number : tensor<i64>
+    %j = grad.add %i, %one : tensor<i64>
+    %part = grad.dynamic_slice %a[%i], sizes = [1] : tensor<5xf64> -> tensor<1xf64>
+    %b = grad.dynamic_update_slice %a, %part[%j] : tensor<5xf64>, tensor<1xf64>
+    scf.yield %b : tensor<5xf64>
+  }
+  %1 = scf.for %n = %c0 to %c5 step %c1 iter_args(%a = %x) -> tensor<5xf64> {
+    %number = arith.index_cast %n : index to i64
+    %i = tensor.from_elements %number : tensor<i64>
+    %j = grad.add %i, %one : tensor<i64>
+    %part = grad.dynamic_slice %a[%j], sizes = [1] : tensor<5xf64> -> tensor<1xf64>
+    %b = grad.dynamic_update_slice %a, %part[%i] : tensor<5xf64>, tensor<1xf64>
+    scf.yield %b : tensor<5xf64>
+  }
+  return %0, %1 : tensor<5xf64>, tensor<5xf64>
+}
+
 // What contracts nothing adds to nothing.
 // CHECK-LABEL: func @outer_product
 func.func @outer_product(%a: tensor<4xf64>, %b: tensor<3xf64>) -> tensor<4x3xf64> {

@@ -399,23 +399,21 @@ func.func @transposed(%x: tensor<4xf64> {bufferization.writable = false}, %n: in
 
 #id = affine_map<(d0) -> (d0)>
 
-// A row is read while another one is overwritten: a copy of the row is read, and
-// the rest is in place. The two may be the same row.
-// CHECK-LABEL: func.func @part_read_by_update
-func.func @part_read_by_update(%x: tensor<4x2xf64> {bufferization.writable = false}, %p: tensor<4xindex>, %n: index) -> tensor<4x2xf64> {
+// A row is added to another one, which may be the same: each element is read no
+// later than it is written.
+// CHECK-LABEL: func.func @row_added_to_row
+func.func @row_added_to_row(%x: tensor<4x2xf64> {bufferization.writable = false}, %p: tensor<4xindex>, %n: index) -> tensor<4x2xf64> {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
   // CHECK: %[[J:.*]] = tensor.extract %
   // CHECK: %[[S:.*]] = tensor.extract_slice %[[A]][%[[J]], 0]
-  // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[S]])
-  // CHECK: linalg.generic {{.*}} ins(%[[COPY]] : tensor<2xf64>)
+  // CHECK: linalg.generic {{.*}} ins(%[[S]] : tensor<2xf64>)
   // CHECK: %[[B:.*]] = tensor.insert_slice
   // CHECK: scf.yield %[[B]]
-  // BUFFER-LABEL: func.func @part_read_by_update
+  // BUFFER-LABEL: func.func @row_added_to_row
   // BUFFER: scf.for
-  // BUFFER: memref.copy {{.*}} to memref<2xf64>
-  // BUFFER-NOT: memref.copy {{.*}} to memref<4x2xf64>
+  // BUFFER-NOT: memref.copy
   // BUFFER: return
   %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4x2xf64> {
     %j = tensor.extract %p[%i] : tensor<4xindex>
@@ -430,6 +428,43 @@ func.func @part_read_by_update(%x: tensor<4x2xf64> {bufferization.writable = fal
     scf.yield %b : tensor<4x2xf64>
   }
   return %r : tensor<4x2xf64>
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
+// A part is read while another one is overwritten that may share elements with
+// it: a copy of the part is read, and the rest is in place.
+// CHECK-LABEL: func.func @part_read_by_update
+func.func @part_read_by_update(%x: tensor<4x3xf64> {bufferization.writable = false}, %p: tensor<4xindex>, %n: index) -> tensor<4x3xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK: scf.for {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: %[[J:.*]] = tensor.extract %
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[A]][%[[J]], 1]
+  // CHECK: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[S]])
+  // CHECK: linalg.generic {{.*}} ins(%[[COPY]] : tensor<2xf64>)
+  // CHECK: %[[B:.*]] = tensor.insert_slice
+  // CHECK: scf.yield %[[B]]
+  // BUFFER-LABEL: func.func @part_read_by_update
+  // BUFFER: scf.for
+  // BUFFER: memref.copy {{.*}} to memref<2xf64>
+  // BUFFER-NOT: memref.copy {{.*}} to memref<4x3xf64>
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4x3xf64> {
+    %j = tensor.extract %p[%i] : tensor<4xindex>
+    %s = tensor.extract_slice %a[%j, 1] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %t = tensor.extract_slice %a[%i, 0] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %u = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%s : tensor<2xf64>) outs(%t : tensor<2xf64>) {
+    ^bb0(%v: f64, %w: f64):
+      %0 = arith.addf %v, %w : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %b = tensor.insert_slice %u into %a[%i, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x3xf64>
+    scf.yield %b : tensor<4x3xf64>
+  }
+  return %r : tensor<4x3xf64>
 }
 
 // -----

@@ -159,3 +159,45 @@ func.func @several(%x: tensor<7xf64>, %a: tensor<5xf64>, %b: tensor<5xf64>, %c: 
   %5 = grad.add_slice %4, %c, offsets = [2], strides = [1] : tensor<7xf64>, tensor<2xf64>
   return %2, %5 : tensor<7xf64>, tensor<7xf64>
 }
+
+// -----
+
+// What a slice is replaced by waits until what is made of the slice was added to
+// another one; not where the two may be the same.
+// CHECK-LABEL: func.func @recurrence(
+// CHECK: scf.for %{{.*}} iter_args(%[[X:.*]] = %{{.*}})
+// CHECK: %[[A:.*]] = grad.dynamic_slice %[[X]]
+// CHECK: %[[ADDED:.*]] = grad.dynamic_add_slice %[[X]], %{{.*}}[%[[J:.*]]]
+// CHECK: %[[ZEROED:.*]] = grad.dynamic_update_slice %[[ADDED]], %{{.*}}[%[[I:.*]]]
+// CHECK: scf.yield %[[ZEROED]]
+// CHECK: scf.for %{{.*}} iter_args(%[[X:.*]] = %{{.*}})
+// CHECK: %[[ZEROED:.*]] = grad.dynamic_update_slice %[[X]]
+// CHECK: %[[ADDED:.*]] = grad.dynamic_add_slice %[[ZEROED]]
+// CHECK: scf.yield %[[ADDED]]
+func.func @recurrence(%x: tensor<9xf64>, %k: tensor<i64>) -> (tensor<9xf64>, tensor<9xf64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c8 = arith.constant 8 : index
+  %one = grad.constant dense<1> : tensor<i64>
+  %zeros = grad.constant dense<0.0> : tensor<1xf64>
+  %0 = scf.for %n = %c0 to %c8 step %c1 iter_args(%y = %x) -> tensor<9xf64> {
+    %number = arith.index_cast %n : index to i64
+    %i = tensor.from_elements %number : tensor<i64>
+    %j = grad.add %i, %one : tensor<i64>
+    %a = grad.dynamic_slice %y[%i], sizes = [1] : tensor<9xf64> -> tensor<1xf64>
+    %b = grad.sin %a : tensor<1xf64>
+    %zeroed = grad.dynamic_update_slice %y, %zeros[%i] : tensor<9xf64>, tensor<1xf64>
+    %added = grad.dynamic_add_slice %zeroed, %b[%j] : tensor<9xf64>, tensor<1xf64>
+    scf.yield %added : tensor<9xf64>
+  }
+  %1 = scf.for %n = %c0 to %c8 step %c1 iter_args(%y = %x) -> tensor<9xf64> {
+    %number = arith.index_cast %n : index to i64
+    %i = tensor.from_elements %number : tensor<i64>
+    %a = grad.dynamic_slice %y[%i], sizes = [1] : tensor<9xf64> -> tensor<1xf64>
+    %b = grad.sin %a : tensor<1xf64>
+    %zeroed = grad.dynamic_update_slice %y, %zeros[%i] : tensor<9xf64>, tensor<1xf64>
+    %added = grad.dynamic_add_slice %zeroed, %b[%k] : tensor<9xf64>, tensor<1xf64>
+    scf.yield %added : tensor<9xf64>
+  }
+  return %0, %1 : tensor<9xf64>, tensor<9xf64>
+}
