@@ -266,6 +266,7 @@ private:
       own.insert(tied);
       value = tied->get();
       writes = walkSlice(op, writes).value_or(Operands{tied});
+      later.insert_range(writes);
     }
     return writes;
   }
@@ -284,20 +285,35 @@ private:
     return inside;
   }
 
-  /// Whether nobody reads `value` when or after `writes` happen.
+  /// Whether nobody reads what is overwritten of `value` when or after `writes`
+  /// happen.
   bool isFree(Value value, ArrayRef<OpOperand *> writes) {
     return allUses(value, [&](OpOperand &use) {
-      return own.contains(&use) || llvm::all_of(writes, [&](OpOperand *write) {
-               return isDoneBefore(use, write->getOwner()) ||
-                      (use.get() == write->get() &&
-                       readsWrittenElements(use, *write)) ||
-                      readsOtherPart(use, *write);
-             });
+      return own.contains(&use) ||
+             llvm::all_of(writes,
+                          [&](OpOperand *write) {
+                            return isDoneBefore(use, write->getOwner()) ||
+                                   (use.get() == write->get() &&
+                                    readsWrittenElements(use, *write));
+                          }) ||
+             isElsewhere(use);
     });
+  }
+
+  /// Whether `use` reads a part that no write has overwritten by then.
+  bool isElsewhere(OpOperand &use) {
+    constexpr size_t kMostWrites = 32;
+    return later.size() <= kMostWrites &&
+           llvm::all_of(later, [&](OpOperand *write) {
+             return isDoneBefore(use, write->getOwner()) ||
+                    readsOtherPart(use, *write);
+           });
   }
 
   /// The uses by which the chain goes on.
   llvm::SmallPtrSet<OpOperand *, 8> own;
+  /// All that is written later than the version that is looked at.
+  llvm::SmallSetVector<OpOperand *, 8> later;
 };
 
 } // namespace

@@ -434,6 +434,51 @@ func.func @row_added_to_row(%x: tensor<4x2xf64> {bufferization.writable = false}
 
 #id = affine_map<(d0) -> (d0)>
 
+// What the first update leaves alone is read when the second one has overwritten
+// it: a copy is read then.
+// CHECK-LABEL: func.func @part_read_by_second_update
+func.func @part_read_by_second_update(%x: tensor<4x3xf64> {bufferization.writable = false}) -> tensor<4x3xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  // CHECK: scf.for %[[I:.*]] = {{.*}} iter_args(%[[A:.*]] = %{{.*}})
+  // CHECK: tensor.extract_slice %[[A]][%[[I]], 1]
+  // CHECK: %[[S:.*]] = tensor.extract_slice %[[A]][%[[I]], 1]
+  // CHECK-NEXT: bufferization.alloc_tensor() copy(%[[S]])
+  // CHECK-NOT: bufferization.alloc_tensor
+  // CHECK: scf.yield
+  // BUFFER-LABEL: func.func @part_read_by_second_update
+  // BUFFER: scf.for
+  // BUFFER: memref.copy {{.*}} to memref<2xf64>
+  // BUFFER-NOT: memref.copy
+  // BUFFER: return
+  %r = scf.for %i = %c0 to %c3 step %c1 iter_args(%a = %x) -> tensor<4x3xf64> {
+    %j = arith.addi %i, %c1 : index
+    %s = tensor.extract_slice %a[%i, 1] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %t = tensor.extract_slice %a[%j, 0] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %u = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%s : tensor<2xf64>) outs(%t : tensor<2xf64>) {
+    ^bb0(%v: f64, %w: f64):
+      %0 = arith.addf %v, %w : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %b = tensor.insert_slice %u into %a[%j, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x3xf64>
+    %again = tensor.extract_slice %a[%i, 1] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %t2 = tensor.extract_slice %b[%i, 0] [1, 2] [1, 1] : tensor<4x3xf64> to tensor<2xf64>
+    %u2 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%again : tensor<2xf64>) outs(%t2 : tensor<2xf64>) {
+    ^bb0(%v: f64, %w: f64):
+      %0 = arith.addf %v, %w : f64
+      linalg.yield %0 : f64
+    } -> tensor<2xf64>
+    %c = tensor.insert_slice %u2 into %b[%i, 0] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x3xf64>
+    scf.yield %c : tensor<4x3xf64>
+  }
+  return %r : tensor<4x3xf64>
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
 // A part is read while another one is overwritten that may share elements with
 // it: a copy of the part is read, and the rest is in place.
 // CHECK-LABEL: func.func @part_read_by_update

@@ -17,7 +17,7 @@ from gradopt.compilation import compiler
 
 T = TypeVar("T")
 Array = np.ndarray
-SHAPES = ((4, 4), (2, 4), (2, 2), (16,))
+SHAPES = ((4, 4), (2, 4), (2, 2), (16,), (1, 4))
 RESULTS = 3
 DEPTH = 2
 
@@ -28,6 +28,7 @@ def tensor(shape: Sequence[int]) -> str:
 
 Values = dict[str, Array]
 Compute = Callable[[Values], Array]
+Where = Callable[[Values], tuple[slice, slice]]
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Program:
     lines: list[str] = field(default_factory=list[str])
     steps: list[Callable[[Values], None]] = field(default_factory=list[Callable[[Values], None]])
     index: str | None = None
+    place: str | None = None  # From 0 to 2, another one in each iteration.
     depth: int = 0
 
     def pick(self, options: Sequence[T]) -> T:
@@ -126,24 +128,38 @@ class Program:
         }} -> {t}"""
         self.add(text, (4, 4), lambda values: values[a][::-1])
 
-    def window(self) -> tuple[str, tuple[slice, slice], tuple[int, int]]:
-        shape = self.pick([(2, 4), (2, 2)])
-        i, j = self.pick([0, 1, 2]), self.pick([0, 1, 2]) if shape[1] == 2 else 0
-        text = f"[{i}, {j}] [{shape[0]}, {shape[1]}] [1, 1]"
-        return text, (slice(i, i + shape[0]), slice(j, j + shape[1])), shape
+    def window(self) -> tuple[str, Where, tuple[int, int]]:
+        """A part of a square array: where it is, and of which shape; in a loop, it may move."""
+        shape = self.pick([(2, 4), (2, 2), (1, 4)])
+        row, column = self.pick([0, 1, 2]), self.pick([0, 1, 2]) if shape[1] == 2 else 0
+        place, offset = self.place, str(row)
+        if place and self.pick([0, 1, 1]):
+            row %= 4 - 2 - shape[0] + 1  # What is left behind the last place.
+            offset = f"%r{next(self.names)}"
+            self.lines.append(f"{offset} = arith.addi {place}, %c{row} : index")
+        else:
+            place = None
+
+        def where(values: Values) -> tuple[slice, slice]:
+            i = row + (int(values[place]) if place else 0)
+            return slice(i, i + shape[0]), slice(column, column + shape[1])
+
+        return f"[{offset}, {column}] [{shape[0]}, {shape[1]}] [1, 1]", where, shape
 
     def take(self) -> str:
         a = self.value((4, 4))
         text, where, shape = self.window()
         types = f"{self.type(a)} to {tensor(shape)}"
         return self.add(
-            f"tensor.extract_slice {a}{text} : {types}", shape, lambda values: values[a][where]
+            f"tensor.extract_slice {a}{text} : {types}",
+            shape,
+            lambda values: values[a][where(values)],
         )
 
-    def insert(self, part: str, whole: str, text: str, where: tuple[slice, slice]) -> str:
+    def insert(self, part: str, whole: str, text: str, where: Where) -> str:
         def compute(values: Values) -> Array:
             result = values[whole].copy()
-            result[where] = values[part]
+            result[where(values)] = values[part]
             return result
 
         types = f"{self.type(part)} into {self.type(whole)}"
@@ -161,7 +177,9 @@ class Program:
         text, where, shape = self.window()
         types = f"{self.type(a)} to {tensor(shape)}"
         part = self.add(
-            f"tensor.extract_slice {a}{text} : {types}", shape, lambda values: values[a][where]
+            f"tensor.extract_slice {a}{text} : {types}",
+            shape,
+            lambda values: values[a][where(values)],
         )
         new = self.binary(part, self.value(shape), part)
         if self.pick([0, 0, 1]):
@@ -211,13 +229,23 @@ class Program:
         """A few steps that see the values so far."""
         inner = Program(
             self.choices, dict(self.shapes), self.names, index=index or self.index,
-            depth=self.depth + 1,
+            place=self.place, depth=self.depth + 1,
         )  # fmt: skip
         for argument in arguments:  # Seen last, they are used more often.
             inner.shapes[argument] = inner.shapes.pop(argument)
+        if index:
+            inner.follow(index)
         for _ in range(self.pick([0, 1, 2, 3])):
             inner.step()
         return inner
+
+    def follow(self, index: str) -> None:
+        """Lets windows move with the index of a loop."""
+        place = self.place = f"%p{next(self.names)}"
+        self.lines.append(f"{place} = arith.minui {index}, %c2 : index")
+        self.steps.append(
+            lambda values: values.update({place: np.array(min(int(values[index]), 2))})
+        )
 
     def outputs(self, block: "Program", shapes: Sequence[tuple[int, ...]]) -> list[str]:
         return [block.value(shape) for shape in shapes]
