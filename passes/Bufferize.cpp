@@ -18,6 +18,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/DeadOps.h"
 #include "passes/ArgumentAttrs.h"
 #include "passes/BlockOrder.h"
 #include "passes/BufferizeAnalysis.h"
@@ -270,6 +271,8 @@ namespace {
 struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    // Upstream takes a view that nobody uses for a read.
+    eraseDeadOps(module);
     separateEmpties(module);
     bufferization::OneShotBufferizationOptions options;
     options.bufferizeFunctionBoundaries = true;
