@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -422,6 +423,17 @@ def test_dtypes_and_casts() -> None:
         (lambda i: assign(i, (0, 0), 0), IndexError, "too many indices"),
         (lambda i: assign(np.broadcast_to(i, (2, 3)), 0, 0), ValueError, "read-only"),
         (lambda i: np.fill_diagonal(i, 0), ValueError, "at least 2-d"),
+        (lambda i: assign(i, 0, math.nan), ValueError, "NaN to integer"),
+        (lambda i: assign(i, i > 0, math.nan), ValueError, "NaN to integer"),
+        (lambda i: assign(i, ..., np.float64(math.nan)), ValueError, "NaN to integer"),
+        (lambda i: assign(i, 0, np.float32(1e30)), OverflowError, "out of bounds"),
+        (lambda i: assign(i, 0, 1j), TypeError, "complex numbers cannot"),
+        (lambda i: assign(i.astype("i1"), [0, 1], [300, 1]), OverflowError, "300"),
+        (lambda i: assign(i.astype("i1"), i > 0, [300, 1]), OverflowError, "300"),
+        (lambda i: np.put(i.astype("i1"), [0], [300]), OverflowError, "300"),
+        (lambda i: np.fill_diagonal(np.outer(i, i).astype("i1"), [300]), OverflowError, "300"),
+        (lambda i: np.pad(i.astype("i1"), 1, constant_values=[300]), OverflowError, "300"),
+        (lambda i: i.astype(float).fill([1]), ValueError, "with a sequence"),
     ],
 )
 def test_errors_are_numpys(change: Any, kind: Any, text: str) -> None:

@@ -184,6 +184,24 @@ def test_masks_must_fit_where_they_stand() -> None:
             go.compile(lambda x, i=index: x[i])(X)
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        (9, np.array(False)),
+        (-4, np.zeros(0, int)),
+        (False, -4, slice(4, 4, -2)),
+        (slice(None), np.zeros(0, int), 5),
+        (0, 0, 0, 0, np.array(True)),
+    ],
+    ids=repr,
+)
+def test_numbers_beside_indices_of_nothing_are_checked(index: Any) -> None:
+    with pytest.raises(IndexError):
+        X[index]
+    with pytest.raises(TraceIndexError, match=r"out of bounds|too many indices"):
+        go.compile(lambda x: x[index])(X)
+
+
 def test_traced_index() -> None:
     f = go.compile(lambda x, i, j: (x[i], x[:, j], x[i, 1:3, j], x[i, j], x[..., i, None]))
     for i, j in ((0, 1), (2, -1), (-3, 3)):

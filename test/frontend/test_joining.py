@@ -79,6 +79,19 @@ def test_lossy_joins_are_refused() -> None:
         assert_as_numpy(lambda x, join=join: join([x, v % 9], dtype=np.int8, casting="unsafe"), i)
 
 
+@pytest.mark.parametrize(
+    "keywords", [{}, {"casting": "no"}, {"casting": "unsafe"}, {"dtype": "i1"}]
+)
+@pytest.mark.parametrize(("join", "shape"), [(np.concatenate, (4,)), (np.stack, (2, 2))])
+def test_casting_into_an_output(join: Any, shape: Any, keywords: Any) -> None:
+    def f(x: Any, y: Any) -> Any:
+        out = np.zeros(shape, np.int8)
+        join([x, y], out=out, **keywords)
+        return out
+
+    assert_as_numpy(f, np.array([1, 2], np.int8), np.array([300.7, -1.5]))
+
+
 def test_row_stack_is_vstack() -> None:
     x = np.arange(3.0)
     row_stack: Any = getattr(np, "row_stack", np.vstack)

@@ -349,6 +349,21 @@ def test_orders_of_arguments_of_named_sizes_are_numpys_or_refused(
         assert known == 12
 
 
+def test_copies_of_broadcast_arrays_lie_as_numpys() -> None:
+    def f(x: Any) -> Any:
+        y = np.broadcast_to(x, (2, 3)).copy("K")
+        z = np.broadcast_to(x, (2, 3)).astype(np.float32)
+        w = np.broadcast_to(x, (2, 3)) + 1.0
+        for array in (y, z, w):
+            array.reshape(-1, order="F")[1] = 9.0
+            array.reshape(-1)[2] = 7.0
+        return y, z, w
+
+    x = np.arange(3.0)
+    for ours, numpys in zip(go.compile(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(ours, numpys)
+
+
 def test_other_functions_have_one_code_for_all_orders() -> None:
     def f(x):
         x[0] = x[1] + 1.0

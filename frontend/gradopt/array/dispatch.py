@@ -229,6 +229,10 @@ def call_function(
     if function in _ACCUMULATE_IN_OUT and kwargs.get("dtype") is None:
         # What it is computed in, as NumPy's ufuncs reduce.
         kwargs["dtype"] = np.result_type(traced(args[0]).dtype, out.dtype)
+    if function in _JOINING:
+        if "dtype" in kwargs:
+            raise DTypeError(f"{handler.name} takes out= or dtype=, not both", source_location())
+        kwargs["dtype"] = out.dtype
     value = traced(handler.function(*args, **kwargs))
     if value.shape != out._extents:
         if Sizes not in (value.shape.__class__, out._extents.__class__):
@@ -300,6 +304,8 @@ def _has_sizes(value: Any) -> bool:
 
 
 _ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum, np.cumprod})
+# They cast the arrays that they join to the dtype of their output, by casting=.
+_JOINING = frozenset({np.concatenate, np.stack})
 # Their results are cast to any real dtype.
 _CASTING = _ACCUMULATE_IN_OUT | {np.max, np.min, np.any, np.all}
 # Their outputs are cast to the dtype of results, and back.

@@ -27,6 +27,7 @@ from gradopt.array.views import (
     kept_order,
     reshaped_strides,
     row_major,
+    sorted_strides,
     whole,
 )
 from gradopt.base.location import source_location
@@ -728,7 +729,7 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
         return tuple([in_memory_order(part, operands) for part in value])
     if value.shape.__class__ is Sizes:
         result = _sized_array(value)
-        if len(value.shape) > 1 and any(map(_is_of_unknown_order, operands)):
+        if len(value.shape) > 1 and any(map(is_of_unknown_order, operands)):
             result._storage.strides = None
         return result
     result = Handle.facade(Storage(value))
@@ -739,23 +740,49 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
             break
     else:
         return result
-    known: list[tuple[Shape, Strides]] = []
-    for operand in operands:
-        if isinstance(operand, Handle):
-            strides = operand._strides()
-            if strides is None:
-                result._storage.strides = None
-                return result
-            known.append((operand._extents, strides))
-        elif isinstance(operand, np.ndarray):
-            known.append((operand.shape, operand.strides))
+    known = known_strides(operands)
+    if known is None:
+        result._storage.strides = None
+        return result
     strides = kept_order(value.shape, known)
     if not is_row_major(value.shape, strides):
         result._storage.strides = strides
     return result
 
 
-def _is_of_unknown_order(operand: Any) -> bool:
+def known_strides(operands: Sequence[Any]) -> list[tuple[Shape, Strides]] | None:
+    """Shapes and steps of those operands that are arrays; None where one of them is not known."""
+    known: list[tuple[Shape, Strides]] = []
+    for operand in operands:
+        if isinstance(operand, Handle):
+            strides = operand._strides()
+            if strides is None:
+                return None
+            known.append((operand._extents, strides))
+        elif isinstance(operand, np.ndarray):
+            known.append((operand.shape, operand.strides))
+    return known
+
+
+def in_sorted_order(value: Value, x: Handle) -> Any:
+    """A copy of an array as NumPy's `order="K"` lays it out: the axes by their steps.
+
+    Elementwise functions differ from it in axes without a step, which broadcasting gives.
+    """
+    if len(value.shape) < 2 or value.shape.__class__ is Sizes:
+        return in_memory_order(value, (x,))
+    result = Handle.facade(Storage(value))
+    strides = x._strides()
+    if strides is None:
+        result._storage.strides = None
+        return result
+    steps = sorted_strides(value.shape, strides)
+    if not is_row_major(value.shape, steps):
+        result._storage.strides = steps
+    return result
+
+
+def is_of_unknown_order(operand: Any) -> bool:
     return isinstance(operand, Handle) and operand._storage.strides is None
 
 

@@ -101,6 +101,8 @@ def assign(x: Handle, value: Any) -> None:
     """Writes values, converted and broadcast, to all elements."""
     if x._shares_elements(value):
         return
+    if isinstance(value, np.generic) and x.dtype.kind in "iu" and value.dtype.kind in "iuf":
+        value = value.item()  # It has to fit, as a Python number has.
     x._write(fit(value, x._extents, x.dtype))
 
 
@@ -162,6 +164,11 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
     parts: list[Any] = []
     ellipsis: int | None = None
     missing = len(shape) - sum(map(_dimensions_of, index))
+    if missing < 0:
+        raise _error(
+            f"too many indices for array: array is {len(shape)}-dimensional, "
+            f"but {len(shape) - missing} were indexed"
+        )
     consumed = 0
     for entry in index:
         if type(entry) is int or type(entry) is slice:
@@ -178,11 +185,6 @@ def _expand(shape: Shape, index: tuple[Any, ...]) -> tuple[list[Any], int | None
             new = _entry(entry, shape, consumed)
             consumed += len(new)
             parts.extend(new)
-    if missing < 0:
-        raise _error(
-            f"too many indices for array: array is {len(shape)}-dimensional, "
-            f"but {len(shape) - missing} were indexed"
-        )
     place = len(parts) if ellipsis is None else ellipsis
     return parts[:place] + [_ALL] * missing + parts[place:], ellipsis
 
@@ -635,7 +637,7 @@ def _index_rows(entries: list[Any], sizes: list[Any], axes: list[int], as_one: b
             continue
         values = np.asarray(entry)
         wrong = (values < -size) | (values >= size)
-        if prims.size_of(shape) and wrong.any():
+        if wrong.any() and (not values.ndim or prims.size_of(shape)):
             _checked(int(values[wrong].flat[0]), size, axis)
         columns.append(np.where(values < 0, values + size, values))
     if not is_traced(*columns):

@@ -77,7 +77,7 @@ def traced(value: Any, dtype: DType | None = None) -> Value:
         if dtype.kind in "iu" and dtype != read.dtype and is_traced_integer(value):
             require_in_range(read, dtype)
         return prims.convert(read, dtype)
-    if type(value) in (list, tuple):
+    if type(value) in (list, tuple) and (dtype is None or is_traced(*value)):
         value = listed(value)
     return prims.as_value(require_plain(value), dtype)
 

@@ -11,9 +11,9 @@ import numpy as np
 from gradopt.array.advice import SIZES, advice_for
 from gradopt.array.dispatch import call_function, call_ufunc, hint_for, unsupported
 from gradopt.array.flat import Flat
-from gradopt.array.handle import Handle, array_of, in_memory_order, python_number, wrap
+from gradopt.array.handle import Handle, array_of, in_sorted_order, python_number, wrap
 from gradopt.array.indexing import assign, getitem, setitem
-from gradopt.array.operands import checked_order
+from gradopt.array.operands import checked_order, listed
 from gradopt.array.operators import (
     apply_operator,
     defers,
@@ -28,7 +28,13 @@ from gradopt.base.called import library_function
 from gradopt.base.dtypes import BOOL, FLOAT64, INT64, WEAK_TYPES, kind_of, require_cast, supported
 from gradopt.base.location import source_location, unrewritten, user_code, user_instruction
 from gradopt.base.unknown_sizes import unknown_size
-from gradopt.errors import BranchError, ConversionError, LeakedTracerError, UnsupportedError
+from gradopt.errors import (
+    BranchError,
+    ConversionError,
+    LeakedTracerError,
+    ShapeError,
+    UnsupportedError,
+)
 from gradopt.ir import prims
 from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.trace import leak_message
@@ -365,7 +371,7 @@ class Tracer(Handle):
             return call_function(np.copy, (array_of(value), order), {})
         if not value.shape and not self._is_scalar:
             return array_of(value)
-        return in_memory_order(value, (self,))
+        return in_sorted_order(value, self)
 
     def _in_order(self, order: str) -> Tracer:
         """The array itself if its elements lie in memory in this order, else a copy."""
@@ -405,8 +411,14 @@ class Tracer(Handle):
         self._convert("bytes", "pickle the result of the compiled function")
 
     def fill(self, value: Any) -> None:
-        """Sets all elements to a scalar."""
+        """Sets all elements to a scalar.
+
+        Raises:
+            ShapeError: the value has dimensions.
+        """
         self._require_writable("fill", "copy it first (`x = x.copy()`)")
+        if np.ndim(listed(value)):
+            raise ShapeError("setting an array element with a sequence.", source_location())
         assign(self, value)
 
     @Handle.shape.setter

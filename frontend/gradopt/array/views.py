@@ -586,9 +586,20 @@ def kept_order(shape: Shape, operands: Sequence[tuple[Shape, Strides]]) -> Strid
                 break
             place = k
         order.insert(place, order.pop(i))
-    strides_of = [0] * rank
+    return _packed(shape, order)
+
+
+def sorted_strides(shape: Shape, strides: Strides) -> Strides:
+    """Steps of a copy whose axes lie in the order of an array's steps, as NumPy's copies do."""
+    axes = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
+    return _packed(shape, axes[::-1])
+
+
+def _packed(shape: Shape, order: Sequence[int]) -> Strides:
+    """Steps of an array without gaps; the innermost axis comes first in the order."""
+    strides = [0] * len(shape)
     step = 1
     for axis in order:
-        strides_of[axis] = step
+        strides[axis] = step
         step *= max(shape[axis], 1)
-    return tuple(strides_of)
+    return tuple(strides)

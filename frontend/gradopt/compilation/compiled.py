@@ -389,7 +389,7 @@ class Compiled(_gradopt.Dispatcher):
                 if held is not inputs[i]:
                     written.append(i)
                     results.append(held)
-            if trace.asks_order and trace.has_writes and not self._has_strides:
+            if trace.depends_on_order and not self._has_strides:
                 self._has_strides = True
                 if any(map(strides_of, given.leaves)):
                     raise _OrderNeeded
@@ -458,7 +458,7 @@ class Compiled(_gradopt.Dispatcher):
                     (result, axis, count, known.get(results[count].ssa, -1))
                     for result, axis, count in sizes_among(result_tree)
                 ],
-                trace.asks_order and trace.has_writes,
+                trace.depends_on_order,
             )
         finally:
             trace.close()

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import unsupported
-from gradopt.array.handle import Handle, array_of, is_ordered, python_number
+from gradopt.array.handle import Handle, array_of, is_of_unknown_order, known_strides, python_number
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, is_traced, traced
+from gradopt.array.views import kept_order
 from gradopt.base.location import source_location
 from gradopt.control.sequences import Numbered, Product, TracedRange
 from gradopt.errors import KeywordError, ShapeError
 from gradopt.ir import prims
-from gradopt.ir.extents import is_extent
+from gradopt.ir.extents import Sizes, is_extent
 from gradopt.ir.outcomes import require
 from gradopt.ir.values import Value, not_equal
 
@@ -72,7 +73,7 @@ class _Elements(Numbered):
 
 
 def nditer_of(op: Any, flags: Any = None, op_flags: Any = None, *args: Any, **kwargs: Any) -> Any:
-    """As `numpy.nditer`, of arrays in row-major order."""
+    """As `numpy.nditer`."""
     is_single = type(op) not in (tuple, list)
     given: Sequence[Any] = [op] if is_single else op
     if not any(map(is_traced, given)):
@@ -83,8 +84,8 @@ def nditer_of(op: Any, flags: Any = None, op_flags: Any = None, *args: Any, **kw
     order = kwargs.pop("order", "K")
     if args or kwargs:
         raise unsupported(f"the argument {[*kwargs, 'op_dtypes'][0]} of numpy.nditer", _ADVICE)
-    if order not in ("K", "C") or (order == "K" and not all(map(is_ordered, given))):
-        raise unsupported("numpy.nditer in another order than row-major", 'pass order="C"')
+    if order not in ("K", "C"):
+        raise unsupported(f"order={order!r} of numpy.nditer", 'pass order="C"')
     are_written = _written(op_flags, len(given))
     values = [traced(array) for array in given]
     shape = values[0].shape
@@ -102,7 +103,35 @@ def nditer_of(op: Any, flags: Any = None, op_flags: Any = None, *args: Any, **kw
         arrays.append(handle_of(array) if whole else array_of(prims.broadcast_to(value, shape)))
     if "zerosize_ok" not in (flags or ()):
         _require_elements(shape)
+    if order == "K":
+        arrays = _in_memory_order(arrays, given, shape)
     return _Elements(arrays, are_written, is_single)
+
+
+def _in_memory_order(arrays: list[Any], given: Sequence[Any], shape: Sequence[int]) -> list[Any]:
+    """Views of the arrays whose row-major order is the one in which they lie in memory.
+
+    Args:
+        arrays: the operands, broadcast.
+        given: the operands, whose steps decide.
+        shape: the shape that they are broadcast to.
+    """
+    prims.scope().trace.follows_order = True
+    is_known = not any(map(is_of_unknown_order, given))
+    if is_known and any(array._extents.__class__ is Sizes for array in arrays):
+        return arrays  # Arguments of such sizes lie in row-major order, or in an unknown one.
+    known = known_strides(given) if is_known else None
+    if known is None:
+        raise unsupported("numpy.nditer over an array of unknown memory order", 'pass order="C"')
+    steps = kept_order(tuple(shape), known)
+    axes = sorted(range(len(shape)), key=lambda axis: -steps[axis])
+    # An axis is gone through backwards where no operand steps forwards along it.
+    rows = [(0,) * (len(shape) - len(own)) + tuple(own) for _, own in known]
+    turned = tuple(
+        slice(None, None, -1 if max(along) <= 0 and min(along) < 0 else 1)
+        for along in ([row[axis] for row in rows] for axis in axes)
+    )
+    return [getitem(array._with_axes(axes), (*turned, ...)) for array in arrays]
 
 
 def _written(op_flags: Any, count: int) -> list[bool]:

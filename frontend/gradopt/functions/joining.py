@@ -401,7 +401,7 @@ def pad(
             for axis, (pair, (low, high)) in enumerate(zip(widths, values.tolist(), strict=True)):
                 x = _pad_axis(_pad_axis(x, axis, (pair[0], 0), low), axis, (0, pair[1]), high)
             return x
-        constant_values = values[0, 0] if values.size else 0
+        constant_values = values[0, 0].item() if values.size else 0
     value = traced(constant_values, x.dtype)
     if not any(map(any, widths)):
         return x

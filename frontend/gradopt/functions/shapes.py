@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.dispatch import implements
-from gradopt.array.handle import Handle, array_of, copy_of, in_memory_order
+from gradopt.array.handle import Handle, array_of, copy_of, in_sorted_order
 from gradopt.array.handle import python_number as number_of
 from gradopt.array.indexing import getitem
 from gradopt.array.operands import checked_order, handle_of, known_order, promotion_kind, traced
@@ -295,7 +295,7 @@ def arranged(value: Value, x: Handle, order: Any) -> Handle:
     if order == "A":
         order = "F" if x._is_row_major() is False and _reversed(x)._is_row_major() else "C"
     if order == "K" and value.shape:
-        return in_memory_order(value, (x,))
+        return in_sorted_order(value, x)
     if order == "F":
         return _reversed(array_of(prims.transpose(value, range(value.ndim)[::-1])))
     return array_of(value)

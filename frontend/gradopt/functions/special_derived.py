@@ -226,7 +226,7 @@ def pseudo_huber(delta: Value, r: Value) -> Value:
     safe = prims.select(null, full(r, 1), delta)
     ratio = r / safe
     one = number(r, 1)
-    value = r * ratio * safe / (emit(grad.hypot, full(r, 1), ratio) + one)
+    value = r * (ratio / (emit(grad.hypot, full(r, 1), ratio) + one)) * safe
     value = prims.select(null, full(r, 0), value)
     return _with_nan(prims.select(below, full(r, math.inf), value), delta, r)
 

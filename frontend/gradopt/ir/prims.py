@@ -27,7 +27,15 @@ from gradopt.base.dtypes import (
     supported,
 )
 from gradopt.base.location import source_location
-from gradopt.errors import AxisError, NumberRangeError, ShapeError, UnsupportedError
+from gradopt.errors import (
+    AxisError,
+    DTypeError,
+    ElementError,
+    GradoptError,
+    NumberRangeError,
+    ShapeError,
+    UnsupportedError,
+)
 from gradopt.ir import sized
 from gradopt.ir.current import scope as scope
 from gradopt.ir.extents import Sizes, shape_with
@@ -41,6 +49,9 @@ from gradopt.ir.values import not_equal as not_equal
 from gradopt.ir.values import reshape as reshape
 from gradopt.ir.values import scalar as scalar
 from gradopt.recording import grad, ir
+
+# What NumPy converts to elements one by one, and does not cast as it casts an array.
+_NUMBERS = (*PYTHON_NUMBERS, list, tuple)
 
 
 def concrete(value: Any) -> np.ndarray[Any, Any]:
@@ -70,24 +81,48 @@ def concrete(value: Any) -> np.ndarray[Any, Any]:
 
 
 def as_value(value: Any, dtype: DType | None = None) -> Value:
-    """A value, or a concrete operand as a constant, converted to `dtype` if given."""
+    """A value, or a concrete operand as a constant, converted to `dtype` if given.
+
+    Raises:
+        NumberRangeError: a number that is no element of an array does not fit the dtype.
+        ElementError: it is NaN, and the dtype has none.
+        DTypeError: it is complex, and the dtype is not.
+    """
     if isinstance(value, Value):
         return value if dtype is None else convert(value, dtype)
-    if dtype is not None and type(value) in PYTHON_NUMBERS:
-        try:
-            data = np.array(value, dtype)
-        except OverflowError:
-            raise NumberRangeError(
-                f"Python integer {value} out of bounds for {dtype}", source_location()
-            ) from None
+    if dtype is not None and isinstance(value, _NUMBERS):
+        data = _of_numbers(value, dtype)
     else:
         data = concrete(value)
+        if data.dtype.kind in "SUMm":
+            supported(data.dtype)
         if dtype is not None and data.dtype != dtype:
             data = data.astype(dtype)
     dtype = supported(data.dtype)
     if data.dtype != dtype:
         data = data.astype(dtype)
     return scope().constant(data)
+
+
+def _of_numbers(value: Any, dtype: DType) -> np.ndarray[Any, Any]:
+    """Numbers, alone or in lists, as NumPy makes elements of them: they have to fit the dtype."""
+    is_number = type(value) in PYTHON_NUMBERS
+    try:
+        if not is_number:
+            concrete(value)
+        return np.array(value, dtype)
+    except OverflowError as error:
+        text = f"Python integer {value} out of bounds for {dtype}" if is_number else str(error)
+        raise NumberRangeError(text, source_location()) from None
+    except GradoptError:
+        raise
+    except ValueError as error:
+        raise ElementError(f"{error} ({dtype})", source_location()) from None
+    except TypeError:
+        raise DTypeError(
+            f"complex numbers cannot become elements of {dtype}; use numpy.real or numpy.abs",
+            source_location(),
+        ) from None
 
 
 def full(shape: Shape, value: Any, dtype: DType) -> Value:

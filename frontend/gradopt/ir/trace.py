@@ -71,6 +71,7 @@ class Trace:
         lost: why names have no value behind a traced statement that assigns them.
         asks_order: whether something depends on how an array lies in memory: what is a view of it.
         has_writes: whether the elements of an array were assigned.
+        follows_order: whether elements were gone through in the order in which they lie in memory.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Trace:
         inference.recall(store)
         self.rewrites = rewrites
         self.has_sizes = self.has_dims = self.is_open = False
-        self.asks_order = self.has_writes = False
+        self.asks_order = self.has_writes = self.follows_order = False
         self.least_room = 0
         self.loops: dict[SourceLocation, str] = {}
         self.notes: dict[Any, Any] = {}
@@ -119,6 +120,11 @@ class Trace:
                     place.file,
                     place.line,
                 )
+
+    @property
+    def depends_on_order(self) -> bool:
+        """Whether the program is another one for arguments that lie in memory in another order."""
+        return self.follows_order or (self.asks_order and self.has_writes)
 
     def close(self) -> None:
         """Ends the trace.

@@ -217,7 +217,7 @@ def _flat_function(
             full[position] = value + 1j * next(rest) if is_complex else value
         if current_scope() is None:
             # The function may write to its arguments.
-            full = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in full]
+            full = [leaf.copy("K") if isinstance(leaf, np.ndarray) else leaf for leaf in full]
         results, _ = flatten(rewritten_here(function)(*tree.unflatten(full)))
         floats: list[Any] = []
         for r in results:
@@ -302,7 +302,7 @@ def _difference(
 
     def evaluate(offset: float) -> tuple[list[Array], float]:
         moved = list(problem.leaves)
-        moved[number] = leaf.copy()
+        moved[number] = leaf.copy("K")
         moved[number][index] = center + leaf.dtype.type(offset)
         used = float(moved[number][index]) - float(center)
         with np.errstate(all="ignore"):

@@ -437,12 +437,24 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     return (out, pullback, traced_function.aux_of(results)) if has_aux else (out, pullback)
 
 
+def _as_it_lies(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A copy with the same steps, on which it depends what is a view of it."""
+    if array.flags.c_contiguous or not array.size:
+        return array.copy()
+    reaches = [step * (size - 1) for step, size in zip(array.strides, array.shape, strict=True)]
+    start = -sum(reach for reach in reaches if reach < 0)
+    room = np.empty(start + sum(reach for reach in reaches if reach > 0) + array.itemsize, np.uint8)
+    copied = np.ndarray(array.shape, array.dtype, room.data, start, array.strides)
+    copied[...] = array
+    return copied
+
+
 def _kept(primals: tuple[Any, ...]) -> tuple[Any, ...]:
     """A copy: the caller may change its arrays before it asks for products."""
 
     def copy(leaf: Any) -> Any:
         if isinstance(leaf, np.ndarray):
-            return leaf.copy()
+            return _as_it_lies(leaf)
         copied = None if isinstance(leaf, Handle) else copy_on_device(leaf, "an argument")
         return leaf if copied is None else copied
 
