@@ -51,6 +51,10 @@ bool WorkMemory::giveBack(void *pointer) {
 //===----------------------------------------------------------------------===//
 
 extern "C" {
+// What libstdc++ asks before it counts references is in glibc from 2.32 on.
+// Here the answer is that there may be threads.
+[[gnu::visibility("hidden")]] char __libc_single_threaded = 0;
+
 void *__real_malloc(size_t bytes);
 void __real_free(void *pointer);
 void *__real__Znwm(size_t bytes);
