@@ -87,6 +87,42 @@ def test_jax() -> None:
     assert jax.grad(single)(X.astype("f4")).dtype == np.float32
 
 
+def test_jax_in_both_modes() -> None:
+    """Forward and reverse mode, nested, batched and compiled, of a function with results of ints."""
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    with jax.enable_x64(True):
+        wrapped = go.jax.wrap(lambda x, w: (np.sin(x) @ w * x[0], np.argmax(x)))
+        x, w = jnp.array(X[0]), jnp.array(W)
+
+        def f(x: Any, w: Any) -> Any:
+            return wrapped(x, w)[0]
+
+        def g(x: Any, w: Any) -> Any:
+            return jnp.sin(x) @ w * x[0]
+
+        def both(transform: Any, *args: Any) -> None:
+            ours, theirs = transform(f)(*args), transform(g)(*args)
+            for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+                assert a.dtype == b.dtype
+                np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+        scales = jnp.array([0.5, -1.0, 2.0])
+        both(lambda h: lambda *a: jax.jvp(h, a, a), x, w)
+        both(lambda h: jax.jacfwd(h, (0, 1)), x, w)
+        both(lambda h: jax.jit(jax.hessian(lambda *a: jnp.sum(h(*a) ** 2), (0, 1))), x, w)
+        both(lambda h: jax.jacfwd(jax.jacfwd(h)), x, w)
+        both(lambda h: jax.jacrev(jax.jacfwd(h, 1)), x, w)
+        both(lambda h: jax.grad(lambda *a: jnp.sum(jax.jvp(h, a, a)[1]), (0, 1)), x, w)
+        both(lambda h: jax.jacfwd(jax.hessian(lambda t: h(t * x, w)[0])), 0.7)
+        both(lambda h: jax.vmap(lambda t: jax.jvp(h, (t * x, w), (x, t * w))[1]), scales)
+        both(lambda h: jax.grad(lambda s: jnp.sum(jax.vmap(lambda t: h(t * x, w))(s) ** 2)), scales)
+        both(lambda h: lambda *a: jax.linearize(h, *a)[1](*a), x, w)
+        place, moved = jax.jvp(lambda x: wrapped(x, w)[1], (x,), (x,))
+        assert place == np.argmax(X[0])
+        assert moved.dtype == jax.dtypes.float0
+
+
 class Labelled(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of another library, which handles ufuncs itself."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Pullbacks as functions of flat lists, for libraries that differentiate by themselves."""
+"""Derivatives as functions of flat lists, for libraries that differentiate by themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from gradopt.base.dtypes import is_inexact
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.calling import rewritten_here
-from gradopt.transforms.jacobian_products import vjp
+from gradopt.transforms.jacobian_products import jvp, vjp
 
 
 def pullback_of(
@@ -31,17 +31,46 @@ def pullback_of(
     """
 
     def pull(leaves: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-        def of_active(*values: Any) -> list[Any]:
-            all_leaves = list(leaves)
-            for i, value in zip(active, values, strict=True):
-                all_leaves[i] = value
-            results = flatten(rewritten_here(function)(*tree.unflatten(all_leaves)))[0]
-            return [result for result in results if is_float(result)]
-
+        of_active = _of_active(function, tree, active, leaves)
         back = vjp(of_active, *[leaves[i] for i in active])[1]
         return list(back(list(cotangents)))
 
     return pull
+
+
+def pushforward_of(
+    function: Callable[..., Any], tree: TreeDef, active: Sequence[int]
+) -> Callable[..., Any]:
+    """The tangents of a function's results, from its inputs and their tangents.
+
+    Args:
+        function, tree, active: as for `pullback_of`.
+
+    Returns:
+        A function of all leaves, and a list of the tangents of the `active` ones. It returns a list
+        of the tangents of those leaves of the result that are floats.
+    """
+
+    def push(leaves: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
+        of_active = _of_active(function, tree, active, leaves)
+        return list(jvp(of_active, tuple(leaves[i] for i in active), tuple(tangents))[1])
+
+    return push
+
+
+def _of_active(
+    function: Callable[..., Any], tree: TreeDef, active: Sequence[int], leaves: Sequence[Any]
+) -> Callable[..., list[Any]]:
+    """The float results as a function of the active leaves."""
+
+    def of_active(*values: Any) -> list[Any]:
+        all_leaves = list(leaves)
+        for i, value in zip(active, values, strict=True):
+            all_leaves[i] = value
+        results = flatten(rewritten_here(function)(*tree.unflatten(all_leaves)))[0]
+        return [result for result in results if is_float(result)]
+
+    return of_active
 
 
 def is_float(value: Any) -> bool:
