@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ import numpy as np
 import torch
 
 from gradopt.api import compile
+from gradopt.base.dtypes import is_bfloat16
 from gradopt.base.pytree import LEAF, TreeDef, flatten, leaf_paths
 from gradopt.compilation.compiled import Compiled
-from gradopt.errors import ArgumentTypeError
+from gradopt.errors import ArgumentTypeError, UnsupportedError
 from gradopt.transforms.pullbacks import pullback_of
 
 
@@ -29,7 +31,7 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     Returns:
         A function that takes tensors in place of arrays, on the CPU or a CUDA device, and returns
         tensors there. Memory is shared, and not copied. Gradients recompute what they need of the
-        function.
+        function. `torch.autograd` differentiates it, the transforms of `torch.func` do not.
 
     Raises:
         ArgumentTypeError: when called, with a tensor on a device of another kind, or a sparse one.
@@ -43,7 +45,7 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
         for i in places:
             _require_readable(leaves[i], tree, i)
-        active = tuple(i for i in places if leaves[i].is_floating_point())
+        active = tuple(i for i in places if _has_gradient(leaves[i]))
 
         def pullback() -> Callable[..., Any]:
             # The same one for the same structure, or it would be compiled each time.
@@ -69,7 +71,7 @@ class _Call:
         leaves: those of the arguments.
         tree: their structure.
         places: the leaves that are tensors, by number.
-        active: the leaves that are tensors of floats.
+        active: the leaves that are tensors of floats or complex numbers.
         structure: that of the result, when it is known.
     """
 
@@ -99,16 +101,21 @@ class _Apply(torch.autograd.Function):
         leaves = call.leaves_with(_readable(tensor) for tensor in tensors)
         results, call.structure = flatten(call.compiled(*call.tree.unflatten(leaves)))
         made = [_tensor(result) for result in results]
-        ctx.mark_non_differentiable(*[tensor for tensor in made if not tensor.is_floating_point()])
+        ctx.mark_non_differentiable(*[tensor for tensor in made if not _has_gradient(tensor)])
         return tuple(made)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         call: _Call = ctx.call
-        floats = [c.contiguous() for c in cotangents if c.is_floating_point()]
+        # Gradients in complex numbers are conjugates of ours, which are JAX's.
+        floats = [c.contiguous().conj_physical() for c in cotangents if _has_gradient(c)]
         gradients = call.pullback()(call.leaves_with(ctx.saved_tensors), floats)
-        found = dict(zip(call.active, gradients, strict=True))
+        found = dict(zip(call.active, [g.conj_physical() for g in gradients], strict=True))
         return None, *[found.get(i) for i in call.places]
+
+
+def _has_gradient(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _require_readable(tensor: torch.Tensor, tree: TreeDef, number: int) -> None:
@@ -122,11 +129,26 @@ def _require_readable(tensor: torch.Tensor, tree: TreeDef, number: int) -> None:
 
 def _readable(tensor: torch.Tensor) -> Any:
     """What compiled code takes."""
-    return tensor.detach() if tensor.is_cuda else tensor.detach().numpy()
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.is_cuda:
+        return tensor
+    if tensor.dtype is torch.bfloat16:
+        return tensor.view(torch.int16).numpy().view(_bfloat16())
+    return tensor.numpy()
+
+
+def _bfloat16() -> Any:
+    try:
+        return importlib.import_module("ml_dtypes").bfloat16
+    except ImportError:
+        raise UnsupportedError("tensors of bfloat16 need the package ml_dtypes") from None
 
 
 def _tensor(result: Any) -> torch.Tensor:
     """A result of compiled code as a tensor; from a device it is one."""
     if isinstance(result, torch.Tensor):
         return result
-    return torch.from_numpy(np.asarray(result))
+    array = np.asarray(result)
+    if is_bfloat16(array.dtype):
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)

@@ -47,6 +47,28 @@ def test_torch() -> None:
         wrapped({"w": w.to("meta")}, x, 3)
 
 
+def test_torch_dtypes() -> None:
+    torch = pytest.importorskip("torch")
+    z = torch.tensor(X * (1 + 2j), requires_grad=True)
+    for f, g in (
+        (lambda z: np.real(np.sum(z**3)), lambda z: torch.real(torch.sum(z**3))),
+        (lambda z: np.sum(np.abs(z) ** 2), lambda z: torch.sum(torch.abs(z) ** 2)),
+        (lambda z: np.exp(z) * z, lambda z: torch.exp(z) * z),
+    ):
+        wrapped = go.torch.wrap(f)
+        ours, theirs = wrapped(z), g(z)
+        direction = torch.ones_like(theirs) * (2 - 1j if theirs.is_complex() else 3)
+        (da,) = torch.autograd.grad(ours, z, direction, create_graph=True)
+        (db,) = torch.autograd.grad(theirs, z, direction, create_graph=True)
+        for a, b in ((ours, theirs), (da, db)):
+            assert torch.allclose(a, b, rtol=1e-12, atol=0)
+        second = [torch.autograd.grad(torch.sum(torch.abs(d) ** 2), z)[0] for d in (da, db)]
+        assert torch.allclose(*second, rtol=1e-12, atol=0)
+    double = go.torch.wrap(lambda x: x * 2)
+    for x in (torch.conj(z.detach()), torch.conj(z.detach()).imag, torch.tensor(X).bfloat16()):
+        assert torch.equal(double(x), x * 2)
+
+
 def test_torch_compiles_once() -> None:
     torch = pytest.importorskip("torch")
     compiled = go.compile(lambda x: np.sum(np.sin(x)))
