@@ -257,14 +257,22 @@ def Grad_EllipkincOp : Grad_SpecialOp<"ellipkinc", ["phi", "m"],
     ["1.0 / sqrt(1.0 - m * square(sin(phi)))", "EllipkincDmOp::of(phi, m)"],
     "incomplete elliptic integral of the first kind">;
 def Grad_EllipkincDmOp : Grad_SpecialOp<"ellipkinc_dm", ["phi", "m"],
-    ["0.5 * (square(sin(phi)) / power(1.0 - m * square(sin(phi)), 1.5))", "none"],
+    ["0.5 * (square(sin(phi)) / power(1.0 - m * square(sin(phi)), 1.5))",
+     "EllipkincDmmOp::of(phi, m)"],
     "derivative of ellipkinc in m">;
+def Grad_EllipkincDmmOp : Grad_SpecialOp<"ellipkinc_dmm", ["phi", "m"],
+    ["0.75 * (square(square(sin(phi))) / power(1.0 - m * square(sin(phi)), 2.5))", "none"],
+    "second derivative of ellipkinc in m">;
 def Grad_EllipeincOp : Grad_SpecialOp<"ellipeinc", ["phi", "m"],
     ["sqrt(1.0 - m * square(sin(phi)))", "EllipeincDmOp::of(phi, m)"],
     "incomplete elliptic integral of the second kind">;
 def Grad_EllipeincDmOp : Grad_SpecialOp<"ellipeinc_dm", ["phi", "m"],
-    ["-0.5 * (square(sin(phi)) / sqrt(1.0 - m * square(sin(phi))))", "none"],
+    ["-0.5 * (square(sin(phi)) / sqrt(1.0 - m * square(sin(phi))))",
+     "EllipeincDmmOp::of(phi, m)"],
     "derivative of ellipeinc in m">;
+def Grad_EllipeincDmmOp : Grad_SpecialOp<"ellipeinc_dmm", ["phi", "m"],
+    ["-0.25 * (square(square(sin(phi))) / power(1.0 - m * square(sin(phi)), 1.5))", "none"],
+    "second derivative of ellipeinc in m">;
 def Grad_JacobiAmOp : Grad_SpecialOp<"jacobi_am", ["u", "m"],
     ["deltaOfAmplitude(y, m)", "-(deltaOfAmplitude(y, m) * EllipkincDmOp::of(y, m))"],
     "Jacobi's amplitude: phi such that ellipkinc(phi, m) = u; NaN for m outside of [0, 1]">;

@@ -355,7 +355,6 @@ ELLIPTIC = [
         [(0.5, 0.3), (1.2, -2.0), (4.0, 0.6)],
         sp.ellipkinc,
         [(0, 7), (-3, 0.99)],
-        order=1,
     ),
     Special(
         "ellipeinc",
@@ -363,13 +362,18 @@ ELLIPTIC = [
         [(0.5, 0.3), (1.2, -2.0), (4.0, 0.6)],
         sp.ellipeinc,
         [(0, 7), (-3, 0.99)],
-        order=1,
     ),
-    Special(
-        "ellipkinc_dm", derivative(mp.ellipf, 0, 1), [(0.5, 0.3), (4.0, 0.6)], fixed=[1], order=1
-    ),
-    Special(
-        "ellipeinc_dm", derivative(mp.ellipe, 0, 1), [(0.5, 0.3), (4.0, 0.6)], fixed=[1], order=1
+    Special("ellipkinc_dm", derivative(mp.ellipf, 0, 1), [(0.5, 0.3), (4.0, 0.6)], order=1),
+    Special("ellipeinc_dm", derivative(mp.ellipe, 0, 1), [(0.5, 0.3), (4.0, 0.6)], order=1),
+    *(
+        Special(
+            op,
+            derivative(function, 0, 2),
+            [(0.5, 0.3), (1e-3, 0.0), (-1.5, 0.95), (1.2, -30.0), (4.0, 0.6)],
+            fixed=[1],
+            order=1,
+        )
+        for op, function in (("ellipkinc_dmm", mp.ellipf), ("ellipeinc_dmm", mp.ellipe))
     ),
     Special(
         "jacobi_am",
@@ -377,7 +381,6 @@ ELLIPTIC = [
         [(0.5, 0.3), (2.7, 0.9), (-6.0, 0.6), (1.2, 1e-9)],
         lambda u, m: sp.ellipj(u, m)[3],
         [(-9, 9), (0, 0.999)],
-        order=1,
         rtol=5e-13,
     ),
 ]
