@@ -750,5 +750,6 @@ include "GradForeign.td"
 include "GradFactorizations.td"
 include "GradSorting.td"
 include "GradFourier.td"
+include "GradSparse.td"
 
 #endif // GRAD_OPS_TD

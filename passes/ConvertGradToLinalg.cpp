@@ -497,6 +497,7 @@ struct ConvertGradToLinalg
     populateRandomToLinalg(set);
     populateFactorizationsToLinalg(set);
     populateSortingToLinalg(set, forDevice);
+    populateSparseToLinalg(set, forDevice);
     populateFourierToLinalg(set);
     populateForeignCallsToLinalg(set);
     populateUpstreamToLinalg(set);

@@ -43,6 +43,8 @@ void populateRandomToLinalg(RewritePatternSet &patterns);
 void populateFactorizationsToLinalg(RewritePatternSet &patterns);
 /// Sorting; for a GPU, by a network.
 void populateSortingToLinalg(RewritePatternSet &patterns, bool forDevice);
+/// Products with sparse matrices; for a GPU, element by element.
+void populateSparseToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Fourier transforms.
 void populateFourierToLinalg(RewritePatternSet &patterns);
 /// Calls of foreign code.

@@ -142,6 +142,107 @@ Elements sparsity::visitCorrelate(CorrelateOp op, SparsityAnalysis &analysis) {
   return result;
 }
 
+namespace {
+
+/// The places of the elements of a sparse matrix.
+struct SparsePlaces {
+  SparsePlaces(Value indices, Value pointers, int64_t columns,
+               SparsityAnalysis &analysis)
+      : rows(sizeOf(pointers) - 1), count(sizeOf(indices)), columns(columns),
+        indices(analysis.get(indices)), pointers(analysis.get(pointers)) {}
+
+  bool areKnown() const {
+    return (count == 0 || indices.numbers) && pointers.numbers;
+  }
+
+  /// Calls `visit` on element `k` of row `i` and column `j`, for all elements.
+  template <typename Visit> void forEach(Visit visit) const {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t k = begin(i), end = begin(i + 1); k < end; ++k)
+        visit(k, i, limited(indices.number(k), columns - 1));
+  }
+
+  int64_t rows, count, columns;
+
+private:
+  int64_t begin(int64_t i) const { return limited(pointers.number(i), count); }
+
+  static int64_t limited(int64_t number, int64_t last) {
+    return number < 0 ? last : std::min(number, last);
+  }
+
+  Elements indices, pointers;
+};
+
+} // namespace
+
+/// Each element depends on all of these operands.
+static Elements dependingOnAll(ArrayRef<Value> operands,
+                               SparsityAnalysis &analysis) {
+  SmallVector<Set> group;
+  for (Value operand : operands)
+    if (Elements known = analysis.get(operand); known.sets)
+      llvm::append_range(group, *known.sets);
+  Elements result;
+  if (!group.empty())
+    result.sets =
+        std::make_shared<std::vector<Set>>(1, analysis.sets().unite(group));
+  return result;
+}
+
+Elements sparsity::visitSparseDot(SparseDotOp op, SparsityAnalysis &analysis) {
+  SparsePlaces places(op.getIndices(), op.getPointers(), op.getColumns(),
+                      analysis);
+  Elements data = analysis.get(op.getData()), x = analysis.get(op.getX());
+  Elements result;
+  if ((!data.sets && !x.sets) || sizeOf(op.getResult()) == 0)
+    return result;
+  if (!places.areKnown())
+    return dependingOnAll({op.getData(), op.getX()}, analysis);
+  int64_t width = View::product(shapeOf(op.getX()).drop_front());
+  analysis.count(places.count * width);
+  std::vector<SmallVector<Set, 4>> groups(sizeOf(op.getResult()));
+  places.forEach([&](int64_t k, int64_t i, int64_t j) {
+    if (op.getTransposed())
+      std::swap(i, j);
+    for (int64_t c = 0; c < width; ++c) {
+      groups[i * width + c].push_back(data.set(k));
+      groups[i * width + c].push_back(x.set(j * width + c));
+    }
+  });
+  result.sets = std::make_shared<std::vector<Set>>();
+  for (auto &group : groups)
+    result.sets->push_back(analysis.sets().unite(group));
+  return result;
+}
+
+Elements sparsity::visitSampledDot(SampledDotOp op,
+                                   SparsityAnalysis &analysis) {
+  ArrayRef<int64_t> shape = shapeOf(op.getRhs());
+  SparsePlaces places(op.getIndices(), op.getPointers(), shape.front(),
+                      analysis);
+  Elements lhs = analysis.get(op.getLhs()), rhs = analysis.get(op.getRhs());
+  Elements result;
+  if ((!lhs.sets && !rhs.sets) || places.count == 0)
+    return result;
+  if (!places.areKnown())
+    return dependingOnAll({op.getLhs(), op.getRhs()}, analysis);
+  int64_t width = View::product(shape.drop_front());
+  analysis.count(places.count * width);
+  result.sets =
+      std::make_shared<std::vector<Set>>(places.count, Set(InputSets::kEmpty));
+  SmallVector<Set> group;
+  places.forEach([&](int64_t k, int64_t i, int64_t j) {
+    group.clear();
+    for (int64_t c = 0; c < width; ++c) {
+      group.push_back(lhs.set(i * width + c));
+      group.push_back(rhs.set(j * width + c));
+    }
+    (*result.sets)[k] = analysis.sets().unite(group);
+  });
+  return result;
+}
+
 Elements sparsity::visitConvolution(ConvolutionOp op,
                                     SparsityAnalysis &analysis) {
   ArrayRef<int64_t> shape = shapeOf(op.getX()),

@@ -562,6 +562,8 @@ bool mlir::grad::applySparsityRule(Operation *op, SparsityAnalysis &analysis) {
       .Case([&](CorrelateOp op) { return set(visitCorrelate(op, analysis)); })
       .Case(
           [&](ConvolutionOp op) { return set(visitConvolution(op, analysis)); })
+      .Case([&](SparseDotOp op) { return set(visitSparseDot(op, analysis)); })
+      .Case([&](SampledDotOp op) { return set(visitSampledDot(op, analysis)); })
       .Case<CholeskyOp, LuOp, LuSolveOp, TriangularSolveOp, QrOp, EighOp, SvdOp,
             EigOp, SchurOp, TriangularSylvesterOp, TriangularSqrtOp>(
           [&](auto op) { return visitStacked(op, 2, analysis); })

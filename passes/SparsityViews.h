@@ -138,6 +138,9 @@ Elements visitCorrelate(CorrelateOp op, SparsityAnalysis &analysis);
 /// An element depends on its window of all features of an image, and on the
 /// kernel of its feature.
 Elements visitConvolution(ConvolutionOp op, SparsityAnalysis &analysis);
+/// An element depends on its row of the sparse matrix and on what that meets.
+Elements visitSparseDot(SparseDotOp op, SparsityAnalysis &analysis);
+Elements visitSampledDot(SampledDotOp op, SparsityAnalysis &analysis);
 /// A transform along some dimensions, of any size in the result.
 Elements visitFourier(Operation *op, ArrayRef<int64_t> dimensions,
                       SparsityAnalysis &analysis);

@@ -1196,3 +1196,57 @@ func.func @fourier_without_memory(%x: tensor<4xcomplex<f64>>) {
   %0 = grad.fourier_into "fft", dimensions = [0], forward = true, norm = "none" (%x) outs(%x) : (tensor<4xcomplex<f64>>, tensor<4xcomplex<f64>>) -> tensor<4xcomplex<f64>>
   return
 }
+
+// -----
+
+func.func @sparse_without_a_pointer(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<0xi32>, %x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected pointers to be a vector of at least one element, but got 'tensor<0xi32>'}}
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = 5, transpose = false : tensor<7xf64>, tensor<7xi32>, tensor<0xi32>, tensor<5xf64> -> tensor<0xf64>
+  return
+}
+
+// -----
+
+func.func @sparse_indices(%d: tensor<7xf64>, %i: tensor<6xi32>, %p: tensor<4xi32>, %x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a vector of data and as many indices, but got 'tensor<7xf64>' and 'tensor<6xi32>'}}
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = 5, transpose = false : tensor<7xf64>, tensor<6xi32>, tensor<4xi32>, tensor<5xf64> -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @sparse_columns(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected columns to be at least 0, but got -1}}
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = -1, transpose = false : tensor<7xf64>, tensor<7xi32>, tensor<4xi32>, tensor<5xf64> -> tensor<3xf64>
+  return
+}
+
+// -----
+
+func.func @sparse_rows(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected x to be a vector or matrix of 3 rows, but got 'tensor<5xf64>'}}
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = 5, transpose = true : tensor<7xf64>, tensor<7xi32>, tensor<4xi32>, tensor<5xf64> -> tensor<5xf64>
+  return
+}
+
+// -----
+
+func.func @sampled_widths(%i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<3x2xf64>, %z: tensor<5x3xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected lhs and rhs to differ in the number of rows alone, but got 'tensor<3x2xf64>' and 'tensor<5x3xf64>'}}
+  %0 = grad.sampled_dot %x, %z, %i, %p : tensor<3x2xf64>, tensor<5x3xf64>, tensor<7xi32>, tensor<4xi32> -> tensor<7xf64>
+  return
+}
+
+// -----
+
+func.func @sampled_indices(%i: tensor<7x1xi32>, %p: tensor<4xi32>, %x: tensor<3xf64>, %z: tensor<5xf64>) {
+  // expected-error @+2 {{failed to infer returned types}}
+  // expected-error @+1 {{expected a vector of indices, but got 'tensor<7x1xi32>'}}
+  %0 = grad.sampled_dot %x, %z, %i, %p : tensor<3xf64>, tensor<5xf64>, tensor<7x1xi32>, tensor<4xi32> -> tensor<7xf64>
+  return
+}

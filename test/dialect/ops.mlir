@@ -289,3 +289,14 @@ func.func @fourier_transforms(%x: tensor<2x8xf64>, %z: tensor<2x5xcomplex<f64>>,
   %3:2 = grad.fourier_into "fft", dimensions = [1], forward = true, norm = "none" (%z) outs(%0, %w) : (tensor<2x5xcomplex<f64>>, tensor<2x5xcomplex<f64>>, tensor<52xf64>) -> (tensor<2x5xcomplex<f64>>, tensor<52xf64>)
   return
 }
+
+// CHECK-LABEL: func.func @sparse_matrices
+func.func @sparse_matrices(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<4xi64>, %x: tensor<5x2xf64>, %u: tensor<3xf64>, %v: tensor<5xf64>) {
+  // CHECK: grad.sparse_dot %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, columns = 5, transpose = false : tensor<7xf64>, tensor<7xi32>, tensor<4xi64>, tensor<5x2xf64> -> tensor<3x2xf64>
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = 5, transpose = false : tensor<7xf64>, tensor<7xi32>, tensor<4xi64>, tensor<5x2xf64> -> tensor<3x2xf64>
+  // CHECK: grad.sparse_dot %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, columns = 5, transpose = true : tensor<7xf64>, tensor<7xi32>, tensor<4xi64>, tensor<3xf64> -> tensor<5xf64>
+  %1 = grad.sparse_dot %d, %i, %p, %u, columns = 5, transpose = true : tensor<7xf64>, tensor<7xi32>, tensor<4xi64>, tensor<3xf64> -> tensor<5xf64>
+  // CHECK: grad.sampled_dot %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : tensor<3xf64>, tensor<5xf64>, tensor<7xi32>, tensor<4xi64> -> tensor<7xf64>
+  %2 = grad.sampled_dot %u, %v, %i, %p : tensor<3xf64>, tensor<5xf64>, tensor<7xi32>, tensor<4xi64> -> tensor<7xf64>
+  return
+}

@@ -138,6 +138,55 @@ def test_batches() -> None:
     np.testing.assert_allclose(found, xs @ DENSE.T, rtol=1e-13)
 
 
+def test_batches_of_elements() -> None:
+    data, x = rng.normal(size=(3, CONSTANT.nnz)), rng.normal(size=4)
+
+    def loss(data: Any) -> Any:
+        return np.sum(
+            np.sin(sparse.csr_array((data, CONSTANT.indices, CONSTANT.indptr), (6, 4)) @ x)
+        )
+
+    found = go.vmap(go.grad(loss))(data)
+    rows, columns = CONSTANT.tocoo().coords
+    for one, gradient in zip(data, found, strict=True):
+        dense = np.zeros_like(DENSE)
+        dense[rows, columns] = one
+        np.testing.assert_allclose(gradient, np.cos(dense @ x)[rows] * x[columns], rtol=1e-12)
+
+
+@pytest.mark.parametrize("tail", [(), (11,)])
+def test_rows_of_different_length(tail: tuple[int, ...]) -> None:
+    lengths = np.r_[300, np.zeros(5, int), 1 + 200 // np.arange(1, 60)]
+    matrix = scipy.sparse.lil_array((lengths.size, 400))
+    for i, length in enumerate(lengths):
+        matrix[i, rng.choice(400, length, replace=False)] = rng.normal(size=length)
+    matrix = matrix.tocsr()
+    x, y = rng.normal(size=(400, *tail)), rng.normal(size=(lengths.size, *tail))
+
+    def function(a: Any, x: Any, y: Any) -> Any:
+        return np.sum(np.tanh(a @ x)) + np.sum((a.T @ y) ** 3)
+
+    value, gradients = go.compile_value_and_grad(function, (0, 1, 2))(matrix, x, y)
+    dense = matrix.toarray()
+    np.testing.assert_allclose(value, function(dense, x, y), rtol=1e-12)
+    expected = go.compile_grad(function, (0, 1, 2))(dense, x, y)
+    by_matrix = gradients[0].toarray()
+    np.testing.assert_allclose(by_matrix, expected[0] * (dense != 0), rtol=1e-10, atol=1e-12)
+    for found, wanted in zip(gradients[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_products_are_ops_that_know_rows() -> None:
+    lowered = go.compile(lambda a, x: a @ x).lower(CONSTANT, np.ones(4))
+    assert "grad.sparse_dot" in lowered.mlir("grad")
+    assert "grad.scatter_add" not in lowered.mlir("grad")
+
+
+def test_bools() -> None:
+    found = go.compile(lambda a, x: a @ x)(scipy.sparse.csr_array(DENSE != 0), DENSE[0] != 0)
+    np.testing.assert_array_equal(found, (DENSE != 0) @ (DENSE[0] != 0))
+
+
 def test_jacobians_of_products_are_their_matrices() -> None:
     jacobian = go.compile_jacobian(lambda x: CONSTANT @ x, sparse=True)(np.ones(4))
     assert jacobian.nnz == CONSTANT.nnz

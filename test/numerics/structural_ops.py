@@ -13,12 +13,13 @@ from structural_rows import Structural
 from structural_shapes import SHAPES, SOURCES
 from structural_sizes import SIZES
 from structural_sorting import SORTING
+from structural_sparse import SPARSE
 
 STRUCTURAL: dict[str, Structural] = {
     row.op: row
     for group in (
         *(SOURCES, SHAPES, REDUCTIONS, PRODUCTS, PARTS, FACTORIZATIONS, SORTING, FOURIER),
-        *(FUNCTIONS, SIZES),
+        *(SPARSE, FUNCTIONS, SIZES),
     )
     for row in group
 }

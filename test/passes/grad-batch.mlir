@@ -596,3 +596,30 @@ func.func private @sort_of_one(%x: tensor<3xf64>) -> (tensor<3xf64>, tensor<3xi6
   %0, %i = grad.sort %x : tensor<3xf64> -> tensor<3xf64>, tensor<3xi64>
   return %0, %i : tensor<3xf64>, tensor<3xi64>
 }
+
+// A batch of vectors is a matrix.
+
+// CHECK-LABEL: func.func @products_with_one_sparse_matrix
+// CHECK-SAME: %[[D:.*]]: tensor<7xf64>, %[[I:.*]]: tensor<7xi32>, %[[P:.*]]: tensor<4xi32>, %[[X:.*]]: tensor<8x5xf64>
+// CHECK: %[[T:.*]] = grad.transpose %[[X]], permutation = [1, 0] : tensor<8x5xf64> -> tensor<5x8xf64>
+// CHECK: %[[Y:.*]] = grad.sparse_dot %[[D]], %[[I]], %[[P]], %[[T]], columns = 5, transpose = false : {{.*}} -> tensor<3x8xf64>
+// CHECK: grad.transpose %[[Y]], permutation = [1, 0] : tensor<3x8xf64> -> tensor<8x3xf64>
+func.func @products_with_one_sparse_matrix(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<8x5xf64>) -> tensor<8x3xf64> {
+  %0 = grad.vmap @sparse_of_one(%d, %i, %p, %x), in_axes = [none, none, none, 0], out_axes = [0], size = 8
+      : (tensor<7xf64>, tensor<7xi32>, tensor<4xi32>, tensor<8x5xf64>) -> tensor<8x3xf64>
+  return %0 : tensor<8x3xf64>
+}
+func.func private @sparse_of_one(%d: tensor<7xf64>, %i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<5xf64>) -> tensor<3xf64> {
+  %0 = grad.sparse_dot %d, %i, %p, %x, columns = 5, transpose = false : tensor<7xf64>, tensor<7xi32>, tensor<4xi32>, tensor<5xf64> -> tensor<3xf64>
+  return %0 : tensor<3xf64>
+}
+
+// A batch of matrices has them on its diagonal.
+
+// CHECK-LABEL: func.func @products_with_sparse_matrices
+// CHECK: grad.sparse_dot %{{.*}}, columns = 40, transpose = false : tensor<56xf64>, tensor<56xi32>, tensor<25xi32>, tensor<40xf64> -> tensor<24xf64>
+func.func @products_with_sparse_matrices(%d: tensor<8x7xf64>, %i: tensor<7xi32>, %p: tensor<4xi32>, %x: tensor<5xf64>) -> tensor<8x3xf64> {
+  %0 = grad.vmap @sparse_of_one(%d, %i, %p, %x), in_axes = [0, none, none, none], out_axes = [0], size = 8
+      : (tensor<8x7xf64>, tensor<7xi32>, tensor<4xi32>, tensor<5xf64>) -> tensor<8x3xf64>
+  return %0 : tensor<8x3xf64>
+}

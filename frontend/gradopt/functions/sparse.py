@@ -75,6 +75,22 @@ class Structure:
         outer = np.repeat(np.arange(second.size - 1), np.diff(second))
         return (outer, first) if self.format == "csr" else (first, outer)
 
+    @functools.cached_property
+    def compressed(self) -> tuple[Array | None, Array, Array, bool]:
+        """The order of the elements in compressed form (None: as they are), the index of each, the
+        pointers, and whether that is the form of the transpose: rows of it are columns of this."""
+        first, second = self.parts
+        order = None
+        if self.format == "coo":
+            order = np.argsort(first, kind="stable")
+            if np.array_equal(order, np.arange(order.size)):
+                order = None
+            counts = np.bincount(first, minlength=self.shape[0])
+            first, second = second, np.concatenate(([0], np.cumsum(counts)))
+            first = first if order is None else first[order]
+        width = np.int32 if max(*self.shape, first.size) < 2**31 else np.int64
+        return order, first.astype(width), second.astype(width), self.format == "csc"
+
     def transposed(self) -> Structure:
         """That of the transpose, with the same elements in the same order."""
         kind = self.name.partition("_")[2]
@@ -176,32 +192,38 @@ class SparseArray:
         return self * other if np.ndim(listed(other)) == 0 else self @ other
 
     def __matmul__(self, other: Any) -> Any:
-        rows, columns = self._structure.coordinates
-        return self._product(other, rows, columns, self.shape)
+        return self._product(other, turned=False)
 
     def __rmatmul__(self, other: Any) -> Any:
-        rows, columns = self._structure.coordinates
         x: Any = handle_of(_dense(other))
         if x.ndim > 2:
             raise _not_a_matrix(x.shape)
-        turned = self._product(x.T, columns, rows, self.shape[::-1])
-        return turned.T
+        return self._product(x.T, turned=True).T
 
-    def _product(self, other: Any, to: Array, of: Array, shape: Sequence[int]) -> Any:
+    def _product(self, other: Any, turned: bool) -> Any:
+        """The product with the matrix, or with its transpose."""
         x = handle_of(_dense(other))
         if x.ndim not in (1, 2):
             raise _not_a_matrix(x.shape)
-        if x.shape[0] != shape[1]:
+        size = self.shape[0 if turned else 1]
+        if x.shape[0] != size:
             raise ShapeError(
                 f"cannot multiply a sparse matrix of shape {self.shape} with an array of shape "
-                f"{tuple(x.shape)}: {shape[1]} and {x.shape[0]} differ",
+                f"{tuple(x.shape)}: {size} and {x.shape[0]} differ",
                 source_location(),
             )
         dtype = result_type(promotion_kind(self.data), promotion_kind(x))
-        data = array_of(traced(self.data, dtype))
-        weights = data if x.ndim == 1 else data[:, None]
-        terms = weights * array_of(traced(x, dtype))[of]
-        return _summed(terms, to, (shape[0], *x.shape[1:]))
+        order, indices, pointers, is_turned = self._structure.compressed
+        data = self.data if order is None else array_of(traced(self.data))[order]
+        product = prims.sparse_dot(
+            traced(data, dtype),
+            indices,
+            pointers,
+            traced(x, dtype),
+            columns=self.shape[0 if is_turned else 1],
+            transposed=turned != is_turned,
+        )
+        return array_of(product)
 
     def multiply(self, other: Any) -> SparseArray:
         """The product with a number, or by elements with what broadcasts to a dense matrix."""

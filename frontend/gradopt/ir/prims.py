@@ -318,6 +318,24 @@ def correlate(x: Value, kernel: Value, low: int, high: int) -> Value:
     return scope().emit(grad.correlate, x, kernel, low, high)
 
 
+def sparse_dot(
+    data: Value,
+    indices: np.ndarray[Any, Any],
+    pointers: np.ndarray[Any, Any],
+    x: Value,
+    *,
+    columns: int,
+    transposed: bool,
+) -> Value:
+    """`grad.sparse_dot`, of places that are known; for bool, whether any product holds."""
+    if x.dtype == BOOL:
+        counts = (convert(data, INT64), indices, pointers, convert(x, INT64))
+        sums = sparse_dot(*counts, columns=columns, transposed=transposed)
+        return convert(sums, BOOL)
+    places = scope().constant(indices), scope().constant(pointers)
+    return scope().emit(grad.sparse_dot, data, *places, x, columns, transposed)
+
+
 def convolution(
     x: Value,
     kernel: Value,
