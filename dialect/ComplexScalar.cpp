@@ -409,8 +409,12 @@ static Complex asinOf(const Complex &z) {
 
 static Complex acosOf(const Complex &z) {
   auto [below, above] = rootsAround(z);
-  return {2.0 * atan2(below.re, above.re),
-          asinh(imOfConjugateProduct(above, below))};
+  Complex w = {2.0 * atan2(below.re, above.re),
+               asinh(imOfConjugateProduct(above, below))};
+  // Of two infinities, the angle alone counts.
+  Real infinity = z.re.number(std::numeric_limits<double>::infinity());
+  Complex far = {atan2(abs(z.im), z.re), copysign(infinity, -z.im)};
+  return select(isInfinite(z.re) & isInfinite(z.im), far, w);
 }
 
 static Complex atanhOf(const Complex &z) {
@@ -448,8 +452,11 @@ template <> Value grad::onComplex<math::AsinhOp>(const Scalar &s) {
 template <> Value grad::onComplex<math::AcoshOp>(const Scalar &s) {
   Complex z = operandOf(s);
   Complex below = sqrtOf({z.re - 1, z.im}), above = sqrtOf({1.0 + z.re, z.im});
-  return made({asinh(below.re * above.re + below.im * above.im),
-               2.0 * atan2(below.im, above.re)});
+  Complex w = {asinh(below.re * above.re + below.im * above.im),
+               2.0 * atan2(below.im, above.re)};
+  Real infinity = z.re.number(std::numeric_limits<double>::infinity());
+  Complex far = {infinity, copysign(atan2(abs(z.im), z.re), z.im)};
+  return made(select(isInfinite(z.re) & isInfinite(z.im), far, w));
 }
 template <> Value grad::onComplex<math::AtanhOp>(const Scalar &s) {
   return made(atanhOf(operandOf(s)));

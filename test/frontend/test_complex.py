@@ -101,6 +101,17 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
+def test_signs_of_infinities_are_those_of_numpy() -> None:
+    parts = (np.inf, -np.inf, 0.0, 1.0, np.nan)
+    z = np.array([complex(a, b) for a in parts for b in parts])
+    with np.errstate(invalid="ignore"):
+        expected = np.sign(z)
+    found = go.compile(np.sign)(z)
+    np.testing.assert_array_equal(found.real, expected.real)
+    np.testing.assert_array_equal(found.imag, expected.imag)
+
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_values_are_those_of_numpy(name: str) -> None:
     function, args = CASES[name]

@@ -152,7 +152,7 @@ ENDS = [complex(a, b) for a in (np.inf, -np.inf, 1.0, 0.0) for b in (np.inf, -np
 FAR = [1e200 + 1e200j, -1e200 + 1e-3j, 1e160j]
 
 
-@pytest.mark.parametrize("op", ["arcsin", "arcsinh", "arctan", "arctanh"])
+@pytest.mark.parametrize("op", ["arcsin", "arccos", "arcsinh", "arccosh", "arctan", "arctanh"])
 def test_inverse_functions_of_infinities_are_those_of_numpy(op: str) -> None:
     row = ELEMENTWISE[op]
     z = np.array([a for a in ENDS if np.isinf(a)] + FAR)

@@ -199,10 +199,19 @@ UFUNCS[np.negative] = _direct(np.negative, grad.negative)
 
 @register(np.sign)
 def sign(x: Any) -> Value:
-    """`numpy.sign`: of complex numbers, `x / abs(x)`."""
+    """`numpy.sign`: of complex numbers, `x / abs(x)`, and of an infinity in one part the unit of
+    its direction."""
     (operand,) = operands_of(np.sign, x)
     if operand.dtype.kind != "c":
         return emit(grad.sign, operand)
+    parts = prims.real(operand), prims.imag(operand)
+    are_infinite = [emit(grad.isinf, part) for part in parts]
+    units = [
+        prims.select(infinite, emit(grad.sign, part), prims.full(part.shape, 0, part.dtype))
+        for part, infinite in zip(parts, are_infinite, strict=True)
+    ]
+    one = emit(grad.logical_xor, *are_infinite)
+    operand = prims.select(one, emit(grad.complex, *units), operand)
     size = absolute(operand)
     null = prims.equal(size, 0)
     safe = prims.select(null, prims.full(size.shape, 1, size.dtype), size)
