@@ -111,7 +111,6 @@ def test_signs_of_infinities_are_those_of_numpy() -> None:
     np.testing.assert_array_equal(found.imag, expected.imag)
 
 
-
 @pytest.mark.parametrize("name", CASES)
 def test_values_are_those_of_numpy(name: str) -> None:
     function, args = CASES[name]

@@ -116,6 +116,20 @@ _INSTEAD = [
         "use scipy.interpolate.RectBivariateSpline or RegularGridInterpolator",
     ),
     (
+        r"\.interpolate\.(splprep|make_splprep|splrep|make_splrep|UnivariateSpline)$",
+        "a spline through all points is scipy.interpolate.make_interp_spline(u, points), of "
+        "parameters u such as cumulative lengths; fit a smoothing one before the call",
+    ),
+    (
+        r"\.linalg\.ldl$",
+        "its pivots jump: use numpy.linalg.cholesky, solve or slogdet, or eigh of the matrix",
+    ),
+    (
+        r"\.linalg\.(qz|ordqz)$",
+        "its factors are not unique: use scipy.linalg.eig(a, b), eigvals(a, b), or schur of "
+        "numpy.linalg.solve(b, a)",
+    ),
+    (
         r"\.optimize\.\w+$",
         "call it outside of compiled functions, on compiled ones; to differentiate a solution, use "
         "gradopt.custom_root or gradopt.fixed_point",

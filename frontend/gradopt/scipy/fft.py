@@ -37,6 +37,7 @@ from gradopt.ir import fourier, prims
 from gradopt.ir.extents import Sizes
 from gradopt.ir.values import Value
 from gradopt.scipy.cosines import cosine_transform
+from gradopt.scipy.logarithmic import fht, fhtoffset, ifht
 
 __all__ = [
     "dct",
@@ -48,6 +49,8 @@ __all__ = [
     "fftfreq",
     "fftn",
     "fftshift",
+    "fht",
+    "fhtoffset",
     "hfft",
     "hfft2",
     "hfftn",
@@ -59,6 +62,7 @@ __all__ = [
     "ifft2",
     "ifftn",
     "ifftshift",
+    "ifht",
     "ihfft",
     "ihfft2",
     "ihfftn",

@@ -78,6 +78,7 @@ from gradopt.scipy.structured import (
     solveh_banded,
     subspace_angles,
 )
+from gradopt.scipy.subspaces import hessenberg, null_space, orth
 from gradopt.transforms.jacobian_products import jvp
 from gradopt.transforms.loops import fori_loop
 
@@ -106,6 +107,7 @@ __all__ = [
     "fiedler",
     "fractional_matrix_power",
     "hankel",
+    "hessenberg",
     "inv",
     "ishermitian",
     "issymmetric",
@@ -117,6 +119,8 @@ __all__ = [
     "lu_solve",
     "matmul_toeplitz",
     "norm",
+    "null_space",
+    "orth",
     "orthogonal_procrustes",
     "pinv",
     "pinvh",

@@ -23,6 +23,10 @@ from gradopt.functions.joining import pad
 from gradopt.functions.products import promoted
 from gradopt.ir import fourier, prims
 from gradopt.ir.values import Shape, Value
+from gradopt.scipy.chirps import czt as czt
+from gradopt.scipy.chirps import czt_points as czt_points
+from gradopt.scipy.chirps import lombscargle as lombscargle
+from gradopt.scipy.chirps import zoom_fft as zoom_fft
 from gradopt.scipy.fft import next_fast_len
 from gradopt.scipy.filter_design import bessel as bessel
 from gradopt.scipy.filter_design import bilinear_zpk as bilinear_zpk
@@ -91,6 +95,8 @@ __all__ = [
     "correlate2d",
     "correlation_lags",
     "csd",
+    "czt",
+    "czt_points",
     "decimate",
     "deconvolve",
     "detrend",
@@ -112,6 +118,7 @@ __all__ = [
     "istft",
     "lfilter",
     "lfilter_zi",
+    "lombscargle",
     "lp2bp_zpk",
     "lp2bs_zpk",
     "lp2hp_zpk",
@@ -138,6 +145,7 @@ __all__ = [
     "upfirdn",
     "welch",
     "wiener",
+    "zoom_fft",
     "zpk2tf",
 ]
 

@@ -16,19 +16,31 @@ from gradopt.scipy.interpolate.cubics import (
 from gradopt.scipy.interpolate.grids import RegularGridInterpolator, interpn
 from gradopt.scipy.interpolate.lookup import interp1d
 from gradopt.scipy.interpolate.piecewise import PPoly
+from gradopt.scipy.interpolate.polynomials import (
+    BarycentricInterpolator,
+    KroghInterpolator,
+    barycentric_interpolate,
+    krogh_interpolate,
+)
+from gradopt.scipy.interpolate.scattered import griddata
 from gradopt.scipy.interpolate.surfaces import RectBivariateSpline
 
 __all__ = [
     "Akima1DInterpolator",
     "BSpline",
+    "BarycentricInterpolator",
     "CubicHermiteSpline",
     "CubicSpline",
+    "KroghInterpolator",
     "PPoly",
     "PchipInterpolator",
     "RectBivariateSpline",
     "RegularGridInterpolator",
+    "barycentric_interpolate",
+    "griddata",
     "interp1d",
     "interpn",
+    "krogh_interpolate",
     "make_interp_spline",
     "splev",
 ]
