@@ -127,6 +127,12 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.interpolate.PPoly": (_Q[:4].reshape(2, 2), _GRID[:3], _Y * 0.7),
     "scipy.interpolate.RectBivariateSpline": (_GRID, _GRID, np.outer(_Q, _Q + 1), _Y, _X),
     "scipy.interpolate.RegularGridInterpolator": ((_GRID,), _Q, _Y),
+    # Points are known while tracing.
+    "scipy.interpolate.griddata": (
+        ((0.0, 0.0), (1.0, 0.1), (0.1, 1.2), (1.3, 1.1), (0.5, 0.4)),
+        _Q,
+        np.stack([_X, _Y], axis=1),
+    ),
     "scipy.interpolate.interpn": ((_GRID,), _Q, _Y),
     "scipy.interpolate.make_interp_spline": (_GRID, _Q, 3, _Y + 0.05),
     "scipy.interpolate.splev": (_Y, (np.arange(9.0), _Q, 3)),
@@ -172,6 +178,12 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.ndimage.shift": (_S, 0.3),
     "scipy.ndimage.zoom": (_S, 1.7),
     # Orders and ripples are known while tracing.
+    "scipy.fft.fht": (_X, 0.1, 0.5),
+    "scipy.fft.fhtoffset": (0.1, 0.5),
+    "scipy.fft.ifht": (_X, 0.1, 0.5),
+    "scipy.signal.czt_points": (4,),
+    "scipy.signal.lombscargle": (_X, _Y, _Y + 1),
+    "scipy.signal.zoom_fft": (_X, 0.6),
     "scipy.signal.butter": (2, np.array([0.2, 0.5]), "bandpass"),
     "scipy.signal.cheby1": (2, 1, np.array([0.2, 0.5]), "bandpass"),
     "scipy.signal.cheby2": (2, 30, np.array([0.2, 0.5]), "bandstop"),
@@ -250,7 +262,11 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.stats.wishart": (tuple(map(tuple, _S)), 4.5, tuple(map(tuple, _S))),
     **{
         f"scipy.interpolate.{name}": (_GRID, _Q, _Y + 0.05)
-        for name in ("Akima1DInterpolator", "CubicSpline", "PchipInterpolator", "interp1d")
+        for name in (
+            *("Akima1DInterpolator", "CubicSpline", "PchipInterpolator", "interp1d"),
+            *("BarycentricInterpolator", "KroghInterpolator"),
+            *("barycentric_interpolate", "krogh_interpolate"),
+        )
     },
 }
 # Of classes, and of what makes objects, these are called with the last argument.

@@ -110,6 +110,14 @@ TRANSFORMED: dict[str, tuple[float, ...]] = {
     "vonmises_line": (2.1,),
     "wald": (),
     "wrapcauchy": (0.3,),
+    "argus": (1.3,),
+    "crystalball": (1.4, 2.6),
+    "genexpon": (0.8, 1.2, 2.1),
+    "jf_skew_t": (2.3, 3.4),
+    "pearson3": (0.7,),
+    "recipinvgauss": (0.8,),
+    "trapezoid": (0.2, 0.7),
+    "truncweibull_min": (1.6, 0.3, 2.4),
 }
 ALL_CONTINUOUS = {**CONTINUOUS, **TRANSFORMED}
 DISCRETE: dict[str, tuple[float, ...]] = {
@@ -160,7 +168,7 @@ LOOSE |= dict.fromkeys([("skewnorm", name) for name in ("cdf", "logcdf", "sf", "
 # What is no parameter of these; -1 is none of the others.
 WRONG = dict.fromkeys(
     ["genextreme", "genpareto", "gengamma", "skewnorm", "truncnorm", "truncpareto", "johnsonsb",
-     "johnsonsu", "nct"],
+     "johnsonsu", "nct", "pearson3"],
     np.nan,
 )  # fmt: skip
 # Functions of places whose derivatives outside of the support are looked at.
