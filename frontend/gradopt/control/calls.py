@@ -24,6 +24,7 @@ from gradopt.base.location import source_location
 from gradopt.control.branches import to_bool, truth
 from gradopt.control.containers import are_elsewhere, changes, made, refuse_elsewhere, spread_of
 from gradopt.control.effects import print_later, warn_later
+from gradopt.control.foreign import noting
 from gradopt.control.nditer import nditer_of
 from gradopt.control.parts import CannotRollError
 from gradopt.control.scipy_calls import naming_itself, of_scipy
@@ -41,10 +42,13 @@ from gradopt.errors import UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.current import current_scope
 from gradopt.ir.sorting import sort, take_along
+from gradopt.ir.trace import Scope
 from gradopt.rewrite.functions import (
     REPLACED_BUILTINS,
     REPLACED_NAMES,
     assigned_cells,
+    assigned_globals,
+    has_own_init,
     is_users,
     rewritten,
 )
@@ -548,9 +552,88 @@ def callee(function: Any, package: str) -> Any:
         inner = function.__func__ if kind is MethodType else function
         if type(inner) is FunctionType and is_users(inner, package):
             if scope.in_part:
-                for cell in assigned_cells(inner):
-                    changes(cell)
+                _note_variables(inner)
             return rewritten(function)
+    if kind is not FunctionType and kind is not MethodType:
+        found = rewritten(function)
+        if found is not function:
+            if scope.in_part:
+                _note_variables(found)
+            return found
+    call = _not_rewritten(function, kind, scope)
+    if _is_among(function, _HIGHER) or (scope.in_part and _is_numpys(function)):
+        call = functools.partial(_with_functions, call, package)
+    if _is_among(function, _ITERATORS):
+        call = _making(call)
+    return noting(function, call) if scope.in_part else call
+
+
+def _is_among(function: Any, others: frozenset[Any]) -> bool:
+    try:
+        return function in others
+    except TypeError:
+        return False  # It is not hashable.
+
+
+def _is_numpys(function: Any) -> bool:
+    return getattr(function, "__module__", None) == "numpy"
+
+
+def _note_variables(function: Any) -> None:
+    """Notes the variables of others that a function assigns, in a part."""
+    while not isinstance(function, FunctionType):
+        if not isinstance(function, functools.partial | MethodType):
+            return
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    for cell in assigned_cells(function):
+        changes(cell)
+    names = assigned_globals(function.__code__)
+    if names:
+        raise CannotRollError(
+            f"{function.__qualname__} assigns the global {', '.join(names)} where a traced "
+            "condition, or a loop of compiled code, decides how often that happens; return the "
+            "value instead",
+            source_location(),
+        )
+
+
+# Functions that call others.
+_HIGHER: frozenset[Any] = frozenset(
+    {
+        map,
+        filter,
+        functools.reduce,
+        sorted,
+        min,
+        max,
+        itertools.accumulate,
+        itertools.starmap,
+        itertools.takewhile,
+        itertools.dropwhile,
+        itertools.filterfalse,
+        itertools.groupby,
+    }
+)
+_ITERATORS: frozenset[Any] = frozenset(
+    {enumerate, zip, reversed, itertools.product, np.ndindex, np.ndenumerate}
+)
+
+
+def _with_functions(call: Callable[..., Any], package: str, *args: Any, **kwargs: Any) -> Any:
+    """A call of a function that calls those of its arguments that are functions."""
+    kinds = (FunctionType, MethodType, BuiltinFunctionType, functools.partial)
+    args = tuple([callee(arg, package) if type(arg) in kinds else arg for arg in args])
+    named = {k: callee(arg, package) if type(arg) in kinds else arg for k, arg in kwargs.items()}
+    return call(*args, **named)
+
+
+def _making(call: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes an iterator."""
+    return lambda *args, **kwargs: made(call(*args, **kwargs))
+
+
+def _not_rewritten(function: Any, kind: type, scope: Scope) -> Any:
+    """What is called in place of a function that is not the user's."""
     found = _replacement(function)
     if found is not None:
         is_guarded = scope.in_part and found is not _len and are_elsewhere(scope)
@@ -569,11 +652,7 @@ def callee(function: Any, package: str) -> Any:
         return _method_of_container(function, owner)
     if type(owner) is str and function.__name__ == "format":
         return lambda *args, **kwargs: by_method(owner, args, kwargs)
-    if kind is not FunctionType and kind is not MethodType:
-        found = rewritten(function)
-        if found is not function:
-            return found
-    if kind is type and _has_own_init(function):
+    if kind is type and has_own_init(function):
         return functools.partial(_instance, function)
     if scope.in_part and not _is_pure(function):
         name = getattr(function, "__qualname__", None) or kind.__name__
@@ -592,12 +671,6 @@ def _vectorized(function: Any, *args: Any, **kwargs: Any) -> Any:
     if not is_put_off((args, kwargs)) or function.pyfunc is np._NoValue:
         return function(*args, **kwargs)
     return vectorized(function, args, kwargs)
-
-
-def _has_own_init(cls: type) -> bool:
-    """Whether instances of a class are made by a function of the user's alone."""
-    init: Any = cls.__init__
-    return type(init) is FunctionType and is_users(init) and cls.__new__ is object.__new__
 
 
 def _instance(cls: type, *args: Any, **kwargs: Any) -> Any:
@@ -685,11 +758,8 @@ def _is_pure(function: Any) -> bool:
         return is_builtin and getattr(function, "__name__", "") not in _MUTATING
     if isinstance(function, (type, np.ufunc)):
         return True
-    try:
-        if function in _PURE_BUILTINS:
-            return True
-    except TypeError:
-        return False
+    if _is_among(function, _PURE_BUILTINS) or _is_among(function, _HIGHER):
+        return True
     if type(function).__module__.startswith("gradopt."):
         return True  # A function that was transformed, under the name of the user's.
     module = getattr(function, "__module__", None) or type(function).__module__

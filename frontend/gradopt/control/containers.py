@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from types import CellType
 from typing import Any, NoReturn
 
@@ -111,9 +111,23 @@ def are_elsewhere(scope: Scope) -> bool:
 def made(container: Any) -> Any:
     """Notes where a container was made; others are the user's, and not the trace's."""
     scope = current_scope()
-    if scope is not None and can_change(container):
+    if scope is not None and (can_change(container) or isinstance(container, Iterator)):
         _notes(scope.trace)[0].setdefault(id(container), (container, scope))
     return container
+
+
+def require_own(value: Any) -> None:
+    """Raises for an iterator that a part uses up, and has not made."""
+    scope = current_scope()
+    if scope is None or not scope.in_part or not isinstance(value, Iterator):
+        return
+    entry = _notes(scope.trace)[0].get(id(value))
+    if entry is None or entry[1] is not scope:
+        raise CannotRollError(
+            f"a {type(value).__name__.lower()} from outside is iterated over where a traced "
+            "condition, or a loop of compiled code, decides how often that happens; use a list",
+            source_location(),
+        )
 
 
 def _owner(container: Any, scope: Scope) -> tuple[Scope, Spread | None]:

@@ -28,6 +28,7 @@ from gradopt.control.containers import (
     changes,
     made,
     refuse_elsewhere,
+    require_own,
 )
 from gradopt.control.exceptions import (
     Managed,
@@ -37,6 +38,7 @@ from gradopt.control.exceptions import (
     passes_by,
     raised,
 )
+from gradopt.control.foreign import UNCHANGING
 from gradopt.control.loops import Loop
 from gradopt.control.parts import (
     BREAK,
@@ -53,7 +55,7 @@ from gradopt.control.parts import (
     shared_storages,
 )
 from gradopt.control.scipy_calls import product
-from gradopt.control.sequences import Again, Numbered, numbered, replayed
+from gradopt.control.sequences import Again, Numbered, Once, numbered, replayed
 from gradopt.control.text import joined, percent
 from gradopt.errors import BranchError, GradoptError, UnsupportedError
 from gradopt.ir import prims
@@ -178,31 +180,26 @@ class Operators:
         refuse_elsewhere(iterable, 1)
         scope = current_scope()
         sequence = None
-        if scope is not None and scope.in_part and isinstance(iterable, Iterator):
-            self._require_fresh(items)
+        require_own(iterable)
+        owner = iterable if isinstance(iterable, Once) else None
         if scope is not None:
             sequence = numbered(iterable)
+        if owner is not None and sequence is not None:
+            items = sequence
         if sequence is not None:
             length = sequence.length()
             if isinstance(length, Value) or length >= FEWEST_ITERATIONS:
                 variables = Variables(site.assigned, (body, orelse))
                 done, left = self._try(site, sequence, body, variables, length)
                 if done:
+                    if owner is not None and left is not None:
+                        owner.left(None)
                     return self._otherwise(site, left, orelse, variables)
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
-        is_kept = isinstance(iterable, (Handle, Numbered))
-        return self._each(site, Again(items) if is_kept else iter(items), body, orelse)
-
-    @staticmethod
-    def _require_fresh(iterator: Any) -> None:
-        """Raises for an iterator that may be from outside of a part, and is used up in it."""
-        if not isinstance(iterator, _FRESH):
-            raise CannotRollError(
-                f"a {type(iterator).__name__} is iterated over where a traced condition, or a loop "
-                "of compiled code, decides how often that happens; use a list",
-                source_location(),
-            )
+        is_kept = isinstance(items, (Handle, Numbered))
+        kept = Again(items, owner=owner) if is_kept else iter(items)
+        return self._each(site, kept, body, orelse)
 
     def nested(self, number: int, iterable: Any, elements: Callable[[Any], list[Any]]) -> list[Any]:
         """A comprehension of several `for`: each iteration of the first one gives lists."""
@@ -229,6 +226,7 @@ class Operators:
                 callee(result.append, self._package)(element)
 
         refuse_elsewhere(iterable, 1)
+        require_own(iterable)
         sequence = None if current_scope() is None else numbered(iterable)
         if sequence is None:
             for item in iterable:
@@ -283,7 +281,8 @@ class Operators:
             items = find(number, iterable, elements)
         else:
             refuse_elsewhere(iterable, 1)
-            items = generator(iterable)
+            require_own(iterable)
+            items = made(generator(iterable))
         return callee(function, self._package)(items, *args, **kwargs)
 
     def _decided(
@@ -369,6 +368,8 @@ class Operators:
                     lambda others=others: self._each(site, others(), body, orelse),
                     (body, orelse),
                 )
+            if isinstance(items, Again):
+                items.left()
             return None if left.code == BREAK else left
         return orelse()
 
@@ -664,6 +665,7 @@ class Operators:
     def iterated(value: Any) -> Any:
         """What a comprehension, or `*`, goes through, or `==` compares."""
         refuse_elsewhere(value, 1)
+        require_own(value)
         return value
 
     @staticmethod
@@ -673,7 +675,7 @@ class Operators:
         Raises:
             CannotRollError: no array, in a part that is traced once for all iterations.
         """
-        if not isinstance(value, (Handle, *_UNCHANGING)) and changes(value) is not None:
+        if not isinstance(value, (Handle, *UNCHANGING)) and changes(value) is not None:
             raise CannotRollError(
                 "a list that a loop appends to is added to by `+=`; use append or extend",
                 source_location(),
@@ -696,7 +698,9 @@ class Operators:
 def _has_effects(site: Site, iterable: Any, elements: Callable[[Any], list[Any]]) -> bool:
     """Whether the first element writes to arrays, prints and the like; it is left out again."""
     scope = current_scope()
-    is_kept = numbered(iterable) is not None or isinstance(iterable, Sequence)
+    if isinstance(iterable, Once):
+        iterable = iterable.whole
+    is_kept = isinstance(iterable, Sequence) or numbered(iterable) is not None
     if scope is None or not is_kept:
         return False
     part = Part(site, "body")
@@ -747,12 +751,8 @@ def _ended(left: Exit) -> Exit | None:
     return Exit(frozenset({0, RETURN}), wrap(code), left.value)
 
 
-# What `+=` does not change, but makes a new one of.
-_UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, np.generic, type(None))
 # What goes through a whole generator before it does anything else.
 _CONSUMERS = (sum, min, max, sorted, list, tuple, math.fsum, math.prod, np.fromiter)
-# Iterators that loops make for themselves.
-_FRESH = (enumerate, zip, map, filter, reversed)
 
 
 class _Concrete:

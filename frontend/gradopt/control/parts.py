@@ -199,7 +199,7 @@ class Part:
             values = enter() or [None] * len(storages)
             for storage, value in zip(storages, values, strict=True):
                 entered.append((storage, storage.enter(value)))
-            unnoticed = none_unnoticed(variables.functions, CannotRollError)
+            unnoticed = none_unnoticed(variables.functions, cells, CannotRollError)
             with unnoticed, (containers or _no_containers)(self.scope) as look:
                 try:
                     self.exit = exit_of(part())

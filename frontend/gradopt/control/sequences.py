@@ -19,7 +19,7 @@ from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, rows_of
 from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
-from gradopt.errors import ConversionError
+from gradopt.errors import ConversionError, UnsupportedError
 from gradopt.ir import prims
 from gradopt.ir.affine import affine, between, lies_between
 from gradopt.ir.intervals import assume
@@ -297,7 +297,12 @@ class _NdEnumerated(Numbered):
 
 
 def numbered(value: Any) -> Numbered | None:
-    """What a loop of compiled code could go through, or None."""
+    """What a loop of compiled code could go through, or None.
+
+    Of an iterator, that is what is left of it, which is gone then.
+    """
+    if isinstance(value, Once):
+        return value.taken()
     if isinstance(value, Numbered):
         return value
     if isinstance(value, Flat):
@@ -313,6 +318,59 @@ def numbered(value: Any) -> Numbered | None:
     if type(value) is np.ndarray and value.ndim and value.dtype in SUPPORTED:
         return _Rows(value)
     return None
+
+
+# -- Iterators ---------------------------------------------------------------------------------
+
+
+class Once(Iterator[Any]):
+    """An iterator over something numbered, as `zip` gives one: it can be gone through once.
+
+    Args:
+        whole: what it goes through.
+        sources: iterators among what that was made of.
+    """
+
+    def __init__(self, whole: Numbered, *sources: Any) -> None:
+        self.whole = whole
+        self._sources = [source for source in sources if isinstance(source, Once)]
+        self._items: Iterator[Any] | None = None
+        self._is_unknown = False
+
+    def taken(self) -> Numbered | None:
+        """All of it, if nothing was taken before; it is used up then."""
+        self._require_known()
+        if self._items is not None:
+            return None
+        self._items = iter(())
+        return self.whole
+
+    def left(self, place: int | None) -> None:
+        """Notes that a loop was left.
+
+        Args:
+            place: the first element that it has not taken; None if only the run knows that.
+        """
+        for source in self._sources:
+            source.left(None)
+        if place is None:
+            self._is_unknown = True
+        else:
+            self._items = itertools.islice(iter(self.whole), place, None)
+
+    def _require_known(self) -> None:
+        if self._is_unknown:
+            raise UnsupportedError(
+                "an iterator is gone through again of which a loop took some elements: which ones "
+                "are left is known only when the compiled code runs; make a new one",
+                source_location(),
+            )
+
+    def __next__(self) -> Any:
+        self._require_known()
+        if self._items is None:
+            self._items = iter(self.whole)
+        return next(self._items)
 
 
 # -- What builtins become ----------------------------------------------------------------------
@@ -346,7 +404,7 @@ def enumerated(iterable: Any, start: int = 0) -> Any:
     inner = numbered(iterable)
     if inner is None or type(start) is not int:
         return enumerate(iterable, start)
-    return _Enumerated(inner, start)
+    return Once(_Enumerated(inner, start), iterable)
 
 
 def zipped(*iterables: Any, strict: bool = False) -> Any:
@@ -355,7 +413,10 @@ def zipped(*iterables: Any, strict: bool = False) -> Any:
     found = [part for part in parts if part is not None]
     if not found or len(found) != len(parts) or (strict and not _are_as_long(found)):
         return zip(*iterables, strict=strict)
-    return _Zipped(found)
+    for iterable in iterables:
+        if isinstance(iterable, Once):
+            iterable.left(None)  # Another one may be shorter.
+    return Once(_Zipped(found))
 
 
 def _are_as_long(parts: Sequence[Numbered]) -> bool:
@@ -370,7 +431,7 @@ def product_of(*iterables: Any, repeat: int = 1) -> Any:
     found = [part for part in parts if part is not None]
     if not found or len(found) != len(parts) or type(repeat) is not int or repeat < 1:
         return itertools.product(*iterables, repeat=repeat)
-    return Product(found * repeat)
+    return Once(Product(found * repeat))
 
 
 def _held(iterable: Any) -> Any:
@@ -387,19 +448,19 @@ def ndindex_of(*shape: Any) -> Any:
     if not ranges or any(not isinstance(r, TracedRange) and not r for r in ranges):
         return np.ndindex(*shape)
     parts = [numbered(part) for part in ranges]
-    return Product([part for part in parts if part is not None])
+    return Once(Product([part for part in parts if part is not None]))
 
 
 def ndenumerate_of(arr: Any) -> Any:
     """As `numpy.ndenumerate`."""
     found = numbered(arr)
-    return np.ndenumerate(arr) if found is None else _NdEnumerated(arr)
+    return np.ndenumerate(arr) if found is None else Once(_NdEnumerated(arr))
 
 
 def reversed_of(sequence: Any) -> Any:
     """As `reversed`."""
     inner = numbered(sequence)
-    return reversed(sequence) if inner is None else _Reversed(inner)
+    return reversed(sequence) if inner is None else Once(_Reversed(inner))
 
 
 # -- What is gone through more than once -------------------------------------------------------
@@ -411,10 +472,11 @@ class Again(Iterator[Any]):
     Args:
         whole: the array.
         place: the first element.
+        owner: the iterator that goes through it, if there is one.
     """
 
-    def __init__(self, whole: Any, place: int = 0) -> None:
-        self._whole, self._place = whole, place
+    def __init__(self, whole: Any, place: int = 0, owner: Once | None = None) -> None:
+        self._whole, self._place, self._owner = whole, place, owner
         self._items = itertools.islice(iter(whole), place, None)
 
     def __next__(self) -> Any:
@@ -425,7 +487,14 @@ class Again(Iterator[Any]):
     def rest(self) -> Callable[[], Iterator[Any]]:
         """What is left, as often as it is asked for."""
         whole, place = self._whole, self._place
+        if self._owner is not None:
+            self._owner.left(None)
         return lambda: Again(whole, place)
+
+    def left(self) -> None:
+        """Notes that a loop was left behind the last element."""
+        if self._owner is not None:
+            self._owner.left(self._place)
 
 
 def replayed(items: Iterator[Any]) -> Callable[[], Iterator[Any]]:

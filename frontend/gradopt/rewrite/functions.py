@@ -61,9 +61,21 @@ def is_users(function: FunctionType, package: str = "") -> bool:
         package: an installed package that is the user's.
     """
     file = function.__code__.co_filename
-    if file.startswith("<") or is_internal_file(file):
-        return False
-    return not file.startswith(_LIBRARIES) or package_of(function) == package
+    if is_users_file(file):
+        return True
+    is_ours = file.startswith("<") or is_internal_file(file)
+    return not is_ours and package_of(function) == package
+
+
+def is_users_file(file: str) -> bool:
+    """Whether a file is neither ours, nor Python's, nor of an installed package."""
+    return not (file.startswith(("<", *_LIBRARIES)) or is_internal_file(file))
+
+
+def has_own_init(cls: type) -> bool:
+    """Whether instances of a class are made by a function of the user's alone."""
+    init: Any = cls.__init__
+    return type(init) is FunctionType and is_users(init) and cls.__new__ is object.__new__
 
 
 def package_of(function: FunctionType) -> str:
@@ -185,6 +197,30 @@ def _assigned_outside(code: CodeType) -> frozenset[str]:
         if isinstance(const, CodeType):
             found |= _assigned_outside(const)
     return frozenset(found).intersection(code.co_freevars)
+
+
+@functools.lru_cache(4096)
+def names_used(code: CodeType) -> tuple[str, ...]:
+    """The names, but for local ones, that code uses, or that of a function or statement in it."""
+    found = dict.fromkeys(code.co_names)
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found.update(dict.fromkeys(names_used(const)))
+    return tuple(found)
+
+
+@functools.lru_cache(4096)
+def assigned_globals(code: CodeType) -> tuple[str, ...]:
+    """The global names that code assigns, or that of a function in it."""
+    found = {
+        instruction.argval: None
+        for instruction in dis.get_instructions(code)
+        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
+    }
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            found.update(dict.fromkeys(assigned_globals(const)))
+    return tuple(found)
 
 
 _FACTORY = "<factory>"

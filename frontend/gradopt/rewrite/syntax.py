@@ -507,6 +507,10 @@ class _Rewriter(ast.NodeTransformer):
             return self._elements(node, node.generators)
         return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
 
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        """A generator: it belongs to the part that makes it, and may use it up."""
+        return _at(_operator("made", [self.generic_visit(node)]), node)  # pyright: ignore
+
     def _is_loop(self, node: ast.ListComp | ast.GeneratorExp) -> bool:
         """Whether its iterations can be functions: they bind no names that others see."""
         parts = list(ast.walk(node))

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Iterators: they can be gone through once, in compiled code, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from as_numpy import agrees, rolled
+
+import gradopt as go
+from gradopt.errors import UnsupportedError
+
+X = np.random.default_rng(5).normal(size=10)
+
+
+def doubled(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    return pair[0], 2 * pair[1]
+
+
+MAKERS: dict[str, Callable[[Any], Any]] = {
+    "enumerate": lambda x: enumerate(x),
+    "zip": lambda x: zip(range(10), x, strict=True),
+    "reversed": lambda x: reversed(list(enumerate(x))),
+    "ndenumerate": lambda x: ((i[0], v) for i, v in np.ndenumerate(x)),
+    "generator": lambda x: ((i, x[i]) for i in range(10)),
+    "map": lambda x: map(doubled, enumerate(x)),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_iterators_are_used_up(name: str) -> None:
+    def f(x):
+        items, total = MAKERS[name](x), 0.0
+        for i, v in items:
+            total = total + v * i
+        for i, v in items:
+            total = total + v * i + 1
+        return total + sum([v for _, v in items])
+
+    agrees(f, X)
+
+
+def test_a_loop_may_go_on_where_another_one_ended() -> None:
+    def f(x):
+        items = enumerate(x[:5])
+        _, first = next(items)
+        total = 0.0
+        for i, v in items:
+            if i == 3:
+                break
+            total = total + v * first
+        for i, v in items:
+            total = total + v * i
+        return total
+
+    agrees(f, X)
+
+
+def test_iterators_within_iterators() -> None:
+    def f(x):
+        inner = enumerate(x)
+        total = 0.0
+        for n, (i, v) in enumerate(inner):
+            total = total + v * (n + i)
+        for _, v in inner:
+            total = total + v
+        return total
+
+    assert rolled(agrees(f, X)) == [True]
+
+    def zipped(x):
+        inner = enumerate(x)
+        total = 0.0
+        for (i, v), w in zip(inner, x[:8], strict=False):
+            total = total + v * i + w
+        for _, v in inner:
+            total = total + v
+        return total
+
+    with pytest.raises(UnsupportedError, match="only when the compiled code runs; make a new one"):
+        go.compile(zipped)(X)
+
+
+@pytest.mark.parametrize("size", [5, 10])
+def test_which_elements_are_left_may_be_unknown(size: int) -> None:
+    def f(x):
+        items, total = enumerate(x), 0.0
+        for i, v in items:
+            if v > 1e3:
+                break
+            total = total + v * i
+        for _, v in items:
+            total = total + v
+        return total
+
+    with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+        go.compile(f)(X[:size])
+
+
+def of_zip(x: Any) -> Any:
+    pairs, total = zip([1.0, 2.0], [3.0, 4.0], strict=True), 0.0
+    for i in range(10):
+        for a, b in pairs:
+            total = total + a * b * x[i]
+    return total
+
+
+def of_arrays(x: Any) -> Any:
+    pairs, total = zip(x, x, strict=True), 0.0
+    for i in range(10):
+        for a, b in pairs:
+            total = total + a * b * x[i]
+    return total
+
+
+def of_maps(x: Any) -> Any:
+    numbers, total = map(abs, [1.0, 2.0]), 0.0
+    for i in range(10):
+        total = total + x[i] * sum(numbers)
+    return total
+
+
+def of_generators(x: Any) -> Any:
+    numbers, total = (a for a in [1.0, 2.0]), 0.0
+    for i in range(10):
+        total = total + x[i] * sum(numbers)
+    return total
+
+
+def of_several(x: Any) -> Any:
+    numbers, total = iter(range(100)), 0.0
+    for i in range(10):
+        for a, b in zip([1.0, 2.0], numbers, strict=False):
+            total = total + a * b * x[i]
+    return total
+
+
+def of_lists(x: Any) -> Any:
+    numbers, total = iter(range(100)), 0.0
+    for i in range(10):
+        total = total + x[i] * sum([2 * a for a in numbers])
+    return total
+
+
+FROM_OUTSIDE = [of_zip, of_arrays, of_maps, of_generators, of_several, of_lists]
+
+
+@pytest.mark.parametrize("f", FROM_OUTSIDE)
+def test_loops_do_not_use_up_what_they_have_not_made(f: Callable[[Any], Any]) -> None:
+    assert rolled(agrees(f, X))[0] is False
+
+
+def test_loops_use_up_what_they_make() -> None:
+    def f(x):
+        total = 0.0
+        for i in range(10):
+            for a, b in zip([1.0, 2.0], map(abs, [3.0, -4.0]), strict=True):
+                total = total + a * b * x[i]
+            total = total + sum(max(x[i], a) for a in (1.0, 2.0))
+            total = total + max(x[i] * a for a in (1.0, 2.0))
+        return total
+
+    assert True in rolled(agrees(f, X))
