@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,51 @@ def test_properties_branch_on_traced_values() -> None:
         return total
 
     assert rolled(agrees(f, X)) == [True]
+
+
+class Rule:
+    """Its properties have names of NumPy's, or are called."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @property
+    def size(self) -> Any:
+        if self.value > 0:
+            return self.value * 2
+        return self.value
+
+    @property
+    def kernel(self) -> Callable[[Any], Any]:
+        factor = 1.0
+        if self.value > 0:
+            factor = self.value
+        return lambda x: factor * x if x > 0 else x
+
+    @property
+    def mean(self) -> Callable[[], Any]:
+        return lambda: self.size if self.value > 1 else 0.0
+
+
+def test_properties_that_are_called_and_that_have_names_of_numpys() -> None:
+    def f(x):
+        total = 0.0
+        for value in x:
+            total += Rule(value).kernel(value + 1) + Rule(value).size * Rule(-value).mean()
+        return total
+
+    assert rolled(agrees(f, X)) == [True]
+
+
+def test_names_of_modules_may_be_those_of_other_things() -> None:
+    def of_parameters(x, scipy):
+        return x[0] * scipy.opened
+
+    def of_locals(x):
+        math = Gate(x[1])
+        return [of_parameters(x, math), math.opened, (lambda numpy: numpy.opened)(Gate(x[2]))]
+
+    agrees(of_locals, X)
 
 
 class Lazy:

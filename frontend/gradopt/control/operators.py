@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -587,6 +588,8 @@ class Operators:
 
     def attribute(self, owner: Any, name: str) -> Any:
         """`owner.name`: the function of a property is rewritten."""
+        if type(owner) in _WITHOUT_PROPERTIES:
+            return getattr(owner, name)
         for kind in type(owner).__mro__:
             found = vars(kind).get(name)
             if found is not None:
@@ -751,6 +754,8 @@ def _ended(left: Exit) -> Exit | None:
     return Exit(frozenset({0, RETURN}), wrap(code), left.value)
 
 
+# They have none of the user's.
+_WITHOUT_PROPERTIES = (Handle, np.ndarray, ModuleType, list, dict)
 # What goes through a whole generator before it does anything else.
 _CONSUMERS = (sum, min, max, sorted, list, tuple, math.fsum, math.prod, np.fromiter)
 

@@ -149,7 +149,9 @@ def _rewrite(function: FunctionType) -> Rewritten | str | None:
     owner = function.__qualname__.rpartition("<locals>.")[2].split(".")[:-1]
     if owner and isinstance(tree, ast.FunctionDef):
         _mangle(tree, owner[-1])
-    made, sites = rewrite_function(tree, code.co_filename)
+    known = function.__globals__
+    modules = frozenset([n for n in names_used(code) if type(known.get(n)) is ModuleType])
+    made, sites = rewrite_function(tree, code.co_filename, modules)
     code = _compiled(made, code)
     _note(code)
     return Rewritten(code, OPERATORS[0](sites, package_of(function)))

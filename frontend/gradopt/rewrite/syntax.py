@@ -25,8 +25,6 @@ import copy
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import numpy as np
-
 from gradopt.errors import SourceLocation
 from gradopt.rewrite.desugar import desugared
 from gradopt.rewrite.names import (
@@ -53,17 +51,19 @@ _ITEM, _EXIT = "<item>", "<exit>"
 _OF_THE_FRAME = frozenset({"super", "locals", "globals", "vars", "dir", "eval", "exec"})
 _SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 
-# What most attributes are: no properties of the user's.
-_NUMPYS_ATTRIBUTES = frozenset(dir(np.ndarray))
-_MODULES = frozenset({"np", "numpy", "math", "scipy"})
-
 N = TypeVar("N", bound=ast.AST)
 
 
-def rewrite_function(tree: Function, file: str) -> tuple[Function, list[Site]]:
-    """The definition with its statements and expressions as calls; what they are."""
+def rewrite_function(tree: Function, file: str, modules: Names) -> tuple[Function, list[Site]]:
+    """The definition with its statements and expressions as calls; what they are.
+
+    Args:
+        tree: the definition.
+        file: that it is in.
+        modules: names of modules outside of it.
+    """
     sites: list[Site] = []
-    return _Rewriter(tree, file, sites).function(), sites
+    return _Rewriter(tree, file, sites, modules).function(), sites
 
 
 def _at(node: N, place: ast.AST) -> N:
@@ -93,7 +93,9 @@ def _no_arguments(names: Sequence[str] = ()) -> ast.arguments:
 class _Rewriter(ast.NodeTransformer):
     """Rewrites one function; those that are defined in it have rewriters of their own."""
 
-    def __init__(self, tree: Function, file: str, sites: list[Site], qualname: str = "") -> None:
+    def __init__(
+        self, tree: Function, file: str, sites: list[Site], modules: Names, qualname: str = ""
+    ) -> None:
         self._tree = tree
         self._file = file
         self._sites = sites
@@ -112,6 +114,7 @@ class _Rewriter(ast.NodeTransformer):
         self._parameters = frozenset(arg.arg for arg in parameters(tree))
         first = [*tree.args.posonlyargs, *tree.args.args][:1]
         self._first = first[0].arg if first else ""
+        self._modules = modules - bound(body) - self._parameters
         self._shared = NONE
         self._functions = 0
         self._live: Liveness | None = None
@@ -392,7 +395,7 @@ class _Rewriter(ast.NodeTransformer):
         """A function that the user's function defines."""
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
         self._visit_defaults(node.args)
-        return _Rewriter(node, self._file, self._sites, self._qualname).function()
+        return _Rewriter(node, self._file, self._sites, self._modules, self._qualname).function()
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
         """In functions whose statements stay Python's own."""
@@ -414,7 +417,7 @@ class _Rewriter(ast.NodeTransformer):
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         """A lambda."""
         self._visit_defaults(node.args)
-        return _Rewriter(node, self._file, self._sites, self._qualname).function()
+        return _Rewriter(node, self._file, self._sites, self._modules, self._qualname).function()
 
     def visit_withitem(self, node: ast.withitem) -> ast.AST:
         """What a `with` statement enters."""
@@ -620,11 +623,7 @@ class _Rewriter(ast.NodeTransformer):
         first = node.args[0] if node.args else None
         if isinstance(first, ast.GeneratorExp) and self._is_loop(first):
             return self._consumed(node, first)
-        function = node.func
-        if isinstance(function, ast.Attribute):
-            function.value = self.visit(function.value)  # A method is no property.
-        else:
-            node.func = self.visit(function)
+        node.func = self.visit(node.func)
         node.args = [self.visit(argument) for argument in node.args]
         node.keywords = [self.visit(keyword) for keyword in node.keywords]
         node.func = _at(_operator("call", [node.func]), node.func)
@@ -643,9 +642,9 @@ class _Rewriter(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load):
             node.value = _at(_operator("store", [node.value]), node.value)
             return node
-        if node.attr.startswith("__") or node.attr in _NUMPYS_ATTRIBUTES:
+        if node.attr.startswith("__"):
             return node
-        if isinstance(node.value, ast.Name) and node.value.id in _MODULES:
+        if isinstance(node.value, ast.Name) and node.value.id in self._modules:
             return node
         return _at(_operator("attribute", [node.value, ast.Constant(node.attr)]), node)
 
