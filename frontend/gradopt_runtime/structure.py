@@ -265,6 +265,8 @@ class Signature:
         result: the structure of the result, as it is in the file.
         sizes: the numbers of arguments that are sizes of others.
         given: the arguments that a call has, all but these.
+        strides: how arguments lie in memory, in bytes, and none for row-major order; None where the
+            program does not depend on it.
     """
 
     def __init__(
@@ -284,6 +286,7 @@ class Signature:
             (-1, name, _leaf_count(tree)) for name, tree in structure["keywords"].items()
         ]
         self._weak = frozenset(structure["weak"])
+        self.strides: list[list[int]] | None = structure.get("strides")
         sizes = {size for leaf in self.arguments for size in leaf.sizes}
         self.sizes = tuple(sorted(sizes - {-1}))
         self.given = tuple([x for i, x in enumerate(self.arguments) if i not in sizes])
@@ -390,6 +393,23 @@ class Signature:
             return (*array.shape[:1], *leaf.shape[1:])
         return leaf.shape
 
+    def _require_order(self, array: Any, leaf: Leaf) -> None:
+        """Raises for an array that does not lie in memory as those that the program is for."""
+        if self.strides is None:
+            return
+        wanted = tuple(self.strides[self.arguments.index(leaf)])
+        is_plain = not isinstance(array, np.ndarray) or array.flags.c_contiguous
+        if any(size >= 0 for size in leaf.sizes):
+            # Rows may be left out, if dimensions lie from the outermost to the innermost.
+            steps = [n for n, size in zip(array.strides, array.shape, strict=True) if size > 1]
+            is_plain |= steps == sorted(steps, reverse=True)
+        if (() if is_plain else array.strides) != wanted:
+            raise ValueError(
+                f"expected an array with strides {wanted or 'of row-major order'} at {leaf.path}, "
+                f"but got one with {array.strides}: the function writes to arrays, of which what "
+                "is a view depends on their memory order; save it for such an array, too"
+            )
+
     def _array(
         self,
         value: Any,
@@ -412,6 +432,7 @@ class Signature:
             got = f"{array.dtype}{list(array.shape)}"
             raise TypeError(f"expected {expected} at {leaf.path}, but got {got}")
         shape = self._shape(array, leaf, found)
+        self._require_order(array, leaf)
         if there is not None:
             return there
         if shape != array.shape:

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import gradopt as go
+import gradopt_runtime
 from gradopt import errors
 from gradopt.array.views import is_descending, is_row_major, kept_order
+from gradopt.errors import UnsupportedError
 
 FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
     "numpy.ravel": lambda x, order: np.ravel(x, order=order),
@@ -383,3 +385,65 @@ def test_code_for_one_order_refuses_others() -> None:
     fixed(x)
     with pytest.raises(go.errors.ArgumentError, match="strides of row-major order"):
         fixed(np.asfortranarray(x))
+
+
+def shared(x: Any) -> Any:
+    """What is a view depends on how `x` lies in memory: `y` lies like it."""
+    y = x * 2
+    y.reshape(-1)[1] = 50.0
+    return y + x
+
+
+def test_elements_that_are_mapped_lie_in_memory_as_numpys() -> None:
+    plain = np.arange(24.0).reshape(2, 3, 4)
+    layouts = [plain, np.asfortranarray(plain), plain.transpose(1, 0, 2).copy().transpose(1, 0, 2)]
+    for axis in range(3):
+        mapped = go.compile(lambda x, axis=axis: go.vmap(shared, in_axes=axis)(x))
+        gradient = go.grad(lambda x, axis=axis: np.sum(go.vmap(shared, in_axes=axis)(x) ** 2))
+        for x in layouts:
+            want = np.array([shared(v) for v in np.moveaxis(x, axis, 0)])
+            np.testing.assert_array_equal(mapped(x), want)
+            of_elements = [
+                go.grad(lambda v: np.sum(shared(v) ** 2))(v) for v in np.moveaxis(x, axis, 0)
+            ]
+            np.testing.assert_array_equal(gradient(x), np.moveaxis(np.array(of_elements), 0, axis))
+
+
+@pytest.mark.parametrize("load", [go.load, gradopt_runtime.load])
+def test_saved_functions_are_for_one_memory_order(load: Any, tmp_path: Path) -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    compiled = go.compile(shared)
+    go.save(compiled.lower(x), tmp_path / "one")
+    loaded = load(tmp_path / "one")
+    np.testing.assert_array_equal(loaded(x), shared(x))
+    with pytest.raises(ValueError, match="strides of row-major order at x, but got one with"):
+        loaded(np.asfortranarray(x))
+
+    for layout in (x, np.asfortranarray(x), np.arange(12.0).reshape(2, 6)[:, ::2]):
+        compiled(layout)
+    go.save(compiled, tmp_path / "several")
+    loaded = load(tmp_path / "several")
+    for layout in (x, np.asfortranarray(x), np.arange(12.0).reshape(2, 6)[:, ::2]):
+        np.testing.assert_array_equal(loaded(layout), shared(layout))
+
+    go.save(go.compile(lambda x: x * 2 + x).lower(x), tmp_path / "none")
+    np.testing.assert_array_equal(load(tmp_path / "none")(np.asfortranarray(x)), 3 * x)
+
+
+def test_saved_functions_of_named_sizes_are_for_one_memory_order(tmp_path: Path) -> None:
+    compiled = go.compile(written_in_a_result, dynamic={"x": {0: go.Dim("n", max=64)}})
+    go.save(compiled.lower(SIZED), tmp_path / "rows")
+    loaded = go.load(tmp_path / "rows")
+    for rows in (SIZED, SIZED[:2], SIZED[::2]):
+        np.testing.assert_allclose(loaded(rows), written_in_a_result(rows), rtol=1e-13)
+    with pytest.raises(ValueError, match="strides of row-major order at x, but got one with"):
+        loaded(np.asfortranarray(SIZED))
+
+    def writes_elsewhere(x):
+        y = np.zeros(3)
+        y[0] = 1.0
+        return only_read(x) + y
+
+    compiled = go.compile(writes_elsewhere, dynamic={"x": {0: go.Dim("n", max=64)}})
+    with pytest.raises(UnsupportedError, match="do not lie in row-major order"):
+        go.save(compiled.lower(np.asfortranarray(SIZED)), tmp_path / "rows")

@@ -84,6 +84,7 @@ def save(
         numbers[name] = []
         for lowered, places in _signatures(_all_lowered(name, function)):
             numbers[name].append(len(structures))
+            _require_known_order(name, lowered)
             if lowered.written:
                 raise UnsupportedError(
                     f"{name} writes to its argument {lowered.arguments[lowered.written[0]].path}, "
@@ -117,6 +118,18 @@ def save(
         raise UnsupportedError(str(error)) from None
     if header is not None:
         compiler().write_header(os.fsencode(header), Path(path).name, programs)
+
+
+def _require_known_order(name: str, lowered: Lowered) -> None:
+    """Raises where code depends on the memory order of an array whose sizes differ."""
+    for leaf in lowered.arguments:
+        if leaf.sizes and leaf.strides:
+            raise UnsupportedError(
+                f"{name} cannot be saved for {leaf.path}, whose dimensions have a size of the call "
+                "and do not lie in row-major order: it writes to arrays, and what is a view "
+                "depends on that",
+                function_source(lowered.function),
+            )
 
 
 def _level(name: str) -> int:
@@ -258,6 +271,7 @@ def _check(check: Check) -> tuple[str, str, str, int]:
 def _structure(lowered: Lowered) -> dict[str, Any]:
     positional, keywords = lowered.structure.children
     names = argument_names(lowered.function, len(positional.children))
+    strides = [list(leaf.strides) for leaf in lowered.arguments] if lowered.has_strides else None
     return {
         "positional": [
             [path, _tree(child)] for path, child in zip(names, positional.children, strict=True)
@@ -267,6 +281,7 @@ def _structure(lowered: Lowered) -> dict[str, Any]:
         },
         "result": _tree(lowered.result_tree),
         "weak": [i for i, leaf in enumerate(lowered.arguments) if leaf.weak],
+        **({} if strides is None else {"strides": strides}),
     }
 
 

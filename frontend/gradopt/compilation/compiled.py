@@ -180,13 +180,15 @@ class Compiled(_gradopt.Dispatcher):
 
     def _take_ready(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Lowered | None:
         """What was lowered for another call with such arguments and is not looked up yet."""
-        ready, self._ready = self._ready, None
+        ready = self._ready
         if ready is None:
             return None
         leaves, structure = flatten(self._argument_trees(args, kwargs))
         found = tuple(self._given(leaves, structure).arguments)
-        is_like = structure == ready.structure and found == ready.arguments
-        return ready if is_like else None
+        if structure != ready.structure or found != ready.arguments:
+            return None
+        self._ready = None
+        return ready
 
     @hide_frames
     def _flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:

@@ -78,6 +78,7 @@ class LoadedFunction(_gradopt.Dispatcher):
             _MAX_SPECIALIZATIONS,
             rows,
             self._is_sized and rows is None,
+            any(signature.strides is not None for signature in signatures),
         )
         self.__name__ = name
         self._programs = [

@@ -144,7 +144,8 @@ def _argument_of(value: Value, leaf: Handle, path: str, axis: int | None, frozen
         weak, scalar = leaf._weak, leaf._is_scalar
         strides = _memory_order(leaf) if leaf._extents else ()
         return argument_array(value, path, weak=weak, scalar=scalar, frozen=frozen, strides=strides)
-    return argument_array(value, path, scalar=not value.shape, frozen=frozen)
+    strides = _memory_order(leaf, axis)
+    return argument_array(value, path, scalar=not value.shape, frozen=frozen, strides=strides)
 
 
 def _emit(
@@ -286,12 +287,14 @@ def traced_leaves(
     return traced, treedef, paths
 
 
-def _memory_order(array: Any) -> Strides | None:
-    """How an array lies in memory, as `Storage.strides` has it."""
+def _memory_order(array: Any, axis: int | None = None) -> Strides | None:
+    """How an array lies in memory, or its elements along an axis, as `Storage.strides` has it."""
     if isinstance(array, Handle):
-        strides = array._strides()
-        is_plain = strides is not None and is_row_major(array.shape, strides)
-        return () if is_plain else strides
+        shape, strides = array.shape, array._strides()
+        if axis is not None and strides is not None:
+            shape = (*shape[:axis], *shape[axis + 1 :])
+            strides = (*strides[:axis], *strides[axis + 1 :])
+        return () if strides is not None and is_row_major(shape, strides) else strides
     if array.flags.c_contiguous:
         return ()
     size = array.itemsize
