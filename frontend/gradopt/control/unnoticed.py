@@ -106,6 +106,9 @@ class _Reached:
         self._package = ""
         for function in self._pending[:1]:
             self._package = str(function.__globals__.get("__name__")).partition(".")[0]
+        if self._package not in _visits_of:
+            _visits_of[self._package] = weakref.WeakKeyDictionary()
+        self._visits_known = _visits_of[self._package]
         while self._pending:
             if len(self._seen) > _MOST:
                 self.may_change = True
@@ -131,10 +134,10 @@ class _Reached:
 
     def _visits(self, kind: type) -> Callable[[_Reached, Any], None] | None:
         """What looks at objects of a class; None for those that neither change nor hold others."""
-        known = _visits_of.setdefault(self._package, weakref.WeakKeyDictionary())
-        if kind not in known:
-            known[kind] = self._found_visit(kind)
-        return known[kind]
+        found = self._visits_known.get(kind, _UNKNOWN)
+        if found is _UNKNOWN:
+            found = self._visits_known[kind] = self._found_visit(kind)
+        return found
 
     def _found_visit(self, kind: type) -> Callable[[_Reached, Any], None] | None:
         if kind in _WRAPPERS:
@@ -195,7 +198,9 @@ class _Reached:
         cells = [cell for cell in function.__closure__ or () if id(cell) not in self._own]
         self._found += [function, *cells]
         self._pending += _contents(function)
-        self._pending += [function.__defaults__, function.__kwdefaults__, vars(function)]
+        for held in (function.__defaults__, function.__kwdefaults__, function.__dict__):
+            if held:
+                self._pending.append(held)
         known, names = function.__globals__, names_used(function.__code__)
         assigned = assigned_globals(function.__code__)
         if assigned:
@@ -242,6 +247,7 @@ def _contents(function: FunctionType) -> list[Any]:
     return found
 
 
+_UNKNOWN: Any = object()
 # What looks at objects, by their classes, for the package that is the user's.
 _visits_of: dict[str, weakref.WeakKeyDictionary[type, Any]] = {}
 # What other objects are made of.

@@ -211,14 +211,17 @@ def names_used(code: CodeType) -> tuple[str, ...]:
     return tuple(found)
 
 
+_TO_GLOBALS = {opcode.opmap["STORE_GLOBAL"], opcode.opmap["DELETE_GLOBAL"]}
+
+
 @functools.lru_cache(4096)
 def assigned_globals(code: CodeType) -> tuple[str, ...]:
     """The global names that code assigns, or that of a function in it."""
-    found = {
-        instruction.argval: None
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
-    }
+    found: dict[str, None] = {}
+    if not _TO_GLOBALS.isdisjoint(code.co_code[::2]):
+        for instruction in dis.get_instructions(code):
+            if instruction.opcode in _TO_GLOBALS:
+                found[instruction.argval] = None
     for const in code.co_consts:
         if isinstance(const, CodeType):
             found.update(dict.fromkeys(assigned_globals(const)))
