@@ -307,7 +307,11 @@ _ACCUMULATE_IN_OUT = frozenset({np.sum, np.prod, np.cumsum, np.cumprod})
 # They cast the arrays that they join to the dtype of their output, by casting=.
 _JOINING = frozenset({np.concatenate, np.stack})
 # Their results are cast to any real dtype.
-_CASTING = _ACCUMULATE_IN_OUT | {np.max, np.min, np.any, np.all}
+_CASTING = _ACCUMULATE_IN_OUT | {np.max, np.min, np.any, np.all, np.trace}
+# NumPy casts sums to the dtype of the output, and divides these: that is what the cast of the
+# result is, unless the sum has no place in a narrow or unsigned integer.
+_DIVIDED_IN_OUT = frozenset({np.mean, np.var, np.median, np.nanmedian})
+_WIDE_KINDS = ("?", "i", "l", "q")
 # Their outputs are cast to the dtype of results, and back.
 _CASTING_BACK = frozenset({np.take, np.compress, np.argmax, np.argmin})
 
@@ -332,6 +336,8 @@ def _require_cast(function: Any, name: str, value: Value, out: Handle) -> None:
             )
         return
     if function in _CASTING and not (source.kind == "c" and target.kind != "c"):
+        return
+    if function in _DIVIDED_IN_OUT and target.char in _WIDE_KINDS and source.kind != "c":
         return
     casting = "safe" if function is np.einsum else "same_kind"
     if not np.can_cast(source, target, casting):
