@@ -382,26 +382,28 @@ def test_arguments_have_the_names_of_parameters() -> None:
         def loss(self, w: Any, *rest: Any, scale: Any = 1.0) -> Any:
             return np.sum(w) * scale
 
-    loss = Model().loss
+    loss, other = Model().loss, slice(1)
     named = functools.partial(lambda a, b, c: a, c=1)
     for call, name in (
-        (lambda: go.compile(loss)("text"), "w"),
-        (lambda: go.compile(loss)(X, X, [X, "text"]), "rest[1][1]"),
-        (lambda: go.compile(loss)(X, scale={"k": "text"}), "scale['k']"),
-        (lambda: go.compile(named)(X, "text"), "b"),
-        (lambda: go.compile(go.grad(loss))("text"), "w"),
-        (lambda: go.compile_value_and_grad(loss)("text"), "w"),
-        (lambda: go.grad(loss)("text"), "w"),
-        (lambda: go.compile(go.compile(loss))("text"), "w"),
-        (lambda: go.compile(dict)("text"), "args[0]"),
-        (lambda: go.gradcheck(loss, (X, "text")), "rest[0]"),
-        (lambda: go.jvp(loss, ("text",), (X,)), "primals[0]"),
-        (lambda: go.jvp(loss, (X,), ("text",)), "tangents[0]"),
-        (lambda: go.vjp(loss, "text"), "primals[0]"),
+        (lambda: go.compile(loss)(other), "w"),
+        (lambda: go.compile(loss)(X, X, [X, other]), "rest[1][1]"),
+        (lambda: go.compile(loss)(X, scale={"k": other}), "scale['k']"),
+        (lambda: go.compile(named)(X, other), "b"),
+        (lambda: go.compile(go.grad(loss))(other), "w"),
+        (lambda: go.compile_value_and_grad(loss)(other), "w"),
+        (lambda: go.grad(loss)(other), "w"),
+        (lambda: go.compile(go.compile(loss))(other), "w"),
+        (lambda: go.compile(dict)(other), "args[0]"),
+        (lambda: go.gradcheck(loss, (X, other)), "rest[0]"),
+        (lambda: go.jvp(loss, (other,), (X,)), "primals[0]"),
+        (lambda: go.jvp(loss, (X,), (other,)), "tangents[0]"),
+        (lambda: go.vjp(loss, other), "primals[0]"),
     ):
         with pytest.raises(errors.ArgumentTypeError) as info:
             call()
-        assert str(info.value).startswith(f"{name} is of type str"), str(info.value)
+        assert str(info.value).startswith(f"{name} is of type slice"), str(info.value)
+    with raises(errors.ArgumentTypeError, "w is of type str"):
+        go.compile_grad(loss)("text")  # Texts are static, and have no derivatives.
     with raises(errors.ConversionError, "float64[3] (rest[0])"):
         go.compile(lambda w, *rest: float(rest[0]))(X, X)
     with raises(errors.ArgumentTypeError, "respect to w['n'] of dtype int64"):

@@ -9,6 +9,7 @@ import decimal
 import enum
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,3 +266,27 @@ def test_objects_are_compared_as_they_say() -> None:
     for value, size in ((one, 1), (one, 1), (two, 2), (ByName("a", 1), 3), (ByName("a", 2), 3), (ByName("b", 1), 4), (len, 5), (int, 6), (len, 6)):  # fmt: skip
         f(I, value)
         assert f.cache_size() == size
+
+
+def reduced(x: Any, how: str = "sum", *, by: bytes = b"1") -> Any:
+    return getattr(np, how)(x) * int(by)
+
+
+def test_texts_are_static_by_themselves(tmp_path: Path) -> None:
+    x = np.array([1.0, 2.0, 4.0])
+    compiled = go.compile(reduced)
+    for _ in range(2):
+        assert compiled(x) == 7.0
+        assert compiled(x, "max") == compiled(x, how="max") == 4.0
+        assert compiled(x, "prod", by=b"2") == 16.0
+    assert compiled.cache_size() == 4
+    np.testing.assert_array_equal(go.compile_grad(reduced)(x, "max"), [0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(go.grad(reduced)(x, "prod"), [8.0, 4.0, 2.0])
+    assert compiled.lower(x, "min").compile()(x, "min") == 1.0
+    go.save(compiled, tmp_path / "reduced")
+    loaded = go.load(tmp_path / "reduced")
+    assert loaded(x, "prod", by=b"2") == 16.0
+    with pytest.raises(TypeError, match="saved for other arguments"):
+        loaded(x, "mean")
+    with pytest.raises(go.errors.ArgumentTypeError, match=r"how\['a'\] is of type str"):
+        go.compile(reduced)(x, {"a": "max"})
