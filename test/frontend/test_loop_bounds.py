@@ -227,3 +227,57 @@ def test_accesses_in_branches_bound_nothing() -> None:
         of_constant = total(lambda a, n=n: f(a, n))
         np.testing.assert_allclose(gradient(a, n), go.compile_grad(of_constant)(a), rtol=1e-12)
         go.gradcheck(of_constant, (a,))
+
+
+STEPS = np.array([1, -2, 3, -4, 50, -1, 2, 7])
+
+
+def test_steps_may_be_traced() -> None:
+    x = np.random.default_rng(3).normal(size=30)
+
+    def of_one_sign(x, steps):
+        total, count, y = 0.0, 0, x.copy()
+        for k in steps:
+            for i in range(29, 2, -abs(k)):
+                total, count = total * 0.9 + y[i] * np.sum(y[:i]), count + 1
+            for i in range(1, 30, abs(k)):
+                y[i] = y[i] * 0.5
+        return np.array([total, count, np.sum(y)])
+
+    def of_both(x, steps):
+        total = 0.0
+        for k in steps:
+            for i in range(15, 15 + 2 * k % 14, k):
+                total += x[i] * i
+            for i in reversed(range(20, 3, k)):
+                total += x[i] ** 2
+        return total
+
+    def sieve(x, steps):
+        is_prime = np.ones(60, bool)
+        for k in range(2, 60):
+            if is_prime[k]:
+                for i in range(2 * k, 60, k):
+                    is_prime[i] = False
+        return np.sum(is_prime[2:]) + x[0]
+
+    for f in (of_one_sign, of_both, sieve):
+        compiled = go.compile(f)
+        np.testing.assert_allclose(compiled(x, STEPS), f(x, STEPS), rtol=1e-12)
+        assert all(loop.is_rolled for loop in compiled.lower(x, STEPS).loops())
+        go.gradcheck(lambda x, f=f: np.sum(f(x, STEPS)), (x,))
+
+
+def test_steps_of_zero_are_errors_of_the_call() -> None:
+    def f(x, steps):
+        total = 0.0
+        for i in range(0, 5, steps[0]):
+            total = total + x[i]
+        return total
+
+    compiled = go.compile(f)
+    assert compiled(np.ones(5), STEPS) == 5.0
+    with pytest.raises(ValueError, match=r"range\(\) arg 3 must not be zero"):
+        compiled(np.ones(5), STEPS * 0)
+    with pytest.raises(TypeError, match="'float64' object cannot be interpreted as an integer"):
+        go.compile(f)(np.ones(5), STEPS * 0.5)

@@ -19,8 +19,8 @@ from gradopt.array.indexing import getitem
 from gradopt.array.operands import handle_of, rows_of
 from gradopt.base.dtypes import INT64, SUPPORTED
 from gradopt.base.location import source_location
-from gradopt.errors import ConversionError, UnsupportedError
-from gradopt.ir import prims
+from gradopt.errors import ConversionError, ElementError, UnsupportedError
+from gradopt.ir import checks, prims
 from gradopt.ir.affine import affine, between, lies_between
 from gradopt.ir.intervals import assume
 from gradopt.ir.sized import number
@@ -58,7 +58,7 @@ def _number(value: Any) -> int | Value:
 
 @dataclass(eq=False, repr=False)
 class TracedRange(Numbered):
-    """As `range`, of which a bound may be traced.
+    """As `range`, of which a bound or the step may be traced.
 
     Attributes:
         start: the first number.
@@ -68,49 +68,56 @@ class TracedRange(Numbered):
 
     start: Any
     stop: Any
-    step: int
+    step: Any
 
     def length(self) -> int | Value:
-        start, stop, step = _number(self.start), _number(self.stop), self.step
-        if isinstance(start, int) and isinstance(stop, int):
+        start, stop, step = map(_number, (self.start, self.stop, self.step))
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
             return len(range(start, stop, step))
         first, last = prims.as_value(start, INT64), prims.as_value(stop, INT64)
-        distance = last - first if step > 0 else first - last
-        size = abs(step)
-        if size == 1:
-            return distance
+        if isinstance(step, int):
+            distance = last - first if step > 0 else first - last
+            size: Any = abs(step)
+            if size == 1:
+                return distance
+        else:
+            rises, is_none = step > prims.scalar(0, INT64), prims.equal(step, 0)
+            distance = prims.select(rises, last - first, first - last)
+            # Where it is 0, the call raises an error.
+            size = prims.select(rises, step, prims.scalar(0, INT64) - step)
+            size = python_number(prims.select(is_none, prims.scalar(1, INT64), size))
         # Rounded up; where it is negative there is no iteration in any case.
         rounded = (python_number(distance) + (size - 1)) // size
         return rounded._read()
 
     def item(self, number: Value, length: int | Value) -> Any:
-        start, step = _number(self.start), self.step
-        value = number if step == 1 else number * step
+        start, step = _number(self.start), _number(self.step)
+        value = number if isinstance(step, int) and step == 1 else number * step
         if not (isinstance(start, int) and start == 0):
             value = value + start
         self._assume(value, length)
         return python_number(value)
 
     def _assume(self, value: Value, length: int | Value) -> None:
-        first, behind = affine(_number(self.start)), affine(_number(self.stop))
-        sign = 1 if self.step > 0 else -1
-        last = behind.plus(affine(-sign))
-        lies_between(value, *((first, last) if sign > 0 else (last, first)))
-        start = _interval(self.start)
-        stop = _interval(self.stop)
+        """Notes between which numbers an element lies."""
+        start, stop, step = map(_interval, (self.start, self.stop, self.step))
+        rises = step is not None and step[0] > 0
+        falls = step is not None and step[1] < 0
+        if rises or falls:
+            first, behind = affine(_number(self.start)), affine(_number(self.stop))
+            last = behind.plus(affine(-1 if rises else 1))
+            lies_between(value, *((first, last) if rises else (last, first)))
         if start is None or stop is None:
             return
-        if isinstance(length, int):
-            ends = (
-                start[0],
-                start[1] + self.step * (length - 1),
-                start[0] + self.step * (length - 1),
-            )
-            assume(value, min(ends[0], ends[2]), max(start[1], ends[1]))
-        elif self.step > 0:
+        if isinstance(length, int) and isinstance(self.step, int):
+            last = start[0] + self.step * (length - 1), start[1] + self.step * (length - 1)
+            assume(value, min(start[0], last[0]), max(start[1], last[1]))
+        elif rises:
             assume(value, start[0], max(start[0], stop[1] - 1))
-        else:
+        elif falls:
             assume(value, min(start[1], stop[0] + 1), start[1])
+        else:
+            assume(value, min(start[0], stop[0] + 1), max(start[1], stop[1] - 1))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._known())
@@ -120,15 +127,14 @@ class TracedRange(Numbered):
 
     def _known(self) -> range:
         """Python's range, if the bounds are known."""
-        bounds: list[Any] = [_number(self.start), _number(self.stop)]
+        bounds: list[Any] = [_number(self.start), _number(self.stop), _number(self.step)]
         if not all(isinstance(bound, int) for bound in bounds):
             raise ConversionError(
-                "a bound of this range is traced: a `for` statement can go through it, in a "
-                "function that is rewritten; nothing else can",
+                "a bound or the step of this range is traced: a `for` statement can go through it, "
+                "in a function that is rewritten; nothing else can",
                 source_location(),
             )
-        start, stop = bounds
-        return range(start, stop, self.step)
+        return range(*bounds)
 
 
 def _interval(bound: Any) -> tuple[int, int] | None:
@@ -384,19 +390,15 @@ def range_of(*bounds: Any) -> Any:
         if isinstance(bound, Handle) and bound._known() is None:
             bound._require_size()
     start, stop, step = (0, *bounds, 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    known: Any = step
-    for bound in (start, stop):
+    for bound in (start, stop, step):
         if isinstance(bound, Handle) and (bound.shape or bound.dtype.kind not in "iu"):
             raise TypeError(f"{bound.dtype.name!r} object cannot be interpreted as an integer")
-    if isinstance(step, Handle) and step._known() is None:
-        raise ConversionError(
-            "the step of a range is traced; its value must be known while tracing",
-            source_location(),
-        )
-    size = int(known)
-    if size == 0:
+    size = _number(step)
+    if isinstance(size, int) and size == 0:
         raise ValueError("range() arg 3 must not be zero")
-    return TracedRange(start, stop, size)
+    if not isinstance(size, int):
+        checks.require_all(prims.not_equal(size, 0), "range() arg 3 must not be zero", ElementError)
+    return TracedRange(start, stop, size if isinstance(size, int) else step)
 
 
 def enumerated(iterable: Any, start: int = 0) -> Any:
