@@ -155,6 +155,14 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_copy(int32_t device, void *to,
                                                 const void *from, size_t bytes,
                                                 void *stream);
 
+/* Copies the first elements of a row-major array on `device`, which has
+   `shape`, to one that has `counts` elements along its dimensions and lies
+   elsewhere on it. Fails with GRADOPT_INVALID_ARGUMENT where there are not so
+   many. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_copy_first(
+    int32_t device, void *to, const void *from, size_t bytes_of_element,
+    int32_t rank, const int64_t *shape, const int64_t *counts, void *stream);
+
 /* Waits for all that is on `stream`. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_synchronize(int32_t device,
                                                        void *stream);

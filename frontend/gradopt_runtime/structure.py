@@ -172,6 +172,28 @@ class _Dict:
         return {key: child.unflatten(leaves) for key, child in self._children.items()}
 
 
+def first_ones(whole: Array, axes: Sequence[int], counts: Sequence[Any]) -> Array:
+    """A view of the elements that an array has along some dimensions.
+
+    Args:
+        whole: an array that has memory for more.
+        axes: these dimensions.
+        counts: how many elements there are along each.
+
+    Raises:
+        RuntimeError: there is no memory for so many.
+    """
+    slices = [slice(None)] * whole.ndim
+    for axis, count in zip(axes, counts, strict=True):
+        if not 0 <= count <= whole.shape[axis]:
+            raise RuntimeError(
+                f"a result has {count} elements along dimension {axis}, but memory for "
+                f"{whole.shape[axis]}: a fault of the compiler"
+            )
+        slices[axis] = slice(int(count))
+    return whole[tuple(slices)]
+
+
 class _Rows:
     """A result that has memory for more than there is along some dimensions, and how many there are
     along them."""
@@ -181,10 +203,7 @@ class _Rows:
 
     def unflatten(self, leaves: Iterator[Any]) -> Any:
         whole, *counts = [child.unflatten(leaves) for child in self._children]
-        slices = [slice(None)] * whole.ndim
-        for axis, count in zip(self._axes, counts, strict=True):
-            slices[axis] = slice(int(count))
-        return whole[tuple(slices)]
+        return first_ones(whole, self._axes, counts)
 
 
 class _Record:

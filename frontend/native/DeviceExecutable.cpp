@@ -176,7 +176,7 @@ private:
   gradopt_status readBack();
   gradopt_status readCounts();
   bool findCounts();
-  std::vector<npy_intp> shapeOf(size_t i) const;
+  bool findShape(size_t i, std::vector<npy_intp> &shape) const;
   PyObject *makeOnHost(size_t i) const;
   nb::object makeOnDevice(size_t i);
   bool makeResults(Vector<PyObject *> &out);
@@ -471,9 +471,10 @@ gradopt_status DeviceExecutable::Call::launch() {
   return status == GRADOPT_OK ? readBack() : status;
 }
 
-/// The shape that a result has in this call.
-std::vector<npy_intp> DeviceExecutable::Call::shapeOf(size_t i) const {
-  std::vector<npy_intp> shape = code.results[i].shape;
+/// The shape that a result has in this call. False if a Python error was set.
+bool DeviceExecutable::Call::findShape(size_t i,
+                                       std::vector<npy_intp> &shape) const {
+  shape = code.results[i].shape;
   for (size_t number = 0; number < code.cuts.size(); ++number) {
     const Cut &cut = code.cuts[number];
     if (cut.result != i)
@@ -482,10 +483,17 @@ std::vector<npy_intp> DeviceExecutable::Call::shapeOf(size_t i) const {
     if (!onDevice)
       std::memcpy(&count, PyArray_DATA(asArray(hostArrays[cut.count])),
                   sizeof(count));
-    npy_intp &extent = shape[cut.axis];
-    extent = std::clamp(npy_intp(count), npy_intp(0), extent);
+    if (count < 0 || count > shape[cut.axis]) {
+      PyErr_Format(PyExc_RuntimeError,
+                   "result %zu of %s has %lld elements along dimension %zu, "
+                   "but memory for %zd: a fault of the compiler",
+                   i, code.name->c_str(), static_cast<long long>(count),
+                   cut.axis, shape[cut.axis]);
+      return false;
+    }
+    shape[cut.axis] = npy_intp(count);
   }
-  return shape;
+  return true;
 }
 
 /// A result that was brought to the host; a NumPy scalar if it has no
@@ -493,9 +501,10 @@ std::vector<npy_intp> DeviceExecutable::Call::shapeOf(size_t i) const {
 PyObject *DeviceExecutable::Call::makeOnHost(size_t i) const {
   size_t first = code.results.size() - hostArrays.size();
   PyObject *whole = hostArrays[i - first];
-  const std::vector<npy_intp> &largest = code.results[i].shape;
-  std::vector<npy_intp> shape = shapeOf(i);
-  if (shape == largest)
+  std::vector<npy_intp> shape;
+  if (!findShape(i, shape))
+    return nullptr;
+  if (shape == code.results[i].shape)
     return PyArray_Return(asArray(Py_NewRef(whole)));
   nb::list slices;
   for (npy_intp extent : shape)
@@ -511,42 +520,25 @@ nb::object DeviceExecutable::Call::makeOnDevice(size_t i) {
   void *address = resultAddresses[i];
   ArraySpec spec = code.results[i];
   const std::vector<npy_intp> &largest = code.results[i].shape;
-  spec.shape = shapeOf(i);
-  size_t rank = spec.shape.size();
-  // Behind the last dimension that is cut, elements are side by side; in front
-  // of it, each index has a block of its own.
-  size_t last = rank;
-  while (last > 0 && spec.shape[last - 1] == largest[last - 1])
-    --last;
-  if (last == 0) {
-    memory->setMaker(code.name);
-    return DeviceArray::make(std::move(spec), std::move(memory), address);
+  if (!findShape(i, spec.shape))
+    return nb::object();
+  size_t bytesOfElement = size_t(PyDataType_ELSIZE(spec.getDescr()));
+  spec.bytes = bytesOfElement;
+  bool isTogether = true;
+  for (size_t d = 0; d < largest.size(); ++d) {
+    spec.bytes *= size_t(spec.shape[d]);
+    isTogether &= d == 0 || spec.shape[d] == largest[d];
   }
-  size_t block = size_t(PyDataType_ELSIZE(spec.getDescr()));
-  for (size_t d = last; d < rank; ++d)
-    block *= size_t(largest[d]);
-  size_t step = block * size_t(largest[last - 1]);
-  block *= size_t(spec.shape[last - 1]);
-  size_t numBlocks = 1;
-  for (size_t d = 0; d + 1 < last; ++d)
-    numBlocks *= size_t(spec.shape[d]);
-  spec.bytes = block * numBlocks;
-  if (last > 1 && spec.bytes) {
+  if (!isTogether && spec.bytes) {
     std::shared_ptr<DeviceMemory> copied = allocate(spec.bytes);
-    std::vector<npy_intp> index(last - 1, 0);
-    for (size_t number = 0; number < numBlocks; ++number) {
-      size_t from = 0;
-      for (size_t d = 0; d + 1 < last; ++d)
-        from = from * size_t(largest[d]) + size_t(index[d]);
-      if (!copied ||
-          copy(static_cast<char *>(copied->getAddress()) + number * block,
-               static_cast<char *>(address) + from * step,
-               block) != GRADOPT_OK) {
-        fail("copying a result of ");
-        return nb::object();
-      }
-      for (size_t d = last - 1; d-- > 0 && ++index[d] == spec.shape[d];)
-        index[d] = 0;
+    std::vector<int64_t> extents(largest.begin(), largest.end()),
+        counts(spec.shape.begin(), spec.shape.end());
+    if (!copied || gradopt_cuda_copy_first(
+                       code.device, copied->getAddress(), address,
+                       bytesOfElement, int32_t(counts.size()), extents.data(),
+                       counts.data(), stream) != GRADOPT_OK) {
+      fail("copying a result of ");
+      return nb::object();
     }
     memory = std::move(copied);
     address = memory->getAddress();

@@ -81,6 +81,46 @@ gradopt_status copy(Device &device, void *to, const void *from, size_t bytes,
                       device.number);
 }
 
+/// One of nested loops over pieces of memory that are equally large: of
+/// `extent` of them, `count` are copied. The pieces of the innermost one are
+/// bytes.
+struct PieceLoop {
+  size_t count, extent;
+};
+
+/// Copies what is in the first `numLoops` of `loops`, the innermost one first.
+CUresult copyPieces(const Driver &driver, CUdeviceptr to, CUdeviceptr from,
+                    const PieceLoop *loops, size_t numLoops, CUstream stream) {
+  // The driver copies rows that are not farther from each other.
+  constexpr size_t kMostPitch = 0x7fffffff, kMostLoops = 3;
+  if (numLoops == 1)
+    return driver.cuMemcpyAsync(to, from, loops[0].count, stream);
+  if (numLoops <= kMostLoops && loops[0].extent <= kMostPitch) {
+    CUDA_MEMCPY3D copy = {};
+    copy.srcMemoryType = copy.dstMemoryType = CU_MEMORYTYPE_DEVICE;
+    copy.srcDevice = from;
+    copy.dstDevice = to;
+    copy.srcPitch = loops[0].extent;
+    copy.dstPitch = copy.WidthInBytes = loops[0].count;
+    copy.srcHeight = loops[1].extent;
+    copy.dstHeight = copy.Height = loops[1].count;
+    copy.Depth = numLoops == kMostLoops ? loops[2].count : 1;
+    return driver.cuMemcpy3DAsync_v2(&copy, stream);
+  }
+  size_t toStep = 1, fromStep = 1;
+  for (size_t i = 0; i + 1 < numLoops; ++i) {
+    toStep *= loops[i].count;
+    fromStep *= loops[i].extent;
+  }
+  for (size_t i = 0; i < loops[numLoops - 1].count; ++i)
+    if (CUresult error =
+            copyPieces(driver, to + i * toStep, from + i * fromStep, loops,
+                       numLoops - 1, stream);
+        error != CUDA_SUCCESS)
+      return error;
+  return CUDA_SUCCESS;
+}
+
 CUresult record(const Driver &driver, CUstream stream, CUevent &event) {
   CUcontext context, popped;
   CUresult error = driver.cuStreamGetCtx(stream, &context);
@@ -180,6 +220,50 @@ gradopt_status gradopt_cuda_copy(int32_t device, void *to, const void *from,
     if (!to || !from)
       return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_copy: null");
     return copy(found, to, from, bytes, static_cast<CUstream>(stream));
+  });
+}
+
+gradopt_status gradopt_cuda_copy_first(int32_t device, void *to,
+                                       const void *from,
+                                       size_t bytes_of_element, int32_t rank,
+                                       const int64_t *shape,
+                                       const int64_t *counts, void *stream) {
+  constexpr int32_t kMostRank = 64;
+  if (rank < 0 || rank > kMostRank)
+    return fail(GRADOPT_INVALID_ARGUMENT,
+                "gradopt_cuda_copy_first: expected a rank of at most %d, but "
+                "got %d",
+                kMostRank, rank);
+  PieceLoop loops[kMostRank + 1] = {{bytes_of_element, bytes_of_element}};
+  size_t numLoops = 1;
+  bool isEmpty = bytes_of_element == 0;
+  for (int32_t d = rank; d-- > 0;) {
+    if (counts[d] < 0 || counts[d] > shape[d])
+      return fail(GRADOPT_INVALID_ARGUMENT,
+                  "gradopt_cuda_copy_first: expected 0 to %lld elements along "
+                  "dimension %d, but got %lld",
+                  static_cast<long long>(shape[d]), d,
+                  static_cast<long long>(counts[d]));
+    auto count = size_t(counts[d]), extent = size_t(shape[d]);
+    isEmpty |= count == 0;
+    // Pieces that are copied as a whole are one piece.
+    PieceLoop &last = loops[numLoops - 1];
+    if (last.count == last.extent)
+      last = {last.count * count, last.extent * extent};
+    else
+      loops[numLoops++] = {count, extent};
+  }
+  return withDevice(device, [&](Device &found) {
+    if (isEmpty)
+      return GRADOPT_OK;
+    if (!to || !from)
+      return fail(GRADOPT_INVALID_ARGUMENT, "gradopt_cuda_copy_first: null");
+    CUresult error = copyPieces(found.driver, addressOf(to), addressOf(from),
+                                loops, numLoops, static_cast<CUstream>(stream));
+    return error == CUDA_SUCCESS
+               ? GRADOPT_OK
+               : failed(found.driver, error,
+                        "cannot copy a part of an array on cuda:%d", device);
   });
 }
 

@@ -198,6 +198,25 @@ bool isPinned(uintptr_t address) {
          address - std::prev(next)->first < std::prev(next)->second;
 }
 
+/// Copies bytes between devices and the host, as work of a device.
+Error copyNow(CUdeviceptr to, CUdeviceptr from, size_t bytes, int toDevice,
+              int fromDevice, const std::vector<char> *staged = nullptr) {
+  Memory &memory = Memory::get();
+  std::string problem;
+  if (memory.isDevice(to))
+    problem = memory.checkRange(to, bytes, toDevice);
+  if (problem.empty() && memory.isDevice(from))
+    problem = memory.checkRange(from, bytes, fromDevice);
+  if (!problem.empty())
+    return {CUDA_ERROR_ILLEGAL_ADDRESS, "a copy of " + std::to_string(bytes) +
+                                            " bytes from " + hex(from) +
+                                            " to " + hex(to) + ", " + problem};
+  memmove(reinterpret_cast<void *>(to),
+          staged ? staged->data() : reinterpret_cast<const void *>(from),
+          bytes);
+  return {};
+}
+
 CUresult copy(CUstream stream, CUdeviceptr to, CUdeviceptr from, size_t bytes,
               int toDevice, int fromDevice) {
   Memory &memory = Memory::get();
@@ -209,20 +228,7 @@ CUresult copy(CUstream stream, CUdeviceptr to, CUdeviceptr from, size_t bytes,
     staged = std::make_shared<std::vector<char>>(bytesOf, bytesOf + bytes);
   }
   auto run = [=]() -> Error {
-    Memory &memory = Memory::get();
-    std::string problem;
-    if (!toHost)
-      problem = memory.checkRange(to, bytes, toDevice);
-    if (problem.empty() && !fromHost)
-      problem = memory.checkRange(from, bytes, fromDevice);
-    if (!problem.empty())
-      return {CUDA_ERROR_ILLEGAL_ADDRESS,
-              "a copy of " + std::to_string(bytes) + " bytes from " +
-                  hex(from) + " to " + hex(to) + ", " + problem};
-    memmove(reinterpret_cast<void *>(to),
-            staged ? staged->data() : reinterpret_cast<const void *>(from),
-            bytes);
-    return {};
+    return copyNow(to, from, bytes, toDevice, fromDevice, staged.get());
   };
   WorkPtr work = enqueue(
       stream, Action{"copy", "copy " + std::to_string(bytes), std::move(run)});
@@ -241,6 +247,46 @@ API cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
     return error;
   int device = currentContext()->device;
   return copy(stream, to, from, bytes, device, device);
+}
+
+API cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *pieces, CUstream handle) {
+  const CUDA_MEMCPY3D &p = *pieces;
+  Call call("cuMemcpy3DAsync_v2", std::to_string(p.WidthInBytes) + " x " +
+                                      std::to_string(p.Height) + " x " +
+                                      std::to_string(p.Depth));
+  CUstream stream;
+  if (CUresult error = call.needStream(handle, stream); error != CUDA_SUCCESS)
+    return error;
+  // What is not used, is not emulated.
+  bool isBetweenDevices = p.srcMemoryType == CU_MEMORYTYPE_DEVICE &&
+                          p.dstMemoryType == CU_MEMORYTYPE_DEVICE;
+  bool isFromStart = !p.srcXInBytes && !p.srcY && !p.srcZ && !p.srcLOD &&
+                     !p.dstXInBytes && !p.dstY && !p.dstZ && !p.dstLOD;
+  if (!isBetweenDevices || !isFromStart || p.reserved0 || p.reserved1)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  constexpr size_t kMostPitch = 0x7fffffff;
+  bool isDeep = p.Depth > 1;
+  if (p.WidthInBytes > p.srcPitch || p.WidthInBytes > p.dstPitch ||
+      p.srcPitch > kMostPitch || p.dstPitch > kMostPitch ||
+      (isDeep && (p.Height > p.srcHeight || p.Height > p.dstHeight)))
+    return CUDA_ERROR_INVALID_VALUE;
+  int device = currentContext()->device;
+  auto run = [p, device]() -> Error {
+    for (size_t z = 0; z < p.Depth; ++z)
+      for (size_t y = 0; y < p.Height; ++y) {
+        CUdeviceptr from = p.srcDevice + (z * p.srcHeight + y) * p.srcPitch;
+        CUdeviceptr to = p.dstDevice + (z * p.dstHeight + y) * p.dstPitch;
+        if (Error error = copyNow(to, from, p.WidthInBytes, device, device);
+            error.code != CUDA_SUCCESS)
+          return error;
+      }
+    return {};
+  };
+  enqueue(stream, Action{"copy of pieces",
+                         "copy " + std::to_string(p.Depth * p.Height) +
+                             " pieces of " + std::to_string(p.WidthInBytes),
+                         std::move(run)});
+  return stream->context->error.code;
 }
 
 API cuMemcpyPeerAsync(CUdeviceptr to, CUcontext toContext, CUdeviceptr from,

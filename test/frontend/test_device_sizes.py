@@ -17,6 +17,7 @@ from page_end import at_page_end
 import gradopt as go
 from gradopt.errors import ArgumentError, PlacementError, UnsupportedError
 from gradopt.ir.current import trace_count
+from gradopt_runtime.structure import first_ones
 
 pytestmark = pytest.mark.usefixtures("cuda")
 __all__ = ["cuda", "emulator"]
@@ -118,6 +119,32 @@ def test_without_a_largest_size() -> None:
         traces.append(trace_count() - before)
     # The first call also finds that there has to be a largest size.
     assert [count > 0 for count in traces] == [True, False, False, True, True, False, False, False]
+
+
+def test_parts_of_rows_are_one_copy(emulator: Emulator) -> None:
+    """Where rows are columns, what a call has of each is copied at once."""
+    compiled = go.compile(lambda x: x.T * 2, dynamic=ROWS)
+    for n in (5, 3, MOST):
+        x = np.random.default_rng(n).normal(size=(n, 3))
+        emulator.record()
+        got = compiled(on_device(x))
+        assert len(emulator.calls("cuMemcpy3DAsync_v2")) == (n < MOST)
+        same(got.numpy(), x.T * 2)
+
+
+@pytest.mark.parametrize("count", [-1, MOST + 1])
+def test_more_elements_than_memory(count: int) -> None:
+    """What compiled code says that there is, is not cut off in silence."""
+    lowered = go.compile(lambda x, n: (x * 2, n * 1), device="cuda").lower(np.ones((MOST, 3)), 1)
+    lowered.cuts = ((0, 0, 1, -1),)
+    run = lowered._load_on_device()
+    message = f"result 0 of lambda has {count} elements along dimension 0, but memory for {MOST}"
+    n = np.array(count)
+    for place in (np.asarray, on_device):
+        with pytest.raises(RuntimeError, match=message):
+            run(place(np.ones((MOST, 3))), place(n))
+    with pytest.raises(RuntimeError, match=f"has {count} elements along dimension 1, but memory"):
+        first_ones(np.ones((2, MOST)), [1], [count])
 
 
 @dataclasses.dataclass

@@ -174,6 +174,14 @@ class Runtime:
         addresses = ctypes.c_void_p(to), ctypes.c_void_p(source)
         self.call("copy", self.device, *addresses, ctypes.c_size_t(size), stream)
 
+    def copy_first(
+        self, to: int, source: int, size: int, shape: tuple[int, ...], counts: tuple[int, ...]
+    ) -> None:
+        """Copies the first elements of an array, of so many bytes each."""
+        extents = [(ctypes.c_int64 * len(shape))(*numbers) for numbers in (shape, counts)]
+        addresses = ctypes.c_void_p(to), ctypes.c_void_p(source), ctypes.c_size_t(size)
+        self.call("copy_first", self.device, *addresses, len(shape), *extents, None)
+
     def upload(self, array: np.ndarray[Any, Any], stream: Any = None) -> int:
         """Memory with the values of an array."""
         address = self.allocate(array.nbytes, stream)

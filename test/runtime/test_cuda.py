@@ -67,6 +67,61 @@ def test_the_driver_stays(cuda: Runtime, emulator: Emulator) -> None:
     assert caught.value.status == programs.INVALID_ARGUMENT
 
 
+# -- Copies ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "counts", "copies"),
+    [
+        ((), (), (1, 0)),
+        ((6, 3), (4, 3), (1, 0)),
+        ((6, 3), (6, 2), (0, 1)),
+        ((5, 4, 3), (5, 2, 3), (0, 1)),
+        ((5, 4, 3), (2, 3, 3), (0, 1)),
+        ((5, 4, 3), (4, 3, 2), (0, 1)),
+        ((4, 5, 4, 3), (2, 5, 4, 2), (0, 1)),
+        ((4, 5, 4, 3), (3, 2, 3, 2), (0, 3)),
+        ((3, 2, 3, 2, 2), (2, 1, 2, 1, 2), (0, 2)),
+        ((5, 4, 3), (5, 0, 3), (0, 0)),
+        ((5, 4, 0), (5, 2, 0), (0, 0)),
+    ],
+)
+def test_copies_of_the_first_elements(
+    cuda: Runtime,
+    emulator: Emulator,
+    shape: tuple[int, ...],
+    counts: tuple[int, ...],
+    copies: tuple[int, int],
+) -> None:
+    """As few as the driver's of three dimensions allow, of what is as a whole one."""
+    x = np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape)
+    part = x[tuple([slice(count) for count in counts])]
+    at, to = cuda.upload(x), cuda.allocate(max(part.nbytes, 1))
+    cuda.synchronize()
+    emulator.record()
+    cuda.copy_first(to, at, x.itemsize, shape, counts)
+    found = [len(emulator.calls(name)) for name in ("cuMemcpyAsync", "cuMemcpy3DAsync_v2")]
+    assert tuple(found) == copies
+    np.testing.assert_array_equal(cuda.download(to, np.ascontiguousarray(part)), part)
+
+
+def test_wrong_copies_of_the_first_elements(cuda: Runtime, emulator: Emulator) -> None:
+    x = np.ones((3, 2))
+    at, to = cuda.upload(x), cuda.allocate(x.nbytes)
+    for counts, message in [
+        ((3, 3), "expected 0 to 2 elements along dimension 1, but got 3"),
+        ((-1, 2), "expected 0 to 3 elements along dimension 0, but got -1"),
+    ]:
+        with pytest.raises(CudaError, match=message) as caught:
+            cuda.copy_first(to, at, 8, x.shape, counts)
+        assert caught.value.status == programs.INVALID_ARGUMENT
+    with pytest.raises(CudaError, match="copy_first: null"):
+        cuda.copy_first(0, at, 8, x.shape, (3, 1))
+    emulator.fail("cuMemcpy3DAsync_v2", 1)
+    with pytest.raises(CudaError, match="cannot copy a part of an array on cuda:0"):
+        cuda.copy_first(to, at, 8, x.shape, (3, 1))
+
+
 # -- Calls ----------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from gradopt.base.pytree import TreeDef, flatten, register_pytree
 from gradopt.ir import prims, sized
 from gradopt.ir.extents import Sizes, bounds_of, is_extent, larger, shape_with
 from gradopt.ir.values import Value
+from gradopt_runtime import structure
 
 
 class UnknownSizeArray:
@@ -45,10 +46,7 @@ def _joined(axes: tuple[int, ...], parts: Sequence[Any]) -> Any:
         return _shown(whole, counts, axes)
     if not isinstance(whole, np.ndarray):
         return UnknownSizeArray(whole, counts, axes)
-    slices = [slice(None)] * whole.ndim
-    for axis, count in zip(axes, counts, strict=True):
-        slices[axis] = slice(int(count))
-    return whole[tuple(slices)]
+    return structure.first_ones(whole, axes, counts)
 
 
 register_pytree(UnknownSizeArray, lambda part: ((part.whole, *part.counts), part.axes), _joined)
