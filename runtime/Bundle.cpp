@@ -593,14 +593,22 @@ gradopt_status gradopt_program_room(const gradopt_program *program,
   return program->findRoom(arguments, *room);
 }
 
+int64_t gradopt_array_extent(const gradopt_array_info *array, int32_t dimension,
+                             int64_t room) {
+  int64_t extent;
+  if (__builtin_mul_overflow(array->extents_of_part[dimension],
+                             room / gradopt::kRoomParts, &extent) ||
+      __builtin_add_overflow(extent, array->shape[dimension], &extent) ||
+      extent < 0)
+    return -1;
+  return extent;
+}
+
 size_t gradopt_array_bytes(const gradopt_array_info *array, int64_t room) {
   size_t product = itemSize(uint32_t(array->dtype));
   for (int32_t d = 0; d < array->rank; ++d) {
-    int64_t extent;
-    if (__builtin_mul_overflow(array->extents_of_part[d],
-                               room / gradopt::kRoomParts, &extent) ||
-        __builtin_add_overflow(extent, array->shape[d], &extent) ||
-        extent < 0 || __builtin_mul_overflow(product, size_t(extent), &product))
+    int64_t extent = gradopt_array_extent(array, d, room);
+    if (extent < 0 || __builtin_mul_overflow(product, size_t(extent), &product))
       return SIZE_MAX;
   }
   return product;

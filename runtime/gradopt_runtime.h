@@ -252,9 +252,14 @@ gradopt_program_result(const gradopt_program *program, size_t number);
 GRADOPT_EXPORT gradopt_status gradopt_program_room(
     const gradopt_program *program, void *const *arguments, int64_t *room);
 
-/* The bytes of an array in a call with this room: along dimension d there are
-   shape[d] + room / 32 * extents_of_part[d] elements. SIZE_MAX if there cannot
-   be so many. `bytes` are those for no rows. */
+/* How many elements there is memory for along a dimension of an array in a call
+   with this room: shape[d] + room / 32 * extents_of_part[d]. -1 if there cannot
+   be so many. */
+GRADOPT_EXPORT int64_t gradopt_array_extent(const gradopt_array_info *array,
+                                            int32_t dimension, int64_t room);
+
+/* The bytes of an array in such a call; SIZE_MAX if there cannot be so many.
+   `bytes` are those for no rows. */
 GRADOPT_EXPORT size_t gradopt_array_bytes(const gradopt_array_info *array,
                                           int64_t room);
 

@@ -121,12 +121,13 @@ class _Program:
             choose_cublas()
         room = self._room(arguments)
         results: list[Array] = []
-        for leaf in self.signature.results:
+        for number, leaf in enumerate(self.signature.results):
             if leaf.reused >= 0:
                 arguments[leaf.reused] = arguments[leaf.reused].copy()
                 results.append(arguments[leaf.reused])
             else:
-                results.append(np.empty(leaf.shape_at(room), leaf.dtype))
+                shape = leaf.shape if room == 0 else self._shape_at(number, room)
+                results.append(np.empty(shape, leaf.dtype))
         self._check(self._call(self._handle, _addresses(arguments), _addresses(results)))
         # NumPy's scalars for arrays without dimensions, as from a compiled function.
         return [a if a.ndim else a[()] for a in results]
@@ -139,6 +140,13 @@ class _Program:
         find = self._bundle.library.gradopt_program_room
         check(find(self._handle, _addresses(arguments), ctypes.byref(room)))
         return room.value
+
+    def _shape_at(self, number: int, room: int) -> list[int]:
+        """The shape of a result that there is memory for in a call with this room."""
+        library = self._bundle.library
+        info = library.gradopt_program_result(self._handle, number)
+        rank = info.contents.rank
+        return [library.gradopt_array_extent(info, d, room) for d in range(rank)]
 
     def _run_on_device(self, name: str, arguments: list[Any]) -> list[Any]:
         signature = self.signature

@@ -92,6 +92,7 @@ def runtime() -> ctypes.CDLL:
                 "program_num_results": (size, [pointer]),
                 "program_argument": (info, [pointer, size]),
                 "program_result": (info, [pointer, size]),
+                "array_extent": (ctypes.c_int64, [info, number, ctypes.c_int64]),
                 "program_room": (status, [pointer, pointer, ctypes.POINTER(ctypes.c_int64)]),
                 "program_arena_bytes": (size, [pointer, ctypes.c_int64]),
                 "program_call": (status, [pointer, pointer, pointer]),

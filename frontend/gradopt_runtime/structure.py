@@ -51,10 +51,6 @@ _WEAK = {
 }
 
 
-# What there is room for in a call has so many parts.
-_ROOM_PARTS = 32
-
-
 class Leaf:
     """An argument or a result of a program.
 
@@ -84,11 +80,6 @@ class Leaf:
         self.reused = reused
         self.of_part = tuple(of_part)
         self.sizes = tuple(sizes)
-
-    def shape_at(self, room: int) -> tuple[int, ...]:
-        """The shape that there is memory for in a call with this room."""
-        parts = room // _ROOM_PARTS
-        return tuple([n + m * parts for n, m in zip(self.shape, self.of_part, strict=True)])
 
     def text(self, names: Callable[[int], str]) -> str:
         """Its dtype and shape, with names of the sizes with these numbers."""
