@@ -66,6 +66,11 @@ static bool isBatchedProduct(func::CallOp call) {
   return call.getCallee().starts_with("gradopt_gemm_batched_");
 }
 
+static bool asksForLibrary(Operation *op) {
+  auto call = dyn_cast<func::CallOp>(op);
+  return call && call.getCallee() == kHasLibraryName;
+}
+
 bool mlir::grad::isCommand(Operation *op) {
   if (isa<arith::MinSIOp, arith::MaxSIOp>(op))
     return isWord(op->getResult(0).getType());
@@ -76,7 +81,7 @@ bool mlir::grad::isCommand(Operation *op) {
     };
     return isBlock(copy.getSource()) && isBlock(copy.getTarget());
   }
-  return isProduct(op);
+  return isProduct(op) || asksForLibrary(op);
 }
 
 bool mlir::grad::isControlFlow(Operation *op) {
@@ -190,12 +195,16 @@ LogicalResult CommandEncoder::encodeCall(func::CallOp op) {
     emit(op.getLoc(), *product, kernel ? getKernel(kernel) : 0, *operands);
     return success();
   }
+  auto results = addRegisters(op.getResults());
+  if (failed(results))
+    return failure();
+  if (asksForLibrary(op)) {
+    emit(op.getLoc(), GRADOPT_HAS_LIBRARY, *results, {});
+    return success();
+  }
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(
       op, op.getCalleeAttr());
   if (!callee || callee.isExternal())
-    return failure();
-  auto results = addRegisters(op.getResults());
-  if (failed(results))
     return failure();
   for (unsigned i = 0; i < op.getNumResults(); ++i)
     operands->push_back(

@@ -56,7 +56,12 @@ bool isAddress(Operation *op);
 /// `gradopt_gemm_batched_*`, which has all operands of such a command.
 bool isProduct(Operation *op);
 
-/// Whether `op` is a command by itself: a product, or a copy.
+/// The function that says whether there is a library for products of matrices,
+/// in a list for a device.
+inline constexpr llvm::StringLiteral kHasLibraryName = "gradopt_has_library";
+
+/// Whether `op` is a command by itself: a product, a copy, or the question
+/// whether there is a library.
 bool isCommand(Operation *op);
 
 /// Whether `op` may become branches between commands.

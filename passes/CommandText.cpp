@@ -197,6 +197,10 @@ void Describer::printCommand(llvm::raw_ostream &stream,
   case GRADOPT_BRANCH_EQUAL:
     printComparison(" == ");
     break;
+  case GRADOPT_HAS_LIBRARY:
+    printWord(stream, command.target);
+    stream << " = has library";
+    break;
   case GRADOPT_READ:
   case GRADOPT_MINIMUM:
   case GRADOPT_MAXIMUM:

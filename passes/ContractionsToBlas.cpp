@@ -16,6 +16,9 @@
 ///     batch, in which the other operand stays the same.
 ///  3. Batch loops become scf.for around the call; for a device, those of them
 ///     that are one loop in all operands a number of products of the call.
+///  4. For a device, a product with an epilogue (Epilogue.h) becomes the call
+///     and the epilogue where there is a library, and one kernel of both where
+///     there is none, which the run tells.
 ///
 /// Invariant: a fill with zeros is dropped only if nothing accesses the bytes
 /// of the result between it and the product, through whichever buffer.
@@ -25,9 +28,12 @@
 #include "dialect/Rules.h"
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
+#include "passes/CommandList.h"
 #include "passes/ContractionLayout.h"
+#include "passes/Epilogue.h"
 #include "passes/Passes.h"
 #include "passes/TensorProduct.h"
+#include "passes/TiledNest.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -421,11 +427,46 @@ private:
   Value lhs, rhs, result;
 };
 
+/// Asks, where `function` begins, whether there is a library.
+Value askForLibrary(func::FuncOp function) {
+  auto module = function->getParentOfType<ModuleOp>();
+  Type flag = IntegerType::get(function.getContext(), 1);
+  if (!module.lookupSymbol(kHasLibraryName)) {
+    OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
+    func::FuncOp::create(atStart, module.getLoc(), kHasLibraryName,
+                         atStart.getFunctionType({}, flag))
+        .setPrivate();
+  }
+  OpBuilder builder = OpBuilder::atBlockBegin(&function.getBody().front());
+  return func::CallOp::create(builder, function.getLoc(), kHasLibraryName, flag,
+                              ValueRange())
+      .getResult(0);
+}
+
+/// Where a library does products, an epilogue is an op of its own; else both
+/// are one kernel. Moves `op` and `epilogue` to where the library is, and
+/// copies them, and `fill`, to where there is none.
+void chooseByLibrary(linalg::LinalgOp op, linalg::LinalgOp epilogue,
+                     linalg::FillOp fill, Value hasLibrary) {
+  OpBuilder builder(epilogue);
+  auto choice = scf::IfOp::create(builder, op.getLoc(), hasLibrary,
+                                  /*withElseRegion=*/true);
+  builder.setInsertionPoint(choice.elseBlock()->getTerminator());
+  if (fill)
+    builder.clone(*fill);
+  builder.clone(*op);
+  builder.clone(*epilogue)->setAttr(kEpilogueAttr, builder.getUnitAttr());
+  op->moveBefore(choice.thenBlock()->getTerminator());
+  epilogue->moveBefore(choice.thenBlock()->getTerminator());
+}
+
 struct GradContractionsToBlas
     : grad::impl::GradContractionsToBlasBase<GradContractionsToBlas> {
   using GradContractionsToBlasBase::GradContractionsToBlasBase;
 
   void runOnOperation() override {
+    /// Whether there is one, for each function that asks.
+    llvm::DenseMap<Operation *, Value> libraries;
     SmallVector<linalg::LinalgOp> candidates;
     getOperation().walk([&](linalg::LinalgOp op) { candidates.push_back(op); });
     for (linalg::LinalgOp op : candidates) {
@@ -433,6 +474,14 @@ struct GradContractionsToBlas
       if (!product || !isWorthACall(product->loops))
         continue;
       linalg::FillOp fill = findZeroFill(product->result.buffer, op);
+      linalg::LinalgOp epilogue = forDevice ? findEpilogue(op) : nullptr;
+      if (epilogue && TiledNest::match(op, epilogue)) {
+        auto function = op->getParentOfType<func::FuncOp>();
+        Value &hasLibrary = libraries[function];
+        if (!hasLibrary)
+          hasLibrary = askForLibrary(function);
+        chooseByLibrary(op, epilogue, fill, hasLibrary);
+      }
       CallWriter(op, *product, forDevice)
           .write(/*overwrite=*/static_cast<bool>(fill));
       if (fill)

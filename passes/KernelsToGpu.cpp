@@ -9,7 +9,8 @@
 /// fills of what it accumulates in, is divided among the threads of as many
 /// blocks as there is work for (ThreadedNest.h, TransposedNest.h), and so are
 /// loops that scatter (ScatterLoops.h), or combine each element with the next
-/// (ScanLoops.h); of a product, each block calculates a tile (TiledNest.h). Of
+/// (ScanLoops.h); of a product, perhaps with an epilogue, each block calculates
+/// a tile (TiledNest.h). Of
 /// a loop whose iterations may run at once, each is for a block, which may keep
 /// rows in registers (RowKernel.h). The threads of one block go through any
 /// other kernel together: they all calculate what it does with numbers, and
@@ -23,6 +24,7 @@
 #include "passes/BufferPlace.h"
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
+#include "passes/Epilogue.h"
 #include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
@@ -93,6 +95,8 @@ private:
   void chooseTeam();
   void identifyThreads(bool hasBlocks);
   void writeDivided(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
+  /// Writes a kernel of a product and its epilogue; false if it is none.
+  bool writeWithEpilogue();
   /// Numbers that the outputs of `nest` begin with; null where there is none.
   SmallVector<Value> getInits(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
   /// Writes a kernel that does nothing but to scatter; false if it does.
@@ -249,6 +253,40 @@ void KernelWriter::writeDivided(LinalgOp op, ArrayRef<linalg::FillOp> fills) {
   rewriter.eraseOp(op);
   for (linalg::FillOp fill : fills)
     rewriter.eraseOp(fill);
+}
+
+bool KernelWriter::writeWithEpilogue() {
+  SmallVector<LinalgOp> nests;
+  for (Operation &op : team.kernel.getBody().front().without_terminator()) {
+    if (isAnytime(&op))
+      continue;
+    auto nest = dyn_cast<LinalgOp>(op);
+    if (!nest)
+      return false;
+    nests.push_back(nest);
+  }
+  if (nests.size() < 2 || !nests.back()->hasAttr(kEpilogueAttr))
+    return false;
+  LinalgOp epilogue = nests.pop_back_val(), product = nests.pop_back_val();
+  auto tiled = TiledNest::match(product, epilogue);
+  SmallVector<linalg::FillOp> fills;
+  for (LinalgOp nest : nests)
+    if (auto fill = dyn_cast<linalg::FillOp>(nest.getOperation()))
+      fills.push_back(fill);
+  if (!tiled || fills.size() != nests.size())
+    return false;
+  team.numThreads = TileShape::kNumThreads;
+  numBlocks = tiled->getNumBlocks(/*numChunks=*/1);
+  identifyThreads(/*hasBlocks=*/true);
+  SmallVector<Value> inits = getInits(product, fills);
+  rewriter.setInsertionPoint(epilogue);
+  tiled->write(rewriter, team, inits[0], /*numChunks=*/1, /*scratch=*/Value(),
+               /*scratchLoops=*/{});
+  rewriter.eraseOp(epilogue);
+  rewriter.eraseOp(product);
+  for (linalg::FillOp fill : fills)
+    rewriter.eraseOp(fill);
+  return true;
 }
 
 Operation *KernelWriter::findOnlyOp() {
@@ -477,7 +515,7 @@ LogicalResult KernelWriter::write() {
     return success();
   }
   Operation *only = findOnlyOp();
-  if (writeScan(only) || writeScatter(only))
+  if (writeWithEpilogue() || writeScan(only) || writeScatter(only))
     return success();
   auto loop = dyn_cast_or_null<scf::ForOp>(only);
   auto rows = loop ? RowKernel::match(loop) : std::nullopt;

@@ -18,13 +18,15 @@
 ///     between.
 ///
 /// For a GPU, all programs are long. Adjacent nests, loops and branches that
-/// one block of threads can do become one kernel.
+/// one block of threads can do become one kernel, and so do a product and its
+/// epilogue (Epilogue.h).
 ///
 //===----------------------------------------------------------------------===//
 
 #include "dialect/Foreign.h"
 #include "dialect/GradDialect.h"
 #include "passes/CommandList.h"
+#include "passes/Epilogue.h"
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
 #include "passes/ScatterLoops.h"
@@ -141,6 +143,8 @@ private:
   void flushFills(Operation *nest);
   void flushScalars();
   void add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared = {});
+  /// Adds `op` to the last kernel, if it is the epilogue of that.
+  bool addEpilogue(Operation *op);
   /// What is calculated with numbers, or a part of a command that depends on
   /// such: the former if `isCommand` is not set. For a device, with them all
   /// that one block of threads can do.
@@ -181,6 +185,17 @@ void Outliner::add(ArrayRef<Operation *> ops, ArrayRef<Operation *> shared) {
     kernels.push_back(std::move(*kernel));
   else
     failed = true;
+}
+
+bool Outliner::addEpilogue(Operation *op) {
+  if (!op->hasAttr(kEpilogueAttr) || kernels.empty() || !fills.empty() ||
+      !scalars.empty() || kernels.back().ops.back() != op->getPrevNode())
+    return false;
+  SmallVector<Operation *> ops = std::move(kernels.back().ops);
+  ops.push_back(op);
+  kernels.pop_back();
+  add(ops);
+  return true;
 }
 
 void Outliner::flushFills(Operation *nest) {
@@ -271,6 +286,8 @@ LogicalResult Outliner::collectAll(Block &block) {
         addScalar(&op, /*isCommand=*/true);
       continue;
     }
+    if (addEpilogue(&op))
+      continue;
     bool isList = this->isList(op);
     bool isCommand = this->isCommand(op);
     bool isPlain = op.getNumRegions() == 0 && !isCall(&op) && !isNest(&op) &&

@@ -5,9 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/TiledNest.h"
+#include "dialect/Rules.h"
 #include "passes/ContractionLayout.h"
+#include "passes/OperandPlaces.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
@@ -38,7 +41,8 @@ static std::optional<int64_t> getExtent(MemRefType type) {
 // Analysis
 //===----------------------------------------------------------------------===//
 
-std::optional<TiledNest> TiledNest::match(linalg::LinalgOp op) {
+std::optional<TiledNest> TiledNest::match(linalg::LinalgOp op,
+                                          linalg::LinalgOp epilogue) {
   // With fewer rows or columns, threads would have little to do.
   constexpr int64_t kFewest = 4;
   if (!op.hasPureBufferSemantics())
@@ -46,44 +50,81 @@ std::optional<TiledNest> TiledNest::match(linalg::LinalgOp op) {
   std::optional<TensorProduct> product = matchTensorProduct(op);
   if (!product)
     return std::nullopt;
-  TiledNest nest(op, std::move(*product));
+  TiledNest nest(op, epilogue, std::move(*product));
   if (nest.countRows() < kFewest || nest.countColumns() < kFewest ||
-      !nest.addOperands())
+      !nest.addOperands() || (epilogue && !nest.addEpilogue()))
     return std::nullopt;
   nest.chooseOrder();
   int64_t mostChunks = nest.countSummands() / kFewestSummands;
-  nest.shape = TileShape::choose(getElementTypeOrSelf(nest.result.buffer),
-                                 nest.countRows(), nest.countColumns(),
-                                 std::max<int64_t>(1, mostChunks));
+  nest.shape =
+      TileShape::choose(getElementTypeOrSelf(nest.lhs.buffer), nest.countRows(),
+                        nest.countColumns(), std::max<int64_t>(1, mostChunks));
   return nest;
+}
+
+static constexpr int64_t kMostPlaces = std::numeric_limits<int32_t>::max();
+
+bool TiledNest::addOperand(Operand &operand, Value value, AffineMap map) const {
+  auto type = dyn_cast<MemRefType>(value.getType());
+  std::optional<int64_t> extent = getExtent(type);
+  if (!extent || *extent > kMostPlaces)
+    return false;
+  auto [strides, offset] = type.getStridesAndOffset();
+  operand.buffer = value;
+  for (int64_t loop = 0, e = map.getNumDims(); loop < e; ++loop) {
+    SmallVector<int64_t> step(e, 0);
+    step[loop] = 1;
+    int64_t distance = 0;
+    for (auto [place, stride] : llvm::zip_equal(map.compose(step), strides))
+      distance += place * stride;
+    if (distance < 0)
+      return false;
+    operand.strides.push_back(distance);
+  }
+  return true;
 }
 
 /// Finds strides; fails where they, or sizes, are too large or unknown.
 bool TiledNest::addOperands() {
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   Type element = getElementTypeOrSelf(op.getDpsInits()[0]);
   if (!isa<Float32Type, Float64Type>(element) ||
-      std::max({countRows(), countColumns(), countSummands()}) > kMost)
+      std::max({countRows(), countColumns(), countSummands()}) > kMostPlaces)
     return false;
   Operand *operands[] = {&lhs, &rhs, &result};
-  for (auto [operand, value, map] : llvm::zip_equal(
-           operands, op->getOperands(), op.getIndexingMapsArray())) {
-    auto type = dyn_cast<MemRefType>(value.getType());
-    std::optional<int64_t> extent = getExtent(type);
-    if (!extent || *extent > kMost || type.getElementType() != element)
+  for (auto [operand, value, map] :
+       llvm::zip_equal(operands, op->getOperands(), op.getIndexingMapsArray()))
+    if (!addOperand(*operand, value, map))
       return false;
-    auto [strides, offset] = type.getStridesAndOffset();
-    operand->buffer = value;
-    for (int64_t loop = 0, e = product.sizes.size(); loop < e; ++loop) {
-      SmallVector<int64_t> step(e, 0);
-      step[loop] = 1;
-      int64_t distance = 0;
-      for (auto [place, stride] : llvm::zip_equal(map.compose(step), strides))
-        distance += place * stride;
-      if (distance < 0)
-        return false;
-      operand->strides.push_back(distance);
-    }
+  Type left = getElementTypeOrSelf(lhs.buffer);
+  return left == getElementTypeOrSelf(rhs.buffer) &&
+         (left == element || (isNarrowFloat(left) && element.isF32()));
+}
+
+/// Finds the strides of the epilogue's operands by the loops of the product.
+bool TiledNest::addEpilogue() {
+  AffineMap product = op.getMatchingIndexingMap(&op.getDpsInitsMutable()[0]);
+  AffineMap sums;
+  for (OpOperand *input : epilogue.getDpsInputOperands())
+    if (input->get() == result.buffer)
+      sums = epilogue.getMatchingIndexingMap(input);
+  if (!sums)
+    return false;
+  for (OpOperand &operand : epilogue->getOpOperands()) {
+    Operand &other = others.emplace_back();
+    if (!isa<BaseMemRefType>(operand.get().getType()) ||
+        (epilogue.isDpsInput(&operand) && operand.get() == result.buffer))
+      continue;
+    Operand own;
+    AffineMap map = epilogue.getMatchingIndexingMap(&operand);
+    if (!map.isProjectedPermutation(/*allowZeroInResults=*/true) ||
+        !addOperand(own, operand.get(), map))
+      return false;
+    other.buffer = own.buffer;
+    other.strides.assign(product.getNumDims(), 0);
+    for (auto [loop, ownLoop] :
+         llvm::zip_equal(product.getResults(), sums.getResults()))
+      other.strides[cast<AffineDimExpr>(loop).getPosition()] =
+          own.strides[cast<AffineDimExpr>(ownLoop).getPosition()];
   }
   return true;
 }
@@ -278,23 +319,65 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
     }
     offset = multiply(chunk, stride);
   }
-  Value first = places.get(batch, product.batch, target.strides);
-  Value elements = flatten(builder, loc, target.buffer);
-  Type element = getElementTypeOrSelf(target.buffer);
-  ProductTile(builder, loc, team.kernel, team.thread, element, element, shape)
+  Type element = getElementTypeOrSelf(lhs.buffer);
+  if (isNarrowFloat(element))
+    team.kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                         builder.getI32IntegerAttr(shape.getNumBlocks()));
+  // Buffers and where the matrix of the batch begins in them.
+  struct Elements {
+    Value all, first;
+  };
+  auto getElements = [&](const Operand &operand) -> Elements {
+    if (operand.strides.empty())
+      return {};
+    return {flatten(builder, loc, operand.buffer),
+            places.get(batch, product.batch, operand.strides)};
+  };
+  auto getPlace = [&](const Operand &operand, const Elements &elements,
+                      Value row, Value column) -> Value {
+    Value at = places.get(row, product.m, operand.strides);
+    at = add(at, places.get(column, product.n, operand.strides));
+    return arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(),
+                                        add(elements.first, at));
+  };
+  Elements sums = getElements(target);
+  SmallVector<Elements> beside = llvm::map_to_vector(others, getElements);
+  ProductTile(builder, loc, team.kernel, team.thread, element,
+              getElementTypeOrSelf(target.buffer), shape)
       .write(a, b, multiply(tileRow, shape.rows),
              multiply(tileColumn, shape.columns), begin, end,
              [&](Value row, Value column, Value sum) {
-               Value at = places.get(row, product.m, target.strides);
-               at = add(at, places.get(column, product.n, target.strides));
-               at = arith::IndexCastUIOp::create(
-                   builder, loc, builder.getIndexType(), add(first, at));
-               at = add(offset, at);
+               Value at;
+               bool isAdded = numChunks == 1 && !init;
+               if (isAdded || !epilogue)
+                 at = add(offset, getPlace(target, sums, row, column));
                Value before = init;
-               if (numChunks == 1 && !init)
-                 before = memref::LoadOp::create(builder, loc, elements, at);
+               if (isAdded)
+                 before = memref::LoadOp::create(builder, loc, sums.all, at);
                if (numChunks == 1 && !matchPattern(before, m_AnyZeroFloat()))
                  sum = arith::AddFOp::create(builder, loc, before, sum);
-               memref::StoreOp::create(builder, loc, sum, elements, at);
+               if (!epilogue) {
+                 memref::StoreOp::create(builder, loc, sum, sums.all, at);
+                 return;
+               }
+               auto getOther = [&](OpOperand &operand) {
+                 unsigned number = operand.getOperandNumber();
+                 return getPlace(others[number], beside[number], row, column);
+               };
+               SmallVector<Value> results = writeIteration(
+                   builder, epilogue, {}, [&](OpOperand &operand) -> Value {
+                     if (operand.get() == result.buffer)
+                       return sum;
+                     Value all = beside[operand.getOperandNumber()].all;
+                     return all ? memref::LoadOp::create(builder, loc, all,
+                                                         getOther(operand))
+                                      .getResult()
+                                : operand.get();
+                   });
+               for (auto [init, value] :
+                    llvm::zip_equal(epilogue.getDpsInitsMutable(), results))
+                 memref::StoreOp::create(builder, loc, value,
+                                         beside[init.getOperandNumber()].all,
+                                         getOther(init));
              });
 }

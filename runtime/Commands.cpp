@@ -236,6 +236,9 @@ bool findArity(uint16_t opcode, Arity &arity) {
   case GRADOPT_GEMM_BF16:
     arity = {16, 16};
     return true;
+  case GRADOPT_HAS_LIBRARY:
+    arity = {0, 0};
+    return true;
   case GRADOPT_COPY:
   case GRADOPT_MULTIPLY_ADD:
     arity = {3, 3};
@@ -455,6 +458,11 @@ const char *Checker::checkTarget(const gradopt_command &command,
       return "call of the host";
     return command.target < GRADOPT_NUM_HOST_FUNCTIONS ? nullptr
                                                        : "no such function";
+  case GRADOPT_HAS_LIBRARY:
+    if (place == Place::Cpu)
+      return "question for a library";
+    written = 1;
+    break;
   case GRADOPT_SET:
     written = command.num_operands;
     break;

@@ -46,7 +46,7 @@ extern "C" {
 #endif
 
 #define GRADOPT_COMMANDS_MAGIC 0x53444d43u /* "CMDS" */
-#define GRADOPT_COMMANDS_VERSION 4u
+#define GRADOPT_COMMANDS_VERSION 5u
 
 enum {
   GRADOPT_WORD_ZERO = 0,
@@ -120,7 +120,10 @@ typedef enum gradopt_opcode {
      inputs, and for each buffer its address, gradopt_dtype, rank and extents;
      the other ones are its outs. All of them but addresses are known.
      Everything before the call is waited for. */
-  GRADOPT_HOST_CALL = 16
+  GRADOPT_HOST_CALL = 16,
+  /* Only on a device: words[target] = 1 if a library does products of matrices,
+     else 0. It is the same in all of a call, and no product is tried. */
+  GRADOPT_HAS_LIBRARY = 17
 } gradopt_opcode;
 
 typedef enum gradopt_host_function {

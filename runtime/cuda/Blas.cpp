@@ -163,6 +163,12 @@ bool Blas::prepare(gradopt_status &status) {
   return status == GRADOPT_OK;
 }
 
+gradopt_status Blas::isThere(bool &answer) {
+  gradopt_status status;
+  answer = prepare(status);
+  return status;
+}
+
 static cublasOperation_t operation(bool transposes) {
   return transposes ? CUBLAS_OP_T : CUBLAS_OP_N;
 }

@@ -24,6 +24,9 @@ public:
   Blas(const Blas &) = delete;
   Blas &operator=(const Blas &) = delete;
 
+  /// Whether there is a library that products can be left to.
+  gradopt_status isThere(bool &answer);
+
   /// Does a command of matrix products, which has these operands. `isDone` is
   /// false if the library cannot do it, or there is none.
   gradopt_status multiply(gradopt_opcode opcode, const int64_t *parameters,

@@ -55,6 +55,7 @@ public:
 private:
   gradopt_status launch(uint32_t kernel, size_t numOperands);
   gradopt_status multiply(const gradopt_command &command);
+  gradopt_status askForLibrary(int64_t &word);
   gradopt_status copy();
   gradopt_status read(int64_t &word);
   gradopt_status checkTime(CUresult error) const;
@@ -110,6 +111,9 @@ gradopt_status Interpreter::run(void *const *buffers) {
     case GRADOPT_GEMM_F16:
     case GRADOPT_GEMM_BF16:
       status = multiply(*command);
+      break;
+    case GRADOPT_HAS_LIBRARY:
+      status = askForLibrary(words[command->target]);
       break;
     case GRADOPT_COPY:
       status = copy();
@@ -187,6 +191,13 @@ gradopt_status Interpreter::multiply(const gradopt_command &command) {
   return isDone || status != GRADOPT_OK
              ? status
              : launch(command.target, command.num_operands);
+}
+
+gradopt_status Interpreter::askForLibrary(int64_t &word) {
+  bool answer = false;
+  gradopt_status status = blas.isThere(answer);
+  word = answer;
+  return status;
 }
 
 gradopt_status Interpreter::copy() {

@@ -7,6 +7,7 @@
 // CHECK: @gradopt_commands
 // CHECK-SAME: grad.kernels = {{\[}}["first", 1, 32], ["gemm_f64_nn", 4, 256], ["second", 8, 256]]
 module attributes {gpu.container_module} {
+  func.func private @gradopt_has_library() -> i1
   func.func private @gradopt_gemm_batched_f64(i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64)
   func.func @main(%x: memref<4x4xf64>, %y: memref<4x4xf64>, %arena: memref<64xi8>)
       attributes {grad.arena_bytes = 64 : i64, grad.command_frame = 0 : i64} {
@@ -36,6 +37,8 @@ module attributes {gpu.container_module} {
     func.call @gradopt_gemm_batched_f64(%zero, %zero, %four, %four, %four, %from, %four, %from, %four, %to, %four, %beta, %one, %zero, %four, %zero)
         {grad.kernel = ["gemm_f64_nn", 4, 256]}
         : (i64, i64, i64, i64, i64, index, i64, index, i64, index, i64, f64, i64, i64, i64, i64) -> ()
+    // expected-remark @below {{r3 = has library}}
+    %library = func.call @gradopt_has_library() : () -> i1
     // expected-remark @below {{launch @second<8 x 256>(buffer1, r2)}}
     gpu.launch_func @kernels::@second blocks in (%c8, %c1, %c1) threads in (%c256, %c1, %c1)
         args(%y : memref<4x4xf64>, %most : index)

@@ -217,3 +217,49 @@ func.func @host_calls(%x: memref<16xf64>, %y: memref<16xf64>, %arena: memref<0xi
   }
   return
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+
+// A product, what it begins with and its epilogue are one kernel; the question
+// for a library is a command.
+
+// CHECK-LABEL: func.func @epilogue(
+// CHECK-SAME: %[[A:.*]]: memref<128x128xf32>, %[[C:.*]]: memref<128x128xf32>
+// CHECK: %[[LIBRARY:.*]] = call @gradopt_has_library() : () -> i1
+// CHECK-NEXT: scf.if %[[LIBRARY]] {
+// CHECK-NEXT: func.call @[[ALONE:.*]](%[[C]])
+// CHECK-NEXT: } else {
+// CHECK-NEXT: func.call @[[BOTH:.*]](%[[C]], %[[A]])
+// CHECK-NEXT: }
+// CHECK-NEXT: return
+// CHECK: func private @[[ALONE]](
+// CHECK-NEXT: linalg.exp
+// CHECK-NEXT: return
+// CHECK: func private @[[BOTH]](
+// CHECK: linalg.fill
+// CHECK-NEXT: linalg.generic
+// CHECK: linalg.exp {grad.epilogue}
+func.func private @gradopt_has_library() -> i1
+func.func @epilogue(%a: memref<128x128xf32>, %c: memref<128x128xf32>, %arena: memref<0xi8>)
+    attributes {grad.arena_bytes = 0 : i64} {
+  %zero = arith.constant 0.0 : f32
+  %library = call @gradopt_has_library() : () -> i1
+  scf.if %library {
+    linalg.exp ins(%c : memref<128x128xf32>) outs(%c : memref<128x128xf32>)
+  } else {
+    linalg.fill ins(%zero : f32) outs(%c : memref<128x128xf32>)
+    linalg.generic {indexing_maps = [#mk, #kn, #mn], iterator_types = ["parallel", "parallel", "reduction"]}
+        ins(%a, %a : memref<128x128xf32>, memref<128x128xf32>) outs(%c : memref<128x128xf32>) {
+    ^bb0(%x: f32, %y: f32, %z: f32):
+      %0 = arith.mulf %x, %y : f32
+      %1 = arith.addf %z, %0 : f32
+      linalg.yield %1 : f32
+    }
+    linalg.exp {grad.epilogue} ins(%c : memref<128x128xf32>) outs(%c : memref<128x128xf32>)
+  }
+  return
+}

@@ -7,10 +7,11 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-MAGIC, VERSION = 0x53444D43, 4
+MAGIC, VERSION = 0x53444D43, 5
 ZERO, FRAME, CONSTANTS, BUFFERS = range(4)
 END, LAUNCH, GEMM_F64, GEMM_F32, COPY, SET, MULTIPLY_ADD, LESS, EQUAL = range(9)
 READ, MINIMUM, MAXIMUM, GEMM_C128, GEMM_C64, GEMM_F16, GEMM_BF16, HOST_CALL = range(9, 17)
+HAS_LIBRARY = 17
 WORD = 8
 
 Operand = tuple[int, int, int]

@@ -23,6 +23,7 @@ from command_lists import (
     GEMM_C128,
     GEMM_F32,
     GEMM_F64,
+    HAS_LIBRARY,
     HOST_CALL,
     LAUNCH,
     LESS,
@@ -302,8 +303,9 @@ REGISTER = BUFFERS + 2  # of minimal() and with_command()
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
-        (with_command(17, 0), "unknown command"),
+        (with_command(18, 0), "unknown command"),
         (with_command(HOST_CALL, 0, *[constant(0)] * 2), "call of the host"),
+        (with_command(HAS_LIBRARY, 0), "question for a library"),
         (with_command(GEMM_BF16, 0, *[constant(0)] * 16), "product of narrow floats"),
         (with_command(SET, REGISTER), "wrong number of operands"),
         (with_command(GEMM_F64, 0, *[constant(0)] * 12), "wrong number of operands"),

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from command_lists import (
     END,
+    EQUAL,
     GEMM_BF16,
     GEMM_F16,
     GEMM_F32,
     GEMM_F64,
+    HAS_LIBRARY,
     CommandList,
     Operand,
     constant,
@@ -153,6 +155,34 @@ def test_products_of_narrow_floats_by_the_library(
     name = "cublasGemmStridedBatchedEx_64" if count > 1 else "cublasGemmEx_64"
     assert any(f"run {name}" in line for line in emulator.done())
     assert not any("run product" in line for line in emulator.done())
+
+
+def choice() -> CommandList:
+    """Adds one to x if there is a library, else nothing."""
+    program = CommandList([8], registers=1)
+    program.add(HAS_LIBRARY, program.word(0))
+    program.add(EQUAL, 0, program.register(0), constant(0))
+    program.launch(("add_one", 1, 1), program.buffer(0), program.buffer(0), constant(1))
+    program.aim(1, program.here())
+    program.add(END, 0)
+    return program
+
+
+def test_the_question_for_a_library(
+    cuda: Runtime, emulator: Emulator, image: programs.Image
+) -> None:
+    """No product has to be tried before, and graphs keep the answer."""
+    module = cuda.load(device_program(choice(), [image]))
+    x = cuda.upload(np.zeros(1))
+    emulator.record()
+    for _ in range(4):
+        cuda.run(module, x)
+    np.testing.assert_array_equal(cuda.download(x, np.zeros(1)), [4.0])
+    emulator.fail("cublasSetStream_v2", 999)
+    other = cuda.upload(np.zeros(1))
+    with pytest.raises(CudaError, match="cuBLAS cannot use a stream of cuda:0: status 13"):
+        cuda.run(module, other)
+    cuda.unload(module)
 
 
 def test_several_products_that_the_library_does_not_do(
