@@ -320,9 +320,13 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
     offset = multiply(chunk, stride);
   }
   Type element = getElementTypeOrSelf(lhs.buffer);
-  if (isNarrowFloat(element))
-    team.kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                         builder.getI32IntegerAttr(shape.getNumBlocks()));
+  if (isNarrowFloat(element)) {
+    // What an epilogue computes takes registers, too.
+    int64_t numBlocks = shape.getNumBlocks() - (epilogue ? 1 : 0);
+    team.kernel->setAttr(
+        NVVM::NVVMDialect::getMinctasmAttrName(),
+        builder.getI32IntegerAttr(std::max<int64_t>(numBlocks, 1)));
+  }
   // Buffers and where the matrix of the batch begins in them.
   struct Elements {
     Value all, first;

@@ -210,7 +210,8 @@ def test_programs_on_a_device(cuda: Driver) -> None:
     there = go.asarray(x, device="cuda")
     profile = compiled.profile(there, 1e4)
     consistent(profile)
-    assert runs(profile, "gemm")[line_of(step, "np.cumsum")] == 2 * trips > 2
+    # The other product is one kernel with what is added to it.
+    assert runs(profile, "gemm")[line_of(step, "np.cumsum")] == trips > 1
     (reads,) = [c.runs for c in profile.commands if " = read " in c.text]
     assert reads == trips + 1
     assert sum(runs(profile, "call lapack").values()) == 2
