@@ -37,6 +37,7 @@
 #include "passes/BufferSize.h"
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
+#include "passes/RowLoops.h"
 #include "passes/TensorProduct.h"
 #include "runtime/OpenSizes.h"
 
@@ -594,8 +595,10 @@ struct GradBlockLoops : grad::impl::GradBlockLoopsBase<GradBlockLoops> {
       return;
     sizes.clear();
     tried.clear();
-    if (forDevice)
+    if (forDevice) {
+      markRowLoops(getOperation());
       sinkFills(getOperation().getBody().front());
+    }
     for (auto op : getOperation().getBody().front().getOps<LinalgOp>()) {
       auto ranges = op.getStaticLoopRanges();
       ranges.resize(blockableDepth(op, forDevice ? kMostLoops : 1));

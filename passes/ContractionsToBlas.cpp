@@ -31,6 +31,7 @@
 #include "passes/CommandList.h"
 #include "passes/ContractionLayout.h"
 #include "passes/Epilogue.h"
+#include "passes/Kernels.h"
 #include "passes/Passes.h"
 #include "passes/TensorProduct.h"
 #include "passes/TiledNest.h"
@@ -468,7 +469,14 @@ struct GradContractionsToBlas
     /// Whether there is one, for each function that asks.
     llvm::DenseMap<Operation *, Value> libraries;
     SmallVector<linalg::LinalgOp> candidates;
-    getOperation().walk([&](linalg::LinalgOp op) { candidates.push_back(op); });
+    getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {
+      // What is done at once is one kernel.
+      if (op->hasAttr(kParallelAttr))
+        return WalkResult::skip();
+      if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op))
+        candidates.push_back(linalgOp);
+      return WalkResult::advance();
+    });
     for (linalg::LinalgOp op : candidates) {
       std::optional<MatrixProduct> product = matchProduct(op, forDevice);
       if (!product || !isWorthACall(product->loops))

@@ -21,6 +21,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace mlir::grad {
@@ -126,6 +127,21 @@ LogicalResult GradEmulateKernels::replace(Operation *op) {
   return op->emitOpError("expected an op that the emulator knows");
 }
 
+static MemRefType withoutSpace(MemRefType type) {
+  return MemRefType::get(type.getShape(), type.getElementType(),
+                         type.getLayout());
+}
+
+static void dropSpaceOfViews(Value buffer) {
+  for (Operation *user : buffer.getUsers())
+    if (isa<ViewLikeOpInterface>(user))
+      for (Value view : user->getResults())
+        if (auto type = dyn_cast<MemRefType>(view.getType())) {
+          view.setType(withoutSpace(type));
+          dropSpaceOfViews(view);
+        }
+}
+
 LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
   OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
   // Shared memory becomes parts of one block of it.
@@ -153,12 +169,7 @@ LogicalResult GradEmulateKernels::emulate(gpu::GPUFuncOp kernel) {
     BlockArgument memory = body.getArgument(numArguments + i);
     auto type = cast<MemRefType>(memory.getType());
     Value offset = arith::ConstantIndexOp::create(inside, loc, offsets[i]);
-    auto withoutSpace = [](MemRefType type) {
-      return MemRefType::get(type.getShape(), type.getElementType());
-    };
-    for (Operation *user : memory.getUsers())
-      if (auto view = dyn_cast<memref::ViewOp>(user))
-        view.getResult().setType(withoutSpace(view.getType()));
+    dropSpaceOfViews(memory);
     memory.replaceAllUsesWith(memref::ViewOp::create(
         inside, loc, withoutSpace(type), all, offset, ValueRange()));
   }

@@ -29,6 +29,11 @@ inline constexpr llvm::StringLiteral kParallelAttr = "grad.parallel";
 /// for the rows of a block, of which it has several of the last loop only.
 inline constexpr llvm::StringLiteral kRowLoopsAttr = "grad.row_loops";
 
+/// Of such a loop, if the call alone tells how many iterations it has: how many
+/// there are at most.
+inline constexpr llvm::StringLiteral kMostIterationsAttr =
+    "grad.most_iterations";
+
 /// Adjacent ops that become one function.
 struct Kernel {
   /// A view with static strides. The offset may be dynamic.

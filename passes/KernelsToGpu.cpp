@@ -95,6 +95,12 @@ private:
   void chooseTeam();
   void identifyThreads(bool hasBlocks);
   void writeDivided(LinalgOp nest, ArrayRef<linalg::FillOp> fills);
+  /// Lets threads that go through loops have enough registers: without being
+  /// told, ptxas prefers more blocks of a multiprocessor to the last values.
+  void setFewBlocks();
+  /// Divides the iterations of a loop, of which the call tells how many there
+  /// are, among blocks, or, if they are short, among threads.
+  LogicalResult writeRows(scf::ForOp loop, int64_t most);
   /// Writes a kernel of a product and its epilogue; false if it is none.
   bool writeWithEpilogue();
   /// Numbers that the outputs of `nest` begin with; null where there is none.
@@ -507,6 +513,53 @@ LogicalResult KernelWriter::writeBlock(Block &block) {
   return success();
 }
 
+void KernelWriter::setFewBlocks() {
+  constexpr int kBlocks = 4;
+  team.kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                       rewriter.getI32IntegerAttr(kBlocks));
+}
+
+LogicalResult KernelWriter::writeRows(scf::ForOp loop, int64_t most) {
+  setFewBlocks();
+  constexpr int64_t kMostBlocks = 8 * 132, kThreads = 256, kShort = 16;
+  bool isShort = team.kernel.getNumWorkgroupAttributions() == 0;
+  loop.walk([&](LinalgOp op) {
+    isShort &= ThreadedNest(op).getNumIterations() <= kShort;
+  });
+  if (isShort)
+    team.numThreads = kThreads;
+  int64_t atOnce = isShort ? kThreads : 1;
+  numBlocks =
+      std::clamp<int64_t>(llvm::divideCeil(most, atOnce), 1, kMostBlocks);
+  identifyThreads(/*hasBlocks=*/true);
+  rewriter.setInsertionPoint(loop);
+  Location loc = loop.getLoc();
+  auto index = [&](int64_t value) -> Value {
+    return arith::ConstantIndexOp::create(rewriter, loc, value);
+  };
+  auto multiply = [&](Value a, Value b) -> Value {
+    return arith::MulIOp::create(rewriter, loc, a, b);
+  };
+  auto add = [&](Value a, Value b) -> Value {
+    return arith::AddIOp::create(rewriter, loc, a, b);
+  };
+  Value first = multiply(team.block, index(atOnce));
+  if (isShort)
+    first = add(first, team.thread);
+  Value step = loop.getStep();
+  loop.setLowerBound(add(loop.getLowerBound(), multiply(first, step)));
+  loop.setStep(multiply(step, index(numBlocks * atOnce)));
+  team.block = nullptr;
+  if (isShort) { // Each thread does alone what is in the loop.
+    team.thread = index(0);
+    team.numThreads = 1;
+  }
+  LogicalResult result = writeBlock(team.kernel.getBody().front());
+  if (isShort)
+    team.numThreads = kThreads;
+  return result;
+}
+
 LogicalResult KernelWriter::write() {
   prepare(rewriter, team.kernel);
   SmallVector<linalg::FillOp> fills;
@@ -529,11 +582,15 @@ LogicalResult KernelWriter::write() {
     identifyThreads(/*hasBlocks=*/false);
     return writeBlock(team.kernel.getBody().front());
   }
+  if (auto most = loop->getAttrOfType<IntegerAttr>(kMostIterationsAttr))
+    return writeRows(loop, most.getInt());
   // Its iterations become blocks.
   std::optional<APInt> count = loop.getStaticTripCount();
   if (!count)
     return loop.emitOpError("expected a known number of parallel iterations");
   numBlocks = count->getSExtValue();
+  if (!loop.getBody()->getOps<scf::ForOp>().empty())
+    setFewBlocks();
   identifyThreads(/*hasBlocks=*/true);
   rewriter.setInsertionPoint(loop);
   Value steps = arith::MulIOp::create(rewriter, loop.getLoc(), team.block,

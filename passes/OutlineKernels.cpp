@@ -101,6 +101,8 @@ static bool isForOneBlock(Operation *op) {
       llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>))
     return false;
   auto isTooMuch = [](Operation *nested) {
+    if (nested->hasAttr(kMostIterationsAttr))
+      return true;
     if (auto linalgOp = dyn_cast<LinalgOp>(nested)) {
       uint64_t iterations = 1;
       for (int64_t size : linalgOp.getStaticLoopRanges())
@@ -168,6 +170,17 @@ private:
       return isControlFlow(&op) && countWork(&op) >= minWork;
     return isControlFlow(&op) && !isForOneBlock(&op) &&
            !op.hasAttr(kParallelAttr) && !ScatterLoops::match(&op);
+  }
+
+  /// Whether the number that `op` calculates is for kernels of a device alone,
+  /// which take it from memory: the list does not have to wait for it.
+  bool isForKernels(Operation &op) const {
+    return forDevice && isa<arith::IndexCastOp>(op) &&
+           llvm::all_of(op.getUsers(), [&](Operation *user) {
+             Operation *next = op.getBlock()->findAncestorOpInBlock(*user);
+             return next && !isAddress(next) && !isCommand(*next) &&
+                    !isList(*next);
+           });
   }
 
   int64_t minWork;
@@ -283,7 +296,7 @@ LogicalResult Outliner::collectAll(Block &block) {
   for (Operation &op : block.without_terminator()) {
     if (isAddress(&op)) {
       if (usesScalars(op))
-        addScalar(&op, /*isCommand=*/true);
+        addScalar(&op, /*isCommand=*/!isForKernels(op));
       continue;
     }
     if (addEpilogue(&op))

@@ -203,6 +203,74 @@ def test_results_are_of_the_callers_kind(cuda: Driver, monkeypatch: pytest.Monke
         same(got[1].values(), x[1:])
 
 
+def short_rows(x: Any) -> Any:
+    return np.sin(x[:, :8]) * 2
+
+
+def layer(x: Any) -> Any:
+    return np.maximum(x @ np.cos(np.arange(24.0 * 5).reshape(24, 5)), 0)
+
+
+def transposed(x: Any) -> Any:
+    return x.T * 2
+
+
+@pytest.mark.parametrize("f", [short_rows, softmax, layer, differences, transposed])
+def test_rows_of_a_call_are_done_at_once(f: Callable[..., Any]) -> None:
+    """By many blocks; the emulator finds races between them."""
+    most = 700
+    compiled = go.compile(f, dynamic={"x": {0: go.Dim("n", max=most)}}, device="cuda")
+    text = compiled.lower(np.ones((5, 24))).mlir("bufferized")
+    assert "scf.for" not in text[: text.index("func.func private")]
+    assert text.count("grad.most_iterations") == text.count("scf.for") > 0
+    for n in (5, 0, 1, 2, 255, 600, most):
+        x = at_page_end(np.random.default_rng(n).uniform(-1, 1, size=(n, 24)))
+        same(compiled(on_device(x)).numpy(), f(x))
+
+
+SUMS: list[Callable[..., Any]] = [
+    lambda x: np.sum(np.sin(x)),
+    lambda x: np.sum(np.cos(x), axis=0) * 2,
+    lambda x: x.T @ np.sin(x),
+    lambda x: (np.sum(x, axis=0), np.tanh(x), np.sum(x * x)),
+]
+
+
+def flat(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+@pytest.mark.parametrize("number", range(len(SUMS)))
+def test_sums_over_rows_are_divided(number: int) -> None:
+    """Chunks of rows at once, whose sums are added up in a fixed order."""
+    most, f = 3000, SUMS[number]
+    dims = {"x": {0: go.Dim("n", max=most)}}
+    compiled = go.compile(f, dynamic=dims, device="cuda")
+    text = compiled.lower(np.ones((5, 24))).mlir("bufferized")
+    assert "grad.parallel" in text
+    for n in (5, 0, 1, 777, most):
+        x = at_page_end(np.random.default_rng(n).uniform(-1, 1, size=(n, 24)))
+        found = [flat(compiled(on_device(x))) for _ in range(2)]
+        for part, again, want in zip(*found, flat(f(x)), strict=True):
+            same(part.numpy(), want)
+            np.testing.assert_array_equal(part.numpy(), again.numpy())
+
+
+@pytest.mark.parametrize("f", [softmax, layer, differences])
+def test_gradients_of_many_rows(f: Callable[..., Any]) -> None:
+    """Cotangents go through rows from the last one to the first one."""
+
+    def loss(x: Any) -> Any:
+        return np.sum(np.sin(f(x)) * 2)
+
+    step = go.compile_grad(loss, dynamic={"x": {0: go.Dim("n", max=700)}}, device="cuda")
+    for n in (300, 1, 0):
+        rng = np.random.default_rng(n)
+        x, t = rng.uniform(-1, 1, size=(n, 24)), rng.uniform(-1, 1, size=(n, 24))
+        slope = (loss(x + 1e-5 * t) - loss(x - 1e-5 * t)) / 2e-5
+        np.testing.assert_allclose(np.sum(step(x) * t), slope, rtol=1e-6, atol=1e-8)
+
+
 def test_calls_wait_only_for_sizes_that_the_run_tells(emulator: Emulator) -> None:
     """How many rows a call has is known; the program is the same list of kernels for all."""
 

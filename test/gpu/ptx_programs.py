@@ -130,6 +130,30 @@ def products(dtype: Any, shape: tuple[int, int] = (200, 300)) -> Code:
     return traced(lambda a, b: (a @ b, a @ a.T, a.T @ a, a.T @ b.T), a, b)
 
 
+def layers(dtype: Any, shape: tuple[int, int] = (200, 300)) -> Code:
+    """Products with biases, activations, and numbers beside them, by large and by small tiles."""
+    m, n = shape
+    a, w, v = ones(shape, dtype), ones((n, m), dtype), ones((m, 30), dtype)
+
+    def run(a: Any, w: Any, v: Any, b: Any, r: Any) -> Any:
+        h = np.maximum(a @ w + b, 0)
+        y = h @ v
+        return np.tanh(y) * r, r + 1
+
+    return traced(run, a, w, v, ones(m, dtype), ones((m, 30), dtype))
+
+
+def any_rows(x: Any) -> Any:
+    """Over a number of rows that the call tells: at once, and by sums of chunks."""
+    return softmax(x), np.sum(np.sin(x[:, :4]), axis=0), x.T @ np.tanh(x), np.cos(x[:, 0])
+
+
+def sized(function: Callable[..., Any], x: Any) -> Code:
+    """The program of a function for any number of rows of x up to those that it has."""
+    dims = {"x": {0: go.Dim("n", max=len(x))}}
+    return go.compile(function, dynamic=dims, device="cuda").lower(x).program.code
+
+
 def many_sums(x: Any) -> Any:
     """More accumulators than shared memory has room for at once."""
     return [np.sum(np.sqrt(x * i)) for i in range(40)]
@@ -171,6 +195,15 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     "products bf16": functools.partial(products, ml_dtypes.bfloat16),
     "large f16": functools.partial(products, np.float16, (4096, 2048)),
     "long bf16": functools.partial(products, ml_dtypes.bfloat16, (20, 9000)),
+    "layers f32": functools.partial(layers, np.float32),
+    "layers f64": functools.partial(layers, np.float64),
+    "layers f16": functools.partial(layers, np.float16),
+    "layers bf16": functools.partial(layers, ml_dtypes.bfloat16),
+    "large layers f32": functools.partial(layers, np.float32, (2048, 1024)),
+    "large layers f64": functools.partial(layers, np.float64, (2048, 1024)),
+    "large layers f16": functools.partial(layers, np.float16, (4096, 2048)),
+    "any number of rows f32": functools.partial(sized, any_rows, ones((4096, 64))),
+    "any number of rows f64": functools.partial(sized, any_rows, ones((4096, 64), "f8")),
     "batched product": functools.partial(
         traced, lambda a, b: a @ b, ones((8, 64, 96)), ones((8, 96, 64))
     ),
