@@ -12,10 +12,11 @@
 /// (ScanLoops.h); of a product, perhaps with an epilogue, each block calculates
 /// a tile (TiledNest.h). Of
 /// a loop whose iterations may run at once, each is for a block, which may keep
-/// rows in registers (RowKernel.h). The threads of one block go through any
-/// other kernel together: they all calculate what it does with numbers, and
-/// take the same branches; nests are divided among them; one of them stores
-/// numbers. They wait for each other behind all that writes.
+/// rows in registers (RowKernel.h). Small matrices are factored by a thread for
+/// each row (FactorKernel.h). The threads of one block go through any other
+/// kernel together: they all calculate what it does with numbers, and take the
+/// same branches; nests are divided among them; one of them stores numbers.
+/// They wait for each other behind all that writes.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +26,7 @@
 #include "passes/BufferSize.h"
 #include "passes/CommandList.h"
 #include "passes/Epilogue.h"
+#include "passes/FactorKernel.h"
 #include "passes/Kernels.h"
 #include "passes/MatrixProductKernel.h"
 #include "passes/Passes.h"
@@ -109,6 +111,8 @@ private:
   bool writeScatter(Operation *only);
   /// The same for a scan.
   bool writeScan(Operation *only);
+  /// The same for the factorisation of small matrices, and solutions by it.
+  bool writeFactorization(Operation *only);
   gpu::GPUFuncOp divideReduction(LinalgOp op);
   gpu::GPUFuncOp divideScan();
   /// Adds arguments for scratch memory; returns a copy of the kernel then.
@@ -334,6 +338,19 @@ bool KernelWriter::writeScan(Operation *only) {
     scan->writeTotals(rewriter, team, last);
   else
     scan->write(rewriter, team, scanPhase == ScanPhase::Rest ? last : Value());
+  rewriter.eraseOp(only);
+  return true;
+}
+
+bool KernelWriter::writeFactorization(Operation *only) {
+  auto factorization = only ? FactorKernel::match(only) : std::nullopt;
+  if (!factorization)
+    return false;
+  team.numThreads = FactorKernel::kNumThreads;
+  numBlocks = factorization->getNumBlocks();
+  identifyThreads(/*hasBlocks=*/true);
+  rewriter.setInsertionPoint(only);
+  factorization->write(rewriter, team);
   rewriter.eraseOp(only);
   return true;
 }
@@ -568,7 +585,8 @@ LogicalResult KernelWriter::write() {
     return success();
   }
   Operation *only = findOnlyOp();
-  if (writeWithEpilogue() || writeScan(only) || writeScatter(only))
+  if (writeWithEpilogue() || writeScan(only) || writeScatter(only) ||
+      writeFactorization(only))
     return success();
   auto loop = dyn_cast_or_null<scf::ForOp>(only);
   auto rows = loop ? RowKernel::match(loop) : std::nullopt;

@@ -27,6 +27,7 @@
 #include "dialect/GradDialect.h"
 #include "passes/CommandList.h"
 #include "passes/Epilogue.h"
+#include "passes/FactorKernel.h"
 #include "passes/Kernels.h"
 #include "passes/Passes.h"
 #include "passes/ScatterLoops.h"
@@ -162,7 +163,8 @@ private:
 
   /// For a device, nothing but a list can call the host.
   bool isCommand(Operation &op) const {
-    return grad::isCommand(&op) || (forDevice && isHostCall(&op));
+    return grad::isCommand(&op) ||
+           (forDevice && isHostCall(&op) && !FactorKernel::match(&op));
   }
 
   bool isList(Operation &op) const {

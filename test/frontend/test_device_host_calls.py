@@ -30,6 +30,10 @@ A = RNG.normal(size=(4, 4))
 POSITIVE = A @ A.T + 4 * np.eye(4)
 STACK = np.stack([POSITIVE, 2 * POSITIVE])
 B = RNG.normal(size=(4, 2))
+# Smaller matrices are factored by kernels.
+LARGE = RNG.normal(size=(33, 33)) + 12 * np.eye(33)
+LARGE_POSITIVE = LARGE @ LARGE.T
+LARGE_B = RNG.normal(size=(33, 2))
 X = np.array([0.3, -0.7, 1.2])
 
 
@@ -55,9 +59,9 @@ def newton(a: Any, b: Any) -> Any:
 
 
 VALUES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
-    "cholesky": (np.linalg.cholesky, (STACK,)),
-    "solve": (np.linalg.solve, (A, B)),
-    "det": (np.linalg.det, (STACK,)),
+    "cholesky": (np.linalg.cholesky, (np.stack([LARGE_POSITIVE, 2 * LARGE_POSITIVE]),)),
+    "solve": (np.linalg.solve, (LARGE, LARGE_B)),
+    "det": (lambda a: np.linalg.det(a / 12), (LARGE,)),
     "eigh": (lambda a: np.linalg.eigh(a)[0], (STACK,)),
     "svd": (lambda a: np.linalg.svd(a)[1], (B,)),
     "qr": (lambda a: np.linalg.qr(a)[1], (B,)),
@@ -71,7 +75,7 @@ VALUES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
         lambda a, b: go.cond(
             np.sum(a) > 0, lambda: np.linalg.solve(a, b), lambda: np.linalg.solve(a.T, b)
         ),
-        (POSITIVE, B),
+        (LARGE, LARGE_B),
     ),
 }
 
@@ -95,21 +99,23 @@ def test_values_and_derivatives_are_those_of_the_cpu(name: str) -> None:
 
 
 def test_loops_that_call_the_host() -> None:
-    expected = go.compile(newton)(POSITIVE, B)
-    found = go.compile(newton, device="cuda")(POSITIVE, B)
+    expected = go.compile(newton)(LARGE, LARGE_B)
+    found = go.compile(newton, device="cuda")(LARGE, LARGE_B)
     assert found[1] == expected[1] > 3
-    np.testing.assert_allclose(found[0], np.linalg.solve(POSITIVE, B), atol=1e-6)
+    np.testing.assert_allclose(found[0], np.linalg.solve(LARGE, LARGE_B), atol=1e-6)
+    stack = np.stack([LARGE, LARGE.T])
     batched = go.compile(go.vmap(np.linalg.solve, in_axes=(0, None)), device="cuda")
-    np.testing.assert_allclose(batched(STACK, B), np.linalg.solve(STACK, B[None]), rtol=1e-12)
+    expected = np.linalg.solve(stack, LARGE_B[None])
+    np.testing.assert_allclose(batched(stack, LARGE_B), expected, rtol=1e-11)
 
 
-@pytest.mark.parametrize("argument", [-POSITIVE, there])
+@pytest.mark.parametrize("argument", [-LARGE_POSITIVE, there])
 def test_failures_are_raised_at_the_user_s_line(argument: Any) -> None:
     def f(a: Any) -> Any:
         return np.linalg.cholesky(a) * 2
 
     with pytest.raises(errors.LinAlgError, match="not positive definite") as caught:
-        go.compile(f, device="cuda")(argument(-POSITIVE) if argument is there else argument)
+        go.compile(f, device="cuda")(argument(-LARGE_POSITIVE) if argument is there else argument)
     assert caught.value.location is not None
     assert caught.value.location.function.endswith("f")
     assert caught.value.location.file == __file__
@@ -231,18 +237,20 @@ def test_prints(capsys: pytest.CaptureFixture[str]) -> None:
 def test_no_more_is_copied_than_has_to_be(emulator: Emulator) -> None:
     """Of an LU factorization, the pivots are, and not the memory that the host works in."""
     compiled = go.compile(np.linalg.solve)
-    a, b = there(A), there(B)
+    a, b = there(LARGE), there(LARGE_B)
     compiled(a, b).numpy()
     emulator.record()
     compiled(a, b).numpy()
     copied = [int(line.split()[1]) for line in emulator.done() if line.startswith("copy")]
     # a; factors, pivots, permutation, status; what the solution needs; it, twice; the check.
-    assert sum(copied) < 5 * A.nbytes + 3 * B.nbytes + 200
+    numbers = 33 * (3 * np.dtype(np.int32).itemsize + np.dtype(np.int64).itemsize)
+    assert sum(copied) < 5 * LARGE.nbytes + 3 * LARGE_B.nbytes + numbers + 100
     assert not emulator.calls("cuGraphLaunch")
 
 
 def test_they_are_commands() -> None:
-    lowered = go.compile(lambda a: np.linalg.cholesky(a) + 1, device="cuda").lower(POSITIVE)
+    compiled = go.compile(lambda a: np.linalg.cholesky(a) + 1, device="cuda")
+    lowered = compiled.lower(LARGE_POSITIVE)
     text = lowered.mlir("gpu")
     assert "grad.lapack_into" in text
     assert "gpu.launch_func" in text
@@ -255,10 +263,10 @@ def test_bundles(tmp_path: Path) -> None:
     def solution(a: Any, b: Any) -> Any:
         return np.linalg.solve(a, np.fft.irfft(np.fft.rfft(b)))
 
-    lowered = go.compile(solution, device="cuda").lower(POSITIVE, B)
+    lowered = go.compile(solution, device="cuda").lower(LARGE, LARGE_B)
     go.save(lowered, tmp_path / "solution", cpu=(), chips=("emulated",))
     loaded = go.load(tmp_path / "solution")
-    expected = np.linalg.solve(POSITIVE, B)
-    np.testing.assert_allclose(loaded(there(POSITIVE), there(B)).numpy(), expected)
+    expected = np.linalg.solve(LARGE, LARGE_B)
+    np.testing.assert_allclose(loaded(there(LARGE), there(LARGE_B)).numpy(), expected)
     with pytest.raises(ValueError, match="Singular matrix"):
-        loaded(there(0 * POSITIVE), there(B))
+        loaded(there(0 * LARGE), there(LARGE_B))

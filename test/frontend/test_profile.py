@@ -47,7 +47,8 @@ def consistent(profile: Profile) -> None:
     assert sum(line.commands for line in profile.lines) == len(profile.commands)
     total = sum(command.seconds for command in profile.commands)
     assert math.isclose(sum(line.seconds for line in profile.lines), total)
-    assert 0 < total <= profile.seconds
+    # Sums in another order are rounded in another way.
+    assert 0 < total <= profile.seconds * (1 + 1e-12)
     assert all(command.seconds >= 0 for command in profile.commands)
     seconds = [line.seconds for line in profile.lines]
     assert seconds == sorted(seconds, reverse=True)
@@ -200,7 +201,7 @@ def test_programs_on_a_device(cuda: Driver) -> None:
 
     def f(x: Any, n: Any) -> Any:
         x = go.while_loop(lambda x: np.sum(x) < n, step, x)
-        return x + np.linalg.inv(x.T @ x + np.eye(16))[0], np.sum(x)
+        return x + np.linalg.eigvalsh(x.T @ x + np.eye(16)), np.sum(x)
 
     x = np.full((20, 16), 0.01)
     trips, y = 0, x
@@ -214,7 +215,7 @@ def test_programs_on_a_device(cuda: Driver) -> None:
     assert runs(profile, "gemm")[line_of(step, "np.cumsum")] == trips > 1
     (reads,) = [c.runs for c in profile.commands if " = read " in c.text]
     assert reads == trips + 1
-    assert sum(runs(profile, "call lapack").values()) == 2
+    assert sum(runs(profile, "call lapack").values()) == 1
     # The caller's array is still there, and calls that are not timed are as before.
     np.testing.assert_array_equal(there.numpy(), x)
     got, total = compiled(there, 1e4)

@@ -154,6 +154,11 @@ def sized(function: Callable[..., Any], x: Any) -> Code:
     return go.compile(function, dynamic=dims, device="cuda").lower(x).program.code
 
 
+def small_systems(a: Any, b: Any) -> Any:
+    lower = np.linalg.cholesky(a)
+    return np.sum(np.linalg.solve(a, b)) + np.sum(lower) + np.sum(np.linalg.slogdet(a)[1])
+
+
 def many_sums(x: Any) -> Any:
     """More accumulators than shared memory has room for at once."""
     return [np.sum(np.sqrt(x * i)) for i in range(40)]
@@ -238,6 +243,12 @@ PROGRAMS: dict[str, Callable[[], Code]] = {
     ),
     "complex products": functools.partial(products, np.complex64),
     "complex sort": functools.partial(traced, lambda x: np.sort(x), ones((64, 512), "c8")),
+    "small systems f32": functools.partial(
+        value_and_grad, small_systems, ones((1000, 8, 8)), ones((1000, 8, 2)), argnums=(0, 1)
+    ),
+    "small systems f64": functools.partial(
+        value_and_grad, small_systems, ones((50, 32, 32), "f8"), ones((50, 32, 3), "f8")
+    ),
     "random": functools.partial(traced, dropout, go.random.key(0), ones((64, 512))),
     "ops f32": functools.partial(each_op, "f4"),
     "ops f64": functools.partial(each_op, "f8"),
