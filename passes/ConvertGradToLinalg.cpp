@@ -508,6 +508,8 @@ struct ConvertGradToLinalg
   void runOnOperation() override {
     dropSigns(getOperation());
     notePositionsWithin(getOperation());
+    if (forDevice)
+      separateTransforms(getOperation());
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||

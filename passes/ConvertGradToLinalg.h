@@ -47,6 +47,10 @@ void populateSortingToLinalg(RewritePatternSet &patterns, bool forDevice);
 void populateSparseToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Fourier transforms.
 void populateFourierToLinalg(RewritePatternSet &patterns);
+/// Transforms with factors, or of real numbers in the other direction than
+/// usual => those without, which libraries for devices have, and elementwise
+/// ops.
+void separateTransforms(Operation *root);
 /// Calls of foreign code.
 void populateForeignCallsToLinalg(RewritePatternSet &patterns);
 /// Ops of other dialects that later passes do not take as they are.

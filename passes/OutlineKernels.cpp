@@ -214,9 +214,11 @@ bool Outliner::addEpilogue(Operation *op) {
 }
 
 void Outliner::flushFills(Operation *nest) {
-  // The last fills run with the nest if it updates what they write.
+  // The last fills run with the nest if it updates what they write, as a call
+  // does not.
   size_t numBefore = fills.size();
-  if (auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest))
+  if (auto destination = dyn_cast_or_null<DestinationStyleOpInterface>(nest);
+      destination && !isCall(nest))
     while (numBefore > 0 &&
            llvm::is_contained(destination.getDpsInits(),
                               fills[numBefore - 1]->getOperand(1)))

@@ -119,7 +119,8 @@ typedef enum gradopt_opcode {
      CPU. The operands are the number that it gets, how many of the buffers are
      inputs, and for each buffer its address, gradopt_dtype, rank and extents;
      the other ones are its outs. All of them but addresses are known.
-     Everything before the call is waited for. */
+     Everything before the call is waited for, unless a library for the device
+     does the same. */
   GRADOPT_HOST_CALL = 16,
   /* Only on a device: words[target] = 1 if a library does products of matrices,
      else 0. It is the same in all of a call, and no product is tried. */

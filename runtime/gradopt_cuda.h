@@ -41,6 +41,10 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_set_driver(const char *path);
    first product that a library computes; the same path may be set again. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_set_blas(const char *path);
 
+/* The same of cuFFT: libcufft.so.12 or .11. Without it, Fourier transforms are
+   the host's. To be set before the first program with a transform is loaded. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_set_fourier(const char *path);
+
 /* Fails with GRADOPT_NO_DEVICE if there is no usable driver or no device. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_device_count(int32_t *count);
 

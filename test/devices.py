@@ -17,6 +17,7 @@ def emulator() -> Emulator:
     """The emulator, in place of the driver of this process."""
     emulator = Emulator()
     _gradopt.set_driver(str(emulator.path))
+    _gradopt.set_cufft(str(emulator.path))
     return emulator
 
 

@@ -23,8 +23,8 @@ from gradopt_runtime.library import (
     BundleError,
     blas_path,
     check,
-    choose_cublas,
-    cublas_path,
+    choose_cuda_libraries,
+    cuda_library_path,
     include_path,
     last_error,
     library_path,
@@ -41,7 +41,7 @@ __all__ = [
     "Signature",
     "asarray",
     "blas_path",
-    "cublas_path",
+    "cuda_library_path",
     "exception",
     "functions",
     "include_path",
@@ -118,7 +118,7 @@ class _Program:
         if any(isinstance(argument, DeviceArray) for argument in arguments):
             return self._run_on_device(name, arguments)
         if not self._has_cpu_code:
-            choose_cublas()
+            choose_cuda_libraries()
         room = self._room(arguments)
         results: list[Array] = []
         for number, leaf in enumerate(self.signature.results):
@@ -157,7 +157,7 @@ class _Program:
                 if isinstance(value, DeviceArray)
             )
             raise ValueError(f"{path} is on {where}, but {name} is machine code for the CPU")
-        choose_cublas()
+        choose_cuda_libraries()
         paths = [leaf.path for leaf in signature.arguments]
         call = DeviceCall(name, arguments, paths, signature.results)
         self._check(call.run(self._handle))

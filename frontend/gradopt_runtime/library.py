@@ -102,6 +102,7 @@ def runtime() -> ctypes.CDLL:
                 "program_call_cuda": (status, [pointer, number, pointer, pointer, pointer]),
                 "cuda_set_driver": (status, [text]),
                 "cuda_set_blas": (status, [text]),
+                "cuda_set_fourier": (status, [text]),
                 "cuda_get_device_info": (status, [number, pointer]),
                 "cuda_allocate": (status, [number, size, pointer, ctypes.POINTER(pointer)]),
                 "cuda_free": (status, [number, pointer, pointer]),
@@ -137,18 +138,23 @@ def blas_path() -> str | None:
     return None
 
 
-def cublas_path(driver_version: int) -> str | None:
-    """The cuBLAS of a package of NVIDIA's, such as PyTorch brings; None if there is none.
+# What the name of a library ends with, of the packages for CUDA 13 and 12.
+_MAJORS = {"cublas": (13, 12), "cufft": (12, 11)}
+
+
+def cuda_library_path(name: str, driver_version: int) -> str | None:
+    """A library of a package of NVIDIA's, such as PyTorch brings; None if there is none.
 
     Args:
+        name: "cublas" or "cufft".
         driver_version: the newest CUDA that the driver knows, as in 12040 for 12.4.
     """
     package = importlib.util.find_spec("nvidia")
     folders = package.submodule_search_locations if package is not None else None
-    for major in (13, 12):
+    for cuda, major in zip((13, 12), _MAJORS[name], strict=True):
         for folder in folders or ():
-            libraries = glob.glob(f"{folder}/*/lib/libcublas.so.{major}")
-            if libraries and driver_version >= 1000 * major:
+            libraries = glob.glob(f"{folder}/*/lib/lib{name}.so.{major}")
+            if libraries and driver_version >= 1000 * cuda:
                 return libraries[0]
     return None
 
@@ -167,18 +173,24 @@ class _DeviceInfo(ctypes.Structure):
 
 
 @functools.cache
-def choose_cublas() -> None:
-    """Lets programs on GPUs use the cuBLAS of a package, if there is one that the driver can run.
+def choose_cuda_libraries() -> None:
+    """Lets programs on GPUs use cuBLAS and cuFFT of packages that the driver can run.
 
     Raises:
         BundleError: no GPU can be used.
     """
     info = _DeviceInfo()
     check(runtime().gradopt_cuda_get_device_info(0, ctypes.byref(info)))
-    library = cublas_path(info.driver_version)
-    if library is not None:
-        # Somebody may have chosen another one, and used it.
-        runtime().gradopt_cuda_set_blas(os.fsencode(library))
+    if info.is_emulated:
+        return
+    for name, choose in (
+        ("cublas", runtime().gradopt_cuda_set_blas),
+        ("cufft", runtime().gradopt_cuda_set_fourier),
+    ):
+        library = cuda_library_path(name, info.driver_version)
+        if library is not None:
+            # Somebody may have chosen another one, and used it.
+            choose(os.fsencode(library))
 
 
 def last_error() -> BundleError:

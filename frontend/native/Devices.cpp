@@ -74,6 +74,14 @@ void bindDevices(nb::module_ &module) {
       },
       nb::arg("path"),
       "Uses the cuBLAS at a path; before the first program is loaded.");
+  module.def(
+      "set_cufft",
+      [](const std::string &path) {
+        check("choosing cuFFT",
+              [&] { return gradopt_cuda_set_fourier(path.c_str()); });
+      },
+      nb::arg("path"),
+      "Uses the cuFFT at a path; before the first program is loaded.");
 }
 
 } // namespace gradopt::native

@@ -14,17 +14,16 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/cuda/Blas.h"
-#include "runtime/BusySection.h"
 #include "runtime/Lock.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
+#include "runtime/cuda/Library.h"
 
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <new>
 
-using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;
 using gradopt::runtime::Lock;
 
@@ -39,41 +38,25 @@ struct BlasLibrary {
 
 namespace {
 
-BlasLibrary library;
-/// Whether the library was looked for, and was found.
-std::atomic<bool> isSought = false, isFound = false;
-/// Null: where the system finds it.
-char *chosenPath = nullptr;
-pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+BlasLibrary functions;
+OptionalLibrary library;
 
-bool open(const char *path) {
-  void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (!handle)
-    return false;
+bool open(void *handle) {
   bool complete = true;
 #define GRADOPT_FIND(name, parameters)                                         \
-  library.name =                                                               \
-      reinterpret_cast<decltype(library.name)>(dlsym(handle, #name));          \
-  complete &= library.name != nullptr;
+  functions.name =                                                             \
+      reinterpret_cast<decltype(functions.name)>(dlsym(handle, #name));        \
+  complete &= functions.name != nullptr;
   GRADOPT_BLAS_FUNCTIONS(GRADOPT_FIND)
 #undef GRADOPT_FIND
   return complete;
 }
 
 const BlasLibrary *findLibrary(const Driver &driver) {
-  if (!isSought.load(std::memory_order_acquire)) {
-    BusySection section;
-    Lock lock(loading);
-    if (!isSought.load(std::memory_order_relaxed)) {
-      if (chosenPath)
-        isFound = *chosenPath && open(chosenPath);
-      else
-        isFound = (driver.version >= 13000 && open("libcublas.so.13")) ||
-                  open("libcublas.so.12");
-      isSought.store(true, std::memory_order_release);
-    }
-  }
-  return isFound ? &library : nullptr;
+  return library.find(
+             driver, {{"libcublas.so.13", 13000}, {"libcublas.so.12", 0}}, open)
+             ? &functions
+             : nullptr;
 }
 
 template <typename T> T number(int64_t word) {
@@ -242,22 +225,5 @@ gradopt_status Blas::multiply(gradopt_opcode opcode, const int64_t *parameters,
 } // namespace gradopt::cuda
 
 gradopt_status gradopt_cuda_set_blas(const char *path) {
-  using namespace gradopt::cuda;
-  BusySection section;
-  Lock lock(loading);
-  bool isSame = path && chosenPath ? std::strcmp(path, chosenPath) == 0
-                                   : path == chosenPath;
-  if (isSame)
-    return GRADOPT_OK;
-  if (isFound.load(std::memory_order_relaxed))
-    return fail(
-        GRADOPT_INVALID_ARGUMENT,
-        "gradopt_cuda_set_blas: a program uses another library already");
-  char *copy = path ? strdup(path) : nullptr;
-  if (path && !copy)
-    return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
-  std::free(chosenPath);
-  chosenPath = copy;
-  isSought.store(false, std::memory_order_release);
-  return GRADOPT_OK;
+  return gradopt::cuda::library.choose(path, "gradopt_cuda_set_blas");
 }

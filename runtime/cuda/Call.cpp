@@ -92,6 +92,9 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
   if (status == GRADOPT_OK)
     status = device.reserveWords(lane, size_t(program.commands().num_words) +
                                            program.commands().max_operands);
+  if (status == GRADOPT_OK)
+    status =
+        device.reserveTransforms(lane, module.transforms.memoryBytes(), stream);
   if (status == GRADOPT_OK && module.waits)
     status = device.reservePinned(lane);
   if (status == GRADOPT_OK)

@@ -191,8 +191,10 @@ void Device::freeMemory(Lane &lane) {
     free(lane.arena, loader);
   if (lane.workspace)
     free(lane.workspace, loader);
-  lane.arena = lane.workspace = 0;
-  lane.arenaBytes = 0;
+  if (lane.transformMemory)
+    free(lane.transformMemory, loader);
+  lane.arena = lane.workspace = lane.transformMemory = 0;
+  lane.arenaBytes = lane.transformBytes = 0;
   lane.version = ++laneVersions;
 }
 
@@ -292,6 +294,17 @@ gradopt_status Device::reserveWorkspace(Lane &lane, CUstream stream,
   bytes = workspaceBytes(chip);
   return lane.workspace ? GRADOPT_OK
                         : reserve(lane.workspace, bytes, stream, lane);
+}
+
+gradopt_status Device::reserveTransforms(Lane &lane, size_t bytes,
+                                         CUstream stream) {
+  if (bytes <= lane.transformBytes)
+    return GRADOPT_OK;
+  lane.transformBytes = 0;
+  gradopt_status status = reserve(lane.transformMemory, bytes, stream, lane);
+  if (status == GRADOPT_OK)
+    lane.transformBytes = bytes;
+  return status;
 }
 
 gradopt_status Device::reserveWords(Lane &lane, size_t count) {

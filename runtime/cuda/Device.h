@@ -42,6 +42,9 @@ struct Lane {
   size_t arenaBytes = 0;
   /// cuBLAS's.
   CUdeviceptr workspace = 0;
+  /// cuFFT's.
+  CUdeviceptr transformMemory = 0;
+  size_t transformBytes = 0;
 
   /// A stream to capture graphs on.
   CUstream captureStream = nullptr;
@@ -82,6 +85,7 @@ struct Device {
   /// Lets a lane have so much memory; `stream` is the one it belongs to.
   gradopt_status reserveArena(Lane &lane, size_t bytes, CUstream stream);
   gradopt_status reserveWorkspace(Lane &lane, CUstream stream, size_t &bytes);
+  gradopt_status reserveTransforms(Lane &lane, size_t bytes, CUstream stream);
   gradopt_status reserveWords(Lane &lane, size_t count);
   gradopt_status reservePinned(Lane &lane);
   gradopt_status reserveStaging(Lane &lane, size_t bytes, CUstream stream);
@@ -103,6 +107,8 @@ struct Device {
   /// Idle ones; guarded by the mutex.
   BlasHandle *blasHandles = nullptr;
   bool hasNoBlas = false;
+  /// Whether cuFFT does not work; guarded as well.
+  bool hasNoFourier = false;
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 private:

@@ -58,6 +58,7 @@ private:
   gradopt_status askForLibrary(int64_t &word);
   gradopt_status copy();
   gradopt_status read(int64_t &word);
+  gradopt_status callHost(const gradopt_command &command, size_t place);
   gradopt_status checkTime(CUresult error) const;
 
   gradopt_cuda_module &module;
@@ -122,9 +123,7 @@ gradopt_status Interpreter::run(void *const *buffers) {
       status = read(words[command->target]);
       break;
     case GRADOPT_HOST_CALL:
-      status =
-          callHost(device, lane, stream, module.host.functions[command->target],
-                   values, count, targets);
+      status = callHost(*command, place);
       break;
     case GRADOPT_SET:
       std::memcpy(words + command->target, values, count * sizeof(int64_t));
@@ -198,6 +197,19 @@ gradopt_status Interpreter::askForLibrary(int64_t &word) {
   gradopt_status status = blas.isThere(answer);
   word = answer;
   return status;
+}
+
+/// What a library for the device can do, it does.
+gradopt_status Interpreter::callHost(const gradopt_command &command,
+                                     size_t place) {
+  if (command.target == GRADOPT_HOST_FOURIER)
+    if (const auto *transform = module.transforms.find(place)) {
+      ++numActions;
+      return module.transforms.run(*transform, lane, stream, values);
+    }
+  return cuda::callHost(device, lane, stream,
+                        module.host.functions[command.target], values,
+                        command.num_operands, targets);
 }
 
 gradopt_status Interpreter::copy() {

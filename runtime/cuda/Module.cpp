@@ -109,11 +109,20 @@ gradopt_status gradopt_cuda_module::readCommands() {
   for (const int64_t *next = first; next != program.table.end();) {
     auto *command = reinterpret_cast<const gradopt_command *>(next);
     auto *operands = reinterpret_cast<const gradopt_operand *>(command + 1);
-    size_t count = command->num_operands;
+    size_t count = command->num_operands, place = size_t(next - first);
     next += 1 + 2 * count;
     waits |= command->opcode == GRADOPT_READ;
     if (command->opcode != GRADOPT_HOST_CALL)
       continue;
+    if (command->target == GRADOPT_HOST_FOURIER) {
+      bool isPlanned;
+      if (gradopt_status status =
+              transforms.plan(place, operands, count, isPlanned);
+          status != GRADOPT_OK)
+        return status;
+      if (isPlanned)
+        continue;
+    }
     waits = true;
     stagingBytes = std::max(stagingBytes, countStaging(operands, count));
     if (gradopt_status status = host.find(command->target);
@@ -129,8 +138,9 @@ void gradopt_cuda_module::unload() {
   RelaxedCapture relaxed(driver);
   graphs.clear(driver);
   // After an error of the device nothing can be freed, nor need it be.
-  if (code || constants || detached || idle)
+  if (code || constants || detached || idle || transforms.hasPlans())
     driver.cuCtxSynchronize();
+  transforms.clear();
   for (Lane *lanes : {detached, idle})
     while (Lane *lane = lanes) {
       lanes = lane->next;

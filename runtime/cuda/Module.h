@@ -12,11 +12,12 @@
 #include "runtime/cuda/Graphs.h"
 #include "runtime/cuda/HostCalls.h"
 #include "runtime/cuda/Program.h"
+#include "runtime/cuda/Transforms.h"
 
 /// A program on a device.
 struct gradopt_cuda_module {
   explicit gradopt_cuda_module(gradopt::cuda::Device &device)
-      : device(device) {}
+      : device(device), transforms(device) {}
 
   gradopt_status load(const void *bytes, size_t size);
   /// Frees what it has on the device, of which nothing is in use.
@@ -36,9 +37,11 @@ struct gradopt_cuda_module {
   CUdeviceptr constants = 0;
 
   /// Whether it waits for the device on its way, as it reads numbers or calls
-  /// functions of the host.
+  /// functions of the host that no library for the device replaces.
   bool waits = false;
   gradopt::cuda::HostFunctions host;
+  /// What the host need not do.
+  gradopt::cuda::Transforms transforms;
   /// What these functions work on, the most at once.
   size_t stagingBytes = 0;
   gradopt::cuda::Graphs graphs;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""What only the host can do, in programs for a device: factorizations, transforms, functions of
-the caller. The results are those of the CPU."""
+"""What only the host can do, in programs for a device: factorizations, functions of the caller.
+The results are those of the CPU."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sine(x: Any) -> Any:
     return go.pure_callback(lambda v: np.sin(v), x, x)
 
 
-# -- Factorizations and transforms -----------------------------------------------------------
+# -- Factorizations --------------------------------------------------------------------------
 
 
 def newton(a: Any, b: Any) -> Any:
@@ -68,8 +68,6 @@ VALUES: dict[str, tuple[Callable[..., Any], tuple[Array, ...]]] = {
     "eigvals": (lambda a: np.sort(np.abs(np.linalg.eigvals(a))), (A,)),
     "expm": (scipy.linalg.expm, (A,)),
     "complex inverse": (lambda a: np.abs(np.linalg.inv(a + 1j * a.T)), (A,)),
-    "fft": (lambda x: np.abs(np.fft.fft2(x)), (A,)),
-    "convolution": (lambda x, y: np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(y)), (A, A.T)),
     "gammainc": (scipy.special.gammainc, (np.abs(A) + 0.5, np.abs(A))),
     "branch": (
         lambda a, b: go.cond(

@@ -131,6 +131,10 @@ class Runtime:
         """Says which cuBLAS it is."""
         self.call("set_blas", None if path is None else str(path).encode())
 
+    def set_fourier(self, path: Path | str | None) -> None:
+        """Says which cuFFT it is."""
+        self.call("set_fourier", None if path is None else str(path).encode())
+
     def count(self) -> int:
         """How many devices there are."""
         count = ctypes.c_int32(-1)

@@ -43,6 +43,7 @@ def cuda(emulator: Emulator) -> Iterator[Runtime]:
     runtime = Runtime()
     runtime.set_driver(emulator.path)
     runtime.set_blas(emulator.path)
+    runtime.set_fourier(emulator.path)
     runtime.count()
     emulator.recover()
     emulator.set_memory(1 << 32)

@@ -276,6 +276,26 @@ print("done")
     assert run(script, GRADOPT_EMULATOR_FAIL="cublasCreate_v2:1:0") == ["done"]
 
 
+def test_transforms_without_a_library(tmp_path: Path) -> None:
+    """They are the host's: without cuFFT, or with one that does not work, which is asked once."""
+    script = f"""
+from emulated_cuda import Emulator
+from test_cuda_transforms import FFT, RFFT, Case, check
+emulator = Emulator()
+emulator.record()
+image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
+for library in None, "", "/no/such/libcufft.so", "libm.so.6", os.environ["DRIVER"]:
+    cuda.set_fourier(library)
+    for kind in FFT, RFFT:
+        check(cuda, image, Case(kind, (3, 6), (1,)))
+    print(len(emulator.calls("cufftCreate")), "cuGraphLaunch" in emulator.log())
+error(cuda.set_fourier, "/no/such/libcufft.so")
+"""
+    *lines, line = run(script, GRADOPT_EMULATOR_FAIL="cufftCreate:1:0")
+    assert lines == ["0 False"] * 4 + ["1 False"]
+    assert "a program uses another library already" in words_of(line, programs.INVALID_ARGUMENT)
+
+
 # -- Forks ----------------------------------------------------------------------------------
 
 FORK = """

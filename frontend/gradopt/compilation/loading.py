@@ -24,7 +24,7 @@ from gradopt.base.pytree import TreeDef, flatten
 from gradopt.base.statics import Static, separate_statics, static
 from gradopt.compilation.calling import argument_leaf
 from gradopt.compilation.donation import DonationReport
-from gradopt.compilation.lowered import load_blas, load_cublas
+from gradopt.compilation.lowered import load_blas, load_cuda_libraries
 from gradopt.compilation.placement import device_of
 from gradopt.errors import ArgumentTypeError, PlacementError, UnsupportedError
 from gradopt_runtime import (
@@ -208,7 +208,7 @@ class _Program:
                 source_location(),
             )
         on = device_number(device) or 0
-        load_cublas(_gradopt.device_info(on).driver_version)
+        load_cuda_libraries(on)
         return bundle.device_executable(number, on, self._report, self._name)
 
 

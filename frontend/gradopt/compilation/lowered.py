@@ -50,7 +50,7 @@ from gradopt.errors import (
 from gradopt.ir.checks import raise_failure
 from gradopt.ir.outcomes import Check
 from gradopt.ir.targets import Target
-from gradopt_runtime import blas_path, cublas_path
+from gradopt_runtime import blas_path, cuda_library_path
 
 if TYPE_CHECKING:
     from gradopt.compilation.compiled import Compiled
@@ -429,7 +429,7 @@ class Lowered:
     def _load_for_device(self, code: bytes, arena: int) -> _gradopt.DeviceExecutable:
         number = device_number(self.device) or 0
         load_blas()  # For what the host computes.
-        load_cublas(_gradopt.device_info(number).driver_version)
+        load_cuda_libraries(number)
         return _gradopt.DeviceExecutable(
             code,
             number,
@@ -682,12 +682,16 @@ def load_blas() -> None:
 
 
 @functools.cache
-def load_cublas(driver_version: int) -> None:
-    """Chooses the cuBLAS of a package of NVIDIA's, if there is one that the driver can run.
+def load_cuda_libraries(number: int) -> None:
+    """Chooses cuBLAS and cuFFT of packages of NVIDIA's that the driver of a device can run.
 
-    Where another one is in use in this process, that stays.
+    Where others are in use in this process, these stay.
     """
-    library = cublas_path(driver_version)
-    if library is not None:
-        with contextlib.suppress(DeviceError):
-            _gradopt.set_cublas(library)
+    info = _gradopt.device_info(number)
+    if info.is_emulated:
+        return
+    for name, choose in (("cublas", _gradopt.set_cublas), ("cufft", _gradopt.set_cufft)):
+        library = cuda_library_path(name, info.driver_version)
+        if library is not None:
+            with contextlib.suppress(DeviceError):
+                choose(library)
