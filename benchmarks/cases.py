@@ -9,6 +9,7 @@ from typing import Any
 
 import networks
 import numpy as np
+import sparse
 
 Function = Callable[..., Any]
 
@@ -308,6 +309,19 @@ CASES = {
         wanted="tridiagonal",
         without=("autograd", "torch"),
     ),
+    **{
+        name: Case(
+            f"sparse product, 200,000 elements in rows of {text}",
+            sparse.product(kind),
+            sparse.arguments(kind, *columns),
+            without=("autograd", "torch"),
+        )
+        for name, kind, columns, text in (
+            ("sparse", "even", (), "one length"),
+            ("sparse-rows", "power", (), "different length"),
+            ("sparse-columns", "power", (8,), "different length, 8 columns"),
+        )
+    },
     "scan": Case("recurrent cell of 64, scan of 1,000 steps", _scan, _scan_arguments),
     "conv-net": Case(
         "step of a convolutional network, 32 images of 28 x 28",

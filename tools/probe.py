@@ -179,7 +179,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.ndimage.zoom": (_S, 1.7),
     # Orders and ripples are known while tracing.
     "scipy.fft.fht": (_X, 0.1, 0.5),
-    "scipy.fft.fhtoffset": (0.1, 0.5),
+    "scipy.fft.fhtoffset": (1, 2),
     "scipy.fft.ifht": (_X, 0.1, 0.5),
     "scipy.signal.czt_points": (4,),
     "scipy.signal.lombscargle": (_X, _Y, _Y + 1),
