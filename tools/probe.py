@@ -129,7 +129,7 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.interpolate.RegularGridInterpolator": ((_GRID,), _Q, _Y),
     # Points are known while tracing.
     "scipy.interpolate.griddata": (
-        ((0.0, 0.0), (1.0, 0.1), (0.1, 1.2), (1.3, 1.1), (0.5, 0.4)),
+        ((0.0, 1.0, 0.1, 1.3, 0.5), (0.0, 0.1, 1.2, 1.1, 0.4)),
         _Q,
         np.stack([_X, _Y], axis=1),
     ),
