@@ -168,6 +168,15 @@ std::optional<FactorKernel> FactorKernel::match(Operation *operation) {
   kernel.numMatrices = ShapedType::getNumElements(kernel.stack);
   kernel.rows = shape.end()[-2];
   kernel.columns = shape.back();
+  // All are stacks of as many, but for what LU factorisations work in.
+  for (Value operand : op->getOperands().take_front(
+           routine == lapack::Lu ? op->getNumOperands() - 1
+                                 : op->getNumOperands())) {
+    ArrayRef<int64_t> sizes = cast<MemRefType>(operand.getType()).getShape();
+    if (sizes.size() < kernel.stack.size() ||
+        sizes.take_front(kernel.stack.size()) != kernel.stack)
+      return std::nullopt;
+  }
   int64_t numThreads = kernel.numMatrices * kernel.getThreadsOfMatrix();
   if (kernel.rows == 0 || kernel.columns == 0 || numThreads == 0 ||
       std::max(kernel.rows, kernel.columns) > kMostRows ||
