@@ -508,8 +508,10 @@ struct ConvertGradToLinalg
   void runOnOperation() override {
     dropSigns(getOperation());
     notePositionsWithin(getOperation());
-    if (forDevice)
+    if (forDevice) {
+      finishFactors(getOperation());
       separateTransforms(getOperation());
+    }
     walkAndApplyPatterns(getOperation(), patterns);
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa_and_nonnull<GradDialect>(op->getDialect()) ||

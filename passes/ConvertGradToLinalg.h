@@ -46,6 +46,9 @@ void populateSortingToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Products with sparse matrices; for a GPU, element by element.
 void populateSparseToLinalg(RewritePatternSet &patterns, bool forDevice);
 /// Fourier transforms.
+/// Of Cholesky factorizations that a library for devices may do, which writes
+/// one triangle only: zeros in the other one, and NaN where there is no factor.
+void finishFactors(Operation *root);
 void populateFourierToLinalg(RewritePatternSet &patterns);
 /// Transforms with factors, or of real numbers in the other direction than
 /// usual => those without, which libraries for devices have, and elementwise

@@ -12,8 +12,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/GradSpectra.h"
+#include "dialect/MatrixAlgebra.h"
 #include "passes/ConvertGradToLinalg.h"
+#include "passes/FactorKernel.h"
 #include "runtime/Lapack.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::grad;
@@ -141,6 +145,54 @@ template <typename Op> struct Lower : OpRewritePattern<Op> {
 };
 
 } // namespace
+
+static void finishFactor(CholeskyOp op) {
+  OpBuilder builder(op->getContext());
+  builder.setInsertionPointAfter(op);
+  Location loc = op.getLoc();
+  Algebra algebra{builder, loc};
+  Value factor = op.getFactor(), status = op.getStatus();
+  RankedTensorType type = typeOf(factor), statusType = typeOf(status);
+  int64_t rank = type.getRank();
+  Value triangle =
+      algebra.select(algebra.where<GreaterEqualOp>(factor), factor);
+  // A library need not say that a number is none.
+  Value sum = ReduceSumOp::create(builder, loc, triangle,
+                                  SmallVector<int64_t>{rank - 2, rank - 1});
+  Value isNumber = EqualOp::create(builder, loc, sum, sum);
+  Value isPositive =
+      EqualOp::create(builder, loc, status, algebra.zeros(statusType));
+  Value failure = SelectOp::create(
+      builder, loc, isNumber, status,
+      createSplat(builder, loc, statusType, double(type.getShape().back())));
+  Value newStatus = SelectOp::create(builder, loc, isPositive, failure, status);
+  Value isFactored = LogicalAndOp::create(builder, loc, isPositive, isNumber);
+  auto batch = llvm::to_vector(llvm::seq<int64_t>(0, rank - 2));
+  Value isKept =
+      BroadcastOp::create(builder, loc, isFactored, type.getShape(), batch);
+  Value nothing =
+      createSplat(builder, loc, type, std::numeric_limits<double>::quiet_NaN());
+  Value newFactor = SelectOp::create(builder, loc, isKept, triangle, nothing);
+  auto isOld = [&](OpOperand &use) {
+    Operation *user = use.getOwner();
+    return user->getBlock() != op->getBlock() ||
+           newFactor.getDefiningOp()->isBeforeInBlock(user);
+  };
+  factor.replaceUsesWithIf(newFactor, isOld);
+  status.replaceUsesWithIf(newStatus, isOld);
+}
+
+void mlir::grad::finishFactors(Operation *root) {
+  SmallVector<CholeskyOp> factorizations;
+  root->walk([&](CholeskyOp op) {
+    RankedTensorType type = typeOf(op.getA());
+    if (type.getShape().back() > FactorKernel::kMostRows &&
+        isa<FloatType>(type.getElementType()))
+      factorizations.push_back(op);
+  });
+  for (CholeskyOp op : factorizations)
+    finishFactor(op);
+}
 
 void mlir::grad::populateFactorizationsToLinalg(RewritePatternSet &patterns) {
   patterns.add<Lower<CholeskyOp>, Lower<LuOp>, Lower<LuSolveOp>,

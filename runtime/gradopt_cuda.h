@@ -45,6 +45,10 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_set_blas(const char *path);
    the host's. To be set before the first program with a transform is loaded. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_set_fourier(const char *path);
 
+/* The same of cuSOLVER: libcusolver.so.12 or .11. Without it, factorizations of
+   matrices of more than 32 rows are the host's. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_set_solver(const char *path);
+
 /* Fails with GRADOPT_NO_DEVICE if there is no usable driver or no device. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_device_count(int32_t *count);
 

@@ -18,6 +18,7 @@ def emulator() -> Emulator:
     emulator = Emulator()
     _gradopt.set_driver(str(emulator.path))
     _gradopt.set_cufft(str(emulator.path))
+    _gradopt.set_cusolver(str(emulator.path))
     return emulator
 
 

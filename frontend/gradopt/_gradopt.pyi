@@ -140,6 +140,9 @@ def set_cublas(path: str) -> None:
 def set_cufft(path: str) -> None:
     """Uses the cuFFT at a path; to be called before the first program is loaded on a device."""
 
+def set_cusolver(path: str) -> None:
+    """Uses the cuSOLVER at a path; to be called before the first program is loaded on a device."""
+
 def set_adopter(
     callable: Callable[[Any], tuple[DeviceArray, Callable[[DeviceArray], Any] | None] | None],
 ) -> None:

@@ -103,6 +103,7 @@ def runtime() -> ctypes.CDLL:
                 "cuda_set_driver": (status, [text]),
                 "cuda_set_blas": (status, [text]),
                 "cuda_set_fourier": (status, [text]),
+                "cuda_set_solver": (status, [text]),
                 "cuda_get_device_info": (status, [number, pointer]),
                 "cuda_allocate": (status, [number, size, pointer, ctypes.POINTER(pointer)]),
                 "cuda_free": (status, [number, pointer, pointer]),
@@ -139,14 +140,14 @@ def blas_path() -> str | None:
 
 
 # What the name of a library ends with, of the packages for CUDA 13 and 12.
-_MAJORS = {"cublas": (13, 12), "cufft": (12, 11)}
+_MAJORS = {"cublas": (13, 12), "cufft": (12, 11), "cusolver": (12, 11)}
 
 
 def cuda_library_path(name: str, driver_version: int) -> str | None:
     """A library of a package of NVIDIA's, such as PyTorch brings; None if there is none.
 
     Args:
-        name: "cublas" or "cufft".
+        name: "cublas", "cufft" or "cusolver".
         driver_version: the newest CUDA that the driver knows, as in 12040 for 12.4.
     """
     package = importlib.util.find_spec("nvidia")
@@ -174,7 +175,7 @@ class _DeviceInfo(ctypes.Structure):
 
 @functools.cache
 def choose_cuda_libraries() -> None:
-    """Lets programs on GPUs use cuBLAS and cuFFT of packages that the driver can run.
+    """Lets programs on GPUs use cuBLAS, cuFFT and cuSOLVER of packages that the driver can run.
 
     Raises:
         BundleError: no GPU can be used.
@@ -186,6 +187,7 @@ def choose_cuda_libraries() -> None:
     for name, choose in (
         ("cublas", runtime().gradopt_cuda_set_blas),
         ("cufft", runtime().gradopt_cuda_set_fourier),
+        ("cusolver", runtime().gradopt_cuda_set_solver),
     ):
         library = cuda_library_path(name, info.driver_version)
         if library is not None:

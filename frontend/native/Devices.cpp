@@ -82,6 +82,14 @@ void bindDevices(nb::module_ &module) {
       },
       nb::arg("path"),
       "Uses the cuFFT at a path; before the first program is loaded.");
+  module.def(
+      "set_cusolver",
+      [](const std::string &path) {
+        check("choosing cuSOLVER",
+              [&] { return gradopt_cuda_set_solver(path.c_str()); });
+      },
+      nb::arg("path"),
+      "Uses the cuSOLVER at a path; before the first program is loaded.");
 }
 
 } // namespace gradopt::native

@@ -96,6 +96,49 @@ Blas::~Blas() {
   device.blasHandles = handle;
 }
 
+/// An idle handle, or a new one; null if there can be none, or `status` is an
+/// error.
+BlasHandle *Blas::takeHandle(Device &device, const BlasLibrary *library,
+                             gradopt_status &status) {
+  status = GRADOPT_OK;
+  {
+    Lock lock(device.mutex);
+    if (device.hasNoBlas)
+      return nullptr;
+    if (BlasHandle *idle = device.blasHandles) {
+      device.blasHandles = idle->next;
+      return idle;
+    }
+  }
+  void *memory = std::malloc(sizeof(BlasHandle));
+  if (!memory) {
+    status = fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
+    return nullptr;
+  }
+  RelaxedCapture relaxed(device.driver);
+  auto *made = new (memory) BlasHandle;
+  if (library->cublasCreate_v2(&made->handle) == CUBLAS_STATUS_SUCCESS)
+    return made;
+  std::free(made);
+  // As where the library is for another driver.
+  Lock lock(device.mutex);
+  device.hasNoBlas = true;
+  return nullptr;
+}
+
+gradopt_status Blas::find(Device &device, bool &isThere) {
+  gradopt_status status = GRADOPT_OK;
+  const BlasLibrary *library = findLibrary(device.driver);
+  BlasHandle *handle = library ? takeHandle(device, library, status) : nullptr;
+  isThere = handle != nullptr;
+  if (isThere) {
+    Lock lock(device.mutex);
+    handle->next = device.blasHandles;
+    device.blasHandles = handle;
+  }
+  return status;
+}
+
 /// Gets a handle for the stream, unless there is one; false if the library
 /// cannot be used, or `status` is an error.
 bool Blas::prepare(gradopt_status &status) {
@@ -105,31 +148,9 @@ bool Blas::prepare(gradopt_status &status) {
   library = findLibrary(device.driver);
   if (!library)
     return false;
-  {
-    Lock lock(device.mutex);
-    if (device.hasNoBlas)
-      return false;
-    handle = device.blasHandles;
-    if (handle)
-      device.blasHandles = handle->next;
-  }
-  if (!handle) {
-    auto *made = static_cast<BlasHandle *>(std::malloc(sizeof(BlasHandle)));
-    if (!made) {
-      status = fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
-      return false;
-    }
-    RelaxedCapture relaxed(device.driver);
-    handle = new (made) BlasHandle;
-    if (library->cublasCreate_v2(&handle->handle) != CUBLAS_STATUS_SUCCESS) {
-      std::free(handle);
-      handle = nullptr;
-      // As where the library is for another driver.
-      Lock lock(device.mutex);
-      device.hasNoBlas = true;
-      return false;
-    }
-  }
+  handle = takeHandle(device, library, status);
+  if (!handle)
+    return false;
   size_t bytes = 0;
   status = device.reserveWorkspace(lane, stream, bytes);
   if (status != GRADOPT_OK)
@@ -220,6 +241,46 @@ gradopt_status Blas::multiply(gradopt_opcode opcode, const int64_t *parameters,
               static_cast<long long>(product.k),
               static_cast<long long>(product.k),
               static_cast<long long>(product.n), device.number, error);
+}
+
+template <typename T, typename Trsm>
+cublasStatus_t Blas::runSystems(Trsm trsm,
+                                const TriangularSystems &systems) const {
+  // Ours are transposed: x op(A) is op(A)^T x^T, and lower is upper.
+  T one = 1;
+  int64_t n = systems.isLeft ? systems.rows : systems.columns;
+  auto *a = reinterpret_cast<const T *>(systems.a);
+  auto *x = reinterpret_cast<T *>(systems.x);
+  cublasStatus_t error = CUBLAS_STATUS_SUCCESS;
+  for (int64_t i = 0; i < systems.count && error == CUBLAS_STATUS_SUCCESS; ++i)
+    error = trsm(
+        handle->handle, systems.isLeft ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT,
+        systems.isLower ? CUBLAS_FILL_MODE_UPPER : CUBLAS_FILL_MODE_LOWER,
+        operation(systems.isTransposed),
+        systems.isUnit ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT,
+        systems.columns, systems.rows, &one, a + i * n * n, n,
+        x + i * systems.rows * systems.columns, systems.columns);
+  return error;
+}
+
+gradopt_status Blas::solve(const TriangularSystems &systems) {
+  gradopt_status status;
+  if (!prepare(status))
+    return status != GRADOPT_OK
+               ? status
+               : fail(GRADOPT_DEVICE_ERROR, "cuBLAS cannot be used on cuda:%d",
+                      device.number);
+  cublasStatus_t error =
+      systems.isDouble ? runSystems<double>(library->cublasDtrsm_v2_64, systems)
+                       : runSystems<float>(library->cublasStrsm_v2_64, systems);
+  return error == CUBLAS_STATUS_SUCCESS
+             ? GRADOPT_OK
+             : fail(GRADOPT_DEVICE_ERROR,
+                    "a triangular system of %lld x %lld unknowns on cuda:%d "
+                    "failed: status %d of cuBLAS",
+                    static_cast<long long>(systems.rows),
+                    static_cast<long long>(systems.columns), device.number,
+                    error);
 }
 
 } // namespace gradopt::cuda

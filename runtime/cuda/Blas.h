@@ -15,6 +15,15 @@ namespace gradopt::cuda {
 
 struct BlasLibrary;
 
+/// Systems of equations with triangular matrices of one stack, and `x`, which
+/// has the other side of them and gets the solutions.
+struct TriangularSystems {
+  bool isDouble, isLeft, isLower, isTransposed, isUnit;
+  int64_t rows, columns; ///< Of each solution.
+  int64_t count;
+  int64_t a, x; ///< Addresses.
+};
+
 /// cuBLAS as one call uses it.
 class Blas {
 public:
@@ -32,7 +41,17 @@ public:
   gradopt_status multiply(gradopt_opcode opcode, const int64_t *parameters,
                           bool &isDone);
 
+  /// Whether the library can be used on a device.
+  static gradopt_status find(Device &device, bool &isThere);
+
+  /// Solves systems. Only for who has found the library.
+  gradopt_status solve(const TriangularSystems &systems);
+
 private:
+  static BlasHandle *takeHandle(Device &device, const BlasLibrary *library,
+                                gradopt_status &status);
+  template <typename T, typename Trsm>
+  cublasStatus_t runSystems(Trsm trsm, const TriangularSystems &systems) const;
   bool prepare(gradopt_status &status);
   template <typename T, typename Gemm, typename BatchedGemm>
   cublasStatus_t run(Gemm gemm, BatchedGemm batchedGemm,

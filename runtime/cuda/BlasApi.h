@@ -28,6 +28,15 @@ enum cublasStatus_t : int {
 
 enum cublasOperation_t : int { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
 
+enum cublasSideMode_t : int { CUBLAS_SIDE_LEFT = 0, CUBLAS_SIDE_RIGHT = 1 };
+
+enum cublasFillMode_t : int {
+  CUBLAS_FILL_MODE_LOWER = 0,
+  CUBLAS_FILL_MODE_UPPER = 1
+};
+
+enum cublasDiagType_t : int { CUBLAS_DIAG_NON_UNIT = 0, CUBLAS_DIAG_UNIT = 1 };
+
 enum cudaDataType_t : int { CUDA_R_32F = 0, CUDA_R_16F = 2, CUDA_R_16BF = 14 };
 
 enum cublasComputeType_t : int { CUBLAS_COMPUTE_32F = 68 };
@@ -65,6 +74,12 @@ enum cublasGemmAlgo_t : int { CUBLAS_GEMM_DEFAULT = -1 };
    void *c, cudaDataType_t typec, int64_t ldc, long long stridec,              \
    int64_t count, cublasComputeType_t compute, cublasGemmAlgo_t algorithm)
 
+/// Of systems with a triangular matrix of such columns, in place.
+#define GRADOPT_BLAS_TRSM(T)                                                   \
+  (cublasHandle_t handle, cublasSideMode_t side, cublasFillMode_t uplo,        \
+   cublasOperation_t trans, cublasDiagType_t diag, int64_t m, int64_t n,       \
+   const T *alpha, const T *a, int64_t lda, T *b, int64_t ldb)
+
 /// F(name, parameters) for each function, all of which return a status.
 #define GRADOPT_BLAS_FUNCTIONS(F)                                              \
   F(cublasCreate_v2, (cublasHandle_t * handle))                                \
@@ -76,6 +91,8 @@ enum cublasGemmAlgo_t : int { CUBLAS_GEMM_DEFAULT = -1 };
   F(cublasSgemm_v2_64, GRADOPT_BLAS_GEMM(float))                               \
   F(cublasDgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(double))           \
   F(cublasSgemmStridedBatched_64, GRADOPT_BLAS_GEMM_BATCHED(float))            \
+  F(cublasDtrsm_v2_64, GRADOPT_BLAS_TRSM(double))                              \
+  F(cublasStrsm_v2_64, GRADOPT_BLAS_TRSM(float))                               \
   F(cublasGemmEx_64, GRADOPT_BLAS_GEMM_EX)                                     \
   F(cublasGemmStridedBatchedEx_64, GRADOPT_BLAS_GEMM_EX_BATCHED)
 

@@ -93,8 +93,7 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
     status = device.reserveWords(lane, size_t(program.commands().num_words) +
                                            program.commands().max_operands);
   if (status == GRADOPT_OK)
-    status =
-        device.reserveTransforms(lane, module.transforms.memoryBytes(), stream);
+    status = device.reserveTransforms(lane, module.libraryBytes(), stream);
   if (status == GRADOPT_OK && module.waits)
     status = device.reservePinned(lane);
   if (status == GRADOPT_OK)

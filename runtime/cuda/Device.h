@@ -14,8 +14,8 @@
 #ifndef GRADOPT_RUNTIME_CUDA_DEVICE_H
 #define GRADOPT_RUNTIME_CUDA_DEVICE_H
 
-#include "runtime/cuda/BlasApi.h"
 #include "runtime/cuda/Driver.h"
+#include "runtime/cuda/SolverApi.h"
 
 #include <atomic>
 #include <pthread.h>
@@ -42,7 +42,7 @@ struct Lane {
   size_t arenaBytes = 0;
   /// cuBLAS's.
   CUdeviceptr workspace = 0;
-  /// cuFFT's.
+  /// What cuFFT and cuSOLVER work in.
   CUdeviceptr transformMemory = 0;
   size_t transformBytes = 0;
 
@@ -109,6 +109,10 @@ struct Device {
   bool hasNoBlas = false;
   /// Whether cuFFT does not work; guarded as well.
   bool hasNoFourier = false;
+  /// cuSOLVER's, if it works; guarded by a mutex of their own.
+  cusolverDnHandle_t solver = nullptr;
+  bool hasNoSolver = false;
+  pthread_mutex_t solverMutex = PTHREAD_MUTEX_INITIALIZER;
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 private:

@@ -207,6 +207,11 @@ gradopt_status Interpreter::callHost(const gradopt_command &command,
       ++numActions;
       return module.transforms.run(*transform, lane, stream, values);
     }
+  if (command.target == GRADOPT_HOST_LAPACK)
+    if (const auto *task = module.solver.find(place)) {
+      ++numActions;
+      return module.solver.run(*task, lane, stream, blas, values);
+    }
   return cuda::callHost(device, lane, stream,
                         module.host.functions[command.target], values,
                         command.num_operands, targets);

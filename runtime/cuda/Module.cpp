@@ -114,15 +114,16 @@ gradopt_status gradopt_cuda_module::readCommands() {
     waits |= command->opcode == GRADOPT_READ;
     if (command->opcode != GRADOPT_HOST_CALL)
       continue;
-    if (command->target == GRADOPT_HOST_FOURIER) {
-      bool isPlanned;
-      if (gradopt_status status =
-              transforms.plan(place, operands, count, isPlanned);
-          status != GRADOPT_OK)
-        return status;
-      if (isPlanned)
-        continue;
-    }
+    bool isPlanned = false;
+    gradopt_status planned = GRADOPT_OK;
+    if (command->target == GRADOPT_HOST_FOURIER)
+      planned = transforms.plan(place, operands, count, isPlanned);
+    else if (command->target == GRADOPT_HOST_LAPACK)
+      planned = solver.plan(place, operands, count, isPlanned);
+    if (planned != GRADOPT_OK)
+      return planned;
+    if (isPlanned)
+      continue;
     waits = true;
     stagingBytes = std::max(stagingBytes, countStaging(operands, count));
     if (gradopt_status status = host.find(command->target);

@@ -12,12 +12,13 @@
 #include "runtime/cuda/Graphs.h"
 #include "runtime/cuda/HostCalls.h"
 #include "runtime/cuda/Program.h"
+#include "runtime/cuda/Solver.h"
 #include "runtime/cuda/Transforms.h"
 
 /// A program on a device.
 struct gradopt_cuda_module {
   explicit gradopt_cuda_module(gradopt::cuda::Device &device)
-      : device(device), transforms(device) {}
+      : device(device), transforms(device), solver(device) {}
 
   gradopt_status load(const void *bytes, size_t size);
   /// Frees what it has on the device, of which nothing is in use.
@@ -42,6 +43,7 @@ struct gradopt_cuda_module {
   gradopt::cuda::HostFunctions host;
   /// What the host need not do.
   gradopt::cuda::Transforms transforms;
+  gradopt::cuda::Solver solver;
   /// What these functions work on, the most at once.
   size_t stagingBytes = 0;
   gradopt::cuda::Graphs graphs;
@@ -50,6 +52,13 @@ struct gradopt_cuda_module {
   gradopt::cuda::Lane *detached = nullptr;
   /// Of calls that are over of a program that calls targets; guarded as well.
   gradopt::cuda::Lane *idle = nullptr;
+
+  /// What the libraries that replace the host work in, one after the other.
+  size_t libraryBytes() const {
+    return transforms.memoryBytes() > solver.memoryBytes()
+               ? transforms.memoryBytes()
+               : solver.memoryBytes();
+  }
 
   /// Whether it calls functions of its caller, which may do anything.
   bool callsTargets() const {

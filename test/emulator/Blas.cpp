@@ -156,7 +156,75 @@ cublasStatus_t multiplyNarrow(const char *name, cublasHandle_t handle,
   return CUBLAS_STATUS_INVALID_VALUE;
 }
 
+/// x op(a), or op(a) x, is what lies in b.
+template <typename T>
+cublasStatus_t solve(const char *name, cublasHandle_t handle,
+                     cublasSideMode_t side, cublasFillMode_t uplo,
+                     cublasOperation_t trans, cublasDiagType_t diag, int64_t m,
+                     int64_t n, const T *alpha, const T *a, int64_t lda, T *b,
+                     int64_t ldb) {
+  Call call(name, std::to_string(m) + " " + std::to_string(n));
+  CUstream stream;
+  if (CUresult error = call.needStream(handle->stream, stream);
+      error != CUDA_SUCCESS)
+    return statusOf(error);
+  int64_t size = side == CUBLAS_SIDE_LEFT ? m : n;
+  if (m < 0 || n < 0 || lda < size || lda < 1 || ldb < m || ldb < 1)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  if (!handle->workspace)
+    return CUBLAS_STATUS_EXECUTION_FAILED;
+  auto run = [=, alpha = *alpha]() -> Error {
+    Memory &memory = Memory::get();
+    int device = stream->context->device;
+    std::string problem =
+        memory.checkRange(uint64_t(a), size_t(size * lda) * sizeof(T), device);
+    if (problem.empty())
+      problem =
+          memory.checkRange(uint64_t(b), size_t(n * ldb) * sizeof(T), device);
+    if (!problem.empty())
+      return {CUDA_ERROR_ILLEGAL_ADDRESS, "a triangular system, " + problem};
+    bool transposed = (trans == CUBLAS_OP_T) != (side == CUBLAS_SIDE_RIGHT);
+    View op{0, lda, transposed};
+    bool isLower = (uplo == CUBLAS_FILL_MODE_LOWER) != transposed;
+    int64_t count = side == CUBLAS_SIDE_LEFT ? n : m;
+    for (int64_t j = 0; j < count; ++j)
+      for (int64_t step = 0; step < size; ++step) {
+        auto at = [&](int64_t i) -> T & {
+          return side == CUBLAS_SIDE_LEFT ? b[i + j * ldb] : b[j + i * ldb];
+        };
+        int64_t i = isLower ? step : size - 1 - step;
+        T sum = alpha * at(i);
+        for (int64_t before = 0; before < step; ++before) {
+          int64_t k = isLower ? before : size - 1 - before;
+          sum -= a[op.at(i, k)] * at(k);
+        }
+        at(i) = diag == CUBLAS_DIAG_UNIT ? sum : sum / a[op.at(i, i)];
+      }
+    return {};
+  };
+  enqueue(stream, Action{"kernel", std::string("run ") + name, std::move(run)});
+  return CUBLAS_STATUS_SUCCESS;
+}
+
 } // namespace
+
+BLAS cublasDtrsm_v2_64(cublasHandle_t handle, cublasSideMode_t side,
+                       cublasFillMode_t uplo, cublasOperation_t trans,
+                       cublasDiagType_t diag, int64_t m, int64_t n,
+                       const double *alpha, const double *a, int64_t lda,
+                       double *b, int64_t ldb) {
+  return solve("cublasDtrsm_v2_64", handle, side, uplo, trans, diag, m, n,
+               alpha, a, lda, b, ldb);
+}
+
+BLAS cublasStrsm_v2_64(cublasHandle_t handle, cublasSideMode_t side,
+                       cublasFillMode_t uplo, cublasOperation_t trans,
+                       cublasDiagType_t diag, int64_t m, int64_t n,
+                       const float *alpha, const float *a, int64_t lda,
+                       float *b, int64_t ldb) {
+  return solve("cublasStrsm_v2_64", handle, side, uplo, trans, diag, m, n,
+               alpha, a, lda, b, ldb);
+}
 
 BLAS cublasDgemm_v2_64(cublasHandle_t handle, cublasOperation_t transa,
                        cublasOperation_t transb, int64_t m, int64_t n,

@@ -683,14 +683,18 @@ def load_blas() -> None:
 
 @functools.cache
 def load_cuda_libraries(number: int) -> None:
-    """Chooses cuBLAS and cuFFT of packages of NVIDIA's that the driver of a device can run.
+    """Chooses cuBLAS, cuFFT and cuSOLVER of packages that the driver of a device can run.
 
     Where others are in use in this process, these stay.
     """
     info = _gradopt.device_info(number)
     if info.is_emulated:
         return
-    for name, choose in (("cublas", _gradopt.set_cublas), ("cufft", _gradopt.set_cufft)):
+    for name, choose in (
+        ("cublas", _gradopt.set_cublas),
+        ("cufft", _gradopt.set_cufft),
+        ("cusolver", _gradopt.set_cusolver),
+    ):
         library = cuda_library_path(name, info.driver_version)
         if library is not None:
             with contextlib.suppress(DeviceError):
