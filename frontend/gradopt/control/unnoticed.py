@@ -125,7 +125,10 @@ class _Reached:
         size = 0
         found: list[Snapshot] = []
         for value in self._found:
-            size += memoryview(value).nbytes if isinstance(value, _BUFFERS) else 0
+            if isinstance(value, np.ndarray):
+                size += value.nbytes
+            elif isinstance(value, _BUFFERS):
+                size += len(value)
             if size > _MOST_BYTES:
                 self.unseen = f"one of arrays of more than {_MOST_BYTES} bytes may change"
                 break
