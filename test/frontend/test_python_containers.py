@@ -458,3 +458,32 @@ def test_positions_in_an_array_that_are_the_counter() -> None:
         return y * k
 
     agrees(f, X)
+
+
+def test_elements_that_a_traced_index_chooses_are_the_lists_own() -> None:
+    def written(x):
+        parts = [np.zeros(3), np.ones(3)]
+        for i in range(10):
+            parts[i % 2][i % 3] += x[i]
+        return parts[0] + 2 * parts[1]
+
+    agrees(written, X, rolls=False)
+
+    def read(x):
+        parts = [np.zeros(3), np.ones(3)]
+        total = 0.0
+        for i in range(10):
+            total = total + parts[i % 2][i % 3] * x[i]
+        parts[0][1] = total
+        return parts[0]
+
+    agrees(read, X)
+
+    def kept(x):
+        parts = [np.zeros(3), np.ones(3)]
+        part = parts[np.argmax(x) % 2]
+        parts[0][0] = 5.0
+        return part
+
+    with pytest.raises(UnsupportedError, match="may share memory with another array"):
+        go.compile(kept)(X)

@@ -36,6 +36,7 @@ from gradopt.control.parts import (
     parts_of,
     value_of,
 )
+from gradopt.control.sharing import is_concrete, may_be, may_be_concrete, memory
 from gradopt.errors import SourceLocation, TraceIndexError
 from gradopt.ir import checks, prims
 from gradopt.ir.affine import between
@@ -724,7 +725,10 @@ class Indexed:
             return made(found) if isinstance(index, slice) and type(found) is list else found
         if index.shape or index.dtype.kind != "i":
             raise TypeError("list indices must be integers or slices")
-        return self._stacked().get(index)
+        found = self._stacked().get(index)
+        if rows_of(self._items) is None:
+            self._doubt(found)
+        return found
 
     def __setitem__(self, index: Any, item: Any) -> None:
         items = self._items
@@ -747,6 +751,17 @@ class Indexed:
         if changes(self._items) is not None:
             _refuse("an element of a list is deleted")
         del self._items[index]
+
+    def _doubt(self, found: Any) -> None:
+        """Notes that a copy of an element is the element itself in NumPy."""
+        leaves = (parts_of(found) or ([],))[0]
+        for item in self._items:
+            for leaf, own in zip(leaves, (parts_of(item) or ([],))[0], strict=False):
+                storage = memory(own)
+                if storage is not None:
+                    may_be(leaf, storage)
+                elif is_concrete(own):
+                    may_be_concrete(leaf)
 
     def _stacked(self, *others: Any) -> Spread:
         """The list as arrays."""
