@@ -302,3 +302,25 @@ def test_paths_name_attributes() -> None:
     assert leaf_paths(tree, "v") == ["v[0].a", "v[0].b['k']", "v[0].c[0]", "v[1].w", "v[1].scale"]
     with pytest.raises(errors.ArgumentTypeError, match=r"d\.scale is an array of objects"):
         go.compile(lambda d: d.w)(with_attributes(Plain(X), scale=np.array([None])))
+
+
+def test_containers_without_end_are_refused() -> None:
+    def itself(x: Any) -> list[Any]:
+        made: list[Any] = [x]
+        made.append(made)
+        return made
+
+    def deep(x: Any) -> Any:
+        for _ in range(3000):
+            x = [x]
+        return x
+
+    for make in (itself, deep):
+        with pytest.raises(errors.ArgumentError, match="nested too deeply, or contains itself"):
+            go.compile(lambda x: 1.0)(make(np.ones(2)))
+        with pytest.raises(errors.ArgumentError, match="nested too deeply, or contains itself"):
+            go.compile(make, capture="trace")(np.ones(2))
+    nested = deep(1.0)
+    for _ in range(2900):
+        nested = nested[0]
+    assert go.compile(lambda x: 2.0)(nested) == 2

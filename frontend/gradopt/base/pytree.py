@@ -260,14 +260,34 @@ def is_container(value: Any) -> bool:
     return cls in _registry or _find_kind(cls) is not None
 
 
+# How deeply containers may be nested.
+_DEEPEST = 200
+
+
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
     """The leaves, and the structure.
 
     Raises:
         ArgumentTypeError: beside its leaves, a container holds what is not hashable.
+        ArgumentError: containers are nested very deeply, or one contains itself.
     """
     leaves: list[Any] = []
-    return leaves, _flatten(tree, leaves)
+    try:
+        return leaves, _flatten(tree, leaves)
+    except RecursionError:
+        if not _is_deep(tree):
+            raise  # The caller's recursion is.
+    raise ArgumentError("a container of arrays is nested too deeply, or contains itself")
+
+
+def _is_deep(tree: Any) -> bool:
+    """Whether containers are nested more deeply than any structure of arrays."""
+    level = [tree]
+    for _ in range(_DEEPEST):
+        found = [(value, _registry.get(type(value)) or _find_kind(type(value))) for value in level]
+        children = [x for value, kind in found if kind is not None for x in kind.flatten(value)[0]]
+        level = list({id(child): child for child in children}.values())
+    return bool(level)
 
 
 def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
