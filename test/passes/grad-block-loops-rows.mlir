@@ -109,3 +109,45 @@ func.func @in_order(%end: index, %y: memref<4096x64xf64>, %sum: memref<64xf64>) 
   } {grad.max_trip_count = 50 : i64}
   return
 }
+
+// -----
+
+// Sums become those of chunks: a number that a loop carries, and a buffer that
+// one op adds to. What is there before is added in the end.
+
+// CHECK-LABEL: func.func @sums(
+// CHECK-SAME: %[[END:.*]]: index, %[[X:.*]]: memref<4096x64xf64>, %[[SUM:.*]]: memref<64xf64>, %[[OUT:.*]]: memref<f64>
+// CHECK-DAG: %[[START:.*]] = arith.constant 5.0
+// CHECK-DAG: %[[PARTS:.*]] = memref.alloc() : memref<128x64xf64>
+// CHECK-DAG: %[[NUMBERS:.*]] = memref.alloc() : memref<128xf64>
+// CHECK: linalg.fill {{.*}} outs(%[[PARTS]]
+// CHECK: scf.for %[[CHUNK:.*]] = %c0{{.*}} to %c128{{.*}} step %c1
+// CHECK: %[[PART:.*]] = memref.subview %[[PARTS]][%[[CHUNK]], 0] [1, 64] [1, 1]
+// CHECK: %[[FOUND:.*]] = scf.for {{.*}} iter_args(%{{.*}} = %cst{{.*}}) -> (f64)
+// CHECK: linalg.generic {{.*}} outs(%[[PART]] :
+// CHECK: memref.store %[[FOUND]], %[[NUMBERS]][%[[CHUNK]]]
+// CHECK-NEXT: } {grad.parallel}
+// CHECK: linalg.generic {{.*}} iterator_types = ["reduction", "parallel"]} ins(%[[PARTS]] : {{.*}}) outs(%[[SUM]] :
+// CHECK: linalg.generic {{.*}} iterator_types = ["reduction"]} ins(%[[NUMBERS]] : {{.*}}) outs(%[[TOTAL:.*]] :
+// CHECK: %[[NUMBER:.*]] = memref.load %[[TOTAL]]
+// CHECK: %[[ALL:.*]] = arith.addf %[[START]], %[[NUMBER]]
+// CHECK: memref.store %[[ALL]], %[[OUT]]
+func.func @sums(%end: index, %x: memref<4096x64xf64>, %sum: memref<64xf64>, %out: memref<f64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %start = arith.constant 5.0 : f64
+  %total = scf.for %i = %c0 to %end step %c1 iter_args(%before = %start) -> (f64) {
+    %row = memref.subview %x[%i, 0] [1, 64] [1, 1] : memref<4096x64xf64> to memref<64xf64, strided<[1], offset: ?>>
+    linalg.generic {indexing_maps = [affine_map<(d) -> (d)>, affine_map<(d) -> (d)>], iterator_types = ["parallel"]}
+        ins(%row : memref<64xf64, strided<[1], offset: ?>>) outs(%sum : memref<64xf64>) {
+    ^bb0(%a: f64, %b: f64):
+      %0 = arith.addf %b, %a fastmath<reassoc> : f64
+      linalg.yield %0 : f64
+    }
+    %first = memref.load %x[%i, %c0] : memref<4096x64xf64>
+    %next = arith.addf %before, %first fastmath<reassoc> : f64
+    scf.yield %next : f64
+  } {grad.max_trip_count = 4096 : i64}
+  memref.store %total, %out[] : memref<f64>
+  return
+}
