@@ -181,5 +181,7 @@ def test_with_a_library() -> None:
     root = Path(__file__).parent
     code = f"import sys; sys.path[:0] = {[str(root), str(root.parent)]!r}; import "
     code += f"{Path(__file__).stem} as test; test.both_forms()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
