@@ -147,7 +147,9 @@ def GradBlockLoops : Pass<"grad-block-loops", "::mlir::func::FuncOp"> {
     Matrix products stay whole.
 
     With `for-device`, blocks are small and run at once, `grad.parallel`. There,
-    as many of the outermost loops as `grad.row_loops` says become this one loop.
+    as many of the outermost loops as `grad.row_loops` says become this one loop,
+    and loops over a number of rows that the call tells run at once, too, if each
+    iteration writes rows of its own or adds to sums.
   }];
   let options = [
     Option<"forDevice", "for-device", "bool", /*default=*/"false",
@@ -268,7 +270,10 @@ def GradContractionsToBlas : Pass<"grad-contractions-to-blas", "ModuleOp"> {
 
     For a device, the call is one of `gradopt_gemm_batched_f64`, with the number
     of products, and the distances between the elements of one and the next, for
-    the batch dimensions that are one dimension of each operand.
+    the batch dimensions that are one dimension of each operand. Where an
+    elementwise op follows and alone reads the product, the run tells which of
+    two forms it is: the call and the op where a library is loaded, one kernel
+    of both where there is none.
   }];
   let options = [
     Option<"threshold", "threshold", "int64_t", /*default=*/"1024",

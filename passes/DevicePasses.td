@@ -89,6 +89,9 @@ def GradKernelsToGpu : Pass<"grad-kernels-to-gpu", "::mlir::ModuleOp"> {
       * Of a loop whose iterations may run at once, each is for a block. Where it
         has nests over rows (`grad.row_loops`), a thread keeps the same columns
         of a row in all nests, in registers.
+      * Of a product, each block calculates a tile, and then the epilogue that
+        follows in the same kernel.
+      * Of small matrices that are factored, each row is for a thread.
       * Of other kernels, one block goes through the ops together, divides each
         nest, and waits after each; a kernel without nests is for one thread.
 

@@ -21,11 +21,6 @@ Schedule = Callable[[Any], Any]
 ScalarOrSchedule = float | Schedule
 
 
-def value_at(value: Any, count: Any) -> Any:
-    """The number, or what a schedule says for this count of steps."""
-    return value(count) if callable(value) else value
-
-
 def _positive(number: int, name: str) -> int:
     if number <= 0:
         raise ArgumentError(
