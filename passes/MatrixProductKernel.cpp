@@ -213,9 +213,11 @@ gpu::GPUFuncOp MatrixProduct::createKernel(OpBuilder &builder,
                       builder.getUnitAttr());
   kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
       {static_cast<int32_t>(TileShape::kNumThreads), 1, 1}));
+  // Sizes that are known at run time alone take more registers: of f32, those
+  // of one block.
   if (isNarrowFloat(element))
     kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                    builder.getI32IntegerAttr(shape.getNumBlocks()));
+                    builder.getI32IntegerAttr(shape.getNumBlocks(element)));
   OpBuilder::InsertionGuard guard(builder);
   Writer(builder, loc, *this, kernel).write();
   return kernel;

@@ -32,10 +32,13 @@ int64_t TileShape::getNumTiles(int64_t numRows, int64_t numColumns) const {
          llvm::divideCeil(numColumns, columns);
 }
 
-int64_t TileShape::getNumBlocks() const {
-  constexpr int64_t kRegisters = 1 << 16, kBesideSums = 48;
+int64_t TileShape::getNumBlocks(Type element, bool hasEpilogue) const {
+  constexpr int64_t kRegisters = 1 << 16, kBesideSums = 48, kLeast = 2;
+  if (!isNarrowFloat(element))
+    return kLeast;
   int64_t sums = rows * columns / kNumThreads;
-  return kRegisters / (kNumThreads * (sums + kBesideSums));
+  int64_t most = kRegisters / (kNumThreads * (sums + kBesideSums));
+  return std::max(hasEpilogue ? most - 1 : most, kLeast);
 }
 
 TileShape TileShape::choose(Type element, int64_t rows, int64_t columns,

@@ -39,10 +39,11 @@ struct TileShape {
                           int64_t chunks = 1);
   /// How many of them the product consists of.
   int64_t getNumTiles(int64_t rows, int64_t columns) const;
-  /// How many blocks a multiprocessor has registers for, if tensor cores
-  /// multiply. Without being told, ptxas prefers one more block to the last
-  /// values.
-  int64_t getNumBlocks() const;
+  /// How many blocks a multiprocessor is to have registers for; an epilogue
+  /// takes some, too. Without being told, ptxas prefers one more block to the
+  /// last values where tensor cores multiply, and else registers to a second
+  /// block.
+  int64_t getNumBlocks(Type element, bool hasEpilogue = false) const;
 };
 
 /// A matrix that is multiplied: the rows of the first one, or the columns of

@@ -320,13 +320,9 @@ void TiledNest::write(OpBuilder &builder, const ThreadTeam &team, Value init,
     offset = multiply(chunk, stride);
   }
   Type element = getElementTypeOrSelf(lhs.buffer);
-  if (isNarrowFloat(element)) {
-    // What an epilogue computes takes registers, too.
-    int64_t numBlocks = shape.getNumBlocks() - (epilogue ? 1 : 0);
-    team.kernel->setAttr(
-        NVVM::NVVMDialect::getMinctasmAttrName(),
-        builder.getI32IntegerAttr(std::max<int64_t>(numBlocks, 1)));
-  }
+  team.kernel->setAttr(
+      NVVM::NVVMDialect::getMinctasmAttrName(),
+      builder.getI32IntegerAttr(shape.getNumBlocks(element, bool(epilogue))));
   // Buffers and where the matrix of the batch begins in them.
   struct Elements {
     Value all, first;

@@ -128,7 +128,7 @@ def test_python_numbers_are_arguments() -> None:
     same(f(np.complex64(z), 2.0)[0], np.complex64(z) * 2.0)
     assert go.compile(lambda z: isinstance(z, complex))(z)
     with pytest.raises(TypeError):
-        f.lower(z, SINGLE).compile()(z, "text")
+        f.lower(z, SINGLE).compile()(z, slice(3))
 
 
 def test_parts_can_be_written_to() -> None:

@@ -340,7 +340,7 @@ def test_the_call_that_fails_has_taken_the_array() -> None:
     # What is wrong with the arguments is found before.
     w = np.ones(5)
     with pytest.raises(errors.ArgumentTypeError):
-        f(w, "text")
+        f(w, slice(3))
     assert w.flags.writeable
     np.testing.assert_array_equal(go.compile(np.negative)(w), -w)
 
