@@ -244,9 +244,9 @@ static void fixTypes(ModuleOp module, InPlaceState &state) {
 /// Gives buffers of their own to operations whose destination, a slice, cannot
 /// be written in place. Upstream does the same, but follows what the slice is
 /// made from to the function's argument each time. Returns the slices.
-static SmallVector<Operation *> replaceDestinations(ModuleOp module,
-                                                    InPlaceState &state) {
-  SmallVector<Operation *> replaced;
+static SetVector<Operation *> replaceDestinations(ModuleOp module,
+                                                  InPlaceState &state) {
+  SetVector<Operation *> replaced;
   module.walk([&](DestinationStyleOpInterface op) {
     OpBuilder builder(op);
     for (OpOperand &init : op.getDpsInitsMutable()) {
@@ -260,7 +260,7 @@ static SmallVector<Operation *> replaceDestinations(ModuleOp module,
       state.createAliasInfoEntry(empty);
       init.set(empty);
       state.bufferizeInPlace(init);
-      replaced.push_back(slice);
+      replaced.insert(slice);
     }
   });
   return replaced;
@@ -282,7 +282,7 @@ struct GradBufferize : grad::impl::GradBufferizeBase<GradBufferize> {
     bufferization::BufferizationState buffers;
     if (failed(computeInDestinations(module)))
       return signalPassFailure();
-    SmallVector<Operation *> replaced;
+    SetVector<Operation *> replaced;
     {
       InPlaceState state(module, options);
       if (failed(analyze(module, state)))

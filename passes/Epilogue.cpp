@@ -8,6 +8,7 @@
 #include "passes/BufferPlace.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
@@ -53,9 +54,10 @@ static bool isDeadBehind(LinalgOp product, LinalgOp epilogue) {
   Value result = product.getDpsInits()[0];
   if (llvm::is_contained(epilogue.getDpsInits(), result))
     return true;
-  // What is no temporary is for others, and so may be what loops carry.
+  // What is no temporary, or a part of one, is for others, and so may be what
+  // loops carry.
   Block *block = product->getBlock();
-  if (isa<BlockArgument>(result))
+  if (!isa_and_nonnull<memref::AllocOp, memref::ViewOp>(result.getDefiningOp()))
     return false;
   bool isOnce = isa<func::FuncOp>(block->getParentOp());
   return llvm::all_of(result.getUsers(), [&](Operation *user) {

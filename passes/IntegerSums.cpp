@@ -19,7 +19,7 @@ using namespace mlir::grad;
 // Sums are of few integers, by factors of less.
 static constexpr int64_t kLargestFactor = int64_t(1) << 20;
 static constexpr unsigned kMostTerms = 16;
-static constexpr unsigned kDeepest = 64;
+static constexpr unsigned kDeepest = 64, kMostSteps = 256;
 
 void IntegerSum::add(const IntegerSum &other, int64_t factor) {
   constant += factor * other.constant;
@@ -37,14 +37,17 @@ bool IntegerSum::isSmall() const {
              });
 }
 
-static std::optional<IntegerSum> findSum(Value value, unsigned depth) {
+/// In all, no more than `kMostSteps` values are looked at: one may be reached
+/// in many ways.
+static std::optional<IntegerSum> findSum(Value value, unsigned depth,
+                                         unsigned &steps) {
   auto isInteger = [](Value value) {
     auto tensor = dyn_cast<RankedTensorType>(value.getType());
     Type type = tensor ? tensor.getElementType() : value.getType();
     return (type.isIndex() || type.isSignlessInteger(64)) &&
            (!tensor || tensor.getRank() == 0);
   };
-  if (!isInteger(value) || depth > kDeepest)
+  if (!isInteger(value) || depth > kDeepest || steps++ > kMostSteps)
     return std::nullopt;
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant)))
@@ -57,16 +60,20 @@ static std::optional<IntegerSum> findSum(Value value, unsigned depth) {
   if (!op)
     return self;
   auto combine = [&](int64_t factor) -> std::optional<IntegerSum> {
-    std::optional<IntegerSum> lhs = findSum(op->getOperand(0), depth + 1),
-                              rhs = findSum(op->getOperand(1), depth + 1);
+    std::optional<IntegerSum> lhs =
+                                  findSum(op->getOperand(0), depth + 1, steps),
+                              rhs =
+                                  findSum(op->getOperand(1), depth + 1, steps);
     if (!lhs || !rhs)
       return std::nullopt;
     lhs->add(*rhs, factor);
     return lhs;
   };
   auto multiply = [&]() -> std::optional<IntegerSum> {
-    std::optional<IntegerSum> lhs = findSum(op->getOperand(0), depth + 1),
-                              rhs = findSum(op->getOperand(1), depth + 1);
+    std::optional<IntegerSum> lhs =
+                                  findSum(op->getOperand(0), depth + 1, steps),
+                              rhs =
+                                  findSum(op->getOperand(1), depth + 1, steps);
     if (!lhs || !rhs)
       return std::nullopt;
     if (!rhs->terms.empty())
@@ -86,14 +93,15 @@ static std::optional<IntegerSum> findSum(Value value, unsigned depth) {
                 tensor::ExtractOp>([&](auto) -> std::optional<IntegerSum> {
             if (!isInteger(op->getOperand(0)))
               return self;
-            return findSum(op->getOperand(0), depth + 1);
+            return findSum(op->getOperand(0), depth + 1, steps);
           })
           .Default([&](Operation *) { return self; });
   return found && found->isSmall() ? found : std::nullopt;
 }
 
 std::optional<IntegerSum> mlir::grad::findSum(Value value) {
-  return ::findSum(value, 0);
+  unsigned steps = 0;
+  return ::findSum(value, 0, steps);
 }
 
 std::optional<int64_t> mlir::grad::findDifference(Value a, Value b) {

@@ -49,7 +49,7 @@ public:
   std::optional<int64_t> of(Value value) {
     if (std::optional<int64_t> constant = getConstantIntValue(value))
       return constant;
-    if (depth == kMostDepth)
+    if (depth == kMostDepth || ++steps > kMostSteps)
       return std::nullopt;
     ++depth;
     std::optional<int64_t> found = find(value);
@@ -58,7 +58,7 @@ public:
   }
 
 private:
-  static constexpr int kMostDepth = 16;
+  static constexpr int kMostDepth = 16, kMostSteps = 256;
 
   std::optional<int64_t> find(Value value);
   std::optional<int64_t> inBuffer(Value buffer);
@@ -68,7 +68,7 @@ private:
     return first && second ? std::max(first, second) : std::nullopt;
   }
 
-  int depth = 0;
+  int depth = 0, steps = 0;
 };
 
 } // namespace
@@ -480,10 +480,12 @@ bool RowLoop::isDivisible() {
                     kMostElements = 1 << 22;
   numChunks =
       std::min<int64_t>(most / llvm::divideCeil(kLeastWork, work), kMostChunks);
-  for (Value sum : sums)
-    numChunks = std::min(numChunks,
-                         kMostElements /
-                             cast<MemRefType>(sum.getType()).getNumElements());
+  for (Value sum : sums) {
+    int64_t elements = cast<MemRefType>(sum.getType()).getNumElements();
+    if (elements == 0)
+      return false;
+    numChunks = std::min(numChunks, kMostElements / elements);
+  }
   return numChunks >= kFewest;
 }
 

@@ -221,6 +221,7 @@ class UpdateChain {
 public:
   static bool leadsTo(Value value, Value first) {
     UpdateChain chain;
+    chain.wholes.push_back(first);
     std::optional<Operands> writes = chain.walk(value, first, {});
     return writes && chain.isFree(first, *writes);
   }
@@ -266,7 +267,8 @@ private:
       own.insert(tied);
       value = tied->get();
       writes = walkSlice(op, writes).value_or(Operands{tied});
-      later.insert_range(writes);
+      for (OpOperand *write : writes)
+        later.insert({write, wholes.back()});
     }
     return writes;
   }
@@ -279,7 +281,9 @@ private:
     if (!slice)
       return std::nullopt;
     auto before = own;
+    wholes.push_back(slice);
     std::optional<Operands> inside = walk(insertion.getSource(), slice, writes);
+    wholes.pop_back();
     if (!inside)
       own = std::move(before);
     return inside;
@@ -296,24 +300,32 @@ private:
                                    (use.get() == write->get() &&
                                     readsWrittenElements(use, *write));
                           }) ||
-             isElsewhere(use);
+             isElsewhere(use, value);
     });
   }
 
-  /// Whether `use` reads a part that no write has overwritten by then.
-  bool isElsewhere(OpOperand &use) {
+  /// Whether `use` reads a part of `value` that no write has overwritten by
+  /// then. What is written inside of a slice is a part of what its insertion
+  /// writes; only slices of versions of one tensor are compared.
+  bool isElsewhere(OpOperand &use, Value value) {
     constexpr size_t kMostWrites = 32;
-    return later.size() <= kMostWrites &&
-           llvm::all_of(later, [&](OpOperand *write) {
-             return isDoneBefore(use, write->getOwner()) ||
-                    readsOtherPart(use, *write);
+    auto from = use.get().getDefiningOp<tensor::ExtractSliceOp>();
+    return from && from.getSource() == value && later.size() <= kMostWrites &&
+           llvm::all_of(later, [&](auto entry) {
+             auto [write, whole] = entry;
+             return !llvm::is_contained(wholes, whole) ||
+                    isDoneBefore(use, write->getOwner()) ||
+                    (whole == wholes.back() && readsOtherPart(use, *write));
            });
   }
 
   /// The uses by which the chain goes on.
   llvm::SmallPtrSet<OpOperand *, 8> own;
-  /// All that is written later than the version that is looked at.
-  llvm::SmallSetVector<OpOperand *, 8> later;
+  /// The tensor whose versions are looked at, behind those that it is a slice
+  /// of.
+  SmallVector<Value, 4> wholes;
+  /// All that is written later than the version that is looked at, and what of.
+  llvm::SmallSetVector<std::pair<OpOperand *, Value>, 8> later;
 };
 
 } // namespace

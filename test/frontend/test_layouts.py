@@ -75,7 +75,21 @@ def until(a: Any) -> Any:
     return p
 
 
-PROGRAMS = (recurrence, sweeps, branches, planes, orthogonal, until)
+def copies(a: Any) -> Any:
+    """Arrays that change places, and parts that are written from the same places twice."""
+    p, q, t = np.zeros(a.shape), a * 1.0, np.zeros((3, *a.shape))
+    for _ in range(1, 14):
+        p, q = q, p
+        t[2] = t[1]
+    for j in range(1, a.shape[1]):
+        t[1] = p
+        t[1] = p
+        q = t[2] + q * 0.5
+        p[1:-1, j] = 0.3 * p[1:-1, j - 1] + 0.1 * p[:-2, j]
+    return np.sin(p) + q * q + t
+
+
+PROGRAMS = (recurrence, sweeps, branches, planes, orthogonal, until, copies)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

@@ -94,6 +94,21 @@ def batch(x: Any, w: Any, b: Any, s: Any) -> Any:
     return np.tanh(np.einsum("abmk,abkn->abmn", x, w) * s + b)
 
 
+def test_products_that_others_read_are_kept(cuda: Any) -> None:
+    """As a part of an array that is a result, or that is read later."""
+
+    def function(a: Any, b: Any) -> Any:
+        kept, read = np.zeros((2, 2, 64, 64), a.dtype)
+        kept[1] = a @ b
+        read[0] = b @ a
+        return kept, np.exp(kept[1]), np.tanh(read[0]), np.sum(read)
+
+    a, b = operands(64, 64, 64, np.float64)[:2]
+    found = go.compile(function)(go.asarray(a, device="cuda"), go.asarray(b, device="cuda"))
+    for got, wanted in zip(on_host(found), function(a, b), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_batches(emulator: Emulator, dtype: Any) -> None:
     rng = np.random.default_rng(1)

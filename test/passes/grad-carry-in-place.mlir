@@ -479,6 +479,47 @@ func.func @part_read_by_second_update(%x: tensor<4x3xf64> {bufferization.writabl
 
 #id = affine_map<(d0) -> (d0)>
 
+// Slices of different slices are not compared by their offsets.
+// CHECK-LABEL: func.func @slices_of_slices
+// CHECK: %[[T:.*]] = tensor.extract_slice %{{.*}}[0] [4] [1]
+// CHECK-NEXT: %[[COPY:.*]] = bufferization.alloc_tensor() copy(%[[T]])
+// CHECK: tensor.extract_slice %[[COPY]][2] [2] [1]
+// BUFFER-LABEL: func.func @slices_of_slices
+// BUFFER: memref.copy {{.*}} to memref<4xf64>
+func.func @slices_of_slices(%V0: tensor<8xf64> {bufferization.writable = false}, %n: index) -> (tensor<8xf64>, f64) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %z = arith.constant 0.0 : f64
+  %r:2 = scf.for %i = %c0 to %n step %c1 iter_args(%V = %V0, %acc = %z) -> (tensor<8xf64>, f64) {
+    %T = tensor.extract_slice %V[0] [4] [1] : tensor<8xf64> to tensor<4xf64>
+    %p = tensor.extract_slice %T[2] [2] [1] : tensor<4xf64> to tensor<2xf64>
+    %q = linalg.generic {indexing_maps = [#id], iterator_types = ["parallel"]} outs(%p : tensor<2xf64>) {
+    ^bb0(%a: f64):
+      %e = math.exp %a : f64
+      linalg.yield %e : f64
+    } -> tensor<2xf64>
+    %T1 = tensor.insert_slice %q into %T[2] [2] [1] : tensor<2xf64> into tensor<4xf64>
+    %V1 = tensor.insert_slice %T1 into %V[0] [4] [1] : tensor<4xf64> into tensor<8xf64>
+    %s = tensor.extract %q[%c0] : tensor<2xf64>
+    %T2 = tensor.extract_slice %V[2] [4] [1] : tensor<8xf64> to tensor<4xf64>
+    %r0 = tensor.extract_slice %T2[0] [2] [1] : tensor<4xf64> to tensor<2xf64>
+    %em = tensor.empty() : tensor<f64>
+    %zf = linalg.fill ins(%s : f64) outs(%em : tensor<f64>) -> tensor<f64>
+    %sum = linalg.generic {indexing_maps = [#id, affine_map<(d0) -> ()>], iterator_types = ["reduction"]} ins(%r0 : tensor<2xf64>) outs(%zf : tensor<f64>) {
+    ^bb0(%a: f64, %b: f64):
+      %e = arith.addf %a, %b : f64
+      linalg.yield %e : f64
+    } -> tensor<f64>
+    %t = tensor.extract %sum[] : tensor<f64>
+    scf.yield %V1, %t : tensor<8xf64>, f64
+  }
+  return %r#0, %r#1 : tensor<8xf64>, f64
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+
 // A part is read while another one is overwritten that may share elements with
 // it: a copy of the part is read, and the rest is in place.
 // CHECK-LABEL: func.func @part_read_by_update
