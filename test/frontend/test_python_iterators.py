@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,30 @@ def test_iterators_are_used_up(name: str) -> None:
         for i, v in items:
             total = total + v * i + 1
         return total + sum([v for _, v in items])
+
+    agrees(f, X)
+
+
+MIXED: dict[str, Callable[[Any], Any]] = {
+    "list": lambda x: [v * k for (_, v), k in zip(enumerate(x), [1.0, 2.0], strict=False)],
+    "generator": lambda x: [
+        v * k for (_, v), k in zip(enumerate(x), (float(i) for i in range(10)), strict=True)
+    ],
+    "map": lambda x: [v * k for (_, v), k in zip(enumerate(x), map(abs, range(10)), strict=True)],
+    "product": lambda x: [a * b for (a, b), _ in itertools.product(zip(x, x, strict=True), "ab")],
+    "enumerate": lambda x: [i * v for i, (_, v) in enumerate(enumerate(x), np.int64(1))],
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_python_takes_iterators_that_compiled_code_cannot(name: str) -> None:
+    agrees(lambda x: sum(MIXED[name](x)), X)
+
+
+def test_an_iterator_beside_itself() -> None:
+    def f(x):
+        items = enumerate(x)
+        return sum([v * w for (_, v), (_, w) in zip(items, items, strict=True)])
 
     agrees(f, X)
 

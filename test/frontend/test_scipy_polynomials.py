@@ -111,6 +111,14 @@ def test_derivatives_between_scattered_samples() -> None:
     )
 
 
+def test_places_made_inside() -> None:
+    def f(y: Any, x: Any) -> Any:
+        return scipy.interpolate.KroghInterpolator(np.array([0.0, 0.0, 2.0, 4.0]), y)(x)
+
+    y = np.array([1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_allclose(go.compile(f)(y, X), f(y, X), rtol=1e-12)
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(ShapeError, match="one sample for each place"):
         interpolate.KroghInterpolator(XI, YI[1:])

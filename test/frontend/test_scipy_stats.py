@@ -568,6 +568,15 @@ def test_users_call_scipy_in_loops() -> None:
     np.testing.assert_allclose(gradient(parameters, x), want, 1e-12)
 
 
+def test_pearson_without_skew_depends_on_it() -> None:
+    x, step = np.array([0.3, 1.0, -2.0]), 1e-3
+    for name in ("logpdf", "cdf", "sf"):
+        slope = getattr(scipy.stats.pearson3, name)(x, step)
+        slope = (slope - getattr(scipy.stats.pearson3, name)(x, -step)) / (2 * step)
+        found = go.jacfwd(lambda skew, name=name: getattr(stats.pearson3, name)(x, skew))(0.0)
+        np.testing.assert_allclose(found, slope, rtol=1e-4, atol=1e-6)
+
+
 def test_what_is_another_distribution_stays_scipys() -> None:
     class Narrow(scipy.stats.rv_continuous):
         def _pdf(self, x: Any) -> Any:

@@ -50,7 +50,7 @@ def test_derivatives_of_functions_of_the_space() -> None:
 
 
 @pytest.mark.parametrize(
-    "a", [A, A + 1j * A[::-1], A[:2, :2], A[:1, :1], np.triu(A), np.diag(A[0])]
+    "a", [A, A + 1j * A[::-1], A[:2, :2], A[:2, :2] + 1j, A[:1, :1], np.triu(A), np.diag(A[0])]
 )
 def test_hessenbergs_form_is_lapacks(a: Any) -> None:
     expected = scipy.linalg.hessenberg(a, calc_q=True)

@@ -362,6 +362,24 @@ def noted(v: Any) -> Any:
     return v * len(LIST)
 
 
+def in_order(items: list[Any]) -> list[Any]:
+    items.sort(key=noted)
+    return items
+
+
+class Noting:
+    """What is called is an object; its methods are named as harmless ones are."""
+
+    def __call__(self, v: Any) -> Any:
+        return noted(v)
+
+    def dot(self, v: Any) -> Any:
+        return noted(v)
+
+    def __mul__(self, v: Any) -> Any:
+        return self.dot(v)
+
+
 CALLERS: dict[str, Callable[[Any], Any]] = {
     "map": lambda v: sum(map(noted, [v, v])),
     "filter": lambda v: v * len(list(filter(noted, [1, 2]))) * len(LIST),
@@ -369,6 +387,9 @@ CALLERS: dict[str, Callable[[Any], Any]] = {
     "key of sorted": lambda v: v * sorted([1, 2], key=noted)[0] * len(LIST),
     "key of max": lambda v: v * max([1, 2], key=noted) * len(LIST),
     "accumulate": lambda v: v * list(itertools.accumulate([1, 2], lambda a, b: noted(b)))[1],
+    "key of sort": lambda v: v * in_order([3, 1, 2])[0] * len(LIST),
+    "object": lambda v: sum(map(Noting(), [v, v])),
+    "method": lambda v: Noting() * v,
     "fromfunction": lambda v: v * np.fromfunction(lambda i: noted(i), (3,))[1],
 }
 

@@ -101,8 +101,10 @@ def assign(x: Handle, value: Any) -> None:
     """Writes values, converted and broadcast, to all elements."""
     if x._shares_elements(value):
         return
-    if isinstance(value, np.generic) and x.dtype.kind in "iu" and value.dtype.kind in "iuf":
-        value = value.item()  # It has to fit, as a Python number has.
+    if isinstance(value, np.generic) and x.dtype.kind == "i" and value.dtype.kind in "iuf":
+        value = (
+            value.item()
+        )  # It has to fit, as a Python number has; of unsigned ones it is wrapped.
     x._write(fit(value, x._extents, x.dtype))
 
 

@@ -561,7 +561,8 @@ def callee(function: Any, package: str) -> Any:
                 _note_variables(found)
             return found
     call = _not_rewritten(function, kind, scope)
-    if _is_among(function, _HIGHER) or (scope.in_part and _is_numpys(function)):
+    is_sort = type(getattr(function, "__self__", None)) is list and function.__name__ == "sort"
+    if is_sort or _is_among(function, _HIGHER) or (scope.in_part and _is_numpys(function)):
         call = functools.partial(_with_functions, call, package)
     if _is_among(function, _ITERATORS):
         call = _making(call)
@@ -621,10 +622,13 @@ _ITERATORS: frozenset[Any] = frozenset(
 
 def _with_functions(call: Callable[..., Any], package: str, *args: Any, **kwargs: Any) -> Any:
     """A call of a function that calls those of its arguments that are functions."""
-    kinds = (FunctionType, MethodType, BuiltinFunctionType, functools.partial)
-    args = tuple([callee(arg, package) if type(arg) in kinds else arg for arg in args])
-    named = {k: callee(arg, package) if type(arg) in kinds else arg for k, arg in kwargs.items()}
-    return call(*args, **named)
+
+    def rewritten(arg: Any) -> Any:
+        is_data = isinstance(arg, type | Handle | np.ufunc | np.ndarray)
+        return callee(arg, package) if callable(arg) and not is_data else arg
+
+    named = {name: rewritten(arg) for name, arg in kwargs.items()}
+    return call(*map(rewritten, args), **named)
 
 
 def _making(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -60,6 +60,7 @@ _IN_PLACE: frozenset[Any] = frozenset(
     found
     for name, found in vars(operator).items()
     if name in ("setitem", "delitem") or (name.startswith("i") and f"__{name}__" in vars(operator))
+    if name not in ("index", "inv", "invert")
 )
 # What these do not change, but make a new one of.
 UNCHANGING = (int, float, complex, str, bytes, tuple, frozenset, np.generic, type(None))
@@ -76,7 +77,7 @@ def noting(function: Any, call: Callable[..., Any]) -> Callable[..., Any]:
         return functools.partial(_changing, function)
 
     def noted(*args: Any, **kwargs: Any) -> Any:
-        for arg in args:
+        for arg in (*args, *kwargs.values()):
             require_own(arg)
         for array in _written(function, args, kwargs):
             if isinstance(array, np.ndarray) and not isinstance(array, Handle):

@@ -576,6 +576,7 @@ class Operators:
 
     def contains(self, item: Any, container: Any) -> Any:
         """`item in container`."""
+        require_own(container)
         if isinstance(container, Handle):
             return np.any(container == item)
         if type(container) in (list, tuple) and is_traced(item, container):

@@ -351,6 +351,11 @@ class Once(Iterator[Any]):
         self._items = iter(())
         return self.whole
 
+    def untaken(self) -> Numbered | None:
+        """The same; it is not used up."""
+        self._require_known()
+        return self.whole if self._items is None else None
+
     def left(self, place: int | None) -> None:
         """Notes that a loop was left.
 
@@ -401,20 +406,44 @@ def range_of(*bounds: Any) -> Any:
     return TracedRange(start, stop, size if isinstance(size, int) else step)
 
 
+def _untaken(value: Any) -> Numbered | None:
+    """As `numbered`, but an iterator is not used up: Python's function may have to take it."""
+    return value.untaken() if isinstance(value, Once) else numbered(value)
+
+
+def _take(*iterables: Any) -> None:
+    for iterable in iterables:
+        if isinstance(iterable, Once):
+            iterable.taken()
+
+
+def _have_one_twice(iterables: Sequence[Any]) -> bool:
+    """Whether an iterator is among them twice, which gives each element to one of the two."""
+    once = [id(iterable) for iterable in iterables if isinstance(iterable, Once)]
+    return len(set(once)) < len(once)
+
+
 def enumerated(iterable: Any, start: int = 0) -> Any:
     """As `enumerate`."""
-    inner = numbered(iterable)
+    inner = _untaken(iterable)
     if inner is None or type(start) is not int:
         return enumerate(iterable, start)
+    _take(iterable)
     return Once(_Enumerated(inner, start), iterable)
 
 
 def zipped(*iterables: Any, strict: bool = False) -> Any:
     """As `zip`."""
-    parts = [numbered(iterable) for iterable in iterables]
+    parts = [_untaken(iterable) for iterable in iterables]
     found = [part for part in parts if part is not None]
-    if not found or len(found) != len(parts) or (strict and not _are_as_long(found)):
+    if (
+        not found
+        or len(found) != len(parts)
+        or (strict and not _are_as_long(found))
+        or _have_one_twice(iterables)
+    ):
         return zip(*iterables, strict=strict)
+    _take(*iterables)
     for iterable in iterables:
         if isinstance(iterable, Once):
             iterable.left(None)  # Another one may be shorter.
@@ -429,10 +458,17 @@ def _are_as_long(parts: Sequence[Numbered]) -> bool:
 
 def product_of(*iterables: Any, repeat: int = 1) -> Any:
     """As `itertools.product`."""
-    parts = [numbered(_held(iterable)) for iterable in iterables]
+    parts = [_untaken(_held(iterable)) for iterable in iterables]
     found = [part for part in parts if part is not None]
-    if not found or len(found) != len(parts) or type(repeat) is not int or repeat < 1:
+    if (
+        not found
+        or len(found) != len(parts)
+        or type(repeat) is not int
+        or repeat < 1
+        or _have_one_twice(iterables)
+    ):
         return itertools.product(*iterables, repeat=repeat)
+    _take(*iterables)
     return Once(Product(found * repeat))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import array
+import builtins
 import collections
 import contextlib
 import dis
@@ -271,7 +272,9 @@ def _called_by_python(cls: type, name: str, member: Any) -> list[Any]:
         return [member.fget, member.fset, member.fdel]
     is_special = name.startswith("__") and name.endswith("__")
     is_called = name == "__call__" or (name == "__init__" and has_own_init(cls))
-    return [member] if is_special and not is_called else []
+    # Calls by these names are not looked at where they stand.
+    is_taken_as_harmless = name in _HARMLESS
+    return [member] if (is_special and not is_called) or is_taken_as_harmless else []
 
 
 _known_classes: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
@@ -306,6 +309,8 @@ _HARMLESS_NAMES = (
     "argmax argmin cumsum prod conj flatten"
 )
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
+# A global function of another such name is the user's.
+_BUILTINS = _HARMLESS & vars(builtins).keys()
 
 
 @functools.lru_cache(4096)
@@ -324,7 +329,7 @@ def _may_change(code: CodeType) -> bool:
             or (name == "BINARY_OP" and instruction.argrepr.endswith("="))
             or (
                 (name == "LOAD_METHOD" or (name in _CALLING and argument & 1))
-                and instruction.argval not in _HARMLESS
+                and instruction.argval not in (_BUILTINS if name == "LOAD_GLOBAL" else _HARMLESS)
             )
         ):
             return True
@@ -333,5 +338,7 @@ def _may_change(code: CodeType) -> bool:
 
 # Instructions whose argument says whether what is loaded is called.
 _CALLING = frozenset(
-    {"LOAD_GLOBAL", "LOAD_ATTR"} if sys.version_info >= (3, 12) else {"LOAD_GLOBAL"}
+    {"LOAD_GLOBAL", "LOAD_ATTR", "LOAD_SUPER_ATTR"}
+    if sys.version_info >= (3, 12)
+    else {"LOAD_GLOBAL"}
 )

@@ -110,6 +110,7 @@ def zoom_fft(
         ShapeError: there is no such axis.
     """
     count = _count("zoom_fft", m, _size("zoom_fft", x, axis))
+    fn = listed(fn)
     if np.shape(fn) not in ((), (1,), (2,)):
         raise ArgumentError("fn must be a scalar or 2-length sequence", source_location())
     return _zoom_fft(x, fn, fs, count=count, endpoint=bool(endpoint), axis=axis)
@@ -117,7 +118,7 @@ def zoom_fft(
 
 @program
 def _zoom_fft(x: Any, fn: Any, fs: Any, *, count: int, endpoint: bool, axis: int) -> Value:
-    ends = wrap(prims.convert(traced(listed(fn)), FLOAT64)).reshape(-1)
+    ends = wrap(prims.convert(traced(fn), FLOAT64)).reshape(-1)
     first, last = (ends[0], ends[1]) if ends.size == 2 else (0.0, ends[0])
     rate = wrap(prims.convert(traced(fs), FLOAT64))
     gaps = count - 1 if endpoint else count

@@ -149,8 +149,8 @@ def _hessenberg(a: Any) -> tuple[Value, Value]:
         return h, q
 
     h, q = x, np.eye(n, dtype=x.dtype)
-    # The last one makes a complex element of the subdiagonal real.
-    steps = n - 1 if x.dtype.kind == "c" else n - 2
+    # The last one makes a complex element of the subdiagonal real. With two rows, all stays.
+    steps = 0 if n <= 2 else n - 1 if x.dtype.kind == "c" else n - 2
     if steps > 0:
         h, q = fori_loop(0, steps, step, (h, q))
     return traced(np.triu(h, -1)), traced(q)

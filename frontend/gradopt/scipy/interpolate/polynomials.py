@@ -207,8 +207,9 @@ class KroghInterpolator(_Polynomial):
         self.axis = _checked("KroghInterpolator", xi, yi, axis)
         count = np.shape(xi)[0]
         self._starts = tuple(range(count))
-        if not isinstance(xi, Handle):
-            places = np.asarray(xi)
+        known = xi._known() if isinstance(xi, Handle) else xi
+        if known is not None:
+            places = np.asarray(known)
             starts = [0]
             for i in range(1, count):
                 starts.append(starts[-1] if places[i] == places[i - 1] else i)
