@@ -21,7 +21,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 #include <new>
 
 using gradopt::runtime::fail;
@@ -44,9 +43,7 @@ OptionalLibrary library;
 bool open(void *handle) {
   bool complete = true;
 #define GRADOPT_FIND(name, parameters)                                         \
-  functions.name =                                                             \
-      reinterpret_cast<decltype(functions.name)>(dlsym(handle, #name));        \
-  complete &= functions.name != nullptr;
+  complete &= findFunction(handle, #name, functions.name);
   GRADOPT_BLAS_FUNCTIONS(GRADOPT_FIND)
 #undef GRADOPT_FIND
   return complete;

@@ -12,7 +12,6 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <dlfcn.h>
 
 using gradopt::runtime::BusySection;
 using gradopt::runtime::fail;

@@ -10,6 +10,7 @@
 #include "runtime/cuda/Driver.h"
 
 #include <atomic>
+#include <dlfcn.h>
 #include <initializer_list>
 #include <pthread.h>
 
@@ -39,6 +40,13 @@ private:
   char *chosenPath = nullptr;
   pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 };
+
+/// A function of a loaded library; whether it is there.
+template <typename Pointer>
+bool findFunction(void *handle, const char *name, Pointer &found) {
+  found = reinterpret_cast<Pointer>(dlsym(handle, name));
+  return found != nullptr;
+}
 
 } // namespace gradopt::cuda
 

@@ -22,7 +22,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <dlfcn.h>
 #include <limits>
 #include <new>
 
@@ -45,9 +44,7 @@ OptionalLibrary library;
 bool open(void *handle) {
   bool complete = true;
 #define GRADOPT_FIND(name, parameters)                                         \
-  functions.name =                                                             \
-      reinterpret_cast<decltype(functions.name)>(dlsym(handle, #name));        \
-  complete &= functions.name != nullptr;
+  complete &= findFunction(handle, #name, functions.name);
   GRADOPT_SOLVER_FUNCTIONS(GRADOPT_FIND)
 #undef GRADOPT_FIND
   return complete;

@@ -741,13 +741,14 @@ def in_memory_order(value: Any, operands: Sequence[Any]) -> Any:
     else:
         return result
     known = known_strides(operands)
-    if known is None:
-        result._storage.strides = None
-        return result
-    strides = kept_order(value.shape, known)
-    if not is_row_major(value.shape, strides):
-        result._storage.strides = strides
-    return result
+    return _laid_out(result, None if known is None else kept_order(value.shape, known))
+
+
+def _laid_out(x: Handle, strides: Strides | None) -> Handle:
+    """A new array, with the steps of its axes in memory; None if they are not known."""
+    if strides is None or not is_row_major(x.shape, strides):
+        x._storage.strides = strides
+    return x
 
 
 def known_strides(operands: Sequence[Any]) -> list[tuple[Shape, Strides]] | None:
@@ -771,15 +772,9 @@ def in_sorted_order(value: Value, x: Handle) -> Any:
     """
     if len(value.shape) < 2 or value.shape.__class__ is Sizes:
         return in_memory_order(value, (x,))
-    result = Handle.facade(Storage(value))
     strides = x._strides()
-    if strides is None:
-        result._storage.strides = None
-        return result
-    steps = sorted_strides(value.shape, strides)
-    if not is_row_major(value.shape, steps):
-        result._storage.strides = steps
-    return result
+    steps = None if strides is None else sorted_strides(value.shape, strides)
+    return _laid_out(Handle.facade(Storage(value)), steps)
 
 
 def is_of_unknown_order(operand: Any) -> bool:
