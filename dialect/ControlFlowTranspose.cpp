@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/BlockOrder.h"
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Restore.h"
@@ -50,11 +51,12 @@ static SmallVector<Value> cotangentsOf(ValueRange values,
 
 /// Moves what uses parts of an array in front of an update of that, as far as
 /// it can be there, so that the update can be in place.
-static void useBefore(Operation *update) {
+static void useBefore(Operation *update, BlockOrder &order,
+                      RewriterBase &rewriter) {
   Block *block = update->getBlock();
   auto isThere = [&](Value value) {
     Operation *op = value.getDefiningOp();
-    return !op || op->getBlock() != block || op->isBeforeInBlock(update);
+    return !op || op->getBlock() != block || order.isBefore(op, update);
   };
   // An update is not to overtake what reads its own array.
   auto isFree = [&](Operation *op) {
@@ -62,21 +64,21 @@ static void useBefore(Operation *update) {
            llvm::all_of(
                findPrevious(op->getResult(0)).getUsers(), [&](Operation *user) {
                  user = block->findAncestorOpInBlock(*user);
-                 return !user || user == op || user->isBeforeInBlock(update);
+                 return !user || user == op || order.isBefore(user, update);
                });
   };
   SmallVector<Operation *> pending;
   for (Operation *read : findPrevious(update->getResult(0)).getUsers())
     if (read->getBlock() == block && getPartRead(read) &&
-        read->isBeforeInBlock(update))
+        order.isBefore(read, update))
       llvm::append_range(pending, read->getUsers());
   while (!pending.empty()) {
     Operation *op = pending.pop_back_val();
     if (op == update || op->getBlock() != block ||
-        !update->isBeforeInBlock(op) || op->getNumRegions() || !isPure(op) ||
+        !order.isBefore(update, op) || op->getNumRegions() || !isPure(op) ||
         !llvm::all_of(op->getOperands(), isThere) || !isFree(op))
       continue;
-    op->moveBefore(update);
+    rewriter.moveOpBefore(op, update);
     llvm::append_range(pending, op->getUsers());
   }
 }
@@ -86,7 +88,10 @@ static void useBeforeUpdates(Block &block) {
   for (Operation &op : block)
     if (isUpdate(&op))
       updates.push_back(&op);
-  llvm::for_each(updates, useBefore);
+  BlockOrder order;
+  IRRewriter rewriter(block.getParentOp()->getContext(), &order);
+  for (Operation *update : updates)
+    useBefore(update, order, rewriter);
 }
 
 Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {

@@ -157,9 +157,10 @@ Recording grad::record(OpBuilder &builder, Location loc, Block &body,
   Value blocks = math.ceilDiv(recording.trips, plan.block);
   blocks = math.ceilDiv(blocks, math.constant(plan.states));
   recording.segment = math.mul(math.max(blocks, math.constant(1)), plan.block);
-  SmallVector<Value> carried(inits);
+  SmallVector<Value> carried(inits), first = pick(inits, kept);
   llvm::append_range(
-      carried, createStacks(builder, loc, pick(inits, kept), plan.states));
+      carried,
+      createStacks(builder, loc, ValueRange(first).getTypes(), plan.states));
   scf::ForOp loop =
       createLoop(builder, loc, math.constant(0),
                  math.ceilDiv(recording.trips, recording.segment), carried);
@@ -329,7 +330,9 @@ Recording grad::record(scf::WhileOp op, Block &body, ArrayRef<unsigned> kept,
 
   // More: iterations so far, places taken, length of a segment, stacks.
   llvm::append_range(carried, ValueRange{zero, plan.block});
-  llvm::append_range(carried, createStacks(builder, loc, inits, plan.states));
+  llvm::append_range(
+      carried,
+      createStacks(builder, loc, ValueRange(inits).getTypes(), plan.states));
   auto loop = createWhile(
       builder, loc, states, carried, nullptr,
       [&](ValueRange state, ValueRange more) {

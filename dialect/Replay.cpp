@@ -279,19 +279,22 @@ static FailureOr<Kernel> moveBodies(Block &body, TypeRange carried,
       linear.getIndexAttr(plan.length));
   setMaxTripCount(steps, plan.length);
   linear.setInsertionPoint(again);
-  again = carryMore(again, createStacks(linear, loc, stored, plan.length));
+  SmallVector<Value> stacks =
+      createStacks(linear, loc, storedTypes, plan.length);
+  again = carryMore(again, stacks);
   linear.setInsertionPoint(yield);
   Value slot =
       math.rem(math.sub(again.getInductionVar(), kernel.begin), plan.block);
   yield->insertOperands(
       yield->getNumOperands(),
-      pushAll(linear, loc, again.getRegionIterArgs().take_back(stored.size()),
+      pushAll(linear, loc, again.getRegionIterArgs().take_back(stacks.size()),
               stored, slot));
   linear.setInsertionPointAfterValue(number);
   residuals.provide(stored, peekAll(linear, loc,
-                                    again.getResults().take_back(stored.size()),
+                                    again.getResults().take_back(stacks.size()),
                                     storedTypes, steps.getInductionVar()));
   residuals.supply(linear);
+  pushEarly(*again.getBody(), yield->getOperands().take_back(stacks.size()));
 
   SmallVector<unsigned> needed = findNeeded(again);
   kernel.again = carryOnly(again, needed);

@@ -52,6 +52,11 @@ Value grad::createUndefined(OpBuilder &builder, Location loc, Type type) {
   return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
 }
 
+/// What scalars of a type are in memory.
+static Type storedAs(Type type) {
+  return type.isIndex() ? IntegerType::get(type.getContext(), 64) : type;
+}
+
 Value grad::createStack(OpBuilder &builder, Location loc, Type type,
                         int64_t length) {
   SmallVector<int64_t> shape = {length};
@@ -60,9 +65,7 @@ Value grad::createStack(OpBuilder &builder, Location loc, Type type,
     llvm::append_range(shape, tensor.getShape());
     element = tensor.getElementType();
   }
-  if (element.isIndex())
-    element = builder.getI64Type();
-  return tensor::EmptyOp::create(builder, loc, shape, element);
+  return tensor::EmptyOp::create(builder, loc, shape, storedAs(element));
 }
 
 /// The indices of the slice that holds the value in place `index`, in a stack
@@ -293,8 +296,14 @@ Value grad::createZeroTangent(OpBuilder &builder, Value primal) {
   return createZero(builder, loc, primal.getType());
 }
 
+/// The index of a scalar in the rows of a stack.
+static Value createColumn(OpBuilder &builder, Location loc, int64_t column) {
+  auto type = RankedTensorType::get({}, builder.getI64Type());
+  return ConstantOp::create(builder, loc, DenseElementsAttr::get(type, column));
+}
+
 Value grad::createPush(OpBuilder &builder, Location loc, Value stack,
-                       Value value, Value index) {
+                       Value value, Value index, int64_t column) {
   if (value.getType().isIndex())
     value =
         arith::IndexCastOp::create(builder, loc, builder.getI64Type(), value);
@@ -304,20 +313,29 @@ Value grad::createPush(OpBuilder &builder, Location loc, Value stack,
   SmallVector<int64_t> shape(
       cast<RankedTensorType>(stack.getType()).getShape());
   shape.front() = 1;
+  SmallVector<Value> indices = indicesOf(builder, loc, stack, index);
+  if (column >= 0) {
+    shape.back() = 1;
+    indices.back() = createColumn(builder, loc, column);
+  }
   value = ReshapeOp::create(builder, loc, value, shape);
-  return DynamicUpdateSliceOp::create(builder, loc, stack, value,
-                                      indicesOf(builder, loc, stack, index));
+  return DynamicUpdateSliceOp::create(builder, loc, stack, value, indices);
 }
 
 Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
-                       Value index) {
+                       Value index, int64_t column) {
   SmallVector<int64_t> shape(
       cast<RankedTensorType>(stack.getType()).getShape());
   shape.front() = 1;
-  Value value = DynamicSliceOp::create(
-      builder, loc, stack, indicesOf(builder, loc, stack, index), shape);
-  value = ReshapeOp::create(builder, loc, value,
-                            ArrayRef<int64_t>(shape).drop_front());
+  SmallVector<Value> indices = indicesOf(builder, loc, stack, index);
+  if (column >= 0) {
+    shape.back() = 1;
+    indices.back() = createColumn(builder, loc, column);
+  }
+  Value value = DynamicSliceOp::create(builder, loc, stack, indices, shape);
+  value = ReshapeOp::create(
+      builder, loc, value,
+      ArrayRef<int64_t>(shape).drop_front(column < 0 ? 1 : 2));
   if (isa<RankedTensorType>(type))
     return value;
   value = tensor::ExtractOp::create(builder, loc, value, ValueRange());
@@ -326,27 +344,125 @@ Value grad::createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
   return value;
 }
 
-SmallVector<Value> grad::createStacks(OpBuilder &builder, Location loc,
-                                      ValueRange values, int64_t length) {
-  return llvm::map_to_vector(values, [&](Value value) {
-    return createStack(builder, loc, value.getType(), length);
+/// So many scalars of a type are in rows of one stack: what passes do for a
+/// loop takes more than linear time in the number of values that it carries.
+/// Fewer have stacks of their own, which loops that become vectors fill and
+/// read without gaps.
+static constexpr int64_t kManyScalars = 128;
+/// Operations of a block in which a value may be alive for long.
+static constexpr size_t kLongBlock = 1024;
+
+/// Where one of several values is: the number of its stack, and its place in
+/// the rows of that, or -1 if it is all of what that holds.
+using StackPlace = std::pair<unsigned, int64_t>;
+
+/// Places for values of these types, and the types that the stacks hold.
+static SmallVector<StackPlace> placesOf(TypeRange types,
+                                        SmallVectorImpl<Type> &held) {
+  auto scalarOf = [](Type type) -> Type {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return !tensor            ? type
+           : tensor.getRank() ? nullptr
+                              : tensor.getElementType();
+  };
+  DenseMap<Type, int64_t> counts;
+  for (Type type : types)
+    if (Type scalar = scalarOf(type))
+      ++counts[scalar];
+  DenseMap<Type, StackPlace> next;
+  return llvm::map_to_vector(types, [&](Type type) -> StackPlace {
+    Type scalar = scalarOf(type);
+    int64_t count = scalar ? counts[scalar] : 0;
+    if (count < kManyScalars) {
+      held.push_back(type);
+      return {held.size() - 1, -1};
+    }
+    auto [it, isFirst] = next.try_emplace(scalar, held.size(), 0);
+    if (isFirst)
+      held.push_back(RankedTensorType::get({count}, storedAs(scalar)));
+    return {it->second.first, it->second.second++};
   });
+}
+
+SmallVector<Value> grad::createStacks(OpBuilder &builder, Location loc,
+                                      TypeRange types, int64_t length) {
+  SmallVector<Type> held;
+  placesOf(types, held);
+  return llvm::map_to_vector(
+      held, [&](Type type) { return createStack(builder, loc, type, length); });
 }
 
 SmallVector<Value> grad::pushAll(OpBuilder &builder, Location loc,
                                  ValueRange stacks, ValueRange values,
                                  Value index) {
-  SmallVector<Value> pushed;
-  for (auto [stack, value] : llvm::zip_equal(stacks, values))
-    pushed.push_back(createPush(builder, loc, stack, value, index));
+  SmallVector<Type> held;
+  SmallVector<Value> pushed(stacks);
+  bool areSingle = stacks.size() == values.size();
+  auto places = placesOf(values.getTypes(), held);
+  for (auto [i, value] : llvm::enumerate(values)) {
+    Value &stack = pushed[areSingle ? i : places[i].first];
+    stack = createPush(builder, loc, stack, value, index,
+                       areSingle ? -1 : places[i].second);
+  }
   return pushed;
 }
 
 SmallVector<Value> grad::peekAll(OpBuilder &builder, Location loc,
                                  ValueRange stacks, TypeRange types,
                                  Value index) {
+  SmallVector<Type> held;
   SmallVector<Value> values;
-  for (auto [stack, type] : llvm::zip_equal(stacks, types))
-    values.push_back(createPeek(builder, loc, stack, type, index));
+  bool areSingle = stacks.size() == types.size();
+  auto places = placesOf(types, held);
+  for (auto [i, type] : llvm::enumerate(types))
+    values.push_back(createPeek(builder, loc,
+                                stacks[areSingle ? i : places[i].first], type,
+                                index, areSingle ? -1 : places[i].second));
   return values;
+}
+
+/// Whether an operation computes a scalar, or puts one on a stack.
+static bool isOfScalars(Operation *op) {
+  if (auto push = dyn_cast<DynamicUpdateSliceOp>(op))
+    return push.getUpdate().getType().getNumElements() == 1;
+  return op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
+         llvm::all_of(op->getResultTypes(), [](Type type) {
+           auto tensor = dyn_cast<RankedTensorType>(type);
+           return !tensor ||
+                  (tensor.hasStaticShape() && tensor.getNumElements() == 1);
+         });
+}
+
+void grad::pushEarly(Block &block, ValueRange pushed) {
+  if (block.getOperations().size() < kLongBlock)
+    return;
+  llvm::SmallPtrSet<Operation *, 32> moved;
+  auto isOnlyForStacks = [&](Operation &op) {
+    return isOfScalars(&op) &&
+           llvm::all_of(op.getUsers(), [&](Operation *user) {
+             return moved.contains(user) ||
+                    (user == block.getTerminator() &&
+                     llvm::is_contained(pushed, op.getResult(0)));
+           });
+  };
+  for (Operation &op : llvm::reverse(block.without_terminator()))
+    if (isOnlyForStacks(op))
+      moved.insert(&op);
+
+  // Each moved one gets the place of the last of its operands.
+  DenseMap<Operation *, unsigned> places;
+  SmallVector<std::pair<unsigned, Operation *>> order;
+  for (auto [i, op] : llvm::enumerate(block.without_terminator())) {
+    unsigned place = moved.contains(&op) ? 0 : i;
+    if (moved.contains(&op))
+      for (Value operand : op.getOperands())
+        if (Operation *def = operand.getDefiningOp();
+            def && def->getBlock() == &block)
+          place = std::max(place, places[def]);
+    places[&op] = place;
+    order.emplace_back(place, &op);
+  }
+  llvm::stable_sort(order, llvm::less_first());
+  for (auto [place, op] : order)
+    op->moveBefore(block.getTerminator());
 }

@@ -51,21 +51,28 @@ Value createZeroTangent(OpBuilder &builder, Value primal);
 /// that are written by loops; else null.
 Value createBatchOfZeros(OpBuilder &builder, Value tape, Type type);
 
-/// `stack` with `value` in place `index`.
+/// `stack` with `value` in place `index`; with a scalar in column `column` of
+/// the row that is there, unless that is negative.
 Value createPush(OpBuilder &builder, Location loc, Value stack, Value value,
-                 Value index);
+                 Value index, int64_t column = -1);
 
-/// The value of `type` in place `index` of `stack`.
+/// The value of `type` in place `index` of `stack`, or in a column there.
 Value createPeek(OpBuilder &builder, Location loc, Value stack, Type type,
-                 Value index);
+                 Value index, int64_t column = -1);
 
-// The same for several values at once.
+// The same for several values at once. Very many scalars are in one stack, so
+// that there can be fewer stacks than values.
 SmallVector<Value> createStacks(OpBuilder &builder, Location loc,
-                                ValueRange values, int64_t length);
+                                TypeRange types, int64_t length);
 SmallVector<Value> pushAll(OpBuilder &builder, Location loc, ValueRange stacks,
                            ValueRange values, Value index);
 SmallVector<Value> peekAll(OpBuilder &builder, Location loc, ValueRange stacks,
                            TypeRange types, Value index);
+
+/// Moves what a long block computes for the `pushed` stacks alone, and the
+/// pushes, to where the values are that they need: few values are alive at once
+/// then. Only of scalars; operations on arrays stay side by side, for fusion.
+void pushEarly(Block &block, ValueRange pushed);
 
 } // namespace mlir::grad
 

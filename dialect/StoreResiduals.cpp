@@ -270,11 +270,15 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   OpBuilder builder(primal);
   unsigned before = primal.getNumResults();
   SmallVector<Value> stacks;
+  size_t singles = stored.size();
   std::optional<NestedTapes> tapes;
   if (length > 0) {
-    stacks = createStacks(builder, loc, stored, length);
+    stacks = createStacks(builder, loc, ValueRange(stored).getTypes(), length);
+    singles = stacks.size();
     // A pair has one place more.
-    llvm::append_range(stacks, createStacks(builder, loc, first, length + 1));
+    llvm::append_range(
+        stacks,
+        createStacks(builder, loc, ValueRange(first).getTypes(), length + 1));
   } else if (!stored.empty() || !first.empty()) {
     SmallVector<Type> types(ValueRange(stored).getTypes());
     llvm::append_range(types, ValueRange(first).getTypes());
@@ -289,15 +293,14 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
       return primal.getTiedLoopInit(cast<BlockArgument>(value))->get();
     });
     Value start = placeOf(arith::ConstantIndexOp::create(builder, loc, 0));
-    auto begun = MutableArrayRef(stacks).drop_front(stored.size());
+    auto begun = MutableArrayRef(stacks).drop_front(singles);
     llvm::copy(pushAll(builder, loc, begun, inits, start), begun.begin());
   }
   if (!stacks.empty())
     primal = carryMore(primal, stacks);
   // The stacks of single values and of pairs, inside of the loop or behind it.
   auto split = [&](ValueRange values) {
-    return std::pair(values.take_front(stored.size()),
-                     values.drop_front(stored.size()));
+    return std::pair(values.take_front(singles), values.drop_front(singles));
   };
   auto nextOf = [&](Value number) -> Value {
     if (first.empty())
@@ -335,6 +338,7 @@ FailureOr<scf::ForOp> grad::stackResiduals(scf::ForOp primal, Block &linear,
   for (unsigned i : residuals.getShared())
     provide(given.stored[i], primal.getResult(stackOf[i]), shared);
   residuals.supply(builder);
+  pushEarly(*primal.getBody(), yield->getOperands().take_back(stacks.size()));
   return primal;
 }
 

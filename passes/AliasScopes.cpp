@@ -11,9 +11,37 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace mlir::grad;
+
+using Accesses = llvm::MapVector<ByteRange, SmallVector<Operation *>>;
+
+/// Joins neighbours among the slots of a nest until no more than `kMaxSlots`
+/// are left: each access lists all slots but its own.
+static Accesses joinNeighbours(Accesses accesses) {
+  constexpr size_t kMaxSlots = 64;
+  size_t most = llvm::divideCeil(accesses.size(), kMaxSlots);
+  if (most <= 1)
+    return accesses;
+  auto slots = accesses.takeVector();
+  llvm::sort(slots, llvm::less_first());
+  Accesses joined;
+  for (size_t i = 0; i < slots.size();) {
+    ByteRange range = slots[i].first;
+    SmallVector<Operation *> ops;
+    for (size_t first = i; i < slots.size(); ++i) {
+      if (i >= first + most && slots[i].first.first >= range.second)
+        break;
+      range.second = std::max(range.second, slots[i].first.second);
+      llvm::append_range(ops, slots[i].second);
+    }
+    joined[range] = std::move(ops);
+  }
+  return joined;
+}
 
 static void addScopes(func::FuncOp func, AliasScopes &scopes) {
   MLIRContext *context = func.getContext();
@@ -24,7 +52,7 @@ static void addScopes(func::FuncOp func, AliasScopes &scopes) {
   for (Operation &nest : func.getBody().getOps()) {
     if (nest.getNumRegions() == 0)
       continue;
-    llvm::MapVector<ByteRange, SmallVector<Operation *>> accesses;
+    Accesses accesses;
     nest.walk([&](Operation *op) {
       Value buffer;
       if (auto load = dyn_cast<memref::LoadOp>(op))
@@ -36,6 +64,7 @@ static void addScopes(func::FuncOp func, AliasScopes &scopes) {
       if (auto slot = findSlot(buffer, arena))
         accesses[*slot].push_back(op);
     });
+    accesses = joinNeighbours(std::move(accesses));
     for (auto &[slot, ops] : accesses)
       if (auto &scope = scopeOf[slot]; !scope)
         scope = LLVM::AliasScopeAttr::get(domain);

@@ -18,9 +18,9 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "dialect/BlockOrder.h"
 #include "dialect/DeadOps.h"
 #include "passes/ArgumentAttrs.h"
-#include "passes/BlockOrder.h"
 #include "passes/BufferizeAnalysis.h"
 #include "passes/Passes.h"
 #include "passes/TensorUpdates.h"

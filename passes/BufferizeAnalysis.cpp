@@ -274,7 +274,7 @@ bool BlockAnalysis::isPart(OpOperand &operand,
                   llvm::is_contained(versions, b));
         }))
       continue;
-    AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
+    AliasingOpOperandList aliases = getAliasingOperands(value, state);
     if (aliases.getNumAliases() == 0 || seen.size() == kMaxInsertions)
       return false;
     for (const AliasingOpOperand &alias : aliases)
@@ -311,7 +311,7 @@ SubsetOpInterface BlockAnalysis::findSlice(Value value) {
       return {};
     if (auto slice = dyn_cast<tensor::ExtractSliceOp>(def))
       return cast<SubsetOpInterface>(*slice);
-    AliasingOpOperandList aliases = state.getAliasingOpOperands(value);
+    AliasingOpOperandList aliases = getAliasingOperands(value, state);
     if (aliases.getNumAliases() != 1 ||
         !state.isInPlace(*aliases.begin()->opOperand))
       return {};
@@ -584,7 +584,7 @@ void BlockAnalysis::noteEquivalences(Operation *op) {
   for (OpResult result : op->getOpResults()) {
     if (!isTensor(result))
       continue;
-    AliasingOpOperandList aliases = state.getAliasingOpOperands(result);
+    AliasingOpOperandList aliases = getAliasingOperands(result, state);
     auto isSame = [&](const AliasingOpOperand &alias) {
       return alias.relation == BufferRelation::Equivalent &&
              state.isInPlace(*alias.opOperand);

@@ -10,11 +10,28 @@
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::grad;
 using namespace mlir::bufferization;
+
+AliasingOpOperandList
+mlir::grad::getAliasingOperands(Value value, const AnalysisState &state) {
+  auto result = dyn_cast<OpResult>(value);
+  if (!result || !isa<scf::ForOp, scf::WhileOp>(result.getOwner()))
+    return state.getAliasingOpOperands(value);
+  // Of these a result shares the buffer of the operand of its number.
+  auto inits = cast<LoopLikeOpInterface>(result.getOwner()).getInitsMutable();
+  if (result.getResultNumber() < inits.size()) {
+    OpOperand &init = inits[result.getResultNumber()];
+    for (const AliasingValue &alias : state.getAliasingValues(init))
+      if (alias.value == value)
+        return {{&init, alias.relation, alias.isDefinite}};
+  }
+  return {};
+}
 
 bool mlir::grad::isUndefined(Value value, const AnalysisState &state) {
   auto result = dyn_cast<OpResult>(value);

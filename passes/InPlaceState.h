@@ -26,6 +26,11 @@ public:
   bool areEquivalentBufferizedValues(Value a, Value b) const override;
 };
 
+/// As `state.getAliasingOpOperands(value)`, which compares each operand of a
+/// loop with each of its results.
+bufferization::AliasingOpOperandList
+getAliasingOperands(Value value, const bufferization::AnalysisState &state);
+
 /// Whether nobody wrote what `value` holds.
 bool isUndefined(Value value, const bufferization::AnalysisState &state);
 

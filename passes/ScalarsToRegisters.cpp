@@ -7,13 +7,14 @@
 /// \file
 /// `grad-scalars-to-registers`, on linalg on tensors. A tensor without
 /// dimensions would become a buffer of one element, and a recurrence of scalars
-/// would run through memory. Three steps:
+/// would run through memory. Four steps:
 ///
 ///  1. What loops carry and branches yield of such tensors becomes scalars.
 ///  2. In loops and branches, operations on tensors of one element become
 ///     operations on scalars.
 ///  3. Elements that are read or written through slices of one element are
 ///     accessed directly.
+///  4. In long blocks, elements are read where they are needed.
 ///
 /// Code outside of loops and branches runs once and stays as it is.
 ///
@@ -293,6 +294,34 @@ static void writeElement(tensor::InsertSliceOp op) {
   op.erase();
 }
 
+/// Reads elements of arrays that nobody updates where a long block needs them,
+/// and not all at its beginning: too many would be alive at once.
+static void readLate(Block &block) {
+  constexpr size_t kLongBlock = 1024;
+  if (block.getOperations().size() < kLongBlock)
+    return;
+  DenseMap<Operation *, unsigned> places;
+  for (auto [i, op] : llvm::enumerate(block))
+    places[&op] = i;
+  DenseMap<Value, bool> onlyRead;
+  SmallVector<tensor::ExtractOp> reads(block.getOps<tensor::ExtractOp>());
+  for (tensor::ExtractOp read : reads) {
+    Value array = read.getTensor();
+    auto [isOnlyRead, isNew] = onlyRead.try_emplace(array);
+    if (isNew)
+      isOnlyRead->second =
+          llvm::all_of(array.getUsers(), llvm::IsaPred<tensor::ExtractOp>);
+    Operation *first = nullptr;
+    for (Operation *user : read->getUsers()) {
+      user = block.findAncestorOpInBlock(*user);
+      if (!first || places.lookup(user) < places.lookup(first))
+        first = user;
+    }
+    if (first && isOnlyRead->second)
+      read->moveBefore(first);
+  }
+}
+
 void GradScalarsToRegisters::runOnOperation() {
   scalars.clear();
   SmallVector<Operation *> ops;
@@ -318,6 +347,8 @@ void GradScalarsToRegisters::runOnOperation() {
     else if (auto write = dyn_cast<tensor::InsertSliceOp>(op))
       writeElement(write);
   }
-  if (!ops.empty())
-    eraseDeadOps(getOperation());
+  if (ops.empty())
+    return;
+  eraseDeadOps(getOperation());
+  getOperation().walk([](Block *block) { readLate(*block); });
 }

@@ -5,17 +5,19 @@
 //===----------------------------------------------------------------------===//
 //
 // translate -> link the needed math functions -> internalize -> always-inline
-// -> default<O2> -> hide long sums -> link the needed special functions ->
-// emit. Both kinds of functions are ordinary LLVM bitcode embedded in this
-// library. Inlining the math functions before the loop vectorizer runs is what
-// makes exp, tanh, ... vector code. The special functions are long, and were
-// optimised when this library was built: they are code to emit, and no more.
+// -> default<O2> -> hide long sums and divide long blocks -> link the needed
+// special functions -> emit. Both kinds of functions are ordinary LLVM bitcode
+// embedded in this library. Inlining the math functions before the loop
+// vectorizer runs is what makes exp, tanh, ... vector code. The special
+// functions are long, and were optimised when this library was built: they are
+// code to emit, and no more.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/Codegen.h"
 #include "runtime/HalfConversions.h"
 #include "runtime/Interface.h"
+#include "runtime/LongBlocks.h"
 #include "runtime/LongSums.h"
 #include "runtime/PtxComparisons.h"
 #include "runtime/math/VectorForms.h"
@@ -311,19 +313,6 @@ void Compilation::setTargetAttributes() {
   }
 }
 
-/// Whether a pass would compare too many accesses of memory in pairs: those of
-/// one long block, for what the next iteration loads again.
-static bool isTooSlow(llvm::StringRef pass, const llvm::Any &ir) {
-  constexpr unsigned kMaxAccesses = 256;
-  const auto *function = llvm::any_cast<const llvm::Function *>(&ir);
-  return pass == "LoopLoadEliminationPass" && function &&
-         llvm::any_of(**function, [](const llvm::BasicBlock &block) {
-           return llvm::count_if(block, [](const llvm::Instruction &op) {
-                    return op.mayReadOrWriteMemory();
-                  }) > kMaxAccesses;
-         });
-}
-
 void Compilation::optimize() {
   observer.beginStep("optimize");
   llvm::LoopAnalysisManager loops;
@@ -337,6 +326,7 @@ void Compilation::optimize() {
       });
   llvm::PassBuilder builder(machine.get(), llvm::PipelineTuningOptions(),
                             std::nullopt, &callbacks);
+  keepLongLoops(builder);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(callGraph);
   builder.registerFunctionAnalyses(functions);
@@ -350,10 +340,12 @@ void Compilation::optimize() {
   if (!target.isGpu())
     addVectorFormPasses(passes);
   passes.run(*module, modules);
-  if (target.isGpu())
+  if (target.isGpu()) {
     spellOutComparisons(*module);
-  else
+  } else {
     hideLongSums(*module);
+    divideLongBlocks(*module);
+  }
 }
 
 llvm::Error Compilation::emit(llvm::CodeGenFileType type,

@@ -194,3 +194,23 @@ def test_results_are_there_when_it_is_done():
     assert work.wait(0)
     assert work.stage == "emit"
     assert work.object_code.startswith(b"\x7fELF")
+
+
+def test_long_blocks_are_divided_and_compute_the_same():
+    statements = 3000
+    lines = ["%s0 = llvm.fadd %x0, %x0 : f64"]
+    for i in range(statements):
+        operation = f"fsub %s{i}, %s{i // 2}" if i % 2 else f"fmul %s{i}, %x0"
+        lines.append(f"%s{i + 1} = llvm.{operation} : f64")
+    lines.append(f"%r0 = llvm.fadd %s{statements}, %x0 : f64")
+    text = modules.elementwise(5, 1, ["\n".join(lines)])
+    assert len(re.findall(r"^\d+:", modules.run(text, "llvm_ir").text, re.MULTILINE)) >= 3
+    x = np.linspace(0.3, 0.7, 5)
+    values = [x + x]
+    for i in range(statements):
+        values.append(values[i] - values[i // 2] if i % 2 else values[i] * x)
+    assert np.isfinite(values[-1]).all()
+    executable = _gradopt.Executable(
+        modules.compile_text(text), [(np.float64, (5,))], [(np.float64, (5,))]
+    )
+    np.testing.assert_array_equal(executable(x)[0], values[-1] + x)

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "passes/BlockOrder.h"
+#include "dialect/BlockOrder.h"
 
 using namespace mlir;
 using namespace mlir::grad;

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GRADOPT_PASSES_BLOCKORDER_H
-#define GRADOPT_PASSES_BLOCKORDER_H
+#ifndef GRADOPT_DIALECT_BLOCKORDER_H
+#define GRADOPT_DIALECT_BLOCKORDER_H
 
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/DenseMap.h"
@@ -34,4 +34,4 @@ private:
 
 } // namespace mlir::grad
 
-#endif // GRADOPT_PASSES_BLOCKORDER_H
+#endif // GRADOPT_DIALECT_BLOCKORDER_H
