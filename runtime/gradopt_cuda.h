@@ -49,6 +49,19 @@ GRADOPT_EXPORT gradopt_status gradopt_cuda_set_fourier(const char *path);
    matrices of more than 32 rows are the host's. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_set_solver(const char *path);
 
+typedef enum gradopt_cuda_library {
+  GRADOPT_CUDA_BLAS,
+  GRADOPT_CUDA_FOURIER,
+  GRADOPT_CUDA_SOLVER
+} gradopt_cuda_library;
+
+/* Writes to `words` why programs on a device do without a library: it was
+   looked for and cannot be used, or does not work there. Nothing if it works,
+   or was not needed yet. At most `size` bytes are written, a null byte at the
+   end of them. */
+GRADOPT_EXPORT gradopt_status gradopt_cuda_library_problem(
+    int32_t device, gradopt_cuda_library library, char *words, size_t size);
+
 /* Fails with GRADOPT_NO_DEVICE if there is no usable driver or no device. */
 GRADOPT_EXPORT gradopt_status gradopt_cuda_device_count(int32_t *count);
 

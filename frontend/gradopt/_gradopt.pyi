@@ -143,6 +143,9 @@ def set_cufft(path: str) -> None:
 def set_cusolver(path: str) -> None:
     """Uses the cuSOLVER at a path; to be called before the first program is loaded on a device."""
 
+def library_problems(device: int) -> list[str]:
+    """Why programs on a device do without cuBLAS, cuFFT or cuSOLVER, as far as they do."""
+
 def set_adopter(
     callable: Callable[[Any], tuple[DeviceArray, Callable[[DeviceArray], Any] | None] | None],
 ) -> None:

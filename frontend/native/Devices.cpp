@@ -9,6 +9,7 @@
 #include "Gil.h"
 
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 namespace nb = nanobind;
 
@@ -40,6 +41,21 @@ static gradopt_cuda_device_info deviceInfo(int32_t device) {
   check("looking for CUDA device " + std::to_string(device),
         [&] { return gradopt_cuda_get_device_info(device, &info); });
   return info;
+}
+
+static std::vector<std::string> libraryProblems(int32_t device) {
+  std::vector<std::string> problems;
+  for (auto library :
+       {GRADOPT_CUDA_BLAS, GRADOPT_CUDA_FOURIER, GRADOPT_CUDA_SOLVER}) {
+    char words[512] = {};
+    check("looking for CUDA device " + std::to_string(device), [&] {
+      return gradopt_cuda_library_problem(device, library, words,
+                                          sizeof(words));
+    });
+    if (*words)
+      problems.push_back(words);
+  }
+  return problems;
 }
 
 void bindDevices(nb::module_ &module) {
@@ -90,6 +106,8 @@ void bindDevices(nb::module_ &module) {
       },
       nb::arg("path"),
       "Uses the cuSOLVER at a path; before the first program is loaded.");
+  module.def("library_problems", &libraryProblems, nb::arg("device"),
+             "Why programs on a device do without libraries, if they do.");
 }
 
 } // namespace gradopt::native

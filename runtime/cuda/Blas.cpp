@@ -14,31 +14,23 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/cuda/Blas.h"
-#include "runtime/Lock.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
-#include "runtime/cuda/Library.h"
 
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 using gradopt::runtime::fail;
-using gradopt::runtime::Lock;
 
 namespace gradopt::cuda {
 
-struct BlasLibrary {
+namespace {
+
+struct Functions {
 #define GRADOPT_POINTER(name, parameters)                                      \
   cublasStatus_t(*name) parameters = nullptr;
   GRADOPT_BLAS_FUNCTIONS(GRADOPT_POINTER)
 #undef GRADOPT_POINTER
-};
-
-namespace {
-
-BlasLibrary functions;
-OptionalLibrary library;
+} functions;
 
 bool open(void *handle) {
   bool complete = true;
@@ -49,11 +41,28 @@ bool open(void *handle) {
   return complete;
 }
 
-const BlasLibrary *findLibrary(const Driver &driver) {
-  return library.find(
-             driver, {{"libcublas.so.13", 13000}, {"libcublas.so.12", 0}}, open)
-             ? &functions
-             : nullptr;
+const char *nameOf(cublasStatus_t status) {
+  switch (status) {
+#define GRADOPT_NAME(name)                                                     \
+  case name:                                                                   \
+    return #name
+    GRADOPT_NAME(CUBLAS_STATUS_NOT_INITIALIZED);
+    GRADOPT_NAME(CUBLAS_STATUS_ALLOC_FAILED);
+    GRADOPT_NAME(CUBLAS_STATUS_INVALID_VALUE);
+    GRADOPT_NAME(CUBLAS_STATUS_ARCH_MISMATCH);
+    GRADOPT_NAME(CUBLAS_STATUS_EXECUTION_FAILED);
+    GRADOPT_NAME(CUBLAS_STATUS_INTERNAL_ERROR);
+    GRADOPT_NAME(CUBLAS_STATUS_NOT_SUPPORTED);
+#undef GRADOPT_NAME
+  default:
+    return "an unknown status";
+  }
+}
+
+LibraryResult create(void *made) {
+  cublasStatus_t status =
+      functions.cublasCreate_v2(static_cast<cublasHandle_t *>(made));
+  return {status, nameOf(status), status == CUBLAS_STATUS_ALLOC_FAILED};
 }
 
 template <typename T> T number(int64_t word) {
@@ -85,54 +94,23 @@ struct Product {
 
 } // namespace
 
-Blas::~Blas() {
-  if (!handle)
-    return;
-  Lock lock(device.mutex);
-  handle->next = device.blasHandles;
-  device.blasHandles = handle;
-}
+Blas::~Blas() { device.blas.giveBack(taken); }
 
-/// An idle handle, or a new one; null if there can be none, or `status` is an
-/// error.
-BlasHandle *Blas::takeHandle(Device &device, const BlasLibrary *library,
-                             gradopt_status &status) {
-  status = GRADOPT_OK;
-  {
-    Lock lock(device.mutex);
-    if (device.hasNoBlas)
-      return nullptr;
-    if (BlasHandle *idle = device.blasHandles) {
-      device.blasHandles = idle->next;
-      return idle;
-    }
-  }
-  void *memory = std::malloc(sizeof(BlasHandle));
-  if (!memory) {
-    status = fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
-    return nullptr;
-  }
-  RelaxedCapture relaxed(device.driver);
-  auto *made = new (memory) BlasHandle;
-  if (library->cublasCreate_v2(&made->handle) == CUBLAS_STATUS_SUCCESS)
-    return made;
-  std::free(made);
-  // As where the library is for another driver.
-  Lock lock(device.mutex);
-  device.hasNoBlas = true;
-  return nullptr;
+/// A handle, which somebody has to give back; null if there can be none.
+gradopt_status Blas::takeHandle(Device &device, LibraryHandle *&handle) {
+  handle = nullptr;
+  return blasLibrary.find(device.driver,
+                          {{"libcublas.so.13", 13000}, {"libcublas.so.12", 0}},
+                          open)
+             ? device.blas.take(device, {"cublasCreate_v2", create}, handle)
+             : GRADOPT_OK;
 }
 
 gradopt_status Blas::find(Device &device, bool &isThere) {
-  gradopt_status status = GRADOPT_OK;
-  const BlasLibrary *library = findLibrary(device.driver);
-  BlasHandle *handle = library ? takeHandle(device, library, status) : nullptr;
+  LibraryHandle *handle;
+  gradopt_status status = takeHandle(device, handle);
   isThere = handle != nullptr;
-  if (isThere) {
-    Lock lock(device.mutex);
-    handle->next = device.blasHandles;
-    device.blasHandles = handle;
-  }
+  device.blas.giveBack(handle);
   return status;
 }
 
@@ -140,27 +118,26 @@ gradopt_status Blas::find(Device &device, bool &isThere) {
 /// cannot be used, or `status` is an error.
 bool Blas::prepare(gradopt_status &status) {
   status = GRADOPT_OK;
-  if (handle)
+  if (taken)
     return true;
-  library = findLibrary(device.driver);
-  if (!library)
+  LibraryHandle *found;
+  status = takeHandle(device, found);
+  if (!found)
     return false;
-  handle = takeHandle(device, library, status);
-  if (!handle)
-    return false;
+  taken = found;
   size_t bytes = 0;
   status = device.reserveWorkspace(lane, stream, bytes);
   if (status != GRADOPT_OK)
     return false;
-  cublasStatus_t error = library->cublasSetStream_v2(handle->handle, stream);
+  cublasStatus_t error = functions.cublasSetStream_v2(handle(), stream);
   // To set the stream is to forget the workspace.
   if (error == CUBLAS_STATUS_SUCCESS)
-    error = library->cublasSetWorkspace_v2(
-        handle->handle, reinterpret_cast<void *>(lane.workspace), bytes);
+    error = functions.cublasSetWorkspace_v2(
+        handle(), reinterpret_cast<void *>(lane.workspace), bytes);
   if (error != CUBLAS_STATUS_SUCCESS)
     status = fail(GRADOPT_DEVICE_ERROR,
-                  "cuBLAS cannot use a stream of cuda:%d: status %d",
-                  device.number, error);
+                  "cuBLAS cannot use a stream of cuda:%d: it returned %s (%d)",
+                  device.number, nameOf(error), error);
   return status == GRADOPT_OK;
 }
 
@@ -183,11 +160,11 @@ cublasStatus_t Blas::run(Gemm gemm, BatchedGemm batchedGemm,
   auto *b = reinterpret_cast<const T *>(p.b);
   auto *c = reinterpret_cast<T *>(p.c);
   if (p.count == 1)
-    return gemm(handle->handle, operation(p.transb), operation(p.transa), p.n,
-                p.m, p.k, &one, b, p.ldb, a, p.lda, &beta, c, p.ldc);
-  return batchedGemm(handle->handle, operation(p.transb), operation(p.transa),
-                     p.n, p.m, p.k, &one, b, p.ldb, p.strideb, a, p.lda,
-                     p.stridea, &beta, c, p.ldc, p.stridec, p.count);
+    return gemm(handle(), operation(p.transb), operation(p.transa), p.n, p.m,
+                p.k, &one, b, p.ldb, a, p.lda, &beta, c, p.ldc);
+  return batchedGemm(handle(), operation(p.transb), operation(p.transa), p.n,
+                     p.m, p.k, &one, b, p.ldb, p.strideb, a, p.lda, p.stridea,
+                     &beta, c, p.ldc, p.stridec, p.count);
 }
 
 cublasStatus_t Blas::runNarrow(cudaDataType_t type,
@@ -198,13 +175,13 @@ cublasStatus_t Blas::runNarrow(cudaDataType_t type,
   auto *b = reinterpret_cast<const void *>(p.b);
   auto *c = reinterpret_cast<void *>(p.c);
   if (p.count == 1)
-    return library->cublasGemmEx_64(
-        handle->handle, operation(p.transb), operation(p.transa), p.n, p.m, p.k,
-        &one, b, type, p.ldb, a, type, p.lda, &beta, c, CUDA_R_32F, p.ldc,
+    return functions.cublasGemmEx_64(
+        handle(), operation(p.transb), operation(p.transa), p.n, p.m, p.k, &one,
+        b, type, p.ldb, a, type, p.lda, &beta, c, CUDA_R_32F, p.ldc,
         CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
-  return library->cublasGemmStridedBatchedEx_64(
-      handle->handle, operation(p.transb), operation(p.transa), p.n, p.m, p.k,
-      &one, b, type, p.ldb, p.strideb, a, type, p.lda, p.stridea, &beta, c,
+  return functions.cublasGemmStridedBatchedEx_64(
+      handle(), operation(p.transb), operation(p.transa), p.n, p.m, p.k, &one,
+      b, type, p.ldb, p.strideb, a, type, p.lda, p.stridea, &beta, c,
       CUDA_R_32F, p.ldc, p.stridec, p.count, CUBLAS_COMPUTE_32F,
       CUBLAS_GEMM_DEFAULT);
 }
@@ -220,24 +197,24 @@ gradopt_status Blas::multiply(gradopt_opcode opcode, const int64_t *parameters,
     return status;
   cublasStatus_t error;
   if (opcode == GRADOPT_GEMM_F64)
-    error = run<double>(library->cublasDgemm_v2_64,
-                        library->cublasDgemmStridedBatched_64, parameters);
+    error = run<double>(functions.cublasDgemm_v2_64,
+                        functions.cublasDgemmStridedBatched_64, parameters);
   else if (opcode == GRADOPT_GEMM_F32)
-    error = run<float>(library->cublasSgemm_v2_64,
-                       library->cublasSgemmStridedBatched_64, parameters);
+    error = run<float>(functions.cublasSgemm_v2_64,
+                       functions.cublasSgemmStridedBatched_64, parameters);
   else
     error = runNarrow(opcode == GRADOPT_GEMM_F16 ? CUDA_R_16F : CUDA_R_16BF,
                       parameters);
   isDone = error == CUBLAS_STATUS_SUCCESS;
   if (isDone)
     return GRADOPT_OK;
-  return fail(GRADOPT_DEVICE_ERROR,
-              "a product of matrices of %lld x %lld and %lld x %lld on cuda:%d "
-              "failed: status %d of cuBLAS",
-              static_cast<long long>(product.m),
-              static_cast<long long>(product.k),
-              static_cast<long long>(product.k),
-              static_cast<long long>(product.n), device.number, error);
+  return fail(
+      GRADOPT_DEVICE_ERROR,
+      "a product of matrices of %lld x %lld and %lld x %lld on cuda:%d "
+      "failed: cuBLAS returned %s (%d)",
+      static_cast<long long>(product.m), static_cast<long long>(product.k),
+      static_cast<long long>(product.k), static_cast<long long>(product.n),
+      device.number, nameOf(error), error);
 }
 
 template <typename T, typename Trsm>
@@ -250,13 +227,13 @@ cublasStatus_t Blas::runSystems(Trsm trsm,
   auto *x = reinterpret_cast<T *>(systems.x);
   cublasStatus_t error = CUBLAS_STATUS_SUCCESS;
   for (int64_t i = 0; i < systems.count && error == CUBLAS_STATUS_SUCCESS; ++i)
-    error = trsm(
-        handle->handle, systems.isLeft ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT,
-        systems.isLower ? CUBLAS_FILL_MODE_UPPER : CUBLAS_FILL_MODE_LOWER,
-        operation(systems.isTransposed),
-        systems.isUnit ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT,
-        systems.columns, systems.rows, &one, a + i * n * n, n,
-        x + i * systems.rows * systems.columns, systems.columns);
+    error =
+        trsm(handle(), systems.isLeft ? CUBLAS_SIDE_RIGHT : CUBLAS_SIDE_LEFT,
+             systems.isLower ? CUBLAS_FILL_MODE_UPPER : CUBLAS_FILL_MODE_LOWER,
+             operation(systems.isTransposed),
+             systems.isUnit ? CUBLAS_DIAG_UNIT : CUBLAS_DIAG_NON_UNIT,
+             systems.columns, systems.rows, &one, a + i * n * n, n,
+             x + i * systems.rows * systems.columns, systems.columns);
   return error;
 }
 
@@ -268,20 +245,17 @@ gradopt_status Blas::solve(const TriangularSystems &systems) {
                : fail(GRADOPT_DEVICE_ERROR, "cuBLAS cannot be used on cuda:%d",
                       device.number);
   cublasStatus_t error =
-      systems.isDouble ? runSystems<double>(library->cublasDtrsm_v2_64, systems)
-                       : runSystems<float>(library->cublasStrsm_v2_64, systems);
+      systems.isDouble
+          ? runSystems<double>(functions.cublasDtrsm_v2_64, systems)
+          : runSystems<float>(functions.cublasStrsm_v2_64, systems);
   return error == CUBLAS_STATUS_SUCCESS
              ? GRADOPT_OK
              : fail(GRADOPT_DEVICE_ERROR,
                     "a triangular system of %lld x %lld unknowns on cuda:%d "
-                    "failed: status %d of cuBLAS",
+                    "failed: cuBLAS returned %s (%d)",
                     static_cast<long long>(systems.rows),
                     static_cast<long long>(systems.columns), device.number,
-                    error);
+                    nameOf(error), error);
 }
 
 } // namespace gradopt::cuda
-
-gradopt_status gradopt_cuda_set_blas(const char *path) {
-  return gradopt::cuda::library.choose(path, "gradopt_cuda_set_blas");
-}

@@ -13,8 +13,6 @@
 
 namespace gradopt::cuda {
 
-struct BlasLibrary;
-
 /// Systems of equations with triangular matrices of one stack, and `x`, which
 /// has the other side of them and gets the solutions.
 struct TriangularSystems {
@@ -48,8 +46,10 @@ public:
   gradopt_status solve(const TriangularSystems &systems);
 
 private:
-  static BlasHandle *takeHandle(Device &device, const BlasLibrary *library,
-                                gradopt_status &status);
+  static gradopt_status takeHandle(Device &device, LibraryHandle *&handle);
+  cublasHandle_t handle() const {
+    return static_cast<cublasHandle_t>(taken->handle);
+  }
   template <typename T, typename Trsm>
   cublasStatus_t runSystems(Trsm trsm, const TriangularSystems &systems) const;
   bool prepare(gradopt_status &status);
@@ -64,8 +64,7 @@ private:
   cublasStatus_t runNarrow(cudaDataType_t type,
                            const int64_t *parameters) const;
 
-  const BlasLibrary *library = nullptr;
-  BlasHandle *handle = nullptr;
+  LibraryHandle *taken = nullptr;
 };
 
 } // namespace gradopt::cuda

@@ -93,7 +93,9 @@ gradopt_status ProgramCall::prepare(Lane &lane) {
     status = device.reserveWords(lane, size_t(program.commands().num_words) +
                                            program.commands().max_operands);
   if (status == GRADOPT_OK)
-    status = device.reserveTransforms(lane, module.libraryBytes(), stream);
+    status = device.reserveLibraryMemory(lane, module.libraryBytes(), stream);
+  if (status == GRADOPT_OK)
+    status = module.solver.prepare(lane);
   if (status == GRADOPT_OK && module.waits)
     status = device.reservePinned(lane);
   if (status == GRADOPT_OK)

@@ -191,10 +191,10 @@ void Device::freeMemory(Lane &lane) {
     free(lane.arena, loader);
   if (lane.workspace)
     free(lane.workspace, loader);
-  if (lane.transformMemory)
-    free(lane.transformMemory, loader);
-  lane.arena = lane.workspace = lane.transformMemory = 0;
-  lane.arenaBytes = lane.transformBytes = 0;
+  if (lane.libraryMemory)
+    free(lane.libraryMemory, loader);
+  lane.arena = lane.workspace = lane.libraryMemory = 0;
+  lane.arenaBytes = lane.libraryBytes = 0;
   lane.version = ++laneVersions;
 }
 
@@ -209,6 +209,7 @@ Lane *Device::makeLane() {
 
 void Device::destroy(Lane *lane) {
   freeMemory(*lane);
+  solver.giveBack(lane->solver);
   if (lane->captureStream)
     driver.cuStreamDestroy_v2(lane->captureStream);
   if (lane->pinned)
@@ -296,14 +297,14 @@ gradopt_status Device::reserveWorkspace(Lane &lane, CUstream stream,
                         : reserve(lane.workspace, bytes, stream, lane);
 }
 
-gradopt_status Device::reserveTransforms(Lane &lane, size_t bytes,
-                                         CUstream stream) {
-  if (bytes <= lane.transformBytes)
+gradopt_status Device::reserveLibraryMemory(Lane &lane, size_t bytes,
+                                            CUstream stream) {
+  if (bytes <= lane.libraryBytes)
     return GRADOPT_OK;
-  lane.transformBytes = 0;
-  gradopt_status status = reserve(lane.transformMemory, bytes, stream, lane);
+  lane.libraryBytes = 0;
+  gradopt_status status = reserve(lane.libraryMemory, bytes, stream, lane);
   if (status == GRADOPT_OK)
-    lane.transformBytes = bytes;
+    lane.libraryBytes = bytes;
   return status;
 }
 

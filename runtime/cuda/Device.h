@@ -14,8 +14,7 @@
 #ifndef GRADOPT_RUNTIME_CUDA_DEVICE_H
 #define GRADOPT_RUNTIME_CUDA_DEVICE_H
 
-#include "runtime/cuda/Driver.h"
-#include "runtime/cuda/SolverApi.h"
+#include "runtime/cuda/Library.h"
 
 #include <atomic>
 #include <pthread.h>
@@ -42,9 +41,11 @@ struct Lane {
   size_t arenaBytes = 0;
   /// cuBLAS's.
   CUdeviceptr workspace = 0;
-  /// What cuFFT and cuSOLVER work in.
-  CUdeviceptr transformMemory = 0;
-  size_t transformBytes = 0;
+  /// What cuFFT and cuSOLVER work in, one after the other.
+  CUdeviceptr libraryMemory = 0;
+  size_t libraryBytes = 0;
+  /// cuSOLVER's, which has memory of its own on the device beside this.
+  LibraryHandle *solver = nullptr;
 
   /// A stream to capture graphs on.
   CUstream captureStream = nullptr;
@@ -58,11 +59,6 @@ struct Lane {
   size_t numWords = 0;
 };
 
-struct BlasHandle {
-  BlasHandle *next = nullptr;
-  cublasHandle_t handle = nullptr;
-};
-
 struct Device {
   Device(const Driver &driver, int number) : driver(driver), number(number) {}
 
@@ -73,6 +69,8 @@ struct Device {
   /// not enough.
   gradopt_status allocate(size_t bytes, CUstream stream, CUdeviceptr &address);
   CUresult free(CUdeviceptr address, CUstream stream);
+  /// Waits for the device, and frees the lanes that nobody uses.
+  bool freeUnused();
 
   /// The lane of a stream, locked; to be called in the context.
   gradopt_status acquire(CUstream stream, Lane *&lane);
@@ -85,7 +83,8 @@ struct Device {
   /// Lets a lane have so much memory; `stream` is the one it belongs to.
   gradopt_status reserveArena(Lane &lane, size_t bytes, CUstream stream);
   gradopt_status reserveWorkspace(Lane &lane, CUstream stream, size_t &bytes);
-  gradopt_status reserveTransforms(Lane &lane, size_t bytes, CUstream stream);
+  gradopt_status reserveLibraryMemory(Lane &lane, size_t bytes,
+                                      CUstream stream);
   gradopt_status reserveWords(Lane &lane, size_t count);
   gradopt_status reservePinned(Lane &lane);
   gradopt_status reserveStaging(Lane &lane, size_t bytes, CUstream stream);
@@ -104,15 +103,8 @@ struct Device {
   pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
   gradopt_cuda_module *modules = nullptr;
 
-  /// Idle ones; guarded by the mutex.
-  BlasHandle *blasHandles = nullptr;
-  bool hasNoBlas = false;
-  /// Whether cuFFT does not work; guarded as well.
-  bool hasNoFourier = false;
-  /// cuSOLVER's, if it works; guarded by a mutex of their own.
-  cusolverDnHandle_t solver = nullptr;
-  bool hasNoSolver = false;
-  pthread_mutex_t solverMutex = PTHREAD_MUTEX_INITIALIZER;
+  LibraryOnDevice blas{blasLibrary}, fourier{fourierLibrary},
+      solver{solverLibrary};
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 private:
@@ -121,8 +113,6 @@ private:
   gradopt_status reserve(CUdeviceptr &address, size_t bytes, CUstream stream,
                          Lane &lane);
   CUresult tryAllocate(size_t bytes, CUstream stream, CUdeviceptr &address);
-  /// Waits for the device, and frees the lanes that nobody uses.
-  bool freeUnused();
   void freeMemory(Lane &lane);
 
   std::atomic<bool> isOpen = false;

@@ -10,15 +10,20 @@
 #include "runtime/cuda/Driver.h"
 
 #include <atomic>
+#include <cstddef>
 #include <dlfcn.h>
 #include <initializer_list>
 #include <pthread.h>
 
 namespace gradopt::cuda {
 
+struct Device;
+
 /// A library that is used if it can be loaded. Its absence is no error.
 class OptionalLibrary {
 public:
+  constexpr explicit OptionalLibrary(const char *name) : name(name) {}
+
   struct Name {
     const char *file;
     int driverVersion; ///< The oldest driver that runs it.
@@ -34,11 +39,68 @@ public:
   /// system finds it; "", nowhere. Fails once it is in use.
   gradopt_status choose(const char *path, const char *caller);
 
+  /// Writes why it was not found, or nothing.
+  void describe(char *words, size_t size);
+
+  const char *const name; ///< As its maker writes it.
+
 private:
+  bool load(const char *path, bool (*open)(void *handle));
+
   /// Whether it was looked for, and was found.
   std::atomic<bool> isSought = false, isFound = false;
   char *chosenPath = nullptr;
+  char problem[256] = {};
   pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
+};
+
+extern OptionalLibrary blasLibrary, fourierLibrary, solverLibrary;
+
+/// What a function of a library has returned.
+struct LibraryResult {
+  int status = 0;        ///< 0 if it has done its work.
+  const char *name = ""; ///< Of the status.
+  bool isOutOfMemory = false;
+};
+
+/// A function of a library that makes something, such as a handle, where `made`
+/// points to.
+struct LibraryMaker {
+  const char *name;
+  LibraryResult (*call)(void *made);
+};
+
+/// What one call at a time uses of a library.
+struct LibraryHandle {
+  LibraryHandle *next = nullptr;
+  void *handle = nullptr;
+};
+
+/// A library on one device.
+class LibraryOnDevice {
+public:
+  explicit LibraryOnDevice(OptionalLibrary &library) : library(library) {}
+
+  /// Makes something of the library's. `isMade` is false if the library does
+  /// not work on the device, as one for another driver, which is remembered.
+  /// Fails where memory is short, and does not remember that.
+  gradopt_status make(Device &device, const LibraryMaker &maker, void *made,
+                      bool &isMade);
+
+  /// A handle that nobody uses, or a new one; null if the library does not
+  /// work.
+  gradopt_status take(Device &device, const LibraryMaker &maker,
+                      LibraryHandle *&handle);
+  void giveBack(LibraryHandle *handle);
+
+  /// Writes why it does not work, or nothing.
+  void describe(char *words, size_t size);
+
+private:
+  OptionalLibrary &library;
+  LibraryHandle *idle = nullptr;
+  char problem[160] = {};
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 };
 
 /// A function of a loaded library; whether it is there.

@@ -13,22 +13,15 @@
 
 #include "runtime/cuda/Solver.h"
 #include "runtime/HostBuffers.h"
-#include "runtime/Lapack.h"
-#include "runtime/Lock.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
-#include "runtime/cuda/Library.h"
-#include "runtime/cuda/SolverApi.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <cstring>
 #include <limits>
-#include <new>
 
 using gradopt::runtime::fail;
 using gradopt::runtime::HostBufferType;
-using gradopt::runtime::Lock;
-namespace lapack = gradopt::runtime::lapack;
 
 namespace gradopt::cuda {
 namespace {
@@ -39,7 +32,6 @@ struct Functions {
   GRADOPT_SOLVER_FUNCTIONS(GRADOPT_POINTER)
 #undef GRADOPT_POINTER
 } functions;
-OptionalLibrary library;
 
 bool open(void *handle) {
   bool complete = true;
@@ -67,115 +59,127 @@ const char *nameOf(cusolverStatus_t status) {
   }
 }
 
-/// The device's handle, which is used by the thread that holds the mutex; null
-/// if the library cannot be used.
-cusolverDnHandle_t getHandle(Device &device) {
-  if (!library.find(device.driver,
-                    {{"libcusolver.so.12", 13000}, {"libcusolver.so.11", 0}},
-                    open))
-    return nullptr;
-  Lock lock(device.solverMutex);
-  if (!device.solver && !device.hasNoSolver) {
-    RelaxedCapture relaxed(device.driver);
-    // It fails where the library is for another driver.
-    device.hasNoSolver =
-        functions.cusolverDnCreate(&device.solver) != CUSOLVER_STATUS_SUCCESS;
-    if (device.hasNoSolver)
-      device.solver = nullptr;
+LibraryResult create(void *made) {
+  cusolverStatus_t status =
+      functions.cusolverDnCreate(static_cast<cusolverDnHandle_t *>(made));
+  return {status, nameOf(status), status == CUSOLVER_STATUS_ALLOC_FAILED};
+}
+
+cusolverDnHandle_t handleOf(const LibraryHandle &handle) {
+  return static_cast<cusolverDnHandle_t>(handle.handle);
+}
+
+/// An operand that is an address, and its type.
+struct Buffer {
+  size_t address = 0;
+  HostBufferType type;
+  int64_t extents[GRADOPT_HOST_MAX_RANK] = {};
+
+  /// Reads it from where `next` is among the operands, and goes on. False if
+  /// they have none there.
+  bool read(const gradopt_operand *operands, size_t count, size_t &next) {
+    address = next++;
+    size_t first = next + 2;
+    if (!type.read([&](int64_t &number) {
+          if (next >= count)
+            return false;
+          number = operands[next++].offset;
+          return true;
+        }))
+      return false;
+    for (int32_t d = 0; d < type.rank; ++d)
+      extents[d] = operands[first + size_t(d)].offset;
+    return true;
   }
-  return device.solver;
+
+  bool isFloat() const {
+    return type.dtype == GRADOPT_F32 || type.dtype == GRADOPT_F64;
+  }
+  int64_t rows() const { return extents[type.rank - 2]; }
+  int64_t columns() const { return extents[type.rank - 1]; }
+
+  /// Whether it is a stack of matrices of the same type, as many as `other` is.
+  bool isStackAs(const Buffer &other) const {
+    return type.dtype == other.type.dtype && type.rank == other.type.rank &&
+           std::equal(extents, extents + type.rank - 2, other.extents);
+  }
+};
+
+/// Whether operands are what the documentation of a routine says
+/// (runtime/Lapack.h).
+bool areOperandsOf(const Solver::Task &task, const Buffer *buffers) {
+  const Buffer &a = buffers[0], &b = buffers[1], &x = buffers[2];
+  if (!a.isFloat() || a.type.rank < 2 || a.rows() != a.columns() ||
+      !b.isStackAs(a))
+    return false;
+  if (task.routine == lapack::Cholesky)
+    return b.rows() == a.rows() && b.columns() == a.columns() &&
+           x.type.dtype == GRADOPT_I32 && x.type.rank == a.type.rank - 2 &&
+           std::equal(x.extents, x.extents + x.type.rank, a.extents);
+  int64_t n = task.flags & lapack::IsLeft ? b.rows() : b.columns();
+  return n == a.rows() && x.isStackAs(b) && x.rows() == b.rows() &&
+         x.columns() == b.columns();
 }
 
 } // namespace
 
-struct Solver::Task {
-  size_t place = 0;
-  lapack::Routine routine = lapack::Cholesky;
-  int64_t flags = 0;
-  bool isDouble = false;
-  int64_t count = 1;             ///< Of matrices.
-  int64_t n = 0;                 ///< Rows and columns of the first one.
-  int64_t rows = 0, columns = 0; ///< Of a solution.
-  int lwork = 0;
-  /// The operands that are addresses: of a matrix; of its factor and status, or
-  /// of both sides of a system.
-  size_t a = 0, b = 0, x = 0;
-};
-
-Solver::~Solver() { std::free(tasks); }
-
 gradopt_status Solver::plan(size_t place, const gradopt_operand *operands,
                             size_t count, bool &isPlanned) {
   isPlanned = false;
-  if (numTasks == capacity) {
-    size_t more = capacity ? 2 * capacity : 8;
-    void *grown = std::realloc(tasks, more * sizeof(Task));
-    if (!grown)
-      return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
-    tasks = static_cast<Task *>(grown);
-    capacity = more;
-  }
-  auto &task = *new (tasks + numTasks) Task;
-  task.place = place;
+  Task task;
   task.routine = lapack::Routine(operands[0].offset & 255);
   task.flags = operands[0].offset >> 8;
   if (task.routine != lapack::Cholesky &&
       task.routine != lapack::TriangularSolve)
     return GRADOPT_OK;
-  size_t next = 2, *addresses[] = {&task.a, &task.b, &task.x};
-  // A factorisation has a matrix, its factor and a status.
-  int numBuffers = 3;
-  for (int buffer = 0; buffer < numBuffers; ++buffer) {
-    *addresses[buffer] = next++;
-    HostBufferType type;
-    size_t extents = next + 2;
-    bool isValid = type.read([&](int64_t &number) {
-      if (next >= count)
-        return false;
-      number = operands[next++].offset;
-      return true;
-    });
-    bool isStatus = task.routine == lapack::Cholesky && buffer == 2;
-    if (!isValid || (!isStatus && type.rank < 2) ||
-        (buffer == 0 && type.dtype != GRADOPT_F32 && type.dtype != GRADOPT_F64))
+  Buffer buffers[3];
+  // Behind the number of the routine, and of its inputs.
+  size_t next = 2;
+  for (size_t i = 0; i < 3; ++i) {
+    if (!buffers[i].read(operands, count, next))
       return GRADOPT_OK;
-    if (buffer == 0) {
-      task.isDouble = type.dtype == GRADOPT_F64;
-      for (int d = 0; d < type.rank - 2; ++d)
-        task.count *= operands[extents + size_t(d)].offset;
-    }
-    if (!isStatus) {
-      size_t last = extents + size_t(type.rank) - 1;
-      task.rows = operands[last - 1].offset;
-      task.columns = operands[last].offset;
-      if (buffer == 0)
-        task.n = task.columns;
-    }
+    task.addresses[i] = buffers[i].address;
   }
-  if (task.count == 0 || task.rows == 0 || task.columns == 0)
+  const Buffer &result = buffers[1];
+  if (!areOperandsOf(task, buffers) || result.type.bytes == 0)
     return GRADOPT_OK;
-  gradopt_status status = GRADOPT_OK;
-  if (task.routine == lapack::Cholesky)
-    status = planCholesky(task, isPlanned);
-  else
-    status = Blas::find(device, isPlanned);
-  numTasks += isPlanned;
-  return status;
+  task.isDouble = result.type.dtype == GRADOPT_F64;
+  for (int32_t d = 0; d < result.type.rank - 2; ++d)
+    task.count *= result.extents[d];
+  task.rows = result.rows();
+  task.columns = result.columns();
+  gradopt_status status = task.routine == lapack::Cholesky
+                              ? planCholesky(task, isPlanned)
+                              : Blas::find(device, isPlanned);
+  return status == GRADOPT_OK && isPlanned ? tasks.add(place, task) : status;
+}
+
+/// A handle, which somebody has to give back; null if there can be none.
+gradopt_status Solver::takeHandle(LibraryHandle *&handle) const {
+  handle = nullptr;
+  return solverLibrary.find(
+             device.driver,
+             {{"libcusolver.so.12", 13000}, {"libcusolver.so.11", 0}}, open)
+             ? device.solver.take(device, {"cusolverDnCreate", create}, handle)
+             : GRADOPT_OK;
 }
 
 gradopt_status Solver::planCholesky(Task &task, bool &isPlanned) {
-  cusolverDnHandle_t handle =
-      task.n <= std::numeric_limits<int>::max() ? getHandle(device) : nullptr;
-  if (!handle)
+  if (task.columns > std::numeric_limits<int>::max())
     return GRADOPT_OK;
-  auto n = int(task.n);
-  Lock lock(device.solverMutex);
+  LibraryHandle *taken;
+  gradopt_status got = takeHandle(taken);
+  if (!taken)
+    return got;
+  cusolverDnHandle_t handle = handleOf(*taken);
+  auto n = int(task.columns);
   cusolverStatus_t status =
       task.isDouble
           ? functions.cusolverDnDpotrf_bufferSize(
                 handle, CUBLAS_FILL_MODE_UPPER, n, nullptr, n, &task.lwork)
           : functions.cusolverDnSpotrf_bufferSize(
                 handle, CUBLAS_FILL_MODE_UPPER, n, nullptr, n, &task.lwork);
+  device.solver.giveBack(taken);
   if (status != CUSOLVER_STATUS_SUCCESS)
     return fail(GRADOPT_DEVICE_ERROR,
                 "cannot prepare the factorization of a matrix of %d x %d on "
@@ -183,65 +187,71 @@ gradopt_status Solver::planCholesky(Task &task, bool &isPlanned) {
                 n, n, device.number, nameOf(status), status);
   size_t item = task.isDouble ? sizeof(double) : sizeof(float);
   workBytes = std::max(workBytes, size_t(task.lwork) * item);
+  needsHandle = true;
   isPlanned = true;
   return GRADOPT_OK;
 }
 
-const Solver::Task *Solver::find(size_t place) const {
-  const Task *end = tasks + numTasks;
-  const Task *found = std::lower_bound(
-      static_cast<const Task *>(tasks), end, place,
-      [](const Task &each, size_t place) { return each.place < place; });
-  return found != end && found->place == place ? found : nullptr;
+gradopt_status Solver::prepare(Lane &lane) const {
+  if (!needsHandle || lane.solver)
+    return GRADOPT_OK;
+  gradopt_status status = takeHandle(lane.solver);
+  if (status != GRADOPT_OK || lane.solver)
+    return status;
+  char words[256];
+  device.solver.describe(words, sizeof(words));
+  return fail(GRADOPT_DEVICE_ERROR, "%s", words);
 }
 
 gradopt_status Solver::run(const Task &task, const Lane &lane, CUstream stream,
                            Blas &blas, const int64_t *values) const {
   bool isSystem = task.routine == lapack::TriangularSolve;
-  int64_t from = values[isSystem ? task.b : task.a],
-          to = values[isSystem ? task.x : task.b];
-  int64_t item = task.isDouble ? sizeof(double) : sizeof(float),
-          elements = task.rows * task.columns;
-  CUresult error =
-      device.driver.cuMemcpyAsync(CUdeviceptr(to), CUdeviceptr(from),
-                                  size_t(task.count * elements * item), stream);
+  int64_t a = values[task.addresses[0]], b = values[task.addresses[1]],
+          x = values[task.addresses[2]];
+  // What is overwritten by the result, and where that is to be.
+  int64_t from = isSystem ? b : a, to = isSystem ? x : b;
+  size_t item = task.isDouble ? sizeof(double) : sizeof(float),
+         elements = size_t(task.count * task.rows * task.columns);
+  CUresult error = device.driver.cuMemcpyAsync(
+      CUdeviceptr(to), CUdeviceptr(from), elements * item, stream);
   if (error != CUDA_SUCCESS)
     return failed(device.driver, error, "cannot copy on cuda:%d",
                   device.number);
-  if (isSystem) {
-    TriangularSystems systems = {task.isDouble,
-                                 bool(task.flags & lapack::IsLeft),
-                                 bool(task.flags & lapack::IsLower),
-                                 bool(task.flags & lapack::IsTransposed),
-                                 bool(task.flags & lapack::IsUnit),
-                                 task.rows,
-                                 task.columns,
-                                 task.count,
-                                 values[task.a],
-                                 to};
-    return blas.solve(systems);
-  }
-  auto n = int(task.n);
-  auto *status = reinterpret_cast<int *>(values[task.x]);
-  Lock lock(device.solverMutex);
-  cusolverStatus_t result =
-      functions.cusolverDnSetStream(device.solver, stream);
-  for (int64_t i = 0; i < task.count && result == CUSOLVER_STATUS_SUCCESS;
-       ++i) {
-    int64_t matrix = to + i * elements * item;
-    if (task.isDouble)
-      result = functions.cusolverDnDpotrf(
-          device.solver, CUBLAS_FILL_MODE_UPPER, n,
-          reinterpret_cast<double *>(matrix), n,
-          reinterpret_cast<double *>(lane.transformMemory), task.lwork,
-          status + i);
-    else
-      result = functions.cusolverDnSpotrf(
-          device.solver, CUBLAS_FILL_MODE_UPPER, n,
-          reinterpret_cast<float *>(matrix), n,
-          reinterpret_cast<float *>(lane.transformMemory), task.lwork,
-          status + i);
-  }
+  if (!isSystem)
+    return factor(task, lane, stream, to, reinterpret_cast<int *>(x));
+  return blas.solve({task.isDouble, bool(task.flags & lapack::IsLeft),
+                     bool(task.flags & lapack::IsLower),
+                     bool(task.flags & lapack::IsTransposed),
+                     bool(task.flags & lapack::IsUnit), task.rows, task.columns,
+                     task.count, a, to});
+}
+
+template <typename T, typename Potrf>
+static cusolverStatus_t factorAll(Potrf potrf, cusolverDnHandle_t handle,
+                                  const Solver::Task &task, int64_t matrices,
+                                  CUdeviceptr work, int *statuses) {
+  auto n = int(task.columns);
+  auto *matrix = reinterpret_cast<T *>(matrices);
+  cusolverStatus_t result = CUSOLVER_STATUS_SUCCESS;
+  for (int64_t i = 0; i < task.count && result == CUSOLVER_STATUS_SUCCESS; ++i)
+    result = potrf(handle, CUBLAS_FILL_MODE_UPPER, n,
+                   matrix + i * task.rows * task.columns, n,
+                   reinterpret_cast<T *>(work), task.lwork, statuses + i);
+  return result;
+}
+
+gradopt_status Solver::factor(const Task &task, const Lane &lane,
+                              CUstream stream, int64_t matrices,
+                              int *statuses) const {
+  cusolverDnHandle_t handle = handleOf(*lane.solver);
+  cusolverStatus_t result = functions.cusolverDnSetStream(handle, stream);
+  if (result == CUSOLVER_STATUS_SUCCESS)
+    result = task.isDouble
+                 ? factorAll<double>(functions.cusolverDnDpotrf, handle, task,
+                                     matrices, lane.libraryMemory, statuses)
+                 : factorAll<float>(functions.cusolverDnSpotrf, handle, task,
+                                    matrices, lane.libraryMemory, statuses);
+  auto n = int(task.columns);
   return result == CUSOLVER_STATUS_SUCCESS
              ? GRADOPT_OK
              : fail(GRADOPT_DEVICE_ERROR,
@@ -251,7 +261,3 @@ gradopt_status Solver::run(const Task &task, const Lane &lane, CUstream stream,
 }
 
 } // namespace gradopt::cuda
-
-gradopt_status gradopt_cuda_set_solver(const char *path) {
-  return gradopt::cuda::library.choose(path, "gradopt_cuda_set_solver");
-}

@@ -23,7 +23,6 @@
 #include "runtime/Lock.h"
 #include "runtime/OldLibrary.h"
 #include "runtime/RuntimeError.h"
-#include "runtime/cuda/Library.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -44,7 +43,6 @@ struct Functions {
   GRADOPT_FOURIER_FUNCTIONS(GRADOPT_POINTER)
 #undef GRADOPT_POINTER
 } functions;
-OptionalLibrary library;
 
 bool open(void *handle) {
   bool complete = true;
@@ -76,6 +74,11 @@ const char *nameOf(cufftResult result) {
   default:
     return "an unknown status";
   }
+}
+
+LibraryResult create(void *made) {
+  cufftResult result = functions.cufftCreate(static_cast<cufftHandle *>(made));
+  return {result, nameOf(result), result == CUFFT_ALLOC_FAILED};
 }
 
 /// Whether a plan was refused that another library can make.
@@ -122,7 +125,6 @@ struct Transforms::Transform {
     int64_t count, fromBytes, toBytes;
   };
 
-  size_t place = 0;
   /// The operands that are addresses.
   size_t input = 0, output = 0;
   /// What is copied before the first step; 0 if nothing is.
@@ -275,16 +277,7 @@ gradopt_status Transforms::Planner::plan(int64_t number) {
 gradopt_status Transforms::plan(size_t place, const gradopt_operand *operands,
                                 size_t count, bool &isPlanned) {
   isPlanned = false;
-  if (numTransforms == capacity) {
-    size_t more = capacity ? 2 * capacity : 8;
-    void *grown = std::realloc(transforms, more * sizeof(Transform));
-    if (!grown)
-      return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
-    transforms = static_cast<Transform *>(grown);
-    capacity = more;
-  }
-  auto &transform = *new (transforms + numTransforms) Transform;
-  transform.place = place;
+  Transform transform;
   Planner planner(*this, transform);
   // The number, that of the inputs, and the buffers: x, y and others.
   size_t next = 2;
@@ -312,8 +305,7 @@ gradopt_status Transforms::plan(size_t place, const gradopt_operand *operands,
     planner.real = planner.spectrum;
   gradopt_status status = planner.plan(operands[0].offset);
   isPlanned = status == GRADOPT_OK && planner.isPossible;
-  numTransforms += isPlanned;
-  return status;
+  return isPlanned ? transforms.add(place, transform) : status;
 }
 
 /// `plan` is null if the library refuses it.
@@ -324,25 +316,21 @@ gradopt_status Transforms::getPlan(const Layout &layout, const Plan *&plan) {
       plan = each;
       return GRADOPT_OK;
     }
-  if (!library.find(device.driver,
-                    {{"libcufft.so.12", 13000}, {"libcufft.so.11", 0}}, open))
+  if (!fourierLibrary.find(device.driver,
+                           {{"libcufft.so.12", 13000}, {"libcufft.so.11", 0}},
+                           open))
     return GRADOPT_OK;
-  {
-    Lock lock(device.mutex);
-    if (device.hasNoFourier)
-      return GRADOPT_OK;
-  }
   void *memory = std::malloc(sizeof(Plan));
   if (!memory)
     return fail(GRADOPT_OUT_OF_MEMORY, "out of memory");
   auto *made = new (memory) Plan;
   made->layout = layout;
-  if (functions.cufftCreate(&made->handle) != CUFFT_SUCCESS) {
+  bool isMade;
+  gradopt_status status = device.fourier.make(device, {"cufftCreate", create},
+                                              &made->handle, isMade);
+  if (!isMade) {
     std::free(made);
-    // As where the library is for another driver.
-    Lock lock(device.mutex);
-    device.hasNoFourier = true;
-    return GRADOPT_OK;
+    return status;
   }
   Layout &l = made->layout;
   cufftResult result = functions.cufftSetAutoAllocation(made->handle, 0);
@@ -368,11 +356,7 @@ gradopt_status Transforms::getPlan(const Layout &layout, const Plan *&plan) {
 }
 
 const Transforms::Transform *Transforms::find(size_t place) const {
-  const Transform *end = transforms + numTransforms;
-  const Transform *found = std::lower_bound(
-      static_cast<const Transform *>(transforms), end, place,
-      [](const Transform &each, size_t place) { return each.place < place; });
-  return found != end && found->place == place ? found : nullptr;
+  return transforms.find(place);
 }
 
 gradopt_status Transforms::execute(const Plan &plan, CUstream stream,
@@ -415,7 +399,7 @@ gradopt_status Transforms::execute(const Plan &plan, CUstream stream,
 
 gradopt_status Transforms::run(const Transform &transform, const Lane &lane,
                                CUstream stream, const int64_t *values) {
-  auto *work = reinterpret_cast<char *>(lane.transformMemory);
+  auto *work = reinterpret_cast<char *>(lane.libraryMemory);
   char *copy = work + workBytes;
   auto addressOf = [&](Place place) {
     return place == Place::Copy
@@ -451,13 +435,6 @@ void Transforms::clear() {
     functions.cufftDestroy(plan->handle);
     std::free(plan);
   }
-  std::free(transforms);
-  transforms = nullptr;
-  numTransforms = capacity = 0;
 }
 
 } // namespace gradopt::cuda
-
-gradopt_status gradopt_cuda_set_fourier(const char *path) {
-  return gradopt::cuda::library.choose(path, "gradopt_cuda_set_fourier");
-}

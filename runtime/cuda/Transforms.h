@@ -16,6 +16,7 @@
 #include "runtime/Commands.h"
 #include "runtime/cuda/Device.h"
 #include "runtime/cuda/FourierApi.h"
+#include "runtime/cuda/Tasks.h"
 
 namespace gradopt::cuda {
 
@@ -61,9 +62,7 @@ private:
 
   Device &device;
   Plan *plans = nullptr;
-  /// By their places.
-  Transform *transforms = nullptr;
-  size_t numTransforms = 0, capacity = 0;
+  Tasks<Transform> transforms;
   size_t workBytes = 0, copyBytes = 0;
   /// A plan is used by one thread at a time.
   pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -25,6 +25,9 @@ static cublasStatus_t statusOf(CUresult error) {
 
 BLAS cublasCreate_v2(cublasHandle_t *handle) {
   Call call("cublasCreate_v2");
+  // Who lets it fail chooses the status.
+  if (call.error != CUDA_SUCCESS)
+    return static_cast<cublasStatus_t>(call.error);
   if (call.needContext() != CUDA_SUCCESS)
     return CUBLAS_STATUS_NOT_INITIALIZED;
   // It allocates memory.

@@ -171,6 +171,9 @@ cufftResult execute(const char *name, cufftHandle handle, cufftType type,
 
 FOURIER cufftCreate(cufftHandle *handle) {
   Call call("cufftCreate");
+  // Who lets it fail chooses the result.
+  if (call.error != CUDA_SUCCESS)
+    return resultOf(call);
   if (call.needContext() != CUDA_SUCCESS)
     return CUFFT_SETUP_FAILED;
   *handle = ++lastHandle;

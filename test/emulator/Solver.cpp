@@ -18,6 +18,7 @@
 using namespace gradopt::emulator;
 
 struct cusolverDnContext {
+  int number;
   CUstream stream = nullptr;
 };
 
@@ -82,17 +83,21 @@ cusolverStatus_t getSize(const char *name, int n, int *lwork) {
 
 SOLVER cusolverDnCreate(cusolverDnHandle_t *handle) {
   Call call("cusolverDnCreate");
+  // Who lets it fail chooses the status.
+  if (call.error != CUDA_SUCCESS)
+    return statusOf(call);
   if (call.needContext() != CUDA_SUCCESS)
     return CUSOLVER_STATUS_NOT_INITIALIZED;
   // It allocates memory.
   if (isCallForbidden())
     return CUSOLVER_STATUS_ALLOC_FAILED;
-  *handle = new cusolverDnContext;
+  static int made = 0;
+  *handle = new cusolverDnContext{++made, nullptr};
   return CUSOLVER_STATUS_SUCCESS;
 }
 
 SOLVER cusolverDnSetStream(cusolverDnHandle_t handle, CUstream stream) {
-  Call call("cusolverDnSetStream");
+  Call call("cusolverDnSetStream", std::to_string(handle->number));
   handle->stream = stream;
   return statusOf(call);
 }

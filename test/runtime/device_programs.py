@@ -135,6 +135,16 @@ class Runtime:
         """Says which cuFFT it is."""
         self.call("set_fourier", None if path is None else str(path).encode())
 
+    def set_solver(self, path: Path | str | None) -> None:
+        """Says which cuSOLVER it is."""
+        self.call("set_solver", None if path is None else str(path).encode())
+
+    def library_problem(self, library: int) -> str:
+        """Why cuBLAS (0), cuFFT or cuSOLVER is not used; "" if it is."""
+        words = ctypes.create_string_buffer(512)
+        self.call("library_problem", self.device, library, words, ctypes.c_size_t(len(words)))
+        return words.value.decode()
+
     def count(self) -> int:
         """How many devices there are."""
         count = ctypes.c_int32(-1)

@@ -44,6 +44,7 @@ def cuda(emulator: Emulator) -> Iterator[Runtime]:
     runtime.set_driver(emulator.path)
     runtime.set_blas(emulator.path)
     runtime.set_fourier(emulator.path)
+    runtime.set_solver(emulator.path)
     runtime.count()
     emulator.recover()
     emulator.set_memory(1 << 32)

@@ -265,15 +265,119 @@ error(cuda.set_blas, "/no/such/libcublas.so")
     assert "a program uses another library already" in words_of(line, programs.INVALID_ARGUMENT)
 
 
+LIBRARIES = """
+from emulated_cuda import Emulator
+from test_cuda_factorizations import Cholesky
+from test_cuda_products import check_product
+from test_cuda_transforms import FFT, Case, check
+emulator = Emulator()
+for choose in cuda.set_blas, cuda.set_fourier, cuda.set_solver:
+    choose(os.environ["DRIVER"])
+image = 0, programs.HOST, programs.kernel_object(Path({!r}))
+uses = {{
+    "cublasCreate_v2": lambda: check_product(cuda, image, np.float64, (3, 4, 5), (0, 0), 0.5),
+    "cufftCreate": lambda: check(cuda, image, Case(FFT, (3, 6), (1,))),
+    "cusolverDnCreate": lambda: Cholesky(2, 5).check(cuda, image),
+}}
+"""
+
+
 def test_a_library_that_does_not_work(tmp_path: Path) -> None:
+    """It is not asked again, and there are words for why."""
+    script = """
+for number, (function, use) in enumerate(uses.items()):
+    print(repr(cuda.library_problem(number)))
+    emulator.fail(function, 1)
+    emulator.record()
+    use(), use()
+    print(len(emulator.calls(function)), cuda.library_problem(number))
+"""
+    lines = run(LIBRARIES.format(str(tmp_path)) + script)
+    assert lines[::2] == ["''"] * 3
+    for line, library, words in zip(
+        lines[1::2],
+        ("cuBLAS", "cuFFT", "cuSOLVER"),
+        (
+            "cublasCreate_v2 returned CUBLAS_STATUS_NOT_INITIALIZED (1)",
+            "cufftCreate returned CUFFT_INVALID_PLAN (1)",
+            "cusolverDnCreate returned CUSOLVER_STATUS_NOT_INITIALIZED (1)",
+        ),
+        strict=True,
+    ):
+        assert line == f"1 {library} does not work on cuda:0: {words}"
+
+
+def test_a_library_that_has_no_memory(tmp_path: Path) -> None:
+    """It is asked once more when unused memory was freed, and by the next call or program."""
+    script = """
+for number, ((function, use), status) in enumerate(zip(uses.items(), (3, 2, 2))):
+    emulator.fail(function, status)
+    emulator.record()
+    use()
+    print(len(emulator.calls(function)) >= 2)
+"""
+    assert run(LIBRARIES.format(str(tmp_path)) + script) == ["True"] * 3
+    script = """
+for number, ((function, use), status) in enumerate(zip(uses.items(), (3, 2, 2))):
+    for _ in range(2):
+        emulator.fail(function, status)
+    error(use)
+    print(repr(cuda.library_problem(number)))
+    emulator.record()
+    use()
+    print(len(emulator.calls(function)) > 0)
+"""
+    lines = run(LIBRARIES.format(str(tmp_path)) + script)
+    assert lines[1::3] == ["''"] * 3
+    assert lines[2::3] == ["True"] * 3
+    for line, library, words in zip(
+        lines[::3],
+        ("cuBLAS", "cuFFT", "cuSOLVER"),
+        (
+            "cublasCreate_v2 returned CUBLAS_STATUS_ALLOC_FAILED (3)",
+            "cufftCreate returned CUFFT_ALLOC_FAILED (2)",
+            "cusolverDnCreate returned CUSOLVER_STATUS_ALLOC_FAILED (2)",
+        ),
+        strict=True,
+    ):
+        wanted = f"cuda:0 has not enough memory for {library}: {words}"
+        assert words_of(line, programs.OUT_OF_MEMORY) == wanted
+
+
+def test_a_status_that_does_not_say_that_memory_is_short(tmp_path: Path) -> None:
+    script = """
+emulator.set_memory(32 << 20)
+for _ in range(2):
+    emulator.fail("cublasCreate_v2", 1)
+error(uses["cublasCreate_v2"])
+emulator.set_memory(1 << 32)
+emulator.record()
+uses["cublasCreate_v2"]()
+print(any("run cublasDgemm" in line for line in emulator.done()))
+"""
+    line, worked = run(LIBRARIES.format(str(tmp_path)) + script)
+    assert "not enough memory for cuBLAS" in words_of(line, programs.OUT_OF_MEMORY)
+    assert worked == "True"
+
+
+def test_why_a_library_is_not_found(tmp_path: Path) -> None:
+    """What is no such library is closed again."""
+    source, library = tmp_path / "a.c", tmp_path / "libother.so"
+    source.write_text("int other;")
+    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", library], check=True)
     script = f"""
 from test_cuda_products import check_product
-cuda.set_blas(os.environ["DRIVER"])
 image = 0, programs.HOST, programs.kernel_object(Path({str(tmp_path)!r}))
-check_product(cuda, image, np.float64, (3, 4, 5), (0, 0), 0.5)
-print("done")
+for blas in "/no/such/libcublas.so", {str(library)!r}, "":
+    cuda.set_blas(blas)
+    check_product(cuda, image, np.float64, (3, 4, 5), (0, 0), 0.5)
+    print(cuda.library_problem(0))
+print("libother" in open("/proc/self/maps").read())
 """
-    assert run(script, GRADOPT_EMULATOR_FAIL="cublasCreate_v2:1:0") == ["done"]
+    first, second, third, is_open = run(script)
+    assert first.startswith("cuBLAS cannot be used: /no/such/libcublas.so: cannot open")
+    assert second == f"cuBLAS cannot be used: {library} lacks functions that are needed"
+    assert (third, is_open) == ("", "False")
 
 
 def test_transforms_without_a_library(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ class Device(NamedTuple):
         memory_bytes: of the whole device; 0 for the CPU.
         multiprocessors: of a GPU; 0 for the CPU.
         driver: of a GPU, the newest CUDA that its driver knows, as in "12.4".
+        problems: of a GPU, which of cuBLAS, cuFFT and cuSOLVER were looked for by a program and
+            cannot be used, and why. Programs do without them.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Device(NamedTuple):
     memory_bytes: int = 0
     multiprocessors: int = 0
     driver: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def checked_device(value: Any) -> str | None:
@@ -91,6 +94,7 @@ def devices() -> list[Device]:
                 info.memory_bytes,
                 info.num_multiprocessors,
                 driver,
+                tuple(_gradopt.library_problems(number)),
             )
         )
     return found
