@@ -255,18 +255,23 @@ private:
     return generic.getResult(0);
   }
 
+  /// Adds element `k` of the matrix, times the one of x in this row and column,
+  /// to a sum.
+  static Value addTerm(OpBuilder &builder, Location loc, SparseDotOp op,
+                       Value k, Value row, Value column, Value sum) {
+    Value element = tensor::ExtractOp::create(builder, loc, op.getData(), k);
+    return addProduct(builder, loc, sum, element,
+                      Dense(op.getX()).read(builder, loc, row, column));
+  }
+
   static Value sumRows(OpBuilder &builder, SparseDotOp op,
                        const Places &places) {
-    Dense x(op.getX());
     Value zero = zeroOf(builder, op);
     return byElements(
         builder, op, [&](OpBuilder &builder, Location loc, Value i, Value c) {
           auto add = [&](OpBuilder &builder, Location loc, Value k, Value sum) {
-            Value element =
-                tensor::ExtractOp::create(builder, loc, op.getData(), k);
             Value row = places.columnOf(builder, loc, k);
-            return addProduct(builder, loc, sum, element,
-                              x.read(builder, loc, row, c));
+            return addTerm(builder, loc, op, k, row, c, sum);
           };
           return places.sumRow(builder, loc, i, zero, add);
         });
@@ -355,17 +360,9 @@ private:
   /// Each column, from the elements that are in it.
   static Value transposeOnDevice(OpBuilder &builder, SparseDotOp op,
                                  const Places &places) {
-    Dense x(op.getX());
     Value zero = zeroOf(builder, op);
     return byElements(
         builder, op, [&](OpBuilder &builder, Location loc, Value j, Value c) {
-          auto add = [&](OpBuilder &builder, Location loc, Value k, Value sum) {
-            Value element =
-                tensor::ExtractOp::create(builder, loc, op.getData(), k);
-            Value row = places.rowOf(builder, loc, k);
-            return addProduct(builder, loc, sum, element,
-                              x.read(builder, loc, row, c));
-          };
           auto addIfThere = [&](OpBuilder &builder, Location loc, Value k,
                                 Value sum) -> Value {
             Value isThere =
@@ -374,7 +371,9 @@ private:
             auto choice = scf::IfOp::create(
                 builder, loc, isThere,
                 [&](OpBuilder &builder, Location loc) {
-                  scf::YieldOp::create(builder, loc, add(builder, loc, k, sum));
+                  Value row = places.rowOf(builder, loc, k);
+                  scf::YieldOp::create(
+                      builder, loc, addTerm(builder, loc, op, k, row, c, sum));
                 },
                 [&](OpBuilder &builder, Location loc) {
                   scf::YieldOp::create(builder, loc, sum);

@@ -155,8 +155,11 @@ struct SparsePlaces {
     return (count == 0 || indices.numbers) && pointers.numbers;
   }
 
-  /// Calls `visit` on element `k` of row `i` and column `j`, for all elements.
+  /// Calls `visit` on element `k` of row `i` and column `j`, for all elements,
+  /// of which a matrix without columns has none, whatever its numbers say.
   template <typename Visit> void forEach(Visit visit) const {
+    if (columns == 0)
+      return;
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t k = begin(i), end = begin(i + 1); k < end; ++k)
         visit(k, i, limited(indices.number(k), columns - 1));

@@ -195,3 +195,17 @@ func.func @foreign(%x: tensor<2xf64>) -> tensor<2xf64> {
   } : tensor<2xf64>
   return %y : tensor<2xf64>
 }
+
+// A matrix without columns has no elements, whatever its numbers say: the
+// product is zero.
+// CHECK-LABEL: func.func @no_columns(
+// CHECK-SAME: indices = array<i32>, offsets = array<i64: 0, 0, 0, 0, 0>
+func.func @no_columns(%x: tensor<3xf64>) -> (tensor<2xf64>, tensor<2xf64>) {
+  %indices = grad.constant dense<[0, -1]> : tensor<2xi32>
+  %pointers = grad.constant dense<[0, 1, 2]> : tensor<3xi32>
+  %data = grad.slice %x, offsets = [0], sizes = [2], strides = [1] : tensor<3xf64> -> tensor<2xf64>
+  %none = grad.slice %x, offsets = [0], sizes = [0], strides = [1] : tensor<3xf64> -> tensor<0xf64>
+  %y = grad.sparse_dot %data, %indices, %pointers, %none, columns = 0, transpose = false : tensor<2xf64>, tensor<2xi32>, tensor<3xi32>, tensor<0xf64> -> tensor<2xf64>
+  %z = grad.sampled_dot %data, %none, %indices, %pointers : tensor<2xf64>, tensor<0xf64>, tensor<2xi32>, tensor<3xi32> -> tensor<2xf64>
+  return %y, %z : tensor<2xf64>, tensor<2xf64>
+}
