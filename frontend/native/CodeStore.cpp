@@ -221,18 +221,22 @@ CodeStore::~CodeStore() { close(directory); }
 
 std::unique_ptr<CodeStore> CodeStore::open(const std::string &path,
                                            std::string &message) {
-  if (thisIdentity().empty() || !makeDirectories(path))
+  auto refuse = [&](const char *why) {
+    message = "the cache " + path + " is not used: " + why;
     return nullptr;
+  };
+  if (thisIdentity().empty())
+    return refuse("nothing tells this machine and version from others");
+  if (!makeDirectories(path))
+    return refuse(std::strerror(errno));
   int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory < 0)
-    return nullptr;
+    return refuse(std::strerror(errno));
   std::unique_ptr<CodeStore> store(new CodeStore(directory, thisIdentity()));
   if (isOwn(directory))
     return store;
-  message = "the cache " + path +
-            " is not used: expected a directory that only its owner, this "
-            "user, can write to";
-  return nullptr;
+  return refuse("expected a directory that only its owner, this user, can "
+                "write to");
 }
 
 /// A directory of the store, and the name of a file in it, which may be there.

@@ -29,7 +29,7 @@ public:
   ~CodeStore();
 
   /// Opens the directory, and makes it if it is not there. Without a store,
-  /// `message` says why, or is empty if the directory just cannot be used.
+  /// `message` says why.
   static std::unique_ptr<CodeStore> open(const std::string &path,
                                          std::string &message);
 

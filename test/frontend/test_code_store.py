@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -134,13 +135,51 @@ def test_a_directory_that_others_can_write_to_is_not_used(store: Path, mode: int
     assert not entries(store)
 
 
+def test_a_directory_that_cannot_be_made_is_named(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place, reason in [
+        (tmp_path / "file", "Not a directory"),
+        (tmp_path / "file/inside", "Not a directory"),
+        (Path("/proc/none/of/this"), "No such file or directory"),
+    ]:
+        monkeypatch.setenv("GRADOPT_CACHE", str(place))
+        message = f"the cache {place} is not used: {reason}"
+        with pytest.warns(CacheWarning, match=re.escape(message)):
+            assert run()
+
+
+def test_one_warning_of_a_process(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    program = """
+        import gradopt as go, numpy as np
+        for factor in 2.0, 3.0:
+            f = go.compile(lambda x: x * factor)
+            print(f(np.ones(2)))
+    """
+    place = tmp_path / "file"
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "GRADOPT_CACHE": str(place)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["[2.", "2.]", "[3.", "3.]"]
+    assert done.stderr.count("CacheWarning") == 1
+    assert f"the cache {place} is not used: Not a directory" in done.stderr
+
+
 @pytest.mark.filterwarnings("error")
-def test_no_directory_is_no_problem(
+def test_no_home_is_no_problem(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    for place in (tmp_path / "file", tmp_path / "file/inside", Path("/proc/none/of/this")):
-        monkeypatch.setenv("GRADOPT_CACHE", str(place))
+    monkeypatch.delenv("GRADOPT_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for home in (tmp_path / "file", Path("/proc/none")):
+        monkeypatch.setenv("HOME", str(home))
         assert run()
 
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gradopt import _gradopt
+from gradopt.compilation.store import is_wanted
 from gradopt.errors import CacheWarning, CompilerError, SourceLocation
 from gradopt.recording.native import compiler
 
@@ -139,7 +140,7 @@ def compile_program(
     for diagnostic in diagnostics:
         if diagnostic.severity == "warning":
             warnings.warn(diagnostic.message, native.CompilationWarning, stacklevel=2)
-    if work.store_message:
+    if work.store_message and is_wanted(program.store):
         warnings.warn(work.store_message, CacheWarning, stacklevel=2)
     return work
 

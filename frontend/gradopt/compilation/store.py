@@ -22,3 +22,11 @@ def store_directory() -> str:
     if not os.path.isabs(caches):
         caches = os.path.expanduser("~/.cache")
     return os.path.join(caches, "gradopt") if os.path.isabs(caches) else ""
+
+
+def is_wanted(directory: str) -> bool:
+    """Whether somebody misses a directory that cannot be used: it was named, or is there.
+
+    That the user has none, as in a container without a home, is no problem.
+    """
+    return bool(os.environ.get("GRADOPT_CACHE")) or os.path.isdir(directory)
