@@ -181,7 +181,7 @@ def test_the_question_for_a_library(
     emulator.fail("cublasSetStream_v2", 999)
     other = cuda.upload(np.zeros(1))
     with pytest.raises(
-        CudaError, match="cuBLAS cannot use a stream of cuda:0: it returned .*FAILED .13"
+        CudaError, match="stream of cuda:0: it returned CUBLAS_STATUS_EXECUTION_FAILED"
     ):
         cuda.run(module, other)
     cuda.unload(module)
@@ -212,7 +212,7 @@ def test_failing_products(cuda: Runtime, emulator: Emulator, image: programs.Ima
     at = [cuda.allocate(256) for _ in range(3)]
     emulator.fail("cublasDgemm_v2_64", 999)
     with pytest.raises(
-        CudaError, match="2 x 4 and 4 x 3 on cuda:0 failed: cuBLAS .*FAILED .13"
+        CudaError, match="4 x 3 on cuda:0 failed: cuBLAS returned CUBLAS_STATUS_EXEC"
     ) as caught:
         cuda.run(module, *at)
     assert caught.value.status == programs.DEVICE_ERROR
