@@ -356,12 +356,9 @@ LogicalResult GradToBundle::compile(ModuleOp module, func::FuncOp func,
   program.name = func.getName().str();
   if (failed(describeArrays(func, program)))
     return failure();
-  bool isSized = llvm::any_of(program.arguments, [](const NamedArray &array) {
-    return !array.sizes.empty();
-  });
-  if (isSized && forDevice.isForDevice())
-    return func.emitOpError("has arguments of another size in each call, which "
-                            "code for GPUs cannot have");
+  if (program.isOpen && forDevice.isForDevice())
+    return func.emitOpError("has a size without a largest value, which code "
+                            "for GPUs has no memory for");
   OwningOpRef<ModuleOp> main = extractProgram(module, func.getName());
   if (!main)
     return func.emitOpError("cannot be the main function of a program");

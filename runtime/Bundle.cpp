@@ -394,10 +394,10 @@ gradopt_status Opener::readDeviceCode(uint32_t number) {
   }
   if (!program.deviceCode)
     return GRADOPT_OK;
-  // Nothing of a call on a GPU reads sizes, which are in its memory.
-  for (size_t i = 0; i < program.numArguments; ++i)
-    if (program.most[i] >= 0)
-      return invalid("a program with sizes of calls has code for GPUs");
+  // What a call on a GPU needs is not computed of its sizes.
+  if (program.isOpen)
+    return invalid("a program has code for GPUs, but a size without a largest "
+                   "value");
   return checkDeviceCode(program);
 }
 
@@ -476,6 +476,15 @@ gradopt_status gradopt_program::findRoom(void *const *arguments,
   if (arenaAt(room) == SIZE_MAX)
     return fail(GRADOPT_OUT_OF_MEMORY, "%s: out of memory", name);
   return GRADOPT_OK;
+}
+
+size_t gradopt_program::argumentBytes(size_t i, void *const *arguments) const {
+  const gradopt_array_info &array = arrays[i];
+  if (array.rank == 0 || array.sizes[0] < 0 || array.shape[0] == 0)
+    return array.bytes;
+  int64_t rows;
+  std::memcpy(&rows, arguments[array.sizes[0]], sizeof(rows));
+  return array.bytes / size_t(array.shape[0]) * size_t(rows);
 }
 
 static thread_local const char *failedCheck = "";

@@ -42,6 +42,15 @@ struct gradopt_program {
   /// is none to speak of. Fails where a size is larger than it may be.
   gradopt_status findRoom(void *const *arguments, int64_t &room) const;
 
+  /// Bytes of an argument of a call with these, of whose sizes findRoom() has
+  /// nothing to say against, where sizes have largest values: an argument has no
+  /// more rows than the call has.
+  size_t argumentBytes(size_t i, void *const *arguments) const;
+
+  /// Whether an argument is a size of others, which is on the host wherever
+  /// these are.
+  bool isSize(size_t argument) const { return most[argument] >= 0; }
+
   /// Bytes of temporaries of such a call; SIZE_MAX if there cannot be so many.
   size_t arenaAt(int64_t room) const {
     size_t bytes;
@@ -76,7 +85,7 @@ struct gradopt_program {
   gradopt_module *module = nullptr;
 
   /// The code for GPUs, as DeviceProgram.h has it; null if there is none, as
-  /// where arguments have other sizes in each call.
+  /// where sizes have no largest values.
   const char *deviceCode = nullptr;
   size_t deviceCodeBytes = 0;
   /// Where it was loaded; it is added to while `loading` is locked.

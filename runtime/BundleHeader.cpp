@@ -153,8 +153,8 @@ public:
 
 private:
   void printReused();
-  void printParameters(StringRef name, bool onHost);
-  void printArrays(bool onHost);
+  void printParameters(StringRef name);
+  void printArrays();
   void printParameter(const NamedArray &array, StringRef name, bool isConst,
                       bool isArgument);
 
@@ -203,7 +203,7 @@ void FunctionPrinter::printReused() {
     stream << "*/\n";
 }
 
-void FunctionPrinter::printParameters(StringRef name, bool onHost) {
+void FunctionPrinter::printParameters(StringRef name) {
   printReused();
   stream << "static inline gradopt_status " << name
          << "(\n    gradopt_bundle *bundle";
@@ -212,7 +212,7 @@ void FunctionPrinter::printParameters(StringRef name, bool onHost) {
         llvm::any_of(program.results, [i = i](const NamedArray &result) {
           return result.reused == int64_t(i);
         });
-    if (isSize[i] && onHost)
+    if (isSize[i])
       stream << ",\n    int64_t " << arguments[i];
     else
       printParameter(array, arguments[i], /*isConst=*/!isWritten,
@@ -223,12 +223,12 @@ void FunctionPrinter::printParameters(StringRef name, bool onHost) {
       printParameter(array, own, /*isConst=*/false, /*isArgument=*/false);
 }
 
-void FunctionPrinter::printArrays(bool onHost) {
+void FunctionPrinter::printArrays() {
   stream << ") {\n  void *arguments[] = {";
   llvm::interleaveComma(
       llvm::zip_equal(arguments, isSize), stream, [&](auto pair) {
         auto [argument, isSize] = pair;
-        stream << "(void *)" << (isSize && onHost ? "&" : "") << argument;
+        stream << "(void *)" << (isSize ? "&" : "") << argument;
       });
   stream << (arguments.empty() ? "0" : "") << "};\n  void *results[] = {";
   llvm::interleaveComma(
@@ -240,17 +240,17 @@ void FunctionPrinter::printArrays(bool onHost) {
 }
 
 void FunctionPrinter::print(StringRef name, size_t number) {
-  printParameters(name, /*onHost=*/true);
-  printArrays(/*onHost=*/true);
+  printParameters(name);
+  printArrays();
   stream << "  return gradopt_program_call(gradopt_bundle_program(bundle, "
          << number << "), arguments,\n                              results);\n"
          << "}\n\n";
 }
 
 void FunctionPrinter::printForDevice(StringRef name, size_t number) {
-  printParameters(name, /*onHost=*/false);
+  printParameters(name);
   stream << ",\n    int32_t device, void *stream";
-  printArrays(/*onHost=*/false);
+  printArrays();
   stream
       << "  return gradopt_program_call_cuda(gradopt_bundle_program(bundle, "
       << number

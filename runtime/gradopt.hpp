@@ -308,7 +308,8 @@ public:
 
   /// Queues a call on a stream (a CUstream) of a GPU; null is the legacy
   /// default stream. All arrays are in the memory of the device, aligned to 16
-  /// bytes, and so are numbers.
+  /// bytes, and so are numbers, but for those that are sizes of arguments, which
+  /// are the host's.
   void call_cuda(std::initializer_list<ArrayView> arguments,
                  std::initializer_list<ArrayView> results,
                  void *stream = nullptr, std::int32_t device = 0) const {
@@ -318,7 +319,7 @@ public:
 
   void call_cuda(Span<const ArrayView> arguments, Span<const ArrayView> results,
                  void *stream = nullptr, std::int32_t device = 0) const {
-    // Sizes are read, which code for GPUs has none of.
+    // An error of the device is one before arrays are looked at.
     check(gradopt_program_load_cuda(program, device));
     Addresses addresses = checkArrays(arguments, results);
     check(gradopt_program_call_cuda(program, device, addresses.arguments.data(),

@@ -147,8 +147,10 @@ GRADOPT_EXPORT gradopt_status
 gradopt_program_load_cuda(gradopt_program *program, int32_t device);
 
 /* Calls the program with the device addresses of all arguments and results,
-   row-major arrays aligned to 16 bytes. A result that reuses an argument is
-   written there, and its address is not looked at. What gradopt_cuda_call()
+   row-major arrays aligned to 16 bytes; but arguments that are sizes of others
+   are on the host, and are not looked at when the function has returned. A size
+   that is larger than it may be is an error. A result that reuses an argument
+   is written there, and its address is not looked at. What gradopt_cuda_call()
    says of graphs and waiting holds here; besides, a program with checks waits
    for their outcome. */
 GRADOPT_EXPORT gradopt_status gradopt_program_call_cuda(

@@ -353,9 +353,15 @@ class Bundle:
         """Whether it has code for GPUs."""
 
     def device_executable(
-        self, number: int, device: int, report: Any, name: str
+        self,
+        number: int,
+        device: int,
+        report: Any,
+        name: str,
+        known: Sequence[tuple[int, int]] = (),
     ) -> DeviceExecutable:
-        """As `executable`, on a CUDA device. `name` is that of the user's function.
+        """As `executable`, on a CUDA device. `name` is that of the user's function; `known` has
+        results that are sizes of others, each with the argument that it is always equal to.
 
         Raises:
             DeviceError: there is no usable device, or it failed.

@@ -12,7 +12,7 @@ import builtins
 import ctypes
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -47,7 +47,7 @@ __all__ = [
     "include_path",
     "library_path",
     "load",
-    "raise_mismatch",
+    "program_for",
     "set_driver",
 ]
 
@@ -112,6 +112,11 @@ class _Program:
         self._handle = library.gradopt_bundle_program(bundle.handle, number)
         self._call: Callable[..., int] = library.gradopt_program_call
         self._has_cpu_code = bool(library.gradopt_program_has_cpu_code(self._handle))
+        self._has_cuda_code = bool(library.gradopt_program_has_cuda_code(self._handle))
+
+    def runs(self, on_device: bool) -> bool:
+        """Whether there is code for where arguments are, so that they need not be copied."""
+        return self._has_cuda_code if on_device else self._has_cpu_code
 
     def run(self, name: str, arguments: list[Any]) -> list[Any]:
         """Calls it where its arguments are; the results are there, too."""
@@ -150,7 +155,7 @@ class _Program:
 
     def _run_on_device(self, name: str, arguments: list[Any]) -> list[Any]:
         signature = self.signature
-        if not self._bundle.library.gradopt_program_has_cuda_code(self._handle):
+        if not self._has_cuda_code:
             path, where = next(
                 (leaf.path, value.device)
                 for leaf, value in zip(signature.arguments, arguments, strict=True)
@@ -158,9 +163,9 @@ class _Program:
             )
             raise ValueError(f"{path} is on {where}, but {name} is machine code for the CPU")
         choose_cuda_libraries()
-        paths = [leaf.path for leaf in signature.arguments]
-        call = DeviceCall(name, arguments, paths, signature.results)
+        call = DeviceCall(name, arguments, signature)
         self._check(call.run(self._handle))
+        call.cut()
         return call.results
 
     def _check(self, status: int) -> None:
@@ -222,18 +227,71 @@ class Function:
             OverflowError: the same.
             BundleError: running it failed.
         """
-        errors: list[Exception] = []
-        for program in self._programs:
-            try:
-                given = program.signature.flatten(args, kwargs)
-                leaves = program.signature.arrays(given, adopt)
-            except (TypeError, ValueError) as error:
-                errors.append(error)
-                continue
-            results = program.run(self.__name__, leaves)
-            wrap = wrapper_of(given) if any(type(x) is DeviceArray for x in results) else None
-            return program.signature.unflatten(results if wrap is None else map(wrap, results))
-        raise_mismatch(self.__name__, self.signatures, errors)
+        program, leaves = program_for(self.__name__, self._programs, args, kwargs, adopt, DeviceArray)
+        results = program.run(self.__name__, leaves)
+        given = program.signature.flatten(args, kwargs)
+        wrap = wrapper_of(given) if any(type(x) is DeviceArray for x in results) else None
+        return program.signature.unflatten(results if wrap is None else map(wrap, results))
+
+
+class Matching(Protocol):
+    """A function for one signature."""
+
+    signature: Signature
+
+    def runs(self, on_device: bool) -> bool:
+        """Whether there is code for where arguments are, so that they need not be copied."""
+        ...
+
+
+_P = TypeVar("_P", bound=Matching)
+
+
+def program_for(
+    name: str,
+    programs: Sequence[_P],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    adopt: Callable[[Any, str], Any],
+    on_device: type,
+) -> tuple[_P, list[Any]]:
+    """The program for the arguments of a call, and what it takes.
+
+    Of those that take them, that is the first one with code for where they are.
+
+    Args:
+        name: the name of the function.
+        programs: one for each signature.
+        args: the arguments.
+        kwargs: those by name.
+        adopt: gets an argument and its path; returns an array on a device, or None.
+        on_device: the type of such an array.
+
+    Raises:
+        TypeError: a structure or dtype that no program has.
+        ValueError: a shape that no program has, or none with code for where the arguments are.
+    """
+    others: tuple[_P, list[Any]] | None = None
+    is_there = False
+    errors: list[tuple[_P, Exception]] = []
+    for program in programs:
+        try:
+            leaves = program.signature.arrays(program.signature.flatten(args, kwargs), adopt)
+        except (TypeError, ValueError) as error:
+            errors.append((program, error))
+            continue
+        is_there = any(type(leaf) is on_device for leaf in leaves)
+        if program.runs(is_there):
+            return program, leaves
+        others = others or (program, leaves)
+    texts = [str(program.signature) for program in programs]
+    if others is None:
+        raise_mismatch(name, texts, [error for _, error in errors])
+    # For arrays of the host, any code will do. One that has code for a device may be too small.
+    for program, error in errors:
+        if is_there and program.runs(on_device=True) and isinstance(error, ValueError):
+            raise error
+    return others
 
 
 def raise_mismatch(name: str, signatures: Sequence[str], errors: Sequence[Exception]) -> NoReturn:

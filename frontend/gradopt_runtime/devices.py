@@ -21,7 +21,7 @@ import numpy as np
 
 from gradopt_runtime import dlpack
 from gradopt_runtime.library import BundleError, check, runtime
-from gradopt_runtime.structure import DTYPES, Array, Leaf
+from gradopt_runtime.structure import DTYPES, Array, Leaf, Signature, first_shape
 
 _LEGACY = 1
 # What kernels access at a time, in bytes.
@@ -333,20 +333,24 @@ class DeviceCall:
         device: the number of the device.
         stream: where the work is queued.
         arguments: the addresses of all arguments.
-        results: the arrays that are computed.
+        results: the arrays that are computed, the largest ones until `cut` is called.
     """
 
-    def __init__(
-        self, name: str, arguments: Sequence[Any], paths: Sequence[str], results: Sequence[Leaf]
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[Any], signature: Signature) -> None:
         _drop_unused()
+        self._signature = signature
+        paths = [leaf.path for leaf in signature.arguments]
         first = next(i for i, value in enumerate(arguments) if isinstance(value, DeviceArray))
         home: _Memory = arguments[first]._memory
         self.device, self.stream = home.device, home.stream
         self._kept: list[_Memory] = []
         self.arguments: list[int] = []
-        for value, path in zip(arguments, paths, strict=True):
-            if isinstance(value, DeviceArray):
+        # On the host.
+        self._sizes = {number: arguments[number] for number in signature.sizes}
+        for number, (value, path) in enumerate(zip(arguments, paths, strict=True)):
+            if number in self._sizes:
+                self.arguments.append(value.ctypes.data)
+            elif isinstance(value, DeviceArray):
                 if value.device != arguments[first].device:
                     raise ValueError(
                         f"{paths[first]} is on {arguments[first].device}, but {path} is on "
@@ -362,7 +366,7 @@ class DeviceCall:
                     f"the host: the arrays that {name} is called with must be in one place; "
                     f'gradopt_runtime.asarray({path}, "{arguments[first].device}") copies it'
                 )
-        self.results = [self._result(leaf, arguments) for leaf in results]
+        self.results = [self._result(leaf) for leaf in signature.results]
 
     def _keep(self, memory: _Memory) -> int:
         self._kept.append(memory)
@@ -378,7 +382,7 @@ class DeviceCall:
         memory.copy_to(copied.address, array.nbytes, self.stream)
         return self._keep(copied)
 
-    def _result(self, leaf: Leaf, arguments: Sequence[Any]) -> DeviceArray:
+    def _result(self, leaf: Leaf) -> DeviceArray:
         size = leaf.dtype.itemsize * math.prod(leaf.shape)
         memory = _Memory.allocate(self.device, size, self.stream)
         if leaf.reused >= 0:
@@ -397,6 +401,45 @@ class DeviceCall:
         for memory in self._kept:
             memory.finish_on(self.stream)
         return status
+
+    def cut(self) -> None:
+        """Lets results have as many elements as there are.
+
+        How many that is, is read back where no argument tells.
+
+        Raises:
+            RuntimeError: there is no memory for so many.
+        """
+        signature = self._signature
+        counts = {
+            number: int(self._sizes[signature.known[number]])
+            if number in signature.known
+            else int(self.results[number])
+            for leaf in signature.results
+            for number in leaf.sizes
+            if number >= 0
+        }
+        for number, leaf in enumerate(signature.results):
+            axes = [axis for axis, size in enumerate(leaf.sizes) if size >= 0]
+            if axes:
+                shape = first_shape(leaf.shape, axes, [counts[leaf.sizes[axis]] for axis in axes])
+                self.results[number] = self._first(self.results[number], shape)
+
+    def _first(self, whole: DeviceArray, shape: tuple[int, ...]) -> DeviceArray:
+        """The first elements of an array: the same memory where they lie one after the other."""
+        memory = whole._memory
+        if shape[1:] != whole.shape[1:] and 0 not in shape:
+            extents = [(ctypes.c_int64 * len(shape))(*n) for n in (whole.shape, shape)]
+            itemsize = whole.dtype.itemsize
+            size = itemsize * math.prod(shape)
+            copied = _Memory.allocate(self.device, size, self.stream)
+            to, source, rank = copied.address, memory.address, len(shape)
+            copy = runtime().gradopt_cuda_copy_first
+            check(
+                copy(self.device, to, source, itemsize, rank, *extents, _handle(self.stream))
+            )
+            memory = copied
+        return DeviceArray(memory, whole.dtype, shape)
 
 
 def _pointers(addresses: Sequence[int]) -> Any:

@@ -108,6 +108,10 @@ def runtime() -> ctypes.CDLL:
                 "cuda_allocate": (status, [number, size, pointer, ctypes.POINTER(pointer)]),
                 "cuda_free": (status, [number, pointer, pointer]),
                 "cuda_copy": (status, [number, pointer, pointer, size, pointer]),
+                "cuda_copy_first": (
+                    status,
+                    [number, pointer, pointer, size, number, pointer, pointer, pointer],
+                ),
                 "cuda_synchronize": (status, [number, pointer]),
                 "cuda_wait": (status, [number, pointer, pointer]),
                 "cuda_mark": (status, [number, pointer, ctypes.POINTER(pointer)]),

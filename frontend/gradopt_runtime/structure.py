@@ -174,15 +174,32 @@ def first_ones(whole: Array, axes: Sequence[int], counts: Sequence[Any]) -> Arra
     Raises:
         RuntimeError: there is no memory for so many.
     """
-    slices = [slice(None)] * whole.ndim
+    shape = first_shape(whole.shape, axes, counts)
+    return whole[tuple([slice(size) for size in shape])]
+
+
+def first_shape(
+    largest: Sequence[int], axes: Sequence[int], counts: Sequence[Any]
+) -> tuple[int, ...]:
+    """The shape of an array that has so many elements along some dimensions.
+
+    Args:
+        largest: the shape that there is memory for.
+        axes: these dimensions.
+        counts: how many elements there are along each.
+
+    Raises:
+        RuntimeError: there is no memory for so many.
+    """
+    shape = list(largest)
     for axis, count in zip(axes, counts, strict=True):
-        if not 0 <= count <= whole.shape[axis]:
+        if not 0 <= count <= shape[axis]:
             raise RuntimeError(
                 f"a result has {count} elements along dimension {axis}, but memory for "
-                f"{whole.shape[axis]}: a fault of the compiler"
+                f"{shape[axis]}: a fault of the compiler"
             )
-        slices[axis] = slice(int(count))
-    return whole[tuple(slices)]
+        shape[axis] = int(count)
+    return tuple(shape)
 
 
 class _Rows:
@@ -194,7 +211,8 @@ class _Rows:
 
     def unflatten(self, leaves: Iterator[Any]) -> Any:
         whole, *counts = [child.unflatten(leaves) for child in self._children]
-        return first_ones(whole, self._axes, counts)
+        # What is on a device has as many elements as there are.
+        return first_ones(whole, self._axes, counts) if type(whole) is np.ndarray else whole
 
 
 class _Record:
@@ -275,6 +293,8 @@ class Signature:
         result: the structure of the result, as it is in the file.
         sizes: the numbers of arguments that are sizes of others.
         given: the arguments that a call has, all but these.
+        known: of results that are sizes of others, those that are always equal to an argument, with
+            the number of that.
         strides: how arguments lie in memory, in bytes, and none for row-major order; None where the
             program does not depend on it.
     """
@@ -296,6 +316,7 @@ class Signature:
             (-1, name, _leaf_count(tree)) for name, tree in structure["keywords"].items()
         ]
         self._weak = frozenset(structure["weak"])
+        self.known: dict[int, int] = dict(structure.get("known", ()))
         self.strides: list[list[int]] | None = structure.get("strides")
         sizes = {size for leaf in self.arguments for size in leaf.sizes}
         self.sizes = tuple(sorted(sizes - {-1}))
@@ -444,6 +465,12 @@ class Signature:
         shape = self._shape(array, leaf, found)
         self._require_order(array, leaf)
         if there is not None:
+            if shape != tuple(array.shape):
+                raise ValueError(
+                    f"{leaf.path} is on a device, and has shape {tuple(array.shape)}; of its "
+                    "sizes, only that of the first dimension may be smaller there, as of an array "
+                    f"of shape {shape}"
+                )
             return there
         if shape != array.shape:
             whole = np.zeros(shape, leaf.dtype)

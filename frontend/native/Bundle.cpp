@@ -99,10 +99,11 @@ nb::object makeExecutable(nb::handle self, size_t number, nb::object report) {
 }
 
 nb::object makeDeviceExecutable(nb::handle self, size_t number, int32_t device,
-                                nb::object report, const std::string &name) {
+                                nb::object report, const std::string &name,
+                                nb::handle known) {
   gradopt_program *program = nb::cast<const Bundle &>(self).program(number);
   return nb::cast(new DeviceExecutable(program, device, nb::borrow(self),
-                                       std::move(report), name),
+                                       std::move(report), name, known),
                   nb::rv_policy::take_ownership);
 }
 
@@ -132,7 +133,8 @@ void bindBundle(nb::module_ &module) {
            })
       .def("executable", &makeExecutable, nb::arg("number"), nb::arg("report"))
       .def("device_executable", &makeDeviceExecutable, nb::arg("number"),
-           nb::arg("device"), nb::arg("report"), nb::arg("name"));
+           nb::arg("device"), nb::arg("report"), nb::arg("name"),
+           nb::arg("known") = nb::tuple());
 }
 
 } // namespace gradopt::native

@@ -101,10 +101,31 @@ DeviceExecutable::DeviceExecutable(nb::bytes program, int32_t device,
 
 DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
                                    nb::object owner, nb::object report,
-                                   const std::string &name)
+                                   const std::string &name, nb::handle known)
     : Runnable(program, std::move(owner), std::move(report)), device(device),
       arena(gradopt_program_arena_bytes(program, /*room=*/0)), numChecked(0),
-      name(std::make_shared<const std::string>(name)), program(program) {
+      name(std::make_shared<const std::string>(name)), program(program),
+      isSize(args.size()) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    const gradopt_array_info &info = *gradopt_program_argument(program, i);
+    for (int32_t d = 0; d < info.rank; ++d)
+      if (info.sizes[d] >= 0)
+        isSize[size_t(info.sizes[d])] = true;
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    const gradopt_array_info &info = *gradopt_program_result(program, i);
+    for (int32_t d = 0; d < info.rank; ++d)
+      if (info.sizes[d] >= 0)
+        cuts.push_back({i, size_t(d), size_t(info.sizes[d]), -1});
+  }
+  for (nb::handle pair : known) {
+    auto count = nb::cast<size_t>(pair[0]), argument = nb::cast<size_t>(pair[1]);
+    if (argument >= args.size() || !isSize[argument])
+      throw nb::value_error("an argument is no size");
+    for (Cut &cut : cuts)
+      if (cut.count == count)
+        cut.argument = Py_ssize_t(argument);
+  }
   gradopt_status status;
   {
     GilRelease release;
@@ -151,6 +172,7 @@ class DeviceExecutable::Call {
 public:
   Call(const DeviceExecutable &code, Span<PyObject *> leaves)
       : code(code), leaves(leaves), addresses(code.args.size(), nullptr),
+        sizes(code.isSize.size()),
         resultAddresses(code.results.size(), nullptr),
         resultMemory(code.results.size()) {}
 
@@ -210,6 +232,8 @@ private:
   Stream stream = nullptr;
 
   InlineVector<void *, kInlineLeaves> addresses;
+  /// Those that the program takes on the host.
+  std::vector<int64_t> sizes;
   InlineVector<ScalarCell, kInlineLeaves> cells;
   InlineVector<Staged, kInlineLeaves> staged;
   std::shared_ptr<DeviceMemory> stagedMemory;
@@ -232,6 +256,11 @@ bool DeviceExecutable::Call::addHostArgument(size_t i) {
   const void *from = leafAddress(leaves[i], spec, cell, keepAlive);
   if (!from)
     return false;
+  if (!code.isSize.empty() && code.isSize[i]) {
+    std::memcpy(&sizes[i], from, sizeof(int64_t));
+    addresses[i] = &sizes[i];
+    return true;
+  }
   bool isNumber = from == cell.bytes;
   if (isNumber)
     cells.push_back(cell);

@@ -35,10 +35,12 @@ public:
                    nanobind::object report, const std::string &name,
                    nanobind::handle targets, nanobind::handle cuts);
 
-  /// Takes a program of a bundle, see `Runnable`, and loads it.
+  /// Takes a program of a bundle, see `Runnable`, and loads it. `known` has
+  /// pairs of a result that says how many elements another one has, and of the
+  /// argument that it is always equal to.
   DeviceExecutable(gradopt_program *program, int32_t device,
                    nanobind::object owner, nanobind::object report,
-                   const std::string &name);
+                   const std::string &name, nanobind::handle known);
 
   bool accepts(size_t i, PyObject *leaf) const override;
   bool run(Span<PyObject *> leaves, Vector<PyObject *> &out) const override;
@@ -76,6 +78,9 @@ private:
   Targets targets;
   /// In the order of their results.
   std::vector<Cut> cuts;
+  /// Of a program of a bundle, for each argument: whether it is a size of
+  /// others, which the program takes on the host. Else empty.
+  std::vector<bool> isSize;
   std::unique_ptr<gradopt_cuda_module, Unload> module;
   CommandTimes *times = nullptr;
 };

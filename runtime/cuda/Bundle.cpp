@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A program is loaded on a device when it is first called there: its code, and
-// the constants of the bundle, which are uploaded once.
+// the constants of the bundle, which are uploaded once. Arguments that are sizes
+// of others are on the host, where they are checked; a call copies them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +19,7 @@
 
 #include <alloca.h>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 using namespace gradopt::cuda;
@@ -153,14 +155,71 @@ private:
   void *memory = nullptr;
 };
 
+/// The numbers that a call has on the device beside its arrays, each of which
+/// is where an array may be: what its checks find, and sizes.
+class CallNumbers {
+public:
+  static constexpr size_t kStride = 16;
+
+  CallNumbers(const OnDevice &loaded, void *stream)
+      : block(loaded.device, stream), device(loaded.device), stream(stream) {}
+
+  gradopt_status prepare(const gradopt_program &program,
+                         void *const *arguments) {
+    size_t numSizes = 0;
+    for (size_t i = 0; i < program.numArguments; ++i)
+      numSizes += program.isSize(i);
+    numOutcomes = program.numChecks ? kOutcomes : 0;
+    if (gradopt_status status =
+            block.allocate((numOutcomes + numSizes) * kStride);
+        status != GRADOPT_OK || numSizes == 0)
+      return status;
+    auto *values = static_cast<char *>(alloca(numSizes * kStride));
+    std::memset(values, 0, numSizes * kStride);
+    char *next = values;
+    for (size_t i = 0; i < program.numArguments; ++i)
+      if (program.isSize(i)) {
+        std::memcpy(next, arguments[i], sizeof(int64_t));
+        next += kStride;
+      }
+    return gradopt_cuda_copy(device, at(numOutcomes), values,
+                             numSizes * kStride, stream);
+  }
+
+  void *outcome(size_t i) const { return at(i); }
+  void *size(size_t i) const { return at(numOutcomes + i); }
+
+  gradopt_status read(int64_t *outcomes) const {
+    gradopt_status status = GRADOPT_OK;
+    for (size_t i = 0; i < numOutcomes && status == GRADOPT_OK; ++i)
+      status = gradopt_cuda_copy(device, &outcomes[i], outcome(i),
+                                 sizeof(int64_t), stream);
+    return status;
+  }
+
+private:
+  char *at(size_t i) const { return block.begin() + i * kStride; }
+
+  DeviceBlock block;
+  const int32_t device;
+  void *const stream;
+  size_t numOutcomes = 0;
+};
+
+/// Queues a call whose sizes are what they may be.
 gradopt_status call(const gradopt_program &program, const OnDevice &loaded,
                     void *const *arguments, void *const *results,
                     void *stream) {
+  CallNumbers numbers(loaded, stream);
+  if (gradopt_status status = numbers.prepare(program, arguments);
+      status != GRADOPT_OK)
+    return status;
   size_t most = program.numArrays() + kOutcomes;
   auto **buffers = static_cast<void **>(alloca(most * sizeof(void *)));
-  size_t count = 0;
+  size_t count = 0, numSizes = 0;
   for (size_t i = 0; i < program.numArguments; ++i)
-    buffers[count++] = arguments[i];
+    buffers[count++] =
+        program.isSize(i) ? numbers.size(numSizes++) : arguments[i];
   CUdeviceptr constant = loaded.constants;
   for (size_t i = 0; i < program.numConstants; ++i) {
     buffers[count++] = reinterpret_cast<void *>(constant);
@@ -169,21 +228,15 @@ gradopt_status call(const gradopt_program &program, const OnDevice &loaded,
   for (size_t i = 0; i < program.numResults; ++i)
     if (program.results()[i].reused < 0)
       buffers[count++] = results[i];
-  if (!program.numChecks)
-    return gradopt_cuda_call(loaded.module, buffers, count, stream);
-  // Two numbers, each where results may be.
-  DeviceBlock outcome(loaded.device, stream);
-  gradopt_status status = outcome.allocate(kOutcomes * aligned(1));
-  for (size_t i = 0; i < kOutcomes; ++i)
-    buffers[count++] = outcome.begin() + i * aligned(1);
-  if (status == GRADOPT_OK)
-    status = gradopt_cuda_call(loaded.module, buffers, count, stream);
-  int64_t numbers[kOutcomes] = {};
-  for (size_t i = 0; i < kOutcomes && status == GRADOPT_OK; ++i)
-    status = gradopt_cuda_copy(loaded.device, &numbers[i],
-                               outcome.begin() + i * aligned(1),
-                               sizeof(int64_t), stream);
-  return status == GRADOPT_OK ? program.finish(numbers) : status;
+  for (size_t i = 0; program.numChecks && i < kOutcomes; ++i)
+    buffers[count++] = numbers.outcome(i);
+  gradopt_status status =
+      gradopt_cuda_call(loaded.module, buffers, count, stream);
+  if (status != GRADOPT_OK || !program.numChecks)
+    return status;
+  int64_t outcomes[kOutcomes] = {};
+  status = numbers.read(outcomes);
+  return status == GRADOPT_OK ? program.finish(outcomes) : status;
 }
 
 } // namespace
@@ -209,7 +262,7 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
     return status;
   size_t bytes = 0;
   for (size_t i = 0; i < program.numArguments; ++i)
-    bytes += aligned(program.arguments()[i].bytes);
+    bytes += aligned(program.argumentBytes(i, arguments));
   for (size_t i = 0; i < program.numResults; ++i)
     if (program.results()[i].reused < 0)
       bytes += aligned(program.results()[i].bytes);
@@ -229,7 +282,11 @@ gradopt_status callOnDevice(gradopt_program &program, void *const *arguments,
   auto **there = static_cast<void **>(alloca((count + 1) * sizeof(void *)));
   void **resultsThere = there + program.numArguments;
   for (size_t i = 0; i < program.numArguments; ++i) {
-    size_t size = program.arguments()[i].bytes;
+    if (program.isSize(i)) {
+      there[i] = arguments[i];
+      continue;
+    }
+    size_t size = program.argumentBytes(i, arguments);
     there[i] = take(size);
     copy(there[i], arguments[i], size);
   }
@@ -285,6 +342,9 @@ gradopt_status gradopt_program_call_cuda(gradopt_program *program,
         "gradopt_program_call_cuda: null program, arguments or results");
   OnDevice *loaded;
   gradopt_status status = get(*program, device, loaded);
+  int64_t room;
+  if (status == GRADOPT_OK)
+    status = program->findRoom(arguments, room);
   return status == GRADOPT_OK
              ? call(*program, *loaded, arguments, results, stream)
              : status;

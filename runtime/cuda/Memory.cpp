@@ -49,6 +49,31 @@ CUresult find(const Driver &driver, const void *pointer, Place &place) {
   return error;
 }
 
+/// Copies from pageable memory to the device on a stream that somebody
+/// captures. A copy in a graph would read that memory when the graph is
+/// launched; what it has now is written as values.
+gradopt_status copyValues(Device &device, void *to, const void *from,
+                          size_t bytes, CUstream stream) {
+  constexpr size_t kMost = 4096, kWord = sizeof(uint32_t);
+  if (bytes > kMost || bytes % kWord || addressOf(to) % kWord)
+    return fail(GRADOPT_DEVICE_ERROR,
+                "cannot copy %zu bytes of the host to cuda:%d as part of a "
+                "graph, which would read them when it is launched: copy them "
+                "before the stream is captured",
+                bytes, device.number);
+  CUresult error = CUDA_SUCCESS;
+  for (size_t i = 0; i < bytes && error == CUDA_SUCCESS; i += kWord) {
+    uint32_t word;
+    std::memcpy(&word, static_cast<const char *>(from) + i, kWord);
+    error =
+        device.driver.cuMemsetD32Async(addressOf(to) + i, word, 1, stream);
+  }
+  return error == CUDA_SUCCESS
+             ? GRADOPT_OK
+             : failed(device.driver, error, "cannot copy %zu bytes on cuda:%d",
+                      bytes, device.number);
+}
+
 gradopt_status copy(Device &device, void *to, const void *from, size_t bytes,
                     CUstream stream) {
   const Driver &driver = device.driver;
@@ -58,6 +83,8 @@ gradopt_status copy(Device &device, void *to, const void *from, size_t bytes,
     error = find(driver, from, source);
   if (error != CUDA_SUCCESS)
     return failed(driver, error, "cannot find out where memory is");
+  if (source.isPageable && target.device >= 0 && isCaptured(driver, stream))
+    return copyValues(device, to, from, bytes, stream);
   if (target.device >= 0 && source.device >= 0 &&
       target.device != source.device) {
     Device *toDevice, *fromDevice;

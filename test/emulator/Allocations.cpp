@@ -222,8 +222,9 @@ CUresult copy(CUstream stream, CUdeviceptr to, CUdeviceptr from, size_t bytes,
   Memory &memory = Memory::get();
   bool toHost = !memory.isDevice(to), fromHost = !memory.isDevice(from);
   std::shared_ptr<std::vector<char>> staged;
-  if (fromHost && !isPinned(from)) {
-    // Pageable memory is read before the function returns.
+  if (fromHost && !isPinned(from) && !stream->graph) {
+    // Pageable memory is read before the function returns, or, as part of a
+    // graph, each time that the graph is launched.
     auto *bytesOf = reinterpret_cast<const char *>(from);
     staged = std::make_shared<std::vector<char>>(bytesOf, bytesOf + bytes);
   }
@@ -238,6 +239,28 @@ CUresult copy(CUstream stream, CUdeviceptr to, CUdeviceptr from, size_t bytes,
 }
 
 } // namespace
+
+API cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count,
+                     CUstream handle) {
+  Call call("cuMemsetD32Async", std::to_string(count));
+  CUstream stream;
+  if (CUresult error = call.needStream(handle, stream); error != CUDA_SUCCESS)
+    return error;
+  if (to % sizeof(value))
+    return CUDA_ERROR_INVALID_VALUE;
+  int device = stream->context->device;
+  auto run = [=]() -> Error {
+    std::string problem =
+        Memory::get().checkRange(to, count * sizeof(value), device);
+    if (!problem.empty())
+      return {CUDA_ERROR_ILLEGAL_ADDRESS, "memory that is set, " + problem};
+    std::fill_n(reinterpret_cast<unsigned *>(to), count, value);
+    return {};
+  };
+  enqueue(stream, Action{"memset", "set " + std::to_string(count),
+                         std::move(run)});
+  return CUDA_SUCCESS;
+}
 
 API cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t bytes,
                   CUstream handle) {

@@ -176,6 +176,34 @@ def test_waits_of_what_is_captured(
     cuda.unload(module)
 
 
+def test_numbers_of_the_host_are_values_of_a_graph(
+    cuda: Runtime, driver: Driver, image: programs.Image
+) -> None:
+    """A copy would read them when the graph is launched, and they may be gone by then."""
+    stream = stream_of(driver)
+    module = cuda.load(chain_bytes(image, 3))
+    x, y = cuda.allocate(BYTES, stream), cuda.allocate(BYTES, stream)
+    numbers, many = X + 0.5, np.zeros(1 << 10)
+    big = cuda.allocate(many.nbytes, stream)
+    cuda.synchronize(stream)
+    with driver:
+        driver.call("cuStreamBeginCapture_v2", stream, 0)
+        cuda.copy(x, numbers.ctypes.data, BYTES, stream)
+        message = "cannot copy 8192 bytes of the host to cuda:0 as part of a graph.*before the"
+        with pytest.raises(CudaError, match=message):
+            cuda.copy(big, many.ctypes.data, many.nbytes, stream)
+        with pytest.raises(CudaError, match="cannot copy 3 bytes of the host"):
+            cuda.copy(big, many.ctypes.data, 3, stream)
+        cuda.run(module, x, y, stream=stream)
+        graph = driver.end_capture(stream)
+        numbers[:] = np.nan
+        executable = driver.handle("cuGraphInstantiateWithFlags", graph, ctypes.c_uint64(0))
+        for _ in range(2):
+            driver.call("cuGraphLaunch", executable, stream)
+            np.testing.assert_array_equal(cuda.download(y, X, stream), X + 3.5)
+    cuda.unload(module)
+
+
 def test_reads_are_no_part_of_a_graph(cuda: Runtime, driver: Driver, image: programs.Image) -> None:
     program = CommandList([8], registers=1)
     program.add(READ, program.word(0), program.buffer(0), constant(8))

@@ -21,7 +21,6 @@ import gradopt as go
 import gradopt_runtime
 from gradopt import _gradopt
 from gradopt.command import main
-from gradopt.errors import UnsupportedError
 from gradopt_runtime.library import runtime
 
 MATRIX = np.random.default_rng(3).normal(size=(3, 3)) / 2
@@ -158,12 +157,6 @@ def test_several_signatures_and_checks(path: Path, load: Any) -> None:
         same(loaded(x.astype(float), np.int64(n - 1)), np.float64(2 * n - 2))
         with pytest.raises(IndexError, match=f"index {n} is out of bounds for axis 0"):
             loaded(x, np.int64(n))
-
-
-def test_code_for_gpus_is_refused(path: Path) -> None:
-    lowered = go.compile(parts, dynamic=ROWS).lower(*given(2))
-    with pytest.raises(UnsupportedError, match="for GPUs: dynamic= names a dimension of x"):
-        go.save(lowered, path, chips=["sm_80"])
 
 
 def test_rooms_that_no_call_has(path: Path) -> None:
@@ -394,21 +387,6 @@ def test_sizes_are_checked_before_anything_runs(path: Path, load: Any) -> None:
         path.write_bytes(rehashed(content))
         with pytest.raises(gradopt_runtime.BundleError, match=message):
             load(path)
-
-
-def test_sizes_beside_code_for_gpus_are_refused(path: Path, load: Any) -> None:
-    lowered = go.compile(lambda x, n: x * n).lower(np.ones((7, 3)), np.int64(1))
-    go.save(lowered, path, cpu=LEVEL, chips=["sm_80"])
-    content = bytearray(path.read_bytes())
-    text = record_of(content)[2]
-    # x and the result have two dimensions each; the last block is the sizes.
-    assert struct.unpack_from("4q", content, text - 32) == (-1,) * 4
-    load(path)
-    struct.pack_into("q", content, text - 32, 1)
-    path.write_bytes(rehashed(content))
-    message = "a program with sizes of calls has code for GPUs"
-    with pytest.raises(gradopt_runtime.BundleError, match=message):
-        load(path)
 
 
 @pytest.mark.parametrize("dims", [MOST, ROWS], ids=["most", "any"])

@@ -103,10 +103,14 @@ class Dynamic(NamedTuple):
 
     def open_names(self) -> frozenset[str]:
         """The names of sizes that have no largest value, and are numbers of rows only."""
+        return frozenset([name for name, axes in self.without_most().items() if axes == {0}])
+
+    def without_most(self) -> dict[str, set[int]]:
+        """The names of sizes that have no largest value, and along which axes they are."""
         places: dict[str, set[int]] = {}
         for _, _, said in self.arguments:
             _collect_axes(said, places)
-        return frozenset([name for name, axes in places.items() if axes == {0}])
+        return places
 
     def axes_of(self, structure: TreeDef) -> list[tuple[tuple[int, Dim], ...]]:
         """For each leaf of positional and named arguments its dimensions of such sizes."""

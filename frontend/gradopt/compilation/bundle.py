@@ -132,6 +132,23 @@ def _require_known_order(name: str, lowered: Lowered) -> None:
             )
 
 
+def _require_largest(
+    name: str, lowered: Lowered, sizes: Sequence[tuple[int, int, int]]
+) -> None:
+    """Raises where a size has no largest value, for which code for GPUs has memory."""
+    names = lowered.options.dynamic.without_most()
+    for array, axis, size in sizes:
+        dim = lowered.arguments[size].path.removeprefix("the size ")
+        if dim in names:
+            raise UnsupportedError(
+                f"{name} cannot be saved for GPUs: the size {dim!r} of dimension {axis} of "
+                f"{lowered.arguments[array].path} has no largest value, for which there is memory "
+                f"there; name one: gradopt.Dim({dim!r}, max=1000), or `{dim} <= 1000` in a "
+                "specification of gradopt-compile",
+                function_source(lowered.function),
+            )
+
+
 def _level(name: str) -> int:
     if name not in CPU_LEVELS:
         raise ArgumentError(f"no CPU level {name!r}; levels are {', '.join(CPU_LEVELS)}")
@@ -194,12 +211,8 @@ def program_code(
             "be saved"
         )
     sizes = argument_sizes(lowered.arguments)
-    if chips and sizes:
-        path = lowered.arguments[sizes[0][0]].path
-        raise UnsupportedError(
-            f"{name} cannot be saved for GPUs: dynamic= names a dimension of {path}",
-            function_source(lowered.function),
-        )
+    if chips:
+        _require_largest(name, lowered, sizes)
     arena, device_code = 0, b""
     if chips:
         try:
@@ -272,6 +285,7 @@ def _structure(lowered: Lowered) -> dict[str, Any]:
     positional, keywords = lowered.structure.children
     names = argument_names(lowered.function, len(positional.children))
     strides = [list(leaf.strides) for leaf in lowered.arguments] if lowered.has_strides else None
+    known = sorted({(count, size) for _, _, count, size in lowered.cuts if size >= 0})
     return {
         "positional": [
             [path, _tree(child)] for path, child in zip(names, positional.children, strict=True)
@@ -281,6 +295,7 @@ def _structure(lowered: Lowered) -> dict[str, Any]:
         },
         "result": _tree(lowered.result_tree),
         "weak": [i for i, leaf in enumerate(lowered.arguments) if leaf.weak],
+        **({"known": known} if known else {}),
         **({} if strides is None else {"strides": strides}),
     }
 

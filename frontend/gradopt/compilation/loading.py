@@ -33,7 +33,7 @@ from gradopt_runtime import (
     Signature,
     exception,
     functions,
-    raise_mismatch,
+    program_for,
 )
 
 _MAX_SPECIALIZATIONS = 256
@@ -124,12 +124,15 @@ class LoadedFunction(_gradopt.Dispatcher):
             leaves, structure = flatten(self._argument_trees(args, kwargs))
             if any(isinstance(leaf, Handle) for leaf in leaves):
                 return None
+            program = None
             values = [argument_leaf(leaf, "an argument") for leaf in leaves]
             if self._is_sized:
-                program, arrays = self._match(args, kwargs)
-                return _in_order(program.signature, structure, arrays)
+                program, values = self._match(args, kwargs)
             on_device = any(type(value) is DeviceArray for value in values)
-            return values, structure, wrapper_of(leaves) if on_device else None
+            wrapper = wrapper_of(leaves) if on_device else None
+            if program is not None:
+                return _in_order(program.signature, structure, values, wrapper)
+            return values, structure, wrapper
         except ArgumentTypeError:
             self._match(args, kwargs)  # Its message has the path.
             raise
@@ -146,16 +149,7 @@ class LoadedFunction(_gradopt.Dispatcher):
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[_Program, list[Any]]:
         """The program for these arguments, and what it takes."""
-        errors: list[Exception] = []
-        for program in self._programs:
-            signature = program.signature
-            try:
-                arrays = signature.arrays(signature.flatten(args, dict(kwargs)), adopt)
-            except (TypeError, ValueError) as error:
-                errors.append(error)
-                continue
-            return program, arrays
-        raise_mismatch(self.__name__, self.signatures, errors)
+        return program_for(self.__name__, self._programs, args, dict(kwargs), adopt, DeviceArray)
 
     def _argument_trees(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         numbers, names = self._static_argnums, self._static_argnames
@@ -178,6 +172,11 @@ class _Program:
         self.signature = signature
         self.arena_bytes = bundle.arena_bytes(number)
         self._report = _Report(name, tuple([leaf.path for leaf in signature.arguments]))
+
+    def runs(self, on_device: bool) -> bool:
+        """Whether there is code for where arguments are, so that they need not be copied."""
+        bundle, number = self._bundle, self._number
+        return bundle.has_cuda_code(number) if on_device else bundle.has_cpu_code(number)
 
     def executable(self, arguments: Sequence[Any]) -> _gradopt.Runnable:
         """The code for where the arguments are.
@@ -209,7 +208,8 @@ class _Program:
             )
         on = device_number(device) or 0
         load_cuda_libraries(on)
-        return bundle.device_executable(number, on, self._report, self._name)
+        known = list(self.signature.known.items())
+        return bundle.device_executable(number, on, self._report, self._name, known)
 
 
 def _rows_of(signatures: Sequence[Signature]) -> tuple[Any, Any] | None:
@@ -231,8 +231,8 @@ def _order_of(signature: Signature, structure: TreeDef, count: int) -> list[int]
 
 
 def _in_order(
-    signature: Signature, structure: TreeDef, arrays: Sequence[Any]
-) -> tuple[list[Any], TreeDef, None, list[bool]]:
+    signature: Signature, structure: TreeDef, arrays: Sequence[Any], wrapper: Any
+) -> tuple[list[Any], TreeDef, Any, list[bool]]:
     """What `_flatten` returns of the arrays that a program takes."""
     leaves: list[Any] = [None] * len(arrays)
     are_sized = [False] * len(arrays)
@@ -240,7 +240,7 @@ def _in_order(
     for place, array, leaf in zip(order, arrays, signature.arguments, strict=True):
         leaves[place] = array
         are_sized[place] = bool(leaf.sizes) and leaf.sizes[0] >= 0
-    return leaves, structure, None, are_sized
+    return leaves, structure, wrapper, are_sized
 
 
 def _make_static(value: Any, place: int | str) -> Static:
