@@ -43,8 +43,8 @@ struct gradopt_program {
   gradopt_status findRoom(void *const *arguments, int64_t &room) const;
 
   /// Bytes of an argument of a call with these, of whose sizes findRoom() has
-  /// nothing to say against, where sizes have largest values: an argument has no
-  /// more rows than the call has.
+  /// nothing to say against, where sizes have largest values: an argument has
+  /// no more rows than the call has.
   size_t argumentBytes(size_t i, void *const *arguments) const;
 
   /// Whether an argument is a size of others, which is on the host wherever

@@ -15,7 +15,12 @@ from jax.interpreters import ad, batching, mlir
 from gradopt.api import compile
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.compiled import Compiled
-from gradopt.transforms.pullbacks import is_float, pullback_of, pushforward_of
+from gradopt.transforms.pullbacks import (
+    is_float,
+    options_of_derivatives,
+    pullback_of,
+    pushforward_of,
+)
 
 
 def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -27,8 +32,10 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         options: as for `gradopt.compile`.
 
     Returns:
-        A function of JAX arrays. It runs on the host, by `jax.pure_callback`; `jax.vmap` calls it
-        for one example after the other. Forward and reverse mode may be nested.
+        A function of JAX arrays. JAX hands them over on the host, by `jax.pure_callback`, wherever
+        they are, and takes results there; with `device="cuda"` they are copied to the first GPU in
+        between. `jax.vmap` calls it for one example after the other. Forward and reverse mode may
+        be nested, and have the options of the function.
     """
     compiled = function if isinstance(function, Compiled) else compile(function, **options)
     flat: dict[TreeDef, _Flat] = {}
@@ -81,7 +88,8 @@ class _Flat:
         active = tuple(i for i, leaf in enumerate(leaves) if is_float(leaf))
         found = self._derivatives.get((make, active))
         if found is None:
-            inner = compile(make(self._compiled, self._tree, active))
+            function = make(self._compiled, self._tree, active)
+            inner = compile(function, **options_of_derivatives(self._compiled))
             count = len(active) if make is pushforward_of else len(self.float_results(leaves))
             tree = flatten(([0] * len(leaves), [0] * count))[1]
             found = self._derivatives[make, active] = _Flat(inner, tree)

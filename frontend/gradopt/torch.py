@@ -17,7 +17,7 @@ from gradopt.base.dtypes import is_bfloat16
 from gradopt.base.pytree import LEAF, TreeDef, flatten, leaf_paths
 from gradopt.compilation.compiled import Compiled
 from gradopt.errors import ArgumentTypeError, UnsupportedError
-from gradopt.transforms.pullbacks import pullback_of
+from gradopt.transforms.pullbacks import options_of_derivatives, pullback_of
 
 
 def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -51,7 +51,8 @@ def wrap(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
             # The same one for the same structure, or it would be compiled each time.
             key = (tree, active)
             if key not in pullbacks:
-                pullbacks[key] = wrap(pullback_of(compiled, tree, active))
+                function = pullback_of(compiled, tree, active)
+                pullbacks[key] = wrap(function, **options_of_derivatives(compiled))
             return pullbacks[key]
 
         made = _Call(compiled, pullback, leaves, tree, places, active)

@@ -227,7 +227,9 @@ class Function:
             OverflowError: the same.
             BundleError: running it failed.
         """
-        program, leaves = program_for(self.__name__, self._programs, args, kwargs, adopt, DeviceArray)
+        program, leaves = program_for(
+            self.__name__, self._programs, args, kwargs, adopt, DeviceArray
+        )
         results = program.run(self.__name__, leaves)
         given = program.signature.flatten(args, kwargs)
         wrap = wrapper_of(given) if any(type(x) is DeviceArray for x in results) else None

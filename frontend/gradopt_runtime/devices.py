@@ -435,9 +435,7 @@ class DeviceCall:
             copied = _Memory.allocate(self.device, size, self.stream)
             to, source, rank = copied.address, memory.address, len(shape)
             copy = runtime().gradopt_cuda_copy_first
-            check(
-                copy(self.device, to, source, itemsize, rank, *extents, _handle(self.stream))
-            )
+            check(copy(self.device, to, source, itemsize, rank, *extents, _handle(self.stream)))
             memory = copied
         return DeviceArray(memory, whole.dtype, shape)
 

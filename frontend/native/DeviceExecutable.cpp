@@ -119,7 +119,8 @@ DeviceExecutable::DeviceExecutable(gradopt_program *program, int32_t device,
         cuts.push_back({i, size_t(d), size_t(info.sizes[d]), -1});
   }
   for (nb::handle pair : known) {
-    auto count = nb::cast<size_t>(pair[0]), argument = nb::cast<size_t>(pair[1]);
+    auto count = nb::cast<size_t>(pair[0]),
+         argument = nb::cast<size_t>(pair[1]);
     if (argument >= args.size() || !isSize[argument])
       throw nb::value_error("an argument is no size");
     for (Cut &cut : cuts)

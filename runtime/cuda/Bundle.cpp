@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A program is loaded on a device when it is first called there: its code, and
-// the constants of the bundle, which are uploaded once. Arguments that are sizes
-// of others are on the host, where they are checked; a call copies them.
+// the constants of the bundle, which are uploaded once. Arguments that are
+// sizes of others are on the host, where they are checked; a call copies them.
 //
 //===----------------------------------------------------------------------===//
 

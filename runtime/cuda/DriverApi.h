@@ -221,8 +221,8 @@ inline void *const CU_LAUNCH_PARAM_BUFFER_SIZE = reinterpret_cast<void *>(2);
   F(cuMemFree_v2, (CUdeviceptr address))                                       \
   F(cuMemAllocHost_v2, (void **address, size_t bytes))                         \
   F(cuMemFreeHost, (void *address))                                            \
-  F(cuMemsetD32Async, (CUdeviceptr to, unsigned value, size_t count,           \
-                       CUstream stream))                                       \
+  F(cuMemsetD32Async,                                                          \
+    (CUdeviceptr to, unsigned value, size_t count, CUstream stream))           \
   F(cuMemcpyAsync,                                                             \
     (CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream))         \
   F(cuMemcpy3DAsync_v2, (const CUDA_MEMCPY3D *copy, CUstream stream))          \

@@ -65,8 +65,7 @@ gradopt_status copyValues(Device &device, void *to, const void *from,
   for (size_t i = 0; i < bytes && error == CUDA_SUCCESS; i += kWord) {
     uint32_t word;
     std::memcpy(&word, static_cast<const char *>(from) + i, kWord);
-    error =
-        device.driver.cuMemsetD32Async(addressOf(to) + i, word, 1, stream);
+    error = device.driver.cuMemsetD32Async(addressOf(to) + i, word, 1, stream);
   }
   return error == CUDA_SUCCESS
              ? GRADOPT_OK

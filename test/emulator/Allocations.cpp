@@ -257,8 +257,8 @@ API cuMemsetD32Async(CUdeviceptr to, unsigned value, size_t count,
     std::fill_n(reinterpret_cast<unsigned *>(to), count, value);
     return {};
   };
-  enqueue(stream, Action{"memset", "set " + std::to_string(count),
-                         std::move(run)});
+  enqueue(stream,
+          Action{"memset", "set " + std::to_string(count), std::move(run)});
   return CUDA_SUCCESS;
 }
 

@@ -261,7 +261,7 @@ def test_signatures_for_one_place_each(path: Path, load: Any) -> None:
     assert [bundle.has_cuda_code(number) for number in range(2)] == [False, True]
     loaded = load(path)
     same(loaded(np.ones(5)), np.full(5, 2.0))
-    with pytest.raises(ValueError, match="x is on cuda:0, but .* is machine code for the CPU"):
+    with pytest.raises(ValueError, match=r"x is on cuda:0, but .* is machine code for the CPU"):
         loaded(there(np.ones(5)))
 
 
@@ -273,7 +273,7 @@ def test_sizes_without_a_largest_value(path: Path, tmp_path: Path, capsys: Any) 
     columns = go.compile(lambda x: x * 2, dynamic={"x": {1: "k"}})
     for lowered, argument, size, axis in [
         (compiled.lower(*given(2)), "x", "n", 0),
-        (compiled.lower(*map(lambda a: go.asarray(a, device="cuda"), given(2))), "x", "n", 0),
+        (compiled.lower(*(go.asarray(a, device="cuda") for a in given(2))), "x", "n", 0),
         (columns.lower(np.ones((2, 3))), "x", "k", 1),
     ]:
         message = (
@@ -322,12 +322,12 @@ def test_sizes_that_a_call_cannot_have(saved: Path) -> None:
     ]:
         rows = np.array(n or 0, np.int64)
         addresses = (ctypes.c_void_p * 3)(64, 64, None if n is None else rows.ctypes.data)
-        for call in (
-            lambda: library.gradopt_program_call_cuda(program, 0, addresses, results, None),
-            lambda: library.gradopt_program_call(program, addresses, results),
+        for status in (
+            library.gradopt_program_call_cuda(program, 0, addresses, results, None),
+            library.gradopt_program_call(program, addresses, results),
         ):
-            assert call() == 1
-            assert library.gradopt_last_error() == words
+            assert status == 1
+        assert library.gradopt_last_error() == words
     library.gradopt_bundle_close(handle)
 
 

@@ -132,9 +132,7 @@ def _require_known_order(name: str, lowered: Lowered) -> None:
             )
 
 
-def _require_largest(
-    name: str, lowered: Lowered, sizes: Sequence[tuple[int, int, int]]
-) -> None:
+def _require_largest(name: str, lowered: Lowered, sizes: Sequence[tuple[int, int, int]]) -> None:
     """Raises where a size has no largest value, for which code for GPUs has memory."""
     names = lowered.options.dynamic.without_most()
     for array, axis, size in sizes:

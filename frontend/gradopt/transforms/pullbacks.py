@@ -11,6 +11,7 @@ import numpy as np
 from gradopt.base.dtypes import is_inexact
 from gradopt.base.pytree import TreeDef, flatten
 from gradopt.compilation.calling import rewritten_here
+from gradopt.compilation.compiled import Compiled
 from gradopt.transforms.jacobian_products import jvp, vjp
 
 
@@ -71,6 +72,13 @@ def _of_active(
         return [result for result in results if is_float(result)]
 
     return of_active
+
+
+def options_of_derivatives(compiled: Compiled) -> dict[str, Any]:
+    """The options of a compiled function that its derivatives are compiled with: where and how they
+    run, and nothing of single arguments."""
+    names = ("device", "fast_math", "num_threads", "progress", "cache", "capture", "checkpoint")
+    return {name: getattr(compiled.options, name) for name in names}
 
 
 def is_float(value: Any) -> bool:
