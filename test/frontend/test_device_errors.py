@@ -193,6 +193,27 @@ def test_no_driver(statement: str) -> None:
     )
 
 
+def test_libraries_that_cannot_be_used(emulator: Emulator) -> None:
+    """What programs looked for, and did without."""
+    setup = (
+        f"_gradopt.set_driver({str(emulator.path)!r}); "
+        "_gradopt.set_cublas('/nowhere/libcublas.so'); "
+        f"_gradopt.set_cufft({str(emulator.path)!r})"
+    )
+    statement = (
+        "print(go.devices()[1].problems); "
+        "x = go.asarray(np.ones((64, 64)), device='cuda'); "
+        "print(go.compile(lambda x: x @ x)(x).numpy()[0, 0]); "
+        "print(go.compile(lambda x: np.fft.fft(x))(x).numpy()[0, 0]); "
+        "print(*go.devices()[1].problems, sep='; ')"
+    )
+    said = message_of(statement, setup, GRADOPT_EMULATOR_FAIL="cufftCreate:7:0").splitlines()
+    assert said[:3] == ["()", "64.0", "(64+0j)"]
+    blas, fourier = said[3].split("; ")
+    assert blas.startswith("cuBLAS cannot be used: /nowhere/libcublas.so: ")
+    assert fourier == "cuFFT does not work on cuda:0: cufftCreate returned CUFFT_SETUP_FAILED (7)"
+
+
 def test_an_error_of_a_kernel_names_the_program(emulator: Emulator) -> None:
     setup = f"_gradopt.set_driver({str(emulator.path)!r})"
     kernel = (
