@@ -131,6 +131,7 @@ def test_devices_that_are_not_there(emulator: Emulator) -> None:
 
 def test_memory_is_given_back(emulator: Emulator, cuda: Driver) -> None:
     go.asarray(X, device="cuda").numpy()
+    gc.collect()  # What other tests left.
     emulator.record()
     made = go.asarray(np.ones(1000), device="cuda")
     del made

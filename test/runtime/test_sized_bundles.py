@@ -389,11 +389,13 @@ def test_sizes_are_checked_before_anything_runs(path: Path, load: Any) -> None:
             load(path)
 
 
-@pytest.mark.parametrize("dims", [MOST, ROWS], ids=["most", "any"])
-def test_damaged_bundles_are_errors(path: Path, dims: Any) -> None:
+@pytest.mark.parametrize(
+    ("dims", "chips"), [(MOST, []), (ROWS, []), (MOST, ["sm_80"])], ids=["most", "any", "gpu"]
+)
+def test_damaged_bundles_are_errors(path: Path, dims: Any, chips: list[str]) -> None:
     """Truncated, or with other numbers in the record, and the hash that belongs to them. What is
     opened all the same is asked for the memory of a call, and not run."""
-    go.save(go.compile(parts, dynamic=dims).lower(*given(2)), path, cpu=LEVEL)
+    go.save(go.compile(parts, dynamic=dims).lower(*given(2)), path, cpu=LEVEL, chips=chips)
     whole = path.read_bytes()
     begin, dimensions, text = record_of(whole)
     library = runtime()
