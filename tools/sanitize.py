@@ -33,6 +33,7 @@ TESTS = [
     "test/runtime/test_cuda_products.py",
     "test/runtime/test_cuda_streams.py",
     "test/runtime/test_cuda_driver.py",
+    "test/runtime/test_cuda_factorizations.py",
     "test/runtime/test_device_program.py",
     "test/runtime/test_codegen.py",
     "test/runtime/test_steady_state.py",
