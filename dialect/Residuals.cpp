@@ -159,6 +159,10 @@ SmallVector<unsigned> Residuals::chooseRestored(Block &primal, Block &linear,
   return restored;
 }
 
+bool Residuals::needNothing(Block &primal, Block &linear, Given given) {
+  return Residuals(primal, linear, std::move(given), {}).cut({}, {}).empty();
+}
+
 namespace {
 
 /// An op without regions, by what it computes of which leaders.

@@ -56,6 +56,9 @@ public:
                                               Given given,
                                               ArrayRef<Updated> arrays);
 
+  /// Whether linear code needs nothing that has to be stored.
+  static bool needNothing(Block &primal, Block &linear, Given given);
+
   /// What is computed in all iterations alike is moved out of the loop.
   Residuals(Block &primal, Block &linear, Given given);
 

@@ -353,9 +353,26 @@ bool ResidualStore::keepsTapes(Operation *loop) const {
   return keepsAll(loop) && !isBounded;
 }
 
+/// Whether the linear part of a loop follows from the counter and from values
+/// outside.
+static bool needsNothing(scf::ForOp op, scf::ForOp linear) {
+  bool hasInner = op.getBody()
+                      ->walk([](Operation *inner) {
+                        return inner->getNumRegions() ? WalkResult::interrupt()
+                                                      : WalkResult::advance();
+                      })
+                      .wasInterrupted();
+  SmallVector<unsigned> stackOf;
+  return !hasInner && Residuals::needNothing(
+                          *op.getBody(), *linear.getBody(),
+                          describe(op, linear.getInductionVar(), stackOf));
+}
+
 LogicalResult grad::storeFor(scf::ForOp op, scf::ForOp linear,
                              ResidualStore &store) {
   std::optional<int64_t> trips = getMaxTripCount(op);
+  if (!trips && !op->hasAttr(kCheckpoint) && needsNothing(op, linear))
+    return success(succeeded(storeAll(op, linear, /*length=*/0, store)));
   if (trips ? op->hasAttr(kCheckpoint) && !keepsAll(op) : !store.keepsTapes(op))
     return replayFor(op, linear, store);
   int64_t length = trips ? std::max<int64_t>(*trips, 1) : 0;

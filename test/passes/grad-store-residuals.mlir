@@ -86,3 +86,39 @@ func.func @branch(%x: tensor<4xf64>, %c: i1, %g: tensor<4xf64>) -> tensor<4xf64>
   } : (tensor<4xf64>) -> tensor<4xf64>
   return %dx : tensor<4xf64>
 }
+
+// -----
+
+// A loop with any number of iterations whose linear part needs the counter and
+// what is outside alone: nothing is stored, and nothing runs again.
+// CHECK-LABEL: func.func @nothing(
+// CHECK: scf.for
+// CHECK: grad.transposed
+// CHECK: scf.for
+// CHECK-NOT: scf.for
+// CHECK: return
+func.func @nothing(%x: tensor<100xf64>, %n: index, %g: tensor<f64>) -> (tensor<f64>, tensor<f64>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %zero) -> (tensor<f64>) {
+    %word = arith.index_cast %i : index to i64
+    %at = tensor.from_elements %word : tensor<i64>
+    %part = grad.dynamic_slice %x[%at], sizes = [1] : tensor<100xf64> -> tensor<1xf64>
+    %element = grad.reshape %part, shape = [] : tensor<1xf64> -> tensor<f64>
+    grad.keep[distinct[0]<>] %element : tensor<f64>
+    %b = grad.add %a, %element : tensor<f64>
+    scf.yield %b : tensor<f64>
+  } {grad.linear_part = distinct[1]<>}
+  %dx = grad.transposed(%g) {
+  ^bb0(%t: tensor<f64>):
+    %0 = scf.for %i = %c0 to %n step %c1 iter_args(%d = %zero) -> (tensor<f64>) {
+      %element = grad.kept[distinct[0]<>] : tensor<f64>
+      %1 = grad.multiply %t, %element : tensor<f64>
+      %2 = grad.add %d, %1 : tensor<f64>
+      scf.yield %2 : tensor<f64>
+    } {grad.part_of = distinct[1]<>}
+    grad.yield %0 : tensor<f64>
+  } : (tensor<f64>) -> tensor<f64>
+  return %r, %dx : tensor<f64>, tensor<f64>
+}
