@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialect/AnyOrder.h"
 #include "dialect/BlockOrder.h"
 #include "dialect/ControlFlow.h"
 #include "dialect/GradDialect.h"
@@ -94,6 +95,26 @@ static void useBeforeUpdates(Block &block) {
     useBefore(update, order, rewriter);
 }
 
+/// Lets a number that is `first` with something added in each iteration be
+/// added up in any order, as the order of the linear loop means nothing.
+static void addInAnyOrder(Value next, Value first) {
+  auto type = dyn_cast<RankedTensorType>(first.getType());
+  if (!type || type.getRank() != 0 || !isa<FloatType>(type.getElementType()))
+    return;
+  SmallVector<Operation *> sums;
+  while (next != first) {
+    auto sum = next.getDefiningOp<AddOp>();
+    if (!sum || !next.hasOneUse())
+      return;
+    sums.push_back(sum);
+    next = sum.getLhs();
+  }
+  if (!first.hasOneUse())
+    return;
+  for (Operation *sum : sums)
+    sum->setAttr(kAnyOrder, UnitAttr::get(sum->getContext()));
+}
+
 Value grad::createMirror(OpBuilder &builder, scf::ForOp op) {
   Location loc = op.getLoc();
   Value begin = op.getLowerBound(), step = op.getStep();
@@ -163,6 +184,10 @@ LogicalResult grad::transposeFor(scf::ForOp op, TransposeContext &context) {
     llvm::append_range(yielded, cotangentsOf(outside, context));
     llvm::append_range(yielded, next.take_back(backward));
     scf::YieldOp::create(builder, loc, yielded);
+    for (auto [sum, first] :
+         llvm::zip_equal(ArrayRef(yielded).slice(count, outside.size()),
+                         carried.slice(count, outside.size())))
+      addInAnyOrder(sum, first);
     mergeRestored(*reversed.getBody());
     useBeforeUpdates(*reversed.getBody());
   }

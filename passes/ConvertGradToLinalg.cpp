@@ -19,12 +19,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/ConvertGradToLinalg.h"
+#include "dialect/AnyOrder.h"
 #include "dialect/DeadOps.h"
 #include "dialect/Foreign.h"
 #include "dialect/GradSpectra.h"
 #include "dialect/Scalar.h"
 #include "dialect/SpecialFunction.h"
-#include "passes/AnyOrder.h"
 #include "passes/DropSigns.h"
 #include "passes/Passes.h"
 

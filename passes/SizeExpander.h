@@ -13,9 +13,9 @@
 #ifndef GRADOPT_PASSES_SIZEEXPANDER_H
 #define GRADOPT_PASSES_SIZEEXPANDER_H
 
+#include "dialect/AnyOrder.h"
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
-#include "passes/AnyOrder.h"
 #include "passes/SizedTensors.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

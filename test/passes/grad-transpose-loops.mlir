@@ -1,7 +1,7 @@
 // RUN: gradopt %s --grad-transpose --canonicalize -split-input-file -verify-diagnostics | FileCheck %s
 
 // Backwards, with coefficients of the mirrored counter; the cotangent of a value
-// from outside is summed up in the loop.
+// from outside is summed up in the loop, in whatever order.
 // CHECK-LABEL: func.func @loop
 // CHECK-SAME: %[[X:.*]]: tensor<f64>, %[[S:.*]]: tensor<5xf64>, %[[G:.*]]: tensor<f64>
 func.func @loop(%x: tensor<f64>, %s: tensor<5xf64>, %g: tensor<f64>) -> tensor<f64> {
@@ -17,7 +17,7 @@ func.func @loop(%x: tensor<f64>, %s: tensor<5xf64>, %g: tensor<f64>) -> tensor<f
   // CHECK: %[[V:.*]] = grad.dynamic_slice %[[S]][%[[N]]]
   // CHECK: %[[Y:.*]] = grad.reshape %[[V]]
   // CHECK: %[[P:.*]] = grad.multiply %[[CT]], %[[Y]]
-  // CHECK: %[[NEXT:.*]] = grad.add %[[SUM]], %[[P]]
+  // CHECK: %[[NEXT:.*]] = grad.add %[[SUM]], %[[P]] {grad.any_order}
   // CHECK: %[[Q:.*]] = grad.multiply %[[CT]], %[[X]]
   // CHECK: scf.yield %[[Q]], %[[NEXT]]
   // CHECK: return %[[R]]#1

@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef GRADOPT_PASSES_ANYORDER_H
-#define GRADOPT_PASSES_ANYORDER_H
+#ifndef GRADOPT_DIALECT_ANYORDER_H
+#define GRADOPT_DIALECT_ANYORDER_H
 
 #include "llvm/ADT/StringRef.h"
 
@@ -18,4 +18,4 @@ inline constexpr llvm::StringLiteral kAnyOrder = "grad.any_order";
 
 } // namespace mlir::grad
 
-#endif // GRADOPT_PASSES_ANYORDER_H
+#endif // GRADOPT_DIALECT_ANYORDER_H
