@@ -271,7 +271,8 @@ static void captureScalars(linalg::GenericOp op) {
   op.setIndexingMapsAttr(Builder(op.getContext()).getAffineMapArrayAttr(maps));
 }
 
-/// insert_slice of a scalar, or of one element of a tensor => insert of it.
+/// insert_slice of a scalar, of one element of a tensor, or of a number that
+/// fills one => insert of it.
 static void writeElement(tensor::InsertSliceOp op) {
   Value source = skipReshapes(op.getSource());
   if (!hasOneElement(source))
@@ -280,6 +281,10 @@ static void writeElement(tensor::InsertSliceOp op) {
   Value element;
   if (auto made = source.getDefiningOp<tensor::FromElementsOp>()) {
     element = made.getElements().front();
+  } else if (auto fill = source.getDefiningOp<linalg::FillOp>();
+             fill &&
+             fill.value().getType() == getElementTypeOrSelf(op.getDest())) {
+    element = fill.value();
   } else if (auto slice = source.getDefiningOp<tensor::ExtractSliceOp>()) {
     // Read here, and not behind what is written to the tensor until then.
     OpBuilder before(slice);

@@ -191,3 +191,23 @@ func.func @one_element(%x: tensor<4xf64>, %y: f64, %n: index) -> tensor<4xf64> {
   }
   return %r : tensor<4xf64>
 }
+
+// -----
+
+// A number that fills a tensor of one element is written as it is.
+// CHECK-LABEL: func.func @filled
+// CHECK-SAME: %[[X:.*]]: tensor<4xf64>, %[[Y:.*]]: f64
+// CHECK: scf.for %[[I:.*]] = {{.*}} iter_args(%[[A:.*]] = %[[X]])
+// CHECK-NEXT: %[[NEW:.*]] = tensor.insert %[[Y]] into %[[A]][%[[I]]]
+// CHECK-NEXT: scf.yield %[[NEW]]
+func.func @filled(%x: tensor<4xf64>, %y: f64, %n: index) -> tensor<4xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %e = tensor.empty() : tensor<1xf64>
+  %0 = linalg.fill ins(%y : f64) outs(%e : tensor<1xf64>) -> tensor<1xf64>
+  %r = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> tensor<4xf64> {
+    %1 = tensor.insert_slice %0 into %a[%i] [1] [1] : tensor<1xf64> into tensor<4xf64>
+    scf.yield %1 : tensor<4xf64>
+  }
+  return %r : tensor<4xf64>
+}
