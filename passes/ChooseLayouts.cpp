@@ -26,6 +26,7 @@
 
 #include "dialect/GradDialect.h"
 #include "dialect/Rules.h"
+#include "passes/LoopAccesses.h"
 #include "passes/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -61,19 +62,6 @@ static constexpr size_t kMostValues = 512;
 
 static ArrayRef<int64_t> shapeOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape();
-}
-
-static bool isSlice(Operation *op) { return isa<SliceOp, DynamicSliceOp>(op); }
-
-static bool isPartUpdate(Operation *op) {
-  return isa<UpdateSliceOp, DynamicUpdateSliceOp, AddSliceOp,
-             DynamicAddSliceOp>(op);
-}
-
-/// What a slice takes out of the array, its first operand, or an update puts
-/// into it.
-static Value getPart(Operation *op) {
-  return isSlice(op) ? op->getResult(0) : op->getOperand(1);
 }
 
 /// The elements, if all are one constant.
@@ -307,6 +295,9 @@ double LaidOutArray::countLines(Operation *access,
   ArrayRef<int64_t> sizes = shapeOf(part).take_back(rank);
   double elements = cast<RankedTensorType>(part.getType()).getNumElements();
   double inner = std::clamp<int64_t>(sizes[order.back()], 1, kLineElements);
+  int64_t before = shapeOf(part).size() - rank;
+  if (std::optional<Direction> direction = findDirection(access))
+    inner = direction->dimension - before == order.back() ? kLineElements : 1;
   return countRuns(access) * elements *
          (1 / inner + (isReshape(order, sizes) ? 0 : kCopy));
 }
@@ -534,6 +525,11 @@ private:
     if (sizes.empty() || sizes.back() != 1 || !type.hasStaticShape() ||
         type.getShape().back() == 1 || type.getNumElements() < kLeastElements)
       return std::nullopt;
+    int64_t rank = sizes.size();
+    if (std::optional<Direction> direction = findDirection(op))
+      return direction->dimension + 1 < rank
+                 ? std::optional(rank - direction->dimension)
+                 : std::nullopt;
     const auto *first =
         llvm::find_if(sizes, [](int64_t size) { return size > 1; });
     if (first == sizes.end())

@@ -17,6 +17,7 @@
 #include "dialect/Updates.h"
 #include "passes/Passes.h"
 #include "passes/ScaledValues.h"
+#include "passes/SplitSums.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -125,6 +126,7 @@ struct GradPlaceSlices : grad::impl::GradPlaceSlicesBase<GradPlaceSlices> {
       place(collectChain(last));
     getOperation().walk([&](DynamicAddSliceOp op) { replaceZeros(op); });
     getOperation().walk([&](DynamicAddSliceOp op) { addFirst(op); });
+    splitSums(getOperation());
   }
 
 private:

@@ -87,6 +87,30 @@ def GradPlaceSlices : Pass<"grad-place-slices", "::mlir::func::FuncOp"> {
     %0 = grad.dynamic_add_slice %x, %b[%i_1]
     %1 = grad.dynamic_update_slice %0, %zeros[%i]
     ```
+    An innermost loop that adds to an array in two places, of which one moves
+    forwards and the other one backwards, as for `y[i] + a * y[n - i]`, becomes
+    two. In one, no iteration could begin before the one before has ended, as
+    these places may meet:
+
+    ```mlir
+    %r = scf.for %i = ... iter_args(%s = %zeros) {
+      %0 = grad.dynamic_add_slice %s, %u[%n_i]
+      %1 = grad.dynamic_add_slice %0, %v[%i]
+      scf.yield %1
+    }
+    ```
+    =>
+    ```mlir
+    %q = scf.for %i = ... iter_args(%s = %zeros) {
+      %1 = grad.dynamic_add_slice %s, %v[%i]
+      scf.yield %1
+    }
+    %r = scf.for %i = ... iter_args(%s = %q) {
+      %0 = grad.dynamic_add_slice %s, %u[%n_i]
+      scf.yield %0
+    }
+    ```
+    Both loops compute what they need of the summands.
   }];
   let dependentDialects = ["::mlir::grad::GradDialect",
                            "::mlir::tensor::TensorDialect"];
@@ -172,6 +196,8 @@ def GradChooseLayouts : Pass<"grad-choose-layouts", "::mlir::func::FuncOp"> {
       ...
       %b = grad.dynamic_update_slice %a, %d[%j, %0]
     ```
+    Loops whose iterations access one element each, of such a column, count as
+    one that reads or writes it.
   }];
   let dependentDialects = ["::mlir::grad::GradDialect",
                            "::mlir::tensor::TensorDialect"];

@@ -161,3 +161,65 @@ func.func @as_it_is(%x: tensor<40x30xf64>, %y: tensor<8x8xf64>) -> (tensor<30x1x
   }
   return %r, %once, %few : tensor<30x1xf64>, tensor<40x30xf64>, tensor<8x1xf64>
 }
+
+// -----
+
+// A loop over the elements of a column, from the last one to the first, goes
+// along a row as well; that the loop around it goes along rows counts less.
+// CHECK-LABEL: func.func @elements(
+// CHECK-SAME: %[[X:.*]]: tensor<40x30xf64>
+// CHECK: %[[XT:.*]] = grad.transpose %[[X]], permutation = [1, 0]
+// CHECK: scf.for %[[I:.*]] = %c0 to %c300
+// CHECK: %[[J:.*]] = tensor.from_elements
+// CHECK: scf.for
+// CHECK: %[[K:.*]] = grad.subtract
+// CHECK: grad.dynamic_slice %[[XT]][%[[J]], %[[K]]], sizes = [1, 1]
+func.func @elements(%x: tensor<40x30xf64>, %last: tensor<i64>) -> tensor<f64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c300 = arith.constant 300 : index
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %r = scf.for %i = %c0 to %c300 step %c1 iter_args(%a = %zero) -> tensor<f64> {
+    %outer = arith.index_cast %i : index to i64
+    %j = tensor.from_elements %outer : tensor<i64>
+    %n = arith.addi %i, %c1 : index
+    %s = scf.for %m = %c0 to %n step %c1 iter_args(%b = %a) -> tensor<f64> {
+      %inner = arith.index_cast %m : index to i64
+      %number = tensor.from_elements %inner : tensor<i64>
+      %k = grad.subtract %last, %number : tensor<i64>
+      %0 = grad.dynamic_slice %x[%k, %j], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+      %1 = grad.reshape %0, shape = [] : tensor<1x1xf64> -> tensor<f64>
+      %2 = grad.add %b, %1 : tensor<f64>
+      scf.yield %2 : tensor<f64>
+    }
+    scf.yield %s : tensor<f64>
+  }
+  return %r : tensor<f64>
+}
+
+// -----
+
+// Elements along rows stay where they are, and so do those of which the loop
+// does not tell where they are.
+// CHECK-LABEL: func.func @stay(
+// CHECK-NOT: grad.transpose
+// CHECK: return
+func.func @stay(%x: tensor<40x30xf64>, %places: tensor<30xi64>, %at: tensor<i64>) -> tensor<f64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c30 = arith.constant 30 : index
+  %zero = grad.constant dense<0.0> : tensor<f64>
+  %r = scf.for %m = %c0 to %c30 step %c1 iter_args(%b = %zero) -> tensor<f64> {
+    %inner = arith.index_cast %m : index to i64
+    %k = tensor.from_elements %inner : tensor<i64>
+    %0 = grad.dynamic_slice %x[%at, %k], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+    %1 = grad.dynamic_slice %places[%k], sizes = [1] : tensor<30xi64> -> tensor<1xi64>
+    %place = grad.reshape %1, shape = [] : tensor<1xi64> -> tensor<i64>
+    %2 = grad.dynamic_slice %x[%place, %at], sizes = [1, 1] : tensor<40x30xf64> -> tensor<1x1xf64>
+    %3 = grad.add %0, %2 : tensor<1x1xf64>
+    %4 = grad.reshape %3, shape = [] : tensor<1x1xf64> -> tensor<f64>
+    %5 = grad.add %b, %4 : tensor<f64>
+    scf.yield %5 : tensor<f64>
+  }
+  return %r : tensor<f64>
+}
