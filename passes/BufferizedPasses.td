@@ -62,6 +62,24 @@ def GradCarryInPlace : Pass<"grad-carry-in-place", "::mlir::func::FuncOp"> {
     allocation, and a `tensor.insert_slice` at the end of the iteration writes
     the new value over the old one. Branches write to one tensor, and while
     loops pass on their tensors in the same places.
+
+    A loop that fills a tensor which is inserted into another one behind it, and
+    is of no other use, writes to the other one:
+
+    ```mlir
+    %e = tensor.empty() : tensor<4xf64>
+    %r = scf.for %j ... iter_args(%t = %e) -> tensor<4xf64> {
+      %0 = tensor.insert %x into %t[%j] : tensor<4xf64>
+      scf.yield %0 : tensor<4xf64>
+    }
+    %u = tensor.insert_slice %r into %s[%i, 0] [1, 4] [1, 1]
+    // becomes
+    %u = scf.for %j ... iter_args(%t = %s) -> tensor<9x4xf64> {
+      %0 = tensor.insert %x into %t[%i, %j] : tensor<9x4xf64>
+      scf.yield %0 : tensor<9x4xf64>
+    }
+    ```
+    Only what it fills is written then, which may be less than all of it.
   }];
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
                            "::mlir::scf::SCFDialect",

@@ -10,7 +10,8 @@
 /// came in. Outer loops and branches first:
 ///
 ///  1. A while loop hands its tensors from the condition to the body in the
-///     places in which they are carried.
+///     places in which they are carried. A loop that fills what is inserted
+///     behind it fills it there.
 ///  2. At the end of an iteration, each next tensor is written to the carried
 ///     one, unless it is an update of that in place; insertions wait for all
 ///     reads of what they overwrite, or these read copies of parts. What may be
@@ -392,6 +393,114 @@ static void joinBranches(Operation *op) {
 }
 
 //===----------------------------------------------------------------------===//
+// Parts that loops write
+//===----------------------------------------------------------------------===//
+
+/// The insertions by which an iteration makes `next` of `first`, of which
+/// nobody reads anything; none if something else happens to it.
+static SmallVector<Operation *> findInsertions(Value next, Value first) {
+  SmallVector<Operation *> insertions;
+  while (next != first) {
+    auto op = next.getDefiningOp<DestinationStyleOpInterface>();
+    if (!isa_and_nonnull<tensor::InsertOp, tensor::InsertSliceOp>(
+            op.getOperation()) ||
+        !next.hasOneUse())
+      return {};
+    insertions.push_back(op);
+    next = op.getDpsInits().front();
+  }
+  return first.hasOneUse() ? insertions : SmallVector<Operation *>();
+}
+
+/// Whether `op` puts its source into a part without gaps.
+static bool hasUnitStrides(tensor::InsertSliceOp op) {
+  return llvm::all_of(op.getMixedStrides(), [](OpFoldResult stride) {
+    return isConstantIntValue(stride, 1);
+  });
+}
+
+/// A loop fills a tensor that begins with nothing, and which is inserted into
+/// another one behind it => it carries the other one, and writes to the part.
+/// What it does not fill is not copied then.
+static void fillPart(tensor::InsertSliceOp insertion) {
+  auto source = dyn_cast<OpResult>(insertion.getSource());
+  auto loop = source ? dyn_cast<scf::ForOp>(source.getOwner()) : nullptr;
+  Value whole = insertion.getDest();
+  if (!loop || loop->getBlock() != insertion->getBlock() ||
+      !source.hasOneUse() || !isAvailable(whole, loop) ||
+      !hasUnitStrides(insertion) ||
+      !loop.getTiedLoopInit(source)->get().getDefiningOp<tensor::EmptyOp>() ||
+      !llvm::all_of(insertion->getOperands().drop_front(2),
+                    [&](Value offset) { return isAvailable(offset, loop); }))
+    return;
+  for (Value version = whole; version; version = getPrevious(version))
+    if (!version.hasOneUse())
+      return;
+  BlockArgument carried = loop.getTiedLoopRegionIterArg(source);
+  SmallVector<Operation *> insertions = findInsertions(
+      loop.getYieldedValues()[source.getResultNumber()], carried);
+  auto isPart = [](Operation *op) {
+    auto slice = dyn_cast<tensor::InsertSliceOp>(op);
+    return !slice || hasUnitStrides(slice);
+  };
+  if (insertions.empty() || !llvm::all_of(insertions, isPart))
+    return;
+
+  llvm::SmallBitVector dropped = insertion.getDroppedDims();
+  SmallVector<OpFoldResult> begins = insertion.getMixedOffsets();
+  // Where the part is in the other tensor, given where it is in this one.
+  auto place = [&](OpBuilder &builder, Location loc,
+                   ArrayRef<OpFoldResult> inner) {
+    SmallVector<OpFoldResult> places;
+    const auto *next = inner.begin();
+    for (auto [d, begin] : llvm::enumerate(begins)) {
+      if (dropped.test(d)) {
+        places.push_back(begin);
+      } else if (OpFoldResult offset = *next++; isConstantIntValue(begin, 0)) {
+        places.push_back(offset);
+      } else {
+        auto toValue = [&](OpFoldResult index) {
+          return getValueOrCreateConstantIndexOp(builder, loc, index);
+        };
+        Value a = toValue(begin), b = toValue(offset);
+        places.push_back(builder.createOrFold<arith::AddIOp>(loc, a, b));
+      }
+    }
+    return places;
+  };
+  for (Operation *op : insertions) {
+    OpBuilder builder(op);
+    Location loc = op->getLoc();
+    op->getResult(0).setType(whole.getType());
+    if (auto element = dyn_cast<tensor::InsertOp>(op)) {
+      SmallVector<OpFoldResult> inner(element.getIndices().begin(),
+                                      element.getIndices().end());
+      element.getIndicesMutable().assign(getValueOrCreateConstantIndexOp(
+          builder, loc, place(builder, loc, inner)));
+      continue;
+    }
+    auto slice = cast<tensor::InsertSliceOp>(op);
+    SmallVector<OpFoldResult> sizes;
+    SmallVector<OpFoldResult> innerSizes = slice.getMixedSizes();
+    const auto *next = innerSizes.begin();
+    for (size_t d = 0; d < begins.size(); ++d)
+      sizes.push_back(dropped.test(d) ? builder.getIndexAttr(1) : *next++);
+    SmallVector<OpFoldResult> strides(sizes.size(), builder.getIndexAttr(1));
+    auto moved = tensor::InsertSliceOp::create(
+        builder, loc, slice.getSource(), slice.getDest(),
+        place(builder, loc, slice.getMixedOffsets()), sizes, strides);
+    moved.getResult().setType(cast<RankedTensorType>(whole.getType()));
+    slice.replaceAllUsesWith(moved.getResult());
+    slice.erase();
+  }
+  carried.setType(whole.getType());
+  loop.getTiedLoopInit(source)->set(whole);
+  source.setType(whole.getType());
+  insertion.replaceAllUsesWith(source);
+  insertion.erase();
+}
+
+//===----------------------------------------------------------------------===//
 // Computing in place
 //===----------------------------------------------------------------------===//
 
@@ -600,6 +709,12 @@ struct GradCarryInPlace : grad::impl::GradCarryInPlaceBase<GradCarryInPlace> {
     getOperation().walk([](scf::WhileOp loop) {
       if (!passesOnTensors(loop))
         passOnTensors(loop);
+    });
+    // Those of outer loops first: what they carry is a part of others, too.
+    getOperation().walk<WalkOrder::PreOrder>([](Block *block) {
+      for (auto op :
+           llvm::make_early_inc_range(block->getOps<tensor::InsertSliceOp>()))
+        fillPart(op);
     });
     SmallVector<Operation *> ops;
     getOperation().walk<WalkOrder::PreOrder>([&](Operation *op) {

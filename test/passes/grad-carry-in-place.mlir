@@ -792,3 +792,70 @@ func.func @chain_that_waits(%x: tensor<6xf64>, %u: tensor<1xf64>, %n: index) -> 
   }
   return %r : tensor<6xf64>
 }
+
+// -----
+
+// What a loop fills is filled where it is kept, in two loops, too.
+// CHECK-LABEL: func.func @kept
+// CHECK-SAME: %[[X:.*]]: tensor<6xf64>, %[[N:.*]]: index, %[[Y:.*]]: tensor<2xf64>
+// CHECK: scf.for %[[I:.*]] = {{.*}} iter_args(%[[S:.*]] = %{{.*}}) -> (tensor<3x4x6xf64>)
+// CHECK: scf.for %[[J:.*]] = {{.*}} iter_args(%[[T:.*]] = %[[S]]) -> (tensor<3x4x6xf64>)
+// CHECK-NEXT: %[[U:.*]] = tensor.insert_slice %[[Y]] into %[[T]][%[[I]], %[[J]], 4] [1, 1, 2] [1, 1, 1]
+// CHECK: %[[V:.*]] = scf.for %[[K:.*]] = {{.*}} iter_args(%[[W:.*]] = %[[U]]) -> (tensor<3x4x6xf64>)
+// CHECK-NEXT: %[[E:.*]] = tensor.extract %[[X]][%[[K]]]
+// CHECK-NEXT: %[[P:.*]] = tensor.insert %[[E]] into %[[W]][%[[I]], %[[J]], %[[K]]]
+// CHECK-NEXT: scf.yield %[[P]]
+// CHECK: scf.yield %[[V]]
+// BUFFER-LABEL: func.func @kept
+// BUFFER: memref.alloc() : memref<3x4x6xf64>
+// BUFFER-NOT: memref.alloc
+// BUFFER: memref.store %{{.*}}, %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}] : memref<3x4x6xf64>
+// BUFFER-NOT: memref.copy
+// BUFFER: return
+func.func @kept(%x: tensor<6xf64>, %n: index, %y: tensor<2xf64>) -> tensor<3x4x6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %c4 = arith.constant 4 : index
+  %all = tensor.empty() : tensor<3x4x6xf64>
+  %r = scf.for %i = %c0 to %c3 step %c1 iter_args(%s = %all) -> tensor<3x4x6xf64> {
+    %e = tensor.empty() : tensor<4x6xf64>
+    %0 = scf.for %j = %c0 to %c4 step %c1 iter_args(%t = %e) -> tensor<4x6xf64> {
+      %4 = tensor.insert_slice %y into %t[%j, 4] [1, 2] [1, 1] : tensor<2xf64> into tensor<4x6xf64>
+      %f = tensor.empty() : tensor<6xf64>
+      %1 = scf.for %k = %c0 to %n step %c1 iter_args(%u = %f) -> tensor<6xf64> {
+        %2 = tensor.extract %x[%k] : tensor<6xf64>
+        %3 = tensor.insert %2 into %u[%k] : tensor<6xf64>
+        scf.yield %3 : tensor<6xf64>
+      }
+      %5 = tensor.insert_slice %1 into %4[%j, 0] [1, 6] [1, 1] : tensor<6xf64> into tensor<4x6xf64>
+      scf.yield %5 : tensor<4x6xf64>
+    }
+    %6 = tensor.insert_slice %0 into %s[%i, 0, 0] [1, 4, 6] [1, 1, 1] : tensor<4x6xf64> into tensor<3x4x6xf64>
+    scf.yield %6 : tensor<3x4x6xf64>
+  }
+  return %r : tensor<3x4x6xf64>
+}
+
+// -----
+
+// What the loop reads of the other tensor is not to be overwritten before.
+// CHECK-LABEL: func.func @read
+// CHECK: scf.for {{.*}} iter_args(%[[S:.*]] = %{{.*}}) -> (tensor<3x6xf64>)
+// CHECK: scf.for {{.*}} -> (tensor<6xf64>)
+func.func @read(%x: tensor<3x6xf64>, %n: index, %m: index) -> tensor<3x6xf64> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c3 = arith.constant 3 : index
+  %r = scf.for %i = %c0 to %c3 step %c1 iter_args(%s = %x) -> tensor<3x6xf64> {
+    %e = tensor.empty() : tensor<6xf64>
+    %0 = scf.for %k = %c0 to %n step %c1 iter_args(%u = %e) -> tensor<6xf64> {
+      %2 = tensor.extract %s[%m, %k] : tensor<3x6xf64>
+      %3 = tensor.insert %2 into %u[%k] : tensor<6xf64>
+      scf.yield %3 : tensor<6xf64>
+    }
+    %1 = tensor.insert_slice %0 into %s[%i, 0] [1, 6] [1, 1] : tensor<6xf64> into tensor<3x6xf64>
+    scf.yield %1 : tensor<3x6xf64>
+  }
+  return %r : tensor<3x6xf64>
+}
