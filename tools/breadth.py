@@ -67,27 +67,35 @@ def outcomes_of_distribution(name: str, distribution: Any) -> Iterator[str]:
     """What comes of all methods of a distribution, as functions of their floats together."""
     shapes = _SHAPES[name]
     is_discrete = hasattr(distribution, "pmf")
+    # Numbers of things are constants.
+    floats = [i for i, shape in enumerate(shapes) if isinstance(shape, float)]
     places = distribution.ppf(PROBABILITIES, *shapes)
     for method in MASSES if is_discrete else METHODS:
         start = PROBABILITIES if method == "ppf" else places
-        is_fixed = is_discrete and method != "ppf"  # Of places that are integers.
-        # Numbers of things are constants, too.
-        floats = [i for i, shape in enumerate(shapes) if isinstance(shape, float)]
-        leading = 0 if is_fixed and floats else len(start)
-        dtype = np.int64 if is_fixed and not floats else np.float64
+        function, x = _of_floats(getattr(distribution, method), start, shapes, floats, is_discrete)
+        yield f"{method}: {outcome(Probe(function, (x,)), function(x.copy()))}"
 
-        def call(x: Any, method: str = method, start: Any = start, leading: int = leading) -> Any:
-            given = list(shapes)
-            for k, place in enumerate(floats):
-                given[place] = x[leading + k]
-            at = x[:leading] if leading else start
-            further = () if is_discrete else (x[-2], x[-1])
-            return getattr(distribution, method)(at, *given, *further)
 
-        parts = [start[:leading], np.array([shapes[i] for i in floats])]
-        parts += [] if is_discrete else [np.array([0.0, 1.0])]
-        x = np.concatenate(parts).astype(dtype)
-        yield f"{method}: {outcome(Probe(call, (x,)), call(x.copy()))}"
+def _of_floats(
+    function: Any, start: Any, shapes: Any, floats: list[int], is_discrete: bool
+) -> tuple[Callable[[Any], Any], Any]:
+    """A method as a function of one array: its places, shapes, location and scale, and this."""
+    has_places = not is_discrete or not floats
+    leading = len(start) if has_places else 0
+
+    def call(x: Any) -> Any:
+        given = list(shapes)
+        for k, place in enumerate(floats):
+            given[place] = x[leading + k]
+        further = () if is_discrete else (x[-2], x[-1])
+        return function(x[:leading] if has_places else start, *given, *further)
+
+    if is_discrete and not floats:
+        is_probability = start is PROBABILITIES
+        return call, start if is_probability else start.astype(np.int64)
+    parts = [start[:leading], np.array([shapes[i] for i in floats], np.float64)]
+    parts += [] if is_discrete else [np.array([0.0, 1.0])]
+    return call, np.concatenate(parts)
 
 
 def is_good(result: str) -> bool:

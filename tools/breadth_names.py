@@ -108,19 +108,15 @@ MASSES = ("pmf", "logpmf", "cdf", "logcdf", "sf", "ppf")
 X = np.array([0.7, 0.2, 0.9, 0.4])
 Y = np.array([0.13, 0.3, 0.62, 0.85])
 S = np.array([[2.0, 0.3, 0.1], [0.3, 1.5, 0.2], [0.1, 0.2, 1.0]])
-I = np.array([3, 1, 2, 5])
 Call = tuple[Callable[[Any], Any], np.ndarray[Any, Any]]
 
+_OF_VECTORS = """
+    all any argmax argmin argsort conj conjugate copy cumprod cumsum flatten max mean min nonzero
+    prod ravel round squeeze std sum transpose var
+"""
 _METHODS_OF_ARRAYS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    **{
-        name: (X, ())
-        for name in (
-            *("all", "any", "argmax", "argmin", "argsort", "conj", "conjugate", "copy", "cumprod"),
-            *("cumsum", "flatten", "max", "mean", "min", "nonzero", "prod", "ravel", "round"),
-            *("squeeze", "std", "sum", "transpose", "var"),
-        )
-    },
-    **{name: (S, ()) for name in ("diagonal", "trace")},
+    **dict.fromkeys(_OF_VECTORS.split(), (X, ())),
+    **dict.fromkeys(("diagonal", "trace"), (S, ())),
     "argpartition": (X, (2,)),
     "astype": (X, (np.complex128,)),
     "choose": (np.array([0, 1, 1, 0]), ([X, Y],)),
@@ -210,9 +206,7 @@ CALLS: dict[str, list[Call]] = {
     "numpy.linalg.multi_dot": [(lambda x: np.linalg.multi_dot([x, S, x[:, :1]]), S)],
     # Orders are constants: there is no derivative in them.
     **{
-        f"scipy.special.{name}": [
-            (lambda x, name=name, n=n: getattr(scipy.special, name)(n, x), X)
-        ]
+        f"scipy.special.{name}": [(lambda x, name=name, n=n: getattr(scipy.special, name)(n, x), X)]
         for name, n in (
             *(("jn", 2), ("jv", 1.3), ("jve", 1.3), ("yn", 2), ("yv", 1.3), ("yve", 1.3)),
             *(("iv", 1.3), ("ive", 1.3), ("kn", 2), ("kv", 1.3), ("kve", 1.3), ("expn", 2)),
@@ -228,9 +222,11 @@ CALLS: dict[str, list[Call]] = {
     "scipy.stats.wishart": [(lambda x: scipy.stats.wishart.logpdf(x @ x.T, 4.5, x.T @ x), S)],
     "scipy.integrate.solve_ivp": [
         (
-            lambda x, method=method: scipy.integrate.solve_ivp(
-                lambda t, y: -y * t, (0.0, 1.0), x, method, [0.5, 1.0], rtol=1e-6, atol=1e-8
-            ).y,
+            lambda x, method=method: (
+                scipy.integrate.solve_ivp(
+                    lambda t, y: -y * t, (0.0, 1.0), x, method, [0.5, 1.0], rtol=1e-6, atol=1e-8
+                ).y
+            ),
             X,
         )
         for method in ("RK45", "DOP853", "Radau")

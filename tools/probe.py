@@ -4,6 +4,7 @@
     .venv/bin/python tools/probe.py                 # a summary
     .venv/bin/python tools/probe.py --table         # each function, too
     .venv/bin/python tools/probe.py numpy.linalg    # of one namespace
+    .venv/bin/python tools/probe.py scipy.stats.t   # of one function
     .venv/bin/python tools/probe.py --docs          # writes these to docs/functions.md
 
 A function is called with the first of some simple arguments that NumPy takes, in a compiled
@@ -106,6 +107,7 @@ for _prefix in ("poly", "cheb", "leg", "herm", "herme", "lag"):
 _FLOAT = np.dtype(np.float64)
 _Q = np.array([0.41, 0.33, 0.52, 0.18, 0.77])
 _GRID = np.array([0.0, 0.3, 0.7, 1.1, 1.6])
+_WAVE = np.sin(2.1 * np.arange(12.0)) + 0.1 * np.arange(12.0)
 _SOS = np.array([[0.2, 0.3, 0.1, 1.0, -0.4, 0.1]])
 _BOOLEANS = ("dice", "rogerstanimoto", "russellrao", "sokalsneath", "yule")
 
@@ -247,6 +249,38 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
             *("struve", "modstruve"),
         )
     },
+    "scipy.ndimage.distance_transform_edt": (1 - np.eye(3),),
+    "scipy.signal.argrelextrema": (_X, np.greater),
+    "scipy.stats.kstest": (_Y, "uniform", (), 20, "greater"),
+    "scipy.stats.ks_1samp": (_Y, scipy.stats.uniform.cdf, (), "greater"),
+    "scipy.signal.peak_prominences": (_WAVE, [2, 5]),
+    "scipy.signal.peak_widths": (_WAVE, [2, 5]),
+    "scipy.signal.sos2zpk": (_SOS,),
+    "scipy.special.bdtrik": (_X * 0.5 + 0.5, _X + 4, 0.4),
+    "scipy.special.bdtrin": (2, _X, 0.4),
+    "scipy.special.btdtria": (_X, _Y + 1, 0.6),
+    "scipy.special.btdtrib": (_X + 1, _Y, 0.6),
+    "scipy.special.nbdtrik": (_X * 0.5 + 0.5, _X + 1, 0.4),
+    "scipy.special.nbdtrin": (2, _X, 0.4),
+    "scipy.special.ndtri_exp": (-_X,),
+    "scipy.special.ncfdtr": (_X + 1, 3, 0.5, _Y),
+    "scipy.special.pdtrik": (_X * 0.5 + 0.5, _Y * 0.3),
+    "scipy.special.smirnov": (3, _Y),
+    "scipy.special.smirnovi": (3, _X),
+    "scipy.special.stdtridf": (_Y * 0.2 + 0.6, 1.5),
+    "scipy.stats.boxcox": (_X, 0.4),
+    "scipy.stats.yeojohnson": (_X, 0.4),
+    "scipy.stats.boxcox_llf": (np.array(0.4), _X),
+    "scipy.stats.yeojohnson_llf": (np.array(0.4), _X),
+    "scipy.stats.differential_entropy": (_WAVE,),
+    "scipy.stats.friedmanchisquare": (_X, _Y, _X * _Y),
+    "scipy.stats.kurtosistest": (_WAVE,),
+    "scipy.stats.normaltest": (_WAVE,),
+    "scipy.stats.percentileofscore": (_X, 0.5),
+    "scipy.stats.pointbiserialr": (_HOT * 1.0, _Y),
+    "scipy.stats.skewtest": (_WAVE,),
+    "scipy.stats.trim1": (_Q, 0.3),
+    "scipy.stats.trimboth": (_Q, 0.3),
     # The places must stay on the simplex.
     "scipy.stats.dirichlet": ((0.2, 0.3, 0.5), np.array([1.4, 2.1, 0.9])),
     "scipy.stats.f_oneway": (_X, _Y, _Q),
@@ -295,7 +329,7 @@ def functions(namespace: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The public functions of a module."""
     module = importlib.import_module(namespace)
     names = getattr(module, "__all__", dir(module))
-    for name in sorted(names):
+    for name in sorted(set(names)):
         value = getattr(module, name)
         is_function = callable(value) and (not isinstance(value, type) or name in _CALLED)
         if is_function and not name.startswith("_") and name not in _NO_NUMERICS:
@@ -320,6 +354,8 @@ def returning(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda a: (function(a)[0], np.abs(function(a)[1]))  # Signs are free.
     if name == "rq":
         return lambda a: tuple(np.abs(part) for part in function(a))  # Signs are free.
+    if name in ("trim1", "trimboth"):
+        return lambda *args: np.sort(function(*args))  # SciPy does not state the order.
     if name not in _IN_PLACE:
         return function
 
@@ -542,6 +578,76 @@ def section(rows: Sequence[str], missing: Sequence[str], summary: str) -> str:
     return "\n".join(lines).strip()
 
 
+_ROW = re.compile(r"^\| `(\w+)` \|")
+_SUMMARY = re.compile(r"(\d+) of (\d+) .*supported, (\d+) with derivatives")
+
+
+class Page:
+    """A section of the page, to which what came of some functions is added.
+
+    Attributes:
+        rows: the rows of what is supported, by name.
+        missing: the names of what is not.
+        known: of how many functions `supported` are, without those that are made of constants.
+        differentiated: how many have derivatives.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        lines = text.splitlines()
+        found = {match[1]: line for line in lines if (match := _ROW.match(line))}
+        self.rows: dict[str, str] = found
+        last = [line for line in lines if line.startswith("Not supported")]
+        self.missing = set(re.findall(r"`(\w+)`", last[0])) if last else set[str]()
+        numbers = _SUMMARY.match(text)
+        self.supported, self.known, self.differentiated = (
+            (int(numbers[1]), int(numbers[2]), int(numbers[3])) if numbers else (0, 0, 0)
+        )
+
+    def add(self, name: str, result: str, text: str | None) -> None:
+        """Takes what came of a function, and its row if it is supported."""
+        was_row, was_missing = name in self.rows, name in self.missing
+        was_constant = was_row and self.rows[name].endswith("| no arrays |")
+        was_differentiated = was_row and self.rows[name].startswith(f"| `{name}` | yes")
+        self.rows.pop(name, None)
+        self.missing.discard(name)
+        self.supported -= was_row and not was_constant
+        self.known -= (was_row or was_missing) and not was_constant
+        self.differentiated -= was_differentiated
+        if text is not None:
+            self.rows[name] = text
+        elif result != "no arguments":
+            self.missing.add(name)
+        is_counted = result not in ("no arguments", "made of constants")
+        self.known += is_counted
+        self.supported += is_counted and text is not None
+        self.differentiated += result == "value and gradient"
+
+    @property
+    def summary(self) -> str:
+        """How many functions are supported."""
+        return (
+            f"{self.supported} of {self.known} ({100 * self.supported / max(self.known, 1):.0f} %)"
+        )
+
+    def text(self) -> str:
+        """The section."""
+        summary = f"{self.summary} are supported, {self.differentiated} with derivatives."
+        return section(
+            [self.rows[name] for name in sorted(self.rows)], sorted(self.missing), summary
+        )
+
+
+def probed(namespace: str, name: str, function: Callable[..., Any]) -> tuple[str, Probe | None]:
+    """What came of a function, and what was called."""
+    function = returning(name, function)
+    found = call_of(namespace, name, function)
+    if found is None:
+        return "no arguments", None
+    args, expected = found
+    probe = Probe(function, args)
+    return outcome(probe, expected), probe
+
+
 def main() -> int:
     """Probes the namespaces of the command line; the status says whether there was a fault."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -551,38 +657,30 @@ def main() -> int:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     is_faulty = False
-    sections: dict[str, str] = {}
-    for namespace in arguments.namespaces:
+    old = sections_of(_PAGE.read_text()) if _PAGE.exists() else {}
+    pages: dict[str, Page] = {}
+    for asked in arguments.namespaces:
+        is_whole = asked in NAMESPACES
+        namespace = asked if is_whole else asked.rpartition(".")[0]
+        every = functions(namespace)
+        chosen = [pair for pair in every if is_whole or asked == f"{namespace}.{pair[0]}"]
+        before = Page() if is_whole else Page(old.get(namespace, ""))
+        page = pages[namespace] = before if is_whole else pages.get(namespace, before)
         counts: Counter[str] = Counter()
-        rows: list[str] = []
-        missing: list[str] = []
-        for name, function in functions(namespace):
-            function = returning(name, function)
-            found = call_of(namespace, name, function)
-            if found is None:
-                counts["no arguments"] += 1
-                result = "no arguments"
-            else:
-                args, expected = found
-                probe = Probe(function, args)
-                result = outcome(probe, expected)
-                counts[result.partition(":")[0]] += 1
-                if result.startswith(("value", "made")):
-                    rows += [row(name, probe, result)] if arguments.docs else []
-                else:
-                    missing.append(name)
+        for name, function in chosen:
+            result, probe = probed(namespace, name, function)
+            counts[result.partition(":")[0]] += 1
+            is_good = probe is not None and result.startswith(("value", "made"))
+            text = row(name, probe, result) if is_good and arguments.docs else None
+            page.add(name, result, text if arguments.docs else "" if is_good else None)
             is_fault = result.startswith(("internal", "wrong"))
             is_faulty |= is_fault
-            if arguments.table or is_fault:
+            if arguments.table or is_fault or not is_whole:
                 print(f"{namespace}.{name:24} {result}", flush=True)
-        known = sum(counts.values()) - counts["no arguments"] - counts["made of constants"]
-        good = counts["value"] + counts["value and gradient"] + counts["value, no gradient"]
-        summary = f"{good} of {known} ({100 * good / max(known, 1):.0f} %)"
-        print(f"{namespace}: {summary}: {dict(counts)}", flush=True)
-        text = f"{summary} are supported, {counts['value and gradient']} with derivatives."
-        sections[namespace] = section(rows, missing, text)
+        if is_whole:
+            print(f"{namespace}: {page.summary}: {dict(counts)}", flush=True)
     if arguments.docs:
-        write_page(sections)
+        write_page({namespace: page.text() for namespace, page in pages.items()})
     return int(is_faulty)
 
 

@@ -73,3 +73,19 @@ def test_the_list_names_what_there_is() -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 assert callable(getattr(importlib.import_module(module), last)), name
+
+
+def test_the_page_keeps_what_is_not_probed_again() -> None:
+    """The sections of docs/functions.md are read and written as they are, and one row changes."""
+    sections = probe.sections_of(probe._PAGE.read_text())
+    for text in sections.values():
+        assert probe.Page(text).text() == text
+    page = probe.Page(sections["numpy"])
+    before = (page.supported, page.known, page.differentiated)
+    page.add("sort", "wrong value", None)
+    assert (page.supported, page.known, page.differentiated) == tuple(
+        n - k for n, k in zip(before, (1, 0, 1), strict=True)
+    )
+    assert "`sort`" in page.text().splitlines()[-1]
+    page.add("sort", "value and gradient", "| `sort` | yes | yes | yes | yes |  |")
+    assert page.text() == sections["numpy"]
