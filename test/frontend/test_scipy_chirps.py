@@ -113,3 +113,13 @@ def test_what_is_refused() -> None:
         go.compile(lambda d: fft.fht(X, d, 0.5))(0.1)
     with pytest.raises(ShapeError, match="array of samples"):
         fft.fht(1.0, 0.1, 0.5)
+
+
+def test_options_of_periodograms_by_place() -> None:
+    """As SciPy takes them, with a warning."""
+    options = (True, "normalize", WEIGHTS, True)
+    with pytest.warns(DeprecationWarning, match="positional"):
+        want = scipy.signal.lombscargle(TIMES, SAMPLES, RATES, *options)
+    np.testing.assert_allclose(signal.lombscargle(TIMES, SAMPLES, RATES, *options), want, 1e-10)
+    compiled = go.compile(lambda y: scipy.signal.lombscargle(TIMES, y, RATES, *options))
+    np.testing.assert_allclose(compiled(SAMPLES), want, 1e-10)

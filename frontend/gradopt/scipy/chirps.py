@@ -176,7 +176,6 @@ def lombscargle(
     x: Any,
     y: Any,
     freqs: Any,
-    *,
     precenter: bool = False,
     normalize: bool | str = False,
     weights: Any = None,

@@ -42,11 +42,28 @@ from gradopt.scipy.filter_design import lp2bp_zpk as lp2bp_zpk
 from gradopt.scipy.filter_design import lp2bs_zpk as lp2bs_zpk
 from gradopt.scipy.filter_design import lp2hp_zpk as lp2hp_zpk
 from gradopt.scipy.filter_design import lp2lp_zpk as lp2lp_zpk
+from gradopt.scipy.filter_forms import bilinear as bilinear
+from gradopt.scipy.filter_forms import hilbert2 as hilbert2
+from gradopt.scipy.filter_forms import lfiltic as lfiltic
+from gradopt.scipy.filter_forms import lp2bp as lp2bp
+from gradopt.scipy.filter_forms import lp2bs as lp2bs
+from gradopt.scipy.filter_forms import lp2hp as lp2hp
+from gradopt.scipy.filter_forms import lp2lp as lp2lp
+from gradopt.scipy.filter_forms import minimum_phase as minimum_phase
+from gradopt.scipy.filter_forms import sos2zpk as sos2zpk
+from gradopt.scipy.filter_forms import tf2ss as tf2ss
+from gradopt.scipy.filter_forms import vectorstrength as vectorstrength
 from gradopt.scipy.filters import detrend as detrend
 from gradopt.scipy.filters import lfilter as lfilter
 from gradopt.scipy.filters import savgol_coeffs as savgol_coeffs
 from gradopt.scipy.filters import savgol_filter as savgol_filter
 from gradopt.scipy.filters import sosfilt as sosfilt
+from gradopt.scipy.peaks import argrelextrema as argrelextrema
+from gradopt.scipy.peaks import argrelmax as argrelmax
+from gradopt.scipy.peaks import argrelmin as argrelmin
+from gradopt.scipy.peaks import find_peaks as find_peaks
+from gradopt.scipy.peaks import peak_prominences as peak_prominences
+from gradopt.scipy.peaks import peak_widths as peak_widths
 from gradopt.scipy.rates import decimate as decimate
 from gradopt.scipy.rates import medfilt as medfilt
 from gradopt.scipy.rates import medfilt2d as medfilt2d
@@ -82,7 +99,11 @@ from gradopt.scipy.two_way import upfirdn as upfirdn
 from gradopt.scipy.windows import get_window as get_window
 
 __all__ = [
+    "argrelextrema",
+    "argrelmax",
+    "argrelmin",
     "bessel",
+    "bilinear",
     "bilinear_zpk",
     "butter",
     "cheby1",
@@ -103,6 +124,7 @@ __all__ = [
     "ellip",
     "fftconvolve",
     "filtfilt",
+    "find_peaks",
     "firwin",
     "freqs",
     "freqs_zpk",
@@ -112,20 +134,29 @@ __all__ = [
     "get_window",
     "group_delay",
     "hilbert",
+    "hilbert2",
     "iirfilter",
     "iirnotch",
     "iirpeak",
     "istft",
     "lfilter",
     "lfilter_zi",
+    "lfiltic",
     "lombscargle",
+    "lp2bp",
     "lp2bp_zpk",
+    "lp2bs",
     "lp2bs_zpk",
+    "lp2hp",
     "lp2hp_zpk",
+    "lp2lp",
     "lp2lp_zpk",
     "medfilt",
     "medfilt2d",
+    "minimum_phase",
     "oaconvolve",
+    "peak_prominences",
+    "peak_widths",
     "periodogram",
     "resample",
     "resample_poly",
@@ -133,6 +164,7 @@ __all__ = [
     "savgol_filter",
     "sawtooth",
     "sos2tf",
+    "sos2zpk",
     "sosfilt",
     "sosfilt_zi",
     "sosfiltfilt",
@@ -140,9 +172,11 @@ __all__ = [
     "spectrogram",
     "square",
     "stft",
+    "tf2ss",
     "tf2zpk",
     "unit_impulse",
     "upfirdn",
+    "vectorstrength",
     "welch",
     "wiener",
     "zoom_fft",
