@@ -308,3 +308,64 @@ def test_ufuncs_are_there_under_both_names() -> None:
             getattr(gs, name)
     ends = np.array([np.inf, -np.inf, 0.0])
     np.testing.assert_array_equal(go.compile(sp.erfi)(ends), ends)
+
+
+P, Q = np.array([0.1, 0.35, 0.6, 0.95]), np.array([0.5, 0.6, 0.7, 0.95])
+T = np.array([0.4, 0.9, 1.7, 3.0])
+# Probabilities and parameters of distributions: operands, and those without derivatives.
+OF_DISTRIBUTIONS: dict[str, tuple[tuple[Any, ...], tuple[int, ...]]] = {
+    "kolmogorov": ((T,), ()),
+    "kolmogi": ((P,), ()),
+    "smirnov": ((np.array([3.0, 5, 10, 2]), np.array([0.1, 0.3, 0.6, 0.9])), (0,)),
+    "smirnovi": ((np.array([3.0, 5, 10, 2]), P), (0,)),
+    "chndtr": ((T, T + 1, T / 2), ()),
+    "ncfdtr": ((T + 1, T + 2, T / 2, T), ()),
+    "nctdtr": ((T + 1, T - 1, T - 0.5), ()),
+    "btdtria": ((P, T, P[::-1].copy()), ()),
+    "btdtrib": ((T, P, P[::-1].copy()), ()),
+    "gdtrib": ((T, P, T + 1), ()),
+    "chdtriv": ((P, T), ()),
+    "pdtrik": ((Q, T / 3), ()),
+    "nbdtrik": ((Q, T + 1, np.full(4, 0.4)), ()),
+    "nbdtrin": ((T, P, np.full(4, 0.4)), ()),
+    "bdtrik": ((Q, T + 3, np.full(4, 0.4)), ()),
+    "bdtrin": ((T, P, np.full(4, 0.4)), ()),
+    "stdtridf": ((np.array([0.6, 0.7, 0.8, 0.95]), np.array([0.5, 0.7, 1.2, 4.0])), ()),
+    "wrightomega": ((np.array([-3.0, 0.9, 1.1, 5.0, 100.0]),), ()),
+    "ndtri_exp": ((np.array([-0.005, -0.5, -4.9, -5.1, -50.0]),), ()),
+    "itj0y0": ((T,), ()),
+}
+
+
+@pytest.mark.parametrize("name", OF_DISTRIBUTIONS)
+def test_probabilities_and_parameters(name: str) -> None:
+    args, fixed = OF_DISTRIBUTIONS[name]
+    function = getattr(sp, name)
+    for got, want in zip(
+        parts(go.compile(lambda *x: function(*x))(*args)), parts(function(*args)), strict=True
+    ):
+        np.testing.assert_allclose(got, want, 2e-11)
+
+    def loss(*x: Any) -> Any:
+        return sum(np.sum(np.tanh(part / 9)) for part in parts(function(*x)))
+
+    active = tuple([i for i in range(len(args)) if i not in fixed])
+    go.gradcheck(loss, args, argnums=active, rtol=1e-4)
+    if len(args) < 3:
+        go.gradcheck(loss, args, argnums=active, order=2, rtol=1e-4)
+
+
+def test_ends_of_probabilities() -> None:
+    ends = np.array([-0.5, 0.0, 1e-300, 0.03, 0.82, 1.0, 2.0, 40.0, np.inf, np.nan])
+    for name in ("kolmogorov", "wrightomega", "ndtri_exp"):
+        function = getattr(sp, name)
+        got = go.compile(lambda x, f=function: f(x))(-ends if name == "ndtri_exp" else ends)
+        want = function(-ends if name == "ndtri_exp" else ends)
+        np.testing.assert_allclose(got, want, 1e-12)
+    wrong = np.array([-0.1, 1.5, np.nan])
+    for name in ("kolmogi", "chdtriv", "btdtria"):
+        function = getattr(sp, name)
+        args = [wrong, *[np.full(3, 0.4)] * (function.nin - 1)]
+        assert np.isnan(go.compile(lambda *x, f=function: f(*x))(*args)).all()
+    single = go.compile(lambda x: sp.kolmogorov(x))(T.astype(np.float32))
+    assert single.dtype == np.float32

@@ -88,6 +88,7 @@ FURTHER_UFUNCS = [
     ),
     "gradopt.scipy.carlson",
     "gradopt.scipy.faddeeva",
+    "gradopt.scipy.inverses",
 ]
 # Those that take complex numbers, of one operand; and the module that adds them.
 COMPLEX_UFUNCS: dict[str, Callable[[Value], Value]] = {}
