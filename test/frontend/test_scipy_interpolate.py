@@ -381,3 +381,25 @@ def test_surfaces() -> None:
         interpolate.RectBivariateSpline(x, y, z, s=0.5)
     with pytest.raises(ShapeError, match=r"z must have shape \(6, 5\)"):
         interpolate.RectBivariateSpline(x, y, z.T)
+
+
+@pytest.mark.parametrize("name", ["krogh_interpolate", "barycentric_interpolate"])
+def test_several_derivatives_of_a_polynomial(name: str) -> None:
+    places, values = np.array([0.0, 0.4, 1.1, 1.5, 2.0]), RNG.normal(size=(5, 2))
+    at, orders = np.array([0.3, 1.7]), [0, 2, 1]
+    theirs = getattr(scipy.interpolate, name)
+    want = theirs(places, values, at, der=orders)
+    got = getattr(interpolate, name)(places, values, at, der=orders)
+    np.testing.assert_allclose(got, want, 1e-10, 1e-12)
+    compiled = go.compile(lambda y: theirs(places, y, at, der=orders))
+    np.testing.assert_allclose(compiled(values), want, 1e-10, 1e-12)
+    go.gradcheck(
+        lambda y, x: np.sum(theirs(places, y, x, der=orders) ** 2), (values, at), argnums=(0, 1)
+    )
+
+
+def test_nothing_is_nearest_to_what_is_not_finite() -> None:
+    points, values = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]]), np.arange(1.0, 5)
+    at = np.array([[np.nan, 0], [np.inf, 0], [0, -np.inf], [0.9, 0.1]])
+    found = go.compile(lambda v: scipy.interpolate.griddata(points, v, at, "nearest"))(values)
+    np.testing.assert_array_equal(found, [np.nan, np.nan, np.nan, 2])

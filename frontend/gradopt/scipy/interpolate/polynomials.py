@@ -260,13 +260,20 @@ def krogh_interpolate(xi: Any, yi: Any, x: Any, der: Any = 0, axis: int = 0) -> 
     Args:
         xi, yi, axis: as there.
         x: places.
-        der: the order of a derivative.
+        der: the order of a derivative; or several, which are an axis in front.
 
     Raises:
         ArgumentError: `der` is negative, or equal places do not follow each other.
         ShapeError: the shapes do not go together.
     """
-    return KroghInterpolator(xi, yi, axis).derivative(x, der)
+    return _derivatives(KroghInterpolator(xi, yi, axis), x, der)
+
+
+def _derivatives(polynomial: _Polynomial, x: Any, der: Any) -> Any:
+    """The derivative of an order, or those of several, stacked."""
+    if np.ndim(der) == 0:
+        return polynomial.derivative(x, der)
+    return np.stack([polynomial.derivative(x, order) for order in der])
 
 
 @hide_frames
@@ -278,10 +285,10 @@ def barycentric_interpolate(
     Args:
         xi, yi, axis, rng: as there.
         x: places.
-        der: the order of a derivative.
+        der: the order of a derivative; or several, which are an axis in front.
 
     Raises:
         ArgumentError: `der` is negative.
         ShapeError: the shapes do not go together.
     """
-    return BarycentricInterpolator(xi, yi, axis, rng=rng).derivative(x, der)
+    return _derivatives(BarycentricInterpolator(xi, yi, axis, rng=rng), x, der)

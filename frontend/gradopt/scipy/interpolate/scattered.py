@@ -40,7 +40,8 @@ def griddata(
 ) -> Any:
     """Values between samples at scattered points.
 
-    There are derivatives in the samples and, unless it is "nearest", in the places.
+    There are derivatives in the samples and, unless it is "nearest", in the places. What is nearest
+    to a place that is not finite is NaN.
 
     Args:
         points: of shape (n, d), or d arrays of shape (n,); numbers that are known.
@@ -146,7 +147,7 @@ def _nearest(points: Any, scale: Any, values: Any, *xi: Any) -> Any:
     x = _places(xi, known.shape[-1])
     distances = np.sum((x[..., None, :] / unit - known) ** 2, axis=-1)
     found = v[np.argmin(distances, axis=-1)]
-    is_known = np.ravel(~np.any(np.isnan(x), axis=-1))
+    is_known = np.ravel(np.all(np.isfinite(x), axis=-1))
     flat = found.reshape(-1, *v.shape[1:])
     return traced(np.where(along(is_known, flat), flat, np.nan).reshape(found.shape))
 

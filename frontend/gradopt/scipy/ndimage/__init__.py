@@ -62,6 +62,13 @@ from gradopt.scipy.ndimage.morphology import (
     rank_filter,
     white_tophat,
 )
+from gradopt.scipy.ndimage.objects import (
+    distance_transform_edt,
+    extrema,
+    label,
+    maximum_position,
+    minimum_position,
+)
 
 __all__ = [
     "affine_transform",
@@ -77,6 +84,8 @@ __all__ = [
     "convolve1d",
     "correlate",
     "correlate1d",
+    "distance_transform_edt",
+    "extrema",
     "fourier_gaussian",
     "fourier_shift",
     "fourier_uniform",
@@ -89,17 +98,20 @@ __all__ = [
     "grey_dilation",
     "grey_erosion",
     "grey_opening",
+    "label",
     "laplace",
     "map_coordinates",
     "maximum",
     "maximum_filter",
     "maximum_filter1d",
+    "maximum_position",
     "mean",
     "median",
     "median_filter",
     "minimum",
     "minimum_filter",
     "minimum_filter1d",
+    "minimum_position",
     "morphological_gradient",
     "morphological_laplace",
     "percentile_filter",
