@@ -273,6 +273,8 @@ _FITTING_THERE: dict[str, tuple[Any, ...]] = {
     "scipy.stats.boxcox_llf": (np.array(0.4), _X),
     "scipy.stats.yeojohnson_llf": (np.array(0.4), _X),
     "scipy.stats.differential_entropy": (_WAVE,),
+    # Of equal ones the smaller counts: elements that differ enough.
+    "scipy.stats.false_discovery_control": (np.array([0.011, 0.3, 0.05, 0.2]),),
     "scipy.stats.friedmanchisquare": (_X, _Y, _X * _Y),
     "scipy.stats.kurtosistest": (_WAVE,),
     "scipy.stats.normaltest": (_WAVE,),
@@ -548,7 +550,8 @@ of simple arguments each. Values are those of NumPy and SciPy; "reverse" and "fo
 the derivative of first order in the first array agrees with differences, "second order"
 that its derivative does, too; "CUDA", that there is code for a GPU, of the gradient where there is
 one. Names of SciPy's work in functions that are rewritten, and as `gradopt.scipy`'s. Functions of
-which no argument that was tried fits are not listed.
+which no argument that was tried fits are not listed. `tools/breadth.py` tries a list of what
+numerical code asks for, by name.
 """
 
 
