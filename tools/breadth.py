@@ -28,7 +28,7 @@ from scipy.stats._distr_params import distcont, distdiscrete
 
 # What counts, of the outcomes of a call.
 GOOD = ("value", "value and gradient", "made of constants")
-_SHAPES = dict([*distcont, *distdiscrete])
+_SHAPES: dict[str, Any] = {str(name): shapes for name, shapes in (*distcont, *distdiscrete)}
 
 
 def outcomes(name: str) -> Iterator[str]:

@@ -12,10 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.fft
-import scipy.interpolate
-import scipy.linalg
-import scipy.ndimage
 import scipy.optimize
 import scipy.signal
 import scipy.sparse
@@ -155,7 +151,7 @@ _PADS = {
 }
 
 
-def _pad(mode: str, options: Any) -> Callable[[Any], Any]:
+def _pad(mode: Any, options: Any) -> Callable[[Any], Any]:
     return lambda x: np.pad(x, 2, mode, **options)
 
 
@@ -166,6 +162,11 @@ def _norm(order: Any) -> Callable[[Any], Any]:
 def _outer_of_svd(x: Any) -> Any:
     u, s, vh = np.linalg.svd(x, full_matrices=True)
     return np.abs(u), s, np.abs(vh)  # Signs are free.
+
+
+def _multigammaln(x: Any) -> Any:
+    special: Any = scipy.special
+    return special.multigammaln(x + 2, 3)
 
 
 def _bincount(weights: Any) -> Any:
@@ -213,7 +214,7 @@ CALLS: dict[str, list[Call]] = {
             ("polygamma", 2),
         )
     },
-    "scipy.special.multigammaln": [(lambda x: scipy.special.multigammaln(x + 2, 3), X)],
+    "scipy.special.multigammaln": [(_multigammaln, X)],
     "scipy.special.hyp1f1": [(lambda x: scipy.special.hyp1f1(0.7, 1.4, x), X)],
     "scipy.special.comb": [(lambda x: scipy.special.comb(x + 3, 2), X)],
     "scipy.special.ellip_harm": [(lambda x: scipy.special.ellip_harm(5, 8, 1, 1, x), X)],

@@ -673,9 +673,10 @@ def main() -> int:
         for name, function in chosen:
             result, probe = probed(namespace, name, function)
             counts[result.partition(":")[0]] += 1
-            is_good = probe is not None and result.startswith(("value", "made"))
-            text = row(name, probe, result) if is_good and arguments.docs else None
-            page.add(name, result, text if arguments.docs else "" if is_good else None)
+            text: str | None = None
+            if probe is not None and result.startswith(("value", "made")):
+                text = row(name, probe, result) if arguments.docs else ""
+            page.add(name, result, text)
             is_fault = result.startswith(("internal", "wrong"))
             is_faulty |= is_fault
             if arguments.table or is_fault or not is_whole:

@@ -245,6 +245,8 @@ def test_nothing_and_one() -> None:
             assert np.isnan(getattr(stats, name)(X, (99, None))).all()
         assert np.isnan(stats.tmin(X, 99.0)).all() & np.isnan(stats.tmax(X, -99.0)).all()
         assert stats.tmean(np.full(1, 2.5)) == 2.5
+        assert stats.tmean(2.5, axis=0) == 2.5
+        assert np.isnan(stats.skewtest(2.5)).all()
         assert stats.mode(np.full(1, 2.5)) == (2.5, 1)
 
 
@@ -285,6 +287,11 @@ def test_errors() -> None:
         (lambda: stats.boxcox(X), ShapeError, "must be 1-dimensional"),
         (lambda: stats.boxcox(x, alpha=other), UnsupportedError, "alpha= of scipy.stats.boxcox"),
         (lambda: stats.jarque_bera(x + 1j), UnsupportedError, "complex"),
+        (
+            lambda: go.compile(lambda x: THEIRS.anderson(x))(x),
+            UnsupportedError,
+            r"^scipy\.stats\.anderson is not supported .*: use scipy\.stats\.normaltest",
+        ),
     ]:
         with pytest.raises(error, match=message):
             call()

@@ -121,6 +121,15 @@ _INSTEAD = [
         "parameters u such as cumulative lengths; fit a smoothing one before the call",
     ),
     (
+        r"\.stats\.(anderson|shapiro)$",
+        "use scipy.stats.normaltest or jarque_bera, or kstest with method='asymp'",
+    ),
+    (r"\.signal\.find_peaks_cwt$", "use scipy.signal.find_peaks"),
+    (
+        r"\.special\.(chndtri|ncfdtri|nctdtri)\w*$",
+        "use ppf of scipy.stats.ncx2, ncf or nct",
+    ),
+    (
         r"\.linalg\.ldl$",
         "its pivots jump: use numpy.linalg.cholesky, solve or slogdet, or eigh of the matrix",
     ),

@@ -355,7 +355,7 @@ def _found(
     bases: Any = None
     found: Any = None
 
-    def meet(smallest: Any, largest: Any, has: tuple[bool, bool]) -> Any:
+    def meet(smallest: Any, largest: Any, has: list[bool]) -> Any:
         meets: Any = is_peak
         if has[0]:
             meets = meets & (smallest >= wrap(traced(given.pop(0))))

@@ -349,8 +349,8 @@ def _wilcoxon(
     error = np.sqrt((square - tied / 2) / 24)
     z = (positive - mean) / error
     if corrected:
-        sign = {"greater": 1.0, "less": -1.0}.get(alternative, np.sign(z))
-        z = z - sign * 0.5 / error
+        signs: dict[str, Any] = {"greater": 1.0, "less": -1.0, "two-sided": np.sign(z)}
+        z = z - signs[alternative] * 0.5 / error
     normal = {
         "two-sided": 2 * special.ndtr(-np.abs(z)),
         "less": special.ndtr(z),

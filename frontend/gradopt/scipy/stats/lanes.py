@@ -99,6 +99,7 @@ def _along(
     **options: Any,
 ) -> Any:
     values = real(f"stats.{name}", *operands)
+    values = [*map(np.atleast_1d, values[:count]), *values[count:]]
     rank = values[0].ndim
     found = formula(*lanes(values[:count], axis), *values[count:], **options)
     results = [wrap(traced(part)) for part in found]
