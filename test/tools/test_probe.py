@@ -17,6 +17,7 @@ names: Any = importlib.import_module("breadth_names")
 probe: Any = importlib.import_module("probe")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", names.PARTS)
 @pytest.mark.filterwarnings("ignore")
 def test_most_of_each_part_of_the_list_works(part: str) -> None:
@@ -27,6 +28,7 @@ def test_most_of_each_part_of_the_list_works(part: str) -> None:
     assert good >= 0.9 * known, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_most_of_numpy_works() -> None:
     """Values of the functions of the main namespace, and gradients where these have floats."""
