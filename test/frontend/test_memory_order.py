@@ -447,3 +447,71 @@ def test_saved_functions_of_named_sizes_are_for_one_memory_order(tmp_path: Path)
     compiled = go.compile(writes_elsewhere, dynamic={"x": {0: go.Dim("n", max=64)}})
     with pytest.raises(UnsupportedError, match="do not lie in row-major order"):
         go.save(compiled.lower(np.asfortranarray(SIZED)), tmp_path / "rows")
+
+
+# -- Branches and loops ------------------------------------------------------------------------
+
+
+def chosen(a: Any, c: Any) -> Any:
+    return np.asfortranarray(a * 1) if c > 0 else a * 2
+
+
+def carried(a: Any, c: Any) -> Any:
+    y = a * 1
+    for _ in range(9):
+        y = np.asfortranarray(y * c)
+    return y
+
+
+def carried_by_while(a: Any, c: Any) -> Any:
+    y, i = a * 1, 0.0
+    while i < c:
+        y = y.T * 1
+        i += 1
+    return y
+
+
+@pytest.mark.parametrize("make", [chosen, carried, carried_by_while])
+def test_order_that_only_the_run_knows(make: Callable[..., Any]) -> None:
+    """A view of such an array may be a copy, and nobody knows in which order its elements lie."""
+
+    def written(a: Any, c: Any) -> Any:
+        y = make(a, c)
+        part = y.reshape(-1)
+        part[1] = 5.0
+        return y
+
+    def iterated(a: Any, c: Any) -> Any:
+        total = 0.0
+        for v in np.nditer(make(a, c)):
+            total = total * 0.5 + v
+        return total
+
+    def read(a: Any, c: Any) -> Any:
+        return make(a, c).reshape(-1) * 2
+
+    square = np.arange(16.0).reshape(4, 4)
+    for f in written, iterated:
+        with pytest.raises(UnsupportedError, match="memory order"):
+            go.compile(f)(square, 1.0)
+    np.testing.assert_array_equal(go.compile(read)(square, 1.0), read(square, 1.0))
+
+
+def test_order_that_all_branches_and_iterations_have() -> None:
+    def f(a: Any, c: Any) -> Any:
+        y = a.T * 1 if c > 0 else a.T * 2
+        for _ in range(9):
+            y = y * 0.5 + 1
+            part = y.reshape(-1)
+            part[1] = c
+        for i in range(9):
+            z = np.asfortranarray(a * i)
+        total = 0.0
+        for v, w in zip(np.nditer(y), np.nditer(z)):  # noqa: B905
+            total = total * 0.5 + v * w
+        return total, y, z.reshape(-1)
+
+    square = np.arange(16.0).reshape(4, 4)
+    for c in 1.0, -1.0:
+        for got, want in zip(go.compile(f)(square, c), f(square, c), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -467,6 +467,8 @@ class Handle:
         is_sized = Sizes in (shape.__class__, self._extents.__class__)
         _note_order()
         strides = None if is_sized else self._strides()
+        if strides is None and len(self._extents) == 1 and not is_sized:
+            strides = (1,)  # Whatever the step is, there is a view.
         if strides is None:
             result = copy_of(self._read(), shape)
             self._storage.doubt(
@@ -757,12 +759,45 @@ def known_strides(operands: Sequence[Any]) -> list[tuple[Shape, Strides]] | None
     for operand in operands:
         if isinstance(operand, Handle):
             strides = operand._strides()
+            if strides is None and len(operand._extents) == 1:
+                strides = (1,)  # Broadcast, it has one axis with a step in any case.
             if strides is None:
                 return None
             known.append((operand._extents, strides))
         elif isinstance(operand, np.ndarray):
             known.append((operand.shape, operand.strides))
     return known
+
+
+def lay_out(result: Any, origins: Sequence[Any]) -> None:
+    """Gives an array that is one of several the memory order that all of these have.
+
+    Args:
+        result: the array, new; nothing is done for scalars.
+        origins: what it may be; others than arrays do not count.
+    """
+    if not isinstance(result, Handle) or result._is_scalar or result._extents.__class__ is Sizes:
+        return
+    found: list[Strides | None] = [
+        origin._strides()
+        if isinstance(origin, Handle)
+        else tuple([step // origin.itemsize for step in origin.strides])
+        for origin in origins
+        if isinstance(origin, np.ndarray) and origin.shape == result._extents
+    ]
+    shape = result._extents
+    known = [_steps_that_count(shape, steps) for steps in found if steps is not None]
+    if len(known) < len(found) or len(set(known)) > 1:
+        result._storage.strides = None
+    elif known:
+        _laid_out(result, found[0])
+
+
+def _steps_that_count(shape: Shape, strides: Strides) -> Strides:
+    """Steps along axes that have several elements."""
+    if 0 in shape:
+        return ()
+    return tuple([step for size, step in zip(shape, strides, strict=True) if size != 1])
 
 
 def in_sorted_order(value: Value, x: Handle) -> Any:

@@ -126,8 +126,8 @@ def _require_known_order(name: str, lowered: Lowered) -> None:
         if leaf.sizes and leaf.strides:
             raise UnsupportedError(
                 f"{name} cannot be saved for {leaf.path}, whose dimensions have a size of the call "
-                "and do not lie in row-major order: it writes to arrays, and what is a view "
-                "depends on that",
+                "and do not lie in row-major order: which parts of arrays are views, or in which "
+                "order numpy.nditer goes through elements, depends on that",
                 function_source(lowered.function),
             )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, Storage, UncarriedWriteError
+from gradopt.array.handle import Handle, Storage, UncarriedWriteError, lay_out
 from gradopt.array.unknown_sizes import common_forms
 from gradopt.base.pytree import TreeDef
 from gradopt.compilation.calling import describe_value
@@ -255,6 +255,8 @@ def _merged(
     count = len(merge.specs)
     wrapped = [spec.wrap(v) for spec, v in zip(merge.specs, results[:count], strict=True)]
     merge.doubt(wrapped)
+    for pair, result in zip(merge.pairs, wrapped, strict=True):
+        lay_out(result, pair)
     for (storage, _), result in zip(changed, results[count:], strict=True):
         storage.set(result)
     for name, made in names.items():

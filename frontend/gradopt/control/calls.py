@@ -53,7 +53,6 @@ from gradopt.rewrite.functions import (
     rewritten,
 )
 from gradopt.transforms.branches import cond
-from gradopt.transforms.mapped import FromPyFunc, vectorized
 
 
 def is_unknown(value: Any) -> bool:
@@ -100,6 +99,8 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     np.ndarray: _uninitialized,
     **{getattr(np, name): getattr(gnp, name) for name in gnp.__all__},
 }
+# What calls objects of some classes, which are given first.
+_CALLED: dict[type, Callable[..., Any]] = {}
 REPLACED_NAMES.update(
     (
         *gnp.__all__,
@@ -112,6 +113,8 @@ REPLACED_NAMES.update(
         "fromiter",
         "vectorize",
         "frompyfunc",
+        "apply_along_axis",
+        "piecewise",
         "float64",
         "float32",
         "int64",
@@ -324,6 +327,16 @@ _replacing(math.remainder)(_of_floats(lambda x, y: x - y * np.round(x / y)))
 _replacing(math.ldexp)(_of_floats(lambda x, i: x * np.exp2(i)))
 
 
+def replace(function: Any, replacement: Callable[..., Any]) -> None:
+    """Says what is called in place of a function of NumPy's, or to call objects of a class."""
+    (_CALLED if function is np.vectorize else _REPLACED)[function] = replacement
+
+
+def instead_of(function: Any) -> Callable[..., Any]:
+    """What is called in place of a function."""
+    return _REPLACED[function]
+
+
 @_always(np.fromiter)
 def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
     """`numpy.fromiter`."""
@@ -333,7 +346,6 @@ def _fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
     return gnp.array(values if count < 0 else values[:count], dtype)
 
 
-_REPLACED[np.frompyfunc] = FromPyFunc
 _REPLACED[print] = print_later
 _REPLACED[warnings.warn] = warn_later
 
@@ -642,8 +654,8 @@ def _not_rewritten(function: Any, kind: type, scope: Scope) -> Any:
     if found is not None:
         is_guarded = scope.in_part and found is not _len and are_elsewhere(scope)
         return _guarded(found) if is_guarded else found
-    if kind is np.vectorize:
-        return functools.partial(_vectorized, function)
+    if kind in _CALLED:
+        return functools.partial(_CALLED[kind], function)
     found = in_place_of(function)
     if found is not None:
         return found
@@ -668,13 +680,6 @@ def _not_rewritten(function: Any, kind: type, scope: Scope) -> Any:
     if scope.in_part or kind is type:
         return naming_itself(function, _guarded(function))
     return naming_itself(function)
-
-
-def _vectorized(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """A `numpy.vectorize` object."""
-    if not is_put_off((args, kwargs)) or function.pyfunc is np._NoValue:
-        return function(*args, **kwargs)
-    return vectorized(function, args, kwargs)
 
 
 def _instance(cls: type, *args: Any, **kwargs: Any) -> Any:

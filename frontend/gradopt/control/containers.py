@@ -187,6 +187,7 @@ def changes(container: Any, item: Any = _MISSING, appends: bool = False) -> Spre
     if scope is None or not scope.in_part:
         return None
     owner, state = _owner(container, scope)
+    _require_parts(container, scope, owner)
     if state is None and owner is scope and item is not _MISSING and _is_of_loop(container, scope):
         # It is carried entry by entry, and must become arrays.
         assert scope.parent is not None
@@ -199,6 +200,21 @@ def changes(container: Any, item: Any = _MISSING, appends: bool = False) -> Spre
         spread.each = int(appends)
         spread.add_item(item)
     raise UncarriedContainerError(container, owner, spread)
+
+
+def _require_parts(container: Any, scope: Scope, owner: Scope) -> None:
+    """Raises where a container would have to leave a function that is differentiated or mapped."""
+    inner: Scope | None = scope
+    while inner is not None and inner is not owner:
+        if not inner.is_part:
+            kind = "variable" if type(container) is CellType else type(container).__name__
+            raise CannotRollError(
+                f"a {kind} from outside of a function that is differentiated or mapped changes in "
+                "it, where a traced condition, or a loop of compiled code, decides how often that "
+                "happens; return what it holds",
+                source_location(),
+            )
+        inner = inner.parent
 
 
 # -- What they hold ----------------------------------------------------------------------------

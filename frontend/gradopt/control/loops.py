@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from gradopt.array.handle import Handle, Storage, UncarriedWriteError, python_number, wrap
+from gradopt.array.handle import (
+    Handle,
+    Storage,
+    UncarriedWriteError,
+    is_of_unknown_order,
+    lay_out,
+    python_number,
+    wrap,
+)
 from gradopt.array.unknown_sizes import Form, widened
 from gradopt.base.dtypes import INT64
 from gradopt.base.pytree import TreeDef, leaf_paths
@@ -78,6 +86,7 @@ class _Notes:
         overwritten: arrays that its body writes to, and gives their names to others.
         forms: how arrays are taken apart whose size is known at run time only in the body, by name.
         growths: how often that changed, by name.
+        unordered: leaves of names whose memory order is another one behind an iteration.
     """
 
     storages: list[Storage] = field(default_factory=list[Storage])
@@ -87,6 +96,7 @@ class _Notes:
     overwritten: list[Storage] = field(default_factory=list[Storage])
     forms: dict[str, list[Form | None]] = field(default_factory=dict[str, list[Form | None]])
     growths: dict[str, int] = field(default_factory=dict[str, int])
+    unordered: set[tuple[str, int]] = field(default_factory=set[tuple[str, int]])
 
 
 @dataclass(eq=False, repr=False)
@@ -235,7 +245,11 @@ class Loop:
                 else spec.wrap(scope.add_argument(spec.shape, spec.dtype, name))
                 for leaf, spec in zip(carried.leaves, carried.specs, strict=True)
             ]
-            for entry, leaf in zip(carried.leaves, leaves, strict=True):
+            for number, (entry, leaf) in enumerate(zip(carried.leaves, leaves, strict=True)):
+                lay_out(leaf, [entry])
+                storage = memory(leaf)
+                if storage is not None and (name, number) in self._notes.unordered:
+                    storage.strides = None
                 storage = memory(entry)
                 if storage is not None and in_place & family(storage).keys():
                     # What is written to under another name is not seen here.
@@ -355,20 +369,34 @@ class Loop:
             assert final is not None
             assert inside is not None
             numbers: list[int] = []
-            for entry, within, leaf, spec in zip(
-                carried.leaves, inside[0], final[0], carried.specs, strict=True
+            for number, (entry, within, leaf, spec) in enumerate(
+                zip(carried.leaves, inside[0], final[0], carried.specs, strict=True)
             ):
                 numbers.append(-1 if spec is None else len(results))
                 if spec is not None:
+                    again |= self._reorders(name, number, within, leaf)
                     results.append(_converted(body, leaf, spec))
                     inits.append(prims.convert(value_of(entry), spec.dtype))
                     self._specs.append(spec)
                     self._passed.append(Passed(entry, within, leaf))
             rebuild.append((name, _rebuilder(carried.tree, numbers, carried.leaves)))
+        if again:
+            raise _Again
         self._taken = len(results)  # The body makes the others.
         self._made_inside(body, results, inits, rebuild)
         self._check_sharing(body)
         return results, inits, rebuild
+
+    def _reorders(self, name: str, number: int, inside: Any, final: Any) -> bool:
+        """Whether a leaf has another memory order where an iteration ends, which is new."""
+        if memory(inside) is None or is_of_unknown_order(inside):
+            return False
+        both = Handle.facade(Storage(inside._storage.value, scalar=False))
+        lay_out(both, [inside, final])
+        if both._storage.strides is not None:
+            return False
+        self._notes.unordered.add((name, number))
+        return True
 
     def _require_kept(self, name: str, before: Any) -> None:
         """Raises if a name is asked for that has lost its value in the body."""
@@ -540,6 +568,8 @@ class Loop:
         count = len(self._specs)
         wrapped = [spec.wrap(v) for spec, v in zip(self._specs, values[:count], strict=True)]
         self._doubt(wrapped)
+        for passed, result in zip(self._passed, wrapped, strict=True):
+            lay_out(result, [passed.final if passed.inside is None else passed.inside])
         for storage, value in zip(self._storages, values[count:], strict=False):
             storage.set(value)
         for storage in self._notes.overwritten:

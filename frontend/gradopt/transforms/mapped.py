@@ -23,8 +23,16 @@ from gradopt.transforms.batching import vmap
 _PARTS = re.compile(r"\(([^)]*)\)")
 
 
+# Makes a function of arrays, which gives results for each element along their first axes, of one
+# of elements; `vmap` does.
+Mapping = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
 def mapped(
-    function: Callable[..., Any], arrays: Sequence[Any], core: Sequence[int] | None = None
+    function: Callable[..., Any],
+    arrays: Sequence[Any],
+    core: Sequence[int] | None = None,
+    by: Mapping = vmap,
 ) -> Any:
     """The function of all elements of arrays that are broadcast.
 
@@ -32,6 +40,7 @@ def mapped(
         function: of scalars, or of arrays with so many dimensions as `core` says.
         arrays: the arrays.
         core: for each of them how many of its last dimensions the function gets at once.
+        by: what applies it to each.
     """
     values = [traced(array) for array in arrays]
     cores = core or [0] * len(values)
@@ -47,7 +56,7 @@ def mapped(
         inner = value.shape[value.ndim - n :]
         whole = prims.broadcast_to(value, (*shape, *inner))
         rows.append(array_of(prims.reshape(whole, (size, *inner))))
-    results = vmap(function)(*rows)
+    results = by(function)(*rows)
 
     def shaped(result: Any) -> Any:
         return np.reshape(result, (*shape, *result.shape[1:]))
@@ -60,7 +69,9 @@ def mapped(
     return result if shape or result.shape else result[()]
 
 
-def vectorized(vectorize: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def vectorized(
+    vectorize: Any, args: tuple[Any, ...], kwargs: dict[str, Any], by: Mapping = vmap
+) -> Any:
     """A call of a `numpy.vectorize` object with traced arguments."""
     excluded: set[Any] = set(vectorize.excluded or ())
     places = [i for i in range(len(args)) if i not in excluded]
@@ -79,7 +90,7 @@ def vectorized(vectorize: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if vectorize.signature is not None:
         inner = vectorize.signature.partition("->")[0]
         core = [len([n for n in part.split(",") if n]) for part in _PARTS.findall(inner)]
-    result = mapped(call, given, core)
+    result = mapped(call, given, core, by)
     if vectorize.otypes is None:
         return result
     if not isinstance(result, tuple):
@@ -87,31 +98,19 @@ def vectorized(vectorize: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return tuple([r.astype(t) for r, t in zip(result, vectorize.otypes, strict=True)])
 
 
-class FromPyFunc:
-    """What `numpy.frompyfunc` gives in rewritten functions, for traced arguments too."""
-
-    def __init__(self, func: Callable[..., Any], nin: int, nout: int, **kwargs: Any) -> None:
-        self._function = func
-        self._ufunc = np.frompyfunc(func, nin, nout, **kwargs)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function of all elements."""
-        if not is_traced(*args) or kwargs:
-            return self._ufunc(*args, **kwargs)
-        return mapped(rewritten_here(self._function), args)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ufunc, name)
-
-
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """`numpy.apply_along_axis`."""
+    return along_axis(vmap, func1d, axis, arr, *args, **kwargs)
+
+
+def along_axis(by: Mapping, func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """The same, of a function that `by` applies to each row."""
     x = traced(arr)
     place = prims.normalize_axis(axis, x.ndim)
     last: Any = np.moveaxis(array_of(x), place, -1)
     call = functools.partial(rewritten_here(func1d), **kwargs)
-    result = mapped(lambda row: call(row, *args), [last], [1])
+    result = mapped(lambda row: call(row, *args), [last], [1], by)
     others = x.ndim - 1
     extra = list(range(others, result.ndim))
     order = [*range(place), *extra, *range(place, others)]
@@ -138,6 +137,32 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 @implements(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """`numpy.piecewise`: functions of the elements where a condition holds."""
+
+    def assign(result: Any, condition: Any, some: Any, function: Callable[[Any], Any]) -> None:
+        result[condition] = function(some)
+
+    return by_pieces(assign, x, condlist, funclist, *args, **kw)
+
+
+def by_pieces(
+    assign: Callable[[Any, Any, Any, Callable[[Any], Any]], None],
+    x: Any,
+    condlist: Any,
+    funclist: Any,
+    *args: Any,
+    **kw: Any,
+) -> Any:
+    """The same.
+
+    Args:
+        assign: writes what a function gives for the elements where a condition holds; gets the
+            array to write to, the condition, these elements, and the function.
+        x: as that of `numpy.piecewise`.
+        condlist: the same.
+        funclist: the same.
+        args: the same.
+        kw: the same.
+    """
     array: Any = array_of(traced(x))
     is_one = not isinstance(condlist, (list, tuple)) and np.ndim(condlist) == array.ndim
     conditions: list[Any] = [
@@ -157,7 +182,10 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     result: Any = np.zeros_like(array)
     for condition, function in zip(conditions, functions, strict=True):
         if callable(function):
-            result[condition] = rewritten_here(function)(array[condition], *args, **kw)
+            call = rewritten_here(function)
+            assign(
+                result, condition, array[condition], lambda some, f=call: f(some, *args, **kw)
+            )
         else:
             result[condition] = function
     return result

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Functions that NumPy calls for each element or row: their effects happen as often as there."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradopt as go
+from gradopt.errors import UnsupportedError
+
+X = np.linspace(0.1, 1.3, 12)
+A = X.reshape(3, 4)
+
+
+def outcome(f: Callable[..., Any], *args: Any) -> tuple[Any, str, str]:
+    """The result of a call, what it prints, and the exception that it raises."""
+    text, result, error = io.StringIO(), None, ""
+    with contextlib.redirect_stdout(text):
+        try:
+            result = f(*[arg.copy() for arg in args])
+        except ValueError as caught:
+            error = str(caught)
+    return result, text.getvalue(), error
+
+
+def agrees(f: Callable[..., Any], *args: Any) -> None:
+    """Results, prints and exceptions are NumPy's, and derivatives those of differences."""
+    want = outcome(f, *args)
+    compiled = go.compile(f)
+    for _ in range(2):
+        got = outcome(compiled, *args)
+        assert got[1:] == want[1:]
+        if not want[2]:
+            for g, w in zip(np.atleast_1d(got[0]), np.atleast_1d(want[0]), strict=True):
+                np.testing.assert_allclose(g, w, rtol=1e-12)
+    if not want[2]:
+        with contextlib.redirect_stdout(io.StringIO()):
+            go.gradcheck(lambda *a: np.sum(f(*a)), args)
+
+
+def counting() -> tuple[Callable[..., Any], list[int]]:
+    """A function whose results depend on how often it was called."""
+    calls = [0]
+
+    def g(*values: Any) -> Any:
+        calls[0] += 1
+        return sum(values) * calls[0]
+
+    return g, calls
+
+
+def rows(a: Any) -> Any:
+    calls = [0]
+
+    def g(row: Any) -> Any:
+        calls[0] += 1
+        return row.sum() * calls[0]
+
+    return np.apply_along_axis(g, 1, a) + calls[0]
+
+
+def rows_of_results(a: Any) -> Any:
+    total = np.zeros(3)
+
+    def g(column: Any) -> Any:
+        total[:] += column
+        return column[::-1] * total[0]
+
+    return np.apply_along_axis(g, 0, a) * total[:, None]
+
+
+def appended(a: Any) -> Any:
+    seen = []
+
+    def g(row: Any) -> Any:
+        seen.append(row[0])
+        return row.mean()
+
+    return np.apply_along_axis(g, 1, a) + np.array(seen)
+
+
+def elements(x: Any) -> Any:
+    n = 0
+
+    def g(v: Any) -> Any:
+        nonlocal n
+        n += 1
+        return v * n
+
+    return np.vectorize(g)(x) + n  # It is called once more, for the dtype.
+
+
+def elements_once(x: Any) -> Any:
+    n = 0
+
+    def g(v: Any, w: Any) -> Any:
+        nonlocal n
+        if v > 0.5:
+            n += 1
+        return v * n + w
+
+    return np.vectorize(g, otypes=[float])(x, x[:3, None]) + n
+
+
+def several_results(x: Any) -> Any:
+    n = 0
+
+    def g(v: Any) -> Any:
+        nonlocal n
+        n += 1
+        return v * n, v + n
+
+    p, q = np.vectorize(g, cache=True)(x)
+    return p * q
+
+
+def with_signature(a: Any) -> Any:
+    n = 0
+
+    def g(row: Any) -> Any:
+        nonlocal n
+        n += 1
+        return row * n
+
+    return np.vectorize(g, signature="(n)->(n)")(a) + n
+
+
+def known_elements(x: Any) -> Any:
+    n = 0
+
+    def g(i: Any) -> Any:
+        nonlocal n
+        n += 1
+        return x[0] * i * n
+
+    return np.vectorize(g, otypes=[float])(np.arange(3.0)) + n
+
+
+def as_ufunc(x: Any) -> Any:
+    n = 0
+
+    def g(v: Any) -> Any:
+        nonlocal n
+        n += 1
+        return v * n
+
+    return np.frompyfunc(g, 1, 1)(x).astype(float) + n
+
+
+def two_prints(x: Any) -> Any:
+    def g(v: Any) -> Any:
+        print("first", v)
+        print("second")
+        return v * 2
+
+    return np.vectorize(g)(x)
+
+
+def raising(a: Any) -> Any:
+    def g(row: Any) -> Any:
+        if row[0] > 0.5:
+            raise ValueError(f"{row[0]:.2f} is too large")
+        return row * 2
+
+    return np.apply_along_axis(g, 1, a)
+
+
+def pieces(x: Any) -> Any:
+    def g(some: Any) -> Any:
+        print(some.size)
+        return some * some.max()  # Of no elements there is none.
+
+    return np.piecewise(x, [x < 0.5, x > 5], [g, g, -1.0])
+
+
+def objects(x: Any) -> Any:
+    class Counter:
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def __call__(self, v: Any) -> Any:
+            self.calls += 1
+            return v * self.calls
+
+    counter = Counter()
+    return np.vectorize(counter, otypes=[float])(x) + counter.calls
+
+
+@pytest.mark.parametrize("f", [rows, rows_of_results, appended, with_signature, raising])
+def test_of_rows(f: Callable[..., Any]) -> None:
+    agrees(f, A)
+
+
+def test_exception_of_a_row_that_is_not_there() -> None:
+    agrees(raising, A * 0.1)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        elements,
+        elements_once,
+        several_results,
+        known_elements,
+        as_ufunc,
+        two_prints,
+        pieces,
+        objects,
+    ],
+)
+def test_of_elements(f: Callable[..., Any]) -> None:
+    agrees(f, X)
+
+
+def test_pieces_that_are_there() -> None:
+    agrees(pieces, X + 10)
+
+
+def test_of_the_caller() -> None:
+    """Changes of objects that the function did not make happen while it is traced, as often."""
+    g, calls = counting()
+    y = go.compile(lambda x: np.vectorize(g, otypes=[float])(x))(X)
+    assert calls[0] == 12
+    np.testing.assert_allclose(y, X * np.arange(1, 13), rtol=1e-12)
+
+
+def test_elements_without_effects_are_mapped() -> None:
+    def f(x: Any) -> Any:
+        return np.vectorize(lambda v: np.sin(v) * 2)(x)
+
+    assert not go.compile(f).lower(X).loops()
+
+
+def test_containers_do_not_leave_what_is_differentiated() -> None:
+    def f(x: Any) -> Any:
+        seen = [0]
+
+        def g(v: Any) -> Any:
+            if v > 0.5:
+                seen[0] += 1
+            return v * v
+
+        return go.grad(g)(x[3]) * seen[0]
+
+    with pytest.raises(UnsupportedError, match="a list from outside of a function that is diff"):
+        go.compile(f)(X)
+
+    def unrolled(x: Any) -> Any:
+        seen, total = [0], 0.0
+
+        def g(v: Any) -> Any:
+            seen[0] += 1
+            return v * v
+
+        for i in range(12):
+            total += go.grad(g)(x[i]) * seen[0]
+        return total
+
+    assert go.compile(unrolled)(X) == pytest.approx(np.sum(2 * X * np.arange(1, 13)))
