@@ -401,7 +401,8 @@ FlattenStatus Signature::flatten(PyObject *const *args, Py_ssize_t positional,
     sizes.push_back(-1);
   auto addArgument = [&](PyObject *value, bool isStatic, int itsSize) {
     size = itsSize;
-    if (!isStatic)
+    // Texts always are; NumPy's as well.
+    if (!isStatic && !PyUnicode_Check(value) && !PyBytes_Check(value))
       return add(value, 0);
     tokens.push_back(token(Tag::Static));
     FlattenStatus status = addConstant(value, 0);

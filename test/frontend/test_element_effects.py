@@ -75,6 +75,37 @@ def rows_of_results(a: Any) -> Any:
     return np.apply_along_axis(g, 0, a) * total[:, None]
 
 
+def written_rows(a: Any) -> Any:
+    a = a * 1
+
+    def g(row: Any) -> Any:
+        row *= 2
+        a[1:] += row[0]
+        return row.sum()
+
+    return np.apply_along_axis(g, 1, a) + a.sum()
+
+
+def views_of_rows(a: Any) -> Any:
+    a = a * 1
+
+    def g(column: Any) -> Any:
+        a[0, 0] += column[0]
+        return column[::-1]  # What it holds now: the next call changes it.
+
+    return np.apply_along_axis(g, 0, a)
+
+
+def written_while_vectorized(x: Any) -> Any:
+    x = x * 1
+
+    def g(v: Any) -> Any:
+        x[1] += v
+        return v * x[1]
+
+    return np.vectorize(g)(x)
+
+
 def appended(a: Any) -> Any:
     seen = []
 
@@ -192,7 +223,8 @@ def objects(x: Any) -> Any:
     return np.vectorize(counter, otypes=[float])(x) + counter.calls
 
 
-@pytest.mark.parametrize("f", [rows, rows_of_results, appended, with_signature, raising])
+@pytest.mark.parametrize("f",
+    [rows, rows_of_results, written_rows, views_of_rows, appended, with_signature, raising],)
 def test_of_rows(f: Callable[..., Any]) -> None:
     agrees(f, A)
 
@@ -207,6 +239,7 @@ def test_exception_of_a_row_that_is_not_there() -> None:
         elements,
         elements_once,
         several_results,
+        written_while_vectorized,
         known_elements,
         as_ufunc,
         two_prints,

@@ -109,20 +109,117 @@ def test_iterators_within_iterators() -> None:
         go.compile(zipped)(X)
 
 
-@pytest.mark.parametrize("size", [5, 10])
-def test_which_elements_are_left_may_be_unknown(size: int) -> None:
+def until(items: Any, least: float, total: Any) -> Any:
+    """Goes through pairs until a value is too large, which is used up, too."""
+    for i, v in items:
+        if v > least:
+            break
+        total = total * 0.9 + v * i
+    else:
+        total = total + 100.0
+    return total
+
+
+def of_enumerate(x: Any) -> Any:
+    items = enumerate(x)
+    return until(items, 0.6, until(items, 0.3, until(items, 0.2, 0.0)))
+
+
+def of_numbers(x: Any) -> Any:
+    items = zip(range(30), np.append(x, x), strict=False)
+    total = 0.0
+    for i, v in items:
+        total = total + v
+        if i == 3:
+            break
+    return until(items, 0.7, total)
+
+
+def of_an_enumerated_zip(x: Any) -> Any:
+    pairs, total = zip(x, 2 * x, strict=True), 0.0
+    for i, (v, w) in enumerate(pairs):
+        if v * w > 0.5:
+            break
+        total = total + v * i
+    for v, w in pairs:
+        total = total * 0.9 + v * w
+    return total
+
+
+def found_twice(x: Any) -> Any:
+    def find(items: Any) -> Any:
+        for v in items:
+            if v > 0.3:
+                return v
+        return -1.0
+
+    items = reversed(x)
+    return find(items) + 2 * find(items)
+
+
+def of_indices(x: Any) -> Any:
+    items, total = np.ndenumerate(x.reshape(5, 2)), 0.0
+    for (i, j), v in items:
+        if v > 0.3:
+            break
+        total = total + v * i - j
+    for (i, j), v in items:
+        total = total * 0.9 + v * i - j
+    return total
+
+
+def again_and_again(x: Any) -> Any:
+    items, total = enumerate(x), 0.0
+    for k in range(9):
+        v = x[k]
+        for _, v in items:
+            if v > 0.1 * k:
+                break
+        total = total * 0.9 + v
+    return total
+
+
+@pytest.mark.parametrize(
+    "f",
+    [of_enumerate, of_numbers, of_an_enumerated_zip, found_twice, of_indices, again_and_again],
+)
+def test_loops_go_on_where_others_were_left(f: Callable[..., Any]) -> None:
+    for x in (X, X - 5, X + 5, X[::-1].copy()):
+        agrees(f, x)
+
+
+def test_the_first_iteration_may_be_the_last() -> None:
     def f(x):
+        items = reversed(x)
+        for v in items:
+            break
+        return v * next(items) + sum(items)
+
+    agrees(f, X)
+
+
+def test_how_many_elements_are_left_may_be_unknown() -> None:
+    def asked(x):
         items, total = enumerate(x), 0.0
-        for i, v in items:
+        for _, v in items:
             if v > 1e3:
                 break
-            total = total + v * i
+            total = total + v
+        return total + next(items)[1]
+
+    def short(x):
+        items, total = enumerate(x[:5]), 0.0
+        for _, v in items:
+            if v > 1e3:
+                break
+            total = total + v
         for _, v in items:
             total = total + v
         return total
 
-    with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
-        go.compile(f)(X[:size])
+    for f in asked, short:
+        with pytest.raises(UnsupportedError, match="an iterator is gone through again"):
+            go.compile(f)(X)
 
 
 def of_zip(x: Any) -> Any:

@@ -290,3 +290,21 @@ def test_texts_are_static_by_themselves(tmp_path: Path) -> None:
         loaded(x, "mean")
     with pytest.raises(go.errors.ArgumentTypeError, match=r"how\['a'\] is of type str"):
         go.compile(reduced)(x, {"a": "max"})
+
+
+def test_arguments_may_be_texts_in_some_calls() -> None:
+    def f(x: Any, by: Any) -> Any:
+        return x * (len(by) if isinstance(by, str) else by)
+
+    x = np.array([1.0, 2.0])
+    compiled = go.compile(f)
+    for by in ("two", 3.0, np.str_("ab"), x, "two", 4.0, np.float64(2), 1):
+        expected = x * len(by) if isinstance(by, str) else x * by
+        np.testing.assert_array_equal(compiled(x, by), expected)
+    # Of one number there is one code.
+    assert compiled.cache_size() == 6
+    assert go.grad(lambda x, by: np.sum(f(x, by)))(x, np.str_("abc"))[0] == 3
+    assert go.compile(lambda x, by: go.vmap(f)(x, by))(x, "abcd")[0] == 4
+    assert go.compile(lambda x, by: x * len(by))(x, np.bytes_(b"abc"))[0] == 3
+    written = go.with_written(lambda x, by: x.__setitem__(0, 1.0 * len(by)))(x, "abc")[1]
+    np.testing.assert_array_equal(written[0], [3.0, 2.0])

@@ -180,7 +180,7 @@ def separate_statics(
     names: Sequence[str],
     make: Callable[[Any, int | str], Static],
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments as one pytree, in which static ones are no leaves.
+    """Arguments as one pytree, in which static ones, and texts, are no leaves.
 
     Args:
         args: positional arguments.
@@ -191,7 +191,17 @@ def separate_statics(
     """
     count = len(args)
     chosen = {n % count if -count <= n < 0 else n for n in numbers}
-    positional = tuple(
-        [make(v, i) if i in chosen else v for i, v in enumerate(args)] if chosen else args
-    )
-    return positional, {k: make(v, k) if k in names else v for k, v in kwargs.items()}
+    positional = [
+        make(v, i) if i in chosen or isinstance(v, str | bytes) else v for i, v in enumerate(args)
+    ]
+    named = {
+        k: make(v, k) if k in names or isinstance(v, str | bytes) else v for k, v in kwargs.items()
+    }
+    return tuple(positional), named
+
+
+def separate_texts(
+    args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same, where no arguments but texts are static."""
+    return separate_statics(args, kwargs, (), (), lambda value, _: static(value))

@@ -194,8 +194,6 @@ class Compiled(_gradopt.Dispatcher):
     def _flatten(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...] | None:
         trees = self._argument_trees(args, kwargs)
         leaves, structure = flatten(trees)
-        if _texts(leaves, structure):
-            return None
         if any(isinstance(leaf, Handle) for leaf in leaves):
             known = [leaf._known() if isinstance(leaf, Handle) else leaf for leaf in leaves]
             if current_scope() is not None or any(leaf is None for leaf in known):
@@ -211,9 +209,6 @@ class Compiled(_gradopt.Dispatcher):
     @hide_frames
     def _inline(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if current_scope() is None:
-            if self._make_texts_static(args, kwargs):
-                self._dispatch()
-                return self(*args, **kwargs)
             raise LeakedTracerError(
                 f"{function_name(self._function)} was called with a traced array outside the trace "
                 "that made it",
@@ -282,7 +277,6 @@ class Compiled(_gradopt.Dispatcher):
                 raise
 
     def _lower_for_room(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lowered:
-        self._make_texts_static(args, kwargs)
         while True:
             try:
                 return self._trace(args, kwargs)
@@ -291,17 +285,10 @@ class Compiled(_gradopt.Dispatcher):
             except _OrderNeeded:
                 continue
 
-    def _make_texts_static(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Makes arguments static that are texts; whether there were any."""
-        texts = _texts(*flatten(self._argument_trees(args, kwargs)))
-        if texts:
-            self._make_static(texts, args, kwargs)
-        return bool(texts)
-
     def _make_static(
         self, arguments: set[int], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        """Makes integers static from now on, since sizes depend on them; or texts."""
+        """Makes integers static from now on, since sizes depend on them."""
         _, structure = flatten(self._argument_trees(args, kwargs))
         paths = argument_paths(self._function, structure)
         positional, named = structure.children
@@ -545,20 +532,6 @@ class _Given(NamedTuple):
     arguments: list[Leaf]
     are_sized: Sequence[bool] = ()
     dims: Sequence[Dim] = ()
-
-
-def _texts(leaves: Sequence[Any], structure: TreeDef) -> set[int]:
-    """Which leaves are texts and arguments of their own."""
-    if str not in map(type, leaves) and bytes not in map(type, leaves):
-        return set()
-    found: set[int] = set()
-    place = 0
-    for tree in structure.children:
-        for child in tree.children:
-            if child.cls is None and isinstance(leaves[place], str | bytes):
-                found.add(place)
-            place += child.leaf_count
-    return found
 
 
 class _OrderNeeded(Exception):

@@ -124,8 +124,10 @@ def require_own(value: Any) -> None:
         return
     entry = _notes(scope.trace)[0].get(id(value))
     if entry is None or entry[1] is not scope:
+        kind: Any = type(value)
+        is_ours = kind.__module__.startswith("gradopt.")
         raise CannotRollError(
-            f"a {type(value).__name__.lower()} from outside is iterated over where a traced "
+            f"{'an iterator' if is_ours else f'a {kind.__name__.lower()}'} from outside is iterated over where a traced "
             "condition, or a loop of compiled code, decides how often that happens; use a list",
             source_location(),
         )

@@ -14,20 +14,22 @@ from typing import Any
 import numpy as np
 
 from gradopt.array.handle import Handle, UncarriedWriteError
-from gradopt.array.operands import is_traced
+from gradopt.array.operands import handle_of, is_traced
 from gradopt.base.location import source_location
 from gradopt.control.calls import callee, instead_of, is_unknown, replace
 from gradopt.control.containers import UncarriedContainerError, made
 from gradopt.control.operators import Operators
 from gradopt.control.parts import CannotRollError, Part, Variables, parts_of
-from gradopt.control.sequences import zipped
+from gradopt.control.sequences import ndindex_of, zipped
 from gradopt.control.text import is_put_off
 from gradopt.errors import UnsupportedError
+from gradopt.ir import prims
 from gradopt.rewrite.functions import package_of
 from gradopt.rewrite.names import NONE
 from gradopt.rewrite.sites import Site
 from gradopt.transforms.batching import vmap
 from gradopt.transforms.mapped import along_axis, by_pieces, mapped, vectorized
+from gradopt.transforms.mapped import apply_along_axis as mapped_along_axis
 
 
 def _site(kind: str) -> Site:
@@ -89,11 +91,23 @@ def _each(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _one_by_one(function: Callable[..., Any], rows: Sequence[Any]) -> Any:
+    return _collected(zipped(*rows), lambda item: function(*item))
+
+
+def _collected(items: Any, function: Callable[[Any], Any]) -> Any:
+    """Results of a function for each item, as arrays."""
     operators = Operators([_site("for")], "")
-    found = operators.collected(0, made(zipped(*rows)), lambda item: [function(*item)])
+    found = operators.collected(0, made(items), lambda item: [_copied(function(item))])
     if type(found[0]) not in (tuple, list):
         return _stacked(found)
     return tuple([_stacked(list(column)) for column in zip(*found, strict=True)])
+
+
+def _copied(result: Any) -> Any:
+    """What a function gave, as it is now."""
+    if type(result) in (tuple, list):
+        return type(result)([_copied(part) for part in result])
+    return np.copy(result) if isinstance(result, Handle) and not result._is_scalar else result
 
 
 def _stacked(elements: list[Any]) -> Any:
@@ -108,19 +122,31 @@ def call_vectorized(vectorize: Any, *args: Any, **kwargs: Any) -> Any:
     if vectorize.pyfunc is np._NoValue:
         return vectorize(*args, **kwargs)  # It becomes a decorator.
     function = _called(vectorize.pyfunc)
-    calls_twice = vectorize.otypes is None and vectorize.signature is None and not vectorize.cache
 
-    def each(of_element: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*rows: Any) -> Any:
-            if _Trial(lambda: of_element(*[row[0] for row in rows])).has_effects and calls_twice:
-                of_element(*[row[0] for row in rows])  # Which tells NumPy the dtypes.
-            return _each(of_element)(*rows)
+    def first() -> Any:
+        return function(
+            *[_first(arg, i, vectorize) for i, arg in enumerate(args)],
+            **{name: _first(arg, name, vectorize) for name, arg in kwargs.items()},
+        )
 
-        return call
-
-    if not is_put_off((args, kwargs)) and not _sees_traced(function, vectorize, args, kwargs):
+    trial = None if vectorize.signature is not None or _are_empty(args, kwargs) else _Trial(first)
+    if not is_put_off((args, kwargs)) and (trial is None or not trial.is_unknown):
         return vectorize(*args, **kwargs)
-    return vectorized(_With(vectorize, function), args, kwargs, each)
+    if trial is not None and trial.has_effects and vectorize.otypes is None and not vectorize.cache:
+        first()  # NumPy calls it once more, for the dtypes.
+    return vectorized(_With(vectorize, function), args, kwargs, _each)
+
+
+def _are_empty(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    return any(np.size(arg) == 0 for arg in (*args, *kwargs.values()))
+
+
+def _first(arg: Any, place: int | str, vectorize: Any) -> Any:
+    """The first element of an argument, or all of one that is given as a whole."""
+    if place in (vectorize.excluded or ()):
+        return arg
+    array = handle_of(arg)
+    return array[(0,) * array.ndim]
 
 
 class _With:
@@ -131,15 +157,6 @@ class _With:
         self.otypes = vectorize.otypes
         self.excluded = vectorize.excluded
         self.signature = vectorize.signature
-
-
-def _sees_traced(function: Any, vectorize: Any, args: Any, kwargs: Any) -> bool:
-    """Whether a function of known elements gives what is not known, or has effects."""
-    if not args or kwargs or vectorize.signature is not None or vectorize.excluded:
-        return False
-    if any(np.size(arg) == 0 for arg in args):
-        return False
-    return _Trial(lambda: function(*[np.asarray(arg).flat[0] for arg in args])).is_unknown
 
 
 class FromPyFunc:
@@ -160,10 +177,26 @@ class FromPyFunc:
 
 
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """`numpy.apply_along_axis`."""
-    if not is_put_off((arr, args, kwargs)):
+    """`numpy.apply_along_axis`: the function gets views, and may write to them."""
+    array: Any = handle_of(arr)
+    if not is_put_off((arr, args, kwargs)) or 0 in array.shape:
         return np.apply_along_axis(func1d, axis, arr, *args, **kwargs)
-    return along_axis(_each, _called(func1d), axis, arr, *args, **kwargs)
+    function = _called(func1d)
+    place = prims.normalize_axis(axis, array.ndim)
+    last = np.moveaxis(array, place, -1)
+    outer = last.shape[:-1]
+
+    def call(index: tuple[Any, ...]) -> Any:
+        return function(last[index], *args, **kwargs)
+
+    if not _Trial(lambda: call((0,) * len(outer))).has_effects:
+        try:
+            return mapped_along_axis(function, axis, arr, *args, **kwargs)
+        except UnsupportedError:
+            pass  # As above.
+    found = _collected(ndindex_of(*outer), call)
+    results = np.reshape(found, (*outer, *found.shape[1:]))
+    return along_axis(results, place, len(outer))
 
 
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:

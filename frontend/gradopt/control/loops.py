@@ -130,8 +130,10 @@ class Loop:
     """A statement on its way to a loop of compiled code.
 
     Attributes:
-        exit: how it was left, when it has run.
+        taken: of a `for` that may be left, how many elements it has taken, when it has run.
     """
+
+    taken: Value | None = None
 
     def __init__(
         self,
@@ -310,6 +312,8 @@ class Loop:
             raise _Again
         results, inits, rebuild = self._names(body)
         leaving = body.exit.codes & {BREAK, RETURN}
+        if leaving == body.exit.codes and leaving and isinstance(self._length, int):
+            raise CannotRollError("the first iteration ends the loop", self._site.place)
         if leaving and any(spread.each for spread in self._entries.spreads):
             raise CannotRollError(
                 "a list is appended to in a loop that a traced condition leaves, so that its "
@@ -693,6 +697,8 @@ class Loop:
         policy = self._here.trace.checkpoint
         values = repeated(self._condition(state, self._goes_on), step, state, policy)
         self._leave(rebuild, values)
+        if self._sequence is not None:
+            self.taken = values[-1]
         codes = frozenset({0} | (body.exit.codes & {BREAK, RETURN}))
         wrapped = [spec.wrap(v) for spec, v in zip(specs, values[count + 1 :], strict=False)]
         return Exit(codes, python_number(values[count]), rebuild_value(wrapped))

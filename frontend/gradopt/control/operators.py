@@ -191,10 +191,10 @@ class Operators:
             length = sequence.length()
             if isinstance(length, Value) or length >= FEWEST_ITERATIONS:
                 variables = Variables(site.assigned, (body, orelse))
-                done, left = self._try(site, sequence, body, variables, length)
-                if done:
+                loop, left = self._try(site, sequence, body, variables, length)
+                if loop is not None:
                     if owner is not None and left is not None:
-                        owner.left(None)
+                        owner.left(loop.taken)
                     return self._otherwise(site, left, orelse, variables)
             elif scope is not None:
                 scope.trace.loops[site.place] = f"it has {length} iterations"
@@ -239,7 +239,7 @@ class Operators:
         )
         if (
             not is_traced
-            or not self._try(site, sequence, body, Variables((), [elements]), length)[0]
+            or self._try(site, sequence, body, Variables((), [elements]), length)[0] is None
         ):
             for item in sequence:
                 body(item)
@@ -337,23 +337,24 @@ class Operators:
 
     def _try(
         self, site: Site, sequence: Numbered, body: _Part, variables: Variables, length: Any
-    ) -> tuple[bool, Exit | None]:
-        """A loop of compiled code, if it can be one."""
+    ) -> tuple[Loop | None, Exit | None]:
+        """A loop of compiled code, if it can be one; how it was left."""
         scope = prims.scope()
         key = (site, "unrolled", scope.in_part)
         if key in scope.trace.notes and not isinstance(length, Value):
-            return False, None
+            return None, None
         try:
-            left = Loop(site, variables, body, sequence=sequence).run()
+            loop = Loop(site, variables, body, sequence=sequence)
+            left = loop.run()
         except Exception as error:
             reason = error.message if isinstance(error, GradoptError) else str(error)
             if isinstance(length, Value):
                 raise
             scope.trace.notes[key] = True
             scope.trace.loops[site.place] = reason
-            return False, None
+            return None, None
         scope.trace.loops[site.place] = ""
-        return True, left
+        return loop, left
 
     def _each(self, site: Site, items: Iterator[Any], body: _Part, orelse: _Part) -> Exit | None:
         """A loop in Python."""

@@ -302,6 +302,40 @@ class _NdEnumerated(Numbered):
         return ((index, self.array[index]) for index in self._indices())
 
 
+@dataclass(eq=False, repr=False)
+class _Rest(Numbered):
+    """What a loop of compiled code has left of a sequence.
+
+    Attributes:
+        whole: the sequence.
+        start: how many elements the loop has taken.
+    """
+
+    whole: Numbered
+    start: Value
+
+    def lists(self) -> Sequence[list[Any]]:
+        return self.whole.lists()
+
+    def length(self) -> int | Value:
+        return prims.as_value(self.whole.length(), INT64) - self.start
+
+    def item(self, number: Value, length: int | Value) -> Any:
+        last = self.whole.length()
+        place = number + self.start
+        if isinstance(last, int):
+            assume(place, 0, last - 1)
+        return self.whole.item(place, last)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise UnsupportedError(
+            "an iterator is gone through again of which a loop took some elements: how many is "
+            "known only when the compiled code runs; a `for` statement can go through the others, "
+            "nothing else can",
+            source_location(),
+        )
+
+
 def numbered(value: Any) -> Numbered | None:
     """What a loop of compiled code could go through, or None.
 
@@ -356,16 +390,18 @@ class Once(Iterator[Any]):
         self._require_known()
         return self.whole if self._items is None else None
 
-    def left(self, place: int | None) -> None:
+    def left(self, place: int | Value | None) -> None:
         """Notes that a loop was left.
 
         Args:
-            place: the first element that it has not taken; None if only the run knows that.
+            place: the first element that it has not taken; None if nobody knows.
         """
         for source in self._sources:
-            source.left(None)
+            source.left(place)
         if place is None:
             self._is_unknown = True
+        elif isinstance(place, Value):
+            self.whole, self._items = _Rest(self.whole, place), None
         else:
             self._items = itertools.islice(iter(self.whole), place, None)
 

@@ -12,6 +12,7 @@ from gradopt.array.handle import Handle, array_of
 from gradopt.base.frames import hide_frames
 from gradopt.base.location import function_source
 from gradopt.base.pytree import TreeDef, flatten, flatten_prefix, leaf_paths
+from gradopt.base.statics import separate_texts
 from gradopt.compilation.calling import argument_names, call_user, function_name
 from gradopt.errors import ArgumentError, ArgumentTypeError, UnsupportedError
 from gradopt.ir import sized
@@ -68,6 +69,7 @@ class _Mapped(Transform):
                 f"in_axes of vmap has {len(self._in_axes)} entries, but {function_name(function)} "
                 f"was called with {len(args)} positional arguments"
             )
+        args, kwargs = separate_texts(args, kwargs)
         leaves, tree, paths, axes = self._arguments(args, kwargs)
         size = self._size(leaves, paths, axes)
         if is_extent(size):

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradopt.array.dispatch import implements, unsupported
 from gradopt.array.handle import Handle, array_of
-from gradopt.array.operands import is_traced, traced
+from gradopt.array.operands import handle_of, is_traced, traced
 from gradopt.base.location import source_location
 from gradopt.compilation.calling import rewritten_here
 from gradopt.errors import ShapeError
@@ -101,26 +101,30 @@ def vectorized(
 @implements(np.apply_along_axis)
 def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """`numpy.apply_along_axis`."""
-    return along_axis(vmap, func1d, axis, arr, *args, **kwargs)
-
-
-def along_axis(by: Mapping, func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """The same, of a function that `by` applies to each row."""
     x = traced(arr)
     place = prims.normalize_axis(axis, x.ndim)
     last: Any = np.moveaxis(array_of(x), place, -1)
     call = functools.partial(rewritten_here(func1d), **kwargs)
-    result = mapped(lambda row: call(row, *args), [last], [1], by)
-    others = x.ndim - 1
-    extra = list(range(others, result.ndim))
-    order = [*range(place), *extra, *range(place, others)]
-    return np.transpose(result, order)
+    result = mapped(lambda row: call(row, *args), [last], [1])
+    return along_axis(result, place, x.ndim - 1)
+
+
+def along_axis(results: Any, place: int, others: int) -> Any:
+    """What a function gave for rows along an axis, in the place of that.
+
+    Args:
+        results: one for each index along the other axes, which come first.
+        place: the axis.
+        others: how many other axes there are.
+    """
+    order = [*range(place), *range(others, results.ndim), *range(place, others)]
+    return np.transpose(results, order)
 
 
 @implements(np.apply_over_axes)
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     """`numpy.apply_over_axes`."""
-    result: Any = array_of(traced(a))
+    result: Any = handle_of(a)
     count = result.ndim
     for axis in np.atleast_1d(axes).tolist():
         found = rewritten_here(func)(result, axis)

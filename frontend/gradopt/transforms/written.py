@@ -7,8 +7,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from gradopt.array.handle import Storage, array_of
+from gradopt.array.handle import Storage, array_of, lay_out
 from gradopt.base.frames import hide_frames
+from gradopt.base.statics import separate_texts
 from gradopt.compilation.calling import call_user, check_callable
 from gradopt.compilation.references import PARTS
 from gradopt.ir.current import current_scope
@@ -32,11 +33,14 @@ class WithWritten:
         """The result of the function for copies of these arguments, and those it wrote to."""
         if current_scope() is None:
             return call_direct(("with_written", self._function), lambda: self, args, kwargs)
+        args, kwargs = separate_texts(args, kwargs)
         copies: list[Any] = []
         before: list[list[tuple[Storage, int]]] = []
         for value in (*args, *kwargs.values()):
             leaves, tree, _ = traced_leaves(value, "argument")
             own = [leaf if leaf._is_scalar else array_of(leaf._read()) for leaf in leaves]
+            for copy, leaf in zip(own, leaves, strict=True):
+                lay_out(copy, [leaf])
             copies.append(tree.unflatten(own))
             before.append([(leaf._storage, leaf._storage.version) for leaf in own])
         named = dict(zip(kwargs, copies[len(args) :], strict=True))
